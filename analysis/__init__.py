@@ -16,7 +16,7 @@ _PLACES = {
     "romano_wolf": "testing",
     "synthetic_did": "frames",
 }
-"""What a user calls, and the module that has it: loaded when asked for, so that the command line starts at once."""
+"""Public names and their modules, loaded on first use, so that the command line starts at once."""
 
 __all__ = list(_PLACES)
 __dir__ = __all__.copy

@@ -1,4 +1,4 @@
-"""``python -m analysis`` was the command line: an old line of cron fails, and says which command is meant."""
+"""``python -m analysis`` used to be the command line: an old cron entry fails and names the new command."""
 
 import sys
 

@@ -1,7 +1,7 @@
-"""The data package: a file whose bytes were accepted is loaded as it is declared, and everything else is refused.
+"""The data package: load a file as declared if its bytes were accepted, and refuse everything else.
 
-``data/datapackage.json`` says of each file what a row is and is not, the type and the constraints of each column, and
-the hash of the bytes that were accepted last. `check` and `accept` hold files against it; `load` trusts the hash.
+``data/datapackage.json`` states for each file what a row is and is not, the type and constraints of each column, and
+the hash of the bytes last accepted. `check` and `accept` compare files with it; `load` trusts the hash.
 """
 
 from __future__ import annotations
@@ -26,19 +26,19 @@ from analysis.errors import DataError
 from analysis.untrusted import admit, inside
 
 if TYPE_CHECKING:
-    import pandas as pd  # imported where a table is read: the command line and a colophon do without
+    import pandas as pd  # slow; imported only where a table is read
 
 DATA = Path(__file__).resolve().parents[1] / "data"
-"""The repository's data folder; every function takes another one as ``root``."""
+"""The repository's data folder; every function accepts another as ``root``."""
 
 DESCRIPTOR = "datapackage.json"
 DTYPES = {"string": "str", "number": "float64", "integer": "Int64", "year": "Int64", "boolean": "boolean"}
-COMPLETE = {"integer": "int64", "year": "int64", "boolean": "bool"}  # where no value may be missing
-SHOWN = 20  # problems that a message lists
+COMPLETE = {"integer": "int64", "year": "int64", "boolean": "bool"}  # if no value may be missing
+SHOWN = 20  # problems listed in a message
 
 
 def package(root: Path = DATA) -> dict[str, Any]:
-    """Return the descriptor, parsed once for each state of the file."""
+    """Return the descriptor, parsed again only when the file changes."""
     admit(root / DESCRIPTOR)
     return _parsed(root / DESCRIPTOR, (root / DESCRIPTOR).stat().st_mtime_ns)
 
@@ -55,15 +55,15 @@ class _Schema(BaseModel):
 
 
 class _Resource(BaseModel):
-    """Declare the keys of an entry that the code reads; there may be more."""
+    """The keys of an entry that the code reads; there may be others."""
 
     name: str
-    path: Annotated[str, Field(pattern=r"^\w[\w.-]*(/\w[\w.-]*)*$")]  # no address: frictionless would go there
+    path: Annotated[str, Field(pattern=r"^\w[\w.-]*(/\w[\w.-]*)*$")]  # no URL, which frictionless would fetch
     title: str = ""
     vintage: datetime.date
     bytes: int
     hash: str
-    rows: Annotated[_Schema | None, Field(alias="schema")] = None  # what is no table has a form of its own
+    rows: Annotated[_Schema | None, Field(alias="schema")] = None  # absent for files that are not tables
     sources: list[dict[str, str]] = []
 
 
@@ -77,7 +77,7 @@ def _parsed(path: Path, _: int) -> dict[str, Any]:
         parsed: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         _Package.model_validate(parsed)
     except json.JSONDecodeError as error:
-        raise DataError(f"{path}, line {error.lineno}: not valid JSON ({error.msg}); mend that line") from error
+        raise DataError(f"{path}, line {error.lineno}: not valid JSON ({error.msg}); correct that line") from error
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(map(str, first["loc"]))
@@ -89,7 +89,7 @@ def _parsed(path: Path, _: int) -> dict[str, Any]:
         raise DataError(f"{path}: it declares {', '.join(twice)} twice; remove one of the two entries")
     for entry in parsed["resources"]:
         file = inside(path.parent, entry["path"])
-        if file.exists():  # what is missing is told with all else that is wrong
+        if file.exists():  # missing files are reported with all other problems
             admit(file)
     return parsed
 
@@ -104,7 +104,7 @@ def card(name: str, root: Path = DATA) -> dict[str, Any]:
 
 
 def newest(root: Path = DATA) -> dict[str, Any]:
-    """Return the card of the file of the newest vintage."""
+    """Return the card of the file with the newest vintage."""
     return dict(max(package(root)["resources"], key=lambda entry: entry["vintage"]))
 
 
@@ -121,13 +121,13 @@ def load(name: str, *, root: Path = DATA) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        The columns of the schema in its order: str, float64, int64 (Int64 where values may be missing), bool (boolean
-        where they may be missing) or datetime64. Missing is NA.
+        The columns of the schema in its order: str, float64, int64 (Int64 if values may be missing), bool (boolean
+        if they may be missing) or datetime64. Missing values are NA.
 
     Raises
     ------
     DataError
-        When the file is not declared, is missing, or has other bytes than those that were accepted.
+        If the file is not declared, is missing, or differs from the accepted bytes.
     """
     import pandas as pd
 
@@ -153,20 +153,20 @@ def load(name: str, *, root: Path = DATA) -> pd.DataFrame:
 
 
 def verified(name: str, *, root: Path = DATA) -> str:
-    """Return the card of a file as text, which changes with any byte of the file, or refuse as `load` does."""
+    """Return a file's card as text, which changes with every byte of the file, or refuse it as `load` does."""
     entry = card(name, root)
     _refuse(_read(entry, root)[1], f"load {name}")
     return json.dumps(entry)
 
 
 def check(root: Path = DATA, *, accepted: str = "") -> pd.DataFrame:
-    """Hold every file against its declaration.
+    """Check every file against its declaration.
 
     Parameters
     ----------
     root : Path
     accepted : str
-        A file that was accepted just now: the last line of a refusal says so, and which files are still wrong.
+        A file just accepted: the last line of a refusal says so, and lists the files that are still wrong.
 
     Returns
     -------
@@ -176,8 +176,8 @@ def check(root: Path = DATA, *, accepted: str = "") -> pd.DataFrame:
     Raises
     ------
     DataError
-        Once, with the problems of all files: bytes that were not accepted, values that break the schema, each with its
-        row and column, and files that nothing declares.
+        Once, with the problems of all files: bytes that were not accepted, values that violate the schema, with row and
+        column, and undeclared files.
     """
     import pandas as pd
 
@@ -189,7 +189,7 @@ def check(root: Path = DATA, *, accepted: str = "") -> pd.DataFrame:
     summary, broken, wrong = [], list[str](), [str(path.relative_to(root)) for path in loose]
     for entry in entries:
         (rows, faults), (_, changed) = _validated(entry, root), _read(entry, root)
-        problems, broken = problems + changed, broken + faults  # files before rows, which would hide other files
+        problems, broken = problems + changed, broken + faults  # files first, or their rows would hide other files
         wrong += [entry["path"]] if changed or faults else []
         summary.append((entry["name"], entry["path"], rows, entry["bytes"], entry["vintage"], entry["hash"][7:]))
     last = f"{accepted} is accepted; still wrong: {', '.join(wrong)}" if accepted else ""
@@ -198,7 +198,7 @@ def check(root: Path = DATA, *, accepted: str = "") -> pd.DataFrame:
 
 
 def accept(name: str | Path, *, vintage: str, root: Path = DATA) -> dict[str, Any]:
-    """Record a change that was made on purpose: a file's bytes, hash and vintage, and nothing else.
+    """Record an intended change to a file: its new bytes, hash and vintage, and nothing else.
 
     Parameters
     ----------
@@ -215,7 +215,7 @@ def accept(name: str | Path, *, vintage: str, root: Path = DATA) -> dict[str, An
     Raises
     ------
     DataError
-        When the changed file breaks its schema, or the vintage is no date; nothing is written then.
+        If the changed file violates its schema, or the vintage is not a date; then nothing is written.
     """
     by_path = {(root / entry["path"]).resolve(): entry["name"] for entry in package(root)["resources"]}
     entry = card(by_path.get(Path(name).resolve(), str(name)), root)
@@ -223,12 +223,12 @@ def accept(name: str | Path, *, vintage: str, root: Path = DATA) -> dict[str, An
     try:
         datetime.date.fromisoformat(vintage)
     except ValueError:
-        raise DataError(f"Cannot use the vintage {vintage!r}: it is no date; give it as YYYY-MM-DD") from None
+        raise DataError(f"Cannot use the vintage {vintage!r}: it is not a date; give it as YYYY-MM-DD") from None
     content = (root / entry["path"]).read_bytes()
     new = {"bytes": len(content), "hash": f"sha256:{hashlib.sha256(content).hexdigest()}", "vintage": vintage}
     expected = copy.deepcopy(package(root))
     next(other for other in expected["resources"] if other["name"] == entry["name"]).update(new)
-    # By text, so that the layout stays: the three stand in this order below the path.
+    # Edited as text, to keep the layout: the three keys follow the path in this order.
     old = rf'("path": "{re.escape(entry["path"])}".*?"bytes": )\d+(,\s*"hash": )"[^"]*"(,\s*"vintage": )"[^"]*"'
     text = (root / DESCRIPTOR).read_text(encoding="utf-8")
     text = re.sub(old, rf'\g<1>{new["bytes"]}\g<2>"{new["hash"]}"\g<3>"{vintage}"', text, count=1, flags=re.DOTALL)
@@ -240,7 +240,7 @@ def accept(name: str | Path, *, vintage: str, root: Path = DATA) -> dict[str, An
 
 
 def replace(path: Path, text: str) -> None:
-    """Replace the text of a file in one step, or leave the file as it is."""
+    """Replace the text of a file in one step, or leave it unchanged."""
     draft = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         draft.write_text(text, encoding="utf-8")
@@ -250,14 +250,14 @@ def replace(path: Path, text: str) -> None:
 
 
 def rows(name: str, *, root: Path = DATA) -> list[dict[str, str]]:
-    """Load a file as rows of text, without pandas, which takes long to import; a `DataError` as `load`."""
+    """Load a file as rows of text, without pandas, which is slow to import; refuse it as `load` does."""
     content, changed = _read(card(name, root), root)
     _refuse(changed, f"load {name}")
     return [*csv.DictReader(io.StringIO(content.decode("utf-8")))]
 
 
 def _read(entry: dict[str, Any], root: Path) -> tuple[bytes, list[str]]:
-    """Return the bytes of a file, and the problem if they are not the accepted ones."""
+    """Return a file's bytes, and a list with the problem if they differ from those accepted."""
     file = root / entry["path"]
     try:
         state = file.stat()
@@ -272,13 +272,13 @@ def _read(entry: dict[str, Any], root: Path) -> tuple[bytes, list[str]]:
 
 @lru_cache(maxsize=64)
 def _hashed(file: Path, *_: int) -> tuple[bytes, str]:
-    """Return the bytes of a file with their hash, read once for each time of change and size."""
+    """Return the bytes of a file and their hash, read again only if its size or time of change differs."""
     content = file.read_bytes()
     return content, f"sha256:{hashlib.sha256(content).hexdigest()}"
 
 
 def _validated(entry: dict[str, Any], root: Path) -> tuple[int, list[str]]:
-    """Return the number of rows of a file, and each way in which it breaks its schema."""
+    """Return the number of rows in a file, and each violation of its schema."""
     from frictionless import FrictionlessException
     from frictionless.resources import TableResource
 
@@ -291,20 +291,20 @@ def _validated(entry: dict[str, Any], root: Path) -> tuple[int, list[str]]:
     try:
         table = TableResource.from_descriptor(declared, basepath=str(root))
         task = table.validate().tasks[0]
-    except (FrictionlessException, ValueError, TypeError) as wrong:  # of a schema that is none
+    except (FrictionlessException, ValueError, TypeError) as wrong:  # raised by an invalid schema
         return 0, [f"{file}: its schema cannot be read ({wrong}); correct it in {DESCRIPTOR}"]
     remedies = {"encoding-error": "save it as UTF-8", "scheme-error": "restore it from git"}
     other, problems, rows = f"correct it, or the schema in {DESCRIPTOR}", [], dict[int, list[Any]]()
     for error in task.errors:
         rows.setdefault(getattr(error, "row_number", -id(error)), []).append(error)
     for errors in rows.values():
-        cells = [error for error in errors if error.type == "missing-cell"] or errors  # all else follows from these
+        cells = [error for error in errors if error.type == "missing-cell"] or errors  # others follow from these
         messages = {error.type: error.message for error in reversed(cells)}
         more = f" (and {len(cells) - len(messages)} more in this row)" if len(cells) > len(messages) else ""
         problems.append(f"{file}: {'; '.join(messages.values())}{more}; {remedies.get(cells[0].type, other)}")
     problems += [
         f"{file}: row {row.row_number}, column {column}: found {value}; a figure is finite or missing; correct it"
-        for row in (table.read_rows() if task.valid else [])  # Table Schema lets a number be NaN or INF
+        for row in (table.read_rows() if task.valid else [])  # Table Schema allows NaN and INF as numbers
         for column, value in row.to_dict().items()
         if isinstance(value, Decimal) and not math.isfinite(value)
     ]

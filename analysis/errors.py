@@ -7,18 +7,18 @@ from collections.abc import Collection
 from operator import index
 from typing import Any, NoReturn
 
-_HEAD, _TAIL = 6000, 1500  # characters of a message; its end says what to do
+_HEAD, _TAIL = 6000, 1500  # characters kept of a message; its end says what to do
 
 
 class _RefusalError(ValueError):
     def __str__(self) -> str:
-        """Return the message, shortened in the middle, without characters that a terminal would obey."""
+        """Return the message, shortened in the middle, with terminal control characters escaped."""
         text = super().__str__()
         text = text if len(text) <= _HEAD + _TAIL else f"{text[:_HEAD]} ... {text[-_TAIL:]}"
         return "".join(sign if sign.isprintable() or sign == "\n" else ascii(sign)[1:-1] for sign in text)
 
     def _render_traceback_(self) -> list[str]:
-        """Return the message alone, which IPython shows in place of a traceback."""
+        """Return the message alone, for IPython to show in place of a traceback."""
         return [f"{type(self).__name__}: {self}"]
 
 
@@ -36,7 +36,7 @@ def refuse(where: Any, expected: str, actual: str, remedy: str) -> NoReturn:
 
 
 def whole_number(name: str, value: Any) -> int:
-    """Return a count or a column number as int; refuse anything but an integer, such as 2.0, with DesignError."""
+    """Return a count or column number as int; raise DesignError for anything but an integer, even for 2.0."""
     try:
         return index(value)
     except TypeError as error:
@@ -44,6 +44,6 @@ def whole_number(name: str, value: Any) -> int:
 
 
 def check_choice(name: str, value: Any, allowed: Collection[str]) -> None:
-    """Raise DesignError for a value that is not among those allowed."""
+    """Raise DesignError unless a value is one of those allowed."""
     if value not in allowed:
-        raise DesignError(f"Cannot use {name} = {value!r}: it is none of {', '.join(allowed)}; choose one of these")
+        raise DesignError(f"Cannot use {name} = {value!r}; choose from {', '.join(allowed)}")

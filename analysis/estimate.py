@@ -1,4 +1,4 @@
-"""Estimates that carry their scores by cluster, so that any smooth function of an estimate is an estimate again."""
+"""Estimates that carry their scores by cluster, so that smooth functions of estimates are estimates, too."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ Bools = npt.NDArray[np.bool_]
 Ints = npt.NDArray[np.int64]
 Labels = Sequence[Any] | npt.NDArray[Any]
 
-NO_TERM = ("",)  # terms of a refusal, which answers any request with its reason
-STEP = 1e-30  # of a complex derivative: no difference is taken, so the smaller the better
+NO_TERM = ("",)  # terms of a refusal, which answers every request with its reason
+STEP = 1e-30  # for derivatives by a complex step: no difference is taken, so the smaller the better
 DRAWS = 10_000  # draws of the largest t statistic
-NOTHING_LEFT = 1e-9  # share of a total below which what remains without a cluster is rounding
+NOTHING_LEFT = 1e-9  # share of a total below which a remainder is rounding
 NO_SPREAD = "nothing behind it varies: its error would be zero, which says nothing of chance"
 
 
 @dataclass(frozen=True, eq=False, kw_only=True, repr=False)
 class Estimate(Shown):
-    """Named values of one estimand with their joint uncertainty.
+    """Named values for one estimand, with their joint uncertainty.
 
     Attributes
     ----------
@@ -41,25 +41,25 @@ class Estimate(Shown):
         Id or name, such as ``"E1a"``, and the unit of values and limits, such as ``"log points"``.
     terms : tuple of str
     value : float64[term]
-        NaN where there is no point: a set, or no estimate.
+        NaN if there is no point: for a set, or without an estimate.
     scores : float64[cluster, term], optional
-        Influence of each cluster on each term, so that ``covariance = by_cluster.T @ scores``.
+        Influence of each cluster on each term, so that ``covariance = scores.T @ scores``.
     covariance : float64[term, term], optional
-        That of the scores where not given; NaN for terms without error.
+        By default that of the scores; NaN for terms without a standard error.
     limits : float64[2, term], optional
-        Ends of the intervals, where they are not ``value ± t(df) std_error``.
+        Ends of the intervals, if not ``value ± t(df) std_error``.
     n : int or sequence of int
         Observations or units behind each term; treated units behind an effect on the treated.
     level : float
         Coverage of intervals.
     max_df : float or float64[term]
-        Most degrees of freedom that Student's t may have (infinite: normal); see `df`.
+        Upper limit on the degrees of freedom of Student's t (infinite for the normal); see `df`.
     interval : str
         Kind of the interval.
     reason : str
-        Why a value, error or limit is missing; never empty where one is.
+        Why a value, standard error or limit is missing; never empty if one is.
     columns : mapping of str to sequence
-        Further columns of `rows`.
+        Additional columns of `rows`.
     counts : mapping of str to int
         Sizes that a reader needs: firms, treated, comparison, clusters.
     details : mapping of str to object
@@ -67,9 +67,9 @@ class Estimate(Shown):
     clusters : array[cluster], optional
         Labels of the rows of `scores`.
     design, digest, months : Design, str and str
-        Design and digest of the panel, with which the estimate can be made again; months of the window, in words.
+        Design and panel digest, to reproduce the estimate; months of the window, in words.
     provenance : {"estimate", "simulated"}
-        Whether the data are simulated, for the mark behind the numbers.
+        Whether the data are simulated, for the mark after the numbers.
     """
 
     estimand: str
@@ -94,35 +94,35 @@ class Estimate(Shown):
     provenance: str = "estimate"
 
     def __post_init__(self) -> None:
-        """Form the covariance from the scores; refuse a missing error without a reason."""
+        """Form the covariance from the scores; refuse a missing standard error or interval without a reason."""
         if self.covariance is None:
             unknown = np.full((len(self.terms),) * 2, np.nan)
             object.__setattr__(self, "covariance", unknown if self.scores is None else self.scores.T @ self.scores)
         if not self.reason and np.isnan([self.std_error, *self.conf_int]).any():
             raise DesignError(
-                f"Cannot make an Estimate of {self.estimand}: an error or interval is missing without a reason; say in "
-                "`reason` why"
+                f"Cannot make an Estimate of {self.estimand}: a standard error or interval is missing; give the "
+                "reason in `reason`"
             )
 
     @property
     def refused(self) -> bool:
-        """Whether it has neither a value nor a limit, only a reason."""
+        """Whether the estimate has neither a value nor a limit, only a reason."""
         return bool(np.isnan(self.value).all() and np.isnan(self.conf_int).all())
 
     def require(self) -> Estimate:
-        """Return it as it is; where it is refused, raise a DesignError with the reason."""
+        """Return the estimate itself; if refused, raise DesignError with the reason."""
         if self.refused:
             raise DesignError(self.reason)
         return self
 
     @property
     def std_error(self) -> Floats:
-        """Standard errors, float64[term]; NaN where there are none."""
+        """Standard errors, float64[term]; NaN if missing."""
         return np.asarray(np.sqrt(np.clip(np.diag(self.covariance), 0, None)))  # rounding may fall below zero
 
     @cached_property
     def stated(self) -> Estimate:
-        """The estimate as it may be printed: without terms whose error is zero but for rounding."""
+        """The estimate as it may be printed: without numbers for terms whose standard error is only rounding."""
         no_spread = self.std_error <= NOTHING_LEFT * np.fmax(1.0, np.abs(self.value))
         if not no_spread.any():
             return self
@@ -131,7 +131,7 @@ class Estimate(Shown):
         return self.without(no_spread, "; ".join(reasons))
 
     def without(self, terms: Bools, reason: str) -> Estimate:
-        """Return the estimate without value, error and interval of some terms, bool[term], for a new reason."""
+        """Remove value, standard error and interval from some terms, bool[term], for a new reason."""
         return replace(
             self,
             value=np.where(terms, np.nan, self.value),
@@ -142,7 +142,7 @@ class Estimate(Shown):
 
     @cached_property
     def df(self) -> Floats:
-        """Degrees of freedom, float64[term]: `max_df`, or the :func:`effective` ones if these are fewer."""
+        """Degrees of freedom, float64[term]: `max_df`, or the :func:`effective` ones if fewer."""
         max_df: Floats = np.broadcast_to(np.asarray(self.max_df, dtype=float), len(self.terms))
         if self.scores is None:
             return max_df
@@ -151,7 +151,7 @@ class Estimate(Shown):
 
     @property
     def cov_small_sample(self) -> Floats:
-        """Covariance for methods that take it as known: ``(t(joint_df) / z)²`` times as large, float64[term, term]."""
+        """Covariance for methods that treat it as known: ``(t(joint_df) / z)²`` times as large, float64[term, term]."""
         quantile = (1 + self.level) / 2
         return np.asarray((stats.t.ppf(quantile, self.joint_df) / stats.norm.ppf(quantile)) ** 2 * self.covariance)
 
@@ -165,15 +165,15 @@ class Estimate(Shown):
 
     @cached_property
     def rows(self) -> pd.DataFrame:
-        """One row per term: `term`, `estimate`, `std_error`, `conf_low`, `conf_high`, `n`, and further columns."""
+        """One row per term: `term`, `estimate`, `std_error`, `conf_low`, `conf_high`, `n`, and any `columns`."""
         low, high = self.conf_int
         columns = {"term": list(self.terms), "estimate": self.value, "std_error": self.std_error}
         return pd.DataFrame({**columns, "conf_low": low, "conf_high": high, "n": self.n, **self.columns})
 
     def plot(self, *, xlabel: str = "") -> Axes:
-        """Draw the terms with their intervals: along the x axis if they are numbers, such as periods; else as a list.
+        """Draw the terms with their intervals: along the x axis if they are numbers such as periods, else as a list.
 
-        A refusal is drawn as its reason. The title of a simulated estimate says so.
+        A refusal shows its reason. The title of a simulated estimate says so.
         """
         title = f"{self.estimand}{' (simulated)' if self.provenance == 'simulated' else ''}"
         return intervals(self.rows, title=title, unit=self.unit, xlabel=xlabel, reason=self.reason)
@@ -187,16 +187,16 @@ class Estimate(Shown):
         return head, self.rows, [note for note in (interval, counts, self.reason) if note]
 
     def row(self, term: str) -> pd.Series:
-        """Return the row of one term."""
+        """Return the row for one term."""
         return self.rows.iloc[self._position(term)]
 
     def bounds(self, term: str) -> tuple[float, float] | None:
-        """Return the interval of one term, or None if it has none that may be :attr:`stated`."""
+        """Return the interval for one term, or None if it has none that may be :attr:`stated`."""
         low, high = self.stated.conf_int[:, self._position(term)]
         return None if np.isnan(low) or np.isnan(high) else (float(low), float(high))
 
     def __getitem__(self, terms: str | Sequence[str]) -> Estimate:
-        """Return some of the terms, in the order given; a refusal returns itself."""
+        """Select terms, in the order given; a refusal returns itself."""
         if self.terms == NO_TERM:
             return self
         positions = [self._position(term) for term in ([terms] if isinstance(terms, str) else terms)]
@@ -225,18 +225,18 @@ class Estimate(Shown):
     def delta_method(
         self, function: Callable[[Any], Mapping[str, Any]], *, estimand: str, unit: str, **changes: Any
     ) -> Estimate:
-        """Return a function of the values as an Estimate, with errors and intervals by the delta method.
+        """Return a function of the values as an Estimate, with standard errors and intervals by the delta method.
 
         Parameters
         ----------
         function : callable
-            From the values, an array [term], to values by term. Its derivatives are taken by a complex step, exact to
+            Maps the values, an array [term], to values by term. Its derivatives are taken by a complex step, exact to
             rounding for sums, products, ratios, powers, logs and exponentials; it must not take absolute values,
             compare, or conjugate.
         estimand, unit : str
         **changes
-            Other fields. `n` is kept if it is one number for all terms; of several `max_df`, that of the term behind
-            most of the variance.
+            Other fields. `n` is kept if it is one number for all terms; from several `max_df`, that of the term behind
+            most of the variance is taken.
         """
         result = function(self.value)
         steps = self.value + STEP * 1j * np.eye(len(self.value))
@@ -262,15 +262,15 @@ class Estimate(Shown):
     def jackknife(
         self, function: Callable[[Any], Mapping[str, Any]], *, estimand: str, unit: str, **changes: Any
     ) -> Estimate:
-        """Return a function of sums as an Estimate, with the errors of the cluster jackknife (CV3).
+        """Return a function of sums as an Estimate, with standard errors by the cluster jackknife (CV3).
 
         The covariance is ``(G - 1) / G`` times the sum of squared changes of the function without each of G clusters.
 
         Parameters
         ----------
         function : callable
-            From the values, which are sums over clusters whose terms are the scores, to values by term; called with
-            the sums, [term], and with those without each cluster, [term, cluster]. Scaling all sums must not change it.
+            Maps the values, which are the scores summed over clusters, to values by term; called with the sums, [term],
+            and with those without each cluster, [term, cluster]. It must not change if all sums are scaled.
         estimand, unit : str
         **changes
             Other fields; `n` is kept only if it is one number for all terms.
@@ -308,8 +308,8 @@ class Estimate(Shown):
         return replace(self, estimand=estimand, unit=unit, covariance=None, **(fields | changes))
 
     def exp(self) -> Estimate:
-        """Turn log points into per cent, ``100 (exp(x) - 1)``: values and limits; errors by the delta method."""
-        with np.errstate(over="ignore", invalid="ignore"):  # beyond the largest float it is infinite
+        """Convert log points to per cent, ``100 (exp(x) - 1)``, with standard errors by the delta method."""
+        with np.errstate(over="ignore", invalid="ignore"):  # overflow means infinite
             slope = 100 * np.exp(self.value)
             return replace(
                 self,
@@ -322,19 +322,19 @@ class Estimate(Shown):
 
     @property
     def joint_df(self) -> float:
-        """Degrees of freedom of all terms together: the geometric mean of `df`, each of which is estimated with noise.
+        """Joint degrees of freedom of all terms: the geometric mean of `df`, each of which is estimated with noise.
 
-        A band may thus be narrower than the interval of a term that rests on much fewer clusters than the others.
+        A band may thus be narrower than the interval of a term that rests on far fewer clusters than the others.
         """
         return float(np.exp(np.nanmean(np.log(self.df))))
 
     def sup_t_band(self) -> Floats:
-        """Return the ends of a band that covers all terms at once, float64[2, term]: sup-t, with `joint_df`."""
+        """Return the ends of a sup-t band that covers all terms at once, float64[2, term], with `joint_df`."""
         half = critical_value(self.covariance, self.level, df=self.joint_df) * self.std_error
         return np.array([self.value - half, self.value + half])
 
     def with_set(self, name: str, ends: tuple[float, float], reason: str) -> Estimate:
-        """Add a term that is a set: an interval without a point or an error."""
+        """Add a term that is a set: an interval without a point or standard error."""
         size = len(self.terms)
         covariance = np.full((size + 1, size + 1), np.nan)
         covariance[:size, :size] = self.covariance
@@ -352,14 +352,14 @@ class Estimate(Shown):
         )
 
     def __format__(self, spec: str) -> str:
-        """Write the value of one term; "unit" adds its unit, "both" its interval, "all" both; "interval" writes that.
+        """Format the value of one term; "unit" adds its unit, "both" its interval, "all" both; "interval" is alone.
 
-        A missing number is written in a few words that fit a sentence; "all" adds the reason.
+        A missing number is replaced by a few words that fit into a sentence; "all" adds the reason.
         """
         if len(self.terms) != 1 or spec not in ("", "unit", "interval", "both", "all"):
             raise DesignError(
                 f"Cannot write {self.estimand} as {spec!r}: its terms are {list(self.terms)}, and the formats unit, "
-                "interval, both and all; name one of each"
+                "interval, both and all; choose one of each"
             )
         if self.stated is not self:
             return format(self.stated, spec)
@@ -378,25 +378,25 @@ class Estimate(Shown):
 
 
 def left_out(function: Callable[[Any], Any], sums: Floats, by_cluster: Floats) -> Floats:
-    """Return by how much a function of sums is larger than without each cluster, float64[term, cluster].
+    """Return a function of sums less its value without each cluster, float64[term, cluster].
 
-    It is NaN where nothing is left to compute it from. `function` takes the sums, [sum], and those without each
+    The result is NaN if nothing is left to compute it from. `function` takes the sums, [sum], and those without each
     cluster, [sum, cluster], and returns [term] and [term, cluster]; `by_cluster` is float64[sum, cluster].
     """
     rest = sums[:, np.newaxis] - by_cluster
-    rest[np.abs(rest) <= NOTHING_LEFT * np.abs(sums)[:, np.newaxis]] = 0.0  # but for rounding
+    rest[np.abs(rest) <= NOTHING_LEFT * np.abs(sums)[:, np.newaxis]] = 0.0  # rounding
     with np.errstate(divide="ignore", invalid="ignore"):
         change = function(sums)[:, np.newaxis] - function(rest)
     return np.where(np.isfinite(change), change, np.nan)
 
 
 def effective(square: Floats, fourth: Floats) -> Floats:
-    """Return the degrees of freedom of errors from the scores of clusters, float64[term]: at least 1; NaN without any.
+    """Return degrees of freedom from the clusters' scores, float64[term]: at least 1; NaN without scores.
 
-    With scores d of G clusters, normal and of unequal variances v, Satterthwaite's are ``(sum v)^2 / sum v^2``, less
+    For normal scores d of G clusters with unequal variances v, Satterthwaite's are ``(sum v)^2 / sum v^2``, less
     one for the mean. Since a normal's fourth moment is three squared variances, they are estimated by
-    ``3 (sum d^2)^2 / sum d^4 - 2``, less that one: about G - 1 for equal clusters, 1 if one of them decides. Both a few
-    large firms among many and a few extreme changes among equal firms leave few.
+    ``3 (sum d^2)^2 / sum d^4 - 2``, less that one: about G - 1 for equal clusters, 1 if one dominates. A few large
+    firms among many reduce them, and so do a few extreme changes among equal firms.
 
     Parameters
     ----------
@@ -414,12 +414,12 @@ def effective(square: Floats, fourth: Floats) -> Floats:
 
 
 def refusal(reason: str) -> Estimate:
-    """Return an Estimate that holds only the reason why there is none."""
+    """Return an Estimate that holds only the reason for its absence."""
     return Estimate(estimand="", unit="", terms=NO_TERM, value=np.full(1, np.nan), n=np.nan, reason=reason)
 
 
 def slopes(function: Callable[..., Any], *arguments: Floats) -> list[Floats]:
-    """Return the derivative of a function by each argument, element by element, by a complex step."""
+    """Return a function's derivative with respect to each argument, element by element, by a complex step."""
     return [
         np.imag(function(*arguments[:i], argument + STEP * 1j, *arguments[i + 1 :])) / STEP
         for i, argument in enumerate(arguments)
@@ -430,8 +430,8 @@ def critical_value(covariance: Floats, level: float, *, df: float = np.inf) -> f
     """Return the half-width of a band that covers all terms at once, in standard errors.
 
     It is the quantile of the largest absolute t statistic under a normal with this covariance, from which a multiplier
-    bootstrap with Gaussian weights on the scores would draw, or with finite `df` under the multivariate t. Terms
-    without an error do not count.
+    bootstrap with Gaussian weights on the scores would draw, or under the multivariate t if `df` is finite. Terms
+    without a standard error do not count.
     """
     uncertain = np.flatnonzero(np.diag(covariance) > 0)
     if len(uncertain) < 2:
@@ -447,20 +447,20 @@ def draws_of_t(covariance: Floats, df: float) -> Floats:
 
 
 def root(covariance: Floats) -> Floats:
-    """Return the symmetric root of a correlation, float64[term, term], from its covariance.
+    """Return the symmetric root of the correlation matrix, float64[term, term], from a covariance.
 
-    Sign and order of eigenvectors, which depend on the processor, make no difference to it.
+    It does not depend on the sign and order of eigenvectors, which vary with the processor.
     """
     error = np.sqrt(np.diag(covariance))
     values, vectors = np.linalg.eigh(covariance / np.outer(error, error))
-    values[values < 1e-12 * values[-1]] = 0  # rounding, the root of which would matter
+    values[values < 1e-12 * values[-1]] = 0  # rounding, whose root would matter
     return np.asarray((vectors * np.sqrt(values)) @ vectors.T)
 
 
 def stack_estimates(parts: Mapping[str, Estimate], *, estimand: str, **fields: Any) -> Estimate:
-    """Stack estimates of one term each, by name, with unknown covariances between them.
+    """Stack single-term estimates by name, with unknown covariances between them.
 
-    The unit is that of the first; if units differ they are a column.
+    The unit is that of the first; if units differ, they become a column.
     """
     estimates = list(parts.values())
     units = [estimate.unit for estimate in estimates]

@@ -1,4 +1,4 @@
-"""Events: one crackdown each, as files of ``data/events`` hold them."""
+"""Events: one crackdown each, stored as files in ``data/events``."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from analysis.provenance import ROOT
 from analysis.untrusted import inside, located
 from analysis.yaml import Labels, Text, Texts, Written, is_like, load
 
-ON_RECORD = "amazon_2021"  # the event whose public figures data/facts holds
+ON_RECORD = "amazon_2021"  # the event whose public figures are in data/facts
 EVENTS = ROOT / "data" / "events"
 
 ClaimAndReading = Annotated[tuple[str, str], BeforeValidator(lambda text: str(text).partition(" ")[::2])]
@@ -20,39 +20,39 @@ Month = Annotated[str, is_like("a month YYYY-MM", "[0-9]{4}-(0[1-9]|1[0-2])")]
 
 
 class Claim(Written):
-    """What was said of an event, in the event's own file."""
+    """A claim about an event, in the event's own file."""
 
     claimant: Text
-    readings: Labels  # question of the reports: what was said that it tests
+    readings: Labels  # question in the reports: the statement that it tests
 
 
 class Threat(Written):
-    """What else happened in the months of an event, in print, in the event's own file."""
+    """A concurrent development that could confound an event's estimates, in the event's own file."""
 
     when: Text
     what: Text
     hits: Text
-    threatens: Text  # what is estimated, in words
+    threatens: Text  # the estimates at risk, in words
 
 
 _BY_ID = BeforeValidator(lambda given: dict.fromkeys(map(str, given)) if isinstance(given, list | tuple) else given)
 
 
 class Event(Written):
-    """One crackdown, as reports know it. Of its claims and threats it holds each, or names rows of the ledgers."""
+    """One crackdown, as reports use it. It holds its claims and threats itself, or names rows in the ledgers."""
 
     title: Text  # in print, as a noun phrase
     background: str = ""  # who said what of which closures, for the brief
     home: Text  # code of the platform that closed accounts, the first of `platforms`
-    platforms: Labels  # codes in panels and names in print
-    destinations: Annotated[Texts, Field(min_length=1, max_length=2)]  # to which closed firms are said to have gone
-    origin: Text  # code of the firms whose growth is asked about
-    origin_name: Text  # the adjective in print
+    platforms: Labels  # codes in panels and names for print
+    destinations: Annotated[Texts, Field(min_length=1, max_length=2)]  # where closed firms are said to have gone
+    origin: Text  # code of the firms whose growth is studied
+    origin_name: Text  # the adjective for print
     waves: Annotated[tuple[Month, ...], Field(min_length=1)]  # months of the closures
-    readings: dict[Text, ClaimAndReading] = {}  # rows of readings.csv by question that the reports can answer
-    claims: Annotated[dict[Text, Claim | None], _BY_ID] = {}  # by id; None is a row of claims.csv
-    threats: Annotated[dict[Text, Threat | None], _BY_ID] = {}  # by id; None is a row of threats.csv
-    opened: Texts = ()  # platforms that opened to the origin alone in these months
+    readings: dict[Text, ClaimAndReading] = {}  # rows of readings.csv, by the question that tests them
+    claims: Annotated[dict[Text, Claim | None], _BY_ID] = {}  # by id; None stands for a row of claims.csv
+    threats: Annotated[dict[Text, Threat | None], _BY_ID] = {}  # by id; None stands for a row of threats.csv
+    opened: Texts = ()  # platforms that opened to this origin alone in these months
 
     @model_validator(mode="after")
     def _fits(self) -> Event:
@@ -69,12 +69,12 @@ class Event(Written):
 
     @property
     def own(self) -> dict[str, Claim]:
-        """The claims that the event holds, by id."""
+        """Claims held in the event's own file, by id."""
         return {name: claim for name, claim in self.claims.items() if claim}
 
     @property
     def asked(self) -> dict[str, tuple[str, str]]:
-        """Claim and reading by question, of the claims that the event names or holds; several of one are V1, V2."""
+        """Claim and reading by question, for the event's claims; several readings of one claim are called V1, V2."""
         named = {question: reading for question, reading in self.readings.items() if reading[0] in self.claims}
         return named | {
             question: (name, f"V{number}" if len(claim.readings) > 1 else "")
@@ -84,17 +84,17 @@ class Event(Written):
 
     @property
     def on_record(self) -> bool:
-        """Whether the public figures are of this event; its waves, claims and threats may be others."""
+        """Whether the public figures describe this event; its waves, claims and threats may differ."""
         same = {"title", "home", "platforms", "destinations", "origin", "origin_name", "readings"}
         return self.model_dump(include=same) == read_event(ON_RECORD).model_dump(include=same)
 
 
 def read_event(name: str, *, on_record: bool = False) -> Event:
-    """Read an event of ``data/events``, or any ``.yml`` file; with `on_record` only if the public figures are of it."""
+    """Read an event from ``data/events`` or a ``.yml`` file; with `on_record`, refuse one without public figures."""
     path = located("event", name) if name.endswith(".yml") else inside(EVENTS, f"{name}.yml")
     if not path.is_file():
         there = ", ".join(sorted(file.stem for file in EVENTS.glob("*.yml")))
-        raise DesignError(f"there is no event {name!r}; there are {there}; name one of these")
+        raise DesignError(f"Cannot find the event {name!r}; choose from {there}")
     event, ledger, known = load(path, Event), data.load("readings"), {*data.load("claims")["claim_id"]}
     readings = {*zip(ledger["claim_id"], ledger["reading"].fillna(""), strict=True)}
     threats = {*data.load("threats")["threat_id"]}
@@ -112,7 +112,7 @@ def read_event(name: str, *, on_record: bool = False) -> Event:
             refuse(f"{path}, key {key}", expected, ", ".join(sorted(wrong)), "correct the file")
     if on_record and not event.on_record:
         raise DesignError(
-            f"there are no public figures of {event.title!r}; those of data/facts are of the event {ON_RECORD}; "
+            f"Cannot use public figures for {event.title!r}: those in data/facts describe the event {ON_RECORD}; "
             "bring a panel, or choose that event"
         )
     return event

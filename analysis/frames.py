@@ -1,7 +1,7 @@
-"""Estimators on a DataFrame with a row per unit and period, by names of columns.
+"""Estimators for a DataFrame with one row per unit and period, by column names.
 
 Periods are whole numbers, pandas Periods, or dates and text such as 2021-05, which stand for their month. The same
-estimators on arrays are in `analysis.estimators`.
+estimators for arrays are in `analysis.estimators`.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ __all__ = ["CohortEffects", "att_gt", "exposure_effects", "honest_bounds", "noni
 __dir__ = __all__.copy
 
 DATES = ("string", "date", "datetime", "datetime64")  # pandas' names of the types that are read as dates
-NAMES = 20  # most names of columns in a message
+NAMES = 20  # most column names in a message
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class CohortEffects(Shown):
-    """Effects by cohort (first treated period) and period, which can be averaged further.
+    """Effects by cohort (first treated period) and period, which can be aggregated.
 
     Attributes
     ----------
@@ -51,13 +51,13 @@ class CohortEffects(Shown):
     average: Callable[[Kind], Estimate]
 
     def aggregate(self, kind: Literal["simple", "dynamic"] = "simple") -> Estimate:
-        """Average the effects over all treated cells ("simple"), or by periods since treatment ("dynamic")."""
+        """Average the effects over all treated cells ("simple") or by periods since treatment ("dynamic")."""
         check_choice("kind", kind, ("simple", "dynamic"))
         return self.average(kind)
 
     @property
     def rows(self) -> pd.DataFrame:
-        """One row per cohort and period, as those of an Estimate."""
+        """One row per cohort and period, with the columns of an Estimate."""
         return self.effects.rows
 
     def plot(self) -> Axes:
@@ -93,36 +93,36 @@ def att_gt(
     Parameters
     ----------
     data : DataFrame
-        A row per unit and period.
+        One row per unit and period.
     first_treated : column
-        First treated period. Never is NaN, NaT, infinity, an empty text, a 0 before the first period, or a period after
-        the last. Units treated before any period to compare with are dropped and counted.
+        First treated period. NaN, NaT, infinity, an empty string, a 0 before the first period, or a period after the
+        last mean never. Units treated before any period to compare with are dropped and counted.
     outcome, unit, time : column
         A unit without an outcome in some period is dropped and counted.
     covariates : list of columns, optional
-        Determined before treatment, one value per unit. With them estimates are doubly robust, with the errors of
+        Determined before treatment, one value per unit. They make estimates doubly robust, with the standard errors of
         :func:`analysis.estimators.cross_checks.doubly_robust`.
     weights, cluster, strata : column, optional
-        Sampling weights, clusters of errors, and groups within which units are compared; one value per unit.
+        Sampling weights, clusters for standard errors, and groups within which units are compared; one value per unit.
     scale : {"level", "ratio"}
-        Mean effect in units of the outcome, or log of observed over counterfactual total, in log points.
+        Mean effect in units of the outcome, or log of the observed over the counterfactual total, in log points.
     anticipation : int
-        Periods before treatment in which an effect is allowed for.
+        Periods before treatment in which an effect is allowed.
     level : float
         Coverage of intervals.
 
     Returns
     -------
     CohortEffects
-        With `rows`, ``.aggregate()``, ``.aggregate("dynamic")`` and ``.plot()``. Errors without covariates are those of
-        :func:`analysis.estimators.att_gt.att_gt`, a cluster jackknife.
+        With `rows`, ``.aggregate()``, ``.aggregate("dynamic")`` and ``.plot()``. Standard errors without covariates are
+        those of :func:`analysis.estimators.att_gt.att_gt`, by a cluster jackknife.
 
     Raises
     ------
     DataError
-        If a column is missing, a row comes twice, a period has no row, or a value is invalid.
+        If a column is missing, a row is repeated, a period has no row, or a value is invalid.
     DesignError
-        If nobody is treated or nobody can be compared.
+        If no unit is treated, or none can serve as a comparison.
 
     Examples
     --------
@@ -183,16 +183,16 @@ def exposure_effects(
     bins: Sequence[float] = by_exposure.BINS,
     level: float = 0.95,
 ) -> Estimate:
-    """Estimate how the change in sales of units that are not closed varies with their exposure to those that are.
+    """Estimate how changes in the sales of units not closed vary with their exposure to closed ones.
 
     Parameters
     ----------
     data : DataFrame
         A row per unit and period, of units that are not closed.
     after, before : (first, last)
-        Periods that are added up after and before the closures, both ends included.
+        Periods to sum after and before the closures, both ends included.
     exposure : column
-        Share of the unit's category that closed rivals held; its mean over `after` counts.
+        Share of the unit's category that closed rivals held; its mean over `after` is used.
     outcome, unit, time : column
         A unit without sales or exposure in one of the periods is dropped and counted.
     category : column, optional
@@ -200,23 +200,23 @@ def exposure_effects(
     covariates : list of columns, optional
         Further exposures, one value per unit.
     expected : column, optional
-        Expected exposure of each unit, had closures been drawn anew: gives the recentred slope. Draws themselves are
-        taken by :func:`analysis.estimators.exposure.exposure_effects`.
+        Each unit's expected exposure over redrawn closures, for the recentred slope. To pass the draws themselves, call
+        :func:`analysis.estimators.exposure.exposure_effects`.
     bins : sequence of float
-        Rising edges between bins of exposure.
+        Edges between bins of exposure, in increasing order.
     level : float
         Coverage of intervals.
 
     Returns
     -------
     Estimate
-        Log points: a term per bin, ``"slope"`` per ten points of exposure, and ``"average"``, with the further columns
+        Log points: a term per bin, ``"slope"`` per ten points of exposure, and ``"average"``, with the columns
         and details of :func:`analysis.estimators.exposure.exposure_effects`.
 
     Raises
     ------
     DataError
-        If a column is missing, a row comes twice, a period has no row, or a value is invalid.
+        If a column is missing, a row is repeated, a period has no row, or a value is invalid.
     DesignError
         If fewer than two units can be used, or exposure does not vary.
 
@@ -264,12 +264,12 @@ def synthetic_did(
     method: synthetic.Method = "sdid",
     level: float = 0.95,
 ) -> Estimate:
-    """Estimate an effect on few units that are treated at once by a weighted mean of the others.
+    """Estimate an effect on few, simultaneously treated units by a weighted mean of the others.
 
     Parameters
     ----------
     data : DataFrame
-        A row per unit and period, without a missing outcome.
+        One row per unit and period, without missing outcomes.
     treated : column
         1 in the rows of treated units from their first treated period on, else 0.
     outcome, unit, time : column
@@ -283,15 +283,15 @@ def synthetic_did(
     Returns
     -------
     Estimate
-        A row with its rank among placebos, as :func:`analysis.estimators.synthetic.synthetic_did`, but
+        One row with its rank among placebos, as from :func:`analysis.estimators.synthetic.synthetic_did`, but
         ``details["unit_weights"]`` and ``details["time_weights"]`` are Series by unit and period.
 
     Raises
     ------
     DataError
-        If a column is missing, a row comes twice or is missing, or a value is invalid.
+        If a column is missing, a row is repeated or missing, or a value is invalid.
     DesignError
-        If units are first treated in different periods, nothing lies before, or fewer than two units are untreated.
+        If units are first treated in different periods, none precedes treatment, or fewer than two units are untreated.
 
     Examples
     --------
@@ -320,7 +320,7 @@ def synthetic_did(
     if len(starts) != 1:
         dates = ", ".join(f"{long.periods[int(start)]} ({n})" for start, n in zip(starts, count, strict=True))
         raise DesignError(
-            f"Cannot use units that are not all first treated in one period: found {dates or 'no treated unit'}; "
+            f"Cannot estimate one effect unless all units are first treated in one period: found {dates or 'none'}; "
             "choose one period, or use att_gt"
         )
     estimate = synthetic.synthetic_did(y, np.isfinite(first), int(starts[0]), method=method, level=level)
@@ -332,15 +332,15 @@ def synthetic_did(
 def honest_bounds(
     study: CohortEffects | Estimate, *, target: Any = "0", level: float | None = None
 ) -> honest_did.Bounds:
-    """Bound the effects of an event study when its parallel trends may be violated.
+    """Bound the effects of an event study under violations of parallel trends.
 
     Parameters
     ----------
     study : CohortEffects or Estimate
-        The result of :func:`att_gt`, or an Estimate whose terms are periods since treatment without the reference, such
-        as ``.aggregate("dynamic")`` of it.
+        The result of :func:`att_gt`, or an Estimate whose terms are periods since treatment except the reference, such
+        as its ``.aggregate("dynamic")``.
     target : period or list of periods
-        The effect of interest, such as 0 or "0"; the mean of several.
+        The effect of interest, such as 0 or "0"; for several, their mean.
     level : float, optional
         Coverage; by default that of the Estimate.
 
@@ -348,7 +348,7 @@ def honest_bounds(
     -------
     Bounds
         With `rows`, ``.plot()``, ``.conf_int(sensitivity)`` and ``.breakdown``, the largest sensitivity at which the
-        interval excludes zero; as :func:`analysis.estimators.honest_did.honest_bounds`.
+        interval excludes zero; as from :func:`analysis.estimators.honest_did.honest_bounds`.
 
     Raises
     ------
@@ -377,8 +377,8 @@ def honest_bounds(
     reference = np.flatnonzero(np.diff(time) == 2)
     if len(reference) != 1 or (np.delete(np.diff(time), reference) != 1).any():
         raise DesignError(
-            f"Cannot bound the effects of the terms {cut(', '.join(study.terms), 60)}: they are not all periods since "
-            'treatment but the reference; give .aggregate("dynamic"), or all terms from one to another'
+            f"Cannot bound the effects of the terms {cut(', '.join(study.terms), 60)}: they must cover every "
+            'period of a stretch around treatment except the reference; give .aggregate("dynamic")'
         )
     before = int(reference[0]) + 1
     after = len(time) - before
@@ -408,14 +408,14 @@ def noninferiority(
     level: float = 0.95,
     df: float | None = None,
 ) -> testing.TestResult:
-    """Test one-sided that an effect is not worse than ``-margin``.
+    """Test, one-sided, whether an effect is no worse than ``-margin``.
 
     Parameters
     ----------
     estimate : CohortEffects, Estimate of one term, or float
-        The average of the result of :func:`att_gt` is tested; an Estimate brings its error and degrees of freedom.
+        For the result of :func:`att_gt`, its average; an Estimate brings its standard error and degrees of freedom.
     std_error, df : float
-        Of a number; without `df` the error is taken as known.
+        Only with a number as estimate; without `df` the standard error is taken as known.
     margin : float
         Positive, in the unit of the estimate, and set in advance.
     level : float
@@ -424,12 +424,12 @@ def noninferiority(
     Returns
     -------
     TestResult
-        ``.passed`` when the lower limit lies above ``-margin``. A failure is inconclusive, never a proof of harm.
+        ``.passed`` if the lower limit lies above ``-margin``. A failure is inconclusive, never proof of harm.
 
     Raises
     ------
     DesignError
-        If the estimate or its error is missing, or the margin or level is invalid.
+        If the estimate or its standard error is missing, or the margin or level is invalid.
 
     Examples
     --------
@@ -447,20 +447,20 @@ def noninferiority(
     if len(estimate.terms) != 1 or std_error is not None or df is not None:
         raise DesignError(
             f"Cannot test an Estimate of {len(estimate.terms)} terms with std_error = {std_error} and df = {df}: it "
-            f"must have one term, and brings its error; give one, such as estimate[{estimate.terms[0]!r}], alone"
+            f"needs one term, and has its own errors; give one, such as estimate[{estimate.terms[0]!r}], alone"
         )
     value, error = float(estimate.value[0]), float(estimate.std_error[0])
     if np.isnan([value, error]).any():
-        raise DesignError(f"Cannot test {estimate.estimand}: it has no error ({estimate.reason}); test another")
+        raise DesignError(f"Cannot test {estimate.estimand} without a standard error ({estimate.reason}); test another")
     return testing.noninferiority(value, error, margin, level, df=float(estimate.df[0]))
 
 
 @dataclass(frozen=True, eq=False)
 class _Long:
-    """A DataFrame whose rows are units in periods.
+    """A DataFrame with one row per unit and period.
 
-    `code` and `position`, int64[row], are the numbers of a row's unit and period, `units` and `periods` their labels,
-    without gaps. `start` is the ordinal of the first period, `frequency` pandas', or "" for whole numbers.
+    `code` and `position`, int64[row], index each row's unit and period in `units` and `periods`, which have no gaps.
+    `start` is the first period's ordinal; `frequency` is pandas' name, or "" for whole numbers.
     """
 
     data: pd.DataFrame
@@ -475,17 +475,17 @@ class _Long:
 
     @classmethod
     def of(cls, data: pd.DataFrame, unit: Hashable, time: Hashable) -> _Long:
-        """Read units and periods of a frame; refuse a row without either, a row that comes twice, and gaps."""
+        """Read the units and periods of a frame; refuse rows without either, repeated rows, and gaps."""
         if not isinstance(data, pd.DataFrame):
             raise DesignError(
                 f"Cannot read columns of {type(data).__name__}: give a DataFrame, or call analysis.estimators on arrays"
             )
         ids, when = _column(data, unit, "unit"), _column(data, time, "time")
-        _refuse(ids.isna(), ids, "the unit of each row", "name it, or leave the row out")
+        _refuse(ids.isna(), ids, "a unit in each row", "name it, or leave the row out")
         ordinal, frequency = _ordinals(when)
-        _refuse(~np.isfinite(ordinal), when, "the period of each row", "name it, or leave the row out")
+        _refuse(~np.isfinite(ordinal), when, "a period in each row", "name it, or leave the row out")
         if not len(data):
-            raise DataError(f"Cannot use a frame without a row per {unit} and {time}; check what was filtered")
+            raise DataError(f"Cannot use a frame without rows; it needs one per {unit} and {time}; check any filter")
         code, units = pd.factorize(ids)
         start = int(ordinal.min())
         position = (ordinal - start).astype(np.int64)
@@ -493,12 +493,12 @@ class _Long:
         if (gaps := np.diff(present) > 1).any():
             after, missing = _labels(start + present[:-1][gaps][0] + np.arange(2), frequency)
             raise DataError(
-                f"Cannot read periods with gaps: column {time!r} has {after} and later ones, but no row of {missing}; "
-                "add its rows, write months as 2021-05, or number the periods in their order"
+                f"Cannot read periods with gaps: column {time!r} has {after} and later ones, but no row for {missing}; "
+                "add its rows, write months as 2021-05, or number the periods in order"
             )
         again = pd.Series(code * len(present) + position).duplicated(keep=False)
         do = "add them up first (a date stands for its month: give Periods for days or weeks)"
-        _refuse(again, when, f"one row of each {unit} in a period", do)
+        _refuse(again, when, f"one row for each {unit} in a period", do)
         periods = _labels(start + np.arange(len(present)), frequency)
         return cls(data, unit, time, code, position, units, periods, start, frequency)
 
@@ -510,13 +510,13 @@ class _Long:
             unit, period = np.argwhere(missing)[0]
             raise DataError(
                 f"Cannot use column {name!r}: it needs a number for every {self.unit} in every {self.time}, but "
-                f"{missing.sum():,} of {missing.size:,} values are missing, the first that of "
+                f"{missing.sum():,} of {missing.size:,} values are missing, first for "
                 f"{_quoted(self.units[unit])} in {self.periods[period]}; leave such units out"
             )
         return values
 
     def constant(self, name: Hashable, what: str) -> npt.NDArray[Any]:
-        """Return the one value of each unit, array[unit]; refuse missing ones, and weights that are not numbers."""
+        """Return each unit's constant value, array[unit]; refuse missing values, and weights that are not numbers."""
         column = self._first(name, what)
         _refuse(column.isna(), column, f"a value for each {self.unit}", "fill it in, or leave the unit out")
         return _numbers(column) if what == "weights" else column.to_numpy()
@@ -527,7 +527,7 @@ class _Long:
         return {str(name): _numbers(self._first(name, "covariates")) for name in several}
 
     def _first(self, name: Hashable, what: str) -> pd.Series:
-        """Return a column in the first row of each unit; refuse units in whose rows it differs."""
+        """Return a column's value in each unit's first row; refuse units whose rows differ."""
         column = _column(self.data, name, what)
         codes, first = pd.factorize(column)[0], np.unique(self.code, return_index=True)[1]
         differ = codes != codes[first][self.code]
@@ -535,9 +535,9 @@ class _Long:
         return column.iloc[first]
 
     def dates(self, name: Hashable, anticipation: int = 0) -> Floats:
-        """Return the first treated period of each unit, float64[unit], counted from the first; inf for never.
+        """Return each unit's first treated period, float64[unit], counted from the first period; inf for never.
 
-        Units whose date is empty or after the last period are never treated; with anticipation it must be well after.
+        Units whose date is empty or after the last period are never treated; anticipation requires a date well after.
         """
         column = self._first(name, "first_treated")
         column = column.mask([isinstance(date, str) and not date.strip() for date in column])
@@ -548,7 +548,7 @@ class _Long:
         if dated.any() and frequency != self.frequency:
             kinds = " and ".join(kind or "whole numbers" for kind in (self.frequency, frequency))
             raise DataError(
-                f"Cannot compare columns {self.time!r} and {name!r}: pandas' names of their periods are {kinds}; "
+                f"Cannot compare columns {self.time!r} and {name!r}: their periods are of the types {kinds}; "
                 f"convert {name!r}"
             )
         position = np.where(dated, ordinal - self.start, np.inf)
@@ -562,7 +562,7 @@ class _Long:
         return np.where(position < width, position, np.inf)
 
     def switched_on(self, name: Hashable) -> Floats:
-        """Return the first period in which a column is 1, float64[unit], inf for none; refuse a 0 after it."""
+        """Return the first period in which a column is 1, float64[unit], or inf; refuse a 0 after it."""
         column = _column(self.data, name, "treated")
         _refuse(~np.isin(_numbers(column), (0, 1)), column, "0 or 1 in each row", "give one, or use first_treated")
         on = self.values(name, "treated", complete=True)
@@ -571,7 +571,7 @@ class _Long:
         return np.where(on.any(axis=1), on.argmax(axis=1), np.inf)
 
     def window(self, ends: Any, what: str) -> slice:
-        """Return the positions of the periods from the first to the last of two, both included."""
+        """Return the positions of the periods between two ends, both included."""
         pair = list(ends) if isinstance(ends, Sequence) and not isinstance(ends, str) else []
         if len(pair) == 2:
             ordinal, frequency = _ordinals(pd.Series(pair, name=what))
@@ -580,12 +580,12 @@ class _Long:
                 return slice(int(first), int(last) + 1)
         raise DesignError(
             f"Cannot use {what} = {ends!r}: column {self.time!r} runs from {self.periods[0]} to {self.periods[-1]}; "
-            "give the first and the last of some of its periods"
+            "give a first and a last period within these"
         )
 
 
 def _column(data: pd.DataFrame, name: Any, what: str) -> pd.Series:
-    """Return the one column of this name."""
+    """Return the column with this name; refuse a missing or repeated name."""
     names = list(data.columns)
     count = names.count(name) if isinstance(name, Hashable) else 0
     if count == 1:
@@ -600,7 +600,7 @@ def _column(data: pd.DataFrame, name: Any, what: str) -> pd.Series:
 
 
 def _refuse(wrong: Any, column: pd.Series, needs: str, do: str) -> None:
-    """Refuse a column if some of its rows are wrong; name the first by its label, or its position if labels repeat."""
+    """Refuse a column with wrong rows; name the first by its label, or by its position if labels repeat."""
     rows = np.flatnonzero(wrong)
     if len(rows):
         row = _quoted(column.index[rows[0]]) if column.index.is_unique else f"at position {rows[0]}"
@@ -609,12 +609,12 @@ def _refuse(wrong: Any, column: pd.Series, needs: str, do: str) -> None:
 
 
 def _quoted(value: Any) -> str:
-    """Write a value or label, text in quotes."""
+    """Format a value or label, with text in quotes."""
     return cut(repr(value) if isinstance(value, str) else str(value), WORD)
 
 
 def _numbers(column: pd.Series, *, infinite: bool = False) -> Floats:
-    """Return a column of numbers, NaN if missing; refuse infinite ones unless allowed."""
+    """Return a column as numbers, NaN if missing; refuse infinite ones unless allowed."""
     if not pd.api.types.is_numeric_dtype(column):
         other = ~column.map(lambda value: isinstance(value, Real) or bool(pd.isna(value))).to_numpy(bool)
         _refuse(other, column, "a number in each row", "convert the column to numbers, or leave it missing")
@@ -625,14 +625,14 @@ def _numbers(column: pd.Series, *, infinite: bool = False) -> Floats:
 
 
 def _ordinals(column: pd.Series) -> tuple[Floats, str]:
-    """Return periods as ordinals, NaN if missing, and their frequency, or "" for whole numbers."""
+    """Convert periods to ordinals, NaN if missing; also return their frequency, or "" for whole numbers."""
     if isinstance(column.dtype, pd.CategoricalDtype):
         column = column.astype(column.cat.categories.dtype)
     kind = pd.api.types.infer_dtype(column, skipna=True)
     if kind in DATES:
         dates = pd.to_datetime(column, format="ISO8601", errors="coerce")
         odd = dates.isna() & column.notna()
-        _refuse(odd, column, "a month such as 2021-05 in each row", "write it so, or leave it missing")
+        _refuse(odd, column, "a month such as 2021-05 in each row", "write it that way, or leave it missing")
         column = dates.dt.tz_localize(None).dt.to_period("M")
     elif kind != "period":
         values = _numbers(column, infinite=True)
@@ -644,5 +644,5 @@ def _ordinals(column: pd.Series) -> tuple[Floats, str]:
 
 
 def _labels(ordinals: Any, frequency: str) -> pd.Index:
-    """Return the periods of some ordinals."""
+    """Convert ordinals to periods."""
     return pd.PeriodIndex.from_ordinals(ordinals, freq=frequency) if frequency else pd.Index(ordinals)

@@ -1,4 +1,4 @@
-"""Grades beside estimates: the simulated panels that a panel could be, and the worst grade of the audit there."""
+"""Grades of estimates: the simulated panels that a panel may resemble, and the worst audit grade among them."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ if TYPE_CHECKING:
 
 GRADES = (USABLE, WITH_BOUNDS, DO_NOT_USE)
 TOO_EARLY = f"{NOT_GRADED}: the window begins before the last wave"
-STILL_SOLD = "those still sold"  # titles that real purchases have: those of products that can still be bought
-FEW = "few_treated"  # the market's preset with a handful of closed groups
+STILL_SOLD = "those still sold"  # real purchases keep only the titles of products that can still be bought
+FEW = "few_treated"  # preset of the market with a handful of closed groups
 
 
 def plausible(closed: float | None, audit: pd.DataFrame) -> tuple[str, ...]:
-    """Return the presets that a real panel could be.
+    """Return the presets that a real panel may resemble.
 
-    They are those of the market, without ``null``, where closures are dated and change nothing, but a closed account
-    does not sell; and by the number of closed firms, which is seen before anything is estimated, some of the others.
+    These are the market's, except ``null``, in which closures change nothing although closed accounts do not sell; and
+    some of the others, depending on the number of closed firms, which is known before anything is estimated.
 
     Parameters
     ----------
     closed : float or None
-        Closed firms of the panel. By their number, on the log scale, the nearest plain presets join; and
-        ``few_treated``, where it is nearer than any of the market's. None where it is not known: then all of them.
+        Closed firms in the panel. The plain presets nearest in number, on the log scale, are added, and
+        ``few_treated`` if it is nearer than all the market's. None if not known, which adds all.
     audit : DataFrame
-        With `preset` and `closed`, the mean number of closed firms of a panel.
+        With `preset` and `closed`, the mean number of closed firms in a panel.
     """
     kinds = panels()[panels()["effect"]]
     plain = kinds[kinds["judge"] == "plain"]
@@ -48,22 +48,22 @@ def plausible(closed: float | None, audit: pd.DataFrame) -> tuple[str, ...]:
 
 
 def worst(preset: str, closed: float | None, *, audit: pd.DataFrame | None = None) -> pd.DataFrame:
-    """Return the grade that the design audit gives each estimator, and where it comes from.
+    """Return the design audit's grade for each estimator, and its origin.
 
     Parameters
     ----------
     preset : str
-        Preset of the simulated market. Empty for a panel that was brought: then the worst grade over the presets of
-        both judges that it could be, :func:`plausible`; presets that give no grade are passed over.
+        Preset of the simulated market. Empty for a user's panel: then the worst grade over the :func:`plausible`
+        presets of both judges, ignoring presets without a grade.
     closed : float or None
-        Closed firms of the panel; see :func:`plausible`.
+        Closed firms in the panel; see :func:`plausible`.
     audit : DataFrame, optional
-        The table to read grades from; ``data/audit.csv`` where not given.
+        Table of grades; ``data/audit.csv`` by default.
 
     Returns
     -------
     DataFrame
-        By `id`: `grade`, and the `preset` and `judge` that give it, of several the one of least coverage.
+        By `id`: `grade`, and the `preset` and `judge` that give it, with the lowest coverage if there are several.
     """
     table = data.load("audit") if audit is None else audit
     presets = [preset] if preset else plausible(closed, table)
@@ -74,9 +74,9 @@ def worst(preset: str, closed: float | None, *, audit: pd.DataFrame | None = Non
 
 
 def of_households(name: str) -> dict[str, str]:
-    """Return the worst grade of an estimand of households, and the simulated market that gives it.
+    """Return the worst grade of a households estimand, and the simulated market that gives it.
 
-    Read from ``data/households/audit.csv``, as :func:`analysis.evidence.claims.judge` takes them.
+    Both come from ``data/households/audit.csv``, in the form for :class:`analysis.evidence.claims.Finding`.
     """
     audit = data.load("household_audit").query("titles == @STILL_SOLD and id == @name")
     row = audit.loc[audit["coverage"].idxmin()]
@@ -84,10 +84,10 @@ def of_households(name: str) -> dict[str, str]:
 
 
 def too_early(rows: pd.DataFrame, sample: Sample) -> pd.Series:
-    """Mark the rows that are of the window where that begins before all firms are closed, as in no audited panel."""
+    """Mark rows on the window if it begins before all firms are closed, which no audited panel does."""
     return rows["months"] == sample.window if sample.still_open else pd.Series(False, rows.index)
 
 
 def judge(presets: pd.Series) -> pd.Series:
-    """Return which judge has each preset: "market" or "plain"."""
+    """Return the judge of each preset: "market" or "plain"."""
     return presets.map(panels()["judge"])

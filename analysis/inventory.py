@@ -1,4 +1,4 @@
-"""Audit a panel before anything is estimated: its content, and what a design could learn from it, without effects."""
+"""Audit a panel before estimation: its content, and what a design could learn from it, without effects."""
 
 from __future__ import annotations
 
@@ -124,15 +124,15 @@ def window(panel: Panel, design: Design) -> Sections:
 
 
 def estimable(panel: Panel, design: Design) -> Sections:
-    """Tabulate which firms a design uses, their exposure, and the smallest effects they would show, without estimates.
+    """Tabulate the firms that a design uses, their exposure, and the smallest detectable effects, without estimates.
 
     For each estimand: whether it can be estimated or why not, the smallest effect detected with a power of 80 per cent
-    (from its standard error; for E1a also from placebo closures of firms not closed), the firms used and left out with
-    the reason, and the grade of its method. A panel without a closed firm, or too short for the design, is a
-    `DesignError`.
+    (from its standard error; for E1a also from placebo closures of firms not closed), the firms used and those left
+    out, with reasons, and the grade of its method. Raise DesignError for a panel without a closed firm, or one too
+    short for the design.
     """
     sample = design.sample(panel)
-    placebos = smallest_effect(panel, design)  # first, for it needs most memory
+    placebos = smallest_effect(panel, design)  # first, since it needs the most memory
     rows = estimate_all(panel, design).rows
     able = np.isfinite(rows["std_error"].to_numpy(float))
     number, whys = pd.factorize(rows["reason"].replace("", "no error can be given").mask(able))
@@ -212,7 +212,7 @@ def _graded(rows: pd.DataFrame, closed: int, sample: Sample) -> pd.DataFrame:
 
 
 def printed(sections: Sections) -> str:
-    """Format sections as text: a title above each table, words left-aligned and numbers right-aligned."""
+    """Format sections as text: a title above each table, with text left-aligned and numbers right-aligned."""
     return "\n\n".join(f"{title}\n{_table(frame)}" for title, frame in sections)
 
 

@@ -1,6 +1,6 @@
-"""Numbers in print: one way for every table, sentence, label and check.
+"""Number formats: one for every table, sentence, label and check.
 
-A number carries its provenance as a mark, which the caller names.
+A number carries its provenance as a mark, chosen by the caller.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ T = TypeVar("T")
 
 MARKS = {"real": "●", "estimate": "◐", "simulated": "○"}
 MARKED = re.compile(r"([\d∞][^<>\d●◐○.,;:]{0,40}?) ?([●◐○])")
-"""A number, its unit or nothing, and its mark."""
+"""A number, its unit if any, and its mark."""
 MINUS = "−"
-A_SET = "no point: a set"  # in place of the point of bounds
-NOT_ESTIMABLE = "not estimable with this data"  # in place of a number, where a reason stands instead
+A_SET = "no point: a set"  # in place of a point for bounds
+NOT_ESTIMABLE = "not estimable with this data"  # in place of a number that is refused with a reason
 DECIMALS = {
     "log points": 3,
     "percentage points": 1,
@@ -32,27 +32,27 @@ DECIMALS = {
     "million yuan": 0,
     "billion US dollars": 0,
 }
-SIGNED = ("log points", "percentage points", "per cent")  # and shares of something, such as per cent of sales
-HALF_UP = 1 + 1e-13  # lifts a half, and no other number of 12 digits
-FEW_MILLIONS = 100.0  # millions below which a digit follows the point
-LONGEST = 1_000.0  # per cent or points beyond which a limit is cut
+SIGNED = ("log points", "percentage points", "per cent")  # also units that begin with one, such as per cent of sales
+HALF_UP = 1 + 1e-13  # rounds a half up, and no other number of 12 digits
+FEW_MILLIONS = 100.0  # millions below which one decimal is shown
+LONGEST = 1_000.0  # per cent or points beyond which a limit is capped
 
 
 def number(value: float | None, decimals: int = 1, *, signed: bool = False, mark: str = "") -> str:
-    """Write a number with a true minus, thousands separators and its provenance mark.
+    """Format a number with a true minus, thousands separators and its provenance mark.
 
-    Numbers that agree in 12 digits, as verdicts are published, are written alike; a half is rounded away from zero.
+    Numbers that agree in 12 digits, the precision of published verdicts, look the same; halves round away from zero.
 
     Parameters
     ----------
     value : float or None
-        Missing values are written as an en dash, without a mark.
+        Missing values become an en dash, without a mark.
     decimals : int
-        Digits after the point.
+        Digits after the decimal point.
     signed : bool
-        Whether a positive number gets its plus.
+        Whether a positive number gets a plus sign.
     mark : {"", "real", "estimate", "simulated"}
-        Provenance; what is estimated from a simulated market is simulated.
+        Provenance; estimates from a simulated market are simulated.
     """
     if value is None or math.isnan(value):
         return "–"
@@ -65,13 +65,13 @@ def number(value: float | None, decimals: int = 1, *, signed: bool = False, mark
 
 
 def quantity(value: float | None, unit: str, decimals: int | None = None, *, mark: str = "") -> str:
-    """Write a number without its unit, but with the sign and, by default, the decimals of that unit."""
+    """Format a number without its unit, but with the sign and, by default, the decimals usual for that unit."""
     usual = 0 if unit.startswith("million") and abs(value or 0.0) >= FEW_MILLIONS else DECIMALS.get(unit, 1)
     return number(value, usual if decimals is None else decimals, signed=unit.startswith(SIGNED), mark=mark)
 
 
 def span(low: float | None, high: float | None, unit: str, decimals: int | None = None) -> str:
-    """Write an interval as "low to high"; a limit in per cent or points beyond `LONGEST` as "> +1,000"."""
+    """Format an interval as "low to high"; a limit in per cent or points beyond `LONGEST` becomes "> +1,000"."""
     if low is None or high is None:
         return "–"
     return f"{_limit(low, unit, decimals)} to {_limit(high, unit, decimals)}"
@@ -89,12 +89,12 @@ def _limit(value: float, unit: str, decimals: int | None) -> str:
 
 
 def unmarked(text: str) -> str:
-    """Remove the marks from the numbers of a sentence: on a page, one mark stands for all numbers of an exhibit."""
+    """Remove the marks from the numbers in a sentence: on a page, one mark serves all numbers in an exhibit."""
     return MARKED.sub(r"\1", text)
 
 
 def points(value: float) -> str:
-    """Write a margin in percentage points with its noun: "2 points", "1 point", "0.5 points"."""
+    """Format a margin in percentage points with its noun: "2 points", "1 point", "0.5 points"."""
     return f"{value:g} point{'' if value == 1 else 's'}"
 
 
@@ -105,22 +105,22 @@ def day(date: str) -> str:
 
 
 def counted(number: int, what: str) -> str:
-    """Write a whole number with its noun: "1 month", "2,000 firms"."""
+    """Format a whole number with its noun: "1 month", "2,000 firms"."""
     return f"{number:,} {what}{'' if number == 1 else 's'}"
 
 
 def percent_change(log_points: T) -> T:
-    """Translate log points, a number or a column of them, into per cent changes: ``100 (exp(x) - 1)``."""
-    import numpy as np  # the command line writes numbers too, and is quick
+    """Convert log points, a number or a column of them, to per cent changes: ``100 (exp(x) - 1)``."""
+    import numpy as np  # slow; the command line formats numbers without it
 
     return 100 * np.expm1(log_points)  # type: ignore[no-any-return, call-overload]
 
 
 def p_value(value: float) -> str:
-    """Write a p-value with three decimals."""
+    """Format a p-value with three decimals."""
     return "p < 0.001" if value < 0.001 else f"p = {value:.3f}"
 
 
 def sentence_of(reason: str) -> str:
-    """Return a reason with a full stop and true minus signs: it is written by code as code does."""
+    """End a reason with a full stop, and replace the hyphens in its numbers by true minus signs."""
     return re.sub(r"(?<![\w–-])-(?=\d)", MINUS, reason).rstrip(".") + "."

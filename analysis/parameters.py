@@ -1,4 +1,4 @@
-"""The parameters of a notebook: read from its cell, and held against the rules that stand beside them."""
+"""The parameters of a notebook: read from their cell, and checked against the rules given there."""
 
 from __future__ import annotations
 
@@ -32,18 +32,18 @@ def is_date(text: str) -> bool:
 
 
 def declared(notebook: Path) -> type[BaseModel]:
-    """Return the parameters of a notebook, from its cell tagged ``parameters``, as the fields of a strict model.
+    """Read a notebook's parameters, from its cell tagged ``parameters``, as the fields of a strict model.
 
-    A line is an annotated literal with meaning and unit in its comment, the field's `description`, and a rule, its
-    `title`: ``allowed LOW to HIGH``, ``allowed a | b`` or ``allowed date``. It is read by `ast`: papermill's own reader
-    passes over a line with two equal signs, and takes more than a second to import, in each kernel.
+    A line is an annotated literal. Its comment gives meaning and unit, the field's `description`, and a rule, its
+    `title`: ``allowed LOW to HIGH``, ``allowed a | b`` or ``allowed date``. Lines are parsed with `ast`: papermill's
+    own reader skips a line with two equal signs, and takes more than a second to import in each kernel.
     """
     asked = f"Parameters of {notebook.name}"
     try:
         cells = json.loads(notebook.read_bytes())["cells"]
         found = tuple("".join(cell["source"]) for cell in cells if "parameters" in cell["metadata"].get("tags", []))
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise DesignError(f"{asked}: {notebook} is no notebook ({error!r}); check its name, or save it.") from None
+        raise DesignError(f"{asked}: {notebook} is not a notebook ({error!r}); check its name, or save it.") from None
     return _model(notebook, found)
 
 
@@ -58,7 +58,7 @@ def _model(notebook: Path, found: tuple[str, ...]) -> type[BaseModel]:
             fields |= _field(line, fields)
         except (SyntaxError, ValueError, OverflowError) as error:
             example = "`delta_pp: float = 2.0  # percentage points; allowed 0 to 20`"
-            raise DesignError(f"{asked}: `{line}` is no parameter ({error}); write one a line, as {example}.") from None
+            raise DesignError(f"{asked}: `{line}` is not a parameter ({error}); write lines like {example}.") from None
     config: Any = {"extra": "forbid", "strict": True, "allow_inf_nan": False, "validate_default": True}
     model: type[BaseModel] = create_model(notebook.stem, __config__=config, **fields)
     admitted(model, model.model_validate, {})
@@ -66,7 +66,7 @@ def _model(notebook: Path, found: tuple[str, ...]) -> type[BaseModel]:
 
 
 def _field(line: str, known: Iterable[str]) -> dict[str, Any]:
-    """Read a line of the cell as a field of `create_model`; none if it is a comment."""
+    """Parse a line of the cell into a field for `create_model`; empty for a comment."""
     kinds: dict[str, Any] = {"int": int, "float": float, "str": str, "bool": bool}
     match ast.parse(line).body:
         case []:
@@ -85,7 +85,7 @@ def _field(line: str, known: Iterable[str]) -> dict[str, Any]:
     elif kind in (int, float) and (ends := re.fullmatch(r"(\S+) to (\S+)", rule)):
         kind = Annotated[kind, Field(ge=kind(ends[1]), le=kind(ends[2]))]
     elif rule and (kind is bool or re.search(r"\s", "".join(words))):
-        raise ValueError(f"`allowed {rule}` is no rule for {word}")
+        raise ValueError(f"`allowed {rule}` is not a rule for {word}")
     elif rule:
         kind = Annotated[kind, is_("one of these", [kind(one) for one in words].__contains__)]
     default = float(default) if word == "float" and type(default) is int else default
@@ -93,18 +93,18 @@ def _field(line: str, known: Iterable[str]) -> dict[str, Any]:
 
 
 def settled(model: type[BaseModel], given: Mapping[str, str]) -> dict[str, Value]:
-    """Return all parameters of a notebook, with text from a schedule or a command line in the place of defaults."""
+    """Return a notebook's parameters, with defaults replaced by text from a schedule or a command line."""
     return admitted(model, model.model_validate_strings, given)
 
 
 def check(notebook: str, namespace: Mapping[str, object]) -> dict[str, Value]:
-    """Return the parameters in force in a running notebook, checked, from its ``globals()``; for its setup cell."""
+    """Check and return the parameters in force in a running notebook, from its ``globals()``; for its setup cell."""
     model = declared(NOTEBOOKS / notebook)
     return admitted(model, model.model_validate, {name: namespace.get(name) for name in model.model_fields})
 
 
 def admitted(model: type[BaseModel], read: Callable[..., BaseModel], given: Mapping[str, Any]) -> dict[str, Value]:
-    """Return the values of a model's parameters as it reads them; refuse unknown names, and values by their title."""
+    """Return parameters as validated by a model; refuse unknown names, and invalid values with the field's title."""
     refuse_unknown(given, model.model_fields)
     try:
         return read(given).model_dump()
@@ -115,7 +115,7 @@ def admitted(model: type[BaseModel], read: Callable[..., BaseModel], given: Mapp
 
 
 def refuse_unknown(given: Iterable[str], known: Iterable[str]) -> None:
-    """Raise `DesignError` for the first given name of a parameter that is not a known one."""
+    """Raise DesignError for the first parameter name that is not known."""
     names = sorted(known)
     for name in given:
         if name not in names:

@@ -1,4 +1,4 @@
-"""Which code made a result: commit and versions. Standard library only, since the command line is quick."""
+"""Provenance of a result: commit and versions. Standard library only, to keep the command line fast."""
 
 import platform
 import re
@@ -7,7 +7,7 @@ import subprocess
 from importlib import metadata
 from pathlib import Path
 
-ANNEX = "annex.pdf"  # beside the reports of a run, and linked from each
+ANNEX = "annex.pdf"  # stored with the reports of a run, and linked from each
 DISTRIBUTION = "market-impact-notebooks"
 ROOT = Path(__file__).resolve().parent.parent
 INPUTS = {
@@ -18,14 +18,14 @@ INPUTS = {
     "notebooks": ("notebooks/", "**/*.ipynb"),
     "schedule": ("reports/", "schedule.yml"),
 }
-"""What reports are made of: a folder of the repository for each kind, and which of its files count."""
+"""Inputs of reports by kind: a folder of the repository, and the patterns of the files that count."""
 
 
 def commit(folder: Path = ROOT) -> str | None:
-    """Return the whole hash of the commit that a work tree stands at.
+    """Return the full hash of a work tree's commit.
 
-    ``" + local changes"`` follows when a tracked file among `INPUTS` differs from the commit;
-    other files do not count, since they change no report.
+    ``" + local changes"`` is appended if a tracked file among `INPUTS` differs from the commit;
+    other files do not affect reports.
 
     Parameters
     ----------
@@ -35,12 +35,12 @@ def commit(folder: Path = ROOT) -> str | None:
     Returns
     -------
     str or None
-        None without git, before a first commit, or where the folder is no top level: a copy
-        inside another repository is not of that repository's commit.
+        None without git, before a first commit, or if the folder is not a top level: a copy
+        inside another repository does not belong to that repository's commit.
     """
     if shutil.which("git") is None:
         return None
-    git = ["git", "-C", str(folder), "--no-optional-locks"]  # kernels ask at the same time
+    git = ["git", "-C", str(folder), "--no-optional-locks"]  # kernels run it concurrently
     answer = subprocess.run([*git, "rev-parse", "--show-toplevel", "HEAD"], capture_output=True, text=True, check=False)
     top, _, found = answer.stdout.strip().rpartition("\n")
     if answer.returncode != 0 or Path(top).resolve() != folder.resolve():

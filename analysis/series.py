@@ -1,7 +1,7 @@
-"""Published series, each of one publisher, measure, definition and population, and what is derived from them.
+"""Published series, each with one publisher, measure, definition and population, and series derived from them.
 
-A bound stays a bound and an estimate an estimate, period by period. Only a row of ``data/splices.csv``, which gives the
-reason, joins two publishers or definitions.
+A bound stays a bound and an estimate an estimate, period by period. Two publishers or definitions are joined only by a
+row of ``data/splices.csv``, which gives the reason.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from analysis import data
 from analysis.errors import DataError
 from analysis.numbers import quantity
 
-# Calendar years, half-years, quarters, months, fiscal years named by the year they end in.
+# Calendar years, half-years, quarters, months, and fiscal years named after the year in which they end.
 FORMS = {"A": r"\d{4}", "H": r"\d{4}H[12]", "Q": r"\d{4}Q[1-4]", "M": r"\d{4}-\d{2}", "FY": r"FY\d{4}"}
 OPPOSITE = {"": "", "lower": "upper", "upper": "lower"}
 
 
 @dataclass(frozen=True, eq=False)
 class Series:
-    """Hold one published or derived series.
+    """One published or derived series.
 
     Attributes
     ----------
@@ -34,7 +34,7 @@ class Series:
     unit : str
         Unit with its currency, for example ``"million USD"``.
     publisher : str
-        Publisher, after data/publishers.csv; of a splice, all of them.
+        Publisher, as unified by data/publishers.csv; for a splice, all of them.
     points : DataFrame
         Columns value, bound ("", "lower" or "upper") and provenance ("real" or "estimate") by period, in order.
     sources : DataFrame
@@ -49,12 +49,12 @@ class Series:
 
     @property
     def periods(self) -> list[str]:
-        """Return the periods as the files write them, in order."""
+        """Periods as written in the files, in order."""
         return list(self.points.index)
 
     @property
     def values(self) -> pd.Series:
-        """Return the values, in a PeriodIndex if all periods are years, quarters or months."""
+        """Values by period, with a PeriodIndex if all periods are years, quarters or months."""
         for freq, offset in {"A": "Y", "Q": "Q", "M": "M"}.items():
             if all(re.fullmatch(FORMS[freq], period) for period in self.periods):
                 return self.points["value"].set_axis(pd.PeriodIndex(self.periods, freq=offset, name="period"))
@@ -62,31 +62,31 @@ class Series:
 
     @property
     def provenance(self) -> str:
-        """Return "real" if every value is, or "estimate"."""
+        """Provenance: "real" if every value is, else "estimate"."""
         return "estimate" if self.points["provenance"].eq("estimate").any() else "real"
 
     def __format__(self, period: str) -> str:
-        """Write the value of a period, with its mark and without its unit: ``f"{sales:2020}"``."""
+        """Format the value for a period, with its mark and without its unit: ``f"{sales:2020}"``."""
         if period not in self.points.index:
-            raise DataError(f"Cannot write {self.name!r} of {period!r}: it has {', '.join(self.periods)}")
+            raise DataError(f"Cannot write {self.name!r} for {period!r}: it has {', '.join(self.periods)}")
         return quantity(self.points.loc[period, "value"], self.unit, mark=self.points.loc[period, "provenance"])
 
 
 def rows(resource: str) -> pd.DataFrame:
-    """Load a file with four more columns that say how to read each row.
+    """Load a file with four more columns that qualify each row.
 
     Returns
     -------
     DataFrame
-        The file's columns, and publisher (after data/publishers.csv), definition (after data/definitions.csv), bound
-        ("", "lower" or "upper") and provenance ("real" or "estimate"); a file without the last two holds values alone.
+        The file's columns, and publisher (from data/publishers.csv), definition (from data/definitions.csv), bound
+        ("", "lower" or "upper") and provenance ("real" or "estimate"), which default to exact and real.
     """
     return _rows(resource, *map(data.verified, (resource, "publishers", "definitions"))).copy()
 
 
 @lru_cache(maxsize=32)
 def _rows(resource: str, *_: str) -> pd.DataFrame:
-    """Cache the rows by content: a splice reads one series after another."""
+    """Cache the rows by content, since a splice reads one series after another."""
     frame = data.load(resource)
     if "source_publisher" not in frame:
         raise DataError(f"Cannot read {resource!r} by publisher: it has no source_publisher; use data.load()")
@@ -110,16 +110,16 @@ def published(resource: str, *, freq: str = "", first: str = "", last: str = "",
     resource : str
         Name of the file, for example ``"platform_quarterly"``.
     freq : {"A", "H", "Q", "M", "FY"}, optional
-        Keep calendar years, half-years, quarters, months or fiscal years; without it all periods.
+        Keep calendar years, half-years, quarters, months or fiscal years; all periods by default.
     first, last : str, optional
         First and last period to keep, in the form of `freq`.
     **where : str
-        Column = value, of the file or of `rows` (publisher, definition).
+        Column = value, for columns of the file or of `rows` (publisher, definition).
 
     Raises
     ------
     DataError
-        When no row is left, when the rows span more than one series, or when a period has two different values.
+        If no row is left, the rows span more than one series, or a period has two different values.
     """
     failure = ", ".join(
         [f"Cannot take one series of {resource}", *(f"{key}={value!r}" for key, value in where.items())]
@@ -138,7 +138,7 @@ def published(resource: str, *, freq: str = "", first: str = "", last: str = "",
     frame = frame.drop_duplicates("period").sort_values("period")
     row = frame.iloc[0]
     unit, *currency = [str(row[column]) for column in identity["unit"] if not pd.isna(row[column])]
-    words, bracket, rest = unit.partition(" (")  # the currency goes behind the first words: million CNY (...)
+    words, bracket, rest = unit.partition(" (")  # the currency follows the first words: million CNY (...)
     return Series(
         name=f"{row[identity['entity']]}: {row[identity['measure']]}",
         unit=" ".join([words, *currency]) + bracket + rest,
@@ -149,7 +149,7 @@ def published(resource: str, *, freq: str = "", first: str = "", last: str = "",
 
 
 def splice(splice_id: str) -> Series:
-    """Return an annual series joined as data/splices.csv declares it, which gives the reason for each stretch."""
+    """Join an annual series as declared in data/splices.csv, which gives the reason for each stretch."""
     declared = data.load("splices")
     stretches, names = declared[declared["splice_id"] == splice_id], ", ".join(declared["splice_id"].unique())
     if stretches.empty:
@@ -161,7 +161,7 @@ def splice(splice_id: str) -> Series:
 
 
 def _stretch(row: dict[Any, Any]) -> Series:
-    """Return one stretch of a splice: as published, the last twelve months at Q4, or backed out of reported growth."""
+    """Return one stretch of a splice: as published, the last twelve months at Q4, or derived from reported growth."""
     resource, first, last = row["resource"], row["period_from"], row["period_to"]
     identity = _identity(resource)
     of_entity = {identity["entity"]: row["entity"]}
@@ -171,7 +171,7 @@ def _stretch(row: dict[Any, Any]) -> Series:
     if row["derivation"] == "ltm_at_q4":
         sums = published(resource, freq="Q", first=f"{first}Q4", last=f"{last}Q4", **mine)
         if "last twelve months" not in sums.unit:
-            raise DataError(f"Cannot take calendar years of {sums.name!r}: its unit is {sums.unit!r}; mend splices.csv")
+            raise DataError(f"Cannot take calendar years of {sums.name!r}: its unit is {sums.unit!r}; fix splices.csv")
         years = sums.points.filter(like="Q4", axis="index").rename(index=lambda period: period[:4])
         return replace(sums, points=years, unit=sums.unit.partition(" (")[0])
     later: dict[str, Any] = {"freq": "A", "first": str(int(first) + 1), "last": str(int(last) + 1)}
@@ -180,12 +180,12 @@ def _stretch(row: dict[Any, Any]) -> Series:
 
 
 def growth(levels: Series) -> Series:
-    """Return the change on the same period one year before, in per cent.
+    """Return the change from the same period a year earlier, in per cent.
 
     Raises
     ------
     DataError
-        When no period has its year before, a level is not positive, or two bounds leave the growth unbounded.
+        If no period has one a year earlier, a level is not positive, or two bounds leave the growth unbounded.
     """
     if (wrong := levels.points["value"][levels.points["value"] <= 0]).size:
         level = f"{wrong.index[0]} is {wrong.iloc[0]:g}"
@@ -195,9 +195,9 @@ def growth(levels: Series) -> Series:
 
 
 def from_growth(levels: Series, reported: Series) -> Series:
-    """Return levels one year before, from levels and their growth in per cent as one publisher reports both.
+    """Derive levels one year earlier from levels and their growth in per cent, both by one publisher.
 
-    They are estimates, because reported growth is rounded.
+    They are estimates, since reported growth is rounded.
     """
     _refuse_different("publisher", levels, reported)
     return _backed_out(levels, reported)
@@ -212,12 +212,12 @@ def _backed_out(levels: Series, reported: Series) -> Series:
 
 
 def difference(left: Series, right: Series) -> Series:
-    """Return the difference of two series in their common periods; per cent become percentage points.
+    """Return the difference between two series in their common periods; per cent become percentage points.
 
     Raises
     ------
     DataError
-        When units or publishers differ, no period is common, or two bounds leave the difference unbounded.
+        If units or publishers differ, no period is common, or two bounds leave the difference unbounded.
     """
     _refuse_different("unit", left, right)
     _refuse_different("publisher", left, right)
@@ -226,7 +226,7 @@ def difference(left: Series, right: Series) -> Series:
 
 
 def joined(parts: Sequence[Series], name: str) -> Series:
-    """Join stretches of one series; refuse a period that two hold, or two units."""
+    """Join stretches of one series; refuse overlapping periods and different units."""
     for stretch in parts[1:]:
         _refuse_different("unit", parts[0], stretch)
     points = pd.concat([stretch.points for stretch in parts]).sort_index()
@@ -242,14 +242,14 @@ def _derived(
     name: str,
     unit: str,
 ) -> Series:
-    """Compute in the periods of both; what rises with the top and falls with the bottom has its bounds from them."""
+    """Compute a series in the common periods; it must rise with `top` and fall with `bottom`, as bounds assume."""
     both = top.points.merge(bottom.points, left_index=True, right_index=True, suffixes=("", "_below")).sort_index()
     if both.empty:
         there = ", ".join(top.periods)
         raise DataError(f"Cannot derive {name!r}: no periods fit among {there}; load more of them")
     unbounded = both["bound"][both["bound"].eq(both["bound_below"]) & both["bound"].ne("")]
     if len(unbounded):
-        bounds = f"in {unbounded.index[0]} both values are {unbounded.iloc[0]} bounds, which bound nothing together"
+        bounds = f"in {unbounded.index[0]} both values are {unbounded.iloc[0]} bounds, which together bound nothing"
         raise DataError(f"Cannot derive {name!r}: {bounds}; leave the period out")
     points = both[["value", "bound", "provenance"]].assign(
         value=compute(both["value"], both["value_below"]),
@@ -260,14 +260,14 @@ def _derived(
 
 
 def _made(parts: Sequence[Series], points: pd.DataFrame, name: str, unit: str) -> Series:
-    """Return points derived from several series as one, with all their publishers and sources."""
+    """Return points derived from several series as one series, with all their publishers and sources."""
     publishers = dict.fromkeys(publisher for stretch in parts for publisher in stretch.publisher.split("; "))
     sources = pd.concat([stretch.sources for stretch in parts]).drop_duplicates().reset_index(drop=True)
     return Series(name, unit, "; ".join(publishers), points, sources)
 
 
 def _shifted(levels: Series, years: int) -> Series:
-    """Return a series with each point under the same period some years later: 2020Q3 -> 2021Q3, FY2023 -> FY2024."""
+    """Shift each point of a series to the same period some years later: 2020Q3 -> 2021Q3, FY2023 -> FY2024."""
     later = levels.points.index.str.replace(r"\d{4}", lambda year: str(int(year[0]) + years), n=1, regex=True)
     return replace(levels, points=levels.points.set_axis(later))
 
@@ -276,25 +276,25 @@ def _identity(resource: str) -> dict[str, Any]:
     """Return the columns of a file that identify a series."""
     entry = data.card(resource)
     if "series" not in entry:
-        raise DataError(f"Cannot take a series of {resource!r}: datapackage.json names none there; use data.load()")
+        raise DataError(f"Cannot take a series of {resource!r}: datapackage.json declares none in it; use data.load()")
     return dict(entry["series"])
 
 
 def _within(frame: pd.DataFrame, freq: str, first: str, last: str, failure: str) -> pd.DataFrame:
     if freq not in ("", *FORMS):
-        raise DataError(f"{failure} by the frequency {freq!r}: known are {', '.join(FORMS)}; use one of these")
+        raise DataError(f"{failure} by the frequency {freq!r}; choose from {', '.join(FORMS)}")
     if any(not re.fullmatch(FORMS.get(freq, ""), end) for end in (first, last) if end):
         raise DataError(f"{failure} from {first} to {last}: the frequency is {freq}; give both in one form")
     periods = frame["period"]
     kept = periods.str.fullmatch(FORMS.get(freq, ".*")) & periods.ge(first) & periods.le(last or "~")
     if not kept.any():
         span, there = f"freq={freq}, first={first}, last={last}", ", ".join(sorted(periods.unique()))
-        raise DataError(f"{failure}: no period fits {span}; there are {there}; ask for some of these")
+        raise DataError(f"{failure}: no period fits {span}; choose from {there}")
     return frame[kept]
 
 
 def _refuse_several(frame: pd.DataFrame, identified_by: Sequence[str], failure: str) -> None:
-    """Refuse rows that span more than one series, naming every column that differs, and two values of one period."""
+    """Refuse rows that span several series, naming every column that differs, and two values for one period."""
     spans = []
     for column in identified_by:
         counts = frame[column].fillna("none").value_counts(sort=False)

@@ -1,4 +1,4 @@
-"""What is simulated, in words: the kinds of panels on which methods are graded, and the market of a report."""
+"""Simulated panels in words: the kinds on which methods are graded, and the market of a report."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def panels() -> pd.DataFrame:
 
 
 def closures(preset: str, *, share: bool = True) -> str:
-    """Return the closures of a simulated panel in words, with the share of sales that they take where it is fixed.
+    """Describe a simulated panel's closures, with the closed share of sales if it is fixed.
 
     Raises
     ------
@@ -39,7 +39,7 @@ def closures(preset: str, *, share: bool = True) -> str:
         return "panels of all kinds"
     kinds = {row["preset"]: row for row in data.rows("graded_panels")}
     if preset not in kinds:
-        raise DesignError(f"preset {preset!r} was asked for; there is none; choose from {', '.join(kinds)}")
+        raise DesignError(f"Cannot describe the closures of preset {preset!r}; choose from {', '.join(kinds)}")
     of = kinds[preset]["share"] if share else ""
     return kinds[preset]["closes"] + (f" ({float(of):.2g} per cent of Chinese sales)" if of else "")
 
@@ -57,8 +57,8 @@ def market_named(preset: str, first_seed: int, markets: int = 1) -> str:
 def market_of(notebook: Path, settings: Mapping[str, Any]) -> str:
     """Return the printed name of the market that a notebook simulates; empty if it simulates none.
 
-    The metadata of a notebook that simulates hold, under ``market_impact``, ``{"market": "{market}"}``, or more words
-    around ``{market}`` where it simulates more than its parameters name.
+    The metadata of such a notebook hold, under ``market_impact``, ``{"market": "{market}"}``, or more words
+    around ``{market}`` if it simulates more than its parameters name.
     """
     template = json.loads(notebook.read_bytes())["metadata"].get("market_impact", {}).get("market", "")
     if not template or settings.get("panel_path"):
@@ -68,10 +68,10 @@ def market_of(notebook: Path, settings: Mapping[str, Any]) -> str:
 
 
 def condition(market: str) -> str:
-    """Return the words that stand before all that is said of a simulated market, with its name where it has one.
+    """Return the words that introduce every statement on a simulated market, with its name if it has one.
 
     >>> condition("medium closures (3 per cent of Chinese sales), seed 1")
     'If the market were as simulated (medium closures, seed 1), then:'
     """
-    name = re.sub(r" \([\d.]+ per cent of [^)]*\)", "", market)  # said once a page, in its footer
+    name = re.sub(r" \([\d.]+ per cent of [^)]*\)", "", market)  # stated in the footer of every page
     return f"If the market were as simulated{f' ({name})' if name else ''}, then:"

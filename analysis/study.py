@@ -1,4 +1,4 @@
-"""A study: an event, a panel and a design, and the truth where it is known."""
+"""A study: an event, a panel and a design, and the truth if known."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ from analysis.untrusted import located
 if TYPE_CHECKING:
     from analysis.panel import Panel
 
-NOT_REPRESENTATIVE: Population = "not representative"  # of the sellers that claims are about
+NOT_REPRESENTATIVE: Population = "not representative"  # of the sellers to whom claims refer
 DECLARED = {"census": "said to be a census", "sample": "said to be a sample with weights"}  # other populations as is
-ENOUGH = 0.9  # of the origin's firms, and of their sales, that must be complete for a word on totals
+ENOUGH = 0.9  # share of the origin's firms, and of their sales, that must be complete for a word on totals
 PARAMETERS = ("comparison", "post_from", "post_to", "base_months", "anticipation", "cluster")  # of a design
 
 
 class Truth(Protocol):
-    """What a study asks of the truth of a simulated market."""
+    """The part of a simulated market's truth that a study uses."""
 
     def mechanical(self, post_from: int, post_to: int) -> float:
         """Return the growth lost with the sales of closed firms, percentage points."""
@@ -42,7 +42,7 @@ class Truth(Protocol):
 
 
 def event_and_design(settings: Mapping[str, Any]) -> tuple[Event, Design]:
-    """Return the event and the default design that the parameters of a notebook describe."""
+    """Return the event and the default design described by a notebook's parameters."""
     event = read_event(settings["event"])
     options: dict[str, Any] = {name: getattr(event, name) for name in ("origin", "destinations", "opened")}
     options |= {name: settings[name] for name in PARAMETERS if name in settings}
@@ -51,7 +51,7 @@ def event_and_design(settings: Mapping[str, Any]) -> tuple[Event, Design]:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Study:
-    """An event, a panel of it, and the design by which it is studied.
+    """An event, a panel that covers it, and the design of the study.
 
     Attributes
     ----------
@@ -60,7 +60,7 @@ class Study:
     design : Design
         The default design, from the parameters of the notebook.
     market : str
-        Closures and seed of a simulated market in words, or the file name of a simulated panel; empty if real.
+        Description of a simulated market, with its seed, or the file name of a simulated panel; empty if real.
     file : str
         File name of the panel; empty if it was simulated here.
     preset : str
@@ -79,7 +79,7 @@ class Study:
 
     @classmethod
     def open(cls, settings: Mapping[str, Any]) -> Study:
-        """Open the panel that the parameters of a notebook name.
+        """Open the panel named by a notebook's parameters.
 
         Parameters
         ----------
@@ -91,7 +91,7 @@ class Study:
         Raises
         ------
         DesignError
-            If the design is impossible, or the closures are those of another event.
+            If the design is impossible, or the closures belong to another event.
         DataError
             If the event or the panel cannot be read.
         """
@@ -150,22 +150,22 @@ class Study:
 
     @property
     def own(self) -> str:
-        """Firms of the event's origin, in print."""
+        """Name of the firms from the event's origin, for print."""
         return f"{self.event.origin_name} firms"
 
     @property
     def home(self) -> str:
-        """The platform that closed accounts, in print."""
+        """Name of the platform that closed accounts, for print."""
         return self.event.platforms[self.event.home]
 
     @property
     def there(self) -> str:
-        """Platforms to which closed firms are said to have gone, in print."""
+        """Names of the platforms to which closed firms are said to have gone, for print."""
         return " and ".join(self.event.platforms[code] for code in self.event.destinations)
 
     @property
     def words(self) -> dict[str, str]:
-        """Names in print of the codes of platforms and of the origin."""
+        """Names for print of the platforms and the origin, by code."""
         return {**self.event.platforms, self.event.origin: self.event.origin_name}
 
     @property
@@ -175,14 +175,14 @@ class Study:
 
     @property
     def aside(self) -> str:
-        """Restriction of a sentence to this panel if it is not representative; else empty."""
+        """Words that restrict a sentence to this panel if it is not representative; else empty."""
         apart = self.panel.population == NOT_REPRESENTATIVE
         return f"In this panel of {len(self.panel.firms):,} firms, not representative:" if apart else ""
 
     def read(self, *files: str) -> list[str]:
-        """Select the files of `data` that a report on this event uses.
+        """Select the data files that a report on this event uses.
 
-        An event may hold its own claims and threats, and the register's threats do not concern a simulated market.
+        An event may hold its own claims and threats, and the register's threats do not apply to a simulated market.
         """
         event = self.event
         has_rows = {"claims": None in event.claims.values(), "readings": bool(event.asked)}
@@ -195,10 +195,10 @@ class Study:
         return self.preset, self.panel.count_closed(cut=self.design.cut)
 
     def graded(self, rows: pd.DataFrame, named: Mapping[str, str] | None = None) -> pd.DataFrame:
-        """Replace codes by names in print, and add the grades of the design audit for such a panel.
+        """Replace codes by names for print, and add the design audit's grades for such a panel.
 
-        `named` are further names in print. Of an Estimate, such as a refusal, only the reason changes. The audit's
-        windows begin when all firms are closed: an estimate of an earlier window has no grade.
+        `named` gives further names. For an Estimate, such as a refusal, only the reason changes. The audit's
+        windows begin when all firms are closed, so an estimate in an earlier window has no grade.
         """
         words = self.words | dict(named or {})
         if isinstance(rows, Estimate):
@@ -216,7 +216,7 @@ class Study:
         placebo: pd.DataFrame | None = None,
         **details: Any,
     ) -> Verdict | None:
-        """Judge the event's reading of a claim on a question, or return None if the event does not ask it.
+        """Judge the event's reading of a claim on a question, or return None if the event has none.
 
         Parameters
         ----------
@@ -257,9 +257,9 @@ class Study:
 
     @property
     def _known(self) -> tuple[str, float]:
-        """Number of the origin's firms with home sales in all months compared, in words (empty if all), and the share.
+        """Number of the origin's firms with known sales in all months compared, in words (empty if all), and share.
 
-        The share is that of firms, or that of their sales a year before if smaller.
+        The share is that of firms, or of their sales a year before if smaller.
         """
         panel, design = self.panel, self.design.fitted(self.panel)
         if design is None:
@@ -320,7 +320,7 @@ class Study:
 
     @property
     def line(self) -> str:
-        """The same in one line, for the data of a report, with the declared population of a panel from a file."""
+        """The same in one line, for a report's data section, with the declared population of a panel from a file."""
         population = f"The panel is {DECLARED.get(self.panel.population, self.panel.population)}."
         return " ".join([*self.lines, *([population] if self.file else [])])
 

@@ -1,4 +1,4 @@
-"""Tests: against a margin set in advance, over all assignments or some, and in families of hypotheses."""
+"""Tests: against a margin set in advance, by permutation, and of families of hypotheses."""
 
 from __future__ import annotations
 
@@ -26,22 +26,22 @@ __all__ = [
 __dir__ = __all__.copy
 
 POWER = 0.8  # of planned tests
-DRAWS = 20_000  # draws of a family's t statistics under no effect
+DRAWS = 20_000  # draws of a family's t statistics under the null
 MAX_ASSIGNMENTS = 1_000_000
 BLOCK = 2**20  # numbers held in memory at a time
-TIE = 1e-12  # two statistics closer than this, relative to their size, are the same number
+TIE = 1e-12  # relative difference below which two statistics are equal
 
 
 @dataclass(frozen=True, repr=False)
 class TestResult(Shown):
-    """A one-sided test against a margin that was fixed in advance.
+    """Result of a one-sided test against a margin fixed in advance.
 
     Attributes
     ----------
     null : str
         The null hypothesis.
     p_value, low : float
-        `low` is the lower limit, which is compared with ``-margin``.
+        `low` is the lower limit, to compare with ``-margin``.
     passed : bool
         Whether the null hypothesis is rejected.
     """
@@ -77,21 +77,21 @@ def check_level(level: float) -> None:
 def noninferiority(
     estimate: float, std_error: float, margin: float, level: float = 0.95, *, df: float = np.inf
 ) -> TestResult:
-    """Test one-sided that an effect is not worse than ``-margin``.
+    """Test, one-sided, whether an effect is no worse than ``-margin``.
 
     Parameters
     ----------
     estimate, std_error, margin : float
-        In one unit; a harm is negative. `margin` is positive and set in advance.
+        In the same unit; harm is negative. `margin` is positive and set in advance.
     level : float
         One minus the size of the test; the lower limit is ``estimate - t(level, df) * std_error``.
     df : float
-        Degrees of freedom of the error; infinite if it is known.
+        Degrees of freedom of the standard error; infinite if it is known.
 
     Returns
     -------
     TestResult
-        Passed when the lower limit lies above ``-margin``. A failure is inconclusive, never a proof of harm.
+        Passed if the lower limit lies above ``-margin``. A failure is inconclusive, never proof of harm.
 
     Raises
     ------
@@ -110,7 +110,7 @@ def noninferiority(
 
 
 def largest_std_error(margin: float, *, level: float = 0.95, two_sided: bool = False) -> float:
-    """Return the largest standard error with which a true zero passes with a power of 80 per cent, in units of margin.
+    """Return the largest standard error at which a true zero passes with a power of 80 per cent, in the margin's unit.
 
     Non-inferiority: ``margin / (z(level) + z(power))``. Equivalence (`two_sided`):
     ``margin / (z(level) + z((1 + power) / 2))``. An invalid margin or level raises DesignError.
@@ -122,15 +122,15 @@ def largest_std_error(margin: float, *, level: float = 0.95, two_sided: bool = F
 
 
 def assignments(n_units: int, n_treated: int) -> Bools:
-    """Return all ways to treat `n_treated` of `n_units`, bool[assignment, unit]; refuse more than a million."""
+    """List all assignments of `n_treated` among `n_units`, bool[assignment, unit]; refuse more than a million."""
     if not 0 < n_treated < n_units:
         raise DesignError(
-            f"Cannot permute the treatment of {n_treated} among {n_units} units: it takes at least one treated and one "
+            f"Cannot permute the treatment of {n_treated} among {n_units} units: it needs at least one treated and one "
             "comparison unit; add units"
         )
     if (count := comb(n_units, n_treated)) > MAX_ASSIGNMENTS:
         raise DesignError(
-            f"Cannot list the assignments of {n_treated} among {n_units} units: {count:,} are more than "
+            f"Cannot list the assignments of {n_treated} among {n_units} units: {count:,} is more than "
             f"{MAX_ASSIGNMENTS:,}; use fewer units"
         )
     chosen = np.array(list(combinations(range(n_units), n_treated)))
@@ -145,10 +145,10 @@ def redraw_closures(closed: Floats, strata: Labels | None, rng: np.random.Genera
     Parameters
     ----------
     closed : float64[unit]
-        Closure of each unit, such as its month or the share of months closed; 0 for none. Each stratum keeps its
-        closures. If units are closed in groups, give one entry per group.
+        Closure of each unit, such as its month or share of months closed; 0 for none. Each stratum keeps its
+        closures. If units close in groups, give one entry per group.
     strata : sequence, optional
-        Stratum of each unit, such as size x suspicion x origin; one for all by default.
+        Stratum of each unit, such as size x suspicion x origin; a single one by default.
     rng, draws : numpy Generator and int
 
     Returns
@@ -158,7 +158,7 @@ def redraw_closures(closed: Floats, strata: Labels | None, rng: np.random.Genera
     Raises
     ------
     DesignError
-        If no draw can differ from the closures given.
+        If no draw can differ from the actual closures.
     """
     closed = np.asarray(closed, dtype=float)
     code = np.zeros(len(closed), dtype=np.int64) if strata is None else pd.factorize(np.asarray(strata))[0]
@@ -169,7 +169,7 @@ def redraw_closures(closed: Floats, strata: Labels | None, rng: np.random.Genera
         )
     blocks = []
     for rows in within:
-        size = max(1, BLOCK // len(rows))  # draws at a time, so that no array of all of them is held
+        size = max(1, BLOCK // len(rows))  # draws at a time, to save memory
         for start in range(0, draws, size):
             permuted = rng.permuted(np.tile(closed[rows], (min(size, draws - start), 1)), axis=1)
             draw, unit = np.nonzero(permuted)
@@ -179,7 +179,7 @@ def redraw_closures(closed: Floats, strata: Labels | None, rng: np.random.Genera
 
 
 def shift_interval(observed: float, draws: Floats, slopes: Floats, level: float) -> tuple[float, float]:
-    """Invert a two-sided permutation test of a constant shift, exactly.
+    """Invert a two-sided permutation test of a constant shift exactly.
 
     Under the null that every treated unit was shifted by tau, the statistic of assignment d is
     ``draws[d] - tau * slopes[d]`` and the observed one ``observed - tau``. The former is at least as far from zero for
@@ -199,8 +199,8 @@ def shift_interval(observed: float, draws: Floats, slopes: Floats, level: float)
     Returns
     -------
     tuple of float
-        The smallest and the largest shift with a p-value above ``1 - level``; (-inf, inf) if even the smallest
-        possible p-value is above it.
+        The smallest and largest shift with a p-value above ``1 - level``; (-inf, inf) if even the smallest
+        possible p-value exceeds it.
     """
     check_level(level)
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -215,22 +215,22 @@ def shift_interval(observed: float, draws: Floats, slopes: Floats, level: float)
 def romano_wolf(
     estimates: Estimate | Floats, covariance: Floats | None = None, *, df: float | Floats = np.inf
 ) -> pd.DataFrame:
-    """Adjust the p-values of a family of two-sided tests of zero, step by step, for their joint distribution.
+    """Adjust the p-values of a family of two-sided tests of zero, by stepdown, for their joint distribution.
 
     Parameters
     ----------
     estimates : Estimate or float64[term]
         An Estimate brings its covariance and degrees of freedom.
     covariance : float64[term, term]
-        Of an array of estimates.
+        Covariance of an array of estimates.
     df : float or float64[term]
-        Degrees of freedom of their errors.
+        Degrees of freedom of their standard errors.
 
     Returns
     -------
     DataFrame
         One row per term, in the order given: `t`, `p_value` of the single test, `p_adjusted` (rejecting those below
-        alpha falsely rejects any with a probability of at most alpha), `rank` (1 for the smallest p-value).
+        alpha makes any false rejection with a probability of at most alpha), `rank` (1 for the smallest p-value).
 
     Raises
     ------
@@ -269,18 +269,18 @@ def romano_wolf(
     p_value = 2 * stats.t.sf(np.abs(t), df)
     order = np.argsort(p_value, kind="stable")
     simulated = _null_p_values(covariance, np.broadcast_to(df, len(t)))[:, order]
-    smallest = np.minimum.accumulate(simulated[:, ::-1], axis=1)[:, ::-1]  # of each term and those after it
+    smallest = np.minimum.accumulate(simulated[:, ::-1], axis=1)[:, ::-1]  # over each term and those after it
     steps = (1 + (smallest <= p_value[order]).sum(axis=0)) / (1 + DRAWS)
     adjusted, rank = np.empty(len(t)), np.empty(len(t), dtype=np.int64)
     adjusted[order], rank[order] = np.maximum.accumulate(steps), np.arange(1, len(t) + 1)
-    adjusted = np.fmax(adjusted, p_value)  # below which Monte Carlo noise may fall
+    adjusted = np.fmax(adjusted, p_value)  # Monte Carlo noise may take it below
     return pd.DataFrame({"t": t, "p_value": p_value, "p_adjusted": adjusted, "rank": rank}, index=terms)
 
 
 def _null_p_values(covariance: Floats, df: Floats) -> Floats:
-    """Draw p-values of two-sided tests of zero under no effect, each for one test, float64[draw, term].
+    """Draw p-values of two-sided tests of zero under the null, one test at a time, float64[draw, term].
 
-    Estimates are normal with this covariance. In each draw their errors take the same quantile of their chi
+    Estimates are normal with this covariance. In each draw their standard errors take the same quantile of their chi
     distributions.
     """
     rng, (distinct, inverse) = np.random.default_rng(0), np.unique(df, return_inverse=True)

@@ -1,4 +1,4 @@
-"""Check what comes from outside: files, their size and place, and the characters in them."""
+"""Check untrusted input: files, their size and location, and the characters in them."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from analysis.provenance import ROOT
 
 YAML_BYTES, YAML_DEPTH = 1 << 18, 12
 LONGEST_NAME = 200
-"""Most characters of a name, such as that of a firm; a longer one fits no page."""
-MISSING_SIGN = "\u25a1"  # a white square, in place of a character that cannot be printed
+"""Maximum length of a name, such as that of a firm; a longer one would not fit on a page."""
+MISSING_SIGN = "\u25a1"  # a white square, in place of unprintable characters
 LAYOUT = ROOT / "reports"
-FONTS = {400: "NotoSansCJKsc-Regular-subset.otf", 700: "NotoSansCJKsc-Bold-subset.otf"}  # of all pages, by weight
+FONTS = {400: "NotoSansCJKsc-Regular-subset.otf", 700: "NotoSansCJKsc-Bold-subset.otf"}  # for all pages, by weight
 TYPST = (
     *((0xA0, 0x377), (0x391, 0x3A1), (0x3A3, 0x4FF), (0x1E00, 0x1EFF), (0x2010, 0x2027), (0x2030, 0x205E)),
     *((0x2074, 0x208E), (0x20A0, 0x20C0), (0x2100, 0x214F), (0x2190, 0x23FF), (0x2460, 0x262F)),
 )
-"""First and last codes of signs that typst's own fonts have where ours do not."""
-_UNSEEN = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}  # control, format, private use, none at all
+"""Ranges of code points that typst's own fonts cover and ours do not."""
+_UNSEEN = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}  # Unicode categories without visible characters
 
 
 def admit(path: Path, most: int | None = None) -> None:
-    """Refuse what is no regular file, such as a pipe or a device, whose reading never ends, or a file too large.
+    """Refuse a file that is too large, or not a regular one, such as a pipe or device, whose reading may never end.
 
     Raises
     ------
@@ -41,38 +41,38 @@ def admit(path: Path, most: int | None = None) -> None:
         refuse(path, "a file", problem, "correct its path")
     if not stat.S_ISREG(status.st_mode):
         what = "a folder" if stat.S_ISDIR(status.st_mode) else "a pipe, socket or device"
-        refuse(path, "a file", what, "save what it holds to a file, and name that one")
+        refuse(path, "a file", what, "save its content to a file, and name that file")
     if most is not None and status.st_size > most:
         refuse(path, f"a file of at most {most:,} bytes", f"{status.st_size:,}", "check that it is the right file")
 
 
 def inside(folder: Path, name: str) -> Path:
-    """Return a file by its name in a folder; raise DataError for one outside it, also by a link."""
+    """Return the path of a named file in a folder; raise DataError if it lies outside, even through a link."""
     try:
         path = (folder / name).resolve()
         if path.is_relative_to(folder.resolve()):
             return folder / name
         actual = f"{name!r}, which leads to {path}"
-    except (OSError, RuntimeError, ValueError) as error:  # circular links, characters that no name may have
+    except (OSError, RuntimeError, ValueError) as error:  # circular links, characters not allowed in names
         actual = f"{name!r} ({error})"
     refuse(folder, "the name of a file in it", actual, "put the file there, and name it without .. and links")
 
 
 def located(name: str, path: str) -> Path:
-    """Find the file that a parameter names, in the working directory or else in the project's folder.
+    """Find a file named by a parameter, in the working directory or else in the project's folder.
 
-    An absolute path is returned as it is, for its reader to report if missing; another missing file is a `DataError`.
+    An absolute path is returned as is, for its reader to report if missing; a missing relative one is a `DataError`.
     """
     folders = [*dict.fromkeys((Path.cwd(), ROOT))]
     files = [folder / path for folder in folders if Path(path).is_absolute() or os.path.isfile(folder / path)]
     if not files:
         where = " or ".join(map(str, folders))
-        raise DataError(f"{name} = {path!r}: there is no such file in {where}; correct the path")
+        raise DataError(f"Cannot find {name} = {path!r} in {where}; correct the path")
     return files[0]
 
 
 def refuse_long(path: Path, column: str, cells: Any, most: int) -> None:
-    """Refuse an Arrow column with words longer than `most`; dictionary-encoded ones before they are decoded."""
+    """Refuse an Arrow column with words longer than `most`; check dictionary-encoded ones before decoding."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
@@ -86,12 +86,12 @@ def refuse_long(path: Path, column: str, cells: Any, most: int) -> None:
 
 
 def is_printable(sign: str) -> bool:
-    """Whether a character is visible on a page, and does not reorder others."""
+    """Whether a character is visible on a page and does not reorder others."""
     return unicodedata.category(sign) not in _UNSEEN
 
 
 class _Signs(dict[int, str]):
-    """What is printed in the place of each sign, by its code: itself, or a square that is seen."""
+    """Printed replacement for each character, by code point: itself, or a visible square."""
 
     def __missing__(self, code: int) -> str:
         there = code in _codes() or any(first <= code <= last for first, last in TYPST)
@@ -111,5 +111,5 @@ def _codes() -> frozenset[int]:
 
 
 def printable(text: str) -> str:
-    """Return a text with a square for each sign that no font of a page has, or that is not seen, such as an emoji."""
+    """Replace each character that is invisible or in none of the page's fonts, such as an emoji, by a square."""
     return text if text.isascii() and text.isprintable() else text.translate(_SIGNS)

@@ -1,4 +1,4 @@
-"""Read YAML that people write as a model; refuse errors by file, line or key."""
+"""Read hand-written YAML as a model; refuse errors with file, line or key."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Model = TypeVar("Model", bound=BaseModel)
 def load(path: Path, model: type[Model]) -> Model:
     """Read a YAML file as a model; a `DataError` names the file, the line or key, the error and the remedy.
 
-    Every scalar is text as written: the model decides what the label 1688, the word no or the date 2021-02-30 is.
+    Every scalar stays text as written: the model interprets a label 1688, a word no or a date 2021-02-30.
     """
     admit(path, YAML_BYTES)
     try:
@@ -39,8 +39,8 @@ def load(path: Path, model: type[Model]) -> Model:
         mark = getattr(error, "problem_mark", None)
         line = f", line {mark.line + 1}" if mark else ""
         problem = getattr(error, "problem", getattr(error, "strerror", error))
-        twice = 'keep one of the two lines: of a question that is answered, remove that with the value "?"'
-        do = twice if isinstance(error, DuplicateKeyError) else "mend or name it"
+        twice = 'keep one of the two lines: once a question is answered, remove the line with the value "?"'
+        do = twice if isinstance(error, DuplicateKeyError) else "correct it, or name another file"
         raise DataError(f"{path}{line}: expected a file of YAML in UTF-8; {problem}; {do}.") from None
     if not isinstance(content, dict) or not all(isinstance(key, str) for key in content):
         refuse(path, "keys and values", f"{content!r:.60}", "write `key: value` lines")
@@ -53,8 +53,8 @@ def load(path: Path, model: type[Model]) -> Model:
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"] if part not in ("", "[key]"))
         problem, actual = first["msg"].removeprefix("Value error, "), f"{first['input']!r:.60}"
-        if "notices" in first["loc"]:  # it may be a password that somebody wrote where its variable's name belongs
-            actual = "something else, which is not shown"
+        if "notices" in first["loc"]:  # it may be a password in place of its variable's name
+            actual = "another value, which is not shown"
         if first["type"] == "extra_forbidden":
             beside = f" beside {', '.join(model.model_fields)}" if len(first["loc"]) == 1 else ""
             problem = f"there is no such key{beside}"
@@ -62,10 +62,10 @@ def load(path: Path, model: type[Model]) -> Model:
 
 
 def _refuse_shape(path: Path, text: str) -> None:
-    """Refuse YAML that grows or nests without end, or with impossible characters, before building any value."""
+    """Refuse YAML that expands or nests without limit, or has impossible characters, before building any value."""
     depth = 0
     for event in YAML(typ="base", pure=True).parse(text):
-        at, do = f"{path}, line {event.start_mark.line + 1}", "write it out, a `key: value` line for each"
+        at, do = f"{path}, line {event.start_mark.line + 1}", "write it out, with one `key: value` line for each"
         depth += isinstance(event, CollectionStartEvent) - isinstance(event, CollectionEndEvent)
         if isinstance(event, AliasEvent):
             refuse(at, "plain values", f"the alias *{event.anchor}", do)
@@ -76,7 +76,7 @@ def _refuse_shape(path: Path, text: str) -> None:
 
 
 def _is_odd(sign: str) -> bool:
-    return sign not in "\n\t" and unicodedata.category(sign) in ("Cc", "Cs")  # no text may hold a surrogate
+    return sign not in "\n\t" and unicodedata.category(sign) in ("Cc", "Cs")  # no text may contain a surrogate
 
 
 def _unanswered(content: dict[str, Any], before: str = "") -> Iterator[str]:
@@ -89,7 +89,7 @@ def _unanswered(content: dict[str, Any], before: str = "") -> Iterator[str]:
 
 
 def is_(expected: str, holds: Callable[[Any], object]) -> AfterValidator:
-    """Return a validator that refuses a value unless `holds` is true of it."""
+    """Return a validator that refuses a value unless `holds` returns true for it."""
 
     def check(value: Any) -> Any:
         if not holds(value):

@@ -1,4 +1,4 @@
-"""Time all estimands of a panel as it grows: seconds, and how they grow beside the firms."""
+"""Time all estimands of a panel as it grows: seconds, and their growth relative to the firms'."""
 
 import argparse
 import time
@@ -11,7 +11,7 @@ SIZES = (4_000, 16_000, 64_000, 256_000)
 
 
 def seconds(start_firms: int) -> tuple[int, float]:
-    """Return the firms of a simulated panel, by those at its start, and how long all its estimands take."""
+    """Simulate a panel from its initial firms; return the number of firms and the time for all its estimands."""
     panel, _ = simulate("mid_3k", seed=1, n_firms=start_firms)
     start = time.perf_counter()
     estimate_all(panel, Design())

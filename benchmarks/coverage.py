@@ -1,9 +1,9 @@
-"""The design audit: every estimand on simulated panels whose truth is known, by two judges.
+"""Run the design audit: every estimand on simulated panels with a known truth, by two judges.
 
 ``make audit`` (or ``make coverage``, its other name) simulates 400 panels of each preset of the market and 200 of each
-plain preset, and writes data/audit.csv, whose grades reports print beside their estimates, with its card, and
-docs/coverage.md, the same for readers. ``--presets`` takes a look in minutes: it prints coverage, and how often each
-test rejects what is true, on some presets, and writes nothing.
+plain preset, and writes data/audit.csv, with the grades that reports print next to their estimates, its card, and
+docs/coverage.md, the same for readers. ``--presets`` gives a preview in minutes: it prints coverage, and how often each
+test rejects a true hypothesis, on some presets, and writes nothing.
 """
 
 import argparse
@@ -29,12 +29,12 @@ from market.grading import PATH
 PAGE = ROOT / "docs" / "coverage.md"
 JUDGES = {"market": parameters.PRESETS, "plain": plain.PRESETS}
 IDS = ("E1a", "E1b", "E1c", "E1d", "E2a", "E3g_seen", "E3_seen", "d1", "d2", "d3", "d6", "d7", PATH)
-FAMILY = ("E1a", "E1b", "E1d")  # as report 03 tests them
+FAMILY = ("E1a", "E1b", "E1d")  # as tested in report 03
 SIZE = 0.05
 
 
 def page(table: pd.DataFrame) -> str:
-    """Return the page as Markdown."""
+    """Render the page as Markdown."""
     low, high = grading.right(table)
     parts = dict([*table.groupby(grades.judge(table["preset"]))])
     seeds = [
@@ -57,15 +57,15 @@ def page(table: pd.DataFrame) -> str:
 
 
 def shipped() -> pd.DataFrame:
-    """Return the table of the last audit."""
+    """Load the table of the last audit."""
     return data.load("audit").fillna({"unit": "", "reason": ""})
 
 
 def rejections(preset: str, seed: int) -> dict:
-    """Return whether each test rejects what is true on one panel; NaN if it is not made, or what it tests is not true.
+    """Return whether each test rejects a true hypothesis on one panel; NaN if not run, or if the hypothesis is false.
 
-    `pretrend`, that paths were parallel before closure; `family`, any of no effect on closed firms, where there is
-    none; `not_lower_E1a` and `not_lower_E3g_seen`, that the effect is no less than it is, where there is one.
+    `pretrend`: paths were parallel before closure; `family`: no effect on closed firms, if there is none;
+    `not_lower_E1a` and `not_lower_E3g_seen`: the effect is no lower than its true value, if there is one.
     """
     panel, truth = audit.simulated(preset, seed)
     true, study = truth.scalars(), event_study(panel, Design())
@@ -84,7 +84,7 @@ def rejections(preset: str, seed: int) -> dict:
 
 
 def sizes(presets: list[str], seeds: range, workers: Executor) -> pd.DataFrame:
-    """Return how often each of :func:`rejections` is so by preset, per cent, with Monte Carlo errors in brackets."""
+    """Return the rate of each of the :func:`rejections` by preset, per cent, with Monte Carlo errors in brackets."""
     rows = pd.DataFrame(audit.each_panel(rejections, presets, seeds, workers)).groupby("preset", sort=False)
     share = rows.mean()
     error = (share * (1 - share) / rows.count()) ** 0.5
@@ -92,7 +92,7 @@ def sizes(presets: list[str], seeds: range, workers: Executor) -> pd.DataFrame:
 
 
 def measures(table: pd.DataFrame, ids: Collection[str]) -> pd.DataFrame:
-    """Return coverage (MC), mean error over spread, bias (MC) and mean truth of some estimands by preset."""
+    """Return coverage (MC), mean standard error over sd, bias (MC) and mean truth of some estimands by preset."""
     rows = table[table["id"].isin(ids)]
     columns = {
         "coverage": _with_error(100 * rows["coverage"], 100 * rows["coverage_mc"]),
@@ -109,7 +109,7 @@ def _with_error(values: pd.Series, errors: pd.Series) -> list[str]:
 
 
 def look(presets: list[str], ids: Collection[str], panels: int, workers: Executor) -> None:
-    """Print coverage and the size of tests on some presets."""
+    """Print coverage and the size of tests for some presets."""
     seeds = range(1, panels + 1)
     table = audit.summarise(audit.replicate(presets, seeds, design=Design(), workers=workers))
     print(f"Coverage of 95% intervals, per cent (Monte Carlo error); {panels} panels a preset")
@@ -119,7 +119,7 @@ def look(presets: list[str], ids: Collection[str], panels: int, workers: Executo
 
 
 def main() -> None:
-    """Simulate, summarise, print and write; or take a look at some presets."""
+    """Simulate, summarise, print and write; or preview some presets."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--market", type=int, default=400, help="panels per preset of the market (default 400)")
     parser.add_argument("--plain", type=int, default=200, help="panels per plain preset (default 200)")
@@ -138,7 +138,7 @@ def main() -> None:
         ]
     if audit.write(audit.summarise(pd.concat(parts, ignore_index=True))):
         data.accept("audit", vintage=datetime.date.today().isoformat())
-    text = page(shipped())  # as it was written, or digits would be rounded twice
+    text = page(shipped())  # reread, or digits would be rounded twice
     print(text)
     PAGE.write_text(text, encoding="utf-8")
 

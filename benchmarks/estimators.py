@@ -1,11 +1,11 @@
-"""Time the estimators against other libraries: same panel, same numbers, in one run.
+"""Time the estimators against other libraries: same panel, same results, in one run.
 
-Ours and theirs alternate in one process on one core, after a warm-up of each on a small panel; printed are the
-medians of the rounds, and as ratio the median of the ratios within each round, which a machine that is busy for a while
-moves least. The panel of a million firms has a process of its own, whose peak memory is read after the first estimate.
-Before any time is printed the two results are compared, and a difference ends the run. Libraries are imported where
-they are used, so that they do not weigh on the process whose memory is read. Ratios count; seconds depend
-on the machine. "Coding" is what stands between a table of raw ids and the dense array: see `from_long`.
+Ours and theirs alternate in one process on one core, after a warm-up of each on a small panel. The output is the
+median over rounds and, as ratio, the median of the ratios within rounds, which is robust to a temporarily busy machine.
+The panel of a million firms has a process of its own, whose peak memory is read after the first estimate.
+Before any time is printed, the two results are compared, and a difference ends the run. Libraries are imported where
+they are used, to keep them out of the process whose memory is read. Ratios count; seconds depend
+on the machine. "Coding" is the conversion from a table of raw ids to the dense array: see `from_long`.
 """
 
 import argparse
@@ -21,7 +21,7 @@ from dataclasses import dataclass, replace
 from itertools import count
 from typing import Any
 
-if __name__ == "__main__":  # before numpy is imported: one core for everybody
+if __name__ == "__main__":  # one core for every library, set before numpy is imported
     os.environ |= dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "RAYON_NUM_THREADS"), "1")
 
 import numpy as np
@@ -37,24 +37,24 @@ Work = Callable[[], Any]
 
 @dataclass(frozen=True)
 class Row:
-    """One line of the table: seconds or another measure, ours and theirs, and what was wanted."""
+    """One line of the table: seconds or another measure, ours and theirs, and the target for their ratio."""
 
     work: str
     ours: float
     theirs: float | None
     ratio: float
     wanted: float
-    at_most: bool = False  # whether the ratio should stay below what is wanted
+    at_most: bool = False  # whether the target is an upper limit
     judged: bool = True
 
     @classmethod
     def of(cls, work: str, ours: Floats, theirs: Floats, wanted: float) -> "Row":
-        """Return how many times longer theirs takes, from the seconds of each round."""
+        """Compare the time of theirs with ours, from the seconds of each round."""
         return cls(work, float(np.median(ours)), float(np.median(theirs)), float(np.median(theirs / ours)), wanted)
 
     @classmethod
     def limit(cls, work: str, ours: Floats, bound: Floats, wanted: float) -> "Row":
-        """Return how many times longer ours takes than what bounds it, from the seconds of each round."""
+        """Compare the time of ours with a lower bound, from the seconds of each round."""
         ratio = float(np.median(ours / bound))
         return cls(work, float(np.median(ours)), float(np.median(bound)), ratio, wanted, at_most=True)
 
@@ -68,7 +68,7 @@ class Row:
 
 
 def panel(firms: int, *, cohorts: int = 6, seed: int = 0) -> tuple[Floats, Floats]:
-    """Return sales float64[firm, month] and the month of closure of 40 per cent of the firms."""
+    """Make up sales, float64[firm, month], and the month of closure for 40 per cent of the firms."""
     rng = np.random.default_rng(seed)
     first = np.where(rng.random(firms) < 0.4, rng.integers(15, 15 + cohorts, firms), np.inf).astype(float)
     y = rng.normal(size=(firms, MONTHS))
@@ -79,7 +79,7 @@ def panel(firms: int, *, cohorts: int = 6, seed: int = 0) -> tuple[Floats, Float
 
 
 def to_long(y: Floats, first: Floats) -> pd.DataFrame:
-    """Return the table that a researcher has: one row a firm and month, raw firm ids, sorted by firm and month."""
+    """Convert to a researcher's table: one row per firm and month, with raw firm ids, sorted by firm and month."""
     ids = np.sort(np.random.default_rng(1).permutation(10 * len(y))[: len(y)]) + 1_000_000
     return pd.DataFrame(
         {
@@ -92,7 +92,7 @@ def to_long(y: Floats, first: Floats) -> pd.DataFrame:
 
 
 def from_long(unit: Floats, time: Floats, y: Floats, first: Floats) -> tuple[Floats, Floats]:
-    """Code raw ids and scatter the rows into the dense array and the dates of the firms."""
+    """Code raw ids, and scatter the rows into the dense array and the firms' dates."""
     row, ids = pd.factorize(unit)
     column, months = pd.factorize(time, sort=True)
     dense = np.full((len(ids), len(months)), np.nan)
@@ -103,12 +103,12 @@ def from_long(unit: Floats, time: Floats, y: Floats, first: Floats) -> tuple[Flo
 
 
 def columns(frame: pd.DataFrame) -> tuple[Floats, ...]:
-    """Return the arrays that `from_long` takes."""
+    """Return the arguments for `from_long`."""
     return tuple(frame[name].to_numpy() for name in ("unit", "time", "y", "first"))
 
 
 def race(rounds: int, *works: Work) -> tuple[Floats, list[Any]]:
-    """Run the works in turn and return seconds, float64[work, round], and the last result of each."""
+    """Run functions in turn; return seconds, float64[work, round], and the last result of each."""
     seconds = np.empty((len(works), rounds))
     results: list[Any] = [None] * len(works)
     for number in range(rounds):
@@ -120,19 +120,19 @@ def race(rounds: int, *works: Work) -> tuple[Floats, list[Any]]:
 
 
 def same(what: str, ours: Any, theirs: Any, tolerance: float) -> None:
-    """End the run where two results differ by more than the tolerance."""
+    """End the run if two results differ by more than the tolerance."""
     gap = float(np.max(np.abs(np.asarray(ours, dtype=float) - np.asarray(theirs, dtype=float))))
     if not gap <= tolerance:
         raise SystemExit(f"{what}: the results differ by {gap:.3g}, more than {tolerance:g}; find out why")
 
 
 def group_time(firms: int, rounds: int) -> list[Row]:
-    """Group-time effects with clustered errors."""
+    """Time group-time effects with clustered standard errors."""
     from diff_diff import CallawaySantAnna
 
     y, first = panel(firms)
     frame = to_long(y, first)
-    model = CallawaySantAnna(control_group="never_treated", base_period="universal")  # its quickest way to these errors
+    model = CallawaySantAnna(control_group="never_treated", base_period="universal")  # its fastest way
 
     def theirs() -> Any:
         return model.fit(frame, outcome="y", unit="unit", time="time", first_treat="first")
@@ -144,26 +144,26 @@ def group_time(firms: int, rounds: int) -> list[Row]:
         rounds, lambda: ours(*from_long(*columns(frame))), lambda: ours(y, first), theirs
     )
     cells = result.rows.set_index(["group", "time"])
-    shared = [key for key in peer.group_time_effects if key[1] != key[0] - 1]  # they print the base as zero
+    shared = [key for key in peer.group_time_effects if key[1] != key[0] - 1]  # theirs reports the base as zero
     mine = cells.loc[[(int(group), int(when)) for group, when in shared]]
     same("effects", mine["estimate"], [peer.group_time_effects[key]["effect"] for key in shared], 1e-8)
     errors = np.array([peer.group_time_effects[key]["se"] for key in shared])
-    few = mine["n_treated"].min()  # theirs are of influence values, ours of leaving out each of n units
+    few = mine["n_treated"].min()  # theirs come from influence values, ours from leaving out each of n units
     same("errors over theirs", mine["std_error"] / errors, np.ones(len(shared)), 1 / (few - 1))
     name = f"group-time effects, {firms:,} firms x {MONTHS}, against diff-diff"
     return [Row.of(f"{name}, coding included", coded, other, 5), Row.of(f"{name}, dense array", dense, other, 20)]
 
 
 def poisson(firms: int) -> list[Row]:
-    """One coefficient of a Poisson regression with firm and month effects, clustered by firm.
+    """Time one coefficient of a Poisson regression with firm and month effects, clustered by firm.
 
-    On a balanced panel of one cohort it is a function of four sums, before and after, treated and not; ours codes
-    the ids, scatters the rows, adds up the months and estimates.
+    On a balanced panel with one cohort it is a function of four sums, before and after, treated and not; ours codes
+    the ids, scatters the rows, sums the months and estimates.
     """
     import pyfixest
 
     y, first = panel(firms, cohorts=1)
-    y = np.floor(np.exp(y / 2))  # a good part are zeros
+    y = np.floor(np.exp(y / 2))  # many are zeros
     kept = y.sum(axis=1) > 0
     frame = to_long(y[kept], first[kept])
     frame["effect"] = ((frame["first"] > 0) & (frame["time"] >= frame["first"])).astype(float)
@@ -180,14 +180,14 @@ def poisson(firms: int) -> list[Row]:
 
     (mine, other), (result, peer) = race(1, ours, theirs)
     same("Poisson coefficient", result["estimate"], peer.coef().iloc[0], 1e-6)
-    few = result["n_treated"]  # of unequal size, of which ours leaves out each; their refits would take hours
+    few = result["n_treated"]  # ours leaves out each of these unequal units; their refits would take hours
     same("Poisson error over theirs", result["std_error"] / peer.se().iloc[0], 1, 2 / (few - 1))
     name = f"ratio effect, {firms:,} firms x {MONTHS}, against pyfixest.fepois, coding included"
     return [Row.of(name, mine, other, 8)]
 
 
 def bounds(rounds: int) -> list[Row]:
-    """Relative-magnitude bounds of the Medicaid event study for four values."""
+    """Time relative-magnitude bounds on the Medicaid event study for four values."""
     from analysis.estimators.honest_did import honest_bounds
 
     study = json.loads((ROOT / "tests" / "data" / "medicaid_event_study.json").read_text(encoding="utf-8"))
@@ -200,7 +200,7 @@ def bounds(rounds: int) -> list[Row]:
 
 
 def synthetic(units: int, rounds: int) -> list[Row]:
-    """Synthetic difference-in-differences of one cohort of 20, the point estimate."""
+    """Time the point estimate of synthetic difference-in-differences for one cohort of 20."""
     import synthdid
 
     from analysis.estimators.synthetic import synthetic_did
@@ -218,7 +218,7 @@ def synthetic(units: int, rounds: int) -> list[Row]:
 
 
 def market(rounds: int) -> list[Row]:
-    """Simulate markets, two worlds each, every time with another seed."""
+    """Time simulated markets with two worlds each, every one with a new seed."""
     from market import simulate
 
     seed = count()
@@ -236,7 +236,7 @@ def market(rounds: int) -> list[Row]:
 
 
 def limit(firms: int, rounds: int) -> None:
-    """Print what the largest panel takes: run in a process of its own."""
+    """Print time and memory for the largest panel; runs in a process of its own."""
     y, first = panel(firms)
     _ = att_gt(y, first).effects
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024  # before the table of ids exists
@@ -255,7 +255,7 @@ def limit(firms: int, rounds: int) -> None:
 
 
 def largest(firms: int, rounds: int) -> list[Row]:
-    """Group-time effects of the largest panel against the physical limit, and the memory of it."""
+    """Time group-time effects on the largest panel against the physical limit, and measure their memory."""
     command = [sys.executable, __file__, "--limit", str(firms), "--rounds", str(rounds)]
     result = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
     name, (mine, by_ids, by_slices) = f"group-time effects, {firms:,} firms x {MONTHS}", np.array(result["seconds"])
@@ -278,9 +278,9 @@ def main() -> None:
         limit(options.limit, options.rounds)
         return
     firms, rounds = 10_000 if options.quick else 100_000, options.rounds
-    with warnings.catch_warnings(record=True) as caught:  # the other libraries' own; counted below
-        # The largest first: a process is born with the peak memory of the one that starts it.
-        # With 10,000 firms constant costs hide the limit.
+    with warnings.catch_warnings(record=True) as caught:  # from the other libraries; counted below
+        # The largest first: a process inherits the peak memory of its parent.
+        # With 10,000 firms, constant costs hide the limit.
         rows = [] if options.quick else largest(1_000_000, 5 * rounds)
         group_time(300, 1)
         poisson(300)

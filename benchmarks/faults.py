@@ -1,11 +1,11 @@
-"""Do to a run whatever can happen to one, really, and count what is lost: ``make faults``, ``ARGS=--short`` for a few.
+"""Inflict on a run every fault that can befall it, and count the losses: ``make faults``, ``ARGS=--short`` for a few.
 
-A small project with three notebooks is made in a temporary folder, its reports are released, and then each fault is
-done to a run of the command line. A fault is survived if
+A small project with three notebooks is set up in a temporary folder, its reports are released, and then each fault is
+injected into a run of the command line. A run survives a fault if
 
-- the release that stood before is there, byte for byte, and `latest` shows it or a newer one that is whole;
+- the previous release is unchanged, byte for byte, and `latest` points to it or to a newer, complete one;
 - no kernel of the run is left;
-- the next run, once what was broken by hand is mended, succeeds by itself and leaves no temporary folder.
+- the next run, once any manual damage is repaired, succeeds by itself and leaves no temporary folder.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ from desk import WRITE_VERDICTS, Desk, describe  # noqa: E402
 from market import executor  # noqa: E402
 from runner import release  # noqa: E402
 
-FIRST = date(2024, 1, 1)  # so long ago that no day of a fault lies in the future
+FIRST = date(2024, 1, 1)  # early enough that no fault's day is in the future
 COMMAND = "import sys; from pathlib import Path; from runner.cli import main; "
 COMMAND += "sys.exit(main(sys.argv[2:], Path(sys.argv[1])))"
 NOBODY = 65534
@@ -49,12 +49,12 @@ SLOW = WRITE_VERDICTS + "import time; time.sleep(0.3)"
 MEMORY = "import resource; resource.setrlimit(resource.RLIMIT_AS, (4 << 30, 4 << 30)); x = bytearray(10**12)"
 Ended = subprocess.CompletedProcess[str]
 LOST = subprocess.CompletedProcess([], 1, "Traceback")
-"""Stands for a run that did what it should not."""
+"""Result of a run that misbehaved."""
 
 
 @dataclass
 class World:
-    """A small project, a temporary folder of its own, and a calendar that moves on by a day with each run."""
+    """A small project with its own temporary folder, and a calendar that advances by a day with each run."""
 
     folder: Path
     days: Iterator[int] = field(default_factory=count)
@@ -66,7 +66,7 @@ class World:
 
     @property
     def out(self) -> Path:
-        """Where its releases lie."""
+        """Folder of its releases."""
         return self.desk.reports
 
     def furnish(self) -> None:
@@ -81,18 +81,18 @@ class World:
         assert not self.run().returncode, "the first run, without any fault, failed"
 
     def move_on(self) -> None:
-        """Let it be the next day, so that all reports are due."""
+        """Advance to the next day, so that all reports are due."""
         self.as_of = (FIRST + timedelta(days=next(self.days))).isoformat()
 
     def start(self, *options: str, environment: dict[str, str] | None = None, **more: Any) -> subprocess.Popen[str]:
-        """Start a run; `more` are options of `Popen`."""
+        """Start a run; `more` is passed to `Popen`."""
         variables = os.environ | {"TMPDIR": str(self.folder / "tmp")} | (environment or {})
         command = [sys.executable, "-c", COMMAND, str(self.desk.root), "run", "--as-of", self.as_of, *options]
         pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
         return subprocess.Popen(command, env=variables, **pipes, **more)
 
     def run(self, *options: str, **more: Any) -> Ended:
-        """Run to the end."""
+        """Run to completion."""
         return ended(self.start(*options, **more))
 
     def releases(self) -> dict[str, dict[str, str]]:
@@ -104,17 +104,17 @@ class World:
         return (self.out / name / release.MANIFEST).read_text(encoding="utf-8")
 
     def kernels(self) -> list[int]:
-        """Return the processes of kernels whose runtime files lie in this world."""
+        """List the processes of kernels whose runtime files are in this world."""
         lines = {process.pid: " ".join(process.info["cmdline"] or []) for process in psutil.process_iter(["cmdline"])}
         return [pid for pid, line in lines.items() if "ipykernel_launcher" in line and str(self.folder) in line]
 
     def lost(self, before: dict[str, dict[str, str]], done: Ended | None) -> list[str]:
-        """Return what a fault has cost, after a run of the same day that nothing disturbs; and move on."""
+        """List the losses from a fault, after an undisturbed run on the same day; then advance a day."""
         now = self.releases()
         lost = [f"release {name} has changed" for name, hashes in before.items() if now.get(name) != hashes]
         printed = "" if done is None else done.stdout.strip()
-        early = printed.endswith("KeyboardInterrupt")  # Python's own, while it still reads our code
-        if re.search("^Traceback", printed, re.MULTILINE) and not early:  # that of a cell is set in
+        early = printed.endswith("KeyboardInterrupt")  # Python's own, while still loading our code
+        if re.search("^Traceback", printed, re.MULTILINE) and not early:  # a cell's traceback is indented
             lost.append(f"a traceback in place of a sentence: {printed.splitlines()[-1]}")
         deadline = time.monotonic() + 15
         while self.kernels() and time.monotonic() < deadline:
@@ -131,11 +131,11 @@ class World:
 
 
 Fault = Callable[[World], Ended | None]
-"""Does something to a run, mends what it broke by hand, and returns the run, if it came to an end."""
+"""Disturbs a run, repairs any manual damage, and returns the run, if it ended."""
 
 
 def ended(process: subprocess.Popen[str]) -> Ended:
-    """Wait for the end of a run."""
+    """Wait for a run to end."""
     printed, _ = process.communicate(timeout=120)
     return subprocess.CompletedProcess(process.args, process.returncode, printed)
 
@@ -156,7 +156,7 @@ def killed(number: signal.Signals, most: float) -> Fault:
 
 
 def kernel_killed(most: float) -> Fault:
-    """Return a fault that kills a kernel at a random moment of its life."""
+    """Return a fault that kills a kernel at a random moment."""
 
     def fault(world: World) -> Ended:
         process = world.start()
@@ -177,7 +177,7 @@ def squared(number: int) -> int:
 
 
 def worker_killed(_: World) -> Ended | None:
-    """Kill a worker of the executor at a random moment; its work is done again."""
+    """Kill a worker of the executor at a random moment; its work must be redone."""
 
     def kill() -> None:
         if workers := multiprocessing.active_children():
@@ -192,7 +192,7 @@ def worker_killed(_: World) -> Ended | None:
 
 @contextmanager
 def replaced(file: Path, content: bytes | None) -> Iterator[None]:
-    """Let a file have another content, or be a folder, and mend it afterwards."""
+    """Replace a file's content, or the file by a folder, and restore it afterwards."""
     before = file.read_bytes()
     file.unlink()
     file.mkdir() if content is None else file.write_bytes(content)
@@ -204,7 +204,7 @@ def replaced(file: Path, content: bytes | None) -> Iterator[None]:
 
 
 def cell(source: str, *options: str) -> Fault:
-    """Return a fault in a cell of a notebook."""
+    """Return a fault caused by a cell in a notebook."""
 
     def fault(world: World) -> Ended:
         notebook = world.desk.root / "notebooks" / "01_first.ipynb"
@@ -216,7 +216,7 @@ def cell(source: str, *options: str) -> Fault:
 
 
 def damaged(name: str, content: bytes | None) -> Fault:
-    """Return a damage of a file of the project."""
+    """Return a fault that damages a file of the project."""
 
     def fault(world: World) -> Ended:
         with replaced((world.desk.root / name).resolve(), content):
@@ -226,7 +226,7 @@ def damaged(name: str, content: bytes | None) -> Fault:
 
 
 def in_the_way(name: str, make: Callable[[Path], object]) -> Fault:
-    """Return a fault in which something else bears a name of the output folder; it is taken away afterwards."""
+    """Return a fault in which a foreign object takes a name in the output folder; it is removed afterwards."""
 
     def fault(world: World) -> Ended:
         path, aside = world.out / name, world.folder / "aside"
@@ -234,7 +234,7 @@ def in_the_way(name: str, make: Callable[[Path], object]) -> Fault:
             os.rename(path, aside)
         make(path)
         done = world.run()
-        if name == ".run-x" or (name == "latest" and path.is_symlink()):  # a run mends these by itself
+        if name == ".run-x" or (name == "latest" and path.is_symlink()):  # a run repairs these by itself
             release.remove(aside)
             return done
         release.remove(path)
@@ -246,14 +246,14 @@ def in_the_way(name: str, make: Callable[[Path], object]) -> Fault:
 
 
 def twice(world: World) -> Ended:
-    """Let two schedulers start at once: one works, the other leaves with code 4, or finds it done."""
+    """Start two schedulers at once: one works, the other exits with code 4 or finds the work done."""
     both = [ended(process) for process in [world.start(), world.start()]]
     codes = sorted(process.returncode for process in both)
     return both[1] if codes in ([0, 4], [0, 0]) else LOST
 
 
 def clock_back(world: World) -> Ended:
-    """Let a run have an earlier date than the release that stands."""
+    """Run with an earlier date than the current release."""
     shown, today = os.readlink(world.out / "latest"), world.as_of
     world.as_of = FIRST.isoformat()
     done = world.run("--force")
@@ -262,12 +262,12 @@ def clock_back(world: World) -> Ended:
 
 
 def as_nobody(world: World) -> Ended:
-    """Let another user run, who may read all and write nothing."""
+    """Run as another user, who may read everything and write nothing."""
     return world.run(user=NOBODY, group=NOBODY, environment={"HOME": "/nonexistent"})
 
 
 def full(room: int) -> Fault:
-    """Return a fault in which the disk of the output folder is full after so many bytes."""
+    """Return a fault in which the output disk is full after `room` bytes."""
 
     def fault(world: World) -> Ended:
         target = world.folder / "small"
@@ -283,7 +283,7 @@ def full(room: int) -> Fault:
 
 
 def odd(name: str, **environment: str) -> Fault:
-    """Return a fault in which the output folder has an odd name, and the environment is odd."""
+    """Return a fault with an odd name for the output folder, or an odd environment."""
 
     def fault(world: World) -> Ended:
         done = world.run("--out", str(world.folder / name), environment=environment)
@@ -294,7 +294,7 @@ def odd(name: str, **environment: str) -> Fault:
 
 
 def succeeds(*command: str, **options: Any) -> bool:
-    """Say whether a command can be run and succeeds."""
+    """Return whether a command runs and succeeds."""
     try:
         return not subprocess.run(command, capture_output=True, check=False, **options).returncode
     except OSError:
@@ -302,7 +302,7 @@ def succeeds(*command: str, **options: Any) -> bool:
 
 
 def faults(short: bool, most: float, whole: int) -> Iterator[tuple[str, Fault, int]]:
-    """Return each fault with its name and how often it is done."""
+    """Yield each fault with its name and number of repetitions."""
     many, few = (3, 1) if short else (50, 5)
     yield "runner killed", killed(signal.SIGKILL, most), many
     yield "kernel killed", kernel_killed(most), many
@@ -341,7 +341,7 @@ def faults(short: bool, most: float, whole: int) -> Iterator[tuple[str, Fault, i
 
 
 def main() -> int:
-    """Do the faults, print the table, and return whether anything was lost."""
+    """Inject the faults, print the table, and return whether anything was lost."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--short", action="store_true", help="a few of each, for continuous integration")
     parser.add_argument("--only", default="", metavar="PATTERN", help="faults whose name begins so")
@@ -350,7 +350,7 @@ def main() -> int:
     random.seed(options.seed)
     tried, failed = Counter[str](), Counter[str]()
     with tempfile.TemporaryDirectory(prefix="faults-") as folder:
-        os.chmod(folder, 0o755)  # another user looks in
+        os.chmod(folder, 0o755)  # for the other user
         world = World(Path(folder))
         world.furnish()
         began = time.monotonic()

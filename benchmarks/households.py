@@ -1,4 +1,4 @@
-"""Would the design for purchases of households see the truth? Twins of them, drawn from the simulated market.
+"""Does the design for household purchases recover the truth? Apply it to twins drawn from the simulated market.
 
 ``make audit`` runs it too. It writes data/households/audit.csv, whose grades report 09 reads.
 """
@@ -26,7 +26,7 @@ COLUMNS = [
 
 
 def summarised(rows: pd.DataFrame) -> pd.DataFrame:
-    """Return a row per preset, titles and estimand; of random sets `rejection` is how often p is at most .05."""
+    """Return one row per preset, titles and estimand; for random sets, `rejection` is the share of p at most .05."""
     parts = []
     for (titles, sets), of in rows.groupby(["titles", rows["id"] == twin.SETS]):
         if sets:
@@ -40,7 +40,7 @@ def summarised(rows: pd.DataFrame) -> pd.DataFrame:
         else:
             units = of["id"].str.removesuffix(twin.BOUNDED).map(twin.UNITS)
             summary = audit.summarise(of.assign(label="", unit=units, level=Design.level, refused=""))
-            sets_ = summary["id"].str.endswith(twin.BOUNDED)  # no point is read off them, so that coverage alone counts
+            sets_ = summary["id"].str.endswith(twin.BOUNDED)  # sets have no point, so only coverage counts
             covers = Design.level - summary["coverage"] <= grading.LOST_WITH_BOUNDS
             summary["grade"] = summary["grade"].mask(sets_, covers.map({True: WITH_BOUNDS, False: DO_NOT_USE}))
             summary.loc[sets_, ["bias", "bias_mc", "sd", "sd_mc", "reason"]] = np.nan

@@ -1,7 +1,7 @@
-"""Time the runner against the plain way, on the same notebooks, in one run.
+"""Time the runner against papermill by hand, on the same notebooks, in one run.
 
-The plain way is what a careful person types: ``papermill`` for one notebook after the other, each followed by the
-same conversion to PDF. Ratios count; seconds depend on the machine. Printed are the median and range of the rounds.
+By hand, a careful person types ``papermill`` for one notebook after the other, each followed by the same conversion to
+PDF. Ratios count; seconds depend on the machine. The output is the median and range over rounds.
 """
 
 import argparse
@@ -26,7 +26,7 @@ TO_PDF = (
 
 
 def plain(out: Path, names: Sequence[str] = ()) -> None:
-    """Run each scheduled notebook, or some, with the papermill command, then turn it into a PDF."""
+    """Run each scheduled notebook, or some, with the papermill command, then convert it to PDF."""
     (out / "verdicts").mkdir()
     for job in schedule.read(ROOT):
         if names and job.name not in names:
@@ -48,14 +48,14 @@ def ours(out: Path, names: Sequence[str] = ()) -> None:
 
 
 def seconds(work: Callable[[Path], None], out: Path) -> float:
-    """Return the wall time of one piece of work."""
+    """Return the wall time of one call."""
     start = time.perf_counter()
     work(out)
     return time.perf_counter() - start
 
 
 def main() -> None:
-    """Alternate the two ways, then rerun unchanged, and print medians, ranges and ratios."""
+    """Alternate the two, then rerun unchanged, and print medians, ranges and ratios."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=3, help="how often each way is run (default 3)")
     rounds = parser.parse_args().rounds
@@ -74,7 +74,7 @@ def main() -> None:
 
 
 def show(label: str, values: Sequence[float]) -> None:
-    """Print the median and the range of what was measured in each round."""
+    """Print the median and range of the rounds' measurements."""
     print(f"  {label:<48} {statistics.median(values):7.2f} ({min(values):.2f} to {max(values):.2f})")
 
 

@@ -1,7 +1,7 @@
-"""Read a million firms x 36 months from Parquet in a fresh process: seconds, and peak memory over the array's.
+"""Read a million firms x 36 months from Parquet in a fresh process: seconds, and peak memory relative to the array.
 
-The peak counts everything in the process; beside it stands what it is without the interpreter and its libraries.
-Rows stand by firm, as panels are written, or by month in random order, the hardest case for ids that are coded once.
+The peak counts everything in the process; the next figure excludes the interpreter and its libraries.
+Rows are sorted by firm, as in written panels, or by month in random order, the hardest case for ids coded once.
 Linux only.
 """
 
@@ -38,7 +38,7 @@ print(f"{seconds:6.1f} s   array {array:5.0f} MiB   peak {top:5.0f} MiB   {top /
 
 
 def made_up(count: int) -> Panel:
-    """Return a panel of `count` firms on one platform."""
+    """Make up a panel of `count` firms on one platform."""
     rng = np.random.default_rng(0)
     closed = np.where(rng.random(count) < 0.01, np.datetime64("2021-05-01", "us"), np.datetime64("NaT", "us"))
     firms = pd.DataFrame(
@@ -57,7 +57,7 @@ def made_up(count: int) -> Panel:
 
 
 def by_month(source: Path, target: Path, count: int) -> None:
-    """Write the rows month by month, firms in random order."""
+    """Rewrite the rows month by month, with firms in random order."""
     table, rng = pq.read_table(source), np.random.default_rng(0)
     with pq.ParquetWriter(target, table.schema) as writer:
         for month in range(len(MONTHS)):
@@ -65,7 +65,7 @@ def by_month(source: Path, target: Path, count: int) -> None:
 
 
 def main() -> None:
-    """Print one line per order of rows."""
+    """Print one line per row order."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--firms", type=int, default=1_000_000)
     count = parser.parse_args().firms

@@ -21,11 +21,11 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 NOT_CODE = {tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, tokenize.ENDMARKER}
 Function = ast.FunctionDef | ast.AsyncFunctionDef
-Measure = tuple[str, float, float, str]  # what is measured, its size, its limit, and what to do if it is over
+Measure = tuple[str, float, float, str]  # name, size, limit, and remedy if over it
 
 
 def code_lines(text: str) -> set[int]:
-    """Return the numbers of the lines that hold code."""
+    """Return the line numbers of code."""
     code, docstrings = set[int](), set[int]()
     for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.Module | ast.ClassDef | Function) and ast.get_docstring(node) is not None:
@@ -37,28 +37,28 @@ def code_lines(text: str) -> set[int]:
 
 
 def notebook_code(path: Path) -> str:
-    """Return the code cells of a notebook as one text."""
+    """Join the code cells of a notebook into one text."""
     cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
     return "\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "code")
 
 
 def module(file: str) -> str:
-    """Return a file as Python imports it."""
+    """Return a file's module name."""
     return file.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
 
 
 def package(file: str) -> str:
-    """Return the folder at the top of the repository that holds a file."""
+    """Return the top-level folder of a file."""
     return file.partition("/")[0]
 
 
 def inside(name: str, names: list[str]) -> bool:
-    """Say whether a module is one of some modules and packages, or lies in one."""
+    """Return whether a module is in a list of modules and packages, or inside one of them."""
     return any(f"{name}.".startswith(f"{allowed}.") for allowed in names)
 
 
 class House:
-    """The Python of a repository beside its limits."""
+    """The Python code of a repository, and its limits."""
 
     def __init__(self, root: Path, limits: dict[str, Any]) -> None:
         self.limits = limits
@@ -77,17 +77,17 @@ class House:
         }
 
     def room(self, file: str) -> tuple[int, str]:
-        """Return floor and name of the room that holds a file; the name is empty if no room does."""
+        """Return the floor and name of a file's room; the name is empty if it has none."""
         return self.floors.get("/".join(file.split("/")[:2]).removesuffix(".py"), (-1, ""))
 
     def size(self, name: str, room: str | None = None) -> int:
-        """Return the lines of code of a package, or of a room in it."""
+        """Count the lines of code in a package, or in one of its rooms."""
         files = [file for file in self.code if package(file) == name and room in {None, self.room(file)[1]}]
         return sum(len(self.code[file]) for file in files)
 
     @cached_property
     def imports(self) -> dict[str, set[str]]:
-        """Return the files that each file imports: when it is loaded, later, or for types alone."""
+        """Files imported by each file, on loading, later, or only for types."""
         files, imports = {module(file): file for file in self.texts}, dict[str, set[str]]()
         for file, text in self.texts.items():
             names = set[str]()
@@ -101,7 +101,7 @@ class House:
         return imports
 
     def reached(self, file: str) -> set[str]:
-        """Return the files that a file imports, in any number of steps."""
+        """Return the files that a file imports, directly or indirectly."""
         reached, waiting = set[str](), [file]
         while waiting:
             new = self.imports[waiting.pop()] - reached
@@ -110,18 +110,18 @@ class House:
         return reached
 
     def upward(self) -> list[str]:
-        """Return the imports from a room that stands lower in the table of the same package."""
+        """List imports from a room lower in the table of the same package."""
         pairs = [(a, b) for a, targets in self.imports.items() for b in sorted(targets) if package(a) == package(b)]
         return [f"{a} -> {b}" for a, b in pairs if self.room(a)[0] < self.room(b)[0]]
 
     def circles(self) -> list[str]:
-        """Return the groups of files that import each other, in any number of steps."""
+        """List the groups of files that import each other, directly or indirectly."""
         reached = {file: self.reached(file) for file in self.texts}
         groups = {tuple(sorted(b for b in targets if a in reached[b])) for a, targets in reached.items()}
         return [" <-> ".join(group) for group in sorted(groups) if group]
 
     def forbidden(self) -> list[str]:
-        """Return the imports of another package that the most special rule for a file does not allow."""
+        """List the imports from another package that the most specific rule for a file does not allow."""
         rules, forbidden = self.limits["may_import"], []
         for file, targets in self.imports.items():
             rule = max((name for name in rules if inside(module(file), [name])), key=len, default=None)
@@ -133,7 +133,7 @@ class House:
         return forbidden
 
     def functions(self) -> Iterator[tuple[str, int, int]]:
-        """Return name, lines of code and number of parameters of each function outside tests."""
+        """Yield the name, lines of code and number of parameters of each function outside tests."""
         for file, text in self.texts.items():
             for node in ast.walk(ast.parse(text)) if package(file) in self.limits["code"] else []:
                 if isinstance(node, Function):
@@ -142,7 +142,7 @@ class House:
                     yield f"{file}:{node.lineno} {node.name}", len(lines), len(parameters - {"self", "cls"})
 
     def measures(self) -> Iterator[Measure]:
-        """Return what has a limit, with its size."""
+        """Yield each measure that has a limit."""
         limits, shorten = self.limits, "shorten it, or move a file out of it"
         for name, budget in limits["code"].items():
             yield f"{name}/", self.size(name), budget, shorten
@@ -165,7 +165,7 @@ class House:
         yield "circles of imports", len(self.circles()), limits["circles"], "; ".join(self.circles())
 
     def breaches(self) -> list[str]:
-        """Return a line for each limit that does not hold: what is over, its size, the limit, and what to do."""
+        """Return a line for each limit exceeded: the measure, its size, the limit, and the remedy."""
         names, rooms = {*self.limits["code"], "tests"}, self.limits["rooms"]
         lines = [
             f"{what}: {size:.4g} of at most {most:g}; {do}" for what, size, most, do in self.measures() if size > most
@@ -179,7 +179,7 @@ class House:
 
 
 def main() -> None:
-    """Print sizes beside budgets, or end with 1 and a line for each that is over."""
+    """Print sizes and budgets, or exit with 1 and a line for each size over its budget."""
     parser = argparse.ArgumentParser(description="Print sizes beside the budgets of [tool.house] in pyproject.toml.")
     parser.add_argument("--check", action="store_true", help="print only what is over budget; 1 if anything is")
     house = House(ROOT, tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["house"])

@@ -1,8 +1,8 @@
-"""How near the simulated market is to published moments of Amazon's, and its solved parameters solved again.
+"""Compare the simulated market with published moments of Amazon's, and solve its calibrated parameters again.
 
-A parameter is solved if its row in data/market/parameters.csv names a moment, so that the average market has the
-target of that moment in data/market/targets.csv. What is printed goes into the column `default`, by hand. With
-``--moments`` every moment is printed beside its target, and by name those that miss.
+A parameter is solved if its row in data/market/parameters.csv names a moment, so that the average market matches the
+target for that moment in data/market/targets.csv. The output is copied by hand into the column `default`. With
+``--moments`` every moment is printed with its target, followed by the names of those that miss it.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ from market.population import ALWAYS, NEVER
 from market.truth import HOME, Truth, over
 from market.worlds import Market
 
-MARKETS = 12  # markets averaged: one has sampling error of its own, far above the tolerances
+MARKETS = 12  # markets averaged: the sampling error of one is far above the tolerances
 YEAR_2020 = slice(12, 24)
 TOP = 10_000  # merchants, Marketplace Pulse seller retention
 SHARE_CLOSED = "closed share of Chinese AMZ sales"
-SWEEPS = 2  # each parameter is solved given the others, twice over
-PRECISION = 0.01  # of a parameter's bracket: steps between firms make moments no smoother than that
+SWEEPS = 2  # rounds of solving each parameter given the others
+PRECISION = 0.01  # of a parameter's bracket: moments are no smoother, since firms are discrete
 
-# In the order in which they are solved; a moment is monotone in its parameter within the bracket.
+# In solving order; within the bracket, a moment is monotone in its parameter.
 BRACKETS = {
     "entrant_size": (0.0, 2.5),
     "transitory": (0.005, 0.3),
@@ -50,7 +50,7 @@ def solve(
     brackets: Mapping[str, tuple[float, float]] = BRACKETS,
     sweeps: int = SWEEPS,
 ) -> dict[str, float]:
-    """Return the value of each parameter at which the average market has its moment, given the others."""
+    """Return the value of each parameter at which the average market matches its moment, given the others."""
     moments = {row["name"]: row["solved_for"] for row in describe()}
     targets = data.load("market_targets").set_index("moment")["target"]
     values = dict[str, float]()
@@ -63,8 +63,8 @@ def solve(
         misses = miss(low), miss(high)
         if misses[0] * misses[1] > 0:
             raise DesignError(
-                f"Cannot solve {name} for {moments[name]} = {targets[moments[name]]}: between {low} and {high} it is "
-                f"missed by {misses[0]:.3f} to {misses[1]:.3f}; widen the bracket or change another parameter."
+                f"Cannot solve {name} for {moments[name]} = {targets[moments[name]]}: between {low} and {high} it "
+                f"misses by {misses[0]:.3f} to {misses[1]:.3f}; widen the bracket or change another parameter."
             )
         values[name] = float(brentq(miss, low, high, xtol=PRECISION * (high - low)))
     return values
@@ -73,7 +73,7 @@ def solve(
 def held_against_targets(
     preset: str = "mid_3k", seed: int = 1, *, markets: int = MARKETS, **overrides: Any
 ) -> pd.DataFrame:
-    """Return a row per moment of the average market: simulated, target, tolerance, passed and source."""
+    """Return one row per moment of the average market: simulated, target, tolerance, passed and source."""
     table = data.load("market_targets")
     rows = table[table["preset"].isin(["all", preset])].drop(columns="preset")
     share = chosen(preset, overrides).closed_gmv
@@ -85,14 +85,14 @@ def held_against_targets(
 
 
 def averages(preset: str, seed: int, overrides: Mapping[str, Any], markets: int = MARKETS) -> dict[str, float]:
-    """Return each moment's average over `markets` markets, of seeds `seed`, `seed` + 1, ..."""
+    """Average each moment over `markets` markets, with seeds `seed`, `seed` + 1, ..."""
     given = chosen(preset, overrides)
     by_market = [moments_of(Truth(Market.open(preset, given, seed + number))) for number in range(markets)]
     return {name: float(np.mean([values[name] for values in by_market])) for name in by_market[0]}
 
 
 def moments_of(truth: Truth) -> dict[str, float]:
-    """Return the moments of one market by name; the year is the twelve months before the first wave."""
+    """Return one market's moments by name; the year is the twelve months before the first wave."""
     market = truth.market
     firms, history, closures = market.firms, market.history, market.closures
     year = np.asarray(history.sales[-12:].sum(axis=0))  # float64[platform, firm]
@@ -119,7 +119,7 @@ def moments_of(truth: Truth) -> dict[str, float]:
     for name in ("ALI", "EBY"):
         moments[f"Chinese firms on {name}"] = float((history.sales[-1, PLATFORMS.index(name), incumbent] > 0).mean())
 
-    # who comes, and who stays
+    # entry and survival
     sales, newcomer = history.sales[:, HOME], (history.plan.start.min(axis=0) == entry) & (entry > 0)
     cohort = newcomer & (entry >= YEAR_2020.start) & (entry < YEAR_2020.stop)
     now, before, two_years = (_top(sales[len(sales) - 1 - lag], merchants) for lag in (0, 12, 24))
@@ -145,7 +145,7 @@ def moments_of(truth: Truth) -> dict[str, float]:
 
 
 def _cheating(truth: Truth, year: Floats) -> dict[str, float]:
-    """Take all fakes out of the year's demand, and see who sells less or more where cheating is common."""
+    """Remove all fakes from the year's demand, and compare sales in categories where cheating is common."""
     market = truth.market
     parameters, firms, nests = market.parameters, market.firms, market.firms.nests
     home = nests.totals(year[HOME])
@@ -167,7 +167,7 @@ def _cheating(truth: Truth, year: Floats) -> dict[str, float]:
 
 
 def _top(sales: Floats, merchants: Floats) -> Bools:
-    """Return the firms that stand for the `TOP` merchants of largest sales, bool[firm]."""
+    """Return the firms that represent the `TOP` merchants with the largest sales, bool[firm]."""
     order = np.argsort(-sales / merchants)
     top = np.zeros(len(sales), dtype=bool)
     top[order[: int(np.searchsorted(np.cumsum(merchants[order]), TOP))]] = True
@@ -175,7 +175,7 @@ def _top(sales: Floats, merchants: Floats) -> Bools:
 
 
 def show(report: pd.DataFrame) -> None:
-    """Print every moment beside its target, and by name those that miss."""
+    """Print every moment with its target, followed by the names of those that miss it."""
     print(report.to_string(index=False, float_format=lambda number: f"{number:.3f}"))
     missed = report[~report["passed"]]
     print(f"\n{len(missed)} of {len(report)} moments miss their target by more than the tolerance")

@@ -1,6 +1,6 @@
-"""The simulated market: demand, closures, relocation and chilling, with the truth in every world; also in files.
+"""The simulated market: demand, closures, relocation and chilling, with the truth in every world.
 
-What a call needs is imported when it is called, so that a worker of :mod:`market.executor` starts at once.
+Functions import what they need when called, so that a worker of :mod:`market.executor` starts at once.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["export", "open_study", "simulate"]
 __dir__ = __all__.copy
 
-FILES = ("panel.parquet", "truth.json")  # of a simulated market: both of them or none
+FILES = ("panel.parquet", "truth.json")  # of a simulated market: written both or not at all
 
 
 def simulate(preset: str, seed: int, **overrides: Any) -> tuple[Panel, Truth]:
@@ -36,19 +36,19 @@ def simulate(preset: str, seed: int, **overrides: Any) -> tuple[Panel, Truth]:
     seed : int
         Non-negative. The same preset, seed and overrides give the same panel and truth to the bit.
     **overrides : float or int
-        Parameters to change, of ``data/market/parameters.csv``.
+        Parameters of ``data/market/parameters.csv`` to change.
 
     Returns
     -------
     Panel
         What a researcher would see of world W11.
     Truth
-        What happened, and what would have: it runs other worlds when they are asked for.
+        What happened and what would have happened; other worlds are run on first use.
 
     Raises
     ------
     DesignError
-        If the preset or a parameter does not exist, or a value is out of its range.
+        If the preset or a parameter does not exist, or a value is out of range.
 
     Examples
     --------
@@ -74,12 +74,12 @@ def open_study(settings: Mapping[str, Any]) -> Study:
     Parameters
     ----------
     settings : mapping
-        As :meth:`analysis.study.Study.open` takes them; where `panel_path` is empty, `sim_preset` and `seed`.
+        As for :meth:`analysis.study.Study.open`; if `panel_path` is empty, also `sim_preset` and `seed`.
 
     Raises
     ------
     DesignError
-        If the design cannot be, the market is of another event, or closures are not those of the event.
+        If the design is impossible, the market belongs to another event, or closures are not those of the event.
     DataError
         If the event or the panel cannot be read.
     """
@@ -95,14 +95,14 @@ def open_study(settings: Mapping[str, Any]) -> Study:
 
 
 def export(preset: str, seed: int, out: Path, overrides: Mapping[str, Any] | None = None) -> Path:
-    """Simulate one market and write it.
+    """Simulate one market and write it to a folder.
 
     Parameters
     ----------
     preset : str
     seed : int
     out : Path
-        Folder for `FILES`; an older market there is replaced at once.
+        Folder for `FILES`; an older market there is replaced in one step.
     overrides : mapping, optional
         Parameters to change.
 
@@ -118,7 +118,7 @@ def export(preset: str, seed: int, out: Path, overrides: Mapping[str, Any] | Non
     """
     others = sorted({path.name for path in out.glob("*")}.difference(FILES))
     if others or out.is_file():
-        reason = f"{others[0]} there is no part of one" if others else "a file has that name"
+        reason = f"{others[0]} there does not belong to one" if others else "a file has that name"
         raise DesignError(f"Cannot write a simulated market to {out}: {reason}; name a new folder")
     panel, truth = simulate(preset, seed, **(overrides or {}))
     out.parent.mkdir(parents=True, exist_ok=True)
@@ -135,7 +135,7 @@ def export(preset: str, seed: int, out: Path, overrides: Mapping[str, Any] | Non
 
 
 def _described(truth: Truth, digest: str) -> dict[str, Any]:
-    """Return the estimands in the usual window, parameters, evasion links, and what is true of each firm of a panel."""
+    """Return the estimands in the usual window, the parameters, the evasion links and each firm's true attributes."""
     from analysis.estimands.design import Design
     from market.parameters import describe
 
@@ -163,7 +163,7 @@ def _plain(value: Any) -> Any:
         return {str(key): _plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [_plain(item) for item in value]
-    value = value.item() if hasattr(value, "item") else value  # of NumPy
+    value = value.item() if hasattr(value, "item") else value  # NumPy scalars
     if isinstance(value, float) and not math.isfinite(value):
         return None if math.isnan(value) else str(value)
     return value

@@ -1,8 +1,8 @@
-"""Would the methods see the truth? Every estimand of a panel on simulated markets whose truth is known.
+"""Do the methods recover the truth? Estimate every estimand of a panel on simulated markets whose truth is known.
 
-There are two judges: the simulated market, and plain panels that have nothing of its structure
-(:mod:`market.plain`), so that no method is tuned to the market. `replicate` simulates panels of both and asks
-each for every estimand that there is; `summarise` turns the answers into measures of performance, each with its Monte
+There are two judges: the simulated market, and plain panels with none of its structure
+(:mod:`market.plain`), so that no method is tuned to the market. `replicate` simulates panels of both and computes
+every estimand on each; `summarise` turns the estimates into measures of performance, each with its Monte
 Carlo error, and a grade by rule (:mod:`market.grading`); `write` keeps the table as ``data/audit.csv``. The names
 follow Morris, T. P., White, I. R. and Crowther, M. J. (2019), Using simulation
 studies to evaluate statistical methods, Statistics in Medicine 38, 2074-2102.
@@ -54,33 +54,33 @@ Made = TypeVar("Made")
 
 
 def replicate(presets: Iterable[str], seeds: Iterable[int], *, design: Design, workers: Workers) -> pd.DataFrame:
-    """Simulate panels of both judges, and hold every answer of each against its truth.
+    """Simulate panels of both judges and compare every estimate with its truth.
 
-    The estimands are those of :func:`analysis.estimands.catalogue.estimate_all`: one added there is audited; and
-    `PATH`, whether the band of the event study holds the whole true path. The rows do not depend on `workers`.
+    The estimands are those of :func:`analysis.estimands.catalogue.estimate_all`, including any added later, and
+    `PATH`: whether the band of the event study covers the whole true path. The rows do not depend on `workers`.
 
     Parameters
     ----------
     presets : iterable of str
-        Of `PRESETS`: of the simulated market, or plain ones.
+        Names in `PRESETS`, of the simulated market or of plain panels.
     seeds : iterable of int
-        Of each preset. Presets of one judge share their random numbers where they share a seed.
+        Seeds for each preset. Presets of one judge share random numbers for the same seed.
     design : Design
-        How every panel is looked at.
+        Design applied to every panel.
     workers : int or Executor
-        Who simulates, as :func:`market.executor.each` takes it.
+        Workers, as for :func:`market.executor.each`.
 
     Returns
     -------
     DataFrame
         One row per market and estimand: `preset`, `seed`; `closed`, closed firms of the panel; `level` of the
-        interval; `id`, `label`, `unit`; `truth`, NaN where it is not defined in this market, or in none; `estimate`,
-        `std_error`, `low`, `high`; `refused`, why there is no interval.
+        interval; `id`, `label`, `unit`; `truth`, NaN if undefined, in this market or in general; `estimate`,
+        `std_error`, `low`, `high`; `refused`, the reason if there is no interval.
 
     Raises
     ------
     DesignError
-        If there is no market to simulate, a preset is unknown, or there are fewer than one worker.
+        If there is no market to simulate, a preset is unknown, or there is less than one worker.
     """
     presets = list(presets)
     rows = pd.concat(each_panel(partial(_market, design), presets, seeds, workers))[REPLICATES]
@@ -116,16 +116,16 @@ def _market(design: Design, preset: str, seed: int) -> pd.DataFrame:
 
 
 def path_inside(panel: Panel, truth: Any, design: Design) -> dict[str, Any]:
-    """Return a row for the path of E1a by month since closure, before it and after.
+    """Return a row for the path of E1a by month since closure, before and after it.
 
-    The estimate is the largest gap between the path and its truth over all months with a band, signed, in half-widths
-    of the band; its truth is zero, and its interval a half-width to either side. So the interval holds the truth where
-    the band holds the whole path, and coverage is that of the band. There is no standard error.
+    The estimate is the largest signed gap between the path and its truth over all months with a band, in half-widths
+    of the band; its truth is zero, and its interval a half-width to either side. So the interval covers the truth if
+    the band covers the whole path, and coverage is that of the band. There is no standard error.
 
     Returns
     -------
     dict
-        `id`, `label`, `unit`, `truth`, and `estimate`, `low`, `high`, or `refused`, why there is none.
+        `id`, `label`, `unit`, `truth`, and `estimate`, `low`, `high`, or the reason in `refused`.
     """
     row: dict[str, Any] = {"id": PATH, "truth": 0.0, "refused": ""}
     row |= {name: _estimands()[PATH][name] for name in ("label", "unit")}
@@ -149,30 +149,30 @@ def _estimands() -> dict[str, dict[str, str]]:
 
 
 def cause(name: str, preset: str) -> str:
-    """Return the known cause of a bias of an estimand in a preset of the market, or an empty text."""
+    """Return the known cause of an estimand's bias in a preset of the market, or an empty string."""
     row = {} if preset in plain.PRESETS else _estimands().get(name, {})
     return row.get(f"bias_{preset}") or row.get("bias", "")
 
 
 def summarise(replicates: pd.DataFrame) -> pd.DataFrame:
-    r"""Measure how every estimator does in every preset.
+    r"""Measure the performance of every estimator in every preset.
 
     With the error :math:`e_r = \hat\theta_r - \theta_r` of market r of n (the truth differs between markets, since
     each draws its firms anew), and Monte Carlo errors in columns ``..._mc``:
 
-    - `bias`, median error, since the exponential of a noisy mean is right in half of the markets and not on average,
-      with the error of an order statistic (Maritz and Jarrett, 1978);
+    - `bias`, median error, since the exponential of a noisy mean is right in half of the markets, not on average,
+      with the standard error of an order statistic (Maritz and Jarrett, 1978);
     - `sd`, empirical, :math:`s_e`, with :math:`s_e/\sqrt{2(n-1)}`;
-    - `mean_error`, mean of the standard errors, to be held against `sd`;
+    - `mean_error`, mean of the standard errors, to be compared with `sd`;
     - `rmse`, root of the mean :math:`e_r^2`, by the delta method;
-    - `coverage`, share of intervals that hold the truth, with :math:`\sqrt{c(1-c)/n}`;
-    - `rejection`, share of intervals that do not hold zero: power where the truth is not zero, size where it is, as
+    - `coverage`, share of intervals that cover the truth, with :math:`\sqrt{c(1-c)/n}`;
+    - `rejection`, share of intervals that exclude zero: power if the truth is not zero, size if it is, as
       in the preset ``null``;
-    - `mde`, smallest effect that a two-sided test of size 1 - level, by the estimate's own error, sees with a power of
-      80 per cent: from `mean_error` and the empirical `sd` by :func:`analysis.estimators.power.detectable`;
-    - `type_s`, share of the estimates whose interval does not hold zero that have the wrong sign; `type_m`, mean size
+    - `mde`, smallest effect that a two-sided test of size 1 - level, with the estimated standard error, detects with a
+      power of 80 per cent: from `mean_error` and the empirical `sd` by :func:`analysis.estimators.power.detectable`;
+    - `type_s`, share with the wrong sign among estimates whose interval excludes zero; `type_m`, mean size
       of these estimates over the mean size of their truths (Gelman and Carlin's exaggeration, as a ratio of means
-      since truths differ). NaN where the truth is zero, or no interval excludes zero.
+      since truths differ). NaN if the truth is zero, or no interval excludes zero.
 
     Parameters
     ----------
@@ -194,14 +194,14 @@ def summarise(replicates: pd.DataFrame) -> pd.DataFrame:
     rows = [_summary(group) for _, group in replicates.groupby(["preset", "id"], sort=False)]
     table = pd.DataFrame(rows, columns=COLUMNS[:-2])
     table["mde"], table["mde_mc"] = _smallest_seen(table)
-    table.loc[table["id"] == PATH, ["mde", "mde_mc"]] = np.nan  # a gap in half-widths is no effect
+    table.loc[table["id"] == PATH, ["mde", "mde_mc"]] = np.nan  # a gap in half-widths is not an effect
     records = table.to_dict("records")
     reasons = [reason(row, cause(row["id"], row["preset"])) for row in records]
     return table.assign(grade=[grade(row) for row in records], reason=reasons)
 
 
 def _summary(group: pd.DataFrame) -> dict[str, Any]:
-    """Measure one estimator in one preset."""
+    """Summarise one estimator in one preset."""
     first = group.iloc[0]
     answered = group["estimate"].notna() & group["low"].notna() & group["high"].notna()
     used = group[answered & group["truth"].notna()]
@@ -255,11 +255,11 @@ def _share(hits: Bools) -> Pair:
 
 
 def _smallest_seen(table: pd.DataFrame) -> tuple[Floats, Floats]:
-    """Return the detectable effect, and half its change as spread and mean error move by their Monte Carlo errors.
+    """Return the detectable effect, and half its change as `sd` and `mean_error` vary by their Monte Carlo errors.
 
-    An estimate of spread s is seen where it lies z(level) of its own errors from zero. So what
-    :func:`analysis.estimators.power.detectable` takes for one error is ``(z(level) m + z(power) s) / (z(level) +
-    z(power))``, with m the mean error; s alone for what has an interval and no error.
+    An estimate with standard deviation s is detected if it lies z(level) standard errors from zero. So the standard
+    error for :func:`analysis.estimators.power.detectable` is ``(z(level) m + z(power) s) / (z(level) + z(power))``,
+    with m the mean standard error; it is s alone for intervals without a standard error.
     """
     level = float(table["level"].iloc[0])
     z, more = float(stats.norm.ppf((1 + level) / 2)), float(stats.norm.ppf(POWER))
@@ -275,11 +275,11 @@ def _smallest_seen(table: pd.DataFrame) -> tuple[Floats, Floats]:
 
 
 def beside_audit(replicates: pd.DataFrame, table: pd.DataFrame) -> dict[str, Any]:
-    """Compare the coverage of some replicates with that of an audit, which may no longer speak of the code.
+    """Compare the coverage in some replicates with that in an audit, which may be older than the code.
 
-    The mean over intervals of whether each holds its truth, less the share of intervals of its cell that did in the
-    audit; where levels differ, both less their level. Estimates of one panel go together, and so do panels of one
-    seed: the Monte Carlo error is that of the mean over seeds, the interval from Student's t.
+    Average over intervals whether each covers its truth, less the coverage of its cell in the audit; if levels differ,
+    both less their level. Estimates from one panel are dependent, and so are panels of one seed: the Monte Carlo error
+    is that of a mean over seeds, the interval from Student's t.
 
     Parameters
     ----------
@@ -292,7 +292,7 @@ def beside_audit(replicates: pd.DataFrame, table: pd.DataFrame) -> dict[str, Any
     -------
     dict
         `estimate`, `std_error`, `conf_low`, `conf_high` in percentage points, `unit`; `intervals`, `seeds`, `markets`
-        that stand behind it. The error is NaN with a single seed.
+        behind it. `std_error` is NaN with a single seed.
 
     Raises
     ------
@@ -305,13 +305,13 @@ def beside_audit(replicates: pd.DataFrame, table: pd.DataFrame) -> dict[str, Any
     if used.empty:
         raise DesignError(
             f"Cannot compare the coverage of {len(replicates)} estimates with {len(cells)} cells of an audit: none has "
-            "an interval, a truth and a cell; simulate more, or presets of the audit"
+            "an interval, a truth and a cell; simulate more, or use presets of the audit"
         )
     inside = (used["low"] <= used["truth"]) & (used["truth"] <= used["high"])
     gap = 100 * (inside - used["level"] - used["coverage"] + used["level_audit"])
     by_seed = gap.groupby(used["seed"]).agg(["sum", "count"])
     mean, seeds = float(gap.mean()), len(by_seed)
-    away = (by_seed["sum"] - mean * by_seed["count"]).to_numpy()  # of a ratio of sums over seeds
+    away = (by_seed["sum"] - mean * by_seed["count"]).to_numpy()  # residuals of a ratio of sums over seeds
     error = float(np.sqrt(seeds * (away**2).sum() / (seeds - 1)) / len(used)) if seeds > 1 else np.nan
     half = float(stats.t.ppf(0.975, seeds - 1)) * error
     return {
@@ -324,17 +324,17 @@ def beside_audit(replicates: pd.DataFrame, table: pd.DataFrame) -> dict[str, Any
 
 
 def write(table: pd.DataFrame, path: Path = FILE) -> bool:
-    """Write a table of :func:`summarise` as CSV, whole or not at all.
+    """Write a table from :func:`summarise` as CSV, whole or not at all.
 
     A column `provenance` says "simulated" in every row.
 
     Returns
     -------
     bool
-        Whether the file is another than before, and so has to be accepted (``market-impact check --accept``).
+        Whether the file changed, and so has to be accepted (``market-impact check --accept``).
     """
     marked = table.assign(provenance="simulated")
-    content = marked.to_csv(index=False, float_format="%.6g", lineterminator="\n")  # on every machine the same bytes
+    content = marked.to_csv(index=False, float_format="%.6g", lineterminator="\n")  # the same bytes on every machine
     if path.exists() and path.read_bytes() == content.encode():
         return False
     data.replace(path, content)

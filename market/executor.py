@@ -1,8 +1,8 @@
-"""All that is done side by side, in the shape of :mod:`concurrent.futures`: in processes here, or by dask on a cluster.
+"""Work in parallel, through :mod:`concurrent.futures`: in processes on this machine, or with dask on a cluster.
 
 `each` gives every item to a worker and returns the results in the order of the items, so that the bytes depend
-neither on how many workers there are nor on which is the quickest: an item brings its own seed, and nothing is added up
-on the way. Whatever else runs side by side needs no more than :class:`concurrent.futures.ThreadPoolExecutor`.
+neither on the number of workers nor on their speed: each item carries its own seed, and nothing is summed on the way.
+All other parallel work needs no more than :class:`concurrent.futures.ThreadPoolExecutor`.
 """
 
 from __future__ import annotations
@@ -26,35 +26,35 @@ from tqdm import tqdm
 from analysis import provenance
 from analysis.errors import DesignError, whole_number
 
-TRIES = 4  # for an item whose worker ends; dask's scheduler allows as many
-PATIENCE = 300  # seconds for a first worker of a cluster, which may have to wait for a machine
-Workers = int | Executor  # one: this process; more: so many others; or an executor, which stays open
+TRIES = 4  # for an item whose worker dies; dask's scheduler allows as many
+PATIENCE = 300  # seconds to wait for a cluster's first worker, which may need a machine to start
+Workers = int | Executor  # 1 is this process, more are so many others; an executor stays open
 Made = TypeVar("Made")
 
 
 def each(
     make: Callable[..., Made], items: Iterable[tuple[Any, ...]], workers: Workers = 1, what: str = "items"
 ) -> list[Made]:
-    """Call a function with every item, and return the results in the order of the items.
+    """Call a function on every item and return the results in the order of the items.
 
     Parameters
     ----------
     make : callable
-        A function of a module, or a `functools.partial` of one. It must not change its arguments.
+        A function at module level, or a `functools.partial` of one. It must not modify its arguments.
     items : iterable of tuple
         The positional arguments of each call.
     workers : int or Executor
-        One: this process; more: so many others. Or an executor, which stays open: see :func:`opened`. Each worker has
-        one thread for linear algebra, since sums over several threads have other last digits.
+        1 is this process, more are so many others. An executor stays open: see :func:`opened`. Each worker has
+        one thread for linear algebra, since sums over several threads differ in their last digits.
     what : str
-        The items in one word, beside the bar of progress.
+        The items in one word, for the progress bar.
 
     Raises
     ------
     DesignError
         If there is less than one worker.
     BrokenProcessPool
-        If the worker of one item ended `TRIES` times.
+        If the workers of one item died `TRIES` times.
     """
     items, made = list(items), list[Made]()
     single = partial(_single, make, _origin())
@@ -72,10 +72,10 @@ def each(
 
 
 class Processes(Executor):
-    """Processes of this machine; when one is killed, a new one gets its item.
+    """Processes on this machine; if one is killed, a new one gets its item.
 
-    Each is a pool of its own. A pool of several breaks as a whole: all that is at work is lost, and nobody knows which
-    item it was.
+    Each is a pool of its own. A pool of several breaks as a whole: all work in progress is lost, and the item at fault
+    is unknown.
 
     Parameters
     ----------
@@ -91,7 +91,7 @@ class Processes(Executor):
             self._idle.put(_process())
 
     def submit(self, fn: Callable[..., Made], /, *args: Any, **kwargs: Any) -> Future[Made]:
-        """Give a call to the next process that is free."""
+        """Submit a call to the next free process."""
         return self._threads.submit(self._insist, fn, *args, **kwargs)
 
     def _insist(self, fn: Callable[..., Made], *args: Any, **kwargs: Any) -> Made:
@@ -106,18 +106,18 @@ class Processes(Executor):
             self._idle.put(process)
         raise BrokenProcessPool(
             f"Cannot compute {', '.join(map(str, args))}: each of {TRIES} processes was killed while it tried, as "
-            "happens where memory is short; give fewer workers, or more memory"
+            "happens when memory runs out; use fewer workers, or more memory"
         )
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
-        """End the processes; those at work first finish their item."""
+        """End the processes; busy ones finish their item first."""
         self._threads.shutdown(wait, cancel_futures=cancel_futures)
         while not self._idle.empty():
             self._idle.get().shutdown(wait)
 
 
 def add_options(parser: ArgumentParser) -> None:
-    """Let a command line say who does the work."""
+    """Add the options that choose the workers to a command line."""
     group = parser.add_mutually_exclusive_group()
     group.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes here (default: cores)")
     group.add_argument("--local-cluster", type=int, metavar="N", help="a dask cluster of N processes here")
@@ -126,7 +126,7 @@ def add_options(parser: ArgumentParser) -> None:
 
 @contextmanager
 def opened(options: Namespace) -> Iterator[Executor]:
-    """Open the executor of a command line with :func:`add_options`, and close it behind the block."""
+    """Open the executor chosen through :func:`add_options`, and close it after the block."""
     with ExitStack() as stack:
         if options.local_cluster is None and options.scheduler is None:
             yield stack.enter_context(Processes(options.workers))
@@ -150,22 +150,22 @@ def _local_cluster(workers: int, stack: ExitStack) -> Any:
     from tornado.ioloop import PeriodicCallback
 
     local: Any = LocalCluster  # has no types
-    # or an item that waits at a worker is blamed too for its death
+    # or an item queued at a worker is blamed for its death, too
     with config.set({"distributed.scheduler.worker-saturation": 1.0}):
         cluster = stack.enter_context(local(n_workers=workers, threads_per_worker=1, dashboard_address=":0"))
-    # a worker that is killed while it starts is not started again by its nanny, so that all could be gone for ever
+    # the nanny does not restart a worker that is killed while it starts, so all could be gone for good
     cluster.loop.add_callback(PeriodicCallback(lambda: cluster.scale(workers), 1000).start)
     return cluster
 
 
 def _process() -> ProcessPoolExecutor:
-    """Return a pool of one process, which starts when it is needed."""
-    fresh = multiprocessing.get_context("spawn")  # kernels have threads, which a fork would inherit half-way
+    """Return a pool of one process, which starts on first use."""
+    fresh = multiprocessing.get_context("spawn")  # kernels have threads, and a fork would copy their locks but not them
     return ProcessPoolExecutor(1, mp_context=fresh, initializer=_end_with_parent)
 
 
 def _end_with_parent() -> None:
-    """Watch the parent in a thread, and end with it even where it was killed and could not say so."""
+    """Watch the parent in a thread, and end with it even if it was killed without notice."""
 
     def watch(parent: Any) -> None:
         parent.join()
@@ -175,7 +175,7 @@ def _end_with_parent() -> None:
 
 
 def _single(make: Callable[..., Made], origin: dict[str, str], item: tuple[Any, ...]) -> Made:
-    """Call a function with one thread for linear algebra, if this process has the code of the one that asks."""
+    """Call a function with one thread for linear algebra, if this process has the same code as the caller."""
     for name, version in _origin().items():
         if version != origin.get(name):
             raise DesignError(

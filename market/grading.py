@@ -14,42 +14,42 @@ from analysis.simulated import panels
 from analysis.testing import POWER
 from market.parameters import in_words
 
-LOST = 0.03  # coverage that a bias of half a spread takes from a 95 % interval: P(|Z + 0.5| < 1.96) = 0.92
-LOST_WITH_BOUNDS = 0.10  # three misses where one is due: errors a quarter too small, or a bias of nine tenths
-MOST_BIAS = 0.5  # of the spread
-MOST_OF_EFFECT = 0.25  # bias, of the effect that is looked for
+LOST = 0.03  # coverage that a bias of half a standard deviation costs a 95 % interval: P(|Z + 0.5| < 1.96) = 0.92
+LOST_WITH_BOUNDS = 0.10  # three misses for each one due: standard errors a quarter too small, or a bias of 0.9 sd
+MOST_BIAS = 0.5  # in standard deviations
+MOST_OF_EFFECT = 0.25  # bias over the effect of interest
 MARGINS = {"E3g": 2.0, "E3g_seen": 2.0, "E3g_common": 2.0, "E3s_seen": 1.0}  # points that matter, as in report 05
-EXAGGERATES = 2.0  # Type M from which an estimate that is seen misleads
-RIGHT_ERRORS = (0.8, 1.5)  # mean standard error over the spread
+EXAGGERATES = 2.0  # Type M from which a significant estimate misleads
+RIGHT_ERRORS = (0.8, 1.5)  # mean standard error over the standard deviation
 FEWEST = 20  # markets; with fewer, one miss moves coverage by more than the rule's steps
 PATH = "E1a_path"
 ROUNDING = 1e-9  # a truth nearer to zero, in per cent or points, is zero: sums of sales cancel to some 1e-14
 
 _EFFECT = panels()[panels()["effect"]]
 MANY = tuple(_EFFECT.index[(_EFFECT["judge"] == "plain") & (_EFFECT["groups"] == _EFFECT["groups"].max())])
-"""Plain presets with about as many closed firms as the market has where closures are large."""
+"""Plain presets with about as many closed firms as the market with large closures."""
 SIZES: dict[str, str] = panels()["size"].dropna().to_dict()
-"""Presets by how much of the origin's sales is closed."""
+"""Presets in words, by the closed share of the origin's sales."""
 TRENDING = ("pretrend", "stress")
 """Presets in which closures fall on categories whose demand was falling anyway."""
 QUESTIONS = in_words("question")
-"""What reports 03 to 06 ask of a panel, in words, by estimand."""
+"""Questions of reports 03 to 06 to a panel, in words, by estimand."""
 MOSTLY = 100 * POWER  # per cent of panels from which a question is mostly answered
 
 
 def grade(row: Mapping[str, Any]) -> str:
     """Grade one row of :func:`market.audit.summarise`.
 
-    - *Usable*: intervals hold the truth at most 3 points less often than they say (92 per cent where they say 95), and
+    - *Usable*: intervals cover the truth at most 3 points less often than stated (92 per cent instead of 95), and
       the row has none of the :func:`faults`. Point and interval can be read.
     - *Usable with bounds*: at most 10 points less often, whatever the faults. Read the interval, not the point.
-    - *Do not use*: less often.
+    - *Do not use*: less often still.
     - *Not graded*: fewer than `FEWEST` markets give an interval and a truth.
 
-    What is observed is held against the limits as it is. A slack of two Monte Carlo errors, which this rule once gave,
-    rewards ignorance: with 30 markets a coverage of 80 per cent would pass as 92. The price is that an estimator at a
+    Observed coverage is compared with the limits as is. A slack of two Monte Carlo errors, which this rule once gave,
+    rewards ignorance: with 30 markets a coverage of 80 per cent would pass as 92. The price is that an estimator near a
     limit changes its grade from one run to the next; with 200 markets the Monte Carlo error of a coverage of 95 per
-    cent is 1.5 points, so a right one falls short of 92 in about one run of forty.
+    cent is 1.5 points, so a correct one falls short of 92 in about one run in forty.
     """
     if not row["markets"] >= FEWEST:
         return NOT_GRADED
@@ -60,13 +60,13 @@ def grade(row: Mapping[str, Any]) -> str:
 
 
 def faults(row: Mapping[str, Any]) -> list[str]:
-    """List the faults of the points and errors of a row; coverage is another matter, for wide intervals cover.
+    """List the faults of a row's estimates and standard errors, coverage aside, since wide intervals cover anyway.
 
-    - The bias is more than half the spread: with right errors it takes 3 points of coverage. Or it is more than a
-      quarter of the effect that is looked for: the mean true one; where that is zero, the margin of the project
-      (`MARGINS`), or where there is none the smallest effect seen.
-    - The mean error is less than 0.8 of the spread, or more than 1.5.
-    - Estimates whose interval does not hold zero are on average twice their truth or more (Type M).
+    - The bias is more than half a standard deviation: with correct standard errors it costs 3 points of coverage. Or it
+      is more than a quarter of the effect of interest: the mean true one or, if that is zero, the project's margin
+      (`MARGINS`) or else the smallest detectable effect.
+    - The mean standard error is less than 0.8 of the standard deviation, or more than 1.5.
+    - Estimates whose interval excludes zero are on average twice their truth or more (Type M).
     """
     reasons, bias = [], abs(row["bias"])
     what, size = "mean true effect", abs(row["truth"])
@@ -86,7 +86,7 @@ def faults(row: Mapping[str, Any]) -> list[str]:
 
 
 def reason(row: Mapping[str, Any], cause: str = "") -> str:
-    """Say why a row is not usable: its faults, a bias with its `cause`; or why it has no grade. Empty where usable."""
+    """Explain why a row is not usable, by its faults and the `cause` of a bias, or not graded; empty if usable."""
     grade_ = grade(row)
     if grade_ == NOT_GRADED:
         without = "truth not defined" if row["undefined"] else "not estimable"
@@ -96,19 +96,19 @@ def reason(row: Mapping[str, Any], cause: str = "") -> str:
 
 
 def right(table: pd.DataFrame) -> tuple[float, float]:
-    """Return the limits between which coverage is right: 3 points either side of the level of an audit."""
+    """Return the limits of acceptable coverage: 3 points either side of an audit's level."""
     level = float(table["level"].iloc[0])
     return round(level - LOST, 9), round(level + LOST, 9)
 
 
 def distribution(table: pd.DataFrame) -> pd.DataFrame:
-    """Return the distribution of coverage over the cells of an audit that can be graded, by judge and for both.
+    """Summarise the distribution of coverage over the gradable cells of an audit, by judge and for both.
 
     Returns
     -------
     DataFrame
-        `judge`, `cells`; `below`, `within`, `above`, per cent of cells with coverage short of :func:`right`, in it, and
-        beyond; and quantiles of coverage over cells, per cent, in `q05`, `q25`, `q50`, `q75`, `q95`.
+        `judge`, `cells`; `below`, `within`, `above`, per cent of cells with coverage below the limits of :func:`right`,
+        within and above them; and quantiles of coverage over cells, per cent, in `q05`, `q25`, `q50`, `q75`, `q95`.
     """
     graded = table[table["markets"] >= FEWEST]
     (low, high), rows = right(table), []
@@ -124,7 +124,7 @@ def distribution(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def outside(table: pd.DataFrame) -> pd.DataFrame:
-    """Return coverage in per cent, by estimand and preset, where it is outside :func:`right`; missing elsewhere.
+    """Return coverage outside the limits of :func:`right`, per cent, by estimand and preset; missing elsewhere.
 
     Estimands and presets without any such cell are left out.
     """
@@ -137,18 +137,18 @@ def outside(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def answers(table: pd.DataFrame, presets: Collection[str] = tuple(SIZES)) -> pd.DataFrame:
-    """Return the share of panels of some presets that answer each of the `QUESTIONS`.
+    """Return the share of panels, by preset, that answer each of the `QUESTIONS`.
 
-    A panel answers where its interval holds no zero and its estimate has the sign of the truth; where it gives no
-    interval it does not.
+    A panel answers if its interval excludes zero and its estimate has the sign of the truth; a panel without an
+    interval does not.
 
     Returns
     -------
     DataFrame
-        A row per question and preset, in their order: the row of the audit, the question as `term`, `size` in words;
+        One row per question and preset, in their order: the row of the audit, the question as `term`, `size` in words;
         `estimate`, per cent of panels that answer, and two Monte Carlo errors to either side, `conf_low` and
-        `conf_high`. Missing if the true effect is zero, or the grade is not to use it: such an interval excludes
-        values for no reason.
+        `conf_high`. Missing if the true effect is zero, or the grade is "do not use": such an interval excludes
+        values for no good reason.
     """
     rows = table[table["id"].isin(QUESTIONS) & table["preset"].isin(presets)]
     able = rows["grade"].isin((USABLE, WITH_BOUNDS)) & (rows["truth"].abs() > ROUNDING)
@@ -166,21 +166,21 @@ def answers(table: pd.DataFrame, presets: Collection[str] = tuple(SIZES)) -> pd.
 
 
 def misled(table: pd.DataFrame) -> pd.Series:
-    """Return coverage in the worse of `TRENDING`, per cent, by question, where it is short of :func:`right`."""
+    """Return the lower coverage in `TRENDING`, per cent, by question, if it falls short of :func:`right`."""
     rows = table[table["preset"].isin(TRENDING) & table["id"].isin(QUESTIONS)]
     least = 100 * rows.groupby("id")["coverage"].min()[[*QUESTIONS]].rename(QUESTIONS)
     return least[least < 100 * right(table)[0]].sort_values()
 
 
 def evidence(table: pd.DataFrame) -> pd.DataFrame:
-    """Return true and detectable effects, and how often they are seen, a row per question.
+    """Tabulate true and detectable effects and how often they are detected, one row per question.
 
     Returns
     -------
     DataFrame
-        `term`; for each of the `SIZES` the mean true effect and in brackets the smallest one that is mostly seen;
-        `unit`; `least`, the smallest size at which panels mostly answer; `alarms`, per cent of panels that see an
-        effect where closure changes nothing; `worst`, least per cent of intervals that hold the truth, in any preset.
+        `term`; for each of the `SIZES` the mean true effect and, in brackets, the smallest one mostly detected;
+        `unit`; `least`, the smallest size at which panels mostly answer; `alarms`, per cent of panels that detect an
+        effect although closures change nothing; `worst`, lowest coverage in any preset, per cent.
     """
     rows = answers(table)
     sides = [f"{quantity(row['truth'], row['unit'])}\u00a0({number(row['mde'])})" for row in rows.to_dict("records")]

@@ -1,4 +1,4 @@
-"""What a researcher would see of a simulated market: the measurement layer (equation 12)."""
+"""Turn a simulated market into the panel that a researcher would see: the measurement layer (equation 12)."""
 
 from __future__ import annotations
 
@@ -41,9 +41,9 @@ def observe(market: Market, course: Trajectory) -> Panel:
 
 
 def _renamed(market: Market, sales: Floats, rows: pd.DataFrame, unlinked: Bools) -> tuple[Floats, pd.DataFrame]:
-    """Give the renamed accounts of `unlinked` firms a row of their own, as if they were newcomers.
+    """Give the renamed accounts of `unlinked` firms rows of their own, as if they were newcomers.
 
-    `rows` says of each row of `sales` which `firm` it is of, with which `suffix`, and when it was `closed` and how far.
+    `rows` holds, for each row of `sales`, its `firm` and `suffix`, the month in which it was `closed`, and its `dose`.
     """
     closures = market.closures
     firms = np.flatnonzero(unlinked & (closures.back < MONTHS))
@@ -78,7 +78,7 @@ def _accounts(market: Market, sales: Floats, rows: pd.DataFrame) -> tuple[Floats
 
 
 def _panel(market: Market, sales: Floats, rows: pd.DataFrame) -> Panel:
-    """Make a panel of the rows large enough to be seen; count those left out."""
+    """Build a panel from the rows large enough to be observed; count those left out."""
     parameters, firms = market.parameters, market.firms
     sold: Bools = np.asarray(sales.any(axis=(1, 2)))
     base = sales[:, 0, market.news - 12 : market.news].sum(axis=1)

@@ -1,4 +1,4 @@
-"""The parameters of the simulated market and its presets: rows of ``data/market``, each with unit, range and source."""
+"""Parameters and presets of the simulated market: rows of ``data/market``, each with unit, range and source."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _KINDS = {name: int if row["type"] == "int" else float for name, row in _ROWS.it
 
 
 def _field(row: Mapping[str, Any]) -> tuple[Any, Any]:
-    """Return type and default of a parameter; the title says what values it takes, for messages."""
+    """Return a parameter's type and default; the title states the allowed values, for messages."""
     kind = _KINDS[row["name"]]
     title = f"{row['type']}, {row['unit']}, from {row['low']:g} to {row['high']:g}"
     return Annotated[kind, Field(ge=row["low"], le=row["high"])], Field(kind(row["default"]), title=title)
@@ -31,7 +31,7 @@ def _field(row: Mapping[str, Any]) -> tuple[Any, Any]:
 if TYPE_CHECKING:
 
     class Parameters(BaseModel):
-        """Its attributes come from a table, which mypy cannot read."""
+        """Parameters whose names come from a table that mypy cannot read."""
 
         def __getattr__(self, name: str) -> Any: ...
 
@@ -39,7 +39,7 @@ else:
     Parameters = create_model(
         "Parameters",
         __config__=ConfigDict(frozen=True, strict=True, extra="forbid", allow_inf_nan=False),
-        __doc__="The parameters of one simulated market: those of ``data/market/parameters.csv``, each an attribute.",
+        __doc__="The parameters of one simulated market: one attribute per row of ``data/market/parameters.csv``.",
         __module__=__name__,
         **{name: _field(row) for name, row in _ROWS.items()},
     )
@@ -55,12 +55,12 @@ def describe() -> list[dict[str, Any]]:
 
 
 def chosen(preset: str, overrides: Mapping[str, Any] | None = None) -> Parameters:
-    """Return the parameters of a preset, some overridden.
+    """Return the parameters of a preset, with any overrides.
 
     Raises
     ------
     DesignError
-        If the preset or a parameter does not exist, or a value is out of its range.
+        If the preset or a parameter does not exist, or a value is out of range.
 
     Examples
     --------
@@ -75,27 +75,27 @@ def chosen(preset: str, overrides: Mapping[str, Any] | None = None) -> Parameter
     parameters = Parameters(**admitted(Parameters, Parameters.model_validate, PRESETS[preset] | dict(overrides or {})))
     if parameters.n_categories > parameters.n_firms:
         raise DesignError(
-            f"Cannot simulate {parameters.n_categories} categories: {parameters.n_firms} firms sell in them; give at "
-            "least one firm per category"
+            f"Cannot simulate {parameters.n_categories} categories: only {parameters.n_firms} firms sell in them; give "
+            "at least one firm per category"
         )
     return parameters
 
 
 def from_text(given: Mapping[str, str]) -> dict[str, Any]:
-    """Return overrides typed on a command line as numbers; refuse those that are none."""
+    """Convert overrides typed on a command line to numbers; refuse any that are not."""
     values = settled(Parameters, given)
     return {name: values[name] for name in given}
 
 
 def in_words(list_: str) -> dict[str, str]:
-    """Return a list of ``data/market/words.csv``, words by id: "question", "assumption" or "households"."""
+    """Return words by id from one list in ``data/market/words.csv``: "question", "assumption" or "households"."""
     rows = data.load("market_words").query("list == @list_")
     return dict(zip(rows["id"], rows["words"], strict=True))
 
 
 def plausible(name: str) -> tuple[float, float]:
-    """Return the range in which a parameter plausibly lies; raise DesignError if none is stated."""
+    """Return the plausible range of a parameter; raise DesignError if none is stated."""
     stated = {name: row for name, row in _ROWS.items() if row["plausible_low"] == row["plausible_low"]}
     if name not in stated:
-        raise DesignError(f"No plausible range of {name!r} is stated; choose from {', '.join(stated)}")
+        raise DesignError(f"Cannot find a plausible range for {name!r}; choose from {', '.join(stated)}")
     return stated[name]["plausible_low"], stated[name]["plausible_high"]

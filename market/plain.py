@@ -1,8 +1,8 @@
-"""A second judge: plain panels with nothing of the market's structure, and a truth that is known by construction.
+"""A second judge: plain panels with none of the market's structure, and a truth known by construction.
 
-Firms are log-normal and each goes its own way; those of closed brand groups lose a share of their home sales and sell
-more at the destinations. There is no demand, no rival that inherits it, no news and no choice of whom to close: what a
-method finds beside the closed firms is its own doing.
+Firms are log-normal and do not interact; those in closed brand groups lose a share of their home sales and
+sell more at the destinations. There is no demand for rivals to inherit, no news and no choice of whom to close: any
+effect that a method finds on other firms is an artefact.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ from market.observe import ids
 from market.parameters import FIRST_MONTH, MONTHS, PLATFORMS, WAVES
 from market.truth import HOME, Window, Worlds
 
-RHO = 0.8  # persistence a month of all shocks
-SIZES = {1: 0.6, 2: 0.3, 3: 0.1}  # firms of a brand group, and how often
-REACH = np.array([1.0, 0.3, 0.2, 0.2, 0.1])  # sales by platform, of those at home
-FURTHEST = 100  # months before the panel, from which on firms begin evenly until its last month
+RHO = 0.8  # monthly persistence of all shocks
+SIZES = {1: 0.6, 2: 0.3, 3: 0.1}  # firms in a brand group, and their probability
+REACH = np.array([1.0, 0.3, 0.2, 0.2, 0.1])  # sales by platform, relative to home
+FURTHEST = 100  # months before the panel; firms begin uniformly between then and its last month
 
 
 @dataclass(frozen=True)
@@ -35,20 +35,20 @@ class Plain:
     Attributes
     ----------
     log_sd : float
-        Of firms' sales, log points.
+        Standard deviation of firms' log sales, log points.
     closed_groups : int
-        Brand groups of the origin that are closed, in turn in each of the four waves.
+        Brand groups of the origin that are closed, one after the other in the four waves.
     lost, gained : float
-        Share of its home sales that a closed firm loses, and by which it sells more at each destination where it sells.
+        Share of its home sales that a closed firm loses, and that it gains at each destination where it sells.
     groups, categories : int
-        Brand groups, of one to three firms; and categories, in half of which closed groups are.
+        Brand groups, of one to three firms; and categories, half of which contain closed groups.
     origin_share : float
-        Share of groups that are of the origin.
+        Share of groups from the origin.
     shock, category_shock : float
-        Standard deviation, log points, of the shocks to a firm on a platform, and to all firms of a category.
+        Standard deviation, log points, of the shocks to a firm on a platform, and to all firms in a category.
     stops : float
-        Probability that a firm stops for good in a month after the last wave. None stops earlier: else who is closed
-        would have been chosen for having lived.
+        Monthly probability that a firm stops for good, after the last wave. None stops earlier: otherwise closed firms
+        would have been selected for survival.
     """
 
     log_sd: float
@@ -70,13 +70,13 @@ PRESETS = {f"plain_sd{sd}_{closed}": Plain(sd, closed) for sd in (1, 2) for clos
 
 @dataclass(frozen=True, eq=False)
 class Truth(Worlds):
-    """What a plain panel would have been without closures; the formulas are those of the market's truth.
+    """Counterfactual of a plain panel without closures; the formulas are those of the market's truth.
 
     Attributes
     ----------
     panel : Panel
     without : float64[firm, platform, month]
-        Sales without closures, on the same shocks.
+        Sales without closures, with the same shocks.
     """
 
     panel: Panel
@@ -92,9 +92,9 @@ class Truth(Worlds):
         return self.panel.sales if world in ("W11", "W10") else self.without
 
     def scalars(self, post_from: int = Design.post_from, post_to: int = Design.post_to) -> dict[str, float]:
-        """Return every estimand in a window, by its id, as :meth:`market.truth.Truth.scalars`.
+        """Return every estimand in a window, by id, as :meth:`market.truth.Truth.scalars` does.
 
-        A firm's own closure is all that it feels (E1c is E1a); none lives shorter, foresees it, or is kept from
+        A firm is affected by its own closure alone (E1c is E1a); no firm exits earlier, anticipates it, or is kept from
         entering.
         """
         sample = Design(post_from=post_from, post_to=post_to).sample(self.panel)
@@ -117,7 +117,7 @@ class Truth(Worlds):
 def simulate(preset: str, seed: int) -> tuple[Panel, Truth]:
     """Draw one plain panel of `PRESETS`.
 
-    Presets of one seed share their random numbers: only size, closures and what these do differ.
+    Presets share random numbers for the same seed: only sizes, closures and their effects differ.
 
     Raises
     ------
@@ -167,9 +167,9 @@ def _persistent(rng: np.random.Generator, shape: tuple[int, ...], sd: float) -> 
 
 
 def _sells(rng: np.random.Generator, plain: Plain, count: int) -> Bools:
-    """Return where each firm sells, bool[firm, platform, month]: at home while it lives, elsewhere once it has joined.
+    """Return where each firm sells, bool[firm, platform, month]: at home while alive, elsewhere once it has joined.
 
-    A quarter of firms sells on a given platform away from home at first, half at the end.
+    A quarter of firms sells on any given platform away from home at first, half at the end.
     """
     month, begins = np.arange(MONTHS), rng.integers(-FURTHEST, MONTHS, count)
     stops = np.maximum(begins, WAVES[-1]) + rng.geometric(plain.stops, count)
@@ -182,7 +182,7 @@ def _sells(rng: np.random.Generator, plain: Plain, count: int) -> Bools:
 def _closures(groups: Ints, group: Ints, lives: Bools, count: int) -> Ints:
     """Return the month in which each firm is closed, int64[firm], `MONTHS` for never.
 
-    The first groups with a firm that lives in the month before its wave are closed, with these firms.
+    The first groups with a firm alive in the month before their wave are closed, with those firms.
     """
     wave = np.full(group.max() + 1, MONTHS)
     wave[groups] = np.resize(WAVES, len(groups))

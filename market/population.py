@@ -1,7 +1,7 @@
-"""Who is in the market: firms, accounts, nests of demand, and every random number they will need (equation 3).
+"""The market's population: firms, accounts, nests of demand, and all the random numbers they need (equation 3).
 
-And what happens to everyone, in every world: spending, season, pandemic, freight, platform shocks (equation 1, threat
-register).
+Also its environment, the same in every world: spending, season, pandemic, freight, platform shocks (equation 1,
+threat register).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ ALWAYS = -100  # before the first month, with full reputation
 MOST_ACCOUNTS = 12
 WALMART_OPENS = 26  # March 2021
 PAYMENTS = (27, 31)  # managed payments on eBay become compulsory, April to July 2021
-CHINESE_ENTRY = ([12, 24], [0.47, 0.75])  # Chinese part of new sellers, January 2020 and 2021 (Marketplace Pulse)
+CHINESE_ENTRY = ([12, 24], [0.47, 0.75])  # Chinese share of new sellers, January 2020 and 2021 (Marketplace Pulse)
 
 SEASON = np.array([-0.06, -0.08, -0.02, -0.03, 0.0, -0.01, 0.0, -0.01, -0.02, 0.02, 0.12, 0.09])  # assumption
 COVID, REVERSAL = 15, 29  # April 2020, June 2021
@@ -37,9 +37,9 @@ MULTIHOMING = 0.3  # log odds of a further platform per sd of size: hosting a se
 
 @dataclass(frozen=True, eq=False)
 class Nests:
-    """Nested demand: a nest is a category on a platform, the outside good is spending elsewhere.
+    """Nested demand: a nest is a category on a platform, and the outside good is spending elsewhere.
 
-    Firms are sorted by category, so that the sum of a nest is a sum over neighbours.
+    Firms are sorted by category, so that a nest is a contiguous block.
 
     Attributes
     ----------
@@ -58,7 +58,7 @@ class Nests:
     @classmethod
     def of(cls, category: Ints, parameters: Parameters) -> Nests:
         """Build the nests of sorted categories."""
-        below = parameters.sigma_spread * np.array([0.0, 1.0, 1.0, 0.0, 2.0])  # own sites resemble each other least
+        below = parameters.sigma_spread * np.array([0.0, 1.0, 1.0, 0.0, 2.0])  # own sites are the least similar
         sigma = np.maximum(parameters.sigma - below, 0.0)[:, np.newaxis]
         return cls(category, np.searchsorted(category, np.arange(parameters.n_categories)), sigma)
 
@@ -76,16 +76,16 @@ class Nests:
             return (1 - self.sigma) * np.log(totals)
 
     def sales(self, weights: Floats, appeal: Floats, spending: Floats) -> tuple[Floats, Floats]:
-        """Share spending among products.
+        """Divide spending among products.
 
         Parameters
         ----------
         weights : float64[platform, firm]
             ``exp(utility / (1 - sigma))`` of each product, 0 where it is not on sale.
         appeal : float64[platform, category]
-            Utility that all products of a nest have in common.
+            Utility common to all products in a nest.
         spending : float64[category]
-            What is spent in all, sim-$.
+            Total spending, sim-$.
 
         Returns
         -------
@@ -104,7 +104,7 @@ class Nests:
 
 @dataclass(frozen=True, eq=False)
 class Firms:
-    """All firms that sell or might enter, sorted by category; arrays run over firms.
+    """All firms that sell or might enter, sorted by category; arrays are indexed by firm.
 
     Attributes
     ----------
@@ -113,19 +113,19 @@ class Firms:
     size : float64[firm]
         Permanent log sales of one merchant, centred on the median merchant.
     stands_for : float64[firm]
-        Merchants that the simulated firm stands for; they add up to `population`.
+        Merchants that each simulated firm represents; they add up to `population`.
     fit : float64[platform, firm]
-        Log sales that the firm has on a platform beyond its size.
+        Log sales on a platform beyond the firm's size.
     entry_month, group, accounts : int64[firm]
-        Month of entry (`ALWAYS` for those there at the start), brand group, number of accounts.
+        Month of entry (`ALWAYS` for initial firms), brand group, number of accounts.
     account_shares : float64[firm, account]
         Share of each account in the firm's AMZ sales.
     suspicion : float64[firm]
-        Score in (0, 1) known before the closures; cheaters have higher ones (the risk exposure R).
+        Score in (0, 1) known before the closures, higher for cheaters (the risk exposure R).
     start : int64[platform, firm]
-        First month on a platform, without any closure; `ALWAYS`, a month or `NEVER`.
+        First month on a platform if nothing is closed; `ALWAYS`, a month or `NEVER`.
     stop : int64[firm]
-        First month no longer on EBY, or `NEVER`.
+        First month after leaving EBY, or `NEVER`.
     cheating, bulk, drift : float64[category]
         Intensity of cheating (standard normal), weight of freight, in [0, 1], and trend (standard normal).
     drawn : dict of str to float64[...]
@@ -156,7 +156,7 @@ class Firms:
 
 
 def streams(seed: int) -> dict[str, np.random.Generator]:
-    """Return one independent generator for each purpose, so that a channel cannot move another one's numbers."""
+    """Return an independent generator for each purpose, so that no channel can shift another's random numbers."""
     children = np.random.SeedSequence(seed).spawn(len(PURPOSES))
     return {purpose: np.random.default_rng(child) for purpose, child in zip(PURPOSES, children, strict=True)}
 
@@ -164,8 +164,8 @@ def streams(seed: int) -> dict[str, np.random.Generator]:
 def platform_targets(parameters: Parameters) -> tuple[Floats, Floats]:
     """Return share of spending and Chinese share of sales by platform in month 0, float64[platform] each.
 
-    Third-party Amazon has its yearly volume near 2019, 200 bn US$. The sizes of the others are assumptions, for the
-    part of their volumes in which such firms sell is not published, and so are the shares there.
+    Third-party Amazon has its yearly volume around 2019, 200 bn US$. The sizes of the others are assumptions, since the
+    part of their volumes that such firms sell is not published, and so are the shares there.
     """
     sizes = np.array([200.0, 60.0, 25.0, 8.0, 35.0])
     return parameters.inside * sizes / sizes.sum(), np.array([parameters.cn_share, 0.20, 0.90, 0.01, 0.10])
@@ -179,7 +179,7 @@ def delay(uniform: Floats, probability: Floats | float, speed: float) -> Ints:
 
 
 def draw(parameters: Parameters, seed: int) -> Firms:
-    """Draw the firms of one market, and all the uniforms that its worlds will need."""
+    """Draw the firms of one market, and all the uniforms that its worlds need."""
     generators = streams(seed)
     types, entry = generators["types"], generators["entry"]
     incumbents, categories = parameters.n_firms, parameters.n_categories
@@ -192,12 +192,12 @@ def draw(parameters: Parameters, seed: int) -> Firms:
     order = np.lexsort((chinese, entry_month > 0, category))
     category, entry_month, chinese = category[order], entry_month[order], chinese[order]
 
-    # permanent size leaves room for shocks and fit in the variance of log sales
+    # permanent size leaves shocks and fit their part in the variance of log sales
     spread = np.sqrt(max(parameters.sd_log_sales**2 * (1 - parameters.transitory) - parameters.sd_fit**2, 0.01))
     standard = types.standard_normal(count)
     size = parameters.oversampling * spread**2 + spread * standard
     stands_for = np.exp(-parameters.oversampling * size)
-    first = types.random(count) < 1 / parameters.group_size  # firms of a brand group are neighbours of one kind
+    first = types.random(count) < 1 / parameters.group_size  # a brand group is a run of firms of one kind
     for kind in (category, chinese, entry_month > 0):
         first[1:] |= kind[1:] != kind[:-1]
     first[0] = True
@@ -246,10 +246,10 @@ def _logistic(odds: Floats) -> Floats:
 def _presence(
     parameters: Parameters, uniforms: Floats, standard: Floats, chinese: Bools, entry_month: Ints
 ) -> tuple[Ints, Ints]:
-    """Return first month on each platform and first month off it, in a world where nothing is closed."""
+    """Return each firm's first month on each platform, and after leaving EBY, in a world without closures."""
     share = PRESENCE[chinese.astype(np.intp)].T
     odds = np.log(share / (1 - share)) + MULTIHOMING * standard
-    odds[0] -= MULTIHOMING * standard  # the home platform is not chosen by size
+    odds[0] -= MULTIHOMING * standard  # presence at home does not depend on size
     present = uniforms[0] < _logistic(odds)
     present[0] |= ~present.any(axis=0)
     start = np.where(present, entry_month, NEVER)
@@ -268,11 +268,11 @@ class Environment:
     Attributes
     ----------
     spending : float64[month, category]
-        Market size M, sim-$ a month.
+        Market size M, sim-$ per month.
     appeal : float64[month, platform, category]
         Utility common to all products of a platform, or of a category on it.
     eased : float64[month]
-        Share of fake reviews that is kept whatever happens to accounts.
+        Share of fake reviews kept whatever happens to accounts.
     firm : float64[month, firm]
         Factor on a firm's weight on every platform: own shocks, Chinese trend, freight.
     state : float64[month, firm]
@@ -287,7 +287,7 @@ class Environment:
 
     @classmethod
     def of(cls, parameters: Parameters, firms: Firms, generator: np.random.Generator) -> Environment:
-        """Trace all paths of one market."""
+        """Draw all paths of one market."""
         shocks = generator.standard_normal((MONTHS, len(firms)))
         walk = parameters.walk_sd * np.cumsum(generator.standard_normal((MONTHS, parameters.n_categories)), axis=0)
         month, nests, tie = np.arange(MONTHS), firms.nests, parameters.trend_tie
@@ -300,7 +300,7 @@ class Environment:
 
         appeal = np.zeros((MONTHS, len(PLATFORMS), parameters.n_categories))
         appeal[list(PRIME_DAYS), 0] = parameters.prime_day
-        appeal[RESTOCK:, 0] += np.log1p(-parameters.restock * (1 - firms.bulk))  # bulky goods are not stored at Amazon
+        appeal[RESTOCK:, 0] += np.log1p(-parameters.restock * (1 - firms.bulk))  # Amazon does not store bulky goods
         appeal[VAT:, 2] = np.log1p(-parameters.vat * parameters.vat_reach)
         appeal[TRACKING:, 4] = np.log1p(-parameters.tracking)
 

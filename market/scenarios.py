@@ -1,8 +1,8 @@
-"""What would happen if: simulated markets in which more or fewer, larger or smaller firms are closed.
+"""Scenarios: simulated markets in which more or fewer, larger or smaller firms are closed.
 
-Every number is the truth of a simulated market, in the window of the estimands; nothing is estimated and nothing real.
-How many accounts are closed and how much they sell are two knobs: the closed share of the origin's sales, and the size
-tilt, the power of sales with which the odds of closure rise. The number of closed accounts follows from the two.
+Every number is the truth of a simulated market, in the window of the estimands; nothing is estimated or real. Two
+knobs set the number and size of closed accounts: the closed share of the origin's sales, and the size tilt, the power
+of sales with which the odds of closure rise. The number of closed accounts follows from the two.
 """
 
 from __future__ import annotations
@@ -26,18 +26,18 @@ from market.worlds import Market, expected_accounts
 RANGES: dict[str, tuple[float, float, str]] = {
     name: (*plausible(name), term) for name, term in in_words("assumption").items()
 }
-"""The assumptions on which the effect hangs: plausible ends, as the parameters of the market state them, and words."""
+"""Assumptions that drive the effect: plausible ranges, as stated with the market's parameters, and words."""
 _FLOOR, _CEILING = plausible("closed_gmv")
 SHARES = tuple(float(f"{_FLOOR * (_CEILING / _FLOOR) ** (step / 3):.2g}") for step in range(-3, 5))
-"""Closed share of Chinese sales: the plausible range in three steps of one ratio, three more below and one above."""
-TILTS = (0.0, 0.3, 0.6, 0.9)  # log odds of closure per log sales
+"""Closed share of Chinese sales: the plausible range in three equal log steps, three more below and one above."""
+TILTS = (0.0, 0.3, 0.6, 0.9)  # change in the log odds of closure per log sales
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
-FEWEST = 20  # markets from which quantiles of their outer twentieths can be read
+FEWEST = 20  # markets needed to read off the 5th and 95th percentiles
 Made = TypeVar("Made")
 
 
 def each_market(make: Callable[[Market], Made], preset: str, seeds: Iterable[int], workers: Workers = 1) -> list[Made]:
-    """Call a function with the market of each seed; `workers` as :func:`market.executor.each` takes them."""
+    """Call a function on the market of each seed; `workers` as for :func:`market.executor.each`."""
     return each(partial(_of_market, make, preset), [(seed,) for seed in seeds], workers, "markets")
 
 
@@ -49,7 +49,7 @@ def outcomes(market: Market, window: tuple[int, int] = (4, 9)) -> dict[str, floa
     """Return the effects of the closures in one market, in a window of months after the first wave.
 
     `E3g`, `E3s` (percentage points), `E1a` (per cent), `moved` (per cent of the lost sales that moved with the closed
-    firms to other platforms; NaN where nothing was lost), and `accounts`, closed in expectation.
+    firms to other platforms; NaN if nothing was lost), and `accounts`, the expected number closed.
     """
     sales = Truth(market).window(*window)
     growth, shares = sales.of_growth(), sales.of_loss()
@@ -67,14 +67,14 @@ def _changed(cases: list[dict[str, float]], window: tuple[int, int], market: Mar
 
 
 def quantile_range(markets: int, level: float) -> tuple[float, str]:
-    """Return the share of markets to show between low and high, and it in words; all of fewer than `FEWEST`."""
+    """Return the share of markets to show between low and high, and its description; all if fewer than `FEWEST`."""
     if markets < FEWEST:
         return 1.0, f"lowest to highest of {markets} markets"
     return level, f"middle {level:.0%} of {markets} markets"
 
 
 def closed_accounts(presets: Iterable[str], seeds: Iterable[int]) -> pd.DataFrame:
-    """Count the accounts that presets close in expectation, over markets.
+    """Return the expected number of accounts that presets close, over markets.
 
     Returns
     -------
@@ -92,7 +92,7 @@ def closed_accounts(presets: Iterable[str], seeds: Iterable[int]) -> pd.DataFram
 def grid(preset: str, seeds: Iterable[int], *, window: tuple[int, int] = (4, 9), workers: Workers = 1) -> pd.DataFrame:
     """Simulate every combination of closed share (`SHARES`) and size tilt (`TILTS`).
 
-    `workers` as :func:`market.executor.each` takes them.
+    `workers` as for :func:`market.executor.each`.
 
     Returns
     -------
@@ -111,21 +111,21 @@ def grid(preset: str, seeds: Iterable[int], *, window: tuple[int, int] = (4, 9),
 
 
 def _by_tilt(cells: pd.DataFrame) -> Iterator[tuple[float, list[pd.DataFrame]]]:
-    """Yield each size tilt of a grid with its markets, by growing share."""
+    """Yield each size tilt of a grid with its markets, by increasing share."""
     for tilt, rows in cells.sort_values("share").groupby("tilt"):
         yield tilt, [market for _, market in rows.groupby("seed")]
 
 
 def _median_and_ends(values: Sequence[float], level: float) -> list[float]:
-    """Return the median and the ends between which `level` of the values lie; NaN if there are no values."""
+    """Return the median and the limits between which `level` of the values lie; NaN without values."""
     ends = (0.5, (1 - level) / 2, (1 + level) / 2)
     return list(np.quantile(values, ends)) if len(values) else [np.nan] * 3
 
 
 def by_accounts(cells: pd.DataFrame, accounts: Sequence[float], *, level: float = 0.95) -> pd.DataFrame:
-    """Read off the grid what the closure of so many accounts would do, by size tilt.
+    """Interpolate the effect of closing a number of accounts on the grid, by size tilt.
 
-    In each market the closed share is interpolated at the wanted number of accounts (both in logs), then the effect at
+    In each market the closed share is interpolated at that number of accounts (both in logs), then the effect at
     that share; the rows are medians and quantiles over markets.
 
     Parameters
@@ -139,8 +139,8 @@ def by_accounts(cells: pd.DataFrame, accounts: Sequence[float], *, level: float 
     Returns
     -------
     DataFrame
-        `accounts`, `tilt`, `markets` in whose grid that number lies, `share` (per cent of the origin's sales, median),
-        and `E3g`, `low`, `high` in percentage points; NaN where it lies in no market's grid.
+        `accounts`, `tilt`, `markets` whose grid covers that number, `share` (per cent of the origin's sales, median),
+        and `E3g`, `low`, `high` in percentage points; NaN if no market's grid covers it.
     """
     rows = []
     for tilt, markets in _by_tilt(cells):
@@ -157,22 +157,22 @@ def by_accounts(cells: pd.DataFrame, accounts: Sequence[float], *, level: float 
 
 
 def words(read: pd.DataFrame, margin: float) -> list[str]:
-    """Return the word on "not lower" that each row of :func:`by_accounts` would earn if markets were like that."""
+    """Return the word on "not lower" that each row of :func:`by_accounts` would earn in such a market."""
     ends = zip(read["low"], read["high"], strict=True)
     return [verdicts.not_lower(None if np.isnan(low) else (low, high), margin) for low, high in ends]
 
 
 def summary(read: pd.DataFrame, accounts: float) -> dict[str, Estimate]:
-    """Return the range of the "effect" and of the closed "share" of one number of accounts over all size tilts.
+    """Return the ranges of the "effect" and the closed "share" for one number of accounts, over all size tilts.
 
-    The term of the effect says how many accounts and which share are closed, for a figure; their number is its column
-    `accounts`. Raise DesignError for a number that lies in no market's grid.
+    For use in a figure, the term of the effect names the accounts and the share closed, and its column `accounts` holds
+    their number. Raise DesignError for a number that no market's grid covers.
     """
     rows = read[(read["accounts"] == accounts) & (read["markets"] > 0)]
     if rows.empty:
         raise DesignError(
-            f"Cannot read off the effect of {accounts:,} closed accounts: no market of the grid closes that many; "
-            "choose a number between, or wider shares"
+            f"Cannot read off the effect of {accounts:,} closed accounts: no market in the grid closes that many; "
+            "choose a number within the grid, or widen its shares"
         )
     unit, least, most = "share of sales, per cent", rows["share"].min(), rows["share"].max()
     closed = f"{accounts:,} accounts closed, {span(least, most, unit)} per cent of Chinese sales"
@@ -202,8 +202,8 @@ def threshold(cells: pd.DataFrame, margin: float, *, level: float = 0.95) -> pd.
     Returns
     -------
     DataFrame
-        `tilt`; `share` (per cent of the origin's sales) and `accounts`, medians over the markets in which the margin is
-        reached on the grid, with `low` and `high` of the share over these; `reached`, how many of `markets` those are.
+        `tilt`; `share` (per cent of the origin's sales) and `accounts`, medians over the markets whose grid reaches the
+        margin, with `low` and `high` of the share over these; `reached`, their number, out of `markets`.
     """
     rows = []
     for tilt, markets in _by_tilt(cells):
@@ -221,14 +221,13 @@ def threshold(cells: pd.DataFrame, margin: float, *, level: float = 0.95) -> pd.
 
 
 def tornado(preset: str, seeds: Iterable[int], *, window: tuple[int, int] = (4, 9)) -> pd.DataFrame:
-    """Move one assumption at a time over its range, all else as in the preset, on the same random numbers.
+    """Vary one assumption at a time over its range, all else as in the preset, with the same random numbers.
 
     Returns
     -------
     DataFrame
         One row per parameter of `RANGES`, the widest first: `parameter`, `term` (in words), `low`, `high`; `at_low`,
-        `at_high` and `base`, means of E3g over markets; and `error`, the Monte Carlo error of the difference of the
-        ends.
+        `at_high` and `base`, means of E3g over markets; and `error`, the Monte Carlo error of the ends' difference.
     """
     table = pd.DataFrame([(name, term, low, high) for name, (low, high, term) in RANGES.items()])
     table.columns = pd.Index(["parameter", "term", "low", "high"])
@@ -243,7 +242,7 @@ def tornado(preset: str, seeds: Iterable[int], *, window: tuple[int, int] = (4, 
 
 
 def fan(presets: Iterable[str], seeds: Iterable[int]) -> pd.DataFrame:
-    """Follow the effect on the origin's home sales by month, over many markets.
+    """Trace the effect on the origin's home sales by month, over many markets.
 
     Returns
     -------

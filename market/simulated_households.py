@@ -1,8 +1,8 @@
-"""Simulated households: buyers who draw from a simulated market, and titles that go with what is no longer sold.
+"""Simulated households: buyers who draw from a simulated market, and titles that vanish with delisted products.
 
-They have what real purchases cannot have, a truth, and show whether the design would find it: where closed firms'
-titles alone are blank; and where those of firms that gave up before the export are too, and of all others the older
-the likelier, and likelier of brands of short life.
+Unlike real purchases they have a known truth, and show whether the design would find it: if closed firms' titles alone
+are blank; and if those of firms that exited before the export are blank too, and among all others older titles more
+often, most of all those of short-lived brands.
 """
 
 from __future__ import annotations
@@ -26,18 +26,18 @@ from market.parameters import FIRST_MONTH, MONTHS, in_words
 from market.truth import Truth
 
 TITLES = ("all but closed firms'", STILL_SOLD)
-"""Firms whose titles are left: without the selection, and with it."""
+"""Firms whose titles remain: without the selection, and with it."""
 
-MARKET = {"n_firms": 40_000, "n_categories": 200}  # so that a category has many sellers, and most hold no closed firm
-EXPOSED = 24  # categories, as here: those in which the largest closed firms sold
+MARKET = {"n_firms": 40_000, "n_categories": 200}  # gives each category many sellers, and most of them no closed firm
+EXPOSED = 24  # categories, as in the real data: those in which the largest closed firms sold
 CLASSES = (*CHINESE["either"], "other")
-FOUND = (0.04, 0.20)  # of Chinese firms, by lists and by rule: 10 per cent of purchases are presumed Chinese, as here
-MISTAKEN = 0.02  # of other firms, taken for Chinese by the rule; assumption
-LOST = (0.007, 0.010, 0.005)  # of titles a month, by class, while their seller sells on; assumption
+FOUND = (0.04, 0.20)  # of Chinese firms, by lists and by rule: 10 per cent of purchases, as in the real data
+MISTAKEN = 0.02  # of other firms, mistaken for Chinese by the rule; assumption
+LOST = (0.007, 0.010, 0.005)  # of titles per month, by class, while their seller sells on; assumption
 EXPORT = "2022-11"
-TASTE = 5.0  # shape of a gamma distribution: what a group of buyers likes; assumption, errors are as large as here
+TASTE = 5.0  # shape of a gamma distribution of group tastes; assumption, gives errors as large as in the real data
 MONTH = pd.period_range(FIRST_MONTH, periods=MONTHS, freq="M").astype(str)
-BOUNDED = "_bounded"  # behind the id of an estimand: its interval that allows for lost titles
+BOUNDED = "_bounded"  # suffix to an estimand's id, for its interval that allows for lost titles
 SETS = "random_sets"
 UNITS = {"E2a": "log points", "V1": "per cent", "V3": "percentage points"}
 LABELS = in_words("households")
@@ -46,11 +46,11 @@ ORDER = {name: rank for rank, name in enumerate([*TITLES, *LABELS])}
 
 @dataclass(frozen=True)
 class Simulated:
-    """Purchases as an export would hold them, and the true estimands of the market behind them, by id.
+    """Purchases as an export would hold them, and the market's true estimands, by id.
 
-    ``E2a``, log points: what the crackdown did to the share of Chinese firms never closed, where closed ones had sold
-    against elsewhere. ``V1`` (per cent) and ``V3`` (points): growth and change of the share of brands presumed Chinese,
-    with all titles.
+    ``E2a``, log points: effect of the crackdown on the share of Chinese firms never closed, in categories where closed
+    ones had sold against others. ``V1`` (per cent) and ``V3`` (points): growth of brands presumed Chinese and change in
+    their share, with all titles.
     """
 
     households: Households
@@ -58,15 +58,15 @@ class Simulated:
 
 
 def draw(truth: Truth, titles: str) -> Simulated:
-    """Draw purchases that the buyers of the real tables would have made in a simulated market.
+    """Draw the purchases that the buyers in the real tables would have made in a simulated market.
 
-    Each group of buyers has as many purchases with a title a month as the real one, of firms in proportion to their
-    sales and to what the group likes.
+    Each group of buyers makes as many titled purchases per month as the real one, from firms in proportion to their
+    sales and the group's tastes.
 
     Parameters
     ----------
     truth : Truth
-        Of a market as `MARKET`; its seed is that of brands, tastes and purchases too, whatever `titles`.
+        Truth of a market as in `MARKET`; its seed also sets brands, tastes and purchases, whatever `titles`.
     titles : str
         One of `TITLES`.
     """
@@ -74,7 +74,7 @@ def draw(truth: Truth, titles: str) -> Simulated:
     rng = np.random.default_rng([truth.market.seed, EXPOSED])
     firms, sales = truth.firms, truth.sales("W11")[:, 0]
     uniform = rng.random(len(firms))
-    classes = np.where(uniform < MISTAKEN, 1, 2)  # places in CLASSES, as lists and rule would give them
+    classes = np.where(uniform < MISTAKEN, 1, 2)  # positions in CLASSES, as lists and rule would assign them
     classes = np.where(firms["origin"] == "CN", np.digitize(uniform, np.cumsum(FOUND)), classes)
     cells = firms["category"].to_numpy() * len(CLASSES) + classes
     count = truth.market.parameters.n_categories * len(CLASSES)
@@ -87,17 +87,17 @@ def draw(truth: Truth, titles: str) -> Simulated:
     groups, group = np.unique(buyers["buyer_group"], return_inverse=True)
     chance = seen.T[month] * rng.gamma(TASTE, 1 / TASTE, (len(groups), len(seen)))[group]
     bought = rng.multinomial(buyers["purchases"], chance / chance.sum(axis=1, keepdims=True))
-    ever = all_ * np.bincount(month, buyers["purchases"]) / seen.sum(axis=0)  # purchases with a title and without
+    ever = all_ * np.bincount(month, buyers["purchases"]) / seen.sum(axis=0)  # purchases with and without a title
     return Simulated(_tables(buyers, bought, inside), _effect(truth, inside) | _change(ever))
 
 
 def replicate(preset: str, seed: int) -> list[dict[str, Any]]:
-    """Draw households of a market, and hold the estimates of the design against the truth.
+    """Draw the households of a market, and compare the design's estimates with the truth.
 
     Returns
     -------
     list of dict
-        For each of `TITLES` and each estimand, also with its interval of
+        For each of `TITLES` and each estimand, also with its interval from
         :func:`analysis.evidence.households.bounded`: `preset`, `seed`, `titles`, `closed`, `id`, `truth`, `estimate`,
         `std_error`, `low`, `high`. The estimate of `SETS` is p.
     """
@@ -127,9 +127,9 @@ def replicate(preset: str, seed: int) -> list[dict[str, Any]]:
 
 
 def worst(audit: pd.DataFrame) -> pd.DataFrame:
-    """Return the row of the preset with the least coverage for each estimand and each of `TITLES`.
+    """Return the row of the preset with the lowest coverage, for each estimand and each of `TITLES`.
 
-    With `term`, what it is, and `estimate`, `conf_low`, `conf_high`: the coverage and its Monte Carlo limits, per cent.
+    Adds `term`, a label, and `estimate`, `conf_low`, `conf_high`: the coverage and its Monte Carlo limits, per cent.
     """
     rows = audit[audit["id"] != SETS].sort_values("coverage", kind="stable").drop_duplicates(["titles", "id"])
     rows = rows.sort_values(["titles", "id"], key=lambda names: names.map(ORDER), kind="stable", ignore_index=True)
@@ -140,9 +140,9 @@ def worst(audit: pd.DataFrame) -> pd.DataFrame:
 
 
 def by_market(audit: pd.DataFrame) -> pd.DataFrame:
-    """Return coverage by kind of market, a column each, with the titles of what is still sold, per cent.
+    """Return coverage, per cent, with one column per kind of market, if only products still sold keep their titles.
 
-    For `SETS`, the share of p at or below .05.
+    For `SETS`, the share of p-values at or below .05.
     """
     rows = audit[audit["titles"] == TITLES[1]]
     share = (100 * rows["coverage"]).fillna(100 * rows["rejection"]).round(1)
@@ -162,12 +162,12 @@ def _titled(truth: Truth, classes: Ints, titles: str) -> Floats:
 
 
 def _closed_sales(truth: Truth) -> Floats:
-    """Return sales of closed firms in the year before, and 0 for others, float64[firm]."""
+    """Return closed firms' sales in the year before, and 0 for others, float64[firm]."""
     return np.where(truth.closed, truth.window().year[:, 0], 0.0)
 
 
 def _exposed(truth: Truth) -> Bools:
-    """Mark the categories in which the largest closed firms had sold, bool[category]: `EXPOSED` of them, or all."""
+    """Mark up to `EXPOSED` categories in which the largest closed firms had sold, bool[category]."""
     volume = _closed_sales(truth)
     largest = np.argsort(-volume, kind="stable")[: np.count_nonzero(volume)]
     chosen = pd.unique(truth.firms["category"].to_numpy()[largest])[:EXPOSED]

@@ -32,7 +32,7 @@ HOME = 0
 
 @dataclass(frozen=True, eq=False)
 class Window:
-    """Sales of all worlds in one window, and who is who; arrays over firms.
+    """Sales of all worlds in one window, and the firms' attributes; arrays are indexed by firm.
 
     Attributes
     ----------
@@ -43,9 +43,9 @@ class Window:
     year : float64[firm, platform]
         Sales in the twelve months before the first wave.
     chinese, closed : bool[firm]
-        Origin, and whether at least half of the firm's AMZ sales are closed.
+        Origin, and whether at least half of the firm's AMZ sales were closed.
     dose, months_closed, exposure, suspicion : float64[firm]
-        Closed share, part of the window in which it is closed, leave-own-out exposure in the window, risk score.
+        Closed share, part of the window in which the firm is closed, leave-own-out exposure in the window, risk score.
     """
 
     after: dict[str, Floats]
@@ -64,19 +64,19 @@ class Window:
 
     @cached_property
     def change(self) -> Floats:
-        """What the crackdown did to sales, float64[firm, platform]: W11 less W00."""
+        """Effect of the crackdown on sales, float64[firm, platform]: W11 less W00."""
         return self.total("W11") - self.total("W00")
 
     @cached_property
     def low(self) -> Bools:
-        """Firms that others are compared with: never closed, and hardly exposed."""
+        """Comparison firms: never closed, and hardly exposed."""
         return np.asarray(~self.closed & (self.dose == 0) & (self.exposure < Design.low))
 
     @cached_property
     def seen(self) -> Floats:
-        """Change that a comparison with firms of low exposure shows, float64[firm, platform].
+        """Change that a comparison with low-exposure firms shows, float64[firm, platform].
 
-        It leaves out what is common to all firms of an origin: what the crackdown did to those of low exposure, in
+        It leaves out the effect common to all firms of an origin: that on low-exposure firms, in
         proportion to sales before.
         """
         seen = np.where(self.low[:, np.newaxis], 0.0, self.change)
@@ -92,7 +92,7 @@ class Window:
         return -float(self.seen[self.closed, HOME].sum())
 
     def changes(self, change: Floats) -> Changes:
-        """Return `change`, or `seen`, by set, origin and platform, as it is estimated from a panel."""
+        """Sum `change`, or `seen`, by set, origin and platform, as estimated from a panel."""
         sets: list[tuple[What, Bools]] = [("closed", self.closed), ("exposed", ~self.closed)]
         origins = [(True, self.chinese), (False, ~self.chinese)]
         cells = [(what, chinese, platform) for what, _ in sets for chinese, _ in origins for platform in PLATFORMS]
@@ -109,17 +109,17 @@ class Window:
         return Changes(estimate, cells, PLATFORMS[HOME], PLATFORMS[1:], Design.destinations, sold)
 
     def effect(self, firms: Bools, platforms: slice | int, world: str = "W11") -> float:
-        """Return the change of the sales of some firms against W00, in per cent of theirs there."""
+        """Return the change in some firms' sales against W00, in per cent of those."""
         with_, without = (self.total(name)[firms][:, platforms].sum() for name in (world, "W00"))
         return 100 * over(with_ - without, without)
 
     def mechanical(self) -> float:
-        """Return the sales of the closed accounts alone, per cent of closed firms' sales on all platforms."""
+        """Return the closed accounts' own sales, per cent of closed firms' sales on all platforms."""
         dose, months, year = (values[self.closed] for values in (self.dose, self.months_closed, self.year))
         return mechanical_loss(dose, months, year[:, HOME], year.sum(axis=1))
 
     def scalars(self) -> dict[str, float]:
-        """Return every estimand that sales in one window decide, by its id."""
+        """Return every estimand that depends on sales in one window, by id."""
         return {
             **self.of_closed(),
             **self.of_rivals(),
@@ -137,7 +137,7 @@ class Window:
         return {"E1a": everywhere, "E1b": self.effect(self.closed, HOME), "E1e": over(-everywhere, self.mechanical())}
 
     def of_rivals(self) -> dict[str, float]:
-        """Return E2a and E2b: mean change of firms not closed, its slope per ten points of exposure, and it by bin."""
+        """Return E2a and E2b: mean change of firms not closed, its slope per ten points of exposure, and its bins."""
         effects: dict[str, float] = {}
         without, with_ = self.total("W00")[:, HOME], self.total("W10")[:, HOME]
         eligible = ~self.closed & (self.dose == 0) & (self.year[:, HOME] > 0) & (without > 0)
@@ -147,9 +147,9 @@ class Window:
         return effects
 
     def of_growth(self) -> dict[str, float]:
-        """Return E3g, E3 and E3s: effect on the growth, sales and share of Chinese firms on AMZ; and what is seen.
+        """Return E3g, E3 and E3s: effects on the growth, sales and share of Chinese firms on AMZ, true and observable.
 
-        E3g_common is what is common to all Chinese firms and so not seen: the difference of E3g and E3g_seen.
+        E3g_common is common to all Chinese firms and so not observable: the difference between E3g and E3g_seen.
         """
         effects: dict[str, float] = {}
         for end, change in (("", self.change), ("_seen", self.seen)):
@@ -168,9 +168,9 @@ class Window:
         return self._parts(np.ones(len(self.closed), dtype=bool))
 
     def seen_parts_of_growth(self) -> dict[str, float]:
-        """Split E3g_seen in the same way: each part less that of firms of low exposure, in proportion to sales before.
+        """Split E3g_seen in the same way: each part less that of low-exposure firms, in proportion to sales before.
 
-        Newcomers are missed beside exposed and closed firms alike.
+        Entry is scaled to the sales of exposed and closed firms together.
         """
         whole, sold = self.base[self.chinese, HOME].sum(), self.base[:, HOME] * self.chinese
         low, exposed, closed = (sold[who].sum() / whole for who in (self.low, ~self.low & ~self.closed, self.closed))
@@ -181,7 +181,7 @@ class Window:
         return {"closed": others["closed"] - gone} | spared
 
     def _parts(self, among: Bools) -> dict[str, float]:
-        """Return the parts of growth of some firms, in points of the sales of all Chinese firms."""
+        """Return some firms' parts of growth, in points of all Chinese firms' sales."""
         chinese, change = self.chinese, self.change[:, HOME]
         incumbent = self.base[:, HOME] > 0
         with_, without = self.total("W11")[:, HOME] > 0, self.total("W00")[:, HOME] > 0
@@ -199,7 +199,7 @@ class Window:
         """Return d1 to d7, E4a, E4b and E4e: where the lost AMZ sales of closed firms went, per cent of them."""
         names = {f"d{k}": f"d{k}" for k in range(1, 8)} | {f"E4a_{name}": name for name in PLATFORMS[1:]}
         names |= {"E4b_CN": "d1", "E4b_other": "d2", "E4e_CN": "d1", "E4e_other": "d2"}
-        if not self.lost > 0:  # it went nowhere
+        if not self.lost > 0:  # nothing was lost
             return dict.fromkeys(names, float("nan"))
         shares = shares_of_loss(self.changes(self.seen))
         value = dict(zip(shares.terms, map(float, shares.value), strict=True))
@@ -208,17 +208,17 @@ class Window:
         return {name: value[term] - expected.get(name, 0.0) for name, term in names.items()}
 
     def mix(self) -> dict[str, float]:
-        """Return E4d: mean change of the platform shares of closed firms that sell in both worlds, points."""
+        """Return E4d: mean change in platform shares of closed firms that sell in both worlds, points."""
         change = mix_change(self.total("W11"), self.total("W00"))[self.closed]
         change = change[np.isfinite(change).all(axis=1)]
         mean = change.mean(axis=0) if len(change) else np.full(len(PLATFORMS), np.nan)
         return {f"E4d_{name}": float(value) for name, value in zip(PLATFORMS, mean, strict=True)}
 
     def toward(self) -> dict[str, float]:
-        """Return E4a_presence (points) and E4a_sales (per cent of L): change of closed firms at the destinations.
+        """Return E4a_presence (points) and E4a_sales (per cent of L): closed firms' change at the destinations.
 
-        Presence is the share of the window's months with sales there, mean over both platforms and over closed firms
-        that sold something a year before.
+        Presence is the share of the window's months with sales there, averaged over both platforms and the closed firms
+        that sold anything a year before.
         """
         columns = [PLATFORMS.index(name) for name in Design.destinations]
         firms = self.closed & self.base.any(axis=1)
@@ -233,9 +233,9 @@ class Window:
     def of_news(self) -> dict[str, float]:
         """Return E5b and E5c, effects of the news alone.
 
-        E5b: to AMZ sales of suspect firms that are hardly exposed, per cent. E5c: to the share of Chinese firms not
-        closed, which sold something a year before, on each platform off AMZ, points. Only those that sell in both
-        worlds count, as in E4d: who stays away because of the news is entry (E5d), not hedging.
+        E5b: on AMZ sales of suspect, hardly exposed firms, per cent. E5c: on the presence of Chinese firms not closed,
+        which sold anything a year before, on each platform off AMZ, points. Only those that sell in both
+        worlds count, as in E4d: a firm deterred by the news counts under entry (E5d), not hedging.
         """
         suspect = ~self.closed & (self.suspicion > HIGH_RISK) & (self.exposure < Design.low)
         news, without = self.after["W01"], self.after["W00"]
@@ -249,8 +249,8 @@ class Window:
 def by_exposure(name: str, exposure: Floats, without: Floats, with_: Floats) -> dict[str, float]:
     """Return the average, slope and bins of exposure by their ids, such as "E2a", "E2a_slope" and "E2a_bin1".
 
-    Per cent, of sales with and without closures, float64[firm]. Slope per ten points: least squares of the change over
-    sales without, weighted by these. Bins against the lowest.
+    In per cent, from sales with and without closures, float64[firm]. The slope, per ten points, is by least squares of
+    the relative change, weighted by sales without closures; bins are relative to the lowest.
     """
     change, total = with_ - without, without.sum()
     centred = exposure - over(float(without @ exposure), total)
@@ -264,12 +264,12 @@ def by_exposure(name: str, exposure: Floats, without: Floats, with_: Floats) -> 
 
 
 def over(numerator: float, denominator: float) -> float:
-    """Divide; NaN where there is nothing to divide by."""
+    """Divide; NaN if the denominator is zero."""
     return float(numerator / denominator) if denominator else float("nan")
 
 
 class Worlds(ABC):
-    """Sales of the same firms in several worlds, with closures (W11) and without the crackdown (W00) among them."""
+    """Sales of the same firms in several worlds, including W11 (with closures) and W00 (without the crackdown)."""
 
     @property
     @abstractmethod
@@ -281,7 +281,7 @@ class Worlds(ABC):
         """Return sales in a world, float64[firm, platform, month]."""
 
     def path(self, study: Estimate) -> Floats:
-        """Return the true effect of each month of an event study on its closed firms, log points: float64[term]."""
+        """Return the true effect on an event study's closed firms in each of its months, log points: float64[term]."""
         if study.refused:
             return np.full(len(study.terms), np.nan)
         closed, month = study.details["closed"], np.array(study.terms, dtype=int)
@@ -290,7 +290,7 @@ class Worlds(ABC):
             return np.asarray(np.log(with_ / without))
 
     def by_cohort(self, cohorts: Estimate) -> dict[str, float]:
-        """Return the true effect of each term of an estimate by cohort, per cent, on its closed firms and months."""
+        """Return the true effect for each term of an estimate by cohort, on its closed firms and months, per cent."""
         if cohorts.refused:
             return {}
         closed, month = cohorts.details["closed"], np.arange(cohorts.details["end"] + 1)
@@ -302,7 +302,7 @@ class Worlds(ABC):
         return effects
 
     def _sold(self, world: str, closed: pd.DataFrame, month: Ints, where: Where) -> Floats:
-        """Return sales of closed firms in some months since their closure, summed over firms: float64[month]."""
+        """Sum closed firms' sales in given months since their closure over firms: float64[month]."""
         sales = self.sales(world)[self.firms.index.get_indexer(closed["firm"])]
         by_firm = sales[:, HOME] if where == "home" else sales.sum(axis=1)
         column = closed["cohort"].to_numpy()[:, np.newaxis] + month
@@ -313,7 +313,7 @@ class Worlds(ABC):
 class Truth(Worlds):
     """What happened and what would have happened.
 
-    Worlds that were not asked for are run when first needed, and kept.
+    Worlds are run on first use and cached.
 
     Attributes
     ----------
@@ -342,7 +342,7 @@ class Truth(Worlds):
 
     @cached_property
     def firms(self) -> pd.DataFrame:
-        """True attributes of every firm, also of those that enter in no world.
+        """True attributes of every firm, including those that enter in no world.
 
         Columns: `origin`, `category`, `brand_group`, `accounts`, `stands_for` (merchants), `cheater`, `suspicion`,
         `entry_month` (position; -100 from the start), `closed_month` (position; inf never), `dose` (0 if never).
@@ -396,7 +396,7 @@ class Truth(Worlds):
     def window(
         self, post_from: int = Design.post_from, post_to: int = Design.post_to, worlds: tuple[str, ...] = ("W11", "W00")
     ) -> Window:
-        """Return the sales and the firms that the estimands of a window need.
+        """Return the sales and firm attributes that the estimands of a window need.
 
         Parameters
         ----------
@@ -408,14 +408,14 @@ class Truth(Worlds):
         Raises
         ------
         DesignError
-            If the window does not lie within the months after the first wave, or its base months a year before do
+            If the window is not within the months after the first wave, or its base months a year before do
             not end before the news.
         """
         first, last = FIRST_WAVE + post_from, FIRST_WAVE + post_to
         if not FIRST_WAVE <= first <= last < MONTHS or last - 12 >= self.market.news:
             raise DesignError(
-                f"Cannot use a window from month {post_from} to {post_to} after the first wave: months 0 to "
-                f"{min(MONTHS - 1, self.market.news + 11) - FIRST_WAVE} have a base a year before that ends before the "
+                f"Cannot use a window from month {post_from} to {post_to} after the first wave: only months 0 to "
+                f"{min(MONTHS - 1, self.market.news + 11) - FIRST_WAVE} have a base a year before that precedes the "
                 "news; choose among these"
             )
         rows = self._rows(post_from, post_to)
@@ -434,17 +434,17 @@ class Truth(Worlds):
         )
 
     def _rows(self, post_from: int, post_to: int) -> slice:
-        """Return the rows after `history` of months `post_from` to `post_to` after the first wave."""
+        """Return the rows after the end of `history` for months `post_from` to `post_to` after the first wave."""
         return slice(FIRST_WAVE + post_from - self.market.news, FIRST_WAVE + post_to + 1 - self.market.news)
 
     def scalars(self, post_from: int = Design.post_from, post_to: int = Design.post_to) -> dict[str, float]:
-        """Return every estimand in a window, by its id.
+        """Return every estimand in a window, by id.
 
         E1a, E1b, E1c, E2, E3, E5a, E5b, E5d in per cent; E3g, E3k, E3s, E4a_presence, E4d, E5c in percentage points;
         E4a, E4b, E4e and d1 to d7, which add up to 100, in per cent of the lost AMZ sales L; E1d in months; E1e a
         ratio; slopes per ten points of exposure; E2a_bin1 and so on against the bin of lowest exposure; `L` and
-        `E1a_per_account` in sim-$ a month, the latter per closed account of the merchants that a firm stands for.
-        NaN where nothing was closed or lost. Parameters as :meth:`window`.
+        `E1a_per_account` in sim-$ per month, the latter per closed account of the merchants that a firm represents.
+        NaN if nothing was closed or lost. Parameters as for :meth:`window`.
         """
         window, months = self.window(post_from, post_to, ("W11", "W00", "W10", "W01")), post_to - post_from + 1
         firms, closures = self.market.firms, self.market.closures
@@ -464,7 +464,7 @@ class Truth(Worlds):
     def closed_by(self, post_from: int, post_to: int) -> dict[str, float]:
         """Return E1a, E1c and the `mechanical` loss of the firms closed by the end of a window.
 
-        Per cent; the last is a fall and has its sign. Parameters as :meth:`window`.
+        Per cent; the loss is negative. Parameters as for :meth:`window`.
         """
         window = self._closed_by(post_from, post_to)
         return {
@@ -474,7 +474,7 @@ class Truth(Worlds):
         }
 
     def mechanical(self, post_from: int, post_to: int) -> float:
-        """Return the mechanical loss of the firms closed by the end of a window, per cent, as a fall."""
+        """Return the mechanical loss of the firms closed by the end of a window, per cent, as a negative number."""
         return -self._closed_by(post_from, post_to).mechanical()
 
     def _closed_by(self, post_from: int, post_to: int) -> Window:
@@ -482,13 +482,13 @@ class Truth(Worlds):
         return replace(self.window(post_from, post_to), closed=closed)
 
     def decomposition(self, post_from: int = Design.post_from, post_to: int = Design.post_to) -> dict[str, float]:
-        """Return the four parts of E3g in percentage points; they add up to it. Parameters as :meth:`window`."""
+        """Return the four parts of E3g in percentage points; they add up to it. Parameters as for :meth:`window`."""
         return self.window(post_from, post_to).parts_of_growth()
 
     def _own_closure(self, post_from: int, post_to: int, closed: Bools) -> float:
-        """Return E1c: effect of its own closure on a closed firm's sales, others being closed as they are, per cent.
+        """Return E1c: effect of closed firms' own closure on their sales, given the closure of the others, per cent.
 
-        Categories are separate markets, so one firm of each is spared at a time; the common trust is held fixed.
+        Categories are separate markets, so one firm in each is spared at a time; the common trust is held fixed.
         """
         course, rows, closures = self.course("W11"), self._rows(post_from, post_to), self.market.closures
         firms = np.flatnonzero(closed)
@@ -505,11 +505,10 @@ class Truth(Worlds):
         return 100 * over(float(course.sales[rows][:, :, firms].sum()) - otherwise, otherwise)
 
     def _months_alive(self) -> float:
-        """Return E1d: difference of restricted mean survival of closed firms, months.
+        """Return E1d: difference in restricted mean survival of closed firms, months.
 
-        A firm lives until the first month in which it sells nowhere, then or in the two months that follow; one that
-        comes back after that has exited all the same. Firms whose twelve months reach beyond the last month count as
-        long as they are seen.
+        A firm survives until the first month from which it sells nowhere for three months; one that returns later has
+        still exited. Firms whose twelve months extend beyond the last month count for as long as they are observed.
         """
         firms = np.flatnonzero(self.closed)
         month = self.closed_month[firms].astype(np.int64)[:, np.newaxis] + np.arange(HORIZON)
@@ -524,7 +523,7 @@ class Truth(Worlds):
         return float(difference.sum()) if len(firms) else float("nan")
 
     def _anticipation(self) -> dict[str, float]:
-        """Return E5a by month before closure: change of closed firms' AMZ sales against W00, per cent."""
+        """Return E5a by month before closure: change in closed firms' AMZ sales against W00, per cent."""
         firms = np.flatnonzero(self.closed)
         month = self.closed_month[firms].astype(np.int64)
         worlds, effects = [self.sales(world) for world in ("W11", "W00")], {}
@@ -534,9 +533,9 @@ class Truth(Worlds):
         return effects
 
     def _entry(self, post_to: int) -> dict[str, float]:
-        """Return Chinese entrants a month in W11 and W00 from the news to the window's end, and their change, E5d.
+        """Return monthly Chinese entrants in W11 and W00 from the news to the window's end, and their change, E5d.
 
-        Per cent, and its slope per ten points of exposure.
+        E5d is in per cent; its slope is per ten points of exposure.
         """
         market, last = self.market, FIRST_WAVE + post_to
         firms, months = market.firms, last - market.news + 1
@@ -555,7 +554,7 @@ class Truth(Worlds):
     def shapley(self, post_from: int = Design.post_from, post_to: int = Design.post_to) -> dict[str, float]:
         """Return the contribution of each channel to E3g, averaged over all orders; they add up to it.
 
-        Runs every combination of channels once, 22 worlds. Parameters as :meth:`window`.
+        Runs every combination of channels once, 22 worlds. Parameters as for :meth:`window`.
         """
         window = self.window(post_from, post_to)
         chinese, rows = window.chinese, self._rows(post_from, post_to)

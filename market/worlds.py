@@ -1,4 +1,4 @@
-"""A market month by month, in worlds on the same random numbers: closures, responses, demand, exit.
+"""Run a market month by month, in worlds with the same random numbers: closures, responses, demand, exit.
 
 Equations 2 to 4 (presence, demand, spending), 6 to 11 (closures, relocation, exit and entry, chilling, trust).
 """
@@ -23,29 +23,29 @@ _ALL = frozenset(CHANNELS)
 WORLDS: dict[str, Channels] = {
     "W11": _ALL,  # what happened
     "W00": frozenset(),  # no crackdown
-    "W10": frozenset({"closure", "relocation", "trust"}),  # closures, no news; buyers see what is gone
+    "W10": frozenset({"closure", "relocation", "trust"}),  # closures, no news; buyers notice what is gone
     "W10n": frozenset({"closure", "trust"}),  # closures without relocation
     "W01": frozenset({"chilling", "hedging", "trust"}),  # news only
     **{f"no_{channel}": _ALL - {channel} for channel in CHANNELS},
 }
 LATE = frozenset({"closed_gmv", "tilt", "evasion", "enter", "chill", "deter", "trust"})
-"""Parameters that play no part before the first wave or news, nor without a crackdown."""
+"""Parameters that matter only after the first wave or news, and only with a crackdown."""
 
 BASE = slice(FIRST_WAVE - 12, FIRST_WAVE)  # the twelve months before the first wave
 EBY = PLATFORMS.index("EBY")
 FULL = 12  # months to full reputation
 THOUSAND = 1000.0  # sim-$, the unit of sales in the exit hazard
-LARGEST = 0.2  # a group with more than this share of what is to be closed stays open, or it would be the whole market
-WAVE_SHARES = (0.35, 0.3, 0.2, 0.15)  # of closed sales; the big come first (newschinamag article 6808)
-WAVE_NOISE = 1.5  # log sales by which the order of size is blurred; assumption
+LARGEST = 0.2  # a group with more than this share of the sales to be closed stays open, or it could be all of them
+WAVE_SHARES = (0.35, 0.3, 0.2, 0.15)  # of closed sales; large firms come first (newschinamag article 6808)
+WAVE_NOISE = 1.5  # noise in the order of size, log sales; assumption
 FROZEN_MONTHS = 6
-ENDURES = 0.5  # added to the probability to join a platform per platform already sold on off AMZ; assumption
+ENDURES = 0.5  # relative increase in the probability of joining a platform per other platform used; assumption
 EXIT_WINDOW = 9  # months, equation (9)
 CHILL_SPEED, TRUST_SPEED, HEDGE_SPEED = 3.0, 4.0, 6.0  # months, equations (10) and (11)
 
 
 def at_work(channels: Channels) -> Channels:
-    """Drop channels without effect: relocation without closure, and trust while no fake is removed."""
+    """Drop channels without effect: relocation without closure, and trust if no fake is removed."""
     if "closure" not in channels:
         channels -= {"relocation"}
     return channels if channels & {"closure", "chilling"} else channels - {"trust"}
@@ -53,7 +53,7 @@ def at_work(channels: Channels) -> Channels:
 
 @dataclass(frozen=True, eq=False)
 class Closures:
-    """Who is closed, when, how much of it, and who comes back.
+    """Closures by firm: when, how much of it, and whether it comes back.
 
     Attributes
     ----------
@@ -62,9 +62,9 @@ class Closures:
     dose : float64[firm]
         Closed accounts' share of the firm's AMZ sales; 0 if none is closed.
     closed_accounts : int64[firm]
-        The firm's first so many accounts are closed.
+        Number of closed accounts, the firm's first ones.
     back, again : int64[firm]
-        Month in which a renamed account opens, and in which it is closed in turn; `NEVER` if not.
+        Month in which a renamed account opens, and in which it is closed again; `NEVER` if not.
     share : float64[firm]
         Firm's share of its category's AMZ sales in the base months.
     """
@@ -79,7 +79,7 @@ class Closures:
 
 @dataclass(frozen=True, eq=False)
 class Intervention:
-    """The plan of a world for firms before anyone buys; `closed` counts the firms that closures touch.
+    """A world's plan for firms before anyone buys; the axis `closed` runs over the firms that closures touch.
 
     Attributes
     ----------
@@ -88,7 +88,7 @@ class Intervention:
     start : int64[platform, firm]
         First month on each platform.
     home : float64[month, firm]
-        Factor on weights on AMZ: fake reviews times the open part.
+        Factor on weights on AMZ: fake reviews times the open share.
     closed : int64[closed]
         Rows of the firms touched.
     effort : float64[month, platform, closed]
@@ -113,14 +113,14 @@ class Intervention:
 
 @dataclass(frozen=True, eq=False)
 class Trajectory:
-    """The months from the one in which its plan begins.
+    """Outcomes by month, from the first month of a plan.
 
     Attributes
     ----------
     sales : float64[month, platform, firm]
         sim-$.
     alive : bool[month, firm]
-        Not gone for good at the start of the month; firms that have not entered yet are alive.
+        Not gone for good at the start of the month; firms that have not entered yet count as alive.
     outside : float64[month, category]
         Spending elsewhere, sim-$.
     survivors : bool[firm]
@@ -137,7 +137,7 @@ class Trajectory:
 
 @dataclass(frozen=True, eq=False)
 class Market:
-    """One market, with all that no world changes.
+    """One market: everything that is the same in all its worlds.
 
     Attributes
     ----------
@@ -147,7 +147,7 @@ class Market:
     firms : Firms
     environment : Environment
     base : float64[platform, firm]
-        Weight of each product at full reputation, without shocks and fakes.
+        Weight of each product at full reputation, without shocks or fakes.
     level : float64[platform, category]
         Utility that gives every platform its share of spending in month 0.
     """
@@ -162,7 +162,7 @@ class Market:
 
     @classmethod
     def open(cls, preset: str, parameters: Parameters, seed: int) -> Market:
-        """Draw a market, so that platforms and origins have their shares of spending in month 0."""
+        """Draw a market, calibrated to the platforms' and origins' shares of spending in month 0."""
         firms = draw(parameters, seed)
         environment, nests = Environment.of(parameters, firms, streams(seed)["shocks"]), firms.nests
         log_base = np.log(firms.stands_for) + firms.size + firms.fit
@@ -172,7 +172,7 @@ class Market:
         now[0] *= fakes(parameters, firms.cheater)
         sizes, chinese = platform_targets(parameters)
         ours, theirs = nests.totals(now * firms.chinese), nests.totals(now * ~firms.chinese)
-        for sums in (ours, theirs):  # nests off AMZ are thin: one factor for the platform
+        for sums in (ours, theirs):  # nests off AMZ are thin, so one factor serves the platform
             sums[1:] = sums[1:].sum(axis=1, keepdims=True)
         both, odds = (ours > 0) & (theirs > 0), (chinese / (1 - chinese))[:, np.newaxis]
         factor = np.where(both, odds * theirs / np.where(both, ours, 1.0), 1.0)
@@ -184,9 +184,9 @@ class Market:
         return cls(preset, seed, parameters, firms, environment, base, level)
 
     def changed(self, **overrides: Any) -> Market:
-        """Return the market of other parameters on the same random numbers.
+        """Return the market with other parameters and the same random numbers.
 
-        Its months before the first wave or news, and those without a crackdown, are not simulated again where only
+        Months before the first wave or news, and those without a crackdown, are not simulated again if only
         `LATE` parameters change.
         """
         parameters = chosen(self.preset, vars(self.parameters) | overrides)
@@ -209,7 +209,7 @@ class Market:
 
     @cached_property
     def closures(self) -> Closures:
-        """Whom the closures hit, chosen from what was sold in `history`."""
+        """The market's closures, chosen by sales in `history`."""
         return close(self)
 
     @cached_property
@@ -225,9 +225,9 @@ class Market:
         channels : frozenset of str
             Of `CHANNELS`.
         closures : Closures, optional
-            Others than those of the market, for firms that are spared alone.
+            Closures in place of the market's, to spare single firms.
         trust : float64[month], optional
-            Utility of AMZ to hold fixed.
+            Fixed utility of AMZ.
         """
         if not at_work(channels) and trust is None:
             return self.undisturbed
@@ -236,12 +236,12 @@ class Market:
 
 
 def fakes(parameters: Parameters, kept: Floats | Bools) -> Floats:
-    """Return the factor on weights of a share of fake reviews kept."""
+    """Return the factor on weights for the share of fake reviews kept."""
     return np.asarray(np.exp(parameters.boost / (1 - parameters.sigma) * kept))
 
 
 def run(market: Market, plan: Intervention, alive: Bools) -> Trajectory:
-    """Run the months of a plan; `alive` bool[firm] says who is left when it begins."""
+    """Run the months of a plan; `alive`, bool[firm], marks the firms left at its start."""
     parameters, firms, environment, months = market.parameters, market.firms, market.environment, len(plan.trust)
     sales = np.empty((months, len(PLATFORMS), len(firms)))
     living = np.empty((months, len(firms)), dtype=bool)
@@ -256,7 +256,7 @@ def run(market: Market, plan: Intervention, alive: Bools) -> Trajectory:
     for row, month in enumerate(range(plan.first, plan.first + months)):
         living[row] = alive
         age = (np.int16(month) - start).ravel()
-        young = np.flatnonzero(age.view(np.uint16) <= FULL)  # only they change; a negative age is a large unsigned one
+        young = np.flatnonzero(age.view(np.uint16) <= FULL)  # only they change; negative ages are large as unsigned
         reputed.ravel()[young] = base[young] * factors[young // len(firms), age[young]]
         weights = reputed * (environment.firm[month] * alive)
         weights[0] *= plan.home[row]
@@ -275,7 +275,7 @@ def run(market: Market, plan: Intervention, alive: Bools) -> Trajectory:
 def _sell(
     firms: Firms, weights: Floats, appeal: Floats, spending: Floats, plan: Intervention, row: int
 ) -> tuple[Floats, Floats]:
-    """Let followers buy from their brand's other platforms, and everyone else choose."""
+    """Let followers buy from their brand on its other platforms, and everyone else choose freely."""
     if not plan.closed.size:
         return firms.nests.sales(weights, appeal, spending)
     category = firms.nests.category[plan.closed]
@@ -295,10 +295,10 @@ def _by_group(firms: Firms, values: Floats | Bools) -> Floats:
 
 
 def _candidates(market: Market) -> tuple[Floats, Bools, Floats, Floats, Floats]:
-    """Return the quantities by which closures are chosen.
+    """Return the quantities that determine closures.
 
-    By firm: base sales on AMZ, and whether it can be closed. By group: mean score and mean log size of its firms that
-    can, NaN if there is none, and their base sales.
+    By firm: base sales on AMZ, and whether it can be closed. By group: mean score, mean log size and base sales of the
+    firms that can be closed; the means are NaN if none can.
     """
     parameters, firms, history = market.parameters, market.firms, market.history
     base: Floats = history.sales[-12:, 0].sum(axis=0)
@@ -311,10 +311,10 @@ def _candidates(market: Market) -> tuple[Floats, Bools, Floats, Floats, Floats]:
 
 
 def close(market: Market) -> Closures:
-    """Choose whom to close, by brand group, and when; some firms in part, and some come back for a while.
+    """Choose which brand groups to close, and when; some firms close in part, and some come back for a while.
 
-    A group is closed with probability ``logistic(h + score)``, where one intercept h is raised until the closed
-    groups hold the wanted share of Chinese sales: group g is in when its uniform is below, that is in the order of
+    A group is closed with probability ``logistic(h + score)``, where the intercept h is raised until the closed
+    groups hold the wanted share of Chinese sales: groups close if their uniform is below it, that is in the order of
     ``logit(uniform) - score``.
     """
     parameters, firms, uniforms = market.parameters, market.firms, market.firms.drawn["closure"]
@@ -355,12 +355,12 @@ def close(market: Market) -> Closures:
 
 
 def expected_accounts(market: Market) -> float:
-    """Return the number of accounts that are closed in expectation.
+    """Return the expected number of closed accounts.
 
-    Over the uniforms alone, the market as drawn: group g is closed with probability ``logistic(h + score)``, with the h
-    at which the closed groups hold the wanted share of Chinese sales in expectation. Accounts are those of the
-    merchants that a firm stands for, all of them or the partial few. No group is too large to be closed here: `LARGEST`
-    serves a sample of firms, and would fill a small share with ever more of the smallest.
+    The expectation is over the uniforms, with the market as drawn: group g is closed with probability
+    ``logistic(h + score)``, with the h at which closed groups hold the wanted share of Chinese sales in expectation.
+    Accounts are those of the merchants that a firm represents, all of them or the partial few. No group is too large to
+    be closed here: `LARGEST` serves a sample of firms, and would fill a small share with ever more of the smallest.
     """
     parameters, firms = market.parameters, market.firms
     base, open_, mean, _, sales = _candidates(market)
@@ -373,7 +373,7 @@ def expected_accounts(market: Market) -> float:
 
 
 def untouched(market: Market, start: Ints, first: int, last: int) -> Intervention:
-    """Return the plan of months ``first`` to ``last - 1`` in which nobody interferes."""
+    """Plan the months ``first`` to ``last - 1`` without any intervention."""
     months, none = last - first, np.empty(0, dtype=np.int64)
     home = np.broadcast_to(fakes(market.parameters, market.firms.cheater), (months, len(market.firms)))
     nobody = np.empty((months, 0))
@@ -385,7 +385,7 @@ def untouched(market: Market, start: Ints, first: int, last: int) -> Interventio
 def intervene(market: Market, channels: Channels, closures: Closures) -> Intervention:
     """Plan the effects of these channels on firms from the month of the news on."""
     parameters, firms, first = market.parameters, market.firms, market.news
-    real = "closure" in channels and parameters.bite > 0  # a sham closure is a date, nobody responds to it
+    real = "closure" in channels and parameters.bite > 0  # nobody responds to a sham closure, which is only a date
     closed = np.flatnonzero((closures.month < NEVER) & real)
     dose, since = closures.dose[closed], np.arange(first, MONTHS)[:, np.newaxis] - closures.month[closed]
     open_share = 1.0 - dose * parameters.bite * (since >= 0) * (1.0 - renamed(market, closures, closed, first))
@@ -393,7 +393,7 @@ def intervene(market: Market, channels: Channels, closures: Closures) -> Interve
     effort = np.ones((len(since), len(PLATFORMS), len(closed)))
     following = np.zeros((len(since), len(closed)))
     if "relocation" in channels:
-        # effort grows, frozen cash dampens it
+        # effort grows, but frozen cash dampens it
         cash = np.where(since < FROZEN_MONTHS, 1 - parameters.frozen, 1.0)
         grown = (1 - np.exp(-np.maximum(since, 0) / parameters.speed)) * cash * dose
         effort = np.exp(parameters.effort * grown[:, np.newaxis, :] / (1 - firms.nests.sigma))
@@ -410,7 +410,7 @@ def intervene(market: Market, channels: Channels, closures: Closures) -> Interve
 
 
 def renamed(market: Market, closures: Closures, firms: Ints, first: int) -> Floats:
-    """Return sales of renamed accounts over those that the closed ones would have: float64[month, firm]."""
+    """Return renamed accounts' sales relative to those of the closed ones had they stayed: float64[month, firm]."""
     months, newcomer = np.arange(first, MONTHS)[:, np.newaxis], market.parameters.reputation
     since = np.clip(months - closures.back[firms], 0, FULL)
     earned = (newcomer + (1 - newcomer) * since / FULL) ** (1 / (1 - market.parameters.sigma))
@@ -420,10 +420,10 @@ def renamed(market: Market, closures: Closures, firms: Ints, first: int) -> Floa
 def _climate(
     market: Market, channels: Channels, closures: Closures, closed: Ints, open_share: Floats
 ) -> tuple[Floats, Floats]:
-    """Return the factor on AMZ weights, float64[month, firm], and the utility that AMZ gains, float64[month].
+    """Return the factor on AMZ weights, float64[month, firm], and AMZ's gain in utility, float64[month].
 
-    Cheaters who are chilled give up fake reviews, the suspect sooner; buyers trust AMZ the more, the more of base sales
-    with fakes is gone.
+    Chilled cheaters give up fake reviews, suspect ones sooner; buyers trust AMZ more as base sales with fakes
+    disappear.
     """
     parameters, cheater, months = market.parameters, market.firms.cheater, len(open_share)
     since, trust = np.arange(1, months + 1), np.zeros(months)
@@ -438,7 +438,7 @@ def _climate(
         left[:, closed] *= open_share
         removed = 1 - left.sum(axis=1) / max(fake.sum(), 1e-300)
         trust = parameters.trust * removed * (1 - np.exp(-since / TRUST_SPEED))
-    kept = kept * market.environment.eased[-months:, np.newaxis]  # what goes in every world earns no trust
+    kept = kept * market.environment.eased[-months:, np.newaxis]  # fakes removed in every world earn no trust
     home = np.repeat(fakes(parameters, cheater)[np.newaxis, :], months, axis=0)
     home[:, cheater] = fakes(parameters, kept)
     home[:, closed] *= open_share
@@ -446,18 +446,18 @@ def _climate(
 
 
 def _starts(market: Market, channels: Channels, closures: Closures, closed: Ints) -> Ints:
-    """Return first months on each platform, int64[platform, firm]: of entrants, and of firms that join another one."""
+    """Return first months on each platform, int64[platform, firm], of entrants and of firms that join another."""
     parameters, firms, uniforms = market.parameters, market.firms, market.firms.drawn["relocation"]
     exposure = exposure_by_category(market, closures, closures.month < NEVER) if len(closed) else None
     start = _entering(market, market.news if "hedging" in channels else None, exposure)
-    if "hedging" in channels:  # Chinese firms that enter, because of the news, while they are not closed
+    if "hedging" in channels:  # Chinese firms that join because of the news, while not closed
         sells = firms.chinese & (firms.start[0] < NEVER) & (start.min(axis=0) < NEVER)
         joins = np.maximum(market.news, firms.entry_month) - 1 + delay(uniforms[1], parameters.hedge, HEDGE_SPEED)
         joins = np.where(sells & (joins < NEVER), joins, NEVER)
         joins[:, closed] = np.where(joins[:, closed] < closures.month[closed], joins[:, closed], NEVER)
         joins[0] = NEVER
         start = np.minimum(start, joins)
-    if "relocation" in channels:  # closed firms, because of the closure
+    if "relocation" in channels:  # closed firms that join because of the closure
         month, sizes = closures.month[closed], platform_targets(parameters)[0]
         elsewhere = (firms.start[1:, closed] < month).sum(axis=0)
         pull = np.sqrt(sizes / sizes[1:].mean())[:, np.newaxis]  # larger platforms attract more
@@ -469,9 +469,9 @@ def _starts(market: Market, channels: Channels, closures: Closures, closed: Ints
 
 
 def _entering(market: Market, news: int | None, exposure: Floats | None) -> Ints:
-    """Return first months on each platform, int64[platform, firm], `NEVER` for firms that do not enter.
+    """Return entrants' first months on each platform, int64[platform, firm], `NEVER` for firms that do not enter.
 
-    The news, from month `news` on, deter Chinese firms; gaps in a category, its `exposure` by month, attract.
+    From month `news` on, the news deters Chinese firms; gaps in a category, its `exposure` by month, attract.
     """
     parameters, firms = market.parameters, market.firms
     chance = np.full(len(firms), parameters.entry, dtype=float)
@@ -485,7 +485,7 @@ def _entering(market: Market, news: int | None, exposure: Floats | None) -> Ints
 
 
 def exposure_by_category(market: Market, closures: Closures, closed: Bools) -> Floats:
-    """Return float64[month, category] from `FIRST_WAVE` on: base share of the firms in `closed` closed by then."""
+    """Return the base share of `closed` firms closed by each month from `FIRST_WAVE` on, float64[month, category]."""
     firms = np.flatnonzero(closed)
     by = np.zeros((MONTHS - FIRST_WAVE + 1, len(market.firms.nests.starts)))
     np.add.at(by, (closures.month[firms] - FIRST_WAVE, market.firms.nests.category[firms]), closures.share[firms])

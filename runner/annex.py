@@ -6,13 +6,11 @@ Reports end with a link to it; see :func:`analysis.exhibits.report.colophon`.
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from markupsafe import Markup
 
 from runner import diff, pdf
 from runner.diff import Changes
@@ -75,9 +73,8 @@ def sections(recorded: pd.DataFrame) -> dict[str, str]:
     """
     of, tables = dict(iter(recorded.groupby("what"))), dict[str, str]()
     if "parameter" in of:
-        rows = _joined(of["parameter"], " = ")
-        rows["report"] = _links(rows["report"], "{}.pdf")
-        tables["Parameters"] = _table(rows, {"report": "Report", "told": "Parameters"}, "Parameters as run.")
+        columns = {"report": "Report", "told": "Parameters"}
+        tables["Parameters"] = _table(_joined(of["parameter"], " = "), columns, "Parameters as run.")
     for kind, (title, columns, caption) in SECTIONS.items():
         if kind not in of:
             continue
@@ -85,8 +82,6 @@ def sections(recorded: pd.DataFrame) -> dict[str, str]:
         if kind in ("panel", "file"):
             rows = rows.assign(value=rows["value"].str.removeprefix("sha256:").str[:HASH])
         rows = rows.groupby([*columns])["report"].agg(_short).reset_index()  # what several have recorded alike, once
-        if kind == "source":
-            rows["value"] = _links(rows["value"])
         tables[title] = _table(rows, {**columns, "report": "Reports"}, caption)
     return tables
 
@@ -109,15 +104,6 @@ def _joined(rows: pd.DataFrame, between: str) -> pd.DataFrame:
 def _table(rows: pd.DataFrame, columns: Mapping[str, str], caption: str) -> str:
     cells = rows[[*columns]].astype(object).to_numpy().tolist()
     return rendered("annex.html.j2", heads=[*columns.values()], rows=cells, caption=caption)
-
-
-def _links(texts: Iterable[str], address: str = "{}") -> pd.Series:
-    """Link the PDFs or addresses that texts name; return objects, since columns of text lose the mark of HTML."""
-    links = list[str]()
-    for text in texts:
-        leads = re.match(r"https?://|\w[\w.-]*\.pdf$", address.format(text))
-        links.append(Markup('<a href="{}">{}</a>').format(address.format(text), text) if leads else text)
-    return pd.Series(links, dtype=object)
 
 
 def _short(reports: Sequence[str]) -> str:

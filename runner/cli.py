@@ -279,12 +279,8 @@ def simulate(
 def _own_panel(panel: Path | None, map_: Path | None, event: str | None) -> dict[str, str] | None:
     if panel is not None:
         return schedule.own_panel(panel, map_, event or ON_RECORD)
-    for name, value in (("map", map_), ("event", event)):
-        if value:
-            raise DesignError(
-                f"Option --{name} {value}: it goes with a panel of your own; give --panel FILE too, or set the "
-                "parameter event with -p."
-            )
+    if alone := f"--map {map_}" if map_ else f"--event {event}" if event else "":
+        raise DesignError(f"Option {alone}: it goes with a panel of your own; give --panel FILE too, or -p event=NAME.")
     return None
 
 

@@ -105,11 +105,6 @@ class Changes:
     made_of: dict[str, list[str]]
     causes: dict[str, list[str]]
 
-    @property
-    def moved(self) -> bool:
-        """Whether a word or a number moved, or a report came or went."""
-        return bool(self.reports or self.words or self.numbers)
-
     def as_json(self) -> dict[str, Any]:
         """Return the changes as JSON, with each part in words too."""
         texts = {"line": line(self), "told": sections(self)}
@@ -324,7 +319,7 @@ def line(changes: Changes) -> str:
     words = [word for word in changes.words if not word.market and {"word", "confidence"} & word.moved.keys()]
     numbers = [number for number in changes.numbers if not number.market]
     most = max((abs(number.errors) for number in numbers if number.errors is not None), default=None)
-    by = "" if most is None else f", by {_errors(most)} at most where these are known"
+    by = "" if most is None else f", by at most {_errors(most)} where known"
     clauses = [f"{_count(len(words), 'verdict')} moved"] if words else []
     clauses += [f"{_count(len(numbers), 'number')} moved{by}"] if numbers else []
     clauses += [f"{_count(len(changes.reports), 'report')} came or went"] if changes.reports else []

@@ -32,19 +32,6 @@ WORD = "word"  # its column of what a claim is given
 CITATION, METADATA = "CITATION.cff", "ro-crate-metadata.json"
 SPECIFICATION = "https://w3id.org/ro/crate/1.2"
 PYTHON = "https://www.python.org/"
-FORMATS = {
-    ".cff": "application/yaml",
-    ".csv": "text/csv",
-    ".docx": "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
-    ".html": "text/html",
-    ".ipynb": "application/x-ipynb+json",
-    ".json": "application/json",
-    ".parquet": "application/vnd.apache.parquet",
-    ".pdf": "application/pdf",
-    ".svg": "image/svg+xml",
-    ".tex": "application/x-tex",
-    ".zip": "application/zip",
-}
 Lines = list[tuple[str, list[str]]]  # the name of a line, and its cells
 
 
@@ -270,13 +257,12 @@ def describe(folder: Path, manifest: Mapping[str, Any], others: Mapping[str, str
 
     It is an RO-Crate: the release, its files, and that each report was made by running its notebook.
     """
-    described = dict(others)
+    files = dict(others)
     for name, entry in manifest["reports"].items():
         of = f"Simulated ({entry['market']}), no finding about a real market: " if entry["market"] else ""
-        described |= dict.fromkeys(entry["made"], f"{of}report {name}")
-        described[f"{name}.ipynb"] = f"{of}executed notebook of report {name}"
-    files = {path: {"what": what, "form": FORMATS[Path(path).suffix]} for path, what in described.items()}
+        files |= dict.fromkeys(entry["made"], f"{of}report {name}")
+        files[f"{name}.ipynb"] = f"{of}executed notebook of report {name}"
     cited = YAML(typ="safe").load(ROOT / CITATION)
-    about = {"cited": cited, "metadata": METADATA, "specification": SPECIFICATION, "python": PYTHON}
-    crate = rendered("ro-crate.json.j2", manifest=manifest, files=files, **about)
+    names = {"metadata": METADATA, "specification": SPECIFICATION, "python": PYTHON}
+    crate = rendered("ro-crate.json.j2", cited=cited, manifest=manifest, files=files, **names)
     write_json(folder / METADATA, json.loads(crate))

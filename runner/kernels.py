@@ -8,7 +8,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed, wait
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
@@ -84,13 +84,13 @@ class Kernels:
         self._numbers = count()  # of a folder for the sockets of each: two at one time get two of them
         self._stopping = False
 
-    def each(self, makes: list[Callable[[int], None]], workers: int) -> None:
-        """Call functions that execute notebooks, several at a time, each with its position among them."""
+    def each(self, makes: Iterable[Callable[[], None]], workers: int) -> None:
+        """Call functions that execute notebooks, several at a time."""
         with _environment(self._as_of, self._sockets), ThreadPoolExecutor(workers) as pool:
             futures = list[Future[None]]()
             try:
-                for position, make in enumerate(makes):
-                    futures.append(pool.submit(make, position))
+                for make in makes:
+                    futures.append(pool.submit(make))
                 for future in as_completed(futures):
                     future.result()
             except BaseException:  # a signal, or an error of ours: leave no kernel behind
@@ -103,7 +103,7 @@ class Kernels:
                     wait(running, timeout=0.1)
                 raise
 
-    def execute(self, job: Job, values: Mapping[str, Any], target: Path, position: int) -> None:
+    def execute(self, job: Job, values: Mapping[str, Any], target: Path) -> None:
         """Execute a notebook in a kernel of its own and write it, after each cell, to a file.
 
         A kernel that dies is tried once more.
@@ -117,17 +117,10 @@ class Kernels:
         import papermill
         from nbclient.exceptions import CellTimeoutError, DeadKernelError
         from papermill.exceptions import PapermillExecutionError
-        from tqdm import tqdm
-
-        def tell(line: str) -> None:
-            with tqdm.external_write_mode(file=sys.stderr):  # past any progress bars
-                say(f"{job.name}: {line}", sys.stderr)
 
         # papermill warns of parameters that its own inference cannot read, and logs what it raises
         logging.getLogger("papermill").setLevel(logging.CRITICAL)
-        bars = {"desc": f"{job.name:24}", "position": position} if sys.stderr.isatty() else False
-        if not bars:
-            tell("running")
+        say(f"{job.name}: running", sys.stderr)
         files = [str(path).replace("{", "{{").replace("}", "}}") for path in (job.notebook, target)]  # braces are meant
         for last in (False, True):
             deadline = time.monotonic() + self._timeout
@@ -136,7 +129,7 @@ class Kernels:
                     *files,
                     parameters=dict(values),
                     kernel_name="python3",
-                    progress_bar=bars,
+                    progress_bar=False,
                     start_timeout=math.ceil(self._timeout),  # nbclient takes whole seconds here
                     timeout_func=lambda _, deadline=deadline: max(deadline - time.monotonic(), 0.001),
                     resources={"metadata": {"path": str(job.notebook.parent)}},  # `cwd` would move all threads
@@ -156,7 +149,7 @@ class Kernels:
                 if last or self._stopping or not (died or "died" in str(error)):
                     why = "the kernel died, twice; perhaps for want of memory" if died else "the kernel did not start"
                     raise ReportError(f"{job.name}: {why}{'' if died else f': {error}'}") from None
-                tell(f"the kernel died{'' if died else ' as it started'}; trying once more")
+                say(f"{job.name}: the kernel died{'' if died else ' as it started'}; trying once more", sys.stderr)
 
     def _manager(self) -> type:
         """Return the class that starts a kernel of this Python, whatever kernels the user has.

@@ -96,7 +96,7 @@ def _send(outcome: Outcome, notice: Notice, environment: Mapping[str, str], root
     if notice.command:
         _run(notice.command, json.dumps(content).encode(), environment, root, notice.timeout)
     elif notice.email:
-        _mail(notice.email, _letter(outcome, notice.email, brief), environment, notice.timeout)
+        _mail(outcome, notice.email, brief, environment, notice.timeout)
     elif notice.webhook:
         # in Slack's text nothing is to be a link, or to call a whole channel
         content = {"text": escape(outcome.letter, quote=False)} if notice.form == "slack" else content
@@ -119,17 +119,13 @@ def _run(command: Sequence[str], content: bytes, environment: Mapping[str, str],
         raise subprocess.CalledProcessError(process.returncode, command[0])
 
 
-def _letter(outcome: Outcome, mail: Mail, brief: Path | None) -> EmailMessage:
+def _mail(outcome: Outcome, mail: Mail, brief: Path | None, environment: Mapping[str, str], timeout: float) -> None:
     letter = EmailMessage()
     letter["Subject"], letter["From"], letter["To"] = outcome.line[:150], mail.sender, ", ".join(mail.to)
     letter["Date"], letter["Message-ID"] = formatdate(), make_msgid(domain=mail.sender.partition("@")[2])
     letter.set_content(outcome.letter)
     if brief is not None and brief.is_file():
         letter.add_attachment(brief.read_bytes(), maintype="application", subtype="pdf", filename=brief.name)
-    return letter
-
-
-def _mail(mail: Mail, letter: EmailMessage, environment: Mapping[str, str], timeout: float) -> None:
     host, _, port = environment[mail.host].partition(":")
     with smtplib.SMTP(host, int(port or (587 if mail.starttls else 25)), timeout=timeout) as server:
         if mail.starttls:

@@ -19,6 +19,7 @@ from typing import Any
 
 from analysis.errors import DesignError
 from analysis.numbers import MARKED
+from analysis.provenance import INPUTS
 from analysis.untrusted import FONTS, printable
 from analysis.untrusted import LAYOUT as SOURCES
 
@@ -27,11 +28,6 @@ KEYWORDS = ("online marketplaces", "account closures", "market impact")
 READER = "ipynb+smart+footnotes+native_divs+native_spans"
 KINDS = {"●": "real", "◐": "estimated", "○": "simulated"}
 HIDDEN = {"remove-cell", "parameters", "injected-parameters"}  # tags of cells that are not printed
-LAYOUT = (
-    *("template.typ", "filter.lua", "filter_exhibits.lua", "filter_math.lua", "filter_text.lua"),
-    *("figures.mplstyle", "index.css", *(f"fonts/{name}" for name in FONTS.values())),
-)
-"""What is needed of `SOURCES`. Without a font another one would take its place, and nobody would be told."""
 _ABOVE = re.compile(r"caption>([●◐○])")  # the mark of an exhibit
 
 
@@ -40,8 +36,9 @@ class PdfError(RuntimeError):
 
 
 def refuse_incomplete() -> None:
-    """Raise `DesignError` if a file of the layout is missing."""
-    if missing := [name for name in LAYOUT if not (SOURCES / name).is_file()]:
+    """Raise `DesignError` if files of the layout are missing: another font would go unnoticed."""
+    wanted = [*INPUTS["layout"][1:], *(f"fonts/{name}" for name in FONTS.values())]
+    if missing := [pattern for pattern in wanted if not any(SOURCES.glob(pattern))]:
         raise DesignError(
             f"Layout of the reports: cannot find {', '.join(missing)} in {SOURCES}; restore it, as with "
             "`git checkout reports`."

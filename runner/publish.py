@@ -12,6 +12,7 @@ from typing import Any
 
 from analysis import provenance
 from analysis.numbers import MINUS
+from analysis.untrusted import LAYOUT
 from runner import ReportError
 from runner.pdf import marks
 from runner.schedule import Job
@@ -42,18 +43,18 @@ def rendered(template: str, **values: Any) -> str:
     def printable(value: Any) -> Any:
         return type(value)(BARRED.sub("\ufffd", value)) if isinstance(value, str) else value
 
-    options: dict[str, Any] = {"autoescape": True, "finalize": printable}
-    if template.endswith(".tex.j2"):
-        options = {"autoescape": False, "finalize": in_latex, "block_start_string": "<%", "block_end_string": "%>"}
-        options |= {"variable_start_string": "<<", "variable_end_string": ">>"}
-        options |= {"comment_start_string": "<#", "comment_end_string": "#>"}
+    signs: dict[str, Any] = {"variable_start_string": "<<", "variable_end_string": ">>", "comment_start_string": "<#"}
+    signs |= {"comment_end_string": "#>", "block_start_string": "<%", "block_end_string": "%>"}
+    of_latex = template.endswith(".tex.j2")
     pages = Environment(
-        loader=FileSystemLoader(TEMPLATES),
+        loader=FileSystemLoader([TEMPLATES, LAYOUT]),
         undefined=StrictUndefined,
+        autoescape=not of_latex,
+        finalize=in_latex if of_latex else printable,
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
-        **options,
+        **(signs if of_latex else {}),
     )
     return pages.get_template(template).render(values)
 
@@ -102,19 +103,16 @@ def footer(notebook: Path, verdicts: list[Verdict], job: Job) -> str:
         another market than the report, or numbers marked as simulated in a real report or as estimates of the real
         market in a simulated one. The brief reads simulated verdicts beside others, and shows none of them.
     """
-    seen = {verdict.get("provenance") for verdict in verdicts}
-    markets = {verdict.get("market", "") for verdict in verdicts}
+    seen, counts = {verdict.get("provenance") for verdict in verdicts}, marks(notebook)
     if unknown := seen - {"real", "estimate", "simulated"}:
         raise ReportError(
             f"{job.name}: the provenance of a verdict is {', '.join(sorted(map(repr, unknown)))}; it must be real, "
             "estimate or simulated: write verdicts with `verdicts.write`."
         )
-    wrong = [f"verdicts are of {name or 'the real market'}" for name in sorted(markets - {job.market})]
-    if job.is_brief and not job.market:
-        wrong = []
-    mark = "estimated" if job.market else "simulated"
-    if number := marks(notebook)[mark]:
-        wrong.append(f"numbers, {number} of them, are marked {mark} (style.use says as what)")
+    others = {verdict.get("market", "") for verdict in verdicts} - {job.market}
+    mark, shows_none = "estimated" if job.market else "simulated", job.is_brief and not job.market
+    wrong = [] if shows_none else [f"verdicts are of {name or 'the real market'}" for name in sorted(others)]
+    wrong += [f"numbers, {counts[mark]} of them, are marked {mark} (style.use says as what)"] if counts[mark] else []
     if wrong:
         raise ReportError(
             f"{job.name}: its {', its '.join(wrong)}, and the report is of {job.market or 'the real market'}; real and "
@@ -124,8 +122,7 @@ def footer(notebook: Path, verdicts: list[Verdict], job: Job) -> str:
         return f"Simulated: {job.market}"
     if not seen:
         return "Figures as marked: ● real, ◐ estimate, ○ simulated"
-    estimated = "estimate" in seen or marks(notebook)["estimated"]
-    return "Real figures and estimates from them" if estimated else "Real figures"
+    return "Real figures and estimates from them" if "estimate" in seen or counts["estimated"] else "Real figures"
 
 
 def make_reproducible(file: Path, job: Job, staged: str) -> None:

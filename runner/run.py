@@ -155,11 +155,9 @@ def reports(root: Path, request: Request, due: Due | None = None) -> Outcome:
         for brief in (job for job in jobs if job.is_brief):
             _work_brief(run, brief)
         now = _sources(root, jobs) if run.made or run.failures else before
-        if changed := [
-            f"{part}: {name}" for part in sorted(before) for name in publish.unlike(before[part], now[part])
-        ]:
-            why = f"While the run was at work, {', '.join(changed)} changed"  # reports of both would not fit together
-            run.failures["inputs"] = ReportError(f"{why}; run again.")
+        if changed := [f"{part}: {name}" for part, was in before.items() for name in publish.unlike(was, now[part])]:
+            said = f"While the run was at work, {', '.join(changed)} changed; run again."
+            run.failures["inputs"] = ReportError(said)  # reports of both states would not fit together
         try:
             name = _put(run, out, whole=not only_named)
         except OSError as error:
@@ -207,22 +205,22 @@ def again(root: Path, standing: Release, name: str) -> Iterator[Path]:
     if entry.files:
         files = ", ".join(entry.files)
         raise DesignError(f"{name}: it reads {files}, which no release holds; run it on that panel, and compare.")
-    scheduled = {job.name: job for job in schedule.read(root)}
-    jobs = list[Job]()
-    for report in (report for report in dict.fromkeys([*scheduled, *entries]) if report in entries):
-        job = scheduled.get(report) or Job(report, root / "notebooks" / entries[report].notebook, {})
-        jobs.append(replace(job, parameters=entries[report].parameters, market=entries[report].market))
-    (job,) = (job for job in jobs if job.name == name)
-    fields = [*parameters.declared(job.notebook).model_fields]  # the cell of parameters has them in this order
-    others = [each.name for each in jobs if each is not job and not each.sweep]
-    job = replace(job, parameters=dict(sorted(job.parameters.items(), key=lambda pair: fields.index(pair[0]))))
-    read = {report: rows for report, rows in standing.verdicts().items() if report in others} if job.is_brief else None
-    common = {**publish.inputs(root), "beside": schedule.beside(jobs)}
+    scheduled, jobs = {job.name: job for job in schedule.read(root)}, dict[str, Job]()
+    for report in dict.fromkeys([*scheduled, *entries]):
+        if of := entries.get(report):
+            job = scheduled.get(report) or Job(report, root / "notebooks" / of.notebook, {})
+            fields = parameters.declared(job.notebook).model_fields  # in the order in which a notebook is given them
+            values = {key: of.parameters[key] for key in fields if key in of.parameters}
+            jobs[report] = replace(job, parameters=values, market=of.market)
+    job, verdicts = jobs[name], standing.verdicts()
+    others = [report for report in jobs if report != name and not jobs[report].sweep]
+    read = {report: verdicts[report] for report in others} if job.is_brief else None
+    common = {**publish.inputs(root), "beside": schedule.beside(jobs.values())}
     if publish.fingerprint(job, common, read) != entry.fingerprint:
         raise DesignError(f"{name}: what is here now gives another fingerprint; check out {entry.commit}.")
     with interruptible(), tempfile.TemporaryDirectory() as scratch, release.sockets(Path(scratch)) as sockets:
         request, panel_is = Request(entry.as_of, workers=1, force=True), standing.manifest.panel_is
-        run = Run(root, request, Path(scratch), sockets, jobs, [name], None, "", panel_is, common)
+        run = Run(root, request, Path(scratch), sockets, [*jobs.values()], [name], None, "", panel_is, common)
         if read:
             _lay_out(run, read)
         _work(run, [job], read)
@@ -258,24 +256,15 @@ def _planned(root: Path, request: Request, out: Path) -> tuple[list[Job], set[st
     schedule.refuse_foresight(root, as_of)
     if not panel:
         return jobs, {job.name for job in chosen}, None
-    study = _examined(chosen)
-    chosen, jobs = (schedule.named(some, study.market, jobs) for some in (chosen, jobs))
-    return jobs, {job.name for job in chosen}, study
-
-
-def _examined(jobs: list[Job]) -> Study:
-    """Read the panel once, and check that it has the firms that the reports compare."""
-    from analysis.study import Study
-
-    mine = [job.parameters for job in jobs if job.name.startswith(PANEL)]
+    mine = [job.parameters for job in chosen if job.name.startswith(PANEL)]
     if not mine:
         raise DesignError("Reports on a panel: none of the named reports can take one; name none, or 03 to 06.")
+    from analysis.study import Study
+
     study = Study.open(mine[0])
-    try:
-        study.design.sample(study.panel)
-    except DesignError as refusal:
-        raise DesignError(f"{mine[0]['panel_path']}: {refusal}") from refusal
-    return study
+    study.design.sample(study.panel)  # refused where it lacks the firms that the reports compare
+    chosen, jobs = (schedule.named(some, study.market, jobs) for some in (chosen, jobs))
+    return jobs, {job.name for job in chosen}, study
 
 
 def _work(run: Run, jobs: list[Job], read: Mapping[str, list[Verdict]] | None = None) -> None:
@@ -318,7 +307,7 @@ def _lay_out(run: Run, read: Mapping[str, list[Verdict]]) -> None:
         publish.write_json(run.stage / "verdicts" / f"{name}.json", verdicts)
 
 
-def _make(run: Run, job: Job, print_: str, read: list[Verdict], position: int) -> None:
+def _make(run: Run, job: Job, print_: str, read: list[Verdict]) -> None:
     """Execute a notebook and make its PDF in the temporary folder; record a failure in the run."""
     from runner import exports
 
@@ -327,7 +316,7 @@ def _make(run: Run, job: Job, print_: str, read: list[Verdict], position: int) -
     notebook, page = folder / f"{job.name}.ipynb", folder / f"{job.name}.pdf"
     written = run.stage / "verdicts" if job.is_brief else folder / "verdicts.json"
     try:
-        run.kernels.execute(job, {**job.parameters, job.verdicts_parameter: str(written)}, notebook, position)
+        run.kernels.execute(job, {**job.parameters, job.verdicts_parameter: str(written)}, notebook)
         publish.make_reproducible(notebook, job, str(written))
         verdicts = [] if job.is_brief else publish.verdicts(written, job)
         footer, as_of = publish.footer(notebook, [*verdicts, *read], job), run.request.as_of

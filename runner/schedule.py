@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -26,8 +27,6 @@ PANEL = "panel__"  # and one on a panel of one's own
 OPTIONS = {"as_of": "--as-of", "verdict_file": "--out", "verdict_folder": "--out"}
 OPTIONS |= {"panel_path": "--panel", "panel_map": "--map"}
 """Parameters that the runner sets, and the options that say how."""
-MOST = 200  # reports of one sweep
-
 
 WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 
@@ -273,48 +272,35 @@ def read(root: Path) -> list[Job]:
         notebook, where = root / "notebooks" / report.notebook, f"{file}, {report.name}"
         if not notebook.is_file():
             raise DesignError(f"{where}: there is no notebook {report.notebook!r} in {notebook.parent}.")
-        _refuse_set(report.parameters.keys() - _panels(report), where)
+        several = [name for name, values in report.parameters.items() if len(values) > 1]
+        panels = {"panel_path", "panel_map"} if "panel_path" in several else set[str]()
+        _refuse_set(report.parameters.keys() - panels, where)
         plan = Job(report.name, notebook, {}, (), "", report.every, report.waits_for, report.fresh_days)
-        limit = {"stale_after_days": str(report.fresh_days)} if report.fresh_days else {}
-        limit = {name: text for name, text in limit.items() if name in parameters.declared(notebook).model_fields}
-        swept = [_one(root, plan, {**limit, **given}, report) for given in _combined(report, where)]
-        names = [job.name.casefold() for job in swept]
-        if twice := [job.name for job in swept if names.count(job.name.casefold()) > 1]:
+        if plan.is_brief and several:
+            raise DesignError(f"{where}: the brief reads all reports, and there is one; give it no list of values.")
+        stale = {"stale_after_days": str(report.fresh_days)} if report.fresh_days else {}
+        stale = {name: text for name, text in stale.items() if name in parameters.declared(notebook).model_fields}
+        for values in itertools.product(*report.parameters.values()):
+            given = stale | dict(zip(report.parameters, values, strict=True))
+            jobs.append(_one(root, plan, given, several, panels))
+        names = Counter(job.name.casefold() for job in jobs)
+        if twice := [job.name for job in jobs if names[job.name.casefold()] > 1]:
             raise DesignError(f"{where}: {len(twice)} reports of its sweep are called {twice[0]}; give other values.")
-        jobs += swept
     return sorted(jobs, key=lambda job: job.is_brief)
 
 
-def _panels(report: Report) -> set[str]:
-    """Return the parameters that name panels, if the report sweeps over several panels."""
-    return {"panel_path", "panel_map"} if len(report.parameters.get("panel_path", ())) > 1 else set()
-
-
-def _combined(report: Report, where: str) -> list[dict[str, str]]:
-    """Return the parameters of each report of a sweep: every combination of values, in the order of the schedule."""
-    combinations = [*itertools.islice(itertools.product(*report.parameters.values()), MOST + 1)]
-    if len(combinations) > MOST:
-        raise DesignError(f"{where}: cannot sweep over more than {MOST} combinations of values; shorten its lists.")
-    return [dict(zip(report.parameters, values, strict=True)) for values in combinations]
-
-
-def _one(root: Path, plan: Job, given: dict[str, str], report: Report) -> Job:
-    """Return one report of a sweep, or the report itself if no parameter has several values."""
-    varied = {name: given[name] for name, values in report.parameters.items() if len(values) > 1}
-    if plan.number == "00" and varied:
-        raise DesignError(f"{report.name}: the brief reads all reports, and there is one; give it no list of values.")
-    files = [(root / given[name]).absolute() for name in sorted(_panels(report), reverse=True) if name in given]
-    if given.get("event", "").endswith(".yml"):
-        files += [file for file in (plan.notebook.parent / given["event"], root / given["event"]) if file.is_file()][:1]
-    here = {name: str((root / given[name]).absolute()) for name in _panels(report) if name in given}
-    swept = {name: Path(text).name if name in here else text for name, text in varied.items()}
-    parts = [report.name, *(f"{name}-{_slug(text)}" for name, text in varied.items())]
+def _one(root: Path, plan: Job, given: Mapping[str, str], several: list[str], panels: set[str]) -> Job:
+    """Return one report of a sweep over parameters with several values, or the report itself if there is none."""
+    paths = {name: (root / given[name]).absolute() for name in sorted(panels, reverse=True) if name in given}
+    event = given.get("event", "")
+    places = [plan.notebook.parent / event, root / event] if event.endswith(".yml") else []
+    swept = {name: paths[name].name if name in paths else given[name] for name in several}
     return replace(
         plan,
-        name="__".join(parts),
-        parameters={**given, **here},
-        files=tuple(files),
-        sweep=report.name if varied else "",
+        name="__".join([plan.name, *(f"{name}-{_slug(given[name])}" for name in several)]),
+        parameters={**given, **{name: str(path) for name, path in paths.items()}},
+        files=(*paths.values(), *[file for file in places if file.is_file()][:1]),
+        sweep=plan.name if several else "",
         swept=swept,
     )
 

@@ -25,7 +25,6 @@ from analysis.event import read_event
 from analysis.numbers import quantity, span
 from analysis.provenance import ANNEX
 from analysis.simulated import condition
-from analysis.untrusted import LAYOUT
 from runner import Outcome, ReportError, diff, release
 from runner.diff import Changes
 from runner.pdf import AUTHOR
@@ -38,14 +37,6 @@ KEPT, SHOWN = 400, 100  # outcomes in the log, and in the feed and on the page
 PATHS = re.compile(r"(?<![\w.:/<])/(?:[^/\s'\"]+/)+")  # folders of this machine, in what is said of a failure
 RATINGS = {"Supported": 5, "Contradicted": 1, "Not shown": None, "Not testable with this data": None}
 """The words of verdicts, and what machines are told beside each: between 1 and 5 lies "half true"."""
-KINDS = {
-    ".pdf": "PDF",
-    ".ipynb": "notebook",
-    ".estimates.csv": "estimates (CSV)",
-    ".estimates.parquet": "estimates (Parquet)",
-    ".tables.docx": "tables (Word)",
-    ".tables.tex": "tables (LaTeX)",
-}
 OTHERS = {
     ANNEX: "Annex: what all reports were made of (PDF)",
     VERDICTS: "All verdicts (JSON)",
@@ -108,7 +99,7 @@ def _card(
         "name": name,
         "title": (titles or [name])[0] + (f" ({', '.join(varied(name))})" if varied(name) else ""),
         "market": entry["market"],
-        "files": {kind: f"{name}{end}" for end, kind in KINDS.items() if f"{name}{end}" in made},
+        "made": made,
         "figure": figure if figure in made else "",
         "seen": unescape((seen or [""])[0]),
         "verdicts": verdicts,
@@ -144,43 +135,35 @@ def write(
     """
     from runner import exports
 
-    entries, as_of = manifest["reports"], manifest["as_of"]
+    entries = manifest["reports"]
     exports.cite(folder, manifest)
-    others = _others(folder, failed)
+    stopped = {f"failed/{name}.ipynb": f"{name}, as far as it came (notebook)" for name in sorted(failed)}
+    files = {**OTHERS, **stopped}.items()
+    others = {path: what for path, what in files if path == MANIFEST or (folder / path).is_file()}
     brief = says(folder, entries)
     cards = [_card(name, of, folder, verdicts.get(name, ()), brief.anchors) for name, of in entries.items()]
     about = read_event(event).title if event else "Reports"
     first = next((card for card in cards if number(card["name"]) == "00"), None)
     text = rendered(
         "index.html.j2",
+        manifest=manifest,
         title=f"{brief.headline} – {about}" if brief.headline else about,
-        style=(LAYOUT / "index.css").read_text(encoding="utf-8"),
-        reviews=reviews(brief, as_of),
         about=about,
-        as_of=as_of,
         said=brief,
-        draft=manifest["release"] == DRAFT,
         brief=first,
         cards=[card for card in cards if card is not first],
-        words=[*RATINGS],
+        ratings=RATINGS,
+        identity=identity,
+        author=AUTHOR,
         condition=condition,
         sweeps=[_sweep(file) for file in sorted(folder.glob(f"*{exports.COMPARISON}"))],
         changes=changes and changes.as_json(),
-        entries=entries,
         made=made,
         failed=sorted(failed),
-        panel=manifest["panel_is"],
         others=others,
     )
     (folder / PAGE).write_text(text, encoding="utf-8")
     exports.describe(folder, manifest, {PAGE: "The page of this release", **others})
-
-
-def _others(folder: Path, failed: Iterable[str]) -> dict[str, str]:
-    """Describe the files of a release that belong to no report, by path."""
-    stopped = {f"failed/{name}.ipynb": f"{name}, as far as it came (notebook)" for name in sorted(failed)}
-    files = {**OTHERS, **stopped}
-    return {path: what for path, what in files.items() if path == MANIFEST or (folder / path).is_file()}
 
 
 def says(folder: Path, reports: Iterable[str]) -> Brief:
@@ -191,13 +174,6 @@ def says(folder: Path, reports: Iterable[str]) -> Brief:
     parts = {part["kind"]: part for notebook in notebooks for part, _ in exports.parts(notebook)}
     rows = {kind: [*csv.DictReader(io.StringIO(part["csv"]))] for kind, part in parts.items()}
     return Brief(parts["brief"]["caption"] if "brief" in parts else "", rows.get("brief", ()), rows.get("spoken", ()))
-
-
-def reviews(brief: Brief, as_of: str) -> dict[str, Any]:
-    """Return the verdicts that are not simulated as ClaimReviews of schema.org, each at its place on the page."""
-    known = {"brief": brief, "as_of": as_of, "ratings": RATINGS, "identity": identity, "author": AUTHOR}
-    content: dict[str, Any] = json.loads(rendered("reviews.json.j2", **known))
-    return content
 
 
 def _sweep(file: Path) -> dict[str, Any]:
@@ -269,22 +245,17 @@ def record(out: Path, outcome: Outcome, at: datetime) -> None:
     """
     if not (outcome.release or outcome.draft or (out / LOG).is_file()):
         return
-    lines = {part: [_first_line(text) for text in getattr(outcome, part)] for part in ("failures", "notes")}
-    logged_ = outcome.model_copy(update={**lines, "at": at.isoformat(timespec="seconds")})
+    texts = {part: [text.partition("\n")[0] for text in getattr(outcome, part)] for part in ("failures", "notes")}
+    lines = {part: [PATHS.sub("", text.removesuffix(":")) for text in some] for part, some in texts.items()}
+    line = outcome.model_copy(update={**lines, "at": at.isoformat(timespec="seconds")}).model_dump_json()
     descriptor = os.open(out / LOG, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
     try:
-        os.write(
-            descriptor, f"\n{logged_.model_dump_json()}\n".encode()
-        )  # in one piece, after what a killed run left of a line
+        os.write(descriptor, f"\n{line}\n".encode())  # in one piece, after what a killed run left of a line
     finally:
         os.close(descriptor)
     with suppress(ReportError), release.locked(out):
         _replace(out / LOG, "".join(f"{each.model_dump_json()}\n" for each in logged(out)[-KEPT:]))
         refresh(out)
-
-
-def _first_line(failure: str) -> str:
-    return PATHS.sub("", failure.splitlines()[0].removesuffix(":")) if failure.strip() else ""
 
 
 def logged(out: Path) -> list[Outcome]:
@@ -304,13 +275,11 @@ def refresh(out: Path) -> None:
     runs += [_published(each) for each in releases if each.folder.name not in published]
     runs = sorted(runs, key=lambda run: run.at)[-SHOWN:][::-1]  # of one second the last comes first
     summaries = {each.folder.name: changes(each) for each in releases}
-    items = [{**run.model_dump(), **_item(run, summaries)} for run in runs]
+    items = [_item(run, summaries) for run in runs]
     updated = max((run.at for run in runs), default="1970-01-01T00:00:00+00:00")
-    _replace(out / FEED, rendered("feed.xml.j2", id=_id(AUTHOR), updated=updated, feed=FEED, author=AUTHOR, runs=items))
-    first = next(iter(summaries.values())).headline or "Reports" if summaries else "No release yet"
-    style = (LAYOUT / "index.css").read_text(encoding="utf-8")
-    page = {"title": "Reports", "style": style, "feed": FEED, "headline": first, "releases": summaries, "runs": items}
-    _replace(out / PAGE, rendered("releases.html.j2", **page))
+    values = {"releases": summaries, "runs": items, "updated": updated, "id": _id(AUTHOR), "feed": FEED}
+    for file, template in ((FEED, "feed.xml.j2"), (PAGE, "releases.html.j2")):
+        _replace(out / file, rendered(template, **values, author=AUTHOR))
 
 
 def _published(standing: Release) -> Outcome:
@@ -334,7 +303,7 @@ def _item(run: Outcome, summaries: Mapping[str, Summary]) -> dict[str, Any]:
     named = {"Word changed: ": run.changed_words, "Stale: ": run.stale, "Failed: ": run.failures, "": run.notes}
     lines += [f"{before}{line}" for before, some in named.items() for line in some]
     lines += [f"{name}: {' '.join(line.split())}" for name, line in run.reports.items()]
-    return {
+    return run.model_dump() | {
         "title": title(run),
         "lines": [line for line in lines if line],
         "id": _id(json.dumps({**run.model_dump(), "line": ""}, sort_keys=True)),

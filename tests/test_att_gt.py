@@ -185,18 +185,9 @@ def test_group_time_effects_are_an_estimate_with_a_term_for_each_cohort_and_peri
     assert row["std_error"] == pytest.approx(np.sqrt(found.covariance[3, 3]), rel=1e-12)
 
 
-def test_one_unit_a_cluster_changes_nothing_and_copies_in_a_cluster_do_not_add_information():
-    y, first = panel(6)
-    alone = att_gt(y, first).effects.rows
-    pd.testing.assert_frame_equal(alone, att_gt(y, first, cluster=np.arange(N)).effects.rows)
-    twice = att_gt(np.repeat(y, 2, axis=0), np.repeat(first, 2), cluster=np.repeat(np.arange(N), 2)).effects.rows
-    for column in ("std_error", "conf_low", "conf_high"):
-        np.testing.assert_allclose(twice[column], alone[column], rtol=1e-10)
-
-
 @pytest.mark.parametrize("kind", ["effects", "simple", "dynamic"])
 @pytest.mark.parametrize("scale", ["level", "ratio"])
-def test_a_weight_of_two_is_the_same_unit_twice_in_its_cluster(scale, kind):
+def test_a_weight_of_two_is_the_same_unit_twice_in_its_cluster_be_each_unit_its_own_or_said_to_be(scale, kind):
     y, first, _, _ = few_units()
     times, units = 1 + np.arange(len(y)) % 2, np.arange(len(y))
     twice = att_gt(

@@ -46,7 +46,3 @@ def test_a_report_missed_in_the_evening_is_made_up_for_on_the_next_day():
     assert not is_due(evening, NOON, date(2026, 11, 25))
     assert is_due(evening, NOON.replace(hour=18), date(2026, 11, 25))
     assert is_due(evening, NOON, date(2026, 11, 24))
-
-
-def test_the_first_and_the_last_days_of_the_calendar_break_nothing():
-    assert is_due("daily", datetime(9999, 12, 31, 23, 59), date(9999, 12, 30))

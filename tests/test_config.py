@@ -214,12 +214,12 @@ def test_public_figures_are_of_one_crackdown_whatever_its_waves_claims_and_threa
 def test_public_figures_are_not_shown_as_those_of_another_event(tmp_path, values):
     path = changed(tmp_path, **values)
     assert not read_event(path).on_record
-    with pytest.raises(DesignError, match="those of data/facts are of the event amazon_2021; bring a panel"):
+    with pytest.raises(DesignError, match="those in data/facts describe the event amazon_2021; bring a panel"):
         read_event(path, on_record=True)
 
 
 def test_an_unknown_event_is_refused_with_those_that_there_are():
-    with pytest.raises(DesignError, match="there are amazon_2021"):
+    with pytest.raises(DesignError, match="choose from amazon_2021"):
         read_event("amazon_2022")
 
 
@@ -338,7 +338,7 @@ def test_a_wrong_notice_is_refused(tmp_path, notice, said):
     ],
 )
 def test_a_secret_in_the_place_of_a_name_is_refused_and_not_shown(tmp_path, notice):
-    with pytest.raises(DataError, match=r"key notices.0.* something else, which is not shown; correct it") as refused:
+    with pytest.raises(DataError, match=r"key notices.0.* another value, which is not shown; correct it") as refused:
         yaml.load(written(tmp_path, f"{SCHEDULE}notices: [{notice}]"), Schedule)
     assert "s3cr3t" not in str(refused.value)
 
@@ -390,16 +390,16 @@ def test_help_and_rule_come_from_the_comment(tmp_path, line, description, title)
 @pytest.mark.parametrize(
     ("source", "message"),
     [
-        ("x = 1", r"`x = 1` is no parameter \(expected `name: type = literal`"),
-        ("x: int", "`x: int` is no parameter"),
-        ("x: int = 1\nprint(x)", r"`print\(x\)` is no parameter"),
+        ("x = 1", r"`x = 1` is not a parameter \(expected `name: type = literal`"),
+        ("x: int", "`x: int` is not a parameter"),
+        ("x: int = 1\nprint(x)", r"`print\(x\)` is not a parameter"),
         ("x: list = []", "`x: list = "),
-        ("x: str = (\n'a')", r"`x: str = \(` is no parameter"),
+        ("x: str = (\n'a')", r"`x: str = \(` is not a parameter"),
         ("x: int = 1 + y", "malformed node"),
-        ("x: int = 1; y: int = 2", "`x: int = 1; y: int = 2` is no parameter"),
-        ("x: int = 1\nx: int = 2", "`x: int = 2` is no parameter"),
-        ("%matplotlib inline", "`%matplotlib inline` is no parameter"),
-        ("_x: int = 1", "`_x: int = 1` is no parameter"),
+        ("x: int = 1; y: int = 2", "`x: int = 1; y: int = 2` is not a parameter"),
+        ("x: int = 1\nx: int = 2", "`x: int = 2` is not a parameter"),
+        ("%matplotlib inline", "`%matplotlib inline` is not a parameter"),
+        ("_x: int = 1", "`_x: int = 1` is not a parameter"),
         (f"x: int = {'9' * 5000}", "4300 digits"),
         (f"x: float = {'9' * 400}", "too large"),
         (f"x: int = {'(' * 900}1{')' * 900}", "too many nested parentheses"),
@@ -408,10 +408,10 @@ def test_help_and_rule_come_from_the_comment(tmp_path, line, description, title)
         ("x: bool = 1", r"x: found 1;"),
         ("x: float = 1e999", r"x: found inf"),
         ("x: int = 5  # allowed 1 to 4", "x: found 5; .* allowed 1 to 4"),
-        ("x: int = 5  # allowed 1 to y", "is no parameter .*'y'"),
-        ("x: int = 5  # allowed some of 4", "`allowed some of 4` is no rule for int"),
-        ("x: int = 5  # allowed date", "is no parameter .*'date'"),
-        ('x: str = "a"  # allowed 0 to 4', "`allowed 0 to 4` is no rule for str"),
+        ("x: int = 5  # allowed 1 to y", "is not a parameter .*'y'"),
+        ("x: int = 5  # allowed some of 4", "`allowed some of 4` is not a rule for int"),
+        ("x: int = 5  # allowed date", "is not a parameter .*'date'"),
+        ('x: str = "a"  # allowed 0 to 4', "`allowed 0 to 4` is not a rule for str"),
         ('x: str = "2021-02-30"  # allowed date', "x: found '2021-02-30'"),
     ],
 )
@@ -435,7 +435,7 @@ def test_a_notebook_has_one_parameters_cell(tmp_path, notebook):
 def test_a_file_that_is_no_notebook_is_refused_and_named(tmp_path, content):
     if content is not None:
         written(tmp_path, content, "n.ipynb")
-    with pytest.raises(DesignError, match=r"Parameters of n\.ipynb: .*n\.ipynb is no notebook"):
+    with pytest.raises(DesignError, match=r"Parameters of n\.ipynb: .*n\.ipynb is not a notebook"):
         parameters.declared(tmp_path / "n.ipynb")
 
 
@@ -515,5 +515,5 @@ def test_open_questions_are_told_all_at_once_and_so_is_an_answer_beside_its_ques
     with pytest.raises(DataError, match=r"found 3 open questions: rates.EUR, rates.CNY, absent; write it over each"):
         yaml.load(path, Map)
     path.write_text('absent: zero\nabsent: "?"\n')
-    with pytest.raises(DataError, match=r"line 2: .* of a question that is answered, remove that with the value"):
+    with pytest.raises(DataError, match=r"line 2: .* once a question is answered, remove the line with the value"):
         yaml.load(path, Map)

@@ -242,9 +242,9 @@ def test_a_term_without_error_makes_no_band_wider():
 
 def test_an_error_that_is_missing_must_say_why():
     missing = {"scores": None, "value": VALUE}
-    with pytest.raises(DesignError, match="Cannot make an Estimate of E1a: an error or interval is missing without"):
+    with pytest.raises(DesignError, match="Cannot make an Estimate of E1a: a standard error or interval is missing"):
         made(**missing)
-    with pytest.raises(DesignError, match="an error or interval is missing without a reason"):
+    with pytest.raises(DesignError, match="a standard error or interval is missing; give the reason"):
         made(limits=np.array([[0.0, 0.0, np.nan], [3.0, 3.0, np.nan]]))
     kept = made(**missing, reason="few units")
     assert kept.row("a")["estimate"] == 1.5

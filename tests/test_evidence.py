@@ -282,7 +282,7 @@ def test_other_figures_would_have_given_other_words(reading, changes, word):
         (("C99", ""), "Cannot judge C99: readings.csv has ['C01 V1', 'C01 V2', 'C01 V3', 'C02',"),
         (("C01", "V9"), "Cannot judge C01 V9: readings.csv has"),
         (("C01", ""), "Cannot judge C01: readings.csv has"),  # which of its three readings?
-        (("C01", "V2"), "Cannot judge C01 V2: its kind needs a margin; give one in advance"),
+        (("C01", "V2"), "Cannot judge C01 V2: its kind needs a margin; set one in advance"),
         (("C01", "V3"), "Cannot judge C01 V3: its kind needs a margin"),
     ],
 )

@@ -240,5 +240,5 @@ def test_equal_accounts_carry_their_number_s_share_whatever_the_tilt():
 
 @pytest.mark.parametrize(("accounts", "population"), [(0, 100), (100, 100), (200, 100)])
 def test_more_closed_than_there_are_is_refused(accounts, population):
-    with pytest.raises(DesignError, match="give fewer closed than there are"):
+    with pytest.raises(DesignError, match="give more than 0 and fewer than all"):
         closed_share(accounts, population, sd_log_sales=2.3, tilt=0.5)

@@ -119,7 +119,10 @@ def test_a_value_that_cannot_be_counted_is_refused_with_its_row(tmp_path, column
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        ("Order Date,Title\n2021-01-01,Anker\n", "found the columns Order Date, Title; name 'Purchase Price Per Unit'"),
+        (
+            "Order Date,Title\n2021-01-01,Anker\n",
+            "found the columns Order Date, Title; name these columns: 'Purchase Price Per Unit'",
+        ),
         ("", "found nothing"),
         (None, "no such file"),
     ],
@@ -135,7 +138,7 @@ def test_a_file_with_other_columns_or_without_any_is_refused(tmp_path, content, 
 def test_a_file_without_rows_is_refused_with_or_without_a_table_of_products(tmp_path):
     file = made_up(tmp_path / "bought.csv", [])
     for products in (None, stores(tmp_path / "products.csv")):
-        with pytest.raises(DataError, match="found 0 rows, none of these months; give another file"):
+        with pytest.raises(DataError, match="found 0 rows, none in these months; give another file"):
             count.count(file, products)
 
 
@@ -144,7 +147,7 @@ def test_a_row_of_another_length_and_a_product_of_two_stores_are_refused(tmp_pat
     with pytest.raises(DataError, match="one store of the product B04; found 'Mpow' and 'Sony'"):
         count.count(file, stores(tmp_path / "products.csv", [*STORES, ("B04", "Sony")]))
     file.write_text(file.read_text() + "2021-01-01,1\n")
-    with pytest.raises(DataError, match=r"a fault in it \(CSV parse error"):
+    with pytest.raises(DataError, match=r"an unreadable one \(CSV parse error"):
         count.count(file)
 
 
@@ -156,9 +159,9 @@ def test_the_command_says_what_it_found_and_writes_only_where_nothing_is(tmp_pat
     before = {path: path.read_bytes() for path in out.iterdir()}
     assert sorted(path.stem for path in before) == sorted([*COMMITTED, "blanks"])
     assert command_line.main(["purchases", str(file), "--out", str(out)]) == 2
-    assert "is not empty, and stays" in capsys.readouterr().err
+    assert "it is not an empty folder; name a new one" in capsys.readouterr().err
     assert {path: path.read_bytes() for path in out.iterdir()} == before
-    with pytest.raises(DesignError, match="name a new folder"):
+    with pytest.raises(DesignError, match="name a new one"):
         count.count(file).write(out)
 
 

@@ -157,7 +157,7 @@ def test_months_without_purchases_are_refused_with_a_reason(tables):
 @pytest.mark.parametrize(
     ("before", "said"),
     [
-        (("2016-09", "2017-02"), "0 are like the exposed ones in 2016-09; choose another half-year"),
+        (("2016-09", "2017-02"), "only 0 resemble the exposed ones in 2016-09; choose another half-year"),
         (("2020-05", "2020-10"), "counted by half-year from March or September"),
         (("2020-09", "2021-03"), "counted by half-year from March or September"),
     ],

@@ -56,7 +56,7 @@ def test_titles_that_go_with_time_raise_the_share_of_brands_of_short_life(twins)
 def test_closures_that_change_nothing_have_no_effect_and_titles_of_another_name_are_refused():
     null = truth("null", **SMALL)
     assert twin.draw(null, twin.TITLES[0]).true["E2a"] == 0
-    with pytest.raises(DesignError, match="Cannot use titles = 'some': it is none of all but closed"):
+    with pytest.raises(DesignError, match="Cannot use titles = 'some'; choose from all but closed"):
         twin.draw(null, "some")
 
 
@@ -115,7 +115,7 @@ def test_more_closed_sales_only_lower_the_lower_ends():
 def test_without_a_year_before_there_is_no_room_to_be_seen():
     whole = Households.load()
     late = replace(whole, buyers=whole.buyers.query("month >= '2020-06'"))
-    with pytest.raises(DesignError, match="purchases begin in 2020-06; bring those of two years before"):
+    with pytest.raises(DesignError, match="purchases begin in 2020-06; supply those of two years before"):
         households.bounded(late, 0.1)
 
 

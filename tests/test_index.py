@@ -351,10 +351,6 @@ def test_each_review_is_at_its_place_on_the_page(page):
         assert review["claimReviewed"] in places[unquote(review["url"][1:])]
 
 
-def test_nothing_simulated_is_a_claim_review(tmp_path):
-    assert publish_page(tmp_path, [simulated()]).reviews() == []
-
-
 def test_the_best_data_give_a_reading_its_one_review(tmp_path):
     panel = {"tier": "panel", "panel": "digest", "provenance": "estimate"}
     reviews = publish_page(tmp_path, [verdict(NOT_SHOWN), verdict(CONTRADICTED, **panel)]).reviews()

@@ -74,7 +74,7 @@ def test_a_refusal_in_a_notebook_is_one_sentence_and_any_other_error_keeps_its_l
     refused = failed(asked + ", 'panel_map': ''})")
     assert refused["ename"] == "DataError"
     assert refused["traceback"] == [f"DataError: {refused['evalue']}"]
-    assert "panel_path = 'none.csv': there is no such file" in refused["evalue"]
+    assert "Cannot find panel_path = 'none.csv' in" in refused["evalue"]
     assert len(failed(asked + "})")["traceback"]) > 3  # a KeyError
 
 
@@ -96,6 +96,4 @@ def test_a_path_that_leads_nowhere_names_both_places(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(DataError) as caught:
         untrusted.located("panel_map", "mine.yml")
-    assert str(caught.value) == (
-        f"panel_map = 'mine.yml': there is no such file in {tmp_path} or {ROOT}; correct the path"
-    )
+    assert str(caught.value) == f"Cannot find panel_map = 'mine.yml' in {tmp_path} or {ROOT}; correct the path"

@@ -324,7 +324,7 @@ def test_every_parameter_lies_in_its_ranges():
         if not np.isnan(row["plausible_low"]):
             assert row["low"] <= row["plausible_low"] <= row["default"] <= row["plausible_high"] <= row["high"]
     assert plausible("sigma") == (0.4, 0.8)
-    with pytest.raises(DesignError, match=r"No plausible range of 'freight' is stated; choose from sigma, "):
+    with pytest.raises(DesignError, match=r"Cannot find a plausible range for 'freight'; choose from sigma, "):
         plausible("freight")
 
 
@@ -345,7 +345,7 @@ def test_every_preset_has_a_name_of_its_own_in_words_and_the_share_that_it_fixes
         assert shares == pytest.approx([] if preset == "few_treated" else [100 * chosen(preset).closed_gmv])
     assert market_named("floor_3k", 3, 4) == "small closures (0.85 per cent of Chinese sales), seeds 3 to 6"
     assert (market_named("all", 5), closures("plain_sd1_9")) == ("panels of all kinds, seed 5", "plain panels")
-    with pytest.raises(DesignError, match="preset 'huge' was asked for; there is none; choose from null"):
+    with pytest.raises(DesignError, match="Cannot describe the closures of preset 'huge'; choose from null"):
         closures("huge")
 
 
@@ -417,7 +417,7 @@ def test_a_bad_simulation_exits_2_and_writes_nothing(tmp_path, capsys):
 
 def test_a_folder_with_other_things_is_left_alone(tmp_path):
     (tmp_path / "thesis.tex").write_text("mine")
-    with pytest.raises(DesignError, match=r"thesis\.tex there is no part of one; name a new folder"):
+    with pytest.raises(DesignError, match=r"thesis\.tex there does not belong to one; name a new folder"):
         export("mid_3k", 1, tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
 

@@ -126,9 +126,9 @@ def test_a_file_that_is_not_of_its_kind_is_refused(tmp_path):
     assert "found no such file" in refusal(tmp_path / "panel.csv")
     for kind in (".csv.gz", ".parquet", ".xlsx", ".dta"):
         (tmp_path / f"panel{kind}").write_text("nothing of the kind")
-        assert f"expected a file of the kind {kind}; found what cannot be read (" in refusal(tmp_path / f"panel{kind}")
+        assert f"expected a valid {kind} file; found one that cannot be read (" in refusal(tmp_path / f"panel{kind}")
     (tmp_path / "panel.csv.gz").write_bytes(gzip.compress(TEXT.encode())[:-20])
-    assert "found what cannot be read (" in refusal(tmp_path / "panel.csv.gz")
+    assert "found one that cannot be read (" in refusal(tmp_path / "panel.csv.gz")
 
 
 def sheet(tmp_path, change=lambda cells: None, names=("Sales",)):
@@ -266,7 +266,7 @@ def test_parts_that_do_not_fit_each_other_are_no_panel(change, said):
     with pytest.raises(DataError, match=said):
         replace(panel, **change)
     real = random_panel(np.random.default_rng(15), provenance="real")
-    with pytest.raises(DataError, match=r"found 12 simulated ids such as \['SIM-G0000'\]; say that it is simulated"):
+    with pytest.raises(DataError, match=r"found 12 simulated ids such as \['SIM-G0000'\]; declare it simulated"):
         replace(real, firms=real.firms.assign(brand_group=[f"SIM-G{k:04d}" for k in range(12)]))
     with pytest.raises(DataError, match="found no risk; add the column"):
         replace(panel, firms=panel.firms.drop(columns="risk"))

@@ -131,5 +131,5 @@ def test_who_is_closed_was_in_business_and_no_other_had_stopped_by_then(made):
 
 
 def test_a_plain_preset_that_there_is_not_is_refused():
-    with pytest.raises(DesignError, match="Cannot use preset = 'mid_3k': it is none of plain_sd1_9"):
+    with pytest.raises(DesignError, match="Cannot use preset = 'mid_3k'; choose from plain_sd1_9"):
         plain.simulate("mid_3k", 1)

@@ -156,12 +156,3 @@ def test_a_horizon_that_nobody_is_seen_at_is_refused_and_never_zero():
     y[np.isfinite(first), 5] = np.nan
     with pytest.raises(DesignError, match="no treated group has a comparison"):
         att_gt(y, first)
-
-
-def test_a_unit_that_misses_months_is_neither_moved_to_another_cohort_nor_filled_with_zeros():
-    y, first = panel(8, 60, 6, 3)
-    one = int(np.flatnonzero(np.isfinite(first))[0])
-    holed = y.copy()
-    holed[one, [3, 4]] = np.nan
-    without = att_gt(np.delete(y, one, axis=0), np.delete(first, one)).effects.rows
-    pd.testing.assert_frame_equal(att_gt(holed, first).effects.rows, without)

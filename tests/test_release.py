@@ -9,7 +9,7 @@ import pytest
 from desk import AS_OF, full_disk
 
 from analysis.errors import DesignError
-from runner import Exit, ReportError, publish, release
+from runner import publish, release
 
 NAMES = ["a.pdf", "b.pdf"]
 ABOUT = {"as_of": AS_OF, "previous": "", "panel": "", "panel_is": "", "commit": None, "inputs": {}, "reports": {}}
@@ -115,14 +115,6 @@ def test_a_lock_that_is_a_link_empties_no_file(tmp_path):
     assert (tmp_path / "mine").read_text() == "mine"
 
 
-def test_a_second_run_does_not_empty_the_lock_of_the_first(tmp_path):
-    with release.locked(tmp_path):
-        for _ in range(2):
-            with pytest.raises(ReportError, match=f"process {os.getpid()} is doing so already") as caught:
-                make(tmp_path, 0)
-            assert caught.value.code == Exit.LOCKED
-
-
 @pytest.mark.parametrize(
     ("name", "why"),
     [
@@ -182,12 +174,6 @@ def test_a_folder_that_may_not_be_written_is_refused_in_a_sentence(tmp_path, kin
     assert error is DesignError
     assert said.startswith(f"Publishing into {target}: ")
     assert "cannot be written (Permission denied); give a folder of your own with --out DIR" in said
-
-
-def test_an_output_folder_that_is_a_file_is_refused_in_a_sentence(tmp_path):
-    (tmp_path / "file").write_text("mine")
-    with pytest.raises(DesignError, match=r"Publishing into .*file: .*file cannot be written \(File exists\); give"):
-        make(tmp_path / "file", 0)
 
 
 # What a release is made of

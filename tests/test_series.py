@@ -66,7 +66,7 @@ def test_a_series_carries_unit_publisher_sources_and_periods():
 def test_a_value_is_written_with_the_mark_of_its_own_period():
     volume = shift.volume()
     assert (f"{volume:2021Q1}"[-1], f"{volume:2022Q3}") == ("◐", "17,715 ●")
-    with pytest.raises(DataError, match="of '2030Q1': it has 2021Q1, "):
+    with pytest.raises(DataError, match="for '2030Q1': it has 2021Q1, "):
         format(volume, "2030Q1")
 
 
@@ -127,7 +127,7 @@ def test_a_period_with_two_values_is_refused_with_both(root):
     [
         ({"platform": "Ebay"}, "no row has platform='Ebay'; rows there have Alibaba international"),
         ({"country": "US"}, "there is no column 'country'"),
-        ({"freq": "W"}, "the frequency 'W': known are A, H, Q, M, FY"),
+        ({"freq": "W"}, "the frequency 'W'; choose from A, H, Q, M, FY"),
         ({"platform": "Shopify", "freq": "A"}, "no period fits freq=A"),
         ({"platform": "Shopify", "freq": "A", "first": "2024Q1"}, "give both in one form"),
         ({"platform": "Shopify", "first": "2024Q1"}, "give both in one form"),
@@ -174,7 +174,7 @@ def test_rows_say_which_figures_are_bounds_and_which_estimates():
 
 
 def test_growth_over_a_lower_bound_is_an_upper_bound():
-    with pytest.raises(DataError, match=r"in 2020Q1 both values are lower bounds, which bound nothing together"):
+    with pytest.raises(DataError, match=r"in 2020Q1 both values are lower bounds, which together bound nothing"):
         series.growth(buyers(last="2021Q1"))
     bound = series.growth(buyers(first="2020Q1")).points["bound"]
     assert (bound["2021Q1"], bound["2022Q1"]) == ("upper", "")

@@ -127,7 +127,7 @@ def test_simulated_closures_are_those_of_the_event_that_ships(preset):
 @pytest.mark.parametrize(
     ("values", "said"),
     [
-        ({"event": "none"}, "there are amazon_2021"),
+        ({"event": "none"}, "choose from amazon_2021"),
         ({"sim_preset": "mid"}, "choose from null"),
     ],
 )
@@ -302,7 +302,7 @@ def test_that_no_key_comes_twice_is_what_the_reader_sees_to(panel, tmp_path):
     lines = (EXAMPLES / "tidy.csv").read_text().splitlines()
     (tmp_path / "tidy.csv").write_text("\n".join([*lines, lines[1]]))
     (tmp_path / "tidy.map.yml").write_text((EXAMPLES / "tidy.map.yml").read_text())
-    with pytest.raises(DataError, match="expected a key once"):
+    with pytest.raises(DataError, match="expected each key once"):
         read_panel(tmp_path / "tidy.csv", map=tmp_path / "tidy.map.yml")
 
 
@@ -559,7 +559,7 @@ def test_check_prints_the_audit_of_each_example(capsys):
             ["--panel", "a.csv", "--map", "a.yml"],
             "a.yml: expected a file; found no such file",
         ),
-        (["--panel", "a.csv", "--event", "other"], "there is no event 'other'; there are amazon_2021"),
+        (["--panel", "a.csv", "--event", "other"], "Cannot find the event 'other'; choose from amazon_2021"),
     ],
 )
 def test_a_wrong_request_for_an_audit_exits_2(capsys, arguments, said):

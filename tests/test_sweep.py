@@ -62,12 +62,6 @@ def test_two_values_with_one_name_are_refused(desk, values):
         planned(desk, f"{{note: {values}}}")
 
 
-def test_a_sweep_that_would_never_end_is_refused_at_once(desk):
-    digits = ", ".join(map(str, range(1, 10)))
-    with pytest.raises(DesignError, match="cannot sweep over more than 200 combinations of values"):
-        planned(desk, f"{{count: [{digits}], share: [{digits}], note: [{digits}], tier: [{digits}]}}")
-
-
 def test_the_brief_is_one(desk):
     with pytest.raises(DesignError, match="00_first: the brief reads all reports, and there is one"):
         planned(desk, "{count: [1, 2]}", name="00_first", brief="")

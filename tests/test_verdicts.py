@@ -460,9 +460,7 @@ def test_verdicts_of_two_panels_are_not_mixed_and_public_ones_may_stand_beside_o
         )
     assert [one.panel for one in verdicts.read(tmp_path)] == ["a" * 64, "a" * 64, ""]
     write(tmp_path / "b.json", Verdict(**(GOOD | PANEL), reading="V9"), digests=["b" * 64])
-    with pytest.raises(
-        DataError, match=r"found panels with the digests \['a{12}', 'b{12}'\]; .* one panel to a folder"
-    ):
+    with pytest.raises(DataError, match=r"found panels with the digests \['a{12}', 'b{12}'\]; .* one panel per folder"):
         verdicts.read(tmp_path)
 
 

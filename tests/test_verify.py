@@ -63,19 +63,6 @@ def test_a_file_beside_the_release_is_named(tmp_path):
     assert verify.faults(found) == ["figures/note.txt: extra, the manifest does not list it"]
 
 
-def test_a_path_outside_the_release_is_refused_and_not_read(tmp_path):
-    found = make(tmp_path)
-    (tmp_path / "secret").write_text("s")
-    found.manifest.files["../secret"] = publish.sha256(tmp_path / "secret")
-    assert verify.faults(found) == ["../secret: the manifest names a path outside the release"]
-
-
-def test_a_file_of_a_report_that_the_manifest_does_not_list_is_named(tmp_path):
-    found = make(tmp_path)
-    (found.folder / PDF).unlink()
-    assert verify.faults(rewrite(found)) == [f"{PDF}: of report {REPORT}, and the manifest has no hash of it"]
-
-
 @pytest.mark.parametrize(
     ("tables", "said"),
     [

@@ -5,7 +5,7 @@ An effect that is common to all firms, whatever their exposure, is in none of th
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 SIZES, RISKS = 6, 3  # how often a stratum of size, and of risk, is halved upwards: the largest 1/64, the riskiest 1/8
 DRAWS = 299
+E2 = {True: "E2a", False: "E2b"}  # by whether firms are of the design's origin
 
 
 @estimand
@@ -50,20 +51,18 @@ def spillover(panel: Panel, design: Design, *, own_origin: bool = True) -> Estim
         Refused if there are no such firms, or their exposure does not vary.
     """
     sample = design.sample(panel)
-    return _spillover(sample, own_origin, rivals_of_closed(sample, own_origin))
+    return _spillover(sample, rivals_of_closed(sample, own_origin), E2[own_origin])
 
 
-def _spillover(sample: Sample, own_origin: bool, firms: Bools, **options: Any) -> Estimate:
-    """Return `spillover` of some firms; options are those of `exposure_effects`."""
-    effects = _between(sample, firms, (sample.before, sample.after), sample.exposure[firms], **options)
-    return sample.mark(effects, estimand="E2a" if own_origin else "E2b")
-
-
-def _between(sample: Sample, firms: Bools, windows: tuple[slice, slice], exposure: Floats, **options: Any) -> Estimate:
-    """Return effects of an exposure[firm of `firms`] on home sales between two windows, per cent."""
-    before, after = (sample.home[firms, window].sum(axis=1) for window in windows)
+def _spillover(
+    sample: Sample, firms: Bools, name: str, *, windows: Sequence[slice] = (), exposure: Any = None, **options: Any
+) -> Estimate:
+    """Return `spillover` of some firms, or of another exposure[firm of `firms`] between two other windows, per cent."""
+    before, after = (sample.home[firms, window].sum(axis=1) for window in windows or (sample.before, sample.after))
     category, level = sample.category[firms], sample.design.level
-    return exposure_effects(before, after, exposure, category=category, level=level, **options).exp()
+    exposure = sample.exposure[firms] if exposure is None else exposure
+    effects = exposure_effects(before, after, exposure, category=category, level=level, **options)
+    return sample.mark(effects.exp(), estimand=name)
 
 
 def rivals_of_closed(sample: Sample, own_origin: bool) -> Bools:
@@ -216,7 +215,7 @@ def with_risk(panel: Panel, design: Design, *, own_origin: bool = True) -> Estim
     spread = float(np.nanstd(risk)) if not np.isnan(risk).all() else 0.0
     if not spread > 0:
         raise DesignError(f"risk does not vary among the {firms.sum()} firms; use exposure alone")
-    return _spillover(sample, own_origin, firms, covariates={"risk": risk / spread})
+    return _spillover(sample, firms, E2[own_origin], covariates={"risk": risk / spread})
 
 
 @estimand
@@ -235,10 +234,8 @@ def year_before(panel: Panel, design: Design, *, own_origin: bool = True) -> Est
             f"a placebo a year before needs {panel.months[sample.before.start]} less 12 months, and the panel starts "
             f"in {panel.months[0]}; narrow the window, or bring earlier months"
         )
-    earlier = slice(sample.before.start - 12, sample.before.stop - 12)
-    firms = rivals_of_closed(sample, own_origin)
-    effects = _between(sample, firms, (earlier, sample.before), sample.exposure[firms])
-    return sample.mark(effects, estimand="placebo, a year before")
+    windows = slice(sample.before.start - 12, sample.before.stop - 12), sample.before
+    return _spillover(sample, rivals_of_closed(sample, own_origin), "placebo, a year before", windows=windows)
 
 
 class RedrawnExposure:
@@ -315,7 +312,7 @@ def randomization_test(
     sample = design.sample(panel)
     firms = rivals_of_closed(sample, own_origin)
     redrawn = RedrawnExposure(sample, firms, draws=draws, seed=seed)
-    effects = _spillover(sample, own_origin, firms, expected=redrawn.expected, redrawn=redrawn)
+    effects = _spillover(sample, firms, E2[own_origin], expected=redrawn.expected, redrawn=redrawn)
     return effects[["slope", "recentred slope"]]
 
 
@@ -328,7 +325,7 @@ def recentred(panel: Panel, design: Design, *, own_origin: bool = True) -> Estim
     """
     sample = design.sample(panel)
     firms = rivals_of_closed(sample, own_origin)
-    return _spillover(sample, own_origin, firms, expected=RedrawnExposure(sample, firms).expected)
+    return _spillover(sample, firms, E2[own_origin], expected=RedrawnExposure(sample, firms).expected)
 
 
 @estimand
@@ -354,8 +351,7 @@ def spared_categories(panel: Panel, design: Design, *, own_origin: bool = True) 
             "rely on the year before"
         )
     expected = RedrawnExposure(sample, firms).expected[~hit[firms]]
-    effects = _between(sample, firms & ~hit, (sample.before, sample.after), expected)
-    return sample.mark(effects, estimand="placebo, categories without closures")
+    return _spillover(sample, firms & ~hit, "placebo, categories without closures", exposure=expected)
 
 
 def _strata(firms: pd.DataFrame, origin: Ints, volume: Floats) -> Ints:
@@ -373,12 +369,8 @@ def _halvings(values: Floats, origin: Ints, most: int) -> Ints:
 
 def _mean_exposure(sample: Sample, firms: Bools) -> Floats:
     """Return mean exposure by bin, the lowest first, weighted by sales before: float64[bin]; NaN where none sold."""
-    before, after = sample.sums[:, firms, 0]
-    finite = np.isfinite(before + after + sample.exposure[firms])
-    exposure = sample.exposure[firms][finite]
-    bins = np.digitize(exposure, BINS)
-    sold, held = (
-        np.bincount(bins, weights=weights, minlength=len(BINS) + 1)
-        for weights in (before[finite], before[finite] * exposure)
-    )
+    exposure, (before, after) = sample.exposure[firms], sample.sums[:, firms, 0]
+    weight = np.where(np.isfinite(before + after + exposure), before, 0.0)
+    amounts, bins = (weight, np.nan_to_num(exposure) * weight), np.digitize(exposure, BINS)
+    sold, held = (np.bincount(bins, weights=amount, minlength=len(BINS) + 1).astype(float) for amount in amounts)
     return np.asarray(np.divide(held, sold, out=np.full(len(sold), np.nan), where=sold > 0))

@@ -276,17 +276,15 @@ class GroupTime(Shown):
             change = self._changes(term, size, *block)
             score = left_out(average, totals, change)
             products += score @ score.T
-            if self.cluster is None:
-                score *= score
-                square += score.sum(axis=1)
-                fourth += (score * score).sum(axis=1)
-            else:
-                some += int(np.count_nonzero(change.any(axis=0)))
-                scores.append(score)
-        if self.cluster is None:
-            return None, (1 - 1 / len(self.labels)) * products, effective(square, fourth)
-        by_cluster = np.sqrt(1 - 1 / some) * np.hstack(scores).T
-        return by_cluster[np.argsort(self.order)], (1 - 1 / some) * products, np.inf
+            some += int(np.count_nonzero(change.any(axis=0)))
+            if self.cluster is not None:
+                scores.append(score.T)
+            score = score * score
+            square += score.sum(axis=1)
+            fourth += (score * score).sum(axis=1)
+        factor = 1 - 1 / (len(self.labels) if self.cluster is None else some)
+        by_cluster = np.sqrt(factor) * np.concatenate(scores)[np.argsort(self.order)] if scores else None
+        return by_cluster, factor * products, effective(square, fourth)
 
     def _changes(self, term: Ints, size: int, start: int, stop: int) -> Floats:
         """Return what totals of `size` terms lose without each of some clusters, float64[2 terms, cluster].

@@ -1,1 +1,1 @@
-"""The public record on 2021, put into the frames and estimates that the notebooks show."""
+"""The public record on 2021, as frames and estimates for the notebooks."""

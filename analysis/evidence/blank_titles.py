@@ -1,4 +1,4 @@
-"""What purchases without a title leave open, where the whole file was counted."""
+"""Bounds for purchases without a title, available once the whole file was counted."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from analysis.evidence.households import AGAINST, BASELINE, BLANK, UNKNOWN, Hous
 
 
 def blank_bounds(households: Households, spec: Specification = BASELINE) -> Estimate:
-    """Bound the Chinese share of all purchases and its change: of those without a title all are Chinese, or none.
+    """Bound the Chinese share of all purchases and its change: either all or none of those without a title are Chinese.
 
-    Nothing is assumed of who lost a title: the change is least if all are Chinese before and none after.
+    Nothing is assumed about which titles were lost: the change is smallest if all are Chinese before and none after.
 
     Returns
     -------
     Estimate
         Terms before, after and change, percentage points, without a point: `set_low` and `set_high` are the ends, and
-        intervals go from the lower limit of the one to the upper limit of the other.
+        intervals run from the lower limit of the former to the upper limit of the latter.
 
     Raises
     ------
     DesignError
-        When all purchases have a title, as in the public part.
+        If all purchases have a title, as in the public part.
 
     References
     ----------
@@ -68,8 +68,8 @@ def blank_bounds(households: Households, spec: Specification = BASELINE) -> Esti
 def blanks_by_month(households: Households) -> pd.DataFrame:
     """Return the share of purchases without a title, per cent, by month and class of category.
 
-    Those that a table of products gave a brand are not counted as blank; a share of no purchases is NaN, and tables in
-    which all have a title are a DesignError.
+    Purchases that a table of products gave a brand do not count as blank; a share of no purchases is NaN. Raise
+    DesignError if all purchases have a title.
     """
     _refuse_without_blanks(households)
     rows = households.purchases
@@ -85,6 +85,6 @@ def blanks_by_month(households: Households) -> pd.DataFrame:
 def _refuse_without_blanks(households: Households) -> None:
     if not (households.purchases["origin_class"] == BLANK).any():
         raise DesignError(
-            "Cannot say how much is hidden by blank titles: all purchases in these tables have a title, as in the "
+            "Cannot bound what blank titles hide: all purchases in these tables have a title, as in the "
             "public part; count the whole file (docs/households.md)."
         )

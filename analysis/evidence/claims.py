@@ -1,4 +1,4 @@
-"""Claims, readings, counts and threats: the ledger, and the verdict on one line of it."""
+"""Claims, readings, counts and threats: the ledger, and the verdict on each of its lines."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ COLUMNS = {"effect": "Effect", "why": "What is missing"}
 
 
 def readings(claims: Collection[str] | None = None, event: Event | None = None) -> pd.DataFrame:
-    """Return one row per claim and reading of the named claims, or of all: the claim's columns, and how it is tested.
+    """Return one row per claim and reading, of the named claims or of all: the claim's columns and its test.
 
-    The readings of claims that an event holds are tested as those which answer the same questions about 2021.
+    Readings of an event's own claims are tested like those that answer the same questions about 2021.
     """
     statements = data.load("claims").drop(columns="seed")
     ledger = data.load("readings").merge(statements, on="claim_id", how="left", validate="m:1")
@@ -40,35 +40,35 @@ def readings(claims: Collection[str] | None = None, event: Event | None = None) 
 
 @dataclass(frozen=True)
 class Finding:
-    """Hold what data say on one reading of a claim, before a rule gives it a word.
+    """The data's result on one reading of a claim, before a rule gives it a word.
 
     Attributes
     ----------
     interval : (low, high) or None
-        For the kinds not_lower, unchanged, direction and fell, in the reading's unit; `kind` names what it is.
+        For the kinds not_lower, unchanged, direction and fell, in the reading's unit; `kind` names the interval's type.
     margin : float or None
         In the same unit, set in advance.
     published : sequence of float
-        For the kind positive: every published reading, with an infinite end for one that is a bound; their range
-        stands in for the interval. A panel has its own `interval` instead.
+        For the kind positive: every published reading, infinite for bounds; their range replaces the interval. A panel
+        has its own `interval` instead.
     claimed, independent : float or None, sequence of float
-        For the kind count; beside an estimate how many parts were claimed.
+        For the kind count; with an estimate, the number of parts claimed.
     on_record : sequence of bool
         For the kind documented: one entry per part of the claim.
     estimate, window, n, tier, provenance, market, grade
         As in `Verdict`.
     unit : str
-        Unit of interval and estimate where it is not the reading's own.
+        Unit of interval and estimate, if not the reading's own.
     passed : bool or None
         For a panel: whether the placebo found nothing.
     drift : float or None
-        For a panel and the kind not_lower: estimate of the placebo, in the reading's unit.
+        For a panel and the kind not_lower: the placebo estimate, in the reading's unit.
     graded : str
-        Which panels the grade comes from, in words: one that says not to use the method bars a word.
+        Panels behind the grade, in words: a grade "do not use" bars a word.
     aside : str
-        Of which firms alone a panel speaks that is not representative: it gives no word on totals.
+        Restriction to the firms of a panel that is not representative, which gives no word on totals.
     gaps : str
-        Why a panel gives no word on totals of which it does not know enough.
+        Why a panel with too many gaps gives no word on totals.
     estimand, change : str
         Where they are not those of the reading.
     detail : str
@@ -101,16 +101,16 @@ class Finding:
 
     @property
     def estimated(self) -> bool:
-        """Return whether it comes from observations of our own."""
+        """Whether the finding rests on our own estimates from observations."""
         return self.tier in verdicts.ESTIMATED
 
     @property
     def range(self) -> Interval | None:
-        """Return the interval, or the range of published readings."""
+        """The interval, or the range of published readings."""
         return (min(self.published), max(self.published)) if self.published else self.interval
 
     def word(self, kind: str) -> verdicts.Word:
-        """Return the word that the rule of a kind of claim gives."""
+        """Return the word given by the rule for a kind of claim."""
         held, margin = self.range, self.margin or 0.0
         rules: dict[str, Callable[[], verdicts.Word]] = {
             "not_lower": lambda: verdicts.not_lower(held, margin),
@@ -125,14 +125,14 @@ class Finding:
         return rules[kind]()
 
     def confidence(self, kind: str, word: str) -> verdicts.Level:
-        """Return the confidence in a panel's word, by grade, placebo and how much drift a finding survives."""
+        """Return the confidence in a panel's word, from its grade, its placebo and the drift it survives."""
         survived = None
         if kind == "not_lower" and self.interval and self.drift is not None and word != verdicts.NOT_SHOWN:
             survived = verdicts.breakdown(self.interval, -(self.margin or 0.0), self.drift)
         return verdicts.confidence(self.grade if self.range else "", passed=self.passed, breakdown=survived)
 
     def barred(self, totals: bool) -> str:
-        """Return the reason why a panel gives no word on a reading, of `totals` or not, or an empty string."""
+        """Return the reason why a panel gives no word on a reading, on `totals` or not, or an empty string."""
         if not self.estimated:
             return ""
         if totals and self.aside:
@@ -149,28 +149,28 @@ class Finding:
         return ""
 
 
-NOTHING = Finding()  # on a claim that public figures cannot test
+NOTHING = Finding()  # for a claim that public figures cannot test
 
 
 def judge(claim: str, reading: str = "", finding: Finding = NOTHING, *, event: Event | None = None) -> Verdict:
-    """Give a claim its word by the rule of its kind, which stands in ``data/readings.csv``.
+    """Give a claim its word by the rule for its kind, given in ``data/readings.csv``.
 
-    Confidence in what public figures give stands there too; that in the word of a panel, or of households, follows from
+    The confidence in public figures is given there, too; that in the word of a panel, or of households, follows from
     grade and checks by :func:`analysis.evidence.verdicts.confidence`.
 
     Parameters
     ----------
     claim, reading : str
-        Ids in readings.csv, or of a claim that the event holds.
+        Ids in readings.csv, or of a claim in the event's own file.
     finding : Finding
-        What the data say; nothing by default.
+        The data's result; none by default.
     event : Event, optional
-        The event, which may hold claims of its own.
+        The event, which may have its own claims.
 
     Raises
     ------
     DesignError
-        If the reading is unknown, a margin that its kind needs is missing, or there can be no such verdict.
+        If the reading is unknown, a margin that its kind needs is missing, or the verdict is invalid.
     """
     ledger = readings(event=event).fillna({"reading": "", "unit": ""})
     line = ledger[(ledger["claim_id"] == claim) & (ledger["reading"] == reading)]
@@ -180,7 +180,7 @@ def judge(claim: str, reading: str = "", finding: Finding = NOTHING, *, event: E
         raise DesignError(f"{failure}: readings.csv has {ledger_names}; name one of these")
     row = line.iloc[0]
     if row["kind"] in ("not_lower", "unchanged") and finding.margin is None:
-        raise DesignError(f"{failure}: its kind needs a margin; give one in advance")
+        raise DesignError(f"{failure}: its kind needs a margin; set one in advance")
     barred = finding.barred(row["totals"])
     word = verdicts.NOT_TESTABLE if barred else finding.word(row["kind"])
     why, change = _reason(row, word, estimated=finding.estimated)
@@ -204,12 +204,12 @@ def judge(claim: str, reading: str = "", finding: Finding = NOTHING, *, event: E
 
 
 def checked(placebo: pd.DataFrame, margin: float) -> dict[str, Any]:
-    """Return a placebo's result for :func:`judge`, read from its last row: `estimate`, `conf_low`, `conf_high`.
+    """Return a placebo's result for :func:`judge`, from its last row: `estimate`, `conf_low`, `conf_high`.
 
-    `passed`: True where its interval lies inside the margin, so that nothing that matters was there (an equivalence
+    `passed` is True if its interval lies inside the margin, so that there was no effect that matters (an equivalence
     test; Dette, H. and Schumann, M. 2024, Testing for equivalence of pre-trends in difference-in-differences
-    estimation, JBES 42, 1289-1301); False where it excludes zero; None where it holds zero and more than the margin,
-    which a weak placebo always does. `drift`: its estimate. Both None where there is no placebo.
+    estimation, JBES 42, 1289-1301); False if it excludes zero; None if it covers zero and exceeds the margin, as a
+    weak placebo always does. `drift` is its estimate. Both are None without a placebo.
     """
     row = placebo.iloc[-1]
     low, high = row["conf_low"], row["conf_high"]
@@ -220,7 +220,7 @@ def checked(placebo: pd.DataFrame, margin: float) -> dict[str, Any]:
 
 
 def _reason(row: pd.Series, word: str, *, estimated: bool) -> tuple[str, str]:
-    """Return the reason for a reading's word and what would change it, from verdict_rules.csv and readings.csv."""
+    """Return the reason for a reading's word, and what would change it, from verdict_rules.csv and readings.csv."""
     if row["kind"] == "untestable":
         return f"It would take: {row['testable_quantity']}.", row["change"]
     rules = data.load("verdict_rules").set_index("kind")
@@ -233,29 +233,29 @@ def _reason(row: pd.Series, word: str, *, estimated: bool) -> tuple[str, str]:
 
 
 def untestable(notebook: str, claims: Collection[str]) -> list[Verdict]:
-    """Return verdicts on the named claims that a notebook covers and no public figure can test."""
+    """Return the verdicts on those named claims of a notebook that no public figure can test."""
     mine = readings(claims).query("notebook == @notebook and kind == 'untestable'")
     return [judge(claim) for claim in mine["claim_id"]]
 
 
 def out_of_reach(report: str) -> pd.DataFrame:
-    """Return effects that a report, such as ``"05"``, cannot estimate from public figures: `id`, `effect`, `why`."""
+    """List effects that a report, such as ``"05"``, cannot estimate from public figures: `id`, `effect`, `why`."""
     rows = data.load("out_of_reach")
     if report not in set(reports := rows["report"].unique()):
         choice = ", ".join(reports)
-        raise DesignError(f"Cannot say what is out of reach of report {report!r}: there are {choice}; name one")
+        raise DesignError(f"Cannot list the effects out of reach of report {report!r}; choose from {choice}")
     return rows[rows["report"] == report].reset_index(drop=True)
 
 
 def dates(text: pd.Series, *, last: bool = False) -> pd.Series:
-    """Turn dates of year, month or day precision (``2021-05``) into days: the first of the period, or its last."""
+    """Convert dates of year, month or day precision (``2021-05``) to the first, or last, day of the period."""
     periods = [pd.Period(value, freq={4: "Y", 7: "M", 10: "D"}[len(value)]) for value in text]
     ends = [(period.end_time if last else period.start_time).normalize() for period in periods]
     return pd.Series(pd.DatetimeIndex(ends), index=text.index)
 
 
 def counts() -> pd.DataFrame:
-    """Return every published count of closed or affected accounts, stores or sellers that counts.csv defines, by date.
+    """Return the published counts of closed or affected accounts, stores or sellers defined in counts.csv, by date.
 
     Returns
     -------
@@ -271,10 +271,10 @@ def counts() -> pd.DataFrame:
 
 
 def counted(claim: str) -> tuple[pd.Series, list[float]]:
-    """Return the claimant's count behind a claim, and the counts of the same definition by others."""
+    """Return the claimant's count behind a claim, and others' counts by the same definition."""
     ledger = readings([claim]).iloc[0]
     same = counts().query("definition == @ledger.counted")
-    by_claimant = same["counted_by"] == ledger["claimant"].partition(" (")[0]  # without the person who spoke
+    by_claimant = same["counted_by"] == ledger["claimant"].partition(" (")[0]  # without the name of the speaker
     if not by_claimant.any():
         figure = f"the count of {ledger['counted']!r} by {ledger['claimant']} behind {claim}"
         raise DesignError(f"Cannot find {figure}: counts.csv has none; add the event and its definition")
@@ -282,9 +282,9 @@ def counted(claim: str) -> tuple[pd.Series, list[float]]:
 
 
 def threats(event: Event | None = None) -> pd.DataFrame:
-    """Return the threat register, with days: `first`, `last`, `months` (for print) beside the file's columns.
+    """Return the threat register: the file's columns, and `first` and `last` day and `months` (for print).
 
-    For an event, return the rows that it names, or those that it holds, which have no days.
+    For an event, return the rows that it names, or else its own, which have no days.
     """
     frame = data.load("threats")
     frame = frame.assign(first=dates(frame["first_day"]), last=dates(frame["last_day"], last=True))
@@ -303,9 +303,9 @@ def threats(event: Event | None = None) -> pd.DataFrame:
 
 
 def first_closures() -> pd.DataFrame:
-    """Return the first named closure of each month that is dated to the day: `first`, `term` (for print), `actor`."""
+    """Return each month's first named closure dated to the day: `first`, `term` (for print), `actor`."""
     events = data.load("events")
-    # Of the actor Amazon is a list of closed brands, in which nobody is named first.
+    # Rows with the actor Amazon list several closed brands, so none is named first.
     mine = events.query("event_type == 'brand_closure' and date.str.len() == 10 and actor != 'Amazon'")
     first = dates(mine["date"])
     frame = mine.assign(first=first, term=[f"{day.day} {day:%b}" for day in first], month=first.dt.to_period("M"))
@@ -313,7 +313,7 @@ def first_closures() -> pd.DataFrame:
 
 
 def sources() -> pd.DataFrame:
-    """Return the sources of claims and threats: `source_publisher` (claimant, or what else happened), `source_url`."""
+    """Return the sources of claims and threats: `source_publisher` (the claimant, or the threat), `source_url`."""
     claims, register = data.load("claims").query("seed"), data.load("threats")
     register = register.assign(source_publisher=register["short"])
     both = pd.concat([claims.assign(source_publisher=claims["claimant"]), register])

@@ -1,8 +1,8 @@
-"""What purchases of households say of Chinese brands: share, growth, and the change where brands had been closed.
+"""Household purchases of Chinese brands: share, growth, and the change in categories where brands were closed.
 
-Estimates are functions of sums over groups of buyers, with errors from leaving out each group (a jackknife), and where
-exposed categories are compared with others, from what their sellers went through. Robustness: one thing asked
-otherwise, placebo years, random sets of categories, lost titles, drift.
+Estimates are functions of sums over groups of buyers, with standard errors from leaving out each group (a jackknife)
+and, in comparisons of exposed categories with others, from shocks to their sellers. Robustness: alternative
+specifications, placebo years, random sets of categories, lost titles, drift.
 """
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ CHINESE = {
 """The three definitions of a Chinese brand: classes of origin."""
 
 AGAINST = {"all others": ["other electronics", "everything else"], "other electronics": ["other electronics"]}
-"""What exposed categories are compared with."""
+"""Comparison categories for the exposed ones."""
 
 OF = ("purchases", "units", "spend")
-"""What can be added up."""
+"""Quantities that can be summed."""
 
-BLANK, UNKNOWN = "blank", "not known"  # class of origin, and category, of purchases that do not name one
-STAYED = ["2020-09", "2021-09"]  # half-years, by their first month, in both of which stayers bought
+BLANK, UNKNOWN = "blank", "not known"  # class of origin, and category, of purchases that name none
+STAYED = ["2020-09", "2021-09"]  # first months of two half-years; stayers bought in both
 Window = tuple[str, str]
 Interval = tuple[float, float]
 EVERYWHERE: dict[str, Sequence[str] | None] = {"": None}  # places: all categories
@@ -62,17 +62,17 @@ PLACEBOS = {
 
 @dataclass(frozen=True)
 class Specification:
-    """What is compared in the tables.
+    """Choice of what to compare in the tables.
 
     Attributes
     ----------
     definition : {"either", "by name", "by rule"}
-        Which brands are Chinese.
+        Definition of a Chinese brand.
     against : {"all others", "other electronics"}
-        What exposed categories are compared with.
+        Comparison categories for the exposed ones.
     of : {"purchases", "units", "spend"}
     before, after : (str, str)
-        First and last month, YYYY-MM, of two windows of the same length and months of the year.
+        First and last month, YYYY-MM, of two windows with the same length and calendar months.
     without : tuple of str
         Exposed categories to leave out.
     level : float
@@ -109,9 +109,9 @@ BASELINE = Specification()
 
 @dataclass(frozen=True)
 class Households:
-    """The tables of ``data/households``, or those that the whole file was counted to, as they are written.
+    """The tables of ``data/households``, or those counted from the whole file, as written.
 
-    `closed` is there only where a table of products gave purchases without a title their brand.
+    `closed` exists only if a table of products supplied the brands of purchases without a title.
     """
 
     purchases: pd.DataFrame
@@ -149,7 +149,7 @@ class Households:
         categories: Sequence[str] | None = None,
         of: str = "purchases",
     ) -> Floats:
-        """Return sums of purchases, float64[group]: of classes of origin, or all that have a title; of categories.
+        """Sum purchases by group, float64[group], of some classes of origin, or all with a title, and some categories.
 
         Parameters
         ----------
@@ -161,11 +161,11 @@ class Households:
         return self._by_group(rows if categories is None else rows[rows["category"].isin(categories)], of)
 
     def everything(self, window: Window, of: str) -> Floats:
-        """Return sums of all purchases, those without a title as well, float64[group]."""
+        """Sum all purchases by group, including those without a title, float64[group]."""
         return self._by_group(self.purchases[self.purchases["month"].between(*window)], of)
 
     def of_closed(self, window: Window, of: str) -> Floats:
-        """Return sums of purchases of closed brands, float64[group]; raise DesignError where they cannot be seen."""
+        """Sum purchases of closed brands by group, float64[group]; raise DesignError if not identified."""
         if self.closed is None:
             raise DesignError(
                 "Cannot estimate what closed brands lost: without a table of products purchases without a title have "
@@ -190,7 +190,7 @@ class Households:
         level: float,
         may_be_zero: Collection[str] = (),
     ) -> Estimate:
-        """Return a function of sums by name as an Estimate, with the errors of leaving out each group of buyers."""
+        """Return a function of named sums as an Estimate, with standard errors by leaving out each group of buyers."""
         if absent := [name for name, by_group in sums.items() if not by_group.any() and name not in may_be_zero]:
             return refusal(f"no purchases of these: {', '.join(absent)}; choose other months or categories")
         scores = np.column_stack([*sums.values()])
@@ -219,7 +219,7 @@ def sums_by_window(
     windows: Mapping[str, Window],
     places: Mapping[str, Sequence[str] | None] = EVERYWHERE,
 ) -> dict[str, Floats]:
-    """Return sums of Chinese brands and of all, by window and group of categories."""
+    """Sum purchases of Chinese brands and of all, by window and group of categories."""
     return {
         f"{brands}{f' in {place}' if place else ''}, {when}": households.sums(window, classes, categories, spec.of)
         for when, window in windows.items()
@@ -229,7 +229,7 @@ def sums_by_window(
 
 
 def _places(households: Households, spec: Specification) -> dict[str, list[str]]:
-    """Return the categories that are compared: exposed ones, and those of `AGAINST`."""
+    """Return the categories compared: the exposed ones, and their comparison from `AGAINST`."""
     exposed = list(households.categories["category"])
     if unknown := set(spec.without) - set(exposed):
         names = ", ".join(sorted(unknown))
@@ -239,18 +239,18 @@ def _places(households: Households, spec: Specification) -> dict[str, list[str]]
 
 
 def log_ratios(totals: Sequence[Any]) -> list[Any]:
-    """Return for each four sums the log of the Chinese share in exposed categories over that in the others."""
+    """For each four sums, return the log of the Chinese share in exposed categories over that in the others."""
     logs = [np.log(total) for total in totals]
     return [logs[at] - logs[at + 1] - logs[at + 2] + logs[at + 3] for at in range(0, len(logs), 4)]
 
 
 def half_year(month: str) -> str:
-    """Return the first month, March or September, of the half-year that a month is in; of no month nothing."""
+    """Return the first month, March or September, of a month's half-year; empty for an empty string."""
     return str(pd.Period(month, "M") - (int(month[5:]) - 3) % 6) if month else ""
 
 
 def _half_years(households: Households) -> dict[str, Window]:
-    """Return the half-years that the tables hold whole, by their first month."""
+    """Return the half-years that the tables cover completely, by first month."""
     months = pd.period_range(EARLIEST, households.buyers["month"].max(), freq="M").astype(str)
     return {months[at]: (months[at], months[at + 5]) for at in range(0, len(months) - 5, 6)}
 
@@ -259,7 +259,7 @@ def _half_years(households: Households) -> dict[str, Window]:
 
 
 def share(households: Households, spec: Specification = BASELINE) -> Estimate:
-    """Return the Chinese share of what has a title in two windows, and its change: percentage points (V3)."""
+    """Estimate the Chinese share of titled purchases in two windows, and its change, percentage points (V3)."""
 
     def chinese_share(chinese: Any, total: Any, chinese_after: Any, total_after: Any) -> dict[str, Any]:
         first, last = 100 * chinese / total, 100 * chinese_after / total_after
@@ -289,7 +289,7 @@ def worst_case(households: Households, spec: Specification = BASELINE) -> tuple[
 
 
 def growth_of_stayers(households: Households, spec: Specification = BASELINE) -> Estimate:
-    """Return growth between the half-years of `STAYED` of those who bought in both, per cent: Chinese brands, all."""
+    """Estimate growth between the half-years of `STAYED` for buyers in both, per cent: Chinese brands, all."""
     sums = {
         f"{brands}, {first_month}": households.stayed(first_month, classes, spec.of)
         for first_month in STAYED
@@ -303,21 +303,21 @@ def growth_of_stayers(households: Households, spec: Specification = BASELINE) ->
 
 
 def closed(households: Households, spec: Specification = BASELINE) -> Estimate:
-    """Return the change of closed brands' purchases per purchase of the same buyers, per cent (E1b).
+    """Estimate the change in closed brands' purchases per purchase by the same buyers, per cent (E1b).
 
-    All purchases are counted, whether they have a title or not. It is the closed brands' own loss if the same share of
-    theirs can be seen in both windows, by a title or by the table of products: the loss is larger than this if fewer
-    can be seen of those before, and smaller if fewer of those after. Windows, `of` and level of `spec` matter.
+    All purchases count, with or without a title. This is the closed brands' own loss if the same share of their
+    purchases is identified in both windows, by title or by the table of products: the loss is larger if fewer are
+    identified before, and smaller if fewer are after. Of `spec`, the windows, `of` and `level` matter.
 
     Returns
     -------
     Estimate
-        One term; -100 without an error where nothing of closed brands was bought after.
+        One term; -100 without a standard error if no closed brand was bought after.
 
     Raises
     ------
     DesignError
-        When no table of products gave purchases without a title their brand.
+        If no table of products supplied the brands of purchases without a title.
     """
 
     def loss_of_closed_brands(first: Any, total: Any, last: Any, total_after: Any) -> dict[str, Any]:
@@ -331,12 +331,12 @@ def closed(households: Households, spec: Specification = BASELINE) -> Estimate:
     rare = "closed brands, after"
     loss = households.jackknife(sums, loss_of_closed_brands, "per cent", spec.level, may_be_zero=[rare])
     if loss.refused or sums[rare].any():
-        return replace(loss, limits=np.maximum(loss.conf_int, -100.0))  # nobody loses more than all
+        return replace(loss, limits=np.maximum(loss.conf_int, -100.0))  # no loss exceeds 100 per cent
     return replace(loss, scores=None, covariance=None, reason=f"no purchases of {rare}: {NO_SPREAD}")
 
 
 def exposed(households: Households, spec: Specification = BASELINE) -> Estimate:
-    """Return by how much the Chinese share changed more in exposed categories than in others, log points (E2a)."""
+    """Estimate how much more the Chinese share changed in exposed categories than in others, log points (E2a)."""
 
     def effect_on_spared_firms(*totals: Any) -> dict[str, Any]:
         first, last = log_ratios(totals)
@@ -348,10 +348,10 @@ def exposed(households: Households, spec: Specification = BASELINE) -> Estimate:
 
 
 def through_spared(households: Households, spec: Specification = BASELINE) -> Estimate:
-    """Convert the effect of :func:`exposed` to its part of the growth of all Chinese purchases, percentage points.
+    """Convert the effect of :func:`exposed` to its contribution to growth of all Chinese purchases, percentage points.
 
-    It is the share of Chinese purchases that lay in exposed categories before, times the relative change there: what
-    closed firms lost themselves is not in it.
+    It is the initial share of exposed categories in Chinese purchases, times the relative change there; the closed
+    firms' own loss is not included.
     """
 
     def effect_on_growth_through_spared_firms(*totals: Any) -> dict[str, Any]:
@@ -362,16 +362,17 @@ def through_spared(households: Households, spec: Specification = BASELINE) -> Es
     sums = sums_by_window(households, spec, spec.windows, _places(households, spec))
     sums["Chinese brands, before"] = households.sums(spec.before, spec.chinese, of=spec.of)
     effect = households.jackknife(sums, effect_on_growth_through_spared_firms, "percentage points", spec.level)
-    slope = [0.0, 0.0 if effect.refused else effect.value.sum()]  # of a share times an exponential less 1
+    slope = [0.0, 0.0 if effect.refused else effect.value.sum()]  # derivative of a share times (an exponential less 1)
     return _with_sellers(effect, slope, households, spec)
 
 
 def _with_sellers(effect: Estimate, slope: Sequence[float], households: Households, spec: Specification) -> Estimate:
     r"""Add to the variance of an effect the shocks to sellers of exposed categories that all buyers share.
 
-    With :math:`s_{kg}` what purchases of category k by group g are of the log ratio, the variance over groups lacks
-    :math:`\sum_k [(\sum_g s_{kg})^2 - \sum_g s_{kg}^2]`, which is added where it is positive (Cameron, A. C., Gelbach,
-    J. B. and Miller, D. L. 2011, Robust inference with multiway clustering, JBES 29, 238-249); `slope` by the effect.
+    With :math:`s_{kg}` the contribution to the log ratio of category k and group g, the variance over groups lacks
+    :math:`\sum_k [(\sum_g s_{kg})^2 - \sum_g s_{kg}^2]`, which is added if positive (Cameron, A. C., Gelbach, J. B. and
+    Miller, D. L. 2011, Robust inference with multiway clustering, JBES 29, 238-249); `slope` is the derivative with
+    respect to the effect.
     """
     if effect.refused:
         return effect
@@ -389,7 +390,7 @@ def _with_sellers(effect: Estimate, slope: Sequence[float], households: Househol
 
 
 def shares_by_place(households: Households, spec: Specification = BASELINE) -> dict[str, Estimate]:
-    """Return the Chinese share in exposed categories and in those compared, by half-year since `EARLIEST`, per cent."""
+    """Estimate the Chinese share in exposed and comparison categories, by half-year since `EARLIEST`, per cent."""
     windows = _half_years(households)
 
     def chinese_share(*totals: Any) -> dict[str, Any]:
@@ -404,7 +405,7 @@ def shares_by_place(households: Households, spec: Specification = BASELINE) -> d
 
 
 def path(households: Households, spec: Specification = BASELINE) -> Estimate:
-    """Return the log of the Chinese share in exposed categories over that in others, by half-year since `EARLIEST`."""
+    """Estimate the log ratio of Chinese shares, exposed categories over others, by half-year since `EARLIEST`."""
     windows = _half_years(households)
 
     def share_in_exposed_categories_over_that_in_others(*totals: Any) -> dict[str, Any]:
@@ -418,7 +419,7 @@ def path(households: Households, spec: Specification = BASELINE) -> Estimate:
 
 
 def robustness(households: Households, spec: Specification = BASELINE) -> pd.DataFrame:
-    """Return rows of :func:`exposed`, as specified and with one thing changed at a time, per cent."""
+    """Return rows of :func:`exposed` as specified and with one choice changed at a time, per cent."""
     changes: dict[str, dict[str, Any]] = {
         f"as asked: definition {spec.definition}, against {spec.against}, {spec.of}": {},
         **{f"definition {name}": {"definition": name} for name in CHINESE if name != spec.definition},
@@ -430,7 +431,7 @@ def robustness(households: Households, spec: Specification = BASELINE) -> pd.Dat
 
 
 def placebos(households: Households, spec: Specification = BASELINE) -> pd.DataFrame:
-    """Return rows of :func:`exposed` in months in which nothing had been closed, per cent."""
+    """Return rows of :func:`exposed` for months before any closure, per cent."""
     return _rows(households, spec, PLACEBOS)
 
 
@@ -440,10 +441,10 @@ def _rows(households: Households, spec: Specification, changes: Mapping[str, Map
 
 
 def with_drift(households: Households, spec: Specification = BASELINE) -> Bounds:
-    """Bound the effect if exposed categories had drifted apart anyway, by the half-years since September 2018.
+    """Bound the effect if exposed categories were drifting apart anyway, by half-years since September 2018.
 
-    The reference is the half-year before the closures, the target the one after them, so that between them lies one in
-    which the closures fall.
+    The reference is the half-year before the closures and the target the one after them; the closures fall in the one
+    between.
     """
     by_half_year = path(households, spec)
     terms = by_half_year.terms
@@ -459,34 +460,34 @@ def with_drift(households: Households, spec: Specification = BASELINE) -> Bounds
 
 
 def bounded(households: Households, closed: float, spec: Specification = BASELINE) -> dict[str, Interval]:
-    """Return intervals by id that allow for closed firms and for the largest loss of titles that may have been.
+    """Return intervals by id that allow for closed firms and for the largest plausible loss of titles.
 
-    Older purchases are likelier to have lost their title, and of some brands likelier than of others. How fast cannot
-    be seen, but it was at work in the years before the closures too: at most, nothing else raised the Chinese share
-    then, and nothing else moved it apart in exposed categories. So ``V1``, growth of Chinese brands by people active in
-    both half-years, per cent, and ``V3``, the change of their share, points, are taken down by up to the largest yearly
-    rise of the log share before, and by what closed firms sold; ``E2a``, log points, and ``E3g_spared``, what that is
-    of growth, points, go either way by the largest yearly change of the log ratio before. The errors of sampling are
-    added at the ends; the losses are taken as they are.
+    Older purchases are more likely to have lost their title, and those of some brands more than others. The rate is not
+    observed, but it applied in the years before the closures, too: at most, nothing else raised the Chinese share
+    then, and nothing else moved it apart in exposed categories. So ``V1``, growth of Chinese brands among people active
+    in both half-years, per cent, and ``V3``, the change in their share, points, are lowered by up to the largest yearly
+    rise in the log share before, and by closed firms' sales; ``E2a``, log points, and ``E3g_spared``, its contribution
+    to growth, points, move either way by the largest yearly change in the log ratio before. Sampling errors are added
+    at the ends; the losses are taken as given.
 
     Parameters
     ----------
     households : Households
     closed : float
-        Largest share of Chinese sales before that closed firms may have had, which no purchase with a title holds.
+        Largest possible share of closed firms in Chinese sales before, which no titled purchase shows.
     spec : Specification
 
     Raises
     ------
     DesignError
-        When no year lies before.
+        If the purchases cover no earlier year.
     """
     first = households.buyers["month"].min()
     early = [replace(spec, before=months["before"], after=months["after"]) for months in PLACEBOS.values()]
     early = [year for year in early if year.before[0] >= first]
     if not early:
         raise DesignError(
-            f"Cannot bound the loss of titles: purchases begin in {first}; bring those of two years before."
+            f"Cannot bound the loss of titles: purchases begin in {first}; supply those of two years before."
         )
     shares = [share(households, year).value for year in early]
     rise = max(0.0, *(float(np.log(after / before)) for before, after, _ in shares))
@@ -520,7 +521,7 @@ def bounded(households: Households, closed: float, spec: Specification = BASELIN
 
 
 def headline(paths: Mapping[str, Estimate], spec: Specification = BASELINE) -> str:
-    """Say what happened to the two shares between the half-years that are compared, as their numbers are written.
+    """Describe the change in the two shares between the half-years compared, in the rounded numbers shown.
 
     `paths` are as :func:`shares_by_place` returns them.
     """

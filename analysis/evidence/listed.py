@@ -1,4 +1,4 @@
-"""Listed sellers: what a closure did to their revenue, what they disclosed, what investors thought that it costs."""
+"""Listed sellers: effects of a closure on their revenue, their disclosures, and the cost that investors expected."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from analysis.numbers import percent_change, span
 from analysis.series import Series
 
 HALF_DIGIT = 5e-5  # daily returns are published with four decimals
-RATIOS = (0.5, 1.0, 2.0)  # variances of closed over spared firms' changes, tried in turn
+RATIOS = (0.5, 1.0, 2.0)  # assumed variance ratios of closed over spared firms' changes
 WEIGHTED: dict[Method, str] = {
     "sdid": "Sunvalley, weighted firms and years",
     "sc": "Sunvalley, weighted firms (synthetic control)",
@@ -27,7 +27,7 @@ WEIGHTED: dict[Method, str] = {
 
 
 def short_name(firm: str) -> str:
-    """Return the name of the seller where the file gives the listed owner first: "Owner / Seller (brand)"."""
+    """Return the seller's name, which may follow that of the listed owner: "Owner / Seller (brand)"."""
     return firm.rsplit(" / ", maxsplit=1)[-1].split(" (", maxsplit=1)[0]
 
 
@@ -37,7 +37,7 @@ def design() -> pd.DataFrame:
 
 
 def reasons(role: str) -> str:
-    """Return the design's firms in a role (closed, not_closed, left_out), each with its reason."""
+    """List the design's firms in a role (closed, not_closed, left_out), each with its reason."""
     rows = design().query("role == @role")
     return "; ".join(f"{name} ({reason})" for name, reason in zip(rows["name"], rows["reason"], strict=True))
 
@@ -58,12 +58,12 @@ def base_year() -> int:
 
 
 def revenues() -> tuple[pd.DataFrame, dict[str, Series]]:
-    """Return yearly revenue of the firms in the design.
+    """Return the yearly revenue of the firms in the design.
 
     Returns
     -------
     wide : DataFrame of float64[year, firm]
-        Million yuan, NaN where a year is not published; columns are short names, closed firms first.
+        Million yuan, NaN if a year is not published; columns are short names, closed firms first.
     series : dict of str to Series
         By short name, with sources.
     """
@@ -84,7 +84,7 @@ def indexed(base: int, first: int, last: int) -> pd.DataFrame:
 
 
 def revenue_change(before: int, after: int, *, level: float, ratio: float = 1.0) -> Estimate:
-    """Return the permutation comparison of log revenue changes of closed and spared firms.
+    """Compare the log revenue changes of closed and spared firms by permutation.
 
     Parameters
     ----------
@@ -93,7 +93,7 @@ def revenue_change(before: int, after: int, *, level: float, ratio: float = 1.0)
     level : float
         Coverage of the permutation interval.
     ratio : float
-        Variance of closed firms' changes over that of spared firms', assumed.
+        Assumed variance of closed firms' changes over that of spared firms'.
 
     Returns
     -------
@@ -118,32 +118,32 @@ def by_variance(before: int, after: int, *, level: float) -> pd.DataFrame:
 
 
 def unpublished_base(name: str, after: int, spared: pd.Series) -> dict[str, float]:
-    """Return bounds on the comparison of a closed firm without published earlier revenue with `spared` firms.
+    """Bound the comparison of a closed firm, whose earlier revenue is unpublished, with `spared` firms.
 
-    Its `revenue` in the year `after`, and the `threshold`: the revenue before, in the same unit, above which its change
-    lies below that of every spared firm. Nothing published says on which side it was.
+    Returns its `revenue` in the year `after`, and the `threshold`: the earlier revenue, in the same unit, above which
+    its change is below that of every spared firm. No publication shows on which side it was.
     """
     revenue = float(_by_year(name, "revenue_total")[str(after)])
     return {"revenue": revenue, "threshold": revenue / float(np.exp(spared.min()))}
 
 
 def leave_one_out(before: int, after: int, *, level: float) -> pd.DataFrame:
-    """Return the difference again with each firm left out in turn: `left_out`, `estimate`, `rank`, `assignments`."""
+    """Re-estimate the difference without each firm in turn: `left_out`, `estimate`, `rank`, `assignments`."""
     changes = revenue_change(before, after, level=level).details["changes"]
     rows = []
     for row, name in enumerate(changes["firm"]):
         rest = changes.drop(index=row)
-        if rest["closed"].any():  # without the only closed firm there is nothing to compare
+        if rest["closed"].any():  # without the only closed firm, nothing can be compared
             comparison = permutation_did(rest["change"].to_numpy(), rest["closed"].to_numpy(), level=level)
             rows.append((name, *comparison.rows.iloc[0][["estimate", "rank"]], comparison.counts["assignments"]))
     return pd.DataFrame(rows, columns=["left_out", "estimate", "rank", "assignments"])
 
 
 def synthetic(firm: str, first_post: int, method: Method, *, level: float) -> Estimate:
-    """Return synthetic difference-in-differences of one closed firm's log revenue against the spared firms.
+    """Estimate synthetic difference-in-differences of one closed firm's log revenue against the spared firms.
 
-    Only years that the firm and at least two spared firms have are used; spared firms without all of these are left
-    out. ``details["donors"]`` names them with their weights, ``details["years"]`` lists the years.
+    Only the firm's published years are used, and only spared firms with all of these.
+    ``details["donors"]`` names those with their weights, ``details["years"]`` lists the years.
     """
     wide, _ = revenues()
     wide = wide[wide[firm].notna()]
@@ -156,15 +156,15 @@ def synthetic(firm: str, first_post: int, method: Method, *, level: float) -> Es
 
 
 def otherwise(before: int, after: int, long_after: int, *, level: float) -> pd.DataFrame:
-    """Return the difference between closed and other firms under one changed choice at a time, in per cent.
+    """Re-estimate the difference between closed and other firms, changing one choice at a time, in per cent.
 
-    As asked, with other variances of closed firms, a year earlier as a placebo, to a later year, without each firm in
-    turn, and of one closed firm alone against others that are weighted.
+    The rows are the main estimate, other variances of closed firms, a placebo a year earlier, a later year, estimates
+    without each firm in turn, and one closed firm alone against weighted others.
 
     Returns
     -------
     DataFrame
-        `term` (in words), `estimate`, `conf_low`, `conf_high`; without ends where no interval is computed.
+        `term` (in words), `estimate`, `conf_low`, `conf_high`; the limits are missing if no interval is computed.
     """
     by_ratio = by_variance(before, after, level=level).set_index("ratio")
     terms = {1.0: f"as asked, {before} to {after}"} | {
@@ -192,17 +192,17 @@ def otherwise(before: int, after: int, long_after: int, *, level: float) -> pd.D
 def damage(firm: str, share_closed: float, *, level: float) -> pd.DataFrame:
     """Compare mechanical with actual damage in the year of closure (E1e).
 
-    Mechanical: the closed part's share of revenue times the part of the year after the closure. Actual: the raw change
-    of revenue, and the change against the mean log change of the spared firms.
+    Mechanical: the closed share of revenue times the fraction of the year after the closure. Actual: the raw change
+    in revenue, and the change relative to the mean log change of the spared firms.
 
     Parameters
     ----------
     firm : str
-        Short name in the design, with its day of closure.
+        Short name in the design, which gives its day of closure.
     share_closed : float
-        Share of the firm's revenue in what was closed, in (0, 1].
+        Closed share of the firm's revenue, in (0, 1].
     level : float
-        Carried to the comparison.
+        Passed on to the comparison.
 
     Returns
     -------
@@ -221,7 +221,7 @@ def damage(firm: str, share_closed: float, *, level: float) -> pd.DataFrame:
 
 
 def _by_year(firm: str, measure: str) -> pd.Series:
-    """Return one measure that a firm of the design publishes, by year."""
+    """Return one measure published by a firm of the design, by year."""
     named = design().set_index("name").loc[firm, "firm"]
     return series.published("listed_sellers", firm=named, measure=measure, freq="A").values
 
@@ -232,11 +232,11 @@ def amazon_share(firm: str, year: int) -> float:
 
 
 def most_lost(firm: str, before: int) -> dict[str, float]:
-    """Bound the part of a firm's fall in revenue that lost Amazon sales explain: at most all that it sold there before.
+    """Bound the part of a firm's fall in revenue due to lost Amazon sales: at most all that it had sold there.
 
-    `revenue` and `amazon` in the year before and `fall` in the next, million yuan; `other`, per cent of it that is
-    something else at least; `cap`, the change of revenue in log points that the loss of all Amazon sales would make.
-    A firm that does not publish its Amazon sales is a DataError.
+    Returns `revenue` and `amazon` in the year before and the `fall` in the next, million yuan; `other`, the least share
+    of the fall with other causes, per cent; `cap`, the change in revenue from losing all Amazon sales, log points.
+    Raises DataError for a firm that does not publish its Amazon sales.
     """
     wide, _ = revenues()
     revenue, later = wide.loc[[before, before + 1], firm]
@@ -246,7 +246,7 @@ def most_lost(firm: str, before: int) -> dict[str, float]:
 
 
 def disclosed() -> pd.DataFrame:
-    """Return disclosures of closed firms: stores closed and funds frozen, one row per figure with its source."""
+    """Return closed firms' disclosures: stores closed and funds frozen, one row per figure with its source."""
     frame = series.rows("listed_sellers")
     mine = frame[frame["measure"].isin(["shops_closed", "funds_frozen"])]
     columns = ["firm", "measure", "value", "unit", "period", "note", "source_publisher", "source_url"]
@@ -254,7 +254,7 @@ def disclosed() -> pd.DataFrame:
 
 
 def on_record(names: list[str]) -> dict[str, bool]:
-    """Return whether a disclosure, or reports by two publishers, document the closure of each named brand or firm."""
+    """Return whether a disclosure, or reports by two publishers, documents each named brand's or firm's closure."""
     disclosing, filings = disclosed()["firm"], data.load("listed_sellers").drop_duplicates("firm")
     events = data.load("events").query("event_type == 'brand_closure'")
     documented = {}
@@ -268,26 +268,26 @@ def on_record(names: list[str]) -> dict[str, bool]:
 
 
 def frozen_on_record(firm: str) -> tuple[float, bool]:
-    """Return a firm's disclosed frozen funds, million yuan, and whether they bear out the founding article's sum.
+    """Return a firm's disclosed frozen funds, million yuan, and whether they confirm the founding article's sum.
 
-    They do within ten per cent, the rule of counts: the article says more than, the notice about.
+    They do within ten per cent, the rule for counts: the article says "more than", the notice "about".
     """
     events = data.load("events")
     named = events.loc[events["seed"] & events["unit"].eq("yuan frozen (more than)"), "quantity"]
     if len(named) != 1:
-        raise DataError(f"Cannot tell the frozen sum of the founding article: events.csv has {len(named)}; keep one")
+        raise DataError(f"Cannot find the frozen sum of the founding article: events.csv has {len(named)}; keep one")
     frozen = disclosed().query("firm == @firm and measure == 'funds_frozen'")["value"]
     filed, claimed = float(frozen.iloc[0]), float(named.iloc[0]) / 1e6
     return filed, abs(filed / claimed - 1) <= SAME_COUNT
 
 
 def share_prices(estimation_first: str, estimation_last: str, *, level: float) -> Estimate:
-    """Return abnormal returns of all listed sellers in every window whose market ranks are known.
+    """Estimate abnormal returns of all listed sellers in every window with known market ranks.
 
     Parameters
     ----------
     estimation_first, estimation_last : str
-        Days of the estimation window; windows that begin before its end are left out.
+        First and last day of the estimation window; windows that begin before its end are left out.
     level : float
         Coverage of the intervals.
 
@@ -303,7 +303,7 @@ def share_prices(estimation_first: str, estimation_last: str, *, level: float) -
     windows = ranks.drop_duplicates("window").set_index("window")
     windows = windows[windows["first_day"] > pd.Timestamp(estimation_last)].sort_values("first_day")
     if windows.empty:
-        began = "every window of market_car_ranks.csv begins before"
+        began = "every window of market_car_ranks.csv begins earlier"
         raise DesignError(f"Cannot take returns after {estimation_last}: {began}; end the estimation window earlier")
     spans = {str(row.Index): _columns(market.index, row.first_day, row.last_day) for row in windows.itertuples()}
     estimate = abnormal_returns(
@@ -345,7 +345,7 @@ def _ranked(row: dict[Any, Any], market: pd.DataFrame) -> tuple[float, float]:
 
 
 def price_paths(estimate: Estimate) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return cumulative abnormal returns around each event: the market's quantiles, and the shares it names.
+    """Return cumulative abnormal returns around each event: the market's quantiles, and the event's shares.
 
     Parameters
     ----------
@@ -357,8 +357,8 @@ def price_paths(estimate: Estimate) -> tuple[pd.DataFrame, pd.DataFrame]:
     market : DataFrame
         `event`, `day` (trading days from the event), `quantile`, `value` in per cent.
     shares : DataFrame
-        `event`, `day`, `term` (seller), `value` in per cent. An event that names a seller shows that one; the first
-        wave, which names no listed one, shows those for which no closure was disclosed.
+        `event`, `day`, `term` (seller), `value` in per cent. An event named after a seller shows that one; the first
+        wave, which names no listed seller, shows those that disclosed no closure.
     """
     paths = data.load("market_car_paths").rename(columns={"event_day": "day"})
     market = paths.assign(value=100 * paths["cumulative_abnormal_return"])[["event", "day", "quantile", "value"]]
@@ -374,10 +374,10 @@ def price_paths(estimate: Estimate) -> tuple[pd.DataFrame, pd.DataFrame]:
 
 
 def asked_otherwise(rows: pd.DataFrame) -> pd.DataFrame:
-    """Return rows of :func:`share_prices` that test its two-day windows, with a `term` and a `role`, in this order.
+    """Select rows of :func:`share_prices` that test its two-day windows, with a `term` and a `role`, by role.
 
-    `asked`: owners of closed sellers in the two days of their own news; `longer`: the same in ten days; `placebo`:
-    owners of sellers that were not closed in the same two days.
+    `asked`: owners of closed sellers in the two days of their own news; `longer`: the same over ten days; `placebo`:
+    owners of sellers not closed, in the same two days.
     """
     news, days = rows["window"].str.removesuffix("_2d").str.removesuffix("_10d"), rows["window"].str.endswith("_2d")
     owner = np.array([name in seller.lower() for name, seller in zip(news, rows["seller"], strict=True)])
@@ -390,10 +390,10 @@ def asked_otherwise(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def on_the_same_days(rows: pd.DataFrame) -> str:
-    """Name the register's events of the two days of the news on each closed seller, and of the day before.
+    """Name the register's events on the two days of the news on each closed seller, and on the day before.
 
-    `rows` are as :func:`share_prices` returns them. The news itself, published after trading on the day before, is
-    among the events; those dated to a month or a year are not.
+    `rows` come from :func:`share_prices`. Events include the news itself, published after trading on the day before,
+    but not those dated only to a month or year.
     """
     events = data.load("events")
     days = pd.to_datetime(events["date"], format="%Y-%m-%d", errors="coerce")
@@ -405,7 +405,7 @@ def on_the_same_days(rows: pd.DataFrame) -> str:
 
 
 def for_print(rows: pd.DataFrame) -> pd.DataFrame:
-    """Return rows of :func:`share_prices` with the columns that a table prints: `days`, `group`, `ends`, `rank`."""
+    """Add to rows of :func:`share_prices` the columns for a printed table: `days`, `group`, `ends`, `rank`."""
     low, high = rows["rank_low"].map("{:,.0f}".format), rows["rank_high"].map("{:,.0f}".format)
     return rows.assign(
         days=[f"{row.first_day.day}–{row.last_day.day} {row.last_day:%b}" for row in rows.itertuples()],

@@ -51,7 +51,7 @@ def random_sets(
     size, pool = len(households.categories), _like_exposed(households, spec)
     if len(pool) < size:
         raise DesignError(
-            f"Cannot draw random sets of {size} categories: {len(pool)} are like the exposed ones in "
+            f"Cannot draw random sets of {size} categories: only {len(pool)} resemble the exposed ones in "
             f"{spec.before[0]}; choose another half-year."
         )
     elsewhere = {"all others": AGAINST["all others"]}

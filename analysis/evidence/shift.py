@@ -1,4 +1,4 @@
-"""Where else Chinese sellers sell: eBay by location of the seller, AliExpress's group, Walmart, and two firms' mix."""
+"""Chinese sellers beyond Amazon: eBay by seller location, AliExpress's group, Walmart, and two firms' mix."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from analysis.numbers import number, percent_change
 from analysis.series import Series
 
 EBAY = "eBay (own filings and releases)"
-UNIT = "per cent"  # of the ratio of two revenues
-REST = "rest of the world"  # with China, which no yearly table shows apart
+UNIT = "per cent"  # change in the ratio of two revenues
+REST = "rest of the world"  # includes China, which no yearly table shows separately
 LINES = {"US": "us", "UK": "uk", "Germany": "germany", REST: "rest_of_world_incl_china"}
-HALVES = ("2022H1", "2023H1")  # the only ones that show China apart
+HALVES = ("2022H1", "2023H1")  # the only ones that show China separately
 CHINA_APART = {"China": "china", "US": "us", "UK": "uk", "Germany": "germany", "other countries": "rest_of_world"}
 WITH_OTHERS, MARKETPLACE = "incl. StubHub and Classifieds", "marketplace"
-# Growth is taken within one definition: what it covers, its years. 2019 of the last is of an earlier filing.
+# Growth is within one definition; each has its perimeter and years. The last one's 2019 is from an earlier filing.
 TABLES = (
     (WITH_OTHERS, WITH_OTHERS, ("2016", "2017", "2018", "2019")),
     ("Korea apart", MARKETPLACE, ("2018", "2019")),
@@ -30,10 +30,10 @@ TABLES = (
 )
 BEFORE, CLOSURES, AFTER = "before", "year of the closures", "after"
 ROLES = {"2021": CLOSURES, "2022": AFTER}
-AREAS = ("us", "international")  # of volume
-UNPLACED = {"rates": "net_revenue_exchange_rate_effect", "hedges": "net_revenue_hedging_gain"}  # not by location
-LAST = "2023Q2"  # quarter of eBay's figures behind what is shown
-# Firms that publish Amazon's share of their revenue, in print, and whether they were closed.
+AREAS = ("us", "international")  # areas of merchandise volume
+UNPLACED = {"rates": "net_revenue_exchange_rate_effect", "hedges": "net_revenue_hedging_gain"}  # without location
+LAST = "2023Q2"  # last quarter of eBay's figures that is used
+# Firms that publish Amazon's share of their revenue, with a label that says whether they were closed.
 MIXED = {"AuGroup / Aukey": "Aukey (closed)", "Sailvan Times": "Sailvan (not closed)"}
 NEW_SELLERS = "share of new sellers based in China"
 
@@ -43,35 +43,35 @@ def _ebay(name: str, freq: str, **where: Any) -> Series:
 
 
 def _figures(names: Mapping[str, str], periods: Sequence[str], definition: str = "as named") -> pd.DataFrame:
-    """Return several eBay series side by side, one row per period, or raise a DataError if a figure is missing."""
+    """Return several eBay series side by side, one row per period; raise DataError if a figure is missing."""
     freq = "H" if "H" in periods[0] else "A"
     values = {label: _ebay(name, freq, definition=definition).points["value"] for label, name in names.items()}
     frame = pd.DataFrame(values).reindex(periods)
     for row, column in np.argwhere(frame.isna()):
         figure = f"eBay's {names[frame.columns[column]]} ({definition}) of {', '.join(periods)}"
-        gap = f"platform_quarterly.csv has none of {frame.index[row]}"
+        gap = f"platform_quarterly.csv has none for {frame.index[row]}"
         raise DataError(f"Cannot read {figure}: {gap}; add the row with its source")
     return frame
 
 
 def revenue(lines: Mapping[str, str], periods: Sequence[str], definition: str = "as named") -> pd.DataFrame:
-    """Return eBay's net revenue by location of the seller, million US dollars, by period and area."""
+    """Return eBay's net revenue by seller location, million US dollars, by period and area."""
     return _figures({area: f"net_revenue_{name}_sellers" for area, name in lines.items()}, periods, definition)
 
 
 def log_growth(lines: Mapping[str, str], periods: Sequence[str], definition: str = "as named") -> pd.DataFrame:
-    """Return growth of :func:`revenue` on the period before, in log points; the first period has none."""
+    """Return growth of :func:`revenue` over the previous period, in log points, from the second period on."""
     return np.log(revenue(lines, periods, definition)).diff().iloc[1:]
 
 
 def leads() -> pd.DataFrame:
-    """Return the lead in growth of eBay's revenue from the rest of the world over sellers elsewhere, by year.
+    """Return the growth lead of eBay's revenue from the rest of the world over that from each other area, by year.
 
     Returns
     -------
     DataFrame
-        `year`, `perimeter` (:data:`MARKETPLACE`, or with the businesses that were sold), `role` (before the closures,
-        the year of them, after them) and the lead over US, UK and German sellers: growth of the ratio of the two
+        `year`, `perimeter` (:data:`MARKETPLACE`, or with businesses since sold), `role` (before, during or after the
+        year of the closures) and the lead over US, UK and German sellers: growth in the ratio of the two
         revenues, per cent.
     """
     tables = []
@@ -93,15 +93,15 @@ def lead(leads: pd.DataFrame) -> float:
 def rank(leads: pd.DataFrame, *, with_others: bool = False) -> tuple[int, int]:
     """Return the rank of the year after the closures among earlier years, 1 for the highest lead, and their number.
 
-    `with_others` counts the years too in which the marketplace does not stand alone.
+    `with_others` also counts years in which the marketplace is not shown alone.
     """
     years = leads.query("role != @CLOSURES and (@with_others or perimeter == @MARKETPLACE)")
-    leading = years.drop_duplicates("year", keep="last")["US"]  # of two tables that of the marketplace
+    leading = years.drop_duplicates("year", keep="last")["US"]  # prefer the table of the marketplace
     return int((leading >= lead(leads)).sum()), len(leading)
 
 
 def since_china_apart() -> pd.DataFrame:
-    """Return growth from the first half of 2022 to that of 2023: `place`, `growth` in per cent."""
+    """Return growth from the first half of 2022 to the first half of 2023, by area: `place`, `growth` in per cent."""
     return percent_change(log_growth(CHINA_APART, HALVES).iloc[0]).rename_axis("place").reset_index(name="growth")
 
 
@@ -112,9 +112,9 @@ def china_alone() -> pd.DataFrame:
     -------
     DataFrame
         `others` (in words), `others_growth`, `china_growth`, `lead` of China over American sellers, as in
-        :func:`leads`; all in per cent. In 2021 China is given its share of the rest of the world in the first half of
-        2022; the last row is where its lead is nothing. With a smaller share a lead above that of the rest of the world
-        is larger, and one below it smaller.
+        :func:`leads`; all in per cent. China's share of the rest of the world in 2021 is assumed to be
+        that of the first half of 2022; in the last row its lead is zero. With a smaller share, a lead above that of the
+        rest of the world is larger, and one below it smaller.
     """
     grown, later = percent_change(log_growth(LINES, TABLES[-1][-1][-2:]).iloc[0]), since_china_apart()
     share, whole, us = china_share(), grown[REST], grown["US"]
@@ -133,12 +133,12 @@ def china_share() -> float:
 
 
 def bounds() -> Estimate:
-    """Bound the lead over American sellers that remains when another factor explains all that it can, or nothing.
+    """Bound the lead over American sellers that remains if another factor explains as much as it can, or nothing.
 
-    Take rate: volume is published for the US and abroad. The rest of the world's take rose by all of the rise abroad,
-    from the same level, while that of British and German sellers did not; or it did not rise. Exchange rates, hedges:
-    all of what they did to eBay's revenue fell on the rest of the world, or nothing. Recovery: all of what was lost to
-    American sellers in 2020 and 2021 came back, or nothing. Together: each at the same end.
+    Take rate: volume is published for the US and abroad. Either the whole rise abroad was in the rest of the world's
+    take, from the same level, and none in that of British and German sellers; or its take did not rise. Exchange rates,
+    hedges: their whole effect on eBay's revenue fell on the rest of the world, or none. Recovery: the whole loss to
+    American sellers in 2020 and 2021 was regained, or none. Together: each at the same end.
 
     Returns
     -------
@@ -158,7 +158,7 @@ def bounds() -> Estimate:
 
     pace, take = grown(us), (rest + others) / abroad
     observed = grown(rest) - pace
-    own_volume = abroad - others / take[before]  # at a take that is that of all abroad, then theirs unchanged
+    own_volume = abroad - others / take[before]  # with the take of all abroad before, and theirs unchanged after
     lost = float(np.log(us[before] / us[start] * sales.loc[start, REST] / rest[before]))
     ends = {
         "take rate": (grown(own_volume) - grown(at_home), grown(rest) - grown(at_home)),
@@ -186,15 +186,15 @@ def bounds() -> Estimate:
 
 
 def otherwise(leads: pd.DataFrame) -> pd.DataFrame:
-    """Return the lead in the year after the closures under one changed choice at a time, points as in `leads`.
+    """Return the lead in the year after the closures, changing one choice at a time, in the unit of `leads`.
 
-    As asked, over sellers of other countries, what is left of it together with all bounds, that of China alone, and in
-    other years as placebos.
+    The rows are the main lead, leads over sellers from other countries, the remainder under all bounds together, that
+    of China alone, and other years as placebos.
 
     Returns
     -------
     DataFrame
-        `term` (in words), `estimate`, and of a set `conf_low`, `conf_high`.
+        `term` (in words), `estimate` and, for a set, `conf_low`, `conf_high`.
     """
     after, years = leads.query("role == @AFTER").iloc[0], leads.query("role != @AFTER")
     alone = china_alone().iloc[:2]
@@ -215,9 +215,9 @@ def otherwise(leads: pd.DataFrame) -> pd.DataFrame:
 
 
 def volume(area: str = "total") -> Series:
-    """Return eBay's merchandise volume by quarter, million US dollars; 2021 is backed out of the growth of 2022.
+    """Return eBay's merchandise volume by quarter, million US dollars; 2021 is derived from the growth in 2022.
 
-    `area` is "total", "us" or "international"; the filings do not say by whose location.
+    `area` is "total", "us" or "international"; the filings do not say whether by buyer or seller.
     """
     published = _ebay(f"gmv_{area}", "Q")
     name = "gmv_growth_yoy" if area == "total" else f"gmv_{area}_growth_yoy"
@@ -226,7 +226,7 @@ def volume(area: str = "total") -> Series:
 
 
 def yearly_volume(area: str, years: Sequence[str]) -> pd.Series:
-    """Return the sum of the quarters of :func:`volume` by year, million US dollars; a year needs all four."""
+    """Sum the quarters of :func:`volume` by year, million US dollars; a year needs all four."""
     quarters = volume(area).points["value"]
     by_year = quarters.groupby(quarters.index.str[:4])
     if short := [year for year in years if by_year.size().get(year) != 4]:
@@ -241,7 +241,7 @@ def yearly_volume(area: str, years: Sequence[str]) -> pd.Series:
 def aliexpress_parent_growth() -> Series:
     """Return year-on-year growth of Alibaba's international retail revenue by quarter, per cent.
 
-    AliExpress alone is not published; the segment holds Lazada, Trendyol and Daraz too.
+    AliExpress alone is not published; the segment also includes Lazada, Trendyol and Daraz.
     """
     where: dict[str, Any] = {"platform": "Alibaba international", "series": "international_commerce_retail_revenue"}
     where |= {"publisher": "Alibaba (own results)", "definition": "as named", "freq": "Q"}
@@ -249,10 +249,10 @@ def aliexpress_parent_growth() -> Series:
 
 
 def mix() -> pd.DataFrame:
-    """Return Amazon's share of revenue by year (rows) and firm (columns), per cent; years between are interpolated.
+    """Return Amazon's share of revenue by year (rows) and firm (columns), per cent; gaps are interpolated.
 
-    The firms are a closed survivor and one that was not closed, whose share of 2023Q1 is its revenue on Amazon over all
-    of its revenue, of two publishers.
+    The firms are a closed survivor and one not closed, whose share for 2023Q1 is its Amazon revenue over its total
+    revenue, from two publishers.
     """
     frame = data.load("listed_sellers")
     shares = frame[(frame["measure"] == "share_amazon") & frame["firm"].isin([*MIXED])]
@@ -263,7 +263,7 @@ def mix() -> pd.DataFrame:
 
 
 def walmart_new_sellers() -> pd.DataFrame:
-    """Return China's share of new Walmart sellers, per cent, by date, as rows of the file."""
+    """Return China's share of new Walmart sellers, per cent, in rows of the file by date."""
     rows = data.load("platform_shift_evidence").query("measure == @NEW_SELLERS and platform == 'Walmart'")
     return rows.sort_values("date", ignore_index=True)
 

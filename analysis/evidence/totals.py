@@ -1,4 +1,4 @@
-"""Totals and shares: what bounds the closures' effect on growth on Amazon."""
+"""Totals and shares that bound the closures' effect on growth on Amazon."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SHARES = ["market share of Chinese sellers", "share of top sellers based in Chin
 FLOOR, ASSERTED = "US dollars of yearly GMV (more than)", "yuan of losses (more than)"
 TOP = "sellers suspended with over US$1m of sales a month"
 SOURCE = ["source_publisher", "source_url"]
-BOUNDS = {"at most": -np.inf, "at least": np.inf}  # where a reading that is a bound ends
+BOUNDS = {"at most": -np.inf, "at least": np.inf}  # open ends of readings that are bounds
 
 FOURTH = "Q4"  # services of the fourth quarter stand for sales in December
 DRAWS = 100_000
@@ -56,15 +56,15 @@ def third_party_sales() -> Series:
 
 
 def third_party_growth() -> Series:
-    """Return yearly growth of third-party sales as Marketplace Pulse states it, per cent.
+    """Return yearly growth of third-party sales as stated by Marketplace Pulse, per cent.
 
-    Two of its totals may be of two vintages: the growth between them is not the one that it states.
+    Its totals may come from different vintages, so growth computed from them can differ from the growth stated.
     """
     return _third_party("yoy growth of third-party GMV (estimate)")
 
 
 def _third_party(measure: str) -> Series:
-    """Return one measure by the publisher of third-party sales in 2020."""
+    """Return one measure by the publisher of the 2020 third-party sales."""
     file = "platform_shift_evidence"
     sales = series.rows(file).query("measure == 'third-party GMV (estimate)' and date == '2020'")
     publisher = sales["publisher"].iloc[0]
@@ -72,10 +72,10 @@ def _third_party(measure: str) -> Series:
 
 
 def closed_sales(yuan_per_dollar: float) -> Range:
-    """Return the range of yearly sales of closed accounts, billion US dollars.
+    """Return the range of closed accounts' yearly sales, billion US dollars.
 
-    The lower end is what Marketplace Pulse put on the first suspended sellers (a floor for any count); the upper is the
-    loss that the trade group asserts ("more than"), translated from yuan.
+    The lower end is Marketplace Pulse's figure for the first suspended sellers (a floor for any count); the upper is
+    the loss asserted by the trade group ("more than"), converted from yuan.
     """
     events = data.load("events").set_index("unit")["quantity"]
     if (matches := [int((events.index == unit).sum()) for unit in (FLOOR, ASSERTED)]) != [1, 1]:
@@ -89,14 +89,14 @@ def top_suspended() -> float:
 
 
 def shares() -> pd.DataFrame:
-    """Return the published pairs of a Chinese share before and after the closures, one definition each.
+    """Return published pairs of Chinese shares before and after the closures, one definition each.
 
     Returns
     -------
     DataFrame
         `measure`, `marketplace`, `publisher`, `first`, `before`, `last`, `after` (per cent) and `change` (points):
-        every series of shares of sales or of top sellers that was observed in December 2020 or January 2021, and again
-        from September to December 2021.
+        every series of shares of sales or of top sellers observed in December 2020 or January 2021, and again
+        between September and December 2021.
     """
     frame = series.rows("chinese_seller_share").query("measure in @SHARES")
     keys = ["measure", "marketplace", "publisher"]
@@ -122,7 +122,7 @@ def combined(share: Change, sales: Change) -> float:
 
 
 def stated_change() -> float:
-    """Return the change in the Chinese share of sales as Amazon stated it, percentage points."""
+    """Return the change in the Chinese share of sales as stated by Amazon, percentage points."""
     stated = data.load("chinese_seller_share").query("unit == 'percentage points, as stated'")
     return float(stated["value"].iloc[0])
 
@@ -174,7 +174,7 @@ def growth_sources() -> pd.DataFrame:
 
 
 def account_map(accounts: list[float], population: float, sd_log_sales: float, tilts: list[float]) -> pd.DataFrame:
-    """Return the closed accounts' share of sales, per cent: one row per count, one column per tilt."""
+    """Tabulate the closed accounts' share of sales, per cent: one row per count, one column per tilt."""
     by_tilt = {
         f"tilt {tilt:g}": [100 * closed_share(n, population, sd_log_sales=sd_log_sales, tilt=tilt) for n in accounts]
         for tilt in tilts
@@ -189,7 +189,7 @@ class Totals:
     Attributes
     ----------
     base : float
-        Third-party sales of the base year, in any currency.
+        Third-party sales in the base year, in any currency.
     share : (low, high)
         Chinese share of these, in (0, 1].
     closed : (low, high)
@@ -204,7 +204,7 @@ class Totals:
     Raises
     ------
     DesignError
-        If a range is out of its bounds or upside down.
+        If a range is out of bounds or reversed.
     """
 
     base: float
@@ -287,7 +287,7 @@ def bounds_by_assumption(known: Totals, *, share: float, spared: Range, since: s
     Returns
     -------
     Estimate
-        Rows with `term` (the rung), `assumption`, `conf_low`, `conf_high` in percentage points of the base year;
+        Rows with `term` (the step), `assumption`, `conf_low`, `conf_high` in percentage points of the base year;
         `estimate` is NaN throughout: a set has no point.
 
     Raises
@@ -372,7 +372,7 @@ def by_prior(known: Totals, spared: Estimate, *, dates: tuple[str, str], fall: f
 
 
 def sets_of(estimand: str, unit: str, terms: Sequence[str], limits: Any, columns: Mapping[str, Any]) -> Estimate:
-    """Return sets as an Estimate: limits, and no point."""
+    """Return sets as an Estimate, with limits but no point."""
     return Estimate(
         estimand=estimand,
         unit=unit,
@@ -387,11 +387,11 @@ def sets_of(estimand: str, unit: str, terms: Sequence[str], limits: Any, columns
 
 
 def closed_share(accounts: float, population: float, *, sd_log_sales: float, tilt: float) -> float:
-    """Return the share of sales, between 0 and 1, carried by closed accounts when closure falls on size.
+    """Return closed accounts' share of sales, between 0 and 1, if closure depends on size.
 
-    Sales S are log-normal and an account is closed with chance ``min(1, c S^tilt)``, where c is such that
+    Sales S are log-normal and an account closes with probability ``min(1, c S^tilt)``, where c solves
     ``E[min(1, c S^tilt)] = accounts / population``. The share is ``E[S min(1, c S^tilt)] / E[S]``, from the moments of
-    a truncated log-normal. While hardly any account is certain to close it is near
+    a truncated log-normal. As long as hardly any account is certain to close, it is near
     ``accounts / population * exp(tilt sd²)``; it never exceeds the share of the very largest accounts.
 
     Parameters
@@ -401,26 +401,26 @@ def closed_share(accounts: float, population: float, *, sd_log_sales: float, til
     sd_log_sales : float
         Standard deviation of log sales.
     tilt : float
-        0 closes at random, 1 in proportion to sales up to certainty.
+        0 closes accounts at random, 1 in proportion to sales, up to certainty.
 
     Raises
     ------
     DesignError
-        If not fewer accounts are closed than there are.
+        Unless fewer accounts are closed than exist.
     """
     if not 0 < accounts < population:
-        raise DesignError(f"Cannot close {accounts} of {population} accounts; give fewer closed than there are")
-    fraction, slope = accounts / population, tilt * sd_log_sales  # the chance rises by `slope` logs per deviation of S
+        raise DesignError(f"Cannot close {accounts} of {population} accounts; give more than 0 and fewer than all")
+    fraction, slope = accounts / population, tilt * sd_log_sales  # log probability per standard deviation of log S
     if slope == 0:
         return fraction
 
     def certain_and_below(minus_log_c: float, shift: float) -> float:
-        """Return the mean chance with accounts weighted by ``exp(shift z)``: above its kink, plus below it."""
+        """Return the mean probability, with accounts weighted by ``exp(shift z)``: above its kink, plus below it."""
         kink = minus_log_c / slope - shift
         below = slope**2 / 2 + slope * shift - minus_log_c + stats.norm.logcdf(kink - slope)
         return float(stats.norm.sf(kink) + np.exp(below))
 
-    # The root lies between closing the largest for certain and no cap at all; 1 more at each end for rounding.
+    # The root lies between closing only the largest, for certain, and no cap at all; 1 more at each end for rounding.
     ends = slope * stats.norm.isf(fraction) - 1, slope**2 / 2 - np.log(fraction) + 1
     cutoff = optimize.brentq(lambda u: certain_and_below(u, 0.0) - fraction, *ends, xtol=1e-13)
     return certain_and_below(cutoff, sd_log_sales)

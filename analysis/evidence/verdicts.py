@@ -1,8 +1,8 @@
-"""From a claim and an estimate to one of four words, by rules that depend on the kind of claim, never on its content.
+"""Turn a claim and an estimate into one of four words, by rules that depend on the kind of claim, never its content.
 
-Confidence is separate from the word, and has a rule of its own (:func:`confidence`). A simulated market gives a claim
-no word: what it says stands apart, as "If the market were as simulated (closures, seed), then: ...". So does what a
-panel that is not representative says of totals.
+Confidence is separate from the word and has its own rule (:func:`confidence`). A simulated market gives a claim no
+word: its result stands apart, as "If the market were as simulated (closures, seed), then: ...". So does the result of
+an unrepresentative panel on totals.
 """
 
 from __future__ import annotations
@@ -40,19 +40,19 @@ MEANING: dict[Word, str] = {
 }
 CONFIDENCE: tuple[Level, ...] = get_args(Level)[1:]
 TIERS: tuple[Tier, ...] = get_args(Tier)
-ESTIMATED = TIERS[TIERS.index("households") :]  # from observations of our own, with a grade and errors
+ESTIMATED = TIERS[TIERS.index("households") :]  # our own estimates from observations, with a grade and standard errors
 GRADES: tuple[Grade, ...] = get_args(Grade)
 _, USABLE, WITH_BOUNDS, DO_NOT_USE = GRADES
-NOT_GRADED = "not graded"  # in the place of a grade; the reason may follow after a colon
-SAME_COUNT = 0.10  # two counts of one thing agree when they differ by at most this share
-AS_LARGE = 1.0  # breakdown value from which a finding survives a drift as large as the largest one before
-EXACT = 1e-9  # width of an interval, of its larger end, that is rounding and no uncertainty
+NOT_GRADED = "not graded"  # in place of a grade; a reason may follow after a colon
+SAME_COUNT = 0.10  # relative difference up to which two counts agree
+AS_LARGE = 1.0  # breakdown value at which a finding survives a drift as large as the largest before
+EXACT = 1e-9  # relative width below which an interval is only rounding
 
 Interval = tuple[float, float]
 
 
 def _published(value: float) -> float | str:
-    """Return 12 digits of a number, beyond which processors differ; JSON has no number for an open side."""
+    """Round a number to 12 digits, beyond which processors differ; infinity becomes text, as JSON cannot hold it."""
     return str(value) if math.isinf(value) else float(f"{value:.12g}")
 
 
@@ -62,40 +62,40 @@ Limit = Annotated[float, Field(ge=-math.inf), _ROUNDED]  # no NaN
 
 
 class Verdict(BaseModel):
-    """Hold the finding on one claim in one reading.
+    """The finding on one claim in one reading.
 
     Attributes
     ----------
     claim, reading : str
-        Id in claims.csv, and which reading of it (``"V2"``); empty where there is one.
+        Id in claims.csv, and its reading (``"V2"``), empty if there is only one.
     statement, claimant : str
-        The claim in words and who made it.
+        The claim in words, and its author.
     word, confidence : str
         One of `WORDS`; high, moderate or low, or empty where the word decides nothing.
     estimand, unit, window, n : str
-        What was estimated, in which unit, over which time, from how many of what.
+        Estimand, unit, period, and sample size in words.
     estimate, low, high, margin : float or None
-        Point and interval in `unit`, and the margin it is held against; None where there is none.
+        Point and interval in `unit`, and the margin for comparison, or None.
     claimed : float or None
-        The claimant's own figure, which is no finding.
+        The claimant's own figure, which is not a finding.
     interval : str
         Kind of interval: ``"permutation interval"``, ``"bounds"``, ``"published readings"``.
     tier, provenance : str
         Data tier, and whether the numbers are real, estimated or simulated.
     market : str
-        What the market was where the numbers are simulated: its closures and seed, or the panel's file; else empty.
+        Description of the market if the numbers are simulated: its closures and seed, or the panel's file; else empty.
     aside : str
-        Of which firms alone it speaks, where it gives no word because the panel does not stand for others; else empty.
+        Restriction to certain firms, if the panel is not representative and so gives no word; else empty.
     grade : str
         What the design audit says of the estimator; empty where it says nothing.
     why, change, detail : str
         The reason in a sentence, what would change the word, and for the brief the numbers behind it in a sentence.
     as_of, notebook, inputs : str
-        Date of knowledge, who judged, and a digest of the data it read.
+        Date of knowledge, the judging notebook, and a digest of the data it read.
     panel : str
-        Digest of the panel that it was read off, stamped with them; empty for public figures.
+        Digest of the panel behind it; empty for public figures.
     report : str
-        Name of the report of a run, stamped by the runner.
+        Name of the report in a run, stamped by the runner.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -132,17 +132,17 @@ class Verdict(BaseModel):
 
     @property
     def name(self) -> str:
-        """Return claim and reading, as tables call it: ``"C01 V2"``."""
+        """Claim and reading, as in tables: ``"C01 V2"``."""
         return f"{self.claim} {self.reading}".strip()
 
     @property
     def party(self) -> str:
-        """Return the claimant without the person in brackets: Amazon of "Amazon (vice-president Cindy Tai)"."""
+        """The claimant without the person in brackets: Amazon for "Amazon (vice-president Cindy Tai)"."""
         return self.claimant.partition(" (")[0]
 
     @property
     def simulated(self) -> bool:
-        """Return whether the verdict is on a simulated market, and so gives the claim no word."""
+        """Whether the verdict is on a simulated market, and so gives the claim no word."""
         return self.provenance == "simulated"
 
     @property
@@ -154,14 +154,14 @@ class Verdict(BaseModel):
 
     @property
     def apart(self) -> str:
-        """Return the subject of a verdict that gives no word: a simulated market, a panel's firms; else empty."""
+        """Subject of a verdict that gives no word: a simulated market or a panel's firms; else empty."""
         from analysis.simulated import condition  # reads the table of panels, which few verdicts need
 
         return condition(self.market) if self.simulated else self.aside
 
     @property
     def said(self) -> str:
-        """Return the word for a sentence, with its condition if the verdict stands apart."""
+        """The word for use in a sentence, with its condition if the verdict stands apart."""
         return f"{self.apart} {self.word}".strip()
 
     @model_validator(mode="after")
@@ -176,7 +176,7 @@ class Verdict(BaseModel):
 
 
 def of_sweep(report: str) -> bool:
-    """Return whether a report belongs to a sweep over a parameter, by its name.
+    """Return whether a report belongs to a sweep over a parameter, judged by its name.
 
     >>> [of_sweep(name) for name in ("sim__05_growth_panel__seed-2", "05_growth__share-0-5", "sim__05_growth_panel")]
     [True, True, False]
@@ -185,7 +185,7 @@ def of_sweep(report: str) -> bool:
 
 
 def faults(error: ValidationError) -> str:
-    """Describe the faults of a verdict: the key, what it must be, and what it is."""
+    """Describe an invalid verdict: for each fault the key, its rule, and its value."""
     return "; ".join(
         f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}, found {fault['input']!r:.60}"
         if fault["type"] != "value_error"
@@ -194,25 +194,25 @@ def faults(error: ValidationError) -> str:
     )
 
 
-# The rules. None means that there is no estimate or bound; a bound or an identified set stands in for an interval. What
-# is no number is refused: it would pass through a comparison as if it had been judged.
+# The rules. None means no estimate or bound; a bound or an identified set serves as an interval. NaN is refused: it
+# would pass through a comparison as if it had been judged.
 
 
 def not_lower(interval: Interval | None, margin: float) -> Word:
     """Judge "did no harm": supported above ``-margin``, contradicted below it; both share one unit."""
     if not 0 <= margin < math.inf:
-        raise DesignError(f"Cannot judge: the margin is {margin}; give a finite number from 0 on")
+        raise DesignError(f"Cannot judge: the margin is {margin}; give a finite number of at least 0")
     if interval is None:
         return NOT_TESTABLE
     low, high = interval
     if not low <= high or low == math.inf or high == -math.inf:  # the first comparison is false for NaN
-        remedy = "give two numbers, the lower first, or None where there is no estimate"
+        remedy = "give two numbers, the lower first, or None without an estimate"
         raise DesignError(f"Cannot judge: the interval runs from {low} to {high}; {remedy}")
     return SUPPORTED if low > -margin else CONTRADICTED if high < -margin else NOT_SHOWN
 
 
 def is_exact(interval: Interval) -> bool:
-    """Return whether an interval has no width beyond rounding: every estimate must have an error."""
+    """Return whether an interval has no width beyond rounding, although every estimate must have a standard error."""
     return interval[1] - interval[0] <= EXACT * max(map(abs, interval))
 
 
@@ -223,21 +223,21 @@ def unchanged(interval: Interval | None, margin: float) -> Word:
 
 
 def direction(interval: Interval | None) -> Word:
-    """Judge "more of it": supported when the interval lies above zero."""
+    """Judge an increase: supported if the interval lies above zero."""
     return not_lower(interval, 0.0)
 
 
 def stayed_positive(readings: Sequence[float]) -> Word:
-    """Judge "growth stayed positive" from every published reading of it, in any one unit; bounds may be infinite."""
+    """Judge "growth stayed positive" from every published reading of it, in a common unit; bounds may be infinite."""
     _finite("a reading", [reading for reading in readings if not math.isinf(reading)])
     return direction((min(readings), max(readings)) if readings else None)
 
 
 def count(claimed: float | None, independent: Sequence[float]) -> Word:
-    """Judge a count against what others counted by the same definition.
+    """Judge a count against others' counts by the same definition.
 
-    Supported within 10 per cent of one of them, contradicted further off from all, not shown where only the claimant's
-    figure exists, not testable where the claim names no number.
+    Supported within 10 per cent of any of them, contradicted if further from all, not shown if only the claimant's
+    figure exists, not testable if the claim names no number.
     """
     _finite("an independent count", independent)
     if claimed is None:
@@ -249,9 +249,9 @@ def count(claimed: float | None, independent: Sequence[float]) -> Word:
 
 
 def documented(records: Sequence[bool]) -> Word:
-    """Judge "these firms were hit" or "this sum was frozen": supported when filings or reports bear out every part."""
+    """Judge "these firms were hit" or "this sum was frozen": supported if filings or reports confirm every part."""
     if odd := [value for value in records if value not in (True, False)]:
-        raise DesignError(f"Cannot judge: on record or not is {odd[0]!r}; give true or false for each part")
+        raise DesignError(f"Cannot judge: a record is {odd[0]!r}; give true or false for each part")
     return NOT_TESTABLE if not records else SUPPORTED if all(records) else NOT_SHOWN
 
 
@@ -261,7 +261,7 @@ def _finite(name: str, values: Sequence[float]) -> None:
 
 
 def confidence(grade: str, *, passed: bool | None = None, breakdown: float | None = None) -> Level:
-    """Return the lowest level that grade, check and breakdown value allow a panel's word.
+    """Return the confidence in a panel's word: the lowest level among its grade, check and breakdown value.
 
     ========== ====================== ======================= ==========================
     level      grade of the audit     check of the design     breakdown value, if known
@@ -275,13 +275,13 @@ def confidence(grade: str, *, passed: bool | None = None, breakdown: float | Non
     Parameters
     ----------
     grade : str
-        One of `GRADES`; empty where the audit says nothing.
+        One of `GRADES`; empty if the audit has none.
     passed : bool or None
-        Whether the design's own check, such as a placebo year, shows nothing that matters (True) or something (False);
-        None where there is none, or where it is too weak to show either.
+        Whether the design's own check, such as a placebo year, shows no effect that matters (True) or some (False);
+        None without a check, or if it is too weak to show either.
     breakdown : float or None
-        Largest drift, as a multiple of the largest one before the closures, that the finding survives; NaN where it
-        excludes zero under none; None where it is not known, which then limits nothing.
+        Largest drift, as a multiple of the largest one before the closures, that the finding survives; NaN if it
+        excludes zero under none; None if unknown, which sets no limit.
     """
     by_grade = {"usable": 0, "usable with bounds": 1, "": 1, "do not use": 2}[grade]
     by_check = {True: 0, None: 1, False: 2}[passed]
@@ -290,10 +290,10 @@ def confidence(grade: str, *, passed: bool | None = None, breakdown: float | Non
 
 
 def breakdown(interval: Interval, boundary: float, drift: float) -> float:
-    """Return the multiple of a placebo's drift that an interval survives before it reaches a boundary.
+    """Return the multiple of a placebo's drift that an interval withstands before it reaches a boundary.
 
-    Which way a drift went before says nothing of the way that it goes after, so its size alone counts. Infinite for no
-    drift; NaN where the boundary lies in the interval, so that there is no finding.
+    The direction of an earlier drift does not predict that of a later one, so only its size counts. Infinite without
+    drift; NaN if the interval contains the boundary, so that there is no finding.
     """
     distance = max(interval[0] - boundary, boundary - interval[1])
     return math.nan if distance <= 0 else distance / abs(drift) if drift else math.inf
@@ -313,15 +313,15 @@ def write(
     Parameters
     ----------
     verdicts : sequence of Verdict
-        In the order in which they are shown.
+        In order of display.
     path : path
-        The file; its folder is made when missing.
+        The file; its folder is created if missing.
     as_of, notebook : str
-        Stamped on each verdict: date of knowledge, and who judged.
+        Stamped on each verdict: date of knowledge, and the judging notebook.
     resources : sequence of str
-        Names of the files that were read, after datapackage.json; their digest is stamped too.
+        Names in datapackage.json of the files read; their digest is stamped, too.
     digests : sequence of str
-        Digests of the panels that were read; stamped on the verdicts as `panel`, joined.
+        Digests of the panels read; stamped on the verdicts as `panel`, joined.
     """
     read = [data.card(name)["hash"].removeprefix("sha256:") for name in sorted(resources)]
     inputs = hashlib.sha256("".join([*read, *sorted(digests)]).encode()).hexdigest()
@@ -332,22 +332,22 @@ def write(
 
 
 def read(folder: str | Path, claims: Collection[str] | None = None) -> list[Verdict]:
-    """Read all verdicts of a run: of a published folder its verdicts.json, else every file, in the order of names.
+    """Read all verdicts of a run: from verdicts.json in a published folder, or else from every file, by name.
 
-    Those of a sweep stand in its own table: reports that differ in a parameter would judge one reading twice.
+    Those of a sweep are left to its own table: reports that differ in a parameter would judge a reading twice.
 
     Parameters
     ----------
     folder : path
     claims : collection of str, optional
-        Keep those on these claims.
+        Claims to keep.
 
     Raises
     ------
     DataError
-        If there are none, a file is not a list of verdicts, the simulated ones speak of different markets or those of
-        tier panel of different panels, or one tier judges a reading twice. Dates of knowledge may differ: a report that
-        was not due stands beside newer ones.
+        If there are none, a file is not a list of verdicts, simulated ones concern different markets or those of tier
+        panel different panels, or one tier judges a reading twice. Dates of knowledge may differ, since a report that
+        was not due is older than the others.
     """
     whole = Path(folder) / "verdicts.json"
     files = [whole] if whole.exists() else sorted(Path(folder).glob("*.json"))
@@ -369,7 +369,7 @@ def read(folder: str | Path, claims: Collection[str] | None = None) -> list[Verd
         ("panels with the digests", {verdict.panel[:12] for verdict in verdicts if verdict.tier == "panel"}),
     ):
         if len(several) > 1:
-            remedy = "run make report again, with one panel to a folder"
+            remedy = "run make report again, with one panel per folder"
             raise DataError(f"Cannot read {folder} as one run: found {what} {sorted(several)}; {remedy}")
     judged = Counter((verdict.name, verdict.tier) for verdict in verdicts)
     if twice := [f"{name} of tier {tier} {number} times" for (name, tier), number in judged.items() if number > 1]:
@@ -392,16 +392,16 @@ def _foremost(verdicts: Iterable[Verdict]) -> list[Verdict]:
 def best(verdicts: Iterable[Verdict]) -> list[Verdict]:
     """Return the verdict that gives each reading its word, in the order of the claims.
 
-    A panel goes before purchases of households, these before listed firms, and these before public facts; but "not
-    testable" with one kind of data never displaces what another could test, nor does "not shown", without a panel,
-    displace what other data decide: each of them sees a part. Among equals the first notebook speaks. Verdicts that
-    stand apart, or are of a sweep, give no word.
+    A panel takes precedence over household purchases, these over listed firms, and these over public facts; but "not
+    testable" with one kind of data never displaces a test with another, nor does "not shown" without a panel displace
+    a decision by other data, since each covers only a part. Among equals the first notebook counts. Verdicts that
+    stand apart, or belong to a sweep, give no word.
     """
     return _foremost(verdict for verdict in verdicts if not verdict.apart and not of_sweep(verdict.report))
 
 
 def apart(verdicts: Sequence[Verdict]) -> dict[str, dict[str, Verdict]]:
-    """Return verdicts that stand apart and give no word, by subject and name of the reading; chosen as in `best`."""
+    """Return the verdicts that stand apart and give no word, by subject and reading; chosen as in `best`."""
     return {
         about: {chosen.name: chosen for chosen in _foremost(each for each in verdicts if each.apart == about)}
         for about in sorted({verdict.apart for verdict in verdicts} - {""})
@@ -409,9 +409,9 @@ def apart(verdicts: Sequence[Verdict]) -> dict[str, dict[str, Verdict]]:
 
 
 def unjudged(verdicts: Sequence[Verdict], event: Event) -> list[str]:
-    """Return the readings of an event's claims that no verdict gives its word.
+    """Return the readings of an event's claims without a word from any verdict.
 
-    Those that stand apart give none; a claim without a reading stands for itself.
+    Verdicts that stand apart give none; a claim without readings is listed itself.
     """
     ledger = data.load("readings")
     readings = [*zip(ledger["claim_id"], ledger["reading"].fillna(""), strict=True), *event.asked.values()]
@@ -421,7 +421,7 @@ def unjudged(verdicts: Sequence[Verdict], event: Event) -> list[str]:
 
 
 def elsewhere(verdicts: Sequence[Verdict]) -> dict[str, list[Verdict]]:
-    """Return the public verdicts on each reading whose word comes from households or a panel, by its name."""
+    """Return the public verdicts on each reading whose word comes from households or a panel, by reading."""
     public = [verdict for verdict in verdicts if verdict.tier in ("facts", "listed")]
     displaced = [verdict.name for verdict in best(verdicts) if verdict.tier in ("households", "panel")]
     return {name: [verdict for verdict in public if verdict.name == name] for name in displaced}

@@ -1,4 +1,4 @@
-"""Type the rows of a file by the schema, or refuse them with row, column, value and the line that mends it."""
+"""Type the rows of a file by the schema, or refuse them with row, column, value and the map line that fixes it."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ Days = npt.NDArray[np.datetime64]
 ROW = np.dtype(
     [("unit", np.int32), ("platform", np.int32), ("month", np.int32), ("day", np.int8), ("sales", np.float64)]
 )
-LONGEST_GAP = 12  # months without a row, from which on what stands apart is taken for an error
+LONGEST_GAP = 12  # months without a row; isolated rows beyond such a gap are taken for errors
 _EITHER = r"^(0?|[1-9][0-9]{0,2}(\.[0-9]{3})?)$"
 _BOUNDS = {"minimum": (np.less, "at least"), "maximum": (np.greater, "at most")}
 _BOUNDS["exclusiveMinimum"] = (np.less_equal, "more than")
@@ -46,7 +46,7 @@ def shown(value: Any) -> str:
 
 @dataclass(frozen=True)
 class Block:
-    """Consecutive rows in our columns, one row per month for a wide file.
+    """Consecutive rows in the columns of the schema, one row per month for a wide file.
 
     `start` is the position of the first row in the file; `raw` holds the cells of the file; `typed` holds words as a
     dictionary array without nulls, numbers and months since January 1970 as float64 with NaN for missing, and under
@@ -100,7 +100,7 @@ def blocks(file: File) -> Iterator[Block]:
         if "dose" in block.typed:
             closed, dosed = ~np.isnan(block.typed["closed_on"]), ~np.isnan(block.typed["dose"])
             block.refuse(closed & ~dosed, "dose", "the dose of a closed firm")
-            block.refuse(~closed & dosed, "dose", "no dose of a firm without closed_on")
+            block.refuse(~closed & dosed, "dose", "no dose for a firm without closed_on")
         if file.named.rates:
             block.typed["sales"] = block.typed["sales"] * _rates(block)
         yield block
@@ -116,13 +116,13 @@ def plain(path: Path, table: pa.Table, most: int) -> pa.Table:
 
 
 def _ours(file: File, table: pa.Table) -> dict[str, pa.ChunkedArray]:
-    """Return the file's cells in our columns, one row per month for a wide file."""
+    """Return the file's cells in the columns of the schema, one row per month for a wide file."""
     table = plain(file.path, table, LONGEST_NAME)
     ours = {name: table[column] for name, column in file.theirs.items()}
     if not file.months:
         return ours
     rows, count, kinds = table.num_rows, len(file.months), {table[column].type for column in file.months}
-    if len(kinds) > 1:  # columns of whole numbers beside others
+    if len(kinds) > 1:  # some columns hold whole numbers only
         kinds = {pa.string() if any(map(pa.types.is_string, kinds)) else pa.float64()}
     ours = {name: cells.take(pa.array(np.repeat(np.arange(rows), count))) for name, cells in ours.items()}
     ours["month"] = pa.chunked_array([[*file.months.values()]]).take(pa.array(np.tile(np.arange(count), rows)))
@@ -139,13 +139,13 @@ def _coded(block: Block, name: str) -> pa.DictionaryArray:
 
 
 def _words(block: Block, name: str) -> pa.DictionaryArray:
-    """Encode words: origins by our codes, platforms by the labels of the file."""
+    """Encode words: origins by the codes of the schema, platforms by the file's labels."""
     coded, file, limits = _coded(block, name), block.file, columns()[name].get("constraints", {})
     words, named = coded.dictionary, file.named
     if limits.get("required"):
         block.refuse_words(coded, pc.not_equal(words, ""), name, "a value")
     trimmed = pc.utf8_trim_whitespace(words)
-    block.refuse_words(coded, pc.equal(words, trimmed), name, "a word", "remove the blanks around it")
+    block.refuse_words(coded, pc.equal(words, trimmed), name, "a word", "remove the spaces around it")
     labels = {"platform": named.platforms, "origin": named.origins}.get(name)
     if labels:
         do = _line_of_labels(file, name, words.to_pylist(), labels)
@@ -166,7 +166,7 @@ def _words(block: Block, name: str) -> pa.DictionaryArray:
 
 
 def _line_of_labels(file: File, name: str, words: Sequence[str], labels: Mapping[str, str]) -> str:
-    """Return the map line that gives every word a code, guessed from similar labels, or CODE for the user to fill."""
+    """Return the map line that gives every word a code, guessed from similar labels, or CODE to be filled in."""
     listed = bool(getattr(file.named, f"{name}s"))
     code_of = {} if listed else {word: word for word in words if word in labels}
     for word in words:
@@ -183,8 +183,8 @@ def _line_of_rates(file: File, words: Sequence[str]) -> str:
     rates = ", ".join(f"{word}: RATE" for word in words if word != DOLLARS and word not in file.named.rates)
     more = "..., " if file.named.money_by_row else ""
     instead = f", instead of `currency: {file.named.currency}`" if file.named.currency != DOLLARS else ""
-    by = "by year {2020: RATE, 2021: RATE}, or by month"
-    return f"{file.line(f'rates: {{{more}{rates}}}')}{instead}, with the US dollars for one unit for RATE, {by}"
+    by = "by year {2020: RATE, 2021: RATE} or by month"
+    return f"{file.line(f'rates: {{{more}{rates}}}')}{instead}, where RATE is US dollars per unit, {by}"
 
 
 # Months
@@ -194,7 +194,7 @@ def _months(block: Block, name: str) -> Floats:
     """Parse dates into months; keep the days of the column month."""
     cells = block.raw[name]
     if pa.types.is_timestamp(cells.type) and cells.type.tz:
-        cells = pc.local_timestamp(cells)  # Arrow keeps UTC, in which midnight in Shanghai is on the day before
+        cells = pc.local_timestamp(cells)  # Arrow stores UTC, where midnight in Shanghai falls on the previous day
     if pa.types.is_date(cells.type) or pa.types.is_timestamp(cells.type):
         days: Days = cells.cast(pa.timestamp("us")).to_numpy().astype("datetime64[D]")
     else:
@@ -205,18 +205,18 @@ def _months(block: Block, name: str) -> Floats:
 
 
 def _days(block: Block, name: str) -> Days:
-    """Parse dates by the formats of the map; refuse a word that no format reads, or two read differently."""
+    """Parse dates by the map's formats; refuse words that match no format, or that two formats read differently."""
     coded, named = _coded(block, name), block.file.named
     key, formats = "month_format", (ISO_MONTH,) if block.file.months else named.month_format
     if name == "closed_on":
         key, formats = "closed_format", named.closed_format or named.month_format
-    length = 7 if name != "month" or named.rows == "month" else 10  # what two formats have to agree on
+    length = 7 if name != "month" or named.rows == "month" else 10  # characters on which formats must agree
     words = coded.dictionary.to_pylist()
     read = [{format_: day for format_ in formats if (day := as_day(word, format_))} for word in words]
     for word, ways in zip(words, read, strict=True):
         if len({day[:length] for day in ways.values()}) > 1:
             readings = ", ".join(f"{day[:length]} by {format_}" for format_, day in ways.items())
-            do = f"take one of the formats out of `{key}` in {block.file.map}, or split the file"
+            do = f"remove one of the formats from `{key}` in {block.file.map}, or split the file"
             expected = f"one reading of {word!r} ({readings})"
             block.refuse_words(coded, [other != word for other in words], name, expected, do)
     expected = f"a date as {' or '.join(formats)}" if formats != (ISO_MONTH,) else "a month YYYY-MM"
@@ -228,7 +228,7 @@ def _days(block: Block, name: str) -> Days:
 
 
 def _line_of_formats(file: File, key: str, words: Sequence[str], wrong: Sequence[str], formats: Sequence[str]) -> str:
-    """Return the map line whose formats read all words, or an empty string."""
+    """Return the map line with formats that match all words, or an empty string."""
     _, likely, undecided = dates(wrong)
     if not wrong or not (likely or undecided):
         return ""
@@ -249,16 +249,16 @@ def _numbers(block: Block, name: str) -> Floats:
             cells = pc.if_else(pc.is_in(cells, pa.array(file.named.missing, cells.type)), None, cells)
         right = pc.match_substring_regex(cells, number_pattern(thousands, decimal))
         if (wrong := ~right.fill_null(True).to_numpy()).any():
-            money = pc.extract_regex(cells, f"(?i)(?P<sign>{MONEY})")  # in one column it may be of several
+            money = pc.extract_regex(cells, f"(?i)(?P<sign>{MONEY})")  # a column may mix currencies
             signs = pc.struct_field(money, "sign")
             signed, every = signs.is_valid().to_numpy(), ", ".join(sorted(signs.drop_null().unique().to_pylist()))
-            actual = f"{cells[int((wrong & signed).argmax())].as_py()!r}, of the signs {every}"
-            do = f"take the signs out, and where they are not of USD, {file.line('currency: CODE')} with its `rates`"
-            block.refuse(wrong & signed, name, "plain numbers of one currency, without its sign", actual, do)
+            actual = f"{cells[int((wrong & signed).argmax())].as_py()!r}, with the symbols {every}"
+            do = f"remove the symbols and, unless they mean USD, {file.line('currency: CODE')} with its `rates`"
+            block.refuse(wrong & signed, name, "plain numbers in one currency, without its symbol", actual, do)
             do = _line_of_signs(file, cells)
             word = str(cells[int(wrong.argmax())].as_py())
             if re.fullmatch(UNKNOWN, word.lower()):
-                do = f"{file.line(f'missing: [{word}]')} if that is not known"
+                do = f"{file.line(f'missing: [{word}]')} if it means not known"
             block.refuse(wrong, name, "a number such as 1250 or 2e-3", do=do)
         if name == "sales" and not file.named.model_fields_set & {"thousands", "decimal"}:
             _refuse_either(block, cells)
@@ -268,22 +268,22 @@ def _numbers(block: Block, name: str) -> Floats:
             cells = pc.replace_substring(cells, decimal, ".")
         cells = pc.if_else(pc.equal(cells, ""), None, cells)
     elif pa.types.is_boolean(cells.type):
-        raise pa.ArrowInvalid("yes and no are no numbers, though they can be cast to some")
+        raise pa.ArrowInvalid("booleans are not numbers, though Arrow would cast them")
     values = np.asarray(cells.cast(pa.float64()))
     block.refuse(np.isinf(values), name, "a finite number")
     return values
 
 
 def _refuse_either(block: Block, sales: pa.ChunkedArray) -> None:
-    """Refuse sales with three digits after every point, which may be thousands or decimals."""
+    """Refuse sales with three digits after every point, which may mark thousands or decimals."""
     if pc.all(pc.match_substring_regex(sales, _EITHER)).as_py():
         pointed = pc.match_substring(sales, ".").fill_null(False).to_numpy()
-        do = f"""{block.file.line('decimal: "."')} if that is what it is, else `thousands: "."` and `decimal: ","`"""
-        block.refuse(pointed, "sales", "a point that is one of decimals, not with three digits behind each", do=do)
+        do = f"""{block.file.line('decimal: "."')} if it marks decimals, else `thousands: "."` and `decimal: ","`"""
+        block.refuse(pointed, "sales", "a point that must mark decimals, not three digits after each point", do=do)
 
 
 def _line_of_signs(file: File, cells: pa.ChunkedArray) -> str:
-    """Return the map lines whose separators make every cell a number, or an empty string."""
+    """Return the map lines with separators that make every cell a number, or an empty string."""
     ways = []
     for thousands, decimal in number_signs(cells.drop_null().unique().to_pylist()):
         lines = [f'thousands: "{thousands}"'] * (thousands != file.named.thousands)
@@ -306,12 +306,12 @@ def _rates(block: Block) -> Floats:
         at = int(lacking.argmax())
         word, of = month_text(month[at]), money[at]
         away = np.abs(month - month[at])
-        if away.any() and away[away > 0].min() > LONGEST_GAP:  # more likely an error than a month to have a rate for
-            do = "correct the month, or leave out what stands apart"
+        if away.any() and away[away > 0].min() > LONGEST_GAP:  # more likely a typo than a month that needs a rate
+            do = "correct the month, or remove the isolated rows"
             block.refuse(away == 0, "month", "months without a gap of a year", do=do)
         do = f"add {word} to `rates{f': {{{of}: ...}}' if of else ''}` in {file.map}"
-        expected = f"sales of a month with a rate for {of or file.named.currency}"
-        block.refuse(lacking, "sales", expected, f"sales of {word}, which has none", do)
+        expected = f"sales in a month with a rate for {of or file.named.currency}"
+        block.refuse(lacking, "sales", expected, f"sales in {word}, which has none", do)
     return rates
 
 
@@ -321,7 +321,7 @@ def _rates(block: Block) -> Floats:
 class Values:
     """Distinct values in order of appearance; the code of a value is its index.
 
-    `distinct` holds the values, `first` the positions of the first rows with each, block by block.
+    `distinct` holds the values, `first` the position of each value's first row, block by block.
     """
 
     def __init__(self) -> None:
@@ -337,7 +337,7 @@ class Values:
         new = np.flatnonzero(codes < 0)
         codes[new] = len(distinct) + np.arange(len(new))
         self.distinct = pa.concat_arrays([distinct, words.take(pa.array(new))])
-        self.first.append(start + np.searchsorted(np.maximum.accumulate(indices), new))  # a block's codes rise as well
+        self.first.append(start + np.searchsorted(np.maximum.accumulate(indices), new))  # codes rise in a block
         return np.asarray(codes[indices])
 
     def word(self, code: Any) -> str:
@@ -355,7 +355,7 @@ class Values:
 class Rows:
     """All rows of a file.
 
-    `values` holds the sorted words of each column of text (labels of platforms in order of appearance); `waiting` the
+    `values` holds the sorted words of each text column (platform labels in order of appearance); `waiting` the
     sales, in memory or, for a large file, on disk; `first` and `last` are the first and last month covered completely.
     """
 
@@ -372,7 +372,7 @@ class Rows:
             yield np.frombuffer(content, ROW)
 
     def sales(self) -> Iterator[npt.NDArray[Any]]:
-        """Yield blocks of sales in completely covered months; a week in two months is split by its days."""
+        """Yield blocks of sales in completely covered months; weeks that span two months are split by days."""
         for row in self.as_read():
             if self.file.named.rows == "month":
                 yield row
@@ -381,7 +381,7 @@ class Rows:
                 yield parts[(parts["month"] >= self.first) & (parts["month"] <= self.last)]
 
     def labels(self) -> list[str]:
-        """List the file's labels of platforms, by code."""
+        """List the file's platform labels, in order of their codes."""
         return list(self.values["platform"].distinct.to_pylist())
 
 

@@ -1,4 +1,4 @@
-"""Check a panel as a whole: refuse errors, and warn of what may be one."""
+"""Check a panel as a whole: refuse errors, and warn of possible ones."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from analysis.panel.map import Map
 from analysis.panel.panel import Panel
 
 IDS = ("firm", "account", "brand_group", "category")
-GOING_ON = 0.05  # of earlier home sales: closed firms that sell more were not fully closed
+GOING_ON = 0.05  # share of earlier home sales above which closed firms were not fully closed
 _LESS_THAN_A_DOLLAR = ("cny", "rmb", "jpy", "hkd", "人民币", "元", "¥", "日元", "円", "港元")
 
 
@@ -25,8 +25,8 @@ def refuse_months(rows: Rows, by_month: Ints) -> None:
     file, months = rows.file, np.flatnonzero(by_month)
     steps = np.diff(months)
     if len(months) > 2 and (step := int(np.gcd.reduce(steps))) > 1:
-        actual = f"rows of {', '.join(map(month_text, months[:3]))} and so on, one month in {step}"
-        refuse(f"{file.path}, column {file.called('month')}", "a panel by month", actual, QUARTERS)
+        actual = f"rows for {', '.join(map(month_text, months[:3]))} and so on, one month in {step}"
+        refuse(f"{file.path}, column {file.called('month')}", "a monthly panel", actual, QUARTERS)
     if len(steps) and steps.max() > LONGEST_GAP:
         last = months[int(steps.argmax())]
         late = by_month[last + 1 :].sum() <= by_month[: last + 1].sum()
@@ -34,7 +34,7 @@ def refuse_months(rows: Rows, by_month: Ints) -> None:
         apart = month > last if late else month <= last
         actual = f"{month_text(month[apart.argmax()])!r}, without a row in the {steps.max() - 1} months "
         actual += f"{'before' if late else 'after'} it" + f", the first of {apart.sum():,} such" * bool(apart.sum() > 1)
-        do = "correct the month, or leave out what stands apart"
+        do = "correct the month, or remove the isolated rows"
         file.refuse(int(apart.argmax()), "month", "months without a gap of a year", actual, do)
 
 
@@ -63,7 +63,7 @@ def refuse_spellings(rows: Rows) -> None:
 
 
 def data_warnings(panel: Panel) -> tuple[str, ...]:
-    """Warn of a value or a firm with most of the sales, and of months without a row."""
+    """Warn of a value or firm that makes up most of the sales, and of months without a row."""
     warnings, sales, observed = list[str](), panel.sales, ~np.isnan(panel.sales)
     by_firm, largest = sales.sum(axis=(1, 2), where=observed), np.fmax.reduce(sales, None)
     if largest > (half := by_firm.sum() / 2):
@@ -97,7 +97,7 @@ def unknown_doses(panel: Panel) -> str:
     first = panel.first_treated(cut=1.0)
     home, first = panel.sales[np.isfinite(first), 0], first[np.isfinite(first), np.newaxis]
     month = np.arange(home.shape[1])
-    parts = (first - 12 <= month) & (month < first), month > first  # its own month may be half a month
+    parts = (first - 12 <= month) & (month < first), month > first  # the closure month may be partial
     before, after = (pd.DataFrame(np.where(window, home, np.nan)).mean(axis=1) for window in parts)
     seen = before.notna() & after.notna()
     sold, left = before[seen].sum(), after[seen].sum()

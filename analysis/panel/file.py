@@ -1,4 +1,4 @@
-"""Open the file of a panel: its kind, its header, and its rows as tables of unchecked cells."""
+"""Open a panel's file: its type, its header, and its rows as tables of unchecked cells."""
 
 from __future__ import annotations
 
@@ -31,21 +31,21 @@ ROWS_AT_ONCE = 1 << 18
 KINDS = (".csv", ".csv.gz", ".tsv", ".parquet", ".xlsx", ".dta")
 OF_TEXT = KINDS[:3]
 _ONLY_FOR = {"encoding": OF_TEXT, "separator": OF_TEXT, "sheet": (".xlsx",)}  # keys of a map
-_BYTES_AT_ONCE = 1 << 22  # of a text file; the reader runs ahead by a good twenty blocks
+_BYTES_AT_ONCE = 1 << 22  # per block of a text file; the reader runs some twenty blocks ahead
 HEADER_BYTES, MOST_COLUMNS = 1 << 20, 10_000
-MOST_ROWS, MOST_CELLS = 1 << 28, 1 << 24  # of a file; of a sheet, and of the letters in it, which stand in memory
-UNPACKED_BYTES = 1 << 32  # that a small file may say it holds
-_CODECS = {"utf-8": "utf-8", "gbk": "gb18030"}  # which holds all of GBK
-_MARK = b"\xef\xbb\xbf"  # of the order of bytes in UTF-8
+MOST_ROWS, MOST_CELLS = 1 << 28, 1 << 24  # rows of a file; cells and letters of a sheet, which are held in memory
+UNPACKED_BYTES = 1 << 32  # that a file may declare
+_CODECS = {"utf-8": "utf-8", "gbk": "gb18030"}  # gb18030 includes all of GBK
+_MARK = b"\xef\xbb\xbf"  # the byte order mark of UTF-8
 
 
 @dataclass(frozen=True)
 class File:
     """A file whose header has been read.
 
-    `map` is the path of the map, for messages; `metadata` describes the panel; `allowed` are the platforms that may
-    occur; `theirs` gives the file's column for each of ours; `months`, for a wide file, the month YYYY-MM of each
-    column; `table` holds all rows of a kind of file that is read at once.
+    `map` is the path of the map, for messages; `metadata` describes the panel; `allowed` lists the platforms that may
+    occur; `theirs` maps our columns to the file's; `months`, for a wide file, holds the month YYYY-MM of each
+    column; `table` holds all rows if the file type is read at once.
     """
 
     path: Path
@@ -65,11 +65,11 @@ class File:
 
     @property
     def population(self) -> str:
-        """Population that the firms stand for, from the map or the metadata."""
+        """Population that the firms represent, from the map or the metadata."""
         return self.named.population or self.metadata.get("population", POPULATIONS[-1])
 
     def code(self, label: str) -> str:
-        """Return our code for a label of a platform."""
+        """Return our code for a platform label."""
         return self.named.platforms.get(label, label)
 
     def line(self, text: str) -> str:
@@ -77,11 +77,11 @@ class File:
         return f"write `{text}` in {self.map}" if self.map else f"write a map with the line `{text}`"
 
     def row(self, position: Any) -> Any:
-        """Return the row number in the file of a position; in a wide file each month of a row has its own position."""
+        """Convert a position to a row number in the file; in a wide file each month of a row has its own position."""
         return (1 if kind(self.path) in (".parquet", ".dta") else 2) + position // max(1, len(self.months))
 
     def called(self, name: str, position: int = 0) -> str:
-        """Name one of our columns for a message, after the file's own name."""
+        """Name a column in a message, by the file's name and ours."""
         theirs = self.theirs.get(name, name)
         if self.months and name in ("month", "sales"):
             theirs = [*self.months][position % len(self.months)]
@@ -98,12 +98,12 @@ class File:
 
 
 def kind(path: Path) -> str:
-    """Return which of `KINDS` a file is by its name, or an empty string."""
+    """Return the file's type, one of `KINDS`, by its name, or an empty string."""
     return next((ending for ending in KINDS if path.name.lower().endswith(ending)), "")
 
 
 def refuse_kind(path: Path) -> None:
-    """Refuse a file of another kind, or one that declares more than can be read."""
+    """Refuse a file of an unsupported type, or one that declares more rows or bytes than can be read."""
     admit(path)
     if not kind(path):
         refuse(path, f"a file {', '.join(KINDS)}", f"the type {path.suffix!r}", "give the path of one of these")
@@ -115,7 +115,7 @@ def refuse_kind(path: Path) -> None:
             with zipfile.ZipFile(path) as parts:
                 size = sum(member.file_size for member in parts.infolist())
     if size > most:
-        refuse(path, f"at most {most:,} {of}", f"{size:,}", "split the file, or add its rows up")
+        refuse(path, f"at most {most:,} {of}", f"{size:,}", "split the file, or aggregate its rows")
 
 
 @contextmanager
@@ -126,12 +126,12 @@ def reading(path: Path) -> Iterator[None]:
     except DataError:
         raise
     except Exception as error:
-        actual = f"what cannot be read ({error or type(error).__name__})"
-        refuse(path, f"a file of the kind {kind(path)}", actual, "export it again")
+        actual = f"one that cannot be read ({error or type(error).__name__})"
+        refuse(path, f"a valid {kind(path)} file", actual, "export it again")
 
 
 def open_file(path: Path, map: Path | None, allowed: Sequence[str] | None) -> File:
-    """Read the header of a file and find our columns, by a map if given."""
+    """Read the header of a file and match its columns to the schema, by a map if given."""
     named = load(map, Map) if map else Map()
     refuse_kind(path)
     for key in named.model_fields_set & _ONLY_FOR.keys():
@@ -145,19 +145,19 @@ def open_file(path: Path, map: Path | None, allowed: Sequence[str] | None) -> Fi
     if not map and (unknown := [name for name in header if name not in columns()]):
         optional = ", ".join(name for name in columns() if name not in needed)
         proposes = f"`market-impact map {path} --out MAP.yml` proposes one"
-        do = f"remove or rename it, or say in a map which is which: {proposes}; optional columns are {optional}"
+        do = f"remove or rename it, or match the columns in a map: {proposes}; optional columns are {optional}"
         file.refuse_header(f"the columns {', '.join(needed)}", f"the unknown column {unknown[0]!r}", do)
     for name, column in theirs.items():
         if header.count(column) != 1:
             expected = f"one column {column!r}" + (f", which {map} says is {name}" if map else "")
-            do = f"correct `columns` in {map}" if map else "remove what is there twice"
+            do = f"correct `columns` in {map}" if map else "remove the duplicate"
             file.refuse_header(expected, f"the columns {', '.join(header)}", do)
     _refuse_keys(file)
     if named.wide:
         _find_months(file, named.wide)
         needed = [name for name in needed if name not in ("month", "sales")]
     if "renamed_from" in theirs and ("firm" in theirs or "account" in theirs):
-        theirs.setdefault("firm", theirs.get("account", ""))  # either stands for the other
+        theirs.setdefault("firm", theirs.get("account", ""))  # either can stand in for the other
         theirs.setdefault("account", theirs["firm"])
     for name in needed:
         if name not in theirs:
@@ -168,19 +168,19 @@ def open_file(path: Path, map: Path | None, allowed: Sequence[str] | None) -> Fi
 
 
 def _refuse_keys(file: File) -> None:
-    """Refuse a map whose closures, rates or population do not match the columns of the file."""
+    """Refuse a map whose closures, rates or population do not match the file's columns."""
     named, theirs = file.named, file.theirs
     if named.closures == "account" and ("account" not in theirs or "dose" in theirs):
-        expected = "accounts that were closed one by one, from which doses are made"
+        expected = "accounts closed one by one, from which doses are computed"
         actual = "a column of doses" if "dose" in theirs else "no column 'account'"
         file.refuse_header(expected, actual, f"correct `columns` or `closures` in {file.map}")
     if named.money_by_row and "currency" not in theirs:
         actual, do = "no column 'currency'", file.line("columns: {currency: THEIRS}")
         file.refuse_header("a column for the currencies of `rates`", actual, f"{do} with their name")
-    expected = "a column of weights in a sample and in nothing else"
+    expected = "a column of weights in a sample, and only there"
     if "weight" in theirs and file.population != "sample":
-        do = f"{file.line('population: sample')}, or rename the column if it holds no weights of firms"
-        file.refuse_header(expected, f"such a column, and the population {file.population!r}", do)
+        do = f"{file.line('population: sample')}, or rename the column if it does not hold firm weights"
+        file.refuse_header(expected, f"a column of weights and the population {file.population!r}", do)
     if "weight" not in theirs and named.population == "sample" and "population" not in file.metadata:
         do = file.line("columns: {weight: THEIRS}` with their name, or `population: not representative")
         file.refuse_header(expected, "no column 'weight'", do)
@@ -188,12 +188,12 @@ def _refuse_keys(file: File) -> None:
 
 def _find_months(file: File, wide: Wide) -> None:
     """Parse the months of a wide file's columns."""
-    expected, months = f"columns of sales called {wide.prefix}MONTH, the month as {wide.format}", file.months
+    expected, months = f"sales columns named {wide.prefix}MONTH, with the month as {wide.format}", file.months
     for column in file.header:
         word = column.removeprefix(wide.prefix)
         month, taken = (as_day(word, wide.format) or "")[:7], column in file.theirs.values()
         if taken or not column.startswith(wide.prefix) or not (wide.prefix or month or strange(word)):
-            continue  # without a prefix any other column may stand beside the months
+            continue  # without a prefix, other columns may stand among the months
         if not month:
             do = QUARTERS if "quarter" in strange(word) else f"rename the column, or correct `wide` in {file.map}"
             file.refuse_header(expected, f"the column {column!r}{strange(word)}", do)
@@ -206,11 +206,11 @@ def _find_months(file: File, wide: Wide) -> None:
         file.refuse_header(f"{expected}, instead of columns month and sales", actual, f"correct `wide` in {file.map}")
 
 
-# Opening: header, what metadata say, and all rows where a kind of file is read at once
+# Opening: header, metadata and, for file types read at once, all rows
 
 
 def opened(path: Path, named: Map) -> tuple[Sequence[str], dict[str, str], pa.Table | None]:
-    """Return the header of a file, its metadata, and all rows if its kind is read at once, else None."""
+    """Return the header of a file, its metadata, and all its rows if its type is read at once, else None."""
     table, metadata = None, dict[str, str]()
     with reading(path):
         if kind(path) in OF_TEXT:
@@ -222,12 +222,12 @@ def opened(path: Path, named: Map) -> tuple[Sequence[str], dict[str, str], pa.Ta
             table = _sheet(path, named.sheet) if kind(path) == ".xlsx" else _stata(path)
             header = table.column_names
     if len(header) > MOST_COLUMNS:
-        refuse(path, f"at most {MOST_COLUMNS:,} columns", f"{len(header):,}", "check how its columns are separated")
+        refuse(path, f"at most {MOST_COLUMNS:,} columns", f"{len(header):,}", "check its column separator")
     return header, metadata, table
 
 
 def _panel_metadata(path: Path, raw: Mapping[bytes, bytes]) -> dict[str, str]:
-    """Decode the metadata on provenance, population and order of platforms; ignore those of other programs."""
+    """Decode the metadata on provenance, population and platform order; ignore other programs' metadata."""
     metadata = dict[str, str]()
     for key in ("provenance", "population", ORDER):
         if (value := raw.get(key.encode())) is not None:
@@ -243,18 +243,18 @@ def _panel_metadata(path: Path, raw: Mapping[bytes, bytes]) -> dict[str, str]:
 
 def _stata(path: Path) -> pa.Table:
     frame = pd.read_stata(path)
-    if (size := int(frame.memory_usage(deep=True).sum())) > UNPACKED_BYTES:  # long text may stand in it once for all
-        refuse(path, f"at most {UNPACKED_BYTES:,} unpacked bytes", f"{size:,}", "split the file, or add its rows up")
+    if (size := int(frame.memory_usage(deep=True).sum())) > UNPACKED_BYTES:  # a .dta file stores repeated text once
+        refuse(path, f"at most {UNPACKED_BYTES:,} unpacked bytes", f"{size:,}", "split the file, or aggregate its rows")
     return pa.Table.from_pandas(frame, preserve_index=False)
 
 
 def unpacked(path: Path) -> IO[bytes]:
-    """Open a file of text, unpacked."""
+    """Open a text file, decompressed."""
     return cast(IO[bytes], gzip.open(path)) if kind(path) == ".csv.gz" else path.open("rb")
 
 
 def usual_separator(path: Path) -> str:
-    """Guess the column separator of a text file for which no map gives one."""
+    """Return the default column separator of a text file, by its type."""
     return "\t" if kind(path) == ".tsv" else ","
 
 
@@ -271,10 +271,10 @@ def _text_header(path: Path, named: Map) -> list[str]:
     try:
         header = next(csv.reader(lines, delimiter=sign))
     except csv.Error as error:
-        refuse(f"{path}, row 1", "names of columns", f"what is none ({error})", "write short names, and close quotes")
+        refuse(f"{path}, row 1", "column names", f"a malformed row ({error})", "use short names, and close all quotes")
     if len(start) == HEADER_BYTES and not lines.read(1):
-        do = "write short names, and close quotes"
-        refuse(f"{path}, row 1", f"names of columns in the first {HEADER_BYTES:,} bytes", "a longer row", do)
+        do = "use short names, and close all quotes"
+        refuse(f"{path}, row 1", f"column names within the first {HEADER_BYTES:,} bytes", "a longer row", do)
     if "\ufffd" in "".join(header):
         _refuse_bytes(path, named.encoding)
     if len(header) == 1 and (others := sorted({*",;\t|"} & {*header[0]})):
@@ -288,7 +288,7 @@ def _refuse_bytes(path: Path, encoding: str) -> None:
     with unpacked(path) as stream:
         for row, line in enumerate(iter(lambda: stream.readline(_BYTES_AT_ONCE), b""), start=1):
             if len(line) == _BYTES_AT_ONCE:
-                return  # no reader takes so long a line
+                return  # no reader accepts a line this long
             try:
                 line.decode(_CODECS[encoding])
             except UnicodeDecodeError as error:
@@ -297,7 +297,7 @@ def _refuse_bytes(path: Path, encoding: str) -> None:
                 if encoding == "gbk":
                     expected, do = "text in GBK, as the map says", f"remove `encoding` from the map, or {do}"
                 elif "\ufffd" not in meant:
-                    actual += f"; likely it is GBK, in which the row is {meant!r}"
+                    actual += f"; it is probably GBK, in which the row reads {meant!r}"
                     stream.seek(0)
                     do += "" if stream.read(3) == _MARK else ", or write `encoding: gbk` in its map"
                 refuse(f"{path}, row {row}", expected, actual, do)
@@ -311,17 +311,17 @@ def _sheet(path: Path, name: str | None) -> pa.Table:
     names = [sheet.title for sheet in book.worksheets]  # others are charts
     if name not in names and (name or len(names) != 1):
         expected = f"the sheet {name!r}" if name else "one sheet"
-        do = f"write `sheet: {(names or ['NAME'])[0]}` in its map, or another one"
+        do = f"write `sheet: {(names or ['NAME'])[0]}` in its map, or name another one"
         refuse(path, expected, f"the sheets {', '.join(names)}", do)
     sheet, rows, size = book[name or names[0]], list[tuple[Any, ...]](), 0
-    sheet.reset_dimensions()  # as it says them, they may hold a million columns
+    sheet.reset_dimensions()  # the declared ones may span a million columns
     for row in sheet.iter_rows(values_only=True):
         rows.append(row)
         size += 1 + sum(len(cell) if isinstance(cell, str) else 1 for cell in row)
         if size > MOST_CELLS:
             refuse(path, f"at most {MOST_CELLS:,} cells and letters in a sheet", "more", "save the sheet as .csv")
     while rows and not any(cell not in (None, "") for cell in rows[-1]):
-        rows.pop()  # cells that have a format and nothing else
+        rows.pop()  # empty cells with formatting only
     if not rows:
         refuse(path, "a header and rows", "an empty sheet", "export it again")
     columns = [*zip_longest(*rows)][: len(rows[0])]
@@ -349,7 +349,7 @@ def _text(cell: Any) -> str | None:
 
 
 def tables(file: File) -> Iterator[pa.Table]:
-    """Yield tables of rows with about the same number of months."""
+    """Yield the rows in tables of similar size, counting each month of a wide row."""
     held, needed = list[pa.RecordBatch](), [*dict.fromkeys([*file.theirs.values(), *file.months])]
     if file.table is not None:
         batches: Iterator[pa.RecordBatch] = iter(file.table.select(needed).to_batches(ROWS_AT_ONCE))
@@ -361,7 +361,7 @@ def tables(file: File) -> Iterator[pa.Table]:
             held.append(batch)
             count += batch.num_rows
             if count > MOST_ROWS:
-                refuse(file.path, f"at most {MOST_ROWS:,} rows", "more", "split the file, or add its rows up")
+                refuse(file.path, f"at most {MOST_ROWS:,} rows", "more", "split the file, or aggregate its rows")
             if sum(batch.num_rows for batch in held) * max(1, len(file.months)) >= ROWS_AT_ONCE:
                 yield pa.Table.from_batches(held)
                 held = []
@@ -387,15 +387,15 @@ def _text_batches(file: File, needed: list[str]) -> Iterator[pa.RecordBatch]:
     except (pa.ArrowInvalid, UnicodeDecodeError):
         for row in ragged:
             expected, actual = f"{row.expected_columns} cells", f"{row.actual_columns} in {row.text!r}"
-            do = f"quote cells that hold {sign!r}, and give every row all cells"
+            do = f"quote cells that contain {sign!r}, and give every row as many cells as the header"
             refuse(f"{file.path}, row {row.number}", expected, actual, do)
         _refuse_bytes(file.path, file.named.encoding)
         raise
 
 
 def _parquet_batches(file: File, needed: list[str]) -> Iterator[pa.RecordBatch]:
-    """Yield rows with words as dictionary codes, so that a long word stored once is not copied into each row."""
+    """Yield rows with words as dictionary codes, to avoid copying a long word that is stored once into each row."""
     texts = [column.name for column in pa.parquet.read_schema(file.path) if pa.types.is_string(column.type)]
     with pa.parquet.ParquetFile(file.path, read_dictionary=texts) as rows:
-        for group in range(rows.num_row_groups):  # one by one, or the buffers of all of them are kept
+        for group in range(rows.num_row_groups):  # one at a time, or all their buffers stay in memory
             yield from rows.iter_batches(ROWS_AT_ONCE, row_groups=[group], columns=needed)

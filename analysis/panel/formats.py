@@ -18,17 +18,17 @@ FORMATS += [
 ]
 FORMATS += [f"%Y{a}%m{a}%d{b}%H:%M{second}" for a in "-/" for b in " T" for second in (":%S", "")]
 SIGNS = (("", "."), (",", "."), ("", ","), (".", ","), (" ", "."), (" ", ","), ("'", "."), ("'", ","))
-"""Of thousands and decimals; of two pairs that read the same number the first is proposed."""
+"""Separators of thousands and decimals; of two pairs that parse alike, the first is proposed."""
 SPELLED = {" ": "[ \u00a0\u202f]", "'": "['\u2019]"}
-MONEY = r"usd|cny|rmb|eur|gbp|jpy|hkd|cad|aud|us\$|[$€£¥￥₩₹₽]|美元|人民币|元|欧元|英镑|日元"  # in small letters
-CHINA = ("cn", "chn", "prc", "china", "mainlandchina", "p.r.china", "中国", "中国大陆", "中國")  # without blanks
+MONEY = r"usd|cny|rmb|eur|gbp|jpy|hkd|cad|aud|us\$|[$€£¥￥₩₹₽]|美元|人民币|元|欧元|英镑|日元"  # in lower case
+CHINA = ("cn", "chn", "prc", "china", "mainlandchina", "p.r.china", "中国", "中国大陆", "中國")  # without spaces
 UNKNOWN = r"#?n/?a|nan|null|none|missing|unknown|未知|缺失|无数据"  # words for a missing value, which a map may list
-QUARTERS = "bring sales by month, since a quarter cannot be split at a closure"
+QUARTERS = "supply monthly sales, since a quarter cannot be split at a closure"
 _QUARTER = re.compile(r"(?i)(^|[0-9 _-])Q[1-4]|[1-4]Q|[1-4一二三四]季")
 
 
 def strange(word: str) -> str:
-    """Describe a word that should be a month: as a quarter, or as the day of an Excel serial number; else empty."""
+    """Describe a quarter or an Excel serial number given in place of a month; empty for other words."""
     if _QUARTER.search(word):
         return ", a quarter"
     if not re.fullmatch(r"[2-6][0-9]{4}(\.[0-9]+)?", word):
@@ -37,9 +37,9 @@ def strange(word: str) -> str:
 
 
 def dates(words: Iterable[str], strays: float = 0.0) -> tuple[dict[str, str], list[str], list[list[str]]]:
-    """Return each word's day, the formats, and lists of formats between which the words do not decide.
+    """Return each word's day, the formats found, and lists of formats that fit equally well.
 
-    Words of one shape share one format. All three are empty if more than a share `strays` of the words are no dates.
+    Words of one shape share one format. All three are empty if more than a share `strays` of the words are not dates.
     """
     shapes, days, formats, undecided = dict[str, list[str]](), dict[str, str](), list[str](), list[list[str]]()
     for word in words:
@@ -78,7 +78,7 @@ def number_pattern(thousands: str, decimal: str) -> str:
 def number_signs(words: Sequence[str]) -> list[tuple[str, str]]:
     """Return the pairs of `SIGNS` that make every word a number, one pair for each reading."""
     readings = dict[tuple[str, ...], tuple[str, str]]()
-    signed = [word for word in words if not (word.isascii() and word.isdigit())]  # digits alone are read in one way
+    signed = [word for word in words if not (word.isascii() and word.isdigit())]  # digits alone have one reading
     for thousands, decimal in SIGNS:
         number, between = re.compile(number_pattern(thousands, decimal)), SPELLED.get(thousands, re.escape(thousands))
         if all(map(number.match, signed)):

@@ -1,4 +1,4 @@
-"""The map: what a researcher's own file calls the columns, platforms, origins and months of a panel."""
+"""The map: how a researcher's own file names the columns, platforms, origins and months of a panel."""
 
 from __future__ import annotations
 
@@ -73,44 +73,44 @@ class Wide(Written):
 
 
 class Map(Written):
-    """What a researcher's own file calls the columns, platforms, origins and months of a panel."""
+    """Names of the columns, platforms, origins and months of a panel in a researcher's own file."""
 
-    columns: Annotated[Labels, AfterValidator(_ours)] = {}  # our name: theirs; none for one that has our name
-    platforms: Labels = {}  # their label: our code; none if theirs are our codes; rows of one code are added up
+    columns: Annotated[Labels, AfterValidator(_ours)] = {}  # our name: theirs; omit columns that have our name
+    platforms: Labels = {}  # their label: our code; omit if they use our codes; rows with one code are added up
     origins: Labels = {}
-    wide: Wide | None = None  # none if months are rows
-    rows: Literal["month", "day", "week"] = "month"  # what the date of a row stands for; of a week, its first day
-    month_format: Formats = (ISO_MONTH,)  # of dates in cells
-    closed_format: Formats | None = None  # that of months by default
-    currency: Text = DOLLARS  # of their sales
-    rates: Rates = {}  # US dollars for one unit of it, or of each currency of a column
-    thousands: Literal["", ",", ".", " ", "'"] = ""  # what stands between digits of a number in text
+    wide: Wide | None = None  # omit if months are rows
+    rows: Literal["month", "day", "week"] = "month"  # period of a row; a week is dated by its first day
+    month_format: Formats = (ISO_MONTH,)  # formats of dates in cells
+    closed_format: Formats | None = None  # month_format by default
+    currency: Text = DOLLARS  # of the file's sales
+    rates: Rates = {}  # US dollars per unit of it, or of each currency in a column
+    thousands: Literal["", ",", ".", " ", "'"] = ""  # separator in numbers stored as text
     decimal: Literal[".", ","] = "."
     missing: Texts = ()  # words for missing values among numbers
-    home: Text | None = None  # our code of the platform that closed accounts
-    # what a firm-platform-month without a row is
+    home: Text | None = None  # our code for the platform that closed accounts
+    # meaning of a firm-platform-month without a row
     absent: Literal["missing", "zero", "zero_after_closure"] | None = None
-    closures: Literal["firm", "account"] = "firm"  # whose month closed_on is
-    population: Population | None = None  # what the firms are; not representative by default
+    closures: Literal["firm", "account"] = "firm"  # unit that closed_on describes
+    population: Population | None = None  # how firms were chosen; not representative by default
     encoding: Literal["utf-8", "gbk"] = "utf-8"  # of a text file
-    separator: Literal[",", ";", "\t", "|"] | None = None  # of its columns; by the name of the file
-    sheet: Text | None = None  # of an Excel file; the only one
+    separator: Literal[",", ";", "\t", "|"] | None = None  # of its columns; by default from the file's name
+    sheet: Text | None = None  # of an Excel file; its only one by default
 
     @model_validator(mode="after")
     def _fits(self) -> Map:
         if (self.currency != DOLLARS) != ("" in self.rates):
             raise ValueError(
-                "currency and rates go together: US dollars for one unit, one number, by year or by month; where the "
+                "currency and rates go together: US dollars per unit, one number, by year or by month; if the "
                 "rows have a column currency, rates alone, such as {CNY: 0.15, EUR: {2020: 1.14, 2021: 1.18}}"
             )
         if self.thousands == self.decimal:
-            raise ValueError("expected two signs, one for thousands and one for decimals")
+            raise ValueError("expected two different separators, for thousands and for decimals")
         if self.wide and self.rows != "month":
-            raise ValueError("expected columns of months in a wide file, not of days or weeks")
+            raise ValueError("expected columns of months, not of days or weeks, in a wide file")
         day = datetime.date(2021, 5, 17)
         dated = all(as_day(f"{day:{pattern}}", pattern) == str(day) for pattern in self.month_format)
         if self.rows != "month" and "month_format" in self.model_fields_set and not dated:
-            raise ValueError("expected a month_format with the day, since rows are of days or weeks")
+            raise ValueError("expected a month_format with the day, since rows are days or weeks")
         return self
 
     @property

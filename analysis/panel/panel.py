@@ -1,4 +1,4 @@
-"""The panel: sales by firm, platform and month, who the firms are, and what follows from both."""
+"""The panel: sales by firm, platform and month, the firms' attributes, and quantities derived from both."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ TEXT, NUMBER, MONTH = "string", "number", "yearmonth"
 UNITS = {"real": "USD", "simulated": "sim-$"}
 POPULATIONS: tuple[str, ...] = get_args(Population)
 SIMULATED_ID = r"SIM-G?[0-9]"
-"""How the id of a simulated firm or account begins, as in SIM-0417, and of a brand group, as in SIM-G0021."""
+"""Prefix of simulated ids: of firms and accounts, as in SIM-0417, and of brand groups, as in SIM-G0021."""
 LARGEST = 1e30
-"""No sale of a month is larger, in any currency; squares and products of what is overflow."""
+"""Upper limit on a month's sales in any currency; squares and products of larger values overflow."""
 ORDER = "platform_order"
-"""Key of the metadata under which a written panel says, in JSON, how its platforms are ordered."""
+"""Metadata key under which a written panel stores the order of its platforms, in JSON."""
 
-_ROWS_AT_ONCE = 1 << 18  # of a file that is written
-_FIRMS_AT_ONCE = 1 << 16  # of a digest, so that a large panel is not copied whole
+_ROWS_AT_ONCE = 1 << 18  # written to a file
+_FIRMS_AT_ONCE = 1 << 16  # hashed in a digest, to avoid copying a large panel whole
 
 Method = TypeVar("Method", bound=Callable[..., Any])
 
 
 def attributes() -> list[str]:
-    """List the columns that describe a firm in a panel; weights are already in its sales."""
+    """List the columns that describe a firm in a panel; weights are already applied to its sales."""
     return [name for name, column in columns().items() if column.get("constantWithin") == "firm" and name != "weight"]
 
 
@@ -63,12 +63,12 @@ class Panel:
     Attributes
     ----------
     sales : float64[firm, platform, month]
-        USD, or sim-$ in a simulated panel. Zero is nothing sold, NaN is not known.
+        USD, or sim-$ in a simulated panel. Zero means nothing sold, NaN means not known.
     firms : DataFrame
         Index: firm id, in the order of axis 0. Columns: `brand_group`, `origin` ("CN" or other), `category` (str),
         `closed_on` (datetime64, first day of the month of closure; NaT if never; after the last month it is
         right-censored), `dose` (closed share of the firm's home sales, in (0, 1]; NaN if never closed), `risk`
-        (larger is more suspect; NaN is not known).
+        (larger is more suspect; NaN if not known).
     platforms : tuple of str
         Axis 1, the home platform first.
     months : PeriodIndex
@@ -76,20 +76,20 @@ class Panel:
     provenance : str
         "real" or "simulated".
     dropped : DataFrame
-        What the file held and the panel does not: `what`, `rule`, `count`; no row where nothing was left out.
+        Parts of the file that the panel lacks, as `what`, `rule`, `count`; empty if nothing was left out.
     population : str
-        What the firms are of all sellers: "census", "sample" (their sales are multiplied by their weights, so that sums
-        are the population's), or "not representative". No part of the digest.
+        How firms represent all sellers: "census", "sample" (their sales are multiplied by their weights, so that sums
+        are the population's), or "not representative". Not part of the digest.
     data_warnings : tuple of str
-        A sentence for each thing that may be an error in the file, and need not be: its gist stands before a colon.
+        A sentence for each possible error in the file, with its gist before a colon.
     no_dose : str
-        Why nobody knows what the closed accounts alone had sold, and what to do; empty where doses say it.
+        Why the closed accounts' own sales are unknown, and what to do; empty if doses are known.
 
     Raises
     ------
     DataError
-        When the parts do not fit each other, a value is negative, infinite or beyond all money, an id comes twice, or a
-        firm or brand group with a simulated id is called real.
+        If the parts do not fit together, a value is negative, infinite or implausibly large, an id is repeated, or a
+        firm or brand group with a simulated id is declared real.
     """
 
     sales: Floats
@@ -118,10 +118,10 @@ class Panel:
             (self.sales.shape != shape, f"sales of shape {shape}", str(self.sales.shape), "match its axes"),
             (lacking, f"firms with {', '.join(attributes())}", f"no {', '.join(lacking)}", "add the column"),
             (twice, "each firm once", f"the firm {twice} twice", "merge its rows"),
-            (gap, "months without gaps", str([*self.months[:3]]), "give every month"),
+            (gap, "months without gaps", str([*self.months[:3]]), "include every month"),
             (low < 0 or high == np.inf, "finite sales of at least 0", f"{low:g} to {high:g}", "correct them"),
-            (high > LARGEST or 0 < high < 1 / LARGEST, "sales of money", f"{high:g} at most", "correct the unit"),
-            (len(simulated), "real firms", such, "say that it is simulated, or leave these firms out"),
+            (high > LARGEST or 0 < high < 1 / LARGEST, "plausible sales", f"{high:g} at most", "correct the unit"),
+            (len(simulated), "real firms", such, "declare it simulated, or leave these firms out"),
         ):
             if wrong:
                 refuse("a panel", expected, actual, remedy)
@@ -174,7 +174,7 @@ class Panel:
 
     @_once
     def total(self) -> Floats:
-        """Return the sales on all platforms, float64[firm, month]; NaN where one of them is missing."""
+        """Sum sales over platforms, float64[firm, month]; NaN if those on any platform are missing."""
         return self.sales[:, 0] if len(self.platforms) == 1 else np.asarray(self.sales.sum(axis=1))
 
     @_once
@@ -273,13 +273,13 @@ class Panel:
         Returns
         -------
         float64[firm, month]
-            Shares between 0 and 1. A firm with no known base month holds nothing for the others. NaN in a category
+            Shares between 0 and 1. A firm with no known base month counts as holding nothing. NaN in a category
             that sold nothing in the base months.
 
         Raises
         ------
         DesignError
-            If the base reaches into the closures.
+            If the base overlaps the closures.
         """
         first, every = self.first_treated(cut=cut), np.arange(len(self.months))
         if (last := every[base].max(initial=-1)) >= first.min():
@@ -293,7 +293,7 @@ class Panel:
         np.add.at(lost, (category[closed], first[closed].astype(int)), sold[closed])
         lost = lost.cumsum(axis=1)[:, months]
         held = sold[closed, None] * (every[months] >= first[closed, None])
-        of_rivals = np.maximum(lost[category[closed]] - held, 0.0)  # of equal sums: it may be a rounding below 0
+        of_rivals = np.maximum(lost[category[closed]] - held, 0.0)  # equal sums may differ by rounding
         with np.errstate(invalid="ignore"):
             exposure: Floats = (lost / of_category[:, None])[category]
             exposure[closed] = of_rivals / of_category[category[closed], None]
@@ -311,17 +311,17 @@ class Panel:
     def to_parquet(self, path: str | Path) -> None:
         """Write one row per firm, platform and month, with missing sales as null.
 
-        The provenance goes into the metadata of the file, into a column and, in simulated panels, the ids.
+        The file's metadata, a column and, in simulated panels, the ids state the provenance.
 
         Raises
         ------
         DataError
-            When the panel is simulated and a firm id does not look like SIM-0417.
+            If the panel is simulated and a firm id does not look like SIM-0417.
         """
         unmarked = self.firms.index[~self.firms.index.str.match(SIMULATED_ID)]
         if self.provenance == "simulated" and len(unmarked):
             actual = f"{len(unmarked):,} of {len(self.firms):,} firms with other ids, such as {unmarked[0]!r}"
-            refuse("a simulated panel", "ids of firms that say so", actual, "give them ids such as SIM-0417")
+            refuse("a simulated panel", "firm ids that say so", actual, "give them ids such as SIM-0417")
         left = {"account", "renamed_from", "currency", "weight", *(["dose"] if self.no_dose else [])}
         names = [name for name in columns() if name not in left]
         kinds = {TEXT: pa.string(), NUMBER: pa.float64(), MONTH: pa.date32()}

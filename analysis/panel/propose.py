@@ -1,8 +1,8 @@
-"""Inspect the file of a panel and propose its map in YAML: each line with its reason, or a question.
+"""Inspect a panel's file and propose its map in YAML: each line with its reason, or a question.
 
 Columns are recognised by their names, in English or Chinese, and by their values, and never guessed. A question is a
 line that begins with ``# ?``. If a default would settle it, its key follows with the value ``"?"``, which no map may
-have, so that the map is refused until someone has answered. Wrong cells are left to the reader, which names their row.
+contain, so that the map is refused until someone answers. Wrong cells are left to the reader, which names their row.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from analysis.panel.formats import CHINA, MONEY, UNKNOWN, dates, number_signs
 from analysis.panel.map import Map, columns
 from analysis.untrusted import MISSING_SIGN, is_printable
 
-NAMES = {  # words in the names of their columns, by ours; the first line that fits a name and its values holds
+NAMES = {  # words in the file's column names, by our column; the first line that fits a name and its values wins
     "closed_on": r"关店|封号|封店|关闭|停用|clos(ed|ing|ure)|suspen|shut|banned",
     "renamed_from": r"曾用|原名|former|renamed|previous",
     "dose": r"dose|clos.*share|[关封].*(比例|占比)",
@@ -54,7 +54,7 @@ NAMES = {  # words in the names of their columns, by ours; the first line that f
 }
 KINDS = {"closed_on": "date empty", "month": "date", "sales": "number", "dose": "number", "risk": "number"}
 KINDS |= {"weight": "number", "platform": "text", "origin": "text", "currency": "text"}  # others: all but dates
-PLATFORMS = {  # words in labels, by the codes of the event
+PLATFORMS = {  # words in labels, by platform code of the event
     "AMZ": r"amazon|亚马逊|^amz",
     "EBY": r"ebay|^eby",
     "ALI": r"aliexpress|速卖通|^ali$",
@@ -66,10 +66,10 @@ NEAR = r"hk|hong ?kong|香港|tw|taiwan|台湾|macao|澳门"
 DOLLARS = r"usd|us\$|us dollars?|美元"
 BY_WORDS = {"platform": f".*({'|'.join(PLATFORMS.values())}).*", "origin": IN_CHINA, "currency": MONEY}
 ASK = '"?"'
-LOOKED_AT, ROWS_LOOKED_AT = 1 << 26, 1 << 20  # bytes, for their encoding, and rows
+LOOKED_AT, ROWS_LOOKED_AT = 1 << 26, 1 << 20  # bytes, to detect the encoding, and rows
 COLUMNS_LOOKED_AT, LONGEST_LOOKED_AT = 1000, 2000  # characters of a word
-STRAYS = 0.1  # of the words of a column of dates, which may be none
-LABELS = 100  # at most, of platforms, origins and currencies
+STRAYS = 0.1  # largest share of words in a column of dates that are not dates
+LABELS = 100  # at most, for platforms, origins and currencies
 
 
 def propose(path: Path) -> str:
@@ -78,7 +78,7 @@ def propose(path: Path) -> str:
     Raises
     ------
     DataError
-        If the file is of no kind that a panel may have, or has no rows.
+        If the file is of an unsupported type, or has no rows.
     """
     cells, of_file = _read(path)
     if cells.empty:
@@ -93,7 +93,7 @@ columns:  # ours: theirs"""
 
 
 def _read(path: Path) -> tuple[pd.DataFrame, list[str]]:
-    """Read the cells of a file; return also the lines of its map on the file itself."""
+    """Read the cells of a file; also return the map lines about the file itself."""
     refuse_kind(path)
     named, lines = Map(), list[str]()
     if kind(path) in OF_TEXT:
@@ -104,7 +104,7 @@ def _read(path: Path) -> tuple[pd.DataFrame, list[str]]:
     header, _, table = opened(path, named)
     if len(header) > COLUMNS_LOOKED_AT:
         refuse(path, f"at most {COLUMNS_LOOKED_AT:,} columns", f"{len(header):,}", "write a map by hand")
-    once = {name: name for name in header if header.count(name) == 1}  # a map can name no other
+    once = {name: name for name in header if header.count(name) == 1}  # a map cannot name others
     twice = [name for name in dict.fromkeys(header) if name not in once]
     lines += [f"# not used: {_told([name])}, which stands in the header twice" for name in twice]
     count, parts = 0, list[pa.Table]()
@@ -123,7 +123,7 @@ def _of_text(path: Path) -> tuple[Map, list[str]]:
         start = stream.read(LOOKED_AT)
     encoding, lines = "utf-8", list[str]()
     try:
-        text = getincrementaldecoder("utf-8-sig")().decode(start)  # which tolerates a last character that is cut
+        text = getincrementaldecoder("utf-8-sig")().decode(start)  # tolerates a truncated last character
     except UnicodeDecodeError:
         encoding, text = "gbk", start.decode("gb18030", "replace")
         lines = ["encoding: gbk  # its bytes are no UTF-8"]
@@ -143,7 +143,7 @@ class _Column:
 
     @property
     def name(self) -> str:
-        """Name of the column, in one line."""
+        """Name of the column, on one line."""
         return _told([self.called], len(self.called))
 
     @cached_property
@@ -184,7 +184,7 @@ class _Column:
         return "number" if self.numbers else "text"
 
     def can_be(self, ours: str) -> bool:
-        """Whether the words are of the kind of one of our columns."""
+        """Whether the words suit one of our columns."""
         listed = ours not in ("platform", "origin", "currency") or len(self.words) <= LABELS
         return listed and (self.kind in KINDS[ours].split() if ours in KINDS else self.kind != "date")
 
@@ -233,7 +233,7 @@ class _Look:
         return {ours: _certain(ours, group) for ours, group in matches.items()}
 
     def column(self, ours: str) -> _Column | None:
-        """Return the certain match of one of our columns, or None."""
+        """Return the certain match for one of our columns, or None."""
         return self.may_be[ours][0] if len(self.may_be.get(ours, [])) == 1 else None
 
     def columns(self) -> Iterator[str]:
@@ -263,7 +263,7 @@ class _Look:
         yield from _ask("population", what, ["census", "sample", "not representative"])
 
     def _labels(self) -> Iterator[str]:
-        """Yield the labels of platforms and origins with our codes."""
+        """Yield the platform and origin labels with our codes."""
         if (column := self.column("platform")) and not {*column.words} <= PLATFORMS.keys():
             yield "platforms:  # their label: our code; sites of one platform are added up"
             for word, count in column.words.items():
@@ -302,7 +302,7 @@ class _Look:
             usual = formats
 
     def _sales(self) -> _Column | None:
-        """Return the sales, of all months for a wide file, or None."""
+        """Return the column of sales, all months in one for a wide file, or None."""
         group = self.wide[1]
         return _Column("sales", pd.concat([column.text for column in group])) if group else self.column("sales")
 
@@ -320,7 +320,7 @@ class _Look:
             yield f"missing: {json.dumps(unknown, ensure_ascii=False)}  # words in {sales.name} that mean not known"
 
     def _currency(self) -> Iterator[str]:
-        """Yield the currency of sales and the rates that are needed."""
+        """Yield the currency of the sales and the rates it needs."""
         sales, by_row = self._sales(), self.column("currency")
         rates = "US dollars for one unit: a number, or by year as in {2020: 0.145, 2021: 0.155}"
         if by_row:
@@ -337,13 +337,13 @@ class _Look:
                 yield from _ask("currency", what, ["USD", 'CNY\nrates: "?"'])
 
     def _closures(self) -> Iterator[str]:
-        """Yield `closures: account` if closures differ within firms and not within accounts."""
+        """Yield `closures: account` if closures differ within firms but not within accounts."""
         firm, account, closed = (self.column(ours) for ours in ("firm", "account", "closed_on"))
         if firm and account and closed and (count := _differ(closed, firm)) and not _differ(closed, account):
             yield f"closures: account  # it differs between the accounts of {count:,} firms, and within no account"
 
     def _rows(self) -> Iterator[str]:
-        """Yield the period of a row, and the question what absent rows mean."""
+        """Yield the period of a row, and ask what absent rows mean."""
         firm, account, platform, month, sales = map(self.column, ("firm", "account", "platform", "month", "sales"))
         unit = account or firm
         if not (unit and platform and month and sales) or month.dates[2] or not month.dates[0]:
@@ -370,7 +370,7 @@ class _Look:
 
 
 def _certain(ours: str, group: list[_Column]) -> list[_Column]:
-    """Narrow candidates to the one whose name is ours, or that only repeats another; else keep all."""
+    """Narrow candidates to the one with our name, or to the first if the others only repeat it; else keep all."""
     called = [column for column in group if column.name == ours]
     called = called or [column for column in group if re.fullmatch(NAMES.get(ours, ""), column.name.lower())]
     if len(called) == 1:
@@ -386,7 +386,7 @@ def _differ(closed: _Column, owner: _Column) -> int:
 
 
 def _ask(key: str, question: str, answers: list[str]) -> list[str]:
-    """Return the lines of a question with its answers (of one or two lines), and its key left open."""
+    """Return the lines of a question and its answers (one or two lines each), with its key left open."""
     lines = "\n".join([question, *(f"{key}: {answer}" for answer in answers)])
     return [*(f"# ? {line}" for line in lines.split("\n")), f'{key}: "?"']
 
@@ -398,11 +398,11 @@ def _told(words: Iterable[str], most: int = 30) -> str:
 
 
 def _json(value: str | list[str]) -> str:
-    """Quote words for YAML; a single one without its list."""
+    """Quote words for YAML; a list of one becomes a single word."""
     text = json.dumps(value[0] if isinstance(value, list) and len(value) == 1 else value, ensure_ascii=False)
     return "".join(sign if is_printable(sign) else f"\\U{ord(sign):08x}" for sign in text)
 
 
 def _yaml(word: str) -> str:
-    """Quote a word for YAML if need be."""
+    """Quote a word for YAML if necessary."""
     return word if re.fullmatch(r"\w([\w.()/ -]*[\w.()/])?", word) else _json(word)

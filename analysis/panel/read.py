@@ -2,7 +2,7 @@
 
 Rows are read in blocks. Each block is typed by the schema, its words become codes, its attributes are compared with
 those of earlier rows, and its sales wait until all units and months are known. A unit, the firm or (in a file by
-account) the account, has one row per platform and month. At the end accounts are linked and added up to firms.
+account) the account, has one row per platform and month. Finally, accounts are linked and added up to firms.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ from analysis.panel.file import File, open_file
 from analysis.panel.map import columns
 from analysis.panel.panel import MONTH, NUMBER, ORDER, SIMULATED_ID, TEXT, UNITS, Panel, attributes
 
-_WAITING_BYTES = 1 << 26  # of sales that wait in memory; more go to a temporary file
+_WAITING_BYTES = 1 << 26  # of sales held in memory; more go to a temporary file
 MOST_CELLS = 1 << 29  # firms x platforms x months: 4 GiB of sales, however few of them have a row
-_MONTHS = 12 * 130 + 1  # since January 1970 as far as the schema goes
+_MONTHS = 12 * 130 + 1  # from January 1970 to the last month of the schema
 _BY_ACCOUNT = "give the firm's month in all its rows, or write `closures: account` in a map if accounts have their own"
 
 Notes = list[tuple[str, str, int]]
@@ -45,44 +45,44 @@ def read_panel(
     home: str | None = None,
     platforms: Sequence[str] | None = None,
 ) -> Panel:
-    """Read a panel from a file: with the columns of ``data/panel.schema.json``, or with a map.
+    """Read a panel from a file with the columns of ``data/panel.schema.json``, or with a map.
 
     Parameters
     ----------
     path : str or Path
         A file ``.csv``, ``.csv.gz``, ``.tsv``, ``.parquet``, ``.xlsx`` or ``.dta``; rows and columns in any order. Rows
         of accounts, of sites of one platform and of days or weeks are added up to the firm, platform and month; the sum
-        is missing where one of them is given as not known. A renamed account belongs to the firm of its first id, and
+        is missing if any of them is given as not known. A renamed account belongs to the firm of its first id, and
         has that firm's brand group, origin and category.
     map : str or Path, optional
-        YAML file of a map: what the file calls the columns, platforms and months, its money, and what a
-        firm-platform-month without a row is. ``absent: missing`` is NaN, except on a platform for which the firm has no
-        row at all: there it sold nothing, in every month for which the file has a row of that platform.
+        YAML file of a map: the file's names for columns, platforms and months, its currency, and the meaning of a
+        firm-platform-month without a row. ``absent: missing`` is NaN, except on a platform for which the firm has no
+        row at all: there it sold nothing, in every month for which the file has a row for that platform.
         ``absent: zero_after_closure`` is the same, and 0 on the home platform from the month of closure on.
-        ``absent: zero``: the file lists all sales, so it is 0; NaN only in a month for which the file has no row at
-        all. Where nothing is said it is missing, and a file with rows absent and not one 0 is refused. A row with 0 is
-        0, and a row without sales is NaN, in any case; an empty cell under a month of a wide file is no row. None for a
-        file in our columns and US dollars.
+        ``absent: zero`` means that the file lists all sales: 0, and NaN only in a month for which the file has no row
+        at all. The default is missing, but then a file with absent rows and not a single 0 is refused. A row with 0 is
+        always 0, and a row without sales always NaN; an empty cell in a month of a wide file counts as no row. None
+        for a file with the schema's columns and US dollars.
     home : str, optional
-        The platform that closed the accounts; it becomes the first. None: as the map says, else AMZ.
+        The platform that closed the accounts; it comes first. None means the map's, or else AMZ.
     platforms : sequence of str
-        Platforms that may occur, in the order of the panel. None allows all, in the order that the metadata of the
-        file or the map say, or else of their names.
+        Platforms that may occur, in the order of the panel. None allows all, in the order of the file's metadata or
+        the map, or else by name.
 
     Returns
     -------
     Panel
-        Firms in the order of their ids. `dropped` counts the rows without a place of their own in it. Simulated, if
-        the metadata, the column `provenance` or the ids of firms, accounts or brand groups say so.
+        Firms in the order of their ids. `dropped` counts the rows that were left out or added up. Simulated if the
+        metadata, the column `provenance` or the ids of firms, accounts or brand groups say so.
 
     Raises
     ------
     DataError
-        When the file cannot be read; its columns or a value break the schema; a key comes twice; an attribute differs
+        If the file cannot be read; its columns or a value violate the schema; a key is repeated; an attribute differs
         within a firm; a firm was closed before the first month; a platform is not allowed or the home platform has no
-        sales; real and simulated rows, or currencies without a rate, are mixed; rows are of quarters, or stand a year
-        or more apart from all others; a firm, origin or platform is written in two ways; accounts were renamed in a
-        circle; there are fewer than two firms with sales; or home is not what the map says.
+        sales; real and simulated rows, or currencies without a rate, are mixed; rows are quarterly, or separated from
+        all others by a year or more; a firm, origin or platform is written in two ways; accounts were renamed in a
+        circle; fewer than two firms have sales; or `home` contradicts the map.
 
     Examples
     --------
@@ -92,8 +92,8 @@ def read_panel(
     simulated panel: 192 firms on AMZ, EBY, ALI, WMT, OWN, 2019-01 to 2022-06, sim-$, census
     """
     for name, given, remedy in (
-        ("panel", path, "write the panel to one first, as DataFrame.to_parquet does"),
-        ("map", map or "", "write it as YAML, a line for each key"),
+        ("panel", path, "write the panel to a file first, for example with DataFrame.to_parquet"),
+        ("map", map or "", "write it to a YAML file, one line per key"),
     ):
         if not isinstance(given, str | PathLike):
             refuse(f"the {name}", "a path", type(given).__name__, remedy)
@@ -103,7 +103,7 @@ def read_panel(
         refuse(map, f"home = {home!r}, as requested", repr(file.named.home), do)
     home = home or file.named.home or "AMZ"
     if platforms is not None and home not in platforms:
-        refuse(path, f"the home platform {home!r} among those allowed", ", ".join(platforms), "name it among them")
+        refuse(path, f"the home platform {home!r} among those allowed", ", ".join(platforms), "add it to them")
     with tempfile.SpooledTemporaryFile(_WAITING_BYTES) as waiting:
         rows, units, notes = _gather(file, waiting)
         order, provenance = _platforms(rows, home), _provenance(rows)
@@ -118,7 +118,7 @@ def read_panel(
         refuse(path, "at least two firms with sales", actual, "add firms to compare with")
     if not (sales[:, 0] > 0).any():
         expected, actual = f"sales of more than 0 on the home platform {home}", "none in any row"
-        refuse(path, expected, actual, f"look at the column {file.called('sales')}, or name another `home`")
+        refuse(path, expected, actual, f"check the column {file.called('sales')}, or name another `home`")
     cells = {"day": "days", "week": "weeks or parts of one"}.get(file.named.rows, "cells" if file.months else "rows")
     weighing = "of a sample: each stands in sales for as many as its weight, and counts as one"
     notes += [
@@ -165,7 +165,7 @@ def _gather(file: File, waiting: IO[bytes]) -> tuple[Rows, pd.DataFrame, Notes]:
             row["unit"] = values["unit"].code(row["firm"] << 32 | row["account"], count)
         unit, new = row[unit_of], values[unit_of].first[-1] - count
         if unit.max() >= unit_columns.shape[1]:
-            unit_columns = np.pad(unit_columns, ((0, 0), (0, int(unit.max()) + 1)))  # room for as many again
+            unit_columns = np.pad(unit_columns, ((0, 0), (0, int(unit.max()) + 1)))  # doubles the room
         for name, column in zip(names, unit_columns, strict=True):
             column[unit[new]] = row[name][new]
             _refuse_two(file, values, file.owner, name, row, column[unit], count + np.arange(len(unit)))
@@ -175,12 +175,12 @@ def _gather(file: File, waiting: IO[bytes]) -> tuple[Rows, pd.DataFrame, Notes]:
         by_month += np.bincount(month, minlength=_MONTHS)
         begins = date[0] if begins is None else begins
         if file.named.rows == "week":
-            expected = f"a week that begins on the same day of the week as that of row {file.row(0)}"
+            expected = f"a week that begins on the same weekday as the week in row {file.row(0)}"
             block.refuse((date - begins).astype(np.int64) % 7 != 0, "month", expected, do="correct the day")
         ends += [date.min(), date.max()]
         count += len(unit)
     if not count:
-        refuse(file.path, "rows of data", "a header alone", "export it again")
+        refuse(file.path, "rows of data", "only a header", "export it again")
     first = np.concatenate(values[unit_of].first)
     units = pd.DataFrame(dict(zip(names, unit_columns[:, : len(first)], strict=True))).assign(first=first)
     for name in (name for name in names if columns()[name]["type"] == TEXT):
@@ -211,7 +211,7 @@ def _whole_months(file: File, begin: Any, end: Any) -> tuple[tuple[int, int], No
         for month, count in days[~whole].items()
     ]
     if not whole.any():
-        refuse(file.path, "a whole month", f"days from {begin} to {end}", "bring a longer panel")
+        refuse(file.path, "a whole month", f"days from {begin} to {end}", "supply a longer panel")
     return (days.index[whole].asi8[0], days.index[whole].asi8[-1]), notes
 
 
@@ -230,7 +230,7 @@ def _refuse_two(
         file.refuse(positions[at], name, expected, actual, do)
 
 
-# What the whole file says
+# Properties of the whole file
 
 
 def _platforms(rows: Rows, home: str) -> tuple[str, ...]:
@@ -258,7 +258,7 @@ def _provenance(rows: Rows) -> str:
     for name, marked in mixed.items() if "simulated" not in signs else ():
         ids, codes = rows.values[name], (int(marked.argmax()), int(marked.argmin()))
         pair = " and ".join(f"{ids.word(code)!r} (first in row {file.row(ids.first[0][code]):,})" for code in codes)
-        actual = f"a simulated {name.replace('_', ' ')} beside another: {pair}"
+        actual = f"a simulated {name.replace('_', ' ')} and a real one: {pair}"
         refuse(f"{file.path}, column {file.called(name)}", "one provenance", actual, do)
     return "simulated" if "simulated" in signs else "real"
 
@@ -305,17 +305,17 @@ def _roots(rows: Rows, units: pd.DataFrame) -> Ints:
         while (following := parent[circle[-1]]) != circle[0]:
             circle.append(following)
         actual = f"a circle: {' from '.join(map(accounts.word, [*circle, circle[0]]))}"
-        file.refuse(first[circle[0]], "renamed_from", "ids renamed one after the other", actual)
+        file.refuse(first[circle[0]], "renamed_from", "a chain of ids without a circle", actual)
     return root
 
 
 def _close(rows: Rows, units: pd.DataFrame, root: Ints, home: str) -> Notes:
     """Set the month and dose of each firm's closure from those of its accounts; return notes.
 
-    A firm is closed in the first month in which half of its home sales of the twelve months before the first closure
-    were in closed accounts (science: G_i); its dose is the share that was in any closed account. Sales under former
-    names count for the account. A firm with less than half in closed accounts is closed in the month of the first of
-    them, with that dose; a firm without home sales in these months is measured by the number of its accounts.
+    A firm closes in the first month by which closed accounts held half of its home sales in the twelve months before
+    the first closure (science: G_i); its dose is the share held by all accounts that were ever closed. Sales under
+    former names count for the account. A firm with less than half in closed accounts closes when the first of them
+    does, with that dose; for a firm without home sales in these months, accounts are counted instead.
     """
     wave, sold = units["closed_on"].min(), np.zeros(len(units))
     codes = [code for code, label in enumerate(rows.labels()) if rows.file.code(label) == home]
@@ -371,7 +371,7 @@ def _sales(rows: Rows, units: pd.DataFrame, platforms: tuple[str, ...]) -> tuple
     """
     units = units.sort_values([name for name in ("firm", "account") if name in units])
     codes = [platforms.index(rows.file.code(label)) for label in rows.labels()]
-    of_labels = np.argsort(codes, kind="stable")  # labels of one platform side by side
+    of_labels = np.argsort(codes, kind="stable")  # keeps the labels of one platform together
     by_day = rows.file.named.rows != "month"
     shape = (len(units), len(codes), rows.last - rows.first + 1)
     if (cells := math.prod(shape)) > MOST_CELLS:
@@ -382,7 +382,7 @@ def _sales(rows: Rows, units: pd.DataFrame, platforms: tuple[str, ...]) -> tuple
     for row in [np.concatenate([*rows.sales()])] if by_day else rows.sales():
         at = np.ravel_multi_index((position[row["unit"]], axis[row["platform"]], row["month"] - rows.first), shape)
         if by_day:
-            order = np.lexsort((row["day"], at))  # a sum has the same last digit in whichever order the rows stand
+            order = np.lexsort((row["day"], at))  # makes the last digit of a sum independent of row order
             np.add.at(sales.reshape(-1), at[order], row["sales"][order])
             np.bitwise_or.at(bits.reshape(-1), at, np.uint32(1) << row["day"].astype(np.uint32))
         else:
@@ -411,12 +411,12 @@ def _refuse_again(rows: Rows, units: pd.DataFrame) -> NoReturn:
     key_values = {name: rows.values[name].word(codes[name]) for name in ("firm", "account") if name in units}
     key_values |= {"platform": rows.labels()[platform], "month": month_text(month) + f"-{day:02d}" * (len(key) > 3)}
     where = f"{file.path}, row {file.row(at)}, column {', '.join(file.called(name, at) for name in key_values)}"
-    actual = f"{tuple(key_values.values())}, which stands in row {file.row(before):,} already"
+    actual = f"{tuple(key_values.values())}, which is already in row {file.row(before):,}"
     do = "remove one of the two rows, or correct its key"
     if len(key) == 3 and (days := abs(int(day) - int(every[before]["day"]))):
-        actual += f", of another day of the month ({every[before]['day']} and {day})"
-        do = file.line(f"rows: {'day' if days % 7 else 'week'}") + " if they are to be added up"
-    refuse(where, "a key once", actual, do)
+        actual += f", for another day of the month ({every[before]['day']} and {day})"
+        do = file.line(f"rows: {'day' if days % 7 else 'week'}") + " to add them up"
+    refuse(where, "each key once", actual, do)
 
 
 def _fill_absent(file: File, sales: Floats, seen: Bools, closed: Ints) -> None:
@@ -434,10 +434,10 @@ def _fill_absent(file: File, sales: Floats, seen: Bools, closed: Ints) -> None:
     if file.months:
         absent |= seen & np.isnan(sales)
     if rule is None and absent.any() and not (seen & (sales == 0)).any():
-        actual = f"{absent.sum():,} of {seen.size:,} cells of firm, platform and month without sales, and not one 0"
-        do = f"{file.line('absent: zero')} if the file lists every sale, `absent: zero_after_closure` if rows end where"
+        actual = f"{absent.sum():,} of {seen.size:,} firm-platform-months without sales, and not a single 0"
+        do = f"{file.line('absent: zero')} if the file lists every sale, `absent: zero_after_closure` if rows end once"
         do += " accounts were closed, or `absent: missing` if those sales are not known"
-        refuse(file.path, "sales in every month, or what it means that there are none", actual, do)
+        refuse(file.path, "sales in every month, or a rule for absent rows", actual, do)
     sales[~seen] = np.nan
     for platform in range(len(covered)):
         sales[:, platform][np.ix_(elsewhere[:, platform], covered[platform])] = 0.0

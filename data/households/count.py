@@ -1,7 +1,7 @@
-"""A file of purchases, as Open e-commerce 1.0 publishes it, is counted by month, group of buyers, category and origin.
+"""Count purchases, as published by Open e-commerce 1.0, by month, group of buyers, category and origin.
 
-The rows are read once, some at a time; what is kept of them are counts. ``data/households`` has the tables of a public
-part of the file, made by this program, and the lists that it goes by. ``market-impact purchases`` runs it.
+The rows are read once, in batches, and only counts are kept. ``data/households`` has this program's tables for a public
+part of the file, and the lists that it uses. ``market-impact purchases`` runs it.
 """
 
 from __future__ import annotations
@@ -38,17 +38,17 @@ COLUMNS = {
     "category": "Category",
     "buyer": "Survey ResponseID",
 }
-"""What is read, and what the file calls it; other columns, such as the state, stay unread."""
+"""Columns to read, by our names; others, such as the state, are ignored."""
 
 ASINS = {"code": "parent_asin", "store": "store"}
-"""The same of a table of products, as Amazon Reviews 2023 calls them."""
+"""The same for a table of products, as in Amazon Reviews 2023."""
 
 WHOLE = "6efb098a6e01a9acb6e215402a450f4a848ed1b102ca016f9be6c4f03c585e1e"
-"""SHA-256 of the whole file that the archive holds."""
+"""SHA-256 of the whole file in the archive."""
 
-FIRST, LAST = "2018-01", "2022-10"  # people exported their histories from the month after
+FIRST, LAST = "2018-01", "2022-10"  # people exported their histories from the following month on
 GROUPS = 100
-SIGNS = "®™:.-–'\"()[]"  # around a token
+SIGNS = "®™:.-–'\"()[]"  # stripped from a token
 BRACKET = r"^\s*[\[\(【][^\]\)】]*[\]\)】]\s*"
 AFTER = r"(?s)[\s\x0b\pZ,|/].*"
 RULE = re.compile("[A-Z]{4,14}")
@@ -65,30 +65,30 @@ GROUPED = {
     "names": ["half_year", "name", "origin_class"],
     "blanks": ["month", "code", "brand"],
 }
-"""What order lines are added up by, as they are read: what is kept in memory."""
+"""Keys of the counts kept in memory while order lines are read."""
 
-FEWEST = 40  # order lines of a category in one half-year, so that it stands in the table of half-years
+FEWEST = 40  # order lines in one half-year that put a category into the table of half-years
 SUMS = ["purchases", "units", "cents"]
 BYTES_AT_ONCE, ROWS_AT_ONCE = 1 << 22, 1 << 16
 HEADER_LETTERS, LONGEST_TITLE = 1 << 20, 20_000
-DEAREST = 1e7  # dollars of an order line: sums in cents are whole numbers of 64 bits
+DEAREST = 1e7  # dollars per order line, so that sums in cents fit into 64 bits
 
 
 @dataclass(frozen=True)
 class Counts:
-    """What a file was counted to.
+    """The counts from a file.
 
-    `tables` has, by name, those of ``data/households``, and two that stay with whoever has the file: `blanks`, the
-    product codes of purchases without a title, and, where a table of products gave these their brand, `closed`, the
-    purchases of brands that the list of categories names as closed; `said` is what a reader must know of them, a
-    sentence each.
+    `tables` has, by name, those of ``data/households``, and two that stay with the owner of the file: `blanks`, the
+    product codes of purchases without a title, and, if a table of products supplied their brands, `closed`, the
+    purchases of brands named as closed in the list of categories; `said` holds sentences that a reader of the tables
+    must know.
     """
 
     tables: dict[str, pd.DataFrame]
     said: list[str]
 
     def write(self, out: Path) -> Path:
-        """Write a file for each table to a new or empty folder, all or none, and return the folder."""
+        """Write each table to a file in a new or empty folder, all or none, and return the folder."""
         refuse_used(out)
         out.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=f".{out.name}-", dir=out.parent) as draft:
@@ -103,9 +103,9 @@ class Counts:
 
 
 def refuse_used(out: Path) -> None:
-    """Raise a DesignError for a folder that has something in it, or a file in its place."""
+    """Raise DesignError for a non-empty folder, or a file in its place."""
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise DesignError(f"tables in {out} were asked for; it is not empty, and stays; name a new folder with --out")
+        raise DesignError(f"Cannot write tables to {out}: it is not an empty folder; name a new one with --out")
 
 
 def count(file: Path, products: Path | None = None, *, root: Path = DATA) -> Counts:
@@ -114,16 +114,16 @@ def count(file: Path, products: Path | None = None, *, root: Path = DATA) -> Cou
     Parameters
     ----------
     file : Path
-        CSV or Parquet with the columns `COLUMNS`; a row is an order line.
+        CSV or Parquet with the columns `COLUMNS` and one row per order line.
     products : Path, optional
-        CSV or Parquet with the columns `ASINS`: the store of a product is the brand of its purchases without a title.
+        CSV or Parquet with the columns `ASINS`: a product's store is the brand of its purchases without a title.
     root : Path
         Data folder with the lists: brands, categories and words.
 
     Raises
     ------
     DataError
-        When columns are missing, or a row has no date, price, quantity or buyer that can be read.
+        If columns are missing, or a row has no readable date, price, quantity or buyer.
     """
     lists = Lists(root, _stores(products, _blank_codes(file)) if products else {})
     rows, left, parts = 0, 0, {name: list[pd.DataFrame]() for name in GROUPED}
@@ -135,7 +135,7 @@ def count(file: Path, products: Path | None = None, *, root: Path = DATA) -> Cou
         for name, by in GROUPED.items():
             parts[name].append(_added(lines, by))
     if not left:
-        refuse(file, f"purchases from {FIRST} to {LAST}", f"{rows:,} rows, none of these months", "give another file")
+        refuse(file, f"purchases from {FIRST} to {LAST}", f"{rows:,} rows, none in these months", "give another file")
     made = {name: _added(pd.concat(parts[name]), by) for name, by in GROUPED.items()}
     blank = made["blanks"]
     branded = blank.loc[blank["brand"] != "", "purchases"].sum()
@@ -147,13 +147,13 @@ def count(file: Path, products: Path | None = None, *, root: Path = DATA) -> Cou
         f"{blank['purchases'].sum():,} order lines have no title, of {blank['code'].nunique():,} product codes{known}.",
     ]
     tables = _tables(made, lists)
-    if not products:  # what has kept its title was still sold late in 2022: it cannot show what was lost
+    if not products:  # titles survive only for products sold in late 2022, so they cannot show what closed brands lost
         del tables["closed"]
     return Counts(tables, said)
 
 
 def run(file: Path, products: Path | None, out: Path | None, *, root: Path = DATA) -> Iterator[str]:
-    """Count a file, write the tables where a folder is given, and yield what is in them, a line each."""
+    """Count a file, write the tables if a folder is given, and yield a summary line by line."""
     if out is not None:
         refuse_used(out)
     counts = count(file, products, root=root)
@@ -164,7 +164,7 @@ def run(file: Path, products: Path | None, out: Path | None, *, root: Path = DAT
 
 
 class Lists:
-    """What tokens and categories stand for: lists by hand, and for what no list has, rules."""
+    """Meaning of tokens and categories: by hand-made lists, or else by rules."""
 
     def __init__(self, root: Path, stores: dict[str, str]) -> None:
         brands, categories = load("household_brands", root=root), load("household_categories", root=root)
@@ -180,32 +180,32 @@ class Lists:
         self.stores = stores
 
     def origin(self, token: str) -> str:
-        """Return the origin that is presumed of a token: as listed, in whatever case; by the rule; or nothing."""
+        """Return the presumed origin of a token, as listed in any case or by the rule, or an empty string."""
         by_rule = RULE.fullmatch(token) and token.lower() not in self._words
         in_any_case = self._any_case.get(token.lower(), "presumed CN" if by_rule else "")
         return self._origin.get(token, in_any_case)
 
     def origin_class(self, token: str) -> str:
-        """Return the class of purchases that a token belongs to."""
+        """Return the class of origin of a token's purchases."""
         return CLASSES.get(self.origin(token), "other")
 
     def brand(self, token: str) -> str:
-        """Return a token that stands for a brand of presumed origin or one that is named as closed, or nothing."""
+        """Return a token if it is a brand of presumed origin or named as closed, or an empty string."""
         return token if self.origin(token) or self.closed(token) else ""
 
     def closed(self, token: str) -> str:
-        """Return the brand named as closed that a token is, in whatever case, or nothing."""
+        """Return the brand named as closed that a token matches in any case, or an empty string."""
         return self._closed.get(token.lower(), "")
 
     def category(self, name: str) -> str:
-        """Return the listed category of a name, or which class of others it is in."""
+        """Return a name's listed category, or its class of other categories."""
         if not name or name.lower() in self._listed:
             return name.lower() or UNKNOWN
         return "other electronics" if ELECTRONICS.search(name.upper()) else "everything else"
 
 
 def _lines(file: Path, before: int, batch: dict[str, Any], lists: Lists) -> pd.DataFrame:
-    """Return the order lines of a batch with what they are counted by; refuse the first that cannot be read."""
+    """Return a batch's order lines with the keys for counting; refuse the first unreadable line."""
 
     def refuse_first(bad: Any, name: str, asked: str) -> None:
         if bad.any():
@@ -237,7 +237,7 @@ def _lines(file: Path, before: int, batch: dict[str, Any], lists: Lists) -> pd.D
             "category": _each(text["category"], lists.category),
             "origin_class": _each(tokens, lists.origin_class).mask(nameless & ~titled, BLANK),
             "brand": _each(tokens, lists.brand).where(titled, stores.to_pandas()),
-            "code": text["code"].to_pandas().mask(titled),  # of titled lines no group has it
+            "code": text["code"].to_pandas().mask(titled),  # so that titled lines join no group
             "purchases": 1,
             "units": units,
             "cents": (price * 100).round().astype("int64") * units,
@@ -246,12 +246,12 @@ def _lines(file: Path, before: int, batch: dict[str, Any], lists: Lists) -> pd.D
 
 
 def group(buyer: str) -> int:
-    """Return the group of a buyer."""
+    """Return a buyer's group."""
     return int(hashlib.sha256(buyer.encode()).hexdigest(), 16) % GROUPS
 
 
 def _month(day: str) -> str:
-    """Return the month of a day, or nothing where it is none."""
+    """Return the month of a day, or an empty string if it is not a date."""
     try:
         return datetime.date.fromisoformat(day).isoformat()[:7] if len(day) == 10 else ""
     except ValueError:
@@ -259,14 +259,14 @@ def _month(day: str) -> str:
 
 
 def _each(column: Any, function: Any) -> pd.Series:
-    """Return a function of each value, called once for each that there is."""
+    """Apply a function to each value, calling it once per distinct value."""
     coded = column.dictionary_encode()
     values = pd.Series([function(value) for value in coded.dictionary.to_pylist()])
     return values.take(coded.indices.to_numpy()).reset_index(drop=True)
 
 
 def _tokens(titles: Any) -> Any:
-    """Return the first token of titles: without a bracket before it, and without the signs around it."""
+    """Return the first token of titles, without a leading bracket and surrounding punctuation."""
     bare = pc.replace_substring_regex(titles, BRACKET, "", max_replacements=1)
     return pc.utf8_trim(pc.replace_substring_regex(bare, AFTER, ""), characters=SIGNS)
 
@@ -303,7 +303,7 @@ def _brands(counted: pd.Series, lists: Lists) -> pd.DataFrame:
 
 
 def _stayers(windows: pd.DataFrame) -> pd.DataFrame:
-    """Return what those bought who bought in both half-years."""
+    """Sum the purchases of people who bought in both half-years."""
     bought = windows[windows["half_year"].isin(STAYED)]
     stayed = bought[bought.groupby("buyer")["half_year"].transform("nunique") == len(STAYED)]
     added = _in_dollars(stayed, ["half_year", "buyer_group", "origin_class"])
@@ -313,7 +313,7 @@ def _stayers(windows: pd.DataFrame) -> pd.DataFrame:
 
 
 def _half_years(names: pd.DataFrame) -> pd.DataFrame:
-    """Return the categories that are not rare, each by half-year and class of origin."""
+    """Count purchases in categories that are not rare, by half-year and class of origin."""
     most = names.groupby(["name", "half_year"])["purchases"].sum().groupby("name").max()
     often = names[names["name"].isin(most[most >= FEWEST].index)].rename(columns={"name": "category"})
     return often.groupby(["half_year", "category", "origin_class"])["purchases"].sum().reset_index()
@@ -334,7 +334,7 @@ def _blank_codes(file: Path) -> Any:
 
 
 def _stores(file: Path, wanted: Any) -> dict[str, str]:
-    """Return the first token of the store of each product code that is asked for, from a table of products."""
+    """Return the first token of the store of each wanted product code, from a table of products."""
     found: dict[str, str] = {}
     for batch in _batches(file, ASINS):
         there = pc.and_(pc.is_in(batch["code"], wanted), pc.not_equal(batch["store"], ""))
@@ -353,7 +353,7 @@ def _vintage(file: Path) -> str:
 
 
 def _batches(file: Path, columns: dict[str, str]) -> Iterator[dict[str, Any]]:
-    """Read the columns of a file as text, some rows at a time, and show how far it is."""
+    """Read columns of a file as text, in batches, with a progress bar."""
     admit(file)
     try:
         with file.open("rb") as stream:
@@ -366,13 +366,13 @@ def _batches(file: Path, columns: dict[str, str]) -> Iterator[dict[str, Any]]:
                     yield {name: column.fill_null("") for name, column in texts.items()}
     except DataError:
         raise
-    except Exception as error:  # of each library its own
-        refuse(file, "a table with a header, in UTF-8", f"a fault in it ({error})", "get it again")
+    except Exception as error:  # each library has its own
+        refuse(file, "a table with a header, in UTF-8", f"an unreadable one ({error})", "get it again")
 
 
 def _parquet(file: Path, stream: Any, columns: dict[str, str]) -> Any:
     texts = [one.name for one in pyarrow.parquet.read_schema(file) if pa.types.is_string(one.type)]
-    table = pyarrow.parquet.ParquetFile(stream, read_dictionary=texts)  # a long word that stands in it once stays one
+    table = pyarrow.parquet.ParquetFile(stream, read_dictionary=texts)  # a long word stored once is not copied
     _refuse_header(file, table.schema_arrow.names, columns)
     return table.iter_batches(ROWS_AT_ONCE, columns=[*columns.values()])
 
@@ -396,4 +396,4 @@ def _refuse_header(file: Path, header: list[str], columns: dict[str, str]) -> No
     if lost := [name for name in columns.values() if header.count(name) != 1]:
         found = f"the columns {', '.join(header)}" if header else "nothing"
         asked = ", ".join(map(repr, columns.values()))
-        refuse(file, f"one column each of {asked}", found, f"name {', '.join(map(repr, lost))} so")
+        refuse(file, f"one column each of {asked}", found, f"name these columns: {', '.join(map(repr, lost))}")
