@@ -1,4 +1,4 @@
-"""The command line, ``market-impact``: run, verify, diff, prune, list, params, map, check, purchases, simulate."""
+"""The command line, ``market-impact``: run, verify, diff, prune, list, params, map, check, uncited, purchases, simulate."""
 
 import json
 import os
@@ -245,6 +245,20 @@ def _audit(root: Path, files: dict[str, str], panel_name: str, given: dict[str, 
         other = "" if nearest == design else f"What follows is of the window that fits: {nearest.given}\n\n"
         say(f"\n{other}{inventory.printed(inventory.estimable(panel, nearest))}")
     design.sample(panel)  # refused where it does not fit, with what to write
+
+
+@_command("uncited")
+def uncited(
+    context: Context,
+    folder: Annotated[Path, Argument(metavar="RELEASE", help="Its folder, such as reports/latest.")],
+) -> None:
+    """List public figures whose source no report of a release cites, so that none is forgotten."""
+    from runner.exports import uncited
+
+    lines = uncited(release.read(folder.resolve()).folder, context.obj / "data")
+    for line in lines:
+        say(line)
+    say(f"Public figures whose source no report cites: {len(lines)}.")
 
 
 @_command("purchases")

@@ -18,6 +18,7 @@ from typing import Any
 import pandas as pd
 from ruamel.yaml import YAML
 
+from analysis import data
 from analysis.exhibits.payload import COLUMNS, ESTIMATES, FACTS, MIME, read_estimates, read_facts, typed
 from analysis.numbers import A_SET, DECIMALS, MARKS, number, quantity, sentence_of, span
 from analysis.provenance import ROOT
@@ -52,6 +53,20 @@ def facts(notebook: Path) -> pd.DataFrame:
     """Return the facts that an executed notebook recorded, with the columns of `FACTS`."""
     recorded = [read_facts(part["csv"]) for part, _ in parts(notebook) if part["kind"] == "facts"]
     return pd.concat([pd.DataFrame(columns=[*FACTS], dtype=object), *recorded], ignore_index=True)
+
+
+def uncited(folder: Path, data_folder: Path) -> list[str]:
+    """List the rows of ``data/facts`` whose source no report of a release cites: file, first columns, source."""
+    recorded = pd.concat([facts(notebook) for notebook in folder.glob("*.ipynb")])
+    cited = {*recorded[recorded["what"] == "source"]["value"]}
+    lines = list[str]()
+    for card in data.package(data_folder)["resources"]:
+        if card["path"].startswith("facts/"):
+            rows = data.load(card["name"], root=data_folder)
+            rows = rows[~rows["source_url"].isin(cited)] if "source_url" in rows else rows[:0]
+            shown = rows.iloc[:, :5].astype(str).agg(", ".join, axis=1)
+            lines += (card["path"] + ": " + shown + ", " + rows["source_url"]).tolist() if len(rows) else []
+    return lines
 
 
 def write(notebook: Path, job: Job) -> list[Path]:
