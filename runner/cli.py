@@ -1,4 +1,4 @@
-"""The command line, ``market-impact``: run, verify, diff, prune, list, params, map, check, uncited, purchases, simulate."""
+"""The command line, ``market-impact``: each function that is registered here is one of its commands."""
 
 import json
 import os

@@ -52,6 +52,16 @@ def nameless(tmp_path_factory):
     return Households.read(counted(tmp_path_factory.mktemp("nameless"), with_products=False))
 
 
+def test_how_many_products_of_each_closed_brand_a_table_holds_is_said_before_anything_is_estimated(tmp_path):
+    said = count.count(
+        made_up(tmp_path / "bought.csv", [("2020-10-01", "10", "1", "", "B04", "HEADPHONES", "ann")]),
+        stores(tmp_path / "products.csv"),
+    ).said[-1]
+    assert said.startswith("The table of products holds, of the closed brands: ")
+    assert re.search(r"\bMpow 1\b", said)
+    assert re.search(r"\bRavPower 0\b|\bRAVPower 0\b", said)
+
+
 def bought_of_closed(households, kept):
     """Return the same with some of the purchases of closed brands alone."""
     return dataclasses.replace(households, closed=households.closed.query(kept))

@@ -12,7 +12,8 @@ import hashlib
 import io
 import re
 import tempfile
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -125,7 +126,8 @@ def count(file: Path, products: Path | None = None, *, root: Path = DATA) -> Cou
     DataError
         If columns are missing, or a row has no readable date, price, quantity or buyer.
     """
-    lists = Lists(root, _stores(products, _blank_codes(file)) if products else {})
+    stores, held = _stores(products, _blank_codes(file)) if products else ({}, Counter[str]())
+    lists = Lists(root, stores)
     rows, left, parts = 0, 0, {name: list[pd.DataFrame]() for name in GROUPED}
     for batch in _batches(file, COLUMNS):
         lines = _lines(file, rows, batch, lists)
@@ -146,6 +148,8 @@ def count(file: Path, products: Path | None = None, *, root: Path = DATA) -> Cou
         f"{rows - left:,} of other months are left out.",
         f"{blank['purchases'].sum():,} order lines have no title, of {blank['code'].nunique():,} product codes{known}.",
     ]
+    if products:
+        said.append(f"The table of products holds, of the closed brands: {lists.held(held)}.")
     tables = _tables(made, lists)
     if not products:  # titles survive only for products sold in late 2022, so they cannot show what closed brands lost
         del tables["closed"]
@@ -196,6 +200,14 @@ class Lists:
     def closed(self, token: str) -> str:
         """Return the brand named as closed that a token matches in any case, or an empty string."""
         return self._closed.get(token.lower(), "")
+
+    def held(self, products: Mapping[str, int]) -> str:
+        """Write how many products a table holds of each brand named as closed, from those by token."""
+        numbers = dict.fromkeys(self._closed.values(), 0)
+        for token, number in products.items():
+            if name := self.closed(token):
+                numbers[name] += number
+        return ", ".join(f"{name} {number:,}" for name, number in sorted(numbers.items()))
 
     def category(self, name: str) -> str:
         """Return a name's listed category, or its class of other categories."""
@@ -333,15 +345,17 @@ def _blank_codes(file: Path) -> Any:
     return pa.array(sorted(found - {""}), pa.string())
 
 
-def _stores(file: Path, wanted: Any) -> dict[str, str]:
-    """Return the first token of the store of each wanted product code, from a table of products."""
+def _stores(file: Path, wanted: Any) -> tuple[dict[str, str], Counter[str]]:
+    """Return the first token of the store of each wanted product code in a table of products, and products by token."""
     found: dict[str, str] = {}
+    held = Counter[str]()
     for batch in _batches(file, ASINS):
+        held.update(_tokens(batch["store"]).to_pylist())
         there = pc.and_(pc.is_in(batch["code"], wanted), pc.not_equal(batch["store"], ""))
         for code, store in zip(*(batch[name].filter(there).to_pylist() for name in ASINS), strict=True):
             if found.setdefault(code, store) != store:
                 refuse(file, f"one store of the product {code}", f"{found[code]!r} and {store!r}", "keep one of them")
-    return dict(zip(found, _tokens(pa.array([*found.values()], pa.string())).to_pylist(), strict=True))
+    return dict(zip(found, _tokens(pa.array([*found.values()], pa.string())).to_pylist(), strict=True)), held
 
 
 def _vintage(file: Path) -> str:
