@@ -65,7 +65,11 @@ def uncited(folder: Path, data_folder: Path) -> list[str]:
             rows = data.load(card["name"], root=data_folder)
             rows = rows[~rows["source_url"].isin(cited)] if "source_url" in rows else rows[:0]
             shown = rows.iloc[:, :5].astype(str).agg(", ".join, axis=1)
-            lines += (card["path"] + ": " + shown + ", " + rows["source_url"]).tolist() if len(rows) else []
+            lines += (
+                (card["path"] + ": " + shown + ", " + rows["source_url"].fillna("no address")).tolist()
+                if len(rows)
+                else []
+            )
     return lines
 
 

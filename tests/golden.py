@@ -160,13 +160,12 @@ def public() -> Iterator[tuple[str, Shown]]:
     yield "shares", totals.shares()
     yield "accounts", totals.account_map([3000.0, 50_000.0], 1e6, 2.0, [0.0, 0.3, 0.6, 0.9])
     yield "totals", {"stated": totals.stated_change()} | dict(enumerate(closed))
-    yield "ebay", whole(shift.volume())
-    yield "alibaba", whole(shift.aliexpress_parent_growth())
+    for place, quarters in shift.places().items():
+        yield f"quarters of {place}", whole(quarters)
     yield "leads on eBay", shift.leads()
-    yield "bounds of the lead", shift.bounds()
-    yield "China alone", shift.china_alone()
     yield "since China is apart", shift.since_china_apart()
-    yield "mix of firms", shift.mix()
+    yield "Amazon's part", shift.amazon_shares()
+    yield "made elsewhere", shift.elsewhere()
 
 
 def whole(found: Series) -> pd.DataFrame:

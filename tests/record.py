@@ -8,11 +8,13 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
-from analysis import grades, parameters, series
+from analysis import grades, parameters
 from analysis.event import read_event
 from analysis.evidence import claims, households, listed, recentring, shift, totals
-from analysis.evidence.verdicts import NOT_SHOWN, NOT_TESTABLE, SUPPORTED, Verdict
+from analysis.evidence.verdicts import NOT_SHOWN, SUPPORTED, Verdict
+from analysis.exhibits.words import listing
 from analysis.numbers import day, number, percent_change, points, quantity, span
 from analysis.provenance import ROOT
 
@@ -73,18 +75,19 @@ def judged() -> dict[str, Verdict]:
         ),
         claims.judge("C03", finding=claims.Finding(claimed=amazon["value"], independent=others)),
         claims.judge("C06", finding=claims.Finding(claimed=group["value"], independent=rest)),
-        claims.judge(
-            "C07",
-            "invest",
-            claims.Finding(estimate=shift.lead(shift.leads()), interval=shift.bounds().bounds("together")),
-        ),
-        claims.judge("C07", "sell"),
+        claims.judge("C07", "invest", of_sellers(shift.elsewhere())),
+        claims.judge("C07", "sell", of_sellers(shift.elsewhere().query("closed == 'yes'"))),
         claims.judge("C08", "market", claims.Finding(interval=fall)),
         claims.judge("C08", "record", claims.Finding(tier="listed", on_record=list(record.values()), **brands)),
         claims.judge("C12", finding=claims.Finding(on_record=[listed.frozen_on_record("Youkeshu")[1]])),
         *claims.untestable("01_claims_and_context", read_event("amazon_2021").claims),
     ]
     return {one.name: one for one in found}
+
+
+def of_sellers(made: pd.DataFrame) -> claims.Finding:
+    """Return what sellers' own figures say of a move to eBay and AliExpress."""
+    return claims.Finding(interval=shift.moved(made), unit="million yuan", tier="listed", provenance="estimate")
 
 
 def spoken() -> dict[str, Verdict]:
@@ -153,21 +156,21 @@ def closed_sellers(found: Mapping[str, Verdict]) -> str:
 
 def moved(found: Mapping[str, Verdict]) -> str:
     """Say what is known of a shift to other platforms."""
-    invest, sell, leads = found["C07 invest"], found["C07 sell"], shift.leads()
-    assert (invest.word, sell.word) == (NOT_SHOWN, NOT_TESTABLE)
-    assert series.growth(shift.volume()).values["2022"].lt(0).all()
-    assert invest.estimate is not None
-    by_year = leads.query("perimeter == @shift.MARKETPLACE").set_index("year")["US"]
-    before, closures, earlier = (by_year[year] for year in ("2020", "2021", "2019"))
-    assert max(before, closures) < 0 < invest.estimate < earlier
+    invest, sell, made, parts = found["C07 invest"], found["C07 sell"], shift.elsewhere(), shift.amazon_shares()
+    sunvalley, (name, aukey), asked = made.loc["Sunvalley"], ("Aukey", made.loc["Aukey"]), {"eBay", "AliExpress"}
+    places, part = shift.named(closed=True), parts.query("firm == 'Sunvalley' and x == 2021")["estimate"].item()
+    assert (invest.word, sell.word, [*places]) == (NOT_SHOWN, NOT_SHOWN, [name])
+    assert not asked & {*places[name]}
+    assert asked <= {*shift.named(closed=False)["Anker"]}
     return (
-        "Nothing public shows that closed merchants sold more on eBay or AliExpress: eBay's volume fell, AliExpress is "
-        "not published apart from its group, and no closed firm's sales on either are. One series shows a first sign: "
-        "on eBay, revenue from sellers outside the US, UK and Germany, China's among them, rose by "
-        f"{number(invest.estimate)} per cent against that from American sellers in 2022, after falling by "
-        f"{number(-before)} in 2020 and by {number(-closures)} in 2021. But it rose by {number(earlier)} in "
-        "2019, before any closure, and if take rates, exchange rates, hedges and a recovery explain all they can, "
-        f"{number(invest.low, signed=True)} to {number(invest.high, signed=True)} is left."
+        "No public evidence shows a move to eBay or AliExpress. Sunvalley, whose accounts were closed, made nearly all "
+        f"of its revenue on Amazon in 2020 and {number(part, 0)} per cent in 2021. Of the "
+        f"{number(sunvalley['lost'], 0)} million yuan that it lost there, at most {number(sunvalley['after'], 0)} "
+        f"million came back elsewhere in the same year. {name} made {number(aukey['before'], 0)} million yuan outside "
+        f"Amazon in {aukey['first']} and {number(aukey['after'], 0)} million in {aukey['last']}; it names "
+        f"{listing(places[name])}, and neither eBay nor AliExpress. Anker, whose accounts were not closed, names both. "
+        f"Together their sales there changed by between {number(invest.low, 0)} and {number(invest.high, 0)} million "
+        "yuan, which fits a move and its opposite. The prospectus of Santai, which lists both by year, would tell more."
     )
 
 

@@ -167,14 +167,14 @@ def test_the_actual_statistic_is_no_draw_and_an_endless_interval_ends_in_an_arro
     assert figure(drawing, "A figure.").html
 
 
-def test_columns_of_one_term_stand_side_by_side_and_each_says_its_value():
-    rows = pd.DataFrame({"term": ["a", "b", "b"], "estimate": [3.0, -2.0, 10.4], "look": ["hollow", "plain", "strong"]})
-    drawing = charts.columns(rows, ylabel="y", hollow="other", shaded={"b": "closures"})
+def test_a_slope_says_each_value_and_its_name_where_it_ends():
+    rows = pd.DataFrame({"term": ["a", "a", "b", "b", "b"], "x": [1, 2, 1, 2, 3], "estimate": [100, 77, 70, 86, 88.4]})
+    drawing = curves.slopes(rows, ylabel="y", ticks={1: "p", 2: "q", 3: "r"}, strong=["a"], dashed=["b"])
     axes = drawing.axes[0]
-    middle = [bar.get_x() + bar.get_width() / 2 for group in axes.containers for bar in group]
-    assert middle == pytest.approx([0.0, 0.8, 1.2])
-    assert [bar.get_height() for group in axes.containers for bar in group] == [3.0, -2.0, 10.4]
-    assert [text.get_text() for text in axes.texts] == ["+3.0", "−2.0", "+10.4", "other", "closures"]
+    assert [text.get_text() for text in axes.texts] == ["100", "77  a", "70", "86", "88  b"]
+    assert [text.get_color() for text in axes.texts[:3]] == [style.MAIN, style.MAIN, style.REST]
+    assert [line.get_linestyle() for line in axes.lines] == ["-", "--"]
+    assert [tick.get_text() for tick in axes.get_xticklabels()] == ["p", "q", "r"]
     assert figure(drawing, "A figure.").html
 
 

@@ -39,15 +39,16 @@ OWN = DAYS.assign(term="seller " + DAYS["panel"]).query("quantile == 0.5")
 MONTHS = pd.DataFrame({"month": [-4, -3, -1, 0, 1], "estimate": 1.0, "conf_low": 0.0, "conf_high": 2.0})
 MONTHS = MONTHS.assign(band_low=-1.0, band_high=3.0, truth=1.0, honest_low=[np.nan] * 3 + [-2.0] * 2, honest_high=4.0)
 BINS = FRAME.assign(origin="o", exposure=[0.1, 0.2], lowest=0.1)
-ROWS = FRAME.assign(look=["strong", "hollow"], truth=1.0, placebo_low=-1.0, placebo_high=1.0)
+ROWS = FRAME.assign(truth=1.0, placebo_low=-1.0, placebo_high=1.0)
 PATHS = pd.DataFrame({"month": pd.period_range("2021-01", periods=6, freq="M")})
 PATHS = [PATHS.assign(panel=panel, term=term, estimate=1.0) for panel in ("p", "q") for term in ("one", "two", "three")]
 HALVES = FRAME.assign(term=["2021-03", "2021-09"])
 CLOSED = ("2021-05", "2021-09")
+DOTS = {1: "before", 2: "after"}
 BARS = FRAME.assign(low=0.0, high=1.0, at_low=-1.0, at_high=1.0, base=0.0)
 DRAWINGS = {
     "forest": lambda: charts.forest(ROWS, xlabel="x", margin=(-1.0, 1.0), strong=["a"]),
-    "columns": lambda: charts.columns(ROWS, ylabel="y", hollow="h", shaded={"a": "s"}),
+    "slopes": lambda: curves.slopes(ROWS.assign(x=[1, 2]), ylabel="y", ticks=DOTS, strong=["a"], dashed=["b"]),
     "counts": lambda: charts.counts(COUNTS, xlabel="x"),
     "tornado": lambda: charts.tornado(BARS, xlabel="x"),
     "waterfall": lambda: charts.forest({"A": FRAME, "B": FRAME[["term", "estimate"]]}, xlabel="x"),

@@ -53,7 +53,7 @@ WORDS = {
     "C05": "Not testable with this data",
     "C06": "Not shown",
     "C07 invest": "Not shown",
-    "C07 sell": "Not testable with this data",
+    "C07 sell": "Not shown",
     "C08 market": "Supported",
     "C08 record": "Supported",
     "C09": "Not testable with this data",

@@ -252,44 +252,6 @@ def _shade_margin(axes: Axes, margin: tuple[float, float], *, signed: bool) -> N
 
 
 @chart
-def columns(rows: pd.DataFrame, *, ylabel: str, hollow: str, shaded: Mapping[str, str]) -> Figure:
-    """Draw a column a row of `term`, `estimate` and `look`: "strong", "plain" or "hollow"; one term side by side.
-
-    A row with `conf_low` and `conf_high` gets the line of its interval, with the ends beside it. `hollow` is what
-    hollow columns are; `shaded` terms get a band with a name.
-    """
-    drawing, axes = plt.subplots(figsize=(WIDTH, 2.25))
-    terms = list(dict.fromkeys(rows["term"]))
-    alike = rows.groupby("term")["estimate"]
-    across = rows["term"].map(terms.index) + 0.4 * (alike.cumcount() - (alike.transform("size") - 1) / 2)
-    looks: dict[str, Style] = {"strong": {}, "plain": {"color": REST}, "hollow": {"color": "white", "edgecolor": REST}}
-    for x, row in zip(across, rows.to_dict("records"), strict=True):
-        axes.bar(x, row["estimate"], width=0.36, zorder=2, **looks[row["look"]])
-        style: Style = {"color": MAIN, "weight": "bold"} if row["look"] == "strong" else {"color": INK}
-        up, text = 7 if row["estimate"] >= 0 else -7, number(row["estimate"], signed=True)
-        if pd.isna(row.get("conf_low")):
-            near(axes, (x, row["estimate"]), text, (0, up), ha="center", **style)
-            continue
-        axes.plot([x] * 2, [row["conf_low"], row["conf_high"]], color=INK, lw=1.2, zorder=3)
-        near(axes, (x + 0.18, row["estimate"]), text, (3, 0), **style)
-        for end in ("conf_low", "conf_high"):
-            near(axes, (x, row[end]), number(row[end], signed=True), (4, 0), fontsize=7)
-    first = across[rows["look"] == "hollow"].iloc[0] - 0.18
-    near(axes, (first, 0), hollow, (0, -7), fontsize=6.5, color=REST)
-    for term, name in shaded.items():
-        x = terms.index(term)
-        axes.axvspan(x - 0.5, x + 0.5, color=BAND, lw=0, zorder=0)
-        axes.annotate(name, (x, 0.97), xycoords=("data", "axes fraction"), ha="center", va="top", fontsize=7)
-    axes.axhline(0, **ZERO)
-    axes.margins(y=0.18)
-    axes.set_xticks(range(len(terms)), terms)
-    axes.tick_params(axis="x", length=0)
-    axes.set_ylabel(ylabel)
-    axis_numbers(axes, "y", signed=True)
-    return drawing
-
-
-@chart
 def counts(rows: pd.DataFrame, *, xlabel: str) -> Figure:
     """Draw counts on a log scale, one dot per row of `term`, `value`, `note`, `strong`."""
     drawing, axes = plt.subplots(figsize=(WIDTH, 0.6 + 0.36 * len(rows)))

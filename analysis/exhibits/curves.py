@@ -133,6 +133,31 @@ def paths(
     return drawing
 
 
+@chart
+def slopes(
+    rows: pd.DataFrame, *, ylabel: str, ticks: Mapping[float, str], strong: Sequence[str], dashed: Sequence[str]
+) -> Figure:
+    """Draw a line a term between a few places `x`, its `estimate` written at each, its name where it ends.
+
+    `ticks` name the places. Terms that are `strong` have the main colour; those `dashed` lack what others have.
+    """
+    drawing, axes = plt.subplots(figsize=(WIDTH, 2.4))
+    for term, line in rows.groupby("term", sort=False):
+        style: Style = {"color": MAIN if term in strong else REST}
+        axes.plot(line["x"], line["estimate"], "o", ls=(0, (4, 1.5)) if term in dashed else "-", lw=1.8, ms=5, **style)
+        falls, last = line["estimate"].iloc[-1] < line["estimate"].iloc[0], line["x"].iloc[-1]
+        for x, value in zip(line["x"], line["estimate"], strict=True):
+            text = f"{number(value, 0)}  {term}" if x == last else number(value, 0)
+            side, ha = ((8, 0), "left") if x == max(ticks) else ((0, -10 if falls else 10), "center")
+            side, ha = ((-8, 0), "right") if x == min(ticks) else (side, ha)
+            near(axes, (x, value), text, side, ha=ha, **style)
+    axes.set_xticks([*ticks], [*ticks.values()], fontsize=7.5)
+    axes.margins(y=0.14)
+    axes.set(xlim=(min(ticks) - 0.1 * np.ptp([*ticks]), max(ticks) + 0.3 * np.ptp([*ticks])), ylabel=ylabel)
+    axis_numbers(axes, "y")
+    return drawing
+
+
 def _scales(axes: Axes, ticks: Mapping[float, str] | None, *, log: str, signed: bool) -> None:
     """Scale and write the axis along which paths run, and that of their values."""
     if log:
