@@ -75,8 +75,8 @@ def judged() -> dict[str, Verdict]:
         ),
         claims.judge("C03", finding=claims.Finding(claimed=amazon["value"], independent=others)),
         claims.judge("C06", finding=claims.Finding(claimed=group["value"], independent=rest)),
-        claims.judge("C07", "invest", of_sellers(shift.elsewhere())),
-        claims.judge("C07", "sell", of_sellers(shift.elsewhere().query("closed == 'yes'"))),
+        claims.judge("C07", "invest", of_sellers(shift.elsewhere().loc["Anker"])),
+        claims.judge("C07", "sell", of_sellers(shift.elsewhere().loc["Aukey"])),
         claims.judge("C08", "market", claims.Finding(interval=fall)),
         claims.judge("C08", "record", claims.Finding(tier="listed", on_record=list(record.values()), **brands)),
         claims.judge("C12", finding=claims.Finding(on_record=[listed.frozen_on_record("Youkeshu")[1]])),
@@ -85,7 +85,7 @@ def judged() -> dict[str, Verdict]:
     return {one.name: one for one in found}
 
 
-def of_sellers(made: pd.DataFrame) -> claims.Finding:
+def of_sellers(made: pd.Series) -> claims.Finding:
     """Return what sellers' own figures say of a move to eBay and AliExpress."""
     return claims.Finding(interval=shift.moved(made), unit="million yuan", tier="listed", provenance="estimate")
 

@@ -116,14 +116,12 @@ def elsewhere() -> pd.DataFrame:
     return frame.assign(most=100 * (frame["after"] - frame["before"]) / frame["lost"])
 
 
-def moved(made: pd.DataFrame) -> Interval:
-    """Bound the change of sales on eBay and AliExpress by some rows of :func:`elsewhere`, million yuan.
+def moved(made: pd.Series) -> Interval:
+    """Bound the change of a seller's sales on eBay and AliExpress, a row of :func:`elsewhere`, million yuan.
 
-    All that was sold outside Amazon was sold there and left, or nothing and all came. Rows of which the first year is
-    itself a bound are left out.
+    All that it sold on other platforms was sold there and left, or nothing was and all came.
     """
-    known = made[made["bound"] == ""]
-    return -float(known["before"].sum()), float(known["after"].sum())
+    return -float(made["before"]), float(made["after"])
 
 
 def named(*, closed: bool) -> dict[Any, list[str]]:
