@@ -169,8 +169,9 @@ def moved(found: Mapping[str, Verdict]) -> str:
         f"million came back elsewhere in the same year. {name} made {number(aukey['before'], 0)} million yuan outside "
         f"Amazon in {aukey['first']} and {number(aukey['after'], 0)} million in {aukey['last']}; it names "
         f"{listing(places[name])}, and neither eBay nor AliExpress. Anker, whose accounts were not closed, names both. "
-        f"Together their sales there changed by between {number(invest.low, 0)} and {number(invest.high, 0)} million "
-        "yuan, which fits a move and its opposite. The prospectus of Santai, which lists both by year, would tell more."
+        f"From 2021 to 2022 its sales there changed by between {number(invest.low, 0)} and {number(invest.high, 0)} "
+        "million yuan, which fits a move and its opposite. The prospectus of Santai, which lists both by year, would "
+        "tell more."
     )
 
 
