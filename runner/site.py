@@ -1,6 +1,7 @@
 """Pages of releases: one for each, one over all of them, and an Atom feed of the runs.
 
-A page is one file without script, and asks for nothing elsewhere. Names, titles and claims are text that others wrote.
+A page is one file and asks for nothing elsewhere; that of a reader's choices computes by a script of its own. Names,
+titles and claims are text that others wrote.
 """
 
 from __future__ import annotations
@@ -16,13 +17,14 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from html import unescape
+from math import inf
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BaseModel, ValidationError
 
 from analysis.event import read_event
-from analysis.numbers import quantity, span
+from analysis.numbers import between, quantity, span
 from analysis.provenance import ANNEX
 from analysis.simulated import condition
 from runner import Outcome, ReportError, diff, release
@@ -32,12 +34,13 @@ from runner.publish import identity, name_of, rendered
 from runner.release import DATA, DRAFT, MANIFEST, VERDICTS, Release
 from runner.schedule import number, varied
 
-PAGE, FEED, LOG = "index.html", "feed.xml", "outcomes.jsonl"
+PAGE, BELIEVE, FEED, LOG = "index.html", "believe.html", "feed.xml", "outcomes.jsonl"
 KEPT, SHOWN = 400, 100  # outcomes in the log, and in the feed and on the page
 PATHS = re.compile(r"(?<![\w.:/<])/(?:[^/\s'\"]+/)+")  # folders of this machine, in what is said of a failure
 RATINGS = {"Supported": 5, "Contradicted": 1, "Not shown": None, "Not testable with this data": None}
 """The words of verdicts, and what machines are told beside each: between 1 and 5 lies "half true"."""
 OTHERS = {
+    BELIEVE: "What would you have to believe? (page)",
     ANNEX: "Annex: what all reports were made of (PDF)",
     VERDICTS: "All verdicts (JSON)",
     diff.FILE: "What changed since the release before (JSON)",
@@ -63,6 +66,20 @@ class Judged(BaseModel):
     claimant: str
     aside: str = ""
     anchor: str = ""
+    detail: str = ""
+    estimate: float | None = None
+    low: float | None = None
+    high: float | None = None
+    unit: str = ""
+
+    @property
+    def found(self) -> str:
+        """The finding in a sentence, or its number with the unit; a point alone only where the word is a finding."""
+        texts = [quantity(self.estimate, self.unit)] if self.estimate is not None and RATINGS[self.word] else []
+        if self.low is not None and self.high is not None:
+            ends = between(self.low, self.high, self.unit)
+            texts.append(ends if self.high < inf else f"at least {quantity(self.low, self.unit)}")
+        return self.detail or (f"{', '.join(texts).capitalize()} {self.unit}." if texts else "")
 
 
 @dataclass(frozen=True)
@@ -82,16 +99,21 @@ class Brief:
 def _card(
     name: str, entry: Mapping[str, Any], folder: Path, rows: Sequence[Any], anchors: Mapping[Any, str]
 ) -> dict[str, Any]:
-    """Return the part of the page on a report: its files by kind, its verdicts, and its first figure in words.
+    """Return the part of the page on a report: its files by kind, verdicts, sources, and its first figure in words.
 
     `entry` is that of the manifest; `unread` counts the verdicts that are not as `Judged` says.
     """
+    from runner import exports
+
     cells = json.loads((folder / f"{name}.ipynb").read_bytes())["cells"]
     texts = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "markdown"]
     titles = [title for text in texts for title in re.findall(r"^# +(?:\d\d +[–-] +)?(.+)", text, re.MULTILINE)]
     shown = [output.get("data", {}).get("text/html", "") for cell in cells for output in cell.get("outputs", [])]
     seen = [alt for html in shown for alt in PICTURE.findall("".join(html))]
     made, figure, verdicts = entry["made"], f"{name}.figures/figure-1.svg", list[Judged]()
+    parts = [part for part, _ in exports.parts(folder / f"{name}.ipynb")]
+    told = [row for part in parts if part["kind"] == "facts" for row in csv.DictReader(io.StringIO(part["csv"]))]
+    sources = {row["name"]: row["value"] for row in told[::-1] if re.match("https?://", row["value"])}
     for row in rows:
         with suppress(ValidationError):
             verdicts.append(Judged.model_validate({**row, "anchor": anchors.get(identity(row), "")}))
@@ -102,6 +124,9 @@ def _card(
         "made": made,
         "figure": figure if figure in made else "",
         "seen": unescape((seen or [""])[0]),
+        "caption": next((part["caption"] for part in parts if part["kind"] == "figure"), ""),
+        "sources": dict(sorted(sources.items())),
+        "believe": next((part for part in parts if part["kind"] == "believe"), None),
         "verdicts": verdicts,
         "unread": len(rows) - len(verdicts),
     }
@@ -137,18 +162,25 @@ def write(
 
     entries = manifest["reports"]
     exports.cite(folder, manifest)
+    brief = says(folder, entries)
+    cards = [_card(name, of, folder, verdicts.get(name, ()), brief.anchors) for name, of in entries.items()]
+    about, background = (read_event(event).title, read_event(event).background) if event else ("Reports", "")
+    first = next((card for card in cards if number(card["name"]) == "00"), None)
+    if chosen := next((card for card in cards if card["believe"] and not card["market"]), None):
+        rows = [*csv.DictReader(io.StringIO(chosen["believe"]["csv"]))]
+        known = {"manifest": manifest, "about": about, "claim": chosen["believe"]["caption"], "report": chosen["name"]}
+        (folder / BELIEVE).write_text(rendered("believe.html.j2", rows=rows, **known), encoding="utf-8")
     stopped = {f"failed/{name}.ipynb": f"{name}, as far as it came (notebook)" for name in sorted(failed)}
     files = {**OTHERS, **stopped}.items()
     others = {path: what for path, what in files if path == MANIFEST or (folder / path).is_file()}
-    brief = says(folder, entries)
-    cards = [_card(name, of, folder, verdicts.get(name, ()), brief.anchors) for name, of in entries.items()]
-    about = read_event(event).title if event else "Reports"
-    first = next((card for card in cards if number(card["name"]) == "00"), None)
     text = rendered(
         "index.html.j2",
         manifest=manifest,
         title=f"{brief.headline} – {about}" if brief.headline else about,
         about=about,
+        background=background,
+        believe=BELIEVE if chosen else "",
+        pictured=chosen or first,
         said=brief,
         brief=first,
         cards=[card for card in cards if card is not first],

@@ -42,9 +42,9 @@ OURS = {"id": "estimand", "months": "window", "digest": "panel"}  # by their nam
 
 @dataclass(frozen=True)
 class Part:
-    """What one exhibit is made of: estimates, what a figure was drawn from, facts, what the brief says."""
+    """What one exhibit is made of: estimates, what a figure was drawn from, facts, the brief, choices of a reader."""
 
-    kind: Literal["answer", "estimates", "figure", "facts", "brief", "spoken"]
+    kind: Literal["answer", "estimates", "figure", "facts", "brief", "spoken", "believe"]
     caption: str
     data: pd.DataFrame
 
