@@ -149,7 +149,7 @@ def test_without_a_report_that_offers_choices_there_is_no_such_page(tmp_path):
 
 def test_what_others_wrote_is_text_on_this_page_too(tmp_path):
     harm = "</script><script>alert(1)</script>"
-    rows = CHOICES.assign(text=harm, label=harm, source_publisher=harm)
+    rows = CHOICES.assign(description=harm, label=harm, source_publisher=harm)
     rows.loc[rows["source_url"].notna(), "source_url"] = "javascript:alert(1)"
     publish_page(tmp_path, [verdict()], parts=[Part("believe", harm, rows)])
     page = Page((tmp_path / site.BELIEVE).read_text(encoding="utf-8"))

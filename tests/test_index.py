@@ -184,7 +184,7 @@ def test_each_report_has_a_card_with_its_question_its_words_its_figure_and_its_f
         ({"low": -3.0, "high": 2.7, "estimate": 1.8, "word": NOT_SHOWN}, "Between −3.0 and +2.7 per cent."),
         ({"low": -24.4, "high": -11.4, "estimate": -17.9}, "−17.9, between −24.4 and −11.4 per cent."),
         ({"low": -8.5, "high": "inf", "word": NOT_SHOWN}, "At least −8.5 per cent."),
-        ({"estimate": 3.0, "unit": "brands on record"}, "3 brands on record."),
+        ({"estimate": 3000.0, "unit": "accounts"}, "3,000 accounts."),
         ({"estimate": 3.0, "word": NOT_SHOWN}, ""),
     ],
 )

@@ -286,42 +286,27 @@ def choices(
     Returns
     -------
     DataFrame
-        `what`, `name`, `value`, `low`, `high`, `label`, `text`, `source_publisher`, `source_url`: an "input" begins at
-        a value and has a range, a "mark" is a published value of one, a "number" is a constant (services by first day
-        of a quarter).
+        `what`, `name`, `value`, `low`, `high`, `label`, `description`, `source_publisher`, `source_url`: an "input"
+        begins at a value and has a range, a "mark" is a published value of one, a "number" is a constant (services by
+        first day of a quarter).
     """
-    frame, sales, services = data.load("chinese_seller_share"), third_party_sales(), _services()
-    top = frame["measure"].str.startswith(tuple(SHARES)) & frame["marketplace"].str.startswith("Amazon")
-    shares = (
-        frame[top & frame["date"].between("2019-12", f"{days[1][:4]}-12")].drop_duplicates("value").sort_values("value")
-    )
-    shares = shares.assign(
-        what="mark",
-        name="share",
-        label="",
-        text=shares["measure"] + pd.to_datetime(shares["date"]).dt.strftime(", %B %Y"),
-    )
-    tens = np.array([np.floor(shares["value"].min() / 10), np.ceil(shares["value"].max() / 10)]) / 10
-    most = 10 * np.ceil(max(marks) / 10)
-    ranges = {"closed": (known.closed[0], min(marks), most), "share": (share, *tens), "recapture": (0.0, 0.0, 1.0)}
-    ranges |= {"day": (days[0], *days), "common": (0.0, *known.common)}
-    inputs = pd.DataFrame(ranges, index=["value", "low", "high"]).T.rename_axis("name").reset_index()
-    amounts = data.load("events").set_index("unit").loc[[TOP, FLOOR, ASSERTED]].rename(columns={"description": "text"})
-    amounts = amounts.assign(what="mark", name="closed", value=[*marks], label=[*marks.values()])
-    quarters = services.sources[services.sources["period"].str.startswith(days[0][:4])]
-    starts, values = pd.PeriodIndex(quarters["period"], freq="Q").start_time, services.values[days[0][:4]]
-    numbers = quarters.assign(
-        name=starts.strftime("%Y-%m-%d"),
-        value=[*values],
-        label="third-party services",
-        text=quarters["period"] + ", million dollars",
-    )
-    base = sales.sources.query("period == '2020'").assign(
-        name="base", value=known.base, label="third-party sales", text="2020, billion dollars"
-    )
-    shown = [inputs.assign(what="input"), amounts, shares.assign(value=shares["value"] / 100)]
-    shown += [each.assign(what="number") for each in (base, numbers, pd.DataFrame({"name": "fall", "value": falls}))]
-    columns = ["what", "name", "value", "low", "high", "label", "text", *SOURCE]
+    frame, events = data.load("chinese_seller_share"), data.load("events").set_index("unit")
+    named = frame["measure"].str.startswith(tuple(SHARES)) & frame["marketplace"].str.startswith("Amazon")
+    shares = frame[named & frame["date"].between("2019-12", f"{days[1][:4]}-12")].drop_duplicates("value")
+    dated = shares["measure"] + pd.to_datetime(shares["date"]).dt.strftime(", %B %Y")
+    low, high = 0.1 * np.floor(shares["value"].min() / 10), 0.1 * np.ceil(shares["value"].max() / 10)
+    ranges = {"closed": (known.closed[0], min(marks), 10 * np.ceil(max(marks) / 10)), "share": (share, low, high)}
+    ranges |= {"recapture": (0.0, 0.0, 1.0), "day": (days[0], *days), "common": (0.0, *known.common)}
+    quarters, base = _services().values[days[0][:4]], third_party_sales().sources.query("period == '2020'")
+    shown = [
+        pd.DataFrame(ranges, index=["value", "low", "high"]).T.rename_axis("name").reset_index().assign(what="input"),
+        events.loc[[TOP, FLOOR, ASSERTED]].assign(what="mark", name="closed", value=[*marks], label=[*marks.values()]),
+        shares.assign(what="mark", name="share", value=shares["value"] / 100, description=dated).sort_values("value"),
+        base.assign(what="number", name="base", value=known.base, description="third-party sales in 2020"),
+        pd.DataFrame({"what": "number", "name": quarters.index.start_time.strftime("%Y-%m-%d"), "value": [*quarters]}),
+        pd.DataFrame({"what": "number", "name": "fall", "value": falls}),
+    ]
+    columns = ["what", "name", "value", "low", "high", "label", "description", *SOURCE]
     return pd.concat(shown, ignore_index=True)[columns]
 
 
