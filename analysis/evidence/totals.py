@@ -295,8 +295,12 @@ def choices(
     shares = frame[named & frame["date"].between("2019-12", f"{days[1][:4]}-12")].drop_duplicates("value")
     dated = shares["measure"] + pd.to_datetime(shares["date"]).dt.strftime(", %B %Y")
     low, high = 0.1 * np.floor(shares["value"].min() / 10), 0.1 * np.ceil(shares["value"].max() / 10)
-    ranges = {"closed": (known.closed[0], min(marks), 10 * np.ceil(max(marks) / 10)), "share": (share, low, high)}
-    ranges |= {"recapture": (0.0, 0.0, 1.0), "day": (days[0], *days), "common": (0.0, *known.common)}
+    ranges: dict[str, tuple[Any, ...]] = {
+        "day": (days[0], *days),
+        "common": (0.0, *known.common),
+        "recapture": (0, 0, 1),
+    }
+    ranges |= {"closed": (known.closed[0], min(marks), 10 * np.ceil(max(marks) / 10)), "share": (share, low, high)}
     quarters, base = _services().values[days[0][:4]], third_party_sales().sources.query("period == '2020'")
     shown = [
         pd.DataFrame(ranges, index=["value", "low", "high"]).T.rename_axis("name").reset_index().assign(what="input"),
