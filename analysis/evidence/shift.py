@@ -58,8 +58,8 @@ SELLERS, NEW_SELLERS = "share of sellers based in China", "share of new sellers 
 def mix() -> pd.DataFrame:
     """Return what sellers publish of their sales by platform, and as what it is `cited`."""
     rows = data.load("platform_mix").fillna({"bound": "", "unit": "", "source_url": "", "note": ""})
-    unread = rows["opened"].map({True: "", False: " (page not opened)"})
-    return rows.assign(cited=rows["source_publisher"] + ", " + rows["document"] + unread)
+    unread = rows["source_url"].map({"": " (address not known)"}).fillna(" (a page was not opened)")
+    return rows.assign(cited=rows["source_publisher"] + ", " + rows["document"] + unread.mask(rows["opened"], ""))
 
 
 def amazon_shares() -> pd.DataFrame:
@@ -72,7 +72,7 @@ def amazon_shares() -> pd.DataFrame:
     """
     rows = mix().query("platform == @AMAZON and measure == @SHARE and bound == '' and period in @YEARS")
     rows = rows[rows.groupby("firm")["firm"].transform("size") > 1]
-    accounts = rows["closed"].map({"yes": "closed"}).fillna("not closed")
+    accounts = rows["closed"].map({"yes": "accounts closed"}).fillna("none closed")
     columns = {"x": rows["period"].str[:4].astype(int), "term": rows["firm"] + " (" + accounts + ")"}
     return rows.assign(estimate=rows["value"], **columns)[["term", "firm", "closed", "x", "estimate"]]
 
@@ -224,7 +224,7 @@ def sources() -> pd.DataFrame:
     """Return the rows behind what is shown of eBay, Walmart and sellers: `source_publisher`, `source_url`."""
     quarters = series.rows("platform_quarterly").query("publisher == @EBAY")
     used = quarters["series"].str.contains(r"_sellers$|^gmv_growth_yoy$") & quarters["period"].between("2016", LAST)
-    read = mix().query("opened and measure in @PRINTED")
+    read = mix().query("source_url != '' and measure in @PRINTED")
     copy = (" (read in " + read["read_in"] + ")").fillna("")
     firms = read.assign(source_publisher=read["cited"] + copy)
     sellers = chinese_share("Walmart"), chinese_share("Wish", SELLERS)
