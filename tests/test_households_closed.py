@@ -10,8 +10,7 @@ import pytest
 from test_households import made_up, stores
 
 from analysis.errors import DesignError
-from analysis.evidence.blank_titles import blank_bounds, blanks_by_month
-from analysis.evidence.households import Households, Specification, closed, share
+from analysis.evidence.households import Households, Specification, closed, share, worst_case
 from analysis.provenance import ROOT
 
 BOUGHT = [
@@ -115,45 +114,17 @@ def test_without_a_table_of_products_the_loss_is_refused_with_the_command(namele
 
 
 def test_blank_titles_are_all_chinese_or_none_and_a_table_of_products_narrows_what_they_leave_open(named, nameless):
-    ends = {"set_low": [], "set_high": []}
-    for households in (nameless, named):
-        found = blank_bounds(households)
-        assert found.terms == ("before", "after", "change")
-        assert np.isnan(found.value).all()
-        assert found.interval == "bounds"
-        assert (found.rows["conf_low"] < found.rows["set_low"]).all()
-        assert (found.rows["conf_high"] > found.rows["set_high"]).all()
-        for end, values in ends.items():
-            values.append(found.rows[end].round(9).tolist())
     # 5 Anker and 6 blank of 20, then 4 and 3 of 25; with 4 and 2 of the blank named as Mpow
-    assert ends["set_low"] == [[25, 16, 16 - 55], [45, 24, 24 - 55]]
-    assert ends["set_high"] == [[55, 28, 28 - 25], [55, 28, 28 - 45]]
+    assert worst_case(nameless) == (30, pytest.approx((16 - 55, 28 - 25)))
+    assert worst_case(named) == (10, pytest.approx((24 - 55, 28 - 45)))
 
 
-def test_where_no_title_is_blank_in_the_windows_the_bounds_are_the_share_and_its_interval():
+def test_where_no_title_is_blank_in_the_windows_the_change_is_that_of_the_share():
     households = Households.load()
     early = households.purchases.query("month == '2018-01'").assign(origin_class="blank")
     more = dataclasses.replace(households, purchases=pd.concat([households.purchases, early]))
-    found, plain = blank_bounds(more), share(households)
-    assert found.rows["set_low"].tolist() == found.rows["set_high"].tolist() == plain.value.tolist()
-    assert found.conf_int == pytest.approx(plain.conf_int)
-
-
-def test_blank_titles_by_month_are_shares_of_each_class_of_category(named, nameless):
-    classes = ["exposed", "other electronics", "everything else", "not known", "all"]
-    assert blanks_by_month(named).columns.tolist() == classes
-    found = [blanks_by_month(households).dropna(axis="columns", how="all") for households in (nameless, named)]
-    assert [table.columns.tolist() for table in found] == 2 * [["exposed", "everything else", "not known", "all"]]
-    assert found[0].loc["2020-10"].tolist() == [80, 0, 100, 30]
-    assert found[0].loc["2021-10"].fillna(-1).tolist() == [100, 0, -1, 12]
-    assert found[1].loc["2020-10"].tolist() == [0, 0, 100, 10]
-    assert found[1].loc["2021-10"].fillna(-1).tolist() == [pytest.approx(100 / 3), 0, -1, 4]
-
-
-@pytest.mark.parametrize("ask", [blank_bounds, blanks_by_month])
-def test_where_all_have_a_title_nothing_is_said_of_blank_ones(ask):
-    with pytest.raises(DesignError, match=r"all purchases in these tables have a title, .*; count the whole file"):
-        ask(Households.load())
+    change = share(households).value[2]
+    assert worst_case(more) == (0, pytest.approx((change, change)))
 
 
 def test_what_the_guide_shows_runs_on_a_file_that_was_counted_with_and_without_a_table_of_products(

@@ -271,21 +271,32 @@ def share(households: Households, spec: Specification = BASELINE) -> Estimate:
 
 
 def worst_case(households: Households, spec: Specification = BASELINE) -> tuple[float, Interval]:
-    """Bound the change of the Chinese share if the whole file's purchases without a title are of unknown origin.
+    """Bound the change of the Chinese share if purchases without a title were all Chinese, or none, in each window.
 
-    As large a share of purchases is taken to be without a title in both windows, and nothing is assumed of whose.
+    Where the tables hold no purchases without a title, as the public part does not, as large a share of them as in the
+    whole file is taken to be missing in both windows.
 
     Returns
     -------
     float
-        Purchases without a title, per cent of the whole file.
+        Purchases without a title in the first window, per cent.
     (low, high)
-        Change of the Chinese share, percentage points.
+        Change of the Chinese share of all purchases, percentage points.
+
+    References
+    ----------
+    Manski, C. F. (1989), Anatomy of the selection problem, Journal of Human Resources 24, 343-360.
     """
-    rows = load("household_whole_file")["rows"]
-    blank = 100 * rows.iloc[1] / rows.iloc[0]
-    before, after, _ = share(households, spec).value * (1 - blank / 100)
-    return blank, (after - before - blank, after + blank - before)
+    if (households.purchases["origin_class"] == BLANK).any():
+        first, last = (
+            100 * households.sums(window, [BLANK], of=spec.of).sum() / households.everything(window, spec.of).sum()
+            for window in spec.windows.values()
+        )
+    else:
+        rows = load("household_whole_file")["rows"]
+        first = last = 100 * rows.iloc[1] / rows.iloc[0]
+    before, after = share(households, spec).value[:2] * (1 - np.array([first, last]) / 100)
+    return first, (after - before - first, after + last - before)
 
 
 def growth_of_stayers(households: Households, spec: Specification = BASELINE) -> Estimate:
