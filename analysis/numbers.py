@@ -99,9 +99,15 @@ def points(value: float) -> str:
 
 
 def day(date: str) -> str:
-    """Write a date as a newspaper does: "6 July 2021"."""
-    year, month, number = date.split("-")
-    return f"{int(number)} {month_name[int(month)]} {year}"
+    """Write a date of any precision as a newspaper does: "6 July 2021", "July 2021"."""
+    year, month, number, *_ = *date.split("-"), "", ""
+    return " ".join(filter(None, [number.lstrip("0"), month and month_name[int(month)], year]))
+
+
+def spelled(count: float) -> str:
+    """Write a whole number as a newspaper does: below ten as a word, zero as "none"."""
+    small = ("none", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
+    return small[int(count)] if count < len(small) else f"{count:,.0f}"
 
 
 def counted(number: int, what: str) -> str:

@@ -79,7 +79,7 @@ def judged() -> dict[str, Verdict]:
         claims.judge("C07", "sell", of_sellers(shift.elsewhere().loc["Aukey"])),
         claims.judge("C08", "market", claims.Finding(interval=fall)),
         claims.judge("C08", "record", claims.Finding(tier="listed", on_record=list(record.values()), **brands)),
-        claims.judge("C12", finding=claims.Finding(on_record=[listed.frozen_on_record("Youkeshu")[1]])),
+        claims.judge("C12", finding=claims.Finding(claimed=listed.frozen("Youkeshu")[0])),
         *claims.untestable("01_claims_and_context", read_event("amazon_2021").claims),
     ]
     return {one.name: one for one in found}

@@ -213,19 +213,14 @@ def test_nothing_simulated_stands_on_the_page_but_what_it_is_for():
 # Figures
 
 
-def test_the_pictures_are_of_the_event_on_record_and_name_what_else_happened():
+def test_the_pictures_are_of_the_event_on_record_and_date_its_closures():
     both = brief.pictures(EVENT, after=2021, last=2023)
     assert both.html.count("<figure") == 2
     strip = unescape(both.html)
-    for row in claims.threats().itertuples():
-        assert row.event in strip
-    assert "Shaded: closures, May to September 2021." in strip
+    for term in claims.closures()["term"]:
+        assert term in strip
     other = EVENT.model_copy(update={"title": "Another"})
     assert brief.pictures(other, after=2021, last=2023).html == ""
-    few = EVENT.model_copy(update={"threats": {"T07": None}})
-    assert (
-        claims.threats().set_index("threat_id")["event"]["T08"] not in brief.pictures(few, after=2021, last=2023).html
-    )
     beside = brief.brief([V2], EVENT, beside=both)
     assert 'class="beside"' in beside.html
     assert beside.parts[2:] == both.parts

@@ -59,7 +59,7 @@ WORDS = {
     "C09": "Not testable with this data",
     "C10": "Not testable with this data",
     "C11": "Not testable with this data",
-    "C12": "Supported",
+    "C12": "Not shown",
 }
 
 

@@ -16,10 +16,10 @@ from analysis.evidence.verdicts import (
     NOT_TESTABLE,
     SUPPORTED,
     Verdict,
-    count,
     direction,
     documented,
     not_lower,
+    stated,
     stayed_positive,
     unchanged,
 )
@@ -121,8 +121,8 @@ def test_growth_stayed_positive_when_every_published_reading_is(readings, word):
         (None, [3000], NOT_TESTABLE),
     ],
 )
-def test_a_count_needs_an_independent_count_within_a_tenth(claimed, independent, word):
-    assert count(claimed, independent) == word
+def test_a_number_needs_an_independent_one_within_a_tenth_whoever_states_it(claimed, independent, word):
+    assert stated(claimed, independent) == word
 
 
 @pytest.mark.parametrize(
@@ -150,9 +150,9 @@ def test_a_wider_interval_never_turns_an_open_question_into_a_word(rule):
         *(lambda m=m: unchanged((-1.0, 1.0), m) for m in (NAN, INF, -2.0)),
         *(lambda i=i: direction(i) for i in ((2.0, 1.0), (INF, INF), (-INF, -INF))),
         *(lambda r=r: stayed_positive(r) for r in ([NAN], [5.0, NAN], [NAN, 5.0], [INF, NAN])),
-        *(lambda c=c: count(c, [3000]) for c in (NAN, INF, 0, -3000)),
-        *(lambda f=f: count(3000, f) for f in ([NAN], [2900, NAN], [INF])),
-        lambda: count(None, [NAN]),
+        *(lambda c=c: stated(c, [3000]) for c in (NAN, INF, 0, -3000)),
+        *(lambda f=f: stated(3000, f) for f in ([NAN], [2900, NAN], [INF])),
+        lambda: stated(None, [NAN]),
         lambda: documented([True, NAN]),
     ],
 )

@@ -59,9 +59,6 @@ SET = rows(a=BELOW, b=BOTH, c=NONE).assign(estimate=[-2.0, np.nan, np.nan])
 TWO = pd.DataFrame({"panel": list("pppp"), "term": list("aabb"), "estimate": [1.0, 2.0, 3.0, np.nan]})
 FAN = pd.concat([TWO.assign(part="rows"), TWO.assign(part="fan", term="c")])
 DRAWS = LABELLED.assign(p_value=[0.25, 0.02, np.nan], smallest_p=[0.02, 0.01, np.nan])
-COUNTED = pd.DataFrame({"value": [11, 300, 50_000], "counted_by": ["A", "A", "B"], "definition": ["x", "x", "y"]})
-DATED = {"first": ["2021-04-30", "2021-09-30", "2021-10-01"], "last": ["2021-04-30", "2022-01-01", "2021-10-02"]}
-DATED = pd.DataFrame(DATED).apply(pd.to_datetime)
 
 
 def shares(**ends) -> str:
@@ -132,8 +129,6 @@ SAID = {
     "below 100": lambda: words.number_below(INDEX, ["a", "b"]),
     "below 100, no other": lambda: words.number_below(INDEX + 10, ["a", "b"]),
     "below 100, one closed": lambda: words.number_below(INDEX.replace(54.0, 120.0), ["a", "b"]),
-    "lowest rank": lambda: words.ranked(1, 28),
-    "rank": lambda: words.ranked(4.0, 28),
     "months since closure": lambda: words.after_closure(STUDY),
     "months without any effect": lambda: words.after_closure(STUDY.iloc[[0, 4]]),
     "still selling": lambda: words.still_selling(found("a", details={"curves": LIVES}), 12),
@@ -144,10 +139,6 @@ SAID = {
     "adjusted": lambda: words.adjusted(TESTS, {"x": "sales", "y": "life"}),
     "redraws": lambda: words.redraws(DRAWS),
     "no redraw": lambda: words.redraws(DRAWS.tail(1)),
-    "counts": lambda: words.counted(COUNTED),
-    "counts of one thing": lambda: words.counted(COUNTED.assign(definition="x")),
-    "events within": lambda: words.falling_into(DATED, ["2021-05", "2021-09"], "events"),
-    "no event within": lambda: words.falling_into(DATED, ["2021-06", "2021-07"], "events"),
     "as read": lambda: words.as_read(READ),
     "nothing left out": lambda: words.as_read(READ.iloc[:0]),
     "clusters": lambda: words.clustered(Design()),

@@ -14,6 +14,7 @@ from analysis.errors import DesignError
 from analysis.event import ON_RECORD, Event, read_event
 from analysis.evidence import verdicts
 from analysis.evidence.verdicts import Interval, Verdict
+from analysis.numbers import day
 
 CAPTION = "Not estimable with public figures. A panel could: see the report of the same number on a panel of firms."
 COLUMNS = {"effect": "Effect", "why": "What is missing"}
@@ -52,7 +53,7 @@ class Finding:
         For the kind positive: every published reading, infinite for bounds; their range replaces the interval. A panel
         has its own `interval` instead.
     claimed, independent : float or None, sequence of float
-        For the kind count; with an estimate, the number of parts claimed.
+        For the kind stated; with an estimate, the number of parts claimed.
     on_record : sequence of bool
         For the kind documented: one entry per part of the claim.
     estimate, window, n, tier, provenance, market, grade
@@ -118,7 +119,7 @@ class Finding:
             "direction": lambda: verdicts.direction(held),
             "fell": lambda: verdicts.direction(held and (-held[1], -held[0])),
             "positive": lambda: verdicts.stayed_positive(self.published or held or ()),
-            "count": lambda: verdicts.count(self.claimed, self.independent),
+            "stated": lambda: verdicts.stated(self.claimed, self.independent),
             "documented": lambda: verdicts.documented(self.on_record),
             "untestable": lambda: verdicts.NOT_TESTABLE,
         }
@@ -302,19 +303,18 @@ def threats(event: Event | None = None) -> pd.DataFrame:
     return pd.DataFrame(register) if register else frame[frame["threat_id"].isin([*event.threats])]
 
 
-def first_closures() -> pd.DataFrame:
-    """Return each month's first named closure dated to the day: `first`, `term` (for print), `actor`."""
-    events = data.load("events")
-    # Rows with the actor Amazon list several closed brands, so none is named first.
-    mine = events.query("event_type == 'brand_closure' and date.str.len() == 10 and actor != 'Amazon'")
-    first = dates(mine["date"])
-    frame = mine.assign(first=first, term=[f"{day.day} {day:%b}" for day in first], month=first.dt.to_period("M"))
-    return frame.sort_values("first").drop_duplicates("month")[["first", "term", "actor"]].reset_index(drop=True)
+def closures() -> pd.DataFrame:
+    """Return the dated events that a timeline names: `first`, `last`, `term`, `strong` (a closure), their columns."""
+    frame = data.load("closure_timeline").merge(data.load("events"), on="event_id", validate="1:1")
+    days, strong = pd.to_datetime(frame["day"]), frame["event_type"].isin(["brand_closure", "seller_disclosure"])
+    return frame.assign(first=days, last=days, term=frame["when"] + ": " + frame["says"], strong=strong)
 
 
 def sources() -> pd.DataFrame:
-    """Return the sources of claims and threats: `source_publisher` (the claimant, or the threat), `source_url`."""
-    claims, register = data.load("claims").query("seed"), data.load("threats")
-    register = register.assign(source_publisher=register["short"])
-    both = pd.concat([claims.assign(source_publisher=claims["claimant"]), register])
-    return both[["source_publisher", "source_url"]]
+    """Return the sources of claims and threats: `source_publisher` with the date where known, `source_url`."""
+    events, threats = data.load("events"), data.load("threats")
+    known = events.dropna(subset="source_date").drop_duplicates("source_url")
+    dated = known["source_publisher"] + ", " + known["source_date"].map(day)
+    claims = data.load("claims").query("seed").drop_duplicates("source_url")[["source_url"]]
+    claims = claims.merge(known.assign(source_publisher=dated)[["source_publisher", "source_url"]], on="source_url")
+    return pd.concat([claims, threats[["source_publisher", "source_url"]]])

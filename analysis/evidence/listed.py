@@ -13,12 +13,12 @@ from analysis.errors import DataError, DesignError
 from analysis.estimate import Estimate
 from analysis.estimators.abnormal_returns import Window, abnormal_returns, market_rank
 from analysis.estimators.synthetic import Method, permutation_did, synthetic_did
-from analysis.evidence.verdicts import SAME_COUNT
-from analysis.numbers import percent_change, span
+from analysis.numbers import number, percent_change
 from analysis.series import Series
 
 HALF_DIGIT = 5e-5  # daily returns are published with four decimals
-RATIOS = (0.5, 1.0, 2.0)  # assumed variance ratios of closed over spared firms' changes
+RATIOS = (1.0, 2.0)  # assumed variance ratios of closed over spared firms' changes
+WEEK = pd.Timedelta(days=7)
 WEIGHTED: dict[Method, str] = {
     "sdid": "Sunvalley, weighted firms and years",
     "sc": "Sunvalley, weighted firms (synthetic control)",
@@ -158,29 +158,29 @@ def synthetic(firm: str, first_post: int, method: Method, *, level: float) -> Es
 def otherwise(before: int, after: int, long_after: int, *, level: float) -> pd.DataFrame:
     """Re-estimate the difference between closed and other firms, changing one choice at a time, in per cent.
 
-    The rows are the main estimate, other variances of closed firms, a placebo a year earlier, a later year, estimates
-    without each firm in turn, and one closed firm alone against weighted others.
+    The rows are the main estimate, those without each closed firm and without any one of the others (their range),
+    twice the variance of closed firms, a placebo a year earlier, a later year, and one closed firm against weights.
 
     Returns
     -------
     DataFrame
         `term` (in words), `estimate`, `conf_low`, `conf_high`; the limits are missing if no interval is computed.
     """
-    by_ratio = by_variance(before, after, level=level).set_index("ratio")
-    terms = {1.0: f"as asked, {before} to {after}"} | {
-        ratio: f"closed firms vary {ratio:g} times as much" for ratio in RATIOS if ratio != 1
-    }
-    earlier, longer = (
-        revenue_change(*years, level=level).rows for years in ((before - 1, before), (before, long_after))
-    )
+    wider = by_variance(before, after, level=level).set_index("ratio")
+    years = ((before - 1, before), (before, long_after))
+    earlier, longer = (revenue_change(*pair, level=level).rows for pair in years)
     left = leave_one_out(before, after, level=level)
+    closed = left["left_out"].isin(closed_names())
+    others = left.loc[~closed, "estimate"]
     weighted = pd.concat([synthetic("Sunvalley", after, method, level=level).rows for method in WEIGHTED])
     rows = pd.concat(
         [
-            by_ratio.loc[list(terms)].assign(term=list(terms.values())),
+            wider.loc[[1.0]].assign(term=f"{before} to {after}"),
+            left[closed].assign(term="without " + left["left_out"]),
+            pd.DataFrame({"term": ["without any one other firm"], "conf_low": others.min(), "conf_high": others.max()}),
+            wider.loc[[2.0]].assign(term="closed sellers vary twice as much"),
             earlier.assign(term=f"placebo, {before - 1} to {before}"),
             longer.assign(term=f"{before} to {long_after}"),
-            left.assign(term="without " + left["left_out"]),
             weighted.assign(term=list(WEIGHTED.values())),
         ],
         ignore_index=True,
@@ -267,18 +267,44 @@ def on_record(names: list[str]) -> dict[str, bool]:
     return documented
 
 
-def frozen_on_record(firm: str) -> tuple[float, bool]:
-    """Return a firm's disclosed frozen funds, million yuan, and whether they confirm the founding article's sum.
-
-    They do within ten per cent, the rule for counts: the article says "more than", the notice "about".
-    """
+def frozen(firm: str) -> tuple[float, float]:
+    """Return a firm's frozen funds, million yuan: as the founding article states them, and as it disclosed them."""
     events = data.load("events")
     named = events.loc[events["seed"] & events["unit"].eq("yuan frozen (more than)"), "quantity"]
     if len(named) != 1:
         raise DataError(f"Cannot find the frozen sum of the founding article: events.csv has {len(named)}; keep one")
-    frozen = disclosed().query("firm == @firm and measure == 'funds_frozen'")["value"]
-    filed, claimed = float(frozen.iloc[0]), float(named.iloc[0]) / 1e6
-    return filed, abs(filed / claimed - 1) <= SAME_COUNT
+    filed = disclosed().query("firm == @firm and measure == 'funds_frozen'")["value"]
+    return float(named.iloc[0]) / 1e6, float(filed.iloc[0])
+
+
+def firms_on_record() -> pd.DataFrame:
+    """Return what is on record of sellers whose accounts were closed, a row each, by ``data/firms_on_record.csv``.
+
+    Returns
+    -------
+    DataFrame
+        `seller` (with brands and owner), `closed`, `stores`, `frozen` (million yuan), `revenue`, `profit` (million
+        yuan by year, in words), `became`, `source`; a dash or NaN where nothing is published.
+    """
+    told, figures = data.load("firms_on_record").fillna(""), data.load("listed_sellers")
+    yearly = figures[figures["period"].isin(["2020", "2021", "2022", "2023"])].sort_values("period")
+
+    def by_year(row: dict[Any, Any], measures: str) -> str:
+        mine = yearly[(yearly["firm"] == row["firm"]) & yearly["measure"].isin(row[measures].split())]
+        return "; ".join(f"{year.period}: {number(year.value, 0)}" for year in mine.itertuples()) or "–"
+
+    rows = told.to_dict("records")
+    brands = [f" ({row['brands']})" if row["brands"] != row["name"] else "" for row in rows]
+    disclosed = {
+        name: told["firm"].map(figures[figures["measure"] == measure].set_index("firm")["value"])
+        for name, measure in {"stores": "shops_closed", "frozen": "funds_frozen"}.items()
+    }
+    return told.assign(
+        seller=told["name"] + brands + ", owned by " + told["owner"],
+        revenue=[by_year(row, "revenue") for row in rows],
+        profit=[by_year(row, "profit") for row in rows] + told["whose_profit"].map({"owner": " (owner)"}).fillna(""),
+        **disclosed,
+    )
 
 
 def share_prices(estimation_first: str, estimation_last: str, *, level: float) -> Estimate:
@@ -357,17 +383,14 @@ def price_paths(estimate: Estimate) -> tuple[pd.DataFrame, pd.DataFrame]:
     market : DataFrame
         `event`, `day` (trading days from the event), `quantile`, `value` in per cent.
     shares : DataFrame
-        `event`, `day`, `term` (seller), `value` in per cent. An event named after a seller shows that one; the first
-        wave, which names no listed seller, shows those that disclosed no closure.
+        `event`, `day`, `term` (seller), `value` in per cent, of the seller that an event names.
     """
     paths = data.load("market_car_paths").rename(columns={"event_day": "day"})
     market = paths.assign(value=100 * paths["cumulative_abnormal_return"])[["event", "day", "quantile", "value"]]
-    exposed = estimate.rows.drop_duplicates("firm").set_index("firm")["exposed"]
     days, firms = estimate.details["days"], list(estimate.details["shares"].index)
     parts = []
     for event, group in paths.drop_duplicates(["event", "day"]).groupby("event", sort=False):
-        named = [firm for firm in firms if str(event) in firm.lower()]
-        for firm in named or [firm for firm in firms if exposed[firm] == "not_closed"]:
+        for firm in [firm for firm in firms if str(event) in firm.lower()]:
             path = np.cumsum(estimate.details["abnormal"][firms.index(firm), days.get_indexer(group["date"])])
             parts.append(group[["event", "day"]].assign(term=short_name(firm), value=100 * path))
     return market, pd.concat(parts, ignore_index=True)
@@ -389,27 +412,33 @@ def asked_otherwise(rows: pd.DataFrame) -> pd.DataFrame:
     return pd.concat([named[which].assign(role=role) for role, which in roles.items()], ignore_index=True)
 
 
-def on_the_same_days(rows: pd.DataFrame) -> str:
-    """Name the register's events on the two days of the news on each closed seller, and on the day before.
+def in_the_week(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return the register's events of the week before the news on each closed seller, and of the two days after it.
 
-    `rows` come from :func:`share_prices`. Events include the news itself, published after trading on the day before,
-    but not those dated only to a month or year.
+    `rows` are as :func:`share_prices` returns them. The news itself is among the events; those dated to a month or a
+    year are not. Columns of events.csv, and `seller`.
     """
     events = data.load("events")
     days = pd.to_datetime(events["date"], format="%Y-%m-%d", errors="coerce")
-    register = []
-    for window in asked_otherwise(rows).query("role == 'asked'").sort_values("first_day").itertuples():
-        same = events[days.between(window.first_day - pd.Timedelta(days=1), window.last_day)].groupby("date")
-        register += [f"{window.seller}: " + ", ".join(f"{', '.join(of['event_id'])} ({date})" for date, of in same)]
-    return "; ".join(register)
+    news = asked_otherwise(rows).query("role == 'asked'").sort_values("first_day")
+    named = [
+        events[days.between(window.first_day - WEEK, window.last_day)].assign(seller=window.seller)
+        for window in news.itertuples()
+    ]
+    return pd.concat(named, ignore_index=True)
 
 
-def for_print(rows: pd.DataFrame) -> pd.DataFrame:
-    """Add to rows of :func:`share_prices` the columns for a printed table: `days`, `group`, `ends`, `rank`."""
-    low, high = rows["rank_low"].map("{:,.0f}".format), rows["rank_high"].map("{:,.0f}".format)
-    return rows.assign(
-        days=[f"{row.first_day.day}–{row.last_day.day} {row.last_day:%b}" for row in rows.itertuples()],
-        group=rows["exposed"].str.replace("_", " "),
-        ends=[span(row.conf_low, row.conf_high, "per cent") for row in rows.itertuples()],
-        rank=low.where(low == high, low + "–" + high),
-    )
+def by_event(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return rows of :func:`share_prices` as a table of owners by event: the change with its market rank, in words.
+
+    A star marks the owner of a closed seller, and its own news. The shorter window of each event counts. Where ranks
+    are published by tens, the middle stands.
+    """
+    best = rows.dropna(subset="estimate").query("window.str.endswith('_2d') or window == 'first_wave_10d'")
+    ranks = best[["rank_low", "rank_high"]].mean(axis=1).map("{:,.0f}".format)
+    cells = best["estimate"].map(lambda size: number(size, signed=True)) + " (" + ranks + ")"
+    cells = cells.where(best["window"] != best["seller"].str.lower() + "_2d", cells + " *")
+    names = best["seller"] + best["exposed"].map({"closed": " *", "partly": " (in part)"}).fillna("")
+    wide = best.assign(cell=cells, owner=names).pivot(index=["exposed", "owner"], columns="window", values="cell")
+    windows = best.drop_duplicates("window").sort_values("first_day")["window"]
+    return wide[windows].fillna("–").reset_index()

@@ -44,7 +44,7 @@ ESTIMATED = TIERS[TIERS.index("households") :]  # our own estimates from observa
 GRADES: tuple[Grade, ...] = get_args(Grade)
 _, USABLE, WITH_BOUNDS, DO_NOT_USE = GRADES
 NOT_GRADED = "not graded"  # in place of a grade; a reason may follow after a colon
-SAME_COUNT = 0.10  # relative difference up to which two counts agree
+SAME_COUNT = 0.10  # relative difference up to which two numbers agree
 AS_LARGE = 1.0  # breakdown value at which a finding survives a drift as large as the largest before
 EXACT = 1e-9  # relative width below which an interval is only rounding
 
@@ -233,23 +233,23 @@ def stayed_positive(readings: Sequence[float]) -> Word:
     return direction((min(readings), max(readings)) if readings else None)
 
 
-def count(claimed: float | None, independent: Sequence[float]) -> Word:
-    """Judge a count against others' counts by the same definition.
+def stated(claimed: float | None, independent: Sequence[float]) -> Word:
+    """Judge a stated number against those that others state by the same definition, whoever speaks.
 
-    Supported within 10 per cent of any of them, contradicted if further from all, not shown if only the claimant's
-    figure exists, not testable if the claim names no number.
+    Supported within 10 per cent of any of them, contradicted if further from all, not shown if only its author
+    states it, in a filing or in a speech, not testable if the claim names no number.
     """
-    _finite("an independent count", independent)
+    _finite("an independent number", independent)
     if claimed is None:
         return NOT_TESTABLE
     if not 0 < claimed < math.inf:
-        raise DesignError(f"Cannot judge: the claimed count is {claimed}; give a positive number, or None")
+        raise DesignError(f"Cannot judge: the claimed number is {claimed}; give a positive number, or None")
     near = [abs(figure - claimed) <= SAME_COUNT * claimed for figure in independent]
     return NOT_SHOWN if not near else SUPPORTED if any(near) else CONTRADICTED
 
 
 def documented(records: Sequence[bool]) -> Word:
-    """Judge "these firms were hit" or "this sum was frozen": supported if filings or reports confirm every part."""
+    """Judge "these firms were hit": supported if filings or reports by others than the claimant confirm every part."""
     if odd := [value for value in records if value not in (True, False)]:
         raise DesignError(f"Cannot judge: a record is {odd[0]!r}; give true or false for each part")
     return NOT_TESTABLE if not records else SUPPORTED if all(records) else NOT_SHOWN

@@ -268,7 +268,7 @@ def listed_revenue(event: Event, after: int, last: int, *, small: bool = False) 
     before, closed = listed.base_year(), listed.closed_names()
     index, (_, series) = listed.indexed(before, before - 1, last), listed.revenues()
     ends = {firm: index[firm].last_valid_index() for firm in index}
-    named = {firm: firm if end == last else f"{firm}, to {end}" for firm, end in ends.items()}
+    named = {firm: firm if end == last or firm in closed else f"{firm}, to {end}" for firm, end in ends.items()}
     rows = index.set_axis(index.index + 0.5).rename(columns=named).rename_axis(index="middle", columns="term")
     drawing = paths(
         rows.reset_index().melt(id_vars="middle", value_name="estimate"),
@@ -284,26 +284,24 @@ def listed_revenue(event: Event, after: int, last: int, *, small: bool = False) 
     dark = "Dark: disclosed a closure."
     return figure(
         drawing,
-        dark if small else f"The scale is of ratios. {dark} A gap is a year that is not published.",
+        dark if small else f"Logarithmic scale. {dark} Dotted: across a year that is not published.",
         title=f"From {before} to {after} revenue {words.number_below(index.loc[after], closed)}",
         source="" if small else words.published(*(one.publisher for one in series.values())),
     )
 
 
 def pictures(event: Event, *, after: int, last: int) -> Block:
-    """Return revenue of listed sellers and, below it, what else happened in the months of the closures.
+    """Return revenue of listed sellers and, below it, when accounts were closed.
 
     Both are on the public record of one event; an empty block for another.
     """
     if not event.on_record:
         return NOTHING
-    rows = claims.threats().query("threat_id in @names", local_dict={"names": [*event.threats]})
-    closures = pd.Timestamp(event.waves[0]), pd.Timestamp(event.waves[-1]) + pd.DateOffset(months=2)
-    months = f"{closures[0]:%B} to {closures[1] - pd.Timedelta(days=1):%B %Y}"
+    closures = claims.closures()
     strip = figure(
-        timeline(rows.rename(columns={"short": "term"}), closures),
-        f"Shaded: closures, {months}.",
-        alt=f"The closures, {months}, fall together with: {'; '.join(rows['event'] + ', ' + rows['months'])}.",
-        title="What else happened while accounts were closed",
+        timeline(closures, small=True),
+        "Dark: closures that a source dates and names.",
+        alt=f"{'; '.join(closures['term'])}.",
+        title="When accounts were closed",
     )
     return listed_revenue(event, after, last, small=True) + strip

@@ -296,34 +296,39 @@ def tornado(rows: pd.DataFrame, *, xlabel: str) -> Figure:
 
 
 @chart
-def timeline(threats: pd.DataFrame, closures: pd.DataFrame | tuple[pd.Timestamp, pd.Timestamp]) -> Figure:
-    """Draw dated closures above the threats that could be mistaken for their effect.
+def timeline(rows: pd.DataFrame, *, shaded: tuple[Any, Any] | None = None, small: bool = False) -> Figure:
+    """Draw dated events, a row of `term`, `first` and `last` (dates) each: a diamond for a day, a bar for a time.
 
-    `threats` has `term`, `first`, `last` (dates); `closures` has `first` and `term`, or is the first and the last day
-    of months to shade in a small figure, of the width of half a page.
+    Rows that are `strong`, where there is such a column, are dark. The time between two dates may be `shaded`. A
+    `small` figure has the width of half a page.
     """
-    small, top = isinstance(closures, tuple), len(threats)
-    figsize = (BESIDE, 1.38) if small else (WIDTH, 0.6 + 0.24 * (top + 2))
-    drawing, axes = plt.subplots(figsize=figsize)
-    heights = terms_axis(axes, threats["term"], width=52, size=7)
-    for height, row in zip(heights, threats.to_dict("records"), strict=True):
+    drawing, axes = plt.subplots(figsize=(BESIDE, 1.38) if small else (WIDTH, 0.45 + 0.18 * len(rows)))
+    heights = terms_axis(axes, rows["term"], width=52, size=7 if small else 7.5)
+    for height, row in zip(heights, rows.to_dict("records"), strict=True):
+        colour = MAIN if row.get("strong") else REST
         if row["first"] == row["last"]:
-            axes.plot(row["first"], height, "D", color=REST, ms=4.5, zorder=2)
+            axes.plot(row["first"], height, "D", color=colour, ms=4.5, zorder=2)
         else:
-            axes.barh(height, row["last"] - row["first"], left=row["first"], height=0.45, color=REST, zorder=2)
-    if isinstance(closures, tuple):
-        axes.axvspan(*closures, color=BAND, lw=0, zorder=0)
-        axes.set_xlim(closures[0] - pd.DateOffset(months=5), closures[1] + pd.DateOffset(months=4))
-        axes.xaxis.set_major_locator(dates.MonthLocator(bymonth=(1, 5, 9)))
-        axes.xaxis.set_major_formatter(dates.ConciseDateFormatter(axes.xaxis.get_major_locator()))
-        return drawing
-    for step, row in enumerate(closures.to_dict("records")):  # one step a label, since closures crowd
-        day, height = row["first"], top - 0.2 + 0.75 * step
-        axes.plot([day, day], [-0.6, height], color=MAIN, lw=0.8, zorder=1)
-        axes.text(day, height, row["term"] + " ", color=MAIN, fontsize=7, ha="right", va="center", weight="bold")
-    axes.set_ylim(-0.7, top + 0.75 * len(closures))
-    axes.xaxis.set_major_locator(dates.MonthLocator(bymonth=(1, 7)))
-    axes.xaxis.set_major_formatter(dates.DateFormatter("%b %Y"))
+            axes.barh(height, row["last"] - row["first"], left=row["first"], height=0.45, color=colour, zorder=2)
+    if shaded:
+        axes.axvspan(*shaded, color=BAND, lw=0, zorder=0)
+    axes.xaxis.set_major_locator(dates.AutoDateLocator(minticks=3, maxticks=4 if small else 9))
+    axes.xaxis.set_major_formatter(dates.ConciseDateFormatter(axes.xaxis.get_major_locator()))
+    return drawing
+
+
+@chart
+def dots(rows: pd.DataFrame, *, xlabel: str) -> Figure:
+    """Draw a dot a row of `estimate`, on top of each other where they would touch; rows with a `note` are dark."""
+    drawing, axes = plt.subplots(figsize=(WIDTH, 1.3))
+    place = (rows["estimate"] / np.ptp(rows["estimate"]) * 60).round()  # a dot is a sixtieth of the axis wide
+    heights = place.groupby(place).cumcount()
+    for x, height, note in zip(rows["estimate"], heights, rows["note"], strict=True):
+        axes.plot(x, height, "o", color=MAIN if note else REST, ms=6)
+        near(axes, (x, height), note, (0, 11), ha="left", color=MAIN, weight="bold")
+    axes.set(yticks=[], ylim=(-0.6, heights.max() + 1.4))
+    axes.spines["left"].set_visible(False)
+    zero_line(axes, xlabel)
     return drawing
 
 

@@ -74,7 +74,7 @@ def paths(
     ticks: Mapping[float, str] | None = None,
     log: str = "",
     steps: bool = False,
-    size: tuple[float, float] = (WIDTH, 2.9),
+    size: tuple[float, float] | None = None,
 ) -> Figure:
     """Draw a line a term along `x`, named at its end, in panels where `rows` has a `panel`.
 
@@ -84,7 +84,7 @@ def paths(
     ----------
     rows : DataFrame or Estimate
         `x`, `term`, `estimate`; where there are: `conf_low` and `conf_high`; `panel`, in the order of the rows; and
-        `note`, which is written at a point that is drawn hollow. Gaps (NaN) are bridged by no line.
+        `note`, which is written at a point that is drawn hollow. Gaps (NaN) are bridged by a dotted line.
     x : str
         Column of numbers, or of months, which are drawn as years.
     strong : sequence of str
@@ -101,8 +101,8 @@ def paths(
         An axis with a log scale.
     steps : bool
         Whether the lines are shares, in per cent, that stay until they change.
-    size : (width, height)
-        Inches of a single panel.
+    size : (width, height), optional
+        Inches of a row of panels.
     """
     dated = isinstance(rows[x].iloc[0], pd.Period)
     rows = rows.assign(x=years_of(rows[x]) if dated else rows[x])
@@ -113,8 +113,8 @@ def paths(
     alike = all(terms == set(lines["term"]) for lines in panels.values())
     across = min(len(panels), 3 if alike else 2)
     down, shared = -(-len(panels) // across), fan is not None
-    size = size if len(panels) == 1 else (WIDTH, 2.05 * down)
-    drawing, grid = plt.subplots(down, across, figsize=size, sharex=True, sharey=shared, squeeze=False)
+    wide, high = size or (WIDTH, 2.9 if len(panels) == 1 else 2.05)
+    drawing, grid = plt.subplots(down, across, figsize=(wide, high * down), sharex=True, sharey=shared, squeeze=False)
     for axes, (title, lines) in zip(grid.flat, panels.items(), strict=False):
         axes.set_title(fill(title, 30 if across == 3 else 44))
         if fan is not None:
@@ -197,6 +197,8 @@ def _lines(axes: Axes, rows: pd.DataFrame, strong: Sequence[str], *, steps: bool
             axes.fill_between(line["x"], *ends, step="post", color=style["color"], alpha=0.15, lw=0)
             axes.step(line["x"], line["estimate"], where="post", color=style["color"])
             continue
+        if (line["estimate"].isna() & line["estimate"].ffill().notna() & line["estimate"].bfill().notna()).any():
+            axes.plot(*line.dropna(subset="estimate")[["x", "estimate"]].to_numpy().T, **DOTTED)
         few = named and "conf_low" not in line and len(line) <= 12
         axes.plot(line["x"], line["estimate"], label=term, marker="o" if few else "", ms=3, **style)
         for row in line.to_dict("records"):
@@ -210,13 +212,18 @@ def _lines(axes: Axes, rows: pd.DataFrame, strong: Sequence[str], *, steps: bool
     if not named:
         return
     scale = axes.transData + axes.transAxes.inverted()
-    last = [line.dropna(subset="estimate")[["x", "estimate"]].iloc[-1] for line in lines.values()]
-    right, line_height = max(point["x"] for point in last), axes.figure.dpi / 7  # a seventh of an inch
-    apart = spread(scale.transform(last)[:, 1], line_height / axes.get_window_extent().height)
-    for term, height in zip(lines, apart, strict=True):
-        look: Style = {"color": MAIN, "weight": "bold"} if term in strong else {"color": REST}
-        at = scale.inverted().transform((0, height))[1]
-        near(axes, (right, float(at)), term, (6, 0), annotation_clip=False, **look)
+    last = {term: line.dropna(subset="estimate")[["x", "estimate"]].iloc[-1] for term, line in lines.items()}
+    right, line_height = max(point["x"] for point in last.values()), axes.figure.dpi / 7  # a seventh of an inch
+    for own in (True, False):  # what a figure is about is named at its own end, all else at the right
+        names = [term for term in last if (term in strong) == own]
+        if not names:
+            continue
+        heights = scale.transform([last[term] for term in names])[:, 1]
+        apart = spread(heights, line_height / axes.get_window_extent().height)
+        look: Style = {"color": MAIN, "weight": "bold"} if own else {"color": REST}
+        for term, height in zip(names, apart, strict=True):
+            at = float(scale.inverted().transform((0, height))[1])
+            near(axes, (last[term]["x"] if own else right, at), term, (6, 0), annotation_clip=False, **look)
 
 
 def shares(

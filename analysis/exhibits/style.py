@@ -102,12 +102,12 @@ def framed(figure: Figure, title: str, source: str) -> None:
 
     left: dict[str, Any] = {"x": 0.005, "ha": "left"}
     wide = figure.get_figwidth()
-    over, under = wrap(title, int(16 * wide)), wrap(f"Source: {source}", int(24 * wide)) if source else []
+    over, under = wrap(title, int(16 * wide)), wrap(f"Source: {source}", int(22 * wide)) if source else []
     figure.set_figheight(figure.get_figheight() + 0.16 * len(over) + 0.12 * len(under))
     if over:
         figure.suptitle("\n".join(over), fontsize=8.5, weight="bold", **left)
     if under:
-        figure.supxlabel("\n".join(under), fontsize=6.5, color=REST, **left)
+        figure.supxlabel("\n".join(under), fontsize=7, color=REST, **left)
 
 
 def to_svg(figure: Figure, *, simulated: bool) -> str:

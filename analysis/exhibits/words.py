@@ -18,7 +18,7 @@ from analysis.estimate import Estimate
 from analysis.evidence.verdicts import CONTRADICTED, NOT_SHOWN, SUPPORTED, USABLE, Verdict, is_exact, not_lower
 from analysis.exhibits.payload import refused, rows_of
 from analysis.exhibits.style import LOOK, kind
-from analysis.numbers import SIGNED, number, p_value, percent_change, points, quantity, span
+from analysis.numbers import SIGNED, number, p_value, percent_change, points, quantity, span, spelled
 
 if TYPE_CHECKING:
     from analysis.estimands.design import Design
@@ -167,32 +167,8 @@ def number_below(index: pd.Series, closed: Sequence[str]) -> str:
     """Count the closed sellers, and the others, whose index of revenue is below 100."""
     below = index.dropna() < 100
     groups = (below[below.index.isin(closed)], below[~below.index.isin(closed)])
-    hit, others = (f"{group.sum() or 'none'} of {len(group)}" for group in groups)
+    hit, others = (f"{spelled(group.sum())} of {spelled(len(group))}" for group in groups)
     return f"fell at {hit} closed sellers and at {others} others"
-
-
-def counted(rows: pd.DataFrame) -> str:
-    """Say between what published counts lie, and whether any two authors count the same thing.
-
-    `rows` has `value`, `counted_by` and `definition`.
-    """
-    low, high = (number(end, 0) for end in (rows["value"].min(), rows["value"].max()))
-    authors = rows.groupby("definition")["counted_by"].nunique()
-    several = f"in {(authors > 1).sum()} of {len(authors)} cases several authors count the same thing"
-    agree = several if (authors > 1).any() else "no two authors count the same thing"
-    return f"{len(rows)} counts by {rows['counted_by'].nunique()} authors run from {low} to {high}; {agree}"
-
-
-def falling_into(rows: pd.DataFrame, months: Sequence[str], noun: str) -> str:
-    """Count the dated rows, with a `first` and a `last` day, that overlap the time from the first month to the last."""
-    begin, end = pd.Period(months[0], "M").start_time, pd.Period(months[-1], "M").end_time
-    among = ((rows["first"] <= end) & (rows["last"] >= begin)).sum()
-    return f"{among or 'None'} of {len(rows)} {noun} fall into the months of the closures"
-
-
-def ranked(rank: float, of: int) -> str:
-    """Write a rank among so many, from the lowest."""
-    return f"is the lowest of {of}" if rank == 1 else f"ranks {rank:.0f} of {of}"
 
 
 def after_closure(rows: Any) -> str:
