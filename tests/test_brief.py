@@ -8,8 +8,6 @@ import pytest
 from pages import Page
 from test_exhibits import EVENT, V2, look, verdict
 
-from analysis import data
-from analysis.event import read_event
 from analysis.evidence import claims, listed
 from analysis.evidence.verdicts import (
     CONFIDENCE,
@@ -247,8 +245,3 @@ def test_the_title_of_the_revenue_figure_counts_what_fell(monkeypatch):
     said = [re.findall(r'alt="([^"]+?)\. Revenue, ', html)[0] for html in (told, other)]
     assert "From 2020 to 2021 revenue" in said[0]
     assert said[0] != said[1]
-
-
-def test_every_threat_of_the_register_is_short_enough_for_the_strip():
-    assert data.load("threats")["short"].str.len().max() <= 34
-    assert read_event("amazon_2021").threats
