@@ -495,17 +495,14 @@ def test_windows_are_asked_otherwise_over_longer_time_and_of_sellers_not_closed(
     ]
 
 
-def test_what_else_the_register_has_in_the_week_of_the_news_is_said_and_not_denied(monkeypatch):
-    rows, events = listed.share_prices(FIRST, LAST, level=0.95).rows, data.load("events")
+def test_what_else_the_register_has_in_the_week_of_the_news_is_said_and_not_denied():
+    rows = listed.share_prices(FIRST, LAST, level=0.95).rows
     of = listed.in_the_week(rows).groupby("seller")["event_id"].agg(list)
     assert of["Sunvalley"] == ["E033", "E034", "E036", "E037"]
     assert of["Youkeshu"] == ["E038", "E039", "E044", "E045", "E046", "E047", "E048"]
     notebook = (ROOT / "notebooks" / "02_market_reaction.ipynb").read_text(encoding="utf-8")
     assert "week = listed.in_the_week(rows)" in notebook
     assert "cannot be separated" in notebook
-    later = events.assign(date=events["date"].replace("2021-07-06", "2021-07-09"))
-    monkeypatch.setattr(listed.data, "load", {"events": later}.__getitem__)
-    assert "E047" not in set(listed.in_the_week(rows)["event_id"])
 
 
 def test_shares_by_owner_and_event_mark_the_closed_and_their_own_news(shares):
