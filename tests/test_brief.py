@@ -1,4 +1,4 @@
-"""The brief: sentences that follow from the words of verdicts, seven claims at most, and nothing simulated."""
+"""The brief: sentences that follow from the words of verdicts, five claims at most, and nothing simulated."""
 
 import re
 from html import unescape
@@ -122,7 +122,7 @@ def test_every_reading_of_the_event_that_can_be_tested_has_a_sentence_or_a_row()
     known = {brief.question(verdict(claim=row.claim_id, reading=row.reading), EVENT) for row in ledger.itertuples()}
     assert {*phrases().sayings} <= known
     assert {*phrases().rows} <= known
-    assert {name for names in phrases().topics.values() for name in names} == {*phrases().sayings}
+    assert {name for names in phrases().topics.values() for name in names} <= {*phrases().sayings}
 
 
 @pytest.mark.parametrize("word", WORDS)
@@ -176,7 +176,7 @@ def test_a_finding_has_its_open_side_in_words_and_no_mark(changes, written):
 # The page
 
 
-def test_the_table_has_seven_claims_at_most_and_the_rest_in_a_line():
+def test_the_table_has_five_claims_at_most_and_the_rest_in_a_line():
     judged = [of(name, statement=f"{name}.", margin=None) for name in reversed(phrases().rows)]
     judged += [of("C12", statement="Frozen.", margin=None), of("C02", statement="Unknown.", word=NOT_TESTABLE, **BARE)]
     head, *body = rows(judged)
@@ -184,7 +184,7 @@ def test_the_table_has_seven_claims_at_most_and_the_rest_in_a_line():
     shown = [row[0].removesuffix(". (Amazon)").removesuffix(" (Amazon)") for row in body]
     assert set(shown) == set(phrases().rows[: brief.MOST])
     below = text(brief.brief_table(judged, EVENT))
-    assert "Judged too. more_sales_elsewhere. Not shown (−16.1 to +2.8 percentage points)." in below
+    assert "more_sales_elsewhere. Not shown (−16.1 to +2.8 percentage points)." in below
     assert "Frozen." in below
     assert "Not testable with these data. Unknown." in below
     assert not any("Unknown" in row[0] for row in body)

@@ -42,7 +42,7 @@ from analysis.provenance import ANNEX
 if TYPE_CHECKING:
     from analysis.event import Event
 
-MOST = 7  # rows of the table
+MOST = 5  # rows of the table
 
 
 # Sentences
@@ -95,7 +95,7 @@ def sentence(verdicts: Sequence[Verdict], event: Event) -> str:
         begins, text = clause(verdict, event)
         decided = verdict.word in DECIDED  # beside another word a number or a confidence says nothing
         sure = f"{verdict.confidence} confidence" if decided else ""
-        known = decided and (verdict.low is not None or verdict.estimate is not None)
+        known = decided and verdict.low is not None
         numbers = in_words(verdict) if known else ""
         source = TIER_NAMES[verdict.tier] if sure and verdict.tier not in ("facts", "listed") else ""
         after = "; ".join(filter(None, (source, sure)))
@@ -215,14 +215,9 @@ def _claim(verdict: Verdict) -> Label:
     return Label(link(verdict.statement.rstrip("."), _page(verdict)) + who)
 
 
-def _found(verdict: Verdict) -> str:
-    margin = "" if verdict.margin is None else f"; less than {points(verdict.margin)} counts as none"
-    return in_words(verdict) + margin
-
-
 def _word(verdict: Verdict) -> Label:
     sure = f" Confidence: {verdict.confidence}." if verdict.word in DECIDED else ""
-    text = f"{words.sentence(_found(verdict))}. {verdict.why.partition('. ')[0].rstrip('.')}.{sure}"
+    text = f"{words.sentence(in_words(verdict))}. {verdict.why.partition('. ')[0].rstrip('.')}.{sure}"
     return Label(f"{label(verdict.word, simulated=verdict.simulated)} {escape(text)}")
 
 
@@ -239,7 +234,9 @@ def _below(
         "Judged too.": [f"{one.statement} {one.word} ({in_words(one)})." for one in more],
         "Not testable with these data.": [one.statement for one in spoken if one.word == NOT_TESTABLE],
         **{
-            about: [f"{verdict.statement} {_found(verdict)}." for verdict in by_name.values() if not verdict.simulated]
+            about: [
+                f"{verdict.statement} {in_words(verdict)}." for verdict in by_name.values() if not verdict.simulated
+            ]
             for about, by_name in apart(verdicts).items()
         },
         "Not judged in this run.": [statements[name] for name in unjudged(verdicts, event)] if best(verdicts) else [],
