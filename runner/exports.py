@@ -7,11 +7,10 @@ from __future__ import annotations
 
 import base64
 import json
-import math
 import re
 import subprocess
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from calendar import month_name
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,20 +19,20 @@ from ruamel.yaml import YAML
 
 from analysis import data
 from analysis.exhibits.payload import COLUMNS, ESTIMATES, FACTS, MIME, read_estimates, read_facts, typed
-from analysis.numbers import A_SET, DECIMALS, MARKS, number, quantity, sentence_of, span
+from analysis.numbers import MARKS, between, day, number, quantity, sentence_of, span
 from analysis.provenance import ROOT
 from runner.pdf import PdfError, pandoc
 from runner.publish import name_of, rendered, write_json
 from runner.schedule import Job
 
 SVG = re.compile(r'<img src="data:image/svg\+xml;base64,([^"]+)"')
-MOST = 5  # columns of a table beside each other; more go below
+MONTH = re.compile(r"\b(\d{4})-(\d\d)\b(?!-)")
+SIGNS = str.maketrans({"−": "$-$", "∞": r"$\infty$", "≤": r"$\leq$", "≥": r"$\geq$"})  # what LaTeX reads as each
 COMPARISON = ".comparison.csv"  # how the name of a sweep's table ends
 WORD = "word"  # its column of what a claim is given
 CITATION, METADATA = "CITATION.cff", "ro-crate-metadata.json"
 SPECIFICATION = "https://w3id.org/ro/crate/1.2"
 PYTHON = "https://www.python.org/"
-Lines = list[tuple[str, list[str]]]  # the name of a line, and its cells
 
 
 # A report
@@ -85,7 +84,7 @@ def write(notebook: Path, job: Job) -> list[Path]:
     PdfError
         If pandoc cannot write the tables.
     """
-    rows, tables, files = list[pd.DataFrame](), list[Table](), list[Path]()
+    rows, tables, files = list[pd.DataFrame](), list[dict[str, Any]](), list[Path]()
     figures = numbered = 0
     stamp = {"report": job.name, "market": job.market, "as_of": str(job.parameters["as_of"])}
     folder = notebook.with_suffix(".figures")
@@ -103,7 +102,7 @@ def write(notebook: Path, job: Job) -> list[Path]:
         numbered += of_table
         rows.append(read_estimates(part["csv"]).assign(table=numbered * of_table, **stamp))
         if of_table and rows[-1][["estimate", "conf_low"]].notna().any(axis=None):
-            tables.append(Table(part["caption"], rows[-1]))
+            tables.append(tabled(part["caption"], rows[-1]))
     if rows:
         estimates = pd.concat(rows, ignore_index=True).drop_duplicates()
         if len(digests := {*estimates["panel"]} - {""}) == 1:  # refusals and verdicts do not name it
@@ -114,113 +113,73 @@ def write(notebook: Path, job: Job) -> list[Path]:
     return [*files, *(write_tables(tables, notebook.with_suffix(".tables")) if tables else [])]
 
 
-# Tables as a paper has them: estimates as columns, errors in brackets, notes; no stars: an interval says more
+# Tables as a paper has them: an estimate a row, notes below; no stars: an interval says more
 
 
-@dataclass(frozen=True)
-class Table:
-    """A table of estimates: its caption in the report, and rows as of :data:`analysis.exhibits.payload.COLUMNS`."""
+def tabled(caption: str, rows: pd.DataFrame) -> dict[str, Any]:
+    """Return the title, cells and notes of a table whose rows are estimates by their plain labels.
 
-    caption: str
-    rows: pd.DataFrame
-
-    @property
-    def id(self) -> str:
-        """Its name in LaTeX, by report and number."""
-        return f"{self.rows['report'].iloc[0]}-{self.rows['table'].iloc[0]}"
-
-    @property
-    def title(self) -> str:
-        """The first sentence of the caption."""
-        return _plain(self.caption).partition(". ")[0].rstrip(".")
-
-    def panels(self) -> list[Lines]:
-        """Return the panels of the table; the first line of each names the estimates.
-
-        Estimates of the same name, such as those of another window, are of another panel.
-        """
-        again, panels = self.rows.groupby("label").cumcount(), list[Lines]()
-        for _, rows in self.rows.groupby(again):
-            panels += [self._lines(rows[start : start + MOST]) for start in range(0, len(rows), MOST)]
-        return panels
-
-    def _lines(self, rows: pd.DataFrame) -> Lines:
-        units = rows["unit"]
-        digits = [_digits(error, unit) for error, unit in zip(rows["std_error"], units, strict=True)]
-
-        def written(name: str, around: str = "{}", *, signed: bool = True) -> list[str]:
-            texts = [quantity(*cell) for cell in zip(rows[name], units, digits, strict=True)]
-            return [text if text == "–" else around.format(text if signed else text.lstrip("+")) for text in texts]
-
-        bounded = rows["conf_low"].notna()
-        points = rows["estimate"].isna() & bounded
-        ends = zip(rows["conf_low"], rows["conf_high"], units, digits, strict=True)
-        lines = [
-            ("", [_plain(label) for label in rows["label"]]),
-            ("Estimand", rows["estimand"].tolist() if (rows["estimand"] != rows["label"]).any() else []),
-            ("Effect", [A_SET if a_set else text for a_set, text in zip(points, written("estimate"), strict=True)]),
-            ("", [text.replace("–", "") for text in written("std_error", "({})", signed=False)]),
-            ("Interval", [f"[{span(*end)}]" if there else "–" for end, there in zip(ends, bounded, strict=True)]),
-            ("n", [number(value, 0) for value in rows["n"]]),
-            ("Degrees of freedom", [number(value) for value in rows["df"]]),
-            ("Smallest effect seen", written("mde", signed=False)),
-            ("Truth", written("truth")),
-            ("Grade", rows["grade"].tolist()),
-            ("Unit", units if len({*self.rows["unit"]} - {""}) > 1 else []),
-            ("Window", rows["window"].tolist() if len({*self.rows["window"]} - {""}) > 1 else []),
-        ]
-        return [(name, cells) for name, cells in lines if {*cells} - {"", "–"} or name == "Effect"]
-
-    def notes(self) -> str:
-        """Write the notes: the rest of the caption, what the cells hold, why some are empty, and the origin."""
-        rows, first = self.rows, self.rows.iloc[0]
-
-        def the(name: str) -> list[str]:
-            return [text for text in dict.fromkeys(rows[name].map(str)) if text not in ("", "nan")]
-
-        kinds = " or ".join(dict.fromkeys(kind.partition(",")[0] for kind in the("interval"))) or "interval"
-        levels = " or ".join(f"{float(level):.0%}" for level in the("level"))
-        brackets = {"std_error": "in brackets standard errors"}
-        brackets["conf_low"] = f"in square brackets the {kinds}{f' of {levels}' if levels else ''}"
-        sentences = [_plain(self.caption).partition(". ")[2].rstrip(".")]
-        sentences += [f"Unit: {unit}" for unit in the("unit") if len(the("unit")) == 1]
-        sentences.append(", ".join(text for name, text in brackets.items() if rows[name].notna().any()))
-        sentences += [f"Window: {window}" for window in the("window") if len(the("window")) == 1]
-        sentences += [f"Compared with: {', '.join(the('comparison')).replace('_', ' ')}"] if the("comparison") else []
-        empty = rows[rows["reason"] != ""].drop_duplicates("reason")
-        sentences += [f"{row['label']}: {sentence_of(row['reason'])}".rstrip(".") for row in empty.to_dict("records")]
-        if first["provenance"] == "simulated":
-            sentences.append(f"Simulated: {first['market']}; no finding about a real market")
-        sentences += [f"Panel {panel[:16]}" for panel in the("panel")]
-        sentences.append(f"Report {first['report']}, as of {first['as_of']}")
-        return " ".join(f"{sentence[0].upper()}{sentence[1:]}." for sentence in sentences if sentence)
+    What comes again in another window, such as a firm after each piece of news, is one row, and windows are columns.
+    """
+    first, bounded, named = rows.iloc[0], rows["conf_low"].notna(), rows["label"].str.partition(": ")
+    given, alike = bounded & rows["estimate"].notna(), len({*named[0]}) == 1 and named[2].all()  # "Owner of: Loctek"
+    title, _, about = re.sub(f" ?[{''.join(MARKS.values())}]", "", caption).rstrip(".").partition(". ")
+    levels = {f"{100 * level:g} per cent interval" for level in rows["level"][given].dropna()}
+    interval = levels.pop() if len(levels) == 1 else "Interval" if given.any() else "Bounds"
+    cells = pd.DataFrame([_cells(row, interval) for row in rows.to_dict("records")])
+    cells.insert(0, head := named[0].iloc[0] if alike else "Effect", [*(named[2] if alike else rows["label"])])
+    one = {name: cells[name].iloc[0] for name in ("Unit", "Window") if len({*cells[name]}) == 1}
+    short = rows["interval"].str.replace(r"^\d+% |,.*", "", regex=True)[given].unique()
+    kinds = " or ".join(f"{kind}s" for kind in short if kind)
+    kinds += ", and bounds where there is no estimate" if kinds and (bounded & ~given).any() else ""
+    notes = [about, f"Window: {one['Window']}" if one.get("Window") else "", f"Intervals are {kinds}" if kinds else ""]
+    if cells[head].duplicated().any() and not cells.duplicated([head, "Window"]).any():
+        cells["cell"] = cells["Estimate"] + " [" + cells[interval] + "]"
+        wide = cells.pivot(index=head, columns="Window", values="cell")[[*cells["Window"].unique()]]
+        cells, notes = wide.fillna("–").reset_index(), [*notes, f"In brackets, the {interval}"]
+    for reason, of in rows[rows["reason"] != ""].groupby("reason", sort=False)["label"]:
+        notes.append(f"{', '.join(of.str.removeprefix(f'{head}: '))}: {reason}")
+    notes += [f"Simulated: {first['market']}; no finding about a real market"] * bool(first["market"])
+    notes.append(f"Report {first['report']}, as of {day(first['as_of'])}")
+    return {
+        "id": f"{first['report']}-{first['table']}",
+        "title": title + (f" ({one['Unit']})" if one.get("Unit") and one["Unit"] not in caption else ""),
+        "cells": cells[[name for name in cells if name not in one and {*cells[name]} - {"", "–"}]],
+        "notes": " ".join(sentence_of(f"{note[0].upper()}{note[1:]}") for note in notes if note),
+    }
 
 
-def _digits(error: float, unit: str) -> int:
-    """Return the decimals of a unit, or more where two digits of the error need them."""
-    usual = DECIMALS.get(unit, 1)
-    return max(usual, 1 - math.floor(math.log10(error))) if error > 0 else usual
+def _cells(row: Mapping[str, Any], interval: str) -> dict[str, str]:
+    """Return the cells of an estimate by the head of their column."""
+    unit, ends = row["unit"], (row["conf_low"], row["conf_high"], row["unit"])
+    limits = span if row["estimate"] == row["estimate"] else between  # a set has no point
+    return {
+        "Estimate": quantity(row["estimate"], unit),
+        "Std. error": quantity(row["std_error"], unit).lstrip("+"),
+        interval: limits(*ends) if row["conf_low"] == row["conf_low"] else "–",
+        "Truth": quantity(row["truth"], unit),
+        "n": number(row["n"], 0),
+        "Unit": unit,
+        "Window": row["window"],
+    }
 
 
-def _plain(text: str) -> str:
-    """Remove the marks of provenance from a text: a note states it."""
-    return re.sub(f" ?[{''.join(MARKS.values())}]", "", text)
-
-
-def write_tables(tables: Sequence[Table], stem: Path) -> list[Path]:
+def write_tables(tables: Iterable[Mapping[str, Any]], stem: Path) -> list[Path]:
     """Write tables of one report as ``.tex``, which a document takes in, and ``.docx``; return both files.
 
     Raises
     ------
     PdfError
-        If pandoc cannot write the latter.
+        If pandoc cannot write them.
     """
+    page = MONTH.sub(lambda month: f"{month_name[int(month[2])]} {month[1]}", rendered("tables.html.j2", tables=tables))
     files = [stem.with_name(f"{stem.name}{kind}") for kind in (".tex", ".docx")]
-    files[0].write_text(rendered("tables.tex.j2", tables=tables), encoding="utf-8")
-    command = [str(pandoc()), str(files[0]), "--from=latex", f"--output={files[1]}"]
-    done = subprocess.run(command, capture_output=True, encoding="utf-8", check=False)
-    if done.returncode != 0:
-        raise PdfError(f"{files[1].name} cannot be written: pandoc stops with: {done.stderr.strip()}; run again.")
+    for file in files:
+        command = [str(pandoc()), "--from=html", "--wrap=none", f"--output={file}"]
+        done = subprocess.run(command, input=page, capture_output=True, encoding="utf-8", check=False)
+        if done.returncode != 0:
+            raise PdfError(f"{file.name} cannot be written: pandoc stops with: {done.stderr.strip()}; run again.")
+    files[0].write_text(files[0].read_text(encoding="utf-8").translate(SIGNS), encoding="utf-8")
     return files
 
 

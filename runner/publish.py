@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 from analysis import provenance
-from analysis.numbers import MINUS
 from analysis.untrusted import LAYOUT
 from runner import ReportError
 from runner.pdf import marks
@@ -24,37 +23,24 @@ Verdict = dict[str, Any]
 Verdicts = Mapping[str, list[Verdict]]  # by report
 
 
-SIGNS: dict[str, Any] = {sign: f"\\{sign}" for sign in "&%$#{}"}
-SIGNS |= {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
-SIGNS |= {"<": "$<$", ">": "$>$", "≤": r"$\leq$", "≥": r"$\geq$", MINUS: "$-$", "∞": r"$\infty$"}
-SIGNS |= {"_": r"\_\allowbreak{}"}
-"""What LaTeX reads as each sign."""
 BARRED = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")  # no sign of XML
 
 
 def rendered(template: str, **values: Any) -> str:
-    """Fill in a template of ``runner/templates``; text is escaped as its kind of page asks, but for what is `safe`."""
+    """Fill in a template of ``runner/templates``; text is escaped, but for what is `safe`."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
-    from markupsafe import Markup
-
-    def in_latex(value: Any) -> str:
-        return value if isinstance(value, Markup) else str(value).translate(str.maketrans(SIGNS))
 
     def printable(value: Any) -> Any:
         return type(value)(BARRED.sub("\ufffd", value)) if isinstance(value, str) else value
 
-    signs: dict[str, Any] = {"variable_start_string": "<<", "variable_end_string": ">>", "comment_start_string": "<#"}
-    signs |= {"comment_end_string": "#>", "block_start_string": "<%", "block_end_string": "%>"}
-    of_latex = template.endswith(".tex.j2")
     pages = Environment(
         loader=FileSystemLoader([TEMPLATES, LAYOUT]),
         undefined=StrictUndefined,
-        autoescape=not of_latex,
-        finalize=in_latex if of_latex else printable,
+        autoescape=True,
+        finalize=printable,
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
-        **(signs if of_latex else {}),
     )
     return pages.get_template(template).render(values)
 

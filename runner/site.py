@@ -24,7 +24,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ValidationError
 
 from analysis.event import read_event
-from analysis.numbers import between, quantity, span
+from analysis.numbers import between, day, quantity, span
 from analysis.provenance import ANNEX
 from analysis.simulated import condition
 from runner import Outcome, ReportError, diff, release
@@ -168,7 +168,13 @@ def write(
     first = next((card for card in cards if number(card["name"]) == "00"), None)
     if chosen := next((card for card in cards if card["believe"] and not card["market"]), None):
         rows = [*csv.DictReader(io.StringIO(chosen["believe"]["csv"]))]
-        known = {"manifest": manifest, "about": about, "claim": chosen["believe"]["caption"], "report": chosen["name"]}
+        known = {
+            "manifest": manifest,
+            "day": day,
+            "about": about,
+            "claim": chosen["believe"]["caption"],
+            "report": chosen["name"],
+        }
         (folder / BELIEVE).write_text(rendered("believe.html.j2", rows=rows, **known), encoding="utf-8")
     stopped = {f"failed/{name}.ipynb": f"{name}, as far as it came (notebook)" for name in sorted(failed)}
     files = {**OTHERS, **stopped}.items()
@@ -176,6 +182,7 @@ def write(
     text = rendered(
         "index.html.j2",
         manifest=manifest,
+        day=day,
         title=f"{brief.headline} – {about}" if brief.headline else about,
         about=about,
         background=background,

@@ -15,48 +15,19 @@ REPORT, SIMULATED, BRIEF = "05_growth", "sim__05_growth", "00_brief"
 
 
 def verdict(word="Not shown", **known):
-    given = {
-        "claim": "C01",
-        "reading": "V1",
-        "statement": "Growth stayed positive.",
-        "confidence": "low",
-        "market": "",
-        "notebook": REPORT,
-        "report": REPORT,
-        "as_of": "2026-11-25",
-    }
+    given = {"claim": "C01", "reading": "V1", "statement": "Growth stayed positive.", "confidence": "low", "market": ""}
+    given |= {"notebook": REPORT, "report": REPORT, "as_of": "2026-11-25"}
     return {**given, "word": word, **known}
 
 
 def estimate(**known):
-    row = dict.fromkeys(COLUMNS, "") | {
-        "table": "1",
-        "estimand": "E1",
-        "label": "Growth of Acme",
-        "estimate": "10",
-        "std_error": "2",
-        "conf_low": "6",
-        "conf_high": "14",
-        "level": "0.95",
-        "unit": "per cent",
-    }
+    row = dict.fromkeys(COLUMNS, "") | {"table": "1", "estimand": "E1", "label": "Growth of Acme", "unit": "per cent"}
+    row |= {"estimate": "10", "std_error": "2", "conf_low": "6", "conf_high": "14", "level": "0.95"}
     return row | known
 
 
-def make(
-    out,
-    name="2026-11-25",
-    *,
-    previous="",
-    verdicts=None,
-    estimates=None,
-    data=None,
-    inputs=None,
-    parameters=None,
-    notebook="n",
-    more=None,
-):
-    """Write a release of three reports; `estimates` are rows by report, `data` texts by file."""
+def make(out, name="2026-11-25", *, verdicts=None, estimates=None, data=None, inputs=None, parameters=None, **known):
+    """Write a release of three reports; `estimates` are rows by report, `data` and `more` texts by file."""
     folder, as_of = out / name, name[:10]
     folder.mkdir(parents=True)
     tables = {"datapackage.json": json.dumps(DESCRIPTOR), "facts/figures.csv": FIGURES} | (data or {})
@@ -77,22 +48,14 @@ def make(
             made.append(f"{report}.estimates.csv")
             lines = [",".join(COLUMNS), *(",".join(row[column] for column in COLUMNS) for row in rows)]
             (folder / made[-1]).write_text("\n".join(lines) + "\n")
-        entries[report] = {
-            "notebook": f"{report}.ipynb",
-            "notebook_sha256": notebook,
-            "parameters": {"as_of": as_of, **(parameters or {})},
-            "market": "m, seed 1" if report == SIMULATED else "",
-            "files": {},
-            "fingerprint": "f",
-            "commit": "c" * 40,
-            "seconds": 2.0,
-            "finished": f"{as_of}T06:00:00+00:00",
-            "made": made,
-        }
+        about = {"notebook": f"{report}.ipynb", "notebook_sha256": known.get("notebook", "n"), "fingerprint": "f"}
+        about |= {"parameters": {"as_of": as_of, **(parameters or {})}, "files": {}, "commit": "c" * 40, "seconds": 2.0}
+        market, finished = "m, seed 1" if report == SIMULATED else "", f"{as_of}T06:00:00+00:00"
+        entries[report] = {**about, "market": market, "finished": finished, "made": made}
     publish.write_json(folder / VERDICTS, [verdict(as_of=as_of)] if verdicts is None else verdicts)
-    for file, text in (more or {}).items():
+    for file, text in known.get("more", {}).items():
         (folder / file).write_text(text)
-    manifest = {"release": name, "as_of": as_of, "previous": previous, "panel": "", "panel_is": "", "commit": "c" * 40}
+    manifest = {"release": name, "as_of": as_of, "previous": "", "panel": "", "panel_is": "", "commit": "c" * 40}
     manifest |= {"inputs": of, "files": release.hashes(folder), "reports": entries}
     publish.write_json(folder / MANIFEST, manifest)
     return release.read(folder)

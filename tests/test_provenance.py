@@ -20,7 +20,7 @@ INPUTS = [
     "notebooks/05_growth.ipynb",
     "data/facts/events.csv",
     "docs/glossary.md",
-    "runner/templates/tables.tex.j2",
+    "runner/templates/tables.html.j2",
     "reports/filter.lua",
     "reports/template.typ",
     "reports/figures.mplstyle",

@@ -37,17 +37,11 @@ def link(file):
     file.symlink_to(file.parent.parent / "elsewhere")
 
 
-@pytest.mark.parametrize(
-    ("does", "said"),
-    [
-        (damage, "damaged"),
-        (cut, "cut off"),
-        (lambda file: file.write_bytes(b""), "empty"),
-        (lambda file: file.unlink(), "missing"),
-        (link, "a link"),
-        (lambda file: (file.unlink(), file.mkdir()), "missing"),
-    ],
-)
+DAMAGE = [(damage, "damaged"), (cut, "cut off"), (link, "a link"), (lambda file: file.write_bytes(b""), "empty")]
+DAMAGE += [(lambda file: file.unlink(), "missing"), (lambda file: (file.unlink(), file.mkdir()), "missing")]
+
+
+@pytest.mark.parametrize(("does", "said"), DAMAGE)
 @pytest.mark.parametrize("name", [PDF, CSV])
 def test_a_file_that_is_not_as_it_was_is_named_with_what_happened_to_it(tmp_path, does, said, name):
     found = make(tmp_path)
@@ -63,18 +57,14 @@ def test_a_file_beside_the_release_is_named(tmp_path):
     assert verify.faults(found) == ["figures/note.txt: extra, the manifest does not list it"]
 
 
-@pytest.mark.parametrize(
-    ("tables", "said"),
-    [
-        ({"facts/figures.csv": "other\n"}, "another facts/figures.csv"),
-        ({"facts/more.csv": "x\n"}, "beside them facts/more.csv"),
-    ],
-)
-def test_an_archive_of_other_data_than_the_reports_were_made_of_is_named(tmp_path, tables, said):
+@pytest.mark.parametrize(("file", "said"), [("figures", "another"), ("more", "beside them")])
+def test_an_archive_of_other_data_than_the_reports_were_made_of_is_named(tmp_path, file, said):
     found = make(tmp_path)
-    other = make(tmp_path / "other", data=tables)
+    other = make(tmp_path / "other", data={f"facts/{file}.csv": "other\n"})
     (found.folder / DATA).write_bytes((other.folder / DATA).read_bytes())
-    assert verify.faults(rewrite(found)) == [f"{DATA}: not the data that the reports were made of: {said}"]
+    assert verify.faults(rewrite(found)) == [
+        f"{DATA}: not the data that the reports were made of: {said} facts/{file}.csv"
+    ]
 
 
 @pytest.mark.parametrize(

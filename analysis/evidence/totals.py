@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import product
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -151,11 +152,8 @@ def published_growth() -> pd.DataFrame:
             of, dates = "sales, by a share of top sellers", "December 2020 to December 2021"
             products.append((named, combined(share, december), row.publisher, of, dates))
     derived = pd.DataFrame(products, columns=["reading", "growth", "source", "of", "dates"])
-    stated = (
-        series.rows("chinese_seller_share")
-        .query("unit == 'percent yoy'")
-        .rename(columns={"measure": "reading", "value": "growth", "publisher": "source"})
-    )
+    names = {"measure": "reading", "value": "growth", "publisher": "source"}
+    stated = series.rows("chinese_seller_share").query("unit == 'percent yoy'").rename(columns=names)
     stated = stated.assign(provenance="real", of="number of sellers", dates="2020 to 2021")
     stated["bound"] = stated["bound"].replace({"lower": "at least", "upper": "at most"})
     columns = ["reading", "dates", "growth", "provenance", "source", "of", "bound"]
@@ -260,10 +258,9 @@ class Totals:
 def frontier(known: Totals, falls: Sequence[float], *, days: Sequence[str], shares: Sequence[float]) -> pd.DataFrame:
     """Return :meth:`Totals.needed` for several falls (columns) by `day` of closure and Chinese `share` (rows)."""
     rows = []
-    for day in days:
-        for share in shares:
-            world = replace(known, share=(share, share), left=rest_of_year(day))
-            rows.append({"day": day, "share": share} | {fall: world.needed(fall)[0] for fall in falls})
+    for day, share in product(days, shares):
+        world = replace(known, share=(share, share), left=rest_of_year(day))
+        rows.append({"day": day, "share": share} | {fall: world.needed(fall)[0] for fall in falls})
     return pd.DataFrame(rows)
 
 
@@ -295,12 +292,9 @@ def choices(
     shares = frame[named & frame["date"].between("2019-12", f"{days[1][:4]}-12")].drop_duplicates("value")
     dated = shares["measure"] + pd.to_datetime(shares["date"]).dt.strftime(", %B %Y")
     low, high = 0.1 * np.floor(shares["value"].min() / 10), 0.1 * np.ceil(shares["value"].max() / 10)
-    ranges: dict[str, tuple[Any, ...]] = {
-        "day": (days[0], *days),
-        "common": (0.0, *known.common),
-        "recapture": (0, 0, 1),
-    }
-    ranges |= {"closed": (known.closed[0], min(marks), 10 * np.ceil(max(marks) / 10)), "share": (share, low, high)}
+    sold = (known.closed[0], min(marks), 10 * np.ceil(max(marks) / 10))
+    ranges: dict[str, tuple[Any, ...]] = {"closed": sold, "share": (share, low, high), "recapture": (0, 0, 1)}
+    ranges |= {"day": (days[0], *days), "common": (0, *known.common)}
     quarters, base = _services().values[days[0][:4]], third_party_sales().sources.query("period == '2020'")
     shown = [
         pd.DataFrame(ranges, index=["value", "low", "high"]).T.rename_axis("name").reset_index().assign(what="input"),
@@ -407,10 +401,8 @@ def by_prior(known: Totals, spared: Estimate, *, dates: tuple[str, str], fall: f
     for name, closed in priors.items():
         own = 100 * closed * left / (known.base * share)
         weight = stats.norm.pdf(recapture * own, spared.value[-1], spared.rows["std_error"].iloc[-1])
-        for what, effect in (
-            ("direct", own * (recapture - 1)),
-            ("with the common part", own * (recapture - 1) + common),
-        ):
+        direct = own * (recapture - 1)
+        for what, effect in {"direct": direct, "with the common part": direct + common}.items():
             order = np.argsort(effect)
             reached = np.cumsum(weight[order]) / weight.sum()
             low, median, high = effect[order][np.searchsorted(reached, [0.025, 0.5, 0.975])]
