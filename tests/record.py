@@ -15,13 +15,12 @@ from analysis.event import read_event
 from analysis.evidence import claims, households, listed, recentring, shift, totals
 from analysis.evidence.verdicts import NOT_SHOWN, SUPPORTED, Verdict
 from analysis.exhibits.words import listing
-from analysis.numbers import day, number, percent_change, points, quantity, span
+from analysis.numbers import between, day, number, percent_change, points, quantity, span
 from analysis.provenance import ROOT
 
 NAMED = ["Aukey", "Mpow", "Youkeshu"]  # in claim C08
 FIRST, LAST = "2021-01-05", "2021-04-23"  # the estimation window of the share prices
 IN_WORDS = ("none", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
-HIT = {SUPPORTED: "are on record as closed", NOT_SHOWN: "are not all on record as closed"}
 COUNTED = {NOT_SHOWN: "Neither {} nor {} has been counted by anyone but its author"}
 
 
@@ -131,27 +130,29 @@ def closed_sellers(found: Mapping[str, Verdict]) -> str:
     """Say what is known of the closed sellers that are listed."""
     record, asked, before = found["C08 record"], given("03_listed_sellers"), listed.base_year()
     change = listed.revenue_change(before, asked.after, level=asked.conf)
-    row, closed, firms = change.row("did"), IN_WORDS[change.counts["treated"]], IN_WORDS[change.counts["units"]]
-    spared = change.details["changes"].query("not closed")["change"]
-    six, later = IN_WORDS[len(spared)], IN_WORDS[len(listed.listed_later())].capitalize()
-    wider = listed.by_variance(before, asked.after, level=asked.conf).iloc[-1]
-    most = listed.most_lost("Youkeshu", before)["other"]
-    aukey = listed.unpublished_base("Aukey", asked.after, spared)["threshold"]
-    assert (row["rank"], row["p_lower"]) == (1, row["p_smallest"])
-    assert (wider["ratio"], record.word == SUPPORTED) == (2, record.estimate == record.claimed)
+    changes, row, difference = change.details["changes"], change.row("did"), change.exp()
+    fell = {row.firm: number(-percent_change(row.change), 0) for row in changes.query("closed").itertuples()}
+    others, ways = IN_WORDS[len(changes.query("not closed"))], change.counts["assignments"]
+    alone = listed.leave_one_out(before, asked.after, level=asked.conf).set_index("left_out").loc["Youkeshu"]
+    outside = np.floor(listed.most_lost("Youkeshu", before)["other"])
+    assert (row["rank"], row["p_lower"], alone["rank"]) == (1, 1 / ways, 1)
+    assert (changes.query("not closed")["change"] > 0).all()
+    assert (record.word, record.estimate) == (SUPPORTED, record.claimed)
     return (
-        f"The {IN_WORDS[int(record.claimed)]} brands that were named {HIT[record.word]}. Revenue of {closed} listed "
-        f"sellers with a disclosed closure changed by {quantity(row['estimate'], change.unit)} log points "
-        f"({number(percent_change(row['estimate']), signed=True)} per cent) against {six} without one, {before} to "
-        f"{asked.after}. They rank lowest of {firms}, one-sided p = 1/{change.counts['assignments']}, the smallest "
-        f"that {firms} firms allow; the {100 * asked.conf:.0f} per cent interval is "
-        f"{span(row['conf_low'], row['conf_high'], change.unit)}, and "
-        f"{span(wider['conf_low'], wider['conf_high'], change.unit)} if closed firms vary twice as much as the others. "
-        f"At least {np.floor(most):.0f} per cent of the fall of one of the {closed}, Youkeshu, was outside Amazon; how "
-        "much of that the closure caused is not known. Aukey, closed too, is not ranked: its revenue of "
-        f"{before} is not published, and only above {number(aukey, 0)} million yuan is its change below all {six}. "
-        f"{later} of the {six} were listed after {before + 1}, and may be here because they fared well."
+        f"Filings or newspapers confirm that the {IN_WORDS[int(record.claimed)]} brands that were named lost accounts. "
+        f"Sunvalley lost {fell['Sunvalley']} per cent of its revenue in {asked.after} and Youkeshu {fell['Youkeshu']}, "
+        f"while all {others} others grew. Against these the two fell by {number(-difference.value[0])} per cent, "
+        f"{quantity(row_end(difference, 0), 'per cent')} to {quantity(row_end(difference, 1), 'per cent')} at "
+        f"{100 * asked.conf:.0f} per cent; luck alone would put them last once in {ways} times. Youkeshu was falling "
+        f"already: without it the difference is {quantity(percent_change(alone['estimate']), 'per cent')} per cent and "
+        f"the odds are one in {IN_WORDS[int(alone['assignments'])]}, and at least {outside:.0f} per cent of its fall "
+        "was outside Amazon. Aukey, which kept selling on Amazon, publishes no revenue for the year before."
     )
+
+
+def row_end(estimate: Any, end: int) -> float:
+    """Return one end of the interval of an estimate with one term."""
+    return float(estimate.conf_int[end, 0])
 
 
 def moved(found: Mapping[str, Verdict]) -> str:
@@ -198,8 +199,9 @@ def bought(found: Mapping[str, Verdict]) -> str:
         f"{number(share.value[1], 1)} per cent. In the categories in which closed brands had sold it fell by "
         f"{number(-effect.value[0])} per cent compared with elsewhere, but random sets of categories with many Chinese "
         f"brands fell by {number(-middle)} at the median. What is left, {quantity(left.value[0], 'per cent')} per cent "
-        f"(between {span(*left.bounds('effect'), 'per cent')}), could be chance. The closed brands' own sales are "
-        "missing from these data."
+        f"({between(*left.bounds('effect'), 'per cent')}), could be chance. With the trade group's loss and "
+        f"an assumed common part an effect {between(lower.low, lower.high, lower.unit)} points on growth is possible. "
+        "The closed brands' own sales are missing from these data."
     )
 
 
