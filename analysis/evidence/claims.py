@@ -267,7 +267,7 @@ def counts() -> pd.DataFrame:
     frame = series.rows("events").merge(defined, on="event_id", how="inner", validate="1:1", suffixes=("_row", ""))
     frame = frame.rename(columns={"quantity": "value", "unit": "what"})
     columns = ["event_id", "date", "counted_by", "value", "what", "definition", "bound"]
-    columns += ["source_publisher", "source_url"]
+    columns += ["publisher", "source_publisher", "source_url"]
     return frame[columns].sort_values(["date", "value"], ignore_index=True)
 
 
@@ -305,7 +305,7 @@ def threats(event: Event | None = None) -> pd.DataFrame:
 
 def closures() -> pd.DataFrame:
     """Return the dated events that a timeline names: `first`, `last`, `term`, `strong` (a closure), their columns."""
-    frame = data.load("closure_timeline").merge(data.load("events"), on="event_id", validate="1:1")
+    frame = data.load("closure_timeline").merge(series.rows("events"), on="event_id", validate="1:1")
     days, strong = pd.to_datetime(frame["day"]), frame["event_type"].isin(["brand_closure", "seller_disclosure"])
     return frame.assign(first=days, last=days, term=frame["when"] + ": " + frame["says"], strong=strong)
 
