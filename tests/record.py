@@ -146,7 +146,9 @@ def closed_sellers(found: Mapping[str, Verdict]) -> str:
         f"{100 * asked.conf:.0f} per cent; luck alone would put them last once in {ways} times. Youkeshu was falling "
         f"already: without it the difference is {quantity(percent_change(alone['estimate']), 'per cent')} per cent and "
         f"the odds are one in {IN_WORDS[int(alone['assignments'])]}, and at least {outside:.0f} per cent of its fall "
-        "was outside Amazon. Aukey, which kept selling on Amazon, publishes no revenue for the year before."
+        f"was outside Amazon. {IN_WORDS[len(listed.listed_later())].capitalize()} of the others were listed after "
+        f"{before + 1}, perhaps because they had done well. Aukey, which kept selling on Amazon, publishes no revenue "
+        "for the year before."
     )
 
 
