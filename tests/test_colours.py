@@ -124,7 +124,7 @@ def test_a_figure_holds_the_font_of_its_own_letters_so_that_text_is_as_wide_in_a
     style.use("real")
     drawing, axes = plt.subplots()
     axes.set_title("Fell by −3 ●", weight="bold")
-    svg = base64.b64decode(style.to_svg(drawing, simulated=False).partition(",")[2]).decode()
+    svg = base64.b64decode(style.to_svg(drawing).partition(",")[2]).decode()
     faces = dict(re.findall(r"font-weight:(\d+);src:url\(data:font/otf;base64,([^)]+)\)", svg))
     assert [*faces] == ["400", "700"]
     for face in faces.values():
