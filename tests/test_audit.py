@@ -236,7 +236,7 @@ def test_every_estimand_of_a_panel_has_its_row_with_label_unit_and_causes():
             for lead in range(6, 0, -1):
                 named = fields | {"platform": name, "away": name, "lead": lead}
                 known[template.format(**named)] = (row["label"].format(**named), row["unit"])
-    assert known.pop(grading.PATH) == ("closed firms' sales, all months at once", "half-widths of the band")
+    assert known.pop(grading.PATH) == ("closed sellers' sales, all months at once", "half-widths of the band")
     asked = estimate_all(panel, DESIGN).rows[["id", "label", "unit"]]
     assert known == {name: (label, unit) for name, label, unit in asked.itertuples(index=False)}
 

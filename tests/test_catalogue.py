@@ -84,7 +84,7 @@ def test_answers_are_what_the_verbs_say(mid):
     assert list(found) == found.rows["id"].tolist() == ["E1a", "d3"]
     assert found["E1a"].value == effect_on_closed(panel, design).value
     assert found["d3"].value == displacement(panel, design)["d3"].value
-    assert found.labels["E1a"] == found.rows["label"][0] == "closed firms' sales, all platforms"
+    assert found.labels["E1a"] == found.rows["label"][0] == "closed sellers' sales, all platforms"
     assert list(estimate_all(panel, design, "E1a")) == ["E1a"]
 
 
