@@ -140,7 +140,7 @@ def test_charts_of_exposure_draw_what_there_is_and_say_what_there_is_not():
     own, others = drawing.axes
     assert "not estimable with this data" in [text.get_text() for text in others.texts]
     arrows = [one for one in own.lines if one.get_marker() in "^v"]
-    assert [float(one.get_ydata()[0]) for one in arrows] == [-60, 60]
+    assert [float(one.get_ydata()[0]) for one in arrows] == [-100, 100]
     assert figure(drawing, "A figure.").html
 
 

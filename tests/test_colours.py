@@ -72,10 +72,11 @@ def test_any_two_colours_of_a_look_are_told_apart_in_grey_and_by_the_colour_blin
 
 
 def test_what_is_real_and_what_is_simulated_differ_in_grey_too():
-    style.use("real")
-    real = DRAWINGS["paths"]().axes[0].lines[0]
-    style.use("simulated", "a market")
-    assert DRAWINGS["paths"]().axes[0].lines[0].get_linestyle() != real.get_linestyle()
+    for kind in ("real", "simulated"):
+        style.use(kind, "a market" if kind == "simulated" else "")
+        block = blocks.figure(DRAWINGS["paths"](), "C.", alt="A chart.", title="It fell")
+        picture = base64.b64decode(re.search(r"base64,([^\"]+)", block.html)[1]).decode()
+        assert (">Simulated – It fell</text>" in picture) == (kind == "simulated")
     style.use()
 
 

@@ -106,7 +106,7 @@ def test_an_answer_without_a_number_is_its_reason_also_beside_a_verdict(row, ver
 def test_an_answer_to_several_terms_is_its_sentence_without_a_number():
     row = replace(made(-1.0, limits=0.0, terms=("a", "b")), covariance=np.eye(2), reason="")
     panel = answers.answer("They fell.", title="Effect", row=row, tier="panel")
-    assert panel.text.endswith("(mid_3k, seed 1): They fell.")
+    assert panel.text.endswith("(a market): They fell.")
     assert "−1" not in panel.html
 
 

@@ -116,7 +116,8 @@ def where_it_went(shares: Estimate, words: Mapping[str, str], true: Mapping[str,
     """
     if shares.refused:
         return shares
-    rows, residual = shares.rows[shares.rows["term"].isin(words)], shares.rows["term"].isin(RESIDUALS)
+    rows = shares.rows[shares.rows["term"].isin(words)]
+    residual = rows["term"].isin(RESIDUALS)
     kept = rows["estimate"].notna() & ~(residual & np.isnan(shares["d6"].value[0]))
     rows = rows.assign(estimate=rows["estimate"].mask(residual), truth=rows["term"].map(true))[kept]
     return rows.replace({"term": dict(words)})

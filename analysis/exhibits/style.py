@@ -103,8 +103,8 @@ def framed(figure: Figure, title: str, source: str) -> None:
     over, under = wrap(title, int(16 * wide)), wrap(f"Source: {source}", int(22 * wide)) if source else []
     figure.set_figheight(figure.get_figheight() + 0.16 * len(over) + 0.12 * len(under))
     if over:
-        named = figure.suptitle("\n".join(over), fontsize=8.5, weight="bold", **left)
-        named.set_gid("simulated" if LOOK.simulated else None)
+        stamp: dict[str, Any] = {"color": MAIN, "gid": "simulated"} if LOOK.simulated else {}
+        figure.suptitle("\n".join(over), fontsize=8.5, weight="bold", **left, **stamp)
     if under:
         figure.supxlabel("\n".join(under), fontsize=7, color=REST, **left)
 
