@@ -71,7 +71,7 @@ def condition(market: str) -> str:
     """Return the words that introduce every statement on a simulated market, with its name if it has one.
 
     >>> condition("medium closures (3 per cent of Chinese sales), seed 1")
-    'If the market were as simulated (medium closures, seed 1), then:'
+    'In the simulated market (medium closures, seed 1):'
     """
     name = re.sub(r" \([\d.]+ per cent of [^)]*\)", "", market)  # stated in the footer of every page
-    return f"If the market were as simulated{f' ({name})' if name else ''}, then:"
+    return f"In the simulated market{f' ({name})' if name else ''}:"

@@ -151,7 +151,7 @@ class Study:
     @property
     def own(self) -> str:
         """Name of the firms from the event's origin, for print."""
-        return f"{self.event.origin_name} firms"
+        return f"{self.event.origin_name} sellers"
 
     @property
     def home(self) -> str:

@@ -15,11 +15,11 @@ import numpy as np
 import pandas as pd
 
 from analysis.errors import DesignError
-from analysis.estimate import Estimate, Floats
+from analysis.estimate import Estimate
 from analysis.evidence import verdicts
 from analysis.numbers import span
 from market.executor import Workers, each
-from market.parameters import FIRST_MONTH, chosen, in_words, plausible
+from market.parameters import chosen, in_words, plausible
 from market.truth import Truth
 from market.worlds import Market, expected_accounts
 
@@ -31,7 +31,6 @@ _FLOOR, _CEILING = plausible("closed_gmv")
 SHARES = tuple(float(f"{_FLOOR * (_CEILING / _FLOOR) ** (step / 3):.2g}") for step in range(-3, 5))
 """Closed share of Chinese sales: the plausible range in three equal log steps, three more below and one above."""
 TILTS = (0.0, 0.3, 0.6, 0.9)  # change in the log odds of closure per log sales
-QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 FEWEST = 20  # markets needed to read off the 5th and 95th percentiles
 Made = TypeVar("Made")
 
@@ -71,22 +70,6 @@ def quantile_range(markets: int, level: float) -> tuple[float, str]:
     if markets < FEWEST:
         return 1.0, f"lowest to highest of {markets} markets"
     return level, f"middle {level:.0%} of {markets} markets"
-
-
-def closed_accounts(presets: Iterable[str], seeds: Iterable[int]) -> pd.DataFrame:
-    """Return the expected number of accounts that presets close, over markets.
-
-    Returns
-    -------
-    DataFrame
-        `preset`, `share` (per cent of the origin's sales, which the preset fixes), and `accounts`, `low`, `high`:
-        median, fewest and most.
-    """
-    drawn, rows = list(seeds), []
-    for preset in presets:
-        closed = each_market(expected_accounts, preset, drawn)
-        rows.append((preset, 100 * chosen(preset).closed_gmv, np.median(closed), min(closed), max(closed)))
-    return pd.DataFrame(rows, columns=["preset", "share", "accounts", "low", "high"])
 
 
 def grid(preset: str, seeds: Iterable[int], *, window: tuple[int, int] = (4, 9), workers: Workers = 1) -> pd.DataFrame:
@@ -239,30 +222,3 @@ def tornado(preset: str, seeds: Iterable[int], *, window: tuple[int, int] = (4, 
     table = table.assign(at_low=means[1::2], at_high=means[2::2], base=means[0], error=error)
     order = np.argsort(-np.abs(gap.mean(axis=0)), kind="stable")
     return table.iloc[order].reset_index(drop=True)
-
-
-def fan(presets: Iterable[str], seeds: Iterable[int]) -> pd.DataFrame:
-    """Trace the effect on the origin's home sales by month, over many markets.
-
-    Returns
-    -------
-    DataFrame
-        `preset`, `month` (Period), `quantile` (0.05, 0.25, 0.5, 0.75, 0.95) and `value`: sales with the crackdown over
-        sales without, in per cent change.
-    """
-    drawn, frames = list(seeds), []
-    for preset in presets:
-        paths = each_market(_path, preset, drawn)
-        wide = pd.DataFrame(
-            np.quantile(paths, QUANTILES, axis=0).T,
-            index=pd.period_range(FIRST_MONTH, periods=len(paths[0]), freq="M", name="month"),
-            columns=pd.Index(QUANTILES, name="quantile"),
-        )
-        frames.append(wide.reset_index().melt(id_vars="month", value_name="value").assign(preset=preset))
-    return pd.concat(frames, ignore_index=True)
-
-
-def _path(market: Market) -> Floats:
-    truth = Truth(market)
-    with_, without = (truth.sales(world)[market.firms.chinese, 0].sum(axis=0) for world in ("W11", "W00"))
-    return np.asarray(100 * (with_ / without - 1))

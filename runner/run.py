@@ -320,8 +320,10 @@ def _make(run: Run, job: Job, print_: str, read: list[Verdict]) -> None:
         publish.make_reproducible(notebook, job, str(written))
         verdicts = [] if job.is_brief else publish.verdicts(written, job)
         footer, as_of = publish.footer(notebook, [*verdicts, *read], job), run.request.as_of
-        simulated = bool(job.market)
-        pdf.render(notebook, page, as_of=as_of, footer=footer, simulated=simulated, beside=run.common["beside"])
+        simulated, beside = bool(job.market), run.common["beside"]
+        if simulated:  # it refers to reports like it first
+            beside = beside | {name.removeprefix(schedule.SIMULATED): report for name, report in beside.items()}
+        pdf.render(notebook, page, as_of=as_of, footer=footer, simulated=simulated, beside=beside)
         exported = exports.write(notebook, job)
         publish.open_with_answer(notebook)
     except (ReportError, pdf.PdfError, OSError) as error:

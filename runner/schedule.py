@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
@@ -366,12 +366,12 @@ def select(jobs: list[Job], names: Iterable[str]) -> list[Job]:
     return jobs if any(job.is_brief for job in chosen) else chosen or jobs
 
 
-def beside(jobs: Iterable[Job]) -> dict[str, str]:
+def beside(jobs: Collection[Job]) -> dict[str, str]:
     """Return the report that others refer to, by number: among several that on public figures, or else the first.
 
-    One of a sweep goes after others.
+    One of a sweep goes after others. A simulated one is there by its number after `SIMULATED` too, for others like it.
     """
-    names = dict[str, str]()
+    names = {SIMULATED + job.number: job.name for job in jobs if job.name.startswith(SIMULATED)}
     for job in sorted(jobs, key=lambda job: (bool(job.sweep), job.name.startswith((SIMULATED, PANEL)))):
         names.setdefault(job.number, job.name)
     return names

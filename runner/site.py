@@ -166,25 +166,19 @@ def write(
     cards = [_card(name, of, folder, verdicts.get(name, ()), brief.anchors) for name, of in entries.items()]
     about, background = (read_event(event).title, read_event(event).background) if event else ("Reports", "")
     first = next((card for card in cards if number(card["name"]) == "00"), None)
+    common = {"manifest": manifest, "day": day, "about": about}
     if chosen := next((card for card in cards if card["believe"] and not card["market"]), None):
         rows = [*csv.DictReader(io.StringIO(chosen["believe"]["csv"]))]
-        known = {
-            "manifest": manifest,
-            "day": day,
-            "about": about,
-            "claim": chosen["believe"]["caption"],
-            "report": chosen["name"],
-        }
-        (folder / BELIEVE).write_text(rendered("believe.html.j2", rows=rows, **known), encoding="utf-8")
+        claim, report = chosen["believe"]["caption"], chosen["name"]
+        page = rendered("believe.html.j2", rows=rows, claim=claim, report=report, **common)
+        (folder / BELIEVE).write_text(page, encoding="utf-8")
     stopped = {f"failed/{name}.ipynb": f"{name}, as far as it came (notebook)" for name in sorted(failed)}
     files = {**OTHERS, **stopped}.items()
     others = {path: what for path, what in files if path == MANIFEST or (folder / path).is_file()}
     text = rendered(
         "index.html.j2",
-        manifest=manifest,
-        day=day,
+        **common,
         title=f"{brief.headline} – {about}" if brief.headline else about,
-        about=about,
         background=background,
         believe=BELIEVE if chosen else "",
         pictured=chosen or first,

@@ -79,7 +79,6 @@ def shown(panel: Panel, truth: Truth | None, design: Design) -> Iterator[tuple[s
         yield "event study, pretrend", vars(study.details["pretrend"])
         found = event_study.honest(study)
         yield "honest bounds", bounds_of(found)
-        yield "honest by month", event_study.honest_by_month(study)
         yield "event study, truth", study.rows.assign(truth=truth.path(study) if truth else np.nan)[["truth"]]
     waves = event_study.by_cohort(panel, design)
     yield "by wave", waves

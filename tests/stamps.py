@@ -32,7 +32,8 @@ def assert_stamped(folder: Path, name: str, market: str) -> None:
         assert all(caption.endswith("Simulated –") for caption in CAPTION.findall(text))
         assert "◐" not in text
     for svg, alt in images(folder / f"{name}.ipynb"):
-        assert 'id="simulated' in svg
+        assert svg.count('id="simulated"') == 1  # its title
+        assert "Simulated –" in svg
         assert alt.startswith("Simulated – ")
 
 
@@ -41,7 +42,7 @@ def assert_unstamped(folder: Path, name: str) -> None:
     assert not name.startswith("sim__")
     for text in pages(folder / f"{name}.pdf"):
         assert not any(stamp in text for stamp in STAMPS)
-        assert "If the market were as simulated" not in text
+        assert "In the simulated market" not in text
     for svg, alt in images(folder / f"{name}.ipynb"):
         assert 'id="simulated' not in svg
         assert "imulated" not in alt

@@ -89,11 +89,11 @@ def test_what_a_sentence_says_of_each_word():
         assert brief.sentence([verdict(word=word, confidence=level)], EVENT) == told + found
 
 
-def test_one_verdict_answers_in_a_sentence_and_one_of_a_simulated_market_says_where():
-    told = "public evidence does not show whether the closures slowed Chinese sellers' growth on Amazon by more than 2 "
-    told += "points."
-    assert brief.told(verdict(word=NOT_SHOWN), EVENT) == f"P{told[1:]}"
-    assert brief.told(verdict(word=NOT_SHOWN, **SIM), EVENT) == f"On such a panel {told}"
+def test_one_verdict_answers_in_a_sentence_and_what_a_panel_says_is_not_called_public():
+    told = "does not show whether the closures slowed Chinese sellers' growth on Amazon by more than 2 points."
+    assert brief.told(verdict(word=NOT_SHOWN), EVENT) == f"Public evidence {told}"
+    for of in ({"tier": "panel"}, SIM):
+        assert brief.told(verdict(word=NOT_SHOWN, **of), EVENT) == f"This panel {told}"
     assert brief.told(None, EVENT) == ""
 
 

@@ -60,28 +60,31 @@ def test_an_event_study_without_a_band_ends_where_its_intervals_do():
         assert 50 <= curves.event_study(rows, reference=-2, ylabel="y").axes[0].get_ylim()[1] <= 150
 
 
-def test_an_event_study_has_honest_bounds_after_closure_and_an_arrow_where_an_interval_goes_on():
-    honest = STUDY.assign(honest_low=[np.nan] * 3 + [-70.0, -90.0], honest_high=[np.nan] * 3 + [10.0, 400.0])
-    drawing = curves.event_study(honest, reference=-2, ylabel="y")
+def test_an_event_study_has_thin_lines_for_all_months_at_once_and_an_arrow_where_an_interval_goes_on():
+    axes = curves.event_study(STUDY, reference=-2, ylabel="y").axes[0]
+    assert [one.get_xdata().tolist() for one in axes.lines if one.get_marker() == "^"] == [[-4]]
+    (band,) = axes.collections
+    ends = STUDY[["band_low", "band_high"]].to_numpy().tolist()
+    assert [path.vertices[:, 1].tolist() for path in band.get_paths()] == ends
+    assert band.get_linewidth()[0] < axes.lines[0].get_linewidth()
+
+
+def test_each_drift_has_the_interval_that_it_leaves_and_an_arrow_where_that_goes_on():
+    rows = pd.DataFrame({"term": ["0", "0.5", "1"], "estimate": np.nan, "conf_low": [-50.0, -80.0, -99.0]})
+    drawing = curves.against_drift(rows.assign(conf_high=[-10.0, 20.0, 900.0]), ylabel="effect")
     axes = drawing.axes[0]
-    arrows = [one for one in axes.lines if one.get_marker() == "^"]
-    assert arrows[0].get_xdata().tolist() == [-4]
-    assert "honest bounds" in [text.get_text() for text in axes.get_legend().get_texts()]
-    plain = curves.event_study(STUDY, reference=-2, ylabel="y").axes[0]
-    assert "honest bounds" not in [text.get_text() for text in plain.get_legend().get_texts()]
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["0", "0.5", "1"]
+    whiskers = [(list(line.get_xdata()), list(line.get_ydata())) for line in axes.lines if len(line.get_xdata()) == 2]
+    assert ([0, 0], [-50.0, -10.0]) in whiskers
+    assert [one.get_xdata().tolist() for one in axes.lines if one.get_marker() == "^"] == [[2]]
+    assert figure(drawing, "A figure.").html
 
 
 FRAME = pd.DataFrame({"term": ["a", "b"], "estimate": [1.0, np.nan], "conf_low": [0.0, 1.0], "conf_high": [2.0, 3.0]})
 
 
-def test_intervals_of_every_kind_are_dashed_where_the_market_is_simulated():
-    def drawn():
-        parts = charts.forest({"t": FRAME}, xlabel="x").axes[0]
-        return [charts.forest(FRAME, xlabel="x").axes[0].lines[0], parts.lines[0]]
-
-    assert [line.get_linestyle() for line in drawn()] == ["--", "--"]
-    style.use()
-    assert [line.get_linestyle() for line in drawn()] == ["-", "-"]
+def test_intervals_are_solid_also_where_the_market_is_simulated():
+    assert {line.get_linestyle() for line in charts.forest(FRAME, xlabel="x").axes[0].lines} == {"-", "None"}
 
 
 def test_a_set_is_a_bar_a_point_has_an_interval_and_a_row_without_either_says_so():
@@ -107,25 +110,10 @@ def test_the_margin_is_named_on_the_sides_that_it_has_without_a_name_over_the_ot
     rows = pd.DataFrame({"term": ["a"], "estimate": [0.0], "conf_low": [-40.0], "conf_high": [40.0]})
     drawing = charts.forest(rows, margin=margin, xlabel="x")
     drawing.canvas.draw()
-    named = [text for text in drawing.axes[0].texts if "beforehand" in text.get_text()]
-    assert [text.get_text() for text in named] == [f"set beforehand: {name}" for name in names]
+    named = [text for text in drawing.axes[0].texts if "margin" in text.get_text()]
+    assert [text.get_text() for text in named] == [f"margin: {name}" for name in names]
     boxes = [text.get_window_extent() for text in named]
     assert all(left.x1 <= right.x0 for left, right in pairwise(boxes))
-
-
-def test_bars_of_a_waterfall_begin_where_the_last_ended():
-    rows = pd.DataFrame({"term": ["a", "b", "c", "sum"], "estimate": [-3.0, 1.0, 0.5, -1.5]})
-    for axes in charts.forest({"one": rows, "two": rows}, xlabel="points").axes:
-        spans = [sorted((bar.get_x(), bar.get_x() + bar.get_width())) for bar in axes.patches]
-        np.testing.assert_allclose(spans, [[-3, 0], [-3, -2], [-2, -1.5], [-1.5, 0]])
-
-
-def test_parts_with_the_same_terms_stand_side_by_side_and_others_below_each_other():
-    rows = pd.DataFrame({"term": ["a", "sum"], "estimate": [1.0, 1.0]})
-    beside = charts.forest({"As estimated": rows, "Truth": rows}, xlabel="x").axes
-    below = charts.forest({"As estimated": rows, "Truth": rows.assign(term=["b", "sum"])}, xlabel="x").axes
-    assert beside[0].get_position().y0 == beside[1].get_position().y0
-    assert below[0].get_position().x0 == below[1].get_position().x0
 
 
 def test_both_ends_of_an_assumption_are_written_once_where_one_side_has_both():
@@ -152,7 +140,7 @@ def test_charts_of_exposure_draw_what_there_is_and_say_what_there_is_not():
     own, others = drawing.axes
     assert "not estimable with this data" in [text.get_text() for text in others.texts]
     arrows = [one for one in own.lines if one.get_marker() in "^v"]
-    assert [float(one.get_ydata()[0]) for one in arrows] == [-60, 60]
+    assert [float(one.get_ydata()[0]) for one in arrows] == [-100, 100]
     assert figure(drawing, "A figure.").html
 
 
@@ -182,23 +170,13 @@ def test_a_slope_says_each_value_and_its_name_where_it_ends():
 def test_parts_with_intervals_are_drawn_where_they_are_and_bounds_alone_have_no_point():
     rows = pd.DataFrame({"term": ["a", "b", "sum"], "estimate": [60.0, np.nan, 100.0]})
     rows = rows.assign(conf_low=[50.0, -7.0, 90.0], conf_high=[70.0, 87.0, 110.0])
-    (axes,) = charts.forest({"A": rows}, xlabel="x").axes
+    (axes,) = charts.forest(rows, xlabel="x").axes
     assert [text.get_text() for text in axes.texts] == ["+60.0", "−7.0 to +87.0", "+100.0"]
     whiskers = [list(line.get_xdata()) for line in axes.lines if len(line.get_xdata()) == 2]
     assert [50.0, 70.0] in whiskers  # not round the end of a stair
     assert [90.0, 110.0] in whiskers
     (bar,) = axes.patches
     assert (bar.get_x(), bar.get_width()) == pytest.approx((-7, 94))
-
-
-def test_no_band_of_an_event_study_is_drawn_across_the_closure_or_the_reference():
-    honest = STUDY.assign(honest_low=[np.nan] * 3 + [-70.0, -90.0], honest_high=[np.nan] * 3 + [10.0, 20.0])
-    axes = curves.event_study(honest, reference=-2, ylabel="y").axes[0]
-    bands = [band.get_paths()[0].vertices[:, 0] for band in axes.collections]
-    ends = [[band.min(), band.max()] for band in bands]
-    np.testing.assert_allclose(ends, [[-4.4, -2.6], [-1.4, -0.6], [-0.4, 1.4]])
-    dotted = [line for line in axes.lines if len(line.get_xdata()) == 4]
-    assert [line.get_xdata().min() for line in dotted] == [-0.4, -0.4]
 
 
 def test_lines_have_ticks_where_the_smallest_are_labels_at_their_ends_and_shaded_closures():
@@ -252,12 +230,11 @@ def test_panels_with_the_same_terms_share_a_legend_and_others_name_their_lines()
     assert [[text.get_text() for text in axes.texts] for axes in other.axes] == [["a", "b"], ["a"]]
 
 
-def test_who_asks_for_neither_signs_nor_bands_gets_none_and_a_figure_describes_itself():
+def test_who_asks_for_no_signs_gets_none_and_a_figure_describes_itself():
     drawing = charts.forest(FRAME, xlabel="change, per cent", signed=False)
     assert [text.get_text() for text in drawing.axes[0].texts] == ["1.0", "1.0 to 3.0"]
     described = "Simulated – Change, per cent: a: +1.0 [0.0 to +2.0]; b: +1.0 to +3.0."
     assert f'alt="{described}"' in figure(drawing, "A figure.").html
-    assert len(curves.event_study(STUDY, reference=-2, ylabel="y", bands=False).axes[0].collections[0].get_paths()) == 0
 
 
 def test_panels_name_their_values_on_the_left_and_the_axis_below_and_a_place_without_a_panel_stays_empty():

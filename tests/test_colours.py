@@ -72,10 +72,11 @@ def test_any_two_colours_of_a_look_are_told_apart_in_grey_and_by_the_colour_blin
 
 
 def test_what_is_real_and_what_is_simulated_differ_in_grey_too():
-    style.use("real")
-    real = DRAWINGS["paths"]().axes[0].lines[0]
-    style.use("simulated", "a market")
-    assert DRAWINGS["paths"]().axes[0].lines[0].get_linestyle() != real.get_linestyle()
+    for kind in ("real", "simulated"):
+        style.use(kind, "a market" if kind == "simulated" else "")
+        block = blocks.figure(DRAWINGS["paths"](), "C.", alt="A chart.", title="It fell")
+        picture = base64.b64decode(re.search(r"base64,([^\"]+)", block.html)[1]).decode()
+        assert (">Simulated – It fell</text>" in picture) == (kind == "simulated")
     style.use()
 
 
@@ -124,7 +125,7 @@ def test_a_figure_holds_the_font_of_its_own_letters_so_that_text_is_as_wide_in_a
     style.use("real")
     drawing, axes = plt.subplots()
     axes.set_title("Fell by −3 ●", weight="bold")
-    svg = base64.b64decode(style.to_svg(drawing, simulated=False).partition(",")[2]).decode()
+    svg = base64.b64decode(style.to_svg(drawing).partition(",")[2]).decode()
     faces = dict(re.findall(r"font-weight:(\d+);src:url\(data:font/otf;base64,([^)]+)\)", svg))
     assert [*faces] == ["400", "700"]
     for face in faces.values():

@@ -37,7 +37,7 @@ from analysis.estimands.displacement import (
     recapture,
     relocation,
     toward_destinations,
-    waterfalls,
+    where_it_went,
 )
 from analysis.estimands.growth import effect_on_share
 from analysis.estimate import refusal
@@ -113,18 +113,17 @@ def test_what_a_single_exposed_firm_of_other_origins_cannot_show_blanks_its_part
 # A loss that is unsure
 
 
-def test_a_waterfall_shows_true_parts_where_they_are_known_and_anything_was_lost():
+def test_a_chart_shows_parts_beside_their_truth_and_residuals_as_bounds():
     found = displacement(sides(**sides_by_hand()), SHORT)
-    words, true = {name: name.upper() for name in found.terms}, dict.fromkeys(PARTS, 10.0) | {"d7": 40.0}
-    drawn = waterfalls(found, words, true | {"E1a": -50.0})
-    assert drawn["As estimated"]["term"].tolist() == drawn["Truth"]["term"].tolist() == list(words.values())
-    points = np.where(np.isin(found.terms, RESIDUALS), np.nan, found.value)  # of residuals the bounds are drawn
-    np.testing.assert_allclose(drawn["As estimated"]["estimate"], points)
-    assert drawn["Truth"]["estimate"].tolist() == [*true.values(), 100.0]
-    for unknown in ({}, dict.fromkeys(PARTS, np.nan)):
-        assert list(waterfalls(found, words, unknown)) == ["As estimated"]
+    words, true = {name: name.upper() for name in PARTS}, dict.fromkeys(PARTS, 10.0) | {"d7": 40.0}
+    drawn = where_it_went(found, words, true | {"E1a": -50.0})
+    assert drawn["term"].tolist() == list(words.values())
+    points = [np.nan if name in RESIDUALS else found[name].value[0] for name in PARTS]
+    np.testing.assert_allclose(drawn["estimate"], points)
+    assert drawn["truth"].tolist() == [*true.values()]
+    assert where_it_went(found, words, {})["truth"].isna().all()
     refused = refusal("nothing was lost")
-    assert waterfalls(refused, words, {})["As estimated"] is refused
+    assert where_it_went(refused, words, {}) is refused
 
 
 @pytest.mark.parametrize("df", [4, np.inf])

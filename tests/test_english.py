@@ -1,4 +1,4 @@
-"""Reports on real figures are written as a newspaper would print them."""
+"""Reports are written as a newspaper would print them."""
 
 import ast
 import re
@@ -12,7 +12,19 @@ from analysis.provenance import ROOT
 TICS = YAML(typ="safe").load(ROOT / "tests" / "cases" / "tics.yml")
 REAL = ("00_executive_brief", "01_claims_and_context", "02_market_reaction", "03_listed_sellers")
 REAL += ("05_growth_public", "06_shift_public", "09_households")
+SIMULATED = ("03_closed_firms", "04_spillovers", "05_growth_panel", "06_shift_panel", "07_scenarios")
+SIMULATED += ("08_design_audit", "09_households_twin")
+EXHIBITS = sorted(file.stem for file in (ROOT / "analysis" / "exhibits").glob("[!_]*.py"))
 PRINTED = ("readings.csv", "verdict_rules.csv", "out_of_reach.csv", "words.yml")
+PRINTED += ("estimands.csv", "events/amazon_2021.yml", "glossary.md")
+
+
+def strings(code: str) -> list[str]:
+    """Return the strings of code that are no docstrings; those without a space are names of columns and terms."""
+    nodes = [*ast.walk(ast.parse(code))]
+    apart = {id(node.value) for node in nodes if isinstance(node, ast.Expr)}
+    found = [node.value for node in nodes if isinstance(node, ast.Constant) and id(node) not in apart]
+    return [text for text in found if isinstance(text, str) and " " in text]
 
 
 def prose(notebook: str) -> str:
@@ -22,16 +34,23 @@ def prose(notebook: str) -> str:
         if cell.cell_type == "markdown":
             texts.append(cell.source)
         elif "parameters" not in cell.metadata.get("tags", []):
-            nodes = ast.walk(ast.parse(cell.source))
-            strings = [node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str)]
-            texts += [text for text in strings if " " in text]  # others are names of columns and terms
+            texts += strings(cell.source)
     return "\n".join(texts)
 
 
+def printed(where: str) -> str:
+    """Return what a notebook, a file of data, the glossary or a module of exhibits prints."""
+    if where in REAL + SIMULATED:
+        return prose(where)
+    if where in EXHIBITS:
+        return "\n".join(strings((ROOT / "analysis" / "exhibits" / f"{where}.py").read_text(encoding="utf-8")))
+    folder = ROOT / ("docs" if where.endswith(".md") else "data")
+    return re.sub(r"(?m)^\s*#.*$|https?://\S+", "", (folder / where).read_text(encoding="utf-8"))
+
+
 @pytest.mark.parametrize("tic", TICS)
-@pytest.mark.parametrize("where", [*REAL, *PRINTED])
-def test_no_report_on_real_figures_has_a_turn_of_phrase_that_no_newspaper_would_print(where, tic):
-    text = prose(where) if where in REAL else (ROOT / "data" / where).read_text(encoding="utf-8")
-    text = re.sub(r"(?m)^\s*#.*$|https?://\S+", "", text) if where in PRINTED else text
+@pytest.mark.parametrize("where", [*REAL, *SIMULATED, *EXHIBITS, *PRINTED])
+def test_nothing_that_is_printed_has_a_turn_of_phrase_that_no_newspaper_would_print(where, tic):
+    text = printed(where)
     found = [text[max(match.start() - 40, 0) : match.end() + 40] for match in re.finditer(tic, text, re.IGNORECASE)]
     assert not found

@@ -17,7 +17,6 @@ from analysis.estimands.event_study import (
     by_month,
     event_study,
     honest,
-    honest_by_month,
     stack,
 )
 from analysis.estimate import critical_value, refusal
@@ -239,12 +238,11 @@ def test_an_event_study_is_drawn_in_per_cent_beside_its_truth(ceiling):
     assert rows["month"].tolist() == [int(term) for term in study.terms]
     np.testing.assert_allclose(rows["estimate"], percent_change(study.value))
     np.testing.assert_allclose(rows[["conf_low", "conf_high"]].T, percent_change(study.conf_int))
-    np.testing.assert_allclose(rows["honest_low"], percent_change(honest_by_month(study)["honest_low"]))
     np.testing.assert_allclose(rows["truth"], percent_change(truth.path(study)))
     assert by_month(study)["truth"].isna().all()
 
 
-def test_honest_bounds_widen_from_the_confidence_interval_to_the_breakdown_value(ceiling, monkeypatch):
+def test_honest_bounds_widen_from_the_confidence_interval_to_the_breakdown_value(ceiling):
     study = event_study(ceiling[0], Design())
     bounds, month = honest(study), np.array(study.terms, dtype=int)
     inside = (month >= 4) & (month <= 9)
@@ -254,23 +252,11 @@ def test_honest_bounds_widen_from_the_confidence_interval_to_the_breakdown_value
     assert bounds.rows["conf_high"].is_monotonic_increasing
     assert np.isnan(bounds.value).all()
     assert not bounds.refused
-    monkeypatch.setattr("analysis.estimands.event_study.SENSITIVITY", (bounds.details["breakdown"],))
-    assert honest(study).rows["conf_high"].iloc[0] == pytest.approx(0.0, abs=1e-6)
+    at_breakdown = honest(study, drifts=(bounds.details["breakdown"],))
+    assert at_breakdown.rows["conf_high"].iloc[0] == pytest.approx(0.0, abs=1e-6)
     assert bounds.details["truth"] is None
     true = ceiling[1].path(study)
     assert honest(study, truth=true).details["truth"] == pytest.approx(percent_change(true[inside].mean()))
-
-
-def test_honest_bounds_by_month_hold_the_interval_and_widen_with_the_months(ceiling):
-    study = event_study(ceiling[0], Design())
-    rows = study.rows.join(honest_by_month(study))
-    month = rows["term"].astype(int)
-    after = rows[month >= 0]
-    assert rows.loc[month < 0, ["honest_low", "honest_high"]].isna().all(axis=None)
-    assert ((after["honest_low"] < after["conf_low"]) & (after["honest_high"] > after["conf_high"])).all()
-    assert (after["honest_high"] - after["honest_low"]).is_monotonic_increasing
-    first = honest(replace(study, design=Design(post_from=0, post_to=0)))[["1"]].rows.iloc[0]
-    assert after.iloc[0][["honest_low", "honest_high"]].tolist() == first[["conf_low", "conf_high"]].tolist()
 
 
 def test_honest_bounds_of_a_window_after_the_last_month_are_refused(constant):
@@ -302,15 +288,11 @@ def test_bounds_end_before_a_month_in_which_one_cluster_alone_sold(many):
     whole = event_study(many, Design())
     lacking = study.terms.index("6")
     assert np.flatnonzero(np.isnan(study.std_error)).tolist() == [lacking]
-    ends = honest_by_month(study)
-    assert ends.iloc[lacking:].isna().all(axis=None)
-    known = ends.iloc[lacking - 6 : lacking]
-    assert known.notna().all(axis=None)
     # Months before it are as they were, but for the degrees of freedom of all months together.
     np.testing.assert_allclose(study.value[:lacking], whole.value[:lacking], rtol=1e-9)
-    np.testing.assert_allclose(known, honest_by_month(whole).iloc[lacking - 6 : lacking], rtol=0.05)
-    early = replace(study, design=Design(post_from=0, post_to=5))
-    assert np.isfinite(honest(early).conf_int).all()
+    early, known = (honest(replace(one, design=Design(post_from=0, post_to=5))).conf_int for one in (study, whole))
+    assert np.isfinite(early).all()
+    np.testing.assert_allclose(early, known, rtol=0.05)
     assert "that of month 6 has no error, because one cluster alone sold in it; end" in honest(study).reason
 
 

@@ -302,7 +302,7 @@ def test_a_simulated_figure_gives_no_claim_its_word():
     told = claims.judge(
         "C01", "V2", claims.Finding(**asked, provenance="simulated", market="mid_3k, seed 1", grade="usable")
     )
-    assert told.said == "If the market were as simulated (mid_3k, seed 1), then: Supported"
+    assert told.said == "In the simulated market (mid_3k, seed 1): Supported"
     assert told.grade == "usable"
 
 

@@ -19,7 +19,7 @@ from analysis import data, provenance
 from analysis.errors import DesignError
 from analysis.event import read_event
 from analysis.evidence.verdicts import NOT_SHOWN, Verdict
-from analysis.exhibits import answers, blocks, brief, charts, style
+from analysis.exhibits import answers, blocks, brief, charts, curves, style
 from analysis.exhibits.report import colophon as make_colophon
 
 HOSTILE = """<script>alert("1")</script> & 'quotes'"""
@@ -133,8 +133,10 @@ def test_a_figure_embeds_an_svg_with_caption_and_mark_and_closes_the_drawing():
 def test_rows_with_intervals_are_marked_as_estimates_unless_named_otherwise():
     style.use("real")
     rows = pd.DataFrame({"term": ["sales"], "estimate": [2.0], "conf_low": [1.0], "conf_high": [3.0]})
-    shown = [(rows, ""), (rows, "real"), (rows[["term", "estimate"]], "")]
-    figures = [blocks.figure(charts.forest(drawn, xlabel="US"), "C.", provenance=named).html for drawn, named in shown]
+    bare_rows = rows[["term", "estimate"]].assign(year=2021)
+    shown = [(charts.forest(rows, xlabel="US"), ""), (charts.forest(rows, xlabel="US"), "real")]
+    shown += [(curves.paths(bare_rows, x="year", ylabel="US"), "")]
+    figures = [blocks.figure(drawing, "C.", provenance=named).html for drawing, named in shown]
     assert [figure[figure.index("<figcaption>") + len("<figcaption>")] for figure in figures] == ["◐", "●", "●"]
 
 

@@ -2,7 +2,6 @@
 
 import base64
 
-import numpy as np
 import pandas as pd
 import pytest
 from matplotlib import pyplot as plt
@@ -37,7 +36,7 @@ DAYS = pd.DataFrame(
 )
 OWN = DAYS.assign(term="seller " + DAYS["panel"]).query("quantile == 0.5")
 MONTHS = pd.DataFrame({"month": [-4, -3, -1, 0, 1], "estimate": 1.0, "conf_low": 0.0, "conf_high": 2.0})
-MONTHS = MONTHS.assign(band_low=-1.0, band_high=3.0, truth=1.0, honest_low=[np.nan] * 3 + [-2.0] * 2, honest_high=4.0)
+MONTHS = MONTHS.assign(band_low=-1.0, band_high=3.0, truth=1.0)
 BINS = FRAME.assign(origin="o", exposure=[0.1, 0.2], lowest=0.1)
 ROWS = FRAME.assign(truth=1.0, placebo_low=-1.0, placebo_high=1.0)
 PATHS = pd.DataFrame({"month": pd.period_range("2021-01", periods=6, freq="M")})
@@ -51,7 +50,7 @@ DRAWINGS = {
     "slopes": lambda: curves.slopes(ROWS.assign(x=[1, 2]), ylabel="y", ticks=DOTS, strong=["a"], dashed=["b"]),
     "counts": lambda: charts.counts(COUNTS, xlabel="x"),
     "tornado": lambda: charts.tornado(BARS, xlabel="x"),
-    "waterfall": lambda: charts.forest({"A": FRAME, "B": FRAME[["term", "estimate"]]}, xlabel="x"),
+    "against drift": lambda: curves.against_drift(FRAME, ylabel="y"),
     "timeline": lambda: charts.timeline(DATED, shaded=(DATED["first"][0], DATED["last"][0])),
     "dots": lambda: charts.dots(FRAME.assign(note=["n", ""]), xlabel="x"),
     "histogram": lambda: charts.histogram(pd.DataFrame({"value": range(9)}), title="a", xlabel="x"),
@@ -66,15 +65,15 @@ DRAWINGS = {
 
 @pytest.mark.usefixtures("simulated")
 @pytest.mark.parametrize("draw", DRAWINGS.values(), ids=DRAWINGS)
-def test_every_chart_of_a_simulated_market_has_its_colour_and_a_stamp_on_every_axes(draw):
-    drawing = draw()
-    axes = len(drawing.axes)
-    block = blocks.figure(drawing, "Caption.", alt="A chart.")
-    assert svg(block).count('id="simulated') == axes
+@pytest.mark.parametrize("title", ["", "It fell"])
+def test_every_chart_of_a_simulated_market_has_its_colour_and_says_so_in_its_picture(draw, title):
+    block = blocks.figure(draw(), "Caption.", alt="A chart.", title=title)
+    assert svg(block).count('id="simulated"') == 1
+    assert f">Simulated –{f' {title}' if title else ''}</text>" in svg(block)
     assert "#6a3d9a" in svg(block)
     assert "#17375e" not in svg(block)
     assert "<figcaption>○ Simulated – Caption.</figcaption>" in block.html
-    assert 'alt="Simulated – A chart."' in block.html
+    assert f'alt="Simulated – {title}{". " if title else ""}A chart."' in block.html
 
 
 @pytest.mark.parametrize("draw", DRAWINGS.values(), ids=DRAWINGS)
@@ -86,12 +85,14 @@ def test_no_chart_of_the_real_market_has_anything_of_that(draw):
 
 
 @pytest.mark.usefixtures("simulated")
-def test_lines_are_dashed_and_bars_hatched_where_the_market_is_simulated():
+def test_nothing_lies_over_the_data_of_a_simulated_market():
     drawing, axes = plt.subplots()
     axes.bar([0, 1], [1.0, 2.0], color=style.MAIN)
     (line,) = axes.plot([0, 1], [1.0, 2.0])
-    assert line.get_linestyle() == "--"
-    assert "<pattern" in svg(blocks.figure(drawing, "C."))
+    picture = svg(blocks.figure(drawing, "C."))
+    assert line.get_linestyle() == "-"
+    assert "<pattern" not in picture
+    assert not axes.texts
 
 
 @pytest.mark.usefixtures("simulated")

@@ -144,7 +144,7 @@ def test_claims_and_threats_are_those_of_the_event(reports):
     assert "They grew all the same" in brief
     assert re.findall(r"\bC\d\d\b", brief) == []
     assert "No claim gets a word" in brief
-    assert "If the market were as simulated (stalls.parquet), then" in brief
+    assert "In the simulated market (stalls.parquet)" in brief
     assert "Guild" not in brief  # what is simulated says nothing of anybody
     for number in ("03", "04", "05", "06"):
         told = text(next(reports.glob(f"sim__{number}_*.pdf")))

@@ -7,7 +7,7 @@ from small import small
 
 from analysis.errors import DesignError
 from market import scenarios, simulate
-from market.parameters import chosen, plausible
+from market.parameters import plausible
 from market.worlds import Market, expected_accounts
 
 
@@ -58,7 +58,7 @@ def test_a_number_of_accounts_is_read_off_the_grid_and_not_beyond_it():
     assert read.loc[10, ["share", "E3g", "low", "high"]].isna().all()
     assert scenarios.words(read, 1.0) == ["Contradicted", "Not testable with this data"]
     assert scenarios.summary(read.reset_index(), 10_000)["effect"].conf_int[1] == pytest.approx([-2.0])
-    with pytest.raises(DesignError, match="effect of 10 closed accounts: no market of the grid closes that many"):
+    with pytest.raises(DesignError, match="effect of 10 closed accounts: no market in the grid closes that many"):
         scenarios.summary(read.reset_index(), 10)
 
 
@@ -99,26 +99,11 @@ def test_every_range_is_one_that_the_market_allows():
             assert np.isfinite(scenarios.outcomes(small(**{name: value})[1].market)["E3g"])
 
 
-def test_paths_are_zero_before_the_first_wave_and_fall_after_it():
-    paths = scenarios.fan(["ceiling_50k"], range(2))
-    wide = paths.pivot(index="month", columns="quantile", values="value")
-    assert (wide.loc[:"2021-04"] == 0).all(axis=None)
-    assert (wide.loc["2021-09":] < 0).all(axis=None)
-    assert (np.diff(wide.to_numpy(), axis=1) >= 0).all()
-
-
 def test_few_markets_are_shown_from_the_lowest_to_the_highest_and_many_by_quantiles():
     assert scenarios.quantile_range(6, 0.9) == (1.0, "lowest to highest of 6 markets")
     assert scenarios.quantile_range(20, 0.9) == (0.9, "middle 90% of 20 markets")
     read = scenarios.by_accounts(cells_of(3.0), [20_000], level=scenarios.quantile_range(3, 0.9)[0])
     assert read["low"].iloc[0] <= read["E3g"].iloc[0] <= read["high"].iloc[0]
-
-
-def test_a_preset_fixes_the_closed_share_and_its_accounts_follow_from_the_market():
-    closed = scenarios.closed_accounts(["floor_3k", "ceiling_50k"], [1, 2, 3]).set_index("preset")
-    assert closed["share"].tolist() == pytest.approx([0.85, 13.0])
-    counts = [expected_accounts(Market.open("floor_3k", chosen("floor_3k"), seed)) for seed in (1, 2, 3)]
-    assert closed.loc["floor_3k", ["low", "accounts", "high"]].tolist() == sorted(counts)
 
 
 def test_nesting_makes_fakes_given_up_cost_more_and_deterred_entry_less():

@@ -137,7 +137,7 @@ def test_what_cannot_be_taken_is_refused(values, said):
 
 
 def test_names_in_print_are_those_of_the_event(simulated):
-    assert (simulated.own, simulated.home, simulated.there) == ("Chinese firms", "Amazon", "eBay and AliExpress")
+    assert (simulated.own, simulated.home, simulated.there) == ("Chinese sellers", "Amazon", "eBay and AliExpress")
     assert {simulated.words[code] for code in ("CN", "AMZ", "EBY")} == {"Chinese", "Amazon", "eBay"}
 
 
@@ -198,7 +198,7 @@ def test_a_panel_with_too_many_gaps_gives_no_word_on_totals_and_says_how_many_fi
     own, sales = np.flatnonzero(simulated.panel.firms["origin"] == "CN"), simulated.panel.sales.copy()
     sales[own[: len(own) // 5], 0, 32] = np.nan  # in the window
     holed = replace(simulated, panel=replace(simulated.panel, sales=sales, data_warnings=("One is large: mend it.",)))
-    said = f"{len(own) - len(own) // 5:,} of {len(own):,} Chinese firms have all months that are compared"
+    said = f"{len(own) - len(own) // 5:,} of {len(own):,} Chinese sellers have all months that are compared"
     told = holed.judge("growth_not_lower", effect(), **ASKED)
     assert (told.word, told.why) == ("Not testable with this data", f"Only {said}, too few for a word on totals.")
     assert f"{said}, 78% of them or of their sales" in holed.lines[1]
@@ -231,7 +231,7 @@ def test_a_window_that_begins_before_the_last_wave_is_said_and_has_no_grade(simu
     early = replace(simulated, design=replace(simulated.design, post_from=0, post_to=3))
     sample = early.design.sample(early.panel)
     still = int((sample.closed & (sample.first > sample.after.start)).sum())
-    assert sample.still_open.startswith(f"{still} of {sample.closed.sum()} closed firms were still open")
+    assert sample.still_open.startswith(f"{still} of {sample.closed.sum()} closed sellers were still open")
     rows = pd.DataFrame(
         {"id": ["E1a", "E1d"], "label": "", "reason": "", "months": [sample.window, "12 months since closure"]}
     )

@@ -202,9 +202,9 @@ def test_a_simulated_verdict_says_so_and_names_its_market_and_no_other_does(chan
 def test_a_simulated_verdict_speaks_only_under_its_condition():
     told = Verdict(**(GOOD | SIM))
     assert told.simulated
-    assert told.said == "If the market were as simulated (mid_3k, seed 1), then: Not shown"
+    assert told.said == "In the simulated market (mid_3k, seed 1): Not shown"
     own = Verdict(**(GOOD | {"tier": "panel", "provenance": "simulated", "market": "own.csv"}))
-    assert own.said == "If the market were as simulated (own.csv), then: Not shown"
+    assert own.said == "In the simulated market (own.csv): Not shown"
     assert not Verdict(**GOOD).simulated
     assert Verdict(**GOOD).said == NOT_SHOWN
 

@@ -50,7 +50,6 @@ STUDY = rows(a=BOTH, b=ABOVE, c=BELOW, d=BELOW, e=BOTH).assign(month=[-3, -2, 0,
 MANY = dict.fromkeys("abcde", BELOW)
 INDEX = pd.Series({"a": 33.0, "b": 54.0, "c": 150.0, "d": 99.0, "e": np.nan})
 BARS = rows(few=BOTH, some=(-4.0, 1.0), many=(-9.0, -5.0)).assign(accounts=[500, 3_000, 50_000])
-LIVES = pd.DataFrame({"treated": [True, True, False], "month": [0, 12, 0], "survival": [0.4, 0.1, 0.9]})
 FEW = SimpleNamespace(largest_t=np.nan, p_value=np.nan, within=np.nan, drift=np.nan)
 TEST = SimpleNamespace(largest_t=2.34, p_value=0.0004, within=np.log(1.2), drift=np.log(1.04))
 TESTS = pd.DataFrame({"id": ["x", "y"], "p_adjusted": [0.04, 0.0001]})
@@ -71,7 +70,7 @@ def ways(**ends) -> str:
 
 def otherwise(placebo) -> str:
     asked = rows(asked=BELOW, other=(-5.0, -3.0), refused=NONE, more=ABOVE, placebo=placebo)
-    return words.asked_otherwise(asked, "per cent")
+    return words.across_choices(asked, "per cent")
 
 
 def moved(last) -> str:
@@ -120,7 +119,7 @@ SAID = {
     "otherwise, placebo holds zero": lambda: otherwise(BOTH),
     "otherwise, placebo excludes zero": lambda: otherwise(BELOW),
     "otherwise, no placebo": lambda: otherwise(NONE),
-    "otherwise, not asked": lambda: words.asked_otherwise(rows(asked=NONE, other=BELOW, placebo=BOTH), "per cent"),
+    "otherwise, not asked": lambda: words.across_choices(rows(asked=NONE, other=BELOW, placebo=BOTH), "per cent"),
     "series falls": lambda: moved(3.0),
     "series rises": lambda: moved(7.2),
     "series stays as written": lambda: moved(5.4),
@@ -131,7 +130,6 @@ SAID = {
     "below 100, one closed": lambda: words.number_below(INDEX.replace(54.0, 120.0), ["a", "b"]),
     "months since closure": lambda: words.after_closure(STUDY),
     "months without any effect": lambda: words.after_closure(STUDY.iloc[[0, 4]]),
-    "still selling": lambda: words.still_selling(found("a", details={"curves": LIVES}), 12),
     "by count": lambda: words.by_count(BARS, 2.0),
     "publishers": lambda: words.published("Sina Finance", "Time Weekly (citing 2021 annual report); Sina Finance"),
     "publisher at a commit": lambda: words.published("tszlam/trading at commit 7434e50"),
@@ -202,7 +200,6 @@ def test_every_accepted_sentence_is_still_said():
         words.pretrend,
         lambda it: words.in_numbers(it, "per cent"),
         lambda it: words.beside_margin(it, 2.0, "it"),
-        lambda it: words.still_selling(it, 12),
         lambda it: words.breakdown(it, "of x"),
         lambda it: words.adjusted(it, {}),
     ],

@@ -39,9 +39,9 @@ Where = Literal["all", "home"]
 ByWindow = Callable[[int, int], Mapping[str, float]]
 HEADLINE: dict[Where, str] = {"all": "E1a", "home": "E1b"}
 AGAINST: dict[Comparison, str] = {
-    "low_exposure": "against firms of low exposure",
-    "spared_same_category": "against firms not closed in the same category",
-    "not_yet_closed": "against firms closed later",
+    "low_exposure": "against sellers of low exposure",
+    "spared_same_category": "against sellers not closed, same category",
+    "not_yet_closed": "against sellers closed later",
 }
 """Comparisons in print."""
 

@@ -188,7 +188,7 @@ class Sample:
     def still_open(self) -> str:
         """Sentence on closed firms still open in part of the window, or empty."""
         count = int((self.months_closed[self.closed] < 1).sum())
-        return f"{count} of {self.closed.sum()} closed firms were still open in part of the window." if count else ""
+        return f"{count} of {self.closed.sum()} closed sellers were still open in part of the window." if count else ""
 
     @property
     def no_placebo(self) -> str:
@@ -487,8 +487,3 @@ def by_origin(
         further = {column: kept.columns.get(column, np.nan) for column in columns}
         parts.append(rows.assign(origin=name, term=kept.terms, **further))
     return pd.concat(parts, ignore_index=True)
-
-
-def steps(values: Mapping[str, float], total: str) -> pd.DataFrame:
-    """Return parts and their sum, named `total`, as rows of `term` and `estimate`."""
-    return pd.DataFrame({"term": [*values, total], "estimate": [*values.values(), sum(values.values())]})

@@ -13,7 +13,7 @@ from scipy import stats
 from analysis.errors import DesignError
 from analysis.estimands import samples
 from analysis.estimands.changes import Changes, Total, estimated, totals
-from analysis.estimands.design import Design, Sample, estimand, low_exposure, several, steps
+from analysis.estimands.design import Design, Sample, estimand, low_exposure, several
 from analysis.estimands.samples import Masks
 from analysis.estimate import Bools, Estimate, Floats, stack_estimates
 from analysis.estimators.arrays import alike, sum_by
@@ -108,21 +108,19 @@ def _fieller(
     return np.where(square > 0, ends, np.array([[-np.inf], [np.inf]]))
 
 
-def waterfalls(shares: Estimate, words: Mapping[str, str], true: Mapping[str, float]) -> dict[str, Any]:
-    """Return :func:`displacement` and, if known, its true parts as rows for a waterfall chart.
+def where_it_went(shares: Estimate, words: Mapping[str, str], true: Mapping[str, float]) -> Any:
+    """Return :func:`displacement` as rows for a chart, with the truth where it is known; a refusal stays as it is.
 
     Residuals are drawn as their bounds, and not at all in a panel of the home platform alone, where they are all else.
-    `words` are the names of the terms in print, "sum" the last of them; `true` holds true values by term.
+    `words` are the names of the parts in print; `true` holds true values by id.
     """
-    *parts, total = words
-    true_parts = {words[name]: true[name] for name in parts if name in true}
-    truth = {"Truth": steps(true_parts, words[total])} if sum(true_parts.values()) > 0 else {}
     if shares.refused:
-        return {"As estimated": shares} | truth
-    rows, residual = shares.rows, shares.rows["term"].isin(RESIDUALS)
+        return shares
+    rows = shares.rows[shares.rows["term"].isin(words)]
+    residual = rows["term"].isin(RESIDUALS)
     kept = rows["estimate"].notna() & ~(residual & np.isnan(shares["d6"].value[0]))
-    rows = rows.assign(estimate=rows["estimate"].mask(residual))[kept]
-    return {"As estimated": rows.replace({"term": dict(words)})} | truth
+    rows = rows.assign(estimate=rows["estimate"].mask(residual), truth=rows["term"].map(true))[kept]
+    return rows.replace({"term": dict(words)})
 
 
 @estimand

@@ -239,17 +239,18 @@ def _average(rows: Stack) -> Estimate:
 
 
 @estimand
-def honest(study: Estimate, *, truth: Floats | None = None) -> Estimate:
+def honest(study: Estimate, *, truth: Floats | None = None, drifts: Sequence[float] = SENSITIVITY) -> Estimate:
     """Bound the mean effect of the window under violations of parallel trends (relative magnitudes).
 
     Relative magnitudes on an :func:`event_study`: months of anticipation come after the reference and have no weight;
     months `post_from` to `post_to` since closure, so far as they are there, have the same. `truth`, float64[term], is
-    the true path of a simulated market, log points.
+    the true path of a simulated market, log points. `drifts` are from month to month, in steps of the largest before
+    closure.
 
     Returns
     -------
     Estimate
-        Log points, a term per `SENSITIVITY`, such as ``"0.5"``: limits without a point. ``details``: `breakdown`, the
+        Log points, a term per drift, such as ``"0.5"``: limits without a point. ``details``: `breakdown`, the
         largest sensitivity at which the interval excludes zero; NaN if it never does, infinite if it always does; and
         `truth`, the true mean effect in per cent, None where it is not known. Refused if fewer than two months lie
         before the reference, or none in the window.
@@ -263,11 +264,11 @@ def honest(study: Estimate, *, truth: Floats | None = None) -> Estimate:
     bounds = _drifted(study, inside)
     return replace(
         study,
-        terms=tuple(f"{times:g}" for times in SENSITIVITY),
-        value=np.full(len(SENSITIVITY), np.nan),
+        terms=tuple(f"{times:g}" for times in drifts),
+        value=np.full(len(drifts), np.nan),
         scores=None,
         covariance=None,
-        limits=bounds.conf_int(SENSITIVITY).T,
+        limits=bounds.conf_int(drifts).T,
         columns={},
         reason="bounds have no point",
         details={
@@ -279,27 +280,13 @@ def honest(study: Estimate, *, truth: Floats | None = None) -> Estimate:
 
 @estimand
 def by_month(study: Estimate, truth: Floats | None = None) -> pd.DataFrame:
-    """Return an event study for a chart: per cent by month, with band, honest bounds at M-bar 1 and truth.
+    """Return an event study for a chart, per cent by month, with band and truth.
 
-    `month`, `estimate`, `conf_low`, `conf_high`, `band_low`, `band_high`, `honest_low`, `honest_high`, `truth`.
+    `month`, `estimate`, `conf_low`, `conf_high`, `band_low`, `band_high`, `truth`.
     """
-    rows = study.rows.join(honest_by_month(study)).assign(truth=np.nan if truth is None else truth)
+    rows = study.rows.assign(truth=np.nan if truth is None else truth)
     values = rows.drop(columns=["term", "std_error", "n"])
     return percent_change(values).assign(month=rows["term"].astype(int))
-
-
-def honest_by_month(study: Estimate) -> pd.DataFrame:
-    """Bound the effect of each month since closure under violations of parallel trends, at M-bar 1.
-
-    As :func:`honest` with the month in place of the window, at M-bar 1: the drift from one month to the next is at most
-    the largest before closure, and adds up over the months. In the unit of the study, by the index of its rows; NaN
-    before closure. The study has two months or more before the reference.
-    """
-    month = np.array(study.terms, dtype=int)
-    ends = pd.DataFrame(np.nan, index=study.rows.index, columns=["honest_low", "honest_high"])
-    for after in np.flatnonzero(month[: _known(study)] >= 0):
-        ends.iloc[after] = _drifted(study, np.arange(len(month)) == after).conf_int([1.0])[0]
-    return ends
 
 
 def _drifted(study: Estimate, months: Bools) -> Bounds:

@@ -43,7 +43,7 @@ def robustness(verb: Verb, term: str, panel: Panel, design: Design, *, name: str
         As :func:`analysis.estimands.design.as_rows`, with the column `term`, which is the label. The first row is as
         asked, the last the placebo.
     """
-    effects = {"as asked": verb(panel, design)}
+    effects = {"default choices": verb(panel, design)}
     effects |= {words: _changed(verb, panel, design, change) for words, change in _changes(design).items()}
     for words, firms in _left_out(panel, design).items():
         effects[words] = verb(*_without(panel, design, firms))

@@ -1,7 +1,7 @@
 """Turn a claim and an estimate into one of four words, by rules that depend on the kind of claim, never its content.
 
 Confidence is separate from the word and has its own rule (:func:`confidence`). A simulated market gives a claim no
-word: its result stands apart, as "If the market were as simulated (closures, seed), then: ...". So does the result of
+word: its result stands apart, as "In the simulated market (closures, seed): ...". So does the result of
 an unrepresentative panel on totals.
 """
 

@@ -1,6 +1,6 @@
 """Verdicts on the page: the answer of page 1 and the table of verdicts.
 
-What a simulated market says is never a bare word: it follows "If the market were as simulated (...), then:". What a
+What a simulated market says is never a bare word: it follows "In the simulated market (...):". What a
 panel that is not representative says of totals has no word at all.
 """
 
@@ -107,7 +107,7 @@ def answer(
         interval, grade = "", ""  # a grade is of intervals
         sentence = f"No interval: {sentence_of(row['reason'])} {sentence}" if row.get("reason") else sentence
     if verdict:
-        who = "The claim that is tried out" if verdict.simulated else f"The claim, by {verdict.claimant}"
+        who = "The claim on trial" if verdict.simulated else f"The claim, by {verdict.claimant}"
         head = f"<strong>{escape(who)}:</strong> <em>{escape(verdict.statement)}</em>"
         sentence = f"{verdict.why} {sentence}" if verdict.aside else sentence
         word = label(verdict.word, short=False, simulated=verdict.simulated)
@@ -120,8 +120,8 @@ def answer(
         text = f"{verdict.statement} {verdict.said}. {sentence}"
     else:
         lead = condition(LOOK.market) if LOOK.simulated else ""
-        said = [escape(unmarked(f"{lead} {sentence}".strip()))]
-        head = f"<strong>What is measured:</strong> <em>{escape(title)}</em>"
+        said = [escape(unmarked(sentence))]
+        head = f"<strong>{escape(lead or 'What is measured:')}</strong> <em>{escape(title)}</em>"
         text = " ".join(filter(None, (f"{title}:", lead, numbers, sentence)))
     bold = numbers and f"<strong>{escape(numbers)}</strong>" + (f" ({escape(interval)})" if interval else "")
     facts = ", ".join(filter(None, (bold, *map(escape, filter(None, (window, unmarked(n)))))))

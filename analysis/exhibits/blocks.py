@@ -85,12 +85,14 @@ def say(text: str, *, lead: str = "") -> Block:
 
 
 def bullets(result: str, unknown: str, change: str) -> Block:
-    """Return the three remarks of page 1: what was found, what is not known, and what would change our mind.
+    """Return the remarks of page 1: what was found, what is not known, and what would change our mind.
 
-    Each says by itself, so also when it is copied, that it is of a simulated market.
+    Of a simulated market all is known, so that nothing would change a mind about it. Each remark says by itself, so
+    also when it is copied, that it is of one.
     """
-    within, about = (" in the simulated market", " about the simulated market") if LOOK.simulated else ("", "")
-    leads = {f"Found{within}:": result, f"Not known{within}:": unknown, f"What would change our mind{about}:": change}
+    leads = {"Found:": result, "Not known:": unknown, "What would change our mind:": change}
+    if LOOK.simulated:
+        leads = {"Found in the simulated market:": result, "Not known in a real market:": unknown}
     return reduce(add, [say(text, lead=lead) for lead, text in leads.items()])
 
 
@@ -176,8 +178,8 @@ def figure(
     alt = _titled(". ".join(filter(None, (title, alt))) or caption, shown)
     caption = _titled(caption, shown, labels)
     source = "a simulated market" if shown == "simulated" else source or LOOK.source
-    framed(drawing, _titled(title, shown) if title else "", source)
-    picture = to_svg(drawing, simulated=shown == "simulated")
+    framed(drawing, _titled(title, shown), source)
+    picture = to_svg(drawing)
     image = f'<img src="{picture}" alt="{escape(alt)}" style="width:100%">'
     marked = f"{MARKS[shown]} {escape(unmarked(caption))}"
     html = f'<figure class="exhibit">{image}<figcaption>{marked}</figcaption></figure>'
@@ -270,7 +272,7 @@ def threats(rows: pd.DataFrame) -> Block:
     if rows.empty:
         return note("The event names no threats.")
     texts = rows["months"] + ", " + rows["event"] + " (hits " + rows["hits"] + "; " + rows["threat_id"] + ")"
-    return say(f"{'; '.join(texts)}.", lead="What else happened in those months, by the event's own file.")
+    return say(f"{'; '.join(texts)}.", lead="What else happened in those months.")
 
 
 # Estimates
@@ -316,21 +318,25 @@ def estimates(rows: pd.DataFrame | Estimate, caption: str, *, true: Mapping[str,
     if len(named) > 1:
         shown["Unit"] = units
     shown["n"] = [number(value, 0) for value in rows["n"]]
-    shown["Smallest seen"] = written(rows["mde"]).str.lstrip("+")
+    shown["Detectable"] = written(rows["mde"]).str.lstrip("+")
     taken, truth = rows.assign(provenance=mark), rows["id"].map(true or {})
     if true:
         taken["truth"] = truth = rows["truth"].fillna(truth) if "truth" in rows else truth
         held = truth.between(rows["conf_low"], rows["conf_high"]).map({True: "yes", False: "no"})
         shown["Truth"], shown["Inside"] = written(truth, mark), held.where(truth.notna() & bounded, "–")
-    if graded:
-        shown["Grade"] = rows["grade"].where(bounded & rows["grade"].notna(), "–")
+    grades = grade.where(bounded & (not graded or rows["grade"].notna()), "–")
+    alike = set(grades) - {"–"} if graded else {""}
+    if len(alike) != 1:
+        shown["Grade"] = grades
     notes = {
         caption: True,
         f"Unit: {', '.join(named)}.": len(named) == 1,
-        f"{SMALL} smaller than the smallest effect that this panel would show.": small.any(),
-        "Truth –: no true value is defined for it.": true and (truth.isna() & estimated).any(),
-        "Grades: of the design audit.": graded,
-        "Not graded: not among the audited estimands.": not graded or (bounded & (grade == NOT_GRADED)).any(),
+        "Detectable: the smallest effect that four of five such panels would show.": rows["mde"].notna().any(),
+        f"{SMALL} smaller than the detectable effect.": small.any(),
+        "Truth –: none is defined.": true and (truth.isna() & estimated).any(),
+        "Grades are those of the design audit (report 08).": len(alike) != 1,
+        f"Grade of all that have an interval: {''.join(alike)} (design audit, report 08).": graded and len(alike) == 1,
+        "Not graded: the design audit did not test it.": graded and (bounded & (grade == NOT_GRADED)).any(),
     }
     caption_of_all = " ".join(note for note, holds in notes.items() if holds)
     parts = (of_estimates("estimates", caption, taken[taken["id"] != "check"]),)

@@ -81,8 +81,8 @@ def told(verdict: Verdict | None, event: Event) -> str:
     """Answer the question of one verdict, as its word and confidence allow; empty where none is judged."""
     if verdict is None:
         return ""
-    where = "on such a panel" if verdict.simulated else ""
-    return f"{words.sentence(' '.join(filter(None, [where, *clause(verdict, event)])))}."
+    text = words.sentence(" ".join(filter(None, clause(verdict, event))))
+    return f"{text.replace('Public evidence', 'This panel') if verdict.tier in ('panel', 'sim') else text}."
 
 
 def sentence(verdicts: Sequence[Verdict], event: Event) -> str:

@@ -17,7 +17,7 @@ import pandas as pd
 import seaborn as sns
 from matplotlib import dates
 from matplotlib import pyplot as plt
-from matplotlib.ticker import Formatter, MaxNLocator, NullLocator
+from matplotlib.ticker import Formatter, NullLocator
 
 from analysis.estimate import Estimate
 from analysis.exhibits.payload import of_figure, refused, rows_of
@@ -39,16 +39,10 @@ TRUTH: Style = {"color": INK, "mfc": "white", "ms": 5, "ls": "none", "label": "t
 
 
 def chart(draw: Callable[Concatenate[Any, Options], Figure]) -> Callable[Concatenate[Any, Options], Figure | Estimate]:
-    """Let a chart take Estimates for rows, also several by title; the refused are left out, or handed on if all are.
-
-    The drawing carries what it was made of as `data`.
-    """
+    """Let a chart take an Estimate for rows; a refused one is handed on. A drawing carries what it shows as `data`."""
 
     @wraps(draw)
     def drawn(rows: Any, /, *more: Options.args, **options: Options.kwargs) -> Figure | Estimate:
-        if isinstance(rows, Mapping) and rows:
-            panels = {title: rows_of(panel) for title, panel in rows.items() if not refused(panel)}
-            rows = panels or next(iter(rows.values()))
         if refused(rows):
             return rows  # type: ignore[no-any-return]
         drawing = draw(rows_of(rows), *more, **options)
@@ -147,7 +141,7 @@ def draw_truth(axes: Axes, rows: pd.DataFrame, x: Any, y: Any) -> bool:
 
 @chart
 def forest(
-    panels: pd.DataFrame | Mapping[str, pd.DataFrame],
+    rows: pd.DataFrame,
     *,
     xlabel: str,
     strong: Sequence[str] | None = None,
@@ -159,11 +153,9 @@ def forest(
 
     Parameters
     ----------
-    panels : DataFrame, Estimate or mapping of title to either
+    rows : DataFrame or Estimate
         `term`, `estimate`, `conf_low`, `conf_high`; where there are: `placebo_low` and `placebo_high`, a pale bar
-        behind, and `truth`, a hollow diamond. Rows without intervals are parts and, last, their sum: each bar begins
-        where the last one ended. Two panels with the same terms stand side by side, each on its own scale, since one
-        may have wide intervals and the other none; others below each other, on one scale.
+        behind, and `truth`, a hollow diamond.
     strong : sequence of str, optional
         Terms in the main colour, others in grey; all where not given.
     margin : (low, high), optional
@@ -173,37 +165,25 @@ def forest(
     signed : bool
         Whether positive numbers get their plus.
     """
-    panels = panels if isinstance(panels, Mapping) else {"": panels}
-    beside = len(panels) == 2 and len({tuple(rows["term"]) for rows in panels.values()}) == 1
-    size = 7.5 if max(map(len, panels.values())) <= 15 else 6.0  # points
-    inches = [_inches(rows, size) for rows in panels.values()]
-    tall, shape = (inches[:1], (1, 2)) if beside else (inches, (len(panels), 1))
-    more: Style = {"sharex": not beside, "sharey": beside, "height_ratios": tall, "squeeze": False}
-    drawing, grid = plt.subplots(*shape, figsize=(WIDTH, sum(tall)), **more)
-    for axes, (title, rows) in zip(grid.flat, panels.items(), strict=True):
-        heights = terms_axis(axes, rows["term"], size=size)
-        colours = [MAIN if strong is None or term in strong else REST for term in rows["term"]]
-        if "conf_low" in rows:
-            texts = _intervals(axes, heights, rows, colours, reach, written=margin is not None)
-            for height, text, colour in zip(heights, texts, colours, strict=True):
-                beside_plot(axes, height, text if signed else text.replace("+", ""), colour, size)
-        else:
-            _stair(axes, heights, rows["estimate"].to_numpy(float), colours)
-        if draw_truth(axes, rows, rows.get("truth"), heights):
-            legend_above(axes, lines=1 if margin else 0)
-        axes.set_title(title)
-        zero_line(axes, xlabel if beside or axes is grid[-1, 0] else "", signed=signed)
-        if beside:
-            axes.xaxis.set_major_locator(MaxNLocator(5))
-        if margin:
-            _shade_margin(axes, margin, signed=signed)
+    size = 7.5 if len(rows) <= 15 else 6.0  # points
+    drawing, axes = plt.subplots(figsize=(WIDTH, _inches(rows, size)))
+    heights = terms_axis(axes, rows["term"], size=size)
+    colours = [MAIN if strong is None or term in strong else REST for term in rows["term"]]
+    texts = _intervals(axes, heights, rows, colours, reach, written=margin is not None)
+    for height, text, colour in zip(heights, texts, colours, strict=True):
+        beside_plot(axes, height, text if signed else text.replace("+", ""), colour, size)
+    if draw_truth(axes, rows, rows.get("truth"), heights):
+        legend_above(axes, lines=1 if margin else 0)
+    zero_line(axes, xlabel, signed=signed)
+    if margin:
+        _shade_margin(axes, margin, signed=signed)
     return drawing
 
 
 def _inches(rows: pd.DataFrame, size: float) -> float:
-    """Return the inches of a panel with so many rows."""
+    """Return the inches of a forest with so many rows."""
     longest = max(len(wrap(term, LONGEST_TERM)) for term in rows["term"])
-    return 0.6 + (0.12 * longest + (0.2 if size > 7 else 0.02)) * len(rows)
+    return 0.7 + (0.12 * longest + (0.11 if size > 7 else 0.02)) * len(rows)
 
 
 def _intervals(
@@ -229,22 +209,12 @@ def _intervals(
         yield text
 
 
-def _stair(axes: Axes, heights: np.ndarray, values: np.ndarray, colours: Sequence[str]) -> None:
-    """Draw parts, each bar from where the last one ended, and their sum from zero."""
-    ends = np.append(np.cumsum(values[:-1]), values[-1])
-    starts = np.r_[0.0, ends[:-2], 0.0][-len(values) :]
-    axes.barh(heights, values, left=starts, height=0.62, color=colours, zorder=2)
-    axes.vlines(ends[:-1], heights[:-1] + 0.31, heights[1:] - 0.31, color=REST, lw=0.6, ls="-", zorder=1)
-    for height, value in zip(heights, values, strict=True):
-        beside_plot(axes, height, number(value, signed=True))
-
-
 def _shade_margin(axes: Axes, margin: tuple[float, float], *, signed: bool) -> None:
     """Shade the inside of a margin, and name its finite sides above the plot."""
     for end, side in zip(margin, ("right", "left"), strict=True):
         if np.isfinite(end):
             axes.axvline(end, color=INK, lw=0.9, ls=(0, (3, 2)), zorder=1)
-            name, over = f"set beforehand: {number(end, signed=signed)}", ("data", "axes fraction")
+            name, over = f"margin: {number(end, signed=signed)}", ("data", "axes fraction")
             axes.annotate(name, (end, 1.01), xycoords=over, ha=side, fontsize=7)
     limits = axes.get_xlim()
     axes.axvspan(*np.clip(margin, *limits), color=BAND, zorder=0, lw=0)

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 from matplotlib import pyplot as plt
-from matplotlib.ticker import LogLocator, MaxNLocator, MultipleLocator, NullLocator, PercentFormatter
+from matplotlib.ticker import LogLocator, MaxNLocator, MultipleLocator, NullLocator
 
 from analysis.estimate import Estimate
 from analysis.exhibits.charts import ZERO, Style, axis_numbers, chart, draw_truth, interval, legend_above, near
-from analysis.exhibits.style import BAND, FAINT, INK, MAIN, REST, WIDTH
+from analysis.exhibits.style import BAND, FAINT, MAIN, REST, WIDTH
 from analysis.numbers import NOT_ESTIMABLE, number
 
 if TYPE_CHECKING:
@@ -32,8 +32,7 @@ GROUPS: tuple[Style, ...] = (  # the first is what a figure is about; they diffe
     {"color": REST, "lw": 1.4, "ls": (0, (1, 1.2))},
 )
 LOWEST, HIGHEST = -105.0, (50.0, 150.0)  # per cent: where the axis of an event study ends, at the least and the most
-BANDS = ("band_low", "band_high", "honest_low", "honest_high")  # of an event study, beside its intervals
-REACH = 60  # per cent: where the axis of a dose response ends
+REACH = 100  # per cent: where the axis of a dose response ends
 ASIDE = 0.22  # months; an estimate and its truth would cover each other
 
 
@@ -73,7 +72,6 @@ def paths(
     level: float | None = None,
     ticks: Mapping[float, str] | None = None,
     log: str = "",
-    steps: bool = False,
     size: tuple[float, float] | None = None,
 ) -> Figure:
     """Draw a line a term along `x`, named at its end, in panels where `rows` has a `panel`.
@@ -99,8 +97,6 @@ def paths(
         What is written where on the axis.
     log : {"", "x", "y"}
         An axis with a log scale.
-    steps : bool
-        Whether the lines are shares, in per cent, that stay until they change.
     size : (width, height), optional
         Inches of a row of panels.
     """
@@ -120,7 +116,7 @@ def paths(
         if fan is not None:
             _fan(axes, fan[fan["panel"] == title], x)
         _scales(axes, ticks, log=log, signed=shared)
-        _lines(axes, lines, strong, steps=steps, named=len(terms) > 1 and (len(panels) == 1 or not alike))
+        _lines(axes, lines, strong, named=len(terms) > 1 and (len(panels) == 1 or not alike))
         if level is not None:
             axes.axhline(level, **DOTTED)
         if closures:
@@ -185,18 +181,12 @@ def _fan(axes: Axes, quantiles: pd.DataFrame, x: str) -> None:
         axes.axvline(0, **DOTTED)
 
 
-def _lines(axes: Axes, rows: pd.DataFrame, strong: Sequence[str], *, steps: bool, named: bool) -> None:
+def _lines(axes: Axes, rows: pd.DataFrame, strong: Sequence[str], *, named: bool) -> None:
     """Draw a line a term with its intervals, and its name at its end or, where that is not `named`, in a style."""
     lines = dict(iter(rows.groupby("term", sort=False)))
     for (term, line), group in zip(lines.items(), cycle(GROUPS), strict=False):
         style: Style = {"color": MAIN, "lw": 2.0} if term in strong else {"color": REST, "lw": 1.2}
         style = style if named or len(lines) == 1 else group
-        if steps:
-            axes.yaxis.set_major_formatter(PercentFormatter(100, decimals=0))
-            ends = line["conf_low"], line["conf_high"]
-            axes.fill_between(line["x"], *ends, step="post", color=style["color"], alpha=0.15, lw=0)
-            axes.step(line["x"], line["estimate"], where="post", color=style["color"])
-            continue
         if (line["estimate"].isna() & line["estimate"].ffill().notna() & line["estimate"].bfill().notna()).any():
             axes.plot(*line.dropna(subset="estimate")[["x", "estimate"]].to_numpy().T, **DOTTED)
         few = named and "conf_low" not in line and len(line) <= 12
@@ -244,59 +234,19 @@ def shares(
     return paths(rows, x="middle", strong=[*lines][:1], closures=closures, ticks=ticks, ylabel=ylabel, size=size)
 
 
-def alive(lives: Estimate, *, horizon: int, names: tuple[str, str]) -> Figure | Estimate:
-    """Draw the share of firms still selling by month, with intervals of two errors; the area counts to `horizon`.
-
-    ``lives.details["curves"]`` has `treated`, `month`, `survival`, `std_error`; `names` are those of the treated and of
-    the others.
-    """
-    if lives.refused:
-        return lives
-    curves = lives.details["curves"].query("month < @horizon").sort_values("treated", ascending=False, kind="stable")
-    groups = curves.groupby("treated", sort=False)
-    begin = groups.head(1).assign(month=0, survival=1.0, std_error=0.0)
-    rows = pd.concat([begin, curves, groups.tail(1).assign(month=horizon)], ignore_index=True)
-    ends = {"conf_low": -2.0, "conf_high": 2.0}
-    rows = rows.assign(
-        term=rows["treated"].map({True: names[0], False: names[1]}),
-        estimate=100 * rows["survival"],
-        **{end: 100 * (rows["survival"] + errors * rows["std_error"]).clip(0, 1) for end, errors in ends.items()},
-    )
-    since = "months since the closure, or since the same month for firms not closed"
-    size, strong = (WIDTH, 2.3), names[:1]
-    return paths(rows, x="month", strong=strong, steps=True, xlabel=since, ylabel="still selling", size=size)
-
-
-def _padded(rows: pd.DataFrame, band: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return months and the ends of a band, which goes on for a part of a month on either side."""
-    month = rows["month"].to_numpy(float)
-    low, high = (np.pad(rows[f"{band}_{end}"].to_numpy(float), 1, mode="edge") for end in ("low", "high"))
-    return np.r_[month[0] - 0.4, month, month[-1] + 0.4], low, high
-
-
 @chart
-def event_study(rows: pd.DataFrame, *, reference: int, ylabel: str, bands: bool = True, height: float = 2.7) -> Figure:
-    """Draw effects by month with pointwise intervals over a simultaneous band (filled) and honest bounds (dotted).
+def event_study(rows: pd.DataFrame, *, reference: int, ylabel: str) -> Figure:
+    """Draw effects by month: thick lines are pointwise intervals, thin ones the band that holds for all months at once.
 
-    Neither is drawn across the closure, nor across the reference, which is hollow; without `bands` neither is at all.
-
-    `rows` has `month`, `estimate`, `conf_low`, `conf_high`, `band_low`, `band_high` and, where they are known, `truth`,
-    drawn a little to the right, and `honest_low`, `honest_high`. Months after the reference and before 0, in which an
-    effect is allowed for, are shaded. What lies above the axis is cut off; an interval that goes on ends in an arrow.
+    `rows` has `month`, `estimate`, `conf_low`, `conf_high`, `band_low`, `band_high` and, where it is known, `truth`,
+    drawn a little to the right. The reference is hollow. Months after it and before 0, in which an effect is allowed
+    for, are shaded. What lies above the axis is cut off; an interval that goes on ends in an arrow.
     """
-    drawing, axes = plt.subplots(figsize=(WIDTH, height))
-    rows = rows if bands else rows.assign(**dict.fromkeys(BANDS, np.nan))
-    reach = rows["band_high"].fillna(rows["conf_high"]).max()  # few closed firms have no band
-    top = float(np.fmin(np.fmax(10 + reach, HIGHEST[0]), HIGHEST[1]))
+    drawing, axes = plt.subplots(figsize=(WIDTH, 2.7))
+    top = float(np.fmin(np.fmax(10 + rows["conf_high"].max(), HIGHEST[0]), HIGHEST[1]))
     if reference < -1:
         axes.axvspan(reference + 0.5, -0.5, color=BAND, lw=0, zorder=0)
-    if "honest_low" in rows and rows["honest_low"].notna().any():
-        month, low, high = _padded(rows.dropna(subset="honest_low"), "honest")
-        axes.plot(month, np.c_[low, high], color=INK, lw=1.2, ls=(0, (1, 1)), zorder=1.5, label=["honest bounds", ""])
-    pieces = np.select([rows["month"] < reference, rows["month"] < 0], [0, 1], 2)
-    for piece, months in rows[rows["month"] != reference].groupby(pieces[rows["month"] != reference]):
-        name = "band for all months at once" if piece == 2 and months["band_low"].notna().any() else ""
-        axes.fill_between(*_padded(months, "band"), color=FAINT, lw=0, label=name)
+    axes.vlines(rows["month"], *rows[["band_low", "band_high"]].to_numpy(float).T, color=REST, lw=0.7, ls="-", zorder=2)
     for row in rows.to_dict("records"):
         interval(axes, row["month"], row, (-np.inf, top))
     axes.plot([], [], "o", color=MAIN, ms=5, label="estimate")
@@ -308,6 +258,23 @@ def event_study(rows: pd.DataFrame, *, reference: int, ylabel: str, bands: bool 
     legend_above(axes)
     axes.xaxis.set_major_locator(MultipleLocator(2))
     axis_numbers(axes, signed=True)
+    return drawing
+
+
+@chart
+def against_drift(rows: pd.DataFrame, *, ylabel: str) -> Figure:
+    """Draw the interval of an effect for each drift that is allowed for, as Rambachan and Roth do.
+
+    `rows` has `term`, the drift as a number, `conf_low` and `conf_high`. What goes on beyond the axis ends in an arrow.
+    """
+    drawing, axes = plt.subplots(figsize=(WIDTH, 1.7))
+    for place, row in enumerate(rows.to_dict("records")):
+        interval(axes, place, row, (LOWEST, HIGHEST[1]))
+    axes.axhline(0, **ZERO)
+    axes.set_xticks(range(len(rows)), rows["term"])
+    axes.set(ylim=(LOWEST, HIGHEST[1]), ylabel=ylabel, xlabel="drift a month, in times the largest step before closure")
+    axes.margins(x=0.15)
+    axis_numbers(axes, "y", signed=True)
     return drawing
 
 

@@ -1,8 +1,8 @@
 """The look of figures, and the one place where a figure is saved.
 
-A simulated market has a look of its own, so that no page, cut-out or slide can be taken for the real one: purple
-instead of dark blue, dashed lines, hatched bars, and a pale SIMULATED across every plot. Lines and fonts are
-matplotlib's own settings, of ``reports/figures.mplstyle``; :func:`to_svg` adds what charts could forget.
+A figure of a simulated market cannot be taken for one of the real market, on a page, cut out or on a slide: it is
+purple instead of dark blue, and the title inside the picture begins with "Simulated". Nothing lies over the data. Lines
+and fonts are matplotlib's own settings, of ``reports/figures.mplstyle``.
 """
 
 from __future__ import annotations
@@ -18,7 +18,6 @@ from analysis.errors import DesignError
 from analysis.untrusted import FONTS, LAYOUT, printable
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 INK = "#222222"
@@ -80,8 +79,7 @@ def use(provenance: str = "real", market: str = "", panel: str = "", source: str
     LOOK.provenance, LOOK.market, LOOK.panel, LOOK.source = provenance, market, panel, source
     for file in sorted(LAYOUT.glob("fonts/*.otf")):
         font_manager.fontManager.addfont(str(file))
-    line = "--" if LOOK.simulated else "-"
-    look = {"axes.prop_cycle": cycler(color=PALETTE[provenance]), "lines.linestyle": line}
+    look = {"axes.prop_cycle": cycler(color=PALETTE[provenance])}
     matplotlib.style.use(["default", LAYOUT / "figures.mplstyle", look])
 
 
@@ -105,18 +103,16 @@ def framed(figure: Figure, title: str, source: str) -> None:
     over, under = wrap(title, int(16 * wide)), wrap(f"Source: {source}", int(22 * wide)) if source else []
     figure.set_figheight(figure.get_figheight() + 0.16 * len(over) + 0.12 * len(under))
     if over:
-        figure.suptitle("\n".join(over), fontsize=8.5, weight="bold", **left)
+        stamp: dict[str, Any] = {"color": MAIN, "gid": "simulated"} if LOOK.simulated else {}
+        figure.suptitle("\n".join(over), fontsize=8.5, weight="bold", **left, **stamp)
     if under:
         figure.supxlabel("\n".join(under), fontsize=7, color=REST, **left)
 
 
-def to_svg(figure: Figure, *, simulated: bool) -> str:
-    """Return a figure as the address of an embedded SVG picture, and close it; a simulated one gets its stamps here."""
+def to_svg(figure: Figure) -> str:
+    """Return a figure as the address of an embedded SVG picture, and close it."""
     from matplotlib import pyplot as plt
 
-    for axes in figure.axes if simulated else ():
-        if axes.get_label() != "<colorbar>":  # it lies beside its plot, which has the stamp
-            _stamp(axes)
     buffer = io.StringIO()
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph .* missing")  # a square stands for it, below
@@ -142,20 +138,3 @@ def _face(weight: int, letters: frozenset[str]) -> str:
         subset.save_font(font, file, options)
         data = base64.b64encode(file.getvalue()).decode("ascii")
     return f'@font-face{{font-family:"{FAMILY}";font-weight:{weight};src:url(data:font/otf;base64,{data})}}'
-
-
-def _stamp(axes: Axes) -> None:
-    """Hatch the bars of a plot and write SIMULATED across it."""
-    from matplotlib.colors import to_rgba
-    from matplotlib.patheffects import withStroke
-
-    for container in axes.containers:
-        for bar in getattr(container, "patches", ()):
-            bar.set_hatch("////")
-    width = axes.get_window_extent().width / axes.figure.dpi * 72  # points
-    size = min(20, width / 8)  # eight times as wide as its type is high
-    style: dict[str, Any] = {"ha": "center", "va": "center", "rotation": 20, "weight": "bold", "fontsize": size}
-    style["zorder"] = 1.4  # over bands and fields, which would hide it, and under lines and points, which it would hide
-    edge = withStroke(linewidth=1, foreground=to_rgba("white", 0.4))  # seen on bands too
-    style |= {"color": to_rgba(MAIN, 0.13), "path_effects": [edge], "in_layout": False}
-    axes.text(0.5, 0.5, "SIMULATED", transform=axes.transAxes, **style).set_gid("simulated")

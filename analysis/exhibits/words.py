@@ -1,7 +1,7 @@
 """Titles, alternative texts and sentences, by rule from the numbers that they are about and written as numbers are.
 
-A rule says that something fell or rose where its whole interval does, and else that it cannot be told. A refused result
-gives an empty text. What one report alone says stands in its notebook.
+A rule says that something fell or rose where its whole interval does, and else that no change is clear. A refused
+result gives an empty text. What one report alone says stands in its notebook.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import pandas as pd
 from analysis.estimate import Estimate
 from analysis.evidence.verdicts import CONTRADICTED, NOT_SHOWN, SUPPORTED, USABLE, Verdict, is_exact, not_lower
 from analysis.exhibits.payload import refused, rows_of
-from analysis.exhibits.style import LOOK, kind
+from analysis.exhibits.style import kind
 from analysis.numbers import SIGNED, number, p_value, percent_change, points, quantity, span, spelled
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ def _sides(rows: Any) -> tuple[pd.DataFrame, pd.Series, pd.Series]:
 
 
 def by_direction(
-    rows: Any, *, fell: str = "fell", rose: str = "rose", unknown: str = "no change can be told for", noun: str = ""
+    rows: Any, *, fell: str = "fell", rose: str = "rose", unknown: str = "no clear change for", noun: str = ""
 ) -> str:
     """Name the terms whose interval lies below zero, above it, or holds it.
 
@@ -120,11 +120,12 @@ def by_direction(
 
 
 def by_ways(rows: pd.DataFrame, *, fell: str, rose: str) -> str:
-    """Count the ways of asking that find a fall, a rise, and neither."""
+    """Count the specifications that find a fall, a rise, and neither."""
     bounded, below, above = _sides(rows)
     less, more = below.sum(), above.sum()
-    text = f"{less or 'None'} of {len(bounded)} ways of asking find {fell}, {more or 'none'} {rose}"
-    return f"{text}, and {len(bounded) - less - more or 'none'} cannot tell" if len(bounded) else ""
+    text = f"{less or 'None'} of {len(bounded)} specifications find {fell}, {more or 'none'} {rose}"
+    neither = f", and {rest} neither" if (rest := len(bounded) - less - more) else ""
+    return f"{text}{neither}" if len(bounded) else ""
 
 
 def by_count(rows: pd.DataFrame, margin: float) -> str:
@@ -132,12 +133,12 @@ def by_count(rows: pd.DataFrame, margin: float) -> str:
     would = {
         SUPPORTED: "growth would not fall by",
         CONTRADICTED: "growth would fall by more than",
-        NOT_SHOWN: "it cannot be told whether growth would fall by",
+        NOT_SHOWN: "growth might or might not fall by",
     }
     clauses = []
     for row in rows.to_dict("records"):
         word = not_lower((row["conf_low"], row["conf_high"]), margin)
-        clauses.append(f"with {number(row['accounts'], 0)} accounts closed {would[word]} {points(margin)}")
+        clauses.append(f"with {number(row['accounts'], 0)} accounts closed, {would[word]} {points(margin)}")
     return sentence("; ".join(clauses))
 
 
@@ -147,10 +148,10 @@ def beside_margin(rows: Any, margin: float, what: str) -> str:
     if np.isnan([low, high]).any():
         return ""
     if is_exact((low, high)):
-        return f"It cannot be told whether {what} changed: the interval has no width, so no error was found"
-    word, left = not_lower((low, high), margin), f"the range is {span(low, high, 'percentage points')}"
+        return f"Whether {what} changed is open: the interval has no width, so no error was found"
+    word, left = not_lower((low, high), margin), f"the range runs from {span(low, high, 'percentage points')}"
     if word == NOT_SHOWN:
-        return f"It cannot be told whether {what} fell by more than {points(margin)}: {left}"
+        return f"Whether {what} fell by more than {points(margin)} is open: {left}"
     return f"{sentence(what)} {'did not fall' if word == SUPPORTED else 'fell'} by more than {points(margin)}: {left}"
 
 
@@ -178,34 +179,24 @@ def after_closure(rows: Any) -> str:
     bounded, lower, higher = _sides(rows)
     since, away = bounded["month"] >= 0, lower | higher
     after, before = (lower & since).sum() or "none", (away & ~since).sum() or "none"
-    text = f"Closed firms' sales were lower, by more than chance, in {after} of {since.sum()} months since closure"
-    return f"{text}; before it they differed in {before} of {(~since).sum()}"
+    text = f"Sales of closed sellers were lower, by more than chance, in {after} of {since.sum()} months after closure"
+    return f"{text}; in the {(~since).sum()} months before, they differed in {before}"
 
 
-def still_selling(lives: Estimate, horizon: int) -> str:
-    """Say which share of the closed firms, and of the others, still sells at the end."""
-    if lives.refused:
-        return ""
-    curves = lives.details["curves"].query("month < @horizon")
-    closed, others = (100 * curves.loc[curves["treated"] == group, "survival"].iloc[-1] for group in (True, False))
-    ends = f"{number(closed, 0)} per cent of closed firms still sell, and {number(others, 0)} per cent of the others"
-    return f"After {horizon} months {ends}"
+def across_choices(rows: pd.DataFrame, unit: str) -> str:
+    """Say how far an effect moves with other choices, and whether its placebo excludes zero.
 
-
-def asked_otherwise(rows: pd.DataFrame, unit: str) -> str:
-    """Say how far an effect moves when it is asked otherwise, and whether its placebo excludes zero.
-
-    `rows` as of :func:`analysis.estimands.robustness.robustness`: the first as asked, the last the placebo.
+    `rows` as of :func:`analysis.estimands.robustness.robustness`: the first by default, the last the placebo.
     """
     first, others, placebo = rows.iloc[0], rows.iloc[1:-1].dropna(subset="estimate"), rows.iloc[-1]
     if pd.isna(first["estimate"]) or others.empty:
         return ""
     ends = span(others["estimate"].min(), others["estimate"].max(), unit)
-    text = f"{quantity(first['estimate'], unit)} {unit} as asked, {ends} when asked in {len(others)} other ways"
+    text = f"The estimate is {quantity(first['estimate'], unit)} {unit}; {len(others)} other choices give {ends}"
     if pd.isna(placebo["conf_low"]):
         return text
     holds = placebo["conf_low"] <= 0 <= placebo["conf_high"]
-    return f"{text}; a year early, when nothing was closed, {'none is seen' if holds else 'one is seen too'}"
+    return f"{text}. A year early, with nothing closed, {'no effect shows' if holds else 'one shows too'}"
 
 
 # What an effect and its checks show
@@ -215,7 +206,7 @@ def surely(row: Mapping[str, Any], who: str, did: str, *, passed: bool) -> str:
     """Say whether some did less or more, with confidence in words; empty without an interval.
 
     They "probably" did where the interval excludes zero, the method has the best grade and the checks are `passed`;
-    they "may have" where the interval alone speaks for it; and it cannot be told where the interval holds zero.
+    they "may have" where the interval alone speaks for it; and it is open where the interval includes zero.
 
     Parameters
     ----------
@@ -224,26 +215,25 @@ def surely(row: Mapping[str, Any], who: str, did: str, *, passed: bool) -> str:
     who : str
         Of whom it is said, in the plural.
     did : str
-        What they did, as after "have", with braces for less or more: ``"sold {} than before"``.
+        What they did, in the past, with braces for less or more: ``"sold {} than before"``.
     passed : bool
         Whether the checks beside the estimate speak for it.
     """
     low, high = row["conf_low"], row["conf_high"]
     if np.isnan([low, high]).any():
         return ""
-    real, simulated = ("have", "have probably", "may have"), ("would have", "would probably have", "might have")
-    unsure, sure, may = simulated if LOOK.simulated else real
     if low <= 0 <= high:
-        return f"Whether {who} {unsure} {did.format('less or more')} cannot be told."
-    verb = sure if passed and row["grade"] == USABLE else may
+        return f"This panel does not show whether {who} {did.format('less or more')}."
+    verb = "probably" if passed and row["grade"] == USABLE else "may have"
     return f"{sentence(who)} {verb} {did.format('less' if high < 0 else 'more')}."
 
 
 def clustered(design: Design, *, rivals: bool = False) -> str:
-    """Describe the clustering of the standard errors of closed firms, or of `rivals` beside them: "by category"."""
+    """Describe the clustering of the standard errors of closed sellers, or of `rivals` beside them: "by category"."""
     if design.cluster != "brand_group":
-        return f"by {design.cluster}"
-    return "closed firms by brand group, others by category" if rivals else "by brand group or category, the wider"
+        return f"clustered by {design.cluster}"
+    two = "closed sellers by brand group, others by category"
+    return f"clustered for {two}" if rivals else "clustered by brand group or by category, whichever is wider"
 
 
 def smallest_seen(row: Mapping[str, Any]) -> str:
@@ -251,7 +241,7 @@ def smallest_seen(row: Mapping[str, Any]) -> str:
     if pd.isna(row["mde"]):
         return ""
     effect = f"{number(row['mde'], 1, mark=kind('estimate'))} {row['unit']}"
-    return f"Four of five such panels would show an effect of {effect}; smaller ones are often missed."
+    return f"Four of five such panels would show an effect of {effect}; they often miss smaller ones."
 
 
 def placebos(rows: pd.DataFrame, against: Sequence[float]) -> str:
@@ -259,19 +249,19 @@ def placebos(rows: pd.DataFrame, against: Sequence[float]) -> str:
 
     `rows` are as for :func:`analysis.exhibits.blocks.estimates`; `against` has the estimate beside each, NaN for none.
     """
-    sorts: dict[str, list[str]] = {"excludes zero": [], "holds zero": [], "is not there": []}
+    sorts: dict[str, list[str]] = {"found an effect": [], "found none": [], "had no interval": []}
     for row, effect in zip(rows.to_dict("records"), against, strict=True):
         size = f", {100 * abs(row['estimate'] / effect):.0f} per cent of the estimate" if abs(effect) > 0 else ""
         if pd.isna(row["conf_low"]):
-            sorts["is not there"].append(row["label"])
+            sorts["had no interval"].append(row["label"])
         elif row["conf_low"] <= 0 <= row["conf_high"]:
-            sorts["holds zero"].append(f"{row['label']}{size}")
+            sorts["found none"].append(f"{row['label']}{size}")
         else:
             ends = span(row["conf_low"], row["conf_high"], row["unit"])
             point = quantity(row["estimate"], row["unit"], mark=kind("estimate"))
-            sorts["excludes zero"].append(f"{row['label']} {point} [{ends}]{size}")
+            sorts["found an effect"].append(f"{row['label']} {point} [{ends}]{size}")
     clauses = [f"{sort}: {'; '.join(names)}" for sort, names in sorts.items() if names]
-    return f"Placebos whose interval {'; whose interval '.join(clauses)}."
+    return f"Placebo tests that {'. Tests that '.join(clauses)}."
 
 
 def breakdown(bounds: Estimate, of: str) -> str:
@@ -280,12 +270,12 @@ def breakdown(bounds: Estimate, of: str) -> str:
         return ""
     value = bounds.details["breakdown"]
     if pd.isna(value):
-        return f"The interval of the mean effect {of} holds zero even with no drift, so there is no breakdown value."
+        return f"Even with no drift the interval of the mean effect {of} includes zero, so there is no breakdown value."
     if value == float("inf"):
-        return f"The mean effect {of} excludes zero under every drift that was tried."
+        return f"The interval of the mean effect {of} excludes zero under every drift that we tried."
     return (
-        f"The mean effect {of} excludes zero up to a drift from month to month of M* times the largest before closure: "
-        f"the breakdown value is M* = {number(value, 2, mark=kind('estimate'))}."
+        f"The interval of the mean effect {of} excludes zero as long as the drift from month to month is at most "
+        f"{number(value, 2, mark=kind('estimate'))} times the largest before closure: the breakdown value."
     )
 
 
@@ -295,13 +285,13 @@ def pretrend(study: Estimate) -> str:
         return ""
     test, before = study.details["pretrend"], sum(int(term) < study.details["reference"] for term in study.terms)
     if pd.isna(test.largest_t):
-        return f"Closed firms of {study.counts['closed_clusters']} clusters: too few for a test or band of all months."
+        clusters = study.counts["closed_clusters"]
+        return f"The closed sellers form {clusters} clusters, too few for a joint test of all months."
     within, drift = (number(percent_change(size), 0, mark=kind("estimate")) for size in (test.within, test.drift))
     return (
-        f"Before the reference the largest of {before} t statistics is {number(test.largest_t, 1)} "
-        f"({p_value(test.p_value)} for all together; a small p: paths parted before). They show no more than that "
-        f"paths lay within ±{within} per cent, and find a steady drift of {drift} per cent a month four times of five"
-        "; a smaller one may be there."
+        f"Before closure the largest of {before} t statistics is {number(test.largest_t, 1)} (joint test: "
+        f"{p_value(test.p_value)}). Paths then lay within ±{within} per cent of each other. The test would find a "
+        f"steady drift of {drift} per cent a month four times in five, and often miss a smaller one."
     )
 
 
@@ -310,7 +300,7 @@ def adjusted(tests: Any, names: Mapping[str, str]) -> str:
     if isinstance(tests, Estimate):
         return ""
     clauses = [f"{names[row['id']]}, {p_value(row['p_adjusted'])}" for row in tests.to_dict("records")]
-    return f"Of no effect, adjusted step by step for their number (Romano and Wolf): {'; '.join(clauses)}."
+    return f"Tests of no effect, with p-values adjusted for their number (Romano and Wolf): {'; '.join(clauses)}."
 
 
 def redraws(rows: pd.DataFrame) -> str:
@@ -319,25 +309,25 @@ def redraws(rows: pd.DataFrame) -> str:
     if compared.empty:
         return "No draw could be compared."
     text = "; ".join(f"{row['label']}, p = {row['p_value']:.3f}" for row in compared.to_dict("records"))
-    return f"{text}. The smallest p that so many draws allow is {compared['smallest_p'].min():.3f}."
+    return f"{sentence(text)}. With so many draws p is at least {compared['smallest_p'].min():.3f}."
 
 
 # What is known of a market or a panel
 
 
-def in_truth(value: float | None, unit: str, ends: Sequence[float] = (), *, it: str = "it is") -> str:
-    """Say the true value in a simulated market, and whether an interval holds it; empty where it is not known.
+def in_truth(value: float | None, unit: str, ends: Sequence[float] = (), *, it: str = "the change is") -> str:
+    """Say the true value in a simulated market, and whether an interval contains it; empty where it is not known.
 
     `ends` are those of the interval, if there is one. `it` is what has that value, with its verb.
     """
     if value is None or pd.isna(value):
         return ""
-    truth = f"In the simulated truth {it} {quantity(value, unit, mark=kind('estimate'))} {unit}"
+    truth = f"The simulated truth: {it} {quantity(value, unit, mark=kind('estimate'))} {unit}"
     low, high = [*ends] or [nan, nan]
     if pd.isna([low, high]).any():
         return f"{truth}."
-    verb = "holds" if low <= value <= high else "misses"
-    return f"{truth}; the interval, {span(low, high, unit)}, {verb} this value."
+    verb = "contains" if low <= value <= high else "misses"
+    return f"{truth}; the interval, {span(low, high, unit)}, {verb} it."
 
 
 def tried_out(
@@ -362,11 +352,11 @@ def tried_out(
     holds = float(value or 0.0) > above
     so = f"the claim is {'true' if holds else 'false'}"
     right, wrong = (SUPPORTED, CONTRADICTED) if holds else (CONTRADICTED, SUPPORTED)
-    outcomes = {right: f"the panel shows that {so}", wrong: f"{so}, but the verdict is the opposite"}
-    return f"{truth} So in this market {outcomes.get(verdict.word, f'{so}, but the panel cannot show it')}."
+    outcomes = {right: f"{so}, and the panel shows it", wrong: f"{so}, and the panel says the opposite"}
+    return f"{truth} So in this market {outcomes.get(verdict.word, f'{so}, but the panel does not show it')}."
 
 
 def as_read(dropped: pd.DataFrame) -> str:
     """List what was added up, linked or left out when a panel was read: `what`, `rule`, `count`."""
     rules = [f"{row['count']:,} {row['what']}: {row['rule']}" for row in dropped.to_dict("records")]
-    return f"When the panel was read{': ' + '; '.join(rules) if rules else ', nothing was left out'}."
+    return f"Changes when the panel was read: {'; '.join(rules) or 'none'}."
