@@ -8,12 +8,11 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from analysis import grades, parameters
 from analysis.event import read_event
 from analysis.evidence import claims, households, listed, recentring, shift, totals
-from analysis.evidence.verdicts import NOT_SHOWN, SUPPORTED, Verdict
+from analysis.evidence.verdicts import NOT_SHOWN, NOT_TESTABLE, SUPPORTED, Verdict
 from analysis.exhibits.words import listing
 from analysis.numbers import between, day, number, percent_change, points, quantity, span
 from analysis.provenance import ROOT
@@ -67,26 +66,21 @@ def judged() -> dict[str, Verdict]:
         claims.judge(
             "C01",
             "V2",
-            claims.Finding(interval=ladder().bounds("recapture"), margin=given("05_growth_public").delta_pp),
+            claims.Finding(interval=ladder().bounds("purchases"), margin=given("05_growth_public").delta_pp),
         ),
         claims.judge(
             "C01", "V3", claims.Finding(published=[totals.stated_change(), *totals.shares()["change"]], margin=1.0)
         ),
         claims.judge("C03", finding=claims.Finding(claimed=amazon["value"], independent=others)),
         claims.judge("C06", finding=claims.Finding(claimed=group["value"], independent=rest)),
-        claims.judge("C07", "invest", of_sellers(shift.elsewhere().loc["Anker"])),
-        claims.judge("C07", "sell", of_sellers(shift.elsewhere().loc["Aukey"])),
+        claims.judge("C07", "invest", claims.Finding(tier="listed")),
+        claims.judge("C07", "sell", claims.Finding(tier="listed")),
         claims.judge("C08", "market", claims.Finding(interval=fall)),
         claims.judge("C08", "record", claims.Finding(tier="listed", on_record=list(record.values()), **brands)),
         claims.judge("C12", finding=claims.Finding(claimed=listed.frozen("Youkeshu")[0])),
         *claims.untestable("01_claims_and_context", read_event("amazon_2021").claims),
     ]
     return {one.name: one for one in found}
-
-
-def of_sellers(made: pd.Series) -> claims.Finding:
-    """Return what sellers' own figures say of a move to eBay and AliExpress."""
-    return claims.Finding(interval=shift.moved(made), unit="million yuan", tier="listed", provenance="estimate")
 
 
 def spoken() -> dict[str, Verdict]:
@@ -112,7 +106,7 @@ def growth(found: Mapping[str, Verdict]) -> str:
     known_of, fall = known(asked), points(asked.delta_pp)
     low, high = known_of.needed(asked.delta_pp)
     middle = replace(known_of, share=(asked.share, asked.share)).needed(asked.delta_pp)[0]
-    published, left = totals.published_growth(), ladder().bounds("recapture")
+    published, left = totals.published_growth(), ladder().bounds("purchases")
     assert published.query("dates == '2020 to 2021'")["low"].min() > 0 > published["low"].min()
     return (
         "Whether the closures slowed Chinese sellers as a whole depends on one number that nobody has verified: what "
@@ -162,7 +156,7 @@ def moved(found: Mapping[str, Verdict]) -> str:
     invest, sell, made, parts = found["C07 invest"], found["C07 sell"], shift.elsewhere(), shift.amazon_shares()
     sunvalley, (name, aukey), asked = made.loc["Sunvalley"], ("Aukey", made.loc["Aukey"]), {"eBay", "AliExpress"}
     places, part = shift.named(closed=True), parts.query("firm == 'Sunvalley' and x == 2021")["estimate"].item()
-    assert (invest.word, sell.word, [*places]) == (NOT_SHOWN, NOT_SHOWN, [name])
+    assert (invest.word, sell.word, [*places]) == (NOT_TESTABLE, NOT_TESTABLE, [name])
     assert not asked & {*places[name]}
     assert asked <= {*shift.named(closed=False)["Anker"]}
     return (

@@ -42,7 +42,6 @@ def test_each_sentence_of_the_answer_is_that_of_its_verdicts(bullet, verdicts):
         ("What households bought", "C01 V2", "high"),
         ("The counts", "C03", "claimed"),
         ("The counts", "C06", "claimed"),
-        ("The shift", "C07 invest", "low"),
     ],
 )
 def test_another_figure_makes_another_sentence(bullet, name, field, verdicts):

@@ -103,10 +103,6 @@ def test_what_was_made_elsewhere_is_a_bound_on_what_moved():
     assert (sunvalley["bound"], sunvalley["before"]) == ("lower", 0)  # not known to be nothing
     assert (round(aukey["before"]), round(aukey["after"]), round(aukey["most"])) == (1460, 4012, 87)
     assert pd.isna(made.loc["Anker", "lost"])
-    ends = {"Anker": (-335.2, 456), "Aukey": (-1460.4, 4011.5)}
-    assert {firm: shift.moved(made.loc[firm]) for firm in ends} == {
-        firm: pytest.approx(pair, abs=0.1) for firm, pair in ends.items()
-    }
 
 
 def test_the_closed_seller_names_neither_destination_and_the_one_that_is_not_closed_names_both():
@@ -198,15 +194,9 @@ def test_a_missing_figure_is_refused_by_name_and_never_bridged(without, start, a
         getattr(shift, asked)()
 
 
-@pytest.mark.parametrize(("reading", "firm"), [("invest", "Anker"), ("sell", "Aukey")])
-def test_the_word_follows_from_the_bounds_on_what_a_seller_made_elsewhere(reading, firm):
-    def word(row: pd.Series) -> str:
-        return claims.judge("C07", reading, claims.Finding(interval=shift.moved(row), unit="million yuan")).word
-
-    made = shift.elsewhere()
-    assert word(made.loc[firm]) == "Not shown"
-    assert word(made.assign(before=-1.0).loc[firm]) == "Supported"  # had nothing been there to lose
-    assert word(made.assign(after=-1.0).loc[firm]) == "Contradicted"
+@pytest.mark.parametrize("reading", ["invest", "sell"])
+def test_without_sales_on_a_destination_in_two_years_no_figure_tests_a_move(reading):
+    assert claims.judge("C07", reading, claims.Finding(tier="listed")).word == "Not testable with this data"
 
 
 def test_growth_is_printed_in_per_cent_and_leads_in_points():

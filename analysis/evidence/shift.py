@@ -11,7 +11,6 @@ import pandas as pd
 from analysis import data, series
 from analysis.errors import DataError
 from analysis.evidence.totals import SOURCE
-from analysis.evidence.verdicts import Interval
 from analysis.numbers import number
 from analysis.series import Series
 
@@ -114,14 +113,6 @@ def elsewhere() -> pd.DataFrame:
     sold = money[money["platform"] == AMAZON].groupby("firm")["value"]
     frame = first[["closed", "bound"]].assign(**columns, lost=sold.first() - sold.last())
     return frame.assign(most=100 * (frame["after"] - frame["before"]) / frame["lost"])
-
-
-def moved(made: pd.Series) -> Interval:
-    """Bound the change of a seller's sales on eBay and AliExpress, a row of :func:`elsewhere`, million yuan.
-
-    All that it sold on other platforms was sold there and left, or nothing was and all came.
-    """
-    return -float(made["before"]), float(made["after"])
 
 
 def named(*, closed: bool) -> dict[Any, list[str]]:

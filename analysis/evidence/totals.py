@@ -311,15 +311,15 @@ def choices(
 def bounds_by_assumption(known: Totals, *, share: float, spared: Range, since: str) -> Estimate:
     """Bound E3g under one assumption after the other, weakest first.
 
-    The first two rungs leave recapture free in [0, 1]; the third replaces it by what purchases of households say of
-    rivals that were not closed, so that these may have lost; each later rung keeps all assumptions above it.
+    The first rung leaves recapture free in [0, 1]; in the second rivals that were not closed may have lost or won what
+    purchases of households allow; each later rung keeps all assumptions above it.
 
     Parameters
     ----------
     known : Totals
-        With the ranges of all factors; its recapture is assumed from the fifth rung on.
+        With the ranges of all factors; its recapture is assumed from the fourth rung on.
     share : float
-        Chinese share of sales that the fifth rung assumes.
+        Chinese share of sales that the fourth rung assumes.
     spared : (low, high)
         Growth through rivals that were not closed, percentage points.
     since : str
@@ -353,12 +353,12 @@ def bounds_by_assumption(known: Totals, *, share: float, spared: Range, since: s
             f"{span(*known.common, 'percentage points')} points",
             replace(free, left=1.0).bounds(),
         ),
-        "dated": (f"and no account was closed before {since}", free.bounds()),
         "purchases": (
-            "and rivals that were not closed did as the purchases of American households suggest",
+            f"and no account was closed before {since}; rivals that were not closed may have lost or won as much as "
+            "purchases of American households allow",
             free.bounds_with(spared),
         ),
-        "monotone": ("or these rivals did not lose by the closures", free.bounds()),
+        "monotone": ("and these rivals did not lose by the closures", free.bounds()),
         "recapture": (
             f"and the Chinese share was {100 * share:g} per cent, and rivals took over {100 * taken[0]:g} to "
             f"{100 * taken[1]:g} per cent of the closed accounts' sales",

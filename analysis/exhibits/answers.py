@@ -14,7 +14,7 @@ from typing import Any
 import pandas as pd
 
 from analysis.estimate import Estimate
-from analysis.evidence.verdicts import ESTIMATED, NOT_TESTABLE, Tier, Verdict
+from analysis.evidence.verdicts import NOT_TESTABLE, Tier, Verdict
 from analysis.exhibits.blocks import Block, Label, box, note, table
 from analysis.exhibits.payload import Part, of_estimates
 from analysis.exhibits.phrases import phrases
@@ -115,7 +115,7 @@ def answer(
         numbers, interval, window, n, tier = finding(verdict), verdict.interval, verdict.window, "", verdict.tier
         confidence = f"{verdict.confidence}, {caveat}" if caveat else verdict.confidence
         grade = verdict.grade
-        if numbers == "–" and verdict.tier in ESTIMATED:
+        if verdict.estimate is None and verdict.low is None:
             numbers = interval = confidence = ""  # there is nothing to be sure of
         text = f"{verdict.statement} {verdict.said}. {sentence}"
     else:
