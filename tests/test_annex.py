@@ -18,7 +18,7 @@ SOURCES = pd.DataFrame({"source_publisher": ["Gazette"], "source_url": ["https:/
 def executed(file: Path, share: float, *resources: str) -> Path:
     """Write an executed notebook that ends as a report does."""
     settings = {"as_of": AS_OF, "stale_after_days": 20_000, "share": share}
-    shown = report.colophon(settings, resources=resources, sources=[SOURCES])._repr_mimebundle_()
+    shown = report.colophon(settings, resources, [SOURCES], None)._repr_mimebundle_()
     output = {"output_type": "execute_result", "metadata": {}, "execution_count": 1, "data": shown}
     cells = [{"cell_type": "code", "metadata": {}, "source": "", "execution_count": 1, "outputs": [output]}]
     file.write_text(json.dumps({"cells": cells, "metadata": {}, "nbformat": 4, "nbformat_minor": 4}))
