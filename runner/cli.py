@@ -45,6 +45,7 @@ Values = Annotated[list[str] | None, Option("-p", metavar="KEY=VALUE", help="Set
 FORMATS = ".csv, .csv.gz, .tsv, .parquet, .xlsx or .dta"
 Panel = Annotated[Path | None, Option(metavar="FILE", help=f"A panel of your own instead of our data: {FORMATS}.")]
 Map = Annotated[Path | None, Option("--map", metavar="MAP.yml", help="The map of that panel, which names its columns.")]
+Folder = Annotated[Path, Argument(metavar="RELEASE", help="Its folder, such as reports/latest.")]
 Event = Annotated[str | None, Option(metavar="NAME", help=f"The event of that panel ({ON_RECORD}).")]
 
 
@@ -70,23 +71,15 @@ def run(
 
     if due and (names or panel is not None):
         raise DesignError("Option --due: it goes with the whole schedule; leave it, or names and --panel, out.")
-    request = Request(
-        as_of=as_of or schedule.today(),
-        names=names or (),
-        given=_given(given),
-        out=out,
-        workers=jobs,
-        timeout=timeout,
-        force=force,
-        panel=_own_panel(panel, map_, event),
-    )
+    own, day = _own_panel(panel, map_, event), as_of or schedule.today()
+    request = Request(day, names or (), _given(given), out, jobs, timeout, force, own)
     raise typer.Exit(scheduled.work(context.obj, request, due=due, as_json=as_json))
 
 
 @app.command("verify")
 def verify(
     context: Context,
-    folder: Annotated[Path, Argument(metavar="RELEASE", help="Its folder, such as reports/latest.")],
+    folder: Folder,
     again: Annotated[str | None, Option(metavar="NAME", help="The report to make again; the quickest if none.")] = None,
     no_again: Annotated[bool, Option("--no-again", help="Hashes only.")] = False,
 ) -> None:
@@ -119,8 +112,7 @@ def diff(
 @app.command("prune")
 def prune(
     context: Context,
-    keep: Annotated[int | None, Option(min=1, metavar="N", help="How many to keep; the schedule's if none.")] = None,
-    out: Annotated[Path | None, Option(metavar="DIR", help="Folder of the releases; the schedule's if none.")] = None,
+    keep: Annotated[int | None, Option(min=1, metavar="N", help="How many; the schedule's if none.")] = None,
 ) -> None:
     """Remove the oldest releases, but not the latest."""
     from runner import verify
@@ -130,8 +122,7 @@ def prune(
         raise DesignError(
             "Cannot prune: how many releases shall stay? Give --keep N, or write keep: N in schedule.yml."
         )
-    folder = (out or context.obj / plan.publish).absolute()
-    with release.locked(folder):
+    with release.locked(folder := (context.obj / plan.publish).absolute()):
         for line in verify.prune(folder, most):
             say(line)
 
@@ -215,10 +206,7 @@ def _audit(root: Path, files: dict[str, str], panel_name: str, given: dict[str, 
 
 
 @app.command("uncited")
-def uncited(
-    context: Context,
-    folder: Annotated[Path, Argument(metavar="RELEASE", help="Its folder, such as reports/latest.")],
-) -> None:
+def uncited(context: Context, folder: Folder) -> None:
     """List public figures whose source no report of a release cites, so that none is forgotten."""
     from runner.exports import uncited
 

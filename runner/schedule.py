@@ -400,10 +400,8 @@ def settled(jobs: list[Job], given: Mapping[str, str], as_of: str) -> list[Job]:
             raise DesignError(f"Report {job.name}: {error}") from None
         market = job.market or _market(job, values)
         if job.name.startswith(SIMULATED) != bool(market):
-            of = (
-                f"its parameters are of {market or 'no simulated market'}; choose or write the report of the other name"
-            )
-            raise DesignError(f"Report {job.name}: {of}: {SIMULATED} begins those of simulated numbers, and no others.")
+            rule = f"a name begins with {SIMULATED} if and only if the numbers are simulated: choose the other report"
+            raise DesignError(f"Report {job.name}: its parameters are of {market or 'no simulated market'}; {rule}.")
         typed.append(replace(job, parameters=values, market=market))
     return typed
 
@@ -441,6 +439,6 @@ def refuse_foresight(root: Path, as_of: str) -> None:
         raise DesignError(f"As-of date: cannot publish reports as of {as_of}, {why}")
     newest = data.newest(root / "data")
     if as_of < (vintage := newest["vintage"]):
-        why = f"because {root / 'data' / newest['path']} is of {vintage}, and may hold what was not known then"
+        why = f"because {root / 'data' / newest['path']} is of {vintage} and may hold what was not known then"
         do = f"give --as-of {vintage} or later, or check out the data of that date from git"
         raise DesignError(f"As-of date: cannot publish reports as of {as_of}, {why}; {do}.")

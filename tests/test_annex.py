@@ -61,11 +61,7 @@ def test_the_same_reports_give_the_same_annex_to_the_byte(notebooks, tmp_path):
 
 
 def test_reports_that_ran_with_other_code_stand_apart():
-    rows = [
-        ("01_a", "version", "commit", "abc"),
-        ("02_b", "version", "commit", "def"),
-        ("03_c", "version", "commit", "abc"),
-    ]
+    rows = [(report, "version", "commit", of) for report, of in (("01_a", "abc"), ("02_b", "def"), ("03_c", "abc"))]
     recorded = pd.DataFrame(rows, columns=["report", "what", "name", "value"])
     html = annex.sections(recorded)["Code"]
     assert "commit abc" in html
