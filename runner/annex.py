@@ -24,20 +24,12 @@ OPENING = (
 FOOTER = "Annex to the reports beside it"
 HASH = 16  # letters of a digest; data/datapackage.json and manifest.json have all
 SECTIONS = {
-    "panel": ("Panel", {"name": "Panel", "value": "Digest", "about": "Rows left out"}, "What was estimated from."),
-    "file": (
-        "Files",
-        {"name": "File", "about": "What it holds, and what it is not", "vintage": "Vintage", "value": "sha256"},
-        "Data read, from the project's own data folder.",
-    ),
-    "source": (
-        "Sources",
-        {"name": "Publisher", "value": "Address"},
-        "Sources of the figures shown; every figure's own address stands in its row of the data.",
-    ),
-    "version": ("Code", {"told": "Commit and versions"}, "Code that ran."),
+    "panel": ("Panel", {"name": "Panel", "value": "Digest", "about": "Rows left out"}),
+    "file": ("Files", {"name": "File", "about": "What it holds, and not", "vintage": "Vintage", "value": "sha256"}),
+    "source": ("Sources", {"name": "Publisher", "value": "Address"}),
+    "version": ("Code", {"told": "Commit and versions"}),
 }
-"""By kind of fact: title of its section, columns, and caption."""
+"""By kind of fact: title of its section, and columns."""
 
 
 def write(notebooks: Mapping[str, Path], page: Path, *, as_of: str, changes: Changes | None = None) -> None:
@@ -75,14 +67,12 @@ def sections(recorded: pd.DataFrame) -> dict[str, str]:
     if "parameter" in of:
         columns = {"report": "Report", "told": "Parameters"}
         tables["Parameters"] = _table(_joined(of["parameter"], " = "), columns, "Parameters as run.")
-    for kind, (title, columns, caption) in SECTIONS.items():
-        if kind not in of:
-            continue
+    for kind, (title, columns) in ((kind, SECTIONS[kind]) for kind in SECTIONS if kind in of):
         rows = _joined(of[kind], " ") if kind == "version" else of[kind]
         if kind in ("panel", "file"):
             rows = rows.assign(value=rows["value"].str.removeprefix("sha256:").str[:HASH])
         rows = rows.groupby([*columns])["report"].agg(_short).reset_index()  # what several have recorded alike, once
-        tables[title] = _table(rows, {**columns, "report": "Reports"}, caption)
+        tables[title] = _table(rows, {**columns, "report": "Reports"}, f"{title}, and the reports that name it.")
     return tables
 
 

@@ -7,7 +7,7 @@ import io
 import json
 import zipfile
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from statistics import NormalDist
 from typing import Any
@@ -16,7 +16,7 @@ from analysis.data import DESCRIPTOR
 from analysis.numbers import number, quantity, span
 from runner import schedule
 from runner.publish import identity, name_of, unlike
-from runner.release import DATA, VERDICTS, Release
+from runner.release import DATA, Release
 
 FILE = "changes.json"  # in a release
 ESTIMATES = ".estimates.csv"
@@ -129,7 +129,7 @@ def between(old: Release, new: Release) -> Changes:
     )
     both = [name for name in now if name in was]
     reports = [f"{name} is {'new' if name in now else 'gone'}" for name in unlike(was, now) if name not in both]
-    words = [*_words(_verdicts(old, both), _verdicts(new, both))]
+    words = [*_words(*({identity(row): row for name in both for row in each.verdicts()[name]} for each in (old, new)))]
     moved, shared = list[Number](), 0
     for name in both:
         before, after = _estimates(old, name), _estimates(new, name)
@@ -173,11 +173,6 @@ def _reads(release: Release, report: str, files: set[str]) -> set[str]:
 def changed_values(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
     """Write the values that differ between two mappings, such as versions by name, old and new."""
     return [f"{name} {change(old.get(name), new.get(name))}" for name in unlike(old, new) if name not in SET_BY_RUN]
-
-
-def _verdicts(release: Release, reports: Collection[str]) -> Verdicts:
-    verdicts = json.loads(release.read(VERDICTS))
-    return {identity(verdict): verdict for verdict in verdicts if verdict["report"] in reports}
 
 
 def _words(old: Verdicts, new: Verdicts) -> Iterator[Word]:

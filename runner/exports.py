@@ -62,13 +62,9 @@ def uncited(folder: Path, data_folder: Path) -> list[str]:
     for card in data.package(data_folder)["resources"]:
         if card["path"].startswith("facts/"):
             rows = data.load(card["name"], root=data_folder)
-            rows = rows[~rows["source_url"].isin(cited)] if "source_url" in rows else rows[:0]
-            shown = rows.iloc[:, :5].astype(str).agg(", ".join, axis=1)
-            lines += (
-                (card["path"] + ": " + shown + ", " + rows["source_url"].fillna("no address")).tolist()
-                if len(rows)
-                else []
-            )
+            left = rows[~rows["source_url"].isin(cited)] if "source_url" in rows else rows[:0]
+            for row in left.fillna({"source_url": "no address"}).astype(str).to_dict("records"):
+                lines.append(f"{card['path']}: {', '.join([*row.values()][:5])}, {row['source_url']}")
     return lines
 
 

@@ -74,21 +74,18 @@ def send(
 
 def _why(error: Exception, timeout: float) -> str:
     """Say in our own words why a notice was not sent: those of a server or an error may hold a secret."""
-    if isinstance(error, urllib.error.URLError) and isinstance(error.reason, Exception):
-        error = error.reason
-    codes = (getattr(error, name, None) for name in ("code", "smtp_code", "returncode"))
-    code = next(filter(None, codes), None)
-    if isinstance(error, TimeoutError | subprocess.TimeoutExpired):
-        return f"not done after {timeout:g} s"
-    if isinstance(error, socket.gaierror):
-        return "its host is not known"
-    if isinstance(error, ssl.SSLError):
-        return "no encrypted connection that can be trusted"
-    if code is not None:
-        return f"ended with {code}" if isinstance(error, subprocess.CalledProcessError) else f"answered {code}"
-    if isinstance(error, OSError) and error.errno and error.errno in errorcode:
-        return os.strerror(error.errno)
-    return f"could not be sent ({type(error).__name__})"
+    reason = getattr(error, "reason", None)  # of an URLError
+    reason = reason if isinstance(reason, Exception) else error
+    code = next(filter(None, (getattr(reason, name, None) for name in ("code", "smtp_code", "returncode"))), None)
+    said = {
+        f"not done after {timeout:g} s": isinstance(reason, TimeoutError | subprocess.TimeoutExpired),
+        "its host is not known": isinstance(reason, socket.gaierror),
+        "no encrypted connection that can be trusted": isinstance(reason, ssl.SSLError),
+        f"ended with {code}": isinstance(reason, subprocess.CalledProcessError),
+        f"answered {code}": code is not None,
+        os.strerror(getattr(reason, "errno", None) or 0): getattr(reason, "errno", None) in errorcode,
+    }
+    return next((text for text, holds in said.items() if holds), f"could not be sent ({type(reason).__name__})")
 
 
 def _send(outcome: Outcome, notice: Notice, environment: Mapping[str, str], root: Path, brief: Path | None) -> None:

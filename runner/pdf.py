@@ -39,10 +39,8 @@ def refuse_incomplete() -> None:
     """Raise `DesignError` if files of the layout are missing: another font would go unnoticed."""
     wanted = [*INPUTS["layout"][1:], *(f"fonts/{name}" for name in FONTS.values())]
     if missing := [pattern for pattern in wanted if not any(SOURCES.glob(pattern))]:
-        raise DesignError(
-            f"Layout of the reports: cannot find {', '.join(missing)} in {SOURCES}; restore it, as with "
-            "`git checkout reports`."
-        )
+        why = f"cannot find {', '.join(missing)} in {SOURCES}"
+        raise DesignError(f"Layout of the reports: {why}; restore it, as with `git checkout reports`.")
 
 
 def marks(notebook: Path) -> Counter[str]:

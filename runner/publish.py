@@ -65,10 +65,8 @@ def verdicts(file: Path, job: Job) -> list[Verdict]:
         json.dumps(rows, allow_nan=False)
         return [{**item, "report": job.name} for item in rows]
     except (OSError, ValueError, TypeError) as error:
-        raise ReportError(
-            f"{job.name}: its verdicts cannot be read ({error}); its last cell must write a JSON list of objects to "
-            "`verdict_file`."
-        ) from None
+        do = "its last cell must write a JSON list of objects to `verdict_file`"
+        raise ReportError(f"{job.name}: its verdicts cannot be read ({error}); {do}.") from None
 
 
 def footer(notebook: Path, verdicts: list[Verdict], job: Job) -> str:
@@ -91,19 +89,15 @@ def footer(notebook: Path, verdicts: list[Verdict], job: Job) -> str:
     """
     seen, counts = {verdict.get("provenance") for verdict in verdicts}, marks(notebook)
     if unknown := seen - {"real", "estimate", "simulated"}:
-        raise ReportError(
-            f"{job.name}: the provenance of a verdict is {', '.join(sorted(map(repr, unknown)))}; it must be real, "
-            "estimate or simulated: write verdicts with `verdicts.write`."
-        )
+        found = f"the provenance of a verdict is {', '.join(sorted(map(repr, unknown)))}"
+        raise ReportError(f"{job.name}: {found}; it must be real, estimate or simulated: use `verdicts.write`.")
     others = {verdict.get("market", "") for verdict in verdicts} - {job.market}
     mark, shows_none = "estimated" if job.market else "simulated", job.is_brief and not job.market
     wrong = [] if shows_none else [f"verdicts are of {name or 'the real market'}" for name in sorted(others)]
     wrong += [f"numbers, {counts[mark]} of them, are marked {mark} (style.use says as what)"] if counts[mark] else []
     if wrong:
-        raise ReportError(
-            f"{job.name}: its {', its '.join(wrong)}, and the report is of {job.market or 'the real market'}; real and "
-            "simulated never mix."
-        )
+        of = f"and the report is of {job.market or 'the real market'}; real and simulated never mix"
+        raise ReportError(f"{job.name}: its {', its '.join(wrong)}, {of}.")
     if job.market:
         return f"Simulated: {job.market}"
     if not seen:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
-import json
 import os
 import re
 import shutil
@@ -16,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from pydantic import BaseModel
+from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from analysis.errors import DesignError
 from runner import Exit, ReportError, disk_full
@@ -72,9 +71,19 @@ class Release:
     manifest: Manifest
 
     def verdicts(self) -> dict[str, list[Verdict]]:
-        """Return the verdicts by report."""
-        rows = json.loads((self.folder / VERDICTS).read_bytes())
-        return {name: [row for row in rows if row["report"] == name] for name in self.manifest.reports}
+        """Return the verdicts by report.
+
+        Raises
+        ------
+        ReportError
+            If the file holds something else.
+        """
+        try:
+            rows = TypeAdapter(list[Verdict]).validate_json(self.read(VERDICTS))
+        except ValidationError:
+            raise ReportError(f"{self.folder}: {VERDICTS} holds no list of verdicts; make a new release.") from None
+        reports = dict.fromkeys([*self.manifest.reports, *(str(row.get("report")) for row in rows)])
+        return {name: [row for row in rows if str(row.get("report")) == name] for name in reports}
 
     def read(self, name: str) -> bytes:
         """Read a file of the release.
@@ -171,12 +180,9 @@ def standing(out: Path, as_of: str) -> tuple[Release | None, str]:
 
 def after(out: Path, today: str) -> list[str]:
     """Describe the releases dated after today, a line each."""
-    return [
-        f"{out / name}: this release is dated after today, {today}, and runs pass over it; set the clock if it is "
-        "wrong, else move the release away."
-        for name in names(out)
-        if name not in names(out, today)
-    ]
+    why = f"this release is dated after today, {today}, and runs pass over it"
+    do = "set the clock if it is wrong, else move the release away"
+    return [f"{out / name}: {why}; {do}." for name in names(out) if name not in names(out, today)]
 
 
 def panel(out: Path) -> str | None:
@@ -207,20 +213,15 @@ def locked(out: Path) -> Iterator[None]:
     except OSError as error:
         if disk_full(error):
             raise
-        raise DesignError(
-            f"Publishing into {out}: {error.filename} cannot be written ({error.strerror}); give a folder of your own "
-            "with --out DIR, or mend that one."
-        ) from None
+        why = f"{error.filename} cannot be written ({error.strerror})"
+        raise DesignError(f"Publishing into {out}: {why}; give a folder of your own with --out DIR.") from None
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             holder = os.pread(descriptor, 20, 0).decode(errors="replace").strip() or "(unknown)"
-            raise ReportError(
-                f"Publishing into {out}: process {holder} is doing so already; wait for it, or give another folder "
-                "with --out.",
-                Exit.LOCKED,
-            ) from None
+            why = f"process {holder} is doing so already; wait for it, or give another folder with --out"
+            raise ReportError(f"Publishing into {out}: {why}.", Exit.LOCKED) from None
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, str(os.getpid()).encode(), 0)
         _refuse_others(out)

@@ -126,26 +126,22 @@ def reports(root: Path, request: Request, due: Due | None = None) -> Outcome:
     lies = publish.digest_of(request.panel["panel_path"]) if request.panel else ""
     with interruptible(), release.locked(out), release.staging(out) as stage, release.sockets(out) as sockets:
         if release.panel(out) not in (None, lies):
-            raise DesignError(
-                f"{out}: it holds reports on other data, which stay apart; give another folder with --out."
-            )
+            raise DesignError(f"{out}: it holds reports on other data, which stay apart; give another with --out.")
         today = schedule.today()
         ahead = release.after(out, today)
         standing, damage = release.standing(out, as_of)
         if standing:
-            release.point(out, standing.folder.name, stage, today)  # a killed run may have put it in place, and no more
+            release.point(out, name := standing.folder.name, stage, today)  # a killed run may have put it there alone
         only_named = bool(request.names) and not standing and not damage
         jobs = [job for job in scheduled if not only_named or job.name in chosen]
-        newest: Release | None = None
-        if due is not None:
-            chosen, newest = _due(due, scheduled, out, today, damage)
-        if newest and not chosen:
-            lines = {name: f"not due  as of {entry.as_of}" for name, entry in newest.manifest.reports.items()}
-            name = newest.folder.name
-            release.point(out, name, stage, today)
-            return Outcome(
-                outcome="unchanged", release=name, as_of=as_of, reports=lines, failures=ahead, out=out, previous=name
-            )
+        if due and standing:  # the brief, which reads the others, is due with them
+            stood = standing.manifest.reports
+            chosen = {job.name for job in scheduled if job.name not in stood or due(job, standing)}
+            if not chosen:
+                lines = {report: f"not due  as of {entry.as_of}" for report, entry in stood.items()}
+                same = Outcome(outcome="unchanged", release=name, previous=name, as_of=as_of, reports=lines)
+                return same.model_copy(update={"failures": ahead, "out": out})
+            chosen |= {job.name for job in scheduled if job.is_brief}
         before = _sources(root, jobs)
         common = {part: files for part, files in before.items() if part not in ("notebooks", "files")}
         common["beside"] = schedule.beside(scheduled)
@@ -227,18 +223,6 @@ def again(root: Path, standing: Release, name: str) -> Iterator[Path]:
         if name in run.failures:
             raise run.failures[name]
         yield run.stage / name
-
-
-def _due(due: Due, jobs: Sequence[Job], out: Path, today: str, damage: str) -> tuple[set[str], Release | None]:
-    """Return the names of reports that are due, and the newest release; all reports and None if it is damaged.
-
-    The brief, which reads the others, is due with them.
-    """
-    there = release.names(out, today)
-    newest = release.read(out / there[-1]) if there and not damage else None
-    entries = newest.manifest.reports if newest else {}
-    names = {job.name for job in jobs if newest is None or job.name not in entries or due(job, newest)}
-    return names | {job.name for job in jobs if names and job.is_brief}, newest
 
 
 def _planned(root: Path, request: Request, out: Path) -> tuple[list[Job], set[str], Study | None]:

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
-from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -50,9 +48,8 @@ def as_cron(every: str) -> str:
             with suppress(CronSimError, StopIteration):
                 next(CronSim(every, datetime(2021, 1, 1)))
                 return every
-    raise ValueError(
-        "expected daily, weekly on monday, monthly on 1 (to 28, or last) or five fields of cron, such as 30 6 * * 1-5"
-    )
+    expected = "daily, weekly on monday, monthly on 1 (to 28, or last) or five fields of cron, such as 30 6 * * 1-5"
+    raise ValueError(f"expected {expected}")
 
 
 def last_due(every: str, now: datetime) -> date | None:
@@ -75,8 +72,7 @@ def last_due(every: str, now: datetime) -> date | None:
     >>> last_due("weekly on monday", datetime(2026, 11, 26, 12, 0))
     datetime.date(2026, 11, 23)
     """
-    moment = next(CronSim(as_cron(every), now + timedelta(seconds=1), reverse=True), None)
-    return moment.date() if moment else None
+    return next((day.date() for day in CronSim(as_cron(every), now + timedelta(seconds=1), reverse=True)), None)
 
 
 def is_due(every: str, now: datetime, stands: date | None) -> bool:
@@ -247,14 +243,7 @@ def own_panel(path: Path, map: Path | None = None, event: str = ON_RECORD) -> di
 
 def load(root: Path) -> Schedule:
     """Read the schedule of a repository as written, or raise a `DataError`."""
-    file = root / "reports" / "schedule.yml"
-    return _parsed(file, file.stat().st_mtime_ns if file.is_file() else 0)
-
-
-@lru_cache(maxsize=1)
-def _parsed(file: Path, changed: int) -> Schedule:
-    """Parse a schedule once for each state of the file."""
-    return yaml.load(file, Schedule)
+    return yaml.load(root / "reports" / "schedule.yml", Schedule)
 
 
 def read(root: Path) -> list[Job]:
@@ -283,8 +272,8 @@ def read(root: Path) -> list[Job]:
         for values in itertools.product(*report.parameters.values()):
             given = stale | dict(zip(report.parameters, values, strict=True))
             jobs.append(_one(root, plan, given, several, panels))
-        names = Counter(job.name.casefold() for job in jobs)
-        if twice := [job.name for job in jobs if names[job.name.casefold()] > 1]:
+        names = [job.name.casefold() for job in jobs]
+        if twice := [job.name for job in jobs if names.count(job.name.casefold()) > 1]:
             raise DesignError(f"{where}: {len(twice)} reports of its sweep are called {twice[0]}; give other values.")
     return sorted(jobs, key=lambda job: job.is_brief)
 
@@ -411,10 +400,8 @@ def settled(jobs: list[Job], given: Mapping[str, str], as_of: str) -> list[Job]:
             raise DesignError(f"Report {job.name}: {error}") from None
         market = job.market or _market(job, values)
         if job.name.startswith(SIMULATED) != bool(market):
-            raise DesignError(
-                f"Report {job.name}: its parameters are of {market or 'no simulated market'}; a name begins with "
-                f"{SIMULATED} if and only if the numbers are simulated: choose or write the report of the other name."
-            )
+            rule = f"a name begins with {SIMULATED} if and only if the numbers are simulated: choose the other report"
+            raise DesignError(f"Report {job.name}: its parameters are of {market or 'no simulated market'}; {rule}.")
         typed.append(replace(job, parameters=values, market=market))
     return typed
 
@@ -448,14 +435,10 @@ def today() -> str:
 def refuse_foresight(root: Path, as_of: str) -> None:
     """Raise `DesignError` for a date of knowledge after today, and for one before that of the data."""
     if as_of > (now := today()):
-        raise DesignError(
-            f"As-of date: cannot publish reports as of {as_of}, which is after today, {now} by the clock; give --as-of "
-            f"{now} or earlier, or set the clock."
-        )
+        why = f"which is after today, {now} by the clock; give --as-of {now} or earlier, or set the clock."
+        raise DesignError(f"As-of date: cannot publish reports as of {as_of}, {why}")
     newest = data.newest(root / "data")
-    file, vintage = root / "data" / newest["path"], newest["vintage"]
-    if as_of < vintage:
-        raise DesignError(
-            f"As-of date: cannot publish reports as of {as_of}, because {file} is of {vintage} and may hold what was "
-            f"not known then; give --as-of {vintage} or later, or check out the data of that date from git."
-        )
+    if as_of < (vintage := newest["vintage"]):
+        why = f"because {root / 'data' / newest['path']} is of {vintage} and may hold what was not known then"
+        do = f"give --as-of {vintage} or later, or check out the data of that date from git"
+        raise DesignError(f"As-of date: cannot publish reports as of {as_of}, {why}; {do}.")

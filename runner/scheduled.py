@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, date, datetime, time
@@ -33,7 +33,9 @@ def work(root: Path, request: Request, *, due: bool = False, as_json: bool = Fal
     as_json : bool
         Print the outcome as one JSON object, and nothing else, to standard output.
     """
-    recipients, waits = tuple[Notice, ...](), list[str]()
+    from runner import notices, site  # with all that speaks to servers
+
+    recipients, waits, wrong = tuple[Notice, ...](), list[str](), None
 
     def is_due(job: Job, standing: Release) -> bool:
         stands = date.fromisoformat(standing.manifest.reports[job.name].as_of)
@@ -51,19 +53,26 @@ def work(root: Path, request: Request, *, due: bool = False, as_json: bool = Fal
         request = replace(request, out=(request.out or folder).absolute())
         with withheld(plan.notices):
             outcome = run.reports(root, request, is_due if due else None)
+        old = [] if request.panel else stale(root, outcome, moment(request.as_of))
+        outcome = outcome.model_copy(update={"stale": old, "notes": [*outcome.notes, *waits]})
     except BaseException as error:
-        ended = stopped(error, request.as_of, root, (request.out or root / "reports").absolute())
-        _print(ended, recorded(ended) + _send(ended, recipients, root), as_json=as_json)
-        raise
-    old = [] if request.panel else stale(root, outcome, moment(request.as_of))
-    outcome = outcome.model_copy(update={"stale": old, "notes": [*outcome.notes, *waits]})
+        outcome, wrong = stopped(error, request.as_of, (request.out or root / "reports").absolute()), error
     briefs = [outcome.folder / f"{name}.pdf" for name in outcome.reports if schedule.number(name) == "00"]
-    ended = without_paths(outcome, root)
-    faults = recorded(ended) + _send(ended, recipients, root, next(iter(briefs), None))
-    if not as_json:
+    ended, faults = without_paths(outcome, root), list[str]()
+    try:
+        site.record(ended.out, ended, datetime.now(UTC))
+    except OSError as error:
+        faults.append(f"The page and the feed in {ended.out.name} could not be written ({error.strerror}).")
+    faults += notices.send(ended, recipients, dict(os.environ), root=root, brief=next(iter(briefs), None))
+    if as_json:
+        say(json.dumps({**ended.model_dump(exclude={"at"}), "notices": faults}))
+    elif not wrong:
         outcome.tell()
         say(ended.line)
-    _print(ended, faults, as_json=as_json)
+    for fault in faults:
+        say(fault, sys.stderr)
+    if wrong:
+        raise wrong
     return outcome.code or (Exit.NOTICE if faults else Exit.OK)
 
 
@@ -76,25 +85,6 @@ def withheld(notices: Iterable[Notice]) -> Iterator[None]:
         yield
     finally:
         os.environ |= hidden
-
-
-def _send(ended: Outcome, recipients: Sequence[Notice], root: Path, brief: Path | None = None) -> list[str]:
-    if not recipients:
-        return []
-    from runner import notices  # with all that speaks to servers
-
-    return notices.send(ended, recipients, dict(os.environ), root=root, brief=brief)
-
-
-def recorded(ended: Outcome) -> list[str]:
-    """Record an outcome in the page and the feed of its folder; return any fault in words."""
-    from runner import site
-
-    try:
-        site.record(ended.out, ended, datetime.now(UTC))
-    except OSError as error:
-        return [f"The page and the feed in {ended.out.name} could not be written ({error.strerror})."]
-    return []
 
 
 def moment(as_of: str) -> datetime:
@@ -143,14 +133,14 @@ def dated(root: Path, files: Iterable[str]) -> dict[str, date]:
     return dates | {name: date.fromtimestamp((root / name).stat().st_mtime) for name in others}
 
 
-def stopped(error: BaseException, as_of: str, root: Path, out: Path) -> Outcome:
+def stopped(error: BaseException, as_of: str, out: Path) -> Outcome:
     """Return the outcome of a run that an error or a signal has stopped."""
     refused = isinstance(error, DataError | DesignError | ReportError)
     outcome = "refused" if refused else "failed" if isinstance(error, Exception) else "interrupted"
     why = str(error) or type(error).__name__
     why = f"a signal ended the run ({why})" if outcome == "interrupted" else why
     why = "the disk is full; make room and run again" if disk_full(error) else why
-    return without_paths(Outcome(outcome=outcome, as_of=as_of, failures=[why], out=out), root)
+    return Outcome(outcome=outcome, as_of=as_of, failures=[why], out=out)
 
 
 def without_paths(outcome: Outcome, root: Path) -> Outcome:
@@ -158,12 +148,3 @@ def without_paths(outcome: Outcome, root: Path) -> Outcome:
     places = {f"{root.absolute()}/": "", str(root.absolute()): ".", str(Path.home()): "~"}
     told = outcome.model_dump(include={"reports", "changed_words", "stale", "failures", "notes"})
     return outcome.model_copy(update=json.loads(publish.replaced(json.dumps(told, ensure_ascii=False), places)))
-
-
-def _print(ended: Outcome, faults: Iterable[str], *, as_json: bool) -> None:
-    """Print the notices that failed, and with --json the outcome."""
-    faults = [*faults]
-    for fault in faults:
-        say(fault, sys.stderr)
-    if as_json:
-        say(json.dumps({**ended.model_dump(exclude={"at"}), "notices": faults}))

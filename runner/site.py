@@ -74,12 +74,12 @@ class Judged(BaseModel):
 
     @property
     def found(self) -> str:
-        """The finding in a sentence, or its number with the unit; a point alone only where the word is a finding."""
+        """Its number with the unit; a point only where the word is a finding."""
         texts = [quantity(self.estimate, self.unit)] if self.estimate is not None and RATINGS[self.word] else []
         if self.low is not None and self.high is not None:
             ends = between(self.low, self.high, self.unit)
             texts.append(ends if self.high < inf else f"at least {quantity(self.low, self.unit)}")
-        return self.detail or (f"{', '.join(texts).capitalize()} {self.unit}." if texts else "")
+        return f"{', '.join(texts).capitalize()} {self.unit}." if texts else ""
 
 
 @dataclass(frozen=True)

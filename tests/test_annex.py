@@ -18,7 +18,7 @@ SOURCES = pd.DataFrame({"source_publisher": ["Gazette"], "source_url": ["https:/
 def executed(file: Path, share: float, *resources: str) -> Path:
     """Write an executed notebook that ends as a report does."""
     settings = {"as_of": AS_OF, "stale_after_days": 20_000, "share": share}
-    shown = report.colophon(settings, resources=resources, sources=[SOURCES])._repr_mimebundle_()
+    shown = report.colophon(settings, resources, [SOURCES], None)._repr_mimebundle_()
     output = {"output_type": "execute_result", "metadata": {}, "execution_count": 1, "data": shown}
     cells = [{"cell_type": "code", "metadata": {}, "source": "", "execution_count": 1, "outputs": [output]}]
     file.write_text(json.dumps({"cells": cells, "metadata": {}, "nbformat": 4, "nbformat_minor": 4}))
@@ -61,11 +61,7 @@ def test_the_same_reports_give_the_same_annex_to_the_byte(notebooks, tmp_path):
 
 
 def test_reports_that_ran_with_other_code_stand_apart():
-    rows = [
-        ("01_a", "version", "commit", "abc"),
-        ("02_b", "version", "commit", "def"),
-        ("03_c", "version", "commit", "abc"),
-    ]
+    rows = [(report, "version", "commit", of) for report, of in (("01_a", "abc"), ("02_b", "def"), ("03_c", "abc"))]
     recorded = pd.DataFrame(rows, columns=["report", "what", "name", "value"])
     html = annex.sections(recorded)["Code"]
     assert "commit abc" in html

@@ -67,10 +67,7 @@ def shaken(seed, shock, *, hit=10):
     sales[:, :, WAVE:] *= after[:, np.newaxis, np.newaxis]
     brand = [f"SIM-G{one:03d}" for one in np.where(closed, firm // 2, firm)]
     return panel_of(
-        sales,
-        dict.fromkeys(np.flatnonzero(closed), WAVE),
-        category=[f"C{one:02d}" for one in category],
-        brand=brand,
+        sales, dict.fromkeys(np.flatnonzero(closed), WAVE), category=[f"C{one:02d}" for one in category], brand=brand
     )
 
 

@@ -30,6 +30,7 @@ HARM = '"><script>alert(1)</script><img src=x onerror=alert(2)>&amp; </p>\u2028'
 SVG = b'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 2 1"/>'
 PUBLIC, PANEL, SIMULATED = "05_growth_public", "panel__05_growth_panel", "sim__05_growth_panel"
 BRIEF = "00_executive_brief"
+READ = {"reading": "V2", "word": NOT_SHOWN, "confidence": ""}
 
 
 def verdict(word=SUPPORTED, **known):
@@ -181,7 +182,8 @@ def test_each_report_has_a_card_with_its_question_its_words_its_figure_and_its_f
 @pytest.mark.parametrize(
     ("known", "found"),
     [
-        ({"detail": "It takes more."}, "It takes more."),
+        ({"detail": "It takes more.", "claim": "C99"}, "It takes more."),  # a topic of the answer has no C99
+        ({"detail": "It takes more.", "low": -3.0, "high": 2.7, **READ}, "Between −3.0 and +2.7 per cent."),
         ({"low": -3.0, "high": 2.7, "estimate": 1.8, "word": NOT_SHOWN}, "Between −3.0 and +2.7 per cent."),
         ({"low": -24.4, "high": -11.4, "estimate": -17.9}, "−17.9, between −24.4 and −11.4 per cent."),
         ({"low": -8.5, "high": "inf", "word": NOT_SHOWN}, "At least −8.5 per cent."),

@@ -43,19 +43,14 @@ def send(told, *hooks, root=Path(), brief=None, **environment):
 # What is news
 
 
-@pytest.mark.parametrize("outcome", ["published", "unchanged", "draft"])
-def test_a_run_in_which_all_is_well_is_no_news(outcome):
-    assert not Outcome(**{**QUIET, "outcome": outcome}).is_news
+NO_NEWS = [{"outcome": outcome} for outcome in ("published", "unchanged", "draft")]
+NEWS = [{"outcome": outcome} for outcome in ("failed", "refused", "interrupted")]
+NEWS += [{part: ["a"]} for part in ("failures", "changed_words", "stale")]
 
 
-@pytest.mark.parametrize("news", [{"failures": ["a"]}, {"changed_words": ["a"]}, {"stale": ["a"]}])
-def test_a_failure_a_changed_word_and_stale_data_are_news(news):
-    assert Outcome(**{**QUIET, **news}).is_news
-
-
-@pytest.mark.parametrize("outcome", ["failed", "refused", "interrupted"])
-def test_a_run_that_made_nothing_is_news(outcome):
-    assert Outcome(**{**QUIET, "outcome": outcome}).is_news
+@pytest.mark.parametrize("told", [*NO_NEWS, *NEWS])
+def test_a_run_that_made_nothing_a_failure_a_changed_word_and_stale_data_are_news(told):
+    assert Outcome(**{**QUIET, **told}).is_news == (told in NEWS)
 
 
 def test_the_outcome_is_one_line_whatever_failed():
@@ -190,17 +185,13 @@ def test_a_webhook_is_not_followed_to_another_address(web):
     assert [path for path, *_ in web.requests] == ["/"]
 
 
-@pytest.mark.parametrize(
-    ("address", "said"),
-    [
-        (f"file:///{SECRET}", "could not be sent (ValueError)"),
-        (SECRET, "could not be sent (ValueError)"),
-        (f"http://127.0.0.1:{SECRET}", "could not be sent (InvalidURL)"),
-        (f"http://127.0.0.1/\n{SECRET}", "could not be sent (InvalidURL)"),
-        ("http://127.0.0.1:1/" + SECRET, "Connection refused"),
-        (f"http://{SECRET}.invalid/", "its host is not known"),
-    ],
-)
+LOCAL = "http://127.0.0.1"
+NO_WEBHOOK = dict.fromkeys((f"file:///{SECRET}", SECRET), "could not be sent (ValueError)")
+NO_WEBHOOK |= dict.fromkeys((f"{LOCAL}:{SECRET}", f"{LOCAL}/\n{SECRET}"), "could not be sent (InvalidURL)")
+NO_WEBHOOK |= {f"{LOCAL}:1/{SECRET}": "Connection refused", f"http://{SECRET}.invalid/": "its host is not known"}
+
+
+@pytest.mark.parametrize(("address", "said"), NO_WEBHOOK.items())
 def test_a_webhook_that_is_none_is_told_without_its_address(address, said):
     (fault,) = send(FAILED, notice(webhook="HOOK"), HOOK=address)
     assert fault == f"notices.0 (webhook): {said}"
@@ -221,9 +212,8 @@ def test_a_server_that_never_answers_or_does_so_a_letter_at_a_time_holds_nobody_
         threading.Thread(target=drip, daemon=True).start()
         address = f"http://127.0.0.1:{silent.getsockname()[1]}"
         slow = notice(webhook="HOOK", timeout=1)
-        assert send(FAILED, slow, slow, HOOK=address) == [
-            f"notices.{place} (webhook): not done after 1 s" for place in (0, 1)
-        ]
+        late = [f"notices.{place} (webhook): not done after 1 s" for place in (0, 1)]
+        assert send(FAILED, slow, slow, HOOK=address) == late
         done.set()
 
 
@@ -335,9 +325,8 @@ def test_a_login_goes_over_an_encrypted_connection(served, certificate, monkeypa
     known = {"MAIL_HOST": host, "MAIL_USER": "reports", "MAIL_PASSWORD": SECRET}
     assert send(FAILED, notice(email=LOGIN), **known) == []
     assert inbox.letters[0][3]
-    assert send(FAILED, notice(email=LOGIN), **known | {"MAIL_PASSWORD": f"{SECRET}!"}) == [
-        "notices.0 (email): answered 535"
-    ]
+    wrong = known | {"MAIL_PASSWORD": f"{SECRET}!"}
+    assert send(FAILED, notice(email=LOGIN), **wrong) == ["notices.0 (email): answered 535"]
     assert send(FAILED, notice(email=PLAIN), **known) == ["notices.0 (email): answered 530"]
 
 

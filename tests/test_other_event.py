@@ -82,8 +82,7 @@ def stalls() -> object:
     """Return a simulated panel with the platforms, the origin and the dates of the other event."""
     panel, _ = simulate("ceiling_50k", seed=2, n_firms=2000, n_categories=30)
     firms = panel.firms.assign(
-        origin=panel.firms["origin"].replace({"CN": "XX"}),
-        closed_on=panel.firms["closed_on"] + pd.DateOffset(years=10),
+        origin=panel.firms["origin"].replace({"CN": "XX"}), closed_on=panel.firms["closed_on"] + pd.DateOffset(years=10)
     )
     platforms = tuple(CODES[code] for code in panel.platforms)
     return replace(panel, platforms=platforms, months=panel.months + 120, firms=firms)

@@ -66,14 +66,8 @@ def words(reader: PdfReader) -> str:
 
 
 def product(a: list[float], b: list[float]) -> list[float]:
-    return [
-        a[0] * b[0] + a[1] * b[2],
-        a[0] * b[1] + a[1] * b[3],
-        a[2] * b[0] + a[3] * b[2],
-        a[2] * b[1] + a[3] * b[3],
-        a[4] * b[0] + a[5] * b[2] + b[4],
-        a[4] * b[1] + a[5] * b[3] + b[5],
-    ]
+    rows = ((a[0], a[1], 0), (a[2], a[3], 0), (a[4], a[5], 1))
+    return [x * b[side] + y * b[side + 2] + moved * b[side + 4] for x, y, moved in rows for side in (0, 1)]
 
 
 def advance(font: Any, shown: list[Any]) -> float:
@@ -168,17 +162,12 @@ def test_cells_without_answer_follow_in_their_order_and_new_page_starts_one(tmp_
 
 def test_code_stderr_parameters_and_removed_cells_do_not_print(tmp_path: Path) -> None:
     stderr = new_output("stream", name="stderr", text="noise on stderr")
+    tags = ("remove-cell", "parameters", "injected-parameters")
     text = words(
-        made(
-            tmp_path,
-            code("<p>Seen.</p>", more=(stderr,)),
-            code("<p>removed</p>", tags=("remove-cell",)),
-            code("<p>default</p>", tags=("parameters",)),
-            code("<p>given</p>", tags=("injected-parameters",)),
-        )
+        made(tmp_path, code("<p>Seen.</p>", more=(stderr,)), *(code(f"<p>{tag}</p>", tags=(tag,)) for tag in tags))
     )
     assert "Seen." in text
-    for hidden in ("hidden_name", "noise", "removed", "default", "given", "<Exhibit>"):
+    for hidden in ("hidden_name", "noise", *tags, "<Exhibit>"):
         assert hidden not in text
 
 

@@ -115,13 +115,11 @@ def test_a_lock_that_is_a_link_empties_no_file(tmp_path):
     assert (tmp_path / "mine").read_text() == "mine"
 
 
-@pytest.mark.parametrize(
-    ("name", "why"),
-    [
-        ("latest", "cannot link the latest release here, because this is no link"),
-        ("draft", "cannot put a draft here, because this is no draft of a run"),
-    ],
-)
+OURS = {"latest": "cannot link the latest release here, because this is no link"}
+OURS |= {"draft": "cannot put a draft here, because this is no draft of a run"}
+
+
+@pytest.mark.parametrize(("name", "why"), OURS.items())
 @pytest.mark.parametrize("kind", ["file", "folder"])
 def test_something_of_the_users_that_bears_a_name_of_ours_is_refused_and_stays(tmp_path, name, why, kind):
     place = tmp_path / name

@@ -192,14 +192,12 @@ def test_from_a_release_whose_manifest_no_run_wrote_nothing_is_carried_over(quic
     assert quick.published.name == f"{AS_OF}.2"
 
 
-@pytest.mark.parametrize(
-    ("changed", "why"),
-    [
-        ({"files": {}}, "00_brief.ipynb: of report 00_brief, and the manifest has no hash of it"),
-        ({"release": "2026-01-01"}, "is that of '2026-01-01'"),
-        ("../../notebooks/01_first.ipynb", "01_first.ipynb: the manifest names a path outside the release"),
-    ],
-)
+ASTRAY = [({"files": {}}, "00_brief.ipynb: of report 00_brief, and the manifest has no hash of it")]
+ASTRAY += [({"release": "2026-01-01"}, "is that of '2026-01-01'")]
+ASTRAY += [("../../notebooks/01_first.ipynb", "01_first.ipynb: the manifest names a path outside the release")]
+
+
+@pytest.mark.parametrize(("changed", "why"), ASTRAY)
 def test_a_manifest_that_leads_out_of_its_folder_or_is_of_another_one_is_not_followed(quick, capsys, changed, why):
     told = quick.manifest()
     if isinstance(changed, str):  # a file that is there, as the manifest says
@@ -211,22 +209,16 @@ def test_a_manifest_that_leads_out_of_its_folder_or_is_of_another_one_is_not_fol
     assert said.count("published ") == 3
 
 
+LAYOUT_OF_REPORTS = ("template.typ", "fonts/one.otf", "filter.lua", "figures.mplstyle")
+
+
 def prints(desk, given=(), verdicts=None):
     jobs = schedule.settled(schedule.read(desk.root), dict(given), AS_OF)
     common = publish.inputs(desk.root)
     return {job.name: publish.fingerprint(job, common, verdicts if job.is_brief else None) for job in jobs}
 
 
-@pytest.mark.parametrize(
-    "file",
-    [
-        "data/figures.csv",
-        "reports/template.typ",
-        "reports/fonts/one.otf",
-        "reports/filter.lua",
-        "reports/figures.mplstyle",
-    ],
-)
+@pytest.mark.parametrize("file", ["data/figures.csv", *(f"reports/{name}" for name in LAYOUT_OF_REPORTS)])
 def test_a_changed_byte_changes_every_fingerprint(desk, file):
     before = prints(desk)
     content = (desk.root / file).read_bytes()
@@ -600,10 +592,8 @@ def test_after_a_fault_in_the_kernel_all_is_as_before(desk, capsys, cell, code, 
     assert desk.run("01", timeout=timeout) == code
     said = capsys.readouterr()
     assert message in said.err
-    assert [line.split()[:2] for line in said.out.splitlines()[:2]] == [
-        ["01_first", "failed"],
-        ["02_second", "unchanged"],
-    ]
+    lines = [line.split()[:2] for line in said.out.splitlines()[:2]]
+    assert lines == [["01_first", "failed"], ["02_second", "unchanged"]]
     assert desk.bytes() == before
     assert (desk.draft / "failed" / "01_first.ipynb").exists()
     assert desk.is_clear()
@@ -659,11 +649,11 @@ def test_after_a_failed_pdf_all_is_as_before(quick, capsys, render, code, messag
 
 def test_a_disk_that_is_full_while_publishing_loses_nothing(quick, monkeypatch, capsys):
     before, write_json = quick.bytes(), publish.write_json
-    monkeypatch.setattr(
-        publish,
-        "write_json",
-        lambda file, content: (full_disk if "manifest" in file.name else write_json)(file, content),
-    )
+
+    def write(file, content):
+        (full_disk if "manifest" in file.name else write_json)(file, content)
+
+    monkeypatch.setattr(publish, "write_json", write)
     assert quick.run("02", force=True) == Exit.DISK_FULL
     assert "Publishing: the disk is full" in capsys.readouterr().err
     assert quick.bytes() == before

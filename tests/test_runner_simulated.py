@@ -18,6 +18,8 @@ from runner.schedule import own_panel, read, select, settled
 
 CLOSURES = "medium closures (3 per cent of Chinese sales)"  # of the preset, as its name is shown
 MARKET = f"{CLOSURES}, seed 1"
+SIM = "sim__03_closed"
+BOTH = "Real figures and estimates from them"
 PARAMETERS, ON_PANEL, WRITE = (SOURCES[name] for name in ("event_parameters", "panel_parameters", "write_market"))
 FIRMS = WRITE.replace(
     'tier, market = "facts", ""',
@@ -63,11 +65,8 @@ def feet(folder) -> dict[str, str]:
 
 def test_real_and_simulated_reports_say_which_they_are(desk):
     assert desk.run() == Exit.OK
-    assert feet(desk.published) == {
-        "00_brief": "Real figures and estimates from them",
-        "03_listed": "Real figures and estimates from them",
-        "sim__03_closed": f"Simulated: {MARKET}, simulated",
-    }
+    simulated = {"sim__03_closed": f"Simulated: {MARKET}, simulated"}
+    assert feet(desk.published) == {"00_brief": BOTH, "03_listed": BOTH, **simulated}
     entries = desk.manifest()["reports"]
     assert [entries[name]["market"] for name in entries] == ["", "", MARKET]
 
@@ -75,7 +74,7 @@ def test_real_and_simulated_reports_say_which_they_are(desk):
 def test_estimates_beside_a_verdict_on_real_figures_are_named_at_the_foot(real):
     write(real, "03_listed", shown("<p>12 ◐</p>"), WRITE.replace('"estimate"', '"real"'))
     assert real.run("03_listed") == Exit.OK
-    assert feet(real.draft) == {"03_listed": "Real figures and estimates from them"}
+    assert feet(real.draft) == {"03_listed": BOTH}
     write(real, "03_listed", shown("<p>12 ●</p>"), WRITE.replace('"estimate"', '"real"'))
     assert real.run("03_listed") == Exit.OK
     assert feet(real.draft) == {"03_listed": "Real figures"}
@@ -105,18 +104,13 @@ def test_a_panel_without_the_option_panel_is_refused(desk):
         settled(read(desk.root), {"panel_path": "own.csv"}, AS_OF)
 
 
-@pytest.mark.parametrize(
-    ("name", "market", "said"),
-    [
-        ("sim__03_closed", "", f"its verdicts are of the real market, and the report is of {MARKET}"),
-        ("sim__03_closed", "chill, seed 1", f"its verdicts are of chill, seed 1, and the report is of {MARKET}"),
-        ("03_listed", MARKET, f"its verdicts are of {MARKET}, and the report is of the real market"),
-    ],
-)
-def test_verdicts_of_another_market_than_the_report_get_no_pdf(desk, capsys, name, market, said):
-    write(desk, name, WRITE + verdict_of(market))
+@pytest.mark.parametrize(("name", "verdicts"), [(SIM, ""), (SIM, "chill, seed 1"), ("03_listed", MARKET)])
+def test_verdicts_of_another_market_than_the_report_get_no_pdf(desk, capsys, name, verdicts):
+    write(desk, name, WRITE + verdict_of(verdicts))
     assert desk.run(name) == Exit.FAILED
-    assert f"{name}: {said}; real and simulated never mix." in capsys.readouterr().err
+    theirs, ours = verdicts or "the real market", MARKET if name == SIM else "the real market"
+    said = f"{name}: its verdicts are of {theirs}, and the report is of {ours}; real and simulated never mix."
+    assert said in capsys.readouterr().err
 
 
 def verdict_of(market: str) -> str:
@@ -124,17 +118,12 @@ def verdict_of(market: str) -> str:
     return f"\nverdict.update(market={market!r}, provenance={kind!r})\n" + WRITE.splitlines()[-1]
 
 
-@pytest.mark.parametrize(
-    ("name", "mark", "said"),
-    [
-        ("03_listed", "○", "its numbers, 1 of them, are marked simulated"),
-        ("sim__03_closed", "◐", "its numbers, 1 of them, are marked estimated"),
-    ],
-)
-def test_a_report_whose_numbers_are_marked_otherwise_gets_no_pdf(real, capsys, name, mark, said):
+@pytest.mark.parametrize(("name", "mark", "kind"), [("03_listed", "○", "simulated"), (SIM, "◐", "estimated")])
+def test_a_report_whose_numbers_are_marked_otherwise_gets_no_pdf(real, capsys, name, mark, kind):
     write(real, name, shown(f"<p>It was 7.5 {mark}.</p>"), WRITE if name == "03_listed" else FIRMS)
     assert real.run(name) == Exit.FAILED
-    assert f"{name}: {said} (style.use says as what), and the report is of" in capsys.readouterr().err
+    said = f"{name}: its numbers, 1 of them, are marked {kind} (style.use says as what), and the report is of"
+    assert said in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("error", ["DesignError", "DataError"])
@@ -205,17 +194,11 @@ def own(desk, tmp_path):
 
 def test_a_panel_of_ones_own_runs_the_notebooks_that_can_take_one_the_public_figures_and_the_brief(desk, own, tmp_path):
     desk.write("05_other", WRITE_VERDICTS)
-    (desk.reports / "schedule.yml").write_text(
-        SOURCES["schedule_of_markets"] + "  - {name: 05_other, notebook: 05_other.ipynb}\n"
-    )
+    more = "  - {name: 05_other, notebook: 05_other.ipynb}\n"
+    (desk.reports / "schedule.yml").write_text(SOURCES["schedule_of_markets"] + more)
     assert desk.run(panel=own, out=tmp_path / "mine") == Exit.OK
     mine = tmp_path / "mine" / AS_OF
-    assert feet(mine) == {
-        "00_brief": "Real figures and estimates from them",
-        "03_listed": "Real figures and estimates from them",
-        "05_other": "Real figures",
-        "panel__03_closed": "Real figures and estimates from them",
-    }
+    assert feet(mine) == {"00_brief": BOTH, "03_listed": BOTH, "05_other": "Real figures", "panel__03_closed": BOTH}
     manifest = json.loads((mine / "manifest.json").read_text())
     assert re.fullmatch("[0-9a-f]{64}", manifest["panel"])
     entry, public = (manifest["reports"][name] for name in ("panel__03_closed", "03_listed"))
@@ -253,9 +236,7 @@ def test_a_copy_of_the_event_with_another_wave_keeps_its_public_figures(desk, ow
     text = (EVENTS / "amazon_2021.yml").read_text(encoding="utf-8")
     copy.write_text(text.replace("waves: [2021-05,", "waves: [2021-04, 2021-05,"))
     panel(Path(own["panel_path"]), closed="2021-04")
-    with pytest.raises(
-        DesignError, match=r"2 firms closed before it: 2021-04 \(2\); leave them out of the panel, or add"
-    ):
+    with pytest.raises(DesignError, match=r"2 firms closed before it: 2021-04 \(2\); leave them out of the panel, or"):
         desk.run(panel=own, out=tmp_path / "mine")
     assert desk.run(panel=own_panel(Path(own["panel_path"]), event=str(copy)), out=tmp_path / "mine") == Exit.OK
     entries = json.loads((tmp_path / "mine" / AS_OF / "manifest.json").read_text())["reports"]
@@ -283,11 +264,8 @@ def test_an_unchanged_panel_makes_nothing_new_and_a_changed_one_does(desk, own, 
 def test_a_simulated_panel_makes_simulated_reports_and_the_brief_tells_them_apart_from_public_figures(desk, tmp_path):
     simulated = own_panel(panel(tmp_path / "own.csv", firm="SIM-"))
     assert desk.run(panel=simulated, out=tmp_path / "mine") == Exit.OK
-    assert feet(tmp_path / "mine" / AS_OF) == {
-        "00_brief": "Real figures and estimates from them",
-        "03_listed": "Real figures and estimates from them",
-        "sim__03_closed": "Simulated: own.csv, simulated",
-    }
+    told = {"00_brief": BOTH, "03_listed": BOTH, "sim__03_closed": "Simulated: own.csv, simulated"}
+    assert feet(tmp_path / "mine" / AS_OF) == told
     assert desk.run("03", panel=simulated, out=tmp_path / "mine") == Exit.OK
     assert sorted(os.listdir(tmp_path / "mine")) == [".lock", AS_OF, "latest"]
 
@@ -314,16 +292,14 @@ def test_a_panel_that_cannot_carry_the_reports_is_refused_before_a_kernel_starts
 @pytest.mark.usefixtures("no_kernels")
 def test_a_panel_needs_a_folder_of_its_own(desk, own, tmp_path, monkeypatch):
     for out in (None, desk.reports):
-        with pytest.raises(
-            DesignError, match=r"on a panel: .* holds the reports of the schedule .*; give another folder with --out"
-        ):
+        with pytest.raises(DesignError, match=r"on a panel: .* holds the reports of the schedule .*; give another"):
             desk.run(panel=own, out=out)
     about = {"as_of": AS_OF, "previous": "", "panel_is": "", "commit": None, "inputs": {}, "files": {}, "reports": {}}
     for name in ("2026-11-20", "draft"):  # of whatever date
         folder = tmp_path / name / name
         folder.mkdir(parents=True)
         publish.write_json(folder / "manifest.json", {**about, "release": name, "panel": "0" * 64})
-        apart = pytest.raises(DesignError, match="holds reports on other data, which stay apart; give another folder")
+        apart = pytest.raises(DesignError, match="holds reports on other data, which stay apart; give another")
         for given in ({"panel": own}, {}):
             with apart:
                 desk.run(out=folder.parent, **given)

@@ -125,11 +125,7 @@ def test_simulated_closures_are_those_of_the_event_that_ships(preset):
 
 
 @pytest.mark.parametrize(
-    ("values", "said"),
-    [
-        ({"event": "none"}, "choose from amazon_2021"),
-        ({"sim_preset": "mid"}, "choose from null"),
-    ],
+    ("values", "said"), [({"event": "none"}, "choose from amazon_2021"), ({"sim_preset": "mid"}, "choose from null")]
 )
 def test_what_cannot_be_taken_is_refused(values, said):
     with pytest.raises(DesignError, match=said):
@@ -555,10 +551,7 @@ def test_check_prints_the_audit_of_each_example(capsys):
         (["--panel", "a.csv", "--accept", "b"], "Option --accept b: it goes with files in data/"),
         (["-p", "post_to=3"], "Option -p post_to=3: it goes with a panel of your own; give --panel FILE too"),
         (["--panel", "a.csv"], "a.csv: expected a file; found no such file"),
-        (
-            ["--panel", "a.csv", "--map", "a.yml"],
-            "a.yml: expected a file; found no such file",
-        ),
+        (["--panel", "a.csv", "--map", "a.yml"], "a.yml: expected a file; found no such file"),
         (["--panel", "a.csv", "--event", "other"], "Cannot find the event 'other'; choose from amazon_2021"),
     ],
 )

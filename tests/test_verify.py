@@ -5,7 +5,8 @@ import json
 import pytest
 from releases import REPORT, make, verdict
 
-from runner import publish, release, verify
+from runner import Exit, publish, release, verify
+from runner.cli import main
 from runner.release import DATA, MANIFEST, VERDICTS
 
 PDF, CSV = f"{REPORT}.pdf", f"{REPORT}.estimates.csv"
@@ -67,17 +68,24 @@ def test_an_archive_of_other_data_than_the_reports_were_made_of_is_named(tmp_pat
     ]
 
 
-@pytest.mark.parametrize(
-    ("known", "said"),
-    [
-        ({"report": "07_other"}, "it is of 07_other, which is no report of the release"),
-        ({"as_of": "2026-01-01"}, f"its as_of is '2026-01-01'; the manifest has '2026-11-25' of {REPORT}"),
-        ({"market": "m"}, f"its market is 'm'; the manifest has '' of {REPORT}"),
-    ],
-)
+OTHERS = [({"report": "07_other"}, "it is of 07_other, which is no report of the release")]
+OTHERS += [({"as_of": "2026-01-01"}, f"its as_of is '2026-01-01'; the manifest has '2026-11-25' of {REPORT}")]
+OTHERS += [({"market": "m"}, f"its market is 'm'; the manifest has '' of {REPORT}")]
+
+
+@pytest.mark.parametrize(("known", "said"), OTHERS)
 def test_a_verdict_that_does_not_belong_to_its_report_is_named(tmp_path, known, said):
     found = make(tmp_path, verdicts=[verdict(**known)])
     assert verify.faults(found) == [f"{VERDICTS}: C01 V1: {said}"]
+
+
+@pytest.mark.parametrize("name", [VERDICTS, DATA])
+def test_a_file_that_is_not_what_it_should_be_though_its_hash_is_right_ends_in_a_line(tmp_path, capsys, name):
+    found = make(tmp_path)
+    (found.folder / name).write_text('{"word": "Supported"}')
+    folder = rewrite(found).folder
+    assert main(["verify", str(folder)]) == Exit.FAILED
+    assert capsys.readouterr().out.startswith(f"{folder.name}/{name}: ")
 
 
 def test_what_a_checkout_has_otherwise_is_named_by_part(tmp_path):

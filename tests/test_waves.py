@@ -85,10 +85,7 @@ def test_newcomers_that_come_by_the_sales_of_all_incumbents_are_no_gain_of_expos
 def test_a_closed_newcomer_has_no_sales_before_to_compare_and_is_left_out():
     newcomer = np.zeros((1, 5, 15))
     newcomer[:, :, 11], newcomer[:, 1:, 12:] = 40.0, 40.0
-    plain, found = (
-        shared(sides_by_hand()),
-        shared(joined(sides_by_hand(), newcomer, 12.0, "CN", False)),
-    )
+    plain, found = (shared(sides_by_hand()), shared(joined(sides_by_hand(), newcomer, 12.0, "CN", False)))
     np.testing.assert_allclose(found.rows["estimate"], plain.rows["estimate"])
     assert (found.counts["closed"], found.counts["newcomers_left_out"]) == (2, 1)
 
