@@ -188,7 +188,7 @@ def exposure_effects(
     Parameters
     ----------
     data : DataFrame
-        A row per unit and period, of units that are not closed.
+        One row per unit and period, for units not closed.
     after, before : (first, last)
         Periods to sum after and before the closures, both ends included.
     exposure : column
@@ -356,7 +356,7 @@ def honest_bounds(
         If estimates or covariance are not finite.
     DesignError
         If terms are not periods around a reference, fewer than two lie before it, or the covariance has no variance
-        where the method needs some.
+        needed by the method.
 
     Examples
     --------
@@ -413,7 +413,7 @@ def noninferiority(
     Parameters
     ----------
     estimate : CohortEffects, Estimate of one term, or float
-        For the result of :func:`att_gt`, its average; an Estimate brings its standard error and degrees of freedom.
+        For the result of :func:`att_gt`, its average; an Estimate has its own standard error and degrees of freedom.
     std_error, df : float
         Only with a number as estimate; without `df` the standard error is taken as known.
     margin : float
@@ -447,7 +447,7 @@ def noninferiority(
     if len(estimate.terms) != 1 or std_error is not None or df is not None:
         raise DesignError(
             f"Cannot test an Estimate of {len(estimate.terms)} terms with std_error = {std_error} and df = {df}: it "
-            f"needs one term, and has its own errors; give one, such as estimate[{estimate.terms[0]!r}], alone"
+            f"needs one term, and no std_error or df; give one, such as estimate[{estimate.terms[0]!r}], alone"
         )
     value, error = float(estimate.value[0]), float(estimate.std_error[0])
     if np.isnan([value, error]).any():

@@ -32,7 +32,7 @@ QUANTILES = ("least", "quarter", "half", "three quarters", "most")
 
 
 def sentence(panel: Panel, names: Mapping[str, str] | None = None) -> str:
-    """Describe a panel in one sentence; `names` are names in print by code of platform or origin."""
+    """Describe a panel in one sentence; `names` gives names for print by code of platform or origin."""
     waves, known_sales = panel.cohorts(cut=Design.cut), panel.sales[~np.isnan(panel.sales)]
     count = int(waves["firms"].sum())
     when = f" in {counted(len(waves), 'month')} from {waves['month'].iloc[0]}" if len(waves) else ""

@@ -35,7 +35,7 @@ class Truth(Protocol):
     """The part of a simulated market's truth that a study uses."""
 
     def mechanical(self, post_from: int, post_to: int) -> float:
-        """Return the growth lost with the sales of closed firms, percentage points."""
+        """Return the growth lost with closed firms' sales, percentage points."""
 
     def scalars(self, post_from: int, post_to: int) -> dict[str, float]:
         """Return the true value of every estimand, by id."""

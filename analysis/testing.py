@@ -220,7 +220,7 @@ def romano_wolf(
     Parameters
     ----------
     estimates : Estimate or float64[term]
-        An Estimate brings its covariance and degrees of freedom.
+        An Estimate has its own covariance and degrees of freedom.
     covariance : float64[term, term]
         Covariance of an array of estimates.
     df : float or float64[term]

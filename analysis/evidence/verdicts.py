@@ -146,7 +146,7 @@ class Verdict(BaseModel):
     @property
     def meaning(self) -> str:
         """The meaning of the word, in the conditional for a simulated market."""
-        if self.simulated:  # where it is known whether the claim is false
+        if self.simulated:  # there, whether the claim is false is known
             likely = MEANING[self.word].replace("data fit", "data would fit").replace("do not fit", "would not fit")
             return likely.partition(" That")[0]
         return MEANING[self.word]
