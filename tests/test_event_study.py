@@ -114,7 +114,7 @@ def test_the_paths_before_closure_lie_within_the_smallest_margin_of_an_equivalen
 
     def passed(margin):
         tests = [
-            noninferiority(sign * one, error, margin, df=df).passed
+            noninferiority(sign * one, error, margin=margin, df=df).passed
             for one, error in zip(value, np.sqrt(np.diag(covariance)), strict=True)
             for sign in (1, -1)
         ]

@@ -179,9 +179,10 @@ def test_honest_bounds_of_an_event_study_are_those_of_its_arrays_with_wider_erro
 def test_noninferiority_takes_an_estimate_with_its_degrees_of_freedom():
     effects = analysis.att_gt(long(), **CALL)
     average = effects.aggregate()
-    expected = analysis.testing.noninferiority(average.value[0], average.std_error[0], 2.0, df=average.df[0])
+    numbers = average.value[0], average.std_error[0]
+    expected = analysis.noninferiority(*numbers, margin=2.0, df=average.df[0])
     assert analysis.noninferiority(effects, margin=2.0) == analysis.noninferiority(average, margin=2.0) == expected
-    assert expected != analysis.noninferiority(average.value[0], average.std_error[0], margin=2.0)
+    assert expected != analysis.noninferiority(*numbers, margin=2.0)
 
 
 @pytest.mark.parametrize("covariates", [None, ["size"]])

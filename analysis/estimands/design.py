@@ -210,21 +210,15 @@ class Sample:
         """Return firms whose sales on the first `width` platforms are known in both windows, bool[firm]."""
         return np.asarray(np.isfinite(self.sums[:, :, :width]).all(axis=(0, 2)))
 
-    @property
-    def own(self) -> Bools:
-        """Firms of the design's origin; raise DesignError if there are none."""
-        if not self.is_own.any():
-            count, origin = len(self.is_own), self.design.origin
-            raise DesignError(f"none of {count} firms is of origin {origin}; check the column origin")
-        return self.is_own
-
-    @property
-    def others(self) -> Bools:
-        """Firms of other origins; raise DesignError if there are none."""
-        if self.is_own.all():
-            count, origin = len(self.is_own), self.design.origin
-            raise DesignError(f"all {count} firms are of origin {origin}; bring sellers of other origins too")
-        return ~self.is_own
+    def of_origin(self, own: bool = True) -> Bools:
+        """Return the firms of the design's origin, or of all others; raise DesignError if there are none."""
+        firms: Bools = self.is_own == own
+        if not firms.any():
+            count, origin = len(firms), self.design.origin
+            nobody = f"none of {count} firms is of origin {origin}; check the column origin"
+            everybody = f"all {count} firms are of origin {origin}; bring sellers of other origins too"
+            raise DesignError(nobody if own else everybody)
+        return firms
 
     @cached_property
     def is_own(self) -> Bools:

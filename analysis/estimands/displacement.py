@@ -235,7 +235,7 @@ def excess_recapture(panel: Panel, design: Design) -> Estimate:
     and is refused.
     """
     taken = recapture(panel, design).require()
-    _ = design.sample(panel).others  # or size would be that of one origin alone
+    _ = design.sample(panel).of_origin(False)  # or size would be that of one origin alone
     size = np.asarray(taken.columns["benchmark"])
     shifted = {"value": taken.value - size, "limits": taken.conf_int - size}
     return replace(taken, estimand="E4e", unit="percentage points of the lost sales", **shifted)
@@ -353,7 +353,7 @@ def hedging(panel: Panel, design: Design) -> Estimate:
     """
     sample, names = design.sample(panel), panel.platforms[1:]
     firms = samples.hedging(sample)
-    origin, others = firms["asked about"] & sample.own, firms["compared"] & sample.others
+    origin, others = firms["asked about"] & sample.of_origin(), firms["compared"] & sample.of_origin(False)
     if min(counts := [sample.clusters(side) for side in (origin, others)]) < 2:
         raise DesignError(
             f"found {counts[0]} clusters of firms of origin {design.origin} that were not closed and {counts[1]} of "

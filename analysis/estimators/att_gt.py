@@ -22,8 +22,7 @@ from analysis.estimate import NOTHING_LEFT, Estimate, Floats, Ints, Labels, effe
 from analysis.estimators.arrays import refuse_other_order, rows_by
 from analysis.testing import check_level
 
-__all__ = ["Group", "GroupTime", "att_gt"]
-__dir__ = __all__.copy
+__dir__ = ["Group", "GroupTime", "att_gt"].copy  # what the tab key offers
 
 Scale = Literal["level", "ratio"]
 BLOCK = 2**15  # outcomes at a time

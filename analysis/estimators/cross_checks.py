@@ -16,8 +16,7 @@ from analysis.estimate import Bools, Estimate, Floats, Ints, Labels, slopes
 from analysis.estimators.arrays import sum_by
 from analysis.estimators.att_gt import Scale, Units, usable_units
 
-__all__ = ["doubly_robust", "imputation"]
-__dir__ = __all__.copy
+__dir__ = ["doubly_robust", "imputation"].copy  # what the tab key offers
 
 Kind = Literal["simple", "dynamic", "group_time"]
 

@@ -17,8 +17,7 @@ from analysis.estimate import Bools, Estimate, Floats
 from analysis.estimators.arrays import refuse_other_order
 from analysis.testing import TIE, assignments, check_level, shift_interval
 
-__all__ = ["permutation_did", "synthetic_did"]
-__dir__ = __all__.copy
+__dir__ = ["permutation_did", "synthetic_did"].copy  # what the tab key offers
 
 Method = Literal["sdid", "sc", "did"]
 NEGLIGIBLE = 1e-6  # the paper's ridge that makes weights unique without spreading them
