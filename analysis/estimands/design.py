@@ -409,9 +409,7 @@ def in_rows(parts: Iterable[tuple[str, str, Estimate]], unit: str = "") -> pd.Da
     rows, level = [], Design.level
     for name, label, effect in ((name, label, effect.stated) for name, label, effect in parts):
         level = level if effect.refused else effect.level
-        row = {"id": name, "label": label, "unit": effect.columns.get("unit", [effect.unit])[0] or unit}
-        row |= {"estimate": effect.value[0], "std_error": effect.std_error[0], "n": np.ravel(effect.n)[0]}
-        row |= dict(zip(("conf_low", "conf_high"), effect.conf_int[:, 0], strict=True))
+        row = {"unit": effect.unit or unit} | effect.rows.iloc[0].to_dict() | {"id": name, "label": label}
         row |= {"reason": effect.reason if np.isnan(effect.std_error[0]) else "", "interval": ""}
         row |= {"months": effect.months, "digest": effect.digest}
         row["comparison"] = effect.design.comparison if effect.design else ""

@@ -411,15 +411,14 @@ def mix_paths(panel: Panel, design: Design) -> pd.DataFrame:
 def _mix(panel: Panel, firms: Bools, name: str) -> pd.DataFrame:
     """Return the rows of one group, computed by month to limit memory."""
     measures = [("concentration", ""), *((kind, code) for code in panel.platforms for kind in ("share", "presence"))]
-    mean = np.full((len(measures), len(panel.months)), np.nan)
+    mean = np.empty((len(measures), len(panel.months)))
     for month in range(len(panel.months)):
         sales = panel.sales[firms, :, month]
         total = sales.sum(axis=1, keepdims=True)
         share = np.divide(sales, total, out=np.full(sales.shape, np.nan), where=total > 0)
         present = np.where(np.isnan(sales), np.nan, sales > 0)
         values = np.column_stack([(share**2).sum(axis=1), np.dstack([share, present]).reshape(len(sales), -1)])
-        finite = np.isfinite(values)
-        np.divide(values.sum(axis=0, where=finite), finite.sum(axis=0), out=mean[:, month], where=finite.any(axis=0))
+        mean[:, month] = pd.DataFrame(values).mean()  # of those that are known
     rows = [
         pd.DataFrame({"month": panel.months, "group": name, "measure": measure, "platform": code, "value": 100 * line})
         for (measure, code), line in zip(measures, mean, strict=True)

@@ -344,6 +344,8 @@ class Units:
     labels : array[cluster]
     stratum : int64[unit]
     counts : dict of str to int
+    scale, level
+        As given.
     """
 
     y: Floats
@@ -355,6 +357,8 @@ class Units:
     labels: npt.NDArray[Any]
     stratum: Ints
     counts: dict[str, int]
+    scale: Scale
+    level: float
 
 
 def usable_units(
@@ -414,6 +418,8 @@ def usable_units(
         labels=np.asarray(labels),
         stratum=np.zeros(len(y), np.int64) if strata is None else pd.factorize(np.asarray(strata)[kept])[0],
         counts={**counts, "clusters": len(labels)},
+        scale=scale,
+        level=level,
     )
 
 

@@ -95,7 +95,8 @@ def doubly_robust(
         gain = weight.sum() * on_effect + weight * effect
         totals = np.array([observed, observed - gain, np.broadcast_to(weight, observed.shape)])
         influence[:, rows] += totals @ cells[cohort]
-    return _estimate("doubly robust", kind, units, terms, cells, influence.sum(axis=1), influence, scale, level)
+    name = f"{kind} effect on the treated, doubly robust"
+    return _estimate(name, units, terms, cells, influence.sum(axis=1), influence)
 
 
 def imputation(
@@ -145,7 +146,7 @@ def imputation(
         observed = weight * (units.y[rows] if scale == "ratio" else effect)
         by_unit = np.array([observed, observed - weight * effect, np.broadcast_to(weight, observed.shape)])
         totals += by_unit.sum(axis=1) @ in_terms
-    return _estimate("imputed", kind, units, terms, cells, totals, influence, scale, level)
+    return _estimate(f"{kind} effect on the treated, imputed", units, terms, cells, totals, influence)
 
 
 def _terms(kind: Kind, first: Ints, shown: Bools) -> tuple[tuple[str, ...], Floats]:
@@ -243,22 +244,14 @@ def _solve(matrix: Floats, right: Floats) -> Floats:
 
 
 def _estimate(
-    how: str,
-    kind: Kind,
-    units: Units,
-    terms: tuple[str, ...],
-    cells: Floats,
-    totals: Floats,
-    influence: Floats,
-    scale: Scale,
-    level: float,
+    estimand: str, units: Units, terms: tuple[str, ...], cells: Floats, totals: Floats, influence: Floats
 ) -> Estimate:
     """Average totals[3, term] with each unit's influence[3, unit, term]; no error if a cohort is one cluster."""
 
     def average(observed: Any, counterfactual: Any, n: Any) -> Any:
-        return np.log(observed / counterfactual) if scale == "ratio" else (observed - counterfactual) / n
+        return np.log(observed / counterfactual) if units.scale == "ratio" else (observed - counterfactual) / n
 
-    if scale == "ratio":
+    if units.scale == "ratio":
         totals = np.where((totals[:2] > 0).all(axis=0), totals, np.nan)
     with np.errstate(invalid="ignore"):
         value, by_total = average(*totals), np.array(slopes(average, *totals))
@@ -269,13 +262,13 @@ def _estimate(
     by_unit[:, in_term[[len(np.unique(codes)) < 2 for codes in clusters]].any(axis=0)] = np.nan
     lost = int(np.isnan(by_unit).any(axis=0).sum())
     return Estimate(
-        estimand=f"{kind} effect on the treated, {how}",
-        unit="units of y" if scale == "level" else "log points",
+        estimand=estimand,
+        unit="units of y" if units.scale == "level" else "log points",
         terms=terms,
         value=value,
         scores=sum_by(by_unit, code, len(units.labels)),
         n=np.array([len(codes) for codes in clusters]) @ in_term,
-        level=level,
+        level=units.level,
         reason=f"{lost} of {len(terms)} terms have a cohort of one cluster, or no positive total" if lost else "",
         counts=units.counts,
         clusters=units.labels,
