@@ -17,7 +17,6 @@ from analysis.estimands.design import (
     Comparison,
     Design,
     Sample,
-    as_rows,
     estimand,
     in_rows,
     low_exposure,
@@ -278,17 +277,17 @@ def comparisons(panel: Panel, design: Design, truth: ByWindow | None = None, *, 
     closures = first[np.isfinite(first)]
     longest = int(np.ptp(closures)) - design.anticipation - 1 if len(closures) else -1
     windows = [(design.post_from, design.post_to), *([(0, longest)] if longest >= 0 else [])]
-    parts = []
+    parts, columns = list[tuple[str, str, Estimate]](), list[dict[str, Any]]()
     for start, end in windows:
         true = truth(start, end) if truth else {}
         window = f"month {start}" if start == end else f"months {start} to {end}"
         for name in get_args(Comparison):
             varied = replace(design, comparison=name, post_from=start, post_to=end)
             effect = effect_name(varied, where).removesuffix(", all")
-            terms = {"simple": (effect, f"against {name.replace('_', ' ')}")}
-            row = as_rows(effect_on_closed(panel, varied, where=where), terms, "per cent")
-            parts.append(row.assign(comparison=name, window=window, truth=true.get(effect, np.nan)))
-    return pd.concat(parts, ignore_index=True)
+            against = effect_on_closed(panel, varied, where=where)["simple"]
+            parts.append((effect, f"against {name.replace('_', ' ')}", against))
+            columns.append({"comparison": name, "window": window, "truth": true.get(effect, np.nan)})
+    return in_rows(parts, "per cent").assign(**pd.DataFrame(columns))
 
 
 @estimand
