@@ -418,14 +418,6 @@ def refusal(reason: str) -> Estimate:
     return Estimate(estimand="", unit="", terms=NO_TERM, value=np.full(1, np.nan), n=np.nan, reason=reason)
 
 
-def slopes(function: Callable[..., Any], *arguments: Floats) -> list[Floats]:
-    """Return a function's derivative with respect to each argument, element by element, by a complex step."""
-    return [
-        np.imag(function(*arguments[:i], argument + STEP * 1j, *arguments[i + 1 :])) / STEP
-        for i, argument in enumerate(arguments)
-    ]
-
-
 def critical_value(covariance: Floats, level: float, *, df: float = np.inf) -> float:
     """Return the half-width of a band that covers all terms at once, in standard errors.
 

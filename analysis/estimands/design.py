@@ -184,6 +184,16 @@ class Sample:
         """Return the first and last of some months, in words."""
         return f"{self.panel.months[months.start]} to {self.panel.months[months.stop - 1]}"
 
+    def two_years_ago(self, what: str) -> slice:
+        """Return the same months two years before; raise DesignError if the panel does not reach back so far."""
+        start, stop, months = self.before.start - 12, self.before.stop - 12, self.panel.months
+        if start < 0:
+            raise DesignError(
+                f"{what} needs {months[start + 12]} less 12 months, and the panel starts in {months[0]}; narrow the "
+                "window, or bring earlier months"
+            )
+        return slice(start, stop)
+
     @property
     def still_open(self) -> str:
         """Sentence on closed firms still open in part of the window, or empty."""

@@ -120,12 +120,8 @@ def against_others(panel: Panel, design: Design) -> Estimate:
     """
     low_exposure(panel, design, "the effect on growth")
     changes, sample = estimated(panel, design, home=True), design.sample(panel)
-    years = [slice(sample.before.start - 12, sample.before.stop - 12), sample.before, sample.after]
-    if years[0].start < 0:
-        raise DesignError(
-            f"growth against other origins, less that a year before, needs {sample.year_ago} less 12 months, and the "
-            f"panel starts in {panel.months[0]}; bring earlier months"
-        )
+    what = "growth against other origins, less that a year before,"
+    years = [sample.two_years_ago(what), sample.before, sample.after]
     sold, code = [sample.home[:, year].sum(axis=1) for year in years], sample.mixed_cluster
     pools = [twice_compared(sample)["compared"] & sample.of_origin(side) for side in (True, False)]
     clusters = [len(np.unique(code[side & (sold[0] > 0)])) for side in pools]

@@ -224,14 +224,9 @@ def year_before(panel: Panel, design: Design, *, own_origin: bool = True) -> Est
         As :func:`spillover`; nothing was closed yet, so any slope is a difference in trends. Refused too if the panel
         does not reach back so far.
     """
-    sample = design.sample(panel)
-    if sample.before.start < 12:
-        raise DesignError(
-            f"a placebo a year before needs {panel.months[sample.before.start]} less 12 months, and the panel starts "
-            f"in {panel.months[0]}; narrow the window, or bring earlier months"
-        )
-    windows = slice(sample.before.start - 12, sample.before.stop - 12), sample.before
-    return _spillover(*rivals_of_closed(panel, design, own_origin), "placebo, a year before", windows=windows)
+    sample, firms = rivals_of_closed(panel, design, own_origin)
+    windows = sample.two_years_ago("a placebo a year before"), sample.before
+    return _spillover(sample, firms, "placebo, a year before", windows=windows)
 
 
 class RedrawnExposure:

@@ -7,12 +7,12 @@ units and periods are absorbed in closed form, on a balanced panel.
 
 from __future__ import annotations
 
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
 import numpy as np
 
 from analysis.errors import DesignError, check_choice
-from analysis.estimate import Bools, Estimate, Floats, Ints, Labels, slopes
+from analysis.estimate import Bools, Estimate, Floats, Ints, Labels
 from analysis.estimators.arrays import sum_by
 from analysis.estimators.att_gt import Scale, Units, usable_units
 
@@ -247,14 +247,13 @@ def _estimate(
     estimand: str, units: Units, terms: tuple[str, ...], cells: Floats, totals: Floats, influence: Floats
 ) -> Estimate:
     """Average totals[3, term] with each unit's influence[3, unit, term]; no error if a cohort is one cluster."""
-
-    def average(observed: Any, counterfactual: Any, n: Any) -> Any:
-        return np.log(observed / counterfactual) if units.scale == "ratio" else (observed - counterfactual) / n
-
     if units.scale == "ratio":
-        totals = np.where((totals[:2] > 0).all(axis=0), totals, np.nan)
-    with np.errstate(invalid="ignore"):
-        value, by_total = average(*totals), np.array(slopes(average, *totals))
+        observed, counterfactual, n = np.where((totals[:2] > 0).all(axis=0), totals, np.nan)
+        value, by_total = np.log(observed / counterfactual), np.array([1 / observed, -1 / counterfactual, 0 * n])
+    else:
+        observed, counterfactual, n = totals
+        value = (observed - counterfactual) / n
+        by_total = np.array([1 / n, -1 / n, -value / n])
     by_unit = np.einsum("pt,put->ut", by_total, influence)
     code = np.arange(len(units.y)) if units.cluster is None else units.cluster
     clusters = [code[units.cohort == cohort] for cohort in range(len(units.first))]
