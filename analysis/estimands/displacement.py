@@ -374,18 +374,14 @@ def hedging(panel: Panel, design: Design) -> Estimate:
     shut = np.isin(names, design.opened)
     full = ~shut & ~absent[others].any(axis=0)
     idle = ~shut & ~full & ~joined[origin | others].any(axis=0)
-    lacking = shut | full | idle
     reasons = [
         (shut, f"opened to firms of origin {design.origin} alone, so who joined for the news cannot be told"),
         (full, "had all firms of other origins, so none is left that could have joined it"),
         (idle, "was joined by nobody, and none of so many has no error"),
     ]
-    return sample.mark(
-        joining,
-        value=np.where(shut | full, np.nan, joining.value),
-        covariance=np.where(np.logical_or.outer(lacking, lacking), np.nan, joining.covariance),
-        reason="; ".join(f"{', '.join(np.array(names)[which])} {why}" for which, why in reasons if which.any()),
-    )
+    reason = "; ".join(f"{', '.join(np.array(names)[which])} {why}" for which, why in reasons if which.any())
+    estimate = joining.without(shut | full | idle, reason)
+    return sample.mark(estimate, value=np.where(shut | full, np.nan, joining.value))
 
 
 def mix_paths(panel: Panel, design: Design) -> pd.DataFrame:
