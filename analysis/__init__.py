@@ -10,7 +10,7 @@ _PLACES = {
     "exposure_effects": "frames",
     "honest_bounds": "frames",
     "load_estimates": "exhibits.payload",
-    "noninferiority": "frames",
+    "noninferiority": "testing",
     "permutation_did": "estimators.synthetic",
     "read_panel": "panel",
     "romano_wolf": "testing",
@@ -24,5 +24,5 @@ __dir__ = __all__.copy
 
 def __getattr__(name: str) -> Any:
     if name not in _PLACES:
-        raise AttributeError(f"module 'analysis' has no attribute {name!r}; there are {', '.join(_PLACES)}")
+        raise AttributeError(f"module 'analysis' has no attribute {name!r}; choose from {', '.join(_PLACES)}")
     return getattr(import_module(f"analysis.{_PLACES[name]}"), name)

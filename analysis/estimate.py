@@ -335,15 +335,12 @@ class Estimate(Shown):
 
     def with_set(self, name: str, ends: tuple[float, float], reason: str) -> Estimate:
         """Add a term that is a set: an interval without a point or standard error."""
-        size = len(self.terms)
-        covariance = np.full((size + 1, size + 1), np.nan)
-        covariance[:size, :size] = self.covariance
         return replace(
             self,
             terms=(*self.terms, name),
             value=np.append(self.value, np.nan),
-            scores=None if self.scores is None else np.insert(self.scores, size, np.nan, axis=1),
-            covariance=covariance,
+            scores=None if self.scores is None else np.pad(self.scores, ((0, 0), (0, 1)), constant_values=np.nan),
+            covariance=np.pad(self.covariance, (0, 1), constant_values=np.nan),
             limits=np.column_stack([self.conf_int, ends]),
             n=self.n if np.isscalar(self.n) else [*self.n, self.n[-1]],
             max_df=np.append(self.max_df, np.nan) if np.ndim(self.max_df) else self.max_df,
@@ -418,14 +415,6 @@ def refusal(reason: str) -> Estimate:
     return Estimate(estimand="", unit="", terms=NO_TERM, value=np.full(1, np.nan), n=np.nan, reason=reason)
 
 
-def slopes(function: Callable[..., Any], *arguments: Floats) -> list[Floats]:
-    """Return a function's derivative with respect to each argument, element by element, by a complex step."""
-    return [
-        np.imag(function(*arguments[:i], argument + STEP * 1j, *arguments[i + 1 :])) / STEP
-        for i, argument in enumerate(arguments)
-    ]
-
-
 def critical_value(covariance: Floats, level: float, *, df: float = np.inf) -> float:
     """Return the half-width of a band that covers all terms at once, in standard errors.
 
@@ -465,14 +454,13 @@ def stack_estimates(parts: Mapping[str, Estimate], *, estimand: str, **fields: A
     estimates = list(parts.values())
     units = [estimate.unit for estimate in estimates]
     columns = {"unit": units} if len(set(units)) > 1 else {}
-    covariance = np.full((len(estimates), len(estimates)), np.nan)
-    np.fill_diagonal(covariance, np.concatenate([estimate.std_error for estimate in estimates]) ** 2)
+    errors = np.concatenate([estimate.std_error for estimate in estimates])
     return Estimate(
         estimand=estimand,
         unit="as in each row" if columns else units[0],
         terms=tuple(parts),
         value=np.concatenate([estimate.value for estimate in estimates]),
-        covariance=covariance,
+        covariance=np.where(np.eye(len(errors), dtype=bool), errors**2, np.nan),
         limits=np.hstack([estimate.conf_int for estimate in estimates]),
         n=[int(np.max(estimate.n)) for estimate in estimates],
         level=estimates[0].level,

@@ -16,7 +16,6 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from analysis import testing
 from analysis.display import WORD, Shown, cut
 from analysis.errors import DataError, DesignError, check_choice
 from analysis.estimate import Estimate, Floats, Ints
@@ -28,8 +27,7 @@ from analysis.estimators.cross_checks import Kind, doubly_robust
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["CohortEffects", "att_gt", "exposure_effects", "honest_bounds", "noninferiority", "synthetic_did"]
-__dir__ = __all__.copy
+__dir__ = ["CohortEffects", "att_gt", "exposure_effects", "honest_bounds", "synthetic_did"].copy
 
 DATES = ("string", "date", "datetime", "datetime64")  # pandas' names of the types that are read as dates
 NAMES = 20  # most column names in a message
@@ -188,7 +186,7 @@ def exposure_effects(
     Parameters
     ----------
     data : DataFrame
-        A row per unit and period, of units that are not closed.
+        One row per unit and period, for units not closed.
     after, before : (first, last)
         Periods to sum after and before the closures, both ends included.
     exposure : column
@@ -356,7 +354,7 @@ def honest_bounds(
         If estimates or covariance are not finite.
     DesignError
         If terms are not periods around a reference, fewer than two lie before it, or the covariance has no variance
-        where the method needs some.
+        needed by the method.
 
     Examples
     --------
@@ -398,61 +396,6 @@ def honest_bounds(
         level=study.level if level is None else level,
     )
     return replace(bounds, unit=study.unit, provenance=study.provenance)
-
-
-def noninferiority(
-    estimate: CohortEffects | Estimate | float,
-    std_error: float | None = None,
-    *,
-    margin: float,
-    level: float = 0.95,
-    df: float | None = None,
-) -> testing.TestResult:
-    """Test, one-sided, whether an effect is no worse than ``-margin``.
-
-    Parameters
-    ----------
-    estimate : CohortEffects, Estimate of one term, or float
-        For the result of :func:`att_gt`, its average; an Estimate brings its standard error and degrees of freedom.
-    std_error, df : float
-        Only with a number as estimate; without `df` the standard error is taken as known.
-    margin : float
-        Positive, in the unit of the estimate, and set in advance.
-    level : float
-        One minus the size of the test.
-
-    Returns
-    -------
-    TestResult
-        ``.passed`` if the lower limit lies above ``-margin``. A failure is inconclusive, never proof of harm.
-
-    Raises
-    ------
-    DesignError
-        If the estimate or its standard error is missing, or the margin or level is invalid.
-
-    Examples
-    --------
-    >>> from analysis import noninferiority
-    >>> noninferiority(-0.4, 0.7, margin=2.0)
-    passed, against the hypothesis that the effect is 2 or more below zero
-     p_value    low  passed
-     0.01114 -1.551    True
-    """
-    if isinstance(estimate, CohortEffects):
-        estimate = estimate.aggregate()
-    if not isinstance(estimate, Estimate):
-        error = np.nan if std_error is None else std_error
-        return testing.noninferiority(estimate, error, margin, level, df=np.inf if df is None else df)
-    if len(estimate.terms) != 1 or std_error is not None or df is not None:
-        raise DesignError(
-            f"Cannot test an Estimate of {len(estimate.terms)} terms with std_error = {std_error} and df = {df}: it "
-            f"needs one term, and has its own errors; give one, such as estimate[{estimate.terms[0]!r}], alone"
-        )
-    value, error = float(estimate.value[0]), float(estimate.std_error[0])
-    if np.isnan([value, error]).any():
-        raise DesignError(f"Cannot test {estimate.estimand} without a standard error ({estimate.reason}); test another")
-    return testing.noninferiority(value, error, margin, level, df=float(estimate.df[0]))
 
 
 @dataclass(frozen=True, eq=False)

@@ -32,7 +32,7 @@ QUANTILES = ("least", "quarter", "half", "three quarters", "most")
 
 
 def sentence(panel: Panel, names: Mapping[str, str] | None = None) -> str:
-    """Describe a panel in one sentence; `names` are names in print by code of platform or origin."""
+    """Describe a panel in one sentence; `names` gives names for print by code of platform or origin."""
     waves, known_sales = panel.cohorts(cut=Design.cut), panel.sales[~np.isnan(panel.sales)]
     count = int(waves["firms"].sum())
     when = f" in {counted(len(waves), 'month')} from {waves['month'].iloc[0]}" if len(waves) else ""
@@ -146,10 +146,19 @@ def estimable(panel: Panel, design: Design) -> Sections:
             "id": rows["id"],
         }
     )
+    compared = [
+        ("closed by the end of the window", int(sample.closed.sum())),
+        *([("so what the window shows has no grade", sample.still_open)] if sample.still_open else []),
+        (f"compared with them ({design.comparison})", int(sample.comparison.sum())),
+        ("not closed, not even in part", int(sample.never_closed.sum())),
+        ("base months, for shares and exposure", sample.months(sample.base)),
+        ("months before", sample.year_ago),
+        ("window", sample.window),
+    ]
     used, closed = sample_flow(panel, design), panel.count_closed(cut=design.cut)
     words = [(name, meaning) for name, meaning in (USED | LEFT).items() if name in used]
     return [
-        ("Firms and months compared", _compared(sample, design)),
+        ("Firms and months compared", pd.DataFrame(compared, columns=["what", "found"])),
         ("Exposure of firms not closed, per cent of their category", _exposed(panel, sample, design)),
         ("What can be estimated", effects),
         ("Why not", pd.DataFrame({"no": [f"({why})" for why in range(1, len(whys) + 1)], "reason": whys})),
@@ -161,19 +170,6 @@ def estimable(panel: Panel, design: Design) -> Sections:
             _graded(rows[able], closed, sample),
         ),
     ]
-
-
-def _compared(sample: Sample, design: Design) -> pd.DataFrame:
-    rows = [
-        ("closed by the end of the window", int(sample.closed.sum())),
-        *([("so what the window shows has no grade", sample.still_open)] if sample.still_open else []),
-        (f"compared with them ({design.comparison})", int(sample.comparison.sum())),
-        ("not closed, not even in part", int(sample.never_closed.sum())),
-        ("base months, for shares and exposure", sample.months(sample.base)),
-        ("months before", sample.year_ago),
-        ("window", sample.window),
-    ]
-    return pd.DataFrame(rows, columns=["what", "found"])
 
 
 def _exposed(panel: Panel, sample: Sample, design: Design) -> pd.DataFrame:

@@ -121,4 +121,4 @@ def refuse_unknown(given: Iterable[str], known: Iterable[str]) -> None:
         if name not in names:
             near = [*difflib.get_close_matches(name, names, n=1), "one of these"][0]
             known = ", ".join(names)
-            raise DesignError(f"Parameter {name}: there is no such parameter; known are {known}; did you mean {near}?")
+            raise DesignError(f"Parameter {name} does not exist; choose from {known}; did you mean {near}?")

@@ -35,7 +35,7 @@ class Truth(Protocol):
     """The part of a simulated market's truth that a study uses."""
 
     def mechanical(self, post_from: int, post_to: int) -> float:
-        """Return the growth lost with the sales of closed firms, percentage points."""
+        """Return the growth lost with closed firms' sales, percentage points."""
 
     def scalars(self, post_from: int, post_to: int) -> dict[str, float]:
         """Return the true value of every estimand, by id."""
@@ -104,9 +104,6 @@ class Study:
         return cls(event, panel, design, path.name if panel.provenance == "simulated" else "", path.name)
 
     def __post_init__(self) -> None:
-        self._refuse_other_event()
-
-    def _refuse_other_event(self) -> None:
         """Refuse another home, closures before the event's first wave, and closures outside all its waves."""
         title, first = self.event.title, self.event.waves[0]
         if self.panel.platforms[0] != self.event.home:

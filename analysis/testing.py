@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from itertools import combinations
 from math import comb
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -14,16 +15,7 @@ from analysis.display import Shown
 from analysis.errors import DesignError
 from analysis.estimate import Bools, Estimate, Floats, Labels, root
 
-__all__ = [
-    "TestResult",
-    "assignments",
-    "largest_std_error",
-    "noninferiority",
-    "redraw_closures",
-    "romano_wolf",
-    "shift_interval",
-]
-__dir__ = __all__.copy
+__dir__ = ["TestResult", "assignments", "largest_std_error", "noninferiority", "redraw_closures", "romano_wolf"].copy
 
 POWER = 0.8  # of planned tests
 DRAWS = 20_000  # draws of a family's t statistics under the null
@@ -75,30 +67,52 @@ def check_level(level: float) -> None:
 
 
 def noninferiority(
-    estimate: float, std_error: float, margin: float, level: float = 0.95, *, df: float = np.inf
+    estimate: Any, std_error: float | None = None, *, margin: float, level: float = 0.95, df: float | None = None
 ) -> TestResult:
     """Test, one-sided, whether an effect is no worse than ``-margin``.
 
     Parameters
     ----------
-    estimate, std_error, margin : float
-        In the same unit; harm is negative. `margin` is positive and set in advance.
+    estimate : CohortEffects, Estimate of one term, or float
+        For the result of :func:`analysis.att_gt`, its average; an Estimate has its own standard error and degrees of
+        freedom. Harm is negative.
+    std_error, df : float
+        Only with a number as estimate; without `df` the standard error is taken as known.
+    margin : float
+        Positive, in the unit of the estimate, and set in advance.
     level : float
         One minus the size of the test; the lower limit is ``estimate - t(level, df) * std_error``.
-    df : float
-        Degrees of freedom of the standard error; infinite if it is known.
 
     Returns
     -------
     TestResult
-        Passed if the lower limit lies above ``-margin``. A failure is inconclusive, never proof of harm.
+        ``.passed`` if the lower limit lies above ``-margin``. A failure is inconclusive, never proof of harm.
 
     Raises
     ------
     DesignError
-        If the estimate is not finite, the standard error or margin not a positive number, or the level not in
-        (0.5, 1).
+        If the estimate or its standard error is missing or not finite, or the margin or level is invalid.
+
+    Examples
+    --------
+    >>> from analysis import noninferiority
+    >>> noninferiority(-0.4, 0.7, margin=2.0)
+    passed, against the hypothesis that the effect is 2 or more below zero
+     p_value    low  passed
+     0.01114 -1.551    True
     """
+    if hasattr(estimate, "aggregate"):  # effects by cohort
+        estimate = estimate.aggregate()
+    if isinstance(effect := estimate, Estimate):
+        if len(effect.terms) != 1 or std_error is not None or df is not None:
+            raise DesignError(
+                f"Cannot test an Estimate of {len(effect.terms)} terms with std_error = {std_error} and df = {df}: it "
+                f"needs one term, and no std_error or df; give one, such as estimate[{effect.terms[0]!r}], alone"
+            )
+        estimate, std_error, df = effect.value[0], effect.std_error[0], effect.df[0]
+        if np.isnan([estimate, std_error]).any():
+            raise DesignError(f"Cannot test {effect.estimand} without a standard error ({effect.reason}); test another")
+    std_error, df = np.nan if std_error is None else std_error, np.inf if df is None else df
     if not np.isfinite(estimate):
         raise DesignError(f"Cannot test an estimate of {estimate}: it is not finite; estimate it on other data first")
     _positive("std_error", std_error)
@@ -220,7 +234,7 @@ def romano_wolf(
     Parameters
     ----------
     estimates : Estimate or float64[term]
-        An Estimate brings its covariance and degrees of freedom.
+        An Estimate has its own covariance and degrees of freedom.
     covariance : float64[term, term]
         Covariance of an array of estimates.
     df : float or float64[term]

@@ -41,7 +41,7 @@ def load(path: Path, model: type[Model]) -> Model:
         problem = getattr(error, "problem", getattr(error, "strerror", error))
         twice = 'keep one of the two lines: once a question is answered, remove the line with the value "?"'
         do = twice if isinstance(error, DuplicateKeyError) else "correct it, or name another file"
-        raise DataError(f"{path}{line}: expected a file of YAML in UTF-8; {problem}; {do}.") from None
+        raise DataError(f"{path}{line}: expected a YAML file in UTF-8; {problem}; {do}.") from None
     if not isinstance(content, dict) or not all(isinstance(key, str) for key in content):
         refuse(path, "keys and values", f"{content!r:.60}", "write `key: value` lines")
     if left := [*_unanswered(content)]:

@@ -77,7 +77,7 @@ def rejections(preset: str, seed: int) -> dict:
         effect, test = estimates[name], f"not_lower_{name}"
         p_values[test] = np.nan
         if true[name] < 0 < effect.std_error[0]:
-            margin = noninferiority(effect.value[0], effect.std_error[0], -true[name], df=effect.df[0])
+            margin = noninferiority(effect, margin=-true[name])
             p_values[test] = margin.p_value
     rejects = {test: np.nan if np.isnan(p) else float(p <= SIZE) for test, p in p_values.items()}
     return {"preset": preset} | rejects

@@ -184,7 +184,7 @@ def summarise(replicates: pd.DataFrame) -> pd.DataFrame:
     DataFrame
         One row per preset and id: `label`, `unit`, `level`, `first_seed`, `last_seed`; `closed`, mean number of closed
         firms; `markets` that count; `refused`, markets without an interval; `undefined`, markets with one but without
-        a truth; `truth`, mean; the measures; `grade` and its `reason`, with the cause of a bias where it is known.
+        a truth; `truth`, mean; the measures; `grade` and its `reason`, with the cause of a bias if known.
 
     References
     ----------

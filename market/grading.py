@@ -1,4 +1,4 @@
-"""Grades of estimators, by rule, and the answers of an audit to the questions of reports."""
+"""Grade estimators by rule, and read off an audit the answers to the questions of reports."""
 
 from __future__ import annotations
 

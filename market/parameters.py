@@ -69,7 +69,7 @@ def chosen(preset: str, overrides: Mapping[str, Any] | None = None) -> Parameter
     """
     if preset not in PRESETS:
         raise DesignError(
-            f"Cannot simulate preset {preset!r}: there is none of that name, and real firms or brands are never "
+            f"Cannot simulate preset {preset!r}: no preset has that name, and real firms or brands are never "
             f"simulated by name; choose from {', '.join(PRESETS)}"
         )
     parameters = Parameters(**admitted(Parameters, Parameters.model_validate, PRESETS[preset] | dict(overrides or {})))

@@ -30,7 +30,7 @@ FURTHEST = 100  # months before the panel; firms begin uniformly between then an
 
 @dataclass(frozen=True)
 class Plain:
-    """The parameters of a plain panel.
+    """Parameters of a plain panel.
 
     Attributes
     ----------

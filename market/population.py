@@ -81,7 +81,7 @@ class Nests:
         Parameters
         ----------
         weights : float64[platform, firm]
-            ``exp(utility / (1 - sigma))`` of each product, 0 where it is not on sale.
+            ``exp(utility / (1 - sigma))`` of each product, 0 if not on sale.
         appeal : float64[platform, category]
             Utility common to all products in a nest.
         spending : float64[category]

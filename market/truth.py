@@ -1,4 +1,4 @@
-"""The truth about a simulated market: every world, every estimand, on the same random numbers.
+"""The truth about a simulated market: every world and every estimand, with the same random numbers.
 
 Growth, share, displacement and relocation are the formulas of `analysis.estimands`, applied to changes between worlds.
 """
@@ -88,7 +88,7 @@ class Window:
 
     @property
     def lost(self) -> float:
-        """AMZ sales that the closed firms lost (L), sim-$, as a comparison shows it."""
+        """AMZ sales lost by closed firms (L), sim-$, as a comparison would show them."""
         return -float(self.seen[self.closed, HOME].sum())
 
     def changes(self, change: Floats) -> Changes:
@@ -196,7 +196,7 @@ class Window:
         return {name: 100 * over(change[firms & among].sum(), volume) for name, firms in parts.items()}
 
     def of_loss(self) -> dict[str, float]:
-        """Return d1 to d7, E4a, E4b and E4e: where the lost AMZ sales of closed firms went, per cent of them."""
+        """Return d1 to d7, E4a, E4b and E4e: destinations of closed firms' lost AMZ sales, per cent of L."""
         names = {f"d{k}": f"d{k}" for k in range(1, 8)} | {f"E4a_{name}": name for name in PLATFORMS[1:]}
         names |= {"E4b_CN": "d1", "E4b_other": "d2", "E4e_CN": "d1", "E4e_other": "d2"}
         if not self.lost > 0:  # nothing was lost
@@ -328,7 +328,7 @@ class Truth(Worlds):
         return f"Truth of the simulated market {self.market.preset}, seed {self.market.seed}"
 
     def course(self, world: str) -> Trajectory:
-        """Return the months after the first wave or news in a world of `WORLDS`."""
+        """Return a world's months after the first wave or news; `world` is one of `WORLDS`."""
         check_choice("world", world, WORLDS)
         channels = at_work(WORLDS[world])
         if channels not in self._courses:
@@ -552,7 +552,7 @@ class Truth(Worlds):
         }
 
     def shapley(self, post_from: int = Design.post_from, post_to: int = Design.post_to) -> dict[str, float]:
-        """Return the contribution of each channel to E3g, averaged over all orders; they add up to it.
+        """Return the channels' contributions to E3g, averaged over all orders; they add up to it.
 
         Runs every combination of channels once, 22 worlds. Parameters as for :meth:`window`.
         """

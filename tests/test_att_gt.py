@@ -223,14 +223,6 @@ def test_shifting_a_cohort_after_its_treatment_moves_its_effects_by_exactly_that
     np.testing.assert_allclose(after["std_error"], before["std_error"], rtol=1e-12)
 
 
-def test_the_caller_s_arrays_stay_as_they_were():
-    y, first = panel(9, missing=0.05)
-    kept = y.copy(), first.copy()
-    att_gt(y, first)
-    np.testing.assert_array_equal(y, kept[0])
-    np.testing.assert_array_equal(first, kept[1])
-
-
 def poisson(y, first):
     """Poisson regression with unit and time effects on two cohorts, by GLM with dummies."""
     n, t = y.shape
@@ -282,14 +274,6 @@ def test_strata_are_averaged_over_the_treated_and_one_stratum_is_none():
     assert found["estimate"] == pytest.approx(plain["estimate"], abs=1e-9)
 
 
-def test_anticipation_moves_the_base_back():
-    y, first = panel(13)
-    y = y - 2.0 * (np.arange(T) == first[:, None] - 1)  # a dip one period before
-    biased = att_gt(y, first).aggregate().rows["estimate"][0]
-    clean = att_gt(y, first, anticipation=1).aggregate().rows["estimate"][0]
-    assert biased == pytest.approx(clean + 2.0, abs=0.5)
-
-
 def test_a_cell_without_comparison_is_missing_and_said_to_be():
     y, first = panel(14)
     stratum = np.where(first == T - 2, 1, 0)  # nobody is never treated where these are
@@ -333,14 +317,6 @@ def test_a_treated_cell_that_sold_nothing_has_no_ratio_but_stays_in_the_totals()
     expected = np.log(own[one:].sum() / without[one:].sum())
     assert found.aggregate().row("simple")["estimate"] == pytest.approx(expected, rel=1e-12)
     assert found.aggregate("dynamic").terms[-1] == str(T - 2 - one)  # the last is missing, as nothing was sold there
-
-
-def test_a_unit_treated_before_the_window_is_dropped_and_counted():
-    y, first = panel(16)
-    first[:5] = 0.0
-    found = att_gt(y, first)
-    assert found.counts["dropped_always_treated"] == 5
-    assert found.counts["units"] == N - 5
 
 
 def test_the_band_is_wider_than_an_interval_of_its_freedom_and_covers_all_terms_together(monkeypatch):

@@ -483,7 +483,7 @@ def test_a_wrong_value_is_refused_and_the_allowed_ones_are_named(notebook, name,
 
 
 def test_an_unknown_parameter_is_refused_and_the_known_ones_are_named(notebook):
-    with pytest.raises(DesignError, match=r"Parameter cuont: .*; known are as_of, count, .* mean count\?"):
+    with pytest.raises(DesignError, match=r"Parameter cuont does not exist; choose from as_of, count, .* mean count\?"):
         parameters.settled(parameters.declared(notebook), {"cuont": "3"})
 
 

@@ -49,5 +49,5 @@ def test_the_package_loads_nothing_until_it_is_asked():
 
 
 def test_another_name_is_refused_with_those_that_there_are():
-    with pytest.raises(AttributeError, match=r"no attribute 'att_g'; there are .*att_gt"):
+    with pytest.raises(AttributeError, match=r"no attribute 'att_g'; choose from .*att_gt"):
         analysis.att_g  # noqa: B018

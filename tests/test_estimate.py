@@ -6,7 +6,7 @@ import pytest
 from scipy import stats
 
 from analysis.errors import DesignError
-from analysis.estimate import Estimate, critical_value, effective, refusal, slopes, stack_estimates
+from analysis.estimate import Estimate, critical_value, effective, refusal, stack_estimates
 from analysis.estimators.arrays import rows_by, sum_by
 
 TERMS = ("a", "b", "c")
@@ -331,13 +331,6 @@ def test_rows_are_added_up_by_code_and_a_code_without_rows_is_zero():
 def test_rows_by_code_keep_their_order():
     found = rows_by(np.array([2, 0, 2, 0, 3]))
     assert [list(rows) for rows in found] == [[1, 3], [0, 2], [4]]
-
-
-def test_slopes_are_derivatives_by_each_argument_element_by_element():
-    x, y = np.array([0.5, 1.0, 2.0]), np.array([3.0, 4.0, 5.0])
-    by_x, by_y = slopes(lambda x, y: x**2 * np.log(y), x, y)
-    np.testing.assert_allclose(by_x, 2 * x * np.log(y), rtol=1e-14)
-    np.testing.assert_allclose(by_y, x**2 / y, rtol=1e-14)
 
 
 def test_estimates_stand_beside_each_other_with_their_own_errors_limits_and_units():

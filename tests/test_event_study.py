@@ -113,7 +113,7 @@ def test_the_paths_before_closure_lie_within_the_smallest_margin_of_an_equivalen
 
     def passed(margin):
         tests = [
-            noninferiority(sign * one, error, margin, df=df).passed
+            noninferiority(sign * one, error, margin=margin, df=df).passed
             for one, error in zip(value, np.sqrt(np.diag(covariance)), strict=True)
             for sign in (1, -1)
         ]
@@ -142,14 +142,6 @@ def test_the_drift_is_found_four_times_of_five(many):
     assert found(drift / 2) < 0.5
     assert found(2 * drift) > 0.99
     assert found(0.0) == pytest.approx(0.05, abs=0.01)
-
-
-def test_the_band_of_a_multivariate_t_covers_as_often_as_it_says():
-    rng, df, level = np.random.default_rng(7), 5, 0.9
-    joint = 0.5 + 0.5 * np.eye(4)
-    factor = critical_value(joint, level, df=df)
-    draws = rng.multivariate_normal(np.zeros(4), joint, 20_000) / np.sqrt(rng.chisquare(df, (20_000, 1)) / df)
-    assert (np.abs(draws).max(axis=1) <= factor).mean() == pytest.approx(level, abs=0.012)  # four Monte Carlo errors
 
 
 def test_cohorts_have_the_firms_of_the_whole_and_their_totals_add_up(ceiling):

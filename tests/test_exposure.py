@@ -87,14 +87,6 @@ def test_two_exposures_in_one_equation_equal_poisson():
     np.testing.assert_allclose(rows["std_error"], error, rtol=1e-6)
 
 
-def test_bins_are_ratios_of_group_means():
-    y, exposure, _ = panel(3)
-    place = np.digitize(exposure, EDGES)
-    growth = [np.log(y[place == b][:, POST].mean() / y[place == b][:, ~POST].mean()) for b in range(3)]
-    found = effects(y, exposure, POST, bins=EDGES).rows["estimate"][:2]
-    np.testing.assert_allclose(found, np.array(growth[1:]) - growth[0], atol=1e-12)
-
-
 def test_estimates_ignore_money_order_and_silent_units():
     y, exposure, category = panel(5)
     drawn = permuted(exposure)
@@ -269,15 +261,10 @@ def test_p_values_are_shares_of_draws_and_the_smallest_is_said():
     assert rows.loc[["above 1 %", "average"], "p_value"].isna().all()
 
 
-def test_a_draw_without_a_slope_counts_as_further_from_zero():
+def test_draws_that_are_all_as_it_was_say_nothing_and_one_without_a_slope_counts_as_further_from_zero():
     y, exposure, category = panel(10)
-    flat = [np.full(N, 0.1)] * 3
-    found = effects(y, exposure, POST, bins=EDGES, category=category, redrawn=flat).rows.set_index("term")
-    assert found.loc["slope", "p_value"] == 1.0
-
-
-def test_draws_that_are_all_as_it_was_say_nothing():
-    y, exposure, category = panel(10)
+    flat = effects(y, exposure, POST, bins=EDGES, category=category, redrawn=[np.full(N, 0.1)] * 3)
+    assert flat.row("slope")["p_value"] == 1.0
     found = effects(y, exposure, POST, bins=EDGES, category=category, redrawn=[exposure] * 4)
     rows = found.rows.set_index("term")
     assert rows.loc["slope", "p_value"] == 1.0
@@ -345,14 +332,6 @@ def test_units_without_sales_or_exposure_known_are_dropped_and_counted():
     assert found.counts["units"] == N - 7
     alone = effects(y[7:], exposure[7:], POST, bins=EDGES, category=category[7:])
     np.testing.assert_array_equal(found.rows["estimate"], alone.rows["estimate"])
-
-
-def test_the_caller_s_arrays_stay_as_they_were():
-    y, exposure, category = panel(14)
-    kept = y.copy(), exposure.copy()
-    effects(y, exposure, POST, bins=EDGES, category=category, redrawn=[exposure[::-1]])
-    np.testing.assert_array_equal(y, kept[0])
-    np.testing.assert_array_equal(exposure, kept[1])
 
 
 def test_redrawn_closures_keep_the_calendar_of_each_stratum():

@@ -21,7 +21,7 @@ def test_spillovers_are_the_exposure_effects_of_rivals_in_business_by_origin(own
     sample, home = design.sample(panel), panel.platform("AMZ")
     firms = sample.never_closed & ((panel.firms["origin"] == "CN").to_numpy() == own)
     firms &= (home[:, [16, 27]] > 0).all(axis=1)
-    np.testing.assert_array_equal(rivals.rivals_of_closed(sample, own), firms)
+    np.testing.assert_array_equal(rivals.rivals_of_closed(panel, design, own)[1], firms)
     plain = exposure_effects(
         home[firms, 20:26].sum(axis=1),
         home[firms, 32:38].sum(axis=1),
@@ -86,7 +86,7 @@ def test_a_line_through_the_bins_starts_at_zero_and_passes_where_the_slope_says(
 def test_demand_and_fear_are_told_apart_by_risk():
     panel = doses(lambda e, r: 2 * e - 0.5 * r)
     found = rivals.with_risk(panel, DOSES_DESIGN)
-    spread = panel.firms["risk"].to_numpy()[rivals.rivals_of_closed(DOSES_DESIGN.sample(panel), True)].std()
+    spread = panel.firms["risk"].to_numpy()[rivals.rivals_of_closed(panel, DOSES_DESIGN, True)[1]].std()
     assert found.row("slope")["estimate"] == pytest.approx(100 * np.expm1(0.2), rel=0.02)
     assert found.row("risk")["estimate"] == pytest.approx(100 * np.expm1(-0.5 * spread), rel=0.02)
 
@@ -129,8 +129,7 @@ def test_the_actual_closures_give_the_actual_exposure(mid, monkeypatch):
 
     monkeypatch.setattr(rivals, "redraw_closures", actual)
     panel, design = mid[0], Design(cut=0.01)  # all closures count, so that a group is closed as a whole
-    sample = design.sample(panel)
-    firms = rivals.rivals_of_closed(sample, True)
+    sample, firms = rivals.rivals_of_closed(panel, design, True)
     first, second = rivals.RedrawnExposure(sample, firms, draws=2)
     np.testing.assert_allclose(first, second)
     hit = panel.firms["brand_group"].isin(panel.firms["brand_group"][sample.closed])[firms].to_numpy()
@@ -147,8 +146,7 @@ def test_draws_keep_the_calendar_and_leave_groups_in_their_stratum(mid, monkeypa
 
     redraw_closures = rivals.redraw_closures
     monkeypatch.setattr(rivals, "redraw_closures", spy)
-    sample = Design().sample(mid[0])
-    firms = rivals.rivals_of_closed(sample, True)
+    sample, firms = rivals.rivals_of_closed(mid[0], Design(), True)
     exposure = np.array(list(rivals.RedrawnExposure(sample, firms, draws=20)))
     assert exposure.shape == (20, firms.sum())
     assert np.isnan(exposure).any()  # a firm that is drawn does not answer
@@ -163,8 +161,7 @@ def test_draws_keep_the_calendar_and_leave_groups_in_their_stratum(mid, monkeypa
 @pytest.mark.parametrize("own", [True, False])
 def test_what_to_expect_of_exposure_is_the_mean_of_many_draws(mid, own):
     """Squared gaps, in Monte Carlo errors of 4,000 draws, are one on average over the forty categories of a market."""
-    sample = Design().sample(mid[0])
-    firms = rivals.rivals_of_closed(sample, own)
+    sample, firms = rivals.rivals_of_closed(mid[0], Design(), own)
     redrawn = rivals.RedrawnExposure(sample, firms, draws=4000)
     count = total = square = 0
     for drawn in redrawn:
@@ -200,8 +197,8 @@ def test_a_trend_of_likely_categories_shows_where_nothing_was_closed(mid):
     panel, design = mid[0], Design()
     plain = rivals.spared_categories(panel, design).row("slope")
     expected = np.zeros(len(panel.firms))
-    firms = rivals.rivals_of_closed(design.sample(panel), True)
-    expected[firms] = rivals.RedrawnExposure(design.sample(panel), firms).expected
+    sample, firms = rivals.rivals_of_closed(panel, design, True)
+    expected[firms] = rivals.RedrawnExposure(sample, firms).expected
 
     def trending(sales):
         sales[:, 0, WAVE:] *= np.exp(3 * expected)[:, None]

@@ -56,7 +56,7 @@ def test_closed_firms_are_left_out_by_wave_and_the_window_stays(market, rows):
     for words, row in left_out.iterrows():
         month = list(market.months.astype(str)).index(words.rpartition(" ")[2])
         gone = sample.closed & (sample.first == month)
-        assert row["n"] == rows["n"].iloc[0] - (gone & sample.own).sum()
+        assert row["n"] == rows["n"].iloc[0] - (gone & sample.is_own).sum()
     assert set(rows["months"].iloc[:1]) == set(left_out["months"])  # also without the first wave
 
 

@@ -462,7 +462,7 @@ def test_a_parameter_goes_to_the_reports_that_know_it(desk):
     assert jobs["02_second"].parameters["lag"] == 2
     assert "lag" not in jobs["01_first"].parameters
     assert jobs["01_first"].parameters["count"] == 4
-    with pytest.raises(DesignError, match="Parameter lag: there is no such parameter"):
+    with pytest.raises(DesignError, match="Parameter lag does not exist"):
         schedule.settled([jobs["01_first"]], {"lag": "2"}, AS_OF)
 
 

@@ -472,7 +472,7 @@ def test_check_takes_the_parameters_of_reports_with_their_messages(capsys):
     assert "asked for                    -p post_from=4 -p post_to=6 -p base_months=12" in said
     for wrong, message in (
         ("post_to=12", "Parameter post_to: found '12'; give a value that is int, allowed 0 to 9"),
-        ("post_too=3", "Parameter post_too: there is no such parameter; "),
+        ("post_too=3", "Parameter post_too does not exist; "),
         ("panel_path=x", "Option -p: panel_path was given as a parameter, but the runner sets it; use --panel."),
         ("event=x", "Parameter event: it was given beside --panel, which sets it; use --event."),
     ):

@@ -229,13 +229,6 @@ def test_published_numbers_are_reproduced(source, cell, method, printed, toleran
     assert effect(*california(), method=method) == pytest.approx(printed, abs=tolerance), f"{source}, {cell}"
 
 
-def test_did_equals_plain_two_way_means():
-    y, treated, before = panel(SIZES[0])
-    change = y[:, before:].mean(axis=1) - y[:, :before].mean(axis=1)
-    plain = change[treated].mean() - change[~treated].mean()
-    assert effect(y, treated, before, method="did") == pytest.approx(plain, abs=1e-12)
-
-
 @pytest.mark.parametrize("method", ["sdid", "did"])
 @pytest.mark.parametrize("size", SIZES)
 def test_firm_effects_and_common_shocks_change_nothing(size, method):
@@ -332,13 +325,6 @@ def test_without_an_effect_several_treated_reject_as_often_as_they_should(method
     assert share == pytest.approx(attained, abs=3 * np.sqrt(attained * (1 - attained) / runs))
 
 
-def test_a_clear_effect_on_several_treated_reaches_the_smallest_p_value():
-    y, treated, before = panel((6, 2, 9, 2))
-    y[treated, before:] -= 100
-    row = synthetic_did(y, treated, before).rows.iloc[0]
-    assert (row["rank"], row["p_two_sided"]) == (1, row["p_smallest"])
-
-
 def test_more_assignments_than_are_fitted_give_the_effect_without_ranks_and_say_so():
     y, treated, before = panel((16, 5, 5, 2))  # 20,349 assignments
     found = synthetic_did(y, treated, before, method="did")
@@ -366,13 +352,6 @@ def test_zeros_and_ones_are_as_good_as_false_and_true():
     change, treated = changes(9)
     for same in (treated.astype(int), treated.astype(float)):
         pd.testing.assert_frame_equal(permutation_did(change, same).rows, permutation_did(change, treated).rows)
-
-
-def test_the_caller_s_panel_is_left_alone():
-    y, treated, before = panel(SIZES[1])
-    kept = y.copy()
-    synthetic_did(y, treated, before)
-    np.testing.assert_array_equal(y, kept)
 
 
 # --- weights on the simplex ----------------------------------------------------------------------------------------

@@ -135,7 +135,7 @@ def estimated(
 def _estimated(sample: Sample, of_origin: bool, home: bool) -> Changes:
     panel, design, code = sample.panel, sample.design, sample.mixed_cluster
     platforms = panel.platforms[:1] if home else panel.platforms
-    eligible = sample.own if of_origin else np.ones_like(sample.closed)
+    eligible = sample.of_origin() if of_origin else np.ones_like(sample.closed)
     cohorts, firms = changing(sample, eligible, len(platforms))
     observed, closed, exposed = ~firms["unknown"], firms["closed"], firms["asked about"]
     sums, pool, dated = sample.sums[:, :, : len(platforms)], sample.comparison & observed, sample.closed & observed

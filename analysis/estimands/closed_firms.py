@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
@@ -17,7 +17,6 @@ from analysis.estimands.design import (
     Comparison,
     Design,
     Sample,
-    as_rows,
     estimand,
     in_rows,
     low_exposure,
@@ -56,17 +55,15 @@ def scope(panel: Panel) -> Where:
     return "all" if len(panel.platforms) > 1 else "home"
 
 
-def sales_on(panel: Panel, where: Where) -> Floats:
-    """Return sales[firm, month] at home or on all platforms; raise DesignError if the panel holds one platform."""
+def sales_on(panel: Panel, where: Where) -> tuple[Floats, int]:
+    """Return sales[firm, month] at home or on all platforms, and the number of platforms summed.
+
+    Raise DesignError if all platforms are asked for of a panel that holds one.
+    """
     if where == "home":
-        return panel.sales[:, 0]
+        return panel.sales[:, 0], 1
     several(panel, "what closed firms sold over all platforms")
-    return panel.total()
-
-
-def width_of(panel: Panel, where: Where) -> int:
-    """Return the number of platforms summed: 1 for home, else all."""
-    return 1 if where == "home" else len(panel.platforms)
+    return panel.total(), len(panel.platforms)
 
 
 @estimand
@@ -89,8 +86,8 @@ def effect_on_closed(panel: Panel, design: Design, *, where: Where = "all") -> E
         not sell a year before, or in the month before their wave. Refused if the design picks nobody, fewer than two
         clusters of closed firms, or all platforms of a panel of one.
     """
-    sample, sales = design.sample(panel), sales_on(panel, where)
-    y, width = sample.means(sales), width_of(panel, where)
+    sample, (sales, width) = design.sample(panel), sales_on(panel, where)
+    y = sample.means(sales)
     in_business = cohorts(sample, width)
     answering = [cohort.of(sample.observed(width)) for cohort in in_business]
     closed = np.concatenate([cohort.closed for cohort in answering])
@@ -280,17 +277,17 @@ def comparisons(panel: Panel, design: Design, truth: ByWindow | None = None, *, 
     closures = first[np.isfinite(first)]
     longest = int(np.ptp(closures)) - design.anticipation - 1 if len(closures) else -1
     windows = [(design.post_from, design.post_to), *([(0, longest)] if longest >= 0 else [])]
-    parts = []
+    parts, columns = list[tuple[str, str, Estimate]](), list[dict[str, Any]]()
     for start, end in windows:
         true = truth(start, end) if truth else {}
         window = f"month {start}" if start == end else f"months {start} to {end}"
         for name in get_args(Comparison):
             varied = replace(design, comparison=name, post_from=start, post_to=end)
             effect = effect_name(varied, where).removesuffix(", all")
-            terms = {"simple": (effect, f"against {name.replace('_', ' ')}")}
-            row = as_rows(effect_on_closed(panel, varied, where=where), terms, "per cent")
-            parts.append(row.assign(comparison=name, window=window, truth=true.get(effect, np.nan)))
-    return pd.concat(parts, ignore_index=True)
+            against = effect_on_closed(panel, varied, where=where)["simple"]
+            parts.append((effect, f"against {name.replace('_', ' ')}", against))
+            columns.append({"comparison": name, "window": window, "truth": true.get(effect, np.nan)})
+    return in_rows(parts, "per cent").assign(**pd.DataFrame(columns))
 
 
 @estimand
@@ -439,43 +436,17 @@ def smallest_effect(panel: Panel, design: Design, *, draws: int = DRAWS) -> Esti
 # Two other estimators of the same firms on the same scale
 
 
-@dataclass(frozen=True, eq=False)
-class _Answering:
-    """Firms of E1a or E1b stacked by cohort, for the other estimators: int64[row] and so on.
+Rows = tuple[Sample, Ints, Floats, Floats]
+"""Sample, firm of each row, dummies of its origin and cohort, and its mean sales in the first window."""
 
-    A firm's outcome is its sales over those of its first window, and these, a month's in `before`, are its weight: so
-    the weighted mean of closed firms is the ratio of their sums, of which E1a is made. `within` are dummies of origin
-    and cohort, of those that hold both closed firms and others.
+
+def _stacked(panel: Panel, design: Design, where: Where) -> Rows:
+    """Stack the firms of E1a or E1b by cohort, for the other estimators, where an origin has both sides in a cohort.
+
+    A firm's outcome is its sales over those of its first window, and these, a month's, are its weight: so the weighted
+    mean of closed firms is the ratio of their sums, of which E1a is made.
     """
-
-    sample: Sample
-    where: Where
-    firm: Ints
-    closed: Bools
-    within: Floats
-    before: Floats
-
-    def sales(self, months: slice) -> Floats:
-        """Return sales over those of the first window, float64[row, month]."""
-        return sales_on(self.sample.panel, self.where)[self.firm, months] / self.before[:, np.newaxis]
-
-    @property
-    def clusters(self) -> int:
-        """Clusters of closed firms."""
-        return self.sample.clusters(self.firm[self.closed])
-
-    def estimate(self, by: Callable[..., Estimate], y: Floats, first: int, x: Floats, name: str) -> Estimate:
-        """Estimate in per cent, with Student's t on one less than the clusters of closed firms."""
-        treated = np.where(self.closed, float(first), np.inf)
-        code, level = self.sample.cluster[self.firm], self.sample.design.level
-        effect = by(y, treated, x, scale="ratio", weights=self.before, cluster=code, level=level)
-        named = f"{HEADLINE[self.where]}, {name}"
-        return self.sample.mark(effect, estimand=named, max_df=self.clusters - 1, details={}).exp()
-
-
-def _answering(panel: Panel, design: Design, where: Where) -> _Answering:
-    sample = low_exposure(panel, design, "the effect by other estimators")
-    before, width = sales_on(panel, where)[:, sample.before].mean(axis=1), width_of(panel, where)
+    sample, (sales, width) = low_exposure(panel, design, "the effect by other estimators"), sales_on(panel, where)
     among = [cohort.of(sample.observed(width)) for cohort in cohorts(sample, width)]
     rows = pd.DataFrame({"firm": np.concatenate([cohort.firms for cohort in among])})
     month = np.repeat([cohort.month for cohort in among], [len(cohort.firms) for cohort in among])
@@ -487,10 +458,18 @@ def _answering(panel: Panel, design: Design, where: Where) -> _Answering:
             f"found {rows['closed'].sum()} closed and {(~rows['closed']).sum()} comparison firms that still sold, none "
             "of the same origin in the same wave; widen the comparison"
         )
-    rows = rows[both]
-    firm = rows["firm"].to_numpy()
-    within = pd.get_dummies(rows["within"], dtype=float).to_numpy()
-    return _Answering(sample, where, firm, rows["closed"].to_numpy(), within, before[firm])
+    firm, within = rows["firm"][both].to_numpy(), pd.get_dummies(rows["within"][both], dtype=float).to_numpy()
+    return sample, firm, within, sales[firm, sample.before].mean(axis=1)
+
+
+def _by(estimator: Callable[..., Estimate], rows: Rows, y: Floats, first: int, x: Floats, name: str) -> Estimate:
+    """Estimate in per cent from y[row, period], with Student's t on one less than the clusters of closed firms."""
+    sample, firm, _, before = rows
+    treated, code = np.where(sample.closed[firm], float(first), np.inf), sample.cluster[firm]
+    y, level = y / before[:, np.newaxis], sample.design.level
+    effect = estimator(y, treated, x, scale="ratio", weights=before, cluster=code, level=level)
+    df = sample.clusters(firm[sample.closed[firm]]) - 1
+    return sample.mark(effect, estimand=name, max_df=df, details={}).exp()
 
 
 @estimand
@@ -508,12 +487,12 @@ def adjusted_effect(panel: Panel, design: Design, *, where: Where = "all") -> Es
         As :func:`analysis.estimands.closed_firms.effect_on_closed`. Refused if the comparison is not of low exposure,
         nobody is left to compare, or as :func:`analysis.estimators.cross_checks.doubly_robust`.
     """
-    rows = _answering(panel, design, where)
-    sample = rows.sample
-    at_home = sample.home[rows.firm, sample.before].mean(axis=1) / panel.total()[rows.firm, sample.before].mean(axis=1)
-    age = np.log1p((panel.total()[rows.firm, : sample.before.start] > 0).sum(axis=1))
-    y = np.column_stack([np.ones(len(rows.firm)), rows.sales(sample.after).mean(axis=1)])
-    return rows.estimate(doubly_robust, y, 1, np.column_stack([rows.within, at_home, age]), "doubly robust")
+    sample, firm, within, before = rows = _stacked(panel, design, where)
+    sales, total = sales_on(panel, where)[0][firm], panel.total()[firm]
+    at_home = sample.home[firm, sample.before].mean(axis=1) / total[:, sample.before].mean(axis=1)
+    age = np.log1p((total[:, : sample.before.start] > 0).sum(axis=1))
+    y, x = np.column_stack([before, sales[:, sample.after].mean(axis=1)]), np.column_stack([within, at_home, age])
+    return _by(doubly_robust, rows, y, 1, x, f"{HEADLINE[where]}, doubly robust")
 
 
 @estimand
@@ -529,15 +508,15 @@ def imputed_effect(panel: Panel, design: Design, *, where: Where = "all") -> Est
         clusters were closed, for it would be too narrow; ``details["months"]``: those of the fit, in words. Refused as
         :func:`adjusted_effect`.
     """
-    rows = _answering(panel, design, where)
-    sample = rows.sample
+    sample, firm, within, _ = rows = _stacked(panel, design, where)
+    sales = sales_on(panel, where)[0][firm]
     fitted = slice(min(sample.base.start, sample.before.start), sample.base.stop - design.anticipation)
-    y = np.column_stack([rows.sales(fitted), rows.sales(sample.after)])
-    effect = rows.estimate(imputation, y, fitted.stop - fitted.start, rows.within, "imputed")
+    y = np.column_stack([sales[:, fitted], sales[:, sample.after]])
+    effect = _by(imputation, rows, y, fitted.stop - fitted.start, within, f"{HEADLINE[where]}, imputed")
     effect = replace(effect, details={"months": sample.months(fitted)})
-    if rows.clusters >= FEWEST or effect.refused:
+    if (clusters := sample.clusters(firm[sample.closed[firm]])) >= FEWEST or effect.refused:
         return effect
-    why = f"closed firms of {rows.clusters} clusters; fewer than {FEWEST} are too few for an interval by imputation"
+    why = f"closed firms of {clusters} clusters; fewer than {FEWEST} are too few for an interval by imputation"
     return replace(effect, covariance=np.full((1, 1), np.nan), limits=None, scores=None, reason=why)
 
 

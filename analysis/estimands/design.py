@@ -184,6 +184,16 @@ class Sample:
         """Return the first and last of some months, in words."""
         return f"{self.panel.months[months.start]} to {self.panel.months[months.stop - 1]}"
 
+    def two_years_ago(self, what: str) -> slice:
+        """Return the same months two years before; raise DesignError if the panel does not reach back so far."""
+        start, stop, months = self.before.start - 12, self.before.stop - 12, self.panel.months
+        if start < 0:
+            raise DesignError(
+                f"{what} needs {months[start + 12]} less 12 months, and the panel starts in {months[0]}; narrow the "
+                "window, or bring earlier months"
+            )
+        return slice(start, stop)
+
     @property
     def still_open(self) -> str:
         """Sentence on closed firms still open in part of the window, or empty."""
@@ -210,21 +220,15 @@ class Sample:
         """Return firms whose sales on the first `width` platforms are known in both windows, bool[firm]."""
         return np.asarray(np.isfinite(self.sums[:, :, :width]).all(axis=(0, 2)))
 
-    @property
-    def own(self) -> Bools:
-        """Firms of the design's origin; raise DesignError if there are none."""
-        if not self.is_own.any():
-            count, origin = len(self.is_own), self.design.origin
-            raise DesignError(f"none of {count} firms is of origin {origin}; check the column origin")
-        return self.is_own
-
-    @property
-    def others(self) -> Bools:
-        """Firms of other origins; raise DesignError if there are none."""
-        if self.is_own.all():
-            count, origin = len(self.is_own), self.design.origin
-            raise DesignError(f"all {count} firms are of origin {origin}; bring sellers of other origins too")
-        return ~self.is_own
+    def of_origin(self, own: bool = True) -> Bools:
+        """Return the firms of the design's origin, or of all others; raise DesignError if there are none."""
+        firms: Bools = self.is_own == own
+        if not firms.any():
+            count, origin = len(firms), self.design.origin
+            nobody = f"none of {count} firms is of origin {origin}; check the column origin"
+            everybody = f"all {count} firms are of origin {origin}; bring sellers of other origins too"
+            raise DesignError(nobody if own else everybody)
+        return firms
 
     @cached_property
     def is_own(self) -> Bools:
@@ -415,9 +419,7 @@ def in_rows(parts: Iterable[tuple[str, str, Estimate]], unit: str = "") -> pd.Da
     rows, level = [], Design.level
     for name, label, effect in ((name, label, effect.stated) for name, label, effect in parts):
         level = level if effect.refused else effect.level
-        row = {"id": name, "label": label, "unit": effect.columns.get("unit", [effect.unit])[0] or unit}
-        row |= {"estimate": effect.value[0], "std_error": effect.std_error[0], "n": np.ravel(effect.n)[0]}
-        row |= dict(zip(("conf_low", "conf_high"), effect.conf_int[:, 0], strict=True))
+        row = {"unit": effect.unit or unit} | effect.rows.iloc[0].to_dict() | {"id": name, "label": label}
         row |= {"reason": effect.reason if np.isnan(effect.std_error[0]) else "", "interval": ""}
         row |= {"months": effect.months, "digest": effect.digest}
         row["comparison"] = effect.design.comparison if effect.design else ""

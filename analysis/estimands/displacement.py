@@ -233,7 +233,7 @@ def excess_recapture(panel: Panel, design: Design) -> Estimate:
     and is refused.
     """
     taken = recapture(panel, design).require()
-    _ = design.sample(panel).others  # or size would be that of one origin alone
+    _ = design.sample(panel).of_origin(False)  # or size would be that of one origin alone
     size = np.asarray(taken.columns["benchmark"])
     shifted = {"value": taken.value - size, "limits": taken.conf_int - size}
     return replace(taken, estimand="E4e", unit="percentage points of the lost sales", **shifted)
@@ -351,7 +351,7 @@ def hedging(panel: Panel, design: Design) -> Estimate:
     """
     sample, names = design.sample(panel), panel.platforms[1:]
     firms = samples.hedging(sample)
-    origin, others = firms["asked about"] & sample.own, firms["compared"] & sample.others
+    origin, others = firms["asked about"] & sample.of_origin(), firms["compared"] & sample.of_origin(False)
     if min(counts := [sample.clusters(side) for side in (origin, others)]) < 2:
         raise DesignError(
             f"found {counts[0]} clusters of firms of origin {design.origin} that were not closed and {counts[1]} of "
@@ -372,18 +372,14 @@ def hedging(panel: Panel, design: Design) -> Estimate:
     shut = np.isin(names, design.opened)
     full = ~shut & ~absent[others].any(axis=0)
     idle = ~shut & ~full & ~joined[origin | others].any(axis=0)
-    lacking = shut | full | idle
     reasons = [
         (shut, f"opened to firms of origin {design.origin} alone, so who joined for the news cannot be told"),
         (full, "had all firms of other origins, so none is left that could have joined it"),
         (idle, "was joined by nobody, and none of so many has no error"),
     ]
-    return sample.mark(
-        joining,
-        value=np.where(shut | full, np.nan, joining.value),
-        covariance=np.where(np.logical_or.outer(lacking, lacking), np.nan, joining.covariance),
-        reason="; ".join(f"{', '.join(np.array(names)[which])} {why}" for which, why in reasons if which.any()),
-    )
+    reason = "; ".join(f"{', '.join(np.array(names)[which])} {why}" for which, why in reasons if which.any())
+    estimate = joining.without(shut | full | idle, reason)
+    return sample.mark(estimate, value=np.where(shut | full, np.nan, joining.value))
 
 
 def mix_paths(panel: Panel, design: Design) -> pd.DataFrame:
@@ -409,15 +405,14 @@ def mix_paths(panel: Panel, design: Design) -> pd.DataFrame:
 def _mix(panel: Panel, firms: Bools, name: str) -> pd.DataFrame:
     """Return the rows of one group, computed by month to limit memory."""
     measures = [("concentration", ""), *((kind, code) for code in panel.platforms for kind in ("share", "presence"))]
-    mean = np.full((len(measures), len(panel.months)), np.nan)
+    mean = np.empty((len(measures), len(panel.months)))
     for month in range(len(panel.months)):
         sales = panel.sales[firms, :, month]
         total = sales.sum(axis=1, keepdims=True)
         share = np.divide(sales, total, out=np.full(sales.shape, np.nan), where=total > 0)
         present = np.where(np.isnan(sales), np.nan, sales > 0)
         values = np.column_stack([(share**2).sum(axis=1), np.dstack([share, present]).reshape(len(sales), -1)])
-        finite = np.isfinite(values)
-        np.divide(values.sum(axis=0, where=finite), finite.sum(axis=0), out=mean[:, month], where=finite.any(axis=0))
+        mean[:, month] = pd.DataFrame(values).mean()  # of those that are known
     rows = [
         pd.DataFrame({"month": panel.months, "group": name, "measure": measure, "platform": code, "value": 100 * line})
         for (measure, code), line in zip(measures, mean, strict=True)

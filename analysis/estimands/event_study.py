@@ -15,7 +15,7 @@ import pandas as pd
 from scipy import optimize, stats
 
 from analysis.errors import DesignError
-from analysis.estimands.closed_firms import FEWEST, Where, compared, effect_name, sales_on, width_of, without_error
+from analysis.estimands.closed_firms import FEWEST, Where, compared, effect_name, sales_on, without_error
 from analysis.estimands.design import Design, Sample, estimand
 from analysis.estimands.samples import LEADS, Cohort, aligned, leads_design
 from analysis.estimate import Bools, Estimate, Floats, Ints, critical_value, draws_of_t, stack_estimates
@@ -78,8 +78,8 @@ def stack(panel: Panel, design: Design, *, where: Where = "all") -> Stack:
         If the design picks nobody, closed firms are in fewer than two clusters, or all platforms of a panel of one are
         asked for.
     """
-    sample, sales = design.sample(panel), sales_on(panel, where)
-    rows = Stack(sales, *aligned(sample, sales, width_of(panel, where)), sample)
+    sample, (sales, width) = design.sample(panel), sales_on(panel, where)
+    rows = Stack(sales, *aligned(sample, sales, width), sample)
     if rows.closed_clusters < 2:
         raise DesignError(
             f"cannot estimate by month: found {len(rows.closed)} closed firms in {rows.closed_clusters} clusters by "

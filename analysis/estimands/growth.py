@@ -120,14 +120,10 @@ def against_others(panel: Panel, design: Design) -> Estimate:
     """
     low_exposure(panel, design, "the effect on growth")
     changes, sample = estimated(panel, design, home=True), design.sample(panel)
-    years = [slice(sample.before.start - 12, sample.before.stop - 12), sample.before, sample.after]
-    if years[0].start < 0:
-        raise DesignError(
-            f"growth against other origins, less that a year before, needs {sample.year_ago} less 12 months, and the "
-            f"panel starts in {panel.months[0]}; bring earlier months"
-        )
+    what = "growth against other origins, less that a year before,"
+    years = [sample.two_years_ago(what), sample.before, sample.after]
     sold, code = [sample.home[:, year].sum(axis=1) for year in years], sample.mixed_cluster
-    pools = [twice_compared(sample)["compared"] & side for side in (sample.own, sample.others)]
+    pools = [twice_compared(sample)["compared"] & sample.of_origin(side) for side in (True, False)]
     clusters = [len(np.unique(code[side & (sold[0] > 0)])) for side in pools]
     if min(clusters) < 2:
         raise DesignError(
@@ -195,7 +191,7 @@ def effect_on_share(panel: Panel, design: Design, *, common: Range = NOTHING) ->
         Refused if there is one origin only, or as :func:`effect_on_growth`.
     """
     effect, sample = effect_on_growth(panel, design, common=common).require(), design.sample(panel)
-    others = sample.others & sample.observed(1)
+    others = sample.of_origin(False) & sample.observed(1)
     changes = estimated(panel, design, home=True)
     firms = changes.estimate.counts["firms"]
     shares = 100 * changes.sold[:, 0] / changes.sold.sum(axis=1)
@@ -233,7 +229,7 @@ def effect_in_parts(panel: Panel, design: Design) -> Estimate:
         :func:`effect_on_growth`, or if no comparison firm sells in both windows.
     """
     whole, sample = effect_on_growth(panel, design).require()[["closed", "exposed", "seen"]], design.sample(panel)
-    observed, (before, after) = sample.own & sample.observed(1), sample.sums[:, :, 0]
+    observed, (before, after) = sample.of_origin() & sample.observed(1), sample.sums[:, :, 0]
     closed, pool = observed & sample.closed, observed & sample.comparison
     exposed, sold, sells = observed & ~closed & ~pool, before > 0, after > 0
     kept, grown, new = before * sells, after * sold, after * ~sold
@@ -306,7 +302,8 @@ def growth(panel: Panel, design: Design) -> Estimate:
         Errors take firms as draws from a wider set. Refused if nothing was sold before, or there is one cluster.
     """
     sample = design.sample(panel)
-    observed = np.flatnonzero(sample.own & sample.observed(1))
+    own, known = sample.of_origin(), sample.observed(1)
+    observed = np.flatnonzero(own & known)
     before, after = sample.sums[:, observed, 0]
     if (clusters := sample.clusters(observed)) < 2:
         raise DesignError(f"cannot compute a standard error of growth: found {clusters} cluster of at least two")
@@ -321,7 +318,7 @@ def growth(panel: Panel, design: Design) -> Estimate:
         "growth": np.ones(len(observed), dtype=bool),
     }
     columns = np.column_stack([*((after - before) * who for who in members.values()), before])
-    counts = {"firms": len(observed), "clusters": clusters, "dropped_missing": int(sample.own.sum()) - len(observed)}
+    counts = {"firms": len(observed), "clusters": clusters, "dropped_missing": int((own & ~known).sum())}
     parts = totals(sample, columns, sample.cluster[observed], counts=counts).jackknife(
         lambda x: dict(zip(members, 100 * x[:-1] / x[-1], strict=True)),
         estimand="growth",
@@ -354,7 +351,7 @@ def entry_by_exposure(panel: Panel, design: Design) -> Estimate:
             f"cannot count entrants a year before {panel.months[wave]}: the panel begins in {panel.months[0]}, when "
             "all firms look new; bring a month more than a year before"
         )
-    _ = sample.own  # or the panel holds no firm that could enter
+    _ = sample.of_origin()  # or the panel holds no firm that could enter
     entering = sum_by(np.column_stack(entrants(sample)), sample.category, size)
     earlier, later = entering.sum(axis=0).astype(int).tolist()
     if not (earlier and later):
@@ -405,9 +402,8 @@ def cumulative_bounds(effect: Estimate, words: Sequence[str], *, margin: float, 
     ladder = sums.with_set(words[-1], tuple(whole), effect.reason)
     lowest = np.append(sums.value, sums.value[-1] + whole[0] - effect.conf_int[0, -2])
     spread, df = (np.append(values, values[-1]) for values in (sums.std_error, sums.df))
-    p_values = [
-        noninferiority(end, error, margin, df=free).p_value for end, error, free in zip(lowest, spread, df, strict=True)
-    ]
+    tested = zip(lowest, spread, df, strict=True)
+    p_values = [noninferiority(end, error, margin=margin, df=free).p_value for end, error, free in tested]
     true = [*[np.nan] * len(sums.terms), np.nan if truth is None else truth]
     return replace(ladder, n=np.delete(np.asarray(effect.n), -2), columns={"p_value": p_values, "truth": true})
 

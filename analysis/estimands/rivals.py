@@ -50,8 +50,7 @@ def spillover(panel: Panel, design: Design, *, own_origin: bool = True) -> Estim
         Per cent, transformed from log points with its interval: bins, slope per ten points of exposure, average.
         Refused if there are no such firms, or their exposure does not vary.
     """
-    sample = design.sample(panel)
-    return _spillover(sample, rivals_of_closed(sample, own_origin), E2[own_origin])
+    return _spillover(*rivals_of_closed(panel, design, own_origin), E2[own_origin])
 
 
 def _spillover(
@@ -65,15 +64,16 @@ def _spillover(
     return sample.mark(effects.exp(), estimand=name)
 
 
-def rivals_of_closed(sample: Sample, own_origin: bool) -> Bools:
-    """Return the :func:`analysis.estimands.samples.incumbents` of the design's origin or of others."""
-    firms = incumbents(sample, sample.own if own_origin else sample.others)
+def rivals_of_closed(panel: Panel, design: Design, own_origin: bool) -> tuple[Sample, Bools]:
+    """Return the sample and its :func:`analysis.estimands.samples.incumbents` of the design's origin or of others."""
+    sample = design.sample(panel)
+    firms = incumbents(sample, sample.of_origin(own_origin))
     if not firms.any():
         raise DesignError(
             f"none of {sample.never_closed.sum()} firms not closed sold through the base months and is "
             f"{'' if own_origin else 'not '}of origin {sample.design.origin}; choose a shorter base"
         )
-    return firms
+    return sample, firms
 
 
 @estimand
@@ -88,7 +88,7 @@ def dose_response(panel: Panel, design: Design, *, own_origin: bool = True) -> E
         one, weighted by sales before; `clusters`, its categories; `p_value`, and `p_adjusted` after Romano and Wolf.
         Refused as :func:`spillover`, and where no bin has two categories that vary.
     """
-    effects, sample = spillover(panel, design, own_origin=own_origin).require(), design.sample(panel)
+    effects = spillover(panel, design, own_origin=own_origin).require()
     kept = np.flatnonzero(effects.std_error[: len(BINS)] > 0)
     if not len(kept):
         raise DesignError(f"no bin above an exposure of {BINS[0]:g} holds two categories that vary; use the slope")
@@ -96,10 +96,8 @@ def dose_response(panel: Panel, design: Design, *, own_origin: bool = True) -> E
     low, high = np.log1p(family.conf_int / 100)  # half longer than z errors where few categories are behind it
     z = np.log1p(family.value / 100) / ((high - low) / 2) * stats.norm.ppf((1 + design.level) / 2)
     tests = romano_wolf(z, family.covariance / np.outer(family.std_error, family.std_error))
-    exposure = _mean_exposure(sample, rivals_of_closed(sample, own_origin))
-    columns = {
-        "clusters": family.columns["clusters"],
-        "half_width": family.columns["half_width"],
+    exposure = _mean_exposure(*rivals_of_closed(panel, design, own_origin))
+    columns = {name: family.columns[name] for name in ("clusters", "half_width")} | {
         "id": [f"{effects.estimand}_bin{bin_ + 1}" for bin_ in kept],
         "exposure": exposure[kept + 1],
         "lowest": np.full(len(kept), exposure[0]),
@@ -209,11 +207,9 @@ def with_risk(panel: Panel, design: Design, *, own_origin: bool = True) -> Estim
         As :func:`spillover`, with the row "risk": per cent for a standard deviation of risk among the firms. Refused
         too where risk is known of no firm or the same for all.
     """
-    sample = design.sample(panel)
-    firms = rivals_of_closed(sample, own_origin)
+    sample, firms = rivals_of_closed(panel, design, own_origin)
     risk = known_risk(panel)[firms]
-    spread = float(np.nanstd(risk)) if not np.isnan(risk).all() else 0.0
-    if not spread > 0:
+    if not (spread := float(pd.Series(risk).std(ddof=0))) > 0:
         raise DesignError(f"risk does not vary among the {firms.sum()} firms; use exposure alone")
     return _spillover(sample, firms, E2[own_origin], covariates={"risk": risk / spread})
 
@@ -228,14 +224,9 @@ def year_before(panel: Panel, design: Design, *, own_origin: bool = True) -> Est
         As :func:`spillover`; nothing was closed yet, so any slope is a difference in trends. Refused too if the panel
         does not reach back so far.
     """
-    sample = design.sample(panel)
-    if sample.before.start < 12:
-        raise DesignError(
-            f"a placebo a year before needs {panel.months[sample.before.start]} less 12 months, and the panel starts "
-            f"in {panel.months[0]}; narrow the window, or bring earlier months"
-        )
-    windows = slice(sample.before.start - 12, sample.before.stop - 12), sample.before
-    return _spillover(sample, rivals_of_closed(sample, own_origin), "placebo, a year before", windows=windows)
+    sample, firms = rivals_of_closed(panel, design, own_origin)
+    windows = sample.two_years_ago("a placebo a year before"), sample.before
+    return _spillover(sample, firms, "placebo, a year before", windows=windows)
 
 
 class RedrawnExposure:
@@ -309,8 +300,7 @@ def randomization_test(
         ``details["statistics"]`` holds t of each, the actual one first. The recentred one takes off the exposure that
         a firm's category would have had anyway, so a trend of categories with many suspect firms is not in it.
     """
-    sample = design.sample(panel)
-    firms = rivals_of_closed(sample, own_origin)
+    sample, firms = rivals_of_closed(panel, design, own_origin)
     redrawn = RedrawnExposure(sample, firms, draws=draws, seed=seed)
     effects = _spillover(sample, firms, E2[own_origin], expected=redrawn.expected, redrawn=redrawn)
     return effects[["slope", "recentred slope"]]
@@ -323,8 +313,7 @@ def recentred(panel: Panel, design: Design, *, own_origin: bool = True) -> Estim
     A category of many firms of the kind that was closed was likely to lose one. What such categories did anyway is in
     the plain slope, and not in this one (Borusyak and Hull 2023); what to expect is as in :class:`RedrawnExposure`.
     """
-    sample = design.sample(panel)
-    firms = rivals_of_closed(sample, own_origin)
+    sample, firms = rivals_of_closed(panel, design, own_origin)
     return _spillover(sample, firms, E2[own_origin], expected=RedrawnExposure(sample, firms).expected)
 
 
@@ -341,8 +330,7 @@ def spared_categories(panel: Panel, design: Design, *, own_origin: bool = True) 
         As :func:`spillover`, per ten points of expected exposure. Refused too where fewer than two categories lost
         nothing.
     """
-    sample = design.sample(panel)
-    firms = rivals_of_closed(sample, own_origin)
+    sample, firms = rivals_of_closed(panel, design, own_origin)
     lost = sample.closed | (np.nan_to_num(sample.exposure) > 0)
     hit = (np.bincount(sample.category, weights=lost) > 0)[sample.category]
     if (count := len(np.unique(sample.category[firms & ~hit]))) < 2:

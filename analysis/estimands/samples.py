@@ -6,8 +6,7 @@ why others are left out, by a name of `LEFT`. Of a firm the first name counts, i
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -41,7 +40,7 @@ LEFT = {
 }
 """Columns of :func:`sample_flow` and what they say."""
 Masks = dict[str, Bools]
-Row = tuple[Sequence[str], Masks]
+Row = tuple[str, Masks]
 """Ids of estimands, and firms bool[firm] by a name of `USED` or `LEFT`; of a firm the first one counts."""
 
 LEADS = 6  # months before closure in which closed firms are looked at
@@ -268,53 +267,42 @@ def sample_flow(panel: Panel, design: Design) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        `estimands`, as E5a_* where three or more differ in what follows; a column for each of `USED`, and those of
+        `estimands`, as E5a_* where they differ in a platform, month or part; a column for each of `USED`, and those of
         `LEFT` that occur. Every row adds up to all firms.
     """
     rows = []
     for ids, masks in _rows(panel, design):
-        if not ids:  # none of a platform that the panel has not
-            continue
         order = [name for name in (*USED, *LEFT) if name in masks]
         counted_as = np.select([masks[name] for name in order], range(len(order)))
         counts = np.bincount(counted_as, minlength=len(order)).tolist()
-        rows.append({"estimands": _short(ids), **dict(zip(order, counts, strict=True))})
+        rows.append({"estimands": ids, **dict(zip(order, counts, strict=True))})
     table = pd.DataFrame(rows, columns=["estimands", *USED, *LEFT]).fillna(0)
     kept = [*USED, *(name for name in LEFT if table[name].any())]
     return table[["estimands", *kept]].astype(dict.fromkeys(kept, int))
 
 
-def _short(ids: Sequence[str]) -> str:
-    stems = [name[: name.find("_") + 1] or name.rstrip("1234567") for name in ids]
-    many = Counter(stem for name, stem in zip(ids, stems, strict=True) if name != stem)
-    return " ".join(
-        dict.fromkeys(f"{stem}*" if many[stem] > 2 else name for name, stem in zip(ids, stems, strict=True))
-    )
-
-
 def _rows(panel: Panel, design: Design) -> Iterator[Row]:
-    sample, away, origin, width = design.sample(panel), panel.platforms[1:], design.origin, len(panel.platforms)
+    sample, origin, width = design.sample(panel), design.origin, len(panel.platforms)
     same = replace(design, comparison="spared_same_category").sample(panel)
-    yield ["E1a", "E1e"], _closed(sample, width)
-    yield ["E1b"], _closed(sample, 1)
-    yield ["E1c"], _closed(same, width)
-    yield ["E1d"], _alive(sample)
-    yield ["E2a_slope", "E2a"], _rivals(sample, sample.is_own)
-    yield ["E2b_slope", "E2b"], _rivals(sample, ~sample.is_own)
-    yield ["E3g_seen", "E3_seen", "E3k_*"], changing(sample, sample.is_own, 1)[1]
-    yield ["E3g_common", "E3g"], twice_compared(sample)
-    home = ["E3s_seen", *(f"{name}_{side}" for name in ("E4b", "E4e") for side in (origin, "other"))]
+    yield "E1a E1e", _closed(sample, width)
+    yield "E1b", _closed(sample, 1)
+    yield "E1c", _closed(same, width)
+    yield "E1d", _alive(sample)
+    yield "E2a_slope E2a", _rivals(sample, sample.is_own)
+    yield "E2b_slope E2b", _rivals(sample, ~sample.is_own)
+    yield "E3g_seen E3_seen E3k_*", changing(sample, sample.is_own, 1)[1]
+    yield "E3g_common E3g", twice_compared(sample)
     everyone = np.ones_like(sample.closed)
-    yield home, changing(sample, everyone, 1)[1]
-    lost = [*(f"E4a_{code}" for code in away), "E4a_sales", *(f"d{number}" for number in range(1, 8))]
-    yield lost, changing(sample, everyone, width)[1]
-    yield [f"E4d_{code}" for code in panel.platforms], with_mix(sample)
-    yield ["E4a_presence"], with_presence(sample)
+    yield f"E3s_seen E4b_{origin} E4b_other E4e_{origin} E4e_other", changing(sample, everyone, 1)[1]
+    yield "E4a_* d*", changing(sample, everyone, width)[1]
+    yield "E4d_*", with_mix(sample)
+    yield "E4a_presence", with_presence(sample)
     yield from _leads(panel, design)
-    yield ["E5b"], suspects(sample)
-    yield [f"E5c_{code}" for code in away], hedging(sample)
+    yield "E5b", suspects(sample)
+    if width > 1:
+        yield "E5c_*", hedging(sample)
     new = np.any(entrants(sample), axis=0)
-    yield ["E5d_slope", "E5d"], {"asked about": new, "origin": ~sample.is_own, "not new": everyone}
+    yield "E5d_slope E5d", {"asked about": new, "origin": ~sample.is_own, "not new": everyone}
 
 
 def _closed(sample: Sample, width: int) -> Masks:
@@ -359,4 +347,4 @@ def _leads(panel: Panel, design: Design) -> Iterator[Row]:
         months = [cohort.month for cohort in used]
         needed = sample.home[:, min(months) - early.base_months : max(months) + end + 1]
         masks["unknown"] = np.isnan(needed).any(axis=1) | ~np.isfinite(sample.exposure)
-        yield [f"E5a_{lead}" for lead in range(-LEADS, 0)], masks | {"none before": sample.sums[0, :, 0] <= 0}
+        yield "E5a_*", masks | {"none before": sample.sums[0, :, 0] <= 0}

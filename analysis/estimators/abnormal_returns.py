@@ -14,8 +14,7 @@ import pandas as pd
 from analysis.errors import DataError, DesignError
 from analysis.estimate import Estimate, Floats
 
-__all__ = ["abnormal_returns", "market_rank"]
-__dir__ = __all__.copy
+__dir__ = ["abnormal_returns", "market_rank"].copy  # what the tab key offers
 
 Window = tuple[int, int]
 MIN_DAYS = 60  # estimation days, below which beta is a guess; the market ranks use the same rule

@@ -1,4 +1,4 @@
-"""Rows of arrays by code, and the order of units in what a user gives."""
+"""Rows of arrays by code, and the shapes and order of units in what a user gives."""
 
 from __future__ import annotations
 
@@ -7,22 +7,33 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from analysis.errors import DataError
+from analysis.errors import DataError, DesignError
 from analysis.estimate import Floats, Ints
 
 
-def refuse_other_order(**arrays: Any) -> None:
-    """Refuse Series and frames whose rows are in different orders: estimators match units by position.
+def match_units(**arrays: Any) -> None:
+    """Refuse arrays without one row for each unit, and Series and frames whose rows are in different orders.
 
-    Beside an array, rows numbered from 0 must be in order.
+    Estimators match units by position. `y` and `covariates` have two dimensions, all others one. Beside an array, rows
+    numbered from 0 must be in order. None is passed over.
 
     Raises
     ------
+    DesignError
+        With all shapes.
     DataError
-        With the names of both.
+        With the names of two that are in different orders.
     """
+    arrays = {name: values for name, values in arrays.items() if values is not None}
+    shapes = {name: np.shape(values) for name, values in arrays.items()}
+    deep = [name for name, shape in shapes.items() if len(shape) != (2 if name in ("y", "covariates") else 1)]
+    if deep or len({shape[0] for shape in shapes.values()}) > 1:
+        raise DesignError(
+            f"Cannot match units: the shapes are {', '.join(f'{name} {shape}' for name, shape in shapes.items())}; "
+            "give one row of each for each unit"
+        )
     indexes = {name: values.index for name, values in arrays.items() if isinstance(values, pd.Series | pd.DataFrame)}
-    plain = [name for name, values in arrays.items() if values is not None and name not in indexes]
+    plain = [name for name in arrays if name not in indexes]
     for name, index in indexes.items():
         other, expected = next(iter(indexes.items()))
         if plain and {*index} == {*range(len(index))}:

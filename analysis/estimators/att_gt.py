@@ -19,11 +19,10 @@ import pandas as pd
 from analysis.display import Shown
 from analysis.errors import DesignError, check_choice, whole_number
 from analysis.estimate import NOTHING_LEFT, Estimate, Floats, Ints, Labels, effective, left_out
-from analysis.estimators.arrays import refuse_other_order, rows_by
+from analysis.estimators.arrays import match_units, rows_by
 from analysis.testing import check_level
 
-__all__ = ["Group", "GroupTime", "att_gt"]
-__dir__ = __all__.copy
+__dir__ = ["Group", "GroupTime", "att_gt"].copy  # what the tab key offers
 
 Scale = Literal["level", "ratio"]
 BLOCK = 2**15  # outcomes at a time
@@ -345,6 +344,8 @@ class Units:
     labels : array[cluster]
     stratum : int64[unit]
     counts : dict of str to int
+    scale, level
+        As given.
     """
 
     y: Floats
@@ -356,6 +357,8 @@ class Units:
     labels: npt.NDArray[Any]
     stratum: Ints
     counts: dict[str, int]
+    scale: Scale
+    level: float
 
 
 def usable_units(
@@ -382,11 +385,11 @@ def usable_units(
         raise DesignError(f"Cannot use anticipation = {anticipation}: it counts periods; give 0 or more")
     check_level(level)
     by_unit = {"first_treated": first_treated, "covariates": covariates, "weights": weights}
-    refuse_other_order(y=y, **by_unit, cluster=cluster, strata=strata)
+    match_units(y=y, **by_unit, cluster=cluster, strata=strata)
     y, first = np.asarray(y, dtype=float), np.asarray(first_treated, dtype=float)
     x = np.empty((len(y), 0)) if covariates is None else np.asarray(covariates, dtype=float)
     weight = np.ones(len(y)) if weights is None else np.asarray(weights, dtype=float)
-    _check_units(y, first, x, weight, scale)
+    _check_units(y, first, weight, scale)
     has_base = first - 1 - anticipation >= 0
     complete = np.isfinite(y.sum(axis=1) + x.sum(axis=1))
     kept = has_base & complete
@@ -415,17 +418,15 @@ def usable_units(
         labels=np.asarray(labels),
         stratum=np.zeros(len(y), np.int64) if strata is None else pd.factorize(np.asarray(strata)[kept])[0],
         counts={**counts, "clusters": len(labels)},
+        scale=scale,
+        level=level,
     )
 
 
-def _check_units(y: Floats, first: Floats, x: Floats, weight: Floats, scale: Scale) -> None:
-    """Refuse shapes that disagree, missing dates, weights that are not positive, and negative outcomes of a ratio."""
-    if y.ndim != 2 or x.ndim != 2 or not len(y) == len(x) == len(first) == len(weight) or np.isnan(first).any():
-        raise DesignError(
-            f"Cannot match y, first_treated, covariates and weights: their shapes are {y.shape}, {first.shape}, "
-            f"{x.shape} and {weight.shape}, and {int(np.isnan(first).sum())} units have no date; give one row for each "
-            "unit, and inf for never treated"
-        )
+def _check_units(y: Floats, first: Floats, weight: Floats, scale: Scale) -> None:
+    """Refuse missing dates, weights that are not positive, and negative outcomes of a ratio."""
+    if undated := int(np.isnan(first).sum()):
+        raise DesignError(f"Cannot tell when {undated} of {len(y)} units are treated: give inf for never treated")
     if (wrong := ~((weight > 0) & (weight < np.inf))).any():
         raise DesignError(
             f"Cannot weight units by {weight[wrong][0]:g}: {wrong.sum()} of {len(weight)} weights are not positive "

@@ -7,17 +7,16 @@ units and periods are absorbed in closed form, on a balanced panel.
 
 from __future__ import annotations
 
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
 import numpy as np
 
 from analysis.errors import DesignError, check_choice
-from analysis.estimate import Bools, Estimate, Floats, Ints, Labels, slopes
+from analysis.estimate import Bools, Estimate, Floats, Ints, Labels
 from analysis.estimators.arrays import sum_by
 from analysis.estimators.att_gt import Scale, Units, usable_units
 
-__all__ = ["doubly_robust", "imputation"]
-__dir__ = __all__.copy
+__dir__ = ["doubly_robust", "imputation"].copy  # what the tab key offers
 
 Kind = Literal["simple", "dynamic", "group_time"]
 
@@ -96,7 +95,8 @@ def doubly_robust(
         gain = weight.sum() * on_effect + weight * effect
         totals = np.array([observed, observed - gain, np.broadcast_to(weight, observed.shape)])
         influence[:, rows] += totals @ cells[cohort]
-    return _estimate("doubly robust", kind, units, terms, cells, influence.sum(axis=1), influence, scale, level)
+    name = f"{kind} effect on the treated, doubly robust"
+    return _estimate(name, units, terms, cells, influence.sum(axis=1), influence)
 
 
 def imputation(
@@ -146,7 +146,7 @@ def imputation(
         observed = weight * (units.y[rows] if scale == "ratio" else effect)
         by_unit = np.array([observed, observed - weight * effect, np.broadcast_to(weight, observed.shape)])
         totals += by_unit.sum(axis=1) @ in_terms
-    return _estimate("imputed", kind, units, terms, cells, totals, influence, scale, level)
+    return _estimate(f"{kind} effect on the treated, imputed", units, terms, cells, totals, influence)
 
 
 def _terms(kind: Kind, first: Ints, shown: Bools) -> tuple[tuple[str, ...], Floats]:
@@ -244,25 +244,16 @@ def _solve(matrix: Floats, right: Floats) -> Floats:
 
 
 def _estimate(
-    how: str,
-    kind: Kind,
-    units: Units,
-    terms: tuple[str, ...],
-    cells: Floats,
-    totals: Floats,
-    influence: Floats,
-    scale: Scale,
-    level: float,
+    estimand: str, units: Units, terms: tuple[str, ...], cells: Floats, totals: Floats, influence: Floats
 ) -> Estimate:
     """Average totals[3, term] with each unit's influence[3, unit, term]; no error if a cohort is one cluster."""
-
-    def average(observed: Any, counterfactual: Any, n: Any) -> Any:
-        return np.log(observed / counterfactual) if scale == "ratio" else (observed - counterfactual) / n
-
-    if scale == "ratio":
-        totals = np.where((totals[:2] > 0).all(axis=0), totals, np.nan)
-    with np.errstate(invalid="ignore"):
-        value, by_total = average(*totals), np.array(slopes(average, *totals))
+    if units.scale == "ratio":
+        observed, counterfactual, n = np.where((totals[:2] > 0).all(axis=0), totals, np.nan)
+        value, by_total = np.log(observed / counterfactual), np.array([1 / observed, -1 / counterfactual, 0 * n])
+    else:
+        observed, counterfactual, n = totals
+        value = (observed - counterfactual) / n
+        by_total = np.array([1 / n, -1 / n, -value / n])
     by_unit = np.einsum("pt,put->ut", by_total, influence)
     code = np.arange(len(units.y)) if units.cluster is None else units.cluster
     clusters = [code[units.cohort == cohort] for cohort in range(len(units.first))]
@@ -270,13 +261,13 @@ def _estimate(
     by_unit[:, in_term[[len(np.unique(codes)) < 2 for codes in clusters]].any(axis=0)] = np.nan
     lost = int(np.isnan(by_unit).any(axis=0).sum())
     return Estimate(
-        estimand=f"{kind} effect on the treated, {how}",
-        unit="units of y" if scale == "level" else "log points",
+        estimand=estimand,
+        unit="units of y" if units.scale == "level" else "log points",
         terms=terms,
         value=value,
         scores=sum_by(by_unit, code, len(units.labels)),
         n=np.array([len(codes) for codes in clusters]) @ in_term,
-        level=level,
+        level=units.level,
         reason=f"{lost} of {len(terms)} terms have a cohort of one cluster, or no positive total" if lost else "",
         counts=units.counts,
         clusters=units.labels,

@@ -23,11 +23,10 @@ from scipy.special import expit
 
 from analysis.errors import DataError, DesignError
 from analysis.estimate import Estimate, Floats, Ints, Labels
-from analysis.estimators.arrays import refuse_other_order, sum_by
+from analysis.estimators.arrays import match_units, sum_by
 from analysis.testing import TIE, check_level
 
-__all__ = ["exposure_effects"]
-__dir__ = __all__.copy
+__dir__ = ["exposure_effects"].copy  # what the tab key offers
 
 BINS = (0.02, 0.05, 0.10, 0.20)  # edges between exposure bins, shares of the category's sales
 PER = 0.10  # exposure per unit of the slope: ten percentage points
@@ -115,7 +114,7 @@ def exposure_effects(
     """
     check_level(level)
     others, edges = dict(covariates or {}), np.asarray(bins, dtype=float)
-    refuse_other_order(before=before, after=after, exposure=exposure, category=category, expected=expected, **others)
+    match_units(before=before, after=after, exposure=exposure, category=category, expected=expected, **others)
     before, after, exposure = (np.asarray(values, dtype=float) for values in (before, after, exposure))
     _check_values(before, after, exposure, edges)
     recentre = expected is not None or redrawn is not None
@@ -246,12 +245,7 @@ def _t_statistics(cells: _Cells) -> tuple[float, float]:
 
 
 def _check_values(before: Floats, after: Floats, exposure: Floats, edges: Floats) -> None:
-    """Refuse shapes that disagree, negative or infinite sales, exposures outside [0, 1] and edges that do not rise."""
-    if before.ndim != 1 or not before.shape == after.shape == exposure.shape:
-        raise DesignError(
-            f"Cannot match sales before, sales after and exposure: their shapes are {before.shape}, {after.shape} and "
-            f"{exposure.shape}; give one number of each for each unit"
-        )
+    """Refuse negative or infinite sales, exposures outside [0, 1] and edges that do not rise."""
     for name, sales in (("before", before), ("after", after)):
         if (wrong := (sales < 0) | np.isinf(sales)).any():
             raise DataError(

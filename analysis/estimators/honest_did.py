@@ -36,8 +36,7 @@ from analysis.testing import check_level
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["Bounds", "honest_bounds"]
-__dir__ = __all__.copy
+__dir__ = ["Bounds", "honest_bounds"].copy  # what the tab key offers
 
 USUAL = (0.0, 0.5, 1.0, 1.5, 2.0)  # sensitivities in `rows`
 

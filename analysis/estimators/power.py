@@ -15,8 +15,7 @@ from analysis.errors import DesignError, whole_number
 from analysis.estimate import Estimate, Floats, Ints, Labels
 from analysis.testing import POWER, check_level, redraw_closures
 
-__all__ = ["detectable", "minimum_detectable_effect"]
-__dir__ = __all__.copy
+__dir__ = ["detectable", "minimum_detectable_effect"].copy  # what the tab key offers
 
 Estimator = Callable[[Floats, Floats, Ints], Estimate]
 

@@ -17,8 +17,7 @@ from analysis.errors import DesignError
 from analysis.estimate import Bools, Estimate, Floats, Labels
 from analysis.estimators.arrays import alike
 
-__all__ = ["exit_survival"]
-__dir__ = __all__.copy
+__dir__ = ["exit_survival"].copy  # what the tab key offers
 
 BLOCK = 2**16  # units at a time
 
@@ -160,17 +159,10 @@ def _check_units(units: pd.DataFrame, horizon: int) -> None:
 
 
 def _curve(units: pd.DataFrame, treated: bool) -> pd.DataFrame:
-    curve = SurvfuncRight(units["months"].to_numpy(), units["exited"].to_numpy().astype(int))
-    return pd.DataFrame(
-        {
-            "treated": treated,
-            "month": curve.surv_times.astype(int),
-            "survival": curve.surv_prob,
-            "std_error": curve.surv_prob_se,
-            "at_risk": curve.n_risk.astype(int),
-            "exits": curve.n_events.astype(int),
-        }
-    )
+    curve = SurvfuncRight(units["months"].to_numpy(), units["exited"].to_numpy().astype(int)).summary()
+    curve.columns = pd.Index(["survival", "std_error", "at_risk", "exits"])
+    counts = {"month": int, "at_risk": int, "exits": int}
+    return curve.rename_axis("month").reset_index().astype(counts).assign(treated=treated)
 
 
 def _months_alive(units: pd.DataFrame, horizon: int) -> tuple[float, Floats]:

@@ -14,11 +14,10 @@ from scipy.optimize import nnls
 
 from analysis.errors import DesignError, check_choice, whole_number
 from analysis.estimate import Bools, Estimate, Floats
-from analysis.estimators.arrays import refuse_other_order
+from analysis.estimators.arrays import match_units
 from analysis.testing import TIE, assignments, check_level, shift_interval
 
-__all__ = ["permutation_did", "synthetic_did"]
-__dir__ = __all__.copy
+__dir__ = ["permutation_did", "synthetic_did"].copy  # what the tab key offers
 
 Method = Literal["sdid", "sc", "did"]
 NEGLIGIBLE = 1e-6  # the paper's ridge that makes weights unique without spreading them
@@ -97,13 +96,8 @@ def permutation_did(
     units 8, treated 2, assignments 28
     2 treated of 8 units: ranks over 28 assignments instead of an error
     """
-    refuse_other_order(change=change, treated=treated)
+    match_units(change=change, treated=treated)
     change, treated = np.asarray(change, dtype=float), _indicator(treated)
-    if change.ndim != 1 or change.shape != treated.shape:
-        raise DesignError(
-            f"Cannot match change and treated: their shapes are {change.shape} and {treated.shape}; give one of each "
-            "for each unit"
-        )
     if not np.isfinite(change).all():
         raise DesignError(
             f"Cannot compare changes: {np.count_nonzero(~np.isfinite(change))} are not finite; drop those units"
@@ -204,12 +198,8 @@ def _placebos(y: Floats, treated: Bools, first_post: int, method: Method) -> Flo
 
 def _check_panel(y: Floats, treated: Bools, first_post: int, method: str) -> tuple[Floats, Bools]:
     check_choice("method", method, get_args(Method))
-    refuse_other_order(y=y, treated=treated)
+    match_units(y=y, treated=treated)
     y, treated, first_post = np.asarray(y, dtype=float), _indicator(treated), whole_number("first_post", first_post)
-    if y.ndim != 2 or treated.shape != (len(y),):
-        raise DesignError(
-            f"Cannot match y and treated: their shapes are {y.shape} and {treated.shape}; give y[unit, time]"
-        )
     if missing := np.count_nonzero(~np.isfinite(y)):
         raise DesignError(f"Cannot use an unbalanced panel: {missing} cells are missing; drop those units")
     if not 1 <= first_post < y.shape[1]:

@@ -233,7 +233,7 @@ def _places(households: Households, spec: Specification) -> dict[str, list[str]]
     exposed = list(households.categories["category"])
     if unknown := set(spec.without) - set(exposed):
         names = ", ".join(sorted(unknown))
-        raise DesignError(f"Cannot leave out {names}, not exposed; choose from {', '.join(exposed)}.")
+        raise DesignError(f"Cannot leave out {names}: not exposed; choose from {', '.join(exposed)}.")
     kept = [name for name in exposed if name not in spec.without]
     return {"exposed categories": kept, spec.against: AGAINST[spec.against]}
 

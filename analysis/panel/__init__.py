@@ -1,4 +1,4 @@
-"""The firm x platform x month panel, and reading it from a researcher's file."""
+"""The firm x platform x month panel, and its reader for researchers' files."""
 
 from analysis.panel.panel import Panel
 from analysis.panel.read import read_panel

@@ -106,7 +106,7 @@ def refuse_kind(path: Path) -> None:
     """Refuse a file of an unsupported type, or one that declares more rows or bytes than can be read."""
     admit(path)
     if not kind(path):
-        refuse(path, f"a file {', '.join(KINDS)}", f"the type {path.suffix!r}", "give the path of one of these")
+        refuse(path, f"a file of type {', '.join(KINDS)}", f"the type {path.suffix!r}", "convert it to one of these")
     size, most, of = 0, UNPACKED_BYTES, "unpacked bytes"
     with reading(path):
         if kind(path) == ".parquet":
@@ -161,7 +161,7 @@ def open_file(path: Path, map: Path | None, allowed: Sequence[str] | None) -> Fi
         theirs.setdefault("account", theirs["firm"])
     for name in needed:
         if name not in theirs:
-            named_so = f"{file.line(f'columns: {{{name}: THEIRS}}')} with their name, or " if map else ""
+            named_so = f"{file.line(f'columns: {{{name}: THEIRS}}')}, with its name for THEIRS, or " if map else ""
             do = f"{named_so}add it: {columns()[name]['remedy']}"
             file.refuse_header(f"the columns {', '.join(needed)}", f"no column {name!r}", do)
     return file
@@ -176,13 +176,13 @@ def _refuse_keys(file: File) -> None:
         file.refuse_header(expected, actual, f"correct `columns` or `closures` in {file.map}")
     if named.money_by_row and "currency" not in theirs:
         actual, do = "no column 'currency'", file.line("columns: {currency: THEIRS}")
-        file.refuse_header("a column for the currencies of `rates`", actual, f"{do} with their name")
+        file.refuse_header("a column for the currencies of `rates`", actual, f"{do}, with its name for THEIRS")
     expected = "a column of weights in a sample, and only there"
     if "weight" in theirs and file.population != "sample":
         do = f"{file.line('population: sample')}, or rename the column if it does not hold firm weights"
         file.refuse_header(expected, f"a column of weights and the population {file.population!r}", do)
     if "weight" not in theirs and named.population == "sample" and "population" not in file.metadata:
-        do = file.line("columns: {weight: THEIRS}` with their name, or `population: not representative")
+        do = file.line("columns: {weight: THEIRS}`, with its name for THEIRS, or `population: not representative")
         file.refuse_header(expected, "no column 'weight'", do)
 
 
@@ -193,7 +193,7 @@ def _find_months(file: File, wide: Wide) -> None:
         word = column.removeprefix(wide.prefix)
         month, taken = (as_day(word, wide.format) or "")[:7], column in file.theirs.values()
         if taken or not column.startswith(wide.prefix) or not (wide.prefix or month or strange(word)):
-            continue  # without a prefix, other columns may stand among the months
+            continue  # without a prefix, other columns may be among the months
         if not month:
             do = QUARTERS if "quarter" in strange(word) else f"rename the column, or correct `wide` in {file.map}"
             file.refuse_header(expected, f"the column {column!r}{strange(word)}", do)

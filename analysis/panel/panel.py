@@ -168,7 +168,7 @@ class Panel:
         """Return the sales on one platform, float64[firm, month]; raise DesignError for an unknown name."""
         if name not in self.platforms:
             raise DesignError(
-                f"there is no platform {name!r}; the panel has {', '.join(self.platforms)}; name one of these"
+                f"Cannot find the platform {name!r} in the panel; choose from {', '.join(self.platforms)}"
             )
         return self.sales[:, self.platforms.index(name)]
 

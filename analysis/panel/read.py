@@ -239,7 +239,7 @@ def _platforms(rows: Rows, home: str) -> tuple[str, ...]:
     present = sorted({file.code(label) for label in rows.labels()})
     if home not in present:
         do = "name the platform that closed the accounts as `home`"
-        refuse(file.path, f"rows of the home platform {home!r}", f"rows of {', '.join(present)}", do)
+        refuse(file.path, f"rows for the home platform {home!r}", f"rows for {', '.join(present)}", do)
     order = file.allowed or [*json.loads(file.metadata.get(ORDER, "[]")), *file.named.platforms.values(), *present]
     return tuple(dict.fromkeys([home, *(name for name in order if name in present)]))
 
@@ -295,7 +295,7 @@ def _roots(rows: Rows, units: pd.DataFrame) -> Ints:
     if (lost := renamed & (position < 0)).any():
         at = int(np.where(lost, first, first.max() + 1).argmin())
         actual = f"{former.word(code[at])!r}, which has no row"
-        file.refuse(first[at], "renamed_from", "an id of the file", actual)
+        file.refuse(first[at], "renamed_from", "an id in the file", actual)
     root = parent = np.where(renamed, position, root)
     for _ in range(len(units).bit_length() + 1):
         root = root[root]
@@ -375,7 +375,7 @@ def _sales(rows: Rows, units: pd.DataFrame, platforms: tuple[str, ...]) -> tuple
     by_day = rows.file.named.rows != "month"
     shape = (len(units), len(codes), rows.last - rows.first + 1)
     if (cells := math.prod(shape)) > MOST_CELLS:
-        actual = f"{cells:,}, of {shape[0]:,} firms or accounts, {shape[1]:,} platforms and {shape[2]:,} months"
+        actual = f"{cells:,}, from {shape[0]:,} firms or accounts, {shape[1]:,} platforms and {shape[2]:,} months"
         refuse(rows.file.path, f"at most {MOST_CELLS:,} cells", actual, "leave out firms, platforms or months")
     sales, bits, used = np.zeros(shape), np.zeros(shape, dtype=np.uint32 if by_day else np.uint8), 0
     position, axis = np.argsort(units.index), np.argsort(of_labels)

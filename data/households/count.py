@@ -337,7 +337,7 @@ def _in_dollars(lines: pd.DataFrame, by: list[str]) -> pd.DataFrame:
 
 
 def _blank_codes(file: Path) -> Any:
-    """Return the product codes of the order lines without a title."""
+    """Collect the product codes of order lines without a title."""
     found = set[str]()
     for batch in _batches(file, COLUMNS):
         blank = pc.equal(pc.utf8_trim_whitespace(batch["title"]), "")
