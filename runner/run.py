@@ -306,7 +306,8 @@ def _make(run: Run, job: Job, print_: str, read: list[Verdict]) -> None:
         footer, as_of = publish.footer(notebook, [*verdicts, *read], job), run.request.as_of
         simulated, beside = bool(job.market), run.common["beside"]
         if simulated:  # it refers to reports like it first
-            beside = beside | {name.removeprefix(schedule.SIMULATED): report for name, report in beside.items()}
+            made_up = schedule.SIMULATED
+            beside = beside | {name.removeprefix(made_up): beside[name] for name in beside if name.startswith(made_up)}
         pdf.render(notebook, page, as_of=as_of, footer=footer, simulated=simulated, beside=beside)
         exported = exports.write(notebook, job)
         publish.open_with_answer(notebook)

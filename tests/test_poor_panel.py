@@ -36,12 +36,12 @@ def test_a_panel_of_one_platform_without_risk_says_what_it_cannot_show(panel, tm
     firms = panel.firms.assign(risk=float("nan"))
     poor = replace(panel, sales=panel.sales[:, :1], platforms=panel.platforms[:1], firms=firms)
     told, found = reported(poor, tmp_path, WHOLE)
-    assert "Change of closed firms’ sales on Amazon, against" in told["panel__03_closed_firms"]
+    assert "How much closed sellers lost on Amazon, against" in told["panel__03_closed_firms"]
     assert "on all platforms together: not estimable with this data; on Amazon alone:" in told["panel__03_closed_firms"]
     assert "the panel holds sales on Amazon alone; bring other platforms too" in told["panel__03_closed_firms"]
     assert "cannot tell inherited demand from chilling: risk is known for none of" in told["panel__04_spillovers"]
     assert "bring sales there, or name other destinations" in told["panel__06_shift_panel"]
-    assert "This panel holds Amazon alone; where sales went cannot be told" in told["panel__06_shift_panel"]
+    assert "This panel holds Amazon alone, so it does not show where sales went" in told["panel__06_shift_panel"]
     assert "Confidence in this verdict" not in told["panel__06_shift_panel"]
     assert "diamond" not in told["panel__05_growth_panel"]
     assert "the truth" not in told["panel__05_growth_panel"]
@@ -55,7 +55,7 @@ def test_a_panel_of_one_platform_without_risk_says_what_it_cannot_show(panel, tm
 def test_a_panel_of_one_origin_has_the_reason_in_place_of_its_share(panel, tmp_path):
     alone = replace(panel, firms=panel.firms.assign(origin="CN"))
     told, found = reported(alone, tmp_path, WHOLE[1:3])
-    assert "firms of other origins, for ten points of exposure not estimable with this data" in told[WHOLE[1]]
+    assert "sellers of other origins, for ten points of exposure not estimable with this data" in told[WHOLE[1]]
     assert "firms are of origin CN; bring sellers of other origins too" in told[WHOLE[2]]
     assert found["C01 V3"]["word"] == "Not testable with this data"
     assert found["C01 V2"]["low"] is not None

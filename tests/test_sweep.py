@@ -88,6 +88,8 @@ def test_what_a_sweep_varies_is_not_set_from_the_command_line(desk):
 def test_others_refer_to_a_report_of_its_own_before_one_of_a_sweep():
     jobs = [Job("05_a__seed-1", ROOT, {}, sweep="05_a", swept={"seed": "1"}), Job("05_b", ROOT, {})]
     assert schedule.beside(jobs) == {"05": "05_b"}
+    jobs.insert(0, Job("sim__05_c", ROOT, {}, market="m"))
+    assert schedule.beside(jobs) == {"05": "05_b", "sim__05": "sim__05_c"}
 
 
 def test_one_panel_belongs_to_the_command_line_and_several_are_a_sweep(desk):
