@@ -31,12 +31,7 @@ from runner.schedule import Mail, Notice
 
 
 def send(
-    outcome: Outcome,
-    notices: Sequence[Notice],
-    environment: Mapping[str, str],
-    *,
-    root: Path,
-    brief: Path | None = None,
+    outcome: Outcome, notices: Sequence[Notice], environment: Mapping[str, str], *, root: Path, brief: Path | None
 ) -> list[str]:
     """Send all notices at the same time if there is news; describe those that could not be sent, and why.
 
@@ -48,7 +43,7 @@ def send(
         What `scheduled.withheld` handed over.
     root : Path
         Folder in which a command runs.
-    brief : Path, optional
+    brief : Path or None
         PDF that goes with an e-mail.
     """
     failed, threads, began = dict[int, str](), dict[int, threading.Thread](), time.monotonic()

@@ -33,15 +33,9 @@ def rendered(template: str, **values: Any) -> str:
     def printable(value: Any) -> Any:
         return type(value)(BARRED.sub("\ufffd", value)) if isinstance(value, str) else value
 
-    pages = Environment(
-        loader=FileSystemLoader([TEMPLATES, LAYOUT]),
-        undefined=StrictUndefined,
-        autoescape=True,
-        finalize=printable,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
+    on: dict[str, Any] = dict.fromkeys(("autoescape", "trim_blocks", "lstrip_blocks", "keep_trailing_newline"), True)
+    loader = FileSystemLoader([TEMPLATES, LAYOUT])
+    pages = Environment(loader=loader, undefined=StrictUndefined, finalize=printable, **on)
     return pages.get_template(template).render(values)
 
 
@@ -210,20 +204,20 @@ def digest(notebook: Path) -> str:
     return digest_of([{key: cell[key] for key in cell.keys() - passing} for cell in cells])
 
 
+def about(job: Job) -> dict[str, Any]:
+    """Return what a report is made of by itself, as in its entry of a manifest."""
+    of = {"notebook_sha256": digest(job.notebook), "parameters": parameters(job)}
+    return {**of, "market": job.market, "files": hashes(job)}
+
+
 def fingerprint(job: Job, common: Mapping[str, Any], read: Verdicts | None = None) -> str:
     """Hash all inputs of a report but the as-of date; a report with the same fingerprint may stand.
 
     `read` are the verdicts that the brief reads.
     """
-    content = {
-        "notebook": digest(job.notebook),
-        "parameters": {name: value for name, value in parameters(job).items() if name != "as_of"},
-        "market": job.market,
-        "files": hashes(job),
-        "inputs": common,
-        "verdicts": read,
-    }
-    return digest_of(content)
+    of = about(job)
+    of["parameters"].pop("as_of", None)
+    return digest_of({**of, "inputs": common, "verdicts": read})
 
 
 def digest_of(content: object) -> str:

@@ -318,10 +318,7 @@ def _make(run: Run, job: Job, print_: str, read: list[Verdict]) -> None:
     seconds = round(time.monotonic() - began, 1)
     run.entries[job.name] = Entry(
         notebook=job.notebook.name,
-        notebook_sha256=publish.digest(job.notebook),
-        parameters=publish.parameters(job),
-        market=job.market,
-        files=publish.hashes(job),
+        **publish.about(job),
         fingerprint=print_,
         commit=provenance.commit(),
         seconds=seconds,

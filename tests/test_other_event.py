@@ -154,7 +154,7 @@ def test_claims_and_threats_are_those_of_the_event(reports):
 def test_no_two_rows_of_one_table_have_the_id_of_the_effect_on_growth_and_a_set_says_what_it_is(reports):
     found = load_estimates(reports).query("table == 1 and report == 'sim__05_growth_panel'").set_index("estimand")
     assert (found.index == "E3g").sum() == 1
-    assert found.loc["E3g_set", "interval"].startswith("set by 95% limits")
+    assert found.loc["E3g_set", "interval"].startswith("bounds from 95% limits")
     assert found.loc["E3g_set", "grade"] == ""
 
 
