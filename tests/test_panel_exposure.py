@@ -126,5 +126,5 @@ def test_a_base_with_closures_and_an_unknown_platform_are_refused():
     panel = random_panel(np.random.default_rng(22))
     with pytest.raises(DesignError, match="first closure, in 2020-05; the base ends in 2020-05; end it earlier"):
         panel.exposure(base=slice(0, 5))
-    with pytest.raises(DesignError, match="no platform 'OWN'; the panel has AMZ, EBY; name one of these"):
+    with pytest.raises(DesignError, match="Cannot find the platform 'OWN' in the panel; choose from AMZ, EBY"):
         panel.platform("OWN")

@@ -164,7 +164,7 @@ def test_more_columns_than_anybody_names_are_refused(tmp_path):
 def test_a_table_of_few_rows_and_very_many_cells_is_refused_with_its_size(tmp_path, rows, monkeypatch):
     monkeypatch.setattr(read, "MOST_CELLS", 50)
     said = refused(read_panel, written(tmp_path, rows))
-    assert "at most 50 cells; found 72, of 4 firms or accounts, 2 platforms and 9 months; leave out" in said
+    assert "at most 50 cells; found 72, from 4 firms or accounts, 2 platforms and 9 months; leave out" in said
 
 
 def test_what_a_file_declares_is_held_against_a_limit_before_it_is_read(tmp_path, rows, monkeypatch):
@@ -290,7 +290,7 @@ def test_a_label_of_a_figure_is_text_as_it_is():
     drawing, axes = plt.subplots()
     axes.set_title("$x_1$ and $\\nothing{1 🦊\0$")
     axes.set_yticks([0, 1], ["a$b$", "\ue000"])
-    drawn = base64.b64decode(style.to_svg(drawing, simulated=False).partition(",")[2]).decode()
+    drawn = base64.b64decode(style.to_svg(drawing).partition(",")[2]).decode()
     assert "$x_1$ and $\\nothing{1 □□$" in drawn
     assert "a$b$" in drawn
     assert ">□<" in drawn
