@@ -151,7 +151,7 @@ def att_gt(
 
     def average(kind: Kind) -> Estimate:
         if groups is None:
-            estimate = doubly_robust(y, first, np.column_stack([*x.values()]), kind=kind, **options)
+            estimate = doubly_robust(by_cohort.usable_units(y, first, np.column_stack([*x.values()]), **options), kind)
         else:
             estimate = groups.effects if kind == "group_time" else groups.aggregate(kind)
         estimate = replace(estimate, unit=estimate.unit.replace("units of y", f"units of {outcome}"))
@@ -177,7 +177,6 @@ def exposure_effects(
     time: Hashable,
     category: Hashable = None,
     covariates: str | Sequence[Hashable] | None = None,
-    expected: Hashable = None,
     bins: Sequence[float] = by_exposure.BINS,
     level: float = 0.95,
 ) -> Estimate:
@@ -197,9 +196,6 @@ def exposure_effects(
         Cluster of each unit.
     covariates : list of columns, optional
         Further exposures, one value per unit.
-    expected : column, optional
-        Each unit's expected exposure over redrawn closures, for the recentred slope. To pass the draws themselves, call
-        :func:`analysis.estimators.exposure.exposure_effects`.
     bins : sequence of float
         Edges between bins of exposure, in increasing order.
     level : float
@@ -209,7 +205,7 @@ def exposure_effects(
     -------
     Estimate
         Log points: a term per bin, ``"slope"`` per ten points of exposure, and ``"average"``, with the columns
-        and details of :func:`analysis.estimators.exposure.exposure_effects`.
+        and details of :func:`analysis.estimators.exposure.exposure_effects`, which also takes redrawn closures.
 
     Raises
     ------
@@ -246,21 +242,18 @@ def exposure_effects(
         bins=bins,
         category=None if category is None else long.constant(category, "category"),
         covariates=long.covariates(covariates),
-        expected=None if expected is None else long.covariates([expected])[str(expected)],
         level=level,
     )
 
 
 def synthetic_did(
     data: pd.DataFrame,
-    treated: Hashable = None,
+    treated: Hashable,
     *,
     outcome: Hashable,
     unit: Hashable,
     time: Hashable,
-    first_treated: Hashable = None,
     method: synthetic.Method = "sdid",
-    level: float = 0.95,
 ) -> Estimate:
     """Estimate an effect on few, simultaneously treated units by a weighted mean of the others.
 
@@ -271,12 +264,8 @@ def synthetic_did(
     treated : column
         1 in the rows of treated units from their first treated period on, else 0.
     outcome, unit, time : column
-    first_treated : column
-        In place of `treated`: the first treated period, missing for never; see :func:`att_gt`.
     method : {"sdid", "sc", "did"}
         Synthetic difference-in-differences, synthetic control, or equal weights.
-    level : float
-        Carried to the result.
 
     Returns
     -------
@@ -306,14 +295,9 @@ def synthetic_did(
     units 4, treated 1, donors 3, periods 3
     3 donors: placebo ranks instead of an error; no p-value below 0.250
     """
-    if (treated is None) == (first_treated is None):
-        raise DesignError(
-            f"Cannot tell who is treated from treated = {treated!r} and first_treated = {first_treated!r}; name one "
-            "column"
-        )
     long = _Long.of(data, unit, time)
     y = long.values(outcome, "outcome", complete=True)
-    first = long.dates(first_treated) if treated is None else long.switched_on(treated)
+    first = long.switched_on(treated)
     starts, count = np.unique(first[np.isfinite(first)], return_counts=True)
     if len(starts) != 1:
         dates = ", ".join(f"{long.periods[int(start)]} ({n})" for start, n in zip(starts, count, strict=True))
@@ -321,7 +305,7 @@ def synthetic_did(
             f"Cannot estimate one effect unless all units are first treated in one period: found {dates or 'none'}; "
             "choose one period, or use att_gt"
         )
-    estimate = synthetic.synthetic_did(y, np.isfinite(first), int(starts[0]), method=method, level=level)
+    estimate = synthetic.synthetic_did(y, np.isfinite(first), int(starts[0]), method=method)
     labels = {"unit_weights": long.units[np.isinf(first)], "time_weights": long.periods[: int(starts[0])]}
     weights = {name: pd.Series(estimate.details[name], index) for name, index in labels.items()}
     return replace(estimate, unit=f"units of {outcome}", details={**estimate.details, **weights})
@@ -507,7 +491,7 @@ class _Long:
     def switched_on(self, name: Hashable) -> Floats:
         """Return the first period in which a column is 1, float64[unit], or inf; refuse a 0 after it."""
         column = _column(self.data, name, "treated")
-        _refuse(~np.isin(_numbers(column), (0, 1)), column, "0 or 1 in each row", "give one, or use first_treated")
+        _refuse(~np.isin(_numbers(column), (0, 1)), column, "0 or 1 in each row", "give one")
         on = self.values(name, "treated", complete=True)
         ends = np.diff(on)[self.code, np.maximum(self.position - 1, 0)] * (self.position > 0) < 0
         _refuse(ends, column, "1 from the first treated period on", "leave out units whose treatment ends")

@@ -118,7 +118,6 @@ def shown(panel: Panel, truth: Truth | None, design: Design) -> Iterator[tuple[s
     yield "a year early, E3g", growth.year_before(panel, design)
     yield "growth", growth.growth(panel, design)
     yield "toward", displacement.toward_destinations(panel, design)
-    yield "mix", displacement.mix_paths(panel, design).assign(month=lambda rows: rows["month"].astype(str))
     yield "smallest effect", closed_firms.smallest_effect(panel, design)
     yield from inventory(panel)
     yield "sentence", pd.DataFrame({"text": [sentence(panel)]})
@@ -138,7 +137,7 @@ def public() -> Iterator[tuple[str, Shown]]:
     yield "revenue", listed.indexed(before, before - 1, 2023)
     yield "left out", listed.leave_one_out(before, 2021, level=0.95)
     for method in ("sdid", "sc", "did"):
-        yield f"synthetic {method}", listed.synthetic("Sunvalley", 2021, method, level=0.95)
+        yield f"synthetic {method}", listed.synthetic("Sunvalley", 2021, method)
     yield "damage", listed.damage("Sunvalley", 0.3333, level=0.95)
     yield "disclosed", listed.disclosed()
     prices_found = listed.share_prices("2021-01-05", "2021-04-23", level=0.95)

@@ -15,7 +15,7 @@ from analysis.estimands.design import ASKED, COLUMNS, Design, as_rows, by_origin
 from analysis.estimands.displacement import displacement
 from analysis.estimands.event_study import by_cohort, event_study
 from analysis.estimands.growth import growth
-from analysis.estimands.rivals import dose_response, spillover, with_risk
+from analysis.estimands.rivals import dose_response, recentred, with_risk
 from analysis.estimate import refusal
 from analysis.estimators.power import detectable
 
@@ -135,7 +135,7 @@ def test_a_refusal_for_one_origin_leaves_the_other_standing():
     panel, design = doses(), replace(DOSES_DESIGN, level=0.8)
     for origin, refused, kept in (("XA", "others", "own"), ("XB", "own", "others")):
         alone = replace(panel, firms=panel.firms.assign(origin=origin))
-        rows = by_origin(spillover, alone, design, ("own", "others"), {"slope": "per 10 pp"}, columns=["p"])
+        rows = by_origin(recentred, alone, design, ("own", "others"), {"slope": "per 10 pp"}, columns=["p"])
         rows = rows.set_index("origin")
         assert rows.loc[kept, ["id", "label"]].tolist() == [
             f"E2{'a' if kept == 'own' else 'b'}_slope",

@@ -32,7 +32,6 @@ from analysis.estimands.displacement import (
     excess_recapture,
     hedging,
     lost_sales,
-    mix_paths,
     platform_mix,
     recapture,
     relocation,
@@ -242,14 +241,6 @@ def test_the_shift_to_the_destinations_is_the_sum_of_its_parts(ceiling):
     assert first.row("sales")["estimate"] == pytest.approx(parts.row("d3")["estimate"])
     presence = [one.row("presence")["estimate"] for one in (first, second)]
     assert found.row("presence")["estimate"] == pytest.approx(np.mean(presence))
-
-
-def test_the_mix_through_time_is_the_mean_of_firms_that_sell():
-    paths = mix_paths(by_hand(), Design()).set_index(["group", "measure", "platform", "month"])["value"]
-    assert paths["closed", "share", "AMZ", "2020-01"] == pytest.approx(20.0)
-    assert paths["closed", "share", "AMZ", "2021-09"] == pytest.approx(100 * 3 / 66)
-    assert paths["closed", "concentration", "", "2020-01"] == pytest.approx(20.0)
-    assert paths["low exposure", "presence", "EBY", "2021-09"] == 100.0
 
 
 # Recapture

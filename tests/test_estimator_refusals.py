@@ -10,8 +10,7 @@ from numpy import inf, nan
 
 from analysis import errors
 from analysis.estimators.abnormal_returns import MIN_DAYS, abnormal_returns, market_rank
-from analysis.estimators.att_gt import att_gt
-from analysis.estimators.cross_checks import doubly_robust, imputation
+from analysis.estimators.att_gt import att_gt, usable_units
 from analysis.estimators.exposure import exposure_effects
 from analysis.estimators.honest_did import honest_bounds
 from analysis.estimators.power import minimum_detectable_effect
@@ -72,7 +71,7 @@ NAMES = {
     "STUDY": {"estimates": np.arange(7.0), "covariance": np.eye(7), "n_pre": 4, "n_post": 3},
 }
 CALLS = (
-    *(units, exposed, few, shares, survival, placebos, att_gt, doubly_robust, imputation, permutation_did),
+    *(units, exposed, few, shares, survival, placebos, att_gt, usable_units, permutation_did),
     *(synthetic_did, honest_bounds, market_rank, noninferiority, largest_std_error, assignments),
     *(redraw_closures, romano_wolf),
 )

@@ -175,7 +175,7 @@ def test_no_single_firm_makes_the_difference(compared, left):
 
 @pytest.mark.parametrize("method", ["sdid", "sc", "did"])
 def test_synthetic_sunvalley_falls_furthest_of_six_by_every_method(method):
-    found = listed.synthetic("Sunvalley", 2021, method, level=0.95)
+    found = listed.synthetic("Sunvalley", 2021, method)
     row = found.rows.iloc[0]
     assert found.details["years"] == [2019, 2020, 2021, 2023]
     assert sorted(found.details["donors"].index) == ["Anker", "Jihong", "Loctek", "Sailvan", "Ziel"]

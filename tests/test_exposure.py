@@ -24,7 +24,9 @@ def panel(seed: int, n: int = N) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def effects(y, exposure, post, **options):
-    """Estimate from sales by month."""
+    """Estimate from sales by month; what is expected under draws is their mean."""
+    if "redrawn" in options:
+        options["expected"] = np.nanmean([exposure, *options["redrawn"]], axis=0)
     return exposure_effects(y[:, ~post].sum(axis=1), y[:, post].sum(axis=1), exposure, **options)
 
 
@@ -135,9 +137,8 @@ def test_errors_of_all_terms_are_those_of_leaving_out_each_category():
     expected = np.vstack([exposure, *permuted(exposure, 5)]).mean(axis=0)
 
     def estimates(kept):
-        # three draws that keep the mean exposure of the whole, as errors take it as known; all are shares
-        redrawn = [(4 * expected - exposure)[kept] / 3] * 3
-        return effects(y[kept], exposure[kept], POST, bins=EDGES, category=category[kept], redrawn=redrawn)
+        options = {"category": category[kept], "expected": expected[kept]}  # which errors take as known
+        return effects(y[kept], exposure[kept], POST, bins=EDGES, **options)
 
     whole = estimates(np.ones(N, dtype=bool))
     left_out = np.array([estimates(category != c).value for c in range(CATEGORIES)])

@@ -64,8 +64,9 @@ def test_a_frame_gives_what_its_arrays_give_whatever_the_order_of_its_rows(scale
 
 def test_covariates_make_it_doubly_robust():
     found = analysis.att_gt(long(), **CALL, covariates=["size"], cluster="group")
+    units = by_cohort.usable_units(Y, FIRST, BY_FIRM["size"][:, np.newaxis], cluster=BY_FIRM["group"])
     for kind, ours in (("group_time", found.effects), ("dynamic", found.aggregate("dynamic"))):
-        same(ours, doubly_robust(Y, FIRST, BY_FIRM["size"][:, np.newaxis], kind=kind, cluster=BY_FIRM["group"]))
+        same(ours, doubly_robust(units, kind))
     assert found.rows["group"].iloc[0] == MONTHS[4]
 
 
@@ -140,22 +141,17 @@ def test_exposure_in_a_frame_is_its_mean_over_the_later_window():
     arrays = Y[:, :3].sum(axis=1), Y[:, 5:].sum(axis=1), (np.arange(N) % 10 + 0.6) / 50
     options = {"category": BY_FIRM["group"], "covariates": {"size": BY_FIRM["size"]}}
     same(effects, by_exposure.exposure_effects(*arrays, **options))
-    recentred = analysis.exposure_effects(long(), **EXPOSED, **WINDOWS, expected="size")
-    same(recentred, by_exposure.exposure_effects(*arrays, expected=BY_FIRM["size"]))
 
 
-def test_synthetic_differences_take_a_switch_or_a_date_and_name_their_weights():
+def test_synthetic_differences_name_their_weights():
     frame = long()[long()["firm"].isin(["F00", "F02", "F03", "F06", "F07"])]
-    switched, dated = (
-        analysis.synthetic_did(frame, **NAMES, **how) for how in ({"treated": "on"}, {"first_treated": "closed"})
-    )
+    found = analysis.synthetic_did(frame, "on", **NAMES)
     expected = synthetic.synthetic_did(Y[[0, 2, 3, 6, 7]], np.arange(5) == 0, 4)
-    for effect in (switched, dated):
-        np.testing.assert_allclose(effect.value, expected.value, atol=1e-10)
-    weights = dated.details["unit_weights"].sort_index()
+    np.testing.assert_allclose(found.value, expected.value, atol=1e-10)
+    weights = found.details["unit_weights"].sort_index()
     assert weights.index.tolist() == ["F02", "F03", "F06", "F07"]
     np.testing.assert_allclose(weights, expected.details["unit_weights"], atol=1e-8)
-    assert dated.details["time_weights"].index.equals(MONTHS[:4])
+    assert found.details["time_weights"].index.equals(MONTHS[:4])
 
 
 @pytest.mark.parametrize("anticipation", [0, 1])
@@ -198,7 +194,6 @@ def test_n_is_the_number_of_treated_units_behind_a_term(covariates):
         lambda values, treated: by_exposure.exposure_effects(values + 1, values + 1, treated),
         lambda values, treated: by_cohort.att_gt(Y[:6], treated * 4, weights=values + 1),
         lambda values, treated: by_cohort.att_gt(Y[:6], treated.reset_index(drop=True)[::-1] * 4),
-        lambda values, treated: doubly_robust(Y[:6], treated * 4, weights=values + 1),
     ],
 )
 def test_series_of_units_in_different_orders_are_refused(call):
@@ -212,8 +207,8 @@ def test_the_caller_s_arrays_stay_as_they_were():
     for array in (y, first, held):
         array.setflags(write=False)  # a change would raise
     by_cohort.att_gt(y, first).aggregate()
-    doubly_robust(y, first, held[:, np.newaxis])
-    by_exposure.exposure_effects(y[:, 0], y[:, 1], held, redrawn=[held[::-1]])
+    doubly_robust(by_cohort.usable_units(y, first, held[:, np.newaxis]))
+    by_exposure.exposure_effects(y[:, 0], y[:, 1], held, expected=held, redrawn=[held[::-1]])
     synthetic.synthetic_did(y, np.arange(N) < 1, 4)
 
 

@@ -22,6 +22,7 @@ from analysis.estimands.growth import (
     entry_by_exposure,
     growth,
 )
+from analysis.estimands.robustness import early
 from analysis.estimate import refusal
 from analysis.evidence import verdicts
 from market import simulate
@@ -371,12 +372,12 @@ def test_precision_says_how_many_more_clusters_a_verdict_needs(market):
 
 def test_a_year_without_closures_shows_nothing_but_paths_that_part():
     still = by_hand()
-    assert points(verbs.placebo(still, BY_FIRM))["seen"] == pytest.approx(0.0, abs=1e-9)
+    assert points(early(verbs.effect_on_growth, still, BY_FIRM))["seen"] == pytest.approx(0.0, abs=1e-9)
 
     def drifting(sales):
         sales[2:4, 0, WAVE - 8 : WAVE] = 11.0  # exposed CN firms, September 2020 to April 2021
 
-    found = points(verbs.placebo(changed(still, drifting), BY_FIRM))
+    found = points(early(verbs.effect_on_growth, changed(still, drifting), BY_FIRM))
     assert found["exposed"] == pytest.approx(100 * 2 / 70)
     short = replace(still, sales=still.sales[:, :, 10:], months=still.months[10:])
     rows = verbs.year_before(short, BY_FIRM)

@@ -264,8 +264,8 @@ def test_the_plain_panel_is_what_happened():
 def test_accounts_add_up_to_their_firm():
     firms, accounts = small()[0], small(by_account=1)[0]
     parent = accounts.firms.index.str.extract(r"(SIM-\d+)-(?:\d+|R)$")[0]
-    summed = pd.DataFrame(accounts.platform("AMZ")).groupby(parent.to_numpy()).sum()
-    np.testing.assert_allclose(summed.loc[firms.firms.index], firms.platform("AMZ"), rtol=1e-9, atol=1e-6)
+    summed = pd.DataFrame(accounts.sales[:, 0]).groupby(parent.to_numpy()).sum()
+    np.testing.assert_allclose(summed.loc[firms.firms.index], firms.sales[:, 0], rtol=1e-9, atol=1e-6)
     assert accounts.total().sum() == pytest.approx(firms.total().sum())
     assert len(accounts.firms) > 2 * len(firms.firms)
     assert set(accounts.firms["dose"].dropna()) == {1.0}
@@ -297,16 +297,16 @@ def test_small_firms_and_uncovered_platforms_are_not_seen_and_the_first_are_coun
     assert np.isnan(panel.sales[:, 2:]).all()
     assert not np.isnan(panel.sales[:, :2]).any()
     everyone = small()[0]
-    base = everyone.platform("AMZ")[:, 16:28].sum(axis=1)
+    base = everyone.sales[:, 0][:, 16:28].sum(axis=1)
     assert set(panel.firms.index) == set(everyone.firms.index[np.argsort(-base)[:100]])
     assert panel.dropped["count"].iloc[-1] == len(everyone.firms) - 100
 
 
 def test_a_break_of_the_perimeter_steps_one_series():
     plain, broken = small()[0], small(perimeter=-0.5)[0]
-    np.testing.assert_allclose(broken.platform("EBY")[:, 27:], plain.platform("EBY")[:, 27:] / 2)
-    assert np.array_equal(broken.platform("AMZ"), plain.platform("AMZ"))
-    assert np.array_equal(broken.platform("EBY")[:, :27], plain.platform("EBY")[:, :27])
+    np.testing.assert_allclose(broken.sales[:, 1][:, 27:], plain.sales[:, 1][:, 27:] / 2)
+    assert np.array_equal(broken.sales[:, 0], plain.sales[:, 0])
+    assert np.array_equal(broken.sales[:, 1][:, :27], plain.sales[:, 1][:, :27])
 
 
 # parameters

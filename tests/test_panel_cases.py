@@ -124,7 +124,9 @@ def check(panel: Panel, case: dict) -> None:
     for what in case.keys() & READ.keys():
         assert READ[what](panel) == case[what], what
     for platform, sales in case.get("sales", {}).items():
-        np.testing.assert_allclose(panel.platform(platform), np.array(sales, dtype=float), rtol=1e-14, err_msg=platform)
+        np.testing.assert_allclose(
+            panel.sales[:, panel.platforms.index(platform)], np.array(sales, dtype=float), rtol=1e-14, err_msg=platform
+        )
     for column, values in case.get("attributes", {}).items():
         pd.testing.assert_series_equal(panel.firms[column], pd.Series(values, panel.firms.index), check_names=False)
     for note in case.get("notes", ()):

@@ -122,9 +122,7 @@ def test_shares_of_a_category_add_up_to_one():
     np.testing.assert_allclose(shares, 1)
 
 
-def test_a_base_with_closures_and_an_unknown_platform_are_refused():
+def test_a_base_with_closures_is_refused():
     panel = random_panel(np.random.default_rng(22))
     with pytest.raises(DesignError, match="first closure, in 2020-05; the base ends in 2020-05; end it earlier"):
         panel.exposure(base=slice(0, 5))
-    with pytest.raises(DesignError, match="Cannot find the platform 'OWN' in the panel; choose from AMZ, EBY"):
-        panel.platform("OWN")

@@ -26,7 +26,7 @@ import yaml
 from datasets import digest_of, held, loaded
 
 from analysis.estimate import Estimate
-from analysis.estimators.att_gt import GroupTime, att_gt
+from analysis.estimators.att_gt import GroupTime, att_gt, usable_units
 from analysis.estimators.cross_checks import doubly_robust
 from analysis.estimators.synthetic import synthetic_did
 
@@ -133,7 +133,7 @@ def over_horizons() -> float:
 def given_population(kind: str, term: str, column: str = "estimate") -> float:
     """Return a doubly robust effect on counties of the same population."""
     y, first, population = employment()
-    return float(doubly_robust(y, first, population[:, np.newaxis], kind=kind).row(term)[column])
+    return float(doubly_robust(usable_units(y, first, population[:, np.newaxis]), kind).row(term)[column])
 
 
 LEDGER = [

@@ -25,7 +25,7 @@ from analysis.estimands.design import (
 from analysis.estimands.samples import GAP, Cohort, cohorts, followed, strata
 from analysis.estimate import Bools, Estimate, Floats, Ints
 from analysis.estimators.arrays import rows_by
-from analysis.estimators.att_gt import Group, GroupTime, att_gt
+from analysis.estimators.att_gt import Group, GroupTime, att_gt, usable_units
 from analysis.estimators.cross_checks import doubly_robust, imputation
 from analysis.estimators.power import minimum_detectable_effect
 from analysis.estimators.survival import exit_survival
@@ -467,7 +467,7 @@ def _by(estimator: Callable[..., Estimate], rows: Rows, y: Floats, first: int, x
     sample, firm, _, before = rows
     treated, code = np.where(sample.closed[firm], float(first), np.inf), sample.cluster[firm]
     y, level = y / before[:, np.newaxis], sample.design.level
-    effect = estimator(y, treated, x, scale="ratio", weights=before, cluster=code, level=level)
+    effect = estimator(usable_units(y, treated, x, scale="ratio", weights=before, cluster=code, level=level))
     df = sample.clusters(firm[sample.closed[firm]]) - 1
     return sample.mark(effect, estimand=name, max_df=df, details={}).exp()
 

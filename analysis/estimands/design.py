@@ -467,7 +467,7 @@ def by_origin(
     Parameters
     ----------
     verb : callable
-        Takes (panel, design, own_origin=..., **options), such as :func:`analysis.estimands.rivals.spillover`; a
+        Takes (panel, design, own_origin=..., **options), such as :func:`analysis.estimands.rivals.recentred`; a
         refusal is a row with its reason.
     panel, design
     names : (str, str)

@@ -7,7 +7,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 from scipy import stats
 
 from analysis.errors import DesignError
@@ -22,7 +21,6 @@ if TYPE_CHECKING:
     from analysis.panel import Panel
 
 SURE = 3.0  # errors that a loss must be from zero, or it is too uncertain to divide by
-GROUPS = ("closed", "exposed", "low exposure")
 PARTS = [*(f"d{number}" for number in range(1, 8)), "sum"]
 THOUSANDS = ("", "thousand", "million", "billion", "trillion")
 RIVALS = {"d1": True, "d2": False}  # parts that went to rivals at home, and whether these are of the origin
@@ -241,11 +239,9 @@ def excess_recapture(panel: Panel, design: Design) -> Estimate:
 
 def mix_change(after: Floats, before: Floats) -> Floats:
     """Return the change of each firm's platform shares, float64[firm, platform], points; NaN if it sold nothing."""
-    shares = []
-    for amount in (after, before):
-        total = amount.sum(axis=1, keepdims=True)
-        shares.append(np.divide(amount, total, out=np.full(amount.shape, np.nan), where=total > 0))
-    return np.asarray(100 * (shares[0] - shares[1]))
+    sold = (amount.sum(axis=1, keepdims=True) for amount in (after, before))
+    later, earlier = (np.where(total > 0, total, np.nan) for total in sold)
+    return np.asarray(100 * (after / later - before / earlier))
 
 
 @estimand
@@ -380,41 +376,3 @@ def hedging(panel: Panel, design: Design) -> Estimate:
     reason = "; ".join(f"{', '.join(np.array(names)[which])} {why}" for which, why in reasons if which.any())
     estimate = joining.without(shut | full | idle, reason)
     return sample.mark(estimate, value=np.where(shut | full, np.nan, joining.value))
-
-
-def mix_paths(panel: Panel, design: Design) -> pd.DataFrame:
-    """Follow the platform mix of closed, exposed and other firms by month; a description, without error.
-
-    Firms of origins with closures that sold something a year before the window. `share`: mean over firms with sales
-    in the month of a platform's share in them; `concentration`: mean of the sum of squared shares; `presence`: share of
-    all these firms with sales on a platform. Per cent.
-
-    Returns
-    -------
-    DataFrame
-        `month` (Period), `group`, `measure`, `platform` (empty for concentration), `value`, and `n` firms of the group.
-    """
-    sample = design.sample(panel)
-    answering = np.isin(sample.origin, sample.origin[sample.closed])
-    answering &= np.nansum(panel.sales[:, :, sample.before], axis=(1, 2)) > 0
-    masks = (sample.closed, ~sample.closed & ~sample.comparison, sample.comparison)
-    frames = [_mix(panel, answering & mask, name) for mask, name in zip(masks, GROUPS, strict=True)]
-    return pd.concat(frames, ignore_index=True)
-
-
-def _mix(panel: Panel, firms: Bools, name: str) -> pd.DataFrame:
-    """Return the rows of one group, computed by month to limit memory."""
-    measures = [("concentration", ""), *((kind, code) for code in panel.platforms for kind in ("share", "presence"))]
-    mean = np.empty((len(measures), len(panel.months)))
-    for month in range(len(panel.months)):
-        sales = panel.sales[firms, :, month]
-        total = sales.sum(axis=1, keepdims=True)
-        share = np.divide(sales, total, out=np.full(sales.shape, np.nan), where=total > 0)
-        present = np.where(np.isnan(sales), np.nan, sales > 0)
-        values = np.column_stack([(share**2).sum(axis=1), np.dstack([share, present]).reshape(len(sales), -1)])
-        mean[:, month] = pd.DataFrame(values).mean()  # of those that are known
-    rows = [
-        pd.DataFrame({"month": panel.months, "group": name, "measure": measure, "platform": code, "value": 100 * line})
-        for (measure, code), line in zip(measures, mean, strict=True)
-    ]
-    return pd.concat(rows).assign(n=int(firms.sum()))

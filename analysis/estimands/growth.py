@@ -454,9 +454,8 @@ def precision(effects: Mapping[str, tuple[Estimate, float, bool]], *, level: flo
     return table.assign(times=(table["has"] / table["needed"]) ** 2)
 
 
-@estimand
-def placebo(panel: Panel, design: Design) -> Estimate:
-    """Estimate a placebo of the effect on growth: closures dated a year early.
+def year_before(panel: Panel, design: Design) -> pd.DataFrame:
+    """Estimate a placebo of the effect on growth, closures dated a year early, as rows with the column `term`.
 
     All firms sold something in the month before the first wave, for the closed ones had lived until then. Newcomers
     stay, for entry is a part of growth; the part of closed firms alone is off for it, as
@@ -464,19 +463,15 @@ def placebo(panel: Panel, design: Design) -> Estimate:
 
     Returns
     -------
-    Estimate
+    DataFrame
         As :func:`effect_on_growth` without a common part; nothing but chance and paths that part anyway move it from
-        zero. Refused too if the panel does not reach back far enough.
+        zero. One row with the reason if that is refused, or the panel does not reach back far enough.
     """
-    effect = robustness.early(effect_on_growth, panel, design).require()
-    return replace(effect, estimand="E3g, a year before", digest=panel.digest)
-
-
-def year_before(panel: Panel, design: Design) -> pd.DataFrame:
-    """Return :func:`placebo` as rows with the column `term`, or one row with the reason."""
+    effect = robustness.early(effect_on_growth, panel, design)
     labels = {"closed": "closed firms, a year early", "exposed": "exposed firms", "seen": "both"}
     terms = {term: ("placebo", label) for term, label in labels.items()}
-    rows = as_rows(placebo(panel, design), terms, "percentage points")
+    dated = effect if effect.refused else replace(effect, digest=panel.digest)
+    rows = as_rows(dated, terms, "percentage points")
     if rows["estimate"].isna().all():
         return rows[:1].assign(label="growth, a year early", term="seen")[[*COLUMNS, *ASKED, "term"]]
     return rows.assign(term=list(labels))

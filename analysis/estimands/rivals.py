@@ -31,11 +31,15 @@ E2 = {True: "E2a", False: "E2b"}  # by whether firms are of the design's origin
 
 
 @estimand
-def spillover(panel: Panel, design: Design, *, own_origin: bool = True) -> Estimate:
+def recentred(panel: Panel, design: Design, *, own_origin: bool = True) -> Estimate:
     """Estimate the effect of exposure on home sales of firms not closed (E2a; E2b for other origins).
 
     Only what varies with exposure is seen; what is common to all firms is not. The firms are those of
     :func:`analysis.estimands.samples.incumbents`, clustered by category, in which exposure is shared.
+
+    A category of many firms of the kind that was closed was likely to lose one. What such categories did anyway is in
+    the plain slope, and not in that on exposure less its expectation, "recentred slope" (Borusyak and Hull 2023); what
+    to expect is as in :class:`RedrawnExposure`.
 
     Parameters
     ----------
@@ -47,16 +51,17 @@ def spillover(panel: Panel, design: Design, *, own_origin: bool = True) -> Estim
     Returns
     -------
     Estimate
-        Per cent, transformed from log points with its interval: bins, slope per ten points of exposure, average.
+        Per cent, transformed from log points with its interval: bins, both slopes per ten points of exposure, average.
         Refused if there are no such firms, or their exposure does not vary.
     """
-    return _spillover(*rivals_of_closed(panel, design, own_origin), E2[own_origin])
+    sample, firms = rivals_of_closed(panel, design, own_origin)
+    return _spillover(sample, firms, E2[own_origin], expected=RedrawnExposure(sample, firms).expected)
 
 
 def _spillover(
     sample: Sample, firms: Bools, name: str, *, windows: Sequence[slice] = (), exposure: Any = None, **options: Any
 ) -> Estimate:
-    """Return `spillover` of some firms, or of another exposure[firm of `firms`] between two other windows, per cent."""
+    """Return the effect on some firms, or of another exposure[firm of `firms`] between two other windows, per cent."""
     before, after = (sample.home[firms, window].sum(axis=1) for window in windows or (sample.before, sample.after))
     category, level = sample.category[firms], sample.design.level
     exposure = sample.exposure[firms] if exposure is None else exposure
@@ -86,9 +91,9 @@ def dose_response(panel: Panel, design: Design, *, own_origin: bool = True) -> E
         Per cent, against the firms of the lowest bin: a row for each bin with firms in two categories or more, rising.
         Further columns: `id` of its true value; `exposure` and `lowest`, mean exposure in the bin and in the lowest
         one, weighted by sales before; `clusters`, its categories; `p_value`, and `p_adjusted` after Romano and Wolf.
-        Refused as :func:`spillover`, and where no bin has two categories that vary.
+        Refused as :func:`recentred`, and where no bin has two categories that vary.
     """
-    effects = spillover(panel, design, own_origin=own_origin).require()
+    effects = recentred(panel, design, own_origin=own_origin).require()
     kept = np.flatnonzero(effects.std_error[: len(BINS)] > 0)
     if not len(kept):
         raise DesignError(f"no bin above an exposure of {BINS[0]:g} holds two categories that vary; use the slope")
@@ -204,7 +209,7 @@ def with_risk(panel: Panel, design: Design, *, own_origin: bool = True) -> Estim
     Returns
     -------
     Estimate
-        As :func:`spillover`, with the row "risk": per cent for a standard deviation of risk among the firms. Refused
+        As :func:`recentred`, with the row "risk": per cent for a standard deviation of risk among the firms. Refused
         too where risk is known of no firm or the same for all.
     """
     sample, firms = rivals_of_closed(panel, design, own_origin)
@@ -221,7 +226,7 @@ def year_before(panel: Panel, design: Design, *, own_origin: bool = True) -> Est
     Returns
     -------
     Estimate
-        As :func:`spillover`; nothing was closed yet, so any slope is a difference in trends. Refused too if the panel
+        As :func:`recentred`; nothing was closed yet, so any slope is a difference in trends. Refused too if the panel
         does not reach back so far.
     """
     sample, firms = rivals_of_closed(panel, design, own_origin)
@@ -296,7 +301,7 @@ def randomization_test(
     Returns
     -------
     Estimate
-        As :func:`spillover`, the rows "slope" and "recentred slope", with `p_value` over draws and `smallest_p`;
+        As :func:`recentred`, the rows "slope" and "recentred slope", with `p_value` over draws and `smallest_p`;
         ``details["statistics"]`` holds t of each, the actual one first. The recentred one takes off the exposure that
         a firm's category would have had anyway, so a trend of categories with many suspect firms is not in it.
     """
@@ -304,17 +309,6 @@ def randomization_test(
     redrawn = RedrawnExposure(sample, firms, draws=draws, seed=seed)
     effects = _spillover(sample, firms, E2[own_origin], expected=redrawn.expected, redrawn=redrawn)
     return effects[["slope", "recentred slope"]]
-
-
-@estimand
-def recentred(panel: Panel, design: Design, *, own_origin: bool = True) -> Estimate:
-    """Estimate E2 as :func:`spillover`, with the slope on exposure less its expectation ("recentred slope").
-
-    A category of many firms of the kind that was closed was likely to lose one. What such categories did anyway is in
-    the plain slope, and not in this one (Borusyak and Hull 2023); what to expect is as in :class:`RedrawnExposure`.
-    """
-    sample, firms = rivals_of_closed(panel, design, own_origin)
-    return _spillover(sample, firms, E2[own_origin], expected=RedrawnExposure(sample, firms).expected)
 
 
 @estimand
@@ -327,7 +321,7 @@ def spared_categories(panel: Panel, design: Design, *, own_origin: bool = True) 
     Returns
     -------
     Estimate
-        As :func:`spillover`, per ten points of expected exposure. Refused too where fewer than two categories lost
+        As :func:`recentred`, per ten points of expected exposure. Refused too where fewer than two categories lost
         nothing.
     """
     sample, firms = rivals_of_closed(panel, design, own_origin)

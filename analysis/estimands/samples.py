@@ -326,7 +326,7 @@ def _alive(sample: Sample) -> Masks:
 
 
 def _rivals(sample: Sample, eligible: Bools) -> Masks:
-    """Return the firms of :func:`analysis.estimands.rivals.spillover`: the less exposed are compared."""
+    """Return the firms of :func:`analysis.estimands.rivals.recentred`: the less exposed are compared."""
     observed, idle = sample.observed(1) & np.isfinite(sample.exposure), sample.home[:, sample.base.start] <= 0
     used = incumbents(sample, eligible) & observed
     masks = left_out(sample) | {"asked about": used & ~sample.comparison, "compared": used & sample.comparison}

@@ -22,7 +22,7 @@ from analysis.estimate import NOTHING_LEFT, Estimate, Floats, Ints, Labels, effe
 from analysis.estimators.arrays import match_units, rows_by
 from analysis.testing import check_level
 
-__dir__ = ["Group", "GroupTime", "att_gt"].copy  # what the tab key offers
+__dir__ = ["Group", "GroupTime", "att_gt", "usable_units"].copy  # what the tab key offers
 
 Scale = Literal["level", "ratio"]
 BLOCK = 2**15  # outcomes at a time
@@ -344,7 +344,7 @@ class Units:
     labels : array[cluster]
     stratum : int64[unit]
     counts : dict of str to int
-    scale, level
+    scale, anticipation, level
         As given.
     """
 
@@ -358,21 +358,25 @@ class Units:
     stratum: Ints
     counts: dict[str, int]
     scale: Scale
+    anticipation: int
     level: float
 
 
 def usable_units(
     y: Floats,
     first_treated: Floats,
-    covariates: Floats | None,
-    weights: Floats | None,
-    cluster: Labels | None,
-    strata: Labels | None,
-    scale: Scale,
-    anticipation: int,
-    level: float,
+    covariates: Floats | None = None,
+    weights: Floats | None = None,
+    cluster: Labels | None = None,
+    strata: Labels | None = None,
+    scale: Scale = "level",
+    anticipation: int = 0,
+    level: float = 0.95,
 ) -> Units:
     """Return the units with a period before treatment and without missing values; options are those of :func:`att_gt`.
+
+    `covariates`, float64[unit, column], are determined before treatment; a constant is added. A unit with a missing one
+    is dropped and counted.
 
     Raises
     ------
@@ -419,6 +423,7 @@ def usable_units(
         stratum=np.zeros(len(y), np.int64) if strata is None else pd.factorize(np.asarray(strata)[kept])[0],
         counts={**counts, "clusters": len(labels)},
         scale=scale,
+        anticipation=anticipation,
         level=level,
     )
 

@@ -12,9 +12,9 @@ from typing import Literal, get_args
 import numpy as np
 
 from analysis.errors import DesignError, check_choice
-from analysis.estimate import Bools, Estimate, Floats, Ints, Labels
+from analysis.estimate import Bools, Estimate, Floats, Ints
 from analysis.estimators.arrays import sum_by
-from analysis.estimators.att_gt import Scale, Units, usable_units
+from analysis.estimators.att_gt import Units
 
 __dir__ = ["doubly_robust", "imputation"].copy  # what the tab key offers
 
@@ -24,18 +24,7 @@ RANK = 1e-10  # share of the largest column, or eigenvalue, below which another 
 STEPS, CLOSE = 50, 1e-10  # most steps of Newton's method, and the last step of a log odds
 
 
-def doubly_robust(
-    y: Floats,
-    first_treated: Floats,
-    covariates: Floats | None = None,
-    *,
-    kind: Kind = "simple",
-    scale: Scale = "level",
-    anticipation: int = 0,
-    weights: Floats | None = None,
-    cluster: Labels | None = None,
-    level: float = 0.95,
-) -> Estimate:
+def doubly_robust(units: Units, kind: Kind = "simple") -> Estimate:
     """Estimate effects against never treated units of the same covariates, doubly robust.
 
     Changes since the last period before treatment are predicted by a regression on the never treated, and the residuals
@@ -45,24 +34,10 @@ def doubly_robust(
 
     Parameters
     ----------
-    y : float64[unit, time]
-        Outcomes; NaN is missing, and its unit is dropped and counted.
-    first_treated : float64[unit]
-        Column index of the first treated period; inf, or any after the last column, for never.
-    covariates : float64[unit, column], optional
-        Determined before treatment; a constant is added. A unit with a missing one is dropped and counted.
+    units : Units
+        Of :func:`analysis.estimators.att_gt.usable_units`.
     kind : {"simple", "dynamic", "group_time"}
         All treated cells, by event time, or a term such as ``"g=5 t=7"`` for each cohort and period.
-    scale : {"level", "ratio"}
-        Mean effect in units of `y`, or the log of observed over counterfactual total, in log points.
-    anticipation : int
-        Periods before treatment in which an effect is allowed for.
-    weights : float64[unit], optional
-        Sampling weights: the number of units each stands for, up to a factor; 1 by default.
-    cluster : sequence, optional
-        Cluster of each unit; each unit its own by default.
-    level : float
-        Coverage of intervals.
 
     Returns
     -------
@@ -73,7 +48,7 @@ def doubly_robust(
     Raises
     ------
     DesignError
-        If shapes disagree, nobody is treated or never treated, or covariates separate a cohort and the never treated.
+        If covariates separate a cohort and the never treated.
 
     References
     ----------
@@ -81,8 +56,7 @@ def doubly_robust(
     219, 101-122. Callaway, B. and Sant'Anna, P. H. C. (2021), Difference-in-differences with multiple time periods,
     Journal of Econometrics 225, 200-230.
     """
-    units = usable_units(y, first_treated, covariates, weights, cluster, None, scale, anticipation, level)
-    base = units.first - 1 - anticipation
+    base = units.first - 1 - units.anticipation
     terms, cells = _terms(kind, units.first, np.arange(units.y.shape[1]) != base[:, np.newaxis])
     influence = np.zeros((3, len(units.y), len(terms)))
     for cohort, column in enumerate(base):
@@ -91,7 +65,7 @@ def doubly_robust(
         change = outcome - outcome[:, column][:, np.newaxis]
         effect, on_effect = _att(change, treated, units.z[rows], units.weight[rows])
         weight = np.where(treated, units.weight[rows], 0)[:, np.newaxis]
-        observed = weight * (outcome if scale == "ratio" else change)
+        observed = weight * (outcome if units.scale == "ratio" else change)
         gain = weight.sum() * on_effect + weight * effect
         totals = np.array([observed, observed - gain, np.broadcast_to(weight, observed.shape)])
         influence[:, rows] += totals @ cells[cohort]
@@ -99,22 +73,12 @@ def doubly_robust(
     return _estimate(name, units, terms, cells, influence.sum(axis=1), influence)
 
 
-def imputation(
-    y: Floats,
-    first_treated: Floats,
-    covariates: Floats | None = None,
-    *,
-    kind: Kind = "simple",
-    scale: Scale = "level",
-    weights: Floats | None = None,
-    cluster: Labels | None = None,
-    level: float = 0.95,
-) -> Estimate:
+def imputation(units: Units, kind: Kind = "simple") -> Estimate:
     """Estimate effects against outcomes imputed from unit and period effects, fitted on untreated cells.
 
     All untreated periods count, not only the last: more precise, and more biased if paths part slowly before treatment.
-    Covariates have a coefficient in each period. Parameters are those of :func:`doubly_robust`, without anticipation;
-    terms are of treated periods.
+    Covariates have a coefficient in each period. Parameters are those of :func:`doubly_robust`; terms are of treated
+    periods, and months of anticipation are in neither.
 
     Returns
     -------
@@ -125,16 +89,15 @@ def imputation(
     Raises
     ------
     DesignError
-        As :func:`doubly_robust`, but covariates may separate a cohort.
+        If the untreated units do not differ in a covariate.
 
     References
     ----------
     Borusyak, K., Jaravel, X. and Spiess, J. (2024), Revisiting event-study designs: robust and efficient estimation,
     Review of Economic Studies 91, 3253-3285.
     """
-    units = usable_units(y, first_treated, covariates, weights, cluster, None, scale, 0, level)
     width = units.y.shape[1]
-    ends = np.append(units.first, width)  # the last is of the never treated, cohort -1
+    ends = np.append(units.first - units.anticipation, width)  # the last is of the never treated, cohort -1
     terms, cells = _terms(kind, units.first, np.arange(width) >= units.first[:, np.newaxis])
     totals, influence = np.zeros((3, len(terms))), np.zeros((3, len(units.y), len(terms)))
     residual, influence[1] = _imputed(units, ends, np.concatenate([cells, np.zeros((1, *cells.shape[1:]))]))
@@ -143,7 +106,7 @@ def imputation(
         weight, effect = units.weight[rows, np.newaxis], residual[rows]
         mean = (weight**2 * effect).sum(axis=0) / (weight**2).sum()
         influence[0, rows] = weight * (effect - mean) @ in_terms
-        observed = weight * (units.y[rows] if scale == "ratio" else effect)
+        observed = weight * (units.y[rows] if units.scale == "ratio" else effect)
         by_unit = np.array([observed, observed - weight * effect, np.broadcast_to(weight, observed.shape)])
         totals += by_unit.sum(axis=1) @ in_terms
     return _estimate(f"{kind} effect on the treated, imputed", units, terms, cells, totals, influence)

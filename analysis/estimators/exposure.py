@@ -69,8 +69,8 @@ def exposure_effects(
         Expected exposure of each unit, had closures been drawn anew while it stays open. It gives the recentred slope,
         whose validity rests on the design of the draws alone. Excludes covariates.
     redrawn : iterable of float64[unit], optional
-        Exposures under redrawn closures, one array per draw, NaN if the unit is itself closed in it; read twice. They
-        give randomisation p-values of the two slopes, and by their mean the expected exposure if it is not given.
+        Exposures under redrawn closures, one array per draw, NaN if the unit is itself closed in it. They give
+        randomisation p-values of the two slopes, beside `expected`.
     level : float
         Coverage of intervals.
 
@@ -117,11 +117,11 @@ def exposure_effects(
     match_units(before=before, after=after, exposure=exposure, category=category, expected=expected, **others)
     before, after, exposure = (np.asarray(values, dtype=float) for values in (before, after, exposure))
     _check_values(before, after, exposure, edges)
-    recentre = expected is not None or redrawn is not None
-    if others and recentre:
+    recentre = expected is not None
+    if (others and recentre) or (redrawn is not None and not recentre):
         raise DesignError(
-            f"Cannot use the covariates {list(others)} with redrawn exposures: the draws are of exposure alone; give "
-            "one of the two"
+            f"Cannot use redrawn exposures with the covariates {list(others)}, or without their expectation: the draws "
+            "are of exposure alone; give `expected`, and no covariates"
         )
     units, used, counts = _units(before, after, exposure, category, others)
     names = [f"{100 * low:g} to {100 * high:g} %" for low, high in pairwise(edges)]
@@ -129,7 +129,6 @@ def exposure_effects(
     names += ["recentred slope"] * recentre
     mean, statistics = np.zeros(len(used)) if expected is None else np.asarray(expected, dtype=float)[used], {}
     if redrawn is not None:
-        mean = _mean_exposure(units.exposure, redrawn, used) if expected is None else mean
         statistics = _statistics(units, mean, redrawn, used)
     cells, terms = units.cells(mean), partial(_terms, edges=edges, recentre=recentre)
     value, _ = terms(cells)
@@ -210,16 +209,6 @@ class _Cells:
             cluster=key // len(values),
             expected=sums[:, 2:],
         )
-
-
-def _mean_exposure(actual: Floats, redrawn: Iterable[Floats], used: Ints) -> Floats:
-    """Return the mean exposure of each unit over the actual closures and draws in which it is open, float64[unit]."""
-    total, count = actual.copy(), np.ones(len(actual))
-    for exposure in redrawn:
-        is_open = ~np.isnan(exposure[used])
-        total[is_open] += exposure[used][is_open]
-        count += is_open
-    return total / count
 
 
 def _statistics(units: _Cells, expected: Floats, redrawn: Iterable[Floats], used: Ints) -> dict[str, Floats]:

@@ -10,12 +10,12 @@ from math import comb
 from typing import Any, Literal, get_args
 
 import numpy as np
-from scipy.optimize import nnls
+from scipy.optimize import minimize, nnls
 
 from analysis.errors import DesignError, check_choice, whole_number
 from analysis.estimate import Bools, Estimate, Floats
 from analysis.estimators.arrays import match_units
-from analysis.testing import TIE, assignments, check_level, shift_interval
+from analysis.testing import TIE, assignments, shift_interval
 
 __dir__ = ["permutation_did", "synthetic_did"].copy  # what the tab key offers
 
@@ -221,7 +221,6 @@ def synthetic_did(
     first_post: int,
     *,
     method: Method = "sdid",
-    level: float = 0.95,
     unit: str = "units of y",
 ) -> Estimate:
     """Estimate an effect by synthetic difference-in-differences, synthetic control, or plain differences.
@@ -240,8 +239,6 @@ def synthetic_did(
         Column index of the first treated period.
     method : {"sdid", "sc", "did"}
         ``sc``: no intercept, no time weights; ``did``: uniform weights.
-    level : float
-        Carried to the result, which has no interval.
     unit : str
         Unit of `y`.
 
@@ -265,7 +262,6 @@ def synthetic_did(
     Arkhangelsky, D., Athey, S., Hirshberg, D., Imbens, G. and Wager, S. (2021), Synthetic
     difference-in-differences, American Economic Review 111, 4088-4118.
     """
-    check_level(level)
     y, treated = _check_panel(y, treated, first_post, method)
     omega, lam = _weights(y, treated, first_post, method)
     effect = _effect(y, treated, first_post, omega, lam)
@@ -290,7 +286,6 @@ def synthetic_did(
         value=np.array([effect]),
         n=len(y),
         columns=columns,
-        level=level,
         interval="none",
         counts={"units": len(y), "treated": n_treated, "donors": len(y) - n_treated, "periods": y.shape[1]},
         reason=reason,
@@ -324,9 +319,10 @@ def simplex_least_squares(matrix: Floats, target: Floats, ridge: float) -> Float
     if size > 0:
         hull, ridge = hull / size, ridge / size**2
     if ridge > FIRM:
-        weights = _shortest_by_newton(hull, ridge)
-        if weights is not None:
-            return weights
+        stop, given = {"gtol": CERTIFIED, "maxiter": MAX_STEPS}, (hull, ridge)
+        found = minimize(_dual, hull.mean(axis=1), given, "trust-exact", jac=True, hess=_curvature, options=stop)
+        if found.success:
+            return _attained(found.x, hull, ridge)
     # The non-negative least squares of ``[hull; 1'] u = [0; 1]``, up to scale (Wolfe 1976): no step size, no tolerance,
     # but a dense square matrix of the weights, so for a few hundred of them.
     rows = [hull, np.sqrt(ridge) * np.eye(hull.shape[1])] if ridge > 0 else [hull]
@@ -335,34 +331,27 @@ def simplex_least_squares(matrix: Floats, target: Floats, ridge: float) -> Float
     return np.asarray(weights / weights.sum())
 
 
-def _shortest_by_newton(hull: Floats, ridge: float) -> Floats | None:
-    """Solve by Newton's method on the dual, which has one unknown per row; None if it does not converge.
+def _dual(u: Floats, hull: Floats, ridge: float) -> tuple[float, Floats]:
+    """Return the negative dual function at u, float64[row], and its gradient, ``u - hull @ w(u)``.
 
-    Given ``u = hull @ w`` the best weights are the projection of ``-hull' u / ridge`` on the simplex, so that
-    ``gap(u) = u - hull @ w(u)`` is piecewise linear and the gradient of a strongly convex function. Half its square is
-    the duality gap, which certifies ``|w - optimum| <= |gap| / sqrt(ridge)``.
+    Given ``u = hull @ w`` the best weights are w(u), so the dual is strongly convex and has one unknown per row. Half
+    the gradient's square is the duality gap, which certifies ``|w - optimum| <= |gradient| / sqrt(ridge)``.
     """
-    u = hull.mean(axis=1)
-    value, gap, weights = _dual(hull, ridge, u)
-    for _ in range(MAX_STEPS):
-        if np.sqrt(gap @ gap) <= CERTIFIED:
-            return weights
-        support = hull[:, weights > 0]
-        support = support - support.mean(axis=1, keepdims=True)
-        step = -np.linalg.solve(np.eye(len(u)) + support @ support.T / ridge, gap)
-        share = 1.0
-        while (trial := _dual(hull, ridge, u + share * step))[0] > value + 1e-4 * share * (gap @ step) + CERTIFIED**2:
-            share /= 2
-        u = u + share * step
-        value, gap, weights = trial
-    return None
+    weights = _attained(u, hull, ridge)
+    fitted = hull @ weights
+    return float(u @ u / 2 - u @ fitted - ridge * (weights @ weights) / 2), u - fitted
 
 
-def _dual(hull: Floats, ridge: float, u: Floats) -> tuple[float, Floats, Floats]:
-    """Return the negative dual function at u, its gradient, and the weights that attain it."""
+def _curvature(u: Floats, hull: Floats, ridge: float) -> Floats:
+    """Return the slope of the gradient, which is piecewise linear."""
+    support = hull[:, _attained(u, hull, ridge) > 0]
+    support = support - support.mean(axis=1, keepdims=True)
+    return np.asarray(np.eye(len(u)) + support @ support.T / ridge)
+
+
+def _attained(u: Floats, hull: Floats, ridge: float) -> Floats:
+    """Return w(u): the projection of ``-hull' u / ridge`` on the simplex."""
     point = -(u @ hull) / ridge
     falling = -np.sort(-point)
     excess = (np.cumsum(falling) - 1) / np.arange(1, len(point) + 1)
-    weights = np.maximum(point - excess[np.flatnonzero(falling > excess)[-1]], 0.0)  # nearest on the simplex
-    fitted = hull @ weights
-    return float(u @ u / 2 - u @ fitted - ridge * (weights @ weights) / 2), u - fitted, weights
+    return np.asarray(np.maximum(point - excess[np.flatnonzero(falling > excess)[-1]], 0.0))

@@ -139,7 +139,7 @@ def leave_one_out(before: int, after: int, *, level: float) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["left_out", "estimate", "rank", "assignments"])
 
 
-def synthetic(firm: str, first_post: int, method: Method, *, level: float) -> Estimate:
+def synthetic(firm: str, first_post: int, method: Method) -> Estimate:
     """Estimate synthetic difference-in-differences of one closed firm's log revenue against the spared firms.
 
     Only the firm's published years are used, and only spared firms with all of these.
@@ -150,7 +150,7 @@ def synthetic(firm: str, first_post: int, method: Method, *, level: float) -> Es
     donors = [name for name in wide.columns.drop(closed_names()) if wide[name].notna().all()]
     panel, years = np.log(wide[[firm, *donors]].to_numpy().T), list(wide.index)
     treated, start = np.arange(len(panel)) == 0, int(np.searchsorted(years, first_post))
-    fit = synthetic_did(panel, treated, start, method=method, level=level, unit="log points")
+    fit = synthetic_did(panel, treated, start, method=method, unit="log points")
     weights = pd.Series(fit.details["unit_weights"], index=donors)
     return replace(fit, details={**fit.details, "donors": weights, "years": years})
 
@@ -172,7 +172,7 @@ def otherwise(before: int, after: int, long_after: int, *, level: float) -> pd.D
     left = leave_one_out(before, after, level=level)
     closed = left["left_out"].isin(closed_names())
     others = left.loc[~closed, "estimate"]
-    weighted = pd.concat([synthetic("Sunvalley", after, method, level=level).rows for method in WEIGHTED])
+    weighted = pd.concat([synthetic("Sunvalley", after, method).rows for method in WEIGHTED])
     rows = pd.concat(
         [
             wider.loc[[1.0]].assign(term=f"{before} to {after}"),

@@ -159,18 +159,10 @@ class Panel:
             else:
                 digest.update(_month(cells).astype("<i8").data)
         for platform in sorted(self.platforms):
-            sales = self.platform(platform)
+            sales = self.sales[:, self.platforms.index(platform)]
             for start in range(0, len(order), _FIRMS_AT_ONCE):
                 digest.update(_canonical(sales[order[start : start + _FIRMS_AT_ONCE]], floats))
         return digest.hexdigest()
-
-    def platform(self, name: str) -> Floats:
-        """Return the sales on one platform, float64[firm, month]; raise DesignError for an unknown name."""
-        if name not in self.platforms:
-            raise DesignError(
-                f"Cannot find the platform {name!r} in the panel; choose from {', '.join(self.platforms)}"
-            )
-        return self.sales[:, self.platforms.index(name)]
 
     @_once
     def total(self) -> Floats:
