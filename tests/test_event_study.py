@@ -11,14 +11,7 @@ from scipy import stats
 from analysis.errors import DesignError
 from analysis.estimands.closed_firms import effect_on_closed, scope
 from analysis.estimands.design import Design
-from analysis.estimands.event_study import (
-    FEWEST,
-    by_cohort,
-    by_month,
-    event_study,
-    honest,
-    stack,
-)
+from analysis.estimands.event_study import FEWEST, by_cohort, by_month, event_study, honest, stack
 from analysis.estimate import critical_value, refusal
 from analysis.estimators.att_gt import att_gt
 from analysis.numbers import percent_change

@@ -335,18 +335,6 @@ def test_units_without_sales_or_exposure_known_are_dropped_and_counted():
     np.testing.assert_array_equal(found.rows["estimate"], alone.rows["estimate"])
 
 
-def test_redrawn_closures_keep_the_calendar_of_each_stratum():
-    rng = np.random.default_rng(0)
-    month = np.where(rng.random(200) < 0.3, rng.choice([28.0, 29.0, 31.0], 200), 0.0)
-    strata = rng.integers(0, 4, 200)
-    drawn = redraw_closures(month, strata, rng, 50).toarray()
-    assert drawn.shape == (50, 200)
-    for stratum in range(4):
-        own = strata == stratum
-        np.testing.assert_array_equal(np.sort(drawn[:, own], axis=1), np.tile(np.sort(month[own]), (50, 1)))
-    assert len(np.unique(drawn, axis=0)) == 50
-
-
 def test_every_unit_of_a_stratum_is_closed_equally_often():
     closed = np.arange(12) < 4
     drawn = redraw_closures(closed, np.repeat([0, 1], [8, 4]), np.random.default_rng(1), 4000).toarray()

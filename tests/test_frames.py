@@ -1,4 +1,4 @@
-"""Estimators on DataFrames: equal to those on arrays and to a referee on the same frame; refusals."""
+"""Estimators on DataFrames: equal to those on arrays, which have their referees; refusals."""
 
 from pathlib import Path
 
@@ -6,8 +6,6 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
-from datasets import loaded
-from diff_diff import CallawaySantAnna
 
 import analysis
 from analysis import errors
@@ -68,24 +66,6 @@ def test_covariates_make_it_doubly_robust():
     for kind, ours in (("group_time", found.effects), ("dynamic", found.aggregate("dynamic"))):
         same(ours, doubly_robust(units, kind))
     assert found.rows["group"].iloc[0] == MONTHS[4]
-
-
-@pytest.mark.parametrize("covariates", [None, ["log_population"]])
-def test_a_referee_that_takes_a_frame_finds_the_same_in_published_data(covariates):
-    wide = loaded("county employment")
-    frame = wide.melt(["county", "first_treated", "log_population"], var_name="year", value_name="employment")
-    frame = frame.astype({"year": int})
-    names = {"outcome": "employment", "unit": "county", "time": "year", "covariates": covariates}
-    ours = analysis.att_gt(frame, first_treated="first_treated", **names).rows.set_index(["group", "time"])
-    referee = CallawaySantAnna(base_period="universal", estimation_method="dr")
-    theirs = referee.fit(frame, first_treat="first_treated", **names).group_time_effects
-    cells = [cell for cell in theirs if cell[1] != cell[0] - 1]
-    assert len(cells) == len(ours) == 12
-    smallest = wide["first_treated"].value_counts().min()
-    for cell in cells:
-        assert ours.loc[cell, "estimate"] == pytest.approx(theirs[cell]["effect"], abs=2e-5)  # with fitted odds; else 0
-        error = ours.loc[cell, "std_error"]  # a jackknife, and so longer
-        assert error == pytest.approx(theirs[cell]["se"], rel=1 / smallest)
 
 
 @pytest.mark.parametrize(

@@ -97,16 +97,6 @@ def test_what_is_kept_for_the_next_call_cannot_be_changed_and_stays_with_its_pan
     assert np.isinf(never.first_treated()).all()
 
 
-def test_a_firm_is_not_exposed_to_its_own_closure():
-    panel = random_panel(np.random.default_rng(19), n=2)
-    firms = panel.firms.assign(category="toys", closed_on=[pd.Timestamp("2020-06-01"), pd.NaT], dose=[1.0, np.nan])
-    sales = np.ones((2, 2, 8))
-    sales[0] = 3
-    panel = replace(panel, firms=firms, sales=sales)
-    np.testing.assert_array_equal(panel.exposure(base=slice(0, 5)), [[0] * 8, [0] * 5 + [0.75] * 3])
-    np.testing.assert_array_equal(panel.base_share(base=slice(0, 5)), [0.75, 0.25])
-
-
 def test_a_category_that_sold_nothing_has_no_shares_and_no_exposure():
     panel = random_panel(np.random.default_rng(20))
     empty = (panel.firms["category"] == "toys").to_numpy()
@@ -114,12 +104,6 @@ def test_a_category_that_sold_nothing_has_no_shares_and_no_exposure():
     assert empty.any()
     np.testing.assert_array_equal(np.isnan(panel.exposure(base=slice(0, 4))).all(axis=1), empty)
     assert np.isnan(panel.base_share(base=slice(0, 4))[empty]).all()
-
-
-def test_shares_of_a_category_add_up_to_one():
-    panel = random_panel(np.random.default_rng(21), n=40)
-    shares = pd.Series(panel.base_share(base=slice(0, 4))).groupby(panel.firms["category"].to_numpy()).sum()
-    np.testing.assert_allclose(shares, 1)
 
 
 def test_a_base_with_closures_is_refused():

@@ -1,7 +1,5 @@
 """Few treated units: exact permutation, synthetic differences and weights against referees and print."""
 
-from math import comb
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -292,19 +290,6 @@ def test_plain_differences_rank_as_the_permutation_of_changes_does(donors, n_tre
     if n_treated > 1:
         names = ["rank", "p_two_sided", "p_smallest"]
         assert list(row[names]) == pytest.approx(list(same[names]), abs=1e-12)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(("method", "runs"), [("did", 200), ("sdid", 100)])
-@pytest.mark.parametrize(("donors", "n_treated"), [(6, 2), (5, 3)])
-def test_without_an_effect_several_treated_reject_as_often_as_they_should(method, runs, donors, n_treated):
-    # The p-value is one of k / assignments, each as likely; three Monte Carlo errors around what that attains.
-    rng, nominal, count = np.random.default_rng(11), 0.1, comb(donors + n_treated, n_treated)
-    treated = np.arange(donors + n_treated) >= donors
-    found = [synthetic_did(rng.normal(size=(len(treated), 6)), treated, 4, method=method) for _ in range(runs)]
-    share = np.mean([one.rows["p_two_sided"].iloc[0] <= nominal for one in found])
-    attained = int(nominal * count) / count
-    assert share == pytest.approx(attained, abs=3 * np.sqrt(attained * (1 - attained) / runs))
 
 
 def test_more_assignments_than_are_fitted_give_the_effect_without_ranks_and_say_so():
