@@ -211,20 +211,6 @@ def _backed_out(levels: Series, reported: Series) -> Series:
     return replace(levels_before, points=levels_before.points.assign(provenance="estimate"))
 
 
-def difference(left: Series, right: Series) -> Series:
-    """Return the difference between two series in their common periods; per cent become percentage points.
-
-    Raises
-    ------
-    DataError
-        If units or publishers differ, no period is common, or two bounds leave the difference unbounded.
-    """
-    _refuse_different("unit", left, right)
-    _refuse_different("publisher", left, right)
-    unit = "percentage points" if left.unit.startswith("percent") else left.unit
-    return _derived(left, right, lambda a, b: a - b, f"{left.name} minus {right.name}", unit)
-
-
 def joined(parts: Sequence[Series], name: str) -> Series:
     """Join stretches of one series; refuse overlapping periods and different units."""
     for stretch in parts[1:]:

@@ -220,16 +220,6 @@ def test_one_dot_of_many_is_dark_and_named():
     assert places == [(-60, 0, MAIN), (10, 0, REST), (10, 1, REST), (20, 0, REST)]
 
 
-def test_panels_with_the_same_terms_share_a_legend_and_others_name_their_lines():
-    rows = pd.DataFrame({"panel": list("ppqq"), "term": list("abab"), "x": 1.0, "estimate": [1.0, 2.0, 3.0, 4.0]})
-    alike = curves.paths(rows, x="x", ylabel="y")
-    assert [text.get_text() for text in alike.legends[0].get_texts()] == ["a", "b"]
-    assert not any(axes.texts for axes in alike.axes)
-    other = curves.paths(rows.head(3), x="x", ylabel="y")
-    assert other.legends == []
-    assert [[text.get_text() for text in axes.texts] for axes in other.axes] == [["a", "b"], ["a"]]
-
-
 def test_who_asks_for_no_signs_gets_none_and_a_figure_describes_itself():
     drawing = charts.forest(FRAME, xlabel="change, per cent", signed=False)
     assert [text.get_text() for text in drawing.axes[0].texts] == ["1.0", "1.0 to 3.0"]

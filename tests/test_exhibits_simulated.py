@@ -39,8 +39,6 @@ MONTHS = pd.DataFrame({"month": [-4, -3, -1, 0, 1], "estimate": 1.0, "conf_low":
 MONTHS = MONTHS.assign(band_low=-1.0, band_high=3.0, truth=1.0)
 BINS = FRAME.assign(origin="o", exposure=[0.1, 0.2], lowest=0.1)
 ROWS = FRAME.assign(truth=1.0, placebo_low=-1.0, placebo_high=1.0)
-PATHS = pd.DataFrame({"month": pd.period_range("2021-01", periods=6, freq="M")})
-PATHS = [PATHS.assign(panel=panel, term=term, estimate=1.0) for panel in ("p", "q") for term in ("one", "two", "three")]
 HALVES = FRAME.assign(term=["2021-03", "2021-09"])
 CLOSED = ("2021-05", "2021-09")
 DOTS = {1: "before", 2: "after"}
@@ -56,7 +54,6 @@ DRAWINGS = {
     "histogram": lambda: charts.histogram(pd.DataFrame({"value": range(9)}), title="a", xlabel="x"),
     "paths": lambda: curves.paths(SERIES, x="year", strong=["a"], ylabel="y", closures=CLOSED, log="y"),
     "fans": lambda: curves.paths(OWN, x="day", fan=DAYS, ylabel="y"),
-    "groups": lambda: curves.paths(pd.concat(PATHS), x="month", closures=CLOSED, ylabel="y"),
     "event_study": lambda: curves.event_study(MONTHS, reference=-2, ylabel="y"),
     "shares": lambda: curves.shares({"a": HALVES, "b": HALVES}, ylabel="y", closures=CLOSED, compared=["2021-03"]),
     "dose_response": lambda: curves.dose_response(BINS, BINS, BINS, xlabel="x", ylabel="y"),

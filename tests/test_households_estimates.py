@@ -76,20 +76,6 @@ def test_in_exposed_categories_the_chinese_share_fell_back(tables, asked, effect
     assert found.std_error == pytest.approx([error], rel=ERRORS)
 
 
-def test_the_path_by_half_year_is_the_one_published(tables):
-    found = households.path(tables)
-    assert found.terms[0] == "2018-09"
-    assert digits(found.value, 2) == [1.10, 0.87, 0.90, 0.94, 0.91, 0.68, 0.73, 0.73]
-    change = found.delta_method(lambda at: {"change": at[6] - at[4]}, estimand="E2a", unit="log points")
-    assert change.value == pytest.approx(households.exposed(tables).value)
-
-
-def test_a_tenth_of_chinese_purchases_lay_in_exposed_categories(tables):
-    found = households.through_spared(tables)
-    assert digits(found.value[:1], 1) == [10.1]
-    assert found.value[1] == pytest.approx(found.value[0] * np.expm1(-0.18588), rel=1e-4)
-
-
 def test_one_random_set_of_categories_in_eight_falls_back_as_far(tables):
     found = recentring.random_sets(tables)
     draws = found.details["effects"]

@@ -62,7 +62,7 @@ DRAWS = LABELLED.assign(p_value=[0.25, 0.02, np.nan], smallest_p=[0.02, 0.01, np
 
 
 def shares(**ends) -> str:
-    return words.by_direction(rows(**ends), noun="shares")
+    return words.by_direction(rows(**ends))
 
 
 def ways(**ends) -> str:
@@ -72,10 +72,6 @@ def ways(**ends) -> str:
 def otherwise(placebo) -> str:
     asked = rows(asked=BELOW, other=(-5.0, -3.0), refused=NONE, more=ABOVE, placebo=placebo)
     return words.across_choices(asked, "per cent")
-
-
-def moved(last) -> str:
-    return words.moved("It", pd.Series({2021: 5.0, 2022: last}), 2021, 2022, unit="points")
 
 
 def surely(ends, grade=USABLE, *, passed=True) -> str:
@@ -121,11 +117,6 @@ SAID = {
     "otherwise, placebo excludes zero": lambda: otherwise(BELOW),
     "otherwise, no placebo": lambda: otherwise(NONE),
     "otherwise, not asked": lambda: words.across_choices(rows(asked=NONE, other=BELOW, placebo=BOTH), "per cent"),
-    "series falls": lambda: moved(3.0),
-    "series rises": lambda: moved(7.2),
-    "series stays as written": lambda: moved(5.4),
-    "series ends unknown": lambda: moved(np.nan),
-    "series does not reach": lambda: words.moved("It", pd.Series({2021: 5.0}), 2021, 2022),
     "below 100": lambda: words.number_below(INDEX, ["a", "b"]),
     "below 100, no other": lambda: words.number_below(INDEX + 10, ["a", "b"]),
     "below 100, one closed": lambda: words.number_below(INDEX.replace(54.0, 120.0), ["a", "b"]),

@@ -241,11 +241,7 @@ def untestable(notebook: str, claims: Collection[str]) -> list[Verdict]:
 
 def out_of_reach(report: str) -> pd.DataFrame:
     """List effects that a report, such as ``"05"``, cannot estimate from public figures: `id`, `effect`, `why`."""
-    rows = data.load("out_of_reach")
-    if report not in set(reports := rows["report"].unique()):
-        choice = ", ".join(reports)
-        raise DesignError(f"Cannot list the effects out of reach of report {report!r}; choose from {choice}")
-    return rows[rows["report"] == report].reset_index(drop=True)
+    return data.load("out_of_reach").query("report == @report").reset_index(drop=True)
 
 
 def dates(text: pd.Series, *, last: bool = False) -> pd.Series:

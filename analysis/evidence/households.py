@@ -228,7 +228,7 @@ def sums_by_window(
     }
 
 
-def _places(households: Households, spec: Specification) -> dict[str, list[str]]:
+def compared(households: Households, spec: Specification) -> dict[str, list[str]]:
     """Return the categories compared: the exposed ones, and their comparison from `AGAINST`."""
     exposed = list(households.categories["category"])
     if unknown := set(spec.without) - set(exposed):
@@ -347,48 +347,25 @@ def closed(households: Households, spec: Specification = BASELINE) -> Estimate:
 
 
 def exposed(households: Households, spec: Specification = BASELINE) -> Estimate:
-    """Estimate how much more the Chinese share changed in exposed categories than in others, log points (E2a)."""
+    r"""Estimate how much more the Chinese share changed in exposed categories than in others, log points (E2a).
+
+    With :math:`s_{kg}` the contribution to the log ratio of category k and group g, the variance over groups lacks what
+    all buyers share, the shocks to sellers of exposed categories,
+    :math:`\sum_k [(\sum_g s_{kg})^2 - \sum_g s_{kg}^2]`, which is added if positive (Cameron, A. C., Gelbach, J. B. and
+    Miller, D. L. 2011, Robust inference with multiway clustering, JBES 29, 238-249).
+    """
 
     def effect_on_spared_firms(*totals: Any) -> dict[str, Any]:
         first, last = log_ratios(totals)
         return {"effect": last - first}
 
-    sums = sums_by_window(households, spec, spec.windows, _places(households, spec))
+    places = compared(households, spec)
+    sums = sums_by_window(households, spec, spec.windows, places)
     effect = households.jackknife(sums, effect_on_spared_firms, "log points", spec.level)
-    return _with_sellers(effect, [1.0], households, spec)
-
-
-def through_spared(households: Households, spec: Specification = BASELINE) -> Estimate:
-    """Convert the effect of :func:`exposed` to its contribution to growth of all Chinese purchases, percentage points.
-
-    It is the initial share of exposed categories in Chinese purchases, times the relative change there; the closed
-    firms' own loss is not included.
-    """
-
-    def effect_on_growth_through_spared_firms(*totals: Any) -> dict[str, Any]:
-        first, last = log_ratios(totals[:-1])
-        weight = 100 * totals[0] / totals[-1]
-        return {"share in exposed categories": weight, "effect on growth": weight * np.expm1(last - first)}
-
-    sums = sums_by_window(households, spec, spec.windows, _places(households, spec))
-    sums["Chinese brands, before"] = households.sums(spec.before, spec.chinese, of=spec.of)
-    effect = households.jackknife(sums, effect_on_growth_through_spared_firms, "percentage points", spec.level)
-    slope = [0.0, 0.0 if effect.refused else effect.value.sum()]  # derivative of a share times (an exponential less 1)
-    return _with_sellers(effect, slope, households, spec)
-
-
-def _with_sellers(effect: Estimate, slope: Sequence[float], households: Households, spec: Specification) -> Estimate:
-    r"""Add to the variance of an effect the shocks to sellers of exposed categories that all buyers share.
-
-    With :math:`s_{kg}` the contribution to the log ratio of category k and group g, the variance over groups lacks
-    :math:`\sum_k [(\sum_g s_{kg})^2 - \sum_g s_{kg}^2]`, which is added if positive (Cameron, A. C., Gelbach, J. B. and
-    Miller, D. L. 2011, Robust inference with multiway clustering, JBES 29, 238-249); `slope` is the derivative with
-    respect to the effect.
-    """
     if effect.refused:
         return effect
     lines = of_classes(households.purchases, None)
-    lines = lines[lines["category"].isin(_places(households, spec)["exposed categories"])]
+    lines = lines[lines["category"].isin(places["exposed categories"])]
     scores = []
     for sign, window in ((-1, spec.before), (1, spec.after)):
         rows = lines[lines["month"].between(*window)]
@@ -396,7 +373,7 @@ def _with_sellers(effect: Estimate, slope: Sequence[float], households: Househol
             scores.append(weight * of.groupby(["category", "buyer_group"])[spec.of].sum() / of[spec.of].sum())
     by_both = pd.concat(scores, axis=1).fillna(0).sum(axis=1)
     shared = float((by_both.groupby("category").sum() ** 2).sum() - (by_both**2).sum())
-    covariance = effect.covariance + max(shared, 0.0) * np.outer(slope, slope)
+    covariance = effect.covariance + max(shared, 0.0)
     return replace(effect, scores=None, clusters=None, covariance=covariance, max_df=effect.df)
 
 
@@ -411,19 +388,8 @@ def shares_by_place(households: Households, spec: Specification = BASELINE) -> d
         place: households.jackknife(
             sums_by_window(households, spec, windows, {place: categories}), chinese_share, "per cent", spec.level
         )
-        for place, categories in _places(households, spec).items()
+        for place, categories in compared(households, spec).items()
     }
-
-
-def path(households: Households, spec: Specification = BASELINE) -> Estimate:
-    """Estimate the log ratio of Chinese shares, exposed categories over others, by half-year since `EARLIEST`."""
-    windows = _half_years(households)
-
-    def share_in_exposed_categories_over_that_in_others(*totals: Any) -> dict[str, Any]:
-        return dict(zip(windows, log_ratios(totals), strict=True))
-
-    sums = sums_by_window(households, spec, windows, _places(households, spec))
-    return households.jackknife(sums, share_in_exposed_categories_over_that_in_others, "log points", spec.level)
 
 
 # Robustness
@@ -457,14 +423,16 @@ def with_drift(households: Households, spec: Specification = BASELINE) -> Bounds
     The reference is the half-year before the closures and the target the one after them; the closures fall in the one
     between.
     """
-    by_half_year = path(households, spec)
-    terms = by_half_year.terms
+    windows = _half_years(households)
+    terms = [*windows]
     reference, target = terms.index(spec.before[0]), terms.index(spec.after[0])
-    change = by_half_year.delta_method(
-        lambda log: {term: log[at] - log[reference] for at, term in enumerate(terms) if at != reference},
-        estimand="E2a by half-year",
-        unit=by_half_year.unit,
-    )
+
+    def change_since_the_reference(*totals: Any) -> dict[str, Any]:
+        logs = log_ratios(totals)
+        return {term: logs[at] - logs[reference] for at, term in enumerate(terms) if at != reference}
+
+    sums = sums_by_window(households, spec, windows, compared(households, spec))
+    change = households.jackknife(sums, change_since_the_reference, "log points", spec.level)
     after = len(terms) - 1 - reference
     weights = np.eye(after)[target - reference - 1]
     return honest_bounds(change.value, change.cov_small_sample, reference, after, target=weights, level=spec.level)
@@ -477,9 +445,8 @@ def bounded(households: Households, closed: float, spec: Specification = BASELIN
     observed, but it applied in the years before the closures, too: at most, nothing else raised the Chinese share
     then, and nothing else moved it apart in exposed categories. So ``V1``, growth of Chinese brands among people active
     in both half-years, per cent, and ``V3``, the change in their share, points, are lowered by up to the largest yearly
-    rise in the log share before, and by closed firms' sales; ``E2a``, log points, and ``E3g_spared``, its contribution
-    to growth, points, move either way by the largest yearly change in the log ratio before. Sampling errors are added
-    at the ends; the losses are taken as given.
+    rise in the log share before, and by closed firms' sales; ``E2a``, log points, moves either way by the largest
+    yearly change in the log ratio before. Sampling errors are added at the ends; the losses are taken as given.
 
     Parameters
     ----------
@@ -523,11 +490,6 @@ def bounded(households: Households, closed: float, spec: Specification = BASELIN
             lambda of: of[1] - of[0],
         ),
         "E2a": ends(exposed(households, spec), lambda effect: effect[0] - drift, lambda effect: effect[0] + drift),
-        "E3g_spared": ends(
-            through_spared(households, spec),
-            lambda of: (of[0] + of[1]) * np.exp(-drift) - of[0],
-            lambda of: (of[0] + of[1]) * np.exp(drift) - of[0],
-        ),
     }
 
 

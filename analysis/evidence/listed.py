@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from analysis import data, series
-from analysis.errors import DataError, DesignError
+from analysis.errors import DesignError
 from analysis.estimate import Estimate
 from analysis.estimators.abnormal_returns import Window, abnormal_returns, market_rank
 from analysis.estimators.synthetic import Method, permutation_did, synthetic_did
@@ -17,7 +17,6 @@ from analysis.numbers import number, percent_change
 from analysis.series import Series
 
 HALF_DIGIT = 5e-5  # daily returns are published with four decimals
-RATIOS = (1.0, 2.0)  # assumed variance ratios of closed over spared firms' changes
 WEEK = pd.Timedelta(days=7)
 WEIGHTED: dict[Method, str] = {
     "sdid": "Sunvalley, weighted firms and years",
@@ -111,12 +110,6 @@ def revenue_change(before: int, after: int, *, level: float, ratio: float = 1.0)
     return replace(comparison, estimand="E1a", details=details)
 
 
-def by_variance(before: int, after: int, *, level: float) -> pd.DataFrame:
-    """Return the comparison under each of `RATIOS`: `ratio`, `estimate`, `conf_low`, `conf_high`, `p_two_sided`."""
-    rows = [revenue_change(before, after, level=level, ratio=ratio).row("did") for ratio in RATIOS]
-    return pd.DataFrame(rows)[["estimate", "conf_low", "conf_high", "p_two_sided"]].assign(ratio=RATIOS)
-
-
 def unpublished_base(name: str, after: int, spared: pd.Series) -> dict[str, float]:
     """Bound the comparison of a closed firm, whose earlier revenue is unpublished, with `spared` firms.
 
@@ -143,16 +136,13 @@ def synthetic(firm: str, first_post: int, method: Method) -> Estimate:
     """Estimate synthetic difference-in-differences of one closed firm's log revenue against the spared firms.
 
     Only the firm's published years are used, and only spared firms with all of these.
-    ``details["donors"]`` names those with their weights, ``details["years"]`` lists the years.
     """
     wide, _ = revenues()
     wide = wide[wide[firm].notna()]
     donors = [name for name in wide.columns.drop(closed_names()) if wide[name].notna().all()]
-    panel, years = np.log(wide[[firm, *donors]].to_numpy().T), list(wide.index)
-    treated, start = np.arange(len(panel)) == 0, int(np.searchsorted(years, first_post))
-    fit = synthetic_did(panel, treated, start, method=method, unit="log points")
-    weights = pd.Series(fit.details["unit_weights"], index=donors)
-    return replace(fit, details={**fit.details, "donors": weights, "years": years})
+    panel = np.log(wide[[firm, *donors]].to_numpy().T)
+    treated, start = np.arange(len(panel)) == 0, int(np.searchsorted(wide.index, first_post))
+    return synthetic_did(panel, treated, start, method=method, unit="log points")
 
 
 def otherwise(before: int, after: int, long_after: int, *, level: float) -> pd.DataFrame:
@@ -166,7 +156,7 @@ def otherwise(before: int, after: int, long_after: int, *, level: float) -> pd.D
     DataFrame
         `term` (in words), `estimate`, `conf_low`, `conf_high`; the limits are missing if no interval is computed.
     """
-    wider = by_variance(before, after, level=level).set_index("ratio")
+    plain, wider = (revenue_change(before, after, level=level, ratio=ratio).rows for ratio in (1.0, 2.0))
     years = ((before - 1, before), (before, long_after))
     earlier, longer = (revenue_change(*pair, level=level).rows for pair in years)
     left = leave_one_out(before, after, level=level)
@@ -175,10 +165,10 @@ def otherwise(before: int, after: int, long_after: int, *, level: float) -> pd.D
     weighted = pd.concat([synthetic("Sunvalley", after, method).rows for method in WEIGHTED])
     rows = pd.concat(
         [
-            wider.loc[[1.0]].assign(term=f"{before} to {after}"),
+            plain.assign(term=f"{before} to {after}"),
             left[closed].assign(term="without " + left["left_out"]),
             pd.DataFrame({"term": ["without any one other firm"], "conf_low": others.min(), "conf_high": others.max()}),
-            wider.loc[[2.0]].assign(term="closed sellers vary twice as much"),
+            wider.assign(term="closed sellers vary twice as much"),
             earlier.assign(term=f"placebo, {before - 1} to {before}"),
             longer.assign(term=f"{before} to {long_after}"),
             weighted.assign(term=list(WEIGHTED.values())),
@@ -235,35 +225,25 @@ def most_lost(firm: str, before: int) -> dict[str, float]:
     """Bound the part of a firm's fall in revenue due to lost Amazon sales: at most all that it had sold there.
 
     Returns `revenue` and `amazon` in the year before and the `fall` in the next, million yuan; `other`, the least share
-    of the fall with other causes, per cent; `cap`, the change in revenue from losing all Amazon sales, log points.
+    of the fall with other causes, per cent.
     Raises DataError for a firm that does not publish its Amazon sales.
     """
     wide, _ = revenues()
     revenue, later = wide.loc[[before, before + 1], firm]
     amazon, fall = _by_year(firm, "revenue_amazon")[str(before)], revenue - later
-    other, cap = 100 * max(1 - amazon / fall, 0), np.log(1 - amazon / revenue)
-    return {"revenue": revenue, "amazon": amazon, "fall": fall, "other": other, "cap": float(cap)}
-
-
-def disclosed() -> pd.DataFrame:
-    """Return closed firms' disclosures: stores closed and funds frozen, one row per figure with its source."""
-    frame = series.rows("listed_sellers")
-    mine = frame[frame["measure"].isin(["shops_closed", "funds_frozen"])]
-    columns = ["firm", "measure", "value", "unit", "period", "note", "source_publisher", "source_url"]
-    return mine.assign(firm=mine["firm"].map(short_name))[columns].reset_index(drop=True)
+    return {"revenue": revenue, "amazon": amazon, "fall": fall, "other": 100 * max(1 - amazon / fall, 0)}
 
 
 def on_record(names: list[str]) -> dict[str, bool]:
     """Return whether a disclosure, or reports by two publishers, documents each named brand's or firm's closure."""
-    disclosing, filings = disclosed()["firm"], data.load("listed_sellers").drop_duplicates("firm")
-    events = data.load("events").query("event_type == 'brand_closure'")
+    filings, events = data.load("listed_sellers"), data.load("events").query("event_type == 'brand_closure'")
     documented = {}
     for name in names:
         mine = {"pat": name, "case": False}
         ours = filings[filings["firm"].str.contains(**mine) | filings["exposed"].str.contains(**mine)]
-        disclosures = disclosing.str.contains(**mine).any() or ours["exposed"].str.startswith("closed").any()
+        disclosures = ours["measure"].isin(["shops_closed", "funds_frozen"]) | ours["exposed"].str.startswith("closed")
         reports = events[(events["actor"] + events["description"]).str.contains(**mine)]["source_publisher"].nunique()
-        documented[name] = bool(disclosures or reports >= 2)
+        documented[name] = bool(disclosures.any() or reports >= 2)
     return documented
 
 
@@ -271,10 +251,8 @@ def frozen(firm: str) -> tuple[float, float]:
     """Return a firm's frozen funds, million yuan: as the founding article states them, and as it disclosed them."""
     events = data.load("events")
     named = events.loc[events["seed"] & events["unit"].eq("yuan frozen (more than)"), "quantity"]
-    if len(named) != 1:
-        raise DataError(f"Cannot find the frozen sum of the founding article: events.csv has {len(named)}; keep one")
-    filed = disclosed().query("firm == @firm and measure == 'funds_frozen'")["value"]
-    return float(named.iloc[0]) / 1e6, float(filed.iloc[0])
+    filed = data.load("listed_sellers").query("measure == 'funds_frozen'").set_index("firm")["value"]
+    return named.item() / 1e6, float(filed.rename(short_name)[firm])
 
 
 def firms_on_record() -> pd.DataFrame:

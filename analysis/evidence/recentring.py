@@ -15,12 +15,12 @@ from analysis.evidence.households import (
     BASELINE,
     Households,
     Specification,
+    compared,
     exposed,
     half_year,
     log_ratios,
     of_classes,
     sums_by_window,
-    through_spared,
 )
 
 LIKE = 0.08  # Chinese share before, above which a category is like the exposed ones
@@ -113,8 +113,14 @@ def recentred(sets: Estimate) -> Estimate:
 
 
 def recentred_growth(households: Households, effect: Estimate, spec: Specification = BASELINE) -> Estimate:
-    """Convert the effect of :func:`recentred` to its part of the growth of all Chinese purchases, percentage points."""
-    weight = through_spared(households, spec).value[0]
+    """Convert the effect of :func:`recentred` to its part of the growth of all Chinese purchases, percentage points.
+
+    It is the share of exposed categories in Chinese purchases before, times the relative change there; the closed
+    sellers' own loss is not included.
+    """
+    places = (compared(households, spec)["exposed categories"], None)
+    inside, bought = (households.sums(spec.before, spec.chinese, place, spec.of).sum() for place in places)
+    weight = 100 * inside / bought
     return replace(
         effect,
         estimand="effect on growth through rivals, recentred",

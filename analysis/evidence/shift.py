@@ -24,11 +24,7 @@ YEARS = ("2020", "2021", "2023", "2023Q1")  # before the closures, the year of t
 
 # What eBay publishes
 EBAY = "eBay (own filings and releases)"
-REST, US, LEAD = (
-    "Elsewhere",
-    "American",
-    "Lead, points",
-)  # the first includes China, which no yearly table shows separately
+REST, US, LEAD = "Elsewhere", "American", "Lead, points"  # Elsewhere includes China, which no yearly table shows apart
 LINES = {REST: "rest_of_world_incl_china", US: "us", "British": "uk", "German": "germany"}
 HALVES = ("2022H1", "2023H1")  # the only ones that show China separately
 CHINA_APART = {"China": "china", "US": "us", "UK": "uk", "Germany": "germany", "other countries": "rest_of_world"}

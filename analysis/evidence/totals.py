@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -24,18 +24,9 @@ TOP = "sellers suspended with over US$1m of sales a month"
 SOURCE = ["source_publisher", "source_url"]
 BOUNDS = {"at most": -np.inf, "at least": np.inf}  # open ends of readings that are bounds
 
-FOURTH = "Q4"  # services of the fourth quarter stand for sales in December
 DRAWS = 100_000
 
 Range = tuple[float, float]
-
-
-class Change(NamedTuple):
-    """Hold a change between two dates, in per cent."""
-
-    first: str
-    last: str
-    growth: float
 
 
 def _services() -> Series:
@@ -108,20 +99,6 @@ def shares() -> pd.DataFrame:
     return both.assign(change=both["after"] - both["before"])
 
 
-def combined(share: Change, sales: Change) -> float:
-    """Return growth, per cent, of a share times the sales that it is a share of, both between the same dates.
-
-    Raises
-    ------
-    DesignError
-        If the dates differ: a product of two periods is the growth of neither.
-    """
-    if share[:2] != sales[:2]:
-        dates = f"the share is of {share.first} to {share.last}, sales of {sales.first} to {sales.last}"
-        raise DesignError(f"Cannot multiply a share by sales: {dates}; take both between the same dates")
-    return (100 + share.growth) * (100 + sales.growth) / 100 - 100
-
-
 def stated_change() -> float:
     """Return the change in the Chinese share of sales as stated by Amazon, percentage points."""
     stated = data.load("chinese_seller_share").query("unit == 'percentage points, as stated'")
@@ -139,18 +116,15 @@ def published_growth() -> pd.DataFrame:
         for a lower bound), `low` and `high` (open on the side on which a bound says nothing). A share of months
         between which no sales are published gives no reading.
     """
-    year = Change("2020", "2021", float(third_party_growth().values["2021"]))
-    quarters = series.growth(_services()).values
-    december = Change("2020-12", "2021-12", float(quarters[f"2021{FOURTH}"]))
+    year = float(third_party_growth().values["2021"])
+    december = float(series.growth(_services()).values["2021Q4"])  # of services, which stand for sales in December
     by = f"Amazon's statement, times growth by {third_party_growth().publisher}"
     named = f"share of sales changed by {stated_change():g}, times sales"
-    products = [(named, combined(Change("2020", "2021", 0.0), year), by, "sales, as stated", "2020 to 2021")]
-    for row in shares().itertuples():
-        share = Change(row.first, row.last, 100 * (row.after / row.before - 1))
-        if share[:2] == december[:2]:
-            named = f"{row.measure}, {row.before:g} to {row.after:g} %, times third-party services"
-            of, dates = "sales, by a share of top sellers", "December 2020 to December 2021"
-            products.append((named, combined(share, december), row.publisher, of, dates))
+    products = [(named, year, by, "sales, as stated", "2020 to 2021")]
+    for row in shares().query("first == '2020-12' and last == '2021-12'").itertuples():
+        named = f"{row.measure}, {row.before:g} to {row.after:g} %, times third-party services"
+        growth, of = row.after / row.before * (100 + december) - 100, "sales, by a share of top sellers"
+        products.append((named, growth, row.publisher, of, "December 2020 to December 2021"))
     derived = pd.DataFrame(products, columns=["reading", "growth", "source", "of", "dates"])
     names = {"measure": "reading", "value": "growth", "publisher": "source"}
     stated = series.rows("chinese_seller_share").query("unit == 'percent yoy'").rename(columns=names)
@@ -367,7 +341,17 @@ def bounds_by_assumption(known: Totals, *, share: float, spared: Range, since: s
         "no common part": ("and nothing touched all Chinese sellers", replace(narrow, common=(0.0, 0.0)).bounds()),
     }
     texts, sets = zip(*rungs.values(), strict=True)
-    return sets_of("E3g", "percentage points", [*rungs], np.array(sets).T, {"assumption": texts})
+    return Estimate(
+        estimand="E3g",
+        unit="percentage points",
+        terms=tuple(rungs),
+        value=np.full(len(rungs), np.nan),
+        limits=np.array(sets).T,
+        n=1,
+        columns={"assumption": texts},
+        interval="bounds",
+        reason="sets from totals: there is no sample, hence no standard error",
+    )
 
 
 def by_prior(known: Totals, spared: Estimate, *, dates: tuple[str, str], fall: float) -> pd.DataFrame:
@@ -408,21 +392,6 @@ def by_prior(known: Totals, spared: Estimate, *, dates: tuple[str, str], fall: f
             low, median, high = effect[order][np.searchsorted(reached, [0.025, 0.5, 0.975])]
             rows.append((name, what, median, low, high, 100 * weight[effect < -fall].sum() / weight.sum()))
     return pd.DataFrame(rows, columns=["closed_sales", "effect", "median", "low", "high", "fell"])
-
-
-def sets_of(estimand: str, unit: str, terms: Sequence[str], limits: Any, columns: Mapping[str, Any]) -> Estimate:
-    """Return sets as an Estimate, with limits but no point."""
-    return Estimate(
-        estimand=estimand,
-        unit=unit,
-        terms=tuple(terms),
-        value=np.full(len(terms), np.nan),
-        limits=limits,
-        n=1,
-        columns=columns,
-        interval="bounds",
-        reason="sets from totals: there is no sample, hence no standard error",
-    )
 
 
 def closed_share(accounts: float, population: float, *, sd_log_sales: float, tilt: float) -> float:

@@ -104,12 +104,6 @@ def interval(axes: Axes, at: float, row: Row, far: Ends = ALL, *, colour: str = 
             put([edge], marker, ms=5, clip_on=False)
 
 
-def beside_plot(axes: Axes, height: float, text: str, colour: str = INK, size: float = 7.5) -> None:
-    """Write a text to the right of a plot, at a height of its own."""
-    to: Style = {"xycoords": ("axes fraction", "data"), "va": "center"}
-    axes.annotate(text, (1.01, height), color=colour, fontsize=size, **to)
-
-
 def near(axes: Axes, at: tuple[float, float], text: str, shift: tuple[float, float], **style: Any) -> None:
     """Write a text some points from a place of a plot."""
     to: Style = {"textcoords": "offset points", "fontsize": 7.5, "va": "center"}
@@ -171,7 +165,8 @@ def forest(
     colours = [MAIN if strong is None or term in strong else REST for term in rows["term"]]
     texts = _intervals(axes, heights, rows, colours, reach, written=margin is not None)
     for height, text, colour in zip(heights, texts, colours, strict=True):
-        beside_plot(axes, height, text if signed else text.replace("+", ""), colour, size)
+        shown = text if signed else text.replace("+", "")
+        near(axes, (1.01, height), shown, (0, 0), xycoords=("axes fraction", "data"), color=colour, fontsize=size)
     if draw_truth(axes, rows, rows.get("truth"), heights):
         legend_above(axes, lines=1 if margin else 0)
     zero_line(axes, xlabel, signed=signed)

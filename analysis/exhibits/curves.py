@@ -6,7 +6,6 @@ As in :mod:`analysis.exhibits.charts`, one function draws one kind, and what is 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import cycle
 from textwrap import fill
 from typing import TYPE_CHECKING, Any
 
@@ -26,11 +25,6 @@ if TYPE_CHECKING:
 
 Months = tuple[str, str]  # the first and the last, such as those of the closures
 DOTTED: Style = {"color": REST, "lw": 0.7, "ls": (0, (1, 2)), "zorder": 0}
-GROUPS: tuple[Style, ...] = (  # the first is what a figure is about; they differ in grey and in print too
-    {"color": MAIN, "lw": 2.2},
-    {"color": REST, "lw": 1.4, "ls": (0, (4, 1.5))},
-    {"color": REST, "lw": 1.4, "ls": (0, (1, 1.2))},
-)
 LOWEST, HIGHEST = -105.0, (50.0, 150.0)  # per cent: where the axis of an event study ends, at the least and the most
 REACH = 100  # per cent: where the axis of a dose response ends
 ASIDE = 0.22  # months; an estimate and its truth would cover each other
@@ -74,9 +68,7 @@ def paths(
     log: str = "",
     size: tuple[float, float] | None = None,
 ) -> Figure:
-    """Draw a line a term along `x`, named at its end, in panels where `rows` has a `panel`.
-
-    Panels with the same terms share a legend below them; a term that is alone has no name.
+    """Draw a line a term along `x`, named at its end if there are several, in panels where `rows` has a `panel`.
 
     Parameters
     ----------
@@ -105,9 +97,7 @@ def paths(
     if dated:
         ticks = {year: str(year) for year in range(int(np.ceil(rows["x"].min())), int(rows["x"].max()) + 1)}
     panels = dict(iter(rows.groupby("panel", sort=False))) if "panel" in rows else {"": rows}
-    terms = set(rows["term"])
-    alike = all(terms == set(lines["term"]) for lines in panels.values())
-    across = min(len(panels), 3 if alike else 2)
+    across = min(len(panels), 3)
     down, shared = -(-len(panels) // across), fan is not None
     wide, high = size or (WIDTH, 2.9 if len(panels) == 1 else 2.05)
     drawing, grid = plt.subplots(down, across, figsize=(wide, high * down), sharex=True, sharey=shared, squeeze=False)
@@ -116,7 +106,7 @@ def paths(
         if fan is not None:
             _fan(axes, fan[fan["panel"] == title], x)
         _scales(axes, ticks, log=log, signed=shared)
-        _lines(axes, lines, strong, named=len(terms) > 1 and (len(panels) == 1 or not alike))
+        _lines(axes, lines, strong, named=len(set(rows["term"])) > 1)
         if level is not None:
             axes.axhline(level, **DOTTED)
         if closures:
@@ -124,8 +114,6 @@ def paths(
     plt.setp(grid[:, 0], ylabel=ylabel)
     plt.setp(grid[-1], xlabel=xlabel)
     plt.setp(grid.flat[len(panels) :], visible=False)
-    if alike and len(terms) > 1 and len(panels) > 1:
-        drawing.legend(*grid[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=3, fontsize=7.5)
     return drawing
 
 
@@ -182,15 +170,14 @@ def _fan(axes: Axes, quantiles: pd.DataFrame, x: str) -> None:
 
 
 def _lines(axes: Axes, rows: pd.DataFrame, strong: Sequence[str], *, named: bool) -> None:
-    """Draw a line a term with its intervals, and its name at its end or, where that is not `named`, in a style."""
+    """Draw a line a term with its intervals and, where that is `named`, its name at its end."""
     lines = dict(iter(rows.groupby("term", sort=False)))
-    for (term, line), group in zip(lines.items(), cycle(GROUPS), strict=False):
+    for term, line in lines.items():
         style: Style = {"color": MAIN, "lw": 2.0} if term in strong else {"color": REST, "lw": 1.2}
-        style = style if named or len(lines) == 1 else group
         if (line["estimate"].isna() & line["estimate"].ffill().notna() & line["estimate"].bfill().notna()).any():
             axes.plot(*line.dropna(subset="estimate")[["x", "estimate"]].to_numpy().T, **DOTTED)
         few = named and "conf_low" not in line and len(line) <= 12
-        axes.plot(line["x"], line["estimate"], label=term, marker="o" if few else "", ms=3, **style)
+        axes.plot(line["x"], line["estimate"], marker="o" if few else "", ms=3, **style)
         for row in line.to_dict("records"):
             if pd.notna(row.get("conf_low")):
                 interval(axes, row["x"], row, colour=style["color"])

@@ -34,12 +34,12 @@ def sentence(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
-def listing(names: Iterable[str], total: int = 0, noun: str = "", *, every: str = "all") -> str:
-    """Join names as "a, b and c"; count many of them, as "5 of 6 shares", or as `every` of the total."""
+def listing(names: Iterable[str], total: int = 0, *, every: str = "all") -> str:
+    """Join names as "a, b and c"; count many of them, as "5 of 6", or as `every` of the total."""
     items = list(names)
     if len(items) > MOST or any("," in item for item in items):
         count = f"{len(items)} of" if len(items) < total else every
-        return f"{count} {max(total, len(items))} {noun}".strip()
+        return f"{count} {max(total, len(items))}"
     return " and ".join(filter(None, (", ".join(items[:-1]), *items[-1:])))
 
 
@@ -95,9 +95,7 @@ def _sides(rows: Any) -> tuple[pd.DataFrame, pd.Series, pd.Series]:
     return bounded, bounded["conf_high"] < 0, bounded["conf_low"] > 0
 
 
-def by_direction(
-    rows: Any, *, fell: str = "fell", rose: str = "rose", unknown: str = "no clear change for", noun: str = ""
-) -> str:
+def by_direction(rows: Any, *, fell: str = "fell", rose: str = "rose", unknown: str = "no clear change for") -> str:
     """Name the terms whose interval lies below zero, above it, or holds it.
 
     Parameters
@@ -108,14 +106,12 @@ def by_direction(
         What follows the terms whose interval lies below zero and above it.
     unknown : str
         What precedes those whose interval holds it.
-    noun : str
-        What the terms are, for when they are many.
     """
     bounded, below, above = _sides(rows)
     terms, rest = bounded["term"], bounded["term"][~(below | above)]
     sides = ((terms[below], fell), (terms[above], rose))
-    clauses = [f"{listing(side, len(terms), noun)} {verb}" for side, verb in sides if len(side)]
-    clauses += [f"{unknown} {listing(rest, len(terms), noun, every='any of')}"] if len(rest) else []
+    clauses = [f"{listing(side, len(terms))} {verb}" for side, verb in sides if len(side)]
+    clauses += [f"{unknown} {listing(rest, len(terms), every='any of')}"] if len(rest) else []
     return sentence("; ".join(clauses))
 
 
@@ -153,15 +149,6 @@ def beside_margin(rows: Any, margin: float, what: str) -> str:
     if word == NOT_SHOWN:
         return f"Whether {what} fell by more than {points(margin)} is open: {left}"
     return f"{sentence(what)} {'did not fall' if word == SUPPORTED else 'fell'} by more than {points(margin)}: {left}"
-
-
-def moved(name: str, series: pd.Series, first: Any, last: Any, *, unit: str = "", decimals: int = 0) -> str:
-    """Say whether a series fell or rose between two places of its index, as its numbers are written."""
-    before, after = (number(series.get(end), decimals) for end in (first, last))
-    if "–" in (before, after):
-        return ""
-    verb = "stayed at" if before == after else f"{'fell' if series[last] < series[first] else 'rose'} from {before} to"
-    return f"{name} {verb} {after}{f' {unit}' if unit else ''}, {first} to {last}"
 
 
 def number_below(index: pd.Series, closed: Sequence[str]) -> str:
