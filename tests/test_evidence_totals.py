@@ -114,9 +114,7 @@ def test_each_rung_lies_inside_the_one_before(common):
 
 def test_the_first_rung_names_the_ranges_that_it_assumes():
     first = bounds_by_assumption(KNOWN, **LADDER).row("whole year")["assumption"]
-    assert first.startswith(
-        "Closed accounts sold 1.0 to 15.4 billion dollars a year, the Chinese share was 33 to 46 per"
-    )
+    assert first.startswith("Closed accounts sold 1.0 to 15.4 billion dollars a year, the Chinese share was 33 to 46")
     assert first.endswith("by −3.0 to +3.0 points")
 
 
@@ -130,39 +128,24 @@ def test_a_set_has_no_point_and_says_so():
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        (
-            {"share": (0.0, 0.4)},
-            "Cannot use (0.0, 0.4) as the range of the Chinese share: it must lie inside [1e-09, 1.0]",
-        ),
-        ({"share": (0.4, 1.1)}, "Cannot use (0.4, 1.1) as the range of the Chinese share"),
-        (
-            {"closed": (5.0, 1.0)},
-            "Cannot use (5.0, 1.0) as the range of closed sales: it must lie inside [0.0, inf]; give its",
-        ),
-        ({"recapture": (-0.1, 0.5)}, "Cannot use (-0.1, 0.5) as the range of recapture: it must lie inside [0.0, 1.0]"),
-        (
-            {"common": (3.0, -3.0)},
-            "Cannot use (3.0, -3.0) as the range of the common part: it must lie inside [-inf, inf]",
-        ),
-        ({"common": (np.nan, 1.0)}, "Cannot use (nan, 1.0) as the range of the common part"),
-        ({"left": 1.2}, "Cannot use (1.2, 1.2) as the range of the part of the year"),
+        ({"share": (0.0, 0.4)}, "(0.0, 0.4) as the range of the Chinese share: it must lie inside [1e-09, 1.0]"),
+        ({"share": (0.4, 1.1)}, "(0.4, 1.1) as the range of the Chinese share"),
+        ({"closed": (5.0, 1.0)}, "(5.0, 1.0) as the range of closed sales: it must lie inside [0.0, inf]; give its"),
+        ({"recapture": (-0.1, 0.5)}, "(-0.1, 0.5) as the range of recapture: it must lie inside [0.0, 1.0]"),
+        ({"common": (3.0, -3.0)}, "(3.0, -3.0) as the range of the common part: it must lie inside [-inf, inf]"),
+        ({"common": (np.nan, 1.0)}, "(nan, 1.0) as the range of the common part"),
+        ({"left": 1.2}, "(1.2, 1.2) as the range of the part of the year"),
     ],
 )
 def test_assumptions_that_are_upside_down_or_out_of_bounds_are_refused(changes, message):
     with pytest.raises(DesignError) as refused:
         replace(PUBLIC, **changes)
-    assert str(refused.value).startswith(message)
+    assert str(refused.value).startswith(f"Cannot use {message}")
 
 
 def test_a_share_outside_its_own_range_is_refused():
     with pytest.raises(DesignError, match=r"Cannot narrow \(0\.33, 0\.46\) to a share of 0\.6: it lies outside"):
         bounds_by_assumption(KNOWN, **(LADDER | {"share": 0.6}))
-
-
-def test_a_share_of_one_period_is_not_multiplied_by_sales_of_another():
-    december = totals.published_growth().query("dates == 'December 2020 to December 2021'")
-    assert december["growth"].tolist() == pytest.approx([-8.5], abs=0.05)
-    assert len(totals.shares()) > len(december)
 
 
 def test_the_prior_on_closed_sales_decides():

@@ -291,14 +291,8 @@ def test_confidence_is_the_lowest_that_grade_check_and_breakdown_value_allow(gra
 
 
 def test_each_part_of_confidence_has_its_levels():
-    assert [
-        verdicts.confidence(grade, passed=True) for grade in ("usable", "usable with bounds", "", "do not use")
-    ] == [
-        "high",
-        "moderate",
-        "moderate",
-        "low",
-    ]
+    grades = {"usable": "high", "usable with bounds": "moderate", "": "moderate", "do not use": "low"}
+    assert {grade: verdicts.confidence(grade, passed=True) for grade in grades} == grades
     assert [verdicts.confidence("usable", passed=passed) for passed in (True, None, False)] == list(LEVELS)
     values = (1.0, 0.99, NAN)
     assert [verdicts.confidence("usable", passed=True, breakdown=value) for value in values] == list(LEVELS)
@@ -356,12 +350,16 @@ def test_what_is_written_is_read_again_in_the_order_of_file_names(tmp_path):
     assert {one.word for one in found} == {NOT_SHOWN}
 
 
-def test_the_digest_of_the_inputs_depends_on_the_files_and_not_on_their_order(tmp_path):
-    for name, resources in {"a": ("claims", "events"), "b": ("events", "claims"), "c": ("claims",)}.items():
-        write(tmp_path / f"{name}.json", Verdict(**GOOD, reading=name), resources=resources)
-    one, two, three = (verdict.inputs for verdict in verdicts.read(tmp_path))
-    assert one == two != three
-    assert len(one) == 64
+def test_the_digest_of_the_inputs_depends_on_files_and_panels_and_not_on_their_order(tmp_path):
+    files = {"a": ("claims", "events"), "b": ("events", "claims"), "c": ("claims",)}
+    panels = {"d": ("x", "y"), "e": ("y", "x"), "f": ("x",)}
+    for name in files | panels:
+        read = {"resources": files.get(name, ["claims"]), "digests": panels.get(name, [])}
+        write(tmp_path / f"{name}.json", Verdict(**GOOD, reading=name), **read)
+    a, b, c, d, e, f = (verdict.inputs for verdict in verdicts.read(tmp_path))
+    assert (a, d) == (b, e)
+    assert len({a, c, d, f}) == 4
+    assert len(a) == 64
 
 
 def test_an_open_side_stays_open_in_a_file_that_is_json(tmp_path):
@@ -432,21 +430,6 @@ def test_verdicts_of_two_simulated_markets_are_not_mixed_and_real_ones_may_stand
     write(tmp_path / "c.json", Verdict(**(GOOD | SIM | {"market": "mid_3k, seed 2"})))
     with pytest.raises(DataError, match=r"found simulated markets \['mid_3k, seed 1', 'mid_3k, seed 2'\]; run make"):
         verdicts.read(tmp_path)
-
-
-def test_the_digest_of_the_inputs_depends_on_the_panel_too(tmp_path):
-    for name, digests in {"a": ("x", "y"), "b": ("y", "x"), "c": ("x",), "d": ()}.items():
-        verdicts.write(
-            [Verdict(**GOOD, reading=name)],
-            tmp_path / f"{name}.json",
-            as_of="2026-11-01",
-            notebook="05",
-            resources=["claims"],
-            digests=digests,
-        )
-    a, b, c, d = (verdict.inputs for verdict in verdicts.read(tmp_path))
-    assert a == b
-    assert len({a, c, d}) == 3
 
 
 PANEL = {"tier": "panel"}

@@ -40,7 +40,6 @@ BLANK, UNKNOWN = "blank", "not known"  # class of origin, and category, of purch
 STAYED = ["2020-09", "2021-09"]  # first months of two half-years; stayers bought in both
 Window = tuple[str, str]
 Interval = tuple[float, float]
-EVERYWHERE: dict[str, Sequence[str] | None] = {"": None}  # places: all categories
 EARLIEST = "2018-09"  # first half-year that is drawn
 WOULD_SETTLE = "Amazon's own sales by origin of the seller and month, with the closed accounts apart."
 
@@ -217,7 +216,7 @@ def sums_by_window(
     households: Households,
     spec: Specification,
     windows: Mapping[str, Window],
-    places: Mapping[str, Sequence[str] | None] = EVERYWHERE,
+    places: Mapping[str, Sequence[str] | None],
 ) -> dict[str, Floats]:
     """Sum purchases of Chinese brands and of all, by window and group of categories."""
     return {
@@ -265,9 +264,8 @@ def share(households: Households, spec: Specification = BASELINE) -> Estimate:
         first, last = 100 * chinese / total, 100 * chinese_after / total_after
         return {"before": first, "after": last, "change": last - first}
 
-    return households.jackknife(
-        sums_by_window(households, spec, spec.windows), chinese_share, "percentage points", spec.level
-    )
+    sums = sums_by_window(households, spec, spec.windows, {"": None})
+    return households.jackknife(sums, chinese_share, "percentage points", spec.level)
 
 
 def worst_case(households: Households, spec: Specification = BASELINE) -> tuple[float, Interval]:
