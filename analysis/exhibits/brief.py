@@ -1,8 +1,8 @@
 """The brief: what the verdicts of a whole run say of an event, on one page for a reader who reads no other.
 
 Headline and sentences follow from words, confidence and estimates by ``data/words.yml``, so that none says more than
-its word. What a simulated market says is not on the page, which links to it; only where a run has nothing else is the
-brief of that market.
+its word. What a simulated market says is not on the page; only where a run has nothing else is the brief about that
+market.
 """
 
 from __future__ import annotations
@@ -164,7 +164,7 @@ def brief(
     paragraphs = [f"<strong>{link(topic, page)}.</strong> {escape(text)}" for topic, page, text in topics]
     missing = failed and f"<strong>Missing, for they failed in this run:</strong> {escape(failed)}."
     silent = "" if best(verdicts) else f"{escape(event.title)}: no report of this run gives a claim of it a word."
-    answer = box("answer", *paragraphs, *filter(None, (missing, escape(panel), silent))) + _simulated(verdicts)
+    answer = box("answer", *paragraphs, *filter(None, (missing, escape(panel), silent)))
     if beside.html:
         answer = f'<div class="beside" style="display:flex"><div>{answer}</div><div>{beside.html}</div></div>'
     page = pd.DataFrame(topics, columns=[*BRIEF], dtype=object)
@@ -242,15 +242,6 @@ def _below(
         "Not judged in this run.": [statements[name] for name in unjudged(verdicts, event)] if best(verdicts) else [],
     }
     return {lead: " ".join(texts) for lead, texts in lines.items() if texts}
-
-
-def _simulated(verdicts: Sequence[Verdict]) -> str:
-    """Return the box that says what a simulated market is for; empty in a run without one, or with nothing else."""
-    pages = dict.fromkeys(_page(verdict) for verdict in verdicts if verdict.simulated)
-    if not pages or all(verdict.simulated for verdict in verdicts):
-        return ""
-    where = ", ".join(link(f"simulated {re.findall('[0-9]+', page)[0]}", page) for page in pages)
-    return box("framed", f"Reports on simulated markets ({where}) test the methods. They are no evidence about Amazon.")
 
 
 # Figures
