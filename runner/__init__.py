@@ -1,4 +1,4 @@
-"""The runner, from the schedule to published PDFs. It knows reports by name, notebook and parameters; no economics."""
+"""The runner, from the schedule to published PDFs. It knows reports by name, notebook and parameters, not economics."""
 
 import os
 import sys
@@ -23,7 +23,7 @@ class Exit(IntEnum):
 
 
 class ReportError(RuntimeError):
-    """A failure of one report, or another run at work; `code` is the exit code of the run."""
+    """Failure of one report, or a conflict with another run in progress; `code` is the exit code of the run."""
 
     def __init__(self, message: str, code: Exit = Exit.FAILED):
         super().__init__(message)
@@ -31,31 +31,31 @@ class ReportError(RuntimeError):
 
 
 QUIET = ("published", "unchanged", "draft")
-"""Outcomes that are no news by themselves."""
+"""Outcomes that are not news by themselves."""
 NEWS = {
     "failures": ("failed", "What failed:"),
     "changed_words": ("changed", "Words that changed since the release before:"),
     "stale": ("stale", "Data that are stale:"),
 }
-"""What of an outcome is news, and what it is called in its line and in its letter."""
+"""Fields of an outcome that are news, with the label of each in the one-line summary and its heading in the letter."""
 
 
 class Outcome(BaseModel):
     """The outcome of a run; all but `code`, `out` and `previous` is printed, sent and logged."""
 
-    outcome: str  # published; unchanged; failed; refused; interrupted; draft, of what was named where no release stands
-    release: str = ""  # name of the release that it made or found unchanged
-    draft: str = ""  # name of the draft that it made
+    outcome: str  # published, unchanged, failed, refused, interrupted, or draft (named reports, no release yet)
+    release: str = ""  # name of the release that was made or found unchanged
+    draft: str = ""  # name of the draft, if one was made
     as_of: str = ""
-    reports: dict[str, str] = {}  # a line by report
+    reports: dict[str, str] = {}  # one line per report, by name
     changed_words: list[str] = []
     stale: list[str] = []
     failures: list[str] = []
-    notes: list[str] = []  # on a damaged release, on what the panel can tell, on what waits
+    notes: list[str] = []  # about a damaged release, what the panel can show, reports that wait for files
     at: Annotated[str, AfterValidator(lambda at: datetime.fromisoformat(at).astimezone(UTC).isoformat())] = ""
     code: Exit = Field(default=Exit.OK, exclude=True)
     out: Path = Field(default=Path(), exclude=True)  # the folder of releases
-    previous: str = Field(default="", exclude=True)  # name of the release that stood before
+    previous: str = Field(default="", exclude=True)  # name of the release that was newest before the run
 
     @property
     def folder(self) -> Path:
@@ -84,7 +84,7 @@ class Outcome(BaseModel):
 
     @property
     def letter(self) -> str:
-        """Write the line, then all news, then one line for each report."""
+        """Write the summary line, then all news, then one line per report."""
         parts = [self.line]
         for part, (_, heading) in NEWS.items():
             if news := getattr(self, part):
@@ -93,7 +93,7 @@ class Outcome(BaseModel):
         return _printable("\n\n".join(filter(None, parts)) + "\n")
 
     def tell(self) -> None:
-        """Print failures to standard error, and reports, the paths of their PDFs and notes to standard output."""
+        """Print failures to standard error; print reports, the paths of their PDFs and notes to standard output."""
         for failure in self.failures:
             say(failure, sys.stderr)
         for name, line in self.reports.items():
@@ -112,12 +112,12 @@ def _printable(words: str) -> str:
 
 
 def disk_full(error: object) -> bool:
-    """Return whether an error, of the system, pandoc, typst or a cell, says that the disk is full."""
+    """Return whether an error from the system, pandoc, typst or a cell says that the disk is full."""
     return any(words in str(error) for words in ("No space left on device", "Disk quota exceeded"))
 
 
 def say(line: str, stream: TextIO | None = None) -> None:
-    """Print a line to standard output or another stream; go on if its reader is gone, as with ``head``."""
+    """Print a line to standard output or another stream; carry on if the reader has gone, as with ``head``."""
     stream = stream or sys.stdout
     try:
         print(line, file=stream, flush=True)

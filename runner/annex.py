@@ -1,6 +1,6 @@
-"""Set the annex of a run: the parameters, files, sources and versions that its reports recorded.
+"""Typeset the annex of a run: the parameters, files, sources and versions that its reports recorded.
 
-Reports end with a link to it; see :func:`analysis.exhibits.report.colophon`.
+Reports end with a link to it: see :func:`analysis.exhibits.report.colophon`.
 """
 
 from __future__ import annotations
@@ -22,25 +22,25 @@ OPENING = (
     "has recorded it. Made again of the same parameters, files and versions, a report is the same to the byte."
 )
 FOOTER = "Annex to the reports beside it"
-HASH = 16  # letters of a digest; data/datapackage.json and manifest.json have all
+HASH = 16  # characters of a digest to show; data/datapackage.json and manifest.json have it in full
 SECTIONS = {
     "panel": ("Panel", {"name": "Panel", "value": "Digest", "about": "Rows left out"}),
     "file": ("Files", {"name": "File", "about": "What it holds, and not", "vintage": "Vintage", "value": "sha256"}),
     "source": ("Sources", {"name": "Publisher", "value": "Address"}),
     "version": ("Code", {"told": "Commit and versions"}),
 }
-"""By kind of fact: title of its section, and columns."""
+"""Title of the section and its columns, by kind of fact."""
 
 
 def write(notebooks: Mapping[str, Path], page: Path, *, as_of: str, changes: Changes | None = None) -> None:
-    """Set the annex of executed notebooks, given by name of report, as a PDF.
+    """Typeset the annex of executed notebooks, keyed by report name, as a PDF.
 
-    It ends with the `changes` since the release before, if there are any to tell.
+    It ends with the `changes` since the previous release, if they are given.
 
     Raises
     ------
     PdfError
-        As :func:`runner.pdf.render`.
+        As for :func:`runner.pdf.render`.
     """
     recorded = [facts(file).assign(report=name) for name, file in notebooks.items()]
     cells: list[dict[str, Any]] = [{"cell_type": "markdown", "metadata": {}, "source": OPENING}]
@@ -56,12 +56,12 @@ def write(notebooks: Mapping[str, Path], page: Path, *, as_of: str, changes: Cha
 
 
 def sections(recorded: pd.DataFrame) -> dict[str, str]:
-    """Return the tables of the annex by title, without those that would be empty.
+    """Return the non-empty tables of the annex, keyed by title.
 
     Parameters
     ----------
     recorded : DataFrame
-        `report` and the columns of `FACTS`.
+        The column `report`, then those of `FACTS`.
     """
     of, tables = dict(iter(recorded.groupby("what"))), dict[str, str]()
     if "parameter" in of:
@@ -71,13 +71,13 @@ def sections(recorded: pd.DataFrame) -> dict[str, str]:
         rows = _joined(of[kind], " ") if kind == "version" else of[kind]
         if kind in ("panel", "file"):
             rows = rows.assign(value=rows["value"].str.removeprefix("sha256:").str[:HASH])
-        rows = rows.groupby([*columns])["report"].agg(_short).reset_index()  # what several have recorded alike, once
+        rows = rows.groupby([*columns])["report"].agg(_short).reset_index()  # one row per fact
         tables[title] = _table(rows, {**columns, "report": "Reports"}, f"{title}, and the reports that name it.")
     return tables
 
 
 def moved(changes: Changes) -> dict[str, str]:
-    """Return the table of changes since the previous release, by title."""
+    """Return the table of changes since the previous release, keyed by its title."""
     lines = [(what, line) for what, some in diff.sections(changes) for line in some]
     caption = "What moved, and what may have moved it." if lines else diff.line(changes)
     heads = ["What", "Change"] if lines else []
@@ -86,7 +86,7 @@ def moved(changes: Changes) -> dict[str, str]:
 
 
 def _joined(rows: pd.DataFrame, between: str) -> pd.DataFrame:
-    """Join the names and values of each report into one row, in the column `told`."""
+    """Join the names and values that each report recorded into one row per report, in the column `told`."""
     pairs = rows.assign(told=rows["name"] + between + rows["value"])
     return pairs.groupby("report", sort=False)["told"].agg("; ".join).reset_index()
 
@@ -97,6 +97,6 @@ def _table(rows: pd.DataFrame, columns: Mapping[str, str], caption: str) -> str:
 
 
 def _short(reports: Sequence[str]) -> str:
-    """Return reports by their numbers: "01, 05, sim 05"."""
+    """Shorten the names of reports to their numbers: "01, 05, sim 05"."""
     parted = (name.rpartition("__") for name in reports)
     return ", ".join(dict.fromkeys(f"{prefix} {name[:2]}".strip() for prefix, _, name in parted))

@@ -1,4 +1,4 @@
-"""The command line, ``market-impact``: each function that is registered here is one of its commands."""
+"""The command line, ``market-impact``: each function registered here is one of its commands."""
 
 import json
 import sys
@@ -17,7 +17,7 @@ from runner import Exit, ReportError, disk_full, kernels, release, say, schedule
 
 app = typer.Typer(
     name="market-impact",
-    help="Make, prove and compare the reports, and look at the data that they are made of.",
+    help="Make, verify and compare the reports, and inspect the data behind them.",
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     add_completion=False,
@@ -25,7 +25,7 @@ app = typer.Typer(
 
 
 def main(arguments: Sequence[str] | None = None, root: Path = ROOT) -> int:
-    """Run the command of the arguments, by default those of the command line, and return its exit code."""
+    """Run the command that the arguments name, by default those of the command line, and return its exit code."""
     try:
         app(args=arguments, obj=root, prog_name="market-impact")
     except SystemExit as ended:
@@ -35,29 +35,29 @@ def main(arguments: Sequence[str] | None = None, root: Path = ROOT) -> int:
         return getattr(error, "code", Exit.REFUSED)
     except OSError as error:
         full = disk_full(error)
-        what, remedy = (f"The disk is full ({error})", "make room") if full else (str(error), "mend that")
-        say(f"error: {what}; what was published is untouched: {remedy} and run again.", sys.stderr)
+        what, remedy = (f"The disk is full ({error})", "make room") if full else (str(error), "fix that")
+        say(f"error: {what}; published releases are untouched; {remedy} and run again.", sys.stderr)
         return Exit.DISK_FULL if full else Exit.FAILED
     return Exit.OK
 
 
-Values = Annotated[list[str] | None, Option("-p", metavar="KEY=VALUE", help="Set a parameter; give -p once for each.")]
+Values = Annotated[list[str] | None, Option("-p", metavar="KEY=VALUE", help="Set a parameter; repeat -p for each one.")]
 FORMATS = ".csv, .csv.gz, .tsv, .parquet, .xlsx or .dta"
 Panel = Annotated[Path | None, Option(metavar="FILE", help=f"A panel of your own instead of our data: {FORMATS}.")]
-Map = Annotated[Path | None, Option("--map", metavar="MAP.yml", help="The map of that panel, which names its columns.")]
-Folder = Annotated[Path, Argument(metavar="RELEASE", help="Its folder, such as reports/latest.")]
-Event = Annotated[str | None, Option(metavar="NAME", help=f"The event of that panel ({ON_RECORD}).")]
+Map = Annotated[Path | None, Option("--map", metavar="MAP.yml", help="The map that names the columns of that panel.")]
+Folder = Annotated[Path, Argument(metavar="RELEASE", help="Folder of a release, such as reports/latest.")]
+Event = Annotated[str | None, Option(metavar="NAME", help=f"The event that the panel covers ({ON_RECORD}).")]
 
 
 @app.command("run")
 def run(
     context: Context,
-    names: Annotated[list[str] | None, Argument(metavar="NAME", help="Names or numbers; all reports if none.")] = None,
-    due: Annotated[bool, Option("--due", help="Make only what the schedule says is due.")] = False,
+    names: Annotated[list[str] | None, Argument(metavar="NAME", help="Names or numbers; default: all reports.")] = None,
+    due: Annotated[bool, Option("--due", help="Make only the reports that are due by the schedule.")] = False,
     as_json: Annotated[bool, Option("--json", help="Print the outcome as one JSON object.")] = False,
-    as_of: Annotated[str | None, Option(metavar="DATE", help="Date of knowledge, YYYY-MM-DD; today if none.")] = None,
-    out: Annotated[Path | None, Option(metavar="DIR", help="Folder to publish in; the schedule's if none.")] = None,
-    jobs: Annotated[int | None, Option(min=1, metavar="N", help="Notebooks at a time; one a core if none.")] = None,
+    as_of: Annotated[str | None, Option(metavar="DATE", help="Date of knowledge, YYYY-MM-DD; default: today.")] = None,
+    out: Annotated[Path | None, Option(metavar="DIR", help="Folder to publish in; default: the schedule's.")] = None,
+    jobs: Annotated[int | None, Option(min=1, metavar="N", help="Notebooks at a time; default: one per core.")] = None,
     timeout: Annotated[float, Option(min=1, max=1e6, metavar="S", help="Seconds for a notebook.")] = kernels.TIMEOUT,
     force: Annotated[bool, Option("--force", help="Make unchanged reports too.")] = False,
     given: Values = None,
@@ -65,12 +65,12 @@ def run(
     map_: Map = None,
     event: Event = None,
 ) -> None:
-    """Make what is not up to date and publish a release; docs/night-shift.md lists the exit codes."""
+    """Make the reports that are out of date and publish a release; docs/night-shift.md lists the exit codes."""
     from runner import scheduled
     from runner.run import Request
 
     if due and (names or panel is not None):
-        raise DesignError("Option --due: it goes with the whole schedule; leave it, or names and --panel, out.")
+        raise DesignError("Option --due applies to the whole schedule; drop it, or drop the names and --panel.")
     own, day = _own_panel(panel, map_, event), as_of or schedule.today()
     request = Request(day, names or (), _given(given), out, jobs, timeout, force, own)
     raise typer.Exit(scheduled.work(context.obj, request, due=due, as_json=as_json))
@@ -80,14 +80,14 @@ def run(
 def verify(
     context: Context,
     folder: Folder,
-    again: Annotated[str | None, Option(metavar="NAME", help="The report to make again; the quickest if none.")] = None,
-    no_again: Annotated[bool, Option("--no-again", help="Hashes only.")] = False,
+    again: Annotated[str | None, Option(metavar="NAME", help="Report to make again; default: the quickest.")] = None,
+    no_again: Annotated[bool, Option("--no-again", help="Check hashes only.")] = False,
 ) -> None:
-    """Prove that a release is what was published."""
+    """Verify a release against its manifest, then make one report again and compare."""
     from runner import verify
 
     if no_again and again is not None:
-        raise typer.BadParameter("--no-again goes without --again.")
+        raise typer.BadParameter("--no-again cannot be combined with --again.")
     raise typer.Exit(verify.prove(context.obj, folder, None if no_again else again or ""))
 
 
@@ -95,7 +95,7 @@ def verify(
 def diff(
     old: Annotated[Path, Argument(metavar="OLD", help="Folder of a release.")],
     new: Annotated[Path, Argument(metavar="NEW", help="Folder of a later one.")],
-    as_json: Annotated[bool, Option("--json", help="As JSON.")] = False,
+    as_json: Annotated[bool, Option("--json", help="Print the changes as JSON.")] = False,
 ) -> None:
     """Show what moved between two releases, by how much and why."""
     from runner import diff
@@ -106,21 +106,21 @@ def diff(
     say(diff.line(changes))
     for heading, lines in diff.sections(changes):
         say("\n  ".join([f"\n{heading}", *lines]))
-    say(f"\nNumbers that both have: {changes.compared}; moved by less than is written: {changes.rounded}")
+    say(f"\nNumbers in both releases: {changes.compared}; moved by less than the printed digits: {changes.rounded}")
 
 
 @app.command("prune")
 def prune(
     context: Context,
-    keep: Annotated[int | None, Option(min=1, metavar="N", help="How many; the schedule's if none.")] = None,
+    keep: Annotated[int | None, Option(min=1, metavar="N", help="How many to keep; default: the schedule's.")] = None,
 ) -> None:
-    """Remove the oldest releases, but not the latest."""
+    """Remove the oldest releases, but never the latest."""
     from runner import verify
 
     plan = schedule.load(context.obj)
     if not (most := keep or plan.keep):
         raise DesignError(
-            "Cannot prune: how many releases shall stay? Give --keep N, or write keep: N in schedule.yml."
+            "Cannot prune without the number of releases to keep: give --keep N, or write keep: N in schedule.yml."
         )
     with release.locked(folder := (context.obj / plan.publish).absolute()):
         for line in verify.prune(folder, most):
@@ -129,7 +129,7 @@ def prune(
 
 @app.command("list")
 def list_(context: Context) -> None:
-    """Show the reports of the schedule."""
+    """List the reports in the schedule."""
     for job in schedule.read(context.obj):
         values = ", ".join(f"{name}={value}" for name, value in job.parameters.items())
         say(f"{job.name:24}  {job.notebook.name:28}  {values}".rstrip())
@@ -143,7 +143,7 @@ def params(context: Context, name: Annotated[str, Argument(metavar="NAME", help=
         say(job.name)
         for key, field in parameters.declared(job.notebook).model_fields.items():
             value, option = job.parameters[key], schedule.OPTIONS.get(key)
-            other = f"; by schedule.yml, the notebook has {field.default!r}" if value != field.default else ""
+            other = f"; set in schedule.yml, {field.default!r} in the notebook" if value != field.default else ""
             why = f"; option {option} sets it" if option else other
             say(f"  {key} = {value!r}  ({field.title})  {field.description}{why}")
 
@@ -153,22 +153,22 @@ def map_(
     file: Annotated[Path, Argument(metavar="FILE", help=FORMATS)],
     out: Annotated[Path | None, Option(metavar="MAP.yml", help="Write the map to this new file.")] = None,
 ) -> None:
-    """Propose the map of a panel's file, with questions."""
+    """Propose a map for the file of a panel, with questions to answer."""
     from analysis.panel.propose import propose
 
     text = propose(file)
     if out is None:
         return say(text.rstrip())
     if out.exists():
-        raise DesignError(f"Option --out {out}: the file exists and stays as it is; give another name.")
+        raise DesignError(f"Option --out {out}: the file exists and is not overwritten; give another name.")
     out.write_text(text, encoding="utf-8")
-    say(f"{out}: answer its lines that begin with `# ?`, write over each value `?`, then check the panel with it")
+    say(f"{out}: answer the lines that begin with `# ?`, replace each value `?`, then check the panel with it")
 
 
 @app.command("check")
 def check(
     context: Context,
-    accept: Annotated[Path | None, Option(metavar="FILE", help="Record a change of this file as meant.")] = None,
+    accept: Annotated[Path | None, Option(metavar="FILE", help="Record a change to this file as intended.")] = None,
     given: Values = None,
     panel: Panel = None,
     map_: Map = None,
@@ -177,10 +177,10 @@ def check(
     """Check every data file, or audit a panel of your own."""
     if files := _own_panel(panel, map_, event):
         if accept is not None:
-            raise DesignError(f"Option --accept {accept}: it goes with files in data/; leave it or --panel out.")
+            raise DesignError(f"Option --accept {accept}: it applies to files in data/; drop it or --panel.")
         return _audit(context.obj, files, f"{panel}", _given(given))
     if given:
-        raise DesignError(f"Option -p {given[0]}: it goes with a panel of your own; give --panel FILE too.")
+        raise DesignError(f"Option -p {given[0]}: it needs a panel of your own; give --panel FILE too.")
     from analysis import data
 
     accepted, folder = "", context.obj / "data"
@@ -192,7 +192,7 @@ def check(
 
 
 def _audit(root: Path, files: dict[str, str], panel_name: str, given: dict[str, str]) -> None:
-    """Print the contents of a panel, then what a report could estimate from it."""
+    """Print the contents of a panel, then the estimates that it allows."""
     from analysis import inventory, study
 
     opened = study.Study.open(schedule.asked(root, files, given, schedule.today()))
@@ -200,27 +200,27 @@ def _audit(root: Path, files: dict[str, str], panel_name: str, given: dict[str, 
     say("\n".join([f"{panel_name}: {inventory.sentence(panel)}", *opened.lines, opened.speaks, ""]))
     say(inventory.printed([*inventory.inventory(panel), *inventory.by_year(panel), *inventory.window(panel, design)]))
     if nearest := design.fitted(panel):
-        other = "" if nearest == design else f"What follows is of the window that fits: {nearest.given}\n\n"
+        other = "" if nearest == design else f"The rest is for the nearest window that fits: {nearest.given}\n\n"
         say(f"\n{other}{inventory.printed(inventory.estimable(panel, nearest))}")
-    design.sample(panel)  # refused where it does not fit, with what to write
+    design.sample(panel)  # raises, with the values to write, if the design does not fit
 
 
 @app.command("uncited")
 def uncited(context: Context, folder: Folder) -> None:
-    """List public figures whose source no report of a release cites, so that none is forgotten."""
+    """List public figures whose source is not cited by any report of a release."""
     from runner.exports import uncited
 
     lines = uncited(release.read(folder.resolve()).folder, context.obj / "data")
     for line in lines:
         say(line)
-    say(f"Public figures whose source no report cites: {len(lines)}.")
+    say(f"Public figures whose source is not cited by any report: {len(lines)}.")
 
 
 @app.command("purchases")
 def purchases(
     context: Context,
-    file: Annotated[Path, Argument(metavar="FILE", help="amazon-purchases.csv, or the same as Parquet.")],
-    brands: Annotated[Path | None, Option(metavar="FILE", help="Products and stores: parent_asin, store.")] = None,
+    file: Annotated[Path, Argument(metavar="FILE", help="amazon-purchases.csv, or a Parquet copy of it.")],
+    brands: Annotated[Path | None, Option(metavar="FILE", help="Stores of products: parent_asin, store.")] = None,
     out: Annotated[Path | None, Option(metavar="DIR", help="Write the tables to this new folder.")] = None,
 ) -> None:
     """Count the purchases of households in a file."""
@@ -233,12 +233,12 @@ def purchases(
 
 @app.command("simulate")
 def simulate(
-    preset: Annotated[str, Option(metavar="NAME", help="Such as mid_3k; a wrong one lists them.")],
-    seed: Annotated[int, Option(metavar="N", help="Whole number of at least 0.")],
-    out: Annotated[Path, Option(metavar="DIR", help="Folder for panel and truth.")],
+    preset: Annotated[str, Option(metavar="NAME", help="Such as mid_3k; an unknown name lists all.")],
+    seed: Annotated[int, Option(metavar="N", help="Random seed, a whole number from 0.")],
+    out: Annotated[Path, Option(metavar="DIR", help="Folder for the panel and its true effects.")],
     given: Values = None,
 ) -> None:
-    """Make a simulated market with its truth."""
+    """Simulate a market and write its panel with the true effects."""
     from market import export
     from market.parameters import from_text
 
@@ -249,7 +249,7 @@ def _own_panel(panel: Path | None, map_: Path | None, event: str | None) -> dict
     if panel is not None:
         return schedule.own_panel(panel, map_, event or ON_RECORD)
     if alone := f"--map {map_}" if map_ else f"--event {event}" if event else "":
-        raise DesignError(f"Option {alone}: it goes with a panel of your own; give --panel FILE too, or -p event=NAME.")
+        raise DesignError(f"Option {alone}: it needs a panel of your own; give --panel FILE too, or -p event=NAME.")
     return None
 
 

@@ -1,4 +1,4 @@
-"""Compare two releases: which words and numbers moved, by how much, and why (data, parameters or code)."""
+"""Compare two releases: which verdicts and numbers changed, by how much, and why (data, parameters or code)."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from runner.release import DATA, Release
 
 FILE = "changes.json"  # in a release
 ESTIMATES = ".estimates.csv"
-JUDGED, TEXTS = ("word", "confidence", "grade", "margin", "claimed"), ("statement", "why", "change")  # of a verdict
+JUDGED, TEXTS = ("word", "confidence", "grade", "margin", "claimed"), ("statement", "why", "change")  # of verdicts
 NUMBERS = ("estimate", "conf_low", "conf_high")
-SET_BY_RUN = {"as_of", "verdict_file", "verdict_folder", "since"}  # parameters that move nothing by themselves
+SET_BY_RUN = {"as_of", "verdict_file", "verdict_folder", "since"}  # parameters that change no number by themselves
 UNDER = ("code", "layout", "words", "versions")
-MOST = 12  # lines under one heading
+MOST = 12  # lines under one heading at most
 
 Row = Mapping[str, str]
 Verdicts = Mapping[tuple[str, ...], dict[str, Any]]  # by `identity`
@@ -32,12 +32,12 @@ Verdicts = Mapping[tuple[str, ...], dict[str, Any]]  # by `identity`
 
 @dataclass(frozen=True)
 class Word:
-    """A verdict that changed, appeared or disappeared: its old and new values by name."""
+    """A verdict that changed, appeared or disappeared: its old and new values, by field."""
 
     report: str
     claim: str
     market: str
-    aside: str  # what it is said of, where that gives no claim its word
+    aside: str  # the case it covers, if that is not the one that decides the claim
     statement: str
     moved: Mapping[str, tuple[Any, Any]]
 
@@ -52,7 +52,7 @@ class Word:
 
 @dataclass(frozen=True)
 class Number:
-    """An estimate that moved: how reports wrote it before and after, and by how many standard errors, if known."""
+    """An estimate that moved: as printed before and after, and the move in standard errors, if known."""
 
     report: str
     name: str
@@ -71,7 +71,7 @@ class Number:
 
 @dataclass(frozen=True)
 class Cell:
-    """A changed cell of the data; without a column a row that came or went, without a key a changed file."""
+    """A changed cell of the data; without a column, a row added or removed; without a key, a changed file."""
 
     file: str
     key: str
@@ -90,8 +90,8 @@ class Cell:
 class Changes:
     """All changes from one release to another.
 
-    `compared` counts the numbers that both have, `rounded` those that moved by less than is written. `data`, `made_of`
-    (by kind) and `causes` (by report) say what moved them.
+    `compared` counts the numbers in both, `rounded` those that moved by less than the printed digits show. `data`,
+    `made_of` (by kind) and `causes` (by report) list what may have moved them.
     """
 
     since: str
@@ -106,7 +106,7 @@ class Changes:
     causes: dict[str, list[str]]
 
     def as_json(self) -> dict[str, Any]:
-        """Return the changes as JSON, with each part in words too."""
+        """Return the changes as JSON, with a description of each part."""
         texts = {"line": line(self), "told": sections(self)}
         content: dict[str, Any] = json.loads(json.dumps(asdict(self) | texts, allow_nan=False))
         return content
@@ -116,12 +116,12 @@ class Changes:
 
 
 def between(old: Release, new: Release) -> Changes:
-    """Compare two releases except their briefs, which repeat other reports.
+    """Compare two releases, except the briefs, since they repeat other reports.
 
     Raises
     ------
     ReportError
-        If a file that is compared is not as its manifest says.
+        If a file to compare does not match its manifest.
     """
     was, now = (
         {name: entry for name, entry in each.manifest.reports.items() if schedule.number(name) != "00"}
@@ -161,17 +161,17 @@ def between(old: Release, new: Release) -> Changes:
 
 
 def _reads(release: Release, report: str, files: set[str]) -> set[str]:
-    """Return those of the data files that a report recorded as read, or all if it recorded none."""
+    """Select the data files that a report recorded as read, or all if it recorded none."""
     if not files:
         return files
-    from runner import exports  # with pandas
+    from runner import exports  # imports pandas
 
     recorded = exports.facts(release.folder / f"{report}.ipynb")
     return {*recorded.loc[recorded["what"] == "file", "name"]} or files
 
 
 def changed_values(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
-    """Write the values that differ between two mappings, such as versions by name, old and new."""
+    """Describe the values that differ between two mappings, such as versions by name: old and new."""
     return [f"{name} {change(old.get(name), new.get(name))}" for name in unlike(old, new) if name not in SET_BY_RUN]
 
 
@@ -187,7 +187,7 @@ def _words(old: Verdicts, new: Verdicts) -> Iterator[Word]:
 
 
 def _estimates(release: Release, report: str) -> dict[tuple[Any, ...], Row]:
-    """Return the estimates of a report by key; a claim counts by its name, since its words may change."""
+    """Return the estimates of a report by key; a claim is keyed by its name, since its wording may change."""
     file = f"{report}{ESTIMATES}"
     if file not in release.manifest.reports[report].made:
         return {}
@@ -205,7 +205,7 @@ def _values(row: Row | None) -> list[str]:
 
 
 def _number(report: str, old: Row | None, new: Row | None) -> Number:
-    """Return how an estimate moved."""
+    """Describe how an estimate moved."""
     row, error, errors = new or old or {}, _error(old or {}), None
     if old and new and error and old["estimate"] and new["estimate"]:
         errors = (float(new["estimate"]) - float(old["estimate"])) / error
@@ -229,7 +229,7 @@ def _error(row: Row) -> float | None:
 
 
 def _written(row: Row | None) -> str:
-    """Write an estimate and its interval as reports do."""
+    """Format an estimate and its interval as reports do."""
     if row is None:
         return ""
     value, low, high = (float(row[name]) if row[name] else None for name in NUMBERS)
@@ -282,7 +282,7 @@ def _of_tables(file: str, keys: list[str], before: bytes, after: bytes) -> Itera
 
 
 def change(old: Any, new: Any) -> str:
-    """Write an old and a new value; write "none" for a missing one."""
+    """Format an old and a new value, a missing one as "none"."""
     was, now = ("none" if value in (None, "") else value for value in (old, new))
     return f"{was}, now {now}"
 
@@ -291,7 +291,7 @@ def change(old: Any, new: Any) -> str:
 
 
 def sections(changes: Changes) -> list[tuple[str, list[str]]]:
-    """List changes and their causes under headings; simulated ones have headings of their own."""
+    """List changes and their causes under headings; simulated reports have headings of their own."""
     parts = list[tuple[str, list[str]]]()
     for simulated, of in ((False, ""), (True, " in simulated markets, which give no claim its word")):
         words = [item.said for item in changes.words if bool(item.market) == simulated]
@@ -305,12 +305,12 @@ def sections(changes: Changes) -> list[tuple[str, list[str]]]:
 
 
 def first(lines: list[str], most: int) -> list[str]:
-    """Return the first lines, and how many more there are."""
+    """Return the first lines, followed by the number of further ones."""
     return lines if len(lines) <= most else [*lines[:most], f"and {len(lines) - most} more"]
 
 
 def line(changes: Changes) -> str:
-    """Count the changes that are not simulated in one line, for which the brief has room however many they are."""
+    """Count the changes in reports on real data, in one line short enough for the brief."""
     words = [word for word in changes.words if not word.market and {"word", "confidence"} & word.moved.keys()]
     numbers = [number for number in changes.numbers if not number.market]
     most = max((abs(number.errors) for number in numbers if number.errors is not None), default=None)
@@ -322,7 +322,7 @@ def line(changes: Changes) -> str:
 
 
 def turned(changes: Changes) -> list[str]:
-    """Describe the claims whose word changed; a new or removed report gives none."""
+    """Describe the claims whose word changed; leave out new and removed reports."""
     words = [word for word in changes.words if "word" in word.moved and not word.market and not word.aside]
     claims = [(word.claim, word.report, *(word or "no word" for word in word.moved["word"])) for word in words]
     return [f"{claim} in {report}: {old} before, {new} now" for claim, report, old, new in claims]

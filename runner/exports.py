@@ -1,6 +1,6 @@
 """Export reports and releases: estimates, tables, figures, sweeps, citation, RO-Crate.
 
-An executed notebook holds what its exhibits are made of beside its HTML: see :mod:`analysis.exhibits.payload`.
+An executed notebook stores the data of its exhibits beside their HTML: see :mod:`analysis.exhibits.payload`.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ from runner.schedule import Job
 
 SVG = re.compile(r'<img src="data:image/svg\+xml;base64,([^"]+)"')
 MONTH = re.compile(r"\b(\d{4})-(\d\d)\b(?!-)")
-SIGNS = str.maketrans({"−": "$-$", "∞": r"$\infty$", "≤": r"$\leq$", "≥": r"$\geq$"})  # what LaTeX reads as each
-COMPARISON = ".comparison.csv"  # how the name of a sweep's table ends
-WORD = "word"  # its column of what a claim is given
+SIGNS = str.maketrans({"−": "$-$", "∞": r"$\infty$", "≤": r"$\leq$", "≥": r"$\geq$"})  # the LaTeX for each
+COMPARISON = ".comparison.csv"  # suffix of the file that compares the reports of a sweep
+WORD = "word"  # its column for the word of a claim
 CITATION, METADATA = "CITATION.cff", "ro-crate-metadata.json"
 SPECIFICATION = "https://w3id.org/ro/crate/1.2"
 PYTHON = "https://www.python.org/"
@@ -39,7 +39,7 @@ PYTHON = "https://www.python.org/"
 
 
 def parts(notebook: Path) -> Iterator[tuple[dict[str, str], bytes]]:
-    """Yield the data of the exhibits of an executed notebook in order, each figure with its SVG."""
+    """Yield the data behind the exhibits of an executed notebook in order, each figure with its SVG."""
     for cell in json.loads(notebook.read_bytes())["cells"]:
         for output in cell.get("outputs", []):
             shown = output.get("data", {})
@@ -55,7 +55,7 @@ def facts(notebook: Path) -> pd.DataFrame:
 
 
 def uncited(folder: Path, data_folder: Path) -> list[str]:
-    """List the rows of ``data/facts`` whose source no report of a release cites: file, first columns, source."""
+    """List the rows of ``data/facts`` whose source is cited by no report of a release: file, first columns, source."""
     recorded = pd.concat([facts(notebook) for notebook in folder.glob("*.ipynb")])
     cited = {*recorded[recorded["what"] == "source"]["value"]}
     lines = list[str]()
@@ -71,9 +71,9 @@ def uncited(folder: Path, data_folder: Path) -> list[str]:
 def write(notebook: Path, job: Job) -> list[Path]:
     """Export a report's estimates, tables and figures beside its executed notebook; return the files written.
 
-    ``NAME.estimates.parquet`` and ``.csv`` hold the estimates of the answer and of all tables of them,
-    ``NAME.tables.tex`` and ``.docx`` these tables as a paper has them, ``NAME.figures`` each figure and what it was
-    drawn from.
+    ``NAME.estimates.parquet`` and ``.csv`` contain the estimates in the answer and in all tables of estimates,
+    ``NAME.tables.tex`` and ``.docx`` contain these tables in the format of a paper, and ``NAME.figures`` contains each
+    figure with its data.
 
     Raises
     ------
@@ -92,7 +92,7 @@ def write(notebook: Path, job: Job) -> list[Path]:
             files[-2].write_bytes(picture)
             files[-1].write_text(part["csv"], encoding="utf-8")
             continue
-        if part["kind"] not in ("answer", "estimates"):  # others go to the annex and to the page of the release
+        if part["kind"] not in ("answer", "estimates"):  # other kinds go to the annex and to the page of the release
             continue
         of_table = part["kind"] == "estimates"
         numbered += of_table
@@ -101,7 +101,7 @@ def write(notebook: Path, job: Job) -> list[Path]:
             tables.append(tabled(part["caption"], rows[-1]))
     if rows:
         estimates = pd.concat(rows, ignore_index=True).drop_duplicates()
-        if len(digests := {*estimates["panel"]} - {""}) == 1:  # refusals and verdicts do not name it
+        if len(digests := {*estimates["panel"]} - {""}) == 1:  # refusals and verdicts name no panel
             estimates["panel"] = digests.pop()
         files += [notebook.with_suffix(ESTIMATES), notebook.with_suffix(".estimates.csv")]
         estimates.to_parquet(files[-2], index=False)
@@ -109,13 +109,13 @@ def write(notebook: Path, job: Job) -> list[Path]:
     return [*files, *(write_tables(tables, notebook.with_suffix(".tables")) if tables else [])]
 
 
-# Tables as a paper has them: an estimate a row, notes below; no stars: an interval says more
+# Tables in the format of a paper: one row per estimate, notes below; no stars, since an interval says more
 
 
 def tabled(caption: str, rows: pd.DataFrame) -> dict[str, Any]:
     """Return the title, cells and notes of a table whose rows are estimates by their plain labels.
 
-    What comes again in another window, such as a firm after each piece of news, is one row, and windows are columns.
+    An item estimated in several windows, such as a firm after each piece of news, is one row; windows are columns.
     """
     first, bounded, named = rows.iloc[0], rows["conf_low"].notna(), rows["label"].str.partition(": ")
     given, alike = bounded & rows["estimate"].notna(), len({*named[0]}) == 1 and named[2].all()  # "Owner of: Loctek"
@@ -146,9 +146,9 @@ def tabled(caption: str, rows: pd.DataFrame) -> dict[str, Any]:
 
 
 def _cells(row: Mapping[str, Any], interval: str) -> dict[str, str]:
-    """Return the cells of an estimate by the head of their column."""
+    """Return the cells of an estimate, keyed by column heading."""
     unit, ends = row["unit"], (row["conf_low"], row["conf_high"], row["unit"])
-    limits = span if row["estimate"] == row["estimate"] else between  # a set has no point
+    limits = span if row["estimate"] == row["estimate"] else between  # bounds without a point estimate
     return {
         "Estimate": quantity(row["estimate"], unit),
         "Std. error": quantity(row["std_error"], unit).lstrip("+"),
@@ -161,7 +161,7 @@ def _cells(row: Mapping[str, Any], interval: str) -> dict[str, str]:
 
 
 def write_tables(tables: Iterable[Mapping[str, Any]], stem: Path) -> list[Path]:
-    """Write tables of one report as ``.tex``, which a document takes in, and ``.docx``; return both files.
+    """Write the tables of one report as ``.tex``, for inclusion in a document, and ``.docx``; return both files.
 
     Raises
     ------
@@ -185,17 +185,17 @@ def write_tables(tables: Iterable[Mapping[str, Any]], stem: Path) -> list[Path]:
 def compare(folder: Path, jobs: Iterable[Job], verdicts: Mapping[str, Iterable[Mapping[str, Any]]]) -> list[Path]:
     """Write ``SWEEP.comparison.csv`` of each sweep beside its reports, and return the files.
 
-    A row is an estimate of one of the reports, as in ``docs/estimates.md``. Before it stand the values of what differs;
-    after it, where it is a finding on a claim, the word that the claim is given. A report that shows no estimate has a
-    row without any, so that none is missing.
+    Each row is an estimate from one of the reports, as in ``docs/estimates.md``, preceded by the parameter values that
+    differ and, if it decides a claim, followed by the word of that claim. A report without estimates has one row with
+    the estimate left empty.
 
     Parameters
     ----------
     folder : Path
-        It holds the estimates of the reports already; one that failed has none.
+        Contains the estimates of the reports already; a failed report has none.
     jobs : iterable of Job
     verdicts : mapping
-        By report, as the notebooks wrote them.
+        By report, as written by the notebooks.
     """
     tables = dict[str, list[pd.DataFrame]]()
     for job in (job for job in jobs if job.sweep and (folder / f"{job.name}.pdf").is_file()):
@@ -220,16 +220,16 @@ def compare(folder: Path, jobs: Iterable[Job], verdicts: Mapping[str, Iterable[M
 
 
 def cite(folder: Path, manifest: Mapping[str, Any]) -> None:
-    """Write the citation of a release: that of the project, with the date and commit of the release."""
+    """Write the citation of a release: the citation of the project, with the date and commit of the release."""
     file, text = folder / CITATION, (ROOT / CITATION).read_text(encoding="utf-8")
     commit = f'commit: "{manifest["commit"]}"\n' if manifest["commit"] else ""
     file.write_text(f"{text}date-released: {manifest['as_of']}\n{commit}", encoding="utf-8")
 
 
 def describe(folder: Path, manifest: Mapping[str, Any], others: Mapping[str, str]) -> None:
-    """Describe the files of a release; `others` describes, by name, those that belong to no report.
+    """Describe the files of a release; `others` maps files that belong to no report to their descriptions.
 
-    It is an RO-Crate: the release, its files, and that each report was made by running its notebook.
+    The description is an RO-Crate: the release, its files, and the notebook that was run to make each report.
     """
     files = dict(others)
     for name, entry in manifest["reports"].items():

@@ -27,9 +27,9 @@ _TRACEBACK_LINES = 15
 
 @contextmanager
 def interruptible() -> Iterator[None]:
-    """Let a signal raise `SystemExit` (128 + its number), and ignore later ones, so that the clean-up is complete.
+    """Make a signal raise `SystemExit` (128 + its number), and ignore later ones so that the clean-up can finish.
 
-    One that was ignored already, as under ``nohup``, stays ignored.
+    A signal that was already ignored, as under ``nohup``, stays ignored.
     """
     signals = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGXCPU)
 
@@ -48,9 +48,9 @@ def interruptible() -> Iterator[None]:
 
 @contextmanager
 def _environment(as_of: str, folder: Path) -> Iterator[None]:
-    """Set what kernels inherit: one BLAS thread, a fixed clock and hash seed, nobody's own settings.
+    """Set the environment of kernels: one BLAS thread, a fixed clock and hash seed, no personal settings.
 
-    Two kernels with two BLAS threads each on two cores are slower than one after the other.
+    On two cores, two kernels with two BLAS threads each take longer than one kernel after the other.
     """
     before, midnight = dict(os.environ), datetime.fromisoformat(as_of).replace(tzinfo=UTC)
     os.environ |= dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
@@ -70,18 +70,18 @@ class Kernels:
     Parameters
     ----------
     as_of : str
-        Date of knowledge, YYYY-MM-DD: their clock.
+        Date of knowledge, YYYY-MM-DD, to which their clocks are set.
     sockets : Path
-        Folder of the run for what a kernel writes of its own, and through what it is spoken to: not on the disk of the
-        releases, which may be full.
+        Folder of the run for the sockets of kernels and the files that they write themselves; not on the disk of the
+        releases, because that may be full.
     timeout : float
-        Seconds for one notebook.
+        Time limit for one notebook, seconds.
     """
 
     def __init__(self, as_of: str, sockets: Path, timeout: float):
         self._as_of, self._sockets, self._timeout = as_of, sockets, timeout
         self._managers = list[Any]()
-        self._numbers = count()  # of a folder for the sockets of each: two at one time get two of them
+        self._numbers = count()  # numbers the folders of sockets, one per kernel
         self._stopping = False
 
     def each(self, makes: Iterable[Callable[[], None]], workers: int) -> None:
@@ -93,35 +93,35 @@ class Kernels:
                     futures.append(pool.submit(make))
                 for future in as_completed(futures):
                     future.result()
-            except BaseException:  # a signal, or an error of ours: leave no kernel behind
+            except BaseException:  # a signal, or a bug in the runner: leave no kernel behind
                 self._stopping = True
                 pool.shutdown(wait=False, cancel_futures=True)
                 while running := [future for future in futures if not future.done()]:
                     for manager in [manager for manager in self._managers if manager.has_kernel]:
-                        with suppress(ProcessLookupError):  # it ended by itself in this moment
-                            os.killpg(manager.provisioner.pid, signal.SIGKILL)  # with whatever it has started
+                        with suppress(ProcessLookupError):  # it ended by itself just now
+                            os.killpg(manager.provisioner.pid, signal.SIGKILL)  # with its child processes
                     wait(running, timeout=0.1)
                 raise
 
     def execute(self, job: Job, values: Mapping[str, Any], target: Path) -> None:
-        """Execute a notebook in a kernel of its own and write it, after each cell, to a file.
+        """Execute a notebook in a kernel of its own and write it to a file after each cell.
 
-        A kernel that dies is tried once more.
+        If the kernel dies, try once more.
 
         Raises
         ------
         ReportError
-            If a cell fails, the kernel dies twice, or it takes too long. A `DesignError` or `DataError` of a cell is a
-            refusal: it is not a fault.
+            If a cell fails, the kernel dies twice, or time runs out. A cell that raises `DesignError` or `DataError`
+            is reported as a refusal, not as a failure.
         """
         import papermill
         from nbclient.exceptions import CellTimeoutError, DeadKernelError
         from papermill.exceptions import PapermillExecutionError
 
-        # papermill warns of parameters that its own inference cannot read, and logs what it raises
+        # papermill warns about parameters that it cannot parse, and logs the exceptions that it raises
         logging.getLogger("papermill").setLevel(logging.CRITICAL)
         say(f"{job.name}: running", sys.stderr)
-        files = [str(path).replace("{", "{{").replace("}", "}}") for path in (job.notebook, target)]  # braces are meant
+        files = [str(path).replace("{", "{{").replace("}", "}}") for path in (job.notebook, target)]  # keep braces
         for last in (False, True):
             deadline = time.monotonic() + self._timeout
             try:
@@ -140,22 +140,22 @@ class Kernels:
                 )
                 return
             except CellTimeoutError:
-                message = f"{job.name}: not done after {self._timeout:g} s; give it longer with --timeout."
+                message = f"{job.name}: not finished after {self._timeout:g} s; raise the limit with --timeout."
                 raise ReportError(message) from None
             except PapermillExecutionError as error:
                 raise _of_cell(job, error) from None
-            except RuntimeError as error:  # the kernel died in its work, died as it started, or never answered
+            except RuntimeError as error:  # the kernel died at work or on starting, or never answered
                 died = isinstance(error, DeadKernelError)
                 if last or self._stopping or not (died or "died" in str(error)):
-                    why = "the kernel died, twice; perhaps for want of memory" if died else "the kernel did not start"
+                    why = "the kernel died twice, perhaps for lack of memory" if died else "the kernel did not start"
                     raise ReportError(f"{job.name}: {why}{'' if died else f': {error}'}") from None
-                say(f"{job.name}: the kernel died{'' if died else ' as it started'}; trying once more", sys.stderr)
+                say(f"{job.name}: the kernel died{'' if died else ' on starting'}; trying once more", sys.stderr)
 
     def _manager(self) -> type:
-        """Return the class that starts a kernel of this Python, whatever kernels the user has.
+        """Return the class that starts a kernel in this Python, whichever kernels the user has installed.
 
-        It speaks to the kernel through files: another may take a TCP port between its choice and its use. A kernel
-        looks for its parent and ends with it.
+        It connects through files, since another process could take a TCP port before the kernel binds it. A kernel
+        ends when its parent does.
         """
         from jupyter_client.kernelspec import KernelSpec
         from jupyter_client.manager import AsyncKernelManager
@@ -178,7 +178,7 @@ class Kernels:
 
 
 def _of_cell(job: Job, error: Any) -> ReportError:
-    """Return the failure of a cell: the message of a refusal, or the end of the traceback of another error."""
+    """Return the failure of a cell: the message if it is a refusal, else the end of the traceback."""
     from papermill.exceptions import strip_color
 
     if error.ename in (DataError.__name__, DesignError.__name__):

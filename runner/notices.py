@@ -1,7 +1,7 @@
 """Send the outcome of a run to commands, e-mail and webhooks, but only if it is news.
 
-Hosts, addresses of webhooks and passwords stand in the environment, under names that the schedule gives. They are kept
-out of it while notebooks run, and nothing here puts them, or what a server answers, into words.
+The schedule names the environment variables that contain hosts, addresses of webhooks and passwords. Notebooks run
+without these variables, and no message quotes them or the reply of a server.
 """
 
 from __future__ import annotations
@@ -33,34 +33,34 @@ from runner.schedule import Mail, Notice
 def send(
     outcome: Outcome, notices: Sequence[Notice], environment: Mapping[str, str], *, root: Path, brief: Path | None
 ) -> list[str]:
-    """Send all notices at the same time if there is news; describe those that could not be sent, and why.
+    """Send all notices at once if there is news; return a line for each notice that could not be sent, with the reason.
 
     Parameters
     ----------
     outcome : Outcome
     notices : sequence of Notice
     environment : mapping
-        What `scheduled.withheld` handed over.
+        As :func:`runner.scheduled.withheld` yields it.
     root : Path
         Folder in which a command runs.
     brief : Path or None
-        PDF that goes with an e-mail.
+        PDF to attach to an e-mail.
     """
     failed, threads, began = dict[int, str](), dict[int, threading.Thread](), time.monotonic()
 
     def attempt(at: int, notice: Notice) -> None:
         try:
             _send(outcome, notice, environment, root, brief)
-        except Exception as error:  # whatever it is, the release stands, and the others are told
+        except Exception as error:  # a failed notice must not stop the release or other notices
             failed[at] = _why(error, notice.timeout)
 
     for at, notice in enumerate(notices):
         if lacks := [name for name in notice.variables if not environment.get(name)]:
-            failed[at] = f"the environment has no {' and no '.join(lacks)}; set it, or nobody is told"
+            failed[at] = f"not sent: the environment has no {' and no '.join(lacks)}; set it"
         elif outcome.is_news:
             threads[at] = threading.Thread(target=attempt, args=(at, notice), daemon=True)
             threads[at].start()
-    for at, thread in threads.items():  # a server may answer a letter at a time: nothing else ends that
+    for at, thread in threads.items():  # the timeout of a socket cannot stop a server that answers byte by byte
         thread.join(max(0.0, notices[at].timeout + 1 - (time.monotonic() - began)))
         if thread.is_alive():
             failed[at] = _why(TimeoutError(), notices[at].timeout)
@@ -68,14 +68,14 @@ def send(
 
 
 def _why(error: Exception, timeout: float) -> str:
-    """Say in our own words why a notice was not sent: those of a server or an error may hold a secret."""
-    reason = getattr(error, "reason", None)  # of an URLError
+    """Explain why a notice was not sent, without quoting the server or the error, which may contain a secret."""
+    reason = getattr(error, "reason", None)  # set by a URLError
     reason = reason if isinstance(reason, Exception) else error
     code = next(filter(None, (getattr(reason, name, None) for name in ("code", "smtp_code", "returncode"))), None)
     said = {
-        f"not done after {timeout:g} s": isinstance(reason, TimeoutError | subprocess.TimeoutExpired),
-        "its host is not known": isinstance(reason, socket.gaierror),
-        "no encrypted connection that can be trusted": isinstance(reason, ssl.SSLError),
+        f"not finished after {timeout:g} s": isinstance(reason, TimeoutError | subprocess.TimeoutExpired),
+        "the host name was not found": isinstance(reason, socket.gaierror),
+        "the encrypted connection could not be trusted": isinstance(reason, ssl.SSLError),
         f"ended with {code}": isinstance(reason, subprocess.CalledProcessError),
         f"answered {code}": code is not None,
         os.strerror(getattr(reason, "errno", None) or 0): getattr(reason, "errno", None) in errorcode,
@@ -90,13 +90,13 @@ def _send(outcome: Outcome, notice: Notice, environment: Mapping[str, str], root
     elif notice.email:
         _mail(outcome, notice.email, brief, environment, notice.timeout)
     elif notice.webhook:
-        # in Slack's text nothing is to be a link, or to call a whole channel
+        # escaped, so that Slack neither makes links nor notifies a whole channel
         content = {"text": escape(outcome.letter, quote=False)} if notice.form == "slack" else content
         _post(environment[notice.webhook], json.dumps(content).encode(), notice.timeout)
 
 
 def _run(command: Sequence[str], content: bytes, environment: Mapping[str, str], root: Path, timeout: float) -> None:
-    """Run a command with the outcome as its input; discard its output, which may hold anything."""
+    """Run a command with the outcome as its standard input; discard its output, which may contain secrets."""
     quiet = subprocess.DEVNULL
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=quiet, stderr=quiet, cwd=root, env=environment, start_new_session=True
@@ -105,7 +105,7 @@ def _run(command: Sequence[str], content: bytes, environment: Mapping[str, str],
             process.communicate(content, timeout)
         except subprocess.TimeoutExpired:
             with suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)  # with whatever it has started
+                os.killpg(process.pid, signal.SIGKILL)  # with its child processes
             raise
     if process.returncode:
         raise subprocess.CalledProcessError(process.returncode, command[0])
@@ -128,10 +128,10 @@ def _mail(outcome: Outcome, mail: Mail, brief: Path | None, environment: Mapping
 
 
 class _NoRedirect(urllib.request.HTTPRedirectHandler):
-    """Refuse redirects: the address is a secret, which no third party may learn."""
+    """Refuse redirects: the address is secret, and a redirect could pass it on."""
 
     def redirect_request(self, *_: Any, **__: Any) -> None:
-        """Return None, so that a redirect is an error."""
+        """Return None, which turns a redirect into an error."""
 
 
 def _post(address: str, content: bytes, timeout: float) -> None:

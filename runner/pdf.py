@@ -1,7 +1,7 @@
-"""Set an executed notebook as a PDF: pandoc reads it, typst sets it.
+"""Typeset an executed notebook as a PDF: pandoc converts it to typst, and typst makes the pages.
 
-Nothing of the machine reaches the page: system fonts are ignored, the clock is the
-as-of date, and pandoc is the one of the wheel. Same notebook, same date, same bytes.
+The result does not depend on the machine: system fonts are ignored, the clock is set to the as-of date, and pandoc is
+the one bundled in the wheel. The same notebook and date give the same bytes.
 """
 
 import json
@@ -27,26 +27,26 @@ AUTHOR = "market-impact-notebooks"
 KEYWORDS = ("online marketplaces", "account closures", "market impact")
 READER = "ipynb+smart+footnotes+native_divs+native_spans"
 KINDS = {"●": "real", "◐": "estimated", "○": "simulated"}
-HIDDEN = {"remove-cell", "parameters", "injected-parameters"}  # tags of cells that are not printed
+HIDDEN = {"remove-cell", "parameters", "injected-parameters"}  # tags of cells to leave out
 _ABOVE = re.compile(r"caption>([●◐○])")  # the mark of an exhibit
 
 
 class PdfError(RuntimeError):
-    """A notebook that cannot be set as a PDF."""
+    """A notebook that cannot be typeset as a PDF."""
 
 
 def refuse_incomplete() -> None:
-    """Raise `DesignError` if files of the layout are missing: another font would go unnoticed."""
+    """Raise `DesignError` if files of the layout are missing, since a substituted font would go unnoticed."""
     wanted = [*INPUTS["layout"][1:], *(f"fonts/{name}" for name in FONTS.values())]
     if missing := [pattern for pattern in wanted if not any(SOURCES.glob(pattern))]:
         why = f"cannot find {', '.join(missing)} in {SOURCES}"
-        raise DesignError(f"Layout of the reports: {why}; restore it, as with `git checkout reports`.")
+        raise DesignError(f"Layout of the reports: {why}; restore it, for example with `git checkout reports`.")
 
 
 def marks(notebook: Path) -> Counter[str]:
     """Count the marks of real, estimated and simulated numbers in an executed notebook, by kind.
 
-    An exhibit has one for all its numbers; those of sentences are not printed, and stand in their plain text.
+    An exhibit has one mark for all its numbers. The marks of sentences are not printed; their plain text contains them.
     """
     counts: Counter[str] = Counter()
     for cell in json.loads(notebook.read_bytes())["cells"]:
@@ -68,33 +68,32 @@ def render(
     simulated: bool = False,
     beside: Mapping[str, str] | None = None,
 ) -> None:
-    """Set an executed notebook as a tagged, archivable PDF (PDF/A-2a and PDF/UA-1).
+    """Typeset an executed notebook as a tagged, archivable PDF (PDF/A-2a and PDF/UA-1).
 
-    Page 1 holds the title and the cells tagged ``answer``; the other cells follow in their order,
-    without code. Addresses are links, and so is "report 05" where that report is `beside`. The file
-    is built in a temporary folder beside `pdf` and moved into place, so that a failure leaves the
-    old one as it was.
+    Page 1 contains the title and the cells tagged ``answer``; the other cells follow in order, without code. Addresses
+    become links, as does "report 05" if that report is in `beside`. The file is built in a temporary folder next to
+    `pdf` and then moved into place, so that a failure leaves the old file unchanged.
 
     Parameters
     ----------
     notebook : Path
         Executed notebook, nbformat 4.
     pdf : Path
-        Where the PDF goes; its folder must exist.
+        File to write; its folder must exist.
     as_of : str
-        Date of knowledge, YYYY-MM-DD: printed, and the PDF's own date (midnight UTC).
+        Date of knowledge, YYYY-MM-DD: printed, and set as the date of the PDF (midnight UTC).
     footer : str
-        What the figures are: stands under the title and at the foot of each page.
+        Nature of the figures, printed under the title and at the foot of each page.
     simulated : bool
-        Whether they are of a simulated market: such a report has a look of its own.
+        Whether the figures come from a simulated market, which gives the report a distinct look.
     beside : mapping of str to str, optional
-        The reports that are published with it: name by number.
+        Names of the reports published with it, keyed by number.
 
     Raises
     ------
     PdfError
-        A cell failed, a character has no glyph in our fonts, a figure has no alt text,
-        the answer does not fit on page 1, or anything else pandoc or typst warns of.
+        If a cell failed, a character has no glyph in the fonts, a figure has no alt text, the answer does not fit on
+        page 1, or pandoc or typst warns about anything else.
     """
     moment = datetime.combine(date.fromisoformat(as_of), time(), tzinfo=UTC)
     with TemporaryDirectory(prefix=f".{pdf.stem}-pdf-", dir=pdf.parent) as name:
@@ -111,14 +110,14 @@ def render(
 
 
 def pandoc() -> Path:
-    """Return the path of the wheel's pandoc; ignore any other on the machine."""
+    """Return the path of the pandoc bundled in the wheel, ignoring any other installed."""
     import pypandoc
 
     return Path(pypandoc.__file__).parent / "files" / "pandoc"
 
 
 def _typst_source(notebook: Path, folder: Path) -> str:
-    """Run pandoc in `folder`; our filter leaves the figures and the title there."""
+    """Run pandoc in `folder`, where the filter writes the figures and the title."""
     command = [str(pandoc()), str(notebook), f"--from={READER}", "--ipynb-output=all", "--to=typst", "--wrap=none"]
     command += ["--fail-if-warnings", f"--lua-filter={SOURCES / 'filter.lua'}"]
     command += [f"--data-dir={folder}", f"--resource-path={notebook.parent}"]
@@ -129,7 +128,7 @@ def _typst_source(notebook: Path, folder: Path) -> str:
 
 
 def _compiled(main: Path, notebook: Path, moment: datetime) -> bytes:
-    """Compile with the standards' checks on, and fail on a warning."""
+    """Compile with the checks of the PDF standards enabled, and treat a warning as an error."""
     import typst
 
     try:
@@ -138,7 +137,7 @@ def _compiled(main: Path, notebook: Path, moment: datetime) -> bytes:
             font_paths=[SOURCES / "fonts"],
             ignore_system_fonts=True,
             format="pdf",
-            pdf_standards=["a-2a", "ua-1"],  # they also refuse missing glyphs and alt texts
+            pdf_standards=["a-2a", "ua-1"],  # these also reject missing glyphs and alt texts
             timestamp=moment,
         )
     except typst.TypstError as error:
@@ -149,6 +148,6 @@ def _compiled(main: Path, notebook: Path, moment: datetime) -> bytes:
 
 
 def _message(notebook: Path, tool: str, message: str) -> str:
-    """Write an error message without the frame that pandoc puts around one of our filter."""
+    """Write an error message, without the lines that pandoc adds around an error of the filter."""
     reason = re.sub(r"^Error running filter .*:\n|\nstack traceback:[\s\S]*$", "", message.strip()).strip()
-    return f"{notebook.name} cannot be set as a PDF: {tool} stops with: {reason}. Mend the notebook and run again."
+    return f"{notebook.name} cannot be typeset as a PDF: {tool} stopped with: {reason}. Fix the notebook and run again."

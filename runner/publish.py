@@ -16,18 +16,18 @@ from runner import ReportError
 from runner.pdf import marks
 from runner.schedule import Job
 
-SOURCES = provenance.ROOT  # where our code lies
+SOURCES = provenance.ROOT  # the folder of the code
 TEMPLATES = Path(__file__).parent / "templates"
 
 Verdict = dict[str, Any]
 Verdicts = Mapping[str, list[Verdict]]  # by report
 
 
-BARRED = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")  # no sign of XML
+BARRED = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")  # characters not allowed in XML
 
 
 def rendered(template: str, **values: Any) -> str:
-    """Fill in a template of ``runner/templates``; text is escaped, but for what is `safe`."""
+    """Fill in a template from ``runner/templates``; text is escaped unless marked `safe`."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     def printable(value: Any) -> Any:
@@ -40,7 +40,7 @@ def rendered(template: str, **values: Any) -> str:
 
 
 def name_of(verdict: Mapping[str, Any]) -> str:
-    """Return claim and reading of a verdict, as tables call it: ``"C01 V2"``."""
+    """Return the name of a verdict in tables, its claim and reading: ``"C01 V2"``."""
     return f"{verdict.get('claim', '')} {verdict.get('reading', '')}".strip()
 
 
@@ -53,7 +53,7 @@ def identity(verdict: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def verdicts(file: Path, job: Job) -> list[Verdict]:
-    """Read the verdicts that a notebook wrote, and name the report in each."""
+    """Read the verdicts that a notebook wrote, and add the name of the report to each."""
     try:
         rows = json.loads(file.read_bytes())
         json.dumps(rows, allow_nan=False)
@@ -64,22 +64,22 @@ def verdicts(file: Path, job: Job) -> list[Verdict]:
 
 
 def footer(notebook: Path, verdicts: list[Verdict], job: Job) -> str:
-    """Describe the figures of a report, for the foot of its pages, by its verdicts and the marks of its numbers.
+    """Describe the figures of a report for the foot of its pages, from its verdicts and the marks of its numbers.
 
     Parameters
     ----------
     notebook : Path
-        Executed.
+        The executed notebook.
     verdicts : list of verdicts
-        Those that the report gives, or reads if it is the brief.
+        The verdicts that the report gives or, if it is the brief, reads.
     job : Job
 
     Raises
     ------
     ReportError
-        If a verdict does not say that it is real, an estimate or simulated; or if real and simulated mix: verdicts of
-        another market than the report, or numbers marked as simulated in a real report or as estimates of the real
-        market in a simulated one. The brief reads simulated verdicts beside others, and shows none of them.
+        If a verdict is not marked as real, an estimate or simulated, or if real and simulated figures mix: a verdict is
+        about a different market from the report, or the report has numbers marked as simulated though it is real, or
+        the reverse. The brief also reads simulated verdicts, but shows none of them.
     """
     seen, counts = {verdict.get("provenance") for verdict in verdicts}, marks(notebook)
     if unknown := seen - {"real", "estimate", "simulated"}:
@@ -87,10 +87,10 @@ def footer(notebook: Path, verdicts: list[Verdict], job: Job) -> str:
         raise ReportError(f"{job.name}: {found}; it must be real, estimate or simulated: use `verdicts.write`.")
     others = {verdict.get("market", "") for verdict in verdicts} - {job.market}
     mark, shows_none = "estimated" if job.market else "simulated", job.is_brief and not job.market
-    wrong = [] if shows_none else [f"verdicts are of {name or 'the real market'}" for name in sorted(others)]
+    wrong = [] if shows_none else [f"verdicts are about {name or 'the real market'}" for name in sorted(others)]
     wrong += [f"numbers, {counts[mark]} of them, are marked {mark} (style.use says as what)"] if counts[mark] else []
     if wrong:
-        of = f"and the report is of {job.market or 'the real market'}; real and simulated never mix"
+        of = f"but the report is about {job.market or 'the real market'}; real and simulated never mix"
         raise ReportError(f"{job.name}: its {', its '.join(wrong)}, {of}.")
     if job.market:
         return f"Simulated: {job.market}"
@@ -102,16 +102,16 @@ def footer(notebook: Path, verdicts: list[Verdict], job: Job) -> str:
 def make_reproducible(file: Path, job: Job, staged: str) -> None:
     """Rewrite an executed notebook so that the same inputs give the same bytes.
 
-    Times and papermill's notes are dropped, ids that were drawn become the cell's number, the temporary path of
-    verdicts becomes the parameter's default, so that the notebook can be run again by hand, and a file of one's own has
-    its name without the folder. An error that papermill does not count, such as ``SystemExit``, is a `ReportError`.
+    Drop times and the metadata of papermill, replace random ids by cell numbers, the temporary path of verdicts by the
+    default of the parameter, so that the notebook can be run again by hand, and the paths of the user's own files by
+    their names. An error that papermill ignores, such as ``SystemExit``, raises a `ReportError`.
     """
     notebook = json.loads(file.read_bytes())
     ids = {cell.get("id") for cell in json.loads(job.notebook.read_bytes())["cells"]}
     notebook["metadata"].pop("papermill", None)
     for number, cell in enumerate(notebook["cells"]):
         cell["metadata"].pop("papermill", None)
-        if "id" in cell and cell["id"] not in ids:  # nbformat 4.4 and older have none
+        if "id" in cell and cell["id"] not in ids:  # cells of nbformat 4.4 and older have no id
             cell["id"] = f"cell-{number}"
         for output in cell.get("outputs", []):
             if output["output_type"] == "error":
@@ -122,7 +122,7 @@ def make_reproducible(file: Path, job: Job, staged: str) -> None:
 
 
 def without_paths(file: Path, job: Job) -> None:
-    """Remove the paths of this machine from the notebook of a failed report."""
+    """Remove paths on this machine from the notebook of a failed report."""
     folders = {str(provenance.ROOT): ".", sys.prefix: "python", str(Path.home()): "~"}
     text = file.read_text(encoding="utf-8")
     file.write_text(replaced(text, {**_by_name(job), **folders}), encoding="utf-8")
@@ -133,7 +133,7 @@ def _by_name(job: Job) -> dict[str, str]:
 
 
 def replaced(text: str, names: Mapping[str, str]) -> str:
-    """Replace paths in JSON, the longest first, both plain and escaped as in source."""
+    """Replace paths in JSON, the longest first, both plain and escaped as in source code."""
     for path in sorted(names, key=len, reverse=True):
         for spelling in (path, path.encode("unicode_escape").decode()):
             old, new = (json.dumps(spelled, ensure_ascii=False)[1:-1] for spelled in (spelling, names[path]))
@@ -142,7 +142,7 @@ def replaced(text: str, names: Mapping[str, str]) -> str:
 
 
 def open_with_answer(file: Path) -> None:
-    """Fold the code of an executed notebook, and let what its first cell tagged `answer` shows follow the title."""
+    """Fold the code of an executed notebook, and repeat the output of its first `answer` cell below the title."""
     notebook = json.loads(file.read_bytes())
     cells, shown = notebook["cells"], list[str]()
     for cell in cells:
@@ -152,13 +152,13 @@ def open_with_answer(file: Path) -> None:
                 shown += ["".join(output.get("data", {}).get("text/html", "")) for output in cell["outputs"]]
     if answer := next(filter(None, shown), ""):
         named = {"id": "answer-first"} if "id" in cells[0] else {}
-        answer = answer.replace("$", "<span>&#36;</span>")  # a pair of them would be read as a formula
+        answer = answer.replace("$", "<span>&#36;</span>")  # a pair of dollar signs would be read as a formula
         source = f"{answer}\n\n*As published. The cells that lead to it follow, their code folded.*"
         cells.insert(1, {"cell_type": "markdown", **named, "metadata": {}, "source": source})
     file.write_text(json.dumps(notebook, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
 
 
-# What a report is made of
+# Inputs of a report
 
 
 def sha256(file: Path) -> str:
@@ -168,14 +168,14 @@ def sha256(file: Path) -> str:
 
 
 def hashes(job: Job) -> dict[str, str]:
-    """Hash the files that a report reads from outside the data folder, by name."""
+    """Hash the files that a report reads from outside the data folder, keyed by name."""
     return {file.name: sha256(file) for file in job.files}
 
 
 def inputs(root: Path) -> dict[str, dict[str, str]]:
-    """Hash the files of `provenance.INPUTS` that reports are made of, and add the `versions` of the software.
+    """Hash the files of `provenance.INPUTS`, the inputs that reports share, and add the `versions` of the software.
 
-    The notebook of a report and its parameters in the schedule count by themselves.
+    The notebook of a report and its parameters are hashed separately, with the report.
     """
     hashed = {"versions": provenance.versions()}
     for part in ("data", "code", "layout", "words"):
@@ -198,22 +198,22 @@ def parameters(job: Job) -> dict[str, Any]:
 
 
 def digest(notebook: Path) -> str:
-    """Hash the cells of a notebook without outputs, counters and ids."""
+    """Hash the cells of a notebook, without outputs, counters and ids."""
     passing = {"outputs", "execution_count", "id"}
     cells = json.loads(notebook.read_bytes())["cells"]
     return digest_of([{key: cell[key] for key in cell.keys() - passing} for cell in cells])
 
 
 def about(job: Job) -> dict[str, Any]:
-    """Return what a report is made of by itself, as in its entry of a manifest."""
+    """Return the inputs specific to a report, as in its entry in the manifest."""
     of = {"notebook_sha256": digest(job.notebook), "parameters": parameters(job)}
     return {**of, "market": job.market, "files": hashes(job)}
 
 
 def fingerprint(job: Job, common: Mapping[str, Any], read: Verdicts | None = None) -> str:
-    """Hash all inputs of a report but the as-of date; a report with the same fingerprint may stand.
+    """Hash all inputs of a report except the as-of date; a report with the same fingerprint need not be made again.
 
-    `read` are the verdicts that the brief reads.
+    `read` contains the verdicts that the brief reads.
     """
     of = about(job)
     of["parameters"].pop("as_of", None)
@@ -221,11 +221,11 @@ def fingerprint(job: Job, common: Mapping[str, Any], read: Verdicts | None = Non
 
 
 def digest_of(content: object) -> str:
-    """Hash content that JSON can hold."""
+    """Hash content that can be written as JSON."""
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
 def write_json(file: Path, content: object) -> None:
-    """Write JSON in a form that depends on the content alone."""
+    """Write JSON in a form that depends only on the content."""
     text = json.dumps(content, ensure_ascii=False, indent=2, sort_keys=True, allow_nan=False)
     file.write_text(text + "\n", encoding="utf-8")

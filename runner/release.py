@@ -25,19 +25,19 @@ LATEST, DRAFT = "latest", "draft"
 MANIFEST, VERDICTS, DATA = "manifest.json", "verdicts.json", "data.zip"
 STAGE = ".run-"
 ENDS = {".csv": b"\n", ".html": b"</html>", ".ipynb": b"}", ".pdf": b"%%EOF", ".parquet": b"PAR1", ".svg": b"</svg>"}
-"""How a whole file of a kind ends: one that does not was cut off."""
+"""The last bytes of a complete file of each kind; a file without them was cut off."""
 _NAME = re.compile(r"(\d{4}-\d\d-\d\d)(?:\.([1-9]\d*))?")
 
 
 class Entry(BaseModel):
-    """The entry of one report in a manifest."""
+    """The entry for one report in a manifest."""
 
     notebook: str
-    notebook_sha256: str  # of what counts in it: see `publish.digest`
+    notebook_sha256: str  # of its cells: see `publish.digest`
     parameters: dict[str, Any]
     market: str
-    files: dict[str, str]  # hash by name of its own input files, such as a panel
-    fingerprint: str  # of all that it is made of but the as-of date
+    files: dict[str, str]  # its own input files, such as a panel: hash by name
+    fingerprint: str  # of all its inputs except the as-of date
     commit: str | None
     seconds: float
     finished: str
@@ -45,21 +45,21 @@ class Entry(BaseModel):
 
     @property
     def as_of(self) -> str:
-        """The date of knowledge of the report."""
+        """The date of knowledge that the report was made for."""
         return str(self.parameters.get("as_of", ""))
 
 
 class Manifest(BaseModel):
-    """The content of ``manifest.json`` in a release or the draft."""
+    """The content of ``manifest.json`` in a release or draft."""
 
     release: str  # name of its folder
     as_of: str
-    previous: str  # name of the release that stood before; empty for the first
-    panel: str  # digest of where the panel of the run lies; empty if it has none
-    panel_is: str  # what it is, in words
+    previous: str  # name of the previous release; empty for the first
+    panel: str  # digest of the path of the panel, empty if there is none
+    panel_is: str  # description of the panel
     commit: str | None
     inputs: dict[str, dict[str, str]]  # see `publish.inputs`
-    files: dict[str, str]  # hash by path of all its files but this one
+    files: dict[str, str]  # all its files except this one: hash by path
     reports: dict[str, Entry]
 
 
@@ -76,12 +76,12 @@ class Release:
         Raises
         ------
         ReportError
-            If the file holds something else.
+            If the file contains anything else.
         """
         try:
             rows = TypeAdapter(list[Verdict]).validate_json(self.read(VERDICTS))
         except ValidationError:
-            raise ReportError(f"{self.folder}: {VERDICTS} holds no list of verdicts; make a new release.") from None
+            raise ReportError(f"{self.folder}: {VERDICTS} is not a list of verdicts; make a new release.") from None
         reports = dict.fromkeys([*self.manifest.reports, *(str(row.get("report")) for row in rows)])
         return {name: [row for row in rows if str(row.get("report")) == name] for name in reports}
 
@@ -91,26 +91,26 @@ class Release:
         Raises
         ------
         ReportError
-            If it cannot be read, or is not as the manifest says; while a release is made, it has no hash yet.
+            If it cannot be read or does not match the manifest; a release in the making has no hashes to match yet.
         """
-        remedy = "see what `market-impact verify` says."
+        remedy = "run `market-impact verify` for details."
         try:
             content = (self.folder / name).read_bytes()
         except OSError as error:
             raise ReportError(f"{self.folder}: {name} cannot be read ({error.strerror}); {remedy}") from None
         if self.manifest.files.get(name, digest := hashlib.sha256(content).hexdigest()) != digest:
-            raise ReportError(f"{self.folder}: {name} is not as the manifest says; {remedy}")
+            raise ReportError(f"{self.folder}: {name} does not match the manifest; {remedy}")
         return content
 
     def faults(self) -> list[str]:
-        """Describe each file that is not as the manifest says; ignore files that it does not list."""
+        """Describe each file that does not match the manifest; ignore files that it does not list."""
         made = {VERDICTS: "the release", DATA: "the release"}
         for report, entry in self.manifest.reports.items():
             made |= dict.fromkeys([f"{report}.pdf", f"{report}.ipynb", *entry.made], f"report {report}")
         unlisted = sorted(made.keys() - self.manifest.files.keys())
         return [
             *(f"{name}: {how}" for name, was in self.manifest.files.items() if (how := self._fault(name, was))),
-            *(f"{name}: of {made[name]}, and the manifest has no hash of it" for name in unlisted),
+            *(f"{name}: belongs to {made[name]}, but the manifest has no hash of it" for name in unlisted),
         ]
 
     def _fault(self, name: str, was: str) -> str:
@@ -118,38 +118,38 @@ class Release:
         if ".." in PurePosixPath(name).parts or PurePosixPath(name).is_absolute():
             return "the manifest names a path outside the release"
         if path.is_symlink() or not path.is_file():
-            return "a link where a file was" if path.is_symlink() else "missing"
+            return "a link instead of a file" if path.is_symlink() else "missing"
         if (now := sha256(path)) == was:
             return ""
         content, end = path.read_bytes(), ENDS.get(path.suffix, b"")
         whole = content.endswith(end) or content.rstrip().endswith(end)
         state = "damaged" if content and whole else "cut off" if content else "empty"
-        return f"{state}; its sha256 is {now}, and the manifest has {was}"
+        return f"{state}; its sha256 is {now}, in the manifest {was}"
 
 
-# What stands there
+# Existing releases
 
 
 def read(folder: Path) -> Release:
-    """Read the manifest of a release or the draft.
+    """Read the manifest of a release or draft.
 
     Raises
     ------
     ReportError
-        If there is none as a run writes it, or it is of another folder.
+        If there is no valid manifest, or it belongs to another folder.
     """
     try:
         manifest = Manifest.model_validate_json((folder / MANIFEST).read_bytes())
     except (OSError, ValueError) as error:
         why = error.strerror if isinstance(error, OSError) else str(error).splitlines()[0]
-        raise ReportError(f"{folder}: no release: {MANIFEST} cannot be read ({why}).") from None
+        raise ReportError(f"{folder}: not a release: its {MANIFEST} cannot be read ({why}).") from None
     if manifest.release != folder.name:
-        raise ReportError(f"{folder}: no release: {MANIFEST} is that of {manifest.release!r}.")
+        raise ReportError(f"{folder}: not a release: its {MANIFEST} belongs to {manifest.release!r}.")
     return Release(folder, manifest)
 
 
 def order(name: str) -> tuple[str, int] | None:
-    """Return the date and number in the name of a release, which sort releases, or None for another name."""
+    """Return the date and number in the name of a release, as a key to sort releases, or None for any other name."""
     return (match[1], int(match[2] or 1)) if (match := _NAME.fullmatch(name)) else None
 
 
@@ -161,51 +161,51 @@ def names(out: Path, as_of: str = "9999") -> list[str]:
 
 
 def standing(out: Path, as_of: str) -> tuple[Release | None, str]:
-    """Return the newest release up to a date, if its files are intact.
+    """Return the newest release up to a date if its files are intact, and an empty text.
 
-    If not, a sentence says why nothing may be taken from it. Nothing and no sentence mean that there is none.
+    If they are not, return None and a sentence with the reason; if there is no release, None and an empty text.
     """
     if not (there := names(out, as_of)):
         return None, ""
     try:
         newest = read(out / there[-1])
     except ReportError as error:
-        return None, f"{error} All reports are made."
+        return None, f"{error} All reports are made again."
     if faults := newest.faults():
         listed = ", ".join(fault.partition(";")[0] for fault in faults[:3])
         more = f", and {len(faults) - 3} more" if len(faults) > 3 else ""
-        return None, f"{newest.folder}: not as it was made: {listed}{more}. All reports are made."
+        return None, f"{newest.folder}: its files do not match: {listed}{more}. All reports are made again."
     return newest, ""
 
 
 def after(out: Path, today: str) -> list[str]:
-    """Describe the releases dated after today, a line each."""
-    why = f"this release is dated after today, {today}, and runs pass over it"
-    do = "set the clock if it is wrong, else move the release away"
+    """Describe the releases dated after today, one line per release."""
+    why = f"this release is dated after today, {today}, so runs ignore it"
+    do = "set the clock if it is wrong, or else move the release away"
     return [f"{out / name}: {why}; {do}." for name in names(out) if name not in names(out, today)]
 
 
 def panel(out: Path) -> str | None:
-    """Return the digest of the panel behind the reports of an output folder, or None if no manifest can be read."""
+    """Return the digest of the panel used by the reports in an output folder, or None if no manifest can be read."""
     for name in (*reversed(names(out)), DRAFT):
         with suppress(ReportError):
             return read(out / name).manifest.panel
     return None
 
 
-# Before and after
+# Before and after a run
 
 
 @contextmanager
 def locked(out: Path) -> Iterator[None]:
-    """Make an output folder if need be, and keep other runs out of it; the lock ends with the process.
+    """Make an output folder if there is none, and lock it against other runs; the lock ends with the process.
 
     Raises
     ------
     ReportError
-        If another run is at work there.
+        If another run has locked it.
     DesignError
-        If it cannot be written, or what bears a name that a run needs is something else.
+        If it cannot be written, or a name that a run needs is taken by something else.
     """
     try:
         out.mkdir(parents=True, exist_ok=True)
@@ -220,7 +220,7 @@ def locked(out: Path) -> Iterator[None]:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             holder = os.pread(descriptor, 20, 0).decode(errors="replace").strip() or "(unknown)"
-            why = f"process {holder} is doing so already; wait for it, or give another folder with --out"
+            why = f"process {holder} is already doing so; wait for it, or give another folder with --out"
             raise ReportError(f"Publishing into {out}: {why}.", Exit.LOCKED) from None
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, str(os.getpid()).encode(), 0)
@@ -231,12 +231,12 @@ def locked(out: Path) -> Iterator[None]:
 
 
 def _refuse_others(out: Path) -> None:
-    """Refuse a folder in which something else has the name of the link or the draft."""
+    """Refuse a folder in which the name of the link or the draft is taken by something else."""
     latest, draft = out / LATEST, out / DRAFT
     if os.path.lexists(latest) and not latest.is_symlink():
-        raise DesignError(f"{latest}: cannot link the latest release here, because this is no link; move it away.")
+        raise DesignError(f"{latest}: cannot link the latest release here, because this is not a link; move it away.")
     if os.path.lexists(draft) and (draft.is_symlink() or not draft.is_dir() or not _made(draft)):
-        raise DesignError(f"{draft}: cannot put a draft here, because this is no draft of a run; move it away.")
+        raise DesignError(f"{draft}: cannot put a draft here, because this is not a draft made by a run; move it away.")
 
 
 def _made(draft: Path) -> bool:
@@ -259,8 +259,8 @@ def staging(out: Path) -> Iterator[Path]:
 def sockets(out: Path) -> Iterator[Path]:
     """Make a folder with a short path for the sockets of kernels; the caller holds the lock.
 
-    The path of a socket has at most about a hundred bytes, so it is not in the output folder. Its name is of that
-    folder, so that the next run there clears what a killed one has left.
+    The path of a socket has at most about a hundred bytes, so it is not in the output folder. Its name is derived from
+    that folder, so that the next run there can remove the remains of a killed one.
     """
     digest = hashlib.sha256(os.fsencode(out.resolve())).hexdigest()[:12]
     folder = Path(tempfile.gettempdir()) / f"analysis-{os.getuid()}-{digest}"
@@ -273,18 +273,18 @@ def sockets(out: Path) -> Iterator[Path]:
 
 
 def remove(path: Path) -> None:
-    """Remove a file, a link (not what it shows) or a folder, if there is one."""
+    """Remove a file, a link (but not its target) or a folder, if it exists."""
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)
     else:
         path.unlink(missing_ok=True)
 
 
-# Putting in place
+# Publishing
 
 
 def pack(folder: Path, names: Iterable[str], file: Path) -> None:
-    """Write files of a folder into a zip file that depends on their content alone."""
+    """Write files of a folder to a zip file that depends only on their content."""
     with zipfile.ZipFile(file, "w") as archive:
         for name in sorted(names):
             info = zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0))
@@ -293,19 +293,19 @@ def pack(folder: Path, names: Iterable[str], file: Path) -> None:
 
 
 def hashes(folder: Path) -> dict[str, str]:
-    """Hash all files of a folder but the manifest, by path."""
+    """Hash all files of a folder except the manifest, by path."""
     files = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
     return {name: sha256(folder / name) for name in files if name != MANIFEST}
 
 
 def next_name(out: Path, as_of: str) -> str:
-    """Return the name of the next release of a date; anything that has such a name counts as taken."""
+    """Return the name for the next release of a date; a name used by anything else counts as taken."""
     there = [when[1] for file in out.iterdir() if (when := order(file.name)) and when[0] == as_of]
     return f"{as_of}.{max(there) + 1}" if there else as_of
 
 
 def put(new: Path, target: Path, stage: Path) -> None:
-    """Flush a finished folder to the disk and rename it to its place; move an old draft out of the way."""
+    """Flush a finished folder to the disk and rename it into place; move an old draft out of the way."""
     for path in (*new.rglob("*"), new):
         _reach_disk(path)
     if target.name == DRAFT and target.exists():
@@ -315,7 +315,7 @@ def put(new: Path, target: Path, stage: Path) -> None:
 
 
 def point(out: Path, name: str, stage: Path, today: str) -> None:
-    """Point `latest` at a release in one step, unless it points at a later one that exists and is not after today."""
+    """Point `latest` at a release in one step, unless it points at a later one that exists and is dated up to today."""
     link = out / LATEST
     shown = os.readlink(link) if link.is_symlink() else ""
     if shown != name and (shown not in names(out, today) or (order(shown) or ("", 0)) < (order(name) or ("", 0))):

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from analysis.study import Study
 
 Due = Callable[[Job, Release], bool]
-"""Whether a report that stands in the newest release is to be made again."""
+"""Decides whether to make a report in the newest release again."""
 
 
 @dataclass(frozen=True)
@@ -41,19 +41,19 @@ class Request:
     as_of : str
         Date of knowledge, YYYY-MM-DD.
     names : sequence of str
-        Names or numbers of reports; none means all.
+        Names or numbers of reports; all if empty.
     given : mapping
         Parameters as text.
     out : Path or None
-        Folder of the releases; None for the schedule's.
+        Folder of the releases; None means that of the schedule.
     workers : int or None
-        Notebooks at a time; None for the number of cores.
+        Notebooks to run at a time; None means one per core.
     timeout : float
-        Seconds for one notebook.
+        Time limit for one notebook, seconds.
     force : bool
-        Whether what is unchanged is made too.
+        Whether to make unchanged reports too.
     panel : mapping or None
-        Of `schedule.own_panel`: the reports on that panel instead of the schedule's.
+        As from `schedule.own_panel`, to make the reports on that panel instead of the schedule's.
     """
 
     as_of: str
@@ -76,31 +76,31 @@ class Run:
     sockets: Path
     jobs: Sequence[Job]
     chosen: Collection[str]  # names of reports
-    standing: Release | None  # what may be carried over
-    panel: str  # digest of where the panel of the run lies; empty if there is none
-    panel_is: str  # what it is, in words
-    common: Mapping[str, Any]  # `publish.inputs`; `beside`: by number the report that others refer to
-    entries: dict[str, Entry] = field(default_factory=dict)  # of the manifest, by report, as all below
+    standing: Release | None  # the release to carry over from
+    panel: str  # digest of the path of the panel, empty if there is none
+    panel_is: str  # description of the panel
+    common: Mapping[str, Any]  # `publish.inputs`, and `beside`: the report that others refer to, by number
+    entries: dict[str, Entry] = field(default_factory=dict)  # entries of the manifest, by report, as all below
     verdicts: dict[str, list[Verdict]] = field(default_factory=dict)
     made: list[str] = field(default_factory=list)
     failures: dict[str, ReportError] = field(default_factory=dict)
-    lines: dict[str, str] = field(default_factory=dict)  # what is printed of each report at the end
+    lines: dict[str, str] = field(default_factory=dict)  # the line to print for each report at the end
 
     @cached_property
     def kernels(self) -> Kernels:
-        """The kernels that execute its notebooks."""
+        """The kernels that execute the notebooks of the run."""
         return Kernels(self.request.as_of, self.sockets, self.request.timeout)
 
     @cached_property
     def changes(self) -> Changes | None:
-        """The changes since the standing release, without the brief, which states them."""
+        """The changes since the standing release, except in the brief, since the brief reports them."""
         if not self.standing:
             return None
         new = _gathered(self)
         return diff.between(self.standing, Release(new, _manifest(self, new.name)))
 
     def carried(self, job: Job, print_: str) -> bool:
-        """Carry over a report that is unchanged, or that differs in its date but was not requested."""
+        """Carry over a report that is unchanged, or that differs only in its date and was not requested."""
         entry = self.standing.manifest.reports.get(job.name) if self.standing else None
         if not self.standing or not entry or entry.fingerprint != print_:
             return False
@@ -115,10 +115,10 @@ class Run:
 def reports(root: Path, request: Request, due: Due | None = None) -> Outcome:
     """Make the outdated reports of a repository, and publish them with the others in a new release.
 
-    What a request names is made, or what a rule says is `due`; where nothing is due nothing is done. Other reports are
-    carried over from the release that stands if they are unchanged but for their date; where none stands, what is named
-    makes a draft. What cannot be run is a `DesignError` or `DataError` before anything has been started; whatever goes
-    wrong, releases stay as they are.
+    The run makes the reports named in the request or, given a rule, those that are `due`, if any. It carries over other
+    reports from the newest release if only their date differs; without a release, the named reports become a draft. A
+    request that cannot be run raises `DesignError` or `DataError` before any work starts. Existing releases never
+    change.
     """
     out, as_of = (request.out or root / schedule.load(root).publish).absolute(), request.as_of
     pdf.refuse_incomplete()
@@ -126,15 +126,15 @@ def reports(root: Path, request: Request, due: Due | None = None) -> Outcome:
     lies = publish.digest_of(request.panel["panel_path"]) if request.panel else ""
     with interruptible(), release.locked(out), release.staging(out) as stage, release.sockets(out) as sockets:
         if release.panel(out) not in (None, lies):
-            raise DesignError(f"{out}: it holds reports on other data, which stay apart; give another with --out.")
+            raise DesignError(f"{out}: it contains reports on other data; give another folder with --out.")
         today = schedule.today()
         ahead = release.after(out, today)
         standing, damage = release.standing(out, as_of)
         if standing:
-            release.point(out, name := standing.folder.name, stage, today)  # a killed run may have put it there alone
+            release.point(out, name := standing.folder.name, stage, today)  # a killed run may have made no link
         only_named = bool(request.names) and not standing and not damage
         jobs = [job for job in scheduled if not only_named or job.name in chosen]
-        if due and standing:  # the brief, which reads the others, is due with them
+        if due and standing:  # the brief reads the others, so it is due with any of them
             stood = standing.manifest.reports
             chosen = {job.name for job in scheduled if job.name not in stood or due(job, standing)}
             if not chosen:
@@ -152,8 +152,8 @@ def reports(root: Path, request: Request, due: Due | None = None) -> Outcome:
             _work_brief(run, brief)
         now = _sources(root, jobs) if run.made or run.failures else before
         if changed := [f"{part}: {name}" for part, was in before.items() for name in publish.unlike(was, now[part])]:
-            said = f"While the run was at work, {', '.join(changed)} changed; run again."
-            run.failures["inputs"] = ReportError(said)  # reports of both states would not fit together
+            said = f"During the run {', '.join(changed)} changed; run again."
+            run.failures["inputs"] = ReportError(said)  # the reports would mix both states
         try:
             name = _put(run, out, whole=not only_named)
         except OSError as error:
@@ -164,7 +164,7 @@ def reports(root: Path, request: Request, due: Due | None = None) -> Outcome:
 
 
 def _ended(run: Run, name: str, only_named: bool) -> Outcome:
-    """Return the outcome of a run whose results are in a folder of this name."""
+    """Return the outcome of a run whose results are in the folder called `name`."""
     codes = {failure.code for failure in run.failures.values()}
     code = next((code for code in (Exit.DISK_FULL, Exit.FAILED, Exit.PDF, Exit.REFUSED) if code in codes), Exit.OK)
     outcome = {Exit.OK: "published" if run.made else "unchanged", Exit.REFUSED: "refused"}.get(code, "failed")
@@ -187,25 +187,25 @@ def _ended(run: Run, name: str, only_named: bool) -> Outcome:
 
 @contextmanager
 def again(root: Path, standing: Release, name: str) -> Iterator[Path]:
-    """Make one report of a release again from the checkout, and yield the folder with its files.
+    """Make one report of a release again from the checkout, and yield the folder of its files.
 
     Raises
     ------
     DesignError
-        If the report was made of something else: of a file of one's own, or of other inputs.
+        If the report was made from a file of the user's own, or from inputs that differ from the checkout.
     ReportError
-        If it fails.
+        If the report fails.
     """
     entries = standing.manifest.reports
     entry = entries[name]
     if entry.files:
         files = ", ".join(entry.files)
-        raise DesignError(f"{name}: it reads {files}, which no release holds; run it on that panel, and compare.")
+        raise DesignError(f"{name}: it reads {files}, which releases do not include; run it on that panel and compare.")
     scheduled, jobs = {job.name: job for job in schedule.read(root)}, dict[str, Job]()
     for report in dict.fromkeys([*scheduled, *entries]):
         if of := entries.get(report):
             job = scheduled.get(report) or Job(report, root / "notebooks" / of.notebook, {})
-            fields = parameters.declared(job.notebook).model_fields  # in the order in which a notebook is given them
+            fields = parameters.declared(job.notebook).model_fields  # in the order in which a notebook receives them
             values = {key: of.parameters[key] for key in fields if key in of.parameters}
             jobs[report] = replace(job, parameters=values, market=of.market)
     job, verdicts = jobs[name], standing.verdicts()
@@ -213,7 +213,7 @@ def again(root: Path, standing: Release, name: str) -> Iterator[Path]:
     read = {report: verdicts[report] for report in others} if job.is_brief else None
     common = {**publish.inputs(root), "beside": schedule.beside(jobs.values())}
     if publish.fingerprint(job, common, read) != entry.fingerprint:
-        raise DesignError(f"{name}: what is here now gives another fingerprint; check out {entry.commit}.")
+        raise DesignError(f"{name}: its fingerprint differs in this checkout; check out {entry.commit}.")
     with interruptible(), tempfile.TemporaryDirectory() as scratch, release.sockets(Path(scratch)) as sockets:
         request, panel_is = Request(entry.as_of, workers=1, force=True), standing.manifest.panel_is
         run = Run(root, request, Path(scratch), sockets, [*jobs.values()], [name], None, "", panel_is, common)
@@ -226,15 +226,15 @@ def again(root: Path, standing: Release, name: str) -> Iterator[Path]:
 
 
 def _planned(root: Path, request: Request, out: Path) -> tuple[list[Job], set[str], Study | None]:
-    """Return all jobs, the names of the requested ones, and the study of the panel or None; refuse what cannot run."""
+    """Return all jobs, the names of the requested ones, and the study of the panel; refuse requests that cannot run."""
     jobs, panel, given, as_of = schedule.read(root), request.panel, request.given, request.as_of
     if panel:
         jobs = schedule.on_panel(jobs, panel, given)
-    chosen = schedule.settled(schedule.select(jobs, request.names), given, as_of)  # each given one is known to some
+    chosen = schedule.settled(schedule.select(jobs, request.names), given, as_of)  # each parameter is known to some job
     jobs = schedule.settled(jobs, given, as_of)
     if (panel or given) and out.resolve() == (root / schedule.load(root).publish).resolve():
         raise DesignError(
-            f"{'Reports on a panel' if panel else 'Option -p'}: {out} holds the reports of the schedule with its "
+            f"{'Reports on a panel' if panel else 'Option -p'}: {out} is for the reports of the schedule with its "
             "parameters; give another folder with --out DIR."
         )
     schedule.refuse_foresight(root, as_of)
@@ -242,17 +242,17 @@ def _planned(root: Path, request: Request, out: Path) -> tuple[list[Job], set[st
         return jobs, {job.name for job in chosen}, None
     mine = [job.parameters for job in chosen if job.name.startswith(PANEL)]
     if not mine:
-        raise DesignError("Reports on a panel: none of the named reports can take one; name none, or 03 to 06.")
+        raise DesignError("Reports on a panel: none of the named reports can use a panel; name none, or 03 to 06.")
     from analysis.study import Study
 
     study = Study.open(mine[0])
-    study.design.sample(study.panel)  # refused where it lacks the firms that the reports compare
+    study.design.sample(study.panel)  # raises if the panel lacks the firms that the reports compare
     chosen, jobs = (schedule.named(some, study.market, jobs) for some in (chosen, jobs))
     return jobs, {job.name for job in chosen}, study
 
 
 def _work(run: Run, jobs: list[Job], read: Mapping[str, list[Verdict]] | None = None) -> None:
-    """Carry over or make each job, several at a time; give the brief the verdicts that it reads."""
+    """Carry over or make each job, several at a time; pass the brief the verdicts that it reads."""
     prints = {job.name: publish.fingerprint(job, run.common, read) for job in jobs}
     due = [job for job in jobs if not run.carried(job, prints[job.name])]
     if due:
@@ -262,12 +262,12 @@ def _work(run: Run, jobs: list[Job], read: Mapping[str, list[Verdict]] | None = 
 
 
 def _work_brief(run: Run, brief: Job) -> None:
-    """Make the brief from the available verdicts, and name the failed reports in it."""
+    """Make the brief from the verdicts available, and name the failed reports in it."""
     inputs = [job for job in run.jobs if not job.is_brief]
     failed = [job.name for job in inputs if job.name in run.failures]
     read = {job.name: run.verdicts[job.name] for job in inputs if job.name in run.verdicts and not job.sweep}
     if failed and not any(read.values()):
-        run.lines[brief.name] = f"not run: there is no verdict without {', '.join(failed)}"
+        run.lines[brief.name] = f"not run: there are no verdicts without {', '.join(failed)}"
         return
     more = {"failed": ", ".join(failed), "panel": run.panel_is}
     brief = _with(brief, **{name: text for name, text in more.items() if text})
@@ -285,7 +285,7 @@ def _with(job: Job, **parameters: str) -> Job:
 
 
 def _lay_out(run: Run, read: Mapping[str, list[Verdict]]) -> None:
-    """Write the verdicts that a brief reads."""
+    """Write the verdicts for the brief to read."""
     (run.stage / "verdicts").mkdir()
     for name, verdicts in read.items():
         publish.write_json(run.stage / "verdicts" / f"{name}.json", verdicts)
@@ -305,7 +305,7 @@ def _make(run: Run, job: Job, print_: str, read: list[Verdict]) -> None:
         verdicts = [] if job.is_brief else publish.verdicts(written, job)
         footer, as_of = publish.footer(notebook, [*verdicts, *read], job), run.request.as_of
         simulated, beside = bool(job.market), run.common["beside"]
-        if simulated:  # it refers to reports like it first
+        if simulated:  # it refers to simulated reports first
             made_up = schedule.SIMULATED
             beside = beside | {name.removeprefix(made_up): beside[name] for name in beside if name.startswith(made_up)}
         pdf.render(notebook, page, as_of=as_of, footer=footer, simulated=simulated, beside=beside)
@@ -331,7 +331,7 @@ def _make(run: Run, job: Job, print_: str, read: list[Verdict]) -> None:
 
 
 def _failure(name: str, error: Exception) -> ReportError:
-    """Translate an error into a `ReportError`, or raise it again if it is our own fault."""
+    """Translate an error into a `ReportError`, or raise it again if it is a bug in the runner."""
     if isinstance(error, ReportError):
         return error
     if disk_full(error):
@@ -351,7 +351,7 @@ def _sources(root: Path, jobs: Iterable[Job]) -> dict[str, dict[str, str]]:
 def _gathered(run: Run) -> Path:
     """Gather the reports, made or carried over, the verdicts and the data in one folder, as in a release.
 
-    What lies there already stays: what moved is told before the brief is made, which then comes to it.
+    Files that are already there stay: changes are computed before the brief is made, and the brief is added later.
     """
     new = run.stage / "new"
     new.mkdir(exist_ok=True)
@@ -369,7 +369,7 @@ def _gathered(run: Run) -> Path:
 
 
 def _manifest(run: Run, name: str) -> Manifest:
-    """Return the manifest of the reports, made or carried over, without the hashes of their files."""
+    """Return the manifest of the reports made or carried over, without the hashes of their files."""
     return Manifest(
         release=name,
         as_of=run.request.as_of,
@@ -386,14 +386,14 @@ def _manifest(run: Run, name: str) -> Manifest:
 def _put(run: Run, out: Path, *, whole: bool) -> str:
     """Publish a release, or a draft if it is not `whole`, in the output folder, and return its name.
 
-    If nothing has changed, that is the release that stands.
+    If nothing has changed, return the name of the newest release.
     """
     if run.standing and not run.made and not run.failures:
         standing = run.standing.folder.name
         if run.standing.manifest.reports.keys() == {job.name for job in run.jobs}:
             _show(out, standing, run.stage)
             return standing
-    from runner import exports, site  # with pandas, which a run that changes nothing does without
+    from runner import exports, site  # imports pandas, not needed by a run without changes
 
     new, changes = _gathered(run), run.changes
     for job in run.jobs:
@@ -425,7 +425,7 @@ def _show(out: Path, name: str, stage: Path) -> None:
 
 
 def _annex(run: Run, page: Path) -> None:
-    """Make the annex of all reports, if there is one."""
+    """Make the annex of all reports, if there are any."""
     from runner import annex
 
     notebooks = {job.name: page.with_name(f"{job.name}.ipynb") for job in run.jobs if job.name in run.entries}

@@ -1,4 +1,4 @@
-"""Plan the reports of a run, with their parameters: those of ``schedule.yml``, or those on the user's own panel."""
+"""Plan the reports of a run and their parameters, from ``schedule.yml`` or for a panel of the user's own."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ from analysis.event import ON_RECORD, read_event
 from analysis.simulated import market_of
 from analysis.yaml import OneOrMore, Text, Written, is_like
 
-SIMULATED = "sim__"  # how the name of a report begins whose numbers are simulated
-PANEL = "panel__"  # and one on a panel of one's own
+SIMULATED = "sim__"  # prefix in the names of reports with simulated numbers
+PANEL = "panel__"  # prefix for reports on a panel of the user's own
 OPTIONS = {"as_of": "--as-of", "verdict_file": "--out", "verdict_folder": "--out"}
 OPTIONS |= {"panel_path": "--panel", "panel_map": "--map"}
-"""Parameters that the runner sets, and the options that say how."""
+"""Parameters that the runner sets, each with its command-line option."""
 
 WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 
 
 def as_cron(every: str) -> str:
-    """Translate a cadence of the schedule into a line of cron, or raise a `ValueError`.
+    """Translate a cadence from the schedule to a cron expression, or raise a `ValueError`.
 
     >>> as_cron("weekly on monday"), as_cron("monthly on last"), as_cron("30 6 * * 1-5")
     ('0 0 * * MON', '0 0 L * *', '30 6 * * 1-5')
@@ -42,7 +42,7 @@ def as_cron(every: str) -> str:
             return f"0 0 * * {day[:3].upper()}"
         case ["monthly", "on", "last"]:
             return "0 0 L * *"
-        case ["monthly", "on", day] if re.fullmatch("[1-9]|1[0-9]|2[0-8]", day):  # what each month has
+        case ["monthly", "on", day] if re.fullmatch("[1-9]|1[0-9]|2[0-8]", day):  # days that every month has
             return f"0 0 {day} * *"
         case [_, _, _, _, _]:
             with suppress(CronSimError, StopIteration):
@@ -60,12 +60,12 @@ def last_due(every: str, now: datetime) -> date | None:
     every : str
         As in the schedule: ``daily``, ``weekly on monday``, ``monthly on 1`` (or ``last``), or five fields of cron.
     now : datetime
-        Of the clock on the wall, without a time zone.
+        Local time, without a time zone.
 
     Returns
     -------
     date or None
-        None for a cadence of cron that has had no day in fifty years.
+        None for a cron expression without a match in the last fifty years.
 
     Examples
     --------
@@ -76,10 +76,10 @@ def last_due(every: str, now: datetime) -> date | None:
 
 
 def is_due(every: str, now: datetime, stands: date | None) -> bool:
-    """Return whether a report is due, given the as-of date of the standing one, or None without one.
+    """Return whether a report is due, given the as-of date of the standing one, None if there is none.
 
-    Whatever was missed is made up for once, since only the last day on which it fell due counts. A report of a later
-    date than the clock's, as after the clock was set back, stands.
+    However many runs were missed, the report is made once, since only the last due day counts. A report dated later
+    than the clock, for example after the clock was set back, is not due.
 
     >>> is_due("weekly on monday", datetime(2026, 11, 26, 12, 0), date(2026, 11, 2))
     True
@@ -91,15 +91,15 @@ def is_due(every: str, now: datetime, stands: date | None) -> bool:
 
 
 Values = Annotated[tuple[Text, ...], Field(min_length=1), OneOrMore]
-Variable = Annotated[str, is_like("the name of a variable of the environment, such as MAIL_HOST,", "[A-Z][A-Z0-9_]*")]
+Variable = Annotated[str, is_like("the name of an environment variable, such as MAIL_HOST,", "[A-Z][A-Z0-9_]*")]
 Address = Annotated[str, is_like("an address such as reports@example.org", r"[^\s@<>,;]+@[^\s@<>,;]+")]
 
 
 class Report(Written):
-    """One report: its name, its notebook, and the parameters that differ from the notebook's own, as text.
+    """One report: its name, its notebook, and the parameters that differ from the notebook's defaults, as text.
 
-    A parameter that is a list makes a report of each of its values. `waits_for` are files without which, or as long as
-    they are what the standing report was made of, it is not due; `fresh_days` is the age from which data are stale.
+    A parameter with a list of values gives one report per value. The report is not due while a file in `waits_for` is
+    missing or unchanged since the standing report. Data older than `fresh_days` are stale.
     """
 
     name: Annotated[str, is_like("a name such as 05_growth or sim__05_growth", r"(sim__)?(?!\w*__)\d\d_\w+")]
@@ -111,13 +111,13 @@ class Report(Written):
 
 
 class Mail(Written):
-    """An e-mail with the brief. Host, user and password are the names of environment variables that hold them."""
+    """An e-mail with the brief. `host`, `user` and `password` name the environment variables that contain them."""
 
     model_config = {"extra": "forbid", "frozen": True, "populate_by_name": True}
 
     to: Annotated[tuple[Address, ...], Field(min_length=1), OneOrMore]
     sender: Annotated[Address, Field(alias="from")]
-    host: Variable  # of HOST or HOST:PORT
+    host: Variable  # contains HOST or HOST:PORT
     user: Variable | None = None
     password: Variable | None = None
     starttls: bool = True
@@ -127,17 +127,17 @@ class Mail(Written):
         if (self.user is None) != (self.password is None):
             raise ValueError("expected user and password together, or neither")
         if self.user and not self.starttls:
-            raise ValueError("expected starttls, since a password in plain text can be read on its way")
+            raise ValueError("expected starttls, since a password sent in plain text can be intercepted")
         return self
 
 
 class Notice(Written):
-    """A recipient of news on runs: a command, an e-mail or a webhook."""
+    """A channel for news about runs: a command, an e-mail or a webhook."""
 
     command: Annotated[tuple[Text, ...], Field(min_length=1)] | None = None  # program and arguments, without a shell
     email: Mail | None = None
-    webhook: Variable | None = None  # of an address https://...
-    form: Literal["json", "slack"] = "json"  # of what the webhook is sent
+    webhook: Variable | None = None  # contains an address https://...
+    form: Literal["json", "slack"] = "json"  # format of the message to the webhook
     timeout: Annotated[float, Field(gt=0, le=600)] = 30.0  # seconds
 
     @model_validator(mode="after")
@@ -145,12 +145,12 @@ class Notice(Written):
         if len({"command", "email", "webhook"} & self.model_fields_set) != 1:
             raise ValueError("expected exactly one of command, email and webhook")
         if self.form != "json" and self.webhook is None:
-            raise ValueError("expected a webhook, to which form belongs")
+            raise ValueError("expected a webhook, since form applies only to webhooks")
         return self
 
     @property
     def kind(self) -> str:
-        """What it is sent by."""
+        """The kind of channel."""
         return "command" if self.command else "email" if self.email else "webhook"
 
     @property
@@ -164,15 +164,15 @@ class Schedule(Written):
     """The content of ``reports/schedule.yml``."""
 
     reports: Annotated[list[Report], Field(min_length=1)]
-    publish: Text = "reports"  # folder of the releases; from the project's folder if it is no whole path
-    keep: Annotated[int, Field(ge=1)] | None = None  # releases that `prune` leaves; all of them
+    publish: Text = "reports"  # folder of the releases, absolute or relative to the project
+    keep: Annotated[int, Field(ge=1)] | None = None  # number of releases that `prune` leaves; None means all
     notices: tuple[Notice, ...] = ()
 
     @model_validator(mode="after")
     def _names_once(self) -> Schedule:
         names = [report.name for report in self.reports]
         if twice := [name for name in names if names.count(name) > 1]:
-            raise ValueError(f"expected each name once, but {len(twice)} reports are called {twice[0]}")
+            raise ValueError(f"expected each name once, but {len(twice)} reports are named {twice[0]}")
         return self
 
 
@@ -180,10 +180,10 @@ class Schedule(Written):
 class Job:
     """One report: a notebook and its parameters.
 
-    They are text as in the schedule; after `settled` a typed value for each that the notebook has. `files` are those
-    read beside the data folder, such as a panel. `market` is the simulated one, in words; empty if none is. When it is
-    due say `every`, `waits_for` and `fresh_days`, as in the schedule. One of a sweep has the name of the sweep, and of
-    the parameters that differ there the text of `swept`.
+    Parameters are text as in the schedule or, after `settled`, one typed value per parameter of the notebook. `files`
+    are those read from outside the data folder, such as a panel. `market` describes the simulated market, if any.
+    `every`, `waits_for` and `fresh_days` are as in the schedule. A report in a sweep has the name of the sweep in
+    `sweep`, and its own values of the parameters that differ, as text, in `swept`.
     """
 
     name: str
@@ -199,7 +199,7 @@ class Job:
 
     @property
     def called(self) -> set[str]:
-        """The names by which a user may select the report: its name, its number and its sweep."""
+        """The names that select the report: its name, its number and its sweep."""
         return {self.name, self.number, self.sweep or self.name}
 
     @property
@@ -209,12 +209,12 @@ class Job:
 
     @property
     def is_brief(self) -> bool:
-        """Whether the report is the brief, which reads the verdicts of all others and so runs last."""
+        """Whether the report is the brief: it reads the verdicts of all others, so it runs last."""
         return self.number == "00"
 
     @property
     def verdicts_parameter(self) -> str:
-        """The name of the parameter for the place of verdicts."""
+        """The name of the parameter with the path of the verdicts."""
         return "verdict_folder" if self.is_brief else "verdict_file"
 
 
@@ -224,7 +224,7 @@ def number(name: str) -> str:
 
 
 def varied(name: str) -> list[str]:
-    """Return the values in the name of a report that tell it from others of its sweep.
+    """Return the values in the name of a report that distinguish it from others in its sweep.
 
     >>> varied("sim__05_growth_panel__seed-2__conf-0-9"), varied("sim__05_growth_panel")
     (['seed-2', 'conf-0-9'], [])
@@ -233,7 +233,7 @@ def varied(name: str) -> list[str]:
 
 
 def own_panel(path: Path, map: Path | None = None, event: str = ON_RECORD) -> dict[str, str]:
-    """Return the parameters that the user's own panel sets, with full paths, since kernels run elsewhere."""
+    """Return the parameters set by a panel of the user's own, with absolute paths, since kernels run elsewhere."""
     return {
         "event": str(Path(event).absolute()) if event.endswith(".yml") else event,
         "panel_path": str(path.absolute()),
@@ -242,19 +242,19 @@ def own_panel(path: Path, map: Path | None = None, event: str = ON_RECORD) -> di
 
 
 def load(root: Path) -> Schedule:
-    """Read the schedule of a repository as written, or raise a `DataError`."""
+    """Read the schedule of a repository as it is written, or raise a `DataError`."""
     return yaml.load(root / "reports" / "schedule.yml", Schedule)
 
 
 def read(root: Path) -> list[Job]:
-    """Read the reports of a schedule in its order, the brief last; a sweep gives one report for each value.
+    """Read the reports of a schedule in order, the brief last; a sweep gives one report per value.
 
     Raises
     ------
     DataError
-        If the file is missing or is not what `Schedule` says.
+        If the file is missing or does not match `Schedule`.
     DesignError
-        If there is no such notebook, a parameter is one that the runner sets, or two reports of a sweep have one name.
+        If a notebook is missing, the runner itself sets a parameter, or two reports of a sweep have the same name.
     """
     file, jobs = root / "reports" / "schedule.yml", list[Job]()
     for report in load(root).reports:
@@ -266,7 +266,7 @@ def read(root: Path) -> list[Job]:
         _refuse_set(report.parameters.keys() - panels, where)
         plan = Job(report.name, notebook, {}, (), "", report.every, report.waits_for, report.fresh_days)
         if plan.is_brief and several:
-            raise DesignError(f"{where}: the brief reads all reports, and there is one; give it no list of values.")
+            raise DesignError(f"{where}: the brief reads all reports, so there is only one; give it no lists.")
         stale = {"stale_after_days": str(report.fresh_days)} if report.fresh_days else {}
         stale = {name: text for name, text in stale.items() if name in parameters.declared(notebook).model_fields}
         for values in itertools.product(*report.parameters.values()):
@@ -274,12 +274,12 @@ def read(root: Path) -> list[Job]:
             jobs.append(_one(root, plan, given, several, panels))
         names = [job.name.casefold() for job in jobs]
         if twice := [job.name for job in jobs if names.count(job.name.casefold()) > 1]:
-            raise DesignError(f"{where}: {len(twice)} reports of its sweep are called {twice[0]}; give other values.")
+            raise DesignError(f"{where}: {len(twice)} reports of its sweep are named {twice[0]}; give other values.")
     return sorted(jobs, key=lambda job: job.is_brief)
 
 
 def _one(root: Path, plan: Job, given: Mapping[str, str], several: list[str], panels: set[str]) -> Job:
-    """Return one report of a sweep over parameters with several values, or the report itself if there is none."""
+    """Return one report of a sweep over the parameters in `several`, or the report itself if there are none."""
     paths = {name: (root / given[name]).absolute() for name in sorted(panels, reverse=True) if name in given}
     event = given.get("event", "")
     places = [plan.notebook.parent / event, root / event] if event.endswith(".yml") else []
@@ -295,7 +295,7 @@ def _one(root: Path, plan: Job, given: Mapping[str, str], several: list[str], pa
 
 
 def _slug(text: str) -> str:
-    """Shorten a value to a part of a name, without signs; shorten a path to the name of its file.
+    """Shorten a value to letters, digits and hyphens for use in a name; shorten a path to the name of its file.
 
     >>> [_slug(text) for text in ("2", "-0.5", "private/panels/May 2026.csv", "all others")]
     ['2', 'minus-0-5', 'May-2026', 'all-others']
@@ -305,13 +305,13 @@ def _slug(text: str) -> str:
 
 
 def on_panel(scheduled: list[Job], panel: Mapping[str, str], given: Iterable[str]) -> list[Job]:
-    """Return the reports of a run on a panel, those on the panel as ``panel__...``.
+    """Return the reports of a run on a panel; names of reports on the panel itself begin with ``panel__``.
 
-    They are the notebooks that can take a panel; the scheduled reports that are not simulated, where public figures are
-    of the panel's event; and the brief.
+    The run has every notebook that can use a panel, the scheduled reports on real data if public figures cover the
+    event of the panel, and the brief.
     """
     if "event" in given:
-        raise DesignError("Parameter event: it was given beside --panel, which sets it; use --event.")
+        raise DesignError("Parameter event: it was given with -p, but --panel sets it; use --event.")
     event_file = [Path(panel["event"])] if panel["event"].endswith(".yml") else []
     on_record, jobs = read_event(panel["event"]).on_record, list[Job]()
     for job in scheduled:
@@ -320,7 +320,7 @@ def on_panel(scheduled: list[Job], panel: Mapping[str, str], given: Iterable[str
         if "panel_path" in fields:
             files = [Path(panel[name]) for name in ("panel_path", "panel_map") if panel[name]]
             name = PANEL + (job.sweep or job.name).removeprefix(SIMULATED)
-            if name not in [each.name for each in jobs]:  # a sweep over markets is one report on the panel
+            if name not in [each.name for each in jobs]:  # a sweep over markets gives one report on the panel
                 jobs.append(Job(name, job.notebook, mine, (*files, *event_file)))
         elif job.is_brief or (on_record and not job.name.startswith(SIMULATED)):
             jobs.append(replace(job, parameters={**job.parameters, **mine}, files=(*event_file,)))
@@ -330,8 +330,8 @@ def on_panel(scheduled: list[Job], panel: Mapping[str, str], given: Iterable[str
 def named(jobs: list[Job], market: str, whole: list[Job]) -> list[Job]:
     """Rename the jobs of a run on a panel if the panel is simulated.
 
-    The brief is of that market too where it has nothing else to tell; beside public figures it keeps its name, and
-    nothing of that market is on its page.
+    The brief is renamed too if it reads nothing else; beside reports on public figures it keeps its name, and shows
+    nothing about that market.
     """
     public = any(not job.name.startswith(PANEL) and not job.is_brief for job in whole)
     return [
@@ -343,22 +343,22 @@ def named(jobs: list[Job], market: str, whole: list[Job]) -> list[Job]:
 
 
 def select(jobs: list[Job], names: Iterable[str]) -> list[Job]:
-    """Choose jobs by report name or number (``05``, which may have several); no names means all.
+    """Choose jobs by report name or number (several may share ``05``); no names means all.
 
-    The brief reads the verdicts of all others, so choosing it chooses them too: those that are unchanged cost nothing.
+    The brief reads the verdicts of all others, so choosing it chooses them too; unchanged ones are not run again.
     """
     wanted = {*names}
     if unknown := wanted - {name for job in jobs for name in job.called}:
         there = ", ".join(sorted(job.name for job in jobs))
-        raise DesignError(f"Report {min(unknown)}: the schedule has no such report; choose from {there}.")
+        raise DesignError(f"Report {min(unknown)}: it is not in the schedule; choose from {there}.")
     chosen = [job for job in jobs if wanted & job.called]
     return jobs if any(job.is_brief for job in chosen) else chosen or jobs
 
 
 def beside(jobs: Collection[Job]) -> dict[str, str]:
-    """Return the report that others refer to, by number: among several that on public figures, or else the first.
+    """Return the report that others refer to, by number: the one on public figures if several, or else the first.
 
-    One of a sweep goes after others. A simulated one is there by its number after `SIMULATED` too, for others like it.
+    Reports in a sweep come after others. Simulated ones also have the key `SIMULATED` + number, for simulated reports.
     """
     names = {SIMULATED + job.number: job.name for job in jobs if job.name.startswith(SIMULATED)}
     for job in sorted(jobs, key=lambda job: (bool(job.sweep), job.name.startswith((SIMULATED, PANEL)))):
@@ -373,15 +373,15 @@ def settled(jobs: list[Job], given: Mapping[str, str], as_of: str) -> list[Job]:
     ----------
     jobs : list of Job
     given : mapping
-        Text by name, from ``-p``; it goes to each job that knows the name, and it goes before the schedule.
+        Text by name, from ``-p``, for each job that has the parameter; it overrides the schedule.
     as_of : str
         Date of knowledge, YYYY-MM-DD.
 
     Raises
     ------
     DesignError
-        For a name that no job knows or that the runner sets, a value that is not allowed, and a report that is
-        simulated and has not the name of one, or the other way about.
+        If no job knows a name or the runner sets it, if a value is not allowed, or if a report is simulated but its
+        name does not begin with `SIMULATED`, or the reverse.
     """
     models = [parameters.declared(job.notebook) for job in jobs]
     parameters.refuse_unknown(given, {name for model in models for name in model.model_fields})
@@ -393,7 +393,7 @@ def settled(jobs: list[Job], given: Mapping[str, str], as_of: str) -> list[Job]:
             raise DesignError(f"Report {job.name}: the parameters cell of {job.notebook.name} lacks {lacks}; add it.")
         mine = {name: text for name, text in given.items() if name in model.model_fields}
         if several := sorted(mine.keys() & job.swept.keys()):
-            raise DesignError(f"Parameter {several[0]}: the schedule sweeps over it in {job.sweep}; change it there.")
+            raise DesignError(f"Parameter {several[0]}: {job.sweep} has a list of values in the schedule; change that.")
         try:
             values = parameters.settled(model, {**job.parameters, **mine, "as_of": as_of})
         except DesignError as error:
@@ -401,13 +401,13 @@ def settled(jobs: list[Job], given: Mapping[str, str], as_of: str) -> list[Job]:
         market = job.market or _market(job, values)
         if job.name.startswith(SIMULATED) != bool(market):
             rule = f"a name begins with {SIMULATED} if and only if the numbers are simulated: choose the other report"
-            raise DesignError(f"Report {job.name}: its parameters are of {market or 'no simulated market'}; {rule}.")
+            raise DesignError(f"Report {job.name}: its parameters describe {market or 'no simulated market'}; {rule}.")
         typed.append(replace(job, parameters=values, market=market))
     return typed
 
 
 def asked(root: Path, panel: Mapping[str, str], given: Mapping[str, str], as_of: str) -> dict[str, Any]:
-    """Return the parameters of all reports on a panel in a run with `given` as its ``-p``, or refuse them."""
+    """Return the parameters of all reports on a panel in a run with `given` as its ``-p``; refuse invalid ones."""
     jobs = settled(on_panel(read(root), panel, given), given, as_of)
     return {name: value for job in jobs if job.name.startswith(PANEL) for name, value in job.parameters.items()}
 
@@ -415,7 +415,7 @@ def asked(root: Path, panel: Mapping[str, str], given: Mapping[str, str], as_of:
 def _market(job: Job, values: Mapping[str, Any]) -> str:
     """Return the name of the market that a report or the panel of its sweep simulates, or an empty text."""
     if job.sweep and values.get("panel_path"):
-        from analysis.study import Study  # with all that reads a panel
+        from analysis.study import Study  # imports all that reads a panel
 
         return Study.open(values).market
     return market_of(job.notebook, values)
@@ -428,17 +428,17 @@ def _refuse_set(given: Iterable[str], where: str) -> None:
 
 
 def today() -> str:
-    """Return the date of the clock, YYYY-MM-DD."""
+    """Return today's date by the clock, YYYY-MM-DD."""
     return date.today().isoformat()
 
 
 def refuse_foresight(root: Path, as_of: str) -> None:
-    """Raise `DesignError` for a date of knowledge after today, and for one before that of the data."""
+    """Raise `DesignError` for a date of knowledge after today or before the date of the data."""
     if as_of > (now := today()):
         why = f"which is after today, {now} by the clock; give --as-of {now} or earlier, or set the clock."
         raise DesignError(f"As-of date: cannot publish reports as of {as_of}, {why}")
     newest = data.newest(root / "data")
     if as_of < (vintage := newest["vintage"]):
-        why = f"because {root / 'data' / newest['path']} is of {vintage} and may hold what was not known then"
+        why = f"because {root / 'data' / newest['path']} is dated {vintage} and may include later knowledge"
         do = f"give --as-of {vintage} or later, or check out the data of that date from git"
         raise DesignError(f"As-of date: cannot publish reports as of {as_of}, {why}; {do}.")

@@ -1,4 +1,4 @@
-"""Run what is due, as a scheduler calls it, and send the news."""
+"""Run the reports that are due, as called by a scheduler, and send the news."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ from runner.schedule import Job, Notice
 
 
 def work(root: Path, request: Request, *, due: bool = False, as_json: bool = False) -> Exit:
-    """Run, print the outcome, and notify the recipients of the schedule.
+    """Make reports, print the outcome, and notify the recipients listed in the schedule.
 
     Parameters
     ----------
     root : Path
         Folder of the project.
     request : Request
-        Of what is published in another folder than the schedule's somebody is told only if it is what is `due`.
+        If it publishes to a folder other than the schedule's, recipients are notified only if the run is for `due`.
     due : bool
-        Whether what is due by the schedule is asked for, and nothing where nothing is.
+        Whether to make only the reports that are due, and nothing if there are none.
     as_json : bool
-        Print the outcome as one JSON object, and nothing else, to standard output.
+        Whether to print only the outcome to standard output, as one JSON object.
     """
-    from runner import notices, site  # with all that speaks to servers
+    from runner import notices, site  # imports network clients
 
     recipients, waits, wrong = tuple[Notice, ...](), list[str](), None
 
@@ -78,7 +78,7 @@ def work(root: Path, request: Request, *, due: bool = False, as_json: bool = Fal
 
 @contextmanager
 def withheld(notices: Iterable[Notice]) -> Iterator[None]:
-    """Hide the variables of notices from the environment that notebooks inherit."""
+    """Hide the variables of notices from notebooks while they run, by removing them from the environment."""
     names = {name for notice in notices for name in notice.variables}
     hidden = {name: os.environ.pop(name) for name in names & os.environ.keys()}
     try:
@@ -88,7 +88,7 @@ def withheld(notices: Iterable[Notice]) -> Iterator[None]:
 
 
 def moment(as_of: str) -> datetime:
-    """Return the moment that decides what is due: now, or the end of a day other than today."""
+    """Return the time at which to decide what is due: now, or the end of `as_of` if that is not today."""
     day, now = date.fromisoformat(as_of), datetime.now()
     return now if day == now.date() else datetime.combine(day, time(23, 59))
 
@@ -96,13 +96,13 @@ def moment(as_of: str) -> datetime:
 def awaited(root: Path, job: Job, standing: Release) -> list[str]:
     """Describe the files that a report waits for: those missing, or unchanged since the standing report.
 
-    A file is newer if it is another: its time on the disk says when it was copied.
+    Contents are compared, since the time of a file shows only when it was copied.
     """
     entry, read, lines = standing.manifest.reports[job.name], standing.manifest.inputs["data"], list[str]()
     for name in job.waits_for:
         file = root / name
         if not file.is_file():
-            lines.append(f"{name}, which is not there")
+            lines.append(f"{name}, which is missing")
         elif publish.sha256(file) == read.get(name.removeprefix("data/"), entry.files.get(file.name)):
             lines.append(f"{name}, which has not changed")
     return lines
@@ -111,7 +111,7 @@ def awaited(root: Path, job: Job, standing: Release) -> list[str]:
 def stale(root: Path, outcome: Outcome, now: datetime) -> list[str]:
     """Describe the data of due reports that are older than the schedule allows.
 
-    It is said on the day on which a report is due, and not on every day until the data are new.
+    Stale data are reported on days when a report is due, not every day until the data are renewed.
     """
     stood = release.read(outcome.out / outcome.previous).manifest.reports if outcome.previous else {}
     lines = list[str]()
@@ -120,12 +120,12 @@ def stale(root: Path, outcome: Outcome, now: datetime) -> list[str]:
         if limit and schedule.is_due(job.every, now, date.fromisoformat(entry.as_of) if entry else None):
             for file, day in dated(root, job.waits_for).items():
                 if (days := (now.date() - day).days) > limit:
-                    lines.append(f"{file} is of {day}, {days:,} days old; the schedule allows at most {limit}")
+                    lines.append(f"{file} is dated {day}, {days:,} days ago; the schedule allows at most {limit}")
     return [*dict.fromkeys(lines)]
 
 
 def dated(root: Path, files: Iterable[str]) -> dict[str, date]:
-    """Return the date of each file by the descriptor or else the disk; without files, that of the newest data."""
+    """Return the date of each file, from the descriptor or else the disk; without files, use the newest data."""
     declared = {f"data/{card['path']}": card["vintage"] for card in data.package(root / "data")["resources"]}
     names = [*files] or [f"data/{data.newest(root / 'data')['path']}"]
     dates = {name: date.fromisoformat(declared[name]) for name in names if name in declared}
@@ -134,7 +134,7 @@ def dated(root: Path, files: Iterable[str]) -> dict[str, date]:
 
 
 def stopped(error: BaseException, as_of: str, out: Path) -> Outcome:
-    """Return the outcome of a run that an error or a signal has stopped."""
+    """Return the outcome of a run that was stopped by an error or a signal."""
     refused = isinstance(error, DataError | DesignError | ReportError)
     outcome = "refused" if refused else "failed" if isinstance(error, Exception) else "interrupted"
     why = str(error) or type(error).__name__
@@ -144,7 +144,7 @@ def stopped(error: BaseException, as_of: str, out: Path) -> Outcome:
 
 
 def without_paths(outcome: Outcome, root: Path) -> Outcome:
-    """Remove the folders of the project and its user from an outcome: they are private."""
+    """Remove the paths of the project and of the user's home from an outcome, since they are private."""
     places = {f"{root.absolute()}/": "", str(root.absolute()): ".", str(Path.home()): "~"}
     told = outcome.model_dump(include={"reports", "changed_words", "stale", "failures", "notes"})
     return outcome.model_copy(update=json.loads(publish.replaced(json.dumps(told, ensure_ascii=False), places)))

@@ -1,7 +1,7 @@
-"""Pages of releases: one for each, one over all of them, and an Atom feed of the runs.
+"""Pages of releases: one per release, one listing all of them, and an Atom feed of the runs.
 
-A page is one file and asks for nothing elsewhere; that of a reader's choices computes by a script of its own. Names,
-titles and claims are text that others wrote.
+A page is a single file that loads nothing else; the page with a reader's choices computes with a script of its own.
+Names, titles and claims are untrusted text.
 """
 
 from __future__ import annotations
@@ -35,10 +35,10 @@ from runner.release import DATA, DRAFT, MANIFEST, VERDICTS, Release
 from runner.schedule import number, varied
 
 PAGE, BELIEVE, FEED, LOG = "index.html", "believe.html", "feed.xml", "outcomes.jsonl"
-KEPT, SHOWN = 400, 100  # outcomes in the log, and in the feed and on the page
-PATHS = re.compile(r"(?<![\w.:/<])/(?:[^/\s'\"]+/)+")  # folders of this machine, in what is said of a failure
+KEPT, SHOWN = 400, 100  # number of outcomes in the log, and in the feed and the page
+PATHS = re.compile(r"(?<![\w.:/<])/(?:[^/\s'\"]+/)+")  # folders of this machine, in messages about failures
 RATINGS = {"Supported": 5, "Contradicted": 1, "Not shown": None, "Not testable with this data": None}
-"""The words of verdicts, and what machines are told beside each: between 1 and 5 lies "half true"."""
+"""The machine-readable rating for the word of each verdict; between 1 and 5 is "half true"."""
 OTHERS = {
     BELIEVE: "What would you have to believe? (page)",
     ANNEX: "Annex: what all reports were made of (PDF)",
@@ -48,7 +48,7 @@ OTHERS = {
     MANIFEST: "What each report was made of: parameters, versions, hashes (JSON)",
     "CITATION.cff": "How to cite this release (CFF)",
 }
-"""Files of a release that belong to no report."""
+"""Files of a release that do not belong to a report."""
 PICTURE = re.compile(r'<img src="data:[^"]*" alt="([^"]*)"')
 
 Row = Mapping[str, str]
@@ -58,7 +58,7 @@ Row = Mapping[str, str]
 
 
 class Judged(BaseModel):
-    """The part of a verdict that the page shows; `anchor` is its place there, if it gives a reading its word."""
+    """The part of a verdict that the page shows; `anchor` is its id there, if the verdict decides a reading."""
 
     word: Literal["Supported", "Contradicted", "Not shown", "Not testable with this data"]
     confidence: str
@@ -74,7 +74,7 @@ class Judged(BaseModel):
 
     @property
     def found(self) -> str:
-        """Its number with the unit; a point only where the word is a finding."""
+        """The number with its unit; a point estimate is given only with a finding."""
         texts = [quantity(self.estimate, self.unit)] if self.estimate is not None and RATINGS[self.word] else []
         if self.low is not None and self.high is not None:
             ends = between(self.low, self.high, self.unit)
@@ -84,7 +84,7 @@ class Judged(BaseModel):
 
 @dataclass(frozen=True)
 class Brief:
-    """The content of a brief: its headline, a sentence for each topic, the verdicts that give claims their word."""
+    """The content of a brief: its headline, one sentence per topic, and the verdicts that decide the claims."""
 
     headline: str = ""
     topics: Iterable[Row] = ()
@@ -92,16 +92,16 @@ class Brief:
 
     @property
     def anchors(self) -> dict[tuple[str, ...], str]:
-        """The places of its verdicts on the page."""
+        """The anchors of its verdicts on the page."""
         return {identity(row): re.sub(r"\s", "-", name_of(row)) for row in self.spoken}
 
 
 def _card(
     name: str, entry: Mapping[str, Any], folder: Path, rows: Sequence[Any], anchors: Mapping[Any, str]
 ) -> dict[str, Any]:
-    """Return the part of the page on a report: its files by kind, verdicts, sources, and its first figure in words.
+    """Return the part of the page about a report: its files, verdicts, sources, and the alt text of its first figure.
 
-    `entry` is that of the manifest; `unread` counts the verdicts that are not as `Judged` says.
+    `entry` is its entry in the manifest; `unread` counts the verdicts that do not match `Judged`.
     """
     from runner import exports
 
@@ -142,21 +142,21 @@ def write(
     failed: Collection[str],
     changes: Changes | None,
 ) -> None:
-    """Write the page of a release and its metadata for catalogues into a folder that lacks only the manifest.
+    """Write the page of a release and its metadata for catalogues to a folder that lacks only the manifest.
 
     Parameters
     ----------
     folder : Path
     manifest : mapping
-        As published: date of knowledge, and an entry for each report.
+        As published, with the date of knowledge and one entry per report.
     verdicts : mapping
-        By report, as the notebooks wrote them.
+        By report, as written by the notebooks.
     event : str
-        Name or file of the event that the reports are about; empty if they are about none.
+        Name or file of the event that the reports are about; empty if there is none.
     made, failed : collection of str
-        Reports of the run that writes the page; the others were carried over from the release before.
+        Reports made and failed in this run; the others were carried over from the previous release.
     changes : Changes or None
-        What moved since the release before.
+        Changes since the previous release.
     """
     from runner import exports
 
@@ -200,7 +200,7 @@ def write(
 
 
 def says(folder: Path, reports: Iterable[str]) -> Brief:
-    """Read what the brief among the reports in a folder says, or return an empty `Brief`."""
+    """Read the content of the brief among the reports in a folder; return an empty `Brief` if there is none."""
     from runner import exports
 
     notebooks = [folder / f"{name}.ipynb" for name in reports if number(name) == "00"]
@@ -210,12 +210,12 @@ def says(folder: Path, reports: Iterable[str]) -> Brief:
 
 
 def _sweep(file: Path) -> dict[str, Any]:
-    """Return the answers of a sweep side by side, in a table for each question, as the page shows them."""
+    """Return the answers of a sweep side by side, one table per question, as the page shows them."""
     with file.open(encoding="utf-8", newline="") as stream:
         rows = [*csv.DictReader(stream)]
     varied = [*rows[0]][: [*rows[0]].index("report")]
     truths, answers = dict[tuple[str, str], str](), dict[str, dict[str, Row]]()
-    for row in rows:  # an answer does not say the truth of its market, but another table of the same report does
+    for row in rows:  # the true effect is not in the answer, but in another table of the report
         if row["truth"]:
             truths.setdefault((row["report"], row["estimand"]), row["truth"])
         if row["table"] == "0":
@@ -232,7 +232,7 @@ def _sweep(file: Path) -> dict[str, Any]:
 
 
 def _cells(row: Row, truth: str) -> dict[str, str]:
-    """Return the cells of an answer; a column that is empty in all rows is not shown."""
+    """Return the cells of an answer, with empty texts for columns that do not apply."""
     unit, word, low, high = row["unit"], row["word"], row["conf_low"], row["conf_high"]
     return {
         "estimate": quantity(float(row["estimate"]), unit) if row["estimate"] else "",
@@ -266,7 +266,7 @@ def newest_first(out: Path) -> list[Release]:
 def record(out: Path, outcome: Outcome, at: datetime) -> None:
     """Add the outcome of a run to the log, and rewrite the page and the feed, unless another run is about to.
 
-    What came to nothing leaves nothing in a folder that has no log.
+    A run without a release or draft adds nothing to a folder that has no log.
 
     Parameters
     ----------
@@ -283,7 +283,7 @@ def record(out: Path, outcome: Outcome, at: datetime) -> None:
     line = outcome.model_copy(update={**lines, "at": at.isoformat(timespec="seconds")}).model_dump_json()
     descriptor = os.open(out / LOG, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
     try:
-        os.write(descriptor, f"\n{line}\n".encode())  # in one piece, after what a killed run left of a line
+        os.write(descriptor, f"\n{line}\n".encode())  # in one write, after the partial line that a killed run may leave
     finally:
         os.close(descriptor)
     with suppress(ReportError), release.locked(out):
@@ -292,7 +292,7 @@ def record(out: Path, outcome: Outcome, at: datetime) -> None:
 
 
 def logged(out: Path) -> list[Outcome]:
-    """Return the outcomes of runs, the oldest first, without lines that cannot be read."""
+    """Return the outcomes of runs, the oldest first, skipping lines that cannot be read."""
     outcomes = list[Outcome]()
     lines = (out / LOG).read_text(encoding="utf-8", errors="replace").splitlines() if (out / LOG).is_file() else []
     for line in lines:
@@ -302,11 +302,11 @@ def logged(out: Path) -> list[Outcome]:
 
 
 def refresh(out: Path) -> None:
-    """Write the page and the feed of an output folder from its releases and its log, each in one step."""
+    """Write the page and the feed of an output folder from its releases and its log, replacing each in one step."""
     releases, runs = newest_first(out), logged(out)
     published = {run.release for run in runs if run.outcome == "published"}
     runs += [_published(each) for each in releases if each.folder.name not in published]
-    runs = sorted(runs, key=lambda run: run.at)[-SHOWN:][::-1]  # of one second the last comes first
+    runs = sorted(runs, key=lambda run: run.at)[-SHOWN:][::-1]  # runs of the same second: the last one first
     summaries = {each.folder.name: changes(each) for each in releases}
     items = [_item(run, summaries) for run in runs]
     updated = max((run.at for run in runs), default="1970-01-01T00:00:00+00:00")
@@ -316,7 +316,7 @@ def refresh(out: Path) -> None:
 
 
 def _published(standing: Release) -> Outcome:
-    """Return the outcome of a release that the log lacks."""
+    """Return the outcome of a release that is missing from the log."""
     name, as_of = standing.folder.name, standing.manifest.as_of
     ends = [entry.finished for entry in standing.manifest.reports.values()]
     return Outcome(outcome="published", release=name, as_of=as_of, at=max(ends, default=f"{as_of}T00:00:00+00:00"))
@@ -357,7 +357,7 @@ def changes(standing: Release) -> Summary:
 
 
 def _replace(file: Path, text: str) -> None:
-    """Replace a file by a text in one step, flushed to the disk."""
+    """Replace the content of a file by a text in one step, flushed to the disk."""
     draft = file.with_name(f"{release.STAGE}{file.name}")
     release.remove(draft)
     with draft.open("x", encoding="utf-8") as stream:

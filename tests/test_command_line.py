@@ -54,7 +54,7 @@ def test_two_runs_on_one_folder_exit_4(desk, capsys):
     with release.locked(desk.reports):
         for _ in range(2):  # the second does not empty the lock of the first
             assert command_line.main(["run"], desk.root) == 4
-            assert f"process {os.getpid()} is doing so already" in capsys.readouterr().err
+            assert f"process {os.getpid()} is already doing so" in capsys.readouterr().err
 
 
 def unchanged(out):
@@ -88,7 +88,7 @@ def test_a_file_system_that_fails_or_is_full_ends_without_a_traceback(desk, caps
     assert command_line.main(["run", "--as-of", AS_OF], desk.root) == code
     told = capsys.readouterr().err
     assert told.startswith(f"error: {said}")
-    assert "; what was published is untouched" in told
+    assert "; published releases are untouched" in told
 
 
 def test_options_reach_the_runner(desk, monkeypatch, tmp_path):
@@ -111,7 +111,7 @@ def test_a_panel_with_its_map_and_event_reaches_the_runner(desk, monkeypatch):
 @pytest.mark.parametrize("option", ["--map", "--event"])
 def test_a_map_or_an_event_without_a_panel_exits_2(desk, capsys, option):
     assert command_line.main(["run", option, "own.yml"], desk.root) == 2
-    assert f"Option {option} own.yml: it goes with a panel of your own; give --panel" in capsys.readouterr().err
+    assert f"Option {option} own.yml: it needs a panel of your own; give --panel" in capsys.readouterr().err
 
 
 def test_list_shows_the_schedule_with_the_brief_last(desk, capsys):
@@ -131,7 +131,7 @@ def test_params_shows_value_type_rule_and_help(desk, capsys):
 def test_params_shows_what_a_scheduled_report_gets_and_what_the_notebook_has(desk, capsys):
     assert command_line.main(["params", "01"], desk.root) == 0
     shown = capsys.readouterr().out.splitlines()
-    assert "  count = 4  (int, allowed 1 to 9)  number of things; by schedule.yml, the notebook has 3" in shown
+    assert "  count = 4  (int, allowed 1 to 9)  number of things; set in schedule.yml, 3 in the notebook" in shown
     (day,) = (line for line in shown if line.startswith("  as_of"))
     assert f"= '{datetime.date.today()}'" in day
     assert day.endswith("; option --as-of sets it")

@@ -105,7 +105,7 @@ def test_data_that_a_report_does_not_read_did_not_move_it(tmp_path):
 def test_a_file_that_is_not_as_its_manifest_says_is_not_compared(tmp_path):
     old, new = make(tmp_path), make(tmp_path, LATER)
     (new.folder / f"{REPORT}.estimates.csv").write_text("damaged\n")
-    with pytest.raises(ReportError, match=f"{REPORT}.estimates.csv is not as the manifest says; see what `market"):
+    with pytest.raises(ReportError, match=f"{REPORT}.estimates.csv does not match the manifest; run `market-impact"):
         diff.between(old, new)
 
 

@@ -425,8 +425,8 @@ def test_the_reason_follows_the_word():
     cases = [(2.0, wide), (20.0, wide), (2.0, narrow)]
     reasons = [claims.judge("C01", "V2", claims.Finding(interval=given, margin=margin)).why for margin, given in cases]
     assert reasons[0].startswith("The range includes harm beyond the margin and none.")
-    assert reasons[1].startswith("Even the lower end lies above the margin.")
-    assert reasons[2].startswith("Even the lower end lies above the margin.")
+    assert reasons[1].startswith("Even the lower end lies above minus the margin.")
+    assert reasons[2].startswith("Even the lower end lies above minus the margin.")
     assert all(reason.endswith("We found no public comparison group.") for reason in reasons)
 
 

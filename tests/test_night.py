@@ -121,8 +121,8 @@ def test_a_release_dated_after_today_is_news_and_does_not_keep_todays_from_being
     assert desk.due(TUESDAY) == 0
     assert desk.releases() == [MONDAY, NEXT]  # that of Monday counts, of which nothing is due
     assert os.readlink(desk.reports / "latest") == MONDAY
-    said = f"reports/{NEXT}: this release is dated after today, {TUESDAY}, and runs pass over it; set the clock if it "
-    said += "is wrong, else move the release away."
+    said = f"reports/{NEXT}: this release is dated after today, {TUESDAY}, so runs ignore it; set the clock if it is "
+    said += "wrong, or else move the release away."
     assert f"{said}\n" in capsys.readouterr().err
     assert desk.told()[-1]["failures"] == [said]
     assert desk.shift(TUESDAY) == 0
@@ -168,7 +168,7 @@ def test_a_report_waits_for_data_that_are_newer_than_its_own(desk, no_kernels, c
     assert desk.due(NEXT) == 0
     said = capsys.readouterr().out
     assert "01_first waits for data/figures.csv, which has not changed.\n" in said
-    assert "01_first waits for incoming/done, which is not there.\n" in said
+    assert "01_first waits for incoming/done, which is missing.\n" in said
     assert desk.releases() == [MONDAY]
 
 
@@ -183,7 +183,7 @@ def test_a_report_is_made_when_the_data_that_it_waits_for_have_come(desk):
 
 def test_due_and_names_are_refused_together(desk, no_kernels, capsys):
     assert desk.due(TUESDAY, "01") == 2
-    assert "Option --due: it goes with the whole schedule" in capsys.readouterr().err
+    assert "Option --due applies to the whole schedule" in capsys.readouterr().err
 
 
 def test_releases_go_to_the_folder_of_the_schedule(desk, tmp_path):
@@ -225,14 +225,14 @@ def test_data_older_than_the_limit_are_news_on_the_day_on_which_their_report_is_
     for day in (LAST, LAST, "2026-12-08"):
         assert desk.due(day) == 0
     ((told),) = desk.told()
-    assert told["stale"] == ["data/figures.csv is of 2026-11-01, 36 days old; the schedule allows at most 29"]
+    assert told["stale"] == ["data/figures.csv is dated 2026-11-01, 36 days ago; the schedule allows at most 29"]
 
 
 def test_a_run_that_is_refused_or_ended_by_a_signal_is_news(desk, no_kernels, capsys):
     assert desk.shift("2020-01-01", "--json") == 2
     shown = json.loads(capsys.readouterr().out)
     assert (shown["outcome"], shown["reports"]) == ("refused", {})
-    why = "because data/figures.csv is of "
+    why = "because data/figures.csv is dated "
     assert shown["failures"][0].startswith(f"As-of date: cannot publish reports as of 2020-01-01, {why}")
     with mock.patch.object(run, "reports", side_effect=SystemExit(143)):
         assert desk.due(NEXT) == 143
@@ -279,8 +279,8 @@ def test_a_damaged_release_is_told_as_json_and_in_the_feed(desk, capsys):
     (desk.published / "01_first.pdf").write_text("cut off")
     assert desk.due(TUESDAY, "--json") == 0
     (note,) = json.loads(capsys.readouterr().out)["notes"]
-    assert f"{MONDAY}: not as it was made: 01_first.pdf: cut off. All reports are made." in note
-    assert "not as it was made: 01_first.pdf: cut off" in (desk.reports / "feed.xml").read_text()
+    assert f"{MONDAY}: its files do not match: 01_first.pdf: cut off. All reports are made again." in note
+    assert "its files do not match: 01_first.pdf: cut off" in (desk.reports / "feed.xml").read_text()
 
 
 def test_what_a_failed_run_has_made_is_not_called_published(desk, capsys):

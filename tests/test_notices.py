@@ -111,7 +111,7 @@ pathlib.Path("child").write_text(str(child.pid))
 time.sleep(600)
 """
     slow = script(tmp_path, source).model_copy(update={"timeout": 2})
-    assert send(FAILED, slow, root=tmp_path) == ["notices.0 (command): not done after 2 s"]
+    assert send(FAILED, slow, root=tmp_path) == ["notices.0 (command): not finished after 2 s"]
     assert ended(int((tmp_path / "child").read_text()))
 
 
@@ -188,7 +188,7 @@ def test_a_webhook_is_not_followed_to_another_address(web):
 LOCAL = "http://127.0.0.1"
 NO_WEBHOOK = dict.fromkeys((f"file:///{SECRET}", SECRET), "could not be sent (ValueError)")
 NO_WEBHOOK |= dict.fromkeys((f"{LOCAL}:{SECRET}", f"{LOCAL}/\n{SECRET}"), "could not be sent (InvalidURL)")
-NO_WEBHOOK |= {f"{LOCAL}:1/{SECRET}": "Connection refused", f"http://{SECRET}.invalid/": "its host is not known"}
+NO_WEBHOOK |= {f"{LOCAL}:1/{SECRET}": "Connection refused", f"http://{SECRET}.invalid/": "the host name was not found"}
 
 
 @pytest.mark.parametrize(("address", "said"), NO_WEBHOOK.items())
@@ -212,7 +212,7 @@ def test_a_server_that_never_answers_or_does_so_a_letter_at_a_time_holds_nobody_
         threading.Thread(target=drip, daemon=True).start()
         address = f"http://127.0.0.1:{silent.getsockname()[1]}"
         slow = notice(webhook="HOOK", timeout=1)
-        late = [f"notices.{place} (webhook): not done after 1 s" for place in (0, 1)]
+        late = [f"notices.{place} (webhook): not finished after 1 s" for place in (0, 1)]
         assert send(FAILED, slow, slow, HOOK=address) == late
         done.set()
 
@@ -334,7 +334,7 @@ def test_a_server_that_nobody_vouches_for_is_told_no_password(served, certificat
     inbox, host = served(tls_context=encrypted(certificate), authenticator=accept(SECRET))
     known = {"MAIL_HOST": host, "MAIL_USER": "reports", "MAIL_PASSWORD": SECRET}
     (fault,) = send(FAILED, notice(email=LOGIN), **known)
-    assert fault == "notices.0 (email): no encrypted connection that can be trusted"
+    assert fault == "notices.0 (email): the encrypted connection could not be trusted"
     assert inbox.letters == []
 
 
@@ -351,8 +351,8 @@ def test_a_mail_server_that_is_not_there_is_told_without_its_name(host):
 def test_what_the_environment_lacks_is_told_even_when_there_is_no_news():
     hooks = [notice(command=["true"]), notice(email=LOGIN), notice(webhook="HOOK")]
     assert send(QUIET, *hooks, MAIL_HOST="h", MAIL_USER="", HOOK="") == [
-        "notices.1 (email): the environment has no MAIL_USER and no MAIL_PASSWORD; set it, or nobody is told",
-        "notices.2 (webhook): the environment has no HOOK; set it, or nobody is told",
+        "notices.1 (email): not sent: the environment has no MAIL_USER and no MAIL_PASSWORD; set it",
+        "notices.2 (webhook): not sent: the environment has no HOOK; set it",
     ]
 
 

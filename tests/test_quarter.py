@@ -172,10 +172,10 @@ class Told:
 def told_by_run(world, when, fault, last, name):
     """Return what a run has to tell, and the release that it makes, or None."""
     if fault == "locked":
-        return Told("refused", Exit.LOCKED, "is doing so already"), None
+        return Told("refused", Exit.LOCKED, "is already doing so"), None
     file = max(world.vintages, key=world.vintages.get)
     if when.isoformat() < world.vintages[file]:
-        words = f"is of {world.vintages[file]} and may hold what was not known then"
+        words = f"is dated {world.vintages[file]} and may include later knowledge"
         return Told("refused", Exit.REFUSED, words), None
     stands, reports = None if last is None or last.cut else last, world.reports
     dates = stands.dates if stands else {}
@@ -185,7 +185,7 @@ def told_by_run(world, when, fault, last, name):
             "unchanged", Exit.OK, "", stands.name, {name: f"not due as of {dates[name]}" for name in dates}
         ), None
     age = (when - date.fromisoformat(world.vintages[file])).days
-    sentence = f"data/{file} is of {world.vintages[file]}, {age} days old; the schedule allows at most {FRESH}"
+    sentence = f"data/{file} is dated {world.vintages[file]}, {age} days ago; the schedule allows at most {FRESH}"
     stale = [sentence] if age > FRESH and "02_weekly" in due else []
     kept = [name for name in {*reports, *dates} - {*due, "00_brief"} if name in reports]
     same = [name for name in kept if stands.world.recipe(name) == world.recipe(name)]
@@ -201,7 +201,7 @@ def told_by_run(world, when, fault, last, name):
         for name in sorted(reports)
         if name in dates and stands.world.word(name) != world.word(name)
     ]
-    note = f"not as it was made: {last.cut}" if last and last.cut else ""
+    note = f"its files do not match: {last.cut}" if last and last.cut else ""
     made = Made(name, world, {name: dates[name] if name in same else when for name in lines}, stands)
     return Told("published", Exit.OK, "", name, lines, words, stale, note), made
 

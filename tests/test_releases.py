@@ -219,7 +219,7 @@ def test_prune_removes_the_oldest_and_says_which(five):
 
 def test_prune_never_removes_what_latest_shows(five):
     show(five, DAYS[0])
-    assert verify.prune(five, 1)[0] == f"{DAYS[0]}: stays, `latest` shows it"
+    assert verify.prune(five, 1)[0] == f"{DAYS[0]}: kept, since `latest` points at it"
     assert release.names(five) == [DAYS[0], DAYS[4]]
 
 
@@ -227,7 +227,7 @@ def test_prune_never_removes_the_last_that_verifies(five):
     show(five, DAYS[-1])
     for day in DAYS[2:]:
         (five / day / f"{REPORT}.pdf").write_text("damaged")
-    assert f"{DAYS[1]}: stays, it is the newest one that verifies" in verify.prune(five, 1)
+    assert f"{DAYS[1]}: kept, since it is the newest one that verifies" in verify.prune(five, 1)
     assert release.names(five) == [DAYS[1], DAYS[4]]
 
 

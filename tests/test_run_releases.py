@@ -106,8 +106,8 @@ def test_a_release_is_proved_by_its_hashes_and_by_a_report_made_again(desk, caps
     before = desk.bytes()
     assert verify(desk) == Exit.OK
     out = capsys.readouterr().out
-    assert "all 13 files are as the manifest says" in out
-    assert "made again, the same to the byte: PDF, 1 files in all." in out
+    assert "all 13 files match the manifest" in out
+    assert "made again, identical to the byte: PDF, 1 files in all." in out
     assert desk.bytes() == before
     assert desk.is_clear()
 
@@ -124,7 +124,7 @@ def test_a_report_that_comes_out_otherwise_is_named(desk, capsys):
         page.write_text(page.read_text() + "other")
 
     assert verify(desk, "--again", "02_second", render=other) == Exit.FAILED
-    assert "02_second.pdf: made again, it has other bytes." in capsys.readouterr().out
+    assert "02_second.pdf: made again, its bytes differ." in capsys.readouterr().out
 
 
 def test_a_damaged_release_is_not_made_again(desk, capsys):
@@ -140,7 +140,7 @@ def test_a_checkout_of_other_data_or_notebooks_says_which_and_which_commit_to_ta
     (desk.root / "data" / "figures.csv").write_text("year,value\n2021,2\n")
     assert verify(desk) == Exit.REFUSED
     out = capsys.readouterr().out
-    assert "This checkout differs from what the release was made of, data: figures.csv" in out
+    assert "This checkout differs from the inputs of the release: data: figures.csv" in out
     assert "notebooks: 01_first" in out
     assert f"check out {desk.manifest()['commit'].split()[0]}" in out
     assert verify(desk, "--no-again") == Exit.OK
@@ -148,9 +148,9 @@ def test_a_checkout_of_other_data_or_notebooks_says_which_and_which_commit_to_ta
 
 def test_what_is_no_release_or_no_report_is_refused_with_a_sentence(desk, capsys):
     assert main(["verify", str(desk.root)], root=desk.root) != Exit.OK
-    assert "no release" in capsys.readouterr().err
+    assert "not a release" in capsys.readouterr().err
     assert verify(desk, "--again", "07") == Exit.REFUSED
-    assert "the release has 00_brief, 01_first, 02_second; name one" in capsys.readouterr().err
+    assert "not in the release; choose from 00_brief, 01_first, 02_second" in capsys.readouterr().err
 
 
 def test_the_command_diff_tells_in_words_and_as_json(desk, capsys):

@@ -175,7 +175,7 @@ def test_from_a_damaged_release_nothing_is_carried_over_and_it_stays_as_it_is(qu
     said = capsys.readouterr().out
     assert said.count("published ") == 3
     wrong = "missing" if how == "gone" else "cut off" if Path(lost).suffix in release.ENDS else "damaged"
-    assert f"not as it was made: {lost}: {wrong}. All reports are made." in said
+    assert f"its files do not match: {lost}: {wrong}. All reports are made again." in said
     assert contents(quick.reports / AS_OF) == before
     assert os.readlink(quick.reports / "latest") == f"{AS_OF}.2"
 
@@ -188,12 +188,12 @@ def test_from_a_release_whose_manifest_no_run_wrote_nothing_is_carried_over(quic
     assert quick.run() == Exit.OK
     said = capsys.readouterr().out
     assert said.count("published ") == 3
-    assert "no release: manifest.json cannot be read (" in said
+    assert "not a release: its manifest.json cannot be read (" in said
     assert quick.published.name == f"{AS_OF}.2"
 
 
-ASTRAY = [({"files": {}}, "00_brief.ipynb: of report 00_brief, and the manifest has no hash of it")]
-ASTRAY += [({"release": "2026-01-01"}, "is that of '2026-01-01'")]
+ASTRAY = [({"files": {}}, "00_brief.ipynb: belongs to report 00_brief, but the manifest has no hash of it")]
+ASTRAY += [({"release": "2026-01-01"}, "belongs to '2026-01-01'")]
 ASTRAY += [("../../notebooks/01_first.ipynb", "01_first.ipynb: the manifest names a path outside the release")]
 
 
@@ -374,7 +374,7 @@ def test_what_changes_while_a_run_is_at_work_ends_in_a_draft(quick, capsys, chan
     quick.write("01_first", edit, WRITE_VERDICTS)
     assert quick.run() == Exit.FAILED
     assert re.search(
-        rf"While the run was at work, {Path(changed).parts[0].replace('reports', 'layout')}: "
+        rf"During the run {Path(changed).parts[0].replace('reports', 'layout')}: "
         rf"{Path(changed).name} changed; run again",
         capsys.readouterr().err,
     )
@@ -435,7 +435,7 @@ def test_a_date_before_the_newest_data_is_refused(desk, no_kernels, as_of):
         desk.run(as_of=as_of)
     said, figures = str(caught.value), desk.root / "data" / "facts" / "figures.csv"
     assert said.startswith(f"As-of date: cannot publish reports as of {as_of}, because {figures} is")
-    assert f"is of {VINTAGE} " in said
+    assert f"is dated {VINTAGE} " in said
     assert f"give --as-of {VINTAGE} or later" in said
     assert not (desk.reports / as_of).exists()
 
@@ -444,7 +444,7 @@ def test_reports_with_parameters_need_a_folder_of_their_own(desk, no_kernels, tm
     before = desk.bytes()
     (tmp_path / "link").symlink_to(desk.reports)
     for out in (None, desk.reports, tmp_path / "link"):
-        with pytest.raises(DesignError, match=r"Option -p: .* holds the reports of the schedule .* --out DIR"):
+        with pytest.raises(DesignError, match=r"Option -p: .* is for the reports of the schedule .* --out DIR"):
             desk.run("01", given={"count": "5"}, out=out)
     assert desk.bytes() == before
 
@@ -569,15 +569,15 @@ def test_a_brief_is_made_of_the_verdicts_that_there_are_and_of_none_it_is_not(qu
         assert "failed: 01_first\\n" in brief.read_text()
         assert "02_second.json" in brief.read_text()
     else:
-        assert "not run: there is no verdict without 01_first, 02_second" in capsys.readouterr().out
+        assert "not run: there are no verdicts without 01_first, 02_second" in capsys.readouterr().out
         assert "<dt>Failed in this run</dt><dd>01_first, 02_second</dd>" in (quick.draft / "index.html").read_text()
 
 
 @pytest.mark.parametrize(
     ("cell", "code", "message"),
     [
-        ("import os; os._exit(1)", Exit.FAILED, "the kernel died, twice"),
-        ("import time; time.sleep(60)", Exit.FAILED, "not done after 4.5 s"),
+        ("import os; os._exit(1)", Exit.FAILED, "the kernel died twice"),
+        ("import time; time.sleep(60)", Exit.FAILED, "not finished after 4.5 s"),
         ("raise SystemExit", Exit.FAILED, "a cell ended with SystemExit"),
         ("print(1)", Exit.FAILED, "its verdicts cannot be read ([Errno 2] No such file"),
         ("open(verdict_file, 'w').write('[1, 2]')", Exit.FAILED, "its last cell must write a JSON list of objects"),
@@ -607,7 +607,7 @@ DIES_AS_IT_STARTS = "import os\nos.remove(__file__)\nos._exit(9)\n"
     ("file", "content", "said"),
     [
         ("once", "", "the kernel died; trying"),
-        ("ipykernel_launcher.py", DIES_AS_IT_STARTS, "the kernel died as it started; trying"),  # before the real one
+        ("ipykernel_launcher.py", DIES_AS_IT_STARTS, "the kernel died on starting; trying"),  # before the real one
     ],
 )
 def test_a_kernel_that_dies_is_tried_once_more(desk, capsys, file, content, said):
@@ -719,7 +719,7 @@ OTHERS = [pytest.param(number, marks=pytest.mark.slow) for number in (signal.SIG
 def test_a_signal_leaves_no_kernel_no_temporary_folder_and_no_lock(desk, tmp_path, number):
     before = desk.bytes()
     process, kernel = sleeping_run(desk, tmp_path)
-    with pytest.raises(ReportError, match=f"process {process.pid} is doing so already"):
+    with pytest.raises(ReportError, match=f"process {process.pid} is already doing so"):
         desk.run("02", force=True)
     sockets = sockets_of(kernel)
     process.send_signal(number)

@@ -94,7 +94,7 @@ def test_a_number_chooses_the_real_and_the_simulated_report(desk):
 )
 def test_a_name_that_does_not_agree_with_the_market_is_refused(desk, name, notebook, found):
     (desk.reports / "schedule.yml").write_text(f"reports: [{{name: {name}, notebook: {notebook}.ipynb}}]")
-    said = rf"Report {name}: its parameters are of {re.escape(found)}; a name begins with sim__ if and only if"
+    said = rf"Report {name}: its parameters describe {re.escape(found)}; a name begins with sim__ if and only if"
     with pytest.raises(DesignError, match=said):
         settled(read(desk.root), {}, AS_OF)
 
@@ -109,7 +109,7 @@ def test_verdicts_of_another_market_than_the_report_get_no_pdf(desk, capsys, nam
     write(desk, name, WRITE + verdict_of(verdicts))
     assert desk.run(name) == Exit.FAILED
     theirs, ours = verdicts or "the real market", MARKET if name == SIM else "the real market"
-    said = f"{name}: its verdicts are of {theirs}, and the report is of {ours}; real and simulated never mix."
+    said = f"{name}: its verdicts are about {theirs}, but the report is about {ours}; real and simulated never mix."
     assert said in capsys.readouterr().err
 
 
@@ -122,7 +122,7 @@ def verdict_of(market: str) -> str:
 def test_a_report_whose_numbers_are_marked_otherwise_gets_no_pdf(real, capsys, name, mark, kind):
     write(real, name, shown(f"<p>It was 7.5 {mark}.</p>"), WRITE if name == "03_listed" else FIRMS)
     assert real.run(name) == Exit.FAILED
-    said = f"{name}: its numbers, 1 of them, are marked {kind} (style.use says as what), and the report is of"
+    said = f"{name}: its numbers, 1 of them, are marked {kind} (style.use says as what), but the report is about"
     assert said in capsys.readouterr().err
 
 
@@ -218,7 +218,7 @@ def test_a_number_chooses_the_report_on_the_panel_and_that_on_public_figures(des
     assert [file.stem for file in reports(out / "draft")] == ["panel__03_closed"]
     assert desk.run("03", panel=own, out=out) == Exit.OK
     assert [file.stem for file in reports(out / "draft")] == ["03_listed", "panel__03_closed"]
-    with pytest.raises(DesignError, match="none of the named reports can take one"):
+    with pytest.raises(DesignError, match="none of the named reports can use a panel"):
         desk.run("03_listed", panel=own, out=out)
 
 
@@ -292,14 +292,14 @@ def test_a_panel_that_cannot_carry_the_reports_is_refused_before_a_kernel_starts
 @pytest.mark.usefixtures("no_kernels")
 def test_a_panel_needs_a_folder_of_its_own(desk, own, tmp_path, monkeypatch):
     for out in (None, desk.reports):
-        with pytest.raises(DesignError, match=r"on a panel: .* holds the reports of the schedule .*; give another"):
+        with pytest.raises(DesignError, match=r"on a panel: .* is for the reports of the schedule .*; give another"):
             desk.run(panel=own, out=out)
     about = {"as_of": AS_OF, "previous": "", "panel_is": "", "commit": None, "inputs": {}, "files": {}, "reports": {}}
     for name in ("2026-11-20", "draft"):  # of whatever date
         folder = tmp_path / name / name
         folder.mkdir(parents=True)
         publish.write_json(folder / "manifest.json", {**about, "release": name, "panel": "0" * 64})
-        apart = pytest.raises(DesignError, match="holds reports on other data, which stay apart; give another")
+        apart = pytest.raises(DesignError, match="contains reports on other data; give another")
         for given in ({"panel": own}, {}):
             with apart:
                 desk.run(out=folder.parent, **given)

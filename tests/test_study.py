@@ -473,7 +473,7 @@ def test_check_takes_the_parameters_of_reports_with_their_messages(capsys):
         ("post_to=12", "Parameter post_to: found '12'; give a value that is int, allowed 0 to 9"),
         ("post_too=3", "Parameter post_too does not exist; "),
         ("panel_path=x", "Option -p: panel_path was given as a parameter, but the runner sets it; use --panel."),
-        ("event=x", "Parameter event: it was given beside --panel, which sets it; use --event."),
+        ("event=x", "Parameter event: it was given with -p, but --panel sets it; use --event."),
     ):
         assert command_line.main(["check", *given, "-p", wrong]) == 2
         assert message in capsys.readouterr().err
@@ -493,7 +493,7 @@ def test_a_panel_that_is_too_short_is_shown_as_far_as_it_goes_and_ends_with_what
     months(panel, 22, 42).to_parquet(file)
     assert command_line.main(["check", "--panel", file]) == 2
     said = capsys.readouterr()
-    assert "What follows is of the window that fits: -p post_from=6 -p post_to=9 -p base_months=6\n" in said.out
+    assert "The rest is for the nearest window that fits: -p post_from=6 -p post_to=9 -p base_months=6\n" in said.out
     assert "Firms used and left out, each once\n" in said.out
     fits = ["-p", "post_from=6", "-p", "post_to=9", "-p", "base_months=6"]
     assert said.err.endswith(f"what fits is {' '.join(fits)}\n")
@@ -546,9 +546,9 @@ def test_check_prints_the_audit_of_each_example(capsys):
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["--map", "a.yml"], "Option --map a.yml: it goes with a panel of your own; give --panel FILE too"),
-        (["--panel", "a.csv", "--accept", "b"], "Option --accept b: it goes with files in data/"),
-        (["-p", "post_to=3"], "Option -p post_to=3: it goes with a panel of your own; give --panel FILE too"),
+        (["--map", "a.yml"], "Option --map a.yml: it needs a panel of your own; give --panel FILE too"),
+        (["--panel", "a.csv", "--accept", "b"], "Option --accept b: it applies to files in data/"),
+        (["-p", "post_to=3"], "Option -p post_to=3: it needs a panel of your own; give --panel FILE too"),
         (["--panel", "a.csv"], "a.csv: expected a file; found no such file"),
         (["--panel", "a.csv", "--map", "a.yml"], "a.yml: expected a file; found no such file"),
         (["--panel", "a.csv", "--event", "other"], "Cannot find the event 'other'; choose from amazon_2021"),

@@ -58,12 +58,12 @@ def test_a_value_of_which_no_name_can_be_made_is_still_told_from_others(desk):
 
 @pytest.mark.parametrize("values", ["[a, a]", "[a, A]", "['a b', 'a-b']", "[x/a.csv, y/a.csv]", "['!', '?!']"])
 def test_two_values_with_one_name_are_refused(desk, values):
-    with pytest.raises(DesignError, match=r"01_first: 2 reports of its sweep are called 01_first__note-.*; give other"):
+    with pytest.raises(DesignError, match=r"01_first: 2 reports of its sweep are named 01_first__note-.*; give other"):
         planned(desk, f"{{note: {values}}}")
 
 
 def test_the_brief_is_one(desk):
-    with pytest.raises(DesignError, match="00_first: the brief reads all reports, and there is one"):
+    with pytest.raises(DesignError, match="00_first: the brief reads all reports, so there is only one"):
         planned(desk, "{count: [1, 2]}", name="00_first", brief="")
 
 
@@ -81,7 +81,7 @@ def test_a_sweep_is_chosen_by_its_name_its_number_or_one_of_its_reports(desk):
 def test_what_a_sweep_varies_is_not_set_from_the_command_line(desk):
     jobs = planned(desk, "{count: [1, 2]}")
     assert [job.parameters["share"] for job in schedule.settled(jobs[:2], {"share": "0.1"}, AS_OF)] == [0.1, 0.1]
-    with pytest.raises(DesignError, match="Parameter count: the schedule sweeps over it in 01_first; change it there"):
+    with pytest.raises(DesignError, match="Parameter count: 01_first has a list of values in the schedule; change"):
         schedule.settled(jobs, {"count": "3"}, AS_OF)
 
 

@@ -55,22 +55,22 @@ def test_a_file_beside_the_release_is_named(tmp_path):
     found = make(tmp_path)
     (found.folder / "figures").mkdir()
     (found.folder / "figures" / "note.txt").write_text("mine")
-    assert verify.faults(found) == ["figures/note.txt: extra, the manifest does not list it"]
+    assert verify.faults(found) == ["figures/note.txt: extra, not listed in the manifest"]
 
 
-@pytest.mark.parametrize(("file", "said"), [("figures", "another"), ("more", "beside them")])
+@pytest.mark.parametrize(("file", "said"), [("figures", "differs"), ("more", "is extra")])
 def test_an_archive_of_other_data_than_the_reports_were_made_of_is_named(tmp_path, file, said):
     found = make(tmp_path)
     other = make(tmp_path / "other", data={f"facts/{file}.csv": "other\n"})
     (found.folder / DATA).write_bytes((other.folder / DATA).read_bytes())
     assert verify.faults(rewrite(found)) == [
-        f"{DATA}: not the data that the reports were made of: {said} facts/{file}.csv"
+        f"{DATA}: not the data that the reports were made from: facts/{file}.csv {said}"
     ]
 
 
-OTHERS = [({"report": "07_other"}, "it is of 07_other, which is no report of the release")]
-OTHERS += [({"as_of": "2026-01-01"}, f"its as_of is '2026-01-01'; the manifest has '2026-11-25' of {REPORT}")]
-OTHERS += [({"market": "m"}, f"its market is 'm'; the manifest has '' of {REPORT}")]
+OTHERS = [({"report": "07_other"}, "it belongs to 07_other, which is not a report of the release")]
+OTHERS += [({"as_of": "2026-01-01"}, f"its as_of is '2026-01-01'; the manifest has '2026-11-25' for {REPORT}")]
+OTHERS += [({"market": "m"}, f"its market is 'm'; the manifest has '' for {REPORT}")]
 
 
 @pytest.mark.parametrize(("known", "said"), OTHERS)
