@@ -8,7 +8,7 @@ from dataclasses import replace
 from unittest import mock
 
 import pytest
-from desk import PARAMETERS, SOURCES, WRITE_VERDICTS, Desk, describe, full_disk, sources_kept, stub_render
+from desk import SOURCES, WRITE_VERDICTS, Desk, describe, full_disk, sources_kept, stub_render
 
 from runner import cli as command_line
 from runner import pdf, run, schedule
@@ -90,7 +90,6 @@ def test_the_first_run_makes_all_reports_and_is_no_news(begun):
 
 
 def test_where_nothing_is_due_nothing_is_made_even_of_changed_data(desk, no_kernels, capsys):
-    desk.plan(BRIEF, FIRST, SECOND)
     (desk.root / "data" / "figures.csv").write_text("year,value\n2021,2\n")
     for day in (TUESDAY, TUESDAY, "2026-11-29"):
         assert desk.due(day) == 0
@@ -98,8 +97,7 @@ def test_where_nothing_is_due_nothing_is_made_even_of_changed_data(desk, no_kern
     assert last_line(capsys) == f"Reports unchanged, as of 2026-11-29, in {MONDAY}"
 
 
-def test_what_is_due_is_made_once_and_the_others_stand_beside_it(desk, capsys):
-    desk.plan(BRIEF, FIRST, SECOND)
+def test_what_is_due_is_made_once_and_the_others_stand_beside_it(desk):
     assert desk.due(LAST) == 0  # the Monday before was missed
     assert desk.releases() == [MONDAY, LAST]
     assert desk.as_of() == {"01_first": LAST, "02_second": LAST, "00_brief": LAST}
@@ -143,13 +141,13 @@ def test_a_release_whose_run_was_killed_before_latest_showed_it_is_shown_though_
 
 def test_a_release_that_latest_does_not_show_is_shown_by_a_run_that_fails_too(desk):
     (desk.reports / "latest").unlink()
-    desk.write("01_first", "1 / 0", parameters=PARAMETERS)
+    desk.write("01_first", "1 / 0")
     assert desk.due(NEXT) == 3
     assert os.readlink(desk.reports / "latest") == MONDAY
 
 
 def test_a_report_that_failed_stays_due(desk):
-    desk.write("01_first", "1 / 0", parameters=PARAMETERS)
+    desk.write("01_first", "1 / 0")
     assert desk.due(NEXT) == 3
     desk.write("01_first", WRITE_VERDICTS)
     assert desk.due("2026-12-01") == 0
@@ -162,21 +160,19 @@ def test_a_report_that_is_new_in_the_schedule_is_due(desk):
     assert desk.as_of()["03_third"] == TUESDAY
 
 
-def test_a_report_waits_for_data_that_are_newer_than_its_own(desk, no_kernels, capsys):
-    waiting = {**FIRST, "waits_for": ["data/figures.csv", "incoming/done"]}
-    desk.plan(BRIEF, waiting, SECOND)
+def test_a_report_waits_for_data_that_are_newer_than_its_own_and_is_made_when_they_have_come(desk, capsys):
+    desk.plan(BRIEF, {**FIRST, "waits_for": ["data/figures.csv", "incoming/done"]}, SECOND)
     assert desk.due(NEXT) == 0
     said = capsys.readouterr().out
     assert "01_first waits for data/figures.csv, which has not changed.\n" in said
     assert "01_first waits for incoming/done, which is missing.\n" in said
     assert desk.releases() == [MONDAY]
-
-
-def test_a_report_is_made_when_the_data_that_it_waits_for_have_come(desk):
-    desk.plan(BRIEF, {**FIRST, "waits_for": ["data/figures.csv"]}, SECOND)
-    assert desk.due(NEXT) == 0
-    assert desk.releases() == [MONDAY]
     (desk.root / "data" / "figures.csv").write_text("year,value\n2021,2\n")
+    assert desk.due(NEXT) == 0
+    assert "01_first waits for incoming/done, which is missing.\n" in capsys.readouterr().out
+    assert desk.releases() == [MONDAY]
+    (desk.root / "incoming").mkdir()
+    (desk.root / "incoming" / "done").touch()
     assert desk.due(NEXT) == 0
     assert desk.as_of()["01_first"] == NEXT
 
@@ -197,7 +193,7 @@ def test_releases_go_to_the_folder_of_the_schedule(desk, tmp_path):
 
 
 def test_a_failure_is_news_and_nothing_but_json_is_printed(real, capsys):
-    real.write("01_first", "1 / 0", parameters=PARAMETERS)
+    real.write("01_first", "1 / 0")
     assert real.due(NEXT, "--json") == 3
     shown = json.loads(capsys.readouterr().out)
     assert shown.pop("notices") == []
@@ -251,27 +247,22 @@ def test_a_schedule_that_cannot_be_read_is_told_as_json_too(desk, capsys):
 
 
 def test_what_is_told_elsewhere_names_no_folder_of_the_machine(real, capsys):
-    real.write("01_first", "import os\nraise RuntimeError(os.getcwd())", parameters=PARAMETERS)
+    real.write("01_first", "import os\nraise RuntimeError(os.getcwd())")
     assert real.due(NEXT, "--json") == 3
     (real.reports / "schedule.yml").write_text("reports: []")
     assert real.due(NEXT, "--json") == 2
     assert "RuntimeError: notebooks" in capsys.readouterr().out
-    told = [
-        real.root / "told.jsonl",
-        *(file for kind in ("xml", "html", "jsonl") for file in real.reports.glob(f"*.{kind}")),
-    ]
+    pages = [file for kind in ("xml", "html", "jsonl") for file in real.reports.glob(f"*.{kind}")]
+    told = [real.root / "told.jsonl", *pages]
     assert [file.name for file in told if str(real.root) in file.read_text()] == []
 
 
-def test_nobody_is_told_of_what_is_published_elsewhere(desk, tmp_path):
-    desk.write("01_first", "1 / 0", parameters=PARAMETERS)
-    assert desk.shift(NEXT, "--out", str(tmp_path / "elsewhere")) == 3
+def test_nobody_is_told_of_what_is_published_elsewhere_unless_it_was_due_as_in_a_container(desk, tmp_path):
+    desk.write("01_first", "1 / 0")
+    elsewhere = ["--out", str(tmp_path / "elsewhere")]
+    assert desk.shift(NEXT, *elsewhere) == 3
     assert desk.told() == []
-
-
-def test_somebody_is_told_of_what_is_due_wherever_it_is_published_as_by_a_container(desk, tmp_path):
-    desk.write("01_first", "1 / 0", parameters=PARAMETERS)
-    assert desk.due(NEXT, "--out", str(tmp_path / "elsewhere")) == 3
+    assert desk.due(NEXT, *elsewhere) == 3
     assert [told["outcome"] for told in desk.told()] == ["failed"]
 
 
@@ -284,12 +275,11 @@ def test_a_damaged_release_is_told_as_json_and_in_the_feed(desk, capsys):
 
 
 def test_what_a_failed_run_has_made_is_not_called_published(desk, capsys):
-    desk.write("01_first", "1 / 0", parameters=PARAMETERS)
+    desk.write("01_first", "1 / 0")
     assert desk.due(NEXT, "--json") == 3
     lines = json.loads(capsys.readouterr().out)["reports"]
-    assert {name: line.split()[0] for name, line in lines.items()} == {"01_first": "failed", "00_brief": "made"} | {
-        "02_second": "unchanged"
-    }
+    said = {name: line.split()[0] for name, line in lines.items()}
+    assert said == {"01_first": "failed", "02_second": "unchanged", "00_brief": "made"}
 
 
 # Who is told
@@ -306,7 +296,7 @@ def test_a_notice_that_fails_is_told_and_undoes_nothing(desk, capsys):
 
 
 def test_a_failure_of_a_report_goes_before_that_of_its_notice(desk):
-    desk.write("01_first", "1 / 0", parameters=PARAMETERS)
+    desk.write("01_first", "1 / 0")
     (desk.root / "hook.py").write_text("import sys; sys.exit(9)")
     assert desk.due(NEXT) == 3
 

@@ -174,15 +174,12 @@ def test_slack_is_sent_text_in_which_nothing_is_a_link_or_a_call(web):
     assert content["text"].startswith("Reports failed, as of 2026-11-26, in draft; failed: 05_growth: a cell failed")
 
 
-def test_a_webhook_that_answers_with_an_error_is_told_by_its_code_alone(web):
-    web.status = 403
-    assert send(FAILED, notice(webhook="HOOK"), HOOK=f"{web.address}/{SECRET}") == ["notices.0 (webhook): answered 403"]
-
-
-def test_a_webhook_is_not_followed_to_another_address(web):
-    web.status, web.headers = 302, {"Location": f"{web.address}/elsewhere"}
-    assert send(FAILED, notice(webhook="HOOK"), HOOK=web.address) == ["notices.0 (webhook): answered 302"]
-    assert [path for path, *_ in web.requests] == ["/"]
+@pytest.mark.parametrize("status", [403, 302])
+def test_an_error_of_a_webhook_is_told_by_its_code_alone_and_another_address_is_not_followed(web, status):
+    web.status, web.headers = status, {"Location": f"{web.address}/elsewhere"}
+    fault = f"notices.0 (webhook): answered {status}"
+    assert send(FAILED, notice(webhook="HOOK"), HOOK=f"{web.address}/{SECRET}") == [fault]
+    assert [path for path, *_ in web.requests] == [f"/{SECRET}"]
 
 
 LOCAL = "http://127.0.0.1"

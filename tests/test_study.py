@@ -44,6 +44,16 @@ def simulated():
     return open_study(SETTINGS)
 
 
+def on(study, **changes):
+    """Return the study on its panel with changes."""
+    return replace(study, panel=replace(study.panel, **changes))
+
+
+def asking(study, claims):
+    """Return the study of an event with other claims."""
+    return replace(study, event=study.event.model_copy(update={"claims": claims}))
+
+
 def test_the_parameters_make_the_market_and_the_design(simulated):
     panel, _ = simulate("mid_3k", seed=1)
     assert simulated.panel.digest == panel.digest
@@ -53,11 +63,10 @@ def test_the_parameters_make_the_market_and_the_design(simulated):
 
 
 def test_files_are_named_as_read_only_where_a_report_says_something_from_them(simulated):
-    files, event = ["claims", "readings", "threats", "audit"], simulated.event
+    files = ["claims", "readings", "threats", "audit"]
     assert replace(simulated, market="").read(*files) == files
     assert simulated.read(*files) == ["claims", "readings", "audit"]
-    unasked = replace(simulated, market="", event=event.model_copy(update={"claims": {}}))
-    assert unasked.read(*files) == ["threats", "audit"]
+    assert replace(asking(simulated, {}), market="").read(*files) == ["threats", "audit"]
 
 
 def test_the_truth_of_every_question_is_known(simulated):
@@ -96,9 +105,7 @@ def test_closures_in_months_that_are_no_wave_are_counted_and_said(simulated, tmp
     assert f"in its waves: {number.iloc[:3].sum()}, in other months: 2021-10 ({number.iloc[3]})." in later.line
     assert simulated.line.endswith(f"in its waves: {number.sum()}, in other months: none.")
     assert simulated.line.startswith(f"Event: {simulated.event.title}, as simulated; ")
-    doubtful = replace(
-        simulated, panel=replace(simulated.panel, data_warnings=("One value is large.", "A year is missing."))
-    )
+    doubtful = on(simulated, data_warnings=("One value is large.", "A year is missing."))
     assert doubtful.line == f"{simulated.line} Doubtful: One value is large. Doubtful: A year is missing."
 
 
@@ -157,8 +164,7 @@ def test_a_question_is_judged_by_the_reading_that_the_event_names(simulated):
 
 
 def test_a_question_that_the_event_does_not_ask_gets_no_word(simulated):
-    silent = replace(simulated, event=simulated.event.model_copy(update={"claims": {"C07": None}}))
-    assert silent.judge("growth_not_lower", effect(), **ASKED) is None
+    assert asking(simulated, {"C07": None}).judge("growth_not_lower", effect(), **ASKED) is None
     assert simulated.judge("who_is_to_blame", effect(), **ASKED) is None
 
 
@@ -180,20 +186,17 @@ def test_a_verdict_has_the_grade_of_its_estimand_and_a_refusal_none(simulated):
 
 
 def test_a_panel_gives_a_word_on_totals_if_it_is_a_census_or_a_sample_with_weights(simulated):
-    given = {name: replace(simulated.panel, population=name) for name in ("census", "sample", "not representative")}
-    told = {
-        name: replace(simulated, panel=panel).judge("growth_not_lower", effect(), **ASKED)
-        for name, panel in given.items()
-    }
-    assert [one.word for one in told.values()] == ["Supported", "Supported", "Not testable with this data"]
+    given = [on(simulated, population=name) for name in ("census", "sample", "not representative")]
+    told = [one.judge("growth_not_lower", effect(), **ASKED) for one in given]
+    assert [one.word for one in told] == ["Supported", "Supported", "Not testable with this data"]
     aside = f"In this panel of {len(simulated.panel.firms):,} firms, not representative:"
-    assert [one.aside for one in told.values()] == ["", "", aside]
+    assert [one.aside for one in told] == ["", "", aside]
 
 
 def test_a_panel_with_too_many_gaps_gives_no_word_on_totals_and_says_how_many_firms_are_known(simulated):
     own, sales = np.flatnonzero(simulated.panel.firms["origin"] == "CN"), simulated.panel.sales.copy()
     sales[own[: len(own) // 5], 0, 32] = np.nan  # in the window
-    holed = replace(simulated, panel=replace(simulated.panel, sales=sales, data_warnings=("One is large: mend it.",)))
+    holed = on(simulated, sales=sales, data_warnings=("One is large: mend it.",))
     said = f"{len(own) - len(own) // 5:,} of {len(own):,} Chinese sellers have all months that are compared"
     told = holed.judge("growth_not_lower", effect(), **ASKED)
     assert (told.word, told.why) == ("Not testable with this data", f"Only {said}, too few for a word on totals.")
@@ -206,21 +209,19 @@ def test_a_panel_with_too_many_gaps_gives_no_word_on_totals_and_says_how_many_fi
     )
     few = simulated.panel.sales.copy()
     few[own[:1], 0, 32] = np.nan
-    enough = replace(simulated, panel=replace(simulated.panel, sales=few))
-    assert enough.judge("growth_not_lower", effect(), **ASKED).word == "Supported"
+    assert on(simulated, sales=few).judge("growth_not_lower", effect(), **ASKED).word == "Supported"
 
 
 def test_what_the_panel_may_speak_for_names_the_readings_on_totals_or_the_line_to_write(simulated):
     assert simulated.speaks == "Population: census; the panel is simulated, so it gives no claim a word."
     for name in ("census", "sample"):
-        real = replace(simulated, market="", panel=replace(simulated.panel, population=name))
+        real = on(replace(simulated, market=""), population=name)
         assert real.speaks == (f"Population: {name}; the panel gives a word on totals (C01 V1, C01 V2, C01 V3) too.")
-    other = replace(simulated, market="", panel=replace(simulated.panel, population="not representative"))
+    other = on(replace(simulated, market=""), population="not representative")
     assert (
         "does not give a word on totals (C01 V1, C01 V2, C01 V3). Write `population: census` in its map" in other.speaks
     )
-    silent = replace(other, event=other.event.model_copy(update={"claims": {"C07": None}}))
-    assert "a word on totals (none is asked)" in silent.speaks
+    assert "a word on totals (none is asked)" in asking(other, {"C07": None}).speaks
 
 
 def test_a_window_that_begins_before_the_last_wave_is_said_and_has_no_grade(simulated):
