@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -27,6 +27,14 @@ BOUNDS = {"at most": -np.inf, "at least": np.inf}  # open ends of readings that 
 DRAWS = 100_000
 
 Range = tuple[float, float]
+
+
+class Change(NamedTuple):
+    """Hold a change between two dates, in per cent."""
+
+    first: str
+    last: str
+    growth: float
 
 
 def _services() -> Series:
@@ -99,6 +107,20 @@ def shares() -> pd.DataFrame:
     return both.assign(change=both["after"] - both["before"])
 
 
+def combined(share: Change, sales: Change) -> float:
+    """Return the growth, per cent, of a share times the sales that it is a share of, between the same dates.
+
+    Raises
+    ------
+    DesignError
+        If the dates differ: the product of two periods is the growth of neither.
+    """
+    if share[:2] != sales[:2]:
+        dates = f"the share is from {share.first} to {share.last}, sales from {sales.first} to {sales.last}"
+        raise DesignError(f"Cannot multiply a share by sales: {dates}; take both between the same dates")
+    return (100 + share.growth) * (100 + sales.growth) / 100 - 100
+
+
 def stated_change() -> float:
     """Return the change in the Chinese share of sales as stated by Amazon, percentage points."""
     stated = data.load("chinese_seller_share").query("unit == 'percentage points, as stated'")
@@ -123,7 +145,8 @@ def published_growth() -> pd.DataFrame:
     products = [(named, year, by, "sales, as stated", "2020 to 2021")]
     for row in shares().query("first == '2020-12' and last == '2021-12'").itertuples():
         named = f"{row.measure}, {row.before:g} to {row.after:g} %, times third-party services"
-        growth, of = row.after / row.before * (100 + december) - 100, "sales, by a share of top sellers"
+        share = Change(row.first, row.last, 100 * (row.after / row.before - 1))
+        growth, of = combined(share, Change("2020-12", "2021-12", december)), "sales, by a share of top sellers"
         products.append((named, growth, row.publisher, of, "December 2020 to December 2021"))
     derived = pd.DataFrame(products, columns=["reading", "growth", "source", "of", "dates"])
     names = {"measure": "reading", "value": "growth", "publisher": "source"}
