@@ -67,7 +67,8 @@ class House:
         files = [file for file in sorted(listed) if file and (root / file).exists()]
         self.texts = {file: (root / file).read_text(encoding="utf-8") for file in files}
         self.code = {file: code_lines(text) for file, text in self.texts.items()}
-        notebooks = sorted(path for path in (root / "notebooks").glob("**/*.ipynb") if ".ipynb_checkpoints" not in path.parts)
+        files = (root / "notebooks").glob("**/*.ipynb")
+        notebooks = sorted(path for path in files if ".ipynb_checkpoints" not in path.parts)
         self.notebooks = {str(path.relative_to(root)): len(code_lines(notebook_code(path))) for path in notebooks}
         self.floors = {
             f"{name}/{entry}": (floor, room)
