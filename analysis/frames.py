@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 
 __dir__ = ["CohortEffects", "att_gt", "exposure_effects", "honest_bounds", "synthetic_did"].copy
 
-DATES = ("string", "date", "datetime", "datetime64")  # pandas' names of the types that are read as dates
-NAMES = 20  # most column names in a message
+DATES = ("string", "date", "datetime", "datetime64")  # names in pandas of the types read as dates
+NAMES = 20  # column names in a message at most
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -40,7 +40,7 @@ class CohortEffects(Shown):
     Attributes
     ----------
     effects : Estimate
-        A term such as ``"g=2021-05 t=2021-07"`` for each cohort and period.
+        One term such as ``"g=2021-05 t=2021-07"`` per cohort and period.
     average : callable
         The function behind :meth:`aggregate`.
     """
@@ -94,7 +94,7 @@ def att_gt(
         One row per unit and period.
     first_treated : column
         First treated period. NaN, NaT, infinity, an empty string, a 0 before the first period, or a period after the
-        last mean never. Units treated before any period to compare with are dropped and counted.
+        last one means never. Units without an untreated period are dropped and counted.
     outcome, unit, time : column
         A unit without an outcome in some period is dropped and counted.
     covariates : list of columns, optional
@@ -180,7 +180,7 @@ def exposure_effects(
     bins: Sequence[float] = by_exposure.BINS,
     level: float = 0.95,
 ) -> Estimate:
-    """Estimate how changes in the sales of units not closed vary with their exposure to closed ones.
+    """Estimate how changes in the sales of units that were not closed vary with their exposure to closed ones.
 
     Parameters
     ----------
@@ -189,7 +189,7 @@ def exposure_effects(
     after, before : (first, last)
         Periods to sum after and before the closures, both ends included.
     exposure : column
-        Share of the unit's category that closed rivals held; its mean over `after` is used.
+        Share of closed rivals in the unit's category; its mean over `after` is used.
     outcome, unit, time : column
         A unit without sales or exposure in one of the periods is dropped and counted.
     category : column, optional
@@ -262,7 +262,7 @@ def synthetic_did(
     data : DataFrame
         One row per unit and period, without missing outcomes.
     treated : column
-        1 in the rows of treated units from their first treated period on, else 0.
+        1 in the rows of treated units from their first treated period on, otherwise 0.
     outcome, unit, time : column
     method : {"sdid", "sc", "did"}
         Synthetic difference-in-differences, synthetic control, or equal weights.

@@ -1,4 +1,4 @@
-"""Grades of estimates: the simulated panels that a panel may resemble, and the worst audit grade among them."""
+"""Grades of estimates: the simulated panels that resemble a panel, and the worst audit grade among them."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ if TYPE_CHECKING:
 
 GRADES = (USABLE, WITH_BOUNDS, DO_NOT_USE)
 TOO_EARLY = f"{NOT_GRADED}: the window begins before the last wave"
-STILL_SOLD = "those still sold"  # real purchases keep only the titles of products that can still be bought
-FEW = "few_treated"  # preset of the market with a handful of closed groups
+STILL_SOLD = "those still sold"  # real purchase data keep titles only of products still on sale
+FEW = "few_treated"  # market preset with a handful of closed groups
 
 
 def plausible(closed: float | None, audit: pd.DataFrame) -> tuple[str, ...]:
     """Return the presets that a real panel may resemble.
 
-    These are the market's, except ``null``, in which closures change nothing although closed accounts do not sell; and
-    some of the others, depending on the number of closed firms, which is known before anything is estimated.
+    These are the market's presets, except ``null``, in which closures change nothing although closed accounts do not
+    sell, and some plain presets, chosen by the number of closed firms, which is known before any estimation.
 
     Parameters
     ----------
     closed : float or None
         Closed firms in the panel. The plain presets nearest in number, on the log scale, are added, and
-        ``few_treated`` if it is nearer than all the market's. None if not known, which adds all.
+        ``few_treated`` if it is nearer than all the market's. None means unknown, which adds all.
     audit : DataFrame
         With `preset` and `closed`, the mean number of closed firms in a panel.
     """
@@ -53,10 +53,10 @@ def worst(preset: str, closed: float | None, *, audit: pd.DataFrame | None = Non
     Parameters
     ----------
     preset : str
-        Preset of the simulated market. Empty for a user's panel: then the worst grade over the :func:`plausible`
-        presets of both judges, ignoring presets without a grade.
+        Preset of the simulated market. If empty, for a user's panel, the result is the worst grade over the
+        :func:`plausible` presets of both judges, ignoring presets without a grade.
     closed : float or None
-        Closed firms in the panel; see :func:`plausible`.
+        Number of closed firms in the panel; see :func:`plausible`.
     audit : DataFrame, optional
         Table of grades; ``data/audit.csv`` by default.
 
@@ -84,7 +84,7 @@ def of_households(name: str) -> dict[str, str]:
 
 
 def too_early(rows: pd.DataFrame, sample: Sample) -> pd.Series:
-    """Mark rows on the window if it begins before all firms are closed, which no audited panel does."""
+    """Mark rows about the window if it begins before all firms are closed, unlike in any audited panel."""
     return rows["months"] == sample.window if sample.still_open else pd.Series(False, rows.index)
 
 

@@ -1,7 +1,7 @@
 """Published series, each with one publisher, measure, definition and population, and series derived from them.
 
-A bound stays a bound and an estimate an estimate, period by period. Two publishers or definitions are joined only by a
-row of ``data/splices.csv``, which gives the reason.
+Bounds and estimates are marked as such in every period. Series by different publishers or definitions are joined only
+by a row of ``data/splices.csv``, which gives the reason.
 """
 
 from __future__ import annotations
@@ -189,7 +189,7 @@ def growth(levels: Series) -> Series:
     """
     if (wrong := levels.points["value"][levels.points["value"] <= 0]).size:
         level = f"{wrong.index[0]} is {wrong.iloc[0]:g}"
-        raise DataError(f"Cannot take growth of {levels.name!r}: {level}; take a series of levels above zero")
+        raise DataError(f"Cannot take growth of {levels.name!r}: {level}; use a series of positive levels")
     name = f"growth of {levels.name}"
     return _derived(levels, _shifted(levels, 1), lambda now, before: 100 * (now / before - 1), name, "percent y/y")
 
@@ -217,7 +217,7 @@ def joined(parts: Sequence[Series], name: str) -> Series:
         _refuse_different("unit", parts[0], stretch)
     points = pd.concat([stretch.points for stretch in parts]).sort_index()
     if twice := sorted(set(points.index[points.index.duplicated()])):
-        raise DataError(f"Cannot join {name!r}: two parts hold {', '.join(twice)}; keep one of them")
+        raise DataError(f"Cannot join {name!r}: two parts contain {', '.join(twice)}; keep one of them")
     return _made(parts, points, name, parts[0].unit)
 
 
@@ -232,10 +232,10 @@ def _derived(
     both = top.points.merge(bottom.points, left_index=True, right_index=True, suffixes=("", "_below")).sort_index()
     if both.empty:
         there = ", ".join(top.periods)
-        raise DataError(f"Cannot derive {name!r}: no periods fit among {there}; load more of them")
+        raise DataError(f"Cannot derive {name!r}: no period is common to both series ({there}); load more periods")
     unbounded = both["bound"][both["bound"].eq(both["bound_below"]) & both["bound"].ne("")]
     if len(unbounded):
-        bounds = f"in {unbounded.index[0]} both values are {unbounded.iloc[0]} bounds, which together bound nothing"
+        bounds = f"in {unbounded.index[0]} both values are {unbounded.iloc[0]} bounds, so the result has no bound"
         raise DataError(f"Cannot derive {name!r}: {bounds}; leave the period out")
     points = both[["value", "bound", "provenance"]].assign(
         value=compute(both["value"], both["value_below"]),

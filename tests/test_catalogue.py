@@ -102,7 +102,7 @@ def test_what_firms_that_inherit_cannot_show_is_refused(comparison):
     rows = estimate_all(by_hand(), Design(comparison=comparison)).rows
     inherits = rows["id"].str.fullmatch(INHERIT)
     assert inherits.sum() > 20
-    said = f"against {comparison} firms, which inherit sales"
+    said = f"with the comparison {comparison!r}, since these firms gain sales"
     assert (rows["reason"].str.contains(said) == inherits).all()
 
 
@@ -123,7 +123,7 @@ def test_one_closed_firm_has_no_error_and_is_refused():
 def test_a_report_without_any_estimate_is_refused():
     panel = doses()
     panel.firms["risk"] = np.nan
-    with pytest.raises(DesignError, match=r"cannot estimate E5b with this panel: .* known for none of 288"):
+    with pytest.raises(DesignError, match=r"cannot estimate E5b with this panel: .* unknown for all 288"):
         estimate_all(panel, DOSES_DESIGN, ["E5b"]).require()
     estimate_all(panel, DOSES_DESIGN, ["E5b", "E2a"]).require()
 

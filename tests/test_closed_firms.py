@@ -33,7 +33,7 @@ def test_what_closed_firms_lost_is_recovered_exactly():
 def test_without_doses_nothing_is_said_of_what_the_closed_accounts_had_sold_and_the_rest_stays():
     panel, design = by_hand(), Design()
     unsure = replace(panel, no_dose="the file has no dose; name the column `dose`")
-    assert "had sold: the file has no dose; name the column `dose`" in damage_multiple(unsure, design).reason
+    assert "closed accounts: the file has no dose; name the column `dose`" in damage_multiple(unsure, design).reason
     rows = closed_firms.mechanical(estimate_all(unsure, design).rows, estimate_all(unsure, design)["E1e"])
     assert [*rows["id"]] == ["E1a", "E1e"]
     assert "the file has no dose" in rows["reason"].iloc[1]
@@ -246,7 +246,7 @@ def test_three_comparisons_say_which_effect_they_are_and_why_one_is_absent(const
     found = closed_firms.comparisons(constant, design, lambda start, end: {"E1a": -60.0 - end})
     rows = found.set_index(["window", "comparison"])
     late, early = rows.loc["months 4 to 9"], rows.loc["months 0 to 1"]
-    assert "nobody is left" in late.loc["not_yet_closed", "reason"]
+    assert "no comparison firms are left" in late.loc["not_yet_closed", "reason"]
     assert early.loc["not_yet_closed", "estimate"] == pytest.approx(100 * (FALL - 1), abs=1000 * TRACE)
     assert early.loc["not_yet_closed", "n"] == 3
     assert rows["id"].tolist() == ["E1c", "E1c", "E1a"] * 2
@@ -273,7 +273,7 @@ def test_what_has_no_error_is_in_no_family(ceiling):
         sales[:2, 0, WAVE:] = 0.0
 
     lost = effect_on_closed(changed(by_hand(), nothing_at_home), Design(), where="home")
-    assert "none has an error" in closed_firms.family({"E1b": lost}).reason
+    assert "none has a standard error" in closed_firms.family({"E1b": lost}).reason
     known = effect_on_closed(ceiling[0], Design())
     assert closed_firms.family({"E1a": known, "E1b": lost})["id"].tolist() == ["E1a"]
 

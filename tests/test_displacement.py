@@ -104,7 +104,7 @@ def test_what_a_single_exposed_firm_of_other_origins_cannot_show_blanks_its_part
     blank = np.isin(less.terms, ["d2", "d6", "d7"])
     assert np.isnan(less.value[blank]).all()
     np.testing.assert_allclose(less.value[~blank], whole[~blank], atol=1e-9)
-    assert "d2, d6, d7: exposed firms of origin US against comparison firms" in less.reason
+    assert "d2, d6, d7: cannot compare exposed firms of origin US with comparison firms" in less.reason
     with pytest.raises(DesignError, match="exposed firms of origin US"):
         effect_on_share(sides(**rows_of(sides_by_hand(), np.arange(10) != 5)), SHORT).require()
 
@@ -189,7 +189,7 @@ def test_a_loss_of_fewer_than_three_errors_is_not_divided_by():
     assert displacement(sides(**unsure(0.5)), SHORT).row("sum")["estimate"] == pytest.approx(100.0)
     for verb in (displacement, relocation, recapture, excess_recapture):
         why = verb(sides(**unsure(0.05)), SHORT).reason
-        assert "the loss is not 3 of its errors from zero, too uncertain to divide by; r" in why
+        assert "the loss is within 3 standard errors of zero; use" in why
 
 
 def test_the_mix_and_presence_of_firms_need_no_loss():
@@ -199,7 +199,7 @@ def test_the_mix_and_presence_of_firms_need_no_loss():
     assert mix.value.sum() == pytest.approx(0.0, abs=1e-9)
     assert np.isfinite(shift["presence"].conf_int).all()
     assert np.isnan([shift["sales"].value, *shift["sales"].conf_int]).all()
-    assert "too uncertain to divide by" in shift.reason
+    assert "standard errors of zero" in shift.reason
     rows = shift.rows.set_index("term")
     assert rows["unit"].to_dict() == {"presence": "percentage points", "sales": "per cent of the lost sales"}
 

@@ -119,6 +119,6 @@ def test_a_look_outside_the_vocabulary_is_refused():
 def test_an_exhibit_before_a_look_is_chosen_is_refused(monkeypatch):
     monkeypatch.setattr(style.LOOK, "provenance", "")
     frame = pd.DataFrame({"a": [1.0]})
-    with pytest.raises(DesignError, match=r"nobody said whether its numbers are real, .*; call style\.use first"):
+    with pytest.raises(DesignError, match=r"the kind of its numbers is not set \(real, .*; call style\.use first"):
         blocks.table(frame, "T.")
     assert "<caption>◐ T.</caption>" in blocks.table(frame, "T.", provenance="estimate").html

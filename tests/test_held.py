@@ -38,9 +38,9 @@ def of_one_origin(panel):
         (
             at_home,
             ELSEWHERE,
-            "sales on AMZ alone|sales on AMZ, none on EBY, ALI; bring sales there|no such platform in the data",
+            "only sales on AMZ|sales on AMZ, but none on EBY, ALI; add sales there|no such platform in the data",
         ),
-        (of_one_origin, OTHERS, "bring sellers of other origins|no firm of other origins is exposed"),
+        (of_one_origin, OTHERS, "add sellers of other origins|no firm of other origins is exposed"),
     ],
 )
 def test_what_a_panel_of_one_platform_or_origin_does_not_hold_is_refused_and_nothing_has_an_error_of_zero(
@@ -69,7 +69,7 @@ def test_a_panel_of_the_home_platform_is_asked_for_sales_there(panel):
     assert event_study.by_cohort(poor, Design(), where=where).estimand == "E1b by wave"
     assert closed_firms.placebo(poor, Design(), where=where).estimand == "E1b, a year before"
     assert closed_firms.smallest_effect(poor, Design(), draws=99).estimand == "E1b, smallest effect seen"
-    assert "AMZ alone" in event_study.event_study(poor, Design()).reason
+    assert "only sales on AMZ" in event_study.event_study(poor, Design()).reason
 
 
 def test_lost_sales_of_a_panel_of_the_home_platform_are_left_over_and_not_moved(panel):
@@ -86,7 +86,7 @@ def test_without_zeros_nobody_is_seen_to_stop_or_to_start(panel):
     happened = growth(holed, Design())
     for found in (effect_in_parts(holed, Design()), happened):
         assert np.isnan(found[["exit", "entry"]].value).all()
-        assert "are not read as 0 (`absent` in the map)" in f"{found['entry']:all}"
+        assert "not read as 0 (`absent` in the map)" in f"{found['entry']:all}"
     rows = estimate_all(holed, Design(), ["E3k_exit", "E3k_entry", "E5d_slope"]).rows
     assert rows["estimate"].isna().all()
     *parts, whole = happened.value

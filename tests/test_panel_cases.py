@@ -173,10 +173,10 @@ def test_a_panel_without_closed_firms_is_a_panel_that_answers_nothing(tmp_path, 
     assert main(["check", *files]) == 2
     said = capsys.readouterr()
     assert said.err.count("none of 2 firms is closed between 2021-04 and 2021-06") == 2
-    assert said.err.count("; bring a panel that holds closures") == 2
+    assert said.err.count("; use a panel that contains closures") == 2
     assert "Closures by wave\nnone" in said.out  # its content is printed, but not what it cannot show
     assert "What can be estimated" not in said.out
-    with pytest.raises(DesignError, match="bring a panel that holds closures"):
+    with pytest.raises(DesignError, match="use a panel that contains closures"):
         estimable(read(tmp_path, case), Design())
 
 

@@ -38,8 +38,8 @@ def test_a_panel_of_one_platform_without_risk_says_what_it_cannot_show(panel, tm
     told, found = reported(poor, tmp_path, WHOLE)
     assert "How much closed sellers lost on Amazon, against" in told["panel__03_closed_firms"]
     assert "on all platforms together: not estimable with this data; on Amazon alone:" in told["panel__03_closed_firms"]
-    assert "the panel holds sales on Amazon alone; bring other platforms too" in told["panel__03_closed_firms"]
-    assert "cannot tell inherited demand from chilling: risk is known for none of" in told["panel__04_spillovers"]
+    assert "the panel contains only sales on Amazon; add other platforms" in told["panel__03_closed_firms"]
+    assert "cannot separate inherited demand from chilling: risk is unknown for all" in told["panel__04_spillovers"]
     assert "bring sales there, or name other destinations" in told["panel__06_shift_panel"]
     assert "This panel holds Amazon alone, so it does not show where sales went" in told["panel__06_shift_panel"]
     assert "Confidence in this verdict" not in told["panel__06_shift_panel"]
@@ -56,7 +56,7 @@ def test_a_panel_of_one_origin_has_the_reason_in_place_of_its_share(panel, tmp_p
     alone = replace(panel, firms=panel.firms.assign(origin="CN"))
     told, found = reported(alone, tmp_path, WHOLE[1:3])
     assert "sellers of other origins, for ten points of exposure not estimable with this data" in told[WHOLE[1]]
-    assert "firms are of origin CN; bring sellers of other origins too" in told[WHOLE[2]]
+    assert "firms are of origin CN; add sellers of other origins" in told[WHOLE[2]]
     assert found["C01 V3"]["word"] == "Not testable with this data"
     assert found["C01 V2"]["low"] is not None
 
@@ -67,4 +67,4 @@ def test_a_report_on_closed_firms_that_lose_all_at_home_fits_its_page(tmp_path):
     assert main(["run", "sim__03_closed_firms", *given]) == Exit.OK
     first, second, *_ = PdfReader(tmp_path / "draft" / "sim__03_closed_firms.pdf").pages
     assert "on Amazon alone: −100.0 per cent" in " ".join(first.extract_text().split())
-    assert "sold nothing in the window: all is lost" in " ".join(second.extract_text().split())
+    assert "sold nothing in the window; a total loss has no standard error" in " ".join(second.extract_text().split())

@@ -368,7 +368,7 @@ def test_a_panel_without_closures_is_counted_but_reaches_nothing(panel):
     without = replace(panel, firms=firms)
     assert tables(inventory(without))["Closures by wave"].empty
     assert "0 firms closed; " in sentence(without)
-    with pytest.raises(DesignError, match="bring a panel that holds closures"):
+    with pytest.raises(DesignError, match="use a panel that contains closures"):
         estimable(without, Design())
 
 
@@ -458,7 +458,7 @@ def test_no_window_is_wider_than_the_one_that_fits(panel):
             for more in ({"post_from": fitted.post_from - 1}, {"post_to": fitted.post_to + 1}):
                 wider = fitted.__dict__ | more
                 if 4 <= wider["post_from"] <= fitted.post_from and wider["post_to"] <= 9:
-                    with pytest.raises(DesignError, match="what fits is"):
+                    with pytest.raises(DesignError, match="the nearest that fits is"):
                         Design(**wider).sample(short)
 
 
@@ -497,7 +497,7 @@ def test_a_panel_that_is_too_short_is_shown_as_far_as_it_goes_and_ends_with_what
     assert "The rest is for the nearest window that fits: -p post_from=6 -p post_to=9 -p base_months=6\n" in said.out
     assert "Firms used and left out, each once\n" in said.out
     fits = ["-p", "post_from=6", "-p", "post_to=9", "-p", "base_months=6"]
-    assert said.err.endswith(f"what fits is {' '.join(fits)}\n")
+    assert said.err.endswith(f"the nearest that fits is {' '.join(fits)}\n")
     assert command_line.main(["check", "--panel", file, *fits]) == 0
     months(panel, 23, 35).to_parquet(file)  # 2020-12 to 2021-11
     assert command_line.main(["check", "--panel", file]) == 2
@@ -511,7 +511,7 @@ def test_a_panel_that_is_too_short_is_shown_as_far_as_it_goes_and_ends_with_what
 def test_a_panel_of_closed_firms_only_says_that_it_is_one(panel):
     closed = panel.firms["closed_on"].notna().to_numpy()
     alone = replace(panel, sales=panel.sales[closed], firms=panel.firms[closed])
-    with pytest.raises(DesignError, match="the panel holds closed firms only; bring others too"):
+    with pytest.raises(DesignError, match="the panel contains only closed firms; add firms that were never closed"):
         Design().sample(alone)
 
 

@@ -113,7 +113,7 @@ def test_a_folder_without_estimates_and_a_file_of_something_else_are_refused(tmp
     with pytest.raises(DataError, match=r"holds no file \*\.estimates\.parquet; name a folder of reports"):
         analysis.load_estimates(tmp_path)
     (tmp_path / "05.estimates.parquet").write_text("mine")
-    with pytest.raises(DataError, match=r"05\.estimates\.parquet: these are no estimates"):
+    with pytest.raises(DataError, match=r"05\.estimates\.parquet: these are not estimates"):
         analysis.load_estimates(tmp_path)
     pd.DataFrame({"estimate": [1.0]}).to_parquet(tmp_path / "05.estimates.parquet")
     with pytest.raises(DataError, match="make the report again"):

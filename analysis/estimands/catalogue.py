@@ -1,4 +1,4 @@
-"""Estimate every estimand of a panel: one table of estimates, or reasons for a refusal."""
+"""Estimate every estimand for a panel: one table of estimates, or the reasons for refusals."""
 
 from __future__ import annotations
 
@@ -45,14 +45,14 @@ VERBS: list[tuple[Any, dict[str, str]]] = [
     (displacement.platform_mix, {"{platform}": "E4d_{platform}"}),
     (displacement.displacement, {f"d{number}": f"d{number}" for number in range(1, 8)}),
 ]
-"""Verbs from (panel, design) to an Estimate, with the ids of their terms in ``data/estimands.csv``.
+"""Functions of (panel, design) that return an Estimate, with the ids of their terms in ``data/estimands.csv``.
 
-The id is also the name of the truth in a simulated market.
+The id is also the name of the true value in a simulated market.
 """
 
 
 def filled(template: str, platforms: tuple[str, ...], design: Design) -> list[dict[str, str]]:
-    """Return the values of the braces in an id: one mapping, or one for each platform or month that it names."""
+    """Return the values for the braces in an id: one mapping, or one per platform or month that the id covers."""
     first, second = [*design.destinations, "a second destination"][:2]
     names = {"origin": design.origin, "home": platforms[0]}
     names |= {"destinations": " and ".join(design.destinations), "first": first, "second": second}
@@ -64,7 +64,7 @@ def filled(template: str, platforms: tuple[str, ...], design: Design) -> list[di
 
 
 def catalogue(platforms: tuple[str, ...], design: Design) -> dict[str, dict[str, str]]:
-    """Return the rows of ``data/estimands.csv`` by id, with labels for a design."""
+    """Return the rows of ``data/estimands.csv`` by id, with labels filled in for a design."""
     rows = data.load("estimands").fillna("").to_dict("records")
     return {
         row["id"].format(**names): {**row, "label": row["label"].format(**names)}
@@ -74,18 +74,18 @@ def catalogue(platforms: tuple[str, ...], design: Design) -> dict[str, dict[str,
 
 
 class Answers(Shown, dict[str, Estimate]):
-    """Estimates of one term each, by id; refused estimates carry the reason."""
+    """One-term estimates by id; refused ones carry the reason."""
 
     def __init__(self, effects: Mapping[str, Estimate], labels: Mapping[str, str]) -> None:
-        """Keep estimates and their printed labels, both by id."""
+        """Store estimates and their printed labels, both by id."""
         super().__init__(effects)
         self.labels = labels
 
     @cached_property
     def rows(self) -> pd.DataFrame:
-        """One row per estimand: `id`, `label`, `estimate`, `std_error`, `conf_low`, `conf_high`, `unit`, `n`; and more.
+        """One row per estimand: `id`, `label`, `estimate`, `std_error`, `conf_low`, `conf_high`, `unit`, `n`, and more.
 
-        `mde` is the smallest effect seen with a power of 80 per cent; `reason` says why there is no estimate.
+        `mde` is the smallest effect detected with a power of 80 per cent; `reason` explains a missing estimate.
         """
         return in_rows([(name, self.labels[name], effect) for name, effect in self.items()])
 
@@ -95,7 +95,7 @@ class Answers(Shown, dict[str, Estimate]):
         return f"{len(self)} of the estimands {signs}", shown, []
 
     def require(self) -> Answers:
-        """Return them as they are; raise DesignError with the reasons if every estimate is refused."""
+        """Return the answers unchanged; raise DesignError with the reasons if every estimate is refused."""
         if all(effect.refused for effect in self.values()):
             why = "; ".join(dict.fromkeys(effect.reason for effect in self.values()))
             raise DesignError(f"cannot estimate {', '.join(self)} with this panel: {why}")
@@ -103,27 +103,27 @@ class Answers(Shown, dict[str, Estimate]):
 
 
 def estimate_all(panel: Panel, design: Design, names: str | Collection[str] = ()) -> Answers:
-    """Estimate some estimands of a panel, by id.
+    """Estimate selected estimands for a panel, by id.
 
     Parameters
     ----------
     panel : Panel
-        As :func:`analysis.read_panel` reads it.
+        As read by :func:`analysis.read_panel`.
     design : Design
-        Which firms are compared, and when.
+        Firms and months to compare.
     names : str or sequence of str
-        Ids such as ``"E1a"``, which the glossary explains; all where none is given.
+        Ids such as ``"E1a"``, explained in the glossary; all by default.
 
     Returns
     -------
     Answers
-        With `rows`, and by its id each Estimate of one term. What the panel cannot carry has the reason in place of a
-        value.
+        With `rows`, and one-term Estimates by id. An estimand that the panel does not support has a reason instead of
+        a value.
 
     Raises
     ------
     DesignError
-        If a name is unknown, or there is no Panel.
+        If a name is unknown, or `panel` is not a Panel.
 
     Examples
     --------

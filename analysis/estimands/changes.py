@@ -1,7 +1,7 @@
-"""Changes of sales against their counterfactual, estimated or true: the basis of growth and displacement.
+"""Changes in sales against a counterfactual, estimated or true: the basis of growth and displacement.
 
-A formula of these changes is written once. Applied to changes that are estimated it has an error; applied to changes
-between worlds of a simulated market it is the truth.
+Each formula of these changes is written once. Applied to estimated changes it gives an estimate with a standard error;
+applied to changes between worlds of a simulated market it gives the true value.
 """
 
 from __future__ import annotations
@@ -24,26 +24,26 @@ if TYPE_CHECKING:
 What = Literal["closed", "exposed"]
 Total = Callable[..., Any]
 Formula = Callable[[Total], Mapping[str, Any]]
-_Columns = list[tuple[Floats, Ints]]  # values[firm, column], and rows of them that are added up
+_Columns = list[tuple[Floats, Ints]]  # values[firm, column], and the rows to sum
 
 
 @dataclass(frozen=True, eq=False)
 class Changes:
-    """Changes of sales by set of firms, origin and platform.
+    """Changes in sales by set of firms, origin and platform.
 
     Attributes
     ----------
     estimate : Estimate
-        A term per cell, sales minus their counterfactual in units of sales; without error where they are true.
+        One term per cell: sales minus counterfactual, in units of sales; true changes have no standard error.
     cells : list of (str, bool, str)
-        Set, "closed" or "exposed"; whether of the origin that is asked about; platform.
+        Set, "closed" or "exposed"; whether its firms are of the design's origin; platform.
     home : str
     away, destinations : tuple of str
-        The other platforms, and those of them to which closed firms are said to have gone.
+        The other platforms, and those among them to which closed firms are said to have moved.
     sold : float64[2, 2]
-        Sales at home before and after (rows) of the origin and of others (columns).
+        Home sales before and after (rows) by firms of the origin and by others (columns).
     lacking : mapping of bool to str
-        Why exposed firms, by whether they are of the origin, cannot be compared; they have no cells.
+        The reason why exposed firms of the origin (True) or of others (False) cannot be compared; they have no cells.
     """
 
     estimate: Estimate
@@ -55,7 +55,7 @@ class Changes:
     lacking: Mapping[bool, str] = field(default_factory=dict)
 
     def total(self, values: Any) -> Total:
-        """Return ``total(set, platforms, of_origin=None)``, which sums some cells of `values`."""
+        """Return the function ``total(set, platforms, of_origin=None)``, which sums the matching cells of `values`."""
 
         def added(what: What, platforms: Sequence[str], of_origin: bool | None = None) -> Any:
             return sum(
@@ -67,7 +67,7 @@ class Changes:
         return added
 
     def delta_method(self, formula: Formula, *, estimand: str, unit: str, **changes: Any) -> Estimate:
-        """Return a formula of :meth:`total` as an Estimate."""
+        """Return a formula in terms of :meth:`total` as an Estimate."""
         return self.estimate.delta_method(
             lambda values: formula(self.total(values)), estimand=estimand, unit=unit, **changes
         )
@@ -76,8 +76,8 @@ class Changes:
 def totals(sample: Sample, values: Floats, code: Ints, **fields: Any) -> Estimate:
     """Return column sums of values[firm, column] for :meth:`analysis.estimate.Estimate.jackknife`.
 
-    Firms are draws, and the number of them is as random as their sales; what a firm adds is its own row. `code` is the
-    cluster of each, int64[firm].
+    Firms are treated as draws, so their number is as random as their sales; each firm contributes its own row. `code`
+    is the cluster of each firm, int64[firm].
     """
     return Estimate(
         estimand="totals",
@@ -93,37 +93,37 @@ def totals(sample: Sample, values: Floats, code: Ints, **fields: Any) -> Estimat
 def estimated(
     panel: Panel, design: Design, *, of_origin: bool = False, home: bool = False, in_part: bool = False
 ) -> Changes:
-    """Compare closed and exposed firms with the growth of the comparison firms, platform by platform.
+    """Compare closed and exposed firms with comparison firms, platform by platform.
 
-    The counterfactual of a set is its sales before times the growth of the comparison firms of the same origin on the
-    same platform: ``K = B * A(comparison) / B(comparison)``. A firm must be in business to be closed. So closed firms
-    are compared wave by wave: those that still sold in the month before, with firms that still sold in the month of the
-    wave, in which one that had stopped sells nothing, both among firms that sold something in the first window; the
-    counterfactual of all is the sum over waves. Newcomers and firms that stop count only beside exposed firms, which
-    have both too; newcomers come to a market with its closed firms, so what they sell in the comparison is held against
-    the sales before of exposed and closed firms together: ``K = B A / B(comparison) + B(closed) N / B(comparison)``.
+    The counterfactual of a set is its sales before, times the growth of comparison firms of the same origin on the same
+    platform: ``K = B * A(comparison) / B(comparison)``. Only a firm in business can be closed. So closed firms are
+    compared wave by wave: those that still sold in the month before the wave, with comparison firms that still sold in
+    the month of the wave. Both must have sold something in the first window. The counterfactual of all closed firms is
+    the sum over waves. Newcomers and firms that stop count only in the comparison with exposed firms, which include
+    both. Newcomers would have entered beside the closed firms too, so their sales N in the comparison are related to
+    the sales before of exposed and closed firms: ``K = B A / B(comparison) + B(closed) N / B(comparison)``.
 
     Parameters
     ----------
     panel, design
-        The comparison is of low exposure: firms neither closed nor in it are the exposed ones.
+        With low-exposure comparison firms; firms that are neither closed nor among these are the exposed ones.
     of_origin : bool
-        Firms of the design's origin alone.
+        Whether to use only firms of the design's origin.
     home : bool
-        The home platform alone: a firm whose sales elsewhere are not known answers too.
+        Whether to use only the home platform, so that firms with unknown sales elsewhere count too.
     in_part : bool
-        Whether exposed firms may be `lacking`, which is else refused.
+        Whether exposed firms may be `lacking`; otherwise the estimate is refused.
 
     Returns
     -------
     Changes
-        Among its counts `newcomers_left_out` and `stopped_left_out`, closed firms in no set because they sold nothing
+        Its counts include `newcomers_left_out` and `stopped_left_out`: closed firms in no set because they sold nothing
         in the first window, or in the month before their wave.
 
     Raises
     ------
     DesignError
-        If no firm is known on all platforms, nobody is closed or to compare with, or a set is a single cluster.
+        If no firm has known sales on all platforms, no firm is closed or comparable, or a set is a single cluster.
     """
     sample = design.sample(panel)
     changes = once(panel, ("changes", design, of_origin, home), lambda: _estimated(sample, of_origin, home))
@@ -187,7 +187,7 @@ def _estimated(sample: Sample, of_origin: bool, home: bool) -> Changes:
 
 
 def _refuse_nobody(eligible: Floats, observed: Bools, closed: Bools, pool: Bools, platforms: Sequence[str]) -> None:
-    """Refuse where no firm is known on all platforms, or none closed; `eligible` are sales[window, firm, platform]."""
+    """Refuse if no firm has known sales on all platforms, or none is closed; `eligible`: [window, firm, platform]."""
     if not observed.any():
         unknown = [name for column, name in enumerate(platforms) if np.isnan(eligible[:, :, column]).all()]
         lacking = f"; leave out {', '.join(unknown)}, unknown for all firms" if unknown else ""
@@ -201,15 +201,15 @@ def _against(
 ) -> tuple[Floats, Floats, int]:
     """Return a set's change by platform, its scores by cluster and its degrees of freedom, summed over cohorts.
 
-    The number of firms in the set is fixed, not that of a cohort, or a cohort of one firm would be without error.
+    The number of firms is held fixed for the set, not for each cohort, or a cohort of one firm would have no error.
     """
     before, after = sums
     rows = np.concatenate([cohort.closed for cohort in cohorts])
     clusters, fewest = len(np.unique(code[rows])), min(len(np.unique(code[cohort.others])) for cohort in cohorts)
     if min(clusters, fewest) < 2:
         raise DesignError(
-            f"{who} against comparison firms were asked for; found {clusters} and {fewest} clusters of them; two of "
-            "each are needed for an error: widen the comparison, or leave this origin out"
+            f"cannot compare {who} with comparison firms: found {clusters} and {fewest} clusters; a standard error "
+            "needs at least two of each; widen the comparison, or leave this origin out"
         )
     for cohort in cohorts:
         held, base = before[cohort.closed].sum(axis=0), before[cohort.others].sum(axis=0)
@@ -234,7 +234,7 @@ def _against(
 
 
 def _newcomers(sums: Floats, new: Bools, closed: Ints, pool: Ints, code: Ints) -> tuple[Floats, Floats]:
-    """Return the expected sales of newcomers beside the closed firms, and their scores by cluster."""
+    """Return the sales expected of newcomers beside the closed firms, and their scores by cluster."""
     before, after = sums
 
     def beside(x: Floats) -> Any:
@@ -246,16 +246,17 @@ def _newcomers(sums: Floats, new: Bools, closed: Ints, pool: Ints, code: Ints) -
 
 
 def _finite(values: Any) -> Any:
-    """Return values, 0 where nothing is left to compare with."""
+    """Replace values without anything to compare with by 0."""
     return np.where(np.isfinite(values), values, 0.0)
 
 
 def _without_each(
     formula: Callable[[Floats], Any], mine: _Columns, others: _Columns, code: Ints
 ) -> tuple[Floats, Floats]:
-    """Return a formula of sums of values[firm, column] over rows, and by how much it is larger than without a cluster.
+    """Return a formula of sums of values[firm, column] over rows, and its value less that without each cluster.
 
-    A cluster on both sides is left out of one and then of the other: not counted is what both make together.
+    A cluster on both sides is left out of one side, then of the other, and the changes are added; the interaction of
+    the two is ignored.
     """
     size = int(code.max()) + 1
     held = [sum_by(values[rows], code[rows], 2 * size) for values, rows in mine]

@@ -44,21 +44,21 @@ AGAINST: dict[Comparison, str] = {
 }
 """Comparisons in print."""
 
-HORIZON = 12  # months over which time alive is counted
-FEWEST = 10  # clusters of closed firms; with fewer, a test or band of all months at once misses more than it says
-FEWEST_EXITS = 5  # clusters of closed firms that exit, below which their months alive have no error
+HORIZON = 12  # months over which survival is counted
+FEWEST = 10  # clusters of closed firms below which joint tests and bands understate their error
+FEWEST_EXITS = 5  # clusters of exiting closed firms below which months alive have no standard error
 DRAWS = 199
 
 
 def scope(panel: Panel) -> Where:
-    """Return "all", or "home" for a panel of the home platform alone."""
+    """Return "all", or "home" for a panel with only the home platform."""
     return "all" if len(panel.platforms) > 1 else "home"
 
 
 def sales_on(panel: Panel, where: Where) -> tuple[Floats, int]:
     """Return sales[firm, month] at home or on all platforms, and the number of platforms summed.
 
-    Raise DesignError if all platforms are asked for of a panel that holds one.
+    Raise DesignError if all platforms are requested but the panel has only one.
     """
     if where == "home":
         return panel.sales[:, 0], 1
@@ -70,21 +70,21 @@ def sales_on(panel: Panel, where: Where) -> tuple[Floats, int]:
 def effect_on_closed(panel: Panel, design: Design, *, where: Where = "all") -> Estimate:
     """Estimate the effect on closed firms' sales on all platforms (E1a) or on the home platform (E1b).
 
-    Compared are firms that sold something a year before the window, wave by wave: firms closed in it that still sold
-    in the month before, and comparison firms that still sold in its month, for only a firm in business can be closed
-    (else those that had stopped would make the comparison fall, "immortal time"). It is within origin, and within
-    category where the comparison is "spared_same_category". That one and "not_yet_closed" share what closed firms leave
-    to their rivals, so they estimate the effect of a firm's own closure, E1c, and say so. Firms "not_yet_closed" must
-    live on until their own closure, which flatters them. What sets closed firms apart beyond this, such as their size
-    or the trend of their category, is not removed.
+    The comparison is wave by wave among firms that sold something a year before the window: firms closed in the wave
+    that still sold in the month before, against comparison firms that still sold in the month of the wave. Only a firm
+    in business can be closed; firms that had stopped would lower the comparison ("immortal time"). Firms are compared
+    within origin and, for "spared_same_category", within category. Comparison firms of that kind and those
+    "not_yet_closed" also gain sales from closed firms, so the estimate is the effect of a firm's own closure, E1c, and
+    is labelled so. Firms "not_yet_closed" must survive until their own closure, which makes them look better. Other
+    differences of closed firms, such as size or the trend of their category, are not removed.
 
     Returns
     -------
     Estimate
-        Per cent of the sales without closure. The interval is Student's, with at most a degree of freedom less than
-        there are clusters of closed firms. Counts: `newcomers_left_out` and `stopped_left_out`, closed firms that did
-        not sell a year before, or in the month before their wave. Refused if the design picks nobody, fewer than two
-        clusters of closed firms, or all platforms of a panel of one.
+        Per cent of the sales without closure. The interval uses Student's t; degrees of freedom are at most the number
+        of clusters of closed firms less one. Counts: `newcomers_left_out` and `stopped_left_out`, closed firms that
+        did not sell a year before, or in the month before their wave. Refused if the design selects no firms, there are
+        fewer than two clusters of closed firms, or all platforms are requested of a panel with one.
     """
     sample, (sales, width) = design.sample(panel), sales_on(panel, where)
     y = sample.means(sales)
@@ -93,54 +93,54 @@ def effect_on_closed(panel: Panel, design: Design, *, where: Where = "all") -> E
     closed = np.concatenate([cohort.closed for cohort in answering])
     if (count := sample.clusters(closed)) < 2:
         raise DesignError(
-            f"cannot give the effect on closed firms an error: found {len(closed)} with sales, in {count} clusters by "
-            f"{design.cluster}; it takes two: use ranks among comparison firms instead"
+            f"cannot compute a standard error for closed firms: found {len(closed)} with sales, in {count} clusters by "
+            f"{design.cluster}; at least two are needed: use ranks among comparison firms instead"
         )
     name, n = effect_name(design, where), len(closed)
     if not y[closed, 1].any():
-        why = f"the {n} closed firms sold nothing in the window: all is lost, and a ratio of zero has no error"
+        why = f"the {n} closed firms sold nothing in the window; a total loss has no standard error"
         return sample.mark(without_error(-100.0, n, why), estimand=name)
     effect = sample.widest(lambda code: compared(y, answering, sample, code, first=1, width=2).aggregate())
     newcomers = int((sample.closed & (y[:, 0] <= 0)).sum())
     stopped = int(sample.closed.sum()) - newcomers - sum(len(cohort.closed) for cohort in in_business)
     counts = {**effect.counts, "newcomers_left_out": newcomers, "stopped_left_out": stopped}
-    why = "one cluster sold all that closed firms still sold: no error" if np.isnan(effect.std_error[0]) else ""
+    why = "only one cluster of closed firms still sold: no standard error" if np.isnan(effect.std_error[0]) else ""
     return sample.mark(replace(effect, n=n, counts=counts, reason=why).exp(), estimand=name)
 
 
 @estimand
 def own_closure(panel: Panel, design: Design) -> Estimate:
-    """Estimate the effect of a firm's own closure, its rivals' closures given (E1c)."""
+    """Estimate the effect of a firm's own closure, given the closures of its rivals (E1c)."""
     return effect_on_closed(panel, replace(design, comparison="spared_same_category")).require()
 
 
 def effect_name(design: Design, where: Where) -> str:
-    """Return the id of the effect that a comparison shows on these sales."""
+    """Return the id of the effect that a comparison identifies for these sales."""
     if design.comparison != "low_exposure":
         return f"E1c, {where}"
     return HEADLINE[where]
 
 
 def without_error(value: float, n: int, reason: str) -> Estimate:
-    """Return an effect on `n` closed firms in per cent, without standard error."""
+    """Return an effect on `n` closed firms in per cent, without a standard error."""
     return Estimate(estimand="", unit="per cent", terms=("simple",), value=np.array([value]), n=n, reason=reason)
 
 
 def compared(
     y: Floats, among: Sequence[Cohort], sample: Sample, cluster: Ints, *, first: int, width: int, anticipation: int = 0
 ) -> GroupTime:
-    """Compare closed firms cohort by cohort within origin; within category too, or with all where few are left.
+    """Compare closed firms cohort by cohort within origin, within category too, or across all if few are left.
 
     Parameters
     ----------
     y : float64[firm, period]
-        Without a missing value where it is looked at.
+        Without missing values where it is used.
     among : sequence of Cohort
     sample : Sample
     cluster : int64[firm]
     first, width : int
-        Periods of a cohort before its closure, and all of them. Where `y` has just these it has them for every cohort;
-        else its periods are months, and those of a cohort begin `first` months before it.
+        Number of periods of a cohort before its closure, and in all. If `y` has exactly `width` periods, every cohort
+        uses them; otherwise periods are months, and those of a cohort begin `first` months before its closure.
     """
     within, groups, used = strata(sample), [], np.zeros(len(y), dtype=bool)
     for cohort in among:
@@ -179,10 +179,10 @@ def damage_multiple(panel: Panel, design: Design) -> Estimate:
     -------
     Estimate
         A ratio: 1 is the mechanical loss, more is damage beyond it. ``details``: `mechanical_loss`, per cent. Refused
-        as :func:`effect_on_closed`, and if doses are not known or closed firms sold nothing at home.
+        as for :func:`effect_on_closed`, and if doses are unknown or closed firms sold nothing at home.
     """
     if panel.no_dose:
-        raise DesignError(f"cannot tell what the closed accounts alone had sold: {panel.no_dose}")
+        raise DesignError(f"cannot separate the sales of the closed accounts: {panel.no_dose}")
     loss, sample = effect_on_closed(panel, design).require(), design.sample(panel)
     base = panel.sales[:, :, sample.base]
     firms = sample.closed & ~np.isnan(base).any(axis=(1, 2))
@@ -205,26 +205,24 @@ def damage_multiple(panel: Panel, design: Design) -> Estimate:
 
 @estimand
 def months_alive(panel: Panel, design: Design) -> Estimate:
-    """Estimate the months of survival, of twelve, lost by closure (E1d).
+    """Estimate the months of survival, out of twelve, lost to closure (E1d).
 
-    Firms live until they sell nothing on any platform for three months. Compared within origin, wave by wave, with
-    firms that are not small: in the base months they sold at least what the smallest tenth of the closed firms sold at
-    most, for small firms give up sooner.
+    Firms survive until they sell nothing on any platform for three months. They are compared within origin, wave by
+    wave, with firms that sold at least as much in the base months as the tenth percentile of closed firms, because
+    small firms give up sooner.
 
     Returns
     -------
     Estimate
-        Months: ``"treated"``, ``"comparison"``, ``"difference"``; `n` closed firms. ``details``: the ``curves`` of
-        :func:`analysis.estimators.survival.exit_survival`. Exits of closed firms of fewer than `FEWEST_EXITS` clusters
-        leave no error: with none, nothing would seem to vary. Refused if the comparison is of firms not yet closed,
-        whose own closure comes, the panel holds one platform, so that who goes elsewhere looks gone, or as
-        `exit_survival`.
+        Months: ``"treated"``, ``"comparison"``, ``"difference"``; `n` is the number of closed firms. ``details``: the
+        ``curves`` of :func:`analysis.estimators.survival.exit_survival`. There is no standard error if closed firms
+        exit in fewer than `FEWEST_EXITS` clusters, since with no exits nothing would seem to vary. Refused if the
+        comparison firms are not yet closed, if the panel has only one platform, so that a firm that moves elsewhere
+        seems to exit, or as for `exit_survival`.
     """
     several(panel, "how long firms sell on any platform")
     if design.comparison == "not_yet_closed":
-        raise DesignError(
-            "cannot compare months alive with firms not yet closed, whose turn comes; use comparison='low_exposure'"
-        )
+        raise DesignError("cannot compare months alive with firms that are closed later; use comparison='low_exposure'")
     sample = design.sample(panel)
     starting, _ = followed(sample)
     firm = np.concatenate([cohort.firms for cohort in starting])
@@ -257,21 +255,21 @@ def months_alive(panel: Panel, design: Design) -> Estimate:
 def comparisons(panel: Panel, design: Design, truth: ByWindow | None = None, *, where: Where = "all") -> pd.DataFrame:
     """Estimate the effect on closed firms against each comparison group, in two windows.
 
-    Firms not yet closed serve only until the last wave comes near: the second window is the longest that they allow,
-    and has the firms closed by then.
+    Firms not yet closed are available only until shortly before the last wave. The second window is the longest that
+    they allow, with the firms closed by its end.
 
     Parameters
     ----------
     panel, design
     truth : callable, optional
-        From the first and last month of a window to the true E1a and E1c of the firms closed by its end.
+        Returns the true E1a and E1c of the firms closed by the end of a window, given its first and last month.
     where : {"all", "home"}
 
     Returns
     -------
     DataFrame
-        As the rows of :func:`analysis.estimands.catalogue.estimate_all`, with `comparison`, `window` and `truth`. E1c
-        is what firms that inherit demand themselves show; `n` is the number of closed firms.
+        Rows as from :func:`analysis.estimands.catalogue.estimate_all`, with `comparison`, `window` and `truth`. E1c
+        comes from comparison firms that gain demand themselves; `n` is the number of closed firms.
     """
     first = panel.first_treated(cut=design.cut)
     closures = first[np.isfinite(first)]
@@ -294,16 +292,16 @@ def comparisons(panel: Panel, design: Design, truth: ByWindow | None = None, *, 
 def placebo(panel: Panel, design: Design, *, where: Where = "all") -> Estimate:
     """Estimate a placebo: closures dated a year early, in a panel that ends before the real ones.
 
-    Closed firms were chosen at the real closure: they had lived until then, and were what they had become. So all firms
-    sold something in the month before the first wave, and were already there at the start of the early base. Newcomers
-    grow manyfold in the year that is looked at, and whether one was closed goes with how far it grew: with them the
-    placebo finds a fall in simulated markets in which nothing fell.
+    Closed firms were selected at the real closure, so they had survived until then. Hence the placebo uses firms that
+    sold something in the month before the first wave and already existed at the start of the early base. Newcomers grow
+    manyfold in the placebo year, and their growth is related to whether they were closed: with them the placebo finds a
+    fall in simulated markets without any.
 
     Returns
     -------
     Estimate
-        As :func:`effect_on_closed`; nothing but chance and paths that part anyway move it from zero. Refused too if the
-        panel does not reach back far enough.
+        As from :func:`effect_on_closed`; only chance and diverging paths move it from zero. Also refused if the panel
+        does not reach back far enough.
     """
     sample = design.sample(panel)
     gone, newcomer = (sample.stopped[:, month] for month in (sample.base.stop - 1, max(sample.base.start - 12, 0)))
@@ -314,7 +312,7 @@ def placebo(panel: Panel, design: Design, *, where: Where = "all") -> Estimate:
 def a_year_early(panel: Panel, design: Design, firms: Bools) -> tuple[Panel, Design]:
     """Return some firms with closures dated a year early, in months before the real closures, and the design.
 
-    The design keeps its window, the same months a year early, also where no firm of the first wave is left.
+    The window of the design covers the same months a year early, even if no firm of the first wave is left.
 
     Raises
     ------
@@ -325,7 +323,7 @@ def a_year_early(panel: Panel, design: Design, firms: Bools) -> tuple[Panel, Des
     if sample.no_placebo:
         raise DesignError(
             f"a placebo a year early needs {12 + design.base_months} months before the first wave, and the window a "
-            f"year before; the panel begins in {panel.months[0]}: narrow the window, or bring earlier months"
+            f"year before; the panel begins in {panel.months[0]}: narrow the window, or add earlier months"
         )
     end, dated = sample.base.stop - design.anticipation, panel.firms["closed_on"] - pd.DateOffset(years=1)
     kept = firms & ~(dated < panel.months[0].to_timestamp()).to_numpy()  # closed in part long before the first wave
@@ -341,7 +339,7 @@ def mechanical(rows: pd.DataFrame, multiple: Estimate) -> pd.DataFrame:
     rows = rows[rows["id"].isin(["E1a", "E1e"])]
     if multiple.refused:
         return rows
-    loss = rows.iloc[-1][ASKED].to_dict() | {"df": np.nan, "level": np.nan, "interval": ""}  # it has no error
+    loss = rows.iloc[-1][ASKED].to_dict() | {"df": np.nan, "level": np.nan, "interval": ""}  # it has no standard error
     loss |= {"id": "mechanical", "label": "the closed accounts' own sales", "unit": "per cent", "reason": ""}
     loss["estimate"] = -multiple.details["mechanical_loss"]
     return pd.concat([pd.DataFrame([loss]), rows], ignore_index=True)[COLUMNS + ASKED]
@@ -354,19 +352,19 @@ def family(effects: Mapping[str, Estimate]) -> pd.DataFrame:
     Parameters
     ----------
     effects : mapping of str to Estimate
-        Of one term each, by id; one without error is left out. Per cents are tested in log points.
+        One-term effects by id; those without a standard error are left out. Per cents are tested in log points.
 
     Returns
     -------
     DataFrame
-        `id` and the columns of :func:`analysis.testing.romano_wolf`; refused if none has an error.
+        `id` and the columns of :func:`analysis.testing.romano_wolf`; refused if no effect has a standard error.
     """
     tested = {name: effect for name, effect in effects.items() if np.isfinite(effect.std_error[0])}
     if not tested:
-        raise DesignError(f"cannot test {', '.join(effects)}: none has an error")
+        raise DesignError(f"cannot test {', '.join(effects)}: none has a standard error")
     scored = [effect if effect.unit != "per cent" else _in_logs(effect) for effect in tested.values()]
     scores = [pd.Series(effect.scores[:, 0], index=effect.clusters) for effect in scored]
-    joint = pd.concat(scores, axis=1).fillna(0.0).to_numpy()  # a cluster that is not in it does not move it
+    joint = pd.concat(scores, axis=1).fillna(0.0).to_numpy()  # an effect does not depend on clusters outside its sample
     df = np.array([effect.df[0] for effect in scored])
     tests = romano_wolf(np.array([effect.value[0] for effect in scored]), joint.T @ joint, df=df)
     return tests.assign(id=list(tested))
@@ -380,28 +378,28 @@ def _in_logs(effect: Estimate) -> Estimate:
 def smallest_effect(panel: Panel, design: Design, *, draws: int = DRAWS) -> Estimate:
     """Estimate the minimum detectable effect on closed firms' sales (E1a) from placebo closures.
 
-    Sales are those of brand groups, which are closed together, on all platforms, or at home where the panel holds one
-    platform (E1b), in the window and a year before. In each draw as many groups of the comparison as were closed, of
-    the same origin and size (above or below the median closed group; of the same origin where these are too few), are
-    taken for closed and compared with the rest as :func:`effect_on_closed` does, waves set aside. So nothing is assumed
-    of the distribution of sales, and no effect is looked at. Groups sold something a year before, and in the last month
-    before the first wave.
+    Sales are summed over brand groups, which are closed together, on all platforms, or at home if the panel has only
+    one platform (E1b), in the window and a year before. Each draw treats as closed as many comparison groups as were
+    closed, of the same origin and size (above or below the median closed group; of the same origin only, if these are
+    too few). They are compared with the rest as in :func:`effect_on_closed`, ignoring waves. So no distribution of
+    sales is assumed, and the real effect is not used. Groups must have sold something a year before, and in the last
+    month before the first wave.
 
     Returns
     -------
     Estimate
-        Per cent: "fall" and "rise", with a test of the right size on this panel, and "fall, usual", "rise, usual"
-        with intervals as reported, each seen with a power of 80 per cent; "size, usual", per cent of draws in which
-        these find what is not there. Errors are Monte Carlo errors; `n` are draws. ``details["within"]``: what placebo
-        closures have in common with the real ones, "origin and size" or "origin". Refused as
-        :func:`analysis.estimators.power.minimum_detectable_effect`, or if no closed group sold.
+        Per cent: "fall" and "rise", with a test of the right size on this panel, and "fall, usual", "rise, usual",
+        with the reported intervals, each detected with a power of 80 per cent; "size, usual", the per cent of draws in
+        which these intervals find an effect although there is none. Errors are Monte Carlo errors; `n` is the number of
+        draws. ``details["within"]``: what placebo closures share with the real ones, "origin and size" or "origin".
+        Refused as for :func:`analysis.estimators.power.minimum_detectable_effect`, or if no closed group sold.
     """
     sample, total = design.sample(panel), panel.total()
     y = sample.means(total)
     used = (sample.closed | sample.comparison) & np.isfinite(y).all(axis=1) & ~sample.stopped[:, sample.base.stop - 1]
     firms = pd.DataFrame({"origin": sample.origin, "group": panel.codes("brand_group")[0]})[used]
     firms = firms.assign(closed=sample.closed[used], before=y[used, 0], after=y[used, 1])
-    keys = ["origin", "group", "closed"]  # spared members of a closed group are a unit of their own
+    keys = ["origin", "group", "closed"]  # firms not closed in a closed group form their own unit
     groups = firms.groupby(keys, sort=True)[["before", "after"]].sum().query("before > 0").reset_index()
     groups = groups[groups["origin"].isin(groups.loc[groups["closed"], "origin"])]
     closed, origin = groups["closed"].to_numpy(), groups["origin"].to_numpy()
@@ -433,7 +431,7 @@ def smallest_effect(panel: Panel, design: Design, *, draws: int = DRAWS) -> Esti
     return sample.mark(turned)
 
 
-# Two other estimators of the same firms on the same scale
+# Two other estimators for the same firms, on the same scale
 
 
 Rows = tuple[Sample, Ints, Floats, Floats]
@@ -441,10 +439,10 @@ Rows = tuple[Sample, Ints, Floats, Floats]
 
 
 def _stacked(panel: Panel, design: Design, where: Where) -> Rows:
-    """Stack the firms of E1a or E1b by cohort, for the other estimators, where an origin has both sides in a cohort.
+    """Stack the firms of E1a or E1b by cohort for the other estimators, if a cohort has both sides of an origin.
 
-    A firm's outcome is its sales over those of its first window, and these, a month's, are its weight: so the weighted
-    mean of closed firms is the ratio of their sums, of which E1a is made.
+    A firm's outcome is its sales relative to the first window, and its weight is its monthly sales in that window. So
+    the weighted mean over closed firms is the ratio of their sums, as in E1a.
     """
     sample, (sales, width) = low_exposure(panel, design, "the effect by other estimators"), sales_on(panel, where)
     among = [cohort.of(sample.observed(width)) for cohort in cohorts(sample, width)]
@@ -455,15 +453,15 @@ def _stacked(panel: Panel, design: Design, where: Where) -> Rows:
     both = rows.groupby("within")["closed"].transform("nunique") == 2
     if not both.any():
         raise DesignError(
-            f"found {rows['closed'].sum()} closed and {(~rows['closed']).sum()} comparison firms that still sold, none "
-            "of the same origin in the same wave; widen the comparison"
+            f"found {rows['closed'].sum()} closed and {(~rows['closed']).sum()} comparison firms that still sold, but "
+            "none of the same origin in the same wave; widen the comparison"
         )
     firm, within = rows["firm"][both].to_numpy(), pd.get_dummies(rows["within"][both], dtype=float).to_numpy()
     return sample, firm, within, sales[firm, sample.before].mean(axis=1)
 
 
 def _by(estimator: Callable[..., Estimate], rows: Rows, y: Floats, first: int, x: Floats, name: str) -> Estimate:
-    """Estimate in per cent from y[row, period], with Student's t on one less than the clusters of closed firms."""
+    """Estimate in per cent from y[row, period]; degrees of freedom are the clusters of closed firms less one."""
     sample, firm, _, before = rows
     treated, code = np.where(sample.closed[firm], float(first), np.inf), sample.cluster[firm]
     y, level = y / before[:, np.newaxis], sample.design.level
@@ -474,18 +472,18 @@ def _by(estimator: Callable[..., Estimate], rows: Rows, y: Floats, first: int, x
 
 @estimand
 def adjusted_effect(panel: Panel, design: Design, *, where: Where = "all") -> Estimate:
-    """Estimate E1a doubly robust, given origin, wave, home share and age before the closures.
+    """Estimate E1a by the doubly robust method, given origin, wave, home share and age before the closures.
 
-    Alike in the share of the home platform in their sales in the first window, and in age, the months with sales before
-    it (in logs). With neither it would be E1a itself. Not alike in size, for sales before are what growth is measured
-    from: of firms that sold as much, one is large and another had a good year, which does not last. Nor in risk, for
-    the closures scare spared firms that are as suspect.
+    The covariates are the share of the home platform in sales in the first window, and age, the months with sales
+    before it (in logs); without them the estimate would be E1a. Size is not a covariate, since growth is measured from
+    earlier sales: of two firms with equal sales, one is large and the other had a good year that does not last. Nor is
+    risk, since the closures deter equally suspect firms that were not closed.
 
     Returns
     -------
     Estimate
-        As :func:`analysis.estimands.closed_firms.effect_on_closed`. Refused if the comparison is not of low exposure,
-        nobody is left to compare, or as :func:`analysis.estimators.cross_checks.doubly_robust`.
+        As from :func:`analysis.estimands.closed_firms.effect_on_closed`. Refused if the comparison firms are not of low
+        exposure, none is left, or as for :func:`analysis.estimators.cross_checks.doubly_robust`.
     """
     sample, firm, within, before = rows = _stacked(panel, design, where)
     sales, total = sales_on(panel, where)[0][firm], panel.total()[firm]
@@ -499,14 +497,14 @@ def adjusted_effect(panel: Panel, design: Design, *, where: Where = "all") -> Es
 def imputed_effect(panel: Panel, design: Design, *, where: Where = "all") -> Estimate:
     """Estimate E1a by imputation from firm and month effects by origin and wave.
 
-    Months end before anticipation begins; those from there to the window are left out.
+    It uses months before anticipation begins and those of the window; the months between are left out.
 
     Returns
     -------
     Estimate
-        As :func:`analysis.estimands.closed_firms.effect_on_closed`, without an interval where fewer than `FEWEST`
-        clusters were closed, for it would be too narrow; ``details["months"]``: those of the fit, in words. Refused as
-        :func:`adjusted_effect`.
+        As from :func:`analysis.estimands.closed_firms.effect_on_closed`, without an interval if fewer than `FEWEST`
+        clusters were closed, since it would be too narrow; ``details["months"]``: the months of the fit, in words.
+        Refused as for :func:`adjusted_effect`.
     """
     sample, firm, within, _ = rows = _stacked(panel, design, where)
     sales = sales_on(panel, where)[0][firm]
@@ -521,7 +519,7 @@ def imputed_effect(panel: Panel, design: Design, *, where: Where = "all") -> Est
 
 
 def cross_checks(panel: Panel, design: Design, *, where: Where = "all") -> pd.DataFrame:
-    """Return E1a or E1b as rows: ratio of sums, doubly robust and imputed, or the reason for a refusal."""
+    """Return E1a or E1b as rows: ratio of sums, doubly robust, and by imputation, or the reason for a refusal."""
     ratio, imputed = effect_on_closed(panel, design, where=where), imputed_effect(panel, design, where=where)
     effects = {
         "ratio of sums": ratio,

@@ -1,4 +1,4 @@
-"""Design of a comparison, its sample of firms and months, refusals, and estimates as rows of a table."""
+"""Design of a comparison, its sample of firms and months, refusals, and tables of estimates."""
 
 from __future__ import annotations
 
@@ -23,43 +23,43 @@ Cluster = Literal["brand_group", "category", "firm"]
 Answer = TypeVar("Answer")
 Asked = ParamSpec("Asked")
 
-FEWEST_BASE, LATEST = 3, 9  # base months, and last month of a window, that reports take
+FEWEST_BASE, LATEST = 3, 9  # fewest base months and latest end of a window in reports
 COLUMNS = ["id", "label", "estimate", "std_error", "conf_low", "conf_high", "unit", "n", "mde", "reason"]
 ASKED = ["df", "level", "interval", "comparison", "months", "digest"]
-"""Further columns of rows: what an interval is, and what was asked of which panel; empty for a refusal."""
+"""Further columns of rows: kind of interval, and the question and panel behind it; empty for a refusal."""
 
 
 @dataclass(frozen=True)
 class Design:
-    """Which firms are compared with which, and when.
+    """The firms and months that are compared.
 
     Attributes
     ----------
     comparison : {"low_exposure", "spared_same_category", "not_yet_closed"}
-        Firms never closed whose closed rivals held little of their category; firms never closed, each compared within
-        its category; or firms closed after the window, be it after the last month of the panel, which serve only
-        while there are any.
+        Firms never closed whose closed rivals had a small share of their category; firms never closed, compared within
+        their category; or firms closed after the window, even after the last month of the panel, as long as there are
+        any.
     post_from, post_to : int
         First and last month of the window, after the first wave; compared with the same calendar months a year before.
     base_months : int
-        Months before the first wave over which shares of categories, and exposure, are measured.
+        Number of months before the first wave over which category shares and exposure are measured.
     anticipation : int
-        Months before a closure in which an effect is allowed for; no comparison reaches into them.
+        Number of months before a closure in which there may be an effect; no comparison uses them.
     cluster : {"brand_group", "category", "firm"}
-        Unit of independent draws.
+        Unit of clustering, whose members may share shocks.
     origin : str
-        Code of the firms whose growth and recapture are asked about.
+        Code of the origin whose growth and recapture are estimated.
     destinations : tuple of str
-        Codes of the one or two platforms to which closed firms are said to have gone.
+        Codes of the one or two platforms to which closed firms are said to have moved.
     opened : tuple of str
-        Codes of platforms that opened to the origin alone in the months that are compared, so that who joins them tells
-        nothing of the closures.
+        Codes of platforms that opened only to the origin in the months compared, so that joining them is not evidence
+        about the closures.
     level : float
         Coverage of intervals.
     cut : float
-        Smallest dose of a closed firm; firms closed in part below it are in no comparison.
+        Smallest dose of a closed firm; firms with a smaller one are left out of all comparisons.
     low : float
-        Exposure below which it is low, share of the category.
+        Threshold for low exposure, as a share of the category.
 
     Examples
     --------
@@ -104,18 +104,18 @@ class Design:
                 raise DesignError(f"expected {name} between 0 and 1, found {name} = {share}")
 
     def sample(self, panel: Panel) -> Sample:
-        """Return the sample of a panel; raise DesignError if the panel cannot carry the design."""
+        """Return the sample of a panel; raise DesignError if the panel does not support the design."""
         return once(panel, self, lambda: _sample(panel, self))
 
     def fitted(self, panel: Panel) -> Design | None:
         """Return the design with the nearest window and base months that fit the panel, or None.
 
-        None where no window fits, or no firm is closed.
+        None if no window fits or no firm is closed.
         """
         wave = panel.first_treated(cut=self.cut).min(initial=np.inf)
         if not np.isfinite(wave):
             return None
-        first, last = max(0, 12 - int(wave)), len(panel.months) - 1 - int(wave)  # a year earlier is compared
+        first, last = max(0, 12 - int(wave)), len(panel.months) - 1 - int(wave)  # the base is a year earlier
         start, stop = max(self.post_from, first), min(self.post_to, last)
         if start > stop:
             start, stop = first, min(last, LATEST, 11 - self.anticipation)
@@ -125,13 +125,13 @@ class Design:
 
     @property
     def given(self) -> str:
-        """Window and base months as options of a command line."""
+        """Window and base months as command-line options."""
         return " ".join(f"-p {name}={getattr(self, name)}" for name in ("post_from", "post_to", "base_months"))
 
 
 @dataclass(frozen=True, eq=False)
 class Sample:
-    """What a design picks from a panel.
+    """The firms and months that a design selects from a panel.
 
     Attributes
     ----------
@@ -140,17 +140,17 @@ class Sample:
     before, after, base : slice
         Window, the same months a year before, and base months: positions on the month axis.
     first : float64[firm]
-        Month of closure with a dose of at least the cut; inf for none within the panel.
+        Month of closure with a dose of at least the cut; inf if there is none within the panel.
     closed : bool[firm]
         Closed by the end of the window.
     comparison : bool[firm]
-        Compared with them.
+        Comparison firms.
     never_closed : bool[firm]
-        Touched by no closure, now or later, in whole or in part.
+        Not closed at any time, in whole or in part.
     exposure : float64[firm]
         Mean over the window.
     months_closed : float64[firm]
-        Share of the window's months in which the firm is closed.
+        Share of the window in which the firm is closed.
     """
 
     panel: Panel
@@ -177,7 +177,7 @@ class Sample:
 
     @property
     def waves(self) -> list[int]:
-        """Months in which firms were closed by the end of the window: positions."""
+        """Months with closures up to the end of the window: positions."""
         return [int(month) for month in np.unique(self.first[self.closed])]
 
     def months(self, months: slice) -> str:
@@ -185,24 +185,24 @@ class Sample:
         return f"{self.panel.months[months.start]} to {self.panel.months[months.stop - 1]}"
 
     def two_years_ago(self, what: str) -> slice:
-        """Return the same months two years before; raise DesignError if the panel does not reach back so far."""
+        """Return the same months two years before; raise DesignError if the panel does not reach back that far."""
         start, stop, months = self.before.start - 12, self.before.stop - 12, self.panel.months
         if start < 0:
             raise DesignError(
-                f"{what} needs {months[start + 12]} less 12 months, and the panel starts in {months[0]}; narrow the "
-                "window, or bring earlier months"
+                f"{what} needs {months[start + 12]} less 12 months, but the panel starts in {months[0]}; narrow the "
+                "window, or add earlier months"
             )
         return slice(start, stop)
 
     @property
     def still_open(self) -> str:
-        """Sentence on closed firms still open in part of the window, or empty."""
+        """Sentence about closed firms still open in part of the window, or an empty text."""
         count = int((self.months_closed[self.closed] < 1).sum())
         return f"{count} of {self.closed.sum()} closed sellers were still open in part of the window." if count else ""
 
     @property
     def no_placebo(self) -> str:
-        """Why a placebo year is unavailable, or empty."""
+        """The reason why a placebo year is unavailable, or an empty text."""
         short = min(self.base.start, self.before.start) < 12
         return "the panel is too short for a placebo year" if short else ""
 
@@ -217,7 +217,7 @@ class Sample:
         return np.array([self.panel.sales[:, :, months].sum(axis=2) for months in (self.before, self.after)])
 
     def observed(self, width: int) -> Bools:
-        """Return firms whose sales on the first `width` platforms are known in both windows, bool[firm]."""
+        """Return the firms with known sales on the first `width` platforms in both windows, bool[firm]."""
         return np.asarray(np.isfinite(self.sums[:, :, :width]).all(axis=(0, 2)))
 
     def of_origin(self, own: bool = True) -> Bools:
@@ -226,7 +226,7 @@ class Sample:
         if not firms.any():
             count, origin = len(firms), self.design.origin
             nobody = f"none of {count} firms is of origin {origin}; check the column origin"
-            everybody = f"all {count} firms are of origin {origin}; bring sellers of other origins too"
+            everybody = f"all {count} firms are of origin {origin}; add sellers of other origins"
             raise DesignError(nobody if own else everybody)
         return firms
 
@@ -247,7 +247,7 @@ class Sample:
 
     @cached_property
     def cluster(self) -> Ints:
-        """Unit of independent draws of each firm as a number, int64[firm]."""
+        """Cluster of each firm as a number, int64[firm]."""
         firms = self.design.cluster == "firm"
         return np.arange(len(self.panel.firms)) if firms else self.panel.codes(self.design.cluster)[0]
 
@@ -260,16 +260,15 @@ class Sample:
         return np.column_stack([sales[:, months].mean(axis=1) for months in (self.before, self.after)])
 
     def widest(self, estimate: Callable[[Ints], Estimate]) -> Estimate:
-        """Estimate with each clustering, codes int64[firm], and return the result with the longest intervals in sum.
+        """Estimate with each clustering, codes int64[firm], and return the result with the longest intervals in total.
 
-        Brand groups are closed together, and a shock may hit all firms of a category: with brand groups as clusters
-        both are tried, since neither may be left out that gives larger errors; a term without an error by one way has
-        that of the other (MacKinnon, J. G.,
+        Brand groups are closed together, and a shock may hit all firms of a category. So with brand groups as clusters
+        both clusterings are tried and the wider result is used, as neither may be ignored (MacKinnon, J. G.,
         Nielsen, M. O. and Webb, M. D. 2024, Jackknife inference with two-way clustering, arXiv 2406.08880).
         """
         ways = [self.cluster]
         if self.design.cluster == "brand_group":
-            ways.append(int(self.cluster.max()) + 1 + self.category)  # other labels than those of brand groups
+            ways.append(int(self.cluster.max()) + 1 + self.category)  # labels that differ from those of brand groups
         results = [result for way in ways if not (result := estimand(estimate)(way)).refused]
         if not results:
             return estimate(self.cluster)
@@ -279,8 +278,8 @@ class Sample:
     def mixed_cluster(self) -> Ints:
         """Cluster of each firm for effects on rivals of closed firms, int64[firm].
 
-        With brand groups as clusters, closed firms are of their own and all others of their category: exposure is a
-        property of a category, and so is what moves all its firms alike.
+        With brand groups as clusters, closed firms are clustered by brand group and all others by category, since
+        exposure and shocks are shared within a category.
         """
         if self.design.cluster != "brand_group":
             return self.cluster
@@ -288,7 +287,7 @@ class Sample:
 
     @cached_property
     def stopped(self) -> Bools:
-        """Firms that sell nothing on any platform, bool[firm, month]; False where unknown."""
+        """Whether firms sell nothing on any platform, bool[firm, month]; False if unknown."""
         return np.asarray(self.panel.total() <= 0)
 
     def mark(self, estimate: Estimate, **changes: Any) -> Estimate:
@@ -303,17 +302,17 @@ def _sample(panel: Panel, design: Design) -> Sample:
     if not np.isfinite(first).any():
         raise DesignError(
             f"none of {len(first)} firms is closed between {panel.months[0]} and {panel.months[-1]} with a dose of "
-            f"{design.cut:g} or more; bring a panel that holds closures"
+            f"{design.cut:g} or more; use a panel that contains closures"
         )
     wave, length = int(first.min()), len(panel.months)
     start, stop = wave + design.post_from, wave + design.post_to + 1
     if start - 12 < 0 or stop > length or wave < design.base_months:
         fitted = design.fitted(panel)
-        last = min(LATEST, 11 - design.anticipation)  # month that a window may reach
+        last = min(LATEST, 11 - design.anticipation)  # latest month at which a window may end
         begin = panel.months[wave] - max(FEWEST_BASE, 12 - min(last, length - 1 - wave))
         end = f", or end in {panel.months[wave] + 12 - wave} or later" if FEWEST_BASE <= wave >= 12 - last else ""
         more = f"no window fits: begin in {begin} or earlier{end}"
-        remedy = f"what fits is {fitted.given}" if fitted else more
+        remedy = f"the nearest that fits is {fitted.given}" if fitted else more
         raise DesignError(
             f"months {design.post_from} to {design.post_to} after the first wave in {panel.months[wave]}, the same a "
             f"year before and {design.base_months} base months do not fit: the panel runs from {panel.months[0]} to "
@@ -346,42 +345,42 @@ def _comparison(panel: Panel, design: Design, first: Floats, never_closed: Bools
     if design.comparison == "low_exposure":
         low = never_closed & (np.nan_to_num(exposure, nan=np.inf) < design.low)
         if not never_closed.any():
-            raise DesignError("the panel holds closed firms only; bring others too")
+            raise DesignError("the panel contains only closed firms; add firms that were never closed")
         if not low.any():
             lowest = np.fmin.reduce(exposure[never_closed], initial=np.inf)
-            why = f"the lowest is {lowest:.3g}" if np.isfinite(lowest) else "it is known for none"
+            why = f"the lowest is {lowest:.3g}" if np.isfinite(lowest) else "all are unknown"
             raise DesignError(
-                f"none of {never_closed.sum()} firms not closed has an exposure below {design.low:g}: {why}; bring "
-                "firms of categories that sold at home and in which little was closed"
+                f"none of {never_closed.sum()} firms not closed has an exposure below {design.low:g}: {why}; add "
+                "firms in categories with home sales in which little was closed"
             )
         return low
-    closures = panel.closures(cut=design.cut)  # those after the last month of the panel as well
+    closures = panel.closures(cut=design.cut)  # including closures after the last month of the panel
     later = np.isfinite(closures) & (closures >= stop + design.anticipation)
     if not later.any():
         last = int(closures[np.isfinite(closures)].max())
         raise DesignError(
-            f"firms not yet closed, for {design.anticipation} months after month {design.post_to}, were asked for; the "
-            f"last wave is in {panel.months[0] + last}, month {last - int(first.min())}, so nobody is left to compare "
-            "with; end the window earlier or choose another comparison"
+            f"the comparison needs firms still open {design.anticipation} months after month {design.post_to}, but the "
+            f"last wave is in {panel.months[0] + last}, month {last - int(first.min())}; no comparison firms are left; "
+            "end the window earlier or choose another comparison"
         )
     return later
 
 
 def low_exposure(panel: Panel, design: Design, what: str) -> Sample:
-    """Return the sample; raise DesignError unless the comparison is with firms of low exposure."""
+    """Return the sample; raise DesignError unless the comparison firms are those of low exposure."""
     if design.comparison != "low_exposure":
         raise DesignError(
-            f"cannot identify {what} against {design.comparison} firms, which inherit sales of closed firms "
-            "themselves; use comparison='low_exposure'"
+            f"cannot identify {what} with the comparison {design.comparison!r}, since these firms gain sales from "
+            "closed firms; use comparison='low_exposure'"
         )
     return design.sample(panel)
 
 
 def several(panel: Panel, what: str) -> None:
-    """Raise DesignError if the panel holds the home platform alone."""
+    """Raise DesignError if the panel contains only the home platform."""
     if len(panel.platforms) < 2:
         raise DesignError(
-            f"cannot tell {what}: the panel holds sales on {panel.platforms[0]} alone; bring other platforms too"
+            f"cannot estimate {what}: the panel contains only sales on {panel.platforms[0]}; add other platforms"
         )
 
 
@@ -396,8 +395,8 @@ def once(panel: Any, what: Hashable, make: Callable[[], Answer]) -> Answer:
 def estimand(verb: Callable[Asked, Answer]) -> Callable[Asked, Answer | Estimate]:
     """Return refusals as an Estimate with the reason, and cache results with the panel.
 
-    A refused argument is returned as it is, so that a report goes on with the reason;
-    :meth:`analysis.estimate.Estimate.require` raises it. Answers are kept where a panel and a design are asked.
+    A refused argument is returned unchanged, so that a report can continue with the reason;
+    :meth:`analysis.estimate.Estimate.require` raises it. Results of a panel and a design are cached.
     """
 
     @wraps(verb)
@@ -415,7 +414,7 @@ def estimand(verb: Callable[Asked, Answer]) -> Callable[Asked, Answer | Estimate
 
 
 def in_rows(parts: Iterable[tuple[str, str, Estimate]], unit: str = "") -> pd.DataFrame:
-    """Return estimates of one term as rows of `COLUMNS` and `ASKED`, by id and label; `unit` is that of refusals."""
+    """Return one-term estimates as rows of `COLUMNS` and `ASKED`, by id and label; `unit` is used for refusals."""
     rows, level = [], Design.level
     for name, label, effect in ((name, label, effect.stated) for name, label, effect in parts):
         level = level if effect.refused else effect.level
@@ -433,8 +432,8 @@ def in_rows(parts: Iterable[tuple[str, str, Estimate]], unit: str = "") -> pd.Da
 def as_rows(effects: Estimate, terms: Mapping[str, tuple[str, str]] | None = None, unit: str = "") -> pd.DataFrame:
     """Return the terms of an estimate as rows of `COLUMNS`; `terms` maps a term to its id and label.
 
-    `mde` is the smallest effect seen with a power of 80 per cent. A row without an error is a set, or has none for the
-    estimate's own reason, which stands beside it. Rows of a refusal have the reason, `unit`, and no number.
+    `mde` is the smallest effect detected with a power of 80 per cent. A row without a standard error is a set, or has
+    the estimate's reason beside it. Rows of a refusal have the reason, `unit`, and no number.
     """
     terms = {term: (term, term) for term in effects.terms} if terms is None else terms
     return in_rows([(name, label, effects[term]) for term, (name, label) in terms.items()], unit)
@@ -462,18 +461,18 @@ def by_origin(
     columns: Collection[str] = (),
     **options: Any,
 ) -> pd.DataFrame:
-    """Return rows of `COLUMNS` for firms of the design's origin and of others, with `origin` and `term`.
+    """Return rows of `COLUMNS` for firms of the design's origin and for others, with `origin` and `term`.
 
     Parameters
     ----------
     verb : callable
-        Takes (panel, design, own_origin=..., **options), such as :func:`analysis.estimands.rivals.recentred`; a
-        refusal is a row with its reason.
+        Called with (panel, design, own_origin=..., **options), such as :func:`analysis.estimands.rivals.recentred`; a
+        refusal becomes a row with its reason.
     panel, design
     names : (str, str)
-        What firms of the origin, and all others, are called.
+        Labels for firms of the origin and for all others.
     terms : mapping of str to str, optional
-        Terms to keep, and what they are called; all where not given.
+        Terms to keep, with their labels; all by default.
     columns : collection of str
         Further columns of the estimates to keep.
     """

@@ -1,4 +1,4 @@
-"""Displacement of closed firms' lost home sales (E4), and hedging (E5c)."""
+"""Displacement of the lost home sales of closed firms (E4), and hedging (E5c)."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ from analysis.estimators.arrays import alike, sum_by
 if TYPE_CHECKING:
     from analysis.panel import Panel
 
-SURE = 3.0  # errors that a loss must be from zero, or it is too uncertain to divide by
+SURE = 3.0  # standard errors from zero that a loss needs before we divide by it
 PARTS = [*(f"d{number}" for number in range(1, 8)), "sum"]
 THOUSANDS = ("", "thousand", "million", "billion", "trillion")
-RIVALS = {"d1": True, "d2": False}  # parts that went to rivals at home, and whether these are of the origin
-RESIDUALS = ("d6", "d7")  # read as bounds: what is left carries the errors of all other parts
+RIVALS = {"d1": True, "d2": False}  # parts taken by rivals at home, and whether these are of the origin
+RESIDUALS = ("d6", "d7")  # shown as bounds: residuals accumulate the errors of all other parts
 
 
 def amounts(changes: Changes) -> Estimate:
     """Split the lost home sales of closed firms, L, into parts, in units of sales.
 
-    "d1", "d2": home sales of exposed firms, of the origin and of others; "d3", "d4": closed firms on the destinations;
-    "d5": closed firms on all other platforms; "d6": exposed firms off the home platform; "d7": what is left; "sum",
-    which is L. A part whose platform or firms are not there is NaN, and its sales are in d7; one whose firms cannot be
-    compared is NaN too, and so are the residuals. "there": d3 and d4 together; and closed firms on each other platform,
-    by its code.
+    "d1", "d2": home sales of exposed firms of the origin and of other origins; "d3", "d4": closed firms on the
+    destinations; "d5": closed firms on all other platforms; "d6": exposed firms off the home platform; "d7": the rest;
+    "sum", equal to L. A part without a platform or firms in the panel is NaN, and its sales are in d7. A part whose
+    firms cannot be compared is NaN, as are the residuals. "there" is d3 plus d4; further terms, named by platform code,
+    give closed firms on each other platform.
     """
     home, away = changes.home, changes.away
     there = [name for name in changes.destinations if name in away]
@@ -77,8 +77,8 @@ def shares_of_loss(changes: Changes) -> Estimate:
     loss, error = float(lost.value[0]), float(lost.std_error[0])
     if not loss > SURE * error:
         raise DesignError(
-            f"shares of lost {changes.home} sales were asked for; the loss is not {SURE:g} of its errors from zero, "
-            "too uncertain to divide by; read the amounts themselves, or bring more closed firms"
+            f"cannot divide by the lost {changes.home} sales: the loss is within {SURE:g} standard errors of zero; use "
+            "the amounts themselves, or add closed firms"
         )
     whole = names.index("sum")
     share = money.delta_method(
@@ -87,17 +87,17 @@ def shares_of_loss(changes: Changes) -> Estimate:
     wide = stats.t.ppf((1 + money.level) / 2, share.df)
     joint = money.covariance
     limits = 100 * _fieller(money.value, loss, np.diag(joint), error**2, joint[:, whole], wide)
-    limits = np.where(share.std_error <= 1e-9, share.value, limits)  # the sum is known
+    limits = np.where(share.std_error <= 1e-9, share.value, limits)  # the sum has no error
     return replace(share, limits=np.where(np.isnan(share.value), np.nan, limits))
 
 
 def _fieller(
     amount: Floats, loss: float, var_amount: Floats, var_loss: float, covariance: Floats, wide: Floats
 ) -> Floats:
-    """Return Fieller's limits of amount / loss, float64[2, term]; -inf to inf where the set is not an interval.
+    """Return Fieller's limits of amount / loss, float64[2, term]; -inf to inf if the set is not an interval.
 
-    The ratios r for which ``(amount - r loss)**2 <= wide**2 var(amount - r loss)``. They are an interval only where
-    `loss` itself differs from zero by more than so many errors.
+    The set contains the ratios r with ``(amount - r loss)**2 <= wide**2 var(amount - r loss)``. It is an interval only
+    if `loss` itself differs from zero by more than `wide` standard errors.
     """
     square, middle = loss**2 - wide**2 * var_loss, amount * loss - wide**2 * covariance
     root = np.sqrt(np.maximum(middle**2 - square * (amount**2 - wide**2 * var_amount), 0.0))
@@ -107,10 +107,10 @@ def _fieller(
 
 
 def where_it_went(shares: Estimate, words: Mapping[str, str], true: Mapping[str, float]) -> Any:
-    """Return :func:`displacement` as rows for a chart, with the truth where it is known; a refusal stays as it is.
+    """Return :func:`displacement` as rows for a chart, with true values if known; a refusal is returned unchanged.
 
-    Residuals are drawn as their bounds, and not at all in a panel of the home platform alone, where they are all else.
-    `words` are the names of the parts in print; `true` holds true values by id.
+    Residuals are drawn as bounds, or left out if the panel has only the home platform, since they then cover everything
+    else. `words` are the printed names of the parts; `true` gives true values by id.
     """
     if shares.refused:
         return shares
@@ -125,14 +125,14 @@ def where_it_went(shares: Estimate, words: Mapping[str, str], true: Mapping[str,
 def displacement(panel: Panel, design: Design) -> Estimate:
     """Estimate the seven shares of closed firms' lost home sales (E4c).
 
-    All are changes against the growth of comparison firms, which have none by construction: what is common to all
-    firms, such as a gain in trust, is in no part but the residual.
+    All parts are changes relative to comparison firms, whose own change is zero by construction. An effect common to
+    all firms, such as a gain in trust, is therefore only in the residual.
 
     Returns
     -------
     Estimate
-        Per cent of L: "d1" to "d7" and "sum", as :func:`shares_of_loss`. Refused if the comparison is not
-        "low_exposure", as :func:`analysis.estimands.changes.estimated`, and if what was lost is too uncertain.
+        Per cent of L: "d1" to "d7" and "sum", as from :func:`shares_of_loss`. Refused if the comparison is not
+        "low_exposure", if the loss is too uncertain, or as for :func:`analysis.estimands.changes.estimated`.
     """
     shares = shares_of_loss(_changes(panel, design, "displacement"))
     return replace(shares[PARTS], n=shares.counts["firms"])
@@ -145,8 +145,8 @@ def lost_sales(panel: Panel, design: Design) -> Estimate:
     Returns
     -------
     Estimate
-        As :func:`amounts`, in thousands, millions or more, whatever the loss is counted in. Refused as
-        :func:`displacement`, but for the size of the loss.
+        As from :func:`amounts`, in thousands, millions or more, depending on the size of the loss. Refused as for
+        :func:`displacement`, except that the loss may be uncertain.
     """
     changes = _changes(panel, design, "displacement")
     money = amounts(changes)
@@ -163,8 +163,8 @@ def lost_sales(panel: Panel, design: Design) -> Estimate:
 def moved_there(panel: Panel, design: Design) -> Estimate:
     """Estimate closed firms' gain on the destinations, per cent of their home sales a year before.
 
-    These are known and above zero, also in a year without closures, where the loss of :func:`displacement` is neither.
-    Refused as :func:`lost_sales`, and if closed firms had sold nothing at home.
+    Those sales are known and positive even in a year without closures, unlike the loss of :func:`displacement`.
+    Refused as for :func:`lost_sales`, and if closed firms had sold nothing at home.
     """
     changes, sample = _changes(panel, design, "the shift to the destinations"), design.sample(panel)
     sold = float(np.nansum(sample.sums[0, sample.closed, 0]))
@@ -191,8 +191,8 @@ def _changes(panel: Panel, design: Design, what: str, *, home: bool = False) -> 
 def proportional(sold: Floats, closed: Bools, of_origin: Bools) -> Floats:
     """Return the recapture by the origin and by others in proportion to size, float64[2], per cent of L.
 
-    ``s_k / (1 - s_C)``, with s the shares of home sales before, float64[firm], and C the closed firms. A fact of the
-    firms, without error.
+    ``s_k / (1 - s_C)``, with s the shares of home sales before, float64[firm], and C the closed firms. It is computed
+    from known sales, so it has no standard error.
     """
     left = sold * ~closed
     with np.errstate(invalid="ignore"):
@@ -203,12 +203,12 @@ def proportional(sold: Floats, closed: Bools, of_origin: Bools) -> Floats:
 def recapture(panel: Panel, design: Design) -> Estimate:
     """Estimate the recapture of lost home sales by rivals of the origin, and by others (E4b).
 
-    The first two parts of :func:`displacement`, from home sales alone.
+    These are the first two parts of :func:`displacement`, estimated from home sales only.
 
     Returns
     -------
     Estimate
-        Per cent of L: "own" and "other", with `benchmark` of :func:`proportional`. Refused as :func:`displacement`.
+        Per cent of L: "own" and "other"; `benchmark`, from :func:`proportional`. Refused as for :func:`displacement`.
     """
     shares = shares_of_loss(_changes(panel, design, "displacement", home=True))[[*RIVALS]]
     sample = design.sample(panel)
@@ -225,20 +225,20 @@ def recapture(panel: Panel, design: Design) -> Estimate:
 
 @estimand
 def excess_recapture(panel: Panel, design: Design) -> Estimate:
-    """Subtract the proportional benchmark from recapture (E4e): what closeness in origin adds to size.
+    """Subtract the proportional benchmark from recapture (E4e): the part due to a shared origin, beyond size.
 
-    The benchmark has no error, so errors and covariance are those of :func:`recapture`. A panel of one origin has none,
-    and is refused.
+    The benchmark has no error, so errors and covariance are those of :func:`recapture`. A panel with a single origin
+    has no such benchmark, and is refused.
     """
     taken = recapture(panel, design).require()
-    _ = design.sample(panel).of_origin(False)  # or size would be that of one origin alone
+    _ = design.sample(panel).of_origin(False)  # refused for a single origin, whose benchmark compares nothing
     size = np.asarray(taken.columns["benchmark"])
     shifted = {"value": taken.value - size, "limits": taken.conf_int - size}
     return replace(taken, estimand="E4e", unit="percentage points of the lost sales", **shifted)
 
 
 def mix_change(after: Floats, before: Floats) -> Floats:
-    """Return the change of each firm's platform shares, float64[firm, platform], points; NaN if it sold nothing."""
+    """Return the change in platform shares of each firm, float64[firm, platform], points; NaN if it sold nothing."""
     sold = (amount.sum(axis=1, keepdims=True) for amount in (after, before))
     later, earlier = (np.where(total > 0, total, np.nan) for total in sold)
     return np.asarray(100 * (after / later - before / earlier))
@@ -246,13 +246,13 @@ def mix_change(after: Floats, before: Floats) -> Floats:
 
 @estimand
 def platform_mix(panel: Panel, design: Design) -> Estimate:
-    """Estimate the change of closed firms' platform shares against firms of low exposure (E4d), points.
+    """Estimate the change in closed firms' platform shares relative to firms of low exposure (E4d), points.
 
-    Mean over firms of the change of a platform's share in their sales, which is the average marginal effect of a
-    saturated fractional logit; firms that sold nothing in one of the windows have no share. Each is held against
-    firms of low exposure that sold on the same platforms before: what moves one platform for all, such as a tax, moves
-    the shares of those on it alone, and closed firms that go on selling are mostly on several. Firms on a set of
-    platforms on which no such firm is are held against all of them.
+    The estimate is the mean over firms of the change in a platform's share of their sales, the average marginal effect
+    of a saturated fractional logit. Firms that sold nothing in one of the windows have no share. Each firm is compared
+    with firms of low exposure that sold on the same platforms before. A shock to one platform, such as a tax, changes
+    only the shares of firms on it, and closed firms that go on selling are mostly on several. If no such firm sold on
+    the same platforms, the comparison is with all of them.
     """
     several(panel, "the platform mix")
     sample = low_exposure(panel, design, "the platform shift")
@@ -262,7 +262,7 @@ def platform_mix(panel: Panel, design: Design) -> Estimate:
 def _mean_difference(sample: Sample, firms: Masks, values: Floats, estimand: str) -> Estimate:
     """Return the mean difference of values[firm, platform] between closed and comparison firms.
 
-    Firms are compared on the same set of platforms, or with all comparison firms if none is on it.
+    Firms are compared with those on the same set of platforms, or with all comparison firms if there are none.
     """
     mine, theirs = firms["closed"], firms["compared"]
     sold_on = (sample.panel.sales[:, :, sample.before] > 0).any(axis=2)
@@ -291,7 +291,7 @@ def _mean_difference(sample: Sample, firms: Masks, values: Floats, estimand: str
         n=n,
         max_df=max(clusters - 1, 1),
         level=sample.design.level,
-        reason="fewer than two clusters of closed firms, or none of low exposure" if np.isnan(mean).any() else "",
+        reason="fewer than two clusters of closed firms, or no firms of low exposure" if np.isnan(mean).any() else "",
     )
     return sample.mark(difference_of_means)
 
@@ -303,16 +303,16 @@ def toward_destinations(panel: Panel, design: Design) -> Estimate:
     Returns
     -------
     Estimate
-        "presence": change of closed firms' presence against that of firms of low exposure, mean over the destinations,
-        percentage points; "sales": change of their sales there, per cent of their lost home sales as in
-        :func:`shares_of_loss`, or the reason why there is none. Column `unit`. `n` are the closed firms. Refused if the
-        panel has none of the destinations, or as :func:`relocation`.
+        "presence": change in closed firms' presence relative to firms of low exposure, mean over the destinations,
+        percentage points; "sales": change in their sales there, per cent of their lost home sales as in
+        :func:`shares_of_loss`, or the reason for its absence. Has a column `unit`; `n` is the number of closed firms.
+        Refused if the panel has none of the destinations, or as for :func:`relocation`.
     """
     sample = low_exposure(panel, design, "the shift to the destinations")
     there = [name for name in design.destinations if name in panel.platforms]
     if not there:
         raise DesignError(
-            f"the panel holds sales on {', '.join(panel.platforms)}, none on {', '.join(design.destinations)}; bring "
+            f"the panel has sales on {', '.join(panel.platforms)}, but none on {', '.join(design.destinations)}; add "
             "sales there, or name other destinations"
         )
     sales = estimand(lambda: shares_of_loss(estimated(panel, design, in_part=True))["there"])()
@@ -328,22 +328,23 @@ def toward_destinations(panel: Panel, design: Design) -> Estimate:
 
 @estimand
 def hedging(panel: Panel, design: Design) -> Estimate:
-    """Estimate hedging: entry to other platforms by the origin's firms not closed, against others (E5c).
+    """Estimate hedging: entry to other platforms by the origin's firms that were not closed, against others (E5c).
 
-    Firms never closed that sold something in the window and a year before, since who stops selling leaves every
-    platform. To hedge is to join: counted are the months of the window with sales on a platform, as a share of them,
-    of firms that had none there a year before. Their mean over such firms of the origin against that over such firms of
-    all other origins, times the part of the origin's firms that were not there yet. Firms that leave a platform, such
-    as one that changes its rules, are in neither. It is the effect of the news if firms of both sides would have joined
-    alike and the others had no news of their own. A platform that opened to the origin alone (`design.opened`) is not
-    estimated: who joined it for the news, and who because it opened, looks the same.
+    The sample is firms never closed that sold something in the window and a year before, since a firm that stops
+    selling leaves every platform. Hedging means joining a platform. It is measured for firms without sales there a year
+    before, as the share of months in the window with sales on the platform. The estimate is the mean over such firms of
+    the origin less the mean over such firms of other origins, times the share of the origin's firms that were not there
+    yet. Firms that leave a platform, for example because its rules change, do not count. The estimate is the effect of
+    the news if both sides would otherwise have joined equally and the others had no news of their own. A platform that
+    opened only to the origin (`design.opened`) is not estimated, since joining because of the news and joining because
+    it opened look the same.
 
     Returns
     -------
     Estimate
-        Percentage points, a term per platform other than home. `n` are the firms of the origin. NaN where a platform
-        opened, or no firm of another origin could have joined it; without error where nobody joined. Refused if either
-        side has fewer than two clusters, or no firm at all.
+        Percentage points, one term per platform other than home. `n` is the number of firms of the origin. NaN if a
+        platform opened, or if no firm of another origin could have joined it; no standard error if no firm joined.
+        Refused if either side has fewer than two clusters.
     """
     sample, names = design.sample(panel), panel.platforms[1:]
     firms = samples.hedging(sample)
@@ -351,7 +352,7 @@ def hedging(panel: Panel, design: Design) -> Estimate:
     if min(counts := [sample.clusters(side) for side in (origin, others)]) < 2:
         raise DesignError(
             f"found {counts[0]} clusters of firms of origin {design.origin} that were not closed and {counts[1]} of "
-            "others; an error takes two of each"
+            "others; a standard error needs at least two of each"
         )
     before, after = (panel.sales[:, 1:, months] > 0 for months in (sample.before, sample.after))
     absent: Bools = np.asarray(~before.any(axis=2))

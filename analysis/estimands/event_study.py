@@ -1,7 +1,7 @@
 """Event study of closed firms, anticipation (E5a), effects by cohort and honest bounds (E1).
 
-Time is counted from each firm's own closure: firms of one wave stand beside those they are compared with in that wave,
-so a firm that is not closed stands once in each wave in which it could have been.
+Time is counted from each firm's own closure. Firms of a wave are stacked with their comparison firms, so a firm that is
+not closed appears once in each wave in which it could have been closed.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ from analysis.testing import POWER, romano_wolf
 if TYPE_CHECKING:
     from analysis.panel import Panel
 
-SENSITIVITY = (0.0, 0.5, 1.0)  # of honest bounds: drift from month to month, in steps of the largest before closure
-ROUNDING = 1e-12  # log points: errors below it are what rounding leaves of zero
+SENSITIVITY = (0.0, 0.5, 1.0)  # honest bounds: drift per month, as multiples of the largest before closure
+ROUNDING = 1e-12  # log points: smaller standard errors are zero up to rounding
 NO_ERROR = "waves of closed firms of one cluster, or that sold nothing, have no error; without comparison no estimate"
 
 
@@ -46,7 +46,7 @@ class Stack:
 
     @property
     def closed(self) -> Ints:
-        """The closed firms, in order of their cohorts: int64[closed firm]."""
+        """The closed firms in order of cohort: int64[closed firm]."""
         return np.concatenate([np.empty(0, dtype=np.int64), *(cohort.closed for cohort in self.cohorts)])
 
     @property
@@ -56,7 +56,7 @@ class Stack:
 
     @property
     def closed_frame(self) -> pd.DataFrame:
-        """The closed firms and the months of their closure (positions)."""
+        """The closed firms with the positions of their closure months."""
         month = np.concatenate([np.full(len(cohort.closed), cohort.month) for cohort in self.cohorts])
         return pd.DataFrame({"firm": self.sample.panel.firms.index[self.closed], "cohort": month})
 
@@ -75,34 +75,35 @@ def stack(panel: Panel, design: Design, *, where: Where = "all") -> Stack:
     Raises
     ------
     DesignError
-        If the design picks nobody, closed firms are in fewer than two clusters, or all platforms of a panel of one are
-        asked for.
+        If the design selects no firms, closed firms are in fewer than two clusters, or all platforms are requested of a
+        panel with one.
     """
     sample, (sales, width) = design.sample(panel), sales_on(panel, where)
     rows = Stack(sales, *aligned(sample, sales, width), sample)
     if rows.closed_clusters < 2:
         raise DesignError(
             f"cannot estimate by month: found {len(rows.closed)} closed firms in {rows.closed_clusters} clusters by "
-            f"{design.cluster}; it takes two: use ranks among comparison firms instead"
+            f"{design.cluster}; at least two are needed: use ranks among comparison firms instead"
         )
     return rows
 
 
 @dataclass(frozen=True)
 class Pretrend:
-    """Tests of the months before the reference; NaN with fewer than `FEWEST` clusters of closed firms.
+    """Tests on the months before the reference; NaN if there are fewer than `FEWEST` clusters of closed firms.
 
     Attributes
     ----------
     largest_t, p_value : float
-        The largest absolute t statistic, and how often chance alone gives one as large. Unlike a Wald test it does not
-        invert the covariance, which few closed firms cannot carry. Months without error are in neither.
+        The largest absolute t statistic, and the probability that chance gives one as large. Unlike a Wald test it does
+        not invert the covariance, which is unreliable with few closed firms. Months without a standard error are left
+        out.
     within : float
-        Log points that no month before the reference is further from zero than: the smallest margin at which an
-        equivalence test of all of them passes, the largest one-sided limit (Dette and Schumann, 2024).
+        Largest one-sided limit over the months before the reference, in log points: the smallest margin at which an
+        equivalence test of all these months passes (Dette and Schumann, 2024).
     drift : float
-        Log points a month, steadily, that this test would find with a power of 80 per cent (Roth, 2022); a smaller
-        drift may well be there.
+        Steady drift, in log points per month, that this test would detect with a power of 80 per cent (Roth, 2022); a
+        smaller drift may well be present.
     """
 
     largest_t: float
@@ -115,23 +116,23 @@ class Pretrend:
 def event_study(panel: Panel, design: Design, *, where: Where = "all") -> Estimate:
     """Estimate the effect on closed firms' sales by month since their closure.
 
-    The reference is the last month before an effect is allowed for, ``-1 - anticipation``.
+    The reference is the last month before anticipation, ``-1 - anticipation``.
 
     Parameters
     ----------
     panel, design
-        Firms and months as :func:`stack` puts them.
+        Firms and months as stacked by :func:`stack`.
     where : {"all", "home"}
         Sales on all platforms or on the home platform.
 
     Returns
     -------
     Estimate
-        Log points, a term per month such as ``"-4"`` or ``"0"``, with a band that covers all months at once in
-        `band_low`, `band_high`, NaN with fewer than `FEWEST` clusters of closed firms; `n` is the number of closed
-        firms. ``details``: ``pretrend`` (:class:`Pretrend`), ``reference``, ``where``, and ``closed``, a frame of the
-        closed firms and their cohorts (positions of months). Refused as :func:`stack`, and if fewer than two months lie
-        before the reference.
+        Log points, one term per month such as ``"-4"`` or ``"0"``. `band_low` and `band_high` give a joint
+        band for all months, NaN with fewer than `FEWEST` clusters of closed firms; `n` is the number of closed firms.
+        ``details``: ``pretrend`` (:class:`Pretrend`), ``reference``, ``where``, and ``closed``, a frame of the closed
+        firms and their cohorts (positions of months). Refused as for :func:`stack`, and if fewer than two months
+        precede the reference.
 
     References
     ----------
@@ -141,8 +142,8 @@ def event_study(panel: Panel, design: Design, *, where: Where = "all") -> Estima
     """
     if design.base_months < design.anticipation + 3:
         raise DesignError(
-            f"{design.base_months} base months leave fewer than two before {design.anticipation} of anticipation and "
-            f"the reference; give base_months = {design.anticipation + 3} or more"
+            f"{design.base_months} base months leave fewer than two before the reference and {design.anticipation} "
+            f"months of anticipation; give base_months = {design.anticipation + 3} or more"
         )
     rows = stack(panel, design, where=where)
     dynamic = rows.sample.widest(lambda code: rows.group_time(code).aggregate("dynamic"))
@@ -173,7 +174,7 @@ def _pretrend(dynamic: Estimate, reference: int, clusters: int) -> Pretrend:
     tests = romano_wolf(value, covariance, df=df)
     within = np.abs(value) + stats.t.ppf(dynamic.level, df) * error
     wide, chance = critical_value(covariance, dynamic.level, df=df), draws_of_t(covariance, df)
-    steady = (month[before] - reference) / error  # a drift of one, in errors
+    steady = (month[before] - reference) / error  # a drift of one per month, in standard errors
 
     def missed(drift: float) -> float:
         return POWER - float((np.abs(chance + drift * steady) > wide).any(axis=1).mean())
@@ -187,13 +188,13 @@ def _pretrend(dynamic: Estimate, reference: int, clusters: int) -> Pretrend:
 def anticipation(panel: Panel, design: Design) -> Estimate:
     """Estimate the effect on closed firms' home sales in each of the six months before their closure (E5a).
 
-    The leads of :func:`event_study` with the seventh month before as reference. The
-    effect must be zero there, and paths parallel after it, which no earlier month can prove.
+    These are the leads of :func:`event_study`, with the seventh month before closure as reference. They require a zero
+    effect in that month and parallel paths after it, which earlier months cannot prove.
 
     Returns
     -------
     Estimate
-        Per cent: "-6" to "-1". `n` is the number of closed firms. Refused as :func:`event_study`.
+        Per cent: "-6" to "-1". `n` is the number of closed firms. Refused as for :func:`event_study`.
     """
     study = event_study(panel, leads_design(design), where="home").require()
     leads = study[[str(lead) for lead in range(-LEADS, 0)]]
@@ -207,10 +208,10 @@ def by_cohort(panel: Panel, design: Design, *, where: Where = "all") -> Estimate
     Returns
     -------
     Estimate
-        Per cent of the sales without closure, on all platforms or at home, total over total: a term per month of
+        Per cent of the sales without closure, on all platforms or at home, as a ratio of totals: one term per month of
         closure, such as ``"2021-05"``, then ``"all waves"``. `n` is the number of closed firms. Waves share comparison
         firms. ``details``: ``closed`` as in :func:`event_study`, and ``end``, the last month since closure. Refused as
-        :func:`stack`.
+        for :func:`stack`.
     """
     rows = stack(panel, design, where=where)
     kept = [cohort for cohort in rows.cohorts if len(cohort.closed)]
@@ -227,7 +228,7 @@ def by_cohort(panel: Panel, design: Design, *, where: Where = "all") -> Estimate
 
 
 def _average(rows: Stack) -> Estimate:
-    """Return the effect on one cohort, or on all; without error where it would rest on one cluster."""
+    """Return the effect on one cohort or on all, without a standard error if it would rest on a single cluster."""
     n = len(rows.closed)
     if not any(rows.sales[firms.closed, firms.month : firms.month + rows.end + 1].any() for firms in rows.cohorts):
         return without_error(-100.0, n, NO_ERROR)
@@ -242,18 +243,18 @@ def _average(rows: Stack) -> Estimate:
 def honest(study: Estimate, *, truth: Floats | None = None, drifts: Sequence[float] = SENSITIVITY) -> Estimate:
     """Bound the mean effect of the window under violations of parallel trends (relative magnitudes).
 
-    Relative magnitudes on an :func:`event_study`: months of anticipation come after the reference and have no weight;
-    months `post_from` to `post_to` since closure, so far as they are there, have the same. `truth`, float64[term], is
-    the true path of a simulated market, log points. `drifts` are from month to month, in steps of the largest before
-    closure.
+    The bounds are those of relative magnitudes on an :func:`event_study`. Months of anticipation follow the reference
+    and have no weight; months `post_from` to `post_to` since closure have equal weights, as far as they are available.
+    `truth`, float64[term], is the true path in a simulated market, log points. `drifts` are changes per month, as
+    multiples of the largest before closure.
 
     Returns
     -------
     Estimate
-        Log points, a term per drift, such as ``"0.5"``: limits without a point. ``details``: `breakdown`, the
-        largest sensitivity at which the interval excludes zero; NaN if it never does, infinite if it always does; and
-        `truth`, the true mean effect in per cent, None where it is not known. Refused if fewer than two months lie
-        before the reference, or none in the window.
+        Log points, one term per drift, such as ``"0.5"``: limits without a point estimate. ``details``: `breakdown`,
+        the largest sensitivity at which the interval excludes zero, NaN if it never does, infinite if it always does;
+        and `truth`, the true mean effect in per cent, None if unknown. Refused if fewer than two months precede the
+        reference, or the window has none.
     """
     design, month = study.design, np.array(study.terms, dtype=int)
     inside = (month >= design.post_from) & (month <= design.post_to)
@@ -280,9 +281,9 @@ def honest(study: Estimate, *, truth: Floats | None = None, drifts: Sequence[flo
 
 @estimand
 def by_month(study: Estimate, truth: Floats | None = None) -> pd.DataFrame:
-    """Return an event study for a chart, per cent by month, with band and truth.
+    """Return an event study for a chart, in per cent by month, with its band and the true effects.
 
-    `month`, `estimate`, `conf_low`, `conf_high`, `band_low`, `band_high`, `truth`.
+    Columns: `month`, `estimate`, `conf_low`, `conf_high`, `band_low`, `band_high`, `truth`.
     """
     rows = study.rows.assign(truth=np.nan if truth is None else truth)
     values = rows.drop(columns=["term", "std_error", "n"])
@@ -294,7 +295,7 @@ def _drifted(study: Estimate, months: Bools) -> Bounds:
     after, end = np.array(study.terms, dtype=int) > study.details["reference"], _known(study)
     if months[end:].any():
         raise DesignError(
-            f"cannot bound the effects: that of month {study.terms[end]} has no error, because one cluster alone sold "
+            f"cannot bound the effects: month {study.terms[end]} has no standard error, because only one cluster sold "
             "in it; end the window before it, or begin the base months after it"
         )
     return honest_bounds(
@@ -308,7 +309,7 @@ def _drifted(study: Estimate, months: Bools) -> Bounds:
 
 
 def _known(study: Estimate) -> int:
-    """Return the number of leading months with an error, or 0 if one before closure has none."""
+    """Return the number of leading months with a standard error, or 0 if a month before closure has none."""
     unknown = np.flatnonzero(np.isnan(study.std_error))
     end = int(unknown[0]) if len(unknown) else len(study.terms)
     return end if int(study.terms[min(end, len(study.terms) - 1)]) >= 0 else 0

@@ -1,7 +1,7 @@
 """Effects on the origin's home sales: growth, level, share, margins of growth and entry (E3, E5d).
 
-Closed firms, and spared firms by their exposure, are held against those of low exposure. What is common to all of an
-origin's firms is in no comparison; it is an interval that the reader gives.
+Closed firms, and exposed firms that were not closed, are compared with firms of low exposure. No comparison shows an
+effect common to all firms of an origin; the reader gives an interval for it.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ if TYPE_CHECKING:
 
 Range = tuple[float, float]
 
-NOTHING: Range = (0.0, 0.0)  # common to all firms: what is seen, without a reader's interval
-PARTS = ("closed", "incumbents", "exit", "entry")  # of E3g, as in the truth of a simulated market
+NOTHING: Range = (0.0, 0.0)  # no common effect: shows the estimate without a reader's interval
+PARTS = ("closed", "incumbents", "exit", "entry")  # of E3g, as in the true values of a simulated market
 
 
 def growth_effect(changes: Changes) -> Estimate:
-    """Return E3g of changes: closed and exposed firms of the origin, and both, in points of its home sales before."""
+    """Return E3g from changes: closed and exposed firms of the origin, and both, in points of its home sales before."""
     base = changes.sold[0, 0]
 
     def formula(total: Any) -> dict[str, Any]:
@@ -44,7 +44,7 @@ def growth_effect(changes: Changes) -> Estimate:
 
 
 def sales_effect(effect: Estimate, level: float) -> Estimate:
-    """Return E3 of :func:`growth_effect`: per cent of what would have been sold; `level`: sales, base = 100."""
+    """Return E3 from :func:`growth_effect`: per cent of the sales without closures; `level`: sales, base = 100."""
     terms = effect.terms
     return effect.delta_method(
         lambda x: dict(zip(terms, 100 * x / (level - x), strict=True)), estimand="E3_seen", unit="per cent", n=effect.n
@@ -52,11 +52,11 @@ def sales_effect(effect: Estimate, level: float) -> Estimate:
 
 
 def share_effect(changes: Changes, common: float = 0.0) -> Estimate:
-    """Return E3s of changes: closed and exposed firms of the origin, others, and all, in points of home sales.
+    """Return E3s from changes: closed and exposed firms of the origin, others, and all, in points of home sales.
 
-    With home sales of A, of which the origin sold a share s, and changes D of sets of firms,
-    ``E3s = (D(origin) - s D(all)) / (A - D(all))``, which adds up over the sets. `common` is a further change of the
-    origin, in points of its sales before.
+    With home sales A, the origin's share s of them, and changes D of sets of firms,
+    ``E3s = (D(origin) - s D(all)) / (A - D(all))``, which adds up over the sets. `common` is a further change in the
+    origin's sales, in points of its sales before.
     """
     sold = changes.sold[1].sum()
     share = changes.sold[1, 0] / sold
@@ -80,16 +80,16 @@ def share_effect(changes: Changes, common: float = 0.0) -> Estimate:
 def effect_on_growth(panel: Panel, design: Design, *, common: Range = NOTHING) -> Estimate:
     """Estimate the effect on the growth of the origin's home sales, and bound it by an explicit common part (E3g).
 
-    Closed firms, and firms not closed so far as their exposure differs from that of the comparison firms, both over
-    the origin's sales before, taken as known. What is common to all firms (trust, news, entry) no comparison can show:
-    it is the interval `common`, in percentage points, given by the reader.
+    The effect is that on closed firms, plus that on firms not closed to the extent that their exposure exceeds that of
+    the comparison firms, both relative to the origin's sales before, which are taken as known. No comparison can show
+    an effect common to all firms (trust, news, entry): the reader gives it as the interval `common`, percentage points.
 
     Returns
     -------
     Estimate
-        Percentage points: "closed", "exposed", "seen" (their sum), and "E3g": no point but the set from the lower
-        limit of "seen" plus the lower end of `common`, to the upper with the upper. Refused if the comparison is not
-        "low_exposure", the ends of `common` are out of order, or as :func:`analysis.estimands.changes.estimated`.
+        Percentage points: "closed", "exposed", "seen" (their sum), and "E3g", a set without a point estimate: from the
+        lower limit of "seen" plus the lower end of `common` to the sum of the upper ones. Refused if the comparison is
+        not "low_exposure", the ends of `common` are reversed, or as for :func:`analysis.estimands.changes.estimated`.
     """
     low, high = common
     if not -np.inf < low <= high < np.inf:
@@ -106,17 +106,18 @@ def effect_on_growth(panel: Panel, design: Design, *, common: Range = NOTHING) -
 def against_others(panel: Panel, design: Design) -> Estimate:
     """Estimate the common part of E3g, and E3g with it, against firms of other origins.
 
-    Firms of low exposure saw no closure beside them. By how much more or less those of the origin grew than those of
-    all others, less the same a year before (a triple difference), may be the news, which was about the origin; it is,
-    if this gap in growth would have stayed as it was and the others had no news. So the common part need not be
-    assumed, and rests on firms that no closure came near.
+    Firms of low exposure had few closures in their category. The growth of those of the origin less that of all others,
+    less the same gap a year before (a triple difference), may be the effect of the news about the origin. It is that
+    effect if the gap in growth would have stayed the same and the others had no news. The common part is then estimated
+    instead of assumed, from firms hardly exposed to closures.
 
     Returns
     -------
     Estimate
-        Percentage points of the sales before: "common", and "total" with :func:`effect_on_growth`'s "seen". `n` are the
-        firms of low exposure whose sales are known in all three years. Refused as :func:`effect_on_growth`; if the
-        panel does not reach back two years before the window, or fewer than two clusters of either side sold then.
+        Percentage points of the sales before: "common", and "total", which adds "seen" of :func:`effect_on_growth`. `n`
+        is the number of low-exposure firms with known sales in all three years. Refused as :func:`effect_on_growth`, or
+        if the panel does not reach back two years before the window, or if either side has fewer than two clusters with
+        sales then.
     """
     low_exposure(panel, design, "the effect on growth")
     changes, sample = estimated(panel, design, home=True), design.sample(panel)
@@ -127,8 +128,8 @@ def against_others(panel: Panel, design: Design) -> Estimate:
     clusters = [len(np.unique(code[side & (sold[0] > 0)])) for side in pools]
     if min(clusters) < 2:
         raise DesignError(
-            f"found {clusters[0]} and {clusters[1]} clusters of firms of low exposure, of the origin and of others, "
-            "that sold two years before; it takes two of each: bring sellers of other origins too"
+            f"found {clusters[0]} clusters of low-exposure firms of the origin, and {clusters[1]} of others, that sold "
+            "two years before; at least two of each are needed: add sellers of other origins"
         )
     sums = totals(sample, np.column_stack([np.where(side, year, 0.0) for side in pools for year in sold]), code)
 
@@ -152,16 +153,16 @@ def against_others(panel: Panel, design: Design) -> Estimate:
 
 @estimand
 def effect_on_sales(panel: Panel, design: Design) -> Estimate:
-    """Estimate the effect on the origin's home sales, in per cent of what they would have been (E3).
+    """Estimate the effect on the origin's home sales, in per cent of the sales without closures (E3).
 
-    E3g counts in points of the sales before; with an observed growth of G points the same change is
-    ``100 E3g / (100 + G - E3g)`` per cent of the sales without closures. Growth is taken as known, as the sales are.
+    E3g is in points of the sales before. With an observed growth of G points, the same change is
+    ``100 E3g / (100 + G - E3g)`` per cent of the sales without closures. Growth and sales are taken as known.
 
     Returns
     -------
     Estimate
         Per cent: "closed", "exposed" (each alone), and "seen" (both), without a part common to all firms. Refused as
-        :func:`effect_on_growth`, and if the effect is as large as all that was sold.
+        for :func:`effect_on_growth`, and if the effect is as large as total sales.
     """
     effect = effect_on_growth(panel, design).require()[["closed", "exposed", "seen"]]
     sold = estimated(panel, design, of_origin=True, home=True).sold[:, 0]
@@ -178,17 +179,17 @@ def effect_on_sales(panel: Panel, design: Design) -> Estimate:
 def effect_on_share(panel: Panel, design: Design, *, common: Range = NOTHING) -> Estimate:
     """Estimate the effect on the origin's share of home sales, and bound it by an explicit common part (E3s).
 
-    :func:`share_effect` with the counterfactual of :func:`effect_on_growth` for every origin. What moves all sellers
-    alike leaves a share as it is. What moves only the origin's (chilling, entrants that stayed away, the trend of 2021
-    of that origin) does not, and is in no comparison within the origin: it is `common`, in percentage points of growth
-    as in :func:`effect_on_growth`, here taken to be the origin's alone.
+    It applies :func:`share_effect` with the counterfactual of :func:`effect_on_growth` for every origin. An effect on
+    all sellers leaves shares unchanged. An effect on all sellers of the origin (chilling, deterred entrants, the
+    origin's trend in 2021) changes its share, but no comparison within the origin shows it: `common` gives it, in
+    percentage points of growth as in :func:`effect_on_growth`, here assumed to affect only the origin.
 
     Returns
     -------
     Estimate
         Percentage points of home sales: "closed" and "exposed" firms of the origin, "others" (firms of other origins),
-        "seen" (their sum), and "E3s": no point but the set. Sales are taken as known, what they would have been is not.
-        Refused if there is one origin only, or as :func:`effect_on_growth`.
+        "seen" (their sum), and "E3s", a set without a point estimate. Observed sales are taken as known, the
+        counterfactual is not. Refused if there is only one origin, or as for :func:`effect_on_growth`.
     """
     effect, sample = effect_on_growth(panel, design, common=common).require(), design.sample(panel)
     others = sample.of_origin(False) & sample.observed(1)
@@ -210,22 +211,22 @@ def effect_on_share(panel: Panel, design: Design, *, common: Range = NOTHING) ->
 def effect_in_parts(panel: Panel, design: Design) -> Estimate:
     """Decompose the effect on growth into four margins (E3k).
 
-    Closed firms as in :func:`effect_on_growth`. The exposed part falls into three, as exposed firms and those of low
-    exposure differ in each: with base sales B, of which survivors (who sell in the window) held ``v B``, survivors'
-    growth r and newcomers' sales ``w B``, low exposure without a mark on the left::
+    Closed firms are as in :func:`effect_on_growth`. The effect on exposed firms is split into three margins. B are base
+    sales, of which survivors (firms that sell in the window) had ``v B``; r is the growth factor of survivors and
+    ``w B`` are the sales of newcomers. Symbols with a prime are for exposed firms, those without for low exposure::
 
-        incumbents  B' v' (r' - r)      those who still sell, against the growth of such firms
-        exit        B' (v' - v) r       more or fewer that stopped, at what survivors would have grown to
-        entry       B' w' - (B' + C) w  more or fewer newcomers, and larger or smaller ones; C: base sales of closed
-                                        firms, beside which newcomers would have come too
+        incumbents  B' v' (r' - r)      firms that still sell, compared with the growth of such firms
+        exit        B' (v' - v) r       more or fewer firms that stopped, valued at the growth of survivors
+        entry       B' w' - (B' + C) w  more or fewer newcomers, or larger or smaller ones; C: base sales of closed
+                                        firms, beside which newcomers would have entered too
 
-    So each margin must have moved alike without closures, which is more than their sum asks. What entry, exit and
-    incumbents have in common with firms of low exposure is in none of them.
+    So each margin must have moved equally without closures, a stronger assumption than for their sum. Effects common to
+    exposed firms and those of low exposure are in none of the margins.
 
     Returns
     -------
     Estimate
-        Percentage points: "closed", "incumbents", "exit", "entry", and "seen", their sum. Refused as
+        Percentage points: "closed", "incumbents", "exit", "entry", and "seen", their sum. Refused as for
         :func:`effect_on_growth`, or if no comparison firm sells in both windows.
     """
     whole, sample = effect_on_growth(panel, design).require()[["closed", "exposed", "seen"]], design.sample(panel)
@@ -273,17 +274,17 @@ def effect_in_parts(panel: Panel, design: Design) -> Estimate:
 
 
 def _seen_to_move(parts: Estimate, sold: Bools, sells: Bools) -> Estimate:
-    """Refuse "exit" if no firm is seen to stop, and "entry" if none is seen to start, as in a file without 0.
+    """Refuse "exit" if no firm stops in the data, and "entry" if none starts, as in a file without zeros.
 
-    `sold`, `sells`: bool[firm], in the window a year before and in the window, of the firms asked about.
+    `sold`, `sells`: whether the firms of the estimand sell a year before the window and in it, bool[firm].
     """
     moves = {"exit": sold & ~sells, "entry": sells & ~sold}
     still = [name for name, firms in moves.items() if not firms.any()]
     if not still:
         return parts
     why = (
-        f"{' and '.join(still)}: no firm that is asked about sold in one of both windows and nothing, 0, in the other: "
-        "each sold in both, or rows are absent where nothing was sold and are not read as 0 (`absent` in the map)"
+        f"{' and '.join(still)}: no firm sold in one of the two windows and has sales of 0 in the other: each sold in "
+        "both, or rows without sales are absent and not read as 0 (`absent` in the map)"
     )
     return parts.without(np.isin(parts.terms, still), "; ".join(filter(None, (parts.reason, why))))
 
@@ -292,21 +293,22 @@ def _seen_to_move(parts: Estimate, sold: Bools, sells: Bools) -> Estimate:
 def growth(panel: Panel, design: Design) -> Estimate:
     """Decompose the observed growth of the origin's home sales by closed, continuing, exiting and entering firms.
 
-    Closed firms; firms that sold in both windows; those that sold before only (exit); those that sold after only
-    (entry). Each contributes ``sum(after - before) / sum(before)``, and the contributions add up to growth exactly.
+    The groups are closed firms, firms that sold in both windows, firms that sold only before (exit) and firms that sold
+    only after (entry). Each contributes ``sum(after - before) / sum(before)``; contributions add up exactly to growth.
 
     Returns
     -------
     Estimate
         Percentage points of the sales before: "closed", "continuing", "exit", "entry", and "growth", their sum.
-        Errors take firms as draws from a wider set. Refused if nothing was sold before, or there is one cluster.
+        Standard errors treat firms as draws from a larger population. Refused if nothing was sold before, or there is
+        only one cluster.
     """
     sample = design.sample(panel)
     own, known = sample.of_origin(), sample.observed(1)
     observed = np.flatnonzero(own & known)
     before, after = sample.sums[:, observed, 0]
     if (clusters := sample.clusters(observed)) < 2:
-        raise DesignError(f"cannot compute a standard error of growth: found {clusters} cluster of at least two")
+        raise DesignError(f"no standard error of growth: found {clusters} cluster(s); at least two are needed")
     if not before.sum() > 0:
         raise DesignError(f"the {len(observed)} firms sold nothing before; choose a window a year after they did")
     closed, sold, sells = sample.closed[observed], before > 0, after > 0
@@ -332,33 +334,33 @@ def growth(panel: Panel, design: Design) -> Estimate:
 def entry_by_exposure(panel: Panel, design: Design) -> Estimate:
     """Estimate how entry of the origin's firms varies with exposure of their category (E5d).
 
-    A firm enters when it first sells on any platform, and is known to have sold nothing in the month before. Its
-    category's entrants from the first wave to the end of the window are compared with those of the same months a year
-    before, over categories, as :func:`analysis.estimators.exposure.exposure_effects` does with sales. Fewer or more
-    entrants in all categories alike, the level of E5d, cannot be told from the trend of 2021.
+    A firm enters when it first sells on any platform, having sold nothing in the month before as far as is known. The
+    number of entrants per category from the first wave to the end of the window is compared with the same months a year
+    before, as in :func:`analysis.estimators.exposure.exposure_effects` for sales. A change common to all categories,
+    the level of E5d, cannot be separated from the trend of 2021.
 
     Returns
     -------
     Estimate
-        Per cent: "slope" per ten points of exposure, and "level" without an estimate; `n` are entrants in both years.
-        Counts: `entrants` and `entrants_before`, in the two years. Refused if the panel does not reach back a year and
-        a month before the first wave, nobody enters, or categories differ in no exposure.
+        Per cent: "slope" per ten points of exposure, and "level" without an estimate; `n` is the number of entrants in
+        both years. Counts: `entrants` and `entrants_before`, by year. Refused if the panel does not reach back a year
+        and a month before the first wave, no firm enters, or exposure does not differ between categories.
     """
     sample = design.sample(panel)
     wave, size = sample.base.stop, int(sample.category.max()) + 1
     if wave < 13:
         raise DesignError(
             f"cannot count entrants a year before {panel.months[wave]}: the panel begins in {panel.months[0]}, when "
-            "all firms look new; bring a month more than a year before"
+            "all firms look new; add months so that it begins more than a year before"
         )
-    _ = sample.of_origin()  # or the panel holds no firm that could enter
+    _ = sample.of_origin()  # raises if the panel has no firm that could enter
     entering = sum_by(np.column_stack(entrants(sample)), sample.category, size)
     earlier, later = entering.sum(axis=0).astype(int).tolist()
     if not (earlier and later):
         raise DesignError(
-            f"entrants of origin {design.origin} were asked for; {earlier} firms of it first sell in the months a year "
-            f"before and {later} in those from {panel.months[wave]}; bring a panel that firms may enter, not "
-            "one of the largest at the start"
+            f"cannot compare entrants of origin {design.origin}: {earlier} firms first sell in the months a year "
+            f"before and {later} in those from {panel.months[wave]}; use a panel that firms can enter, not one of the "
+            "largest firms at the start"
         )
     share = np.nan_to_num(panel.base_share(base=sample.base)[sample.closed])
     exposure = np.bincount(sample.category[sample.closed], weights=share, minlength=size).astype(float)
@@ -372,25 +374,25 @@ def entry_by_exposure(panel: Panel, design: Design) -> Estimate:
 
 @estimand
 def cumulative_bounds(effect: Estimate, words: Sequence[str], *, margin: float, truth: float | None = None) -> Estimate:
-    """Cumulate the parts of an effect and the common part, and test each sum against the margin.
+    """Add up the parts of an effect, then the common part, and test each cumulative sum against the margin.
 
     Parameters
     ----------
     effect : Estimate
-        Parts, "seen" (their sum) and a set, such as :func:`effect_on_growth`. Its level is that of
-        both one-sided tests together: 0.90 for limits of 95 per cent.
+        Has parts, "seen" (their sum) and a set, as from :func:`effect_on_growth`. Its level is that of the two
+        one-sided tests together: 0.90 for limits of 95 per cent each.
     words : sequence of str
-        What each part, and at last the common part, adds; as many as there are rows without "seen".
+        Labels of the parts and, last, of the common part: one per row except "seen".
     margin : float
-        In the unit of the effect, set in advance.
+        Set in advance, in the unit of the effect.
     truth : float, optional
-        Of the whole, where it is known.
+        True value of the whole effect, if known.
 
     Returns
     -------
     Estimate
-        The sums, the last a set, with the columns `p_value`, of the hypothesis that the effect is the margin or more
-        below zero, for the set at its lower end, and `truth`.
+        The sums, the last one a set, with the columns `p_value`, for the hypothesis that the effect lies below zero by
+        the margin or more (for the set, at its lower end), and `truth`.
     """
     parts, whole = effect[list(effect.terms[:-2])], effect.conf_int[:, -1]
     sums = parts.delta_method(
@@ -410,15 +412,16 @@ def cumulative_bounds(effect: Estimate, words: Sequence[str], *, margin: float, 
 
 @estimand
 def break_even(effect: Estimate, margin: float) -> Estimate:
-    """Return the common effect at which the verdict on "not lower" turns.
+    """Return the common effect at which the verdict "not lower" changes.
 
-    With x seen of the effect on growth, the whole lies at the margin where the common part is ``-margin - x``. If it is
-    surely above the upper limit, growth was not lower beyond the margin; if surely below the lower limit, it was.
+    If the seen effect on growth is x, the whole effect equals minus the margin at a common part of ``-margin - x``. If
+    the common part is certainly above the upper limit of that value, growth was not lower by more than the margin; if
+    it is certainly below the lower limit, it was.
 
     Parameters
     ----------
     effect : Estimate
-        With a term "seen", as :func:`effect_on_growth`.
+        Has a term "seen", as from :func:`effect_on_growth`.
     margin : float
         Positive, in the unit of the effect.
     """
@@ -428,12 +431,12 @@ def break_even(effect: Estimate, margin: float) -> Estimate:
 
 
 def precision(effects: Mapping[str, tuple[Estimate, float, bool]], *, level: float) -> pd.DataFrame:
-    """Compare standard errors with those needed to show a true zero with a power of 80 per cent.
+    """Compare standard errors with those needed to confirm a zero effect with a power of 80 per cent.
 
     Parameters
     ----------
     effects : mapping of str to (Estimate, float, bool)
-        By label: an effect with a term "seen", its margin, and whether the test is two-sided. What is refused is left
+        By label: an effect with a term "seen", its margin, and whether the test is two-sided. Refused effects are left
         out.
     level : float
         One minus the size of each one-sided test.
@@ -441,8 +444,8 @@ def precision(effects: Mapping[str, tuple[Estimate, float, bool]], *, level: flo
     Returns
     -------
     DataFrame
-        `label`, `margin`, `needed` and `has` (standard errors), and `times`, how many times as many independent
-        clusters the panel would need: the square of has over needed.
+        `label`, `margin`, `needed` and `has` (standard errors), and `times`, the factor by which the number of
+        independent clusters would have to grow: the square of has over needed.
     """
     rows = [
         {"label": label, "margin": margin, "has": float(effect["seen"].std_error[0])}
@@ -457,15 +460,15 @@ def precision(effects: Mapping[str, tuple[Estimate, float, bool]], *, level: flo
 def year_before(panel: Panel, design: Design) -> pd.DataFrame:
     """Estimate a placebo of the effect on growth, closures dated a year early, as rows with the column `term`.
 
-    All firms sold something in the month before the first wave, for the closed ones had lived until then. Newcomers
-    stay, for entry is a part of growth; the part of closed firms alone is off for it, as
-    :func:`analysis.estimands.closed_firms.placebo` says, and that of both parts much less.
+    All firms sold something in the month before the first wave, since closed firms had survived until then. Newcomers
+    are kept, since entry is part of growth. They bias the part of closed firms, as explained for
+    :func:`analysis.estimands.closed_firms.placebo`, and the sum of both parts much less.
 
     Returns
     -------
     DataFrame
-        As :func:`effect_on_growth` without a common part; nothing but chance and paths that part anyway move it from
-        zero. One row with the reason if that is refused, or the panel does not reach back far enough.
+        Rows of :func:`effect_on_growth` without a common part; only chance and diverging paths move them from zero. One
+        row with the reason if that is refused, or the panel does not reach back far enough.
     """
     effect = robustness.early(effect_on_growth, panel, design)
     labels = {"closed": "closed firms, a year early", "exposed": "exposed firms", "seen": "both"}

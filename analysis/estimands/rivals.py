@@ -1,6 +1,6 @@
 """Effects on firms never closed: by exposure, placebos, randomisation inference (E2), by risk (E5b).
 
-An effect that is common to all firms, whatever their exposure, is in none of them.
+None of them includes an effect common to all firms regardless of exposure.
 """
 
 from __future__ import annotations
@@ -25,17 +25,17 @@ from analysis.testing import redraw_closures, romano_wolf
 if TYPE_CHECKING:
     from analysis.panel import Panel
 
-SIZES, RISKS = 6, 3  # how often a stratum of size, and of risk, is halved upwards: the largest 1/64, the riskiest 1/8
+SIZES, RISKS = 6, 3  # halvings of the upper tail by size and by risk: down to the largest 1/64, the riskiest 1/8
 DRAWS = 299
-E2 = {True: "E2a", False: "E2b"}  # by whether firms are of the design's origin
+E2 = {True: "E2a", False: "E2b"}  # by whether firms are of the origin
 
 
 @estimand
 def recentred(panel: Panel, design: Design, *, own_origin: bool = True) -> Estimate:
     """Estimate the effect of exposure on home sales of firms not closed (E2a; E2b for other origins).
 
-    Only what varies with exposure is seen; what is common to all firms is not. The firms are those of
-    :func:`analysis.estimands.samples.incumbents`, clustered by category, in which exposure is shared.
+    It shows only effects that vary with exposure, not those common to all firms. The firms are those of
+    :func:`analysis.estimands.samples.incumbents`, clustered by category because exposure is shared within it.
 
     A category of many firms of the kind that was closed was likely to lose one. What such categories did anyway is in
     the plain slope, and not in that on exposure less its expectation, "recentred slope" (Borusyak and Hull 2023); what
@@ -46,13 +46,13 @@ def recentred(panel: Panel, design: Design, *, own_origin: bool = True) -> Estim
     panel, design
         The design's windows, base months and level are used.
     own_origin : bool
-        Firms of the design's origin, E2a; or all others, E2b.
+        Whether to use firms of the design's origin (E2a) or all others (E2b).
 
     Returns
     -------
     Estimate
         Per cent, transformed from log points with its interval: bins, both slopes per ten points of exposure, average.
-        Refused if there are no such firms, or their exposure does not vary.
+        Refused if there are no such firms or their exposure does not vary.
     """
     sample, firms = rivals_of_closed(panel, design, own_origin)
     return _spillover(sample, firms, E2[own_origin], expected=RedrawnExposure(sample, firms).expected)
@@ -88,7 +88,7 @@ def dose_response(panel: Panel, design: Design, *, own_origin: bool = True) -> E
     Returns
     -------
     Estimate
-        Per cent, against the firms of the lowest bin: a row for each bin with firms in two categories or more, rising.
+        Per cent, relative to firms in the lowest bin: one row per bin with firms in at least two categories, in order.
         Further columns: `id` of its true value; `exposure` and `lowest`, mean exposure in the bin and in the lowest
         one, weighted by sales before; `clusters`, its categories; `p_value`, and `p_adjusted` after Romano and Wolf.
         Refused as :func:`recentred`, and where no bin has two categories that vary.
@@ -96,9 +96,9 @@ def dose_response(panel: Panel, design: Design, *, own_origin: bool = True) -> E
     effects = recentred(panel, design, own_origin=own_origin).require()
     kept = np.flatnonzero(effects.std_error[: len(BINS)] > 0)
     if not len(kept):
-        raise DesignError(f"no bin above an exposure of {BINS[0]:g} holds two categories that vary; use the slope")
+        raise DesignError(f"no bin above an exposure of {BINS[0]:g} has two categories that vary; use the slope")
     family = effects[[effects.terms[bin_] for bin_ in kept]]
-    low, high = np.log1p(family.conf_int / 100)  # half longer than z errors where few categories are behind it
+    low, high = np.log1p(family.conf_int / 100)  # longer than with normal errors if there are few categories
     z = np.log1p(family.value / 100) / ((high - low) / 2) * stats.norm.ppf((1 + design.level) / 2)
     tests = romano_wolf(z, family.covariance / np.outer(family.std_error, family.std_error))
     exposure = _mean_exposure(*rivals_of_closed(panel, design, own_origin))
@@ -115,8 +115,8 @@ def dose_response(panel: Panel, design: Design, *, own_origin: bool = True) -> E
 def per_10pp(rows: pd.DataFrame) -> pd.DataFrame:
     """Turn effects by bin, rows of :func:`dose_response`, into slopes per ten points of exposure, per cent.
 
-    ``100 (exp(0.10 log(1 + x / 100) / (exposure - lowest)) - 1)`` of the estimate, its limits and, where it is known,
-    the `truth`; `mde` is a fall, and `std_error` follows. Exposures count as known.
+    The estimate x, its limits and, if known, the `truth` become ``100 (exp(0.10 log(1 + x / 100) / (exposure - lowest))
+    - 1)``; `mde` is a fall, and `std_error` is converted too. Exposures are taken as known.
     """
     steps = PER / (rows["exposure"] - rows["lowest"])
     turned = {
@@ -131,7 +131,7 @@ def per_10pp(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def top_bin_slope(bins: pd.DataFrame) -> pd.DataFrame:
-    """Return the slope from the least to the most exposed bin, a row per `origin`: the primary reading of E2."""
+    """Return the slope from the least to the most exposed bin, one row per `origin`: the primary estimate of E2."""
     rows = per_10pp(bins.groupby("origin", sort=False).tail(1)).reset_index(drop=True)
     return rows.assign(
         label=rows["origin"] + ", for 10 points of exposure, exposed " + rows["term"].replace("", "enough: none")
@@ -139,12 +139,12 @@ def top_bin_slope(bins: pd.DataFrame) -> pd.DataFrame:
 
 
 def slope_lines(bins: pd.DataFrame, slopes: pd.DataFrame) -> pd.DataFrame:
-    """Return fitted effects by exposure against the lowest bin, to draw beside effects by bin.
+    """Return fitted effects by exposure, relative to the lowest bin, to draw beside effects by bin.
 
     Parameters
     ----------
     bins, slopes : DataFrame
-        Rows of :func:`dose_response` and rows "slope", per cent per ten points, with `origin` to match them.
+        Rows of :func:`dose_response`, and rows "slope" in per cent per ten points; `origin` matches the two.
 
     Returns
     -------
@@ -166,15 +166,16 @@ def slope_lines(bins: pd.DataFrame, slopes: pd.DataFrame) -> pd.DataFrame:
 def chilling(panel: Panel, design: Design) -> Estimate:
     """Estimate the effect of the news on suspect firms that were not closed, on the home platform (E5b).
 
-    Firms never closed, of low exposure, that sold in the window a year before and in the last month before the first
-    wave: those with a risk above `HIGH_RISK` against the rest, within origin, after against before, on the ratio scale.
-    Who inherits no demand can gain none, so what is left is the news, if both would have grown alike.
+    The sample is low-exposure firms, never closed, that sold in the window a year before and in the last month before
+    the first wave. Those with a risk above `HIGH_RISK` are compared with the rest within origin, after against before,
+    on the ratio scale. Such firms gain no demand from closed ones, so the difference is the effect of the news, if both
+    would have grown equally.
 
     Returns
     -------
     Estimate
-        Per cent: "chilling"; its `n` are the suspect firms. Refused if risk is unknown, or either side has fewer than
-        two clusters.
+        Per cent: "chilling"; `n` is the number of suspect firms. Refused if risk is unknown, or either side has fewer
+        than two clusters.
     """
     sample, _ = design.sample(panel), known_risk(panel)
     firms = suspects(sample)
@@ -183,7 +184,7 @@ def chilling(panel: Panel, design: Design) -> Estimate:
     if min(sides) < 2:
         raise DesignError(
             f"found {sides[0]} clusters of firms with a risk above {HIGH_RISK:g} and an exposure below {design.low:g}, "
-            f"and {sides[1]} to compare with, in origins that have both; it takes two of each: rescale the column risk"
+            f"and {sides[1]} for comparison, in origins with both; at least two of each are needed: rescale column risk"
         )
     y = sample.means(sample.home[used])
     first = np.where(suspect[used], 1.0, np.inf)
@@ -197,7 +198,7 @@ def known_risk(panel: Panel) -> Floats:
     risk: Floats = panel.firms["risk"].to_numpy(float)
     if np.isnan(risk).all():
         raise DesignError(
-            f"cannot tell inherited demand from chilling: risk is known for none of {len(risk)} firms; add it"
+            f"cannot separate inherited demand from chilling: risk is unknown for all {len(risk)} firms; add it"
         )
     return risk
 
@@ -209,13 +210,13 @@ def with_risk(panel: Panel, design: Design, *, own_origin: bool = True) -> Estim
     Returns
     -------
     Estimate
-        As :func:`recentred`, with the row "risk": per cent for a standard deviation of risk among the firms. Refused
-        too where risk is known of no firm or the same for all.
+        As from :func:`recentred`, with the row "risk": per cent per standard deviation of risk among the firms. Also
+        refused if risk is unknown or the same for all firms.
     """
     sample, firms = rivals_of_closed(panel, design, own_origin)
     risk = known_risk(panel)[firms]
     if not (spread := float(pd.Series(risk).std(ddof=0))) > 0:
-        raise DesignError(f"risk does not vary among the {firms.sum()} firms; use exposure alone")
+        raise DesignError(f"risk does not vary among the {firms.sum()} firms; use only exposure")
     return _spillover(sample, firms, E2[own_origin], covariates={"risk": risk / spread})
 
 
@@ -226,8 +227,8 @@ def year_before(panel: Panel, design: Design, *, own_origin: bool = True) -> Est
     Returns
     -------
     Estimate
-        As :func:`recentred`; nothing was closed yet, so any slope is a difference in trends. Refused too if the panel
-        does not reach back so far.
+        As from :func:`recentred`; there were no closures yet, so any slope is a difference in trends. Also refused if
+        the panel does not reach back that far.
     """
     sample, firms = rivals_of_closed(panel, design, own_origin)
     windows = sample.two_years_ago("a placebo a year before"), sample.before
@@ -237,20 +238,20 @@ def year_before(panel: Panel, design: Design, *, own_origin: bool = True) -> Est
 class RedrawnExposure:
     """Exposure under redrawn closures: an iterable of float64[firm], NaN for firms drawn as closed.
 
-    Brand groups change places within strata of origin, size of home sales in the base months (the upper half, quarter
-    and so on of the origin) and risk (likewise; a stratum of its own where unknown). A group takes over the calendar
-    and the closed share of another, so each draw has the waves that there were. Only groups that sold at home in the
-    base months take part.
+    Brand groups are permuted within strata of origin, size of home sales in the base months (the upper half, quarter
+    and so on of the origin) and risk (likewise; unknown risk is a stratum). A group takes over the closure dates and
+    the closed share of another, so each draw has the actual waves. Only groups with home sales in the base months are
+    permuted.
     """
 
     def __init__(self, sample: Sample, firms: Bools, *, draws: int = DRAWS, seed: int = 0) -> None:
-        """Prepare draws of the exposure of some firms, bool[firm]; `stratum` is -1 for groups that stay as they are."""
+        """Prepare draws of the exposure of some firms, bool[firm]; `stratum` is -1 for groups that are not permuted."""
         panel, sold = sample.panel, np.nansum(sample.home[:, sample.base], axis=1)
         group, names = panel.codes("brand_group")
         volume = np.bincount(group, weights=sold).astype(float)
         shut = np.bincount(group, weights=sold * sample.months_closed)
-        order = np.lexsort([panel.codes("id")[0], -sold])  # of a group without sales, by name
-        largest = order[np.unique(group[order], return_index=True)[1]]  # firm that speaks for its group
+        order = np.lexsort([panel.codes("id")[0], -sold])  # ties, such as groups without sales, by name
+        largest = order[np.unique(group[order], return_index=True)[1]]  # the firm that represents its group
         strata = pd.factorize(_strata(panel.firms.iloc[largest], sample.origin[largest], volume))[0]
         share = np.nan_to_num(panel.base_share(base=sample.base))
         shape = (len(names), int(sample.category.max()) + 1)
@@ -262,7 +263,7 @@ class RedrawnExposure:
 
     @cached_property
     def redrawn(self) -> sparse.csr_array:
-        """Closed share of each group by draw, sparse float64[draw, group]; raise DesignError if no draw can differ."""
+        """Closed share of each group by draw, sparse float64[draw, group]; raise DesignError if all draws are equal."""
         took = np.flatnonzero(self.stratum >= 0)
         rng = np.random.default_rng(self.seed)
         drawn = redraw_closures(self.closed[took], self.stratum[took], rng, self.draws)
@@ -275,10 +276,10 @@ class RedrawnExposure:
 
     @property
     def expected(self) -> Floats:
-        """Mean exposure over all draws in which a firm stays open, float64[firm], without drawing.
+        """Mean exposure over all draws in which a firm stays open, float64[firm], computed without drawing.
 
-        Each group of a stratum is closed for the mean share of the stratum; where another of it stays open, for n / (n
-        - 1) of that.
+        The expected closed share of a group is the mean over its stratum; given that another group of the stratum stays
+        open, it is n / (n - 1) times that.
         """
         stratum, size = self.stratum + 1, np.bincount(self.stratum + 1)
         mean = np.divide(np.bincount(stratum, weights=self.closed), size, out=np.zeros(len(size)), where=size > 0)
@@ -301,9 +302,9 @@ def randomization_test(
     Returns
     -------
     Estimate
-        As :func:`recentred`, the rows "slope" and "recentred slope", with `p_value` over draws and `smallest_p`;
-        ``details["statistics"]`` holds t of each, the actual one first. The recentred one takes off the exposure that
-        a firm's category would have had anyway, so a trend of categories with many suspect firms is not in it.
+        The rows "slope" and "recentred slope" of :func:`recentred`, with `p_value` over draws and `smallest_p`;
+        ``details["statistics"]`` contains the t statistics, the actual one first. The recentred slope subtracts the
+        expected exposure of a firm's category, which removes a trend of categories with many suspect firms.
     """
     sample, firms = rivals_of_closed(panel, design, own_origin)
     redrawn = RedrawnExposure(sample, firms, draws=draws, seed=seed)
@@ -313,23 +314,23 @@ def randomization_test(
 
 @estimand
 def spared_categories(panel: Panel, design: Design, *, own_origin: bool = True) -> Estimate:
-    """Estimate a placebo: the slope on expected exposure in categories in which nothing was closed.
+    """Estimate a placebo: the slope on expected exposure in categories without closures.
 
-    Categories of firms of the kind that was closed were likelier to lose one (:class:`RedrawnExposure`). Where none was
-    lost, a slope on that likelihood is a trend of such categories and no spillover.
+    Categories with firms of the kind that was closed were more likely to lose one (:class:`RedrawnExposure`). If none
+    was closed, a slope on expected exposure is a trend of such categories, not a spillover.
 
     Returns
     -------
     Estimate
-        As :func:`recentred`, per ten points of expected exposure. Refused too where fewer than two categories lost
-        nothing.
+        As from :func:`recentred`, per ten points of expected exposure. Also refused if fewer than two categories had no
+        closures.
     """
     sample, firms = rivals_of_closed(panel, design, own_origin)
     lost = sample.closed | (np.nan_to_num(sample.exposure) > 0)
     hit = (np.bincount(sample.category, weights=lost) > 0)[sample.category]
     if (count := len(np.unique(sample.category[firms & ~hit]))) < 2:
         raise DesignError(
-            f"found {count} of {len(np.unique(sample.category))} categories without closures, and a placebo takes two; "
+            f"found {count} of {len(np.unique(sample.category))} categories without closures; a placebo needs two; "
             "rely on the year before"
         )
     expected = RedrawnExposure(sample, firms).expected[~hit[firms]]
@@ -343,14 +344,14 @@ def _strata(firms: pd.DataFrame, origin: Ints, volume: Floats) -> Ints:
 
 
 def _halvings(values: Floats, origin: Ints, most: int) -> Ints:
-    """Return the number of halvings of an origin's upper tail that keep a value, up to `most`; -1 if unknown."""
+    """Return how often the upper tail of an origin can be halved and keep a value, up to `most`; -1 if unknown."""
     of_origin = pd.Series(values).groupby(origin)
     above = (of_origin.rank(ascending=False, method="first") - 0.5) / of_origin.transform("count")
     return np.asarray(np.floor(-np.log2(above)).clip(upper=most).fillna(-1), dtype=np.int64)
 
 
 def _mean_exposure(sample: Sample, firms: Bools) -> Floats:
-    """Return mean exposure by bin, the lowest first, weighted by sales before: float64[bin]; NaN where none sold."""
+    """Return mean exposure by bin, the lowest first, weighted by sales before: float64[bin]; NaN if none sold."""
     exposure, (before, after) = sample.exposure[firms], sample.sums[:, firms, 0]
     weight = np.where(np.isfinite(before + after + exposure), before, 0.0)
     amounts, bins = (weight, np.nan_to_num(exposure) * weight), np.digitize(exposure, BINS)

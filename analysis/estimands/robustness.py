@@ -1,4 +1,4 @@
-"""Robustness of one effect: other windows, other limits of exposure, fewer closed firms, and a placebo year."""
+"""Robustness of an effect: other windows, other limits of exposure, fewer closed firms, and a placebo year."""
 
 from __future__ import annotations
 
@@ -17,31 +17,31 @@ if TYPE_CHECKING:
     from analysis.panel import Panel
 
 Verb = Callable[["Panel", Design], Estimate]
-MOST_WAVES = 4  # that are left out one at a time, those of most firms
+MOST_WAVES = 4  # number of waves to leave out one at a time, those with most firms
 PLACEBO = "placebo: closures a year early"
 
 
 def robustness(verb: Verb, term: str, panel: Panel, design: Design, *, name: str, unit: str) -> pd.DataFrame:
-    """Return rows of an effect with one choice changed at a time, and a placebo a year early.
+    """Return rows for an effect with one choice changed at a time, then for a placebo a year early.
 
     Parameters
     ----------
     verb : callable
-        Takes a panel and a design and returns an Estimate, or a refusal.
+        Function of a panel and a design that returns an Estimate or a refusal.
     term : str
-        What is asked of it.
+        Term of that Estimate.
     panel, design
-        What it is asked of.
+        Arguments of `verb`.
     name : str
         Id of the rows.
     unit : str
-        Unit of those that are refused; each has its reason.
+        Unit of refused rows, each of which has its reason.
 
     Returns
     -------
     DataFrame
-        As :func:`analysis.estimands.design.as_rows`, with the column `term`, which is the label. The first row is as
-        asked, the last the placebo.
+        Rows as from :func:`analysis.estimands.design.as_rows`, with the label in the column `term`. The first row is
+        the main estimate, the last the placebo.
     """
     effects = {"default choices": verb(panel, design)}
     effects |= {words: _changed(verb, panel, design, change) for words, change in _changes(design).items()}
@@ -76,7 +76,7 @@ def _changes(design: Design) -> dict[str, dict[str, Any]]:
 
 
 def _left_out(panel: Panel, design: Design) -> dict[str, Bools]:
-    """Return closed firms to leave out by label: the largest brand group, and each of the largest waves."""
+    """Return the closed firms to leave out, by label: the largest brand group, and each of the largest waves."""
     sample, groups = design.sample(panel), panel.firms["brand_group"].to_numpy()
     sold = pd.Series(np.nansum(sample.home[:, sample.before], axis=1)[sample.closed], index=groups[sample.closed])
     left_out = {
@@ -89,7 +89,7 @@ def _left_out(panel: Panel, design: Design) -> dict[str, Bools]:
 
 
 def _without(panel: Panel, design: Design, left_out: Bools) -> tuple[Panel, Design]:
-    """Return a panel without some firms, and the design with its window in the same months."""
+    """Return a panel without some firms, and a design whose window covers the same months."""
     kept = replace(panel, sales=panel.sales[~left_out], firms=panel.firms[~left_out])
     first, left = (firms.first_treated(cut=design.cut).min() for firms in (panel, kept))
     late = int(left - first) if np.isfinite(left) else 0

@@ -1,7 +1,7 @@
 """Select the firms of each estimand, for its verb and for the sample flow.
 
-A selection is a mask bool[firm] for each set of firms that an estimand uses, by a name of `USED`, and for each reason
-why others are left out, by a name of `LEFT`. Of a firm the first name counts, in this order.
+A selection maps names to masks, bool[firm]: a name of `USED` for each set of firms that an estimand uses, and a name of
+`LEFT` for each reason why firms are left out. If several names apply to a firm, the first one counts.
 """
 
 from __future__ import annotations
@@ -38,14 +38,14 @@ LEFT = {
     "stopped": "sold nothing in the month from which it is followed, or in the window",
     "not new": "no entrant of these months",
 }
-"""Columns of :func:`sample_flow` and what they say."""
+"""Columns of :func:`sample_flow`, with their meaning."""
 Masks = dict[str, Bools]
 Row = tuple[str, Masks]
-"""Ids of estimands, and firms bool[firm] by a name of `USED` or `LEFT`; of a firm the first one counts."""
+"""Ids of estimands, and masks bool[firm] by a name of `USED` or `LEFT`; the first name that applies counts."""
 
-LEADS = 6  # months before closure in which closed firms are looked at
+LEADS = 6  # months before closure that E5a estimates
 GAP = 3  # months without a sale anywhere that count as exit
-SMALLEST = 0.1  # quantile of closed firms' sales below which a firm is too small to be compared
+SMALLEST = 0.1  # quantile of closed firms' sales below which a firm is too small to compare
 HIGH_RISK = 0.5  # risk above which a firm is suspect
 
 
@@ -63,16 +63,16 @@ class Cohort:
         return np.concatenate([self.closed, self.others])
 
     def of(self, firms: Bools) -> Cohort:
-        """Return the cohort restricted to some firms, bool[firm of the panel]."""
+        """Restrict the cohort to some firms, bool[firm of the panel]."""
         return replace(self, closed=self.closed[firms[self.closed]], others=self.others[firms[self.others]])
 
 
 def cohorts(sample: Sample, width: int) -> list[Cohort]:
     """Return the closed and comparison firms of each wave, by sales on the first `width` platforms.
 
-    A firm must be in business to be closed: so a closed firm must have sold a year before and in the month before its
-    wave, and a comparison firm in the month of the wave, in which one that had stopped sells nothing. It answers for
-    every wave that it lived to see. NaN passes, to be counted as missing.
+    Only a firm in business can be closed. So closed firms must have sold a year before and in the month before their
+    wave, and comparison firms a year before and in the month of the wave. A comparison firm belongs to every wave that
+    it survived to. NaN passes, to be counted as missing.
     """
     sold = ~(sample.sums[0, :, :width].sum(axis=1) <= 0)
     return _in_business(sample, sold, sample.comparison & sold, lambda month: ~sample.stopped[:, month])
@@ -109,7 +109,7 @@ def aligned(sample: Sample, sales: Floats, width: int) -> tuple[list[Cohort], in
 
 
 def leads_design(design: Design) -> Design:
-    """Return the design of E5a, in which no comparison reaches into the months before closure."""
+    """Return the design of E5a, which compares with no months shortly before closure."""
     last = 11 - LEADS  # the same months a year before must end before the leads begin
     return replace(
         design,
@@ -128,7 +128,7 @@ def strata(sample: Sample) -> Ints:
 
 
 def left_out(sample: Sample) -> Masks:
-    """Return masks of firms that estimands on closed firms leave out by default."""
+    """Return masks of the firms that estimands about closed firms leave out by default."""
     partly = (sample.panel.firms["dose"] < sample.design.cut).to_numpy()
     exposed = sample.never_closed & ~sample.comparison & np.isfinite(sample.exposure)
     later = ~(sample.closed | partly | sample.never_closed)
@@ -149,8 +149,8 @@ def by_cohort(sample: Sample, used: Iterable[Cohort], unknown: Bools) -> Masks:
 def followed(sample: Sample) -> tuple[list[Cohort], Bools]:
     """Return the firms followed by :func:`analysis.estimands.closed_firms.months_alive`, and those too small.
 
-    Firms of each wave, which sold in the month before it, start in its month; a firm not closed is followed from each
-    wave that it lived to see, so that it sold in its month.
+    Closed firms must have sold in the month before their wave and are followed from its month. Other firms are followed
+    from each wave in whose month they sold.
     """
     total = sample.panel.total()
     size = np.nansum(total[:, sample.base], axis=1)
@@ -162,9 +162,9 @@ def followed(sample: Sample) -> tuple[list[Cohort], Bools]:
 def incumbents(sample: Sample, eligible: Bools) -> Bools:
     """Return rivals of closed firms: eligible, never closed, selling at home through the base months.
 
-    Whoever is closed was selling. Newcomers and leavers are all among the firms not closed, and weigh more where more
-    was closed, so that growth would rise with exposure without any effect: firms that sold nothing in the first or in
-    the last base month are left out. A month not known stays, to be counted as missing.
+    Closed firms were selling. So all newcomers and leavers are among the firms not closed, and have more weight where
+    more was closed, which would make growth rise with exposure without any effect. Hence firms that sold nothing in the
+    first or the last base month are left out. Firms with unknown months are kept, to be counted as missing.
     """
     idle = (sample.home[:, sample.base.start] <= 0) | (sample.home[:, sample.base.stop - 1] <= 0)
     return np.asarray(sample.never_closed & ~idle & eligible)
@@ -187,8 +187,8 @@ def suspects(sample: Sample) -> Masks:
 def changing(sample: Sample, eligible: Bools, width: int) -> tuple[list[Cohort], Masks]:
     """Select the firms of E4, so of d1 to d7, and of changes in sales: observed on the first `width` platforms.
 
-    The closed ones and those compared with them come by cohort too: of each those that sold something a year before,
-    and in the month before the wave, or in its month.
+    Also return the cohorts of closed and comparison firms. Both must have sold something a year before; closed firms
+    must have sold in the month before their wave, and comparison firms in the month of the wave.
     """
     sums, sales = sample.sums[:, :, :width], sample.panel.sales[:, :width]
     observed, sold = eligible & sample.observed(width), (sums[0] != 0).any(axis=1)
@@ -214,7 +214,7 @@ def twice_compared(sample: Sample) -> Masks:
 def on_platforms(sample: Sample, sells: Bools) -> Masks:
     """Return closed and comparison firms with sales before and in the window: `sells`, bool[2, firm].
 
-    All are of origins of which some was closed, and still sold in the month before the first closure: only a firm in
+    All are of origins with closures, and still sold in the month before the first closure, since only a firm in
     business can be closed.
     """
     observed = sample.observed(len(sample.panel.platforms))
@@ -247,7 +247,7 @@ def hedging(sample: Sample) -> Masks:
 def entrants(sample: Sample) -> tuple[Bools, Bools]:
     """Return entrants of the origin: a year before, and from the first wave on.
 
-    A firm enters when it first sells on any platform, and is known to have sold nothing in the month before.
+    A firm enters when it first sells on any platform and is known to have sold nothing in the month before.
     """
     total, wave, end = sample.panel.total(), sample.base.stop, sample.after.stop
     sold = total > 0
@@ -262,13 +262,13 @@ def sample_flow(panel: Panel, design: Design) -> pd.DataFrame:
     Parameters
     ----------
     panel, design
-        Of a panel that can carry the design; the comparison is of low exposure.
+        The panel must support the design, with comparison firms of low exposure.
 
     Returns
     -------
     DataFrame
-        `estimands`, as E5a_* where they differ in a platform, month or part; a column for each of `USED`, and those of
-        `LEFT` that occur. Every row adds up to all firms.
+        `estimands`, written E5a_* if they differ only in a platform, month or part; one column for each name of `USED`,
+        and for each of `LEFT` that occurs. Every row adds up to all firms.
     """
     rows = []
     for ids, masks in _rows(panel, design):

@@ -1,1 +1,1 @@
-"""Estimators, each in a file of its own; they know nothing of platforms and claims."""
+"""Estimators, one per file, independent of platforms and claims."""

@@ -1,7 +1,7 @@
 """Share-price event study: market model, abnormal returns, ranks.
 
-Standard errors of one share around one date assume normal returns, which daily returns are not. Ranks, in the whole
-market and among the share's earlier windows, do not.
+Standard errors for one share around one date assume normal returns, but daily returns are not normal. Ranks, in the
+whole market and among the share's earlier windows, need no such assumption.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ import pandas as pd
 from analysis.errors import DataError, DesignError
 from analysis.estimate import Estimate, Floats
 
-__dir__ = ["abnormal_returns", "market_rank"].copy  # what the tab key offers
+__dir__ = ["abnormal_returns", "market_rank"].copy  # for tab completion
 
 Window = tuple[int, int]
-MIN_DAYS = 60  # estimation days, below which beta is a guess; the market ranks use the same rule
+MIN_DAYS = 60  # fewest estimation days for a usable beta; the market ranks use the same rule
 
 
 def abnormal_returns(
@@ -121,7 +121,7 @@ def abnormal_returns(
 
 
 def _p_own(abnormal: Floats, car: float, length: int) -> float:
-    """Return the share of windows of `length` days, the event among them, with a return of `car` or lower, or NaN.
+    """Return the share of windows of `length` days, including the event, with a return of `car` or lower, or NaN.
 
     `abnormal` is float64[day] of the estimation window; windows with a missing day are left out.
     """
@@ -131,12 +131,12 @@ def _p_own(abnormal: Floats, car: float, length: int) -> float:
 
 
 def market_rank(car: float, ranks: Floats, values: Floats, n_stocks: int, *, rounding: float) -> tuple[int, int]:
-    """Rank one share's cumulative abnormal return in a market of which only some ranks are known.
+    """Rank the cumulative abnormal return of a share in a market in which only some ranks are known.
 
     Parameters
     ----------
     car : float
-        As a fraction; the share is in the market.
+        As a fraction; the share is part of the market.
     ranks : int64[known rank]
         Ascending, 1 = lowest of the market.
     values : float64[known rank]

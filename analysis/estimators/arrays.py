@@ -1,4 +1,4 @@
-"""Rows of arrays by code, and the shapes and order of units in what a user gives."""
+"""Rows of arrays by code, and checks on the shapes and order of units in user input."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ def match_units(**arrays: Any) -> None:
     """Refuse arrays without one row for each unit, and Series and frames whose rows are in different orders.
 
     Estimators match units by position. `y` and `covariates` have two dimensions, all others one. Beside an array, rows
-    numbered from 0 must be in order. None is passed over.
+    numbered from 0 must be in order. None is ignored.
 
     Raises
     ------
     DesignError
-        With all shapes.
+        If numbers of rows differ; the message lists all shapes.
     DataError
-        With the names of two that are in different orders.
+        If two inputs are in different orders; the message names them.
     """
     arrays = {name: values for name, values in arrays.items() if values is not None}
     shapes = {name: np.shape(values) for name, values in arrays.items()}
@@ -30,7 +30,7 @@ def match_units(**arrays: Any) -> None:
     if deep or len({shape[0] for shape in shapes.values()}) > 1:
         raise DesignError(
             f"Cannot match units: the shapes are {', '.join(f'{name} {shape}' for name, shape in shapes.items())}; "
-            "give one row of each for each unit"
+            "give one row per unit in each"
         )
     indexes = {name: values.index for name, values in arrays.items() if isinstance(values, pd.Series | pd.DataFrame)}
     plain = [name for name in arrays if name not in indexes]
@@ -51,8 +51,8 @@ def sum_by(values: Floats, code: Ints, count: int) -> Floats:
 
 
 def rows_by(code: Ints) -> list[Ints]:
-    """Return the rows of each code, int64[row], by rising code."""
-    code = code.astype(np.min_scalar_type(code.max(initial=0)))  # few codes are sorted by their bits
+    """Return the rows of each code, int64[row], in increasing order of codes."""
+    code = code.astype(np.min_scalar_type(code.max(initial=0)))  # small integer types use radix sort
     order = np.argsort(code, kind="stable")
     return np.split(order, np.flatnonzero(code[order][1:] != code[order][:-1]) + 1)
 

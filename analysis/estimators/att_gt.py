@@ -1,8 +1,8 @@
 """Group-time effects of an absorbing treatment, on the level and on the ratio scale.
 
-Every effect is a function of two totals, and these of sums by group (cohort and stratum) and period. So an effect
-without a cluster follows from the cluster's rows, and the jackknife leaves each out without estimating anything again.
-No design matrix, no demeaning in a loop, and nothing of size units x effects is held unless errors are clustered.
+Every effect is a function of two totals, which are functions of sums by group (cohort and stratum) and period. So the
+effect without a cluster follows from the rows of the cluster, and the jackknife needs no new estimation. There is no
+design matrix and no demeaning in a loop, and no array of size units x effects unless errors are clustered.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from analysis.estimate import NOTHING_LEFT, Estimate, Floats, Ints, Labels, effe
 from analysis.estimators.arrays import match_units, rows_by
 from analysis.testing import check_level
 
-__dir__ = ["Group", "GroupTime", "att_gt", "usable_units"].copy  # what the tab key offers
+__dir__ = ["Group", "GroupTime", "att_gt", "usable_units"].copy  # for tab completion
 
 Scale = Literal["level", "ratio"]
 BLOCK = 2**15  # outcomes at a time
@@ -40,7 +40,7 @@ class Group:
         First treated period, counted from `start`; inf for never.
     stratum : hashable
     start : int
-        Column of the outcomes at which the group's time begins.
+        Column of the outcomes from which the group's periods are counted.
     """
 
     rows: Ints
@@ -56,20 +56,20 @@ class GroupTime(Shown):
     Attributes
     ----------
     y : float64[unit, time]
-        Without a missing value in the periods of a group.
+        Without missing values in the periods of a group.
     groups : sequence of Group
-        Several may hold the same unit, with other starts.
+        Several groups may contain the same unit, with different starts.
     width : int
-        Periods of each group, from its start.
+        Number of periods of each group, from its start.
     scale : {"level", "ratio"}
         Level: difference of mean changes, in units of `y`. Ratio: log of observed over counterfactual total, in log
         points, the Poisson coefficient.
     anticipation : int
-        Periods before treatment in which an effect is allowed for.
+        Number of periods before treatment in which there may be an effect.
     weight : float64[unit] or None
         Sampling weights.
     cluster, labels : int64[unit] or None, array[cluster]
-        Code of each unit's cluster, each unit its own if None, and the labels of the codes.
+        Code of each unit's cluster, None if each unit is its own cluster, and the labels of the codes.
     level : float
     counts : dict of str to int
         Units used, treated, dropped for a missing period, treated before the first base period, and clusters.
@@ -97,10 +97,10 @@ class GroupTime(Shown):
 
     @cached_property
     def cells(self) -> Ints:
-        """A column per treated group and period, int64[4, cell].
+        """One column per treated group and period, int64[4, cell].
 
-        Number of the treated group, and of its comparison group (-1 for none); columns of first treatment, and of the
-        outcome.
+        The rows are the number of the treated group, that of its comparison group (-1 for none), the column of first
+        treatment, and that of the outcome.
         """
         first, stratum = np.array([group.first for group in self.groups]), [group.stratum for group in self.groups]
         never = {label: group for group, label in enumerate(stratum) if np.isinf(first[group])}
@@ -120,7 +120,7 @@ class GroupTime(Shown):
 
     @cached_property
     def order(self) -> Ints:
-        """Codes of clusters in order of the first group in which they are: blocks of them are in few groups."""
+        """Codes of clusters, ordered by the first group they occur in, so that a block of them is in few groups."""
         first = np.full(len(self.labels), len(self.groups))
         for number in reversed(range(len(self.groups))):
             first[self._code(self.groups[number])] = number
@@ -128,7 +128,7 @@ class GroupTime(Shown):
 
     @cached_property
     def members(self) -> list[tuple[Ints, Ints]]:
-        """Rows of each group and positions of their clusters in `order`, by rising position."""
+        """Rows of each group and positions of their clusters in `order`, sorted by position."""
         position, members = np.argsort(self.order), list[tuple[Ints, Ints]]()
         for group in self.groups:
             at = position[self._code(group)]
@@ -142,13 +142,13 @@ class GroupTime(Shown):
 
     @property
     def blocks(self) -> list[tuple[int, int]]:
-        """Position in `order` of the first cluster, and that after the last, of some at a time."""
+        """Blocks of clusters: position in `order` of the first, and that after the last."""
         size, count = max(BLOCK // self.width, 1), len(self.labels)
         return [(start, min(start + size, count)) for start in range(0, count, size)]
 
     @cached_property
     def sums(self) -> Floats:
-        """Weighted sums of the outcomes of each group and, last, of units, float64[group, time + 1]."""
+        """Weighted sums of outcomes by group and, in the last column, of units, float64[group, time + 1]."""
         sums = np.zeros((len(self.groups), self.width + 1))
         for block in self.blocks:
             for group, held in self._by_cluster(*block).items():
@@ -157,9 +157,9 @@ class GroupTime(Shown):
 
     @cached_property
     def totals(self) -> Floats:
-        """Both totals of each cell, float64[2, cell]: observed and expected, or effects and units; NaN without any.
+        """Both totals of each cell, float64[2, cell]: observed and expected, or effects and units; NaN if none exist.
 
-        Cells that sold nothing stay: leaving them out of a total would select on the outcome.
+        Cells without sales are kept, since leaving them out of a total would select on the outcome.
         """
         totals = np.full((2, self.cells.shape[1]), np.nan)
         for treated, comparison, base, cells in self.pairs:
@@ -187,7 +187,7 @@ class GroupTime(Shown):
         return self.effects._shown()
 
     def aggregate(self, kind: Literal["simple", "dynamic"] = "simple") -> Estimate:
-        """Average the effects over all treated cells, or by event time; weighted by cohort, with the error of weights.
+        """Average the effects over all treated cells or by event time, weighted by cohort; errors include the weights.
 
         Raises
         ------
@@ -196,7 +196,7 @@ class GroupTime(Shown):
         """
         check_choice("kind", kind, ("simple", "dynamic"))
         observed, _ = self.totals
-        estimable = observed > 0 if self.scale == "ratio" else np.isfinite(observed)  # log 0 is no effect
+        estimable = observed > 0 if self.scale == "ratio" else np.isfinite(observed)  # log 0 is not an effect
         event = self.cells[3] - self.cells[2]
         terms, term = ["simple"], np.where(event >= 0, 0, -1)
         if kind == "dynamic":
@@ -230,7 +230,7 @@ class GroupTime(Shown):
         with np.errstate(divide="ignore", invalid="ignore"):
             value = average(totals)
         value[~np.isfinite(value)] = np.nan
-        of_term, treated = np.unique([term[kept], self.cells[0, kept]], axis=1)  # each group once
+        of_term, treated = np.unique([term[kept], self.cells[0, kept]], axis=1)  # count each group once
         n = np.bincount(of_term, np.array([len(group.rows) for group in self.groups])[treated], size).astype(np.int64)
         scores, covariance, max_df = self._jackknife(average, totals, term)
         max_df = np.fmin(max_df, self._treated_clusters(of_term, treated, n) - 1)
@@ -267,7 +267,7 @@ class GroupTime(Shown):
     def _jackknife(self, average: Callable[[Any], Any], totals: Floats, term: Ints) -> tuple[Any, Floats, Any]:
         """Return scores, float64[cluster, term], their products, and degrees of freedom.
 
-        If each unit is its own cluster the scores are not held, and None.
+        If each unit is its own cluster, scores are not stored and None is returned for them.
         """
         size, scores, some = len(totals) // 2, list[Floats](), 0
         products, square, fourth = np.zeros((size, size)), np.zeros(size), np.zeros(size)
@@ -286,9 +286,9 @@ class GroupTime(Shown):
         return by_cluster, factor * products, effective(square, fourth)
 
     def _changes(self, term: Ints, size: int, start: int, stop: int) -> Floats:
-        """Return what totals of `size` terms lose without each of some clusters, float64[2 terms, cluster].
+        """Return the decrease in totals of `size` terms without each of some clusters, float64[2 terms, cluster].
 
-        Terms rise over the cells of a group.
+        Terms increase over the cells of a group.
         """
         held, nothing = self._by_cluster(start, stop), np.zeros((self.width + 1, stop - start))
         change = np.zeros((2, size, stop - start))
@@ -302,13 +302,13 @@ class GroupTime(Shown):
             compared = base if self.scale == "ratio" else -1
             others[compared, others[compared] <= NOTHING_LEFT * self.sums[comparison, compared]] = 0.0
             left = self._compare(rest, others, base)[:, self.cells[3, cells]]
-            left[:, ~np.isfinite(left).all(axis=0)] = 0.0  # without a comparison, which takes the cells along
+            left[:, ~np.isfinite(left).all(axis=0)] = 0.0  # without comparison units the cells are dropped too
             active, first = np.unique(term[cells], return_index=True)
             change[:, active] += np.add.reduceat(self.totals[:, cells, np.newaxis] - left, first, axis=1)
         return change.reshape(2 * size, -1)
 
     def _by_cluster(self, start: int, stop: int) -> dict[int, Floats]:
-        """Return the sums of some clusters, float64[time + 1, cluster], by number of a group in which there are any."""
+        """Return the sums of some clusters, float64[time + 1, cluster], by number of each group that contains any."""
         sums = dict[int, Floats]()
         for number, (group, (rows, at)) in enumerate(zip(self.groups, self.members, strict=True)):
             some = slice(*np.searchsorted(at, [start, stop]))
@@ -316,7 +316,7 @@ class GroupTime(Shown):
             if not len(y):
                 continue
             if self.scale == "level":
-                y = y - y.mean(axis=1, keepdims=True)  # cancels, and would leave rounding
+                y = y - y.mean(axis=1, keepdims=True)  # cancels in the effects, and reduces rounding
             weight = np.ones(len(y)) if self.weight is None else self.weight[rows[some]]
             clusters, first = np.unique(at[some] - start, return_index=True)
             sums[number] = np.zeros((self.width + 1, stop - start))
@@ -333,7 +333,7 @@ class Units:
     ----------
     y : float64[unit, time]
     first : int64[cohort]
-        First treated periods, rising.
+        First treated periods in increasing order.
     cohort : int64[unit]
         Number of the unit's cohort, -1 for never treated.
     z : float64[unit, 1 + covariate]
@@ -373,7 +373,7 @@ def usable_units(
     anticipation: int = 0,
     level: float = 0.95,
 ) -> Units:
-    """Return the units with a period before treatment and without missing values; options are those of :func:`att_gt`.
+    """Return the units with a period before treatment and without missing values; options are as for :func:`att_gt`.
 
     `covariates`, float64[unit, column], are determined before treatment; a constant is added. A unit with a missing one
     is dropped and counted.
@@ -381,12 +381,12 @@ def usable_units(
     Raises
     ------
     DesignError
-        If an option is unknown, shapes disagree, a weight is not positive, a ratio has a negative outcome, or no unit
-        is treated or never treated.
+        If an option is unknown, shapes disagree, a weight is not positive, an outcome on the ratio scale is negative,
+        or there are no treated or no never-treated units.
     """
     check_choice("scale", scale, get_args(Scale))
     if whole_number("anticipation", anticipation) < 0:
-        raise DesignError(f"Cannot use anticipation = {anticipation}: it counts periods; give 0 or more")
+        raise DesignError(f"Cannot use anticipation = {anticipation}: it is a number of periods; give 0 or more")
     check_level(level)
     by_unit = {"first_treated": first_treated, "covariates": covariates, "weights": weights}
     match_units(y=y, **by_unit, cluster=cluster, strata=strata)
@@ -429,13 +429,13 @@ def usable_units(
 
 
 def _check_units(y: Floats, first: Floats, weight: Floats, scale: Scale) -> None:
-    """Refuse missing dates, weights that are not positive, and negative outcomes of a ratio."""
+    """Refuse missing dates, weights that are not positive, and negative outcomes on the ratio scale."""
     if undated := int(np.isnan(first).sum()):
         raise DesignError(f"Cannot tell when {undated} of {len(y)} units are treated: give inf for never treated")
     if (wrong := ~((weight > 0) & (weight < np.inf))).any():
         raise DesignError(
             f"Cannot weight units by {weight[wrong][0]:g}: {wrong.sum()} of {len(weight)} weights are not positive "
-            "numbers; leave units without weight out"
+            "numbers; leave out units without a weight"
         )
     if scale == "ratio" and (negative := int((y < 0).sum())):
         raise DesignError(f"Cannot use the ratio scale: {negative} outcomes are negative; use the level scale")
@@ -446,8 +446,8 @@ def why_early(dropped: int) -> str:
     if not dropped:
         return ""
     return (
-        f"{dropped} units have no period before treatment, and so are dropped: if they are never treated, leave their "
-        "date missing, in arrays infinite; "
+        f"{dropped} units have no period before treatment and are dropped: if they are never treated, leave their date "
+        "missing, or infinite in arrays; "
     )
 
 
@@ -462,27 +462,27 @@ def att_gt(
     strata: Labels | None = None,
     level: float = 0.95,
 ) -> GroupTime:
-    """Estimate group-time effects by comparing changes since the last period before treatment with the never treated.
+    """Estimate group-time effects by comparing changes since the last untreated period with those of the never treated.
 
     ``ATT(g, t) = E[Y_t - Y_b | g] - E[Y_t - Y_b | never]`` with ``b = g - 1 - anticipation``, for all ``t != b``
     (a universal base), or on the ratio scale ``log(E[Y_t|g] / E[Y_b|g]) - log(E[Y_t|never] / E[Y_b|never])``, for
-    which zeros are values like any other.
+    which zeros are ordinary values.
 
     Parameters
     ----------
     y : float64[unit, time]
         Outcomes; NaN is missing, and its unit is dropped and counted.
     first_treated : float64[unit]
-        Column index of the first treated period; inf, or any after the last column, for never.
+        Column index of the first treated period; inf, or anything after the last column, means never.
     scale : {"level", "ratio"}
     anticipation : int
-        Periods before treatment in which an effect is allowed for.
+        Number of periods before treatment in which there may be an effect.
     weights : float64[unit], optional
-        Sampling weights: the number of units each stands for, up to a factor; 1 by default.
+        Sampling weights: the number of units that each represents, up to a factor; 1 by default.
     cluster : sequence, optional
         Cluster of each unit, such as the brand group; each unit its own by default.
     strata : sequence, optional
-        Comparisons are made within these, in place of covariates, and averaged over the treated.
+        Groups within which units are compared, instead of covariates; effects are averaged over the treated.
     level : float
         Coverage of intervals.
 
@@ -491,14 +491,14 @@ def att_gt(
     GroupTime
         With `effects`, an Estimate, and ``.aggregate()``; `n` is the number of treated units behind each term. Errors
         are those of the cluster jackknife (CV3), with the degrees of freedom of :func:`analysis.estimate.effective`. A
-        cell without comparison is NaN, never zero; one that rests on one cluster has no error. Without `cluster`, the
-        scores of effects are None.
+        cell without comparison units is NaN, never zero; one that rests on a single cluster has no standard error.
+        Without `cluster`, the scores of effects are None.
 
     Raises
     ------
     DesignError
-        If shapes disagree, an option is unknown, a weight is not positive, a ratio has a negative outcome, nobody is
-        treated, or nobody can be compared.
+        If shapes disagree, an option is unknown, a weight is not positive, an outcome on the ratio scale is
+        negative, or there are no treated or no comparison units.
 
     References
     ----------
@@ -508,7 +508,7 @@ def att_gt(
     reliable jackknife and bootstrap methods for cluster-robust inference, Journal of Applied Econometrics 38, 671-694.
     """
     units = usable_units(y, first_treated, None, weights, cluster, strata, scale, anticipation, level)
-    first = np.append(units.first, np.inf)  # the last, of cohort -1, is never
+    first = np.append(units.first, np.inf)  # last, cohort -1: never treated
     code = units.cohort % len(first) * (int(units.stratum.max()) + 1) + units.stratum
     return GroupTime(
         y=units.y,
@@ -516,7 +516,7 @@ def att_gt(
         width=units.y.shape[1],
         scale=scale,
         anticipation=anticipation,
-        weight=None if weights is None else units.weight,  # ones would be read block by block
+        weight=None if weights is None else units.weight,  # None avoids reading an array of ones
         cluster=units.cluster,
         labels=units.labels,
         level=level,

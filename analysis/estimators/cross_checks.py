@@ -1,8 +1,8 @@
 """Two other estimators of group-time effects, with covariates and weights: doubly robust, and by imputation.
 
-Both average effects as totals over treated cells: observed outcomes, counterfactual outcomes, and numbers of units. A
-unit's influence on these totals, and so on averages on either scale, follows from its own row. No dummies are formed:
-units and periods are absorbed in closed form, on a balanced panel.
+Both average effects from totals over treated cells: observed outcomes, counterfactual outcomes, and numbers of units. A
+unit's influence on these totals, and hence on averages on either scale, follows from its own row. Units and periods are
+absorbed in closed form on a balanced panel, without dummies.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ from analysis.estimate import Bools, Estimate, Floats, Ints
 from analysis.estimators.arrays import sum_by
 from analysis.estimators.att_gt import Units
 
-__dir__ = ["doubly_robust", "imputation"].copy  # what the tab key offers
+__dir__ = ["doubly_robust", "imputation"].copy  # for tab completion
 
 Kind = Literal["simple", "dynamic", "group_time"]
 
-RANK = 1e-10  # share of the largest column, or eigenvalue, below which another is rounding
-STEPS, CLOSE = 50, 1e-10  # most steps of Newton's method, and the last step of a log odds
+RANK = 1e-10  # share of the largest column or eigenvalue below which another is treated as zero
+STEPS, CLOSE = 50, 1e-10  # limit of Newton steps, and size of the last step in log odds
 
 
 def doubly_robust(units: Units, kind: Kind = "simple") -> Estimate:
-    """Estimate effects against never treated units of the same covariates, doubly robust.
+    """Estimate effects relative to never treated units with the same covariates, by the doubly robust method.
 
     Changes since the last period before treatment are predicted by a regression on the never treated, and the residuals
     compared under odds weights that make the never treated like the cohort: consistent if either the regression or the
@@ -37,13 +37,13 @@ def doubly_robust(units: Units, kind: Kind = "simple") -> Estimate:
     units : Units
         Of :func:`analysis.estimators.att_gt.usable_units`.
     kind : {"simple", "dynamic", "group_time"}
-        All treated cells, by event time, or a term such as ``"g=5 t=7"`` for each cohort and period.
+        All treated cells, by event time, or one term such as ``"g=5 t=7"`` per cohort and period.
 
     Returns
     -------
     Estimate
-        `n` is the number of treated units behind each term. The covariance is that of scores by cluster, with the
-        influence of both fits and of cohort sizes, without a small-sample factor.
+        `n` is the number of treated units behind each term. The covariance is computed from scores by cluster,
+        which include the influence of both fits and of cohort sizes; there is no small-sample factor.
 
     Raises
     ------
@@ -74,17 +74,17 @@ def doubly_robust(units: Units, kind: Kind = "simple") -> Estimate:
 
 
 def imputation(units: Units, kind: Kind = "simple") -> Estimate:
-    """Estimate effects against outcomes imputed from unit and period effects, fitted on untreated cells.
+    """Estimate effects relative to outcomes imputed from unit and period effects, fitted on untreated cells.
 
-    All untreated periods count, not only the last: more precise, and more biased if paths part slowly before treatment.
-    Covariates have a coefficient in each period. Parameters are those of :func:`doubly_robust`; terms are of treated
-    periods, and months of anticipation are in neither.
+    It uses all untreated periods, not only the last: estimates are more precise, but more biased if paths diverge
+    slowly before treatment. Covariates have one coefficient per period. Parameters are as for :func:`doubly_robust`;
+    terms cover treated periods, and periods of anticipation are used for neither.
 
     Returns
     -------
     Estimate
-        `n` is the number of treated units behind each term. Errors are the conservative ones of the paper: given who
-        is treated, and with the mean effect of a cohort in a period (squared weights) in place of each unit's effect.
+        `n` is the number of treated units behind each term. Errors are the conservative ones of the paper: conditional
+        on treatment, with the mean effect of a cohort in a period (squared weights) instead of each unit's effect.
 
     Raises
     ------
@@ -97,7 +97,7 @@ def imputation(units: Units, kind: Kind = "simple") -> Estimate:
     Review of Economic Studies 91, 3253-3285.
     """
     width = units.y.shape[1]
-    ends = np.append(units.first - units.anticipation, width)  # the last is of the never treated, cohort -1
+    ends = np.append(units.first - units.anticipation, width)  # last, cohort -1: never treated
     terms, cells = _terms(kind, units.first, np.arange(width) >= units.first[:, np.newaxis])
     totals, influence = np.zeros((3, len(terms))), np.zeros((3, len(units.y), len(terms)))
     residual, influence[1] = _imputed(units, ends, np.concatenate([cells, np.zeros((1, *cells.shape[1:]))]))
@@ -113,7 +113,7 @@ def imputation(units: Units, kind: Kind = "simple") -> Estimate:
 
 
 def _terms(kind: Kind, first: Ints, shown: Bools) -> tuple[tuple[str, ...], Floats]:
-    """Return names, and the cells of each, float64[cohort, time, term], among those shown, bool[cohort, time]."""
+    """Return names and cells of terms, float64[cohort, time, term], among the cells shown, bool[cohort, time]."""
     check_choice("kind", kind, get_args(Kind))
     event = np.arange(shown.shape[1]) - first[:, np.newaxis]
     key = {"simple": np.zeros_like(event), "dynamic": event, "group_time": np.arange(event.size).reshape(event.shape)}
@@ -147,13 +147,13 @@ def _att(change: Floats, treated: Bools, z: Floats, weight: Floats) -> tuple[Flo
 def _imputed(units: Units, ends: Ints, cells: Floats) -> tuple[Floats, Floats]:
     """Return outcomes less imputed ones, float64[unit, time], and the influence on imputed totals, [unit, term].
 
-    Unit effects are absorbed: a cohort, whose untreated periods are those before its end, adds the product of two small
-    matrices to the normal equations.
+    Unit effects are absorbed: each cohort, untreated before its end, adds the product of two small matrices to the
+    normal equations.
     """
     z, width = _basis(units.z, units.weight), units.y.shape[1]
     untreated = np.arange(width) < ends[:, np.newaxis]
     share = untreated / ends[:, np.newaxis]
-    columns, free = width * z.shape[1], slice(z.shape[1], None)  # the first period is each unit's level
+    columns, free = width * z.shape[1], slice(z.shape[1], None)  # period 0 is absorbed in unit effects
     normal, sides = np.zeros((columns, columns)), np.zeros((width, z.shape[1], 1 + cells.shape[2]))
     for cohort in range(-1, len(units.first)):
         rows = units.cohort == cohort
@@ -173,7 +173,7 @@ def _imputed(units: Units, ends: Ints, cells: Floats) -> tuple[Floats, Floats]:
 
 
 def _chance(treated: Bools, z: Floats, weight: Floats) -> Floats:
-    """Return fitted probabilities of treatment of a logit, float64[unit], by Newton's method."""
+    """Return fitted probabilities of treatment from a logit, float64[unit], by Newton's method."""
     log_odds = np.full(len(z), np.log(weight[treated].sum() / weight[~treated].sum()))
     for _ in range(STEPS):
         chance = 1 / (1 + np.exp(-log_odds))
@@ -183,13 +183,13 @@ def _chance(treated: Bools, z: Floats, weight: Floats) -> Floats:
         if np.abs(step).max() < CLOSE:
             return np.asarray(chance)
     raise DesignError(
-        f"Cannot compare units of the same covariates: {z.shape[1] - 1} of them separate {treated.sum()} treated and "
-        f"{(~treated).sum()} never treated units; use fewer or coarser covariates"
+        f"Cannot compare units with the same covariates: {z.shape[1] - 1} covariates separate {treated.sum()} treated "
+        f"and {(~treated).sum()} never treated units; use fewer or coarser covariates"
     )
 
 
 def _basis(z: Floats, weight: Floats) -> Floats:
-    """Return columns of the same span, orthonormal under the weights; redundant ones are dropped."""
+    """Return columns with the same span, orthonormal under the weights, without redundant ones."""
     root = np.sqrt(weight)[:, np.newaxis]
     columns = root * z / np.linalg.norm(root * z, axis=0).clip(np.finfo(float).tiny)
     vectors, sizes, _ = np.linalg.svd(columns, full_matrices=False)
@@ -201,7 +201,7 @@ def _solve(matrix: Floats, right: Floats) -> Floats:
     if unknown := int((values <= RANK * values[-1]).sum()):
         raise DesignError(
             f"Cannot estimate {unknown} of {len(values)} coefficients of covariates: the untreated units do not differ "
-            "in them; leave out covariates in which the never treated are all alike"
+            "in them; leave out covariates that are constant among the never treated"
         )
     return np.asarray(np.linalg.solve(matrix, right))
 

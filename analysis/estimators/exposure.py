@@ -1,9 +1,9 @@
-"""Spillovers on units that are not closed, by their exposure to those that are, on the ratio scale.
+"""Spillovers on units that are not closed, by their exposure to closed ones, on the ratio scale.
 
-The two periods, before and after, are sums over months, so zeros are values like any other. Given a unit's total, its
+The two periods, before and after, are sums over months, so zeros are ordinary values. Given a unit's total, its
 second sum is binomial in the Poisson model with unit and period effects: unit effects drop out, and a few Newton steps
-give the coefficients of the whole panel's Poisson regression. Units of one cluster with equal exposure are added up,
-for no equation distinguishes them: a million firms in fifty categories are fifty rows.
+give the coefficients of the Poisson regression on the whole panel. Units of one cluster with equal exposure are added
+up, since no equation distinguishes them: a million firms in fifty categories become fifty rows.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ from analysis.estimate import Estimate, Floats, Ints, Labels
 from analysis.estimators.arrays import match_units, sum_by
 from analysis.testing import TIE, check_level
 
-__dir__ = ["exposure_effects"].copy  # what the tab key offers
+__dir__ = ["exposure_effects"].copy  # for tab completion
 
 BINS = (0.02, 0.05, 0.10, 0.20)  # edges between exposure bins, shares of the category's sales
 PER = 0.10  # exposure per unit of the slope: ten percentage points
 MAX_STEPS = 60
-EXACT = 500  # most clusters for the exact quantile, whose eigenvalues take the cube of their number
-POINTS, WEIGHTS = np.polynomial.legendre.leggauss(64)  # of a smooth integral over angles
+EXACT = 500  # limit of clusters for the exact quantile, whose eigenvalues take cubic time
+POINTS, WEIGHTS = np.polynomial.legendre.leggauss(64)  # for a smooth integral over angles
 
 
 def exposure_effects(
@@ -49,9 +49,9 @@ def exposure_effects(
 ) -> Estimate:
     """Estimate how the change in sales of units that are not closed varies with their exposure.
 
-    A coefficient for each exposure bin against the lowest, the slope per ten points of exposure, and the average effect
-    that this slope implies over the units' exposures. All are Poisson coefficients with unit and period effects. None
-    includes an effect common to all exposures.
+    It estimates a coefficient per exposure bin relative to the lowest, the slope per ten points of exposure, and the
+    average effect that this slope implies over the units' exposures. All are Poisson coefficients with unit and period
+    effects. None includes an effect common to all exposures.
 
     Parameters
     ----------
@@ -60,14 +60,14 @@ def exposure_effects(
     exposure : float64[unit]
         Share of the unit's category that closed rivals held; NaN drops the unit.
     bins : sequence of float
-        Rising edges between bins; a bin holds its lower edge. None, no bins.
+        Edges between bins, in increasing order; a bin includes its lower edge. None means no bins.
     category : sequence, optional
-        Cluster of each unit; each unit its own by default. Each cluster is left out once, so thousands take minutes.
+        Cluster of each unit; each unit its own by default. Each is left out once, so thousands take minutes.
     covariates : mapping of str to float64[unit], optional
         Further exposures in the same equations, such as risk, each with a slope per unit of its own.
     expected : float64[unit], optional
-        Expected exposure of each unit, had closures been drawn anew while it stays open. It gives the recentred slope,
-        whose validity rests on the design of the draws alone. Excludes covariates.
+        Expected exposure of each unit over redrawn closures in which it stays open. It gives the recentred slope, whose
+        validity depends only on the design of the draws. Cannot be combined with covariates.
     redrawn : iterable of float64[unit], optional
         Exposures under redrawn closures, one array per draw, NaN if the unit is itself closed in it. They give
         randomisation p-values of the two slopes, beside `expected`.
@@ -96,15 +96,15 @@ def exposure_effects(
     -----
     The recentred slope b sets the sum of ``(E - mean E) (y_after exp(-b E) - c y_before)`` to zero, with c such that
     the second factor sums to zero. If exposure multiplies sales by exp(b E), that factor holds sales without exposure:
-    only E is random, and its mean over the draws is subtracted, so that no trend of a category enters. Errors take mean
-    E as known. Draws without a slope count as further from zero.
+    only E is random, and its mean over the draws is subtracted, so that no trend of a category enters. Errors treat
+    mean E as known. Draws without a slope count as further from zero.
 
     Errors and intervals are those of :func:`leave_one_out`: exposure is shared within a category and high in few, so
-    that an estimate from forty categories may rest on four. If one of them decides alone there is no error.
+    that an estimate from forty categories may depend on four. If it depends on a single one, it has no standard error.
 
     Only sellers active at the time could be closed. Give units that were selling just before the closures and a year
-    earlier: all newcomers and leavers are among those not closed, and weigh more where more was closed, which raises
-    the slope without any effect.
+    earlier: all newcomers and leavers are among those not closed, and have more weight where more was closed, which
+    raises the slope without any effect.
 
     References
     ----------
@@ -185,12 +185,12 @@ class _Cells:
     expected: Floats
 
     def at(self, rows: npt.NDArray[Any]) -> _Cells:
-        """Return some rows."""
+        """Select rows."""
         return replace(self, **{name: values[rows] for name, values in vars(self).items()})
 
     @property
     def sold(self) -> bool:
-        """Whether anything was sold before, and after."""
+        """Whether there were sales both before and after."""
         return bool(self.before.sum() > 0 and self.after.sum() > 0)
 
     def cells(self, expected: Floats) -> _Cells:
@@ -225,7 +225,7 @@ def _t_statistics(cells: _Cells) -> tuple[float, float]:
     """Return t of the slope, inf if it has no solution, and of the recentred equation at no effect."""
     try:
         slope, influence, _ = _poisson(cells, cells.exposure[:, np.newaxis])
-    except DesignError:  # counts as further from zero than the actual one, which can only raise the p-value
+    except DesignError:  # counts as further from zero than the actual slope, which can only raise the p-value
         return np.inf, np.inf
     error = np.linalg.norm(np.bincount(cells.cluster, weights=influence[:, 0]))
     scores = np.bincount(cells.cluster, weights=_unexpected(cells, 0.0)[1])
@@ -249,14 +249,14 @@ def _check_values(before: Floats, after: Floats, exposure: Floats, edges: Floats
     if edges.ndim != 1 or not (np.diff(edges) > 0).all() or not ((edges > 0) & (edges < 1)).all():
         raise DesignError(
             f"Cannot use the edges {edges.tolist()} between bins: they do not rise, or are not above 0 and below 1; "
-            "sort them, each once"
+            "sort them and remove duplicates"
         )
 
 
 def _units(
     before: Floats, after: Floats, exposure: Floats, category: Labels | None, covariates: Mapping[str, Floats]
 ) -> tuple[_Cells, Ints, dict[str, int]]:
-    """Return the units without missing values, their rows, and counts."""
+    """Return the units without missing values, their rows, and the counts."""
     others = np.column_stack([np.asarray(values, dtype=float) for values in (exposure, *covariates.values())])
     label = np.arange(len(others)) if category is None else np.asarray(category)
     no_sales, no_exposure = np.isnan(before + after), np.isnan(others).any(axis=1)
@@ -280,8 +280,8 @@ def _units(
 def _terms(cells: _Cells, *, edges: Floats, recentre: bool) -> tuple[Floats, Floats]:
     """Estimate every bin above the lowest, the slope, the average, slopes of covariates, and the recentred slope.
 
-    Returns float64[term] and the derivative by each cell's log sales after, float64[cell, term]; NaN without a
-    solution.
+    Return float64[term] and the derivative with respect to each cell's log sales after, float64[cell, term]; NaN if
+    there is no solution.
     """
     estimates = [_bins(cells, edges), _slopes(cells)]
     if recentre:
@@ -330,14 +330,14 @@ def _poisson(cells: _Cells, x: Floats) -> tuple[Floats, Floats, Floats]:
         bread, raw = (centred * weight[:, None]).T @ centred, np.diag((x * weight[:, None]).T @ x)
         size = np.sqrt(np.diag(bread))
         if (np.diag(bread) <= 1e-10 * raw).any() or np.linalg.cond(bread / np.outer(size, size)) > 1e12:
-            break  # the exposures hardly vary, or move together
+            break  # exposures hardly vary, or are collinear
         step = np.linalg.solve(bread, centred.T @ residual)
         rise = residual.sum() / weight.sum() + (centred - x)[0] @ step
         far = np.abs(rise + x @ step).max()
         if far < 1e-10:
             influence = np.linalg.solve(bread, (centred * residual[:, None]).T).T
             return beta, influence, np.linalg.solve(bread, (centred * (cells.after * (1 - share))[:, None]).T).T
-        damping = min(1.0, 2.0 / far)  # a few units hold most sales, and full steps may overshoot
+        damping = min(1.0, 2.0 / far)  # if a few units have most sales, full steps may overshoot
         beta, level = beta + damping * step, level + damping * rise
     raise DesignError(
         f"Cannot estimate effects of exposure: the equations of {len(x)} units have no single finite solution: "
@@ -361,13 +361,13 @@ def _unexpected(cells: _Cells, beta: float) -> Floats:
 
 
 def _recentred(cells: _Cells) -> tuple[Floats, Floats]:
-    """Estimate the slope per ten points that makes net changes unrelated to unexpected exposure; NaN without one."""
+    """Estimate the slope per ten points that makes net changes unrelated to unexpected exposure; NaN if none does."""
     beta = 0.0
     for _ in range(MAX_STEPS if cells.sold else 0):
         with_sales, change, square = _unexpected(cells, beta)
         slope = float(with_sales @ cells.exposure)
         total = cells.after * np.exp(-beta * cells.exposure) @ cells.exposure**2
-        if square.sum() <= 1e-10 * total or slope == 0:  # too little was unexpected
+        if square.sum() <= 1e-10 * total or slope == 0:  # hardly any exposure is unexpected
             break
         step = float(change.sum()) / slope
         far = np.abs(cells.exposure * step).max()
@@ -421,7 +421,7 @@ def leave_one_out(
         scores[cluster] = np.nan
         try:
             without, gradient = estimates(rest)
-        except DesignError:  # the estimate rests on this one cluster and has no error
+        except DesignError:  # the estimate depends on this cluster alone, so it has no standard error
             continue
         scores[cluster] = factor * (value - without)
         if exact:

@@ -1,4 +1,4 @@
-"""Honest bounds: an event study's interval when its parallel trends may be violated relative to the pre-trend.
+"""Honest bounds: the interval of an event study if parallel trends may be violated in proportion to the pre-trend.
 
 A violation is allowed if each of its steps after treatment is at most M-bar times its largest step before. The set is a
 union over which step ``s`` is the largest and its sign, and so is the confidence set. For one such pair, with ``q`` the
@@ -36,7 +36,7 @@ from analysis.testing import check_level
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__dir__ = ["Bounds", "honest_bounds"].copy  # what the tab key offers
+__dir__ = ["Bounds", "honest_bounds"].copy  # for tab completion
 
 USUAL = (0.0, 0.5, 1.0, 1.5, 2.0)  # sensitivities in `rows`
 
@@ -44,15 +44,15 @@ DOUBLINGS = 40  # beyond M-bar = 2 ** 40 a breakdown value is infinite
 FIRST_STAGE = 0.1  # share of the test's size spent by the least-favourable stage (Rambachan and Roth, 2023)
 DIRECTIONS = 2048  # points on the circle, for seven digits of the critical value
 NEWTON = 8  # steps; five reach the rounding error
-SCAN = 401  # points from where nothing is accepted to where everything is
-REFINEMENTS, REFINED = 7, 33  # then the first accepted cell is cut into 32, seven times over
+SCAN = 401  # grid points between certain rejection and certain acceptance
+REFINEMENTS, REFINED = 7, 33  # the first accepted cell is then divided into 32, seven times
 PARALLEL = 1e-9  # vertices whose slopes differ by less are parallel and do not bound each other
 FLAT = 1e-12  # share of its parts below which a variance is zero
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Bounds(Shown):
-    """An event study as steps from period to period, whose violations of parallel trends are bounded.
+    """An event study in steps from period to period, with bounded violations of parallel trends.
 
     Attributes
     ----------
@@ -191,8 +191,8 @@ def honest_bounds(
 
     The R package HonestDiD differs in choices that change the last digits: there the least-favourable critical value is
     the quantile of 1,000 draws, here it is computed; there the limits lie on a grid of 1,000 points within 20 standard
-    errors of zero, here they are located by subdivision. One difference is of substance: with a single post period its
-    second stage does not use that the first was passed and is a little wide; here it does, as in the paper.
+    errors of zero, here they are located by subdivision. One difference is substantial: with a single post period, the
+    second stage there ignores that the first was passed, and is slightly wide; here it is used, as in the paper.
 
     References
     ----------
@@ -203,8 +203,8 @@ def honest_bounds(
     check_level(level)
     if n_pre < 2 or n_post < 1:
         raise DesignError(
-            f"Cannot bound an effect by {n_pre} coefficients before and {n_post} after treatment: it takes two before "
-            "and one after at least; estimate more periods"
+            f"Cannot bound an effect by {n_pre} coefficients before and {n_post} after treatment: at least two before "
+            "and one after are needed; estimate more periods"
         )
     beta, sigma = np.asarray(estimates, dtype=float), np.asarray(covariance, dtype=float)
     if missing := int((~np.isfinite(beta)).sum() + (~np.isfinite(sigma)).sum()):
@@ -315,7 +315,7 @@ def _accepted(problem: _Problem, theta: Floats, size: float) -> Bools:
     high = np.where(ratio > 1 + PARALLEL, bound, np.inf).min(axis=2)
     critical = np.broadcast_to(problem.critical[:, None], theta.shape)
     value, sd = largest[:, :, 0], np.sqrt(variance[:, :, 0])
-    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):  # where the first stage has decided already
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):  # the first stage has already decided these
         share = _upper_share(value / sd, low / sd, np.minimum(high, critical) / sd)
     return np.asarray((value <= 0) | ((value <= critical) & (share >= size)))
 

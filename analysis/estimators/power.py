@@ -1,4 +1,4 @@
-"""Power of a panel: the smallest effect it detects, from placebo closures of its own untreated units."""
+"""Power of a panel: the smallest effect that it can detect, from placebo closures of its untreated units."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from analysis.errors import DesignError, whole_number
 from analysis.estimate import Estimate, Floats, Ints, Labels
 from analysis.testing import POWER, check_level, redraw_closures
 
-__dir__ = ["detectable", "minimum_detectable_effect"].copy  # what the tab key offers
+__dir__ = ["detectable", "minimum_detectable_effect"].copy  # for tab completion
 
 Estimator = Callable[[Floats, Floats, Ints], Estimate]
 
@@ -30,11 +30,11 @@ def minimum_detectable_effect(
     draws: int,
     seed: int = 0,
 ) -> Estimate:
-    """Estimate the smallest effect that a study on this panel detects, from placebo closures of untreated units.
+    """Estimate the smallest effect that a study on this panel can detect, from placebo closures of untreated units.
 
-    In each draw the real closures, with their months, are given to untreated units of the same stratum; the treated
-    are left out. A constant effect d shifts an estimate by d and leaves its error as it is, on the level scale and on
-    the ratio scale in log points. So a draw detects d if d > c error - estimate, and the smallest effect detected with
+    Each draw assigns the real closures, with their months, to untreated units of the same stratum; treated units are
+    left out. A constant effect d shifts an estimate by d and does not change its error, on the level scale and, in log
+    points, on the ratio scale. So a draw detects d if d > c error - estimate, and the smallest effect detected with
     a power of 80 per cent is a quantile of the right side over the draws. Nothing is assumed normal, equal or
     independent.
 
@@ -42,14 +42,14 @@ def minimum_detectable_effect(
     ----------
     y : float64[unit, time]
     first_treated : float64[unit]
-        Column of the first treated period, which has one before it; inf for never.
+        Column of the first treated period, at least 1; inf for never.
     estimator : callable
-        From (y, first_treated, rows) to an Estimate of one row; `rows` are the rows of the units in the panel, by
-        which it selects their clusters or strata.
+        Function of (y, first_treated, rows) that returns an Estimate of one row; `rows` are the rows of the units in
+        the panel, for selecting their clusters or strata.
     level : float
         One minus the size of the two-sided test.
     strata : sequence
-        Stratum of each unit, such as size x category, so that placebos are like the treated.
+        Stratum of each unit, such as size x category, so that placebos resemble treated units.
     draws, seed : int
 
     Returns
@@ -64,7 +64,7 @@ def minimum_detectable_effect(
     Raises
     ------
     DesignError
-        If untreated units of a stratum are too few to stand in for its treated, or no placebo gives an estimate.
+        If a stratum has too few untreated units to replace its treated ones, or no placebo gives an estimate.
 
     References
     ----------
@@ -85,8 +85,8 @@ def minimum_detectable_effect(
     placebos = placebos[np.isfinite(placebos).all(axis=1) & (placebos[:, 1] > 0)]
     if len(placebos) < 20:
         raise DesignError(
-            f"Cannot estimate a detectable effect: {len(placebos)} of {draws} placebo draws gave an estimate with an "
-            "error, and it takes 20; draw more, or see why the estimator fails"
+            f"Cannot estimate a detectable effect: {len(placebos)} of {draws} placebo draws gave an estimate with a "
+            "standard error; 20 are needed; draw more, or find out why the estimator fails"
         )
     t, usual = np.abs(placebos[:, 0] / placebos[:, 1]), placebos[:, 2]
     quantile, size = float(np.quantile(t, level)), float((t > usual).mean())
@@ -121,7 +121,7 @@ def _placebo_calendar(y: Floats, first: Floats, stratum: npt.NDArray[Any]) -> tu
         if len(free) <= len(real):
             raise DesignError(
                 f"Cannot draw placebo closures: stratum {name} has {len(real)} treated and {len(free)} untreated "
-                "units, which must be more; use coarser strata"
+                "units; it needs more untreated than treated; use coarser strata"
             )
         dates[free[: len(real)]] = real
     if not treated.any():
@@ -132,9 +132,9 @@ def _placebo_calendar(y: Floats, first: Floats, stratum: npt.NDArray[Any]) -> tu
 def detectable(rows: pd.DataFrame, *, level: float) -> Floats:
     """Return the smallest effect that a test of size 1 - level detects with a power of 80 per cent, float64[row].
 
-    ``(z(level) + z(power)) std_error``, and longer by as much as few clusters make the interval longer than z(level)
-    errors; rows without an interval count as normal. For an effect in per cent it is computed in log points, around no
-    effect, and returned as a fall in per cent.
+    It is ``(z(level) + z(power)) std_error``, scaled up by the ratio of the interval's half-width to z(level) errors,
+    which exceeds one with few clusters; rows without an interval count as normal. For an effect in per cent it is
+    computed in log points around zero, and returned as a fall in per cent.
 
     Parameters
     ----------

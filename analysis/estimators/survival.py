@@ -1,6 +1,6 @@
 """Survival of sellers: exit, and restricted mean survival with the scores of clusters.
 
-statsmodels gives the survival function; here are the definitions of exit and of follow-up.
+The survival function comes from statsmodels; this module defines exit and follow-up.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from analysis.errors import DesignError
 from analysis.estimate import Bools, Estimate, Floats, Labels
 from analysis.estimators.arrays import alike
 
-__dir__ = ["exit_survival"].copy  # what the tab key offers
+__dir__ = ["exit_survival"].copy  # for tab completion
 
 BLOCK = 2**16  # units at a time
 
@@ -44,17 +44,17 @@ def exit_survival(
     sales : float64[firm, month]
         Over all platforms; zero is no sale, NaN is missing and ends the follow-up.
     start : float64[unit]
-        Column in which the follow-up starts, such as the month of closure; for a comparison unit that of the treated it
-        is compared with. Units with inf are left out.
+        Column in which the follow-up starts, such as the month of closure; for a comparison unit, that of the treated
+        units it is compared with. Units with inf are left out.
     treated : bool[unit]
     rows : int64[unit], optional
-        Row of `sales` of each unit, if a firm stands for several; one for one by default.
+        Row of `sales` for each unit, if a firm appears as several units; one to one by default.
     gap : int
         Months in a row without a sale that count as exit.
     horizon : int
         Months over which time alive is counted.
     strata : sequence, optional
-        Differences are made within these and averaged over the treated.
+        Groups within which differences are computed; they are averaged over the treated.
     cluster : sequence, optional
         Cluster of each unit, such as the brand group; each unit its own by default.
     level : float
@@ -73,13 +73,13 @@ def exit_survival(
     Raises
     ------
     DesignError
-        If a group is empty, nobody is followed for the whole horizon, or nobody exits.
+        If a group is empty, no unit is followed for the whole horizon, or no unit exits.
 
     Notes
     -----
     Time alive is the sum of S(0) to S(horizon - 1), months in which a unit is alive. The influence of each unit gives
-    Greenwood's variance exactly; that of a cluster is divided by the share of its group that is left without it, as in
-    a jackknife.
+    Greenwood's variance exactly; the influence of a cluster is divided by the share of its group that remains without
+    it, as in a jackknife.
 
     References
     ----------
@@ -176,7 +176,7 @@ def _months_alive(units: pd.DataFrame, horizon: int) -> tuple[float, Floats]:
     within = table.surv_times < horizon
     time, exits, risk = table.surv_times[within].astype(int), table.n_events[within], table.n_risk[within]
     stay = risk - exits
-    per_exit = np.divide(ahead[time], stay, out=np.zeros(len(time)), where=stay > 0)  # 0 once nobody is left
+    per_exit = np.divide(ahead[time], stay, out=np.zeros(len(time)), where=stay > 0)  # 0 once no unit is left
     died = (months[:, None] == time) & exited[:, None]
     influence = -(died - (months[:, None] >= time) * (exits / risk)) @ per_exit
     return float(alive.sum()), influence

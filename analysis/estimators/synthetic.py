@@ -1,7 +1,7 @@
 """Few treated units: permutation differences, and synthetic difference-in-differences.
 
-With one or two treated units no standard error can be trusted; what can be had exactly is the rank of the treated among
-all assignments, and the smallest p-value the sample allows.
+With one or two treated units no standard error can be trusted. The rank of the treated among all assignments is exact,
+as is the smallest p-value that the sample allows.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from analysis.estimate import Bools, Estimate, Floats
 from analysis.estimators.arrays import match_units
 from analysis.testing import TIE, assignments, shift_interval
 
-__dir__ = ["permutation_did", "synthetic_did"].copy  # what the tab key offers
+__dir__ = ["permutation_did", "synthetic_did"].copy  # for tab completion
 
 Method = Literal["sdid", "sc", "did"]
-NEGLIGIBLE = 1e-6  # the paper's ridge that makes weights unique without spreading them
+NEGLIGIBLE = 1e-6  # the ridge of the paper, which makes weights unique without spreading them
 MAX_PLACEBOS = 5_000  # assignments of several treated units, each of which takes a fit
 FIRM = 1e-3  # ridge over mean squared column from which on the dual is well conditioned
 CERTIFIED = 1e-12  # gap at which weights are within 4e-11 of the optimum, for columns of mean length one
-MAX_STEPS = 1_000  # a few to a hundred are usual; each costs a product with the support
+MAX_STEPS = 1_000  # usually up to a hundred; each costs a product with the support
 
 
 def _indicator(treated: Any) -> Bools:
@@ -44,7 +44,7 @@ def permutation_did(
     """Compare changes of treated and untreated units with permutation inference.
 
     The estimate is ``mean(change[treated]) - mean(change[~treated])``. Under the null that treatment
-    shifts nobody, every choice of as many treated units was equally likely.
+    shifts no unit, every choice of the same number of treated units was equally likely.
 
     That is exact if all units have the same variance. If that of treated units is `ratio` times as large,
     ``u = change / s`` has, with s = ``sqrt(ratio)`` for the treated and 1 for others; u is permuted, and scaled up
@@ -179,7 +179,7 @@ def _effect(y: Floats, treated: Bools, first_post: int, omega: Floats, lam: Floa
 
 
 def _placebos(y: Floats, treated: Bools, first_post: int, method: Method) -> Floats:
-    """Estimate the effect as if as many other units were treated, float64[placebo]; empty if too many to list.
+    """Estimate the effect for every other choice of treated units, float64[placebo]; empty if there are too many.
 
     One treated unit: each donor in turn, among the donors. Several: every other assignment of all units, an exact
     test if units are exchangeable. Sets of donors alone overlap and would reject 7 per cent at a nominal 5.

@@ -1,1 +1,1 @@
-"""The public record on 2021, as frames and estimates for the notebooks."""
+"""Public evidence about 2021, as frames and estimates for the notebooks."""

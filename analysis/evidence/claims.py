@@ -41,7 +41,7 @@ def readings(claims: Collection[str] | None = None, event: Event | None = None) 
 
 @dataclass(frozen=True)
 class Finding:
-    """The data's result on one reading of a claim, before a rule gives it a word.
+    """The result of the data for one reading of a claim, before a rule gives it a word.
 
     Attributes
     ----------
@@ -133,7 +133,7 @@ class Finding:
         return verdicts.confidence(self.grade if self.range else "", passed=self.passed, breakdown=survived)
 
     def barred(self, totals: bool) -> str:
-        """Return the reason why a panel gives no word on a reading, on `totals` or not, or an empty string."""
+        """Return the reason why a panel gives no word on a reading, about `totals` or not, or an empty string."""
         if not self.estimated:
             return ""
         if totals and self.aside:

@@ -256,7 +256,7 @@ def frozen(firm: str) -> tuple[float, float]:
 
 
 def firms_on_record() -> pd.DataFrame:
-    """Return what is on record of sellers whose accounts were closed, a row each, by ``data/firms_on_record.csv``.
+    """Return the public record of sellers whose accounts were closed, one row each, from ``data/firms_on_record.csv``.
 
     Returns
     -------
@@ -391,7 +391,7 @@ def asked_otherwise(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def in_the_week(rows: pd.DataFrame) -> pd.DataFrame:
-    """Return the register's events of the week before the news on each closed seller, and of the two days after it.
+    """Return the register's events in the week before the news about each closed seller, and in the two days after it.
 
     `rows` are as :func:`share_prices` returns them. The news itself is among the events; those dated to a month or a
     year are not. Columns of events.csv, and `seller`.
@@ -410,7 +410,7 @@ def by_event(rows: pd.DataFrame) -> pd.DataFrame:
     """Return rows of :func:`share_prices` as a table of owners by event: the change with its market rank, in words.
 
     A star marks the owner of a closed seller, and its own news. The shorter window of each event counts. Where ranks
-    are published by tens, the middle stands.
+    are published in tens, the middle is given.
     """
     best = rows.dropna(subset="estimate").query("window.str.endswith('_2d') or window == 'first_wave_10d'")
     ranks = best[["rank_low", "rank_high"]].mean(axis=1).map("{:,.0f}".format)

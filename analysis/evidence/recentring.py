@@ -1,4 +1,4 @@
-"""The effect on exposed categories less what random sets of others show (Borusyak and Hull's recentring)."""
+"""The effect on exposed categories less the mean effect on random sets of others (Borusyak and Hull's recentring)."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ from analysis.evidence.households import (
     sums_by_window,
 )
 
-LIKE = 0.08  # Chinese share before, above which a category is like the exposed ones
-OFTEN = 40  # order lines before, below which its share says little
+LIKE = 0.08  # Chinese share before, above which a category resembles the exposed ones
+OFTEN = 40  # fewest order lines before for a usable share
 
 
 @estimand
@@ -33,9 +33,9 @@ def random_sets(
 ) -> Estimate:
     """Return how often sets of other categories, drawn at random, fall back as far as the exposed ones: one-sided p.
 
-    A set has as many categories as are exposed, none of which is, each with a Chinese share above `LIKE` and at least
-    `OFTEN` purchases before; it is compared with all other categories that are not exposed, and the exposed ones with
-    all others. The mean of the draws, in `details`, says how far categories of high Chinese share fell back anyway.
+    A set contains as many categories as are exposed, but only unexposed ones, each with a Chinese share above `LIKE`
+    and at least `OFTEN` purchases before. It is compared with all other unexposed categories, and the exposed ones with
+    all others. The mean over draws, in `details`, shows how far categories with a high Chinese share fell back anyway.
 
     Returns
     -------
@@ -46,7 +46,7 @@ def random_sets(
     Raises
     ------
     DesignError
-        When windows are no half-years from March or September, or too few categories are like the exposed ones.
+        If windows are not half-years from March or September, or too few categories resemble the exposed ones.
     """
     size, pool = len(households.categories), _like_exposed(households, spec)
     if len(pool) < size:
@@ -60,7 +60,7 @@ def random_sets(
     sets = [rng.choice(len(pool), size, replace=False) for _ in range(draws)]
     inside = np.array([pool[chosen].sum(axis=0) for chosen in sets]).T
     outside = total - inside
-    with np.errstate(divide="ignore"):  # a set may lose all: it falls back as far as can be
+    with np.errstate(divide="ignore"):  # a set that loses everything falls back furthest
         first, last = log_ratios([*inside[:2], *outside[:2], *inside[2:], *outside[2:]])
     effects, effect = last - first, exposed(households, replace(spec, against="all others")).value[0]
     p = (1 + np.count_nonzero(effects <= effect)) / (1 + draws)
@@ -87,8 +87,8 @@ def random_sets(
 def recentred(sets: Estimate) -> Estimate:
     """Return the effect on exposed categories less the mean of random sets, log points.
 
-    Where categories of high Chinese share fall back anyway, no effect is not zero but that mean. Interval and p
-    (`details`) invert the randomisation test of effects over their standard errors.
+    If categories with a high Chinese share fall back anyway, the effect expected without closures is that mean, not
+    zero. Interval and p (`details`) invert the randomisation test of effects over their standard errors.
 
     References
     ----------
@@ -133,7 +133,7 @@ def recentred_growth(households: Households, effect: Estimate, spec: Specificati
 
 
 def _by_category(sums: Floats) -> float:
-    """Return the standard error of a log ratio of shares from float64[category, (Chinese, all) before and after]."""
+    """Return the standard error of a log ratio of shares, from float64[category, (Chinese, all) before and after]."""
     before, total, after, total_after = (sums / sums.sum(axis=0)).T
     scores = after - total_after - before + total
     return float(np.sqrt((scores**2).sum() * len(sums) / (len(sums) - 1)))
@@ -153,13 +153,13 @@ def exposed_by_category(households: Households, spec: Specification = BASELINE) 
 
 
 def _like_exposed(households: Households, spec: Specification) -> Floats:
-    """Return purchases of categories like the exposed ones, float64[category, (Chinese, all) before and after]."""
+    """Return purchases in categories like the exposed ones, float64[category, (Chinese, all) before and after]."""
     windows = spec.windows.values()
     is_half = [half_year(first) == first and last == str(pd.Period(first, "M") + 5) for first, last in windows]
     if not all(is_half) or spec.of != "purchases":
         raise DesignError(
             f"Cannot draw random sets of {spec.of} in {spec.windows}: all categories are counted by half-year from "
-            "March or September, and purchases alone; give two such half-years."
+            "March or September, and only for purchases; give two such half-years."
         )
     rows = households.half_years
     sums = [

@@ -1,4 +1,4 @@
-"""Where else Chinese sellers sell: what sellers publish by platform, and what eBay, AliExpress's group and Wish do."""
+"""Other places where Chinese sellers sell, from figures by the sellers, eBay, the group of AliExpress, and Wish."""
 
 from __future__ import annotations
 
@@ -14,31 +14,31 @@ from analysis.evidence.totals import SOURCE
 from analysis.numbers import number
 from analysis.series import Series
 
-# What sellers publish, in platform_mix.csv
+# Figures published by sellers, in platform_mix.csv
 SHARE, REVENUE, GROWTH = "share of revenue", "revenue", "growth of revenue"
 NAMED = "named as a place of sale"
 PRINTED = (SHARE, REVENUE, NAMED, GROWTH)
-WORDS = {"lower": "over ", "upper": "under ", "": ""}  # what a bound is called
+WORDS = {"lower": "over ", "upper": "under ", "": ""}  # words before a bound
 AMAZON, OTHERS = "Amazon", ("other than Amazon", "third-party platforms other than Amazon")
-YEARS = ("2020", "2021", "2023", "2023Q1")  # before the closures, the year of them, after them
+YEARS = ("2020", "2021", "2023", "2023Q1")  # before, in and after the year of the closures
 
-# What eBay publishes
+# Figures published by eBay
 EBAY = "eBay (own filings and releases)"
-REST, US, LEAD = "Elsewhere", "American", "Lead, points"  # Elsewhere includes China, which no yearly table shows apart
+REST, US, LEAD = "Elsewhere", "American", "Lead, points"  # Elsewhere includes China, not shown in yearly tables
 LINES = {REST: "rest_of_world_incl_china", US: "us", "British": "uk", "German": "germany"}
-HALVES = ("2022H1", "2023H1")  # the only ones that show China separately
+HALVES = ("2022H1", "2023H1")  # the only tables that show China separately
 CHINA_APART = {"China": "china", "US": "us", "UK": "uk", "Germany": "germany", "other countries": "rest_of_world"}
 WITH_OTHERS, MARKETPLACE = "with StubHub and Classifieds", "marketplace"
-# Growth is within one definition; each has what it covers and its years. The last one's 2019 is from an earlier filing.
+# Growth uses one definition at a time: coverage, definition, years. The last one's 2019 is from an earlier filing.
 TABLES = (
     ("incl. StubHub and Classifieds", WITH_OTHERS, ("2016", "2017", "2018", "2019")),
     ("Korea apart", MARKETPLACE, ("2018", "2019")),
     ("as named", MARKETPLACE, ("2019", "2020", "2021", "2022")),
 )
 CLOSURES, AFTER = "2021", "2022"
-FIRST, LAST = "2021Q1", "2023Q2"  # quarters: the last one before the closures, and the last of eBay's that is shown
+FIRST, LAST = "2021Q1", "2023Q2"  # quarters: the last before the closures, and the last shown of eBay
 GROUP = "AliExpress's group"
-LEVELS: dict[str, dict[str, str]] = {  # of other places of sale, by quarter
+LEVELS: dict[str, dict[str, str]] = {  # other places of sale, by quarter
     "Wish": {"platform": "Wish", "series": "revenue", "publisher": "Wish (own releases)"},
     GROUP: {
         "platform": "Alibaba international",
@@ -51,19 +51,19 @@ SELLERS, NEW_SELLERS = "share of sellers based in China", "share of new sellers 
 
 
 def mix() -> pd.DataFrame:
-    """Return what sellers publish of their sales by platform, and as what it is `cited`."""
+    """Return the figures that sellers publish by platform, with the column `cited` for the source."""
     rows = data.load("platform_mix").fillna({"bound": "", "unit": "", "source_url": "", "note": ""})
     unread = rows["source_url"].map({"": " (address not known)"}).fillna(" (a page was not opened)")
     return rows.assign(cited=rows["source_publisher"] + ", " + rows["document"] + unread.mask(rows["opened"], ""))
 
 
 def amazon_shares() -> pd.DataFrame:
-    """Return Amazon's part of revenue, per cent, of sellers that publish it in two of :data:`YEARS`.
+    """Return Amazon's share of revenue, per cent, for sellers that publish it in two of :data:`YEARS`.
 
     Returns
     -------
     DataFrame
-        `term` (in print, with what happened to its accounts), `firm`, `closed`, the year `x`, `estimate`.
+        `term` (the printed label, with the fate of the accounts), `firm`, `closed`, the year `x`, `estimate`.
     """
     rows = mix().query("platform == @AMAZON and measure == @SHARE and bound == '' and period in @YEARS")
     rows = rows[rows.groupby("firm")["firm"].transform("size") > 1]
@@ -73,9 +73,9 @@ def amazon_shares() -> pd.DataFrame:
 
 
 def beside(rows: pd.DataFrame, firms: Sequence[str]) -> pd.DataFrame:
-    """Return the shares and growth among rows of :func:`mix` that no line of some firms shows, as a table is printed.
+    """Return a table of shares and growth from :func:`mix`, without those that the lines of some firms already show.
 
-    A row for equal figures of several periods.
+    Equal figures of several periods share one row.
     """
     drawn = rows["firm"].isin(firms) & (rows["period"].isin(YEARS) | rows["period"].lt("2020"))
     drawn &= rows["platform"].eq(AMAZON)
@@ -93,14 +93,14 @@ def beside(rows: pd.DataFrame, firms: Sequence[str]) -> pd.DataFrame:
 
 
 def elsewhere() -> pd.DataFrame:
-    """Return what sellers made outside Amazon in the first and the last year that they publish, million yuan.
+    """Return the revenue of sellers outside Amazon in the first and the last year published, million yuan.
 
     Returns
     -------
     DataFrame
-        A row a seller by `firm`: `closed`, `first`, `last` (years), `before`, `after`, `bound` of the former; the fall
-        on Amazon, `lost`, and the rise elsewhere in per cent of it, `most`, for what was sold elsewhere need not have
-        moved. NaN where revenue on Amazon is not published.
+        One row per seller, indexed by `firm`: `closed`, `first`, `last` (years), `before`, `after`, `bound` (of
+        `before`); `lost`, the fall on Amazon; and `most`, the rise elsewhere in per cent of it, an upper bound on sales
+        that moved. NaN if revenue on Amazon is not published.
     """
     money = mix().query("measure == @REVENUE and currency == 'CNY'").sort_values("period")
     ends = money[money["platform"].isin(OTHERS)].groupby("firm")
@@ -112,7 +112,7 @@ def elsewhere() -> pd.DataFrame:
 
 
 def named(*, closed: bool) -> dict[Any, list[str]]:
-    """Return the platforms beside Amazon that sellers with closed accounts name, or others, by seller."""
+    """Return the platforms other than Amazon named by sellers with closed accounts, or by other sellers, by seller."""
     rows = mix().query("measure == @NAMED")
     rows = rows[rows["closed"].eq("yes") == closed]
     return {firm: [*places] for firm, places in rows.groupby("firm")["platform"]}
@@ -125,7 +125,7 @@ def _ebay(name: str, freq: str, **where: Any) -> Series:
 def revenue(lines: Mapping[str, str], periods: Sequence[str], definition: str = "as named") -> pd.DataFrame:
     """Return eBay's net revenue by seller location, million US dollars, by period and area.
 
-    A missing figure is a DataError.
+    A missing figure raises DataError.
     """
     names = {area: f"net_revenue_{name}_sellers" for area, name in lines.items()}
     freq = "H" if "H" in periods[0] else "A"
@@ -149,8 +149,8 @@ def leads() -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        `Year`, what it `Covers` (:data:`MARKETPLACE`, or with the businesses that were sold), growth of each of `LINES`
-        in per cent, and the lead over American sellers in percentage points.
+        `Year`, coverage in `Covers` (:data:`MARKETPLACE`, or with businesses since sold), growth of each of `LINES` in
+        per cent, and the lead over American sellers in percentage points.
     """
     tables = []
     for definition, covers, years in TABLES:
@@ -163,7 +163,7 @@ def leads() -> pd.DataFrame:
 def rank(leads: pd.DataFrame) -> tuple[int, int]:
     """Return the rank of the year after the closures among other years, 1 for the highest lead, and their number.
 
-    The year of the closures is left out, and of two tables of a year that of the marketplace is taken.
+    The year of the closures is left out; of two tables for a year, the one for the marketplace is used.
     """
     by_year = leads.drop_duplicates("Year", keep="last").set_index("Year")[LEAD].drop(CLOSURES)
     return int((by_year >= by_year[AFTER]).sum()), len(by_year)
@@ -175,7 +175,7 @@ def since_china_apart() -> pd.DataFrame:
 
 
 def volume() -> Series:
-    """Return eBay's merchandise volume by quarter, million US dollars; 2021 is backed out of the growth of 2022."""
+    """Return eBay's merchandise volume by quarter, million US dollars; 2021 is derived from the growth in 2022."""
     published = _ebay("gmv_total", "Q")
     earlier = series.from_growth(published, _ebay("gmv_growth_yoy", "Q", first="2022Q1", last="2022Q4"))
     return series.joined([earlier, published], published.name)
@@ -184,8 +184,8 @@ def volume() -> Series:
 def places() -> dict[str, Series]:
     """Return other places of sale by quarter: eBay's volume, revenue of Wish and of AliExpress's group.
 
-    AliExpress alone is not published; its group holds Lazada, Trendyol and Daraz too. Nearly all sellers on Wish are
-    Chinese, and nobody is said to have gone there.
+    AliExpress is not published separately; its group includes Lazada, Trendyol and Daraz. Nearly all sellers on Wish
+    are Chinese, and we found no report of sellers moving there.
     """
     found = {
         name: series.published("platform_quarterly", freq="Q", first=FIRST, last=LAST, **where)
@@ -195,20 +195,20 @@ def places() -> dict[str, Series]:
 
 
 def indexed(quarters: Mapping[str, Series]) -> pd.DataFrame:
-    """Return quarters, the last one before the closures as 100, by the last month of a `quarter` and place."""
+    """Index quarters to the last one before the closures = 100, by place and last month of the `quarter`."""
     frame = pd.DataFrame({name: one.values for name, one in quarters.items()}).rename_axis("quarter")
     frame = 100 * frame.loc[FIRST:LAST] / frame.loc[FIRST]
     return frame.set_axis(frame.index.asfreq("M", "end"))
 
 
 def chinese_share(platform: str, of: str = NEW_SELLERS) -> pd.DataFrame:
-    """Return China's share of the sellers `of` a platform, per cent, by date; some dates have two publishers."""
+    """Return China's share of the sellers on a platform (`of`), per cent, by date; some dates have two publishers."""
     rows = data.load("platform_shift_evidence").query("platform == @platform")
     return rows[rows["measure"].str.startswith(of)].sort_values(["date", "value"], ignore_index=True)
 
 
 def sources() -> pd.DataFrame:
-    """Return the rows behind what is shown of eBay, Walmart and sellers: `source_publisher`, `source_url`."""
+    """Return the rows behind the figures of eBay, Walmart and sellers: `source_publisher`, `source_url`."""
     quarters = series.rows("platform_quarterly").query("publisher == @EBAY")
     used = quarters["series"].str.contains(r"_sellers$|^gmv_growth_yoy$") & quarters["period"].between("2016", LAST)
     read = mix().query("source_url != '' and measure in @PRINTED")

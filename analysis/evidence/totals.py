@@ -43,7 +43,7 @@ def _services() -> Series:
 
 
 def rest_of_year(day: str) -> float:
-    """Return the share of a year's sales that lies from a day on, by Amazon's third-party services in its quarters."""
+    """Return the share of a year's sales from a day on, from Amazon's quarterly third-party services."""
     date = pd.Timestamp(day)
     quarters = _services().values[str(date.year)]
     left = [min(max((each.end_time - date) / (each.end_time - each.start_time), 0), 1) for each in quarters.index]
@@ -84,7 +84,7 @@ def closed_sales(yuan_per_dollar: float) -> Range:
 
 
 def top_suspended() -> float:
-    """Return the least that suspended sellers with over a million dollars a month sold a year, billion US dollars."""
+    """Return a lower bound on yearly sales of suspended sellers with over $1 million a month, billion US dollars."""
     return float(data.load("events").set_index("unit")["quantity"][TOP] * 12 / 1000)
 
 
@@ -179,7 +179,7 @@ def account_map(accounts: list[float], population: float, sd_log_sales: float, t
 
 @dataclass(frozen=True)
 class Totals:
-    """Hold what the closures' effect on Chinese sellers' growth on Amazon (E3g) depends on.
+    """The quantities that determine the closures' effect on Chinese sellers' growth on Amazon (E3g).
 
     Attributes
     ----------
@@ -194,7 +194,7 @@ class Totals:
     common : (low, high)
         Effect common to all Chinese sellers (trust, chilling, entry), in percentage points.
     left : float
-        Part of the year's sales that lay after the closures, in (0, 1].
+        Share of the year's sales made after the closures, in (0, 1].
 
     Raises
     ------
@@ -221,7 +221,7 @@ class Totals:
 
     @property
     def own(self) -> Range:
-        """Return what closed accounts stopped selling, percentage points of Chinese sellers' growth, both positive."""
+        """Return the sales that closed accounts lost, percentage points of Chinese sellers' growth, both positive."""
         factor = 100 * self.left / self.base
         return factor * self.closed[0] / self.share[1], factor * self.closed[1] / self.share[0]
 
@@ -231,18 +231,18 @@ class Totals:
         return -high * (1 - self.recapture[0]) + self.common[0], -low * (1 - self.recapture[1]) + self.common[1]
 
     def bounds_with(self, spared: Range) -> Range:
-        """Bound the effect where an estimate says what growth lost or won through rivals that were not closed.
+        """Bound the effect, given an estimate of growth lost or gained through rivals that were not closed.
 
-        The parts are bounded together: rivals win no more than closed accounts stopped selling (recapture at most 1).
+        The parts are bounded jointly: rivals gain at most the sales that closed accounts lost (recapture at most 1).
         """
         low, high = self.own
         return min(spared[0], high) - high + self.common[0], min(spared[1] - low, 0.0) + self.common[1]
 
     def needed(self, fall: float) -> Range:
-        """Return yearly sales of closed accounts, net of recapture, that lower growth by a fall in points.
+        """Return the yearly sales of closed accounts, net of recapture, that would lower growth by a number of points.
 
-        It is the breakdown frontier of the claim that growth fell by less, with nothing that is common to all sellers,
-        at the ends of the Chinese share.
+        It is the breakdown frontier of the claim that growth fell by less, without a part common to all sellers, at
+        both ends of the Chinese share.
 
         References
         ----------
@@ -264,12 +264,12 @@ def frontier(known: Totals, falls: Sequence[float], *, days: Sequence[str], shar
 def choices(
     known: Totals, share: float, *, falls: Sequence[float], days: tuple[str, str], marks: Mapping[float, str]
 ) -> pd.DataFrame:
-    """Return what a page needs to compute the effect at values that its reader chooses.
+    """Return the data that a page needs to compute the effect at values chosen by its reader.
 
     Parameters
     ----------
     share : float
-        Chinese share to begin with.
+        Initial Chinese share.
     falls : sequence of float
         Falls of the frontier, percentage points; the second one is the margin.
     days : (str, str)
@@ -280,9 +280,9 @@ def choices(
     Returns
     -------
     DataFrame
-        `what`, `name`, `value`, `low`, `high`, `label`, `description`, `source_publisher`, `source_url`: an "input"
-        begins at a value and has a range, a "mark" is a published value of one, a "number" is a constant (services by
-        first day of a quarter).
+        `what`, `name`, `value`, `low`, `high`, `label`, `description`, `source_publisher`, `source_url`: an "input" has
+        an initial value and a range, a "mark" is a published value of an input, and a "number" is a constant (services
+        by first day of a quarter).
     """
     frame, events = data.load("chinese_seller_share"), data.load("events").set_index("unit")
     named = frame["measure"].str.startswith(tuple(SHARES)) & frame["marketplace"].str.startswith("Amazon")
@@ -306,17 +306,17 @@ def choices(
 
 
 def bounds_by_assumption(known: Totals, *, share: float, spared: Range, since: str) -> Estimate:
-    """Bound E3g under one assumption after the other, weakest first.
+    """Bound E3g under successively stronger assumptions.
 
-    The first rung leaves recapture free in [0, 1]; in the second rivals that were not closed may have lost or won what
-    purchases of households allow; each later rung keeps all assumptions above it.
+    The first rung leaves recapture free in [0, 1]. In the second, rivals that were not closed may have lost or gained
+    as much as household purchases allow. Each later rung keeps all assumptions above it.
 
     Parameters
     ----------
     known : Totals
-        With the ranges of all factors; its recapture is assumed from the fourth rung on.
+        Ranges of all factors; its recapture is assumed from the fourth rung on.
     share : float
-        Chinese share of sales that the fourth rung assumes.
+        Chinese share of sales assumed from the fourth rung on.
     spared : (low, high)
         Growth through rivals that were not closed, percentage points.
     since : str
@@ -326,7 +326,7 @@ def bounds_by_assumption(known: Totals, *, share: float, spared: Range, since: s
     -------
     Estimate
         Rows with `term` (the step), `assumption`, `conf_low`, `conf_high` in percentage points of the base year;
-        `estimate` is NaN throughout: a set has no point.
+        `estimate` is always NaN, since a set has no point estimate.
 
     Raises
     ------
@@ -378,20 +378,20 @@ def bounds_by_assumption(known: Totals, *, share: float, spared: Range, since: s
 
 
 def by_prior(known: Totals, spared: Estimate, *, dates: tuple[str, str], fall: float) -> pd.DataFrame:
-    """Return the effect under priors on what nobody has measured, to show which of them decides.
+    """Return the effect under priors on unmeasured quantities, to show which of them decides the result.
 
     The Chinese share, recapture in [0, 1], the common part and the mean date of closure are uniform in their ranges;
-    closed sales are uniform in theirs, or in logs. The likelihood is normal, of the estimate of what growth lost or won
+    closed sales are uniform in theirs, or in logs. The likelihood is normal, for the estimate of growth lost or gained
     through rivals that were not closed.
 
     Parameters
     ----------
     spared : Estimate
-        Its last term, percentage points.
+        Its last term is used, percentage points.
     dates : (str, str)
         First and last day of the range of mean dates.
     fall : float
-        Points beyond which the probability of a fall is given.
+        Fall, in points, whose probability of being exceeded is given.
 
     Returns
     -------
@@ -418,7 +418,7 @@ def by_prior(known: Totals, spared: Estimate, *, dates: tuple[str, str], fall: f
 
 
 def closed_share(accounts: float, population: float, *, sd_log_sales: float, tilt: float) -> float:
-    """Return closed accounts' share of sales, between 0 and 1, if closure depends on size.
+    """Return the share of closed accounts in sales, between 0 and 1, if closure depends on size.
 
     Sales S are log-normal and an account closes with probability ``min(1, c S^tilt)``, where c solves
     ``E[min(1, c S^tilt)] = accounts / population``. The share is ``E[S min(1, c S^tilt)] / E[S]``, from the moments of

@@ -31,7 +31,7 @@ Tier = Literal["facts", "listed", "households", "panel", "sim"]
 Grade = Literal["", "usable", "usable with bounds", "do not use"]
 WORDS: tuple[Word, ...] = get_args(Word)
 SUPPORTED, CONTRADICTED, NOT_SHOWN, NOT_TESTABLE = WORDS
-DECIDED = (SUPPORTED, CONTRADICTED)  # what a confidence can be had in
+DECIDED = (SUPPORTED, CONTRADICTED)  # words that can have a confidence
 MEANING: dict[Word, str] = {
     SUPPORTED: "The evidence fits the claim and not its opposite.",
     CONTRADICTED: "The evidence fits the opposite of the claim and not the claim.",
@@ -43,7 +43,7 @@ TIERS: tuple[Tier, ...] = get_args(Tier)
 ESTIMATED = TIERS[TIERS.index("households") :]  # our own estimates from observations, with a grade and standard errors
 GRADES: tuple[Grade, ...] = get_args(Grade)
 _, USABLE, WITH_BOUNDS, DO_NOT_USE = GRADES
-NOT_GRADED = "not graded"  # in place of a grade; a reason may follow after a colon
+NOT_GRADED = "not graded"  # instead of a grade; a colon and a reason may follow
 SAME_COUNT = 0.10  # relative difference up to which two numbers agree
 AS_LARGE = 1.0  # breakdown value at which a finding survives a drift as large as the largest before
 EXACT = 1e-9  # relative width below which an interval is only rounding
@@ -87,7 +87,7 @@ class Verdict(BaseModel):
     aside : str
         Restriction to certain firms, if the panel is not representative and so gives no word; else empty.
     grade : str
-        What the design audit says of the estimator; empty where it says nothing.
+        Grade of the estimator in the design audit; empty if it has none.
     why, change, detail : str
         The reason in a sentence, what would change the word, and for the brief the numbers behind it in a sentence.
     as_of, notebook, inputs : str
@@ -142,20 +142,20 @@ class Verdict(BaseModel):
 
     @property
     def simulated(self) -> bool:
-        """Whether the verdict is on a simulated market, and so gives the claim no word."""
+        """Whether the verdict is about a simulated market, and so gives the claim no word."""
         return self.provenance == "simulated"
 
     @property
     def meaning(self) -> str:
         """Return the meaning of the word; for a simulated market, what it would mean."""
-        if self.simulated:  # whether the claim is false is known there
+        if self.simulated:  # in a simulated market the truth is known
             return MEANING[self.word].replace("fits", "would fit").replace("We found", "There would be")
         return MEANING[self.word]
 
     @property
     def apart(self) -> str:
         """Subject of a verdict that gives no word: a simulated market or a panel's firms; else empty."""
-        from analysis.simulated import condition  # reads the table of panels, which few verdicts need
+        from analysis.simulated import condition  # imported late, since it reads a table that few verdicts need
 
         return condition(self.market) if self.simulated else self.aside
 
@@ -334,7 +334,7 @@ def write(
 def read(folder: str | Path, claims: Collection[str] | None = None) -> list[Verdict]:
     """Read all verdicts of a run: from verdicts.json in a published folder, or else from every file, by name.
 
-    Those of a sweep are left to its own table: reports that differ in a parameter would judge a reading twice.
+    Verdicts of a sweep are left out, since reports that differ in a parameter would judge a reading twice.
 
     Parameters
     ----------

@@ -1,1 +1,1 @@
-"""What a reader sees: figures, tables and sentences. Nothing here computes an estimate, or knows of one by name."""
+"""Exhibits: figures, tables and sentences. Nothing here computes an estimate or refers to one by name."""

@@ -1,7 +1,7 @@
 """Verdicts on the page: the answer of page 1 and the table of verdicts.
 
-What a simulated market says is never a bare word: it follows "In the simulated market (...):". What a
-panel that is not representative says of totals has no word at all.
+A verdict on a simulated market never stands alone: it follows "In the simulated market (...):". An unrepresentative
+panel gives no word on totals.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ from analysis.numbers import MARKS, NOT_ESTIMABLE, quantity, sentence_of, span, 
 from analysis.simulated import condition
 
 PILL = "padding:0 .5em;border:1px solid currentColor;border-radius:.7em;font-weight:600;white-space:nowrap"
-DASHED = PILL.replace("solid", "dashed") + ";color:#6a3d9a"  # of a simulated market
+DASHED = PILL.replace("solid", "dashed") + ";color:#6a3d9a"  # for a simulated market
 TIER_NAMES = {tier: entry.name for tier, entry in phrases().tiers.items()}
 
 
 def label(word: str, *, short: bool = True, simulated: bool = False) -> str:
     """Return a verdict word as a label; `short` leaves out "with this data", for tables.
 
-    What a simulated market says is what would be: "would be: supported".
+    For a simulated market the label is conditional: "would be: supported".
     """
     name = "simulated" if simulated else "not-testable" if word == NOT_TESTABLE else word.lower().replace(" ", "-")
     shown = word.removesuffix(" with this data") if short else word
@@ -40,7 +40,7 @@ def label(word: str, *, short: bool = True, simulated: bool = False) -> str:
 
 
 def finding(verdict: Verdict) -> str:
-    """Return a verdict's estimate and interval with unit and mark, or a dash; beside it how many were claimed."""
+    """Return the estimate and interval of a verdict with unit and mark, or a dash; add the number claimed, if any."""
     mark = MARKS[verdict.provenance]
     if verdict.low is None and verdict.claimed is not None:
         claimed = f"{quantity(verdict.claimed, verdict.unit)} {verdict.unit} {mark}"
@@ -53,7 +53,7 @@ def finding(verdict: Verdict) -> str:
 def _in_numbers(
     estimate: float | None, low: float | None, high: float | None, unit: str, mark: str, *, bounds: bool = False
 ) -> str:
-    """Write a point and its interval, in brackets unless they are `bounds`."""
+    """Format a point estimate and its interval, in brackets unless they are `bounds`."""
     point = "" if pd.isna(estimate) else quantity(estimate, unit)
     ends = "" if pd.isna(low) else span(low, high, unit)
     text = (f"{point} (bounds: {ends})" if bounds else f"{point} [{ends}]") if point and ends else point or ends
@@ -72,27 +72,27 @@ def answer(
     tier: Tier | None = None,
     caveat: str = "",
 ) -> Block:
-    """Return page 1's panel: the claim and its word, or where none is judged what was estimated; and the answer.
+    """Return the answer box of page 1: the claim and its word, or the estimand if no claim is judged; then the answer.
 
-    In place of the answer stands the reason where the `row` has no number, before it that for which it has no interval.
+    If the `row` has no number, its reason replaces the answer; if it has no interval, the reason precedes the answer.
 
     Parameters
     ----------
     sentence : str
         The answer.
     verdict : Verdict, optional
-        It brings its own numbers, so that those of what follows are shown only without one.
+        Has its own numbers, so those of `row` are shown only without a verdict.
     title : str
         The estimand in words.
     row : mapping or Estimate, optional
-        `estimate`, `conf_low`, `conf_high` and `unit`; where there are, `grade` and `reason`. Of an Estimate of several
-        terms no number is shown.
+        `estimate`, `conf_low`, `conf_high` and `unit`; optionally `grade` and `reason`. No number is shown for an
+        Estimate with several terms.
     interval, window, n : str
-        Kind of interval; the time it holds for; from how many of what.
+        Kind of interval; period; sample size in words.
     tier : str, optional
-        That of the data.
+        Tier of the data.
     caveat : str
-        What a verdict's confidence does without.
+        Limitation to state with the confidence in the verdict.
     """
     if isinstance(row, Estimate):
         of_all = {"id": row.estimand, "level": row.level, "unit": row.unit, "reason": row.reason}
@@ -104,7 +104,7 @@ def answer(
     if not numbers and row.get("reason"):
         sentence, n = f"{NOT_ESTIMABLE.capitalize()}: {sentence_of(row['reason'])}", ""
     elif numbers and pd.isna(low):
-        interval, grade = "", ""  # a grade is of intervals
+        interval, grade = "", ""  # grades rate intervals
         sentence = f"No interval: {sentence_of(row['reason'])} {sentence}" if row.get("reason") else sentence
     if verdict:
         who = "The claim on trial" if verdict.simulated else f"The claim, by {verdict.claimant}"
@@ -116,7 +116,7 @@ def answer(
         confidence = f"{verdict.confidence}, {caveat}" if caveat else verdict.confidence
         grade = verdict.grade
         if verdict.estimate is None and verdict.low is None:
-            numbers = interval = confidence = ""  # there is nothing to be sure of
+            numbers = interval = confidence = ""  # no finding to be confident in
         text = f"{verdict.statement} {verdict.said}. {sentence}"
     else:
         lead = condition(LOOK.market) if LOOK.simulated else ""
@@ -135,7 +135,7 @@ def answer(
 
 
 def _taken(verdicts: Sequence[Verdict]) -> tuple[Part, ...]:
-    """Return the estimates of some verdicts as data, or none."""
+    """Return the estimates of verdicts as data, if there are any."""
     rows = [verdict.model_dump() | {"label": f"{verdict.name}: {verdict.statement}"} for verdict in verdicts]
     frame = pd.DataFrame(rows).rename(columns={"low": "conf_low", "high": "conf_high"}).drop(columns="n")  # in words
     frame = frame.dropna(subset=["estimate", "conf_low"], how="all")
@@ -143,7 +143,7 @@ def _taken(verdicts: Sequence[Verdict]) -> tuple[Part, ...]:
 
 
 def verdict_table(verdicts: Sequence[Verdict], caption: str) -> Block:
-    """Return the table of verdicts: what was said, word, finding, grade if any, and why; or a line that none is."""
+    """Return the table of verdicts: claim, word, finding, grade if any, and reason; or a line if no claim is judged."""
     if not verdicts:
         return note("The event names no claim that is to be judged here.")
     heading = verdicts[0].apart.rstrip(":") if verdicts[0].simulated else "Verdict"
@@ -158,9 +158,9 @@ def verdict_table(verdicts: Sequence[Verdict], caption: str) -> Block:
 
 
 def ledger(readings: pd.DataFrame, verdicts: Sequence[Verdict], caption: str) -> Block:
-    """Return the table of claims by reading: what was said, the word or the report that gives it, what would change it.
+    """Return the table of claims by reading: claim, its word or the report that gives it, and what would change it.
 
-    `readings` are as :func:`analysis.evidence.claims.readings` returns them; `verdicts` are those given here.
+    `readings` are as :func:`analysis.evidence.claims.readings` returns them; `verdicts` are those of this report.
     """
     words = {verdict.claim: label(verdict.word) for verdict in verdicts}
     rows = readings.to_dict("records")

@@ -1,7 +1,7 @@
 """Blocks of a report: figure, table, sentence, note, estimates. Nothing here computes an estimate.
 
-Each block is one piece of plain HTML: JupyterLab shows it as it stands, the PDF is set from it. A chart, figure or
-table that is handed a refused Estimate in place of rows is one line: "NAME: not estimable with this data. REASON."
+Each block is one piece of plain HTML: JupyterLab shows it unchanged, and the PDF is typeset from it. A chart, figure or
+table given a refused Estimate instead of rows becomes one line: "NAME: not estimable with this data. REASON."
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from analysis.numbers import A_SET, MARKS, NOT_ESTIMABLE, number, quantity, sent
 from analysis.provenance import ROOT
 from analysis.untrusted import printable
 
-# JupyterLab has no style sheet of ours; the PDF takes its look from the classes and ignores these.
+# Styles for JupyterLab, which loads no style sheet; the PDF is styled by class and ignores these.
 BOX = "padding:.6em 1em;border-left:3px solid #17375e;background:rgba(23,55,94,.08)"
 WRAP = "overflow-wrap:anywhere;min-width:4em"
 MONEY = re.compile(r"(?<!sim-)(?:US\$|USD\b|US dollars?\b|\$(?!\w))")
@@ -39,7 +39,7 @@ ENTRY = re.compile(r"^- \*\*(.+?)\*\*: (.+?)(?=\n-|\n\n)", re.MULTILINE | re.DOT
 
 @dataclass(frozen=True)
 class Block:
-    """One exhibit; the last expression of a cell shows it. Its `parts` are what can be taken away."""
+    """One exhibit, shown as the last expression of a cell. Its `parts` are the data to export."""
 
     html: str
     text: str
@@ -50,7 +50,7 @@ class Block:
         return shown | ({MIME: [part.as_json() for part in self.parts]} if self.parts else {})
 
     def __add__(self, other: Block) -> Block:
-        """Set two blocks one below the other."""
+        """Put another block below this one."""
         html, text = ("\n".join(filter(None, both)) for both in ((self.html, other.html), (self.text, other.text)))
         return Block(html, text, self.parts + other.parts)
 
@@ -59,19 +59,19 @@ NOTHING = Block("", "")
 
 
 class Label(str):
-    """Text that is HTML already."""
+    """Text that is already HTML."""
 
     __slots__ = ()
 
 
 def not_estimable(result: Estimate, caption: str) -> Block:
-    """Return the line that stands for the exhibit of a refused result; its name is how its caption begins."""
+    """Return the line that replaces the exhibit of a refused result; its name is the beginning of the caption."""
     name = re.split(r"[,.:;(]", caption, maxsplit=1)[0].strip()
     return say(sentence(sentence_of(result.reason)), lead=f"{name}: {NOT_ESTIMABLE}.")
 
 
 def taken_away(exhibit: Block) -> Block:
-    """Show nothing of an exhibit: its numbers go to the files beside a report, where its page has no room."""
+    """Hide an exhibit that the page has no room for; its numbers still go to the files beside the report."""
     return replace(exhibit, html="", text="")
 
 
@@ -87,8 +87,8 @@ def say(text: str, *, lead: str = "") -> Block:
 def bullets(result: str, unknown: str, change: str) -> Block:
     """Return the remarks of page 1: what was found, what is not known, and what would change our mind.
 
-    Of a simulated market all is known, so that nothing would change a mind about it. Each remark says by itself, so
-    also when it is copied, that it is of one.
+    Everything about a simulated market is known, so nothing would change our mind. Each remark names the simulated
+    market, so that it can be copied alone.
     """
     leads = {"Found:": result, "Not known:": unknown, "What would change our mind:": change}
     if LOOK.simulated:
@@ -107,20 +107,20 @@ def box(which: str, *paragraphs: str) -> str:
 
 
 def link(text: str, address: str) -> Label:
-    """Return a link to a PDF beside the report or to an address; a source that is a file of ours has none."""
+    """Return a link to a PDF beside the report or to an address; a file of the project gets no link."""
     leads = re.match(r"https?://", address) or re.fullmatch(r"\w[\w.-]*\.pdf", address)
     return Label(f'<a href="{escape(address)}">{escape(text)}</a>' if leads else escape(text))
 
 
 def glossary(names: str, of: Mapping[str, str] | None = None) -> Block:
-    """Return the entries of `docs/glossary.md` that a report names, a paragraph each; one without an entry is refused.
+    """Return the entries of `docs/glossary.md` that a report names, one paragraph per entry; refuse missing ones.
 
     Parameters
     ----------
     names : str
-        Words as they stand in bold there, with commas between them, such as ``"exposed, rivals"``.
+        Comma-separated terms, as printed there in bold, such as ``"exposed, rivals"``.
     of : mapping of str to str, optional
-        What another event has in place of the names there, such as that of the platform.
+        Replacements for names used there, such as the name of the platform in another event.
     """
     page = GLOSSARY.read_text(encoding="utf-8")
     for name, other in (of or {}).items():
@@ -129,7 +129,7 @@ def glossary(names: str, of: Mapping[str, str] | None = None) -> Block:
     terms = names.split(", ")
     if missing := [name for name in terms if name not in entries]:
         problem = f"cannot show the glossary: {GLOSSARY.name} has no entry for {', '.join(missing)}"
-        raise DesignError(f"{problem}; add one there, or name some of {', '.join(entries)}")
+        raise DesignError(f"{problem}; add one there, or choose from {', '.join(entries)}")
     return reduce(add, [say(entries[name], lead=f"{sentence(name)}:") for name in terms])
 
 
@@ -137,7 +137,7 @@ def glossary(names: str, of: Mapping[str, str] | None = None) -> Block:
 
 
 def _titled(text: str, shown: str, labels: Sequence[str] = ()) -> str:
-    """Mark a text on simulated numbers, and refuse a real currency in the labels of their axes or columns."""
+    """Mark a text about simulated numbers, and refuse a real currency in labels of axes or columns."""
     if shown != "simulated":
         return text
     for label in labels:
@@ -155,19 +155,19 @@ def figure(
     Parameters
     ----------
     drawing : Figure or refused Estimate
-        It is closed. A chart hands on a result that is refused.
+        Closed afterwards. A chart passes on a refused result.
     caption : str
-        How to read it, in one sentence; where there is no `title`, what is seen.
+        How to read the figure, in one sentence; without a `title`, what it shows.
     alt : str
-        What a reader who cannot see the figure should know of it beside its title; the numbers that are drawn, by
-        :func:`analysis.exhibits.words.described`, where not given.
+        Content of the figure, beyond its title, for readers who cannot see it; by default the numbers drawn, from
+        :func:`analysis.exhibits.words.described`.
     title : str
-        What is seen, as a rule of :mod:`analysis.exhibits.words` says it.
+        The finding, worded by a rule of :mod:`analysis.exhibits.words`.
     source : str
-        Who published what is drawn; that of the look where not named. A simulated market is its own source.
+        Publisher of the data; by default the source set in the style. A simulated market is its own source.
     provenance : {"", "real", "estimate"}
-        Kind of the numbers drawn, marked in the caption. Where not named, "estimate" for rows with intervals (a
-        column `conf_low`), and that of the look for others; all are simulated where the look is.
+        Kind of the numbers drawn, marked in the caption. By default "estimate" for rows with intervals (a column
+        `conf_low`), otherwise the kind set in the style; all are simulated if the style is.
     """
     if not isinstance(drawing, Figure):
         return not_estimable(drawing, caption)
@@ -196,26 +196,26 @@ def table(
     mark: str = "",
     provenance: str = "",
 ) -> Block:
-    """Turn a frame into a captioned table; numbers right, text left.
+    """Turn a frame into a captioned table, with numbers aligned right and text left.
 
-    The mark of its numbers stands in the caption, and where they differ, beside each of them.
+    The mark of the numbers is in the caption or, if marks differ, beside each number.
 
     Parameters
     ----------
     frame : DataFrame or Estimate
-        Text cells may hold HTML only as :class:`Label`. An Estimate has the column `interval` too.
+        HTML in text cells must be a :class:`Label`. An Estimate also has the column `interval`.
     caption : str
-        What a row is, the unit, and the source.
+        Meaning of a row, unit, and source.
     columns : mapping of column to header, optional
-        What to show, in this order; all columns under their own names where not given.
+        Columns to show, in this order; by default all, under their own names.
     decimals : mapping of column to int
-        Digits of numeric columns; 1 where not named.
+        Decimals of numeric columns; 1 by default.
     signed : sequence of column
-        Columns whose positive numbers get a plus.
+        Columns whose positive numbers get a plus sign.
     mark : str
-        Column with the provenance of the numbers of each row, where it differs by row.
+        Column with the provenance of each row, if rows differ.
     provenance : {"", "real", "estimate", "simulated"}
-        Of all others, and of the table; that of the look where not named.
+        Provenance of all other numbers and of the table; by default the kind set in the style.
     """
     if refused(frame):
         return not_estimable(frame, caption)
@@ -244,9 +244,9 @@ def table(
 
 
 def _taken(result: pd.DataFrame | Estimate, headers: Mapping[str, str], caption: str) -> tuple[Part, ...]:
-    """Return the rows of a table of estimates or of their limits as data, or none of another table.
+    """Return the rows of a table of estimates or of their limits as data; other tables give none.
 
-    They are called by the first column; their unit is what the header of estimates says after a comma.
+    Rows are labelled by the first column; the unit is the text after the comma in the header of the estimates.
     """
     rows, first, unit = rows_of(result), next(iter(headers)), headers.get("estimate", "").partition(", ")[2]
     if not {"estimate", "conf_low"} & set(rows):
@@ -260,13 +260,13 @@ def _taken(result: pd.DataFrame | Estimate, headers: Mapping[str, str], caption:
 
 
 def sections(titled: Sequence[tuple[str, pd.DataFrame]]) -> Block:
-    """Return titled tables, as an audit of a panel has them, one below the other; what is counted has no decimals."""
+    """Return titled tables, as in an audit of a panel, one below the other; counts have no decimals."""
     tables = [table(rows, title, decimals=dict.fromkeys(rows.select_dtypes("integer"), 0)) for title, rows in titled]
     return reduce(add, tables)
 
 
 def threats(rows: pd.DataFrame) -> Block:
-    """Say what else happened in the months of an event; empty for the register, which is dated, if simulated."""
+    """List what else happened in the months of an event; empty if the threats are dated but the data simulated."""
     if LOOK.simulated and "first" in rows:
         return NOTHING
     if rows.empty:
@@ -279,24 +279,24 @@ def threats(rows: pd.DataFrame) -> Block:
 
 
 def as_bounds(rows: pd.DataFrame | Estimate, names: Collection[str]) -> pd.DataFrame | Estimate:
-    """Take the points off some rows, by `id`: their intervals are to be read as bounds. A refusal stays as it is."""
+    """Remove the point estimates of some rows, by `id`, so that their intervals read as bounds; pass on a refusal."""
     return rows if isinstance(rows, Estimate) else rows.assign(estimate=rows["estimate"].mask(rows["id"].isin(names)))
 
 
 def estimates(rows: pd.DataFrame | Estimate, caption: str, *, true: Mapping[str, float] | None = None) -> Block:
-    """Turn rows of estimates into a table; a row without an estimate says so, and its reason follows the table.
+    """Turn rows of estimates into a table; a row without an estimate is marked, with its reason below the table.
 
     Parameters
     ----------
     rows : DataFrame or refused Estimate
-        `id`, `label`, `estimate`, `conf_low`, `conf_high`, `unit`, `n`, `mde` and `reason`; `grade` is shown where
-        there is one. Where a column `truth` has a value it stands in place of that of `true`.
+        `id`, `label`, `estimate`, `conf_low`, `conf_high`, `unit`, `n`, `mde` and `reason`; `grade` is shown if
+        present. A value in a column `truth` overrides that of `true`.
     caption : str
-        It goes on to say the unit, where there is one, and what marks and dashes mean. Estimates below what the panel
-        would show are marked.
+        The unit, if common to all rows, and the meaning of marks and dashes are added. Estimates below the detectable
+        effect are marked.
     true : mapping of str to float, optional
-        True values by id, in a simulated market; with it come the columns "Truth" and "Inside", whether the interval
-        holds it.
+        True values by id, in a simulated market; adds the columns "Truth" and "Inside", whether the interval contains
+        it.
     """
     if isinstance(rows, Estimate):
         return not_estimable(rows, caption)
@@ -344,6 +344,6 @@ def estimates(rows: pd.DataFrame | Estimate, caption: str, *, true: Mapping[str,
 
 
 def reasons(rows: pd.DataFrame) -> Block:
-    """Say why there is no estimate, or no error, in rows of :func:`estimates`; each reason once, or an empty block."""
+    """Explain missing estimates or standard errors in rows of :func:`estimates`, each reason once; empty if none."""
     refusals = rows[rows["reason"].fillna("") != ""].drop_duplicates("reason").to_dict("records")
     return reduce(add, [say(sentence_of(row["reason"]), lead=f"{row['label']}:") for row in refusals], NOTHING)

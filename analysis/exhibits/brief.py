@@ -1,7 +1,7 @@
-"""The brief: what the verdicts of a whole run say of an event, on one page for a reader who reads no other.
+"""The brief: the verdicts of a whole run about an event, on one page that can be read alone.
 
-Headline and sentences follow from words, confidence and estimates by ``data/words.yml``, so that none says more than
-its word. What a simulated market says is not on the page; only where a run has nothing else is the brief about that
+Headline and sentences follow from words, confidence and estimates by ``data/words.yml``, so that none claims more than
+its word. Results for a simulated market are not on the page, unless the run has no others; then the brief is about that
 market.
 """
 
@@ -42,26 +42,26 @@ from analysis.provenance import ANNEX
 if TYPE_CHECKING:
     from analysis.event import Event
 
-MOST = 5  # rows of the table
+MOST = 5  # rows of the table at most
 
 
 # Sentences
 
 
 def question(verdict: Verdict, event: Event) -> str:
-    """Return the question of the event that a verdict answers, or the name of its reading where it is none of these."""
+    """Return the question of the event that a verdict answers, or the name of its reading if it answers none."""
     by_reading = {" ".join(reading).strip(): name for name, reading in event.asked.items()}
     return by_reading.get(verdict.name, verdict.name)
 
 
 def clause(verdict: Verdict, event: Event, who: str = "") -> tuple[str, str]:
-    """Return the beginning of a sentence on a verdict, or an empty one, and its clause without numbers.
+    """Return the beginning of a sentence about a verdict, possibly empty, and its clause without numbers.
 
-    `who` is a pronoun that stands for who did it.
+    `who` is a pronoun for the subject.
     """
     saying, word = phrases().sayings[question(verdict, event)], verdict.word
     if saying.denied:
-        word = {SUPPORTED: CONTRADICTED, CONTRADICTED: SUPPORTED}.get(word, word)  # of what the saying says
+        word = {SUPPORTED: CONTRADICTED, CONTRADICTED: SUPPORTED}.get(word, word)  # the saying is reversed
     begins = phrases().begins | (phrases().on_record if saying.record else {})
     forms = {} if saying.record else phrases().forms.get(word, {})
     values = {
@@ -78,7 +78,7 @@ def clause(verdict: Verdict, event: Event, who: str = "") -> tuple[str, str]:
 
 
 def told(verdict: Verdict | None, event: Event) -> str:
-    """Answer the question of one verdict, as its word and confidence allow; empty where none is judged."""
+    """Answer the question of one verdict, as its word and confidence allow; empty if there is no verdict."""
     if verdict is None:
         return ""
     text = words.sentence(" ".join(filter(None, clause(verdict, event))))
@@ -86,14 +86,14 @@ def told(verdict: Verdict | None, event: Event) -> str:
 
 
 def sentence(verdicts: Sequence[Verdict], event: Event) -> str:
-    """Answer the questions of one topic; answers that begin alike share their beginning.
+    """Answer the questions of one topic; answers with the same beginning share it.
 
-    What cannot be tested is left out where anything else of the topic can.
+    Untestable questions are left out if another question of the topic can be tested.
     """
     alike: dict[tuple[str, str], list[str]] = {}
     for verdict in [one for one in verdicts if one.word != NOT_TESTABLE] or verdicts:
         begins, text = clause(verdict, event)
-        decided = verdict.word in DECIDED  # beside another word a number or a confidence says nothing
+        decided = verdict.word in DECIDED  # with other words, number and confidence mean nothing
         sure = f"{verdict.confidence} confidence" if decided else ""
         known = decided and verdict.low is not None
         numbers = in_words(verdict) if known else ""
@@ -110,10 +110,10 @@ def sentence(verdicts: Sequence[Verdict], event: Event) -> str:
 
 
 def by_topic(verdicts: Sequence[Verdict], event: Event) -> Iterator[tuple[str, str, str]]:
-    """Yield the name of each topic with a verdict, the page that tells more, and its sentences.
+    """Yield the name of each topic with a verdict, the page with details, and its sentences.
 
-    After what the words allow follow the numbers behind them; where households or a panel give the word, those of
-    public figures.
+    The answers are followed by the numbers behind them; if households or a panel give the word, by those of public
+    figures.
     """
     answers, public = {question(verdict, event): verdict for verdict in best(verdicts)}, elsewhere(verdicts)
     for topic, names in phrases().topics.items():
@@ -125,7 +125,7 @@ def by_topic(verdicts: Sequence[Verdict], event: Event) -> Iterator[tuple[str, s
 
 
 def headline(verdicts: Sequence[Verdict], event: Event) -> str:
-    """Answer the question of the brief, as the words of the best data allow."""
+    """Answer the question of the brief, as the words from the best data allow."""
     answers = {question(verdict, event): verdict for verdict in best(verdicts)}
     if not answers:
         return "No claim gets a word."
@@ -140,7 +140,7 @@ def headline(verdicts: Sequence[Verdict], event: Event) -> str:
 
 
 def in_words(verdict: Verdict) -> str:
-    """Return the finding of a verdict, an open side in words, or a dash."""
+    """Return the finding of a verdict, an open end in words, or a dash."""
     text = finding(verdict).removesuffix(MARKS[verdict.provenance]).strip()
     return re.sub(r"^(\S+) to ∞ (.+)", r"\1 \2 or more", re.sub(r"^\S∞ to (\S+) (.+)", r"\1 \2 or less", text))
 
@@ -157,8 +157,8 @@ def brief(
 ) -> Block:
     """Return the headline and the answer: one sentence per topic, each with a link to its report.
 
-    `failed` names the reports that failed in the run; `panel` is what its panel is said to be, and what is doubtful
-    about it. Figures may stand `beside` the answer. Its first parts have headline, sentences and verdicts as data.
+    `failed` names the reports that failed in the run; `panel` describes its panel and states doubts about it. Figures
+    may be placed `beside` the answer. The first parts contain headline, sentences and verdicts as data.
     """
     above, topics, background = headline(verdicts, event), [*by_topic(verdicts, event)], escape(event.background)
     paragraphs = [f"<strong>{link(topic, page)}.</strong> {escape(text)}" for topic, page, text in topics]
@@ -177,12 +177,12 @@ def brief(
 
 
 def brief_table(verdicts: Sequence[Verdict], event: Event, *, since: str = "") -> Block:
-    """Return the table of what can be tested, at most `MOST` rows, and lines below it.
+    """Return the table of testable claims, at most `MOST` rows, and the lines below it.
 
-    The last line says what moved `since` the release before.
+    The last line lists changes `since` the previous release.
 
-    The word is that of the best data (:func:`analysis.evidence.verdicts.best`). What a panel that is not representative
-    says of totals follows, without a word.
+    The word comes from the best data (:func:`analysis.evidence.verdicts.best`). Results of an unrepresentative panel on
+    totals follow, without a word.
     """
     spoken = best(verdicts)
     if simulated := not spoken and all(verdict.simulated for verdict in verdicts):
@@ -201,7 +201,7 @@ def brief_table(verdicts: Sequence[Verdict], event: Event, *, since: str = "") -
     tiers = [name for tier, name in TIER_NAMES.items() if tier in {verdict.tier for verdict in shown}]
     caption = f"{event.title}, by {', '.join(tiers)}."
     caption = f"{caption} {shown[0].apart if shown and simulated else ''}".strip()
-    frame = pd.DataFrame(columns, dtype=object)  # text columns forget that labels are HTML
+    frame = pd.DataFrame(columns, dtype=object)  # text columns would lose the type of labels
     shown_table = table(frame, caption, provenance="simulated" if simulated else "real") if shown else NOTHING
     lines, where = _below(verdicts, spoken, shown, event), f"Data, code and settings: {link('annex', ANNEX)}."
     below = [f"<strong>{escape(lead)}</strong> {escape(text)}" for lead, text in lines.items()]
@@ -211,7 +211,7 @@ def brief_table(verdicts: Sequence[Verdict], event: Event, *, since: str = "") -
 
 
 def _claim(verdict: Verdict) -> Label:
-    who = "" if verdict.simulated else f" ({escape(verdict.party)})"  # it is no finding about them
+    who = "" if verdict.simulated else f" ({escape(verdict.party)})"  # not a finding about them
     return Label(link(verdict.statement.rstrip("."), _page(verdict)) + who)
 
 
@@ -224,12 +224,12 @@ def _word(verdict: Verdict) -> Label:
 def _below(
     verdicts: Sequence[Verdict], spoken: Sequence[Verdict], shown: Sequence[Verdict], event: Event
 ) -> dict[str, str]:
-    """Return the lines under the table by their leads, without empty ones."""
+    """Return the non-empty lines under the table, by lead."""
     more = [verdict for verdict in spoken if verdict.word != NOT_TESTABLE and verdict not in shown]
     ledger = claims.readings(event=event).fillna({"reading": ""})
     names = (ledger["claim_id"] + " " + ledger["reading"]).str.strip()
     statements = dict(zip(names, ledger["statement"], strict=True))
-    statements = data.load("claims").set_index("claim_id")["claim"].to_dict() | statements  # some have no reading
+    statements = data.load("claims").set_index("claim_id")["claim"].to_dict() | statements  # some lack a reading
     lines = {
         "Judged too.": [f"{one.statement} {one.word} ({in_words(one)})." for one in more],
         "Not testable with these data.": [one.statement for one in spoken if one.word == NOT_TESTABLE],
@@ -248,10 +248,10 @@ def _below(
 
 
 def listed_revenue(event: Event, after: int, last: int, *, small: bool = False) -> Block:
-    """Return the figure of revenue of listed sellers, from the year before the last one without closures to `last`.
+    """Return the figure of listed sellers' revenue, from the year before the last one without closures to `last`.
 
-    Its title says how many fell by the year `after`. A `small` one stands beside the answer; it leaves the sources to
-    the large one.
+    Its title counts the falls by the year `after`. A `small` figure goes beside the answer, without sources, which the
+    large one lists.
     """
     before, closed = listed.base_year(), listed.closed_names()
     index, (_, series) = listed.indexed(before, before - 1, last), listed.revenues()
@@ -281,7 +281,7 @@ def listed_revenue(event: Event, after: int, last: int, *, small: bool = False) 
 def pictures(event: Event, *, after: int, last: int) -> Block:
     """Return revenue of listed sellers and, below it, when accounts were closed.
 
-    Both are on the public record of one event; an empty block for another.
+    Both are public only for the event on record; other events give an empty block.
     """
     if not event.on_record:
         return NOTHING

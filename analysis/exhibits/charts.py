@@ -1,7 +1,7 @@
-"""Drawings with a row a term, of dates and of draws, and what all drawings have in common.
+"""Charts with one row per term, charts of dates and of draws, and helpers for all charts.
 
-They take tidy rows, compute nothing, label directly and always draw the uncertainty; one function draws one kind.
-Handed a refused Estimate in place of rows, they hand it on, and `figure` says why there is no figure.
+They take tidy rows, compute nothing, label directly and always draw the uncertainty; each function draws one kind.
+Given a refused Estimate instead of rows, they pass it on, and `figure` explains why there is no figure.
 """
 
 from __future__ import annotations
@@ -30,16 +30,16 @@ if TYPE_CHECKING:
 
 Options = ParamSpec("Options")
 Style = dict[str, Any]
-Row = Mapping[str, Any]  # of a table of estimates
+Row = Mapping[str, Any]  # in a table of estimates
 Ends = tuple[float, float]
 ALL = (-np.inf, np.inf)
-LONGEST_TERM = 60  # characters of a line
+LONGEST_TERM = 60  # characters per line
 ZERO: Style = {"color": INK, "lw": 0.7, "ls": "-", "zorder": 1}
 TRUTH: Style = {"color": INK, "mfc": "white", "ms": 5, "ls": "none", "label": "truth", "zorder": 4}
 
 
 def chart(draw: Callable[Concatenate[Any, Options], Figure]) -> Callable[Concatenate[Any, Options], Figure | Estimate]:
-    """Let a chart take an Estimate for rows; a refused one is handed on. A drawing carries what it shows as `data`."""
+    """Let a chart accept an Estimate as rows and pass on a refused one. The drawing stores its data as `data`."""
 
     @wraps(draw)
     def drawn(rows: Any, /, *more: Options.args, **options: Options.kwargs) -> Figure | Estimate:
@@ -52,34 +52,34 @@ def chart(draw: Callable[Concatenate[Any, Options], Figure]) -> Callable[Concate
     return drawn
 
 
-# What charts have in common
+# Helpers
 
 
 class Ticks(Formatter):
-    """Ticks of an axis, written as every other number of a report, with the decimals that their step needs."""
+    """Ticks of an axis, formatted like other numbers in a report, with the decimals that their step needs."""
 
     def __init__(self, *, signed: bool) -> None:
         self.signed, self.decimals = signed, 0
 
     def __call__(self, x: float, pos: int | None = None) -> str:
-        """Return one tick; `pos` is its place among them."""
+        """Format one tick; `pos` is its position."""
         return number(x, self.decimals, signed=self.signed)
 
     def format_ticks(self, values: Sequence[float]) -> list[str]:
-        """Return all ticks of the axis: steps of 2.5 are not printed as steps of 2 and 3."""
+        """Format all ticks of the axis, so that steps of 2.5 are not printed as steps of 2 and 3."""
         written = [f"{round(float(value), 9):.10g}" for value in values]
         self.decimals = max((len(text.partition(".")[2]) for text in written), default=0)
         return [self(value) for value in values]
 
 
 def axis_numbers(axes: Axes, which: str = "xy", *, signed: bool = False) -> None:
-    """Write the ticks of one axis or both as :class:`Ticks`."""
+    """Format the ticks of one axis or both as :class:`Ticks`."""
     for name in which:
         getattr(axes, f"{name}axis").set_major_formatter(Ticks(signed=signed))
 
 
 def terms_axis(axes: Axes, terms: Iterable[str], *, width: int = LONGEST_TERM, size: float = 7.5) -> np.ndarray:
-    """Write terms beside a plot, one a row from the top, and return the heights of their rows."""
+    """Write terms beside a plot, one per row from the top, and return the heights of their rows."""
     names = [fill(term, width) for term in terms]
     heights = np.arange(len(names))[::-1]
     axes.set_yticks(heights, names)
@@ -90,7 +90,7 @@ def terms_axis(axes: Axes, terms: Iterable[str], *, width: int = LONGEST_TERM, s
 
 
 def interval(axes: Axes, at: float, row: Row, far: Ends = ALL, *, colour: str = MAIN, across: bool = False) -> None:
-    """Draw a point with its upright interval, or one `across`, and an arrow where that goes on beyond `far`."""
+    """Draw a point with a vertical interval, or one `across`, ending in an arrow if it extends beyond `far`."""
 
     def put(values: Sequence[float], *style: str, **more: Any) -> None:
         along = [at] * len(values)
@@ -105,20 +105,20 @@ def interval(axes: Axes, at: float, row: Row, far: Ends = ALL, *, colour: str = 
 
 
 def near(axes: Axes, at: tuple[float, float], text: str, shift: tuple[float, float], **style: Any) -> None:
-    """Write a text some points from a place of a plot."""
+    """Write a text at an offset, in points, from a position in a plot."""
     to: Style = {"textcoords": "offset points", "fontsize": 7.5, "va": "center"}
     axes.annotate(text, at, xytext=shift, **to | style)
 
 
 def zero_line(axes: Axes, xlabel: str, *, at: float = 0.0, signed: bool = True) -> None:
-    """Draw the line that rows are compared with, and name and write their axis."""
+    """Draw the reference line of the rows, and label and format their axis."""
     axes.axvline(at, **ZERO)
     axes.set_xlabel(xlabel)
     axis_numbers(axes, "x", signed=signed)
 
 
 def legend_above(axes: Axes, *, lines: int = 0) -> None:
-    """Write the legend in a line above a plot, where it hides nothing, and above so many lines of text there."""
+    """Place the legend in one line above a plot and above the given number of text lines, so that it hides nothing."""
     axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=4, borderaxespad=0.5 + 1.4 * lines)
 
 
@@ -130,7 +130,7 @@ def draw_truth(axes: Axes, rows: pd.DataFrame, x: Any, y: Any) -> bool:
     return True
 
 
-# A row a term
+# One row per term
 
 
 @chart
@@ -143,21 +143,21 @@ def forest(
     reach: float | None = None,
     signed: bool = True,
 ) -> Figure:
-    """Draw a row a term: a point with its interval, a bar where there is an interval alone (a set), or neither.
+    """Draw one row per term: a point with its interval, a bar if there is only an interval (a set), or neither.
 
     Parameters
     ----------
     rows : DataFrame or Estimate
-        `term`, `estimate`, `conf_low`, `conf_high`; where there are: `placebo_low` and `placebo_high`, a pale bar
-        behind, and `truth`, a hollow diamond.
+        `term`, `estimate`, `conf_low`, `conf_high`; optionally `placebo_low` and `placebo_high`, a pale bar behind,
+        and `truth`, a hollow diamond.
     strong : sequence of str, optional
-        Terms in the main colour, others in grey; all where not given.
+        Terms in the main colour, others being grey; all by default.
     margin : (low, high), optional
-        What lies inside it is shaded; one of the two may be infinite. Intervals are written beside such a chart.
+        Shaded range; one end may be infinite. Intervals are written beside such a chart.
     reach : float, optional
-        Limits beyond ``-reach`` or ``reach`` end in an arrow, as infinite ones always do; estimates make room.
+        Limits beyond ``-reach`` or ``reach`` end in an arrow, as infinite ones always do; estimates extend the axis.
     signed : bool
-        Whether positive numbers get their plus.
+        Whether positive numbers get a plus sign.
     """
     size = 7.5 if len(rows) <= 15 else 6.0  # points
     drawing, axes = plt.subplots(figsize=(WIDTH, _inches(rows, size)))
@@ -176,7 +176,7 @@ def forest(
 
 
 def _inches(rows: pd.DataFrame, size: float) -> float:
-    """Return the inches of a forest with so many rows."""
+    """Return the height in inches of a forest plot with this number of rows."""
     longest = max(len(wrap(term, LONGEST_TERM)) for term in rows["term"])
     return 0.7 + (0.12 * longest + (0.11 if size > 7 else 0.02)) * len(rows)
 
@@ -184,8 +184,8 @@ def _inches(rows: pd.DataFrame, size: float) -> float:
 def _intervals(
     axes: Axes, heights: np.ndarray, rows: pd.DataFrame, colours: Sequence[str], reach: float | None, *, written: bool
 ) -> Iterator[str]:
-    """Draw estimates with intervals, sets and placebos; yield each estimate, or its interval if that is `written`."""
-    axes.use_sticky_edges = False  # bars leave the room that points do
+    """Draw estimates with intervals, sets and placebos; yield each estimate, or its interval if `written`."""
+    axes.use_sticky_edges = False  # bars get the same margins as points
     ends = rows[["estimate"] if reach else ["estimate", "conf_low", "conf_high"]].to_numpy(float)
     far = max(reach or 0.0, 1.1 * np.abs(ends[np.isfinite(ends)]).max(initial=0.0))
     for height, row, colour in zip(heights, rows.to_dict("records"), colours, strict=True):
@@ -205,7 +205,7 @@ def _intervals(
 
 
 def _shade_margin(axes: Axes, margin: tuple[float, float], *, signed: bool) -> None:
-    """Shade the inside of a margin, and name its finite sides above the plot."""
+    """Shade the inside of a margin, and label its finite ends above the plot."""
     for end, side in zip(margin, ("right", "left"), strict=True):
         if np.isfinite(end):
             axes.axvline(end, color=INK, lw=0.9, ls=(0, (3, 2)), zorder=1)
@@ -218,7 +218,7 @@ def _shade_margin(axes: Axes, margin: tuple[float, float], *, signed: bool) -> N
 
 @chart
 def counts(rows: pd.DataFrame, *, xlabel: str) -> Figure:
-    """Draw counts on a log scale, one dot per row of `term`, `value`, `note`, `strong`."""
+    """Draw counts on a log scale, one dot per row; columns `term`, `value`, `note`, `strong`."""
     drawing, axes = plt.subplots(figsize=(WIDTH, 0.6 + 0.36 * len(rows)))
     heights = terms_axis(axes, rows["term"], width=30)
     for height, row in zip(heights, rows.to_dict("records"), strict=True):
@@ -226,7 +226,7 @@ def counts(rows: pd.DataFrame, *, xlabel: str) -> Figure:
         axes.plot([1, row["value"]], [height, height], color=FAINT, lw=1, zorder=1)
         axes.plot(row["value"], height, "o", color=colour, ms=6, zorder=2)
         near(axes, (row["value"], height), f"{number(row['value'], 0)} {row['note']}", (7, 0), color=colour)
-    axes.set(xscale="log", xlim=(5, rows["value"].max() * 3_000), xlabel=xlabel)  # room for words behind the largest
+    axes.set(xscale="log", xlim=(5, rows["value"].max() * 3_000), xlabel=xlabel)  # room for the note on the largest
     axes.xaxis.set_minor_locator(NullLocator())
     axes.set_xticks([10, 100, 1_000, 10_000, 100_000])
     axis_numbers(axes, "x")
@@ -235,7 +235,7 @@ def counts(rows: pd.DataFrame, *, xlabel: str) -> Figure:
 
 @chart
 def tornado(rows: pd.DataFrame, *, xlabel: str) -> Figure:
-    """Draw what each assumption does to an outcome between the two ends of its range, the widest on top.
+    """Draw the effect of each assumption on an outcome, from one end of its range to the other, the widest on top.
 
     `rows` has `term`, `low`, `high` (the ends of the assumption), `at_low`, `at_high` and `base` (the outcome).
     """
@@ -247,7 +247,7 @@ def tornado(rows: pd.DataFrame, *, xlabel: str) -> Figure:
     for height, row in zip(heights, rows.to_dict("records"), strict=True):
         (left, lower), (right, upper) = sorted((row[f"at_{end}"], f"{row[end]:g}") for end in ("low", "high"))
         both, texts = f"{row['low']:g}, {row['high']:g}", [(left, lower, "right"), (right, upper, "left")]
-        if not left <= base <= right:  # one side that has both ends gets them as one
+        if not left <= base <= right:  # both ends on one side share a label
             texts = [(left, both, "right") if right < base else (right, both, "left")]
         for value, text, side in texts:
             near(axes, (value, height), text, (-3 if side == "right" else 3, 0), ha=side, fontsize=6.5, color=REST)
@@ -262,10 +262,10 @@ def tornado(rows: pd.DataFrame, *, xlabel: str) -> Figure:
 
 @chart
 def timeline(rows: pd.DataFrame, *, shaded: tuple[Any, Any] | None = None, small: bool = False) -> Figure:
-    """Draw dated events, a row of `term`, `first` and `last` (dates) each: a diamond for a day, a bar for a time.
+    """Draw dated events, one per row of `term`, `first` and `last` (dates): a diamond for a day, a bar for a period.
 
-    Rows that are `strong`, where there is such a column, are dark. The time between two dates may be `shaded`. A
-    `small` figure has the width of half a page.
+    Rows marked in an optional column `strong` are dark. The period between two dates may be `shaded`. A `small` figure
+    has half the width of the page.
     """
     drawing, axes = plt.subplots(figsize=(BESIDE if small else WIDTH, 0.45 + (0.155 if small else 0.18) * len(rows)))
     heights = terms_axis(axes, rows["term"], width=52, size=7 if small else 7.5)
@@ -284,9 +284,9 @@ def timeline(rows: pd.DataFrame, *, shaded: tuple[Any, Any] | None = None, small
 
 @chart
 def dots(rows: pd.DataFrame, *, xlabel: str) -> Figure:
-    """Draw a dot a row of `estimate`, on top of each other where they would touch; rows with a `note` are dark."""
+    """Draw one dot per `estimate`, stacked if they would touch; rows with a `note` are dark."""
     drawing, axes = plt.subplots(figsize=(WIDTH, 1.3))
-    place = (rows["estimate"] / np.ptp(rows["estimate"]) * 60).round()  # a dot is a sixtieth of the axis wide
+    place = (rows["estimate"] / np.ptp(rows["estimate"]) * 60).round()  # a dot has a sixtieth of the width of the axis
     heights = place.groupby(place).cumcount()
     for x, height, note in zip(rows["estimate"], heights, rows["note"], strict=True):
         axes.plot(x, height, "o", color=MAIN if note else REST, ms=6)
@@ -299,7 +299,7 @@ def dots(rows: pd.DataFrame, *, xlabel: str) -> Figure:
 
 @chart
 def histogram(draws: pd.DataFrame, *, title: str, xlabel: str) -> Figure:
-    """Draw the distribution of a `value` over closures drawn anew; the first is the actual one."""
+    """Draw the distribution of a `value` over redrawn closures; the first row is the actual one."""
     drawing, axes = plt.subplots(figsize=(WIDTH, 2.1))
     actual, *drawn = draws["value"]
     sns.histplot(x=drawn, bins=30, color=FAINT, alpha=1, ax=axes)

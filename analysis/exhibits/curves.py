@@ -1,6 +1,6 @@
-"""Drawings along an axis: paths, effects by month and by exposure.
+"""Charts along an axis: paths, effects by month and by exposure.
 
-As in :mod:`analysis.exhibits.charts`, one function draws one kind, and what is refused is handed on.
+As in :mod:`analysis.exhibits.charts`, each function draws one kind, and refused results are passed on.
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-Months = tuple[str, str]  # the first and the last, such as those of the closures
+Months = tuple[str, str]  # first and last month, for example of the closures
 DOTTED: Style = {"color": REST, "lw": 0.7, "ls": (0, (1, 2)), "zorder": 0}
-LOWEST, HIGHEST = -105.0, (50.0, 150.0)  # per cent: where the axis of an event study ends, at the least and the most
-REACH = 100  # per cent: where the axis of a dose response ends
-ASIDE = 0.22  # months; an estimate and its truth would cover each other
+LOWEST, HIGHEST = -105.0, (50.0, 150.0)  # per cent: axis of an event study, its lower end, and limits of its upper end
+REACH = 100  # per cent: end of the axis of a dose response
+ASIDE = 0.22  # months between an estimate and its true value, which would overlap
 
 
 def spread(heights: np.ndarray, gap: float) -> np.ndarray:
     """Move label positions apart until each is `gap` from the next, keeping their order."""
     order, steps = np.argsort(heights), gap * np.arange(len(heights))
-    level = heights[order] - steps  # what only goes up from here is far enough apart
+    level = heights[order] - steps  # if this does not decrease, labels are far enough apart
     pushed_up, pushed_down = np.maximum.accumulate(level), np.minimum.accumulate(level[::-1])[::-1]
     return ((pushed_up + pushed_down) / 2 + steps)[np.argsort(order)]
 
@@ -45,7 +45,7 @@ def years_of(months: Iterable[Any]) -> np.ndarray:
 
 
 def shade(axes: Axes, closures: Months, *, named: bool = True) -> None:
-    """Shade the months of the closures on an axis of years, and name them above it."""
+    """Shade the months of the closures on an axis of years, and label them above it."""
     first, last = years_of([closures[0], pd.Period(closures[1], "M") + 1])
     axes.axvspan(first, last, color=BAND, lw=0, zorder=0)
     if named:
@@ -68,29 +68,29 @@ def paths(
     log: str = "",
     size: tuple[float, float] | None = None,
 ) -> Figure:
-    """Draw a line a term along `x`, named at its end if there are several, in panels where `rows` has a `panel`.
+    """Draw one line per term along `x`, labelled at its end if there are several, in panels if `rows` has a `panel`.
 
     Parameters
     ----------
     rows : DataFrame or Estimate
-        `x`, `term`, `estimate`; where there are: `conf_low` and `conf_high`; `panel`, in the order of the rows; and
-        `note`, which is written at a point that is drawn hollow. Gaps (NaN) are bridged by a dotted line.
+        `x`, `term`, `estimate`; optionally `conf_low` and `conf_high`, `panel`, in the order of the rows, and `note`,
+        written at a hollow point. Gaps (NaN) are bridged by a dotted line.
     x : str
-        Column of numbers, or of months, which are drawn as years.
+        Column of numbers or of months; months are drawn as years.
     strong : sequence of str
-        Terms in the main colour, others in grey.
+        Terms in the main colour, others being grey.
     fan : DataFrame, optional
         `panel`, `x`, `quantile`, `estimate`: outer quantiles and quartiles of changes, drawn as bands.
     closures : (first month, last month), optional
         Months to shade on an axis of years.
     level : float, optional
-        A dotted line to compare with.
+        Height of a dotted reference line.
     ticks : mapping of float to str, optional
-        What is written where on the axis.
+        Labels on the axis, by position.
     log : {"", "x", "y"}
-        An axis with a log scale.
+        Axis with a log scale.
     size : (width, height), optional
-        Inches of a row of panels.
+        Size of a row of panels, inches.
     """
     dated = isinstance(rows[x].iloc[0], pd.Period)
     rows = rows.assign(x=years_of(rows[x]) if dated else rows[x])
@@ -121,9 +121,9 @@ def paths(
 def slopes(
     rows: pd.DataFrame, *, ylabel: str, ticks: Mapping[float, str], strong: Sequence[str], dashed: Sequence[str]
 ) -> Figure:
-    """Draw a line a term between a few places `x`, its `estimate` written at each, its name where it ends.
+    """Draw one line per term over a few positions `x`, with its `estimate` at each and its label at the end.
 
-    `ticks` name the places. Terms that are `strong` have the main colour; those `dashed` lack what others have.
+    `ticks` label the positions. `strong` terms have the main colour; `dashed` terms lack what others have.
     """
     drawing, axes = plt.subplots(figsize=(WIDTH, 2.4))
     for term, line in rows.groupby("term", sort=False):
@@ -143,7 +143,7 @@ def slopes(
 
 
 def _scales(axes: Axes, ticks: Mapping[float, str] | None, *, log: str, signed: bool) -> None:
-    """Scale and write the axis along which paths run, and that of their values."""
+    """Scale and format the axis along which paths run, and the axis of their values."""
     if log:
         axes.set(**{f"{log}scale": "log"})
         getattr(axes, f"{log}axis").set_minor_locator(NullLocator())
@@ -170,7 +170,7 @@ def _fan(axes: Axes, quantiles: pd.DataFrame, x: str) -> None:
 
 
 def _lines(axes: Axes, rows: pd.DataFrame, strong: Sequence[str], *, named: bool) -> None:
-    """Draw a line a term with its intervals and, where that is `named`, its name at its end."""
+    """Draw one line per term with its intervals and, if `named`, a label at its end."""
     lines = dict(iter(rows.groupby("term", sort=False)))
     for term, line in lines.items():
         style: Style = {"color": MAIN, "lw": 2.0} if term in strong else {"color": REST, "lw": 1.2}
@@ -191,7 +191,7 @@ def _lines(axes: Axes, rows: pd.DataFrame, strong: Sequence[str], *, named: bool
     scale = axes.transData + axes.transAxes.inverted()
     last = {term: line.dropna(subset="estimate")[["x", "estimate"]].iloc[-1] for term, line in lines.items()}
     right, line_height = max(point["x"] for point in last.values()), axes.figure.dpi / 7  # a seventh of an inch
-    for own in (True, False):  # what a figure is about is named at its own end, all else at the right
+    for own in (True, False):  # the main terms are labelled at their own ends, all others at the right
         names = [term for term in last if (term in strong) == own]
         if not names:
             continue
@@ -206,10 +206,10 @@ def _lines(axes: Axes, rows: pd.DataFrame, strong: Sequence[str], *, named: bool
 def shares(
     lines: Mapping[str, pd.DataFrame], *, ylabel: str, closures: Months, compared: Sequence[str]
 ) -> Figure | Estimate:
-    """Draw shares by half-year with their intervals as :func:`paths`, the first line in the main colour.
+    """Draw shares by half-year with their intervals as in :func:`paths`, the first line in the main colour.
 
     `lines` have `term`, the first month of a half-year, and `estimate`, `conf_low`, `conf_high`; the shares of the
-    half-years that are `compared` are written at their points.
+    `compared` half-years are written at their points.
     """
     rows = pd.concat([line.assign(half=line["term"], term=name) for name, line in lines.items()], ignore_index=True)
     months = pd.PeriodIndex(rows["half"], freq="M")
@@ -223,11 +223,11 @@ def shares(
 
 @chart
 def event_study(rows: pd.DataFrame, *, reference: int, ylabel: str) -> Figure:
-    """Draw effects by month: thick lines are pointwise intervals, thin ones the band that holds for all months at once.
+    """Draw effects by month: thick lines are pointwise intervals, thin ones the joint band for all months.
 
-    `rows` has `month`, `estimate`, `conf_low`, `conf_high`, `band_low`, `band_high` and, where it is known, `truth`,
-    drawn a little to the right. The reference is hollow. Months after it and before 0, in which an effect is allowed
-    for, are shaded. What lies above the axis is cut off; an interval that goes on ends in an arrow.
+    `rows` has `month`, `estimate`, `conf_low`, `conf_high`, `band_low`, `band_high` and, if known, `truth`, drawn
+    slightly to the right. The reference is hollow. Months between it and month 0, which may already show an effect, are
+    shaded. Values above the axis are cut off; an interval beyond it ends in an arrow.
     """
     drawing, axes = plt.subplots(figsize=(WIDTH, 2.7))
     top = float(np.fmin(np.fmax(10 + rows["conf_high"].max(), HIGHEST[0]), HIGHEST[1]))
@@ -250,9 +250,9 @@ def event_study(rows: pd.DataFrame, *, reference: int, ylabel: str) -> Figure:
 
 @chart
 def against_drift(rows: pd.DataFrame, *, ylabel: str) -> Figure:
-    """Draw the interval of an effect for each drift that is allowed for, as Rambachan and Roth do.
+    """Draw the interval of an effect under each permitted drift, as Rambachan and Roth do.
 
-    `rows` has `term`, the drift as a number, `conf_low` and `conf_high`. What goes on beyond the axis ends in an arrow.
+    `rows` has `term`, the drift as a number, `conf_low` and `conf_high`. An interval beyond the axis ends in an arrow.
     """
     drawing, axes = plt.subplots(figsize=(WIDTH, 1.7))
     for place, row in enumerate(rows.to_dict("records")):
@@ -269,11 +269,11 @@ def against_drift(rows: pd.DataFrame, *, ylabel: str) -> Figure:
 def dose_response(
     bins: pd.DataFrame, lines: pd.DataFrame, placebo: pd.DataFrame, *, xlabel: str, ylabel: str
 ) -> Figure:
-    """Draw effects by bin of exposure with intervals over the slope and its band, a panel per origin.
+    """Draw effects by bin of exposure with intervals, over the slope and its band, one panel per origin.
 
-    `bins` has `origin`, `exposure`, `lowest` (shares), `estimate`, `conf_low`, `conf_high` (per cent) and, where it is
-    known, `truth`; `lines` and `placebo` have `origin`, `exposure`, `estimate`, `conf_low`, `conf_high`. An interval
-    that goes on beyond `REACH` to either side ends in an arrow.
+    `bins` has `origin`, `exposure`, `lowest` (shares), `estimate`, `conf_low`, `conf_high` (per cent) and, if known,
+    `truth`; `lines` and `placebo` have `origin`, `exposure`, `estimate`, `conf_low`, `conf_high`. An interval beyond
+    `REACH` on either side ends in an arrow.
     """
     origins = list(dict.fromkeys(bins["origin"]))
     drawing, grid = plt.subplots(1, len(origins), figsize=(WIDTH, 2.4), sharey=True, squeeze=False)
@@ -301,7 +301,7 @@ def dose_response(
 
 
 def mark(drawing: Figure, along: Iterable[float]) -> Figure:
-    """Mark points along the axis of a drawing by dotted lines, and let the axis reach them."""
+    """Mark points along the axis of a chart by dotted lines, and extend the axis to them."""
     axes = drawing.axes[0]
     low, high = axes.get_xlim()
     axes.set_xlim(min(low, 0.9 * min(along)), high)

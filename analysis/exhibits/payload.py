@@ -1,6 +1,6 @@
-"""What exhibits are made of, to be taken away from a report: rows of estimates, what a figure was drawn from, facts.
+"""Data behind exhibits, for export from a report: rows of estimates, data of figures, facts.
 
-A block carries them into the notebook beside its HTML, from where the runner writes them to files.
+A block stores them in the notebook beside its HTML, and the runner writes them to files.
 """
 
 from __future__ import annotations
@@ -16,97 +16,97 @@ import pandas as pd
 from analysis.errors import DataError
 
 MIME = "application/vnd.market-impact+json"
-ESTIMATES = ".estimates.parquet"  # how the name of a file of estimates ends
+ESTIMATES = ".estimates.parquet"  # suffix of files of estimates
 COLUMNS = {
     **{"report": "str", "table": "int64", "estimand": "str", "label": "str"},
     **dict.fromkeys(("estimate", "std_error", "df", "conf_low", "conf_high", "level", "n", "mde", "truth"), "float64"),
     **dict.fromkeys(("unit", "interval", "grade", "window", "comparison", "panel"), "str"),
     **dict.fromkeys(("provenance", "market", "as_of", "reason"), "str"),
 }
-"""Columns of an estimate that is taken away, and their types; ``docs/estimates.md`` says what they hold.
+"""Columns of an exported estimate, and their types; ``docs/estimates.md`` explains them.
 
-The runner knows the report, its date of knowledge, its market, and which of its tables of estimates a row is of.
+The runner fills in the report, its date of knowledge, its market, and the number of the table that a row belongs to.
 """
 FACTS = ("what", "name", "value", "vintage", "about")
-"""Columns of the facts of a report, which all reports of a run have one annex for.
+"""Columns of the facts of a report; the annex of a run collects the facts of all reports.
 
-`what` is a parameter, a file, a source, a panel or a version. The `value` of a file and of a panel is its digest, that
-of a source its address.
+`what` is a parameter, a file, a source, a panel or a version. The `value` of a file or a panel is its digest, that of a
+source its address.
 """
 BRIEF = ("topic", "page", "sentence")
-"""Columns of the brief: what a run says on each topic, and the PDF that tells more; its caption is the headline."""
+"""Columns of the brief: the sentences on each topic, and the PDF with details; its caption is the headline."""
 SPOKEN = ("claim", "reading", "report", "tier", "statement", "party", "word", "confidence", "why", "date", "source_url")
-"""Columns of the verdicts that give readings of claims their word, with date and source of each claim."""
-OURS = {"id": "estimand", "months": "window", "digest": "panel"}  # by their names in rows of estimates
+"""Columns of the verdicts that decide readings of claims, with date and source of each claim."""
+OURS = {"id": "estimand", "months": "window", "digest": "panel"}  # names in rows of estimates, and exported names
 
 
 @dataclass(frozen=True)
 class Part:
-    """What one exhibit is made of: estimates, what a figure was drawn from, facts, the brief, choices of a reader."""
+    """Data of one exhibit: estimates, data of a figure, facts, the brief, or choices of a reader."""
 
     kind: Literal["answer", "estimates", "figure", "facts", "brief", "spoken", "believe"]
     caption: str
     data: pd.DataFrame
 
     def as_json(self) -> dict[str, str]:
-        """Return it as text, numbers with 12 digits, as verdicts are published."""
+        """Return the part as text, numbers with 12 digits, as in published verdicts."""
         table = self.data.to_csv(index=False, float_format="%.12g", lineterminator="\n")
         return {"kind": self.kind, "caption": self.caption, "csv": table}
 
 
 def rows_of(result: Any) -> Any:
-    """Return the rows of an Estimate; all else is its own rows."""
-    from analysis.estimate import Estimate  # the runner, which reads payloads, estimates nothing
+    """Return the rows of an Estimate; return anything else unchanged."""
+    from analysis.estimate import Estimate  # imported late, since the runner reads payloads without it
 
     return result.rows if isinstance(result, Estimate) else result
 
 
 def refused(result: Any) -> bool:
-    """Tell whether a result is an Estimate with a reason alone."""
+    """Return whether a result is a refused Estimate, with only a reason."""
     return rows_of(result) is not result and bool(result.refused)
 
 
 def of_estimates(kind: Literal["answer", "estimates"], caption: str, rows: pd.DataFrame) -> Part:
-    """Return rows of estimates with the columns `COLUMNS`, empty where they have no value."""
+    """Return rows of estimates with the columns `COLUMNS`, empty if there is no value."""
     ours = {theirs: name for theirs, name in OURS.items() if theirs in rows}
     named = rows.drop(columns=[*ours.values()], errors="ignore").rename(columns=ours)
     taken = typed(named.reindex(columns=[*COLUMNS]))
     taken["df"] = taken["df"].where(taken["std_error"].notna())
-    taken["grade"] = taken["grade"].where(taken["conf_low"].notna(), "")  # a grade is of intervals
+    taken["grade"] = taken["grade"].where(taken["conf_low"].notna(), "")  # grades rate intervals
     bounds = taken["interval"].str.contains(r"\bset\b|\bbounds\b")
-    taken["level"] = taken["level"].mask(bounds)  # they cover all or nothing
+    taken["level"] = taken["level"].mask(bounds)  # bounds have no coverage level
     return Part(kind, caption, taken)
 
 
 def typed(rows: pd.DataFrame) -> pd.DataFrame:
-    """Return rows with the types of `COLUMNS`; text that is missing is empty."""
+    """Return rows with the types of `COLUMNS`; missing text becomes empty."""
     empty = {name: "" for name, kind in COLUMNS.items() if kind == "str"} | {"table": 0}
     return rows.astype(dict.fromkeys(empty, object)).fillna(empty).astype(COLUMNS)
 
 
 def read_estimates(text: str) -> pd.DataFrame:
-    """Return rows of estimates from the text of :meth:`Part.as_json`."""
+    """Read rows of estimates from the text of :meth:`Part.as_json`."""
     return typed(pd.read_csv(io.StringIO(text), dtype=COLUMNS, keep_default_na=False, na_values=[""]))
 
 
 def of_facts(rows: Iterable[Sequence[str]]) -> Part:
-    """Return the facts of a report, each row filled up to the columns of `FACTS`."""
+    """Return the facts of a report, with each row padded to the columns of `FACTS`."""
     named = [dict(zip(FACTS, row, strict=False)) for row in rows]
     return Part("facts", "", pd.DataFrame(named, columns=[*FACTS], dtype=object).fillna(""))
 
 
 def read_facts(text: str) -> pd.DataFrame:
-    """Return facts from the text of :meth:`Part.as_json`."""
+    """Read facts from the text of :meth:`Part.as_json`."""
     return pd.read_csv(io.StringIO(text), dtype=str, keep_default_na=False)
 
 
 def of_figure(handed: Mapping[str, Any]) -> pd.DataFrame:
-    """Return all that a chart was handed as one table; where that is several, `part` says what each row belongs to.
+    """Return all data given to a chart as one table; with several frames, `part` names the frame of each row.
 
     Parameters
     ----------
     handed : mapping of str to object
-        Arguments of the chart by name: frames, or frames by title. What is neither says how to draw.
+        Arguments of the chart by name: frames, or frames by title. Others are options and are ignored.
     """
     frames = dict[str, pd.DataFrame]()
     for name, argument in handed.items():
@@ -125,12 +125,12 @@ def load_estimates(folder: str | Path) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        A row per estimate, with the columns of ``docs/estimates.md``.
+        One row per estimate, with the columns of ``docs/estimates.md``.
 
     Raises
     ------
     DataError
-        If there is none, or a file holds something else.
+        If there is no such file, or one contains anything else.
 
     Examples
     --------
@@ -147,7 +147,7 @@ def load_estimates(folder: str | Path) -> pd.DataFrame:
         try:
             frames.append(pd.read_parquet(file)[[*COLUMNS]])
         except (OSError, ValueError, KeyError) as error:
-            raise DataError(f"{file}: these are no estimates ({error}); make the report again") from None
+            raise DataError(f"{file}: these are not estimates ({error}); make the report again") from None
     if not frames:
         problem = f"cannot load estimates: {folder} holds no file *{ESTIMATES}"
         raise DataError(f"{problem}; name a folder of reports, such as reports/latest, or make some: `make report`")

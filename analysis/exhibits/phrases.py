@@ -15,7 +15,7 @@ class _Entry(BaseModel):
 
 
 class Saying(_Entry):
-    """How a sentence says of one question that it is so: who did what; `did` is the participle too."""
+    """Wording of an affirmative answer to one question: who did what; `did` also serves as the participle."""
 
     who: str
     did: str
@@ -26,14 +26,14 @@ class Saying(_Entry):
 
 
 class OfTier(_Entry):
-    """What a tier of data is called, and what page 1 says that an answer is read from."""
+    """Name of a tier of data, and how page 1 describes it as the source of an answer."""
 
     name: str
     source: str
 
 
 class Phrases(_Entry):
-    """The file; its comments say what each table is for."""
+    """The content of the file; its comments explain each table."""
 
     tiers: dict[Tier, OfTier]
     grades: dict[Grade, str]
@@ -50,6 +50,6 @@ class Phrases(_Entry):
 
 @lru_cache(maxsize=1)
 def phrases() -> Phrases:
-    """Read the file, or refuse one that is not as it was accepted."""
+    """Read the file; refuse it if it has changed since it was accepted."""
     data.verified("words")
     return yaml.load(data.DATA / data.card("words")["path"], Phrases)

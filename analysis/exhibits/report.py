@@ -1,6 +1,6 @@
-"""The first and the last line of a notebook: its set-up and its end.
+"""The first and the last line of a notebook: its set-up and its closing block.
 
-The end records for the annex of the run what was read, with which parameters, by which code.
+The closing block records the inputs, parameters and code of a report for the annex of the run.
 """
 
 from __future__ import annotations
@@ -26,25 +26,25 @@ if TYPE_CHECKING:
     from analysis.panel import Panel
     from analysis.study import Study
 
-HIDDEN = ("verdict_file", "verdict_folder")  # where a run keeps its papers says nothing about its results
+HIDDEN = ("verdict_file", "verdict_folder")  # paths of output do not affect results
 SOURCE = ("source_publisher", "source_url")
-FILES = ("panel_path", "panel_map", "event")  # nor does the folder of a file
+FILES = ("panel_path", "panel_map", "event")  # only the name of a file counts, not its folder
 
 
 def start(notebook: str, namespace: Mapping[str, object]) -> Event:
-    """Check the parameters of a notebook on public figures, let its exhibits look real, and return its event.
+    """Check the parameters of a notebook on public figures, set the style for real data, and return its event.
 
     Parameters
     ----------
     notebook : str
-        Its file in ``notebooks/``.
+        Name of its file in ``notebooks/``.
     namespace : mapping
         The ``globals()`` of the notebook.
 
     Raises
     ------
     DesignError
-        If a parameter is wrong, or the public figures are of another event.
+        If a parameter is invalid, or the public figures are about another event.
     """
     settings = parameters.check(notebook, namespace)
     style.use("real")
@@ -54,7 +54,7 @@ def start(notebook: str, namespace: Mapping[str, object]) -> Event:
 def start_simulated(notebook: str, namespace: Mapping[str, object]) -> str:
     """Check the parameters of a notebook on a simulated market, mark its exhibits, and return the name of the market.
 
-    Parameters and errors are those of :func:`start`.
+    Parameters and errors are as for :func:`start`.
     """
     settings = parameters.check(notebook, namespace)
     if "event" in settings:
@@ -69,7 +69,7 @@ def start_panel(
 ) -> Study:
     """Check the parameters of a notebook on a panel, mark its exhibits, and return the study that they describe.
 
-    `open_study` is that of :mod:`market`, which simulates a panel where no file is named, or `Study.open`.
+    `open_study` is that of :mod:`market`, which simulates a panel if no file is given, or `Study.open`.
     """
     study = open_study(parameters.check(notebook, namespace))
     style.use(study.mark, study.market, study.caveats, study.file)
@@ -92,13 +92,13 @@ def finish(
     notebook, namespace
         As in :func:`start`.
     judged : sequence of Verdict
-        In the order in which they are shown.
+        In order of display.
     read : sequence of str
         Names of the files that were read, after ``data/datapackage.json``.
     sources : sequence of DataFrame
-        Each with columns `source_publisher` and `source_url`, of the figures shown.
+        Sources of the figures shown, with columns `source_publisher` and `source_url`.
     panel : Panel, optional
-        The panel that estimates are from.
+        The panel behind the estimates.
     """
     settings = parameters.check(notebook, namespace)
     verdicts.write(
@@ -115,20 +115,20 @@ def finish(
 def colophon(
     settings: Mapping[str, Any], resources: Sequence[str], sources: Sequence[pd.DataFrame], panel: Panel | None
 ) -> Block:
-    """Return the end of a report: its date, its commit and its sources; all else goes to the annex of the run.
+    """Return the closing block of a report: date, commit and sources; the rest goes to the annex of the run.
 
     Parameters
     ----------
     settings : mapping
-        Parameters as run, with `as_of`, the date of knowledge, and `stale_after_days`: a warning is printed when the
-        newest file is older than this.
+        Parameters as run, with `as_of`, the date of knowledge, and `stale_after_days`, the age of the newest file from
+        which a warning is printed.
     resources : sequence of str
-        Names of the files that were read, after datapackage.json, which may name their sources; none where all came
+        Names of the files that were read, after datapackage.json, which may name their sources; empty if all data came
         from a panel.
     sources : sequence of DataFrame
-        Each with columns `source_publisher`, `source_url`: where the figures that are shown come from.
+        Sources of the figures shown, with columns `source_publisher`, `source_url`.
     panel : Panel, optional
-        What was estimated from: its digest, and the rows that were left out of it by rule.
+        The panel behind the estimates; its digest and the rows left out by rule are recorded.
     """
     cards = [data.card(name) for name in resources]
     newest = max((card["vintage"] for card in cards), default=settings["as_of"])
@@ -139,7 +139,7 @@ def colophon(
     frames = [pd.DataFrame(files, columns=[*SOURCE]), *(rows[[*SOURCE]] for rows in sources)]
     cited = pd.concat(frames).drop_duplicates().sort_values([*SOURCE])
     addresses = cited.groupby("source_publisher")["source_url"].agg(list)
-    hidden = (*HIDDEN, "sim_preset") if settings.get("panel_path") else HIDDEN  # no market where a panel was brought
+    hidden = (*HIDDEN, "sim_preset") if settings.get("panel_path") else HIDDEN  # own panels have no preset
     shown = {name: Path(str(value)).name if name in FILES else str(value) for name, value in settings.items()}
     facts: list[tuple[str, ...]] = []
     facts += [("parameter", name, value) for name, value in shown.items() if value and name not in hidden]
@@ -154,7 +154,7 @@ def colophon(
     commit = provenance.commit() or "unknown (not a git checkout)"
     facts += [("version", *pair) for pair in {"commit": commit, **provenance.versions()}.items()]
     annex = link("annex", provenance.ANNEX)
-    short = re.sub(r"^([0-9a-f]{12})[0-9a-f]+", r"\1", commit)  # what follows the hash stays
+    short = re.sub(r"^([0-9a-f]{12})[0-9a-f]+", r"\1", commit)  # keeps text after the hash
     lines = [f"As of {settings['as_of']}. Commit {short}. Parameters, files and versions: {annex}."]
     if len(addresses):
         lines.append(f"<strong>Sources.</strong> {'; '.join(map(_linked, addresses.index, addresses))}.")
@@ -163,6 +163,6 @@ def colophon(
 
 
 def _linked(publisher: str, addresses: Sequence[str]) -> str:
-    """Return the links to one publisher: its name goes to the first address, numbers to the others."""
+    """Return the links for one publisher: its name links to the first address, numbers to the others."""
     numbered = [link(str(number), address) for number, address in enumerate(addresses[1:], start=2)]
     return ", ".join([link(publisher, addresses[0]), *numbered])

@@ -1,8 +1,8 @@
-"""The look of figures, and the one place where a figure is saved.
+"""The style of figures, and the only function that saves a figure.
 
-A figure of a simulated market cannot be taken for one of the real market, on a page, cut out or on a slide: it is
-purple instead of dark blue, and the title inside the picture begins with "Simulated". Nothing lies over the data. Lines
-and fonts are matplotlib's own settings, of ``reports/figures.mplstyle``.
+A figure of a simulated market cannot be mistaken for one of the real market, even if it is cut out: it is purple
+instead of dark blue, and the title inside the picture begins with "Simulated". Nothing covers the data. Lines and fonts
+are set in ``reports/figures.mplstyle``.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 INK = "#222222"
-MAIN, REST = "C0", "C1"  # what a figure is about, which is the closed where it is of firms; what it is compared with
-FAINT, BAND = "C2", "C3"  # leaders and inner bands; margins and outer bands
+MAIN, REST = "C0", "C1"  # main group, the closed firms if there are any; its comparison
+FAINT, BAND = "C2", "C3"  # leader lines and inner bands; margins and outer bands
 KINDS = ("real", "estimate", "simulated")
 PALETTE = dict.fromkeys(KINDS, ("#17375e", "#656e78", "#b9c1cb", "#dfe4e9"))
 PALETTE["simulated"] = ("#6a3d9a", "#7b7190", "#c6b8da", "#e7dff1")
-"""C0 to C3 of a kind of numbers: apart in grey and for the colour-blind; the first two are read as text too."""
+"""C0 to C3 by kind of numbers: distinct in grey and for the colour-blind; the first two are legible as text."""
 FAMILY = "Noto Sans CJK SC"
 ASCII = frozenset(map(chr, range(32, 127)))
 WIDTH, BESIDE = 6.4, 3.0  # inches: the text width of the page, and of a figure beside the answer
@@ -34,7 +34,7 @@ WIDTH, BESIDE = 6.4, 3.0  # inches: the text width of the page, and of a figure 
 
 @dataclass
 class Look:
-    """What the exhibits that follow are made of: kind of their numbers, the simulated market, the panel, its file."""
+    """Settings shared by the exhibits that follow: kind of numbers, simulated market, panel, and source."""
 
     provenance: str = ""
     market: str = ""
@@ -51,24 +51,24 @@ LOOK = Look()
 
 
 def use(provenance: str = "real", market: str = "", panel: str = "", source: str = "") -> None:
-    """Set the look, and the kind of numbers, of all exhibits that follow; call it in the setup cell.
+    """Set the style and the kind of numbers of all exhibits that follow; call it in the setup cell.
 
     Parameters
     ----------
     provenance : {"real", "estimate", "simulated"}
-        The kind of what is drawn. It is also the mark of tables and figures that name none.
+        Kind of the numbers; the default mark of tables and figures.
     market : str
-        What was simulated, as :func:`market.parameters.market_named` calls it, for boxes that say "If the
-        market were as simulated (...)".
+        Name of the simulated market, from :func:`market.parameters.market_named`, for boxes that say "If the market
+        were as simulated (...)".
     panel : str
-        What a panel that was brought is said to be, and what is doubtful about it, for page 1.
+        Description of the user's own panel and doubts about it, for page 1.
     source : str
-        The source of figures that name none, such as the file of the panel.
+        Default source of figures, such as the file of the panel.
 
     Raises
     ------
     DesignError
-        For another kind.
+        If the kind is unknown.
     """
     import matplotlib.style
     from cycler import cycler
@@ -84,18 +84,18 @@ def use(provenance: str = "real", market: str = "", panel: str = "", source: str
 
 
 def kind(named: str = "") -> str:
-    """Return the kind of numbers that is named, or that of the look, which must have been set then.
+    """Return the given kind of numbers, or else the kind set in the style, which is then required.
 
-    What is estimated from a simulated market is simulated; only "real" names real numbers in a simulated look.
+    Estimates from a simulated market are simulated; in a simulated style only "real" marks real numbers.
     """
     if not (named or LOOK.provenance):
-        problem = f"cannot show an exhibit: nobody said whether its numbers are {', '.join(KINDS)}"
+        problem = f"cannot show an exhibit: the kind of its numbers is not set ({', '.join(KINDS)})"
         raise DesignError(f"{problem}; call style.use first")
     return LOOK.provenance if not named or (LOOK.simulated and named != "real") else named
 
 
 def framed(figure: Figure, title: str, source: str) -> None:
-    """Write a title over a figure and its source under it; the figure grows by as much."""
+    """Write a title above a figure and its source below it; the figure grows to fit them."""
     from textwrap import wrap
 
     left: dict[str, Any] = {"x": 0.005, "ha": "left"}
@@ -110,7 +110,7 @@ def framed(figure: Figure, title: str, source: str) -> None:
 
 
 def to_svg(figure: Figure) -> str:
-    """Return a figure as the address of an embedded SVG picture, and close it."""
+    """Return a figure as the data address of an embedded SVG picture, and close it."""
     from matplotlib import pyplot as plt
 
     buffer = io.StringIO()
@@ -127,7 +127,7 @@ def to_svg(figure: Figure) -> str:
 
 @lru_cache(maxsize=8)
 def _face(weight: int, letters: frozenset[str]) -> str:
-    """Return the font of a weight as CSS with some letters, so that text which stays text is as wide in any browser."""
+    """Return a font weight as CSS, subset to some letters, so that text has the same width in any browser."""
     from fontTools import subset
 
     options = subset.Options(hinting=False, notdef_outline=True, layout_features=["kern"])

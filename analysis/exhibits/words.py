@@ -1,7 +1,7 @@
-"""Titles, alternative texts and sentences, by rule from the numbers that they are about and written as numbers are.
+"""Titles, alternative texts and sentences, derived by rule from the numbers that they describe.
 
-A rule says that something fell or rose where its whole interval does, and else that no change is clear. A refused
-result gives an empty text. What one report alone says stands in its notebook.
+A rule says that something fell or rose if its whole interval does, and otherwise that no change is clear. A refused
+result gives an empty text. Sentences used by one report only are in its notebook.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from analysis.numbers import SIGNED, number, p_value, percent_change, points, qu
 if TYPE_CHECKING:
     from analysis.estimands.design import Design
 
-MOST = 4  # names in a sentence; more are counted, and so are names that hold a comma
+MOST = 4  # names listed in a sentence at most; more are counted, as are names with a comma
 
 
 # Names and numbers in a row
@@ -44,18 +44,18 @@ def listing(names: Iterable[str], total: int = 0, *, every: str = "all") -> str:
 
 
 def published(*publishers: str) -> str:
-    """Name the publishers of some series, each once, without what stands in brackets."""
+    """List the publishers of some series, each once, without text in brackets."""
     names = [re.sub(r" \([^)]*\)| at commit \w+", "", name).strip() for text in publishers for name in text.split("; ")]
     return ", ".join(dict.fromkeys(names))
 
 
 def values(series: Mapping[Any, float] | pd.Series, decimals: int = 0) -> str:
-    """Write numbers in a row, each after its name."""
+    """List numbers, each after its name."""
     return "; ".join(f"{name}: {number(value, decimals)}" for name, value in series.items()) + "."
 
 
 def in_numbers(rows: Any, unit: str, *, label: str = "term") -> str:
-    """Write each row with its estimate and interval; the column `label` names it."""
+    """List rows with estimate and interval, named by the column `label`."""
     if refused(rows):
         return ""
     items = []
@@ -67,9 +67,9 @@ def in_numbers(rows: Any, unit: str, *, label: str = "term") -> str:
 
 
 def described(rows: pd.DataFrame, axis: str) -> str:
-    """Describe what is drawn along an axis: each row with its interval, and of paths where each begins and ends.
+    """Describe the data drawn along an axis: each row with its interval, or the first and last value of each path.
 
-    Of several parts the first; empty where the rows have no `term` or `month`, or no `estimate`.
+    Only the first of several parts is described; empty if rows have no `term` or `month`, or no `estimate`.
     """
     label = next((name for name in ("term", "month") if name in rows), "")
     if not label or "estimate" not in rows:
@@ -90,22 +90,22 @@ def described(rows: pd.DataFrame, axis: str) -> str:
 
 
 def _sides(rows: Any) -> tuple[pd.DataFrame, pd.Series, pd.Series]:
-    """Return the rows that have an interval, and masks of those entirely below and above zero."""
+    """Return the rows with an interval, and masks of those entirely below and above zero."""
     bounded = rows_of(rows).dropna(subset=["conf_low", "conf_high"])
     return bounded, bounded["conf_high"] < 0, bounded["conf_low"] > 0
 
 
 def by_direction(rows: Any, *, fell: str = "fell", rose: str = "rose", unknown: str = "no clear change for") -> str:
-    """Name the terms whose interval lies below zero, above it, or holds it.
+    """List the terms whose interval lies below zero, above it, or contains it.
 
     Parameters
     ----------
     rows : DataFrame or Estimate
         `term`, `conf_low`, `conf_high`; rows without an interval are left out.
     fell, rose : str
-        What follows the terms whose interval lies below zero and above it.
+        Verbs for the terms whose interval lies below zero and above it.
     unknown : str
-        What precedes those whose interval holds it.
+        Phrase before the terms whose interval contains zero.
     """
     bounded, below, above = _sides(rows)
     terms, rest = bounded["term"], bounded["term"][~(below | above)]
@@ -125,7 +125,7 @@ def by_ways(rows: pd.DataFrame, *, fell: str, rose: str) -> str:
 
 
 def by_count(rows: pd.DataFrame, margin: float) -> str:
-    """Say for each number of `accounts` closed whether growth would fall by a margin."""
+    """State for each number of `accounts` closed whether growth would fall by a margin."""
     would = {
         SUPPORTED: "growth would not fall by",
         CONTRADICTED: "growth would fall by more than",
@@ -139,7 +139,7 @@ def by_count(rows: pd.DataFrame, margin: float) -> str:
 
 
 def beside_margin(rows: Any, margin: float, what: str) -> str:
-    """Say whether something fell by more than a margin, from the interval of the last row."""
+    """State whether something fell by more than a margin, from the interval of the last row."""
     low, high = rows_of(rows).iloc[-1][["conf_low", "conf_high"]]
     if np.isnan([low, high]).any():
         return ""
@@ -171,9 +171,9 @@ def after_closure(rows: Any) -> str:
 
 
 def across_choices(rows: pd.DataFrame, unit: str) -> str:
-    """Say how far an effect moves with other choices, and whether its placebo excludes zero.
+    """State how far an effect moves with other choices, and whether its placebo excludes zero.
 
-    `rows` as of :func:`analysis.estimands.robustness.robustness`: the first by default, the last the placebo.
+    `rows` are from :func:`analysis.estimands.robustness.robustness`: first the main estimate, last the placebo.
     """
     first, others, placebo = rows.iloc[0], rows.iloc[1:-1].dropna(subset="estimate"), rows.iloc[-1]
     if pd.isna(first["estimate"]) or others.empty:
@@ -186,25 +186,25 @@ def across_choices(rows: pd.DataFrame, unit: str) -> str:
     return f"{text}. A year early, with nothing closed, {'no effect shows' if holds else 'one shows too'}"
 
 
-# What an effect and its checks show
+# Effects and their checks
 
 
 def surely(row: Mapping[str, Any], who: str, did: str, *, passed: bool) -> str:
-    """Say whether some did less or more, with confidence in words; empty without an interval.
+    """State whether firms did less or more, with the confidence in words; empty without an interval.
 
-    They "probably" did where the interval excludes zero, the method has the best grade and the checks are `passed`;
-    they "may have" where the interval alone speaks for it; and it is open where the interval includes zero.
+    They "probably" did if the interval excludes zero, the method has the best grade and the checks are `passed`; they
+    "may have" if only the interval supports it; and it is open if the interval includes zero.
 
     Parameters
     ----------
     row : mapping
         `conf_low`, `conf_high` and `grade`.
     who : str
-        Of whom it is said, in the plural.
+        The subject, in the plural.
     did : str
-        What they did, in the past, with braces for less or more: ``"sold {} than before"``.
+        The predicate, in the past tense, with braces for less or more: ``"sold {} than before"``.
     passed : bool
-        Whether the checks beside the estimate speak for it.
+        Whether the checks beside the estimate support it.
     """
     low, high = row["conf_low"], row["conf_high"]
     if np.isnan([low, high]).any():
@@ -224,7 +224,7 @@ def clustered(design: Design, *, rivals: bool = False) -> str:
 
 
 def smallest_seen(row: Mapping[str, Any]) -> str:
-    """Write the smallest effect that such a panel would mostly show: `mde` of a row, in its `unit`."""
+    """State the smallest effect that such a panel would mostly show: `mde` of a row, in its `unit`."""
     if pd.isna(row["mde"]):
         return ""
     effect = f"{number(row['mde'], 1, mark=kind('estimate'))} {row['unit']}"
@@ -252,7 +252,7 @@ def placebos(rows: pd.DataFrame, against: Sequence[float]) -> str:
 
 
 def breakdown(bounds: Estimate, of: str) -> str:
-    """Say how large a drift the mean effect `of` some months survives: none (NaN), any (infinite), or this much."""
+    """State how large a drift the mean effect `of` some months survives: none (NaN), any (infinite), or a value."""
     if bounds.refused:
         return ""
     value = bounds.details["breakdown"]
@@ -267,7 +267,7 @@ def breakdown(bounds: Estimate, of: str) -> str:
 
 
 def pretrend(study: Estimate) -> str:
-    """Say whether the paths of an event study parted before closure."""
+    """State whether the paths of an event study diverged before closure."""
     if study.refused:
         return ""
     test, before = study.details["pretrend"], sum(int(term) < study.details["reference"] for term in study.terms)
@@ -283,7 +283,7 @@ def pretrend(study: Estimate) -> str:
 
 
 def adjusted(tests: Any, names: Mapping[str, str]) -> str:
-    """Write the p-values of :func:`analysis.estimands.closed_firms.family`, each after the name of its id."""
+    """List the p-values of :func:`analysis.estimands.closed_firms.family`, each after the name of its effect."""
     if isinstance(tests, Estimate):
         return ""
     clauses = [f"{names[row['id']]}, {p_value(row['p_adjusted'])}" for row in tests.to_dict("records")]
@@ -291,7 +291,7 @@ def adjusted(tests: Any, names: Mapping[str, str]) -> str:
 
 
 def redraws(rows: pd.DataFrame) -> str:
-    """Write the p-values of rows of :func:`analysis.estimands.rivals.randomization_test`, each with its `label`."""
+    """List the p-values in rows of :func:`analysis.estimands.rivals.randomization_test`, each after its `label`."""
     compared = rows.dropna(subset="p_value")
     if compared.empty:
         return "No draw could be compared."
@@ -299,13 +299,13 @@ def redraws(rows: pd.DataFrame) -> str:
     return f"{sentence(text)}. With so many draws p is at least {compared['smallest_p'].min():.3f}."
 
 
-# What is known of a market or a panel
+# Known facts about a market or a panel
 
 
 def in_truth(value: float | None, unit: str, ends: Sequence[float] = (), *, it: str = "the change is") -> str:
-    """Say the true value in a simulated market, and whether an interval contains it; empty where it is not known.
+    """State the true value in a simulated market, and whether an interval contains it; empty if it is not known.
 
-    `ends` are those of the interval, if there is one. `it` is what has that value, with its verb.
+    `ends` are the limits of the interval, if any. `it` is the subject with its verb.
     """
     if value is None or pd.isna(value):
         return ""
@@ -320,18 +320,18 @@ def in_truth(value: float | None, unit: str, ends: Sequence[float] = (), *, it: 
 def tried_out(
     verdict: Verdict | None, value: float | None, unit: str, ends: Sequence[float], *, it: str, above: float
 ) -> str:
-    """Say whether a claim is true in a simulated market, and whether its verdict found that; empty if not known.
+    """State whether a claim is true in a simulated market, and whether its verdict found that; empty if not known.
 
     Parameters
     ----------
     verdict : Verdict or None
-        What is said of the claim; None where none is judged.
+        Verdict on the claim; None if it is not judged.
     value, unit, ends
-        The true value, and the interval that was estimated for it.
+        The true value, its unit, and the limits of the estimated interval.
     it : str
-        What has that value, with its verb.
+        The subject with its verb.
     above : float
-        The claim is true where the value is above it.
+        The claim is true if the value is above this.
     """
     truth = in_truth(value, unit, ends, it=it)
     if not truth or verdict is None:
@@ -344,6 +344,6 @@ def tried_out(
 
 
 def as_read(dropped: pd.DataFrame) -> str:
-    """List what was added up, linked or left out when a panel was read: `what`, `rule`, `count`."""
+    """List rows summed, linked or left out when a panel was read, from columns `what`, `rule`, `count`."""
     rules = [f"{row['count']:,} {row['what']}: {row['rule']}" for row in dropped.to_dict("records")]
     return f"Changes when the panel was read: {'; '.join(rules) or 'none'}."
