@@ -213,7 +213,7 @@ class Sample:
 
     @cached_property
     def sums(self) -> Floats:
-        """Sales in the window a year before and in the window, float64[2, firm, platform]; NaN where one is missing."""
+        """Sales in the window a year before and in the window, float64[2, firm, platform]; NaN if one is missing."""
         return np.array([self.panel.sales[:, :, months].sum(axis=2) for months in (self.before, self.after)])
 
     def observed(self, width: int) -> Bools:

@@ -121,7 +121,7 @@ def exposure_effects(
     if (others and recentre) or (redrawn is not None and not recentre):
         raise DesignError(
             f"Cannot use redrawn exposures with the covariates {list(others)}, or without their expectation: the draws "
-            "are of exposure alone; give `expected`, and no covariates"
+            "cover only exposure; give `expected`, and no covariates"
         )
     units, used, counts = _units(before, after, exposure, category, others)
     names = [f"{100 * low:g} to {100 * high:g} %" for low, high in pairwise(edges)]

@@ -281,7 +281,7 @@ def counted(claim: str) -> tuple[pd.Series, list[float]]:
 def threats(event: Event | None = None) -> pd.DataFrame:
     """Return the threat register: the file's columns, and `first` and `last` day and `months` (for print).
 
-    For an event, return the rows that it names, or else its own, which have no days.
+    For an event, return the rows that it names, or else its own threats, which are not dated.
     """
     frame = data.load("threats")
     frame = frame.assign(first=dates(frame["first_day"]), last=dates(frame["last_day"], last=True))

@@ -269,10 +269,10 @@ def share(households: Households, spec: Specification = BASELINE) -> Estimate:
 
 
 def worst_case(households: Households, spec: Specification = BASELINE) -> tuple[float, Interval]:
-    """Bound the change of the Chinese share if purchases without a title were all Chinese, or none, in each window.
+    """Bound the change in the Chinese share if all purchases without a title, or none, were Chinese in each window.
 
-    Where the tables hold no purchases without a title, as the public part does not, as large a share of them as in the
-    whole file is taken to be missing in both windows.
+    If the tables contain no purchases without a title, like the public part, their share is assumed to be that of the
+    whole file in both windows.
 
     Returns
     -------

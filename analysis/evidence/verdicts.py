@@ -234,7 +234,7 @@ def stayed_positive(readings: Sequence[float]) -> Word:
 
 
 def stated(claimed: float | None, independent: Sequence[float]) -> Word:
-    """Judge a stated number against those that others state by the same definition, whoever speaks.
+    """Judge a stated number against numbers from others by the same definition, regardless of the claimant.
 
     Supported within 10 per cent of any of them, contradicted if further from all, not shown if only its author
     states it, in a filing or in a speech, not testable if the claim names no number.
@@ -352,7 +352,7 @@ def read(folder: str | Path, claims: Collection[str] | None = None) -> list[Verd
     whole = Path(folder) / "verdicts.json"
     files = [whole] if whole.exists() else sorted(Path(folder).glob("*.json"))
     if not files:
-        raise DataError(f"Cannot read the verdicts of a run: {folder} holds none; run make report first")
+        raise DataError(f"Cannot read the verdicts of a run: {folder} has none; run make report first")
     verdicts: list[Verdict] = []
     for file in files:
         try:

@@ -1,4 +1,4 @@
-"""The brief: the verdicts of a whole run about an event, on one page that can be read alone.
+"""The brief: the verdicts of a whole run about an event, on one page that stands by itself.
 
 Headline and sentences follow from words, confidence and estimates by ``data/words.yml``, so that none claims more than
 its word. Results for a simulated market are not on the page, unless the run has no others; then the brief is about that

@@ -140,7 +140,7 @@ def load_estimates(folder: str | Path) -> pd.DataFrame:
     >>> load_estimates("data")  # doctest: +ELLIPSIS
     Traceback (most recent call last):
     ...
-    analysis.errors.DataError: cannot load estimates: data holds no file *.estimates.parquet; name a folder of ...
+    analysis.errors.DataError: cannot load estimates: data has no file *.estimates.parquet; name a folder of ...
     """
     frames = list[pd.DataFrame]()
     for file in sorted(Path(folder).glob(f"*{ESTIMATES}")):
@@ -149,6 +149,6 @@ def load_estimates(folder: str | Path) -> pd.DataFrame:
         except (OSError, ValueError, KeyError) as error:
             raise DataError(f"{file}: these are not estimates ({error}); make the report again") from None
     if not frames:
-        problem = f"cannot load estimates: {folder} holds no file *{ESTIMATES}"
+        problem = f"cannot load estimates: {folder} has no file *{ESTIMATES}"
         raise DataError(f"{problem}; name a folder of reports, such as reports/latest, or make some: `make report`")
     return pd.concat(frames, ignore_index=True)
