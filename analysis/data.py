@@ -272,7 +272,7 @@ def _read(entry: dict[str, Any], root: Path) -> tuple[bytes, list[str]]:
 
 @lru_cache(maxsize=64)
 def _hashed(file: Path, *_: int) -> tuple[bytes, str]:
-    """Return the bytes of a file and their hash, read again only if its size or time of change differs."""
+    """Return a file's bytes and their hash, rereading it only if its size or modification time has changed."""
     content = file.read_bytes()
     return content, f"sha256:{hashlib.sha256(content).hexdigest()}"
 

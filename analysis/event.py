@@ -113,6 +113,6 @@ def read_event(name: str, *, on_record: bool = False) -> Event:
     if on_record and not event.on_record:
         raise DesignError(
             f"Cannot use public figures for {event.title!r}: those in data/facts describe the event {ON_RECORD}; "
-            "bring a panel, or choose that event"
+            "supply a panel, or choose that event"
         )
     return event

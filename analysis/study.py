@@ -109,7 +109,7 @@ class Study:
         if self.panel.platforms[0] != self.event.home:
             raise DesignError(
                 f"cannot simulate an event with home platform {self.event.home}: the market closes accounts on "
-                f"{self.panel.platforms[0]}; bring a panel of the event, or choose amazon_2021"
+                f"{self.panel.platforms[0]}; supply a panel of that event, or choose amazon_2021"
             )
         months = self.closed_by_month
         early, in_waves = months[months.index < first], months.index.isin(self.event.waves)
@@ -152,7 +152,7 @@ class Study:
 
     @property
     def home(self) -> str:
-        """Name of the platform that closed accounts, for print."""
+        """Display name of the platform that closed accounts."""
         return self.event.platforms[self.event.home]
 
     @property

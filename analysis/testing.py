@@ -106,8 +106,8 @@ def noninferiority(
     if isinstance(effect := estimate, Estimate):
         if len(effect.terms) != 1 or std_error is not None or df is not None:
             raise DesignError(
-                f"Cannot test an Estimate of {len(effect.terms)} terms with std_error = {std_error} and df = {df}: it "
-                f"needs one term, and no std_error or df; give one, such as estimate[{effect.terms[0]!r}], alone"
+                f"Cannot test an Estimate of {len(effect.terms)} terms with std_error = {std_error} and df = {df}: "
+                f"pass an Estimate of one term, such as estimate[{effect.terms[0]!r}], without std_error and df"
             )
         estimate, std_error, df = effect.value[0], effect.std_error[0], effect.df[0]
         if np.isnan([estimate, std_error]).any():

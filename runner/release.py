@@ -45,7 +45,7 @@ class Entry(BaseModel):
 
     @property
     def as_of(self) -> str:
-        """The date of knowledge that the report was made for."""
+        """The as-of date of the report."""
         return str(self.parameters.get("as_of", ""))
 
 

@@ -274,7 +274,7 @@ def read(root: Path) -> list[Job]:
             jobs.append(_one(root, plan, given, several, panels))
         names = [job.name.casefold() for job in jobs]
         if twice := [job.name for job in jobs if names.count(job.name.casefold()) > 1]:
-            raise DesignError(f"{where}: {len(twice)} reports of its sweep are named {twice[0]}; give other values.")
+            raise DesignError(f"{where}: {len(twice)} reports of its sweep are named {twice[0]}; use different values.")
     return sorted(jobs, key=lambda job: job.is_brief)
 
 

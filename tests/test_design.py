@@ -130,9 +130,11 @@ def test_an_estimand_is_made_once_or_has_the_reason_also_of_what_follows_from_it
     assert effect_on_closed(panel, Design()).require().row("simple")["n"] == 2
     assert effect_on_closed(panel, Design()) is effect_on_closed(panel, Design())
     assert effect_on_closed(panel, Design(), where="home") is not effect_on_closed(panel, Design())
-    study = event_study(replace(panel, firms=panel.firms.assign(brand_group="SIM-G0")), Design())
+    alone = replace(panel, firms=panel.firms.assign(brand_group="SIM-G0"))
+    study = event_study(alone, Design())
     assert study.refused
     assert "2 closed firms in 1 clusters" in study.reason
+    assert event_study(alone, Design()) is study
     assert honest(study) is study
     with pytest.raises(DesignError, match="2 closed firms in 1 clusters"):
         study.require()

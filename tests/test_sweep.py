@@ -58,7 +58,7 @@ def test_a_value_of_which_no_name_can_be_made_is_still_told_from_others(desk):
 
 @pytest.mark.parametrize("values", ["[a, a]", "[a, A]", "['a b', 'a-b']", "[x/a.csv, y/a.csv]", "['!', '?!']"])
 def test_two_values_with_one_name_are_refused(desk, values):
-    with pytest.raises(DesignError, match=r"01_first: 2 reports of its sweep are named 01_first__note-.*; give other"):
+    with pytest.raises(DesignError, match=r"01_first: 2 reports of its sweep are named 01_first__note-.*; use diff"):
         planned(desk, f"{{note: {values}}}")
 
 

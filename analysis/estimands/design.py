@@ -396,19 +396,22 @@ def estimand(verb: Callable[Asked, Answer]) -> Callable[Asked, Answer | Estimate
     """Return refusals as an Estimate with the reason, and cache results with the panel.
 
     A refused argument is returned unchanged, so that a report can continue with the reason;
-    :meth:`analysis.estimate.Estimate.require` raises it. Results of a panel and a design are cached.
+    :meth:`analysis.estimate.Estimate.require` raises it. Results of a panel and a design, refusals too, are cached.
     """
 
     @wraps(verb)
     def answer(*args: Asked.args, **options: Asked.kwargs) -> Answer | Estimate:
         if because := next((value for value in args if isinstance(value, Estimate) and value.refused), None):
             return because
-        try:
-            if len(args) == 2 and isinstance(args[1], Design):
-                return once(args[0], (verb, args[1], *sorted(options.items())), lambda: verb(*args, **options))
-            return verb(*args, **options)
-        except DesignError as refused:
-            return refusal(str(refused))
+
+        def attempt() -> Answer | Estimate:
+            try:
+                return verb(*args, **options)
+            except DesignError as refused:
+                return refusal(str(refused))
+
+        on_panel = len(args) == 2 and isinstance(args[1], Design)
+        return once(args[0], (verb, args[1], *sorted(options.items())), attempt) if on_panel else attempt()
 
     return answer
 

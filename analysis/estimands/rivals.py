@@ -351,7 +351,7 @@ def _halvings(values: Floats, origin: Ints, most: int) -> Ints:
 
 
 def _mean_exposure(sample: Sample, firms: Bools) -> Floats:
-    """Return mean exposure by bin, the lowest first, weighted by sales before: float64[bin]; NaN if none sold."""
+    """Return mean exposure by bin, lowest first, weighted by prior sales: float64[bin]; NaN if nobody sold."""
     exposure, (before, after) = sample.exposure[firms], sample.sums[:, firms, 0]
     weight = np.where(np.isfinite(before + after + exposure), before, 0.0)
     amounts, bins = (weight, np.nan_to_num(exposure) * weight), np.digitize(exposure, BINS)

@@ -185,7 +185,7 @@ def suspects(sample: Sample) -> Masks:
 
 
 def changing(sample: Sample, eligible: Bools, width: int) -> tuple[list[Cohort], Masks]:
-    """Select the firms of E4, so of d1 to d7, and of changes in sales: observed on the first `width` platforms.
+    """Select the firms for E4 (hence d1 to d7) and changes in sales: those observed on the first `width` platforms.
 
     Also return the cohorts of closed and comparison firms. Both must have sold something a year before; closed firms
     must have sold in the month before their wave, and comparison firms in the month of the wave.

@@ -205,12 +205,12 @@ def _check_panel(y: Floats, treated: Bools, first_post: int, method: str) -> tup
     if not 1 <= first_post < y.shape[1]:
         raise DesignError(
             f"Cannot compare before and after first_post = {first_post}: y has {y.shape[1]} periods; leave at least "
-            "one before and one from it on"
+            "one before it and one from then on"
         )
     if not 0 < treated.sum() <= len(y) - 2:
         raise DesignError(
-            f"Cannot weight donors: {int(treated.sum())} of {len(y)} units are treated, and at least one must be, and "
-            "two not; add donors"
+            f"Cannot weight donors: {int(treated.sum())} of {len(y)} units are treated; at least one "
+            "must be treated and two untreated; add donors"
         )
     return y, treated
 

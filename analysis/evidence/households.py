@@ -463,7 +463,7 @@ def bounded(households: Households, closed: float, spec: Specification = BASELIN
     early = [year for year in early if year.before[0] >= first]
     if not early:
         raise DesignError(
-            f"Cannot bound the loss of titles: purchases begin in {first}; supply those of two years before."
+            f"Cannot bound the loss of titles: purchases begin in {first}; supply purchases from two years earlier."
         )
     shares = [share(households, year).value for year in early]
     rise = max(0.0, *(float(np.log(after / before)) for before, after, _ in shares))

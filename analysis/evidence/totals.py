@@ -239,7 +239,7 @@ class Totals:
         return min(spared[0], high) - high + self.common[0], min(spared[1] - low, 0.0) + self.common[1]
 
     def needed(self, fall: float) -> Range:
-        """Return the yearly sales of closed accounts, net of recapture, that would lower growth by a number of points.
+        """Return the yearly sales of closed accounts, net of recapture, that would lower growth by `fall`.
 
         It is the breakdown frontier of the claim that growth fell by less, without a part common to all sellers, at
         both ends of the Chinese share.
@@ -418,7 +418,7 @@ def by_prior(known: Totals, spared: Estimate, *, dates: tuple[str, str], fall: f
 
 
 def closed_share(accounts: float, population: float, *, sd_log_sales: float, tilt: float) -> float:
-    """Return the share of closed accounts in sales, between 0 and 1, if closure depends on size.
+    """Return closed accounts' share of sales, between 0 and 1, if closure depends on size.
 
     Sales S are log-normal and an account closes with probability ``min(1, c S^tilt)``, where c solves
     ``E[min(1, c S^tilt)] = accounts / population``. The share is ``E[S min(1, c S^tilt)] / E[S]``, from the moments of

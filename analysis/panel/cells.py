@@ -205,7 +205,7 @@ def _months(block: Block, name: str) -> Floats:
 
 
 def _days(block: Block, name: str) -> Days:
-    """Parse dates by the map's formats; refuse words that match no format, or that two formats read differently."""
+    """Parse dates using the map's formats; reject text that matches no format or that two formats parse differently."""
     coded, named = _coded(block, name), block.file.named
     key, formats = "month_format", (ISO_MONTH,) if block.file.months else named.month_format
     if name == "closed_on":

@@ -37,7 +37,7 @@ def strange(word: str) -> str:
 
 
 def dates(words: Iterable[str], strays: float = 0.0) -> tuple[dict[str, str], list[str], list[list[str]]]:
-    """Return each word's day, the formats found, and lists of formats that fit equally well.
+    """Return the date parsed from each text, the formats found, and lists of formats that fit equally well.
 
     Words of one shape share one format. All three are empty if more than a share `strays` of the words are not dates.
     """
