@@ -219,11 +219,14 @@ class Totals:
                 limits = f"it must lie inside [{low}, {high}]"
                 raise DesignError(f"Cannot use {given} as the range of {name}: {limits}; give its lower end first")
 
+    def lost(self, closed: Any, share: Any, left: Any) -> Any:
+        """Return sales lost by closed accounts, percentage points of Chinese sellers' growth; arrays give arrays."""
+        return 100 * left / self.base * closed / share
+
     @property
     def own(self) -> Range:
         """Return the sales that closed accounts lost, percentage points of Chinese sellers' growth, both positive."""
-        factor = 100 * self.left / self.base
-        return factor * self.closed[0] / self.share[1], factor * self.closed[1] / self.share[0]
+        return self.lost(self.closed[0], self.share[1], self.left), self.lost(self.closed[1], self.share[0], self.left)
 
     def bounds(self) -> Range:
         """Bound the effect: ``-closed (1 - recapture) left / (base * share) + common``, at its lowest and highest."""
@@ -406,7 +409,7 @@ def by_prior(known: Totals, spared: Estimate, *, dates: tuple[str, str], fall: f
     priors = {"uniform in logs": np.exp(logs), "uniform": uniform}
     rows = []
     for name, closed in priors.items():
-        own = 100 * closed * left / (known.base * share)
+        own = known.lost(closed, share, left)
         weight = stats.norm.pdf(recapture * own, spared.value[-1], spared.rows["std_error"].iloc[-1])
         direct = own * (recapture - 1)
         for what, effect in {"direct": direct, "with the common part": direct + common}.items():
