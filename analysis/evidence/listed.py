@@ -264,24 +264,22 @@ def firms_on_record() -> pd.DataFrame:
         `seller` (with brands and owner), `closed`, `stores`, `frozen` (million yuan), `revenue`, `profit` (million
         yuan by year, in words), `became`, `source`; a dash or NaN where nothing is published.
     """
-    told, figures = data.load("firms_on_record").fillna(""), data.load("listed_sellers")
+    sellers, figures = data.load("firms_on_record").fillna(""), data.load("listed_sellers")
     yearly = figures[figures["period"].isin(["2020", "2021", "2022", "2023"])].sort_values("period")
 
     def by_year(row: dict[Any, Any], measures: str) -> str:
         mine = yearly[(yearly["firm"] == row["firm"]) & yearly["measure"].isin(row[measures].split())]
         return "; ".join(f"{year.period}: {number(year.value, 0)}" for year in mine.itertuples()) or "–"
 
-    rows = told.to_dict("records")
+    rows = sellers.to_dict("records")
     brands = [f" ({row['brands']})" if row["brands"] != row["name"] else "" for row in rows]
-    disclosed = {
-        name: told["firm"].map(figures[figures["measure"] == measure].set_index("firm")["value"])
-        for name, measure in {"stores": "shops_closed", "frozen": "funds_frozen"}.items()
-    }
-    return told.assign(
-        seller=told["name"] + brands + ", owned by " + told["owner"],
+    disclosed = figures.set_index(["measure", "firm"])["value"].sort_index()
+    return sellers.assign(
+        seller=sellers["name"] + brands + ", owned by " + sellers["owner"],
         revenue=[by_year(row, "revenue") for row in rows],
-        profit=[by_year(row, "profit") for row in rows] + told["whose_profit"].map({"owner": " (owner)"}).fillna(""),
-        **disclosed,
+        profit=[by_year(row, "profit") for row in rows] + sellers["whose_profit"].map({"owner": " (owner)"}).fillna(""),
+        stores=sellers["firm"].map(disclosed["shops_closed"]),
+        frozen=sellers["firm"].map(disclosed["funds_frozen"]),
     )
 
 
