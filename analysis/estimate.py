@@ -1,4 +1,4 @@
-"""Estimates that carry their scores by cluster, so that smooth functions of estimates are estimates, too."""
+"""Estimates with scores by cluster, so that smooth functions of estimates are estimates too."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ NO_TERM = ("",)  # terms of a refusal, which answers every request with its reas
 STEP = 1e-30  # for derivatives by a complex step: no difference is taken, so the smaller the better
 DRAWS = 10_000  # draws of the largest t statistic
 NOTHING_LEFT = 1e-9  # share of a total below which a remainder is rounding
-NO_SPREAD = "nothing behind it varies: its error would be zero, which says nothing of chance"
+NO_SPREAD = "the values behind it do not vary, so a standard error of zero would be meaningless"
 
 
 @dataclass(frozen=True, eq=False, kw_only=True, repr=False)
@@ -94,14 +94,14 @@ class Estimate(Shown):
     provenance: str = "estimate"
 
     def __post_init__(self) -> None:
-        """Form the covariance from the scores; refuse a missing standard error or interval without a reason."""
+        """Compute the covariance from the scores; raise DesignError if a gap in the results has no reason."""
         if self.covariance is None:
             unknown = np.full((len(self.terms),) * 2, np.nan)
             object.__setattr__(self, "covariance", unknown if self.scores is None else self.scores.T @ self.scores)
         if not self.reason and np.isnan([self.std_error, *self.conf_int]).any():
             raise DesignError(
-                f"Cannot make an Estimate of {self.estimand}: a standard error or interval is missing; give the "
-                "reason in `reason`"
+                f"Cannot create an Estimate of {self.estimand}: a standard error or interval is missing; state why in "
+                "`reason`"
             )
 
     @property
@@ -122,7 +122,7 @@ class Estimate(Shown):
 
     @cached_property
     def stated(self) -> Estimate:
-        """The estimate as it may be printed: without numbers for terms whose standard error is only rounding."""
+        """Estimate for printing, without numbers for terms whose standard error is zero up to rounding."""
         no_spread = self.std_error <= NOTHING_LEFT * np.fmax(1.0, np.abs(self.value))
         if not no_spread.any():
             return self
@@ -131,7 +131,7 @@ class Estimate(Shown):
         return self.without(no_spread, "; ".join(reasons))
 
     def without(self, terms: Bools, reason: str) -> Estimate:
-        """Remove value, standard error and interval from some terms, bool[term], for a new reason."""
+        """Remove the value, standard error and interval of some terms, bool[term], and set the reason."""
         return replace(
             self,
             value=np.where(terms, np.nan, self.value),
@@ -151,7 +151,7 @@ class Estimate(Shown):
 
     @property
     def cov_small_sample(self) -> Floats:
-        """Covariance for methods that treat it as known: ``(t(joint_df) / z)²`` times as large, float64[term, term]."""
+        """Covariance times ``(t(joint_df) / z)²``, for methods that treat it as known, float64[term, term]."""
         quantile = (1 + self.level) / 2
         return np.asarray((stats.t.ppf(quantile, self.joint_df) / stats.norm.ppf(quantile)) ** 2 * self.covariance)
 
@@ -171,7 +171,7 @@ class Estimate(Shown):
         return pd.DataFrame({**columns, "conf_low": low, "conf_high": high, "n": self.n, **self.columns})
 
     def plot(self, *, xlabel: str = "") -> Axes:
-        """Draw the terms with their intervals: along the x axis if they are numbers such as periods, else as a list.
+        """Plot the terms with their intervals: along the x axis if they are numbers such as periods, else as a list.
 
         A refusal shows its reason. The title of a simulated estimate says so.
         """
@@ -191,12 +191,12 @@ class Estimate(Shown):
         return self.rows.iloc[self._position(term)]
 
     def bounds(self, term: str) -> tuple[float, float] | None:
-        """Return the interval for one term, or None if it has none that may be :attr:`stated`."""
+        """Return the interval for one term, or None if :attr:`stated` contains none."""
         low, high = self.stated.conf_int[:, self._position(term)]
         return None if np.isnan(low) or np.isnan(high) else (float(low), float(high))
 
     def __getitem__(self, terms: str | Sequence[str]) -> Estimate:
-        """Select terms, in the order given; a refusal returns itself."""
+        """Select terms in the given order; return a refusal unchanged."""
         if self.terms == NO_TERM:
             return self
         positions = [self._position(term) for term in ([terms] if isinstance(terms, str) else terms)]
@@ -219,13 +219,13 @@ class Estimate(Shown):
 
     def _position(self, term: str) -> int:
         if self.terms.count(term) != 1:
-            raise DesignError(f"Cannot find the term {term!r}: the terms are {list(self.terms)}; name one of these")
+            raise DesignError(f"Cannot find the term {term!r}; choose one of {list(self.terms)}")
         return self.terms.index(term)
 
     def delta_method(
         self, function: Callable[[Any], Mapping[str, Any]], *, estimand: str, unit: str, **changes: Any
     ) -> Estimate:
-        """Return a function of the values as an Estimate, with standard errors and intervals by the delta method.
+        """Apply a function to the values, with standard errors and intervals by the delta method.
 
         Parameters
         ----------
@@ -235,8 +235,8 @@ class Estimate(Shown):
             compare, or conjugate.
         estimand, unit : str
         **changes
-            Other fields. `n` is kept if it is one number for all terms; from several `max_df`, that of the term behind
-            most of the variance is taken.
+            Other fields to set. `n` is kept if it is one number for all terms; if `max_df` varies by term, the result
+            has that of the term that contributes most of its variance.
         """
         result = function(self.value)
         steps = self.value + STEP * 1j * np.eye(len(self.value))
@@ -262,7 +262,7 @@ class Estimate(Shown):
     def jackknife(
         self, function: Callable[[Any], Mapping[str, Any]], *, estimand: str, unit: str, **changes: Any
     ) -> Estimate:
-        """Return a function of sums as an Estimate, with standard errors by the cluster jackknife (CV3).
+        """Apply a function to sums, with standard errors by the cluster jackknife (CV3).
 
         The covariance is ``(G - 1) / G`` times the sum of squared changes of the function without each of G clusters.
 
@@ -273,7 +273,7 @@ class Estimate(Shown):
             and with those without each cluster, [term, cluster]. It must not change if all sums are scaled.
         estimand, unit : str
         **changes
-            Other fields; `n` is kept only if it is one number for all terms.
+            Other fields to set; `n` is kept only if it is one number for all terms.
 
         Raises
         ------
@@ -287,8 +287,8 @@ class Estimate(Shown):
         """
         if self.scores is None:
             raise DesignError(
-                f"Cannot leave out the clusters of {self.estimand} one by one: its estimator has no scores; use its "
-                "standard errors"
+                f"Cannot jackknife {self.estimand}: its estimator provides no scores by cluster; use its own standard "
+                "errors"
             )
         result, sums = function(self.value), self.scores.T
 
@@ -303,7 +303,7 @@ class Estimate(Shown):
             "value": np.array([float(value) for value in result.values()]),
             "scores": np.sqrt(1 - 1 / np.count_nonzero(sums.any(axis=0))) * np.where(estimable, changed, np.nan),
             "n": self.n if np.isscalar(self.n) else 0,
-            "reason": self.reason or (f"{alone}: rests on one cluster alone" if alone else ""),
+            "reason": self.reason or (f"{alone}: rests on a single cluster" if alone else ""),
         }
         return replace(self, estimand=estimand, unit=unit, covariance=None, **(fields | changes))
 
@@ -322,19 +322,19 @@ class Estimate(Shown):
 
     @property
     def joint_df(self) -> float:
-        """Joint degrees of freedom of all terms: the geometric mean of `df`, each of which is estimated with noise.
+        """Joint degrees of freedom of all terms: the geometric mean of `df`, whose elements are noisy estimates.
 
         A band may thus be narrower than the interval of a term that rests on far fewer clusters than the others.
         """
         return float(np.exp(np.nanmean(np.log(self.df))))
 
     def sup_t_band(self) -> Floats:
-        """Return the ends of a sup-t band that covers all terms at once, float64[2, term], with `joint_df`."""
+        """Return the limits of a sup-t band that covers all terms jointly, float64[2, term], using `joint_df`."""
         half = critical_value(self.covariance, self.level, df=self.joint_df) * self.std_error
         return np.array([self.value - half, self.value + half])
 
     def with_set(self, name: str, ends: tuple[float, float], reason: str) -> Estimate:
-        """Add a term that is a set: an interval without a point or standard error."""
+        """Append a set-valued term: an interval without a point estimate or standard error."""
         return replace(
             self,
             terms=(*self.terms, name),
@@ -349,14 +349,14 @@ class Estimate(Shown):
         )
 
     def __format__(self, spec: str) -> str:
-        """Format the value of one term; "unit" adds its unit, "both" its interval, "all" both; "interval" is alone.
+        """Format a single term; "unit" adds the unit, "both" the interval, "all" both; "interval" shows only that.
 
         A missing number is replaced by a few words that fit into a sentence; "all" adds the reason.
         """
         if len(self.terms) != 1 or spec not in ("", "unit", "interval", "both", "all"):
             raise DesignError(
-                f"Cannot write {self.estimand} as {spec!r}: its terms are {list(self.terms)}, and the formats unit, "
-                "interval, both and all; choose one of each"
+                f"Cannot format {self.estimand} as {spec!r}; select one of its terms {list(self.terms)} and the format "
+                "unit, interval, both or all"
             )
         if self.stated is not self:
             return format(self.stated, spec)
@@ -375,7 +375,7 @@ class Estimate(Shown):
 
 
 def left_out(function: Callable[[Any], Any], sums: Floats, by_cluster: Floats) -> Floats:
-    """Return a function of sums less its value without each cluster, float64[term, cluster].
+    """Return the value of a function of sums minus its value without each cluster, float64[term, cluster].
 
     The result is NaN if nothing is left to compute it from. `function` takes the sums, [sum], and those without each
     cluster, [sum, cluster], and returns [term] and [term, cluster]; `by_cluster` is float64[sum, cluster].
@@ -388,7 +388,7 @@ def left_out(function: Callable[[Any], Any], sums: Floats, by_cluster: Floats) -
 
 
 def effective(square: Floats, fourth: Floats) -> Floats:
-    """Return degrees of freedom from the clusters' scores, float64[term]: at least 1; NaN without scores.
+    """Estimate degrees of freedom from the clusters' scores, float64[term]: at least 1, or NaN without scores.
 
     For normal scores d of G clusters with unequal variances v, Satterthwaite's are ``(sum v)^2 / sum v^2``, less
     one for the mean. Since a normal's fourth moment is three squared variances, they are estimated by
@@ -404,23 +404,23 @@ def effective(square: Floats, fourth: Floats) -> Floats:
     ----------
     Satterthwaite, F. E. (1946), An approximate distribution of estimates of variance components, Biometrics Bulletin 2,
     110-114. Lipsitz, S. R., Ibrahim, J. G. and Parzen, M. (1999), A degrees-of-freedom approximation for a t-statistic
-    with heterogeneous variance, The Statistician 48, 495-506, for the moments seen in place of known variances.
+    with heterogeneous variance, The Statistician 48, 495-506, for sample moments in place of known variances.
     """
     with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
         return np.asarray(np.maximum(3 * square**2 / fourth - 3, 1.0))
 
 
 def refusal(reason: str) -> Estimate:
-    """Return an Estimate that holds only the reason for its absence."""
+    """Return an Estimate without values that states the reason."""
     return Estimate(estimand="", unit="", terms=NO_TERM, value=np.full(1, np.nan), n=np.nan, reason=reason)
 
 
 def critical_value(covariance: Floats, level: float, *, df: float = np.inf) -> float:
-    """Return the half-width of a band that covers all terms at once, in standard errors.
+    """Return the half-width of a band that covers all terms jointly, in standard errors.
 
     It is the quantile of the largest absolute t statistic under a normal with this covariance, from which a multiplier
     bootstrap with Gaussian weights on the scores would draw, or under the multivariate t if `df` is finite. Terms
-    without a standard error do not count.
+    without a standard error are ignored.
     """
     uncertain = np.flatnonzero(np.diag(covariance) > 0)
     if len(uncertain) < 2:
@@ -429,16 +429,16 @@ def critical_value(covariance: Floats, level: float, *, df: float = np.inf) -> f
 
 
 def draws_of_t(covariance: Floats, df: float) -> Floats:
-    """Draw t statistics of estimates with this covariance under no effect, float64[draw, term]."""
+    """Draw t statistics under the null hypothesis for estimates with this covariance, float64[draw, term]."""
     rng = np.random.default_rng(0)
     normal = rng.standard_normal((DRAWS, len(covariance))) @ root(covariance)
     return normal / np.sqrt(rng.chisquare(df, (DRAWS, 1)) / df) if np.isfinite(df) else normal
 
 
 def root(covariance: Floats) -> Floats:
-    """Return the symmetric root of the correlation matrix, float64[term, term], from a covariance.
+    """Return the symmetric square root of the correlation matrix of a covariance, float64[term, term].
 
-    It does not depend on the sign and order of eigenvectors, which vary with the processor.
+    It does not depend on the sign and order of the eigenvectors, which vary between processors.
     """
     error = np.sqrt(np.diag(covariance))
     values, vectors = np.linalg.eigh(covariance / np.outer(error, error))
@@ -447,7 +447,7 @@ def root(covariance: Floats) -> Floats:
 
 
 def stack_estimates(parts: Mapping[str, Estimate], *, estimand: str, **fields: Any) -> Estimate:
-    """Stack single-term estimates by name, with unknown covariances between them.
+    """Combine one-term estimates by name, with unknown covariances between them.
 
     The unit is that of the first; if units differ, they become a column.
     """

@@ -92,8 +92,8 @@ def test_nothing_is_answered_without_closures():
     found = estimate_all(panel_of(np.ones((4, 5, 42))), Design())
     assert all(one.refused for one in found.values())
     assert found.rows[["estimate", "std_error", "mde"]].isna().all(axis=None)
-    assert found.rows["reason"].str.contains("none of 4 firms is closed between 2019-01 and 2022-06").all()
-    with pytest.raises(DesignError, match=r"^cannot estimate E1a, .* with this panel: none of 4 firms is closed"):
+    assert found.rows["reason"].str.contains("none of the 4 firms is closed between 2019-01 and 2022-06").all()
+    with pytest.raises(DesignError, match=r"^cannot estimate E1a, .* with this panel: none of the 4 firms is closed"):
         found.require()
 
 
@@ -102,7 +102,7 @@ def test_what_firms_that_inherit_cannot_show_is_refused(comparison):
     rows = estimate_all(by_hand(), Design(comparison=comparison)).rows
     inherits = rows["id"].str.fullmatch(INHERIT)
     assert inherits.sum() > 20
-    said = f"with the comparison {comparison!r}, since these firms gain sales"
+    said = f"with the comparison {comparison!r}, whose firms gain sales"
     assert (rows["reason"].str.contains(said) == inherits).all()
 
 

@@ -160,7 +160,7 @@ def test_months_alive_of_one_cluster_have_no_error_and_say_so(constant):
     row = estimate_all(one, Design(), ["E1d"]).rows.iloc[0]
     assert row["estimate"] < 0
     assert row[["std_error", "conf_low", "conf_high"]].isna().all()
-    assert "closed firms of 1 clusters exit; fewer than 5" in row["reason"]
+    assert "closed firms exit in 1 clusters only; an interval needs at least 5" in row["reason"]
 
 
 @pytest.mark.parametrize("gone", [3, 4, 5, 6])
@@ -177,7 +177,7 @@ def test_months_alive_have_an_error_where_closed_firms_of_five_clusters_exit(con
     known = rows.loc[["treated", "difference"], ["std_error", "conf_low", "conf_high"]].notna()
     assert (known == (gone >= 5)).all(axis=None)
     assert found.reason == (
-        "" if gone >= 5 else f"closed firms of {gone} clusters exit; fewer than 5 are too few for an interval"
+        "" if gone >= 5 else f"closed firms exit in {gone} clusters only; an interval needs at least 5"
     )
 
 
@@ -246,7 +246,7 @@ def test_three_comparisons_say_which_effect_they_are_and_why_one_is_absent(const
     found = closed_firms.comparisons(constant, design, lambda start, end: {"E1a": -60.0 - end})
     rows = found.set_index(["window", "comparison"])
     late, early = rows.loc["months 4 to 9"], rows.loc["months 0 to 1"]
-    assert "no comparison firms are left" in late.loc["not_yet_closed", "reason"]
+    assert "which leaves no comparison firms" in late.loc["not_yet_closed", "reason"]
     assert early.loc["not_yet_closed", "estimate"] == pytest.approx(100 * (FALL - 1), abs=1000 * TRACE)
     assert early.loc["not_yet_closed", "n"] == 3
     assert rows["id"].tolist() == ["E1c", "E1c", "E1a"] * 2
@@ -273,7 +273,7 @@ def test_what_has_no_error_is_in_no_family(ceiling):
         sales[:2, 0, WAVE:] = 0.0
 
     lost = effect_on_closed(changed(by_hand(), nothing_at_home), Design(), where="home")
-    assert "none has a standard error" in closed_firms.family({"E1b": lost}).reason
+    assert "none of these effects has a standard error" in closed_firms.family({"E1b": lost}).reason
     known = effect_on_closed(ceiling[0], Design())
     assert closed_firms.family({"E1a": known, "E1b": lost})["id"].tolist() == ["E1a"]
 

@@ -38,7 +38,7 @@ def of_one_origin(panel):
         (
             at_home,
             ELSEWHERE,
-            "only sales on AMZ|sales on AMZ, but none on EBY, ALI; add sales there|no such platform in the data",
+            "only sales on AMZ|the panel covers AMZ, but not EBY, ALI; add sales there|no such platform in the data",
         ),
         (of_one_origin, OTHERS, "add sellers of other origins|no firm of other origins is exposed"),
     ],
@@ -86,7 +86,7 @@ def test_without_zeros_nobody_is_seen_to_stop_or_to_start(panel):
     happened = growth(holed, Design())
     for found in (effect_in_parts(holed, Design()), happened):
         assert np.isnan(found[["exit", "entry"]].value).all()
-        assert "not read as 0 (`absent` in the map)" in f"{found['entry']:all}"
+        assert "not read as 0 (set `absent` in the map)" in f"{found['entry']:all}"
     rows = estimate_all(holed, Design(), ["E3k_exit", "E3k_entry", "E5d_slope"]).rows
     assert rows["estimate"].isna().all()
     *parts, whole = happened.value
@@ -102,4 +102,4 @@ def test_an_error_of_zero_is_never_stated(panel):
     found = estimate_all(changed(panel, absent), Design(), ["E4a_EBY", "d3", "E4d_EBY"])
     assert [one.bounds(one.terms[0]) for one in found.values()] == [None] * 3
     assert found.rows["estimate"].isna().all()
-    assert found.rows["reason"].str.contains("its error would be zero").all()
+    assert found.rows["reason"].str.contains("a standard error of zero would be meaningless").all()

@@ -89,7 +89,7 @@ def test_nothing_bought_after_is_the_loss_of_all_and_has_no_error(named):
     found = closed(bought_of_closed(named, "month < '2021-01'"))
     assert (found.value.tolist(), np.isnan(found.std_error).tolist()) == ([-100.0], [True])
     assert f"{found:all}".startswith(
-        "−100.0 per cent ◐ (no purchases of closed brands, after: nothing behind it varies"
+        "−100.0 per cent ◐ (no purchases of closed brands, after: the values behind it do not vary"
     )
 
 
@@ -103,7 +103,7 @@ def test_nothing_bought_before_is_refused(named, kept):
 def test_purchases_before_by_one_buyer_alone_leave_no_error(named):
     found = closed(bought_of_closed(named, f"buyer_group == {ANN}"))
     assert found.value == pytest.approx([100 * ((1 / 25) / (3 / 20) - 1)])
-    assert (found.bounds("closed brands"), found.reason) == (None, "closed brands: rests on one cluster alone")
+    assert (found.bounds("closed brands"), found.reason) == (None, "closed brands: rests on a single cluster")
 
 
 def test_without_a_table_of_products_the_loss_is_refused_with_the_command(nameless):

@@ -38,16 +38,16 @@ def test_a_panel_of_one_platform_without_risk_says_what_it_cannot_show(panel, tm
     told, found = reported(poor, tmp_path, WHOLE)
     assert "How much closed sellers lost on Amazon, against" in told["panel__03_closed_firms"]
     assert "on all platforms together: not estimable with this data; on Amazon alone:" in told["panel__03_closed_firms"]
-    assert "the panel contains only sales on Amazon; add other platforms" in told["panel__03_closed_firms"]
+    assert "the panel covers only sales on Amazon; add other platforms" in told["panel__03_closed_firms"]
     assert "cannot separate inherited demand from chilling: risk is unknown for all" in told["panel__04_spillovers"]
-    assert "bring sales there, or name other destinations" in told["panel__06_shift_panel"]
+    assert "add sales there or choose other destinations" in told["panel__06_shift_panel"]
     assert "This panel holds Amazon alone, so it does not show where sales went" in told["panel__06_shift_panel"]
     assert "Confidence in this verdict" not in told["panel__06_shift_panel"]
     assert "diamond" not in told["panel__05_growth_panel"]
     assert "the truth" not in told["panel__05_growth_panel"]
     assert {found[f"C07 {reading}"]["word"] for reading in ("invest", "sell")} == {"Not testable with this data"}
     assert found["C01 V2"]["low"] is not None
-    assert "“left over: bought elsewhere or not at all” holds its sales" in told["panel__06_shift_panel"]
+    assert "“left over: bought elsewhere or not at all” includes its sales" in told["panel__06_shift_panel"]
     assert not re.search(r"\b(d[1-7]|AMZ)\b", told["panel__03_closed_firms"] + told["panel__06_shift_panel"])
 
 

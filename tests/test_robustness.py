@@ -77,7 +77,7 @@ def test_what_cannot_be_asked_has_its_reason():
     short = replace(panel, sales=panel.sales[:, :, WAVE - 12 :], months=panel.months[WAVE - 12 :])
     rows = robustness(growth.effect_on_growth, "seen", short, BY_FIRM, name="E3g_seen", unit="percentage points")
     assert np.isnan(rows["estimate"].iloc[-1])
-    assert "the panel begins in" in rows["reason"].iloc[-1]
+    assert "the panel starts in" in rows["reason"].iloc[-1]
     assert set(rows["unit"]) == {"percentage points"}
 
 

@@ -434,7 +434,7 @@ def test_the_window_that_fits_is_the_part_of_the_one_asked_for_that_the_panel_ca
     fitted = Design().fitted(short)
     if fits == "none":
         assert fitted is None
-        with pytest.raises(DesignError, match="no window fits: begin in 20"):
+        with pytest.raises(DesignError, match="no window fits: start the panel in 20"):
             Design().sample(short)
     else:
         assert fitted.given == fits
@@ -458,7 +458,7 @@ def test_no_window_is_wider_than_the_one_that_fits(panel):
             for more in ({"post_from": fitted.post_from - 1}, {"post_to": fitted.post_to + 1}):
                 wider = fitted.__dict__ | more
                 if 4 <= wider["post_from"] <= fitted.post_from and wider["post_to"] <= 9:
-                    with pytest.raises(DesignError, match="the nearest that fits is"):
+                    with pytest.raises(DesignError, match="the closest fit is"):
                         Design(**wider).sample(short)
 
 
@@ -497,13 +497,13 @@ def test_a_panel_that_is_too_short_is_shown_as_far_as_it_goes_and_ends_with_what
     assert "The rest is for the nearest window that fits: -p post_from=6 -p post_to=9 -p base_months=6\n" in said.out
     assert "Firms used and left out, each once\n" in said.out
     fits = ["-p", "post_from=6", "-p", "post_to=9", "-p", "base_months=6"]
-    assert said.err.endswith(f"the nearest that fits is {' '.join(fits)}\n")
+    assert said.err.endswith(f"the closest fit is {' '.join(fits)}\n")
     assert command_line.main(["check", "--panel", file, *fits]) == 0
     months(panel, 23, 35).to_parquet(file)  # 2020-12 to 2021-11
     assert command_line.main(["check", "--panel", file]) == 2
     said = capsys.readouterr()
     assert "Window\n" in said.out
-    assert "no window fits: begin in 2020-11 or earlier, or end in 2021-12 or later" in said.err
+    assert "no window fits: start the panel in 2020-11 or earlier, or end it in 2021-12 or later" in said.err
     for start, stop in ((22, 35), (23, 36)):
         assert Design().fitted(months(panel, start, stop)) is not None
 

@@ -1,1 +1,1 @@
-"""Estimands E1 to E5 for a panel: estimate, standard error and design, or the reason for a refusal."""
+"""Estimands E1 to E5 for a panel: estimates with their standard errors and designs, or reasons for refusals."""

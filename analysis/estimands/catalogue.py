@@ -1,4 +1,4 @@
-"""Estimate every estimand for a panel: one table of estimates, or the reasons for refusals."""
+"""Estimate all estimands for a panel and tabulate the estimates, or the reasons for refusals."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ The id is also the name of the true value in a simulated market.
 
 
 def filled(template: str, platforms: tuple[str, ...], design: Design) -> list[dict[str, str]]:
-    """Return the values for the braces in an id: one mapping, or one per platform or month that the id covers."""
+    """Return the values of the placeholders in an id: one mapping, or one per platform or month that it covers."""
     first, second = [*design.destinations, "a second destination"][:2]
     names = {"origin": design.origin, "home": platforms[0]}
     names |= {"destinations": " and ".join(design.destinations), "first": first, "second": second}
@@ -74,7 +74,7 @@ def catalogue(platforms: tuple[str, ...], design: Design) -> dict[str, dict[str,
 
 
 class Answers(Shown, dict[str, Estimate]):
-    """One-term estimates by id; refused ones carry the reason."""
+    """Mapping of ids to one-term estimates; a refused one states its reason."""
 
     def __init__(self, effects: Mapping[str, Estimate], labels: Mapping[str, str]) -> None:
         """Store estimates and their printed labels, both by id."""
@@ -95,7 +95,7 @@ class Answers(Shown, dict[str, Estimate]):
         return f"{len(self)} of the estimands {signs}", shown, []
 
     def require(self) -> Answers:
-        """Return the answers unchanged; raise DesignError with the reasons if every estimate is refused."""
+        """Return the answers themselves; if every estimate is refused, raise DesignError with the reasons."""
         if all(effect.refused for effect in self.values()):
             why = "; ".join(dict.fromkeys(effect.reason for effect in self.values()))
             raise DesignError(f"cannot estimate {', '.join(self)} with this panel: {why}")
@@ -117,8 +117,8 @@ def estimate_all(panel: Panel, design: Design, names: str | Collection[str] = ()
     Returns
     -------
     Answers
-        With `rows`, and one-term Estimates by id. An estimand that the panel does not support has a reason instead of
-        a value.
+        One-term Estimates by id, and a table `rows`. An estimand that the panel does not support has a reason instead
+        of a value.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Changes in sales against a counterfactual, estimated or true: the basis of growth and displacement.
+"""Changes in sales relative to a counterfactual, estimated or true: the basis of growth and displacement.
 
 Each formula of these changes is written once. Applied to estimated changes it gives an estimate with a standard error;
 applied to changes between worlds of a simulated market it gives the true value.
@@ -67,14 +67,14 @@ class Changes:
         return added
 
     def delta_method(self, formula: Formula, *, estimand: str, unit: str, **changes: Any) -> Estimate:
-        """Return a formula in terms of :meth:`total` as an Estimate."""
+        """Apply a formula in terms of :meth:`total`, with standard errors by the delta method."""
         return self.estimate.delta_method(
             lambda values: formula(self.total(values)), estimand=estimand, unit=unit, **changes
         )
 
 
 def totals(sample: Sample, values: Floats, code: Ints, **fields: Any) -> Estimate:
-    """Return column sums of values[firm, column] for :meth:`analysis.estimate.Estimate.jackknife`.
+    """Return column sums of values[firm, column], to pass to :meth:`analysis.estimate.Estimate.jackknife`.
 
     Firms are treated as draws, so their number is as random as their sales; each firm contributes its own row. `code`
     is the cluster of each firm, int64[firm].
@@ -93,20 +93,20 @@ def totals(sample: Sample, values: Floats, code: Ints, **fields: Any) -> Estimat
 def estimated(
     panel: Panel, design: Design, *, of_origin: bool = False, home: bool = False, in_part: bool = False
 ) -> Changes:
-    """Compare closed and exposed firms with comparison firms, platform by platform.
+    """Estimate changes in the sales of closed and exposed firms relative to comparison firms, by platform.
 
-    The counterfactual of a set is its sales before, times the growth of comparison firms of the same origin on the same
-    platform: ``K = B * A(comparison) / B(comparison)``. Only a firm in business can be closed. So closed firms are
+    The counterfactual of a set is its baseline sales times the growth of comparison firms of the same origin on the
+    same platform: ``K = B * A(comparison) / B(comparison)``. Only a firm in business can be closed. So closed firms are
     compared wave by wave: those that still sold in the month before the wave, with comparison firms that still sold in
     the month of the wave. Both must have sold something in the first window. The counterfactual of all closed firms is
     the sum over waves. Newcomers and firms that stop count only in the comparison with exposed firms, which include
-    both. Newcomers would have entered beside the closed firms too, so their sales N in the comparison are related to
-    the sales before of exposed and closed firms: ``K = B A / B(comparison) + B(closed) N / B(comparison)``.
+    both. Newcomers would have entered alongside the closed firms too, so their sales N in the comparison are scaled by
+    the baseline sales of exposed and closed firms: ``K = B A / B(comparison) + B(closed) N / B(comparison)``.
 
     Parameters
     ----------
     panel, design
-        With low-exposure comparison firms; firms that are neither closed nor among these are the exposed ones.
+        With comparison firms of low exposure; firms that are neither these nor closed are the exposed ones.
     of_origin : bool
         Whether to use only firms of the design's origin.
     home : bool
@@ -187,37 +187,37 @@ def _estimated(sample: Sample, of_origin: bool, home: bool) -> Changes:
 
 
 def _refuse_nobody(eligible: Floats, observed: Bools, closed: Bools, pool: Bools, platforms: Sequence[str]) -> None:
-    """Refuse if no firm has known sales on all platforms, or none is closed; `eligible`: [window, firm, platform]."""
+    """Raise DesignError if all firms have unknown sales or none is closed; `eligible`: [window, firm, platform]."""
     if not observed.any():
         unknown = [name for column, name in enumerate(platforms) if np.isnan(eligible[:, :, column]).all()]
-        lacking = f"; leave out {', '.join(unknown)}, unknown for all firms" if unknown else ""
+        lacking = f"; drop {', '.join(unknown)}, where the sales of all firms are unknown" if unknown else ""
         raise DesignError(f"no firm has known sales on {', '.join(platforms)} in both windows{lacking}")
     if not closed.any():
-        raise DesignError(f"found 0 closed firms that sold until their closure, beside {pool.sum()} comparison firms")
+        raise DesignError(f"found {pool.sum()} comparison firms, but no closed firm that sold until its closure")
 
 
 def _against(
     sums: Floats, cohorts: list[Cohort], code: Ints, who: str, platforms: Sequence[str]
 ) -> tuple[Floats, Floats, int]:
-    """Return a set's change by platform, its scores by cluster and its degrees of freedom, summed over cohorts.
+    """Return the change of a set by platform, its scores by cluster and its degrees of freedom, over all cohorts.
 
-    The number of firms is held fixed for the set, not for each cohort, or a cohort of one firm would have no error.
+    The number of firms is fixed for the set, not for each cohort; otherwise a cohort of one firm would have no error.
     """
     before, after = sums
     rows = np.concatenate([cohort.closed for cohort in cohorts])
     clusters, fewest = len(np.unique(code[rows])), min(len(np.unique(code[cohort.others])) for cohort in cohorts)
     if min(clusters, fewest) < 2:
         raise DesignError(
-            f"cannot compare {who} with comparison firms: found {clusters} and {fewest} clusters; a standard error "
-            "needs at least two of each; widen the comparison, or leave this origin out"
+            f"cannot compare {who} with comparison firms: found {clusters} and {fewest} clusters, but a standard error "
+            "needs at least two of each; widen the comparison or leave out this origin"
         )
     for cohort in cohorts:
         held, base = before[cohort.closed].sum(axis=0), before[cohort.others].sum(axis=0)
         if (nothing := (held > 0) & (base == 0)).any():
             column = int(np.argmax(nothing))
             raise DesignError(
-                f"cannot compare {who} on {platforms[column]}: they sold {held[column]:.4g} before and the "
-                f"{len(cohort.others)} comparison firms nothing; widen the comparison, or leave {platforms[column]} out"
+                f"cannot compare {who} on {platforms[column]}: they had baseline sales of {held[column]:.4g}, the "
+                f"{len(cohort.others)} comparison firms none; widen the comparison or leave out {platforms[column]}"
             )
     both = np.hstack([before, after])
 
@@ -234,7 +234,7 @@ def _against(
 
 
 def _newcomers(sums: Floats, new: Bools, closed: Ints, pool: Ints, code: Ints) -> tuple[Floats, Floats]:
-    """Return the sales expected of newcomers beside the closed firms, and their scores by cluster."""
+    """Return the sales of newcomers expected alongside the closed firms, and the scores by cluster."""
     before, after = sums
 
     def beside(x: Floats) -> Any:
@@ -246,14 +246,14 @@ def _newcomers(sums: Floats, new: Bools, closed: Ints, pool: Ints, code: Ints) -
 
 
 def _finite(values: Any) -> Any:
-    """Replace values without anything to compare with by 0."""
+    """Replace values that are not finite, because there is nothing to compare with, by 0."""
     return np.where(np.isfinite(values), values, 0.0)
 
 
 def _without_each(
     formula: Callable[[Floats], Any], mine: _Columns, others: _Columns, code: Ints
 ) -> tuple[Floats, Floats]:
-    """Return a formula of sums of values[firm, column] over rows, and its value less that without each cluster.
+    """Apply a formula to sums of values[firm, column] over rows; also return its change due to each cluster.
 
     A cluster on both sides is left out of one side, then of the other, and the changes are added; the interaction of
     the two is ignored.

@@ -42,7 +42,7 @@ AGAINST: dict[Comparison, str] = {
     "spared_same_category": "against sellers not closed, same category",
     "not_yet_closed": "against sellers closed later",
 }
-"""Comparisons in print."""
+"""Printed names of the comparisons."""
 
 HORIZON = 12  # months over which survival is counted
 FEWEST = 10  # clusters of closed firms below which joint tests and bands understate their error
@@ -51,7 +51,7 @@ DRAWS = 199
 
 
 def scope(panel: Panel) -> Where:
-    """Return "all", or "home" for a panel with only the home platform."""
+    """Return "home" if the panel has only the home platform, otherwise "all"."""
     return "all" if len(panel.platforms) > 1 else "home"
 
 
@@ -62,7 +62,7 @@ def sales_on(panel: Panel, where: Where) -> tuple[Floats, int]:
     """
     if where == "home":
         return panel.sales[:, 0], 1
-    several(panel, "what closed firms sold over all platforms")
+    several(panel, "closed firms' sales on all platforms")
     return panel.total(), len(panel.platforms)
 
 
@@ -75,7 +75,7 @@ def effect_on_closed(panel: Panel, design: Design, *, where: Where = "all") -> E
     in business can be closed; firms that had stopped would lower the comparison ("immortal time"). Firms are compared
     within origin and, for "spared_same_category", within category. Comparison firms of that kind and those
     "not_yet_closed" also gain sales from closed firms, so the estimate is the effect of a firm's own closure, E1c, and
-    is labelled so. Firms "not_yet_closed" must survive until their own closure, which makes them look better. Other
+    is labelled E1c. Firms "not_yet_closed" must survive until their own closure, which makes them look better. Other
     differences of closed firms, such as size or the trend of their category, are not removed.
 
     Returns
@@ -94,7 +94,7 @@ def effect_on_closed(panel: Panel, design: Design, *, where: Where = "all") -> E
     if (count := sample.clusters(closed)) < 2:
         raise DesignError(
             f"cannot compute a standard error for closed firms: found {len(closed)} with sales, in {count} clusters by "
-            f"{design.cluster}; at least two are needed: use ranks among comparison firms instead"
+            f"{design.cluster}, but at least two are needed; rank the closed firms among comparison firms instead"
         )
     name, n = effect_name(design, where), len(closed)
     if not y[closed, 1].any():
@@ -115,7 +115,7 @@ def own_closure(panel: Panel, design: Design) -> Estimate:
 
 
 def effect_name(design: Design, where: Where) -> str:
-    """Return the id of the effect that a comparison identifies for these sales."""
+    """Return the id of the effect that a design identifies for sales at home or on all platforms."""
     if design.comparison != "low_exposure":
         return f"E1c, {where}"
     return HEADLINE[where]
@@ -129,7 +129,7 @@ def without_error(value: float, n: int, reason: str) -> Estimate:
 def compared(
     y: Floats, among: Sequence[Cohort], sample: Sample, cluster: Ints, *, first: int, width: int, anticipation: int = 0
 ) -> GroupTime:
-    """Compare closed firms cohort by cohort within origin, within category too, or across all if few are left.
+    """Compare closed with comparison firms, cohort by cohort, within the strata of the design.
 
     Parameters
     ----------
@@ -163,10 +163,10 @@ def compared(
 
 
 def mechanical_loss(dose: Floats, months_closed: Floats, home: Floats, everywhere: Floats) -> float:
-    """Return the sales of the closed accounts, per cent of closed firms' sales on all platforms.
+    """Return the closed accounts' sales in per cent of closed firms' sales on all platforms.
 
-    The closed part (dose) of home sales before, times the share of the window in which the firm is closed: a property
-    of the firms, float64[firm] each, without error.
+    The closed part (dose) of baseline home sales, times the share of the window in which the firm is closed. This is a
+    property of the firms, without sampling error. All arguments are float64[firm].
     """
     return float(100 * (dose * months_closed * home).sum() / everywhere.sum()) if everywhere.sum() else np.nan
 
@@ -191,8 +191,8 @@ def damage_multiple(panel: Panel, design: Design) -> Estimate:
     mechanical = mechanical_loss(dose, sample.months_closed[firms], sold[:, 0], sold.sum(axis=1))
     if not mechanical > 0:
         raise DesignError(
-            f"there is no mechanical loss: the {firms.sum()} closed firms sold nothing on {panel.platforms[0]} in "
-            f"{design.base_months} base months; choose a longer base"
+            f"cannot compute a mechanical loss: the {firms.sum()} closed firms sold nothing on {panel.platforms[0]} in "
+            f"the {design.base_months} base months; choose a longer base period"
         )
     return loss.delta_method(
         lambda x: {"damage multiple": -x[0] / mechanical},
@@ -205,7 +205,7 @@ def damage_multiple(panel: Panel, design: Design) -> Estimate:
 
 @estimand
 def months_alive(panel: Panel, design: Design) -> Estimate:
-    """Estimate the months of survival, out of twelve, lost to closure (E1d).
+    """Estimate the months of survival lost to closure, out of twelve (E1d).
 
     Firms survive until they sell nothing on any platform for three months. They are compared within origin, wave by
     wave, with firms that sold at least as much in the base months as the tenth percentile of closed firms, because
@@ -220,9 +220,9 @@ def months_alive(panel: Panel, design: Design) -> Estimate:
         comparison firms are not yet closed, if the panel has only one platform, so that a firm that moves elsewhere
         seems to exit, or as for `exit_survival`.
     """
-    several(panel, "how long firms sell on any platform")
+    several(panel, "survival on any platform")
     if design.comparison == "not_yet_closed":
-        raise DesignError("cannot compare months alive with firms that are closed later; use comparison='low_exposure'")
+        raise DesignError("cannot compare survival with that of firms closed later; use comparison='low_exposure'")
     sample = design.sample(panel)
     starting, _ = followed(sample)
     firm = np.concatenate([cohort.firms for cohort in starting])
@@ -245,9 +245,7 @@ def months_alive(panel: Panel, design: Design) -> Estimate:
     exits = units.loc[units["treated"] & units["exited"], "cluster"].nunique()
     if exits < FEWEST_EXITS:
         unsure["covariance"] = np.where(np.array(lives.terms) == "comparison", lives.covariance, np.nan)
-        unsure["reason"] = (
-            f"closed firms of {exits} clusters exit; fewer than {FEWEST_EXITS} are too few for an interval"
-        )
+        unsure["reason"] = f"closed firms exit in {exits} clusters only; an interval needs at least {FEWEST_EXITS}"
     months = f"{HORIZON} months since closure"
     return sample.mark(lives, n=lives.n[0], months=months, details={"curves": curves}, **unsure)
 
@@ -290,12 +288,12 @@ def comparisons(panel: Panel, design: Design, truth: ByWindow | None = None, *, 
 
 @estimand
 def placebo(panel: Panel, design: Design, *, where: Where = "all") -> Estimate:
-    """Estimate a placebo: closures dated a year early, in a panel that ends before the real ones.
+    """Estimate a placebo effect of closures dated a year early, in a panel that ends before the real ones.
 
     Closed firms were selected at the real closure, so they had survived until then. Hence the placebo uses firms that
     sold something in the month before the first wave and already existed at the start of the early base. Newcomers grow
-    manyfold in the placebo year, and their growth is related to whether they were closed: with them the placebo finds a
-    fall in simulated markets without any.
+    manyfold in the placebo year, and their growth is related to whether they were closed: with them, the placebo finds
+    a fall even in simulated markets that have none.
 
     Returns
     -------
@@ -310,7 +308,7 @@ def placebo(panel: Panel, design: Design, *, where: Where = "all") -> Estimate:
 
 
 def a_year_early(panel: Panel, design: Design, firms: Bools) -> tuple[Panel, Design]:
-    """Return some firms with closures dated a year early, in months before the real closures, and the design.
+    """Return a panel of some firms with closures dated a year early, which ends before the real ones, and a design.
 
     The window of the design covers the same months a year early, even if no firm of the first wave is left.
 
@@ -323,7 +321,7 @@ def a_year_early(panel: Panel, design: Design, firms: Bools) -> tuple[Panel, Des
     if sample.no_placebo:
         raise DesignError(
             f"a placebo a year early needs {12 + design.base_months} months before the first wave, and the window a "
-            f"year before; the panel begins in {panel.months[0]}: narrow the window, or add earlier months"
+            f"year earlier, but the panel starts in {panel.months[0]}; narrow the window or add earlier months"
         )
     end, dated = sample.base.stop - design.anticipation, panel.firms["closed_on"] - pd.DateOffset(years=1)
     kept = firms & ~(dated < panel.months[0].to_timestamp()).to_numpy()  # closed in part long before the first wave
@@ -352,7 +350,7 @@ def family(effects: Mapping[str, Estimate]) -> pd.DataFrame:
     Parameters
     ----------
     effects : mapping of str to Estimate
-        One-term effects by id; those without a standard error are left out. Per cents are tested in log points.
+        One-term effects by id; those without a standard error are left out. Percentages are tested in log points.
 
     Returns
     -------
@@ -361,7 +359,7 @@ def family(effects: Mapping[str, Estimate]) -> pd.DataFrame:
     """
     tested = {name: effect for name, effect in effects.items() if np.isfinite(effect.std_error[0])}
     if not tested:
-        raise DesignError(f"cannot test {', '.join(effects)}: none has a standard error")
+        raise DesignError(f"cannot test {', '.join(effects)}: none of these effects has a standard error")
     scored = [effect if effect.unit != "per cent" else _in_logs(effect) for effect in tested.values()]
     scores = [pd.Series(effect.scores[:, 0], index=effect.clusters) for effect in scored]
     joint = pd.concat(scores, axis=1).fillna(0.0).to_numpy()  # an effect does not depend on clusters outside its sample
@@ -389,9 +387,10 @@ def smallest_effect(panel: Panel, design: Design, *, draws: int = DRAWS) -> Esti
     -------
     Estimate
         Per cent: "fall" and "rise", with a test of the right size on this panel, and "fall, usual", "rise, usual",
-        with the reported intervals, each detected with a power of 80 per cent; "size, usual", the per cent of draws in
-        which these intervals find an effect although there is none. Errors are Monte Carlo errors; `n` is the number of
-        draws. ``details["within"]``: what placebo closures share with the real ones, "origin and size" or "origin".
+        with the reported intervals, each detected with a power of 80 per cent; "size, usual", the percentage of draws
+        in which these intervals find an effect although there is none. Standard errors are Monte Carlo errors; `n` is
+        the number of draws. ``details["within"]``: the traits that placebo closures share with the real ones, "origin
+        and size" or "origin".
         Refused as for :func:`analysis.estimators.power.minimum_detectable_effect`, or if no closed group sold.
     """
     sample, total = design.sample(panel), panel.total()
@@ -404,7 +403,7 @@ def smallest_effect(panel: Panel, design: Design, *, draws: int = DRAWS) -> Esti
     groups = groups[groups["origin"].isin(groups.loc[groups["closed"], "origin"])]
     closed, origin = groups["closed"].to_numpy(), groups["origin"].to_numpy()
     if not closed.any():
-        raise DesignError("cannot draw placebo closures: no closed group sold a year before; widen the window")
+        raise DesignError("cannot draw placebo closures: no closed group sold anything a year before; widen the window")
     large = (groups["before"] >= groups.loc[groups["closed"], "before"].median()).to_numpy()
 
     def estimator(sales: Floats, first: Floats, rows: Ints) -> Estimate:
@@ -439,7 +438,7 @@ Rows = tuple[Sample, Ints, Floats, Floats]
 
 
 def _stacked(panel: Panel, design: Design, where: Where) -> Rows:
-    """Stack the firms of E1a or E1b by cohort for the other estimators, if a cohort has both sides of an origin.
+    """Stack the firms of E1a or E1b by cohort for the other estimators; drop origins with only one side.
 
     A firm's outcome is its sales relative to the first window, and its weight is its monthly sales in that window. So
     the weighted mean over closed firms is the ratio of their sums, as in E1a.
@@ -454,14 +453,14 @@ def _stacked(panel: Panel, design: Design, where: Where) -> Rows:
     if not both.any():
         raise DesignError(
             f"found {rows['closed'].sum()} closed and {(~rows['closed']).sum()} comparison firms that still sold, but "
-            "none of the same origin in the same wave; widen the comparison"
+            "no two of the same origin in the same wave; widen the comparison"
         )
     firm, within = rows["firm"][both].to_numpy(), pd.get_dummies(rows["within"][both], dtype=float).to_numpy()
     return sample, firm, within, sales[firm, sample.before].mean(axis=1)
 
 
 def _by(estimator: Callable[..., Estimate], rows: Rows, y: Floats, first: int, x: Floats, name: str) -> Estimate:
-    """Estimate in per cent from y[row, period]; degrees of freedom are the clusters of closed firms less one."""
+    """Estimate an effect in per cent from y[row, period]; degrees of freedom: clusters of closed firms less one."""
     sample, firm, _, before = rows
     treated, code = np.where(sample.closed[firm], float(first), np.inf), sample.cluster[firm]
     y, level = y / before[:, np.newaxis], sample.design.level
@@ -472,11 +471,11 @@ def _by(estimator: Callable[..., Estimate], rows: Rows, y: Floats, first: int, x
 
 @estimand
 def adjusted_effect(panel: Panel, design: Design, *, where: Where = "all") -> Estimate:
-    """Estimate E1a by the doubly robust method, given origin, wave, home share and age before the closures.
+    """Estimate E1a by the doubly robust method, conditional on origin, wave, home share and age.
 
     The covariates are the share of the home platform in sales in the first window, and age, the months with sales
     before it (in logs); without them the estimate would be E1a. Size is not a covariate, since growth is measured from
-    earlier sales: of two firms with equal sales, one is large and the other had a good year that does not last. Nor is
+    earlier sales: of two firms with equal sales, one is large and the other had a good year that will not last. Nor is
     risk, since the closures deter equally suspect firms that were not closed.
 
     Returns
@@ -514,12 +513,12 @@ def imputed_effect(panel: Panel, design: Design, *, where: Where = "all") -> Est
     effect = replace(effect, details={"months": sample.months(fitted)})
     if (clusters := sample.clusters(firm[sample.closed[firm]])) >= FEWEST or effect.refused:
         return effect
-    why = f"closed firms of {clusters} clusters; fewer than {FEWEST} are too few for an interval by imputation"
+    why = f"closed firms form {clusters} clusters only; an interval by imputation needs at least {FEWEST}"
     return replace(effect, covariance=np.full((1, 1), np.nan), limits=None, scores=None, reason=why)
 
 
 def cross_checks(panel: Panel, design: Design, *, where: Where = "all") -> pd.DataFrame:
-    """Return E1a or E1b as rows: ratio of sums, doubly robust, and by imputation, or the reason for a refusal."""
+    """Estimate E1a or E1b as a ratio of sums, by the doubly robust method and by imputation, as rows."""
     ratio, imputed = effect_on_closed(panel, design, where=where), imputed_effect(panel, design, where=where)
     effects = {
         "ratio of sums": ratio,

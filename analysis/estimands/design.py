@@ -26,12 +26,12 @@ Asked = ParamSpec("Asked")
 FEWEST_BASE, LATEST = 3, 9  # fewest base months and latest end of a window in reports
 COLUMNS = ["id", "label", "estimate", "std_error", "conf_low", "conf_high", "unit", "n", "mde", "reason"]
 ASKED = ["df", "level", "interval", "comparison", "months", "digest"]
-"""Further columns of rows: kind of interval, and the question and panel behind it; empty for a refusal."""
+"""Further columns of rows: the kind of interval, and the design and panel behind it; empty for a refusal."""
 
 
 @dataclass(frozen=True)
 class Design:
-    """The firms and months that are compared.
+    """Choice of the firms and months to compare.
 
     Attributes
     ----------
@@ -50,7 +50,7 @@ class Design:
     origin : str
         Code of the origin whose growth and recapture are estimated.
     destinations : tuple of str
-        Codes of the one or two platforms to which closed firms are said to have moved.
+        Codes of the one or two platforms to which closed firms are reported to have moved.
     opened : tuple of str
         Codes of platforms that opened only to the origin in the months compared, so that joining them is not evidence
         about the closures.
@@ -91,20 +91,20 @@ class Design:
         first, last = whole_number("post_from", self.post_from), whole_number("post_to", self.post_to)
         if not 0 <= first <= last or whole_number("base_months", self.base_months) < 1:
             raise DesignError(
-                f"expected a first month from 0 to the last, and a base month, found months {first} to {last} and "
-                f"{self.base_months} base months"
+                f"expected 0 <= post_from <= post_to and base_months >= 1, found post_from={first}, post_to={last} and "
+                f"base_months={self.base_months}"
             )
         if whole_number("anticipation", self.anticipation) < 0 or last - 12 >= -self.anticipation:
             raise DesignError(
-                f"the base of a window to month {last}, a year earlier, overlaps the {self.anticipation} months of "
-                f"anticipation; end it by month {11 - self.anticipation}"
+                f"the baseline of a window that ends in month {last} overlaps the {self.anticipation} months of "
+                f"anticipation; end the window by month {11 - self.anticipation}"
             )
         for name, share in (("level", self.level), ("cut", self.cut), ("low", self.low)):
             if not 0 < share < 1 and not (name == "cut" and share == 1):
                 raise DesignError(f"expected {name} between 0 and 1, found {name} = {share}")
 
     def sample(self, panel: Panel) -> Sample:
-        """Return the sample of a panel; raise DesignError if the panel does not support the design."""
+        """Select the sample from a panel; raise DesignError if the panel does not support the design."""
         return once(panel, self, lambda: _sample(panel, self))
 
     def fitted(self, panel: Panel) -> Design | None:
@@ -167,42 +167,42 @@ class Sample:
 
     @property
     def window(self) -> str:
-        """First and last month of the window, in words."""
+        """First and last month of the window, as text."""
         return self.months(self.after)
 
     @property
     def year_ago(self) -> str:
-        """The same months a year before, in words."""
+        """First and last month of the window a year before, as text."""
         return self.months(self.before)
 
     @property
     def waves(self) -> list[int]:
-        """Months with closures up to the end of the window: positions."""
+        """Positions of the months with closures, up to the end of the window."""
         return [int(month) for month in np.unique(self.first[self.closed])]
 
     def months(self, months: slice) -> str:
-        """Return the first and last of some months, in words."""
+        """Return the first and last month of a slice, as text."""
         return f"{self.panel.months[months.start]} to {self.panel.months[months.stop - 1]}"
 
     def two_years_ago(self, what: str) -> slice:
-        """Return the same months two years before; raise DesignError if the panel does not reach back that far."""
+        """Return the months of the window two years before; raise DesignError if the panel starts later."""
         start, stop, months = self.before.start - 12, self.before.stop - 12, self.panel.months
         if start < 0:
             raise DesignError(
-                f"{what} needs {months[start + 12]} less 12 months, but the panel starts in {months[0]}; narrow the "
-                "window, or add earlier months"
+                f"{what} needs sales from {months[start + 12] - 12}, but the panel starts in {months[0]}; narrow the "
+                "window or add earlier months"
             )
         return slice(start, stop)
 
     @property
     def still_open(self) -> str:
-        """Sentence about closed firms still open in part of the window, or an empty text."""
+        """Sentence about closed firms that were still open in part of the window, or an empty string."""
         count = int((self.months_closed[self.closed] < 1).sum())
         return f"{count} of {self.closed.sum()} closed sellers were still open in part of the window." if count else ""
 
     @property
     def no_placebo(self) -> str:
-        """The reason why a placebo year is unavailable, or an empty text."""
+        """Reason why a placebo year is unavailable, or an empty string."""
         short = min(self.base.start, self.before.start) < 12
         return "the panel is too short for a placebo year" if short else ""
 
@@ -217,42 +217,42 @@ class Sample:
         return np.array([self.panel.sales[:, :, months].sum(axis=2) for months in (self.before, self.after)])
 
     def observed(self, width: int) -> Bools:
-        """Return the firms with known sales on the first `width` platforms in both windows, bool[firm]."""
+        """Return whether each firm has known sales on the first `width` platforms in both windows, bool[firm]."""
         return np.asarray(np.isfinite(self.sums[:, :, :width]).all(axis=(0, 2)))
 
     def of_origin(self, own: bool = True) -> Bools:
-        """Return the firms of the design's origin, or of all others; raise DesignError if there are none."""
+        """Select the firms of the design's origin, or all others, bool[firm]; raise DesignError if there are none."""
         firms: Bools = self.is_own == own
         if not firms.any():
             count, origin = len(firms), self.design.origin
-            nobody = f"none of {count} firms is of origin {origin}; check the column origin"
+            nobody = f"none of the {count} firms is of origin {origin}; check the column origin"
             everybody = f"all {count} firms are of origin {origin}; add sellers of other origins"
             raise DesignError(nobody if own else everybody)
         return firms
 
     @cached_property
     def is_own(self) -> Bools:
-        """Firms of the design's origin, if any."""
+        """Whether each firm is of the design's origin, bool[firm]."""
         return np.asarray((self.panel.firms["origin"] == self.design.origin).to_numpy())
 
     @property
     def origin(self) -> Ints:
-        """Origin of each firm as a number, int64[firm], in the order of the names."""
+        """Code of each firm's origin, int64[firm], in the order of the names."""
         return self.panel.codes("origin")[0]
 
     @property
     def category(self) -> Ints:
-        """Category of each firm as a number, int64[firm]."""
+        """Code of each firm's category, int64[firm]."""
         return self.panel.codes("category")[0]
 
     @cached_property
     def cluster(self) -> Ints:
-        """Cluster of each firm as a number, int64[firm]."""
+        """Code of each firm's cluster, int64[firm]."""
         firms = self.design.cluster == "firm"
         return np.arange(len(self.panel.firms)) if firms else self.panel.codes(self.design.cluster)[0]
 
     def clusters(self, firms: Bools | Ints) -> int:
-        """Return the number of clusters of some firms."""
+        """Count the clusters of the selected firms."""
         return len(np.unique(self.cluster[firms]))
 
     def means(self, sales: Floats) -> Floats:
@@ -260,7 +260,7 @@ class Sample:
         return np.column_stack([sales[:, months].mean(axis=1) for months in (self.before, self.after)])
 
     def widest(self, estimate: Callable[[Ints], Estimate]) -> Estimate:
-        """Estimate with each clustering, codes int64[firm], and return the result with the longest intervals in total.
+        """Estimate with each clustering, int64[firm], and return the result whose intervals are longest in total.
 
         Brand groups are closed together, and a shock may hit all firms of a category. So with brand groups as clusters
         both clusterings are tried and the wider result is used, as neither may be ignored (MacKinnon, J. G.,
@@ -276,7 +276,7 @@ class Sample:
 
     @cached_property
     def mixed_cluster(self) -> Ints:
-        """Cluster of each firm for effects on rivals of closed firms, int64[firm].
+        """Code of each firm's cluster for effects on rivals of closed firms, int64[firm].
 
         With brand groups as clusters, closed firms are clustered by brand group and all others by category, since
         exposure and shocks are shared within a category.
@@ -287,11 +287,11 @@ class Sample:
 
     @cached_property
     def stopped(self) -> Bools:
-        """Whether firms sell nothing on any platform, bool[firm, month]; False if unknown."""
+        """Whether each firm sells nothing on all platforms, bool[firm, month]; False if unknown."""
         return np.asarray(self.panel.total() <= 0)
 
     def mark(self, estimate: Estimate, **changes: Any) -> Estimate:
-        """Record the design, panel digest and provenance of an estimate."""
+        """Record the design, panel digest and provenance in an estimate."""
         provenance = "simulated" if self.panel.provenance == "simulated" else "estimate"
         changes = {"months": self.window, "provenance": provenance} | changes
         return replace(estimate, design=self.design, digest=self.panel.digest, **changes)
@@ -301,7 +301,7 @@ def _sample(panel: Panel, design: Design) -> Sample:
     first = panel.first_treated(cut=design.cut)
     if not np.isfinite(first).any():
         raise DesignError(
-            f"none of {len(first)} firms is closed between {panel.months[0]} and {panel.months[-1]} with a dose of "
+            f"none of the {len(first)} firms is closed between {panel.months[0]} and {panel.months[-1]} with a dose of "
             f"{design.cut:g} or more; use a panel that contains closures"
         )
     wave, length = int(first.min()), len(panel.months)
@@ -310,13 +310,13 @@ def _sample(panel: Panel, design: Design) -> Sample:
         fitted = design.fitted(panel)
         last = min(LATEST, 11 - design.anticipation)  # latest month at which a window may end
         begin = panel.months[wave] - max(FEWEST_BASE, 12 - min(last, length - 1 - wave))
-        end = f", or end in {panel.months[wave] + 12 - wave} or later" if FEWEST_BASE <= wave >= 12 - last else ""
-        more = f"no window fits: begin in {begin} or earlier{end}"
-        remedy = f"the nearest that fits is {fitted.given}" if fitted else more
+        end = f", or end it in {panel.months[wave] + 12 - wave} or later" if FEWEST_BASE <= wave >= 12 - last else ""
+        more = f"no window fits: start the panel in {begin} or earlier{end}"
+        remedy = f"the closest fit is {fitted.given}" if fitted else more
         raise DesignError(
-            f"months {design.post_from} to {design.post_to} after the first wave in {panel.months[wave]}, the same a "
-            f"year before and {design.base_months} base months do not fit: the panel runs from {panel.months[0]} to "
-            f"{panel.months[-1]}; {remedy}"
+            f"the panel, {panel.months[0]} to {panel.months[-1]}, does not cover months {design.post_from} to "
+            f"{design.post_to} after the first wave in {panel.months[wave]}, the same months a year before and "
+            f"{design.base_months} base months; {remedy}"
         )
     after, base = slice(start, stop), slice(wave - design.base_months, wave)
     exposure = panel.exposure(base=base, cut=design.cut, months=after).mean(axis=1)
@@ -350,8 +350,8 @@ def _comparison(panel: Panel, design: Design, first: Floats, never_closed: Bools
             lowest = np.fmin.reduce(exposure[never_closed], initial=np.inf)
             why = f"the lowest is {lowest:.3g}" if np.isfinite(lowest) else "all are unknown"
             raise DesignError(
-                f"none of {never_closed.sum()} firms not closed has an exposure below {design.low:g}: {why}; add "
-                "firms in categories with home sales in which little was closed"
+                f"none of the {never_closed.sum()} firms never closed has an exposure below {design.low:g} ({why}); "
+                "add firms in categories with home sales and few closures"
             )
         return low
     closures = panel.closures(cut=design.cut)  # including closures after the last month of the panel
@@ -360,18 +360,18 @@ def _comparison(panel: Panel, design: Design, first: Floats, never_closed: Bools
         last = int(closures[np.isfinite(closures)].max())
         raise DesignError(
             f"the comparison needs firms still open {design.anticipation} months after month {design.post_to}, but the "
-            f"last wave is in {panel.months[0] + last}, month {last - int(first.min())}; no comparison firms are left; "
-            "end the window earlier or choose another comparison"
+            f"last wave is in {panel.months[0] + last}, month {last - int(first.min())}, which leaves no comparison "
+            "firms; end the window earlier or choose another comparison"
         )
     return later
 
 
 def low_exposure(panel: Panel, design: Design, what: str) -> Sample:
-    """Return the sample; raise DesignError unless the comparison firms are those of low exposure."""
+    """Select the sample; raise DesignError unless the comparison is with firms of low exposure."""
     if design.comparison != "low_exposure":
         raise DesignError(
-            f"cannot identify {what} with the comparison {design.comparison!r}, since these firms gain sales from "
-            "closed firms; use comparison='low_exposure'"
+            f"cannot identify {what} with the comparison {design.comparison!r}, whose firms gain sales from closed "
+            "firms; use comparison='low_exposure'"
         )
     return design.sample(panel)
 
@@ -380,7 +380,7 @@ def several(panel: Panel, what: str) -> None:
     """Raise DesignError if the panel contains only the home platform."""
     if len(panel.platforms) < 2:
         raise DesignError(
-            f"cannot estimate {what}: the panel contains only sales on {panel.platforms[0]}; add other platforms"
+            f"cannot estimate {what}: the panel covers only sales on {panel.platforms[0]}; add other platforms"
         )
 
 
@@ -393,10 +393,10 @@ def once(panel: Any, what: Hashable, make: Callable[[], Answer]) -> Answer:
 
 
 def estimand(verb: Callable[Asked, Answer]) -> Callable[Asked, Answer | Estimate]:
-    """Return refusals as an Estimate with the reason, and cache results with the panel.
+    """Convert a DesignError into an Estimate that states the reason, and cache results with the panel.
 
     A refused argument is returned unchanged, so that a report can continue with the reason;
-    :meth:`analysis.estimate.Estimate.require` raises it. Results of a panel and a design, refusals too, are cached.
+    :meth:`analysis.estimate.Estimate.require` raises it. Results for a panel and a design are cached, as are refusals.
     """
 
     @wraps(verb)
@@ -417,7 +417,7 @@ def estimand(verb: Callable[Asked, Answer]) -> Callable[Asked, Answer | Estimate
 
 
 def in_rows(parts: Iterable[tuple[str, str, Estimate]], unit: str = "") -> pd.DataFrame:
-    """Return one-term estimates as rows of `COLUMNS` and `ASKED`, by id and label; `unit` is used for refusals."""
+    """Tabulate one-term estimates in the columns `COLUMNS` and `ASKED`, given id and label; refusals have `unit`."""
     rows, level = [], Design.level
     for name, label, effect in ((name, label, effect.stated) for name, label, effect in parts):
         level = level if effect.refused else effect.level
@@ -433,23 +433,23 @@ def in_rows(parts: Iterable[tuple[str, str, Estimate]], unit: str = "") -> pd.Da
 
 
 def as_rows(effects: Estimate, terms: Mapping[str, tuple[str, str]] | None = None, unit: str = "") -> pd.DataFrame:
-    """Return the terms of an estimate as rows of `COLUMNS`; `terms` maps a term to its id and label.
+    """Tabulate the terms of an estimate as rows of `COLUMNS`; `terms` maps a term to its id and label.
 
-    `mde` is the smallest effect detected with a power of 80 per cent. A row without a standard error is a set, or has
-    the estimate's reason beside it. Rows of a refusal have the reason, `unit`, and no number.
+    `mde` is the smallest effect detected with a power of 80 per cent. A row without a standard error is a set, or
+    contains the estimate's reason. Rows of a refusal contain the reason, `unit`, and no number.
     """
     terms = {term: (term, term) for term in effects.terms} if terms is None else terms
     return in_rows([(name, label, effects[term]) for term, (name, label) in terms.items()], unit)
 
 
 def in_words(rows: pd.DataFrame, names: Mapping[str, str]) -> pd.DataFrame:
-    """Replace codes of platforms and origin by their printed names in labels and reasons."""
+    """Replace platform and origin codes with their printed names in labels and reasons."""
     written = {"label": rows["label"], "reason": rows["reason"].fillna("")}
     return rows.assign(**{name: texts.map(lambda text: written_out(text, names)) for name, texts in written.items()})
 
 
 def written_out(text: str, names: Mapping[str, str]) -> str:
-    """Replace codes in a text by their printed names."""
+    """Replace codes in a text with their printed names."""
     codes = re.compile(r"\b(" + "|".join(map(re.escape, names)) + r")\b")
     return codes.sub(lambda code: names[code[0]], text)
 
@@ -464,7 +464,7 @@ def by_origin(
     columns: Collection[str] = (),
     **options: Any,
 ) -> pd.DataFrame:
-    """Return rows of `COLUMNS` for firms of the design's origin and for others, with `origin` and `term`.
+    """Estimate for firms of the design's origin and for others; return rows of `COLUMNS`, `origin` and `term`.
 
     Parameters
     ----------

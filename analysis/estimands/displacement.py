@@ -1,4 +1,4 @@
-"""Displacement of the lost home sales of closed firms (E4), and hedging (E5c)."""
+"""Displacement of closed firms' lost home sales (E4), and hedging (E5c)."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ RESIDUALS = ("d6", "d7")  # shown as bounds: residuals accumulate the errors of 
 
 
 def amounts(changes: Changes) -> Estimate:
-    """Split the lost home sales of closed firms, L, into parts, in units of sales.
+    """Split closed firms' lost home sales, L, into parts, in units of sales.
 
     "d1", "d2": home sales of exposed firms of the origin and of other origins; "d3", "d4": closed firms on the
     destinations; "d5": closed firms on all other platforms; "d6": exposed firms off the home platform; "d7": the rest;
     "sum", equal to L. A part without a platform or firms in the panel is NaN, and its sales are in d7. A part whose
     firms cannot be compared is NaN, as are the residuals. "there" is d3 plus d4; further terms, named by platform code,
-    give closed firms on each other platform.
+    are for closed firms on each other platform.
     """
     home, away = changes.home, changes.away
     there = [name for name in changes.destinations if name in away]
@@ -55,18 +55,18 @@ def amounts(changes: Changes) -> Estimate:
         return parts | {"d7": left, "sum": lost} | dict.fromkeys(blank, np.nan)
 
     reasons = [f"{name}: no firm of {'the origin' if RIVALS[name] else 'other origins'} is exposed" for name in nobody]
-    reasons += [f"{', '.join(nowhere)}: no such platform in the data, so d7 holds its sales"] if nowhere else []
+    reasons += [f"{', '.join(nowhere)}: no such platform in the data, so d7 includes its sales"] if nowhere else []
     reasons += [f"{', '.join([name, *RESIDUALS])}: {why}" for name, why in apart.items()]
     return changes.delta_method(formula, estimand="E4c", unit=changes.estimate.unit, reason="; ".join(reasons))
 
 
 def shares_of_loss(changes: Changes) -> Estimate:
-    """Divide :func:`amounts` by L: per cent of L. Intervals are Fieller's, with Student's t.
+    """Convert :func:`amounts` to per cent of L, with Fieller intervals based on Student's t.
 
     Raises
     ------
     DesignError
-        If L is not `SURE` errors from zero.
+        If L is within `SURE` standard errors of zero.
 
     References
     ----------
@@ -78,7 +78,7 @@ def shares_of_loss(changes: Changes) -> Estimate:
     if not loss > SURE * error:
         raise DesignError(
             f"cannot divide by the lost {changes.home} sales: the loss is within {SURE:g} standard errors of zero; use "
-            "the amounts themselves, or add closed firms"
+            "the amounts themselves or add closed firms"
         )
     whole = names.index("sum")
     share = money.delta_method(
@@ -94,7 +94,7 @@ def shares_of_loss(changes: Changes) -> Estimate:
 def _fieller(
     amount: Floats, loss: float, var_amount: Floats, var_loss: float, covariance: Floats, wide: Floats
 ) -> Floats:
-    """Return Fieller's limits of amount / loss, float64[2, term]; -inf to inf if the set is not an interval.
+    """Return Fieller's limits for amount / loss, float64[2, term]; -inf and inf if the set is not an interval.
 
     The set contains the ratios r with ``(amount - r loss)**2 <= wide**2 var(amount - r loss)``. It is an interval only
     if `loss` itself differs from zero by more than `wide` standard errors.
@@ -107,10 +107,10 @@ def _fieller(
 
 
 def where_it_went(shares: Estimate, words: Mapping[str, str], true: Mapping[str, float]) -> Any:
-    """Return :func:`displacement` as rows for a chart, with true values if known; a refusal is returned unchanged.
+    """Return rows of :func:`displacement` for a chart, with true values if known; return a refusal unchanged.
 
     Residuals are drawn as bounds, or left out if the panel has only the home platform, since they then cover everything
-    else. `words` are the printed names of the parts; `true` gives true values by id.
+    else. `words` are the printed names of the parts; `true` maps ids to true values.
     """
     if shares.refused:
         return shares
@@ -161,7 +161,7 @@ def lost_sales(panel: Panel, design: Design) -> Estimate:
 
 @estimand
 def moved_there(panel: Panel, design: Design) -> Estimate:
-    """Estimate closed firms' gain on the destinations, per cent of their home sales a year before.
+    """Estimate closed firms' gain on the destinations, in per cent of their home sales a year before.
 
     Those sales are known and positive even in a year without closures, unlike the loss of :func:`displacement`.
     Refused as for :func:`lost_sales`, and if closed firms had sold nothing at home.
@@ -169,7 +169,7 @@ def moved_there(panel: Panel, design: Design) -> Estimate:
     changes, sample = _changes(panel, design, "the shift to the destinations"), design.sample(panel)
     sold = float(np.nansum(sample.sums[0, sample.closed, 0]))
     if not sold > 0:
-        raise DesignError(f"closed firms sold nothing on {changes.home} in {sample.year_ago}; choose another window")
+        raise DesignError(f"closed firms sold nothing on {changes.home} from {sample.year_ago}; choose another window")
     there = amounts(changes)["there"]
     share = there.delta_method(lambda x: {"there": 100 * x[0] / sold}, estimand="E4a", unit="per cent")
     return replace(share, n=changes.estimate.counts["closed"])
@@ -177,7 +177,7 @@ def moved_there(panel: Panel, design: Design) -> Estimate:
 
 @estimand
 def relocation(panel: Panel, design: Design) -> Estimate:
-    """Estimate the relocation of closed firms' lost home sales to each other platform (E4a), per cent of L."""
+    """Estimate the relocation of closed firms' lost home sales to each other platform (E4a), in per cent of L."""
     several(panel, "the platform shift")
     shares = shares_of_loss(_changes(panel, design, "the platform shift"))
     return replace(shares[panel.platforms[1:]], estimand="E4a", n=shares.counts["closed"], reason="")
@@ -189,7 +189,7 @@ def _changes(panel: Panel, design: Design, what: str, *, home: bool = False) -> 
 
 
 def proportional(sold: Floats, closed: Bools, of_origin: Bools) -> Floats:
-    """Return the recapture by the origin and by others in proportion to size, float64[2], per cent of L.
+    """Return the recapture by the origin and by others that size alone implies, float64[2], per cent of L.
 
     ``s_k / (1 - s_C)``, with s the shares of home sales before, float64[firm], and C the closed firms. It is computed
     from known sales, so it has no standard error.
@@ -201,7 +201,7 @@ def proportional(sold: Floats, closed: Bools, of_origin: Bools) -> Floats:
 
 @estimand
 def recapture(panel: Panel, design: Design) -> Estimate:
-    """Estimate the recapture of lost home sales by rivals of the origin, and by others (E4b).
+    """Estimate the recapture of lost home sales by rivals of the origin and by other rivals (E4b).
 
     These are the first two parts of :func:`displacement`, estimated from home sales only.
 
@@ -227,8 +227,8 @@ def recapture(panel: Panel, design: Design) -> Estimate:
 def excess_recapture(panel: Panel, design: Design) -> Estimate:
     """Subtract the proportional benchmark from recapture (E4e): the part due to a shared origin, beyond size.
 
-    The benchmark has no error, so errors and covariance are those of :func:`recapture`. A panel with a single origin
-    has no such benchmark, and is refused.
+    The benchmark has no error, so standard errors and covariance are those of :func:`recapture`. A panel with a single
+    origin has no such benchmark, so the estimate is refused.
     """
     taken = recapture(panel, design).require()
     _ = design.sample(panel).of_origin(False)  # refused for a single origin, whose benchmark compares nothing
@@ -238,7 +238,7 @@ def excess_recapture(panel: Panel, design: Design) -> Estimate:
 
 
 def mix_change(after: Floats, before: Floats) -> Floats:
-    """Return the change in platform shares of each firm, float64[firm, platform], points; NaN if it sold nothing."""
+    """Return the change in each firm's platform shares, float64[firm, platform], points; NaN if it sold nothing."""
     sold = (amount.sum(axis=1, keepdims=True) for amount in (after, before))
     later, earlier = (np.where(total > 0, total, np.nan) for total in sold)
     return np.asarray(100 * (after / later - before / earlier))
@@ -246,7 +246,7 @@ def mix_change(after: Floats, before: Floats) -> Floats:
 
 @estimand
 def platform_mix(panel: Panel, design: Design) -> Estimate:
-    """Estimate the change in closed firms' platform shares relative to firms of low exposure (E4d), points.
+    """Estimate the change in closed firms' platform shares relative to firms of low exposure (E4d), in points.
 
     The estimate is the mean over firms of the change in a platform's share of their sales, the average marginal effect
     of a saturated fractional logit. Firms that sold nothing in one of the windows have no share. Each firm is compared
@@ -298,7 +298,7 @@ def _mean_difference(sample: Sample, firms: Masks, values: Floats, estimand: str
 
 @estimand
 def toward_destinations(panel: Panel, design: Design) -> Estimate:
-    """Estimate the shift of closed firms to the design's destinations: presence and sales.
+    """Estimate closed firms' shift to the design's destinations, in presence and in sales.
 
     Returns
     -------
@@ -312,8 +312,8 @@ def toward_destinations(panel: Panel, design: Design) -> Estimate:
     there = [name for name in design.destinations if name in panel.platforms]
     if not there:
         raise DesignError(
-            f"the panel has sales on {', '.join(panel.platforms)}, but none on {', '.join(design.destinations)}; add "
-            "sales there, or name other destinations"
+            f"the panel covers {', '.join(panel.platforms)}, but not {', '.join(design.destinations)}; add sales there "
+            "or choose other destinations"
         )
     sales = estimand(lambda: shares_of_loss(estimated(panel, design, in_part=True))["there"])()
     if sales.refused:
@@ -328,7 +328,7 @@ def toward_destinations(panel: Panel, design: Design) -> Estimate:
 
 @estimand
 def hedging(panel: Panel, design: Design) -> Estimate:
-    """Estimate hedging: entry to other platforms by the origin's firms that were not closed, against others (E5c).
+    """Estimate hedging: entry into other platforms by the origin's firms not closed, relative to others (E5c).
 
     The sample is firms never closed that sold something in the window and a year before, since a firm that stops
     selling leaves every platform. Hedging means joining a platform. It is measured for firms without sales there a year
@@ -352,7 +352,7 @@ def hedging(panel: Panel, design: Design) -> Estimate:
     if min(counts := [sample.clusters(side) for side in (origin, others)]) < 2:
         raise DesignError(
             f"found {counts[0]} clusters of firms of origin {design.origin} that were not closed and {counts[1]} of "
-            "others; a standard error needs at least two of each"
+            "others, but a standard error needs at least two of each; add firms"
         )
     before, after = (panel.sales[:, 1:, months] > 0 for months in (sample.before, sample.after))
     absent: Bools = np.asarray(~before.any(axis=2))
@@ -370,9 +370,9 @@ def hedging(panel: Panel, design: Design) -> Estimate:
     full = ~shut & ~absent[others].any(axis=0)
     idle = ~shut & ~full & ~joined[origin | others].any(axis=0)
     reasons = [
-        (shut, f"opened to firms of origin {design.origin} alone, so who joined for the news cannot be told"),
-        (full, "had all firms of other origins, so none is left that could have joined it"),
-        (idle, "was joined by nobody, and none of so many has no error"),
+        (shut, f"opened only to firms of origin {design.origin}, so joining need not be a response to the news"),
+        (full, "already had all firms of other origins, so none could join it"),
+        (idle, "was joined by no firm, so the estimate has no standard error"),
     ]
     reason = "; ".join(f"{', '.join(np.array(names)[which])} {why}" for which, why in reasons if which.any())
     estimate = joining.without(shut | full | idle, reason)

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 SENSITIVITY = (0.0, 0.5, 1.0)  # honest bounds: drift per month, as multiples of the largest before closure
 ROUNDING = 1e-12  # log points: smaller standard errors are zero up to rounding
-NO_ERROR = "waves of closed firms of one cluster, or that sold nothing, have no error; without comparison no estimate"
+NO_ERROR = "waves of one cluster, or without sales, have no standard error; waves without comparison no estimate"
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,7 +46,7 @@ class Stack:
 
     @property
     def closed(self) -> Ints:
-        """The closed firms in order of cohort: int64[closed firm]."""
+        """Closed firms in order of cohort, int64[closed firm]."""
         return np.concatenate([np.empty(0, dtype=np.int64), *(cohort.closed for cohort in self.cohorts)])
 
     @property
@@ -56,12 +56,12 @@ class Stack:
 
     @property
     def closed_frame(self) -> pd.DataFrame:
-        """The closed firms with the positions of their closure months."""
+        """Closed firms and the positions of their closure months."""
         month = np.concatenate([np.full(len(cohort.closed), cohort.month) for cohort in self.cohorts])
         return pd.DataFrame({"firm": self.sample.panel.firms.index[self.closed], "cohort": month})
 
     def group_time(self, cluster: Ints) -> GroupTime:
-        """Estimate by month; the closure is in column `base_months`."""
+        """Estimate effects by month; the closure is in column `base_months`."""
         first, anticipation = self.sample.design.base_months, self.sample.design.anticipation
         width = first + self.end + 1
         return compared(
@@ -83,7 +83,7 @@ def stack(panel: Panel, design: Design, *, where: Where = "all") -> Stack:
     if rows.closed_clusters < 2:
         raise DesignError(
             f"cannot estimate by month: found {len(rows.closed)} closed firms in {rows.closed_clusters} clusters by "
-            f"{design.cluster}; at least two are needed: use ranks among comparison firms instead"
+            f"{design.cluster}, but at least two are needed; rank the closed firms among comparison firms instead"
         )
     return rows
 
@@ -128,7 +128,7 @@ def event_study(panel: Panel, design: Design, *, where: Where = "all") -> Estima
     Returns
     -------
     Estimate
-        Log points, one term per month such as ``"-4"`` or ``"0"``. `band_low` and `band_high` give a joint
+        Log points, one term per month such as ``"-4"`` or ``"0"``. `band_low` and `band_high` are a joint
         band for all months, NaN with fewer than `FEWEST` clusters of closed firms; `n` is the number of closed firms.
         ``details``: ``pretrend`` (:class:`Pretrend`), ``reference``, ``where``, and ``closed``, a frame of the closed
         firms and their cohorts (positions of months). Refused as for :func:`stack`, and if fewer than two months
@@ -143,7 +143,7 @@ def event_study(panel: Panel, design: Design, *, where: Where = "all") -> Estima
     if design.base_months < design.anticipation + 3:
         raise DesignError(
             f"{design.base_months} base months leave fewer than two before the reference and {design.anticipation} "
-            f"months of anticipation; give base_months = {design.anticipation + 3} or more"
+            f"months of anticipation; set base_months to {design.anticipation + 3} or more"
         )
     rows = stack(panel, design, where=where)
     dynamic = rows.sample.widest(lambda code: rows.group_time(code).aggregate("dynamic"))
@@ -260,7 +260,8 @@ def honest(study: Estimate, *, truth: Floats | None = None, drifts: Sequence[flo
     inside = (month >= design.post_from) & (month <= design.post_to)
     if not inside.any():
         raise DesignError(
-            f"the event study ends in month {month.max()}; begin the window earlier than {design.post_from}"
+            f"the event study ends in month {month.max()}, before the window begins; set post_from below "
+            f"{design.post_from}"
         )
     bounds = _drifted(study, inside)
     return replace(
@@ -271,7 +272,7 @@ def honest(study: Estimate, *, truth: Floats | None = None, drifts: Sequence[flo
         covariance=None,
         limits=bounds.conf_int(drifts).T,
         columns={},
-        reason="bounds have no point",
+        reason="bounds have no point estimate",
         details={
             "breakdown": bounds.breakdown,
             "truth": None if truth is None else percent_change(float(truth[inside].mean())),
@@ -281,7 +282,7 @@ def honest(study: Estimate, *, truth: Floats | None = None, drifts: Sequence[flo
 
 @estimand
 def by_month(study: Estimate, truth: Floats | None = None) -> pd.DataFrame:
-    """Return an event study for a chart, in per cent by month, with its band and the true effects.
+    """Return rows of an event study for a chart, in per cent by month, with its band and the true effects.
 
     Columns: `month`, `estimate`, `conf_low`, `conf_high`, `band_low`, `band_high`, `truth`.
     """
@@ -296,7 +297,7 @@ def _drifted(study: Estimate, months: Bools) -> Bounds:
     if months[end:].any():
         raise DesignError(
             f"cannot bound the effects: month {study.terms[end]} has no standard error, because only one cluster sold "
-            "in it; end the window before it, or begin the base months after it"
+            "anything then; end the window earlier or start the base months later"
         )
     return honest_bounds(
         study.value[:end],

@@ -1,7 +1,7 @@
 """Effects on the origin's home sales: growth, level, share, margins of growth and entry (E3, E5d).
 
 Closed firms, and exposed firms that were not closed, are compared with firms of low exposure. No comparison shows an
-effect common to all firms of an origin; the reader gives an interval for it.
+effect common to all firms of an origin; the reader sets an interval for it.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ PARTS = ("closed", "incumbents", "exit", "entry")  # of E3g, as in the true valu
 
 
 def growth_effect(changes: Changes) -> Estimate:
-    """Return E3g from changes: closed and exposed firms of the origin, and both, in points of its home sales before."""
+    """Compute E3g from changes: the origin's closed and exposed firms, and both, in points of baseline home sales."""
     base = changes.sold[0, 0]
 
     def formula(total: Any) -> dict[str, Any]:
@@ -44,7 +44,7 @@ def growth_effect(changes: Changes) -> Estimate:
 
 
 def sales_effect(effect: Estimate, level: float) -> Estimate:
-    """Return E3 from :func:`growth_effect`: per cent of the sales without closures; `level`: sales, base = 100."""
+    """Compute E3 from :func:`growth_effect`: per cent of sales without closures; `level`: sales, baseline = 100."""
     terms = effect.terms
     return effect.delta_method(
         lambda x: dict(zip(terms, 100 * x / (level - x), strict=True)), estimand="E3_seen", unit="per cent", n=effect.n
@@ -52,11 +52,11 @@ def sales_effect(effect: Estimate, level: float) -> Estimate:
 
 
 def share_effect(changes: Changes, common: float = 0.0) -> Estimate:
-    """Return E3s from changes: closed and exposed firms of the origin, others, and all, in points of home sales.
+    """Compute E3s from changes: the origin's closed and exposed firms, others, and all, in points of home sales.
 
     With home sales A, the origin's share s of them, and changes D of sets of firms,
     ``E3s = (D(origin) - s D(all)) / (A - D(all))``, which adds up over the sets. `common` is a further change in the
-    origin's sales, in points of its sales before.
+    origin's sales, in points of its baseline sales.
     """
     sold = changes.sold[1].sum()
     share = changes.sold[1, 0] / sold
@@ -78,11 +78,12 @@ def share_effect(changes: Changes, common: float = 0.0) -> Estimate:
 
 @estimand
 def effect_on_growth(panel: Panel, design: Design, *, common: Range = NOTHING) -> Estimate:
-    """Estimate the effect on the growth of the origin's home sales, and bound it by an explicit common part (E3g).
+    """Estimate the effect on the growth of the origin's home sales, and bound it with an assumed common part (E3g).
 
     The effect is that on closed firms, plus that on firms not closed to the extent that their exposure exceeds that of
-    the comparison firms, both relative to the origin's sales before, which are taken as known. No comparison can show
-    an effect common to all firms (trust, news, entry): the reader gives it as the interval `common`, percentage points.
+    the comparison firms, both relative to the origin's baseline sales, which are treated as known. No comparison can
+    show an effect common to all firms (trust, news, entry): the reader sets it as the interval `common`, in percentage
+    points.
 
     Returns
     -------
@@ -93,7 +94,7 @@ def effect_on_growth(panel: Panel, design: Design, *, common: Range = NOTHING) -
     """
     low, high = common
     if not -np.inf < low <= high < np.inf:
-        raise DesignError(f"expected a common part from low to high, found {common}; give its lower end first")
+        raise DesignError(f"expected a finite common part (low, high), found {common}; put the lower end first")
     low_exposure(panel, design, "the effect on growth")
     changes = estimated(panel, design, of_origin=True, home=True)
     n = [changes.estimate.counts[name] for name in ("closed", "exposed", "firms")]
@@ -104,7 +105,7 @@ def effect_on_growth(panel: Panel, design: Design, *, common: Range = NOTHING) -
 
 @estimand
 def against_others(panel: Panel, design: Design) -> Estimate:
-    """Estimate the common part of E3g, and E3g with it, against firms of other origins.
+    """Estimate the common part of E3g relative to firms of other origins, and E3g including it.
 
     Firms of low exposure had few closures in their category. The growth of those of the origin less that of all others,
     less the same gap a year before (a triple difference), may be the effect of the news about the origin. It is that
@@ -114,14 +115,14 @@ def against_others(panel: Panel, design: Design) -> Estimate:
     Returns
     -------
     Estimate
-        Percentage points of the sales before: "common", and "total", which adds "seen" of :func:`effect_on_growth`. `n`
-        is the number of low-exposure firms with known sales in all three years. Refused as :func:`effect_on_growth`, or
-        if the panel does not reach back two years before the window, or if either side has fewer than two clusters with
-        sales then.
+        Percentage points of baseline sales: "common", and "total", which adds "seen" of :func:`effect_on_growth`. `n`
+        is the number of low-exposure firms with known sales in all three years. Refused as for
+        :func:`effect_on_growth`, and if the panel does not reach back two years before the window, or either side has
+        fewer than two clusters with sales then.
     """
     low_exposure(panel, design, "the effect on growth")
     changes, sample = estimated(panel, design, home=True), design.sample(panel)
-    what = "growth against other origins, less that a year before,"
+    what = "the comparison of growth with other origins and with the year before"
     years = [sample.two_years_ago(what), sample.before, sample.after]
     sold, code = [sample.home[:, year].sum(axis=1) for year in years], sample.mixed_cluster
     pools = [twice_compared(sample)["compared"] & sample.of_origin(side) for side in (True, False)]
@@ -129,7 +130,7 @@ def against_others(panel: Panel, design: Design) -> Estimate:
     if min(clusters) < 2:
         raise DesignError(
             f"found {clusters[0]} clusters of low-exposure firms of the origin, and {clusters[1]} of others, that sold "
-            "two years before; at least two of each are needed: add sellers of other origins"
+            "two years before, but at least two of each are needed; add sellers of other origins"
         )
     sums = totals(sample, np.column_stack([np.where(side, year, 0.0) for side in pools for year in sold]), code)
 
@@ -155,8 +156,8 @@ def against_others(panel: Panel, design: Design) -> Estimate:
 def effect_on_sales(panel: Panel, design: Design) -> Estimate:
     """Estimate the effect on the origin's home sales, in per cent of the sales without closures (E3).
 
-    E3g is in points of the sales before. With an observed growth of G points, the same change is
-    ``100 E3g / (100 + G - E3g)`` per cent of the sales without closures. Growth and sales are taken as known.
+    E3g is in points of baseline sales. With an observed growth of G points, the same change is
+    ``100 E3g / (100 + G - E3g)`` per cent of the sales without closures. Growth and sales are treated as known.
 
     Returns
     -------
@@ -170,18 +171,19 @@ def effect_on_sales(panel: Panel, design: Design) -> Estimate:
     ends = effect.conf_int
     if (ends[1] >= level).any():
         raise DesignError(
-            f"cannot divide by sales without closures: the effect reaches {ends[1].max():.4g} of {level:.4g}; use E3g"
+            f"cannot divide by sales without closures: the interval reaches {ends[1].max():.4g} points, but sales are "
+            f"only {level:.4g} (baseline = 100); use E3g"
         )
     return replace(sales_effect(effect, level), limits=100 * ends / (level - ends), reason="")
 
 
 @estimand
 def effect_on_share(panel: Panel, design: Design, *, common: Range = NOTHING) -> Estimate:
-    """Estimate the effect on the origin's share of home sales, and bound it by an explicit common part (E3s).
+    """Estimate the effect on the origin's share of home sales, and bound it with an assumed common part (E3s).
 
     It applies :func:`share_effect` with the counterfactual of :func:`effect_on_growth` for every origin. An effect on
     all sellers leaves shares unchanged. An effect on all sellers of the origin (chilling, deterred entrants, the
-    origin's trend in 2021) changes its share, but no comparison within the origin shows it: `common` gives it, in
+    origin's trend in 2021) changes its share, but no comparison within the origin shows it: `common` sets it, in
     percentage points of growth as in :func:`effect_on_growth`, here assumed to affect only the origin.
 
     Returns
@@ -203,7 +205,7 @@ def effect_on_share(panel: Panel, design: Design, *, common: Range = NOTHING) ->
         n=[*effect.n[:2], int(others.sum()), firms],
         details={"share": shares[1], "share_before": shares[0]},
     )
-    reason = f"a set: what moved the origin's firms alone, {common[0]:g} to {common[1]:g} points of growth, is assumed"
+    reason = f"a set: the effect on the origin alone, {common[0]:g} to {common[1]:g} points of growth, is assumed"
     return seen.with_set("E3s", tuple(seen.conf_int[:, -1] + wider), reason)
 
 
@@ -220,8 +222,8 @@ def effect_in_parts(panel: Panel, design: Design) -> Estimate:
         entry       B' w' - (B' + C) w  more or fewer newcomers, or larger or smaller ones; C: base sales of closed
                                         firms, beside which newcomers would have entered too
 
-    So each margin must have moved equally without closures, a stronger assumption than for their sum. Effects common to
-    exposed firms and those of low exposure are in none of the margins.
+    So each margin would have had to move equally without closures, a stronger assumption than for their sum. Effects
+    common to exposed firms and those of low exposure are in none of the margins.
 
     Returns
     -------
@@ -236,7 +238,7 @@ def effect_in_parts(panel: Panel, design: Design) -> Estimate:
     kept, grown, new = before * sells, after * sold, after * ~sold
     if exposed.any() and not kept[pool].sum() > 0:
         raise DesignError(
-            f"none of {pool.sum()} firms of low exposure sold in both windows; widen the window, or raise `low`"
+            f"none of the {pool.sum()} firms of low exposure sold in both windows; widen the window or raise `low`"
         )
     sales = np.column_stack([before, kept, grown, new])
     sides = [(exposed, sales), (pool, sales), (closed, before[:, np.newaxis])]
@@ -274,17 +276,18 @@ def effect_in_parts(panel: Panel, design: Design) -> Estimate:
 
 
 def _seen_to_move(parts: Estimate, sold: Bools, sells: Bools) -> Estimate:
-    """Refuse "exit" if no firm stops in the data, and "entry" if none starts, as in a file without zeros.
+    """Drop the estimate of "exit" if no firm stops in the data, and of "entry" if none starts.
 
-    `sold`, `sells`: whether the firms of the estimand sell a year before the window and in it, bool[firm].
+    That may be due to a file without zeros. `sold`, `sells`: whether the firms of the estimand sell a year before the
+    window and in it, bool[firm].
     """
     moves = {"exit": sold & ~sells, "entry": sells & ~sold}
     still = [name for name, firms in moves.items() if not firms.any()]
     if not still:
         return parts
     why = (
-        f"{' and '.join(still)}: no firm sold in one of the two windows and has sales of 0 in the other: each sold in "
-        "both, or rows without sales are absent and not read as 0 (`absent` in the map)"
+        f"{' and '.join(still)}: no firm has sales in one window and 0 in the other; either all sold in both, or rows "
+        "without sales are absent from the file and not read as 0 (set `absent` in the map)"
     )
     return parts.without(np.isin(parts.terms, still), "; ".join(filter(None, (parts.reason, why))))
 
@@ -299,7 +302,7 @@ def growth(panel: Panel, design: Design) -> Estimate:
     Returns
     -------
     Estimate
-        Percentage points of the sales before: "closed", "continuing", "exit", "entry", and "growth", their sum.
+        Percentage points of baseline sales: "closed", "continuing", "exit", "entry", and "growth", their sum.
         Standard errors treat firms as draws from a larger population. Refused if nothing was sold before, or there is
         only one cluster.
     """
@@ -308,9 +311,9 @@ def growth(panel: Panel, design: Design) -> Estimate:
     observed = np.flatnonzero(own & known)
     before, after = sample.sums[:, observed, 0]
     if (clusters := sample.clusters(observed)) < 2:
-        raise DesignError(f"no standard error of growth: found {clusters} cluster(s); at least two are needed")
+        raise DesignError(f"cannot compute a standard error of growth with {clusters} cluster(s); add firms")
     if not before.sum() > 0:
-        raise DesignError(f"the {len(observed)} firms sold nothing before; choose a window a year after they did")
+        raise DesignError(f"the {len(observed)} firms had no baseline sales; choose a window a year after they sold")
     closed, sold, sells = sample.closed[observed], before > 0, after > 0
     members = {
         "closed": closed,
@@ -332,7 +335,7 @@ def growth(panel: Panel, design: Design) -> Estimate:
 
 @estimand
 def entry_by_exposure(panel: Panel, design: Design) -> Estimate:
-    """Estimate how entry of the origin's firms varies with exposure of their category (E5d).
+    """Estimate how entry of the origin's firms varies with the exposure of their category (E5d).
 
     A firm enters when it first sells on any platform, having sold nothing in the month before as far as is known. The
     number of entrants per category from the first wave to the end of the window is compared with the same months a year
@@ -350,8 +353,8 @@ def entry_by_exposure(panel: Panel, design: Design) -> Estimate:
     wave, size = sample.base.stop, int(sample.category.max()) + 1
     if wave < 13:
         raise DesignError(
-            f"cannot count entrants a year before {panel.months[wave]}: the panel begins in {panel.months[0]}, when "
-            "all firms look new; add months so that it begins more than a year before"
+            f"cannot count entrants a year before {panel.months[wave]}: the panel starts in {panel.months[0]}, when "
+            "all firms look new; add months so that it starts more than a year before the first wave"
         )
     _ = sample.of_origin()  # raises if the panel has no firm that could enter
     entering = sum_by(np.column_stack(entrants(sample)), sample.category, size)
@@ -359,14 +362,14 @@ def entry_by_exposure(panel: Panel, design: Design) -> Estimate:
     if not (earlier and later):
         raise DesignError(
             f"cannot compare entrants of origin {design.origin}: {earlier} firms first sell in the months a year "
-            f"before and {later} in those from {panel.months[wave]}; use a panel that firms can enter, not one of the "
-            "largest firms at the start"
+            f"before and {later} in those from {panel.months[wave]}; use a panel that firms can enter, not one limited "
+            "to the largest firms at the start"
         )
     share = np.nan_to_num(panel.base_share(base=sample.base)[sample.closed])
     exposure = np.bincount(sample.category[sample.closed], weights=share, minlength=size).astype(float)
     effects = exposure_effects(entering[:, 0], entering[:, 1], exposure, bins=(), level=design.level)
     slope = replace(effects["slope"].exp(), columns={}, details={})
-    why = "entry that changed alike in all categories cannot be told from the trend of that year"
+    why = "a change in entry common to all categories cannot be separated from the trend of that year"
     counts = {**effects.counts, "entrants_before": earlier, "entrants": later}
     with_level = replace(slope, n=[earlier + later]).with_set("level", (np.nan, np.nan), why)
     return sample.mark(with_level, estimand="E5d", n=[earlier + later, later], counts=counts)
@@ -374,7 +377,7 @@ def entry_by_exposure(panel: Panel, design: Design) -> Estimate:
 
 @estimand
 def cumulative_bounds(effect: Estimate, words: Sequence[str], *, margin: float, truth: float | None = None) -> Estimate:
-    """Add up the parts of an effect, then the common part, and test each cumulative sum against the margin.
+    """Cumulate the parts of an effect, then the common part, and test each cumulative sum against the margin.
 
     Parameters
     ----------
@@ -458,7 +461,7 @@ def precision(effects: Mapping[str, tuple[Estimate, float, bool]], *, level: flo
 
 
 def year_before(panel: Panel, design: Design) -> pd.DataFrame:
-    """Estimate a placebo of the effect on growth, closures dated a year early, as rows with the column `term`.
+    """Estimate a placebo effect on growth, with closures dated a year early, as rows with the column `term`.
 
     All firms sold something in the month before the first wave, since closed firms had survived until then. Newcomers
     are kept, since entry is part of growth. They bias the part of closed firms, as explained for

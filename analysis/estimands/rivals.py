@@ -1,4 +1,4 @@
-"""Effects on firms never closed: by exposure, placebos, randomisation inference (E2), by risk (E5b).
+"""Effects on firms that were never closed: by exposure, with placebos and randomisation tests (E2), and by risk (E5b).
 
 None of them includes an effect common to all firms regardless of exposure.
 """
@@ -37,9 +37,9 @@ def recentred(panel: Panel, design: Design, *, own_origin: bool = True) -> Estim
     It shows only effects that vary with exposure, not those common to all firms. The firms are those of
     :func:`analysis.estimands.samples.incumbents`, clustered by category because exposure is shared within it.
 
-    A category of many firms of the kind that was closed was likely to lose one. What such categories did anyway is in
-    the plain slope, and not in that on exposure less its expectation, "recentred slope" (Borusyak and Hull 2023); what
-    to expect is as in :class:`RedrawnExposure`.
+    A category with many firms of the kind that was closed was likely to lose one. The plain slope includes whatever
+    such categories would have done anyway. The slope on exposure less its expectation, "recentred slope", does not
+    (Borusyak and Hull 2023); the expectation is that of :class:`RedrawnExposure`.
 
     Parameters
     ----------
@@ -61,7 +61,7 @@ def recentred(panel: Panel, design: Design, *, own_origin: bool = True) -> Estim
 def _spillover(
     sample: Sample, firms: Bools, name: str, *, windows: Sequence[slice] = (), exposure: Any = None, **options: Any
 ) -> Estimate:
-    """Return the effect on some firms, or of another exposure[firm of `firms`] between two other windows, per cent."""
+    """Estimate the effect of exposure on some firms, in per cent; `windows` and `exposure` replace the sample's."""
     before, after = (sample.home[firms, window].sum(axis=1) for window in windows or (sample.before, sample.after))
     category, level = sample.category[firms], sample.design.level
     exposure = sample.exposure[firms] if exposure is None else exposure
@@ -70,13 +70,13 @@ def _spillover(
 
 
 def rivals_of_closed(panel: Panel, design: Design, own_origin: bool) -> tuple[Sample, Bools]:
-    """Return the sample and its :func:`analysis.estimands.samples.incumbents` of the design's origin or of others."""
+    """Select the sample and its :func:`analysis.estimands.samples.incumbents` of the design's origin or of others."""
     sample = design.sample(panel)
     firms = incumbents(sample, sample.of_origin(own_origin))
     if not firms.any():
         raise DesignError(
-            f"none of {sample.never_closed.sum()} firms not closed sold through the base months and is "
-            f"{'' if own_origin else 'not '}of origin {sample.design.origin}; choose a shorter base"
+            f"{sample.never_closed.sum()} firms were never closed, but none {'of' if own_origin else 'outside'} origin "
+            f"{sample.design.origin} sold throughout the base months; choose a shorter base period"
         )
     return sample, firms
 
@@ -91,7 +91,7 @@ def dose_response(panel: Panel, design: Design, *, own_origin: bool = True) -> E
         Per cent, relative to firms in the lowest bin: one row per bin with firms in at least two categories, in order.
         Further columns: `id` of its true value; `exposure` and `lowest`, mean exposure in the bin and in the lowest
         one, weighted by sales before; `clusters`, its categories; `p_value`, and `p_adjusted` after Romano and Wolf.
-        Refused as :func:`recentred`, and where no bin has two categories that vary.
+        Refused as for :func:`recentred`, and if no bin has two categories that vary.
     """
     effects = recentred(panel, design, own_origin=own_origin).require()
     kept = np.flatnonzero(effects.std_error[: len(BINS)] > 0)
@@ -113,7 +113,7 @@ def dose_response(panel: Panel, design: Design, *, own_origin: bool = True) -> E
 
 
 def per_10pp(rows: pd.DataFrame) -> pd.DataFrame:
-    """Turn effects by bin, rows of :func:`dose_response`, into slopes per ten points of exposure, per cent.
+    """Convert effects by bin, rows of :func:`dose_response`, to slopes per ten points of exposure, in per cent.
 
     The estimate x, its limits and, if known, the `truth` become ``100 (exp(0.10 log(1 + x / 100) / (exposure - lowest))
     - 1)``; `mde` is a fall, and `std_error` is converted too. Exposures are taken as known.
@@ -139,7 +139,7 @@ def top_bin_slope(bins: pd.DataFrame) -> pd.DataFrame:
 
 
 def slope_lines(bins: pd.DataFrame, slopes: pd.DataFrame) -> pd.DataFrame:
-    """Return fitted effects by exposure, relative to the lowest bin, to draw beside effects by bin.
+    """Return fitted effects by exposure, relative to the lowest bin, to plot alongside effects by bin.
 
     Parameters
     ----------
@@ -184,7 +184,7 @@ def chilling(panel: Panel, design: Design) -> Estimate:
     if min(sides) < 2:
         raise DesignError(
             f"found {sides[0]} clusters of firms with a risk above {HIGH_RISK:g} and an exposure below {design.low:g}, "
-            f"and {sides[1]} for comparison, in origins with both; at least two of each are needed: rescale column risk"
+            f"and {sides[1]} for comparison, in origins with both; at least two of each are needed; rescale risk"
         )
     y = sample.means(sample.home[used])
     first = np.where(suspect[used], 1.0, np.inf)
@@ -198,7 +198,7 @@ def known_risk(panel: Panel) -> Floats:
     risk: Floats = panel.firms["risk"].to_numpy(float)
     if np.isnan(risk).all():
         raise DesignError(
-            f"cannot separate inherited demand from chilling: risk is unknown for all {len(risk)} firms; add it"
+            f"cannot separate inherited demand from chilling: risk is unknown for all {len(risk)} firms; add risk"
         )
     return risk
 
@@ -245,7 +245,7 @@ class RedrawnExposure:
     """
 
     def __init__(self, sample: Sample, firms: Bools, *, draws: int = DRAWS, seed: int = 0) -> None:
-        """Prepare draws of the exposure of some firms, bool[firm]; `stratum` is -1 for groups that are not permuted."""
+        """Prepare to draw exposures of some firms, bool[firm]; `stratum` is -1 for groups that are not permuted."""
         panel, sold = sample.panel, np.nansum(sample.home[:, sample.base], axis=1)
         group, names = panel.codes("brand_group")
         volume = np.bincount(group, weights=sold).astype(float)
@@ -263,7 +263,7 @@ class RedrawnExposure:
 
     @cached_property
     def redrawn(self) -> sparse.csr_array:
-        """Closed share of each group by draw, sparse float64[draw, group]; raise DesignError if all draws are equal."""
+        """Closed share of each group by draw, sparse float64[draw, group]; raises DesignError if all are equal."""
         took = np.flatnonzero(self.stratum >= 0)
         rng = np.random.default_rng(self.seed)
         drawn = redraw_closures(self.closed[took], self.stratum[took], rng, self.draws)
@@ -330,28 +330,28 @@ def spared_categories(panel: Panel, design: Design, *, own_origin: bool = True) 
     hit = (np.bincount(sample.category, weights=lost) > 0)[sample.category]
     if (count := len(np.unique(sample.category[firms & ~hit]))) < 2:
         raise DesignError(
-            f"found {count} of {len(np.unique(sample.category))} categories without closures; a placebo needs two; "
-            "rely on the year before"
+            f"found {count} of {len(np.unique(sample.category))} categories without closures, but a placebo needs two; "
+            "use the placebo a year before"
         )
     expected = RedrawnExposure(sample, firms).expected[~hit[firms]]
     return _spillover(sample, firms & ~hit, "placebo, categories without closures", exposure=expected)
 
 
 def _strata(firms: pd.DataFrame, origin: Ints, volume: Floats) -> Ints:
-    """Return origin, size and risk of each group as one number, int64[group]."""
+    """Combine each group's origin, size and risk into one code, int64[group]."""
     sizes, risks = _halvings(volume, origin, SIZES), _halvings(firms["risk"].to_numpy(float), origin, RISKS)
     return np.asarray((origin * (SIZES + 2) + sizes + 1) * (RISKS + 2) + risks + 1)
 
 
 def _halvings(values: Floats, origin: Ints, most: int) -> Ints:
-    """Return how often the upper tail of an origin can be halved and keep a value, up to `most`; -1 if unknown."""
+    """Count the halvings of an origin's upper tail that still contain each value, up to `most`; -1 if unknown."""
     of_origin = pd.Series(values).groupby(origin)
     above = (of_origin.rank(ascending=False, method="first") - 0.5) / of_origin.transform("count")
     return np.asarray(np.floor(-np.log2(above)).clip(upper=most).fillna(-1), dtype=np.int64)
 
 
 def _mean_exposure(sample: Sample, firms: Bools) -> Floats:
-    """Return mean exposure by bin, lowest first, weighted by prior sales: float64[bin]; NaN if nobody sold."""
+    """Return mean exposure by bin, weighted by baseline sales, float64[bin]; NaN for bins without sales."""
     exposure, (before, after) = sample.exposure[firms], sample.sums[:, firms, 0]
     weight = np.where(np.isfinite(before + after + exposure), before, 0.0)
     amounts, bins = (weight, np.nan_to_num(exposure) * weight), np.digitize(exposure, BINS)

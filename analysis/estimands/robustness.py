@@ -1,4 +1,4 @@
-"""Robustness of an effect: other windows, other limits of exposure, fewer closed firms, and a placebo year."""
+"""Robustness of an effect: other windows, other exposure thresholds, fewer closed firms, and a placebo year."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ PLACEBO = "placebo: closures a year early"
 
 
 def robustness(verb: Verb, term: str, panel: Panel, design: Design, *, name: str, unit: str) -> pd.DataFrame:
-    """Return rows for an effect with one choice changed at a time, then for a placebo a year early.
+    """Estimate an effect again with one choice changed at a time, then as a placebo a year early.
 
     Parameters
     ----------
@@ -35,7 +35,7 @@ def robustness(verb: Verb, term: str, panel: Panel, design: Design, *, name: str
     name : str
         Id of the rows.
     unit : str
-        Unit of refused rows, each of which has its reason.
+        Unit of the rows of refused estimates, which contain the reason.
 
     Returns
     -------
@@ -65,7 +65,7 @@ def _changed(verb: Verb, panel: Panel, design: Design, change: Mapping[str, Any]
 
 
 def _changes(design: Design) -> dict[str, dict[str, Any]]:
-    """Return the changed fields of a design by label."""
+    """Return alternative choices, each a mapping of fields of the design, by label."""
     first, last, base = design.post_from, design.post_to, max(FEWEST_BASE, design.base_months // 2)
     middle = (first + last) // 2
     halves = {f"months {first} to {middle} alone": {"post_to": middle}}
@@ -76,7 +76,7 @@ def _changes(design: Design) -> dict[str, dict[str, Any]]:
 
 
 def _left_out(panel: Panel, design: Design) -> dict[str, Bools]:
-    """Return the closed firms to leave out, by label: the largest brand group, and each of the largest waves."""
+    """Select the closed firms to leave out, by label: the largest brand group, and each of the largest waves."""
     sample, groups = design.sample(panel), panel.firms["brand_group"].to_numpy()
     sold = pd.Series(np.nansum(sample.home[:, sample.before], axis=1)[sample.closed], index=groups[sample.closed])
     left_out = {

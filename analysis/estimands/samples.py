@@ -1,4 +1,4 @@
-"""Select the firms of each estimand, for its verb and for the sample flow.
+"""Select the firms of each estimand, for its estimator and for the sample flow.
 
 A selection maps names to masks, bool[firm]: a name of `USED` for each set of firms that an estimand uses, and a name of
 `LEFT` for each reason why firms are left out. If several names apply to a firm, the first one counts.
@@ -23,20 +23,20 @@ if TYPE_CHECKING:
 USED = {
     "closed": "closed by the end of the window",
     "asked about": "not closed by then: exposed, suspect, of the origin, or new",
-    "compared": "what they are held against",
+    "compared": "firms that they are compared with",
 }
 LEFT = {
-    "in part": "closed with a dose below the smallest that counts",
+    "in part": "closed with a dose below the threshold",
     "later": "closed after the window",
-    "shut": "closed, where only firms not closed are asked about",
-    "origin": "of an origin that is not asked about, or of which no closed firm is left",
-    "category": "of an origin and category in which no closed firm is left",
-    "exposed": "not closed, but closed rivals held much of the category",
-    "unknown": "a month that is needed, the exposure or the risk is not known",
-    "none before": "sold nothing in the earlier months that are compared: entered later",
+    "shut": "closed, in an estimand about firms not closed",
+    "origin": "of an origin outside the estimand, or without a closed firm left",
+    "category": "of an origin and category without a closed firm left",
+    "exposed": "not closed, but closed rivals had much of the category",
+    "unknown": "a required month, the exposure or the risk is missing",
+    "none before": "no sales in the baseline months: entered later",
     "too small": "not closed, and smaller than nine of ten closed firms",
     "stopped": "sold nothing in the month from which it is followed, or in the window",
-    "not new": "no entrant of these months",
+    "not new": "did not enter in these months",
 }
 """Columns of :func:`sample_flow`, with their meaning."""
 Masks = dict[str, Bools]
@@ -59,7 +59,7 @@ class Cohort:
 
     @property
     def firms(self) -> Ints:
-        """All of them, the closed ones first."""
+        """All firms of the cohort, closed ones first."""
         return np.concatenate([self.closed, self.others])
 
     def of(self, firms: Bools) -> Cohort:
@@ -109,7 +109,7 @@ def aligned(sample: Sample, sales: Floats, width: int) -> tuple[list[Cohort], in
 
 
 def leads_design(design: Design) -> Design:
-    """Return the design of E5a, which compares with no months shortly before closure."""
+    """Return the design of E5a, which excludes the months shortly before closure from comparisons."""
     last = 11 - LEADS  # the same months a year before must end before the leads begin
     return replace(
         design,
@@ -147,7 +147,7 @@ def by_cohort(sample: Sample, used: Iterable[Cohort], unknown: Bools) -> Masks:
 
 
 def followed(sample: Sample) -> tuple[list[Cohort], Bools]:
-    """Return the firms followed by :func:`analysis.estimands.closed_firms.months_alive`, and those too small.
+    """Return the firms followed by :func:`analysis.estimands.closed_firms.months_alive`, and a mask of those too small.
 
     Closed firms must have sold in the month before their wave and are followed from its month. Other firms are followed
     from each wave in whose month they sold.
@@ -236,7 +236,7 @@ def with_presence(sample: Sample) -> Masks:
 
 
 def hedging(sample: Sample) -> Masks:
-    """Return the firms of :func:`analysis.estimands.displacement.hedging`: of the origin, and of others to compare."""
+    """Return the firms of :func:`analysis.estimands.displacement.hedging`: of the origin, and others to compare."""
     sells, observed = np.asarray((sample.sums > 0).any(axis=2)), sample.observed(len(sample.panel.platforms))
     used = observed & sample.never_closed & sells.all(axis=0)
     masks = left_out(sample) | {"asked about": used & sample.is_own, "compared": used & ~sample.is_own}
@@ -245,7 +245,7 @@ def hedging(sample: Sample) -> Masks:
 
 
 def entrants(sample: Sample) -> tuple[Bools, Bools]:
-    """Return entrants of the origin: a year before, and from the first wave on.
+    """Return entrants of the origin a year before, and from the first wave onwards, bool[firm] each.
 
     A firm enters when it first sells on any platform and is known to have sold nothing in the month before.
     """
