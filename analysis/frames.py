@@ -293,7 +293,7 @@ def synthetic_did(
     term  estimate  n  rank  p_two_sided  p_smallest
      did    -3.833  4     1         0.25        0.25
     units 4, treated 1, donors 3, periods 3
-    3 donors: placebo ranks instead of an error; no p-value below 0.250
+    3 donors: placebo ranks instead of a standard error; no p-value below 0.250
     """
     long = _Long.of(data, unit, time)
     y = long.values(outcome, "outcome", complete=True)

@@ -136,7 +136,9 @@ def test_an_effect_that_rests_on_one_cluster_has_no_error_and_says_so(scale):
         of = of_kind(found, kind)
         assert np.isfinite(of.value).all()
         assert np.isnan([of.std_error, *of.conf_int]).all()
-        assert of.reason == f"{len(of.terms)} of {len(of.terms)} cells rest on one cluster alone, and have no error"
+        assert (
+            of.reason == f"{len(of.terms)} of {len(of.terms)} cells rest on a single cluster and have no standard error"
+        )
     later = np.where(first == 5, 0, 1 + np.arange(len(y)))  # of one cohort alone
     rows = att_gt(y, first, scale=scale, cluster=later).effects.rows
     assert (rows["std_error"].isna() == (rows["group"] == 5)).all()

@@ -155,7 +155,7 @@ def test_a_term_that_rests_on_one_category_has_no_error():
     found = effects(y, exposure, POST, bins=EDGES, category=category)
     assert np.isfinite(found.rows["estimate"].iloc[1:]).all()
     assert found.rows[["std_error", "conf_low", "half_width"]].isna().all(axis=None)
-    assert "no error for 5 to 15 %, above 15 %, slope, average" in found.reason
+    assert "no standard error for 5 to 15 %, above 15 %, slope, average" in found.reason
 
 
 @pytest.mark.parametrize("each", [2, 3, 20])
@@ -271,7 +271,9 @@ def test_draws_that_are_all_as_it_was_say_nothing_and_one_without_a_slope_counts
     assert rows.loc["slope", "p_value"] == 1.0
     assert rows.loc["recentred slope", "p_value"] == 1.0
     assert rows.loc["recentred slope", ["estimate", "std_error"]].isna().all()
-    assert "no error for recentred slope: one cluster, no sales before or after, or no solution" in found.reason
+    assert (
+        "no standard error for recentred slope: one cluster, no sales before or after, or no solution" in found.reason
+    )
 
 
 def test_a_unit_closed_in_a_draw_does_not_answer_in_it():
@@ -295,7 +297,7 @@ def test_a_bin_in_one_category_has_no_error_and_an_empty_one_no_estimate():
     assert np.isnan(rows.loc["40 to 90 %", "std_error"])
     assert rows.loc["40 to 90 %", "clusters"] == 1
     assert np.isnan(rows.loc["above 90 %", "estimate"])
-    assert "no error for 40 to 90 %, above 90 %: one cluster, no sales" in found.reason
+    assert "no standard error for 40 to 90 %, above 90 %: one cluster, no sales" in found.reason
     assert np.isfinite(rows.loc[["5 to 15 %", "slope"], "std_error"]).all()
 
 
@@ -345,7 +347,7 @@ def test_every_unit_of_a_stratum_is_closed_equally_often():
 def test_a_coefficient_that_would_be_infinite_is_refused():
     new = np.arange(20) % 2  # these sold nothing before
     y = np.column_stack([1.0 - new, np.ones(20)])
-    with pytest.raises(DesignError, match="the equations of 20 units have no single finite solution"):
+    with pytest.raises(DesignError, match="the equations of 20 units have no unique finite solution"):
         effects(y, np.arange(20) / 100, np.array([False, True]), bins=(0.05,), covariates={"new": new})
 
 

@@ -278,7 +278,9 @@ def test_several_treated_are_ranked_among_all_choices_of_as_many_units():
     assert row["p_two_sided"] == (1 + (np.abs(by_hand) >= abs(own)).sum()) / 28
     assert row["p_smallest"] == 1 / 28
     assert found.counts == {"units": 8, "treated": 2, "donors": 6, "periods": 8}
-    assert found.reason.startswith("2 treated, 27 other assignments: placebo ranks instead of an error; no p-value")
+    assert found.reason.startswith(
+        "2 treated, 27 other assignments: placebo ranks instead of a standard error; no p-value"
+    )
 
 
 @pytest.mark.parametrize(("donors", "n_treated"), [(5, 2), (4, 3), (10, 2), (8, 1)])

@@ -311,9 +311,9 @@ def growth(panel: Panel, design: Design) -> Estimate:
     observed = np.flatnonzero(own & known)
     before, after = sample.sums[:, observed, 0]
     if (clusters := sample.clusters(observed)) < 2:
-        raise DesignError(f"cannot compute a standard error of growth with {clusters} cluster(s); add firms")
+        raise DesignError(f"cannot compute a standard error of growth: found {clusters} cluster(s), but two are needed")
     if not before.sum() > 0:
-        raise DesignError(f"the {len(observed)} firms had no baseline sales; choose a window a year after they sold")
+        raise DesignError(f"the {len(observed)} firms had no baseline sales; choose a window with sales a year before")
     closed, sold, sells = sample.closed[observed], before > 0, after > 0
     members = {
         "closed": closed,

@@ -38,7 +38,7 @@ def abnormal_returns(
     Parameters
     ----------
     returns : float64[firm, day] or float64[day]
-        Daily returns as fractions (0.01 is one per cent); NaN on days without trade.
+        Daily returns as fractions (0.01 is one per cent); NaN on days without trading.
     market : float64[day]
         Return of the market on the same days.
     estimation : (first, stop)
@@ -55,14 +55,14 @@ def abnormal_returns(
     Estimate
         Rows firm by window: `firm`, `window`, `estimate` (fraction), `beta`, `p_own` = share of the firm's windows of
         that length in the estimation window, and the event itself, with a CAR as low or lower, `n` trading days in the
-        window. A window with a day without trade is NaN. `details`: `abnormal` float64[firm, day], `beta` and `sigma`
+        window. A window with a day without trading is NaN. `details`: `abnormal` float64[firm, day], `beta` and `sigma`
         float64[firm].
 
     Raises
     ------
     DesignError
         If market and returns differ in days, a market return is missing, a window starts before the end of the
-        estimation window, or a firm has fewer than 60 days in that.
+        estimation window, or a firm has fewer than 60 days in the latter.
 
     References
     ----------
@@ -71,8 +71,8 @@ def abnormal_returns(
     returns, market = np.atleast_2d(np.asarray(returns, dtype=float)), np.asarray(market, dtype=float)
     if market.shape != returns.shape[1:] or not np.isfinite(market).all():
         raise DesignError(
-            f"Cannot fit a market model: the market has shape {market.shape} for {returns.shape[1]} days, or a missing "
-            "return; align the two"
+            f"Cannot fit a market model: the market has shape {market.shape} for {returns.shape[1]} days of returns, "
+            "or a missing return; align the two"
         )
     names = [str(i) for i in range(len(returns))] if firms is None else firms
     before = slice(*estimation)
@@ -81,8 +81,8 @@ def abnormal_returns(
     if (days < MIN_DAYS).any():
         fewest = int(days.argmin())
         raise DesignError(
-            f"Cannot fit a market model: firm {names[fewest]} has {days[fewest]} days in the estimation window, and it "
-            f"takes {MIN_DAYS}; lengthen it"
+            f"Cannot fit a market model: firm {names[fewest]} has {days[fewest]} days in the estimation window, but "
+            f"{MIN_DAYS} are needed; lengthen the window"
         )
     beta = np.where(traded, returns[:, before], 0.0) @ x / squares
     abnormal = returns - np.outer(beta, market)
@@ -92,8 +92,8 @@ def abnormal_returns(
     for name, (first, stop) in event.items():
         if first < estimation[1]:
             raise DesignError(
-                f"Cannot use window {name!r} from day {first}: the estimation window ends at {estimation[1]}; start it "
-                "after that"
+                f"Cannot use the event window {name!r}: it starts on day {first}, before the estimation window ends on "
+                f"day {estimation[1]}; start it later"
             )
         car = abnormal[:, first:stop].sum(axis=1)
         error = sigma * np.sqrt(stop - first + market[first:stop].sum() ** 2 / squares)
@@ -131,7 +131,7 @@ def _p_own(abnormal: Floats, car: float, length: int) -> float:
 
 
 def market_rank(car: float, ranks: Floats, values: Floats, n_stocks: int, *, rounding: float) -> tuple[int, int]:
-    """Rank the cumulative abnormal return of a share in a market in which only some ranks are known.
+    """Rank the cumulative abnormal return of a share in a market where only some ranks are known.
 
     Parameters
     ----------
@@ -144,7 +144,7 @@ def market_rank(car: float, ranks: Floats, values: Floats, n_stocks: int, *, rou
     n_stocks : int
         Shares in the market.
     rounding : float
-        Largest error of `car` from rounded daily returns: half a last digit times days.
+        Largest error of `car` from rounded daily returns: half a unit of the last digit times the number of days.
 
     Returns
     -------
@@ -159,7 +159,7 @@ def market_rank(car: float, ranks: Floats, values: Floats, n_stocks: int, *, rou
     if (np.diff(values) < 0).any() or not np.isfinite(car):
         raise DataError(
             f"Cannot rank a return of {car}: it must be finite, and the known returns must ascend with the rank; sort "
-            "the file by rank and leave out shares without trade"
+            "the file by rank and drop shares without trading"
         )
     below, not_above = np.searchsorted(values, [car - rounding, car + rounding])
     low = int(ranks[below - 1]) + 1 if below > 0 else 1

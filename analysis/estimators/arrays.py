@@ -1,4 +1,4 @@
-"""Rows of arrays by code, and checks on the shapes and order of units in user input."""
+"""Group rows of arrays by code, and check the shapes and the order of units in user input."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from analysis.estimate import Floats, Ints
 
 
 def match_units(**arrays: Any) -> None:
-    """Refuse arrays without one row for each unit, and Series and frames whose rows are in different orders.
+    """Check that all arrays have one row per unit, and that Series and frames have their rows in the same order.
 
     Estimators match units by position. `y` and `covariates` have two dimensions, all others one. Beside an array, rows
     numbered from 0 must be in order. None is ignored.
@@ -30,7 +30,7 @@ def match_units(**arrays: Any) -> None:
     if deep or len({shape[0] for shape in shapes.values()}) > 1:
         raise DesignError(
             f"Cannot match units: the shapes are {', '.join(f'{name} {shape}' for name, shape in shapes.items())}; "
-            "give one row per unit in each"
+            "pass one row per unit in each"
         )
     indexes = {name: values.index for name, values in arrays.items() if isinstance(values, pd.Series | pd.DataFrame)}
     plain = [name for name in arrays if name not in indexes]
@@ -41,12 +41,12 @@ def match_units(**arrays: Any) -> None:
         if not index.equals(expected):
             raise DataError(
                 f"Cannot match units by position: {other} and {name} have different indexes; use {name}.reindex, or "
-                f"{name}.to_numpy() if its order is right"
+                f"{name}.to_numpy() if the order is right"
             )
 
 
 def sum_by(values: Floats, code: Ints, count: int) -> Floats:
-    """Add up rows by code, float64[code, column]."""
+    """Sum rows by code, float64[code, column]."""
     return np.column_stack([np.bincount(code, weights=column, minlength=count) for column in values.T])
 
 
@@ -58,6 +58,6 @@ def rows_by(code: Ints) -> list[Ints]:
 
 
 def alike(code: Ints) -> Ints:
-    """Return the number of rows with the code of each row, int64[row]."""
+    """Count the rows that share the code of each row, int64[row]."""
     _, inverse, count = np.unique(code, return_inverse=True, return_counts=True)
     return np.asarray(count[inverse])

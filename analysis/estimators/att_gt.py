@@ -51,7 +51,7 @@ class Group:
 
 @dataclass(frozen=True, eq=False, kw_only=True, repr=False)
 class GroupTime(Shown):
-    """Effects by cohort and period, which can be averaged further.
+    """Group-time effects, which can be averaged further.
 
     Attributes
     ----------
@@ -87,11 +87,11 @@ class GroupTime(Shown):
     counts: dict[str, int]
 
     def __post_init__(self) -> None:
-        """Refuse groups without any comparison."""
+        """Raise DesignError if no treated group has a comparison."""
         if not (self.cells[1] >= 0).any():
             raise DesignError(
-                f"Cannot compare with never treated units: of {self.counts['units']} units in {len(self.groups)} "
-                "groups, no treated group has a comparison; "
+                f"Cannot compare with never treated units: {self.counts['units']} units form {len(self.groups)} "
+                "groups, but no treated group has a comparison; "
                 f"{why_early(self.counts.get('dropped_always_treated', 0))}add untreated units"
             )
 
@@ -120,7 +120,7 @@ class GroupTime(Shown):
 
     @cached_property
     def order(self) -> Ints:
-        """Codes of clusters, ordered by the first group they occur in, so that a block of them is in few groups."""
+        """Cluster codes, ordered by the first group in which they occur, so that each block spans few groups."""
         first = np.full(len(self.labels), len(self.groups))
         for number in reversed(range(len(self.groups))):
             first[self._code(self.groups[number])] = number
@@ -137,12 +137,12 @@ class GroupTime(Shown):
         return members
 
     def _code(self, group: Group) -> Ints:
-        """Return the code of the cluster of each unit of a group."""
+        """Return the cluster code of each unit in a group, int64[unit of the group]."""
         return group.rows if self.cluster is None else self.cluster[group.rows]
 
     @property
     def blocks(self) -> list[tuple[int, int]]:
-        """Blocks of clusters: position in `order` of the first, and that after the last."""
+        """Blocks of clusters, as half-open ranges of positions in `order`."""
         size, count = max(BLOCK // self.width, 1), len(self.labels)
         return [(start, min(start + size, count)) for start in range(0, count, size)]
 
@@ -157,7 +157,7 @@ class GroupTime(Shown):
 
     @cached_property
     def totals(self) -> Floats:
-        """Both totals of each cell, float64[2, cell]: observed and expected, or effects and units; NaN if none exist.
+        """Both totals of each cell, float64[2, cell]: observed and expected, or effects and units; NaN if undefined.
 
         Cells without sales are kept, since leaving them out of a total would select on the outcome.
         """
@@ -169,7 +169,7 @@ class GroupTime(Shown):
 
     @cached_property
     def effects(self) -> Estimate:
-        """One term such as ``"g=5 t=7"`` for each cohort and period, averaged over strata; NaN without comparison."""
+        """Effects by cohort and period, such as ``"g=5 t=7"``, averaged over strata; NaN without comparison."""
         treated, comparison, cohort, time = self.cells
         term, key = pd.factorize(cohort * self.width + time)
         cohort, time = key // self.width, key % self.width
@@ -187,12 +187,12 @@ class GroupTime(Shown):
         return self.effects._shown()
 
     def aggregate(self, kind: Literal["simple", "dynamic"] = "simple") -> Estimate:
-        """Average the effects over all treated cells or by event time, weighted by cohort; errors include the weights.
+        """Average the effects over all treated cells or by event time; standard errors reflect the estimated weights.
 
         Raises
         ------
         DesignError
-            If `kind` is neither, no cell has a comparison, or on the ratio scale no treated cell sold anything.
+            If `kind` is unknown, no cell has a comparison, or on the ratio scale no treated cell sold anything.
         """
         check_choice("kind", kind, ("simple", "dynamic"))
         observed, _ = self.totals
@@ -209,7 +209,7 @@ class GroupTime(Shown):
         return self._estimate(f"{kind} effect on the treated", terms, term)
 
     def _compare(self, treated: Floats, comparison: Floats, base: int) -> Floats:
-        """Return both totals of each period, float64[2, time, ...], from sums of two groups, float64[time + 1, ...]."""
+        """Compute both totals by period, float64[2, time, ...], from sums of two groups, float64[time + 1, ...]."""
         now, others = treated[:-1], comparison[:-1]
         with np.errstate(divide="ignore", invalid="ignore"):
             if self.scale == "ratio":
@@ -236,7 +236,7 @@ class GroupTime(Shown):
         max_df = np.fmin(max_df, self._treated_clusters(of_term, treated, n) - 1)
         reasons = [
             (np.isnan(value), "have no comparison, or no positive mean"),
-            (np.isnan(np.diag(covariance)) & ~np.isnan(value), "rest on one cluster alone, and have no error"),
+            (np.isnan(np.diag(covariance)) & ~np.isnan(value), "rest on a single cluster and have no standard error"),
         ]
         return Estimate(
             estimand=estimand,
@@ -255,7 +255,7 @@ class GroupTime(Shown):
         )
 
     def _treated_clusters(self, term: Ints, group: Ints, n: Ints) -> Ints:
-        """Return the number of treated clusters of each term, from pairs of a term and a group, and units by term."""
+        """Count the treated clusters of each term, given pairs of a term and a group, and the units by term."""
         if self.cluster is None:
             return n
         clusters = np.zeros_like(n)
@@ -265,7 +265,7 @@ class GroupTime(Shown):
         return clusters
 
     def _jackknife(self, average: Callable[[Any], Any], totals: Floats, term: Ints) -> tuple[Any, Floats, Any]:
-        """Return scores, float64[cluster, term], their products, and degrees of freedom.
+        """Return jackknife scores, float64[cluster, term], their covariance, and degrees of freedom.
 
         If each unit is its own cluster, scores are not stored and None is returned for them.
         """
@@ -286,7 +286,7 @@ class GroupTime(Shown):
         return by_cluster, factor * products, effective(square, fourth)
 
     def _changes(self, term: Ints, size: int, start: int, stop: int) -> Floats:
-        """Return the decrease in totals of `size` terms without each of some clusters, float64[2 terms, cluster].
+        """Return the decrease in the totals of `size` terms without each cluster, float64[2 terms, cluster].
 
         Terms increase over the cells of a group.
         """
@@ -308,7 +308,7 @@ class GroupTime(Shown):
         return change.reshape(2 * size, -1)
 
     def _by_cluster(self, start: int, stop: int) -> dict[int, Floats]:
-        """Return the sums of some clusters, float64[time + 1, cluster], by number of each group that contains any."""
+        """Return sums for a block of clusters, float64[time + 1, cluster], by number of the groups that contain any."""
         sums = dict[int, Floats]()
         for number, (group, (rows, at)) in enumerate(zip(self.groups, self.members, strict=True)):
             some = slice(*np.searchsorted(at, [start, stop]))
@@ -345,7 +345,7 @@ class Units:
     stratum : int64[unit]
     counts : dict of str to int
     scale, anticipation, level
-        As given.
+        As passed to :func:`usable_units`.
     """
 
     y: Floats
@@ -373,7 +373,7 @@ def usable_units(
     anticipation: int = 0,
     level: float = 0.95,
 ) -> Units:
-    """Return the units with a period before treatment and without missing values; options are as for :func:`att_gt`.
+    """Select the units with a period before treatment and no missing values; options are as for :func:`att_gt`.
 
     `covariates`, float64[unit, column], are determined before treatment; a constant is added. A unit with a missing one
     is dropped and counted.
@@ -386,7 +386,7 @@ def usable_units(
     """
     check_choice("scale", scale, get_args(Scale))
     if whole_number("anticipation", anticipation) < 0:
-        raise DesignError(f"Cannot use anticipation = {anticipation}: it is a number of periods; give 0 or more")
+        raise DesignError(f"Cannot use anticipation = {anticipation}: it is a number of periods; pass 0 or more")
     check_level(level)
     by_unit = {"first_treated": first_treated, "covariates": covariates, "weights": weights}
     match_units(y=y, **by_unit, cluster=cluster, strata=strata)
@@ -407,8 +407,8 @@ def usable_units(
     }
     if not 0 < counts["treated"] < len(y):
         raise DesignError(
-            f"Cannot compare with never treated units: of {len(y)} units that can be used {counts['treated']} are "
-            f"treated in the window and {len(y) - counts['treated']} never; "
+            f"Cannot compare with never treated units: of {len(y)} usable units, {counts['treated']} are treated in "
+            f"the window and {len(y) - counts['treated']} never; "
             f"{why_early(counts['dropped_always_treated'])}add units or widen the window"
         )
     code, labels = (None, np.flatnonzero(kept)) if cluster is None else pd.factorize(np.asarray(cluster)[kept])
@@ -429,25 +429,25 @@ def usable_units(
 
 
 def _check_units(y: Floats, first: Floats, weight: Floats, scale: Scale) -> None:
-    """Refuse missing dates, weights that are not positive, and negative outcomes on the ratio scale."""
+    """Raise DesignError for missing dates, weights that are not positive, or negative outcomes on the ratio scale."""
     if undated := int(np.isnan(first).sum()):
-        raise DesignError(f"Cannot tell when {undated} of {len(y)} units are treated: give inf for never treated")
+        raise DesignError(f"Cannot date the treatment of {undated} of {len(y)} units; pass inf for never treated")
     if (wrong := ~((weight > 0) & (weight < np.inf))).any():
         raise DesignError(
             f"Cannot weight units by {weight[wrong][0]:g}: {wrong.sum()} of {len(weight)} weights are not positive "
-            "numbers; leave out units without a weight"
+            "numbers; drop units without a weight"
         )
     if scale == "ratio" and (negative := int((y < 0).sum())):
         raise DesignError(f"Cannot use the ratio scale: {negative} outcomes are negative; use the level scale")
 
 
 def why_early(dropped: int) -> str:
-    """Return the clause of a message about dropped units that are treated from the start, or ""."""
+    """Return a clause about dropped units that are treated from the start, for a message, or ""."""
     if not dropped:
         return ""
     return (
-        f"{dropped} units have no period before treatment and are dropped: if they are never treated, leave their date "
-        "missing, or infinite in arrays; "
+        f"{dropped} units have no period before treatment and are dropped; if they are never treated, leave their date "
+        "missing, or set it to inf in arrays; "
     )
 
 
@@ -489,8 +489,8 @@ def att_gt(
     Returns
     -------
     GroupTime
-        With `effects`, an Estimate, and ``.aggregate()``; `n` is the number of treated units behind each term. Errors
-        are those of the cluster jackknife (CV3), with the degrees of freedom of :func:`analysis.estimate.effective`. A
+        With `effects`, an Estimate, and ``.aggregate()``; `n` is the number of treated units behind each term. Standard
+        errors are from the cluster jackknife (CV3), with degrees of freedom from :func:`analysis.estimate.effective`. A
         cell without comparison units is NaN, never zero; one that rests on a single cluster has no standard error.
         Without `cluster`, the scores of effects are None.
 

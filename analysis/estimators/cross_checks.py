@@ -1,4 +1,4 @@
-"""Two other estimators of group-time effects, with covariates and weights: doubly robust, and by imputation.
+"""Two other estimators of group-time effects, with covariates and weights: doubly robust and imputation.
 
 Both average effects from totals over treated cells: observed outcomes, counterfactual outcomes, and numbers of units. A
 unit's influence on these totals, and hence on averages on either scale, follows from its own row. Units and periods are
@@ -35,7 +35,7 @@ def doubly_robust(units: Units, kind: Kind = "simple") -> Estimate:
     Parameters
     ----------
     units : Units
-        Of :func:`analysis.estimators.att_gt.usable_units`.
+        As returned by :func:`analysis.estimators.att_gt.usable_units`.
     kind : {"simple", "dynamic", "group_time"}
         All treated cells, by event time, or one term such as ``"g=5 t=7"`` per cohort and period.
 
@@ -83,8 +83,9 @@ def imputation(units: Units, kind: Kind = "simple") -> Estimate:
     Returns
     -------
     Estimate
-        `n` is the number of treated units behind each term. Errors are the conservative ones of the paper: conditional
-        on treatment, with the mean effect of a cohort in a period (squared weights) instead of each unit's effect.
+        `n` is the number of treated units behind each term. Standard errors are the conservative ones of the paper:
+        conditional on treatment, with the mean effect of a cohort in a period (squared weights) instead of each unit's
+        effect.
 
     Raises
     ------
@@ -113,7 +114,7 @@ def imputation(units: Units, kind: Kind = "simple") -> Estimate:
 
 
 def _terms(kind: Kind, first: Ints, shown: Bools) -> tuple[tuple[str, ...], Floats]:
-    """Return names and cells of terms, float64[cohort, time, term], among the cells shown, bool[cohort, time]."""
+    """Return the names of terms and their cells, float64[cohort, time, term], out of `shown`, bool[cohort, time]."""
     check_choice("kind", kind, get_args(Kind))
     event = np.arange(shown.shape[1]) - first[:, np.newaxis]
     key = {"simple": np.zeros_like(event), "dynamic": event, "group_time": np.arange(event.size).reshape(event.shape)}
@@ -145,7 +146,7 @@ def _att(change: Floats, treated: Bools, z: Floats, weight: Floats) -> tuple[Flo
 
 
 def _imputed(units: Units, ends: Ints, cells: Floats) -> tuple[Floats, Floats]:
-    """Return outcomes less imputed ones, float64[unit, time], and the influence on imputed totals, [unit, term].
+    """Return outcomes minus imputed ones, float64[unit, time], and the influence on imputed totals, [unit, term].
 
     Unit effects are absorbed: each cohort, untreated before its end, adds the product of two small matrices to the
     normal equations.
@@ -173,7 +174,7 @@ def _imputed(units: Units, ends: Ints, cells: Floats) -> tuple[Floats, Floats]:
 
 
 def _chance(treated: Bools, z: Floats, weight: Floats) -> Floats:
-    """Return fitted probabilities of treatment from a logit, float64[unit], by Newton's method."""
+    """Fit a logit by Newton's method and return the probabilities of treatment, float64[unit]."""
     log_odds = np.full(len(z), np.log(weight[treated].sum() / weight[~treated].sum()))
     for _ in range(STEPS):
         chance = 1 / (1 + np.exp(-log_odds))
@@ -189,7 +190,7 @@ def _chance(treated: Bools, z: Floats, weight: Floats) -> Floats:
 
 
 def _basis(z: Floats, weight: Floats) -> Floats:
-    """Return columns with the same span, orthonormal under the weights, without redundant ones."""
+    """Return a basis of the column span that is orthonormal under the weights, without redundant columns."""
     root = np.sqrt(weight)[:, np.newaxis]
     columns = root * z / np.linalg.norm(root * z, axis=0).clip(np.finfo(float).tiny)
     vectors, sizes, _ = np.linalg.svd(columns, full_matrices=False)
@@ -200,8 +201,8 @@ def _solve(matrix: Floats, right: Floats) -> Floats:
     values = np.linalg.eigvalsh(matrix)
     if unknown := int((values <= RANK * values[-1]).sum()):
         raise DesignError(
-            f"Cannot estimate {unknown} of {len(values)} coefficients of covariates: the untreated units do not differ "
-            "in them; leave out covariates that are constant among the never treated"
+            f"Cannot estimate {unknown} of {len(values)} coefficients: the untreated units do not differ in these "
+            "covariates; drop covariates that are constant among the never treated"
         )
     return np.asarray(np.linalg.solve(matrix, right))
 
@@ -209,7 +210,7 @@ def _solve(matrix: Floats, right: Floats) -> Floats:
 def _estimate(
     estimand: str, units: Units, terms: tuple[str, ...], cells: Floats, totals: Floats, influence: Floats
 ) -> Estimate:
-    """Average totals[3, term] with each unit's influence[3, unit, term]; no error if a cohort is one cluster."""
+    """Compute effects from totals[3, term] and influence[3, unit, term]; no error if a cohort is one cluster."""
     if units.scale == "ratio":
         observed, counterfactual, n = np.where((totals[:2] > 0).all(axis=0), totals, np.nan)
         value, by_total = np.log(observed / counterfactual), np.array([1 / observed, -1 / counterfactual, 0 * n])

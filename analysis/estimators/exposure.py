@@ -1,9 +1,9 @@
-"""Spillovers on units that are not closed, by their exposure to closed ones, on the ratio scale.
+"""Spillovers on units that are not closed, by their exposure to closed units, on the ratio scale.
 
 The two periods, before and after, are sums over months, so zeros are ordinary values. Given a unit's total, its
 second sum is binomial in the Poisson model with unit and period effects: unit effects drop out, and a few Newton steps
-give the coefficients of the Poisson regression on the whole panel. Units of one cluster with equal exposure are added
-up, since no equation distinguishes them: a million firms in fifty categories become fifty rows.
+give the coefficients of the Poisson regression on the whole panel. Units of one cluster with equal exposure are summed,
+since no equation distinguishes them: a million firms in fifty categories become fifty rows.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def exposure_effects(
     before, after : float64[unit]
         Sales in the two periods of units that are not closed; zero is a value, NaN drops the unit.
     exposure : float64[unit]
-        Share of the unit's category that closed rivals held; NaN drops the unit.
+        Closed rivals' share of the unit's category; NaN drops the unit.
     bins : sequence of float
         Edges between bins, in increasing order; a bin includes its lower edge. None means no bins.
     category : sequence, optional
@@ -66,19 +66,19 @@ def exposure_effects(
     covariates : mapping of str to float64[unit], optional
         Further exposures in the same equations, such as risk, each with a slope per unit of its own.
     expected : float64[unit], optional
-        Expected exposure of each unit over redrawn closures in which it stays open. It gives the recentred slope, whose
+        Expected exposure of each unit over redrawn closures in which it stays open. It adds the recentred slope, whose
         validity depends only on the design of the draws. Cannot be combined with covariates.
     redrawn : iterable of float64[unit], optional
-        Exposures under redrawn closures, one array per draw, NaN if the unit is itself closed in it. They give
-        randomisation p-values of the two slopes, beside `expected`.
+        Exposures under redrawn closures, one array per draw, NaN if the unit is itself closed in it. They add
+        randomisation p-values of the two slopes, and require `expected`.
     level : float
         Coverage of intervals.
 
     Returns
     -------
     Estimate
-        Log points. Terms such as ``"5 to 10 %"``, ``"slope"``, ``"average"``, ``"recentred slope"``. Errors and
-        `scores` are those of the cluster jackknife. Further columns: `clusters` behind the row; `half_width` of the
+        Log points. Terms such as ``"5 to 10 %"``, ``"slope"``, ``"average"``, ``"recentred slope"``. Standard errors
+        and `scores` are from the cluster jackknife. Further columns: `clusters` behind the row; `half_width` of the
         interval in standard errors; `p_value`, the share of draws (the actual one included) whose t statistic is at
         least as far from zero (with sandwich errors; that of the recentred equation is taken at no effect, where a
         solution need not exist), and `smallest_p`, its smallest possible value. ``details``: ``statistics``, t by term
@@ -89,20 +89,20 @@ def exposure_effects(
     DataError
         If sales are negative or not finite, or an exposure is not between 0 and 1.
     DesignError
-        If shapes disagree, bins do not rise, fewer than two units have known sales and an exposure, or exposure does
-        not vary.
+        If shapes disagree, bins do not increase, fewer than two units have known sales and an exposure, or exposure
+        does not vary.
 
     Notes
     -----
     The recentred slope b sets the sum of ``(E - mean E) (y_after exp(-b E) - c y_before)`` to zero, with c such that
-    the second factor sums to zero. If exposure multiplies sales by exp(b E), that factor holds sales without exposure:
-    only E is random, and its mean over the draws is subtracted, so that no trend of a category enters. Errors treat
-    mean E as known. Draws without a slope count as further from zero.
+    the second factor sums to zero. If exposure multiplies sales by exp(b E), that factor depends only on sales without
+    exposure: only E is random, and its mean over the draws is subtracted, so that no trend of a category enters.
+    Standard errors treat mean E as known. Draws without a slope count as further from zero.
 
-    Errors and intervals are those of :func:`leave_one_out`: exposure is shared within a category and high in few, so
-    that an estimate from forty categories may depend on four. If it depends on a single one, it has no standard error.
+    Standard errors and intervals are from :func:`leave_one_out`: exposure is shared within a category and high in few,
+    so that an estimate from forty categories may depend on four. If it depends on one, it has no standard error.
 
-    Only sellers active at the time could be closed. Give units that were selling just before the closures and a year
+    Only sellers active at the time could be closed. Pass units that were selling just before the closures and a year
     earlier: all newcomers and leavers are among those not closed, and have more weight where more was closed, which
     raises the slope without any effect.
 
@@ -121,7 +121,7 @@ def exposure_effects(
     if (others and recentre) or (redrawn is not None and not recentre):
         raise DesignError(
             f"Cannot use redrawn exposures with the covariates {list(others)}, or without their expectation: the draws "
-            "cover only exposure; give `expected`, and no covariates"
+            "cover only exposure; pass `expected` and no covariates"
         )
     units, used, counts = _units(before, after, exposure, category, others)
     names = [f"{100 * low:g} to {100 * high:g} %" for low, high in pairwise(edges)]
@@ -152,16 +152,16 @@ def exposure_effects(
         limits=np.array([value - half_width * error, value + half_width * error]),
         n=n,
         level=level,
-        interval="confidence interval, leave-one-cluster-out jackknife, as many errors wide as `half_width` says",
+        interval="confidence interval, leave-one-cluster-out jackknife, `half_width` standard errors to either side",
         columns={"clusters": clusters, "half_width": half_width, "p_value": p_value, "smallest_p": smallest_p},
         counts=counts,
-        reason=f"no error for {lost}: {why}" if lost else "",
+        reason=f"no standard error for {lost}: {why}" if lost else "",
         details={"statistics": statistics, "expected": mean},
     )
 
 
 def _behind(units: _Cells, edges: Floats, count: int) -> tuple[Ints, Ints]:
-    """Return the units and clusters behind each of `count` terms, those of bins first: int64[term] each."""
+    """Count the units and clusters behind each of `count` terms, bins first, int64[term] each."""
     number, bins = np.digitize(units.exposure, edges), range(len(edges) + 1)
     lowest, *clusters = (len(np.unique(units.cluster[number == bin_])) for bin_ in bins)
     rest = np.ones(count - len(edges), dtype=np.int64)
@@ -185,7 +185,7 @@ class _Cells:
     expected: Floats
 
     def at(self, rows: npt.NDArray[Any]) -> _Cells:
-        """Select rows."""
+        """Select cells."""
         return replace(self, **{name: values[rows] for name, values in vars(self).items()})
 
     @property
@@ -194,7 +194,7 @@ class _Cells:
         return bool(self.before.sum() > 0 and self.after.sum() > 0)
 
     def cells(self, expected: Floats) -> _Cells:
-        """Add up units of one cluster with equal exposure, if there are no covariates; `expected` is float64[unit]."""
+        """Sum units of one cluster with equal exposure, if there are no covariates; `expected` is float64[unit]."""
         weighted = expected[:, np.newaxis] * np.column_stack([self.before, self.after, self.after * expected])
         if self.covariates.size:
             return replace(self, expected=weighted)
@@ -212,7 +212,7 @@ class _Cells:
 
 
 def _statistics(units: _Cells, expected: Floats, redrawn: Iterable[Floats], used: Ints) -> dict[str, Floats]:
-    """Return t of both slopes by draw, float64[1 + draw] each, the actual one first."""
+    """Return the t statistics of both slopes by draw, float64[1 + draw] each, the actual one first."""
     statistics = []
     for exposure in chain([units.exposure], (draw[used] for draw in redrawn)):
         is_open = np.isfinite(exposure)
@@ -222,7 +222,7 @@ def _statistics(units: _Cells, expected: Floats, redrawn: Iterable[Floats], used
 
 
 def _t_statistics(cells: _Cells) -> tuple[float, float]:
-    """Return t of the slope, inf if it has no solution, and of the recentred equation at no effect."""
+    """Return the t statistics of the slope, inf without a solution, and of the recentred equation at zero effect."""
     try:
         slope, influence, _ = _poisson(cells, cells.exposure[:, np.newaxis])
     except DesignError:  # counts as further from zero than the actual slope, which can only raise the p-value
@@ -234,37 +234,37 @@ def _t_statistics(cells: _Cells) -> tuple[float, float]:
 
 
 def _check_values(before: Floats, after: Floats, exposure: Floats, edges: Floats) -> None:
-    """Refuse negative or infinite sales, exposures outside [0, 1] and edges that do not rise."""
+    """Check that sales are finite and not negative, exposures lie in [0, 1] and edges increase."""
     for name, sales in (("before", before), ("after", after)):
         if (wrong := (sales < 0) | np.isinf(sales)).any():
             raise DataError(
-                f"Cannot use sales {name} of {sales[wrong][0]:g}, and of {wrong.sum() - 1:,} more units: they are "
-                "negative or infinite; correct them, or leave them missing"
+                f"Cannot use the sales {name}: {wrong.sum():,} are negative or infinite, such as {sales[wrong][0]:g}; "
+                "correct them or leave them missing"
             )
     if (wrong := (exposure < -TIE) | (exposure > 1 + TIE)).any():
         raise DataError(
-            f"Cannot use an exposure of {exposure[wrong][0]:g}, and of {wrong.sum() - 1:,} more units: it is not a "
-            "share from 0 to 1; divide per cent by 100, or leave such units out"
+            f"Cannot use the exposures: {wrong.sum():,} are not shares from 0 to 1, such as {exposure[wrong][0]:g}; "
+            "divide percentages by 100 or drop these units"
         )
     if edges.ndim != 1 or not (np.diff(edges) > 0).all() or not ((edges > 0) & (edges < 1)).all():
         raise DesignError(
-            f"Cannot use the edges {edges.tolist()} between bins: they do not rise, or are not above 0 and below 1; "
-            "sort them and remove duplicates"
+            f"Cannot use the bin edges {edges.tolist()}: they must increase and lie between 0 and 1; sort them and "
+            "remove duplicates"
         )
 
 
 def _units(
     before: Floats, after: Floats, exposure: Floats, category: Labels | None, covariates: Mapping[str, Floats]
 ) -> tuple[_Cells, Ints, dict[str, int]]:
-    """Return the units without missing values, their rows, and the counts."""
+    """Select the units without missing values; return them, their rows and the counts."""
     others = np.column_stack([np.asarray(values, dtype=float) for values in (exposure, *covariates.values())])
     label = np.arange(len(others)) if category is None else np.asarray(category)
     no_sales, no_exposure = np.isnan(before + after), np.isnan(others).any(axis=1)
     used = np.flatnonzero(~no_sales & ~no_exposure)
     if len(used) < 2:
         raise DesignError(
-            f"Cannot estimate effects of exposure: {len(used)} of {len(others)} units have sales in all months and an "
-            "exposure; choose months with data"
+            f"Cannot estimate effects of exposure: {len(used)} of {len(others)} units have sales in all months and a "
+            "known exposure, but two are needed; choose months with data"
         )
     code, clusters = pd.factorize(label[used], sort=True)
     units = _Cells(before[used], after[used], others[used, 0], others[used, 1:], code, np.zeros((len(used), 3)))
@@ -291,7 +291,7 @@ def _terms(cells: _Cells, *, edges: Floats, recentre: bool) -> tuple[Floats, Flo
 
 
 def _bins(cells: _Cells, edges: Floats) -> tuple[Floats, Floats]:
-    """Estimate the bins above the lowest; NaN if it or the lowest sold nothing before or after."""
+    """Estimate the effect by bin, relative to the lowest; NaN if either sold nothing before or after."""
     number = np.digitize(cells.exposure, edges)
     sold = sum_by(np.column_stack([cells.before, cells.after]), number, len(edges) + 1).min(axis=1) > 0
     kept = np.flatnonzero(sold & sold[0])[1:]
@@ -305,7 +305,7 @@ def _bins(cells: _Cells, edges: Floats) -> tuple[Floats, Floats]:
 
 
 def _slopes(cells: _Cells) -> tuple[Floats, Floats]:
-    """Estimate the slope per ten points, the average effect, and slopes of covariates per unit."""
+    """Estimate the slope per ten points of exposure, the average effect, and the slopes on covariates."""
     slope, _, by_sales = _poisson(cells, np.column_stack([cells.exposure, cells.covariates]))
     free = cells.after * np.exp(-slope[0] * cells.exposure)  # sales after, had there been no exposure
     average = np.log(cells.after.sum() / free.sum())
@@ -318,7 +318,7 @@ def _slopes(cells: _Cells) -> tuple[Floats, Floats]:
 def _poisson(cells: _Cells, x: Floats) -> tuple[Floats, Floats, Floats]:
     """Estimate Poisson coefficients of `x` in the second period, with unit and period effects.
 
-    Returns float64[regressor], the influence of each cell, and the derivative by its log sales after, both
+    Return float64[regressor], the influence of each cell, and the derivative with respect to its log sales after, both
     float64[cell, regressor].
     """
     total, beta = cells.before + cells.after, np.zeros(x.shape[1])
@@ -340,13 +340,13 @@ def _poisson(cells: _Cells, x: Floats) -> tuple[Floats, Floats, Floats]:
         damping = min(1.0, 2.0 / far)  # if a few units have most sales, full steps may overshoot
         beta, level = beta + damping * step, level + damping * rise
     raise DesignError(
-        f"Cannot estimate effects of exposure: the equations of {len(x)} units have no single finite solution: "
-        "exposure does not vary, varies together with another, or decides who sold before and after; use fewer"
+        f"Cannot estimate effects of exposure: the equations of {len(x)} units have no unique finite solution, because "
+        "exposure is constant, collinear, or determines who sold before and after; drop a covariate or add units"
     )
 
 
 def _unexpected(cells: _Cells, beta: float) -> Floats:
-    """Return unexpected exposure times sales after net of `beta`, times their change, and squared times them.
+    """Return unexpected exposure times net sales after, times their change, and its square times net sales.
 
     Each is a row, float64[3, cell]. Unexpected exposure is exposure less the expected one, and less the mean of this
     difference weighted by sales before.
@@ -380,7 +380,7 @@ def _recentred(cells: _Cells) -> tuple[Floats, Floats]:
 def leave_one_out(
     cells: _Cells, count: int, estimates: Callable[[_Cells], tuple[Floats, Floats]], level: float
 ) -> tuple[Floats, Floats]:
-    """Estimate again without each of `count` clusters; `estimates` returns values and derivatives as :func:`_terms`.
+    """Jackknife over `count` clusters; `estimates` returns values and derivatives in the form of :func:`_terms`.
 
     Returns
     -------
@@ -388,7 +388,7 @@ def leave_one_out(
         Change of the estimate, times ``sqrt((G - 1) / G)``; 0 for clusters without sales, and NaN for a term that has
         no estimate without one of the clusters.
     half_width : float64[term]
-        Standard errors from the estimate to either end of its interval.
+        Distance from the estimate to either end of its interval, in standard errors.
 
     Notes
     -----
@@ -440,7 +440,7 @@ def leave_one_out(
 
 
 def _quantile(slope: Floats, spread: Floats, level: float, usual: float) -> float:
-    """Return c with ``P(|l'e| > c sqrt(e'Ke)) = 1 - level`` for standard normal e, at least `usual`."""
+    """Find c such that ``P(|l'e| > c sqrt(e'Ke)) = 1 - level`` for standard normal e; return at least `usual`."""
     if _beyond(usual, slope, spread) <= 1 - level:
         return usual
     high = 2.0

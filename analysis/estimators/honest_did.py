@@ -1,4 +1,4 @@
-"""Honest bounds: the interval of an event study if parallel trends may be violated in proportion to the pre-trend.
+"""Honest bounds: intervals of an event study that allow violations of parallel trends relative to the pre-trend.
 
 A violation is allowed if each of its steps after treatment is at most M-bar times its largest step before. The set is a
 union over which step ``s`` is the largest and its sign, and so is the confidence set. For one such pair, with ``q`` the
@@ -52,7 +52,7 @@ FLAT = 1e-12  # share of its parts below which a variance is zero
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Bounds(Shown):
-    """An event study in steps from period to period, with bounded violations of parallel trends.
+    """Event study in steps from period to period, with bounded violations of parallel trends.
 
     Attributes
     ----------
@@ -73,7 +73,7 @@ class Bounds(Shown):
     provenance: str = "estimate"
 
     def conf_int(self, sensitivity: float | Sequence[float] | Floats) -> Floats:
-        """Return the interval for one M-bar or each, float64[sensitivity, 2], in the estimates' unit.
+        """Return the interval for each M-bar, float64[sensitivity, 2], in the unit of the estimates.
 
         Raises
         ------
@@ -83,8 +83,8 @@ class Bounds(Shown):
         values = np.atleast_1d(np.asarray(sensitivity, dtype=float))
         if not np.isfinite(values).all() or (values < 0).any():
             raise DesignError(
-                f"Cannot bound violations by the sensitivities {values.tolist()}: they are negative or not finite; "
-                "give numbers of 0 or more"
+                f"Cannot bound violations by the sensitivities {values.tolist()}: some are negative or not finite; "
+                "pass numbers of 0 or more"
             )
         return np.array([self._interval(value) for value in values.tolist()])
 
@@ -107,7 +107,7 @@ class Bounds(Shown):
 
     @cached_property
     def _usual(self) -> Estimate:
-        zero = "hold zero at any" if np.isnan(self.breakdown) else f"exclude zero up to {self.breakdown:.3g} as"
+        most = "none" if np.isnan(self.breakdown) else f"{self.breakdown:.3g}"
         return Estimate(
             estimand="honest bounds by M-bar",
             unit=self.unit,
@@ -116,7 +116,7 @@ class Bounds(Shown):
             limits=self.conf_int(USUAL).T,
             level=self.level,
             provenance=self.provenance,
-            reason=f"bounds have no point; they {zero} M-bar",
+            reason=f"bounds have no point estimate; largest M-bar at which they exclude zero: {most}",
         )
 
     @property
@@ -125,7 +125,7 @@ class Bounds(Shown):
         return self._usual.rows[["term", "conf_low", "conf_high"]]
 
     def plot(self) -> Axes:
-        """Draw the interval by sensitivity."""
+        """Plot the interval by sensitivity."""
         return self._usual.plot(xlabel="M-bar: largest change of the violation, as a multiple of that before treatment")
 
     def _shown(self) -> tuple[str, pd.DataFrame, list[str]]:
@@ -133,7 +133,7 @@ class Bounds(Shown):
         return head, self.rows, notes
 
     def _interval(self, m_bar: float) -> tuple[float, float]:
-        """Return the smallest and largest value that the hybrid test accepts."""
+        """Return the smallest and the largest value that the hybrid test accepts."""
         first_stage = FIRST_STAGE * (1 - self.level)
         size = (1 - self.level - first_stage) / (1 - first_stage)
         problem = _problem(self, m_bar, first_stage)
@@ -152,7 +152,7 @@ def honest_bounds(
     target: Sequence[float] | Floats | None = None,
     level: float = 0.95,
 ) -> Bounds:
-    """Bound an event study's effect when its parallel trends may be violated.
+    """Bound the effect in an event study when parallel trends may be violated.
 
     From one period to the next the violation after treatment changes by at most M-bar, the sensitivity, times its
     largest change before.
@@ -203,14 +203,14 @@ def honest_bounds(
     check_level(level)
     if n_pre < 2 or n_post < 1:
         raise DesignError(
-            f"Cannot bound an effect by {n_pre} coefficients before and {n_post} after treatment: at least two before "
-            "and one after are needed; estimate more periods"
+            f"Cannot bound an effect with {n_pre} coefficients before and {n_post} after treatment: at least two "
+            "before and one after are needed; estimate more periods"
         )
     beta, sigma = np.asarray(estimates, dtype=float), np.asarray(covariance, dtype=float)
     if missing := int((~np.isfinite(beta)).sum() + (~np.isfinite(sigma)).sum()):
         raise DataError(
-            f"Cannot bound an effect: {missing} estimates and covariances are not finite; leave out periods without an "
-            "estimate or error, from one end of the study"
+            f"Cannot bound an effect: {missing} estimates and covariances are not finite; drop periods without an "
+            "estimate or standard error at either end of the study"
         )
     weights = np.eye(n_post)[0] if target is None else np.asarray(target, dtype=float)
     change = np.diff(np.insert(np.eye(len(beta)), n_pre, 0.0, axis=0), axis=0)  # through the reference period's zero
@@ -232,7 +232,7 @@ def honest_bounds(
 
 @dataclass(frozen=True)
 class _Problem:
-    """The moments of every (s, sign) at one M-bar; the first axis is the problem, `vertex` the second.
+    """Moments of every (s, sign) at one M-bar; the first axis is the problem, `vertex` the second.
 
     Attributes
     ----------
@@ -282,7 +282,7 @@ def _problem(study: Bounds, m_bar: float, first_stage: float) -> _Problem:
 
 
 def _least_favourable(rays: Floats, size: float) -> Floats:
-    """Return c with ``P(max_j rays_j'Z > c) = size``, Z standard normal in the plane; float64[problem].
+    """Find c such that ``P(max_j rays_j'Z > c) = size`` for Z standard normal in the plane, float64[problem].
 
     In polar coordinates the probability is the mean over directions u of ``exp(-c² / 2 m(u)²)``, with ``m(u)`` the
     largest ``rays_j'u``. It is convex in c above the longest ray, so that Newton's method from the left is monotone.
@@ -321,7 +321,7 @@ def _accepted(problem: _Problem, theta: Floats, size: float) -> Bools:
 
 
 def _upper_share(value: Floats, low: Floats, high: Floats) -> Floats:
-    """Return P(Z > value | low < Z < high) for a standard normal Z, exact far in the tail as well."""
+    """Return P(Z > value | low < Z < high) for a standard normal Z, accurate far in the tail as well."""
     base = special.log_ndtr(-low)
     rest = np.exp(special.log_ndtr(-high) - base)
     return np.asarray((np.exp(special.log_ndtr(-value) - base) - rest) / (1 - rest))

@@ -58,8 +58,8 @@ def minimum_detectable_effect(
         In the unit of the estimator. Terms: ``"increase"`` and ``"decrease"`` (as positive numbers), with a test of
         the right size on this panel (c is a quantile of the placebos' t statistics), and ``"increase, usual"``,
         ``"decrease, usual"`` with the estimator's t quantile; ``"size, usual"`` is the share of placebos that this
-        rejects. Errors are Monte Carlo errors. ``details``: ``placebos``, float64[draw, 2] of estimate and error, and
-        ``critical``.
+        rejects. Standard errors are Monte Carlo errors. ``details``: ``placebos``, float64[draw, 2] of estimate and
+        standard error, and ``critical``.
 
     Raises
     ------
@@ -85,8 +85,8 @@ def minimum_detectable_effect(
     placebos = placebos[np.isfinite(placebos).all(axis=1) & (placebos[:, 1] > 0)]
     if len(placebos) < 20:
         raise DesignError(
-            f"Cannot estimate a detectable effect: {len(placebos)} of {draws} placebo draws gave an estimate with a "
-            "standard error; 20 are needed; draw more, or find out why the estimator fails"
+            f"Cannot estimate a detectable effect: {len(placebos)} of {draws} placebo draws yield an estimate with a "
+            "standard error, but 20 are needed; draw more or check why the estimator fails"
         )
     t, usual = np.abs(placebos[:, 0] / placebos[:, 1]), placebos[:, 2]
     quantile, size = float(np.quantile(t, level)), float((t > usual).mean())
@@ -112,7 +112,7 @@ def minimum_detectable_effect(
 
 
 def _placebo_calendar(y: Floats, first: Floats, stratum: npt.NDArray[Any]) -> tuple[Ints, Floats]:
-    """Return the untreated rows, and the real closures of each stratum among them, 0 for none."""
+    """Return the untreated rows, and the closure dates of their stratum assigned to them, 0 for none."""
     treated = first < y.shape[1]
     rows = np.flatnonzero(~treated)
     dates = np.zeros(len(rows))
@@ -121,11 +121,11 @@ def _placebo_calendar(y: Floats, first: Floats, stratum: npt.NDArray[Any]) -> tu
         if len(free) <= len(real):
             raise DesignError(
                 f"Cannot draw placebo closures: stratum {name} has {len(real)} treated and {len(free)} untreated "
-                "units; it needs more untreated than treated; use coarser strata"
+                "units, but needs more untreated than treated; use coarser strata"
             )
         dates[free[: len(real)]] = real
     if not treated.any():
-        raise DesignError(f"Cannot draw placebo closures: none of {len(y)} units is treated; give the real calendar")
+        raise DesignError(f"Cannot draw placebo closures: none of the {len(y)} units is treated; pass the real dates")
     return rows, dates
 
 

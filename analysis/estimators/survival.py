@@ -1,4 +1,4 @@
-"""Survival of sellers: exit, and restricted mean survival with the scores of clusters.
+"""Survival of sellers: exit, and restricted mean survival with scores by cluster.
 
 The survival function comes from statsmodels; this module defines exit and follow-up.
 """
@@ -34,7 +34,7 @@ def exit_survival(
     cluster: Labels | None = None,
     level: float = 0.95,
 ) -> Estimate:
-    """Compare how long treated and other units go on selling on any platform.
+    """Compare how long treated and untreated units keep selling on any platform.
 
     A unit exits in the first month of its first `gap` months in a row without a sale. An exit in month k is known only
     `gap` - 1 months later, so every unit is followed up to the last such month and censored after it.
@@ -120,7 +120,7 @@ def exit_survival(
 def _followed(
     sales: Floats, start: npt.NDArray[Any], gap: int
 ) -> tuple[npt.NDArray[Any], npt.NDArray[Any], Bools, Bools]:
-    """Return the first of `gap` silent months or inf, the last known month, sales before, and sales after silence.
+    """Return the first month of silence or inf, the last known month, and whether a unit sold before and after.
 
     Each is an array [unit], the last two bool.
     """
@@ -151,11 +151,11 @@ def _check_units(units: pd.DataFrame, horizon: int) -> None:
     longest = int(min(units["seen"][cell].max() for cell in cells))
     if not 0 < horizon <= longest + 1:
         raise DesignError(
-            f"Cannot estimate months alive within {horizon}: one group is followed for {longest + 1} months at most; "
-            "shorten the horizon"
+            f"Cannot estimate survival within {horizon} months: one group is followed for {longest + 1} months at "
+            "most; shorten the horizon"
         )
     if not units["exited"].any():
-        raise DesignError(f"Cannot compare survival: none of {len(units)} units exits; follow them for longer")
+        raise DesignError(f"Cannot compare survival: none of the {len(units)} units exits; follow them for longer")
 
 
 def _curve(units: pd.DataFrame, treated: bool) -> pd.DataFrame:

@@ -33,7 +33,7 @@ def _indicator(treated: Any) -> Bools:
     if (odd := ~np.isin(values, (0, 1))).any():
         raise DesignError(
             f"Cannot tell who is treated: {np.count_nonzero(odd)} of {values.size} values are neither true nor false, "
-            f"the first {values[odd][0]!r} at {int(np.flatnonzero(odd)[0])}; drop those units or set them to 0 or 1"
+            f"the first {values[odd][0]!r} in row {int(np.flatnonzero(odd)[0])}; drop these units or set them to 0 or 1"
         )
     return values.astype(bool)
 
@@ -50,8 +50,8 @@ def permutation_did(
     ``u = change / s`` has, with s = ``sqrt(ratio)`` for the treated and 1 for others; u is permuted, and scaled up
     again in treated positions. Assignment d weighs u by ``g_d``: ``sqrt(ratio) / n_treated`` in treated positions,
     ``-1 / n_untreated`` in others. A level common to all units is a multiple of ``m = (1 / s) / |1 / s|`` in u. It is
-    taken off ``g_d``, and the rest, ``h_d = g_d - (g_d @ m) m``, scaled to the length of ``g_d``, so that under the
-    null the statistics ``|g_d| / |h_d| * h_d @ u`` of all d have one variance. That of the actual assignment is the
+    subtracted from ``g_d``, and the rest, ``h_d = g_d - (g_d @ m) m``, scaled to the length of ``g_d``, so that under
+    the null the statistics ``|g_d| / |h_d| * h_d @ u`` of all d have one variance. That of the actual assignment is the
     estimate. With a ratio of 1 this is the usual test; with others the two-sided test is approximate.
 
     Parameters
@@ -94,16 +94,16 @@ def permutation_did(
      did      -1.2      -1.6       -0.8  8     1      0.03571     0.03571
     95% permutation interval
     units 8, treated 2, assignments 28
-    2 treated of 8 units: ranks over 28 assignments instead of an error
+    2 treated of 8 units: ranks over 28 assignments instead of a standard error
     """
     match_units(change=change, treated=treated)
     change, treated = np.asarray(change, dtype=float), _indicator(treated)
     if not np.isfinite(change).all():
         raise DesignError(
-            f"Cannot compare changes: {np.count_nonzero(~np.isfinite(change))} are not finite; drop those units"
+            f"Cannot compare changes: {np.count_nonzero(~np.isfinite(change))} are not finite; drop these units"
         )
     if not 0 < ratio < np.inf:
-        raise DesignError(f"Cannot use ratio = {ratio}: a ratio of variances is a positive number; give one")
+        raise DesignError(f"Cannot use ratio = {ratio}: a ratio of variances must be positive and finite")
     n, n_treated = len(change), int(treated.sum())
     assigned = assignments(n, n_treated)
     inverse = np.where(treated, ratio**-0.5, 1.0)
@@ -117,7 +117,7 @@ def permutation_did(
     )
     observed = float(draws[(assigned == treated).all(axis=1)][0])
     limits = np.array(shift_interval(observed, draws, slopes, level))
-    reason = f"{n_treated} treated of {n} units: ranks over {len(draws)} assignments instead of an error"
+    reason = f"{n_treated} treated of {n} units: ranks over {len(draws)} assignments instead of a standard error"
     if not np.isfinite(limits).all():
         limits[:] = np.nan
         reason += f"; no {level:.0%} interval, since no p-value below {1 / len(draws):.3f} is possible"
@@ -139,7 +139,7 @@ def permutation_did(
 
 
 def _contrasts(assigned: Bools, scaled: Floats, ratio: float) -> Floats:
-    """Return each assignment's difference of means, float64[assignment], with treated values scaled up again."""
+    """Return each assignment's difference of means, float64[assignment], with treated values scaled back up."""
     n_treated = assigned[0].sum()
     others = ~assigned @ scaled / (assigned.shape[1] - n_treated)
     return np.asarray(np.sqrt(ratio) * (assigned @ scaled) / n_treated - others)
@@ -201,15 +201,15 @@ def _check_panel(y: Floats, treated: Bools, first_post: int, method: str) -> tup
     match_units(y=y, treated=treated)
     y, treated, first_post = np.asarray(y, dtype=float), _indicator(treated), whole_number("first_post", first_post)
     if missing := np.count_nonzero(~np.isfinite(y)):
-        raise DesignError(f"Cannot use an unbalanced panel: {missing} cells are missing; drop those units")
+        raise DesignError(f"Cannot use an unbalanced panel: {missing} cells are missing; drop these units")
     if not 1 <= first_post < y.shape[1]:
         raise DesignError(
-            f"Cannot compare before and after first_post = {first_post}: y has {y.shape[1]} periods; leave at least "
-            "one before it and one from then on"
+            f"Cannot use first_post = {first_post}: y has {y.shape[1]} periods; leave at least one before treatment "
+            "and one after"
         )
     if not 0 < treated.sum() <= len(y) - 2:
         raise DesignError(
-            f"Cannot weight donors: {int(treated.sum())} of {len(y)} units are treated; at least one "
+            f"Cannot weight donors: {int(treated.sum())} of {len(y)} units are treated, but at least one "
             "must be treated and two untreated; add donors"
         )
     return y, treated
@@ -234,7 +234,7 @@ def synthetic_did(
     y : float64[unit, time]
         Balanced outcomes.
     treated : bool[unit]
-        Units treated from `first_post` on.
+        Units treated from `first_post` onwards.
     first_post : int
         Column index of the first treated period.
     method : {"sdid", "sc", "did"}
@@ -273,11 +273,11 @@ def synthetic_did(
     if n_placebos:
         columns = _ranks(effect, np.append(placebos, effect))
         among = f"{n_placebos} donors" if n_treated == 1 else f"{n_treated} treated, {n_placebos} other assignments"
-        reason = f"{among}: placebo ranks instead of an error; no p-value below {1 / (n_placebos + 1):.3f}"
+        reason = f"{among}: placebo ranks instead of a standard error; no p-value below {1 / (n_placebos + 1):.3f}"
     else:
         reason = (
             f"{comb(len(y), n_treated):,} assignments of {n_treated} among {len(y)} units are more than the "
-            f"{MAX_PLACEBOS:,} that are fitted: no error and no placebo ranks; use fewer units for these"
+            f"{MAX_PLACEBOS:,} that are fitted, so there are no placebo ranks or standard error; use fewer units"
         )
     return Estimate(
         estimand="effect on the treated",
@@ -343,14 +343,14 @@ def _dual(u: Floats, hull: Floats, ridge: float) -> tuple[float, Floats]:
 
 
 def _curvature(u: Floats, hull: Floats, ridge: float) -> Floats:
-    """Return the slope of the gradient, which is piecewise linear."""
+    """Return the Hessian of the negative dual function, which is piecewise constant."""
     support = hull[:, _attained(u, hull, ridge) > 0]
     support = support - support.mean(axis=1, keepdims=True)
     return np.asarray(np.eye(len(u)) + support @ support.T / ridge)
 
 
 def _attained(u: Floats, hull: Floats, ridge: float) -> Floats:
-    """Return w(u): the projection of ``-hull' u / ridge`` on the simplex."""
+    """Return w(u), the projection of ``-hull' u / ridge`` onto the simplex."""
     point = -(u @ hull) / ridge
     falling = -np.sort(-point)
     excess = (np.cumsum(falling) - 1) / np.arange(1, len(point) + 1)
