@@ -9,7 +9,6 @@ import zipfile
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
-from statistics import NormalDist
 from typing import Any
 
 from analysis.data import DESCRIPTOR
@@ -206,26 +205,15 @@ def _values(row: Row | None) -> list[str]:
 
 def _number(report: str, old: Row | None, new: Row | None) -> Number:
     """Describe how an estimate moved."""
-    row, error, errors = new or old or {}, _error(old or {}), None
-    if old and new and error and old["estimate"] and new["estimate"]:
-        errors = (float(new["estimate"]) - float(old["estimate"])) / error
+    row, errors = new or old or {}, None
+    if old and new and float(old["std_error"] or 0) > 0 and old["estimate"] and new["estimate"]:
+        errors = (float(new["estimate"]) - float(old["estimate"])) / float(old["std_error"])
     name = ", ".join(filter(None, [row["label"].rstrip("."), row["comparison"], row["window"]]))
     return Number(report, name, row["market"], row["unit"], _written(old), _written(new), errors)
 
 
 def _errors(many: float) -> str:
     return f"{number(many, 1) if many >= 0.05 else 'less than 0.1'} standard errors"
-
-
-def _error(row: Row) -> float | None:
-    """Return the standard error of an estimate, or the one that its confidence interval implies."""
-    if row.get("std_error"):
-        return float(row["std_error"])
-    if not (row.get("level") or "confidence" in row.get("interval", "")) or not (row["conf_low"] and row["conf_high"]):
-        return None
-    width = float(row["conf_high"]) - float(row["conf_low"])
-    error = width / 2 / NormalDist().inv_cdf(0.5 + float(row["level"] or 0.95) / 2)
-    return error if 0 < error < float("inf") else None
 
 
 def _written(row: Row | None) -> str:

@@ -11,6 +11,7 @@ import re
 import subprocess
 from calendar import month_name
 from collections.abc import Iterable, Iterator, Mapping
+from html import unescape
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ from runner.pdf import PdfError, pandoc
 from runner.publish import name_of, rendered, write_json
 from runner.schedule import Job
 
-SVG = re.compile(r'<img src="data:image/svg\+xml;base64,([^"]+)"')
+SVG = re.compile(r'<img src="data:image/svg\+xml;base64,([^"]+)" alt="([^"]*)"')
 MONTH = re.compile(r"\b(\d{4})-(\d\d)\b(?!-)")
 SIGNS = str.maketrans({"−": "$-$", "∞": r"$\infty$", "≤": r"$\leq$", "≥": r"$\geq$"})  # the LaTeX for each
 COMPARISON = ".comparison.csv"  # suffix of the file that compares the reports of a sweep
@@ -39,13 +40,14 @@ PYTHON = "https://www.python.org/"
 
 
 def parts(notebook: Path) -> Iterator[tuple[dict[str, str], bytes]]:
-    """Yield the data behind the exhibits of an executed notebook in order, each figure with its SVG."""
+    """Yield the data behind the exhibits of an executed notebook in order, each figure with its SVG and alt text."""
     for cell in json.loads(notebook.read_bytes())["cells"]:
         for output in cell.get("outputs", []):
             shown = output.get("data", {})
             pictures = iter(SVG.findall("".join(shown.get("text/html", ""))))
             for part in shown.get(MIME, []):
-                yield part, base64.b64decode(next(pictures)) if part["kind"] == "figure" else b""
+                svg, alt = next(pictures) if part["kind"] == "figure" else ("", "")
+                yield {**part, "alt": unescape(alt)}, base64.b64decode(svg)
 
 
 def facts(notebook: Path) -> pd.DataFrame:
@@ -55,16 +57,14 @@ def facts(notebook: Path) -> pd.DataFrame:
 
 
 def uncited(folder: Path, data_folder: Path) -> list[str]:
-    """List the rows of ``data/facts`` whose source is cited by no report of a release: file, first columns, source."""
-    recorded = pd.concat([facts(notebook) for notebook in folder.glob("*.ipynb")])
-    cited = {*recorded[recorded["what"] == "source"]["value"]}
-    lines = list[str]()
+    """List the sources of rows of ``data/facts`` that no report of a release cites: file, number of rows, address."""
+    recorded = pd.concat([facts(notebook) for notebook in folder.rglob("*.ipynb")])
+    cited, lines = recorded.loc[recorded["what"] == "source", "value"], list[str]()
     for card in data.package(data_folder)["resources"]:
-        if card["path"].startswith("facts/"):
-            rows = data.load(card["name"], root=data_folder)
-            left = rows[~rows["source_url"].isin(cited)] if "source_url" in rows else rows[:0]
-            for row in left.fillna({"source_url": "no address"}).astype(str).to_dict("records"):
-                lines.append(f"{card['path']}: {', '.join([*row.values()][:5])}, {row['source_url']}")
+        rows = data.load(card["name"], root=data_folder) if card["path"].startswith("facts/") else pd.DataFrame()
+        if "source_url" in rows:
+            left = rows.loc[~rows["source_url"].isin(cited), "source_url"].fillna("no address").value_counts()
+            lines += [f"{card['path']}: {many} from {address}" for address, many in left.items()]
     return lines
 
 

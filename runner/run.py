@@ -287,8 +287,7 @@ def _with(job: Job, **parameters: str) -> Job:
 def _lay_out(run: Run, read: Mapping[str, list[Verdict]]) -> None:
     """Write the verdicts for the brief to read."""
     (run.stage / "verdicts").mkdir()
-    for name, verdicts in read.items():
-        publish.write_json(run.stage / "verdicts" / f"{name}.json", verdicts)
+    publish.write_json(run.stage / "verdicts" / release.VERDICTS, [*chain(*(read[name] for name in sorted(read)))])
 
 
 def _make(run: Run, job: Job, print_: str, read: list[Verdict]) -> None:

@@ -168,13 +168,6 @@ class Schedule(Written):
     keep: Annotated[int, Field(ge=1)] | None = None  # number of releases that `prune` leaves; None means all
     notices: tuple[Notice, ...] = ()
 
-    @model_validator(mode="after")
-    def _names_once(self) -> Schedule:
-        names = [report.name for report in self.reports]
-        if twice := [name for name in names if names.count(name) > 1]:
-            raise ValueError(f"expected each name once, but {len(twice)} reports are named {twice[0]}")
-        return self
-
 
 @dataclass(frozen=True)
 class Job:
@@ -200,17 +193,12 @@ class Job:
     @property
     def called(self) -> set[str]:
         """The names that select the report: its name, its number and its sweep."""
-        return {self.name, self.number, self.sweep or self.name}
-
-    @property
-    def number(self) -> str:
-        """The two digits in its name."""
-        return number(self.name)
+        return {self.name, number(self.name), self.sweep or self.name}
 
     @property
     def is_brief(self) -> bool:
         """Whether the report is the brief: it reads the verdicts of all others, so it runs last."""
-        return self.number == "00"
+        return number(self.name) == "00"
 
     @property
     def verdicts_parameter(self) -> str:
@@ -274,7 +262,7 @@ def read(root: Path) -> list[Job]:
             jobs.append(_one(root, plan, given, several, panels))
         names = [job.name.casefold() for job in jobs]
         if twice := [job.name for job in jobs if names.count(job.name.casefold()) > 1]:
-            raise DesignError(f"{where}: {len(twice)} reports of its sweep are named {twice[0]}; use different values.")
+            raise DesignError(f"{where}: {len(twice)} reports are named {twice[0]}; use different names or values.")
     return sorted(jobs, key=lambda job: job.is_brief)
 
 
@@ -324,7 +312,7 @@ def on_panel(scheduled: list[Job], panel: Mapping[str, str], given: Iterable[str
                 jobs.append(Job(name, job.notebook, mine, (*files, *event_file)))
         elif job.is_brief or (on_record and not job.name.startswith(SIMULATED)):
             jobs.append(replace(job, parameters={**job.parameters, **mine}, files=(*event_file,)))
-    return sorted(jobs, key=lambda job: (job.is_brief, job.number, job.name.startswith(PANEL)))
+    return sorted(jobs, key=lambda job: (job.is_brief, number(job.name), job.name.startswith(PANEL)))
 
 
 def named(jobs: list[Job], market: str, whole: list[Job]) -> list[Job]:
@@ -360,9 +348,9 @@ def beside(jobs: Collection[Job]) -> dict[str, str]:
 
     Reports in a sweep come after others. Simulated ones also have the key `SIMULATED` + number, for simulated reports.
     """
-    names = {SIMULATED + job.number: job.name for job in jobs if job.name.startswith(SIMULATED)}
+    names = {SIMULATED + number(job.name): job.name for job in jobs if job.name.startswith(SIMULATED)}
     for job in sorted(jobs, key=lambda job: (bool(job.sweep), job.name.startswith((SIMULATED, PANEL)))):
-        names.setdefault(job.number, job.name)
+        names.setdefault(number(job.name), job.name)
     return names
 
 

@@ -16,7 +16,6 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
-from html import unescape
 from math import inf
 from pathlib import Path
 from typing import Any, Literal
@@ -49,7 +48,7 @@ OTHERS = {
     "CITATION.cff": "How to cite this release (CFF)",
 }
 """Files of a release that do not belong to a report."""
-PICTURE = re.compile(r'<img src="data:[^"]*" alt="([^"]*)"')
+TITLE = re.compile(r"^# +(?:\d\d +[–-] +)?(.+)", re.MULTILINE)
 
 Row = Mapping[str, str]
 
@@ -105,27 +104,26 @@ def _card(
     """
     from runner import exports
 
-    cells = json.loads((folder / f"{name}.ipynb").read_bytes())["cells"]
-    texts = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "markdown"]
-    titles = [title for text in texts for title in re.findall(r"^# +(?:\d\d +[–-] +)?(.+)", text, re.MULTILINE)]
-    shown = [output.get("data", {}).get("text/html", "") for cell in cells for output in cell.get("outputs", [])]
-    seen = [alt for html in shown for alt in PICTURE.findall("".join(html))]
-    made, figure, verdicts = entry["made"], f"{name}.figures/figure-1.svg", list[Judged]()
-    parts = [part for part, _ in exports.parts(folder / f"{name}.ipynb")]
-    told = [row for part in parts if part["kind"] == "facts" for row in csv.DictReader(io.StringIO(part["csv"]))]
-    sources = {row["name"]: row["value"] for row in told[::-1] if re.match("https?://", row["value"])}
+    notebook = folder / f"{name}.ipynb"
+    cells = json.loads(notebook.read_bytes())["cells"]
+    title = TITLE.search("\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "markdown"))
+    made, drawn, verdicts = entry["made"], f"{name}.figures/figure-1.svg", list[Judged]()
+    parts = [part for part, _ in exports.parts(notebook)]
+    first = next((part for part in parts if part["kind"] == "figure"), {"alt": "", "caption": ""})
+    recorded = exports.facts(notebook)
+    linked = recorded[recorded["value"].str.match("https?://")].drop_duplicates("name").sort_values("name")
     for row in rows:
         with suppress(ValidationError):
             verdicts.append(Judged.model_validate({**row, "anchor": anchors.get(identity(row), "")}))
     return {
         "name": name,
-        "title": (titles or [name])[0] + (f" ({', '.join(varied(name))})" if varied(name) else ""),
+        "title": (title[1] if title else name) + (f" ({', '.join(varied(name))})" if varied(name) else ""),
         "market": entry["market"],
         "made": made,
-        "figure": figure if figure in made else "",
-        "seen": unescape((seen or [""])[0]),
-        "caption": next((part["caption"] for part in parts if part["kind"] == "figure"), ""),
-        "sources": dict(sorted(sources.items())),
+        "figure": drawn if drawn in made else "",
+        "seen": first["alt"],
+        "caption": first["caption"],
+        "sources": dict(linked[["name", "value"]].to_numpy()),
         "believe": next((part for part in parts if part["kind"] == "believe"), None),
         "verdicts": verdicts,
         "unread": len(rows) - len(verdicts),
@@ -211,29 +209,27 @@ def says(folder: Path, reports: Iterable[str]) -> Brief:
 
 def _sweep(file: Path) -> dict[str, Any]:
     """Return the answers of a sweep side by side, one table per question, as the page shows them."""
-    with file.open(encoding="utf-8", newline="") as stream:
-        rows = [*csv.DictReader(stream)]
-    varied = [*rows[0]][: [*rows[0]].index("report")]
-    truths, answers = dict[tuple[str, str], str](), dict[str, dict[str, Row]]()
-    for row in rows:  # the true effect is not in the answer, but in another table of the report
-        if row["truth"]:
-            truths.setdefault((row["report"], row["estimand"]), row["truth"])
-        if row["table"] == "0":
-            answers.setdefault(row["label"], {}).setdefault(row["report"], row)
+    import pandas as pd
+
+    rows = pd.read_csv(file, dtype=str, keep_default_na=False)
+    varied, of = [*rows.columns[: rows.columns.get_loc("report")]], ["report", "estimand"]
+    # the true effect is not in the answer, but in another table of the report
+    truths = rows[rows["truth"] != ""].drop_duplicates(of).set_index(of)["truth"]
+    answers = rows[rows["table"] == "0"].drop(columns="truth").drop_duplicates(["label", "report"])
     tables = []
-    for label, by_report in answers.items():
-        cells = [_cells(row, truths.get((row["report"], row["estimand"]), "")) for row in by_report.values()]
-        heads = [head for head in cells[0] if any(each[head] for each in cells)]
-        pages = [(f"{row['report']}.pdf", [row[name] for name in varied]) for row in by_report.values()]
-        lines = [(*page, each) for page, each in zip(pages, cells, strict=True)]
+    for label, some in answers.join(truths, on=of).fillna("").groupby("label", sort=False):
+        lines = [
+            (f"{row['report']}.pdf", [row[name] for name in varied], _cells(row)) for row in some.to_dict("records")
+        ]
+        heads = [head for head in lines[0][-1] if any(cells[head] for *_, cells in lines)]
         tables.append({"label": label, "heads": heads, "rows": lines})
-    name, simulated = file.name.partition(".")[0], any(row["market"] for row in rows)
+    name, simulated = file.name.partition(".")[0], bool((rows["market"] != "").any())
     return {"file": file.name, "name": name, "varied": varied, "simulated": simulated, "tables": tables}
 
 
-def _cells(row: Row, truth: str) -> dict[str, str]:
+def _cells(row: Row) -> dict[str, str]:
     """Return the cells of an answer, with empty texts for columns that do not apply."""
-    unit, word, low, high = row["unit"], row["word"], row["conf_low"], row["conf_high"]
+    unit, word, low, high, truth = (row[name] for name in ("unit", "word", "conf_low", "conf_high", "truth"))
     return {
         "estimate": quantity(float(row["estimate"]), unit) if row["estimate"] else "",
         "interval": span(float(low), float(high), unit) if low and high else "",
