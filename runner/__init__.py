@@ -89,7 +89,7 @@ class Outcome(BaseModel):
         for part, (_, heading) in NEWS.items():
             if news := getattr(self, part):
                 parts.append("\n".join([heading, *(f"- {item}" for item in news)]))
-        parts.append("\n".join(f"{name:24}  {state}" for name, state in self.reports.items()))
+        parts.append("\n".join(f"{name:28}  {state}" for name, state in self.reports.items()))
         return _printable("\n\n".join(filter(None, parts)) + "\n")
 
     def tell(self) -> None:
@@ -97,7 +97,7 @@ class Outcome(BaseModel):
         for failure in self.failures:
             say(failure, sys.stderr)
         for name, line in self.reports.items():
-            say(f"{name:24}  {line}")
+            say(f"{name:28}  {line}")
         for page in (self.folder / f"{name}.pdf" for name in (*self.reports, "annex")):
             if page.is_file():
                 say(os.path.relpath(page))

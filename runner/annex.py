@@ -6,6 +6,7 @@ Reports end with a link to it: see :func:`analysis.exhibits.report.colophon`.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -97,6 +98,6 @@ def _table(rows: pd.DataFrame, columns: Mapping[str, str], caption: str) -> str:
 
 
 def _short(reports: Sequence[str]) -> str:
-    """Shorten the names of reports to their numbers: "01, 05, sim 05"."""
-    parted = (name.rpartition("__") for name in reports)
-    return ", ".join(dict.fromkeys(f"{prefix} {name[:2]}".strip() for prefix, _, name in parted))
+    """Shorten the names of reports to their numbers: "01, 05, simulated 05"."""
+    short = (re.sub(r"(?:(\w+)(?:/|__))?(\d\d)_.*", r"\1 \2", name).strip() for name in reports)
+    return ", ".join(dict.fromkeys(short))

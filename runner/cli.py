@@ -132,7 +132,7 @@ def list_(context: Context) -> None:
     """List the reports in the schedule."""
     for job in schedule.read(context.obj):
         values = ", ".join(f"{name}={value}" for name, value in job.parameters.items())
-        say(f"{job.name:24}  {job.notebook.name:28}  {values}".rstrip())
+        say(f"{job.name:28}  {job.notebook.name:28}  {values}".rstrip())
 
 
 @app.command("params")

@@ -295,19 +295,16 @@ def _make(run: Run, job: Job, print_: str, read: list[Verdict]) -> None:
     from runner import exports
 
     began, folder = time.monotonic(), run.stage / job.name
-    folder.mkdir()
     notebook, page = folder / f"{job.name}.ipynb", folder / f"{job.name}.pdf"
+    notebook.parent.mkdir(parents=True)
     written = run.stage / "verdicts" if job.is_brief else folder / "verdicts.json"
     try:
         run.kernels.execute(job, {**job.parameters, job.verdicts_parameter: str(written)}, notebook)
         publish.make_reproducible(notebook, job, str(written))
         verdicts = [] if job.is_brief else publish.verdicts(written, job)
         footer, as_of = publish.footer(notebook, [*verdicts, *read], job), run.request.as_of
-        simulated, beside = bool(job.market), run.common["beside"]
-        if simulated:  # it refers to simulated reports first
-            made_up = schedule.SIMULATED
-            beside = beside | {name.removeprefix(made_up): beside[name] for name in beside if name.startswith(made_up)}
-        pdf.render(notebook, page, as_of=as_of, footer=footer, simulated=simulated, beside=beside)
+        beside = schedule.seen_from(job, run.common["beside"])
+        pdf.render(notebook, page, as_of=as_of, footer=footer, simulated=bool(job.market), beside=beside)
         exported = exports.write(notebook, job)
         publish.open_with_answer(notebook)
     except (ReportError, pdf.PdfError, OSError) as error:
@@ -356,7 +353,7 @@ def _gathered(run: Run) -> Path:
     new.mkdir(exist_ok=True)
     for name, entry in run.entries.items():
         for file in (file for file in entry.made if not (new / file).exists()):
-            (new / file).parent.mkdir(exist_ok=True)
+            (new / file).parent.mkdir(parents=True, exist_ok=True)
             if name not in run.made and run.standing:
                 shutil.copyfile(run.standing.folder / file, new / file)
             else:
@@ -397,9 +394,10 @@ def _put(run: Run, out: Path, *, whole: bool) -> str:
     new, changes = _gathered(run), run.changes
     for job in run.jobs:
         if job.name in run.failures and (notebook := run.stage / job.name / f"{job.name}.ipynb").exists():
-            (new / "failed").mkdir(exist_ok=True)
+            failed = new / "failed" / f"{job.name}.ipynb"
+            failed.parent.mkdir(parents=True, exist_ok=True)
             publish.without_paths(notebook, job)
-            os.replace(notebook, new / "failed" / notebook.name)
+            os.replace(notebook, failed)
     exports.compare(new, run.jobs, run.verdicts)
     _annex(run, new / ANNEX)
     target = out / (release.next_name(out, run.request.as_of) if whole and not run.failures else DRAFT)
@@ -427,7 +425,7 @@ def _annex(run: Run, page: Path) -> None:
     """Make the annex of all reports, if there are any."""
     from runner import annex
 
-    notebooks = {job.name: page.with_name(f"{job.name}.ipynb") for job in run.jobs if job.name in run.entries}
+    notebooks = {job.name: page.parent / f"{job.name}.ipynb" for job in run.jobs if job.name in run.entries}
     if not notebooks:
         return
     try:

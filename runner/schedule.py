@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 import re
 from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
@@ -20,7 +21,7 @@ from analysis.event import ON_RECORD, read_event
 from analysis.simulated import market_of
 from analysis.yaml import OneOrMore, Text, Written, is_like
 
-SIMULATED = "sim__"  # prefix in the names of reports with simulated numbers
+SIMULATED = "simulated/"  # prefix in the names of reports with simulated numbers: their folder in a release
 PANEL = "panel__"  # prefix for reports on a panel of the user's own
 OPTIONS = {"as_of": "--as-of", "verdict_file": "--out", "verdict_folder": "--out"}
 OPTIONS |= {"panel_path": "--panel", "panel_map": "--map"}
@@ -102,7 +103,7 @@ class Report(Written):
     missing or unchanged since the standing report. Data older than `fresh_days` are stale.
     """
 
-    name: Annotated[str, is_like("a name such as 05_growth or sim__05_growth", r"(sim__)?(?!\w*__)\d\d_\w+")]
+    name: Annotated[str, is_like("a name such as 05_growth or simulated/05_growth", r"(simulated/)?(?!\w*__)\d\d_\w+")]
     notebook: Annotated[str, is_like("a notebook such as 05_growth.ipynb", r"\w+\.ipynb")]
     parameters: dict[Text, Values] = {}
     every: Annotated[Text, AfterValidator(lambda every: as_cron(every) and every)] = "daily"
@@ -214,7 +215,7 @@ def number(name: str) -> str:
 def varied(name: str) -> list[str]:
     """Return the values in the name of a report that distinguish it from others in its sweep.
 
-    >>> varied("sim__05_growth_panel__seed-2__conf-0-9"), varied("sim__05_growth_panel")
+    >>> varied("simulated/05_growth_panel__seed-2__conf-0-9"), varied("simulated/05_growth_panel")
     (['seed-2', 'conf-0-9'], [])
     """
     return name.removeprefix(SIMULATED).removeprefix(PANEL).split("__")[1:]
@@ -352,6 +353,14 @@ def beside(jobs: Collection[Job]) -> dict[str, str]:
     for job in sorted(jobs, key=lambda job: (bool(job.sweep), job.name.startswith((SIMULATED, PANEL)))):
         names.setdefault(number(job.name), job.name)
     return names
+
+
+def seen_from(job: Job, beside: Mapping[str, str]) -> dict[str, str]:
+    """Return the paths of other reports relative to a report, by number; simulated reports refer to their like."""
+    if job.market:
+        like = {name.removeprefix(SIMULATED): of for name, of in beside.items() if name.startswith(SIMULATED)}
+        beside = {**beside, **like}
+    return {name: os.path.relpath(of, Path(job.name).parent) for name, of in beside.items()}
 
 
 def settled(jobs: list[Job], given: Mapping[str, str], as_of: str) -> list[Job]:

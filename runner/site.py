@@ -187,7 +187,7 @@ def write(
         identity=identity,
         author=AUTHOR,
         condition=condition,
-        sweeps=[_sweep(file) for file in sorted(folder.glob(f"*{exports.COMPARISON}"))],
+        sweeps=[_sweep(folder, file) for file in sorted(folder.rglob(f"*{exports.COMPARISON}"))],
         changes=changes and changes.as_json(),
         made=made,
         failed=sorted(failed),
@@ -207,9 +207,11 @@ def says(folder: Path, reports: Iterable[str]) -> Brief:
     return Brief(parts["brief"]["caption"] if "brief" in parts else "", rows.get("brief", ()), rows.get("spoken", ()))
 
 
-def _sweep(file: Path) -> dict[str, Any]:
+def _sweep(folder: Path, file: Path) -> dict[str, Any]:
     """Return the answers of a sweep side by side, one table per question, as the page shows them."""
     import pandas as pd
+
+    from runner import exports
 
     rows = pd.read_csv(file, dtype=str, keep_default_na=False)
     varied, of = [*rows.columns[: rows.columns.get_loc("report")]], ["report", "estimand"]
@@ -223,8 +225,14 @@ def _sweep(file: Path) -> dict[str, Any]:
         ]
         heads = [head for head in lines[0][-1] if any(cells[head] for *_, cells in lines)]
         tables.append({"label": label, "heads": heads, "rows": lines})
-    name, simulated = file.name.partition(".")[0], bool((rows["market"] != "").any())
-    return {"file": file.name, "name": name, "varied": varied, "simulated": simulated, "tables": tables}
+    path, simulated = file.relative_to(folder).as_posix(), bool((rows["market"] != "").any())
+    return {
+        "file": path,
+        "name": path.removesuffix(exports.COMPARISON),
+        "varied": varied,
+        "simulated": simulated,
+        "tables": tables,
+    }
 
 
 def _cells(row: Row) -> dict[str, str]:

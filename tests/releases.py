@@ -11,7 +11,7 @@ FIGURES = "firm,year,sales\nAcme,2020,10\nAcme,2021,12\nBright,2020,7\n"
 DESCRIPTOR = {
     "resources": [{"path": "facts/figures.csv", "hash": "x", "schema": {"primaryKey": ["firm", "year"], "fields": []}}]
 }
-REPORT, SIMULATED, BRIEF = "05_growth", "sim__05_growth", "00_brief"
+REPORT, SIMULATED, BRIEF = "05_growth", "simulated/05_growth", "00_brief"
 
 
 def verdict(word="Not shown", **known):
@@ -29,7 +29,7 @@ def estimate(**known):
 def make(out, name="2026-11-25", *, verdicts=None, estimates=None, data=None, inputs=None, parameters=None, **known):
     """Write a release of three reports; `estimates` are rows by report, `data` and `more` texts by file."""
     folder, as_of = out / name, name[:10]
-    folder.mkdir(parents=True)
+    (folder / SIMULATED).parent.mkdir(parents=True)
     tables = {"datapackage.json": json.dumps(DESCRIPTOR), "facts/figures.csv": FIGURES} | (data or {})
     texts = out / f".texts-{name}"
     for file, text in tables.items():

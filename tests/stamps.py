@@ -25,7 +25,7 @@ def images(notebook: Path) -> list[tuple[str, str]]:
 
 def assert_stamped(folder: Path, name: str, market: str) -> None:
     """Look through the PDF and the notebook of a report of a simulated market."""
-    assert name.startswith("sim__")
+    assert name.startswith("simulated/")
     for number, text in enumerate(pages(folder / f"{name}.pdf")):
         assert f"Simulated: {market}" in text
         assert ("SIMULATED" in text) or number == 0
@@ -39,7 +39,7 @@ def assert_stamped(folder: Path, name: str, market: str) -> None:
 
 def assert_unstamped(folder: Path, name: str) -> None:
     """Look through those of a report of the real market."""
-    assert not name.startswith("sim__")
+    assert not name.startswith("simulated/")
     for text in pages(folder / f"{name}.pdf"):
         assert not any(stamp in text for stamp in STAMPS)
         assert "In the simulated market" not in text

@@ -21,13 +21,14 @@ def executed(file: Path, share: float, *resources: str) -> Path:
     shown = report.colophon(settings, resources, [SOURCES], None)._repr_mimebundle_()
     output = {"output_type": "execute_result", "metadata": {}, "execution_count": 1, "data": shown}
     cells = [{"cell_type": "code", "metadata": {}, "source": "", "execution_count": 1, "outputs": [output]}]
+    file.parent.mkdir(exist_ok=True)
     file.write_text(json.dumps({"cells": cells, "metadata": {}, "nbformat": 4, "nbformat_minor": 4}))
     return file
 
 
 @pytest.fixture
 def notebooks(tmp_path) -> dict[str, Path]:
-    public, simulated = "05_growth_public", "sim__05_growth_panel"
+    public, simulated = "05_growth_public", "simulated/05_growth_panel"
     return {
         public: executed(tmp_path / f"{public}.ipynb", 0.4, "claims", "events"),
         simulated: executed(tmp_path / f"{simulated}.ipynb", 0.5, "claims"),
@@ -48,7 +49,7 @@ def test_the_annex_has_parameters_by_report_and_the_rest_once_with_the_reports_t
     tables = annex.sections(recorded)
     assert list(tables) == ["Parameters", "Files", "Sources", "Code"]
     assert '<a href="https://gazette.org/accounts?a=1&amp;b=2">' in tables["Sources"]
-    assert tables["Sources"].count("05, sim 05") == 1
+    assert tables["Sources"].count("05, simulated 05") == 1
     assert tables["Code"].count("<tr>") == 2
     outline = PdfReader(tmp_path / "annex.pdf").outline
     assert [one.title for one in outline[1]] == list(tables)

@@ -26,7 +26,7 @@ from analysis.exhibits.phrases import phrases
 
 __all__ = ["look"]  # a fixture
 
-SIM = {"tier": "sim", "provenance": "simulated", "market": "mid_3k, seed 1", "report": "sim__05_growth_panel"}
+SIM = {"tier": "sim", "provenance": "simulated", "market": "mid_3k, seed 1", "report": "simulated/05_growth_panel"}
 BARE = {"estimate": None, "low": None, "high": None}
 HEDGED = {"high": set(), "moderate": {"probably"}, "low": {"may have", "may not have"}}
 UNKNOWN = {NOT_SHOWN: "public evidence does not show whether", NOT_TESTABLE: "no public figure shows whether"}

@@ -28,7 +28,7 @@ from runner.diff import Changes
 AS_OF = "2026-11-25"
 HARM = '"><script>alert(1)</script><img src=x onerror=alert(2)>&amp; </p>\u2028'
 SVG = b'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 2 1"/>'
-PUBLIC, PANEL, SIMULATED = "05_growth_public", "panel__05_growth_panel", "sim__05_growth_panel"
+PUBLIC, PANEL, SIMULATED = "05_growth_public", "panel__05_growth_panel", "simulated/05_growth_panel"
 BRIEF = "00_executive_brief"
 READ = {"reading": "V2", "word": NOT_SHOWN, "confidence": ""}
 
@@ -70,6 +70,7 @@ def briefed(title, alt, found, event):
 def notebook(title, alt=None):
     shown = f'<img src="data:image/svg+xml;base64,{base64.b64encode(SVG).decode()}" alt="{alt}" style="width:100%">'
     output = {"output_type": "display_data", "data": {"text/html": shown}, "metadata": {}}
+    output["data"][MIME] = [{"kind": "figure", "caption": "Growth.", "csv": ""}]
     cells = [{"cell_type": "markdown", "id": "a", "metadata": {}, "source": f"# 05 – {title}\n\nFor whom."}]
     cells += [{"cell_type": "code", "id": "b", "metadata": {"tags": []}, "source": "1", "outputs": []}]
     cells += [{"cell_type": "code", "id": "c", "metadata": {"tags": ["answer"]}, "source": "2", "outputs": [output]}]
@@ -99,7 +100,7 @@ def publish_page(
     for name in (PUBLIC, SIMULATED, BRIEF):
         files = [f"{name}.estimates.csv", f"{name}.estimates.parquet", f"{name}.tables.docx", f"{name}.tables.tex"]
         files += [f"{name}.figures/figure-1.csv", f"{name}.figures/figure-1.svg"]
-        (folder / f"{name}.figures").mkdir(exist_ok=True)
+        (folder / f"{name}.figures").mkdir(parents=True, exist_ok=True)
         for file in (f"{name}.pdf", *files):
             (folder / file).write_bytes(SVG)
         title = dict(titles).get(name, f"Title of {name}?")

@@ -270,8 +270,8 @@ def test_a_damaged_release_is_told_as_json_and_in_the_feed(desk, capsys):
     (desk.published / "01_first.pdf").write_text("cut off")
     assert desk.due(TUESDAY, "--json") == 0
     (note,) = json.loads(capsys.readouterr().out)["notes"]
-    assert f"{MONDAY}: its files do not match: 01_first.pdf: cut off. All reports are made again." in note
-    assert "its files do not match: 01_first.pdf: cut off" in (desk.reports / "feed.xml").read_text()
+    assert f"{MONDAY}: its files do not match: 01_first.pdf: damaged. All reports are made again." in note
+    assert "its files do not match: 01_first.pdf: damaged" in (desk.reports / "feed.xml").read_text()
 
 
 def test_what_a_failed_run_has_made_is_not_called_published(desk, capsys):
@@ -338,7 +338,7 @@ def test_a_release_has_a_sweep_with_its_table_and_the_brief_reads_none_of_it(des
     assert 'href="03_third.comparison.csv"' in page
     assert "What is asked? (count-2)" in page
     brief = (desk.published / "00_brief.ipynb").read_text()
-    assert "01_first.json" in brief
+    assert '\\"report\\": \\"01_first\\"' in brief
     assert "03_third" not in brief
     table = (desk.published / "03_third.comparison.csv").read_bytes()
     desk.plan(BRIEF, FIRST, {**SECOND, "name": "03_third", "parameters": {"count": ["1", "2"]}, "every": "0 0 1 1 *"})

@@ -116,19 +116,19 @@ def text(pdf: Path) -> str:
 
 
 def test_every_notebook_that_takes_a_panel_takes_this_one_and_no_public_figures_are_called_its_own(reports):
-    made = {path.name[:7] for path in reports.glob("sim__*.pdf")}
-    assert made == {f"sim__{number}" for number in ("00", "03", "04", "05", "06")}
+    made = {path.name[:2] for path in reports.glob("simulated/*.pdf")}
+    assert made == {"00", "03", "04", "05", "06"}
 
 
 def test_the_reports_speak_of_the_other_platforms_and_origin_and_name_the_event(reports):
     for number, word in (("03", "Bazaar"), ("04", "Northern"), ("05", "Northern"), ("06", "Hall"), ("00", "stalls")):
-        told = text(next(reports.glob(f"sim__{number}_*.pdf")))
+        told = text(next(reports.glob(f"simulated/{number}_*.pdf")))
         assert word in told
         assert TITLE in told
 
 
 def test_no_report_names_a_platform_origin_or_date_of_the_event_that_ships(reports):
-    made = sorted(reports.glob("*.pdf"))
+    made = sorted(reports.rglob("*.pdf"))
     assert len(made) == 6  # with the annex
     for pdf in made:
         assert re.findall(rf".{{0,60}}(?:{REAL}).{{0,30}}", text(pdf)) == [], pdf.name
@@ -139,20 +139,20 @@ def test_claims_and_threats_are_those_of_the_event(reports):
     named = {f"{row['claim']} {row['reading']}".strip() for row in judged}
     assert named == {"B1 V1", "B1 V2", "B1 V3", "B2"}
     assert {row["statement"] for row in judged if row["claim"] == "B2"} == {"Stalls sell more in the Hall."}
-    brief = text(reports / "sim__00_executive_brief.pdf")
+    brief = text(reports / "simulated/00_executive_brief.pdf")
     assert "They grew all the same" in brief
     assert re.findall(r"\bC\d\d\b", brief) == []
     assert "No claim gets a word" in brief
     assert "In the simulated market (stalls.parquet)" in brief
     assert "Guild" not in brief  # what is simulated says nothing of anybody
     for number in ("03", "04", "05", "06"):
-        told = text(next(reports.glob(f"sim__{number}_*.pdf")))
+        told = text(next(reports.glob(f"simulated/{number}_*.pdf")))
         assert "The great flood" in told
         assert re.findall(r"\bT\d\d\b|threats\.csv|claims\.csv|report 01", told) == []
 
 
 def test_no_two_rows_of_one_table_have_the_id_of_the_effect_on_growth_and_a_set_says_what_it_is(reports):
-    found = load_estimates(reports).query("table == 1 and report == 'sim__05_growth_panel'").set_index("estimand")
+    found = load_estimates(reports).query("table == 1 and report == 'simulated/05_growth_panel'").set_index("estimand")
     assert (found.index == "E3g").sum() == 1
     assert found.loc["E3g_set", "interval"].startswith("bounds from 95% limits")
     assert found.loc["E3g_set", "grade"] == ""
@@ -209,9 +209,9 @@ def test_a_run_publishes_no_secret_path_user_or_host(reports):
 
 
 def test_the_panel_is_published_by_name_and_digest(reports):
-    notebook = json.loads((reports / "sim__05_growth_panel.ipynb").read_text(encoding="utf-8"))
+    notebook = json.loads((reports / "simulated/05_growth_panel.ipynb").read_text(encoding="utf-8"))
     injected = ["".join(cell["source"]) for cell in notebook["cells"] if "injected-parameters" in str(cell["metadata"])]
     assert 'panel_path = "stalls.parquet"' in injected[0]
-    entry = json.loads((reports / "manifest.json").read_bytes())["reports"]["sim__05_growth_panel"]
+    entry = json.loads((reports / "manifest.json").read_bytes())["reports"]["simulated/05_growth_panel"]
     assert entry["parameters"]["panel_path"] == "stalls.parquet"
     assert set(entry["files"]) == {"stalls.parquet", "stalls.map.yml", "bazaar.yml"}

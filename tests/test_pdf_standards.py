@@ -69,7 +69,7 @@ def reports(folder: Path) -> list[Path]:
     nbformat.write(
         new_notebook(cells=[new_markdown_cell("# Did it grow?"), *cells, new_markdown_cell(METHOD)]), notebook
     )
-    pages = [folder / name for name in ("05_growth.pdf", "sim__05_growth.pdf", "annex.pdf")]
+    pages = [folder / name for name in ("05_growth.pdf", "simulated/05_growth.pdf", "annex.pdf")]
     for page in pages[:2]:
         render(
             notebook,

@@ -64,7 +64,7 @@ def test_a_panel_of_one_origin_has_the_reason_in_place_of_its_share(panel, tmp_p
 @pytest.mark.slow
 def test_a_report_on_closed_firms_that_lose_all_at_home_fits_its_page(tmp_path):
     given = ["-p", "sim_preset=floor_3k", "-p", "seed=2", "--out", str(tmp_path)]
-    assert main(["run", "sim__03_closed_firms", *given]) == Exit.OK
-    first, second, *_ = PdfReader(tmp_path / "draft" / "sim__03_closed_firms.pdf").pages
+    assert main(["run", "simulated/03_closed_firms", *given]) == Exit.OK
+    first, second, *_ = PdfReader(tmp_path / "draft" / "simulated/03_closed_firms.pdf").pages
     assert "on Amazon alone: −100.0 per cent" in " ".join(first.extract_text().split())
     assert "sold nothing in the window; a total loss has no standard error" in " ".join(second.extract_text().split())

@@ -18,7 +18,7 @@ from runner.schedule import own_panel, read, select, settled
 
 CLOSURES = "medium closures (3 per cent of Chinese sales)"  # of the preset, as its name is shown
 MARKET = f"{CLOSURES}, seed 1"
-SIM = "sim__03_closed"
+SIM = "simulated/03_closed"
 BOTH = "Real figures and estimates from them"
 PARAMETERS, ON_PANEL, WRITE = (SOURCES[name] for name in ("event_parameters", "panel_parameters", "write_market"))
 FIRMS = WRITE.replace(
@@ -34,7 +34,7 @@ def shown(*html: str) -> str:
 def write(desk, report: str, *sources: str) -> None:
     simulates = {"parameters": ON_PANEL, "market_impact": {"market": "{market}"}}
     known = {"parameters": PARAMETERS} if report == "03_listed" else simulates
-    desk.write(report.removeprefix("sim__"), *sources, **known)
+    desk.write(report.removeprefix("simulated/"), *sources, **known)
 
 
 @pytest.fixture
@@ -44,7 +44,7 @@ def desk(tmp_path):
     desk.furnish()
     (desk.reports / "schedule.yml").write_text(SOURCES["schedule_of_markets"])
     write(desk, "03_listed", WRITE)
-    write(desk, "sim__03_closed", FIRMS)
+    write(desk, "simulated/03_closed", FIRMS)
     desk.write("00_brief", "1", parameters=BRIEF_PARAMETERS)
     return desk
 
@@ -56,16 +56,19 @@ def real(desk):
 
 
 def reports(folder) -> list[Path]:
-    return sorted(file for file in folder.glob("*.pdf") if file.name != "annex.pdf")
+    return sorted(file for file in folder.rglob("*.pdf") if file.name != "annex.pdf")
 
 
 def feet(folder) -> dict[str, str]:
-    return {file.stem: file.read_text().split(f"{AS_OF}, ")[1] for file in reports(folder)}
+    return {
+        file.relative_to(folder).with_suffix("").as_posix(): file.read_text().split(f"{AS_OF}, ")[1]
+        for file in reports(folder)
+    }
 
 
 def test_real_and_simulated_reports_say_which_they_are(desk):
     assert desk.run() == Exit.OK
-    simulated = {"sim__03_closed": f"Simulated: {MARKET}, simulated"}
+    simulated = {"simulated/03_closed": f"Simulated: {MARKET}, simulated"}
     assert feet(desk.published) == {"00_brief": BOTH, "03_listed": BOTH, **simulated}
     entries = desk.manifest()["reports"]
     assert [entries[name]["market"] for name in entries] == ["", "", MARKET]
@@ -82,19 +85,18 @@ def test_estimates_beside_a_verdict_on_real_figures_are_named_at_the_foot(real):
 
 def test_a_number_chooses_the_real_and_the_simulated_report(desk):
     jobs = read(desk.root)
-    assert [job.name for job in select(jobs, ["03"])] == ["03_listed", "sim__03_closed"]
-    assert [job.name for job in select(jobs, ["sim__03_closed"])] == ["sim__03_closed"]
+    assert [job.name for job in select(jobs, ["03"])] == ["03_listed", "simulated/03_closed"]
+    assert [job.name for job in select(jobs, ["simulated/03_closed"])] == ["simulated/03_closed"]
     assert jobs[-1].is_brief
-    assert {job.number for job in jobs} == {"00", "03"}
 
 
 @pytest.mark.parametrize(
     ("name", "notebook", "found"),
-    [("03_closed", "03_closed", MARKET), ("sim__03_listed", "03_listed", "no simulated market")],
+    [("03_closed", "03_closed", MARKET), ("simulated/03_listed", "03_listed", "no simulated market")],
 )
 def test_a_name_that_does_not_agree_with_the_market_is_refused(desk, name, notebook, found):
     (desk.reports / "schedule.yml").write_text(f"reports: [{{name: {name}, notebook: {notebook}.ipynb}}]")
-    said = rf"Report {name}: its parameters describe {re.escape(found)}; a name begins with sim__ if and only if"
+    said = rf"Report {name}: its parameters describe {re.escape(found)}; a name begins with simulated/ if and only if"
     with pytest.raises(DesignError, match=said):
         settled(read(desk.root), {}, AS_OF)
 
@@ -135,28 +137,29 @@ def test_what_a_notebook_refuses_ends_with_2_and_its_own_words_and_spares_the_ot
     assert "Traceback" not in said.err
     lines = [line.split() for line in said.out.splitlines()]
     assert ["03_listed", "refused"] in lines
-    assert [file.stem for file in reports(desk.draft)] == ["00_brief", "sim__03_closed"]
+    assert [*feet(desk.draft)] == ["00_brief", "simulated/03_closed"]
 
 
 def exhibit(desk):
     write(desk, "03_listed", SOURCES["exhibits"].format(look="estimate", market="", tier="facts"), WRITE)
-    write(desk, "sim__03_closed", SOURCES["exhibits"].format(look="simulated", market=MARKET, tier="sim"), FIRMS)
+    write(desk, "simulated/03_closed", SOURCES["exhibits"].format(look="simulated", market=MARKET, tier="sim"), FIRMS)
 
 
 def test_every_page_and_exhibit_of_a_real_run_and_of_a_simulated_one_says_which_it_is(real):
     exhibit(real)
     assert real.run(render=pdf.render) == Exit.OK
     stamps.assert_told_apart(real.published)
-    first = stamps.pages(real.published / "sim__03_closed.pdf")[0]
+    first = stamps.pages(real.published / "simulated/03_closed.pdf")[0]
     assert "Simulated: What is asked?" in first
     assert "Numbers of a simulated market. Nothing here is a finding about a real one." in first
     assert "In the simulated market (medium closures, seed 1):" in first
-    assert pdf.marks(real.published / "sim__03_closed.ipynb").keys() == {"simulated"}
+    assert pdf.marks(real.published / "simulated/03_closed.ipynb").keys() == {"simulated"}
     assert pdf.marks(real.published / "03_listed.ipynb").keys() == {"estimated"}
 
 
 @pytest.mark.parametrize(
-    "swapped", [("03_listed", "sim__03_closed"), pytest.param(("sim__03_closed", "03_listed"), marks=pytest.mark.slow)]
+    "swapped",
+    [("03_listed", "simulated/03_closed"), pytest.param(("simulated/03_closed", "03_listed"), marks=pytest.mark.slow)],
 )
 def test_the_scan_for_stamps_finds_a_report_that_lies_under_the_other_name(real, swapped):
     exhibit(real)
@@ -188,7 +191,7 @@ def panel(file, firm: str = "F-", closed: str = "2021-05", sales: float = 100.0)
 
 @pytest.fixture
 def own(desk, tmp_path):
-    write(desk, "sim__03_closed", FIRMS.replace('"own.csv"', '""'))
+    write(desk, "simulated/03_closed", FIRMS.replace('"own.csv"', '""'))
     return own_panel(panel(tmp_path / "own.csv"))
 
 
@@ -264,7 +267,7 @@ def test_an_unchanged_panel_makes_nothing_new_and_a_changed_one_does(desk, own, 
 def test_a_simulated_panel_makes_simulated_reports_and_the_brief_tells_them_apart_from_public_figures(desk, tmp_path):
     simulated = own_panel(panel(tmp_path / "own.csv", firm="SIM-"))
     assert desk.run(panel=simulated, out=tmp_path / "mine") == Exit.OK
-    told = {"00_brief": BOTH, "03_listed": BOTH, "sim__03_closed": "Simulated: own.csv, simulated"}
+    told = {"00_brief": BOTH, "03_listed": BOTH, "simulated/03_closed": "Simulated: own.csv, simulated"}
     assert feet(tmp_path / "mine" / AS_OF) == told
     assert desk.run("03", panel=simulated, out=tmp_path / "mine") == Exit.OK
     assert sorted(os.listdir(tmp_path / "mine")) == [".lock", AS_OF, "latest"]

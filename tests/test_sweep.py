@@ -58,7 +58,7 @@ def test_a_value_of_which_no_name_can_be_made_is_still_told_from_others(desk):
 
 @pytest.mark.parametrize("values", ["[a, a]", "[a, A]", "['a b', 'a-b']", "[x/a.csv, y/a.csv]", "['!', '?!']"])
 def test_two_values_with_one_name_are_refused(desk, values):
-    with pytest.raises(DesignError, match=r"01_first: 2 reports of its sweep are named 01_first__note-.*; use diff"):
+    with pytest.raises(DesignError, match=r"01_first: 2 reports are named 01_first__note-.*; use diff"):
         planned(desk, f"{{note: {values}}}")
 
 
@@ -88,8 +88,8 @@ def test_what_a_sweep_varies_is_not_set_from_the_command_line(desk):
 def test_others_refer_to_a_report_of_its_own_before_one_of_a_sweep():
     jobs = [Job("05_a__seed-1", ROOT, {}, sweep="05_a", swept={"seed": "1"}), Job("05_b", ROOT, {})]
     assert schedule.beside(jobs) == {"05": "05_b"}
-    jobs.insert(0, Job("sim__05_c", ROOT, {}, market="m"))
-    assert schedule.beside(jobs) == {"05": "05_b", "sim__05": "sim__05_c"}
+    jobs.insert(0, Job("simulated/05_c", ROOT, {}, market="m"))
+    assert schedule.beside(jobs) == {"05": "05_b", "simulated/05": "simulated/05_c"}
 
 
 def test_one_panel_belongs_to_the_command_line_and_several_are_a_sweep(desk):
@@ -107,9 +107,9 @@ def test_a_sweep_over_simulated_panels_is_simulated_by_what_they_say():
     panels = {"panel_path": ["data/examples/wide.csv"] * 2, "panel_map": ["data/examples/wide.map.yml"]}
     job = Job("05_growth_panel__a", ROOT / "notebooks" / "05_growth_panel.ipynb", {}, sweep="05_growth_panel")
     job = dataclasses.replace(job, parameters={name: str(ROOT / files[0]) for name, files in panels.items()})
-    with pytest.raises(DesignError, match="a name begins with sim__ if and only if the numbers are simulated"):
+    with pytest.raises(DesignError, match="a name begins with simulated/ if and only if the numbers are simulated"):
         schedule.settled([job], {}, AS_OF)
-    (found,) = schedule.settled([dataclasses.replace(job, name=f"sim__{job.name}")], {}, AS_OF)
+    (found,) = schedule.settled([dataclasses.replace(job, name=f"simulated/{job.name}")], {}, AS_OF)
     assert found.market
 
 
@@ -120,7 +120,7 @@ def test_on_a_panel_of_ones_own_a_sweep_over_markets_is_one_report(tmp_path):
     entry = "notebook: 05_growth_panel.ipynb"
     file.write_text(file.read_text().replace(entry, f"{entry}\n    parameters: {{seed: [1, 2, 3]}}"))
     jobs = schedule.read(tmp_path)
-    assert sum(job.sweep == "sim__05_growth_panel" for job in jobs) == 3
+    assert sum(job.sweep == "simulated/05_growth_panel" for job in jobs) == 3
     own = schedule.own_panel(ROOT / "data" / "examples" / "wide.csv")
     assert [job.name for job in schedule.on_panel(jobs, own, {})].count("panel__05_growth_panel") == 1
 
@@ -140,7 +140,7 @@ LIMITED = 'as_of: str = "2026-11-01"\nverdict_file: str = "a"\ncount: int = 3\ns
 
 
 def one(name, value):
-    return Job(name, ROOT, {}, sweep="sim__05_a", swept={"seed": value})
+    return Job(name, ROOT, {}, sweep="simulated/05_a", swept={"seed": value})
 
 
 def estimates(name, **rows):
@@ -149,6 +149,7 @@ def estimates(name, **rows):
 
 
 def make(folder, name, **rows):
+    (folder / name).parent.mkdir(exist_ok=True)
     (folder / f"{name}.pdf").write_text("%PDF")
     if rows:
         estimates(name, **rows).to_parquet(folder / f"{name}.estimates.parquet", index=False)
@@ -160,56 +161,58 @@ def compared(tmp_path):
     numbers = {"label": label, "table": [0, 0, 1], "estimate": [-2.25, None, 7], "conf_low": [-4, 1.5, None]}
     make(
         tmp_path,
-        "sim__05_a__seed-1",
+        "simulated/05_a__seed-1",
         **numbers,
         conf_high=[1.5, 2, None],
         estimand=["E3g", "", "E3g"],
         truth=[None, None, -3],
     )
-    make(tmp_path, "sim__05_a__seed-2", **numbers, conf_high=[2.5, 3, None])
-    make(tmp_path, "sim__05_a__seed-3")
-    jobs = [one(f"sim__05_a__seed-{seed}", seed) for seed in "1234"]  # the last has failed
+    make(tmp_path, "simulated/05_a__seed-2", **numbers, conf_high=[2.5, 3, None])
+    make(tmp_path, "simulated/05_a__seed-3")
+    jobs = [one(f"simulated/05_a__seed-{seed}", seed) for seed in "1234"]  # the last has failed
     verdict = {"claim": "C01", "reading": "V2", "word": "Not shown"}
-    made = exports.compare(tmp_path, [*jobs, Job("05_b", ROOT, {})], {"sim__05_a__seed-1": [verdict]})
-    assert made == [tmp_path / "sim__05_a.comparison.csv"]
+    made = exports.compare(tmp_path, [*jobs, Job("05_b", ROOT, {})], {"simulated/05_a__seed-1": [verdict]})
+    assert made == [tmp_path / "simulated/05_a.comparison.csv"]
     return tmp_path
 
 
 def html(folder):
     """The section of a page that shows the sweeps of a folder, as the page fills it in."""
-    sweeps = [site._sweep(file) for file in sorted(folder.glob(f"*{exports.COMPARISON}"))]
+    sweeps = [site._sweep(folder, file) for file in sorted(folder.rglob(f"*{exports.COMPARISON}"))]
     return publish.rendered("sweep.html.j2", sweeps=sweeps)
 
 
 def test_a_table_has_every_estimate_of_a_sweep_beside_what_differs_and_the_word(compared):
-    rows = pd.read_csv(compared / "sim__05_a.comparison.csv", keep_default_na=False)
+    rows = pd.read_csv(compared / "simulated/05_a.comparison.csv", keep_default_na=False)
     assert [*rows.columns] == ["seed", *COLUMNS, "word"]
     assert rows["seed"].to_list() == [1, 1, 1, 2, 2, 2, 3]
     assert rows["word"].to_list() == ["Not shown", *[""] * 6]
-    assert rows["report"].iloc[-1] == "sim__05_a__seed-3"
+    assert rows["report"].iloc[-1] == "simulated/05_a__seed-3"
 
 
 def test_the_same_reports_give_the_same_bytes(compared):
-    before = (compared / "sim__05_a.comparison.csv").read_bytes()
-    jobs = [one(f"sim__05_a__seed-{seed}", seed) for seed in "1234"]
-    exports.compare(compared, jobs, {"sim__05_a__seed-1": [{"claim": "C01", "reading": "V2", "word": "Not shown"}]})
-    assert (compared / "sim__05_a.comparison.csv").read_bytes() == before
+    before = (compared / "simulated/05_a.comparison.csv").read_bytes()
+    jobs = [one(f"simulated/05_a__seed-{seed}", seed) for seed in "1234"]
+    exports.compare(
+        compared, jobs, {"simulated/05_a__seed-1": [{"claim": "C01", "reading": "V2", "word": "Not shown"}]}
+    )
+    assert (compared / "simulated/05_a.comparison.csv").read_bytes() == before
 
 
 def test_the_page_shows_the_answers_side_by_side_and_is_stamped(compared):
     page = html(compared)
-    assert "sim__05_a, by seed" in page
+    assert "simulated/05_a, by seed" in page
     assert page.count('<p class="stamp">Simulated</p>') == 1
     first = page[page.index("C01 V2") : page.index("C01 V3")]
     assert first.count("<tr>") == 3
     assert '<th scope="col">word</th>' in first
     assert '<th scope="col">word</th>' not in page[page.index("C01 V3") :]  # none of its rows has one
-    assert '<a href="sim__05_a__seed-1.pdf">1</a></th><td>−2.3</td><td>−4.0 to +1.5</td>' in first
+    assert '<a href="simulated/05_a__seed-1.pdf">1</a></th><td>−2.3</td><td>−4.0 to +1.5</td>' in first
     assert "<td>−4.0 to +1.5</td><td>−3.0</td><td>percentage points</td><td>would be not shown</td>" in first
     assert "as seen" not in page
-    assert '<a href="sim__05_a__seed-3.pdf">3</a>' in page
+    assert '<a href="simulated/05_a__seed-3.pdf">3</a>' in page
     assert "<script>" not in page
-    assert 'href="sim__05_a.comparison.csv"' in page
+    assert 'href="simulated/05_a.comparison.csv"' in page
 
 
 def test_without_a_sweep_there_is_no_table_and_nothing_on_the_page(tmp_path):

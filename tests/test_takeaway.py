@@ -122,7 +122,13 @@ def test_a_folder_without_estimates_and_a_file_of_something_else_are_refused(tmp
 
 def table(caption="Three designs, in the window. What gaps ● say.", **columns) -> dict:
     """Return a table of what was simulated."""
-    given = {"provenance": "simulated", "unit": "per cent", "report": "sim__03", "market": "mid_3k, seed 1", **columns}
+    given = {
+        "provenance": "simulated",
+        "unit": "per cent",
+        "report": "simulated/03",
+        "market": "mid_3k, seed 1",
+        **columns,
+    }
     made = of_estimates("estimates", "", pd.DataFrame(given)).data
     return exports.tabled(caption, made.assign(as_of="2026-11-25"))
 
@@ -163,7 +169,7 @@ def test_a_set_has_bounds_and_the_notes_say_what_a_table_is_made_of():
     assert lines_of(made)[1:] == [["a", "between −1.0 and +2.0"], ["b", "between −1.0 and ∞"]]
     assert [*made["cells"]] == ["Effect", "Bounds"]
     said = "What gaps say. Window: 2021-09 to 2022-02. A, b: a set, −1. Simulated: mid_3k, seed 1; no finding about a"
-    assert made["notes"] == f"{said} real market. Report sim__03, as of 25 November 2026."
+    assert made["notes"] == f"{said} real market. Report simulated/03, as of 25 November 2026."
 
 
 def test_what_has_no_error_has_no_degrees_of_freedom_and_a_set_no_coverage():
@@ -213,6 +219,6 @@ def test_public_figures_whose_source_no_report_cites_are_listed(tmp_path):
     cell = {"cell_type": "code", "outputs": [{"data": {MIME: [part]}}]}
     (tmp_path / "01.ipynb").write_text(json.dumps({"cells": [cell]}))
     lines = exports.uncited(tmp_path, data.DATA)
-    left = {line.split()[1].rstrip(",") for line in lines if line.startswith("facts/events.csv")}
-    assert left == set(events.index[events != events["E001"]])
+    left = {line.split()[-1]: int(line.split()[1]) for line in lines if line.startswith("facts/events.csv")}
+    assert left == events[events != events["E001"]].value_counts().to_dict()
     assert any(line.startswith("facts/listed_sellers.csv: ") for line in lines)

@@ -323,7 +323,7 @@ def test_a_name_is_text_wherever_it_is_shown(evil):
 def test_an_address_that_is_no_page_is_no_link(address):
     assert "<a" not in blocks.link("x", address)
     assert "<a" in blocks.link("x", "https://example.org/a.pdf")
-    assert "<a" in blocks.link("x", "sim__05_growth.pdf")
+    assert "<a" in blocks.link("x", "simulated/05_growth.pdf")
     assert blocks.link("<b>", 'https://e.vil/"><b>').count("<") == 2
 
 

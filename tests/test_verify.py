@@ -38,7 +38,7 @@ def link(file):
     file.symlink_to(file.parent.parent / "elsewhere")
 
 
-DAMAGE = [(damage, "damaged"), (cut, "cut off"), (link, "a link"), (lambda file: file.write_bytes(b""), "empty")]
+DAMAGE = [(damage, "damaged"), (cut, "damaged"), (link, "a link"), (lambda file: file.write_bytes(b""), "empty")]
 DAMAGE += [(lambda file: file.unlink(), "missing"), (lambda file: (file.unlink(), file.mkdir()), "missing")]
 
 

@@ -178,10 +178,10 @@ class Verdict(BaseModel):
 def of_sweep(report: str) -> bool:
     """Return whether a report belongs to a sweep over a parameter, judged by its name.
 
-    >>> [of_sweep(name) for name in ("sim__05_growth_panel__seed-2", "05_growth__share-0-5", "sim__05_growth_panel")]
+    >>> [of_sweep(name) for name in ("simulated/05_growth_panel__seed-2", "05_growth__share-0-5", "simulated/05_growth_panel")]
     [True, True, False]
     """
-    return "__" in re.sub(r"^(sim|panel)__", "", report)
+    return "__" in re.sub(r"^(simulated/|panel__)", "", report)
 
 
 def faults(error: ValidationError) -> str:

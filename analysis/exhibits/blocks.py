@@ -107,8 +107,10 @@ def box(which: str, *paragraphs: str) -> str:
 
 
 def link(text: str, address: str) -> Label:
-    """Return a link to a PDF beside the report or to an address; a file of the project gets no link."""
-    leads = re.match(r"https?://", address) or re.fullmatch(r"\w[\w.-]*\.pdf", address)
+    """Return a link to a PDF of the release or to an address; a file of the project gets no link."""
+    page = re.fullmatch(r"(?:simulated/)?\w[\w.-]*\.pdf", address)
+    address = f"../{address}" if page and LOOK.simulated else address  # from the folder of simulated reports
+    leads = page or re.match(r"https?://", address)
     return Label(f'<a href="{escape(address)}">{escape(text)}</a>' if leads else escape(text))
 
 

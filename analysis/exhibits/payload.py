@@ -143,7 +143,7 @@ def load_estimates(folder: str | Path) -> pd.DataFrame:
     analysis.errors.DataError: cannot load estimates: data has no file *.estimates.parquet; name a folder of ...
     """
     frames = list[pd.DataFrame]()
-    for file in sorted(Path(folder).glob(f"*{ESTIMATES}")):
+    for file in sorted(Path(folder).rglob(f"*{ESTIMATES}")):
         try:
             frames.append(pd.read_parquet(file)[[*COLUMNS]])
         except (OSError, ValueError, KeyError) as error:
