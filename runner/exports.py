@@ -122,7 +122,7 @@ def tabled(caption: str, rows: pd.DataFrame) -> dict[str, Any]:
     title, _, about = re.sub(f" ?[{''.join(MARKS.values())}]", "", caption).rstrip(".").partition(". ")
     levels = {f"{100 * level:g} per cent interval" for level in rows["level"][given].dropna()}
     interval = levels.pop() if len(levels) == 1 else "Interval" if given.any() else "Bounds"
-    cells = pd.DataFrame([_cells(row, interval) for row in rows.to_dict("records")])
+    cells = pd.DataFrame([cells_of(row, interval) for row in rows.to_dict("records")])
     cells.insert(0, head := named[0].iloc[0] if alike else "Effect", [*(named[2] if alike else rows["label"])])
     one = {name: cells[name].iloc[0] for name in ("Unit", "Window") if len({*cells[name]}) == 1}
     short = rows["interval"].str.replace(r"^\d+% |,.*", "", regex=True)[given].unique()
@@ -145,7 +145,7 @@ def tabled(caption: str, rows: pd.DataFrame) -> dict[str, Any]:
     }
 
 
-def _cells(row: Mapping[str, Any], interval: str) -> dict[str, str]:
+def cells_of(row: Mapping[str, Any], interval: str) -> dict[str, str]:
     """Return the cells of an estimate, keyed by column heading."""
     unit, ends = row["unit"], (row["conf_low"], row["conf_high"], row["unit"])
     limits = span if row["estimate"] == row["estimate"] else between  # bounds without a point estimate

@@ -23,7 +23,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ValidationError
 
 from analysis.event import read_event
-from analysis.numbers import between, day, quantity, span
+from analysis.numbers import between, day, quantity
 from analysis.provenance import ANNEX
 from analysis.simulated import condition
 from runner import Outcome, ReportError, diff, release
@@ -48,6 +48,7 @@ OTHERS = {
     "CITATION.cff": "How to cite this release (CFF)",
 }
 """Files of a release that do not belong to a report."""
+NUMBERS = ["estimate", "std_error", "conf_low", "conf_high", "truth", "n"]  # columns of a sweep
 TITLE = re.compile(r"^# +(?:\d\d +[–-] +)?(.+)", re.MULTILINE)
 
 Row = Mapping[str, str]
@@ -208,7 +209,7 @@ def says(folder: Path, reports: Iterable[str]) -> Brief:
 
 
 def _sweep(folder: Path, file: Path) -> dict[str, Any]:
-    """Return the answers of a sweep side by side, one table per question, as the page shows them."""
+    """Return the answers of a sweep, one row each, as the page shows them side by side."""
     import pandas as pd
 
     from runner import exports
@@ -217,34 +218,11 @@ def _sweep(folder: Path, file: Path) -> dict[str, Any]:
     varied, of = [*rows.columns[: rows.columns.get_loc("report")]], ["report", "estimand"]
     # the true effect is not in the answer, but in another table of the report
     truths = rows[rows["truth"] != ""].drop_duplicates(of).set_index(of)["truth"]
-    answers = rows[rows["table"] == "0"].drop(columns="truth").drop_duplicates(["label", "report"])
-    tables = []
-    for label, some in answers.join(truths, on=of).fillna("").groupby("label", sort=False):
-        lines = [
-            (f"{row['report']}.pdf", [row[name] for name in varied], _cells(row)) for row in some.to_dict("records")
-        ]
-        heads = [head for head in lines[0][-1] if any(cells[head] for *_, cells in lines)]
-        tables.append({"label": label, "heads": heads, "rows": lines})
+    answers = rows[rows["table"] == "0"].drop(columns="truth").drop_duplicates(["label", "report"]).join(truths, on=of)
+    answers[NUMBERS] = answers[NUMBERS].apply(pd.to_numeric)
+    cells = [row | exports.cells_of(row, "Interval") for row in answers.to_dict("records")]
     path, simulated = file.relative_to(folder).as_posix(), bool((rows["market"] != "").any())
-    return {
-        "file": path,
-        "name": path.removesuffix(exports.COMPARISON),
-        "varied": varied,
-        "simulated": simulated,
-        "tables": tables,
-    }
-
-
-def _cells(row: Row) -> dict[str, str]:
-    """Return the cells of an answer, with empty texts for columns that do not apply."""
-    unit, word, low, high, truth = (row[name] for name in ("unit", "word", "conf_low", "conf_high", "truth"))
-    return {
-        "estimate": quantity(float(row["estimate"]), unit) if row["estimate"] else "",
-        "interval": span(float(low), float(high), unit) if low and high else "",
-        "truth": quantity(float(truth), unit) if truth else "",
-        "unit": unit,
-        "word": f"would be {word.lower()}" if word and row["market"] else word,
-    }
+    return {"file": path, "varied": varied, "simulated": simulated, "rows": cells}
 
 
 # All releases
@@ -326,13 +304,6 @@ def _published(standing: Release) -> Outcome:
     return Outcome(outcome="published", release=name, as_of=as_of, at=max(ends, default=f"{as_of}T00:00:00+00:00"))
 
 
-def title(run: Outcome) -> str:
-    """Summarise the outcome of a run in a few words."""
-    where = run.release or run.draft
-    parts = [where, "" if run.as_of and where.startswith(run.as_of) else f"as of {run.as_of}"]
-    return f"{run.outcome.capitalize()}: {', '.join(filter(None, parts))}"
-
-
 def _item(run: Outcome, summaries: Mapping[str, Summary]) -> dict[str, Any]:
     """Return the entry of a run in the page and the feed: its title, lines, id and link."""
     where = run.release or run.draft
@@ -341,7 +312,6 @@ def _item(run: Outcome, summaries: Mapping[str, Summary]) -> dict[str, Any]:
     lines += [f"{before}{line}" for before, some in named.items() for line in some]
     lines += [f"{name}: {' '.join(line.split())}" for name, line in run.reports.items()]
     return run.model_dump() | {
-        "title": title(run),
         "lines": [line for line in lines if line],
         "id": _id(json.dumps({**run.model_dump(), "line": ""}, sort_keys=True)),
         "page": f"{where}/{PAGE}" if where in summaries or where == DRAFT else PAGE,

@@ -28,7 +28,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_state_machine_as_test
 
-from runner import Exit, Outcome, cli, kernels, pdf, release, site, verify
+from runner import Exit, cli, kernels, pdf, release, site, verify
 
 START = date(2021, 1, 1)  # a Friday of the past: what is due on a day before today does not depend on the hour
 FRESH = 20  # days
@@ -406,7 +406,9 @@ class Quarter(RuleBasedStateMachine):
         if true.outcome in ("published", "unchanged"):
             assert os.readlink(self.out / "latest") == names[-1]
         self.logged |= bool(true.release or true.draft)  # what comes to nothing begins no log
-        self.feed[site.title(Outcome(**printed))] += self.logged
+        where, day = printed["release"] or printed["draft"], printed["as_of"]
+        of = [where] if where.startswith(day) else [where, f"as of {day}"]
+        self.feed[f"{printed['outcome'].capitalize()}: {', '.join(filter(None, of))}"] += self.logged
         if self.logged and true.code != Exit.LOCKED:  # else its entry comes with the next run
             assert titles(self.out) == +self.feed
 
