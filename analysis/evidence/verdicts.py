@@ -178,7 +178,8 @@ class Verdict(BaseModel):
 def of_sweep(report: str) -> bool:
     """Return whether a report belongs to a sweep over a parameter, judged by its name.
 
-    >>> [of_sweep(name) for name in ("simulated/05_growth_panel__seed-2", "05_growth__share-0-5", "simulated/05_growth_panel")]
+    >>> names = ("simulated/05_panel__seed-2", "05_growth__share-0-5", "simulated/05_panel")
+    >>> [of_sweep(name) for name in names]
     [True, True, False]
     """
     return "__" in re.sub(r"^(simulated/|panel__)", "", report)
