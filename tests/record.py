@@ -44,7 +44,7 @@ def known(asked: Any) -> totals.Totals:
 def rivals() -> tuple[float, float]:
     """Return what purchases say of the part of growth through rivals that were not closed."""
     asked, tables = given("09_households"), households.Households.load()
-    left = recentring.recentred(recentring.random_sets(tables, draws=asked.draws, seed=asked.seed))
+    left = recentring.recentred(tables, seed=asked.seed)
     return recentring.recentred_growth(tables, left).bounds("effect on growth")
 
 
@@ -188,7 +188,10 @@ def bought(found: Mapping[str, Verdict]) -> str:
     tables = households.Households.load()
     share, effect = households.share(tables), households.exposed(tables).exp()
     sets = recentring.random_sets(tables, draws=asked.draws, seed=asked.seed)
-    left, middle = recentring.recentred(sets).exp(), percent_change(np.median(sets.details["effects"]))
+    left, middle = (
+        recentring.recentred(tables, seed=asked.seed).exp(),
+        percent_change(np.median(sets.details["effects"])),
+    )
     assert left.conf_int[0, 0] < 0 < left.conf_int[1, 0]
     return (
         f"In purchases by American volunteers the Chinese share rose from {number(share.value[0], 1)} to "

@@ -1,8 +1,12 @@
 """Checks of what purchases of households say: each asks one thing otherwise, and is held against the plain estimate."""
 
+from itertools import combinations
+from math import exp, log, sqrt
+
 import numpy as np
 import pytest
 
+from analysis.errors import DesignError
 from analysis.evidence import households, recentring
 from analysis.evidence.households import Households, Specification
 from analysis.numbers import percent_change
@@ -11,6 +15,11 @@ from analysis.numbers import percent_change
 @pytest.fixture(scope="module")
 def tables():
     return Households.load()
+
+
+@pytest.fixture(scope="module")
+def recentred(tables):
+    return recentring.recentred(tables)
 
 
 def test_what_is_asked_stands_first_and_each_other_row_is_the_estimate_asked_so(tables):
@@ -37,18 +46,78 @@ def test_bounds_without_a_drift_are_the_interval_and_grow_with_the_drift(tables)
     assert (np.diff(ends[:, 1]) > 0).all()
 
 
-def test_an_effect_is_recentred_on_the_random_sets_and_its_interval_inverts_their_test(tables):
-    sets = recentring.random_sets(tables)
-    found, effects = recentring.recentred(sets), sets.details["effects"]
-    assert found.value[0] == pytest.approx(sets.details["exposed"] - effects.mean())
-    assert (100 * (effects < 0).mean(), percent_change(np.median(effects))) == pytest.approx((89, -9.6), abs=0.6)
+def test_random_sets_of_other_categories_fall_too(tables):
+    sets = recentring.random_sets(tables).details
+    assert (100 * (sets["effects"] < 0).mean(), percent_change(np.median(sets["effects"]))) == pytest.approx(
+        (89, -9.6), abs=0.6
+    )
+    assert sets["share"] == pytest.approx(0.177, abs=1e-3)
+    assert sets["exposed"] == pytest.approx(households.exposed(tables).value[0])
+
+
+def test_the_recentred_effect_is_that_of_an_independent_script_at_any_seed(tables, recentred):
+    again = recentring.recentred(tables, seed=1)
+    assert again.value != recentred.value
+    assert recentring.recentred(tables).value == recentred.value
+    for found in (recentred.exp(), again.exp()):  # 6,000 draws: -9.1 to -9.3, about -23.7 to +9, p .30
+        assert (*found.value, *found.bounds("effect")) == pytest.approx((-9.2, -23.8, 9.4), abs=0.6)
+        assert found.details["p"] == pytest.approx(0.30, abs=0.02)
+        assert found.counts["categories"] == 110
+    growth = recentring.recentred_growth(tables, recentred)
+    assert growth.value[0] == pytest.approx(10.1 * np.expm1(recentred.value[0]), abs=0.01)  # of Chinese purchases
+    assert growth.bounds("effect on growth") == pytest.approx(10.1 * np.expm1(recentred.bounds("effect")), abs=0.02)
+
+
+@pytest.mark.parametrize("less_than_p", [-0.25, -0.1, -0.02, -0.002, 0.002, 0.02, 0.1, 0.25])
+def test_the_interval_holds_zero_exactly_where_the_test_does_not_reject_it(tables, recentred, less_than_p):
+    level = 1 - recentred.details["p"] + less_than_p
+    found = recentring.recentred(tables, Specification(level=level))
     low, high = found.bounds("effect")
     assert low < found.value[0] < high
-    assert (low < 0 < high) == (found.details["p"] > 0.05)
-    assert sets.details["share"] == pytest.approx(0.177, abs=1e-3)
-    assert sets.details["exposed"] == pytest.approx(households.exposed(tables).value[0])
-    growth = recentring.recentred_growth(tables, found)
-    assert growth.value[0] == pytest.approx(10.1 * np.expm1(found.value[0]), abs=0.01)  # a tenth of Chinese purchases
+    assert found.details["p"] == recentred.details["p"]
+    assert (low <= 0 <= high) == (found.details["p"] > 1 - level) == (less_than_p > 0)
+
+
+def test_an_interval_without_ends_and_months_that_are_not_counted_are_refused(tables):
+    with pytest.raises(DesignError, match="Cannot find the 99% interval .* reaches beyond a halving or a doubling"):
+        recentring.recentred(tables, Specification(level=0.99), draws=49)  # no p is below one in 50
+    with pytest.raises(DesignError, match="counted by half-year from March or September"):
+        recentring.recentred(tables, Specification(before=("2020-05", "2020-10")))
+
+
+def test_the_permutation_test_is_what_counting_every_set_by_hand_gives():
+    counts = np.array([[30, 90, 20, 95], [12, 80, 10, 70], [25, 100, 31, 110], [9, 60, 8, 64], [40, 130, 39, 120]])
+    rest, shift, every = np.array([50, 600, 61, 640]), 0.1, list(combinations(range(5), 2))
+    test = recentring.permutation_test(counts.astype(float), rest.astype(float), np.array(every))
+    moved = [
+        (c0, a0, c1 * exp(-shift) if place in every[0] else c1, a1) for place, (c0, a0, c1, a1) in enumerate(counts)
+    ]
+    effects, errors = [], []
+    for chosen in every:
+        c0, a0, c1, a1 = (sum(moved[place][of] for place in chosen) for of in range(4))
+        others = [place for place in range(5) if place not in chosen]
+        C0, A0, C1, A1 = (sum(moved[place][of] for place in others) + rest[of] for of in range(4))  # noqa: N806
+        effects.append(log(c1 / a1) - log(C1 / A1) - log(c0 / a0) + log(C0 / A0))
+        errors.append(sqrt(1 / c0 - 1 / a0 + 1 / c1 - 1 / a1))
+    mean = sum(effects) / 10
+    ratios = [(effect - mean) / error for effect, error in zip(effects, errors, strict=True)]
+    gap, error, p = test(shift)
+    assert (gap, error) == pytest.approx((effects[0] - mean, errors[0] * np.std(ratios)))
+    assert p == sum(abs(ratio) >= abs(ratios[0]) for ratio in ratios) / 10
+    assert 1 / 10 < p < 1
+
+
+def test_the_permutation_test_rejects_as_often_as_it_says(tables):
+    pool = recentring.exposed_by_category(tables).to_numpy(dtype=float)
+    pool = pool[(pool[:, :2] > 0).all(axis=1)]
+    rng, rest, p = np.random.default_rng(4), np.array([1000.0, 9000.0, 1100.0, 9200.0]), []
+    for _ in range(600):  # categories drawn anew, of which any may have been exposed; a shift then sets 12 apart
+        counts = pool[rng.integers(len(pool), size=48)]
+        counts[:12, 2] *= np.exp(0.2)
+        sets = np.concatenate([np.arange(12)[np.newaxis], rng.random((199, 48)).argsort(axis=1)[:, :12]])
+        p.append(recentring.permutation_test(counts, rest, sets)(0.2)[2])
+    for size in (0.05, 0.1, 0.2):
+        assert np.mean(np.array(p) <= size) == pytest.approx(size, abs=3 * sqrt(size * (1 - size) / 600))
 
 
 def test_purchases_by_exposed_category_add_up_to_their_sums(tables):

@@ -482,11 +482,7 @@ def bounded(households: Households, closed: float, spec: Specification = BASELIN
             lambda growth: left * (100 + growth[0]) * np.exp(-rise) - 100,
             lambda growth: growth[0],
         ),
-        "V3": ends(
-            share(households, spec),
-            lambda of: of[1] * np.exp(-rise) - of[0] / left,
-            lambda of: of[1] - of[0],
-        ),
+        "V3": ends(share(households, spec), lambda of: of[1] * np.exp(-rise) - of[0] / left, lambda of: of[1] - of[0]),
         "E2a": ends(exposed(households, spec), lambda effect: effect[0] - drift, lambda effect: effect[0] + drift),
     }
 
