@@ -152,7 +152,7 @@ def public() -> Iterator[tuple[str, Shown]]:
         common=COMMON,
         left=totals.rest_of_year("2021-04-25"),
     )
-    yield "ladder", totals.bounds_by_assumption(known, share=0.40, spared=(-1.8, 0.8), since="25 April 2021")
+    yield "ladder", totals.bounds_by_assumption(known, share=0.40, spared=(-2.4, 1.0), since="25 April 2021")
     yield "readings", totals.published_growth()
     yield "shares", totals.shares()
     yield "accounts", totals.account_map([3000.0, 50_000.0], 1e6, 2.0, [0.0, 0.3, 0.6, 0.9])

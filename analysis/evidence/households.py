@@ -53,7 +53,7 @@ OTHER_MONTHS = {
         "after": ("2021-05", "2021-08"),
     },
 }
-PLACEBOS = {
+PLACEBOS: dict[str, dict[str, Any]] = {
     "a year earlier": {"before": ("2019-09", "2020-02"), "after": ("2020-09", "2021-02")},
     "two years earlier": {"before": ("2018-09", "2019-02"), "after": ("2019-09", "2020-02")},
 }
@@ -459,8 +459,7 @@ def bounded(households: Households, closed: float, spec: Specification = BASELIN
         If the purchases cover no earlier year.
     """
     first = households.buyers["month"].min()
-    early = [replace(spec, before=months["before"], after=months["after"]) for months in PLACEBOS.values()]
-    early = [year for year in early if year.before[0] >= first]
+    early = [replace(spec, **months) for months in PLACEBOS.values() if months["before"][0] >= first]
     if not early:
         raise DesignError(
             f"Cannot bound the loss of titles: purchases begin in {first}; supply purchases from two years earlier."
