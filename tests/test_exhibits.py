@@ -248,7 +248,7 @@ def test_versions_are_those_of_the_dependencies_that_a_reader_needs():
 def test_a_report_prints_the_entries_of_the_glossary_that_it_names_in_its_order():
     shown = blocks.glossary("not closed, exposed")
     assert bare(shown).count("<p>") == 2
-    assert bare(shown).startswith("<p><strong>Not closed:</strong> Of a firm: no account")
+    assert bare(shown).startswith("<p><strong>Not closed:</strong> Of a firm: none of its accounts")
     page = " ".join((provenance.ROOT / "docs" / "glossary.md").read_text(encoding="utf-8").split())
     for name, line in zip(("not closed", "exposed"), shown.text.splitlines(), strict=True):
         assert f"- **{name}**: {line.partition(': ')[2]} - **" in page
@@ -256,7 +256,7 @@ def test_a_report_prints_the_entries_of_the_glossary_that_it_names_in_its_order(
 
 def test_the_glossary_names_the_platform_of_another_event():
     shown = blocks.glossary("closed", of={"Amazon": "Bazaar"})
-    assert "what it sold on Bazaar" in shown.text
+    assert "its sales on Bazaar" in shown.text
     assert "Amazon" not in shown.html
 
 
