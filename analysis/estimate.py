@@ -67,7 +67,7 @@ class Estimate(Shown):
     clusters : array[cluster], optional
         Labels of the rows of `scores`.
     design, digest, months : Design, str and str
-        Design and panel digest, to reproduce the estimate; months of the window, in words.
+        Design and panel digest, to reproduce the estimate; months of the window, as text.
     provenance : {"estimate", "simulated"}
         Whether the data are simulated, for the mark after the numbers.
     """
@@ -94,7 +94,7 @@ class Estimate(Shown):
     provenance: str = "estimate"
 
     def __post_init__(self) -> None:
-        """Compute the covariance from the scores; raise DesignError if a gap in the results has no reason."""
+        """Compute the covariance from the scores; raise DesignError if a missing result lacks a reason."""
         if self.covariance is None:
             unknown = np.full((len(self.terms),) * 2, np.nan)
             object.__setattr__(self, "covariance", unknown if self.scores is None else self.scores.T @ self.scores)
@@ -157,7 +157,7 @@ class Estimate(Shown):
 
     @property
     def conf_int(self) -> Floats:
-        """Ends of the intervals, float64[2, term]."""
+        """Limits of the intervals, float64[2, term]."""
         if self.limits is not None:
             return self.limits
         half = np.asarray(stats.t.ppf((1 + self.level) / 2, self.df)) * self.std_error
@@ -349,7 +349,7 @@ class Estimate(Shown):
         )
 
     def __format__(self, spec: str) -> str:
-        """Format a single term; "unit" adds the unit, "both" the interval, "all" both; "interval" shows only that.
+        """Format a single term; "unit" adds the unit, "both" the interval, "all" both; "interval" prints only that.
 
         A missing number is replaced by a few words that fit into a sentence; "all" adds the reason.
         """
@@ -411,7 +411,7 @@ def effective(square: Floats, fourth: Floats) -> Floats:
 
 
 def refusal(reason: str) -> Estimate:
-    """Return an Estimate without values that states the reason."""
+    """Return an Estimate that has no values, only the reason for the refusal."""
     return Estimate(estimand="", unit="", terms=NO_TERM, value=np.full(1, np.nan), n=np.nan, reason=reason)
 
 

@@ -39,7 +39,7 @@ class Changes:
         Set, "closed" or "exposed"; whether its firms are of the design's origin; platform.
     home : str
     away, destinations : tuple of str
-        The other platforms, and those among them to which closed firms are said to have moved.
+        The other platforms, and those among them to which closed firms are reported to have moved.
     sold : float64[2, 2]
         Home sales before and after (rows) by firms of the origin and by others (columns).
     lacking : mapping of bool to str
@@ -187,13 +187,15 @@ def _estimated(sample: Sample, of_origin: bool, home: bool) -> Changes:
 
 
 def _refuse_nobody(eligible: Floats, observed: Bools, closed: Bools, pool: Bools, platforms: Sequence[str]) -> None:
-    """Raise DesignError if all firms have unknown sales or none is closed; `eligible`: [window, firm, platform]."""
+    """Raise DesignError if no firm is fully observed or none is closed; `eligible`: [window, firm, platform]."""
     if not observed.any():
         unknown = [name for column, name in enumerate(platforms) if np.isnan(eligible[:, :, column]).all()]
         lacking = f"; drop {', '.join(unknown)}, where the sales of all firms are unknown" if unknown else ""
         raise DesignError(f"no firm has known sales on {', '.join(platforms)} in both windows{lacking}")
     if not closed.any():
-        raise DesignError(f"found {pool.sum()} comparison firms, but no closed firm that sold until its closure")
+        raise DesignError(
+            f"{pool.sum()} comparison firms, but no closed firm, sold until the closures; add closed firms"
+        )
 
 
 def _against(
@@ -246,14 +248,14 @@ def _newcomers(sums: Floats, new: Bools, closed: Ints, pool: Ints, code: Ints) -
 
 
 def _finite(values: Any) -> Any:
-    """Replace values that are not finite, because there is nothing to compare with, by 0."""
+    """Replace non-finite values, which have nothing to be compared with, with 0."""
     return np.where(np.isfinite(values), values, 0.0)
 
 
 def _without_each(
     formula: Callable[[Floats], Any], mine: _Columns, others: _Columns, code: Ints
 ) -> tuple[Floats, Floats]:
-    """Apply a formula to sums of values[firm, column] over rows; also return its change due to each cluster.
+    """Apply a formula to sums of values[firm, column] over rows; also return its change without each cluster.
 
     A cluster on both sides is left out of one side, then of the other, and the changes are added; the interaction of
     the two is ignored.

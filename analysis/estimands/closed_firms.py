@@ -251,7 +251,7 @@ def months_alive(panel: Panel, design: Design) -> Estimate:
 
 
 def comparisons(panel: Panel, design: Design, truth: ByWindow | None = None, *, where: Where = "all") -> pd.DataFrame:
-    """Estimate the effect on closed firms against each comparison group, in two windows.
+    """Estimate the effect on closed firms relative to each comparison group, in two windows.
 
     Firms not yet closed are available only until shortly before the last wave. The second window is the longest that
     they allow, with the firms closed by its end.
@@ -308,7 +308,7 @@ def placebo(panel: Panel, design: Design, *, where: Where = "all") -> Estimate:
 
 
 def a_year_early(panel: Panel, design: Design, firms: Bools) -> tuple[Panel, Design]:
-    """Return a panel of some firms with closures dated a year early, which ends before the real ones, and a design.
+    """Return a panel of some firms with closures dated a year early, ending before the real ones, and its design.
 
     The window of the design covers the same months a year early, even if no firm of the first wave is left.
 
@@ -460,7 +460,7 @@ def _stacked(panel: Panel, design: Design, where: Where) -> Rows:
 
 
 def _by(estimator: Callable[..., Estimate], rows: Rows, y: Floats, first: int, x: Floats, name: str) -> Estimate:
-    """Estimate an effect in per cent from y[row, period]; degrees of freedom: clusters of closed firms less one."""
+    """Estimate an effect in per cent from y[row, period]; its degrees of freedom are closed clusters less one."""
     sample, firm, _, before = rows
     treated, code = np.where(sample.closed[firm], float(first), np.inf), sample.cluster[firm]
     y, level = y / before[:, np.newaxis], sample.design.level
@@ -502,7 +502,7 @@ def imputed_effect(panel: Panel, design: Design, *, where: Where = "all") -> Est
     -------
     Estimate
         As from :func:`analysis.estimands.closed_firms.effect_on_closed`, without an interval if fewer than `FEWEST`
-        clusters were closed, since it would be too narrow; ``details["months"]``: the months of the fit, in words.
+        clusters were closed, since it would be too narrow; ``details["months"]``: the months of the fit, as text.
         Refused as for :func:`adjusted_effect`.
     """
     sample, firm, within, _ = rows = _stacked(panel, design, where)

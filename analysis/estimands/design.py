@@ -287,7 +287,7 @@ class Sample:
 
     @cached_property
     def stopped(self) -> Bools:
-        """Whether each firm sells nothing on all platforms, bool[firm, month]; False if unknown."""
+        """Whether each firm sells nothing on any platform, bool[firm, month]; False if unknown."""
         return np.asarray(self.panel.total() <= 0)
 
     def mark(self, estimate: Estimate, **changes: Any) -> Estimate:
@@ -350,7 +350,7 @@ def _comparison(panel: Panel, design: Design, first: Floats, never_closed: Bools
             lowest = np.fmin.reduce(exposure[never_closed], initial=np.inf)
             why = f"the lowest is {lowest:.3g}" if np.isfinite(lowest) else "all are unknown"
             raise DesignError(
-                f"none of the {never_closed.sum()} firms never closed has an exposure below {design.low:g} ({why}); "
+                f"none of the {never_closed.sum()} never-closed firms has an exposure below {design.low:g} ({why}); "
                 "add firms in categories with home sales and few closures"
             )
         return low
@@ -417,7 +417,7 @@ def estimand(verb: Callable[Asked, Answer]) -> Callable[Asked, Answer | Estimate
 
 
 def in_rows(parts: Iterable[tuple[str, str, Estimate]], unit: str = "") -> pd.DataFrame:
-    """Tabulate one-term estimates in the columns `COLUMNS` and `ASKED`, given id and label; refusals have `unit`."""
+    """Tabulate one-term estimates, each with id and label, as rows of `COLUMNS` and `ASKED`; refusals have `unit`."""
     rows, level = [], Design.level
     for name, label, effect in ((name, label, effect.stated) for name, label, effect in parts):
         level = level if effect.refused else effect.level
@@ -464,7 +464,7 @@ def by_origin(
     columns: Collection[str] = (),
     **options: Any,
 ) -> pd.DataFrame:
-    """Estimate for firms of the design's origin and for others; return rows of `COLUMNS`, `origin` and `term`.
+    """Estimate an effect for the design's origin and for others, as rows of `COLUMNS`, `origin` and `term`.
 
     Parameters
     ----------

@@ -328,7 +328,7 @@ def toward_destinations(panel: Panel, design: Design) -> Estimate:
 
 @estimand
 def hedging(panel: Panel, design: Design) -> Estimate:
-    """Estimate hedging: entry into other platforms by the origin's firms not closed, relative to others (E5c).
+    """Estimate hedging (E5c): entry into other platforms by the origin's never-closed firms, relative to others.
 
     The sample is firms never closed that sold something in the window and a year before, since a firm that stops
     selling leaves every platform. Hedging means joining a platform. It is measured for firms without sales there a year

@@ -34,7 +34,7 @@ NO_ERROR = "waves of one cluster, or without sales, have no standard error; wave
 
 @dataclass(frozen=True, eq=False)
 class Stack:
-    """Closed and comparison firms stacked by cohort, from `base_months` before to `end` after its closure.
+    """Closed and comparison firms stacked by cohort, from `base_months` before its closure to `end` after it.
 
     `sales` is float64[firm, month].
     """
@@ -95,9 +95,9 @@ class Pretrend:
     Attributes
     ----------
     largest_t, p_value : float
-        The largest absolute t statistic, and the probability that chance gives one as large. Unlike a Wald test it does
-        not invert the covariance, which is unreliable with few closed firms. Months without a standard error are left
-        out.
+        The largest absolute t statistic, and the probability that chance yields one as large. Unlike a Wald test, it
+        does not invert the covariance, which is unreliable with few closed firms. Months without a standard error are
+        left out.
     within : float
         Largest one-sided limit over the months before the reference, in log points: the smallest margin at which an
         equivalence test of all these months passes (Dette and Schumann, 2024).
@@ -292,7 +292,7 @@ def by_month(study: Estimate, truth: Floats | None = None) -> pd.DataFrame:
 
 
 def _drifted(study: Estimate, months: Bools) -> Bounds:
-    """Bound the mean effect of some months, bool[term]."""
+    """Bound the mean effect over the selected months, bool[term]."""
     after, end = np.array(study.terms, dtype=int) > study.details["reference"], _known(study)
     if months[end:].any():
         raise DesignError(

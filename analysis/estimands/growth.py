@@ -190,7 +190,7 @@ def effect_on_share(panel: Panel, design: Design, *, common: Range = NOTHING) ->
     -------
     Estimate
         Percentage points of home sales: "closed" and "exposed" firms of the origin, "others" (firms of other origins),
-        "seen" (their sum), and "E3s", a set without a point estimate. Observed sales are taken as known, the
+        "seen" (their sum), and "E3s", a set without a point estimate. Observed sales are treated as known, the
         counterfactual is not. Refused if there is only one origin, or as for :func:`effect_on_growth`.
     """
     effect, sample = effect_on_growth(panel, design, common=common).require(), design.sample(panel)
@@ -220,7 +220,7 @@ def effect_in_parts(panel: Panel, design: Design) -> Estimate:
         incumbents  B' v' (r' - r)      firms that still sell, compared with the growth of such firms
         exit        B' (v' - v) r       more or fewer firms that stopped, valued at the growth of survivors
         entry       B' w' - (B' + C) w  more or fewer newcomers, or larger or smaller ones; C: base sales of closed
-                                        firms, beside which newcomers would have entered too
+                                        firms, alongside which newcomers would have entered
 
     So each margin would have had to move equally without closures, a stronger assumption than for their sum. Effects
     common to exposed firms and those of low exposure are in none of the margins.
@@ -311,7 +311,7 @@ def growth(panel: Panel, design: Design) -> Estimate:
     observed = np.flatnonzero(own & known)
     before, after = sample.sums[:, observed, 0]
     if (clusters := sample.clusters(observed)) < 2:
-        raise DesignError(f"cannot compute a standard error of growth: found {clusters} cluster(s), but two are needed")
+        raise DesignError(f"cannot compute a standard error of growth from {clusters} cluster(s); add firms of another")
     if not before.sum() > 0:
         raise DesignError(f"the {len(observed)} firms had no baseline sales; choose a window with sales a year before")
     closed, sold, sells = sample.closed[observed], before > 0, after > 0

@@ -116,7 +116,7 @@ def per_10pp(rows: pd.DataFrame) -> pd.DataFrame:
     """Convert effects by bin, rows of :func:`dose_response`, to slopes per ten points of exposure, in per cent.
 
     The estimate x, its limits and, if known, the `truth` become ``100 (exp(0.10 log(1 + x / 100) / (exposure - lowest))
-    - 1)``; `mde` is a fall, and `std_error` is converted too. Exposures are taken as known.
+    - 1)``; `mde` is a fall, and `std_error` is converted too. Exposures are treated as known.
     """
     steps = PER / (rows["exposure"] - rows["lowest"])
     turned = {
@@ -198,7 +198,7 @@ def known_risk(panel: Panel) -> Floats:
     risk: Floats = panel.firms["risk"].to_numpy(float)
     if np.isnan(risk).all():
         raise DesignError(
-            f"cannot separate inherited demand from chilling: risk is unknown for all {len(risk)} firms; add risk"
+            f"cannot separate inherited demand from chilling: risk is unknown for all {len(risk)} firms; provide it"
         )
     return risk
 

@@ -22,7 +22,7 @@ PLACEBO = "placebo: closures a year early"
 
 
 def robustness(verb: Verb, term: str, panel: Panel, design: Design, *, name: str, unit: str) -> pd.DataFrame:
-    """Estimate an effect again with one choice changed at a time, then as a placebo a year early.
+    """Re-estimate an effect with one choice changed at a time, and as a placebo a year early.
 
     Parameters
     ----------
@@ -65,7 +65,7 @@ def _changed(verb: Verb, panel: Panel, design: Design, change: Mapping[str, Any]
 
 
 def _changes(design: Design) -> dict[str, dict[str, Any]]:
-    """Return alternative choices, each a mapping of fields of the design, by label."""
+    """Return the alternative choices by label, each a mapping of design fields to values."""
     first, last, base = design.post_from, design.post_to, max(FEWEST_BASE, design.base_months // 2)
     middle = (first + last) // 2
     halves = {f"months {first} to {middle} alone": {"post_to": middle}}

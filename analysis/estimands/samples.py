@@ -160,7 +160,7 @@ def followed(sample: Sample) -> tuple[list[Cohort], Bools]:
 
 
 def incumbents(sample: Sample, eligible: Bools) -> Bools:
-    """Return rivals of closed firms: eligible, never closed, selling at home through the base months.
+    """Select rivals of closed firms: eligible, never closed, and selling at home throughout the base months.
 
     Closed firms were selling. So all newcomers and leavers are among the firms not closed, and have more weight where
     more was closed, which would make growth rise with exposure without any effect. Hence firms that sold nothing in the
@@ -236,7 +236,7 @@ def with_presence(sample: Sample) -> Masks:
 
 
 def hedging(sample: Sample) -> Masks:
-    """Return the firms of :func:`analysis.estimands.displacement.hedging`: of the origin, and others to compare."""
+    """Return the firms of :func:`analysis.estimands.displacement.hedging`: of the origin, and for comparison."""
     sells, observed = np.asarray((sample.sums > 0).any(axis=2)), sample.observed(len(sample.panel.platforms))
     used = observed & sample.never_closed & sells.all(axis=0)
     masks = left_out(sample) | {"asked about": used & sample.is_own, "compared": used & ~sample.is_own}
@@ -326,7 +326,7 @@ def _alive(sample: Sample) -> Masks:
 
 
 def _rivals(sample: Sample, eligible: Bools) -> Masks:
-    """Return the firms of :func:`analysis.estimands.rivals.recentred`: the less exposed are compared."""
+    """Return the firms of :func:`analysis.estimands.rivals.recentred`: the less exposed are the comparison."""
     observed, idle = sample.observed(1) & np.isfinite(sample.exposure), sample.home[:, sample.base.start] <= 0
     used = incumbents(sample, eligible) & observed
     masks = left_out(sample) | {"asked about": used & ~sample.comparison, "compared": used & sample.comparison}

@@ -72,7 +72,7 @@ def abnormal_returns(
     if market.shape != returns.shape[1:] or not np.isfinite(market).all():
         raise DesignError(
             f"Cannot fit a market model: the market has shape {market.shape} for {returns.shape[1]} days of returns, "
-            "or a missing return; align the two"
+            "or has missing returns; align the two"
         )
     names = [str(i) for i in range(len(returns))] if firms is None else firms
     before = slice(*estimation)

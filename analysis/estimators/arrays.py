@@ -51,7 +51,7 @@ def sum_by(values: Floats, code: Ints, count: int) -> Floats:
 
 
 def rows_by(code: Ints) -> list[Ints]:
-    """Return the rows of each code, int64[row], in increasing order of codes."""
+    """Return the rows of each code, int64[row] each, in increasing order of codes."""
     code = code.astype(np.min_scalar_type(code.max(initial=0)))  # small integer types use radix sort
     order = np.argsort(code, kind="stable")
     return np.split(order, np.flatnonzero(code[order][1:] != code[order][:-1]) + 1)

@@ -431,7 +431,7 @@ def usable_units(
 def _check_units(y: Floats, first: Floats, weight: Floats, scale: Scale) -> None:
     """Raise DesignError for missing dates, weights that are not positive, or negative outcomes on the ratio scale."""
     if undated := int(np.isnan(first).sum()):
-        raise DesignError(f"Cannot date the treatment of {undated} of {len(y)} units; pass inf for never treated")
+        raise DesignError(f"Cannot date the treatment of {undated} of {len(y)} units; pass inf for never treated units")
     if (wrong := ~((weight > 0) & (weight < np.inf))).any():
         raise DesignError(
             f"Cannot weight units by {weight[wrong][0]:g}: {wrong.sum()} of {len(weight)} weights are not positive "

@@ -210,7 +210,7 @@ def _solve(matrix: Floats, right: Floats) -> Floats:
 def _estimate(
     estimand: str, units: Units, terms: tuple[str, ...], cells: Floats, totals: Floats, influence: Floats
 ) -> Estimate:
-    """Compute effects from totals[3, term] and influence[3, unit, term]; no error if a cohort is one cluster."""
+    """Compute effects from totals[3, term] and influence[3, unit, term], NaN errors for a cohort of one cluster."""
     if units.scale == "ratio":
         observed, counterfactual, n = np.where((totals[:2] > 0).all(axis=0), totals, np.nan)
         value, by_total = np.log(observed / counterfactual), np.array([1 / observed, -1 / counterfactual, 0 * n])

@@ -278,7 +278,7 @@ def _units(
 
 
 def _terms(cells: _Cells, *, edges: Floats, recentre: bool) -> tuple[Floats, Floats]:
-    """Estimate every bin above the lowest, the slope, the average, slopes of covariates, and the recentred slope.
+    """Estimate every bin above the lowest, the slope, the average, slopes on covariates, and the recentred slope.
 
     Return float64[term] and the derivative with respect to each cell's log sales after, float64[cell, term]; NaN if
     there is no solution.

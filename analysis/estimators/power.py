@@ -112,7 +112,7 @@ def minimum_detectable_effect(
 
 
 def _placebo_calendar(y: Floats, first: Floats, stratum: npt.NDArray[Any]) -> tuple[Ints, Floats]:
-    """Return the untreated rows, and the closure dates of their stratum assigned to them, 0 for none."""
+    """Return the untreated rows and their placebo dates, taken from treated units of the stratum, 0 for none."""
     treated = first < y.shape[1]
     rows = np.flatnonzero(~treated)
     dates = np.zeros(len(rows))

@@ -139,7 +139,7 @@ def permutation_did(
 
 
 def _contrasts(assigned: Bools, scaled: Floats, ratio: float) -> Floats:
-    """Return each assignment's difference of means, float64[assignment], with treated values scaled back up."""
+    """Return the difference of means by assignment, float64[assignment], with treated values scaled back up."""
     n_treated = assigned[0].sum()
     others = ~assigned @ scaled / (assigned.shape[1] - n_treated)
     return np.asarray(np.sqrt(ratio) * (assigned @ scaled) / n_treated - others)
@@ -255,7 +255,7 @@ def synthetic_did(
     ------
     DesignError
         If shapes disagree, a cell is missing, `treated` is not true or false, `first_post` is not a whole number with
-        periods before and from it on, or fewer than two donors are left.
+        periods on both sides, or fewer than two donors are left.
 
     References
     ----------
