@@ -193,9 +193,7 @@ def _refuse_nobody(eligible: Floats, observed: Bools, closed: Bools, pool: Bools
         lacking = f"; drop {', '.join(unknown)}, where the sales of all firms are unknown" if unknown else ""
         raise DesignError(f"no firm has known sales on {', '.join(platforms)} in both windows{lacking}")
     if not closed.any():
-        raise DesignError(
-            f"{pool.sum()} comparison firms, but no closed firm, sold until the closures; add closed firms"
-        )
+        raise DesignError(f"found {pool.sum()} comparison firms, but no closed firm with sales until its closure")
 
 
 def _against(
