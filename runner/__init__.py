@@ -117,7 +117,7 @@ def disk_full(error: object) -> bool:
 
 
 def say(line: str, stream: TextIO | None = None) -> None:
-    """Print a line to standard output or another stream; carry on if the reader has gone, as with ``head``."""
+    """Print a line to standard output or another stream; carry on if the pipe is closed, as by ``head``."""
     stream = stream or sys.stdout
     try:
         print(line, file=stream, flush=True)

@@ -55,7 +55,7 @@ def run(
     names: Annotated[list[str] | None, Argument(metavar="NAME", help="Names or numbers; default: all reports.")] = None,
     due: Annotated[bool, Option("--due", help="Make only the reports that are due by the schedule.")] = False,
     as_json: Annotated[bool, Option("--json", help="Print the outcome as one JSON object.")] = False,
-    as_of: Annotated[str | None, Option(metavar="DATE", help="Date of knowledge, YYYY-MM-DD; default: today.")] = None,
+    as_of: Annotated[str | None, Option(metavar="DATE", help="As-of date, YYYY-MM-DD; default: today.")] = None,
     out: Annotated[Path | None, Option(metavar="DIR", help="Folder to publish in; default: the schedule's.")] = None,
     jobs: Annotated[int | None, Option(min=1, metavar="N", help="Notebooks at a time; default: one per core.")] = None,
     timeout: Annotated[float, Option(min=1, max=1e6, metavar="S", help="Seconds for a notebook.")] = kernels.TIMEOUT,
@@ -120,7 +120,7 @@ def prune(
     plan = schedule.load(context.obj)
     if not (most := keep or plan.keep):
         raise DesignError(
-            "Cannot prune without the number of releases to keep: give --keep N, or write keep: N in schedule.yml."
+            "Cannot prune without the number of releases to keep: pass --keep N, or set keep: N in schedule.yml."
         )
     with release.locked(folder := (context.obj / plan.publish).absolute()):
         for line in verify.prune(folder, most):
@@ -160,7 +160,7 @@ def map_(
     if out is None:
         return say(text.rstrip())
     if out.exists():
-        raise DesignError(f"Option --out {out}: the file exists and is not overwritten; give another name.")
+        raise DesignError(f"Option --out {out}: the file already exists; choose another name.")
     out.write_text(text, encoding="utf-8")
     say(f"{out}: answer the lines that begin with `# ?`, replace each value `?`, then check the panel with it")
 
@@ -180,7 +180,7 @@ def check(
             raise DesignError(f"Option --accept {accept}: it applies to files in data/; drop it or --panel.")
         return _audit(context.obj, files, f"{panel}", _given(given))
     if given:
-        raise DesignError(f"Option -p {given[0]}: it needs a panel of your own; give --panel FILE too.")
+        raise DesignError(f"Option -p {given[0]}: it needs a panel of your own; add --panel FILE.")
     from analysis import data
 
     accepted, folder = "", context.obj / "data"
@@ -249,7 +249,9 @@ def _own_panel(panel: Path | None, map_: Path | None, event: str | None) -> dict
     if panel is not None:
         return schedule.own_panel(panel, map_, event or ON_RECORD)
     if alone := f"--map {map_}" if map_ else f"--event {event}" if event else "":
-        raise DesignError(f"Option {alone}: it needs a panel of your own; give --panel FILE too, or -p event=NAME.")
+        raise DesignError(
+            f"Option {alone}: it needs a panel of your own; add --panel FILE, or use -p event=NAME instead."
+        )
     return None
 
 

@@ -151,7 +151,7 @@ def between(old: Release, new: Release) -> Changes:
         mine += [f"parameter {pair}" for pair in parameters[name]] + ["its notebook"] * (name in made_of["notebooks"])
         mine += [f"its own file {file}" for file in unlike(was[name].files, now[name].files)]
         mine += ["code"] * bool(made_of["code"]) + [f"version of {pair}" for pair in made_of["versions"]]
-        causes[name] = mine or ["the date of knowledge"] * (was[name].as_of != now[name].as_of)
+        causes[name] = mine or ["the as-of date"] * (was[name].as_of != now[name].as_of)
     shown = {part: some for part, some in made_of.items() if some}
     rounded = len(moved) - len(numbers)
     return Changes(
@@ -160,7 +160,7 @@ def between(old: Release, new: Release) -> Changes:
 
 
 def _reads(release: Release, report: str, files: set[str]) -> set[str]:
-    """Select the data files that a report recorded as read, or all if it recorded none."""
+    """Select the data files that a report read according to its notebook, or all files if it lists none."""
     if not files:
         return files
     from runner import exports  # imports pandas
@@ -281,7 +281,7 @@ def change(old: Any, new: Any) -> str:
 def sections(changes: Changes) -> list[tuple[str, list[str]]]:
     """List changes and their causes under headings; simulated reports have headings of their own."""
     parts = list[tuple[str, list[str]]]()
-    for simulated, of in ((False, ""), (True, " in simulated markets, which give no claim its word")):
+    for simulated, of in ((False, ""), (True, " in simulated markets, which decide no claim")):
         words = [item.said for item in changes.words if bool(item.market) == simulated]
         numbers = [item.said for item in changes.numbers if bool(item.market) == simulated]
         parts += [(f"Words that moved{of}", words), (f"Numbers that moved{of}", numbers)]
@@ -293,7 +293,7 @@ def sections(changes: Changes) -> list[tuple[str, list[str]]]:
 
 
 def first(lines: list[str], most: int) -> list[str]:
-    """Return the first lines, followed by the number of further ones."""
+    """Return the first lines, and the number of those left out."""
     return lines if len(lines) <= most else [*lines[:most], f"and {len(lines) - most} more"]
 
 
@@ -310,7 +310,7 @@ def line(changes: Changes) -> str:
 
 
 def turned(changes: Changes) -> list[str]:
-    """Describe the claims whose word changed; leave out new and removed reports."""
+    """Describe the claims whose verdict changed, except in new and removed reports."""
     words = [word for word in changes.words if "word" in word.moved and not word.market and not word.aside]
     claims = [(word.claim, word.report, *(word or "no word" for word in word.moved["word"])) for word in words]
     return [f"{claim} in {report}: {old} before, {new} now" for claim, report, old, new in claims]

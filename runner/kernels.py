@@ -70,7 +70,7 @@ class Kernels:
     Parameters
     ----------
     as_of : str
-        Date of knowledge, YYYY-MM-DD, to which their clocks are set.
+        As-of date, YYYY-MM-DD, to which their clocks are set.
     sockets : Path
         Folder of the run for the sockets of kernels and the files that they write themselves; not on the disk of the
         releases, because that may be full.

@@ -128,7 +128,7 @@ def _mail(outcome: Outcome, mail: Mail, brief: Path | None, environment: Mapping
 
 
 class _NoRedirect(urllib.request.HTTPRedirectHandler):
-    """Refuse redirects: the address is secret, and a redirect could pass it on."""
+    """Reject redirects: the address is secret, and a redirect could pass it on."""
 
     def redirect_request(self, *_: Any, **__: Any) -> None:
         """Return None, which turns a redirect into an error."""

@@ -81,7 +81,7 @@ def render(
     pdf : Path
         File to write; its folder must exist.
     as_of : str
-        Date of knowledge, YYYY-MM-DD: printed, and set as the date of the PDF (midnight UTC).
+        As-of date, YYYY-MM-DD: printed, and set as the date of the PDF (midnight UTC).
     footer : str
         Nature of the figures, printed under the title and at the foot of each page.
     simulated : bool

@@ -156,9 +156,9 @@ def names(out: Path, as_of: str = "9999") -> list[str]:
 
 
 def standing(out: Path, as_of: str) -> tuple[Release | None, str]:
-    """Return the newest release up to a date if its files are intact, and an empty text.
+    """Return the newest release up to a date, and an empty string.
 
-    If they are not, return None and a sentence with the reason; if there is no release, None and an empty text.
+    If its files are damaged, return None and a sentence with the reason; without a release, None and an empty string.
     """
     if not (there := names(out, as_of)):
         return None, ""
@@ -209,14 +209,14 @@ def locked(out: Path) -> Iterator[None]:
         if disk_full(error):
             raise
         why = f"{error.filename} cannot be written ({error.strerror})"
-        raise DesignError(f"Publishing into {out}: {why}; give a folder of your own with --out DIR.") from None
+        raise DesignError(f"Cannot publish in {out}: {why}; choose another folder with --out DIR.") from None
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             holder = os.pread(descriptor, 20, 0).decode(errors="replace").strip() or "(unknown)"
-            why = f"process {holder} is already doing so; wait for it, or give another folder with --out"
-            raise ReportError(f"Publishing into {out}: {why}.", Exit.LOCKED) from None
+            why = f"process {holder} is already doing so; wait for it, or choose another folder with --out DIR"
+            raise ReportError(f"Cannot publish in {out}: {why}.", Exit.LOCKED) from None
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, str(os.getpid()).encode(), 0)
         _refuse_others(out)
@@ -226,7 +226,7 @@ def locked(out: Path) -> Iterator[None]:
 
 
 def _refuse_others(out: Path) -> None:
-    """Refuse a folder in which the name of the link or the draft is taken by something else."""
+    """Raise `DesignError` if something else has the name of the link or of the draft."""
     latest, draft = out / LATEST, out / DRAFT
     if os.path.lexists(latest) and not latest.is_symlink():
         raise DesignError(f"{latest}: cannot link the latest release here, because this is not a link; move it away.")

@@ -39,7 +39,7 @@ class Request:
     Attributes
     ----------
     as_of : str
-        Date of knowledge, YYYY-MM-DD.
+        As-of date, YYYY-MM-DD.
     names : sequence of str
         Names or numbers of reports; all if empty.
     given : mapping
@@ -126,7 +126,7 @@ def reports(root: Path, request: Request, due: Due | None = None) -> Outcome:
     lies = publish.digest_of(request.panel["panel_path"]) if request.panel else ""
     with interruptible(), release.locked(out), release.staging(out) as stage, release.sockets(out) as sockets:
         if release.panel(out) not in (None, lies):
-            raise DesignError(f"{out}: it contains reports on other data; give another folder with --out.")
+            raise DesignError(f"{out}: it contains reports on other data; choose another folder with --out.")
         today = schedule.today()
         ahead = release.after(out, today)
         standing, damage = release.standing(out, as_of)
@@ -226,7 +226,7 @@ def again(root: Path, standing: Release, name: str) -> Iterator[Path]:
 
 
 def _planned(root: Path, request: Request, out: Path) -> tuple[list[Job], set[str], Study | None]:
-    """Return all jobs, the names of the requested ones, and the study of the panel; refuse requests that cannot run."""
+    """Return all jobs, the names of those requested, and the study of the panel; raise if they cannot be run."""
     jobs, panel, given, as_of = schedule.read(root), request.panel, request.given, request.as_of
     if panel:
         jobs = schedule.on_panel(jobs, panel, given)
@@ -235,7 +235,7 @@ def _planned(root: Path, request: Request, out: Path) -> tuple[list[Job], set[st
     if (panel or given) and out.resolve() == (root / schedule.load(root).publish).resolve():
         raise DesignError(
             f"{'Reports on a panel' if panel else 'Option -p'}: {out} is for the reports of the schedule with its "
-            "parameters; give another folder with --out DIR."
+            "parameters; choose another folder with --out DIR."
         )
     schedule.refuse_foresight(root, as_of)
     if not panel:

@@ -255,7 +255,7 @@ def read(root: Path) -> list[Job]:
         _refuse_set(report.parameters.keys() - panels, where)
         plan = Job(report.name, notebook, {}, (), "", report.every, report.waits_for, report.fresh_days)
         if plan.is_brief and several:
-            raise DesignError(f"{where}: the brief reads all reports, so there is only one; give it no lists.")
+            raise DesignError(f"{where}: the brief reads all reports, so it cannot be a sweep; drop the lists.")
         stale = {"stale_after_days": str(report.fresh_days)} if report.fresh_days else {}
         stale = {name: text for name, text in stale.items() if name in parameters.declared(notebook).model_fields}
         for values in itertools.product(*report.parameters.values()):
@@ -332,7 +332,7 @@ def named(jobs: list[Job], market: str, whole: list[Job]) -> list[Job]:
 
 
 def select(jobs: list[Job], names: Iterable[str]) -> list[Job]:
-    """Choose jobs by report name or number (several may share ``05``); no names means all.
+    """Select jobs by report name or number (several may share ``05``), or all without names.
 
     The brief reads the verdicts of all others, so choosing it chooses them too; unchanged ones are not run again.
     """
@@ -356,7 +356,7 @@ def beside(jobs: Collection[Job]) -> dict[str, str]:
 
 
 def seen_from(job: Job, beside: Mapping[str, str]) -> dict[str, str]:
-    """Return the paths of other reports relative to a report, by number; simulated reports refer to their like."""
+    """Return the relative paths from a report to others, by number; simulated reports prefer simulated ones."""
     if job.market:
         like = {name.removeprefix(SIMULATED): of for name, of in beside.items() if name.startswith(SIMULATED)}
         beside = {**beside, **like}
@@ -372,7 +372,7 @@ def settled(jobs: list[Job], given: Mapping[str, str], as_of: str) -> list[Job]:
     given : mapping
         Text by name, from ``-p``, for each job that has the parameter; it overrides the schedule.
     as_of : str
-        Date of knowledge, YYYY-MM-DD.
+        As-of date, YYYY-MM-DD.
 
     Raises
     ------
@@ -404,13 +404,13 @@ def settled(jobs: list[Job], given: Mapping[str, str], as_of: str) -> list[Job]:
 
 
 def asked(root: Path, panel: Mapping[str, str], given: Mapping[str, str], as_of: str) -> dict[str, Any]:
-    """Return the parameters of all reports on a panel in a run with `given` as its ``-p``; refuse invalid ones."""
+    """Return the parameters of all reports on a panel in a run with `given` as its ``-p``; reject invalid ones."""
     jobs = settled(on_panel(read(root), panel, given), given, as_of)
     return {name: value for job in jobs if job.name.startswith(PANEL) for name, value in job.parameters.items()}
 
 
 def _market(job: Job, values: Mapping[str, Any]) -> str:
-    """Return the name of the market that a report or the panel of its sweep simulates, or an empty text."""
+    """Return the name of the market that a report or the panel of its sweep simulates, or an empty string."""
     if job.sweep and values.get("panel_path"):
         from analysis.study import Study  # imports all that reads a panel
 
@@ -430,12 +430,12 @@ def today() -> str:
 
 
 def refuse_foresight(root: Path, as_of: str) -> None:
-    """Raise `DesignError` for a date of knowledge after today or before the date of the data."""
+    """Raise `DesignError` for an as-of date after today or before the date of the data."""
     if as_of > (now := today()):
-        why = f"which is after today, {now} by the clock; give --as-of {now} or earlier, or set the clock."
+        why = f"which is after today, {now} by the clock; use --as-of {now} or earlier, or set the clock."
         raise DesignError(f"As-of date: cannot publish reports as of {as_of}, {why}")
     newest = data.newest(root / "data")
     if as_of < (vintage := newest["vintage"]):
         why = f"because {root / 'data' / newest['path']} is dated {vintage} and may include later knowledge"
-        do = f"give --as-of {vintage} or later, or check out the data of that date from git"
+        do = f"use --as-of {vintage} or later, or check out the data of that date from git"
         raise DesignError(f"As-of date: cannot publish reports as of {as_of}, {why}; {do}.")

@@ -147,7 +147,7 @@ def write(
     ----------
     folder : Path
     manifest : mapping
-        As published, with the date of knowledge and one entry per report.
+        As published, with its as-of date and one entry per report.
     verdicts : mapping
         By report, as written by the notebooks.
     event : str

@@ -97,7 +97,7 @@ def test_data_that_a_report_does_not_read_did_not_move_it(tmp_path):
     old = make(tmp_path, data={"facts/other.csv": "a\n1\n"})
     new = make(tmp_path, LATER, estimates=rows, data={"facts/other.csv": "a\n2\n"}, more=reads)
     assert diff.between(old, new).causes == {
-        REPORT: ["the date of knowledge"],
+        REPORT: ["the as-of date"],
         SIMULATED: ["data facts/other.csv"],  # it has recorded nothing
     }
 

@@ -194,5 +194,5 @@ def test_the_command_prints_or_writes_and_overwrites_nothing(tmp_path, capsys):
     assert front_desk.main(["map", file, "--out", str(out)]) == 0
     assert out.read_text(encoding="utf-8") == printed
     assert front_desk.main(["map", file, "--out", str(out)]) == 2
-    assert "the file exists and is not overwritten; give another name" in capsys.readouterr().err
+    assert "the file already exists; choose another name" in capsys.readouterr().err
     assert out.read_text(encoding="utf-8") == printed

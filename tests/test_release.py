@@ -170,8 +170,8 @@ def test_a_folder_that_may_not_be_written_is_refused_in_a_sentence(tmp_path, kin
     target = out / "below" if kind == "inside one" else out
     error, said = as_nobody(lambda: make(target, 0))
     assert error is DesignError
-    assert said.startswith(f"Publishing into {target}: ")
-    assert "cannot be written (Permission denied); give a folder of your own with --out DIR" in said
+    assert said.startswith(f"Cannot publish in {target}: ")
+    assert "cannot be written (Permission denied); choose another folder with --out DIR" in said
 
 
 # What a release is made of

@@ -432,7 +432,7 @@ def test_a_date_before_the_newest_data_is_refused(desk, no_kernels, as_of):
     said, figures = str(caught.value), desk.root / "data" / "facts" / "figures.csv"
     assert said.startswith(f"As-of date: cannot publish reports as of {as_of}, because {figures} is")
     assert f"is dated {VINTAGE} " in said
-    assert f"give --as-of {VINTAGE} or later" in said
+    assert f"use --as-of {VINTAGE} or later" in said
     assert not (desk.reports / as_of).exists()
 
 

@@ -547,9 +547,9 @@ def test_check_prints_the_audit_of_each_example(capsys):
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["--map", "a.yml"], "Option --map a.yml: it needs a panel of your own; give --panel FILE too"),
+        (["--map", "a.yml"], "Option --map a.yml: it needs a panel of your own; add --panel FILE"),
         (["--panel", "a.csv", "--accept", "b"], "Option --accept b: it applies to files in data/"),
-        (["-p", "post_to=3"], "Option -p post_to=3: it needs a panel of your own; give --panel FILE too"),
+        (["-p", "post_to=3"], "Option -p post_to=3: it needs a panel of your own; add --panel FILE"),
         (["--panel", "a.csv"], "a.csv: expected a file; found no such file"),
         (["--panel", "a.csv", "--map", "a.yml"], "a.yml: expected a file; found no such file"),
         (["--panel", "a.csv", "--event", "other"], "Cannot find the event 'other'; choose from amazon_2021"),

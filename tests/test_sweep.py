@@ -63,7 +63,7 @@ def test_two_values_with_one_name_are_refused(desk, values):
 
 
 def test_the_brief_is_one(desk):
-    with pytest.raises(DesignError, match="00_first: the brief reads all reports, so there is only one"):
+    with pytest.raises(DesignError, match="00_first: the brief reads all reports, so it cannot be a sweep"):
         planned(desk, "{count: [1, 2]}", name="00_first", brief="")
 
 
