@@ -70,7 +70,7 @@ def test_some_accounts_were_renamed_more_than_once_and_some_that_nobody_closed(p
     assert (rows.loc[renamed["formerly"], "formerly"] != "").any()
     assert (rows.groupby("company")["shop_closed"].max()[renamed["company"]] == "").any()
     linked = panels["accounts"].dropped.set_index("rule")["count"]
-    assert linked["renamed: linked to the account that they were"] == len(renamed)
+    assert linked["renamed: linked to their former accounts"] == len(renamed)
 
 
 def test_every_example_is_recognised_as_simulated_and_is_small(panels):

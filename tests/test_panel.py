@@ -236,14 +236,14 @@ def test_a_written_panel_carries_all_three_signs_its_population_and_no_doses_tha
     assert "dose" not in table.column_names
     again = read_panel(path)
     assert (again.population, again.digest) == ("sample", unsure.digest)
-    assert again.no_dose.startswith("firms that are taken for closed whole")
+    assert again.no_dose.startswith("firms presumed fully closed")
 
 
 def test_a_simulated_panel_whose_ids_do_not_say_so_is_not_written(tmp_path):
     path = tmp_path / "panel.parquet"
     panel = replace(random_panel(np.random.default_rng(12), provenance="real"), provenance="simulated")
     with pytest.raises(
-        DataError, match="found 12 of 12 firms with other ids, such as 'F0000'; give them ids such as SIM-0417"
+        DataError, match="found 12 of 12 firms with other ids, such as 'F0000'; use ids such as SIM-0417"
     ):
         panel.to_parquet(path)
     assert not path.exists()
@@ -252,7 +252,7 @@ def test_a_simulated_panel_whose_ids_do_not_say_so_is_not_written(tmp_path):
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"provenance": "estimate"}, "a provenance real or simulated"),
+        ({"provenance": "estimate"}, "real or simulated as provenance"),
         ({"provenance": "real"}, "12 simulated ids such as"),
         ({"months": EARLY[:-1]}, "sales of shape"),
         ({"months": EARLY.delete(3).append(EARLY[-1:] + 1)}, "months without gaps"),

@@ -66,7 +66,7 @@ def test_the_map_of_an_example_needs_its_questions_answered_and_no_more(tmp_path
     file = EXAMPLES / f"{shape}.csv"
     text = propose(file)
     (tmp_path / "as_it_is.yml").write_text(text, encoding="utf-8")
-    with pytest.raises(DataError, match=r"open questions?: (absent, )?population; write"):
+    with pytest.raises(DataError, match=r"open questions?: (absent, )?population; replace"):
         load(tmp_path / "as_it_is.yml", Map)
     answer = ["absent: zero"] if shape == "accounts" else []
     mapped = answered(tmp_path, text, *answer)
@@ -157,7 +157,7 @@ def test_of_a_large_file_the_beginning_is_looked_at(tmp_path, monkeypatch):
     monkeypatch.setattr("analysis.panel.file.ROWS_AT_ONCE", 5_000)
     monkeypatch.setattr("analysis.panel.file._BYTES_AT_ONCE", 1 << 16)
     lines = proposed(tmp_path, pd.concat([rows()] * 200))
-    assert any(re.fullmatch(r"# looked at: its first 1\d,\d{3} rows, no more", line) for line in lines)
+    assert any(re.fullmatch(r"# only the first 1\d,\d{3} rows were inspected", line) for line in lines)
     assert any(line.startswith("  sales: 销售额_usd") for line in lines)
 
 

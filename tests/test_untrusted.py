@@ -222,7 +222,7 @@ def test_a_sheet_that_says_it_is_endless_is_read_as_far_as_it_goes(tmp_path, row
     assert "firm: firm" in propose(path)
     read_panel(path)
     monkeypatch.setattr(file, "MOST_CELLS", 100)
-    assert "at most 100 cells and letters" in refused(read_panel, path)
+    assert "at most 100 cells and characters" in refused(read_panel, path)
 
 
 def test_a_packed_file_of_one_endless_line_is_refused(tmp_path, rows):
@@ -252,7 +252,7 @@ def test_a_word_that_is_written_in_two_ways_is_refused(tmp_path, rows, name):
     if name != "origin":
         rows.loc[other, name] = "af9"
     said = refused(read_panel, written(tmp_path, rows))
-    assert f"each {name} written in one way" in said or f"column {name}" in said
+    assert f"one spelling of each {name}" in said or f"column {name}" in said
 
 
 def test_a_title_is_short_and_the_price_of_an_order_line_a_whole_number_of_cents(tmp_path):

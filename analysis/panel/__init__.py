@@ -1,4 +1,4 @@
-"""The firm x platform x month panel, and its reader for researchers' files."""
+"""The panel of firms by platform and month, and its reader for researchers' files."""
 
 from analysis.panel.panel import Panel
 from analysis.panel.read import read_panel

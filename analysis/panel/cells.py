@@ -1,4 +1,4 @@
-"""Type the rows of a file by the schema, or refuse them with row, column, value and the map line that fixes it."""
+"""Convert rows to the types of the schema; errors name the row, column, value and the map line to add."""
 
 from __future__ import annotations
 
@@ -46,11 +46,11 @@ def shown(value: Any) -> str:
 
 @dataclass(frozen=True)
 class Block:
-    """Consecutive rows in the columns of the schema, one row per month for a wide file.
+    """Consecutive rows of a file in the columns of the schema, with one row per month if the file is wide.
 
-    `start` is the position of the first row in the file; `raw` holds the cells of the file; `typed` holds words as a
-    dictionary array without nulls, numbers and months since January 1970 as float64 with NaN for missing, and under
-    "date" the day of the column month.
+    `start` is the position of the first row in the file. `raw` contains the cells as they are in the file. `typed`
+    contains text as a dictionary array without nulls; numbers, and months since January 1970, as float64 with NaN if
+    missing; and, under "date", the dates in the column month.
     """
 
     file: File
@@ -59,17 +59,17 @@ class Block:
     typed: dict[str, Any]
 
     def refuse(self, wrong: Bools, name: str, expected: str, actual: str = "", do: str = "") -> None:
-        """Raise DataError for the first wrong row, if any."""
+        """Raise DataError if a row is invalid, and name the first."""
         if wrong.any():
             rows = self.start + np.flatnonzero(wrong)
             actual = actual or shown(self.raw[name][int(wrong.argmax())].as_py())
             if len(rows) > 1:
                 first, last = self.file.row(rows[[0, -1]])
-                actual += f", the first of {len(rows):,} such in rows {first:,} to {last:,}"
+                actual += f", the first of {len(rows):,} such values in rows {first:,} to {last:,}"
             self.file.refuse(int(rows[0]), name, expected, actual, do)
 
     def refuse_words(self, coded: pa.DictionaryArray, right: Any, name: str, expected: str, do: str = "") -> None:
-        """Raise DataError for the first row with a wrong word, if any."""
+        """Raise DataError if a text value is invalid, and name the first row that contains it."""
         if not (right := np.asarray(right, dtype=bool)).all():
             wrong = ~right[np.asarray(coded.indices)]
             word = coded[int(wrong.argmax())].as_py()
@@ -78,7 +78,7 @@ class Block:
 
 
 def blocks(file: File) -> Iterator[Block]:
-    """Yield typed blocks of rows, with sales in dollars."""
+    """Yield the rows in typed blocks, with sales converted to US dollars."""
     start, typing = 0, {NUMBER: _numbers, MONTH: _months, TEXT: _words}
     for table in tables(file):
         block = Block(file, start, _ours(file, table), {})
@@ -108,7 +108,7 @@ def blocks(file: File) -> Iterator[Block]:
 
 
 def plain(path: Path, table: pa.Table, most: int) -> pa.Table:
-    """Decode dictionary columns into words; refuse a word longer than `most` before it is copied into each row."""
+    """Decode dictionary columns to text; first raise DataError if any text is longer than `most`."""
     for column in table.column_names:
         refuse_long(path, column, table[column], most)
     types = [cells.type.value_type if pa.types.is_dictionary(cells.type) else cells.type for cells in table.columns]
@@ -116,13 +116,13 @@ def plain(path: Path, table: pa.Table, most: int) -> pa.Table:
 
 
 def _ours(file: File, table: pa.Table) -> dict[str, pa.ChunkedArray]:
-    """Return the file's cells in the columns of the schema, one row per month for a wide file."""
+    """Return the cells in the columns of the schema, with one row per month if the file is wide."""
     table = plain(file.path, table, LONGEST_NAME)
     ours = {name: table[column] for name, column in file.theirs.items()}
     if not file.months:
         return ours
     rows, count, kinds = table.num_rows, len(file.months), {table[column].type for column in file.months}
-    if len(kinds) > 1:  # some columns hold whole numbers only
+    if len(kinds) > 1:  # some columns contain only whole numbers
         kinds = {pa.string() if any(map(pa.types.is_string, kinds)) else pa.float64()}
     ours = {name: cells.take(pa.array(np.repeat(np.arange(rows), count))) for name, cells in ours.items()}
     ours["month"] = pa.chunked_array([[*file.months.values()]]).take(pa.array(np.tile(np.arange(count), rows)))
@@ -135,17 +135,17 @@ def _coded(block: Block, name: str) -> pa.DictionaryArray:
     return block.raw[name].cast(pa.string()).fill_null("").combine_chunks().dictionary_encode()
 
 
-# Words
+# Text
 
 
 def _words(block: Block, name: str) -> pa.DictionaryArray:
-    """Encode words: origins by the codes of the schema, platforms by the file's labels."""
+    """Encode text as a dictionary array: origins by the schema's codes, platforms by the file's labels."""
     coded, file, limits = _coded(block, name), block.file, columns()[name].get("constraints", {})
     words, named = coded.dictionary, file.named
     if limits.get("required"):
         block.refuse_words(coded, pc.not_equal(words, ""), name, "a value")
     trimmed = pc.utf8_trim_whitespace(words)
-    block.refuse_words(coded, pc.equal(words, trimmed), name, "a word", "remove the spaces around it")
+    block.refuse_words(coded, pc.equal(words, trimmed), name, "text without spaces around it", "remove them")
     labels = {"platform": named.platforms, "origin": named.origins}.get(name)
     if labels:
         do = _line_of_labels(file, name, words.to_pylist(), labels)
@@ -166,7 +166,7 @@ def _words(block: Block, name: str) -> pa.DictionaryArray:
 
 
 def _line_of_labels(file: File, name: str, words: Sequence[str], labels: Mapping[str, str]) -> str:
-    """Return the map line that gives every word a code, guessed from similar labels, or CODE to be filled in."""
+    """Return the map line that gives each label the code of a similar label, or the placeholder CODE."""
     listed = bool(getattr(file.named, f"{name}s"))
     code_of = {} if listed else {word: word for word in words if word in labels}
     for word in words:
@@ -175,7 +175,7 @@ def _line_of_labels(file: File, name: str, words: Sequence[str], labels: Mapping
             like += difflib.get_close_matches(word, labels, 1, 0.7)
             code_of[word] = labels[like[0]] if like else "CODE"
     line = "..., " * listed + ", ".join(f"{word}: {code}" for word, code in code_of.items())
-    codes = f", with one of {', '.join(dict.fromkeys(labels.values()))} for CODE" if "CODE" in code_of.values() else ""
+    codes = f", where CODE is one of {', '.join(dict.fromkeys(labels.values()))}" if "CODE" in code_of.values() else ""
     return file.line(f"{name}s: {{{line}}}") + codes
 
 
@@ -191,7 +191,7 @@ def _line_of_rates(file: File, words: Sequence[str]) -> str:
 
 
 def _months(block: Block, name: str) -> Floats:
-    """Parse dates into months; keep the days of the column month."""
+    """Parse dates into months; also keep the dates of the column month."""
     cells = block.raw[name]
     if pa.types.is_timestamp(cells.type) and cells.type.tz:
         cells = pc.local_timestamp(cells)  # Arrow stores UTC, where midnight in Shanghai falls on the previous day
@@ -205,7 +205,7 @@ def _months(block: Block, name: str) -> Floats:
 
 
 def _days(block: Block, name: str) -> Days:
-    """Parse dates using the map's formats; reject text that matches no format or that two formats parse differently."""
+    """Parse dates in the map's formats; raise DataError if text matches none, or if two formats disagree on it."""
     coded, named = _coded(block, name), block.file.named
     key, formats = "month_format", (ISO_MONTH,) if block.file.months else named.month_format
     if name == "closed_on":
@@ -219,7 +219,7 @@ def _days(block: Block, name: str) -> Days:
             do = f"remove one of the formats from `{key}` in {block.file.map}, or split the file"
             expected = f"one reading of {word!r} ({readings})"
             block.refuse_words(coded, [other != word for other in words], name, expected, do)
-    expected = f"a date as {' or '.join(formats)}" if formats != (ISO_MONTH,) else "a month YYYY-MM"
+    expected = f"a date in the format {' or '.join(formats)}" if formats != (ISO_MONTH,) else "a month YYYY-MM"
     right = [not word or bool(ways) for word, ways in zip(words, read, strict=True)]
     wrong = [word for word, valid in zip(words, right, strict=True) if not valid]
     block.refuse_words(coded, right, name, expected, _line_of_formats(block.file, key, words, wrong, formats))
@@ -228,7 +228,7 @@ def _days(block: Block, name: str) -> Days:
 
 
 def _line_of_formats(file: File, key: str, words: Sequence[str], wrong: Sequence[str], formats: Sequence[str]) -> str:
-    """Return the map line with formats that match all words, or an empty string."""
+    """Return the map line with formats that match all dates, or an empty string."""
     _, likely, undecided = dates(wrong)
     if not wrong or not (likely or undecided):
         return ""
@@ -258,7 +258,7 @@ def _numbers(block: Block, name: str) -> Floats:
             do = _line_of_signs(file, cells)
             word = str(cells[int(wrong.argmax())].as_py())
             if re.fullmatch(UNKNOWN, word.lower()):
-                do = f"{file.line(f'missing: [{word}]')} if it means not known"
+                do = f"{file.line(f'missing: [{word}]')} if it marks an unknown value"
             block.refuse(wrong, name, "a number such as 1250 or 2e-3", do=do)
         if name == "sales" and not file.named.model_fields_set & {"thousands", "decimal"}:
             _refuse_either(block, cells)
@@ -268,22 +268,22 @@ def _numbers(block: Block, name: str) -> Floats:
             cells = pc.replace_substring(cells, decimal, ".")
         cells = pc.if_else(pc.equal(cells, ""), None, cells)
     elif pa.types.is_boolean(cells.type):
-        raise pa.ArrowInvalid("booleans are not numbers, though Arrow would cast them")
+        raise pa.ArrowInvalid("Cannot read booleans as numbers, although Arrow would cast them")
     values = np.asarray(cells.cast(pa.float64()))
     block.refuse(np.isinf(values), name, "a finite number")
     return values
 
 
 def _refuse_either(block: Block, sales: pa.ChunkedArray) -> None:
-    """Refuse sales with three digits after every point, which may mark thousands or decimals."""
+    """Raise DataError if three digits follow every point in sales, since points may then mark thousands."""
     if pc.all(pc.match_substring_regex(sales, _EITHER)).as_py():
         pointed = pc.match_substring(sales, ".").fill_null(False).to_numpy()
         do = f"""{block.file.line('decimal: "."')} if it marks decimals, else `thousands: "."` and `decimal: ","`"""
-        block.refuse(pointed, "sales", "a point that must mark decimals, not three digits after each point", do=do)
+        block.refuse(pointed, "sales", "unambiguous decimal points, not three digits after each point", do=do)
 
 
 def _line_of_signs(file: File, cells: pa.ChunkedArray) -> str:
-    """Return the map lines with separators that make every cell a number, or an empty string."""
+    """Return the map lines with separators that fit the numbers in every cell, or an empty string."""
     ways = []
     for thousands, decimal in number_signs(cells.drop_null().unique().to_pylist()):
         lines = [f'thousands: "{thousands}"'] * (thousands != file.named.thousands)
@@ -295,7 +295,7 @@ def _line_of_signs(file: File, cells: pa.ChunkedArray) -> str:
 
 
 def _rates(block: Block) -> Floats:
-    """Return each row's rate: US dollars for one unit of its currency in its month."""
+    """Return the exchange rate of each row, in US dollars per unit of its currency."""
     file, month = block.file, block.typed["month"].astype(np.int64)
     money = block.typed["currency"].to_pandas() if file.named.money_by_row else pd.Series("", range(len(month)))
     rows = pd.DataFrame({"month": month, "money": money})
@@ -321,7 +321,7 @@ def _rates(block: Block) -> Floats:
 class Values:
     """Distinct values in order of appearance; the code of a value is its index.
 
-    `distinct` holds the values, `first` the position of each value's first row, block by block.
+    `distinct` contains the values, and `first` the position of the first row of each, by block.
     """
 
     def __init__(self) -> None:
@@ -329,7 +329,7 @@ class Values:
         self.first = list[Ints]()
 
     def code(self, values: Any, start: int) -> Ints:
-        """Encode a block of rows; new values get the next codes."""
+        """Encode the values of a block; assign the next codes to new values."""
         coded = values if isinstance(values, pa.DictionaryArray) else pa.array(values).dictionary_encode()
         words, indices = coded.dictionary, np.asarray(coded.indices)
         distinct = words[:0] if self.distinct is None else self.distinct
@@ -341,11 +341,11 @@ class Values:
         return np.asarray(codes[indices])
 
     def word(self, code: Any) -> str:
-        """Decode a code."""
+        """Return the value of a code, as text."""
         return str(self.distinct[int(code)].as_py())
 
     def sort(self) -> Ints:
-        """Sort the values; return the new code of each."""
+        """Sort the values, and return the new code of each."""
         order = np.asarray(pc.sort_indices(self.distinct)).astype(np.int64)
         self.distinct, self.first = self.distinct.take(pa.array(order)), [np.concatenate(self.first)[order]]
         return np.argsort(order)
@@ -355,8 +355,8 @@ class Values:
 class Rows:
     """All rows of a file.
 
-    `values` holds the sorted words of each text column (platform labels in order of appearance); `waiting` the
-    sales, in memory or, for a large file, on disk; `first` and `last` are the first and last month covered completely.
+    `values` contains the sorted values of each text column (platform labels in order of appearance), and `waiting` the
+    sales, in memory or, for a large file, on disk. `first` and `last` are the first and last fully covered month.
     """
 
     file: File
@@ -372,7 +372,7 @@ class Rows:
             yield np.frombuffer(content, ROW)
 
     def sales(self) -> Iterator[npt.NDArray[Any]]:
-        """Yield blocks of sales in completely covered months; weeks that span two months are split by days."""
+        """Yield blocks of sales in fully covered months; split weeks that span two months by days."""
         for row in self.as_read():
             if self.file.named.rows == "month":
                 yield row
@@ -381,12 +381,12 @@ class Rows:
                 yield parts[(parts["month"] >= self.first) & (parts["month"] <= self.last)]
 
     def labels(self) -> list[str]:
-        """List the file's platform labels, in order of their codes."""
+        """Return the file's platform labels, in the order of their codes."""
         return list(self.values["platform"].distinct.to_pylist())
 
 
 def _split(row: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """Split weeks that cross a month; append the part in the next month with day 0."""
+    """Split weeks that span two months; append the parts in the second month, with day 0."""
     month = row["month"].astype("datetime64[M]")
     days = ((month + 1).astype("datetime64[D]") - month.astype("datetime64[D]")).astype(np.int64) - row["day"] + 1
     here, rest = row.copy(), row[days < 7]

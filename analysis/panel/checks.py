@@ -1,4 +1,4 @@
-"""Check a panel as a whole: refuse errors, and warn of possible ones."""
+"""Check a panel as a whole: raise DataError if it is invalid, and warn if it is implausible."""
 
 from __future__ import annotations
 
@@ -16,30 +16,30 @@ from analysis.panel.map import Map
 from analysis.panel.panel import Panel
 
 IDS = ("firm", "account", "brand_group", "category")
-GOING_ON = 0.05  # share of earlier home sales above which closed firms were not fully closed
+GOING_ON = 0.05  # firms that keep a larger share of their home sales were not fully closed
 _LESS_THAN_A_DOLLAR = ("cny", "rmb", "jpy", "hkd", "人民币", "元", "¥", "日元", "円", "港元")
 
 
 def refuse_months(rows: Rows, by_month: Ints) -> None:
-    """Refuse isolated months, and rows of quarters or years; `by_month` counts the rows of each month."""
+    """Raise DataError for isolated months, and for quarterly or yearly rows; `by_month` counts rows by month."""
     file, months = rows.file, np.flatnonzero(by_month)
     steps = np.diff(months)
     if len(months) > 2 and (step := int(np.gcd.reduce(steps))) > 1:
-        actual = f"rows for {', '.join(map(month_text, months[:3]))} and so on, one month in {step}"
+        actual = f"rows for {', '.join(map(month_text, months[:3]))} and so on, one every {step} months"
         refuse(f"{file.path}, column {file.called('month')}", "a monthly panel", actual, QUARTERS)
     if len(steps) and steps.max() > LONGEST_GAP:
         last = months[int(steps.argmax())]
         late = by_month[last + 1 :].sum() <= by_month[: last + 1].sum()
         month = np.concatenate([row["month"] for row in rows.as_read()])
         apart = month > last if late else month <= last
-        actual = f"{month_text(month[apart.argmax()])!r}, without a row in the {steps.max() - 1} months "
-        actual += f"{'before' if late else 'after'} it" + f", the first of {apart.sum():,} such" * bool(apart.sum() > 1)
+        actual = f"{month_text(month[apart.argmax()])!r}, with no row in the {steps.max() - 1} months "
+        actual += f"{'before' if late else 'after'} it" + f", one of {apart.sum():,} such rows" * bool(apart.sum() > 1)
         do = "correct the month, or remove the isolated rows"
         file.refuse(int(apart.argmax()), "month", "months without a gap of a year", actual, do)
 
 
 def refuse_spellings(rows: Rows) -> None:
-    """Refuse an origin, platform or id written in two ways, which would count as two."""
+    """Raise DataError if an origin, platform or id has two spellings, which would count as two."""
     file = rows.file
     for name in ("origin", "platform", *(name for name in IDS if name in rows.values)):
         values = rows.values[name]
@@ -55,15 +55,15 @@ def refuse_spellings(rows: Rows) -> None:
         labels = getattr(file.named, f"{name}s", {}) or {word: word for word in words.to_pylist()}
         merged = "CN" if name == "origin" and plain[second].as_py() == "cn" else min(pair)
         line = ", ".join(f"{label}: {merged if code in pair else code}" for label, code in labels.items())
-        do = "write it in one way in all rows" if name in IDS else file.line(f"{name}s: {{{line}}}")
+        do = "use one spelling in all rows" if name in IDS else file.line(f"{name}s: {{{line}}}")
         every = [file.code(word) if name == "platform" else word for word in values.distinct.to_pylist()]
         firsts = np.concatenate(values.first)
         actual = " and ".join(f"{word!r} (first in row {file.row(firsts[every.index(word)]):,})" for word in pair)
-        refuse(f"{file.path}, column {file.called(name)}", f"each {name} written in one way", actual, do)
+        refuse(f"{file.path}, column {file.called(name)}", f"one spelling of each {name}", actual, do)
 
 
 def data_warnings(panel: Panel) -> tuple[str, ...]:
-    """Warn of a value or firm that makes up most of the sales, and of months without a row."""
+    """Return warnings about a value or firm that makes up most of the sales, and about months without a row."""
     warnings, sales, observed = list[str](), panel.sales, ~np.isnan(panel.sales)
     by_firm, largest = sales.sum(axis=(1, 2), where=observed), np.fmax.reduce(sales, None)
     if largest > (half := by_firm.sum() / 2):
@@ -82,10 +82,10 @@ def data_warnings(panel: Panel) -> tuple[str, ...]:
 
 
 def rate_warnings(named: Map) -> list[str]:
-    """Warn of rates above 1 for currencies whose unit is worth less than a US dollar."""
+    """Return warnings about rates above 1 for currencies whose unit is worth less than a US dollar."""
     rates = {money or named.currency: max(by_month.values()) for money, by_month in named.rates.items()}
     return [
-        f"A rate of {money} is {number(rate, 2)}: likely it is the wrong way round; write the US dollars for one unit, "
+        f"A rate for {money} is {number(rate, 2)}: it is probably inverted; write the US dollars for one unit, "
         f"such as {number(1 / rate, 3)}."
         for money, rate in rates.items()
         if money.lower() in _LESS_THAN_A_DOLLAR and rate > 1
@@ -93,7 +93,7 @@ def rate_warnings(named: Map) -> list[str]:
 
 
 def unknown_doses(panel: Panel) -> str:
-    """Explain that firms presumed fully closed kept selling at home, so doses are unknown; empty if they did not."""
+    """Return why doses are unknown if firms presumed fully closed kept selling at home, else an empty string."""
     first = panel.first_treated(cut=1.0)
     home, first = panel.sales[np.isfinite(first), 0], first[np.isfinite(first), np.newaxis]
     month = np.arange(home.shape[1])
@@ -104,7 +104,7 @@ def unknown_doses(panel: Panel) -> str:
     if not left > GOING_ON * sold > 0:
         return ""
     return (
-        f"firms that are taken for closed whole ({seen.sum():,}), for the file has no dose, went on to sell "
-        f"{number(100 * left / sold, 0)} per cent of what they had sold on {panel.platforms[0]}; name the column "
-        "`dose`, or write `closures: account` if each account has a closed_on of its own"
+        f"firms presumed fully closed ({seen.sum():,}), since the file has no dose, kept "
+        f"{number(100 * left / sold, 0)} per cent of their earlier sales on {panel.platforms[0]}; name the column "
+        "`dose`, or write `closures: account` if each account has its own closed_on"
     )

@@ -1,4 +1,4 @@
-"""Open a panel's file: its type, its header, and its rows as tables of unchecked cells."""
+"""Open a panel's file: detect its type, read its header, and yield its rows as tables of unchecked cells."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ OF_TEXT = KINDS[:3]
 _ONLY_FOR = {"encoding": OF_TEXT, "separator": OF_TEXT, "sheet": (".xlsx",)}  # keys of a map
 _BYTES_AT_ONCE = 1 << 22  # per block of a text file; the reader runs some twenty blocks ahead
 HEADER_BYTES, MOST_COLUMNS = 1 << 20, 10_000
-MOST_ROWS, MOST_CELLS = 1 << 28, 1 << 24  # rows of a file; cells and letters of a sheet, which are held in memory
+MOST_ROWS, MOST_CELLS = 1 << 28, 1 << 24  # rows in a file; cells and characters in a sheet, which is kept in memory
 UNPACKED_BYTES = 1 << 32  # that a file may declare
 _CODECS = {"utf-8": "utf-8", "gbk": "gb18030"}  # gb18030 includes all of GBK
 _MARK = b"\xef\xbb\xbf"  # the byte order mark of UTF-8
@@ -43,9 +43,9 @@ _MARK = b"\xef\xbb\xbf"  # the byte order mark of UTF-8
 class File:
     """A file whose header has been read.
 
-    `map` is the path of the map, for messages; `metadata` describes the panel; `allowed` lists the platforms that may
-    occur; `theirs` maps our columns to the file's; `months`, for a wide file, holds the month YYYY-MM of each
-    column; `table` holds all rows if the file type is read at once.
+    `map` is the path of the map, for messages. `metadata` describes the panel. `allowed` lists the platforms that may
+    occur. `theirs` maps our columns to the file's. `months`, for a wide file, maps each column to its month (YYYY-MM).
+    `table` contains all rows if files of this type are read at once.
     """
 
     path: Path
@@ -73,7 +73,7 @@ class File:
         return self.named.platforms.get(label, label)
 
     def line(self, text: str) -> str:
-        """Tell the user to write a line into the map, or a map with it."""
+        """Return the instruction to write a line in the map, or to write a map with it."""
         return f"write `{text}` in {self.map}" if self.map else f"write a map with the line `{text}`"
 
     def row(self, position: Any) -> Any:
@@ -81,7 +81,7 @@ class File:
         return (1 if kind(self.path) in (".parquet", ".dta") else 2) + position // max(1, len(self.months))
 
     def called(self, name: str, position: int = 0) -> str:
-        """Name a column in a message, by the file's name and ours."""
+        """Return a column's name for a message: the file's name, with ours in parentheses if it differs."""
         theirs = self.theirs.get(name, name)
         if self.months and name in ("month", "sales"):
             theirs = [*self.months][position % len(self.months)]
@@ -98,12 +98,12 @@ class File:
 
 
 def kind(path: Path) -> str:
-    """Return the file's type, one of `KINDS`, by its name, or an empty string."""
+    """Return the type of a file by its name, one of `KINDS`, or an empty string."""
     return next((ending for ending in KINDS if path.name.lower().endswith(ending)), "")
 
 
 def refuse_kind(path: Path) -> None:
-    """Refuse a file of an unsupported type, or one that declares more rows or bytes than can be read."""
+    """Raise DataError if a file's type is unsupported, or if it declares more rows or bytes than can be read."""
     admit(path)
     if not kind(path):
         refuse(path, f"a file of type {', '.join(KINDS)}", f"the type {path.suffix!r}", "convert it to one of these")
@@ -120,7 +120,7 @@ def refuse_kind(path: Path) -> None:
 
 @contextmanager
 def reading(path: Path) -> Iterator[None]:
-    """Re-raise any error of a parser as DataError."""
+    """Convert any exception raised by a parser to DataError."""
     try:
         yield
     except DataError:
@@ -131,13 +131,13 @@ def reading(path: Path) -> Iterator[None]:
 
 
 def open_file(path: Path, map: Path | None, allowed: Sequence[str] | None) -> File:
-    """Read the header of a file and match its columns to the schema, by a map if given."""
+    """Read the header of a file and match its columns to the schema, using a map if given."""
     named = load(map, Map) if map else Map()
     refuse_kind(path)
     for key in named.model_fields_set & _ONLY_FOR.keys():
         if kind(path) not in _ONLY_FOR[key]:
             actual = f"`{key}: {getattr(named, key)}`"
-            refuse(path, f"no {key}, which is for {', '.join(_ONLY_FOR[key])}", actual, "remove it from the map")
+            refuse(path, f"no {key}, used only for {', '.join(_ONLY_FOR[key])}", actual, "remove it from the map")
     header, metadata, table = opened(path, named)
     theirs = {name: name for name in columns() if name in header} | named.columns
     file = File(path, map, named, header, metadata, allowed, theirs, {}, table)
@@ -145,11 +145,11 @@ def open_file(path: Path, map: Path | None, allowed: Sequence[str] | None) -> Fi
     if not map and (unknown := [name for name in header if name not in columns()]):
         optional = ", ".join(name for name in columns() if name not in needed)
         proposes = f"`market-impact map {path} --out MAP.yml` proposes one"
-        do = f"remove or rename it, or match the columns in a map: {proposes}; optional columns are {optional}"
+        do = f"remove or rename it, or match the columns in a map ({proposes}); optional columns are {optional}"
         file.refuse_header(f"the columns {', '.join(needed)}", f"the unknown column {unknown[0]!r}", do)
     for name, column in theirs.items():
         if header.count(column) != 1:
-            expected = f"one column {column!r}" + (f", which {map} says is {name}" if map else "")
+            expected = f"one column {column!r}" + (f", mapped to {name} in {map}" if map else "")
             do = f"correct `columns` in {map}" if map else "remove the duplicate"
             file.refuse_header(expected, f"the columns {', '.join(header)}", do)
     _refuse_keys(file)
@@ -161,34 +161,34 @@ def open_file(path: Path, map: Path | None, allowed: Sequence[str] | None) -> Fi
         theirs.setdefault("account", theirs["firm"])
     for name in needed:
         if name not in theirs:
-            named_so = f"{file.line(f'columns: {{{name}: THEIRS}}')}, with its name for THEIRS, or " if map else ""
+            named_so = f"{file.line(f'columns: {{{name}: THEIRS}}')}, where THEIRS is its name, or " if map else ""
             do = f"{named_so}add it: {columns()[name]['remedy']}"
             file.refuse_header(f"the columns {', '.join(needed)}", f"no column {name!r}", do)
     return file
 
 
 def _refuse_keys(file: File) -> None:
-    """Refuse a map whose closures, rates or population do not match the file's columns."""
+    """Raise DataError if a map's closures, rates or population do not match the file's columns."""
     named, theirs = file.named, file.theirs
     if named.closures == "account" and ("account" not in theirs or "dose" in theirs):
-        expected = "accounts closed one by one, from which doses are computed"
+        expected = "closures by account, from which doses are computed"
         actual = "a column of doses" if "dose" in theirs else "no column 'account'"
         file.refuse_header(expected, actual, f"correct `columns` or `closures` in {file.map}")
     if named.money_by_row and "currency" not in theirs:
         actual, do = "no column 'currency'", file.line("columns: {currency: THEIRS}")
-        file.refuse_header("a column for the currencies of `rates`", actual, f"{do}, with its name for THEIRS")
-    expected = "a column of weights in a sample, and only there"
+        file.refuse_header("a column for the currencies in `rates`", actual, f"{do}, where THEIRS is its name")
+    expected = "a column of weights for a sample, and only then"
     if "weight" in theirs and file.population != "sample":
-        do = f"{file.line('population: sample')}, or rename the column if it does not hold firm weights"
+        do = f"{file.line('population: sample')}, or rename the column if it does not contain firm weights"
         file.refuse_header(expected, f"a column of weights and the population {file.population!r}", do)
     if "weight" not in theirs and named.population == "sample" and "population" not in file.metadata:
-        do = file.line("columns: {weight: THEIRS}`, with its name for THEIRS, or `population: not representative")
+        do = file.line("columns: {weight: THEIRS}`, where THEIRS is its name, or `population: not representative")
         file.refuse_header(expected, "no column 'weight'", do)
 
 
 def _find_months(file: File, wide: Wide) -> None:
-    """Parse the months of a wide file's columns."""
-    expected, months = f"sales columns named {wide.prefix}MONTH, with the month as {wide.format}", file.months
+    """Parse the months in the column names of a wide file."""
+    expected, months = f"sales columns named {wide.prefix}MONTH, with MONTH in the format {wide.format}", file.months
     for column in file.header:
         word = column.removeprefix(wide.prefix)
         month, taken = (as_day(word, wide.format) or "")[:7], column in file.theirs.values()
@@ -210,7 +210,7 @@ def _find_months(file: File, wide: Wide) -> None:
 
 
 def opened(path: Path, named: Map) -> tuple[Sequence[str], dict[str, str], pa.Table | None]:
-    """Return the header of a file, its metadata, and all its rows if its type is read at once, else None."""
+    """Return a file's header, its metadata, and a table of its rows, or None if its type is read in blocks."""
     table, metadata = None, dict[str, str]()
     with reading(path):
         if kind(path) in OF_TEXT:
@@ -222,7 +222,7 @@ def opened(path: Path, named: Map) -> tuple[Sequence[str], dict[str, str], pa.Ta
             table = _sheet(path, named.sheet) if kind(path) == ".xlsx" else _stata(path)
             header = table.column_names
     if len(header) > MOST_COLUMNS:
-        refuse(path, f"at most {MOST_COLUMNS:,} columns", f"{len(header):,}", "check its column separator")
+        refuse(path, f"at most {MOST_COLUMNS:,} columns", f"{len(header):,}", "check the column separator")
     return header, metadata, table
 
 
@@ -237,7 +237,7 @@ def _panel_metadata(path: Path, raw: Mapping[bytes, bytes]) -> dict[str, str]:
                     TypeAdapter(list[str]).validate_json(value)
             except ValueError:
                 expected = f"{'a list of names in JSON' if key == ORDER else 'text in UTF-8'} as {key} in the metadata"
-                refuse(path, expected, repr(value[:60]), "write it again, or leave it out")
+                refuse(path, expected, repr(value[:60]), "correct or remove it")
     return metadata
 
 
@@ -249,12 +249,12 @@ def _stata(path: Path) -> pa.Table:
 
 
 def unpacked(path: Path) -> IO[bytes]:
-    """Open a text file, decompressed."""
+    """Open a text file for reading, decompressing it if necessary."""
     return cast(IO[bytes], gzip.open(path)) if kind(path) == ".csv.gz" else path.open("rb")
 
 
 def usual_separator(path: Path) -> str:
-    """Return the default column separator of a text file, by its type."""
+    """Return the default column separator for the type of a text file."""
     return "\t" if kind(path) == ".tsv" else ","
 
 
@@ -284,7 +284,7 @@ def _text_header(path: Path, named: Map) -> list[str]:
 
 
 def _refuse_bytes(path: Path, encoding: str) -> None:
-    """Raise DataError for the first line in another encoding, if any."""
+    """Raise DataError if a line is in another encoding, and name the first."""
     with unpacked(path) as stream:
         for row, line in enumerate(iter(lambda: stream.readline(_BYTES_AT_ONCE), b""), start=1):
             if len(line) == _BYTES_AT_ONCE:
@@ -304,7 +304,7 @@ def _refuse_bytes(path: Path, encoding: str) -> None:
 
 
 def _sheet(path: Path, name: str | None) -> pa.Table:
-    """Read a sheet of an Excel file, typed by column; mixed columns become text, with dates as YYYY-MM-DD."""
+    """Read a sheet of an Excel file; columns of mixed types become text, with dates as YYYY-MM-DD."""
     import openpyxl  # slow, and few panels are workbooks
 
     book = openpyxl.load_workbook(path, read_only=True, data_only=True)
@@ -319,7 +319,7 @@ def _sheet(path: Path, name: str | None) -> pa.Table:
         rows.append(row)
         size += 1 + sum(len(cell) if isinstance(cell, str) else 1 for cell in row)
         if size > MOST_CELLS:
-            refuse(path, f"at most {MOST_CELLS:,} cells and letters in a sheet", "more", "save the sheet as .csv")
+            refuse(path, f"at most {MOST_CELLS:,} cells and characters in a sheet", "more", "save the sheet as .csv")
     while rows and not any(cell not in (None, "") for cell in rows[-1]):
         rows.pop()  # empty cells with formatting only
     if not rows:
@@ -329,7 +329,7 @@ def _sheet(path: Path, name: str | None) -> pa.Table:
 
 
 def sheets(path: Path) -> list[str]:
-    """List the sheets of an Excel file."""
+    """Return the names of the worksheets in an Excel file."""
     import openpyxl
 
     with reading(path):
@@ -349,7 +349,7 @@ def _text(cell: Any) -> str | None:
 
 
 def tables(file: File) -> Iterator[pa.Table]:
-    """Yield the rows in tables of similar size, counting each month of a wide row."""
+    """Yield the rows in tables of similar size, where each month in a wide row counts as one."""
     held, needed = list[pa.RecordBatch](), [*dict.fromkeys([*file.theirs.values(), *file.months])]
     if file.table is not None:
         batches: Iterator[pa.RecordBatch] = iter(file.table.select(needed).to_batches(ROWS_AT_ONCE))
@@ -387,14 +387,14 @@ def _text_batches(file: File, needed: list[str]) -> Iterator[pa.RecordBatch]:
     except (pa.ArrowInvalid, UnicodeDecodeError):
         for row in ragged:
             expected, actual = f"{row.expected_columns} cells", f"{row.actual_columns} in {row.text!r}"
-            do = f"quote cells that contain {sign!r}, and give every row as many cells as the header"
+            do = f"quote cells that contain {sign!r}, and make every row as long as the header"
             refuse(f"{file.path}, row {row.number}", expected, actual, do)
         _refuse_bytes(file.path, file.named.encoding)
         raise
 
 
 def _parquet_batches(file: File, needed: list[str]) -> Iterator[pa.RecordBatch]:
-    """Yield rows with words as dictionary codes, to avoid copying a long word that is stored once into each row."""
+    """Yield rows with text as dictionary codes, so that repeated text is not copied into each row."""
     texts = [column.name for column in pa.parquet.read_schema(file.path) if pa.types.is_string(column.type)]
     with pa.parquet.ParquetFile(file.path, read_dictionary=texts) as rows:
         for group in range(rows.num_row_groups):  # one at a time, or all their buffers stay in memory

@@ -1,4 +1,4 @@
-"""Recognise dates, numbers, currencies, China and words for missing values, however they are written."""
+"""Recognise dates, numbers, currencies, China and missing values in their many spellings."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ FORMATS += [
 ]
 FORMATS += [f"%Y{a}%m{a}%d{b}%H:%M{second}" for a in "-/" for b in " T" for second in (":%S", "")]
 SIGNS = (("", "."), (",", "."), ("", ","), (".", ","), (" ", "."), (" ", ","), ("'", "."), ("'", ","))
-"""Separators of thousands and decimals; of two pairs that parse alike, the first is proposed."""
+"""Separators of thousands and decimals; if two pairs give the same numbers, the first is proposed."""
 SPELLED = {" ": "[ \u00a0\u202f]", "'": "['\u2019]"}
 MONEY = r"usd|cny|rmb|eur|gbp|jpy|hkd|cad|aud|us\$|[$€£¥￥₩₹₽]|美元|人民币|元|欧元|英镑|日元"  # in lower case
 CHINA = ("cn", "chn", "prc", "china", "mainlandchina", "p.r.china", "中国", "中国大陆", "中國")  # without spaces
-UNKNOWN = r"#?n/?a|nan|null|none|missing|unknown|未知|缺失|无数据"  # words for a missing value, which a map may list
+UNKNOWN = r"#?n/?a|nan|null|none|missing|unknown|未知|缺失|无数据"  # text for missing values, which a map may list
 QUARTERS = "supply monthly sales, since a quarter cannot be split at a closure"
 _QUARTER = re.compile(r"(?i)(^|[0-9 _-])Q[1-4]|[1-4]Q|[1-4一二三四]季")
 
 
 def strange(word: str) -> str:
-    """Describe a quarter or an Excel serial number given in place of a month; empty for other words."""
+    """Describe text that is a quarter or an Excel serial number instead of a month; empty for other text."""
     if _QUARTER.search(word):
         return ", a quarter"
     if not re.fullmatch(r"[2-6][0-9]{4}(\.[0-9]+)?", word):
@@ -37,9 +37,9 @@ def strange(word: str) -> str:
 
 
 def dates(words: Iterable[str], strays: float = 0.0) -> tuple[dict[str, str], list[str], list[list[str]]]:
-    """Return the date parsed from each text, the formats found, and lists of formats that fit equally well.
+    """Return the date parsed from each text value, the formats found, and lists of formats that fit equally well.
 
-    Words of one shape share one format. All three are empty if more than a share `strays` of the words are not dates.
+    Values of the same shape share a format. All results are empty if more than a share `strays` are not dates.
     """
     shapes, days, formats, undecided = dict[str, list[str]](), dict[str, str](), list[str](), list[list[str]]()
     for word in words:
@@ -63,7 +63,7 @@ def dates(words: Iterable[str], strays: float = 0.0) -> tuple[dict[str, str], li
 
 
 def _day(word: str, pattern: str) -> str:
-    """Parse a date into YYYY-MM-DD; empty if it does not match."""
+    """Return a date as YYYY-MM-DD, or an empty string if it does not match the format."""
     digits = {"%Y%m": 6, "%Y%m%d": 8}.get(pattern, len(word))  # strptime reads 202111 as 1 January too
     return (as_day(word, pattern) or "") if len(word) == digits else ""
 
@@ -76,9 +76,9 @@ def number_pattern(thousands: str, decimal: str) -> str:
 
 
 def number_signs(words: Sequence[str]) -> list[tuple[str, str]]:
-    """Return the pairs of `SIGNS` that make every word a number, one pair for each reading."""
+    """Return the pairs of `SIGNS` that fit the numbers in all text values, one pair per interpretation."""
     readings = dict[tuple[str, ...], tuple[str, str]]()
-    signed = [word for word in words if not (word.isascii() and word.isdigit())]  # digits alone have one reading
+    signed = [word for word in words if not (word.isascii() and word.isdigit())]  # digits alone are unambiguous
     for thousands, decimal in SIGNS:
         number, between = re.compile(number_pattern(thousands, decimal)), SPELLED.get(thousands, re.escape(thousands))
         if all(map(number.match, signed)):

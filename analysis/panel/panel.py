@@ -25,7 +25,7 @@ POPULATIONS: tuple[str, ...] = get_args(Population)
 SIMULATED_ID = r"SIM-G?[0-9]"
 """Prefix of simulated ids: of firms and accounts, as in SIM-0417, and of brand groups, as in SIM-G0021."""
 LARGEST = 1e30
-"""Upper limit on a month's sales in any currency; squares and products of larger values overflow."""
+"""Upper limit on monthly sales in any currency; squares and products of larger values overflow."""
 ORDER = "platform_order"
 """Metadata key under which a written panel stores the order of its platforms, in JSON."""
 
@@ -36,12 +36,12 @@ Method = TypeVar("Method", bound=Callable[..., Any])
 
 
 def attributes() -> list[str]:
-    """List the columns that describe a firm in a panel; weights are already applied to its sales."""
+    """Return the columns that describe a firm in a panel, except its weight, which its sales already include."""
     return [name for name, column in columns().items() if column.get("constantWithin") == "firm" and name != "weight"]
 
 
 def _once(method: Method) -> Method:
-    """Cache a method's results in its panel, arrays read-only; `functools.cache` would keep the panel alive."""
+    """Cache a method's results in its panel, with arrays read-only; `functools.cache` would keep the panel alive."""
 
     @wraps(method)
     def cached(self: Panel, *args: Any, **options: Any) -> Any:
@@ -63,25 +63,25 @@ class Panel:
     Attributes
     ----------
     sales : float64[firm, platform, month]
-        USD, or sim-$ in a simulated panel. Zero means nothing sold, NaN means not known.
+        USD, or sim-$ in a simulated panel. Zero means no sales, and NaN means unknown.
     firms : DataFrame
         Index: firm id, in the order of axis 0. Columns: `brand_group`, `origin` ("CN" or other), `category` (str),
         `closed_on` (datetime64, first day of the month of closure; NaT if never; after the last month it is
         right-censored), `dose` (closed share of the firm's home sales, in (0, 1]; NaN if never closed), `risk`
-        (larger is more suspect; NaN if not known).
+        (larger is more suspect; NaN if unknown).
     platforms : tuple of str
-        Axis 1, the home platform first.
+        Axis 1, with the home platform first.
     months : PeriodIndex
         Axis 2, monthly, without gaps.
     provenance : str
         "real" or "simulated".
     dropped : DataFrame
-        Parts of the file that the panel lacks, as `what`, `rule`, `count`; empty if nothing was left out.
+        Rows, firms and other parts that were left out or added up, with columns `what`, `rule` and `count`.
     population : str
         How firms represent all sellers: "census", "sample" (their sales are multiplied by their weights, so that sums
         are the population's), or "not representative". Not part of the digest.
     data_warnings : tuple of str
-        A sentence for each possible error in the file, with its gist before a colon.
+        One sentence for each possible error in the file, with a summary before the colon.
     no_dose : str
         Why the closed accounts' own sales are unknown, and what to do; empty if doses are known.
 
@@ -104,7 +104,7 @@ class Panel:
     _results: dict[Any, Any] = field(default_factory=dict, init=False, repr=False)
 
     def __post_init__(self) -> None:
-        """Refuse parts that contradict each other."""
+        """Raise DataError if the parts contradict each other."""
         shape, ids = (len(self.firms), len(self.platforms), len(self.months)), self.firms.index
         lacking, twice = [name for name in attributes() if name not in self.firms], [*ids[ids.duplicated()][:1]]
         gap = self.months.freqstr != "M" or (np.diff(self.months.asi8) != 1).any()
@@ -114,7 +114,7 @@ class Panel:
         simulated = named[named.astype(str).str.match(SIMULATED_ID)]
         such = f"{len(simulated)} simulated ids such as {[*simulated[:1]]}"
         for wrong, expected, actual, remedy in (
-            (self.provenance not in UNITS, "a provenance real or simulated", repr(self.provenance), "use one of these"),
+            (self.provenance not in UNITS, "real or simulated as provenance", repr(self.provenance), "use one of them"),
             (self.sales.shape != shape, f"sales of shape {shape}", str(self.sales.shape), "match its axes"),
             (lacking, f"firms with {', '.join(attributes())}", f"no {', '.join(lacking)}", "add the column"),
             (twice, "each firm once", f"the firm {twice} twice", "merge its rows"),
@@ -166,12 +166,12 @@ class Panel:
 
     @_once
     def total(self) -> Floats:
-        """Sum sales over platforms, float64[firm, month]; NaN if those on any platform are missing."""
+        """Return sales summed over platforms, float64[firm, month]; NaN if sales on any platform are missing."""
         return self.sales[:, 0] if len(self.platforms) == 1 else np.asarray(self.sales.sum(axis=1))
 
     @_once
     def codes(self, column: str) -> tuple[Ints, pd.Index]:
-        """Encode a column of text: return the code of each firm, int64[firm], and the sorted words.
+        """Return the code of each firm in a text column, int64[firm], and the sorted values.
 
         `column` is origin, category, brand_group or id (one code per firm).
         """
@@ -187,7 +187,7 @@ class Panel:
         -------
         float64[firm]
             Position of the month on axis 2, beyond its end for closures after the last month (right-censored, counted
-            in `censored`); inf for firms never closed, or closed below `cut`.
+            in `censored`); inf for firms never closed, or with a dose below `cut`.
 
         Raises
         ------
@@ -203,21 +203,21 @@ class Panel:
 
     @_once
     def first_treated(self, *, cut: float = 0.5) -> Floats:
-        """Return :meth:`closures` within the panel: inf also for firms closed after the last month."""
+        """Return :meth:`closures` within the panel, with inf also for firms closed after the last month."""
         position = self.closures(cut=cut)
         return np.where(position < len(self.months), position, np.inf)
 
     def count_closed(self, *, cut: float = 0.5) -> int:
-        """Return the number of firms closed within the window, with a dose of at least `cut`."""
+        """Return the number of firms closed within the panel, with a dose of at least `cut`."""
         return int(np.isfinite(self.first_treated(cut=cut)).sum())
 
     @property
     def censored(self) -> int:
-        """Number of firms whose closure lies after the last month: never closed within the window."""
+        """Number of firms closed after the last month, and so never within the panel."""
         return int((_month(self.firms["closed_on"]) > self.months.asi8[-1]).sum())
 
     def cohorts(self, *, cut: float = 0.5) -> pd.DataFrame:
-        """Count the closed firms by month of closure, within the window.
+        """Count the firms closed within the panel, by month of closure.
 
         Returns
         -------
@@ -241,17 +241,17 @@ class Panel:
         Returns
         -------
         float64[firm]
-            Sales recorded in the base months over those of the category. NaN for a firm with no known base month,
-            and in a category that sold nothing.
+            Sales recorded in the base months divided by those of the category. NaN if the firm has no known base month,
+            or if the category has no sales.
         """
         sold, observed, of_category = self._base_sales(base.start, base.stop)
         with np.errstate(invalid="ignore"):
             return np.where(observed, sold / of_category[self.codes("category")[0]], np.nan)
 
     def exposure(self, *, base: slice, cut: float = 0.5, months: slice = slice(None)) -> Floats:
-        """Return the share of each firm's category that its closed rivals held.
+        """Return each firm's exposure: the base share of closed rivals in its category.
 
-        ``E[i, t]`` is the sum of the base shares of the firms of i's category other than i that were closed by t.
+        ``E[i, t]`` is the sum of the base shares of firms other than i in i's category that were closed by t.
 
         Parameters
         ----------
@@ -265,8 +265,8 @@ class Panel:
         Returns
         -------
         float64[firm, month]
-            Shares between 0 and 1. A firm with no known base month counts as holding nothing. NaN in a category
-            that sold nothing in the base months.
+            Shares between 0 and 1. A firm with no known base month counts as having no sales. NaN in a category
+            without sales in the base months.
 
         Raises
         ------
@@ -276,8 +276,8 @@ class Panel:
         first, every = self.first_treated(cut=cut), np.arange(len(self.months))
         if (last := every[base].max(initial=-1)) >= first.min():
             raise DesignError(
-                f"exposure needs base months before the first closure, in {self.months[int(first.min())]}; the base "
-                f"ends in {self.months[last]}; end it earlier"
+                f"Cannot compute exposure: the base months end in {self.months[last]}, but the first closure is in "
+                f"{self.months[int(first.min())]}; end them earlier"
             )
         (category, names), (sold, _, of_category) = self.codes("category"), self._base_sales(base.start, base.stop)
         closed = np.flatnonzero(np.isfinite(first))
@@ -293,7 +293,7 @@ class Panel:
 
     @_once
     def _base_sales(self, start: int, stop: int) -> tuple[Floats, Bools, Floats]:
-        """Sum home sales over the base months by firm and by category; also flag firms with an observed month."""
+        """Return base-month home sales by firm, whether each firm has an observed month, and sales by category."""
         sales = self.sales[:, 0, start:stop]
         observed = ~np.isnan(sales)
         sold = sales.sum(axis=1, where=observed)
@@ -301,7 +301,7 @@ class Panel:
         return sold, np.asarray(observed.any(axis=1)), of_category
 
     def to_parquet(self, path: str | Path) -> None:
-        """Write one row per firm, platform and month, with missing sales as null.
+        """Write one row per firm, platform and month to a Parquet file, with missing sales as null.
 
         The file's metadata, a column and, in simulated panels, the ids state the provenance.
 
@@ -313,7 +313,7 @@ class Panel:
         unmarked = self.firms.index[~self.firms.index.str.match(SIMULATED_ID)]
         if self.provenance == "simulated" and len(unmarked):
             actual = f"{len(unmarked):,} of {len(self.firms):,} firms with other ids, such as {unmarked[0]!r}"
-            refuse("a simulated panel", "firm ids that say so", actual, "give them ids such as SIM-0417")
+            refuse("a simulated panel", "firm ids that mark it as such", actual, "use ids such as SIM-0417")
         left = {"account", "renamed_from", "currency", "weight", *(["dose"] if self.no_dose else [])}
         names = [name for name in columns() if name not in left]
         kinds = {TEXT: pa.string(), NUMBER: pa.float64(), MONTH: pa.date32()}

@@ -1,8 +1,8 @@
-"""Inspect a panel's file and propose its map in YAML: each line with its reason, or a question.
+"""Inspect a panel's file and propose its map in YAML, with a reason for each line and questions about the rest.
 
-Columns are recognised by their names, in English or Chinese, and by their values, and never guessed. A question is a
-line that begins with ``# ?``. If a default would settle it, its key follows with the value ``"?"``, which no map may
-contain, so that the map is refused until someone answers. Wrong cells are left to the reader, which names their row.
+Columns are recognised by their names, in English or Chinese, and by their values; they are never guessed. A question is
+a line that begins with ``# ?``. If the key has a default, the key follows with the value ``"?"``, which is invalid in a
+map, so that the default applies only if the user chooses it. Invalid cells are left to the reader, which reports them.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from analysis.panel.formats import CHINA, MONEY, UNKNOWN, dates, number_signs
 from analysis.panel.map import Map, columns
 from analysis.untrusted import MISSING_SIGN, is_printable
 
-NAMES = {  # words in the file's column names, by our column; the first line that fits a name and its values wins
+NAMES = {  # patterns of the file's column names, by our column; the first that fits a name and its values wins
     "closed_on": r"关店|封号|封店|关闭|停用|clos(ed|ing|ure)|suspen|shut|banned",
     "renamed_from": r"曾用|原名|former|renamed|previous",
     "dose": r"dose|clos.*share|[关封].*(比例|占比)",
@@ -54,7 +54,7 @@ NAMES = {  # words in the file's column names, by our column; the first line tha
 }
 KINDS = {"closed_on": "date empty", "month": "date", "sales": "number", "dose": "number", "risk": "number"}
 KINDS |= {"weight": "number", "platform": "text", "origin": "text", "currency": "text"}  # others: all but dates
-PLATFORMS = {  # words in labels, by platform code of the event
+PLATFORMS = {  # patterns of labels, by platform code of the event
     "AMZ": r"amazon|亚马逊|^amz",
     "EBY": r"ebay|^eby",
     "ALI": r"aliexpress|速卖通|^ali$",
@@ -67,8 +67,8 @@ DOLLARS = r"usd|us\$|us dollars?|美元"
 BY_WORDS = {"platform": f".*({'|'.join(PLATFORMS.values())}).*", "origin": IN_CHINA, "currency": MONEY}
 ASK = '"?"'
 LOOKED_AT, ROWS_LOOKED_AT = 1 << 26, 1 << 20  # bytes, to detect the encoding, and rows
-COLUMNS_LOOKED_AT, LONGEST_LOOKED_AT = 1000, 2000  # characters of a word
-STRAYS = 0.1  # largest share of words in a column of dates that are not dates
+COLUMNS_LOOKED_AT, LONGEST_LOOKED_AT = 1000, 2000  # characters in a cell
+STRAYS = 0.1  # largest share of values in a column of dates that are not dates
 LABELS = 100  # at most, for platforms, origins and currencies
 
 
@@ -86,31 +86,31 @@ def propose(path: Path) -> str:
     look = _Look([_Column(str(name), cells[name]) for name in cells])
     head = f"""\
 # Map of {_told([path.name], 200)}, proposed from {len(cells):,} rows.
-# What the file does not say has the value "?", and is asked in lines that begin with "# ?": take "# ?" away from the
-# right answer, and remove the line with "?", or write over it.
+# What the file does not reveal has the value "?", below a question and its possible answers, which begin with "# ?".
+# Remove "# ?" from the right answer and delete the line with "?", or replace "?" with an answer of your own.
 columns:  # ours: theirs"""
     return "\n".join([head, *look.columns(), *of_file, *look.rest()]) + "\n"
 
 
 def _read(path: Path) -> tuple[pd.DataFrame, list[str]]:
-    """Read the cells of a file; also return the map lines about the file itself."""
+    """Return the cells of a file, and the map lines about the file itself."""
     refuse_kind(path)
     named, lines = Map(), list[str]()
     if kind(path) in OF_TEXT:
         named, lines = _of_text(path)
     elif kind(path) == ".xlsx" and len(names := sheets(path)) > 1:
         named = Map.model_construct(sheet=names[0])
-        lines = _ask("sheet", f"which of {len(names)} sheets? The first was looked at", [*map(_yaml, names)])
+        lines = _ask("sheet", f"which of {len(names)} sheets? The first was inspected", [*map(_yaml, names)])
     header, _, table = opened(path, named)
     if len(header) > COLUMNS_LOOKED_AT:
         refuse(path, f"at most {COLUMNS_LOOKED_AT:,} columns", f"{len(header):,}", "write a map by hand")
     once = {name: name for name in header if header.count(name) == 1}  # a map cannot name others
     twice = [name for name in dict.fromkeys(header) if name not in once]
-    lines += [f"# not used: {_told([name])}, which stands in the header twice" for name in twice]
+    lines += [f"# not used: {_told([name])}, which occurs in the header more than once" for name in twice]
     count, parts = 0, list[pa.Table]()
     for batch in tables(File(path, None, named, header, {}, None, once, {}, table)) if once else ():
         if count >= ROWS_LOOKED_AT:
-            lines.append(f"# looked at: its first {count:,} rows, no more")
+            lines.append(f"# only the first {count:,} rows were inspected")
             break
         parts.append(plain(path, batch, LONGEST_LOOKED_AT))
         count += len(batch)
@@ -118,7 +118,7 @@ def _read(path: Path) -> tuple[pd.DataFrame, list[str]]:
 
 
 def _of_text(path: Path) -> tuple[Map, list[str]]:
-    """Detect the encoding and separator of a text file; return them as a map, and as lines if unusual."""
+    """Detect the encoding and separator of a text file; return them as a map, and as map lines if unusual."""
     with reading(path), unpacked(path) as stream:
         start = stream.read(LOOKED_AT)
     encoding, lines = "utf-8", list[str]()
@@ -126,7 +126,7 @@ def _of_text(path: Path) -> tuple[Map, list[str]]:
         text = getincrementaldecoder("utf-8-sig")().decode(start)  # tolerates a truncated last character
     except UnicodeDecodeError:
         encoding, text = "gbk", start.decode("gb18030", "replace")
-        lines = ["encoding: gbk  # its bytes are no UTF-8"]
+        lines = ["encoding: gbk  # the file is not valid UTF-8"]
     header = text.partition("\n")[0]
     separator = max(",;\t|", key=header.count)
     if separator != usual_separator(path):
@@ -162,35 +162,35 @@ class _Column:
 
     @cached_property
     def words(self) -> dict[str, int]:
-        """Frequency of each word, the most frequent first."""
+        """Frequency of each text value, in descending order."""
         return {word: count for word, count in self.text.value_counts().to_dict().items() if word}
 
     @cached_property
     def dates(self) -> tuple[dict[str, str], list[str], list[list[str]]]:
-        """Words as dates: see `formats.dates`."""
+        """Values parsed as dates; see `formats.dates`."""
         return dates(self.words, STRAYS)
 
     @cached_property
     def numbers(self) -> list[tuple[str, str]]:
-        """Separators of thousands and decimals that make the words numbers, one pair for each reading."""
+        """Separators of thousands and decimals that fit the values, one pair per interpretation."""
         bare = [re.sub(MONEY, "", word.lower()).strip() for word in self.words if re.search(r"\d", word)]
         return number_signs(bare) if len(bare) > len(self.words) / 2 else []
 
     @property
     def kind(self) -> str:
-        """Kind of the words: "empty", "date", "number" or "text"."""
+        """Kind of the values: "empty", "date", "number" or "text"."""
         if not self.words or any(self.dates):
             return "date" if self.words else "empty"
         return "number" if self.numbers else "text"
 
     def can_be(self, ours: str) -> bool:
-        """Whether the words suit one of our columns."""
+        """Return whether the values suit one of our columns."""
         listed = ours not in ("platform", "origin", "currency") or len(self.words) <= LABELS
         return listed and (self.kind in KINDS[ours].split() if ours in KINDS else self.kind != "date")
 
     @property
     def summary(self) -> str:
-        """Content of the column in a few words."""
+        """Short summary of the column's content."""
         if days := sorted(self.dates[0].values()):
             return f"{days[0][:7]} to {days[-1][:7]}"
         each = f", {sum(self.words.values()) / len(self.words):,.0f} rows each" if self.words else ""
@@ -206,7 +206,7 @@ class _Look:
 
     @cached_property
     def wide(self) -> tuple[str, list[_Column]]:
-        """Common prefix and columns of months, if at least three columns are named that way."""
+        """Common prefix of the month columns, and these columns; empty if there are fewer than three."""
         groups = dict[str, list[_Column]]()
         for column in self.all:
             if named := re.fullmatch(r"(.*?)((?:19|20)\d\d.*|[A-Z][a-z]{2,8}[ -]?\d{2,4})", column.called):
@@ -218,7 +218,7 @@ class _Look:
 
     @cached_property
     def may_be(self) -> dict[str, list[_Column]]:
-        """Candidates for each column of the schema, by name or else by content; a lone candidate counts as certain."""
+        """Candidates for each column of the schema, by name or by content; a single candidate is taken as certain."""
         matches, left = dict[str, list[_Column]](), [column for column in self.all if column not in self.wide[1]]
         for column in [*left]:
             named = [ours for ours in NAMES if re.search(NAMES[ours], column.name.lower()) and column.can_be(ours)]
@@ -233,11 +233,11 @@ class _Look:
         return {ours: _certain(ours, group) for ours, group in matches.items()}
 
     def column(self, ours: str) -> _Column | None:
-        """Return the certain match for one of our columns, or None."""
+        """Return the certain match for one of our columns, or None if there is none."""
         return self.may_be[ours][0] if len(self.may_be.get(ours, [])) == 1 else None
 
     def columns(self) -> Iterator[str]:
-        """Yield the lines of `columns`, and comments on unused columns."""
+        """Yield the map lines for `columns`, and comments on unused columns."""
         used = {column for group in self.may_be.values() for column in group} | {*self.wide[1]}
         for ours, about in columns().items():
             group = self.may_be.get(ours, [])
@@ -256,29 +256,29 @@ class _Look:
         yield from (f"# not used: {column.name}  # {column.summary}" for column in self.all if column not in used)
 
     def rest(self) -> Iterator[str]:
-        """Yield the lines below `columns`."""
+        """Yield the map lines after `columns`."""
         for lines in (self._labels, self._dates, self._numbers, self._currency, self._closures, self._rows):
             yield from lines()
-        what = "what are the firms: all that there are; drawn from them, with a column weight; or chosen otherwise?"
+        what = "which firms are in the file: all sellers, a sample with a column weight, or some other selection?"
         yield from _ask("population", what, ["census", "sample", "not representative"])
 
     def _labels(self) -> Iterator[str]:
-        """Yield the platform and origin labels with our codes."""
+        """Yield the map lines for platform and origin labels, with our codes."""
         if (column := self.column("platform")) and not {*column.words} <= PLATFORMS.keys():
             yield "platforms:  # their label: our code; sites of one platform are added up"
             for word, count in column.words.items():
                 codes = [code for code in PLATFORMS if re.search(PLATFORMS[code], word.lower())]
                 line = f"{_yaml(word)}: {[*codes, 'WMT'][0]}  # {count:,} rows"
-                yield f"  {line}" if codes else f"  # ? {line}; WMT is other marketplaces too, OWN own sites"
+                yield f"  {line}" if codes else f"  # ? {line}; WMT also covers other marketplaces, OWN own sites"
         if (column := self.column("origin")) and not {*column.words} <= {"CN", "other"}:
             has_china = any(re.fullmatch(IN_CHINA, word.lower()) for word in column.words)
-            yield "origins:  # CN for China" if has_china else f"# ? none of {column.name} is China\norigins:"
+            yield "origins:  # CN for China" if has_china else f"# ? which label in {column.name} is China?\norigins:"
             for word, count in column.words.items():
                 line = f"{_yaml(word)}: {'CN' if re.fullmatch(IN_CHINA, word.lower()) else 'other'}  # {count:,} rows"
                 yield f"  # ? {line}; or CN?" if re.fullmatch(NEAR, word.lower()) else f"  {line}"
 
     def _dates(self) -> Iterator[str]:
-        """Yield the formats of months and closures."""
+        """Yield the map lines for the formats of months and closures."""
         prefix, group = self.wide
         if group:
             _, formats, undecided = dates((column.called.removeprefix(prefix) for column in group), STRAYS)
@@ -296,18 +296,18 @@ class _Look:
                 yield from _ask(key, f"day or month first in {column.name}, as in {_told([word])}?", answers)
                 continue
             if ours == "closed_on" and any(day[8:] != "01" for day in days.values()):
-                yield "# a closure counts from the month of its day, which is taken for the first without the accounts"
+                yield "# the month of each closure date is taken as the first month without the accounts"
             if formats != usual:
                 yield f"{key}: {_json(formats)}"
             usual = formats
 
     def _sales(self) -> _Column | None:
-        """Return the column of sales, all months in one for a wide file, or None."""
+        """Return the column of sales, with the months of a wide file in one column, or None."""
         group = self.wide[1]
         return _Column("sales", pd.concat([column.text for column in group])) if group else self.column("sales")
 
     def _numbers(self) -> Iterator[str]:
-        """Yield the separators of numbers and the words for missing values."""
+        """Yield the map lines for the separators in numbers and the text for missing values."""
         sales = self._sales()
         if sales is None:
             return
@@ -317,12 +317,12 @@ class _Look:
         elif separators and separators != ['""\ndecimal: "."']:
             yield f"thousands: {separators[0]}"
         if unknown := [word for word in sales.words if re.fullmatch(UNKNOWN, word.lower())]:
-            yield f"missing: {json.dumps(unknown, ensure_ascii=False)}  # words in {sales.name} that mean not known"
+            yield f"missing: {json.dumps(unknown, ensure_ascii=False)}  # marks unknown values in {sales.name}"
 
     def _currency(self) -> Iterator[str]:
-        """Yield the currency of the sales and the rates it needs."""
+        """Yield the map lines for the currency of the sales and its exchange rates."""
         sales, by_row = self._sales(), self.column("currency")
-        rates = "US dollars for one unit: a number, or by year as in {2020: 0.145, 2021: 0.155}"
+        rates = "US dollars per unit: one number, or by year as in {2020: 0.145, 2021: 0.155}"
         if by_row:
             other = [word for word in by_row.words if word != "USD"]
             yield from [f"rates:  # {rates}"] * bool(other)
@@ -333,17 +333,17 @@ class _Look:
             texts = [self.wide[0] or sales.name, *sales.words]
             signs = {sign for word in texts for sign in re.findall(MONEY, word.lower())}
             if not (len(signs) == 1 and re.fullmatch(DOLLARS, *signs)):
-                what = f"which currency? {sales.name} says {', '.join(signs) or 'nothing of it'}; rates are {rates}"
+                what = f"which currency? {sales.name} indicates {', '.join(signs) or 'none'}; rates are {rates}"
                 yield from _ask("currency", what, ["USD", 'CNY\nrates: "?"'])
 
     def _closures(self) -> Iterator[str]:
         """Yield `closures: account` if closures differ within firms but not within accounts."""
         firm, account, closed = (self.column(ours) for ours in ("firm", "account", "closed_on"))
         if firm and account and closed and (count := _differ(closed, firm)) and not _differ(closed, account):
-            yield f"closures: account  # it differs between the accounts of {count:,} firms, and within no account"
+            yield f"closures: account  # closed_on differs between accounts of {count:,} firms, never within one"
 
     def _rows(self) -> Iterator[str]:
-        """Yield the period of a row, and ask what absent rows mean."""
+        """Yield the map lines for the period of a row, and the question of what absent rows mean."""
         firm, account, platform, month, sales = map(self.column, ("firm", "account", "platform", "month", "sales"))
         unit = account or firm
         if not (unit and platform and month and sales) or month.dates[2] or not month.dates[0]:
@@ -354,23 +354,23 @@ class _Look:
         months, days = keys["day"].nunique(), pd.Series(pd.to_datetime(sorted({*month.dates[0].values()})))
         apart = days.diff().dt.days.median()
         if by_day > len(keys) and apart in (1, 7):
-            yield f"rows: {'day' if apart == 1 else 'week'}  # dates are {apart:.0f} apart, and are added up to months"
+            yield f"rows: {'day' if apart == 1 else 'week'}  # by the time between dates; added up to months"
         elif by_day > len(keys):
-            yield from _ask("rows", f"of what are rows that are {apart:.0f} days apart?", ["day", "week"])
+            yield from _ask("rows", f"what does a row cover, if dates are {apart:.0f} days apart?", ["day", "week"])
         if absent := len(keys[["unit", "platform"]].drop_duplicates()) * months - len(keys):
             zeros = sales.text.str.fullmatch("0+([.,]0*)?").sum()
-            cells = f"{absent:,} of {absent + len(keys):,} months of who sells where"
-            what = f"what does no row mean, as for {cells}? {zeros:,} rows hold 0"
+            cells = f"{absent:,} of {absent + len(keys):,} months of sellers on platforms have none"
+            what = f"what does a missing row mean? {cells}, and {zeros:,} rows contain 0"
             answers = [
-                "zero  # the file lists every sale: no row means that nothing was sold",
-                "missing  # not known, but 0 on a platform where the firm has no row at all",
-                "zero_after_closure  # 0 once the firm is closed, else as missing",
+                "zero  # the file lists every sale: without a row, nothing was sold",
+                "missing  # unknown, but 0 on a platform where the firm has no row at all",
+                "zero_after_closure  # 0 from the firm's closure onwards, otherwise as for missing",
             ]
             yield from _ask("absent", what, answers)
 
 
 def _certain(ours: str, group: list[_Column]) -> list[_Column]:
-    """Narrow candidates to the one with our name, or to the first if the others only repeat it; else keep all."""
+    """Narrow candidates to the one with our name, or to the first if the others merely repeat it; else keep all."""
     called = [column for column in group if column.name == ours]
     called = called or [column for column in group if re.fullmatch(NAMES.get(ours, ""), column.name.lower())]
     if len(called) == 1:
@@ -380,29 +380,29 @@ def _certain(ours: str, group: list[_Column]) -> list[_Column]:
 
 
 def _differ(closed: _Column, owner: _Column) -> int:
-    """Count the owners whose rows have different closures."""
+    """Return the number of owners whose rows have different closures."""
     pairs = pd.DataFrame({"owner": owner.text, "closed": closed.text}).drop_duplicates()
     return int(pairs.loc[pairs["owner"].duplicated(), "owner"].nunique())
 
 
 def _ask(key: str, question: str, answers: list[str]) -> list[str]:
-    """Return the lines of a question and its answers (one or two lines each), with its key left open."""
+    """Return the lines of a question, its answers (one or two lines each) and its key with the value "?"."""
     lines = "\n".join([question, *(f"{key}: {answer}" for answer in answers)])
     return [*(f"# ? {line}" for line in lines.split("\n")), f'{key}: "?"']
 
 
 def _told(words: Iterable[str], most: int = 30) -> str:
-    """Join words for a comment, without line breaks and invisible characters."""
+    """Join text values for a comment, without line breaks or invisible characters."""
     shown = ("".join(sign if is_printable(sign) else MISSING_SIGN for sign in " ".join(word.split())) for word in words)
     return ", ".join(word[:most] for word in shown)
 
 
 def _json(value: str | list[str]) -> str:
-    """Quote words for YAML; a list of one becomes a single word."""
+    """Quote text for YAML; a list of one becomes a single value."""
     text = json.dumps(value[0] if isinstance(value, list) and len(value) == 1 else value, ensure_ascii=False)
     return "".join(sign if is_printable(sign) else f"\\U{ord(sign):08x}" for sign in text)
 
 
 def _yaml(word: str) -> str:
-    """Quote a word for YAML if necessary."""
+    """Quote text for YAML if necessary."""
     return word if re.fullmatch(r"\w([\w.()/ -]*[\w.()/])?", word) else _json(word)

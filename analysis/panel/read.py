@@ -1,8 +1,8 @@
-"""Read a panel from a file in one pass, or refuse it with row, column, value and remedy.
+"""Read a panel from a file in one pass; errors name the row, column, value and remedy.
 
-Rows are read in blocks. Each block is typed by the schema, its words become codes, its attributes are compared with
-those of earlier rows, and its sales wait until all units and months are known. A unit, the firm or (in a file by
-account) the account, has one row per platform and month. Finally, accounts are linked and added up to firms.
+Rows are read in blocks. Each block is converted to the schema's types, its text is encoded, its attributes are compared
+with those of earlier rows, and its sales are set aside until all units and months are known. A unit, which is the firm
+or (in a file by account) the account, has one row per platform and month. Finally, accounts are added up to firms.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ from analysis.panel.file import File, open_file
 from analysis.panel.map import columns
 from analysis.panel.panel import MONTH, NUMBER, ORDER, SIMULATED_ID, TEXT, UNITS, Panel, attributes
 
-_WAITING_BYTES = 1 << 26  # of sales held in memory; more go to a temporary file
+_WAITING_BYTES = 1 << 26  # of sales kept in memory; the rest goes to a temporary file
 MOST_CELLS = 1 << 29  # firms x platforms x months: 4 GiB of sales, however few of them have a row
 _MONTHS = 12 * 130 + 1  # from January 1970 to the last month of the schema
-_BY_ACCOUNT = "give the firm's month in all its rows, or write `closures: account` in a map if accounts have their own"
+_BY_ACCOUNT = "use one month in all rows of the firm, or write `closures: account` in a map if it differs by account"
 
 Notes = list[tuple[str, str, int]]
 
@@ -45,34 +45,34 @@ def read_panel(
     home: str | None = None,
     platforms: Sequence[str] | None = None,
 ) -> Panel:
-    """Read a panel from a file with the columns of ``data/panel.schema.json``, or with a map.
+    """Read a panel from a file with the columns of ``data/panel.schema.json``, or with a map to them.
 
     Parameters
     ----------
     path : str or Path
         A file ``.csv``, ``.csv.gz``, ``.tsv``, ``.parquet``, ``.xlsx`` or ``.dta``; rows and columns in any order. Rows
         of accounts, of sites of one platform and of days or weeks are added up to the firm, platform and month; the sum
-        is missing if any of them is given as not known. A renamed account belongs to the firm of its first id, and
-        has that firm's brand group, origin and category.
+        is missing if any part has a row without sales. A renamed account belongs to the firm of its first id, and has
+        that firm's brand group, origin and category.
     map : str or Path, optional
-        YAML file of a map: the file's names for columns, platforms and months, its currency, and the meaning of a
-        firm-platform-month without a row. ``absent: missing`` is NaN, except on a platform for which the firm has no
-        row at all: there it sold nothing, in every month for which the file has a row for that platform.
-        ``absent: zero_after_closure`` is the same, and 0 on the home platform from the month of closure on.
-        ``absent: zero`` means that the file lists all sales: 0, and NaN only in a month for which the file has no row
-        at all. The default is missing, but then a file with absent rows and not a single 0 is refused. A row with 0 is
-        always 0, and a row without sales always NaN; an empty cell in a month of a wide file counts as no row. None
-        for a file with the schema's columns and US dollars.
+        YAML file with the names of columns, platforms and months in the file, its currency, and the meaning of a
+        firm-platform-month without a row. With ``absent: missing``, its sales are NaN, but 0 on a platform where the
+        firm has no row at all, in every month in which the file has a row for that platform. With
+        ``absent: zero_after_closure``, they are also 0 on the home platform from the month of closure onwards. With
+        ``absent: zero``, the file lists all sales, so they are 0, and NaN only in months without any row. The default
+        is missing, which raises an error for a file with absent rows but not a single 0. A row with 0 is always 0,
+        and a row without sales is always NaN; an empty cell in a month column of a wide file counts as no row. None
+        for a file with the schema's columns and sales in US dollars.
     home : str, optional
-        The platform that closed the accounts; it comes first. None means the map's, or else AMZ.
+        The platform that closed the accounts, which comes first; by default that of the map, or else AMZ.
     platforms : sequence of str
-        Platforms that may occur, in the order of the panel. None allows all, in the order of the file's metadata or
-        the map, or else by name.
+        Platforms that may occur, in the order of the panel. By default all are allowed, in the order of the file's
+        metadata or of the map, or else sorted by name.
 
     Returns
     -------
     Panel
-        Firms in the order of their ids. `dropped` counts the rows that were left out or added up. Simulated if the
+        Firms are sorted by id. `dropped` counts the rows that were left out or added up. The panel is simulated if the
         metadata, the column `provenance` or the ids of firms, accounts or brand groups say so.
 
     Raises
@@ -81,8 +81,8 @@ def read_panel(
         If the file cannot be read; its columns or a value violate the schema; a key is repeated; an attribute differs
         within a firm; a firm was closed before the first month; a platform is not allowed or the home platform has no
         sales; real and simulated rows, or currencies without a rate, are mixed; rows are quarterly, or separated from
-        all others by a year or more; a firm, origin or platform is written in two ways; accounts were renamed in a
-        circle; fewer than two firms have sales; or `home` contradicts the map.
+        all others by a year or more; a firm, origin or platform has two spellings; accounts were renamed in a
+        cycle; fewer than two firms have sales; or `home` contradicts the map.
 
     Examples
     --------
@@ -115,12 +115,12 @@ def read_panel(
     has_sales = (seen & (sales >= 0)).any(axis=(1, 2))
     if has_sales.sum() < 2:
         actual = f"{has_sales.sum()} ({', '.join(firms.index[has_sales])})"
-        refuse(path, "at least two firms with sales", actual, "add firms to compare with")
+        refuse(path, "at least two firms with sales", actual, "add comparison firms")
     if not (sales[:, 0] > 0).any():
-        expected, actual = f"sales of more than 0 on the home platform {home}", "none in any row"
+        expected, actual = f"positive sales on the home platform {home}", "none in any row"
         refuse(path, expected, actual, f"check the column {file.called('sales')}, or name another `home`")
-    cells = {"day": "days", "week": "weeks or parts of one"}.get(file.named.rows, "cells" if file.months else "rows")
-    weighing = "of a sample: each stands in sales for as many as its weight, and counts as one"
+    cells = {"day": "days", "week": "weeks or parts of weeks"}.get(file.named.rows, "cells" if file.months else "rows")
+    weighing = "sampled: their sales are multiplied by their weights, but each counts as one firm"
     notes += [
         *linked,
         ("firms", weighing, len(firms) * weighted),
@@ -137,7 +137,7 @@ def read_panel(
     panel = Panel(sales, firms[attributes()], order, months, provenance, dropped, population=file.population)
     no_dose = "" if "dose" in file.theirs else unknown_doses(panel)
     warnings = [*data_warnings(panel), *rate_warnings(file.named)]
-    warnings += [f"Without a dose E1e is refused: {no_dose}."] if no_dose else []
+    warnings += [f"E1e cannot be estimated without a dose: {no_dose}."] if no_dose else []
     return replace(panel, data_warnings=tuple(warnings), no_dose=no_dose)
 
 
@@ -145,9 +145,9 @@ def read_panel(
 
 
 def _gather(file: File, waiting: IO[bytes]) -> tuple[Rows, pd.DataFrame, Notes]:
-    """Gather the rows of a file, the attributes of its units with the position of their `first` row, and notes.
+    """Return the rows of a file, the attributes of its units with the position of their `first` row, and notes.
 
-    Units are in order of appearance; words are codes, and missing months and numbers are NaN.
+    Units are in order of appearance. Text is encoded, and missing months and numbers are NaN.
     """
     values, by_month, ends, count = defaultdict[str, Values](Values), np.zeros(_MONTHS, dtype=np.int64), list[Any](), 0
     names = [name for name in ("firm", "account", "renamed_from", *attributes(), "weight") if name in file.theirs]
@@ -199,7 +199,7 @@ def _gather(file: File, waiting: IO[bytes]) -> tuple[Rows, pd.DataFrame, Notes]:
 
 
 def _whole_months(file: File, begin: Any, end: Any) -> tuple[tuple[int, int], Notes]:
-    """Return the first and last month that rows from `begin` to `end` cover completely, and notes on the others."""
+    """Return the first and last month that rows from `begin` to `end` cover fully, and notes on the other months."""
     if file.named.rows == "month":
         first, last = (int(day.astype("datetime64[M]").astype(int)) for day in (begin, end))
         return (first, last), []
@@ -218,7 +218,7 @@ def _whole_months(file: File, begin: Any, end: Any) -> tuple[tuple[int, int], No
 def _refuse_two(
     file: File, values: Mapping[str, Values], owner: str, name: str, given: Any, reference: Any, positions: Ints
 ) -> None:
-    """Raise DataError for the first row or unit whose attribute differs from that of its firm or account."""
+    """Raise DataError if an attribute differs within a firm or account, and name the first such row."""
     differs = (given[name] != reference) & ~(np.isnan(given[name]) & np.isnan(reference))
     if differs.any():
         at = int(np.where(differs, positions, positions.max() + 1).argmin())
@@ -234,7 +234,7 @@ def _refuse_two(
 
 
 def _platforms(rows: Rows, home: str) -> tuple[str, ...]:
-    """Return the platforms of the file, the home platform first."""
+    """Return the platforms in the file, with the home platform first."""
     file = rows.file
     present = sorted({file.code(label) for label in rows.labels()})
     if home not in present:
@@ -245,7 +245,7 @@ def _platforms(rows: Rows, home: str) -> tuple[str, ...]:
 
 
 def _provenance(rows: Rows) -> str:
-    """Return "simulated" if the metadata, the column or the ids say so; refuse a mixture of real and simulated."""
+    """Return "simulated" if the metadata, the column or the ids say so, else "real"; raise DataError for a mixture."""
     file, do, mixed = rows.file, columns()["provenance"]["remedy"], dict[str, Bools]()
     signs = {file.metadata.get("provenance", "real")}
     if not signs <= UNITS.keys():
@@ -270,13 +270,13 @@ def _linked(rows: Rows, units: pd.DataFrame, home: str) -> tuple[pd.DataFrame, N
     """Link each account to the firm of its first id and set the firm's closure; return the units and notes."""
     if "account" not in units:
         return units, []
-    unlinked = "" if "renamed_from" in units else "; renamed ones cannot be linked, there is no column renamed_from"
+    unlinked = "" if "renamed_from" in units else "; renamed accounts cannot be linked without a column renamed_from"
     notes: Notes = [("accounts", f"added up to their firms{unlinked}", len(units))]
     if rows.file.owner == "account":
         units = units.sort_values("account")
         root = _roots(rows, units)
         renamed = int((root != np.arange(len(root))).sum())
-        notes.append(("accounts", "renamed: linked to the account that they were", renamed))
+        notes.append(("accounts", "renamed: linked to their former accounts", renamed))
         texts = ["firm", "brand_group", "origin", "category"]
         units[texts] = units[texts].to_numpy()[root]
         notes += _close(rows, units, root, home) if rows.file.named.closures == "account" else []
@@ -284,7 +284,7 @@ def _linked(rows: Rows, units: pd.DataFrame, home: str) -> tuple[pd.DataFrame, N
 
 
 def _roots(rows: Rows, units: pd.DataFrame) -> Ints:
-    """Find the position of each account's first id, by pointer jumping."""
+    """Return the position of each account's first id, found by pointer jumping."""
     root = np.arange(len(units))
     if "renamed_from" not in units:
         return root
@@ -304,18 +304,18 @@ def _roots(rows: Rows, units: pd.DataFrame) -> Ints:
         circle = [cycle[first[cycle].argmin()]]
         while (following := parent[circle[-1]]) != circle[0]:
             circle.append(following)
-        actual = f"a circle: {' from '.join(map(accounts.word, [*circle, circle[0]]))}"
-        file.refuse(first[circle[0]], "renamed_from", "a chain of ids without a circle", actual)
+        actual = f"a cycle: {' from '.join(map(accounts.word, [*circle, circle[0]]))}"
+        file.refuse(first[circle[0]], "renamed_from", "a chain of ids without a cycle", actual)
     return root
 
 
 def _close(rows: Rows, units: pd.DataFrame, root: Ints, home: str) -> Notes:
     """Set the month and dose of each firm's closure from those of its accounts; return notes.
 
-    A firm closes in the first month by which closed accounts held half of its home sales in the twelve months before
-    the first closure (science: G_i); its dose is the share held by all accounts that were ever closed. Sales under
-    former names count for the account. A firm with less than half in closed accounts closes when the first of them
-    does, with that dose; for a firm without home sales in these months, accounts are counted instead.
+    Each account's share is its share of the firm's home sales in the twelve months before the first closure, including
+    sales under former names; for a firm without such sales, accounts have equal shares. A firm closes in the month in
+    which the shares of its closed accounts reach one half, and its dose is the sum of these shares over all accounts
+    ever closed. A firm whose closed accounts never reach one half closes when the first of them does.
     """
     wave, sold = units["closed_on"].min(), np.zeros(len(units))
     codes = [code for code, label in enumerate(rows.labels()) if rows.file.code(label) == home]
@@ -334,8 +334,8 @@ def _close(rows: Rows, units: pd.DataFrame, root: Ints, home: str) -> Notes:
     units["dose"] = by_firm["share"].sum().clip(upper=1.0).reindex(units["firm"]).to_numpy()
     count, never_sold = int(held["month"].count()), int((held["month"].notna() & (share == 0)).sum())
     return [
-        ("accounts", "closed: their firm is closed in the month in which half of its sales are", count),
-        ("firms", "closed in accounts that held less than half of their sales", len(month) - len(half)),
+        ("accounts", "closed: a firm closes in the month in which its closed accounts reach half of its sales", count),
+        ("firms", "closed in part: their closed accounts had less than half of their sales", len(month) - len(half)),
         ("accounts", "closed, but without home sales in the year before", never_sold),
     ]
 
@@ -344,7 +344,7 @@ def _close(rows: Rows, units: pd.DataFrame, root: Ints, home: str) -> Notes:
 
 
 def _firms(rows: Rows, units: pd.DataFrame) -> pd.DataFrame:
-    """Return the attributes of firms, ordered by id; refuse units that disagree on their firm."""
+    """Return the attributes of firms, sorted by id; raise DataError if the units of a firm differ."""
     heads = units.sort_values("first").drop_duplicates("firm").set_index("firm").sort_index()
     named = [name for name in (*attributes(), "weight") if name in heads]
     given = {name: units[name].to_numpy() for name in units}
@@ -364,10 +364,10 @@ def _firms(rows: Rows, units: pd.DataFrame) -> pd.DataFrame:
 
 
 def _sales(rows: Rows, units: pd.DataFrame, platforms: tuple[str, ...]) -> tuple[Floats, Bools, int]:
-    """Aggregate rows to sales[firm, platform, month]; also return which cells were observed and the number of rows.
+    """Return sales[firm, platform, month], a mask of the cells observed, and the number of rows used.
 
-    Firms are ordered by id, and sales without a row are 0. Each row sets a bit of its unit, label and month (the bit of
-    its day in files of days or weeks), which reveals two rows with one key.
+    Firms are sorted by id, and sales without a row are 0. Each row sets a bit of its unit, label and month (the bit of
+    its day in files of days or weeks), which reveals rows with the same key.
     """
     units = units.sort_values([name for name in ("firm", "account") if name in units])
     codes = [platforms.index(rows.file.code(label)) for label in rows.labels()]
@@ -401,7 +401,7 @@ def _sales(rows: Rows, units: pd.DataFrame, platforms: tuple[str, ...]) -> tuple
 
 
 def _refuse_again(rows: Rows, units: pd.DataFrame) -> NoReturn:
-    """Raise DataError for the first row that repeats the key of an earlier one."""
+    """Raise DataError for the first row that repeats the key of an earlier row."""
     file, every = rows.file, np.concatenate([*rows.as_read()])
     key = ["unit", "platform", "month", *(["day"] if file.named.rows != "month" else [])]
     at = int(pd.DataFrame({name: every[name] for name in key}).duplicated().to_numpy().argmax())
@@ -420,7 +420,7 @@ def _refuse_again(rows: Rows, units: pd.DataFrame) -> NoReturn:
 
 
 def _fill_absent(file: File, sales: Floats, seen: Bools, closed: Ints) -> None:
-    """Fill cells without a row, in place, by the rule `absent`; `closed` holds each firm's month of closure."""
+    """Fill cells without a row in place, following the map's `absent`; `closed` is each firm's month of closure."""
     rule = file.named.absent
     if file.months and rule not in (None, "missing"):
         seen &= ~np.isnan(sales)
@@ -436,7 +436,7 @@ def _fill_absent(file: File, sales: Floats, seen: Bools, closed: Ints) -> None:
     if rule is None and absent.any() and not (seen & (sales == 0)).any():
         actual = f"{absent.sum():,} of {seen.size:,} firm-platform-months without sales, and not a single 0"
         do = f"{file.line('absent: zero')} if the file lists every sale, `absent: zero_after_closure` if rows end once"
-        do += " accounts were closed, or `absent: missing` if those sales are not known"
+        do += " accounts are closed, or `absent: missing` if those sales are unknown"
         refuse(file.path, "sales in every month, or a rule for absent rows", actual, do)
     sales[~seen] = np.nan
     for platform in range(len(covered)):
