@@ -16,7 +16,7 @@ _PLACES = {
     "romano_wolf": "testing",
     "synthetic_did": "frames",
 }
-"""Public names and their modules, loaded on first use, so that the command line starts at once."""
+"""Public names and their modules, which are loaded on first use to keep the command line fast."""
 
 __all__ = list(_PLACES)
 __dir__ = __all__.copy

@@ -1,8 +1,6 @@
-"""``python -m analysis`` used to be the command line: an old cron entry fails and names the new command."""
+"""Exit with an error that names the new command, for cron entries that still run ``python -m analysis``."""
 
 import sys
 
-print(
-    "error: `python -m analysis` is now the command `market-impact` (or `python -m runner`); use that.", file=sys.stderr
-)
+print("error: `python -m analysis` no longer exists; use `market-impact` or `python -m runner`.", file=sys.stderr)
 sys.exit(2)

@@ -1,4 +1,4 @@
-"""The data package: load a file as declared if its bytes were accepted, and refuse everything else.
+"""Load the files of the data package as declared, provided that their bytes have been accepted.
 
 ``data/datapackage.json`` states for each file what a row is and is not, the type and constraints of each column, and
 the hash of the bytes last accepted. `check` and `accept` compare files with it; `load` trusts the hash.
@@ -38,7 +38,7 @@ SHOWN = 20  # problems listed in a message
 
 
 def package(root: Path = DATA) -> dict[str, Any]:
-    """Return the descriptor, parsed again only when the file changes."""
+    """Return the descriptor, which is parsed again only if the file has changed."""
     admit(root / DESCRIPTOR)
     return _parsed(root / DESCRIPTOR, (root / DESCRIPTOR).stat().st_mtime_ns)
 
@@ -55,7 +55,7 @@ class _Schema(BaseModel):
 
 
 class _Resource(BaseModel):
-    """The keys of an entry that the code reads; there may be others."""
+    """Keys of an entry that the code reads; there may be others."""
 
     name: str
     path: Annotated[str, Field(pattern=r"^\w[\w.-]*(/\w[\w.-]*)*$")]  # no URL, which frictionless would fetch
@@ -77,7 +77,7 @@ def _parsed(path: Path, _: int) -> dict[str, Any]:
         parsed: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         _Package.model_validate(parsed)
     except json.JSONDecodeError as error:
-        raise DataError(f"{path}, line {error.lineno}: not valid JSON ({error.msg}); correct that line") from error
+        raise DataError(f"{path}, line {error.lineno}: not valid JSON ({error.msg}); correct the line") from error
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(map(str, first["loc"]))
@@ -86,7 +86,7 @@ def _parsed(path: Path, _: int) -> dict[str, Any]:
         raise DataError(f"Cannot read {path} as JSON in UTF-8: {error}; restore it from git") from None
     names = [entry["name"] for entry in parsed["resources"]]
     if twice := sorted({name for name in names if names.count(name) > 1}):
-        raise DataError(f"{path}: it declares {', '.join(twice)} twice; remove one of the two entries")
+        raise DataError(f"Cannot use {path}: it declares {', '.join(twice)} twice; remove one of the two entries")
     for entry in parsed["resources"]:
         file = inside(path.parent, entry["path"])
         if file.exists():  # missing files are reported with all other problems
@@ -95,7 +95,7 @@ def _parsed(path: Path, _: int) -> dict[str, Any]:
 
 
 def card(name: str, root: Path = DATA) -> dict[str, Any]:
-    """Return the descriptor's entry for a file, such as title, notThis, path, hash, vintage, schema."""
+    """Return a file's entry in the descriptor: title, notThis, path, hash, vintage, schema and other keys."""
     entries = {entry["name"]: entry for entry in package(root)["resources"]}
     if name not in entries:
         names = ", ".join(entries)
@@ -104,7 +104,7 @@ def card(name: str, root: Path = DATA) -> dict[str, Any]:
 
 
 def newest(root: Path = DATA) -> dict[str, Any]:
-    """Return the card of the file with the newest vintage."""
+    """Return the card of the file with the latest vintage."""
     return dict(max(package(root)["resources"], key=lambda entry: entry["vintage"]))
 
 
@@ -116,7 +116,7 @@ def load(name: str, *, root: Path = DATA) -> pd.DataFrame:
     name : str
         Name in the descriptor, for example ``"listed_sellers"``.
     root : Path
-        Data folder that holds ``datapackage.json``.
+        Data folder that contains ``datapackage.json``.
 
     Returns
     -------
@@ -148,12 +148,12 @@ def load(name: str, *, root: Path = DATA) -> pd.DataFrame:
         )
         return frame.astype({field["name"]: COMPLETE[field["type"]] for field in complete})
     except (ValueError, KeyError, TypeError, OverflowError) as error:  # it was accepted by hand
-        do = "run `market-impact check`, which names each"
+        do = "run `market-impact check` for a list of problems"
         raise DataError(f"Cannot read {root / entry['path']} as declared: {error}; {do}") from None
 
 
 def verified(name: str, *, root: Path = DATA) -> str:
-    """Return a file's card as text, which changes with every byte of the file, or refuse it as `load` does."""
+    """Return a file's card as text, which includes its hash; raise DataError as `load` does."""
     entry = card(name, root)
     _refuse(_read(entry, root)[1], f"load {name}")
     return json.dumps(entry)
@@ -166,7 +166,7 @@ def check(root: Path = DATA, *, accepted: str = "") -> pd.DataFrame:
     ----------
     root : Path
     accepted : str
-        A file just accepted: the last line of a refusal says so, and lists the files that are still wrong.
+        A file that was just accepted; the last line of an error message says so, and lists the files still wrong.
 
     Returns
     -------
@@ -185,7 +185,7 @@ def check(root: Path = DATA, *, accepted: str = "") -> pd.DataFrame:
     declared = {root / entry["path"] for entry in entries}
     there = {path for folder in {file.parent for file in declared} for path in folder.glob("[!.]*.csv")}
     loose = sorted(there - declared)
-    problems = [f"{path}: nothing declares it; declare it in {DESCRIPTOR}, or remove it" for path in loose]
+    problems = [f"{path}: not declared; declare it in {DESCRIPTOR}, or remove it" for path in loose]
     summary, broken, wrong = [], list[str](), [str(path.relative_to(root)) for path in loose]
     for entry in entries:
         (rows, faults), (_, changed) = _validated(entry, root), _read(entry, root)
@@ -198,7 +198,7 @@ def check(root: Path = DATA, *, accepted: str = "") -> pd.DataFrame:
 
 
 def accept(name: str | Path, *, vintage: str, root: Path = DATA) -> dict[str, Any]:
-    """Record an intended change to a file: its new bytes, hash and vintage, and nothing else.
+    """Record an intended change to a file by updating its size, hash and vintage in the descriptor.
 
     Parameters
     ----------
@@ -215,7 +215,7 @@ def accept(name: str | Path, *, vintage: str, root: Path = DATA) -> dict[str, An
     Raises
     ------
     DataError
-        If the changed file violates its schema, or the vintage is not a date; then nothing is written.
+        If the changed file violates its schema, or the vintage is not a date; nothing is written then.
     """
     by_path = {(root / entry["path"]).resolve(): entry["name"] for entry in package(root)["resources"]}
     entry = card(by_path.get(Path(name).resolve(), str(name)), root)
@@ -223,7 +223,7 @@ def accept(name: str | Path, *, vintage: str, root: Path = DATA) -> dict[str, An
     try:
         datetime.date.fromisoformat(vintage)
     except ValueError:
-        raise DataError(f"Cannot use the vintage {vintage!r}: it is not a date; give it as YYYY-MM-DD") from None
+        raise DataError(f"Cannot use the vintage {vintage!r}: it is not a date; write it as YYYY-MM-DD") from None
     content = (root / entry["path"]).read_bytes()
     new = {"bytes": len(content), "hash": f"sha256:{hashlib.sha256(content).hexdigest()}", "vintage": vintage}
     expected = copy.deepcopy(package(root))
@@ -234,13 +234,13 @@ def accept(name: str | Path, *, vintage: str, root: Path = DATA) -> dict[str, An
     text = re.sub(old, rf'\g<1>{new["bytes"]}\g<2>"{new["hash"]}"\g<3>"{vintage}"', text, count=1, flags=re.DOTALL)
     if json.loads(text) != expected:
         where = f"{root / DESCRIPTOR}, {entry['name']}"
-        raise DataError(f"Cannot record {', '.join(new)} in {where}: write them below its path, in this order")
+        raise DataError(f"Cannot record {', '.join(new)} in {where}; move these keys below its path, in this order")
     replace(root / DESCRIPTOR, text)
     return entry | new
 
 
 def replace(path: Path, text: str) -> None:
-    """Replace the text of a file in one step, or leave it unchanged."""
+    """Replace the text of a file atomically, or leave it unchanged."""
     draft = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         draft.write_text(text, encoding="utf-8")
@@ -250,14 +250,14 @@ def replace(path: Path, text: str) -> None:
 
 
 def rows(name: str, *, root: Path = DATA) -> list[dict[str, str]]:
-    """Load a file as rows of text, without pandas, which is slow to import; refuse it as `load` does."""
+    """Load a file as rows of text, without importing pandas; raise DataError as `load` does."""
     content, changed = _read(card(name, root), root)
     _refuse(changed, f"load {name}")
     return [*csv.DictReader(io.StringIO(content.decode("utf-8")))]
 
 
 def _read(entry: dict[str, Any], root: Path) -> tuple[bytes, list[str]]:
-    """Return a file's bytes, and a list with the problem if they differ from those accepted."""
+    """Return a file's bytes, and a list with a message if they differ from the accepted bytes."""
     file = root / entry["path"]
     try:
         state = file.stat()
@@ -266,7 +266,7 @@ def _read(entry: dict[str, Any], root: Path) -> tuple[bytes, list[str]]:
         return b"", [f"{file}: {error.strerror}; restore it from git, or remove its entry from {DESCRIPTOR}"]
     if digest == entry["hash"]:
         return content, []
-    remedy = f"restore it from git, or if the change is meant, run: market-impact check --accept {file}"
+    remedy = f"restore it from git, or if the change is intended, run: market-impact check --accept {file}"
     return content, [f"{file}: its hash is {digest}, not the accepted {entry['hash']}; {remedy}"]
 
 
@@ -278,7 +278,7 @@ def _hashed(file: Path, *_: int) -> tuple[bytes, str]:
 
 
 def _validated(entry: dict[str, Any], root: Path) -> tuple[int, list[str]]:
-    """Return the number of rows in a file, and each violation of its schema."""
+    """Return the number of rows in a file, and a list of the violations of its schema."""
     from frictionless import FrictionlessException
     from frictionless.resources import TableResource
 
@@ -303,7 +303,7 @@ def _validated(entry: dict[str, Any], root: Path) -> tuple[int, list[str]]:
         more = f" (and {len(cells) - len(messages)} more in this row)" if len(cells) > len(messages) else ""
         problems.append(f"{file}: {'; '.join(messages.values())}{more}; {remedies.get(cells[0].type, other)}")
     problems += [
-        f"{file}: row {row.row_number}, column {column}: found {value}; a figure is finite or missing; correct it"
+        f"{file}: row {row.row_number}, column {column}: found {value}; numbers must be finite or missing; correct it"
         for row in (table.read_rows() if task.valid else [])  # Table Schema allows NaN and INF as numbers
         for column, value in row.to_dict().items()
         if isinstance(value, Decimal) and not math.isfinite(value)

@@ -1,4 +1,4 @@
-"""Display of results: a few lines at a prompt, a short table in a notebook, intervals in a figure."""
+"""Display results as a few lines at a prompt, a short table in a notebook, or intervals in a figure."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ WORD, SENTENCE = 40, 300  # most characters of a name, and of a note
 
 
 class Shown:
-    """Base of results that display a head, the first rows of a table, and notes, as returned by `_shown`."""
+    """Base class of results displayed as a heading, the first rows of a table and notes, as returned by `_shown`."""
 
     def _shown(self) -> tuple[str, pd.DataFrame, list[str]]:
         raise NotImplementedError
@@ -36,12 +36,12 @@ class Shown:
 
 
 def cut(text: str, most: int) -> str:
-    """Shorten a text to at most `most` characters."""
+    """Shorten text to at most `most` characters."""
     return text if len(text) <= most else f"{text[: most - 1]}…"
 
 
 def _short(rows: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
-    """Return the first rows, in columns that have values, and a line that counts the other rows."""
+    """Return the first rows of the columns that have values, and a line with the number of other rows."""
     names = [name for name in rows if name in ("term", "estimate") or rows[name].notna().any()]
     shown = rows[names[:MOST]].head(MOST).map(lambda cell: cut(cell, WORD) if isinstance(cell, str) else cell)
     return shown, [f"and {len(rows) - MOST:,} more rows: see .rows"] if len(rows) > MOST else []
@@ -50,7 +50,7 @@ def _short(rows: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
 def intervals(rows: pd.DataFrame, *, title: str, unit: str, xlabel: str, reason: str) -> Axes:
     """Draw estimates as points with intervals: numbered terms along the x axis, named terms as a list.
 
-    A point without an interval is hollow. `rows` has `term`, `estimate`, `conf_low`, `conf_high`; if all numbers are
+    A point without an interval is hollow. `rows` has `term`, `estimate`, `conf_low` and `conf_high`; if all numbers are
     missing, the reason is written instead.
     """
     from matplotlib import pyplot as plt

@@ -1,4 +1,4 @@
-"""The two errors of the package, and checks that raise them.
+"""The package's two exceptions, and checks that raise them.
 
 A message says what cannot be done, why (what was found, with counts and the offending key), and what to do.
 """
@@ -7,7 +7,7 @@ from collections.abc import Collection
 from operator import index
 from typing import Any, NoReturn
 
-_HEAD, _TAIL = 6000, 1500  # characters kept of a message; its end says what to do
+_HEAD, _TAIL = 6000, 1500  # characters kept of a message, whose end says what to do
 
 
 class _RefusalError(ValueError):
@@ -23,24 +23,24 @@ class _RefusalError(ValueError):
 
 
 class DataError(_RefusalError):
-    """The input contradicts its own description."""
+    """Exception raised if the input is invalid or contradicts its description."""
 
 
 class DesignError(_RefusalError):
-    """The request is not identified by this design or these data."""
+    """Exception raised if a request is invalid, or not identified by the design or the data."""
 
 
 def refuse(where: Any, expected: str, actual: str, remedy: str) -> NoReturn:
-    """Raise DataError for a file."""
+    """Raise DataError with a location, what was expected, what was found and a remedy."""
     raise DataError(f"{where}: expected {expected}; found {actual}; {remedy}.")
 
 
 def whole_number(name: str, value: Any) -> int:
-    """Return a count or column number as int; raise DesignError for anything but an integer, even for 2.0."""
+    """Return a value as int; raise DesignError if it is not an integer, even for floats such as 2.0."""
     try:
         return index(value)
     except TypeError as error:
-        raise DesignError(f"Cannot use {name} = {value!r}: it is not a whole number; give an int") from error
+        raise DesignError(f"Cannot use {name} = {value!r}: it is not a whole number; pass an int") from error
 
 
 def check_choice(name: str, value: Any, allowed: Collection[str]) -> None:

@@ -1,4 +1,4 @@
-"""Events: one crackdown each, stored as files in ``data/events``."""
+"""Events: each is one crackdown, described by a file in ``data/events``."""
 
 from __future__ import annotations
 
@@ -20,38 +20,38 @@ Month = Annotated[str, is_like("a month YYYY-MM", "[0-9]{4}-(0[1-9]|1[0-2])")]
 
 
 class Claim(Written):
-    """A claim about an event, in the event's own file."""
+    """A claim about an event, defined in the event's own file."""
 
     claimant: Text
     readings: Labels  # question in the reports: the statement that it tests
 
 
 class Threat(Written):
-    """A concurrent development that could confound an event's estimates, in the event's own file."""
+    """A concurrent development that could confound estimates, defined in the event's own file."""
 
     when: Text
     what: Text
     hits: Text
-    threatens: Text  # the estimates at risk, in words
+    threatens: Text  # description of the estimates at risk
 
 
 _BY_ID = BeforeValidator(lambda given: dict.fromkeys(map(str, given)) if isinstance(given, list | tuple) else given)
 
 
 class Event(Written):
-    """One crackdown, as reports use it. It holds its claims and threats itself, or names rows in the ledgers."""
+    """One crackdown, as used in reports, with claims and threats of its own or from the ledgers."""
 
-    title: Text  # in print, as a noun phrase
+    title: Text  # as printed, a noun phrase
     background: str = ""  # who said what of which closures, for the brief
     home: Text  # code of the platform that closed accounts, the first of `platforms`
-    platforms: Labels  # codes in panels and names for print
+    platforms: Labels  # codes in panels, and printed names
     destinations: Annotated[Texts, Field(min_length=1, max_length=2)]  # where closed firms are said to have gone
     origin: Text  # code of the firms whose growth is studied
-    origin_name: Text  # the adjective for print
+    origin_name: Text  # the adjective, as printed
     waves: Annotated[tuple[Month, ...], Field(min_length=1)]  # months of the closures
     readings: dict[Text, ClaimAndReading] = {}  # rows of readings.csv, by the question that tests them
-    claims: Annotated[dict[Text, Claim | None], _BY_ID] = {}  # by id; None stands for a row of claims.csv
-    threats: Annotated[dict[Text, Threat | None], _BY_ID] = {}  # by id; None stands for a row of threats.csv
+    claims: Annotated[dict[Text, Claim | None], _BY_ID] = {}  # by id; None refers to a row of claims.csv
+    threats: Annotated[dict[Text, Threat | None], _BY_ID] = {}  # by id; None refers to a row of threats.csv
     opened: Texts = ()  # platforms that opened to this origin alone in these months
 
     @model_validator(mode="after")
@@ -61,7 +61,7 @@ class Event(Written):
             ("home, destinations and opened among the platforms", named <= {*self.platforms}),
             ("the home platform first among them", next(iter(self.platforms)) == self.home),
             ("destinations other than home", self.home not in self.destinations),
-            ("waves in order, each once", list(self.waves) == sorted(set(self.waves))),
+            ("waves in order, without repetition", list(self.waves) == sorted(set(self.waves))),
         ):
             if not holds:
                 raise ValueError(f"expected {expected}")
@@ -69,7 +69,7 @@ class Event(Written):
 
     @property
     def own(self) -> dict[str, Claim]:
-        """Claims held in the event's own file, by id."""
+        """Claims defined in the event's own file, by id."""
         return {name: claim for name, claim in self.claims.items() if claim}
 
     @property
@@ -90,7 +90,7 @@ class Event(Written):
 
 
 def read_event(name: str, *, on_record: bool = False) -> Event:
-    """Read an event from ``data/events`` or a ``.yml`` file; with `on_record`, refuse one without public figures."""
+    """Read an event from ``data/events`` or a ``.yml`` file; with `on_record`, require public figures on it."""
     path = located("event", name) if name.endswith(".yml") else inside(EVENTS, f"{name}.yml")
     if not path.is_file():
         there = ", ".join(sorted(file.stem for file in EVENTS.glob("*.yml")))

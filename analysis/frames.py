@@ -1,6 +1,6 @@
-"""Estimators for a DataFrame with one row per unit and period, by column names.
+"""Estimators for a DataFrame with one row per unit and period, whose columns are given by name.
 
-Periods are whole numbers, pandas Periods, or dates and text such as 2021-05, which stand for their month. The same
+Periods are whole numbers, pandas Periods, or dates and text such as 2021-05, which are read as months. The same
 estimators for arrays are in `analysis.estimators`.
 """
 
@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 
 __dir__ = ["CohortEffects", "att_gt", "exposure_effects", "honest_bounds", "synthetic_did"].copy
 
-DATES = ("string", "date", "datetime", "datetime64")  # names in pandas of the types read as dates
-NAMES = 20  # column names in a message at most
+DATES = ("string", "date", "datetime", "datetime64")  # pandas' names of the types read as dates
+NAMES = 20  # maximum number of column names in a message
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -86,7 +86,7 @@ def att_gt(
     anticipation: int = 0,
     level: float = 0.95,
 ) -> CohortEffects:
-    """Estimate effects by cohort and period against units that are never treated.
+    """Estimate effects by cohort and period, relative to units that are never treated.
 
     Parameters
     ----------
@@ -143,8 +143,8 @@ def att_gt(
     options: dict[str, Any] = {what: long.constant(name, what) for what, name in names.items() if name is not None}
     if x and options.pop("strata", None) is not None:
         raise DesignError(
-            "Cannot estimate effects with covariates within strata: the doubly robust estimator has no strata; give "
-            "them as covariates, a column of 0 and 1 for each stratum but one"
+            "Cannot estimate effects with covariates within strata: the doubly robust estimator has no strata; "
+            "pass them as covariates, with a column of 0 and 1 for each stratum but one"
         )
     options |= {"scale": scale, "anticipation": anticipation, "level": level}
     groups = None if x else by_cohort.att_gt(y, first, **options)
@@ -180,12 +180,12 @@ def exposure_effects(
     bins: Sequence[float] = by_exposure.BINS,
     level: float = 0.95,
 ) -> Estimate:
-    """Estimate how changes in the sales of units that were not closed vary with their exposure to closed ones.
+    """Estimate how changes in the sales of units that were not closed vary with their exposure to closed rivals.
 
     Parameters
     ----------
     data : DataFrame
-        One row per unit and period, for units not closed.
+        One row per unit and period, for the units that were not closed.
     after, before : (first, last)
         Periods to sum after and before the closures, both ends included.
     exposure : column
@@ -232,7 +232,7 @@ def exposure_effects(
     first, second = long.window(before, "before"), long.window(after, "after")
     if first.stop > second.start:
         raise DesignError(
-            f"Cannot compare before = {before} with after = {after}: they overlap or are the wrong way round; end "
+            f"Cannot compare before = {before} with after = {after}: they overlap or are in the wrong order; end "
             "`before` earlier"
         )
     return by_exposure.exposure_effects(
@@ -255,14 +255,14 @@ def synthetic_did(
     time: Hashable,
     method: synthetic.Method = "sdid",
 ) -> Estimate:
-    """Estimate an effect on few, simultaneously treated units by a weighted mean of the others.
+    """Estimate an effect on a few simultaneously treated units, using a weighted mean of the others.
 
     Parameters
     ----------
     data : DataFrame
         One row per unit and period, without missing outcomes.
     treated : column
-        1 in the rows of treated units from their first treated period on, otherwise 0.
+        1 in the rows of treated units from their first treated period onwards, otherwise 0.
     outcome, unit, time : column
     method : {"sdid", "sc", "did"}
         Synthetic difference-in-differences, synthetic control, or equal weights.
@@ -359,8 +359,8 @@ def honest_bounds(
     reference = np.flatnonzero(np.diff(time) == 2)
     if len(reference) != 1 or (np.delete(np.diff(time), reference) != 1).any():
         raise DesignError(
-            f"Cannot bound the effects of the terms {cut(', '.join(study.terms), 60)}: they must cover every "
-            'period of a stretch around treatment except the reference; give .aggregate("dynamic")'
+            f"Cannot bound the effects of the terms {cut(', '.join(study.terms), 60)}: they must be "
+            'consecutive periods around treatment, except for the reference; pass .aggregate("dynamic")'
         )
     before = int(reference[0]) + 1
     after = len(time) - before
@@ -402,17 +402,17 @@ class _Long:
 
     @classmethod
     def of(cls, data: pd.DataFrame, unit: Hashable, time: Hashable) -> _Long:
-        """Read the units and periods of a frame; refuse rows without either, repeated rows, and gaps."""
+        """Read the units and periods of a frame; raise DataError if keys are missing or repeated, or there are gaps."""
         if not isinstance(data, pd.DataFrame):
             raise DesignError(
-                f"Cannot read columns of {type(data).__name__}: give a DataFrame, or call analysis.estimators on arrays"
+                f"Cannot read columns of {type(data).__name__}: pass a DataFrame, or use analysis.estimators for arrays"
             )
         ids, when = _column(data, unit, "unit"), _column(data, time, "time")
-        _refuse(ids.isna(), ids, "a unit in each row", "name it, or leave the row out")
+        _refuse(ids.isna(), ids, "a unit in each row", "fill it in, or drop the row")
         ordinal, frequency = _ordinals(when)
-        _refuse(~np.isfinite(ordinal), when, "a period in each row", "name it, or leave the row out")
+        _refuse(~np.isfinite(ordinal), when, "a period in each row", "fill it in, or drop the row")
         if not len(data):
-            raise DataError(f"Cannot use a frame without rows; it needs one per {unit} and {time}; check any filter")
+            raise DataError(f"Cannot use a frame without rows; one per {unit} and {time} is needed; check any filter")
         code, units = pd.factorize(ids)
         start = int(ordinal.min())
         position = (ordinal - start).astype(np.int64)
@@ -420,17 +420,17 @@ class _Long:
         if (gaps := np.diff(present) > 1).any():
             after, missing = _labels(start + present[:-1][gaps][0] + np.arange(2), frequency)
             raise DataError(
-                f"Cannot read periods with gaps: column {time!r} has {after} and later ones, but no row for {missing}; "
+                f"Cannot read periods with gaps: column {time!r} has {after} and later periods, but not {missing}; "
                 "add its rows, write months as 2021-05, or number the periods in order"
             )
         again = pd.Series(code * len(present) + position).duplicated(keep=False)
-        do = "add them up first (a date stands for its month: give Periods for days or weeks)"
+        do = "aggregate them first (dates are read as months: pass Periods for days or weeks)"
         _refuse(again, when, f"one row for each {unit} in a period", do)
         periods = _labels(start + np.arange(len(present)), frequency)
         return cls(data, unit, time, code, position, units, periods, start, frequency)
 
     def values(self, name: Hashable, what: str, *, complete: bool = False) -> Floats:
-        """Return a column of numbers, float64[unit, time], NaN if missing; `complete` refuses missing ones."""
+        """Return a column of numbers, float64[unit, time], NaN if missing; with `complete`, raise DataError instead."""
         values = np.full((len(self.units), len(self.periods)), np.nan)
         values[self.code, self.position] = _numbers(_column(self.data, name, what))
         if complete and (missing := np.isnan(values)).any():
@@ -438,33 +438,33 @@ class _Long:
             raise DataError(
                 f"Cannot use column {name!r}: it needs a number for every {self.unit} in every {self.time}, but "
                 f"{missing.sum():,} of {missing.size:,} values are missing, first for "
-                f"{_quoted(self.units[unit])} in {self.periods[period]}; leave such units out"
+                f"{_quoted(self.units[unit])} in {self.periods[period]}; drop such units"
             )
         return values
 
     def constant(self, name: Hashable, what: str) -> npt.NDArray[Any]:
-        """Return each unit's constant value, array[unit]; refuse missing values, and weights that are not numbers."""
+        """Return each unit's constant value, array[unit]; raise DataError if missing, or a weight is not a number."""
         column = self._first(name, what)
-        _refuse(column.isna(), column, f"a value for each {self.unit}", "fill it in, or leave the unit out")
+        _refuse(column.isna(), column, f"a value for each {self.unit}", "fill it in, or drop the unit")
         return _numbers(column) if what == "weights" else column.to_numpy()
 
     def covariates(self, names: str | Sequence[Hashable] | None) -> dict[str, Floats]:
-        """Return each unit's value of the named covariates, float64[unit] by name; NaN if missing."""
+        """Return each unit's values of the named covariates, float64[unit] by name; NaN if missing."""
         several = [names] if isinstance(names, str) else [] if names is None else names
         return {str(name): _numbers(self._first(name, "covariates")) for name in several}
 
     def _first(self, name: Hashable, what: str) -> pd.Series:
-        """Return a column's value in each unit's first row; refuse units whose rows differ."""
+        """Return a column's value in each unit's first row; raise DataError if a unit's rows differ."""
         column = _column(self.data, name, what)
         codes, first = pd.factorize(column)[0], np.unique(self.code, return_index=True)[1]
         differ = codes != codes[first][self.code]
-        _refuse(differ, column, f"one value in all rows of each {self.unit}", "the first row of this one differs")
+        _refuse(differ, column, f"one value in all rows of each {self.unit}", "repeat the value of the first row")
         return column.iloc[first]
 
     def dates(self, name: Hashable, anticipation: int = 0) -> Floats:
-        """Return each unit's first treated period, float64[unit], counted from the first period; inf for never.
+        """Return each unit's first treated period, float64[unit], counted from the first period; inf if never treated.
 
-        Units whose date is empty or after the last period are never treated; anticipation requires a date well after.
+        Units whose date is empty or after the last period are never treated; with anticipation, it must be well after.
         """
         column = self._first(name, "first_treated")
         column = column.mask([isinstance(date, str) and not date.strip() for date in column])
@@ -475,30 +475,30 @@ class _Long:
         if dated.any() and frequency != self.frequency:
             kinds = " and ".join(kind or "whole numbers" for kind in (self.frequency, frequency))
             raise DataError(
-                f"Cannot compare columns {self.time!r} and {name!r}: their periods are of the types {kinds}; "
+                f"Cannot compare columns {self.time!r} and {name!r}: their periods have the types {kinds}; "
                 f"convert {name!r}"
             )
         position = np.where(dated, ordinal - self.start, np.inf)
         width = len(self.periods)
         if (soon := dated & (position >= width) & (position < width + anticipation)).any():
             raise DesignError(
-                f"Cannot allow for effects {anticipation} periods before treatment: {soon.sum():,} units such as "
+                f"Cannot allow for anticipation by {anticipation} periods: {soon.sum():,} units such as "
                 f"{_quoted(self.units[soon][0])} are treated so soon after the last period, {self.periods[-1]}, that "
-                "they are neither treated nor never treated; leave them out"
+                "they count neither as treated nor as never treated; drop them"
             )
         return np.where(position < width, position, np.inf)
 
     def switched_on(self, name: Hashable) -> Floats:
-        """Return the first period in which a column is 1, float64[unit], or inf; refuse a 0 after it."""
+        """Return the first period in which a column is 1, float64[unit], or inf; raise DataError if a 0 follows."""
         column = _column(self.data, name, "treated")
-        _refuse(~np.isin(_numbers(column), (0, 1)), column, "0 or 1 in each row", "give one")
+        _refuse(~np.isin(_numbers(column), (0, 1)), column, "0 or 1 in each row", "correct it")
         on = self.values(name, "treated", complete=True)
         ends = np.diff(on)[self.code, np.maximum(self.position - 1, 0)] * (self.position > 0) < 0
-        _refuse(ends, column, "1 from the first treated period on", "leave out units whose treatment ends")
+        _refuse(ends, column, "1 from the first treated period onwards", "drop units whose treatment ends")
         return np.where(on.any(axis=1), on.argmax(axis=1), np.inf)
 
     def window(self, ends: Any, what: str) -> slice:
-        """Return the positions of the periods between two ends, both included."""
+        """Return the slice of periods between two ends, both included."""
         pair = list(ends) if isinstance(ends, Sequence) and not isinstance(ends, str) else []
         if len(pair) == 2:
             ordinal, frequency = _ordinals(pd.Series(pair, name=what))
@@ -507,12 +507,12 @@ class _Long:
                 return slice(int(first), int(last) + 1)
         raise DesignError(
             f"Cannot use {what} = {ends!r}: column {self.time!r} runs from {self.periods[0]} to {self.periods[-1]}; "
-            "give a first and a last period within these"
+            "pass a first and a last period within this range"
         )
 
 
 def _column(data: pd.DataFrame, name: Any, what: str) -> pd.Series:
-    """Return the column with this name; refuse a missing or repeated name."""
+    """Return the column with this name; raise DataError if it is missing or repeated."""
     names = list(data.columns)
     count = names.count(name) if isinstance(name, Hashable) else 0
     if count == 1:
@@ -522,32 +522,32 @@ def _column(data: pd.DataFrame, name: Any, what: str) -> pd.Series:
     listed = ", ".join(map(_quoted, near or names[:NAMES]))
     raise DataError(
         f"Cannot read {what} = {_quoted(name)}: the frame has {count or 'no'} columns of that name; "
-        f"{'did you mean' if near else 'there are'} {listed}{'?' if near else ''}"
+        f"{'did you mean' if near else 'it has'} {listed}{'?' if near else ''}"
     )
 
 
 def _refuse(wrong: Any, column: pd.Series, needs: str, do: str) -> None:
-    """Refuse a column with wrong rows; name the first by its label, or by its position if labels repeat."""
+    """Raise DataError for invalid rows; name the first by its label, or by its position if labels repeat."""
     rows = np.flatnonzero(wrong)
     if len(rows):
         row = _quoted(column.index[rows[0]]) if column.index.is_unique else f"at position {rows[0]}"
-        value, more = _quoted(column.iloc[rows[0]]), f", and {len(rows) - 1:,} more do not fit" if len(rows) > 1 else ""
+        value, more = _quoted(column.iloc[rows[0]]), f", {len(rows) - 1:,} more are invalid" if len(rows) > 1 else ""
         raise DataError(f"Cannot use column {column.name!r}: it needs {needs}, but row {row} has {value}{more}; {do}")
 
 
 def _quoted(value: Any) -> str:
-    """Format a value or label, with text in quotes."""
+    """Format a value or label, quoting text."""
     return cut(repr(value) if isinstance(value, str) else str(value), WORD)
 
 
 def _numbers(column: pd.Series, *, infinite: bool = False) -> Floats:
-    """Return a column as numbers, NaN if missing; refuse infinite ones unless allowed."""
+    """Return a column as numbers, NaN if missing; raise DataError for infinite ones unless allowed."""
     if not pd.api.types.is_numeric_dtype(column):
         other = ~column.map(lambda value: isinstance(value, Real) or bool(pd.isna(value))).to_numpy(bool)
-        _refuse(other, column, "a number in each row", "convert the column to numbers, or leave it missing")
+        _refuse(other, column, "a number in each row", "convert the column to numbers, or set the cell to NaN")
     values: Floats = column.to_numpy(float, na_value=np.nan)
     if not infinite:
-        _refuse(np.isinf(values), column, "a finite number in each row", "correct it, or leave it missing")
+        _refuse(np.isinf(values), column, "a finite number in each row", "correct it, or set it to NaN")
     return values
 
 
@@ -559,7 +559,7 @@ def _ordinals(column: pd.Series) -> tuple[Floats, str]:
     if kind in DATES:
         dates = pd.to_datetime(column, format="ISO8601", errors="coerce")
         odd = dates.isna() & column.notna()
-        _refuse(odd, column, "a month such as 2021-05 in each row", "write it that way, or leave it missing")
+        _refuse(odd, column, "a month such as 2021-05 in each row", "write it that way, or leave it empty")
         column = dates.dt.tz_localize(None).dt.to_period("M")
     elif kind != "period":
         values = _numbers(column, infinite=True)

@@ -1,4 +1,4 @@
-"""Grades of estimates: the simulated panels that resemble a panel, and the worst audit grade among them."""
+"""Grades of estimates: the simulated panels that resemble a panel, and the worst audit grade in them."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ def plausible(closed: float | None, audit: pd.DataFrame) -> tuple[str, ...]:
     Parameters
     ----------
     closed : float or None
-        Closed firms in the panel. The plain presets nearest in number, on the log scale, are added, and
-        ``few_treated`` if it is nearer than all the market's. None means unknown, which adds all.
+        Number of closed firms in the panel. The plain presets nearest in number, on a log scale, are added, and
+        ``few_treated`` if it is nearer than all market presets. None means unknown, and adds all presets.
     audit : DataFrame
         With `preset` and `closed`, the mean number of closed firms in a panel.
     """
@@ -48,7 +48,7 @@ def plausible(closed: float | None, audit: pd.DataFrame) -> tuple[str, ...]:
 
 
 def worst(preset: str, closed: float | None, *, audit: pd.DataFrame | None = None) -> pd.DataFrame:
-    """Return the design audit's grade for each estimator, and its origin.
+    """Return the design audit's grade of each estimator, with the preset and judge behind it.
 
     Parameters
     ----------
@@ -63,7 +63,7 @@ def worst(preset: str, closed: float | None, *, audit: pd.DataFrame | None = Non
     Returns
     -------
     DataFrame
-        By `id`: `grade`, and the `preset` and `judge` that give it, with the lowest coverage if there are several.
+        By `id`: `grade`, and the `preset` and `judge` behind it, with the lowest coverage if there are several.
     """
     table = data.load("audit") if audit is None else audit
     presets = [preset] if preset else plausible(closed, table)
@@ -74,7 +74,7 @@ def worst(preset: str, closed: float | None, *, audit: pd.DataFrame | None = Non
 
 
 def of_households(name: str) -> dict[str, str]:
-    """Return the worst grade of a households estimand, and the simulated market that gives it.
+    """Return the worst grade of a household estimand, and the simulated market behind it.
 
     Both come from ``data/households/audit.csv``, in the form for :class:`analysis.evidence.claims.Finding`.
     """
@@ -84,10 +84,10 @@ def of_households(name: str) -> dict[str, str]:
 
 
 def too_early(rows: pd.DataFrame, sample: Sample) -> pd.Series:
-    """Mark rows about the window if it begins before all firms are closed, unlike in any audited panel."""
+    """Flag rows about a window that begins before the last closure, since no audited window does."""
     return rows["months"] == sample.window if sample.still_open else pd.Series(False, rows.index)
 
 
 def judge(presets: pd.Series) -> pd.Series:
-    """Return the judge of each preset: "market" or "plain"."""
+    """Return the judge of each preset, "market" or "plain"."""
     return presets.map(panels()["judge"])

@@ -1,4 +1,4 @@
-"""Audit a panel before estimation: its content, and what a design could learn from it, without effects."""
+"""Audit a panel before estimation: its content, and what a design could estimate from it, without effects."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ if TYPE_CHECKING:
 
 Sections = list[tuple[str, pd.DataFrame]]
 BY_PLACEBO = {  # terms of `smallest_effect`
-    "fall": "fall seen in four of five draws, by a test that is right on this panel",
-    "fall, usual": "fall seen in four of five draws, by the interval of the reports",
-    "size, usual": "the interval of the reports finds what is not there",
+    "fall": "fall detected in four of five draws, by a test calibrated to this panel",
+    "fall, usual": "fall detected in four of five draws, by the interval in the reports",
+    "size, usual": "false findings of the interval in the reports",
 }
 QUANTILES = ("least", "quarter", "half", "three quarters", "most")
 
 
 def sentence(panel: Panel, names: Mapping[str, str] | None = None) -> str:
-    """Describe a panel in one sentence; `names` gives names for print by code of platform or origin."""
+    """Describe a panel in one sentence; `names` maps codes of platforms and origins to printed names."""
     waves, known_sales = panel.cohorts(cut=Design.cut), panel.sales[~np.isnan(panel.sales)]
     count = int(waves["firms"].sum())
     when = f" in {counted(len(waves), 'month')} from {waves['month'].iloc[0]}" if len(waves) else ""
@@ -64,11 +64,11 @@ def inventory(panel: Panel) -> Sections:
         ("firms with a risk", f"{firms['risk'].notna().sum():,}"),
         ("home platform", panel.platforms[0]),
         ("months", f"{len(panel.months)}, {panel.months[0]} to {panel.months[-1]}"),
-        ("keys (firm or account, platform, month) that come twice", "none, or the file would have been refused"),
+        ("repeated keys (firm or account, platform, month)", "none, since a file with any cannot be read"),
         ("months without any row", f"{unknown.all(axis=(0, 1)).sum()}"),
         ("cells (firm, platform, month)", f"{sales.size:,}"),
-        ("  of them 0", f"{(sales == 0).sum():,} ({_percent(sales == 0)})"),
-        ("  of them not known", f"{unknown.sum():,} ({_percent(unknown)}), in {gaps:,} firms"),
+        ("  zero", f"{(sales == 0).sum():,} ({_percent(sales == 0)})"),
+        ("  unknown", f"{unknown.sum():,} ({_percent(unknown)}), in {gaps:,} firms"),
         ("provenance and unit", f"{panel.provenance}, {panel.unit}"),
         ("digest", panel.digest[:16]),
     ]
@@ -79,7 +79,7 @@ def inventory(panel: Panel) -> Sections:
             "months covered": [f"{np.sum(~gap)} of {len(gap)}" for gap in np.array(unknown.all(axis=0))],
             "% of sales": 100 * sold / sold.sum(),
             "% zeros": 100 * (sales == 0).mean(axis=(0, 2)),
-            "not known": unknown.sum(axis=(0, 2)),
+            "unknown": unknown.sum(axis=(0, 2)),
         }
     )
     waves, dose = panel.cohorts(cut=cut), firms["dose"].to_numpy(float)
@@ -99,7 +99,7 @@ def inventory(panel: Panel) -> Sections:
 
 
 def by_year(panel: Panel) -> Sections:
-    """Tabulate home sales by year, which reveals wrong rates and incomplete files."""
+    """Tabulate home sales by year, to reveal wrong rates and incomplete files."""
     home, year = np.nansum(panel.sales[:, 0], axis=0) / 1e6, panel.months.year
     rows = pd.DataFrame({"year": year.astype(str), "months": 1, f"million {panel.unit}": home})
     return [(f"Sales on {panel.platforms[0]} by year", rows.groupby("year").sum().reset_index())]
@@ -114,10 +114,10 @@ def window(panel: Panel, design: Design) -> Sections:
     first, last = max(0, 12 - wave), min(LATEST, len(panel.months) - 1 - wave)
     allowed = f"{first} to {last}" if first <= last else "none: each needs one a year earlier"
     rows = [
-        ("first wave", f"{panel.months[wave]}, after {counted(wave, 'month')}; {len(panel.months) - wave} from it on"),
+        ("first wave", f"{panel.months[wave]}, after {counted(wave, 'month')}; {len(panel.months) - wave} since then"),
         ("base_months can be", f"{FEWEST_BASE} to {wave}" if wave >= FEWEST_BASE else "none: too few before the wave"),
         ("months of the window can be", allowed),
-        ("asked for", design.given),
+        ("requested", design.given),
         ("nearest that fits", fitted.given if fitted else "none"),
     ]
     return [("Window", pd.DataFrame(rows, columns=["what", "found"]))]
@@ -128,14 +128,14 @@ def estimable(panel: Panel, design: Design) -> Sections:
 
     For each estimand: whether it can be estimated or why not, the smallest effect detected with a power of 80 per cent
     (from its standard error; for E1a also from placebo closures of firms not closed), the firms used and those left
-    out, with reasons, and the grade of its method. Raise DesignError for a panel without a closed firm, or one too
-    short for the design.
+    out, with reasons, and the grade of its method. Raise DesignError if no firm is closed, or if the panel is too short
+    for the design.
     """
     sample = design.sample(panel)
     placebos = smallest_effect(panel, design)  # first, since it needs the most memory
     rows = estimate_all(panel, design).rows
     able = np.isfinite(rows["std_error"].to_numpy(float))
-    number, whys = pd.factorize(rows["reason"].replace("", "no error can be given").mask(able))
+    number, whys = pd.factorize(rows["reason"].replace("", "no standard error can be computed").mask(able))
     effects = pd.DataFrame(
         {
             "estimand": rows["label"],
@@ -148,7 +148,7 @@ def estimable(panel: Panel, design: Design) -> Sections:
     )
     compared = [
         ("closed by the end of the window", int(sample.closed.sum())),
-        *([("so what the window shows has no grade", sample.still_open)] if sample.still_open else []),
+        *([("still open when the window begins, so it has no grade", sample.still_open)] if sample.still_open else []),
         (f"compared with them ({design.comparison})", int(sample.comparison.sum())),
         ("not closed, not even in part", int(sample.never_closed.sum())),
         ("base months, for shares and exposure", sample.months(sample.base)),
@@ -159,16 +159,13 @@ def estimable(panel: Panel, design: Design) -> Sections:
     words = [(name, meaning) for name, meaning in (USED | LEFT).items() if name in used]
     return [
         ("Firms and months compared", pd.DataFrame(compared, columns=["what", "found"])),
-        ("Exposure of firms not closed, per cent of their category", _exposed(panel, sample, design)),
+        ("Exposure of firms that were not closed, per cent of their category", _exposed(panel, sample, design)),
         ("What can be estimated", effects),
         ("Why not", pd.DataFrame({"no": [f"({why})" for why in range(1, len(whys) + 1)], "reason": whys})),
         ("Firms used and left out, each once", used),
         ("What these columns count: the first three are used", pd.DataFrame(words, columns=["column", "firms"])),
-        ("Smallest effect on closed firms (E1a), by placebo closures of firms not closed", _smallest(placebos)),
-        (
-            "Grade of each method, the worst in panels that this one could be",
-            _graded(rows[able], closed, sample),
-        ),
+        ("Smallest effect on closed firms (E1a), from placebo closures of other firms", _smallest(placebos)),
+        ("Grade of each method, the worst in panels like this one", _graded(rows[able], closed, sample)),
     ]
 
 

@@ -1,4 +1,4 @@
-"""Number formats: one for every table, sentence, label and check.
+"""Format numbers in the same way in every table, sentence, label and check.
 
 A number carries its provenance as a mark, chosen by the caller.
 """
@@ -16,8 +16,8 @@ MARKS = {"real": "●", "estimate": "◐", "simulated": "○"}
 MARKED = re.compile(r"([\d∞][^<>\d●◐○.,;:]{0,40}?) ?([●◐○])")
 """A number, its unit if any, and its mark."""
 MINUS = "−"
-A_SET = "no point: a set"  # in place of a point for bounds
-NOT_ESTIMABLE = "not estimable with this data"  # in place of a number that is refused with a reason
+A_SET = "no point: a set"  # instead of a point estimate, for bounds
+NOT_ESTIMABLE = "not estimable with this data"  # instead of a number that cannot be estimated, with a reason elsewhere
 DECIMALS = {
     "log points": 3,
     "percentage points": 1,
@@ -39,7 +39,7 @@ LONGEST = 1_000.0  # per cent or points beyond which a limit is capped
 
 
 def number(value: float | None, decimals: int = 1, *, signed: bool = False, mark: str = "") -> str:
-    """Format a number with a true minus, thousands separators and its provenance mark.
+    """Format a number with a true minus sign, thousands separators and its provenance mark.
 
     Numbers that agree in 12 digits, the precision of published verdicts, look the same; halves round away from zero.
 
@@ -65,7 +65,7 @@ def number(value: float | None, decimals: int = 1, *, signed: bool = False, mark
 
 
 def quantity(value: float | None, unit: str, decimals: int | None = None, *, mark: str = "") -> str:
-    """Format a number without its unit, but with the sign and, by default, the decimals usual for that unit."""
+    """Format a number with the sign and, by default, the decimals usual for its unit, but without the unit."""
     usual = 0 if unit.startswith("million") and abs(value or 0.0) >= FEW_MILLIONS else DECIMALS.get(unit, 1)
     return number(value, usual if decimals is None else decimals, signed=unit.startswith(SIGNED), mark=mark)
 
@@ -78,7 +78,7 @@ def span(low: float | None, high: float | None, unit: str, decimals: int | None 
 
 
 def between(low: float, high: float, unit: str) -> str:
-    """Write bounds as "between low and high"; brackets are kept for confidence intervals."""
+    """Format bounds as "between low and high"; brackets are reserved for confidence intervals."""
     return f"between {_limit(low, unit, None)} and {_limit(high, unit, None)}"
 
 
@@ -89,7 +89,7 @@ def _limit(value: float, unit: str, decimals: int | None) -> str:
 
 
 def unmarked(text: str) -> str:
-    """Remove the marks from the numbers in a sentence: on a page, one mark serves all numbers in an exhibit."""
+    """Remove the marks from the numbers in a sentence, since one mark serves all numbers in an exhibit."""
     return MARKED.sub(r"\1", text)
 
 
@@ -99,13 +99,13 @@ def points(value: float) -> str:
 
 
 def day(date: str) -> str:
-    """Write a date of any precision as a newspaper does: "6 July 2021", "July 2021"."""
+    """Format a date of any precision as in a newspaper: "6 July 2021", "July 2021"."""
     year, month, number, *_ = *date.split("-"), "", ""
     return " ".join(filter(None, [number.lstrip("0"), month and month_name[int(month)], year]))
 
 
 def spelled(count: float) -> str:
-    """Write a whole number as a newspaper does: below ten as a word, zero as "none"."""
+    """Format a whole number as in a newspaper: as a word below ten, with "none" for zero."""
     small = ("none", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
     return small[int(count)] if count < len(small) else f"{count:,.0f}"
 
@@ -123,10 +123,10 @@ def percent_change(log_points: T) -> T:
 
 
 def p_value(value: float) -> str:
-    """Format a p-value with three decimals."""
+    """Format a p-value to three decimals."""
     return "p < 0.001" if value < 0.001 else f"p = {value:.3f}"
 
 
 def sentence_of(reason: str) -> str:
-    """End a reason with a full stop, and replace the hyphens in its numbers by true minus signs."""
+    """Format a reason as a sentence, with a full stop and true minus signs."""
     return re.sub(r"(?<![\w–-])-(?=\d)", MINUS, reason).rstrip(".") + "."

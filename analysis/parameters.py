@@ -1,4 +1,4 @@
-"""The parameters of a notebook: read from their cell, and checked against the rules given there."""
+"""Read the parameters of a notebook from their cell, and check them against the rules stated there."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Value = int | float | str | bool
 
 
 def is_date(text: str) -> bool:
-    """Whether text is a date, YYYY-MM-DD."""
+    """Return whether text is a date, YYYY-MM-DD."""
     try:
         return datetime.date.fromisoformat(text).isoformat() == text
     except ValueError:
@@ -32,10 +32,10 @@ def is_date(text: str) -> bool:
 
 
 def declared(notebook: Path) -> type[BaseModel]:
-    """Read a notebook's parameters, from its cell tagged ``parameters``, as the fields of a strict model.
+    """Return a strict model whose fields are the parameters in a notebook's cell tagged ``parameters``.
 
-    A line is an annotated literal. Its comment gives meaning and unit, the field's `description`, and a rule, its
-    `title`: ``allowed LOW to HIGH``, ``allowed a | b`` or ``allowed date``. Lines are parsed with `ast`: papermill's
+    A line is an annotated literal. Its comment states the meaning and unit (the field's `description`) and a rule (its
+    `title`): ``allowed LOW to HIGH``, ``allowed a | b`` or ``allowed date``. Lines are parsed with `ast`: papermill's
     own reader skips a line with two equal signs, and takes more than a second to import in each kernel.
     """
     asked = f"Parameters of {notebook.name}"
@@ -43,7 +43,7 @@ def declared(notebook: Path) -> type[BaseModel]:
         cells = json.loads(notebook.read_bytes())["cells"]
         found = tuple("".join(cell["source"]) for cell in cells if "parameters" in cell["metadata"].get("tags", []))
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise DesignError(f"{asked}: {notebook} is not a notebook ({error!r}); check its name, or save it.") from None
+        raise DesignError(f"{asked}: {notebook} is not a notebook ({error!r}); check its name.") from None
     return _model(notebook, found)
 
 
@@ -51,14 +51,14 @@ def declared(notebook: Path) -> type[BaseModel]:
 def _model(notebook: Path, found: tuple[str, ...]) -> type[BaseModel]:
     asked = f"Parameters of {notebook.name}"
     if len(found) != 1:
-        raise DesignError(f"{asked}: {len(found)} cells are tagged `parameters`; tag exactly one code cell with it.")
+        raise DesignError(f"{asked}: {len(found)} cells are tagged `parameters`; tag exactly one code cell.")
     fields: dict[str, Any] = {}
     for line in filter(str.strip, found[0].splitlines()):
         try:
             fields |= _field(line, fields)
         except (SyntaxError, ValueError, OverflowError) as error:
             example = "`delta_pp: float = 2.0  # percentage points; allowed 0 to 20`"
-            raise DesignError(f"{asked}: `{line}` is not a parameter ({error}); write lines like {example}.") from None
+            raise DesignError(f"{asked}: `{line}` is not a parameter ({error}); write it like {example}.") from None
     config: Any = {"extra": "forbid", "strict": True, "allow_inf_nan": False, "validate_default": True}
     model: type[BaseModel] = create_model(notebook.stem, __config__=config, **fields)
     admitted(model, model.model_validate, {})
@@ -93,29 +93,29 @@ def _field(line: str, known: Iterable[str]) -> dict[str, Any]:
 
 
 def settled(model: type[BaseModel], given: Mapping[str, str]) -> dict[str, Value]:
-    """Return a notebook's parameters, with defaults replaced by text from a schedule or a command line."""
+    """Return a notebook's parameters, with defaults overridden by text from a schedule or a command line."""
     return admitted(model, model.model_validate_strings, given)
 
 
 def check(notebook: str, namespace: Mapping[str, object]) -> dict[str, Value]:
-    """Check and return the parameters in force in a running notebook, from its ``globals()``; for its setup cell."""
+    """Return the checked parameters of a running notebook, from its ``globals()``; for use in its setup cell."""
     model = declared(NOTEBOOKS / notebook)
     return admitted(model, model.model_validate, {name: namespace.get(name) for name in model.model_fields})
 
 
 def admitted(model: type[BaseModel], read: Callable[..., BaseModel], given: Mapping[str, Any]) -> dict[str, Value]:
-    """Return parameters as validated by a model; refuse unknown names, and invalid values with the field's title."""
+    """Return parameters as validated by a model; raise DesignError if a name is unknown or a value is invalid."""
     refuse_unknown(given, model.model_fields)
     try:
         return read(given).model_dump()
     except ValidationError as error:
         name, found = str(error.errors()[0]["loc"][0]), error.errors()[0]["input"]
         wanted = model.model_fields[name].title
-        raise DesignError(f"Parameter {name}: found {found!r:.60}; give a value that is {wanted}.") from None
+        raise DesignError(f"Parameter {name}: found {found!r:.60}; use a value of type {wanted}.") from None
 
 
 def refuse_unknown(given: Iterable[str], known: Iterable[str]) -> None:
-    """Raise DesignError for the first parameter name that is not known."""
+    """Raise DesignError if a parameter name is unknown, and suggest a similar one."""
     names = sorted(known)
     for name in given:
         if name not in names:

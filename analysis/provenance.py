@@ -1,4 +1,4 @@
-"""Provenance of a result: commit and versions. Standard library only, to keep the command line fast."""
+"""Find the commit and versions behind a result; only the standard library is used, to start quickly."""
 
 import platform
 import re
@@ -18,11 +18,11 @@ INPUTS = {
     "notebooks": ("notebooks/", "**/*.ipynb"),
     "schedule": ("reports/", "schedule.yml"),
 }
-"""Inputs of reports by kind: a folder of the repository, and the patterns of the files that count."""
+"""Inputs of reports by kind: a folder of the repository, and the patterns of its files that affect reports."""
 
 
 def commit(folder: Path = ROOT) -> str | None:
-    """Return the full hash of a work tree's commit.
+    """Return the full commit hash of a work tree.
 
     ``" + local changes"`` is appended if a tracked file among `INPUTS` differs from the commit;
     other files do not affect reports.

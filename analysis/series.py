@@ -1,7 +1,7 @@
 """Published series, each with one publisher, measure, definition and population, and series derived from them.
 
 Bounds and estimates are marked as such in every period. Series by different publishers or definitions are joined only
-by a row of ``data/splices.csv``, which gives the reason.
+by a row of ``data/splices.csv``, which states the reason.
 """
 
 from __future__ import annotations
@@ -62,18 +62,18 @@ class Series:
 
     @property
     def provenance(self) -> str:
-        """Provenance: "real" if every value is, else "estimate"."""
+        """Provenance: "real" if every value is real, otherwise "estimate"."""
         return "estimate" if self.points["provenance"].eq("estimate").any() else "real"
 
     def __format__(self, period: str) -> str:
         """Format the value for a period, with its mark and without its unit: ``f"{sales:2020}"``."""
         if period not in self.points.index:
-            raise DataError(f"Cannot write {self.name!r} for {period!r}: it has {', '.join(self.periods)}")
+            raise DataError(f"Cannot format {self.name!r} for {period!r}; choose from {', '.join(self.periods)}")
         return quantity(self.points.loc[period, "value"], self.unit, mark=self.points.loc[period, "provenance"])
 
 
 def rows(resource: str) -> pd.DataFrame:
-    """Load a file with four more columns that qualify each row.
+    """Load a file with four additional columns that qualify each row.
 
     Returns
     -------
@@ -86,10 +86,10 @@ def rows(resource: str) -> pd.DataFrame:
 
 @lru_cache(maxsize=32)
 def _rows(resource: str, *_: str) -> pd.DataFrame:
-    """Cache the rows by content, since a splice reads one series after another."""
+    """Return the rows, cached by content, since a splice reads one series after another."""
     frame = data.load(resource)
     if "source_publisher" not in frame:
-        raise DataError(f"Cannot read {resource!r} by publisher: it has no source_publisher; use data.load()")
+        raise DataError(f"Cannot read {resource!r} by publisher: it has no column source_publisher; use data.load()")
     copies = data.load("publishers").set_index("source_publisher")["publisher"]
     frame["publisher"] = frame["source_publisher"].map(copies).fillna(frame["source_publisher"])
     frame["definition"] = "as named"
@@ -103,7 +103,7 @@ def _rows(resource: str, *_: str) -> pd.DataFrame:
 
 
 def published(resource: str, *, freq: str = "", first: str = "", last: str = "", **where: Any) -> Series:
-    """Return one series of a file.
+    """Return one series from a file.
 
     Parameters
     ----------
@@ -122,7 +122,7 @@ def published(resource: str, *, freq: str = "", first: str = "", last: str = "",
         If no row is left, the rows span more than one series, or a period has two different values.
     """
     failure = ", ".join(
-        [f"Cannot take one series of {resource}", *(f"{key}={value!r}" for key, value in where.items())]
+        [f"Cannot select one series from {resource}", *(f"{key}={value!r}" for key, value in where.items())]
     )
     identity, frame = _identity(resource), rows(resource)
     frame = frame.assign(period=frame[identity["period"]], value=frame[identity["value"]])
@@ -132,7 +132,7 @@ def published(resource: str, *, freq: str = "", first: str = "", last: str = "",
         there, frame = sorted(map(str, frame[column].dropna().unique())), frame[frame[column] == value]
         if frame.empty:
             shown = ", ".join(there[:15]) + (f" and {len(there) - 15} more" if len(there) > 15 else "")
-            raise DataError(f"{failure}: no row has {column}={value!r}; rows there have {shown}; use one of these")
+            raise DataError(f"{failure}: no row has {column}={value!r}; choose from {shown}")
     frame = _within(frame, freq, first, last, failure)
     _refuse_several(frame, identity["identifiedBy"], failure)
     frame = frame.drop_duplicates("period").sort_values("period")
@@ -149,7 +149,7 @@ def published(resource: str, *, freq: str = "", first: str = "", last: str = "",
 
 
 def splice(splice_id: str) -> Series:
-    """Join an annual series as declared in data/splices.csv, which gives the reason for each stretch."""
+    """Join an annual series as declared in data/splices.csv, which states the reason for each segment."""
     declared = data.load("splices")
     stretches, names = declared[declared["splice_id"] == splice_id], ", ".join(declared["splice_id"].unique())
     if stretches.empty:
@@ -161,7 +161,7 @@ def splice(splice_id: str) -> Series:
 
 
 def _stretch(row: dict[Any, Any]) -> Series:
-    """Return one stretch of a splice: as published, the last twelve months at Q4, or derived from reported growth."""
+    """Return one segment of a splice: as published, the last twelve months at Q4, or derived from reported growth."""
     resource, first, last = row["resource"], row["period_from"], row["period_to"]
     identity = _identity(resource)
     of_entity = {identity["entity"]: row["entity"]}
@@ -171,7 +171,7 @@ def _stretch(row: dict[Any, Any]) -> Series:
     if row["derivation"] == "ltm_at_q4":
         sums = published(resource, freq="Q", first=f"{first}Q4", last=f"{last}Q4", **mine)
         if "last twelve months" not in sums.unit:
-            raise DataError(f"Cannot take calendar years of {sums.name!r}: its unit is {sums.unit!r}; fix splices.csv")
+            raise DataError(f"Cannot derive years from {sums.name!r}: its unit is {sums.unit!r}; fix splices.csv")
         years = sums.points.filter(like="Q4", axis="index").rename(index=lambda period: period[:4])
         return replace(sums, points=years, unit=sums.unit.partition(" (")[0])
     later: dict[str, Any] = {"freq": "A", "first": str(int(first) + 1), "last": str(int(last) + 1)}
@@ -180,7 +180,7 @@ def _stretch(row: dict[Any, Any]) -> Series:
 
 
 def growth(levels: Series) -> Series:
-    """Return the change from the same period a year earlier, in per cent.
+    """Return the percentage change from the same period a year earlier.
 
     Raises
     ------
@@ -189,13 +189,13 @@ def growth(levels: Series) -> Series:
     """
     if (wrong := levels.points["value"][levels.points["value"] <= 0]).size:
         level = f"{wrong.index[0]} is {wrong.iloc[0]:g}"
-        raise DataError(f"Cannot take growth of {levels.name!r}: {level}; use a series of positive levels")
+        raise DataError(f"Cannot compute growth of {levels.name!r}: {level}; use a series of positive levels")
     name = f"growth of {levels.name}"
     return _derived(levels, _shifted(levels, 1), lambda now, before: 100 * (now / before - 1), name, "percent y/y")
 
 
 def from_growth(levels: Series, reported: Series) -> Series:
-    """Derive levels one year earlier from levels and their growth in per cent, both by one publisher.
+    """Derive the levels a year earlier from levels and their growth in per cent, both from the same publisher.
 
     They are estimates, since reported growth is rounded.
     """
@@ -205,14 +205,14 @@ def from_growth(levels: Series, reported: Series) -> Series:
 
 def _backed_out(levels: Series, reported: Series) -> Series:
     if not reported.unit.startswith("percent"):
-        raise DataError(f"Cannot take levels from {reported.name!r}: its unit is {reported.unit!r}; give per cent")
+        raise DataError(f"Cannot derive levels from {reported.name!r} in {reported.unit!r}; use growth in per cent")
     earlier = _shifted(levels, -1), _shifted(reported, -1)
     levels_before = _derived(*earlier, lambda level, rate: level / (1 + rate / 100), levels.name, levels.unit)
     return replace(levels_before, points=levels_before.points.assign(provenance="estimate"))
 
 
 def joined(parts: Sequence[Series], name: str) -> Series:
-    """Join stretches of one series; refuse overlapping periods and different units."""
+    """Join segments of one series; raise DataError if their periods overlap or their units differ."""
     for stretch in parts[1:]:
         _refuse_different("unit", parts[0], stretch)
     points = pd.concat([stretch.points for stretch in parts]).sort_index()
@@ -228,14 +228,14 @@ def _derived(
     name: str,
     unit: str,
 ) -> Series:
-    """Compute a series in the common periods; it must rise with `top` and fall with `bottom`, as bounds assume."""
+    """Compute a series for the common periods; it must rise with `top` and fall with `bottom` for valid bounds."""
     both = top.points.merge(bottom.points, left_index=True, right_index=True, suffixes=("", "_below")).sort_index()
     if both.empty:
         there = ", ".join(top.periods)
         raise DataError(f"Cannot derive {name!r}: no period is common to both series ({there}); load more periods")
     unbounded = both["bound"][both["bound"].eq(both["bound_below"]) & both["bound"].ne("")]
     if len(unbounded):
-        bounds = f"in {unbounded.index[0]} both values are {unbounded.iloc[0]} bounds, so the result has no bound"
+        bounds = f"in {unbounded.index[0]} both values are {unbounded.iloc[0]} bounds, so the result is unbounded"
         raise DataError(f"Cannot derive {name!r}: {bounds}; leave the period out")
     points = both[["value", "bound", "provenance"]].assign(
         value=compute(both["value"], both["value_below"]),
@@ -262,15 +262,15 @@ def _identity(resource: str) -> dict[str, Any]:
     """Return the columns of a file that identify a series."""
     entry = data.card(resource)
     if "series" not in entry:
-        raise DataError(f"Cannot take a series of {resource!r}: datapackage.json declares none in it; use data.load()")
+        raise DataError(f"Cannot select a series from {resource!r}: datapackage.json declares none; use data.load()")
     return dict(entry["series"])
 
 
 def _within(frame: pd.DataFrame, freq: str, first: str, last: str, failure: str) -> pd.DataFrame:
     if freq not in ("", *FORMS):
-        raise DataError(f"{failure} by the frequency {freq!r}; choose from {', '.join(FORMS)}")
+        raise DataError(f"{failure} with the frequency {freq!r}; choose from {', '.join(FORMS)}")
     if any(not re.fullmatch(FORMS.get(freq, ""), end) for end in (first, last) if end):
-        raise DataError(f"{failure} from {first} to {last}: the frequency is {freq}; give both in one form")
+        raise DataError(f"{failure} from {first!r} to {last!r} with freq={freq!r}; write both in its form")
     periods = frame["period"]
     kept = periods.str.fullmatch(FORMS.get(freq, ".*")) & periods.ge(first) & periods.le(last or "~")
     if not kept.any():
@@ -280,7 +280,7 @@ def _within(frame: pd.DataFrame, freq: str, first: str, last: str, failure: str)
 
 
 def _refuse_several(frame: pd.DataFrame, identified_by: Sequence[str], failure: str) -> None:
-    """Refuse rows that span several series, naming every column that differs, and two values for one period."""
+    """Raise DataError if rows span several series, naming every column that differs, or disagree about a period."""
     spans = []
     for column in identified_by:
         counts = frame[column].fillna("none").value_counts(sort=False)
@@ -301,5 +301,5 @@ def _refuse_different(attribute: str, left: Series, right: Series) -> None:
     mine, its = getattr(left, attribute), getattr(right, attribute)
     if mine != its:
         clash = f"their {attribute}s differ: {mine!r} and {its!r}"
-        remedy = "take both from one, or declare a splice in data/splices.csv"
+        remedy = "use the same for both, or declare a splice in data/splices.csv"
         raise DataError(f"Cannot combine {left.name!r} and {right.name!r}: {clash}; {remedy}")

@@ -1,4 +1,4 @@
-"""Simulated panels in words: the kinds on which methods are graded, and the market of a report."""
+"""Descriptions of simulated panels: the kinds used to grade methods, and the market of a report."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @cache
 def panels() -> pd.DataFrame:
-    """Return the kinds of simulated panels on which methods are graded, ``data/market/panels.csv``, by `preset`."""
+    """Return the kinds of simulated panels used to grade methods, from ``data/market/panels.csv``, by `preset`."""
     return data.load("graded_panels").set_index("preset")
 
 
@@ -57,7 +57,7 @@ def market_named(preset: str, first_seed: int, markets: int = 1) -> str:
 def market_of(notebook: Path, settings: Mapping[str, Any]) -> str:
     """Return the printed name of the market that a notebook simulates; empty if it simulates none.
 
-    The metadata of such a notebook hold, under ``market_impact``, ``{"market": "{market}"}``, or more words
+    The metadata of such a notebook contain, under ``market_impact``, ``{"market": "{market}"}``, or more words
     around ``{market}`` if it simulates more than its parameters name.
     """
     template = json.loads(notebook.read_bytes())["metadata"].get("market_impact", {}).get("market", "")
@@ -68,7 +68,7 @@ def market_of(notebook: Path, settings: Mapping[str, Any]) -> str:
 
 
 def condition(market: str) -> str:
-    """Return the words that introduce every statement on a simulated market, with its name if it has one.
+    """Return the phrase that introduces every statement about a simulated market, with its name if it has one.
 
     >>> condition("medium closures (3 per cent of Chinese sales), seed 1")
     'In the simulated market (medium closures, seed 1):'

@@ -25,20 +25,20 @@ from analysis.untrusted import located
 if TYPE_CHECKING:
     from analysis.panel import Panel
 
-NOT_REPRESENTATIVE: Population = "not representative"  # of the sellers to whom claims refer
-DECLARED = {"census": "said to be a census", "sample": "said to be a sample with weights"}  # other populations as is
-ENOUGH = 0.9  # share of the origin's firms, and of their sales, that must be complete for a word on totals
+NOT_REPRESENTATIVE: Population = "not representative"  # of the sellers that claims refer to
+DECLARED = {"census": "said to be a census", "sample": "said to be a sample with weights"}  # others stay as is
+ENOUGH = 0.9  # share of the origin's firms, and of their sales, that must be complete for a verdict on totals
 PARAMETERS = ("comparison", "post_from", "post_to", "base_months", "anticipation", "cluster")  # of a design
 
 
 class Truth(Protocol):
-    """The part of a simulated market's truth that a study uses."""
+    """True values of a simulated market that a study uses."""
 
     def mechanical(self, post_from: int, post_to: int) -> float:
-        """Return the growth lost with closed firms' sales, percentage points."""
+        """Return the growth lost with the sales of closed firms, in percentage points."""
 
     def scalars(self, post_from: int, post_to: int) -> dict[str, float]:
-        """Return the true value of every estimand, by id."""
+        """Return the true values of all estimands, by id."""
 
 
 def event_and_design(settings: Mapping[str, Any]) -> tuple[Event, Design]:
@@ -66,7 +66,7 @@ class Study:
     preset : str
         Preset of a market that was simulated here; empty if the panel is a file.
     truth : Truth or None
-        Truth of that market.
+        True values of that market.
     """
 
     event: Event
@@ -104,11 +104,11 @@ class Study:
         return cls(event, panel, design, path.name if panel.provenance == "simulated" else "", path.name)
 
     def __post_init__(self) -> None:
-        """Refuse another home, closures before the event's first wave, and closures outside all its waves."""
+        """Raise DesignError for another home platform, or for closures before the first wave or outside all waves."""
         title, first = self.event.title, self.event.waves[0]
         if self.panel.platforms[0] != self.event.home:
             raise DesignError(
-                f"cannot simulate an event with home platform {self.event.home}: the market closes accounts on "
+                f"Cannot simulate an event with home platform {self.event.home}: the market closes accounts on "
                 f"{self.panel.platforms[0]}; supply a panel of that event, or choose amazon_2021"
             )
         months = self.closed_by_month
@@ -116,14 +116,14 @@ class Study:
         by_month = ", ".join(f"{month} ({number})" for month, number in (months if early.empty else early).items())
         if len(early):
             raise DesignError(
-                f"the first wave of the event ({title}) is in {first}, but {early.sum():,} firms closed before it: "
+                f"The first wave of the event ({title}) is in {first}, but {early.sum():,} firms closed earlier: "
                 f"{by_month}; leave them out of the panel, or add the month to `waves` in a copy of the event's file "
-                "and name it with --event"
+                "and pass it to --event"
             )
         if len(months) and not in_waves.any():
             raise DesignError(
-                f"the event ({title}) has waves in {', '.join(self.event.waves)}, but {months.sum():,} firms closed in "
-                f"other months only: {by_month}; name the event of this panel with --event, or correct its `waves`"
+                f"The event ({title}) has waves in {', '.join(self.event.waves)}, but all {months.sum():,} "
+                f"closures are in other months: {by_month}; pass another event to --event, or correct its `waves`"
             )
 
     def __repr__(self) -> str:
@@ -147,22 +147,22 @@ class Study:
 
     @property
     def own(self) -> str:
-        """Name of the firms from the event's origin, for print."""
+        """Printed name of the firms from the event's origin."""
         return f"{self.event.origin_name} sellers"
 
     @property
     def home(self) -> str:
-        """Display name of the platform that closed accounts."""
+        """Printed name of the platform that closed accounts."""
         return self.event.platforms[self.event.home]
 
     @property
     def there(self) -> str:
-        """Names of the platforms to which closed firms are said to have gone, for print."""
+        """Printed names of the platforms to which closed firms are said to have moved."""
         return " and ".join(self.event.platforms[code] for code in self.event.destinations)
 
     @property
     def words(self) -> dict[str, str]:
-        """Names for print of the platforms and the origin, by code."""
+        """Printed names of the platforms and the origin, by code."""
         return {**self.event.platforms, self.event.origin: self.event.origin_name}
 
     @property
@@ -172,14 +172,14 @@ class Study:
 
     @property
     def aside(self) -> str:
-        """Words that restrict a sentence to this panel if it is not representative; else empty."""
+        """Phrase that restricts a sentence to this panel if it is not representative; otherwise empty."""
         apart = self.panel.population == NOT_REPRESENTATIVE
         return f"In this panel of {len(self.panel.firms):,} firms, not representative:" if apart else ""
 
     def read(self, *files: str) -> list[str]:
-        """Select the data files that a report on this event uses.
+        """Return those of the named data files that a report on this event uses.
 
-        An event may hold its own claims and threats, and the register's threats do not apply to a simulated market.
+        An event may define its own claims and threats, and the register's threats do not apply to a simulated market.
         """
         event = self.event
         has_rows = {"claims": None in event.claims.values(), "readings": bool(event.asked)}
@@ -192,9 +192,9 @@ class Study:
         return self.preset, self.panel.count_closed(cut=self.design.cut)
 
     def graded(self, rows: pd.DataFrame, named: Mapping[str, str] | None = None) -> pd.DataFrame:
-        """Replace codes by names for print, and add the design audit's grades for such a panel.
+        """Replace codes by printed names, and add the design audit's grades for such a panel.
 
-        `named` gives further names. For an Estimate, such as a refusal, only the reason changes. The audit's
+        `named` adds further names. For an Estimate that was refused, only the reason changes. The audit's
         windows begin when all firms are closed, so an estimate in an earlier window has no grade.
         """
         words = self.words | dict(named or {})
@@ -213,7 +213,7 @@ class Study:
         placebo: pd.DataFrame | None = None,
         **details: Any,
     ) -> Verdict | None:
-        """Judge the event's reading of a claim on a question, or return None if the event has none.
+        """Return the verdict on the event's reading of a claim for a question, or None if the event has none.
 
         Parameters
         ----------
@@ -226,7 +226,7 @@ class Study:
         placebo : DataFrame, optional
             The last row, with `estimate`, `conf_low` and `conf_high`, should lie inside the margin.
         **details
-            `kind`, `window` and `n`: kind of interval, period, and sample size in words; `unit` if not the reading's.
+            `kind`, `window` and `n`: kind of interval, period, and sample size as text; `unit` if not the reading's.
         """
         if question not in self.event.asked:
             return None
@@ -238,7 +238,7 @@ class Study:
         details |= {} if margin is None else {"margin": margin}
         details |= {} if placebo is None or margin is None else claims.checked(placebo, margin)
         if effect.refused:
-            details["change"] = "A panel that can tell it: why this one cannot is said in its report."
+            details["change"] = "A panel that can answer the question; the report on this one says why it cannot."
         if not np.isnan(effect.value[0]):
             details["estimate"] = float(effect.value[0])
         finding = claims.Finding(
@@ -247,16 +247,16 @@ class Study:
             market=self.market,
             interval=effect.bounds(effect.terms[0]),
             aside=self.aside,
-            gaps=f"Only {sentence}, too few for a word on totals." if share < ENOUGH else "",
+            gaps=f"Only {sentence}, too few for a verdict on totals." if share < ENOUGH else "",
             **details,
         )
         return claims.judge(*self.event.asked[question], finding, event=self.event)
 
     @property
     def _known(self) -> tuple[str, float]:
-        """Number of the origin's firms with known sales in all months compared, in words (empty if all), and share.
+        """Phrase on how many of the origin's firms have complete sales (empty if all do), and their share.
 
-        The share is that of firms, or of their sales a year before if smaller.
+        The share is that of firms, or that of their sales a year earlier if it is smaller.
         """
         panel, design = self.panel, self.design.fitted(self.panel)
         if design is None:
@@ -270,40 +270,40 @@ class Study:
             return "", 1.0
         sold = np.nansum(before, axis=1)
         share = min(complete.mean(), sold[complete].sum() / (sold.sum() or 1.0))
-        return f"{complete.sum():,} of {len(complete):,} {self.own} have all months that are compared", float(share)
+        return f"{complete.sum():,} of {len(complete):,} {self.own} have sales in all months compared", float(share)
 
     @property
     def caveats(self) -> str:
-        """Size, declared population, gaps and doubts of a panel from a file, in short; else empty."""
+        """Summary of the size, population, gaps and doubts of a panel from a file; otherwise empty."""
         if not self.file:
             return ""
         panel = self.panel
         size = f"{counted(len(panel.firms), 'firm')}, {panel.months[0]} to {panel.months[-1]}"
         parts = [size, DECLARED.get(panel.population, panel.population), *filter(None, [self._known[0]])]
         doubts = "; ".join(doubt.partition(":")[0] for doubt in panel.data_warnings)
-        warnings = f" Doubtful: {doubts}; what to do stands under Data in the reports on it." if doubts else ""
+        warnings = f" Doubtful: {doubts}; the reports on it say under Data what to do." if doubts else ""
         return f"Panel {self.file}: {', '.join(parts)}.{warnings}"
 
     @property
     def speaks(self) -> str:
-        """Sentence on whether the panel gives a word on totals, and for which readings."""
+        """Sentence on whether the panel supports a verdict on totals, and for which readings."""
         ledger = claims.readings(event=self.event)
         totals = {*ledger[ledger["totals"]][["claim_id", "reading"]].itertuples(index=False, name=None)}
         readings = ", ".join(" ".join(pair) for pair in self.event.asked.values() if pair in totals)
-        on = f"a word on totals ({readings or 'none is asked'})"
+        on = f"a verdict on totals ({readings or 'no reading is about them'})"
         panel, (complete, share) = f"Population: {self.panel.population}; the panel", self._known
         if self.market:
-            return f"{panel} is simulated, so it gives no claim a word."
+            return f"{panel} is simulated, so it supports no verdict on a claim."
         if not self.aside:
-            return f"{panel} does not give {on}: only {complete}." if share < ENOUGH else f"{panel} gives {on} too."
+            return f"{panel} cannot support {on}: only {complete}." if share < ENOUGH else f"{panel} supports {on}."
         return (
-            f"Population: not representative of all sellers, or not said; the panel does not give {on}. Write "
-            "`population: census` in its map if it holds all sellers, or `population: sample` and a column weight."
+            f"Population: not representative of all sellers, or not stated; the panel cannot support {on}. Write "
+            "`population: census` in its map if it has all sellers, or `population: sample` and add a column weight."
         )
 
     @property
     def lines(self) -> list[str]:
-        """Event with the closures in its waves and in other months, gaps, and data warnings."""
+        """Sentences on the event's closures in its waves and in other months, on gaps, and on doubtful data."""
         months = self.closed_by_month
         other = months[~months.index.isin(self.event.waves)]
         apart = ", ".join(f"{month} ({number})" for month, number in other.items())
@@ -312,17 +312,17 @@ class Study:
             f"its waves: {months.sum() - other.sum():,}, in other months: {apart or 'none'}."
         )
         sentence, share = self._known
-        gaps = f"{sentence}, {share:.0%} of them or of their sales: an empty cell in one of these leaves its firm out."
+        gaps = f"{sentence}, {share:.0%} of firms or of their sales; firms with an empty cell in these are left out."
         return [event, *([gaps] if sentence else []), *(f"Doubtful: {doubt}" for doubt in self.panel.data_warnings)]
 
     @property
     def line(self) -> str:
-        """The same in one line, for a report's data section, with the declared population of a panel from a file."""
+        """Text of `lines`, and the declared population of a panel from a file, for a report's data section."""
         population = f"The panel is {DECLARED.get(self.panel.population, self.panel.population)}."
         return " ".join([*self.lines, *([population] if self.file else [])])
 
     def true(self) -> dict[str, float]:
-        """Return the true value of every estimand in the design's window, by id; empty if unknown."""
+        """Return the true values of all estimands in the design's window, by id; empty if unknown."""
         if self.truth is None:
             return {}
         window = self.design.post_from, self.design.post_to

@@ -1,4 +1,4 @@
-"""Tests: against a margin set in advance, by permutation, and of families of hypotheses."""
+"""Tests against a margin set in advance, permutation tests, and tests of families of hypotheses."""
 
 from __future__ import annotations
 
@@ -57,19 +57,19 @@ class TestResult(Shown):
 
 def _positive(name: str, value: float) -> None:
     if not value > 0 or not np.isfinite(value):
-        raise DesignError(f"Cannot use {name} = {value}: it is not a positive number; give a finite number above 0")
+        raise DesignError(f"Cannot use {name} = {value}; pass a positive, finite number")
 
 
 def check_level(level: float) -> None:
-    """Refuse a level outside (0.5, 1)."""
+    """Raise DesignError unless a level is between 0.5 and 1."""
     if not 0.5 < level < 1:
-        raise DesignError(f"Cannot use level = {level}: it is not between 0.5 and 1; 0.95 is usual")
+        raise DesignError(f"Cannot use level = {level}: it is not between 0.5 and 1; use 0.95, for example")
 
 
 def noninferiority(
     estimate: Any, std_error: float | None = None, *, margin: float, level: float = 0.95, df: float | None = None
 ) -> TestResult:
-    """Test, one-sided, whether an effect is no worse than ``-margin``.
+    """Perform a one-sided test of whether an effect is no worse than ``-margin``.
 
     Parameters
     ----------
@@ -77,7 +77,7 @@ def noninferiority(
         For the result of :func:`analysis.att_gt`, its average; an Estimate has its own standard error and degrees of
         freedom. Harm is negative.
     std_error, df : float
-        Only with a number as estimate; without `df` the standard error is taken as known.
+        Only if the estimate is a number; without `df`, the standard error is treated as known.
     margin : float
         Positive, in the unit of the estimate, and set in advance.
     level : float
@@ -111,10 +111,10 @@ def noninferiority(
             )
         estimate, std_error, df = effect.value[0], effect.std_error[0], effect.df[0]
         if np.isnan([estimate, std_error]).any():
-            raise DesignError(f"Cannot test {effect.estimand} without a standard error ({effect.reason}); test another")
+            raise DesignError(f"Cannot test {effect.estimand} without a standard error ({effect.reason}); use another")
     std_error, df = np.nan if std_error is None else std_error, np.inf if df is None else df
     if not np.isfinite(estimate):
-        raise DesignError(f"Cannot test an estimate of {estimate}: it is not finite; estimate it on other data first")
+        raise DesignError(f"Cannot test an estimate of {estimate}: it is not finite; pass a finite estimate")
     _positive("std_error", std_error)
     _positive("margin", margin)
     check_level(level)
@@ -124,7 +124,7 @@ def noninferiority(
 
 
 def largest_std_error(margin: float, *, level: float = 0.95, two_sided: bool = False) -> float:
-    """Return the largest standard error at which a true zero passes with a power of 80 per cent, in the margin's unit.
+    """Return the largest standard error, in the margin's unit, with which a true zero passes with 80 per cent power.
 
     Non-inferiority: ``margin / (z(level) + z(power))``. Equivalence (`two_sided`):
     ``margin / (z(level) + z((1 + power) / 2))``. An invalid margin or level raises DesignError.
@@ -136,15 +136,15 @@ def largest_std_error(margin: float, *, level: float = 0.95, two_sided: bool = F
 
 
 def assignments(n_units: int, n_treated: int) -> Bools:
-    """List all assignments of `n_treated` among `n_units`, bool[assignment, unit]; refuse more than a million."""
+    """Return all assignments of `n_treated` units among `n_units`, at most a million, bool[assignment, unit]."""
     if not 0 < n_treated < n_units:
         raise DesignError(
-            f"Cannot permute the treatment of {n_treated} among {n_units} units: it needs at least one treated and one "
-            "comparison unit; add units"
+            f"Cannot permute the treatment of {n_treated} among {n_units} units: at least one treated and one "
+            "comparison unit are needed; add units"
         )
     if (count := comb(n_units, n_treated)) > MAX_ASSIGNMENTS:
         raise DesignError(
-            f"Cannot list the assignments of {n_treated} among {n_units} units: {count:,} is more than "
+            f"Cannot list the assignments of {n_treated} among {n_units} units: there are {count:,}, more than "
             f"{MAX_ASSIGNMENTS:,}; use fewer units"
         )
     chosen = np.array(list(combinations(range(n_units), n_treated)))
@@ -160,7 +160,7 @@ def redraw_closures(closed: Floats, strata: Labels | None, rng: np.random.Genera
     ----------
     closed : float64[unit]
         Closure of each unit, such as its month or share of months closed; 0 for none. Each stratum keeps its
-        closures. If units close in groups, give one entry per group.
+        closures. If units close in groups, pass one entry per group.
     strata : sequence, optional
         Stratum of each unit, such as size x suspicion x origin; a single one by default.
     rng, draws : numpy Generator and int
@@ -179,7 +179,7 @@ def redraw_closures(closed: Floats, strata: Labels | None, rng: np.random.Genera
     within = [np.flatnonzero(code == stratum) for stratum in range(code.max(initial=-1) + 1)]
     if not any(np.ptp(closed[rows]) > 0 for rows in within):
         raise DesignError(
-            f"Cannot redraw closures: within each of {len(within)} strata all units are alike; use coarser strata"
+            f"Cannot redraw closures: units are identical within each of {len(within)} strata; use coarser strata"
         )
     blocks = []
     for rows in within:
@@ -193,7 +193,7 @@ def redraw_closures(closed: Floats, strata: Labels | None, rng: np.random.Genera
 
 
 def shift_interval(observed: float, draws: Floats, slopes: Floats, level: float) -> tuple[float, float]:
-    """Invert a two-sided permutation test of a constant shift exactly.
+    """Compute an exact interval by inverting a two-sided permutation test of a constant shift.
 
     Under the null that every treated unit was shifted by tau, the statistic of assignment d is
     ``draws[d] - tau * slopes[d]`` and the observed one ``observed - tau``. The former is at least as far from zero for
@@ -229,7 +229,7 @@ def shift_interval(observed: float, draws: Floats, slopes: Floats, level: float)
 def romano_wolf(
     estimates: Estimate | Floats, covariance: Floats | None = None, *, df: float | Floats = np.inf
 ) -> pd.DataFrame:
-    """Adjust the p-values of a family of two-sided tests of zero, by stepdown, for their joint distribution.
+    """Adjust the p-values of a family of two-sided tests of zero for multiple testing, by stepdown.
 
     Parameters
     ----------
@@ -271,13 +271,13 @@ def romano_wolf(
     if estimates.ndim != 1 or covariance.shape != 2 * estimates.shape or df.shape not in ((), estimates.shape):
         raise DesignError(
             f"Cannot test a family: estimates, covariance and df have shapes {estimates.shape}, {covariance.shape} and "
-            f"{df.shape}; give an Estimate, or estimates[term], covariance[term, term] and one df or df[term]"
+            f"{df.shape}; pass an Estimate, or estimates[term], covariance[term, term] and one df or df[term]"
         )
     variance = np.diag(covariance)
     if not (variance > 0).all() or not np.isfinite(estimates).all() or not (df > 0).all():
         raise DesignError(
             f"Cannot test a family with the estimates {estimates.tolist()}, variances {variance.tolist()} and df "
-            f"{df.tolist()}: each must be finite, and the latter two positive; leave out terms without an estimate"
+            f"{df.tolist()}: each must be finite, and the latter two positive; drop terms without an estimate"
         )
     t = estimates / np.sqrt(variance)
     p_value = 2 * stats.t.sf(np.abs(t), df)
@@ -287,12 +287,12 @@ def romano_wolf(
     steps = (1 + (smallest <= p_value[order]).sum(axis=0)) / (1 + DRAWS)
     adjusted, rank = np.empty(len(t)), np.empty(len(t), dtype=np.int64)
     adjusted[order], rank[order] = np.maximum.accumulate(steps), np.arange(1, len(t) + 1)
-    adjusted = np.fmax(adjusted, p_value)  # Monte Carlo noise may take it below
+    adjusted = np.fmax(adjusted, p_value)  # Monte Carlo noise may make it smaller
     return pd.DataFrame({"t": t, "p_value": p_value, "p_adjusted": adjusted, "rank": rank}, index=terms)
 
 
 def _null_p_values(covariance: Floats, df: Floats) -> Floats:
-    """Draw p-values of two-sided tests of zero under the null, one test at a time, float64[draw, term].
+    """Draw unadjusted p-values of two-sided tests of zero under the null hypothesis, float64[draw, term].
 
     Estimates are normal with this covariance. In each draw their standard errors take the same quantile of their chi
     distributions.

@@ -15,7 +15,7 @@ from analysis.provenance import ROOT
 YAML_BYTES, YAML_DEPTH = 1 << 18, 12
 LONGEST_NAME = 200
 """Maximum length of a name, such as that of a firm; a longer one would not fit on a page."""
-MISSING_SIGN = "\u25a1"  # a white square, in place of unprintable characters
+MISSING_SIGN = "\u25a1"  # a white square, printed instead of unprintable characters
 LAYOUT = ROOT / "reports"
 FONTS = {400: "NotoSansCJKsc-Regular-subset.otf", 700: "NotoSansCJKsc-Bold-subset.otf"}  # for all pages, by weight
 TYPST = (
@@ -27,7 +27,7 @@ _UNSEEN = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}  # Unicode categories witho
 
 
 def admit(path: Path, most: int | None = None) -> None:
-    """Refuse a file that is too large, or not a regular one, such as a pipe or device, whose reading may never end.
+    """Raise DataError if a file is missing, too large or not regular, such as a pipe, which may never end.
 
     Raises
     ------
@@ -41,7 +41,7 @@ def admit(path: Path, most: int | None = None) -> None:
         refuse(path, "a file", problem, "correct its path")
     if not stat.S_ISREG(status.st_mode):
         what = "a folder" if stat.S_ISDIR(status.st_mode) else "a pipe, socket or device"
-        refuse(path, "a file", what, "save its content to a file, and name that file")
+        refuse(path, "a file", what, "save its content to a file, and use that file")
     if most is not None and status.st_size > most:
         refuse(path, f"a file of at most {most:,} bytes", f"{status.st_size:,}", "check that it is the right file")
 
@@ -55,13 +55,13 @@ def inside(folder: Path, name: str) -> Path:
         actual = f"{name!r}, which leads to {path}"
     except (OSError, RuntimeError, ValueError) as error:  # circular links, characters not allowed in names
         actual = f"{name!r} ({error})"
-    refuse(folder, "the name of a file in it", actual, "put the file there, and name it without .. and links")
+    refuse(folder, "the name of a file in it", actual, "put the file there, and use a name without .. and links")
 
 
 def located(name: str, path: str) -> Path:
-    """Find a file named by a parameter, in the working directory or else in the project's folder.
+    """Return the path of a file named by a parameter, in the working directory or else in the project's folder.
 
-    An absolute path is returned as is, for its reader to report if missing; a missing relative one is a `DataError`.
+    An absolute path is returned as is, for its reader to report if missing; a missing relative one raises DataError.
     """
     folders = [*dict.fromkeys((Path.cwd(), ROOT))]
     files = [folder / path for folder in folders if Path(path).is_absolute() or os.path.isfile(folder / path)]
@@ -72,7 +72,7 @@ def located(name: str, path: str) -> Path:
 
 
 def refuse_long(path: Path, column: str, cells: Any, most: int) -> None:
-    """Refuse an Arrow column with words longer than `most`; check dictionary-encoded ones before decoding."""
+    """Raise DataError if an Arrow column has text longer than `most`; dictionaries are not decoded first."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
@@ -81,17 +81,17 @@ def refuse_long(path: Path, column: str, cells: Any, most: int) -> None:
         of_text = pa.types.is_string(words.type) or pa.types.is_large_string(words.type)
         longest = (pc.max(pc.utf8_length(words)).as_py() or 0) if of_text else 0
         if longest > most:
-            do = "shorten it, or take another column"
+            do = "shorten it, or use another column"
             refuse(f"{path}, column {column!r}", f"text of at most {most:,} characters", f"one of {longest:,}", do)
 
 
 def is_printable(sign: str) -> bool:
-    """Whether a character is visible on a page and does not reorder others."""
+    """Return whether a character is visible on a page and does not reorder others."""
     return unicodedata.category(sign) not in _UNSEEN
 
 
 class _Signs(dict[int, str]):
-    """Printed replacement for each character, by code point: itself, or a visible square."""
+    """Printed replacement of each character, by code point: itself, or a visible square."""
 
     def __missing__(self, code: int) -> str:
         there = code in _codes() or any(first <= code <= last for first, last in TYPST)
@@ -111,5 +111,5 @@ def _codes() -> frozenset[int]:
 
 
 def printable(text: str) -> str:
-    """Replace each character that is invisible or in none of the page's fonts, such as an emoji, by a square."""
+    """Replace each character that is invisible or in none of the page's fonts, such as an emoji, with a square."""
     return text if text.isascii() and text.isprintable() else text.translate(_SIGNS)

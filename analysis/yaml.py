@@ -1,4 +1,4 @@
-"""Read hand-written YAML as a model; refuse errors with file, line or key."""
+"""Read hand-written YAML as a model; errors name the file and the line or key."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ Model = TypeVar("Model", bound=BaseModel)
 
 
 def load(path: Path, model: type[Model]) -> Model:
-    """Read a YAML file as a model; a `DataError` names the file, the line or key, the error and the remedy.
+    """Read a YAML file as a model; raise DataError with the file, the line or key, the problem and the remedy.
 
-    Every scalar stays text as written: the model interprets a label 1688, a word no or a date 2021-02-30.
+    Every scalar remains text as written; the model interprets values such as 1688, no or 2021-02-30.
     """
     admit(path, YAML_BYTES)
     try:
@@ -39,33 +39,33 @@ def load(path: Path, model: type[Model]) -> Model:
         mark = getattr(error, "problem_mark", None)
         line = f", line {mark.line + 1}" if mark else ""
         problem = getattr(error, "problem", getattr(error, "strerror", error))
-        twice = 'keep one of the two lines: once a question is answered, remove the line with the value "?"'
+        twice = 'keep one of the two lines (once a question is answered, remove the line with the value "?")'
         do = twice if isinstance(error, DuplicateKeyError) else "correct it, or name another file"
         raise DataError(f"{path}{line}: expected a YAML file in UTF-8; {problem}; {do}.") from None
     if not isinstance(content, dict) or not all(isinstance(key, str) for key in content):
         refuse(path, "keys and values", f"{content!r:.60}", "write `key: value` lines")
     if left := [*_unanswered(content)]:
         actual = f"{counted(len(left), 'open question')}: {', '.join(left)}"
-        refuse(path, "an answer to each question", actual, 'write it over each "?"')
+        refuse(path, "an answer to each question", actual, 'replace each "?" with its answer')
     try:
         return model.model_validate(content)
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"] if part not in ("", "[key]"))
         problem, actual = first["msg"].removeprefix("Value error, "), f"{first['input']!r:.60}"
-        if "notices" in first["loc"]:  # it may be a password in place of its variable's name
+        if "notices" in first["loc"]:  # it may be a password instead of its variable's name
             actual = "another value, which is not shown"
         if first["type"] == "extra_forbidden":
-            beside = f" beside {', '.join(model.model_fields)}" if len(first["loc"]) == 1 else ""
+            beside = f" among {', '.join(model.model_fields)}" if len(first["loc"]) == 1 else ""
             problem = f"there is no such key{beside}"
         raise DataError(f"{path}, key {key or 'of the file'}: {problem}; found {actual}; correct it.") from None
 
 
 def _refuse_shape(path: Path, text: str) -> None:
-    """Refuse YAML that expands or nests without limit, or has impossible characters, before building any value."""
+    """Raise DataError for YAML with aliases, deep nesting or invalid characters, before building any value."""
     depth = 0
     for event in YAML(typ="base", pure=True).parse(text):
-        at, do = f"{path}, line {event.start_mark.line + 1}", "write it out, with one `key: value` line for each"
+        at, do = f"{path}, line {event.start_mark.line + 1}", "write it out as `key: value` lines"
         depth += isinstance(event, CollectionStartEvent) - isinstance(event, CollectionEndEvent)
         if isinstance(event, AliasEvent):
             refuse(at, "plain values", f"the alias *{event.anchor}", do)
@@ -89,7 +89,7 @@ def _unanswered(content: dict[str, Any], before: str = "") -> Iterator[str]:
 
 
 def is_(expected: str, holds: Callable[[Any], object]) -> AfterValidator:
-    """Return a validator that refuses a value unless `holds` returns true for it."""
+    """Return a validator that raises ValueError unless `holds` returns true for the value."""
 
     def check(value: Any) -> Any:
         if not holds(value):
@@ -100,7 +100,7 @@ def is_(expected: str, holds: Callable[[Any], object]) -> AfterValidator:
 
 
 def is_like(expected: str, pattern: str) -> AfterValidator:
-    """Return a validator that refuses text unless it matches a pattern completely."""
+    """Return a validator that raises ValueError unless the whole text matches a pattern."""
     return is_(expected, re.compile(pattern).fullmatch)
 
 
@@ -115,6 +115,6 @@ Labels = Annotated[dict[Text, Text], Field(min_length=1)]
 
 
 class Written(BaseModel):
-    """Base model of files written by hand: frozen, unknown keys refused."""
+    """Base class for models of hand-written files, which are frozen and reject unknown keys."""
 
     model_config = {"extra": "forbid", "frozen": True}

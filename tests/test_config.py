@@ -32,7 +32,7 @@ WRITTEN = YAML(typ="safe").load(Path(__file__).parent / "cases" / "written.yml")
 LARGE = [
     (Map, "[" * 900 + "]" * 900, ["line 1: expected at most 12 levels of lists and keys"]),
     (Map, b"home: \xff", ["invalid start byte"]),
-    (Map, f"currency: CNY\nrates: {'9' * 5000}", ["key rates: expected US dollars for one unit"]),
+    (Map, f"currency: CNY\nrates: {'9' * 5000}", ["key rates: expected a positive, finite number of US dollars"]),
 ]
 
 
@@ -350,7 +350,7 @@ def test_given_text_goes_before_defaults(notebook):
 def test_one_of_some_numbers_is_read_as_a_number(tmp_path):
     model = read_cell(tmp_path, "x: int = 2  # allowed 1 | 2 | 3")
     assert parameters.settled(model, {"x": "3"}) == {"x": 3}
-    with pytest.raises(DesignError, match=r"Parameter x: found '4'; give a value that is int, allowed 1 | 2 | 3"):
+    with pytest.raises(DesignError, match=r"Parameter x: found '4'; use a value of type int, allowed 1 | 2 | 3"):
         parameters.settled(model, {"x": "4"})
 
 
@@ -387,7 +387,7 @@ def test_a_running_notebook_is_held_to_types_and_rules(notebook, name, value):
     exec(PARAMETERS, namespace)
     assert parameters.check(str(notebook), namespace)["count"] == 3
     assert parameters.check(str(notebook), {**namespace, "share": 1})["share"] == 1.0
-    with pytest.raises(DesignError, match=rf"Parameter {name}: found {value!r}; give a value"):
+    with pytest.raises(DesignError, match=rf"Parameter {name}: found {value!r}; use a value"):
         parameters.check(str(notebook), {**namespace, name: value})
     del namespace["tier"]
     with pytest.raises(DesignError, match=r"Parameter tier: found None"):
@@ -403,8 +403,8 @@ def test_a_name_is_looked_for_in_the_notebooks_folder(notebook, monkeypatch):
 def test_open_questions_are_told_all_at_once_and_so_is_an_answer_beside_its_question(tmp_path):
     path = tmp_path / "map.yml"
     path.write_text('rates:\n  EUR: "?"\n  CNY: "?"\nabsent: "?"\n')
-    with pytest.raises(DataError, match=r"found 3 open questions: rates.EUR, rates.CNY, absent; write it over each"):
+    with pytest.raises(DataError, match=r"found 3 open questions: rates.EUR, rates.CNY, absent; replace each"):
         yaml.load(path, Map)
     path.write_text('absent: zero\nabsent: "?"\n')
-    with pytest.raises(DataError, match=r"line 2: .* once a question is answered, remove the line with the value"):
+    with pytest.raises(DataError, match=r"line 2: .*once a question is answered, remove the line with the value"):
         yaml.load(path, Map)

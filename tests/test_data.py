@@ -94,7 +94,7 @@ def test_a_byte_that_was_not_accepted_is_refused_with_both_remedies(root):
         data.load("events", root=root)
     message = str(refused.value)
     assert data.card("events")["hash"] in message
-    assert f"restore it from git, or if the change is meant, run: market-impact check --accept {root / EVENTS}" in (
+    assert f"restore it from git, or if the change is intended, run: market-impact check --accept {root / EVENTS}" in (
         message
     )
 
@@ -118,8 +118,8 @@ def test_a_missing_file_and_a_name_that_is_not_declared_are_refused(root):
     ("old", "new", "said"),
     [
         (b",1135,", b",many,", 'cell "many" in row "3" and field "quantity" .* type is "number'),
-        (b",1135,", b",nan,", "row 3, column quantity: found NaN; a figure is finite or missing"),
-        (b",1135,", b",1e999,", r"row 3, column quantity: found 1E\+999; a figure is finite"),
+        (b",1135,", b",nan,", "row 3, column quantity: found NaN; numbers must be finite or missing"),
+        (b",1135,", b",1e999,", r"row 3, column quantity: found 1E\+999; numbers must be finite"),
         (b"E002,2020,", b"E002,2020-13,", 'cell "2020-13" .* constraint "pattern"'),
         (b"E002,2020,", b"E002,,", 'cell "" in row at position "3" and field "date" .* constraint "required"'),
         (b",policy,", b",polizy,", 'cell "polizy" .* constraint "enum" is .*analyst_estimate'),
@@ -183,8 +183,8 @@ def test_the_check_reports_the_problems_of_all_files_at_once_and_those_that_noth
     message = refusal(root)
     assert 'events.csv: Type error in the cell "many"' in message
     assert 'threats.csv: The cell "2020-14"' in message
-    assert "new.csv: nothing declares it" in message
-    assert "loose.csv: nothing declares it" in message
+    assert "new.csv: not declared;" in message
+    assert "loose.csv: not declared;" in message
     assert ".DS_Store" not in message
     assert ".backup" not in message
 
@@ -204,7 +204,7 @@ def test_an_accepted_change_loads_and_leaves_the_rest_of_the_descriptor_alone(ro
 
 @pytest.mark.parametrize(
     ("name", "vintage", "said"),
-    [("events", "31.1.2027", "give it as YYYY-MM-DD"), ("facts/new.csv", "2027-01-31", "declare it with its schema")],
+    [("events", "31.1.2027", "write it as YYYY-MM-DD"), ("facts/new.csv", "2027-01-31", "declare it with its schema")],
 )
 def test_no_date_and_no_declared_file_are_not_accepted(root, name, vintage, said):
     with pytest.raises(DataError, match=said):
@@ -214,7 +214,7 @@ def test_no_date_and_no_declared_file_are_not_accepted(root, name, vintage, said
 def test_a_card_whose_values_cannot_be_replaced_is_left_alone(root):
     edit(root / "datapackage.json", b'"vintage": "2026-11-28",', b'"vintage" : "2026-11-28",')
     before = (root / "datapackage.json").read_bytes()
-    with pytest.raises(DataError, match=r"Cannot record bytes, hash, vintage in .*: write them below its path"):
+    with pytest.raises(DataError, match=r"Cannot record bytes, hash, vintage in .*; move these keys below its path"):
         data.accept("events", vintage="2027-01-31", root=root)
     assert (root / "datapackage.json").read_bytes() == before
 

@@ -65,7 +65,7 @@ def test_a_series_carries_unit_publisher_sources_and_periods():
 def test_a_value_is_written_with_the_mark_of_its_own_period():
     volume = shift.volume()
     assert (f"{volume:2021Q1}"[-1], f"{volume:2022Q3}") == ("◐", "17,715 ●")
-    with pytest.raises(DataError, match="for '2030Q1': it has 2021Q1, "):
+    with pytest.raises(DataError, match="for '2030Q1'; choose from 2021Q1, "):
         format(volume, "2030Q1")
 
 
@@ -124,12 +124,12 @@ def test_a_period_with_two_values_is_refused_with_both(root):
 @pytest.mark.parametrize(
     ("where", "said"),
     [
-        ({"platform": "Ebay"}, "no row has platform='Ebay'; rows there have Alibaba international"),
+        ({"platform": "Ebay"}, "no row has platform='Ebay'; choose from Alibaba international"),
         ({"country": "US"}, "there is no column 'country'"),
         ({"freq": "W"}, "the frequency 'W'; choose from A, H, Q, M, FY"),
         ({"platform": "Shopify", "freq": "A"}, "no period fits freq=A"),
-        ({"platform": "Shopify", "freq": "A", "first": "2024Q1"}, "give both in one form"),
-        ({"platform": "Shopify", "first": "2024Q1"}, "give both in one form"),
+        ({"platform": "Shopify", "freq": "A", "first": "2024Q1"}, "write both in its form"),
+        ({"platform": "Shopify", "first": "2024Q1"}, "write both in its form"),
     ],
 )
 def test_a_question_without_answer_says_what_there_is(where, said):
@@ -140,7 +140,7 @@ def test_a_question_without_answer_says_what_there_is(where, said):
 def test_a_file_without_series_says_so():
     with pytest.raises(DataError, match=r"use data\.load\(\)"):
         series.published("events", event_id="E001")
-    with pytest.raises(DataError, match=r"has no source_publisher; use data\.load\(\)"):
+    with pytest.raises(DataError, match=r"has no column source_publisher; use data\.load\(\)"):
         series.rows("claims")
 
 
@@ -173,7 +173,7 @@ def test_rows_say_which_figures_are_bounds_and_which_estimates():
 
 
 def test_growth_over_a_lower_bound_is_an_upper_bound():
-    with pytest.raises(DataError, match=r"in 2020Q1 both values are lower bounds, so the result has no bound"):
+    with pytest.raises(DataError, match=r"in 2020Q1 both values are lower bounds, so the result is unbounded"):
         series.growth(buyers(last="2021Q1"))
     bound = series.growth(buyers(first="2020Q1")).points["bound"]
     assert (bound["2021Q1"], bound["2022Q1"]) == ("upper", "")
@@ -201,7 +201,7 @@ def test_what_has_no_growth_is_refused():
     with pytest.raises(DataError, match=r"2017 is -65\.9827; use a series of positive levels"):
         series.growth(profit)
     gmv = ebay("gmv_total", freq="A")
-    with pytest.raises(DataError, match="its unit is 'million USD'; give per cent"):
+    with pytest.raises(DataError, match="in 'million USD'; use growth in per cent"):
         series.from_growth(gmv, gmv)
     with pytest.raises(DataError, match=r"no period is common to both series \(2022\); load more periods"):
         series.growth(ebay("gmv_total", freq="A", first="2022"))

@@ -111,7 +111,7 @@ def test_closures_in_months_that_are_no_wave_are_counted_and_said(simulated, tmp
 
 def test_closures_before_the_first_wave_are_refused_with_their_number_and_month(simulated, tmp_path):
     number = simulated.closed_by_month.iloc[0]
-    said = rf"in 2021-05, but {number} firms closed before it: 2021-03 \({number}\); leave them out of the panel, or"
+    said = rf"in 2021-05, but {number} firms closed earlier: 2021-03 \({number}\); leave them out of the panel, or"
     with pytest.raises(DesignError, match=said):
         brought(tmp_path, simulated, {"2021-05": "2021-03-01"})
     found = brought(tmp_path, simulated, {"2021-05": "2021-03-01"}, waves=["2021-03", "2021-06"])
@@ -120,7 +120,7 @@ def test_closures_before_the_first_wave_are_refused_with_their_number_and_month(
 
 def test_a_panel_of_another_event_is_refused(simulated, tmp_path):
     total = simulated.closed_by_month.sum()
-    with pytest.raises(DesignError, match=rf"has waves in 1999-01, but {total} firms closed in other months only"):
+    with pytest.raises(DesignError, match=rf"has waves in 1999-01, but all {total} closures are in other months"):
         brought(tmp_path, simulated, {}, waves=["1999-01"])
 
 
@@ -197,15 +197,17 @@ def test_a_panel_with_too_many_gaps_gives_no_word_on_totals_and_says_how_many_fi
     own, sales = np.flatnonzero(simulated.panel.firms["origin"] == "CN"), simulated.panel.sales.copy()
     sales[own[: len(own) // 5], 0, 32] = np.nan  # in the window
     holed = on(simulated, sales=sales, data_warnings=("One is large: mend it.",))
-    said = f"{len(own) - len(own) // 5:,} of {len(own):,} Chinese sellers have all months that are compared"
+    said = f"{len(own) - len(own) // 5:,} of {len(own):,} Chinese sellers have sales in all months compared"
     told = holed.judge("growth_not_lower", effect(), **ASKED)
-    assert (told.word, told.why) == ("Not testable with this data", f"Only {said}, too few for a word on totals.")
-    assert f"{said}, 78% of them or of their sales" in holed.lines[1]
-    assert f"does not give a word on totals (C01 V1, C01 V2, C01 V3): only {said}." in replace(holed, market="").speaks
+    assert (told.word, told.why) == ("Not testable with this data", f"Only {said}, too few for a verdict on totals.")
+    assert f"{said}, 78% of firms or of their sales" in holed.lines[1]
+    assert (
+        f"cannot support a verdict on totals (C01 V1, C01 V2, C01 V3): only {said}." in replace(holed, market="").speaks
+    )
     assert holed.caveats == ""
     assert replace(holed, file="mine.csv").caveats == (
         f"Panel mine.csv: {len(simulated.panel.firms):,} firms, 2019-01 to 2022-06, said to be a census, {said}. "
-        "Doubtful: One is large; what to do stands under Data in the reports on it."
+        "Doubtful: One is large; the reports on it say under Data what to do."
     )
     few = simulated.panel.sales.copy()
     few[own[:1], 0, 32] = np.nan
@@ -213,15 +215,16 @@ def test_a_panel_with_too_many_gaps_gives_no_word_on_totals_and_says_how_many_fi
 
 
 def test_what_the_panel_may_speak_for_names_the_readings_on_totals_or_the_line_to_write(simulated):
-    assert simulated.speaks == "Population: census; the panel is simulated, so it gives no claim a word."
+    assert simulated.speaks == "Population: census; the panel is simulated, so it supports no verdict on a claim."
     for name in ("census", "sample"):
         real = on(replace(simulated, market=""), population=name)
-        assert real.speaks == (f"Population: {name}; the panel gives a word on totals (C01 V1, C01 V2, C01 V3) too.")
+        assert real.speaks == (f"Population: {name}; the panel supports a verdict on totals (C01 V1, C01 V2, C01 V3).")
     other = on(replace(simulated, market=""), population="not representative")
     assert (
-        "does not give a word on totals (C01 V1, C01 V2, C01 V3). Write `population: census` in its map" in other.speaks
+        "cannot support a verdict on totals (C01 V1, C01 V2, C01 V3). Write `population: census` in its map"
+        in other.speaks
     )
-    assert "a word on totals (none is asked)" in asking(other, {"C07": None}).speaks
+    assert "a verdict on totals (no reading is about them)" in asking(other, {"C07": None}).speaks
 
 
 def test_a_window_that_begins_before_the_last_wave_is_said_and_has_no_grade(simulated):
@@ -277,12 +280,12 @@ def test_the_inventory_counts_what_the_panel_holds(panel):
     sections = tables(inventory(panel))
     whole, platforms = sections["The panel"], sections["Platforms"]
     assert found(whole, "firms") == f"{len(panel.firms)}"
-    assert found(whole, "  of them 0").startswith(f"{(panel.sales == 0).sum():,} (")
-    assert found(whole, "  of them not known").startswith(f"{np.isnan(panel.sales).sum()} (")
+    assert found(whole, "  zero").startswith(f"{(panel.sales == 0).sum():,} (")
+    assert found(whole, "  unknown").startswith(f"{np.isnan(panel.sales).sum()} (")
     assert found(whole, "digest") == panel.digest[:16]
     assert platforms["platform"].tolist() == list(panel.platforms)
     assert platforms["% of sales"].sum() == pytest.approx(100)
-    assert platforms["not known"].sum() == np.isnan(panel.sales).sum()
+    assert platforms["unknown"].sum() == np.isnan(panel.sales).sum()
     assert platforms["firms that sold"].tolist() == (np.nan_to_num(panel.sales) > 0).any(axis=2).sum(axis=0).tolist()
 
 
@@ -293,8 +296,8 @@ def test_what_was_added_up_and_linked_is_listed_with_its_rule(panel):
 
 def test_that_no_key_comes_twice_is_what_the_reader_sees_to(panel, tmp_path):
     said = tables(inventory(panel))["The panel"].set_index("what")["found"]
-    told = [found for what, found in said.items() if "twice" in what]
-    assert told == ["none, or the file would have been refused"]
+    told = [found for what, found in said.items() if "repeated keys" in what]
+    assert told == ["none, since a file with any cannot be read"]
     lines = (EXAMPLES / "tidy.csv").read_text().splitlines()
     (tmp_path / "tidy.csv").write_text("\n".join([*lines, lines[1]]))
     (tmp_path / "tidy.map.yml").write_text((EXAMPLES / "tidy.map.yml").read_text())
@@ -303,7 +306,7 @@ def test_that_no_key_comes_twice_is_what_the_reader_sees_to(panel, tmp_path):
 
 
 def test_the_smallest_effect_is_that_of_placebo_closures_and_says_so(panel):
-    title = "Smallest effect on closed firms (E1a), by placebo closures of firms not closed"
+    title = "Smallest effect on closed firms (E1a), from placebo closures of other firms"
     table = tables(estimable(panel, Design()))[title]
     made = smallest_effect(panel, Design())
     terms = ["fall", "fall, usual", "size, usual"]
@@ -332,7 +335,7 @@ def test_closures_are_counted_once_whole_in_part_or_after_the_window(panel):
 
 def test_exposure_is_that_of_firms_never_closed_over_the_window(panel):
     design = Design()
-    table = tables(estimable(panel, design))["Exposure of firms not closed, per cent of their category"]
+    table = tables(estimable(panel, design))["Exposure of firms that were not closed, per cent of their category"]
     sample = design.sample(panel)
     assert table["firms"].sum() == sample.never_closed.sum()
     for row in table.itertuples(index=False):
@@ -401,7 +404,7 @@ def test_firms_are_counted_and_grades_have_their_source_for_what_can_be_estimate
     assert used.loc[used["estimands"] == "E1b", "closed"].item() == int(effects.set_index("id").loc["E1b", "firms"])
     said = sections["What these columns count: the first three are used"]
     assert said["column"].tolist() == used.columns[1:].tolist()
-    graded = sections["Grade of each method, the worst in panels that this one could be"]
+    graded = sections["Grade of each method, the worst in panels like this one"]
     assert graded["id"].tolist() == able.tolist()
     assert set(graded["worst in"]) <= {*map(closures, PRESETS), "plain panels", ""}
     audited = data.load("audit")
@@ -469,9 +472,9 @@ def test_check_takes_the_parameters_of_reports_with_their_messages(capsys):
     given = ["--panel", str(EXAMPLES / "tidy.csv"), "--map", str(EXAMPLES / "tidy.map.yml")]
     assert command_line.main(["check", *given, "-p", "post_to=6", "-p", "delta_pp=1", "-p", "conf=0.9"]) == 0
     said = capsys.readouterr().out
-    assert "asked for                    -p post_from=4 -p post_to=6 -p base_months=12" in said
+    assert "requested                    -p post_from=4 -p post_to=6 -p base_months=12" in said
     for wrong, message in (
-        ("post_to=12", "Parameter post_to: found '12'; give a value that is int, allowed 0 to 9"),
+        ("post_to=12", "Parameter post_to: found '12'; use a value of type int, allowed 0 to 9"),
         ("post_too=3", "Parameter post_too does not exist; "),
         ("panel_path=x", "Option -p: panel_path was given as a parameter, but the runner sets it; use --panel."),
         ("event=x", "Parameter event: it was given with -p, but --panel sets it; use --event."),
