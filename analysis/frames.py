@@ -531,7 +531,7 @@ def _refuse(wrong: Any, column: pd.Series, needs: str, do: str) -> None:
     rows = np.flatnonzero(wrong)
     if len(rows):
         row = _quoted(column.index[rows[0]]) if column.index.is_unique else f"at position {rows[0]}"
-        value, more = _quoted(column.iloc[rows[0]]), f", {len(rows) - 1:,} more are invalid" if len(rows) > 1 else ""
+        value, more = _quoted(column.iloc[rows[0]]), f", and {len(rows) - 1:,} more are wrong" if len(rows) > 1 else ""
         raise DataError(f"Cannot use column {column.name!r}: it needs {needs}, but row {row} has {value}{more}; {do}")
 
 
