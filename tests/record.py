@@ -20,6 +20,7 @@ from analysis.provenance import ROOT
 NAMED = ["Aukey", "Mpow", "Youkeshu"]  # in claim C08
 FIRST, LAST = "2021-01-05", "2021-04-23"  # the estimation window of the share prices
 IN_WORDS = ("none", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
+OTHERS = "third-party platforms other than Amazon"
 COUNTED = {NOT_SHOWN: "Neither {} nor {} has been counted by anyone but its author"}
 
 
@@ -156,6 +157,7 @@ def moved(found: Mapping[str, Verdict]) -> str:
     invest, sell, made, parts = found["C07 invest"], found["C07 sell"], shift.elsewhere(), shift.amazon_shares()
     sunvalley, (name, aukey), asked = made.loc["Sunvalley"], ("Aukey", made.loc["Aukey"]), {"eBay", "AliExpress"}
     places, part = shift.named(closed=True), parts.query("firm == 'Sunvalley' and x == 2021")["estimate"].item()
+    rises = shift.mix().query("firm == 'Anker' and measure == 'growth of revenue'").set_index("platform")["value"]
     assert (invest.word, sell.word, [*places]) == (NOT_TESTABLE, NOT_TESTABLE, [name])
     assert not asked & {*places[name]}
     assert asked <= {*shift.named(closed=False)["Anker"]}
@@ -165,10 +167,9 @@ def moved(found: Mapping[str, Verdict]) -> str:
         f"{number(sunvalley['lost'], 0)} million yuan that it lost there, at most {number(sunvalley['after'], 0)} "
         f"million came back elsewhere in the same year. {name} made {number(aukey['before'], 0)} million yuan outside "
         f"Amazon in {aukey['first']} and {number(aukey['after'], 0)} million in {aukey['last']}; it names "
-        f"{listing(places[name])}, and neither eBay nor AliExpress. Anker, whose accounts were not closed, names both. "
-        f"From 2021 to 2022 its sales there changed by between {number(invest.low, 0)} and {number(invest.high, 0)} "
-        "million yuan, which fits a move and its opposite. The prospectus of Santai, which lists both by year, would "
-        "tell more."
+        f"{listing(places[name])}, and neither eBay nor AliExpress. Anker, whose accounts were not closed, names both; "
+        f"its sales on all marketplaces but Amazon rose by {rises[OTHERS]:.0f} per cent from 2021 to 2022, and it does "
+        "not say where. The prospectus of Santai, which lists both by year, would tell more."
     )
 
 
