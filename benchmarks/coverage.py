@@ -1,9 +1,9 @@
-"""Run the design audit: every estimand on simulated panels with a known truth, by two judges.
+"""Run the design audit, which estimates every estimand on simulated panels with a known truth.
 
-``make audit`` (or ``make coverage``, its other name) simulates 400 panels of each preset of the market and 200 of each
-plain preset, and writes data/audit.csv, with the grades that reports print next to their estimates, its card, and
-docs/coverage.md, the same for readers. ``--presets`` gives a preview in minutes: it prints coverage, and how often each
-test rejects a true hypothesis, on some presets, and writes nothing.
+``make audit`` (or ``make coverage``) simulates 400 panels for each preset of the market and 200 for each plain preset.
+It writes data/audit.csv, with the grades that reports print next to their estimates, its card, and docs/coverage.md
+for readers. ``--presets`` runs a preview in minutes: it prints, for some presets, coverage and how often each test
+rejects a true hypothesis, and writes nothing.
 """
 
 import argparse
@@ -34,7 +34,7 @@ SIZE = 0.05
 
 
 def page(table: pd.DataFrame) -> str:
-    """Render the page as Markdown."""
+    """Render docs/coverage.md from the table of an audit."""
     low, high = grading.right(table)
     parts = dict([*table.groupby(grades.judge(table["preset"]))])
     seeds = [
@@ -57,15 +57,16 @@ def page(table: pd.DataFrame) -> str:
 
 
 def shipped() -> pd.DataFrame:
-    """Load the table of the last audit."""
+    """Load the table of the latest audit."""
     return data.load("audit").fillna({"unit": "", "reason": ""})
 
 
 def rejections(preset: str, seed: int) -> dict:
     """Return whether each test rejects a true hypothesis on one panel; NaN if not run, or if the hypothesis is false.
 
-    `pretrend`: paths were parallel before closure; `family`: no effect on closed firms, if there is none;
-    `not_lower_E1a` and `not_lower_E3g_seen`: the effect is no lower than its true value, if there is one.
+    The hypotheses are that paths were parallel before closure (`pretrend`), that there is no effect on closed firms
+    (`family`, if there is none), and that an effect is not below its true value (`not_lower_E1a`,
+    `not_lower_E3g_seen`, if it is negative).
     """
     panel, truth = audit.simulated(preset, seed)
     true, study = truth.scalars(), event_study(panel, Design())
@@ -84,7 +85,7 @@ def rejections(preset: str, seed: int) -> dict:
 
 
 def sizes(presets: list[str], seeds: range, workers: Executor) -> pd.DataFrame:
-    """Return the rate of each of the :func:`rejections` by preset, per cent, with Monte Carlo errors in brackets."""
+    """Tabulate the rates of :func:`rejections` by preset, per cent, with Monte Carlo errors in brackets."""
     rows = pd.DataFrame(audit.each_panel(rejections, presets, seeds, workers)).groupby("preset", sort=False)
     share = rows.mean()
     error = (share * (1 - share) / rows.count()) ** 0.5
@@ -92,7 +93,7 @@ def sizes(presets: list[str], seeds: range, workers: Executor) -> pd.DataFrame:
 
 
 def measures(table: pd.DataFrame, ids: Collection[str]) -> pd.DataFrame:
-    """Return coverage (MC), mean standard error over sd, bias (MC) and mean truth of some estimands by preset."""
+    """Tabulate coverage, mean standard error over sd, bias and mean truth of some estimands by preset."""
     rows = table[table["id"].isin(ids)]
     columns = {
         "coverage": _with_error(100 * rows["coverage"], 100 * rows["coverage_mc"]),
@@ -109,23 +110,23 @@ def _with_error(values: pd.Series, errors: pd.Series) -> list[str]:
 
 
 def look(presets: list[str], ids: Collection[str], panels: int, workers: Executor) -> None:
-    """Print coverage and the size of tests for some presets."""
+    """Print the coverage of intervals and the size of tests for some presets."""
     seeds = range(1, panels + 1)
     table = audit.summarise(audit.replicate(presets, seeds, design=Design(), workers=workers))
-    print(f"Coverage of 95% intervals, per cent (Monte Carlo error); {panels} panels a preset")
+    print(f"Coverage of 95% intervals, per cent (Monte Carlo error); {panels} panels per preset")
     print(measures(table, ids).to_string(index=False))
-    print(f"\nRejections of what is true, per cent (Monte Carlo error), at {SIZE:.0%}")
+    print(f"\nRejections of true hypotheses, per cent (Monte Carlo error), at {SIZE:.0%}")
     print(sizes(presets, seeds, workers).to_string())
 
 
 def main() -> None:
-    """Simulate, summarise, print and write; or preview some presets."""
+    """Run the audit and write its results, or preview some presets."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--market", type=int, default=400, help="panels per preset of the market (default 400)")
     parser.add_argument("--plain", type=int, default=200, help="panels per plain preset (default 200)")
-    parser.add_argument("--presets", nargs="+", help="only print a look at these presets")
-    parser.add_argument("--ids", nargs="+", default=IDS, help="estimands of the look")
-    parser.add_argument("--panels", type=int, default=100, help="panels per preset of the look (default 100)")
+    parser.add_argument("--presets", nargs="+", help="only print a preview of these presets")
+    parser.add_argument("--ids", nargs="+", default=IDS, help="estimands in the preview")
+    parser.add_argument("--panels", type=int, default=100, help="panels per preset in the preview (default 100)")
     executor.add_options(parser)
     options = parser.parse_args()
     with executor.opened(options) as workers:

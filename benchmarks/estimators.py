@@ -1,11 +1,11 @@
-"""Time the estimators against other libraries: same panel, same results, in one run.
+"""Compare the speed of the estimators with that of other libraries, on the same panels and with the same results.
 
-Ours and theirs alternate in one process on one core, after a warm-up of each on a small panel. The output is the
-median over rounds and, as ratio, the median of the ratios within rounds, which is robust to a temporarily busy machine.
-The panel of a million firms has a process of its own, whose peak memory is read after the first estimate.
-Before any time is printed, the two results are compared, and a difference ends the run. Libraries are imported where
-they are used, to keep them out of the process whose memory is read. Ratios count; seconds depend
-on the machine. "Coding" is the conversion from a table of raw ids to the dense array: see `from_long`.
+Our functions and theirs alternate in one process on one core, after a warm-up of each on a small panel. The script
+prints medians over rounds, and the median of the ratios within rounds, which is robust to a temporarily busy machine.
+The panel of a million firms has a process of its own, whose peak memory is read after the first estimate. The results
+are compared before any time is printed, and a difference ends the run. Libraries are imported where they are used, to
+keep them out of the process whose memory is read. Only ratios matter, since seconds depend on the machine. "Coding" is
+the conversion from a table of raw ids to the dense array (see `from_long`).
 """
 
 import argparse
@@ -37,24 +37,24 @@ Work = Callable[[], Any]
 
 @dataclass(frozen=True)
 class Row:
-    """One line of the table: seconds or another measure, ours and theirs, and the target for their ratio."""
+    """Line of the table: seconds or another measure, ours and theirs, and the target for the ratio."""
 
     work: str
     ours: float
     theirs: float | None
     ratio: float
     wanted: float
-    at_most: bool = False  # whether the target is an upper limit
+    at_most: bool = False  # True if the target is an upper limit
     judged: bool = True
 
     @classmethod
     def of(cls, work: str, ours: Floats, theirs: Floats, wanted: float) -> "Row":
-        """Compare the time of theirs with ours, from the seconds of each round."""
+        """Build a row that compares their time with ours, from the seconds in each round."""
         return cls(work, float(np.median(ours)), float(np.median(theirs)), float(np.median(theirs / ours)), wanted)
 
     @classmethod
     def limit(cls, work: str, ours: Floats, bound: Floats, wanted: float) -> "Row":
-        """Compare the time of ours with a lower bound, from the seconds of each round."""
+        """Build a row that compares our time with a lower bound, from the seconds in each round."""
         ratio = float(np.median(ours / bound))
         return cls(work, float(np.median(ours)), float(np.median(bound)), ratio, wanted, at_most=True)
 
@@ -68,7 +68,7 @@ class Row:
 
 
 def panel(firms: int, *, cohorts: int = 6, seed: int = 0) -> tuple[Floats, Floats]:
-    """Make up sales, float64[firm, month], and the month of closure for 40 per cent of the firms."""
+    """Generate sales, float64[firm, month], and the month of closure, float64[firm], of 40 per cent of the firms."""
     rng = np.random.default_rng(seed)
     first = np.where(rng.random(firms) < 0.4, rng.integers(15, 15 + cohorts, firms), np.inf).astype(float)
     y = rng.normal(size=(firms, MONTHS))
@@ -79,7 +79,7 @@ def panel(firms: int, *, cohorts: int = 6, seed: int = 0) -> tuple[Floats, Float
 
 
 def to_long(y: Floats, first: Floats) -> pd.DataFrame:
-    """Convert to a researcher's table: one row per firm and month, with raw firm ids, sorted by firm and month."""
+    """Convert a panel to a long table with raw firm ids, sorted by firm and month."""
     ids = np.sort(np.random.default_rng(1).permutation(10 * len(y))[: len(y)]) + 1_000_000
     return pd.DataFrame(
         {
@@ -92,7 +92,7 @@ def to_long(y: Floats, first: Floats) -> pd.DataFrame:
 
 
 def from_long(unit: Floats, time: Floats, y: Floats, first: Floats) -> tuple[Floats, Floats]:
-    """Code raw ids, and scatter the rows into the dense array and the firms' dates."""
+    """Convert long columns with raw ids to the dense array and the firms' dates."""
     row, ids = pd.factorize(unit)
     column, months = pd.factorize(time, sort=True)
     dense = np.full((len(ids), len(months)), np.nan)
@@ -103,12 +103,12 @@ def from_long(unit: Floats, time: Floats, y: Floats, first: Floats) -> tuple[Flo
 
 
 def columns(frame: pd.DataFrame) -> tuple[Floats, ...]:
-    """Return the arguments for `from_long`."""
+    """Return the columns of a long table that :func:`from_long` takes."""
     return tuple(frame[name].to_numpy() for name in ("unit", "time", "y", "first"))
 
 
 def race(rounds: int, *works: Work) -> tuple[Floats, list[Any]]:
-    """Run functions in turn; return seconds, float64[work, round], and the last result of each."""
+    """Time functions in turn, and return seconds, float64[work, round], and the last result of each."""
     seconds = np.empty((len(works), rounds))
     results: list[Any] = [None] * len(works)
     for number in range(rounds):
@@ -120,19 +120,19 @@ def race(rounds: int, *works: Work) -> tuple[Floats, list[Any]]:
 
 
 def same(what: str, ours: Any, theirs: Any, tolerance: float) -> None:
-    """End the run if two results differ by more than the tolerance."""
+    """Exit if two results differ by more than a tolerance."""
     gap = float(np.max(np.abs(np.asarray(ours, dtype=float) - np.asarray(theirs, dtype=float))))
     if not gap <= tolerance:
-        raise SystemExit(f"{what}: the results differ by {gap:.3g}, more than {tolerance:g}; find out why")
+        raise SystemExit(f"Cannot time {what}: the results differ by {gap:.3g}, more than {tolerance:g}; find out why")
 
 
 def group_time(firms: int, rounds: int) -> list[Row]:
-    """Time group-time effects with clustered standard errors."""
+    """Time group-time effects with clustered standard errors against diff-diff."""
     from diff_diff import CallawaySantAnna
 
     y, first = panel(firms)
     frame = to_long(y, first)
-    model = CallawaySantAnna(control_group="never_treated", base_period="universal")  # its fastest way
+    model = CallawaySantAnna(control_group="never_treated", base_period="universal")  # its fastest options
 
     def theirs() -> Any:
         return model.fit(frame, outcome="y", unit="unit", time="time", first_treat="first")
@@ -155,10 +155,10 @@ def group_time(firms: int, rounds: int) -> list[Row]:
 
 
 def poisson(firms: int) -> list[Row]:
-    """Time one coefficient of a Poisson regression with firm and month effects, clustered by firm.
+    """Time one coefficient of a Poisson regression with firm and month effects against pyfixest.
 
-    On a balanced panel with one cohort it is a function of four sums, before and after, treated and not; ours codes
-    the ids, scatters the rows, sums the months and estimates.
+    On a balanced panel with one cohort, the coefficient is a function of four sums (before and after, treated and
+    not). Our code converts the ids, scatters the rows, sums the months and estimates.
     """
     import pyfixest
 
@@ -187,7 +187,7 @@ def poisson(firms: int) -> list[Row]:
 
 
 def bounds(rounds: int) -> list[Row]:
-    """Time relative-magnitude bounds on the Medicaid event study for four values."""
+    """Time relative-magnitude bounds for the Medicaid event study at four values."""
     from analysis.estimators.honest_did import honest_bounds
 
     study = json.loads((ROOT / "tests" / "data" / "medicaid_event_study.json").read_text(encoding="utf-8"))
@@ -200,7 +200,7 @@ def bounds(rounds: int) -> list[Row]:
 
 
 def synthetic(units: int, rounds: int) -> list[Row]:
-    """Time the point estimate of synthetic difference-in-differences for one cohort of 20."""
+    """Time synthetic difference-in-differences (point estimate, one cohort of 20) against synthdid-py."""
     import synthdid
 
     from analysis.estimators.synthetic import synthetic_did
@@ -218,7 +218,7 @@ def synthetic(units: int, rounds: int) -> list[Row]:
 
 
 def market(rounds: int) -> list[Row]:
-    """Time simulated markets with two worlds each, every one with a new seed."""
+    """Time the simulation of markets with two worlds each, using a new seed for each market."""
     from market import simulate
 
     seed = count()
@@ -236,7 +236,7 @@ def market(rounds: int) -> list[Row]:
 
 
 def limit(firms: int, rounds: int) -> None:
-    """Print time and memory for the largest panel; runs in a process of its own."""
+    """Print time and memory for the largest panel, in a process of its own."""
     y, first = panel(firms)
     _ = att_gt(y, first).effects
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024  # before the table of ids exists
@@ -255,23 +255,23 @@ def limit(firms: int, rounds: int) -> None:
 
 
 def largest(firms: int, rounds: int) -> list[Row]:
-    """Time group-time effects on the largest panel against the physical limit, and measure their memory."""
+    """Compare the time for group-time effects on the largest panel with the physical limit, and measure memory."""
     command = [sys.executable, __file__, "--limit", str(firms), "--rounds", str(rounds)]
     result = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
     name, (mine, by_ids, by_slices) = f"group-time effects, {firms:,} firms x {MONTHS}", np.array(result["seconds"])
     memory, array = result["peak"] / 2**30, result["bytes"] / 2**30
     return [
         Row.limit(f"{name}, over a sum by sorted ids", mine, by_ids, 8),
-        Row.limit(f"{name}, over a sum of slices that are known", mine, by_slices, 8),
+        Row.limit(f"{name}, over a sum of known slices", mine, by_slices, 8),
         Row(f"{name}, GiB at the peak over the array's", memory, array, memory / array, 4, True),
     ]
 
 
 def main() -> None:
-    """Run every comparison and print the table."""
+    """Run every comparison, and print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="10,000 firms instead of 100,000, without the million")
-    parser.add_argument("--rounds", type=int, default=3, help="how often each is run (default 3; the slowest once)")
+    parser.add_argument("--rounds", type=int, default=3, help="number of runs of each (default 3; the slowest once)")
     parser.add_argument("--limit", type=int, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.limit:
@@ -289,12 +289,12 @@ def main() -> None:
         rows += [*synthetic(2_000, rounds), *synthetic(10_000, 1)]
         rows += market(3 * rounds)
     if options.quick:
-        print("quick: what is wanted is said of 100,000 firms, so nothing is judged")
+        print("quick: the targets are for 100,000 firms, so no ratio is judged")
         rows = [replace(row, judged=False) for row in rows]
-    print(f"{rounds} rounds in turn on one core; seconds unless another unit is named; results equal where compared")
+    print(f"{rounds} rounds, alternating on one core; seconds unless another unit is named; compared results are equal")
     print(f"{'work':<88}{'ours':>9}{'theirs':>9}{'ratio':>9}{'wanted':>9}")
     print(*rows, sep="\n")
-    print(f"{len(caught)} warnings of the other libraries were kept out of the table")
+    print(f"{len(caught)} warnings from the other libraries were left out of the table")
 
 
 if __name__ == "__main__":

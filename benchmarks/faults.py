@@ -1,11 +1,11 @@
-"""Inflict on a run every fault that can befall it, and count the losses: ``make faults``, ``ARGS=--short`` for a few.
+"""Inject faults into runs of the command line, and count the losses: ``make faults``, or ``ARGS=--short`` for a few.
 
-A small project with three notebooks is set up in a temporary folder, its reports are released, and then each fault is
-injected into a run of the command line. A run survives a fault if
+A small project with three notebooks is set up in a temporary folder and its reports are released; then each fault is
+injected into a run. A run survives a fault if
 
 - the previous release is unchanged, byte for byte, and `latest` points to it or to a newer, complete one;
-- no kernel of the run is left;
-- the next run, once any manual damage is repaired, succeeds by itself and leaves no temporary folder.
+- no kernel of the run is left running;
+- the next run, once any manual damage is repaired, succeeds without help and leaves no temporary folder.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ from desk import WRITE_VERDICTS, Desk, describe  # noqa: E402
 from market import executor  # noqa: E402
 from runner import release  # noqa: E402
 
-FIRST = date(2024, 1, 1)  # early enough that no fault's day is in the future
+FIRST = date(2024, 1, 1)  # early enough that no run is dated in the future
 COMMAND = "import sys; from pathlib import Path; from runner.cli import main; "
 COMMAND += "sys.exit(main(sys.argv[2:], Path(sys.argv[1])))"
 NOBODY = 65534
@@ -54,23 +54,23 @@ LOST = subprocess.CompletedProcess([], 1, "Traceback")
 
 @dataclass
 class World:
-    """A small project with its own temporary folder, and a calendar that advances by a day with each run."""
+    """Small project with its own temporary folder, and a calendar that advances by one day with each run."""
 
     folder: Path
     days: Iterator[int] = field(default_factory=count)
 
     @property
     def desk(self) -> Desk:
-        """The project."""
+        """Project in this folder."""
         return Desk(self.folder / "project")
 
     @property
     def out(self) -> Path:
-        """Folder of its releases."""
+        """Folder of the project's releases."""
         return self.desk.reports
 
     def furnish(self) -> None:
-        """Write the project and release its reports."""
+        """Write the project, and release its reports."""
         (self.folder / "tmp").mkdir(parents=True)
         self.desk.root.mkdir()
         self.desk.furnish()
@@ -96,7 +96,7 @@ class World:
         return ended(self.start(*options, **more))
 
     def releases(self) -> dict[str, dict[str, str]]:
-        """Hash all files by release."""
+        """Return the hashes of all files and the manifest, by release."""
         return {name: release.hashes(self.out / name) | {"": self.manifest(name)} for name in release.names(self.out)}
 
     def manifest(self, name: str) -> str:
@@ -104,38 +104,38 @@ class World:
         return (self.out / name / release.MANIFEST).read_text(encoding="utf-8")
 
     def kernels(self) -> list[int]:
-        """List the processes of kernels whose runtime files are in this world."""
+        """Return the process ids of kernels whose runtime files are in this world."""
         lines = {process.pid: " ".join(process.info["cmdline"] or []) for process in psutil.process_iter(["cmdline"])}
         return [pid for pid, line in lines.items() if "ipykernel_launcher" in line and str(self.folder) in line]
 
     def lost(self, before: dict[str, dict[str, str]], done: Ended | None) -> list[str]:
-        """List the losses from a fault, after an undisturbed run on the same day; then advance a day."""
+        """Return the losses from a fault, after an undisturbed run on the same day, and advance to the next day."""
         now = self.releases()
         lost = [f"release {name} has changed" for name, hashes in before.items() if now.get(name) != hashes]
         printed = "" if done is None else done.stdout.strip()
         early = printed.endswith("KeyboardInterrupt")  # Python's own, while still loading our code
         if re.search("^Traceback", printed, re.MULTILINE) and not early:  # a cell's traceback is indented
-            lost.append(f"a traceback in place of a sentence: {printed.splitlines()[-1]}")
+            lost.append(f"a traceback instead of a message: {printed.splitlines()[-1]}")
         deadline = time.monotonic() + 15
         while self.kernels() and time.monotonic() < deadline:
             time.sleep(0.2)
-        lost += [f"kernel {kernel} is left" for kernel in self.kernels()]
+        lost += [f"kernel {kernel} is still running" for kernel in self.kernels()]
         again = self.run()
         if again.returncode:
             lost.append(f"the next run ends with {again.returncode}: {again.stdout[-300:]}")
         if faults := release.read((self.out / "latest").resolve()).faults():
-            lost.append(f"latest is not whole: {faults[0]}")
+            lost.append(f"latest is incomplete: {faults[0]}")
         temporary = (*self.out.glob(".run-*"), *(self.folder / "tmp").iterdir())
         self.move_on()
         return lost + [f"{path.name} is left" for path in temporary]
 
 
 Fault = Callable[[World], Ended | None]
-"""Disturbs a run, repairs any manual damage, and returns the run, if it ended."""
+"""Function that disturbs a run, repairs any manual damage, and returns the run if it ended."""
 
 
 def ended(process: subprocess.Popen[str]) -> Ended:
-    """Wait for a run to end."""
+    """Wait for a run to end, and return it with its output."""
     printed, _ = process.communicate(timeout=120)
     return subprocess.CompletedProcess(process.args, process.returncode, printed)
 
@@ -171,13 +171,13 @@ def kernel_killed(most: float) -> Fault:
 
 
 def squared(number: int) -> int:
-    """Do some work."""
+    """Return a number's square after a short delay."""
     time.sleep(0.2)
     return number**2
 
 
 def worker_killed(_: World) -> Ended | None:
-    """Kill a worker of the executor at a random moment; its work must be redone."""
+    """Kill a worker of the executor at a random moment, after which its work must be done again."""
 
     def kill() -> None:
         if workers := multiprocessing.active_children():
@@ -226,7 +226,7 @@ def damaged(name: str, content: bytes | None) -> Fault:
 
 
 def in_the_way(name: str, make: Callable[[Path], object]) -> Fault:
-    """Return a fault in which a foreign object takes a name in the output folder; it is removed afterwards."""
+    """Return a fault in which a foreign object occupies a name in the output folder until the run ends."""
 
     def fault(world: World) -> Ended:
         path, aside = world.out / name, world.folder / "aside"
@@ -234,7 +234,7 @@ def in_the_way(name: str, make: Callable[[Path], object]) -> Fault:
             os.rename(path, aside)
         make(path)
         done = world.run()
-        if name == ".run-x" or (name == "latest" and path.is_symlink()):  # a run repairs these by itself
+        if name == ".run-x" or (name == "latest" and path.is_symlink()):  # a run repairs these without help
             release.remove(aside)
             return done
         release.remove(path)
@@ -246,14 +246,14 @@ def in_the_way(name: str, make: Callable[[Path], object]) -> Fault:
 
 
 def twice(world: World) -> Ended:
-    """Start two schedulers at once: one works, the other exits with code 4 or finds the work done."""
+    """Start two schedulers at once, of which one must exit with code 4 or find the work done."""
     both = [ended(process) for process in [world.start(), world.start()]]
     codes = sorted(process.returncode for process in both)
     return both[1] if codes in ([0, 4], [0, 0]) else LOST
 
 
 def clock_back(world: World) -> Ended:
-    """Run with an earlier date than the current release."""
+    """Run with a date earlier than that of the current release."""
     shown, today = os.readlink(world.out / "latest"), world.as_of
     world.as_of = FIRST.isoformat()
     done = world.run("--force")
@@ -262,12 +262,12 @@ def clock_back(world: World) -> Ended:
 
 
 def as_nobody(world: World) -> Ended:
-    """Run as another user, who may read everything and write nothing."""
+    """Run as another user, who can read every file and write none."""
     return world.run(user=NOBODY, group=NOBODY, environment={"HOME": "/nonexistent"})
 
 
 def full(room: int) -> Fault:
-    """Return a fault in which the output disk is full after `room` bytes."""
+    """Return a fault in which the disk for output is full after `room` bytes."""
 
     def fault(world: World) -> Ended:
         target = world.folder / "small"
@@ -283,7 +283,7 @@ def full(room: int) -> Fault:
 
 
 def odd(name: str, **environment: str) -> Fault:
-    """Return a fault with an odd name for the output folder, or an odd environment."""
+    """Return a fault with an unusual name for the output folder, or an unusual environment."""
 
     def fault(world: World) -> Ended:
         done = world.run("--out", str(world.folder / name), environment=environment)
@@ -294,7 +294,7 @@ def odd(name: str, **environment: str) -> Fault:
 
 
 def succeeds(*command: str, **options: Any) -> bool:
-    """Return whether a command runs and succeeds."""
+    """Return whether a command can be run and succeeds."""
     try:
         return not subprocess.run(command, capture_output=True, check=False, **options).returncode
     except OSError:
@@ -341,11 +341,11 @@ def faults(short: bool, most: float, whole: int) -> Iterator[tuple[str, Fault, i
 
 
 def main() -> int:
-    """Inject the faults, print the table, and return whether anything was lost."""
+    """Inject the faults, print the table, and return 1 if anything was lost, else 0."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--short", action="store_true", help="a few of each, for continuous integration")
-    parser.add_argument("--only", default="", metavar="PATTERN", help="faults whose name begins so")
-    parser.add_argument("--seed", type=int, default=1, help="of the random moments (1)")
+    parser.add_argument("--short", action="store_true", help="a few of each fault, for continuous integration")
+    parser.add_argument("--only", default="", metavar="PATTERN", help="faults whose name starts with this")
+    parser.add_argument("--seed", type=int, default=1, help="seed of the random moments (default 1)")
     options = parser.parse_args()
     random.seed(options.seed)
     tried, failed = Counter[str](), Counter[str]()

@@ -1,6 +1,6 @@
-"""Does the design for household purchases recover the truth? Apply it to twins drawn from the simulated market.
+"""Audit the design for household purchases on twins drawn from the simulated market, whose truth is known.
 
-``make audit`` runs it too. It writes data/households/audit.csv, whose grades report 09 reads.
+``make audit`` runs this script, too. It writes data/households/audit.csv, from which report 09 reads its grades.
 """
 
 import argparse
@@ -26,7 +26,7 @@ COLUMNS = [
 
 
 def summarised(rows: pd.DataFrame) -> pd.DataFrame:
-    """Return one row per preset, titles and estimand; for random sets, `rejection` is the share of p at most .05."""
+    """Return one row per preset, titles and estimand; `rejection` of random sets is the share of p at most 0.05."""
     parts = []
     for (titles, sets), of in rows.groupby(["titles", rows["id"] == twin.SETS]):
         if sets:
@@ -40,7 +40,7 @@ def summarised(rows: pd.DataFrame) -> pd.DataFrame:
         else:
             units = of["id"].str.removesuffix(twin.BOUNDED).map(twin.UNITS)
             summary = audit.summarise(of.assign(label="", unit=units, level=Design.level, refused=""))
-            sets_ = summary["id"].str.endswith(twin.BOUNDED)  # sets have no point, so only coverage counts
+            sets_ = summary["id"].str.endswith(twin.BOUNDED)  # sets have no point estimate, so only coverage counts
             covers = Design.level - summary["coverage"] <= grading.LOST_WITH_BOUNDS
             summary["grade"] = summary["grade"].mask(sets_, covers.map({True: WITH_BOUNDS, False: DO_NOT_USE}))
             summary.loc[sets_, ["bias", "bias_mc", "sd", "sd_mc", "reason"]] = np.nan
@@ -52,7 +52,7 @@ def summarised(rows: pd.DataFrame) -> pd.DataFrame:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--markets", type=int, default=200, help="of each preset")
+    parser.add_argument("--markets", type=int, default=200, help="markets per preset (default 200)")
     executor.add_options(parser)
     options = parser.parse_args()
     with executor.opened(options) as workers:

@@ -1,7 +1,7 @@
-"""Time the runner against papermill by hand, on the same notebooks, in one run.
+"""Compare the time of the runner with that of papermill by hand, on the same notebooks.
 
-By hand, a careful person types ``papermill`` for one notebook after the other, each followed by the same conversion to
-PDF. Ratios count; seconds depend on the machine. The output is the median and range over rounds.
+By hand, a careful person runs ``papermill`` on one notebook after the other, each followed by the same conversion to
+PDF. The script prints medians and ranges over rounds. Only ratios matter, since seconds depend on the machine.
 """
 
 import argparse
@@ -26,7 +26,7 @@ TO_PDF = (
 
 
 def plain(out: Path, names: Sequence[str] = ()) -> None:
-    """Run each scheduled notebook, or some, with the papermill command, then convert it to PDF."""
+    """Run each scheduled notebook, or those named, with the papermill command, and convert it to PDF."""
     (out / "verdicts").mkdir()
     for job in schedule.read(ROOT):
         if names and job.name not in names:
@@ -42,22 +42,22 @@ def plain(out: Path, names: Sequence[str] = ()) -> None:
 
 
 def ours(out: Path, names: Sequence[str] = ()) -> None:
-    """Run the schedule, or some of it, with the project's command."""
+    """Run the schedule, or the reports named, with the project's own command."""
     command = [sys.executable, "-m", "runner", "run", *names, "--as-of", AS_OF, "--out", str(out)]
     subprocess.run(command, check=True, capture_output=True)
 
 
 def seconds(work: Callable[[Path], None], out: Path) -> float:
-    """Return the wall time of one call."""
+    """Return the wall time of one call, seconds."""
     start = time.perf_counter()
     work(out)
     return time.perf_counter() - start
 
 
 def main() -> None:
-    """Alternate the two, then rerun unchanged, and print medians, ranges and ratios."""
+    """Time both ways in turn, and a repeated run without changes, and print medians, ranges and ratios."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rounds", type=int, default=3, help="how often each way is run (default 3)")
+    parser.add_argument("--rounds", type=int, default=3, help="number of runs each way (default 3)")
     rounds = parser.parse_args().rounds
     plainly, cold, unchanged = list[float](), list[float](), list[float]()
     for _ in range(rounds):
@@ -65,7 +65,7 @@ def main() -> None:
             plainly.append(seconds(plain, Path(theirs)))
             cold.append(seconds(ours, Path(out)))
             unchanged.append(seconds(ours, Path(out)))
-    print(f"{rounds} rounds on {os.cpu_count()} cores, the ways in turn; seconds as median (lowest to highest)")
+    print(f"{rounds} rounds on {os.cpu_count()} cores, alternating; seconds as median (lowest to highest)")
     show("papermill command and PDF, one after the other", plainly)
     show("market-impact run, nothing published", cold)
     show("market-impact run, nothing changed", unchanged)
@@ -74,7 +74,7 @@ def main() -> None:
 
 
 def show(label: str, values: Sequence[float]) -> None:
-    """Print the median and range of the rounds' measurements."""
+    """Print the median and the range of measurements over rounds."""
     print(f"  {label:<48} {statistics.median(values):7.2f} ({min(values):.2f} to {max(values):.2f})")
 
 

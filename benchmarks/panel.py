@@ -1,8 +1,8 @@
-"""Read a million firms x 36 months from Parquet in a fresh process: seconds, and peak memory relative to the array.
+"""Time reading a million firms x 36 months from Parquet, and measure peak memory relative to the array.
 
-The peak counts everything in the process; the next figure excludes the interpreter and its libraries.
-Rows are sorted by firm, as in written panels, or by month in random order, the hardest case for ids coded once.
-Linux only.
+Each file is read in a fresh process, whose whole memory counts; the last figure excludes the interpreter and its
+libraries. Rows are sorted by firm, as in written panels, or by month with firms in random order, which is the hardest
+case if ids are coded once. Linux only.
 """
 
 import argparse
@@ -24,7 +24,7 @@ import re, sys, time
 import pyarrow.csv, pyarrow.parquet
 from analysis.panel import read_panel
 
-def peak():  # getrusage would count what the parent held before it
+def peak():  # getrusage would count the parent's memory, too
     return int(re.search(r"VmHWM:\\s+(\\d+)", open("/proc/self/status").read())[1]) / 1024
 
 before = peak()
@@ -38,7 +38,7 @@ print(f"{seconds:6.1f} s   array {array:5.0f} MiB   peak {top:5.0f} MiB   {top /
 
 
 def made_up(count: int) -> Panel:
-    """Make up a panel of `count` firms on one platform."""
+    """Generate a panel of `count` firms on one platform."""
     rng = np.random.default_rng(0)
     closed = np.where(rng.random(count) < 0.01, np.datetime64("2021-05-01", "us"), np.datetime64("NaT", "us"))
     firms = pd.DataFrame(
@@ -57,7 +57,7 @@ def made_up(count: int) -> Panel:
 
 
 def by_month(source: Path, target: Path, count: int) -> None:
-    """Rewrite the rows month by month, with firms in random order."""
+    """Rewrite a panel's rows month by month, with firms in random order."""
     table, rng = pq.read_table(source), np.random.default_rng(0)
     with pq.ParquetWriter(target, table.schema) as writer:
         for month in range(len(MONTHS)):

@@ -1,6 +1,7 @@
-"""Hold the project to the budgets of ``[tool.house]`` in pyproject.toml: ``make size`` and ``make check``.
+"""Check the size of the project against the budgets of ``[tool.house]`` in pyproject.toml.
 
-Code is a line with a token that is neither comment, docstring nor blank.
+``make size`` and ``make check`` run this script. A line counts as code if it has a token that is not part of a comment
+or docstring.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ Measure = tuple[str, float, float, str]  # name, size, limit, and remedy if over
 
 
 def code_lines(text: str) -> set[int]:
-    """Return the line numbers of code."""
+    """Return the line numbers of the code in a source text."""
     code, docstrings = set[int](), set[int]()
     for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.Module | ast.ClassDef | Function) and ast.get_docstring(node) is not None:
@@ -37,13 +38,13 @@ def code_lines(text: str) -> set[int]:
 
 
 def notebook_code(path: Path) -> str:
-    """Join the code cells of a notebook into one text."""
+    """Return the code cells of a notebook as one text."""
     cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
     return "\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "code")
 
 
 def module(file: str) -> str:
-    """Return a file's module name."""
+    """Return the module name of a file."""
     return file.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
 
 
@@ -53,12 +54,12 @@ def package(file: str) -> str:
 
 
 def inside(name: str, names: list[str]) -> bool:
-    """Return whether a module is in a list of modules and packages, or inside one of them."""
+    """Return whether a module is one of the modules and packages named, or inside one of them."""
     return any(f"{name}.".startswith(f"{allowed}.") for allowed in names)
 
 
 class House:
-    """The Python code of a repository, and its limits."""
+    """Python code of a repository, and the limits on its size."""
 
     def __init__(self, root: Path, limits: dict[str, Any]) -> None:
         self.limits = limits
@@ -78,7 +79,7 @@ class House:
         }
 
     def room(self, file: str) -> tuple[int, str]:
-        """Return the floor and name of a file's room; the name is empty if it has none."""
+        """Return the floor and name of a file's room; the name is empty if the file is in none."""
         return self.floors.get("/".join(file.split("/")[:2]).removesuffix(".py"), (-1, ""))
 
     def size(self, name: str, room: str | None = None) -> int:
@@ -88,7 +89,7 @@ class House:
 
     @cached_property
     def imports(self) -> dict[str, set[str]]:
-        """Files imported by each file, on loading, later, or only for types."""
+        """Files that each file imports, whether on loading, later or only for types."""
         files, imports = {module(file): file for file in self.texts}, dict[str, set[str]]()
         for file, text in self.texts.items():
             names = set[str]()
@@ -111,18 +112,18 @@ class House:
         return reached
 
     def upward(self) -> list[str]:
-        """List imports from a room lower in the table of the same package."""
+        """Return the imports from a room further down in the table of the same package."""
         pairs = [(a, b) for a, targets in self.imports.items() for b in sorted(targets) if package(a) == package(b)]
         return [f"{a} -> {b}" for a, b in pairs if self.room(a)[0] < self.room(b)[0]]
 
     def circles(self) -> list[str]:
-        """List the groups of files that import each other, directly or indirectly."""
+        """Return the groups of files that import each other, directly or indirectly."""
         reached = {file: self.reached(file) for file in self.texts}
         groups = {tuple(sorted(b for b in targets if a in reached[b])) for a, targets in reached.items()}
         return [" <-> ".join(group) for group in sorted(groups) if group]
 
     def forbidden(self) -> list[str]:
-        """List the imports from another package that the most specific rule for a file does not allow."""
+        """Return the imports from other packages that the most specific rule for a file does not allow."""
         rules, forbidden = self.limits["may_import"], []
         for file, targets in self.imports.items():
             rule = max((name for name in rules if inside(module(file), [name])), key=len, default=None)
@@ -134,7 +135,7 @@ class House:
         return forbidden
 
     def functions(self) -> Iterator[tuple[str, int, int]]:
-        """Yield the name, lines of code and number of parameters of each function outside tests."""
+        """Yield each function outside tests, with its name and numbers of code lines and parameters."""
         for file, text in self.texts.items():
             for node in ast.walk(ast.parse(text)) if package(file) in self.limits["code"] else []:
                 if isinstance(node, Function):
@@ -155,13 +156,13 @@ class House:
         name, lines, _ = max(functions, key=lambda function: function[1])
         yield f"longest function: {name}", lines, limits["longest_function"], "split it"
         name, _, parameters = max(functions, key=lambda function: function[2])
-        yield f"most parameters: {name}", parameters, limits["most_parameters"], "pass what belongs together as one"
+        yield f"most parameters: {name}", parameters, limits["most_parameters"], "combine related parameters"
         for file, lines in self.notebooks.items():
-            yield file, lines, limits["notebook"], "take out what neither computes nor shows"
+            yield file, lines, limits["notebook"], "remove code that neither computes nor shows"
         average = sum(self.notebooks.values()) / len(self.notebooks)
         yield "notebooks on average", average, limits["notebook_average"], "shorten the longest"
         ratio = self.size("tests") / sum(map(self.size, limits["code"]))
-        yield "tests over code", ratio, limits["tests_over_code"], "turn tests that repeat each other into cases"
+        yield "tests over code", ratio, limits["tests_over_code"], "turn similar tests into cases"
         yield "imports that run up", len(self.upward()), limits["upward_imports"], "; ".join(self.upward())
         yield "circles of imports", len(self.circles()), limits["circles"], "; ".join(self.circles())
 
@@ -173,16 +174,16 @@ class House:
         ]
         for file in self.texts:
             if package(file) not in names or (package(file) in rooms and not self.room(file)[1]):
-                lines.append(f"{file}: in no package or room; name it in [tool.house] of pyproject.toml")
+                lines.append(f"{file}: not in any package or room; add it to [tool.house] in pyproject.toml")
         lines += [f"{arrow}: not allowed; see [tool.house.may_import] in pyproject.toml" for arrow in self.forbidden()]
         empty = [what for what, size, _, _ in self.measures() if what.partition("/")[0] in names and not size]
-        return lines + [f"{what}: holds no code; take it out of [tool.house] in pyproject.toml" for what in empty]
+        return lines + [f"{what}: contains no code; remove it from [tool.house] in pyproject.toml" for what in empty]
 
 
 def main() -> None:
-    """Print sizes and budgets, or exit with 1 and a line for each size over its budget."""
+    """Print sizes and budgets, or exit with status 1 and a line for each size over its budget."""
     parser = argparse.ArgumentParser(description="Print sizes beside the budgets of [tool.house] in pyproject.toml.")
-    parser.add_argument("--check", action="store_true", help="print only what is over budget; 1 if anything is")
+    parser.add_argument("--check", action="store_true", help="print only sizes over budget; exit with 1 if any")
     house = House(ROOT, tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["house"])
     if parser.parse_args().check:
         sys.exit("\n".join(house.breaches()) or None)

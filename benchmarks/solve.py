@@ -1,8 +1,8 @@
-"""Compare the simulated market with published moments of Amazon's, and solve its calibrated parameters again.
+"""Solve the calibrated parameters of the simulated market, and compare its moments with Amazon's published ones.
 
-A parameter is solved if its row in data/market/parameters.csv names a moment, so that the average market matches the
+A parameter is solved if its row in data/market/parameters.csv names a moment: the average market then matches the
 target for that moment in data/market/targets.csv. The output is copied by hand into the column `default`. With
-``--moments`` every moment is printed with its target, followed by the names of those that miss it.
+``--moments``, every moment is printed with its target, followed by the names of those that miss it.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ from market.population import ALWAYS, NEVER
 from market.truth import HOME, Truth, over
 from market.worlds import Market
 
-MARKETS = 12  # markets averaged: the sampling error of one is far above the tolerances
+MARKETS = 12  # markets to average, as the sampling error of one is far above the tolerances
 YEAR_2020 = slice(12, 24)
 TOP = 10_000  # merchants, Marketplace Pulse seller retention
 SHARE_CLOSED = "closed share of Chinese AMZ sales"
-SWEEPS = 2  # rounds of solving each parameter given the others
-PRECISION = 0.01  # of a parameter's bracket: moments are no smoother, since firms are discrete
+SWEEPS = 2  # rounds in which each parameter is solved given the others
+PRECISION = 0.01  # share of a parameter's bracket; moments are no smoother, since firms are discrete
 
-# In solving order; within the bracket, a moment is monotone in its parameter.
+# In the order of solution. Within its bracket, a moment is monotone in the parameter.
 BRACKETS = {
     "entrant_size": (0.0, 2.5),
     "transitory": (0.005, 0.3),
@@ -50,7 +50,7 @@ def solve(
     brackets: Mapping[str, tuple[float, float]] = BRACKETS,
     sweeps: int = SWEEPS,
 ) -> dict[str, float]:
-    """Return the value of each parameter at which the average market matches its moment, given the others."""
+    """Solve for the value of each parameter at which the average market matches a moment, given the others."""
     moments = {row["name"]: row["solved_for"] for row in describe()}
     targets = data.load("market_targets").set_index("moment")["target"]
     values = dict[str, float]()
@@ -63,8 +63,8 @@ def solve(
         misses = miss(low), miss(high)
         if misses[0] * misses[1] > 0:
             raise DesignError(
-                f"Cannot solve {name} for {moments[name]} = {targets[moments[name]]}: between {low} and {high} it "
-                f"misses by {misses[0]:.3f} to {misses[1]:.3f}; widen the bracket or change another parameter."
+                f"Cannot solve {name} for {moments[name]} = {targets[moments[name]]}: between {low} and {high} the "
+                f"moment misses by {misses[0]:.3f} to {misses[1]:.3f}; widen the bracket or change another parameter."
             )
         values[name] = float(brentq(miss, low, high, xtol=PRECISION * (high - low)))
     return values
@@ -73,7 +73,7 @@ def solve(
 def held_against_targets(
     preset: str = "mid_3k", seed: int = 1, *, markets: int = MARKETS, **overrides: Any
 ) -> pd.DataFrame:
-    """Return one row per moment of the average market: simulated, target, tolerance, passed and source."""
+    """Compare each moment of the average market with its target, tolerance and source, one row per moment."""
     table = data.load("market_targets")
     rows = table[table["preset"].isin(["all", preset])].drop(columns="preset")
     share = chosen(preset, overrides).closed_gmv
@@ -85,14 +85,14 @@ def held_against_targets(
 
 
 def averages(preset: str, seed: int, overrides: Mapping[str, Any], markets: int = MARKETS) -> dict[str, float]:
-    """Average each moment over `markets` markets, with seeds `seed`, `seed` + 1, ..."""
+    """Average each moment over several markets with successive seeds."""
     given = chosen(preset, overrides)
     by_market = [moments_of(Truth(Market.open(preset, given, seed + number))) for number in range(markets)]
     return {name: float(np.mean([values[name] for values in by_market])) for name in by_market[0]}
 
 
 def moments_of(truth: Truth) -> dict[str, float]:
-    """Return one market's moments by name; the year is the twelve months before the first wave."""
+    """Compute one market's moments, by name; the year is the twelve months before the first wave."""
     market = truth.market
     firms, history, closures = market.firms, market.history, market.closures
     year = np.asarray(history.sales[-12:].sum(axis=0))  # float64[platform, firm]
@@ -145,7 +145,7 @@ def moments_of(truth: Truth) -> dict[str, float]:
 
 
 def _cheating(truth: Truth, year: Floats) -> dict[str, float]:
-    """Remove all fakes from the year's demand, and compare sales in categories where cheating is common."""
+    """Compare sales with those without fake reviews, in all categories and in those where cheating is common."""
     market = truth.market
     parameters, firms, nests = market.parameters, market.firms, market.firms.nests
     home = nests.totals(year[HOME])
@@ -167,7 +167,7 @@ def _cheating(truth: Truth, year: Floats) -> dict[str, float]:
 
 
 def _top(sales: Floats, merchants: Floats) -> Bools:
-    """Return the firms that represent the `TOP` merchants with the largest sales, bool[firm]."""
+    """Return a mask of the firms that represent the `TOP` merchants with the largest sales, bool[firm]."""
     order = np.argsort(-sales / merchants)
     top = np.zeros(len(sales), dtype=bool)
     top[order[: int(np.searchsorted(np.cumsum(merchants[order]), TOP))]] = True
@@ -186,8 +186,8 @@ def show(report: pd.DataFrame) -> None:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--preset", default="mid_3k", choices=PRESETS)
-    parser.add_argument("--seed", type=int, default=1, help="of the first market (1); the others follow")
-    parser.add_argument("--moments", action="store_true", help="solve nothing; print every moment beside its target")
+    parser.add_argument("--seed", type=int, default=1, help="seed of the first market (default 1); the others follow")
+    parser.add_argument("--moments", action="store_true", help="print every moment with its target, and solve nothing")
     options = parser.parse_args()
     if options.moments:
         show(held_against_targets(options.preset, options.seed))

@@ -1,6 +1,6 @@
-"""The simulated market: demand, closures, relocation and chilling, with the truth in every world.
+"""A simulated market with demand, closures, relocation and chilling, and with the truth in every world.
 
-Functions import what they need when called, so that a worker of :mod:`market.executor` starts at once.
+Functions import their dependencies when they are called, so that a worker of :mod:`market.executor` starts at once.
 """
 
 from __future__ import annotations
@@ -23,18 +23,18 @@ if TYPE_CHECKING:
 __all__ = ["export", "open_study", "simulate"]
 __dir__ = __all__.copy
 
-FILES = ("panel.parquet", "truth.json")  # of a simulated market: written both or not at all
+FILES = ("panel.parquet", "truth.json")  # of a simulated market: both are written, or neither
 
 
 def simulate(preset: str, seed: int, **overrides: Any) -> tuple[Panel, Truth]:
-    """Simulate one market.
+    """Simulate one market, and return its panel and its truth.
 
     Parameters
     ----------
     preset : str
         One of :data:`market.parameters.PRESETS`.
     seed : int
-        Non-negative. The same preset, seed and overrides give the same panel and truth to the bit.
+        Non-negative. The same preset, seed and overrides yield the same panel and truth to the bit.
     **overrides : float or int
         Parameters of ``data/market/parameters.csv`` to change.
 
@@ -63,7 +63,7 @@ def simulate(preset: str, seed: int, **overrides: Any) -> tuple[Panel, Truth]:
     from market.worlds import Market
 
     if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
-        raise DesignError(f"Cannot simulate with seed {seed!r}: it is not a whole number of at least 0; give one")
+        raise DesignError(f"Cannot simulate with seed {seed!r}: choose a whole number of at least 0")
     truth = Truth(Market.open(preset, chosen(preset, overrides), seed))
     return observe(truth.market, truth.course("W11")), truth
 
@@ -79,7 +79,7 @@ def open_study(settings: Mapping[str, Any]) -> Study:
     Raises
     ------
     DesignError
-        If the design is impossible, the market belongs to another event, or closures are not those of the event.
+        If the design is impossible, the market belongs to another event, or its closures are not those of the event.
     DataError
         If the event or the panel cannot be read.
     """
@@ -95,14 +95,14 @@ def open_study(settings: Mapping[str, Any]) -> Study:
 
 
 def export(preset: str, seed: int, out: Path, overrides: Mapping[str, Any] | None = None) -> Path:
-    """Simulate one market and write it to a folder.
+    """Simulate one market, and write it to a folder.
 
     Parameters
     ----------
     preset : str
     seed : int
     out : Path
-        Folder for `FILES`; an older market there is replaced in one step.
+        Folder for `FILES`; an older market there is replaced atomically.
     overrides : mapping, optional
         Parameters to change.
 
@@ -114,12 +114,12 @@ def export(preset: str, seed: int, out: Path, overrides: Mapping[str, Any] | Non
     Raises
     ------
     DesignError
-        As :func:`simulate`, and if the folder holds anything else.
+        As for :func:`simulate`, and if the folder contains anything else.
     """
     others = sorted({path.name for path in out.glob("*")}.difference(FILES))
     if others or out.is_file():
-        reason = f"{others[0]} there does not belong to one" if others else "a file has that name"
-        raise DesignError(f"Cannot write a simulated market to {out}: {reason}; name a new folder")
+        reason = f"it already contains {others[0]}" if others else "it is a file"
+        raise DesignError(f"Cannot write a simulated market to {out}: {reason}; choose a new folder")
     panel, truth = simulate(preset, seed, **(overrides or {}))
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{out.name}-", dir=out.parent) as draft:
@@ -135,7 +135,7 @@ def export(preset: str, seed: int, out: Path, overrides: Mapping[str, Any] | Non
 
 
 def _described(truth: Truth, digest: str) -> dict[str, Any]:
-    """Return the estimands in the usual window, the parameters, the evasion links and each firm's true attributes."""
+    """Return estimands in the default window, parameters, links to renamed accounts, and firms' true attributes."""
     from analysis.estimands.design import Design
     from market.parameters import describe
 
@@ -158,7 +158,7 @@ def _described(truth: Truth, digest: str) -> dict[str, Any]:
 
 
 def _plain(value: Any) -> Any:
-    """Convert to values that JSON can hold: NaN to null, infinity to text."""
+    """Convert to values that JSON supports: NaN to null, infinity to text."""
     if isinstance(value, Mapping):
         return {str(key): _plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):

@@ -1,11 +1,10 @@
-"""Do the methods recover the truth? Estimate every estimand of a panel on simulated markets whose truth is known.
+"""Audit of the methods: estimate every estimand of a panel on simulated markets whose truth is known.
 
-There are two judges: the simulated market, and plain panels with none of its structure
-(:mod:`market.plain`), so that no method is tuned to the market. `replicate` simulates panels of both and computes
-every estimand on each; `summarise` turns the estimates into measures of performance, each with its Monte
-Carlo error, and a grade by rule (:mod:`market.grading`); `write` keeps the table as ``data/audit.csv``. The names
-follow Morris, T. P., White, I. R. and Crowther, M. J. (2019), Using simulation
-studies to evaluate statistical methods, Statistics in Medicine 38, 2074-2102.
+There are two judges, so that no method is tuned to one of them: the simulated market, and plain panels with none of its
+structure (:mod:`market.plain`). `replicate` simulates panels of both and computes every estimand on each. `summarise`
+computes measures of performance, each with its Monte Carlo error, and a grade (:mod:`market.grading`). `write` stores
+the table as ``data/audit.csv``. The names follow Morris, T. P., White, I. R. and Crowther, M. J. (2019), Using
+simulation studies to evaluate statistical methods, Statistics in Medicine 38, 2074-2102.
 """
 
 from __future__ import annotations
@@ -54,17 +53,18 @@ Made = TypeVar("Made")
 
 
 def replicate(presets: Iterable[str], seeds: Iterable[int], *, design: Design, workers: Workers) -> pd.DataFrame:
-    """Simulate panels of both judges and compare every estimate with its truth.
+    """Simulate panels from both judges, and compare every estimate with its truth.
 
     The estimands are those of :func:`analysis.estimands.catalogue.estimate_all`, including any added later, and
-    `PATH`: whether the band of the event study covers the whole true path. The rows do not depend on `workers`.
+    `PATH`, which tests whether the band of the event study covers the whole true path. The rows do not depend on
+    `workers`.
 
     Parameters
     ----------
     presets : iterable of str
-        Names in `PRESETS`, of the simulated market or of plain panels.
+        Names in `PRESETS`, for the simulated market or for plain panels.
     seeds : iterable of int
-        Seeds for each preset. Presets of one judge share random numbers for the same seed.
+        Seeds for each preset. For the same seed, all presets of a judge share their random numbers.
     design : Design
         Design applied to every panel.
     workers : int or Executor
@@ -73,14 +73,14 @@ def replicate(presets: Iterable[str], seeds: Iterable[int], *, design: Design, w
     Returns
     -------
     DataFrame
-        One row per market and estimand: `preset`, `seed`; `closed`, closed firms of the panel; `level` of the
-        interval; `id`, `label`, `unit`; `truth`, NaN if undefined, in this market or in general; `estimate`,
+        One row per market and estimand: `preset`, `seed`; `closed`, the number of closed firms in the panel; `level` of
+        the interval; `id`, `label`, `unit`; `truth`, NaN if undefined, in this market or in general; `estimate`,
         `std_error`, `low`, `high`; `refused`, the reason if there is no interval.
 
     Raises
     ------
     DesignError
-        If there is no market to simulate, a preset is unknown, or there is less than one worker.
+        If there is no market to simulate, a preset is unknown, or there are no workers.
     """
     presets = list(presets)
     rows = pd.concat(each_panel(partial(_market, design), presets, seeds, workers))[REPLICATES]
@@ -90,23 +90,23 @@ def replicate(presets: Iterable[str], seeds: Iterable[int], *, design: Design, w
 def each_panel(
     make: Callable[[str, int], Made], presets: Iterable[str], seeds: Iterable[int], workers: Workers
 ) -> list[Made]:
-    """Call a function with every preset and seed, seed by seed; arguments as for :func:`replicate`."""
+    """Call a function with every preset and seed, one seed after the other; arguments are as for :func:`replicate`."""
     presets = list(presets)
     work = [(preset, seed) for seed in seeds for preset in presets]
     if not work:
-        raise DesignError("Cannot audit 0 markets; give at least one preset and one seed")
+        raise DesignError("Cannot audit 0 markets; choose at least one preset and one seed")
     for preset in set(presets).difference(plain.PRESETS):
         chosen(preset)
     return executor.each(make, work, workers, "markets")
 
 
 def simulated(preset: str, seed: int) -> tuple[Panel, Any]:
-    """Return a panel and its truth from the judge that has the preset."""
+    """Simulate a panel of a preset of either judge, and return it with its truth."""
     return plain.simulate(preset, seed) if preset in plain.PRESETS else simulate(preset, seed)
 
 
 def _market(design: Design, preset: str, seed: int) -> pd.DataFrame:
-    """Simulate one panel and return its rows."""
+    """Simulate one panel, and return its rows."""
     panel, truth = simulated(preset, seed)
     rows = estimate_all(panel, design).rows
     rows = rows.assign(truth=rows["id"].map(truth.scalars(design.post_from, design.post_to)))
@@ -116,11 +116,11 @@ def _market(design: Design, preset: str, seed: int) -> pd.DataFrame:
 
 
 def path_inside(panel: Panel, truth: Any, design: Design) -> dict[str, Any]:
-    """Return a row for the path of E1a by month since closure, before and after it.
+    """Return a row that tests the path of E1a by month before and since closure.
 
     The estimate is the largest signed gap between the path and its truth over all months with a band, in half-widths
-    of the band; its truth is zero, and its interval a half-width to either side. So the interval covers the truth if
-    the band covers the whole path, and coverage is that of the band. There is no standard error.
+    of the band; its truth is zero, and its interval extends one half-width to either side. So the interval covers the
+    truth if the band covers the whole path, and coverage is that of the band. There is no standard error.
 
     Returns
     -------
@@ -144,12 +144,12 @@ def path_inside(panel: Panel, truth: Any, design: Design) -> dict[str, Any]:
 
 @cache
 def _estimands() -> dict[str, dict[str, str]]:
-    """Return the row of ``data/estimands.csv`` of every estimand of a simulated market, by id."""
+    """Return the row of ``data/estimands.csv`` for every estimand in a simulated market, by id."""
     return catalogue(PLATFORMS, Design())
 
 
 def cause(name: str, preset: str) -> str:
-    """Return the known cause of an estimand's bias in a preset of the market, or an empty string."""
+    """Return the known cause of an estimand's bias in a preset of the market; empty if there is none."""
     row = {} if preset in plain.PRESETS else _estimands().get(name, {})
     return row.get(f"bias_{preset}") or row.get("bias", "")
 
@@ -162,7 +162,7 @@ def summarise(replicates: pd.DataFrame) -> pd.DataFrame:
 
     - `bias`, median error, since the exponential of a noisy mean is right in half of the markets, not on average,
       with the standard error of an order statistic (Maritz and Jarrett, 1978);
-    - `sd`, empirical, :math:`s_e`, with :math:`s_e/\sqrt{2(n-1)}`;
+    - `sd`, empirical standard deviation :math:`s_e`, with :math:`s_e/\sqrt{2(n-1)}`;
     - `mean_error`, mean of the standard errors, to be compared with `sd`;
     - `rmse`, root of the mean :math:`e_r^2`, by the delta method;
     - `coverage`, share of intervals that cover the truth, with :math:`\sqrt{c(1-c)/n}`;
@@ -183,8 +183,8 @@ def summarise(replicates: pd.DataFrame) -> pd.DataFrame:
     -------
     DataFrame
         One row per preset and id: `label`, `unit`, `level`, `first_seed`, `last_seed`; `closed`, mean number of closed
-        firms; `markets` that count; `refused`, markets without an interval; `undefined`, markets with one but without
-        a truth; `truth`, mean; the measures; `grade` and its `reason`, with the cause of a bias if known.
+        firms; `markets` used; `refused`, markets without an interval; `undefined`, markets with an interval but no
+        truth; `truth`, mean; the measures; `grade` and its `reason`, with the cause of a bias if it is known.
 
     References
     ----------
@@ -255,7 +255,7 @@ def _share(hits: Bools) -> Pair:
 
 
 def _smallest_seen(table: pd.DataFrame) -> tuple[Floats, Floats]:
-    """Return the detectable effect, and half its change as `sd` and `mean_error` vary by their Monte Carlo errors.
+    """Return the detectable effect, and half its change if `sd` and `mean_error` vary by their Monte Carlo errors.
 
     An estimate with standard deviation s is detected if it lies z(level) standard errors from zero. So the standard
     error for :func:`analysis.estimators.power.detectable` is ``(z(level) m + z(power) s) / (z(level) + z(power))``,
@@ -275,11 +275,11 @@ def _smallest_seen(table: pd.DataFrame) -> tuple[Floats, Floats]:
 
 
 def beside_audit(replicates: pd.DataFrame, table: pd.DataFrame) -> dict[str, Any]:
-    """Compare the coverage in some replicates with that in an audit, which may be older than the code.
+    """Compare the coverage in new replicates with that in an audit, which may be older than the code.
 
-    Average over intervals whether each covers its truth, less the coverage of its cell in the audit; if levels differ,
-    both less their level. Estimates from one panel are dependent, and so are panels of one seed: the Monte Carlo error
-    is that of a mean over seeds, the interval from Student's t.
+    The result is the mean over intervals of an indicator of coverage, less the coverage of the same cell in the audit;
+    if levels differ, each less its level. Estimates from one panel are dependent, and so are panels with one seed, so
+    the Monte Carlo error is that of a mean over seeds, and the interval uses Student's t.
 
     Parameters
     ----------
@@ -291,21 +291,21 @@ def beside_audit(replicates: pd.DataFrame, table: pd.DataFrame) -> dict[str, Any
     Returns
     -------
     dict
-        `estimate`, `std_error`, `conf_low`, `conf_high` in percentage points, `unit`; `intervals`, `seeds`, `markets`
-        behind it. `std_error` is NaN with a single seed.
+        `estimate`, `std_error`, `conf_low`, `conf_high` in percentage points, `unit`, and the numbers of `intervals`,
+        `seeds` and `markets`. `std_error` is NaN with a single seed.
 
     Raises
     ------
     DesignError
-        If no interval has a truth and a cell in the audit.
+        If no interval has both a truth and a cell in the audit.
     """
     cells = table.loc[table["coverage"].notna(), ["preset", "id", "coverage", "level"]]
     used = replicates[replicates["low"].notna() & replicates["truth"].notna()]
     used = used.merge(cells, on=["preset", "id"], suffixes=("", "_audit"))
     if used.empty:
         raise DesignError(
-            f"Cannot compare the coverage of {len(replicates)} estimates with {len(cells)} cells of an audit: none has "
-            "an interval, a truth and a cell; simulate more, or use presets of the audit"
+            f"Cannot compare the coverage of {len(replicates)} estimates with {len(cells)} cells of an audit: no "
+            "estimate has an interval, a truth and a cell; simulate more markets, or use presets from the audit"
         )
     inside = (used["low"] <= used["truth"]) & (used["truth"] <= used["high"])
     gap = 100 * (inside - used["level"] - used["coverage"] + used["level_audit"])
@@ -324,14 +324,14 @@ def beside_audit(replicates: pd.DataFrame, table: pd.DataFrame) -> dict[str, Any
 
 
 def write(table: pd.DataFrame, path: Path = FILE) -> bool:
-    """Write a table from :func:`summarise` as CSV, whole or not at all.
+    """Write a table from :func:`summarise` as CSV, atomically.
 
-    A column `provenance` says "simulated" in every row.
+    A column `provenance` contains "simulated" in every row.
 
     Returns
     -------
     bool
-        Whether the file changed, and so has to be accepted (``market-impact check --accept``).
+        True if the file has changed and must be accepted (``market-impact check --accept``).
     """
     marked = table.assign(provenance="simulated")
     content = marked.to_csv(index=False, float_format="%.6g", lineterminator="\n")  # the same bytes on every machine

@@ -1,8 +1,8 @@
-"""Work in parallel, through :mod:`concurrent.futures`: in processes on this machine, or with dask on a cluster.
+"""Parallel work through :mod:`concurrent.futures`, in processes on this machine or with dask on a cluster.
 
-`each` gives every item to a worker and returns the results in the order of the items, so that the bytes depend
-neither on the number of workers nor on their speed: each item carries its own seed, and nothing is summed on the way.
-All other parallel work needs no more than :class:`concurrent.futures.ThreadPoolExecutor`.
+`each` passes every item to a worker and returns the results in the order of the items. They depend neither on the
+number of workers nor on their speed, since each item has its own seed and nothing is summed on the way. All other
+parallel work needs no more than :class:`concurrent.futures.ThreadPoolExecutor`.
 """
 
 from __future__ import annotations
@@ -26,16 +26,16 @@ from tqdm import tqdm
 from analysis import provenance
 from analysis.errors import DesignError, whole_number
 
-TRIES = 4  # for an item whose worker dies; dask's scheduler allows as many
+TRIES = 4  # attempts at an item whose worker dies; dask's scheduler allows as many
 PATIENCE = 300  # seconds to wait for a cluster's first worker, which may need a machine to start
-Workers = int | Executor  # 1 is this process, more are so many others; an executor stays open
+Workers = int | Executor  # 1 uses this process, more start that many others; an executor stays open
 Made = TypeVar("Made")
 
 
 def each(
     make: Callable[..., Made], items: Iterable[tuple[Any, ...]], workers: Workers = 1, what: str = "items"
 ) -> list[Made]:
-    """Call a function on every item and return the results in the order of the items.
+    """Call a function on every item, and return the results in the order of the items.
 
     Parameters
     ----------
@@ -44,17 +44,17 @@ def each(
     items : iterable of tuple
         The positional arguments of each call.
     workers : int or Executor
-        1 is this process, more are so many others. An executor stays open: see :func:`opened`. Each worker has
-        one thread for linear algebra, since sums over several threads differ in their last digits.
+        With 1, this process does the work; with more, that many others do. An executor stays open: see :func:`opened`.
+        Each worker uses one thread for linear algebra, since sums over several threads differ in their last digits.
     what : str
-        The items in one word, for the progress bar.
+        Noun for the items, for the progress bar.
 
     Raises
     ------
     DesignError
-        If there is less than one worker.
+        If `workers` is less than 1.
     BrokenProcessPool
-        If the workers of one item died `TRIES` times.
+        If the worker of the same item died `TRIES` times.
     """
     items, made = list(items), list[Made]()
     single = partial(_single, make, _origin())
@@ -72,10 +72,10 @@ def each(
 
 
 class Processes(Executor):
-    """Processes on this machine; if one is killed, a new one gets its item.
+    """Processes on this machine; if one is killed, a new one takes over its item.
 
-    Each is a pool of its own. A pool of several breaks as a whole: all work in progress is lost, and the item at fault
-    is unknown.
+    Each process is a pool of its own. A pool of several breaks as a whole: all work in progress is lost, and the item
+    at fault is unknown.
 
     Parameters
     ----------
@@ -84,7 +84,7 @@ class Processes(Executor):
 
     def __init__(self, workers: int) -> None:
         if whole_number("workers", workers) < 1:
-            raise DesignError(f"Cannot work with {workers} workers; give one or more")
+            raise DesignError(f"Cannot work with {workers} workers; choose at least one")
         self._threads = ThreadPoolExecutor(workers)
         self._idle: SimpleQueue[ProcessPoolExecutor] = SimpleQueue()
         for _ in range(workers):
@@ -105,19 +105,19 @@ class Processes(Executor):
         finally:
             self._idle.put(process)
         raise BrokenProcessPool(
-            f"Cannot compute {', '.join(map(str, args))}: each of {TRIES} processes was killed while it tried, as "
+            f"Cannot compute {', '.join(map(str, args))}: each of {TRIES} processes was killed in the attempt, as "
             "happens when memory runs out; use fewer workers, or more memory"
         )
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
-        """End the processes; busy ones finish their item first."""
+        """Shut down the processes; busy ones finish their item first."""
         self._threads.shutdown(wait, cancel_futures=cancel_futures)
         while not self._idle.empty():
             self._idle.get().shutdown(wait)
 
 
 def add_options(parser: ArgumentParser) -> None:
-    """Add the options that choose the workers to a command line."""
+    """Add the options that choose the workers to a command-line parser."""
     group = parser.add_mutually_exclusive_group()
     group.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes here (default: cores)")
     group.add_argument("--local-cluster", type=int, metavar="N", help="a dask cluster of N processes here")
@@ -159,13 +159,13 @@ def _local_cluster(workers: int, stack: ExitStack) -> Any:
 
 
 def _process() -> ProcessPoolExecutor:
-    """Return a pool of one process, which starts on first use."""
+    """Return a pool with one process, which starts on first use."""
     fresh = multiprocessing.get_context("spawn")  # kernels have threads, and a fork would copy their locks but not them
     return ProcessPoolExecutor(1, mp_context=fresh, initializer=_end_with_parent)
 
 
 def _end_with_parent() -> None:
-    """Watch the parent in a thread, and end with it even if it was killed without notice."""
+    """Watch the parent process in a thread, and exit when it ends, even if it is killed without notice."""
 
     def watch(parent: Any) -> None:
         parent.join()
@@ -179,8 +179,8 @@ def _single(make: Callable[..., Made], origin: dict[str, str], item: tuple[Any, 
     for name, version in _origin().items():
         if version != origin.get(name):
             raise DesignError(
-                f"Cannot mix results of {name} {origin.get(name)} and {version}, which a worker has; give all workers "
-                "the same environment and commit, such as one image"
+                f"Cannot mix results from {name} {origin.get(name)} and {version}: a worker has the latter; use the "
+                "same environment and commit for all workers, for example one image"
             )
     with threadpool_limits(1):
         return make(*item)
@@ -188,6 +188,6 @@ def _single(make: Callable[..., Made], origin: dict[str, str], item: tuple[Any, 
 
 @cache
 def _origin() -> dict[str, str]:
-    """Return the identity that all workers must share: versions, and a digest of the code of both packages."""
+    """Return the versions, and a digest of the code of both packages, which all workers must share."""
     files = sorted(file for package in ("analysis", "market") for file in (provenance.ROOT / package).rglob("*.py"))
     return provenance.versions() | {"code": sha256(b"\0".join(file.read_bytes() for file in files)).hexdigest()}

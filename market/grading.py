@@ -1,4 +1,4 @@
-"""Grade estimators by rule, and read off an audit the answers to the questions of reports."""
+"""Grade estimators by rule, and summarise an audit for the questions that reports ask."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from analysis.simulated import panels
 from analysis.testing import POWER
 from market.parameters import in_words
 
-LOST = 0.03  # coverage that a bias of half a standard deviation costs a 95 % interval: P(|Z + 0.5| < 1.96) = 0.92
-LOST_WITH_BOUNDS = 0.10  # three misses for each one due: standard errors a quarter too small, or a bias of 0.9 sd
+LOST = 0.03  # loss of coverage of a 95 % interval from a bias of half a standard deviation: P(|Z + 0.5| < 1.96) = 0.92
+LOST_WITH_BOUNDS = 0.10  # three times the expected misses: standard errors a quarter too small, or a bias of 0.9 sd
 MOST_BIAS = 0.5  # in standard deviations
 MOST_OF_EFFECT = 0.25  # bias over the effect of interest
 MARGINS = {"E3g": 2.0, "E3g_seen": 2.0, "E3g_common": 2.0, "E3s_seen": 1.0}  # points that matter, as in report 05
-EXAGGERATES = 2.0  # Type M from which a significant estimate misleads
+EXAGGERATES = 2.0  # Type M error at or above which a significant estimate misleads
 RIGHT_ERRORS = (0.8, 1.5)  # mean standard error over the standard deviation
 FEWEST = 20  # markets; with fewer, one miss moves coverage by more than the rule's steps
 PATH = "E1a_path"
@@ -29,27 +29,27 @@ _EFFECT = panels()[panels()["effect"]]
 MANY = tuple(_EFFECT.index[(_EFFECT["judge"] == "plain") & (_EFFECT["groups"] == _EFFECT["groups"].max())])
 """Plain presets with about as many closed firms as the market with large closures."""
 SIZES: dict[str, str] = panels()["size"].dropna().to_dict()
-"""Presets in words, by the closed share of the origin's sales."""
+"""Labels of presets, which describe the closed share of the origin's sales."""
 TRENDING = ("pretrend", "stress")
-"""Presets in which closures fall on categories whose demand was falling anyway."""
+"""Presets in which closures hit categories whose demand was falling anyway."""
 QUESTIONS = in_words("question")
-"""Questions of reports 03 to 06 to a panel, in words, by estimand."""
-MOSTLY = 100 * POWER  # per cent of panels from which a question is mostly answered
+"""Questions that reports 03 to 06 ask of a panel, by estimand."""
+MOSTLY = 100 * POWER  # per cent of panels at or above which a question is mostly answered
 
 
 def grade(row: Mapping[str, Any]) -> str:
-    """Grade one row of :func:`market.audit.summarise`.
+    """Return the grade of one row of :func:`market.audit.summarise`.
 
     - *Usable*: intervals cover the truth at most 3 points less often than stated (92 per cent instead of 95), and
-      the row has none of the :func:`faults`. Point and interval can be read.
-    - *Usable with bounds*: at most 10 points less often, whatever the faults. Read the interval, not the point.
-    - *Do not use*: less often still.
-    - *Not graded*: fewer than `FEWEST` markets give an interval and a truth.
+      the row has none of the :func:`faults`. Both the point estimate and the interval can be used.
+    - *Usable with bounds*: at most 10 points less often, whatever the faults. Use the interval, not the point estimate.
+    - *Do not use*: even less often.
+    - *Not graded*: fewer than `FEWEST` markets have both an interval and a truth.
 
-    Observed coverage is compared with the limits as is. A slack of two Monte Carlo errors, which this rule once gave,
-    rewards ignorance: with 30 markets a coverage of 80 per cent would pass as 92. The price is that an estimator near a
-    limit changes its grade from one run to the next; with 200 markets the Monte Carlo error of a coverage of 95 per
-    cent is 1.5 points, so a correct one falls short of 92 in about one run in forty.
+    Observed coverage is compared with the limits without slack. A slack of two Monte Carlo errors, which this rule once
+    allowed, rewards ignorance: with 30 markets a coverage of 80 per cent would pass as 92. The price is that an
+    estimator near a limit can change its grade from one run to the next: with 200 markets the Monte Carlo error of a
+    coverage of 95 per cent is 1.5 points, so a correct estimator falls short of 92 in about one run in forty.
     """
     if not row["markets"] >= FEWEST:
         return NOT_GRADED
@@ -60,13 +60,13 @@ def grade(row: Mapping[str, Any]) -> str:
 
 
 def faults(row: Mapping[str, Any]) -> list[str]:
-    """List the faults of a row's estimates and standard errors, coverage aside, since wide intervals cover anyway.
+    """Return the faults of a row other than low coverage, which wide intervals would hide.
 
     - The bias is more than half a standard deviation: with correct standard errors it costs 3 points of coverage. Or it
-      is more than a quarter of the effect of interest: the mean true one or, if that is zero, the project's margin
+      is more than a quarter of the effect of interest: the mean true effect or, if that is zero, the project's margin
       (`MARGINS`) or else the smallest detectable effect.
-    - The mean standard error is less than 0.8 of the standard deviation, or more than 1.5.
-    - Estimates whose interval excludes zero are on average twice their truth or more (Type M).
+    - The mean standard error is less than 0.8 times the standard deviation, or more than 1.5 times.
+    - Estimates whose interval excludes zero are on average at least twice their truth (Type M error).
     """
     reasons, bias = [], abs(row["bias"])
     what, size = "mean true effect", abs(row["truth"])
@@ -86,7 +86,7 @@ def faults(row: Mapping[str, Any]) -> list[str]:
 
 
 def reason(row: Mapping[str, Any], cause: str = "") -> str:
-    """Explain why a row is not usable, by its faults and the `cause` of a bias, or not graded; empty if usable."""
+    """Describe why a row is not usable (its faults and the `cause` of a bias) or not graded; empty if it is usable."""
     grade_ = grade(row)
     if grade_ == NOT_GRADED:
         without = "truth not defined" if row["undefined"] else "not estimable"
@@ -96,19 +96,20 @@ def reason(row: Mapping[str, Any], cause: str = "") -> str:
 
 
 def right(table: pd.DataFrame) -> tuple[float, float]:
-    """Return the limits of acceptable coverage: 3 points either side of an audit's level."""
+    """Return the limits of acceptable coverage, 3 points either side of an audit's level."""
     level = float(table["level"].iloc[0])
     return round(level - LOST, 9), round(level + LOST, 9)
 
 
 def distribution(table: pd.DataFrame) -> pd.DataFrame:
-    """Summarise the distribution of coverage over the gradable cells of an audit, by judge and for both.
+    """Summarise the distribution of coverage over the cells of an audit, for each judge and for both together.
 
     Returns
     -------
     DataFrame
-        `judge`, `cells`; `below`, `within`, `above`, per cent of cells with coverage below the limits of :func:`right`,
-        within and above them; and quantiles of coverage over cells, per cent, in `q05`, `q25`, `q50`, `q75`, `q95`.
+        `judge`; `cells`, the number with enough markets; `below`, `within`, `above`, the percentages of cells with
+        coverage below, within and above the limits of :func:`right`; and quantiles of coverage over cells, per cent,
+        in `q05`, `q25`, `q50`, `q75`, `q95`.
     """
     graded = table[table["markets"] >= FEWEST]
     (low, high), rows = right(table), []
@@ -126,7 +127,7 @@ def distribution(table: pd.DataFrame) -> pd.DataFrame:
 def outside(table: pd.DataFrame) -> pd.DataFrame:
     """Return coverage outside the limits of :func:`right`, per cent, by estimand and preset; missing elsewhere.
 
-    Estimands and presets without any such cell are left out.
+    Estimands and presets without such a cell are left out.
     """
     low, high = right(table)
     cover = table["coverage"].round(9)
@@ -137,7 +138,7 @@ def outside(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def answers(table: pd.DataFrame, presets: Collection[str] = tuple(SIZES)) -> pd.DataFrame:
-    """Return the share of panels, by preset, that answer each of the `QUESTIONS`.
+    """Estimate the share of panels that answer each of the `QUESTIONS`, by preset.
 
     A panel answers if its interval excludes zero and its estimate has the sign of the truth; a panel without an
     interval does not.
@@ -145,10 +146,10 @@ def answers(table: pd.DataFrame, presets: Collection[str] = tuple(SIZES)) -> pd.
     Returns
     -------
     DataFrame
-        One row per question and preset, in their order: the row of the audit, the question as `term`, `size` in words;
-        `estimate`, per cent of panels that answer, and two Monte Carlo errors to either side, `conf_low` and
-        `conf_high`. Missing if the true effect is zero, or the grade is "do not use": such an interval excludes
-        values for no good reason.
+        One row per question and preset, in their order: the row of the audit, the question as `term`, a label for
+        `size`; `estimate`, the percentage of panels that answer, and `conf_low` and `conf_high`, two Monte Carlo
+        errors to either side. Missing if the true effect is zero, or the grade is "do not use", since such an
+        interval excludes values for no good reason.
     """
     rows = table[table["id"].isin(QUESTIONS) & table["preset"].isin(presets)]
     able = rows["grade"].isin((USABLE, WITH_BOUNDS)) & (rows["truth"].abs() > ROUNDING)
@@ -166,21 +167,21 @@ def answers(table: pd.DataFrame, presets: Collection[str] = tuple(SIZES)) -> pd.
 
 
 def misled(table: pd.DataFrame) -> pd.Series:
-    """Return the lower coverage in `TRENDING`, per cent, by question, if it falls short of :func:`right`."""
+    """Return the lowest coverage in `TRENDING`, per cent, for questions where it falls short of :func:`right`."""
     rows = table[table["preset"].isin(TRENDING) & table["id"].isin(QUESTIONS)]
     least = 100 * rows.groupby("id")["coverage"].min()[[*QUESTIONS]].rename(QUESTIONS)
     return least[least < 100 * right(table)[0]].sort_values()
 
 
 def evidence(table: pd.DataFrame) -> pd.DataFrame:
-    """Tabulate true and detectable effects and how often they are detected, one row per question.
+    """Tabulate true and detectable effects, and how often they are detected, with one row per question.
 
     Returns
     -------
     DataFrame
-        `term`; for each of the `SIZES` the mean true effect and, in brackets, the smallest one mostly detected;
-        `unit`; `least`, the smallest size at which panels mostly answer; `alarms`, per cent of panels that detect an
-        effect although closures change nothing; `worst`, lowest coverage in any preset, per cent.
+        `term`; for each of the `SIZES` the mean true effect and, in brackets, the smallest effect mostly detected;
+        `unit`; `least`, the smallest size at which most panels answer; `alarms`, the percentage of panels that detect
+        an effect although closures change nothing; `worst`, the lowest coverage in any preset, per cent.
     """
     rows = answers(table)
     sides = [f"{quantity(row['truth'], row['unit'])}\u00a0({number(row['mde'])})" for row in rows.to_dict("records")]

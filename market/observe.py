@@ -1,4 +1,4 @@
-"""Turn a simulated market into the panel that a researcher would see: the measurement layer (equation 12)."""
+"""Measurement of a simulated market: the panel that a researcher would see (equation 12)."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ Texts = npt.NDArray[np.object_]
 
 @lru_cache(maxsize=8)
 def ids(count: int, stem: str = "SIM-") -> Texts:
-    """Return ids SIM-0000, SIM-0001, ...; a simulated firm has no other name."""
+    """Return the ids SIM-0000, SIM-0001, ..., which are a simulated firm's only name."""
     return np.array([f"{stem}{number:04d}" for number in range(count)], dtype=object)
 
 
 def observe(market: Market, course: Trajectory) -> Panel:
-    """Return the panel of a world as a researcher would see it."""
+    """Build the panel of a world as a researcher would see it."""
     parameters, closures = market.parameters, market.closures
     sales = np.ascontiguousarray(np.concatenate([market.history.sales, course.sales]).transpose(2, 1, 0))
     generator = streams(market.seed)["measurement"]
     linked = generator.random(len(sales)) >= parameters.unlinked
-    if parameters.noise:  # without bias
+    if parameters.noise:  # which has no bias
         error = generator.standard_normal(sales.shape)
         sales *= np.exp(parameters.noise * error - parameters.noise**2 / 2)
     if parameters.perimeter:
@@ -41,9 +41,10 @@ def observe(market: Market, course: Trajectory) -> Panel:
 
 
 def _renamed(market: Market, sales: Floats, rows: pd.DataFrame, unlinked: Bools) -> tuple[Floats, pd.DataFrame]:
-    """Give the renamed accounts of `unlinked` firms rows of their own, as if they were newcomers.
+    """Move the sales of `unlinked` firms' renamed accounts to rows of their own, as if they were new firms.
 
-    `rows` holds, for each row of `sales`, its `firm` and `suffix`, the month in which it was `closed`, and its `dose`.
+    `rows` contains, for each row of `sales`, its `firm` and `suffix`, the month in which it was `closed`, and its
+    `dose`.
     """
     closures = market.closures
     firms = np.flatnonzero(unlinked & (closures.back < MONTHS))
@@ -58,7 +59,7 @@ def _renamed(market: Market, sales: Floats, rows: pd.DataFrame, unlinked: Bools)
 
 
 def _accounts(market: Market, sales: Floats, rows: pd.DataFrame) -> tuple[Floats, pd.DataFrame]:
-    """Split AMZ sales by account; sales elsewhere stay with the firm's first account. Renamed accounts come last."""
+    """Split AMZ sales by account, with renamed accounts last; sales elsewhere stay with a firm's first account."""
     firms, closures, bite = market.firms, market.closures, market.parameters.bite
     firm = np.repeat(np.arange(len(firms)), firms.accounts)
     number = np.arange(len(firm)) - np.repeat(np.cumsum(firms.accounts) - firms.accounts, firms.accounts)
@@ -78,7 +79,7 @@ def _accounts(market: Market, sales: Floats, rows: pd.DataFrame) -> tuple[Floats
 
 
 def _panel(market: Market, sales: Floats, rows: pd.DataFrame) -> Panel:
-    """Build a panel from the rows large enough to be observed; count those left out."""
+    """Build a panel from the rows that are large enough to be observed, and count those left out."""
     parameters, firms = market.parameters, market.firms
     sold: Bools = np.asarray(sales.any(axis=(1, 2)))
     base = sales[:, 0, market.news - 12 : market.news].sum(axis=1)

@@ -1,4 +1,4 @@
-"""Parameters and presets of the simulated market: rows of ``data/market``, each with unit, range and source."""
+"""Parameters and presets of the simulated market, from ``data/market``, with units, ranges and sources."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _KINDS = {name: int if row["type"] == "int" else float for name, row in _ROWS.it
 
 
 def _field(row: Mapping[str, Any]) -> tuple[Any, Any]:
-    """Return a parameter's type and default; the title states the allowed values, for messages."""
+    """Return a parameter's type and its field, whose title states the allowed values for messages."""
     kind = _KINDS[row["name"]]
     title = f"{row['type']}, {row['unit']}, from {row['low']:g} to {row['high']:g}"
     return Annotated[kind, Field(ge=row["low"], le=row["high"])], Field(kind(row["default"]), title=title)
@@ -31,7 +31,7 @@ def _field(row: Mapping[str, Any]) -> tuple[Any, Any]:
 if TYPE_CHECKING:
 
     class Parameters(BaseModel):
-        """Parameters whose names come from a table that mypy cannot read."""
+        """Parameters of one simulated market; their names come from a table that mypy cannot read."""
 
         def __getattr__(self, name: str) -> Any: ...
 
@@ -39,7 +39,7 @@ else:
     Parameters = create_model(
         "Parameters",
         __config__=ConfigDict(frozen=True, strict=True, extra="forbid", allow_inf_nan=False),
-        __doc__="The parameters of one simulated market: one attribute per row of ``data/market/parameters.csv``.",
+        __doc__="Parameters of one simulated market, with one attribute per row of ``data/market/parameters.csv``.",
         __module__=__name__,
         **{name: _field(row) for name, row in _ROWS.items()},
     )
@@ -50,7 +50,7 @@ PRESETS: dict[str, dict[str, Any]] = {
 
 
 def describe() -> list[dict[str, Any]]:
-    """Return the row of every parameter: its basis, the moment it was solved to match, and its meaning."""
+    """Return the row of every parameter, with its basis, the moment that it was solved to match, and its meaning."""
     return [row | {"default": getattr(Parameters(), name)} for name, row in _ROWS.items()]
 
 
@@ -69,33 +69,33 @@ def chosen(preset: str, overrides: Mapping[str, Any] | None = None) -> Parameter
     """
     if preset not in PRESETS:
         raise DesignError(
-            f"Cannot simulate preset {preset!r}: no preset has that name, and real firms or brands are never "
-            f"simulated by name; choose from {', '.join(PRESETS)}"
+            f"Cannot simulate preset {preset!r}: there is none, and real firms or brands are never simulated by name; "
+            f"choose from {', '.join(PRESETS)}"
         )
     parameters = Parameters(**admitted(Parameters, Parameters.model_validate, PRESETS[preset] | dict(overrides or {})))
     if parameters.n_categories > parameters.n_firms:
         raise DesignError(
-            f"Cannot simulate {parameters.n_categories} categories: only {parameters.n_firms} firms sell in them; give "
+            f"Cannot simulate {parameters.n_categories} categories: only {parameters.n_firms} firms sell in them; set "
             "at least one firm per category"
         )
     return parameters
 
 
 def from_text(given: Mapping[str, str]) -> dict[str, Any]:
-    """Convert overrides typed on a command line to numbers; refuse any that are not."""
+    """Convert overrides typed on a command line to numbers; raise DesignError if one is not a number."""
     values = settled(Parameters, given)
     return {name: values[name] for name in given}
 
 
 def in_words(list_: str) -> dict[str, str]:
-    """Return words by id from one list in ``data/market/words.csv``: "question", "assumption" or "households"."""
+    """Return the labels in a list of ``data/market/words.csv`` ("question", "assumption" or "households"), by id."""
     rows = data.load("market_words").query("list == @list_")
     return dict(zip(rows["id"], rows["words"], strict=True))
 
 
 def plausible(name: str) -> tuple[float, float]:
-    """Return the plausible range of a parameter; raise DesignError if none is stated."""
+    """Return the plausible range of a parameter; raise DesignError if there is none."""
     stated = {name: row for name, row in _ROWS.items() if row["plausible_low"] == row["plausible_low"]}
     if name not in stated:
-        raise DesignError(f"Cannot find a plausible range for {name!r}; choose from {', '.join(stated)}")
+        raise DesignError(f"Cannot find a plausible range for {name!r}: none stated; choose from {', '.join(stated)}")
     return stated[name]["plausible_low"], stated[name]["plausible_high"]

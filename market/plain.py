@@ -1,4 +1,4 @@
-"""A second judge: plain panels with none of the market's structure, and a truth known by construction.
+"""Plain panels, the second judge: they have none of the market's structure, and a truth known by construction.
 
 Firms are log-normal and do not interact; those in closed brand groups lose a share of their home sales and
 sell more at the destinations. There is no demand for rivals to inherit, no news and no choice of whom to close: any
@@ -37,18 +37,18 @@ class Plain:
     log_sd : float
         Standard deviation of firms' log sales, log points.
     closed_groups : int
-        Brand groups of the origin that are closed, one after the other in the four waves.
+        Number of the origin's brand groups that are closed, in turn in the four waves.
     lost, gained : float
-        Share of its home sales that a closed firm loses, and that it gains at each destination where it sells.
+        Share of its home sales that a closed firm loses, and relative gain at each destination where it sells.
     groups, categories : int
-        Brand groups, of one to three firms; and categories, half of which contain closed groups.
+        Numbers of brand groups, of one to three firms, and of categories, half of which contain closed groups.
     origin_share : float
-        Share of groups from the origin.
+        Share of groups that belong to the origin.
     shock, category_shock : float
         Standard deviation, log points, of the shocks to a firm on a platform, and to all firms in a category.
     stops : float
-        Monthly probability that a firm stops for good, after the last wave. None stops earlier: otherwise closed firms
-        would have been selected for survival.
+        Monthly probability that a firm stops for good after the last wave. None stops earlier, since closed firms would
+        then be selected for survival.
     """
 
     log_sd: float
@@ -70,7 +70,7 @@ PRESETS = {f"plain_sd{sd}_{closed}": Plain(sd, closed) for sd in (1, 2) for clos
 
 @dataclass(frozen=True, eq=False)
 class Truth(Worlds):
-    """Counterfactual of a plain panel without closures; the formulas are those of the market's truth.
+    """Truth about a plain panel, from its counterfactual without closures and the formulas of the market's truth.
 
     Attributes
     ----------
@@ -84,18 +84,18 @@ class Truth(Worlds):
 
     @property
     def firms(self) -> pd.DataFrame:
-        """The firms of the panel."""
+        """Firms of the panel."""
         return self.panel.firms
 
     def sales(self, world: str) -> Floats:
-        """Return sales with (W11, W10) or without closures; the news alone (W01) changes nothing."""
+        """Return sales with closures (W11, W10) or without them (other worlds, as the news alone changes nothing)."""
         return self.panel.sales if world in ("W11", "W10") else self.without
 
     def scalars(self, post_from: int = Design.post_from, post_to: int = Design.post_to) -> dict[str, float]:
         """Return every estimand in a window, by id, as :meth:`market.truth.Truth.scalars` does.
 
-        A firm is affected by its own closure alone (E1c is E1a); no firm exits earlier, anticipates it, or is kept from
-        entering.
+        A firm is affected only by its own closure (E1c equals E1a). No firm exits earlier, anticipates it, or is
+        deterred from entering.
         """
         sample = Design(post_from=post_from, post_to=post_to).sample(self.panel)
         window = Window(
@@ -115,9 +115,9 @@ class Truth(Worlds):
 
 
 def simulate(preset: str, seed: int) -> tuple[Panel, Truth]:
-    """Draw one plain panel of `PRESETS`.
+    """Simulate a plain panel of one of the `PRESETS`, and return it with its truth.
 
-    Presets share random numbers for the same seed: only sizes, closures and their effects differ.
+    For the same seed, presets share their random numbers: only sizes, closures and their effects differ.
 
     Raises
     ------
@@ -160,16 +160,16 @@ def simulate(preset: str, seed: int) -> tuple[Panel, Truth]:
 
 
 def _persistent(rng: np.random.Generator, shape: tuple[int, ...], sd: float) -> Floats:
-    """Return AR(1) paths along the last axis, with the same standard deviation in every month."""
+    """Draw AR(1) paths along the last axis, with the same standard deviation in every month."""
     shocks = sd * rng.standard_normal(shape)
     shocks[..., 1:] *= np.sqrt(1 - RHO**2)
     return np.asarray(lfilter([1.0], [1.0, -RHO], shocks))
 
 
 def _sells(rng: np.random.Generator, plain: Plain, count: int) -> Bools:
-    """Return where each firm sells, bool[firm, platform, month]: at home while alive, elsewhere once it has joined.
+    """Draw where each firm sells (at home while alive, elsewhere once it has joined), bool[firm, platform, month].
 
-    A quarter of firms sells on any given platform away from home at first, half at the end.
+    At first a quarter of firms sell on any given platform away from home, and at the end half do.
     """
     month, begins = np.arange(MONTHS), rng.integers(-FURTHEST, MONTHS, count)
     stops = np.maximum(begins, WAVES[-1]) + rng.geometric(plain.stops, count)
@@ -180,9 +180,9 @@ def _sells(rng: np.random.Generator, plain: Plain, count: int) -> Bools:
 
 
 def _closures(groups: Ints, group: Ints, lives: Bools, count: int) -> Ints:
-    """Return the month in which each firm is closed, int64[firm], `MONTHS` for never.
+    """Return the month in which each firm is closed, int64[firm]; `MONTHS` if never.
 
-    The first groups with a firm alive in the month before their wave are closed, with those firms.
+    The first groups with a firm alive in the month before their wave are closed; such firms close with them.
     """
     wave = np.full(group.max() + 1, MONTHS)
     wave[groups] = np.resize(WAVES, len(groups))

@@ -1,7 +1,7 @@
-"""The market's population: firms, accounts, nests of demand, and all the random numbers they need (equation 3).
+"""Population of the market: firms, accounts, nests of demand, and their random numbers (equation 3).
 
-Also its environment, the same in every world: spending, season, pandemic, freight, platform shocks (equation 1,
-threat register).
+The module also draws the environment, which is the same in every world: spending, season, pandemic, freight and shocks
+to platforms (equation 1, threat register).
 """
 
 from __future__ import annotations
@@ -57,26 +57,26 @@ class Nests:
 
     @classmethod
     def of(cls, category: Ints, parameters: Parameters) -> Nests:
-        """Build the nests of sorted categories."""
+        """Build nests from sorted categories."""
         below = parameters.sigma_spread * np.array([0.0, 1.0, 1.0, 0.0, 2.0])  # own sites are the least similar
         sigma = np.maximum(parameters.sigma - below, 0.0)[:, np.newaxis]
         return cls(category, np.searchsorted(category, np.arange(parameters.n_categories)), sigma)
 
     def totals(self, values: Floats) -> Floats:
-        """Sum ``[..., firm]`` within categories, to ``[..., category]``."""
+        """Sum ``[..., firm]`` within categories, as ``[..., category]``."""
         return np.add.reduceat(values, self.starts, axis=-1)
 
     def spread(self, values: Floats) -> Floats:
-        """Give each firm the value of its category: ``[..., category]`` to ``[..., firm]``."""
+        """Broadcast ``[..., category]`` to the firms of each category, as ``[..., firm]``."""
         return np.take(values, self.category, axis=-1)
 
     def inclusive(self, totals: Floats) -> Floats:
-        """Return (1 - sigma) log of the nest sums, float64[platform, category]; -inf for an empty nest."""
+        """Return (1 - sigma) times the log of the nest sums, float64[platform, category]; -inf for an empty nest."""
         with np.errstate(divide="ignore"):
             return (1 - self.sigma) * np.log(totals)
 
     def sales(self, weights: Floats, appeal: Floats, spending: Floats) -> tuple[Floats, Floats]:
-        """Divide spending among products.
+        """Allocate spending to products by nested logit.
 
         Parameters
         ----------
@@ -92,7 +92,7 @@ class Nests:
         sales : float64[platform, firm]
             sim-$.
         outside : float64[category]
-            Spending elsewhere, sim-$; totals and outside add up to `spending`.
+            Spending elsewhere, sim-$; it adds up to `spending` with the sales.
         """
         totals = self.totals(weights)
         pull = np.exp(self.inclusive(totals) + appeal)
@@ -104,7 +104,7 @@ class Nests:
 
 @dataclass(frozen=True, eq=False)
 class Firms:
-    """All firms that sell or might enter, sorted by category; arrays are indexed by firm.
+    """Firms that sell or might enter, sorted by category; arrays are indexed by firm.
 
     Attributes
     ----------
@@ -123,7 +123,7 @@ class Firms:
     suspicion : float64[firm]
         Score in (0, 1) known before the closures, higher for cheaters (the risk exposure R).
     start : int64[platform, firm]
-        First month on a platform if nothing is closed; `ALWAYS`, a month or `NEVER`.
+        First month on a platform if nothing is closed: `ALWAYS`, a month or `NEVER`.
     stop : int64[firm]
         First month after leaving EBY, or `NEVER`.
     cheating, bulk, drift : float64[category]
@@ -156,30 +156,31 @@ class Firms:
 
 
 def streams(seed: int) -> dict[str, np.random.Generator]:
-    """Return an independent generator for each purpose, so that no channel can shift another's random numbers."""
+    """Return an independent generator for each purpose, so that no channel shifts the random numbers of another."""
     children = np.random.SeedSequence(seed).spawn(len(PURPOSES))
     return {purpose: np.random.default_rng(child) for purpose, child in zip(PURPOSES, children, strict=True)}
 
 
 def platform_targets(parameters: Parameters) -> tuple[Floats, Floats]:
-    """Return share of spending and Chinese share of sales by platform in month 0, float64[platform] each.
+    """Return each platform's share of spending, and the Chinese share of its sales, in month 0, float64[platform].
 
-    Third-party Amazon has its yearly volume around 2019, 200 bn US$. The sizes of the others are assumptions, since the
-    part of their volumes that such firms sell is not published, and so are the shares there.
+    The volume of third-party sales on Amazon is that of about 2019, 200 billion US dollars a year. The sizes of the
+    other platforms, and the Chinese shares there, are assumptions, since the part of their volume that such firms sell
+    is not published.
     """
     sizes = np.array([200.0, 60.0, 25.0, 8.0, 35.0])
     return parameters.inside * sizes / sizes.sum(), np.array([parameters.cn_share, 0.20, 0.90, 0.01, 0.10])
 
 
 def delay(uniform: Floats, probability: Floats | float, speed: float) -> Ints:
-    """Return the first whole month k >= 1 with ``uniform < probability * (1 - exp(-k / speed))``, or `NEVER`."""
+    """Return the smallest integer k >= 1 with ``uniform < probability * (1 - exp(-k / speed))``, or `NEVER`."""
     with np.errstate(divide="ignore", invalid="ignore"):
         exact = np.nan_to_num(-speed * np.log1p(-uniform / probability), nan=0.0, posinf=0.0)
     return np.where(uniform < probability, np.floor(exact) + 1, NEVER).astype(np.int64)
 
 
 def draw(parameters: Parameters, seed: int) -> Firms:
-    """Draw the firms of one market, and all the uniforms that its worlds need."""
+    """Draw the firms of one market, with all the uniforms that its worlds need."""
     generators = streams(seed)
     types, entry = generators["types"], generators["entry"]
     incumbents, categories = parameters.n_firms, parameters.n_categories
@@ -246,7 +247,7 @@ def _logistic(odds: Floats) -> Floats:
 def _presence(
     parameters: Parameters, uniforms: Floats, standard: Floats, chinese: Bools, entry_month: Ints
 ) -> tuple[Ints, Ints]:
-    """Return each firm's first month on each platform, and after leaving EBY, in a world without closures."""
+    """Return each firm's first month on each platform and its first month after leaving EBY, without closures."""
     share = PRESENCE[chinese.astype(np.intp)].T
     odds = np.log(share / (1 - share)) + MULTIHOMING * standard
     odds[0] -= MULTIHOMING * standard  # presence at home does not depend on size
@@ -263,18 +264,18 @@ def _presence(
 
 @dataclass(frozen=True, eq=False)
 class Environment:
-    """Exogenous paths, the same in every world.
+    """Exogenous paths, which are the same in every world.
 
     Attributes
     ----------
     spending : float64[month, category]
         Market size M, sim-$ per month.
     appeal : float64[month, platform, category]
-        Utility common to all products of a platform, or of a category on it.
+        Utility common to all products on a platform, or in a category there.
     eased : float64[month]
-        Share of fake reviews kept whatever happens to accounts.
+        Share of fake reviews that remains whatever happens to accounts.
     firm : float64[month, firm]
-        Factor on a firm's weight on every platform: own shocks, Chinese trend, freight.
+        Factor on a firm's weight on every platform, from its own shocks, the Chinese trend and freight.
     state : float64[month, firm]
         The firm's own shocks, log sales.
     """
@@ -287,7 +288,7 @@ class Environment:
 
     @classmethod
     def of(cls, parameters: Parameters, firms: Firms, generator: np.random.Generator) -> Environment:
-        """Draw all paths of one market."""
+        """Draw the paths of one market."""
         shocks = generator.standard_normal((MONTHS, len(firms)))
         walk = parameters.walk_sd * np.cumsum(generator.standard_normal((MONTHS, parameters.n_categories)), axis=0)
         month, nests, tie = np.arange(MONTHS), firms.nests, parameters.trend_tie

@@ -1,8 +1,8 @@
-"""Scenarios: simulated markets in which more or fewer, larger or smaller firms are closed.
+"""Scenarios of the simulated market in which more or fewer, larger or smaller firms are closed.
 
-Every number is the truth of a simulated market, in the window of the estimands; nothing is estimated or real. Two
-knobs set the number and size of closed accounts: the closed share of the origin's sales, and the size tilt, the power
-of sales with which the odds of closure rise. The number of closed accounts follows from the two.
+Every number is the truth in a simulated market, in the window of the estimands; nothing is estimated or real. Two
+parameters set the number and size of closed accounts: the closed share of the origin's sales, and the size tilt, the
+power of sales with which the odds of closure rise. The number of closed accounts follows from them.
 """
 
 from __future__ import annotations
@@ -26,17 +26,17 @@ from market.worlds import Market, expected_accounts
 RANGES: dict[str, tuple[float, float, str]] = {
     name: (*plausible(name), term) for name, term in in_words("assumption").items()
 }
-"""Assumptions that drive the effect: plausible ranges, as stated with the market's parameters, and words."""
+"""Plausible range of each assumption that drives the effect, from the market's parameters, and its label."""
 _FLOOR, _CEILING = plausible("closed_gmv")
 SHARES = tuple(float(f"{_FLOOR * (_CEILING / _FLOOR) ** (step / 3):.2g}") for step in range(-3, 5))
-"""Closed share of Chinese sales: the plausible range in three equal log steps, three more below and one above."""
+"""Closed shares of Chinese sales: the plausible range in three equal log steps, with three more below and one above."""
 TILTS = (0.0, 0.3, 0.6, 0.9)  # change in the log odds of closure per log sales
 FEWEST = 20  # markets needed to read off the 5th and 95th percentiles
 Made = TypeVar("Made")
 
 
 def each_market(make: Callable[[Market], Made], preset: str, seeds: Iterable[int], workers: Workers = 1) -> list[Made]:
-    """Call a function on the market of each seed; `workers` as for :func:`market.executor.each`."""
+    """Call a function on the market of each seed; `workers` is as for :func:`market.executor.each`."""
     return each(partial(_of_market, make, preset), [(seed,) for seed in seeds], workers, "markets")
 
 
@@ -45,7 +45,7 @@ def _of_market(make: Callable[[Market], Made], preset: str, seed: int) -> Made:
 
 
 def outcomes(market: Market, window: tuple[int, int] = (4, 9)) -> dict[str, float]:
-    """Return the effects of the closures in one market, in a window of months after the first wave.
+    """Return the effects of the closures on one market in a window of months after the first wave.
 
     `E3g`, `E3s` (percentage points), `E1a` (per cent), `moved` (per cent of the lost sales that moved with the closed
     firms to other platforms; NaN if nothing was lost), and `accounts`, the expected number closed.
@@ -66,7 +66,7 @@ def _changed(cases: list[dict[str, float]], window: tuple[int, int], market: Mar
 
 
 def quantile_range(markets: int, level: float) -> tuple[float, str]:
-    """Return the share of markets to show between low and high, and its description; all if fewer than `FEWEST`."""
+    """Return the share of markets to show between low and high (all if fewer than `FEWEST`), and its description."""
     if markets < FEWEST:
         return 1.0, f"lowest to highest of {markets} markets"
     return level, f"middle {level:.0%} of {markets} markets"
@@ -75,12 +75,12 @@ def quantile_range(markets: int, level: float) -> tuple[float, str]:
 def grid(preset: str, seeds: Iterable[int], *, window: tuple[int, int] = (4, 9), workers: Workers = 1) -> pd.DataFrame:
     """Simulate every combination of closed share (`SHARES`) and size tilt (`TILTS`).
 
-    `workers` as for :func:`market.executor.each`.
+    `workers` is as for :func:`market.executor.each`.
 
     Returns
     -------
     DataFrame
-        `share`, `tilt`, `seed` and :func:`outcomes`.
+        `share`, `tilt`, `seed` and the values of :func:`outcomes`.
     """
     drawn, pairs = list(seeds), [(share, tilt) for tilt in TILTS for share in SHARES]
     cases = [{"closed_gmv": share, "tilt": tilt} for share, tilt in pairs]
@@ -94,22 +94,22 @@ def grid(preset: str, seeds: Iterable[int], *, window: tuple[int, int] = (4, 9),
 
 
 def _by_tilt(cells: pd.DataFrame) -> Iterator[tuple[float, list[pd.DataFrame]]]:
-    """Yield each size tilt of a grid with its markets, by increasing share."""
+    """Yield each size tilt of a grid with its markets, whose rows are sorted by share."""
     for tilt, rows in cells.sort_values("share").groupby("tilt"):
         yield tilt, [market for _, market in rows.groupby("seed")]
 
 
 def _median_and_ends(values: Sequence[float], level: float) -> list[float]:
-    """Return the median and the limits between which `level` of the values lie; NaN without values."""
+    """Return the median and the limits that enclose the share `level` of the values; NaN if there are none."""
     ends = (0.5, (1 - level) / 2, (1 + level) / 2)
     return list(np.quantile(values, ends)) if len(values) else [np.nan] * 3
 
 
 def by_accounts(cells: pd.DataFrame, accounts: Sequence[float], *, level: float = 0.95) -> pd.DataFrame:
-    """Interpolate the effect of closing a number of accounts on the grid, by size tilt.
+    """Interpolate the grid to find the effect of closing a number of accounts, by size tilt.
 
-    In each market the closed share is interpolated at that number of accounts (both in logs), then the effect at
-    that share; the rows are medians and quantiles over markets.
+    In each market the closed share is interpolated at that number of accounts (both in logs), and then the effect at
+    that share. The rows are medians and quantiles over markets.
 
     Parameters
     ----------
@@ -140,21 +140,21 @@ def by_accounts(cells: pd.DataFrame, accounts: Sequence[float], *, level: float 
 
 
 def words(read: pd.DataFrame, margin: float) -> list[str]:
-    """Return the word on "not lower" that each row of :func:`by_accounts` would earn in such a market."""
+    """Return the verdict on "not lower" for each row of :func:`by_accounts` in such a market."""
     ends = zip(read["low"], read["high"], strict=True)
     return [verdicts.not_lower(None if np.isnan(low) else (low, high), margin) for low, high in ends]
 
 
 def summary(read: pd.DataFrame, accounts: float) -> dict[str, Estimate]:
-    """Return the ranges of the "effect" and the closed "share" for one number of accounts, over all size tilts.
+    """Return the range of the "effect" and of the closed "share" over all size tilts, for one number of accounts.
 
-    For use in a figure, the term of the effect names the accounts and the share closed, and its column `accounts` holds
-    their number. Raise DesignError for a number that no market's grid covers.
+    For use in a figure, the term of the effect names the accounts and the share closed, and its column `accounts`
+    contains their number. Raises DesignError for a number that no market's grid covers.
     """
     rows = read[(read["accounts"] == accounts) & (read["markets"] > 0)]
     if rows.empty:
         raise DesignError(
-            f"Cannot read off the effect of {accounts:,} closed accounts: no market in the grid closes that many; "
+            f"Cannot interpolate the effect of closing {accounts:,} accounts: no market's grid covers that number; "
             "choose a number within the grid, or widen its shares"
         )
     unit, least, most = "share of sales, per cent", rows["share"].min(), rows["share"].max()
@@ -180,13 +180,13 @@ def summary(read: pd.DataFrame, accounts: float) -> dict[str, Estimate]:
 
 
 def threshold(cells: pd.DataFrame, margin: float, *, level: float = 0.95) -> pd.DataFrame:
-    """Find the smallest closed share at which growth falls by more than a margin, by size tilt.
+    """Find the smallest closed share that lowers growth by more than a margin, by size tilt.
 
     Returns
     -------
     DataFrame
         `tilt`; `share` (per cent of the origin's sales) and `accounts`, medians over the markets whose grid reaches the
-        margin, with `low` and `high` of the share over these; `reached`, their number, out of `markets`.
+        margin; `low` and `high` of the share over these markets; `reached`, their number, out of `markets`.
     """
     rows = []
     for tilt, markets in _by_tilt(cells):
@@ -204,13 +204,14 @@ def threshold(cells: pd.DataFrame, margin: float, *, level: float = 0.95) -> pd.
 
 
 def tornado(preset: str, seeds: Iterable[int], *, window: tuple[int, int] = (4, 9)) -> pd.DataFrame:
-    """Vary one assumption at a time over its range, all else as in the preset, with the same random numbers.
+    """Vary one assumption at a time over its range, with all else as in the preset and the same random numbers.
 
     Returns
     -------
     DataFrame
-        One row per parameter of `RANGES`, the widest first: `parameter`, `term` (in words), `low`, `high`; `at_low`,
-        `at_high` and `base`, means of E3g over markets; and `error`, the Monte Carlo error of the ends' difference.
+        One row per parameter in `RANGES`, sorted by decreasing effect: `parameter`, `term` (a label), `low`, `high`;
+        `at_low`, `at_high` and `base`, means of E3g over markets; and `error`, the Monte Carlo error of the difference
+        between both ends.
     """
     table = pd.DataFrame([(name, term, low, high) for name, (low, high, term) in RANGES.items()])
     table.columns = pd.Index(["parameter", "term", "low", "high"])

@@ -1,8 +1,8 @@
-"""Simulated households: buyers who draw from a simulated market, and titles that vanish with delisted products.
+"""Simulated households, who buy in a simulated market, and titles that vanish with delisted products.
 
-Unlike real purchases they have a known truth, and show whether the design would find it: if closed firms' titles alone
-are blank; and if those of firms that exited before the export are blank too, and among all others older titles more
-often, most of all those of short-lived brands.
+Unlike real purchases, they have a known truth, and show whether the design would find it in two cases. In the first,
+only closed firms' titles are blank. In the second, so are those of firms that exited before the export and, among all
+others, older titles more often, most of all those of short-lived brands.
 """
 
 from __future__ import annotations
@@ -26,16 +26,16 @@ from market.parameters import FIRST_MONTH, MONTHS, in_words
 from market.truth import Truth
 
 TITLES = ("all but closed firms'", STILL_SOLD)
-"""Firms whose titles remain: without the selection, and with it."""
+"""Firms whose titles remain, without the selection and with it."""
 
-MARKET = {"n_firms": 40_000, "n_categories": 200}  # gives each category many sellers, and most of them no closed firm
-EXPOSED = 24  # categories, as in the real data: those in which the largest closed firms sold
+MARKET = {"n_firms": 40_000, "n_categories": 200}  # many sellers in each category, and no closed firm in most
+EXPOSED = 24  # categories in which the largest closed firms sold; as many as in the real data
 CLASSES = (*CHINESE["either"], "other")
-FOUND = (0.04, 0.20)  # of Chinese firms, by lists and by rule: 10 per cent of purchases, as in the real data
-MISTAKEN = 0.02  # of other firms, mistaken for Chinese by the rule; assumption
-LOST = (0.007, 0.010, 0.005)  # of titles per month, by class, while their seller sells on; assumption
+FOUND = (0.04, 0.20)  # of Chinese firms, found by lists and by the rule: 10 per cent of purchases, as in the real data
+MISTAKEN = 0.02  # share of other firms that the rule mistakes for Chinese; assumption
+LOST = (0.007, 0.010, 0.005)  # share of titles lost per month, by class, while their seller sells on; assumption
 EXPORT = "2022-11"
-TASTE = 5.0  # shape of a gamma distribution of group tastes; assumption, gives errors as large as in the real data
+TASTE = 5.0  # shape of the gamma distribution of group tastes; assumption, with standard errors as in the real data
 MONTH = pd.period_range(FIRST_MONTH, periods=MONTHS, freq="M").astype(str)
 BOUNDED = "_bounded"  # suffix to an estimand's id, for its interval that allows for lost titles
 SETS = "random_sets"
@@ -46,11 +46,11 @@ ORDER = {name: rank for rank, name in enumerate([*TITLES, *LABELS])}
 
 @dataclass(frozen=True)
 class Simulated:
-    """Purchases as an export would hold them, and the market's true estimands, by id.
+    """Purchases as an export would contain them, and the market's true estimands, by id.
 
-    ``E2a``, log points: effect of the crackdown on the share of Chinese firms never closed, in categories where closed
-    ones had sold against others. ``V1`` (per cent) and ``V3`` (points): growth of brands presumed Chinese and change in
-    their share, with all titles.
+    ``E2a`` (log points) is the effect of the crackdown on the share of Chinese firms that were never closed, in
+    categories where closed firms had sold compared with others. ``V1`` (per cent) and ``V3`` (points) are the growth of
+    brands presumed Chinese, and the change in their share, with all titles.
     """
 
     households: Households
@@ -58,15 +58,16 @@ class Simulated:
 
 
 def draw(truth: Truth, titles: str) -> Simulated:
-    """Draw the purchases that the buyers in the real tables would have made in a simulated market.
+    """Draw the purchases that the buyers in the real tables would make in a simulated market.
 
-    Each group of buyers makes as many titled purchases per month as the real one, from firms in proportion to their
-    sales and the group's tastes.
+    Each group of buyers makes as many titled purchases per month as the real group, from firms in proportion to their
+    sales and to the group's tastes.
 
     Parameters
     ----------
     truth : Truth
-        Truth of a market as in `MARKET`; its seed also sets brands, tastes and purchases, whatever `titles`.
+        Truth of a market with the parameters of `MARKET`; its seed also sets brands, tastes and purchases, which do not
+        depend on `titles`.
     titles : str
         One of `TITLES`.
     """
@@ -74,7 +75,7 @@ def draw(truth: Truth, titles: str) -> Simulated:
     rng = np.random.default_rng([truth.market.seed, EXPOSED])
     firms, sales = truth.firms, truth.sales("W11")[:, 0]
     uniform = rng.random(len(firms))
-    classes = np.where(uniform < MISTAKEN, 1, 2)  # positions in CLASSES, as lists and rule would assign them
+    classes = np.where(uniform < MISTAKEN, 1, 2)  # positions in CLASSES, as the lists and the rule would assign them
     classes = np.where(firms["origin"] == "CN", np.digitize(uniform, np.cumsum(FOUND)), classes)
     cells = firms["category"].to_numpy() * len(CLASSES) + classes
     count = truth.market.parameters.n_categories * len(CLASSES)
@@ -92,14 +93,14 @@ def draw(truth: Truth, titles: str) -> Simulated:
 
 
 def replicate(preset: str, seed: int) -> list[dict[str, Any]]:
-    """Draw the households of a market, and compare the design's estimates with the truth.
+    """Simulate the households of a market, and compare the design's estimates with the truth.
 
     Returns
     -------
     list of dict
         For each of `TITLES` and each estimand, also with its interval from
         :func:`analysis.evidence.households.bounded`: `preset`, `seed`, `titles`, `closed`, `id`, `truth`, `estimate`,
-        `std_error`, `low`, `high`. The estimate of `SETS` is p.
+        `std_error`, `low`, `high`. The estimate for `SETS` is p.
     """
     _, truth = simulate(preset, seed, **MARKET)
     chinese = truth.firms["origin"].eq("CN").to_numpy()
@@ -127,7 +128,7 @@ def replicate(preset: str, seed: int) -> list[dict[str, Any]]:
 
 
 def worst(audit: pd.DataFrame) -> pd.DataFrame:
-    """Return the row of the preset with the lowest coverage, for each estimand and each of `TITLES`.
+    """Select the preset with the lowest coverage, for each estimand and each of `TITLES`.
 
     Adds `term`, a label, and `estimate`, `conf_low`, `conf_high`: the coverage and its Monte Carlo limits, per cent.
     """
@@ -140,9 +141,9 @@ def worst(audit: pd.DataFrame) -> pd.DataFrame:
 
 
 def by_market(audit: pd.DataFrame) -> pd.DataFrame:
-    """Return coverage, per cent, with one column per kind of market, if only products still sold keep their titles.
+    """Tabulate coverage by kind of market, per cent, if only products still sold keep their titles.
 
-    For `SETS`, the share of p-values at or below .05.
+    For `SETS`, the share of p-values at or below 0.05.
     """
     rows = audit[audit["titles"] == TITLES[1]]
     share = (100 * rows["coverage"]).fillna(100 * rows["rejection"]).round(1)
@@ -152,7 +153,7 @@ def by_market(audit: pd.DataFrame) -> pd.DataFrame:
 
 
 def _titled(truth: Truth, classes: Ints, titles: str) -> Floats:
-    """Return the share of each month's purchases that has a title at the export, float64[firm, month]."""
+    """Return the share of each month's purchases that still have a title at the export, float64[firm, month]."""
     left = ~truth.closed[:, np.newaxis] * np.ones(MONTHS)
     if titles == TITLES[0]:
         return left
@@ -162,12 +163,12 @@ def _titled(truth: Truth, classes: Ints, titles: str) -> Floats:
 
 
 def _closed_sales(truth: Truth) -> Floats:
-    """Return closed firms' sales in the year before, and 0 for others, float64[firm]."""
+    """Return closed firms' sales in the year before the first wave, and 0 for other firms, float64[firm]."""
     return np.where(truth.closed, truth.window().year[:, 0], 0.0)
 
 
 def _exposed(truth: Truth) -> Bools:
-    """Mark up to `EXPOSED` categories in which the largest closed firms had sold, bool[category]."""
+    """Return a mask of up to `EXPOSED` categories in which the largest closed firms had sold, bool[category]."""
     volume = _closed_sales(truth)
     largest = np.argsort(-volume, kind="stable")[: np.count_nonzero(volume)]
     chosen = pd.unique(truth.firms["category"].to_numpy()[largest])[:EXPOSED]

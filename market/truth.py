@@ -1,6 +1,7 @@
-"""The truth about a simulated market: every world and every estimand, with the same random numbers.
+"""Truth about a simulated market: every world and every estimand, with the same random numbers.
 
-Growth, share, displacement and relocation are the formulas of `analysis.estimands`, applied to changes between worlds.
+For growth, share, displacement and relocation, the formulas of `analysis.estimands` are applied to changes between
+worlds.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ HOME = 0
 
 @dataclass(frozen=True, eq=False)
 class Window:
-    """Sales of all worlds in one window, and the firms' attributes; arrays are indexed by firm.
+    """Sales in one window, by world, and the firms' attributes; arrays are indexed by firm.
 
     Attributes
     ----------
@@ -43,9 +44,9 @@ class Window:
     year : float64[firm, platform]
         Sales in the twelve months before the first wave.
     chinese, closed : bool[firm]
-        Origin, and whether at least half of the firm's AMZ sales were closed.
+        True if the firm is Chinese, and if at least half of its AMZ sales were closed.
     dose, months_closed, exposure, suspicion : float64[firm]
-        Closed share, part of the window in which the firm is closed, leave-own-out exposure in the window, risk score.
+        Closed share, share of the window in which the firm is closed, leave-own-out exposure in the window, risk score.
     """
 
     after: dict[str, Floats]
@@ -59,7 +60,7 @@ class Window:
     suspicion: Floats
 
     def total(self, world: str) -> Floats:
-        """Return sales in the window, float64[firm, platform]."""
+        """Return a world's sales in the window, float64[firm, platform]."""
         return np.asarray(self.after[world].sum(axis=2))
 
     @cached_property
@@ -69,15 +70,15 @@ class Window:
 
     @cached_property
     def low(self) -> Bools:
-        """Comparison firms: never closed, and hardly exposed."""
+        """Comparison firms, which are never closed and hardly exposed, bool[firm]."""
         return np.asarray(~self.closed & (self.dose == 0) & (self.exposure < Design.low))
 
     @cached_property
     def seen(self) -> Floats:
-        """Change that a comparison with low-exposure firms shows, float64[firm, platform].
+        """Change in sales that a comparison with low-exposure firms shows, float64[firm, platform].
 
-        It leaves out the effect common to all firms of an origin: that on low-exposure firms, in
-        proportion to sales before.
+        It leaves out the effect common to all firms of an origin, which is that on low-exposure firms in proportion to
+        baseline sales.
         """
         seen = np.where(self.low[:, np.newaxis], 0.0, self.change)
         for origin in (self.chinese, ~self.chinese):
@@ -88,11 +89,11 @@ class Window:
 
     @property
     def lost(self) -> float:
-        """AMZ sales lost by closed firms (L), sim-$, as a comparison would show them."""
+        """AMZ sales that closed firms lost (L), sim-$, as a comparison would show them."""
         return -float(self.seen[self.closed, HOME].sum())
 
     def changes(self, change: Floats) -> Changes:
-        """Sum `change`, or `seen`, by set, origin and platform, as estimated from a panel."""
+        """Sum `change`, or `seen`, by set, origin and platform, in the form that a panel's estimates have."""
         sets: list[tuple[What, Bools]] = [("closed", self.closed), ("exposed", ~self.closed)]
         origins = [(True, self.chinese), (False, ~self.chinese)]
         cells = [(what, chinese, platform) for what, _ in sets for chinese, _ in origins for platform in PLATFORMS]
@@ -109,12 +110,12 @@ class Window:
         return Changes(estimate, cells, PLATFORMS[HOME], PLATFORMS[1:], Design.destinations, sold)
 
     def effect(self, firms: Bools, platforms: slice | int, world: str = "W11") -> float:
-        """Return the change in some firms' sales against W00, in per cent of those."""
+        """Return the change in some firms' sales relative to W00, per cent."""
         with_, without = (self.total(name)[firms][:, platforms].sum() for name in (world, "W00"))
         return 100 * over(with_ - without, without)
 
     def mechanical(self) -> float:
-        """Return the closed accounts' own sales, per cent of closed firms' sales on all platforms."""
+        """Return the closed accounts' own sales as a percentage of closed firms' sales on all platforms."""
         dose, months, year = (values[self.closed] for values in (self.dose, self.months_closed, self.year))
         return mechanical_loss(dose, months, year[:, HOME], year.sum(axis=1))
 
@@ -132,12 +133,12 @@ class Window:
         }
 
     def of_closed(self) -> dict[str, float]:
-        """Return E1a, E1b and E1e: closed firms on all platforms, on AMZ, and against the mechanical loss."""
+        """Return E1a, E1b and E1e: effects on closed firms everywhere, on AMZ, and relative to the mechanical loss."""
         everywhere = self.effect(self.closed, slice(None))
         return {"E1a": everywhere, "E1b": self.effect(self.closed, HOME), "E1e": over(-everywhere, self.mechanical())}
 
     def of_rivals(self) -> dict[str, float]:
-        """Return E2a and E2b: mean change of firms not closed, its slope per ten points of exposure, and its bins."""
+        """Return E2a and E2b, effects on firms not closed: mean, slope per ten points of exposure, and bins."""
         effects: dict[str, float] = {}
         without, with_ = self.total("W00")[:, HOME], self.total("W10")[:, HOME]
         eligible = ~self.closed & (self.dose == 0) & (self.year[:, HOME] > 0) & (without > 0)
@@ -147,9 +148,9 @@ class Window:
         return effects
 
     def of_growth(self) -> dict[str, float]:
-        """Return E3g, E3 and E3s: effects on the growth, sales and share of Chinese firms on AMZ, true and observable.
+        """Return E3g, E3 and E3s: true and observable effects on Chinese firms' growth, sales and share on AMZ.
 
-        E3g_common is common to all Chinese firms and so not observable: the difference between E3g and E3g_seen.
+        E3g_common, the difference between E3g and E3g_seen, is common to all Chinese firms and so not observable.
         """
         effects: dict[str, float] = {}
         for end, change in (("", self.change), ("_seen", self.seen)):
@@ -163,14 +164,14 @@ class Window:
     def parts_of_growth(self) -> dict[str, float]:
         """Split E3g into closed firms, incumbents, voluntary exit and entry; percentage points that add up.
 
-        Incumbents sold on AMZ in the base months; "alive" is to sell on AMZ in the window.
+        Incumbents are firms that sold on AMZ in the base months. A firm is alive if it sells on AMZ in the window.
         """
         return self._parts(np.ones(len(self.closed), dtype=bool))
 
     def seen_parts_of_growth(self) -> dict[str, float]:
-        """Split E3g_seen in the same way: each part less that of low-exposure firms, in proportion to sales before.
+        """Split E3g_seen in the same way: each part less that of low-exposure firms, in proportion to baseline sales.
 
-        Entry is scaled to the sales of exposed and closed firms together.
+        Entry is scaled to the joint sales of exposed and closed firms.
         """
         whole, sold = self.base[self.chinese, HOME].sum(), self.base[:, HOME] * self.chinese
         low, exposed, closed = (sold[who].sum() / whole for who in (self.low, ~self.low & ~self.closed, self.closed))
@@ -181,7 +182,7 @@ class Window:
         return {"closed": others["closed"] - gone} | spared
 
     def _parts(self, among: Bools) -> dict[str, float]:
-        """Return some firms' parts of growth, in points of all Chinese firms' sales."""
+        """Return some firms' contributions to growth, in percentage points of all Chinese firms' sales."""
         chinese, change = self.chinese, self.change[:, HOME]
         incumbent = self.base[:, HOME] > 0
         with_, without = self.total("W11")[:, HOME] > 0, self.total("W00")[:, HOME] > 0
@@ -208,17 +209,17 @@ class Window:
         return {name: value[term] - expected.get(name, 0.0) for name, term in names.items()}
 
     def mix(self) -> dict[str, float]:
-        """Return E4d: mean change in platform shares of closed firms that sell in both worlds, points."""
+        """Return E4d: mean change in platform shares of closed firms that sell in both worlds, percentage points."""
         change = mix_change(self.total("W11"), self.total("W00"))[self.closed]
         change = change[np.isfinite(change).all(axis=1)]
         mean = change.mean(axis=0) if len(change) else np.full(len(PLATFORMS), np.nan)
         return {f"E4d_{name}": float(value) for name, value in zip(PLATFORMS, mean, strict=True)}
 
     def toward(self) -> dict[str, float]:
-        """Return E4a_presence (points) and E4a_sales (per cent of L): closed firms' change at the destinations.
+        """Return changes in closed firms' presence (points) and sales (per cent of L) at the destinations.
 
-        Presence is the share of the window's months with sales there, averaged over both platforms and the closed firms
-        that sold anything a year before.
+        E4a_presence is the share of the window's months with sales there, averaged over both platforms and the closed
+        firms that sold anything a year before; E4a_sales is the change in sales.
         """
         columns = [PLATFORMS.index(name) for name in Design.destinations]
         firms = self.closed & self.base.any(axis=1)
@@ -231,11 +232,12 @@ class Window:
         }
 
     def of_news(self) -> dict[str, float]:
-        """Return E5b and E5c, effects of the news alone.
+        """Return E5b and E5c, the effects of the news alone.
 
-        E5b: on AMZ sales of suspect, hardly exposed firms, per cent. E5c: on the presence of Chinese firms not closed,
-        which sold anything a year before, on each platform off AMZ, points. Only those that sell in both
-        worlds count, as in E4d: a firm deterred by the news counts under entry (E5d), not hedging.
+        E5b is the effect on AMZ sales of suspect, hardly exposed firms, per cent. E5c is the effect on the presence of
+        Chinese firms that were not closed and sold anything a year before, on each platform other than AMZ, points.
+        As in E4d, only firms that sell in both worlds count: a firm that the news deters belongs to entry (E5d), not
+        to hedging.
         """
         suspect = ~self.closed & (self.suspicion > HIGH_RISK) & (self.exposure < Design.low)
         news, without = self.after["W01"], self.after["W00"]
@@ -247,10 +249,11 @@ class Window:
 
 
 def by_exposure(name: str, exposure: Floats, without: Floats, with_: Floats) -> dict[str, float]:
-    """Return the average, slope and bins of exposure by their ids, such as "E2a", "E2a_slope" and "E2a_bin1".
+    """Return the effects of exposure (average, slope and bins) by id, such as "E2a", "E2a_slope" and "E2a_bin1".
 
-    In per cent, from sales with and without closures, float64[firm]. The slope, per ten points, is by least squares of
-    the relative change, weighted by sales without closures; bins are relative to the lowest.
+    Effects are in per cent, from sales with and without closures, float64[firm]. The slope, per ten points, is from a
+    least-squares regression of the relative change, weighted by sales without closures. Bins are relative to the
+    lowest.
     """
     change, total = with_ - without, without.sum()
     centred = exposure - over(float(without @ exposure), total)
@@ -264,24 +267,24 @@ def by_exposure(name: str, exposure: Floats, without: Floats, with_: Floats) -> 
 
 
 def over(numerator: float, denominator: float) -> float:
-    """Divide; NaN if the denominator is zero."""
+    """Divide two numbers; return NaN if the denominator is zero."""
     return float(numerator / denominator) if denominator else float("nan")
 
 
 class Worlds(ABC):
-    """Sales of the same firms in several worlds, including W11 (with closures) and W00 (without the crackdown)."""
+    """Sales of the same firms in several worlds, among them W11 (with closures) and W00 (without the crackdown)."""
 
     @property
     @abstractmethod
     def firms(self) -> pd.DataFrame:
-        """One row per firm."""
+        """Attributes of the firms, one row per firm."""
 
     @abstractmethod
     def sales(self, world: str) -> Floats:
         """Return sales in a world, float64[firm, platform, month]."""
 
     def path(self, study: Estimate) -> Floats:
-        """Return the true effect on an event study's closed firms in each of its months, log points: float64[term]."""
+        """Return the true effect on an event study's closed firms by month, log points, float64[term]."""
         if study.refused:
             return np.full(len(study.terms), np.nan)
         closed, month = study.details["closed"], np.array(study.terms, dtype=int)
@@ -290,7 +293,7 @@ class Worlds(ABC):
             return np.asarray(np.log(with_ / without))
 
     def by_cohort(self, cohorts: Estimate) -> dict[str, float]:
-        """Return the true effect for each term of an estimate by cohort, on its closed firms and months, per cent."""
+        """Return the true effect for each term of an estimate by cohort, on the same firms and months, per cent."""
         if cohorts.refused:
             return {}
         closed, month = cohorts.details["closed"], np.arange(cohorts.details["end"] + 1)
@@ -302,7 +305,7 @@ class Worlds(ABC):
         return effects
 
     def _sold(self, world: str, closed: pd.DataFrame, month: Ints, where: Where) -> Floats:
-        """Sum closed firms' sales in given months since their closure over firms: float64[month]."""
+        """Sum closed firms' sales by month since their closure, float64[month]."""
         sales = self.sales(world)[self.firms.index.get_indexer(closed["firm"])]
         by_firm = sales[:, HOME] if where == "home" else sales.sum(axis=1)
         column = closed["cohort"].to_numpy()[:, np.newaxis] + month
@@ -311,7 +314,7 @@ class Worlds(ABC):
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Truth(Worlds):
-    """What happened and what would have happened.
+    """Truth about a simulated market: what happened, and what would have happened in other worlds.
 
     Worlds are run on first use and cached.
 
@@ -328,7 +331,7 @@ class Truth(Worlds):
         return f"Truth of the simulated market {self.market.preset}, seed {self.market.seed}"
 
     def course(self, world: str) -> Trajectory:
-        """Return a world's months after the first wave or news; `world` is one of `WORLDS`."""
+        """Return a world's outcomes from the news or the first wave onwards; `world` is one of `WORLDS`."""
         check_choice("world", world, WORLDS)
         channels = at_work(WORLDS[world])
         if channels not in self._courses:
@@ -336,16 +339,16 @@ class Truth(Worlds):
         return self._courses[channels]
 
     def sales(self, world: str) -> Floats:
-        """Return sales in a world, float64[firm, platform, month], sim-$."""
+        """Return sales in a world, sim-$, float64[firm, platform, month]."""
         both = np.concatenate([self.market.history.sales, self.course(world).sales])
         return both.transpose(2, 1, 0)
 
     @cached_property
     def firms(self) -> pd.DataFrame:
-        """True attributes of every firm, including those that enter in no world.
+        """True attributes of every firm, including firms that enter in no world.
 
         Columns: `origin`, `category`, `brand_group`, `accounts`, `stands_for` (merchants), `cheater`, `suspicion`,
-        `entry_month` (position; -100 from the start), `closed_month` (position; inf never), `dose` (0 if never).
+        `entry_month` (position; -100 for initial firms), `closed_month` (position; inf if never), `dose` (0 if never).
         """
         firms, closures = self.market.firms, self.market.closures
         return pd.DataFrame(
@@ -366,13 +369,13 @@ class Truth(Worlds):
 
     @property
     def closed_month(self) -> Floats:
-        """First month of closure, float64[firm]; inf if never."""
+        """Month of each firm's closure, float64[firm]; inf if never."""
         month = self.market.closures.month
         return np.where(month < NEVER, month, np.inf)
 
     @property
     def closed(self) -> Bools:
-        """Firms with at least half of their AMZ sales closed, bool[firm]."""
+        """Mask of firms with at least half of their AMZ sales closed, bool[firm]."""
         return np.asarray(self.market.closures.dose >= Design.cut)
 
     @property
@@ -386,7 +389,7 @@ class Truth(Worlds):
 
     @cached_property
     def exposure(self) -> Floats:
-        """Leave-own-out base share of the category's closed firms, float64[firm, month]."""
+        """Base share of other closed firms in the same category, float64[firm, month]."""
         market, closures = self.market, self.market.closures
         by = np.zeros((MONTHS, market.parameters.n_categories))
         by[FIRST_WAVE:] = exposure_by_category(market, closures, self.closed)
@@ -408,8 +411,8 @@ class Truth(Worlds):
         Raises
         ------
         DesignError
-            If the window is not within the months after the first wave, or its base months a year before do
-            not end before the news.
+            If the window is not within the months after the first wave, or if its base months, a year before, do not
+            end before the news.
         """
         first, last = FIRST_WAVE + post_from, FIRST_WAVE + post_to
         if not FIRST_WAVE <= first <= last < MONTHS or last - 12 >= self.market.news:
@@ -434,17 +437,17 @@ class Truth(Worlds):
         )
 
     def _rows(self, post_from: int, post_to: int) -> slice:
-        """Return the rows after the end of `history` for months `post_from` to `post_to` after the first wave."""
+        """Return the rows after the end of `history` for the months `post_from` to `post_to` after the first wave."""
         return slice(FIRST_WAVE + post_from - self.market.news, FIRST_WAVE + post_to + 1 - self.market.news)
 
     def scalars(self, post_from: int = Design.post_from, post_to: int = Design.post_to) -> dict[str, float]:
         """Return every estimand in a window, by id.
 
-        E1a, E1b, E1c, E2, E3, E5a, E5b, E5d in per cent; E3g, E3k, E3s, E4a_presence, E4d, E5c in percentage points;
-        E4a, E4b, E4e and d1 to d7, which add up to 100, in per cent of the lost AMZ sales L; E1d in months; E1e a
-        ratio; slopes per ten points of exposure; E2a_bin1 and so on against the bin of lowest exposure; `L` and
-        `E1a_per_account` in sim-$ per month, the latter per closed account of the merchants that a firm represents.
-        NaN if nothing was closed or lost. Parameters as for :meth:`window`.
+        E1a, E1b, E1c, E2, E3, E5a, E5b and E5d are in per cent; E3g, E3k, E3s, E4a_presence, E4d and E5c in percentage
+        points; E4a, E4b, E4e and d1 to d7, which add up to 100, in per cent of the lost AMZ sales L. E1d is in months,
+        and E1e is a ratio. Slopes are per ten points of exposure; E2a_bin1 and so on are relative to the bin of lowest
+        exposure. `L` and `E1a_per_account` are in sim-$ per month, the latter per closed account of the merchants that
+        a firm represents. Values are NaN if nothing was closed or lost. Parameters are as for :meth:`window`.
         """
         window, months = self.window(post_from, post_to, ("W11", "W00", "W10", "W01")), post_to - post_from + 1
         firms, closures = self.market.firms, self.market.closures
@@ -462,9 +465,9 @@ class Truth(Worlds):
         return dict(sorted(values.items()))
 
     def closed_by(self, post_from: int, post_to: int) -> dict[str, float]:
-        """Return E1a, E1c and the `mechanical` loss of the firms closed by the end of a window.
+        """Return E1a, E1c and the `mechanical` loss, per cent, for the firms closed by the end of a window.
 
-        Per cent; the loss is negative. Parameters as for :meth:`window`.
+        The loss is negative. Parameters are as for :meth:`window`.
         """
         window = self._closed_by(post_from, post_to)
         return {
@@ -482,13 +485,13 @@ class Truth(Worlds):
         return replace(self.window(post_from, post_to), closed=closed)
 
     def decomposition(self, post_from: int = Design.post_from, post_to: int = Design.post_to) -> dict[str, float]:
-        """Return the four parts of E3g in percentage points; they add up to it. Parameters as for :meth:`window`."""
+        """Return the four parts of E3g, which add up to it, percentage points; parameters are as for :meth:`window`."""
         return self.window(post_from, post_to).parts_of_growth()
 
     def _own_closure(self, post_from: int, post_to: int, closed: Bools) -> float:
-        """Return E1c: effect of closed firms' own closure on their sales, given the closure of the others, per cent.
+        """Return E1c: effect of each firm's own closure on its sales, given the closure of the others, per cent.
 
-        Categories are separate markets, so one firm in each is spared at a time; the common trust is held fixed.
+        Categories are separate markets, so one firm in each can be spared at a time; the common trust is kept fixed.
         """
         course, rows, closures = self.course("W11"), self._rows(post_from, post_to), self.market.closures
         firms = np.flatnonzero(closed)
@@ -505,10 +508,10 @@ class Truth(Worlds):
         return 100 * over(float(course.sales[rows][:, :, firms].sum()) - otherwise, otherwise)
 
     def _months_alive(self) -> float:
-        """Return E1d: difference in restricted mean survival of closed firms, months.
+        """Return E1d: difference in the restricted mean survival of closed firms, months.
 
-        A firm survives until the first month from which it sells nowhere for three months; one that returns later has
-        still exited. Firms whose twelve months extend beyond the last month count for as long as they are observed.
+        A firm exits in the first of three consecutive months in which it sells nowhere, even if it returns later. Firms
+        whose twelve months extend beyond the last month count for as long as they are observed.
         """
         firms = np.flatnonzero(self.closed)
         month = self.closed_month[firms].astype(np.int64)[:, np.newaxis] + np.arange(HORIZON)
@@ -523,7 +526,7 @@ class Truth(Worlds):
         return float(difference.sum()) if len(firms) else float("nan")
 
     def _anticipation(self) -> dict[str, float]:
-        """Return E5a by month before closure: change in closed firms' AMZ sales against W00, per cent."""
+        """Return E5a by month before closure: change in closed firms' AMZ sales relative to W00, per cent."""
         firms = np.flatnonzero(self.closed)
         month = self.closed_month[firms].astype(np.int64)
         worlds, effects = [self.sales(world) for world in ("W11", "W00")], {}
@@ -533,7 +536,7 @@ class Truth(Worlds):
         return effects
 
     def _entry(self, post_to: int) -> dict[str, float]:
-        """Return monthly Chinese entrants in W11 and W00 from the news to the window's end, and their change, E5d.
+        """Return monthly Chinese entrants in W11 and W00 from the news to the end of the window, and their change, E5d.
 
         E5d is in per cent; its slope is per ten points of exposure.
         """
@@ -552,9 +555,10 @@ class Truth(Worlds):
         }
 
     def shapley(self, post_from: int = Design.post_from, post_to: int = Design.post_to) -> dict[str, float]:
-        """Return the channels' contributions to E3g, averaged over all orders; they add up to it.
+        """Return each channel's contribution to E3g, averaged over all orders (Shapley value).
 
-        Runs every combination of channels once, 22 worlds. Parameters as for :meth:`window`.
+        The contributions add up to E3g. Every combination of channels is run once, 22 worlds in all. Parameters are as
+        for :meth:`window`.
         """
         window = self.window(post_from, post_to)
         chinese, rows = window.chinese, self._rows(post_from, post_to)

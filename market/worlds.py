@@ -1,6 +1,7 @@
-"""Run a market month by month, in worlds with the same random numbers: closures, responses, demand, exit.
+"""Worlds of a market, run month by month with the same random numbers: closures, responses, demand and exit.
 
-Equations 2 to 4 (presence, demand, spending), 6 to 11 (closures, relocation, exit and entry, chilling, trust).
+They follow equations 2 to 4 (presence, demand, spending) and 6 to 11 (closures, relocation, exit and entry, chilling,
+trust).
 """
 
 from __future__ import annotations
@@ -29,13 +30,13 @@ WORLDS: dict[str, Channels] = {
     **{f"no_{channel}": _ALL - {channel} for channel in CHANNELS},
 }
 LATE = frozenset({"closed_gmv", "tilt", "evasion", "enter", "chill", "deter", "trust"})
-"""Parameters that matter only after the first wave or news, and only with a crackdown."""
+"""Parameters that matter only with a crackdown, and only after the first wave or the news."""
 
 BASE = slice(FIRST_WAVE - 12, FIRST_WAVE)  # the twelve months before the first wave
 EBY = PLATFORMS.index("EBY")
 FULL = 12  # months to full reputation
 THOUSAND = 1000.0  # sim-$, the unit of sales in the exit hazard
-LARGEST = 0.2  # a group with more than this share of the sales to be closed stays open, or it could be all of them
+LARGEST = 0.2  # groups above this share of the sales to be closed stay open, or one could be all of them
 WAVE_SHARES = (0.35, 0.3, 0.2, 0.15)  # of closed sales; large firms come first (newschinamag article 6808)
 WAVE_NOISE = 1.5  # noise in the order of size, log sales; assumption
 FROZEN_MONTHS = 6
@@ -45,7 +46,7 @@ CHILL_SPEED, TRUST_SPEED, HEDGE_SPEED = 3.0, 4.0, 6.0  # months, equations (10) 
 
 
 def at_work(channels: Channels) -> Channels:
-    """Drop channels without effect: relocation without closure, and trust if no fake is removed."""
+    """Drop channels that have no effect: relocation without closure, and trust if no fake review is removed."""
     if "closure" not in channels:
         channels -= {"relocation"}
     return channels if channels & {"closure", "chilling"} else channels - {"trust"}
@@ -53,7 +54,7 @@ def at_work(channels: Channels) -> Channels:
 
 @dataclass(frozen=True, eq=False)
 class Closures:
-    """Closures by firm: when, how much of it, and whether it comes back.
+    """Closures by firm: when it closes, how much of it, and whether it comes back.
 
     Attributes
     ----------
@@ -62,9 +63,9 @@ class Closures:
     dose : float64[firm]
         Closed accounts' share of the firm's AMZ sales; 0 if none is closed.
     closed_accounts : int64[firm]
-        Number of closed accounts, the firm's first ones.
+        Number of closed accounts, which are the firm's first ones.
     back, again : int64[firm]
-        Month in which a renamed account opens, and in which it is closed again; `NEVER` if not.
+        Months in which a renamed account opens and is closed again; `NEVER` if not.
     share : float64[firm]
         Firm's share of its category's AMZ sales in the base months.
     """
@@ -79,7 +80,7 @@ class Closures:
 
 @dataclass(frozen=True, eq=False)
 class Intervention:
-    """A world's plan for firms before anyone buys; the axis `closed` runs over the firms that closures touch.
+    """Plan of a world, made before anyone buys; the axis `closed` runs over the firms that closures affect.
 
     Attributes
     ----------
@@ -88,9 +89,9 @@ class Intervention:
     start : int64[platform, firm]
         First month on each platform.
     home : float64[month, firm]
-        Factor on weights on AMZ: fake reviews times the open share.
+        Factor on AMZ weights: fake reviews times the open share.
     closed : int64[closed]
-        Rows of the firms touched.
+        Positions of the affected firms.
     effort : float64[month, platform, closed]
         Factor on their weights.
     following : float64[month, closed]
@@ -113,18 +114,18 @@ class Intervention:
 
 @dataclass(frozen=True, eq=False)
 class Trajectory:
-    """Outcomes by month, from the first month of a plan.
+    """Outcomes by month, from the first month of a plan onwards.
 
     Attributes
     ----------
     sales : float64[month, platform, firm]
         sim-$.
     alive : bool[month, firm]
-        Not gone for good at the start of the month; firms that have not entered yet count as alive.
+        True unless the firm is gone for good at the start of the month; firms that have not entered yet count as alive.
     outside : float64[month, category]
         Spending elsewhere, sim-$.
     survivors : bool[firm]
-        Alive after the last month.
+        True if the firm is alive after the last month.
     plan : Intervention
     """
 
@@ -137,7 +138,7 @@ class Trajectory:
 
 @dataclass(frozen=True, eq=False)
 class Market:
-    """One market: everything that is the same in all its worlds.
+    """A market, with everything that is the same in all its worlds.
 
     Attributes
     ----------
@@ -149,7 +150,7 @@ class Market:
     base : float64[platform, firm]
         Weight of each product at full reputation, without shocks or fakes.
     level : float64[platform, category]
-        Utility that gives every platform its share of spending in month 0.
+        Utility at which every platform has its share of spending in month 0.
     """
 
     preset: str
@@ -162,7 +163,7 @@ class Market:
 
     @classmethod
     def open(cls, preset: str, parameters: Parameters, seed: int) -> Market:
-        """Draw a market, calibrated to the platforms' and origins' shares of spending in month 0."""
+        """Draw a market, calibrated to the shares of platforms and origins in spending in month 0."""
         firms = draw(parameters, seed)
         environment, nests = Environment.of(parameters, firms, streams(seed)["shocks"]), firms.nests
         log_base = np.log(firms.stands_for) + firms.size + firms.fit
@@ -172,7 +173,7 @@ class Market:
         now[0] *= fakes(parameters, firms.cheater)
         sizes, chinese = platform_targets(parameters)
         ours, theirs = nests.totals(now * firms.chinese), nests.totals(now * ~firms.chinese)
-        for sums in (ours, theirs):  # nests off AMZ are thin, so one factor serves the platform
+        for sums in (ours, theirs):  # nests on other platforms are thin, so each platform has one factor
             sums[1:] = sums[1:].sum(axis=1, keepdims=True)
         both, odds = (ours > 0) & (theirs > 0), (chinese / (1 - chinese))[:, np.newaxis]
         factor = np.where(both, odds * theirs / np.where(both, ours, 1.0), 1.0)
@@ -184,7 +185,7 @@ class Market:
         return cls(preset, seed, parameters, firms, environment, base, level)
 
     def changed(self, **overrides: Any) -> Market:
-        """Return the market with other parameters and the same random numbers.
+        """Return this market with other parameters and the same random numbers.
 
         Months before the first wave or news, and those without a crackdown, are not simulated again if only
         `LATE` parameters change.
@@ -203,29 +204,29 @@ class Market:
 
     @cached_property
     def history(self) -> Trajectory:
-        """The months up to the first wave or news, which all worlds share."""
+        """Outcomes before the first wave or the news, which all worlds share."""
         plan = untouched(self, _entering(self, None, None), 0, self.news)
         return run(self, plan, np.ones(len(self.firms), dtype=bool))
 
     @cached_property
     def closures(self) -> Closures:
-        """The market's closures, chosen by sales in `history`."""
+        """Closures in this market, chosen by sales in `history`."""
         return close(self)
 
     @cached_property
     def undisturbed(self) -> Trajectory:
-        """The months after `history` without a crackdown."""
+        """Outcomes after `history` without a crackdown."""
         return run(self, intervene(self, frozenset(), self.closures), self.history.survivors)
 
     def go_on(self, channels: Channels, closures: Closures | None = None, trust: Floats | None = None) -> Trajectory:
-        """Run the months after `history` with these channels at work.
+        """Run the months after `history` with the given channels.
 
         Parameters
         ----------
         channels : frozenset of str
-            Of `CHANNELS`.
+            Members of `CHANNELS`.
         closures : Closures, optional
-            Closures in place of the market's, to spare single firms.
+            Closures that replace the market's, to spare single firms.
         trust : float64[month], optional
             Fixed utility of AMZ.
         """
@@ -236,18 +237,18 @@ class Market:
 
 
 def fakes(parameters: Parameters, kept: Floats | Bools) -> Floats:
-    """Return the factor on weights for the share of fake reviews kept."""
+    """Return the factor on weights for the share of fake reviews that remains."""
     return np.asarray(np.exp(parameters.boost / (1 - parameters.sigma) * kept))
 
 
 def run(market: Market, plan: Intervention, alive: Bools) -> Trajectory:
-    """Run the months of a plan; `alive`, bool[firm], marks the firms left at its start."""
+    """Run the months of a plan; `alive`, bool[firm], marks the firms that remain at its start."""
     parameters, firms, environment, months = market.parameters, market.firms, market.environment, len(plan.trust)
     sales = np.empty((months, len(PLATFORMS), len(firms)))
     living = np.empty((months, len(firms)), dtype=bool)
     outside = np.empty((months, len(firms.nests.starts)))
     earned = np.log(parameters.reputation + (1 - parameters.reputation) * np.arange(FULL + 1) / FULL)
-    factors = np.exp(earned / (1 - firms.nests.sigma))  # of reputation, [platform, age]
+    factors = np.exp(earned / (1 - firms.nests.sigma))  # from reputation, [platform, age]
     base, start = market.base.ravel(), plan.start.astype(np.int16)
     reputed = np.where(start < plan.first - FULL, market.base, 0.0)
     leavers = np.flatnonzero(firms.stop != NEVER)
@@ -256,7 +257,7 @@ def run(market: Market, plan: Intervention, alive: Bools) -> Trajectory:
     for row, month in enumerate(range(plan.first, plan.first + months)):
         living[row] = alive
         age = (np.int16(month) - start).ravel()
-        young = np.flatnonzero(age.view(np.uint16) <= FULL)  # only they change; negative ages are large as unsigned
+        young = np.flatnonzero(age.view(np.uint16) <= FULL)  # only these change; negative ages are large as unsigned
         reputed.ravel()[young] = base[young] * factors[young // len(firms), age[young]]
         weights = reputed * (environment.firm[month] * alive)
         weights[0] *= plan.home[row]
@@ -275,7 +276,7 @@ def run(market: Market, plan: Intervention, alive: Bools) -> Trajectory:
 def _sell(
     firms: Firms, weights: Floats, appeal: Floats, spending: Floats, plan: Intervention, row: int
 ) -> tuple[Floats, Floats]:
-    """Let followers buy from their brand on its other platforms, and everyone else choose freely."""
+    """Return sales and outside spending if followers buy their brand elsewhere and all others choose freely."""
     if not plan.closed.size:
         return firms.nests.sales(weights, appeal, spending)
     category = firms.nests.category[plan.closed]
@@ -290,15 +291,15 @@ def _sell(
 
 
 def _by_group(firms: Firms, values: Floats | Bools) -> Floats:
-    """Sum over the firms of each brand group."""
+    """Sum values over the firms in each brand group."""
     return np.asarray(np.bincount(firms.group, values), dtype=float)
 
 
 def _candidates(market: Market) -> tuple[Floats, Bools, Floats, Floats, Floats]:
     """Return the quantities that determine closures.
 
-    By firm: base sales on AMZ, and whether it can be closed. By group: mean score, mean log size and base sales of the
-    firms that can be closed; the means are NaN if none can.
+    By firm, these are base sales on AMZ, and whether it can be closed. By group, they are the mean score, mean log size
+    and base sales of the firms that can be closed; the means are NaN if none can.
     """
     parameters, firms, history = market.parameters, market.firms, market.history
     base: Floats = history.sales[-12:, 0].sum(axis=0)
@@ -311,11 +312,11 @@ def _candidates(market: Market) -> tuple[Floats, Bools, Floats, Floats, Floats]:
 
 
 def close(market: Market) -> Closures:
-    """Choose which brand groups to close, and when; some firms close in part, and some come back for a while.
+    """Choose which brand groups close, and when; some firms close only in part, and some come back for a while.
 
-    A group is closed with probability ``logistic(h + score)``, where the intercept h is raised until the closed
-    groups hold the wanted share of Chinese sales: groups close if their uniform is below it, that is in the order of
-    ``logit(uniform) - score``.
+    A group closes with probability ``logistic(h + score)``, where the intercept h is raised until closed groups have
+    the target share of Chinese sales. Groups close if their uniform is below that probability, which means in the
+    order of ``logit(uniform) - score``.
     """
     parameters, firms, uniforms = market.parameters, market.firms, market.firms.drawn["closure"]
     base, open_, mean, size, sales = _candidates(market)
@@ -357,10 +358,10 @@ def close(market: Market) -> Closures:
 def expected_accounts(market: Market) -> float:
     """Return the expected number of closed accounts.
 
-    The expectation is over the uniforms, with the market as drawn: group g is closed with probability
-    ``logistic(h + score)``, with the h at which closed groups hold the wanted share of Chinese sales in expectation.
-    Accounts are those of the merchants that a firm represents, all of them or the partial few. No group is too large to
-    be closed here: `LARGEST` serves a sample of firms, and would fill a small share with ever more of the smallest.
+    The expectation is over the uniforms, with the market as drawn: group g closes with probability
+    ``logistic(h + score)``, with the h at which closed groups have the target share of Chinese sales in expectation.
+    Accounts are those of the merchants that a firm represents, all of them or the partial few. No group is too large
+    to close here: `LARGEST` is for a sample of firms, and would fill a small share with ever more of the smallest.
     """
     parameters, firms = market.parameters, market.firms
     base, open_, mean, _, sales = _candidates(market)
@@ -373,7 +374,7 @@ def expected_accounts(market: Market) -> float:
 
 
 def untouched(market: Market, start: Ints, first: int, last: int) -> Intervention:
-    """Plan the months ``first`` to ``last - 1`` without any intervention."""
+    """Build the plan for months ``first`` to ``last - 1`` without intervention."""
     months, none = last - first, np.empty(0, dtype=np.int64)
     home = np.broadcast_to(fakes(market.parameters, market.firms.cheater), (months, len(market.firms)))
     nobody = np.empty((months, 0))
@@ -383,9 +384,9 @@ def untouched(market: Market, start: Ints, first: int, last: int) -> Interventio
 
 
 def intervene(market: Market, channels: Channels, closures: Closures) -> Intervention:
-    """Plan the effects of these channels on firms from the month of the news on."""
+    """Build the plan for the month of the news onwards with the given channels."""
     parameters, firms, first = market.parameters, market.firms, market.news
-    real = "closure" in channels and parameters.bite > 0  # nobody responds to a sham closure, which is only a date
+    real = "closure" in channels and parameters.bite > 0  # nobody responds to a sham closure, which is just a date
     closed = np.flatnonzero((closures.month < NEVER) & real)
     dose, since = closures.dose[closed], np.arange(first, MONTHS)[:, np.newaxis] - closures.month[closed]
     open_share = 1.0 - dose * parameters.bite * (since >= 0) * (1.0 - renamed(market, closures, closed, first))
@@ -410,7 +411,7 @@ def intervene(market: Market, channels: Channels, closures: Closures) -> Interve
 
 
 def renamed(market: Market, closures: Closures, firms: Ints, first: int) -> Floats:
-    """Return renamed accounts' sales relative to those of the closed ones had they stayed: float64[month, firm]."""
+    """Return renamed accounts' sales relative to those of the closed ones had they stayed, float64[month, firm]."""
     months, newcomer = np.arange(first, MONTHS)[:, np.newaxis], market.parameters.reputation
     since = np.clip(months - closures.back[firms], 0, FULL)
     earned = (newcomer + (1 - newcomer) * since / FULL) ** (1 / (1 - market.parameters.sigma))
@@ -422,8 +423,8 @@ def _climate(
 ) -> tuple[Floats, Floats]:
     """Return the factor on AMZ weights, float64[month, firm], and AMZ's gain in utility, float64[month].
 
-    Chilled cheaters give up fake reviews, suspect ones sooner; buyers trust AMZ more as base sales with fakes
-    disappear.
+    Cheaters whom the news chills give up fake reviews, the more suspect ones sooner. Buyers trust AMZ more as base
+    sales with fake reviews disappear.
     """
     parameters, cheater, months = market.parameters, market.firms.cheater, len(open_share)
     since, trust = np.arange(1, months + 1), np.zeros(months)
@@ -446,18 +447,18 @@ def _climate(
 
 
 def _starts(market: Market, channels: Channels, closures: Closures, closed: Ints) -> Ints:
-    """Return first months on each platform, int64[platform, firm], of entrants and of firms that join another."""
+    """Return firms' first months on each platform, including those that join one later, int64[platform, firm]."""
     parameters, firms, uniforms = market.parameters, market.firms, market.firms.drawn["relocation"]
     exposure = exposure_by_category(market, closures, closures.month < NEVER) if len(closed) else None
     start = _entering(market, market.news if "hedging" in channels else None, exposure)
-    if "hedging" in channels:  # Chinese firms that join because of the news, while not closed
+    if "hedging" in channels:  # Chinese firms that join another platform because of the news, while not closed
         sells = firms.chinese & (firms.start[0] < NEVER) & (start.min(axis=0) < NEVER)
         joins = np.maximum(market.news, firms.entry_month) - 1 + delay(uniforms[1], parameters.hedge, HEDGE_SPEED)
         joins = np.where(sells & (joins < NEVER), joins, NEVER)
         joins[:, closed] = np.where(joins[:, closed] < closures.month[closed], joins[:, closed], NEVER)
         joins[0] = NEVER
         start = np.minimum(start, joins)
-    if "relocation" in channels:  # closed firms that join because of the closure
+    if "relocation" in channels:  # closed firms that join another platform because of the closure
         month, sizes = closures.month[closed], platform_targets(parameters)[0]
         elsewhere = (firms.start[1:, closed] < month).sum(axis=0)
         pull = np.sqrt(sizes / sizes[1:].mean())[:, np.newaxis]  # larger platforms attract more
@@ -469,9 +470,10 @@ def _starts(market: Market, channels: Channels, closures: Closures, closed: Ints
 
 
 def _entering(market: Market, news: int | None, exposure: Floats | None) -> Ints:
-    """Return entrants' first months on each platform, int64[platform, firm], `NEVER` for firms that do not enter.
+    """Return entrants' first months on each platform, int64[platform, firm]; `NEVER` for firms that do not enter.
 
-    From month `news` on, the news deters Chinese firms; gaps in a category, its `exposure` by month, attract.
+    From month `news` onwards, the news deters Chinese firms. Gaps in a category, measured by its `exposure`, attract
+    entrants.
     """
     parameters, firms = market.parameters, market.firms
     chance = np.full(len(firms), parameters.entry, dtype=float)
@@ -485,7 +487,7 @@ def _entering(market: Market, news: int | None, exposure: Floats | None) -> Ints
 
 
 def exposure_by_category(market: Market, closures: Closures, closed: Bools) -> Floats:
-    """Return the base share of `closed` firms closed by each month from `FIRST_WAVE` on, float64[month, category]."""
+    """Return the base share of firms closed by each month from `FIRST_WAVE` onwards, float64[month, category]."""
     firms = np.flatnonzero(closed)
     by = np.zeros((MONTHS - FIRST_WAVE + 1, len(market.firms.nests.starts)))
     np.add.at(by, (closures.month[firms] - FIRST_WAVE, market.firms.nests.category[firms]), closures.share[firms])

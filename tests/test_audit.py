@@ -152,7 +152,7 @@ def test_a_run_is_held_against_the_audit_cell_by_cell():
     assert found["std_error"] == pytest.approx(25)  # half a miss of two intervals, in one seed of two
     shy = audit.beside_audit(pd.concat(both).assign(level=0.8), table)
     assert shy["estimate"] == pytest.approx(found["estimate"] + 15)  # at another level, less that level
-    with pytest.raises(DesignError, match="none has an interval, a truth and a cell"):
+    with pytest.raises(DesignError, match="no estimate has an interval, a truth and a cell"):
         audit.beside_audit(both[0].assign(preset="stress"), table)
 
 

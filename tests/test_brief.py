@@ -144,8 +144,8 @@ def test_the_headline_of_the_record_is_this():
         "The closures hit big Chinese brands. Public evidence does not show whether they slowed Chinese sellers' "
         "growth on Amazon by more than 2 points."
     )
-    assert brief.headline([], EVENT) == "No claim gets a word."
-    assert brief.headline([of("C12")], EVENT) == "What became of the claims that get a word stands below."
+    assert brief.headline([], EVENT) == "No claim could be judged."
+    assert brief.headline([of("C12")], EVENT) == "The verdicts on the claims are below."
 
 
 @pytest.mark.parametrize("tier", [tier for tier in TIERS if tier != "sim"])

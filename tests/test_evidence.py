@@ -264,11 +264,11 @@ def test_other_figures_would_have_given_other_words(reading, changes, word):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("C99", ""), "Cannot judge C99: readings.csv has ['C01 V1', 'C01 V2', 'C01 V3', 'C02',"),
-        (("C01", "V9"), "Cannot judge C01 V9: readings.csv has"),
-        (("C01", ""), "Cannot judge C01: readings.csv has"),  # which of its three readings?
-        (("C01", "V2"), "Cannot judge C01 V2: its kind needs a margin; set one in advance"),
-        (("C01", "V3"), "Cannot judge C01 V3: its kind needs a margin"),
+        (("C99", ""), "Cannot judge C99: readings.csv contains only ['C01 V1', 'C01 V2', 'C01 V3', 'C02',"),
+        (("C01", "V9"), "Cannot judge C01 V9: readings.csv contains only"),
+        (("C01", ""), "Cannot judge C01: readings.csv contains only"),  # which of its three readings?
+        (("C01", "V2"), "Cannot judge C01 V2: this kind of claim needs a margin; set one in advance"),
+        (("C01", "V3"), "Cannot judge C01 V3: this kind of claim needs a margin"),
     ],
 )
 def test_unknown_readings_and_margins_chosen_afterwards_are_refused(arguments, message):
@@ -279,7 +279,7 @@ def test_unknown_readings_and_margins_chosen_afterwards_are_refused(arguments, m
 
 def test_a_simulated_figure_gives_no_claim_its_word():
     asked = {"interval": (0.0, 1.0), "margin": 2.0, "tier": "sim"}
-    with pytest.raises(DesignError, match="name the market where numbers are simulated, and only there"):
+    with pytest.raises(DesignError, match="set market if and only if the numbers are simulated"):
         claims.judge("C01", "V2", claims.Finding(**asked))
     told = claims.judge(
         "C01", "V2", claims.Finding(**asked, provenance="simulated", market="mid_3k, seed 1", grade="usable")
@@ -355,7 +355,10 @@ OWN |= {"aside": "In this panel of 9 firms, not representative:"}
 def test_a_panel_that_is_not_representative_gives_no_word_on_totals(reading):
     found = claims.judge("C01", reading, claims.Finding(**OWN, margin=3.0))
     assert (found.word, found.low, found.high, found.apart) == (NOT_TESTABLE, 1.0, 2.0, OWN["aside"])
-    assert "is not representative of the sellers that the claim is about, so it gives no word on totals" in found.why
+    assert (
+        "is not representative of the sellers that the claim is about, so it cannot decide a claim about totals"
+        in found.why
+    )
     assert claims.judge("C01", reading, claims.Finding(**OWN | {"aside": ""}, margin=3.0)).word == "Supported"
 
 

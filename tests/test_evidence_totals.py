@@ -128,11 +128,11 @@ def test_a_set_has_no_point_and_says_so():
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"share": (0.0, 0.4)}, "(0.0, 0.4) as the range of the Chinese share: it must lie inside [1e-09, 1.0]"),
+        ({"share": (0.0, 0.4)}, "(0.0, 0.4) as the range of the Chinese share: it must lie within [1e-09, 1.0]"),
         ({"share": (0.4, 1.1)}, "(0.4, 1.1) as the range of the Chinese share"),
-        ({"closed": (5.0, 1.0)}, "(5.0, 1.0) as the range of closed sales: it must lie inside [0.0, inf]; give its"),
-        ({"recapture": (-0.1, 0.5)}, "(-0.1, 0.5) as the range of recapture: it must lie inside [0.0, 1.0]"),
-        ({"common": (3.0, -3.0)}, "(3.0, -3.0) as the range of the common part: it must lie inside [-inf, inf]"),
+        ({"closed": (5.0, 1.0)}, "(5.0, 1.0) as the range of closed sales: it must lie within [0.0, inf], the lower"),
+        ({"recapture": (-0.1, 0.5)}, "(-0.1, 0.5) as the range of recapture: it must lie within [0.0, 1.0]"),
+        ({"common": (3.0, -3.0)}, "(3.0, -3.0) as the range of the common part: it must lie within [-inf, inf]"),
         ({"common": (np.nan, 1.0)}, "(nan, 1.0) as the range of the common part"),
         ({"left": 1.2}, "(1.2, 1.2) as the range of the part of the year"),
     ],
@@ -144,13 +144,15 @@ def test_assumptions_that_are_upside_down_or_out_of_bounds_are_refused(changes, 
 
 
 def test_a_share_outside_its_own_range_is_refused():
-    with pytest.raises(DesignError, match=r"Cannot narrow \(0\.33, 0\.46\) to a share of 0\.6: it lies outside"):
+    with pytest.raises(DesignError, match=r"Cannot assume a Chinese share of 0\.6: it lies outside \(0\.33, 0\.46\)"):
         bounds_by_assumption(KNOWN, **(LADDER | {"share": 0.6}))
 
 
 def test_a_share_of_one_period_is_not_multiplied_by_sales_of_another():
     share, year = Change("2020-12", "2021-12", -17.5), Change("2020", "2021", 30.0)
-    with pytest.raises(DesignError, match="the share is from 2020-12 to 2021-12, sales from 2020 to 2021; take both"):
+    with pytest.raises(
+        DesignError, match="the share is from 2020-12 to 2021-12, sales from 2020 to 2021; choose the same"
+    ):
         combined(share, year)
     assert combined(share, Change("2020-12", "2021-12", 10.9)) == pytest.approx(-8.5, abs=0.05)
 
@@ -228,5 +230,5 @@ def test_equal_accounts_carry_their_number_s_share_whatever_the_tilt():
 
 @pytest.mark.parametrize(("accounts", "population"), [(0, 100), (100, 100), (200, 100)])
 def test_more_closed_than_there_are_is_refused(accounts, population):
-    with pytest.raises(DesignError, match="give more than 0 and fewer than all"):
+    with pytest.raises(DesignError, match="choose more than none and fewer than all"):
         closed_share(accounts, population, sd_log_sales=2.3, tilt=0.5)

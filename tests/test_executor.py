@@ -87,7 +87,8 @@ def test_workers_killed_in_the_middle_cost_a_retry_and_change_nothing(workers, t
 
 
 @pytest.mark.parametrize(
-    ("make", "message"), [(work.killed, "was killed while|workers died while"), (work.broken, "division by zero")]
+    ("make", "message"),
+    [(work.killed, "was killed in the attempt|workers died while"), (work.broken, "division by zero")],
 )
 def test_an_error_and_an_item_that_kills_every_worker_are_named(workers, make, message):
     with pytest.raises(Exception, match=message) as error:
@@ -136,7 +137,7 @@ def test_a_worker_of_another_commit_or_environment_is_refused(monkeypatch):
     with executor.Processes(1) as workers:
         here = executor._origin()
         monkeypatch.setattr(executor, "_origin", lambda: here | {"numpy": "1.0"})
-        with pytest.raises(DesignError, match=r"Cannot mix results of numpy 1.0 and 2"):
+        with pytest.raises(DesignError, match=r"Cannot mix results from numpy 1.0 and 2"):
             executor.each(work.slow_first, SIX, workers)
 
 

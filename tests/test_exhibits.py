@@ -261,7 +261,7 @@ def test_the_glossary_names_the_platform_of_another_event():
 
 
 def test_a_word_without_an_entry_is_refused_with_those_that_there_are():
-    with pytest.raises(DesignError, match=r"no entry for spared; add one there, or choose from .*not closed"):
+    with pytest.raises(DesignError, match=r"no entry for spared; add one, or choose from .*not closed"):
         blocks.glossary("closed, spared")
 
 

@@ -97,9 +97,9 @@ def test_nothing_lies_over_the_data_of_a_simulated_market():
 def test_an_axis_or_a_column_of_simulated_numbers_names_no_real_currency(label):
     drawing, axes = plt.subplots()
     axes.set_ylabel(label)
-    with pytest.raises(DesignError, match="write the unit of the panel, sim-"):
+    with pytest.raises(DesignError, match="use the unit of the panel, sim-"):
         blocks.figure(drawing, "C.")
-    with pytest.raises(DesignError, match="write the unit of the panel, sim-"):
+    with pytest.raises(DesignError, match="use the unit of the panel, sim-"):
         blocks.table(pd.DataFrame({label: [1.0]}), "T.")
 
 
@@ -112,7 +112,7 @@ def test_the_unit_of_a_simulated_panel_is_welcome_on_an_axis(label):
 
 
 def test_a_look_outside_the_vocabulary_is_refused():
-    with pytest.raises(DesignError, match="its provenance is 'guessed'; use one of real, estimate, simulated"):
+    with pytest.raises(DesignError, match="the provenance is 'guessed'; choose one of real, estimate, simulated"):
         style.use("guessed")
 
 

@@ -112,9 +112,9 @@ def test_a_file_or_package_that_the_table_does_not_name_and_a_room_without_code_
     }
     told = house(limits, small__cellar="A = 1\n", other__file="B = 1\n").breaches()
     assert told == [
-        "other/file.py: in no package or room; name it in [tool.house] of pyproject.toml",
-        "small/cellar.py: in no package or room; name it in [tool.house] of pyproject.toml",
-        "small/ attic: holds no code; take it out of [tool.house] in pyproject.toml",
+        "other/file.py: not in any package or room; add it to [tool.house] in pyproject.toml",
+        "small/cellar.py: not in any package or room; add it to [tool.house] in pyproject.toml",
+        "small/ attic: contains no code; remove it from [tool.house] in pyproject.toml",
     ]
 
 

@@ -74,7 +74,7 @@ def test_a_table_of_products_gives_blank_titles_their_brand(tmp_path):
     assert made.tables["closed"].groupby("brand")["spend"].sum().to_dict() == {"Mpow": 50.0}
     added = made.tables["purchases"].query("month == '2021-02' and category == 'not known'")
     assert sorted(added["origin_class"]) == ["named_chinese", "other"]
-    assert "2 order lines have no title, of 2 product codes; the table of products has a brand of 2." in made.said
+    assert "2 order lines for 2 product codes have no title; the table of products has a brand for 2." in made.said
 
 
 def test_stayers_bought_in_both_half_years_and_rare_categories_have_no_half_years(tmp_path):
@@ -94,7 +94,7 @@ def test_a_file_of_another_vintage_is_counted_and_said_to_be_one(tmp_path, monke
     file = made_up(tmp_path / "bought.csv")
     assert "another vintage, or a part" in count.count(file).said[0]
     monkeypatch.setattr(count, "WHOLE", hashlib.sha256(file.read_bytes()).hexdigest())
-    assert "the whole file as the archive holds it" in count.count(file).said[0]
+    assert "the whole file, as in the archive" in count.count(file).said[0]
 
 
 @pytest.mark.parametrize(
@@ -138,13 +138,13 @@ def test_a_file_with_other_columns_or_without_any_is_refused(tmp_path, content, 
 def test_a_file_without_rows_is_refused_with_or_without_a_table_of_products(tmp_path):
     file = made_up(tmp_path / "bought.csv", [])
     for products in (None, stores(tmp_path / "products.csv")):
-        with pytest.raises(DataError, match="found 0 rows, none in these months; give another file"):
+        with pytest.raises(DataError, match="found 0 rows, none in these months; choose another file"):
             count.count(file, products)
 
 
 def test_a_row_of_another_length_and_a_product_of_two_stores_are_refused(tmp_path):
     file = made_up(tmp_path / "bought.csv")
-    with pytest.raises(DataError, match="one store of the product B04; found 'Mpow' and 'Sony'"):
+    with pytest.raises(DataError, match="one store for the product B04; found 'Mpow' and 'Sony'"):
         count.count(file, stores(tmp_path / "products.csv", [*STORES, ("B04", "Sony")]))
     file.write_text(file.read_text() + "2021-01-01,1\n")
     with pytest.raises(DataError, match=r"an unreadable one \(CSV parse error"):
@@ -155,13 +155,13 @@ def test_the_command_says_what_it_found_and_writes_only_where_nothing_is(tmp_pat
     file, out = made_up(tmp_path / "bought.csv"), tmp_path / "out"
     out.mkdir()
     assert command_line.main(["purchases", str(file), "--out", str(out)]) == 0
-    assert "6 order lines of 3 people from 2018-01 to 2022-10; 1 of other months" in capsys.readouterr().out
+    assert "6 order lines by 3 people from 2018-01 to 2022-10; 1 from other months" in capsys.readouterr().out
     before = {path: path.read_bytes() for path in out.iterdir()}
     assert sorted(path.stem for path in before) == sorted([*COMMITTED, "blanks"])
     assert command_line.main(["purchases", str(file), "--out", str(out)]) == 2
-    assert "it is not an empty folder; name a new one" in capsys.readouterr().err
+    assert "it is not an empty folder; choose a new one" in capsys.readouterr().err
     assert {path: path.read_bytes() for path in out.iterdir()} == before
-    with pytest.raises(DesignError, match="name a new one"):
+    with pytest.raises(DesignError, match="choose a new one"):
         count.count(file).write(out)
 
 

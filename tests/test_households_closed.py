@@ -56,7 +56,7 @@ def test_how_many_products_of_each_closed_brand_a_table_holds_is_said_before_any
         made_up(tmp_path / "bought.csv", [("2020-10-01", "10", "1", "", "B04", "HEADPHONES", "ann")]),
         stores(tmp_path / "products.csv"),
     ).said[-1]
-    assert said.startswith("The table of products holds, of the closed brands: ")
+    assert said.startswith("Products of the closed brands in the table of products: ")
     assert re.search(r"\bMpow 1\b", said)
     assert re.search(r"\bRavPower 0\b|\bRAVPower 0\b", said)
 

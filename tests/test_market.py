@@ -411,7 +411,7 @@ def test_a_bad_simulation_exits_2_and_writes_nothing(tmp_path, capsys):
 
 def test_a_folder_with_other_things_is_left_alone(tmp_path):
     (tmp_path / "thesis.tex").write_text("mine")
-    with pytest.raises(DesignError, match=r"thesis\.tex there does not belong to one; name a new folder"):
+    with pytest.raises(DesignError, match=r"it already contains thesis\.tex; choose a new folder"):
         export("mid_3k", 1, tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
 

@@ -179,18 +179,18 @@ def test_both_values_of_walmart_s_new_sellers_in_one_month_are_there():
 @pytest.mark.parametrize(
     ("start", "asked", "said"),
     [
-        ("eBay,net_revenue_us_sellers,2021,", "leads", r"us_sellers \(as named\) of 2019, .*: .* for 2021"),
-        ("eBay,net_revenue_uk_sellers,2018,1385", "leads", r"uk_sellers \(Korea apart\) of 2018, 2019: .* for 2018"),
+        ("eBay,net_revenue_us_sellers,2021,", "leads", r"us_sellers \(as named\) for 2019, .*: .* for 2021"),
+        ("eBay,net_revenue_uk_sellers,2018,1385", "leads", r"uk_sellers \(Korea apart\) for 2018, 2019: .* for 2018"),
         (
             "eBay,net_revenue_china_sellers,2022H1",
             "since_china_apart",
-            r"china_sellers \(as named\) .* none for 2022H1",
+            r"china_sellers \(as named\) .* no row for 2022H1",
         ),
     ],
 )
 def test_a_missing_figure_is_refused_by_name_and_never_bridged(without, start, asked, said):
     without(start)
-    with pytest.raises(DataError, match=f"{said}; add the row with its source$"):
+    with pytest.raises(DataError, match=f"{said}; add it with its source$"):
         getattr(shift, asked)()
 
 

@@ -1,4 +1,4 @@
-"""Claims, readings, counts and threats: the ledger, and the verdict on each of its lines."""
+"""The ledger of claims, with their readings, counts and threats, and the verdict on each reading."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ COLUMNS = {"effect": "Effect", "why": "What is missing"}
 
 
 def readings(claims: Collection[str] | None = None, event: Event | None = None) -> pd.DataFrame:
-    """Return one row per claim and reading, of the named claims or of all: the claim's columns and its test.
+    """Return one row per claim and reading, with the claim's columns and its test; all claims by default.
 
     Readings of an event's own claims are tested like those that answer the same questions about 2021.
     """
@@ -41,7 +41,7 @@ def readings(claims: Collection[str] | None = None, event: Event | None = None) 
 
 @dataclass(frozen=True)
 class Finding:
-    """The result of the data for one reading of a claim, before a rule gives it a word.
+    """What the data show for one reading of a claim, before a rule turns it into a verdict.
 
     Attributes
     ----------
@@ -53,7 +53,7 @@ class Finding:
         For the kind positive: every published reading, infinite for bounds; their range replaces the interval. A panel
         has its own `interval` instead.
     claimed, independent : float or None, sequence of float
-        For the kind stated; with an estimate, the number of parts claimed.
+        For the kind stated: the claimant's number and those of others; with an estimate, the number of parts claimed.
     on_record : sequence of bool
         For the kind documented: one entry per part of the claim.
     estimate, window, n, tier, provenance, market, grade
@@ -65,13 +65,13 @@ class Finding:
     drift : float or None
         For a panel and the kind not_lower: the placebo estimate, in the reading's unit.
     graded : str
-        Panels behind the grade, in words: a grade "do not use" bars a word.
+        Description of the panels behind the grade; the grade "do not use" rules out a verdict.
     aside : str
-        Restriction to the firms of a panel that is not representative, which gives no word on totals.
+        Restriction to the firms of an unrepresentative panel, which cannot decide a claim about totals.
     gaps : str
-        Why a panel with too many gaps gives no word on totals.
+        Why a panel with too many gaps cannot decide a claim about totals.
     estimand, change : str
-        Where they are not those of the reading.
+        Only if they differ from those of the reading.
     detail : str
         As in `Verdict`.
     """
@@ -102,16 +102,16 @@ class Finding:
 
     @property
     def estimated(self) -> bool:
-        """Whether the finding rests on our own estimates from observations."""
+        """True if the finding rests on our own estimates from observations."""
         return self.tier in verdicts.ESTIMATED
 
     @property
     def range(self) -> Interval | None:
-        """The interval, or the range of published readings."""
+        """Interval, or range of published readings."""
         return (min(self.published), max(self.published)) if self.published else self.interval
 
     def word(self, kind: str) -> verdicts.Word:
-        """Return the word given by the rule for a kind of claim."""
+        """Return the verdict under the rule for a kind of claim."""
         held, margin = self.range, self.margin or 0.0
         rules: dict[str, Callable[[], verdicts.Word]] = {
             "not_lower": lambda: verdicts.not_lower(held, margin),
@@ -126,20 +126,20 @@ class Finding:
         return rules[kind]()
 
     def confidence(self, kind: str, word: str) -> verdicts.Level:
-        """Return the confidence in a panel's word, from its grade, its placebo and the drift it survives."""
+        """Return the confidence in a panel's verdict, from its grade, its placebo and the drift that it survives."""
         survived = None
         if kind == "not_lower" and self.interval and self.drift is not None and word != verdicts.NOT_SHOWN:
             survived = verdicts.breakdown(self.interval, -(self.margin or 0.0), self.drift)
         return verdicts.confidence(self.grade if self.range else "", passed=self.passed, breakdown=survived)
 
     def barred(self, totals: bool) -> str:
-        """Return the reason why a panel gives no word on a reading, about `totals` or not, or an empty string."""
+        """Return why a panel cannot decide a reading, which may be about `totals`; empty if it can."""
         if not self.estimated:
             return ""
         if totals and self.aside:
             return (
-                "This panel is not representative of the sellers that the claim is about, so it gives no word on "
-                "totals; what it finds holds for its own firms."
+                "This panel is not representative of the sellers that the claim is about, so it cannot decide a claim "
+                "about totals; what it finds applies to its own firms."
             )
         if totals and self.gaps:
             return self.gaps
@@ -154,19 +154,19 @@ NOTHING = Finding()  # for a claim that public figures cannot test
 
 
 def judge(claim: str, reading: str = "", finding: Finding = NOTHING, *, event: Event | None = None) -> Verdict:
-    """Give a claim its word by the rule for its kind, given in ``data/readings.csv``.
+    """Judge a claim by the rule for its kind, which ``data/readings.csv`` states.
 
-    The confidence in public figures is given there, too; that in the word of a panel, or of households, follows from
-    grade and checks by :func:`analysis.evidence.verdicts.confidence`.
+    That file also states the confidence in public figures. The confidence in the verdict of a panel, or of households,
+    follows from its grade and checks (:func:`analysis.evidence.verdicts.confidence`).
 
     Parameters
     ----------
     claim, reading : str
-        Ids in readings.csv, or of a claim in the event's own file.
+        Ids in readings.csv, or the id of a claim in the event's own file.
     finding : Finding
-        The data's result; none by default.
+        What the data show; nothing by default.
     event : Event, optional
-        The event, which may have its own claims.
+        An event, which may have its own claims.
 
     Raises
     ------
@@ -178,10 +178,10 @@ def judge(claim: str, reading: str = "", finding: Finding = NOTHING, *, event: E
     failure = f"Cannot judge {claim} {reading}".rstrip()
     if len(line) != 1:
         ledger_names = (ledger["claim_id"] + " " + ledger["reading"]).str.strip().tolist()
-        raise DesignError(f"{failure}: readings.csv has {ledger_names}; name one of these")
+        raise DesignError(f"{failure}: readings.csv contains only {ledger_names}; choose one of these")
     row = line.iloc[0]
     if row["kind"] in ("not_lower", "unchanged") and finding.margin is None:
-        raise DesignError(f"{failure}: its kind needs a margin; set one in advance")
+        raise DesignError(f"{failure}: this kind of claim needs a margin; set one in advance")
     barred = finding.barred(row["totals"])
     word = verdicts.NOT_TESTABLE if barred else finding.word(row["kind"])
     why, change = _reason(row, word, estimated=finding.estimated)
@@ -205,9 +205,9 @@ def judge(claim: str, reading: str = "", finding: Finding = NOTHING, *, event: E
 
 
 def checked(placebo: pd.DataFrame, margin: float) -> dict[str, Any]:
-    """Return a placebo's result for :func:`judge`, from its last row: `estimate`, `conf_low`, `conf_high`.
+    """Return the result of a placebo for :func:`judge`, from its last row (`estimate`, `conf_low`, `conf_high`).
 
-    `passed` is True if its interval lies inside the margin, so that there was no effect that matters (an equivalence
+    `passed` is True if the interval lies inside the margin, so that no effect that matters was found (an equivalence
     test; Dette, H. and Schumann, M. 2024, Testing for equivalence of pre-trends in difference-in-differences
     estimation, JBES 42, 1289-1301); False if it excludes zero; None if it covers zero and exceeds the margin, as a
     weak placebo always does. `drift` is its estimate. Both are None without a placebo.
@@ -221,7 +221,7 @@ def checked(placebo: pd.DataFrame, margin: float) -> dict[str, Any]:
 
 
 def _reason(row: pd.Series, word: str, *, estimated: bool) -> tuple[str, str]:
-    """Return the reason for a reading's word, and what would change it, from verdict_rules.csv and readings.csv."""
+    """Return the reason for a verdict, and what would change it, from verdict_rules.csv and readings.csv."""
     if row["kind"] == "untestable":
         return f"It would take: {row['testable_quantity']}.", row["change"]
     rules = data.load("verdict_rules").set_index("kind")
@@ -234,30 +234,31 @@ def _reason(row: pd.Series, word: str, *, estimated: bool) -> tuple[str, str]:
 
 
 def untestable(notebook: str, claims: Collection[str]) -> list[Verdict]:
-    """Return the verdicts on those named claims of a notebook that no public figure can test."""
+    """Return the verdicts on a notebook's claims, among those named, that no public figure can test."""
     mine = readings(claims).query("notebook == @notebook and kind == 'untestable'")
     return [judge(claim) for claim in mine["claim_id"]]
 
 
 def out_of_reach(report: str) -> pd.DataFrame:
-    """List effects that a report, such as ``"05"``, cannot estimate from public figures: `id`, `effect`, `why`."""
+    """Return the effects that a report (``"05"``) cannot estimate from public figures: `id`, `effect`, `why`."""
     return data.load("out_of_reach").query("report == @report").reset_index(drop=True)
 
 
 def dates(text: pd.Series, *, last: bool = False) -> pd.Series:
-    """Convert dates of year, month or day precision (``2021-05``) to the first, or last, day of the period."""
+    """Convert dates given as a year, month (``2021-05``) or day to the first, or last, day of that period."""
     periods = [pd.Period(value, freq={4: "Y", 7: "M", 10: "D"}[len(value)]) for value in text]
     ends = [(period.end_time if last else period.start_time).normalize() for period in periods]
     return pd.Series(pd.DatetimeIndex(ends), index=text.index)
 
 
 def counts() -> pd.DataFrame:
-    """Return the published counts of closed or affected accounts, stores or sellers defined in counts.csv, by date.
+    """Return the published counts of closed or affected accounts, stores or sellers, sorted by date.
 
     Returns
     -------
     DataFrame
-        `event_id`, `date`, `counted_by`, `value`, `what` (the unit as published), `definition`, `bound` and the source.
+        `event_id`, `date`, `counted_by`, `value`, `what` (the unit as published), `definition`, `bound` and the source,
+        for each count defined in counts.csv.
     """
     defined = data.load("counts").drop(columns="reason")
     frame = series.rows("events").merge(defined, on="event_id", how="inner", validate="1:1", suffixes=("_row", ""))
@@ -268,20 +269,20 @@ def counts() -> pd.DataFrame:
 
 
 def counted(claim: str) -> tuple[pd.Series, list[float]]:
-    """Return the claimant's count behind a claim, and others' counts by the same definition."""
+    """Return the claimant's count for a claim, and the counts that others made under the same definition."""
     ledger = readings([claim]).iloc[0]
     same = counts().query("definition == @ledger.counted")
     by_claimant = same["counted_by"] == ledger["claimant"].partition(" (")[0]  # without the name of the speaker
     if not by_claimant.any():
-        figure = f"the count of {ledger['counted']!r} by {ledger['claimant']} behind {claim}"
-        raise DesignError(f"Cannot find {figure}: counts.csv has none; add the event and its definition")
+        figure = f"the count of {ledger['counted']!r} by {ledger['claimant']}, on which {claim} rests"
+        raise DesignError(f"Cannot find {figure}: it is not in counts.csv; add the event and its definition")
     return same[by_claimant].iloc[-1], same.loc[~by_claimant, "value"].tolist()
 
 
 def threats(event: Event | None = None) -> pd.DataFrame:
-    """Return the threat register: the file's columns, and `first` and `last` day and `months` (for print).
+    """Return the register of threats: the file's columns, the `first` and `last` day, and `months` as text.
 
-    For an event, return the rows that it names, or else its own threats, which are not dated.
+    For an event, return its own threats, which have no dates, or else the rows that it names.
     """
     frame = data.load("threats")
     frame = frame.assign(first=dates(frame["first_day"]), last=dates(frame["last_day"], last=True))
@@ -300,14 +301,14 @@ def threats(event: Event | None = None) -> pd.DataFrame:
 
 
 def closures() -> pd.DataFrame:
-    """Return the dated events that a timeline names: `first`, `last`, `term`, `strong` (a closure), their columns."""
+    """Return the events of the timeline with their columns, and `first`, `last`, `term` and `strong` (a closure)."""
     frame = data.load("closure_timeline").merge(series.rows("events"), on="event_id", validate="1:1")
     days, strong = pd.to_datetime(frame["day"]), frame["event_type"].isin(["brand_closure", "seller_disclosure"])
     return frame.assign(first=days, last=days, term=frame["when"] + ": " + frame["says"], strong=strong)
 
 
 def sources() -> pd.DataFrame:
-    """Return the sources of claims and threats: `source_publisher` with the date where known, `source_url`."""
+    """Return the sources of claims and threats: `source_publisher`, with the date if there is one, and `source_url`."""
     events, threats = data.load("events"), data.load("threats")
     known = events.dropna(subset="source_date").drop_duplicates("source_url")
     dated = known["source_publisher"] + ", " + known["source_date"].map(day)

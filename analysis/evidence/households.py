@@ -1,8 +1,8 @@
-"""Household purchases of Chinese brands: share, growth, and the change in categories where brands were closed.
+"""Household purchases of Chinese brands: share, growth, and the change in categories where accounts were closed.
 
-Estimates are functions of sums over groups of buyers, with standard errors from leaving out each group (a jackknife)
-and, in comparisons of exposed categories with others, from shocks to their sellers. Robustness: alternative
-specifications, placebo years, random sets of categories, lost titles, drift.
+Estimates are functions of sums over groups of buyers. Standard errors come from leaving out one group at a time (a
+jackknife) and, where exposed categories are compared with others, from shocks to their sellers. Robustness checks
+cover other specifications, placebo years, lost titles and drift.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ CHINESE = {
     "by name": ["named_chinese"],
     "by rule": ["pseudo_brand"],
 }
-"""The three definitions of a Chinese brand: classes of origin."""
+"""Classes of origin under each of the three definitions of a Chinese brand."""
 
 AGAINST = {"all others": ["other electronics", "everything else"], "other electronics": ["other electronics"]}
 """Comparison categories for the exposed ones."""
@@ -40,7 +40,7 @@ BLANK, UNKNOWN = "blank", "not known"  # class of origin, and category, of purch
 STAYED = ["2020-09", "2021-09"]  # first months of two half-years; stayers bought in both
 Window = tuple[str, str]
 Interval = tuple[float, float]
-EARLIEST = "2018-09"  # first half-year that is drawn
+EARLIEST = "2018-09"  # first half-year shown in figures
 WOULD_SETTLE = "Amazon's own sales by origin of the seller and month, with the closed accounts apart."
 
 OTHER_MONTHS = {
@@ -61,7 +61,7 @@ PLACEBOS: dict[str, dict[str, Any]] = {
 
 @dataclass(frozen=True)
 class Specification:
-    """Choice of what to compare in the tables.
+    """Specification of a comparison: definition, categories, quantity and windows.
 
     Attributes
     ----------
@@ -71,7 +71,7 @@ class Specification:
         Comparison categories for the exposed ones.
     of : {"purchases", "units", "spend"}
     before, after : (str, str)
-        First and last month, YYYY-MM, of two windows with the same length and calendar months.
+        First and last month, YYYY-MM, of two windows of the same length and calendar months.
     without : tuple of str
         Exposed categories to leave out.
     level : float
@@ -90,16 +90,16 @@ class Specification:
         """Raise DesignError for an unknown definition, comparison or quantity."""
         for name, choices in {"definition": CHINESE, "against": AGAINST, "of": OF}.items():
             if (given := getattr(self, name)) not in choices:
-                raise DesignError(f"Cannot compare with {name}={given!r}; choose one of {', '.join(choices)}.")
+                raise DesignError(f"Cannot use {name}={given!r}: choose one of {', '.join(choices)}.")
 
     @property
     def chinese(self) -> list[str]:
-        """Classes of origin of Chinese brands."""
+        """Classes of origin that count as Chinese."""
         return CHINESE[self.definition]
 
     @property
     def windows(self) -> dict[str, Window]:
-        """The two windows by name."""
+        """Both windows, by name."""
         return {"before": self.before, "after": self.after}
 
 
@@ -108,9 +108,9 @@ BASELINE = Specification()
 
 @dataclass(frozen=True)
 class Households:
-    """The tables of ``data/households``, or those counted from the whole file, as written.
+    """Tables of purchases: those of ``data/households``, or those counted from the whole file.
 
-    `closed` exists only if a table of products supplied the brands of purchases without a title.
+    `closed` is None unless a table of products supplied the brands of purchases without a title.
     """
 
     purchases: pd.DataFrame
@@ -122,7 +122,7 @@ class Households:
 
     @classmethod
     def load(cls, root: Path = DATA) -> Households:
-        """Load the tables of a data folder."""
+        """Load the tables from a data folder."""
         public = [name for name in cls.__dataclass_fields__ if name != "closed"]
         return cls(**{name: load(f"household_{name}", root=root) for name in public})
 
@@ -133,7 +133,7 @@ class Households:
         tables = {name: pd.read_csv(file) for name, file in files.items() if file.is_file()}
         if absent := [name for name in files if name not in tables and name != "closed"]:
             do = "count the file of purchases again with --out"
-            raise DataError(f"{folder}: expected the tables of households; found no {absent[0]}.csv; {do}.")
+            raise DataError(f"Cannot read the tables of households from {folder}: {absent[0]}.csv is missing; {do}.")
         return cls(**tables)
 
     @cached_property
@@ -148,33 +148,35 @@ class Households:
         categories: Sequence[str] | None = None,
         of: str = "purchases",
     ) -> Floats:
-        """Sum purchases by group, float64[group], of some classes of origin, or all with a title, and some categories.
+        """Sum the titled purchases of some classes of origin and categories by group of buyers, float64[group].
 
         Parameters
         ----------
         window : (str, str)
-            First and last month, YYYY-MM.
+                    First and last month, YYYY-MM.
+        classes, categories : sequence of str, optional
+            All by default.
         of : {"purchases", "units", "spend"}
         """
         rows = of_classes(self.purchases[self.purchases["month"].between(*window)], classes)
         return self._by_group(rows if categories is None else rows[rows["category"].isin(categories)], of)
 
     def everything(self, window: Window, of: str) -> Floats:
-        """Sum all purchases by group, including those without a title, float64[group]."""
+        """Sum all purchases, with or without a title, by group of buyers, float64[group]."""
         return self._by_group(self.purchases[self.purchases["month"].between(*window)], of)
 
     def of_closed(self, window: Window, of: str) -> Floats:
-        """Sum purchases of closed brands by group, float64[group]; raise DesignError if not identified."""
+        """Sum purchases from closed sellers by group, float64[group]; raise DesignError if these are not identified."""
         if self.closed is None:
             raise DesignError(
-                "Cannot estimate what closed brands lost: without a table of products purchases without a title have "
-                "no brand (no closed.csv). Count the whole file with the command purchases, amazon-purchases.csv "
-                "--brands PRODUCTS --out FOLDER, where PRODUCTS has the columns parent_asin and store, and read FOLDER."
+                "Cannot estimate the loss of closed brands: without closed.csv, purchases without a title have no "
+                "brand. Count the whole file with a table of products (purchases amazon-purchases.csv --brands "
+                "PRODUCTS --out FOLDER, where PRODUCTS has the columns parent_asin and store), then read FOLDER."
             )
         return self._by_group(self.closed[self.closed["month"].between(*window)], of)
 
     def stayed(self, half_year: str, classes: Sequence[str] | None, of: str) -> Floats:
-        """Return sums of the people who bought in both half-years of `STAYED`, float64[group]."""
+        """Sum purchases by the people who bought in both half-years of `STAYED`, float64[group]."""
         return self._by_group(of_classes(self.stayers[self.stayers["half_year"] == half_year], classes), of)
 
     def _by_group(self, rows: pd.DataFrame, of: str) -> Floats:
@@ -189,7 +191,7 @@ class Households:
         level: float,
         may_be_zero: Collection[str] = (),
     ) -> Estimate:
-        """Return a function of named sums as an Estimate, with standard errors by leaving out each group of buyers."""
+        """Estimate a function of named sums, with standard errors from leaving out one group of buyers at a time."""
         if absent := [name for name, by_group in sums.items() if not by_group.any() and name not in may_be_zero]:
             return refusal(f"no purchases of these: {', '.join(absent)}; choose other months or categories")
         scores = np.column_stack([*sums.values()])
@@ -208,7 +210,7 @@ class Households:
 
 
 def of_classes(rows: pd.DataFrame, classes: Sequence[str] | None) -> pd.DataFrame:
-    """Keep purchases of classes of origin, or all that have a title."""
+    """Select purchases in some classes of origin, or all that have a title."""
     return rows[rows["origin_class"] != BLANK] if classes is None else rows[rows["origin_class"].isin(classes)]
 
 
@@ -218,7 +220,7 @@ def sums_by_window(
     windows: Mapping[str, Window],
     places: Mapping[str, Sequence[str] | None],
 ) -> dict[str, Floats]:
-    """Sum purchases of Chinese brands and of all, by window and group of categories."""
+    """Sum purchases of Chinese brands and of all brands, by window and group of categories."""
     return {
         f"{brands}{f' in {place}' if place else ''}, {when}": households.sums(window, classes, categories, spec.of)
         for when, window in windows.items()
@@ -228,28 +230,28 @@ def sums_by_window(
 
 
 def compared(households: Households, spec: Specification) -> dict[str, list[str]]:
-    """Return the categories compared: the exposed ones, and their comparison from `AGAINST`."""
+    """Return the exposed categories and those with which they are compared, by name."""
     exposed = list(households.categories["category"])
     if unknown := set(spec.without) - set(exposed):
         names = ", ".join(sorted(unknown))
-        raise DesignError(f"Cannot leave out {names}: not exposed; choose from {', '.join(exposed)}.")
+        raise DesignError(f"Cannot leave out {names}: not an exposed category; choose from {', '.join(exposed)}.")
     kept = [name for name in exposed if name not in spec.without]
     return {"exposed categories": kept, spec.against: AGAINST[spec.against]}
 
 
 def log_ratios(totals: Sequence[Any]) -> list[Any]:
-    """For each four sums, return the log of the Chinese share in exposed categories over that in the others."""
+    """Return log ratios of the Chinese share in exposed categories to that in the others, from four sums each."""
     logs = [np.log(total) for total in totals]
     return [logs[at] - logs[at + 1] - logs[at + 2] + logs[at + 3] for at in range(0, len(logs), 4)]
 
 
 def half_year(month: str) -> str:
-    """Return the first month, March or September, of a month's half-year; empty for an empty string."""
+    """Return the first month (March or September) of a month's half-year; an empty string stays empty."""
     return str(pd.Period(month, "M") - (int(month[5:]) - 3) % 6) if month else ""
 
 
 def _half_years(households: Households) -> dict[str, Window]:
-    """Return the half-years that the tables cover completely, by first month."""
+    """Return the half-years that the tables cover in full, by first month."""
     months = pd.period_range(EARLIEST, households.buyers["month"].max(), freq="M").astype(str)
     return {months[at]: (months[at], months[at + 5]) for at in range(0, len(months) - 5, 6)}
 
@@ -269,15 +271,15 @@ def share(households: Households, spec: Specification = BASELINE) -> Estimate:
 
 
 def worst_case(households: Households, spec: Specification = BASELINE) -> tuple[float, Interval]:
-    """Bound the change in the Chinese share if all purchases without a title, or none, were Chinese in each window.
+    """Bound the change in the Chinese share: in each window all or none of the untitled purchases may be Chinese.
 
-    If the tables contain no purchases without a title, like the public part, their share is assumed to be that of the
-    whole file in both windows.
+    If the tables contain no untitled purchases, like the public part, their share in both windows is assumed to be that
+    in the whole file.
 
     Returns
     -------
     float
-        Purchases without a title in the first window, per cent.
+        Share of purchases without a title in the first window, per cent.
     (low, high)
         Change of the Chinese share of all purchases, percentage points.
 
@@ -298,7 +300,7 @@ def worst_case(households: Households, spec: Specification = BASELINE) -> tuple[
 
 
 def growth_of_stayers(households: Households, spec: Specification = BASELINE) -> Estimate:
-    """Estimate growth between the half-years of `STAYED` for buyers in both, per cent: Chinese brands, all."""
+    """Estimate growth of Chinese and of all brands among buyers in both half-years of `STAYED`, per cent."""
     sums = {
         f"{brands}, {first_month}": households.stayed(first_month, classes, spec.of)
         for first_month in STAYED
@@ -312,16 +314,16 @@ def growth_of_stayers(households: Households, spec: Specification = BASELINE) ->
 
 
 def closed(households: Households, spec: Specification = BASELINE) -> Estimate:
-    """Estimate the change in closed brands' purchases per purchase by the same buyers, per cent (E1b).
+    """Estimate the change in closed brands' share of the same buyers' purchases, per cent (E1b).
 
     All purchases count, with or without a title. This is the closed brands' own loss if the same share of their
     purchases is identified in both windows, by title or by the table of products: the loss is larger if fewer are
-    identified before, and smaller if fewer are after. Of `spec`, the windows, `of` and `level` matter.
+    identified before, and smaller if fewer are after. Only the windows, `of` and `level` of `spec` matter.
 
     Returns
     -------
     Estimate
-        One term; -100 without a standard error if no closed brand was bought after.
+        One term; -100, without a standard error, if no closed brand was bought in the second window.
 
     Raises
     ------
@@ -347,8 +349,8 @@ def closed(households: Households, spec: Specification = BASELINE) -> Estimate:
 def exposed(households: Households, spec: Specification = BASELINE) -> Estimate:
     r"""Estimate how much more the Chinese share changed in exposed categories than in others, log points (E2a).
 
-    With :math:`s_{kg}` the contribution to the log ratio of category k and group g, the variance over groups lacks what
-    all buyers share, the shocks to sellers of exposed categories,
+    Let :math:`s_{kg}` be the contribution of category k and group g to the log ratio. The variance over groups omits
+    the shocks that all buyers share, those to sellers in exposed categories,
     :math:`\sum_k [(\sum_g s_{kg})^2 - \sum_g s_{kg}^2]`, which is added if positive (Cameron, A. C., Gelbach, J. B. and
     Miller, D. L. 2011, Robust inference with multiway clustering, JBES 29, 238-249).
     """
@@ -376,7 +378,7 @@ def exposed(households: Households, spec: Specification = BASELINE) -> Estimate:
 
 
 def shares_by_place(households: Households, spec: Specification = BASELINE) -> dict[str, Estimate]:
-    """Estimate the Chinese share in exposed and comparison categories, by half-year since `EARLIEST`, per cent."""
+    """Estimate the Chinese share in exposed and in comparison categories by half-year from `EARLIEST`, per cent."""
     windows = _half_years(households)
 
     def chinese_share(*totals: Any) -> dict[str, Any]:
@@ -394,9 +396,9 @@ def shares_by_place(households: Households, spec: Specification = BASELINE) -> d
 
 
 def robustness(households: Households, spec: Specification = BASELINE) -> pd.DataFrame:
-    """Return rows of :func:`exposed` as specified and with one choice changed at a time, per cent."""
+    """Re-estimate :func:`exposed` with one choice changed at a time, per cent; the first row is as specified."""
     changes: dict[str, dict[str, Any]] = {
-        f"as asked: definition {spec.definition}, against {spec.against}, {spec.of}": {},
+        f"as specified: definition {spec.definition}, against {spec.against}, {spec.of}": {},
         **{f"definition {name}": {"definition": name} for name in CHINESE if name != spec.definition},
         **{f"against {name}": {"against": name} for name in AGAINST if name != spec.against},
         **{f"{name}": {"of": name} for name in OF if name != spec.of},
@@ -406,7 +408,7 @@ def robustness(households: Households, spec: Specification = BASELINE) -> pd.Dat
 
 
 def placebos(households: Households, spec: Specification = BASELINE) -> pd.DataFrame:
-    """Return rows of :func:`exposed` for months before any closure, per cent."""
+    """Re-estimate :func:`exposed` in placebo windows before any closure, per cent."""
     return _rows(households, spec, PLACEBOS)
 
 
@@ -416,10 +418,10 @@ def _rows(households: Households, spec: Specification, changes: Mapping[str, Map
 
 
 def with_drift(households: Households, spec: Specification = BASELINE) -> Bounds:
-    """Bound the effect if exposed categories were drifting apart anyway, by half-years since September 2018.
+    """Bound the effect if exposed categories were drifting apart anyway, from half-years since September 2018.
 
-    The reference is the half-year before the closures and the target the one after them; the closures fall in the one
-    between.
+    The reference is the last half-year before the closures and the target the first one after them; the closures fall
+    in the half-year between.
     """
     windows = _half_years(households)
     terms = [*windows]
@@ -437,20 +439,20 @@ def with_drift(households: Households, spec: Specification = BASELINE) -> Bounds
 
 
 def bounded(households: Households, closed: float, spec: Specification = BASELINE) -> dict[str, Interval]:
-    """Return intervals by id that allow for closed firms and for the largest plausible loss of titles.
+    """Return intervals, by id, that allow for closed sellers and for the largest plausible loss of titles.
 
-    Older purchases are more likely to have lost their title, and those of some brands more than others. The rate is not
-    observed, but it applied in the years before the closures, too: at most, nothing else raised the Chinese share
-    then, and nothing else moved it apart in exposed categories. So ``V1``, growth of Chinese brands among people active
-    in both half-years, per cent, and ``V3``, the change in their share, points, are lowered by up to the largest yearly
-    rise in the log share before, and by closed firms' sales; ``E2a``, log points, moves either way by the largest
-    yearly change in the log ratio before. Sampling errors are added at the ends; the losses are taken as given.
+    Older purchases are more likely to have lost their titles, and more so for some brands than for others. The rate is
+    not observed, but it applied before the closures, too: at worst, nothing else raised the Chinese share then, or
+    moved it apart in exposed categories. So ``V1``, growth of Chinese brands among people active in both half-years,
+    per cent, and ``V3``, the change in their share, points, are lowered by up to the largest earlier yearly rise in the
+    log share, and by closed sellers' sales. ``E2a``, log points, moves either way by the largest earlier yearly change
+    in the log ratio. Sampling errors are added at the ends; the losses are taken as given.
 
     Parameters
     ----------
     households : Households
     closed : float
-        Largest possible share of closed firms in Chinese sales before, which no titled purchase shows.
+        Closed sellers' largest possible share of baseline Chinese sales, which no titled purchase shows.
     spec : Specification
 
     Raises
@@ -462,7 +464,7 @@ def bounded(households: Households, closed: float, spec: Specification = BASELIN
     early = [replace(spec, **months) for months in PLACEBOS.values() if months["before"][0] >= first]
     if not early:
         raise DesignError(
-            f"Cannot bound the loss of titles: purchases begin in {first}; supply purchases from two years earlier."
+            f"Cannot bound the loss of titles: purchases begin only in {first}; supply those of two earlier years."
         )
     shares = [share(households, year).value for year in early]
     rise = max(0.0, *(float(np.log(after / before)) for before, after, _ in shares))
@@ -487,9 +489,9 @@ def bounded(households: Households, closed: float, spec: Specification = BASELIN
 
 
 def headline(paths: Mapping[str, Estimate], spec: Specification = BASELINE) -> str:
-    """Describe the change in the two shares between the half-years compared, in the rounded numbers shown.
+    """Describe how the two shares changed between the half-years, using the rounded numbers shown.
 
-    `paths` are as :func:`shares_by_place` returns them.
+    `paths` come from :func:`shares_by_place`.
     """
     changes = []
     for shares in paths.values():

@@ -1,4 +1,4 @@
-"""Listed sellers: effects of a closure on their revenue, their disclosures, and the cost that investors expected."""
+"""Listed sellers: the effect of closures on revenue, what the sellers disclosed, and how share prices reacted."""
 
 from __future__ import annotations
 
@@ -22,49 +22,49 @@ WEIGHTED: dict[Method, str] = {
     "sdid": "Sunvalley, weighted firms and years",
     "sc": "Sunvalley, weighted firms (synthetic control)",
 }
-"""Comparisons of one closed firm with weighted others, in words."""
+"""Labels of the comparisons of one closed seller with weighted others."""
 
 
 def short_name(firm: str) -> str:
-    """Return the seller's name, which may follow that of the listed owner: "Owner / Seller (brand)"."""
+    """Return the seller's name from "Owner / Seller (brand)", in which owner and brand are optional."""
     return firm.rsplit(" / ", maxsplit=1)[-1].split(" (", maxsplit=1)[0]
 
 
 def design() -> pd.DataFrame:
-    """Return the listed firms of the revenue comparison, with role and reason."""
+    """Return the listed firms in the revenue comparison, each with its role and the reason for it."""
     return data.load("listed_design")
 
 
 def reasons(role: str) -> str:
-    """List the design's firms in a role (closed, not_closed, left_out), each with its reason."""
+    """Format the names of the firms in a role (closed, not_closed, left_out), each with its reason."""
     rows = design().query("role == @role")
     return "; ".join(f"{name} ({reason})" for name, reason in zip(rows["name"], rows["reason"], strict=True))
 
 
 def closed_names() -> list[str]:
-    """Return the short names of closed firms in the design."""
+    """Return the short names of the closed sellers in the design."""
     return list(design().query("role == 'closed'")["name"])
 
 
 def listed_later() -> list[str]:
-    """Return the short names of spared firms in the design that were listed after the closures."""
+    """Return the short names of the other sellers in the design that were listed only after the closures."""
     return list(design().query("role == 'not_closed'").dropna(subset="listed_on")["name"])
 
 
 def base_year() -> int:
-    """Return the last year before the first closure of the design."""
+    """Return the last calendar year before the first closure in the design."""
     return min(int(day[:4]) for day in design()["closed_on"].dropna()) - 1
 
 
 def revenues() -> tuple[pd.DataFrame, dict[str, Series]]:
-    """Return the yearly revenue of the firms in the design.
+    """Return the yearly revenue of each firm in the design, with its sources.
 
     Returns
     -------
     wide : DataFrame of float64[year, firm]
-        Million yuan, NaN if a year is not published; columns are short names, closed firms first.
+        Million yuan, NaN if a year is not published; columns are short names, closed sellers first.
     series : dict of str to Series
-        By short name, with sources.
+        Series of each firm by short name, with its sources.
     """
     published = {
         row["name"]: series.splice(row["series"])
@@ -77,27 +77,27 @@ def revenues() -> tuple[pd.DataFrame, dict[str, Series]]:
 
 
 def indexed(base: int, first: int, last: int) -> pd.DataFrame:
-    """Return yearly revenue from `first` to `last` with the year `base` = 100, float64[year, firm]."""
+    """Return yearly revenue from `first` to `last`, indexed to 100 in the year `base`, float64[year, firm]."""
     wide, _ = revenues()
     return 100 * wide.loc[first:last] / wide.loc[base]
 
 
 def revenue_change(before: int, after: int, *, level: float, ratio: float = 1.0) -> Estimate:
-    """Compare the log revenue changes of closed and spared firms by permutation.
+    """Compare the log revenue changes of closed and other sellers by a permutation test.
 
     Parameters
     ----------
     before, after : int
-        Years; firms without both are left out and named in ``details["absent"]``.
+        Years; firms that lack either are left out and named in ``details["absent"]``.
     level : float
         Coverage of the permutation interval.
     ratio : float
-        Assumed variance of closed firms' changes over that of spared firms'.
+        Assumed variance of closed sellers' changes over that of the others.
 
     Returns
     -------
     Estimate
-        Row ``did`` in log points; ``details["changes"]``: `firm`, `change`, `closed`, lowest first.
+        Row ``did`` in log points; ``details["changes"]`` has `firm`, `change` and `closed`, sorted by `change`.
     """
     wide, _ = revenues()
     change = np.log(wide.loc[after] / wide.loc[before])
@@ -111,17 +111,17 @@ def revenue_change(before: int, after: int, *, level: float, ratio: float = 1.0)
 
 
 def unpublished_base(name: str, after: int, spared: pd.Series) -> dict[str, float]:
-    """Bound the comparison of a closed firm, whose earlier revenue is unpublished, with `spared` firms.
+    """Bound the comparison of a closed seller whose earlier revenue is unpublished with the `spared` firms.
 
     Returns its `revenue` in the year `after`, and the `threshold`: the earlier revenue, in the same unit, above which
-    its change is below that of every spared firm. No publication shows on which side it was.
+    its change is below that of every spared firm. We found no publication that shows on which side it was.
     """
     revenue = float(_by_year(name, "revenue_total")[str(after)])
     return {"revenue": revenue, "threshold": revenue / float(np.exp(spared.min()))}
 
 
 def leave_one_out(before: int, after: int, *, level: float) -> pd.DataFrame:
-    """Re-estimate the difference without each firm in turn: `left_out`, `estimate`, `rank`, `assignments`."""
+    """Re-estimate the difference, leaving out one firm at a time: `left_out`, `estimate`, `rank`, `assignments`."""
     changes = revenue_change(before, after, level=level).details["changes"]
     rows = []
     for row, name in enumerate(changes["firm"]):
@@ -133,9 +133,9 @@ def leave_one_out(before: int, after: int, *, level: float) -> pd.DataFrame:
 
 
 def synthetic(firm: str, first_post: int, method: Method) -> Estimate:
-    """Estimate synthetic difference-in-differences of one closed firm's log revenue against the spared firms.
+    """Estimate the effect on one closed seller's log revenue by synthetic difference-in-differences.
 
-    Only the firm's published years are used, and only spared firms with all of these.
+    Only the firm's published years are used, and among the sellers not closed only those with all of these years.
     """
     wide, _ = revenues()
     wide = wide[wide[firm].notna()]
@@ -146,15 +146,16 @@ def synthetic(firm: str, first_post: int, method: Method) -> Estimate:
 
 
 def otherwise(before: int, after: int, long_after: int, *, level: float) -> pd.DataFrame:
-    """Re-estimate the difference between closed and other firms, changing one choice at a time, in per cent.
+    """Re-estimate the difference between closed and other sellers with one choice changed at a time, per cent.
 
-    The rows are the main estimate, those without each closed firm and without any one of the others (their range),
-    twice the variance of closed firms, a placebo a year earlier, a later year, and one closed firm against weights.
+    The rows are the main estimate, those without each closed seller and without any one of the others (their range),
+    twice the variance for closed sellers, a placebo a year earlier, a later year, and one closed seller compared with
+    weighted others.
 
     Returns
     -------
     DataFrame
-        `term` (in words), `estimate`, `conf_low`, `conf_high`; the limits are missing if no interval is computed.
+        `term` (a label), `estimate`, `conf_low`, `conf_high`; the limits are missing if no interval is computed.
     """
     plain, wider = (revenue_change(before, after, level=level, ratio=ratio).rows for ratio in (1.0, 2.0))
     years = ((before - 1, before), (before, long_after))
@@ -180,19 +181,19 @@ def otherwise(before: int, after: int, long_after: int, *, level: float) -> pd.D
 
 
 def damage(firm: str, share_closed: float, *, level: float) -> pd.DataFrame:
-    """Compare mechanical with actual damage in the year of closure (E1e).
+    """Compare the mechanical loss of revenue with the actual one in the year of the closure (E1e).
 
     Mechanical: the closed share of revenue times the fraction of the year after the closure. Actual: the raw change
-    in revenue, and the change relative to the mean log change of the spared firms.
+    in revenue, and the change relative to the mean log change of the sellers not closed.
 
     Parameters
     ----------
     firm : str
-        Short name in the design, which gives its day of closure.
+        Short name in the design, which contains the day of its closure.
     share_closed : float
         Closed share of the firm's revenue, in (0, 1].
     level : float
-        Passed on to the comparison.
+        Coverage of the interval, as for :func:`revenue_change`.
 
     Returns
     -------
@@ -211,21 +212,21 @@ def damage(firm: str, share_closed: float, *, level: float) -> pd.DataFrame:
 
 
 def _by_year(firm: str, measure: str) -> pd.Series:
-    """Return one measure published by a firm of the design, by year."""
+    """Return the yearly values of a measure that a firm in the design publishes."""
     named = design().set_index("name").loc[firm, "firm"]
     return series.published("listed_sellers", firm=named, measure=measure, freq="A").values
 
 
 def amazon_share(firm: str, year: int) -> float:
-    """Return the share of revenue, in [0, 1], that a firm attributes to Amazon."""
+    """Return Amazon's share of a firm's revenue, in [0, 1], as the firm publishes it."""
     return float(_by_year(firm, "share_amazon")[str(year)]) / 100
 
 
 def most_lost(firm: str, before: int) -> dict[str, float]:
-    """Bound the part of a firm's fall in revenue due to lost Amazon sales: at most all that it had sold there.
+    """Bound the part of a firm's fall in revenue due to lost Amazon sales by its baseline sales there.
 
-    Returns `revenue` and `amazon` in the year before and the `fall` in the next, million yuan; `other`, the least share
-    of the fall with other causes, per cent.
+    Returns `revenue` and `amazon` in the year `before` and the `fall` in the next, million yuan, and `other`, the
+    smallest share of the fall that must have other causes, per cent.
     Raises DataError for a firm that does not publish its Amazon sales.
     """
     wide, _ = revenues()
@@ -235,7 +236,7 @@ def most_lost(firm: str, before: int) -> dict[str, float]:
 
 
 def on_record(names: list[str]) -> dict[str, bool]:
-    """Return whether a disclosure, or reports by two publishers, documents each named brand's or firm's closure."""
+    """Return whether each named brand's or firm's closure is documented by a disclosure or by two publishers."""
     filings, events = data.load("listed_sellers"), data.load("events").query("event_type == 'brand_closure'")
     documented = {}
     for name in names:
@@ -248,7 +249,7 @@ def on_record(names: list[str]) -> dict[str, bool]:
 
 
 def frozen(firm: str) -> tuple[float, float]:
-    """Return a firm's frozen funds, million yuan: as the founding article states them, and as it disclosed them."""
+    """Return a firm's frozen funds, million yuan, as stated in the founding article and as disclosed by the firm."""
     events = data.load("events")
     named = events.loc[events["seed"] & events["unit"].eq("yuan frozen (more than)"), "quantity"]
     filed = data.load("listed_sellers").query("measure == 'funds_frozen'").set_index("firm")["value"]
@@ -256,13 +257,13 @@ def frozen(firm: str) -> tuple[float, float]:
 
 
 def firms_on_record() -> pd.DataFrame:
-    """Return the public record of sellers whose accounts were closed, one row each, from ``data/firms_on_record.csv``.
+    """Return the public record of each seller whose accounts were closed, from ``data/firms_on_record.csv``.
 
     Returns
     -------
     DataFrame
         `seller` (with brands and owner), `closed`, `stores`, `frozen` (million yuan), `revenue`, `profit` (million
-        yuan by year, in words), `became`, `source`; a dash or NaN where nothing is published.
+        yuan by year, as text), `became`, `source`; a dash or NaN where nothing is published.
     """
     sellers, figures = data.load("firms_on_record").fillna(""), data.load("listed_sellers")
     yearly = figures[figures["period"].isin(["2020", "2021", "2022", "2023"])].sort_values("period")
@@ -284,7 +285,7 @@ def firms_on_record() -> pd.DataFrame:
 
 
 def share_prices(estimation_first: str, estimation_last: str, *, level: float) -> Estimate:
-    """Estimate abnormal returns of all listed sellers in every window with known market ranks.
+    """Estimate abnormal returns of all listed sellers in each window for which market ranks are available.
 
     Parameters
     ----------
@@ -306,7 +307,7 @@ def share_prices(estimation_first: str, estimation_last: str, *, level: float) -
     windows = windows[windows["first_day"] > pd.Timestamp(estimation_last)].sort_values("first_day")
     if windows.empty:
         began = "every window of market_car_ranks.csv begins earlier"
-        raise DesignError(f"Cannot take returns after {estimation_last}: {began}; end the estimation window earlier")
+        raise DesignError(f"Cannot use returns after {estimation_last}: {began}; end the estimation window earlier")
     spans = {str(row.Index): _columns(market.index, row.first_day, row.last_day) for row in windows.itertuples()}
     estimate = abnormal_returns(
         shares.to_numpy(),
@@ -335,7 +336,7 @@ def share_prices(estimation_first: str, estimation_last: str, *, level: float) -
 def _columns(days: pd.Index, first: Any, last: Any) -> Window:
     inside = np.flatnonzero((days >= pd.Timestamp(first)) & (days <= pd.Timestamp(last)))
     if not len(inside):
-        raise DesignError(f"Cannot use a window from {first} to {last}: no trading day lies in it; move it")
+        raise DesignError(f"Cannot use a window from {first} to {last}: it contains no trading day; move it")
     return int(inside[0]), int(inside[-1]) + 1
 
 
@@ -347,7 +348,7 @@ def _ranked(row: dict[Any, Any], market: pd.DataFrame) -> tuple[float, float]:
 
 
 def price_paths(estimate: Estimate) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return cumulative abnormal returns around each event: the market's quantiles, and the event's shares.
+    """Return cumulative abnormal returns around each event, as quantiles of the market and for the shares concerned.
 
     Parameters
     ----------
@@ -359,7 +360,7 @@ def price_paths(estimate: Estimate) -> tuple[pd.DataFrame, pd.DataFrame]:
     market : DataFrame
         `event`, `day` (trading days from the event), `quantile`, `value` in per cent.
     shares : DataFrame
-        `event`, `day`, `term` (seller), `value` in per cent, of the seller that an event names.
+        `event`, `day`, `term` (seller), `value` in per cent, for the seller after which the event is named.
     """
     paths = data.load("market_car_paths").rename(columns={"event_day": "day"})
     market = paths.assign(value=100 * paths["cumulative_abnormal_return"])[["event", "day", "quantile", "value"]]
@@ -373,10 +374,10 @@ def price_paths(estimate: Estimate) -> tuple[pd.DataFrame, pd.DataFrame]:
 
 
 def asked_otherwise(rows: pd.DataFrame) -> pd.DataFrame:
-    """Select rows of :func:`share_prices` that test its two-day windows, with a `term` and a `role`, by role.
+    """Select the rows of :func:`share_prices` that test its two-day windows, and label each with `term` and `role`.
 
-    `asked`: owners of closed sellers in the two days of their own news; `longer`: the same over ten days; `placebo`:
-    owners of sellers not closed, in the same two days.
+    The roles are `asked` (owners of closed sellers in the two days of their own news), `longer` (the same over ten
+    days) and `placebo` (owners of sellers not closed, in the same two days).
     """
     news, days = rows["window"].str.removesuffix("_2d").str.removesuffix("_10d"), rows["window"].str.endswith("_2d")
     owner = np.array([name in seller.lower() for name, seller in zip(news, rows["seller"], strict=True)])
@@ -389,10 +390,10 @@ def asked_otherwise(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def in_the_week(rows: pd.DataFrame) -> pd.DataFrame:
-    """Return the register's events in the week before the news about each closed seller, and in the two days after it.
+    """Return the events from a week before the news about each closed seller to two days after it.
 
-    `rows` are as :func:`share_prices` returns them. The news itself is among the events; those dated to a month or a
-    year are not. Columns of events.csv, and `seller`.
+    `rows` come from :func:`share_prices`. The news itself is among the events; events dated only by month or year are
+    not. The columns are those of events.csv, and `seller`.
     """
     events = data.load("events")
     days = pd.to_datetime(events["date"], format="%Y-%m-%d", errors="coerce")
@@ -405,10 +406,10 @@ def in_the_week(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def by_event(rows: pd.DataFrame) -> pd.DataFrame:
-    """Return rows of :func:`share_prices` as a table of owners by event: the change with its market rank, in words.
+    """Tabulate :func:`share_prices` by owner and event, each cell a change with its market rank as text.
 
-    A star marks the owner of a closed seller, and its own news. The shorter window of each event counts. Where ranks
-    are published in tens, the middle is given.
+    A star marks the owner of a closed seller, and its own news. The shorter window of each event is used. Where ranks
+    are published in tens, the table shows the middle one.
     """
     best = rows.dropna(subset="estimate").query("window.str.endswith('_2d') or window == 'first_wave_10d'")
     ranks = best[["rank_low", "rank_high"]].mean(axis=1).map("{:,.0f}".format)

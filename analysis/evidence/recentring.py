@@ -1,4 +1,4 @@
-"""The effect on exposed categories less what random sets of categories show (Borusyak and Hull's recentring)."""
+"""Effect on exposed categories less the mean effect on random sets of categories (Borusyak and Hull 2023)."""
 
 from __future__ import annotations
 
@@ -23,37 +23,38 @@ from analysis.evidence.households import (
     sums_by_window,
 )
 
-LIKE = 0.08  # Chinese share before, above which a category resembles the exposed ones
-OFTEN = 40  # fewest order lines before for a usable share
-SHIFTS = np.arange(-700, 701) / 1000  # log points among which an interval is sought: a halving to a doubling
+LIKE = 0.08  # baseline Chinese share above which a category resembles the exposed ones
+OFTEN = 40  # fewest baseline order lines for a usable share
+SHIFTS = np.arange(-700, 701) / 1000  # log points searched for an interval, from a halving to a doubling
 
 
 @estimand
 def random_sets(
     households: Households, spec: Specification = BASELINE, *, draws: int = 2000, seed: int = 0
 ) -> Estimate:
-    """Return how often sets of other categories, drawn at random, fall back as far as the exposed ones: one-sided p.
+    """Test whether exposed categories fell back further than random sets of other categories (one-sided p).
 
     A set contains as many categories as are exposed, but only unexposed ones, each with a Chinese share above `LIKE`
-    and at least `OFTEN` purchases before. It is compared with all other unexposed categories, and the exposed ones with
-    all others. The mean over draws, in `details`, shows how far categories with a high Chinese share fell back anyway.
+    and at least `OFTEN` purchases at baseline. It is compared with all other unexposed categories, and the exposed ones
+    with all others. The mean over draws shows how far categories with a high Chinese share fell back anyway.
 
     Returns
     -------
     Estimate
-        One term, p, with its Monte Carlo error; `details` has `effects` of the draws and `exposed`, log points, and
-        `share`, the mean Chinese share of the sets before.
+        One term, p, with its Monte Carlo error. `details` contains the `effects` of the draws and of the `exposed`
+        categories, log points, and `share`, the sets' mean baseline Chinese share.
 
     Raises
     ------
     DesignError
-        If windows are not half-years from March or September, or too few categories resemble the exposed ones.
+        If the windows are not half-years starting in March or September, or if too few categories resemble the exposed
+        ones.
     """
     size, pool = len(households.categories), _like_exposed(households, spec)
     if len(pool) < size:
         raise DesignError(
             f"Cannot draw random sets of {size} categories: only {len(pool)} resemble the exposed ones in "
-            f"{spec.before[0]}; choose another half-year."
+            f"the half-year from {spec.before[0]}; choose another half-year."
         )
     rng = np.random.default_rng(seed)
     inside = np.array([pool[rng.choice(len(pool), size, replace=False)].sum(axis=0) for _ in range(draws)]).T
@@ -80,18 +81,18 @@ def random_sets(
 
 
 def recentred(households: Households, spec: Specification = BASELINE, *, draws: int = 9999, seed: int = 0) -> Estimate:
-    """Return the effect on exposed categories less the effect expected of a random set of categories, log points.
+    """Estimate the effect on exposed categories less the mean effect on random sets of categories, log points.
 
-    Of the exposed categories and those like them, others are called exposed at random, as many as are. The estimate is
-    the shift s for which ``effect(s) - mean of effects(s) = 0``, where `effects` are those of all such sets after s has
-    been taken off the exposed categories (Hodges and Lehmann). The interval holds the shifts that
-    :func:`permutation_test` does not reject, to .001, and p (`details`) is that of no shift in the same test: the
-    interval holds zero where p exceeds 1 - level, and nowhere else.
+    Each set contains as many categories as are exposed, drawn from the exposed ones and those like them. The estimate
+    is the shift s at which ``effect(s) - mean of effects(s) = 0``, where `effects` are those of all sets after s has
+    been removed from the exposed categories (Hodges and Lehmann). The interval contains the shifts that
+    :func:`permutation_test` does not reject, to the nearest 0.001, and p (in `details`) is that of no shift in the
+    same test, so the interval contains zero if and only if p exceeds 1 - level.
 
     Raises
     ------
     DesignError
-        If windows are not half-years from March or September, or the interval reaches beyond `SHIFTS`.
+        If the windows are not half-years starting in March or September, or if the interval extends beyond `SHIFTS`.
 
     References
     ----------
@@ -107,7 +108,7 @@ def recentred(households: Households, spec: Specification = BASELINE, *, draws: 
     kept = SHIFTS[p > 1 - spec.level]
     if not len(kept) or np.abs(kept).max() == SHIFTS[-1]:
         raise DesignError(
-            f"Cannot find the {spec.level:.0%} interval of the recentred effect: it reaches beyond a halving or a "
+            f"Cannot find the {spec.level:.0%} interval of the recentred effect: it extends beyond a halving or a "
             "doubling of the Chinese share; choose a lower level or other half-years."
         )
     effect = np.interp(0.0, -gaps, SHIFTS)
@@ -127,12 +128,13 @@ def recentred(households: Households, spec: Specification = BASELINE, *, draws: 
 
 
 def permutation_test(counts: Floats, rest: Floats, sets: Ints) -> Callable[[float], tuple[float, float, float]]:
-    """Return the two-sided test that a constant shift is all that sets the exposed categories apart from others.
+    """Build the two-sided test that exposed categories differ from others only by a constant shift.
 
-    The shift is taken off Chinese purchases after in the exposed categories. Each set then has an effect, the change of
-    its log Chinese share less that of everything else; a binomial error of its counts c of Chinese and a of all
-    purchases, ``sqrt(1/c0 - 1/a0 + 1/c1 - 1/a1)``; and as its statistic the effect, less the mean over sets, over that
-    error. The share of sets whose statistic is as large in size as that of the exposed ones is p.
+    The shift is removed from Chinese purchases in the exposed categories in the second window. The effect of a set is
+    then the change in its log Chinese share less that of all other categories. Its binomial standard error, from counts
+    c of Chinese and a of all purchases, is ``sqrt(1/c0 - 1/a0 + 1/c1 - 1/a1)``. The statistic is the effect, less the
+    mean over sets, divided by that standard error, and p is the share of sets whose statistic is at least as large in
+    absolute value as that of the exposed ones.
 
     Parameters
     ----------
@@ -141,19 +143,19 @@ def permutation_test(counts: Floats, rest: Floats, sets: Ints) -> Callable[[floa
     rest : float64[4]
         Purchases in categories that no set may contain.
     sets : int64[set, position]
-        Categories of each set, the exposed ones first.
+        Categories in each set; the first set is that of the exposed ones.
 
     Returns
     -------
     callable
-        Maps a shift, log points, to the effect less the mean, its standard error (the error of its counts times the
-        standard deviation of the statistic over sets), and p.
+        Maps a shift, log points, to the effect less the mean, its standard error (the binomial one times the standard
+        deviation of the statistic over sets), and p.
     """
     inside, total = counts[sets].sum(axis=1).T, (counts.sum(axis=0) + rest)[:, np.newaxis]
     moved = (counts[:, 2] * np.isin(np.arange(len(counts)), sets[0]))[sets].sum(axis=1)
 
     def test(shift: float) -> tuple[float, float, float]:
-        """Return the gap of the exposed set, its error, and p."""
+        """Return the gap of the exposed set, its standard error, and p."""
         off = np.expm1(-shift) * np.array([[0], [0], [1], [0]])
         within, effects = inside + off * moved, _less_rest(inside + off * moved, total + off * moved[0])
         gaps, errors = effects - effects.mean(), np.sqrt(np.array([1, -1, 1, -1]) @ (1 / within))
@@ -164,9 +166,9 @@ def permutation_test(counts: Floats, rest: Floats, sets: Ints) -> Callable[[floa
 
 
 def recentred_growth(households: Households, effect: Estimate, spec: Specification = BASELINE) -> Estimate:
-    """Convert the effect of :func:`recentred` to its part of the growth of all Chinese purchases, percentage points.
+    """Convert the effect of :func:`recentred` to its contribution to growth of Chinese purchases, percentage points.
 
-    It is the share of exposed categories in Chinese purchases before, times the relative change there; the closed
+    It is the exposed categories' baseline share of Chinese purchases times the relative change there. The closed
     sellers' own loss is not included.
     """
     places = (compared(households, spec)["exposed categories"], None)
@@ -184,7 +186,7 @@ def recentred_growth(households: Households, effect: Estimate, spec: Specificati
 
 
 def _less_rest(inside: Floats, total: Floats) -> Floats:
-    """Return changes of the log Chinese share inside less those of the rest of a total, float64[4, set]."""
+    """Return the change in the log Chinese share inside each set less that in the rest of a total, float64[set]."""
     return np.asarray(np.array([-1, 1, 1, -1]) @ np.log(inside / (total - inside)))
 
 
@@ -195,14 +197,14 @@ def _elsewhere(households: Households, spec: Specification) -> Floats:
 
 
 def exposed_by_category(households: Households, spec: Specification = BASELINE) -> pd.DataFrame:
-    """Return purchases of each exposed category by name: Chinese brands and all, before and after."""
+    """Return purchases in each exposed category, by name: of Chinese and of all brands, before and after."""
     rows = households.purchases
     parts = {when: rows[rows["month"].between(*window)] for when, window in spec.windows.items()}
     return _by_category(parts, spec).reindex(compared(households, spec)["exposed categories"]).fillna(0)
 
 
 def _by_category(parts: Mapping[str, pd.DataFrame], spec: Specification) -> pd.DataFrame:
-    """Sum purchases by category: Chinese brands and all, in each part."""
+    """Sum purchases of Chinese and of all brands by category, in each part."""
     sums = {
         f"{brands}, {when}": of_classes(rows, classes).groupby("category")["purchases"].sum()
         for when, rows in parts.items()
@@ -217,8 +219,8 @@ def _like_exposed(households: Households, spec: Specification) -> Floats:
     is_half = [half_year(first) == first and last == str(pd.Period(first, "M") + 5) for first, last in windows]
     if not all(is_half) or spec.of != "purchases":
         raise DesignError(
-            f"Cannot draw random sets of {spec.of} in {spec.windows}: all categories are counted by half-year from "
-            "March or September, and only for purchases; give two such half-years."
+            f"Cannot draw random sets for {spec.of} in {spec.windows}: outside the exposed categories only purchases "
+            "are counted, by half-year from March or September; choose purchases in two such half-years."
         )
     rows = households.half_years
     parts = {when: rows[rows["half_year"] == first] for when, (first, _) in spec.windows.items()}

@@ -1,4 +1,4 @@
-"""Other places where Chinese sellers sell, from figures by the sellers, eBay, the group of AliExpress, and Wish."""
+"""Chinese sellers' sales outside Amazon, from figures published by sellers, eBay, Alibaba and Wish."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from analysis.series import Series
 SHARE, REVENUE, GROWTH = "share of revenue", "revenue", "growth of revenue"
 NAMED = "named as a place of sale"
 PRINTED = (SHARE, REVENUE, NAMED, GROWTH)
-WORDS = {"lower": "over ", "upper": "under ", "": ""}  # words before a bound
+WORDS = {"lower": "over ", "upper": "under ", "": ""}  # prefix of a bound
 AMAZON, OTHERS = "Amazon", ("other than Amazon", "third-party platforms other than Amazon")
 YEARS = ("2020", "2021", "2023", "2023Q1")  # before, in and after the year of the closures
 
@@ -51,19 +51,19 @@ SELLERS, NEW_SELLERS = "share of sellers based in China", "share of new sellers 
 
 
 def mix() -> pd.DataFrame:
-    """Return the figures that sellers publish by platform, with the column `cited` for the source."""
+    """Return the figures that sellers publish by platform, with a citation of each in the column `cited`."""
     rows = data.load("platform_mix").fillna({"bound": "", "unit": "", "source_url": "", "note": ""})
     unread = rows["source_url"].map({"": " (address not known)"}).fillna(" (a page was not opened)")
     return rows.assign(cited=rows["source_publisher"] + ", " + rows["document"] + unread.mask(rows["opened"], ""))
 
 
 def amazon_shares() -> pd.DataFrame:
-    """Return Amazon's share of revenue, per cent, for sellers that publish it in two of :data:`YEARS`.
+    """Return Amazon's share of revenue, per cent, for sellers that publish it for at least two of :data:`YEARS`.
 
     Returns
     -------
     DataFrame
-        `term` (the printed label, with the fate of the accounts), `firm`, `closed`, the year `x`, `estimate`.
+        `term` (a label that says whether accounts were closed), `firm`, `closed`, the year `x`, `estimate`.
     """
     rows = mix().query("platform == @AMAZON and measure == @SHARE and bound == '' and period in @YEARS")
     rows = rows[rows.groupby("firm")["firm"].transform("size") > 1]
@@ -73,9 +73,9 @@ def amazon_shares() -> pd.DataFrame:
 
 
 def beside(rows: pd.DataFrame, firms: Sequence[str]) -> pd.DataFrame:
-    """Return a table of shares and growth from :func:`mix`, without those that the lines of some firms already show.
+    """Tabulate shares and growth from :func:`mix`, without those already drawn as lines for some firms.
 
-    Equal figures of several periods share one row.
+    Equal figures for several periods share one row.
     """
     drawn = rows["firm"].isin(firms) & (rows["period"].isin(YEARS) | rows["period"].lt("2020"))
     drawn &= rows["platform"].eq(AMAZON)
@@ -93,14 +93,14 @@ def beside(rows: pd.DataFrame, firms: Sequence[str]) -> pd.DataFrame:
 
 
 def elsewhere() -> pd.DataFrame:
-    """Return the revenue of sellers outside Amazon in the first and the last year published, million yuan.
+    """Return sellers' revenue outside Amazon in the first and the last year published, million yuan.
 
     Returns
     -------
     DataFrame
         One row per seller, indexed by `firm`: `closed`, `first`, `last` (years), `before`, `after`, `bound` (of
-        `before`); `lost`, the fall on Amazon; and `most`, the rise elsewhere in per cent of it, an upper bound on sales
-        that moved. NaN if revenue on Amazon is not published.
+        `before`); `lost`, the fall on Amazon; and `most`, the rise elsewhere in per cent of that fall, an upper bound
+        on the sales that moved. NaN if revenue on Amazon is not published.
     """
     money = mix().query("measure == @REVENUE and currency == 'CNY'").sort_values("period")
     ends = money[money["platform"].isin(OTHERS)].groupby("firm")
@@ -112,7 +112,7 @@ def elsewhere() -> pd.DataFrame:
 
 
 def named(*, closed: bool) -> dict[Any, list[str]]:
-    """Return the platforms other than Amazon named by sellers with closed accounts, or by other sellers, by seller."""
+    """Return the platforms other than Amazon that each seller names, for sellers with or without closed accounts."""
     rows = mix().query("measure == @NAMED")
     rows = rows[rows["closed"].eq("yes") == closed]
     return {firm: [*places] for firm, places in rows.groupby("firm")["platform"]}
@@ -123,28 +123,28 @@ def _ebay(name: str, freq: str, **where: Any) -> Series:
 
 
 def revenue(lines: Mapping[str, str], periods: Sequence[str], definition: str = "as named") -> pd.DataFrame:
-    """Return eBay's net revenue by seller location, million US dollars, by period and area.
+    """Return eBay's net revenue by period and location of the seller, million US dollars.
 
-    A missing figure raises DataError.
+    Raises DataError if a figure is missing.
     """
     names = {area: f"net_revenue_{name}_sellers" for area, name in lines.items()}
     freq = "H" if "H" in periods[0] else "A"
     values = {area: _ebay(name, freq, definition=definition).points["value"] for area, name in names.items()}
     frame = pd.DataFrame(values).reindex(periods)
     for row, column in np.argwhere(frame.isna()):
-        figure = f"eBay's {names[frame.columns[column]]} ({definition}) of {', '.join(periods)}"
-        gap = f"platform_quarterly.csv has none for {frame.index[row]}"
-        raise DataError(f"Cannot read {figure}: {gap}; add the row with its source")
+        figure = f"eBay's {names[frame.columns[column]]} ({definition}) for {', '.join(periods)}"
+        gap = f"platform_quarterly.csv has no row for {frame.index[row]}"
+        raise DataError(f"Cannot read {figure}: {gap}; add it with its source")
     return frame
 
 
 def growth(lines: Mapping[str, str], periods: Sequence[str], definition: str = "as named") -> pd.DataFrame:
-    """Return growth of :func:`revenue` over the previous period, per cent, from the second period on."""
+    """Return the growth of :func:`revenue` over the previous period, per cent, from the second period onwards."""
     return 100 * revenue(lines, periods, definition).pct_change(fill_method=None).iloc[1:]
 
 
 def leads() -> pd.DataFrame:
-    """Return growth of eBay's revenue by location of the seller, and the lead of the rest of the world, by year.
+    """Return the yearly growth of eBay's revenue by location of the seller, and the lead of the rest of the world.
 
     Returns
     -------
@@ -161,28 +161,28 @@ def leads() -> pd.DataFrame:
 
 
 def rank(leads: pd.DataFrame) -> tuple[int, int]:
-    """Return the rank of the year after the closures among other years, 1 for the highest lead, and their number.
+    """Return the rank of the year after the closures by lead (1 is the highest), and the number of years ranked.
 
-    The year of the closures is left out; of two tables for a year, the one for the marketplace is used.
+    The year of the closures is left out. Where two tables cover a year, the one for the marketplace is used.
     """
     by_year = leads.drop_duplicates("Year", keep="last").set_index("Year")[LEAD].drop(CLOSURES)
     return int((by_year >= by_year[AFTER]).sum()), len(by_year)
 
 
 def since_china_apart() -> pd.DataFrame:
-    """Return growth from the first half of 2022 to the first half of 2023, by area: `place`, `growth` in per cent."""
+    """Return growth from the first half of 2022 to the first half of 2023 by area: `place` and `growth`, per cent."""
     return growth(CHINA_APART, HALVES).iloc[0].rename_axis("place").reset_index(name="growth")
 
 
 def volume() -> Series:
-    """Return eBay's merchandise volume by quarter, million US dollars; 2021 is derived from the growth in 2022."""
+    """Return eBay's quarterly merchandise volume, million US dollars; 2021 is derived from growth in 2022."""
     published = _ebay("gmv_total", "Q")
     earlier = series.from_growth(published, _ebay("gmv_growth_yoy", "Q", first="2022Q1", last="2022Q4"))
     return series.joined([earlier, published], published.name)
 
 
 def places() -> dict[str, Series]:
-    """Return other places of sale by quarter: eBay's volume, revenue of Wish and of AliExpress's group.
+    """Return quarterly figures of other places of sale: eBay's volume, and revenue of Wish and AliExpress's group.
 
     AliExpress is not published separately; its group includes Lazada, Trendyol and Daraz. Nearly all sellers on Wish
     are Chinese, and we found no report of sellers moving there.
@@ -195,20 +195,20 @@ def places() -> dict[str, Series]:
 
 
 def indexed(quarters: Mapping[str, Series]) -> pd.DataFrame:
-    """Index quarters to the last one before the closures = 100, by place and last month of the `quarter`."""
+    """Index quarterly series to 100 in the last quarter before the closures; rows are each quarter's last month."""
     frame = pd.DataFrame({name: one.values for name, one in quarters.items()}).rename_axis("quarter")
     frame = 100 * frame.loc[FIRST:LAST] / frame.loc[FIRST]
     return frame.set_axis(frame.index.asfreq("M", "end"))
 
 
 def chinese_share(platform: str, of: str = NEW_SELLERS) -> pd.DataFrame:
-    """Return China's share of the sellers on a platform (`of`), per cent, by date; some dates have two publishers."""
+    """Return China's share of a platform's (new) sellers, per cent, by date; some dates have two publishers."""
     rows = data.load("platform_shift_evidence").query("platform == @platform")
     return rows[rows["measure"].str.startswith(of)].sort_values(["date", "value"], ignore_index=True)
 
 
 def sources() -> pd.DataFrame:
-    """Return the rows behind the figures of eBay, Walmart and sellers: `source_publisher`, `source_url`."""
+    """Return `source_publisher` and `source_url` of the figures from eBay, Walmart, Wish and sellers."""
     quarters = series.rows("platform_quarterly").query("publisher == @EBAY")
     used = quarters["series"].str.contains(r"_sellers$|^gmv_growth_yoy$") & quarters["period"].between("2016", LAST)
     read = mix().query("source_url != '' and measure in @PRINTED")

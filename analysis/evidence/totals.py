@@ -1,4 +1,4 @@
-"""Totals and shares that bound the closures' effect on growth on Amazon."""
+"""Bounds on the closures' effect on growth on Amazon, from published totals and shares."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ Range = tuple[float, float]
 
 
 class Change(NamedTuple):
-    """Hold a change between two dates, in per cent."""
+    """Change between two dates, in per cent."""
 
     first: str
     last: str
@@ -43,7 +43,7 @@ def _services() -> Series:
 
 
 def rest_of_year(day: str) -> float:
-    """Return the share of a year's sales from a day on, from Amazon's quarterly third-party services."""
+    """Return the share of a year's sales made from a day onwards, based on Amazon's quarterly third-party services."""
     date = pd.Timestamp(day)
     quarters = _services().values[str(date.year)]
     left = [min(max((each.end_time - date) / (each.end_time - each.start_time), 0), 1) for each in quarters.index]
@@ -51,20 +51,20 @@ def rest_of_year(day: str) -> float:
 
 
 def third_party_sales() -> Series:
-    """Return Marketplace Pulse's estimates of third-party sales on Amazon by year, billion US dollars."""
+    """Return Marketplace Pulse's estimates of yearly third-party sales on Amazon, billion US dollars."""
     return _third_party("third-party GMV (estimate)")
 
 
 def third_party_growth() -> Series:
-    """Return yearly growth of third-party sales as stated by Marketplace Pulse, per cent.
+    """Return the yearly growth of third-party sales that Marketplace Pulse states, per cent.
 
-    Its totals may come from different vintages, so growth computed from them can differ from the growth stated.
+    The totals may come from different vintages, so growth computed from them can differ from the growth stated.
     """
     return _third_party("yoy growth of third-party GMV (estimate)")
 
 
 def _third_party(measure: str) -> Series:
-    """Return one measure by the publisher of the 2020 third-party sales."""
+    """Return a yearly measure of Amazon from the publisher of the 2020 third-party sales."""
     file = "platform_shift_evidence"
     sales = series.rows(file).query("measure == 'third-party GMV (estimate)' and date == '2020'")
     publisher = sales["publisher"].iloc[0]
@@ -74,8 +74,8 @@ def _third_party(measure: str) -> Series:
 def closed_sales(yuan_per_dollar: float) -> Range:
     """Return the range of closed accounts' yearly sales, billion US dollars.
 
-    The lower end is Marketplace Pulse's figure for the first suspended sellers (a floor for any count); the upper is
-    the loss asserted by the trade group ("more than"), converted from yuan.
+    The lower end is Marketplace Pulse's figure for the first suspended sellers (a floor for any count). The upper end
+    is the loss that the trade group asserted ("more than"), converted from yuan.
     """
     events = data.load("events").set_index("unit")["quantity"]
     if (matches := [int((events.index == unit).sum()) for unit in (FLOOR, ASSERTED)]) != [1, 1]:
@@ -84,12 +84,12 @@ def closed_sales(yuan_per_dollar: float) -> Range:
 
 
 def top_suspended() -> float:
-    """Return a lower bound on yearly sales of suspended sellers with over $1 million a month, billion US dollars."""
+    """Bound from below the yearly sales of suspended sellers with over $1 million a month, billion US dollars."""
     return float(data.load("events").set_index("unit")["quantity"][TOP] * 12 / 1000)
 
 
 def shares() -> pd.DataFrame:
-    """Return published pairs of Chinese shares before and after the closures, one definition each.
+    """Return the Chinese shares published both before and after the closures under the same definition.
 
     Returns
     -------
@@ -108,21 +108,21 @@ def shares() -> pd.DataFrame:
 
 
 def combined(share: Change, sales: Change) -> float:
-    """Return the growth, per cent, of a share times the sales that it is a share of, between the same dates.
+    """Return the growth of a share times total sales between the same dates, per cent.
 
     Raises
     ------
     DesignError
-        If the dates differ: the product of two periods is the growth of neither.
+        If the dates differ, since the product would be the growth over neither period.
     """
     if share[:2] != sales[:2]:
         dates = f"the share is from {share.first} to {share.last}, sales from {sales.first} to {sales.last}"
-        raise DesignError(f"Cannot multiply a share by sales: {dates}; take both between the same dates")
+        raise DesignError(f"Cannot multiply a share by sales: {dates}; choose the same dates for both")
     return (100 + share.growth) * (100 + sales.growth) / 100 - 100
 
 
 def stated_change() -> float:
-    """Return the change in the Chinese share of sales as stated by Amazon, percentage points."""
+    """Return the change in the Chinese share of sales that Amazon stated, percentage points."""
     stated = data.load("chinese_seller_share").query("unit == 'percentage points, as stated'")
     return float(stated["value"].iloc[0])
 
@@ -135,11 +135,11 @@ def published_growth() -> pd.DataFrame:
     DataFrame
         `reading`, `dates` (2020 to 2021, or December 2020 to December 2021), `growth`, `provenance` ("real" as
         published, "estimate" as share times sales), `source`, `of` (sales or number of sellers), `bound` ("at least"
-        for a lower bound), `low` and `high` (open on the side on which a bound says nothing). A share of months
-        between which no sales are published gives no reading.
+        for a lower bound), `low` and `high` (infinite where a bound leaves one side open). A share yields no reading
+        if no sales are published for the same months.
     """
     year = float(third_party_growth().values["2021"])
-    december = float(series.growth(_services()).values["2021Q4"])  # of services, which stand for sales in December
+    december = float(series.growth(_services()).values["2021Q4"])  # of services, a proxy for sales in December
     by = f"Amazon's statement, times growth by {third_party_growth().publisher}"
     named = f"share of sales changed by {stated_change():g}, times sales"
     products = [(named, year, by, "sales, as stated", "2020 to 2021")]
@@ -160,7 +160,7 @@ def published_growth() -> pd.DataFrame:
 
 
 def growth_sources() -> pd.DataFrame:
-    """Return the rows behind the shares, the growth readings and the closed sales: `source_publisher`, `source_url`."""
+    """Return `source_publisher` and `source_url` of the shares, the readings of growth and the closed sales."""
     frame, events = data.load("chinese_seller_share"), data.load("events")
     used = frame["measure"].isin(SHARES) & frame["date"].between("2020-12", "2021-12")
     used |= frame["unit"].isin(["percent yoy", "percentage points, as stated"])
@@ -169,7 +169,7 @@ def growth_sources() -> pd.DataFrame:
 
 
 def account_map(accounts: list[float], population: float, sd_log_sales: float, tilts: list[float]) -> pd.DataFrame:
-    """Tabulate the closed accounts' share of sales, per cent: one row per count, one column per tilt."""
+    """Tabulate the closed accounts' share of sales, per cent, with one row per count and one column per tilt."""
     by_tilt = {
         f"tilt {tilt:g}": [100 * closed_share(n, population, sd_log_sales=sd_log_sales, tilt=tilt) for n in accounts]
         for tilt in tilts
@@ -179,14 +179,14 @@ def account_map(accounts: list[float], population: float, sd_log_sales: float, t
 
 @dataclass(frozen=True)
 class Totals:
-    """The quantities that determine the closures' effect on Chinese sellers' growth on Amazon (E3g).
+    """Quantities that determine the closures' effect on Chinese sellers' growth on Amazon (E3g).
 
     Attributes
     ----------
     base : float
         Third-party sales in the base year, in any currency.
     share : (low, high)
-        Chinese share of these, in (0, 1].
+        Chinese share of these sales, in (0, 1].
     closed : (low, high)
         Yearly sales of closed accounts, in the same currency.
     recapture : (low, high)
@@ -210,26 +210,26 @@ class Totals:
     left: float = 1.0
 
     def __post_init__(self) -> None:
-        """Check each range."""
+        """Raise DesignError if a range is out of bounds or reversed."""
         ranges = {"the Chinese share": (self.share, 1e-9, 1.0), "closed sales": (self.closed, 0.0, np.inf)}
         ranges |= {"recapture": (self.recapture, 0.0, 1.0), "the common part": (self.common, -np.inf, np.inf)}
         ranges |= {"the part of the year": ((self.left, self.left), 1e-9, 1.0)}
         for name, (given, low, high) in ranges.items():
             if not low <= given[0] <= given[1] <= high:
-                limits = f"it must lie inside [{low}, {high}]"
-                raise DesignError(f"Cannot use {given} as the range of {name}: {limits}; give its lower end first")
+                limits = f"it must lie within [{low}, {high}], the lower end first"
+                raise DesignError(f"Cannot use {given} as the range of {name}: {limits}; set another range")
 
     def lost(self, closed: Any, share: Any, left: Any) -> Any:
-        """Return sales lost by closed accounts, percentage points of Chinese sellers' growth; arrays give arrays."""
+        """Return the sales that closed accounts lost, percentage points of Chinese sellers' growth; accepts arrays."""
         return 100 * left / self.base * closed / share
 
     @property
     def own(self) -> Range:
-        """Return the sales that closed accounts lost, percentage points of Chinese sellers' growth, both positive."""
+        """Range of :meth:`lost`, percentage points of Chinese sellers' growth; both ends are positive."""
         return self.lost(self.closed[0], self.share[1], self.left), self.lost(self.closed[1], self.share[0], self.left)
 
     def bounds(self) -> Range:
-        """Bound the effect: ``-closed (1 - recapture) left / (base * share) + common``, at its lowest and highest."""
+        """Bound the effect, ``-closed (1 - recapture) left / (base * share) + common``, over all ranges."""
         low, high = self.own
         return -high * (1 - self.recapture[0]) + self.common[0], -low * (1 - self.recapture[1]) + self.common[1]
 
@@ -242,10 +242,10 @@ class Totals:
         return min(spared[0], high) - high + self.common[0], min(spared[1] - low, 0.0) + self.common[1]
 
     def needed(self, fall: float) -> Range:
-        """Return the yearly sales of closed accounts, net of recapture, that would lower growth by `fall`.
+        """Return the yearly sales of closed accounts, net of recapture, that would lower growth by `fall` points.
 
-        It is the breakdown frontier of the claim that growth fell by less, without a part common to all sellers, at
-        both ends of the Chinese share.
+        This is the breakdown frontier of the claim that growth fell by less, without an effect common to all sellers,
+        at both ends of the Chinese share.
 
         References
         ----------
@@ -256,7 +256,7 @@ class Totals:
 
 
 def frontier(known: Totals, falls: Sequence[float], *, days: Sequence[str], shares: Sequence[float]) -> pd.DataFrame:
-    """Return :meth:`Totals.needed` for several falls (columns) by `day` of closure and Chinese `share` (rows)."""
+    """Tabulate :meth:`Totals.needed` by `day` of closure and Chinese `share` (rows), with one column per fall."""
     rows = []
     for day, share in product(days, shares):
         world = replace(known, share=(share, share), left=rest_of_year(day))
@@ -267,18 +267,18 @@ def frontier(known: Totals, falls: Sequence[float], *, days: Sequence[str], shar
 def choices(
     known: Totals, share: float, *, falls: Sequence[float], days: tuple[str, str], marks: Mapping[float, str]
 ) -> pd.DataFrame:
-    """Return the data that a page needs to compute the effect at values chosen by its reader.
+    """Return the data with which an HTML page computes the effect at values that its reader chooses.
 
     Parameters
     ----------
     share : float
         Initial Chinese share.
     falls : sequence of float
-        Falls of the frontier, percentage points; the second one is the margin.
+        Falls in growth at which to draw the frontier, percentage points; the second one is the margin.
     days : (str, str)
         First and last mean date of closure.
     marks : mapping of float to str
-        Names of :func:`top_suspended` and of both ends of :func:`closed_sales`.
+        Label of each value: :func:`top_suspended` and both ends of :func:`closed_sales`.
 
     Returns
     -------
@@ -309,7 +309,7 @@ def choices(
 
 
 def bounds_by_assumption(known: Totals, *, share: float, spared: Range, since: str) -> Estimate:
-    """Bound E3g under successively stronger assumptions.
+    """Bound the effect on growth (E3g) under successively stronger assumptions.
 
     The first rung leaves recapture free in [0, 1]. In the second, rivals that were not closed may have lost or gained
     as much as household purchases allow. Each later rung keeps all assumptions above it.
@@ -317,13 +317,13 @@ def bounds_by_assumption(known: Totals, *, share: float, spared: Range, since: s
     Parameters
     ----------
     known : Totals
-        Ranges of all factors; its recapture is assumed from the fourth rung on.
+        Ranges of all factors; its recapture is assumed from the fourth rung onwards.
     share : float
-        Chinese share of sales assumed from the fourth rung on.
+        Chinese share of sales assumed from the fourth rung onwards.
     spared : (low, high)
         Growth through rivals that were not closed, percentage points.
     since : str
-        Day of the first closure, in words.
+        Day of the first closure, as printed.
 
     Returns
     -------
@@ -343,7 +343,7 @@ def bounds_by_assumption(known: Totals, *, share: float, spared: Range, since: s
     """
     (low, high), closed, taken = known.share, known.closed, known.recapture
     if not low <= share <= high:
-        raise DesignError(f"Cannot narrow {known.share} to a share of {share}: it lies outside; give one inside")
+        raise DesignError(f"Cannot assume a Chinese share of {share}: it lies outside {known.share}; choose one inside")
     free = replace(known, recapture=(0.0, 1.0))
     narrow = replace(known, share=(share, share))
     rungs = {
@@ -381,7 +381,7 @@ def bounds_by_assumption(known: Totals, *, share: float, spared: Range, since: s
 
 
 def by_prior(known: Totals, spared: Estimate, *, dates: tuple[str, str], fall: float) -> pd.DataFrame:
-    """Return the effect under priors on unmeasured quantities, to show which of them decides the result.
+    """Compute the effect under priors on unmeasured quantities, to show which of them decides the result.
 
     The Chinese share, recapture in [0, 1], the common part and the mean date of closure are uniform in their ranges;
     closed sales are uniform in theirs, or in logs. The likelihood is normal, for the estimate of growth lost or gained
@@ -394,13 +394,13 @@ def by_prior(known: Totals, spared: Estimate, *, dates: tuple[str, str], fall: f
     dates : (str, str)
         First and last day of the range of mean dates.
     fall : float
-        Fall, in points, whose probability of being exceeded is given.
+        Fall in growth, percentage points, for which to compute the probability that the true fall is larger.
 
     Returns
     -------
     DataFrame
-        `closed_sales` and `effect` (the prior, and with or without the common part), `median`, `low`, `high` (95 per
-        cent of the posterior), `fell` (probability of a fall by more, per cent).
+        `closed_sales` (their prior), `effect` (with or without the common part), `median`, `low`, `high` (95 per cent
+        of the posterior), `fell` (probability of a larger fall than `fall`, per cent).
     """
     rng = np.random.default_rng(0)
     between = (known.share, (0.0, 1.0), (rest_of_year(dates[1]), rest_of_year(dates[0])), known.common, known.closed)
@@ -421,17 +421,17 @@ def by_prior(known: Totals, spared: Estimate, *, dates: tuple[str, str], fall: f
 
 
 def closed_share(accounts: float, population: float, *, sd_log_sales: float, tilt: float) -> float:
-    """Return closed accounts' share of sales, between 0 and 1, if closure depends on size.
+    """Return the closed accounts' share of sales, between 0 and 1, if closure depends on size.
 
     Sales S are log-normal and an account closes with probability ``min(1, c S^tilt)``, where c solves
     ``E[min(1, c S^tilt)] = accounts / population``. The share is ``E[S min(1, c S^tilt)] / E[S]``, from the moments of
-    a truncated log-normal. As long as hardly any account is certain to close, it is near
+    a truncated log-normal. As long as hardly any account is certain to close, it is close to
     ``accounts / population * exp(tilt sd²)``; it never exceeds the share of the very largest accounts.
 
     Parameters
     ----------
     accounts, population : float
-        Closed accounts and all accounts.
+        Numbers of closed accounts and of all accounts.
     sd_log_sales : float
         Standard deviation of log sales.
     tilt : float
@@ -440,16 +440,16 @@ def closed_share(accounts: float, population: float, *, sd_log_sales: float, til
     Raises
     ------
     DesignError
-        Unless fewer accounts are closed than exist.
+        Unless some accounts are closed, but not all.
     """
     if not 0 < accounts < population:
-        raise DesignError(f"Cannot close {accounts} of {population} accounts; give more than 0 and fewer than all")
+        raise DesignError(f"Cannot close {accounts} of {population} accounts; choose more than none and fewer than all")
     fraction, slope = accounts / population, tilt * sd_log_sales  # log probability per standard deviation of log S
     if slope == 0:
         return fraction
 
     def certain_and_below(minus_log_c: float, shift: float) -> float:
-        """Return the mean probability, with accounts weighted by ``exp(shift z)``: above its kink, plus below it."""
+        """Return the mean probability of closure, with accounts weighted by ``exp(shift z)``."""
         kink = minus_log_c / slope - shift
         below = slope**2 / 2 + slope * shift - minus_log_c + stats.norm.logcdf(kink - slope)
         return float(stats.norm.sf(kink) + np.exp(below))

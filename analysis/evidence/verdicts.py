@@ -1,8 +1,8 @@
-"""Turn a claim and an estimate into one of four words, by rules that depend on the kind of claim, never its content.
+"""Judge claims by rules that depend on the kind of claim and never on its content.
 
-Confidence is separate from the word and has its own rule (:func:`confidence`). A simulated market gives a claim no
-word: its result stands apart, as "In the simulated market (closures, seed): ...". So does the result of
-an unrepresentative panel on totals.
+A verdict is one of four words (`WORDS`). Confidence in it is separate and has its own rule (:func:`confidence`). A
+simulated market cannot decide a claim: its result is shown separately, as "In the simulated market (closures, seed):
+...". The same applies to the result of an unrepresentative panel on totals.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ Tier = Literal["facts", "listed", "households", "panel", "sim"]
 Grade = Literal["", "usable", "usable with bounds", "do not use"]
 WORDS: tuple[Word, ...] = get_args(Word)
 SUPPORTED, CONTRADICTED, NOT_SHOWN, NOT_TESTABLE = WORDS
-DECIDED = (SUPPORTED, CONTRADICTED)  # words that can have a confidence
+DECIDED = (SUPPORTED, CONTRADICTED)  # verdicts that can have a confidence
 MEANING: dict[Word, str] = {
     SUPPORTED: "The evidence fits the claim and not its opposite.",
     CONTRADICTED: "The evidence fits the opposite of the claim and not the claim.",
@@ -52,7 +52,7 @@ Interval = tuple[float, float]
 
 
 def _published(value: float) -> float | str:
-    """Round a number to 12 digits, beyond which processors differ; infinity becomes text, as JSON cannot hold it."""
+    """Round a number to 12 digits, beyond which processors differ; convert infinity to text, as JSON has none."""
     return str(value) if math.isinf(value) else float(f"{value:.12g}")
 
 
@@ -62,20 +62,20 @@ Limit = Annotated[float, Field(ge=-math.inf), _ROUNDED]  # no NaN
 
 
 class Verdict(BaseModel):
-    """The finding on one claim in one reading.
+    """Verdict on one reading of a claim.
 
     Attributes
     ----------
     claim, reading : str
-        Id in claims.csv, and its reading (``"V2"``), empty if there is only one.
+        Id in claims.csv, and the reading (``"V2"``), empty if the claim has only one.
     statement, claimant : str
-        The claim in words, and its author.
+        The claim as a sentence, and its author.
     word, confidence : str
-        One of `WORDS`; high, moderate or low, or empty where the word decides nothing.
+        One of `WORDS`, and high, moderate or low; empty for a word that decides nothing.
     estimand, unit, window, n : str
-        Estimand, unit, period, and sample size in words.
+        Estimand, unit, period, and a description of the sample size.
     estimate, low, high, margin : float or None
-        Point and interval in `unit`, and the margin for comparison, or None.
+        Point estimate, interval and the margin to compare it with, in `unit`.
     claimed : float or None
         The claimant's own figure, which is not a finding.
     interval : str
@@ -83,19 +83,19 @@ class Verdict(BaseModel):
     tier, provenance : str
         Data tier, and whether the numbers are real, estimated or simulated.
     market : str
-        Description of the market if the numbers are simulated: its closures and seed, or the panel's file; else empty.
+        Description of the simulated market (its closures and seed, or the panel's file); empty for real numbers.
     aside : str
-        Restriction to certain firms, if the panel is not representative and so gives no word; else empty.
+        Restriction to certain firms if the panel is not representative, so that it decides nothing; else empty.
     grade : str
         Grade of the estimator in the design audit; empty if it has none.
     why, change, detail : str
-        The reason in a sentence, what would change the word, and for the brief the numbers behind it in a sentence.
+        The reason for the verdict, what would change it, and the numbers behind it (for the brief), as sentences.
     as_of, notebook, inputs : str
-        Date of knowledge, the judging notebook, and a digest of the data it read.
+        Date of the information used, the judging notebook, and a digest of the data that it read.
     panel : str
-        Digest of the panel behind it; empty for public figures.
+        Digest of the panel used; empty for public figures.
     report : str
-        Name of the report in a run, stamped by the runner.
+        Name of the report in a run, set by the runner.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -132,51 +132,51 @@ class Verdict(BaseModel):
 
     @property
     def name(self) -> str:
-        """Claim and reading, as in tables: ``"C01 V2"``."""
+        """Claim and reading as printed in tables: ``"C01 V2"``."""
         return f"{self.claim} {self.reading}".strip()
 
     @property
     def party(self) -> str:
-        """The claimant without the person in brackets: Amazon for "Amazon (vice-president Cindy Tai)"."""
+        """Claimant without the person in brackets: Amazon for "Amazon (vice-president Cindy Tai)"."""
         return self.claimant.partition(" (")[0]
 
     @property
     def simulated(self) -> bool:
-        """Whether the verdict is about a simulated market, and so gives the claim no word."""
+        """True if the verdict is about a simulated market, which cannot decide the claim."""
         return self.provenance == "simulated"
 
     @property
     def meaning(self) -> str:
-        """Return the meaning of the word; for a simulated market, what it would mean."""
+        """Meaning of the verdict; in the conditional for a simulated market."""
         if self.simulated:  # in a simulated market the truth is known
             return MEANING[self.word].replace("fits", "would fit").replace("We found", "There would be")
         return MEANING[self.word]
 
     @property
     def apart(self) -> str:
-        """Subject of a verdict that gives no word: a simulated market or a panel's firms; else empty."""
+        """Subject of a verdict that decides nothing (a simulated market or a panel's firms); else empty."""
         from analysis.simulated import condition  # imported late, since it reads a table that few verdicts need
 
         return condition(self.market) if self.simulated else self.aside
 
     @property
     def said(self) -> str:
-        """The word for use in a sentence, with its condition if the verdict stands apart."""
+        """Word for use in a sentence, preceded by the subject if the verdict is shown separately."""
         return f"{self.apart} {self.word}".strip()
 
     @model_validator(mode="after")
     def _fits(self) -> Verdict:
         if self.simulated != bool(self.market) or (self.tier == "sim" and not self.simulated):
             stamps = f"its tier is {self.tier!r}, its provenance {self.provenance!r} and its market {self.market!r}"
-            remedy = "name the market where numbers are simulated, and only there; tier sim is always simulated"
+            remedy = "set market if and only if the numbers are simulated, as they always are in tier sim"
             raise ValueError(f"{self.name}: {stamps}; {remedy}")
         if self.low is not None and self.high is not None and self.low > self.high:
-            raise ValueError(f"{self.name}: its interval runs from {self.low} to {self.high}; swap them")
+            raise ValueError(f"{self.name}: its interval runs from {self.low} to {self.high}; swap the limits")
         return self
 
 
 def of_sweep(report: str) -> bool:
-    """Return whether a report belongs to a sweep over a parameter, judged by its name.
+    """Return whether a report's name marks it as part of a sweep over a parameter.
 
     >>> names = ("simulated/05_panel__seed-2", "05_growth__share-0-5", "simulated/05_panel")
     >>> [of_sweep(name) for name in names]
@@ -186,7 +186,7 @@ def of_sweep(report: str) -> bool:
 
 
 def faults(error: ValidationError) -> str:
-    """Describe an invalid verdict: for each fault the key, its rule, and its value."""
+    """Format the faults of an invalid verdict, each with its key, the rule and the value found."""
     return "; ".join(
         f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}, found {fault['input']!r:.60}"
         if fault["type"] != "value_error"
@@ -195,30 +195,30 @@ def faults(error: ValidationError) -> str:
     )
 
 
-# The rules. None means no estimate or bound; a bound or an identified set serves as an interval. NaN is refused: it
-# would pass through a comparison as if it had been judged.
+# The rules. None means no estimate or bound; a bound or an identified set serves as an interval. NaN is rejected, as
+# it would pass through a comparison as if it had been judged.
 
 
 def not_lower(interval: Interval | None, margin: float) -> Word:
-    """Judge "did no harm": supported above ``-margin``, contradicted below it; both share one unit."""
+    """Judge "did no harm": supported if the interval lies above ``-margin``, contradicted if it lies below."""
     if not 0 <= margin < math.inf:
-        raise DesignError(f"Cannot judge: the margin is {margin}; give a finite number of at least 0")
+        raise DesignError(f"Cannot judge the claim: the margin is {margin}; set it to a finite number of at least 0")
     if interval is None:
         return NOT_TESTABLE
     low, high = interval
     if not low <= high or low == math.inf or high == -math.inf:  # the first comparison is false for NaN
-        remedy = "give two numbers, the lower first, or None without an estimate"
-        raise DesignError(f"Cannot judge: the interval runs from {low} to {high}; {remedy}")
+        remedy = "pass two numbers, the lower first, or None if there is no estimate"
+        raise DesignError(f"Cannot judge the claim: the interval runs from {low} to {high}; {remedy}")
     return SUPPORTED if low > -margin else CONTRADICTED if high < -margin else NOT_SHOWN
 
 
 def is_exact(interval: Interval) -> bool:
-    """Return whether an interval has no width beyond rounding, although every estimate must have a standard error."""
+    """Return whether an interval is no wider than rounding, although every estimate must have a standard error."""
     return interval[1] - interval[0] <= EXACT * max(map(abs, interval))
 
 
 def unchanged(interval: Interval | None, margin: float) -> Word:
-    """Judge "unchanged": supported inside ``±margin``, contradicted outside it."""
+    """Judge "unchanged": supported if the interval lies inside ``±margin``, contradicted if it lies outside."""
     words = not_lower(interval, margin), not_lower(None if interval is None else (-interval[1], -interval[0]), margin)
     return CONTRADICTED if CONTRADICTED in words else NOT_SHOWN if NOT_SHOWN in words else words[0]
 
@@ -229,40 +229,40 @@ def direction(interval: Interval | None) -> Word:
 
 
 def stayed_positive(readings: Sequence[float]) -> Word:
-    """Judge "growth stayed positive" from every published reading of it, in a common unit; bounds may be infinite."""
+    """Judge "growth stayed positive" from all published readings of it, in one unit; bounds may be infinite."""
     _finite("a reading", [reading for reading in readings if not math.isinf(reading)])
     return direction((min(readings), max(readings)) if readings else None)
 
 
 def stated(claimed: float | None, independent: Sequence[float]) -> Word:
-    """Judge a stated number against numbers from others by the same definition, regardless of the claimant.
+    """Judge a stated number by comparing it with other parties' numbers under the same definition.
 
-    Supported within 10 per cent of any of them, contradicted if further from all, not shown if only its author
-    states it, in a filing or in a speech, not testable if the claim names no number.
+    The claim is supported if it lies within 10 per cent of any of them, contradicted if it is further from all, not
+    shown if only its author states it (in a filing or a speech), and not testable if it contains no number.
     """
     _finite("an independent number", independent)
     if claimed is None:
         return NOT_TESTABLE
     if not 0 < claimed < math.inf:
-        raise DesignError(f"Cannot judge: the claimed number is {claimed}; give a positive number, or None")
+        raise DesignError(f"Cannot judge the claim: its number is {claimed}; pass a positive number, or None")
     near = [abs(figure - claimed) <= SAME_COUNT * claimed for figure in independent]
     return NOT_SHOWN if not near else SUPPORTED if any(near) else CONTRADICTED
 
 
 def documented(records: Sequence[bool]) -> Word:
-    """Judge "these firms were hit": supported if filings or reports by others than the claimant confirm every part."""
+    """Judge "these firms were hit": supported if filings or reports not by the claimant confirm every part."""
     if odd := [value for value in records if value not in (True, False)]:
-        raise DesignError(f"Cannot judge: a record is {odd[0]!r}; give true or false for each part")
+        raise DesignError(f"Cannot judge the claim: a record is {odd[0]!r}; pass True or False for each part")
     return NOT_TESTABLE if not records else SUPPORTED if all(records) else NOT_SHOWN
 
 
 def _finite(name: str, values: Sequence[float]) -> None:
     if odd := [value for value in values if not math.isfinite(value)]:
-        raise DesignError(f"Cannot judge: {name} is {odd[0]}; give finite numbers")
+        raise DesignError(f"Cannot judge the claim: {name} is {odd[0]}; pass finite numbers")
 
 
 def confidence(grade: str, *, passed: bool | None = None, breakdown: float | None = None) -> Level:
-    """Return the confidence in a panel's word: the lowest level among its grade, check and breakdown value.
+    """Return the confidence in a panel's verdict: the lowest level that its grade, check and breakdown value allow.
 
     ========== ====================== ======================= ==========================
     level      grade of the audit     check of the design     breakdown value, if known
@@ -276,13 +276,13 @@ def confidence(grade: str, *, passed: bool | None = None, breakdown: float | Non
     Parameters
     ----------
     grade : str
-        One of `GRADES`; empty if the audit has none.
+        One of `GRADES`; empty if the audit did not grade the method.
     passed : bool or None
-        Whether the design's own check, such as a placebo year, shows no effect that matters (True) or some (False);
+        True if the design's own check, such as a placebo year, shows no effect that matters, False if it shows one;
         None without a check, or if it is too weak to show either.
     breakdown : float or None
-        Largest drift, as a multiple of the largest one before the closures, that the finding survives; NaN if it
-        excludes zero under none; None if unknown, which sets no limit.
+        Largest drift, as a multiple of the largest one before the closures, that the finding survives; NaN if it does
+        not exclude zero even without drift; None if unknown, which sets no limit.
     """
     by_grade = {"usable": 0, "usable with bounds": 1, "": 1, "do not use": 2}[grade]
     by_check = {True: 0, None: 1, False: 2}[passed]
@@ -291,10 +291,10 @@ def confidence(grade: str, *, passed: bool | None = None, breakdown: float | Non
 
 
 def breakdown(interval: Interval, boundary: float, drift: float) -> float:
-    """Return the multiple of a placebo's drift that an interval withstands before it reaches a boundary.
+    """Return the drift that moves an interval to a boundary, as a multiple of a placebo's drift.
 
-    The direction of an earlier drift does not predict that of a later one, so only its size counts. Infinite without
-    drift; NaN if the interval contains the boundary, so that there is no finding.
+    The direction of an earlier drift does not predict that of a later one, so only its size counts. The result is
+    infinite without drift, and NaN if the interval contains the boundary, so that there is no finding.
     """
     distance = max(interval[0] - boundary, boundary - interval[1])
     return math.nan if distance <= 0 else distance / abs(drift) if drift else math.inf
@@ -309,20 +309,20 @@ def write(
     resources: Sequence[str],
     digests: Sequence[str] = (),
 ) -> None:
-    """Write a notebook's verdicts as a JSON list, whole or not at all.
+    """Write a notebook's verdicts atomically as a JSON list.
 
     Parameters
     ----------
     verdicts : sequence of Verdict
-        In order of display.
+        In the order in which they are shown.
     path : path
         The file; its folder is created if missing.
     as_of, notebook : str
-        Stamped on each verdict: date of knowledge, and the judging notebook.
+        Written to each verdict: the date of the information used, and the judging notebook.
     resources : sequence of str
-        Names in datapackage.json of the files read; their digest is stamped, too.
+        Names in datapackage.json of the files read; their digest is written to each verdict, too.
     digests : sequence of str
-        Digests of the panels read; stamped on the verdicts as `panel`, joined.
+        Digests of the panels read; joined and written to each verdict as `panel`.
     """
     read = [data.card(name)["hash"].removeprefix("sha256:") for name in sorted(resources)]
     inputs = hashlib.sha256("".join([*read, *sorted(digests)]).encode()).hexdigest()
@@ -333,9 +333,9 @@ def write(
 
 
 def read(folder: str | Path, claims: Collection[str] | None = None) -> list[Verdict]:
-    """Read all verdicts of a run: from verdicts.json in a published folder, or else from every file, by name.
+    """Read all verdicts of a run, from verdicts.json in a published folder or else from each file in order of name.
 
-    Verdicts of a sweep are left out, since reports that differ in a parameter would judge a reading twice.
+    Verdicts from a sweep are left out, since reports that differ in a parameter would judge a reading twice.
 
     Parameters
     ----------
@@ -346,14 +346,14 @@ def read(folder: str | Path, claims: Collection[str] | None = None) -> list[Verd
     Raises
     ------
     DataError
-        If there are none, a file is not a list of verdicts, simulated ones concern different markets or those of tier
-        panel different panels, or one tier judges a reading twice. Dates of knowledge may differ, since a report that
-        was not due is older than the others.
+        If there are none, if a file is not a list of verdicts, if verdicts concern several simulated markets or several
+        panels, or if one tier judges a reading twice. Their dates may differ, since a report that was not due is older
+        than the others.
     """
     whole = Path(folder) / "verdicts.json"
     files = [whole] if whole.exists() else sorted(Path(folder).glob("*.json"))
     if not files:
-        raise DataError(f"Cannot read the verdicts of a run: {folder} has none; run make report first")
+        raise DataError(f"Cannot read the verdicts of a run: {folder} contains none; run make report first")
     verdicts: list[Verdict] = []
     for file in files:
         try:
@@ -364,7 +364,7 @@ def read(folder: str | Path, claims: Collection[str] | None = None) -> list[Verd
                 f"Cannot read verdicts from {file.name}: {faults(error)}; run the notebook again"
             ) from error
     if nameless := [verdict.name for verdict in verdicts if verdict.tier == "panel" and not verdict.panel]:
-        raise DataError(f"{folder}: {', '.join(nameless)} of tier panel name no panel; run the notebook again")
+        raise DataError(f"Cannot read {folder}: no panel is named for {', '.join(nameless)}; run the notebook again")
     for what, several in (
         ("simulated markets", {verdict.market for verdict in verdicts if verdict.simulated}),
         ("panels with the digests", {verdict.panel[:12] for verdict in verdicts if verdict.tier == "panel"}),
@@ -391,18 +391,18 @@ def _foremost(verdicts: Iterable[Verdict]) -> list[Verdict]:
 
 
 def best(verdicts: Iterable[Verdict]) -> list[Verdict]:
-    """Return the verdict that gives each reading its word, in the order of the claims.
+    """Return the verdict that takes precedence for each reading, in the order of the claims.
 
-    A panel takes precedence over household purchases, these over listed firms, and these over public facts; but "not
+    A panel takes precedence over household purchases, these over listed firms, and these over public facts. But "not
     testable" with one kind of data never displaces a test with another, nor does "not shown" without a panel displace
     a decision by other data, since each covers only a part. Among equals the first notebook counts. Verdicts that
-    stand apart, or belong to a sweep, give no word.
+    are shown separately, or belong to a sweep, are left out.
     """
     return _foremost(verdict for verdict in verdicts if not verdict.apart and not of_sweep(verdict.report))
 
 
 def apart(verdicts: Sequence[Verdict]) -> dict[str, dict[str, Verdict]]:
-    """Return the verdicts that stand apart and give no word, by subject and reading; chosen as in `best`."""
+    """Return the verdicts to show separately, by subject and reading, with the precedence of :func:`best`."""
     return {
         about: {chosen.name: chosen for chosen in _foremost(each for each in verdicts if each.apart == about)}
         for about in sorted({verdict.apart for verdict in verdicts} - {""})
@@ -410,9 +410,9 @@ def apart(verdicts: Sequence[Verdict]) -> dict[str, dict[str, Verdict]]:
 
 
 def unjudged(verdicts: Sequence[Verdict], event: Event) -> list[str]:
-    """Return the readings of an event's claims without a word from any verdict.
+    """Return the readings of an event's claims that no verdict decides.
 
-    Verdicts that stand apart give none; a claim without readings is listed itself.
+    Verdicts that are shown separately do not count. A claim without readings is listed by its id.
     """
     ledger = data.load("readings")
     readings = [*zip(ledger["claim_id"], ledger["reading"].fillna(""), strict=True), *event.asked.values()]
@@ -422,7 +422,7 @@ def unjudged(verdicts: Sequence[Verdict], event: Event) -> list[str]:
 
 
 def elsewhere(verdicts: Sequence[Verdict]) -> dict[str, list[Verdict]]:
-    """Return the public verdicts on each reading whose word comes from households or a panel, by reading."""
+    """Return the public verdicts on each reading for which households or a panel take precedence, by reading."""
     public = [verdict for verdict in verdicts if verdict.tier in ("facts", "listed")]
     displaced = [verdict.name for verdict in best(verdicts) if verdict.tier in ("households", "panel")]
     return {name: [verdict for verdict in public if verdict.name == name] for name in displaced}

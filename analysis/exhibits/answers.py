@@ -1,7 +1,7 @@
-"""Verdicts on the page: the answer of page 1 and the table of verdicts.
+"""Exhibits that show verdicts: the answer on page 1 and the table of verdicts.
 
 A verdict on a simulated market never stands alone: it follows "In the simulated market (...):". An unrepresentative
-panel gives no word on totals.
+panel cannot decide a claim about totals.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ TIER_NAMES = {tier: entry.name for tier, entry in phrases().tiers.items()}
 
 
 def label(word: str, *, short: bool = True, simulated: bool = False) -> str:
-    """Return a verdict word as a label; `short` leaves out "with this data", for tables.
+    """Format a verdict as a label; `short` drops "with this data", for tables.
 
     For a simulated market the label is conditional: "would be: supported".
     """
@@ -40,7 +40,7 @@ def label(word: str, *, short: bool = True, simulated: bool = False) -> str:
 
 
 def finding(verdict: Verdict) -> str:
-    """Return the estimate and interval of a verdict with unit and mark, or a dash; add the number claimed, if any."""
+    """Format the estimate and interval of a verdict with unit and mark, or a dash; add the number claimed, if any."""
     mark = MARKS[verdict.provenance]
     if verdict.low is None and verdict.claimed is not None:
         claimed = f"{quantity(verdict.claimed, verdict.unit)} {verdict.unit} {mark}"
@@ -72,7 +72,7 @@ def answer(
     tier: Tier | None = None,
     caveat: str = "",
 ) -> Block:
-    """Return the answer box of page 1: the claim and its word, or the estimand if no claim is judged; then the answer.
+    """Return the answer box of page 1: a claim and its verdict, or the estimand if no claim is judged, and the answer.
 
     If the `row` has no number, its reason replaces the answer; if it has no interval, the reason precedes the answer.
 
@@ -81,14 +81,14 @@ def answer(
     sentence : str
         The answer.
     verdict : Verdict, optional
-        Has its own numbers, so those of `row` are shown only without a verdict.
+        Verdict, with its own numbers; those of `row` are shown only without one.
     title : str
-        The estimand in words.
+        Description of the estimand.
     row : mapping or Estimate, optional
         `estimate`, `conf_low`, `conf_high` and `unit`; optionally `grade` and `reason`. No number is shown for an
         Estimate with several terms.
     interval, window, n : str
-        Kind of interval; period; sample size in words.
+        Kind of interval; period; description of the sample size.
     tier : str, optional
         Tier of the data.
     caveat : str
@@ -135,7 +135,7 @@ def answer(
 
 
 def _taken(verdicts: Sequence[Verdict]) -> tuple[Part, ...]:
-    """Return the estimates of verdicts as data, if there are any."""
+    """Return the estimates in verdicts as data to export, if there are any."""
     rows = [verdict.model_dump() | {"label": f"{verdict.name}: {verdict.statement}"} for verdict in verdicts]
     frame = pd.DataFrame(rows).rename(columns={"low": "conf_low", "high": "conf_high"}).drop(columns="n")  # in words
     frame = frame.dropna(subset=["estimate", "conf_low"], how="all")
@@ -143,7 +143,7 @@ def _taken(verdicts: Sequence[Verdict]) -> tuple[Part, ...]:
 
 
 def verdict_table(verdicts: Sequence[Verdict], caption: str) -> Block:
-    """Return the table of verdicts: claim, word, finding, grade if any, and reason; or a line if no claim is judged."""
+    """Return the table of verdicts (claim, verdict, finding, grade if any, reason), or a note if no claim is judged."""
     if not verdicts:
         return note("The event names no claim that is to be judged here.")
     heading = verdicts[0].apart.rstrip(":") if verdicts[0].simulated else "Verdict"
@@ -158,9 +158,9 @@ def verdict_table(verdicts: Sequence[Verdict], caption: str) -> Block:
 
 
 def ledger(readings: pd.DataFrame, verdicts: Sequence[Verdict], caption: str) -> Block:
-    """Return the table of claims by reading: claim, its word or the report that gives it, and what would change it.
+    """Return the table of claims by reading: the verdict, or the report that contains it, and what would change it.
 
-    `readings` are as :func:`analysis.evidence.claims.readings` returns them; `verdicts` are those of this report.
+    `readings` come from :func:`analysis.evidence.claims.readings`; `verdicts` are those of this report.
     """
     words = {verdict.claim: label(verdict.word) for verdict in verdicts}
     rows = readings.to_dict("records")

@@ -1,7 +1,7 @@
-"""Blocks of a report: figure, table, sentence, note, estimates. Nothing here computes an estimate.
+"""Blocks of a report: figures, tables, sentences, notes. Nothing here computes an estimate.
 
-Each block is one piece of plain HTML: JupyterLab shows it unchanged, and the PDF is typeset from it. A chart, figure or
-table given a refused Estimate instead of rows becomes one line: "NAME: not estimable with this data. REASON."
+Each block is one piece of plain HTML: JupyterLab shows it unchanged, and the PDF is typeset from it. If an estimate was
+refused, one line replaces its chart, figure or table: "NAME: not estimable with this data. REASON."
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ ENTRY = re.compile(r"^- \*\*(.+?)\*\*: (.+?)(?=\n-|\n\n)", re.MULTILINE | re.DOT
 
 @dataclass(frozen=True)
 class Block:
-    """One exhibit, shown as the last expression of a cell. Its `parts` are the data to export."""
+    """One exhibit, shown if it is the last expression of a cell; its `parts` are the data to export."""
 
     html: str
     text: str
@@ -50,7 +50,7 @@ class Block:
         return shown | ({MIME: [part.as_json() for part in self.parts]} if self.parts else {})
 
     def __add__(self, other: Block) -> Block:
-        """Put another block below this one."""
+        """Append another block below this one."""
         html, text = ("\n".join(filter(None, both)) for both in ((self.html, other.html), (self.text, other.text)))
         return Block(html, text, self.parts + other.parts)
 
@@ -65,13 +65,13 @@ class Label(str):
 
 
 def not_estimable(result: Estimate, caption: str) -> Block:
-    """Return the line that replaces the exhibit of a refused result; its name is the beginning of the caption."""
+    """Return the line that replaces the exhibit of a refused result; it begins with the name in the caption."""
     name = re.split(r"[,.:;(]", caption, maxsplit=1)[0].strip()
     return say(sentence(sentence_of(result.reason)), lead=f"{name}: {NOT_ESTIMABLE}.")
 
 
 def taken_away(exhibit: Block) -> Block:
-    """Hide an exhibit that the page has no room for; its numbers still go to the files beside the report."""
+    """Hide an exhibit that does not fit on the page; its numbers are still exported with the report."""
     return replace(exhibit, html="", text="")
 
 
@@ -79,13 +79,13 @@ def taken_away(exhibit: Block) -> Block:
 
 
 def say(text: str, *, lead: str = "") -> Block:
-    """Return a paragraph of the report, after a `lead` in bold; the marks of numbers stay in its plain text."""
+    """Return a paragraph, after a `lead` in bold; the marks of numbers remain only in its plain text."""
     bold = f"<strong>{escape(lead)}</strong> " if lead else ""
     return Block(f"<p>{bold}{escape(unmarked(text))}</p>", f"{lead} {text}".strip())
 
 
 def bullets(result: str, unknown: str, change: str) -> Block:
-    """Return the remarks of page 1: what was found, what is not known, and what would change our mind.
+    """Return the remarks on page 1: the result, what is not known, and what would change our mind.
 
     Everything about a simulated market is known, so nothing would change our mind. Each remark names the simulated
     market, so that it can be copied alone.
@@ -97,17 +97,17 @@ def bullets(result: str, unknown: str, change: str) -> Block:
 
 
 def note(text: str, *, warning: bool = False) -> Block:
-    """Return a boxed remark."""
+    """Return a remark in a box."""
     return Block(box("warning" if warning else "note", escape(unmarked(text))), text)
 
 
 def box(which: str, *paragraphs: str) -> str:
-    """Return HTML paragraphs in a box of one of the PDF's classes."""
+    """Return HTML paragraphs in a box with one of the PDF's classes."""
     return f'<div class="{which}" style="{BOX}">{"".join(f"<p>{text}</p>" for text in paragraphs)}</div>'
 
 
 def link(text: str, address: str) -> Label:
-    """Return a link to a PDF of the release or to an address; a file of the project gets no link."""
+    """Return a link to a PDF in the release or to a web address; files in the project are not linked."""
     page = re.fullmatch(r"(?:simulated/)?\w[\w.-]*\.pdf", address)
     address = f"../{address}" if page and LOOK.simulated else address  # from the folder of simulated reports
     leads = page or re.match(r"https?://", address)
@@ -115,12 +115,12 @@ def link(text: str, address: str) -> Label:
 
 
 def glossary(names: str, of: Mapping[str, str] | None = None) -> Block:
-    """Return the entries of `docs/glossary.md` that a report names, one paragraph per entry; refuse missing ones.
+    """Return entries of `docs/glossary.md`, one paragraph each; raise DesignError if one is missing.
 
     Parameters
     ----------
     names : str
-        Comma-separated terms, as printed there in bold, such as ``"exposed, rivals"``.
+        Comma-separated terms, as they appear there in bold, such as ``"exposed, rivals"``.
     of : mapping of str to str, optional
         Replacements for names used there, such as the name of the platform in another event.
     """
@@ -130,8 +130,8 @@ def glossary(names: str, of: Mapping[str, str] | None = None) -> Block:
     entries = {name: " ".join(text.split()) for name, text in ENTRY.findall(page)}
     terms = names.split(", ")
     if missing := [name for name in terms if name not in entries]:
-        problem = f"cannot show the glossary: {GLOSSARY.name} has no entry for {', '.join(missing)}"
-        raise DesignError(f"{problem}; add one there, or choose from {', '.join(entries)}")
+        problem = f"Cannot show the glossary: {GLOSSARY.name} has no entry for {', '.join(missing)}"
+        raise DesignError(f"{problem}; add one, or choose from {', '.join(entries)}")
     return reduce(add, [say(entries[name], lead=f"{sentence(name)}:") for name in terms])
 
 
@@ -139,32 +139,32 @@ def glossary(names: str, of: Mapping[str, str] | None = None) -> Block:
 
 
 def _titled(text: str, shown: str, labels: Sequence[str] = ()) -> str:
-    """Mark a text about simulated numbers, and refuse a real currency in labels of axes or columns."""
+    """Mark a text about simulated numbers; raise DesignError if an axis or column label names a real currency."""
     if shown != "simulated":
         return text
     for label in labels:
         if money := MONEY.search(MATHS.sub("", label)):
-            problem = f"cannot show simulated numbers as money: {label!r} says {money[0]!r}"
-            raise DesignError(f"{problem}; write the unit of the panel, sim-$")
+            problem = f"Cannot show simulated numbers as money: {label!r} contains {money[0]!r}"
+            raise DesignError(f"{problem}; use the unit of the panel, sim-$")
     return f"Simulated – {text}"
 
 
 def figure(
     drawing: Figure | Estimate, caption: str, *, alt: str = "", title: str = "", source: str = "", provenance: str = ""
 ) -> Block:
-    """Turn a drawing into a captioned figure.
+    """Return a drawing as a figure with title, caption and source.
 
     Parameters
     ----------
     drawing : Figure or refused Estimate
-        Closed afterwards. A chart passes on a refused result.
+        The drawing, which is closed afterwards; for a refused result, one line is returned instead.
     caption : str
-        How to read the figure, in one sentence; without a `title`, what it shows.
+        One sentence on how to read the figure; without a `title`, what it shows.
     alt : str
-        Content of the figure, beyond its title, for readers who cannot see it; by default the numbers drawn, from
+        Alternative text beyond the title, for readers who cannot see the figure; by default the numbers drawn, from
         :func:`analysis.exhibits.words.described`.
     title : str
-        The finding, worded by a rule of :mod:`analysis.exhibits.words`.
+        The finding, worded by a rule from :mod:`analysis.exhibits.words`.
     source : str
         Publisher of the data; by default the source set in the style. A simulated market is its own source.
     provenance : {"", "real", "estimate"}
@@ -198,9 +198,9 @@ def table(
     mark: str = "",
     provenance: str = "",
 ) -> Block:
-    """Turn a frame into a captioned table, with numbers aligned right and text left.
+    """Return a data frame as a table with caption, numbers aligned right and text left.
 
-    The mark of the numbers is in the caption or, if marks differ, beside each number.
+    The mark of the numbers appears in the caption or, if marks differ, beside each number.
 
     Parameters
     ----------
@@ -211,7 +211,7 @@ def table(
     columns : mapping of column to header, optional
         Columns to show, in this order; by default all, under their own names.
     decimals : mapping of column to int
-        Decimals of numeric columns; 1 by default.
+        Number of decimals of numeric columns; 1 by default.
     signed : sequence of column
         Columns whose positive numbers get a plus sign.
     mark : str
@@ -246,7 +246,7 @@ def table(
 
 
 def _taken(result: pd.DataFrame | Estimate, headers: Mapping[str, str], caption: str) -> tuple[Part, ...]:
-    """Return the rows of a table of estimates or of their limits as data; other tables give none.
+    """Return the rows of a table of estimates or of their limits as data to export; no data for other tables.
 
     Rows are labelled by the first column; the unit is the text after the comma in the header of the estimates.
     """
@@ -262,13 +262,13 @@ def _taken(result: pd.DataFrame | Estimate, headers: Mapping[str, str], caption:
 
 
 def sections(titled: Sequence[tuple[str, pd.DataFrame]]) -> Block:
-    """Return titled tables, as in an audit of a panel, one below the other; counts have no decimals."""
+    """Return several titled tables, one below the other; integers are shown without decimals."""
     tables = [table(rows, title, decimals=dict.fromkeys(rows.select_dtypes("integer"), 0)) for title, rows in titled]
     return reduce(add, tables)
 
 
 def threats(rows: pd.DataFrame) -> Block:
-    """List what else happened in the months of an event; empty if the threats are dated but the data simulated."""
+    """Return a list of other events in the same months; empty for dated threats in a simulated market."""
     if LOOK.simulated and "first" in rows:
         return NOTHING
     if rows.empty:
@@ -281,12 +281,12 @@ def threats(rows: pd.DataFrame) -> Block:
 
 
 def as_bounds(rows: pd.DataFrame | Estimate, names: Collection[str]) -> pd.DataFrame | Estimate:
-    """Remove the point estimates of some rows, by `id`, so that their intervals read as bounds; pass on a refusal."""
+    """Remove the point estimates of some rows, by `id`, so that intervals read as bounds; a refusal stays unchanged."""
     return rows if isinstance(rows, Estimate) else rows.assign(estimate=rows["estimate"].mask(rows["id"].isin(names)))
 
 
 def estimates(rows: pd.DataFrame | Estimate, caption: str, *, true: Mapping[str, float] | None = None) -> Block:
-    """Turn rows of estimates into a table; a row without an estimate is marked, with its reason below the table.
+    """Return a table of estimates; a row without an estimate is marked, and the reason follows below the table.
 
     Parameters
     ----------
@@ -294,11 +294,11 @@ def estimates(rows: pd.DataFrame | Estimate, caption: str, *, true: Mapping[str,
         `id`, `label`, `estimate`, `conf_low`, `conf_high`, `unit`, `n`, `mde` and `reason`; `grade` is shown if
         present. A value in a column `truth` overrides that of `true`.
     caption : str
-        The unit, if common to all rows, and the meaning of marks and dashes are added. Estimates below the detectable
-        effect are marked.
+        Caption, to which are added the unit, if all rows share it, and the meaning of marks and dashes. Estimates below
+        the detectable effect are marked.
     true : mapping of str to float, optional
-        True values by id, in a simulated market; adds the columns "Truth" and "Inside", whether the interval contains
-        it.
+        True values by id, in a simulated market; adds the columns "Truth" and "Inside" (whether the interval contains
+        the truth).
     """
     if isinstance(rows, Estimate):
         return not_estimable(rows, caption)
@@ -346,6 +346,6 @@ def estimates(rows: pd.DataFrame | Estimate, caption: str, *, true: Mapping[str,
 
 
 def reasons(rows: pd.DataFrame) -> Block:
-    """Explain missing estimates or standard errors in rows of :func:`estimates`, each reason once; empty if none."""
+    """Return the reasons for missing estimates or standard errors in rows of :func:`estimates`, each of them once."""
     refusals = rows[rows["reason"].fillna("") != ""].drop_duplicates("reason").to_dict("records")
     return reduce(add, [say(sentence_of(row["reason"]), lead=f"{row['label']}:") for row in refusals], NOTHING)

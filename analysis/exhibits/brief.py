@@ -1,8 +1,8 @@
-"""The brief: the verdicts of a whole run about an event, on one page that stands by itself.
+"""The brief: the verdicts of a whole run about an event, on one self-contained page.
 
-Headline and sentences follow from words, confidence and estimates by ``data/words.yml``, so that none claims more than
-its word. Results for a simulated market are not on the page, unless the run has no others; then the brief is about that
-market.
+The headline and the sentences follow from verdicts, confidence and estimates by the rules in ``data/words.yml``, so
+that none claims more than its verdict. Results for a simulated market are left out, unless the run has no others; then
+the brief is about that market.
 """
 
 from __future__ import annotations
@@ -42,22 +42,22 @@ from analysis.provenance import ANNEX
 if TYPE_CHECKING:
     from analysis.event import Event
 
-MOST = 5  # rows of the table at most
+MOST = 5  # maximum number of rows in the table
 
 
 # Sentences
 
 
 def question(verdict: Verdict, event: Event) -> str:
-    """Return the question of the event that a verdict answers, or the name of its reading if it answers none."""
+    """Return the event's question that a verdict answers, or the name of its reading if it answers none."""
     by_reading = {" ".join(reading).strip(): name for name, reading in event.asked.items()}
     return by_reading.get(verdict.name, verdict.name)
 
 
 def clause(verdict: Verdict, event: Event, who: str = "") -> tuple[str, str]:
-    """Return the beginning of a sentence about a verdict, possibly empty, and its clause without numbers.
+    """Return the beginning (possibly empty) of a sentence about a verdict, and the clause without its numbers.
 
-    `who` is a pronoun for the subject.
+    `who` is a pronoun that replaces the subject.
     """
     saying, word = phrases().sayings[question(verdict, event)], verdict.word
     if saying.denied:
@@ -78,7 +78,7 @@ def clause(verdict: Verdict, event: Event, who: str = "") -> tuple[str, str]:
 
 
 def told(verdict: Verdict | None, event: Event) -> str:
-    """Answer the question of one verdict, as its word and confidence allow; empty if there is no verdict."""
+    """Format the answer that one verdict and its confidence allow; empty if there is no verdict."""
     if verdict is None:
         return ""
     text = words.sentence(" ".join(filter(None, clause(verdict, event))))
@@ -86,7 +86,7 @@ def told(verdict: Verdict | None, event: Event) -> str:
 
 
 def sentence(verdicts: Sequence[Verdict], event: Event) -> str:
-    """Answer the questions of one topic; answers with the same beginning share it.
+    """Format the answers to the questions in one topic; answers with the same beginning share it.
 
     Untestable questions are left out if another question of the topic can be tested.
     """
@@ -110,10 +110,10 @@ def sentence(verdicts: Sequence[Verdict], event: Event) -> str:
 
 
 def by_topic(verdicts: Sequence[Verdict], event: Event) -> Iterator[tuple[str, str, str]]:
-    """Yield the name of each topic with a verdict, the page with details, and its sentences.
+    """Yield the name of each topic with a verdict, the page with its details, and its sentences.
 
-    The answers are followed by the numbers behind them; if households or a panel give the word, by those of public
-    figures.
+    The answers are followed by the numbers behind them and, if households or a panel take precedence, also by those
+    from public figures.
     """
     answers, public = {question(verdict, event): verdict for verdict in best(verdicts)}, elsewhere(verdicts)
     for topic, names in phrases().topics.items():
@@ -125,10 +125,10 @@ def by_topic(verdicts: Sequence[Verdict], event: Event) -> Iterator[tuple[str, s
 
 
 def headline(verdicts: Sequence[Verdict], event: Event) -> str:
-    """Answer the question of the brief, as the words from the best data allow."""
+    """Format the headline, which answers the question of the brief as far as the best data allow."""
     answers = {question(verdict, event): verdict for verdict in best(verdicts)}
     if not answers:
-        return "No claim gets a word."
+        return "No claim could be judged."
     names = [name for name in phrases().headline if name in answers]
     clauses, before = list[str](), ""
     for name in names or [name for name in phrases().sayings if name in answers][:1]:
@@ -136,11 +136,11 @@ def headline(verdicts: Sequence[Verdict], event: Event) -> str:
         clauses.append(" ".join(filter(None, clause(answers[name], event, "they" if who == before else ""))))
         before = who
     text = ". ".join(map(words.sentence, clauses))
-    return f"{text}." if text else "What became of the claims that get a word stands below."
+    return f"{text}." if text else "The verdicts on the claims are below."
 
 
 def in_words(verdict: Verdict) -> str:
-    """Return the finding of a verdict, an open end in words, or a dash."""
+    """Format the finding of a verdict, with an infinite end spelled out, or a dash."""
     text = finding(verdict).removesuffix(MARKS[verdict.provenance]).strip()
     return re.sub(r"^(\S+) to ∞ (.+)", r"\1 \2 or more", re.sub(r"^\S∞ to (\S+) (.+)", r"\1 \2 or less", text))
 
@@ -155,15 +155,15 @@ def _page(verdict: Verdict) -> str:
 def brief(
     verdicts: Sequence[Verdict], event: Event, *, failed: str = "", panel: str = "", beside: Block = NOTHING
 ) -> Block:
-    """Return the headline and the answer: one sentence per topic, each with a link to its report.
+    """Return the headline and the answer, which has one sentence per topic, each with a link to its report.
 
-    `failed` names the reports that failed in the run; `panel` describes its panel and states doubts about it. Figures
-    may be placed `beside` the answer. The first parts contain headline, sentences and verdicts as data.
+    `failed` names the reports that failed in the run; `panel` describes its panel and any doubts about it. Figures may
+    be placed `beside` the answer. The first parts contain the headline, sentences and verdicts as data.
     """
     above, topics, background = headline(verdicts, event), [*by_topic(verdicts, event)], escape(event.background)
     paragraphs = [f"<strong>{link(topic, page)}.</strong> {escape(text)}" for topic, page, text in topics]
     missing = failed and f"<strong>Missing, for they failed in this run:</strong> {escape(failed)}."
-    silent = "" if best(verdicts) else f"{escape(event.title)}: no report of this run gives a claim of it a word."
+    silent = "" if best(verdicts) else f"{escape(event.title)}: no report in this run judges any of its claims."
     answer = box("answer", *paragraphs, *filter(None, (missing, escape(panel), silent)))
     if beside.html:
         answer = f'<div class="beside" style="display:flex"><div>{answer}</div><div>{beside.html}</div></div>'
@@ -177,12 +177,12 @@ def brief(
 
 
 def brief_table(verdicts: Sequence[Verdict], event: Event, *, since: str = "") -> Block:
-    """Return the table of testable claims, at most `MOST` rows, and the lines below it.
+    """Return the table of testable claims, with at most `MOST` rows, and the lines below it.
 
     The last line lists changes `since` the previous release.
 
-    The word comes from the best data (:func:`analysis.evidence.verdicts.best`). Results of an unrepresentative panel on
-    totals follow, without a word.
+    The verdicts come from the best data (:func:`analysis.evidence.verdicts.best`). Results of an unrepresentative panel
+    on totals follow, without a verdict.
     """
     spoken = best(verdicts)
     if simulated := not spoken and all(verdict.simulated for verdict in verdicts):
@@ -224,7 +224,7 @@ def _word(verdict: Verdict) -> Label:
 def _below(
     verdicts: Sequence[Verdict], spoken: Sequence[Verdict], shown: Sequence[Verdict], event: Event
 ) -> dict[str, str]:
-    """Return the non-empty lines under the table, by lead."""
+    """Return the non-empty lines below the table, by lead."""
     more = [verdict for verdict in spoken if verdict.word != NOT_TESTABLE and verdict not in shown]
     ledger = claims.readings(event=event).fillna({"reading": ""})
     names = (ledger["claim_id"] + " " + ledger["reading"]).str.strip()
@@ -248,10 +248,10 @@ def _below(
 
 
 def listed_revenue(event: Event, after: int, last: int, *, small: bool = False) -> Block:
-    """Return the figure of listed sellers' revenue, from the year before the last one without closures to `last`.
+    """Return the figure of listed sellers' revenue, from one year before the base year to `last`.
 
-    Its title counts the falls by the year `after`. A `small` figure goes beside the answer, without sources, which the
-    large one lists.
+    Its title counts the sellers whose revenue had fallen by the year `after`. A `small` figure goes beside the answer
+    and omits the sources, which the large one lists.
     """
     before, closed = listed.base_year(), listed.closed_names()
     index, (_, series) = listed.indexed(before, before - 1, last), listed.revenues()
@@ -279,9 +279,9 @@ def listed_revenue(event: Event, after: int, last: int, *, small: bool = False) 
 
 
 def pictures(event: Event, *, after: int, last: int) -> Block:
-    """Return revenue of listed sellers and, below it, when accounts were closed.
+    """Return the figure of listed sellers' revenue and, below it, the dates on which accounts were closed.
 
-    Both are public only for the event on record; other events give an empty block.
+    Both are public only for the event on record; the block is empty for other events.
     """
     if not event.on_record:
         return NOTHING

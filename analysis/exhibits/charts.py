@@ -1,7 +1,7 @@
 """Charts with one row per term, charts of dates and of draws, and helpers for all charts.
 
-They take tidy rows, compute nothing, label directly and always draw the uncertainty; each function draws one kind.
-Given a refused Estimate instead of rows, they pass it on, and `figure` explains why there is no figure.
+Each function draws one kind of chart from tidy rows. It computes nothing, labels directly and always draws the
+uncertainty. A refused Estimate is returned unchanged, and `figure` explains why there is no figure.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ TRUTH: Style = {"color": INK, "mfc": "white", "ms": 5, "ls": "none", "label": "t
 
 
 def chart(draw: Callable[Concatenate[Any, Options], Figure]) -> Callable[Concatenate[Any, Options], Figure | Estimate]:
-    """Let a chart accept an Estimate as rows and pass on a refused one. The drawing stores its data as `data`."""
+    """Decorate a chart to accept an Estimate as rows, return a refused one unchanged, and store its data as `data`."""
 
     @wraps(draw)
     def drawn(rows: Any, /, *more: Options.args, **options: Options.kwargs) -> Figure | Estimate:
@@ -56,17 +56,17 @@ def chart(draw: Callable[Concatenate[Any, Options], Figure]) -> Callable[Concate
 
 
 class Ticks(Formatter):
-    """Ticks of an axis, formatted like other numbers in a report, with the decimals that their step needs."""
+    """Formatter of axis ticks in the style of a report's numbers, with the decimals that their step needs."""
 
     def __init__(self, *, signed: bool) -> None:
         self.signed, self.decimals = signed, 0
 
     def __call__(self, x: float, pos: int | None = None) -> str:
-        """Format one tick; `pos` is its position."""
+        """Format one tick; `pos`, its position, is not used."""
         return number(x, self.decimals, signed=self.signed)
 
     def format_ticks(self, values: Sequence[float]) -> list[str]:
-        """Format all ticks of the axis, so that steps of 2.5 are not printed as steps of 2 and 3."""
+        """Format all ticks with the same decimals, so that steps of 2.5 are not printed as steps of 2 and 3."""
         written = [f"{round(float(value), 9):.10g}" for value in values]
         self.decimals = max((len(text.partition(".")[2]) for text in written), default=0)
         return [self(value) for value in values]
@@ -79,7 +79,7 @@ def axis_numbers(axes: Axes, which: str = "xy", *, signed: bool = False) -> None
 
 
 def terms_axis(axes: Axes, terms: Iterable[str], *, width: int = LONGEST_TERM, size: float = 7.5) -> np.ndarray:
-    """Write terms beside a plot, one per row from the top, and return the heights of their rows."""
+    """Write terms beside a plot, one per row from the top, and return the height of each row."""
     names = [fill(term, width) for term in terms]
     heights = np.arange(len(names))[::-1]
     axes.set_yticks(heights, names)
@@ -90,7 +90,7 @@ def terms_axis(axes: Axes, terms: Iterable[str], *, width: int = LONGEST_TERM, s
 
 
 def interval(axes: Axes, at: float, row: Row, far: Ends = ALL, *, colour: str = MAIN, across: bool = False) -> None:
-    """Draw a point with a vertical interval, or one `across`, ending in an arrow if it extends beyond `far`."""
+    """Draw a point with an interval, vertical or `across`, which ends in an arrow if it extends beyond `far`."""
 
     def put(values: Sequence[float], *style: str, **more: Any) -> None:
         along = [at] * len(values)
@@ -105,25 +105,25 @@ def interval(axes: Axes, at: float, row: Row, far: Ends = ALL, *, colour: str = 
 
 
 def near(axes: Axes, at: tuple[float, float], text: str, shift: tuple[float, float], **style: Any) -> None:
-    """Write a text at an offset, in points, from a position in a plot."""
+    """Write text at an offset, in points, from a position in a plot."""
     to: Style = {"textcoords": "offset points", "fontsize": 7.5, "va": "center"}
     axes.annotate(text, at, xytext=shift, **to | style)
 
 
 def zero_line(axes: Axes, xlabel: str, *, at: float = 0.0, signed: bool = True) -> None:
-    """Draw the reference line of the rows, and label and format their axis."""
+    """Draw a vertical reference line, and label and format the horizontal axis."""
     axes.axvline(at, **ZERO)
     axes.set_xlabel(xlabel)
     axis_numbers(axes, "x", signed=signed)
 
 
 def legend_above(axes: Axes, *, lines: int = 0) -> None:
-    """Place the legend in one line above a plot and above the given number of text lines, so that it hides nothing."""
+    """Place the legend above a plot, and above a number of text `lines` there, so that it hides nothing."""
     axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=4, borderaxespad=0.5 + 1.4 * lines)
 
 
 def draw_truth(axes: Axes, rows: pd.DataFrame, x: Any, y: Any) -> bool:
-    """Draw known true values as hollow diamonds, and return whether there are any."""
+    """Draw true values, where available, as hollow diamonds; return whether there are any."""
     if "truth" not in rows or rows["truth"].isna().all():
         return False
     axes.plot(x, y, "D", **TRUTH)
@@ -143,7 +143,7 @@ def forest(
     reach: float | None = None,
     signed: bool = True,
 ) -> Figure:
-    """Draw one row per term: a point with its interval, a bar if there is only an interval (a set), or neither.
+    """Draw one row per term: a point with its interval, a bar if there is only an interval (a set), or a note.
 
     Parameters
     ----------
@@ -155,7 +155,8 @@ def forest(
     margin : (low, high), optional
         Shaded range; one end may be infinite. Intervals are written beside such a chart.
     reach : float, optional
-        Limits beyond ``-reach`` or ``reach`` end in an arrow, as infinite ones always do; estimates extend the axis.
+        Limits beyond ``-reach`` or ``reach`` end in an arrow, as infinite ones always do; larger estimates extend the
+        axis.
     signed : bool
         Whether positive numbers get a plus sign.
     """
@@ -176,7 +177,7 @@ def forest(
 
 
 def _inches(rows: pd.DataFrame, size: float) -> float:
-    """Return the height in inches of a forest plot with this number of rows."""
+    """Return the height of a forest plot with these rows, inches."""
     longest = max(len(wrap(term, LONGEST_TERM)) for term in rows["term"])
     return 0.7 + (0.12 * longest + (0.11 if size > 7 else 0.02)) * len(rows)
 
@@ -184,7 +185,7 @@ def _inches(rows: pd.DataFrame, size: float) -> float:
 def _intervals(
     axes: Axes, heights: np.ndarray, rows: pd.DataFrame, colours: Sequence[str], reach: float | None, *, written: bool
 ) -> Iterator[str]:
-    """Draw estimates with intervals, sets and placebos; yield each estimate, or its interval if `written`."""
+    """Draw estimates with intervals, sets and placebos; yield the text of each estimate, or of its interval."""
     axes.use_sticky_edges = False  # bars get the same margins as points
     ends = rows[["estimate"] if reach else ["estimate", "conf_low", "conf_high"]].to_numpy(float)
     far = max(reach or 0.0, 1.1 * np.abs(ends[np.isfinite(ends)]).max(initial=0.0))
@@ -218,7 +219,7 @@ def _shade_margin(axes: Axes, margin: tuple[float, float], *, signed: bool) -> N
 
 @chart
 def counts(rows: pd.DataFrame, *, xlabel: str) -> Figure:
-    """Draw counts on a log scale, one dot per row; columns `term`, `value`, `note`, `strong`."""
+    """Draw counts on a log scale, one dot per row of `term`, `value`, `note` and `strong`."""
     drawing, axes = plt.subplots(figsize=(WIDTH, 0.6 + 0.36 * len(rows)))
     heights = terms_axis(axes, rows["term"], width=30)
     for height, row in zip(heights, rows.to_dict("records"), strict=True):
@@ -235,7 +236,7 @@ def counts(rows: pd.DataFrame, *, xlabel: str) -> Figure:
 
 @chart
 def tornado(rows: pd.DataFrame, *, xlabel: str) -> Figure:
-    """Draw the effect of each assumption on an outcome, from one end of its range to the other, the widest on top.
+    """Draw the outcome at both ends of each assumption's range as a bar, in the order of the rows.
 
     `rows` has `term`, `low`, `high` (the ends of the assumption), `at_low`, `at_high` and `base` (the outcome).
     """
@@ -262,10 +263,10 @@ def tornado(rows: pd.DataFrame, *, xlabel: str) -> Figure:
 
 @chart
 def timeline(rows: pd.DataFrame, *, shaded: tuple[Any, Any] | None = None, small: bool = False) -> Figure:
-    """Draw dated events, one per row of `term`, `first` and `last` (dates): a diamond for a day, a bar for a period.
+    """Draw dated events, one per row of `term`, `first` and `last`: a diamond for a day, a bar for a period.
 
     Rows marked in an optional column `strong` are dark. The period between two dates may be `shaded`. A `small` figure
-    has half the width of the page.
+    is half as wide as the page.
     """
     drawing, axes = plt.subplots(figsize=(BESIDE if small else WIDTH, 0.45 + (0.155 if small else 0.18) * len(rows)))
     heights = terms_axis(axes, rows["term"], width=52, size=7 if small else 7.5)
@@ -284,7 +285,7 @@ def timeline(rows: pd.DataFrame, *, shaded: tuple[Any, Any] | None = None, small
 
 @chart
 def dots(rows: pd.DataFrame, *, xlabel: str) -> Figure:
-    """Draw one dot per `estimate`, stacked if they would touch; rows with a `note` are dark."""
+    """Draw one dot per `estimate`, stacked where dots would touch; rows with a `note` are dark."""
     drawing, axes = plt.subplots(figsize=(WIDTH, 1.3))
     place = (rows["estimate"] / np.ptp(rows["estimate"]) * 60).round()  # a dot has a sixtieth of the width of the axis
     heights = place.groupby(place).cumcount()
@@ -299,7 +300,7 @@ def dots(rows: pd.DataFrame, *, xlabel: str) -> Figure:
 
 @chart
 def histogram(draws: pd.DataFrame, *, title: str, xlabel: str) -> Figure:
-    """Draw the distribution of a `value` over redrawn closures; the first row is the actual one."""
+    """Draw the distribution of a `value` over redrawn closures; the first row is the actual value."""
     drawing, axes = plt.subplots(figsize=(WIDTH, 2.1))
     actual, *drawn = draws["value"]
     sns.histplot(x=drawn, bins=30, color=FAINT, alpha=1, ax=axes)

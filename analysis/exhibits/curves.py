@@ -1,6 +1,6 @@
-"""Charts along an axis: paths, effects by month and by exposure.
+"""Charts along an axis: paths, and effects by month or by exposure.
 
-As in :mod:`analysis.exhibits.charts`, each function draws one kind, and refused results are passed on.
+As in :mod:`analysis.exhibits.charts`, each function draws one kind of chart and returns a refused result unchanged.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ if TYPE_CHECKING:
 
 Months = tuple[str, str]  # first and last month, for example of the closures
 DOTTED: Style = {"color": REST, "lw": 0.7, "ls": (0, (1, 2)), "zorder": 0}
-LOWEST, HIGHEST = -105.0, (50.0, 150.0)  # per cent: axis of an event study, its lower end, and limits of its upper end
+LOWEST, HIGHEST = -105.0, (50.0, 150.0)  # per cent: lower end of an event study's axis, and range of its upper end
 REACH = 100  # per cent: end of the axis of a dose response
 ASIDE = 0.22  # months between an estimate and its true value, which would overlap
 
 
 def spread(heights: np.ndarray, gap: float) -> np.ndarray:
-    """Move label positions apart until each is `gap` from the next, keeping their order."""
+    """Move label positions apart until each is at least `gap` from the next, keeping their order."""
     order, steps = np.argsort(heights), gap * np.arange(len(heights))
     level = heights[order] - steps  # if this does not decrease, labels are far enough apart
     pushed_up, pushed_down = np.maximum.accumulate(level), np.minimum.accumulate(level[::-1])[::-1]
@@ -39,7 +39,7 @@ def spread(heights: np.ndarray, gap: float) -> np.ndarray:
 
 
 def years_of(months: Iterable[Any]) -> np.ndarray:
-    """Return months as fractions of years."""
+    """Convert months to fractional years, float64."""
     index = pd.PeriodIndex([*months], freq="M")
     return np.asarray(index.year + (index.month - 1) / 12, dtype=float)
 
@@ -68,17 +68,17 @@ def paths(
     log: str = "",
     size: tuple[float, float] | None = None,
 ) -> Figure:
-    """Draw one line per term along `x`, labelled at its end if there are several, in panels if `rows` has a `panel`.
+    """Draw one line per term along `x`, labelled at its end if there are several, in one plot per `panel`.
 
     Parameters
     ----------
     rows : DataFrame or Estimate
-        `x`, `term`, `estimate`; optionally `conf_low` and `conf_high`, `panel`, in the order of the rows, and `note`,
-        written at a hollow point. Gaps (NaN) are bridged by a dotted line.
+        `x`, `term`, `estimate`; optionally `conf_low` and `conf_high`, `panel` (drawn in the order of the rows), and
+        `note`, written at a hollow point. Dotted lines bridge gaps (NaN).
     x : str
         Column of numbers or of months; months are drawn as years.
     strong : sequence of str
-        Terms in the main colour, others being grey.
+        Terms in the main colour; others are grey.
     fan : DataFrame, optional
         `panel`, `x`, `quantile`, `estimate`: outer quantiles and quartiles of changes, drawn as bands.
     closures : (first month, last month), optional
@@ -86,7 +86,7 @@ def paths(
     level : float, optional
         Height of a dotted reference line.
     ticks : mapping of float to str, optional
-        Labels on the axis, by position.
+        Axis labels by position.
     log : {"", "x", "y"}
         Axis with a log scale.
     size : (width, height), optional
@@ -121,9 +121,9 @@ def paths(
 def slopes(
     rows: pd.DataFrame, *, ylabel: str, ticks: Mapping[float, str], strong: Sequence[str], dashed: Sequence[str]
 ) -> Figure:
-    """Draw one line per term over a few positions `x`, with its `estimate` at each and its label at the end.
+    """Draw one line per term over a few positions `x`, with the `estimate` at each and a label at the end.
 
-    `ticks` label the positions. `strong` terms have the main colour; `dashed` terms lack what others have.
+    `ticks` label the positions. `strong` terms are drawn in the main colour, and `dashed` terms as dashed lines.
     """
     drawing, axes = plt.subplots(figsize=(WIDTH, 2.4))
     for term, line in rows.groupby("term", sort=False):
@@ -143,7 +143,7 @@ def slopes(
 
 
 def _scales(axes: Axes, ticks: Mapping[float, str] | None, *, log: str, signed: bool) -> None:
-    """Scale and format the axis along which paths run, and the axis of their values."""
+    """Scale and format the axes of a plot of paths."""
     if log:
         axes.set(**{f"{log}scale": "log"})
         getattr(axes, f"{log}axis").set_minor_locator(NullLocator())
@@ -159,7 +159,7 @@ def _scales(axes: Axes, ticks: Mapping[float, str] | None, *, log: str, signed: 
 
 
 def _fan(axes: Axes, quantiles: pd.DataFrame, x: str) -> None:
-    """Draw outer quantiles and quartiles as bands, and the line of no change."""
+    """Draw outer quantiles and quartiles as bands, and a line at zero change."""
     wide = quantiles.pivot(index=x, columns="quantile", values="estimate")
     along = years_of(wide.index) if isinstance(wide.index, pd.PeriodIndex) else wide.index.to_numpy()
     for low, high, colour in ((wide.columns[0], wide.columns[-1], BAND), (0.25, 0.75, FAINT)):
@@ -206,10 +206,10 @@ def _lines(axes: Axes, rows: pd.DataFrame, strong: Sequence[str], *, named: bool
 def shares(
     lines: Mapping[str, pd.DataFrame], *, ylabel: str, closures: Months, compared: Sequence[str]
 ) -> Figure | Estimate:
-    """Draw shares by half-year with their intervals as in :func:`paths`, the first line in the main colour.
+    """Draw shares by half-year with their intervals, as :func:`paths` does, the first line in the main colour.
 
-    `lines` have `term`, the first month of a half-year, and `estimate`, `conf_low`, `conf_high`; the shares of the
-    `compared` half-years are written at their points.
+    `lines` have `term`, the first month of a half-year, and `estimate`, `conf_low`, `conf_high`. The shares in the
+    `compared` half-years are written beside their points.
     """
     rows = pd.concat([line.assign(half=line["term"], term=name) for name, line in lines.items()], ignore_index=True)
     months = pd.PeriodIndex(rows["half"], freq="M")
@@ -223,11 +223,11 @@ def shares(
 
 @chart
 def event_study(rows: pd.DataFrame, *, reference: int, ylabel: str) -> Figure:
-    """Draw effects by month: thick lines are pointwise intervals, thin ones the joint band for all months.
+    """Draw effects by month, with pointwise intervals as thick lines and the joint band for all months as thin ones.
 
-    `rows` has `month`, `estimate`, `conf_low`, `conf_high`, `band_low`, `band_high` and, if known, `truth`, drawn
-    slightly to the right. The reference is hollow. Months between it and month 0, which may already show an effect, are
-    shaded. Values above the axis are cut off; an interval beyond it ends in an arrow.
+    `rows` has `month`, `estimate`, `conf_low`, `conf_high`, `band_low`, `band_high` and optionally `truth`, drawn
+    slightly to the right. The reference month is hollow. Months between it and month 0, which may already show an
+    effect, are shaded. Values above the axis are cut off; an interval that extends beyond it ends in an arrow.
     """
     drawing, axes = plt.subplots(figsize=(WIDTH, 2.7))
     top = float(np.fmin(np.fmax(10 + rows["conf_high"].max(), HIGHEST[0]), HIGHEST[1]))
@@ -250,9 +250,10 @@ def event_study(rows: pd.DataFrame, *, reference: int, ylabel: str) -> Figure:
 
 @chart
 def against_drift(rows: pd.DataFrame, *, ylabel: str) -> Figure:
-    """Draw the interval of an effect under each permitted drift, as Rambachan and Roth do.
+    """Draw the interval of an effect under each permitted drift, as in Rambachan and Roth (2023).
 
-    `rows` has `term`, the drift as a number, `conf_low` and `conf_high`. An interval beyond the axis ends in an arrow.
+    `rows` has `term` (the drift as a number), `conf_low` and `conf_high`. An interval that extends beyond the axis ends
+    in an arrow.
     """
     drawing, axes = plt.subplots(figsize=(WIDTH, 1.7))
     for place, row in enumerate(rows.to_dict("records")):
@@ -269,11 +270,11 @@ def against_drift(rows: pd.DataFrame, *, ylabel: str) -> Figure:
 def dose_response(
     bins: pd.DataFrame, lines: pd.DataFrame, placebo: pd.DataFrame, *, xlabel: str, ylabel: str
 ) -> Figure:
-    """Draw effects by bin of exposure with intervals, over the slope and its band, one panel per origin.
+    """Draw effects by bin of exposure with intervals, over the slope and its band, in one plot per origin.
 
-    `bins` has `origin`, `exposure`, `lowest` (shares), `estimate`, `conf_low`, `conf_high` (per cent) and, if known,
-    `truth`; `lines` and `placebo` have `origin`, `exposure`, `estimate`, `conf_low`, `conf_high`. An interval beyond
-    `REACH` on either side ends in an arrow.
+    `bins` has `origin`, `exposure`, `lowest` (shares), `estimate`, `conf_low`, `conf_high` (per cent) and optionally
+    `truth`; `lines` and `placebo` have `origin`, `exposure`, `estimate`, `conf_low`, `conf_high`. An interval that
+    extends beyond `REACH` on either side ends in an arrow.
     """
     origins = list(dict.fromkeys(bins["origin"]))
     drawing, grid = plt.subplots(1, len(origins), figsize=(WIDTH, 2.4), sharey=True, squeeze=False)
@@ -301,7 +302,7 @@ def dose_response(
 
 
 def mark(drawing: Figure, along: Iterable[float]) -> Figure:
-    """Mark points along the axis of a chart by dotted lines, and extend the axis to them."""
+    """Mark positions on the horizontal axis of a chart by dotted lines, and extend the axis to include them."""
     axes = drawing.axes[0]
     low, high = axes.get_xlim()
     axes.set_xlim(min(low, 0.9 * min(along)), high)

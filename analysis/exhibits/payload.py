@@ -1,4 +1,4 @@
-"""Data behind exhibits, for export from a report: rows of estimates, data of figures, facts.
+"""Data behind exhibits, for export from a report: estimates, the data in figures, and facts.
 
 A block stores them in the notebook beside its HTML, and the runner writes them to files.
 """
@@ -25,31 +25,31 @@ COLUMNS = {
 }
 """Columns of an exported estimate, and their types; ``docs/estimates.md`` explains them.
 
-The runner fills in the report, its date of knowledge, its market, and the number of the table that a row belongs to.
+The runner fills in the report, its date, its market, and the number of the table that contains the row.
 """
 FACTS = ("what", "name", "value", "vintage", "about")
 """Columns of the facts of a report; the annex of a run collects the facts of all reports.
 
-`what` is a parameter, a file, a source, a panel or a version. The `value` of a file or a panel is its digest, that of a
-source its address.
+`what` is a parameter, a file, a source, a panel or a version. The `value` of a file or a panel is its digest; the value
+of a source is its address.
 """
 BRIEF = ("topic", "page", "sentence")
-"""Columns of the brief: the sentences on each topic, and the PDF with details; its caption is the headline."""
+"""Columns of the brief: each topic, the PDF with its details, and its sentences; the caption is the headline."""
 SPOKEN = ("claim", "reading", "report", "tier", "statement", "party", "word", "confidence", "why", "date", "source_url")
-"""Columns of the verdicts that decide readings of claims, with date and source of each claim."""
+"""Columns of the verdicts on readings of claims, with the date and source of each claim."""
 OURS = {"id": "estimand", "months": "window", "digest": "panel"}  # names in rows of estimates, and exported names
 
 
 @dataclass(frozen=True)
 class Part:
-    """Data of one exhibit: estimates, data of a figure, facts, the brief, or choices of a reader."""
+    """Data of one exhibit: estimates, the data of a figure, facts, the brief, or inputs that a reader can choose."""
 
     kind: Literal["answer", "estimates", "figure", "facts", "brief", "spoken", "believe"]
     caption: str
     data: pd.DataFrame
 
     def as_json(self) -> dict[str, str]:
-        """Return the part as text, numbers with 12 digits, as in published verdicts."""
+        """Return the part as text, with numbers to 12 digits as in published verdicts."""
         table = self.data.to_csv(index=False, float_format="%.12g", lineterminator="\n")
         return {"kind": self.kind, "caption": self.caption, "csv": table}
 
@@ -62,12 +62,12 @@ def rows_of(result: Any) -> Any:
 
 
 def refused(result: Any) -> bool:
-    """Return whether a result is a refused Estimate, with only a reason."""
+    """Return whether a result is a refused Estimate, which has only a reason."""
     return rows_of(result) is not result and bool(result.refused)
 
 
 def of_estimates(kind: Literal["answer", "estimates"], caption: str, rows: pd.DataFrame) -> Part:
-    """Return rows of estimates with the columns `COLUMNS`, empty if there is no value."""
+    """Build a part from rows of estimates, with the columns `COLUMNS`; a missing value stays empty."""
     ours = {theirs: name for theirs, name in OURS.items() if theirs in rows}
     named = rows.drop(columns=[*ours.values()], errors="ignore").rename(columns=ours)
     taken = typed(named.reindex(columns=[*COLUMNS]))
@@ -79,7 +79,7 @@ def of_estimates(kind: Literal["answer", "estimates"], caption: str, rows: pd.Da
 
 
 def typed(rows: pd.DataFrame) -> pd.DataFrame:
-    """Return rows with the types of `COLUMNS`; missing text becomes empty."""
+    """Convert rows to the types of `COLUMNS`; missing text becomes an empty string."""
     empty = {name: "" for name, kind in COLUMNS.items() if kind == "str"} | {"table": 0}
     return rows.astype(dict.fromkeys(empty, object)).fillna(empty).astype(COLUMNS)
 
@@ -90,7 +90,7 @@ def read_estimates(text: str) -> pd.DataFrame:
 
 
 def of_facts(rows: Iterable[Sequence[str]]) -> Part:
-    """Return the facts of a report, with each row padded to the columns of `FACTS`."""
+    """Build a part from the facts of a report, padding each row to the columns of `FACTS`."""
     named = [dict(zip(FACTS, row, strict=False)) for row in rows]
     return Part("facts", "", pd.DataFrame(named, columns=[*FACTS], dtype=object).fillna(""))
 
@@ -101,12 +101,12 @@ def read_facts(text: str) -> pd.DataFrame:
 
 
 def of_figure(handed: Mapping[str, Any]) -> pd.DataFrame:
-    """Return all data given to a chart as one table; with several frames, `part` names the frame of each row.
+    """Combine the data passed to a chart into one table; with several frames, `part` names the frame of each row.
 
     Parameters
     ----------
     handed : mapping of str to object
-        Arguments of the chart by name: frames, or frames by title. Others are options and are ignored.
+        Arguments of the chart by name: frames, or mappings of title to frame. All others are options and are ignored.
     """
     frames = dict[str, pd.DataFrame]()
     for name, argument in handed.items():
@@ -120,7 +120,7 @@ def of_figure(handed: Mapping[str, Any]) -> pd.DataFrame:
 
 
 def load_estimates(folder: str | Path) -> pd.DataFrame:
-    """Return the estimates of all reports in a folder of a run, such as ``reports/latest``.
+    """Read the estimates of all reports in the folder of a run, such as ``reports/latest``.
 
     Returns
     -------
@@ -130,25 +130,25 @@ def load_estimates(folder: str | Path) -> pd.DataFrame:
     Raises
     ------
     DataError
-        If there is no such file, or one contains anything else.
+        If the folder contains no file of estimates, or a file contains anything else.
 
     Examples
     --------
-    A folder without reports is refused:
+    A folder without reports raises an error:
 
     >>> from analysis import load_estimates
     >>> load_estimates("data")  # doctest: +ELLIPSIS
     Traceback (most recent call last):
     ...
-    analysis.errors.DataError: cannot load estimates: data has no file *.estimates.parquet; name a folder of ...
+    analysis.errors.DataError: Cannot load estimates: data has no file *.estimates.parquet; choose a folder of ...
     """
     frames = list[pd.DataFrame]()
     for file in sorted(Path(folder).rglob(f"*{ESTIMATES}")):
         try:
             frames.append(pd.read_parquet(file)[[*COLUMNS]])
         except (OSError, ValueError, KeyError) as error:
-            raise DataError(f"{file}: these are not estimates ({error}); make the report again") from None
+            raise DataError(f"Cannot read estimates from {file} ({error}); make the report again") from None
     if not frames:
-        problem = f"cannot load estimates: {folder} has no file *{ESTIMATES}"
-        raise DataError(f"{problem}; name a folder of reports, such as reports/latest, or make some: `make report`")
+        problem = f"Cannot load estimates: {folder} has no file *{ESTIMATES}"
+        raise DataError(f"{problem}; choose a folder of reports, such as reports/latest, or run `make report` first")
     return pd.concat(frames, ignore_index=True)

@@ -1,4 +1,4 @@
-"""The words that reports choose from by tier, grade, word and question: ``data/words.yml``."""
+"""Phrases from ``data/words.yml``, which reports choose by tier, grade, verdict and question."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class _Entry(BaseModel):
 
 
 class Saying(_Entry):
-    """Wording of an affirmative answer to one question: who did what; `did` also serves as the participle."""
+    """Wording of an affirmative answer to one question (who did what); `did` also serves as the participle."""
 
     who: str
     did: str
@@ -26,14 +26,14 @@ class Saying(_Entry):
 
 
 class OfTier(_Entry):
-    """Name of a tier of data, and how page 1 describes it as the source of an answer."""
+    """Name of a tier of data, and its description on page 1 as the source of an answer."""
 
     name: str
     source: str
 
 
 class Phrases(_Entry):
-    """The content of the file; its comments explain each table."""
+    """Content of the file; the comments in the file explain each table."""
 
     tiers: dict[Tier, OfTier]
     grades: dict[Grade, str]
@@ -50,6 +50,6 @@ class Phrases(_Entry):
 
 @lru_cache(maxsize=1)
 def phrases() -> Phrases:
-    """Read the file; refuse it if it has changed since it was accepted."""
+    """Read the file; raise DataError if it has changed since it was accepted."""
     data.verified("words")
     return yaml.load(data.DATA / data.card("words")["path"], Phrases)

@@ -1,4 +1,4 @@
-"""The first and the last line of a notebook: its set-up and its closing block.
+"""Set-up and closing block of a notebook, its first and its last line.
 
 The closing block records the inputs, parameters and code of a report for the annex of the run.
 """
@@ -32,7 +32,7 @@ FILES = ("panel_path", "panel_map", "event")  # only the name of a file counts, 
 
 
 def start(notebook: str, namespace: Mapping[str, object]) -> Event:
-    """Check the parameters of a notebook on public figures, set the style for real data, and return its event.
+    """Check the parameters of a notebook on public figures, set the style for real data, and return the event.
 
     Parameters
     ----------
@@ -52,9 +52,9 @@ def start(notebook: str, namespace: Mapping[str, object]) -> Event:
 
 
 def start_simulated(notebook: str, namespace: Mapping[str, object]) -> str:
-    """Check the parameters of a notebook on a simulated market, mark its exhibits, and return the name of the market.
+    """Check the parameters of a notebook on a simulated market, set its style, and return the name of the market.
 
-    Parameters and errors are as for :func:`start`.
+    Parameters and exceptions are as for :func:`start`.
     """
     settings = parameters.check(notebook, namespace)
     if "event" in settings:
@@ -67,9 +67,9 @@ def start_simulated(notebook: str, namespace: Mapping[str, object]) -> str:
 def start_panel(
     notebook: str, namespace: Mapping[str, object], open_study: Callable[[Mapping[str, Any]], Study]
 ) -> Study:
-    """Check the parameters of a notebook on a panel, mark its exhibits, and return the study that they describe.
+    """Check the parameters of a notebook on a panel, set its style, and return the study that they describe.
 
-    `open_study` is that of :mod:`market`, which simulates a panel if no file is given, or `Study.open`.
+    `open_study` is either `Study.open` or the function in :mod:`market` that simulates a panel if no file is specified.
     """
     study = open_study(parameters.check(notebook, namespace))
     style.use(study.mark, study.market, study.caveats, study.file)
@@ -85,20 +85,20 @@ def finish(
     sources: Sequence[pd.DataFrame] = (),
     panel: Panel | None = None,
 ) -> Block:
-    """Write the verdicts of a notebook to its `verdict_file`, and return its last block: date, commit and sources.
+    """Write the verdicts of a notebook to its `verdict_file`, and return its last block (date, commit and sources).
 
     Parameters
     ----------
     notebook, namespace
         As in :func:`start`.
     judged : sequence of Verdict
-        In order of display.
+        In the order in which they are shown.
     read : sequence of str
-        Names of the files that were read, after ``data/datapackage.json``.
+        Names in ``data/datapackage.json`` of the files that were read.
     sources : sequence of DataFrame
         Sources of the figures shown, with columns `source_publisher` and `source_url`.
     panel : Panel, optional
-        The panel behind the estimates.
+        The panel from which effects were estimated.
     """
     settings = parameters.check(notebook, namespace)
     verdicts.write(
@@ -115,20 +115,20 @@ def finish(
 def colophon(
     settings: Mapping[str, Any], resources: Sequence[str], sources: Sequence[pd.DataFrame], panel: Panel | None
 ) -> Block:
-    """Return the closing block of a report: date, commit and sources; the rest goes to the annex of the run.
+    """Return the closing block of a report (date, commit and sources); the rest goes to the annex of the run.
 
     Parameters
     ----------
     settings : mapping
-        Parameters as run, with `as_of`, the date of knowledge, and `stale_after_days`, the age of the newest file from
-        which a warning is printed.
+        Parameters as run, with `as_of`, the date of the information used, and `stale_after_days`, the age of the newest
+        file above which a warning is printed.
     resources : sequence of str
-        Names of the files that were read, after datapackage.json, which may name their sources; empty if all data came
+        Names in datapackage.json of the files that were read, and which may name their sources; empty if all data came
         from a panel.
     sources : sequence of DataFrame
         Sources of the figures shown, with columns `source_publisher`, `source_url`.
     panel : Panel, optional
-        The panel behind the estimates; its digest and the rows left out by rule are recorded.
+        The panel from which effects were estimated; its digest and the rows that rules left out are recorded.
     """
     cards = [data.card(name) for name in resources]
     newest = max((card["vintage"] for card in cards), default=settings["as_of"])
@@ -163,6 +163,6 @@ def colophon(
 
 
 def _linked(publisher: str, addresses: Sequence[str]) -> str:
-    """Return the links for one publisher: its name links to the first address, numbers to the others."""
+    """Format the links for one publisher: its name links to the first address, and numbers link to the others."""
     numbered = [link(str(number), address) for number, address in enumerate(addresses[1:], start=2)]
     return ", ".join([link(publisher, addresses[0]), *numbered])

@@ -1,7 +1,7 @@
-"""The style of figures, and the only function that saves a figure.
+"""Style of figures, and the only function that saves a figure.
 
 A figure of a simulated market cannot be mistaken for one of the real market, even if it is cut out: it is purple
-instead of dark blue, and the title inside the picture begins with "Simulated". Nothing covers the data. Lines and fonts
+instead of dark blue, and the title inside the picture begins with "Simulated". No mark covers the data. Lines and fonts
 are set in ``reports/figures.mplstyle``.
 """
 
@@ -26,7 +26,7 @@ FAINT, BAND = "C2", "C3"  # leader lines and inner bands; margins and outer band
 KINDS = ("real", "estimate", "simulated")
 PALETTE = dict.fromkeys(KINDS, ("#17375e", "#656e78", "#b9c1cb", "#dfe4e9"))
 PALETTE["simulated"] = ("#6a3d9a", "#7b7190", "#c6b8da", "#e7dff1")
-"""C0 to C3 by kind of numbers: distinct in grey and for the colour-blind; the first two are legible as text."""
+"""Colours C0 to C3 by kind of numbers, distinct in grey and for colour-blind readers; text uses the first two."""
 FAMILY = "Noto Sans CJK SC"
 ASCII = frozenset(map(chr, range(32, 127)))
 WIDTH, BESIDE = 6.4, 3.0  # inches: the text width of the page, and of a figure beside the answer
@@ -34,7 +34,7 @@ WIDTH, BESIDE = 6.4, 3.0  # inches: the text width of the page, and of a figure 
 
 @dataclass
 class Look:
-    """Settings shared by the exhibits that follow: kind of numbers, simulated market, panel, and source."""
+    """Settings that apply to all exhibits that follow: kind of numbers, simulated market, panel and source."""
 
     provenance: str = ""
     market: str = ""
@@ -43,7 +43,7 @@ class Look:
 
     @property
     def simulated(self) -> bool:
-        """Whether the numbers come from a simulated market."""
+        """True if the numbers come from a simulated market."""
         return self.provenance == "simulated"
 
 
@@ -51,7 +51,7 @@ LOOK = Look()
 
 
 def use(provenance: str = "real", market: str = "", panel: str = "", source: str = "") -> None:
-    """Set the style and the kind of numbers of all exhibits that follow; call it in the setup cell.
+    """Set the style and the kind of numbers for all exhibits that follow; call it in the setup cell.
 
     Parameters
     ----------
@@ -61,7 +61,7 @@ def use(provenance: str = "real", market: str = "", panel: str = "", source: str
         Name of the simulated market, from :func:`market.parameters.market_named`, for boxes that say "If the market
         were as simulated (...)".
     panel : str
-        Description of the user's own panel and doubts about it, for page 1.
+        Description of the user's own panel, and any doubts about it, for page 1.
     source : str
         Default source of figures, such as the file of the panel.
 
@@ -75,7 +75,7 @@ def use(provenance: str = "real", market: str = "", panel: str = "", source: str
     from matplotlib import font_manager
 
     if provenance not in KINDS:
-        raise DesignError(f"cannot set the look: its provenance is {provenance!r}; use one of {', '.join(KINDS)}")
+        raise DesignError(f"Cannot set the style: the provenance is {provenance!r}; choose one of {', '.join(KINDS)}")
     LOOK.provenance, LOOK.market, LOOK.panel, LOOK.source = provenance, market, panel, source
     for file in sorted(LAYOUT.glob("fonts/*.otf")):
         font_manager.fontManager.addfont(str(file))
@@ -84,18 +84,18 @@ def use(provenance: str = "real", market: str = "", panel: str = "", source: str
 
 
 def kind(named: str = "") -> str:
-    """Return the given kind of numbers, or else the kind set in the style, which is then required.
+    """Return the kind of numbers that is passed or set in the style; raise DesignError if there is none.
 
     Estimates from a simulated market are simulated; in a simulated style only "real" marks real numbers.
     """
     if not (named or LOOK.provenance):
-        problem = f"cannot show an exhibit: the kind of its numbers is not set ({', '.join(KINDS)})"
+        problem = f"Cannot show an exhibit: the kind of its numbers is not set ({', '.join(KINDS)})"
         raise DesignError(f"{problem}; call style.use first")
     return LOOK.provenance if not named or (LOOK.simulated and named != "real") else named
 
 
 def framed(figure: Figure, title: str, source: str) -> None:
-    """Write a title above a figure and its source below it; the figure grows to fit them."""
+    """Write a title above a figure and its source below it, and enlarge the figure to fit them."""
     from textwrap import wrap
 
     left: dict[str, Any] = {"x": 0.005, "ha": "left"}
@@ -110,12 +110,12 @@ def framed(figure: Figure, title: str, source: str) -> None:
 
 
 def to_svg(figure: Figure) -> str:
-    """Return a figure as the data address of an embedded SVG picture, and close it."""
+    """Convert a figure to a data URL of an SVG image, and close it."""
     from matplotlib import pyplot as plt
 
     buffer = io.StringIO()
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Glyph .* missing")  # a square stands for it, below
+        warnings.filterwarnings("ignore", "Glyph .* missing")  # a square replaces it below
         figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
     plt.close(figure)
     drawn = printable(buffer.getvalue())
@@ -127,7 +127,7 @@ def to_svg(figure: Figure) -> str:
 
 @lru_cache(maxsize=8)
 def _face(weight: int, letters: frozenset[str]) -> str:
-    """Return a font weight as CSS, subset to some letters, so that text has the same width in any browser."""
+    """Return a font weight as CSS, subset to some characters, so that text has the same width in every browser."""
     from fontTools import subset
 
     options = subset.Options(hinting=False, notdef_outline=True, layout_features=["kern"])

@@ -1,7 +1,7 @@
-"""Titles, alternative texts and sentences, derived by rule from the numbers that they describe.
+"""Titles, alternative texts and sentences that follow by rules from the numbers that they describe.
 
-A rule says that something fell or rose if its whole interval does, and otherwise that no change is clear. A refused
-result gives an empty text. Sentences used by one report only are in its notebook.
+By these rules something fell or rose if its whole interval lies on that side of zero; otherwise no change is clear. The
+text for a refused result is empty. Sentences that only one report uses are in its notebook.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ MOST = 4  # names listed in a sentence at most; more are counted, as are names w
 
 
 def sentence(text: str) -> str:
-    """Capitalise the first letter."""
+    """Capitalise the first letter of a text."""
     return text[:1].upper() + text[1:]
 
 
 def listing(names: Iterable[str], total: int = 0, *, every: str = "all") -> str:
-    """Join names as "a, b and c"; count many of them, as "5 of 6", or as `every` of the total."""
+    """Join names as "a, b and c"; if there are many, return their count ("5 of 6", or `every` and the total)."""
     items = list(names)
     if len(items) > MOST or any("," in item for item in items):
         count = f"{len(items)} of" if len(items) < total else every
@@ -44,18 +44,18 @@ def listing(names: Iterable[str], total: int = 0, *, every: str = "all") -> str:
 
 
 def published(*publishers: str) -> str:
-    """List the publishers of some series, each once, without text in brackets."""
+    """Format the names of publishers, each of them once and without text in brackets."""
     names = [re.sub(r" \([^)]*\)| at commit \w+", "", name).strip() for text in publishers for name in text.split("; ")]
     return ", ".join(dict.fromkeys(names))
 
 
 def values(series: Mapping[Any, float] | pd.Series, decimals: int = 0) -> str:
-    """List numbers, each after its name."""
+    """Format numbers, each after its name."""
     return "; ".join(f"{name}: {number(value, decimals)}" for name, value in series.items()) + "."
 
 
 def in_numbers(rows: Any, unit: str, *, label: str = "term") -> str:
-    """List rows with estimate and interval, named by the column `label`."""
+    """Format rows with their estimates and intervals, named by the column `label`."""
     if refused(rows):
         return ""
     items = []
@@ -67,9 +67,9 @@ def in_numbers(rows: Any, unit: str, *, label: str = "term") -> str:
 
 
 def described(rows: pd.DataFrame, axis: str) -> str:
-    """Describe the data drawn along an axis: each row with its interval, or the first and last value of each path.
+    """Describe the data drawn along an axis by the interval of each row, or by the first and last value of each path.
 
-    Only the first of several parts is described; empty if rows have no `term` or `month`, or no `estimate`.
+    Only the first of several parts is described. The text is empty if rows have no `term` or `month`, or no `estimate`.
     """
     label = next((name for name in ("term", "month") if name in rows), "")
     if not label or "estimate" not in rows:
@@ -90,13 +90,13 @@ def described(rows: pd.DataFrame, axis: str) -> str:
 
 
 def _sides(rows: Any) -> tuple[pd.DataFrame, pd.Series, pd.Series]:
-    """Return the rows with an interval, and masks of those entirely below and above zero."""
+    """Return the rows that have an interval, and masks of those whose interval lies below or above zero."""
     bounded = rows_of(rows).dropna(subset=["conf_low", "conf_high"])
     return bounded, bounded["conf_high"] < 0, bounded["conf_low"] > 0
 
 
 def by_direction(rows: Any, *, fell: str = "fell", rose: str = "rose", unknown: str = "no clear change for") -> str:
-    """List the terms whose interval lies below zero, above it, or contains it.
+    """Sort terms by whether their interval lies below zero, above it, or contains it.
 
     Parameters
     ----------
@@ -116,7 +116,7 @@ def by_direction(rows: Any, *, fell: str = "fell", rose: str = "rose", unknown: 
 
 
 def by_ways(rows: pd.DataFrame, *, fell: str, rose: str) -> str:
-    """Count the specifications that find a fall, a rise, and neither."""
+    """Count the specifications that find a fall, a rise, or neither."""
     bounded, below, above = _sides(rows)
     less, more = below.sum(), above.sum()
     text = f"{less or 'None'} of {len(bounded)} specifications find {fell}, {more or 'none'} {rose}"
@@ -125,7 +125,7 @@ def by_ways(rows: pd.DataFrame, *, fell: str, rose: str) -> str:
 
 
 def by_count(rows: pd.DataFrame, margin: float) -> str:
-    """State for each number of `accounts` closed whether growth would fall by a margin."""
+    """State whether growth would fall by a margin, for each number of closed `accounts`."""
     would = {
         SUPPORTED: "growth would not fall by",
         CONTRADICTED: "growth would fall by more than",
@@ -160,7 +160,7 @@ def number_below(index: pd.Series, closed: Sequence[str]) -> str:
 
 
 def after_closure(rows: Any) -> str:
-    """Count the months since closure, and before it, in which the intervals of an event study exclude zero."""
+    """Count the months before and after closure in which the intervals of an event study exclude zero."""
     if refused(rows):
         return ""
     bounded, lower, higher = _sides(rows)
@@ -171,7 +171,7 @@ def after_closure(rows: Any) -> str:
 
 
 def across_choices(rows: pd.DataFrame, unit: str) -> str:
-    """State how far an effect moves with other choices, and whether its placebo excludes zero.
+    """State how far an estimate moves under other choices, and whether the interval of its placebo excludes zero.
 
     `rows` are from :func:`analysis.estimands.robustness.robustness`: first the main estimate, last the placebo.
     """
@@ -190,7 +190,7 @@ def across_choices(rows: pd.DataFrame, unit: str) -> str:
 
 
 def surely(row: Mapping[str, Any], who: str, did: str, *, passed: bool) -> str:
-    """State whether firms did less or more, with the confidence in words; empty without an interval.
+    """State whether firms did less or more, and how surely; empty without an interval.
 
     They "probably" did if the interval excludes zero, the method has the best grade and the checks are `passed`; they
     "may have" if only the interval supports it; and it is open if the interval includes zero.
@@ -200,9 +200,9 @@ def surely(row: Mapping[str, Any], who: str, did: str, *, passed: bool) -> str:
     row : mapping
         `conf_low`, `conf_high` and `grade`.
     who : str
-        The subject, in the plural.
+        Subject, in the plural.
     did : str
-        The predicate, in the past tense, with braces for less or more: ``"sold {} than before"``.
+        Predicate, in the past tense, with braces for "less" or "more": ``"sold {} than before"``.
     passed : bool
         Whether the checks beside the estimate support it.
     """
@@ -216,7 +216,7 @@ def surely(row: Mapping[str, Any], who: str, did: str, *, passed: bool) -> str:
 
 
 def clustered(design: Design, *, rivals: bool = False) -> str:
-    """Describe the clustering of the standard errors of closed sellers, or of `rivals` beside them: "by category"."""
+    """Describe how standard errors are clustered, for closed sellers alone or also for `rivals`: "by category"."""
     if design.cluster != "brand_group":
         return f"clustered by {design.cluster}"
     two = "closed sellers by brand group, others by category"
@@ -224,7 +224,7 @@ def clustered(design: Design, *, rivals: bool = False) -> str:
 
 
 def smallest_seen(row: Mapping[str, Any]) -> str:
-    """State the smallest effect that such a panel would mostly show: `mde` of a row, in its `unit`."""
+    """State the smallest effect that such a panel would usually detect: `mde` of a row, in its `unit`."""
     if pd.isna(row["mde"]):
         return ""
     effect = f"{number(row['mde'], 1, mark=kind('estimate'))} {row['unit']}"
@@ -234,7 +234,7 @@ def smallest_seen(row: Mapping[str, Any]) -> str:
 def placebos(rows: pd.DataFrame, against: Sequence[float]) -> str:
     """Sort placebos by whether their interval excludes zero, each with its size relative to the estimate it tests.
 
-    `rows` are as for :func:`analysis.exhibits.blocks.estimates`; `against` has the estimate beside each, NaN for none.
+    `rows` are as for :func:`analysis.exhibits.blocks.estimates`; `against` has the estimate that each tests, or NaN.
     """
     sorts: dict[str, list[str]] = {"found an effect": [], "found none": [], "had no interval": []}
     for row, effect in zip(rows.to_dict("records"), against, strict=True):
@@ -252,7 +252,7 @@ def placebos(rows: pd.DataFrame, against: Sequence[float]) -> str:
 
 
 def breakdown(bounds: Estimate, of: str) -> str:
-    """State how large a drift the mean effect `of` some months survives: none (NaN), any (infinite), or a value."""
+    """State the largest drift that the mean effect `of` some months survives: none (NaN), any (infinite) or a value."""
     if bounds.refused:
         return ""
     value = bounds.details["breakdown"]
@@ -283,7 +283,7 @@ def pretrend(study: Estimate) -> str:
 
 
 def adjusted(tests: Any, names: Mapping[str, str]) -> str:
-    """List the p-values of :func:`analysis.estimands.closed_firms.family`, each after the name of its effect."""
+    """Format the p-values of :func:`analysis.estimands.closed_firms.family`, each after the name of its effect."""
     if isinstance(tests, Estimate):
         return ""
     clauses = [f"{names[row['id']]}, {p_value(row['p_adjusted'])}" for row in tests.to_dict("records")]
@@ -291,7 +291,7 @@ def adjusted(tests: Any, names: Mapping[str, str]) -> str:
 
 
 def redraws(rows: pd.DataFrame) -> str:
-    """List the p-values in rows of :func:`analysis.estimands.rivals.randomization_test`, each after its `label`."""
+    """Format the p-values from :func:`analysis.estimands.rivals.randomization_test`, each after its `label`."""
     compared = rows.dropna(subset="p_value")
     if compared.empty:
         return "No draw could be compared."
@@ -303,9 +303,9 @@ def redraws(rows: pd.DataFrame) -> str:
 
 
 def in_truth(value: float | None, unit: str, ends: Sequence[float] = (), *, it: str = "the change is") -> str:
-    """State the true value in a simulated market, and whether an interval contains it; empty if it is not known.
+    """State the true value in a simulated market, and whether an interval contains it; empty if there is none.
 
-    `ends` are the limits of the interval, if any. `it` is the subject with its verb.
+    `ends` are the limits of the interval, if there is one. `it` is the subject with its verb.
     """
     if value is None or pd.isna(value):
         return ""
@@ -320,16 +320,16 @@ def in_truth(value: float | None, unit: str, ends: Sequence[float] = (), *, it: 
 def tried_out(
     verdict: Verdict | None, value: float | None, unit: str, ends: Sequence[float], *, it: str, above: float
 ) -> str:
-    """State whether a claim is true in a simulated market, and whether its verdict found that; empty if not known.
+    """State whether a claim is true in a simulated market, and whether its verdict agrees; empty without a true value.
 
     Parameters
     ----------
     verdict : Verdict or None
         Verdict on the claim; None if it is not judged.
     value, unit, ends
-        The true value, its unit, and the limits of the estimated interval.
+        True value, its unit, and the limits of the estimated interval.
     it : str
-        The subject with its verb.
+        Subject with its verb.
     above : float
         The claim is true if the value is above this.
     """
@@ -344,6 +344,6 @@ def tried_out(
 
 
 def as_read(dropped: pd.DataFrame) -> str:
-    """List rows summed, linked or left out when a panel was read, from columns `what`, `rule`, `count`."""
+    """Format the numbers of rows summed, linked or left out when a panel was read (`what`, `rule`, `count`)."""
     rules = [f"{row['count']:,} {row['what']}: {row['rule']}" for row in dropped.to_dict("records")]
     return f"Changes when the panel was read: {'; '.join(rules) or 'none'}."

@@ -1,7 +1,7 @@
-"""Make the example panels again: ``python data/examples/make.py``. They are simulated; every id says so (SIM-...).
+"""Write the example panels: ``python data/examples/make.py``. They are simulated, as every id shows (SIM-...).
 
-One small market, as a researcher might hold it: in rows (tidy.csv), with a column per month, Chinese labels and sales
-in yuan (wide.csv), and by account, some of which were renamed (accounts.csv).
+They show one small market in three forms that a researcher might have: in rows (tidy.csv), with a column per month,
+Chinese labels and sales in yuan (wide.csv), and by account, some of which were renamed (accounts.csv).
 """
 
 from __future__ import annotations
@@ -37,11 +37,11 @@ FROM = {"CN": "中国", "other": "其他"}
 YUAN = {"2019": 0.145, "2020": 0.145, "2021": 0.155, "2022": 0.15}  # round numbers, as in wide.map.yml
 
 EARLY = 10  # month, from January 2019, in which two accounts that nobody closed are renamed
-UNKNOWN = slice(6, 9)  # months in which the sales of two firms on eBay are not known
+UNKNOWN = slice(6, 9)  # months in which the sales of two firms on eBay are missing
 
 
 def main(folder: Path = HERE) -> None:
-    """Write the three panels into a folder; the maps beside this script are written by hand."""
+    """Write the three panels to a folder; the maps beside this script are written by hand."""
     rows = _accounts()
     rows.to_csv(folder / "accounts.csv", index=False, lineterminator="\n")
     panel = read_panel(folder / "accounts.csv", map=HERE / "accounts.map.yml")
@@ -51,7 +51,7 @@ def main(folder: Path = HERE) -> None:
 
 
 def _accounts() -> pd.DataFrame:
-    """Return one row per account, site and month with sales, in whole sim-$."""
+    """Return one row per account, site and month with sales, rounded to whole sim-$."""
     panel, _ = simulate("mid_3k", SEED, by_account=1, **MARKET)
     sales, known = np.rint(panel.sales), panel.firms
     names = known.index.to_series()
@@ -75,7 +75,7 @@ def _accounts() -> pd.DataFrame:
 
 
 def _renamed_again(shops: pd.DataFrame, sales: np.ndarray) -> list[tuple[int, int]]:
-    """Return accounts to rename, and when: one renamed before, halfway through, and two of firms that nobody closed."""
+    """Return accounts to rename, with months: one that was renamed before, and two of firms that were not closed."""
     sold = sales[:, 0] > 0
     again = int(np.where(shops["formerly"] != "", sold.sum(axis=1), -1).argmax())
     closed = set(shops.loc[shops["shop_closed"] != "", "company"])
@@ -85,7 +85,7 @@ def _renamed_again(shops: pd.DataFrame, sales: np.ndarray) -> list[tuple[int, in
 
 
 def _split(sales: np.ndarray, shops: pd.DataFrame, row: int, month: int) -> tuple[np.ndarray, pd.DataFrame]:
-    """Give an account another name from a month on."""
+    """Split an account in two, with a new name from a month onwards."""
     shop = shops.loc[row]
     renamed = shop.copy()
     renamed["shop_id"], renamed["formerly"] = f"{shop['shop_id']}-N", shop["shop_id"]
@@ -111,7 +111,7 @@ def _rows(sales: np.ndarray, shops: pd.DataFrame, panel: Panel) -> pd.DataFrame:
 
 
 def _of_firms(panel: Panel, country: dict[str, str]) -> pd.DataFrame:
-    """Return one row per firm, as the tidy and the wide file describe it."""
+    """Return one row per firm, with the attributes in the tidy and the wide file."""
     known = panel.firms
     return pd.DataFrame(
         {
@@ -127,7 +127,7 @@ def _of_firms(panel: Panel, country: dict[str, str]) -> pd.DataFrame:
 
 
 def _sold(panel: Panel) -> tuple[np.ndarray, np.ndarray]:
-    """Return firm and platform of each pair that ever sold; the others are not listed."""
+    """Return the positions of each pair of firm and platform with sales in any month."""
     return np.nonzero((np.nan_to_num(panel.sales, nan=1.0) > 0).any(axis=2))
 
 

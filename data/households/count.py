@@ -1,7 +1,7 @@
-"""Count purchases, as published by Open e-commerce 1.0, by month, group of buyers, category and origin.
+"""Count the purchases published by Open e-commerce 1.0 by month, group of buyers, category and origin.
 
-The rows are read once, in batches, and only counts are kept. ``data/households`` has this program's tables for a public
-part of the file, and the lists that it uses. ``market-impact purchases`` runs it.
+The rows are read once, in batches, and only counts are kept. ``data/households`` contains the resulting tables for a
+public part of the file, and the lists that the program uses. ``market-impact purchases`` runs it.
 """
 
 from __future__ import annotations
@@ -39,15 +39,15 @@ COLUMNS = {
     "category": "Category",
     "buyer": "Survey ResponseID",
 }
-"""Columns to read, by our names; others, such as the state, are ignored."""
+"""Columns to read, by our names; others, such as the buyer's state, are ignored."""
 
 ASINS = {"code": "parent_asin", "store": "store"}
-"""The same for a table of products, as in Amazon Reviews 2023."""
+"""Columns to read from a table of products, as in Amazon Reviews 2023."""
 
 WHOLE = "6efb098a6e01a9acb6e215402a450f4a848ed1b102ca016f9be6c4f03c585e1e"
 """SHA-256 of the whole file in the archive."""
 
-FIRST, LAST = "2018-01", "2022-10"  # people exported their histories from the following month on
+FIRST, LAST = "2018-01", "2022-10"  # people exported their histories from the next month onwards
 GROUPS = 100
 SIGNS = "®™:.-–'\"()[]"  # stripped from a token
 BRACKET = r"^\s*[\[\(【][^\]\)】]*[\]\)】]\s*"
@@ -68,7 +68,7 @@ GROUPED = {
 }
 """Keys of the counts kept in memory while order lines are read."""
 
-FEWEST = 40  # order lines in one half-year that put a category into the table of half-years
+FEWEST = 40  # order lines in at least one half-year for a category to appear in the table of half-years
 SUMS = ["purchases", "units", "cents"]
 BYTES_AT_ONCE, ROWS_AT_ONCE = 1 << 22, 1 << 16
 HEADER_LETTERS, LONGEST_TITLE = 1 << 20, 20_000
@@ -77,19 +77,19 @@ DEAREST = 1e7  # dollars per order line, so that sums in cents fit into 64 bits
 
 @dataclass(frozen=True)
 class Counts:
-    """The counts from a file.
+    """Counts from a file of purchases.
 
-    `tables` has, by name, those of ``data/households``, and two that stay with the owner of the file: `blanks`, the
-    product codes of purchases without a title, and, if a table of products supplied their brands, `closed`, the
-    purchases of brands named as closed in the list of categories; `said` holds sentences that a reader of the tables
-    must know.
+    `tables` contains, by name, those of ``data/households``, and two that should stay with the owner of the file:
+    `blanks`, the product codes of purchases without a title, and, if a table of products supplied their brands,
+    `closed`, the purchases of brands that the list of categories names as closed. `said` contains sentences that a
+    reader of the tables must know.
     """
 
     tables: dict[str, pd.DataFrame]
     said: list[str]
 
     def write(self, out: Path) -> Path:
-        """Write each table to a file in a new or empty folder, all or none, and return the folder."""
+        """Write all tables to a new or empty folder, atomically, and return the folder."""
         refuse_used(out)
         out.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=f".{out.name}-", dir=out.parent) as draft:
@@ -104,13 +104,13 @@ class Counts:
 
 
 def refuse_used(out: Path) -> None:
-    """Raise DesignError for a non-empty folder, or a file in its place."""
+    """Raise DesignError if a path is a file or a non-empty folder."""
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise DesignError(f"Cannot write tables to {out}: it is not an empty folder; name a new one with --out")
+        raise DesignError(f"Cannot write tables to {out}: it is not an empty folder; choose a new one with --out")
 
 
 def count(file: Path, products: Path | None = None, *, root: Path = DATA) -> Counts:
-    """Count the purchases of a file.
+    """Count the purchases in a file.
 
     Parameters
     ----------
@@ -119,7 +119,7 @@ def count(file: Path, products: Path | None = None, *, root: Path = DATA) -> Cou
     products : Path, optional
         CSV or Parquet with the columns `ASINS`: a product's store is the brand of its purchases without a title.
     root : Path
-        Data folder with the lists: brands, categories and words.
+        Data folder with the lists of brands, categories and words.
 
     Raises
     ------
@@ -137,27 +137,27 @@ def count(file: Path, products: Path | None = None, *, root: Path = DATA) -> Cou
         for name, by in GROUPED.items():
             parts[name].append(_added(lines, by))
     if not left:
-        refuse(file, f"purchases from {FIRST} to {LAST}", f"{rows:,} rows, none in these months", "give another file")
+        refuse(file, f"purchases from {FIRST} to {LAST}", f"{rows:,} rows, none in these months", "choose another file")
     made = {name: _added(pd.concat(parts[name]), by) for name, by in GROUPED.items()}
     blank = made["blanks"]
     branded = blank.loc[blank["brand"] != "", "purchases"].sum()
-    known = f"; the table of products has a brand of {branded:,}" if products else ""
+    known = f"; the table of products has a brand for {branded:,}" if products else ""
     said = [
         _vintage(file),
-        f"{left:,} order lines of {made['people']['buyer'].nunique():,} people from {FIRST} to {LAST}; "
-        f"{rows - left:,} of other months are left out.",
-        f"{blank['purchases'].sum():,} order lines have no title, of {blank['code'].nunique():,} product codes{known}.",
+        f"{left:,} order lines by {made['people']['buyer'].nunique():,} people from {FIRST} to {LAST}; "
+        f"{rows - left:,} from other months are left out.",
+        f"{blank['purchases'].sum():,} order lines for {blank['code'].nunique():,} product codes have no title{known}.",
     ]
     if products:
-        said.append(f"The table of products holds, of the closed brands: {lists.held(held)}.")
+        said.append(f"Products of the closed brands in the table of products: {lists.held(held)}.")
     tables = _tables(made, lists)
-    if not products:  # titles survive only for products sold in late 2022, so they cannot show what closed brands lost
+    if not products:  # only products sold in late 2022 kept titles, which cannot show what closed brands lost
         del tables["closed"]
     return Counts(tables, said)
 
 
 def run(file: Path, products: Path | None, out: Path | None, *, root: Path = DATA) -> Iterator[str]:
-    """Count a file, write the tables if a folder is given, and yield a summary line by line."""
+    """Count a file, write the tables to a folder, if there is one, and yield the lines of a summary."""
     if out is not None:
         refuse_used(out)
     counts = count(file, products, root=root)
@@ -168,7 +168,7 @@ def run(file: Path, products: Path | None, out: Path | None, *, root: Path = DAT
 
 
 class Lists:
-    """Meaning of tokens and categories: by hand-made lists, or else by rules."""
+    """Meaning of tokens and categories, from hand-made lists or else from rules."""
 
     def __init__(self, root: Path, stores: dict[str, str]) -> None:
         brands, categories = load("household_brands", root=root), load("household_categories", root=root)
@@ -184,25 +184,25 @@ class Lists:
         self.stores = stores
 
     def origin(self, token: str) -> str:
-        """Return the presumed origin of a token, as listed in any case or by the rule, or an empty string."""
+        """Return the presumed origin of a token, by the list (in any case) or by the rule; empty if there is none."""
         by_rule = RULE.fullmatch(token) and token.lower() not in self._words
         in_any_case = self._any_case.get(token.lower(), "presumed CN" if by_rule else "")
         return self._origin.get(token, in_any_case)
 
     def origin_class(self, token: str) -> str:
-        """Return the class of origin of a token's purchases."""
+        """Return the class of origin of the purchases with a token."""
         return CLASSES.get(self.origin(token), "other")
 
     def brand(self, token: str) -> str:
-        """Return a token if it is a brand of presumed origin or named as closed, or an empty string."""
+        """Return a token if it is a brand of presumed origin or named as closed; otherwise an empty string."""
         return token if self.origin(token) or self.closed(token) else ""
 
     def closed(self, token: str) -> str:
-        """Return the brand named as closed that a token matches in any case, or an empty string."""
+        """Return the brand named as closed that a token matches (in any case); empty if there is none."""
         return self._closed.get(token.lower(), "")
 
     def held(self, products: Mapping[str, int]) -> str:
-        """Write how many products a table holds of each brand named as closed, from those by token."""
+        """Format the number of products of each brand named as closed, from the numbers by token."""
         numbers = dict.fromkeys(self._closed.values(), 0)
         for token, number in products.items():
             if name := self.closed(token):
@@ -210,14 +210,14 @@ class Lists:
         return ", ".join(f"{name} {number:,}" for name, number in sorted(numbers.items()))
 
     def category(self, name: str) -> str:
-        """Return a name's listed category, or its class of other categories."""
+        """Return the listed category with a name, or else the class of other categories that contains it."""
         if not name or name.lower() in self._listed:
             return name.lower() or UNKNOWN
         return "other electronics" if ELECTRONICS.search(name.upper()) else "everything else"
 
 
 def _lines(file: Path, before: int, batch: dict[str, Any], lists: Lists) -> pd.DataFrame:
-    """Return a batch's order lines with the keys for counting; refuse the first unreadable line."""
+    """Return a batch's order lines with the keys for counting; raise DataError at the first unreadable line."""
 
     def refuse_first(bad: Any, name: str, asked: str) -> None:
         if bad.any():
@@ -258,7 +258,7 @@ def _lines(file: Path, before: int, batch: dict[str, Any], lists: Lists) -> pd.D
 
 
 def group(buyer: str) -> int:
-    """Return a buyer's group."""
+    """Return the group of a buyer, from a hash of the id."""
     return int(hashlib.sha256(buyer.encode()).hexdigest(), 16) % GROUPS
 
 
@@ -271,14 +271,14 @@ def _month(day: str) -> str:
 
 
 def _each(column: Any, function: Any) -> pd.Series:
-    """Apply a function to each value, calling it once per distinct value."""
+    """Map a column through a function that is called once per distinct value."""
     coded = column.dictionary_encode()
     values = pd.Series([function(value) for value in coded.dictionary.to_pylist()])
     return values.take(coded.indices.to_numpy()).reset_index(drop=True)
 
 
 def _tokens(titles: Any) -> Any:
-    """Return the first token of titles, without a leading bracket and surrounding punctuation."""
+    """Return the first token of each title, without a leading bracket or surrounding punctuation."""
     bare = pc.replace_substring_regex(titles, BRACKET, "", max_replacements=1)
     return pc.utf8_trim(pc.replace_substring_regex(bare, AFTER, ""), characters=SIGNS)
 
@@ -315,7 +315,7 @@ def _brands(counted: pd.Series, lists: Lists) -> pd.DataFrame:
 
 
 def _stayers(windows: pd.DataFrame) -> pd.DataFrame:
-    """Sum the purchases of people who bought in both half-years."""
+    """Sum the purchases of people who bought in both half-years of `STAYED`."""
     bought = windows[windows["half_year"].isin(STAYED)]
     stayed = bought[bought.groupby("buyer")["half_year"].transform("nunique") == len(STAYED)]
     added = _in_dollars(stayed, ["half_year", "buyer_group", "origin_class"])
@@ -325,7 +325,7 @@ def _stayers(windows: pd.DataFrame) -> pd.DataFrame:
 
 
 def _half_years(names: pd.DataFrame) -> pd.DataFrame:
-    """Count purchases in categories that are not rare, by half-year and class of origin."""
+    """Sum purchases in categories that are not rare, by half-year and class of origin."""
     most = names.groupby(["name", "half_year"])["purchases"].sum().groupby("name").max()
     often = names[names["name"].isin(most[most >= FEWEST].index)].rename(columns={"name": "category"})
     return often.groupby(["half_year", "category", "origin_class"])["purchases"].sum().reset_index()
@@ -337,7 +337,7 @@ def _in_dollars(lines: pd.DataFrame, by: list[str]) -> pd.DataFrame:
 
 
 def _blank_codes(file: Path) -> Any:
-    """Collect the product codes of order lines without a title."""
+    """Return the product codes of order lines without a title."""
     found = set[str]()
     for batch in _batches(file, COLUMNS):
         blank = pc.equal(pc.utf8_trim_whitespace(batch["title"]), "")
@@ -346,7 +346,7 @@ def _blank_codes(file: Path) -> Any:
 
 
 def _stores(file: Path, wanted: Any) -> tuple[dict[str, str], Counter[str]]:
-    """Return the first token of the store of each wanted product code in a table of products, and products by token."""
+    """Return the first token of the store for each wanted product code, and the number of products by token."""
     found: dict[str, str] = {}
     held = Counter[str]()
     for batch in _batches(file, ASINS):
@@ -354,7 +354,7 @@ def _stores(file: Path, wanted: Any) -> tuple[dict[str, str], Counter[str]]:
         there = pc.and_(pc.is_in(batch["code"], wanted), pc.not_equal(batch["store"], ""))
         for code, store in zip(*(batch[name].filter(there).to_pylist() for name in ASINS), strict=True):
             if found.setdefault(code, store) != store:
-                refuse(file, f"one store of the product {code}", f"{found[code]!r} and {store!r}", "keep one of them")
+                refuse(file, f"one store for the product {code}", f"{found[code]!r} and {store!r}", "keep one of them")
     return dict(zip(found, _tokens(pa.array([*found.values()], pa.string())).to_pylist(), strict=True)), held
 
 
@@ -362,12 +362,12 @@ def _vintage(file: Path) -> str:
     with file.open("rb") as stream:
         found = hashlib.file_digest(stream, "sha256").hexdigest()
     if found == WHOLE:
-        return f"{file}: the whole file as the archive holds it (sha256 {found})."
-    return f"{file}: another vintage, or a part (sha256 {found}); the whole file of the archive has {WHOLE}."
+        return f"{file}: the whole file, as in the archive (sha256 {found})."
+    return f"{file}: another vintage, or a part (sha256 {found}); the whole file in the archive has {WHOLE}."
 
 
 def _batches(file: Path, columns: dict[str, str]) -> Iterator[dict[str, Any]]:
-    """Read columns of a file as text, in batches, with a progress bar."""
+    """Yield columns of a file as text, in batches, with a progress bar."""
     admit(file)
     try:
         with file.open("rb") as stream:
@@ -381,12 +381,12 @@ def _batches(file: Path, columns: dict[str, str]) -> Iterator[dict[str, Any]]:
     except DataError:
         raise
     except Exception as error:  # each library has its own
-        refuse(file, "a table with a header, in UTF-8", f"an unreadable one ({error})", "get it again")
+        refuse(file, "a table with a header, in UTF-8", f"an unreadable one ({error})", "download it again")
 
 
 def _parquet(file: Path, stream: Any, columns: dict[str, str]) -> Any:
     texts = [one.name for one in pyarrow.parquet.read_schema(file) if pa.types.is_string(one.type)]
-    table = pyarrow.parquet.ParquetFile(stream, read_dictionary=texts)  # a long word stored once is not copied
+    table = pyarrow.parquet.ParquetFile(stream, read_dictionary=texts)  # a long text stored once is not copied
     _refuse_header(file, table.schema_arrow.names, columns)
     return table.iter_batches(ROWS_AT_ONCE, columns=[*columns.values()])
 
