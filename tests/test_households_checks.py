@@ -80,7 +80,7 @@ def test_the_interval_holds_zero_exactly_where_the_test_does_not_reject_it(table
 def test_an_interval_without_ends_and_months_that_are_not_counted_are_refused(tables):
     with pytest.raises(
         DesignError,
-        match="Cannot find the 99% interval of the recentred effect: it reaches beyond a halving or a doubling",
+        match="Cannot find the 99% interval of the recentred effect: it extends beyond a halving or a doubling",
     ):
         recentring.recentred(tables, Specification(level=0.99), draws=49)  # no p is below one in 50
     with pytest.raises(DesignError, match="counted by half-year from March or September"):
