@@ -97,5 +97,5 @@ def plausible(name: str) -> tuple[float, float]:
     """Return the plausible range of a parameter; raise DesignError if there is none."""
     stated = {name: row for name, row in _ROWS.items() if row["plausible_low"] == row["plausible_low"]}
     if name not in stated:
-        raise DesignError(f"Cannot find a plausible range for {name!r}: none stated; choose from {', '.join(stated)}")
+        raise DesignError(f"Cannot find a plausible range for {name!r}: it has none; choose from {', '.join(stated)}")
     return stated[name]["plausible_low"], stated[name]["plausible_high"]
