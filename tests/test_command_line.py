@@ -76,7 +76,7 @@ def recorded(monkeypatch):
 def test_an_output_folder_that_is_a_file_exits_2(desk, capsys):
     (desk.root / "mine").write_text("mine")
     assert command_line.main(["run", "--as-of", AS_OF, "--out", str(desk.root / "mine")], desk.root) == 2
-    assert "mine cannot be written (File exists); give a folder of your own" in capsys.readouterr().err
+    assert "mine cannot be written (File exists); choose another folder" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

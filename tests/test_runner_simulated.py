@@ -295,14 +295,14 @@ def test_a_panel_that_cannot_carry_the_reports_is_refused_before_a_kernel_starts
 @pytest.mark.usefixtures("no_kernels")
 def test_a_panel_needs_a_folder_of_its_own(desk, own, tmp_path, monkeypatch):
     for out in (None, desk.reports):
-        with pytest.raises(DesignError, match=r"on a panel: .* is for the reports of the schedule .*; give another"):
+        with pytest.raises(DesignError, match=r"on a panel: .* is for the reports of the schedule .*; choose another"):
             desk.run(panel=own, out=out)
     about = {"as_of": AS_OF, "previous": "", "panel_is": "", "commit": None, "inputs": {}, "files": {}, "reports": {}}
     for name in ("2026-11-20", "draft"):  # of whatever date
         folder = tmp_path / name / name
         folder.mkdir(parents=True)
         publish.write_json(folder / "manifest.json", {**about, "release": name, "panel": "0" * 64})
-        apart = pytest.raises(DesignError, match="contains reports on other data; give another")
+        apart = pytest.raises(DesignError, match="contains reports on other data; choose another")
         for given in ({"panel": own}, {}):
             with apart:
                 desk.run(out=folder.parent, **given)
