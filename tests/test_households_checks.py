@@ -25,11 +25,11 @@ def recentred(tables):
 def test_what_is_asked_stands_first_and_each_other_row_is_the_estimate_asked_so(tables):
     asked = Specification(against="other electronics")
     rows = households.robustness(tables, asked).set_index("label")["estimate"]
-    assert rows.index[0] == "as specified: definition either, against other electronics, purchases"
+    assert rows.index[0] == "baseline: either definition, against other electronics, purchases"
     assert rows.iloc[0] == pytest.approx(households.exposed(tables, asked).exp().value[0])
     assert rows["against all others"] == pytest.approx(households.exposed(tables).exp().value[0])
     spend = households.exposed(tables, Specification(against="other electronics", of="spend"))
-    assert rows["spend"] == pytest.approx(spend.exp().value[0])
+    assert rows["spend in place of purchases"] == pytest.approx(spend.exp().value[0])
     assert len(rows) == 1 + 2 + 1 + 2 + 2
 
 

@@ -91,7 +91,7 @@ def test_amazon_s_part_fell_where_accounts_were_closed_and_rose_at_the_seller_th
     }  # Ziel and Anker publish bounds or other platforms alone
     assert set(shift.amazon_shares()["term"]) == {
         "Aukey (accounts closed)",
-        "Sailvan (none closed)",
+        "Sailvan (no known closure)",
         "Sunvalley (accounts closed)",
     }
 
@@ -103,6 +103,9 @@ def test_what_was_made_elsewhere_is_a_bound_on_what_moved():
     assert (sunvalley["bound"], sunvalley["before"]) == ("lower", 0)  # not known to be nothing
     assert (round(aukey["before"]), round(aukey["after"]), round(aukey["most"])) == (1460, 4012, 87)
     assert pd.isna(made.loc["Anker", "lost"])
+    sailvan = made.loc["Sailvan"]  # it sold more on Amazon, so that nothing can have moved
+    assert (sailvan["closed"], round(sailvan["before"]), round(sailvan["after"])) == ("none disclosed", 1571, 806)
+    assert (round(sailvan["lost"]), pd.isna(sailvan["most"])) == (-1077, True)
 
 
 def test_the_closed_seller_names_neither_destination_and_the_one_that_is_not_closed_names_both():

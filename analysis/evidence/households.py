@@ -398,10 +398,10 @@ def shares_by_place(households: Households, spec: Specification = BASELINE) -> d
 def robustness(households: Households, spec: Specification = BASELINE) -> pd.DataFrame:
     """Re-estimate :func:`exposed` with one choice changed at a time, per cent; the first row is as specified."""
     changes: dict[str, dict[str, Any]] = {
-        f"as specified: definition {spec.definition}, against {spec.against}, {spec.of}": {},
-        **{f"definition {name}": {"definition": name} for name in CHINESE if name != spec.definition},
+        f"baseline: {spec.definition} definition, against {spec.against}, {spec.of}": {},
+        **{f"Chinese brands {name} alone": {"definition": name} for name in CHINESE if name != spec.definition},
         **{f"against {name}": {"against": name} for name in AGAINST if name != spec.against},
-        **{f"{name}": {"of": name} for name in OF if name != spec.of},
+        **{f"{name} in place of {spec.of}": {"of": name} for name in OF if name != spec.of},
         **OTHER_MONTHS,
     }
     return _rows(households, spec, changes)
@@ -499,5 +499,4 @@ def headline(paths: Mapping[str, Estimate], spec: Specification = BASELINE) -> s
         first, last = number(before, 0), number(after, 0)
         changed = f"{'grew' if after > before else 'fell'} from {first} to {last}"
         changes.append(f"kept {last}" if first == last else changed)
-    exposed, elsewhere = changes
-    return f"Where brands had been closed, Chinese brands {exposed} per cent of purchases; elsewhere they {elsewhere}"
+    return "Where closed brands had sold, Chinese brands {} per cent; elsewhere they {}".format(*changes)

@@ -67,7 +67,7 @@ def amazon_shares() -> pd.DataFrame:
     """
     rows = mix().query("platform == @AMAZON and measure == @SHARE and bound == '' and period in @YEARS")
     rows = rows[rows.groupby("firm")["firm"].transform("size") > 1]
-    accounts = rows["closed"].map({"yes": "accounts closed"}).fillna("none closed")
+    accounts = rows["closed"].map({"yes": "accounts closed"}).fillna("no known closure")
     columns = {"x": rows["period"].str[:4].astype(int), "term": rows["firm"] + " (" + accounts + ")"}
     return rows.assign(estimate=rows["value"], **columns)[["term", "firm", "closed", "x", "estimate"]]
 
@@ -99,16 +99,17 @@ def elsewhere() -> pd.DataFrame:
     -------
     DataFrame
         One row per seller, indexed by `firm`: `closed`, `first`, `last` (years), `before`, `after`, `bound` (of
-        `before`); `lost`, the fall on Amazon; and `most`, the rise elsewhere in per cent of that fall, an upper bound
-        on the sales that moved. NaN if revenue on Amazon is not published.
+        `before`); `lost`, the fall on Amazon between them; and `most`, the rise elsewhere in per cent of it, an upper
+        bound on the sales that moved. NaN if sales on Amazon rose or are not published.
     """
     money = mix().query("measure == @REVENUE and currency == 'CNY'").sort_values("period")
     ends = money[money["platform"].isin(OTHERS)].groupby("firm")
     first, last = ends.head(1).set_index("firm"), ends.tail(1).set_index("firm")
     columns = {"first": first["period"], "last": last["period"], "before": first["value"], "after": last["value"]}
-    sold = money[money["platform"] == AMAZON].groupby("firm")["value"]
-    frame = first[["closed", "bound"]].assign(**columns, lost=sold.first() - sold.last())
-    return frame.assign(most=100 * (frame["after"] - frame["before"]) / frame["lost"])
+    sold = money[money["platform"] == AMAZON].set_index(["firm", "period"])["value"]
+    then, now = (sold.reindex(end.set_index("period", append=True).index).droplevel(1) for end in (first, last))
+    frame = first[["closed", "bound"]].assign(**columns, lost=then - now)
+    return frame.assign(most=100 * (frame["after"] - frame["before"]) / frame["lost"].where(frame["lost"] > 0))
 
 
 def named(*, closed: bool) -> dict[Any, list[str]]:

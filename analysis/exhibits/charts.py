@@ -305,9 +305,9 @@ def histogram(draws: pd.DataFrame, *, title: str, xlabel: str) -> Figure:
     actual, *drawn = draws["value"]
     sns.histplot(x=drawn, bins=30, color=FAINT, alpha=1, ax=axes)
     axes.axvline(actual, color=MAIN, lw=2.0, ls="-")
-    axes.set(title=title, xlabel=xlabel, ylabel="draws")
-    style = {"xycoords": ("data", "axes fraction"), "va": "top", "fontsize": 7, "color": MAIN}
-    near(axes, (actual, 1.0), f"actual {number(actual, signed=True)}", (3, -2), **style)
+    axes.set(title=title, xlabel=xlabel, ylabel="random sets")
+    style = {"xycoords": ("data", "axes fraction"), "ha": "right", "va": "top", "fontsize": 7.5, "color": MAIN}
+    near(axes, (actual, 1.0), f"actual {number(actual, signed=True)}", (-4, -2), **style)
     axis_numbers(axes, "x", signed=True)
     axis_numbers(axes, "y")
     return drawing

@@ -132,12 +132,12 @@ def slopes(
         falls, last = line["estimate"].iloc[-1] < line["estimate"].iloc[0], line["x"].iloc[-1]
         for x, value in zip(line["x"], line["estimate"], strict=True):
             text = f"{number(value, 0)}  {term}" if x == last else number(value, 0)
-            side, ha = ((8, 0), "left") if x == max(ticks) else ((0, -10 if falls else 10), "center")
+            side, ha = ((8, 0 if x == max(ticks) else 5 if falls else -5), "left") if x == last else ((0, 10), "center")
             side, ha = ((-8, 0), "right") if x == min(ticks) else (side, ha)
             near(axes, (x, value), text, side, ha=ha, **style)
     axes.set_xticks([*ticks], [*ticks.values()], fontsize=7.5)
     axes.margins(y=0.14)
-    axes.set(xlim=(min(ticks) - 0.1 * np.ptp([*ticks]), max(ticks) + 0.3 * np.ptp([*ticks])), ylabel=ylabel)
+    axes.set(xlim=(min(ticks) - 0.14 * np.ptp([*ticks]), max(ticks) + 0.3 * np.ptp([*ticks])), ylabel=ylabel)
     axis_numbers(axes, "y")
     return drawing
 
