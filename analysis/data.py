@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import BaseModel, Field, ValidationError
 
 from analysis.errors import DataError
+from analysis.numbers import day
 from analysis.untrusted import admit, inside
 
 if TYPE_CHECKING:
@@ -150,6 +151,26 @@ def load(name: str, *, root: Path = DATA) -> pd.DataFrame:
     except (ValueError, KeyError, TypeError, OverflowError) as error:  # it was accepted by hand
         do = "run `market-impact check` for a list of problems"
         raise DataError(f"Cannot read {root / entry['path']} as declared: {error}; {do}") from None
+
+
+def documents(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return the documents behind rows with a column `source_url`, those behind most rows first.
+
+    Returns
+    -------
+    DataFrame
+        For each address its row of ``documents.csv``, or else the `source_publisher` of the rows as publisher; cited,
+        the document in print; and site, where it was read.
+    """
+    given = rows.reindex(columns=["source_url", "source_publisher"]).astype(object)
+    found = given.merge(load("documents"), how="left", on="source_url").fillna("").astype(str)
+    found["publisher"] = found["publisher"].where(found["publisher"] != "", found["source_publisher"])
+    parts = zip(found["publisher"], found["document"], found["date"].map(day), strict=True)
+    found["cited"] = [", ".join(filter(None, part)) for part in parts]
+    found["site"] = found["source_url"].str.extract(r"//(?:www\.)?((?:github\.com/[^/]+/)?[^/]+)")[0].fillna("")
+    often = -found["cited"].map(found["cited"].value_counts())
+    found = found.iloc[often.argsort(kind="stable")].drop_duplicates("source_url", ignore_index=True)
+    return found[found["cited"] != ""]
 
 
 def verified(name: str, *, root: Path = DATA) -> str:

@@ -191,10 +191,11 @@ local function text_pass(long)
     end,
     Span = function(span)
       local class = M.verdict_class(span)
-      if not class then
+      local source = span.classes:includes("source")
+      if not class and not source then
         return span.content
       end
-      local result = pandoc.Inlines({ M.raw("#word(" .. M.quoted(class) .. ")[") })
+      local result = pandoc.Inlines({ M.raw(source and "#source-line[" or "#word(" .. M.quoted(class) .. ")[") })
       result:extend(span.content)
       result:insert(M.raw("];"))
       return result

@@ -249,3 +249,11 @@ def test_a_spoiled_descriptor_is_refused(root, old, new, said):
 def test_cards_need_no_pandas():
     code = "import sys; from analysis import data; data.newest(); sys.exit('pandas' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_every_address_of_a_source_is_in_the_register_of_documents():
+    known = set(data.load("documents")["source_url"])
+    files = [data.load(card["name"]) for card in data.package()["resources"] if card["path"].endswith(".csv")]
+    cited = {url for file in files if "source_url" in file for url in file["source_url"].dropna()}
+    named = {one.get("path") for card in data.package()["resources"] for one in card["sources"]} - {None}
+    assert cited | named <= known

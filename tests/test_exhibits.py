@@ -220,10 +220,34 @@ def test_sources_are_listed_once_by_publisher_with_a_link_to_each_address():
     )
     facts = end.parts[0].data.query("what == 'source'")
     assert facts[["name", "value"]].to_numpy().tolist() == [["A", urls[1]], ["B", urls[0]], ["B", urls[2]]]
-    named = data.card("market_car_paths")["sources"][0]
-    assert f'<a href="{named["path"]}">{named["title"]}</a>' in colophon(resources=["market_car_paths"]).html
+    path = data.card("market_car_paths")["sources"][0]["path"]
+    assert (
+        f'<a href="{path}">Shanghai and Shenzhen stock exchanges</a>' in colophon(resources=["market_car_paths"]).html
+    )
     ours = pd.DataFrame({"source_publisher": ["Census & co"], "source_url": ["platform_quarterly.csv (US Census)"]})
     assert colophon(sources=[ours]).html.endswith("<p><strong>Sources.</strong> Census &amp; co.</p>")
+
+
+def test_a_source_line_names_a_filing_as_one_and_the_copy_that_was_read_and_at_most_three_documents():
+    known = data.load("documents").set_index("document")["source_url"]
+    filing, press = known["annual report for 2020 (Shenzhen Stock Exchange)"], known["“Primed Suspicions”"]
+    rows = pd.DataFrame({"source_url": [press, filing, filing, "https://a.org/1", "https://b.org/1"]})
+    rows["source_publisher"] = ["", "", "", "A", "B"]
+    line = (
+        bare(blocks.table(pd.DataFrame({"a": [1.0]}), "T.", source=rows))
+        .partition("Source: ")[2]
+        .partition("</span>")[0]
+    )
+    assert line == (
+        "Tiza Information, annual report for 2020 (Shenzhen Stock Exchange), read in the copy at "
+        f'<a href="{filing.replace("&", "&amp;")}">vip.stock.finance.sina.com.cn</a>; '
+        f'<a href="{press.replace("&", "&amp;")}">NewsChina, “Primed Suspicions”, 1 October 2021</a>; '
+        '<a href="https://a.org/1">A</a>; one more, listed in the <a href="annex.pdf">annex</a>.'
+    )
+    assert (
+        "Source: our calculation from Tiza"
+        in blocks.table(pd.DataFrame({"a": [1.0]}), "T.", source=rows, provenance="estimate").html
+    )
 
 
 @pytest.mark.parametrize(("days_later", "warned"), [(30, False), (31, True)])

@@ -17,6 +17,7 @@ import record
 import stamps
 from pypdf import PdfReader
 from ruff import find_ruff_bin
+from test_english import REAL
 from test_pdf import links
 
 from analysis import data, parameters
@@ -72,6 +73,10 @@ def source(cell: dict) -> str:
 
 def code(notebook: Path) -> list[dict]:
     return [cell for cell in cells(notebook) if cell["cell_type"] == "code"]
+
+
+def shown_in(output: dict) -> str:
+    return "".join(output.get("text/html", ""))
 
 
 def python(notebook: Path) -> str:
@@ -166,6 +171,16 @@ def published(tmp_path_factory) -> Path:
 @cache
 def text(pdf: Path) -> str:
     return " ".join(" ".join(page.extract_text() for page in PdfReader(pdf).pages).split())
+
+
+@pytest.mark.parametrize("name", REAL)
+def test_every_exhibit_of_public_figures_has_a_source_line_that_leads_to_its_source(published, name):
+    outputs = [output.get("data", {}) for cell in code(published / f"{name}.ipynb") for output in cell["outputs"]]
+    captions = re.findall(r"<(?:fig)?caption>(.+?)</(?:fig)?caption>", "".join(map(shown_in, outputs)))
+    assert captions
+    for caption in captions:
+        line = caption.partition("Source: ")[2]
+        assert re.search(r'href="(https?://|annex)|report|our own|beside each', line), caption
 
 
 def judged(published: Path) -> list[dict]:

@@ -71,8 +71,10 @@ def test_the_arithmetic_of_each_derived_figure_gives_it_from_figures_on_file(row
 def test_every_figure_has_a_source_and_a_basis_and_what_was_not_opened_says_so():
     assert MIX[["basis", "source_publisher", "document"]].ne("").all(axis=None)
     assert MIX["provenance"].eq("estimate").equals(MIX["derived_from"].notna())
-    assert not MIX.loc[MIX["source_url"] == "", "opened"].any()
-    assert MIX["cited"].str.contains(r"\((?:a page was not opened|address not known)\)$").equals(~MIX["opened"])
+    assert not MIX.loc[~MIX["source_url"].str.startswith("http"), "opened"].any()
+    assert MIX["cited"].str.endswith(" (not opened)").equals(~MIX["opened"])
+    document = MIX["source_url"].map(data.load("documents").set_index("source_url")["document"]).fillna("")
+    assert document.str.contains(r"\((?:not opened|address not known)\)$").equals(~MIX["opened"])
     assert MIX["value"].isna().equals(MIX["unit"] == "")
 
 

@@ -123,8 +123,6 @@ SAID = {
     "months since closure": lambda: words.after_closure(STUDY),
     "months without any effect": lambda: words.after_closure(STUDY.iloc[[0, 4]]),
     "by count": lambda: words.by_count(BARS, 2.0),
-    "publishers": lambda: words.published("Sina Finance", "Time Weekly (citing 2021 annual report); Sina Finance"),
-    "publisher at a commit": lambda: words.published("tszlam/trading at commit 7434e50"),
     "values": lambda: words.values({"a": 1.25, "b": np.nan}, 1),
     "adjusted": lambda: words.adjusted(TESTS, {"x": "sales", "y": "life"}),
     "redraws": lambda: words.redraws(DRAWS),

@@ -14,7 +14,6 @@ from analysis.errors import DesignError
 from analysis.event import ON_RECORD, Event, read_event
 from analysis.evidence import verdicts
 from analysis.evidence.verdicts import Interval, Verdict
-from analysis.numbers import day
 
 CAPTION = "Not estimable with public figures. A panel could: see the report of the same number on a panel of firms."
 COLUMNS = {"effect": "Effect", "why": "What is missing"}
@@ -264,7 +263,7 @@ def counts() -> pd.DataFrame:
     frame = series.rows("events").merge(defined, on="event_id", how="inner", validate="1:1", suffixes=("_row", ""))
     frame = frame.rename(columns={"quantity": "value", "unit": "what"})
     columns = ["event_id", "date", "counted_by", "value", "what", "definition", "bound"]
-    columns += ["publisher", "source_publisher", "source_url"]
+    columns += ["publisher", "source_publisher", "source_date", "source_url"]
     return frame[columns].sort_values(["date", "value"], ignore_index=True)
 
 
@@ -305,13 +304,3 @@ def closures() -> pd.DataFrame:
     frame = data.load("closure_timeline").merge(series.rows("events"), on="event_id", validate="1:1")
     days, strong = pd.to_datetime(frame["day"]), frame["event_type"].isin(["brand_closure", "seller_disclosure"])
     return frame.assign(first=days, last=days, term=frame["when"] + ": " + frame["says"], strong=strong)
-
-
-def sources() -> pd.DataFrame:
-    """Return the sources of claims and threats: `source_publisher`, with the date if there is one, and `source_url`."""
-    events, threats = data.load("events"), data.load("threats")
-    known = events.dropna(subset="source_date").drop_duplicates("source_url")
-    dated = known["source_publisher"] + ", " + known["source_date"].map(day)
-    claims = data.load("claims").query("seed").drop_duplicates("source_url")[["source_url"]]
-    claims = claims.merge(known.assign(source_publisher=dated)[["source_publisher", "source_url"]], on="source_url")
-    return pd.concat([claims, threats[["source_publisher", "source_url"]]])

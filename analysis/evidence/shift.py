@@ -10,7 +10,6 @@ import pandas as pd
 
 from analysis import data, series
 from analysis.errors import DataError
-from analysis.evidence.totals import SOURCE
 from analysis.numbers import number
 from analysis.series import Series
 
@@ -52,9 +51,9 @@ SELLERS, NEW_SELLERS = "share of sellers based in China", "share of new sellers 
 
 def mix() -> pd.DataFrame:
     """Return the figures that sellers publish by platform, with a citation of each in the column `cited`."""
-    rows = data.load("platform_mix").fillna({"bound": "", "unit": "", "source_url": "", "note": ""})
-    unread = rows["source_url"].map({"": " (address not known)"}).fillna(" (a page was not opened)")
-    return rows.assign(cited=rows["source_publisher"] + ", " + rows["document"] + unread.mask(rows["opened"], ""))
+    rows = data.load("platform_mix").fillna({"bound": "", "unit": "", "note": ""})
+    unread = rows["opened"].map({True: "", False: " (not opened)"})
+    return rows.assign(cited=rows["source_publisher"] + ", " + rows["document"] + unread)
 
 
 def amazon_shares() -> pd.DataFrame:
@@ -208,12 +207,14 @@ def chinese_share(platform: str, of: str = NEW_SELLERS) -> pd.DataFrame:
     return rows[rows["measure"].str.startswith(of)].sort_values(["date", "value"], ignore_index=True)
 
 
+def ebay_filings() -> pd.DataFrame:
+    """Return the rows of eBay's revenue by location of the seller, with their `source_url`."""
+    rows = series.rows("platform_quarterly").query("publisher == @EBAY")
+    used = rows["series"].str.contains("_sellers$") & rows["period"].between("2016", LAST)
+    return rows[used]
+
+
 def sources() -> pd.DataFrame:
-    """Return `source_publisher` and `source_url` of the figures from eBay, Walmart, Wish and sellers."""
-    quarters = series.rows("platform_quarterly").query("publisher == @EBAY")
-    used = quarters["series"].str.contains(r"_sellers$|^gmv_growth_yoy$") & quarters["period"].between("2016", LAST)
-    read = mix().query("source_url != '' and measure in @PRINTED")
-    copy = (" (read in " + read["read_in"] + ")").fillna("")
-    firms = read.assign(source_publisher=read["cited"] + copy)
-    sellers = chinese_share("Walmart"), chinese_share("Wish", SELLERS)
-    return pd.concat([quarters.loc[used, SOURCE], firms[SOURCE], *(rows[SOURCE] for rows in sellers)])
+    """Return the rows behind the figures from eBay, Walmart, Wish and sellers, with their `source_url`."""
+    firms, sellers = mix().query("measure in @PRINTED"), [chinese_share("Walmart"), chinese_share("Wish", SELLERS)]
+    return pd.concat([ebay_filings(), firms, *sellers])

@@ -159,13 +159,17 @@ def published_growth() -> pd.DataFrame:
     return readings.assign(low=low, high=high)
 
 
+def amount_sources() -> pd.DataFrame:
+    """Return the events that put an amount on closed sales."""
+    return data.load("events").query("unit in [@FLOOR, @ASSERTED, @TOP]")
+
+
 def growth_sources() -> pd.DataFrame:
-    """Return `source_publisher` and `source_url` of the shares, the readings of growth and the closed sales."""
-    frame, events = data.load("chinese_seller_share"), data.load("events")
+    """Return the rows behind the shares, the readings of growth and the closed sales, with their `source_url`."""
+    frame = data.load("chinese_seller_share")
     used = frame["measure"].isin(SHARES) & frame["date"].between("2020-12", "2021-12")
     used |= frame["unit"].isin(["percent yoy", "percentage points, as stated"])
-    amounts = events["unit"].isin([FLOOR, ASSERTED, TOP])
-    return pd.concat([frame.loc[used, SOURCE], events.loc[amounts, SOURCE]], ignore_index=True)
+    return pd.concat([frame[used], amount_sources()], ignore_index=True)
 
 
 def account_map(accounts: list[float], population: float, sd_log_sales: float, tilts: list[float]) -> pd.DataFrame:

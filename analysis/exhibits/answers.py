@@ -13,6 +13,7 @@ from typing import Any
 
 import pandas as pd
 
+from analysis import data
 from analysis.estimate import Estimate
 from analysis.evidence.verdicts import NOT_TESTABLE, Tier, Verdict
 from analysis.exhibits.blocks import Block, Label, box, note, table
@@ -154,7 +155,8 @@ def verdict_table(verdicts: Sequence[Verdict], caption: str) -> Block:
         **({"Grade": [v.grade or "–" for v in verdicts]} if any(v.grade for v in verdicts) else {}),
         "Why": [v.why for v in verdicts],
     }
-    return replace(table(pd.DataFrame(columns, dtype=object), caption), parts=_taken(verdicts))
+    said = table(pd.DataFrame(columns, dtype=object), caption, source=_said({one.claim for one in verdicts}))
+    return replace(said, parts=_taken(verdicts))
 
 
 def ledger(readings: pd.DataFrame, verdicts: Sequence[Verdict], caption: str) -> Block:
@@ -169,4 +171,9 @@ def ledger(readings: pd.DataFrame, verdicts: Sequence[Verdict], caption: str) ->
         "Verdict": [words.get(row["claim_id"], f"report {row['notebook'][:2]}") for row in rows],
         "What would change it": [row["change"] for row in rows],
     }
-    return table(pd.DataFrame(columns, dtype=object), caption)
+    return table(pd.DataFrame(columns, dtype=object), caption, source=_said(set(readings["claim_id"])))
+
+
+def _said(claims: set[str]) -> pd.DataFrame:
+    """Return the rows of the claims on record, which say where each was read."""
+    return data.load("claims").query("claim_id in @claims")

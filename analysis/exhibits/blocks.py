@@ -10,21 +10,22 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import reduce
-from html import escape
+from html import escape, unescape
 from operator import add
 from typing import Any
 
 import pandas as pd
 from matplotlib.figure import Figure
 
+from analysis import data
 from analysis.errors import DesignError
 from analysis.estimate import Estimate
 from analysis.evidence.verdicts import NOT_GRADED
 from analysis.exhibits.payload import MIME, Part, of_estimates, refused, rows_of
 from analysis.exhibits.style import LOOK, framed, kind, to_svg
 from analysis.exhibits.words import described, sentence
-from analysis.numbers import A_SET, MARKS, NOT_ESTIMABLE, number, quantity, sentence_of, span, unmarked
-from analysis.provenance import ROOT
+from analysis.numbers import A_SET, MARKS, NOT_ESTIMABLE, number, quantity, sentence_of, span, spelled, unmarked
+from analysis.provenance import ANNEX, ROOT
 from analysis.untrusted import printable
 
 # Styles for JupyterLab, which loads no style sheet; the PDF is styled by class and ignores these.
@@ -33,6 +34,7 @@ WRAP = "overflow-wrap:anywhere;min-width:4em"
 MONEY = re.compile(r"(?<!sim-)(?:US\$|USD\b|US dollars?\b|\$(?!\w))")
 MATHS = re.compile(r"\$[^$]+\$")
 SMALL = "†"
+MOST = 3  # documents in a source line
 GLOSSARY = ROOT / "docs" / "glossary.md"
 ENTRY = re.compile(r"^- \*\*(.+?)\*\*: (.+?)(?=\n-|\n\n)", re.MULTILINE | re.DOTALL)
 
@@ -138,6 +140,34 @@ def glossary(names: str, of: Mapping[str, str] | None = None) -> Block:
 # Figures and tables
 
 
+def read(*names: str) -> pd.DataFrame:
+    """Return the addresses that ``data/datapackage.json`` names for some files, in the column `source_url`."""
+    paths = [one["path"] for name in names for one in data.card(name)["sources"] if "path" in one]
+    return pd.DataFrame({"source_url": paths})
+
+
+def cited(rows: pd.DataFrame) -> list[Label]:
+    """Return the documents behind some rows as links, each with the copy that was read if it was not the original."""
+    found = []
+    for name, same in data.documents(rows).groupby("cited", sort=False):
+        read_in = same["read_in"].min()  # nothing for an original
+        places = same[same["read_in"] == read_in].drop_duplicates("site")
+        copies = " and ".join(map(link, places["site"], places["source_url"]))
+        original = link(str(name), places["source_url"].iloc[0])
+        found.append(Label(f"{escape(str(name))}, {read_in} {copies}") if read_in else original)
+    return found
+
+
+def _sourced(source: Any, shown: str) -> str:
+    """Return the source line of an exhibit as HTML: a text, or the documents behind rows, at most :data:`MOST`."""
+    source = source if len(source) else LOOK.source
+    named = cited(source) if isinstance(source, pd.DataFrame) else list(filter(None, [escape(source)]))
+    more = [f"{spelled(len(named) - MOST)} more, listed in the {link('annex', ANNEX)}"] if len(named) > MOST else []
+    ours = "our calculation from " if shown == "estimate" and isinstance(source, pd.DataFrame) else ""
+    line = f'<br><span class="source" style="font-size:85%">Source: {ours}{"; ".join([*named[:MOST], *more])}.</span>'
+    return line if named and shown != "simulated" else ""
+
+
 def _titled(text: str, shown: str, labels: Sequence[str] = ()) -> str:
     """Mark a text about simulated numbers; raise DesignError if an axis or column label names a real currency."""
     if shown != "simulated":
@@ -150,7 +180,7 @@ def _titled(text: str, shown: str, labels: Sequence[str] = ()) -> str:
 
 
 def figure(
-    drawing: Figure | Estimate, caption: str, *, alt: str = "", title: str = "", source: str = "", provenance: str = ""
+    drawing: Figure | Estimate, caption: str, *, alt: str = "", title: str = "", source: Any = "", provenance: str = ""
 ) -> Block:
     """Return a drawing as a figure with title, caption and source.
 
@@ -165,8 +195,9 @@ def figure(
         :func:`analysis.exhibits.words.described`.
     title : str
         The finding, worded by a rule from :mod:`analysis.exhibits.words`.
-    source : str
-        Publisher of the data; by default the source set in the style. A simulated market is its own source.
+    source : str or DataFrame
+        A text, or the rows drawn, whose documents are then listed, from :func:`analysis.data.documents`; by default
+        the source set in the style. Simulated numbers have none.
     provenance : {"", "real", "estimate"}
         Kind of the numbers drawn, marked in the caption. By default "estimate" for rows with intervals (a column
         `conf_low`), otherwise the kind set in the style; all are simulated if the style is.
@@ -179,12 +210,12 @@ def figure(
     alt = alt or described(rows, next(filter(None, labels), ""))
     alt = _titled(". ".join(filter(None, (title, alt))) or caption, shown)
     caption = _titled(caption, shown, labels)
-    source = "a simulated market" if shown == "simulated" else source or LOOK.source
-    framed(drawing, _titled(title, shown), source)
-    picture = to_svg(drawing)
+    line = _sourced(source, shown)
+    framed(drawing, _titled(title, shown))
+    picture = to_svg(drawing, unescape(re.sub(r"<[^>]+>", "", line)))
     image = f'<img src="{picture}" alt="{escape(alt)}" style="width:100%">'
     marked = f"{MARKS[shown]} {escape(unmarked(caption))}"
-    html = f'<figure class="exhibit">{image}<figcaption>{marked}</figcaption></figure>'
+    html = f'<figure class="exhibit">{image}<figcaption>{marked}{line}</figcaption></figure>'
     return Block(html, f"Figure: {caption}", (Part("figure", caption, rows),))
 
 
@@ -196,6 +227,7 @@ def table(
     decimals: Mapping[str, int] | None = None,
     signed: Sequence[str] = (),
     mark: str = "",
+    source: Any = "",
     provenance: str = "",
 ) -> Block:
     """Return a data frame as a table with caption, numbers aligned right and text left.
@@ -207,7 +239,7 @@ def table(
     frame : DataFrame or Estimate
         HTML in text cells must be a :class:`Label`. An Estimate also has the column `interval`.
     caption : str
-        Meaning of a row, unit, and source.
+        Meaning of a row, and unit.
     columns : mapping of column to header, optional
         Columns to show, in this order; by default all, under their own names.
     decimals : mapping of column to int
@@ -216,6 +248,8 @@ def table(
         Columns whose positive numbers get a plus sign.
     mark : str
         Column with the provenance of each row, if rows differ.
+    source : str or DataFrame
+        As for a figure.
     provenance : {"", "real", "estimate", "simulated"}
         Provenance of all other numbers and of the table; by default the kind set in the style.
     """
@@ -241,7 +275,7 @@ def table(
     body, marked = "".join(rows), unmarked(caption)
     if len(marks := [one for one in MARKS.values() if f" {one}" in body]) == 1:
         body, marked = body.replace(f" {marks[0]}", ""), f"{marks[0]} {marked}"
-    html = f"<caption>{escape(marked)}</caption><thead>{head}</thead><tbody>{body}</tbody>"
+    html = f"<caption>{escape(marked)}{_sourced(source, shown)}</caption><thead>{head}</thead><tbody>{body}</tbody>"
     return Block(f'<table class="exhibit">{html}</table>', f"Table: {caption}", parts)
 
 

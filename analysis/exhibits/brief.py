@@ -202,7 +202,8 @@ def brief_table(verdicts: Sequence[Verdict], event: Event, *, since: str = "") -
     caption = f"{event.title}, by {', '.join(tiers)}."
     caption = f"{caption} {shown[0].apart if shown and simulated else ''}".strip()
     frame = pd.DataFrame(columns, dtype=object)  # text columns would lose the type of labels
-    shown_table = table(frame, caption, provenance="simulated" if simulated else "real") if shown else NOTHING
+    look, source = "simulated" if simulated else "real", "the reports that the first column leads to"
+    shown_table = table(frame, caption, source=source, provenance=look) if shown else NOTHING
     lines, where = _below(verdicts, spoken, shown, event), f"Data, code and settings: {link('annex', ANNEX)}."
     below = [f"<strong>{escape(lead)}</strong> {escape(text)}" for lead, text in lines.items()]
     rule = f"{phrases().rule.format(len(spoken))} {where}" if shown else ""
@@ -251,7 +252,7 @@ def listed_revenue(event: Event, after: int, last: int, *, small: bool = False) 
     """Return the figure of listed sellers' revenue, from one year before the base year to `last`.
 
     Its title counts the sellers whose revenue had fallen by the year `after`. A `small` figure goes beside the answer
-    and omits the sources, which the large one lists.
+    and leaves the list of sources to the large one.
     """
     before, closed = listed.base_year(), listed.closed_names()
     index, (_, series) = listed.indexed(before, before - 1, last), listed.revenues()
@@ -274,7 +275,7 @@ def listed_revenue(event: Event, after: int, last: int, *, small: bool = False) 
         drawing,
         dark if small else f"Logarithmic scale. {dark} Dotted: across a year that is not published.",
         title=f"From {before} to {after} revenue {words.number_below(index.loc[after], closed)}",
-        source="" if small else words.published(*(one.publisher for one in series.values())),
+        source="see report 03" if small else pd.concat([one.sources for one in series.values()]),
     )
 
 
@@ -291,5 +292,6 @@ def pictures(event: Event, *, after: int, last: int) -> Block:
         "Dark: closures that a source dates and names.",
         alt=f"{'; '.join(closures['term'])}.",
         title="When accounts were closed",
+        source="see report 01",
     )
     return listed_revenue(event, after, last, small=True) + strip

@@ -17,7 +17,7 @@ from analysis import data, parameters, provenance
 from analysis.event import Event, read_event
 from analysis.evidence import verdicts
 from analysis.evidence.verdicts import Verdict
-from analysis.exhibits import style
+from analysis.exhibits import blocks, style
 from analysis.exhibits.blocks import NOTHING, Block, link, note
 from analysis.exhibits.payload import of_facts
 from analysis.simulated import market_of
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from analysis.study import Study
 
 HIDDEN = ("verdict_file", "verdict_folder")  # paths of output do not affect results
-SOURCE = ("source_publisher", "source_url")
 FILES = ("panel_path", "panel_map", "event")  # only the name of a file counts, not its folder
 
 
@@ -135,10 +134,8 @@ def colophon(
     age = (date.fromisoformat(settings["as_of"]) - date.fromisoformat(newest)).days
     old = f"The newest file is of {newest}, {age} days before this report: look for newer figures."
     warned = note(old, warning=True) if cards and age > settings["stale_after_days"] else NOTHING
-    files = [(source["title"], source["path"]) for card in cards for source in card["sources"] if "path" in source]
-    frames = [pd.DataFrame(files, columns=[*SOURCE]), *(rows[[*SOURCE]] for rows in sources)]
-    cited = pd.concat(frames).drop_duplicates().sort_values([*SOURCE])
-    addresses = cited.groupby("source_publisher")["source_url"].agg(list)
+    cited = data.documents(pd.concat([blocks.read(*resources), *sources])).sort_values("cited")
+    addresses = cited.groupby("publisher")["source_url"].agg(list)
     hidden = (*HIDDEN, "sim_preset") if settings.get("panel_path") else HIDDEN  # own panels have no preset
     shown = {name: Path(str(value)).name if name in FILES else str(value) for name, value in settings.items()}
     facts: list[tuple[str, ...]] = []
@@ -146,7 +143,7 @@ def colophon(
     facts += [
         ("file", card["path"], card["hash"], card["vintage"], f"{card['title']}. {card['notThis']}") for card in cards
     ]
-    facts += [("source", name, address) for name, several in addresses.items() for address in several]
+    facts += [("source", *pair) for pair in zip(cited["cited"], cited["source_url"], strict=True)]
     if panel is not None:
         rules = [f"{row['count']:,} × {row['what']}, rule: {row['rule']}" for row in panel.dropped.to_dict("records")]
         about = f"as read: {'; '.join(rules)}" if rules else "nothing was left out"

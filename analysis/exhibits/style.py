@@ -39,7 +39,7 @@ class Look:
     provenance: str = ""
     market: str = ""
     panel: str = ""
-    source: str = ""
+    source: Any = ""
 
     @property
     def simulated(self) -> bool:
@@ -50,7 +50,7 @@ class Look:
 LOOK = Look()
 
 
-def use(provenance: str = "real", market: str = "", panel: str = "", source: str = "") -> None:
+def use(provenance: str = "real", market: str = "", panel: str = "", source: Any = "") -> None:
     """Set the style and the kind of numbers for all exhibits that follow; call it in the setup cell.
 
     Parameters
@@ -62,8 +62,8 @@ def use(provenance: str = "real", market: str = "", panel: str = "", source: str
         were as simulated (...)".
     panel : str
         Description of the user's own panel, and any doubts about it, for page 1.
-    source : str
-        Default source of figures, such as the file of the panel.
+    source : str or DataFrame
+        Default source of exhibits, such as the file of the panel.
 
     Raises
     ------
@@ -94,29 +94,24 @@ def kind(named: str = "") -> str:
     return LOOK.provenance if not named or (LOOK.simulated and named != "real") else named
 
 
-def framed(figure: Figure, title: str, source: str) -> None:
-    """Write a title above a figure and its source below it, and enlarge the figure to fit them."""
+def framed(figure: Figure, title: str) -> None:
+    """Write a title above a figure, and enlarge the figure to fit it."""
     from textwrap import wrap
 
-    left: dict[str, Any] = {"x": 0.005, "ha": "left"}
-    wide = figure.get_figwidth()
-    over, under = wrap(title, int(16 * wide)), wrap(f"Source: {source}", int(22 * wide)) if source else []
-    figure.set_figheight(figure.get_figheight() + 0.16 * len(over) + 0.12 * len(under))
-    if over:
+    if over := wrap(title, int(16 * figure.get_figwidth())):
+        figure.set_figheight(figure.get_figheight() + 0.16 * len(over))
         stamp: dict[str, Any] = {"color": MAIN, "gid": "simulated"} if LOOK.simulated else {}
-        figure.suptitle("\n".join(over), fontsize=8.5, weight="bold", **left, **stamp)
-    if under:
-        figure.supxlabel("\n".join(under), fontsize=7, color=REST, **left)
+        figure.suptitle("\n".join(over), fontsize=8.5, weight="bold", x=0.005, ha="left", **stamp)
 
 
-def to_svg(figure: Figure) -> str:
-    """Convert a figure to a data URL of an SVG image, and close it."""
+def to_svg(figure: Figure, source: str = "") -> str:
+    """Convert a figure to a data URL of an SVG image, with its source as metadata, and close it."""
     from matplotlib import pyplot as plt
 
     buffer = io.StringIO()
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph .* missing")  # a square replaces it below
-        figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
+        figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None, "Source": source or None})
     plt.close(figure)
     drawn = printable(buffer.getvalue())
     weights = [weight for weight in FONTS if weight == 400 or f"font-weight: {weight}" in drawn]

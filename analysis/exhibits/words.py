@@ -6,7 +6,6 @@ text for a refused result is empty. Sentences that only one report uses are in i
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from math import nan
 from typing import TYPE_CHECKING, Any
@@ -41,12 +40,6 @@ def listing(names: Iterable[str], total: int = 0, *, every: str = "all") -> str:
         count = f"{len(items)} of" if len(items) < total else every
         return f"{count} {max(total, len(items))}"
     return " and ".join(filter(None, (", ".join(items[:-1]), *items[-1:])))
-
-
-def published(*publishers: str) -> str:
-    """Format the names of publishers, each of them once and without text in brackets."""
-    names = [re.sub(r" \([^)]*\)| at commit \w+", "", name).strip() for text in publishers for name in text.split("; ")]
-    return ", ".join(dict.fromkeys(names))
 
 
 def values(series: Mapping[Any, float] | pd.Series, decimals: int = 0) -> str:
