@@ -168,9 +168,8 @@ def documents(rows: pd.DataFrame) -> pd.DataFrame:
     parts = zip(found["publisher"], found["document"], found["date"].map(day), strict=True)
     found["cited"] = [", ".join(filter(None, part)) for part in parts]
     found["site"] = found["source_url"].str.extract(r"//(?:www\.)?((?:github\.com/[^/]+/)?[^/]+)")[0].fillna("")
-    often = -found["cited"].map(found["cited"].value_counts())
-    found = found.iloc[often.argsort(kind="stable")].drop_duplicates("source_url", ignore_index=True)
-    return found[found["cited"] != ""]
+    found = found.iloc[(-found["cited"].map(found["cited"].value_counts())).argsort(kind="stable")]
+    return found[found["cited"] != ""].drop_duplicates("source_url", ignore_index=True)
 
 
 def verified(name: str, *, root: Path = DATA) -> str:

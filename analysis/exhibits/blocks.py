@@ -142,8 +142,7 @@ def glossary(names: str, of: Mapping[str, str] | None = None) -> Block:
 
 def read(*names: str) -> pd.DataFrame:
     """Return the addresses that ``data/datapackage.json`` names for some files, in the column `source_url`."""
-    paths = [one["path"] for name in names for one in data.card(name)["sources"] if "path" in one]
-    return pd.DataFrame({"source_url": paths})
+    return pd.DataFrame([{"source_url": one.get("path")} for name in names for one in data.card(name)["sources"]])
 
 
 def cited(rows: pd.DataFrame) -> list[Label]:
