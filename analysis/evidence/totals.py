@@ -410,7 +410,7 @@ def by_prior(known: Totals, spared: Estimate, *, dates: tuple[str, str], fall: f
     between = (known.share, (0.0, 1.0), (rest_of_year(dates[1]), rest_of_year(dates[0])), known.common, known.closed)
     share, recapture, left, common, uniform = (rng.uniform(low, high, DRAWS) for low, high in between)
     logs = rng.uniform(np.log(known.closed[0]), np.log(known.closed[1]), DRAWS)
-    priors = {"uniform in logs": np.exp(logs), "uniform": uniform}
+    priors = {"each doubling as likely": np.exp(logs), "each billion as likely": uniform}
     rows = []
     for name, closed in priors.items():
         own = known.lost(closed, share, left)

@@ -6,6 +6,7 @@ panel cannot decide a claim about totals.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from html import escape
@@ -41,14 +42,18 @@ def label(word: str, *, short: bool = True, simulated: bool = False) -> str:
 
 
 def finding(verdict: Verdict) -> str:
-    """Format the estimate and interval of a verdict with unit and mark, or a dash; add the number claimed, if any."""
+    """Format the estimate and interval of a verdict with unit and mark, or a dash; add the number claimed, if any.
+
+    An infinite end is spelled out: "7 per cent or more".
+    """
     mark = MARKS[verdict.provenance]
     if verdict.low is None and verdict.claimed is not None:
-        claimed = f"{quantity(verdict.claimed, verdict.unit)} {verdict.unit} {mark}"
         before = "claimed" if verdict.estimate is None else f"{quantity(verdict.estimate, verdict.unit)} of"
-        return f"{before} {claimed}"
+        return f"{before} {quantity(verdict.claimed, verdict.unit)} {verdict.unit} {mark}"
     numbers = verdict.estimate, verdict.low, verdict.high, verdict.unit, mark
-    return _in_numbers(*numbers, bounds="bounds" in verdict.interval) or "–"
+    text = _in_numbers(*numbers, bounds="bounds" in verdict.interval) or "–"
+    text = re.sub(r"^\S∞ to (\S+) (.+) (\S)$", r"\1 \2 or less \3", text)
+    return re.sub(r"^(\S+) to ∞ (.+) (\S)$", r"\1 \2 or more \3", text)
 
 
 def _in_numbers(

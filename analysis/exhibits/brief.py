@@ -7,7 +7,6 @@ the brief is about that market.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from html import escape
 from itertools import chain
@@ -140,9 +139,8 @@ def headline(verdicts: Sequence[Verdict], event: Event) -> str:
 
 
 def in_words(verdict: Verdict) -> str:
-    """Format the finding of a verdict, with an infinite end spelled out, or a dash."""
-    text = finding(verdict).removesuffix(MARKS[verdict.provenance]).strip()
-    return re.sub(r"^(\S+) to ∞ (.+)", r"\1 \2 or more", re.sub(r"^\S∞ to (\S+) (.+)", r"\1 \2 or less", text))
+    """Format the finding of a verdict without its mark, or a dash."""
+    return finding(verdict).removesuffix(MARKS[verdict.provenance]).strip()
 
 
 def _page(verdict: Verdict) -> str:
