@@ -67,6 +67,11 @@ def test_every_file_passes_the_check_with_its_rows_and_recorded_size():
     assert list(checked["rows"]) == [len(data.load(name)) for name in checked["name"]]
 
 
+def test_every_resource_states_its_licence():
+    cards = data.package()["resources"]
+    assert [card["path"] for card in cards if not card.get("licenseNote")] == []
+
+
 def test_values_have_the_declared_types():
     events, returns = data.load("events"), data.load("market_stock_returns")
     assert events["seed"].dtype == bool
