@@ -27,7 +27,7 @@ HASH = 16  # characters of a digest to show; data/datapackage.json and manifest.
 SECTIONS = {
     "panel": ("Panel", {"name": "Panel", "value": "Digest", "about": "Rows left out"}),
     "file": ("Files", {"name": "File", "about": "What it holds, and not", "vintage": "Vintage", "value": "sha256"}),
-    "source": ("Sources", {"name": "Publisher", "value": "Address"}),
+    "source": ("Sources", {"name": "Document", "value": "Address"}),
     "version": ("Code", {"told": "Commit and versions"}),
 }
 """Title of the section and its columns, by kind of fact."""
