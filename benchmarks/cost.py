@@ -11,7 +11,7 @@ SIZES = (4_000, 16_000, 64_000, 256_000)
 
 
 def seconds(start_firms: int) -> tuple[int, float]:
-    """Simulate a panel, and return its number of firms and the time that all its estimands take."""
+    """Simulate a panel; return its number of firms and the time taken to estimate everything on it."""
     panel, _ = simulate("mid_3k", seed=1, n_firms=start_firms)
     start = time.perf_counter()
     estimate_all(panel, Design())
@@ -19,7 +19,7 @@ def seconds(start_firms: int) -> tuple[int, float]:
 
 
 def main() -> None:
-    """Print one line per size of panel."""
+    """Print one line per panel size."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("sizes", type=int, nargs="*", default=SIZES, help="firms at the start of the market")
     first = None

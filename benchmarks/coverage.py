@@ -93,7 +93,7 @@ def sizes(presets: list[str], seeds: range, workers: Executor) -> pd.DataFrame:
 
 
 def measures(table: pd.DataFrame, ids: Collection[str]) -> pd.DataFrame:
-    """Tabulate coverage, mean standard error over sd, bias and mean truth of some estimands by preset."""
+    """Tabulate coverage, bias, mean truth and the ratio of mean standard error to sd, by preset."""
     rows = table[table["id"].isin(ids)]
     columns = {
         "coverage": _with_error(100 * rows["coverage"], 100 * rows["coverage_mc"]),
@@ -110,7 +110,7 @@ def _with_error(values: pd.Series, errors: pd.Series) -> list[str]:
 
 
 def look(presets: list[str], ids: Collection[str], panels: int, workers: Executor) -> None:
-    """Print the coverage of intervals and the size of tests for some presets."""
+    """Print the coverage of intervals and the size of tests for the given presets."""
     seeds = range(1, panels + 1)
     table = audit.summarise(audit.replicate(presets, seeds, design=Design(), workers=workers))
     print(f"Coverage of 95% intervals, per cent (Monte Carlo error); {panels} panels per preset")
@@ -120,7 +120,7 @@ def look(presets: list[str], ids: Collection[str], panels: int, workers: Executo
 
 
 def main() -> None:
-    """Run the audit and write its results, or preview some presets."""
+    """Run the audit and write its results, or preview the given presets."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--market", type=int, default=400, help="panels per preset of the market (default 400)")
     parser.add_argument("--plain", type=int, default=200, help="panels per plain preset (default 200)")

@@ -1,4 +1,4 @@
-"""Compare the speed of the estimators with that of other libraries, on the same panels and with the same results.
+"""Compare the speed of the estimators with other libraries' on the same panels.
 
 Our functions and theirs alternate in one process on one core, after a warm-up of each on a small panel. The script
 prints medians over rounds, and the median of the ratios within rounds, which is robust to a temporarily busy machine.
@@ -37,7 +37,7 @@ Work = Callable[[], Any]
 
 @dataclass(frozen=True)
 class Row:
-    """Line of the table: seconds or another measure, ours and theirs, and the target for the ratio."""
+    """One comparison: our measurement, theirs, and the target for the ratio."""
 
     work: str
     ours: float
@@ -49,12 +49,12 @@ class Row:
 
     @classmethod
     def of(cls, work: str, ours: Floats, theirs: Floats, wanted: float) -> "Row":
-        """Build a row that compares their time with ours, from the seconds in each round."""
+        """Compare the other package's time with ours, given the seconds of each round."""
         return cls(work, float(np.median(ours)), float(np.median(theirs)), float(np.median(theirs / ours)), wanted)
 
     @classmethod
     def limit(cls, work: str, ours: Floats, bound: Floats, wanted: float) -> "Row":
-        """Build a row that compares our time with a lower bound, from the seconds in each round."""
+        """Compare our time with a lower bound, given the seconds of each round."""
         ratio = float(np.median(ours / bound))
         return cls(work, float(np.median(ours)), float(np.median(bound)), ratio, wanted, at_most=True)
 
@@ -68,7 +68,7 @@ class Row:
 
 
 def panel(firms: int, *, cohorts: int = 6, seed: int = 0) -> tuple[Floats, Floats]:
-    """Generate sales, float64[firm, month], and the month of closure, float64[firm], of 40 per cent of the firms."""
+    """Generate sales, float64[firm, month], and closure months, float64[firm]; 40 per cent of firms close."""
     rng = np.random.default_rng(seed)
     first = np.where(rng.random(firms) < 0.4, rng.integers(15, 15 + cohorts, firms), np.inf).astype(float)
     y = rng.normal(size=(firms, MONTHS))
@@ -92,7 +92,7 @@ def to_long(y: Floats, first: Floats) -> pd.DataFrame:
 
 
 def from_long(unit: Floats, time: Floats, y: Floats, first: Floats) -> tuple[Floats, Floats]:
-    """Convert long columns with raw ids to the dense array and the firms' dates."""
+    """Convert long columns with raw ids to a dense array and the firms' closure months."""
     row, ids = pd.factorize(unit)
     column, months = pd.factorize(time, sort=True)
     dense = np.full((len(ids), len(months)), np.nan)
@@ -103,12 +103,12 @@ def from_long(unit: Floats, time: Floats, y: Floats, first: Floats) -> tuple[Flo
 
 
 def columns(frame: pd.DataFrame) -> tuple[Floats, ...]:
-    """Return the columns of a long table that :func:`from_long` takes."""
+    """Return the columns of a long table in the order of :func:`from_long`."""
     return tuple(frame[name].to_numpy() for name in ("unit", "time", "y", "first"))
 
 
 def race(rounds: int, *works: Work) -> tuple[Floats, list[Any]]:
-    """Time functions in turn, and return seconds, float64[work, round], and the last result of each."""
+    """Time functions in turn; return seconds, float64[function, round], and each function's last result."""
     seconds = np.empty((len(works), rounds))
     results: list[Any] = [None] * len(works)
     for number in range(rounds):
@@ -155,7 +155,7 @@ def group_time(firms: int, rounds: int) -> list[Row]:
 
 
 def poisson(firms: int) -> list[Row]:
-    """Time one coefficient of a Poisson regression with firm and month effects against pyfixest.
+    """Time a Poisson regression with firm and month effects against pyfixest.
 
     On a balanced panel with one cohort, the coefficient is a function of four sums (before and after, treated and
     not). Our code converts the ids, scatters the rows, sums the months and estimates.
@@ -187,7 +187,7 @@ def poisson(firms: int) -> list[Row]:
 
 
 def bounds(rounds: int) -> list[Row]:
-    """Time relative-magnitude bounds for the Medicaid event study at four values."""
+    """Time relative-magnitude bounds for the Medicaid event study."""
     from analysis.estimators.honest_did import honest_bounds
 
     study = json.loads((ROOT / "tests" / "data" / "medicaid_event_study.json").read_text(encoding="utf-8"))
@@ -218,7 +218,7 @@ def synthetic(units: int, rounds: int) -> list[Row]:
 
 
 def market(rounds: int) -> list[Row]:
-    """Time the simulation of markets with two worlds each, using a new seed for each market."""
+    """Time the simulation of markets with two worlds each."""
     from market import simulate
 
     seed = count()
@@ -236,7 +236,7 @@ def market(rounds: int) -> list[Row]:
 
 
 def limit(firms: int, rounds: int) -> None:
-    """Print time and memory for the largest panel, in a process of its own."""
+    """Print the time and memory used on the largest panel."""
     y, first = panel(firms)
     _ = att_gt(y, first).effects
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024  # before the table of ids exists
@@ -255,7 +255,7 @@ def limit(firms: int, rounds: int) -> None:
 
 
 def largest(firms: int, rounds: int) -> list[Row]:
-    """Compare the time for group-time effects on the largest panel with the physical limit, and measure memory."""
+    """Compare group-time effects on the largest panel with the time of a grouped sum, and measure memory."""
     command = [sys.executable, __file__, "--limit", str(firms), "--rounds", str(rounds)]
     result = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
     name, (mine, by_ids, by_slices) = f"group-time effects, {firms:,} firms x {MONTHS}", np.array(result["seconds"])

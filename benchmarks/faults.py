@@ -1,4 +1,4 @@
-"""Inject faults into runs of the command line, and count the losses: ``make faults``, or ``ARGS=--short`` for a few.
+"""Inject faults into runs and count the losses: ``make faults``, or ``ARGS=--short`` for a few.
 
 A small project with three notebooks is set up in a temporary folder and its reports are released; then each fault is
 injected into a run. A run survives a fault if
@@ -61,7 +61,7 @@ class World:
 
     @property
     def desk(self) -> Desk:
-        """Project in this folder."""
+        """Folder of the project."""
         return Desk(self.folder / "project")
 
     @property
@@ -104,12 +104,12 @@ class World:
         return (self.out / name / release.MANIFEST).read_text(encoding="utf-8")
 
     def kernels(self) -> list[int]:
-        """Return the process ids of kernels whose runtime files are in this world."""
+        """Return the process ids of this project's kernels."""
         lines = {process.pid: " ".join(process.info["cmdline"] or []) for process in psutil.process_iter(["cmdline"])}
         return [pid for pid, line in lines.items() if "ipykernel_launcher" in line and str(self.folder) in line]
 
     def lost(self, before: dict[str, dict[str, str]], done: Ended | None) -> list[str]:
-        """Return the losses from a fault, after an undisturbed run on the same day, and advance to the next day."""
+        """Inject a fault, run again undisturbed, advance to the next day, and return what was lost."""
         now = self.releases()
         lost = [f"release {name} has changed" for name, hashes in before.items() if now.get(name) != hashes]
         printed = "" if done is None else done.stdout.strip()
@@ -177,7 +177,7 @@ def squared(number: int) -> int:
 
 
 def worker_killed(_: World) -> Ended | None:
-    """Kill a worker of the executor at a random moment, after which its work must be done again."""
+    """Kill a worker of the executor at a random moment; its work must be redone."""
 
     def kill() -> None:
         if workers := multiprocessing.active_children():
@@ -226,7 +226,7 @@ def damaged(name: str, content: bytes | None) -> Fault:
 
 
 def in_the_way(name: str, make: Callable[[Path], object]) -> Fault:
-    """Return a fault in which a foreign object occupies a name in the output folder until the run ends."""
+    """Return a fault that occupies a name in the output folder until the run ends."""
 
     def fault(world: World) -> Ended:
         path, aside = world.out / name, world.folder / "aside"
@@ -246,7 +246,7 @@ def in_the_way(name: str, make: Callable[[Path], object]) -> Fault:
 
 
 def twice(world: World) -> Ended:
-    """Start two schedulers at once, of which one must exit with code 4 or find the work done."""
+    """Start two schedulers at once; one must exit with code 4 or find the work done."""
     both = [ended(process) for process in [world.start(), world.start()]]
     codes = sorted(process.returncode for process in both)
     return both[1] if codes in ([0, 4], [0, 0]) else LOST
@@ -262,12 +262,12 @@ def clock_back(world: World) -> Ended:
 
 
 def as_nobody(world: World) -> Ended:
-    """Run as another user, who can read every file and write none."""
+    """Run as another user, who can read every file but write none."""
     return world.run(user=NOBODY, group=NOBODY, environment={"HOME": "/nonexistent"})
 
 
 def full(room: int) -> Fault:
-    """Return a fault in which the disk for output is full after `room` bytes."""
+    """Return a fault that fills the output disk after `room` bytes."""
 
     def fault(world: World) -> Ended:
         target = world.folder / "small"

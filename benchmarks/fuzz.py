@@ -53,7 +53,7 @@ Case = tuple[str, Reader, st.SearchStrategy[bytes]]  # file name, reader, and ma
 
 
 class Hang(BaseException):
-    """Timeout, which is not an Exception, so that no reader mistakes it for a fault in its file."""
+    """Timeout; derived from BaseException, so that no reader mistakes it for a fault in its file."""
 
 
 @contextmanager
@@ -144,7 +144,7 @@ NESTED = st.recursive(
 
 @st.composite
 def damaged(draw: st.DrawFn, right: bytes) -> bytes:
-    """Draw a copy of some bytes with pieces removed, doubled, inverted or inserted."""
+    """Draw a copy of the given bytes with pieces removed, doubled, inverted or inserted."""
     content = bytearray(right)
     for _ in range(draw(st.integers(1, 4))):
         start, length = draw(st.integers(0, len(content))), draw(st.sampled_from([0, 1, 1, 2, 8, 100, 5000]))
@@ -236,7 +236,7 @@ def read_with_map(path: Path) -> None:
 
 
 def cases() -> dict[str, Case]:
-    """Return the cases (file name, reader and malformed files) by name."""
+    """Return each case's file name, reader and malformed files, by name."""
     documents: dict[str, tuple[str, Reader, dict[str, Any]]] = {
         "map": ("a.yml", read_with_map, MAP),
         "event": ("a.yml", lambda path: read_event(str(path)), as_written(EVENTS / "amazon_2021.yml")),
@@ -258,7 +258,7 @@ def cases() -> dict[str, Case]:
 
 
 def fuzz(name: str, examples: int, start: int = 0) -> Counter[str]:
-    """Fuzz one reader, and count the files that it reads and rejects; raise any other exception."""
+    """Fuzz one reader; count the files that it reads and those that it rejects."""
     file, reader, files = cases()[name]
     counts = Counter[str]()
 

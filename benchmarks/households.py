@@ -26,7 +26,7 @@ COLUMNS = [
 
 
 def summarised(rows: pd.DataFrame) -> pd.DataFrame:
-    """Return one row per preset, titles and estimand; `rejection` of random sets is the share of p at most 0.05."""
+    """Return one row per preset, titles and estimand; for random sets, `rejection` is the share with p <= 0.05."""
     parts = []
     for (titles, sets), of in rows.groupby(["titles", rows["id"] == twin.SETS]):
         if sets:

@@ -1,4 +1,4 @@
-"""Compare the time of the runner with that of papermill by hand, on the same notebooks.
+"""Time the runner against running papermill by hand, on the same notebooks.
 
 By hand, a careful person runs ``papermill`` on one notebook after the other, each followed by the same conversion to
 PDF. The script prints medians and ranges over rounds. Only ratios matter, since seconds depend on the machine.
@@ -55,7 +55,7 @@ def seconds(work: Callable[[Path], None], out: Path) -> float:
 
 
 def main() -> None:
-    """Time both ways in turn, and a repeated run without changes, and print medians, ranges and ratios."""
+    """Time both ways in turn and an unchanged run; print medians, ranges and ratios."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=3, help="number of runs each way (default 3)")
     rounds = parser.parse_args().rounds
@@ -74,7 +74,7 @@ def main() -> None:
 
 
 def show(label: str, values: Sequence[float]) -> None:
-    """Print the median and the range of measurements over rounds."""
+    """Print the median and range of the measurements."""
     print(f"  {label:<48} {statistics.median(values):7.2f} ({min(values):.2f} to {max(values):.2f})")
 
 

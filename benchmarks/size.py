@@ -54,7 +54,7 @@ def package(file: str) -> str:
 
 
 def inside(name: str, names: list[str]) -> bool:
-    """Return whether a module is one of the modules and packages named, or inside one of them."""
+    """Return whether a module is in the given list of modules and packages."""
     return any(f"{name}.".startswith(f"{allowed}.") for allowed in names)
 
 
@@ -79,7 +79,7 @@ class House:
         }
 
     def room(self, file: str) -> tuple[int, str]:
-        """Return the floor and name of a file's room; the name is empty if the file is in none."""
+        """Return the floor and name of a file's room, or an empty name."""
         return self.floors.get("/".join(file.split("/")[:2]).removesuffix(".py"), (-1, ""))
 
     def size(self, name: str, room: str | None = None) -> int:
@@ -89,7 +89,7 @@ class House:
 
     @cached_property
     def imports(self) -> dict[str, set[str]]:
-        """Files that each file imports, whether on loading, later or only for types."""
+        """Files that each file imports, including late imports and those for type checking."""
         files, imports = {module(file): file for file in self.texts}, dict[str, set[str]]()
         for file, text in self.texts.items():
             names = set[str]()
@@ -112,7 +112,7 @@ class House:
         return reached
 
     def upward(self) -> list[str]:
-        """Return the imports from a room further down in the table of the same package."""
+        """Return the imports from lower rooms of the same package."""
         pairs = [(a, b) for a, targets in self.imports.items() for b in sorted(targets) if package(a) == package(b)]
         return [f"{a} -> {b}" for a, b in pairs if self.room(a)[0] < self.room(b)[0]]
 
@@ -123,7 +123,7 @@ class House:
         return [" <-> ".join(group) for group in sorted(groups) if group]
 
     def forbidden(self) -> list[str]:
-        """Return the imports from other packages that the most specific rule for a file does not allow."""
+        """Return the imports from other packages that the rules do not allow."""
         rules, forbidden = self.limits["may_import"], []
         for file, targets in self.imports.items():
             rule = max((name for name in rules if inside(module(file), [name])), key=len, default=None)
@@ -135,7 +135,7 @@ class House:
         return forbidden
 
     def functions(self) -> Iterator[tuple[str, int, int]]:
-        """Yield each function outside tests, with its name and numbers of code lines and parameters."""
+        """Yield the name, code lines and number of parameters of each function outside tests."""
         for file, text in self.texts.items():
             for node in ast.walk(ast.parse(text)) if package(file) in self.limits["code"] else []:
                 if isinstance(node, Function):

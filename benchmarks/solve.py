@@ -1,4 +1,4 @@
-"""Solve the calibrated parameters of the simulated market, and compare its moments with Amazon's published ones.
+"""Solve for the simulated market's calibrated parameters, and compare its moments with Amazon's.
 
 A parameter is solved if its row in data/market/parameters.csv names a moment: the average market then matches the
 target for that moment in data/market/targets.csv. The output is copied by hand into the column `default`. With
@@ -50,7 +50,7 @@ def solve(
     brackets: Mapping[str, tuple[float, float]] = BRACKETS,
     sweeps: int = SWEEPS,
 ) -> dict[str, float]:
-    """Solve for the value of each parameter at which the average market matches a moment, given the others."""
+    """Solve for each parameter's value at which the average market matches a moment, given the others."""
     moments = {row["name"]: row["solved_for"] for row in describe()}
     targets = data.load("market_targets").set_index("moment")["target"]
     values = dict[str, float]()
@@ -85,7 +85,7 @@ def held_against_targets(
 
 
 def averages(preset: str, seed: int, overrides: Mapping[str, Any], markets: int = MARKETS) -> dict[str, float]:
-    """Average each moment over several markets with successive seeds."""
+    """Average each moment over markets with successive seeds."""
     given = chosen(preset, overrides)
     by_market = [moments_of(Truth(Market.open(preset, given, seed + number))) for number in range(markets)]
     return {name: float(np.mean([values[name] for values in by_market])) for name in by_market[0]}
@@ -167,7 +167,7 @@ def _cheating(truth: Truth, year: Floats) -> dict[str, float]:
 
 
 def _top(sales: Floats, merchants: Floats) -> Bools:
-    """Return a mask of the firms that represent the `TOP` merchants with the largest sales, bool[firm]."""
+    """Return a mask of the firms that stand for the `TOP` largest merchants, bool[firm]."""
     order = np.argsort(-sales / merchants)
     top = np.zeros(len(sales), dtype=bool)
     top[order[: int(np.searchsorted(np.cumsum(merchants[order]), TOP))]] = True
