@@ -109,7 +109,7 @@ class World:
         return [pid for pid, line in lines.items() if "ipykernel_launcher" in line and str(self.folder) in line]
 
     def lost(self, before: dict[str, dict[str, str]], done: Ended | None) -> list[str]:
-        """Inject a fault, run again undisturbed, advance to the next day, and return what was lost."""
+        """Return what a fault has lost, after an undisturbed run, and advance to the next day."""
         now = self.releases()
         lost = [f"release {name} has changed" for name, hashes in before.items() if now.get(name) != hashes]
         printed = "" if done is None else done.stdout.strip()
