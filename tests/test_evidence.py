@@ -371,7 +371,7 @@ def test_what_would_change_a_panel_s_word_is_not_a_panel():
     public = claims.judge("C01", "V2", claims.Finding(margin=2.0))
     assert public.change.startswith("Monthly sales of closed sellers")
     assert claims.judge("C01", "V2", claims.Finding(**SIM)).change.startswith(
-        "More firms, or a narrower range for what touches all sellers"
+        "More firms, or a narrower range for effects common to all sellers"
     )
 
 
@@ -415,9 +415,9 @@ def test_what_only_its_author_states_is_not_shown_whoever_speaks(verdicts):
     ledger = claims.readings().set_index("claim_id")
     for claim, author in (("C03", "vice-president"), ("C06", "trade group"), ("C12", "filing")):
         assert ledger.loc[claim, "kind"] == "stated"
-        assert verdicts[claim].why.startswith("Only its author has stated it.")
+        assert verdicts[claim].why.startswith("We found no independent source for the figure.")
         assert author in verdicts[claim].why
-    assert "more than 130m" in verdicts["C12"].statement
+    assert "more than 130 million" in verdicts["C12"].statement
     claimed, filed = listed.frozen("Youkeshu")
     assert (claimed, filed) == (130, 130)
     assert claims.judge("C12", finding=claims.Finding(claimed=claimed, independent=[filed])).word == SUPPORTED
@@ -427,9 +427,9 @@ def test_the_reason_follows_the_word():
     wide, narrow = (-16.1, 2.8), (-0.5, 0.3)
     cases = [(2.0, wide), (20.0, wide), (2.0, narrow)]
     reasons = [claims.judge("C01", "V2", claims.Finding(interval=given, margin=margin)).why for margin, given in cases]
-    assert reasons[0].startswith("The range includes harm beyond the margin and none.")
-    assert reasons[1].startswith("Even the lower end lies above minus the margin.")
-    assert reasons[2].startswith("Even the lower end lies above minus the margin.")
+    assert reasons[0].startswith("The range includes slowdowns both within and beyond the margin.")
+    assert reasons[1].startswith("Even the lower end of the range is within the margin.")
+    assert reasons[2].startswith("Even the lower end of the range is within the margin.")
     assert all(reason.endswith("We found no public comparison group.") for reason in reasons)
 
 
