@@ -1,4 +1,4 @@
-"""Display results as a few lines at a prompt, a short table in a notebook, or intervals in a figure."""
+"""Display results at a prompt, in a notebook or in a figure."""
 
 from __future__ import annotations
 
@@ -16,7 +16,10 @@ WORD, SENTENCE = 40, 300  # most characters of a name, and of a note
 
 
 class Shown:
-    """Base class of results displayed as a heading, the first rows of a table and notes, as returned by `_shown`."""
+    """Base class for results that are displayed at a prompt and in a notebook.
+
+    Subclasses return a heading, a table and notes from `_shown`. Only the first rows of the table are displayed.
+    """
 
     def _shown(self) -> tuple[str, pd.DataFrame, list[str]]:
         raise NotImplementedError
@@ -41,17 +44,18 @@ def cut(text: str, most: int) -> str:
 
 
 def _short(rows: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
-    """Return the first rows of the columns that have values, and a line with the number of other rows."""
+    """Return the first rows of the non-empty columns, and a line on the number of rows left out."""
     names = [name for name in rows if name in ("term", "estimate") or rows[name].notna().any()]
     shown = rows[names[:MOST]].head(MOST).map(lambda cell: cut(cell, WORD) if isinstance(cell, str) else cell)
     return shown, [f"and {len(rows) - MOST:,} more rows: see .rows"] if len(rows) > MOST else []
 
 
 def intervals(rows: pd.DataFrame, *, title: str, unit: str, xlabel: str, reason: str) -> Axes:
-    """Draw estimates as points with intervals: numbered terms along the x axis, named terms as a list.
+    """Draw estimates as points with intervals.
 
-    A point without an interval is hollow. `rows` has `term`, `estimate`, `conf_low` and `conf_high`; if all numbers are
-    missing, the reason is written instead.
+    Numbered terms run along the x axis; named terms are listed down the y axis. A point without an interval is hollow.
+    `rows` has `term`, `estimate`, `conf_low` and `conf_high`; if all numbers are missing, the reason is printed
+    instead.
     """
     from matplotlib import pyplot as plt
 

@@ -1,4 +1,4 @@
-"""Events: each is one crackdown, described by a file in ``data/events``."""
+"""Events, each a crackdown described by a file in ``data/events``."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Claim(Written):
 
 
 class Threat(Written):
-    """A concurrent development that could confound estimates, defined in the event's own file."""
+    """A concurrent development that could confound the estimates, defined in the event's own file."""
 
     when: Text
     what: Text
@@ -39,7 +39,10 @@ _BY_ID = BeforeValidator(lambda given: dict.fromkeys(map(str, given)) if isinsta
 
 
 class Event(Written):
-    """One crackdown, as used in reports, with claims and threats of its own or from the ledgers."""
+    """A crackdown, with the claims made about it and the threats to its estimates.
+
+    Claims and threats are defined in the event's own file, or are rows of ``claims.csv`` and ``threats.csv``.
+    """
 
     title: Text  # as printed, a noun phrase
     background: str = ""  # who said what of which closures, for the brief
@@ -59,9 +62,9 @@ class Event(Written):
         named = {self.home, *self.destinations, *self.opened}
         for expected, holds in (
             ("home, destinations and opened among the platforms", named <= {*self.platforms}),
-            ("the home platform first among them", next(iter(self.platforms)) == self.home),
+            ("the home platform listed first", next(iter(self.platforms)) == self.home),
             ("destinations other than home", self.home not in self.destinations),
-            ("waves in order, without repetition", list(self.waves) == sorted(set(self.waves))),
+            ("waves in chronological order, each once", list(self.waves) == sorted(set(self.waves))),
         ):
             if not holds:
                 raise ValueError(f"expected {expected}")
@@ -74,7 +77,10 @@ class Event(Written):
 
     @property
     def asked(self) -> dict[str, tuple[str, str]]:
-        """Claim and reading by question, for the event's claims; several readings of one claim are called V1, V2."""
+        """Claim and reading tested by each question, for the event's claims.
+
+        If a claim from the event's own file has several readings, they are called V1, V2 and so on.
+        """
         named = {question: reading for question, reading in self.readings.items() if reading[0] in self.claims}
         return named | {
             question: (name, f"V{number}" if len(claim.readings) > 1 else "")
@@ -84,13 +90,19 @@ class Event(Written):
 
     @property
     def on_record(self) -> bool:
-        """Whether the public figures describe this event; its waves, claims and threats may differ."""
+        """Whether the public figures describe this event.
+
+        Its waves, claims and threats may differ from those of the event on record.
+        """
         same = {"title", "home", "platforms", "destinations", "origin", "origin_name", "readings"}
         return self.model_dump(include=same) == read_event(ON_RECORD).model_dump(include=same)
 
 
 def read_event(name: str, *, on_record: bool = False) -> Event:
-    """Read an event from ``data/events`` or a ``.yml`` file; with `on_record`, require public figures on it."""
+    """Read an event by name from ``data/events``, or from a ``.yml`` file.
+
+    With `on_record`, raise DesignError if there are no public figures for the event.
+    """
     path = located("event", name) if name.endswith(".yml") else inside(EVENTS, f"{name}.yml")
     if not path.is_file():
         there = ", ".join(sorted(file.stem for file in EVENTS.glob("*.yml")))
@@ -101,18 +113,18 @@ def read_event(name: str, *, on_record: bool = False) -> Event:
     questions = [question for claim in event.own.values() for question in claim.readings]
     answered = load(EVENTS / f"{ON_RECORD}.yml", Event).readings
     for key, expected, wrong in (
-        ("claims", "rows of claims.csv", {*event.claims} - {*event.own} - known),
-        ("claims", "ids other than those of claims.csv", {*event.own} & known),
-        ("threats", "rows of threats.csv", {name for name, threat in event.threats.items() if not threat} - threats),
-        ("readings", "rows of readings.csv", {" ".join(pair) for pair in {*event.readings.values()} - readings}),
+        ("claims", "ids in claims.csv", {*event.claims} - {*event.own} - known),
+        ("claims", "ids that are not in claims.csv", {*event.own} & known),
+        ("threats", "ids in threats.csv", {name for name, threat in event.threats.items() if not threat} - threats),
+        ("readings", "readings in readings.csv", {" ".join(pair) for pair in {*event.readings.values()} - readings}),
         ("readings", f"questions among {', '.join(answered)}", {*event.readings, *questions} - {*answered}),
-        ("readings", "different questions", {one for one in questions if questions.count(one) > 1}),
+        ("readings", "each question once", {one for one in questions if questions.count(one) > 1}),
     ):
         if wrong:
             refuse(f"{path}, key {key}", expected, ", ".join(sorted(wrong)), "correct the file")
     if on_record and not event.on_record:
         raise DesignError(
-            f"Cannot use public figures for {event.title!r}: those in data/facts describe the event {ON_RECORD}; "
-            "supply a panel, or choose that event"
+            f"Cannot use public figures for {event.title!r}: the figures in data/facts describe {ON_RECORD}; "
+            f"supply a panel, or choose {ON_RECORD}"
         )
     return event

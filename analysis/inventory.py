@@ -1,4 +1,4 @@
-"""Audit a panel before estimation: its content, and what a design could estimate from it, without effects."""
+"""Audit a panel before estimation: what it contains, and what a design could estimate from it."""
 
 from __future__ import annotations
 
@@ -32,7 +32,10 @@ QUANTILES = ("least", "quarter", "half", "three quarters", "most")
 
 
 def sentence(panel: Panel, names: Mapping[str, str] | None = None) -> str:
-    """Describe a panel in one sentence; `names` maps codes of platforms and origins to printed names."""
+    """Describe a panel in one sentence.
+
+    `names` maps codes of platforms and origins to the names to print.
+    """
     waves, known_sales = panel.cohorts(cut=Design.cut), panel.sales[~np.isnan(panel.sales)]
     count = int(waves["firms"].sum())
     when = f" in {counted(len(waves), 'month')} from {waves['month'].iloc[0]}" if len(waves) else ""
@@ -99,14 +102,17 @@ def inventory(panel: Panel) -> Sections:
 
 
 def by_year(panel: Panel) -> Sections:
-    """Tabulate home sales by year, to reveal wrong rates and incomplete files."""
+    """Tabulate home sales by year, to reveal wrong exchange rates and incomplete files."""
     home, year = np.nansum(panel.sales[:, 0], axis=0) / 1e6, panel.months.year
     rows = pd.DataFrame({"year": year.astype(str), "months": 1, f"million {panel.unit}": home})
     return [(f"Sales on {panel.platforms[0]} by year", rows.groupby("year").sum().reset_index())]
 
 
 def window(panel: Panel, design: Design) -> Sections:
-    """Tabulate the windows that a panel allows, and the one nearest to a design; empty if no firm is closed."""
+    """Tabulate the windows that a panel allows, including the one nearest to the design's.
+
+    Return no table if no firm is closed.
+    """
     closures = panel.first_treated(cut=design.cut)
     if not np.isfinite(closures).any():
         return []
@@ -124,12 +130,12 @@ def window(panel: Panel, design: Design) -> Sections:
 
 
 def estimable(panel: Panel, design: Design) -> Sections:
-    """Tabulate the firms that a design uses, their exposure, and the smallest detectable effects, without estimates.
+    """Tabulate the firms that a design uses, their exposure and the smallest detectable effects.
 
-    For each estimand: whether it can be estimated or why not, the smallest effect detected with a power of 80 per cent
-    (from its standard error; for E1a also from placebo closures of firms not closed), the firms used and those left
-    out, with reasons, and the grade of its method. Raise DesignError if no firm is closed, or if the panel is too short
-    for the design.
+    No estimate is included. For each estimand: whether it can be estimated or why not, the smallest effect detected
+    with a power of 80 per cent (from its standard error; for E1a also from placebo closures of firms not closed), the
+    firms used and those left out, with reasons, and the grade of its method. Raise DesignError if no firm is closed, or
+    if the panel is too short for the design.
     """
     sample = design.sample(panel)
     placebos = smallest_effect(panel, design)  # first, since it needs the most memory
@@ -205,7 +211,10 @@ def _graded(rows: pd.DataFrame, closed: int, sample: Sample) -> pd.DataFrame:
 
 
 def printed(sections: Sections) -> str:
-    """Format sections as text: a title above each table, with text left-aligned and numbers right-aligned."""
+    """Format sections as text, with a title above each table.
+
+    Text is left-aligned and numbers are right-aligned.
+    """
     return "\n\n".join(f"{title}\n{_table(frame)}" for title, frame in sections)
 
 

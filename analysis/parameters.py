@@ -1,4 +1,4 @@
-"""Read the parameters of a notebook from their cell, and check them against the rules stated there."""
+"""Read the parameters of a notebook from its parameters cell, and check them against the rules stated there."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Value = int | float | str | bool
 
 
 def is_date(text: str) -> bool:
-    """Return whether text is a date, YYYY-MM-DD."""
+    """Return whether text is a date in the format YYYY-MM-DD."""
     try:
         return datetime.date.fromisoformat(text).isoformat() == text
     except ValueError:
@@ -32,11 +32,12 @@ def is_date(text: str) -> bool:
 
 
 def declared(notebook: Path) -> type[BaseModel]:
-    """Return a strict model whose fields are the parameters in a notebook's cell tagged ``parameters``.
+    """Return a strict model of a notebook's parameters.
 
-    A line is an annotated literal. Its comment states the meaning and unit (the field's `description`) and a rule (its
-    `title`): ``allowed LOW to HIGH``, ``allowed a | b`` or ``allowed date``. Lines are parsed with `ast`: papermill's
-    own reader skips a line with two equal signs, and takes more than a second to import in each kernel.
+    Its fields are the lines of the cell tagged ``parameters``. A line is an annotated literal. Its comment states the
+    meaning and unit (the field's `description`) and a rule (its `title`): ``allowed LOW to HIGH``, ``allowed a | b`` or
+    ``allowed date``. Lines are parsed with `ast`: papermill's own reader skips a line with two equal signs, and takes
+    more than a second to import in each kernel.
     """
     asked = f"Parameters of {notebook.name}"
     try:
@@ -66,7 +67,10 @@ def _model(notebook: Path, found: tuple[str, ...]) -> type[BaseModel]:
 
 
 def _field(line: str, known: Iterable[str]) -> dict[str, Any]:
-    """Parse a line of the cell into a field for `create_model`; empty for a comment."""
+    """Parse a line of the parameters cell into a field for `create_model`.
+
+    Return no field for a comment.
+    """
     kinds: dict[str, Any] = {"int": int, "float": float, "str": str, "bool": bool}
     match ast.parse(line).body:
         case []:
@@ -85,7 +89,7 @@ def _field(line: str, known: Iterable[str]) -> dict[str, Any]:
     elif kind in (int, float) and (ends := re.fullmatch(r"(\S+) to (\S+)", rule)):
         kind = Annotated[kind, Field(ge=kind(ends[1]), le=kind(ends[2]))]
     elif rule and (kind is bool or re.search(r"\s", "".join(words))):
-        raise ValueError(f"`allowed {rule}` is not a rule for {word}")
+        raise ValueError(f"`allowed {rule}` is not a valid rule for the type {word}")
     elif rule:
         kind = Annotated[kind, is_("one of these", [kind(one) for one in words].__contains__)]
     default = float(default) if word == "float" and type(default) is int else default
@@ -98,13 +102,16 @@ def settled(model: type[BaseModel], given: Mapping[str, str]) -> dict[str, Value
 
 
 def check(notebook: str, namespace: Mapping[str, object]) -> dict[str, Value]:
-    """Return the checked parameters of a running notebook, from its ``globals()``; for use in its setup cell."""
+    """Return the checked parameters of a running notebook, given its ``globals()``.
+
+    For use in the setup cell of a notebook.
+    """
     model = declared(NOTEBOOKS / notebook)
     return admitted(model, model.model_validate, {name: namespace.get(name) for name in model.model_fields})
 
 
 def admitted(model: type[BaseModel], read: Callable[..., BaseModel], given: Mapping[str, Any]) -> dict[str, Value]:
-    """Return parameters as validated by a model; raise DesignError if a name is unknown or a value is invalid."""
+    """Validate parameters; raise DesignError if a name is unknown or a value is invalid."""
     refuse_unknown(given, model.model_fields)
     try:
         return read(given).model_dump()
@@ -115,7 +122,7 @@ def admitted(model: type[BaseModel], read: Callable[..., BaseModel], given: Mapp
 
 
 def refuse_unknown(given: Iterable[str], known: Iterable[str]) -> None:
-    """Raise DesignError if a parameter name is unknown, and suggest a similar one."""
+    """Raise DesignError for an unknown parameter name, suggesting a similar one."""
     names = sorted(known)
     for name in given:
         if name not in names:

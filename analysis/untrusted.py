@@ -27,7 +27,9 @@ _UNSEEN = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}  # Unicode categories witho
 
 
 def admit(path: Path, most: int | None = None) -> None:
-    """Raise DataError if a file is missing, too large or not regular, such as a pipe, which may never end.
+    """Raise DataError if a file is missing, too large or not a regular file.
+
+    A pipe, for example, may never end.
 
     Raises
     ------
@@ -47,7 +49,7 @@ def admit(path: Path, most: int | None = None) -> None:
 
 
 def inside(folder: Path, name: str) -> Path:
-    """Return the path of a named file in a folder; raise DataError if it lies outside, even through a link."""
+    """Return the path of a file in a folder; raise DataError if it lies outside, even through a link."""
     try:
         path = (folder / name).resolve()
         if path.is_relative_to(folder.resolve()):
@@ -59,9 +61,10 @@ def inside(folder: Path, name: str) -> Path:
 
 
 def located(name: str, path: str) -> Path:
-    """Return the path of a file named by a parameter, in the working directory or else in the project's folder.
+    """Return the path of a file that a parameter names.
 
-    An absolute path is returned as is, for its reader to report if missing; a missing relative one raises DataError.
+    The file is looked up in the working directory, then in the project's folder. An absolute path is returned as is,
+    for its reader to report if missing; a missing relative one raises DataError.
     """
     folders = [*dict.fromkeys((Path.cwd(), ROOT))]
     files = [folder / path for folder in folders if Path(path).is_absolute() or os.path.isfile(folder / path)]
@@ -72,7 +75,10 @@ def located(name: str, path: str) -> Path:
 
 
 def refuse_long(path: Path, column: str, cells: Any, most: int) -> None:
-    """Raise DataError if an Arrow column has text longer than `most`; dictionaries are not decoded first."""
+    """Raise DataError if an Arrow column contains text longer than `most` characters.
+
+    Dictionaries are checked without decoding them.
+    """
     import pyarrow as pa
     import pyarrow.compute as pc
 
@@ -91,7 +97,7 @@ def is_printable(sign: str) -> bool:
 
 
 class _Signs(dict[int, str]):
-    """Printed replacement of each character, by code point: itself, or a visible square."""
+    """Printed form of each character, by code point: the character itself, or a square."""
 
     def __missing__(self, code: int) -> str:
         there = code in _codes() or any(first <= code <= last for first, last in TYPST)
@@ -111,5 +117,8 @@ def _codes() -> frozenset[int]:
 
 
 def printable(text: str) -> str:
-    """Replace each character that is invisible or in none of the page's fonts, such as an emoji, with a square."""
+    """Replace each character that cannot be printed, such as an emoji, with a square.
+
+    Such characters are invisible, or in none of the page's fonts.
+    """
     return text if text.isascii() and text.isprintable() else text.translate(_SIGNS)

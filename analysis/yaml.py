@@ -24,7 +24,7 @@ Model = TypeVar("Model", bound=BaseModel)
 
 
 def load(path: Path, model: type[Model]) -> Model:
-    """Read a YAML file as a model; raise DataError with the file, the line or key, the problem and the remedy.
+    """Read a YAML file as a model; raise DataError if it is invalid.
 
     Every scalar remains text as written; the model interprets values such as 1688, no or 2021-02-30.
     """
@@ -52,17 +52,20 @@ def load(path: Path, model: type[Model]) -> Model:
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"] if part not in ("", "[key]"))
-        problem, actual = first["msg"].removeprefix("Value error, "), f"{first['input']!r:.60}"
+        why, actual = first["msg"].removeprefix("Value error, "), f"{first['input']!r:.60}"
         if "notices" in first["loc"]:  # it may be a password instead of its variable's name
             actual = "another value, which is not shown"
         if first["type"] == "extra_forbidden":
             beside = f" among {', '.join(model.model_fields)}" if len(first["loc"]) == 1 else ""
-            problem = f"there is no such key{beside}"
-        raise DataError(f"{path}, key {key or 'of the file'}: {problem}; found {actual}; correct it.") from None
+            why = f"there is no such key{beside}"
+        raise DataError(f"{path}, {f'key {key}' if key else 'top level'}: {why}; found {actual}; correct it.") from None
 
 
 def _refuse_shape(path: Path, text: str) -> None:
-    """Raise DataError for YAML with aliases, deep nesting or invalid characters, before building any value."""
+    """Raise DataError for YAML with aliases, deep nesting or invalid characters.
+
+    No value is built before the check.
+    """
     depth = 0
     for event in YAML(typ="base", pure=True).parse(text):
         at, do = f"{path}, line {event.start_mark.line + 1}", "write it out as `key: value` lines"
@@ -115,6 +118,6 @@ Labels = Annotated[dict[Text, Text], Field(min_length=1)]
 
 
 class Written(BaseModel):
-    """Base class for models of hand-written files, which are frozen and reject unknown keys."""
+    """Base class for frozen models of hand-written files, which reject unknown keys."""
 
     model_config = {"extra": "forbid", "frozen": True}

@@ -226,7 +226,7 @@ def test_public_figures_are_of_one_crackdown_whatever_its_waves_claims_and_threa
 def test_public_figures_are_not_shown_as_those_of_another_event(tmp_path, values):
     path = changed(tmp_path, **values)
     assert not read_event(path).on_record
-    with pytest.raises(DesignError, match="those in data/facts describe the event amazon_2021; supply a panel"):
+    with pytest.raises(DesignError, match="the figures in data/facts describe amazon_2021; supply a panel"):
         read_event(path, on_record=True)
 
 

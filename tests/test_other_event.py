@@ -162,7 +162,7 @@ def test_no_report_on_public_figures_is_printed_under_the_other_event(other):
     name = "06_shift_public"  # the others ask the same, as test_notebooks.py sees
     done = run(other, name, "-p", "event=bazaar", "--out", "public")
     assert done.returncode == Exit.REFUSED
-    assert f"{name}: Cannot use public figures for {TITLE!r}: those in data/facts describe the event" in done.stderr
+    assert f"{name}: Cannot use public figures for {TITLE!r}: the figures in data/facts describe" in done.stderr
     assert list((other / "public").rglob("*.pdf")) == []
 
 

@@ -266,7 +266,7 @@ def test_parts_that_do_not_fit_each_other_are_no_panel(change, said):
     with pytest.raises(DataError, match=said):
         replace(panel, **change)
     real = random_panel(np.random.default_rng(15), provenance="real")
-    with pytest.raises(DataError, match=r"found 12 simulated ids such as \['SIM-G0000'\]; declare it simulated"):
+    with pytest.raises(DataError, match=r"found 12 simulated ids such as 'SIM-G0000'; declare it simulated"):
         replace(real, firms=real.firms.assign(brand_group=[f"SIM-G{k:04d}" for k in range(12)]))
     with pytest.raises(DataError, match="found no risk; add the column"):
         replace(panel, firms=panel.firms.drop(columns="risk"))

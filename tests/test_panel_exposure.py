@@ -109,6 +109,6 @@ def test_a_category_that_sold_nothing_has_no_shares_and_no_exposure():
 def test_a_base_with_closures_is_refused():
     panel = random_panel(np.random.default_rng(22))
     with pytest.raises(
-        DesignError, match="base months end in 2020-05, but the first closure is in 2020-05; end them earlier"
+        DesignError, match="base months end in 2020-05, but the first closure is in 2020-05; choose earlier base months"
     ):
         panel.exposure(base=slice(0, 5))

@@ -1,4 +1,4 @@
-"""The panel of firms by platform and month, and its reader for researchers' files."""
+"""The panel of sales by firm, platform and month, and the function that reads it from a file."""
 
 from analysis.panel.panel import Panel
 from analysis.panel.read import read_panel

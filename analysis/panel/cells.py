@@ -1,4 +1,7 @@
-"""Convert rows to the types of the schema; errors name the row, column, value and the map line to add."""
+"""Convert the cells of a file to the types of the schema.
+
+Errors name the row, column and value, and the line to add to the map.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +38,7 @@ _BOUNDS["exclusiveMinimum"] = (np.less_equal, "more than")
 
 
 def month_text(number: float) -> str:
-    """Format a number of months since January 1970 as YYYY-MM."""
+    """Format a month, given as months since January 1970, as YYYY-MM."""
     return str(np.datetime64(int(number), "M"))
 
 
@@ -46,11 +49,11 @@ def shown(value: Any) -> str:
 
 @dataclass(frozen=True)
 class Block:
-    """Consecutive rows of a file in the columns of the schema, with one row per month if the file is wide.
+    """Consecutive rows of a file, in the columns of the schema.
 
-    `start` is the position of the first row in the file. `raw` contains the cells as they are in the file. `typed`
-    contains text as a dictionary array without nulls; numbers, and months since January 1970, as float64 with NaN if
-    missing; and, under "date", the dates in the column month.
+    A row of a wide file becomes one row per month. `start` is the position of the first row in the file. `raw` contains
+    the cells as they are in the file. `typed` contains text as a dictionary array without nulls; numbers, and months
+    since January 1970, as float64 with NaN if missing; and, under "date", the dates in the column month.
     """
 
     file: File
@@ -59,7 +62,7 @@ class Block:
     typed: dict[str, Any]
 
     def refuse(self, wrong: Bools, name: str, expected: str, actual: str = "", do: str = "") -> None:
-        """Raise DataError if a row is invalid, and name the first."""
+        """Raise DataError for the first invalid row, if there is one."""
         if wrong.any():
             rows = self.start + np.flatnonzero(wrong)
             actual = actual or shown(self.raw[name][int(wrong.argmax())].as_py())
@@ -69,7 +72,7 @@ class Block:
             self.file.refuse(int(rows[0]), name, expected, actual, do)
 
     def refuse_words(self, coded: pa.DictionaryArray, right: Any, name: str, expected: str, do: str = "") -> None:
-        """Raise DataError if a text value is invalid, and name the first row that contains it."""
+        """Raise DataError for the first row with an invalid text value, if there is one."""
         if not (right := np.asarray(right, dtype=bool)).all():
             wrong = ~right[np.asarray(coded.indices)]
             word = coded[int(wrong.argmax())].as_py()
@@ -78,7 +81,7 @@ class Block:
 
 
 def blocks(file: File) -> Iterator[Block]:
-    """Yield the rows in typed blocks, with sales converted to US dollars."""
+    """Yield the rows of a file in typed blocks, with sales in US dollars."""
     start, typing = 0, {NUMBER: _numbers, MONTH: _months, TEXT: _words}
     for table in tables(file):
         block = Block(file, start, _ours(file, table), {})
@@ -108,7 +111,7 @@ def blocks(file: File) -> Iterator[Block]:
 
 
 def plain(path: Path, table: pa.Table, most: int) -> pa.Table:
-    """Decode dictionary columns to text; first raise DataError if any text is longer than `most`."""
+    """Decode dictionary columns to text; raise DataError if a text is longer than `most` characters."""
     for column in table.column_names:
         refuse_long(path, column, table[column], most)
     types = [cells.type.value_type if pa.types.is_dictionary(cells.type) else cells.type for cells in table.columns]
@@ -116,7 +119,7 @@ def plain(path: Path, table: pa.Table, most: int) -> pa.Table:
 
 
 def _ours(file: File, table: pa.Table) -> dict[str, pa.ChunkedArray]:
-    """Return the cells in the columns of the schema, with one row per month if the file is wide."""
+    """Return the cells by column of the schema, with one row per month if the file is wide."""
     table = plain(file.path, table, LONGEST_NAME)
     ours = {name: table[column] for name, column in file.theirs.items()}
     if not file.months:
@@ -139,7 +142,10 @@ def _coded(block: Block, name: str) -> pa.DictionaryArray:
 
 
 def _words(block: Block, name: str) -> pa.DictionaryArray:
-    """Encode text as a dictionary array: origins by the schema's codes, platforms by the file's labels."""
+    """Encode text as a dictionary array.
+
+    Origins become the schema's codes; platforms keep the file's labels.
+    """
     coded, file, limits = _coded(block, name), block.file, columns()[name].get("constraints", {})
     words, named = coded.dictionary, file.named
     if limits.get("required"):
@@ -166,7 +172,7 @@ def _words(block: Block, name: str) -> pa.DictionaryArray:
 
 
 def _line_of_labels(file: File, name: str, words: Sequence[str], labels: Mapping[str, str]) -> str:
-    """Return the map line that gives each label the code of a similar label, or the placeholder CODE."""
+    """Return a map line that assigns each label the code of a similar label, or the placeholder CODE."""
     listed = bool(getattr(file.named, f"{name}s"))
     code_of = {} if listed else {word: word for word in words if word in labels}
     for word in words:
@@ -191,7 +197,7 @@ def _line_of_rates(file: File, words: Sequence[str]) -> str:
 
 
 def _months(block: Block, name: str) -> Floats:
-    """Parse dates into months; also keep the dates of the column month."""
+    """Parse dates into months; for the column month, also keep the dates."""
     cells = block.raw[name]
     if pa.types.is_timestamp(cells.type) and cells.type.tz:
         cells = pc.local_timestamp(cells)  # Arrow stores UTC, where midnight in Shanghai falls on the previous day
@@ -205,7 +211,10 @@ def _months(block: Block, name: str) -> Floats:
 
 
 def _days(block: Block, name: str) -> Days:
-    """Parse dates in the map's formats; raise DataError if text matches none, or if two formats disagree on it."""
+    """Parse dates in the map's formats.
+
+    Raise DataError if a date matches no format, or if two formats disagree on it.
+    """
     coded, named = _coded(block, name), block.file.named
     key, formats = "month_format", (ISO_MONTH,) if block.file.months else named.month_format
     if name == "closed_on":
@@ -228,7 +237,7 @@ def _days(block: Block, name: str) -> Days:
 
 
 def _line_of_formats(file: File, key: str, words: Sequence[str], wrong: Sequence[str], formats: Sequence[str]) -> str:
-    """Return the map line with formats that match all dates, or an empty string."""
+    """Return a map line with formats that match all dates, or an empty string if there are none."""
     _, likely, undecided = dates(wrong)
     if not wrong or not (likely or undecided):
         return ""
@@ -268,7 +277,7 @@ def _numbers(block: Block, name: str) -> Floats:
             cells = pc.replace_substring(cells, decimal, ".")
         cells = pc.if_else(pc.equal(cells, ""), None, cells)
     elif pa.types.is_boolean(cells.type):
-        raise pa.ArrowInvalid("Cannot read booleans as numbers, although Arrow would cast them")
+        raise pa.ArrowInvalid("Cannot read booleans as numbers")  # Arrow would cast them
     values = np.asarray(cells.cast(pa.float64()))
     block.refuse(np.isinf(values), name, "a finite number")
     return values
@@ -283,7 +292,7 @@ def _refuse_either(block: Block, sales: pa.ChunkedArray) -> None:
 
 
 def _line_of_signs(file: File, cells: pa.ChunkedArray) -> str:
-    """Return the map lines with separators that fit the numbers in every cell, or an empty string."""
+    """Return map lines with separators that fit all numbers, or an empty string if there are none."""
     ways = []
     for thousands, decimal in number_signs(cells.drop_null().unique().to_pylist()):
         lines = [f'thousands: "{thousands}"'] * (thousands != file.named.thousands)
@@ -295,7 +304,7 @@ def _line_of_signs(file: File, cells: pa.ChunkedArray) -> str:
 
 
 def _rates(block: Block) -> Floats:
-    """Return the exchange rate of each row, in US dollars per unit of its currency."""
+    """Return the exchange rate for each row, in US dollars per unit of its currency."""
     file, month = block.file, block.typed["month"].astype(np.int64)
     money = block.typed["currency"].to_pandas() if file.named.money_by_row else pd.Series("", range(len(month)))
     rows = pd.DataFrame({"month": month, "money": money})
@@ -319,9 +328,10 @@ def _rates(block: Block) -> Floats:
 
 
 class Values:
-    """Distinct values in order of appearance; the code of a value is its index.
+    """Distinct values, coded by their positions.
 
-    `distinct` contains the values, and `first` the position of the first row of each, by block.
+    Values are in order of appearance until they are sorted. `distinct` contains the values, and `first` the position of
+    the first row of each, by block.
     """
 
     def __init__(self) -> None:
@@ -329,7 +339,7 @@ class Values:
         self.first = list[Ints]()
 
     def code(self, values: Any, start: int) -> Ints:
-        """Encode the values of a block; assign the next codes to new values."""
+        """Encode the values of a block, adding a code for each new value."""
         coded = values if isinstance(values, pa.DictionaryArray) else pa.array(values).dictionary_encode()
         words, indices = coded.dictionary, np.asarray(coded.indices)
         distinct = words[:0] if self.distinct is None else self.distinct
@@ -341,11 +351,11 @@ class Values:
         return np.asarray(codes[indices])
 
     def word(self, code: Any) -> str:
-        """Return the value of a code, as text."""
+        """Return the value with a given code, as text."""
         return str(self.distinct[int(code)].as_py())
 
     def sort(self) -> Ints:
-        """Sort the values, and return the new code of each."""
+        """Sort the values, and return an array that maps old codes to new ones."""
         order = np.asarray(pc.sort_indices(self.distinct)).astype(np.int64)
         self.distinct, self.first = self.distinct.take(pa.array(order)), [np.concatenate(self.first)[order]]
         return np.argsort(order)
@@ -366,13 +376,16 @@ class Rows:
     last: int
 
     def as_read(self) -> Iterator[npt.NDArray[Any]]:
-        """Yield blocks of sales in file order, with unit, platform, month and day."""
+        """Yield the sales in file order, in blocks with unit, platform, month and day."""
         self.waiting.seek(0)
         while content := self.waiting.read(ROW.itemsize * ROWS_AT_ONCE):
             yield np.frombuffer(content, ROW)
 
     def sales(self) -> Iterator[npt.NDArray[Any]]:
-        """Yield blocks of sales in fully covered months; split weeks that span two months by days."""
+        """Yield blocks of sales in fully covered months.
+
+        Weeks that span two months are split in proportion to days.
+        """
         for row in self.as_read():
             if self.file.named.rows == "month":
                 yield row
@@ -386,7 +399,10 @@ class Rows:
 
 
 def _split(row: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """Split weeks that span two months; append the parts in the second month, with day 0."""
+    """Split weeks that span two months.
+
+    The parts in the second month are appended, with day 0.
+    """
     month = row["month"].astype("datetime64[M]")
     days = ((month + 1).astype("datetime64[D]") - month.astype("datetime64[D]")).astype(np.int64) - row["day"] + 1
     here, rest = row.copy(), row[days < 7]

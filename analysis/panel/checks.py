@@ -1,4 +1,4 @@
-"""Check a panel as a whole: raise DataError if it is invalid, and warn if it is implausible."""
+"""Check a whole panel: invalid data raise DataError, and implausible data give warnings."""
 
 from __future__ import annotations
 
@@ -21,7 +21,10 @@ _LESS_THAN_A_DOLLAR = ("cny", "rmb", "jpy", "hkd", "人民币", "元", "¥", "�
 
 
 def refuse_months(rows: Rows, by_month: Ints) -> None:
-    """Raise DataError for isolated months, and for quarterly or yearly rows; `by_month` counts rows by month."""
+    """Raise DataError if a month is isolated, or if rows are quarterly or yearly.
+
+    `by_month` is the number of rows in each month.
+    """
     file, months = rows.file, np.flatnonzero(by_month)
     steps = np.diff(months)
     if len(months) > 2 and (step := int(np.gcd.reduce(steps))) > 1:
@@ -39,7 +42,7 @@ def refuse_months(rows: Rows, by_month: Ints) -> None:
 
 
 def refuse_spellings(rows: Rows) -> None:
-    """Raise DataError if an origin, platform or id has two spellings, which would count as two."""
+    """Raise DataError if an origin, platform or id is spelled in two ways."""
     file = rows.file
     for name in ("origin", "platform", *(name for name in IDS if name in rows.values)):
         values = rows.values[name]
@@ -63,7 +66,10 @@ def refuse_spellings(rows: Rows) -> None:
 
 
 def data_warnings(panel: Panel) -> tuple[str, ...]:
-    """Return warnings about a value or firm that makes up most of the sales, and about months without a row."""
+    """Return warnings about dominant values and firms, and about months without rows.
+
+    A value or firm is dominant if it makes up more than half of all sales.
+    """
     warnings, sales, observed = list[str](), panel.sales, ~np.isnan(panel.sales)
     by_firm, largest = sales.sum(axis=(1, 2), where=observed), np.fmax.reduce(sales, None)
     if largest > (half := by_firm.sum() / 2):
@@ -82,7 +88,7 @@ def data_warnings(panel: Panel) -> tuple[str, ...]:
 
 
 def rate_warnings(named: Map) -> list[str]:
-    """Return warnings about rates above 1 for currencies whose unit is worth less than a US dollar."""
+    """Return warnings about exchange rates above 1 for currencies worth less than a US dollar."""
     rates = {money or named.currency: max(by_month.values()) for money, by_month in named.rates.items()}
     return [
         f"A rate for {money} is {number(rate, 2)}: it is probably inverted; write the US dollars for one unit, "
@@ -93,7 +99,11 @@ def rate_warnings(named: Map) -> list[str]:
 
 
 def unknown_doses(panel: Panel) -> str:
-    """Return why doses are unknown if firms presumed fully closed kept selling at home, else an empty string."""
+    """Return the reason why doses are unknown, or an empty string if they are known.
+
+    Without a column of doses, closed firms are presumed fully closed. Their doses are unknown if they kept selling at
+    home.
+    """
     first = panel.first_treated(cut=1.0)
     home, first = panel.sales[np.isfinite(first), 0], first[np.isfinite(first), np.newaxis]
     month = np.arange(home.shape[1])

@@ -1,4 +1,4 @@
-"""Open a panel's file: detect its type, read its header, and yield its rows as tables of unchecked cells."""
+"""Open the file of a panel, read its header, and yield its rows as tables of unchecked cells."""
 
 from __future__ import annotations
 
@@ -73,15 +73,21 @@ class File:
         return self.named.platforms.get(label, label)
 
     def line(self, text: str) -> str:
-        """Return the instruction to write a line in the map, or to write a map with it."""
+        """Return an instruction to write a line in the map, or in a new map if there is none."""
         return f"write `{text}` in {self.map}" if self.map else f"write a map with the line `{text}`"
 
     def row(self, position: Any) -> Any:
-        """Convert a position to a row number in the file; in a wide file each month of a row has its own position."""
+        """Convert positions to row numbers in the file.
+
+        In a wide file, each month of a row has its own position.
+        """
         return (1 if kind(self.path) in (".parquet", ".dta") else 2) + position // max(1, len(self.months))
 
     def called(self, name: str, position: int = 0) -> str:
-        """Return a column's name for a message: the file's name, with ours in parentheses if it differs."""
+        """Return the name of a column for a message.
+
+        It is the name in the file, with ours in parentheses if it differs.
+        """
         theirs = self.theirs.get(name, name)
         if self.months and name in ("month", "sales"):
             theirs = [*self.months][position % len(self.months)]
@@ -98,12 +104,12 @@ class File:
 
 
 def kind(path: Path) -> str:
-    """Return the type of a file by its name, one of `KINDS`, or an empty string."""
+    """Return the type of a file, one of `KINDS`, or an empty string if it is unsupported."""
     return next((ending for ending in KINDS if path.name.lower().endswith(ending)), "")
 
 
 def refuse_kind(path: Path) -> None:
-    """Raise DataError if a file's type is unsupported, or if it declares more rows or bytes than can be read."""
+    """Raise DataError if a file is missing, of an unsupported type or too large."""
     admit(path)
     if not kind(path):
         refuse(path, f"a file of type {', '.join(KINDS)}", f"the type {path.suffix!r}", "convert it to one of these")
@@ -131,13 +137,13 @@ def reading(path: Path) -> Iterator[None]:
 
 
 def open_file(path: Path, map: Path | None, allowed: Sequence[str] | None) -> File:
-    """Read the header of a file and match its columns to the schema, using a map if given."""
+    """Read the header of a file, and match its columns to the schema, using the map if there is one."""
     named = load(map, Map) if map else Map()
     refuse_kind(path)
     for key in named.model_fields_set & _ONLY_FOR.keys():
         if kind(path) not in _ONLY_FOR[key]:
             actual = f"`{key}: {getattr(named, key)}`"
-            refuse(path, f"no {key}, used only for {', '.join(_ONLY_FOR[key])}", actual, "remove it from the map")
+            refuse(path, f"no `{key}`, used only for {', '.join(_ONLY_FOR[key])}", actual, "remove it from the map")
     header, metadata, table = opened(path, named)
     theirs = {name: name for name in columns() if name in header} | named.columns
     file = File(path, map, named, header, metadata, allowed, theirs, {}, table)
@@ -177,7 +183,7 @@ def _refuse_keys(file: File) -> None:
     if named.money_by_row and "currency" not in theirs:
         actual, do = "no column 'currency'", file.line("columns: {currency: THEIRS}")
         file.refuse_header("a column for the currencies in `rates`", actual, f"{do}, where THEIRS is its name")
-    expected = "a column of weights for a sample, and only then"
+    expected = "a column of weights if, and only if, the population is a sample"
     if "weight" in theirs and file.population != "sample":
         do = f"{file.line('population: sample')}, or rename the column if it does not contain firm weights"
         file.refuse_header(expected, f"a column of weights and the population {file.population!r}", do)
@@ -210,7 +216,10 @@ def _find_months(file: File, wide: Wide) -> None:
 
 
 def opened(path: Path, named: Map) -> tuple[Sequence[str], dict[str, str], pa.Table | None]:
-    """Return a file's header, its metadata, and a table of its rows, or None if its type is read in blocks."""
+    """Return the header, the metadata and the rows of a file.
+
+    The rows are a table, or None if files of this type are read in blocks.
+    """
     table, metadata = None, dict[str, str]()
     with reading(path):
         if kind(path) in OF_TEXT:
@@ -227,7 +236,10 @@ def opened(path: Path, named: Map) -> tuple[Sequence[str], dict[str, str], pa.Ta
 
 
 def _panel_metadata(path: Path, raw: Mapping[bytes, bytes]) -> dict[str, str]:
-    """Decode the metadata on provenance, population and platform order; ignore other programs' metadata."""
+    """Decode the metadata on provenance, population and platform order.
+
+    Metadata of other programs are ignored.
+    """
     metadata = dict[str, str]()
     for key in ("provenance", "population", ORDER):
         if (value := raw.get(key.encode())) is not None:
@@ -284,7 +296,7 @@ def _text_header(path: Path, named: Map) -> list[str]:
 
 
 def _refuse_bytes(path: Path, encoding: str) -> None:
-    """Raise DataError if a line is in another encoding, and name the first."""
+    """Raise DataError for the first line that is not in the given encoding, if there is one."""
     with unpacked(path) as stream:
         for row, line in enumerate(iter(lambda: stream.readline(_BYTES_AT_ONCE), b""), start=1):
             if len(line) == _BYTES_AT_ONCE:
@@ -304,14 +316,17 @@ def _refuse_bytes(path: Path, encoding: str) -> None:
 
 
 def _sheet(path: Path, name: str | None) -> pa.Table:
-    """Read a sheet of an Excel file; columns of mixed types become text, with dates as YYYY-MM-DD."""
+    """Read a sheet of an Excel file.
+
+    Columns of mixed types become text, with dates as YYYY-MM-DD.
+    """
     import openpyxl  # slow, and few panels are workbooks
 
     book = openpyxl.load_workbook(path, read_only=True, data_only=True)
     names = [sheet.title for sheet in book.worksheets]  # others are charts
     if name not in names and (name or len(names) != 1):
         expected = f"the sheet {name!r}" if name else "one sheet"
-        do = f"write `sheet: {(names or ['NAME'])[0]}` in its map, or name another one"
+        do = f"write `sheet: {(names or ['NAME'])[0]}` in its map, or name another sheet"
         refuse(path, expected, f"the sheets {', '.join(names)}", do)
     sheet, rows, size = book[name or names[0]], list[tuple[Any, ...]](), 0
     sheet.reset_dimensions()  # the declared ones may span a million columns
@@ -349,7 +364,10 @@ def _text(cell: Any) -> str | None:
 
 
 def tables(file: File) -> Iterator[pa.Table]:
-    """Yield the rows in tables of similar size, where each month in a wide row counts as one."""
+    """Yield the rows of a file in tables of similar size.
+
+    In a wide file, each month of a row counts as a row.
+    """
     held, needed = list[pa.RecordBatch](), [*dict.fromkeys([*file.theirs.values(), *file.months])]
     if file.table is not None:
         batches: Iterator[pa.RecordBatch] = iter(file.table.select(needed).to_batches(ROWS_AT_ONCE))
@@ -394,7 +412,7 @@ def _text_batches(file: File, needed: list[str]) -> Iterator[pa.RecordBatch]:
 
 
 def _parquet_batches(file: File, needed: list[str]) -> Iterator[pa.RecordBatch]:
-    """Yield rows with text as dictionary codes, so that repeated text is not copied into each row."""
+    """Yield batches of rows, with text as dictionary codes to save memory."""
     texts = [column.name for column in pa.parquet.read_schema(file.path) if pa.types.is_string(column.type)]
     with pa.parquet.ParquetFile(file.path, read_dictionary=texts) as rows:
         for group in range(rows.num_row_groups):  # one at a time, or all their buffers stay in memory

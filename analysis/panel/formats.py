@@ -28,7 +28,10 @@ _QUARTER = re.compile(r"(?i)(^|[0-9 _-])Q[1-4]|[1-4]Q|[1-4一二三四]季")
 
 
 def strange(word: str) -> str:
-    """Describe text that is a quarter or an Excel serial number instead of a month; empty for other text."""
+    """Describe a quarter or an Excel serial number that stands in place of a month.
+
+    Return an empty string for other text.
+    """
     if _QUARTER.search(word):
         return ", a quarter"
     if not re.fullmatch(r"[2-6][0-9]{4}(\.[0-9]+)?", word):
@@ -37,9 +40,10 @@ def strange(word: str) -> str:
 
 
 def dates(words: Iterable[str], strays: float = 0.0) -> tuple[dict[str, str], list[str], list[list[str]]]:
-    """Return the date parsed from each text value, the formats found, and lists of formats that fit equally well.
+    """Parse dates in any of the known formats.
 
-    Values of the same shape share a format. All results are empty if more than a share `strays` are not dates.
+    Return the date parsed from each text value, the formats found, and lists of formats that fit equally well. Values
+    of the same shape share a format. All results are empty if more than a share `strays` are not dates.
     """
     shapes, days, formats, undecided = dict[str, list[str]](), dict[str, str](), list[str](), list[list[str]]()
     for word in words:
@@ -69,14 +73,17 @@ def _day(word: str, pattern: str) -> str:
 
 
 def number_pattern(thousands: str, decimal: str) -> str:
-    """Return a regular expression for numbers with these separators."""
+    """Return a regular expression for numbers with the given separators."""
     sign, point = SPELLED.get(thousands, re.escape(thousands)), re.escape(decimal)
     whole = f"([0-9]{{1,3}}({sign}[0-9]{{2,3}})*{sign}[0-9]{{3}}|[0-9]+)" if thousands else "[0-9]+"
     return rf"^(-?({whole}({point}[0-9]*)?|{point}[0-9]+)([eE][+-]?[0-9]+)?)?$"
 
 
 def number_signs(words: Sequence[str]) -> list[tuple[str, str]]:
-    """Return the pairs of `SIGNS` that fit the numbers in all text values, one pair per interpretation."""
+    """Return the pairs in `SIGNS` that fit all of the given numbers.
+
+    If several pairs give the same numbers, only the first is returned.
+    """
     readings = dict[tuple[str, ...], tuple[str, str]]()
     signed = [word for word in words if not (word.isascii() and word.isdigit())]  # digits alone are unambiguous
     for thousands, decimal in SIGNS:

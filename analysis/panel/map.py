@@ -18,7 +18,10 @@ ISO_MONTH, DOLLARS = "%Y-%m", "USD"
 
 
 def as_day(text: str, pattern: str) -> str | None:
-    """Return a date in a strptime format as YYYY-MM-DD (a month as its first day), or None if it does not match."""
+    """Convert a date in a strptime format to YYYY-MM-DD, or return None if it does not match.
+
+    A month becomes its first day.
+    """
     if pattern == ISO_MONTH:  # strptime would also accept 2021-5
         return f"{text}-01" if re.fullmatch(r"[0-9]{4}-(0[1-9]|1[0-2])", text) else None
     try:
@@ -33,7 +36,10 @@ def _is_format(text: str) -> bool:
 
 
 def _by_currency(rates: Any) -> dict[str, Any]:
-    """Normalise `rates` to {currency: {period: rate}}; "" means the map's own currency or all periods."""
+    """Normalise `rates` to {currency: {period: rate}}.
+
+    An empty currency means that of the map, and an empty period means all periods.
+    """
     rates = rates if isinstance(rates, dict) else {"": rates}
     if all(re.match(r"[0-9]|$", key) for key in rates):
         return {"": rates}
@@ -54,7 +60,7 @@ Population = Literal["census", "sample", "not representative"]
 
 @cache
 def columns() -> dict[str, dict[str, Any]]:
-    """Return the columns of a panel by name, as defined in ``data/panel.schema.json`` alone."""
+    """Return the definitions of a panel's columns in ``data/panel.schema.json``, by name."""
     return {field["name"]: field for field in json.loads(SCHEMA.read_text(encoding="utf-8"))["fields"]}
 
 
@@ -66,14 +72,17 @@ def _ours(theirs: dict[str, str]) -> dict[str, str]:
 
 
 class Wide(Written):
-    """Sales columns of a wide file, one per month: `prefix`, then the month in the strptime `format`."""
+    """Names of the sales columns in a wide file, one column per month.
+
+    A name is `prefix` followed by the month in the strptime `format`.
+    """
 
     prefix: str
     format: Format = ISO_MONTH
 
 
 class Map(Written):
-    """Names that a researcher's own file uses for the columns, platforms, origins and months of a panel."""
+    """Map from a researcher's own file to a panel."""
 
     columns: Annotated[Labels, AfterValidator(_ours)] = {}  # our name: theirs; omit columns that have our name
     platforms: Labels = {}  # their label: our code; omit if they use our codes; rows with one code are added up
@@ -100,8 +109,8 @@ class Map(Written):
     def _fits(self) -> Map:
         if (self.currency != DOLLARS) != ("" in self.rates):
             raise ValueError(
-                "expected currency and rates together (rates in US dollars per unit: one number, by year or month), or "
-                "rates alone if there is a column currency, such as {CNY: 0.15, EUR: {2020: 1.14, 2021: 1.18}}"
+                "expected currency and rates together (rates in US dollars per unit, one for all periods or by year or "
+                "month) or, with a column currency, only rates, such as {CNY: 0.15, EUR: {2020: 1.14, 2021: 1.18}}"
             )
         if self.thousands == self.decimal:
             raise ValueError("expected different separators for thousands and decimals")
@@ -119,7 +128,7 @@ class Map(Written):
         return bool(self.rates) and "" not in self.rates
 
     def rate(self, month: str, currency: str = "") -> float:
-        """Return the US dollars per unit of a currency in a month (YYYY-MM), or NaN if unknown."""
+        """Return the exchange rate of a currency in a month (YYYY-MM), in US dollars per unit; NaN if unknown."""
         rates = self.rates.get(currency, {})
         if not rates and (currency or DOLLARS) == DOLLARS:
             return 1.0

@@ -1,4 +1,4 @@
-"""The panel: sales by firm, platform and month, the firms' attributes, and quantities derived from both."""
+"""The panel of sales by firm, platform and month, with the firms' attributes."""
 
 from __future__ import annotations
 
@@ -36,12 +36,18 @@ Method = TypeVar("Method", bound=Callable[..., Any])
 
 
 def attributes() -> list[str]:
-    """Return the columns that describe a firm in a panel, except its weight, which its sales already include."""
+    """Return the names of the columns that describe a firm in a panel.
+
+    The weight is not among them, since sales are already multiplied by it.
+    """
     return [name for name, column in columns().items() if column.get("constantWithin") == "firm" and name != "weight"]
 
 
 def _once(method: Method) -> Method:
-    """Cache a method's results in its panel, with arrays read-only; `functools.cache` would keep the panel alive."""
+    """Cache a method's results in its panel, and make arrays read-only.
+
+    `functools.cache` would keep the panel alive.
+    """
 
     @wraps(method)
     def cached(self: Panel, *args: Any, **options: Any) -> Any:
@@ -58,7 +64,7 @@ def _once(method: Method) -> Method:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Panel:
-    """Sales of firms on platforms by month.
+    """Sales by firm, platform and month.
 
     Attributes
     ----------
@@ -112,22 +118,22 @@ class Panel:
         named = ids.append(pd.Index(self.firms.get("brand_group", ids).unique()))
         named = named if self.provenance == "real" else named[:0]
         simulated = named[named.astype(str).str.match(SIMULATED_ID)]
-        such = f"{len(simulated)} simulated ids such as {[*simulated[:1]]}"
+        such = f"{len(simulated)} simulated ids such as {', '.join(map(repr, simulated[:1]))}"
         for wrong, expected, actual, remedy in (
             (self.provenance not in UNITS, "real or simulated as provenance", repr(self.provenance), "use one of them"),
             (self.sales.shape != shape, f"sales of shape {shape}", str(self.sales.shape), "match its axes"),
             (lacking, f"firms with {', '.join(attributes())}", f"no {', '.join(lacking)}", "add the column"),
-            (twice, "each firm once", f"the firm {twice} twice", "merge its rows"),
-            (gap, "months without gaps", str([*self.months[:3]]), "include every month"),
+            (twice, "each firm once", f"{', '.join(map(repr, twice))} twice", "merge its rows"),
+            (gap, "months without gaps", ", ".join(map(str, self.months[:3])), "include every month"),
             (low < 0 or high == np.inf, "finite sales of at least 0", f"{low:g} to {high:g}", "correct them"),
-            (high > LARGEST or 0 < high < 1 / LARGEST, "plausible sales", f"{high:g} at most", "correct the unit"),
+            (high > LARGEST or 0 < high < 1 / LARGEST, "plausible sales", f"a maximum of {high:g}", "correct the unit"),
             (len(simulated), "real firms", such, "declare it simulated, or leave these firms out"),
         ):
             if wrong:
                 refuse("a panel", expected, actual, remedy)
 
     def __repr__(self) -> str:
-        """Summarise the panel without its arrays."""
+        """Summarise the panel in one line."""
         months = f"{self.months[0]} to {self.months[-1]}"
         size = f"{len(self.firms):,} firms on {', '.join(self.platforms)}, {months}, {self.unit}"
         return f"{self.provenance} panel: {size}, {self.population}"
@@ -139,7 +145,7 @@ class Panel:
 
     @cached_property
     def digest(self) -> str:
-        """SHA-256 of the panel's content, 64 hexadecimal digits.
+        """SHA-256 hash of the panel's content, as 64 hexadecimal digits.
 
         Firms and platforms are sorted by name, all NaN are equal, and -0 is 0. Simulated numbers are rounded to seven
         digits, since their last ones depend on the processor that drew them.
@@ -171,7 +177,7 @@ class Panel:
 
     @_once
     def codes(self, column: str) -> tuple[Ints, pd.Index]:
-        """Return the code of each firm in a text column, int64[firm], and the sorted values.
+        """Encode a text column: return each firm's code, int64[firm], and the sorted values.
 
         `column` is origin, category, brand_group or id (one code per firm).
         """
@@ -203,7 +209,10 @@ class Panel:
 
     @_once
     def first_treated(self, *, cut: float = 0.5) -> Floats:
-        """Return :meth:`closures` within the panel, with inf also for firms closed after the last month."""
+        """Return each firm's month of closure, or inf if it is not closed within the panel.
+
+        Months are positions, as in :meth:`closures`.
+        """
         position = self.closures(cut=cut)
         return np.where(position < len(self.months), position, np.inf)
 
@@ -213,7 +222,7 @@ class Panel:
 
     @property
     def censored(self) -> int:
-        """Number of firms closed after the last month, and so never within the panel."""
+        """Number of firms closed after the last month of the panel."""
         return int((_month(self.firms["closed_on"]) > self.months.asi8[-1]).sum())
 
     def cohorts(self, *, cut: float = 0.5) -> pd.DataFrame:
@@ -277,7 +286,7 @@ class Panel:
         if (last := every[base].max(initial=-1)) >= first.min():
             raise DesignError(
                 f"Cannot compute exposure: the base months end in {self.months[last]}, but the first closure is in "
-                f"{self.months[int(first.min())]}; end them earlier"
+                f"{self.months[int(first.min())]}; choose earlier base months"
             )
         (category, names), (sold, _, of_category) = self.codes("category"), self._base_sales(base.start, base.stop)
         closed = np.flatnonzero(np.isfinite(first))
@@ -293,7 +302,7 @@ class Panel:
 
     @_once
     def _base_sales(self, start: int, stop: int) -> tuple[Floats, Bools, Floats]:
-        """Return base-month home sales by firm, whether each firm has an observed month, and sales by category."""
+        """Return home sales in the base months by firm, a mask of firms observed then, and sales by category."""
         sales = self.sales[:, 0, start:stop]
         observed = ~np.isnan(sales)
         sold = sales.sum(axis=1, where=observed)
@@ -313,7 +322,7 @@ class Panel:
         unmarked = self.firms.index[~self.firms.index.str.match(SIMULATED_ID)]
         if self.provenance == "simulated" and len(unmarked):
             actual = f"{len(unmarked):,} of {len(self.firms):,} firms with other ids, such as {unmarked[0]!r}"
-            refuse("a simulated panel", "firm ids that mark it as such", actual, "use ids such as SIM-0417")
+            refuse("a simulated panel", "firm ids that mark it as simulated", actual, "use ids such as SIM-0417")
         left = {"account", "renamed_from", "currency", "weight", *(["dose"] if self.no_dose else [])}
         names = [name for name in columns() if name not in left]
         kinds = {TEXT: pa.string(), NUMBER: pa.float64(), MONTH: pa.date32()}

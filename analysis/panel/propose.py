@@ -1,8 +1,9 @@
-"""Inspect a panel's file and propose its map in YAML, with a reason for each line and questions about the rest.
+"""Inspect the file of a panel and propose a map for it, in YAML.
 
-Columns are recognised by their names, in English or Chinese, and by their values; they are never guessed. A question is
-a line that begins with ``# ?``. If the key has a default, the key follows with the value ``"?"``, which is invalid in a
-map, so that the default applies only if the user chooses it. Invalid cells are left to the reader, which reports them.
+Each line has a reason, and what the file does not reveal becomes a question. Columns are recognised by their names, in
+English or Chinese, and by their values; they are never guessed. A question is a line that begins with ``# ?``. If the
+key has a default, the key follows with the value ``"?"``, which is invalid in a map, so that the default applies only
+if the user chooses it. Invalid cells are left to the reader, which reports them.
 """
 
 from __future__ import annotations
@@ -73,7 +74,7 @@ LABELS = 100  # at most, for platforms, origins and currencies
 
 
 def propose(path: Path) -> str:
-    """Propose the map of a file, with a reason for each line and questions about the rest.
+    """Propose a map for a file, with questions about what the file does not reveal.
 
     Raises
     ------
@@ -118,7 +119,10 @@ def _read(path: Path) -> tuple[pd.DataFrame, list[str]]:
 
 
 def _of_text(path: Path) -> tuple[Map, list[str]]:
-    """Detect the encoding and separator of a text file; return them as a map, and as map lines if unusual."""
+    """Detect the encoding and separator of a text file.
+
+    Return them as a map, and as map lines if they are not the defaults.
+    """
     with reading(path), unpacked(path) as stream:
         start = stream.read(LOOKED_AT)
     encoding, lines = "utf-8", list[str]()
@@ -136,7 +140,7 @@ def _of_text(path: Path) -> tuple[Map, list[str]]:
 
 @dataclass(frozen=True, eq=False)
 class _Column:
-    """A column of the file."""
+    """A column of a file."""
 
     called: str
     cells: pd.Series
@@ -148,7 +152,7 @@ class _Column:
 
     @cached_property
     def text(self) -> pd.Series:
-        """Cells as text, dates as YYYY-MM-DD; empty if missing."""
+        """Cells as text, with dates as YYYY-MM-DD and missing cells empty."""
         if self.typed:
             return self.cells.dt.strftime("%Y-%m-%d").fillna("")
         if pd.api.types.is_float_dtype(self.cells):
@@ -172,7 +176,7 @@ class _Column:
 
     @cached_property
     def numbers(self) -> list[tuple[str, str]]:
-        """Separators of thousands and decimals that fit the values, one pair per interpretation."""
+        """Pairs of thousands and decimal separators that fit the values."""
         bare = [re.sub(MONEY, "", word.lower()).strip() for word in self.words if re.search(r"\d", word)]
         return number_signs(bare) if len(bare) > len(self.words) / 2 else []
 
@@ -190,7 +194,7 @@ class _Column:
 
     @property
     def summary(self) -> str:
-        """Short summary of the column's content."""
+        """Short summary of the column's values."""
         if days := sorted(self.dates[0].values()):
             return f"{days[0][:7]} to {days[-1][:7]}"
         each = f", {sum(self.words.values()) / len(self.words):,.0f} rows each" if self.words else ""
@@ -206,7 +210,10 @@ class _Look:
 
     @cached_property
     def wide(self) -> tuple[str, list[_Column]]:
-        """Common prefix of the month columns, and these columns; empty if there are fewer than three."""
+        """Common prefix of the month columns in a wide file, and these columns.
+
+        Both are empty if there are fewer than three.
+        """
         groups = dict[str, list[_Column]]()
         for column in self.all:
             if named := re.fullmatch(r"(.*?)((?:19|20)\d\d.*|[A-Z][a-z]{2,8}[ -]?\d{2,4})", column.called):
@@ -218,7 +225,10 @@ class _Look:
 
     @cached_property
     def may_be(self) -> dict[str, list[_Column]]:
-        """Candidates for each column of the schema, by name or by content; a single candidate is taken as certain."""
+        """Candidates for each column of the schema, found by name or by content.
+
+        A single candidate is taken as certain.
+        """
         matches, left = dict[str, list[_Column]](), [column for column in self.all if column not in self.wide[1]]
         for column in [*left]:
             named = [ours for ours in NAMES if re.search(NAMES[ours], column.name.lower()) and column.can_be(ours)]
@@ -256,7 +266,7 @@ class _Look:
         yield from (f"# not used: {column.name}  # {column.summary}" for column in self.all if column not in used)
 
     def rest(self) -> Iterator[str]:
-        """Yield the map lines after `columns`."""
+        """Yield the map lines that follow `columns`."""
         for lines in (self._labels, self._dates, self._numbers, self._currency, self._closures, self._rows):
             yield from lines()
         what = "which firms are in the file: all sellers, a sample with a column weight, or some other selection?"
@@ -278,7 +288,7 @@ class _Look:
                 yield f"  # ? {line}; or CN?" if re.fullmatch(NEAR, word.lower()) else f"  {line}"
 
     def _dates(self) -> Iterator[str]:
-        """Yield the map lines for the formats of months and closures."""
+        """Yield the map lines for the date formats of months and closures."""
         prefix, group = self.wide
         if group:
             _, formats, undecided = dates((column.called.removeprefix(prefix) for column in group), STRAYS)
@@ -302,12 +312,15 @@ class _Look:
             usual = formats
 
     def _sales(self) -> _Column | None:
-        """Return the column of sales, with the months of a wide file in one column, or None."""
+        """Return the column of sales, or None if there is none.
+
+        The months of a wide file are joined in one column.
+        """
         group = self.wide[1]
         return _Column("sales", pd.concat([column.text for column in group])) if group else self.column("sales")
 
     def _numbers(self) -> Iterator[str]:
-        """Yield the map lines for the separators in numbers and the text for missing values."""
+        """Yield the map lines for number separators and missing values."""
         sales = self._sales()
         if sales is None:
             return
@@ -337,13 +350,13 @@ class _Look:
                 yield from _ask("currency", what, ["USD", 'CNY\nrates: "?"'])
 
     def _closures(self) -> Iterator[str]:
-        """Yield `closures: account` if closures differ within firms but not within accounts."""
+        """Yield the map line `closures: account` if closures differ within firms but not within accounts."""
         firm, account, closed = (self.column(ours) for ours in ("firm", "account", "closed_on"))
         if firm and account and closed and (count := _differ(closed, firm)) and not _differ(closed, account):
             yield f"closures: account  # closed_on differs between accounts of {count:,} firms, never within one"
 
     def _rows(self) -> Iterator[str]:
-        """Yield the map lines for the period of a row, and the question of what absent rows mean."""
+        """Yield the map lines for the period of a row and the meaning of absent rows."""
         firm, account, platform, month, sales = map(self.column, ("firm", "account", "platform", "month", "sales"))
         unit = account or firm
         if not (unit and platform and month and sales) or month.dates[2] or not month.dates[0]:
@@ -370,7 +383,10 @@ class _Look:
 
 
 def _certain(ours: str, group: list[_Column]) -> list[_Column]:
-    """Narrow candidates to the one with our name, or to the first if the others merely repeat it; else keep all."""
+    """Narrow candidates to a single column, if possible.
+
+    It is the column with our name, or the first if the others merely repeat it.
+    """
     called = [column for column in group if column.name == ours]
     called = called or [column for column in group if re.fullmatch(NAMES.get(ours, ""), column.name.lower())]
     if len(called) == 1:
@@ -380,13 +396,13 @@ def _certain(ours: str, group: list[_Column]) -> list[_Column]:
 
 
 def _differ(closed: _Column, owner: _Column) -> int:
-    """Return the number of owners whose rows have different closures."""
+    """Count the owners whose rows have different closures."""
     pairs = pd.DataFrame({"owner": owner.text, "closed": closed.text}).drop_duplicates()
     return int(pairs.loc[pairs["owner"].duplicated(), "owner"].nunique())
 
 
 def _ask(key: str, question: str, answers: list[str]) -> list[str]:
-    """Return the lines of a question, its answers (one or two lines each) and its key with the value "?"."""
+    """Return the lines of a question and its answers, and then its key with the value "?"."""
     lines = "\n".join([question, *(f"{key}: {answer}" for answer in answers)])
     return [*(f"# ? {line}" for line in lines.split("\n")), f'{key}: "?"']
 
@@ -398,7 +414,7 @@ def _told(words: Iterable[str], most: int = 30) -> str:
 
 
 def _json(value: str | list[str]) -> str:
-    """Quote text for YAML; a list of one becomes a single value."""
+    """Quote text or a list for YAML; a list of one becomes text."""
     text = json.dumps(value[0] if isinstance(value, list) and len(value) == 1 else value, ensure_ascii=False)
     return "".join(sign if is_printable(sign) else f"\\U{ord(sign):08x}" for sign in text)
 

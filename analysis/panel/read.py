@@ -1,8 +1,9 @@
-"""Read a panel from a file in one pass; errors name the row, column, value and remedy.
+"""Read a panel from a file in one pass.
 
-Rows are read in blocks. Each block is converted to the schema's types, its text is encoded, its attributes are compared
-with those of earlier rows, and its sales are set aside until all units and months are known. A unit, which is the firm
-or (in a file by account) the account, has one row per platform and month. Finally, accounts are added up to firms.
+Errors name the row, column, value and remedy. Rows are read in blocks. Each block is converted to the schema's types,
+its text is encoded, its attributes are compared with those of earlier rows, and its sales are set aside until all units
+and months are known. A unit, which is the firm or (in a file by account) the account, has one row per platform and
+month. Finally, accounts are added up to firms.
 """
 
 from __future__ import annotations
@@ -45,7 +46,9 @@ def read_panel(
     home: str | None = None,
     platforms: Sequence[str] | None = None,
 ) -> Panel:
-    """Read a panel from a file with the columns of ``data/panel.schema.json``, or with a map to them.
+    """Read a panel from a file.
+
+    The file has the columns of ``data/panel.schema.json``, or a map that names its own.
 
     Parameters
     ----------
@@ -145,9 +148,10 @@ def read_panel(
 
 
 def _gather(file: File, waiting: IO[bytes]) -> tuple[Rows, pd.DataFrame, Notes]:
-    """Return the rows of a file, the attributes of its units with the position of their `first` row, and notes.
+    """Return the rows of a file, the attributes of its units, and notes.
 
-    Units are in order of appearance. Text is encoded, and missing months and numbers are NaN.
+    The attribute `first` is the position of a unit's first row. Units are in order of appearance. Text is encoded, and
+    missing months and numbers are NaN.
     """
     values, by_month, ends, count = defaultdict[str, Values](Values), np.zeros(_MONTHS, dtype=np.int64), list[Any](), 0
     names = [name for name in ("firm", "account", "renamed_from", *attributes(), "weight") if name in file.theirs]
@@ -199,7 +203,10 @@ def _gather(file: File, waiting: IO[bytes]) -> tuple[Rows, pd.DataFrame, Notes]:
 
 
 def _whole_months(file: File, begin: Any, end: Any) -> tuple[tuple[int, int], Notes]:
-    """Return the first and last month that rows from `begin` to `end` cover fully, and notes on the other months."""
+    """Return the first and last fully covered months, and notes on those covered in part.
+
+    The rows run from `begin` to `end`.
+    """
     if file.named.rows == "month":
         first, last = (int(day.astype("datetime64[M]").astype(int)) for day in (begin, end))
         return (first, last), []
@@ -218,7 +225,7 @@ def _whole_months(file: File, begin: Any, end: Any) -> tuple[tuple[int, int], No
 def _refuse_two(
     file: File, values: Mapping[str, Values], owner: str, name: str, given: Any, reference: Any, positions: Ints
 ) -> None:
-    """Raise DataError if an attribute differs within a firm or account, and name the first such row."""
+    """Raise DataError for the first row with an attribute that differs within its firm or account."""
     differs = (given[name] != reference) & ~(np.isnan(given[name]) & np.isnan(reference))
     if differs.any():
         at = int(np.where(differs, positions, positions.max() + 1).argmin())
@@ -245,7 +252,10 @@ def _platforms(rows: Rows, home: str) -> tuple[str, ...]:
 
 
 def _provenance(rows: Rows) -> str:
-    """Return "simulated" if the metadata, the column or the ids say so, else "real"; raise DataError for a mixture."""
+    """Return "simulated" if the metadata, the column `provenance` or the ids say so, else "real".
+
+    Raise DataError if real and simulated rows are mixed.
+    """
     file, do, mixed = rows.file, columns()["provenance"]["remedy"], dict[str, Bools]()
     signs = {file.metadata.get("provenance", "real")}
     if not signs <= UNITS.keys():
@@ -267,7 +277,10 @@ def _provenance(rows: Rows) -> str:
 
 
 def _linked(rows: Rows, units: pd.DataFrame, home: str) -> tuple[pd.DataFrame, Notes]:
-    """Link each account to the firm of its first id and set the firm's closure; return the units and notes."""
+    """Link accounts to firms and set the firms' closures; return the units and notes.
+
+    An account belongs to the firm of its first id.
+    """
     if "account" not in units:
         return units, []
     unlinked = "" if "renamed_from" in units else "; renamed accounts cannot be linked without a column renamed_from"
@@ -310,7 +323,7 @@ def _roots(rows: Rows, units: pd.DataFrame) -> Ints:
 
 
 def _close(rows: Rows, units: pd.DataFrame, root: Ints, home: str) -> Notes:
-    """Set the month and dose of each firm's closure from those of its accounts; return notes.
+    """Set the closure month and dose of each firm from its accounts' closures; return notes.
 
     Each account's share is its share of the firm's home sales in the twelve months before the first closure, including
     sales under former names; for a firm without such sales, accounts have equal shares. A firm closes in the month in
@@ -336,7 +349,7 @@ def _close(rows: Rows, units: pd.DataFrame, root: Ints, home: str) -> Notes:
     return [
         ("accounts", "closed: a firm closes in the month in which its closed accounts reach half of its sales", count),
         ("firms", "closed in part: their closed accounts had less than half of their sales", len(month) - len(half)),
-        ("accounts", "closed, but without home sales in the year before", never_sold),
+        ("accounts", "closed, but without home sales in the year before the first closure", never_sold),
     ]
 
 
@@ -344,7 +357,7 @@ def _close(rows: Rows, units: pd.DataFrame, root: Ints, home: str) -> Notes:
 
 
 def _firms(rows: Rows, units: pd.DataFrame) -> pd.DataFrame:
-    """Return the attributes of firms, sorted by id; raise DataError if the units of a firm differ."""
+    """Return the attributes of firms, sorted by id; raise DataError if they differ within a firm."""
     heads = units.sort_values("first").drop_duplicates("firm").set_index("firm").sort_index()
     named = [name for name in (*attributes(), "weight") if name in heads]
     given = {name: units[name].to_numpy() for name in units}
@@ -364,7 +377,7 @@ def _firms(rows: Rows, units: pd.DataFrame) -> pd.DataFrame:
 
 
 def _sales(rows: Rows, units: pd.DataFrame, platforms: tuple[str, ...]) -> tuple[Floats, Bools, int]:
-    """Return sales[firm, platform, month], a mask of the cells observed, and the number of rows used.
+    """Return sales[firm, platform, month], a mask of observed cells, and the number of rows used.
 
     Firms are sorted by id, and sales without a row are 0. Each row sets a bit of its unit, label and month (the bit of
     its day in files of days or weeks), which reveals rows with the same key.
@@ -420,7 +433,10 @@ def _refuse_again(rows: Rows, units: pd.DataFrame) -> NoReturn:
 
 
 def _fill_absent(file: File, sales: Floats, seen: Bools, closed: Ints) -> None:
-    """Fill cells without a row in place, following the map's `absent`; `closed` is each firm's month of closure."""
+    """Fill cells without a row in place, following the map's `absent`.
+
+    `closed` is each firm's month of closure.
+    """
     rule = file.named.absent
     if file.months and rule not in (None, "missing"):
         seen &= ~np.isnan(sales)
