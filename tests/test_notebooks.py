@@ -260,8 +260,12 @@ def test_a_report_has_four_pages_at_most_no_code_on_the_first_and_a_last_one_wor
     assert min(body) < 790 - (790 - 60) / 3
 
 
+def path(file: Path, folder: Path) -> str:
+    return file.resolve().relative_to(folder.resolve()).as_posix()
+
+
 def test_page_one_is_the_answer(published):
-    there = {pdf.stem for pdf in published.glob("*.pdf")}
+    there = {path(pdf, published).removesuffix(".pdf") for pdf in published.rglob("*.pdf")}
     assert there == {job.name for job in schedule.read(ROOT)} | {"annex"}
     for pdf in (published / f"{name}.pdf" for name in sorted(there - {"annex"})):
         page = PdfReader(pdf).pages[0].extract_text()
@@ -270,7 +274,10 @@ def test_page_one_is_the_answer(published):
 
 
 def test_every_link_of_a_run_leads_to_a_file_beside_it_or_to_an_address(published):
-    linked = {pdf.name: links(PdfReader(pdf)) for pdf in published.glob("*.pdf")}
+    linked = {}
+    for pdf in published.rglob("*.pdf"):  # an address without // is relative to its report
+        found = links(PdfReader(pdf))
+        linked[path(pdf, published)] = [uri if "//" in uri else path(pdf.parent / uri, published) for uri in found]
     for name, found in linked.items():
         assert "annex.pdf" in found or name == "annex.pdf"
         addresses = [urlsplit(address) for address in found if "//" in address]
@@ -284,7 +291,12 @@ def test_the_same_inputs_give_the_same_bytes_on_another_kind_of_processor(publis
     reports = ("05_growth_public", "simulated/05_growth_panel")
     made(tmp_path, PROCESSORS[1], *reports)
     one, other = (
-        {file.name: file.read_bytes() for name in reports for file in folder.glob(f"{name}*") if file.is_file()}
+        {
+            path(file, folder): file.read_bytes()
+            for name in reports
+            for file in folder.glob(f"{name}*")
+            if file.is_file()
+        }
         for folder in (published, tmp_path / "draft")
     )
     assert {f"{name}.{kind}" for name in reports for kind in ("pdf", "ipynb", "estimates.csv")} <= one.keys()
