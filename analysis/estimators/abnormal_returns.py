@@ -121,7 +121,7 @@ def abnormal_returns(
 
 
 def _p_own(abnormal: Floats, car: float, length: int) -> float:
-    """Return the share of windows of `length` days, including the event, with a return of `car` or lower, or NaN.
+    """Return the share of windows of `length` days, including the event's, with a return of `car` or lower.
 
     `abnormal` is float64[day] of the estimation window; windows with a missing day are left out.
     """
@@ -131,7 +131,7 @@ def _p_own(abnormal: Floats, car: float, length: int) -> float:
 
 
 def market_rank(car: float, ranks: Floats, values: Floats, n_stocks: int, *, rounding: float) -> tuple[int, int]:
-    """Rank the cumulative abnormal return of a share in a market where only some ranks are known.
+    """Rank a share's cumulative abnormal return in a market where only some ranks are known.
 
     Parameters
     ----------

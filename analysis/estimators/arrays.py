@@ -12,7 +12,7 @@ from analysis.estimate import Floats, Ints
 
 
 def match_units(**arrays: Any) -> None:
-    """Check that all arrays have one row per unit, and that Series and frames have their rows in the same order.
+    """Check that arrays have one row per unit, and that Series and frames agree on the order of rows.
 
     Estimators match units by position. `y` and `covariates` have two dimensions, all others one. Beside an array, rows
     numbered from 0 must be in order. None is ignored.

@@ -1,4 +1,4 @@
-"""Two other estimators of group-time effects, with covariates and weights: doubly robust and imputation.
+"""Other estimators of group-time effects, with covariates and weights: doubly robust and imputation.
 
 Both average effects from totals over treated cells: observed outcomes, counterfactual outcomes, and numbers of units. A
 unit's influence on these totals, and hence on averages on either scale, follows from its own row. Units and periods are
@@ -25,7 +25,7 @@ STEPS, CLOSE = 50, 1e-10  # limit of Newton steps, and size of the last step in 
 
 
 def doubly_robust(units: Units, kind: Kind = "simple") -> Estimate:
-    """Estimate effects relative to never treated units with the same covariates, by the doubly robust method.
+    """Estimate doubly robust effects relative to never treated units with the same covariates.
 
     Changes since the last period before treatment are predicted by a regression on the never treated, and the residuals
     compared under odds weights that make the never treated like the cohort: consistent if either the regression or the
@@ -114,7 +114,7 @@ def imputation(units: Units, kind: Kind = "simple") -> Estimate:
 
 
 def _terms(kind: Kind, first: Ints, shown: Bools) -> tuple[tuple[str, ...], Floats]:
-    """Return the names of terms and their cells, float64[cohort, time, term], out of `shown`, bool[cohort, time]."""
+    """Return the names of terms and their cells among `shown`, float64[cohort, time, term]."""
     check_choice("kind", kind, get_args(Kind))
     event = np.arange(shown.shape[1]) - first[:, np.newaxis]
     key = {"simple": np.zeros_like(event), "dynamic": event, "group_time": np.arange(event.size).reshape(event.shape)}
@@ -127,7 +127,7 @@ def _terms(kind: Kind, first: Ints, shown: Bools) -> tuple[tuple[str, ...], Floa
 
 
 def _att(change: Floats, treated: Bools, z: Floats, weight: Floats) -> tuple[Floats, Floats]:
-    """Return the effect on the treated of each change, float64[time], and each unit's influence on it, [unit, time]."""
+    """Return the effect on the treated, float64[time], and each unit's influence on it, float64[unit, time]."""
     z = _basis(z, weight)
     chance = _chance(treated, z, weight)
     of_treated, of_others = np.where(treated, weight, 0), np.where(treated, 0, weight)
@@ -146,7 +146,7 @@ def _att(change: Floats, treated: Bools, z: Floats, weight: Floats) -> tuple[Flo
 
 
 def _imputed(units: Units, ends: Ints, cells: Floats) -> tuple[Floats, Floats]:
-    """Return outcomes minus imputed ones, float64[unit, time], and the influence on imputed totals, [unit, term].
+    """Return residuals, float64[unit, time], and the influence on imputed totals, float64[unit, term].
 
     Unit effects are absorbed: each cohort, untreated before its end, adds the product of two small matrices to the
     normal equations.
@@ -174,7 +174,7 @@ def _imputed(units: Units, ends: Ints, cells: Floats) -> tuple[Floats, Floats]:
 
 
 def _chance(treated: Bools, z: Floats, weight: Floats) -> Floats:
-    """Fit a logit by Newton's method and return the probabilities of treatment, float64[unit]."""
+    """Fit a logit by Newton's method, and return the probabilities of treatment, float64[unit]."""
     log_odds = np.full(len(z), np.log(weight[treated].sum() / weight[~treated].sum()))
     for _ in range(STEPS):
         chance = 1 / (1 + np.exp(-log_odds))
@@ -190,7 +190,7 @@ def _chance(treated: Bools, z: Floats, weight: Floats) -> Floats:
 
 
 def _basis(z: Floats, weight: Floats) -> Floats:
-    """Return a basis of the column span that is orthonormal under the weights, without redundant columns."""
+    """Return a basis of the column span, orthonormal under the weights."""
     root = np.sqrt(weight)[:, np.newaxis]
     columns = root * z / np.linalg.norm(root * z, axis=0).clip(np.finfo(float).tiny)
     vectors, sizes, _ = np.linalg.svd(columns, full_matrices=False)
@@ -210,7 +210,7 @@ def _solve(matrix: Floats, right: Floats) -> Floats:
 def _estimate(
     estimand: str, units: Units, terms: tuple[str, ...], cells: Floats, totals: Floats, influence: Floats
 ) -> Estimate:
-    """Compute effects from totals[3, term] and influence[3, unit, term], NaN errors for a cohort of one cluster."""
+    """Compute effects and standard errors from totals, float64[3, term], and influence, float64[3, unit, term]."""
     if units.scale == "ratio":
         observed, counterfactual, n = np.where((totals[:2] > 0).all(axis=0), totals, np.nan)
         value, by_total = np.log(observed / counterfactual), np.array([1 / observed, -1 / counterfactual, 0 * n])

@@ -1,4 +1,4 @@
-"""Spillovers on units that are not closed, by their exposure to closed units, on the ratio scale.
+"""Spillovers on surviving units by their exposure to closed units, on the ratio scale.
 
 The two periods, before and after, are sums over months, so zeros are ordinary values. Given a unit's total, its
 second sum is binomial in the Poisson model with unit and period effects: unit effects drop out, and a few Newton steps
@@ -47,7 +47,7 @@ def exposure_effects(
     redrawn: Iterable[Floats] | None = None,
     level: float = 0.95,
 ) -> Estimate:
-    """Estimate how the change in sales of units that are not closed varies with their exposure.
+    """Estimate how changes in the sales of units that were not closed vary with their exposure.
 
     It estimates a coefficient per exposure bin relative to the lowest, the slope per ten points of exposure, and the
     average effect that this slope implies over the units' exposures. All are Poisson coefficients with unit and period
@@ -120,8 +120,8 @@ def exposure_effects(
     recentre = expected is not None
     if (others and recentre) or (redrawn is not None and not recentre):
         raise DesignError(
-            f"Cannot use redrawn exposures with the covariates {list(others)}, or without their expectation: the draws "
-            "cover only exposure; pass `expected` and no covariates"
+            f"Cannot use redrawn exposures with the covariates {', '.join(others) or 'none'} or without expected ones: "
+            "the draws cover only exposure; pass `expected` and no covariates"
         )
     units, used, counts = _units(before, after, exposure, category, others)
     names = [f"{100 * low:g} to {100 * high:g} %" for low, high in pairwise(edges)]
@@ -161,7 +161,7 @@ def exposure_effects(
 
 
 def _behind(units: _Cells, edges: Floats, count: int) -> tuple[Ints, Ints]:
-    """Count the units and clusters behind each of `count` terms, bins first, int64[term] each."""
+    """Count the units and clusters behind each term, bins first, int64[term] each."""
     number, bins = np.digitize(units.exposure, edges), range(len(edges) + 1)
     lowest, *clusters = (len(np.unique(units.cluster[number == bin_])) for bin_ in bins)
     rest = np.ones(count - len(edges), dtype=np.int64)
@@ -171,7 +171,7 @@ def _behind(units: _Cells, edges: Floats, count: int) -> tuple[Ints, Ints]:
 
 @dataclass(frozen=True, eq=False)
 class _Cells:
-    """Units, or sums of units with equal exposure in a cluster, each an array [cell].
+    """Units, or sums of a cluster's units with equal exposure; every field has one entry per cell.
 
     `expected` is float64[cell, 3]: sums of sales before, of sales after, and of the latter times expected exposure, all
     weighted by expected exposure. `covariates` is float64[cell, covariate].
@@ -185,16 +185,16 @@ class _Cells:
     expected: Floats
 
     def at(self, rows: npt.NDArray[Any]) -> _Cells:
-        """Select cells."""
+        """Select cells by mask or index."""
         return replace(self, **{name: values[rows] for name, values in vars(self).items()})
 
     @property
     def sold(self) -> bool:
-        """Whether there were sales both before and after."""
+        """Whether a cell had sales both before and after."""
         return bool(self.before.sum() > 0 and self.after.sum() > 0)
 
     def cells(self, expected: Floats) -> _Cells:
-        """Sum units of one cluster with equal exposure, if there are no covariates; `expected` is float64[unit]."""
+        """Sum the units of one cluster with equal exposure, unless there are covariates."""
         weighted = expected[:, np.newaxis] * np.column_stack([self.before, self.after, self.after * expected])
         if self.covariates.size:
             return replace(self, expected=weighted)
@@ -212,7 +212,7 @@ class _Cells:
 
 
 def _statistics(units: _Cells, expected: Floats, redrawn: Iterable[Floats], used: Ints) -> dict[str, Floats]:
-    """Return the t statistics of both slopes by draw, float64[1 + draw] each, the actual one first."""
+    """Return both slopes' t statistics, for the actual exposure and then by draw, float64[1 + draw] each."""
     statistics = []
     for exposure in chain([units.exposure], (draw[used] for draw in redrawn)):
         is_open = np.isfinite(exposure)
@@ -222,7 +222,7 @@ def _statistics(units: _Cells, expected: Floats, redrawn: Iterable[Floats], used
 
 
 def _t_statistics(cells: _Cells) -> tuple[float, float]:
-    """Return the t statistics of the slope, inf without a solution, and of the recentred equation at zero effect."""
+    """Return the t statistics of the slope and of the recentred equation at zero effect."""
     try:
         slope, influence, _ = _poisson(cells, cells.exposure[:, np.newaxis])
     except DesignError:  # counts as further from zero than the actual slope, which can only raise the p-value
@@ -238,8 +238,8 @@ def _check_values(before: Floats, after: Floats, exposure: Floats, edges: Floats
     for name, sales in (("before", before), ("after", after)):
         if (wrong := (sales < 0) | np.isinf(sales)).any():
             raise DataError(
-                f"Cannot use the sales {name}: {wrong.sum():,} are negative or infinite, such as {sales[wrong][0]:g}; "
-                "correct them or leave them missing"
+                f"Cannot use the sales in `{name}`: {wrong.sum():,} values are negative or infinite, such as "
+                f"{sales[wrong][0]:g}; correct them or set them to NaN"
             )
     if (wrong := (exposure < -TIE) | (exposure > 1 + TIE)).any():
         raise DataError(
@@ -248,8 +248,8 @@ def _check_values(before: Floats, after: Floats, exposure: Floats, edges: Floats
         )
     if edges.ndim != 1 or not (np.diff(edges) > 0).all() or not ((edges > 0) & (edges < 1)).all():
         raise DesignError(
-            f"Cannot use the bin edges {edges.tolist()}: they must increase and lie between 0 and 1; sort them and "
-            "remove duplicates"
+            f"Cannot use the bin edges {', '.join(f'{edge:g}' for edge in edges)}: they must increase and lie between "
+            "0 and 1; sort them and remove duplicates"
         )
 
 
@@ -291,7 +291,7 @@ def _terms(cells: _Cells, *, edges: Floats, recentre: bool) -> tuple[Floats, Flo
 
 
 def _bins(cells: _Cells, edges: Floats) -> tuple[Floats, Floats]:
-    """Estimate the effect by bin, relative to the lowest; NaN if either sold nothing before or after."""
+    """Estimate the effect of each bin relative to the lowest bin; NaN without sales in either."""
     number = np.digitize(cells.exposure, edges)
     sold = sum_by(np.column_stack([cells.before, cells.after]), number, len(edges) + 1).min(axis=1) > 0
     kept = np.flatnonzero(sold & sold[0])[1:]
@@ -346,9 +346,9 @@ def _poisson(cells: _Cells, x: Floats) -> tuple[Floats, Floats, Floats]:
 
 
 def _unexpected(cells: _Cells, beta: float) -> Floats:
-    """Return unexpected exposure times net sales after, times their change, and its square times net sales.
+    """Return the three moments of the recentred equation, float64[3, cell].
 
-    Each is a row, float64[3, cell]. Unexpected exposure is exposure less the expected one, and less the mean of this
+    They are unexpected exposure times net sales after, times their change, and its square times net sales. Unexpected exposure is exposure less the expected one, and less the mean of this
     difference weighted by sales before.
     """
     before, after, after_twice = cells.expected.T
@@ -380,7 +380,7 @@ def _recentred(cells: _Cells) -> tuple[Floats, Floats]:
 def leave_one_out(
     cells: _Cells, count: int, estimates: Callable[[_Cells], tuple[Floats, Floats]], level: float
 ) -> tuple[Floats, Floats]:
-    """Jackknife over `count` clusters; `estimates` returns values and derivatives in the form of :func:`_terms`.
+    """Leave out each of `count` clusters; `estimates` returns values and derivatives as :func:`_terms` does.
 
     Returns
     -------
@@ -440,7 +440,7 @@ def leave_one_out(
 
 
 def _quantile(slope: Floats, spread: Floats, level: float, usual: float) -> float:
-    """Find c such that ``P(|l'e| > c sqrt(e'Ke)) = 1 - level`` for standard normal e; return at least `usual`."""
+    """Solve ``P(|l'e| > c sqrt(e'Ke)) = 1 - level`` for c, with standard normal e; return at least `usual`."""
     if _beyond(usual, slope, spread) <= 1 - level:
         return usual
     high = 2.0

@@ -52,7 +52,7 @@ FLAT = 1e-12  # share of its parts below which a variance is zero
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Bounds(Shown):
-    """Event study in steps from period to period, with bounded violations of parallel trends.
+    """Event study in period-to-period steps, with bounded violations of parallel trends.
 
     Attributes
     ----------
@@ -73,7 +73,7 @@ class Bounds(Shown):
     provenance: str = "estimate"
 
     def conf_int(self, sensitivity: float | Sequence[float] | Floats) -> Floats:
-        """Return the interval for each M-bar, float64[sensitivity, 2], in the unit of the estimates.
+        """Return the interval for each M-bar, float64[sensitivity, 2], in the units of the estimates.
 
         Raises
         ------
@@ -83,8 +83,8 @@ class Bounds(Shown):
         values = np.atleast_1d(np.asarray(sensitivity, dtype=float))
         if not np.isfinite(values).all() or (values < 0).any():
             raise DesignError(
-                f"Cannot bound violations by the sensitivities {values.tolist()}: some are negative or not finite; "
-                "pass numbers of 0 or more"
+                f"Cannot bound violations by the sensitivities {', '.join(f'{m:g}' for m in values)}: some are "
+                "negative or not finite; pass numbers of 0 or more"
             )
         return np.array([self._interval(value) for value in values.tolist()])
 
@@ -232,7 +232,7 @@ def honest_bounds(
 
 @dataclass(frozen=True)
 class _Problem:
-    """Moments of every (s, sign) at one M-bar; the first axis is the problem, `vertex` the second.
+    """Moments of every (s, sign) at one M-bar; the first axis is the problem, the second the vertex.
 
     Attributes
     ----------
@@ -282,7 +282,7 @@ def _problem(study: Bounds, m_bar: float, first_stage: float) -> _Problem:
 
 
 def _least_favourable(rays: Floats, size: float) -> Floats:
-    """Find c such that ``P(max_j rays_j'Z > c) = size`` for Z standard normal in the plane, float64[problem].
+    """Solve ``P(max_j rays_j'Z > c) = size`` for c, float64[problem], with Z standard normal in the plane.
 
     In polar coordinates the probability is the mean over directions u of ``exp(-c² / 2 m(u)²)``, with ``m(u)`` the
     largest ``rays_j'u``. It is convex in c above the longest ray, so that Newton's method from the left is monotone.
@@ -328,7 +328,7 @@ def _upper_share(value: Floats, low: Floats, high: Floats) -> Floats:
 
 
 def _lower_end(problem: _Problem, center: float, size: float) -> float:
-    """Return the smallest accepted value over all problems; `center`, the estimate itself, is always accepted."""
+    """Return the smallest value accepted in any problem; the estimate itself, `center`, is always accepted."""
     # The first vertex alone rejects everything below `left`, and nothing is rejected from `right` to the estimate.
     left = (problem.values[:, 0] - problem.critical) / problem.slopes[:, 0]
     right = np.minimum(problem.values[:, 0] / problem.slopes[:, 0], center)

@@ -120,7 +120,7 @@ def exit_survival(
 def _followed(
     sales: Floats, start: npt.NDArray[Any], gap: int
 ) -> tuple[npt.NDArray[Any], npt.NDArray[Any], Bools, Bools]:
-    """Return the first month of silence or inf, the last known month, and whether a unit sold before and after.
+    """Return each unit's first month without sales, its last observed month, and whether it sold before and after.
 
     Each is an array [unit], the last two bool.
     """
@@ -166,7 +166,7 @@ def _curve(units: pd.DataFrame, treated: bool) -> pd.DataFrame:
 
 
 def _months_alive(units: pd.DataFrame, horizon: int) -> tuple[float, Floats]:
-    """Return restricted mean survival and the influence of each unit on it, float64[unit]."""
+    """Return restricted mean survival and each unit's influence on it, float64[unit]."""
     months, exited = units["months"].to_numpy(), units["exited"].to_numpy()
     if not exited.any():
         return float(horizon), np.zeros(len(units))

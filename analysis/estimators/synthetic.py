@@ -28,7 +28,7 @@ MAX_STEPS = 1_000  # usually up to a hundred; each costs a product with the supp
 
 
 def _indicator(treated: Any) -> Bools:
-    """Return treatment as bool[unit]; a plain cast would make NaN and 2 true."""
+    """Return treatment as bool[unit]; a plain cast would turn NaN and 2 into True."""
     values = np.asarray(treated, dtype=object)  # or "1" would equal 1
     if (odd := ~np.isin(values, (0, 1))).any():
         raise DesignError(
@@ -100,7 +100,7 @@ def permutation_did(
     change, treated = np.asarray(change, dtype=float), _indicator(treated)
     if not np.isfinite(change).all():
         raise DesignError(
-            f"Cannot compare changes: {np.count_nonzero(~np.isfinite(change))} are not finite; drop these units"
+            f"Cannot compare changes: {np.count_nonzero(~np.isfinite(change))} units have no finite change; drop them"
         )
     if not 0 < ratio < np.inf:
         raise DesignError(f"Cannot use ratio = {ratio}: a ratio of variances must be positive and finite")
@@ -139,14 +139,14 @@ def permutation_did(
 
 
 def _contrasts(assigned: Bools, scaled: Floats, ratio: float) -> Floats:
-    """Return the difference of means by assignment, float64[assignment], with treated values scaled back up."""
+    """Return the difference in means by assignment, float64[assignment]."""
     n_treated = assigned[0].sum()
     others = ~assigned @ scaled / (assigned.shape[1] - n_treated)
     return np.asarray(np.sqrt(ratio) * (assigned @ scaled) / n_treated - others)
 
 
 def _ranks(effect: float, draws: Floats) -> dict[str, list[float]]:
-    """Return the rank of an effect among draws that include it, and its p-values."""
+    """Return an effect's rank among draws that include it, and its p-values."""
     tie = TIE * float(np.abs(draws).max())
     return {
         "rank": [int((draws < effect - tie).sum()) + 1],
@@ -156,7 +156,7 @@ def _ranks(effect: float, draws: Floats) -> dict[str, list[float]]:
 
 
 def _weights(y: Floats, treated: Bools, first_post: int, method: Method) -> tuple[Floats, Floats]:
-    """Return unit weights over the donors and time weights over the pre-periods, each summing to one."""
+    """Return donor weights and pre-period weights, each summing to one."""
     donors, target = y[~treated], y[treated].mean(axis=0)
     n_pre, n_post = first_post, y.shape[1] - first_post
     if method == "did":
@@ -299,7 +299,7 @@ def synthetic_did(
 
 
 def simplex_least_squares(matrix: Floats, target: Floats, ridge: float) -> Floats:
-    """Minimise ``|matrix @ w - target|² + ridge * |w|²`` over weights that are >= 0 and sum to one.
+    """Minimise ``|matrix @ w - target|² + ridge * |w|²`` over non-negative weights that sum to one.
 
     Since w sums to one this is the shortest vector of a convex hull, ``|hull @ w|² + ridge * |w|²``.
 
@@ -332,7 +332,7 @@ def simplex_least_squares(matrix: Floats, target: Floats, ridge: float) -> Float
 
 
 def _dual(u: Floats, hull: Floats, ridge: float) -> tuple[float, Floats]:
-    """Return the negative dual function at u, float64[row], and its gradient, ``u - hull @ w(u)``.
+    """Return the negative dual function and its gradient, ``u - hull @ w(u)``, at u, float64[row].
 
     Given ``u = hull @ w`` the best weights are w(u), so the dual is strongly convex and has one unknown per row. Half
     the gradient's square is the duality gap, which certifies ``|w - optimum| <= |gradient| / sqrt(ridge)``.
