@@ -348,8 +348,8 @@ def _poisson(cells: _Cells, x: Floats) -> tuple[Floats, Floats, Floats]:
 def _unexpected(cells: _Cells, beta: float) -> Floats:
     """Return the three moments of the recentred equation, float64[3, cell].
 
-    They are unexpected exposure times net sales after, times their change, and its square times net sales. Unexpected exposure is exposure less the expected one, and less the mean of this
-    difference weighted by sales before.
+    They are unexpected exposure times net sales after, times their change, and its square times net sales. Unexpected
+    exposure is exposure less its expectation, and less the mean of this difference weighted by baseline sales.
     """
     before, after, after_twice = cells.expected.T
     scale = np.exp(-beta * cells.exposure)
