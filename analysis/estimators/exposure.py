@@ -120,7 +120,7 @@ def exposure_effects(
     recentre = expected is not None
     if (others and recentre) or (redrawn is not None and not recentre):
         raise DesignError(
-            f"Cannot use redrawn exposures with the covariates {', '.join(others) or 'none'} or without expected ones: "
+            f"Cannot use redrawn exposures with covariates ({', '.join(others) or 'none'}) or without expected ones: "
             "the draws cover only exposure; pass `expected` and no covariates"
         )
     units, used, counts = _units(before, after, exposure, category, others)
