@@ -1,4 +1,7 @@
-"""The runner, from the schedule to published PDFs. It knows reports by name, notebook and parameters, not economics."""
+"""The runner, which makes scheduled reports and publishes them as PDFs.
+
+It knows the name, notebook and parameters of each report, but no economics.
+"""
 
 import os
 import sys
@@ -11,7 +14,10 @@ from pydantic import AfterValidator, BaseModel, Field
 
 
 class Exit(IntEnum):
-    """Exit code of a run; a signal ends it with 128 + its number."""
+    """Exit code of a run.
+
+    A run that a signal ends has the code 128 plus the number of the signal.
+    """
 
     OK = 0
     REFUSED = 2
@@ -23,7 +29,10 @@ class Exit(IntEnum):
 
 
 class ReportError(RuntimeError):
-    """Failure of one report, or a conflict with another run in progress; `code` is the exit code of the run."""
+    """Failure of a report or release, or a conflict with another run.
+
+    `code` is the exit code of the run.
+    """
 
     def __init__(self, message: str, code: Exit = Exit.FAILED):
         super().__init__(message)
@@ -34,14 +43,17 @@ QUIET = ("published", "unchanged", "draft")
 """Outcomes that are not news by themselves."""
 NEWS = {
     "failures": ("failed", "What failed:"),
-    "changed_words": ("changed", "Words that changed since the release before:"),
+    "changed_words": ("changed", "Verdicts that changed since the previous release:"),
     "stale": ("stale", "Data that are stale:"),
 }
 """Fields of an outcome that are news, with the label of each in the one-line summary and its heading in the letter."""
 
 
 class Outcome(BaseModel):
-    """The outcome of a run; all but `code`, `out` and `previous` is printed, sent and logged."""
+    """Outcome of a run.
+
+    All fields except `code`, `out` and `previous` are printed, sent and logged.
+    """
 
     outcome: str  # published, unchanged, failed, refused, interrupted, or draft (named reports, no release yet)
     release: str = ""  # name of the release that was made or found unchanged
@@ -59,12 +71,12 @@ class Outcome(BaseModel):
 
     @property
     def folder(self) -> Path:
-        """The folder of its reports."""
+        """Folder that contains the reports."""
         return self.out / (self.draft or self.release)
 
     @property
     def is_news(self) -> bool:
-        """Whether the outcome is news: a failure, a changed word or stale data."""
+        """Whether the outcome is news: a failure, a changed verdict or stale data."""
         return self.outcome not in QUIET or any(getattr(self, part) for part in NEWS)
 
     @property
@@ -84,7 +96,7 @@ class Outcome(BaseModel):
 
     @property
     def letter(self) -> str:
-        """Write the summary line, then all news, then one line per report."""
+        """Message with the summary line, all news and one line per report."""
         parts = [self.line]
         for part, (_, heading) in NEWS.items():
             if news := getattr(self, part):
@@ -93,7 +105,7 @@ class Outcome(BaseModel):
         return _printable("\n\n".join(filter(None, parts)) + "\n")
 
     def tell(self) -> None:
-        """Print failures to standard error; print reports, the paths of their PDFs and notes to standard output."""
+        """Print the outcome: failures to standard error, and the rest to standard output."""
         for failure in self.failures:
             say(failure, sys.stderr)
         for name, line in self.reports.items():
@@ -106,18 +118,21 @@ class Outcome(BaseModel):
 
 
 def _printable(words: str) -> str:
-    """Replace unprintable characters: lone surrogates and terminal control codes."""
+    """Replace unprintable characters, such as terminal control codes."""
     whole = words.encode("utf-8", "replace").decode()
     return "".join(sign if sign.isprintable() or sign == "\n" else "\ufffd" for sign in whole)
 
 
 def disk_full(error: object) -> bool:
-    """Return whether an error from the system, pandoc, typst or a cell says that the disk is full."""
+    """Return whether an error says that the disk is full.
+
+    The error may come from the system, pandoc, typst or a notebook cell.
+    """
     return any(words in str(error) for words in ("No space left on device", "Disk quota exceeded"))
 
 
 def say(line: str, stream: TextIO | None = None) -> None:
-    """Print a line to standard output or another stream; carry on if the pipe is closed, as by ``head``."""
+    """Print a line, and carry on if the pipe is closed, for example by ``head``."""
     stream = stream or sys.stdout
     try:
         print(line, file=stream, flush=True)

@@ -1,4 +1,4 @@
-"""``python -m runner``: the same as the command ``market-impact``."""
+"""Entry point for ``python -m runner``, which does the same as the command ``market-impact``."""
 
 import sys
 

@@ -34,9 +34,9 @@ SECTIONS = {
 
 
 def write(notebooks: Mapping[str, Path], page: Path, *, as_of: str, changes: Changes | None = None) -> None:
-    """Typeset the annex of executed notebooks, keyed by report name, as a PDF.
+    """Typeset the annex of executed notebooks as a PDF.
 
-    It ends with the `changes` since the previous release, if they are given.
+    Notebooks are keyed by report name. The annex ends with the `changes` since the previous release, if given.
 
     Raises
     ------
@@ -87,7 +87,7 @@ def moved(changes: Changes) -> dict[str, str]:
 
 
 def _joined(rows: pd.DataFrame, between: str) -> pd.DataFrame:
-    """Join the names and values that each report recorded into one row per report, in the column `told`."""
+    """Join the names and values that each report recorded, in one row per report and the column `told`."""
     pairs = rows.assign(told=rows["name"] + between + rows["value"])
     return pairs.groupby("report", sort=False)["told"].agg("; ".join).reset_index()
 
@@ -98,6 +98,6 @@ def _table(rows: pd.DataFrame, columns: Mapping[str, str], caption: str) -> str:
 
 
 def _short(reports: Sequence[str]) -> str:
-    """Shorten the names of reports to their numbers: "01, 05, simulated 05"."""
+    """Shorten report names to numbers, such as "01, 05, simulated 05"."""
     short = (re.sub(r"(?:(\w+)(?:/|__))?(\d\d)_.*", r"\1 \2", name).strip() for name in reports)
     return ", ".join(dict.fromkeys(short))

@@ -1,4 +1,4 @@
-"""The command line, ``market-impact``: each function registered here is one of its commands."""
+"""The command line of ``market-impact``, with one function per command."""
 
 import json
 import sys
@@ -25,7 +25,7 @@ app = typer.Typer(
 
 
 def main(arguments: Sequence[str] | None = None, root: Path = ROOT) -> int:
-    """Run the command that the arguments name, by default those of the command line, and return its exit code."""
+    """Run a command, by default the one on the command line, and return its exit code."""
     try:
         app(args=arguments, obj=root, prog_name="market-impact")
     except SystemExit as ended:
@@ -35,7 +35,7 @@ def main(arguments: Sequence[str] | None = None, root: Path = ROOT) -> int:
         return getattr(error, "code", Exit.REFUSED)
     except OSError as error:
         full = disk_full(error)
-        what, remedy = (f"The disk is full ({error})", "make room") if full else (str(error), "fix that")
+        what, remedy = (f"The disk is full ({error})", "make room") if full else (str(error), "fix the cause")
         say(f"error: {what}; published releases are untouched; {remedy} and run again.", sys.stderr)
         return Exit.DISK_FULL if full else Exit.FAILED
     return Exit.OK
@@ -44,28 +44,31 @@ def main(arguments: Sequence[str] | None = None, root: Path = ROOT) -> int:
 Values = Annotated[list[str] | None, Option("-p", metavar="KEY=VALUE", help="Set a parameter; repeat -p for each one.")]
 FORMATS = ".csv, .csv.gz, .tsv, .parquet, .xlsx or .dta"
 Panel = Annotated[Path | None, Option(metavar="FILE", help=f"A panel of your own instead of our data: {FORMATS}.")]
-Map = Annotated[Path | None, Option("--map", metavar="MAP.yml", help="The map that names the columns of that panel.")]
+Map = Annotated[Path | None, Option("--map", metavar="MAP.yml", help="Map for the columns of that panel.")]
 Folder = Annotated[Path, Argument(metavar="RELEASE", help="Folder of a release, such as reports/latest.")]
-Event = Annotated[str | None, Option(metavar="NAME", help=f"The event that the panel covers ({ON_RECORD}).")]
+Event = Annotated[str | None, Option(metavar="NAME", help=f"Event that the panel covers; default: {ON_RECORD}.")]
 
 
 @app.command("run")
 def run(
     context: Context,
     names: Annotated[list[str] | None, Argument(metavar="NAME", help="Names or numbers; default: all reports.")] = None,
-    due: Annotated[bool, Option("--due", help="Make only the reports that are due by the schedule.")] = False,
+    due: Annotated[bool, Option("--due", help="Make only the reports that are due.")] = False,
     as_json: Annotated[bool, Option("--json", help="Print the outcome as one JSON object.")] = False,
     as_of: Annotated[str | None, Option(metavar="DATE", help="As-of date, YYYY-MM-DD; default: today.")] = None,
     out: Annotated[Path | None, Option(metavar="DIR", help="Folder to publish in; default: the schedule's.")] = None,
     jobs: Annotated[int | None, Option(min=1, metavar="N", help="Notebooks at a time; default: one per core.")] = None,
-    timeout: Annotated[float, Option(min=1, max=1e6, metavar="S", help="Seconds for a notebook.")] = kernels.TIMEOUT,
-    force: Annotated[bool, Option("--force", help="Make unchanged reports too.")] = False,
+    timeout: Annotated[float, Option(min=1, max=1e6, metavar="S", help="Seconds per notebook.")] = kernels.TIMEOUT,
+    force: Annotated[bool, Option("--force", help="Also make unchanged reports.")] = False,
     given: Values = None,
     panel: Panel = None,
     map_: Map = None,
     event: Event = None,
 ) -> None:
-    """Make the reports that are out of date and publish a release; docs/night-shift.md lists the exit codes."""
+    """Make the reports that are out of date, and publish a release.
+
+    The exit codes are listed in docs/night-shift.md.
+    """
     from runner import scheduled
     from runner.run import Request
 
@@ -83,21 +86,21 @@ def verify(
     again: Annotated[str | None, Option(metavar="NAME", help="Report to make again; default: the quickest.")] = None,
     no_again: Annotated[bool, Option("--no-again", help="Check hashes only.")] = False,
 ) -> None:
-    """Verify a release against its manifest, then make one report again and compare."""
+    """Verify a release against its manifest, then make one report again and compare it."""
     from runner import verify
 
     if no_again and again is not None:
-        raise typer.BadParameter("--no-again cannot be combined with --again.")
+        raise typer.BadParameter("Cannot combine --no-again with --again; choose one of them.")
     raise typer.Exit(verify.prove(context.obj, folder, None if no_again else again or ""))
 
 
 @app.command("diff")
 def diff(
     old: Annotated[Path, Argument(metavar="OLD", help="Folder of a release.")],
-    new: Annotated[Path, Argument(metavar="NEW", help="Folder of a later one.")],
+    new: Annotated[Path, Argument(metavar="NEW", help="Folder of a later release.")],
     as_json: Annotated[bool, Option("--json", help="Print the changes as JSON.")] = False,
 ) -> None:
-    """Show what moved between two releases, by how much and why."""
+    """Show what changed between two releases, by how much and why."""
     from runner import diff
 
     changes = diff.between(*(release.read(folder.resolve()) for folder in (old, new)))
@@ -112,7 +115,7 @@ def diff(
 @app.command("prune")
 def prune(
     context: Context,
-    keep: Annotated[int | None, Option(min=1, metavar="N", help="How many to keep; default: the schedule's.")] = None,
+    keep: Annotated[int | None, Option(min=1, metavar="N", help="Releases to keep; default: the schedule's.")] = None,
 ) -> None:
     """Remove the oldest releases, but never the latest."""
     from runner import verify
@@ -120,7 +123,7 @@ def prune(
     plan = schedule.load(context.obj)
     if not (most := keep or plan.keep):
         raise DesignError(
-            "Cannot prune without the number of releases to keep: pass --keep N, or set keep: N in schedule.yml."
+            "Cannot prune: the number of releases to keep is not set; pass --keep N, or set keep: N in schedule.yml."
         )
     with release.locked(folder := (context.obj / plan.publish).absolute()):
         for line in verify.prune(folder, most):
@@ -162,7 +165,7 @@ def map_(
     if out.exists():
         raise DesignError(f"Option --out {out}: the file already exists; choose another name.")
     out.write_text(text, encoding="utf-8")
-    say(f"{out}: answer the lines that begin with `# ?`, replace each value `?`, then check the panel with it")
+    say(f"{out}: answer the lines that begin with `# ?`, replace each value `?`, then check the panel with the map")
 
 
 @app.command("check")
@@ -177,10 +180,10 @@ def check(
     """Check every data file, or audit a panel of your own."""
     if files := _own_panel(panel, map_, event):
         if accept is not None:
-            raise DesignError(f"Option --accept {accept}: it applies to files in data/; drop it or --panel.")
+            raise DesignError(f"Option --accept {accept} applies to files in data/; drop it or --panel.")
         return _audit(context.obj, files, f"{panel}", _given(given))
     if given:
-        raise DesignError(f"Option -p {given[0]}: it needs a panel of your own; add --panel FILE.")
+        raise DesignError(f"Option -p {given[0]} needs a panel of your own; add --panel FILE.")
     from analysis import data
 
     accepted, folder = "", context.obj / "data"
@@ -192,7 +195,7 @@ def check(
 
 
 def _audit(root: Path, files: dict[str, str], panel_name: str, given: dict[str, str]) -> None:
-    """Print the contents of a panel, then the estimates that it allows."""
+    """Print the contents of a panel, and what can be estimated from it."""
     from analysis import inventory, study
 
     opened = study.Study.open(schedule.asked(root, files, given, schedule.today()))
@@ -207,23 +210,23 @@ def _audit(root: Path, files: dict[str, str], panel_name: str, given: dict[str, 
 
 @app.command("uncited")
 def uncited(context: Context, folder: Folder) -> None:
-    """List public figures whose source is not cited by any report of a release."""
+    """List the public figures whose source no report in a release cites."""
     from runner.exports import uncited
 
     lines = uncited(release.read(folder.resolve()).folder, context.obj / "data")
     for line in lines:
         say(line)
-    say(f"Public figures whose source is not cited by any report: {len(lines)}.")
+    say(f"Public figures whose source no report cites: {len(lines)}.")
 
 
 @app.command("purchases")
 def purchases(
     context: Context,
     file: Annotated[Path, Argument(metavar="FILE", help="amazon-purchases.csv, or a Parquet copy of it.")],
-    brands: Annotated[Path | None, Option(metavar="FILE", help="Stores of products: parent_asin, store.")] = None,
+    brands: Annotated[Path | None, Option(metavar="FILE", help="Product stores: parent_asin, store.")] = None,
     out: Annotated[Path | None, Option(metavar="DIR", help="Write the tables to this new folder.")] = None,
 ) -> None:
-    """Count the purchases of households in a file."""
+    """Count household purchases in a file."""
     import runpy
 
     program = runpy.run_path(str(ROOT / "data" / "households" / "count.py"))
@@ -233,12 +236,12 @@ def purchases(
 
 @app.command("simulate")
 def simulate(
-    preset: Annotated[str, Option(metavar="NAME", help="Such as mid_3k; an unknown name lists all.")],
-    seed: Annotated[int, Option(metavar="N", help="Random seed, a whole number from 0.")],
+    preset: Annotated[str, Option(metavar="NAME", help="Preset, such as mid_3k; an unknown name lists all.")],
+    seed: Annotated[int, Option(metavar="N", help="Random seed, a non-negative whole number.")],
     out: Annotated[Path, Option(metavar="DIR", help="Folder for the panel and its true effects.")],
     given: Values = None,
 ) -> None:
-    """Simulate a market and write its panel with the true effects."""
+    """Simulate a market, and write its panel and the true effects."""
     from market import export
     from market.parameters import from_text
 
@@ -249,9 +252,7 @@ def _own_panel(panel: Path | None, map_: Path | None, event: str | None) -> dict
     if panel is not None:
         return schedule.own_panel(panel, map_, event or ON_RECORD)
     if alone := f"--map {map_}" if map_ else f"--event {event}" if event else "":
-        raise DesignError(
-            f"Option {alone}: it needs a panel of your own; add --panel FILE, or use -p event=NAME instead."
-        )
+        raise DesignError(f"Option {alone} needs a panel of your own; add --panel FILE, or use -p event=NAME instead.")
     return None
 
 
@@ -260,7 +261,7 @@ def _given(pairs: Iterable[str] | None) -> dict[str, str]:
     for pair in pairs or ():
         name, equals, text = pair.partition("=")
         if not equals or name in values:
-            fault = "comes twice" if equals else "has no `=`"
-            raise DesignError(f"Parameter {pair}: it {fault}; write -p NAME=VALUE once for each parameter.")
+            fault = "is given twice" if equals else "has no `=`"
+            raise DesignError(f"Parameter {pair} {fault}; write -p NAME=VALUE once for each parameter.")
         values[name] = text
     return values

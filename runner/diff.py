@@ -31,7 +31,10 @@ Verdicts = Mapping[tuple[str, ...], dict[str, Any]]  # by `identity`
 
 @dataclass(frozen=True)
 class Word:
-    """A verdict that changed, appeared or disappeared: its old and new values, by field."""
+    """A verdict that changed, appeared or disappeared.
+
+    `moved` contains its old and new values, by field.
+    """
 
     report: str
     claim: str
@@ -51,7 +54,10 @@ class Word:
 
 @dataclass(frozen=True)
 class Number:
-    """An estimate that moved: as printed before and after, and the move in standard errors, if known."""
+    """An estimate that moved, as printed before and after.
+
+    `errors` is the move in standard errors, if known.
+    """
 
     report: str
     name: str
@@ -70,7 +76,10 @@ class Number:
 
 @dataclass(frozen=True)
 class Cell:
-    """A changed cell of the data; without a column, a row added or removed; without a key, a changed file."""
+    """A change in the data: to a cell, a row or a whole file.
+
+    If there is no column, a row was added or removed; if there is no key either, the whole file changed.
+    """
 
     file: str
     key: str
@@ -105,7 +114,7 @@ class Changes:
     causes: dict[str, list[str]]
 
     def as_json(self) -> dict[str, Any]:
-        """Return the changes as JSON, with a description of each part."""
+        """Return the changes as a JSON object, with a description of each part."""
         texts = {"line": line(self), "told": sections(self)}
         content: dict[str, Any] = json.loads(json.dumps(asdict(self) | texts, allow_nan=False))
         return content
@@ -115,7 +124,7 @@ class Changes:
 
 
 def between(old: Release, new: Release) -> Changes:
-    """Compare two releases, except the briefs, since they repeat other reports.
+    """Compare two releases, leaving out the briefs, which repeat other reports.
 
     Raises
     ------
@@ -160,7 +169,7 @@ def between(old: Release, new: Release) -> Changes:
 
 
 def _reads(release: Release, report: str, files: set[str]) -> set[str]:
-    """Select the data files that a report read according to its notebook, or all files if it lists none."""
+    """Return the data files that a report recorded as read, or all of the given files if it recorded none."""
     if not files:
         return files
     from runner import exports  # imports pandas
@@ -170,7 +179,7 @@ def _reads(release: Release, report: str, files: set[str]) -> set[str]:
 
 
 def changed_values(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
-    """Describe the values that differ between two mappings, such as versions by name: old and new."""
+    """Describe the values that differ between two mappings, such as versions by name."""
     return [f"{name} {change(old.get(name), new.get(name))}" for name in unlike(old, new) if name not in SET_BY_RUN]
 
 
@@ -186,7 +195,10 @@ def _words(old: Verdicts, new: Verdicts) -> Iterator[Word]:
 
 
 def _estimates(release: Release, report: str) -> dict[tuple[Any, ...], Row]:
-    """Return the estimates of a report by key; a claim is keyed by its name, since its wording may change."""
+    """Return the estimates of a report, by key.
+
+    A claim is keyed by its name, since its wording may change.
+    """
     file = f"{report}{ESTIMATES}"
     if file not in release.manifest.reports[report].made:
         return {}
@@ -217,7 +229,7 @@ def _errors(many: float) -> str:
 
 
 def _written(row: Row | None) -> str:
-    """Format an estimate and its interval as reports do."""
+    """Format an estimate and its interval as in a report."""
     if row is None:
         return ""
     value, low, high = (float(row[name]) if row[name] else None for name in NUMBERS)
@@ -236,7 +248,10 @@ def _tables(release: Release, files: Iterable[str]) -> dict[str, bytes]:
 
 
 def compared(old: Mapping[str, bytes], new: Mapping[str, bytes]) -> Iterator[Cell]:
-    """Compare tables by the keys that the descriptor declares, and other files as a whole."""
+    """Yield the changes between two sets of data files.
+
+    Tables are compared by the keys that the descriptor declares, and other files as a whole.
+    """
     cards = [card for tables in (old, new) for card in json.loads(tables.get(DESCRIPTOR, b"{}")).get("resources", [])]
     keys = {card["path"]: card["schema"].get("primaryKey", []) for card in cards if "schema" in card}
     for file in sorted({*old, *new} - {DESCRIPTOR}):
@@ -270,7 +285,7 @@ def _of_tables(file: str, keys: list[str], before: bytes, after: bytes) -> Itera
 
 
 def change(old: Any, new: Any) -> str:
-    """Format an old and a new value, a missing one as "none"."""
+    """Format an old and a new value, with "none" for a missing value."""
     was, now = ("none" if value in (None, "") else value for value in (old, new))
     return f"{was}, now {now}"
 
@@ -279,13 +294,16 @@ def change(old: Any, new: Any) -> str:
 
 
 def sections(changes: Changes) -> list[tuple[str, list[str]]]:
-    """List changes and their causes under headings; simulated reports have headings of their own."""
+    """List changes and their causes under headings.
+
+    Simulated reports have headings of their own.
+    """
     parts = list[tuple[str, list[str]]]()
     for simulated, of in ((False, ""), (True, " in simulated markets, which decide no claim")):
         words = [item.said for item in changes.words if bool(item.market) == simulated]
         numbers = [item.said for item in changes.numbers if bool(item.market) == simulated]
         parts += [(f"Words that moved{of}", words), (f"Numbers that moved{of}", numbers)]
-    causes = [f"{name}: {'; '.join(of) or 'nothing that the manifests tell'}" for name, of in changes.causes.items()]
+    causes = [f"{name}: {'; '.join(of) or 'nothing in the manifests'}" for name, of in changes.causes.items()]
     parts += [("Reports", changes.reports), ("What may have moved them", causes)]
     parts += [("Data", [cell.said for cell in changes.data])]
     parts += [(name.capitalize(), lines) for name, lines in changes.made_of.items()]
@@ -293,12 +311,12 @@ def sections(changes: Changes) -> list[tuple[str, list[str]]]:
 
 
 def first(lines: list[str], most: int) -> list[str]:
-    """Return the first lines, and the number of those left out."""
+    """Return the first lines, and a line with the number of those left out."""
     return lines if len(lines) <= most else [*lines[:most], f"and {len(lines) - most} more"]
 
 
 def line(changes: Changes) -> str:
-    """Count the changes in reports on real data, in one line short enough for the brief."""
+    """Summarise the changes in reports on real data, in one line for the brief."""
     words = [word for word in changes.words if not word.market and {"word", "confidence"} & word.moved.keys()]
     numbers = [number for number in changes.numbers if not number.market]
     most = max((abs(number.errors) for number in numbers if number.errors is not None), default=None)

@@ -1,4 +1,4 @@
-"""Export reports and releases: estimates, tables, figures, sweeps, citation, RO-Crate.
+"""Export reports and releases: estimates, tables, figures, sweeps, citation and RO-Crate.
 
 An executed notebook stores the data of its exhibits beside their HTML: see :mod:`analysis.exhibits.payload`.
 """
@@ -40,7 +40,10 @@ PYTHON = "https://www.python.org/"
 
 
 def parts(notebook: Path) -> Iterator[tuple[dict[str, str], bytes]]:
-    """Yield the data behind the exhibits of an executed notebook in order, each figure with its SVG and alt text."""
+    """Yield the data and the picture of each exhibit in an executed notebook, in order.
+
+    Only a figure has a picture, an SVG with alt text.
+    """
     for cell in json.loads(notebook.read_bytes())["cells"]:
         for output in cell.get("outputs", []):
             shown = output.get("data", {})
@@ -51,13 +54,16 @@ def parts(notebook: Path) -> Iterator[tuple[dict[str, str], bytes]]:
 
 
 def facts(notebook: Path) -> pd.DataFrame:
-    """Return the facts that an executed notebook recorded, with the columns of `FACTS`."""
+    """Return the facts recorded in an executed notebook, with the columns of `FACTS`."""
     recorded = [read_facts(part["csv"]) for part, _ in parts(notebook) if part["kind"] == "facts"]
     return pd.concat([pd.DataFrame(columns=[*FACTS], dtype=object), *recorded], ignore_index=True)
 
 
 def uncited(folder: Path, data_folder: Path) -> list[str]:
-    """List the sources of rows of ``data/facts`` that no report of a release cites: file, number of rows, address."""
+    """List the sources in ``data/facts`` that no report in a release cites.
+
+    Each line contains the file, the number of rows and the address.
+    """
     recorded = pd.concat([facts(notebook) for notebook in folder.rglob("*.ipynb")])
     cited, lines = recorded.loc[recorded["what"] == "source", "value"], list[str]()
     for card in data.package(data_folder)["resources"]:
@@ -113,7 +119,7 @@ def write(notebook: Path, job: Job) -> list[Path]:
 
 
 def tabled(caption: str, rows: pd.DataFrame) -> dict[str, Any]:
-    """Return the title, cells and notes of a table whose rows are estimates by their plain labels.
+    """Return the title, cells and notes of a table of estimates.
 
     An item estimated in several windows, such as a firm after each piece of news, is one row; windows are columns.
     """
@@ -161,7 +167,9 @@ def cells_of(row: Mapping[str, Any], interval: str) -> dict[str, str]:
 
 
 def write_tables(tables: Iterable[Mapping[str, Any]], stem: Path) -> list[Path]:
-    """Write the tables of one report as ``.tex``, for inclusion in a document, and ``.docx``; return both files.
+    """Write the tables of a report as ``.tex`` and ``.docx``; return both files.
+
+    The ``.tex`` file can be included in a document.
 
     Raises
     ------
@@ -174,7 +182,7 @@ def write_tables(tables: Iterable[Mapping[str, Any]], stem: Path) -> list[Path]:
         command = [str(pandoc()), "--from=html", "--wrap=none", f"--output={file}"]
         done = subprocess.run(command, input=page, capture_output=True, encoding="utf-8", check=False)
         if done.returncode != 0:
-            raise PdfError(f"{file.name} cannot be written: pandoc stops with: {done.stderr.strip()}; run again.")
+            raise PdfError(f"Cannot write {file.name}: pandoc stopped with: {done.stderr.strip()}; run again.")
     files[0].write_text(files[0].read_text(encoding="utf-8").translate(SIGNS), encoding="utf-8")
     return files
 
@@ -183,7 +191,7 @@ def write_tables(tables: Iterable[Mapping[str, Any]], stem: Path) -> list[Path]:
 
 
 def compare(folder: Path, jobs: Iterable[Job], verdicts: Mapping[str, Iterable[Mapping[str, Any]]]) -> list[Path]:
-    """Write ``SWEEP.comparison.csv`` of each sweep beside its reports, and return the files.
+    """Write ``SWEEP.comparison.csv`` for each sweep beside its reports, and return the files.
 
     Each row is an estimate from one of the reports, as in ``docs/estimates.md``, preceded by the parameter values that
     differ and, if it decides a claim, followed by the word of that claim. A report without estimates has one row with
@@ -220,16 +228,17 @@ def compare(folder: Path, jobs: Iterable[Job], verdicts: Mapping[str, Iterable[M
 
 
 def cite(folder: Path, manifest: Mapping[str, Any]) -> None:
-    """Write the citation of a release: the citation of the project, with the date and commit of the release."""
+    """Write the project's citation, with the date and commit of a release."""
     file, text = folder / CITATION, (ROOT / CITATION).read_text(encoding="utf-8")
     commit = f'commit: "{manifest["commit"]}"\n' if manifest["commit"] else ""
     file.write_text(f"{text}date-released: {manifest['as_of']}\n{commit}", encoding="utf-8")
 
 
 def describe(folder: Path, manifest: Mapping[str, Any], others: Mapping[str, str]) -> None:
-    """Describe the files of a release; `others` maps files that belong to no report to their descriptions.
+    """Describe the files of a release as an RO-Crate.
 
-    The description is an RO-Crate: the release, its files, and the notebook that was run to make each report.
+    `others` maps files that belong to no report to their descriptions. The crate contains the release, its files, and
+    the notebook that was run to make each report.
     """
     files = dict(others)
     for name, entry in manifest["reports"].items():

@@ -1,4 +1,7 @@
-"""Execute notebooks, several at a time, each in a kernel of its own that does not outlive the run."""
+"""Execute notebooks, several at a time, each in its own kernel.
+
+No kernel outlives the run.
+"""
 
 from __future__ import annotations
 
@@ -27,9 +30,10 @@ _TRACEBACK_LINES = 15
 
 @contextmanager
 def interruptible() -> Iterator[None]:
-    """Make a signal raise `SystemExit` (128 + its number), and ignore later ones so that the clean-up can finish.
+    """Make a signal raise `SystemExit` with the code 128 plus its number.
 
-    A signal that was already ignored, as under ``nohup``, stays ignored.
+    Later signals are ignored, so that the clean-up can finish. A signal that was already ignored, as under ``nohup``,
+    stays ignored.
     """
     signals = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGXCPU)
 
@@ -48,7 +52,7 @@ def interruptible() -> Iterator[None]:
 
 @contextmanager
 def _environment(as_of: str, folder: Path) -> Iterator[None]:
-    """Set the environment of kernels: one BLAS thread, a fixed clock and hash seed, no personal settings.
+    """Set the environment of kernels: one BLAS thread, a fixed clock and hash seed, and no personal settings.
 
     On two cores, two kernels with two BLAS threads each take longer than one kernel after the other.
     """
@@ -65,7 +69,7 @@ def _environment(as_of: str, folder: Path) -> Iterator[None]:
 
 
 class Kernels:
-    """The kernels of one run.
+    """Kernels that execute the notebooks of one run.
 
     Parameters
     ----------
@@ -104,7 +108,7 @@ class Kernels:
                 raise
 
     def execute(self, job: Job, values: Mapping[str, Any], target: Path) -> None:
-        """Execute a notebook in a kernel of its own and write it to a file after each cell.
+        """Execute a notebook in its own kernel, and write it to a file after each cell.
 
         If the kernel dies, try once more.
 
@@ -152,7 +156,7 @@ class Kernels:
                 say(f"{job.name}: the kernel died{'' if died else ' on starting'}; trying once more", sys.stderr)
 
     def _manager(self) -> type:
-        """Return the class that starts a kernel in this Python, whichever kernels the user has installed.
+        """Return a class that starts kernels in this Python, whatever kernels the user has installed.
 
         It connects through files, since another process could take a TCP port before the kernel binds it. A kernel
         ends when its parent does.
@@ -178,7 +182,7 @@ class Kernels:
 
 
 def _of_cell(job: Job, error: Any) -> ReportError:
-    """Return the failure of a cell: the message if it is a refusal, else the end of the traceback."""
+    """Return the failure of a cell, with the message of a refusal or the end of the traceback."""
     from papermill.exceptions import strip_color
 
     if error.ename in (DataError.__name__, DesignError.__name__):

@@ -33,7 +33,9 @@ from runner.schedule import Mail, Notice
 def send(
     outcome: Outcome, notices: Sequence[Notice], environment: Mapping[str, str], *, root: Path, brief: Path | None
 ) -> list[str]:
-    """Send all notices at once if there is news; return a line for each notice that could not be sent, with the reason.
+    """Send all notices at once if there is news, and return the failures.
+
+    Each failure is a line that names the notice and the reason.
 
     Parameters
     ----------
@@ -68,7 +70,10 @@ def send(
 
 
 def _why(error: Exception, timeout: float) -> str:
-    """Explain why a notice was not sent, without quoting the server or the error, which may contain a secret."""
+    """Explain why a notice was not sent.
+
+    Neither the server nor the error is quoted, since both may contain a secret.
+    """
     reason = getattr(error, "reason", None)  # set by a URLError
     reason = reason if isinstance(reason, Exception) else error
     code = next(filter(None, (getattr(reason, name, None) for name in ("code", "smtp_code", "returncode"))), None)
@@ -96,7 +101,10 @@ def _send(outcome: Outcome, notice: Notice, environment: Mapping[str, str], root
 
 
 def _run(command: Sequence[str], content: bytes, environment: Mapping[str, str], root: Path, timeout: float) -> None:
-    """Run a command with the outcome as its standard input; discard its output, which may contain secrets."""
+    """Run a command with the outcome as its standard input.
+
+    The output of the command is discarded, since it may contain secrets.
+    """
     quiet = subprocess.DEVNULL
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=quiet, stderr=quiet, cwd=root, env=environment, start_new_session=True
@@ -128,7 +136,7 @@ def _mail(outcome: Outcome, mail: Mail, brief: Path | None, environment: Mapping
 
 
 class _NoRedirect(urllib.request.HTTPRedirectHandler):
-    """Reject redirects: the address is secret, and a redirect could pass it on."""
+    """Handler that rejects redirects, which could pass on a secret address."""
 
     def redirect_request(self, *_: Any, **__: Any) -> None:
         """Return None, which turns a redirect into an error."""

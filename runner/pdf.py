@@ -1,7 +1,8 @@
-"""Typeset an executed notebook as a PDF: pandoc converts it to typst, and typst makes the pages.
+"""Typeset an executed notebook as a PDF.
 
-The result does not depend on the machine: system fonts are ignored, the clock is set to the as-of date, and pandoc is
-the one bundled in the wheel. The same notebook and date give the same bytes.
+Pandoc converts the notebook to typst, and typst makes the pages. The result does not depend on the machine: system
+fonts are ignored, the clock is set to the as-of date, and pandoc is the one bundled in the wheel. The same notebook and
+date give the same bytes.
 """
 
 import json
@@ -32,11 +33,14 @@ _ABOVE = re.compile(r"caption>([●◐○])")  # the mark of an exhibit
 
 
 class PdfError(RuntimeError):
-    """A notebook that cannot be typeset as a PDF."""
+    """Exception raised if a notebook cannot be typeset as a PDF."""
 
 
 def refuse_incomplete() -> None:
-    """Raise `DesignError` if files of the layout are missing, since a substituted font would go unnoticed."""
+    """Raise `DesignError` if layout files are missing.
+
+    A substituted font would otherwise go unnoticed.
+    """
     wanted = [*INPUTS["layout"][1:], *(f"fonts/{name}" for name in FONTS.values())]
     if missing := [pattern for pattern in wanted if not any(SOURCES.glob(pattern))]:
         why = f"cannot find {', '.join(missing)} in {SOURCES}"
@@ -110,14 +114,17 @@ def render(
 
 
 def pandoc() -> Path:
-    """Return the path of the pandoc bundled in the wheel, ignoring any other installed."""
+    """Return the path of the pandoc bundled in the wheel, ignoring any other installation."""
     import pypandoc
 
     return Path(pypandoc.__file__).parent / "files" / "pandoc"
 
 
 def _typst_source(notebook: Path, folder: Path) -> str:
-    """Run pandoc in `folder`, where the filter writes the figures and the title."""
+    """Return the typst source of a notebook.
+
+    Pandoc runs in `folder`, where its filter writes the figures and the title.
+    """
     command = [str(pandoc()), str(notebook), f"--from={READER}", "--ipynb-output=all", "--to=typst", "--wrap=none"]
     command += ["--fail-if-warnings", f"--lua-filter={SOURCES / 'filter.lua'}"]
     command += [f"--data-dir={folder}", f"--resource-path={notebook.parent}"]
@@ -128,7 +135,7 @@ def _typst_source(notebook: Path, folder: Path) -> str:
 
 
 def _compiled(main: Path, notebook: Path, moment: datetime) -> bytes:
-    """Compile with the checks of the PDF standards enabled, and treat a warning as an error."""
+    """Compile a typst file to a PDF, checking the PDF standards and treating warnings as errors."""
     import typst
 
     try:
@@ -148,6 +155,6 @@ def _compiled(main: Path, notebook: Path, moment: datetime) -> bytes:
 
 
 def _message(notebook: Path, tool: str, message: str) -> str:
-    """Write an error message, without the lines that pandoc adds around an error of the filter."""
+    """Return an error message, without the lines that pandoc adds to an error in the filter."""
     reason = re.sub(r"^Error running filter .*:\n|\nstack traceback:[\s\S]*$", "", message.strip()).strip()
     return f"{notebook.name} cannot be typeset as a PDF: {tool} stopped with: {reason}. Fix the notebook and run again."

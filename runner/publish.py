@@ -27,7 +27,7 @@ BARRED = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]") 
 
 
 def rendered(template: str, **values: Any) -> str:
-    """Fill in a template from ``runner/templates``; text is escaped unless marked `safe`."""
+    """Render a template from ``runner/templates``, escaping text unless it is marked `safe`."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     def printable(value: Any) -> Any:
@@ -40,7 +40,7 @@ def rendered(template: str, **values: Any) -> str:
 
 
 def name_of(verdict: Mapping[str, Any]) -> str:
-    """Return the name of a verdict in tables, its claim and reading: ``"C01 V2"``."""
+    """Return the name of a verdict: its claim and reading, such as ``"C01 V2"``."""
     return f"{verdict.get('claim', '')} {verdict.get('reading', '')}".strip()
 
 
@@ -53,7 +53,7 @@ def identity(verdict: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def verdicts(file: Path, job: Job) -> list[Verdict]:
-    """Read the verdicts that a notebook wrote, and add the name of the report to each."""
+    """Read the verdicts that a notebook wrote, and add the report's name to each."""
     try:
         rows = json.loads(file.read_bytes())
         json.dumps(rows, allow_nan=False)
@@ -64,7 +64,7 @@ def verdicts(file: Path, job: Job) -> list[Verdict]:
 
 
 def footer(notebook: Path, verdicts: list[Verdict], job: Job) -> str:
-    """Describe the figures of a report for the foot of its pages, from its verdicts and the marks of its numbers.
+    """Return the footer of a report, which states whether its figures are real, estimates or simulated.
 
     Parameters
     ----------
@@ -88,7 +88,7 @@ def footer(notebook: Path, verdicts: list[Verdict], job: Job) -> str:
     others = {verdict.get("market", "") for verdict in verdicts} - {job.market}
     mark, shows_none = "estimated" if job.market else "simulated", job.is_brief and not job.market
     wrong = [] if shows_none else [f"verdicts are about {name or 'the real market'}" for name in sorted(others)]
-    wrong += [f"numbers, {counts[mark]} of them, are marked {mark} (style.use says as what)"] if counts[mark] else []
+    wrong += [f"numbers include {counts[mark]} marked {mark} (see style.use)"] if counts[mark] else []
     if wrong:
         of = f"but the report is about {job.market or 'the real market'}; real and simulated never mix"
         raise ReportError(f"{job.name}: its {', its '.join(wrong)}, {of}.")
@@ -133,7 +133,10 @@ def _by_name(job: Job) -> dict[str, str]:
 
 
 def replaced(text: str, names: Mapping[str, str]) -> str:
-    """Replace paths in JSON, the longest first, both plain and escaped as in source code."""
+    """Replace paths in JSON, longest first.
+
+    Paths are replaced both as they are and escaped as in source code.
+    """
     for path in sorted(names, key=len, reverse=True):
         for spelling in (path, path.encode("unicode_escape").decode()):
             old, new = (json.dumps(spelled, ensure_ascii=False)[1:-1] for spelled in (spelling, names[path]))
@@ -142,7 +145,10 @@ def replaced(text: str, names: Mapping[str, str]) -> str:
 
 
 def open_with_answer(file: Path) -> None:
-    """Fold the code of an executed notebook, and repeat the output of its first `answer` cell below the title."""
+    """Fold the code of an executed notebook, and repeat its answer below the title.
+
+    The answer is the output of the first cell tagged ``answer`` that has any.
+    """
     notebook = json.loads(file.read_bytes())
     cells, shown = notebook["cells"], list[str]()
     for cell in cells:
@@ -168,14 +174,15 @@ def sha256(file: Path) -> str:
 
 
 def hashes(job: Job) -> dict[str, str]:
-    """Hash the files that a report reads from outside the data folder, keyed by name."""
+    """Hash the files that a report reads from outside the data folder, by name."""
     return {file.name: sha256(file) for file in job.files}
 
 
 def inputs(root: Path) -> dict[str, dict[str, str]]:
-    """Hash the files of `provenance.INPUTS`, the inputs that reports share, and add the `versions` of the software.
+    """Hash the inputs that reports share.
 
-    The notebook of a report and its parameters are hashed separately, with the report.
+    These are the files of `provenance.INPUTS`, with the `versions` of the software. The notebook of a report and its
+    parameters are hashed separately, with the report.
     """
     hashed = {"versions": provenance.versions()}
     for part in ("data", "code", "layout", "words"):
@@ -188,17 +195,17 @@ def inputs(root: Path) -> dict[str, dict[str, str]]:
 
 
 def unlike(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
-    """Return the sorted names whose values differ between two mappings, such as hashes by file."""
+    """Return the names whose values differ between two mappings, such as hashes by file."""
     return sorted(name for name in {*old, *new} if old.get(name) != new.get(name))
 
 
 def parameters(job: Job) -> dict[str, Any]:
-    """Return the published parameters of a report; the user's own files have their names only."""
+    """Return the parameters of a report as published, with only the names of the user's own files."""
     return {name: _by_name(job).get(str(value), value) for name, value in job.parameters.items()}
 
 
 def digest(notebook: Path) -> str:
-    """Hash the cells of a notebook, without outputs, counters and ids."""
+    """Hash the cells of a notebook, without outputs, counters or ids."""
     passing = {"outputs", "execution_count", "id"}
     cells = json.loads(notebook.read_bytes())["cells"]
     return digest_of([{key: cell[key] for key in cell.keys() - passing} for cell in cells])
@@ -211,9 +218,9 @@ def about(job: Job) -> dict[str, Any]:
 
 
 def fingerprint(job: Job, common: Mapping[str, Any], read: Verdicts | None = None) -> str:
-    """Hash all inputs of a report except the as-of date; a report with the same fingerprint need not be made again.
+    """Hash all inputs of a report except the as-of date.
 
-    `read` contains the verdicts that the brief reads.
+    A report with the same fingerprint need not be made again. `read` contains the verdicts that the brief reads.
     """
     of = about(job)
     of["parameters"].pop("as_of", None)

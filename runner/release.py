@@ -1,4 +1,7 @@
-"""Keep the output folder: complete releases that never change, a link to the latest, and a draft."""
+"""Manage the output folder: complete releases, a link to the latest, and a draft.
+
+Releases never change.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +31,7 @@ _NAME = re.compile(r"(\d{4}-\d\d-\d\d)(?:\.([1-9]\d*))?")
 
 
 class Entry(BaseModel):
-    """The entry for one report in a manifest."""
+    """Entry for one report in a manifest."""
 
     notebook: str
     notebook_sha256: str  # of its cells: see `publish.digest`
@@ -43,12 +46,12 @@ class Entry(BaseModel):
 
     @property
     def as_of(self) -> str:
-        """The as-of date of the report."""
+        """As-of date of the report."""
         return str(self.parameters.get("as_of", ""))
 
 
 class Manifest(BaseModel):
-    """The content of ``manifest.json`` in a release or draft."""
+    """Content of ``manifest.json`` in a release or draft."""
 
     release: str  # name of its folder
     as_of: str
@@ -63,7 +66,7 @@ class Manifest(BaseModel):
 
 @dataclass(frozen=True)
 class Release:
-    """A folder with its manifest."""
+    """A release or draft: a folder with its manifest."""
 
     folder: Path
     manifest: Manifest
@@ -101,20 +104,23 @@ class Release:
         return content
 
     def faults(self) -> list[str]:
-        """Describe each file that does not match the manifest; ignore files that it does not list."""
+        """Describe each file that does not match the manifest.
+
+        Files that the manifest does not list are ignored.
+        """
         made = {VERDICTS: "the release", DATA: "the release"}
         for report, entry in self.manifest.reports.items():
             made |= dict.fromkeys([f"{report}.pdf", f"{report}.ipynb", *entry.made], f"report {report}")
         unlisted = sorted(made.keys() - self.manifest.files.keys())
         return [
             *(f"{name}: {how}" for name, was in self.manifest.files.items() if (how := self._fault(name, was))),
-            *(f"{name}: belongs to {made[name]}, but the manifest has no hash of it" for name in unlisted),
+            *(f"{name}: belongs to {made[name]}, but the manifest has no hash for it" for name in unlisted),
         ]
 
     def _fault(self, name: str, was: str) -> str:
         path = self.folder / name
         if ".." in PurePosixPath(name).parts or PurePosixPath(name).is_absolute():
-            return "the manifest names a path outside the release"
+            return "the manifest lists a path outside the release"
         if path.is_symlink() or not path.is_file():
             return "a link instead of a file" if path.is_symlink() else "missing"
         if (now := sha256(path)) == was:
@@ -137,28 +143,29 @@ def read(folder: Path) -> Release:
         manifest = Manifest.model_validate_json((folder / MANIFEST).read_bytes())
     except (OSError, ValueError) as error:
         why = error.strerror if isinstance(error, OSError) else str(error).splitlines()[0]
-        raise ReportError(f"{folder}: not a release: its {MANIFEST} cannot be read ({why}).") from None
+        raise ReportError(f"{folder} is not a release: its {MANIFEST} cannot be read ({why}).") from None
     if manifest.release != folder.name:
-        raise ReportError(f"{folder}: not a release: its {MANIFEST} belongs to {manifest.release!r}.")
+        raise ReportError(f"{folder} is not a release: its {MANIFEST} belongs to {manifest.release!r}.")
     return Release(folder, manifest)
 
 
 def order(name: str) -> tuple[str, int] | None:
-    """Return the date and number in the name of a release, as a key to sort releases, or None for any other name."""
+    """Return the date and number in a release's name, for sorting, or None for any other name."""
     return (match[1], int(match[2] or 1)) if (match := _NAME.fullmatch(name)) else None
 
 
 def names(out: Path, as_of: str = "9999") -> list[str]:
-    """Return the names of the releases up to a date in an output folder, the oldest first."""
+    """Return the names of the releases in an output folder up to a date, oldest first."""
     there = [file.name for file in out.iterdir() if file.is_dir() and not file.is_symlink()]
     dated = sorted((when, name) for name in there if (when := order(name)))
     return [name for when, name in dated if when[0] <= as_of]
 
 
 def standing(out: Path, as_of: str) -> tuple[Release | None, str]:
-    """Return the newest release up to a date, and an empty string.
+    """Return the newest release up to a date, or the reason why it cannot be used.
 
-    If its files are damaged, return None and a sentence with the reason; without a release, None and an empty string.
+    The reason is an empty string if there is nothing wrong. If the files of the release are damaged, the release is
+    None and the reason is a sentence. If there is no release, it is None and the reason is an empty string.
     """
     if not (there := names(out, as_of)):
         return None, ""
@@ -193,7 +200,9 @@ def panel(out: Path) -> str | None:
 
 @contextmanager
 def locked(out: Path) -> Iterator[None]:
-    """Make an output folder if there is none, and lock it against other runs; the lock ends with the process.
+    """Lock an output folder against other runs, making it if there is none.
+
+    The lock ends with the process.
 
     Raises
     ------
@@ -226,12 +235,12 @@ def locked(out: Path) -> Iterator[None]:
 
 
 def _refuse_others(out: Path) -> None:
-    """Raise `DesignError` if something else has the name of the link or of the draft."""
+    """Raise `DesignError` if the name of the link or the draft is taken by something else."""
     latest, draft = out / LATEST, out / DRAFT
     if os.path.lexists(latest) and not latest.is_symlink():
-        raise DesignError(f"{latest}: cannot link the latest release here, because this is not a link; move it away.")
+        raise DesignError(f"Cannot make the link {latest}: a file or folder has that name; move it away.")
     if os.path.lexists(draft) and (draft.is_symlink() or not draft.is_dir() or not _made(draft)):
-        raise DesignError(f"{draft}: cannot put a draft here, because this is not a draft made by a run; move it away.")
+        raise DesignError(f"Cannot replace {draft}: it is not a draft made by a run; move it away.")
 
 
 def _made(draft: Path) -> bool:
@@ -243,7 +252,10 @@ def _made(draft: Path) -> bool:
 
 @contextmanager
 def staging(out: Path) -> Iterator[Path]:
-    """Make a temporary folder in `out` and remove those of killed runs; the caller holds the lock."""
+    """Make a temporary folder in `out`, and remove those left by killed runs.
+
+    The caller holds the lock.
+    """
     for left in out.glob(f"{STAGE}*"):
         remove(left)
     with tempfile.TemporaryDirectory(prefix=STAGE, dir=out, ignore_cleanup_errors=True) as stage:
@@ -252,10 +264,10 @@ def staging(out: Path) -> Iterator[Path]:
 
 @contextmanager
 def sockets(out: Path) -> Iterator[Path]:
-    """Make a folder with a short path for the sockets of kernels; the caller holds the lock.
+    """Make a folder with a short path for kernel sockets.
 
-    The path of a socket has at most about a hundred bytes, so it is not in the output folder. Its name is derived from
-    that folder, so that the next run there can remove the remains of a killed one.
+    The caller holds the lock. The path of a socket has at most about a hundred bytes, so it is not in the output
+    folder. Its name is derived from that folder, so that the next run there can remove the remains of a killed one.
     """
     digest = hashlib.sha256(os.fsencode(out.resolve())).hexdigest()[:12]
     folder = Path(tempfile.gettempdir()) / f"analysis-{os.getuid()}-{digest}"
@@ -279,7 +291,7 @@ def remove(path: Path) -> None:
 
 
 def pack(folder: Path, names: Iterable[str], file: Path) -> None:
-    """Write files of a folder to a zip file that depends only on their content."""
+    """Write files from a folder to a zip file that depends only on their names and content."""
     with zipfile.ZipFile(file, "w") as archive:
         for name in sorted(names):
             info = zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0))
@@ -288,19 +300,25 @@ def pack(folder: Path, names: Iterable[str], file: Path) -> None:
 
 
 def hashes(folder: Path) -> dict[str, str]:
-    """Hash all files of a folder except the manifest, by path."""
+    """Hash all files in a folder except the manifest, by path."""
     files = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
     return {name: sha256(folder / name) for name in files if name != MANIFEST}
 
 
 def next_name(out: Path, as_of: str) -> str:
-    """Return the name for the next release of a date; a name used by anything else counts as taken."""
+    """Return the name for the next release of a date.
+
+    A name used by anything else counts as taken.
+    """
     there = [when[1] for file in out.iterdir() if (when := order(file.name)) and when[0] == as_of]
     return f"{as_of}.{max(there) + 1}" if there else as_of
 
 
 def put(new: Path, target: Path, stage: Path) -> None:
-    """Flush a finished folder to the disk and rename it into place; move an old draft out of the way."""
+    """Flush a finished folder to disk, and rename it into place.
+
+    An old draft is moved out of the way.
+    """
     for path in (*new.rglob("*"), new):
         _reach_disk(path)
     if target.name == DRAFT and target.exists():
@@ -310,7 +328,10 @@ def put(new: Path, target: Path, stage: Path) -> None:
 
 
 def point(out: Path, name: str, stage: Path, today: str) -> None:
-    """Point `latest` at a release in one step, unless it points at a later one that exists and is dated up to today."""
+    """Point `latest` at a release, unless it already points at a later one.
+
+    The later release must exist and not be dated after today. The link is replaced in one step.
+    """
     link = out / LATEST
     shown = os.readlink(link) if link.is_symlink() else ""
     if shown != name and (shown not in names(out, today) or (order(shown) or ("", 0)) < (order(name) or ("", 0))):

@@ -1,4 +1,4 @@
-"""Run reports: carry over the unchanged ones, make the rest, and publish a complete release or a draft."""
+"""Run reports: carry over those unchanged, make the rest, and publish a release or a draft."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ Due = Callable[[Job, Release], bool]
 
 @dataclass(frozen=True)
 class Request:
-    """The options of a run.
+    """Options of a run.
 
     Attributes
     ----------
@@ -68,7 +68,7 @@ class Request:
 
 @dataclass
 class Run:
-    """The state of a run: its request, the standing release, and the outcome of each report."""
+    """State of a run: its request, the standing release and the outcome of each report."""
 
     root: Path
     request: Request
@@ -88,19 +88,22 @@ class Run:
 
     @cached_property
     def kernels(self) -> Kernels:
-        """The kernels that execute the notebooks of the run."""
+        """Kernels that execute the notebooks of the run."""
         return Kernels(self.request.as_of, self.sockets, self.request.timeout)
 
     @cached_property
     def changes(self) -> Changes | None:
-        """The changes since the standing release, except in the brief, since the brief reports them."""
+        """Changes since the standing release, leaving out the brief, which reports them."""
         if not self.standing:
             return None
         new = _gathered(self)
         return diff.between(self.standing, Release(new, _manifest(self, new.name)))
 
     def carried(self, job: Job, print_: str) -> bool:
-        """Carry over a report that is unchanged, or that differs only in its date and was not requested."""
+        """Carry over a report if possible, and return whether it was carried over.
+
+        The report must be unchanged, or differ only in its date and not be requested.
+        """
         entry = self.standing.manifest.reports.get(job.name) if self.standing else None
         if not self.standing or not entry or entry.fingerprint != print_:
             return False
@@ -126,7 +129,7 @@ def reports(root: Path, request: Request, due: Due | None = None) -> Outcome:
     lies = publish.digest_of(request.panel["panel_path"]) if request.panel else ""
     with interruptible(), release.locked(out), release.staging(out) as stage, release.sockets(out) as sockets:
         if release.panel(out) not in (None, lies):
-            raise DesignError(f"{out}: it contains reports on other data; choose another folder with --out.")
+            raise DesignError(f"{out} contains reports on other data; choose another folder with --out.")
         today = schedule.today()
         ahead = release.after(out, today)
         standing, damage = release.standing(out, as_of)
@@ -164,7 +167,7 @@ def reports(root: Path, request: Request, due: Due | None = None) -> Outcome:
 
 
 def _ended(run: Run, name: str, only_named: bool) -> Outcome:
-    """Return the outcome of a run whose results are in the folder called `name`."""
+    """Return the outcome of a run whose results are in the folder `name`."""
     codes = {failure.code for failure in run.failures.values()}
     code = next((code for code in (Exit.DISK_FULL, Exit.FAILED, Exit.PDF, Exit.REFUSED) if code in codes), Exit.OK)
     outcome = {Exit.OK: "published" if run.made else "unchanged", Exit.REFUSED: "refused"}.get(code, "failed")
@@ -226,7 +229,10 @@ def again(root: Path, standing: Release, name: str) -> Iterator[Path]:
 
 
 def _planned(root: Path, request: Request, out: Path) -> tuple[list[Job], set[str], Study | None]:
-    """Return all jobs, the names of those requested, and the study of the panel; raise if they cannot be run."""
+    """Return all jobs, the names of those requested, and the study of the panel.
+
+    Raise `DesignError` or `DataError` if the jobs cannot be run.
+    """
     jobs, panel, given, as_of = schedule.read(root), request.panel, request.given, request.as_of
     if panel:
         jobs = schedule.on_panel(jobs, panel, given)
@@ -234,7 +240,7 @@ def _planned(root: Path, request: Request, out: Path) -> tuple[list[Job], set[st
     jobs = schedule.settled(jobs, given, as_of)
     if (panel or given) and out.resolve() == (root / schedule.load(root).publish).resolve():
         raise DesignError(
-            f"{'Reports on a panel' if panel else 'Option -p'}: {out} is for the reports of the schedule with its "
+            f"{'Reports on a panel' if panel else 'Option -p'}: {out} is for the scheduled reports with their own "
             "parameters; choose another folder with --out DIR."
         )
     schedule.refuse_foresight(root, as_of)
@@ -252,7 +258,10 @@ def _planned(root: Path, request: Request, out: Path) -> tuple[list[Job], set[st
 
 
 def _work(run: Run, jobs: list[Job], read: Mapping[str, list[Verdict]] | None = None) -> None:
-    """Carry over or make each job, several at a time; pass the brief the verdicts that it reads."""
+    """Carry over or make each job, several at a time.
+
+    `read` contains the verdicts that the brief reads.
+    """
     prints = {job.name: publish.fingerprint(job, run.common, read) for job in jobs}
     due = [job for job in jobs if not run.carried(job, prints[job.name])]
     if due:
@@ -262,7 +271,7 @@ def _work(run: Run, jobs: list[Job], read: Mapping[str, list[Verdict]] | None = 
 
 
 def _work_brief(run: Run, brief: Job) -> None:
-    """Make the brief from the verdicts available, and name the failed reports in it."""
+    """Make the brief from the available verdicts, and list the failed reports in it."""
     inputs = [job for job in run.jobs if not job.is_brief]
     failed = [job.name for job in inputs if job.name in run.failures]
     read = {job.name: run.verdicts[job.name] for job in inputs if job.name in run.verdicts and not job.sweep}
@@ -291,7 +300,7 @@ def _lay_out(run: Run, read: Mapping[str, list[Verdict]]) -> None:
 
 
 def _make(run: Run, job: Job, print_: str, read: list[Verdict]) -> None:
-    """Execute a notebook and make its PDF in the temporary folder; record a failure in the run."""
+    """Execute a notebook and make its PDF in the temporary folder, recording any failure in the run."""
     from runner import exports
 
     began, folder = time.monotonic(), run.stage / job.name
@@ -327,7 +336,7 @@ def _make(run: Run, job: Job, print_: str, read: list[Verdict]) -> None:
 
 
 def _failure(name: str, error: Exception) -> ReportError:
-    """Translate an error into a `ReportError`, or raise it again if it is a bug in the runner."""
+    """Convert an error to a `ReportError`, or raise it again if it is a bug in the runner."""
     if isinstance(error, ReportError):
         return error
     if disk_full(error):
@@ -338,14 +347,14 @@ def _failure(name: str, error: Exception) -> ReportError:
 
 
 def _sources(root: Path, jobs: Iterable[Job]) -> dict[str, dict[str, str]]:
-    """Hash all inputs of reports, by part and file."""
+    """Hash all inputs of the given reports, by part and file."""
     notebooks = {job.notebook.name: publish.digest(job.notebook) for job in jobs}
     files = {name: digest for job in jobs for name, digest in publish.hashes(job).items()}
     return {**publish.inputs(root), "notebooks": notebooks, "files": files}
 
 
 def _gathered(run: Run) -> Path:
-    """Gather the reports, made or carried over, the verdicts and the data in one folder, as in a release.
+    """Gather the reports, verdicts and data in one folder, as in a release.
 
     Files that are already there stay: changes are computed before the brief is made, and the brief is added later.
     """
@@ -365,7 +374,7 @@ def _gathered(run: Run) -> Path:
 
 
 def _manifest(run: Run, name: str) -> Manifest:
-    """Return the manifest of the reports made or carried over, without the hashes of their files."""
+    """Return the manifest of the reports, without the hashes of their files."""
     return Manifest(
         release=name,
         as_of=run.request.as_of,
@@ -380,9 +389,10 @@ def _manifest(run: Run, name: str) -> Manifest:
 
 
 def _put(run: Run, out: Path, *, whole: bool) -> str:
-    """Publish a release, or a draft if it is not `whole`, in the output folder, and return its name.
+    """Publish a release or a draft in the output folder, and return its name.
 
-    If nothing has changed, return the name of the newest release.
+    A run that is not `whole`, or in which a report failed, gives a draft. If nothing has changed, return the name of
+    the newest release.
     """
     if run.standing and not run.made and not run.failures:
         standing = run.standing.folder.name

@@ -1,4 +1,4 @@
-"""Plan the reports of a run and their parameters, from ``schedule.yml`` or for a panel of the user's own."""
+"""Plan the reports of a run and their parameters, from ``schedule.yml`` or for the user's own panel."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", 
 
 
 def as_cron(every: str) -> str:
-    """Translate a cadence from the schedule to a cron expression, or raise a `ValueError`.
+    """Convert a cadence in the schedule to a cron expression; raise `ValueError` if it is invalid.
 
     >>> as_cron("weekly on monday"), as_cron("monthly on last"), as_cron("30 6 * * 1-5")
     ('0 0 * * MON', '0 0 L * *', '30 6 * * 1-5')
@@ -49,7 +49,7 @@ def as_cron(every: str) -> str:
             with suppress(CronSimError, StopIteration):
                 next(CronSim(every, datetime(2021, 1, 1)))
                 return every
-    expected = "daily, weekly on monday, monthly on 1 (to 28, or last) or five fields of cron, such as 30 6 * * 1-5"
+    expected = "daily, weekly on monday, monthly on 1 (to 28, or last) or five cron fields, such as 30 6 * * 1-5"
     raise ValueError(f"expected {expected}")
 
 
@@ -77,7 +77,7 @@ def last_due(every: str, now: datetime) -> date | None:
 
 
 def is_due(every: str, now: datetime, stands: date | None) -> bool:
-    """Return whether a report is due, given the as-of date of the standing one, None if there is none.
+    """Return whether a report is due, given the as-of date of the standing report, if there is one.
 
     However many runs were missed, the report is made once, since only the last due day counts. A report dated later
     than the clock, for example after the clock was set back, is not due.
@@ -97,10 +97,11 @@ Address = Annotated[str, is_like("an address such as reports@example.org", r"[^\
 
 
 class Report(Written):
-    """One report: its name, its notebook, and the parameters that differ from the notebook's defaults, as text.
+    """A report in the schedule: its name, notebook, parameters and cadence.
 
-    A parameter with a list of values gives one report per value. The report is not due while a file in `waits_for` is
-    missing or unchanged since the standing report. Data older than `fresh_days` are stale.
+    Parameters are text, and only those that differ from the notebook's defaults are listed. A parameter with a list of
+    values gives one report per value. The report is not due while a file in `waits_for` is missing or unchanged since
+    the standing report. Data older than `fresh_days` are stale.
     """
 
     name: Annotated[str, is_like("a name such as 05_growth or simulated/05_growth", r"(simulated/)?(?!\w*__)\d\d_\w+")]
@@ -112,7 +113,10 @@ class Report(Written):
 
 
 class Mail(Written):
-    """An e-mail with the brief. `host`, `user` and `password` name the environment variables that contain them."""
+    """An e-mail with the brief.
+
+    `host`, `user` and `password` are the names of the environment variables that contain them.
+    """
 
     model_config = {"extra": "forbid", "frozen": True, "populate_by_name": True}
 
@@ -151,18 +155,18 @@ class Notice(Written):
 
     @property
     def kind(self) -> str:
-        """The kind of channel."""
+        """Kind of channel."""
         return "command" if self.command else "email" if self.email else "webhook"
 
     @property
     def variables(self) -> tuple[str, ...]:
-        """The names of the environment variables that the notice needs."""
+        """Names of the environment variables that the notice needs."""
         mail = (self.email.host, self.email.user, self.email.password) if self.email else ()
         return tuple(name for name in (self.webhook, *mail) if name)
 
 
 class Schedule(Written):
-    """The content of ``reports/schedule.yml``."""
+    """Content of ``reports/schedule.yml``."""
 
     reports: Annotated[list[Report], Field(min_length=1)]
     publish: Text = "reports"  # folder of the releases, absolute or relative to the project
@@ -172,7 +176,7 @@ class Schedule(Written):
 
 @dataclass(frozen=True)
 class Job:
-    """One report: a notebook and its parameters.
+    """A report to make: a notebook and its parameters.
 
     Parameters are text as in the schedule or, after `settled`, one typed value per parameter of the notebook. `files`
     are those read from outside the data folder, such as a panel. `market` describes the simulated market, if any.
@@ -193,27 +197,27 @@ class Job:
 
     @property
     def called(self) -> set[str]:
-        """The names that select the report: its name, its number and its sweep."""
+        """Names that select the report: its own name, its number and its sweep."""
         return {self.name, number(self.name), self.sweep or self.name}
 
     @property
     def is_brief(self) -> bool:
-        """Whether the report is the brief: it reads the verdicts of all others, so it runs last."""
+        """Whether the report is the brief, which reads the verdicts of all others and so runs last."""
         return number(self.name) == "00"
 
     @property
     def verdicts_parameter(self) -> str:
-        """The name of the parameter with the path of the verdicts."""
+        """Name of the parameter that contains the path of the verdicts."""
         return "verdict_folder" if self.is_brief else "verdict_file"
 
 
 def number(name: str) -> str:
-    """Return the two digits in the name of a report."""
+    """Return the number of a report, the two digits at the start of its name."""
     return name.removeprefix(SIMULATED).removeprefix(PANEL)[:2]
 
 
 def varied(name: str) -> list[str]:
-    """Return the values in the name of a report that distinguish it from others in its sweep.
+    """Return the values in a report's name that distinguish it from other reports in its sweep.
 
     >>> varied("simulated/05_growth_panel__seed-2__conf-0-9"), varied("simulated/05_growth_panel")
     (['seed-2', 'conf-0-9'], [])
@@ -222,7 +226,10 @@ def varied(name: str) -> list[str]:
 
 
 def own_panel(path: Path, map: Path | None = None, event: str = ON_RECORD) -> dict[str, str]:
-    """Return the parameters set by a panel of the user's own, with absolute paths, since kernels run elsewhere."""
+    """Return the parameters set by the user's own panel.
+
+    Paths are absolute, since kernels run in other folders.
+    """
     return {
         "event": str(Path(event).absolute()) if event.endswith(".yml") else event,
         "panel_path": str(path.absolute()),
@@ -231,12 +238,14 @@ def own_panel(path: Path, map: Path | None = None, event: str = ON_RECORD) -> di
 
 
 def load(root: Path) -> Schedule:
-    """Read the schedule of a repository as it is written, or raise a `DataError`."""
+    """Read the schedule of a repository; raise `DataError` if it is invalid."""
     return yaml.load(root / "reports" / "schedule.yml", Schedule)
 
 
 def read(root: Path) -> list[Job]:
-    """Read the reports of a schedule in order, the brief last; a sweep gives one report per value.
+    """Read the reports of a schedule in order, with the brief last.
+
+    A sweep gives one report per value.
 
     Raises
     ------
@@ -268,7 +277,7 @@ def read(root: Path) -> list[Job]:
 
 
 def _one(root: Path, plan: Job, given: Mapping[str, str], several: list[str], panels: set[str]) -> Job:
-    """Return one report of a sweep over the parameters in `several`, or the report itself if there are none."""
+    """Return one report of a sweep over the parameters in `several`, or the report itself if `several` is empty."""
     paths = {name: (root / given[name]).absolute() for name in sorted(panels, reverse=True) if name in given}
     event = given.get("event", "")
     places = [plan.notebook.parent / event, root / event] if event.endswith(".yml") else []
@@ -284,7 +293,9 @@ def _one(root: Path, plan: Job, given: Mapping[str, str], several: list[str], pa
 
 
 def _slug(text: str) -> str:
-    """Shorten a value to letters, digits and hyphens for use in a name; shorten a path to the name of its file.
+    """Shorten a value to letters, digits and hyphens, for use in a name.
+
+    A path is shortened to its file name.
 
     >>> [_slug(text) for text in ("2", "-0.5", "private/panels/May 2026.csv", "all others")]
     ['2', 'minus-0-5', 'May-2026', 'all-others']
@@ -294,13 +305,13 @@ def _slug(text: str) -> str:
 
 
 def on_panel(scheduled: list[Job], panel: Mapping[str, str], given: Iterable[str]) -> list[Job]:
-    """Return the reports of a run on a panel; names of reports on the panel itself begin with ``panel__``.
+    """Return the reports of a run on a panel.
 
-    The run has every notebook that can use a panel, the scheduled reports on real data if public figures cover the
-    event of the panel, and the brief.
+    The names of reports on the panel itself begin with ``panel__``. The run has every notebook that can use a panel,
+    the scheduled reports on real data if public figures cover the event of the panel, and the brief.
     """
     if "event" in given:
-        raise DesignError("Parameter event: it was given with -p, but --panel sets it; use --event.")
+        raise DesignError("Parameter event was given with -p, but --panel sets it; use --event.")
     event_file = [Path(panel["event"])] if panel["event"].endswith(".yml") else []
     on_record, jobs = read_event(panel["event"]).on_record, list[Job]()
     for job in scheduled:
@@ -332,22 +343,24 @@ def named(jobs: list[Job], market: str, whole: list[Job]) -> list[Job]:
 
 
 def select(jobs: list[Job], names: Iterable[str]) -> list[Job]:
-    """Select jobs by report name or number (several may share ``05``), or all without names.
+    """Select jobs by report name or number, or all jobs if no names are given.
 
-    The brief reads the verdicts of all others, so choosing it chooses them too; unchanged ones are not run again.
+    Several jobs may share a number. The brief reads the verdicts of all others, so choosing it chooses them too;
+    unchanged ones are not run again.
     """
     wanted = {*names}
     if unknown := wanted - {name for job in jobs for name in job.called}:
         there = ", ".join(sorted(job.name for job in jobs))
-        raise DesignError(f"Report {min(unknown)}: it is not in the schedule; choose from {there}.")
+        raise DesignError(f"Report {min(unknown)} is not in the schedule; choose from {there}.")
     chosen = [job for job in jobs if wanted & job.called]
     return jobs if any(job.is_brief for job in chosen) else chosen or jobs
 
 
 def beside(jobs: Collection[Job]) -> dict[str, str]:
-    """Return the report that others refer to, by number: the one on public figures if several, or else the first.
+    """Return the report that others refer to, by number.
 
-    Reports in a sweep come after others. Simulated ones also have the key `SIMULATED` + number, for simulated reports.
+    If several reports share a number, it is the report on public figures, or else the first. Reports in a sweep come
+    after others. Simulated ones also have the key `SIMULATED` + number, for simulated reports.
     """
     names = {SIMULATED + number(job.name): job.name for job in jobs if job.name.startswith(SIMULATED)}
     for job in sorted(jobs, key=lambda job: (bool(job.sweep), job.name.startswith((SIMULATED, PANEL)))):
@@ -356,7 +369,10 @@ def beside(jobs: Collection[Job]) -> dict[str, str]:
 
 
 def seen_from(job: Job, beside: Mapping[str, str]) -> dict[str, str]:
-    """Return the relative paths from a report to others, by number; simulated reports prefer simulated ones."""
+    """Return the relative paths from a report to the others, by number.
+
+    A simulated report refers to simulated reports where there are any.
+    """
     if job.market:
         like = {name.removeprefix(SIMULATED): of for name, of in beside.items() if name.startswith(SIMULATED)}
         beside = {**beside, **like}
@@ -390,7 +406,7 @@ def settled(jobs: list[Job], given: Mapping[str, str], as_of: str) -> list[Job]:
             raise DesignError(f"Report {job.name}: the parameters cell of {job.notebook.name} lacks {lacks}; add it.")
         mine = {name: text for name, text in given.items() if name in model.model_fields}
         if several := sorted(mine.keys() & job.swept.keys()):
-            raise DesignError(f"Parameter {several[0]}: {job.sweep} has a list of values in the schedule; change that.")
+            raise DesignError(f"Parameter {several[0]}: {job.sweep} has a list of values in the schedule; edit it.")
         try:
             values = parameters.settled(model, {**job.parameters, **mine, "as_of": as_of})
         except DesignError as error:
@@ -404,13 +420,16 @@ def settled(jobs: list[Job], given: Mapping[str, str], as_of: str) -> list[Job]:
 
 
 def asked(root: Path, panel: Mapping[str, str], given: Mapping[str, str], as_of: str) -> dict[str, Any]:
-    """Return the parameters of all reports on a panel in a run with `given` as its ``-p``; reject invalid ones."""
+    """Return the parameters of all reports on a panel; raise `DesignError` if any are invalid.
+
+    `given` contains the parameters set with ``-p``.
+    """
     jobs = settled(on_panel(read(root), panel, given), given, as_of)
     return {name: value for job in jobs if job.name.startswith(PANEL) for name, value in job.parameters.items()}
 
 
 def _market(job: Job, values: Mapping[str, Any]) -> str:
-    """Return the name of the market that a report or the panel of its sweep simulates, or an empty string."""
+    """Return the name of the simulated market that a report is about, or an empty string."""
     if job.sweep and values.get("panel_path"):
         from analysis.study import Study  # imports all that reads a panel
 
@@ -425,17 +444,17 @@ def _refuse_set(given: Iterable[str], where: str) -> None:
 
 
 def today() -> str:
-    """Return today's date by the clock, YYYY-MM-DD."""
+    """Return today's date from the system clock, as YYYY-MM-DD."""
     return date.today().isoformat()
 
 
 def refuse_foresight(root: Path, as_of: str) -> None:
     """Raise `DesignError` for an as-of date after today or before the date of the data."""
     if as_of > (now := today()):
-        why = f"which is after today, {now} by the clock; use --as-of {now} or earlier, or set the clock."
-        raise DesignError(f"As-of date: cannot publish reports as of {as_of}, {why}")
+        why = f"which is after today, {now}; use --as-of {now} or earlier, or set the clock."
+        raise DesignError(f"Cannot publish reports as of {as_of}, {why}")
     newest = data.newest(root / "data")
     if as_of < (vintage := newest["vintage"]):
         why = f"because {root / 'data' / newest['path']} is dated {vintage} and may include later knowledge"
         do = f"use --as-of {vintage} or later, or check out the data of that date from git"
-        raise DesignError(f"As-of date: cannot publish reports as of {as_of}, {why}; {do}.")
+        raise DesignError(f"Cannot publish reports as of {as_of}, {why}; {do}.")

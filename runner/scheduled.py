@@ -1,4 +1,4 @@
-"""Run the reports that are due, as called by a scheduler, and send the news."""
+"""Run the reports that are due, and send the news."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def work(root: Path, request: Request, *, due: bool = False, as_json: bool = Fal
 
 @contextmanager
 def withheld(notices: Iterable[Notice]) -> Iterator[None]:
-    """Hide the variables of notices from notebooks while they run, by removing them from the environment."""
+    """Remove the variables of notices from the environment while notebooks run."""
     names = {name for notice in notices for name in notice.variables}
     hidden = {name: os.environ.pop(name) for name in names & os.environ.keys()}
     try:
@@ -88,15 +88,16 @@ def withheld(notices: Iterable[Notice]) -> Iterator[None]:
 
 
 def moment(as_of: str) -> datetime:
-    """Return the time at which to decide what is due: now, or the end of `as_of` if that is not today."""
+    """Return the time at which to decide what is due: now, or the end of `as_of` if it is another day."""
     day, now = date.fromisoformat(as_of), datetime.now()
     return now if day == now.date() else datetime.combine(day, time(23, 59))
 
 
 def awaited(root: Path, job: Job, standing: Release) -> list[str]:
-    """Describe the files that a report waits for: those missing, or unchanged since the standing report.
+    """Describe the files that a report still waits for.
 
-    Contents are compared, since the time of a file shows only when it was copied.
+    They are missing, or unchanged since the standing report. Contents are compared, since the time of a file shows only
+    when it was copied.
     """
     entry, read, lines = standing.manifest.reports[job.name], standing.manifest.inputs["data"], list[str]()
     for name in job.waits_for:
@@ -125,7 +126,10 @@ def stale(root: Path, outcome: Outcome, now: datetime) -> list[str]:
 
 
 def dated(root: Path, files: Iterable[str]) -> dict[str, date]:
-    """Return the date of each file, from the descriptor or else the disk; without files, use the newest data."""
+    """Return the date of each file, from the descriptor or else from the disk.
+
+    If there are no files, return the date of the newest data.
+    """
     declared = {f"data/{card['path']}": card["vintage"] for card in data.package(root / "data")["resources"]}
     names = [*files] or [f"data/{data.newest(root / 'data')['path']}"]
     dates = {name: date.fromisoformat(declared[name]) for name in names if name in declared}
@@ -144,7 +148,7 @@ def stopped(error: BaseException, as_of: str, out: Path) -> Outcome:
 
 
 def without_paths(outcome: Outcome, root: Path) -> Outcome:
-    """Remove the paths of the project and of the user's home from an outcome, since they are private."""
+    """Remove private paths, those of the project and of the user's home, from an outcome."""
     places = {f"{root.absolute()}/": "", str(root.absolute()): ".", str(Path.home()): "~"}
     told = outcome.model_dump(include={"reports", "changed_words", "stale", "failures", "notes"})
     return outcome.model_copy(update=json.loads(publish.replaced(json.dumps(told, ensure_ascii=False), places)))

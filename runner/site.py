@@ -1,4 +1,4 @@
-"""Pages of releases: one per release, one listing all of them, and an Atom feed of the runs.
+"""Write a page for each release, a page that lists all releases, and an Atom feed of runs.
 
 A page is a single file that loads nothing else; the page with a reader's choices computes with a script of its own.
 Names, titles and claims are untrusted text.
@@ -42,7 +42,7 @@ OTHERS = {
     BELIEVE: "What would you have to believe? (page)",
     ANNEX: "Annex: what all reports were made of (PDF)",
     VERDICTS: "All verdicts (JSON)",
-    diff.FILE: "What changed since the release before (JSON)",
+    diff.FILE: "What changed since the previous release (JSON)",
     DATA: "The data that the reports were made of (zip)",
     MANIFEST: "What each report was made of: parameters, versions, hashes (JSON)",
     "CITATION.cff": "How to cite this release (CFF)",
@@ -58,7 +58,10 @@ Row = Mapping[str, str]
 
 
 class Judged(BaseModel):
-    """The part of a verdict that the page shows; `anchor` is its id there, if the verdict decides a reading."""
+    """The part of a verdict that the page of a release shows.
+
+    `anchor` is the verdict's id on the page, if it decides a reading.
+    """
 
     word: Literal["Supported", "Contradicted", "Not shown", "Not testable with this data"]
     confidence: str
@@ -74,7 +77,10 @@ class Judged(BaseModel):
 
     @property
     def found(self) -> str:
-        """The number with its unit; a point estimate is given only with a finding."""
+        """The numbers of the verdict with their unit.
+
+        The point estimate is included only if there is a finding.
+        """
         texts = [quantity(self.estimate, self.unit)] if self.estimate is not None and RATINGS[self.word] else []
         if self.low is not None and self.high is not None:
             ends = between(self.low, self.high, self.unit)
@@ -84,7 +90,7 @@ class Judged(BaseModel):
 
 @dataclass(frozen=True)
 class Brief:
-    """The content of a brief: its headline, one sentence per topic, and the verdicts that decide the claims."""
+    """Content of a brief: its headline, one sentence per topic, and the verdicts that decide the claims."""
 
     headline: str = ""
     topics: Iterable[Row] = ()
@@ -92,14 +98,14 @@ class Brief:
 
     @property
     def anchors(self) -> dict[tuple[str, ...], str]:
-        """The anchors of its verdicts on the page."""
+        """Anchors of the brief's verdicts on the page."""
         return {identity(row): re.sub(r"\s", "-", name_of(row)) for row in self.spoken}
 
 
 def _card(
     name: str, entry: Mapping[str, Any], folder: Path, rows: Sequence[Any], anchors: Mapping[Any, str]
 ) -> dict[str, Any]:
-    """Return the part of the page about a report: its files, verdicts, sources, and the alt text of its first figure.
+    """Return what the page shows of a report, such as its files, verdicts and sources.
 
     `entry` is its entry in the manifest; `unread` counts the verdicts that do not match `Judged`.
     """
@@ -141,7 +147,9 @@ def write(
     failed: Collection[str],
     changes: Changes | None,
 ) -> None:
-    """Write the page of a release and its metadata for catalogues to a folder that lacks only the manifest.
+    """Write the page of a release and its metadata for catalogues.
+
+    The folder must contain all other files but the manifest.
 
     Parameters
     ----------
@@ -199,7 +207,7 @@ def write(
 
 
 def says(folder: Path, reports: Iterable[str]) -> Brief:
-    """Read the content of the brief among the reports in a folder; return an empty `Brief` if there is none."""
+    """Read the content of the brief in a folder, or return an empty `Brief` if there is none."""
     from runner import exports
 
     notebooks = [folder / f"{name}.ipynb" for name in reports if number(name) == "00"]
@@ -209,7 +217,7 @@ def says(folder: Path, reports: Iterable[str]) -> Brief:
 
 
 def _sweep(folder: Path, file: Path) -> dict[str, Any]:
-    """Return the answers of a sweep, one row each, as the page shows them side by side."""
+    """Return the answers of a sweep as the page shows them, with one row per answer."""
     import pandas as pd
 
     from runner import exports
@@ -229,7 +237,7 @@ def _sweep(folder: Path, file: Path) -> dict[str, Any]:
 
 
 class Summary(BaseModel):
-    """The part of ``changes.json`` that the page and the feed show."""
+    """The part of ``changes.json`` shown on the page and in the feed."""
 
     headline: str = ""
     line: str = ""
@@ -237,7 +245,7 @@ class Summary(BaseModel):
 
 
 def newest_first(out: Path) -> list[Release]:
-    """Return the releases of an output folder that have a manifest, the newest first."""
+    """Return the releases in an output folder that have a manifest, newest first."""
     releases = list[Release]()
     for name in reversed(release.names(out)):
         with suppress(ReportError):
@@ -246,9 +254,10 @@ def newest_first(out: Path) -> list[Release]:
 
 
 def record(out: Path, outcome: Outcome, at: datetime) -> None:
-    """Add the outcome of a run to the log, and rewrite the page and the feed, unless another run is about to.
+    """Add the outcome of a run to the log, and rewrite the page and the feed.
 
-    A run without a release or draft adds nothing to a folder that has no log.
+    If another run holds the lock, the page and the feed are left to that run. A run without a release or draft adds
+    nothing to a folder that has no log.
 
     Parameters
     ----------
@@ -274,7 +283,7 @@ def record(out: Path, outcome: Outcome, at: datetime) -> None:
 
 
 def logged(out: Path) -> list[Outcome]:
-    """Return the outcomes of runs, the oldest first, skipping lines that cannot be read."""
+    """Return the outcomes in the log, oldest first, skipping unreadable lines."""
     outcomes = list[Outcome]()
     lines = (out / LOG).read_text(encoding="utf-8", errors="replace").splitlines() if (out / LOG).is_file() else []
     for line in lines:
@@ -284,7 +293,10 @@ def logged(out: Path) -> list[Outcome]:
 
 
 def refresh(out: Path) -> None:
-    """Write the page and the feed of an output folder from its releases and its log, replacing each in one step."""
+    """Rewrite the page and the feed of an output folder from its releases and its log.
+
+    Each file is replaced in one step.
+    """
     releases, runs = newest_first(out), logged(out)
     published = {run.release for run in runs if run.outcome == "published"}
     runs += [_published(each) for each in releases if each.folder.name not in published]
@@ -305,7 +317,7 @@ def _published(standing: Release) -> Outcome:
 
 
 def _item(run: Outcome, summaries: Mapping[str, Summary]) -> dict[str, Any]:
-    """Return the entry of a run in the page and the feed: its title, lines, id and link."""
+    """Return the entry for a run on the page and in the feed: its title, lines, id and link."""
     where = run.release or run.draft
     lines = [summaries[run.release].line] if run.outcome == "published" and run.release in summaries else []
     named = {"Word changed: ": run.changed_words, "Stale: ": run.stale, "Failed: ": run.failures, "": run.notes}
@@ -323,7 +335,7 @@ def _id(of: str) -> str:
 
 
 def changes(standing: Release) -> Summary:
-    """Read a release's changes.json; empty if missing or invalid."""
+    """Read the ``changes.json`` of a release; return an empty summary if it is missing or invalid."""
     try:
         return Summary.model_validate_json(standing.read(diff.FILE))
     except (ReportError, ValidationError):
@@ -331,7 +343,7 @@ def changes(standing: Release) -> Summary:
 
 
 def _replace(file: Path, text: str) -> None:
-    """Replace the content of a file by a text in one step, flushed to the disk."""
+    """Replace the content of a file with text in one step, flushed to disk."""
     draft = file.with_name(f"{release.STAGE}{file.name}")
     release.remove(draft)
     with draft.open("x", encoding="utf-8") as stream:

@@ -1,4 +1,7 @@
-"""Verify a release against its manifest, and remove old releases, keeping at least one that verifies."""
+"""Verify releases against their manifests, and remove old releases.
+
+At least one release that verifies is kept.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,7 @@ MOST = 5  # names in one line at most
 
 
 def faults(published: Release) -> list[str]:
-    """List the files of a release that fail its checks, one line per fault."""
+    """List the faults in a release, one line per fault."""
     lines = [*published.faults(), *_beside(published)]
     wrong = {line.partition(":")[0] for line in lines}
     for name, check in ((DATA, _data), (VERDICTS, _verdicts)):
@@ -30,7 +33,7 @@ def faults(published: Release) -> list[str]:
 
 
 def _beside(published: Release) -> Iterator[str]:
-    """Find files in the folder that are not listed in the manifest."""
+    """Yield a fault for each file in the folder that the manifest does not list."""
     there = (path for path in sorted(published.folder.rglob("*")) if path.is_symlink() or not path.is_dir())
     for name in (path.relative_to(published.folder).as_posix() for path in there):
         if name not in (MANIFEST, *published.manifest.files):
@@ -38,7 +41,7 @@ def _beside(published: Release) -> Iterator[str]:
 
 
 def _data(published: Release) -> Iterator[str]:
-    """Check the archive against the data that the reports were made from."""
+    """Check the data archive against the data from which the reports were made."""
     hashes = published.manifest.inputs["data"]
     with zipfile.ZipFile(published.folder / DATA) as archive:
         held = {name: hashlib.sha256(archive.read(name)).hexdigest() for name in archive.namelist()}
@@ -129,7 +132,7 @@ def _again(root: Path, published: Release, name: str) -> Exit:
     ranks = {name: (bool(of.files), f"{name}{ESTIMATES}" not in of.made, of.seconds) for name, of in reports.items()}
     name = name or min(ranks, key=lambda name: ranks[name])
     if name not in reports:
-        raise DesignError(f"Option --again {name}: not in the release; choose from {', '.join(reports)}.")
+        raise DesignError(f"Report {name} is not in the release; choose from {', '.join(reports)}.")
     files = [file for file in reports[name].made if not file.endswith(".ipynb")]  # a notebook contains its commit
     with run.again(root, published, name) as made:
         now = {file: sha256(made / file) for file in files if (made / file).is_file()}
@@ -142,10 +145,10 @@ def _again(root: Path, published: Release, name: str) -> Exit:
 
 
 def prune(out: Path, keep: int) -> list[str]:
-    """Remove all but the newest `keep` releases, and return one line per old release; the caller holds the lock.
+    """Remove all but the newest `keep` releases, and return one line per old release.
 
-    The target of `latest` and the newest release that verifies stay, however old. Folders without a valid manifest are
-    left alone.
+    The caller holds the lock. The target of `latest` and the newest release that verifies stay, however old. Folders
+    without a valid manifest are left alone.
     """
     releases = site.newest_first(out)
     latest = os.readlink(out / LATEST) if (out / LATEST).is_symlink() else ""

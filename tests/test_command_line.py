@@ -111,7 +111,7 @@ def test_a_panel_with_its_map_and_event_reaches_the_runner(desk, monkeypatch):
 @pytest.mark.parametrize("option", ["--map", "--event"])
 def test_a_map_or_an_event_without_a_panel_exits_2(desk, capsys, option):
     assert command_line.main(["run", option, "own.yml"], desk.root) == 2
-    assert f"Option {option} own.yml: it needs a panel of your own; add --panel" in capsys.readouterr().err
+    assert f"Option {option} own.yml needs a panel of your own; add --panel" in capsys.readouterr().err
 
 
 def test_list_shows_the_schedule_with_the_brief_last(desk, capsys):

@@ -229,7 +229,7 @@ def test_a_run_that_is_refused_or_ended_by_a_signal_is_news(desk, no_kernels, ca
     shown = json.loads(capsys.readouterr().out)
     assert (shown["outcome"], shown["reports"]) == ("refused", {})
     why = "because data/figures.csv is dated "
-    assert shown["failures"][0].startswith(f"As-of date: cannot publish reports as of 2020-01-01, {why}")
+    assert shown["failures"][0].startswith(f"Cannot publish reports as of 2020-01-01, {why}")
     with mock.patch.object(run, "reports", side_effect=SystemExit(143)):
         assert desk.due(NEXT) == 143
     with mock.patch.object(run, "reports", side_effect=full_disk):

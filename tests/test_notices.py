@@ -65,7 +65,7 @@ def test_the_outcome_is_one_line_whatever_failed():
 def test_the_letter_has_every_failure_whole():
     letter = Outcome(**FAILED).letter
     assert "    line 2" in letter
-    assert "06_shift                  unchanged" in letter
+    assert f"{'06_shift':28}  unchanged" in letter
 
 
 # A command

@@ -115,8 +115,8 @@ def test_a_lock_that_is_a_link_empties_no_file(tmp_path):
     assert (tmp_path / "mine").read_text() == "mine"
 
 
-OURS = {"latest": "cannot link the latest release here, because this is not a link"}
-OURS |= {"draft": "cannot put a draft here, because this is not a draft made by a run"}
+OURS = {"latest": "a file or folder has that name"}
+OURS |= {"draft": "it is not a draft made by a run"}
 
 
 @pytest.mark.parametrize(("name", "why"), OURS.items())

@@ -191,9 +191,9 @@ def test_from_a_release_whose_manifest_no_run_wrote_nothing_is_carried_over(quic
     assert quick.published.name == f"{AS_OF}.2"
 
 
-ASTRAY = [({"files": {}}, "00_brief.ipynb: belongs to report 00_brief, but the manifest has no hash of it")]
+ASTRAY = [({"files": {}}, "00_brief.ipynb: belongs to report 00_brief, but the manifest has no hash for it")]
 ASTRAY += [({"release": "2026-01-01"}, "belongs to '2026-01-01'")]
-ASTRAY += [("../../notebooks/01_first.ipynb", "01_first.ipynb: the manifest names a path outside the release")]
+ASTRAY += [("../../notebooks/01_first.ipynb", "01_first.ipynb: the manifest lists a path outside the release")]
 
 
 @pytest.mark.parametrize(("changed", "why"), ASTRAY)
@@ -430,7 +430,7 @@ def test_a_date_before_the_newest_data_is_refused(desk, no_kernels, as_of):
     with pytest.raises(DesignError) as caught:
         desk.run(as_of=as_of)
     said, figures = str(caught.value), desk.root / "data" / "facts" / "figures.csv"
-    assert said.startswith(f"As-of date: cannot publish reports as of {as_of}, because {figures} is")
+    assert said.startswith(f"Cannot publish reports as of {as_of}, because {figures} is")
     assert f"is dated {VINTAGE} " in said
     assert f"use --as-of {VINTAGE} or later" in said
     assert not (desk.reports / as_of).exists()
@@ -440,7 +440,7 @@ def test_reports_with_parameters_need_a_folder_of_their_own(desk, no_kernels, tm
     before = desk.bytes()
     (tmp_path / "link").symlink_to(desk.reports)
     for out in (None, desk.reports, tmp_path / "link"):
-        with pytest.raises(DesignError, match=r"Option -p: .* is for the reports of the schedule .* --out DIR"):
+        with pytest.raises(DesignError, match=r"Option -p: .* is for the scheduled reports .* --out DIR"):
             desk.run("01", given={"count": "5"}, out=out)
     assert desk.bytes() == before
 
@@ -483,7 +483,9 @@ def test_reports_are_chosen_by_name_or_number_and_the_brief_brings_its_inputs(de
     assert chosen("02") == chosen("02_second") == ["02_second"]
     assert chosen("02", "01") == ["01_first", "02_second"]
     assert chosen() == chosen("00") == ["01_first", "02_second", "00_brief"]
-    with pytest.raises(DesignError, match=r"Report 1: .* choose from 00_brief, 01_first, 02_second"):
+    with pytest.raises(
+        DesignError, match=r"Report 1 is not in the schedule; choose from 00_brief, 01_first, 02_second"
+    ):
         chosen("1")
 
 

@@ -477,7 +477,7 @@ def test_check_takes_the_parameters_of_reports_with_their_messages(capsys):
         ("post_to=12", "Parameter post_to: found '12'; use a value of type int, allowed 0 to 9"),
         ("post_too=3", "Parameter post_too does not exist; "),
         ("panel_path=x", "Option -p: panel_path was given as a parameter, but the runner sets it; use --panel."),
-        ("event=x", "Parameter event: it was given with -p, but --panel sets it; use --event."),
+        ("event=x", "Parameter event was given with -p, but --panel sets it; use --event."),
     ):
         assert command_line.main(["check", *given, "-p", wrong]) == 2
         assert message in capsys.readouterr().err
@@ -550,9 +550,9 @@ def test_check_prints_the_audit_of_each_example(capsys):
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["--map", "a.yml"], "Option --map a.yml: it needs a panel of your own; add --panel FILE"),
-        (["--panel", "a.csv", "--accept", "b"], "Option --accept b: it applies to files in data/"),
-        (["-p", "post_to=3"], "Option -p post_to=3: it needs a panel of your own; add --panel FILE"),
+        (["--map", "a.yml"], "Option --map a.yml needs a panel of your own; add --panel FILE"),
+        (["--panel", "a.csv", "--accept", "b"], "Option --accept b applies to files in data/"),
+        (["-p", "post_to=3"], "Option -p post_to=3 needs a panel of your own; add --panel FILE"),
         (["--panel", "a.csv"], "a.csv: expected a file; found no such file"),
         (["--panel", "a.csv", "--map", "a.yml"], "a.yml: expected a file; found no such file"),
         (["--panel", "a.csv", "--event", "other"], "Cannot find the event 'other'; choose from amazon_2021"),
