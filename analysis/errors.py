@@ -1,4 +1,4 @@
-"""The package's two exceptions, and checks that raise them.
+"""Exceptions of the package and the checks that raise them.
 
 A message says what cannot be done, why (what was found, with counts and the offending key), and what to do.
 """
@@ -12,31 +12,37 @@ _HEAD, _TAIL = 6000, 1500  # characters kept of a message, whose end says what t
 
 class _RefusalError(ValueError):
     def __str__(self) -> str:
-        """Return the message, shortened in the middle, with terminal control characters escaped."""
+        """Return the message with non-printable characters escaped.
+
+        A long message is shortened in the middle.
+        """
         text = super().__str__()
         text = text if len(text) <= _HEAD + _TAIL else f"{text[:_HEAD]} ... {text[-_TAIL:]}"
         return "".join(sign if sign.isprintable() or sign == "\n" else ascii(sign)[1:-1] for sign in text)
 
     def _render_traceback_(self) -> list[str]:
-        """Return the message alone, for IPython to show in place of a traceback."""
+        """Return only the message, which IPython shows in place of a traceback."""
         return [f"{type(self).__name__}: {self}"]
 
 
 class DataError(_RefusalError):
-    """Exception raised if the input is invalid or contradicts its description."""
+    """Exception raised when the input is invalid or contradicts its description."""
 
 
 class DesignError(_RefusalError):
-    """Exception raised if a request is invalid, or not identified by the design or the data."""
+    """Exception raised when a request is invalid or cannot be met with the given design and data."""
 
 
 def refuse(where: Any, expected: str, actual: str, remedy: str) -> NoReturn:
-    """Raise DataError with a location, what was expected, what was found and a remedy."""
+    """Raise DataError with the location, the expected and actual values, and a remedy."""
     raise DataError(f"{where}: expected {expected}; found {actual}; {remedy}.")
 
 
 def whole_number(name: str, value: Any) -> int:
-    """Return a value as int; raise DesignError if it is not an integer, even for floats such as 2.0."""
+    """Return a value as an int; raise DesignError if it is not an integer.
+
+    Floats such as 2.0 are rejected too.
+    """
     try:
         return index(value)
     except TypeError as error:
@@ -44,6 +50,6 @@ def whole_number(name: str, value: Any) -> int:
 
 
 def check_choice(name: str, value: Any, allowed: Collection[str]) -> None:
-    """Raise DesignError unless a value is one of those allowed."""
+    """Raise DesignError unless a value is among the allowed values."""
     if value not in allowed:
         raise DesignError(f"Cannot use {name} = {value!r}; choose from {', '.join(allowed)}")

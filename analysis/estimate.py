@@ -1,4 +1,4 @@
-"""Estimates with scores by cluster, so that smooth functions of estimates are estimates too."""
+"""Estimates with cluster scores, so that smooth functions of estimates are also estimates."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ NO_SPREAD = "the values behind it do not vary, so a standard error of zero would
 
 @dataclass(frozen=True, eq=False, kw_only=True, repr=False)
 class Estimate(Shown):
-    """Named values for one estimand, with their joint uncertainty.
+    """Named values of an estimand, with their joint uncertainty.
 
     Attributes
     ----------
@@ -94,7 +94,7 @@ class Estimate(Shown):
     provenance: str = "estimate"
 
     def __post_init__(self) -> None:
-        """Compute the covariance from the scores; raise DesignError if a missing result lacks a reason."""
+        """Compute the covariance from the scores; raise DesignError if a missing result has no reason."""
         if self.covariance is None:
             unknown = np.full((len(self.terms),) * 2, np.nan)
             object.__setattr__(self, "covariance", unknown if self.scores is None else self.scores.T @ self.scores)
@@ -106,11 +106,11 @@ class Estimate(Shown):
 
     @property
     def refused(self) -> bool:
-        """Whether the estimate has neither a value nor a limit, only a reason."""
+        """Whether the estimate has neither values nor limits."""
         return bool(np.isnan(self.value).all() and np.isnan(self.conf_int).all())
 
     def require(self) -> Estimate:
-        """Return the estimate itself; if refused, raise DesignError with the reason."""
+        """Return the estimate; raise DesignError with the reason if it is refused."""
         if self.refused:
             raise DesignError(self.reason)
         return self
@@ -122,7 +122,10 @@ class Estimate(Shown):
 
     @cached_property
     def stated(self) -> Estimate:
-        """Estimate for printing, without numbers for terms whose standard error is zero up to rounding."""
+        """Estimate for printing, without the numbers of terms that have a zero standard error.
+
+        A standard error counts as zero if it is so small that it may be due to rounding.
+        """
         no_spread = self.std_error <= NOTHING_LEFT * np.fmax(1.0, np.abs(self.value))
         if not no_spread.any():
             return self
@@ -131,7 +134,7 @@ class Estimate(Shown):
         return self.without(no_spread, "; ".join(reasons))
 
     def without(self, terms: Bools, reason: str) -> Estimate:
-        """Remove the value, standard error and interval of some terms, bool[term], and set the reason."""
+        """Remove the value, standard error and interval of the given terms, bool[term], and set the reason."""
         return replace(
             self,
             value=np.where(terms, np.nan, self.value),
@@ -142,7 +145,7 @@ class Estimate(Shown):
 
     @cached_property
     def df(self) -> Floats:
-        """Degrees of freedom, float64[term]: `max_df`, or the :func:`effective` ones if fewer."""
+        """Degrees of freedom, float64[term]: the smaller of `max_df` and :func:`effective`."""
         max_df: Floats = np.broadcast_to(np.asarray(self.max_df, dtype=float), len(self.terms))
         if self.scores is None:
             return max_df
@@ -151,7 +154,7 @@ class Estimate(Shown):
 
     @property
     def cov_small_sample(self) -> Floats:
-        """Covariance times ``(t(joint_df) / z)²``, for methods that treat it as known, float64[term, term]."""
+        """Covariance scaled by ``(t(joint_df) / z)²`` for methods that treat it as known, float64[term, term]."""
         quantile = (1 + self.level) / 2
         return np.asarray((stats.t.ppf(quantile, self.joint_df) / stats.norm.ppf(quantile)) ** 2 * self.covariance)
 
@@ -171,9 +174,10 @@ class Estimate(Shown):
         return pd.DataFrame({**columns, "conf_low": low, "conf_high": high, "n": self.n, **self.columns})
 
     def plot(self, *, xlabel: str = "") -> Axes:
-        """Plot the terms with their intervals: along the x axis if they are numbers such as periods, else as a list.
+        """Plot the terms with their intervals.
 
-        A refusal shows its reason. The title of a simulated estimate says so.
+        Numeric terms, such as periods, are plotted along the x axis, other terms as a list. A refusal shows its reason.
+        The title of a simulated estimate says so.
         """
         title = f"{self.estimand}{' (simulated)' if self.provenance == 'simulated' else ''}"
         return intervals(self.rows, title=title, unit=self.unit, xlabel=xlabel, reason=self.reason)
@@ -191,7 +195,7 @@ class Estimate(Shown):
         return self.rows.iloc[self._position(term)]
 
     def bounds(self, term: str) -> tuple[float, float] | None:
-        """Return the interval for one term, or None if :attr:`stated` contains none."""
+        """Return the interval for one term, or None if :attr:`stated` has none."""
         low, high = self.stated.conf_int[:, self._position(term)]
         return None if np.isnan(low) or np.isnan(high) else (float(low), float(high))
 
@@ -219,7 +223,7 @@ class Estimate(Shown):
 
     def _position(self, term: str) -> int:
         if self.terms.count(term) != 1:
-            raise DesignError(f"Cannot find the term {term!r}; choose one of {list(self.terms)}")
+            raise DesignError(f"Cannot find the term {term!r}; choose from {', '.join(self.terms)}")
         return self.terms.index(term)
 
     def delta_method(
@@ -287,7 +291,7 @@ class Estimate(Shown):
         """
         if self.scores is None:
             raise DesignError(
-                f"Cannot jackknife {self.estimand}: its estimator provides no scores by cluster; use its own standard "
+                f"Cannot jackknife {self.estimand}: its estimator provides no cluster scores; use its own standard "
                 "errors"
             )
         result, sums = function(self.value), self.scores.T
@@ -322,14 +326,15 @@ class Estimate(Shown):
 
     @property
     def joint_df(self) -> float:
-        """Joint degrees of freedom of all terms: the geometric mean of `df`, whose elements are noisy estimates.
+        """Joint degrees of freedom of all terms: the geometric mean of `df`.
 
-        A band may thus be narrower than the interval of a term that rests on far fewer clusters than the others.
+        The mean is used because the elements of `df` are noisy estimates. A band may thus be narrower than the interval
+        of a term that rests on far fewer clusters than the others.
         """
         return float(np.exp(np.nanmean(np.log(self.df))))
 
     def sup_t_band(self) -> Floats:
-        """Return the limits of a sup-t band that covers all terms jointly, float64[2, term], using `joint_df`."""
+        """Return the limits of a sup-t band that covers all terms jointly, float64[2, term]."""
         half = critical_value(self.covariance, self.level, df=self.joint_df) * self.std_error
         return np.array([self.value - half, self.value + half])
 
@@ -349,13 +354,15 @@ class Estimate(Shown):
         )
 
     def __format__(self, spec: str) -> str:
-        """Format a single term; "unit" adds the unit, "both" the interval, "all" both; "interval" prints only that.
+        """Format a single term as text.
 
-        A missing number is replaced by a few words that fit into a sentence; "all" adds the reason.
+        The format "unit" adds the unit, "both" adds the interval, and "all" adds unit and interval; "interval" prints
+        the interval alone. A missing number is replaced by a few words that fit into a sentence; "all" also adds the
+        reason.
         """
         if len(self.terms) != 1 or spec not in ("", "unit", "interval", "both", "all"):
             raise DesignError(
-                f"Cannot format {self.estimand} as {spec!r}; select one of its terms {list(self.terms)} and the format "
+                f"Cannot format {self.estimand} as {spec!r}; select one term ({', '.join(self.terms)}) and the format "
                 "unit, interval, both or all"
             )
         if self.stated is not self:
@@ -375,10 +382,11 @@ class Estimate(Shown):
 
 
 def left_out(function: Callable[[Any], Any], sums: Floats, by_cluster: Floats) -> Floats:
-    """Return the value of a function of sums minus its value without each cluster, float64[term, cluster].
+    """Return the change in a function of sums when each cluster is left out, float64[term, cluster].
 
-    The result is NaN if nothing is left to compute it from. `function` takes the sums, [sum], and those without each
-    cluster, [sum, cluster], and returns [term] and [term, cluster]; `by_cluster` is float64[sum, cluster].
+    The change is the value with all clusters minus the value without one. The result is NaN if nothing is left to
+    compute it from. `function` takes the sums, [sum], and those without each cluster, [sum, cluster], and returns
+    [term] and [term, cluster]; `by_cluster` is float64[sum, cluster].
     """
     rest = sums[:, np.newaxis] - by_cluster
     rest[np.abs(rest) <= NOTHING_LEFT * np.abs(sums)[:, np.newaxis]] = 0.0  # rounding
@@ -388,12 +396,12 @@ def left_out(function: Callable[[Any], Any], sums: Floats, by_cluster: Floats) -
 
 
 def effective(square: Floats, fourth: Floats) -> Floats:
-    """Estimate degrees of freedom from the clusters' scores, float64[term]: at least 1, or NaN without scores.
+    """Estimate degrees of freedom from cluster scores, float64[term].
 
-    For normal scores d of G clusters with unequal variances v, Satterthwaite's are ``(sum v)^2 / sum v^2``, less
-    one for the mean. Since a normal's fourth moment is three squared variances, they are estimated by
-    ``3 (sum d^2)^2 / sum d^4 - 2``, less that one: about G - 1 for equal clusters, 1 if one dominates. A few large
-    firms among many reduce them, and so do a few extreme changes among equal firms.
+    They are at least 1, and NaN if all scores are zero. For normal scores d of G clusters with unequal variances v,
+    Satterthwaite's are ``(sum v)^2 / sum v^2``, less one for the mean. Since a normal's fourth moment is three squared
+    variances, they are estimated by ``3 (sum d^2)^2 / sum d^4 - 2``, less that one: about G - 1 for equal clusters, 1
+    if one dominates. A few large firms among many reduce them, and so do a few extreme changes among equal firms.
 
     Parameters
     ----------
@@ -411,7 +419,7 @@ def effective(square: Floats, fourth: Floats) -> Floats:
 
 
 def refusal(reason: str) -> Estimate:
-    """Return an Estimate that has no values, only the reason for the refusal."""
+    """Build an Estimate without values that states the reason for a refusal."""
     return Estimate(estimand="", unit="", terms=NO_TERM, value=np.full(1, np.nan), n=np.nan, reason=reason)
 
 
@@ -429,7 +437,7 @@ def critical_value(covariance: Floats, level: float, *, df: float = np.inf) -> f
 
 
 def draws_of_t(covariance: Floats, df: float) -> Floats:
-    """Draw t statistics under the null hypothesis for estimates with this covariance, float64[draw, term]."""
+    """Draw t statistics under the null hypothesis for the given covariance, float64[draw, term]."""
     rng = np.random.default_rng(0)
     normal = rng.standard_normal((DRAWS, len(covariance))) @ root(covariance)
     return normal / np.sqrt(rng.chisquare(df, (DRAWS, 1)) / df) if np.isfinite(df) else normal
@@ -447,7 +455,7 @@ def root(covariance: Floats) -> Floats:
 
 
 def stack_estimates(parts: Mapping[str, Estimate], *, estimand: str, **fields: Any) -> Estimate:
-    """Combine one-term estimates by name, with unknown covariances between them.
+    """Combine one-term estimates into one Estimate, with unknown covariances between them.
 
     The unit is that of the first; if units differ, they become a column.
     """

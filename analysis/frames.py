@@ -1,7 +1,7 @@
-"""Estimators for a DataFrame with one row per unit and period, whose columns are given by name.
+"""Estimators for a DataFrame with one row per unit and period.
 
-Periods are whole numbers, pandas Periods, or dates and text such as 2021-05, which are read as months. The same
-estimators for arrays are in `analysis.estimators`.
+Columns are given by name. Periods are whole numbers, pandas Periods, or dates and text such as 2021-05, which are read
+as months. The same estimators for arrays are in `analysis.estimators`.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ NAMES = 20  # maximum number of column names in a message
 
 @dataclass(frozen=True, eq=False, repr=False)
 class CohortEffects(Shown):
-    """Effects by cohort (first treated period) and period, which can be aggregated.
+    """Effects by cohort (first treated period) and period.
 
     Attributes
     ----------
@@ -59,7 +59,7 @@ class CohortEffects(Shown):
         return self.effects.rows
 
     def plot(self) -> Axes:
-        """Draw the effects by periods since treatment, with their intervals."""
+        """Plot the effects by periods since treatment, with their intervals."""
         return self.aggregate("dynamic").plot(xlabel="periods since treatment")
 
     def _shown(self) -> tuple[str, pd.DataFrame, list[str]]:
@@ -143,8 +143,8 @@ def att_gt(
     options: dict[str, Any] = {what: long.constant(name, what) for what, name in names.items() if name is not None}
     if x and options.pop("strata", None) is not None:
         raise DesignError(
-            "Cannot estimate effects with covariates within strata: the doubly robust estimator has no strata; "
-            "pass them as covariates, with a column of 0 and 1 for each stratum but one"
+            "Cannot estimate effects with covariates within strata: the doubly robust estimator does not support "
+            "strata; pass them as covariates, with a column of 0 and 1 for each stratum but one"
         )
     options |= {"scale": scale, "anticipation": anticipation, "level": level}
     groups = None if x else by_cohort.att_gt(y, first, **options)
@@ -180,7 +180,7 @@ def exposure_effects(
     bins: Sequence[float] = by_exposure.BINS,
     level: float = 0.95,
 ) -> Estimate:
-    """Estimate how changes in the sales of units that were not closed vary with their exposure to closed rivals.
+    """Estimate how changes in the sales of units that stayed open vary with exposure to closed rivals.
 
     Parameters
     ----------
@@ -255,7 +255,7 @@ def synthetic_did(
     time: Hashable,
     method: synthetic.Method = "sdid",
 ) -> Estimate:
-    """Estimate an effect on a few simultaneously treated units, using a weighted mean of the others.
+    """Estimate the effect on a few units treated at the same time, relative to a weighted mean of others.
 
     Parameters
     ----------
@@ -302,8 +302,8 @@ def synthetic_did(
     if len(starts) != 1:
         dates = ", ".join(f"{long.periods[int(start)]} ({n})" for start, n in zip(starts, count, strict=True))
         raise DesignError(
-            f"Cannot estimate one effect unless all units are first treated in one period: found {dates or 'none'}; "
-            "choose one period, or use att_gt"
+            f"Cannot estimate a single effect: all treated units must start in one period, but found "
+            f"{dates or 'none'}; choose one period, or use att_gt"
         )
     estimate = synthetic.synthetic_did(y, np.isfinite(first), int(starts[0]), method=method)
     labels = {"unit_weights": long.units[np.isinf(first)], "time_weights": long.periods[: int(starts[0])]}
@@ -368,8 +368,8 @@ def honest_bounds(
     positions = [study.terms.index(study[term].terms[0]) - before for term in terms]
     if min(positions) < 0:
         raise DesignError(
-            f"Cannot bound the effect in the periods {', '.join(terms)}: the reference is period {time[before] - 1:g}; "
-            "choose later ones"
+            f"Cannot bound the effect in periods {', '.join(terms)}: the reference is period {time[before] - 1:g}; "
+            "choose later periods"
         )
     bounds = honest_did.honest_bounds(
         study.value,
@@ -384,7 +384,7 @@ def honest_bounds(
 
 @dataclass(frozen=True, eq=False)
 class _Long:
-    """A DataFrame with one row per unit and period.
+    """DataFrame with one row per unit and period.
 
     `code` and `position`, int64[row], index each row's unit and period in `units` and `periods`, which have no gaps.
     `start` is the first period's ordinal; `frequency` is pandas' name, or "" for whole numbers.
@@ -402,17 +402,17 @@ class _Long:
 
     @classmethod
     def of(cls, data: pd.DataFrame, unit: Hashable, time: Hashable) -> _Long:
-        """Read the units and periods of a frame; raise DataError if keys are missing or repeated, or there are gaps."""
+        """Read the units and periods of a frame; raise DataError if they are missing, repeated or have gaps."""
         if not isinstance(data, pd.DataFrame):
             raise DesignError(
-                f"Cannot read columns of {type(data).__name__}: pass a DataFrame, or use analysis.estimators for arrays"
+                f"Cannot read data of type {type(data).__name__}: pass a DataFrame, or use analysis.estimators for arrays"
             )
         ids, when = _column(data, unit, "unit"), _column(data, time, "time")
         _refuse(ids.isna(), ids, "a unit in each row", "fill it in, or drop the row")
         ordinal, frequency = _ordinals(when)
         _refuse(~np.isfinite(ordinal), when, "a period in each row", "fill it in, or drop the row")
         if not len(data):
-            raise DataError(f"Cannot use a frame without rows; one per {unit} and {time} is needed; check any filter")
+            raise DataError(f"Cannot use an empty frame: it needs one row per {unit} and {time}; check any filter")
         code, units = pd.factorize(ids)
         start = int(ordinal.min())
         position = (ordinal - start).astype(np.int64)
@@ -421,7 +421,7 @@ class _Long:
             after, missing = _labels(start + present[:-1][gaps][0] + np.arange(2), frequency)
             raise DataError(
                 f"Cannot read periods with gaps: column {time!r} has {after} and later periods, but not {missing}; "
-                "add its rows, write months as 2021-05, or number the periods in order"
+                "add rows for it, write months as 2021-05, or number the periods in order"
             )
         again = pd.Series(code * len(present) + position).duplicated(keep=False)
         do = "aggregate them first (dates are read as months: pass Periods for days or weeks)"
@@ -430,7 +430,10 @@ class _Long:
         return cls(data, unit, time, code, position, units, periods, start, frequency)
 
     def values(self, name: Hashable, what: str, *, complete: bool = False) -> Floats:
-        """Return a column of numbers, float64[unit, time], NaN if missing; with `complete`, raise DataError instead."""
+        """Return a column of numbers as float64[unit, time], NaN if missing.
+
+        With `complete`, missing numbers raise DataError instead.
+        """
         values = np.full((len(self.units), len(self.periods)), np.nan)
         values[self.code, self.position] = _numbers(_column(self.data, name, what))
         if complete and (missing := np.isnan(values)).any():
@@ -443,13 +446,16 @@ class _Long:
         return values
 
     def constant(self, name: Hashable, what: str) -> npt.NDArray[Any]:
-        """Return each unit's constant value, array[unit]; raise DataError if missing, or a weight is not a number."""
+        """Return each unit's constant value, array[unit]; raise DataError if it is missing.
+
+        Weights must also be numbers.
+        """
         column = self._first(name, what)
         _refuse(column.isna(), column, f"a value for each {self.unit}", "fill it in, or drop the unit")
         return _numbers(column) if what == "weights" else column.to_numpy()
 
     def covariates(self, names: str | Sequence[Hashable] | None) -> dict[str, Floats]:
-        """Return each unit's values of the named covariates, float64[unit] by name; NaN if missing."""
+        """Return each unit's values of the given covariates, float64[unit] by name; NaN if missing."""
         several = [names] if isinstance(names, str) else [] if names is None else names
         return {str(name): _numbers(self._first(name, "covariates")) for name in several}
 
@@ -464,7 +470,8 @@ class _Long:
     def dates(self, name: Hashable, anticipation: int = 0) -> Floats:
         """Return each unit's first treated period, float64[unit], counted from the first period; inf if never treated.
 
-        Units whose date is empty or after the last period are never treated; with anticipation, it must be well after.
+        Units whose date is empty or after the last period are never treated. With anticipation, the date must be more
+        than `anticipation` periods after the last.
         """
         column = self._first(name, "first_treated")
         column = column.mask([isinstance(date, str) and not date.strip() for date in column])
@@ -482,8 +489,8 @@ class _Long:
         width = len(self.periods)
         if (soon := dated & (position >= width) & (position < width + anticipation)).any():
             raise DesignError(
-                f"Cannot allow for anticipation by {anticipation} periods: {soon.sum():,} units such as "
-                f"{_quoted(self.units[soon][0])} are treated so soon after the last period, {self.periods[-1]}, that "
+                f"Cannot allow for {anticipation} periods of anticipation: {soon.sum():,} units, such as "
+                f"{_quoted(self.units[soon][0])}, are treated so soon after the last period, {self.periods[-1]}, that "
                 "they count neither as treated nor as never treated; drop them"
             )
         return np.where(position < width, position, np.inf)
@@ -498,7 +505,7 @@ class _Long:
         return np.where(on.any(axis=1), on.argmax(axis=1), np.inf)
 
     def window(self, ends: Any, what: str) -> slice:
-        """Return the slice of periods between two ends, both included."""
+        """Return the slice of periods between two ends, which are included."""
         pair = list(ends) if isinstance(ends, Sequence) and not isinstance(ends, str) else []
         if len(pair) == 2:
             ordinal, frequency = _ordinals(pd.Series(pair, name=what))
@@ -512,7 +519,7 @@ class _Long:
 
 
 def _column(data: pd.DataFrame, name: Any, what: str) -> pd.Series:
-    """Return the column with this name; raise DataError if it is missing or repeated."""
+    """Return the column with the given name; raise DataError if it is missing or repeated."""
     names = list(data.columns)
     count = names.count(name) if isinstance(name, Hashable) else 0
     if count == 1:
@@ -521,13 +528,16 @@ def _column(data: pd.DataFrame, name: Any, what: str) -> pd.Series:
     near = [column for column in names if str(column) in close]
     listed = ", ".join(map(_quoted, near or names[:NAMES]))
     raise DataError(
-        f"Cannot read {what} = {_quoted(name)}: the frame has {count or 'no'} columns of that name; "
+        f"Cannot read {what} = {_quoted(name)}: the frame has {count or 'no'} columns with that name; "
         f"{'did you mean' if near else 'it has'} {listed}{'?' if near else ''}"
     )
 
 
 def _refuse(wrong: Any, column: pd.Series, needs: str, do: str) -> None:
-    """Raise DataError for invalid rows; name the first by its label, or by its position if labels repeat."""
+    """Raise DataError if any row is invalid, and identify the first one.
+
+    The row is identified by its label, or by its position if labels repeat.
+    """
     rows = np.flatnonzero(wrong)
     if len(rows):
         row = _quoted(column.index[rows[0]]) if column.index.is_unique else f"at position {rows[0]}"
@@ -541,7 +551,7 @@ def _quoted(value: Any) -> str:
 
 
 def _numbers(column: pd.Series, *, infinite: bool = False) -> Floats:
-    """Return a column as numbers, NaN if missing; raise DataError for infinite ones unless allowed."""
+    """Return a column as numbers, NaN if missing; raise DataError for infinite values unless allowed."""
     if not pd.api.types.is_numeric_dtype(column):
         other = ~column.map(lambda value: isinstance(value, Real) or bool(pd.isna(value))).to_numpy(bool)
         _refuse(other, column, "a number in each row", "convert the column to numbers, or set the cell to NaN")
@@ -552,7 +562,10 @@ def _numbers(column: pd.Series, *, infinite: bool = False) -> Floats:
 
 
 def _ordinals(column: pd.Series) -> tuple[Floats, str]:
-    """Convert periods to ordinals, NaN if missing; also return their frequency, or "" for whole numbers."""
+    """Convert periods to ordinals; also return their frequency, or "" for whole numbers.
+
+    Ordinals are NaN for missing periods.
+    """
     if isinstance(column.dtype, pd.CategoricalDtype):
         column = column.astype(column.cat.categories.dtype)
     kind = pd.api.types.infer_dtype(column, skipna=True)

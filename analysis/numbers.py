@@ -1,4 +1,4 @@
-"""Format numbers in the same way in every table, sentence, label and check.
+"""Format numbers consistently in tables, sentences, labels and checks.
 
 A number carries its provenance as a mark, chosen by the caller.
 """
@@ -65,20 +65,26 @@ def number(value: float | None, decimals: int = 1, *, signed: bool = False, mark
 
 
 def quantity(value: float | None, unit: str, decimals: int | None = None, *, mark: str = "") -> str:
-    """Format a number with the sign and, by default, the decimals usual for its unit, but without the unit."""
+    """Format a number with the usual sign and decimals for its unit, but without the unit itself."""
     usual = 0 if unit.startswith("million") and abs(value or 0.0) >= FEW_MILLIONS else DECIMALS.get(unit, 1)
     return number(value, usual if decimals is None else decimals, signed=unit.startswith(SIGNED), mark=mark)
 
 
 def span(low: float | None, high: float | None, unit: str, decimals: int | None = None) -> str:
-    """Format an interval as "low to high"; a limit in per cent or points beyond `LONGEST` becomes "> +1,000"."""
+    """Format an interval as "low to high".
+
+    A limit in per cent or points beyond `LONGEST` becomes "> +1,000".
+    """
     if low is None or high is None:
         return "–"
     return f"{_limit(low, unit, decimals)} to {_limit(high, unit, decimals)}"
 
 
 def between(low: float, high: float, unit: str) -> str:
-    """Format bounds as "between low and high"; brackets are reserved for confidence intervals."""
+    """Format bounds as "between low and high".
+
+    Brackets are reserved for confidence intervals.
+    """
     return f"between {_limit(low, unit, None)} and {_limit(high, unit, None)}"
 
 
@@ -89,7 +95,10 @@ def _limit(value: float, unit: str, decimals: int | None) -> str:
 
 
 def unmarked(text: str) -> str:
-    """Remove the marks from the numbers in a sentence, since one mark serves all numbers in an exhibit."""
+    """Remove the provenance marks from the numbers in a sentence.
+
+    In an exhibit, a single mark serves all numbers.
+    """
     return MARKED.sub(r"\1", text)
 
 
@@ -99,13 +108,13 @@ def points(value: float) -> str:
 
 
 def day(date: str) -> str:
-    """Format a date of any precision as in a newspaper: "6 July 2021", "July 2021"."""
+    """Format a date of any precision for use in prose: "6 July 2021", "July 2021"."""
     year, month, number, *_ = *date.split("-"), "", ""
     return " ".join(filter(None, [number.lstrip("0"), month and month_name[int(month)], year]))
 
 
 def spelled(count: float) -> str:
-    """Format a whole number as in a newspaper: as a word below ten, with "none" for zero."""
+    """Format a whole number for use in prose: as a word below ten, and as "none" for zero."""
     small = ("none", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
     return small[int(count)] if count < len(small) else f"{count:,.0f}"
 
@@ -116,7 +125,10 @@ def counted(number: int, what: str) -> str:
 
 
 def percent_change(log_points: T) -> T:
-    """Convert log points, a number or a column of them, to per cent changes: ``100 (exp(x) - 1)``."""
+    """Convert log points to percentage changes, ``100 (exp(x) - 1)``.
+
+    `log_points` is a number, an array or a table.
+    """
     import numpy as np  # slow; the command line formats numbers without it
 
     return 100 * np.expm1(log_points)  # type: ignore[no-any-return, call-overload]

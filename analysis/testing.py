@@ -1,4 +1,4 @@
-"""Tests against a margin set in advance, permutation tests, and tests of families of hypotheses."""
+"""Tests against a margin set in advance, permutation tests and multiple testing."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class TestResult(Shown):
 
     @property
     def rows(self) -> pd.DataFrame:
-        """One row: `p_value`, `low`, `passed`."""
+        """One row with the columns `p_value`, `low` and `passed`."""
         return pd.DataFrame([{"p_value": self.p_value, "low": self.low, "passed": self.passed}])
 
     def _shown(self) -> tuple[str, pd.DataFrame, list[str]]:
@@ -61,7 +61,7 @@ def _positive(name: str, value: float) -> None:
 
 
 def check_level(level: float) -> None:
-    """Raise DesignError unless a level is between 0.5 and 1."""
+    """Raise DesignError unless the level is between 0.5 and 1."""
     if not 0.5 < level < 1:
         raise DesignError(f"Cannot use level = {level}: it is not between 0.5 and 1; use 0.95, for example")
 
@@ -69,7 +69,9 @@ def check_level(level: float) -> None:
 def noninferiority(
     estimate: Any, std_error: float | None = None, *, margin: float, level: float = 0.95, df: float | None = None
 ) -> TestResult:
-    """Perform a one-sided test of whether an effect is no worse than ``-margin``.
+    """Test whether an effect is no worse than ``-margin``.
+
+    The test is one-sided.
 
     Parameters
     ----------
@@ -106,12 +108,12 @@ def noninferiority(
     if isinstance(effect := estimate, Estimate):
         if len(effect.terms) != 1 or std_error is not None or df is not None:
             raise DesignError(
-                f"Cannot test an Estimate of {len(effect.terms)} terms with std_error = {std_error} and df = {df}: "
-                f"pass an Estimate of one term, such as estimate[{effect.terms[0]!r}], without std_error and df"
+                f"Cannot test an Estimate with {len(effect.terms)} terms, std_error = {std_error} and df = {df}: "
+                f"pass a single term, such as estimate[{effect.terms[0]!r}], without std_error or df"
             )
         estimate, std_error, df = effect.value[0], effect.std_error[0], effect.df[0]
         if np.isnan([estimate, std_error]).any():
-            raise DesignError(f"Cannot test {effect.estimand} without a standard error ({effect.reason}); use another")
+            raise DesignError(f"Cannot test {effect.estimand}: no standard error ({effect.reason}); use another")
     std_error, df = np.nan if std_error is None else std_error, np.inf if df is None else df
     if not np.isfinite(estimate):
         raise DesignError(f"Cannot test an estimate of {estimate}: it is not finite; pass a finite estimate")
@@ -124,7 +126,7 @@ def noninferiority(
 
 
 def largest_std_error(margin: float, *, level: float = 0.95, two_sided: bool = False) -> float:
-    """Return the largest standard error, in the margin's unit, with which a true zero passes with 80 per cent power.
+    """Return the largest standard error with which a zero effect passes with 80 per cent power.
 
     Non-inferiority: ``margin / (z(level) + z(power))``. Equivalence (`two_sided`):
     ``margin / (z(level) + z((1 + power) / 2))``. An invalid margin or level raises DesignError.
@@ -136,15 +138,18 @@ def largest_std_error(margin: float, *, level: float = 0.95, two_sided: bool = F
 
 
 def assignments(n_units: int, n_treated: int) -> Bools:
-    """Return all assignments of `n_treated` units among `n_units`, at most a million, bool[assignment, unit]."""
+    """Return every way to treat `n_treated` of `n_units` units, bool[assignment, unit].
+
+    More than `MAX_ASSIGNMENTS` raise DesignError.
+    """
     if not 0 < n_treated < n_units:
         raise DesignError(
-            f"Cannot permute the treatment of {n_treated} among {n_units} units: at least one treated and one "
-            "comparison unit are needed; add units"
+            f"Cannot permute the treatment: {n_treated} of {n_units} units are treated, but at least one must be "
+            "treated and one not; add units"
         )
     if (count := comb(n_units, n_treated)) > MAX_ASSIGNMENTS:
         raise DesignError(
-            f"Cannot list the assignments of {n_treated} among {n_units} units: there are {count:,}, more than "
+            f"Cannot list all ways to treat {n_treated} of {n_units} units: there are {count:,}, more than "
             f"{MAX_ASSIGNMENTS:,}; use fewer units"
         )
     chosen = np.array(list(combinations(range(n_units), n_treated)))
@@ -229,7 +234,7 @@ def shift_interval(observed: float, draws: Floats, slopes: Floats, level: float)
 def romano_wolf(
     estimates: Estimate | Floats, covariance: Floats | None = None, *, df: float | Floats = np.inf
 ) -> pd.DataFrame:
-    """Adjust the p-values of a family of two-sided tests of zero for multiple testing, by stepdown.
+    """Adjust two-sided p-values for multiple testing with the stepdown method of Romano and Wolf.
 
     Parameters
     ----------
@@ -274,10 +279,10 @@ def romano_wolf(
             f"{df.shape}; pass an Estimate, or estimates[term], covariance[term, term] and one df or df[term]"
         )
     variance = np.diag(covariance)
-    if not (variance > 0).all() or not np.isfinite(estimates).all() or not (df > 0).all():
+    if not (usable := (variance > 0) & np.isfinite(estimates) & (df > 0)).all():
         raise DesignError(
-            f"Cannot test a family with the estimates {estimates.tolist()}, variances {variance.tolist()} and df "
-            f"{df.tolist()}: each must be finite, and the latter two positive; drop terms without an estimate"
+            f"Cannot test a family: {(~usable).sum()} of {len(usable)} terms lack a finite estimate, a positive "
+            "variance or positive df; drop these terms"
         )
     t = estimates / np.sqrt(variance)
     p_value = 2 * stats.t.sf(np.abs(t), df)
@@ -292,7 +297,7 @@ def romano_wolf(
 
 
 def _null_p_values(covariance: Floats, df: Floats) -> Floats:
-    """Draw unadjusted p-values of two-sided tests of zero under the null hypothesis, float64[draw, term].
+    """Draw unadjusted two-sided p-values under the null hypothesis, float64[draw, term].
 
     Estimates are normal with this covariance. In each draw their standard errors take the same quantile of their chi
     distributions.

@@ -92,8 +92,8 @@ def test_nothing_is_answered_without_closures():
     found = estimate_all(panel_of(np.ones((4, 5, 42))), Design())
     assert all(one.refused for one in found.values())
     assert found.rows[["estimate", "std_error", "mde"]].isna().all(axis=None)
-    assert found.rows["reason"].str.contains("none of the 4 firms is closed between 2019-01 and 2022-06").all()
-    with pytest.raises(DesignError, match=r"^cannot estimate E1a, .* with this panel: none of the 4 firms is closed"):
+    assert found.rows["reason"].str.contains("none of the 4 firms was closed between 2019-01 and 2022-06").all()
+    with pytest.raises(DesignError, match=r"^cannot estimate E1a, .* from this panel: none of the 4 firms was closed"):
         found.require()
 
 
@@ -111,8 +111,8 @@ def test_one_closed_firm_has_no_error_and_is_refused():
     one = panel_of(panel.sales, {0: WAVE}, origin=panel.firms["origin"].array, category=panel.firms["category"].array)
     rows = estimate_all(one, Design()).rows.set_index("id")
     for pattern, said in (
-        ("E1[abe]", "found 1 with sales, in 1 clusters by brand_group"),
-        (r"E3.*|E4[abe].*|d\d", r"found 1 and \d clusters"),
+        ("E1[abe]", "found 1 with sales in 1 clusters by brand_group"),
+        (r"E3.*|E4[abe].*|d\d", r"they form 1 and \d clusters"),
         ("E4d.*", "fewer than two clusters of closed firms"),
     ):
         reasons = rows.loc[rows.index.str.fullmatch(pattern), "reason"]
@@ -123,7 +123,7 @@ def test_one_closed_firm_has_no_error_and_is_refused():
 def test_a_report_without_any_estimate_is_refused():
     panel = doses()
     panel.firms["risk"] = np.nan
-    with pytest.raises(DesignError, match=r"cannot estimate E5b with this panel: .* unknown for all 288"):
+    with pytest.raises(DesignError, match=r"cannot estimate E5b from this panel: .* unknown for all 288"):
         estimate_all(panel, DOSES_DESIGN, ["E5b"]).require()
     estimate_all(panel, DOSES_DESIGN, ["E5b", "E2a"]).require()
 
@@ -141,7 +141,7 @@ def test_a_refusal_for_one_origin_leaves_the_other_standing():
             f"E2{'a' if kept == 'own' else 'b'}_slope",
             f"{kept}: per 10 pp",
         ]
-        said = "firms are of origin XA" if kept == "own" else "firms is of origin XA"
+        said = "firms are from origin XA" if kept == "own" else "firms is from origin XA"
         assert said in rows.loc[refused, "reason"]
         assert rows.loc[refused, ["estimate", "mde", "p"]].isna().all()
         assert rows.loc[kept, "mde"] == detectable(rows.loc[[kept]], level=0.8)[0]

@@ -273,7 +273,7 @@ def test_what_has_no_error_is_in_no_family(ceiling):
         sales[:2, 0, WAVE:] = 0.0
 
     lost = effect_on_closed(changed(by_hand(), nothing_at_home), Design(), where="home")
-    assert "none of these effects has a standard error" in closed_firms.family({"E1b": lost}).reason
+    assert "none has a standard error" in closed_firms.family({"E1b": lost}).reason
     known = effect_on_closed(ceiling[0], Design())
     assert closed_firms.family({"E1a": known, "E1b": lost})["id"].tolist() == ["E1a"]
 

@@ -89,10 +89,10 @@ def test_a_design_that_means_nothing_is_refused(changes, message):
 
 
 def test_a_common_part_out_of_order_is_refused():
-    assert "put the lower end first" in growth.effect_on_growth(HAND, BY_FIRM, common=(1.0, -1.0)).reason
+    assert "pass two finite ends, the lower first" in growth.effect_on_growth(HAND, BY_FIRM, common=(1.0, -1.0)).reason
 
 
 @pytest.mark.parametrize("names", ["E9", ["E1a", "E9"]])
 def test_an_unknown_estimand_is_refused(names):
-    with pytest.raises(DesignError, match=r"^unknown estimand E9; choose from E1a"):
+    with pytest.raises(DesignError, match=r"^estimands not found: E9; choose from E1a"):
         estimate_all(HAND, Design(), names)

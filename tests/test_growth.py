@@ -154,7 +154,7 @@ def test_a_panel_of_one_origin_has_no_share_and_says_so():
     panel = by_hand()
     alone = replace(panel, sales=panel.sales[:9], firms=panel.firms[:9].assign(origin="CN"))
     found = estimate_all(alone, BY_FIRM, ["E3_seen", "E3s_seen"])
-    assert "add sellers of other origins" in found["E3s_seen"].reason
+    assert "add sellers from other origins" in found["E3s_seen"].reason
     assert np.isfinite(found["E3_seen"].value)
 
 

@@ -40,7 +40,7 @@ def of_one_origin(panel):
             ELSEWHERE,
             "only sales on AMZ|the panel covers AMZ, but not EBY, ALI; add sales there|no such platform in the data",
         ),
-        (of_one_origin, OTHERS, "add sellers of other origins|no firm of other origins is exposed"),
+        (of_one_origin, OTHERS, "add sellers from other origins|no firm of other origins is exposed"),
     ],
 )
 def test_what_a_panel_of_one_platform_or_origin_does_not_hold_is_refused_and_nothing_has_an_error_of_zero(

@@ -172,7 +172,7 @@ def test_a_panel_without_closed_firms_is_a_panel_that_answers_nothing(tmp_path, 
     assert main(["run", *files, "--out", str(tmp_path / "out")]) == 2
     assert main(["check", *files]) == 2
     said = capsys.readouterr()
-    assert said.err.count("none of the 2 firms is closed between 2021-04 and 2021-06") == 2
+    assert said.err.count("none of the 2 firms was closed between 2021-04 and 2021-06") == 2
     assert said.err.count("; use a panel that contains closures") == 2
     assert "Closures by wave\nnone" in said.out  # its content is printed, but not what it cannot show
     assert "What can be estimated" not in said.out

@@ -56,7 +56,7 @@ def test_a_panel_of_one_origin_has_the_reason_in_place_of_its_share(panel, tmp_p
     alone = replace(panel, firms=panel.firms.assign(origin="CN"))
     told, found = reported(alone, tmp_path, WHOLE[1:3])
     assert "sellers of other origins, for ten points of exposure not estimable with this data" in told[WHOLE[1]]
-    assert "firms are of origin CN; add sellers of other origins" in told[WHOLE[2]]
+    assert "firms are from origin CN; add sellers from other origins" in told[WHOLE[2]]
     assert found["C01 V3"]["word"] == "Not testable with this data"
     assert found["C01 V2"]["low"] is not None
 

@@ -276,7 +276,7 @@ def test_a_simulated_panel_makes_simulated_reports_and_the_brief_tells_them_apar
 @pytest.mark.parametrize(
     ("firm", "closed", "error", "message"),
     [
-        ("F-", "", DesignError, "none of the 6 firms is closed between 2019-01 and 2021-12"),
+        ("F-", "", DesignError, "none of the 6 firms was closed between 2019-01 and 2021-12"),
         ("F-", "2019-03", DesignError, r"but 2 firms closed earlier: 2019-03 \(2\); leave them out of the panel"),
         ("F-", "2021-10", DesignError, r"but all 2 closures are in other months: 2021-10 \(2\); pass"),
         ("F-", "yesterday", DataError, "yesterday"),

@@ -359,7 +359,7 @@ def test_an_estimand_that_the_panel_cannot_carry_has_the_reason(panel):
     sections = tables(estimable(alone, Design()))
     table, whys = sections["What can be estimated"].set_index("id"), sections["Why not"].set_index("no")["reason"]
     why = whys[table.loc["E2b", "estimable"].removeprefix("no ")]
-    assert "all 192 firms are of origin CN" in why
+    assert "all 192 firms are from origin CN" in why
     assert whys.is_unique
     assert np.isnan(table.loc["E2b", "smallest effect seen"])
     assert table.loc["E2b", "firms"] == ""

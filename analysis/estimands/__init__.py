@@ -1,1 +1,1 @@
-"""Estimands E1 to E5 for a panel: estimates with their standard errors and designs, or reasons for refusals."""
+"""Estimands E1 to E5, and the functions that estimate them for a panel."""

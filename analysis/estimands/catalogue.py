@@ -1,4 +1,4 @@
-"""Estimate all estimands for a panel and tabulate the estimates, or the reasons for refusals."""
+"""Estimate all estimands for a panel and tabulate the results."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ The id is also the name of the true value in a simulated market.
 
 
 def filled(template: str, platforms: tuple[str, ...], design: Design) -> list[dict[str, str]]:
-    """Return the values of the placeholders in an id: one mapping, or one per platform or month that it covers."""
+    """Return a mapping of placeholders to values for each id that a template covers."""
     first, second = [*design.destinations, "a second destination"][:2]
     names = {"origin": design.origin, "home": platforms[0]}
     names |= {"destinations": " and ".join(design.destinations), "first": first, "second": second}
@@ -64,7 +64,7 @@ def filled(template: str, platforms: tuple[str, ...], design: Design) -> list[di
 
 
 def catalogue(platforms: tuple[str, ...], design: Design) -> dict[str, dict[str, str]]:
-    """Return the rows of ``data/estimands.csv`` by id, with labels filled in for a design."""
+    """Return the rows of ``data/estimands.csv`` by id, with labels filled in for the design."""
     rows = data.load("estimands").fillna("").to_dict("records")
     return {
         row["id"].format(**names): {**row, "label": row["label"].format(**names)}
@@ -74,18 +74,22 @@ def catalogue(platforms: tuple[str, ...], design: Design) -> dict[str, dict[str,
 
 
 class Answers(Shown, dict[str, Estimate]):
-    """Mapping of ids to one-term estimates; a refused one states its reason."""
+    """Mapping of ids to one-term estimates.
+
+    A refused estimate states its reason.
+    """
 
     def __init__(self, effects: Mapping[str, Estimate], labels: Mapping[str, str]) -> None:
-        """Store estimates and their printed labels, both by id."""
+        """Store estimates and their printed labels by id."""
         super().__init__(effects)
         self.labels = labels
 
     @cached_property
     def rows(self) -> pd.DataFrame:
-        """One row per estimand: `id`, `label`, `estimate`, `std_error`, `conf_low`, `conf_high`, `unit`, `n`, and more.
+        """Table of the estimates, with one row per estimand.
 
-        `mde` is the smallest effect detected with a power of 80 per cent; `reason` explains a missing estimate.
+        The columns include `id`, `label`, `estimate`, `std_error`, `conf_low`, `conf_high`, `unit` and `n`. `mde` is
+        the smallest effect detected with a power of 80 per cent; `reason` explains a missing estimate.
         """
         return in_rows([(name, self.labels[name], effect) for name, effect in self.items()])
 
@@ -95,15 +99,15 @@ class Answers(Shown, dict[str, Estimate]):
         return f"{len(self)} of the estimands {signs}", shown, []
 
     def require(self) -> Answers:
-        """Return the answers themselves; if every estimate is refused, raise DesignError with the reasons."""
+        """Return the answers; raise DesignError if every estimate is refused."""
         if all(effect.refused for effect in self.values()):
             why = "; ".join(dict.fromkeys(effect.reason for effect in self.values()))
-            raise DesignError(f"cannot estimate {', '.join(self)} with this panel: {why}")
+            raise DesignError(f"cannot estimate {', '.join(self)} from this panel: {why}")
         return self
 
 
 def estimate_all(panel: Panel, design: Design, names: str | Collection[str] = ()) -> Answers:
-    """Estimate selected estimands for a panel, by id.
+    """Estimate all or selected estimands for a panel.
 
     Parameters
     ----------
@@ -135,7 +139,7 @@ def estimate_all(panel: Panel, design: Design, names: str | Collection[str] = ()
     E1a    -30.44    -65.78       41.4 per cent
     """
     if not isinstance(panel, Panel):
-        raise DesignError(f"expected a Panel, found {type(panel).__name__}; read one with analysis.read_panel")
+        raise DesignError(f"cannot estimate from type {type(panel).__name__}; read a panel with analysis.read_panel")
     ids = {names} if isinstance(names, str) else set(names)
     estimands = {
         name.format(**words): (verb, term.format(**words))
@@ -144,7 +148,7 @@ def estimate_all(panel: Panel, design: Design, names: str | Collection[str] = ()
         for words in filled(name, panel.platforms, design)
     }
     if unknown := ids - set(estimands):
-        raise DesignError(f"unknown estimand {', '.join(sorted(unknown))}; choose from {', '.join(estimands)}")
+        raise DesignError(f"estimands not found: {', '.join(sorted(unknown))}; choose from {', '.join(estimands)}")
     rows, effects = catalogue(panel.platforms, design), dict[str, Estimate]()
     for name, (verb, term) in estimands.items():
         if not ids or name in ids:

@@ -1,4 +1,4 @@
-"""Changes in sales relative to a counterfactual, estimated or true: the basis of growth and displacement.
+"""Changes in sales relative to a counterfactual, from which growth and displacement are computed.
 
 Each formula of these changes is written once. Applied to estimated changes it gives an estimate with a standard error;
 applied to changes between worlds of a simulated market it gives the true value.
@@ -55,7 +55,7 @@ class Changes:
     lacking: Mapping[bool, str] = field(default_factory=dict)
 
     def total(self, values: Any) -> Total:
-        """Return the function ``total(set, platforms, of_origin=None)``, which sums the matching cells of `values`."""
+        """Return a function ``total(set, platforms, of_origin=None)`` that sums the matching cells of `values`."""
 
         def added(what: What, platforms: Sequence[str], of_origin: bool | None = None) -> Any:
             return sum(
@@ -67,17 +67,20 @@ class Changes:
         return added
 
     def delta_method(self, formula: Formula, *, estimand: str, unit: str, **changes: Any) -> Estimate:
-        """Apply a formula in terms of :meth:`total`, with standard errors by the delta method."""
+        """Apply a formula to the changes, with standard errors by the delta method.
+
+        `formula` is a function of :meth:`total`.
+        """
         return self.estimate.delta_method(
             lambda values: formula(self.total(values)), estimand=estimand, unit=unit, **changes
         )
 
 
 def totals(sample: Sample, values: Floats, code: Ints, **fields: Any) -> Estimate:
-    """Return column sums of values[firm, column], to pass to :meth:`analysis.estimate.Estimate.jackknife`.
+    """Return the column sums of values[firm, column] as an Estimate.
 
-    Firms are treated as draws, so their number is as random as their sales; each firm contributes its own row. `code`
-    is the cluster of each firm, int64[firm].
+    They are meant for :meth:`analysis.estimate.Estimate.jackknife`. Firms are treated as draws, so their number is as
+    random as their sales; each firm contributes its own row. `code` is the cluster of each firm, int64[firm].
     """
     return Estimate(
         estimand="totals",
@@ -187,37 +190,41 @@ def _estimated(sample: Sample, of_origin: bool, home: bool) -> Changes:
 
 
 def _refuse_nobody(eligible: Floats, observed: Bools, closed: Bools, pool: Bools, platforms: Sequence[str]) -> None:
-    """Raise DesignError if no firm is fully observed or none is closed; `eligible`: [window, firm, platform]."""
+    """Raise DesignError unless there are fully observed firms and closed firms with sales.
+
+    `eligible` is the sales of eligible firms, float64[window, firm, platform].
+    """
     if not observed.any():
         unknown = [name for column, name in enumerate(platforms) if np.isnan(eligible[:, :, column]).all()]
-        lacking = f"; drop {', '.join(unknown)}, where the sales of all firms are unknown" if unknown else ""
-        raise DesignError(f"no firm has known sales on {', '.join(platforms)} in both windows{lacking}")
+        remedy = f"drop {', '.join(unknown)}, where all sales are unknown" if unknown else "supply the missing sales"
+        raise DesignError(f"no firm has known sales on {', '.join(platforms)} in both windows; {remedy}")
     if not closed.any():
-        raise DesignError(f"found {pool.sum()} comparison firms, but no closed firm with sales until its closure")
+        raise DesignError(f"found {pool.sum()} comparison firms, but no closed firm with sales until closure; add one")
 
 
 def _against(
     sums: Floats, cohorts: list[Cohort], code: Ints, who: str, platforms: Sequence[str]
 ) -> tuple[Floats, Floats, int]:
-    """Return the change of a set by platform, its scores by cluster and its degrees of freedom, over all cohorts.
+    """Return a set's change in sales by platform, with cluster scores and degrees of freedom.
 
-    The number of firms is fixed for the set, not for each cohort; otherwise a cohort of one firm would have no error.
+    Changes are summed over cohorts. The number of firms is fixed for the set, not for each cohort; otherwise a cohort
+    of one firm would have no error.
     """
     before, after = sums
     rows = np.concatenate([cohort.closed for cohort in cohorts])
     clusters, fewest = len(np.unique(code[rows])), min(len(np.unique(code[cohort.others])) for cohort in cohorts)
     if min(clusters, fewest) < 2:
         raise DesignError(
-            f"cannot compare {who} with comparison firms: found {clusters} and {fewest} clusters, but a standard error "
-            "needs at least two of each; widen the comparison or leave out this origin"
+            f"cannot compare {who} with comparison firms: they form {clusters} and {fewest} clusters, but the "
+            "standard error needs at least two on each side; widen the comparison or leave out this origin"
         )
     for cohort in cohorts:
         held, base = before[cohort.closed].sum(axis=0), before[cohort.others].sum(axis=0)
         if (nothing := (held > 0) & (base == 0)).any():
             column = int(np.argmax(nothing))
             raise DesignError(
-                f"cannot compare {who} on {platforms[column]}: they had baseline sales of {held[column]:.4g}, the "
-                f"{len(cohort.others)} comparison firms none; widen the comparison or leave out {platforms[column]}"
+                f"cannot compare {who} on {platforms[column]}: their baseline sales were {held[column]:.4g}, but the "
+                f"{len(cohort.others)} comparison firms had none; widen the comparison or leave out {platforms[column]}"
             )
     both = np.hstack([before, after])
 
@@ -234,7 +241,7 @@ def _against(
 
 
 def _newcomers(sums: Floats, new: Bools, closed: Ints, pool: Ints, code: Ints) -> tuple[Floats, Floats]:
-    """Return the sales of newcomers expected alongside the closed firms, and the scores by cluster."""
+    """Return the expected sales of newcomers alongside the closed firms, with cluster scores."""
     before, after = sums
 
     def beside(x: Floats) -> Any:
@@ -246,14 +253,14 @@ def _newcomers(sums: Floats, new: Bools, closed: Ints, pool: Ints, code: Ints) -
 
 
 def _finite(values: Any) -> Any:
-    """Replace non-finite values, which have nothing to be compared with, with 0."""
+    """Replace non-finite values with 0."""
     return np.where(np.isfinite(values), values, 0.0)
 
 
 def _without_each(
     formula: Callable[[Floats], Any], mine: _Columns, others: _Columns, code: Ints
 ) -> tuple[Floats, Floats]:
-    """Apply a formula to sums of values[firm, column] over rows; also return its change without each cluster.
+    """Apply a formula to sums over firms; also return its change when each cluster is left out.
 
     A cluster on both sides is left out of one side, then of the other, and the changes are added; the interaction of
     the two is ignored.

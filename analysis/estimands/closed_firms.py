@@ -1,4 +1,4 @@
-"""Effects on closed firms: sales, damage, survival, placebos and robustness (E1)."""
+"""Effects on closed firms (E1): sales, damage and survival, with placebos and cross-checks."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def scope(panel: Panel) -> Where:
 
 
 def sales_on(panel: Panel, where: Where) -> tuple[Floats, int]:
-    """Return sales[firm, month] at home or on all platforms, and the number of platforms summed.
+    """Return sales[firm, month] on the home platform or on all platforms, and the number of platforms.
 
     Raise DesignError if all platforms are requested but the panel has only one.
     """
@@ -68,7 +68,7 @@ def sales_on(panel: Panel, where: Where) -> tuple[Floats, int]:
 
 @estimand
 def effect_on_closed(panel: Panel, design: Design, *, where: Where = "all") -> Estimate:
-    """Estimate the effect on closed firms' sales on all platforms (E1a) or on the home platform (E1b).
+    """Estimate the effect of closures on closed firms' total sales (E1a) or home sales (E1b).
 
     The comparison is wave by wave among firms that sold something a year before the window: firms closed in the wave
     that still sold in the month before, against comparison firms that still sold in the month of the wave. Only a firm
@@ -83,8 +83,8 @@ def effect_on_closed(panel: Panel, design: Design, *, where: Where = "all") -> E
     Estimate
         Per cent of the sales without closure. The interval uses Student's t; degrees of freedom are at most the number
         of clusters of closed firms less one. Counts: `newcomers_left_out` and `stopped_left_out`, closed firms that
-        did not sell a year before, or in the month before their wave. Refused if the design selects no firms, there are
-        fewer than two clusters of closed firms, or all platforms are requested of a panel with one.
+        did not sell a year earlier, or in the month before their wave. Refused if the design selects no firms, there
+        are fewer than two clusters of closed firms, or all platforms are requested of a panel with one.
     """
     sample, (sales, width) = design.sample(panel), sales_on(panel, where)
     y = sample.means(sales)
@@ -93,7 +93,7 @@ def effect_on_closed(panel: Panel, design: Design, *, where: Where = "all") -> E
     closed = np.concatenate([cohort.closed for cohort in answering])
     if (count := sample.clusters(closed)) < 2:
         raise DesignError(
-            f"cannot compute a standard error for closed firms: found {len(closed)} with sales, in {count} clusters by "
+            f"cannot compute a standard error for closed firms: found {len(closed)} with sales in {count} clusters by "
             f"{design.cluster}, but at least two are needed; rank the closed firms among comparison firms instead"
         )
     name, n = effect_name(design, where), len(closed)
@@ -115,21 +115,24 @@ def own_closure(panel: Panel, design: Design) -> Estimate:
 
 
 def effect_name(design: Design, where: Where) -> str:
-    """Return the id of the effect that a design identifies for sales at home or on all platforms."""
+    """Return the id of the effect on home or total sales that a design identifies."""
     if design.comparison != "low_exposure":
         return f"E1c, {where}"
     return HEADLINE[where]
 
 
 def without_error(value: float, n: int, reason: str) -> Estimate:
-    """Return an effect on `n` closed firms in per cent, without a standard error."""
+    """Build an estimate of an effect in per cent that has no standard error.
+
+    `n` is the number of closed firms.
+    """
     return Estimate(estimand="", unit="per cent", terms=("simple",), value=np.array([value]), n=n, reason=reason)
 
 
 def compared(
     y: Floats, among: Sequence[Cohort], sample: Sample, cluster: Ints, *, first: int, width: int, anticipation: int = 0
 ) -> GroupTime:
-    """Compare closed with comparison firms, cohort by cohort, within the strata of the design.
+    """Compare closed firms with comparison firms by cohort, within the strata of the design.
 
     Parameters
     ----------
@@ -163,7 +166,7 @@ def compared(
 
 
 def mechanical_loss(dose: Floats, months_closed: Floats, home: Floats, everywhere: Floats) -> float:
-    """Return the closed accounts' sales in per cent of closed firms' sales on all platforms.
+    """Return the sales of closed accounts as a percentage of closed firms' total sales.
 
     The closed part (dose) of baseline home sales, times the share of the window in which the firm is closed. This is a
     property of the firms, without sampling error. All arguments are float64[firm].
@@ -173,7 +176,9 @@ def mechanical_loss(dose: Floats, months_closed: Floats, home: Floats, everywher
 
 @estimand
 def damage_multiple(panel: Panel, design: Design) -> Estimate:
-    """Divide the loss on all platforms by the mechanical loss, the sales of the closed accounts (E1e).
+    """Estimate the ratio of the loss on all platforms to the mechanical loss (E1e).
+
+    The mechanical loss is the sales of the closed accounts.
 
     Returns
     -------
@@ -222,7 +227,7 @@ def months_alive(panel: Panel, design: Design) -> Estimate:
     """
     several(panel, "survival on any platform")
     if design.comparison == "not_yet_closed":
-        raise DesignError("cannot compare survival with that of firms closed later; use comparison='low_exposure'")
+        raise DesignError("cannot estimate survival relative to firms closed later; use comparison='low_exposure'")
     sample = design.sample(panel)
     starting, _ = followed(sample)
     firm = np.concatenate([cohort.firms for cohort in starting])
@@ -288,12 +293,12 @@ def comparisons(panel: Panel, design: Design, truth: ByWindow | None = None, *, 
 
 @estimand
 def placebo(panel: Panel, design: Design, *, where: Where = "all") -> Estimate:
-    """Estimate a placebo effect of closures dated a year early, in a panel that ends before the real ones.
+    """Estimate a placebo effect, with closures dated a year early.
 
-    Closed firms were selected at the real closure, so they had survived until then. Hence the placebo uses firms that
-    sold something in the month before the first wave and already existed at the start of the early base. Newcomers grow
-    manyfold in the placebo year, and their growth is related to whether they were closed: with them, the placebo finds
-    a fall even in simulated markets that have none.
+    The panel is cut off before the real closures. Closed firms were selected at the real closure, so they had survived
+    until then. Hence the placebo uses firms that sold something in the month before the first wave and already existed
+    at the start of the early base. Newcomers grow manyfold in the placebo year, and their growth is related to whether
+    they were closed: with them, the placebo finds a fall even in simulated markets that have none.
 
     Returns
     -------
@@ -308,9 +313,10 @@ def placebo(panel: Panel, design: Design, *, where: Where = "all") -> Estimate:
 
 
 def a_year_early(panel: Panel, design: Design, firms: Bools) -> tuple[Panel, Design]:
-    """Return a panel of some firms with closures dated a year early, ending before the real ones, and its design.
+    """Return a panel of the given firms with closures dated a year early, and its design.
 
-    The window of the design covers the same months a year early, even if no firm of the first wave is left.
+    The panel ends before the real closures. The window of the design covers the same months a year early, even if no
+    firm of the first wave is left.
 
     Raises
     ------
@@ -320,8 +326,8 @@ def a_year_early(panel: Panel, design: Design, firms: Bools) -> tuple[Panel, Des
     sample = design.sample(panel)
     if sample.no_placebo:
         raise DesignError(
-            f"a placebo a year early needs {12 + design.base_months} months before the first wave, and the window a "
-            f"year earlier, but the panel starts in {panel.months[0]}; narrow the window or add earlier months"
+            f"a placebo a year early needs {12 + design.base_months} months before the first wave and sales two years "
+            f"before the window, but the panel starts in {panel.months[0]}; narrow the window or add earlier months"
         )
     end, dated = sample.base.stop - design.anticipation, panel.firms["closed_on"] - pd.DateOffset(years=1)
     kept = firms & ~(dated < panel.months[0].to_timestamp()).to_numpy()  # closed in part long before the first wave
@@ -333,7 +339,7 @@ def a_year_early(panel: Panel, design: Design, firms: Bools) -> tuple[Panel, Des
 
 
 def mechanical(rows: pd.DataFrame, multiple: Estimate) -> pd.DataFrame:
-    """Prepend the mechanical loss to the rows of the actual loss (E1a) and their ratio (E1e)."""
+    """Select the rows of E1a and E1e, and prepend a row for the mechanical loss."""
     rows = rows[rows["id"].isin(["E1a", "E1e"])]
     if multiple.refused:
         return rows
@@ -359,7 +365,7 @@ def family(effects: Mapping[str, Estimate]) -> pd.DataFrame:
     """
     tested = {name: effect for name, effect in effects.items() if np.isfinite(effect.std_error[0])}
     if not tested:
-        raise DesignError(f"cannot test {', '.join(effects)}: none of these effects has a standard error")
+        raise DesignError(f"cannot test {', '.join(effects)}: none has a standard error; add an effect that has one")
     scored = [effect if effect.unit != "per cent" else _in_logs(effect) for effect in tested.values()]
     scores = [pd.Series(effect.scores[:, 0], index=effect.clusters) for effect in scored]
     joint = pd.concat(scores, axis=1).fillna(0.0).to_numpy()  # an effect does not depend on clusters outside its sample
@@ -377,11 +383,11 @@ def smallest_effect(panel: Panel, design: Design, *, draws: int = DRAWS) -> Esti
     """Estimate the minimum detectable effect on closed firms' sales (E1a) from placebo closures.
 
     Sales are summed over brand groups, which are closed together, on all platforms, or at home if the panel has only
-    one platform (E1b), in the window and a year before. Each draw treats as closed as many comparison groups as were
+    one platform (E1b), in the window and a year earlier. Each draw treats as closed as many comparison groups as were
     closed, of the same origin and size (above or below the median closed group; of the same origin only, if these are
     too few). They are compared with the rest as in :func:`effect_on_closed`, ignoring waves. So no distribution of
-    sales is assumed, and the real effect is not used. Groups must have sold something a year before, and in the last
-    month before the first wave.
+    sales is assumed, and the real effect is not used. Groups must have sold something a year before the window, and in
+    the last month before the first wave.
 
     Returns
     -------
@@ -403,7 +409,7 @@ def smallest_effect(panel: Panel, design: Design, *, draws: int = DRAWS) -> Esti
     groups = groups[groups["origin"].isin(groups.loc[groups["closed"], "origin"])]
     closed, origin = groups["closed"].to_numpy(), groups["origin"].to_numpy()
     if not closed.any():
-        raise DesignError("cannot draw placebo closures: no closed group sold anything a year before; widen the window")
+        raise DesignError("cannot draw placebo closures: no closed group had sales a year earlier; widen the window")
     large = (groups["before"] >= groups.loc[groups["closed"], "before"].median()).to_numpy()
 
     def estimator(sales: Floats, first: Floats, rows: Ints) -> Estimate:
@@ -438,10 +444,11 @@ Rows = tuple[Sample, Ints, Floats, Floats]
 
 
 def _stacked(panel: Panel, design: Design, where: Where) -> Rows:
-    """Stack the firms of E1a or E1b by cohort for the other estimators; drop origins with only one side.
+    """Stack the firms of E1a or E1b by cohort for the other estimators.
 
-    A firm's outcome is its sales relative to the first window, and its weight is its monthly sales in that window. So
-    the weighted mean over closed firms is the ratio of their sums, as in E1a.
+    Within a cohort, origins without both closed and comparison firms are dropped. A firm's outcome is its sales
+    relative to the first window, and its weight is its monthly sales in that window. So the weighted mean over closed
+    firms is the ratio of their sums, as in E1a.
     """
     sample, (sales, width) = low_exposure(panel, design, "the effect by other estimators"), sales_on(panel, where)
     among = [cohort.of(sample.observed(width)) for cohort in cohorts(sample, width)]
@@ -452,15 +459,18 @@ def _stacked(panel: Panel, design: Design, where: Where) -> Rows:
     both = rows.groupby("within")["closed"].transform("nunique") == 2
     if not both.any():
         raise DesignError(
-            f"found {rows['closed'].sum()} closed and {(~rows['closed']).sum()} comparison firms that still sold, but "
-            "no two of the same origin in the same wave; widen the comparison"
+            f"found {rows['closed'].sum()} closed and {(~rows['closed']).sum()} comparison firms with sales, but no "
+            "pair from the same origin and wave; widen the comparison"
         )
     firm, within = rows["firm"][both].to_numpy(), pd.get_dummies(rows["within"][both], dtype=float).to_numpy()
     return sample, firm, within, sales[firm, sample.before].mean(axis=1)
 
 
 def _by(estimator: Callable[..., Estimate], rows: Rows, y: Floats, first: int, x: Floats, name: str) -> Estimate:
-    """Estimate an effect in per cent from y[row, period]; its degrees of freedom are closed clusters less one."""
+    """Apply an estimator to y[row, period] and return the effect in per cent.
+
+    Its degrees of freedom are the number of closed clusters less one.
+    """
     sample, firm, _, before = rows
     treated, code = np.where(sample.closed[firm], float(first), np.inf), sample.cluster[firm]
     y, level = y / before[:, np.newaxis], sample.design.level
@@ -471,12 +481,13 @@ def _by(estimator: Callable[..., Estimate], rows: Rows, y: Floats, first: int, x
 
 @estimand
 def adjusted_effect(panel: Panel, design: Design, *, where: Where = "all") -> Estimate:
-    """Estimate E1a by the doubly robust method, conditional on origin, wave, home share and age.
+    """Estimate E1a or E1b by the doubly robust method.
 
-    The covariates are the share of the home platform in sales in the first window, and age, the months with sales
-    before it (in logs); without them the estimate would be E1a. Size is not a covariate, since growth is measured from
-    earlier sales: of two firms with equal sales, one is large and the other had a good year that will not last. Nor is
-    risk, since the closures deter equally suspect firms that were not closed.
+    The estimate is conditional on origin, wave, home share and age. The covariates are the share of the home platform
+    in sales in the first window, and age, the months with sales before it (in logs); without them the estimate would be
+    E1a. Size is not a covariate, since growth is measured from earlier sales: of two firms with equal sales, one is
+    large and the other had a good year that will not last. Nor is risk, since the closures deter equally suspect firms
+    that were not closed.
 
     Returns
     -------
@@ -494,9 +505,10 @@ def adjusted_effect(panel: Panel, design: Design, *, where: Where = "all") -> Es
 
 @estimand
 def imputed_effect(panel: Panel, design: Design, *, where: Where = "all") -> Estimate:
-    """Estimate E1a by imputation from firm and month effects by origin and wave.
+    """Estimate E1a or E1b by imputation.
 
-    It uses months before anticipation begins and those of the window; the months between are left out.
+    Sales without closures are imputed from firm effects, and from month effects by origin and wave. The fit uses the
+    months before anticipation begins and those of the window, but not the months between.
 
     Returns
     -------
@@ -518,7 +530,7 @@ def imputed_effect(panel: Panel, design: Design, *, where: Where = "all") -> Est
 
 
 def cross_checks(panel: Panel, design: Design, *, where: Where = "all") -> pd.DataFrame:
-    """Estimate E1a or E1b as a ratio of sums, by the doubly robust method and by imputation, as rows."""
+    """Tabulate E1a or E1b as a ratio of sums, by the doubly robust method and by imputation."""
     ratio, imputed = effect_on_closed(panel, design, where=where), imputed_effect(panel, design, where=where)
     effects = {
         "ratio of sums": ratio,

@@ -1,4 +1,4 @@
-"""Design of a comparison, its sample of firms and months, refusals, and tables of estimates."""
+"""Designs of comparisons, samples of firms and months, refusals, and tables of estimates."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Design:
         their category; or firms closed after the window, even after the last month of the panel, as long as there are
         any.
     post_from, post_to : int
-        First and last month of the window, after the first wave; compared with the same calendar months a year before.
+        First and last month of the window, after the first wave; compared with the same calendar months a year earlier.
     base_months : int
         Number of months before the first wave over which category shares and exposure are measured.
     anticipation : int
@@ -82,7 +82,7 @@ class Design:
     low: float = 0.02
 
     def __post_init__(self) -> None:
-        """Raise DesignError for invalid values."""
+        """Validate the fields; raise DesignError if any is invalid."""
         for name, allowed in (("comparison", get_args(Comparison)), ("cluster", get_args(Cluster))):
             check_choice(name, getattr(self, name), allowed)
         for name in ("destinations", "opened"):
@@ -96,7 +96,7 @@ class Design:
             )
         if whole_number("anticipation", self.anticipation) < 0 or last - 12 >= -self.anticipation:
             raise DesignError(
-                f"the baseline of a window that ends in month {last} overlaps the {self.anticipation} months of "
+                f"the baseline of a window ending in month {last} overlaps the {self.anticipation} months of "
                 f"anticipation; end the window by month {11 - self.anticipation}"
             )
         for name, share in (("level", self.level), ("cut", self.cut), ("low", self.low)):
@@ -131,14 +131,14 @@ class Design:
 
 @dataclass(frozen=True, eq=False)
 class Sample:
-    """The firms and months that a design selects from a panel.
+    """Firms and months that a design selects from a panel.
 
     Attributes
     ----------
     panel : Panel
     design : Design
     before, after, base : slice
-        Window, the same months a year before, and base months: positions on the month axis.
+        The months a year before the window, the window and the base months, as positions on the month axis.
     first : float64[firm]
         Month of closure with a dose of at least the cut; inf if there is none within the panel.
     closed : bool[firm]
@@ -172,7 +172,7 @@ class Sample:
 
     @property
     def year_ago(self) -> str:
-        """First and last month of the window a year before, as text."""
+        """First and last month of the same window a year earlier, as text."""
         return self.months(self.before)
 
     @property
@@ -185,7 +185,7 @@ class Sample:
         return f"{self.panel.months[months.start]} to {self.panel.months[months.stop - 1]}"
 
     def two_years_ago(self, what: str) -> slice:
-        """Return the months of the window two years before; raise DesignError if the panel starts later."""
+        """Return the same window two years earlier; raise DesignError if the panel starts too late."""
         start, stop, months = self.before.start - 12, self.before.stop - 12, self.panel.months
         if start < 0:
             raise DesignError(
@@ -196,7 +196,7 @@ class Sample:
 
     @property
     def still_open(self) -> str:
-        """Sentence about closed firms that were still open in part of the window, or an empty string."""
+        """Sentence about closed firms still open for part of the window, or an empty string."""
         count = int((self.months_closed[self.closed] < 1).sum())
         return f"{count} of {self.closed.sum()} closed sellers were still open in part of the window." if count else ""
 
@@ -213,7 +213,7 @@ class Sample:
 
     @cached_property
     def sums(self) -> Floats:
-        """Sales in the window a year before and in the window, float64[2, firm, platform]; NaN if one is missing."""
+        """Sales a year before the window and in it, float64[2, firm, platform]; NaN if a month is missing."""
         return np.array([self.panel.sales[:, :, months].sum(axis=2) for months in (self.before, self.after)])
 
     def observed(self, width: int) -> Bools:
@@ -225,19 +225,22 @@ class Sample:
         firms: Bools = self.is_own == own
         if not firms.any():
             count, origin = len(firms), self.design.origin
-            nobody = f"none of the {count} firms is of origin {origin}; check the column origin"
-            everybody = f"all {count} firms are of origin {origin}; add sellers of other origins"
+            nobody = f"none of the {count} firms is from origin {origin}; check the column `origin`"
+            everybody = f"all {count} firms are from origin {origin}; add sellers from other origins"
             raise DesignError(nobody if own else everybody)
         return firms
 
     @cached_property
     def is_own(self) -> Bools:
-        """Whether each firm is of the design's origin, bool[firm]."""
+        """Whether each firm belongs to the design's origin, bool[firm]."""
         return np.asarray((self.panel.firms["origin"] == self.design.origin).to_numpy())
 
     @property
     def origin(self) -> Ints:
-        """Code of each firm's origin, int64[firm], in the order of the names."""
+        """Code of each firm's origin, int64[firm].
+
+        Codes follow the order of the origins' names.
+        """
         return self.panel.codes("origin")[0]
 
     @property
@@ -256,15 +259,16 @@ class Sample:
         return len(np.unique(self.cluster[firms]))
 
     def means(self, sales: Floats) -> Floats:
-        """Return mean sales[firm, month] in the window a year before and in the window, float64[firm, 2]."""
+        """Return mean monthly sales a year before the window and in it, float64[firm, 2]."""
         return np.column_stack([sales[:, months].mean(axis=1) for months in (self.before, self.after)])
 
     def widest(self, estimate: Callable[[Ints], Estimate]) -> Estimate:
-        """Estimate with each clustering, int64[firm], and return the result whose intervals are longest in total.
+        """Return the estimate with the widest intervals among the possible clusterings.
 
-        Brand groups are closed together, and a shock may hit all firms of a category. So with brand groups as clusters
-        both clusterings are tried and the wider result is used, as neither may be ignored (MacKinnon, J. G.,
-        Nielsen, M. O. and Webb, M. D. 2024, Jackknife inference with two-way clustering, arXiv 2406.08880).
+        `estimate` takes the cluster of each firm, int64[firm]. Brand groups are closed together, and a shock may hit
+        all firms of a category. So with brand groups as clusters both clusterings are tried and the wider result is
+        used, as neither may be ignored (MacKinnon, J. G., Nielsen, M. O. and Webb, M. D. 2024, Jackknife inference with
+        two-way clustering, arXiv 2406.08880).
         """
         ways = [self.cluster]
         if self.design.cluster == "brand_group":
@@ -287,7 +291,7 @@ class Sample:
 
     @cached_property
     def stopped(self) -> Bools:
-        """Whether each firm sells nothing on any platform, bool[firm, month]; False if unknown."""
+        """Whether each firm sold nothing on any platform, bool[firm, month]; False if unknown."""
         return np.asarray(self.panel.total() <= 0)
 
     def mark(self, estimate: Estimate, **changes: Any) -> Estimate:
@@ -301,8 +305,8 @@ def _sample(panel: Panel, design: Design) -> Sample:
     first = panel.first_treated(cut=design.cut)
     if not np.isfinite(first).any():
         raise DesignError(
-            f"none of the {len(first)} firms is closed between {panel.months[0]} and {panel.months[-1]} with a dose of "
-            f"{design.cut:g} or more; use a panel that contains closures"
+            f"none of the {len(first)} firms was closed between {panel.months[0]} and {panel.months[-1]} with a dose "
+            f"of {design.cut:g} or more; use a panel that contains closures"
         )
     wave, length = int(first.min()), len(panel.months)
     start, stop = wave + design.post_from, wave + design.post_to + 1
@@ -314,8 +318,8 @@ def _sample(panel: Panel, design: Design) -> Sample:
         more = f"no window fits: start the panel in {begin} or earlier{end}"
         remedy = f"the closest fit is {fitted.given}" if fitted else more
         raise DesignError(
-            f"the panel, {panel.months[0]} to {panel.months[-1]}, does not cover months {design.post_from} to "
-            f"{design.post_to} after the first wave in {panel.months[wave]}, the same months a year before and "
+            f"the panel runs from {panel.months[0]} to {panel.months[-1]}, but must cover months {design.post_from} to "
+            f"{design.post_to} after the first wave in {panel.months[wave]}, the same months a year earlier and "
             f"{design.base_months} base months; {remedy}"
         )
     after, base = slice(start, stop), slice(wave - design.base_months, wave)
@@ -359,18 +363,18 @@ def _comparison(panel: Panel, design: Design, first: Floats, never_closed: Bools
     if not later.any():
         last = int(closures[np.isfinite(closures)].max())
         raise DesignError(
-            f"the comparison needs firms still open {design.anticipation} months after month {design.post_to}, but the "
-            f"last wave is in {panel.months[0] + last}, month {last - int(first.min())}, which leaves no comparison "
-            "firms; end the window earlier or choose another comparison"
+            f"the comparison needs firms still open {design.anticipation} months after month {design.post_to}, but has "
+            f"none, since the last wave is in {panel.months[0] + last}, month {last - int(first.min())}; end the "
+            "window earlier or choose another comparison"
         )
     return later
 
 
 def low_exposure(panel: Panel, design: Design, what: str) -> Sample:
-    """Select the sample; raise DesignError unless the comparison is with firms of low exposure."""
+    """Select the sample; raise DesignError unless the comparison firms have low exposure."""
     if design.comparison != "low_exposure":
         raise DesignError(
-            f"cannot identify {what} with the comparison {design.comparison!r}, whose firms gain sales from closed "
+            f"cannot identify {what} with comparison={design.comparison!r}, whose firms gain sales from closed "
             "firms; use comparison='low_exposure'"
         )
     return design.sample(panel)
@@ -385,7 +389,7 @@ def several(panel: Panel, what: str) -> None:
 
 
 def once(panel: Any, what: Hashable, make: Callable[[], Answer]) -> Answer:
-    """Return a result cached with the panel, or compute and cache it."""
+    """Return a result cached with the panel; compute and cache it first if necessary."""
     made: dict[Hashable, Answer] = vars(panel).setdefault("_made", {})
     if what not in made:
         made[what] = make()
@@ -393,10 +397,11 @@ def once(panel: Any, what: Hashable, make: Callable[[], Answer]) -> Answer:
 
 
 def estimand(verb: Callable[Asked, Answer]) -> Callable[Asked, Answer | Estimate]:
-    """Convert a DesignError into an Estimate that states the reason, and cache results with the panel.
+    """Decorate a function to return a refusal instead of raising DesignError and to cache its results.
 
-    A refused argument is returned unchanged, so that a report can continue with the reason;
-    :meth:`analysis.estimate.Estimate.require` raises it. Results for a panel and a design are cached, as are refusals.
+    The refusal is an Estimate that states the reason. A refused argument is returned unchanged, so that a report can
+    continue with the reason; :meth:`analysis.estimate.Estimate.require` raises it. Results for a panel and a design are
+    cached, as are refusals.
     """
 
     @wraps(verb)
@@ -417,7 +422,10 @@ def estimand(verb: Callable[Asked, Answer]) -> Callable[Asked, Answer | Estimate
 
 
 def in_rows(parts: Iterable[tuple[str, str, Estimate]], unit: str = "") -> pd.DataFrame:
-    """Tabulate one-term estimates, each with id and label, as rows of `COLUMNS` and `ASKED`; refusals have `unit`."""
+    """Tabulate one-term estimates with the columns `COLUMNS` and `ASKED`.
+
+    `parts` lists the id, the label and the estimate of each row; `unit` is the unit of refusals.
+    """
     rows, level = [], Design.level
     for name, label, effect in ((name, label, effect.stated) for name, label, effect in parts):
         level = level if effect.refused else effect.level
@@ -433,10 +441,11 @@ def in_rows(parts: Iterable[tuple[str, str, Estimate]], unit: str = "") -> pd.Da
 
 
 def as_rows(effects: Estimate, terms: Mapping[str, tuple[str, str]] | None = None, unit: str = "") -> pd.DataFrame:
-    """Tabulate the terms of an estimate as rows of `COLUMNS`; `terms` maps a term to its id and label.
+    """Tabulate the terms of an estimate with the columns `COLUMNS` and `ASKED`.
 
-    `mde` is the smallest effect detected with a power of 80 per cent. A row without a standard error is a set, or
-    contains the estimate's reason. Rows of a refusal contain the reason, `unit`, and no number.
+    `terms` maps each term to its id and label. `mde` is the smallest effect detected with a power of 80 per cent. A row
+    without a standard error is a set, or contains the estimate's reason. Rows of a refusal contain the reason, `unit`,
+    and no number.
     """
     terms = {term: (term, term) for term in effects.terms} if terms is None else terms
     return in_rows([(name, label, effects[term]) for term, (name, label) in terms.items()], unit)
@@ -449,7 +458,7 @@ def in_words(rows: pd.DataFrame, names: Mapping[str, str]) -> pd.DataFrame:
 
 
 def written_out(text: str, names: Mapping[str, str]) -> str:
-    """Replace codes in a text with their printed names."""
+    """Replace the codes in a text with their printed names."""
     codes = re.compile(r"\b(" + "|".join(map(re.escape, names)) + r")\b")
     return codes.sub(lambda code: names[code[0]], text)
 
@@ -464,7 +473,9 @@ def by_origin(
     columns: Collection[str] = (),
     **options: Any,
 ) -> pd.DataFrame:
-    """Estimate an effect for the design's origin and for others, as rows of `COLUMNS`, `origin` and `term`.
+    """Tabulate an effect for the design's origin and for all other origins.
+
+    The columns are `COLUMNS`, `ASKED`, `origin`, `term` and any further `columns`.
 
     Parameters
     ----------

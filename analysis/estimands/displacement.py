@@ -1,4 +1,4 @@
-"""Displacement of closed firms' lost home sales (E4), and hedging (E5c)."""
+"""Displacement of closed firms' lost home sales (E4) and hedging (E5c)."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ RESIDUALS = ("d6", "d7")  # shown as bounds: residuals accumulate the errors of 
 
 
 def amounts(changes: Changes) -> Estimate:
-    """Split closed firms' lost home sales, L, into parts, in units of sales.
+    """Decompose closed firms' lost home sales, L, in units of sales.
 
     "d1", "d2": home sales of exposed firms of the origin and of other origins; "d3", "d4": closed firms on the
     destinations; "d5": closed firms on all other platforms; "d6": exposed firms off the home platform; "d7": the rest;
@@ -61,7 +61,9 @@ def amounts(changes: Changes) -> Estimate:
 
 
 def shares_of_loss(changes: Changes) -> Estimate:
-    """Convert :func:`amounts` to per cent of L, with Fieller intervals based on Student's t.
+    """Convert :func:`amounts` to percentages of the lost home sales, with Fieller intervals.
+
+    The intervals are based on Student's t; L is the loss.
 
     Raises
     ------
@@ -94,7 +96,7 @@ def shares_of_loss(changes: Changes) -> Estimate:
 def _fieller(
     amount: Floats, loss: float, var_amount: Floats, var_loss: float, covariance: Floats, wide: Floats
 ) -> Floats:
-    """Return Fieller's limits for amount / loss, float64[2, term]; -inf and inf if the set is not an interval.
+    """Return Fieller limits for amount / loss, float64[2, term]; infinite if the set is not an interval.
 
     The set contains the ratios r with ``(amount - r loss)**2 <= wide**2 var(amount - r loss)``. It is an interval only
     if `loss` itself differs from zero by more than `wide` standard errors.
@@ -107,10 +109,10 @@ def _fieller(
 
 
 def where_it_went(shares: Estimate, words: Mapping[str, str], true: Mapping[str, float]) -> Any:
-    """Return rows of :func:`displacement` for a chart, with true values if known; return a refusal unchanged.
+    """Return the rows of :func:`displacement` for a chart, with true values if known.
 
-    Residuals are drawn as bounds, or left out if the panel has only the home platform, since they then cover everything
-    else. `words` are the printed names of the parts; `true` maps ids to true values.
+    A refusal is returned unchanged. Residuals are drawn as bounds, or left out if the panel has only the home platform,
+    since they then cover everything else. `words` are the printed names of the parts; `true` maps ids to true values.
     """
     if shares.refused:
         return shares
@@ -123,7 +125,7 @@ def where_it_went(shares: Estimate, words: Mapping[str, str], true: Mapping[str,
 
 @estimand
 def displacement(panel: Panel, design: Design) -> Estimate:
-    """Estimate the seven shares of closed firms' lost home sales (E4c).
+    """Estimate the seven parts of closed firms' lost home sales, in per cent (E4c).
 
     All parts are changes relative to comparison firms, whose own change is zero by construction. An effect common to
     all firms, such as a gain in trust, is therefore only in the residual.
@@ -161,9 +163,9 @@ def lost_sales(panel: Panel, design: Design) -> Estimate:
 
 @estimand
 def moved_there(panel: Panel, design: Design) -> Estimate:
-    """Estimate closed firms' gain on the destinations, in per cent of their home sales a year before.
+    """Estimate closed firms' gain on the destinations, in per cent of their baseline home sales.
 
-    Those sales are known and positive even in a year without closures, unlike the loss of :func:`displacement`.
+    Baseline sales are known and positive even in a year without closures, unlike the loss of :func:`displacement`.
     Refused as for :func:`lost_sales`, and if closed firms had sold nothing at home.
     """
     changes, sample = _changes(panel, design, "the shift to the destinations"), design.sample(panel)
@@ -177,7 +179,7 @@ def moved_there(panel: Panel, design: Design) -> Estimate:
 
 @estimand
 def relocation(panel: Panel, design: Design) -> Estimate:
-    """Estimate the relocation of closed firms' lost home sales to each other platform (E4a), in per cent of L."""
+    """Estimate the share of closed firms' lost home sales that moved to each other platform (E4a)."""
     several(panel, "the platform shift")
     shares = shares_of_loss(_changes(panel, design, "the platform shift"))
     return replace(shares[panel.platforms[1:]], estimand="E4a", n=shares.counts["closed"], reason="")
@@ -189,10 +191,11 @@ def _changes(panel: Panel, design: Design, what: str, *, home: bool = False) -> 
 
 
 def proportional(sold: Floats, closed: Bools, of_origin: Bools) -> Floats:
-    """Return the recapture by the origin and by others that size alone implies, float64[2], per cent of L.
+    """Return the recapture implied by size alone, float64[2], in per cent of lost home sales.
 
-    ``s_k / (1 - s_C)``, with s the shares of home sales before, float64[firm], and C the closed firms. It is computed
-    from known sales, so it has no standard error.
+    The first element is for rivals of the origin, the second for other rivals: ``s_k / (1 - s_C)``, with s the shares
+    of baseline home sales, float64[firm], and C the closed firms. It is computed from known sales, so it has no
+    standard error.
     """
     left = sold * ~closed
     with np.errstate(invalid="ignore"):
@@ -225,10 +228,11 @@ def recapture(panel: Panel, design: Design) -> Estimate:
 
 @estimand
 def excess_recapture(panel: Panel, design: Design) -> Estimate:
-    """Subtract the proportional benchmark from recapture (E4e): the part due to a shared origin, beyond size.
+    """Estimate recapture in excess of the proportional benchmark (E4e).
 
-    The benchmark has no error, so standard errors and covariance are those of :func:`recapture`. A panel with a single
-    origin has no such benchmark, so the estimate is refused.
+    The excess is the part due to a shared origin rather than size. The benchmark has no error, so standard errors and
+    covariance are those of :func:`recapture`. A panel with a single origin has no such benchmark, so the estimate is
+    refused.
     """
     taken = recapture(panel, design).require()
     _ = design.sample(panel).of_origin(False)  # refused for a single origin, whose benchmark compares nothing
@@ -238,7 +242,10 @@ def excess_recapture(panel: Panel, design: Design) -> Estimate:
 
 
 def mix_change(after: Floats, before: Floats) -> Floats:
-    """Return the change in each firm's platform shares, float64[firm, platform], points; NaN if it sold nothing."""
+    """Return the change in each firm's platform shares in percentage points, float64[firm, platform].
+
+    It is NaN if the firm sold nothing in one of the windows.
+    """
     sold = (amount.sum(axis=1, keepdims=True) for amount in (after, before))
     later, earlier = (np.where(total > 0, total, np.nan) for total in sold)
     return np.asarray(100 * (after / later - before / earlier))
@@ -246,7 +253,7 @@ def mix_change(after: Floats, before: Floats) -> Floats:
 
 @estimand
 def platform_mix(panel: Panel, design: Design) -> Estimate:
-    """Estimate the change in closed firms' platform shares relative to firms of low exposure (E4d), in points.
+    """Estimate the change in closed firms' platform shares relative to firms of low exposure (E4d).
 
     The estimate is the mean over firms of the change in a platform's share of their sales, the average marginal effect
     of a saturated fractional logit. Firms that sold nothing in one of the windows have no share. Each firm is compared
@@ -260,7 +267,7 @@ def platform_mix(panel: Panel, design: Design) -> Estimate:
 
 
 def _mean_difference(sample: Sample, firms: Masks, values: Floats, estimand: str) -> Estimate:
-    """Return the mean difference of values[firm, platform] between closed and comparison firms.
+    """Return the mean difference in values[firm, platform] between closed and comparison firms.
 
     Firms are compared with those on the same set of platforms, or with all comparison firms if there are none.
     """
@@ -298,7 +305,7 @@ def _mean_difference(sample: Sample, firms: Masks, values: Floats, estimand: str
 
 @estimand
 def toward_destinations(panel: Panel, design: Design) -> Estimate:
-    """Estimate closed firms' shift to the design's destinations, in presence and in sales.
+    """Estimate the shift of closed firms to the design's destinations, in presence and in sales.
 
     Returns
     -------
@@ -328,16 +335,16 @@ def toward_destinations(panel: Panel, design: Design) -> Estimate:
 
 @estimand
 def hedging(panel: Panel, design: Design) -> Estimate:
-    """Estimate hedging (E5c): entry into other platforms by the origin's never-closed firms, relative to others.
+    """Estimate hedging: entry into other platforms by firms of the origin that were never closed (E5c).
 
-    The sample is firms never closed that sold something in the window and a year before, since a firm that stops
-    selling leaves every platform. Hedging means joining a platform. It is measured for firms without sales there a year
-    before, as the share of months in the window with sales on the platform. The estimate is the mean over such firms of
-    the origin less the mean over such firms of other origins, times the share of the origin's firms that were not there
-    yet. Firms that leave a platform, for example because its rules change, do not count. The estimate is the effect of
-    the news if both sides would otherwise have joined equally and the others had no news of their own. A platform that
-    opened only to the origin (`design.opened`) is not estimated, since joining because of the news and joining because
-    it opened look the same.
+    The comparison is with firms of other origins. The sample is firms never closed that sold something in the window
+    and a year earlier, since a firm that stops selling leaves every platform. Hedging means joining a platform. It is
+    measured for firms without sales there a year earlier, as the share of months in the window with sales on the
+    platform. The estimate is the mean over such firms of the origin less the mean over such firms of other origins,
+    times the share of the origin's firms that were not there yet. Firms that leave a platform, for example because its
+    rules change, do not count. The estimate is the effect of the news if both sides would otherwise have joined equally
+    and the others had no news of their own. A platform that opened only to the origin (`design.opened`) is not
+    estimated, since joining because of the news and joining because it opened look the same.
 
     Returns
     -------
@@ -351,8 +358,8 @@ def hedging(panel: Panel, design: Design) -> Estimate:
     origin, others = firms["asked about"] & sample.of_origin(), firms["compared"] & sample.of_origin(False)
     if min(counts := [sample.clusters(side) for side in (origin, others)]) < 2:
         raise DesignError(
-            f"found {counts[0]} clusters of firms of origin {design.origin} that were not closed and {counts[1]} of "
-            "others, but a standard error needs at least two of each; add firms"
+            f"found {counts[0]} clusters of never-closed firms from origin {design.origin} and {counts[1]} from other "
+            "origins, but a standard error needs at least two of each; add firms"
         )
     before, after = (panel.sales[:, 1:, months] > 0 for months in (sample.before, sample.after))
     absent: Bools = np.asarray(~before.any(axis=2))

@@ -34,9 +34,9 @@ NO_ERROR = "waves of one cluster, or without sales, have no standard error; wave
 
 @dataclass(frozen=True, eq=False)
 class Stack:
-    """Closed and comparison firms stacked by cohort, from `base_months` before its closure to `end` after it.
+    """Closed and comparison firms stacked by cohort.
 
-    `sales` is float64[firm, month].
+    Months run from `base_months` before the cohort's closure to `end` after it. `sales` is float64[firm, month].
     """
 
     sales: Floats
@@ -46,7 +46,7 @@ class Stack:
 
     @property
     def closed(self) -> Ints:
-        """Closed firms in order of cohort, int64[closed firm]."""
+        """Closed firms ordered by cohort, int64[closed firm]."""
         return np.concatenate([np.empty(0, dtype=np.int64), *(cohort.closed for cohort in self.cohorts)])
 
     @property
@@ -61,7 +61,10 @@ class Stack:
         return pd.DataFrame({"firm": self.sample.panel.firms.index[self.closed], "cohort": month})
 
     def group_time(self, cluster: Ints) -> GroupTime:
-        """Estimate effects by month; the closure is in column `base_months`."""
+        """Estimate effects by cohort and month.
+
+        Closures are in column `base_months`.
+        """
         first, anticipation = self.sample.design.base_months, self.sample.design.anticipation
         width = first + self.end + 1
         return compared(
@@ -70,7 +73,7 @@ class Stack:
 
 
 def stack(panel: Panel, design: Design, *, where: Where = "all") -> Stack:
-    """Stack the firms of :func:`analysis.estimands.closed_firms.effect_on_closed` by months since closure.
+    """Stack the firms of :func:`analysis.estimands.closed_firms.effect_on_closed` by month since closure.
 
     Raises
     ------
@@ -82,15 +85,17 @@ def stack(panel: Panel, design: Design, *, where: Where = "all") -> Stack:
     rows = Stack(sales, *aligned(sample, sales, width), sample)
     if rows.closed_clusters < 2:
         raise DesignError(
-            f"cannot estimate by month: found {len(rows.closed)} closed firms in {rows.closed_clusters} clusters by "
-            f"{design.cluster}, but at least two are needed; rank the closed firms among comparison firms instead"
+            f"cannot estimate effects by month: {len(rows.closed)} closed firms are in {rows.closed_clusters} clusters "
+            f"by {design.cluster}, but at least two are needed; rank the closed firms among comparison firms instead"
         )
     return rows
 
 
 @dataclass(frozen=True)
 class Pretrend:
-    """Tests on the months before the reference; NaN if there are fewer than `FEWEST` clusters of closed firms.
+    """Tests for pre-trends in the months before the reference.
+
+    All are NaN if there are fewer than `FEWEST` clusters of closed firms.
 
     Attributes
     ----------
@@ -114,7 +119,7 @@ class Pretrend:
 
 @estimand
 def event_study(panel: Panel, design: Design, *, where: Where = "all") -> Estimate:
-    """Estimate the effect on closed firms' sales by month since their closure.
+    """Estimate the effect on closed firms' sales by month since closure.
 
     The reference is the last month before anticipation, ``-1 - anticipation``.
 
@@ -142,8 +147,8 @@ def event_study(panel: Panel, design: Design, *, where: Where = "all") -> Estima
     """
     if design.base_months < design.anticipation + 3:
         raise DesignError(
-            f"{design.base_months} base months leave fewer than two before the reference and {design.anticipation} "
-            f"months of anticipation; set base_months to {design.anticipation + 3} or more"
+            f"{design.base_months} base months leave fewer than two months before the reference, with "
+            f"{design.anticipation} months of anticipation; set base_months to {design.anticipation + 3} or more"
         )
     rows = stack(panel, design, where=where)
     dynamic = rows.sample.widest(lambda code: rows.group_time(code).aggregate("dynamic"))
@@ -203,7 +208,9 @@ def anticipation(panel: Panel, design: Design) -> Estimate:
 
 @estimand
 def by_cohort(panel: Panel, design: Design, *, where: Where = "all") -> Estimate:
-    """Estimate the effect from closure to `post_to` months after it for each cohort, and for all of them together.
+    """Estimate the effect of closure for each cohort and for all cohorts together.
+
+    The effect covers the months from closure to `post_to` months after it.
 
     Returns
     -------
@@ -228,7 +235,7 @@ def by_cohort(panel: Panel, design: Design, *, where: Where = "all") -> Estimate
 
 
 def _average(rows: Stack) -> Estimate:
-    """Return the effect on one cohort or on all, without a standard error if it would rest on a single cluster."""
+    """Return the average effect, without a standard error if it rests on a single cluster."""
     n = len(rows.closed)
     if not any(rows.sales[firms.closed, firms.month : firms.month + rows.end + 1].any() for firms in rows.cohorts):
         return without_error(-100.0, n, NO_ERROR)
@@ -241,7 +248,7 @@ def _average(rows: Stack) -> Estimate:
 
 @estimand
 def honest(study: Estimate, *, truth: Floats | None = None, drifts: Sequence[float] = SENSITIVITY) -> Estimate:
-    """Bound the mean effect of the window under violations of parallel trends (relative magnitudes).
+    """Bound the mean effect in the window under violations of parallel trends.
 
     The bounds are those of relative magnitudes on an :func:`event_study`. Months of anticipation follow the reference
     and have no weight; months `post_from` to `post_to` since closure have equal weights, as far as they are available.
@@ -260,8 +267,8 @@ def honest(study: Estimate, *, truth: Floats | None = None, drifts: Sequence[flo
     inside = (month >= design.post_from) & (month <= design.post_to)
     if not inside.any():
         raise DesignError(
-            f"the event study ends in month {month.max()}, before the window begins; set post_from below "
-            f"{design.post_from}"
+            f"the event study ends in month {month.max()}, before the window begins; set post_from to "
+            f"{month.max()} or less"
         )
     bounds = _drifted(study, inside)
     return replace(
@@ -282,9 +289,10 @@ def honest(study: Estimate, *, truth: Floats | None = None, drifts: Sequence[flo
 
 @estimand
 def by_month(study: Estimate, truth: Floats | None = None) -> pd.DataFrame:
-    """Return rows of an event study for a chart, in per cent by month, with its band and the true effects.
+    """Return the rows of an event study for a chart, in per cent.
 
-    Columns: `month`, `estimate`, `conf_low`, `conf_high`, `band_low`, `band_high`, `truth`.
+    There is one row per month, with the confidence band and the true effect. Columns: `month`, `estimate`, `conf_low`,
+    `conf_high`, `band_low`, `band_high`, `truth`.
     """
     rows = study.rows.assign(truth=np.nan if truth is None else truth)
     values = rows.drop(columns=["term", "std_error", "n"])
@@ -310,7 +318,7 @@ def _drifted(study: Estimate, months: Bools) -> Bounds:
 
 
 def _known(study: Estimate) -> int:
-    """Return the number of leading months with a standard error, or 0 if a month before closure has none."""
+    """Count the initial months with a standard error; return 0 if a month before closure has none."""
     unknown = np.flatnonzero(np.isnan(study.std_error))
     end = int(unknown[0]) if len(unknown) else len(study.terms)
     return end if int(study.terms[min(end, len(study.terms) - 1)]) >= 0 else 0

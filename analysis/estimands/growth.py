@@ -1,4 +1,4 @@
-"""Effects on the origin's home sales: growth, level, share, margins of growth and entry (E3, E5d).
+"""Effects on the origin's home sales: their growth, level and share, the margins of growth, and entry (E3, E5d).
 
 Closed firms, and exposed firms that were not closed, are compared with firms of low exposure. No comparison shows an
 effect common to all firms of an origin; the reader sets an interval for it.
@@ -33,7 +33,11 @@ PARTS = ("closed", "incumbents", "exit", "entry")  # of E3g, as in the true valu
 
 
 def growth_effect(changes: Changes) -> Estimate:
-    """Compute E3g from changes: the origin's closed and exposed firms, and both, in points of baseline home sales."""
+    """Compute the effect on growth (E3g) from changes in sales.
+
+    The terms are "closed" and "exposed" firms of the origin and "seen", their sum, in percentage points of the origin's
+    baseline home sales.
+    """
     base = changes.sold[0, 0]
 
     def formula(total: Any) -> dict[str, Any]:
@@ -44,7 +48,10 @@ def growth_effect(changes: Changes) -> Estimate:
 
 
 def sales_effect(effect: Estimate, level: float) -> Estimate:
-    """Compute E3 from :func:`growth_effect`: per cent of sales without closures; `level`: sales, baseline = 100."""
+    """Convert the effect on growth to per cent of the sales without closures (E3).
+
+    `effect` is as from :func:`growth_effect`; `level` is the level of observed sales, with baseline sales of 100.
+    """
     terms = effect.terms
     return effect.delta_method(
         lambda x: dict(zip(terms, 100 * x / (level - x), strict=True)), estimand="E3_seen", unit="per cent", n=effect.n
@@ -52,9 +59,10 @@ def sales_effect(effect: Estimate, level: float) -> Estimate:
 
 
 def share_effect(changes: Changes, common: float = 0.0) -> Estimate:
-    """Compute E3s from changes: the origin's closed and exposed firms, others, and all, in points of home sales.
+    """Compute the effect on the origin's share of home sales (E3s) from changes in sales.
 
-    With home sales A, the origin's share s of them, and changes D of sets of firms,
+    The terms, in percentage points, are "closed" and "exposed" firms of the origin, "others", and "seen", their sum.
+    With home sales A, the origin's share s of them, and changes D of sets of firms, the effect is
     ``E3s = (D(origin) - s D(all)) / (A - D(all))``, which adds up over the sets. `common` is a further change in the
     origin's sales, in points of its baseline sales.
     """
@@ -78,7 +86,7 @@ def share_effect(changes: Changes, common: float = 0.0) -> Estimate:
 
 @estimand
 def effect_on_growth(panel: Panel, design: Design, *, common: Range = NOTHING) -> Estimate:
-    """Estimate the effect on the growth of the origin's home sales, and bound it with an assumed common part (E3g).
+    """Estimate the effect on the growth of the origin's home sales and bound it with an assumed common part (E3g).
 
     The effect is that on closed firms, plus that on firms not closed to the extent that their exposure exceeds that of
     the comparison firms, both relative to the origin's baseline sales, which are treated as known. No comparison can
@@ -94,7 +102,7 @@ def effect_on_growth(panel: Panel, design: Design, *, common: Range = NOTHING) -
     """
     low, high = common
     if not -np.inf < low <= high < np.inf:
-        raise DesignError(f"expected a finite common part (low, high), found {common}; put the lower end first")
+        raise DesignError(f"cannot use common = {common}; pass two finite ends, the lower first")
     low_exposure(panel, design, "the effect on growth")
     changes = estimated(panel, design, of_origin=True, home=True)
     n = [changes.estimate.counts[name] for name in ("closed", "exposed", "firms")]
@@ -105,10 +113,10 @@ def effect_on_growth(panel: Panel, design: Design, *, common: Range = NOTHING) -
 
 @estimand
 def against_others(panel: Panel, design: Design) -> Estimate:
-    """Estimate the common part of E3g relative to firms of other origins, and E3g including it.
+    """Estimate E3g with its common part measured relative to firms of other origins.
 
     Firms of low exposure had few closures in their category. The growth of those of the origin less that of all others,
-    less the same gap a year before (a triple difference), may be the effect of the news about the origin. It is that
+    less the same gap a year earlier (a triple difference), may be the effect of the news about the origin. It is that
     effect if the gap in growth would have stayed the same and the others had no news. The common part is then estimated
     instead of assumed, from firms hardly exposed to closures.
 
@@ -129,8 +137,8 @@ def against_others(panel: Panel, design: Design) -> Estimate:
     clusters = [len(np.unique(code[side & (sold[0] > 0)])) for side in pools]
     if min(clusters) < 2:
         raise DesignError(
-            f"found {clusters[0]} clusters of low-exposure firms of the origin, and {clusters[1]} of others, that sold "
-            "two years before, but at least two of each are needed; add sellers of other origins"
+            f"found {clusters[0]} clusters of low-exposure firms from the origin and {clusters[1]} from others, with "
+            "sales two years before the window, but at least two of each are needed; add low-exposure firms"
         )
     sums = totals(sample, np.column_stack([np.where(side, year, 0.0) for side in pools for year in sold]), code)
 
@@ -179,7 +187,7 @@ def effect_on_sales(panel: Panel, design: Design) -> Estimate:
 
 @estimand
 def effect_on_share(panel: Panel, design: Design, *, common: Range = NOTHING) -> Estimate:
-    """Estimate the effect on the origin's share of home sales, and bound it with an assumed common part (E3s).
+    """Estimate the effect on the origin's share of home sales and bound it with an assumed common part (E3s).
 
     It applies :func:`share_effect` with the counterfactual of :func:`effect_on_growth` for every origin. An effect on
     all sellers leaves shares unchanged. An effect on all sellers of the origin (chilling, deterred entrants, the
@@ -276,10 +284,10 @@ def effect_in_parts(panel: Panel, design: Design) -> Estimate:
 
 
 def _seen_to_move(parts: Estimate, sold: Bools, sells: Bools) -> Estimate:
-    """Drop the estimate of "exit" if no firm stops in the data, and of "entry" if none starts.
+    """Drop the estimate of "exit" if no firm stops selling, and that of "entry" if no firm starts.
 
-    That may be due to a file without zeros. `sold`, `sells`: whether the firms of the estimand sell a year before the
-    window and in it, bool[firm].
+    The cause may be a file without zeros. `sold` and `sells` are whether the firms of the estimand sell a year before
+    the window and in it, bool[firm].
     """
     moves = {"exit": sold & ~sells, "entry": sells & ~sold}
     still = [name for name, firms in moves.items() if not firms.any()]
@@ -294,7 +302,7 @@ def _seen_to_move(parts: Estimate, sold: Bools, sells: Bools) -> Estimate:
 
 @estimand
 def growth(panel: Panel, design: Design) -> Estimate:
-    """Decompose the observed growth of the origin's home sales by closed, continuing, exiting and entering firms.
+    """Decompose the observed growth of the origin's home sales by group of firms.
 
     The groups are closed firms, firms that sold in both windows, firms that sold only before (exit) and firms that sold
     only after (entry). Each contributes ``sum(after - before) / sum(before)``; contributions add up exactly to growth.
@@ -311,9 +319,9 @@ def growth(panel: Panel, design: Design) -> Estimate:
     observed = np.flatnonzero(own & known)
     before, after = sample.sums[:, observed, 0]
     if (clusters := sample.clusters(observed)) < 2:
-        raise DesignError(f"cannot compute a standard error of growth from {clusters} cluster(s); add firms of another")
+        raise DesignError(f"cannot compute a standard error of growth from {clusters} cluster(s); add other clusters")
     if not before.sum() > 0:
-        raise DesignError(f"the {len(observed)} firms had no baseline sales; choose a window with sales a year before")
+        raise DesignError(f"the {len(observed)} firms had no baseline sales; choose a window with sales a year earlier")
     closed, sold, sells = sample.closed[observed], before > 0, after > 0
     members = {
         "closed": closed,
@@ -335,7 +343,7 @@ def growth(panel: Panel, design: Design) -> Estimate:
 
 @estimand
 def entry_by_exposure(panel: Panel, design: Design) -> Estimate:
-    """Estimate how entry of the origin's firms varies with the exposure of their category (E5d).
+    """Estimate how the entry of the origin's firms varies with the exposure of their category (E5d).
 
     A firm enters when it first sells on any platform, having sold nothing in the month before as far as is known. The
     number of entrants per category from the first wave to the end of the window is compared with the same months a year
@@ -361,9 +369,9 @@ def entry_by_exposure(panel: Panel, design: Design) -> Estimate:
     earlier, later = entering.sum(axis=0).astype(int).tolist()
     if not (earlier and later):
         raise DesignError(
-            f"cannot compare entrants of origin {design.origin}: {earlier} firms first sell in the months a year "
-            f"before and {later} in those from {panel.months[wave]}; use a panel that firms can enter, not one limited "
-            "to the largest firms at the start"
+            f"cannot compare entrants of origin {design.origin}: {earlier} firms entered a year earlier and "
+            f"{later} from {panel.months[wave]} onwards, but both counts must be positive; use a panel that firms can "
+            "enter, not one limited to the largest firms at the start"
         )
     share = np.nan_to_num(panel.base_share(base=sample.base)[sample.closed])
     exposure = np.bincount(sample.category[sample.closed], weights=share, minlength=size).astype(float)
@@ -377,7 +385,9 @@ def entry_by_exposure(panel: Panel, design: Design) -> Estimate:
 
 @estimand
 def cumulative_bounds(effect: Estimate, words: Sequence[str], *, margin: float, truth: float | None = None) -> Estimate:
-    """Cumulate the parts of an effect, then the common part, and test each cumulative sum against the margin.
+    """Cumulate the parts of an effect and test each cumulative sum against the margin.
+
+    The common part is added last.
 
     Parameters
     ----------
@@ -461,7 +471,7 @@ def precision(effects: Mapping[str, tuple[Estimate, float, bool]], *, level: flo
 
 
 def year_before(panel: Panel, design: Design) -> pd.DataFrame:
-    """Estimate a placebo effect on growth, with closures dated a year early, as rows with the column `term`.
+    """Tabulate a placebo effect on growth, with closures dated a year early.
 
     All firms sold something in the month before the first wave, since closed firms had survived until then. Newcomers
     are kept, since entry is part of growth. They bias the part of closed firms, as explained for
@@ -470,8 +480,8 @@ def year_before(panel: Panel, design: Design) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        Rows of :func:`effect_on_growth` without a common part; only chance and diverging paths move them from zero. One
-        row with the reason if that is refused, or the panel does not reach back far enough.
+        Rows of :func:`effect_on_growth` without a common part, with the column `term`; only chance and diverging paths
+        move them from zero. One row with the reason if that is refused, or the panel does not reach back far enough.
     """
     effect = robustness.early(effect_on_growth, panel, design)
     labels = {"closed": "closed firms, a year early", "exposed": "exposed firms", "seen": "both"}

@@ -1,4 +1,4 @@
-"""Effects on firms that were never closed: by exposure, with placebos and randomisation tests (E2), and by risk (E5b).
+"""Effects on firms that were never closed, by exposure (E2) and by risk (E5b).
 
 None of them includes an effect common to all firms regardless of exposure.
 """
@@ -32,7 +32,7 @@ E2 = {True: "E2a", False: "E2b"}  # by whether firms are of the origin
 
 @estimand
 def recentred(panel: Panel, design: Design, *, own_origin: bool = True) -> Estimate:
-    """Estimate the effect of exposure on home sales of firms not closed (E2a; E2b for other origins).
+    """Estimate the effect of exposure on the home sales of firms that were not closed (E2a or E2b).
 
     It shows only effects that vary with exposure, not those common to all firms. The firms are those of
     :func:`analysis.estimands.samples.incumbents`, clustered by category because exposure is shared within it.
@@ -61,7 +61,10 @@ def recentred(panel: Panel, design: Design, *, own_origin: bool = True) -> Estim
 def _spillover(
     sample: Sample, firms: Bools, name: str, *, windows: Sequence[slice] = (), exposure: Any = None, **options: Any
 ) -> Estimate:
-    """Estimate the effect of exposure on some firms, in per cent; `windows` and `exposure` replace the sample's."""
+    """Estimate the effect of exposure on the given firms, in per cent.
+
+    `windows` and `exposure` replace those of the sample.
+    """
     before, after = (sample.home[firms, window].sum(axis=1) for window in windows or (sample.before, sample.after))
     category, level = sample.category[firms], sample.design.level
     exposure = sample.exposure[firms] if exposure is None else exposure
@@ -70,20 +73,23 @@ def _spillover(
 
 
 def rivals_of_closed(panel: Panel, design: Design, own_origin: bool) -> tuple[Sample, Bools]:
-    """Select the sample and its :func:`analysis.estimands.samples.incumbents` of the design's origin or of others."""
+    """Select the sample and the rivals of closed firms, from the design's origin or from others.
+
+    The rivals are :func:`analysis.estimands.samples.incumbents`.
+    """
     sample = design.sample(panel)
     firms = incumbents(sample, sample.of_origin(own_origin))
     if not firms.any():
         raise DesignError(
-            f"{sample.never_closed.sum()} firms were never closed, but none {'of' if own_origin else 'outside'} origin "
-            f"{sample.design.origin} sold throughout the base months; choose a shorter base period"
+            f"{sample.never_closed.sum()} firms were never closed, but none {'from' if own_origin else 'outside'} "
+            f"origin {sample.design.origin} sold throughout the base months; choose a shorter base period"
         )
     return sample, firms
 
 
 @estimand
 def dose_response(panel: Panel, design: Design, *, own_origin: bool = True) -> Estimate:
-    """Estimate E2a (E2b for other origins) by bin of exposure, with p-values adjusted for the family of bins.
+    """Estimate E2a or E2b by exposure bin, with p-values adjusted for multiple testing.
 
     Returns
     -------
@@ -96,7 +102,7 @@ def dose_response(panel: Panel, design: Design, *, own_origin: bool = True) -> E
     effects = recentred(panel, design, own_origin=own_origin).require()
     kept = np.flatnonzero(effects.std_error[: len(BINS)] > 0)
     if not len(kept):
-        raise DesignError(f"no bin above an exposure of {BINS[0]:g} has two categories that vary; use the slope")
+        raise DesignError(f"no bin above an exposure of {BINS[0]:g} has two categories with variation; use the slope")
     family = effects[[effects.terms[bin_] for bin_ in kept]]
     low, high = np.log1p(family.conf_int / 100)  # longer than with normal errors if there are few categories
     z = np.log1p(family.value / 100) / ((high - low) / 2) * stats.norm.ppf((1 + design.level) / 2)
@@ -113,10 +119,11 @@ def dose_response(panel: Panel, design: Design, *, own_origin: bool = True) -> E
 
 
 def per_10pp(rows: pd.DataFrame) -> pd.DataFrame:
-    """Convert effects by bin, rows of :func:`dose_response`, to slopes per ten points of exposure, in per cent.
+    """Convert effects by exposure bin to slopes per ten points of exposure, in per cent.
 
-    The estimate x, its limits and, if known, the `truth` become ``100 (exp(0.10 log(1 + x / 100) / (exposure - lowest))
-    - 1)``; `mde` is a fall, and `std_error` is converted too. Exposures are treated as known.
+    `rows` are as from :func:`dose_response`. The estimate x, its limits and, if known, the `truth` become
+    ``100 (exp(0.10 log(1 + x / 100) / (exposure - lowest)) - 1)``; `mde` is a fall, and `std_error` is converted too.
+    Exposures are treated as known.
     """
     steps = PER / (rows["exposure"] - rows["lowest"])
     turned = {
@@ -131,7 +138,10 @@ def per_10pp(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def top_bin_slope(bins: pd.DataFrame) -> pd.DataFrame:
-    """Return the slope from the least to the most exposed bin, one row per `origin`: the primary estimate of E2."""
+    """Return the slope from the least to the most exposed bin, with one row per origin.
+
+    This is the primary estimate of E2.
+    """
     rows = per_10pp(bins.groupby("origin", sort=False).tail(1)).reset_index(drop=True)
     return rows.assign(
         label=rows["origin"] + ", for 10 points of exposure, exposed " + rows["term"].replace("", "enough: none")
@@ -139,7 +149,9 @@ def top_bin_slope(bins: pd.DataFrame) -> pd.DataFrame:
 
 
 def slope_lines(bins: pd.DataFrame, slopes: pd.DataFrame) -> pd.DataFrame:
-    """Return fitted effects by exposure, relative to the lowest bin, to plot alongside effects by bin.
+    """Return fitted effects by exposure, for plotting alongside effects by bin.
+
+    Effects are relative to the lowest bin.
 
     Parameters
     ----------
@@ -164,11 +176,11 @@ def slope_lines(bins: pd.DataFrame, slopes: pd.DataFrame) -> pd.DataFrame:
 
 @estimand
 def chilling(panel: Panel, design: Design) -> Estimate:
-    """Estimate the effect of the news on suspect firms that were not closed, on the home platform (E5b).
+    """Estimate the effect of the news on the home sales of suspect firms that were not closed (E5b).
 
-    The sample is low-exposure firms, never closed, that sold in the window a year before and in the last month before
-    the first wave. Those with a risk above `HIGH_RISK` are compared with the rest within origin, after against before,
-    on the ratio scale. Such firms gain no demand from closed ones, so the difference is the effect of the news, if both
+    The sample is low-exposure firms, never closed, that sold a year before the window and in the last month before the
+    first wave. Those with a risk above `HIGH_RISK` are compared with the rest within origin, after against before, on
+    the ratio scale. Such firms gain no demand from closed ones, so the difference is the effect of the news, if both
     would have grown equally.
 
     Returns
@@ -183,8 +195,8 @@ def chilling(panel: Panel, design: Design) -> Estimate:
     sides = [sample.clusters(firms[side]) for side in ("asked about", "compared")]
     if min(sides) < 2:
         raise DesignError(
-            f"found {sides[0]} clusters of firms with a risk above {HIGH_RISK:g} and an exposure below {design.low:g}, "
-            f"and {sides[1]} for comparison, in origins with both; at least two of each are needed; rescale risk"
+            f"found {sides[0]} clusters of suspect firms (risk above {HIGH_RISK:g}, exposure below {design.low:g}) and "
+            f"{sides[1]} of comparison firms from the same origins, but at least two of each are needed; rescale risk"
         )
     y = sample.means(sample.home[used])
     first = np.where(suspect[used], 1.0, np.inf)
@@ -194,18 +206,18 @@ def chilling(panel: Panel, design: Design) -> Estimate:
 
 
 def known_risk(panel: Panel) -> Floats:
-    """Return the risk of each firm, float64[firm]; raise DesignError if none is known."""
+    """Return the risk of each firm, float64[firm]; raise DesignError if all risks are unknown."""
     risk: Floats = panel.firms["risk"].to_numpy(float)
     if np.isnan(risk).all():
         raise DesignError(
-            f"cannot separate inherited demand from chilling: risk is unknown for all {len(risk)} firms; provide it"
+            f"cannot separate inherited demand from chilling: risk is unknown for all {len(risk)} firms; supply it"
         )
     return risk
 
 
 @estimand
 def with_risk(panel: Panel, design: Design, *, own_origin: bool = True) -> Estimate:
-    """Estimate the slopes on product exposure and on risk in one equation.
+    """Estimate the slopes on exposure and on risk jointly.
 
     Returns
     -------
@@ -216,13 +228,13 @@ def with_risk(panel: Panel, design: Design, *, own_origin: bool = True) -> Estim
     sample, firms = rivals_of_closed(panel, design, own_origin)
     risk = known_risk(panel)[firms]
     if not (spread := float(pd.Series(risk).std(ddof=0))) > 0:
-        raise DesignError(f"risk does not vary among the {firms.sum()} firms; use only exposure")
+        raise DesignError(f"risk does not vary among the {firms.sum()} firms; use exposure alone")
     return _spillover(sample, firms, E2[own_origin], covariates={"risk": risk / spread})
 
 
 @estimand
 def year_before(panel: Panel, design: Design, *, own_origin: bool = True) -> Estimate:
-    """Estimate a placebo: the slope of E2 between the months a year before the window and those a year earlier.
+    """Estimate a placebo slope of E2, with both windows moved back by a year.
 
     Returns
     -------
@@ -236,7 +248,7 @@ def year_before(panel: Panel, design: Design, *, own_origin: bool = True) -> Est
 
 
 class RedrawnExposure:
-    """Exposure under redrawn closures: an iterable of float64[firm], NaN for firms drawn as closed.
+    """Iterable of exposures under redrawn closures, float64[firm]; NaN for firms drawn as closed.
 
     Brand groups are permuted within strata of origin, size of home sales in the base months (the upper half, quarter
     and so on of the origin) and risk (likewise; unknown risk is a stratum). A group takes over the closure dates and
@@ -245,7 +257,10 @@ class RedrawnExposure:
     """
 
     def __init__(self, sample: Sample, firms: Bools, *, draws: int = DRAWS, seed: int = 0) -> None:
-        """Prepare to draw exposures of some firms, bool[firm]; `stratum` is -1 for groups that are not permuted."""
+        """Prepare to redraw the exposure of the given firms, bool[firm].
+
+        `stratum` is -1 for groups that are not permuted.
+        """
         panel, sold = sample.panel, np.nansum(sample.home[:, sample.base], axis=1)
         group, names = panel.codes("brand_group")
         volume = np.bincount(group, weights=sold).astype(float)
@@ -263,7 +278,10 @@ class RedrawnExposure:
 
     @cached_property
     def redrawn(self) -> sparse.csr_array:
-        """Closed share of each group by draw, sparse float64[draw, group]; raises DesignError if all are equal."""
+        """Closed share of each group by draw, sparse float64[draw, group].
+
+        Raises DesignError if groups do not differ within any stratum.
+        """
         took = np.flatnonzero(self.stratum >= 0)
         rng = np.random.default_rng(self.seed)
         drawn = redraw_closures(self.closed[took], self.stratum[took], rng, self.draws)
@@ -276,10 +294,10 @@ class RedrawnExposure:
 
     @property
     def expected(self) -> Floats:
-        """Mean exposure over all draws in which a firm stays open, float64[firm], computed without drawing.
+        """Expected exposure of each firm given that it stays open, float64[firm].
 
-        The expected closed share of a group is the mean over its stratum; given that another group of the stratum stays
-        open, it is n / (n - 1) times that.
+        It is the exact mean over all draws in which the firm stays open. The expected closed share of a group is the
+        mean over its stratum; given that another group of the stratum stays open, it is n / (n - 1) times that.
         """
         stratum, size = self.stratum + 1, np.bincount(self.stratum + 1)
         mean = np.divide(np.bincount(stratum, weights=self.closed), size, out=np.zeros(len(size)), where=size > 0)
@@ -297,7 +315,9 @@ class RedrawnExposure:
 def randomization_test(
     panel: Panel, design: Design, *, own_origin: bool = True, draws: int = DRAWS, seed: int = 0
 ) -> Estimate:
-    """Test E2 by randomisation inference over :class:`RedrawnExposure`.
+    """Test E2 by randomisation inference.
+
+    Exposure is redrawn by :class:`RedrawnExposure`.
 
     Returns
     -------
@@ -314,7 +334,7 @@ def randomization_test(
 
 @estimand
 def spared_categories(panel: Panel, design: Design, *, own_origin: bool = True) -> Estimate:
-    """Estimate a placebo: the slope on expected exposure in categories without closures.
+    """Estimate a placebo slope on expected exposure in categories without closures.
 
     Categories with firms of the kind that was closed were more likely to lose one (:class:`RedrawnExposure`). If none
     was closed, a slope on expected exposure is a trend of such categories, not a spillover.
@@ -330,8 +350,8 @@ def spared_categories(panel: Panel, design: Design, *, own_origin: bool = True) 
     hit = (np.bincount(sample.category, weights=lost) > 0)[sample.category]
     if (count := len(np.unique(sample.category[firms & ~hit]))) < 2:
         raise DesignError(
-            f"found {count} of {len(np.unique(sample.category))} categories without closures, but a placebo needs two; "
-            "use the placebo a year before"
+            f"only {count} of {len(np.unique(sample.category))} categories had no closures, but a placebo needs two; "
+            "use the placebo a year earlier"
         )
     expected = RedrawnExposure(sample, firms).expected[~hit[firms]]
     return _spillover(sample, firms & ~hit, "placebo, categories without closures", exposure=expected)
@@ -344,7 +364,10 @@ def _strata(firms: pd.DataFrame, origin: Ints, volume: Floats) -> Ints:
 
 
 def _halvings(values: Floats, origin: Ints, most: int) -> Ints:
-    """Count the halvings of an origin's upper tail that still contain each value, up to `most`; -1 if unknown."""
+    """Count how often an origin's upper tail can be halved and still contain each value.
+
+    The count is at most `most`, and -1 if the value is unknown.
+    """
     of_origin = pd.Series(values).groupby(origin)
     above = (of_origin.rank(ascending=False, method="first") - 0.5) / of_origin.transform("count")
     return np.asarray(np.floor(-np.log2(above)).clip(upper=most).fillna(-1), dtype=np.int64)

@@ -1,4 +1,4 @@
-"""Robustness of an effect: other windows, other exposure thresholds, fewer closed firms, and a placebo year."""
+"""Robustness checks: other windows and exposure thresholds, fewer closed firms, and a placebo year."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ PLACEBO = "placebo: closures a year early"
 
 
 def robustness(verb: Verb, term: str, panel: Panel, design: Design, *, name: str, unit: str) -> pd.DataFrame:
-    """Re-estimate an effect with one choice changed at a time, and as a placebo a year early.
+    """Re-estimate an effect with one choice changed at a time, and with closures dated a year early.
 
     Parameters
     ----------
@@ -54,7 +54,7 @@ def robustness(verb: Verb, term: str, panel: Panel, design: Design, *, name: str
 
 @estimand
 def early(verb: Verb, panel: Panel, design: Design) -> Estimate:
-    """Estimate a placebo a year early, among firms in business before the first wave."""
+    """Estimate a placebo effect a year early, using firms in business before the first wave."""
     sample = design.sample(panel)
     return verb(*a_year_early(panel, design, ~sample.stopped[:, sample.base.stop - 1]))
 
@@ -76,7 +76,10 @@ def _changes(design: Design) -> dict[str, dict[str, Any]]:
 
 
 def _left_out(panel: Panel, design: Design) -> dict[str, Bools]:
-    """Select the closed firms to leave out, by label: the largest brand group, and each of the largest waves."""
+    """Select the closed firms to leave out in each check, by label.
+
+    The checks leave out the largest brand group, then one of the largest waves at a time.
+    """
     sample, groups = design.sample(panel), panel.firms["brand_group"].to_numpy()
     sold = pd.Series(np.nansum(sample.home[:, sample.before], axis=1)[sample.closed], index=groups[sample.closed])
     left_out = {
@@ -89,7 +92,7 @@ def _left_out(panel: Panel, design: Design) -> dict[str, Bools]:
 
 
 def _without(panel: Panel, design: Design, left_out: Bools) -> tuple[Panel, Design]:
-    """Return a panel without some firms, and a design whose window covers the same months."""
+    """Return the panel without the given firms, and a design whose window covers the same months."""
     kept = replace(panel, sales=panel.sales[~left_out], firms=panel.firms[~left_out])
     first, left = (firms.first_treated(cut=design.cut).min() for firms in (panel, kept))
     late = int(left - first) if np.isfinite(left) else 0

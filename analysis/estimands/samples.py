@@ -1,4 +1,4 @@
-"""Select the firms of each estimand, for its estimator and for the sample flow.
+"""Select the firms of each estimand for its estimator and for the sample flow.
 
 A selection maps names to masks, bool[firm]: a name of `USED` for each set of firms that an estimand uses, and a name of
 `LEFT` for each reason why firms are left out. If several names apply to a firm, the first one counts.
@@ -51,7 +51,7 @@ HIGH_RISK = 0.5  # risk above which a firm is suspect
 
 @dataclass(frozen=True, eq=False)
 class Cohort:
-    """Month of a closure wave, firms closed in it, and comparison firms: int64[firm of the cohort]."""
+    """Month of a closure wave, with the positions of its closed and comparison firms."""
 
     month: int
     closed: Ints
@@ -59,27 +59,30 @@ class Cohort:
 
     @property
     def firms(self) -> Ints:
-        """All firms of the cohort, closed ones first."""
+        """All firms of the cohort, closed firms first."""
         return np.concatenate([self.closed, self.others])
 
     def of(self, firms: Bools) -> Cohort:
-        """Restrict the cohort to some firms, bool[firm of the panel]."""
+        """Restrict the cohort to the given firms, bool[firm]."""
         return replace(self, closed=self.closed[firms[self.closed]], others=self.others[firms[self.others]])
 
 
 def cohorts(sample: Sample, width: int) -> list[Cohort]:
-    """Return the closed and comparison firms of each wave, by sales on the first `width` platforms.
+    """Return the closed and comparison firms of each wave, given sales on the first `width` platforms.
 
-    Only a firm in business can be closed. So closed firms must have sold a year before and in the month before their
-    wave, and comparison firms a year before and in the month of the wave. A comparison firm belongs to every wave that
-    it survived to. NaN passes, to be counted as missing.
+    Only a firm in business can be closed. So closed firms must have sold a year before the window and in the month
+    before their wave, and comparison firms a year before the window and in the month of the wave. A comparison firm
+    belongs to every wave that it survived to. NaN passes, to be counted as missing.
     """
     sold = ~(sample.sums[0, :, :width].sum(axis=1) <= 0)
     return _in_business(sample, sold, sample.comparison & sold, lambda month: ~sample.stopped[:, month])
 
 
 def _in_business(sample: Sample, closed: Bools, others: Bools, sells: Callable[[int], Bools]) -> list[Cohort]:
-    """Return cohorts of closed firms that sell in the month before their wave, and others that sell in its month."""
+    """Return the cohort of firms in business at each wave.
+
+    Closed firms must sell in the month before their wave, the others in its month.
+    """
     return [
         Cohort(
             month,
@@ -91,10 +94,11 @@ def _in_business(sample: Sample, closed: Bools, others: Bools, sells: Callable[[
 
 
 def aligned(sample: Sample, sales: Floats, width: int) -> tuple[list[Cohort], int]:
-    """Return cohorts of firms with known sales[firm, month] around their wave, and the last month since closure.
+    """Return cohorts of firms with known sales around their wave, and the last month since closure.
 
-    Months run from `base_months` before closure to the last that all waves have, at most `post_to`. A firm
-    "not_yet_closed" is compared with a cohort only if it stays open until `anticipation` months after the last.
+    `sales` is float64[firm, month]. Months run from `base_months` before closure to the last that all waves have, at
+    most `post_to`. A firm "not_yet_closed" is compared with a cohort only if it stays open until `anticipation` months
+    after the last.
     """
     panel, design = sample.panel, sample.design
     matched = [cohort for cohort in cohorts(sample, width) if len(cohort.firms)]
@@ -121,14 +125,17 @@ def leads_design(design: Design) -> Design:
 
 
 def strata(sample: Sample) -> Ints:
-    """Return the stratum of comparison, int64[firm]: origin; origin and category; or one for all."""
+    """Return the stratum within which each firm is compared, int64[firm].
+
+    Depending on the comparison, strata are origins, pairs of origin and category, or a single one.
+    """
     if sample.design.comparison == "spared_same_category":
         return sample.origin * (int(sample.category.max()) + 1) + sample.category
     return np.zeros_like(sample.origin) if sample.design.comparison == "not_yet_closed" else sample.origin
 
 
 def left_out(sample: Sample) -> Masks:
-    """Return masks of the firms that estimands about closed firms leave out by default."""
+    """Return masks of the firms that estimands on closed firms leave out by default."""
     partly = (sample.panel.firms["dose"] < sample.design.cut).to_numpy()
     exposed = sample.never_closed & ~sample.comparison & np.isfinite(sample.exposure)
     later = ~(sample.closed | partly | sample.never_closed)
@@ -136,7 +143,7 @@ def left_out(sample: Sample) -> Masks:
 
 
 def by_cohort(sample: Sample, used: Iterable[Cohort], unknown: Bools) -> Masks:
-    """Return masks of the closed firms of cohorts, and of comparison firms in their strata."""
+    """Return masks of the cohorts' closed firms and of the comparison firms in their strata."""
     within, reason = strata(sample), "category" if sample.design.comparison == "spared_same_category" else "origin"
     closed, compared = np.zeros_like(sample.closed), np.zeros_like(sample.closed)
     for cohort in used:
@@ -147,7 +154,7 @@ def by_cohort(sample: Sample, used: Iterable[Cohort], unknown: Bools) -> Masks:
 
 
 def followed(sample: Sample) -> tuple[list[Cohort], Bools]:
-    """Return the firms followed by :func:`analysis.estimands.closed_firms.months_alive`, and a mask of those too small.
+    """Return the cohorts of :func:`analysis.estimands.closed_firms.months_alive`, and a mask of firms too small for it.
 
     Closed firms must have sold in the month before their wave and are followed from its month. Other firms are followed
     from each wave in whose month they sold.
@@ -160,7 +167,7 @@ def followed(sample: Sample) -> tuple[list[Cohort], Bools]:
 
 
 def incumbents(sample: Sample, eligible: Bools) -> Bools:
-    """Select rivals of closed firms: eligible, never closed, and selling at home throughout the base months.
+    """Select eligible firms that were never closed and sold at home in the first and last base months.
 
     Closed firms were selling. So all newcomers and leavers are among the firms not closed, and have more weight where
     more was closed, which would make growth rise with exposure without any effect. Hence firms that sold nothing in the
@@ -185,10 +192,10 @@ def suspects(sample: Sample) -> Masks:
 
 
 def changing(sample: Sample, eligible: Bools, width: int) -> tuple[list[Cohort], Masks]:
-    """Select the firms for E4 (hence d1 to d7) and changes in sales: those observed on the first `width` platforms.
+    """Select the firms for E4 and changes in sales, observed on the first `width` platforms.
 
-    Also return the cohorts of closed and comparison firms. Both must have sold something a year before; closed firms
-    must have sold in the month before their wave, and comparison firms in the month of the wave.
+    Also return the cohorts of closed and comparison firms. Both must have sold something a year before the window;
+    closed firms must have sold in the month before their wave, and comparison firms in the month of the wave.
     """
     sums, sales = sample.sums[:, :, :width], sample.panel.sales[:, :width]
     observed, sold = eligible & sample.observed(width), (sums[0] != 0).any(axis=1)
@@ -202,7 +209,7 @@ def changing(sample: Sample, eligible: Bools, width: int) -> tuple[list[Cohort],
 
 
 def twice_compared(sample: Sample) -> Masks:
-    """Return the firms of :func:`analysis.estimands.growth.against_others`, observed in three windows."""
+    """Return the firms of :func:`analysis.estimands.growth.against_others`, observed in all three windows."""
     (_, masks), start = changing(sample, np.ones_like(sample.closed), 1), sample.before.start - 12
     early = np.isfinite(sample.home[:, max(start, 0) : sample.before.stop - 12].sum(axis=1))
     masks |= {name: masks[name] & sample.is_own for name in ("closed", "asked about")}
@@ -212,10 +219,10 @@ def twice_compared(sample: Sample) -> Masks:
 
 
 def on_platforms(sample: Sample, sells: Bools) -> Masks:
-    """Return closed and comparison firms with sales before and in the window: `sells`, bool[2, firm].
+    """Return the closed and comparison firms selected by `sells`, bool[2, firm].
 
-    All are of origins with closures, and still sold in the month before the first closure, since only a firm in
-    business can be closed.
+    `sells` is whether each firm has the required sales a year before the window and in it. All are of origins with
+    closures, and still sold in the month before the first closure, since only a firm in business can be closed.
     """
     observed = sample.observed(len(sample.panel.platforms))
     origin = np.isin(sample.origin, sample.origin[observed & sample.closed])
@@ -225,18 +232,18 @@ def on_platforms(sample: Sample, sells: Bools) -> Masks:
 
 
 def with_mix(sample: Sample) -> Masks:
-    """Return the firms of :func:`analysis.estimands.displacement.platform_mix`: those with sales in both windows."""
+    """Return the firms of :func:`analysis.estimands.displacement.platform_mix`, which had sales in both windows."""
     return on_platforms(sample, sample.sums.sum(axis=2) > 0)
 
 
 def with_presence(sample: Sample) -> Masks:
-    """Return the firms of :func:`analysis.estimands.displacement.toward_destinations`: those with sales before."""
+    """Return the firms of :func:`analysis.estimands.displacement.toward_destinations`, which had baseline sales."""
     before = (sample.panel.sales[:, :, sample.before] > 0).any(axis=(1, 2))
     return on_platforms(sample, np.array([before, np.ones_like(before)]))
 
 
 def hedging(sample: Sample) -> Masks:
-    """Return the firms of :func:`analysis.estimands.displacement.hedging`: of the origin, and for comparison."""
+    """Return the origin's firms and the comparison firms of :func:`analysis.estimands.displacement.hedging`."""
     sells, observed = np.asarray((sample.sums > 0).any(axis=2)), sample.observed(len(sample.panel.platforms))
     used = observed & sample.never_closed & sells.all(axis=0)
     masks = left_out(sample) | {"asked about": used & sample.is_own, "compared": used & ~sample.is_own}
@@ -245,9 +252,10 @@ def hedging(sample: Sample) -> Masks:
 
 
 def entrants(sample: Sample) -> tuple[Bools, Bools]:
-    """Return entrants of the origin a year before, and from the first wave onwards, bool[firm] each.
+    """Select the origin's entrants since the first wave and in the same months a year earlier.
 
-    A firm enters when it first sells on any platform and is known to have sold nothing in the month before.
+    Returns two masks, bool[firm], with the year-earlier entrants first. A firm enters when it first sells on any
+    platform and is known to have sold nothing in the month before.
     """
     total, wave, end = sample.panel.total(), sample.base.stop, sample.after.stop
     sold = total > 0
@@ -326,7 +334,7 @@ def _alive(sample: Sample) -> Masks:
 
 
 def _rivals(sample: Sample, eligible: Bools) -> Masks:
-    """Return the firms of :func:`analysis.estimands.rivals.recentred`: the less exposed are the comparison."""
+    """Return the firms of :func:`analysis.estimands.rivals.recentred`, with the less exposed as comparison firms."""
     observed, idle = sample.observed(1) & np.isfinite(sample.exposure), sample.home[:, sample.base.start] <= 0
     used = incumbents(sample, eligible) & observed
     masks = left_out(sample) | {"asked about": used & ~sample.comparison, "compared": used & sample.comparison}
@@ -335,7 +343,7 @@ def _rivals(sample: Sample, eligible: Bools) -> Masks:
 
 
 def _leads(panel: Panel, design: Design) -> Iterator[Row]:
-    """Yield the firms of :func:`analysis.estimands.event_study.anticipation`, if it has any."""
+    """Yield the firms of :func:`analysis.estimands.event_study.anticipation`, if there are any."""
     early = leads_design(design)
     try:
         sample = early.sample(panel)
