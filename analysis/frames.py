@@ -405,7 +405,7 @@ class _Long:
         """Read the units and periods of a frame; raise DataError if they are missing, repeated or have gaps."""
         if not isinstance(data, pd.DataFrame):
             raise DesignError(
-                f"Cannot read data of type {type(data).__name__}: pass a DataFrame, or use analysis.estimators for arrays"
+                f"Cannot read data of type {type(data).__name__}: pass a DataFrame, or arrays to analysis.estimators"
             )
         ids, when = _column(data, unit, "unit"), _column(data, time, "time")
         _refuse(ids.isna(), ids, "a unit in each row", "fill it in, or drop the row")

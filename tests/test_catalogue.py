@@ -102,7 +102,7 @@ def test_what_firms_that_inherit_cannot_show_is_refused(comparison):
     rows = estimate_all(by_hand(), Design(comparison=comparison)).rows
     inherits = rows["id"].str.fullmatch(INHERIT)
     assert inherits.sum() > 20
-    said = f"with the comparison {comparison!r}, whose firms gain sales"
+    said = f"with comparison={comparison!r}, whose firms gain sales"
     assert (rows["reason"].str.contains(said) == inherits).all()
 
 

@@ -268,7 +268,7 @@ def test_recapture_needs_no_sales_elsewhere_and_size_is_that_of_those_left():
     assert (found.value > 0).all()
     # 8 closed firms leave 11 rivals of their origin and 12 others; 4 whole categories have 12 of each
     np.testing.assert_allclose(found.rows["benchmark"], 100 * np.array([136, 144]) / 280)
-    assert "of all firms are unknown" in displacement(panel, DOSES_DESIGN).reason
+    assert "where all sales are unknown" in displacement(panel, DOSES_DESIGN).reason
 
 
 # Hedging

@@ -188,7 +188,7 @@ def test_firms_closed_after_the_last_month_serve_as_not_yet_closed(constant):
     assert set(first.others) == {6, 7, 8}
     assert set(second.others) == {6, 7}  # month 38 is looked at: too near to 40
     assert event_study(short, design).row("8")["estimate"] == pytest.approx(np.log(FALL), abs=10 * TRACE)
-    with pytest.raises(DesignError, match="last wave is in 2022-04, month 11, which leaves no comparison firms"):
+    with pytest.raises(DesignError, match="but has none, since the last wave is in 2022-04, month 11"):
         design.sample(closed_too({9: 39}))
 
 

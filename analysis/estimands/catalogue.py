@@ -139,7 +139,7 @@ def estimate_all(panel: Panel, design: Design, names: str | Collection[str] = ()
     E1a    -30.44    -65.78       41.4 per cent
     """
     if not isinstance(panel, Panel):
-        raise DesignError(f"cannot estimate from type {type(panel).__name__}; read a panel with analysis.read_panel")
+        raise DesignError(f"expected a Panel, found {type(panel).__name__}; read one with analysis.read_panel")
     ids = {names} if isinstance(names, str) else set(names)
     estimands = {
         name.format(**words): (verb, term.format(**words))
