@@ -1,7 +1,8 @@
-"""Load the files of the data package as declared, provided that their bytes have been accepted.
+"""Load, check and accept the files of the data package.
 
-``data/datapackage.json`` states for each file what a row is and is not, the type and constraints of each column, and
-the hash of the bytes last accepted. `check` and `accept` compare files with it; `load` trusts the hash.
+``data/datapackage.json`` states what a row of each file does and does not represent, the type and constraints of each
+column, and the hash of the bytes last accepted. `check` and `accept` compare files with it; `load` checks only the
+hash.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ SHOWN = 20  # problems listed in a message
 
 
 def package(root: Path = DATA) -> dict[str, Any]:
-    """Return the descriptor, which is parsed again only if the file has changed."""
+    """Return the parsed descriptor, cached until the file changes."""
     admit(root / DESCRIPTOR)
     return _parsed(root / DESCRIPTOR, (root / DESCRIPTOR).stat().st_mtime_ns)
 
@@ -56,7 +57,7 @@ class _Schema(BaseModel):
 
 
 class _Resource(BaseModel):
-    """Keys of an entry that the code reads; there may be others."""
+    """Entry of the descriptor; keys that the code does not use are ignored."""
 
     name: str
     path: Annotated[str, Field(pattern=r"^\w[\w.-]*(/\w[\w.-]*)*$")]  # no URL, which frictionless would fetch
@@ -78,16 +79,16 @@ def _parsed(path: Path, _: int) -> dict[str, Any]:
         parsed: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         _Package.model_validate(parsed)
     except json.JSONDecodeError as error:
-        raise DataError(f"{path}, line {error.lineno}: not valid JSON ({error.msg}); correct the line") from error
+        raise DataError(f"{path}, line {error.lineno}: invalid JSON ({error.msg}); correct it") from error
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(map(str, first["loc"]))
-        raise DataError(f"{path}, key {key}: {first['msg']}; found {first['input']!r:.60}; correct it") from None
+        raise DataError(f"{path}, key {key}: {first['msg']}, but found {first['input']!r:.60}; correct it") from None
     except (OSError, ValueError, RecursionError) as error:
-        raise DataError(f"Cannot read {path} as JSON in UTF-8: {error}; restore it from git") from None
+        raise DataError(f"Cannot read {path} as UTF-8 JSON: {error}; restore it from git") from None
     names = [entry["name"] for entry in parsed["resources"]]
     if twice := sorted({name for name in names if names.count(name) > 1}):
-        raise DataError(f"Cannot use {path}: it declares {', '.join(twice)} twice; remove one of the two entries")
+        raise DataError(f"Cannot use {path}: it declares {', '.join(twice)} twice; remove the duplicates")
     for entry in parsed["resources"]:
         file = inside(path.parent, entry["path"])
         if file.exists():  # missing files are reported with all other problems
@@ -96,11 +97,14 @@ def _parsed(path: Path, _: int) -> dict[str, Any]:
 
 
 def card(name: str, root: Path = DATA) -> dict[str, Any]:
-    """Return a file's entry in the descriptor: title, notThis, path, hash, vintage, schema and other keys."""
+    """Return a file's card: its entry in the descriptor.
+
+    Its keys include title, notThis, path, hash, vintage and schema.
+    """
     entries = {entry["name"]: entry for entry in package(root)["resources"]}
     if name not in entries:
         names = ", ".join(entries)
-        raise DataError(f"Cannot find the file {name!r}: {DESCRIPTOR} declares {names}; declare it with its schema")
+        raise DataError(f"Cannot find the file {name!r}: {DESCRIPTOR} declares only {names}; choose one, or declare it")
     return dict(entries[name])
 
 
@@ -110,7 +114,7 @@ def newest(root: Path = DATA) -> dict[str, Any]:
 
 
 def load(name: str, *, root: Path = DATA) -> pd.DataFrame:
-    """Load a file as a typed frame.
+    """Load a file as a typed DataFrame.
 
     Parameters
     ----------
@@ -149,18 +153,18 @@ def load(name: str, *, root: Path = DATA) -> pd.DataFrame:
         )
         return frame.astype({field["name"]: COMPLETE[field["type"]] for field in complete})
     except (ValueError, KeyError, TypeError, OverflowError) as error:  # it was accepted by hand
-        do = "run `market-impact check` for a list of problems"
+        do = "run `market-impact check` to list the problems"
         raise DataError(f"Cannot read {root / entry['path']} as declared: {error}; {do}") from None
 
 
 def documents(rows: pd.DataFrame) -> pd.DataFrame:
-    """Return the documents behind rows with a column `source_url`, those behind most rows first.
+    """Return the documents cited in the column `source_url` of rows, most cited first.
 
     Returns
     -------
     DataFrame
-        For each address its row of ``documents.csv``, or else the `source_publisher` of the rows as publisher; cited,
-        the document in print; and site, where it was read.
+        One row per address: the columns of ``documents.csv`` (the publisher defaults to the `source_publisher` of the
+        rows), `cited`, the citation as printed, and `site`, the website on which the document was read.
     """
     given = rows.reindex(columns=["source_url", "source_publisher"]).astype(object)
     found = given.merge(load("documents"), how="left", on="source_url").fillna("").astype(str)
@@ -173,7 +177,10 @@ def documents(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def verified(name: str, *, root: Path = DATA) -> str:
-    """Return a file's card as text, which includes its hash; raise DataError as `load` does."""
+    """Check a file's bytes against its hash, and return its card as JSON.
+
+    Raises DataError under the same conditions as `load`.
+    """
     entry = card(name, root)
     _refuse(_read(entry, root)[1], f"load {name}")
     return json.dumps(entry)
@@ -186,7 +193,7 @@ def check(root: Path = DATA, *, accepted: str = "") -> pd.DataFrame:
     ----------
     root : Path
     accepted : str
-        A file that was just accepted; the last line of an error message says so, and lists the files still wrong.
+        A file that has just been accepted; an error message then ends with a list of the files still to be corrected.
 
     Returns
     -------
@@ -196,8 +203,8 @@ def check(root: Path = DATA, *, accepted: str = "") -> pd.DataFrame:
     Raises
     ------
     DataError
-        Once, with the problems of all files: bytes that were not accepted, values that violate the schema, with row and
-        column, and undeclared files.
+        If any file has a problem: its bytes were not accepted, a value violates the schema, or it is not declared. The
+        message lists the problems of all files.
     """
     import pandas as pd
 
@@ -212,7 +219,7 @@ def check(root: Path = DATA, *, accepted: str = "") -> pd.DataFrame:
         problems, broken = problems + changed, broken + faults  # files first, or their rows would hide other files
         wrong += [entry["path"]] if changed or faults else []
         summary.append((entry["name"], entry["path"], rows, entry["bytes"], entry["vintage"], entry["hash"][7:]))
-    last = f"{accepted} is accepted; still wrong: {', '.join(wrong)}" if accepted else ""
+    last = f"{accepted} was accepted; still to be corrected: {', '.join(wrong)}" if accepted else ""
     _refuse(problems + broken, f"accept {root} as it is", last)
     return pd.DataFrame(summary, columns=["name", "file", "rows", "bytes", "vintage", "sha256"])
 
@@ -253,14 +260,14 @@ def accept(name: str | Path, *, vintage: str, root: Path = DATA) -> dict[str, An
     text = (root / DESCRIPTOR).read_text(encoding="utf-8")
     text = re.sub(old, rf'\g<1>{new["bytes"]}\g<2>"{new["hash"]}"\g<3>"{vintage}"', text, count=1, flags=re.DOTALL)
     if json.loads(text) != expected:
-        where = f"{root / DESCRIPTOR}, {entry['name']}"
-        raise DataError(f"Cannot record {', '.join(new)} in {where}; move these keys below its path, in this order")
+        where = f"the entry {entry['name']} in {root / DESCRIPTOR}"
+        raise DataError(f"Cannot update {where}: its path must be followed by {', '.join(new)}; reorder its keys")
     replace(root / DESCRIPTOR, text)
     return entry | new
 
 
 def replace(path: Path, text: str) -> None:
-    """Replace the text of a file atomically, or leave it unchanged."""
+    """Replace the text of a file atomically."""
     draft = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         draft.write_text(text, encoding="utf-8")
@@ -270,14 +277,17 @@ def replace(path: Path, text: str) -> None:
 
 
 def rows(name: str, *, root: Path = DATA) -> list[dict[str, str]]:
-    """Load a file as rows of text, without importing pandas; raise DataError as `load` does."""
+    """Load a file as rows of text, without importing pandas.
+
+    Raises DataError under the same conditions as `load`.
+    """
     content, changed = _read(card(name, root), root)
     _refuse(changed, f"load {name}")
     return [*csv.DictReader(io.StringIO(content.decode("utf-8")))]
 
 
 def _read(entry: dict[str, Any], root: Path) -> tuple[bytes, list[str]]:
-    """Return a file's bytes, and a list with a message if they differ from the accepted bytes."""
+    """Return a file's bytes, and a list of the reasons why they cannot be used."""
     file = root / entry["path"]
     try:
         state = file.stat()
@@ -292,13 +302,13 @@ def _read(entry: dict[str, Any], root: Path) -> tuple[bytes, list[str]]:
 
 @lru_cache(maxsize=64)
 def _hashed(file: Path, *_: int) -> tuple[bytes, str]:
-    """Return a file's bytes and their hash, rereading it only if its size or modification time has changed."""
+    """Return a file's bytes and their hash, cached by modification time and size."""
     content = file.read_bytes()
     return content, f"sha256:{hashlib.sha256(content).hexdigest()}"
 
 
 def _validated(entry: dict[str, Any], root: Path) -> tuple[int, list[str]]:
-    """Return the number of rows in a file, and a list of the violations of its schema."""
+    """Validate a file, and return its number of rows and a list of schema violations."""
     from frictionless import FrictionlessException
     from frictionless.resources import TableResource
 
@@ -306,7 +316,7 @@ def _validated(entry: dict[str, Any], root: Path) -> tuple[int, list[str]]:
         return 0, []
     file = root / entry["path"]
     if unknown := {field["type"] for field in entry["schema"]["fields"]} - {*DTYPES, "date"}:
-        return 0, [f"{file}: found columns of type {', '.join(unknown)}; use one of {', '.join(DTYPES)}, date"]
+        return 0, [f"{file}: its schema has columns of type {', '.join(unknown)}; use one of {', '.join(DTYPES)}, date"]
     declared = {key: value for key, value in entry.items() if key not in ("bytes", "hash")}  # `_read` compares them
     try:
         table = TableResource.from_descriptor(declared, basepath=str(root))
@@ -334,6 +344,6 @@ def _validated(entry: dict[str, Any], root: Path) -> tuple[int, list[str]]:
 def _refuse(problems: list[str], action: str, last: str = "") -> None:
     if problems:
         counted = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
-        first = f", the first {SHOWN}" if len(problems) > SHOWN else ""
-        lines = "\n  ".join([f"Cannot {action}: {counted}{first}:", *problems[:SHOWN]])
+        first = f", the first {SHOWN} of which are" if len(problems) > SHOWN else ""
+        lines = "\n  ".join([f"Cannot {action}: found {counted}{first}:", *problems[:SHOWN]])
         raise DataError(f"{lines}\n{last}".rstrip())

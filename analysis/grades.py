@@ -1,4 +1,4 @@
-"""Grades of estimates: the simulated panels that resemble a panel, and the worst audit grade in them."""
+"""Grades of estimates, from an audit of the methods on simulated panels."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def plausible(closed: float | None, audit: pd.DataFrame) -> tuple[str, ...]:
         Number of closed firms in the panel. The plain presets nearest in number, on a log scale, are added, and
         ``few_treated`` if it is nearer than all market presets. None means unknown, and adds all presets.
     audit : DataFrame
-        With `preset` and `closed`, the mean number of closed firms in a panel.
+        Table with `preset` and `closed`, the mean number of closed firms in a panel.
     """
     kinds = panels()[panels()["effect"]]
     plain = kinds[kinds["judge"] == "plain"]
@@ -49,6 +49,8 @@ def plausible(closed: float | None, audit: pd.DataFrame) -> tuple[str, ...]:
 
 def worst(preset: str, closed: float | None, *, audit: pd.DataFrame | None = None) -> pd.DataFrame:
     """Return the design audit's grade of each estimator, with the preset and judge behind it.
+
+    A judge is a simulator of panels: the market, or a plainer model.
 
     Parameters
     ----------
@@ -76,7 +78,7 @@ def worst(preset: str, closed: float | None, *, audit: pd.DataFrame | None = Non
 def of_households(name: str) -> dict[str, str]:
     """Return the worst grade of a household estimand, and the simulated market behind it.
 
-    Both come from ``data/households/audit.csv``, in the form for :class:`analysis.evidence.claims.Finding`.
+    Both come from ``data/households/audit.csv``; their keys are fields of :class:`analysis.evidence.claims.Finding`.
     """
     audit = data.load("household_audit").query("titles == @STILL_SOLD and id == @name")
     row = audit.loc[audit["coverage"].idxmin()]
@@ -84,7 +86,10 @@ def of_households(name: str) -> dict[str, str]:
 
 
 def too_early(rows: pd.DataFrame, sample: Sample) -> pd.Series:
-    """Flag rows about a window that begins before the last closure, since no audited window does."""
+    """Flag rows whose window begins before the last closure.
+
+    No window in the audit does.
+    """
     return rows["months"] == sample.window if sample.still_open else pd.Series(False, rows.index)
 
 

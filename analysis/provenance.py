@@ -1,4 +1,7 @@
-"""Find the commit and versions behind a result; only the standard library is used, to start quickly."""
+"""Find the commit and versions behind a result, using only the standard library.
+
+Importing this module is therefore fast.
+"""
 
 import platform
 import re
@@ -35,7 +38,7 @@ def commit(folder: Path = ROOT) -> str | None:
     Returns
     -------
     str or None
-        None without git, before a first commit, or if the folder is not a top level: a copy
+        None if git is not installed, there is no commit, or the folder is not a top level: a copy
         inside another repository does not belong to that repository's commit.
     """
     if shutil.which("git") is None:
@@ -52,7 +55,7 @@ def commit(folder: Path = ROOT) -> str | None:
 
 
 def versions() -> dict[str, str]:
-    """Return the versions of Python and of the dependencies that the installed package declares."""
+    """Return the versions of Python and of the installed package's dependencies."""
     required = [line for line in metadata.requires(DISTRIBUTION) or [] if "extra ==" not in line]
     names = [re.split(r"[^\w.-]", line, maxsplit=1)[0] for line in required]
     return {"python": platform.python_version(), **{name: metadata.version(name) for name in names}}

@@ -1,7 +1,7 @@
-"""Published series, each with one publisher, measure, definition and population, and series derived from them.
+"""Published series, and series derived from them.
 
-Bounds and estimates are marked as such in every period. Series by different publishers or definitions are joined only
-by a row of ``data/splices.csv``, which states the reason.
+A published series has one publisher, measure, definition and population. Bounds and estimates are marked as such in
+every period. Series with different publishers or definitions are joined only if ``data/splices.csv`` states the reason.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ class Series:
         return "estimate" if self.points["provenance"].eq("estimate").any() else "real"
 
     def __format__(self, period: str) -> str:
-        """Format the value for a period, with its mark and without its unit: ``f"{sales:2020}"``."""
+        """Format the value for a period with its mark, as in ``f"{sales:2020}"``."""
         if period not in self.points.index:
             raise DataError(f"Cannot format {self.name!r} for {period!r}; choose from {', '.join(self.periods)}")
         return quantity(self.points.loc[period, "value"], self.unit, mark=self.points.loc[period, "provenance"])
@@ -86,7 +86,7 @@ def rows(resource: str) -> pd.DataFrame:
 
 @lru_cache(maxsize=32)
 def _rows(resource: str, *_: str) -> pd.DataFrame:
-    """Return the rows, cached by content, since a splice reads one series after another."""
+    """Return the rows of a file, cached by its content."""
     frame = data.load(resource)
     if "source_publisher" not in frame:
         raise DataError(f"Cannot read {resource!r} by publisher: it has no column source_publisher; use data.load()")
@@ -149,19 +149,22 @@ def published(resource: str, *, freq: str = "", first: str = "", last: str = "",
 
 
 def splice(splice_id: str) -> Series:
-    """Join an annual series as declared in data/splices.csv, which states the reason for each segment."""
+    """Join an annual series from the segments declared in data/splices.csv."""
     declared = data.load("splices")
     stretches, names = declared[declared["splice_id"] == splice_id], ", ".join(declared["splice_id"].unique())
     if stretches.empty:
         raise DataError(
-            f"Cannot join the splice {splice_id!r}: splices.csv declares {names}; declare it with its reason"
+            f"Cannot join the splice {splice_id!r}: splices.csv declares only {names}; choose one, or declare it"
         )
     parts = [_stretch(row) for row in stretches.to_dict("records")]
     return joined(parts, f"{stretches['entity'].iloc[0]}: {stretches['series'].iloc[0]}")
 
 
 def _stretch(row: dict[Any, Any]) -> Series:
-    """Return one segment of a splice: as published, the last twelve months at Q4, or derived from reported growth."""
+    """Return one segment of a splice.
+
+    It is taken as published, from the last twelve months at Q4, or derived from reported growth.
+    """
     resource, first, last = row["resource"], row["period_from"], row["period_to"]
     identity = _identity(resource)
     of_entity = {identity["entity"]: row["entity"]}
@@ -171,7 +174,7 @@ def _stretch(row: dict[Any, Any]) -> Series:
     if row["derivation"] == "ltm_at_q4":
         sums = published(resource, freq="Q", first=f"{first}Q4", last=f"{last}Q4", **mine)
         if "last twelve months" not in sums.unit:
-            raise DataError(f"Cannot derive years from {sums.name!r}: its unit is {sums.unit!r}; fix splices.csv")
+            raise DataError(f"Cannot derive years from {sums.name!r}: its unit is {sums.unit!r}; correct splices.csv")
         years = sums.points.filter(like="Q4", axis="index").rename(index=lambda period: period[:4])
         return replace(sums, points=years, unit=sums.unit.partition(" (")[0])
     later: dict[str, Any] = {"freq": "A", "first": str(int(first) + 1), "last": str(int(last) + 1)}
@@ -185,19 +188,19 @@ def growth(levels: Series) -> Series:
     Raises
     ------
     DataError
-        If no period has one a year earlier, a level is not positive, or two bounds leave the growth unbounded.
+        If there are no periods a year apart, a level is not positive, or two bounds leave the growth unbounded.
     """
     if (wrong := levels.points["value"][levels.points["value"] <= 0]).size:
-        level = f"{wrong.index[0]} is {wrong.iloc[0]:g}"
+        level = f"the value for {wrong.index[0]} is {wrong.iloc[0]:g}"
         raise DataError(f"Cannot compute growth of {levels.name!r}: {level}; use a series of positive levels")
     name = f"growth of {levels.name}"
     return _derived(levels, _shifted(levels, 1), lambda now, before: 100 * (now / before - 1), name, "percent y/y")
 
 
 def from_growth(levels: Series, reported: Series) -> Series:
-    """Derive the levels a year earlier from levels and their growth in per cent, both from the same publisher.
+    """Derive the levels a year earlier from levels and their reported growth, per cent.
 
-    They are estimates, since reported growth is rounded.
+    Both series must have the same publisher. The derived levels are estimates, since reported growth is rounded.
     """
     _refuse_different("publisher", levels, reported)
     return _backed_out(levels, reported)
@@ -205,19 +208,22 @@ def from_growth(levels: Series, reported: Series) -> Series:
 
 def _backed_out(levels: Series, reported: Series) -> Series:
     if not reported.unit.startswith("percent"):
-        raise DataError(f"Cannot derive levels from {reported.name!r} in {reported.unit!r}; use growth in per cent")
+        raise DataError(f"Cannot derive levels from {reported.name!r}: it is in {reported.unit!r}, not in per cent")
     earlier = _shifted(levels, -1), _shifted(reported, -1)
     levels_before = _derived(*earlier, lambda level, rate: level / (1 + rate / 100), levels.name, levels.unit)
     return replace(levels_before, points=levels_before.points.assign(provenance="estimate"))
 
 
 def joined(parts: Sequence[Series], name: str) -> Series:
-    """Join segments of one series; raise DataError if their periods overlap or their units differ."""
+    """Join the segments of one series.
+
+    Raises DataError if their periods overlap or their units differ.
+    """
     for stretch in parts[1:]:
         _refuse_different("unit", parts[0], stretch)
     points = pd.concat([stretch.points for stretch in parts]).sort_index()
     if twice := sorted(set(points.index[points.index.duplicated()])):
-        raise DataError(f"Cannot join {name!r}: two parts contain {', '.join(twice)}; keep one of them")
+        raise DataError(f"Cannot join {name!r}: two segments contain {', '.join(twice)}; remove the overlap")
     return _made(parts, points, name, parts[0].unit)
 
 
@@ -228,11 +234,14 @@ def _derived(
     name: str,
     unit: str,
 ) -> Series:
-    """Compute a series for the common periods; it must rise with `top` and fall with `bottom` for valid bounds."""
+    """Compute a series from two others, for the periods that they have in common.
+
+    For valid bounds, it must rise with `top` and fall with `bottom`.
+    """
     both = top.points.merge(bottom.points, left_index=True, right_index=True, suffixes=("", "_below")).sort_index()
     if both.empty:
-        there = ", ".join(top.periods)
-        raise DataError(f"Cannot derive {name!r}: no period is common to both series ({there}); load more periods")
+        there = " and ".join(", ".join(each.periods) for each in (top, bottom))
+        raise DataError(f"Cannot derive {name!r}: no period is common to {there}; load more periods")
     unbounded = both["bound"][both["bound"].eq(both["bound_below"]) & both["bound"].ne("")]
     if len(unbounded):
         bounds = f"in {unbounded.index[0]} both values are {unbounded.iloc[0]} bounds, so the result is unbounded"
@@ -246,14 +255,14 @@ def _derived(
 
 
 def _made(parts: Sequence[Series], points: pd.DataFrame, name: str, unit: str) -> Series:
-    """Return points derived from several series as one series, with all their publishers and sources."""
+    """Build a series from derived points, with the publishers and sources of its parts."""
     publishers = dict.fromkeys(publisher for stretch in parts for publisher in stretch.publisher.split("; "))
     sources = pd.concat([stretch.sources for stretch in parts]).drop_duplicates().reset_index(drop=True)
     return Series(name, unit, "; ".join(publishers), points, sources)
 
 
 def _shifted(levels: Series, years: int) -> Series:
-    """Shift each point of a series to the same period some years later: 2020Q3 -> 2021Q3, FY2023 -> FY2024."""
+    """Shift a series by the given number of years, for example from 2020Q3 to 2021Q3."""
     later = levels.points.index.str.replace(r"\d{4}", lambda year: str(int(year[0]) + years), n=1, regex=True)
     return replace(levels, points=levels.points.set_axis(later))
 
@@ -268,19 +277,19 @@ def _identity(resource: str) -> dict[str, Any]:
 
 def _within(frame: pd.DataFrame, freq: str, first: str, last: str, failure: str) -> pd.DataFrame:
     if freq not in ("", *FORMS):
-        raise DataError(f"{failure} with the frequency {freq!r}; choose from {', '.join(FORMS)}")
+        raise DataError(f"{failure}: {freq!r} is not a frequency; choose from {', '.join(FORMS)}")
     if any(not re.fullmatch(FORMS.get(freq, ""), end) for end in (first, last) if end):
-        raise DataError(f"{failure} from {first!r} to {last!r} with freq={freq!r}; write both in its form")
+        raise DataError(f"{failure}: {first!r} to {last!r} does not match {freq=}; choose from {', '.join(FORMS)}")
     periods = frame["period"]
     kept = periods.str.fullmatch(FORMS.get(freq, ".*")) & periods.ge(first) & periods.le(last or "~")
     if not kept.any():
-        span, there = f"freq={freq}, first={first}, last={last}", ", ".join(sorted(periods.unique()))
+        span, there = f"{freq=}, {first=}, {last=}", ", ".join(sorted(periods.unique()))
         raise DataError(f"{failure}: no period fits {span}; choose from {there}")
     return frame[kept]
 
 
 def _refuse_several(frame: pd.DataFrame, identified_by: Sequence[str], failure: str) -> None:
-    """Raise DataError if rows span several series, naming every column that differs, or disagree about a period."""
+    """Raise DataError if rows span several series or disagree about a period."""
     spans = []
     for column in identified_by:
         counts = frame[column].fillna("none").value_counts(sort=False)
@@ -288,8 +297,8 @@ def _refuse_several(frame: pd.DataFrame, identified_by: Sequence[str], failure: 
             values = ", ".join(f"{value!r} ({count})" for value, count in counts.items())
             spans.append(f"{len(counts)} values of {column}: {values}")
     if spans:
-        remedy = "these are different series: choose one of each, or declare a splice in data/splices.csv"
-        raise DataError(f"{failure}: its {len(frame)} rows span {'; '.join(spans)}; {remedy}")
+        remedy = "choose one value of each, or declare a splice in data/splices.csv"
+        raise DataError(f"{failure}: the {len(frame)} rows found have {'; '.join(spans)}; {remedy}")
     for period, group in frame.groupby("period"):
         if len(set(group["value"])) > 1:
             values = ", ".join(f"{row.value:g} ({row.source_publisher})" for row in group.itertuples())
@@ -301,5 +310,5 @@ def _refuse_different(attribute: str, left: Series, right: Series) -> None:
     mine, its = getattr(left, attribute), getattr(right, attribute)
     if mine != its:
         clash = f"their {attribute}s differ: {mine!r} and {its!r}"
-        remedy = "use the same for both, or declare a splice in data/splices.csv"
+        remedy = f"use series with the same {attribute}, or declare a splice in data/splices.csv"
         raise DataError(f"Cannot combine {left.name!r} and {right.name!r}: {clash}; {remedy}")

@@ -1,4 +1,4 @@
-"""Descriptions of simulated panels: the kinds used to grade methods, and the market of a report."""
+"""Descriptions of simulated panels and markets."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @cache
 def panels() -> pd.DataFrame:
-    """Return the kinds of simulated panels used to grade methods, from ``data/market/panels.csv``, by `preset`."""
+    """Return the kinds of simulated panels used to grade methods, indexed by `preset`."""
     return data.load("graded_panels").set_index("preset")
 
 
@@ -55,10 +55,10 @@ def market_named(preset: str, first_seed: int, markets: int = 1) -> str:
 
 
 def market_of(notebook: Path, settings: Mapping[str, Any]) -> str:
-    """Return the printed name of the market that a notebook simulates; empty if it simulates none.
+    """Return the printed name of the market simulated by a notebook, or an empty string.
 
-    The metadata of such a notebook contain, under ``market_impact``, ``{"market": "{market}"}``, or more words
-    around ``{market}`` if it simulates more than its parameters name.
+    The metadata of a notebook that simulates a market contain ``{"market": "{market}"}`` under ``market_impact``, with
+    other words around ``{market}`` if it simulates more than its parameters specify.
     """
     template = json.loads(notebook.read_bytes())["metadata"].get("market_impact", {}).get("market", "")
     if not template or settings.get("panel_path"):
@@ -68,7 +68,7 @@ def market_of(notebook: Path, settings: Mapping[str, Any]) -> str:
 
 
 def condition(market: str) -> str:
-    """Return the phrase that introduces every statement about a simulated market, with its name if it has one.
+    """Return the phrase that introduces every statement about a simulated market.
 
     >>> condition("medium closures (3 per cent of Chinese sales), seed 1")
     'In the simulated market (medium closures, seed 1):'

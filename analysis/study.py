@@ -1,4 +1,4 @@
-"""A study: an event, a panel and a design, and the truth if known."""
+"""A study: an event, a panel, a design and, in a simulated market, the truth."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ PARAMETERS = ("comparison", "post_from", "post_to", "base_months", "anticipation
 
 
 class Truth(Protocol):
-    """True values of a simulated market that a study uses."""
+    """True values of a simulated market, as used by a study."""
 
     def mechanical(self, post_from: int, post_to: int) -> float:
-        """Return the growth lost with the sales of closed firms, in percentage points."""
+        """Return the mechanical loss, as a negative percentage of closed firms' sales on all platforms."""
 
     def scalars(self, post_from: int, post_to: int) -> dict[str, float]:
         """Return the true values of all estimands, by id."""
@@ -79,7 +79,7 @@ class Study:
 
     @classmethod
     def open(cls, settings: Mapping[str, Any]) -> Study:
-        """Open the panel named by a notebook's parameters.
+        """Open the study described by a notebook's parameters.
 
         Parameters
         ----------
@@ -104,25 +104,25 @@ class Study:
         return cls(event, panel, design, path.name if panel.provenance == "simulated" else "", path.name)
 
     def __post_init__(self) -> None:
-        """Raise DesignError for another home platform, or for closures before the first wave or outside all waves."""
+        """Raise DesignError if the panel's home platform or closures do not match the event."""
         title, first = self.event.title, self.event.waves[0]
         if self.panel.platforms[0] != self.event.home:
             raise DesignError(
                 f"Cannot simulate an event with home platform {self.event.home}: the market closes accounts on "
-                f"{self.panel.platforms[0]}; supply a panel of that event, or choose amazon_2021"
+                f"{self.panel.platforms[0]}; supply a panel of that event, or choose the event amazon_2021"
             )
         months = self.closed_by_month
         early, in_waves = months[months.index < first], months.index.isin(self.event.waves)
         by_month = ", ".join(f"{month} ({number})" for month, number in (months if early.empty else early).items())
         if len(early):
             raise DesignError(
-                f"The first wave of the event ({title}) is in {first}, but {early.sum():,} firms closed earlier: "
+                f"Cannot study {title}: its first wave is in {first}, but {early.sum():,} firms closed earlier, in "
                 f"{by_month}; leave them out of the panel, or add the month to `waves` in a copy of the event's file "
                 "and pass it to --event"
             )
         if len(months) and not in_waves.any():
             raise DesignError(
-                f"The event ({title}) has waves in {', '.join(self.event.waves)}, but all {months.sum():,} "
+                f"Cannot study {title}: its waves are in {', '.join(self.event.waves)}, but all {months.sum():,} "
                 f"closures are in other months: {by_month}; pass another event to --event, or correct its `waves`"
             )
 
@@ -141,13 +141,13 @@ class Study:
 
     @property
     def closed_by_month(self) -> pd.Series:
-        """Number of firms closed within the panel, fully or in part, by month."""
+        """Number of firms in the panel closed fully or in part, by month."""
         cohorts = self.panel.cohorts(cut=np.finfo(float).tiny)
         return cohorts.set_index(cohorts["month"].astype(str))["firms"]
 
     @property
     def own(self) -> str:
-        """Printed name of the firms from the event's origin."""
+        """Printed name of firms from the event's origin."""
         return f"{self.event.origin_name} sellers"
 
     @property
@@ -172,12 +172,12 @@ class Study:
 
     @property
     def aside(self) -> str:
-        """Phrase that restricts a sentence to this panel if it is not representative; otherwise empty."""
+        """Phrase that restricts a sentence to this panel, or an empty string if it is representative."""
         apart = self.panel.population == NOT_REPRESENTATIVE
         return f"In this panel of {len(self.panel.firms):,} firms, not representative:" if apart else ""
 
     def read(self, *files: str) -> list[str]:
-        """Return those of the named data files that a report on this event uses.
+        """Select the named data files that a report on this event uses.
 
         An event may define its own claims and threats, and the register's threats do not apply to a simulated market.
         """
@@ -188,13 +188,16 @@ class Study:
 
     @property
     def like(self) -> tuple[str, int]:
-        """Preset of the market (empty for a panel from a file) and number of closed firms, which determine grades."""
+        """Preset of the market and number of closed firms, which determine grades.
+
+        The preset is empty for a panel from a file.
+        """
         return self.preset, self.panel.count_closed(cut=self.design.cut)
 
     def graded(self, rows: pd.DataFrame, named: Mapping[str, str] | None = None) -> pd.DataFrame:
-        """Replace codes by printed names, and add the design audit's grades for such a panel.
+        """Replace codes by printed names, and add grades from the design audit.
 
-        `named` adds further names. For an Estimate that was refused, only the reason changes. The audit's
+        `named` contains further names. For an Estimate that was refused, only the reason changes. The audit's
         windows begin when all firms are closed, so an estimate in an earlier window has no grade.
         """
         words = self.words | dict(named or {})
@@ -213,7 +216,7 @@ class Study:
         placebo: pd.DataFrame | None = None,
         **details: Any,
     ) -> Verdict | None:
-        """Return the verdict on the event's reading of a claim for a question, or None if the event has none.
+        """Return the verdict on one of the event's questions, or None if the event does not ask it.
 
         Parameters
         ----------
@@ -254,9 +257,10 @@ class Study:
 
     @property
     def _known(self) -> tuple[str, float]:
-        """Phrase on how many of the origin's firms have complete sales (empty if all do), and their share.
+        """Phrase on the number of the origin's firms with complete sales, and their share.
 
-        The share is that of firms, or that of their sales a year earlier if it is smaller.
+        The phrase is empty if all firms have complete sales. The share is that of firms, or that of their sales a year
+        earlier if it is smaller.
         """
         panel, design = self.panel, self.design.fitted(self.panel)
         if design is None:
@@ -274,7 +278,10 @@ class Study:
 
     @property
     def caveats(self) -> str:
-        """Summary of the size, population, gaps and doubts of a panel from a file; otherwise empty."""
+        """Summary of a panel from a file: its size, population, gaps and doubtful data.
+
+        It is empty for a panel simulated here.
+        """
         if not self.file:
             return ""
         panel = self.panel
@@ -303,7 +310,7 @@ class Study:
 
     @property
     def lines(self) -> list[str]:
-        """Sentences on the event's closures in its waves and in other months, on gaps, and on doubtful data."""
+        """Sentences on the event's closures, and on gaps and doubtful data in the panel."""
         months = self.closed_by_month
         other = months[~months.index.isin(self.event.waves)]
         apart = ", ".join(f"{month} ({number})" for month, number in other.items())
@@ -317,14 +324,17 @@ class Study:
 
     @property
     def line(self) -> str:
-        """Text of `lines`, and the declared population of a panel from a file, for a report's data section."""
+        """Text of `lines` for a report's data section, with the population of a panel from a file."""
         population = f"The panel is {DECLARED.get(self.panel.population, self.panel.population)}."
         return " ".join([*self.lines, *([population] if self.file else [])])
 
     def true(self) -> dict[str, float]:
-        """Return the true values of all estimands in the design's window, by id; empty if unknown."""
+        """Return the true values of all estimands in the design's window, by id.
+
+        The result is empty if they are not known.
+        """
         if self.truth is None:
             return {}
         window = self.design.post_from, self.design.post_to
-        values = {"placebo": 0.0, "mechanical": self.truth.mechanical(*window)}  # nothing happened a year before
+        values = {"placebo": 0.0, "mechanical": self.truth.mechanical(*window)}  # nothing happened a year earlier
         return values | self.truth.scalars(*window)

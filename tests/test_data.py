@@ -115,7 +115,7 @@ def test_a_missing_file_and_a_name_that_is_not_declared_are_refused(root):
     (root / EVENTS).unlink()
     with pytest.raises(DataError, match="No such file or directory; restore it from git"):
         data.load("events", root=root)
-    with pytest.raises(DataError, match=r"declares events, claims, .*; declare it with its schema"):
+    with pytest.raises(DataError, match=r"declares only events, claims, .*; choose one, or declare it"):
         data.load("event", root=root)
 
 
@@ -156,7 +156,7 @@ def test_text_that_is_not_of_its_type_is_refused(tmp_path, value, said):
 
 
 def test_a_type_that_load_does_not_know_is_refused(tmp_path):
-    assert "found columns of type duration; use one of string" in refusal(
+    assert "its schema has columns of type duration; use one of string" in refusal(
         tiny(tmp_path, "n\nP1Y\n", {"name": "n", "type": "duration"})
     )
 
@@ -209,7 +209,7 @@ def test_an_accepted_change_loads_and_leaves_the_rest_of_the_descriptor_alone(ro
 
 @pytest.mark.parametrize(
     ("name", "vintage", "said"),
-    [("events", "31.1.2027", "write it as YYYY-MM-DD"), ("facts/new.csv", "2027-01-31", "declare it with its schema")],
+    [("events", "31.1.2027", "write it as YYYY-MM-DD"), ("facts/new.csv", "2027-01-31", "choose one, or declare it")],
 )
 def test_no_date_and_no_declared_file_are_not_accepted(root, name, vintage, said):
     with pytest.raises(DataError, match=said):
@@ -219,7 +219,7 @@ def test_no_date_and_no_declared_file_are_not_accepted(root, name, vintage, said
 def test_a_card_whose_values_cannot_be_replaced_is_left_alone(root):
     edit(root / "datapackage.json", b'"vintage": "2026-11-28",', b'"vintage" : "2026-11-28",')
     before = (root / "datapackage.json").read_bytes()
-    with pytest.raises(DataError, match=r"Cannot record bytes, hash, vintage in .*; move these keys below its path"):
+    with pytest.raises(DataError, match=r"its path must be followed by bytes, hash, vintage; reorder its keys"):
         data.accept("events", vintage="2027-01-31", root=root)
     assert (root / "datapackage.json").read_bytes() == before
 
@@ -241,7 +241,7 @@ def test_a_failed_write_leaves_the_descriptor_and_no_debris(root, monkeypatch):
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
-        (b'"name": "events",', b'"name" "events",', r"datapackage.json, line \d+: not valid JSON"),
+        (b'"name": "events",', b'"name" "events",', r"datapackage.json, line \d+: invalid JSON"),
         (b'"name": "claims"', b'"name": "events"', "declares events twice"),
     ],
 )

@@ -264,10 +264,10 @@ def test_other_figures_would_have_given_other_words(reading, changes, word):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("C99", ""), "Cannot judge C99: readings.csv contains only ['C01 V1', 'C01 V2', 'C01 V3', 'C02',"),
+        (("C99", ""), "Cannot judge C99: readings.csv contains only C01 V1, C01 V2, C01 V3, C02,"),
         (("C01", "V9"), "Cannot judge C01 V9: readings.csv contains only"),
         (("C01", ""), "Cannot judge C01: readings.csv contains only"),  # which of its three readings?
-        (("C01", "V2"), "Cannot judge C01 V2: this kind of claim needs a margin; set one in advance"),
+        (("C01", "V2"), "Cannot judge C01 V2: this kind of claim needs a margin; set one in the finding"),
         (("C01", "V3"), "Cannot judge C01 V3: this kind of claim needs a margin"),
     ],
 )

@@ -97,9 +97,9 @@ def test_nothing_lies_over_the_data_of_a_simulated_market():
 def test_an_axis_or_a_column_of_simulated_numbers_names_no_real_currency(label):
     drawing, axes = plt.subplots()
     axes.set_ylabel(label)
-    with pytest.raises(DesignError, match="use the unit of the panel, sim-"):
+    with pytest.raises(DesignError, match="use the unit sim-"):
         blocks.figure(drawing, "C.")
-    with pytest.raises(DesignError, match="use the unit of the panel, sim-"):
+    with pytest.raises(DesignError, match="use the unit sim-"):
         blocks.table(pd.DataFrame({label: [1.0]}), "T.")
 
 

@@ -97,7 +97,7 @@ def test_nothing_bought_after_is_the_loss_of_all_and_has_no_error(named):
 def test_nothing_bought_before_is_refused(named, kept):
     found = closed(bought_of_closed(named, kept))
     assert found.refused
-    assert found.reason == "no purchases of these: closed brands, before; choose other months or categories"
+    assert found.reason == "these sums of purchases are zero: closed brands, before; choose other months or categories"
 
 
 def test_purchases_before_by_one_buyer_alone_leave_no_error(named):

@@ -111,7 +111,7 @@ def test_closures_in_months_that_are_no_wave_are_counted_and_said(simulated, tmp
 
 def test_closures_before_the_first_wave_are_refused_with_their_number_and_month(simulated, tmp_path):
     number = simulated.closed_by_month.iloc[0]
-    said = rf"in 2021-05, but {number} firms closed earlier: 2021-03 \({number}\); leave them out of the panel, or"
+    said = rf"in 2021-05, but {number} firms closed earlier, in 2021-03 \({number}\); leave them out of the panel, or"
     with pytest.raises(DesignError, match=said):
         brought(tmp_path, simulated, {"2021-05": "2021-03-01"})
     found = brought(tmp_path, simulated, {"2021-05": "2021-03-01"}, waves=["2021-03", "2021-06"])
@@ -120,7 +120,7 @@ def test_closures_before_the_first_wave_are_refused_with_their_number_and_month(
 
 def test_a_panel_of_another_event_is_refused(simulated, tmp_path):
     total = simulated.closed_by_month.sum()
-    with pytest.raises(DesignError, match=rf"has waves in 1999-01, but all {total} closures are in other months"):
+    with pytest.raises(DesignError, match=rf"its waves are in 1999-01, but all {total} closures are in other months"):
         brought(tmp_path, simulated, {}, waves=["1999-01"])
 
 

@@ -284,7 +284,7 @@ def test_verdicts_of_two_simulated_markets_are_not_mixed_and_real_ones_may_stand
     write(tmp_path / "b.json", Verdict(**GOOD))
     assert [one.market for one in verdicts.read(tmp_path)] == ["mid_3k, seed 1", ""]
     write(tmp_path / "c.json", Verdict(**(GOOD | SIM | {"market": "mid_3k, seed 2"})))
-    with pytest.raises(DataError, match=r"found simulated markets \['mid_3k, seed 1', 'mid_3k, seed 2'\]; run make"):
+    with pytest.raises(DataError, match=r"found simulated markets mid_3k, seed 1 and mid_3k, seed 2; run make"):
         verdicts.read(tmp_path)
 
 
@@ -298,7 +298,7 @@ def test_verdicts_of_two_panels_are_not_mixed_and_public_ones_may_stand_beside_o
         write(tmp_path / f"{number}.json", put, **known)
     assert [one.panel for one in verdicts.read(tmp_path)] == ["a" * 64, "a" * 64, ""]
     write(tmp_path / "b.json", Verdict(**(GOOD | PANEL), reading="V9"), digests=["b" * 64])
-    with pytest.raises(DataError, match=r"found panels with the digests \['a{12}', 'b{12}'\]; .* one panel per folder"):
+    with pytest.raises(DataError, match=r"found panels with the digests a{12} and b{12}; .* one panel per folder"):
         verdicts.read(tmp_path)
 
 
@@ -313,7 +313,7 @@ def test_a_reading_is_judged_once_by_each_tier(tmp_path):
     write(tmp_path / "b.json", Verdict(**(GOOD | PANEL), reading="V2"), digests=["b"])
     assert len(verdicts.read(tmp_path)) == 3
     write(tmp_path / "c.json", Verdict(**GOOD, reading="V2"))
-    with pytest.raises(DataError, match=r"found C01 V2 of tier facts 2 times; remove the file that another run left"):
+    with pytest.raises(DataError, match=r"found 2 verdicts on C01 V2 in tier facts; remove the files of other runs"):
         verdicts.read(tmp_path)
 
 

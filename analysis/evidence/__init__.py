@@ -1,1 +1,1 @@
-"""Public evidence about 2021, as data frames and estimates for the notebooks."""
+"""Public evidence about the closures of 2021, as data frames and estimates."""

@@ -1,4 +1,7 @@
-"""The ledger of claims, with their readings, counts and threats, and the verdict on each reading."""
+"""Claims, their readings, and the verdict on each reading.
+
+The module also loads published counts of accounts, the register of threats and the timeline of closures.
+"""
 
 from __future__ import annotations
 
@@ -20,9 +23,10 @@ COLUMNS = {"effect": "Effect", "why": "What is missing"}
 
 
 def readings(claims: Collection[str] | None = None, event: Event | None = None) -> pd.DataFrame:
-    """Return one row per claim and reading, with the claim's columns and its test; all claims by default.
+    """Return the ledger of claims, with one row per reading.
 
-    Readings of an event's own claims are tested like those that answer the same questions about 2021.
+    Each row has the columns of the claim and of its test. All claims are included by default. Readings of the claims
+    in an event's own file are tested like those that answer the same questions about 2021.
     """
     statements = data.load("claims").drop(columns="seed")
     ledger = data.load("readings").merge(statements, on="claim_id", how="left", validate="m:1")
@@ -40,7 +44,7 @@ def readings(claims: Collection[str] | None = None, event: Event | None = None) 
 
 @dataclass(frozen=True)
 class Finding:
-    """What the data show for one reading of a claim, before a rule turns it into a verdict.
+    """Evidence on one reading of a claim, from which a rule derives the verdict.
 
     Attributes
     ----------
@@ -106,7 +110,7 @@ class Finding:
 
     @property
     def range(self) -> Interval | None:
-        """Interval, or range of published readings."""
+        """Range of the published readings if there are any, otherwise the interval."""
         return (min(self.published), max(self.published)) if self.published else self.interval
 
     def word(self, kind: str) -> verdicts.Word:
@@ -125,14 +129,20 @@ class Finding:
         return rules[kind]()
 
     def confidence(self, kind: str, word: str) -> verdicts.Level:
-        """Return the confidence in a panel's verdict, from its grade, its placebo and the drift that it survives."""
+        """Return the confidence in a panel's verdict.
+
+        It depends on the grade, the placebo and the drift that the finding survives.
+        """
         survived = None
         if kind == "not_lower" and self.interval and self.drift is not None and word != verdicts.NOT_SHOWN:
             survived = verdicts.breakdown(self.interval, -(self.margin or 0.0), self.drift)
         return verdicts.confidence(self.grade if self.range else "", passed=self.passed, breakdown=survived)
 
     def barred(self, totals: bool) -> str:
-        """Return why a panel cannot decide a reading, which may be about `totals`; empty if it can."""
+        """Return the reason why a panel cannot decide a reading, or an empty string if it can.
+
+        `totals` is True for a reading about totals.
+        """
         if not self.estimated:
             return ""
         if totals and self.aside:
@@ -153,17 +163,18 @@ NOTHING = Finding()  # for a claim that public figures cannot test
 
 
 def judge(claim: str, reading: str = "", finding: Finding = NOTHING, *, event: Event | None = None) -> Verdict:
-    """Judge a claim by the rule for its kind, which ``data/readings.csv`` states.
+    """Judge one reading of a claim by the rule for its kind.
 
-    That file also states the confidence in public figures. The confidence in the verdict of a panel, or of households,
-    follows from its grade and checks (:func:`analysis.evidence.verdicts.confidence`).
+    ``data/readings.csv`` states the kind of each reading, and the confidence in verdicts from public figures. The
+    confidence in a verdict from a panel or from households follows from its grade and checks
+    (:func:`analysis.evidence.verdicts.confidence`).
 
     Parameters
     ----------
     claim, reading : str
         Ids in readings.csv, or the id of a claim in the event's own file.
     finding : Finding
-        What the data show; nothing by default.
+        Evidence on the reading; none by default.
     event : Event, optional
         An event, which may have its own claims.
 
@@ -176,11 +187,11 @@ def judge(claim: str, reading: str = "", finding: Finding = NOTHING, *, event: E
     line = ledger[(ledger["claim_id"] == claim) & (ledger["reading"] == reading)]
     failure = f"Cannot judge {claim} {reading}".rstrip()
     if len(line) != 1:
-        ledger_names = (ledger["claim_id"] + " " + ledger["reading"]).str.strip().tolist()
-        raise DesignError(f"{failure}: readings.csv contains only {ledger_names}; choose one of these")
+        ledger_names = (ledger["claim_id"] + " " + ledger["reading"]).str.strip()
+        raise DesignError(f"{failure}: readings.csv contains only {', '.join(ledger_names)}; choose one of these")
     row = line.iloc[0]
     if row["kind"] in ("not_lower", "unchanged") and finding.margin is None:
-        raise DesignError(f"{failure}: this kind of claim needs a margin; set one in advance")
+        raise DesignError(f"{failure}: this kind of claim needs a margin; set one in the finding")
     barred = finding.barred(row["totals"])
     word = verdicts.NOT_TESTABLE if barred else finding.word(row["kind"])
     why, change = _reason(row, word, estimated=finding.estimated)
@@ -200,16 +211,17 @@ def judge(claim: str, reading: str = "", finding: Finding = NOTHING, *, event: E
     try:
         return Verdict.model_validate(made)
     except ValidationError as error:
-        raise DesignError(f"{failure}: {verdicts.faults(error)}") from error
+        raise DesignError(f"{failure}: {verdicts.faults(error)}; correct the finding") from error
 
 
 def checked(placebo: pd.DataFrame, margin: float) -> dict[str, Any]:
-    """Return the result of a placebo for :func:`judge`, from its last row (`estimate`, `conf_low`, `conf_high`).
+    """Return the fields `passed` and `drift` of a :class:`Finding`, from a placebo.
 
-    `passed` is True if the interval lies inside the margin, so that no effect that matters was found (an equivalence
-    test; Dette, H. and Schumann, M. 2024, Testing for equivalence of pre-trends in difference-in-differences
-    estimation, JBES 42, 1289-1301); False if it excludes zero; None if it covers zero and exceeds the margin, as a
-    weak placebo always does. `drift` is its estimate. Both are None without a placebo.
+    The last row of `placebo` has its `estimate`, `conf_low` and `conf_high`. `passed` is True if the interval lies
+    inside the margin, so that no effect that matters was found (an equivalence test; Dette, H. and Schumann, M. 2024,
+    Testing for equivalence of pre-trends in difference-in-differences estimation, JBES 42, 1289-1301); otherwise False
+    if it excludes zero, or None if it contains zero, as a weak placebo always does. `drift` is the estimate. Both
+    fields are None if there is no interval.
     """
     row = placebo.iloc[-1]
     low, high = row["conf_low"], row["conf_high"]
@@ -220,7 +232,7 @@ def checked(placebo: pd.DataFrame, margin: float) -> dict[str, Any]:
 
 
 def _reason(row: pd.Series, word: str, *, estimated: bool) -> tuple[str, str]:
-    """Return the reason for a verdict, and what would change it, from verdict_rules.csv and readings.csv."""
+    """Return the reason for a verdict, and the evidence that would change it."""
     if row["kind"] == "untestable":
         return f"It would take: {row['testable_quantity']}.", row["change"]
     rules = data.load("verdict_rules").set_index("kind")
@@ -233,18 +245,24 @@ def _reason(row: pd.Series, word: str, *, estimated: bool) -> tuple[str, str]:
 
 
 def untestable(notebook: str, claims: Collection[str]) -> list[Verdict]:
-    """Return the verdicts on a notebook's claims, among those named, that no public figure can test."""
+    """Judge the given claims of a notebook that no public figure can test."""
     mine = readings(claims).query("notebook == @notebook and kind == 'untestable'")
     return [judge(claim) for claim in mine["claim_id"]]
 
 
 def out_of_reach(report: str) -> pd.DataFrame:
-    """Return the effects that a report (``"05"``) cannot estimate from public figures: `id`, `effect`, `why`."""
+    """Return the effects that a report, such as ``"05"``, cannot estimate from public figures.
+
+    The columns include `id`, `effect` and `why`.
+    """
     return data.load("out_of_reach").query("report == @report").reset_index(drop=True)
 
 
 def dates(text: pd.Series, *, last: bool = False) -> pd.Series:
-    """Convert dates given as a year, month (``2021-05``) or day to the first, or last, day of that period."""
+    """Convert years, months or days to the first (or last) day of each period.
+
+    Each value of `text` is a year, a month (``2021-05``) or a day.
+    """
     periods = [pd.Period(value, freq={4: "Y", 7: "M", 10: "D"}[len(value)]) for value in text]
     ends = [(period.end_time if last else period.start_time).normalize() for period in periods]
     return pd.Series(pd.DatetimeIndex(ends), index=text.index)
@@ -268,7 +286,7 @@ def counts() -> pd.DataFrame:
 
 
 def counted(claim: str) -> tuple[pd.Series, list[float]]:
-    """Return the claimant's count for a claim, and the counts that others made under the same definition."""
+    """Return the claimant's count for a claim, and other parties' counts under the same definition."""
     ledger = readings([claim]).iloc[0]
     same = counts().query("definition == @ledger.counted")
     by_claimant = same["counted_by"] == ledger["claimant"].partition(" (")[0]  # without the name of the speaker
@@ -279,9 +297,10 @@ def counted(claim: str) -> tuple[pd.Series, list[float]]:
 
 
 def threats(event: Event | None = None) -> pd.DataFrame:
-    """Return the register of threats: the file's columns, the `first` and `last` day, and `months` as text.
+    """Return the register of threats, with the dates of each.
 
-    For an event, return its own threats, which have no dates, or else the rows that it names.
+    The columns are those of the file, the `first` and `last` day, and `months` as text. For an event, return its own
+    threats, which have no dates, or else the rows of the register that it lists.
     """
     frame = data.load("threats")
     frame = frame.assign(first=dates(frame["first_day"]), last=dates(frame["last_day"], last=True))
@@ -300,7 +319,10 @@ def threats(event: Event | None = None) -> pd.DataFrame:
 
 
 def closures() -> pd.DataFrame:
-    """Return the events of the timeline with their columns, and `first`, `last`, `term` and `strong` (a closure)."""
+    """Return the timeline of closures and related events.
+
+    Adds the columns `first`, `last` (days), `term` (a label) and `strong`, which is True for a closure.
+    """
     frame = data.load("closure_timeline").merge(series.rows("events"), on="event_id", validate="1:1")
     days, strong = pd.to_datetime(frame["day"]), frame["event_type"].isin(["brand_closure", "seller_disclosure"])
     return frame.assign(first=days, last=days, term=frame["when"] + ": " + frame["says"], strong=strong)

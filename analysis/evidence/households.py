@@ -1,4 +1,4 @@
-"""Household purchases of Chinese brands: share, growth, and the change in categories where accounts were closed.
+"""Share and growth of Chinese brands in household purchases, and the effect of the closures on them.
 
 Estimates are functions of sums over groups of buyers. Standard errors come from leaving out one group at a time (a
 jackknife) and, where exposed categories are compared with others, from shocks to their sellers. Robustness checks
@@ -90,7 +90,7 @@ class Specification:
         """Raise DesignError for an unknown definition, comparison or quantity."""
         for name, choices in {"definition": CHINESE, "against": AGAINST, "of": OF}.items():
             if (given := getattr(self, name)) not in choices:
-                raise DesignError(f"Cannot use {name}={given!r}: choose one of {', '.join(choices)}.")
+                raise DesignError(f"Cannot use {name}={given!r}; choose one of {', '.join(choices)}")
 
     @property
     def chinese(self) -> list[str]:
@@ -99,7 +99,7 @@ class Specification:
 
     @property
     def windows(self) -> dict[str, Window]:
-        """Both windows, by name."""
+        """Windows by name, ``"before"`` and ``"after"``."""
         return {"before": self.before, "after": self.after}
 
 
@@ -108,7 +108,7 @@ BASELINE = Specification()
 
 @dataclass(frozen=True)
 class Households:
-    """Tables of purchases: those of ``data/households``, or those counted from the whole file.
+    """Tables of household purchases, from ``data/households`` or counted from the whole file.
 
     `closed` is None unless a table of products supplied the brands of purchases without a title.
     """
@@ -128,17 +128,17 @@ class Households:
 
     @classmethod
     def read(cls, folder: Path) -> Households:
-        """Read the tables that the command `purchases` wrote to a folder."""
+        """Read the tables written to a folder by the command `purchases`."""
         files = {name: folder / f"{name}.csv" for name in cls.__dataclass_fields__}
         tables = {name: pd.read_csv(file) for name, file in files.items() if file.is_file()}
         if absent := [name for name in files if name not in tables and name != "closed"]:
-            do = "count the file of purchases again with --out"
-            raise DataError(f"Cannot read the tables of households from {folder}: {absent[0]}.csv is missing; {do}.")
+            do = "count the purchase file again with --out"
+            raise DataError(f"Cannot read the household tables from {folder}: {absent[0]}.csv is missing; {do}")
         return cls(**tables)
 
     @cached_property
     def groups(self) -> pd.Index:
-        """Groups of buyers."""
+        """Groups of buyers, in order."""
         return pd.Index(np.unique(self.buyers["buyer_group"]), name="buyer_group")
 
     def sums(
@@ -148,35 +148,41 @@ class Households:
         categories: Sequence[str] | None = None,
         of: str = "purchases",
     ) -> Floats:
-        """Sum the titled purchases of some classes of origin and categories by group of buyers, float64[group].
+        """Sum titled purchases by buyer group, float64[group].
 
         Parameters
         ----------
         window : (str, str)
-                    First and last month, YYYY-MM.
+            First and last month, YYYY-MM.
         classes, categories : sequence of str, optional
-            All by default.
+            Classes of origin and categories to include; all by default.
         of : {"purchases", "units", "spend"}
         """
         rows = of_classes(self.purchases[self.purchases["month"].between(*window)], classes)
         return self._by_group(rows if categories is None else rows[rows["category"].isin(categories)], of)
 
     def everything(self, window: Window, of: str) -> Floats:
-        """Sum all purchases, with or without a title, by group of buyers, float64[group]."""
+        """Sum all purchases, with or without a title, by buyer group, float64[group]."""
         return self._by_group(self.purchases[self.purchases["month"].between(*window)], of)
 
     def of_closed(self, window: Window, of: str) -> Floats:
-        """Sum purchases from closed sellers by group, float64[group]; raise DesignError if these are not identified."""
+        """Sum purchases from closed sellers by buyer group, float64[group].
+
+        Raises DesignError if closed sellers are not identified.
+        """
         if self.closed is None:
             raise DesignError(
-                "Cannot estimate the loss of closed brands: without closed.csv, purchases without a title have no "
-                "brand. Count the whole file with a table of products (purchases amazon-purchases.csv --brands "
-                "PRODUCTS --out FOLDER, where PRODUCTS has the columns parent_asin and store), then read FOLDER."
+                "Cannot estimate the loss of closed brands: closed.csv, the table of their purchases, is missing. "
+                "Count the whole file with a table of products (purchases amazon-purchases.csv --brands PRODUCTS "
+                "--out FOLDER, where PRODUCTS has the columns parent_asin and store), then read FOLDER."
             )
         return self._by_group(self.closed[self.closed["month"].between(*window)], of)
 
     def stayed(self, half_year: str, classes: Sequence[str] | None, of: str) -> Floats:
-        """Sum purchases by the people who bought in both half-years of `STAYED`, float64[group]."""
+        """Sum the purchases of stayers in a half-year by buyer group, float64[group].
+
+        Stayers bought in both half-years of `STAYED`.
+        """
         return self._by_group(of_classes(self.stayers[self.stayers["half_year"] == half_year], classes), of)
 
     def _by_group(self, rows: pd.DataFrame, of: str) -> Floats:
@@ -191,9 +197,9 @@ class Households:
         level: float,
         may_be_zero: Collection[str] = (),
     ) -> Estimate:
-        """Estimate a function of named sums, with standard errors from leaving out one group of buyers at a time."""
+        """Estimate a function of named sums, with jackknife standard errors over buyer groups."""
         if absent := [name for name, by_group in sums.items() if not by_group.any() and name not in may_be_zero]:
-            return refusal(f"no purchases of these: {', '.join(absent)}; choose other months or categories")
+            return refusal(f"these sums of purchases are zero: {', '.join(absent)}; choose other months or categories")
         scores = np.column_stack([*sums.values()])
         totals = Estimate(
             estimand=function.__name__.replace("_", " "),
@@ -210,7 +216,7 @@ class Households:
 
 
 def of_classes(rows: pd.DataFrame, classes: Sequence[str] | None) -> pd.DataFrame:
-    """Select purchases in some classes of origin, or all that have a title."""
+    """Select purchases in the given classes of origin, or by default all that have a title."""
     return rows[rows["origin_class"] != BLANK] if classes is None else rows[rows["origin_class"].isin(classes)]
 
 
@@ -220,7 +226,7 @@ def sums_by_window(
     windows: Mapping[str, Window],
     places: Mapping[str, Sequence[str] | None],
 ) -> dict[str, Floats]:
-    """Sum purchases of Chinese brands and of all brands, by window and group of categories."""
+    """Sum purchases of Chinese and of all brands by window, set of categories and buyer group."""
     return {
         f"{brands}{f' in {place}' if place else ''}, {when}": households.sums(window, classes, categories, spec.of)
         for when, window in windows.items()
@@ -230,23 +236,30 @@ def sums_by_window(
 
 
 def compared(households: Households, spec: Specification) -> dict[str, list[str]]:
-    """Return the exposed categories and those with which they are compared, by name."""
+    """Return the exposed categories and the comparison categories."""
     exposed = list(households.categories["category"])
     if unknown := set(spec.without) - set(exposed):
         names = ", ".join(sorted(unknown))
-        raise DesignError(f"Cannot leave out {names}: not an exposed category; choose from {', '.join(exposed)}.")
+        raise DesignError(f"Cannot leave out {names}: not an exposed category; choose from {', '.join(exposed)}")
     kept = [name for name in exposed if name not in spec.without]
     return {"exposed categories": kept, spec.against: AGAINST[spec.against]}
 
 
 def log_ratios(totals: Sequence[Any]) -> list[Any]:
-    """Return log ratios of the Chinese share in exposed categories to that in the others, from four sums each."""
+    """Return log ratios of the Chinese share in exposed categories to that in other categories.
+
+    Each ratio is computed from four sums in `totals`: Chinese and all purchases in exposed categories, then those in
+    other categories.
+    """
     logs = [np.log(total) for total in totals]
     return [logs[at] - logs[at + 1] - logs[at + 2] + logs[at + 3] for at in range(0, len(logs), 4)]
 
 
 def half_year(month: str) -> str:
-    """Return the first month (March or September) of a month's half-year; an empty string stays empty."""
+    """Return the first month (March or September) of the half-year that contains a month.
+
+    An empty string is returned unchanged.
+    """
     return str(pd.Period(month, "M") - (int(month[5:]) - 3) % 6) if month else ""
 
 
@@ -260,7 +273,10 @@ def _half_years(households: Households) -> dict[str, Window]:
 
 
 def share(households: Households, spec: Specification = BASELINE) -> Estimate:
-    """Estimate the Chinese share of titled purchases in two windows, and its change, percentage points (V3)."""
+    """Estimate the Chinese share of titled purchases in both windows, and its change (V3).
+
+    The shares are in per cent, the change in percentage points.
+    """
 
     def chinese_share(chinese: Any, total: Any, chinese_after: Any, total_after: Any) -> dict[str, Any]:
         first, last = 100 * chinese / total, 100 * chinese_after / total_after
@@ -271,10 +287,10 @@ def share(households: Households, spec: Specification = BASELINE) -> Estimate:
 
 
 def worst_case(households: Households, spec: Specification = BASELINE) -> tuple[float, Interval]:
-    """Bound the change in the Chinese share: in each window all or none of the untitled purchases may be Chinese.
+    """Bound the change in the Chinese share of all purchases, with or without a title.
 
-    If the tables contain no untitled purchases, like the public part, their share in both windows is assumed to be that
-    in the whole file.
+    In each window, all or none of the untitled purchases may be of Chinese brands. If the tables contain no untitled
+    purchases, as is true of the public part, their share in both windows is assumed to be that in the whole file.
 
     Returns
     -------
@@ -300,7 +316,10 @@ def worst_case(households: Households, spec: Specification = BASELINE) -> tuple[
 
 
 def growth_of_stayers(households: Households, spec: Specification = BASELINE) -> Estimate:
-    """Estimate growth of Chinese and of all brands among buyers in both half-years of `STAYED`, per cent."""
+    """Estimate growth in purchases of Chinese and of all brands by the same buyers, per cent.
+
+    These are the people who bought in both half-years of `STAYED`.
+    """
     sums = {
         f"{brands}, {first_month}": households.stayed(first_month, classes, spec.of)
         for first_month in STAYED
@@ -314,7 +333,7 @@ def growth_of_stayers(households: Households, spec: Specification = BASELINE) ->
 
 
 def closed(households: Households, spec: Specification = BASELINE) -> Estimate:
-    """Estimate the change in closed brands' share of the same buyers' purchases, per cent (E1b).
+    """Estimate the change in closed brands' share of all purchases, per cent of that share (E1b).
 
     All purchases count, with or without a title. This is the closed brands' own loss if the same share of their
     purchases is identified in both windows, by title or by the table of products: the loss is larger if fewer are
@@ -347,7 +366,7 @@ def closed(households: Households, spec: Specification = BASELINE) -> Estimate:
 
 
 def exposed(households: Households, spec: Specification = BASELINE) -> Estimate:
-    r"""Estimate how much more the Chinese share changed in exposed categories than in others, log points (E2a).
+    r"""Estimate the change in the Chinese share in exposed categories relative to others, log points (E2a).
 
     Let :math:`s_{kg}` be the contribution of category k and group g to the log ratio. The variance over groups omits
     the shocks that all buyers share, those to sellers in exposed categories,
@@ -378,7 +397,10 @@ def exposed(households: Households, spec: Specification = BASELINE) -> Estimate:
 
 
 def shares_by_place(households: Households, spec: Specification = BASELINE) -> dict[str, Estimate]:
-    """Estimate the Chinese share in exposed and in comparison categories by half-year from `EARLIEST`, per cent."""
+    """Estimate the Chinese share in exposed and comparison categories by half-year, per cent.
+
+    The first half-year is `EARLIEST`.
+    """
     windows = _half_years(households)
 
     def chinese_share(*totals: Any) -> dict[str, Any]:
@@ -396,7 +418,10 @@ def shares_by_place(households: Households, spec: Specification = BASELINE) -> d
 
 
 def robustness(households: Households, spec: Specification = BASELINE) -> pd.DataFrame:
-    """Re-estimate :func:`exposed` with one choice changed at a time, per cent; the first row is as specified."""
+    """Re-estimate :func:`exposed` with one choice changed at a time, per cent.
+
+    The first row is the estimate as specified.
+    """
     changes: dict[str, dict[str, Any]] = {
         f"baseline: {spec.definition} definition, against {spec.against}, {spec.of}": {},
         **{f"Chinese brands {name} alone": {"definition": name} for name in CHINESE if name != spec.definition},
@@ -408,7 +433,7 @@ def robustness(households: Households, spec: Specification = BASELINE) -> pd.Dat
 
 
 def placebos(households: Households, spec: Specification = BASELINE) -> pd.DataFrame:
-    """Re-estimate :func:`exposed` in placebo windows before any closure, per cent."""
+    """Re-estimate :func:`exposed` in placebo windows before the closures, per cent."""
     return _rows(households, spec, PLACEBOS)
 
 
@@ -418,10 +443,10 @@ def _rows(households: Households, spec: Specification, changes: Mapping[str, Map
 
 
 def with_drift(households: Households, spec: Specification = BASELINE) -> Bounds:
-    """Bound the effect if exposed categories were drifting apart anyway, from half-years since September 2018.
+    """Bound the effect on exposed categories, allowing for a drift unrelated to the closures.
 
-    The reference is the last half-year before the closures and the target the first one after them; the closures fall
-    in the half-year between.
+    The drift is inferred from half-years since `EARLIEST`. The reference is the last half-year before the closures, and
+    the target is the first one after them; the closures fall in the half-year between.
     """
     windows = _half_years(households)
     terms = [*windows]
@@ -439,7 +464,7 @@ def with_drift(households: Households, spec: Specification = BASELINE) -> Bounds
 
 
 def bounded(households: Households, closed: float, spec: Specification = BASELINE) -> dict[str, Interval]:
-    """Return intervals, by id, that allow for closed sellers and for the largest plausible loss of titles.
+    """Return intervals, by id, that allow for closed sellers and for lost titles.
 
     Older purchases are more likely to have lost their titles, and more so for some brands than for others. The rate is
     not observed, but it applied before the closures, too: at worst, nothing else raised the Chinese share then, or
@@ -452,7 +477,7 @@ def bounded(households: Households, closed: float, spec: Specification = BASELIN
     ----------
     households : Households
     closed : float
-        Closed sellers' largest possible share of baseline Chinese sales, which no titled purchase shows.
+        Closed sellers' largest possible share of baseline Chinese sales, none of it in purchases with a title.
     spec : Specification
 
     Raises
@@ -463,9 +488,7 @@ def bounded(households: Households, closed: float, spec: Specification = BASELIN
     first = households.buyers["month"].min()
     early = [replace(spec, **months) for months in PLACEBOS.values() if months["before"][0] >= first]
     if not early:
-        raise DesignError(
-            f"Cannot bound the loss of titles: purchases begin only in {first}; supply those of two earlier years."
-        )
+        raise DesignError(f"Cannot bound the loss of titles: purchases begin in {first}; add two earlier years")
     shares = [share(households, year).value for year in early]
     rise = max(0.0, *(float(np.log(after / before)) for before, after, _ in shares))
     drift = max(float(abs(exposed(households, year).value[0])) for year in early)
@@ -489,7 +512,7 @@ def bounded(households: Households, closed: float, spec: Specification = BASELIN
 
 
 def headline(paths: Mapping[str, Estimate], spec: Specification = BASELINE) -> str:
-    """Describe how the two shares changed between the half-years, using the rounded numbers shown.
+    """Describe the changes in the two shares, using the rounded numbers shown.
 
     `paths` come from :func:`shares_by_place`.
     """

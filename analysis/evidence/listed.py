@@ -1,4 +1,4 @@
-"""Listed sellers: the effect of closures on revenue, what the sellers disclosed, and how share prices reacted."""
+"""Listed sellers: their revenue, disclosures and share prices around the closures."""
 
 from __future__ import annotations
 
@@ -26,17 +26,23 @@ WEIGHTED: dict[Method, str] = {
 
 
 def short_name(firm: str) -> str:
-    """Return the seller's name from "Owner / Seller (brand)", in which owner and brand are optional."""
+    """Extract the seller's name from "Owner / Seller (brand)".
+
+    Owner and brand are optional.
+    """
     return firm.rsplit(" / ", maxsplit=1)[-1].split(" (", maxsplit=1)[0]
 
 
 def design() -> pd.DataFrame:
-    """Return the listed firms in the revenue comparison, each with its role and the reason for it."""
+    """Return the listed firms considered for the revenue comparison, with their roles and reasons."""
     return data.load("listed_design")
 
 
 def reasons(role: str) -> str:
-    """Format the names of the firms in a role (closed, not_closed, left_out), each with its reason."""
+    """List the firms in a role, each with its reason.
+
+    `role` is closed, not_closed or left_out.
+    """
     rows = design().query("role == @role")
     return "; ".join(f"{name} ({reason})" for name, reason in zip(rows["name"], rows["reason"], strict=True))
 
@@ -47,7 +53,7 @@ def closed_names() -> list[str]:
 
 
 def listed_later() -> list[str]:
-    """Return the short names of the other sellers in the design that were listed only after the closures."""
+    """Return the short names of the comparison sellers that were listed only after the closures."""
     return list(design().query("role == 'not_closed'").dropna(subset="listed_on")["name"])
 
 
@@ -83,12 +89,12 @@ def indexed(base: int, first: int, last: int) -> pd.DataFrame:
 
 
 def revenue_change(before: int, after: int, *, level: float, ratio: float = 1.0) -> Estimate:
-    """Compare the log revenue changes of closed and other sellers by a permutation test.
+    """Compare changes in the log revenue of closed and other sellers with a permutation test.
 
     Parameters
     ----------
     before, after : int
-        Years; firms that lack either are left out and named in ``details["absent"]``.
+        Years; firms without revenue for both are left out and listed in ``details["absent"]``.
     level : float
         Coverage of the permutation interval.
     ratio : float
@@ -111,17 +117,21 @@ def revenue_change(before: int, after: int, *, level: float, ratio: float = 1.0)
 
 
 def unpublished_base(name: str, after: int, spared: pd.Series) -> dict[str, float]:
-    """Bound the comparison of a closed seller whose earlier revenue is unpublished with the `spared` firms.
+    """Compare a closed seller whose earlier revenue is unpublished with the `spared` firms.
 
     Returns its `revenue` in the year `after`, and the `threshold`: the earlier revenue, in the same unit, above which
-    its change is below that of every spared firm. We found no publication that shows on which side it was.
+    its change is below that of every spared firm. We found no publication that shows whether it was above the
+    threshold. `spared` contains the changes in log revenue of the spared firms.
     """
     revenue = float(_by_year(name, "revenue_total")[str(after)])
     return {"revenue": revenue, "threshold": revenue / float(np.exp(spared.min()))}
 
 
 def leave_one_out(before: int, after: int, *, level: float) -> pd.DataFrame:
-    """Re-estimate the difference, leaving out one firm at a time: `left_out`, `estimate`, `rank`, `assignments`."""
+    """Re-estimate :func:`revenue_change`, leaving out one firm at a time.
+
+    The columns are `left_out`, `estimate`, `rank` and `assignments`.
+    """
     changes = revenue_change(before, after, level=level).details["changes"]
     rows = []
     for row, name in enumerate(changes["firm"]):
@@ -133,9 +143,10 @@ def leave_one_out(before: int, after: int, *, level: float) -> pd.DataFrame:
 
 
 def synthetic(firm: str, first_post: int, method: Method) -> Estimate:
-    """Estimate the effect on one closed seller's log revenue by synthetic difference-in-differences.
+    """Estimate the effect on one closed seller's log revenue with a synthetic comparison.
 
-    Only the firm's published years are used, and among the sellers not closed only those with all of these years.
+    `method` is synthetic difference-in-differences or synthetic control. Only the years published by the firm are used,
+    and only those sellers not closed that publish all of these years.
     """
     wide, _ = revenues()
     wide = wide[wide[firm].notna()]
@@ -146,7 +157,7 @@ def synthetic(firm: str, first_post: int, method: Method) -> Estimate:
 
 
 def otherwise(before: int, after: int, long_after: int, *, level: float) -> pd.DataFrame:
-    """Re-estimate the difference between closed and other sellers with one choice changed at a time, per cent.
+    """Re-estimate :func:`revenue_change` with one choice changed at a time, per cent.
 
     The rows are the main estimate, those without each closed seller and without any one of the others (their range),
     twice the variance for closed sellers, a placebo a year earlier, a later year, and one closed seller compared with
@@ -181,7 +192,7 @@ def otherwise(before: int, after: int, long_after: int, *, level: float) -> pd.D
 
 
 def damage(firm: str, share_closed: float, *, level: float) -> pd.DataFrame:
-    """Compare the mechanical loss of revenue with the actual one in the year of the closure (E1e).
+    """Compare a firm's actual and mechanical losses of revenue in the year of its closure (E1e).
 
     Mechanical: the closed share of revenue times the fraction of the year after the closure. Actual: the raw change
     in revenue, and the change relative to the mean log change of the sellers not closed.
@@ -218,16 +229,16 @@ def _by_year(firm: str, measure: str) -> pd.Series:
 
 
 def amazon_share(firm: str, year: int) -> float:
-    """Return Amazon's share of a firm's revenue, in [0, 1], as the firm publishes it."""
+    """Return Amazon's share of a firm's revenue, as published by the firm, in [0, 1]."""
     return float(_by_year(firm, "share_amazon")[str(year)]) / 100
 
 
 def most_lost(firm: str, before: int) -> dict[str, float]:
-    """Bound the part of a firm's fall in revenue due to lost Amazon sales by its baseline sales there.
+    """Bound the part of a firm's fall in revenue that is due to lost Amazon sales.
 
-    Returns `revenue` and `amazon` in the year `before` and the `fall` in the next, million yuan, and `other`, the
-    smallest share of the fall that must have other causes, per cent.
-    Raises DataError for a firm that does not publish its Amazon sales.
+    The bound is its Amazon sales in the year `before`. Returns `revenue` and `amazon` in that year and the `fall` in
+    the next, million yuan, and `other`, the smallest share of the fall that must have other causes, per cent.
+    Raises DataError if the firm does not publish its Amazon sales.
     """
     wide, _ = revenues()
     revenue, later = wide.loc[[before, before + 1], firm]
@@ -236,7 +247,10 @@ def most_lost(firm: str, before: int) -> dict[str, float]:
 
 
 def on_record(names: list[str]) -> dict[str, bool]:
-    """Return whether each named brand's or firm's closure is documented by a disclosure or by two publishers."""
+    """Return whether the closure of each brand or firm is documented, by name.
+
+    A closure is documented by a disclosure or by the reports of two publishers.
+    """
     filings, events = data.load("listed_sellers"), data.load("events").query("event_type == 'brand_closure'")
     documented = {}
     for name in names:
@@ -249,7 +263,7 @@ def on_record(names: list[str]) -> dict[str, bool]:
 
 
 def frozen(firm: str) -> tuple[float, float]:
-    """Return a firm's frozen funds, million yuan, as stated in the founding article and as disclosed by the firm."""
+    """Return a firm's frozen funds as stated in the original article and as disclosed, million yuan."""
     events = data.load("events")
     named = events.loc[events["seed"] & events["unit"].eq("yuan frozen (more than)"), "quantity"]
     filed = data.load("listed_sellers").query("measure == 'funds_frozen'").set_index("firm")["value"]
@@ -285,7 +299,7 @@ def firms_on_record() -> pd.DataFrame:
 
 
 def share_prices(estimation_first: str, estimation_last: str, *, level: float) -> Estimate:
-    """Estimate abnormal returns of all listed sellers in each window for which market ranks are available.
+    """Estimate abnormal returns of listed sellers in all windows with market ranks.
 
     Parameters
     ----------
@@ -306,8 +320,8 @@ def share_prices(estimation_first: str, estimation_last: str, *, level: float) -
     windows = ranks.drop_duplicates("window").set_index("window")
     windows = windows[windows["first_day"] > pd.Timestamp(estimation_last)].sort_values("first_day")
     if windows.empty:
-        began = "every window of market_car_ranks.csv begins earlier"
-        raise DesignError(f"Cannot use returns after {estimation_last}: {began}; end the estimation window earlier")
+        later = "no event window in market_car_ranks.csv begins later"
+        raise DesignError(f"Cannot end the estimation window on {estimation_last}: {later}; choose an earlier day")
     spans = {str(row.Index): _columns(market.index, row.first_day, row.last_day) for row in windows.itertuples()}
     estimate = abnormal_returns(
         shares.to_numpy(),
@@ -336,7 +350,7 @@ def share_prices(estimation_first: str, estimation_last: str, *, level: float) -
 def _columns(days: pd.Index, first: Any, last: Any) -> Window:
     inside = np.flatnonzero((days >= pd.Timestamp(first)) & (days <= pd.Timestamp(last)))
     if not len(inside):
-        raise DesignError(f"Cannot use a window from {first} to {last}: it contains no trading day; move it")
+        raise DesignError(f"Cannot use a window from {first} to {last}: it contains no trading day; choose other days")
     return int(inside[0]), int(inside[-1]) + 1
 
 
@@ -348,7 +362,7 @@ def _ranked(row: dict[Any, Any], market: pd.DataFrame) -> tuple[float, float]:
 
 
 def price_paths(estimate: Estimate) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return cumulative abnormal returns around each event, as quantiles of the market and for the shares concerned.
+    """Return cumulative abnormal returns around each event, for the market and for the seller.
 
     Parameters
     ----------
@@ -374,10 +388,10 @@ def price_paths(estimate: Estimate) -> tuple[pd.DataFrame, pd.DataFrame]:
 
 
 def asked_otherwise(rows: pd.DataFrame) -> pd.DataFrame:
-    """Select the rows of :func:`share_prices` that test its two-day windows, and label each with `term` and `role`.
+    """Select the rows of :func:`share_prices` that test its two-day windows, and label them.
 
-    The roles are `asked` (owners of closed sellers in the two days of their own news), `longer` (the same over ten
-    days) and `placebo` (owners of sellers not closed, in the same two days).
+    Adds a label, `term`, and a `role`. The roles are `asked` (owners of closed sellers in the two days of their own
+    news), `longer` (the same over ten days) and `placebo` (owners of sellers not closed, in the same two days).
     """
     news, days = rows["window"].str.removesuffix("_2d").str.removesuffix("_10d"), rows["window"].str.endswith("_2d")
     owner = np.array([name in seller.lower() for name, seller in zip(news, rows["seller"], strict=True)])
@@ -390,7 +404,7 @@ def asked_otherwise(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def in_the_week(rows: pd.DataFrame) -> pd.DataFrame:
-    """Return the events from a week before the news about each closed seller to two days after it.
+    """Return the events from a week before the news about a closed seller to two days after it.
 
     `rows` come from :func:`share_prices`. The news itself is among the events; events dated only by month or year are
     not. The columns are those of events.csv, and `seller`.
@@ -406,10 +420,11 @@ def in_the_week(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def by_event(rows: pd.DataFrame) -> pd.DataFrame:
-    """Tabulate :func:`share_prices` by owner and event, each cell a change with its market rank as text.
+    """Tabulate share price changes and their market ranks by owner and event.
 
-    A star marks the owner of a closed seller, and its own news. The shorter window of each event is used. Where ranks
-    are published in tens, the table shows the middle one.
+    `rows` come from :func:`share_prices`. Each cell contains a change with its rank as text. A star marks the owner of
+    a closed seller, and its own news. The shorter window of each event is used. Where ranks are published in tens, the
+    table shows the middle one.
     """
     best = rows.dropna(subset="estimate").query("window.str.endswith('_2d') or window == 'first_wave_10d'")
     ranks = best[["rank_low", "rank_high"]].mean(axis=1).map("{:,.0f}".format)

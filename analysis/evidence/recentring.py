@@ -1,4 +1,7 @@
-"""Effect on exposed categories less the mean effect on random sets of categories (Borusyak and Hull 2023)."""
+"""Recentred effects on exposed categories, as in Borusyak and Hull (2023).
+
+The mean effect on random sets of categories is subtracted from the effect on the exposed ones.
+"""
 
 from __future__ import annotations
 
@@ -32,11 +35,12 @@ SHIFTS = np.arange(-700, 701) / 1000  # log points searched for an interval, fro
 def random_sets(
     households: Households, spec: Specification = BASELINE, *, draws: int = 2000, seed: int = 0
 ) -> Estimate:
-    """Test whether exposed categories fell back further than random sets of other categories (one-sided p).
+    """Test whether the Chinese share fell further in exposed categories than in random sets of others.
 
-    A set contains as many categories as are exposed, but only unexposed ones, each with a Chinese share above `LIKE`
-    and at least `OFTEN` purchases at baseline. It is compared with all other unexposed categories, and the exposed ones
-    with all others. The mean over draws shows how far categories with a high Chinese share fell back anyway.
+    The test is one-sided. A set contains as many categories as are exposed, but only unexposed ones, each with a
+    Chinese share above `LIKE` and at least `OFTEN` purchases at baseline. It is compared with all other unexposed
+    categories, and the exposed ones with all others. The mean over draws shows how far categories with a high Chinese
+    share fell back anyway.
 
     Returns
     -------
@@ -54,7 +58,7 @@ def random_sets(
     if len(pool) < size:
         raise DesignError(
             f"Cannot draw random sets of {size} categories: only {len(pool)} resemble the exposed ones in "
-            f"the half-year from {spec.before[0]}; choose another half-year."
+            f"the half-year from {spec.before[0]}; choose another half-year"
         )
     rng = np.random.default_rng(seed)
     inside = np.array([pool[rng.choice(len(pool), size, replace=False)].sum(axis=0) for _ in range(draws)]).T
@@ -81,7 +85,7 @@ def random_sets(
 
 
 def recentred(households: Households, spec: Specification = BASELINE, *, draws: int = 9999, seed: int = 0) -> Estimate:
-    """Estimate the effect on exposed categories less the mean effect on random sets of categories, log points.
+    """Estimate the effect on exposed categories less the mean over random sets, log points.
 
     Each set contains as many categories as are exposed, drawn from the exposed ones and those like them. The estimate
     is the shift s at which ``effect(s) - mean of effects(s) = 0``, where `effects` are those of all sets after s has
@@ -109,7 +113,7 @@ def recentred(households: Households, spec: Specification = BASELINE, *, draws: 
     if not len(kept) or np.abs(kept).max() == SHIFTS[-1]:
         raise DesignError(
             f"Cannot find the {spec.level:.0%} interval of the recentred effect: it extends beyond a halving or a "
-            "doubling of the Chinese share; choose a lower level or other half-years."
+            "doubling of the Chinese share; choose a lower level or other half-years"
         )
     effect = np.interp(0.0, -gaps, SHIFTS)
     return Estimate(
@@ -128,7 +132,7 @@ def recentred(households: Households, spec: Specification = BASELINE, *, draws: 
 
 
 def permutation_test(counts: Floats, rest: Floats, sets: Ints) -> Callable[[float], tuple[float, float, float]]:
-    """Build the two-sided test that exposed categories differ from others only by a constant shift.
+    """Build a two-sided test that exposed categories differ from others only by a constant shift.
 
     The shift is removed from Chinese purchases in the exposed categories in the second window. The effect of a set is
     then the change in its log Chinese share less that of all other categories. Its binomial standard error, from counts
@@ -155,7 +159,7 @@ def permutation_test(counts: Floats, rest: Floats, sets: Ints) -> Callable[[floa
     moved = (counts[:, 2] * np.isin(np.arange(len(counts)), sets[0]))[sets].sum(axis=1)
 
     def test(shift: float) -> tuple[float, float, float]:
-        """Return the gap of the exposed set, its standard error, and p."""
+        """Return the gap for the exposed set, its standard error and its p-value."""
         off = np.expm1(-shift) * np.array([[0], [0], [1], [0]])
         within, effects = inside + off * moved, _less_rest(inside + off * moved, total + off * moved[0])
         gaps, errors = effects - effects.mean(), np.sqrt(np.array([1, -1, 1, -1]) @ (1 / within))
@@ -166,7 +170,7 @@ def permutation_test(counts: Floats, rest: Floats, sets: Ints) -> Callable[[floa
 
 
 def recentred_growth(households: Households, effect: Estimate, spec: Specification = BASELINE) -> Estimate:
-    """Convert the effect of :func:`recentred` to its contribution to growth of Chinese purchases, percentage points.
+    """Convert the effect from :func:`recentred` to percentage points of growth in Chinese purchases.
 
     It is the exposed categories' baseline share of Chinese purchases times the relative change there. The closed
     sellers' own loss is not included.
@@ -186,25 +190,31 @@ def recentred_growth(households: Households, effect: Estimate, spec: Specificati
 
 
 def _less_rest(inside: Floats, total: Floats) -> Floats:
-    """Return the change in the log Chinese share inside each set less that in the rest of a total, float64[set]."""
+    """Return the change in the log Chinese share in each set less that in the rest, float64[set]."""
     return np.asarray(np.array([-1, 1, 1, -1]) @ np.log(inside / (total - inside)))
 
 
 def _elsewhere(households: Households, spec: Specification) -> Floats:
-    """Return purchases in all categories that are not exposed, float64[(Chinese, all) before and after]."""
+    """Sum purchases outside the exposed categories, float64[4].
+
+    The sums are Chinese and all purchases before, then after.
+    """
     sums = sums_by_window(households, spec, spec.windows, {"all others": AGAINST["all others"]})
     return np.array([by_group.sum() for by_group in sums.values()])
 
 
 def exposed_by_category(households: Households, spec: Specification = BASELINE) -> pd.DataFrame:
-    """Return purchases in each exposed category, by name: of Chinese and of all brands, before and after."""
+    """Sum purchases of Chinese and of all brands in each exposed category, before and after."""
     rows = households.purchases
     parts = {when: rows[rows["month"].between(*window)] for when, window in spec.windows.items()}
     return _by_category(parts, spec).reindex(compared(households, spec)["exposed categories"]).fillna(0)
 
 
 def _by_category(parts: Mapping[str, pd.DataFrame], spec: Specification) -> pd.DataFrame:
-    """Sum purchases of Chinese and of all brands by category, in each part."""
+    """Sum purchases of Chinese and of all brands by category and window.
+
+    `parts` contains the rows of each window.
+    """
     sums = {
         f"{brands}, {when}": of_classes(rows, classes).groupby("category")["purchases"].sum()
         for when, rows in parts.items()
@@ -214,13 +224,16 @@ def _by_category(parts: Mapping[str, pd.DataFrame], spec: Specification) -> pd.D
 
 
 def _like_exposed(households: Households, spec: Specification) -> Floats:
-    """Return purchases in categories like the exposed ones, float64[category, (Chinese, all) before and after]."""
+    """Sum purchases in each category that resembles the exposed ones, float64[category, 4].
+
+    The columns are Chinese and all purchases before, then after.
+    """
     windows = spec.windows.values()
     is_half = [half_year(first) == first and last == str(pd.Period(first, "M") + 5) for first, last in windows]
     if not all(is_half) or spec.of != "purchases":
         raise DesignError(
-            f"Cannot draw random sets for {spec.of} in {spec.windows}: outside the exposed categories only purchases "
-            "are counted, by half-year from March or September; choose purchases in two such half-years."
+            f"Cannot draw random sets for {spec.of} in {' and '.join(map(' to '.join, windows))}: outside the exposed "
+            "categories only purchases are counted, by half-year from March or September; choose two such half-years"
         )
     rows = households.half_years
     parts = {when: rows[rows["half_year"] == first] for when, (first, _) in spec.windows.items()}

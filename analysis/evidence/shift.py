@@ -1,4 +1,4 @@
-"""Chinese sellers' sales outside Amazon, from figures published by sellers, eBay, Alibaba and Wish."""
+"""Chinese sellers' sales outside Amazon, from figures published by sellers and other platforms."""
 
 from __future__ import annotations
 
@@ -50,14 +50,16 @@ SELLERS, NEW_SELLERS = "share of sellers based in China", "share of new sellers 
 
 
 def mix() -> pd.DataFrame:
-    """Return the figures that sellers publish by platform, with a citation of each in the column `cited`."""
+    """Return the figures that sellers publish by platform, each with a citation in `cited`."""
     rows = data.load("platform_mix").fillna({"bound": "", "unit": "", "note": ""})
     unread = rows["opened"].map({True: "", False: " (not opened)"})
     return rows.assign(cited=rows["source_publisher"] + ", " + rows["document"] + unread)
 
 
 def amazon_shares() -> pd.DataFrame:
-    """Return Amazon's share of revenue, per cent, for sellers that publish it for at least two of :data:`YEARS`.
+    """Return Amazon's share of sellers' revenue in :data:`YEARS`, per cent.
+
+    Sellers that publish it for only one of these years are left out.
 
     Returns
     -------
@@ -72,7 +74,7 @@ def amazon_shares() -> pd.DataFrame:
 
 
 def beside(rows: pd.DataFrame, firms: Sequence[str]) -> pd.DataFrame:
-    """Tabulate shares and growth from :func:`mix`, without those already drawn as lines for some firms.
+    """Tabulate shares and growth from :func:`mix`, except those drawn as lines for the given firms.
 
     Equal figures for several periods share one row.
     """
@@ -92,7 +94,7 @@ def beside(rows: pd.DataFrame, firms: Sequence[str]) -> pd.DataFrame:
 
 
 def elsewhere() -> pd.DataFrame:
-    """Return sellers' revenue outside Amazon in the first and the last year published, million yuan.
+    """Return each seller's revenue outside Amazon in its first and last published years, million yuan.
 
     Returns
     -------
@@ -112,7 +114,10 @@ def elsewhere() -> pd.DataFrame:
 
 
 def named(*, closed: bool) -> dict[Any, list[str]]:
-    """Return the platforms other than Amazon that each seller names, for sellers with or without closed accounts."""
+    """Return the platforms other than Amazon on which each seller says it sells.
+
+    `closed` selects sellers with closed accounts, or all others.
+    """
     rows = mix().query("measure == @NAMED")
     rows = rows[rows["closed"].eq("yes") == closed]
     return {firm: [*places] for firm, places in rows.groupby("firm")["platform"]}
@@ -123,7 +128,7 @@ def _ebay(name: str, freq: str, **where: Any) -> Series:
 
 
 def revenue(lines: Mapping[str, str], periods: Sequence[str], definition: str = "as named") -> pd.DataFrame:
-    """Return eBay's net revenue by period and location of the seller, million US dollars.
+    """Return eBay's net revenue by period and seller location, million US dollars.
 
     Raises DataError if a figure is missing.
     """
@@ -139,18 +144,21 @@ def revenue(lines: Mapping[str, str], periods: Sequence[str], definition: str = 
 
 
 def growth(lines: Mapping[str, str], periods: Sequence[str], definition: str = "as named") -> pd.DataFrame:
-    """Return the growth of :func:`revenue` over the previous period, per cent, from the second period onwards."""
+    """Return the growth of :func:`revenue` over the previous period, per cent.
+
+    The first period is left out.
+    """
     return 100 * revenue(lines, periods, definition).pct_change(fill_method=None).iloc[1:]
 
 
 def leads() -> pd.DataFrame:
-    """Return the yearly growth of eBay's revenue by location of the seller, and the lead of the rest of the world.
+    """Compare the yearly growth of eBay's revenue by seller location.
 
     Returns
     -------
     DataFrame
         `Year`, coverage in `Covers` (:data:`MARKETPLACE`, or with businesses since sold), growth of each of `LINES` in
-        per cent, and the lead over American sellers in percentage points.
+        per cent, and the lead of sellers elsewhere over American sellers in percentage points.
     """
     tables = []
     for definition, covers, years in TABLES:
@@ -161,28 +169,37 @@ def leads() -> pd.DataFrame:
 
 
 def rank(leads: pd.DataFrame) -> tuple[int, int]:
-    """Return the rank of the year after the closures by lead (1 is the highest), and the number of years ranked.
+    """Return the rank of the year after the closures by lead, and the number of years ranked.
 
-    The year of the closures is left out. Where two tables cover a year, the one for the marketplace is used.
+    The largest lead has rank 1. The year of the closures is left out. Where two tables cover a year, the one for the
+    marketplace is used.
     """
     by_year = leads.drop_duplicates("Year", keep="last").set_index("Year")[LEAD].drop(CLOSURES)
     return int((by_year >= by_year[AFTER]).sum()), len(by_year)
 
 
 def since_china_apart() -> pd.DataFrame:
-    """Return growth from the first half of 2022 to the first half of 2023 by area: `place` and `growth`, per cent."""
+    """Return eBay's revenue growth from the first half of 2022 to the first half of 2023, per cent.
+
+    The columns are `place`, the seller location, and `growth`.
+    """
     return growth(CHINA_APART, HALVES).iloc[0].rename_axis("place").reset_index(name="growth")
 
 
 def volume() -> Series:
-    """Return eBay's quarterly merchandise volume, million US dollars; 2021 is derived from growth in 2022."""
+    """Return eBay's quarterly merchandise volume, million US dollars.
+
+    Values for 2021 are derived from growth in 2022.
+    """
     published = _ebay("gmv_total", "Q")
     earlier = series.from_growth(published, _ebay("gmv_growth_yoy", "Q", first="2022Q1", last="2022Q4"))
     return series.joined([earlier, published], published.name)
 
 
 def places() -> dict[str, Series]:
-    """Return quarterly figures of other places of sale: eBay's volume, and revenue of Wish and AliExpress's group.
+    """Return quarterly figures for eBay, Wish and AliExpress's group, by name.
+
+    The figures are eBay's merchandise volume and the revenue of the others.
 
     AliExpress is not published separately; its group includes Lazada, Trendyol and Daraz. Nearly all sellers on Wish
     are Chinese, and we found no report of sellers moving there.
@@ -195,26 +212,35 @@ def places() -> dict[str, Series]:
 
 
 def indexed(quarters: Mapping[str, Series]) -> pd.DataFrame:
-    """Index quarterly series to 100 in the last quarter before the closures; rows are each quarter's last month."""
+    """Index quarterly series to 100 in the last quarter before the closures.
+
+    Rows are labelled by the last month of each quarter.
+    """
     frame = pd.DataFrame({name: one.values for name, one in quarters.items()}).rename_axis("quarter")
     frame = 100 * frame.loc[FIRST:LAST] / frame.loc[FIRST]
     return frame.set_axis(frame.index.asfreq("M", "end"))
 
 
 def chinese_share(platform: str, of: str = NEW_SELLERS) -> pd.DataFrame:
-    """Return China's share of a platform's (new) sellers, per cent, by date; some dates have two publishers."""
+    """Return the share of a platform's sellers based in China by date, per cent.
+
+    `of` selects all sellers or new sellers. Some dates have two publishers.
+    """
     rows = data.load("platform_shift_evidence").query("platform == @platform")
     return rows[rows["measure"].str.startswith(of)].sort_values(["date", "value"], ignore_index=True)
 
 
 def ebay_filings() -> pd.DataFrame:
-    """Return the rows of eBay's revenue by location of the seller, with their `source_url`."""
+    """Return the published rows on eBay's revenue by seller location."""
     rows = series.rows("platform_quarterly").query("publisher == @EBAY")
     used = rows["series"].str.contains("_sellers$") & rows["period"].between("2016", LAST)
     return rows[used]
 
 
 def sources() -> pd.DataFrame:
-    """Return the rows behind the figures from eBay, Walmart, Wish and sellers, with their `source_url`."""
+    """Return the rows behind the figures from eBay, Walmart, Wish and sellers.
+
+    The column `source_url` contains their sources.
+    """
     firms, sellers = mix().query("measure in @PRINTED"), [chinese_share("Walmart"), chinese_share("Wish", SELLERS)]
     return pd.concat([ebay_filings(), firms, *sellers])

@@ -1,4 +1,4 @@
-"""Bounds on the closures' effect on growth on Amazon, from published totals and shares."""
+"""Bounds on the effect of the closures on Chinese sellers' growth, from published totals and shares."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ Range = tuple[float, float]
 
 
 class Change(NamedTuple):
-    """Change between two dates, in per cent."""
+    """Percentage change between two dates."""
 
     first: str
     last: str
@@ -43,7 +43,10 @@ def _services() -> Series:
 
 
 def rest_of_year(day: str) -> float:
-    """Return the share of a year's sales made from a day onwards, based on Amazon's quarterly third-party services."""
+    """Return the share of a year's sales made from a given day onwards.
+
+    It is based on Amazon's quarterly revenue from third-party seller services.
+    """
     date = pd.Timestamp(day)
     quarters = _services().values[str(date.year)]
     left = [min(max((each.end_time - date) / (each.end_time - each.start_time), 0), 1) for each in quarters.index]
@@ -56,7 +59,7 @@ def third_party_sales() -> Series:
 
 
 def third_party_growth() -> Series:
-    """Return the yearly growth of third-party sales that Marketplace Pulse states, per cent.
+    """Return the yearly growth of third-party sales as stated by Marketplace Pulse, per cent.
 
     The totals may come from different vintages, so growth computed from them can differ from the growth stated.
     """
@@ -64,7 +67,7 @@ def third_party_growth() -> Series:
 
 
 def _third_party(measure: str) -> Series:
-    """Return a yearly measure of Amazon from the publisher of the 2020 third-party sales."""
+    """Return a yearly measure for Amazon from the publisher of its third-party sales in 2020."""
     file = "platform_shift_evidence"
     sales = series.rows(file).query("measure == 'third-party GMV (estimate)' and date == '2020'")
     publisher = sales["publisher"].iloc[0]
@@ -78,18 +81,22 @@ def closed_sales(yuan_per_dollar: float) -> Range:
     is the loss that the trade group asserted ("more than"), converted from yuan.
     """
     events = data.load("events").set_index("unit")["quantity"]
-    if (matches := [int((events.index == unit).sum()) for unit in (FLOOR, ASSERTED)]) != [1, 1]:
-        raise DataError(f"Cannot bound closed sales: events.csv has {matches} floors and losses; keep one of each")
+    if (rows := [int((events.index == unit).sum()) for unit in (FLOOR, ASSERTED)]) != [1, 1]:
+        found = f"events.csv has {rows[0]} floors and {rows[1]} losses instead of one of each"
+        raise DataError(f"Cannot bound the sales of closed accounts: {found}; correct the events")
     return events[FLOOR] / 1e9, events[ASSERTED] / 1e9 / yuan_per_dollar
 
 
 def top_suspended() -> float:
-    """Bound from below the yearly sales of suspended sellers with over $1 million a month, billion US dollars."""
+    """Return a lower bound on the yearly sales of the largest suspended sellers, billion US dollars.
+
+    These sold over $1 million a month.
+    """
     return float(data.load("events").set_index("unit")["quantity"][TOP] * 12 / 1000)
 
 
 def shares() -> pd.DataFrame:
-    """Return the Chinese shares published both before and after the closures under the same definition.
+    """Return Chinese shares published before and after the closures under the same definition.
 
     Returns
     -------
@@ -108,12 +115,12 @@ def shares() -> pd.DataFrame:
 
 
 def combined(share: Change, sales: Change) -> float:
-    """Return the growth of a share times total sales between the same dates, per cent.
+    """Return the growth of the product of a share and total sales, per cent.
 
     Raises
     ------
     DesignError
-        If the dates differ, since the product would be the growth over neither period.
+        If the dates of the share and of sales differ.
     """
     if share[:2] != sales[:2]:
         dates = f"the share is from {share.first} to {share.last}, sales from {sales.first} to {sales.last}"
@@ -122,7 +129,7 @@ def combined(share: Change, sales: Change) -> float:
 
 
 def stated_change() -> float:
-    """Return the change in the Chinese share of sales that Amazon stated, percentage points."""
+    """Return the change in the Chinese share of sales as stated by Amazon, percentage points."""
     stated = data.load("chinese_seller_share").query("unit == 'percentage points, as stated'")
     return float(stated["value"].iloc[0])
 
@@ -160,12 +167,15 @@ def published_growth() -> pd.DataFrame:
 
 
 def amount_sources() -> pd.DataFrame:
-    """Return the events that put an amount on closed sales."""
+    """Return the events that put a figure on the sales of closed accounts."""
     return data.load("events").query("unit in [@FLOOR, @ASSERTED, @TOP]")
 
 
 def growth_sources() -> pd.DataFrame:
-    """Return the rows behind the shares, the readings of growth and the closed sales, with their `source_url`."""
+    """Return the rows behind the shares, the growth readings and the sales of closed accounts.
+
+    The column `source_url` contains their sources.
+    """
     frame = data.load("chinese_seller_share")
     used = frame["measure"].isin(SHARES) & frame["date"].between("2020-12", "2021-12")
     used |= frame["unit"].isin(["percent yoy", "percentage points, as stated"])
@@ -173,7 +183,7 @@ def growth_sources() -> pd.DataFrame:
 
 
 def account_map(accounts: list[float], population: float, sd_log_sales: float, tilts: list[float]) -> pd.DataFrame:
-    """Tabulate the closed accounts' share of sales, per cent, with one row per count and one column per tilt."""
+    """Tabulate the closed accounts' share of sales by number of accounts and tilt, per cent."""
     by_tilt = {
         f"tilt {tilt:g}": [100 * closed_share(n, population, sd_log_sales=sd_log_sales, tilt=tilt) for n in accounts]
         for tilt in tilts
@@ -183,7 +193,7 @@ def account_map(accounts: list[float], population: float, sd_log_sales: float, t
 
 @dataclass(frozen=True)
 class Totals:
-    """Quantities that determine the closures' effect on Chinese sellers' growth on Amazon (E3g).
+    """Quantities that determine the effect of the closures on Chinese sellers' growth on Amazon (E3g).
 
     Attributes
     ----------
@@ -194,7 +204,7 @@ class Totals:
     closed : (low, high)
         Yearly sales of closed accounts, in the same currency.
     recapture : (low, high)
-        Share of the closed sales that Chinese rivals on Amazon took over, in [0, 1].
+        Share of these sales that Chinese rivals on Amazon took over, in [0, 1].
     common : (low, high)
         Effect common to all Chinese sellers (trust, chilling, entry), in percentage points.
     left : float
@@ -215,30 +225,39 @@ class Totals:
 
     def __post_init__(self) -> None:
         """Raise DesignError if a range is out of bounds or reversed."""
-        ranges = {"the Chinese share": (self.share, 1e-9, 1.0), "closed sales": (self.closed, 0.0, np.inf)}
+        ranges = {"the Chinese share": (self.share, 1e-9, 1.0), "closed accounts' sales": (self.closed, 0.0, np.inf)}
         ranges |= {"recapture": (self.recapture, 0.0, 1.0), "the common part": (self.common, -np.inf, np.inf)}
         ranges |= {"the part of the year": ((self.left, self.left), 1e-9, 1.0)}
         for name, (given, low, high) in ranges.items():
             if not low <= given[0] <= given[1] <= high:
-                limits = f"it must lie within [{low}, {high}], the lower end first"
-                raise DesignError(f"Cannot use {given} as the range of {name}: {limits}; set another range")
+                limits = f"it must lie within [{low}, {high}], with the lower end first"
+                raise DesignError(f"Cannot use {given[0]} to {given[1]} as the range of {name}: {limits}; correct it")
 
     def lost(self, closed: Any, share: Any, left: Any) -> Any:
-        """Return the sales that closed accounts lost, percentage points of Chinese sellers' growth; accepts arrays."""
+        """Return the sales lost by closed accounts, percentage points of Chinese sellers' growth.
+
+        The arguments may be arrays.
+        """
         return 100 * left / self.base * closed / share
 
     @property
     def own(self) -> Range:
-        """Range of :meth:`lost`, percentage points of Chinese sellers' growth; both ends are positive."""
+        """Range of :meth:`lost`, percentage points of Chinese sellers' growth.
+
+        Both ends are positive.
+        """
         return self.lost(self.closed[0], self.share[1], self.left), self.lost(self.closed[1], self.share[0], self.left)
 
     def bounds(self) -> Range:
-        """Bound the effect, ``-closed (1 - recapture) left / (base * share) + common``, over all ranges."""
+        """Bound the effect on growth over all ranges, percentage points.
+
+        The effect is ``-100 closed (1 - recapture) left / (base * share) + common``.
+        """
         low, high = self.own
         return -high * (1 - self.recapture[0]) + self.common[0], -low * (1 - self.recapture[1]) + self.common[1]
 
     def bounds_with(self, spared: Range) -> Range:
-        """Bound the effect, given an estimate of growth lost or gained through rivals that were not closed.
+        """Bound the effect on growth, given the part through rivals that were not closed, percentage points.
 
         The parts are bounded jointly: rivals gain at most the sales that closed accounts lost (recapture at most 1).
         """
@@ -260,7 +279,10 @@ class Totals:
 
 
 def frontier(known: Totals, falls: Sequence[float], *, days: Sequence[str], shares: Sequence[float]) -> pd.DataFrame:
-    """Tabulate :meth:`Totals.needed` by `day` of closure and Chinese `share` (rows), with one column per fall."""
+    """Tabulate :meth:`Totals.needed` by day of closure, Chinese share and fall in growth.
+
+    The columns are `day`, `share` and one for each fall.
+    """
     rows = []
     for day, share in product(days, shares):
         world = replace(known, share=(share, share), left=rest_of_year(day))
@@ -271,7 +293,7 @@ def frontier(known: Totals, falls: Sequence[float], *, days: Sequence[str], shar
 def choices(
     known: Totals, share: float, *, falls: Sequence[float], days: tuple[str, str], marks: Mapping[float, str]
 ) -> pd.DataFrame:
-    """Return the data with which an HTML page computes the effect at values that its reader chooses.
+    """Return the data for an HTML page that computes the effect at values chosen by the reader.
 
     Parameters
     ----------
@@ -347,7 +369,7 @@ def bounds_by_assumption(known: Totals, *, share: float, spared: Range, since: s
     """
     (low, high), closed, taken = known.share, known.closed, known.recapture
     if not low <= share <= high:
-        raise DesignError(f"Cannot assume a Chinese share of {share}: it lies outside {known.share}; choose one inside")
+        raise DesignError(f"Cannot assume a Chinese share of {share}: it is not between {low} and {high}; correct it")
     free = replace(known, recapture=(0.0, 1.0))
     narrow = replace(known, share=(share, share))
     rungs = {
@@ -385,11 +407,11 @@ def bounds_by_assumption(known: Totals, *, share: float, spared: Range, since: s
 
 
 def by_prior(known: Totals, spared: Estimate, *, dates: tuple[str, str], fall: float) -> pd.DataFrame:
-    """Compute the effect under priors on unmeasured quantities, to show which of them decides the result.
+    """Compute the effect on growth under different priors on unmeasured quantities.
 
     The Chinese share, recapture in [0, 1], the common part and the mean date of closure are uniform in their ranges;
-    closed sales are uniform in theirs, or in logs. The likelihood is normal, for the estimate of growth lost or gained
-    through rivals that were not closed.
+    the sales of closed accounts are uniform in theirs, or in logs. The likelihood is normal, for the estimate of growth
+    lost or gained through rivals that were not closed. The comparison shows which prior decides the result.
 
     Parameters
     ----------
@@ -425,7 +447,7 @@ def by_prior(known: Totals, spared: Estimate, *, dates: tuple[str, str], fall: f
 
 
 def closed_share(accounts: float, population: float, *, sd_log_sales: float, tilt: float) -> float:
-    """Return the closed accounts' share of sales, between 0 and 1, if closure depends on size.
+    """Return the closed accounts' share of sales if closure depends on size, in [0, 1].
 
     Sales S are log-normal and an account closes with probability ``min(1, c S^tilt)``, where c solves
     ``E[min(1, c S^tilt)] = accounts / population``. The share is ``E[S min(1, c S^tilt)] / E[S]``, from the moments of
@@ -444,10 +466,10 @@ def closed_share(accounts: float, population: float, *, sd_log_sales: float, til
     Raises
     ------
     DesignError
-        Unless some accounts are closed, but not all.
+        If none or all of the accounts are closed.
     """
     if not 0 < accounts < population:
-        raise DesignError(f"Cannot close {accounts} of {population} accounts; choose more than none and fewer than all")
+        raise DesignError(f"Cannot close {accounts} of {population} accounts; close at least one but not all")
     fraction, slope = accounts / population, tilt * sd_log_sales  # log probability per standard deviation of log S
     if slope == 0:
         return fraction

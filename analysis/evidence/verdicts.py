@@ -52,7 +52,10 @@ Interval = tuple[float, float]
 
 
 def _published(value: float) -> float | str:
-    """Round a number to 12 digits, beyond which processors differ; convert infinity to text, as JSON has none."""
+    """Round a number to 12 digits, or convert infinity to text, for JSON.
+
+    Results differ between processors beyond 12 digits, and JSON has no infinity.
+    """
     return str(value) if math.isinf(value) else float(f"{value:.12g}")
 
 
@@ -132,36 +135,42 @@ class Verdict(BaseModel):
 
     @property
     def name(self) -> str:
-        """Claim and reading as printed in tables: ``"C01 V2"``."""
+        """Claim and reading as printed in tables, such as ``"C01 V2"``."""
         return f"{self.claim} {self.reading}".strip()
 
     @property
     def party(self) -> str:
-        """Claimant without the person in brackets: Amazon for "Amazon (vice-president Cindy Tai)"."""
+        """Claimant without the person in brackets.
+
+        It is "Amazon" for "Amazon (vice-president Cindy Tai)".
+        """
         return self.claimant.partition(" (")[0]
 
     @property
     def simulated(self) -> bool:
-        """True if the verdict is about a simulated market, which cannot decide the claim."""
+        """True if the verdict is about a simulated market.
+
+        Such a verdict cannot decide the claim.
+        """
         return self.provenance == "simulated"
 
     @property
     def meaning(self) -> str:
-        """Meaning of the verdict; in the conditional for a simulated market."""
+        """Meaning of the verdict, in the conditional for a simulated market."""
         if self.simulated:  # in a simulated market the truth is known
             return MEANING[self.word].replace("fits", "would fit").replace("We found", "There would be")
         return MEANING[self.word]
 
     @property
     def apart(self) -> str:
-        """Subject of a verdict that decides nothing (a simulated market or a panel's firms); else empty."""
+        """Phrase that restricts the verdict to a simulated market or a panel's firms; otherwise empty."""
         from analysis.simulated import condition  # imported late, since it reads a table that few verdicts need
 
         return condition(self.market) if self.simulated else self.aside
 
     @property
     def said(self) -> str:
-        """Word for use in a sentence, preceded by the subject if the verdict is shown separately."""
+        """Word of the verdict, preceded by any restriction from `apart`."""
         return f"{self.apart} {self.word}".strip()
 
     @model_validator(mode="after")
@@ -176,7 +185,7 @@ class Verdict(BaseModel):
 
 
 def of_sweep(report: str) -> bool:
-    """Return whether a report's name marks it as part of a sweep over a parameter.
+    """Return whether a report's name marks it as part of a parameter sweep.
 
     >>> names = ("simulated/05_panel__seed-2", "05_growth__share-0-5", "simulated/05_panel")
     >>> [of_sweep(name) for name in names]
@@ -186,7 +195,7 @@ def of_sweep(report: str) -> bool:
 
 
 def faults(error: ValidationError) -> str:
-    """Format the faults of an invalid verdict, each with its key, the rule and the value found."""
+    """Format the faults of an invalid verdict, each with its key, rule and value."""
     return "; ".join(
         f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}, found {fault['input']!r:.60}"
         if fault["type"] != "value_error"
@@ -200,7 +209,10 @@ def faults(error: ValidationError) -> str:
 
 
 def not_lower(interval: Interval | None, margin: float) -> Word:
-    """Judge "did no harm": supported if the interval lies above ``-margin``, contradicted if it lies below."""
+    """Judge a claim that something did no harm.
+
+    Supported if the interval lies above ``-margin``, contradicted if it lies below.
+    """
     if not 0 <= margin < math.inf:
         raise DesignError(f"Cannot judge the claim: the margin is {margin}; set it to a finite number of at least 0")
     if interval is None:
@@ -213,44 +225,59 @@ def not_lower(interval: Interval | None, margin: float) -> Word:
 
 
 def is_exact(interval: Interval) -> bool:
-    """Return whether an interval is no wider than rounding, although every estimate must have a standard error."""
+    """Return whether an interval has no width apart from rounding.
+
+    Such an interval is invalid, since every estimate must have a standard error.
+    """
     return interval[1] - interval[0] <= EXACT * max(map(abs, interval))
 
 
 def unchanged(interval: Interval | None, margin: float) -> Word:
-    """Judge "unchanged": supported if the interval lies inside ``±margin``, contradicted if it lies outside."""
+    """Judge a claim that something did not change.
+
+    Supported if the interval lies inside ``±margin``, contradicted if it lies outside.
+    """
     words = not_lower(interval, margin), not_lower(None if interval is None else (-interval[1], -interval[0]), margin)
     return CONTRADICTED if CONTRADICTED in words else NOT_SHOWN if NOT_SHOWN in words else words[0]
 
 
 def direction(interval: Interval | None) -> Word:
-    """Judge an increase: supported if the interval lies above zero."""
+    """Judge a claim of an increase.
+
+    Supported if the interval lies above zero, contradicted if it lies below.
+    """
     return not_lower(interval, 0.0)
 
 
 def stayed_positive(readings: Sequence[float]) -> Word:
-    """Judge "growth stayed positive" from all published readings of it, in one unit; bounds may be infinite."""
+    """Judge a claim that growth stayed positive, from all published readings of that growth.
+
+    The readings have the same unit; they are infinite where a bound leaves one side open.
+    """
     _finite("a reading", [reading for reading in readings if not math.isinf(reading)])
     return direction((min(readings), max(readings)) if readings else None)
 
 
 def stated(claimed: float | None, independent: Sequence[float]) -> Word:
-    """Judge a stated number by comparing it with other parties' numbers under the same definition.
+    """Judge a stated number against other parties' numbers under the same definition.
 
-    The claim is supported if it lies within 10 per cent of any of them, contradicted if it is further from all, not
-    shown if only its author states it (in a filing or a speech), and not testable if it contains no number.
+    The claim is supported if its number lies within 10 per cent of any of them, contradicted if it is further from all,
+    not shown if only its author states it (in a filing or a speech), and not testable if it contains no number.
     """
     _finite("an independent number", independent)
     if claimed is None:
         return NOT_TESTABLE
     if not 0 < claimed < math.inf:
-        raise DesignError(f"Cannot judge the claim: its number is {claimed}; pass a positive number, or None")
+        raise DesignError(f"Cannot judge the claim: its number is {claimed}; pass a positive number or None")
     near = [abs(figure - claimed) <= SAME_COUNT * claimed for figure in independent]
     return NOT_SHOWN if not near else SUPPORTED if any(near) else CONTRADICTED
 
 
 def documented(records: Sequence[bool]) -> Word:
-    """Judge "these firms were hit": supported if filings or reports not by the claimant confirm every part."""
+    """Judge a claim that named firms were affected.
+
+    Supported if filings, or reports by others than the claimant, confirm every part of the claim.
+    """
     if odd := [value for value in records if value not in (True, False)]:
         raise DesignError(f"Cannot judge the claim: a record is {odd[0]!r}; pass True or False for each part")
     return NOT_TESTABLE if not records else SUPPORTED if all(records) else NOT_SHOWN
@@ -262,7 +289,9 @@ def _finite(name: str, values: Sequence[float]) -> None:
 
 
 def confidence(grade: str, *, passed: bool | None = None, breakdown: float | None = None) -> Level:
-    """Return the confidence in a panel's verdict: the lowest level that its grade, check and breakdown value allow.
+    """Return the confidence in a panel's verdict.
+
+    It is the lowest of three levels, for the grade, the check and the breakdown value:
 
     ========== ====================== ======================= ==========================
     level      grade of the audit     check of the design     breakdown value, if known
@@ -279,7 +308,7 @@ def confidence(grade: str, *, passed: bool | None = None, breakdown: float | Non
         One of `GRADES`; empty if the audit did not grade the method.
     passed : bool or None
         True if the design's own check, such as a placebo year, shows no effect that matters, False if it shows one;
-        None without a check, or if it is too weak to show either.
+        None if there is no check, or if it is too weak to show either.
     breakdown : float or None
         Largest drift, as a multiple of the largest one before the closures, that the finding survives; NaN if it does
         not exclude zero even without drift; None if unknown, which sets no limit.
@@ -291,10 +320,10 @@ def confidence(grade: str, *, passed: bool | None = None, breakdown: float | Non
 
 
 def breakdown(interval: Interval, boundary: float, drift: float) -> float:
-    """Return the drift that moves an interval to a boundary, as a multiple of a placebo's drift.
+    """Return the drift that moves an interval to a boundary, in multiples of a placebo's drift.
 
     The direction of an earlier drift does not predict that of a later one, so only its size counts. The result is
-    infinite without drift, and NaN if the interval contains the boundary, so that there is no finding.
+    infinite if the placebo has no drift, and NaN if the interval contains the boundary, so that there is no finding.
     """
     distance = max(interval[0] - boundary, boundary - interval[1])
     return math.nan if distance <= 0 else distance / abs(drift) if drift else math.inf
@@ -309,7 +338,7 @@ def write(
     resources: Sequence[str],
     digests: Sequence[str] = (),
 ) -> None:
-    """Write a notebook's verdicts atomically as a JSON list.
+    """Write a notebook's verdicts to a JSON file atomically.
 
     Parameters
     ----------
@@ -333,9 +362,10 @@ def write(
 
 
 def read(folder: str | Path, claims: Collection[str] | None = None) -> list[Verdict]:
-    """Read all verdicts of a run, from verdicts.json in a published folder or else from each file in order of name.
+    """Read all verdicts of a run.
 
-    Verdicts from a sweep are left out, since reports that differ in a parameter would judge a reading twice.
+    They are read from verdicts.json in a published folder, or else from each JSON file in order of name. Verdicts from
+    a sweep are left out, since reports that differ in a parameter would judge a reading twice.
 
     Parameters
     ----------
@@ -371,11 +401,11 @@ def read(folder: str | Path, claims: Collection[str] | None = None) -> list[Verd
     ):
         if len(several) > 1:
             remedy = "run make report again, with one panel per folder"
-            raise DataError(f"Cannot read {folder} as one run: found {what} {sorted(several)}; {remedy}")
+            raise DataError(f"Cannot read {folder} as one run: found {what} {' and '.join(sorted(several))}; {remedy}")
     judged = Counter((verdict.name, verdict.tier) for verdict in verdicts)
-    if twice := [f"{name} of tier {tier} {number} times" for (name, tier), number in judged.items() if number > 1]:
-        failure = f"Cannot read one verdict on each reading and tier from {folder}: found {', '.join(twice)}"
-        raise DataError(f"{failure}; remove the file that another run left there, or let one notebook judge it")
+    if twice := [f"{n} verdicts on {name} in tier {tier}" for (name, tier), n in judged.items() if n > 1]:
+        failure = f"Cannot read {folder} as one run: found {', '.join(twice)}"
+        raise DataError(f"{failure}; remove the files of other runs, or judge each reading in one notebook")
     return [verdict for verdict in verdicts if claims is None or verdict.claim in claims]
 
 
@@ -402,7 +432,10 @@ def best(verdicts: Iterable[Verdict]) -> list[Verdict]:
 
 
 def apart(verdicts: Sequence[Verdict]) -> dict[str, dict[str, Verdict]]:
-    """Return the verdicts to show separately, by subject and reading, with the precedence of :func:`best`."""
+    """Return the verdicts to be shown separately, by subject and reading.
+
+    Precedence is as in :func:`best`.
+    """
     return {
         about: {chosen.name: chosen for chosen in _foremost(each for each in verdicts if each.apart == about)}
         for about in sorted({verdict.apart for verdict in verdicts} - {""})
@@ -410,7 +443,7 @@ def apart(verdicts: Sequence[Verdict]) -> dict[str, dict[str, Verdict]]:
 
 
 def unjudged(verdicts: Sequence[Verdict], event: Event) -> list[str]:
-    """Return the readings of an event's claims that no verdict decides.
+    """Return the readings of an event's claims that have no verdict.
 
     Verdicts that are shown separately do not count. A claim without readings is listed by its id.
     """
@@ -422,7 +455,7 @@ def unjudged(verdicts: Sequence[Verdict], event: Event) -> list[str]:
 
 
 def elsewhere(verdicts: Sequence[Verdict]) -> dict[str, list[Verdict]]:
-    """Return the public verdicts on each reading for which households or a panel take precedence, by reading."""
+    """Return the public verdicts over which households or a panel take precedence, by reading."""
     public = [verdict for verdict in verdicts if verdict.tier in ("facts", "listed")]
     displaced = [verdict.name for verdict in best(verdicts) if verdict.tier in ("households", "panel")]
     return {name: [verdict for verdict in public if verdict.name == name] for name in displaced}

@@ -1,1 +1,4 @@
-"""Exhibits: figures, tables and sentences. Nothing here computes an estimate or refers to one by name."""
+"""Exhibits of reports: figures, tables and sentences.
+
+No module of this package computes an estimate or refers to one by name.
+"""

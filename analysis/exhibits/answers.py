@@ -30,9 +30,9 @@ TIER_NAMES = {tier: entry.name for tier, entry in phrases().tiers.items()}
 
 
 def label(word: str, *, short: bool = True, simulated: bool = False) -> str:
-    """Format a verdict as a label; `short` drops "with this data", for tables.
+    """Format a verdict as a label.
 
-    For a simulated market the label is conditional: "would be: supported".
+    `short` drops "with this data", for tables. For a simulated market the label is conditional: "would be: supported".
     """
     name = "simulated" if simulated else "not-testable" if word == NOT_TESTABLE else word.lower().replace(" ", "-")
     shown = word.removesuffix(" with this data") if short else word
@@ -42,9 +42,10 @@ def label(word: str, *, short: bool = True, simulated: bool = False) -> str:
 
 
 def finding(verdict: Verdict) -> str:
-    """Format the estimate and interval of a verdict with unit and mark, or a dash; add the number claimed, if any.
+    """Format the finding of a verdict: its estimate and interval, with unit and mark.
 
-    An infinite end is spelled out: "7 per cent or more".
+    The number claimed is shown if there is no interval, and a dash if there are no numbers. An infinite end is spelled
+    out: "7 per cent or more".
     """
     mark = MARKS[verdict.provenance]
     if verdict.low is None and verdict.claimed is not None:
@@ -59,7 +60,10 @@ def finding(verdict: Verdict) -> str:
 def _in_numbers(
     estimate: float | None, low: float | None, high: float | None, unit: str, mark: str, *, bounds: bool = False
 ) -> str:
-    """Format a point estimate and its interval, in brackets unless they are `bounds`."""
+    """Format a point estimate and its interval.
+
+    The interval is in brackets, or in parentheses if it consists of `bounds`.
+    """
     point = "" if pd.isna(estimate) else quantity(estimate, unit)
     ends = "" if pd.isna(low) else span(low, high, unit)
     text = (f"{point} (bounds: {ends})" if bounds else f"{point} [{ends}]") if point and ends else point or ends
@@ -78,16 +82,17 @@ def answer(
     tier: Tier | None = None,
     caveat: str = "",
 ) -> Block:
-    """Return the answer box of page 1: a claim and its verdict, or the estimand if no claim is judged, and the answer.
+    """Return the answer box of page 1.
 
-    If the `row` has no number, its reason replaces the answer; if it has no interval, the reason precedes the answer.
+    The box contains a claim and its verdict, or the estimand if no claim is judged, and the answer. If the `row` has no
+    number, its reason replaces the answer; if it has no interval, the reason precedes the answer.
 
     Parameters
     ----------
     sentence : str
         The answer.
     verdict : Verdict, optional
-        Verdict, with its own numbers; those of `row` are shown only without one.
+        Verdict, whose numbers replace those of `row`.
     title : str
         Description of the estimand.
     row : mapping or Estimate, optional
@@ -141,7 +146,7 @@ def answer(
 
 
 def _taken(verdicts: Sequence[Verdict]) -> tuple[Part, ...]:
-    """Return the estimates in verdicts as data to export, if there are any."""
+    """Return the estimates in verdicts as data to export."""
     rows = [verdict.model_dump() | {"label": f"{verdict.name}: {verdict.statement}"} for verdict in verdicts]
     frame = pd.DataFrame(rows).rename(columns={"low": "conf_low", "high": "conf_high"}).drop(columns="n")  # in words
     frame = frame.dropna(subset=["estimate", "conf_low"], how="all")
@@ -149,7 +154,10 @@ def _taken(verdicts: Sequence[Verdict]) -> tuple[Part, ...]:
 
 
 def verdict_table(verdicts: Sequence[Verdict], caption: str) -> Block:
-    """Return the table of verdicts (claim, verdict, finding, grade if any, reason), or a note if no claim is judged."""
+    """Return the table of verdicts, or a note if no claim is judged.
+
+    The columns are claim, verdict, finding, grade (if there is one) and reason.
+    """
     if not verdicts:
         return note("The event names no claim that is to be judged here.")
     heading = verdicts[0].apart.rstrip(":") if verdicts[0].simulated else "Verdict"
@@ -165,9 +173,10 @@ def verdict_table(verdicts: Sequence[Verdict], caption: str) -> Block:
 
 
 def ledger(readings: pd.DataFrame, verdicts: Sequence[Verdict], caption: str) -> Block:
-    """Return the table of claims by reading: the verdict, or the report that contains it, and what would change it.
+    """Return the table of claims, with the verdict on each or the report that contains it.
 
-    `readings` come from :func:`analysis.evidence.claims.readings`; `verdicts` are those of this report.
+    The last column states what would change the verdict. `readings` come from
+    :func:`analysis.evidence.claims.readings`; `verdicts` are those of this report.
     """
     words = {verdict.claim: label(verdict.word) for verdict in verdicts}
     rows = readings.to_dict("records")
@@ -180,5 +189,5 @@ def ledger(readings: pd.DataFrame, verdicts: Sequence[Verdict], caption: str) ->
 
 
 def _said(claims: set[str]) -> pd.DataFrame:
-    """Return the rows of the claims on record, which say where each was read."""
+    """Return the rows of the given claims, with their sources."""
     return data.load("claims").query("claim_id in @claims")

@@ -1,4 +1,4 @@
-"""Blocks of a report: figures, tables, sentences, notes. Nothing here computes an estimate.
+"""Blocks of a report: figures, tables, sentences and notes.
 
 Each block is one piece of plain HTML: JupyterLab shows it unchanged, and the PDF is typeset from it. If an estimate was
 refused, one line replaces its chart, figure or table: "NAME: not estimable with this data. REASON."
@@ -41,7 +41,10 @@ ENTRY = re.compile(r"^- \*\*(.+?)\*\*: (.+?)(?=\n-|\n\n)", re.MULTILINE | re.DOT
 
 @dataclass(frozen=True)
 class Block:
-    """One exhibit, shown if it is the last expression of a cell; its `parts` are the data to export."""
+    """One exhibit of a report, with the data to export in `parts`.
+
+    A notebook shows it if it is the last expression of a cell.
+    """
 
     html: str
     text: str
@@ -67,13 +70,16 @@ class Label(str):
 
 
 def not_estimable(result: Estimate, caption: str) -> Block:
-    """Return the line that replaces the exhibit of a refused result; it begins with the name in the caption."""
+    """Return the line that replaces the exhibit of a refused result.
+
+    It begins with the name in the caption.
+    """
     name = re.split(r"[,.:;(]", caption, maxsplit=1)[0].strip()
     return say(sentence(sentence_of(result.reason)), lead=f"{name}: {NOT_ESTIMABLE}.")
 
 
 def taken_away(exhibit: Block) -> Block:
-    """Hide an exhibit that does not fit on the page; its numbers are still exported with the report."""
+    """Hide an exhibit that does not fit on the page, but keep its data for export."""
     return replace(exhibit, html="", text="")
 
 
@@ -81,16 +87,20 @@ def taken_away(exhibit: Block) -> Block:
 
 
 def say(text: str, *, lead: str = "") -> Block:
-    """Return a paragraph, after a `lead` in bold; the marks of numbers remain only in its plain text."""
+    """Return a paragraph, preceded by a `lead` in bold.
+
+    The marks of numbers remain only in its plain text.
+    """
     bold = f"<strong>{escape(lead)}</strong> " if lead else ""
     return Block(f"<p>{bold}{escape(unmarked(text))}</p>", f"{lead} {text}".strip())
 
 
 def bullets(result: str, unknown: str, change: str) -> Block:
-    """Return the remarks on page 1: the result, what is not known, and what would change our mind.
+    """Return the remarks on page 1, one paragraph each.
 
-    Everything about a simulated market is known, so nothing would change our mind. Each remark names the simulated
-    market, so that it can be copied alone.
+    They state the result, what is not known, and what would change our mind. Everything about a simulated market is
+    known, so nothing would change our mind. Each lead mentions the kind of market, so that a remark can be copied
+    alone.
     """
     leads = {"Found:": result, "Not known:": unknown, "What would change our mind:": change}
     if LOOK.simulated:
@@ -104,12 +114,15 @@ def note(text: str, *, warning: bool = False) -> Block:
 
 
 def box(which: str, *paragraphs: str) -> str:
-    """Return HTML paragraphs in a box with one of the PDF's classes."""
+    """Return HTML paragraphs in a box of the given class."""
     return f'<div class="{which}" style="{BOX}">{"".join(f"<p>{text}</p>" for text in paragraphs)}</div>'
 
 
 def link(text: str, address: str) -> Label:
-    """Return a link to a PDF in the release or to a web address; files in the project are not linked."""
+    """Return a link to a PDF in the release or to a web address.
+
+    The text is not linked to any other file.
+    """
     page = re.fullmatch(r"(?:simulated/)?\w[\w.-]*\.pdf", address)
     address = f"../{address}" if page and LOOK.simulated else address  # from the folder of simulated reports
     leads = page or re.match(r"https?://", address)
@@ -117,14 +130,16 @@ def link(text: str, address: str) -> Label:
 
 
 def glossary(names: str, of: Mapping[str, str] | None = None) -> Block:
-    """Return entries of `docs/glossary.md`, one paragraph each; raise DesignError if one is missing.
+    """Return entries of `docs/glossary.md`, one paragraph each.
+
+    Raises DesignError if an entry is missing.
 
     Parameters
     ----------
     names : str
-        Comma-separated terms, as they appear there in bold, such as ``"exposed, rivals"``.
+        Comma-separated terms, as they appear in the file in bold, such as ``"exposed, rivals"``.
     of : mapping of str to str, optional
-        Replacements for names used there, such as the name of the platform in another event.
+        Replacements for names in the entries, such as the name of the platform in another event.
     """
     page = GLOSSARY.read_text(encoding="utf-8")
     for name, other in (of or {}).items():
@@ -141,12 +156,15 @@ def glossary(names: str, of: Mapping[str, str] | None = None) -> Block:
 
 
 def read(*names: str) -> pd.DataFrame:
-    """Return the addresses that ``data/datapackage.json`` names for some files, in the column `source_url`."""
+    """Return the addresses of the sources of data files, in the column `source_url`."""
     return pd.DataFrame([{"source_url": one.get("path")} for name in names for one in data.card(name)["sources"]])
 
 
 def cited(rows: pd.DataFrame) -> list[Label]:
-    """Return the documents behind some rows as links, each with the copy that was read if it was not the original."""
+    """Return links to the documents behind the given rows.
+
+    If a copy was read instead of the original, the copy is linked.
+    """
     found = []
     for name, same in data.documents(rows).groupby("cited", sort=False):
         read_in = same["read_in"].min()  # nothing for an original
@@ -158,7 +176,10 @@ def cited(rows: pd.DataFrame) -> list[Label]:
 
 
 def _sourced(source: Any, shown: str) -> str:
-    """Return the source line of an exhibit as HTML: a text, or the documents behind rows, at most :data:`MOST`."""
+    """Return the source line of an exhibit as HTML.
+
+    `source` is a text, or rows with documents behind them, of which at most :data:`MOST` are listed.
+    """
     source = source if len(source) else LOOK.source
     named = cited(source) if isinstance(source, pd.DataFrame) else list(filter(None, [escape(source)]))
     more = [f"{spelled(len(named) - MOST)} more, listed in the {link('annex', ANNEX)}"] if len(named) > MOST else []
@@ -168,13 +189,16 @@ def _sourced(source: Any, shown: str) -> str:
 
 
 def _titled(text: str, shown: str, labels: Sequence[str] = ()) -> str:
-    """Mark a text about simulated numbers; raise DesignError if an axis or column label names a real currency."""
+    """Mark a text as simulated if its numbers are.
+
+    Raises DesignError if an axis or column label of simulated numbers names a real currency.
+    """
     if shown != "simulated":
         return text
     for label in labels:
         if money := MONEY.search(MATHS.sub("", label)):
-            problem = f"Cannot show simulated numbers as money: {label!r} contains {money[0]!r}"
-            raise DesignError(f"{problem}; use the unit of the panel, sim-$")
+            problem = f"Cannot show simulated numbers in a real currency: {label!r} contains {money[0]!r}"
+            raise DesignError(f"{problem}; use the unit sim-$")
     return f"Simulated – {text}"
 
 
@@ -229,7 +253,9 @@ def table(
     source: Any = "",
     provenance: str = "",
 ) -> Block:
-    """Return a data frame as a table with caption, numbers aligned right and text left.
+    """Return a data frame as a table with caption and source.
+
+    Numbers are aligned right and text is aligned left.
 
     The mark of the numbers appears in the caption or, if marks differ, beside each number.
 
@@ -279,7 +305,7 @@ def table(
 
 
 def _taken(result: pd.DataFrame | Estimate, headers: Mapping[str, str], caption: str) -> tuple[Part, ...]:
-    """Return the rows of a table of estimates or of their limits as data to export; no data for other tables.
+    """Return the estimates in a table as data to export, or nothing if it contains none.
 
     Rows are labelled by the first column; the unit is the text after the comma in the header of the estimates.
     """
@@ -295,13 +321,19 @@ def _taken(result: pd.DataFrame | Estimate, headers: Mapping[str, str], caption:
 
 
 def sections(titled: Sequence[tuple[str, pd.DataFrame]]) -> Block:
-    """Return several titled tables, one below the other; integers are shown without decimals."""
+    """Return several titled tables, one below another.
+
+    Integers are shown without decimals.
+    """
     tables = [table(rows, title, decimals=dict.fromkeys(rows.select_dtypes("integer"), 0)) for title, rows in titled]
     return reduce(add, tables)
 
 
 def threats(rows: pd.DataFrame) -> Block:
-    """Return a list of other events in the same months; empty for dated threats in a simulated market."""
+    """Return a list of the other events in the same months.
+
+    It is empty for dated threats in a simulated market.
+    """
     if LOOK.simulated and "first" in rows:
         return NOTHING
     if rows.empty:
@@ -314,12 +346,15 @@ def threats(rows: pd.DataFrame) -> Block:
 
 
 def as_bounds(rows: pd.DataFrame | Estimate, names: Collection[str]) -> pd.DataFrame | Estimate:
-    """Remove the point estimates of some rows, by `id`, so that intervals read as bounds; a refusal stays unchanged."""
+    """Remove the point estimates of the rows with the given ids, leaving only bounds.
+
+    A refused Estimate is returned unchanged.
+    """
     return rows if isinstance(rows, Estimate) else rows.assign(estimate=rows["estimate"].mask(rows["id"].isin(names)))
 
 
 def estimates(rows: pd.DataFrame | Estimate, caption: str, *, true: Mapping[str, float] | None = None) -> Block:
-    """Return a table of estimates; a row without an estimate is marked, and the reason follows below the table.
+    """Return a table of estimates, followed by the reasons for any that are missing.
 
     Parameters
     ----------
@@ -379,6 +414,9 @@ def estimates(rows: pd.DataFrame | Estimate, caption: str, *, true: Mapping[str,
 
 
 def reasons(rows: pd.DataFrame) -> Block:
-    """Return the reasons for missing estimates or standard errors in rows of :func:`estimates`, each of them once."""
+    """Return the distinct reasons for missing estimates or standard errors.
+
+    `rows` are those of :func:`estimates`.
+    """
     refusals = rows[rows["reason"].fillna("") != ""].drop_duplicates("reason").to_dict("records")
     return reduce(add, [say(sentence_of(row["reason"]), lead=f"{row['label']}:") for row in refusals], NOTHING)

@@ -1,8 +1,8 @@
-"""The brief: the verdicts of a whole run about an event, on one self-contained page.
+"""The brief: a one-page summary of a run's verdicts on an event.
 
 The headline and the sentences follow from verdicts, confidence and estimates by the rules in ``data/words.yml``, so
-that none claims more than its verdict. Results for a simulated market are left out, unless the run has no others; then
-the brief is about that market.
+that none claims more than its verdict. Results for a simulated market are left out unless the run has no others, in
+which case the brief is about that market.
 """
 
 from __future__ import annotations
@@ -54,9 +54,9 @@ def question(verdict: Verdict, event: Event) -> str:
 
 
 def clause(verdict: Verdict, event: Event, who: str = "") -> tuple[str, str]:
-    """Return the beginning (possibly empty) of a sentence about a verdict, and the clause without its numbers.
+    """Return the beginning of a sentence about a verdict, and its main clause.
 
-    `who` is a pronoun that replaces the subject.
+    The beginning may be empty, and the clause contains no numbers. `who` is a pronoun that replaces the subject.
     """
     saying, word = phrases().sayings[question(verdict, event)], verdict.word
     if saying.denied:
@@ -77,7 +77,7 @@ def clause(verdict: Verdict, event: Event, who: str = "") -> tuple[str, str]:
 
 
 def told(verdict: Verdict | None, event: Event) -> str:
-    """Format the answer that one verdict and its confidence allow; empty if there is no verdict."""
+    """Format the answer from one verdict, or an empty string if there is none."""
     if verdict is None:
         return ""
     text = words.sentence(" ".join(filter(None, clause(verdict, event))))
@@ -85,9 +85,10 @@ def told(verdict: Verdict | None, event: Event) -> str:
 
 
 def sentence(verdicts: Sequence[Verdict], event: Event) -> str:
-    """Format the answers to the questions in one topic; answers with the same beginning share it.
+    """Format the answers to the questions on one topic.
 
-    Untestable questions are left out if another question of the topic can be tested.
+    Answers that begin in the same words are joined. Untestable questions are left out if another question on the topic
+    can be tested.
     """
     alike: dict[tuple[str, str], list[str]] = {}
     for verdict in [one for one in verdicts if one.word != NOT_TESTABLE] or verdicts:
@@ -109,7 +110,7 @@ def sentence(verdicts: Sequence[Verdict], event: Event) -> str:
 
 
 def by_topic(verdicts: Sequence[Verdict], event: Event) -> Iterator[tuple[str, str, str]]:
-    """Yield the name of each topic with a verdict, the page with its details, and its sentences.
+    """Yield the name, page and sentences of each topic that has a verdict.
 
     The answers are followed by the numbers behind them and, if households or a panel take precedence, also by those
     from public figures.
@@ -124,7 +125,7 @@ def by_topic(verdicts: Sequence[Verdict], event: Event) -> Iterator[tuple[str, s
 
 
 def headline(verdicts: Sequence[Verdict], event: Event) -> str:
-    """Format the headline, which answers the question of the brief as far as the best data allow."""
+    """Format the headline from the verdicts based on the best data."""
     answers = {question(verdict, event): verdict for verdict in best(verdicts)}
     if not answers:
         return "No claim could be judged."
@@ -139,7 +140,10 @@ def headline(verdicts: Sequence[Verdict], event: Event) -> str:
 
 
 def in_words(verdict: Verdict) -> str:
-    """Format the finding of a verdict without its mark, or a dash."""
+    """Format the finding of a verdict without its mark.
+
+    The result is a dash if there is no finding.
+    """
     return finding(verdict).removesuffix(MARKS[verdict.provenance]).strip()
 
 
@@ -153,10 +157,11 @@ def _page(verdict: Verdict) -> str:
 def brief(
     verdicts: Sequence[Verdict], event: Event, *, failed: str = "", panel: str = "", beside: Block = NOTHING
 ) -> Block:
-    """Return the headline and the answer, which has one sentence per topic, each with a link to its report.
+    """Return the headline and the answer, with one paragraph per topic.
 
-    `failed` names the reports that failed in the run; `panel` describes its panel and any doubts about it. Figures may
-    be placed `beside` the answer. The first parts contain the headline, sentences and verdicts as data.
+    Each topic is linked to its report. `failed` names the reports that failed in the run; `panel` describes its panel
+    and any doubts about it. Figures may be placed `beside` the answer. The first parts contain the headline, sentences
+    and verdicts as data.
     """
     above, topics, background = headline(verdicts, event), [*by_topic(verdicts, event)], escape(event.background)
     paragraphs = [f"<strong>{link(topic, page)}.</strong> {escape(text)}" for topic, page, text in topics]
@@ -247,10 +252,10 @@ def _below(
 
 
 def listed_revenue(event: Event, after: int, last: int, *, small: bool = False) -> Block:
-    """Return the figure of listed sellers' revenue, from one year before the base year to `last`.
+    """Return the figure of listed sellers' revenue up to the year `last`.
 
-    Its title counts the sellers whose revenue had fallen by the year `after`. A `small` figure goes beside the answer
-    and leaves the list of sources to the large one.
+    It begins one year before the base year. Its title counts the sellers whose revenue had fallen by the year `after`.
+    A `small` figure goes beside the answer and leaves the list of sources to the large one.
     """
     before, closed = listed.base_year(), listed.closed_names()
     index, (_, series) = listed.indexed(before, before - 1, last), listed.revenues()
@@ -278,7 +283,7 @@ def listed_revenue(event: Event, after: int, last: int, *, small: bool = False) 
 
 
 def pictures(event: Event, *, after: int, last: int) -> Block:
-    """Return the figure of listed sellers' revenue and, below it, the dates on which accounts were closed.
+    """Return the figures of listed sellers' revenue and of the closures' dates.
 
     Both are public only for the event on record; the block is empty for other events.
     """

@@ -1,4 +1,4 @@
-"""Charts with one row per term, charts of dates and of draws, and helpers for all charts.
+"""Charts with one row per term, charts of dates and draws, and helpers for all charts.
 
 Each function draws one kind of chart from tidy rows. It computes nothing, labels directly and always draws the
 uncertainty. A refused Estimate is returned unchanged, and `figure` explains why there is no figure.
@@ -39,7 +39,10 @@ TRUTH: Style = {"color": INK, "mfc": "white", "ms": 5, "ls": "none", "label": "t
 
 
 def chart(draw: Callable[Concatenate[Any, Options], Figure]) -> Callable[Concatenate[Any, Options], Figure | Estimate]:
-    """Decorate a chart to accept an Estimate as rows, return a refused one unchanged, and store its data as `data`."""
+    """Decorate a function that draws a chart to accept an Estimate and store the data drawn.
+
+    A refused Estimate is returned unchanged. The data are stored in the attribute `data` of the figure.
+    """
 
     @wraps(draw)
     def drawn(rows: Any, /, *more: Options.args, **options: Options.kwargs) -> Figure | Estimate:
@@ -56,30 +59,36 @@ def chart(draw: Callable[Concatenate[Any, Options], Figure]) -> Callable[Concate
 
 
 class Ticks(Formatter):
-    """Formatter of axis ticks in the style of a report's numbers, with the decimals that their step needs."""
+    """Formatter of axis ticks with as many decimals as they need.
+
+    Numbers are written in the style of the reports.
+    """
 
     def __init__(self, *, signed: bool) -> None:
         self.signed, self.decimals = signed, 0
 
     def __call__(self, x: float, pos: int | None = None) -> str:
-        """Format one tick; `pos`, its position, is not used."""
+        """Format one tick; `pos` is ignored."""
         return number(x, self.decimals, signed=self.signed)
 
     def format_ticks(self, values: Sequence[float]) -> list[str]:
-        """Format all ticks with the same decimals, so that steps of 2.5 are not printed as steps of 2 and 3."""
+        """Format all ticks with the same number of decimals.
+
+        Steps of 2.5, for example, are not printed as steps of 2 and 3.
+        """
         written = [f"{round(float(value), 9):.10g}" for value in values]
         self.decimals = max((len(text.partition(".")[2]) for text in written), default=0)
         return [self(value) for value in values]
 
 
 def axis_numbers(axes: Axes, which: str = "xy", *, signed: bool = False) -> None:
-    """Format the ticks of one axis or both as :class:`Ticks`."""
+    """Format the ticks of one or both axes with :class:`Ticks`."""
     for name in which:
         getattr(axes, f"{name}axis").set_major_formatter(Ticks(signed=signed))
 
 
 def terms_axis(axes: Axes, terms: Iterable[str], *, width: int = LONGEST_TERM, size: float = 7.5) -> np.ndarray:
-    """Write terms beside a plot, one per row from the top, and return the height of each row."""
+    """Write one term per row beside a plot, from the top, and return the height of each row."""
     names = [fill(term, width) for term in terms]
     heights = np.arange(len(names))[::-1]
     axes.set_yticks(heights, names)
@@ -90,7 +99,10 @@ def terms_axis(axes: Axes, terms: Iterable[str], *, width: int = LONGEST_TERM, s
 
 
 def interval(axes: Axes, at: float, row: Row, far: Ends = ALL, *, colour: str = MAIN, across: bool = False) -> None:
-    """Draw a point with an interval, vertical or `across`, which ends in an arrow if it extends beyond `far`."""
+    """Draw a point with an interval, vertically or `across`.
+
+    An interval that extends beyond `far` ends in an arrow.
+    """
 
     def put(values: Sequence[float], *style: str, **more: Any) -> None:
         along = [at] * len(values)
@@ -105,7 +117,10 @@ def interval(axes: Axes, at: float, row: Row, far: Ends = ALL, *, colour: str = 
 
 
 def near(axes: Axes, at: tuple[float, float], text: str, shift: tuple[float, float], **style: Any) -> None:
-    """Write text at an offset, in points, from a position in a plot."""
+    """Write text next to a position in a plot.
+
+    `shift` is the offset in points.
+    """
     to: Style = {"textcoords": "offset points", "fontsize": 7.5, "va": "center"}
     axes.annotate(text, at, xytext=shift, **to | style)
 
@@ -118,12 +133,12 @@ def zero_line(axes: Axes, xlabel: str, *, at: float = 0.0, signed: bool = True) 
 
 
 def legend_above(axes: Axes, *, lines: int = 0) -> None:
-    """Place the legend above a plot, and above a number of text `lines` there, so that it hides nothing."""
+    """Place the legend above a plot, leaving room for `lines` of text."""
     axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=4, borderaxespad=0.5 + 1.4 * lines)
 
 
 def draw_truth(axes: Axes, rows: pd.DataFrame, x: Any, y: Any) -> bool:
-    """Draw true values, where available, as hollow diamonds; return whether there are any."""
+    """Draw true values as hollow diamonds, and return whether there are any."""
     if "truth" not in rows or rows["truth"].isna().all():
         return False
     axes.plot(x, y, "D", **TRUTH)
@@ -143,7 +158,9 @@ def forest(
     reach: float | None = None,
     signed: bool = True,
 ) -> Figure:
-    """Draw one row per term: a point with its interval, a bar if there is only an interval (a set), or a note.
+    """Draw a forest plot with one row per term.
+
+    A row shows a point with its interval, a bar if there is only an interval (a set), or a note.
 
     Parameters
     ----------
@@ -177,7 +194,7 @@ def forest(
 
 
 def _inches(rows: pd.DataFrame, size: float) -> float:
-    """Return the height of a forest plot with these rows, inches."""
+    """Return the height of a forest plot of the given rows, inches."""
     longest = max(len(wrap(term, LONGEST_TERM)) for term in rows["term"])
     return 0.7 + (0.12 * longest + (0.11 if size > 7 else 0.02)) * len(rows)
 
@@ -185,7 +202,7 @@ def _inches(rows: pd.DataFrame, size: float) -> float:
 def _intervals(
     axes: Axes, heights: np.ndarray, rows: pd.DataFrame, colours: Sequence[str], reach: float | None, *, written: bool
 ) -> Iterator[str]:
-    """Draw estimates with intervals, sets and placebos; yield the text of each estimate, or of its interval."""
+    """Draw estimates, sets and placebos, and yield the text beside each row."""
     axes.use_sticky_edges = False  # bars get the same margins as points
     ends = rows[["estimate"] if reach else ["estimate", "conf_low", "conf_high"]].to_numpy(float)
     far = max(reach or 0.0, 1.1 * np.abs(ends[np.isfinite(ends)]).max(initial=0.0))
@@ -219,7 +236,10 @@ def _shade_margin(axes: Axes, margin: tuple[float, float], *, signed: bool) -> N
 
 @chart
 def counts(rows: pd.DataFrame, *, xlabel: str) -> Figure:
-    """Draw counts on a log scale, one dot per row of `term`, `value`, `note` and `strong`."""
+    """Draw counts on a log scale, with one dot per row.
+
+    `rows` has `term`, `value`, `note` and `strong`.
+    """
     drawing, axes = plt.subplots(figsize=(WIDTH, 0.6 + 0.36 * len(rows)))
     heights = terms_axis(axes, rows["term"], width=30)
     for height, row in zip(heights, rows.to_dict("records"), strict=True):
@@ -236,7 +256,7 @@ def counts(rows: pd.DataFrame, *, xlabel: str) -> Figure:
 
 @chart
 def tornado(rows: pd.DataFrame, *, xlabel: str) -> Figure:
-    """Draw the outcome at both ends of each assumption's range as a bar, in the order of the rows.
+    """Draw a tornado chart of the outcome at both ends of each assumption's range.
 
     `rows` has `term`, `low`, `high` (the ends of the assumption), `at_low`, `at_high` and `base` (the outcome).
     """
@@ -263,10 +283,10 @@ def tornado(rows: pd.DataFrame, *, xlabel: str) -> Figure:
 
 @chart
 def timeline(rows: pd.DataFrame, *, shaded: tuple[Any, Any] | None = None, small: bool = False) -> Figure:
-    """Draw dated events, one per row of `term`, `first` and `last`: a diamond for a day, a bar for a period.
+    """Draw a timeline with a diamond for each day and a bar for each period.
 
-    Rows marked in an optional column `strong` are dark. The period between two dates may be `shaded`. A `small` figure
-    is half as wide as the page.
+    `rows` has `term`, `first` and `last`. Rows marked in an optional column `strong` are dark. The period between two
+    dates may be `shaded`. A `small` figure is half as wide as the page.
     """
     drawing, axes = plt.subplots(figsize=(BESIDE if small else WIDTH, 0.45 + (0.155 if small else 0.18) * len(rows)))
     heights = terms_axis(axes, rows["term"], width=52, size=7 if small else 7.5)
@@ -285,7 +305,10 @@ def timeline(rows: pd.DataFrame, *, shaded: tuple[Any, Any] | None = None, small
 
 @chart
 def dots(rows: pd.DataFrame, *, xlabel: str) -> Figure:
-    """Draw one dot per `estimate`, stacked where dots would touch; rows with a `note` are dark."""
+    """Draw one dot per `estimate`, stacking dots that would touch.
+
+    Rows with a `note` are dark.
+    """
     drawing, axes = plt.subplots(figsize=(WIDTH, 1.3))
     place = (rows["estimate"] / np.ptp(rows["estimate"]) * 60).round()  # a dot has a sixtieth of the width of the axis
     heights = place.groupby(place).cumcount()
@@ -300,7 +323,10 @@ def dots(rows: pd.DataFrame, *, xlabel: str) -> Figure:
 
 @chart
 def histogram(draws: pd.DataFrame, *, title: str, xlabel: str) -> Figure:
-    """Draw the distribution of a `value` over redrawn closures; the first row is the actual value."""
+    """Draw the distribution of `value` over redrawn closures, and mark the actual value.
+
+    The first row is the actual value.
+    """
     drawing, axes = plt.subplots(figsize=(WIDTH, 2.1))
     actual, *drawn = draws["value"]
     sns.histplot(x=drawn, bins=30, color=FAINT, alpha=1, ax=axes)

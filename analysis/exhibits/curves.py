@@ -1,4 +1,4 @@
-"""Charts along an axis: paths, and effects by month or by exposure.
+"""Charts of paths, and of effects by month or by exposure.
 
 As in :mod:`analysis.exhibits.charts`, each function draws one kind of chart and returns a refused result unchanged.
 """
@@ -39,13 +39,16 @@ def spread(heights: np.ndarray, gap: float) -> np.ndarray:
 
 
 def years_of(months: Iterable[Any]) -> np.ndarray:
-    """Convert months to fractional years, float64."""
+    """Convert months to fractional years, float64[month]."""
     index = pd.PeriodIndex([*months], freq="M")
     return np.asarray(index.year + (index.month - 1) / 12, dtype=float)
 
 
 def shade(axes: Axes, closures: Months, *, named: bool = True) -> None:
-    """Shade the months of the closures on an axis of years, and label them above it."""
+    """Shade the months of the closures on an axis of years.
+
+    If `named`, they are labelled above the plot.
+    """
     first, last = years_of([closures[0], pd.Period(closures[1], "M") + 1])
     axes.axvspan(first, last, color=BAND, lw=0, zorder=0)
     if named:
@@ -68,7 +71,9 @@ def paths(
     log: str = "",
     size: tuple[float, float] | None = None,
 ) -> Figure:
-    """Draw one line per term along `x`, labelled at its end if there are several, in one plot per `panel`.
+    """Draw one line per term along `x`, in one plot per `panel`.
+
+    Lines are labelled at their ends if there are several.
 
     Parameters
     ----------
@@ -121,9 +126,10 @@ def paths(
 def slopes(
     rows: pd.DataFrame, *, ylabel: str, ticks: Mapping[float, str], strong: Sequence[str], dashed: Sequence[str]
 ) -> Figure:
-    """Draw one line per term over a few positions `x`, with the `estimate` at each and a label at the end.
+    """Draw one line per term over a few positions, with its values written beside it.
 
-    `ticks` label the positions. `strong` terms are drawn in the main colour, and `dashed` terms as dashed lines.
+    `rows` has `term`, `x` and `estimate`. `ticks` label the positions. `strong` terms are drawn in the main colour, and
+    `dashed` terms as dashed lines.
     """
     drawing, axes = plt.subplots(figsize=(WIDTH, 2.4))
     for term, line in rows.groupby("term", sort=False):
@@ -170,7 +176,10 @@ def _fan(axes: Axes, quantiles: pd.DataFrame, x: str) -> None:
 
 
 def _lines(axes: Axes, rows: pd.DataFrame, strong: Sequence[str], *, named: bool) -> None:
-    """Draw one line per term with its intervals and, if `named`, a label at its end."""
+    """Draw one line per term with its intervals.
+
+    If `named`, each line is labelled at its end.
+    """
     lines = dict(iter(rows.groupby("term", sort=False)))
     for term, line in lines.items():
         style: Style = {"color": MAIN, "lw": 2.0} if term in strong else {"color": REST, "lw": 1.2}
@@ -206,10 +215,10 @@ def _lines(axes: Axes, rows: pd.DataFrame, strong: Sequence[str], *, named: bool
 def shares(
     lines: Mapping[str, pd.DataFrame], *, ylabel: str, closures: Months, compared: Sequence[str]
 ) -> Figure | Estimate:
-    """Draw shares by half-year with their intervals, as :func:`paths` does, the first line in the main colour.
+    """Draw shares by half-year with their intervals.
 
-    `lines` have `term`, the first month of a half-year, and `estimate`, `conf_low`, `conf_high`. The shares in the
-    `compared` half-years are written beside their points.
+    The first line is in the main colour. `lines` have `term`, the first month of a half-year, and `estimate`,
+    `conf_low`, `conf_high`. The shares in the `compared` half-years are written beside their points.
     """
     rows = pd.concat([line.assign(half=line["term"], term=name) for name, line in lines.items()], ignore_index=True)
     months = pd.PeriodIndex(rows["half"], freq="M")
@@ -223,11 +232,12 @@ def shares(
 
 @chart
 def event_study(rows: pd.DataFrame, *, reference: int, ylabel: str) -> Figure:
-    """Draw effects by month, with pointwise intervals as thick lines and the joint band for all months as thin ones.
+    """Draw effects by month with pointwise intervals and a joint band.
 
-    `rows` has `month`, `estimate`, `conf_low`, `conf_high`, `band_low`, `band_high` and optionally `truth`, drawn
-    slightly to the right. The reference month is hollow. Months between it and month 0, which may already show an
-    effect, are shaded. Values above the axis are cut off; an interval that extends beyond it ends in an arrow.
+    Thick lines are pointwise intervals, and thin ones the joint band for all months. `rows` has `month`, `estimate`,
+    `conf_low`, `conf_high`, `band_low`, `band_high` and optionally `truth`, drawn slightly to the right. The reference
+    month is hollow. Months between it and month 0, which may already show an effect, are shaded. Values above the axis
+    are cut off; an interval that extends beyond it ends in an arrow.
     """
     drawing, axes = plt.subplots(figsize=(WIDTH, 2.7))
     top = float(np.fmin(np.fmax(10 + rows["conf_high"].max(), HIGHEST[0]), HIGHEST[1]))
@@ -270,7 +280,7 @@ def against_drift(rows: pd.DataFrame, *, ylabel: str) -> Figure:
 def dose_response(
     bins: pd.DataFrame, lines: pd.DataFrame, placebo: pd.DataFrame, *, xlabel: str, ylabel: str
 ) -> Figure:
-    """Draw effects by bin of exposure with intervals, over the slope and its band, in one plot per origin.
+    """Draw effects by bin of exposure, with the slope and its band, in one plot per origin.
 
     `bins` has `origin`, `exposure`, `lowest` (shares), `estimate`, `conf_low`, `conf_high` (per cent) and optionally
     `truth`; `lines` and `placebo` have `origin`, `exposure`, `estimate`, `conf_low`, `conf_high`. An interval that
@@ -302,7 +312,10 @@ def dose_response(
 
 
 def mark(drawing: Figure, along: Iterable[float]) -> Figure:
-    """Mark positions on the horizontal axis of a chart by dotted lines, and extend the axis to include them."""
+    """Mark positions on the horizontal axis of a chart with dotted lines.
+
+    The axis is extended to include them.
+    """
     axes = drawing.axes[0]
     low, high = axes.get_xlim()
     axes.set_xlim(min(low, 0.9 * min(along)), high)

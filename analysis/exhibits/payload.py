@@ -1,4 +1,4 @@
-"""Data behind exhibits, for export from a report: estimates, the data in figures, and facts.
+"""Data behind the exhibits of a report, for export.
 
 A block stores them in the notebook beside its HTML, and the runner writes them to files.
 """
@@ -42,32 +42,32 @@ OURS = {"id": "estimand", "months": "window", "digest": "panel"}  # names in row
 
 @dataclass(frozen=True)
 class Part:
-    """Data of one exhibit: estimates, the data of a figure, facts, the brief, or inputs that a reader can choose."""
+    """Data of one exhibit, such as estimates, facts or the data of a figure."""
 
     kind: Literal["answer", "estimates", "figure", "facts", "brief", "spoken", "believe"]
     caption: str
     data: pd.DataFrame
 
     def as_json(self) -> dict[str, str]:
-        """Return the part as text, with numbers to 12 digits as in published verdicts."""
+        """Return the part as text, with numbers rounded to 12 digits."""
         table = self.data.to_csv(index=False, float_format="%.12g", lineterminator="\n")
         return {"kind": self.kind, "caption": self.caption, "csv": table}
 
 
 def rows_of(result: Any) -> Any:
-    """Return the rows of an Estimate; return anything else unchanged."""
+    """Return the rows of an Estimate, or any other object unchanged."""
     from analysis.estimate import Estimate  # imported late, since the runner reads payloads without it
 
     return result.rows if isinstance(result, Estimate) else result
 
 
 def refused(result: Any) -> bool:
-    """Return whether a result is a refused Estimate, which has only a reason."""
+    """Return whether a result is a refused Estimate."""
     return rows_of(result) is not result and bool(result.refused)
 
 
 def of_estimates(kind: Literal["answer", "estimates"], caption: str, rows: pd.DataFrame) -> Part:
-    """Build a part from rows of estimates, with the columns `COLUMNS`; a missing value stays empty."""
+    """Build a part from rows of estimates, with the columns `COLUMNS`."""
     ours = {theirs: name for theirs, name in OURS.items() if theirs in rows}
     named = rows.drop(columns=[*ours.values()], errors="ignore").rename(columns=ours)
     taken = typed(named.reindex(columns=[*COLUMNS]))
@@ -79,7 +79,10 @@ def of_estimates(kind: Literal["answer", "estimates"], caption: str, rows: pd.Da
 
 
 def typed(rows: pd.DataFrame) -> pd.DataFrame:
-    """Convert rows to the types of `COLUMNS`; missing text becomes an empty string."""
+    """Convert rows to the types in `COLUMNS`.
+
+    Missing text becomes an empty string.
+    """
     empty = {name: "" for name, kind in COLUMNS.items() if kind == "str"} | {"table": 0}
     return rows.astype(dict.fromkeys(empty, object)).fillna(empty).astype(COLUMNS)
 
@@ -90,7 +93,7 @@ def read_estimates(text: str) -> pd.DataFrame:
 
 
 def of_facts(rows: Iterable[Sequence[str]]) -> Part:
-    """Build a part from the facts of a report, padding each row to the columns of `FACTS`."""
+    """Build a part from the facts of a report, padding each row to the columns `FACTS`."""
     named = [dict(zip(FACTS, row, strict=False)) for row in rows]
     return Part("facts", "", pd.DataFrame(named, columns=[*FACTS], dtype=object).fillna(""))
 
@@ -101,7 +104,9 @@ def read_facts(text: str) -> pd.DataFrame:
 
 
 def of_figure(handed: Mapping[str, Any]) -> pd.DataFrame:
-    """Combine the data passed to a chart into one table; with several frames, `part` names the frame of each row.
+    """Combine the data passed to a chart into one table.
+
+    If there are several frames, the column `part` contains the title of each row's frame.
 
     Parameters
     ----------
@@ -147,7 +152,7 @@ def load_estimates(folder: str | Path) -> pd.DataFrame:
         try:
             frames.append(pd.read_parquet(file)[[*COLUMNS]])
         except (OSError, ValueError, KeyError) as error:
-            raise DataError(f"Cannot read estimates from {file} ({error}); make the report again") from None
+            raise DataError(f"Cannot read estimates from {file}: {error}; make the report again") from None
     if not frames:
         problem = f"Cannot load estimates: {folder} has no file *{ESTIMATES}"
         raise DataError(f"{problem}; choose a folder of reports, such as reports/latest, or run `make report` first")

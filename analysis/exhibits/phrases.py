@@ -15,7 +15,10 @@ class _Entry(BaseModel):
 
 
 class Saying(_Entry):
-    """Wording of an affirmative answer to one question (who did what); `did` also serves as the participle."""
+    """Wording of an affirmative answer to one question: who did what.
+
+    `did` is also used as the participle.
+    """
 
     who: str
     did: str
@@ -26,14 +29,14 @@ class Saying(_Entry):
 
 
 class OfTier(_Entry):
-    """Name of a tier of data, and its description on page 1 as the source of an answer."""
+    """Name of a tier of data, and its description as the source of an answer."""
 
     name: str
     source: str
 
 
 class Phrases(_Entry):
-    """Content of the file; the comments in the file explain each table."""
+    """Content of ``data/words.yml``, whose comments explain each table."""
 
     tiers: dict[Tier, OfTier]
     grades: dict[Grade, str]
@@ -50,6 +53,9 @@ class Phrases(_Entry):
 
 @lru_cache(maxsize=1)
 def phrases() -> Phrases:
-    """Read the file; raise DataError if it has changed since it was accepted."""
+    """Read the phrases.
+
+    Raises DataError if the file has changed since it was accepted.
+    """
     data.verified("words")
     return yaml.load(data.DATA / data.card("words")["path"], Phrases)

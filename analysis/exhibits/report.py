@@ -1,4 +1,4 @@
-"""Set-up and closing block of a notebook, its first and its last line.
+"""Set-up and closing block of a notebook.
 
 The closing block records the inputs, parameters and code of a report for the annex of the run.
 """
@@ -31,7 +31,9 @@ FILES = ("panel_path", "panel_map", "event")  # only the name of a file counts, 
 
 
 def start(notebook: str, namespace: Mapping[str, object]) -> Event:
-    """Check the parameters of a notebook on public figures, set the style for real data, and return the event.
+    """Set up a notebook on public figures, and return its event.
+
+    This checks the parameters and sets the style for real data.
 
     Parameters
     ----------
@@ -51,7 +53,7 @@ def start(notebook: str, namespace: Mapping[str, object]) -> Event:
 
 
 def start_simulated(notebook: str, namespace: Mapping[str, object]) -> str:
-    """Check the parameters of a notebook on a simulated market, set its style, and return the name of the market.
+    """Set up a notebook on a simulated market, and return the name of the market.
 
     Parameters and exceptions are as for :func:`start`.
     """
@@ -66,7 +68,7 @@ def start_simulated(notebook: str, namespace: Mapping[str, object]) -> str:
 def start_panel(
     notebook: str, namespace: Mapping[str, object], open_study: Callable[[Mapping[str, Any]], Study]
 ) -> Study:
-    """Check the parameters of a notebook on a panel, set its style, and return the study that they describe.
+    """Set up a notebook on a panel, and return the study described by its parameters.
 
     `open_study` is either `Study.open` or the function in :mod:`market` that simulates a panel if no file is specified.
     """
@@ -84,7 +86,7 @@ def finish(
     sources: Sequence[pd.DataFrame] = (),
     panel: Panel | None = None,
 ) -> Block:
-    """Write the verdicts of a notebook to its `verdict_file`, and return its last block (date, commit and sources).
+    """Write the verdicts of a notebook to its `verdict_file`, and return its closing block.
 
     Parameters
     ----------
@@ -114,7 +116,9 @@ def finish(
 def colophon(
     settings: Mapping[str, Any], resources: Sequence[str], sources: Sequence[pd.DataFrame], panel: Panel | None
 ) -> Block:
-    """Return the closing block of a report (date, commit and sources); the rest goes to the annex of the run.
+    """Return the closing block of a report: date, commit and sources.
+
+    Other facts about the report go to the annex of the run.
 
     Parameters
     ----------
@@ -122,8 +126,7 @@ def colophon(
         Parameters as run, with `as_of`, the date of the information used, and `stale_after_days`, the age of the newest
         file above which a warning is printed.
     resources : sequence of str
-        Names in datapackage.json of the files that were read, and which may name their sources; empty if all data came
-        from a panel.
+        Names in datapackage.json of the files that were read; empty if all data came from a panel.
     sources : sequence of DataFrame
         Sources of the figures shown, with columns `source_publisher`, `source_url`.
     panel : Panel, optional
@@ -160,6 +163,9 @@ def colophon(
 
 
 def _linked(publisher: str, addresses: Sequence[str]) -> str:
-    """Format the links for one publisher: its name links to the first address, and numbers link to the others."""
+    """Format the links to the documents of one publisher.
+
+    Its name is linked to the first address, and numbers are linked to the others.
+    """
     numbered = [link(str(number), address) for number, address in enumerate(addresses[1:], start=2)]
     return ", ".join([link(publisher, addresses[0]), *numbered])

@@ -1,4 +1,4 @@
-"""Style of figures, and the only function that saves a figure.
+"""Style of figures, and their conversion to SVG.
 
 A figure of a simulated market cannot be mistaken for one of the real market, even if it is cut out: it is purple
 instead of dark blue, and the title inside the picture begins with "Simulated". No mark covers the data. Lines and fonts
@@ -34,7 +34,7 @@ WIDTH, BESIDE = 6.4, 3.0  # inches: the text width of the page, and of a figure 
 
 @dataclass
 class Look:
-    """Settings that apply to all exhibits that follow: kind of numbers, simulated market, panel and source."""
+    """Settings for all subsequent exhibits: kind of numbers, simulated market, panel and source."""
 
     provenance: str = ""
     market: str = ""
@@ -51,7 +51,9 @@ LOOK = Look()
 
 
 def use(provenance: str = "real", market: str = "", panel: str = "", source: Any = "") -> None:
-    """Set the style and the kind of numbers for all exhibits that follow; call it in the setup cell.
+    """Set the style and the kind of numbers for all subsequent exhibits.
+
+    Call this function in the set-up cell of a notebook.
 
     Parameters
     ----------
@@ -84,9 +86,10 @@ def use(provenance: str = "real", market: str = "", panel: str = "", source: Any
 
 
 def kind(named: str = "") -> str:
-    """Return the kind of numbers that is passed or set in the style; raise DesignError if there is none.
+    """Return the given kind of numbers, or by default the kind set in the style.
 
-    Estimates from a simulated market are simulated; in a simulated style only "real" marks real numbers.
+    Raises DesignError if there is neither. Estimates from a simulated market are simulated; in a simulated style only
+    "real" marks real numbers.
     """
     if not (named or LOOK.provenance):
         problem = f"Cannot show an exhibit: the kind of its numbers is not set ({', '.join(KINDS)})"
@@ -105,7 +108,10 @@ def framed(figure: Figure, title: str) -> None:
 
 
 def to_svg(figure: Figure, source: str = "") -> str:
-    """Convert a figure to a data URL of an SVG image, with its source as metadata, and close it."""
+    """Convert a figure to a data URL of an SVG image, and close it.
+
+    The source is stored in the metadata of the image.
+    """
     from matplotlib import pyplot as plt
 
     buffer = io.StringIO()
@@ -122,7 +128,10 @@ def to_svg(figure: Figure, source: str = "") -> str:
 
 @lru_cache(maxsize=8)
 def _face(weight: int, letters: frozenset[str]) -> str:
-    """Return a font weight as CSS, subset to some characters, so that text has the same width in every browser."""
+    """Return a font weight as CSS, subset to the given letters.
+
+    With an embedded font, text has the same width in every browser.
+    """
     from fontTools import subset
 
     options = subset.Options(hinting=False, notdef_outline=True, layout_features=["kern"])

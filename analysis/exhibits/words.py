@@ -1,7 +1,7 @@
-"""Titles, alternative texts and sentences that follow by rules from the numbers that they describe.
+"""Titles, alternative texts and sentences, worded by rules from the numbers that they describe.
 
-By these rules something fell or rose if its whole interval lies on that side of zero; otherwise no change is clear. The
-text for a refused result is empty. Sentences that only one report uses are in its notebook.
+By these rules, something fell if its interval lies below zero and rose if it lies above; otherwise no change is clear.
+The text for a refused result is empty. Sentences that only one report uses are in its notebook.
 """
 
 from __future__ import annotations
@@ -34,7 +34,10 @@ def sentence(text: str) -> str:
 
 
 def listing(names: Iterable[str], total: int = 0, *, every: str = "all") -> str:
-    """Join names as "a, b and c"; if there are many, return their count ("5 of 6", or `every` and the total)."""
+    """Join names as "a, b and c", or count them if there are many.
+
+    The count is "5 of 6", or `every` and the total.
+    """
     items = list(names)
     if len(items) > MOST or any("," in item for item in items):
         count = f"{len(items)} of" if len(items) < total else every
@@ -43,12 +46,12 @@ def listing(names: Iterable[str], total: int = 0, *, every: str = "all") -> str:
 
 
 def values(series: Mapping[Any, float] | pd.Series, decimals: int = 0) -> str:
-    """Format numbers, each after its name."""
+    """Format numbers, each preceded by its name."""
     return "; ".join(f"{name}: {number(value, decimals)}" for name, value in series.items()) + "."
 
 
 def in_numbers(rows: Any, unit: str, *, label: str = "term") -> str:
-    """Format rows with their estimates and intervals, named by the column `label`."""
+    """Format the estimate and interval of each row, preceded by its `label` column."""
     if refused(rows):
         return ""
     items = []
@@ -60,9 +63,10 @@ def in_numbers(rows: Any, unit: str, *, label: str = "term") -> str:
 
 
 def described(rows: pd.DataFrame, axis: str) -> str:
-    """Describe the data drawn along an axis by the interval of each row, or by the first and last value of each path.
+    """Describe the data drawn along an axis, for readers who cannot see the figure.
 
-    Only the first of several parts is described. The text is empty if rows have no `term` or `month`, or no `estimate`.
+    Rows are described by their intervals, and paths by their first and last values. Only the first of several parts is
+    described. The text is empty if rows have no `term` or `month`, or no `estimate`.
     """
     label = next((name for name in ("term", "month") if name in rows), "")
     if not label or "estimate" not in rows:
@@ -83,13 +87,13 @@ def described(rows: pd.DataFrame, axis: str) -> str:
 
 
 def _sides(rows: Any) -> tuple[pd.DataFrame, pd.Series, pd.Series]:
-    """Return the rows that have an interval, and masks of those whose interval lies below or above zero."""
+    """Return the rows with an interval, and masks of the intervals below and above zero."""
     bounded = rows_of(rows).dropna(subset=["conf_low", "conf_high"])
     return bounded, bounded["conf_high"] < 0, bounded["conf_low"] > 0
 
 
 def by_direction(rows: Any, *, fell: str = "fell", rose: str = "rose", unknown: str = "no clear change for") -> str:
-    """Sort terms by whether their interval lies below zero, above it, or contains it.
+    """State which terms fell, which rose, and for which no change is clear.
 
     Parameters
     ----------
@@ -98,7 +102,7 @@ def by_direction(rows: Any, *, fell: str = "fell", rose: str = "rose", unknown: 
     fell, rose : str
         Verbs for the terms whose interval lies below zero and above it.
     unknown : str
-        Phrase before the terms whose interval contains zero.
+        Phrase that precedes the terms whose interval contains zero.
     """
     bounded, below, above = _sides(rows)
     terms, rest = bounded["term"], bounded["term"][~(below | above)]
@@ -118,7 +122,7 @@ def by_ways(rows: pd.DataFrame, *, fell: str, rose: str) -> str:
 
 
 def by_count(rows: pd.DataFrame, margin: float) -> str:
-    """State whether growth would fall by a margin, for each number of closed `accounts`."""
+    """State whether growth would fall by a margin, for each number of closed accounts."""
     would = {
         SUPPORTED: "growth would not fall by",
         CONTRADICTED: "growth would fall by more than",
@@ -145,7 +149,7 @@ def beside_margin(rows: Any, margin: float, what: str) -> str:
 
 
 def number_below(index: pd.Series, closed: Sequence[str]) -> str:
-    """Count the closed sellers, and the others, whose index of revenue is below 100."""
+    """Count the closed sellers and the others whose revenue index is below 100."""
     below = index.dropna() < 100
     groups = (below[below.index.isin(closed)], below[~below.index.isin(closed)])
     hit, others = (f"{spelled(group.sum())} of {spelled(len(group))}" for group in groups)
@@ -153,7 +157,7 @@ def number_below(index: pd.Series, closed: Sequence[str]) -> str:
 
 
 def after_closure(rows: Any) -> str:
-    """Count the months before and after closure in which the intervals of an event study exclude zero."""
+    """Count the months in which the intervals of an event study exclude zero, before and after closure."""
     if refused(rows):
         return ""
     bounded, lower, higher = _sides(rows)
@@ -164,7 +168,7 @@ def after_closure(rows: Any) -> str:
 
 
 def across_choices(rows: pd.DataFrame, unit: str) -> str:
-    """State how far an estimate moves under other choices, and whether the interval of its placebo excludes zero.
+    """State how an estimate varies under other choices, and whether its placebo shows an effect.
 
     `rows` are from :func:`analysis.estimands.robustness.robustness`: first the main estimate, last the placebo.
     """
@@ -183,10 +187,11 @@ def across_choices(rows: pd.DataFrame, unit: str) -> str:
 
 
 def surely(row: Mapping[str, Any], who: str, did: str, *, passed: bool) -> str:
-    """State whether firms did less or more, and how surely; empty without an interval.
+    """State whether firms did less or more, and how certain this is.
 
-    They "probably" did if the interval excludes zero, the method has the best grade and the checks are `passed`; they
-    "may have" if only the interval supports it; and it is open if the interval includes zero.
+    The text is empty if there is no interval. They "probably" did if the interval excludes zero, the method has the
+    best grade and the checks are `passed`; they "may have" if only the interval supports it; and it is open if the
+    interval includes zero.
 
     Parameters
     ----------
@@ -209,7 +214,10 @@ def surely(row: Mapping[str, Any], who: str, did: str, *, passed: bool) -> str:
 
 
 def clustered(design: Design, *, rivals: bool = False) -> str:
-    """Describe how standard errors are clustered, for closed sellers alone or also for `rivals`: "by category"."""
+    """Describe how standard errors are clustered, for example "clustered by category".
+
+    The description is for closed sellers alone, or also for `rivals`.
+    """
     if design.cluster != "brand_group":
         return f"clustered by {design.cluster}"
     two = "closed sellers by brand group, others by category"
@@ -217,7 +225,10 @@ def clustered(design: Design, *, rivals: bool = False) -> str:
 
 
 def smallest_seen(row: Mapping[str, Any]) -> str:
-    """State the smallest effect that such a panel would usually detect: `mde` of a row, in its `unit`."""
+    """State the smallest effect that such a panel would usually detect.
+
+    `row` has this effect, `mde`, and its `unit`.
+    """
     if pd.isna(row["mde"]):
         return ""
     effect = f"{number(row['mde'], 1, mark=kind('estimate'))} {row['unit']}"
@@ -225,9 +236,10 @@ def smallest_seen(row: Mapping[str, Any]) -> str:
 
 
 def placebos(rows: pd.DataFrame, against: Sequence[float]) -> str:
-    """Sort placebos by whether their interval excludes zero, each with its size relative to the estimate it tests.
+    """State which placebos found an effect, and the size of each relative to the estimate that it tests.
 
-    `rows` are as for :func:`analysis.exhibits.blocks.estimates`; `against` has the estimate that each tests, or NaN.
+    `rows` are as for :func:`analysis.exhibits.blocks.estimates`; `against` has the estimate that each placebo tests, or
+    NaN.
     """
     sorts: dict[str, list[str]] = {"found an effect": [], "found none": [], "had no interval": []}
     for row, effect in zip(rows.to_dict("records"), against, strict=True):
@@ -245,7 +257,10 @@ def placebos(rows: pd.DataFrame, against: Sequence[float]) -> str:
 
 
 def breakdown(bounds: Estimate, of: str) -> str:
-    """State the largest drift that the mean effect `of` some months survives: none (NaN), any (infinite) or a value."""
+    """State the largest drift at which the interval of a mean effect excludes zero.
+
+    `of` names the months of the mean effect.
+    """
     if bounds.refused:
         return ""
     value = bounds.details["breakdown"]
@@ -276,7 +291,10 @@ def pretrend(study: Estimate) -> str:
 
 
 def adjusted(tests: Any, names: Mapping[str, str]) -> str:
-    """Format the p-values of :func:`analysis.estimands.closed_firms.family`, each after the name of its effect."""
+    """Format adjusted p-values, each preceded by the name of its effect.
+
+    `tests` come from :func:`analysis.estimands.closed_firms.family`.
+    """
     if isinstance(tests, Estimate):
         return ""
     clauses = [f"{names[row['id']]}, {p_value(row['p_adjusted'])}" for row in tests.to_dict("records")]
@@ -284,7 +302,10 @@ def adjusted(tests: Any, names: Mapping[str, str]) -> str:
 
 
 def redraws(rows: pd.DataFrame) -> str:
-    """Format the p-values from :func:`analysis.estimands.rivals.randomization_test`, each after its `label`."""
+    """Format the p-values of randomisation tests, each preceded by its label.
+
+    `rows` come from :func:`analysis.estimands.rivals.randomization_test`.
+    """
     compared = rows.dropna(subset="p_value")
     if compared.empty:
         return "No draw could be compared."
@@ -296,9 +317,10 @@ def redraws(rows: pd.DataFrame) -> str:
 
 
 def in_truth(value: float | None, unit: str, ends: Sequence[float] = (), *, it: str = "the change is") -> str:
-    """State the true value in a simulated market, and whether an interval contains it; empty if there is none.
+    """State the true value in a simulated market, and whether an interval contains it.
 
-    `ends` are the limits of the interval, if there is one. `it` is the subject with its verb.
+    The text is empty if there is no true value. `ends` are the limits of the interval, if there is one. `it` is the
+    subject with its verb.
     """
     if value is None or pd.isna(value):
         return ""
@@ -313,7 +335,9 @@ def in_truth(value: float | None, unit: str, ends: Sequence[float] = (), *, it: 
 def tried_out(
     verdict: Verdict | None, value: float | None, unit: str, ends: Sequence[float], *, it: str, above: float
 ) -> str:
-    """State whether a claim is true in a simulated market, and whether its verdict agrees; empty without a true value.
+    """State whether a claim is true in a simulated market, and whether its verdict agrees.
+
+    The text is empty if there is no true value.
 
     Parameters
     ----------
@@ -337,6 +361,9 @@ def tried_out(
 
 
 def as_read(dropped: pd.DataFrame) -> str:
-    """Format the numbers of rows summed, linked or left out when a panel was read (`what`, `rule`, `count`)."""
+    """Format the changes made to rows when a panel was read.
+
+    `dropped` has `what`, `rule` and `count`, the number of rows summed, linked or left out.
+    """
     rules = [f"{row['count']:,} {row['what']}: {row['rule']}" for row in dropped.to_dict("records")]
     return f"Changes when the panel was read: {'; '.join(rules) or 'none'}."
