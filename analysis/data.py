@@ -83,7 +83,7 @@ def _parsed(path: Path, _: int) -> dict[str, Any]:
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(map(str, first["loc"]))
-        raise DataError(f"{path}, key {key}: {first['msg']}, but found {first['input']!r:.60}; correct it") from None
+        raise DataError(f"{path}, key {key}: {first['msg']} (found {first['input']!r:.60}); correct it") from None
     except (OSError, ValueError, RecursionError) as error:
         raise DataError(f"Cannot read {path} as UTF-8 JSON: {error}; restore it from git") from None
     names = [entry["name"] for entry in parsed["resources"]]
@@ -104,7 +104,7 @@ def card(name: str, root: Path = DATA) -> dict[str, Any]:
     entries = {entry["name"]: entry for entry in package(root)["resources"]}
     if name not in entries:
         names = ", ".join(entries)
-        raise DataError(f"Cannot find the file {name!r}: {DESCRIPTOR} declares only {names}; choose one, or declare it")
+        raise DataError(f"Cannot find the file {name!r}: {DESCRIPTOR} declares only {names}; choose or declare one")
     return dict(entries[name])
 
 
@@ -158,7 +158,7 @@ def load(name: str, *, root: Path = DATA) -> pd.DataFrame:
 
 
 def documents(rows: pd.DataFrame) -> pd.DataFrame:
-    """Return the documents cited in the column `source_url` of rows, most cited first.
+    """Return the documents cited in the column `source_url` of the given rows, most cited first.
 
     Returns
     -------
@@ -287,7 +287,7 @@ def rows(name: str, *, root: Path = DATA) -> list[dict[str, str]]:
 
 
 def _read(entry: dict[str, Any], root: Path) -> tuple[bytes, list[str]]:
-    """Return a file's bytes, and a list of the reasons why they cannot be used."""
+    """Read a file, and return its bytes and a list of problems with them."""
     file = root / entry["path"]
     try:
         state = file.stat()

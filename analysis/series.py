@@ -73,7 +73,7 @@ class Series:
 
 
 def rows(resource: str) -> pd.DataFrame:
-    """Load a file with four additional columns that qualify each row.
+    """Load a file, adding four columns that qualify each row.
 
     Returns
     -------
@@ -154,7 +154,7 @@ def splice(splice_id: str) -> Series:
     stretches, names = declared[declared["splice_id"] == splice_id], ", ".join(declared["splice_id"].unique())
     if stretches.empty:
         raise DataError(
-            f"Cannot join the splice {splice_id!r}: splices.csv declares only {names}; choose one, or declare it"
+            f"Cannot join the splice {splice_id!r}: splices.csv declares only {names}; choose one or declare the splice"
         )
     parts = [_stretch(row) for row in stretches.to_dict("records")]
     return joined(parts, f"{stretches['entity'].iloc[0]}: {stretches['series'].iloc[0]}")
@@ -208,7 +208,7 @@ def from_growth(levels: Series, reported: Series) -> Series:
 
 def _backed_out(levels: Series, reported: Series) -> Series:
     if not reported.unit.startswith("percent"):
-        raise DataError(f"Cannot derive levels from {reported.name!r}: it is in {reported.unit!r}, not in per cent")
+        raise DataError(f"Cannot derive levels from {reported.name!r} in {reported.unit!r}; use growth in per cent")
     earlier = _shifted(levels, -1), _shifted(reported, -1)
     levels_before = _derived(*earlier, lambda level, rate: level / (1 + rate / 100), levels.name, levels.unit)
     return replace(levels_before, points=levels_before.points.assign(provenance="estimate"))
@@ -234,14 +234,14 @@ def _derived(
     name: str,
     unit: str,
 ) -> Series:
-    """Compute a series from two others, for the periods that they have in common.
+    """Compute a series from two others in their common periods.
 
     For valid bounds, it must rise with `top` and fall with `bottom`.
     """
     both = top.points.merge(bottom.points, left_index=True, right_index=True, suffixes=("", "_below")).sort_index()
     if both.empty:
         there = " and ".join(", ".join(each.periods) for each in (top, bottom))
-        raise DataError(f"Cannot derive {name!r}: no period is common to {there}; load more periods")
+        raise DataError(f"Cannot derive {name!r}: the two series have no common period ({there}); load more")
     unbounded = both["bound"][both["bound"].eq(both["bound_below"]) & both["bound"].ne("")]
     if len(unbounded):
         bounds = f"in {unbounded.index[0]} both values are {unbounded.iloc[0]} bounds, so the result is unbounded"

@@ -157,7 +157,7 @@ def test_check_refuses_a_changed_byte_and_accept_records_it_whatever_else_is_wro
     assert command_line.main(["check", "--accept", str(meant)], desk.root) == 2
     said = capsys.readouterr()
     assert said.out.startswith(f"facts/threats.csv: accepted as of {datetime.date.today()}, ")
-    assert said.err.splitlines()[-1] == "facts/threats.csv is accepted; still wrong: facts/claims.csv"
+    assert said.err.splitlines()[-1] == "facts/threats.csv was accepted; still to be corrected: facts/claims.csv"
     wrong.write_text(right)
     assert command_line.main(["check"], desk.root) == 0
 

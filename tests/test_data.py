@@ -115,7 +115,7 @@ def test_a_missing_file_and_a_name_that_is_not_declared_are_refused(root):
     (root / EVENTS).unlink()
     with pytest.raises(DataError, match="No such file or directory; restore it from git"):
         data.load("events", root=root)
-    with pytest.raises(DataError, match=r"declares only events, claims, .*; choose one, or declare it"):
+    with pytest.raises(DataError, match=r"declares only events, claims, .*; choose or declare one"):
         data.load("event", root=root)
 
 
@@ -166,7 +166,7 @@ def test_a_message_counts_the_problems_it_does_not_list(root):
     path = root / "facts/market_stock_returns.csv"
     path.write_bytes(path.read_bytes().replace(b"2021-", b"2o21-"))
     message = refusal(root)
-    assert "244 problems, the first 20:" in message
+    assert "244 problems, the first 20 of which are:" in message
     assert len(message.splitlines()) == 21
 
 
@@ -175,7 +175,7 @@ def test_a_row_that_is_cut_short_is_one_line_and_hides_no_other_file(root):
     for name in ("facts/events.csv", "splices.csv"):
         (root / name).write_text((root / name).read_text() + "short,2019\n" * 30)
     message = refusal(root)
-    assert "62 problems, the first 20:" in message
+    assert "62 problems, the first 20 of which are:" in message
     for name in ("events", "splices"):
         assert f"{name}.csv: sha256:" in message
 
@@ -209,7 +209,10 @@ def test_an_accepted_change_loads_and_leaves_the_rest_of_the_descriptor_alone(ro
 
 @pytest.mark.parametrize(
     ("name", "vintage", "said"),
-    [("events", "31.1.2027", "write it as YYYY-MM-DD"), ("facts/new.csv", "2027-01-31", "choose one, or declare it")],
+    [
+        ("events", "31.1.2027", "write it as YYYY-MM-DD"),
+        ("facts/new.csv", "2027-01-31", "choose or declare one"),
+    ],
 )
 def test_no_date_and_no_declared_file_are_not_accepted(root, name, vintage, said):
     with pytest.raises(DataError, match=said):

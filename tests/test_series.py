@@ -201,9 +201,9 @@ def test_what_has_no_growth_is_refused():
     with pytest.raises(DataError, match=r"for 2017 is -65\.9827; use a series of positive levels"):
         series.growth(profit)
     gmv = ebay("gmv_total", freq="A")
-    with pytest.raises(DataError, match="it is in 'million USD', not in per cent"):
+    with pytest.raises(DataError, match="in 'million USD'; use growth in per cent"):
         series.from_growth(gmv, gmv)
-    with pytest.raises(DataError, match=r"no period is common to 2022 and 2023; load more periods"):
+    with pytest.raises(DataError, match=r"the two series have no common period \(2022 and 2023\); load more"):
         series.growth(ebay("gmv_total", freq="A", first="2022"))
 
 

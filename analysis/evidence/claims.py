@@ -114,7 +114,7 @@ class Finding:
         return (min(self.published), max(self.published)) if self.published else self.interval
 
     def word(self, kind: str) -> verdicts.Word:
-        """Return the verdict under the rule for a kind of claim."""
+        """Return the verdict under the rule for the given kind of claim."""
         held, margin = self.range, self.margin or 0.0
         rules: dict[str, Callable[[], verdicts.Word]] = {
             "not_lower": lambda: verdicts.not_lower(held, margin),
@@ -215,7 +215,7 @@ def judge(claim: str, reading: str = "", finding: Finding = NOTHING, *, event: E
 
 
 def checked(placebo: pd.DataFrame, margin: float) -> dict[str, Any]:
-    """Return the fields `passed` and `drift` of a :class:`Finding`, from a placebo.
+    """Return the fields `passed` and `drift` of a :class:`Finding` from a placebo test.
 
     The last row of `placebo` has its `estimate`, `conf_low` and `conf_high`. `passed` is True if the interval lies
     inside the margin, so that no effect that matters was found (an equivalence test; Dette, H. and Schumann, M. 2024,
@@ -245,7 +245,7 @@ def _reason(row: pd.Series, word: str, *, estimated: bool) -> tuple[str, str]:
 
 
 def untestable(notebook: str, claims: Collection[str]) -> list[Verdict]:
-    """Judge the given claims of a notebook that no public figure can test."""
+    """Judge those of a notebook's claims that no public figure can test."""
     mine = readings(claims).query("notebook == @notebook and kind == 'untestable'")
     return [judge(claim) for claim in mine["claim_id"]]
 
@@ -297,7 +297,7 @@ def counted(claim: str) -> tuple[pd.Series, list[float]]:
 
 
 def threats(event: Event | None = None) -> pd.DataFrame:
-    """Return the register of threats, with the dates of each.
+    """Return the register of threats with their dates.
 
     The columns are those of the file, the `first` and `last` day, and `months` as text. For an event, return its own
     threats, which have no dates, or else the rows of the register that it lists.

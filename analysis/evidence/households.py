@@ -138,7 +138,7 @@ class Households:
 
     @cached_property
     def groups(self) -> pd.Index:
-        """Groups of buyers, in order."""
+        """Groups of buyers, sorted."""
         return pd.Index(np.unique(self.buyers["buyer_group"]), name="buyer_group")
 
     def sums(
@@ -333,7 +333,7 @@ def growth_of_stayers(households: Households, spec: Specification = BASELINE) ->
 
 
 def closed(households: Households, spec: Specification = BASELINE) -> Estimate:
-    """Estimate the change in closed brands' share of all purchases, per cent of that share (E1b).
+    """Estimate the percentage change in closed brands' share of all purchases (E1b).
 
     All purchases count, with or without a title. This is the closed brands' own loss if the same share of their
     purchases is identified in both windows, by title or by the table of products: the loss is larger if fewer are
@@ -464,7 +464,7 @@ def with_drift(households: Households, spec: Specification = BASELINE) -> Bounds
 
 
 def bounded(households: Households, closed: float, spec: Specification = BASELINE) -> dict[str, Interval]:
-    """Return intervals, by id, that allow for closed sellers and for lost titles.
+    """Bound V1, V3 and E2a, allowing for closed sellers and for lost titles.
 
     Older purchases are more likely to have lost their titles, and more so for some brands than for others. The rate is
     not observed, but it applied before the closures, too: at worst, nothing else raised the Chinese share then, or
@@ -512,7 +512,7 @@ def bounded(households: Households, closed: float, spec: Specification = BASELIN
 
 
 def headline(paths: Mapping[str, Estimate], spec: Specification = BASELINE) -> str:
-    """Describe the changes in the two shares, using the rounded numbers shown.
+    """Describe the changes in the two shares in rounded numbers.
 
     `paths` come from :func:`shares_by_place`.
     """

@@ -39,7 +39,7 @@ def design() -> pd.DataFrame:
 
 
 def reasons(role: str) -> str:
-    """List the firms in a role, each with its reason.
+    """List the firms in the given role, each with the reason for it.
 
     `role` is closed, not_closed or left_out.
     """
@@ -143,7 +143,7 @@ def leave_one_out(before: int, after: int, *, level: float) -> pd.DataFrame:
 
 
 def synthetic(firm: str, first_post: int, method: Method) -> Estimate:
-    """Estimate the effect on one closed seller's log revenue with a synthetic comparison.
+    """Estimate the effect on one closed seller's log revenue with a synthetic control method.
 
     `method` is synthetic difference-in-differences or synthetic control. Only the years published by the firm are used,
     and only those sellers not closed that publish all of these years.
@@ -299,7 +299,7 @@ def firms_on_record() -> pd.DataFrame:
 
 
 def share_prices(estimation_first: str, estimation_last: str, *, level: float) -> Estimate:
-    """Estimate abnormal returns of listed sellers in all windows with market ranks.
+    """Estimate abnormal returns of listed sellers in every window with market ranks.
 
     Parameters
     ----------
@@ -388,7 +388,7 @@ def price_paths(estimate: Estimate) -> tuple[pd.DataFrame, pd.DataFrame]:
 
 
 def asked_otherwise(rows: pd.DataFrame) -> pd.DataFrame:
-    """Select the rows of :func:`share_prices` that test its two-day windows, and label them.
+    """Select the rows of :func:`share_prices` that check its two-day windows, and label them.
 
     Adds a label, `term`, and a `role`. The roles are `asked` (owners of closed sellers in the two days of their own
     news), `longer` (the same over ten days) and `placebo` (owners of sellers not closed, in the same two days).

@@ -35,7 +35,7 @@ SHIFTS = np.arange(-700, 701) / 1000  # log points searched for an interval, fro
 def random_sets(
     households: Households, spec: Specification = BASELINE, *, draws: int = 2000, seed: int = 0
 ) -> Estimate:
-    """Test whether the Chinese share fell further in exposed categories than in random sets of others.
+    """Test whether the Chinese share fell further in exposed categories than in random sets of categories.
 
     The test is one-sided. A set contains as many categories as are exposed, but only unexposed ones, each with a
     Chinese share above `LIKE` and at least `OFTEN` purchases at baseline. It is compared with all other unexposed
@@ -190,7 +190,7 @@ def recentred_growth(households: Households, effect: Estimate, spec: Specificati
 
 
 def _less_rest(inside: Floats, total: Floats) -> Floats:
-    """Return the change in the log Chinese share in each set less that in the rest, float64[set]."""
+    """Return the change in the log Chinese share in each set less that outside it, float64[set]."""
     return np.asarray(np.array([-1, 1, 1, -1]) @ np.log(inside / (total - inside)))
 
 

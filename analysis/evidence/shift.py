@@ -179,7 +179,7 @@ def rank(leads: pd.DataFrame) -> tuple[int, int]:
 
 
 def since_china_apart() -> pd.DataFrame:
-    """Return eBay's revenue growth from the first half of 2022 to the first half of 2023, per cent.
+    """Return eBay's revenue growth by seller location from the first half of 2022 to that of 2023, per cent.
 
     The columns are `place`, the seller location, and `growth`.
     """
@@ -222,7 +222,7 @@ def indexed(quarters: Mapping[str, Series]) -> pd.DataFrame:
 
 
 def chinese_share(platform: str, of: str = NEW_SELLERS) -> pd.DataFrame:
-    """Return the share of a platform's sellers based in China by date, per cent.
+    """Return the percentage of a platform's sellers based in China, by date.
 
     `of` selects all sellers or new sellers. Some dates have two publishers.
     """

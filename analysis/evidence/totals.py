@@ -82,8 +82,8 @@ def closed_sales(yuan_per_dollar: float) -> Range:
     """
     events = data.load("events").set_index("unit")["quantity"]
     if (rows := [int((events.index == unit).sum()) for unit in (FLOOR, ASSERTED)]) != [1, 1]:
-        found = f"events.csv has {rows[0]} floors and {rows[1]} losses instead of one of each"
-        raise DataError(f"Cannot bound the sales of closed accounts: {found}; correct the events")
+        found = f"events.csv has {rows[0]} lower bounds on them and {rows[1]} asserted losses"
+        raise DataError(f"Cannot bound the sales of closed accounts: {found}; keep one of each")
     return events[FLOOR] / 1e9, events[ASSERTED] / 1e9 / yuan_per_dollar
 
 
@@ -257,7 +257,7 @@ class Totals:
         return -high * (1 - self.recapture[0]) + self.common[0], -low * (1 - self.recapture[1]) + self.common[1]
 
     def bounds_with(self, spared: Range) -> Range:
-        """Bound the effect on growth, given the part through rivals that were not closed, percentage points.
+        """Bound the effect on growth, given the effect through rivals that were not closed, percentage points.
 
         The parts are bounded jointly: rivals gain at most the sales that closed accounts lost (recapture at most 1).
         """

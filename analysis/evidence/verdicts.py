@@ -52,7 +52,7 @@ Interval = tuple[float, float]
 
 
 def _published(value: float) -> float | str:
-    """Round a number to 12 digits, or convert infinity to text, for JSON.
+    """Round a number to 12 digits for JSON, or convert infinity to text.
 
     Results differ between processors beyond 12 digits, and JSON has no infinity.
     """
@@ -225,7 +225,7 @@ def not_lower(interval: Interval | None, margin: float) -> Word:
 
 
 def is_exact(interval: Interval) -> bool:
-    """Return whether an interval has no width apart from rounding.
+    """Return whether an interval has no width, up to rounding.
 
     Such an interval is invalid, since every estimate must have a standard error.
     """
@@ -421,7 +421,7 @@ def _foremost(verdicts: Iterable[Verdict]) -> list[Verdict]:
 
 
 def best(verdicts: Iterable[Verdict]) -> list[Verdict]:
-    """Return the verdict that takes precedence for each reading, in the order of the claims.
+    """Return the verdict that takes precedence for each reading, sorted by claim.
 
     A panel takes precedence over household purchases, these over listed firms, and these over public facts. But "not
     testable" with one kind of data never displaces a test with another, nor does "not shown" without a panel displace

@@ -156,7 +156,7 @@ def glossary(names: str, of: Mapping[str, str] | None = None) -> Block:
 
 
 def read(*names: str) -> pd.DataFrame:
-    """Return the addresses of the sources of data files, in the column `source_url`."""
+    """Return the source addresses of data files, in the column `source_url`."""
     return pd.DataFrame([{"source_url": one.get("path")} for name in names for one in data.card(name)["sources"]])
 
 
@@ -189,7 +189,7 @@ def _sourced(source: Any, shown: str) -> str:
 
 
 def _titled(text: str, shown: str, labels: Sequence[str] = ()) -> str:
-    """Mark a text as simulated if its numbers are.
+    """Mark a text as simulated if it describes simulated numbers.
 
     Raises DesignError if an axis or column label of simulated numbers names a real currency.
     """
@@ -330,7 +330,7 @@ def sections(titled: Sequence[tuple[str, pd.DataFrame]]) -> Block:
 
 
 def threats(rows: pd.DataFrame) -> Block:
-    """Return a list of the other events in the same months.
+    """Return a list of other events in the months of the closures.
 
     It is empty for dated threats in a simulated market.
     """

@@ -283,7 +283,7 @@ def listed_revenue(event: Event, after: int, last: int, *, small: bool = False) 
 
 
 def pictures(event: Event, *, after: int, last: int) -> Block:
-    """Return the figures of listed sellers' revenue and of the closures' dates.
+    """Return the figures of listed sellers' revenue and of closure dates.
 
     Both are public only for the event on record; the block is empty for other events.
     """

@@ -39,7 +39,7 @@ TRUTH: Style = {"color": INK, "mfc": "white", "ms": 5, "ls": "none", "label": "t
 
 
 def chart(draw: Callable[Concatenate[Any, Options], Figure]) -> Callable[Concatenate[Any, Options], Figure | Estimate]:
-    """Decorate a function that draws a chart to accept an Estimate and store the data drawn.
+    """Decorate a chart function so that it accepts an Estimate and stores the data drawn.
 
     A refused Estimate is returned unchanged. The data are stored in the attribute `data` of the figure.
     """
@@ -59,7 +59,7 @@ def chart(draw: Callable[Concatenate[Any, Options], Figure]) -> Callable[Concate
 
 
 class Ticks(Formatter):
-    """Formatter of axis ticks with as many decimals as they need.
+    """Formatter of axis ticks with as many decimals as the ticks need.
 
     Numbers are written in the style of the reports.
     """
@@ -223,7 +223,7 @@ def _intervals(
 
 
 def _shade_margin(axes: Axes, margin: tuple[float, float], *, signed: bool) -> None:
-    """Shade the inside of a margin, and label its finite ends above the plot."""
+    """Shade the range inside a margin, and label its finite ends above the plot."""
     for end, side in zip(margin, ("right", "left"), strict=True):
         if np.isfinite(end):
             axes.axvline(end, color=INK, lw=0.9, ls=(0, (3, 2)), zorder=1)

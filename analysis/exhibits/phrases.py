@@ -53,7 +53,7 @@ class Phrases(_Entry):
 
 @lru_cache(maxsize=1)
 def phrases() -> Phrases:
-    """Read the phrases.
+    """Read the phrases from ``data/words.yml``.
 
     Raises DataError if the file has changed since it was accepted.
     """

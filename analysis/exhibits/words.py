@@ -236,7 +236,7 @@ def smallest_seen(row: Mapping[str, Any]) -> str:
 
 
 def placebos(rows: pd.DataFrame, against: Sequence[float]) -> str:
-    """State which placebos found an effect, and the size of each relative to the estimate that it tests.
+    """State which placebo tests found an effect, with their sizes relative to the estimates tested.
 
     `rows` are as for :func:`analysis.exhibits.blocks.estimates`; `against` has the estimate that each placebo tests, or
     NaN.
