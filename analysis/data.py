@@ -57,7 +57,7 @@ class _Schema(BaseModel):
 
 
 class _Resource(BaseModel):
-    """Entry of the descriptor; keys that the code does not use are ignored."""
+    """Entry of the descriptor, limited to the keys that the code uses."""
 
     name: str
     path: Annotated[str, Field(pattern=r"^\w[\w.-]*(/\w[\w.-]*)*$")]  # no URL, which frictionless would fetch

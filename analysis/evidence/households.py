@@ -226,7 +226,7 @@ def sums_by_window(
     windows: Mapping[str, Window],
     places: Mapping[str, Sequence[str] | None],
 ) -> dict[str, Floats]:
-    """Sum purchases of Chinese and of all brands by window, set of categories and buyer group."""
+    """Sum purchases of Chinese brands and of all brands by window, category set and buyer group."""
     return {
         f"{brands}{f' in {place}' if place else ''}, {when}": households.sums(window, classes, categories, spec.of)
         for when, window in windows.items()
@@ -316,7 +316,7 @@ def worst_case(households: Households, spec: Specification = BASELINE) -> tuple[
 
 
 def growth_of_stayers(households: Households, spec: Specification = BASELINE) -> Estimate:
-    """Estimate growth in purchases of Chinese and of all brands by the same buyers, per cent.
+    """Estimate growth in the same buyers' purchases of Chinese brands and of all brands, per cent.
 
     These are the people who bought in both half-years of `STAYED`.
     """

@@ -204,14 +204,14 @@ def _elsewhere(households: Households, spec: Specification) -> Floats:
 
 
 def exposed_by_category(households: Households, spec: Specification = BASELINE) -> pd.DataFrame:
-    """Sum purchases of Chinese and of all brands in each exposed category, before and after."""
+    """Sum purchases of Chinese brands and of all brands in each exposed category and window."""
     rows = households.purchases
     parts = {when: rows[rows["month"].between(*window)] for when, window in spec.windows.items()}
     return _by_category(parts, spec).reindex(compared(households, spec)["exposed categories"]).fillna(0)
 
 
 def _by_category(parts: Mapping[str, pd.DataFrame], spec: Specification) -> pd.DataFrame:
-    """Sum purchases of Chinese and of all brands by category and window.
+    """Sum purchases of Chinese brands and of all brands by category and window.
 
     `parts` contains the rows of each window.
     """
