@@ -362,7 +362,7 @@ class Estimate(Shown):
         """
         if len(self.terms) != 1 or spec not in ("", "unit", "interval", "both", "all"):
             raise DesignError(
-                f"Cannot format {self.estimand} as {spec!r}; select one term ({', '.join(self.terms)}) and the format "
+                f"Cannot format {self.estimand} as {spec!r}; select one term ({', '.join(self.terms)}) and a format: "
                 "unit, interval, both or all"
             )
         if self.stated is not self:

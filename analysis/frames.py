@@ -255,7 +255,7 @@ def synthetic_did(
     time: Hashable,
     method: synthetic.Method = "sdid",
 ) -> Estimate:
-    """Estimate the effect on a few units treated at the same time, relative to a weighted mean of others.
+    """Estimate the effect on a few units treated at the same time, relative to a weighted mean of the others.
 
     Parameters
     ----------
@@ -402,7 +402,7 @@ class _Long:
 
     @classmethod
     def of(cls, data: pd.DataFrame, unit: Hashable, time: Hashable) -> _Long:
-        """Read the units and periods of a frame; raise DataError if they are missing, repeated or have gaps."""
+        """Read the units and periods of a frame; raise DataError for missing or repeated keys, or for gaps."""
         if not isinstance(data, pd.DataFrame):
             raise DesignError(
                 f"Cannot read data of type {type(data).__name__}: pass a DataFrame, or arrays to analysis.estimators"
@@ -490,8 +490,8 @@ class _Long:
         if (soon := dated & (position >= width) & (position < width + anticipation)).any():
             raise DesignError(
                 f"Cannot allow for {anticipation} periods of anticipation: {soon.sum():,} units, such as "
-                f"{_quoted(self.units[soon][0])}, are treated so soon after the last period, {self.periods[-1]}, that "
-                "they count neither as treated nor as never treated; drop them"
+                f"{_quoted(self.units[soon][0])}, are treated too soon after the last period, {self.periods[-1]}, to "
+                "count as treated or as never treated; drop them"
             )
         return np.where(position < width, position, np.inf)
 

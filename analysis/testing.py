@@ -113,7 +113,7 @@ def noninferiority(
             )
         estimate, std_error, df = effect.value[0], effect.std_error[0], effect.df[0]
         if np.isnan([estimate, std_error]).any():
-            raise DesignError(f"Cannot test {effect.estimand}: no standard error ({effect.reason}); use another")
+            raise DesignError(f"Cannot test {effect.estimand}: no standard error ({effect.reason}); use another effect")
     std_error, df = np.nan if std_error is None else std_error, np.inf if df is None else df
     if not np.isfinite(estimate):
         raise DesignError(f"Cannot test an estimate of {estimate}: it is not finite; pass a finite estimate")

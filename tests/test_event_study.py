@@ -288,7 +288,7 @@ def test_a_wave_without_comparison_has_no_estimate_and_the_others_have_theirs(co
     found = by_cohort(changed(constant, pausing), Design())
     assert np.isfinite(found.row("2021-05")["estimate"])
     assert np.isnan(found.row("2021-07")["estimate"])
-    assert "without comparison no estimate" in found.reason
+    assert "without comparison firms have no estimate" in found.reason
 
 
 @pytest.mark.parametrize("seed", [172, 1046])

@@ -108,7 +108,7 @@ WEEKS = pd.date_range("2021-03-01", periods=T, freq="W")
 def test_units_treated_soon_after_the_last_period_are_not_taken_for_untouched_ones():
     frame = long(pd.Index(np.arange(T)), T)
     assert analysis.att_gt(frame, **CALL).effects.counts["treated"] == np.isfinite(FIRST).sum()
-    with pytest.raises(DesignError, match=r"20 units, such as 'F\d\d', are treated so soon after the last period, 7,"):
+    with pytest.raises(DesignError, match=r"20 units, such as 'F\d\d', are treated too soon after the last period, 7,"):
         analysis.att_gt(frame, **CALL, anticipation=1)
 
 

@@ -61,7 +61,7 @@ def amounts(changes: Changes) -> Estimate:
 
 
 def shares_of_loss(changes: Changes) -> Estimate:
-    """Convert :func:`amounts` to percentages of the lost home sales, with Fieller intervals.
+    """Return :func:`amounts` as percentages of the lost home sales, with Fieller intervals.
 
     The intervals are based on Student's t; L is the loss.
 

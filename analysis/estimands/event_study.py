@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 SENSITIVITY = (0.0, 0.5, 1.0)  # honest bounds: drift per month, as multiples of the largest before closure
 ROUNDING = 1e-12  # log points: smaller standard errors are zero up to rounding
-NO_ERROR = "waves of one cluster, or without sales, have no standard error; waves without comparison no estimate"
+NO_ERROR = "waves with one cluster or no sales have no standard error; waves without comparison firms have no estimate"
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,4 +1,4 @@
-"""Effects on the origin's home sales: their growth, level and share, the margins of growth, and entry (E3, E5d).
+"""Effects on the growth, level and share of the origin's home sales (E3), and on entry (E5d).
 
 Closed firms, and exposed firms that were not closed, are compared with firms of low exposure. No comparison shows an
 effect common to all firms of an origin; the reader sets an interval for it.
@@ -48,7 +48,7 @@ def growth_effect(changes: Changes) -> Estimate:
 
 
 def sales_effect(effect: Estimate, level: float) -> Estimate:
-    """Convert the effect on growth to per cent of the sales without closures (E3).
+    """Convert the effect on growth to a percentage of the sales without closures (E3).
 
     `effect` is as from :func:`growth_effect`; `level` is the level of observed sales, with baseline sales of 100.
     """
@@ -113,7 +113,7 @@ def effect_on_growth(panel: Panel, design: Design, *, common: Range = NOTHING) -
 
 @estimand
 def against_others(panel: Panel, design: Design) -> Estimate:
-    """Estimate E3g with its common part measured relative to firms of other origins.
+    """Estimate E3g, measuring its common part against firms of other origins.
 
     Firms of low exposure had few closures in their category. The growth of those of the origin less that of all others,
     less the same gap a year earlier (a triple difference), may be the effect of the news about the origin. It is that
@@ -130,7 +130,7 @@ def against_others(panel: Panel, design: Design) -> Estimate:
     """
     low_exposure(panel, design, "the effect on growth")
     changes, sample = estimated(panel, design, home=True), design.sample(panel)
-    what = "the comparison of growth with other origins and with the year before"
+    what = "the comparison of growth with other origins and the previous year"
     years = [sample.two_years_ago(what), sample.before, sample.after]
     sold, code = [sample.home[:, year].sum(axis=1) for year in years], sample.mixed_cluster
     pools = [twice_compared(sample)["compared"] & sample.of_origin(side) for side in (True, False)]

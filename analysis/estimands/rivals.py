@@ -97,12 +97,12 @@ def dose_response(panel: Panel, design: Design, *, own_origin: bool = True) -> E
         Per cent, relative to firms in the lowest bin: one row per bin with firms in at least two categories, in order.
         Further columns: `id` of its true value; `exposure` and `lowest`, mean exposure in the bin and in the lowest
         one, weighted by sales before; `clusters`, its categories; `p_value`, and `p_adjusted` after Romano and Wolf.
-        Refused as for :func:`recentred`, and if no bin has two categories that vary.
+        Refused as for :func:`recentred`, and if no bin has two usable categories.
     """
     effects = recentred(panel, design, own_origin=own_origin).require()
     kept = np.flatnonzero(effects.std_error[: len(BINS)] > 0)
     if not len(kept):
-        raise DesignError(f"no bin above an exposure of {BINS[0]:g} has two categories with variation; use the slope")
+        raise DesignError(f"no bin above an exposure of {BINS[0]:g} has two usable categories; use the slope")
     family = effects[[effects.terms[bin_] for bin_ in kept]]
     low, high = np.log1p(family.conf_int / 100)  # longer than with normal errors if there are few categories
     z = np.log1p(family.value / 100) / ((high - low) / 2) * stats.norm.ppf((1 + design.level) / 2)
@@ -243,7 +243,7 @@ def year_before(panel: Panel, design: Design, *, own_origin: bool = True) -> Est
         the panel does not reach back that far.
     """
     sample, firms = rivals_of_closed(panel, design, own_origin)
-    windows = sample.two_years_ago("a placebo a year before"), sample.before
+    windows = sample.two_years_ago("a placebo a year earlier"), sample.before
     return _spillover(sample, firms, "placebo, a year before", windows=windows)
 
 
