@@ -1,4 +1,4 @@
-"""A simulated market with demand, closures, relocation and chilling, and with the truth in every world.
+"""Simulated markets, in which the true effects of closures are known.
 
 Functions import their dependencies when they are called, so that a worker of :mod:`market.executor` starts at once.
 """
@@ -63,13 +63,13 @@ def simulate(preset: str, seed: int, **overrides: Any) -> tuple[Panel, Truth]:
     from market.worlds import Market
 
     if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
-        raise DesignError(f"Cannot simulate with seed {seed!r}: choose a whole number of at least 0")
+        raise DesignError(f"Cannot simulate with seed {seed!r}; choose a non-negative whole number")
     truth = Truth(Market.open(preset, chosen(preset, overrides), seed))
     return observe(truth.market, truth.course("W11")), truth
 
 
 def open_study(settings: Mapping[str, Any]) -> Study:
-    """Open the panel that the parameters of a notebook name, or simulate the market that they describe.
+    """Open the panel named in a notebook's parameters, or simulate the market that they describe.
 
     Parameters
     ----------
@@ -135,7 +135,7 @@ def export(preset: str, seed: int, out: Path, overrides: Mapping[str, Any] | Non
 
 
 def _described(truth: Truth, digest: str) -> dict[str, Any]:
-    """Return estimands in the default window, parameters, links to renamed accounts, and firms' true attributes."""
+    """Return the content of ``truth.json``, with estimands in the default window."""
     from analysis.estimands.design import Design
     from market.parameters import describe
 
@@ -158,7 +158,7 @@ def _described(truth: Truth, digest: str) -> dict[str, Any]:
 
 
 def _plain(value: Any) -> Any:
-    """Convert to values that JSON supports: NaN to null, infinity to text."""
+    """Convert a value for JSON, with NaN as null and infinity as text."""
     if isinstance(value, Mapping):
         return {str(key): _plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):

@@ -1,4 +1,4 @@
-"""Audit of the methods: estimate every estimand of a panel on simulated markets whose truth is known.
+"""Audit the methods by estimating every estimand on simulated panels whose truth is known.
 
 There are two judges, so that no method is tuned to one of them: the simulated market, and plain panels with none of its
 structure (:mod:`market.plain`). `replicate` simulates panels of both and computes every estimand on each. `summarise`
@@ -53,7 +53,7 @@ Made = TypeVar("Made")
 
 
 def replicate(presets: Iterable[str], seeds: Iterable[int], *, design: Design, workers: Workers) -> pd.DataFrame:
-    """Simulate panels from both judges, and compare every estimate with its truth.
+    """Simulate panels of both kinds, and compare every estimate with its truth.
 
     The estimands are those of :func:`analysis.estimands.catalogue.estimate_all`, including any added later, and
     `PATH`, which tests whether the band of the event study covers the whole true path. The rows do not depend on
@@ -90,7 +90,10 @@ def replicate(presets: Iterable[str], seeds: Iterable[int], *, design: Design, w
 def each_panel(
     make: Callable[[str, int], Made], presets: Iterable[str], seeds: Iterable[int], workers: Workers
 ) -> list[Made]:
-    """Call a function with every preset and seed, one seed after the other; arguments are as for :func:`replicate`."""
+    """Call a function with every preset and seed, one seed at a time.
+
+    Arguments are as for :func:`replicate`.
+    """
     presets = list(presets)
     work = [(preset, seed) for seed in seeds for preset in presets]
     if not work:
@@ -101,12 +104,12 @@ def each_panel(
 
 
 def simulated(preset: str, seed: int) -> tuple[Panel, Any]:
-    """Simulate a panel of a preset of either judge, and return it with its truth."""
+    """Simulate a panel from any of the `PRESETS`, and return it with its truth."""
     return plain.simulate(preset, seed) if preset in plain.PRESETS else simulate(preset, seed)
 
 
 def _market(design: Design, preset: str, seed: int) -> pd.DataFrame:
-    """Simulate one panel, and return its rows."""
+    """Simulate one panel, and return one row per estimand."""
     panel, truth = simulated(preset, seed)
     rows = estimate_all(panel, design).rows
     rows = rows.assign(truth=rows["id"].map(truth.scalars(design.post_from, design.post_to)))
@@ -116,7 +119,7 @@ def _market(design: Design, preset: str, seed: int) -> pd.DataFrame:
 
 
 def path_inside(panel: Panel, truth: Any, design: Design) -> dict[str, Any]:
-    """Return a row that tests the path of E1a by month before and since closure.
+    """Return a row that compares the monthly path of E1a with its truth.
 
     The estimate is the largest signed gap between the path and its truth over all months with a band, in half-widths
     of the band; its truth is zero, and its interval extends one half-width to either side. So the interval covers the
@@ -149,7 +152,7 @@ def _estimands() -> dict[str, dict[str, str]]:
 
 
 def cause(name: str, preset: str) -> str:
-    """Return the known cause of an estimand's bias in a preset of the market; empty if there is none."""
+    """Return the known cause of an estimand's bias in a preset, or an empty string if there is none."""
     row = {} if preset in plain.PRESETS else _estimands().get(name, {})
     return row.get(f"bias_{preset}") or row.get("bias", "")
 
@@ -255,11 +258,12 @@ def _share(hits: Bools) -> Pair:
 
 
 def _smallest_seen(table: pd.DataFrame) -> tuple[Floats, Floats]:
-    """Return the detectable effect, and half its change if `sd` and `mean_error` vary by their Monte Carlo errors.
+    """Return the smallest detectable effect and its Monte Carlo error.
 
-    An estimate with standard deviation s is detected if it lies z(level) standard errors from zero. So the standard
-    error for :func:`analysis.estimators.power.detectable` is ``(z(level) m + z(power) s) / (z(level) + z(power))``,
-    with m the mean standard error; it is s alone for intervals without a standard error.
+    The error is half the change in the effect if `sd` and `mean_error` vary by their own Monte Carlo errors. An
+    estimate with standard deviation s is detected if it lies z(level) standard errors from zero. So the standard error
+    for :func:`analysis.estimators.power.detectable` is ``(z(level) m + z(power) s) / (z(level) + z(power))``, with m
+    the mean standard error; it is s alone for intervals without a standard error.
     """
     level = float(table["level"].iloc[0])
     z, more = float(stats.norm.ppf((1 + level) / 2)), float(stats.norm.ppf(POWER))
@@ -275,11 +279,12 @@ def _smallest_seen(table: pd.DataFrame) -> tuple[Floats, Floats]:
 
 
 def beside_audit(replicates: pd.DataFrame, table: pd.DataFrame) -> dict[str, Any]:
-    """Compare the coverage in new replicates with that in an audit, which may be older than the code.
+    """Compare the coverage in new replicates with that in an audit.
 
-    The result is the mean over intervals of an indicator of coverage, less the coverage of the same cell in the audit;
-    if levels differ, each less its level. Estimates from one panel are dependent, and so are panels with one seed, so
-    the Monte Carlo error is that of a mean over seeds, and the interval uses Student's t.
+    The audit may be older than the code. The result is the mean over intervals of an indicator of coverage, less the
+    coverage of the same cell in the audit; if levels differ, each less its level. Estimates from one panel are
+    dependent, and so are panels with one seed, so the Monte Carlo error is that of a mean over seeds, and the interval
+    uses Student's t.
 
     Parameters
     ----------
@@ -324,7 +329,7 @@ def beside_audit(replicates: pd.DataFrame, table: pd.DataFrame) -> dict[str, Any
 
 
 def write(table: pd.DataFrame, path: Path = FILE) -> bool:
-    """Write a table from :func:`summarise` as CSV, atomically.
+    """Write a table from :func:`summarise` to a CSV file, atomically.
 
     A column `provenance` contains "simulated" in every row.
 

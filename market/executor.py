@@ -1,4 +1,4 @@
-"""Parallel work through :mod:`concurrent.futures`, in processes on this machine or with dask on a cluster.
+"""Run work in parallel, in processes on this machine or with dask on a cluster.
 
 `each` passes every item to a worker and returns the results in the order of the items. They depend neither on the
 number of workers nor on their speed, since each item has its own seed and nothing is summed on the way. All other
@@ -35,7 +35,7 @@ Made = TypeVar("Made")
 def each(
     make: Callable[..., Made], items: Iterable[tuple[Any, ...]], workers: Workers = 1, what: str = "items"
 ) -> list[Made]:
-    """Call a function on every item, and return the results in the order of the items.
+    """Call a function with every item, and return the results in the order of the items.
 
     Parameters
     ----------
@@ -72,10 +72,10 @@ def each(
 
 
 class Processes(Executor):
-    """Processes on this machine; if one is killed, a new one takes over its item.
+    """Executor that runs work in processes on this machine.
 
-    Each process is a pool of its own. A pool of several breaks as a whole: all work in progress is lost, and the item
-    at fault is unknown.
+    If a process is killed, a new one takes over its item. Each process is a pool of its own. A pool of several breaks
+    as a whole: all work in progress is lost, and the item at fault is unknown.
 
     Parameters
     ----------
@@ -84,7 +84,7 @@ class Processes(Executor):
 
     def __init__(self, workers: int) -> None:
         if whole_number("workers", workers) < 1:
-            raise DesignError(f"Cannot work with {workers} workers; choose at least one")
+            raise DesignError(f"Cannot run on {workers} workers; choose at least one")
         self._threads = ThreadPoolExecutor(workers)
         self._idle: SimpleQueue[ProcessPoolExecutor] = SimpleQueue()
         for _ in range(workers):
@@ -110,7 +110,7 @@ class Processes(Executor):
         )
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
-        """Shut down the processes; busy ones finish their item first."""
+        """Shut down the processes, letting busy ones finish their items."""
         self._threads.shutdown(wait, cancel_futures=cancel_futures)
         while not self._idle.empty():
             self._idle.get().shutdown(wait)
@@ -119,14 +119,14 @@ class Processes(Executor):
 def add_options(parser: ArgumentParser) -> None:
     """Add the options that choose the workers to a command-line parser."""
     group = parser.add_mutually_exclusive_group()
-    group.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes here (default: cores)")
-    group.add_argument("--local-cluster", type=int, metavar="N", help="a dask cluster of N processes here")
+    group.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="local processes (default: cores)")
+    group.add_argument("--local-cluster", type=int, metavar="N", help="a dask cluster of N local processes")
     group.add_argument("--scheduler", metavar="ADDRESS", help="a dask cluster, such as tcp://scheduler:8786")
 
 
 @contextmanager
 def opened(options: Namespace) -> Iterator[Executor]:
-    """Open the executor chosen through :func:`add_options`, and close it after the block."""
+    """Open the executor chosen with the options of :func:`add_options`, and close it after the block."""
     with ExitStack() as stack:
         if options.local_cluster is None and options.scheduler is None:
             yield stack.enter_context(Processes(options.workers))
@@ -144,7 +144,7 @@ def opened(options: Namespace) -> Iterator[Executor]:
 
 
 def _local_cluster(workers: int, stack: ExitStack) -> Any:
-    """Start a local cluster and keep it at this number of workers."""
+    """Start a local cluster, and keep it at the given number of workers."""
     from dask import config
     from distributed import LocalCluster
     from tornado.ioloop import PeriodicCallback
@@ -165,7 +165,10 @@ def _process() -> ProcessPoolExecutor:
 
 
 def _end_with_parent() -> None:
-    """Watch the parent process in a thread, and exit when it ends, even if it is killed without notice."""
+    """Watch the parent process from a thread, and exit when the parent ends.
+
+    This also works if the parent is killed.
+    """
 
     def watch(parent: Any) -> None:
         parent.join()
@@ -175,7 +178,10 @@ def _end_with_parent() -> None:
 
 
 def _single(make: Callable[..., Made], origin: dict[str, str], item: tuple[Any, ...]) -> Made:
-    """Call a function with one thread for linear algebra, if this process has the same code as the caller."""
+    """Call a function with one thread for linear algebra.
+
+    Raise DesignError if this process does not have the same code as the caller.
+    """
     for name, version in _origin().items():
         if version != origin.get(name):
             raise DesignError(
@@ -188,6 +194,6 @@ def _single(make: Callable[..., Made], origin: dict[str, str], item: tuple[Any, 
 
 @cache
 def _origin() -> dict[str, str]:
-    """Return the versions, and a digest of the code of both packages, which all workers must share."""
+    """Return the software versions and the code digest that all workers must share."""
     files = sorted(file for package in ("analysis", "market") for file in (provenance.ROOT / package).rglob("*.py"))
     return provenance.versions() | {"code": sha256(b"\0".join(file.read_bytes() for file in files)).hexdigest()}

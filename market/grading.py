@@ -1,4 +1,4 @@
-"""Grade estimators by rule, and summarise an audit for the questions that reports ask."""
+"""Grade estimators, and summarise an audit for the questions that reports ask."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ MOSTLY = 100 * POWER  # per cent of panels at or above which a question is mostl
 
 
 def grade(row: Mapping[str, Any]) -> str:
-    """Return the grade of one row of :func:`market.audit.summarise`.
+    """Return the grade of a row from :func:`market.audit.summarise`.
 
     - *Usable*: intervals cover the truth at most 3 points less often than stated (92 per cent instead of 95), and
       the row has none of the :func:`faults`. Both the point estimate and the interval can be used.
@@ -60,7 +60,9 @@ def grade(row: Mapping[str, Any]) -> str:
 
 
 def faults(row: Mapping[str, Any]) -> list[str]:
-    """Return the faults of a row other than low coverage, which wide intervals would hide.
+    """Return the faults of a row other than low coverage.
+
+    Wide intervals can hide these faults:
 
     - The bias is more than half a standard deviation: with correct standard errors it costs 3 points of coverage. Or it
       is more than a quarter of the effect of interest: the mean true effect or, if that is zero, the project's margin
@@ -86,7 +88,10 @@ def faults(row: Mapping[str, Any]) -> list[str]:
 
 
 def reason(row: Mapping[str, Any], cause: str = "") -> str:
-    """Describe why a row is not usable (its faults and the `cause` of a bias) or not graded; empty if it is usable."""
+    """Return the reason why a row is not usable or not graded, or an empty string if it is usable.
+
+    The reason lists the row's faults, with the `cause` of a bias.
+    """
     grade_ = grade(row)
     if grade_ == NOT_GRADED:
         without = "truth not defined" if row["undefined"] else "not estimable"
@@ -96,13 +101,13 @@ def reason(row: Mapping[str, Any], cause: str = "") -> str:
 
 
 def right(table: pd.DataFrame) -> tuple[float, float]:
-    """Return the limits of acceptable coverage, 3 points either side of an audit's level."""
+    """Return the limits of acceptable coverage, 3 points on either side of an audit's level."""
     level = float(table["level"].iloc[0])
     return round(level - LOST, 9), round(level + LOST, 9)
 
 
 def distribution(table: pd.DataFrame) -> pd.DataFrame:
-    """Summarise the distribution of coverage over the cells of an audit, for each judge and for both together.
+    """Summarise the distribution of coverage over the cells of an audit, by judge and overall.
 
     Returns
     -------
@@ -125,9 +130,9 @@ def distribution(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def outside(table: pd.DataFrame) -> pd.DataFrame:
-    """Return coverage outside the limits of :func:`right`, per cent, by estimand and preset; missing elsewhere.
+    """Tabulate coverage outside the limits of :func:`right`, per cent, by estimand and preset.
 
-    Estimands and presets without such a cell are left out.
+    Coverage within the limits is missing. Estimands and presets without such a cell are left out.
     """
     low, high = right(table)
     cover = table["coverage"].round(9)
@@ -167,7 +172,10 @@ def answers(table: pd.DataFrame, presets: Collection[str] = tuple(SIZES)) -> pd.
 
 
 def misled(table: pd.DataFrame) -> pd.Series:
-    """Return the lowest coverage in `TRENDING`, per cent, for questions where it falls short of :func:`right`."""
+    """Return the lowest coverage in the presets `TRENDING`, per cent, for questions where it is too low.
+
+    Coverage is too low if it is below the limits of :func:`right`.
+    """
     rows = table[table["preset"].isin(TRENDING) & table["id"].isin(QUESTIONS)]
     least = 100 * rows.groupby("id")["coverage"].min()[[*QUESTIONS]].rename(QUESTIONS)
     return least[least < 100 * right(table)[0]].sort_values()

@@ -1,4 +1,4 @@
-"""Measurement of a simulated market: the panel that a researcher would see (equation 12)."""
+"""Build the panel that a researcher would see of a simulated market (equation 12)."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ Texts = npt.NDArray[np.object_]
 
 @lru_cache(maxsize=8)
 def ids(count: int, stem: str = "SIM-") -> Texts:
-    """Return the ids SIM-0000, SIM-0001, ..., which are a simulated firm's only name."""
+    """Return the ids of simulated firms, SIM-0000, SIM-0001 and so on."""
     return np.array([f"{stem}{number:04d}" for number in range(count)], dtype=object)
 
 
 def observe(market: Market, course: Trajectory) -> Panel:
-    """Build the panel of a world as a researcher would see it."""
+    """Build the panel of one world, as a researcher would see it."""
     parameters, closures = market.parameters, market.closures
     sales = np.ascontiguousarray(np.concatenate([market.history.sales, course.sales]).transpose(2, 1, 0))
     generator = streams(market.seed)["measurement"]
@@ -41,10 +41,10 @@ def observe(market: Market, course: Trajectory) -> Panel:
 
 
 def _renamed(market: Market, sales: Floats, rows: pd.DataFrame, unlinked: Bools) -> tuple[Floats, pd.DataFrame]:
-    """Move the sales of `unlinked` firms' renamed accounts to rows of their own, as if they were new firms.
+    """Move the sales of renamed accounts to rows of their own, as if the accounts were new firms.
 
-    `rows` contains, for each row of `sales`, its `firm` and `suffix`, the month in which it was `closed`, and its
-    `dose`.
+    Only firms marked in `unlinked` are affected. `rows` contains, for each row of `sales`, its `firm` and `suffix`, the
+    month in which it was `closed`, and its `dose`.
     """
     closures = market.closures
     firms = np.flatnonzero(unlinked & (closures.back < MONTHS))
@@ -59,7 +59,10 @@ def _renamed(market: Market, sales: Floats, rows: pd.DataFrame, unlinked: Bools)
 
 
 def _accounts(market: Market, sales: Floats, rows: pd.DataFrame) -> tuple[Floats, pd.DataFrame]:
-    """Split AMZ sales by account, with renamed accounts last; sales elsewhere stay with a firm's first account."""
+    """Split AMZ sales by account, with renamed accounts last.
+
+    Sales on other platforms stay with a firm's first account.
+    """
     firms, closures, bite = market.firms, market.closures, market.parameters.bite
     firm = np.repeat(np.arange(len(firms)), firms.accounts)
     number = np.arange(len(firm)) - np.repeat(np.cumsum(firms.accounts) - firms.accounts, firms.accounts)
@@ -79,7 +82,7 @@ def _accounts(market: Market, sales: Floats, rows: pd.DataFrame) -> tuple[Floats
 
 
 def _panel(market: Market, sales: Floats, rows: pd.DataFrame) -> Panel:
-    """Build a panel from the rows that are large enough to be observed, and count those left out."""
+    """Build a panel from the firms and accounts large enough to be observed, and count those left out."""
     parameters, firms = market.parameters, market.firms
     sold: Bools = np.asarray(sales.any(axis=(1, 2)))
     base = sales[:, 0, market.news - 12 : market.news].sum(axis=1)

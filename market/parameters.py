@@ -1,4 +1,4 @@
-"""Parameters and presets of the simulated market, from ``data/market``, with units, ranges and sources."""
+"""Parameters and presets of the simulated market, read from ``data/market``."""
 
 from __future__ import annotations
 
@@ -22,7 +22,10 @@ _KINDS = {name: int if row["type"] == "int" else float for name, row in _ROWS.it
 
 
 def _field(row: Mapping[str, Any]) -> tuple[Any, Any]:
-    """Return a parameter's type and its field, whose title states the allowed values for messages."""
+    """Return the type and the field of a parameter.
+
+    The title of the field states the allowed values, for messages.
+    """
     kind = _KINDS[row["name"]]
     title = f"{row['type']}, {row['unit']}, from {row['low']:g} to {row['high']:g}"
     return Annotated[kind, Field(ge=row["low"], le=row["high"])], Field(kind(row["default"]), title=title)
@@ -31,7 +34,10 @@ def _field(row: Mapping[str, Any]) -> tuple[Any, Any]:
 if TYPE_CHECKING:
 
     class Parameters(BaseModel):
-        """Parameters of one simulated market; their names come from a table that mypy cannot read."""
+        """Parameters of one simulated market.
+
+        Their names come from a table that mypy cannot read.
+        """
 
         def __getattr__(self, name: str) -> Any: ...
 
@@ -50,7 +56,7 @@ PRESETS: dict[str, dict[str, Any]] = {
 
 
 def describe() -> list[dict[str, Any]]:
-    """Return the row of every parameter, with its basis, the moment that it was solved to match, and its meaning."""
+    """Return the row of every parameter in ``data/market/parameters.csv``, with its default."""
     return [row | {"default": getattr(Parameters(), name)} for name, row in _ROWS.items()]
 
 
@@ -69,7 +75,7 @@ def chosen(preset: str, overrides: Mapping[str, Any] | None = None) -> Parameter
     """
     if preset not in PRESETS:
         raise DesignError(
-            f"Cannot simulate preset {preset!r}: there is none, and real firms or brands are never simulated by name; "
+            f"Cannot simulate preset {preset!r}: it does not exist, and no real firm or brand is simulated by name; "
             f"choose from {', '.join(PRESETS)}"
         )
     parameters = Parameters(**admitted(Parameters, Parameters.model_validate, PRESETS[preset] | dict(overrides or {})))
@@ -88,7 +94,10 @@ def from_text(given: Mapping[str, str]) -> dict[str, Any]:
 
 
 def in_words(list_: str) -> dict[str, str]:
-    """Return the labels in a list of ``data/market/words.csv`` ("question", "assumption" or "households"), by id."""
+    """Return the labels in one list of ``data/market/words.csv``, by id.
+
+    The lists are "question", "assumption" and "households".
+    """
     rows = data.load("market_words").query("list == @list_")
     return dict(zip(rows["id"], rows["words"], strict=True))
 

@@ -1,8 +1,8 @@
-"""Plain panels, the second judge: they have none of the market's structure, and a truth known by construction.
+"""Plain panels, the second judge of the methods, with a truth known by construction.
 
-Firms are log-normal and do not interact; those in closed brand groups lose a share of their home sales and
-sell more at the destinations. There is no demand for rivals to inherit, no news and no choice of whom to close: any
-effect that a method finds on other firms is an artefact.
+Plain panels have none of the market's structure. Firms are log-normal and do not interact; those in closed brand groups
+lose a share of their home sales and sell more at the destinations. There is no demand for rivals to inherit, no news
+and no choice of whom to close: any effect that a method finds on other firms is an artefact.
 """
 
 from __future__ import annotations
@@ -70,7 +70,9 @@ PRESETS = {f"plain_sd{sd}_{closed}": Plain(sd, closed) for sd in (1, 2) for clos
 
 @dataclass(frozen=True, eq=False)
 class Truth(Worlds):
-    """Truth about a plain panel, from its counterfactual without closures and the formulas of the market's truth.
+    """Truth about a plain panel.
+
+    The formulas of the market's truth are applied to the panel and its counterfactual without closures.
 
     Attributes
     ----------
@@ -88,7 +90,10 @@ class Truth(Worlds):
         return self.panel.firms
 
     def sales(self, world: str) -> Floats:
-        """Return sales with closures (W11, W10) or without them (other worlds, as the news alone changes nothing)."""
+        """Return sales with closures in the worlds W11 and W10, and without them in all others.
+
+        The news alone changes nothing.
+        """
         return self.panel.sales if world in ("W11", "W10") else self.without
 
     def scalars(self, post_from: int = Design.post_from, post_to: int = Design.post_to) -> dict[str, float]:
@@ -115,7 +120,7 @@ class Truth(Worlds):
 
 
 def simulate(preset: str, seed: int) -> tuple[Panel, Truth]:
-    """Simulate a plain panel of one of the `PRESETS`, and return it with its truth.
+    """Simulate a plain panel from one of the `PRESETS`, and return it with its truth.
 
     For the same seed, presets share their random numbers: only sizes, closures and their effects differ.
 
@@ -167,9 +172,10 @@ def _persistent(rng: np.random.Generator, shape: tuple[int, ...], sd: float) -> 
 
 
 def _sells(rng: np.random.Generator, plain: Plain, count: int) -> Bools:
-    """Draw where each firm sells (at home while alive, elsewhere once it has joined), bool[firm, platform, month].
+    """Draw the months in which each firm sells on each platform, bool[firm, platform, month].
 
-    At first a quarter of firms sell on any given platform away from home, and at the end half do.
+    A firm sells at home while it is alive, and on another platform once it has joined. At first a quarter of firms sell
+    on any given platform away from home, and at the end half do.
     """
     month, begins = np.arange(MONTHS), rng.integers(-FURTHEST, MONTHS, count)
     stops = np.maximum(begins, WAVES[-1]) + rng.geometric(plain.stops, count)

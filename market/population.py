@@ -1,4 +1,4 @@
-"""Population of the market: firms, accounts, nests of demand, and their random numbers (equation 3).
+"""Population of the market: firms, accounts and nests of demand, with their random numbers (equation 3).
 
 The module also draws the environment, which is the same in every world: spending, season, pandemic, freight and shocks
 to platforms (equation 1, threat register).
@@ -37,9 +37,9 @@ MULTIHOMING = 0.3  # log odds of a further platform per sd of size: hosting a se
 
 @dataclass(frozen=True, eq=False)
 class Nests:
-    """Nested demand: a nest is a category on a platform, and the outside good is spending elsewhere.
+    """Nested demand, in which each nest is a category on a platform.
 
-    Firms are sorted by category, so that a nest is a contiguous block.
+    The outside good is spending elsewhere. Firms are sorted by category, so that a nest is a contiguous block.
 
     Attributes
     ----------
@@ -104,7 +104,7 @@ class Nests:
 
 @dataclass(frozen=True, eq=False)
 class Firms:
-    """Firms that sell or might enter, sorted by category; arrays are indexed by firm.
+    """Firms that sell or might enter, sorted by category.
 
     Attributes
     ----------
@@ -162,7 +162,7 @@ def streams(seed: int) -> dict[str, np.random.Generator]:
 
 
 def platform_targets(parameters: Parameters) -> tuple[Floats, Floats]:
-    """Return each platform's share of spending, and the Chinese share of its sales, in month 0, float64[platform].
+    """Return each platform's share of spending and the Chinese share of its sales in month 0, float64[platform].
 
     The volume of third-party sales on Amazon is that of about 2019, 200 billion US dollars a year. The sizes of the
     other platforms, and the Chinese shares there, are assumptions, since the part of their volume that such firms sell
@@ -180,7 +180,7 @@ def delay(uniform: Floats, probability: Floats | float, speed: float) -> Ints:
 
 
 def draw(parameters: Parameters, seed: int) -> Firms:
-    """Draw the firms of one market, with all the uniforms that its worlds need."""
+    """Draw the firms of one market, with all the random numbers that its worlds need."""
     generators = streams(seed)
     types, entry = generators["types"], generators["entry"]
     incumbents, categories = parameters.n_firms, parameters.n_categories
@@ -247,7 +247,7 @@ def _logistic(odds: Floats) -> Floats:
 def _presence(
     parameters: Parameters, uniforms: Floats, standard: Floats, chinese: Bools, entry_month: Ints
 ) -> tuple[Ints, Ints]:
-    """Return each firm's first month on each platform and its first month after leaving EBY, without closures."""
+    """Return each firm's first month on each platform and after leaving EBY, if nothing is closed."""
     share = PRESENCE[chinese.astype(np.intp)].T
     odds = np.log(share / (1 - share)) + MULTIHOMING * standard
     odds[0] -= MULTIHOMING * standard  # presence at home does not depend on size

@@ -1,4 +1,4 @@
-"""Scenarios of the simulated market in which more or fewer, larger or smaller firms are closed.
+"""Scenarios of the simulated market that vary the number and size of closed firms.
 
 Every number is the truth in a simulated market, in the window of the estimands; nothing is estimated or real. Two
 parameters set the number and size of closed accounts: the closed share of the origin's sales, and the size tilt, the
@@ -36,7 +36,10 @@ Made = TypeVar("Made")
 
 
 def each_market(make: Callable[[Market], Made], preset: str, seeds: Iterable[int], workers: Workers = 1) -> list[Made]:
-    """Call a function on the market of each seed; `workers` is as for :func:`market.executor.each`."""
+    """Call a function with the market for each seed.
+
+    `workers` is as for :func:`market.executor.each`.
+    """
     return each(partial(_of_market, make, preset), [(seed,) for seed in seeds], workers, "markets")
 
 
@@ -45,7 +48,7 @@ def _of_market(make: Callable[[Market], Made], preset: str, seed: int) -> Made:
 
 
 def outcomes(market: Market, window: tuple[int, int] = (4, 9)) -> dict[str, float]:
-    """Return the effects of the closures on one market in a window of months after the first wave.
+    """Return the effects of the closures in one market, in a window of months after the first wave.
 
     `E3g`, `E3s` (percentage points), `E1a` (per cent), `moved` (per cent of the lost sales that moved with the closed
     firms to other platforms; NaN if nothing was lost), and `accounts`, the expected number closed.
@@ -66,7 +69,10 @@ def _changed(cases: list[dict[str, float]], window: tuple[int, int], market: Mar
 
 
 def quantile_range(markets: int, level: float) -> tuple[float, str]:
-    """Return the share of markets to show between low and high (all if fewer than `FEWEST`), and its description."""
+    """Return the share of markets that a range is to cover, and a description of the range.
+
+    With fewer than `FEWEST` markets, the range covers all of them.
+    """
     if markets < FEWEST:
         return 1.0, f"lowest to highest of {markets} markets"
     return level, f"middle {level:.0%} of {markets} markets"
@@ -94,19 +100,22 @@ def grid(preset: str, seeds: Iterable[int], *, window: tuple[int, int] = (4, 9),
 
 
 def _by_tilt(cells: pd.DataFrame) -> Iterator[tuple[float, list[pd.DataFrame]]]:
-    """Yield each size tilt of a grid with its markets, whose rows are sorted by share."""
+    """Yield each size tilt in a grid, and its markets with rows sorted by share."""
     for tilt, rows in cells.sort_values("share").groupby("tilt"):
         yield tilt, [market for _, market in rows.groupby("seed")]
 
 
 def _median_and_ends(values: Sequence[float], level: float) -> list[float]:
-    """Return the median and the limits that enclose the share `level` of the values; NaN if there are none."""
+    """Return the median of the values, and the limits that enclose a share `level` of them.
+
+    All three are NaN if there are no values.
+    """
     ends = (0.5, (1 - level) / 2, (1 + level) / 2)
     return list(np.quantile(values, ends)) if len(values) else [np.nan] * 3
 
 
 def by_accounts(cells: pd.DataFrame, accounts: Sequence[float], *, level: float = 0.95) -> pd.DataFrame:
-    """Interpolate the grid to find the effect of closing a number of accounts, by size tilt.
+    """Interpolate the grid to find the effect of closing given numbers of accounts, by size tilt.
 
     In each market the closed share is interpolated at that number of accounts (both in logs), and then the effect at
     that share. The rows are medians and quantiles over markets.
@@ -140,13 +149,13 @@ def by_accounts(cells: pd.DataFrame, accounts: Sequence[float], *, level: float 
 
 
 def words(read: pd.DataFrame, margin: float) -> list[str]:
-    """Return the verdict on "not lower" for each row of :func:`by_accounts` in such a market."""
+    """Return the verdict on "not lower" for each row of :func:`by_accounts`."""
     ends = zip(read["low"], read["high"], strict=True)
     return [verdicts.not_lower(None if np.isnan(low) else (low, high), margin) for low, high in ends]
 
 
 def summary(read: pd.DataFrame, accounts: float) -> dict[str, Estimate]:
-    """Return the range of the "effect" and of the closed "share" over all size tilts, for one number of accounts.
+    """Return the ranges of the "effect" and the closed "share" over size tilts, for one number of accounts.
 
     For use in a figure, the term of the effect names the accounts and the share closed, and its column `accounts`
     contains their number. Raises DesignError for a number that no market's grid covers.
@@ -204,7 +213,9 @@ def threshold(cells: pd.DataFrame, margin: float, *, level: float = 0.95) -> pd.
 
 
 def tornado(preset: str, seeds: Iterable[int], *, window: tuple[int, int] = (4, 9)) -> pd.DataFrame:
-    """Vary one assumption at a time over its range, with all else as in the preset and the same random numbers.
+    """Vary one assumption at a time over its range.
+
+    All else is as in the preset, with the same random numbers.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""Simulated households, who buy in a simulated market, and titles that vanish with delisted products.
+"""Simulated households that buy in a simulated market, where delisted products lose their titles.
 
 Unlike real purchases, they have a known truth, and show whether the design would find it in two cases. In the first,
 only closed firms' titles are blank. In the second, so are those of firms that exited before the export and, among all
@@ -46,7 +46,7 @@ ORDER = {name: rank for rank, name in enumerate([*TITLES, *LABELS])}
 
 @dataclass(frozen=True)
 class Simulated:
-    """Purchases as an export would contain them, and the market's true estimands, by id.
+    """Purchases as in an export, and the true estimands of the market, by id.
 
     ``E2a`` (log points) is the effect of the crackdown on the share of Chinese firms that were never closed, in
     categories where closed firms had sold compared with others. ``V1`` (per cent) and ``V3`` (points) are the growth of
@@ -153,7 +153,7 @@ def by_market(audit: pd.DataFrame) -> pd.DataFrame:
 
 
 def _titled(truth: Truth, classes: Ints, titles: str) -> Floats:
-    """Return the share of each month's purchases that still have a title at the export, float64[firm, month]."""
+    """Return the share of each month's purchases that still have a title on the export date, float64[firm, month]."""
     left = ~truth.closed[:, np.newaxis] * np.ones(MONTHS)
     if titles == TITLES[0]:
         return left
@@ -168,7 +168,7 @@ def _closed_sales(truth: Truth) -> Floats:
 
 
 def _exposed(truth: Truth) -> Bools:
-    """Return a mask of up to `EXPOSED` categories in which the largest closed firms had sold, bool[category]."""
+    """Return a mask of up to `EXPOSED` categories in which the largest closed firms sold, bool[category]."""
     volume = _closed_sales(truth)
     largest = np.argsort(-volume, kind="stable")[: np.count_nonzero(volume)]
     chosen = pd.unique(truth.firms["category"].to_numpy()[largest])[:EXPOSED]

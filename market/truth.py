@@ -33,14 +33,14 @@ HOME = 0
 
 @dataclass(frozen=True, eq=False)
 class Window:
-    """Sales in one window, by world, and the firms' attributes; arrays are indexed by firm.
+    """Sales in one window by world, and the attributes of the firms.
 
     Attributes
     ----------
     after : dict of str to float64[firm, platform, month]
         Sales in the window by world.
     base : float64[firm, platform]
-        Sales in the same calendar months a year before, equal in all worlds.
+        Sales in the same calendar months a year earlier, equal in all worlds.
     year : float64[firm, platform]
         Sales in the twelve months before the first wave.
     chinese, closed : bool[firm]
@@ -65,17 +65,17 @@ class Window:
 
     @cached_property
     def change(self) -> Floats:
-        """Effect of the crackdown on sales, float64[firm, platform]: W11 less W00."""
+        """Effect of the crackdown on sales, W11 less W00, float64[firm, platform]."""
         return self.total("W11") - self.total("W00")
 
     @cached_property
     def low(self) -> Bools:
-        """Comparison firms, which are never closed and hardly exposed, bool[firm]."""
+        """Mask of the comparison firms, which are never closed and hardly exposed, bool[firm]."""
         return np.asarray(~self.closed & (self.dose == 0) & (self.exposure < Design.low))
 
     @cached_property
     def seen(self) -> Floats:
-        """Change in sales that a comparison with low-exposure firms shows, float64[firm, platform].
+        """Change in sales that a comparison with low-exposure firms would show, float64[firm, platform].
 
         It leaves out the effect common to all firms of an origin, which is that on low-exposure firms in proportion to
         baseline sales.
@@ -93,7 +93,7 @@ class Window:
         return -float(self.seen[self.closed, HOME].sum())
 
     def changes(self, change: Floats) -> Changes:
-        """Sum `change`, or `seen`, by set, origin and platform, in the form that a panel's estimates have."""
+        """Sum `change` or `seen` by set, origin and platform, in the same form as a panel's estimates."""
         sets: list[tuple[What, Bools]] = [("closed", self.closed), ("exposed", ~self.closed)]
         origins = [(True, self.chinese), (False, ~self.chinese)]
         cells = [(what, chinese, platform) for what, _ in sets for chinese, _ in origins for platform in PLATFORMS]
@@ -110,7 +110,7 @@ class Window:
         return Changes(estimate, cells, PLATFORMS[HOME], PLATFORMS[1:], Design.destinations, sold)
 
     def effect(self, firms: Bools, platforms: slice | int, world: str = "W11") -> float:
-        """Return the change in some firms' sales relative to W00, per cent."""
+        """Return the change in the given firms' sales relative to W00, per cent."""
         with_, without = (self.total(name)[firms][:, platforms].sum() for name in (world, "W00"))
         return 100 * over(with_ - without, without)
 
@@ -138,7 +138,10 @@ class Window:
         return {"E1a": everywhere, "E1b": self.effect(self.closed, HOME), "E1e": over(-everywhere, self.mechanical())}
 
     def of_rivals(self) -> dict[str, float]:
-        """Return E2a and E2b, effects on firms not closed: mean, slope per ten points of exposure, and bins."""
+        """Return E2a and E2b, the effects on firms that were not closed.
+
+        Each has a mean, a slope per ten points of exposure, and bins of exposure.
+        """
         effects: dict[str, float] = {}
         without, with_ = self.total("W00")[:, HOME], self.total("W10")[:, HOME]
         eligible = ~self.closed & (self.dose == 0) & (self.year[:, HOME] > 0) & (without > 0)
@@ -162,16 +165,18 @@ class Window:
         return effects | {"E3g_common": effects["E3g"] - effects["E3g_seen"]}
 
     def parts_of_growth(self) -> dict[str, float]:
-        """Split E3g into closed firms, incumbents, voluntary exit and entry; percentage points that add up.
+        """Split E3g into closed firms, incumbents, voluntary exit and entry, in percentage points.
 
-        Incumbents are firms that sold on AMZ in the base months. A firm is alive if it sells on AMZ in the window.
+        The parts add up to E3g. Incumbents are firms that sold on AMZ in the base months. A firm is alive if it sells
+        on AMZ in the window.
         """
         return self._parts(np.ones(len(self.closed), dtype=bool))
 
     def seen_parts_of_growth(self) -> dict[str, float]:
-        """Split E3g_seen in the same way: each part less that of low-exposure firms, in proportion to baseline sales.
+        """Split E3g_seen into the same parts as E3g.
 
-        Entry is scaled to the joint sales of exposed and closed firms.
+        From each part, that of low-exposure firms is deducted in proportion to baseline sales. Entry is scaled to the
+        joint sales of exposed and closed firms.
         """
         whole, sold = self.base[self.chinese, HOME].sum(), self.base[:, HOME] * self.chinese
         low, exposed, closed = (sold[who].sum() / whole for who in (self.low, ~self.low & ~self.closed, self.closed))
@@ -182,7 +187,7 @@ class Window:
         return {"closed": others["closed"] - gone} | spared
 
     def _parts(self, among: Bools) -> dict[str, float]:
-        """Return some firms' contributions to growth, in percentage points of all Chinese firms' sales."""
+        """Return the given firms' contributions to growth, in percentage points of all Chinese firms' sales."""
         chinese, change = self.chinese, self.change[:, HOME]
         incumbent = self.base[:, HOME] > 0
         with_, without = self.total("W11")[:, HOME] > 0, self.total("W00")[:, HOME] > 0
@@ -216,10 +221,10 @@ class Window:
         return {f"E4d_{name}": float(value) for name, value in zip(PLATFORMS, mean, strict=True)}
 
     def toward(self) -> dict[str, float]:
-        """Return changes in closed firms' presence (points) and sales (per cent of L) at the destinations.
+        """Return the changes in closed firms' presence (points) and sales (per cent of L) at the destinations.
 
         E4a_presence is the share of the window's months with sales there, averaged over both platforms and the closed
-        firms that sold anything a year before; E4a_sales is the change in sales.
+        firms that sold anything a year earlier; E4a_sales is the change in sales.
         """
         columns = [PLATFORMS.index(name) for name in Design.destinations]
         firms = self.closed & self.base.any(axis=1)
@@ -235,7 +240,7 @@ class Window:
         """Return E5b and E5c, the effects of the news alone.
 
         E5b is the effect on AMZ sales of suspect, hardly exposed firms, per cent. E5c is the effect on the presence of
-        Chinese firms that were not closed and sold anything a year before, on each platform other than AMZ, points.
+        Chinese firms that were not closed and sold anything a year earlier, on each platform other than AMZ, points.
         As in E4d, only firms that sell in both worlds count: a firm that the news deters belongs to entry (E5d), not
         to hedging.
         """
@@ -249,11 +254,11 @@ class Window:
 
 
 def by_exposure(name: str, exposure: Floats, without: Floats, with_: Floats) -> dict[str, float]:
-    """Return the effects of exposure (average, slope and bins) by id, such as "E2a", "E2a_slope" and "E2a_bin1".
+    """Return the effects of exposure by id: the average, the slope and one effect per bin.
 
-    Effects are in per cent, from sales with and without closures, float64[firm]. The slope, per ten points, is from a
-    least-squares regression of the relative change, weighted by sales without closures. Bins are relative to the
-    lowest.
+    Ids are, for example, "E2a", "E2a_slope" and "E2a_bin1". Effects are in per cent, from sales with and without
+    closures, float64[firm]. The slope, per ten points, is from a least-squares regression of the relative change,
+    weighted by sales without closures. Bins are relative to the lowest.
     """
     change, total = with_ - without, without.sum()
     centred = exposure - over(float(without @ exposure), total)
@@ -272,7 +277,7 @@ def over(numerator: float, denominator: float) -> float:
 
 
 class Worlds(ABC):
-    """Sales of the same firms in several worlds, among them W11 (with closures) and W00 (without the crackdown)."""
+    """Sales of the same firms in several worlds, such as W11 with closures and W00 without the crackdown."""
 
     @property
     @abstractmethod
@@ -331,7 +336,10 @@ class Truth(Worlds):
         return f"Truth of the simulated market {self.market.preset}, seed {self.market.seed}"
 
     def course(self, world: str) -> Trajectory:
-        """Return a world's outcomes from the news or the first wave onwards; `world` is one of `WORLDS`."""
+        """Return a world's outcomes from the news or the first wave onwards.
+
+        `world` is one of `WORLDS`.
+        """
         check_choice("world", world, WORLDS)
         channels = at_work(WORLDS[world])
         if channels not in self._courses:
@@ -380,7 +388,10 @@ class Truth(Worlds):
 
     @property
     def evasion(self) -> pd.DataFrame:
-        """Renamed accounts: `account`, `firm`, `opened`, `closed_again` (positions of months; inf if never)."""
+        """Table of renamed accounts.
+
+        Columns: `account`, `firm`, and the positions of the months `opened` and `closed_again` (inf if never).
+        """
         closures = self.market.closures
         again = np.where(closures.again < MONTHS, closures.again, np.inf)
         firms = ids(len(again))
@@ -399,7 +410,7 @@ class Truth(Worlds):
     def window(
         self, post_from: int = Design.post_from, post_to: int = Design.post_to, worlds: tuple[str, ...] = ("W11", "W00")
     ) -> Window:
-        """Return the sales and firm attributes that the estimands of a window need.
+        """Return the sales and firm attributes that estimands in a window need.
 
         Parameters
         ----------
@@ -411,15 +422,15 @@ class Truth(Worlds):
         Raises
         ------
         DesignError
-            If the window is not within the months after the first wave, or if its base months, a year before, do not
+            If the window is not within the months after the first wave, or if its base months, a year earlier, do not
             end before the news.
         """
         first, last = FIRST_WAVE + post_from, FIRST_WAVE + post_to
         if not FIRST_WAVE <= first <= last < MONTHS or last - 12 >= self.market.news:
             raise DesignError(
                 f"Cannot use a window from month {post_from} to {post_to} after the first wave: only months 0 to "
-                f"{min(MONTHS - 1, self.market.news + 11) - FIRST_WAVE} have a base a year before that precedes the "
-                "news; choose among these"
+                f"{min(MONTHS - 1, self.market.news + 11) - FIRST_WAVE} have base months a year earlier, before the "
+                "news; choose among them"
             )
         rows = self._rows(post_from, post_to)
         history, firms = self.market.history.sales, self.market.firms
@@ -477,7 +488,7 @@ class Truth(Worlds):
         }
 
     def mechanical(self, post_from: int, post_to: int) -> float:
-        """Return the mechanical loss of the firms closed by the end of a window, per cent, as a negative number."""
+        """Return the mechanical loss of firms closed by the end of a window, as a negative percentage."""
         return -self._closed_by(post_from, post_to).mechanical()
 
     def _closed_by(self, post_from: int, post_to: int) -> Window:
@@ -485,11 +496,14 @@ class Truth(Worlds):
         return replace(self.window(post_from, post_to), closed=closed)
 
     def decomposition(self, post_from: int = Design.post_from, post_to: int = Design.post_to) -> dict[str, float]:
-        """Return the four parts of E3g, which add up to it, percentage points; parameters are as for :meth:`window`."""
+        """Return the four parts of E3g, in percentage points that add up to it.
+
+        Parameters are as for :meth:`window`.
+        """
         return self.window(post_from, post_to).parts_of_growth()
 
     def _own_closure(self, post_from: int, post_to: int, closed: Bools) -> float:
-        """Return E1c: effect of each firm's own closure on its sales, given the closure of the others, per cent.
+        """Return E1c: the effect of a firm's own closure on its sales, given the other closures, per cent.
 
         Categories are separate markets, so one firm in each can be spared at a time; the common trust is kept fixed.
         """
@@ -508,7 +522,7 @@ class Truth(Worlds):
         return 100 * over(float(course.sales[rows][:, :, firms].sum()) - otherwise, otherwise)
 
     def _months_alive(self) -> float:
-        """Return E1d: difference in the restricted mean survival of closed firms, months.
+        """Return E1d: the difference in the restricted mean survival of closed firms, in months.
 
         A firm exits in the first of three consecutive months in which it sells nowhere, even if it returns later. Firms
         whose twelve months extend beyond the last month count for as long as they are observed.
@@ -526,7 +540,7 @@ class Truth(Worlds):
         return float(difference.sum()) if len(firms) else float("nan")
 
     def _anticipation(self) -> dict[str, float]:
-        """Return E5a by month before closure: change in closed firms' AMZ sales relative to W00, per cent."""
+        """Return E5a: the change in closed firms' AMZ sales relative to W00, by month before closure, per cent."""
         firms = np.flatnonzero(self.closed)
         month = self.closed_month[firms].astype(np.int64)
         worlds, effects = [self.sales(world) for world in ("W11", "W00")], {}
@@ -536,9 +550,9 @@ class Truth(Worlds):
         return effects
 
     def _entry(self, post_to: int) -> dict[str, float]:
-        """Return monthly Chinese entrants in W11 and W00 from the news to the end of the window, and their change, E5d.
+        """Return the monthly Chinese entrants in W11 and W00, and the change E5d.
 
-        E5d is in per cent; its slope is per ten points of exposure.
+        Months run from the news to the end of the window. E5d is in per cent; its slope is per ten points of exposure.
         """
         market, last = self.market, FIRST_WAVE + post_to
         firms, months = market.firms, last - market.news + 1

@@ -1,6 +1,6 @@
-"""Worlds of a market, run month by month with the same random numbers: closures, responses, demand and exit.
+"""Run the worlds of a market month by month, with the same random numbers.
 
-They follow equations 2 to 4 (presence, demand, spending) and 6 to 11 (closures, relocation, exit and entry, chilling,
+Worlds follow equations 2 to 4 (presence, demand, spending) and 6 to 11 (closures, relocation, exit and entry, chilling,
 trust).
 """
 
@@ -46,7 +46,10 @@ CHILL_SPEED, TRUST_SPEED, HEDGE_SPEED = 3.0, 4.0, 6.0  # months, equations (10) 
 
 
 def at_work(channels: Channels) -> Channels:
-    """Drop channels that have no effect: relocation without closure, and trust if no fake review is removed."""
+    """Drop channels that have no effect.
+
+    These are relocation if nothing is closed, and trust if no fake review is removed.
+    """
     if "closure" not in channels:
         channels -= {"relocation"}
     return channels if channels & {"closure", "chilling"} else channels - {"trust"}
@@ -54,7 +57,7 @@ def at_work(channels: Channels) -> Channels:
 
 @dataclass(frozen=True, eq=False)
 class Closures:
-    """Closures by firm: when it closes, how much of it, and whether it comes back.
+    """Closures by firm: when, how much, and whether the firm comes back.
 
     Attributes
     ----------
@@ -80,7 +83,9 @@ class Closures:
 
 @dataclass(frozen=True, eq=False)
 class Intervention:
-    """Plan of a world, made before anyone buys; the axis `closed` runs over the firms that closures affect.
+    """Plan of a world, made before anyone buys.
+
+    The axis `closed` runs over the firms that closures affect.
 
     Attributes
     ----------
@@ -163,7 +168,7 @@ class Market:
 
     @classmethod
     def open(cls, preset: str, parameters: Parameters, seed: int) -> Market:
-        """Draw a market, calibrated to the shares of platforms and origins in spending in month 0."""
+        """Draw a market, calibrated to the spending shares of platforms and origins in month 0."""
         firms = draw(parameters, seed)
         environment, nests = Environment.of(parameters, firms, streams(seed)["shocks"]), firms.nests
         log_base = np.log(firms.stands_for) + firms.size + firms.fit
@@ -242,7 +247,10 @@ def fakes(parameters: Parameters, kept: Floats | Bools) -> Floats:
 
 
 def run(market: Market, plan: Intervention, alive: Bools) -> Trajectory:
-    """Run the months of a plan; `alive`, bool[firm], marks the firms that remain at its start."""
+    """Run the months of a plan.
+
+    `alive`, bool[firm], marks the firms that remain at its start.
+    """
     parameters, firms, environment, months = market.parameters, market.firms, market.environment, len(plan.trust)
     sales = np.empty((months, len(PLATFORMS), len(firms)))
     living = np.empty((months, len(firms)), dtype=bool)
@@ -276,7 +284,10 @@ def run(market: Market, plan: Intervention, alive: Bools) -> Trajectory:
 def _sell(
     firms: Firms, weights: Floats, appeal: Floats, spending: Floats, plan: Intervention, row: int
 ) -> tuple[Floats, Floats]:
-    """Return sales and outside spending if followers buy their brand elsewhere and all others choose freely."""
+    """Return sales and outside spending in one month of a plan.
+
+    Followers buy their brand on other platforms, and all other buyers choose freely.
+    """
     if not plan.closed.size:
         return firms.nests.sales(weights, appeal, spending)
     category = firms.nests.category[plan.closed]
@@ -312,11 +323,11 @@ def _candidates(market: Market) -> tuple[Floats, Bools, Floats, Floats, Floats]:
 
 
 def close(market: Market) -> Closures:
-    """Choose which brand groups close, and when; some firms close only in part, and some come back for a while.
+    """Choose which brand groups close, and when.
 
-    A group closes with probability ``logistic(h + score)``, where the intercept h is raised until closed groups have
-    the target share of Chinese sales. Groups close if their uniform is below that probability, which means in the
-    order of ``logit(uniform) - score``.
+    Some firms close only in part, and some come back for a while. A group closes with probability ``logistic(h +
+    score)``, where the intercept h is raised until closed groups have the target share of Chinese sales. Groups close
+    if their uniform is below that probability, which means in the order of ``logit(uniform) - score``.
     """
     parameters, firms, uniforms = market.parameters, market.firms, market.firms.drawn["closure"]
     base, open_, mean, size, sales = _candidates(market)
@@ -384,7 +395,7 @@ def untouched(market: Market, start: Ints, first: int, last: int) -> Interventio
 
 
 def intervene(market: Market, channels: Channels, closures: Closures) -> Intervention:
-    """Build the plan for the month of the news onwards with the given channels."""
+    """Build the plan from the month of the news onwards, with the given channels."""
     parameters, firms, first = market.parameters, market.firms, market.news
     real = "closure" in channels and parameters.bite > 0  # nobody responds to a sham closure, which is just a date
     closed = np.flatnonzero((closures.month < NEVER) & real)
@@ -411,7 +422,7 @@ def intervene(market: Market, channels: Channels, closures: Closures) -> Interve
 
 
 def renamed(market: Market, closures: Closures, firms: Ints, first: int) -> Floats:
-    """Return renamed accounts' sales relative to those of the closed ones had they stayed, float64[month, firm]."""
+    """Return renamed accounts' sales relative to what the closed accounts would have sold, float64[month, firm]."""
     months, newcomer = np.arange(first, MONTHS)[:, np.newaxis], market.parameters.reputation
     since = np.clip(months - closures.back[firms], 0, FULL)
     earned = (newcomer + (1 - newcomer) * since / FULL) ** (1 / (1 - market.parameters.sigma))
@@ -447,7 +458,7 @@ def _climate(
 
 
 def _starts(market: Market, channels: Channels, closures: Closures, closed: Ints) -> Ints:
-    """Return firms' first months on each platform, including those that join one later, int64[platform, firm]."""
+    """Return firms' first months on each platform, including platforms joined later, int64[platform, firm]."""
     parameters, firms, uniforms = market.parameters, market.firms, market.firms.drawn["relocation"]
     exposure = exposure_by_category(market, closures, closures.month < NEVER) if len(closed) else None
     start = _entering(market, market.news if "hedging" in channels else None, exposure)

@@ -129,7 +129,7 @@ def test_a_local_cluster_whose_workers_were_all_killed_at_their_start_starts_oth
 
 @pytest.mark.parametrize("workers", [0, -1])
 def test_less_than_one_worker_is_refused(workers):
-    with pytest.raises(DesignError, match=f"Cannot work with {workers} workers"):
+    with pytest.raises(DesignError, match=f"Cannot run on {workers} workers"):
         executor.each(work.broken, SIX, workers)
 
 
