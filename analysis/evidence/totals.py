@@ -82,7 +82,7 @@ def closed_sales(yuan_per_dollar: float) -> Range:
     """
     events = data.load("events").set_index("unit")["quantity"]
     if (rows := [int((events.index == unit).sum()) for unit in (FLOOR, ASSERTED)]) != [1, 1]:
-        found = f"events.csv has {rows[0]} lower bounds on them and {rows[1]} asserted losses"
+        found = f"the numbers of lower bounds and losses in events.csv are {rows[0]} and {rows[1]}"
         raise DataError(f"Cannot bound the sales of closed accounts: {found}; keep one of each")
     return events[FLOOR] / 1e9, events[ASSERTED] / 1e9 / yuan_per_dollar
 
