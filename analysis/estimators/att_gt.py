@@ -1,12 +1,14 @@
 """Group-time effects of an absorbing treatment, on the level and on the ratio scale.
 
 Every effect is a function of two totals, which are functions of sums by group (cohort and stratum) and period. So the
-effect without a cluster follows from the rows of the cluster, and the jackknife needs no new estimation. There is no
-design matrix and no demeaning in a loop, and no array of size units x effects unless errors are clustered.
+effect without a cluster follows from the rows of the cluster, and the jackknife needs no new estimation. If each unit
+is its own cluster, errors of effects by cohort and period follow from moments of groups. There is no design matrix and
+no demeaning in a loop, and no array of size units x effects unless errors are clustered.
 """
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -25,6 +27,7 @@ from analysis.testing import check_level
 __dir__ = ["Group", "GroupTime", "att_gt", "usable_units"].copy  # for tab completion
 
 Scale = Literal["level", "ratio"]
+Pair = tuple[int, int, int, Ints, Floats]  # numbers of both groups, column of the base, terms, and columns by term
 BLOCK = 2**15  # outcomes at a time
 
 
@@ -97,10 +100,10 @@ class GroupTime(Shown):
 
     @cached_property
     def cells(self) -> Ints:
-        """One column per treated group and period, int64[4, cell].
+        """One column per treated group and period, int64[5, cell].
 
-        The rows are the number of the treated group, that of its comparison group (-1 for none), the column of first
-        treatment, and that of the outcome.
+        The rows are the number of the treated group, that of its comparison group (-1 for none), and the columns of
+        first treatment, of the outcome, and of the base.
         """
         first, stratum = np.array([group.first for group in self.groups]), [group.stratum for group in self.groups]
         never = {label: group for group, label in enumerate(stratum) if np.isinf(first[group])}
@@ -108,51 +111,34 @@ class GroupTime(Shown):
         treated, time = np.repeat(groups, self.width), np.tile(np.arange(self.width), len(groups))
         comparison = np.repeat([never.get(stratum[group], -1) for group in groups], self.width)
         cohort = first[treated].astype(np.int64)
-        return np.array([treated, comparison, cohort, time])[:, time != cohort - 1 - self.anticipation]
-
-    @cached_property
-    def pairs(self) -> list[tuple[int, int, int, Ints]]:
-        """Treated groups that have a comparison group: both numbers, column of the base outcome, and their cells."""
-        of_group = [(*self.cells[:3, cells[0]].tolist(), cells) for cells in rows_by(self.cells[0])]
-        return [
-            (one, other, first - 1 - self.anticipation, cells) for one, other, first, cells in of_group if other >= 0
-        ]
-
-    @cached_property
-    def order(self) -> Ints:
-        """Cluster codes, ordered by the first group in which they occur, so that each block spans few groups."""
-        first = np.full(len(self.labels), len(self.groups))
-        for number in reversed(range(len(self.groups))):
-            first[self._code(self.groups[number])] = number
-        return np.argsort(first, kind="stable")
+        base = cohort - 1 - self.anticipation
+        return np.array([treated, comparison, cohort, time, base])[:, time != base]
 
     @cached_property
     def members(self) -> list[tuple[Ints, Ints]]:
-        """Rows of each group and positions of their clusters in `order`, sorted by position."""
-        position, members = np.argsort(self.order), list[tuple[Ints, Ints]]()
-        for group in self.groups:
-            at = position[self._code(group)]
-            rising = np.argsort(at, kind="stable")
-            members.append((group.rows[rising], at[rising]))
-        return members
+        """Rows of each group and codes of their clusters, sorted by code.
 
-    def _code(self, group: Group) -> Ints:
-        """Return the cluster code of each unit in a group, int64[unit of the group]."""
-        return group.rows if self.cluster is None else self.cluster[group.rows]
+        If each unit is its own cluster, units are counted group by group, so that a block spans few groups.
+        """
+        rows = [group.rows for group in self.groups]
+        own = np.split(np.arange(sum(map(len, rows))), np.cumsum([*map(len, rows)])[:-1])
+        codes = own if self.cluster is None else [self.cluster[of_group] for of_group in rows]
+        orders = [np.argsort(code, kind="stable") for code in codes]
+        return [(row[order], code[order]) for row, code, order in zip(rows, codes, orders, strict=True)]
 
     @property
-    def blocks(self) -> list[tuple[int, int]]:
-        """Blocks of clusters, as half-open ranges of positions in `order`."""
-        size, count = max(BLOCK // self.width, 1), len(self.labels)
-        return [(start, min(start + size, count)) for start in range(0, count, size)]
+    def size(self) -> int:
+        """Number of units or clusters at a time."""
+        return max(BLOCK // self.width, 1)
 
     @cached_property
     def sums(self) -> Floats:
         """Weighted sums of outcomes by group and, in the last column, of units, float64[group, time + 1]."""
         sums = np.zeros((len(self.groups), self.width + 1))
-        for block in self.blocks:
-            for group, held in self._by_cluster(*block).items():
-                sums[group] += held.sum(axis=1)
+        for group, total in zip(self.groups, sums, strict=True):
+            for start in range(0, len(group.rows), self.size):
+                y, weight = self._weighted(group, group.rows[start : start + self.size])
+                total[:] += np.append(y.sum(axis=0), weight.sum())
         return sums
 
     @cached_property
@@ -162,15 +148,15 @@ class GroupTime(Shown):
         Cells without sales are kept, since leaving them out of a total would select on the outcome.
         """
         totals = np.full((2, self.cells.shape[1]), np.nan)
-        for treated, comparison, base, cells in self.pairs:
-            totals[:, cells] = self._compare(self.sums[treated], self.sums[comparison], base)[:, self.cells[3, cells]]
+        for treated, comparison, base, cells, columns in self._pairs(np.arange(self.cells.shape[1])):
+            totals[:, cells] = self._compare(self.sums[treated], self.sums[comparison], base, columns)
         totals[:, ~(np.isfinite(totals).all(axis=0) & (totals[1] > 0))] = np.nan
         return totals
 
     @cached_property
     def effects(self) -> Estimate:
         """Effects by cohort and period, such as ``"g=5 t=7"``, averaged over strata; NaN without comparison."""
-        treated, comparison, cohort, time = self.cells
+        treated, comparison, cohort, time, _ = self.cells
         term, key = pd.factorize(cohort * self.width + time)
         cohort, time = key // self.width, key % self.width
         size = np.array([*(len(group.rows) for group in self.groups), 0])
@@ -208,14 +194,34 @@ class GroupTime(Shown):
             )
         return self._estimate(f"{kind} effect on the treated", terms, term)
 
-    def _compare(self, treated: Floats, comparison: Floats, base: int) -> Floats:
-        """Compute both totals by period, float64[2, time, ...], from sums of two groups, float64[time + 1, ...]."""
-        now, others = treated[:-1], comparison[:-1]
+    def _pairs(self, term: Ints) -> list[Pair]:
+        """Return the treated groups that have a comparison group, with the terms of their cells; `term` is int64[cell].
+
+        Each has the numbers of both groups, the column of the base, the terms, and the matrix that adds up its sums by
+        term, float64[term, time + 1]. On the level scale it subtracts the base; the last column counts the cells.
+        """
+        pairs, known = [], np.flatnonzero((self.cells[1] >= 0) & (term >= 0))
+        for of_group in rows_by(self.cells[0, known]):
+            cells = known[of_group]
+            treated, comparison, _, _, base = self.cells[:, cells[0]].tolist()
+            terms, row = np.unique(term[cells], return_inverse=True)
+            columns = np.zeros((len(terms), self.width + 1))
+            columns[row, self.cells[3, cells]] = 1.0
+            columns[:, -1] = np.bincount(row)
+            if self.scale == "level":
+                columns[:, base] -= columns[:, -1]
+            pairs.append((treated, comparison, base, terms, columns))
+        return pairs
+
+    def _compare(self, treated: Floats, comparison: Floats, base: int, columns: Floats) -> Floats:
+        """Compute both totals by term, float64[2, term, ...], from sums of two groups, float64[time + 1, ...]."""
+        now, others = (columns[:, :-1] @ sums[:-1] for sums in (treated, comparison))
         with np.errstate(divide="ignore", invalid="ignore"):
             if self.scale == "ratio":
-                return np.array([now, treated[base] * others / others[base]])
-            effect = now - now[base] - treated[-1] * (others - others[base]) / comparison[-1]
-        return np.array([effect, np.broadcast_to(treated[-1], effect.shape)])
+                totals = now, others * (treated[base] / comparison[base])
+            else:
+                totals = now - others * (treated[-1] / comparison[-1]), columns[:, -1:] @ treated[-1:]
+        return np.array(np.broadcast_arrays(*totals))
 
     def _estimate(self, estimand: str, terms: list[str], term: Ints, **fields: Any) -> Estimate:
         """Average the cells of each term; `term` is int64[cell], -1 for none."""
@@ -232,7 +238,7 @@ class GroupTime(Shown):
         value[~np.isfinite(value)] = np.nan
         of_term, treated = np.unique([term[kept], self.cells[0, kept]], axis=1)  # count each group once
         n = np.bincount(of_term, np.array([len(group.rows) for group in self.groups])[treated], size).astype(np.int64)
-        scores, covariance, max_df = self._jackknife(average, totals, term)
+        scores, covariance, max_df = self._jackknife(average, totals, term, value)
         max_df = np.fmin(max_df, self._treated_clusters(of_term, treated, n) - 1)
         reasons = [
             (np.isnan(value), "have no comparison, or no positive mean"),
@@ -258,71 +264,122 @@ class GroupTime(Shown):
         """Count the treated clusters of each term, given pairs of a term and a group, and the units by term."""
         if self.cluster is None:
             return n
-        clusters = np.zeros_like(n)
-        for number in np.unique(term):
-            rows = np.concatenate([self.groups[treated].rows for treated in group[term == number]])
-            clusters[number] = len(np.unique(self.cluster[rows]))
-        return clusters
+        held = np.zeros((len(self.groups), len(self.labels)), dtype=bool)
+        for number, (_, code) in enumerate(self.members):
+            held[number, code] = True
+        return np.array([held[group[term == number]].any(axis=0).sum() for number in range(len(n))])
 
-    def _jackknife(self, average: Callable[[Any], Any], totals: Floats, term: Ints) -> tuple[Any, Floats, Any]:
+    def _jackknife(
+        self, average: Callable[[Any], Any], totals: Floats, term: Ints, value: Floats
+    ) -> tuple[Any, Floats, Any]:
         """Return jackknife scores, float64[cluster, term], their covariance, and degrees of freedom.
 
-        If each unit is its own cluster, scores are not stored and None is returned for them.
+        If each unit is its own cluster, scores are not stored and None is returned for them; otherwise degrees of
+        freedom follow from the scores.
         """
-        size, scores, some = len(totals) // 2, list[Floats](), 0
-        products, square, fourth = np.zeros((size, size)), np.zeros(size), np.zeros(size)
-        for block in self.blocks:
-            change = self._changes(term, size, *block)
+        if self.cluster is None and np.bincount(term[term >= 0], minlength=1).max() == 1:
+            return None, *self._by_moments(term, value)
+        scores, pairs = [], self._pairs(term)
+        products, fourth = np.zeros((len(value), len(value))), np.zeros(len(value))
+        for start in range(0, len(self.labels), self.size):
+            change = self._changes(pairs, len(value), start, min(start + self.size, len(self.labels)))
             score = left_out(average, totals, change)
-            products += score @ score.T
-            some += int(np.count_nonzero(change.any(axis=0)))
             if self.cluster is not None:
                 scores.append(score.T)
-            score = score * score
-            square += score.sum(axis=1)
-            fourth += (score * score).sum(axis=1)
-        factor = 1 - 1 / (len(self.labels) if self.cluster is None else some)
-        by_cluster = np.sqrt(factor) * np.concatenate(scores)[np.argsort(self.order)] if scores else None
-        return by_cluster, factor * products, effective(square, fourth)
-
-    def _changes(self, term: Ints, size: int, start: int, stop: int) -> Floats:
-        """Return the decrease in the totals of `size` terms without each cluster, float64[2 terms, cluster].
-
-        Terms increase over the cells of a group.
-        """
-        held, nothing = self._by_cluster(start, stop), np.zeros((self.width + 1, stop - start))
-        change = np.zeros((2, size, stop - start))
-        for treated, comparison, base, of_pair in self.pairs:
-            cells = of_pair[term[of_pair] >= 0]
-            if not len(cells) or not held.keys() & {treated, comparison}:
                 continue
-            rest, others = (
-                self.sums[group][:, np.newaxis] - held.get(group, nothing) for group in (treated, comparison)
-            )
-            compared = base if self.scale == "ratio" else -1
-            others[compared, others[compared] <= NOTHING_LEFT * self.sums[comparison, compared]] = 0.0
-            left = self._compare(rest, others, base)[:, self.cells[3, cells]]
+            products += score @ score.T
+            score *= score
+            fourth += np.einsum("ij,ij->i", score, score)
+        if self.cluster is None:
+            return None, (1 - 1 / len(self.labels)) * products, effective(np.diag(products), fourth)
+        by_cluster = np.sqrt(1 - 1 / self._clusters(pairs)) * np.concatenate(scores)
+        return by_cluster, by_cluster.T @ by_cluster, np.inf
+
+    def _clusters(self, pairs: list[Pair]) -> int:
+        """Count the clusters of compared groups; on the ratio scale, those that sold anything."""
+        counted = np.zeros(len(self.labels), dtype=bool)
+        for group in {group for pair in pairs for group in pair[:2]}:
+            (rows, code), first = self.members[group], self.groups[group].start
+            counted[code[self.y[rows, first : first + self.width].any(axis=1) | (self.scale == "level")]] = True
+        return int(counted.sum())
+
+    def _changes(self, pairs: list[Pair], size: int, start: int, stop: int) -> Floats:
+        """Return the decrease in the totals of `size` terms without each cluster, float64[2 terms, cluster]."""
+        change = np.zeros((2, size, stop - start))
+        sums = [self._without(group, start, stop) for group in range(len(self.groups))]
+        for treated, comparison, base, terms, columns in pairs:
+            if sums[treated].shape[1] == sums[comparison].shape[1] == 1:
+                continue
+            whole = self._compare(self.sums[treated], self.sums[comparison], base, columns)
+            left = self._compare(sums[treated], sums[comparison], base, columns)
             left[:, ~np.isfinite(left).all(axis=0)] = 0.0  # without comparison units the cells are dropped too
-            active, first = np.unique(term[cells], return_index=True)
-            change[:, active] += np.add.reduceat(self.totals[:, cells, np.newaxis] - left, first, axis=1)
+            change[:, terms] += whole[..., np.newaxis] - left
         return change.reshape(2 * size, -1)
 
-    def _by_cluster(self, start: int, stop: int) -> dict[int, Floats]:
-        """Return sums for a block of clusters, float64[time + 1, cluster], by number of the groups that contain any."""
-        sums = dict[int, Floats]()
-        for number, (group, (rows, at)) in enumerate(zip(self.groups, self.members, strict=True)):
-            some = slice(*np.searchsorted(at, [start, stop]))
-            y = self.y[rows[some], group.start : group.start + self.width]
-            if not len(y):
-                continue
-            if self.scale == "level":
-                y = y - y.mean(axis=1, keepdims=True)  # cancels in the effects, and reduces rounding
-            weight = np.ones(len(y)) if self.weight is None else self.weight[rows[some]]
-            clusters, first = np.unique(at[some] - start, return_index=True)
-            sums[number] = np.zeros((self.width + 1, stop - start))
-            sums[number][:-1, clusters] = np.add.reduceat(weight[:, np.newaxis] * y, first).T
-            sums[number][-1, clusters] = np.add.reduceat(weight, first)
-        return sums
+    def _without(self, group: int, start: int, stop: int) -> Floats:
+        """Return a group's sums without each cluster of a block, float64[time + 1, cluster], or [time + 1, 1] as is."""
+        (rows, code), sums = self.members[group], np.asarray(self.sums[group, :, np.newaxis])
+        some = slice(*np.searchsorted(code, [start, stop]))
+        if some.start == some.stop:
+            return sums
+        first = np.flatnonzero(np.diff(code[some], prepend=-1))
+        rest = np.repeat(sums, stop - start, axis=1)
+        held = np.hstack(self._weighted(self.groups[group], rows[some]))
+        rest[:, code[some][first] - start] -= np.add.reduceat(held, first).T
+        rest[np.abs(rest) <= NOTHING_LEFT * np.abs(sums)] = 0.0  # rounding
+        return rest
+
+    def _by_moments(self, term: Ints, value: Floats) -> tuple[Floats, Floats]:
+        """Return the covariance and degrees of freedom of terms of one cell each, if each unit is its own cluster.
+
+        An effect is the difference between two groups' changes from base to outcome, of means or of log totals, so
+        without a unit it moves by ``u_t - u_b``, u being that of :meth:`_moved`. Sums of products follow from those of
+        ``u u'``, and those of fourth powers need a pass for each base: there is no array of units by cells.
+        """
+        products, fourth = np.zeros((len(value), len(value))), np.zeros(len(value))
+        for group in np.unique(self.cells[:2, term >= 0]):
+            cells = np.flatnonzero((self.cells[:2] == group).any(axis=0) & (term >= 0))
+            terms, time, base = term[cells], *self.cells[3:, cells]
+            bases, row = np.unique(base, return_inverse=True)
+            second, powers = np.zeros((self.width, self.width)), np.zeros((len(bases), self.width))
+            for start in range(0, len(self.groups[group].rows), self.size):
+                u = self._moved(group, start)
+                second += u @ u.T
+                for number, column in enumerate(bases):
+                    square = (u - u[column]) ** 2
+                    powers[number] += np.einsum("ij,ij->i", square, square)
+            for one, two in itertools.product((time, base), repeat=2):
+                products[np.ix_(terms, terms)] += (1 if one is two else -1) * second[np.ix_(one, two)]
+            fourth[terms] += powers[row, time]
+        lost = 0.0 * (value + np.diag(products))  # NaN without a value or an error
+        return (1 - 1 / len(self.labels)) * (products + np.add.outer(lost, lost)), effective(np.diag(products), fourth)
+
+    def _moved(self, group: int, start: int) -> Floats:
+        """Return how a group's mean, or log total, decreases without each unit of a block, float64[time, unit].
+
+        For sums S and W of a group, and s and w of a unit, these are ``S/W - (S - s)/(W - w) = (s - w S/W) / (W - w)``
+        and ``log S - log(S - s) = -log(1 - s/S)``, NaN if nothing is left. The mean over periods, which cancels in
+        differences between them, is zero or taken off to reduce rounding.
+        """
+        sums, weight = self._weighted(self.groups[group], self.groups[group].rows[start : start + self.size])
+        total, size, moved = self.sums[group, :-1, np.newaxis], self.sums[group, -1], np.ascontiguousarray(sums.T)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            if self.scale == "ratio":
+                moved /= -np.where(total > 0, total, 1.0)
+                moved[moved <= NOTHING_LEFT - 1] = np.nan
+                np.log1p(moved, out=moved)
+                return np.asarray(np.nan_to_num(moved.mean(axis=0)) - moved)
+            moved -= total / size * weight.T
+            moved /= np.where(weight < (1 - NOTHING_LEFT) * size, size - weight, np.nan).T
+        return moved
+
+    def _weighted(self, group: Group, rows: Ints) -> tuple[Floats, Floats]:
+        """Return weighted outcomes of units in a group, float64[unit, time], and their weights, float64[unit, 1]."""
+        y = self.y[rows, group.start : group.start + self.width]
+        weight = np.ones((len(rows), 1)) if self.weight is None else self.weight[rows, np.newaxis]
+        if self.scale == "level":
+            y -= y.mean(axis=1, keepdims=True)  # cancels in the effects, and reduces rounding
+        return y if self.weight is None else weight * y, weight
 
 
 @dataclass(frozen=True, eq=False)
