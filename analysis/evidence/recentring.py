@@ -233,7 +233,7 @@ def _like_exposed(households: Households, spec: Specification) -> Floats:
     if not all(is_half) or spec.of != "purchases":
         raise DesignError(
             f"Cannot draw random sets for {spec.of} in {' and '.join(map(' to '.join, windows))}: outside the exposed "
-            "categories only purchases are counted, by half-year from March or September; choose two such half-years"
+            "categories there are only purchases by half-year from March or September; choose purchases in two of these"
         )
     rows = households.half_years
     parts = {when: rows[rows["half_year"] == first] for when, (first, _) in spec.windows.items()}
