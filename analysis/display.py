@@ -44,7 +44,7 @@ def cut(text: str, most: int) -> str:
 
 
 def _short(rows: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
-    """Return the first rows of the non-empty columns, and a line on the number of rows left out."""
+    """Return the first rows of the non-empty columns, and a line that counts the rows left out."""
     names = [name for name in rows if name in ("term", "estimate") or rows[name].notna().any()]
     shown = rows[names[:MOST]].head(MOST).map(lambda cell: cut(cell, WORD) if isinstance(cell, str) else cell)
     return shown, [f"and {len(rows) - MOST:,} more rows: see .rows"] if len(rows) > MOST else []

@@ -1,4 +1,4 @@
-"""Read the parameters of a notebook from its parameters cell, and check them against the rules stated there."""
+"""Read a notebook's parameters from their cell, and check them against the rules stated in it."""
 
 from __future__ import annotations
 

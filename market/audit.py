@@ -97,7 +97,7 @@ def each_panel(
     presets = list(presets)
     work = [(preset, seed) for seed in seeds for preset in presets]
     if not work:
-        raise DesignError("Cannot audit 0 markets; choose at least one preset and one seed")
+        raise DesignError("Cannot audit the methods: there are no markets; choose at least one preset and one seed")
     for preset in set(presets).difference(plain.PRESETS):
         chosen(preset)
     return executor.each(make, work, workers, "markets")

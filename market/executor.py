@@ -106,7 +106,7 @@ class Processes(Executor):
             self._idle.put(process)
         raise BrokenProcessPool(
             f"Cannot compute {', '.join(map(str, args))}: each of {TRIES} processes was killed in the attempt, as "
-            "happens when memory runs out; use fewer workers, or more memory"
+            "happens when memory runs out; use fewer workers or more memory"
         )
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:

@@ -1,4 +1,4 @@
-"""Build the panel that a researcher would see of a simulated market (equation 12)."""
+"""Build the panel that a researcher would observe in a simulated market (equation 12)."""
 
 from __future__ import annotations
 

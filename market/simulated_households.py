@@ -46,7 +46,7 @@ ORDER = {name: rank for rank, name in enumerate([*TITLES, *LABELS])}
 
 @dataclass(frozen=True)
 class Simulated:
-    """Purchases as in an export, and the true estimands of the market, by id.
+    """Simulated purchases, and the true estimands of their market by id.
 
     ``E2a`` (log points) is the effect of the crackdown on the share of Chinese firms that were never closed, in
     categories where closed firms had sold compared with others. ``V1`` (per cent) and ``V3`` (points) are the growth of

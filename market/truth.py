@@ -298,7 +298,7 @@ class Worlds(ABC):
             return np.asarray(np.log(with_ / without))
 
     def by_cohort(self, cohorts: Estimate) -> dict[str, float]:
-        """Return the true effect for each term of an estimate by cohort, on the same firms and months, per cent."""
+        """Return the true effect for each term of an estimate by cohort, in the same firms and months, per cent."""
         if cohorts.refused:
             return {}
         closed, month = cohorts.details["closed"], np.arange(cohorts.details["end"] + 1)
@@ -410,7 +410,7 @@ class Truth(Worlds):
     def window(
         self, post_from: int = Design.post_from, post_to: int = Design.post_to, worlds: tuple[str, ...] = ("W11", "W00")
     ) -> Window:
-        """Return the sales and firm attributes that estimands in a window need.
+        """Return the sales and firm attributes needed for the estimands in a window.
 
         Parameters
         ----------
@@ -429,8 +429,8 @@ class Truth(Worlds):
         if not FIRST_WAVE <= first <= last < MONTHS or last - 12 >= self.market.news:
             raise DesignError(
                 f"Cannot use a window from month {post_from} to {post_to} after the first wave: only months 0 to "
-                f"{min(MONTHS - 1, self.market.news + 11) - FIRST_WAVE} have base months a year earlier, before the "
-                "news; choose among them"
+                f"{min(MONTHS - 1, self.market.news + 11) - FIRST_WAVE} have base months, a year earlier, that "
+                "precede the news; choose among them"
             )
         rows = self._rows(post_from, post_to)
         history, firms = self.market.history.sales, self.market.firms
@@ -550,7 +550,7 @@ class Truth(Worlds):
         return effects
 
     def _entry(self, post_to: int) -> dict[str, float]:
-        """Return the monthly Chinese entrants in W11 and W00, and the change E5d.
+        """Return the monthly Chinese entrants in W11 and W00, and their change, E5d.
 
         Months run from the news to the end of the window. E5d is in per cent; its slope is per ten points of exposure.
         """

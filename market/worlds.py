@@ -57,7 +57,7 @@ def at_work(channels: Channels) -> Channels:
 
 @dataclass(frozen=True, eq=False)
 class Closures:
-    """Closures by firm: when, how much, and whether the firm comes back.
+    """Closures by firm: the month, the extent, and whether the firm comes back.
 
     Attributes
     ----------

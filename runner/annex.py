@@ -87,7 +87,10 @@ def moved(changes: Changes) -> dict[str, str]:
 
 
 def _joined(rows: pd.DataFrame, between: str) -> pd.DataFrame:
-    """Join the names and values that each report recorded, in one row per report and the column `told`."""
+    """Join the names and values that each report recorded into one text per report.
+
+    The text is in the column `told`.
+    """
     pairs = rows.assign(told=rows["name"] + between + rows["value"])
     return pairs.groupby("report", sort=False)["told"].agg("; ".join).reset_index()
 

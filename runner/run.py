@@ -248,7 +248,7 @@ def _planned(root: Path, request: Request, out: Path) -> tuple[list[Job], set[st
         return jobs, {job.name for job in chosen}, None
     mine = [job.parameters for job in chosen if job.name.startswith(PANEL)]
     if not mine:
-        raise DesignError("Reports on a panel: none of the named reports can use a panel; name none, or 03 to 06.")
+        raise DesignError("Reports on a panel: none of the named reports can use a panel; name 03 to 06, or none.")
     from analysis.study import Study
 
     study = Study.open(mine[0])

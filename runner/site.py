@@ -105,7 +105,7 @@ class Brief:
 def _card(
     name: str, entry: Mapping[str, Any], folder: Path, rows: Sequence[Any], anchors: Mapping[Any, str]
 ) -> dict[str, Any]:
-    """Return what the page shows of a report, such as its files, verdicts and sources.
+    """Return what the page shows about a report, such as its files, verdicts and sources.
 
     `entry` is its entry in the manifest; `unread` counts the verdicts that do not match `Judged`.
     """

@@ -72,7 +72,7 @@ def test_every_market_is_counted_once(small):
 
 @pytest.mark.parametrize(
     ("presets", "seeds", "message"),
-    [([], [1], "Cannot audit 0 markets"), (["null"], [], "0 markets"), (["nil"], [1], "nil")],
+    [([], [1], "Cannot audit the methods: there are no markets"), (["null"], [], "no markets"), (["nil"], [1], "nil")],
 )
 def test_an_audit_of_nothing_is_refused(presets, seeds, message):
     with pytest.raises(DesignError, match=message):

@@ -239,7 +239,7 @@ def test_a_copy_of_the_event_with_another_wave_keeps_its_public_figures(desk, ow
     text = (EVENTS / "amazon_2021.yml").read_text(encoding="utf-8")
     copy.write_text(text.replace("waves: [2021-05,", "waves: [2021-04, 2021-05,"))
     panel(Path(own["panel_path"]), closed="2021-04")
-    with pytest.raises(DesignError, match=r"2 firms closed earlier: 2021-04 \(2\); leave them out of the panel, or"):
+    with pytest.raises(DesignError, match=r"2 firms closed earlier, in 2021-04 \(2\); leave them out of the panel, or"):
         desk.run(panel=own, out=tmp_path / "mine")
     assert desk.run(panel=own_panel(Path(own["panel_path"]), event=str(copy)), out=tmp_path / "mine") == Exit.OK
     entries = json.loads((tmp_path / "mine" / AS_OF / "manifest.json").read_text())["reports"]
@@ -277,7 +277,7 @@ def test_a_simulated_panel_makes_simulated_reports_and_the_brief_tells_them_apar
     ("firm", "closed", "error", "message"),
     [
         ("F-", "", DesignError, "none of the 6 firms was closed between 2019-01 and 2021-12"),
-        ("F-", "2019-03", DesignError, r"but 2 firms closed earlier: 2019-03 \(2\); leave them out of the panel"),
+        ("F-", "2019-03", DesignError, r"but 2 firms closed earlier, in 2019-03 \(2\); leave them out of the panel"),
         ("F-", "2021-10", DesignError, r"but all 2 closures are in other months: 2021-10 \(2\); pass"),
         ("F-", "yesterday", DataError, "yesterday"),
     ],

@@ -38,7 +38,7 @@ _BOUNDS["exclusiveMinimum"] = (np.less_equal, "more than")
 
 
 def month_text(number: float) -> str:
-    """Format a month, given as months since January 1970, as YYYY-MM."""
+    """Format a month, counted from January 1970, as YYYY-MM."""
     return str(np.datetime64(int(number), "M"))
 
 

@@ -208,7 +208,7 @@ def _find_months(file: File, wide: Wide) -> None:
         months[column] = month
     beside = [f" and the column {name!r}" for name in ("month", "sales") if name in file.theirs]
     if not months or beside:
-        actual = f"{len(months)} of these{''.join(beside)}"
+        actual = f"{len(months)} such columns{''.join(beside)}"
         file.refuse_header(f"{expected}, instead of columns month and sales", actual, f"correct `wide` in {file.map}")
 
 

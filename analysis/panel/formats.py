@@ -80,7 +80,7 @@ def number_pattern(thousands: str, decimal: str) -> str:
 
 
 def number_signs(words: Sequence[str]) -> list[tuple[str, str]]:
-    """Return the pairs in `SIGNS` that fit all of the given numbers.
+    """Return the pairs in `SIGNS` that fit all numbers in a list of text values.
 
     If several pairs give the same numbers, only the first is returned.
     """

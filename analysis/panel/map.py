@@ -110,7 +110,7 @@ class Map(Written):
         if (self.currency != DOLLARS) != ("" in self.rates):
             raise ValueError(
                 "expected currency and rates together (rates in US dollars per unit, one for all periods or by year or "
-                "month) or, with a column currency, only rates, such as {CNY: 0.15, EUR: {2020: 1.14, 2021: 1.18}}"
+                "month) or, with a currency column, only rates, such as {CNY: 0.15, EUR: {2020: 1.14, 2021: 1.18}}"
             )
         if self.thousands == self.decimal:
             raise ValueError("expected different separators for thousands and decimals")

@@ -106,7 +106,7 @@ def read_panel(
         refuse(map, f"home = {home!r}, as requested", repr(file.named.home), do)
     home = home or file.named.home or "AMZ"
     if platforms is not None and home not in platforms:
-        refuse(path, f"the home platform {home!r} among those allowed", ", ".join(platforms), "add it to them")
+        refuse(path, f"the home platform {home!r} among those allowed", ", ".join(platforms), "add it to `platforms`")
     with tempfile.SpooledTemporaryFile(_WAITING_BYTES) as waiting:
         rows, units, notes = _gather(file, waiting)
         order, provenance = _platforms(rows, home), _provenance(rows)
@@ -424,7 +424,7 @@ def _refuse_again(rows: Rows, units: pd.DataFrame) -> NoReturn:
     key_values = {name: rows.values[name].word(codes[name]) for name in ("firm", "account") if name in units}
     key_values |= {"platform": rows.labels()[platform], "month": month_text(month) + f"-{day:02d}" * (len(key) > 3)}
     where = f"{file.path}, row {file.row(at)}, column {', '.join(file.called(name, at) for name in key_values)}"
-    actual = f"{tuple(key_values.values())}, which is already in row {file.row(before):,}"
+    actual = f"{', '.join(map(repr, key_values.values()))}, which is already in row {file.row(before):,}"
     do = "remove one of the two rows, or correct its key"
     if len(key) == 3 and (days := abs(int(day) - int(every[before]["day"]))):
         actual += f", for another day of the month ({every[before]['day']} and {day})"
