@@ -61,7 +61,7 @@ def inside(folder: Path, name: str) -> Path:
 
 
 def located(name: str, path: str) -> Path:
-    """Return the path of a file that a parameter names.
+    """Return the path of a file named by a parameter.
 
     The file is looked up in the working directory, then in the project's folder. An absolute path is returned as is,
     for its reader to report if missing; a missing relative one raises DataError.
@@ -92,7 +92,7 @@ def refuse_long(path: Path, column: str, cells: Any, most: int) -> None:
 
 
 def is_printable(sign: str) -> bool:
-    """Return whether a character is visible on a page and does not reorder others."""
+    """Return whether a character is visible on a page and does not reorder other characters."""
     return unicodedata.category(sign) not in _UNSEEN
 
 
