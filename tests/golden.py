@@ -155,7 +155,14 @@ def public() -> Iterator[tuple[str, Shown]]:
     yield "ladder", totals.bounds_by_assumption(known, share=0.40, spared=(-2.4, 1.0), since="25 April 2021")
     yield "readings", totals.published_growth()
     yield "shares", totals.shares()
-    yield "accounts", totals.account_map([3000.0, 50_000.0], 1e6, 2.0, [0.0, 0.3, 0.6, 0.9])
+    yield (
+        "accounts",
+        {
+            f"{count:.0f}, tilt {tilt:g}": 100 * totals.closed_share(count, 1e6, sd_log_sales=2.0, tilt=tilt)
+            for count in (3000.0, 50_000.0)
+            for tilt in (0.0, 0.3, 0.6, 0.9)
+        },
+    )
     yield "totals", {"stated": totals.stated_change()} | dict(enumerate(closed))
     for place, quarters in shift.places().items():
         yield f"quarters of {place}", whole(quarters)

@@ -269,7 +269,7 @@ def dates(text: pd.Series, *, last: bool = False) -> pd.Series:
 
 
 def counts() -> pd.DataFrame:
-    """Return the published counts of closed or affected accounts, stores or sellers, sorted by date.
+    """Return the published counts of closed or affected accounts, stores or sellers, by date of publication.
 
     Returns
     -------
@@ -280,6 +280,7 @@ def counts() -> pd.DataFrame:
     defined = data.load("counts").drop(columns="reason")
     frame = series.rows("events").merge(defined, on="event_id", how="inner", validate="1:1", suffixes=("_row", ""))
     frame = frame.rename(columns={"quantity": "value", "unit": "what"})
+    frame["date"] = frame["source_date"].fillna(frame["date"])
     columns = ["event_id", "date", "counted_by", "value", "what", "definition", "bound"]
     columns += ["publisher", "source_publisher", "source_date", "source_url"]
     return frame[columns].sort_values(["date", "value"], ignore_index=True)

@@ -316,6 +316,7 @@ def share_prices(estimation_first: str, estimation_last: str, *, level: float) -
     """
     market = data.load("market_stock_returns").set_index("date")["market_return"]
     listed, ranks = data.load("seller_stock_returns"), data.load("market_car_ranks")
+    calm = _columns(market.index, estimation_first, estimation_last)
     shares = listed.pivot(index="firm", columns="date", values="daily_return").reindex(columns=market.index)
     windows = ranks.drop_duplicates("window").set_index("window")
     windows = windows[windows["first_day"] > pd.Timestamp(estimation_last)].sort_values("first_day")
@@ -323,14 +324,7 @@ def share_prices(estimation_first: str, estimation_last: str, *, level: float) -
         later = "no event window in market_car_ranks.csv begins later"
         raise DesignError(f"Cannot end the estimation window on {estimation_last}: {later}; choose an earlier day")
     spans = {str(row.Index): _columns(market.index, row.first_day, row.last_day) for row in windows.itertuples()}
-    estimate = abnormal_returns(
-        shares.to_numpy(),
-        market.to_numpy(),
-        estimation=_columns(market.index, estimation_first, estimation_last),
-        event=spans,
-        firms=list(shares.index),
-        level=level,
-    )
+    estimate = abnormal_returns(shares, market, estimation=calm, event=spans, firms=list(shares.index), level=level)
     exposed = listed.drop_duplicates("firm").set_index("firm")["exposed"]
     rows = estimate.rows.join(windows[["first_day", "last_day", "n_stocks"]], on="window")
     rows = rows.assign(exposed=rows["firm"].map(exposed), seller=rows["firm"].map(short_name))
@@ -343,8 +337,27 @@ def share_prices(estimation_first: str, estimation_last: str, *, level: float) -
         value=100 * estimate.value,
         covariance=1e4 * estimate.covariance,
         columns={str(name): column.to_numpy() for name, column in more.items()},
-        details={**estimate.details, "days": market.index, "shares": shares},
+        details={**estimate.details, "days": market.index, "shares": shares, "market": market, "calm": calm},
     )
+
+
+def between(prices: Estimate, firm: str, first: str, last: str, *, before: int = 0) -> Estimate:
+    """Estimate the abnormal return of one share between two days, per cent.
+
+    Parameters
+    ----------
+    prices : Estimate
+        From :func:`share_prices`, whose estimation window is used by default.
+    firm, first, last : str
+        Firm as in seller_stock_returns.csv; first and last day.
+    before : int
+        Use this number of trading days just before the first day as the estimation window instead.
+    """
+    start, stop = _columns(prices.details["days"], first, last)
+    window = (start - before, start) if before else prices.details["calm"]
+    shares, market = prices.details["shares"].loc[firm], prices.details["market"]
+    found = abnormal_returns(shares, market, estimation=window, event={"": (start, stop)}, level=prices.level)
+    return replace(found, unit="per cent", value=100 * found.value, covariance=1e4 * found.covariance)
 
 
 def _columns(days: pd.Index, first: Any, last: Any) -> Window:
@@ -422,15 +435,15 @@ def in_the_week(rows: pd.DataFrame) -> pd.DataFrame:
 def by_event(rows: pd.DataFrame) -> pd.DataFrame:
     """Tabulate share price changes and their market ranks by owner and event.
 
-    `rows` come from :func:`share_prices`. Each cell contains a change with its rank as text. A star marks the owner of
-    a closed seller, and its own news. The shorter window of each event is used. Where ranks are published in tens, the
+    `rows` come from :func:`share_prices`. Each cell contains a change with its rank as text. A star marks a change
+    whose interval excludes zero. The shorter window of each event is used. Where ranks are published in tens, the
     table shows the middle one.
     """
     best = rows.dropna(subset="estimate").query("window.str.endswith('_2d') or window == 'first_wave_10d'")
     ranks = best[["rank_low", "rank_high"]].mean(axis=1).map("{:,.0f}".format)
     cells = best["estimate"].map(lambda size: number(size, signed=True)) + " (" + ranks + ")"
-    cells = cells.where(best["window"] != best["seller"].str.lower() + "_2d", cells + " *")
-    names = best["seller"] + best["exposed"].map({"closed": " *", "partly": " (in part)"}).fillna("")
+    cells = cells.mask((best["conf_low"] > 0) | (best["conf_high"] < 0), cells + " *")
+    names = best["seller"] + best["exposed"].map({"closed": " (closed)", "partly": " (closed in part)"}).fillna("")
     wide = best.assign(cell=cells, owner=names).pivot(index=["exposed", "owner"], columns="window", values="cell")
     windows = best.drop_duplicates("window").sort_values("first_day")["window"]
     return wide[windows].fillna("–").reset_index()

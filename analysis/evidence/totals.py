@@ -182,15 +182,6 @@ def growth_sources() -> pd.DataFrame:
     return pd.concat([frame[used], amount_sources()], ignore_index=True)
 
 
-def account_map(accounts: list[float], population: float, sd_log_sales: float, tilts: list[float]) -> pd.DataFrame:
-    """Tabulate the closed accounts' share of sales by number of accounts and tilt, per cent."""
-    by_tilt = {
-        f"tilt {tilt:g}": [100 * closed_share(n, population, sd_log_sales=sd_log_sales, tilt=tilt) for n in accounts]
-        for tilt in tilts
-    }
-    return pd.DataFrame(by_tilt, index=pd.Index(accounts, name="accounts"))
-
-
 @dataclass(frozen=True)
 class Totals:
     """Quantities that determine the effect of the closures on Chinese sellers' growth on Amazon (E3g).

@@ -127,7 +127,7 @@ def answer(
         confidence = f"{verdict.confidence}, {caveat}" if caveat else verdict.confidence
         grade = verdict.grade
         if verdict.estimate is None and verdict.low is None:
-            numbers = interval = confidence = ""  # no finding to be confident in
+            numbers = interval = window = confidence = ""  # no finding to be confident in
         text = f"{verdict.statement} {verdict.said}. {sentence}"
     else:
         lead = condition(LOOK.market) if LOOK.simulated else ""
