@@ -220,7 +220,8 @@ def test_no_date_and_no_declared_file_are_not_accepted(root, name, vintage, said
 
 
 def test_a_card_whose_values_cannot_be_replaced_is_left_alone(root):
-    edit(root / "datapackage.json", b'"vintage": "2026-11-28",', b'"vintage" : "2026-11-28",')
+    vintage = f'"{data.card("events")["vintage"]}",'.encode()
+    edit(root / "datapackage.json", b'"vintage": ' + vintage, b'"vintage" : ' + vintage)
     before = (root / "datapackage.json").read_bytes()
     with pytest.raises(DataError, match=r"its path must be followed by bytes, hash, vintage; reorder its keys"):
         data.accept("events", vintage="2027-01-31", root=root)

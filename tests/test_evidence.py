@@ -483,22 +483,38 @@ def test_what_else_the_register_has_in_the_week_of_the_news_is_said_and_not_deni
     assert of["Youkeshu"] == ["E038", "E039", "E044", "E045", "E046", "E047", "E048"]
     notebook = (ROOT / "notebooks" / "02_market_reaction.ipynb").read_text(encoding="utf-8")
     assert "week = listed.in_the_week(rows)" in notebook
-    assert "cannot be separated" in notebook
+    assert "We cannot say how much of the fall was due to the closures" in notebook
 
 
-def test_shares_by_owner_and_event_mark_the_closed_and_their_own_news(shares):
+def test_shares_by_owner_and_event_name_the_closed_and_star_what_excludes_zero(shares):
     table = listed.by_event(shares.reset_index()).set_index("owner")
-    assert table.index[:3].tolist() == ["Sunvalley *", "Tongtuo *", "Youkeshu *"]
+    assert table.index[:3].tolist() == ["Sunvalley (closed)", "Tongtuo (closed)", "Youkeshu (closed)"]
     assert table.columns.tolist()[1:] == ["first_wave_10d", "sunvalley_2d", "youkeshu_2d", "tongtuo_2d"]
-    assert table.loc[["Youkeshu *", "Sunvalley *"], "youkeshu_2d"].tolist() == ["−17.9 (5) *", "+20.7 (4,077)"]
-    assert (table.map(lambda cell: cell.endswith("*")).sum() == [0, 0, 1, 1, 1]).all()
+    own = table.loc[["Youkeshu (closed)", "Sunvalley (closed)"], "youkeshu_2d"].tolist()
+    assert own == ["−17.9 (5) *", "+20.7 (4,077) *"]
+    assert (table.map(lambda cell: cell.endswith("*")).sum() == [0, 0, 2, 3, 0]).all()
 
 
 def test_the_jump_before_the_news_is_in_the_paths_and_takes_most_of_the_fall():
-    _, paths = listed.price_paths(listed.share_prices(FIRST, LAST, level=0.95))
+    prices, tiza = listed.share_prices(FIRST, LAST, level=0.95), "Tiza Information / Youkeshu"
+    _, paths = listed.price_paths(prices)
     path = paths.query("event == 'youkeshu'").set_index("day")["value"]
     assert (path.diff().idxmax(), path.diff()[-4]) == (-4, pytest.approx(22.7, abs=0.05))  # 1 July
-    assert path[1] - path[-5] == pytest.approx(-5.5, abs=0.05)
+    net, ebb = (
+        listed.between(prices, tiza, *ends) for ends in (("2021-07-01", "2021-07-08"), ("2021-07-02", "2021-07-06"))
+    )
+    assert net.value[0] == pytest.approx(path[1] - path[-5])
+    assert [f"{net:both}", f"{ebb:both}"] == ["−5.5 [−16.7 to +5.7] ◐", "−10.3 [−18.2 to −2.4] ◐"]
+
+
+def test_the_noise_of_the_days_before_the_news_widens_an_interval_and_the_calm_months_give_the_published_one():
+    prices, tiza = listed.share_prices(FIRST, LAST, level=0.95), "Tiza Information / Youkeshu"
+    calm, late = (listed.between(prices, tiza, "2021-07-07", "2021-07-08", before=days) for days in (0, 60))
+    published = prices[f"{tiza}: youkeshu_2d"]
+    assert (calm.value[0], *calm.conf_int[:, 0]) == pytest.approx((published.value[0], *published.conf_int[:, 0]))
+    assert f"{late:interval}" == "−28.0 to −7.1 ◐"
+    with pytest.raises(DesignError, match="59 days in the estimation window"):
+        listed.between(prices, tiza, "2021-07-07", "2021-07-08", before=59)
 
 
 def test_firms_on_record_hold_what_the_files_say_and_name_events_that_there_are():

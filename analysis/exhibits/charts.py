@@ -240,8 +240,8 @@ def counts(rows: pd.DataFrame, *, xlabel: str) -> Figure:
 
     `rows` has `term`, `value`, `note` and `strong`.
     """
-    drawing, axes = plt.subplots(figsize=(WIDTH, 0.6 + 0.36 * len(rows)))
-    heights = terms_axis(axes, rows["term"], width=30)
+    drawing, axes = plt.subplots(figsize=(WIDTH, 0.6 + 0.27 * len(rows)))
+    heights = terms_axis(axes, rows["term"], width=44)
     for height, row in zip(heights, rows.to_dict("records"), strict=True):
         colour = MAIN if row["strong"] else REST
         axes.plot([1, row["value"]], [height, height], color=FAINT, lw=1, zorder=1)
