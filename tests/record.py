@@ -160,9 +160,10 @@ def moved(found: Mapping[str, Verdict]) -> str:
     assert not asked & {*places[name]}
     assert asked <= {*shift.named(closed=False)["Anker"]}
     return (
-        "No public evidence shows a move to eBay or AliExpress. Two sellers with closed accounts publish what they "
-        f"sold outside Amazon in all. Sunvalley's sales on Amazon fell by {number(sunvalley['lost'], 0)} million yuan "
-        f"between {sunvalley['first']} and {sunvalley['last']}, and elsewhere they rose by at most "
+        "We found no public evidence of a move to eBay or AliExpress; three filings that we could not read whole may "
+        "hold some. Two sellers with closed accounts publish what they sold outside Amazon in all. Sunvalley's sales "
+        f"on Amazon fell by at most {number(sunvalley['lost'], 0)} million yuan between {sunvalley['first']} and "
+        f"{sunvalley['last']}, and elsewhere they rose by at most "
         f"{number(sunvalley['after'] - sunvalley['before'], 0)} million. {name} sold {number(aukey['before'], 0)} "
         f"million yuan elsewhere in {aukey['first']} and {number(aukey['after'], 0)} million in {aukey['last']}; an "
         f"article on its prospectus names {listing(places[name])}, and neither eBay nor AliExpress. Neither rise shows "

@@ -158,9 +158,11 @@ def test_the_actual_statistic_is_no_draw_and_an_endless_interval_ends_in_an_arro
 
 def test_a_slope_says_each_value_and_its_name_where_it_ends():
     rows = pd.DataFrame({"term": ["a", "a", "b", "b", "b"], "x": [1, 2, 1, 2, 3], "estimate": [100, 77, 70, 86, 88.4]})
+    rows = rows.assign(note=["at most ", "", "", "", ""])
     drawing = curves.slopes(rows, ylabel="y", ticks={1: "p", 2: "q", 3: "r"}, strong=["a"], dashed=["b"])
     axes = drawing.axes[0]
-    assert [text.get_text() for text in axes.texts] == ["100", "77  a", "70", "86", "88  b"]
+    assert [text.get_text() for text in axes.texts] == ["at most 100", "77  a", "70", "86", "88  b"]
+    assert [tuple(dot.get_facecolor()[0][:3]) == (1, 1, 1) for dot in axes.collections] == [True, *[False] * 4]
     assert [text.get_color() for text in axes.texts[:3]] == [style.MAIN, style.MAIN, style.REST]
     assert [line.get_linestyle() for line in axes.lines] == ["-", "--"]
     assert [tick.get_text() for tick in axes.get_xticklabels()] == ["p", "q", "r"]

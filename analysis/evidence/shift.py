@@ -10,14 +10,12 @@ import pandas as pd
 
 from analysis import data, series
 from analysis.errors import DataError
-from analysis.numbers import number
 from analysis.series import Series
 
 # Figures published by sellers, in platform_mix.csv
 SHARE, REVENUE, GROWTH = "share of revenue", "revenue", "growth of revenue"
 NAMED = "named as a place of sale"
 PRINTED = (SHARE, REVENUE, NAMED, GROWTH)
-WORDS = {"lower": "over ", "upper": "under ", "": ""}  # prefix of a bound
 AMAZON, OTHERS = "Amazon", ("other than Amazon", "third-party platforms other than Amazon")
 YEARS = ("2020", "2021", "2023", "2023Q1")  # before, in and after the year of the closures
 
@@ -66,31 +64,11 @@ def amazon_shares() -> pd.DataFrame:
     DataFrame
         `term` (a label that says whether accounts were closed), `firm`, `closed`, the year `x`, `estimate`.
     """
-    rows = mix().query("platform == @AMAZON and measure == @SHARE and bound == '' and period in @YEARS")
+    rows = mix().query("platform == @AMAZON and measure == @SHARE and bound != 'lower' and period in @YEARS")
     rows = rows[rows.groupby("firm")["firm"].transform("size") > 1]
     accounts = rows["closed"].map({"yes": "accounts closed"}).fillna("no known closure")
     columns = {"x": rows["period"].str[:4].astype(int), "term": rows["firm"] + " (" + accounts + ")"}
     return rows.assign(estimate=rows["value"], **columns)[["term", "firm", "closed", "x", "estimate"]]
-
-
-def beside(rows: pd.DataFrame, firms: Sequence[str]) -> pd.DataFrame:
-    """Tabulate shares and growth from :func:`mix`, except those drawn as lines for the given firms.
-
-    Equal figures for several periods share one row.
-    """
-    drawn = rows["firm"].isin(firms) & (rows["period"].isin(YEARS) | rows["period"].lt("2020"))
-    drawn &= rows["platform"].eq(AMAZON)
-    kept = rows[rows["measure"].isin([SHARE, GROWTH]) & ~drawn & rows["platform"].ne("own sites")]
-    basis = kept["basis"].mask(kept["measure"].eq(GROWTH), "growth " + kept["basis"])
-    columns = {
-        "Seller": kept["firm"],
-        "Platform, and of what": kept["platform"] + ", " + basis,
-        "Per cent": kept["bound"].map(WORDS) + kept["value"].map(number),
-        "Source": kept["cited"],
-    }
-    alike = kept[["period"]].assign(**columns).groupby([*columns], sort=False)["period"].agg(", ".join)
-    frame = alike.rename("Period").reset_index()
-    return frame[["Seller", "Period", *frame.columns[1:-1]]]
 
 
 def elsewhere() -> pd.DataFrame:
@@ -100,8 +78,8 @@ def elsewhere() -> pd.DataFrame:
     -------
     DataFrame
         One row per seller, indexed by `firm`: `closed`, `first`, `last` (years), `before`, `after`, `bound` (of
-        `before`); `lost`, the fall on Amazon between them; and `most`, the rise elsewhere in per cent of it, an upper
-        bound on the sales that moved. NaN if sales on Amazon rose or are not published.
+        `before`: what was sold elsewhere may have been more); `lost`, the fall on Amazon between them; and `most`, the
+        rise elsewhere in per cent of it. NaN if sales on Amazon rose or are not published.
     """
     money = mix().query("measure == @REVENUE and currency == 'CNY'").sort_values("period")
     ends = money[money["platform"].isin(OTHERS)].groupby("firm")
@@ -168,14 +146,17 @@ def leads() -> pd.DataFrame:
     return pd.concat(tables, ignore_index=True)
 
 
-def rank(leads: pd.DataFrame) -> tuple[int, int]:
-    """Return the rank of the year after the closures by lead, and the number of years ranked.
+def rank(leads: pd.DataFrame) -> tuple[int, int, int]:
+    """Return two ranks of the year after the closures by lead, and the number of years ranked.
 
-    The largest lead has rank 1. The year of the closures is left out. Where two tables cover a year, the one for the
-    marketplace is used.
+    The largest lead has rank 1. The year of the closures is left out. Two tables cover 2019: the first rank uses the
+    one for the marketplace, the second the one that includes businesses since sold.
     """
-    by_year = leads.drop_duplicates("Year", keep="last").set_index("Year")[LEAD].drop(CLOSURES)
-    return int((by_year >= by_year[AFTER]).sum()), len(by_year)
+    wide = [
+        leads.drop_duplicates("Year", keep=keep).set_index("Year")[LEAD].drop(CLOSURES) for keep in ("last", "first")
+    ]
+    alone, included = (int((by_year >= by_year[AFTER]).sum()) for by_year in wide)
+    return alone, included, len(wide[0])
 
 
 def since_china_apart() -> pd.DataFrame:
@@ -238,9 +219,8 @@ def ebay_filings() -> pd.DataFrame:
 
 
 def sources() -> pd.DataFrame:
-    """Return the rows behind the figures from eBay, Walmart, Wish and sellers.
+    """Return the rows behind the figures from eBay, Wish and sellers.
 
     The column `source_url` contains their sources.
     """
-    firms, sellers = mix().query("measure in @PRINTED"), [chinese_share("Walmart"), chinese_share("Wish", SELLERS)]
-    return pd.concat([ebay_filings(), firms, *sellers])
+    return pd.concat([ebay_filings(), mix().query("measure in @PRINTED"), chinese_share("Wish", SELLERS)])

@@ -36,7 +36,7 @@ MEANING: dict[Word, str] = {
     SUPPORTED: "The evidence fits the claim and not its opposite.",
     CONTRADICTED: "The evidence fits the opposite of the claim and not the claim.",
     NOT_SHOWN: "The evidence fits the claim and its opposite.",
-    NOT_TESTABLE: "We found no figure that bears on the claim.",
+    NOT_TESTABLE: "We found no figure that tests the claim.",
 }
 CONFIDENCE: tuple[Level, ...] = get_args(Level)[1:]
 TIERS: tuple[Tier, ...] = get_args(Tier)

@@ -129,17 +129,22 @@ def slopes(
     """Draw one line per term over a few positions, with its values written beside it.
 
     `rows` has `term`, `x` and `estimate`. `ticks` label the positions. `strong` terms are drawn in the main colour, and
-    `dashed` terms as dashed lines.
+    `dashed` terms as dashed lines. A point with a `note`, an optional column, is hollow; the note precedes its value.
     """
     drawing, axes = plt.subplots(figsize=(WIDTH, 2.4))
     for term, line in rows.groupby("term", sort=False):
         style: Style = {"color": MAIN if term in strong else REST}
-        axes.plot(line["x"], line["estimate"], "o", ls=(0, (4, 1.5)) if term in dashed else "-", lw=1.8, ms=5, **style)
+        axes.plot(line["x"], line["estimate"], ls=(0, (4, 1.5)) if term in dashed else "-", lw=1.8, **style)
         falls, last = line["estimate"].iloc[-1] < line["estimate"].iloc[0], line["x"].iloc[-1]
-        for x, value in zip(line["x"], line["estimate"], strict=True):
-            text = f"{number(value, 0)}  {term}" if x == last else number(value, 0)
-            side, ha = ((8, 0 if x == max(ticks) else 5 if falls else -5), "left") if x == last else ((0, 10), "center")
-            side, ha = ((-8, 0), "right") if x == min(ticks) else (side, ha)
+        for x, value, note in zip(line["x"], line["estimate"], line.get("note", [""] * len(line)), strict=True):
+            text = f"{note}{number(value, 0)}" + (f"  {term}" if x == last else "")
+            axes.scatter(x, value, 25, "white" if note else style["color"], edgecolors=style["color"], zorder=3)
+            side, ha = (
+                ((8, 0 if x == max(ticks) else 5 if falls else -5), "left")
+                if x == last
+                else ((0, -10 if note else 10), "center")
+            )
+            side, ha = ((-8, 0), "right") if x == min(ticks) and not note else (side, ha)
             near(axes, (x, value), text, side, ha=ha, **style)
     axes.set_xticks([*ticks], [*ticks.values()], fontsize=7.5)
     axes.margins(y=0.14)
