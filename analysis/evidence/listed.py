@@ -13,14 +13,14 @@ from analysis.errors import DesignError
 from analysis.estimate import Estimate
 from analysis.estimators.abnormal_returns import Window, abnormal_returns, market_rank
 from analysis.estimators.synthetic import Method, permutation_did, synthetic_did
-from analysis.numbers import number, percent_change
+from analysis.numbers import number, percent_change, spelled
 from analysis.series import Series
 
 HALF_DIGIT = 5e-5  # daily returns are published with four decimals
 WEEK = pd.Timedelta(days=7)
 WEIGHTED: dict[Method, str] = {
-    "sdid": "Sunvalley, weighted firms and years",
-    "sc": "Sunvalley, weighted firms (synthetic control)",
+    "sdid": "Sunvalley, other firms and years weighted",
+    "sc": "Sunvalley, other firms weighted",
 }
 """Labels of the comparisons of one closed seller with weighted others."""
 
@@ -127,18 +127,22 @@ def unpublished_base(name: str, after: int, spared: pd.Series) -> dict[str, floa
     return {"revenue": revenue, "threshold": revenue / float(np.exp(spared.min()))}
 
 
+def without(names: list[str], before: int, after: int, *, level: float) -> Estimate:
+    """Re-estimate :func:`revenue_change` without some firms; at least one closed seller has to remain."""
+    rest = revenue_change(before, after, level=level).details["changes"].query("firm not in @names")
+    return permutation_did(rest["change"].to_numpy(), rest["closed"].to_numpy(), level=level, unit="log points")
+
+
 def leave_one_out(before: int, after: int, *, level: float) -> pd.DataFrame:
     """Re-estimate :func:`revenue_change`, leaving out one firm at a time.
 
     The columns are `left_out`, `estimate`, `rank` and `assignments`.
     """
-    changes = revenue_change(before, after, level=level).details["changes"]
-    rows = []
-    for row, name in enumerate(changes["firm"]):
-        rest = changes.drop(index=row)
-        if rest["closed"].any():  # without the only closed firm, nothing can be compared
-            comparison = permutation_did(rest["change"].to_numpy(), rest["closed"].to_numpy(), level=level)
-            rows.append((name, *comparison.rows.iloc[0][["estimate", "rank"]], comparison.counts["assignments"]))
+    changes, rows = revenue_change(before, after, level=level).details["changes"], []
+    for name in changes["firm"]:
+        if changes.query("firm != @name")["closed"].any():  # without the only closed firm, nothing can be compared
+            found = without([name], before, after, level=level)
+            rows.append((name, *found.rows.iloc[0][["estimate", "rank"]], found.counts["assignments"]))
     return pd.DataFrame(rows, columns=["left_out", "estimate", "rank", "assignments"])
 
 
@@ -159,67 +163,38 @@ def synthetic(firm: str, first_post: int, method: Method) -> Estimate:
 def otherwise(before: int, after: int, long_after: int, *, level: float) -> pd.DataFrame:
     """Re-estimate :func:`revenue_change` with one choice changed at a time, per cent.
 
-    The rows are the main estimate, those without each closed seller and without any one of the others (their range),
-    twice the variance for closed sellers, a placebo a year earlier, a later year, and one closed seller compared with
-    weighted others.
+    The rows are the main estimate, those without each closed seller, without any one of the others (their range) and
+    without those listed after the closures, a placebo a year earlier, a later year, and one closed seller compared
+    with weighted others.
 
     Returns
     -------
     DataFrame
         `term` (a label), `estimate`, `conf_low`, `conf_high`; the limits are missing if no interval is computed.
     """
-    plain, wider = (revenue_change(before, after, level=level, ratio=ratio).rows for ratio in (1.0, 2.0))
-    years = ((before - 1, before), (before, long_after))
-    earlier, longer = (revenue_change(*pair, level=level).rows for pair in years)
-    left = leave_one_out(before, after, level=level)
+    years = ((before, after), (before - 1, before), (before, long_after))
+    plain, earlier, longer = (revenue_change(*pair, level=level) for pair in years)
+    left, later = leave_one_out(before, after, level=level), without(listed_later(), before, after, level=level)
+    groups = dict(iter(longer.details["changes"].groupby("closed")["firm"]))
     closed = left["left_out"].isin(closed_names())
     others = left.loc[~closed, "estimate"]
     weighted = pd.concat([synthetic("Sunvalley", after, method).rows for method in WEIGHTED])
     rows = pd.concat(
         [
-            plain.assign(term=f"{before} to {after}"),
+            plain.rows.assign(term=f"{before} to {after}"),
             left[closed].assign(term="without " + left["left_out"]),
             pd.DataFrame({"term": ["without any one other firm"], "conf_low": others.min(), "conf_high": others.max()}),
-            wider.assign(term="closed sellers vary twice as much"),
-            earlier.assign(term=f"placebo, {before - 1} to {before}"),
-            longer.assign(term=f"{before} to {long_after}"),
+            later.rows.assign(term="without " + ", ".join(listed_later())),
+            earlier.rows.assign(term=f"a year earlier (placebo), {before - 1} to {before}"),
+            longer.rows.assign(
+                term=f"{before} to {long_after}, {' and '.join(groups[True])} against {spelled(len(groups[False]))}"
+            ),
             weighted.assign(term=list(WEIGHTED.values())),
         ],
         ignore_index=True,
     )
     ends = ["estimate", "conf_low", "conf_high"]
     return rows[["term", *ends]].assign(**{name: percent_change(rows[name]) for name in ends})
-
-
-def damage(firm: str, share_closed: float, *, level: float) -> pd.DataFrame:
-    """Compare a firm's actual and mechanical losses of revenue in the year of its closure (E1e).
-
-    Mechanical: the closed share of revenue times the fraction of the year after the closure. Actual: the raw change
-    in revenue, and the change relative to the mean log change of the sellers not closed.
-
-    Parameters
-    ----------
-    firm : str
-        Short name in the design, which contains the day of its closure.
-    share_closed : float
-        Closed share of the firm's revenue, in (0, 1].
-    level : float
-        Coverage of the interval, as for :func:`revenue_change`.
-
-    Returns
-    -------
-    DataFrame
-        `measure`, `change` in per cent, `multiple` of the mechanical loss.
-    """
-    closed = pd.Timestamp(design().set_index("name").loc[firm, "closed_on"])
-    left = (pd.Timestamp(closed.year, 12, 31) - closed).days + 1
-    mechanical = -100 * share_closed * left / (366 if closed.is_leap_year else 365)
-    changes = revenue_change(closed.year - 1, closed.year, level=level).details["changes"].set_index("firm")
-    actual, spared = changes.loc[firm, "change"], changes.loc[~changes["closed"], "change"].mean()
-    names = ["mechanical: share closed times days closed", "actual: raw change of revenue"]
-    names += ["actual: against the mean of firms not closed"]
-    frame = pd.DataFrame({"measure": names, "change": [mechanical, *100 * np.expm1([actual, actual - spared])]})
-    return frame.assign(multiple=frame["change"] / mechanical)
 
 
 def _by_year(firm: str, measure: str) -> pd.Series:
@@ -276,8 +251,9 @@ def firms_on_record() -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        `seller` (with brands and owner), `closed`, `stores`, `frozen` (million yuan), `revenue`, `profit` (million
-        yuan by year, as text), `became`, `source`; a dash or NaN where nothing is published.
+        `seller` (with brands and owner), `closed`, `stores` (how many were affected, and by when), `frozen` (million
+        yuan), `revenue`, `profit` (million yuan by year, as text), `became`, `source`; a dash or NaN where nothing is
+        published.
     """
     sellers, figures = data.load("firms_on_record").fillna(""), data.load("listed_sellers")
     yearly = figures[figures["period"].isin(["2020", "2021", "2022", "2023"])].sort_values("period")
@@ -289,11 +265,12 @@ def firms_on_record() -> pd.DataFrame:
     rows = sellers.to_dict("records")
     brands = [f" ({row['brands']})" if row["brands"] != row["name"] else "" for row in rows]
     disclosed = figures.set_index(["measure", "firm"])["value"].sort_index()
+    shops = sellers["firm"].map(disclosed["shops_closed"]).map("{:.0f}".format)
     return sellers.assign(
         seller=sellers["name"] + brands + ", owned by " + sellers["owner"],
         revenue=[by_year(row, "revenue") for row in rows],
         profit=[by_year(row, "profit") for row in rows] + sellers["whose_profit"].map({"owner": " (owner)"}).fillna(""),
-        stores=sellers["firm"].map(disclosed["shops_closed"]),
+        stores=[text.replace("{}", shop) or "–" for text, shop in zip(sellers["affected"], shops, strict=True)],
         frozen=sellers["firm"].map(disclosed["funds_frozen"]),
     )
 

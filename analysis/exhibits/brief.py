@@ -273,7 +273,7 @@ def listed_revenue(event: Event, after: int, last: int, *, small: bool = False) 
         log="y",
         size=(BESIDE, 1.75) if small else (WIDTH, 2.9),
     )
-    dark = "Dark: disclosed a closure."
+    dark = f"Dark: closed sellers with figures for {before} and {after}."
     return figure(
         drawing,
         dark if small else f"Logarithmic scale. {dark} Dotted: across a year that is not published.",

@@ -113,7 +113,7 @@ def paths(
         _scales(axes, ticks, log=log, signed=shared)
         _lines(axes, lines, strong, named=len(set(rows["term"])) > 1)
         if level is not None:
-            axes.axhline(level, **DOTTED)
+            axes.hlines(level, lines["x"].min(), lines["x"].max(), **DOTTED)
         if closures:
             shade(axes, closures, named=len(panels) == 1)
     plt.setp(grid[:, 0], ylabel=ylabel)

@@ -153,6 +153,7 @@ def number_below(index: pd.Series, closed: Sequence[str]) -> str:
     below = index.dropna() < 100
     groups = (below[below.index.isin(closed)], below[~below.index.isin(closed)])
     hit, others = (f"{spelled(group.sum())} of {spelled(len(group))}" for group in groups)
+    hit = "both" if hit == "two of two" else hit
     return f"fell at {hit} closed sellers and at {others} others"
 
 
