@@ -271,7 +271,7 @@ def listed_revenue(event: Event, after: int, last: int, *, small: bool = False) 
         level=100,
         ticks={year + 0.5: str(year) for year in index.index},
         log="y",
-        size=(BESIDE, 1.75) if small else (WIDTH, 2.9),
+        size=(BESIDE, 1.75) if small else (WIDTH, 2.3),
     )
     dark = f"Dark: closed sellers with figures for {before} and {after}."
     return figure(

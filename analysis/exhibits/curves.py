@@ -131,7 +131,7 @@ def slopes(
     `rows` has `term`, `x` and `estimate`. `ticks` label the positions. `strong` terms are drawn in the main colour, and
     `dashed` terms as dashed lines. A point with a `note`, an optional column, is hollow; the note precedes its value.
     """
-    drawing, axes = plt.subplots(figsize=(WIDTH, 2.4))
+    drawing, axes = plt.subplots(figsize=(WIDTH, 1.9))
     for term, line in rows.groupby("term", sort=False):
         style: Style = {"color": MAIN if term in strong else REST}
         axes.plot(line["x"], line["estimate"], ls=(0, (4, 1.5)) if term in dashed else "-", lw=1.8, **style)
