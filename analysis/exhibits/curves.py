@@ -147,7 +147,7 @@ def slopes(
             side, ha = ((-8, 0), "right") if x == min(ticks) and not note else (side, ha)
             near(axes, (x, value), text, side, ha=ha, **style)
     axes.set_xticks([*ticks], [*ticks.values()], fontsize=7.5)
-    axes.margins(y=0.14)
+    axes.margins(y=0.24)
     axes.set(xlim=(min(ticks) - 0.14 * np.ptp([*ticks]), max(ticks) + 0.3 * np.ptp([*ticks])), ylabel=ylabel)
     axis_numbers(axes, "y")
     return drawing
@@ -204,7 +204,7 @@ def _lines(axes: Axes, rows: pd.DataFrame, strong: Sequence[str], *, named: bool
         return
     scale = axes.transData + axes.transAxes.inverted()
     last = {term: line.dropna(subset="estimate")[["x", "estimate"]].iloc[-1] for term, line in lines.items()}
-    right, line_height = max(point["x"] for point in last.values()), axes.figure.dpi / 7  # a seventh of an inch
+    right, line_height = max(point["x"] for point in last.values()), axes.figure.dpi / 6.5  # pixels between labels
     for own in (True, False):  # the main terms are labelled at their own ends, all others at the right
         names = [term for term in last if (term in strong) == own]
         if not names:
