@@ -115,16 +115,25 @@ class GroupTime(Shown):
         return np.array([treated, comparison, cohort, time, base])[:, time != base]
 
     @cached_property
-    def members(self) -> list[tuple[Ints, Ints]]:
-        """Rows of each group and codes of their clusters, sorted by code.
+    def codes(self) -> list[Ints]:
+        """Codes of the clusters of each group's units: their rows if each is its own."""
+        return [group.rows if self.cluster is None else self.cluster[group.rows] for group in self.groups]
 
-        If each unit is its own cluster, units are counted group by group, so that a block spans few groups.
-        """
-        rows = [group.rows for group in self.groups]
-        own = np.split(np.arange(sum(map(len, rows))), np.cumsum([*map(len, rows)])[:-1])
-        codes = own if self.cluster is None else [self.cluster[of_group] for of_group in rows]
-        orders = [np.argsort(code, kind="stable") for code in codes]
-        return [(row[order], code[order]) for row, code, order in zip(rows, codes, orders, strict=True)]
+    @cached_property
+    def order(self) -> Ints:
+        """Cluster codes, ordered by the first group in which they occur, so that each block spans few groups."""
+        first = np.full(len(self.labels), len(self.groups))
+        for number, code in reversed([*enumerate(self.codes)]):
+            first[code] = number
+        return np.argsort(first, kind="stable")
+
+    @cached_property
+    def members(self) -> list[tuple[Ints, Ints]]:
+        """Rows of each group and positions of their clusters in `order`, sorted by position."""
+        position = np.argsort(self.order)
+        orders = [np.argsort(position[code], kind="stable") for code in self.codes]
+        parts = zip(self.groups, self.codes, orders, strict=True)
+        return [(group.rows[rising], position[code][rising]) for group, code, rising in parts]
 
     @property
     def size(self) -> int:
@@ -265,17 +274,16 @@ class GroupTime(Shown):
         if self.cluster is None:
             return n
         held = np.zeros((len(self.groups), len(self.labels)), dtype=bool)
-        for number, (_, code) in enumerate(self.members):
+        for number, code in enumerate(self.codes):
             held[number, code] = True
         return np.array([held[group[term == number]].any(axis=0).sum() for number in range(len(n))])
 
-    def _jackknife(
-        self, average: Callable[[Any], Any], totals: Floats, term: Ints, value: Floats
-    ) -> tuple[Any, Floats, Any]:
+    def _jackknife(self, average: Callable[[Any], Any], totals: Floats, term: Ints, value: Floats) -> tuple[Any, ...]:
         """Return jackknife scores, float64[cluster, term], their covariance, and degrees of freedom.
 
-        If each unit is its own cluster, scores are not stored and None is returned for them; otherwise degrees of
-        freedom follow from the scores.
+        Both totals of a term are left out exactly, whatever the clusters. If each unit is its own cluster, scores are
+        not stored and None is returned for them, and terms of one cell each, which are many, take a shorter way to the
+        same numbers; otherwise degrees of freedom follow from the scores.
         """
         if self.cluster is None and np.bincount(term[term >= 0], minlength=1).max() == 1:
             return None, *self._by_moments(term, value)
@@ -292,15 +300,16 @@ class GroupTime(Shown):
             fourth += np.einsum("ij,ij->i", score, score)
         if self.cluster is None:
             return None, (1 - 1 / len(self.labels)) * products, effective(np.diag(products), fourth)
-        by_cluster = np.sqrt(1 - 1 / self._clusters(pairs)) * np.concatenate(scores)
+        by_cluster = np.sqrt(1 - 1 / self._clusters(pairs)) * np.concatenate(scores)[np.argsort(self.order)]
         return by_cluster, by_cluster.T @ by_cluster, np.inf
 
     def _clusters(self, pairs: list[Pair]) -> int:
         """Count the clusters of compared groups; on the ratio scale, those that sold anything."""
         counted = np.zeros(len(self.labels), dtype=bool)
         for group in {group for pair in pairs for group in pair[:2]}:
-            (rows, code), first = self.members[group], self.groups[group].start
-            counted[code[self.y[rows, first : first + self.width].any(axis=1) | (self.scale == "level")]] = True
+            rows, first = self.groups[group].rows, self.groups[group].start
+            some = (self.y[rows, first : first + self.width] @ np.ones(self.width) > 0) | (self.scale == "level")
+            counted[self.codes[group][some]] = True
         return int(counted.sum())
 
     def _changes(self, pairs: list[Pair], size: int, start: int, stop: int) -> Floats:
@@ -318,14 +327,15 @@ class GroupTime(Shown):
 
     def _without(self, group: int, start: int, stop: int) -> Floats:
         """Return a group's sums without each cluster of a block, float64[time + 1, cluster], or [time + 1, 1] as is."""
-        (rows, code), sums = self.members[group], np.asarray(self.sums[group, :, np.newaxis])
-        some = slice(*np.searchsorted(code, [start, stop]))
+        (rows, at), sums = self.members[group], np.asarray(self.sums[group, :, np.newaxis])
+        some = slice(*np.searchsorted(at, [start, stop]))
         if some.start == some.stop:
             return sums
-        first = np.flatnonzero(np.diff(code[some], prepend=-1))
+        clusters, first = np.unique(at[some], return_index=True)
         rest = np.repeat(sums, stop - start, axis=1)
-        held = np.hstack(self._weighted(self.groups[group], rows[some]))
-        rest[:, code[some][first] - start] -= np.add.reduceat(held, first).T
+        y, weight = self._weighted(self.groups[group], rows[some])
+        rest[:-1, clusters - start] -= np.add.reduceat(y, first).T
+        rest[-1:, clusters - start] -= np.add.reduceat(weight, first).T
         rest[np.abs(rest) <= NOTHING_LEFT * np.abs(sums)] = 0.0  # rounding
         return rest
 
@@ -378,7 +388,7 @@ class GroupTime(Shown):
         y = self.y[rows, group.start : group.start + self.width]
         weight = np.ones((len(rows), 1)) if self.weight is None else self.weight[rows, np.newaxis]
         if self.scale == "level":
-            y -= y.mean(axis=1, keepdims=True)  # cancels in the effects, and reduces rounding
+            y -= y @ np.full((self.width, 1), 1 / self.width)  # the mean; cancels in the effects, and reduces rounding
         return y if self.weight is None else weight * y, weight
 
 
@@ -452,7 +462,7 @@ def usable_units(
     weight = np.ones(len(y)) if weights is None else np.asarray(weights, dtype=float)
     _check_units(y, first, weight, scale)
     has_base = first - 1 - anticipation >= 0
-    complete = np.isfinite(y.sum(axis=1) + x.sum(axis=1))
+    complete = np.isfinite(y @ np.ones(y.shape[1]) + x.sum(axis=1))
     kept = has_base & complete
     y = y if kept.all() else y[kept]
     cohort, dates = pd.factorize(np.where(first < y.shape[1], first, np.nan)[kept], sort=True)
