@@ -439,6 +439,15 @@ def test_only_a_count_of_the_same_by_another_can_bear_a_count_out():
     assert set(claims.counts()["definition"]) >= {"closed for good", "closed or affected", "suspended"}
 
 
+def test_counts_stand_in_order_of_publication_and_eight_of_sixteen_statements_cannot_be_tested():
+    dates = claims.counts().set_index("event_id")["date"]
+    assert dates.is_monotonic_increasing
+    assert dates["E011"] == "2021-05"  # of closures of late April
+    words = [claims.judge("C07", reading).word for reading in ("invest", "sell")]  # as report 06 judges them
+    words += [one.word for one in claims.untestable("01_claims_and_context", set(claims.readings()["claim_id"]))]
+    assert (words.count("Not testable with this data"), len(words), len(claims.readings())) == (8, 8, 16)
+
+
 def test_no_more_of_a_fall_can_be_lost_amazon_sales_than_there_were():
     found = listed.most_lost("Youkeshu", 2020)
     assert (found["revenue"], found["amazon"], found["fall"]) == (4749, 1500, 3174)

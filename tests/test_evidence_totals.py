@@ -201,6 +201,13 @@ def test_no_account_is_closed_with_a_chance_above_one(accounts, tilt, per_cent):
     assert 100 * closed_share(accounts, 1e6, sd_log_sales=2.3, tilt=tilt) == pytest.approx(per_cent, abs=0.06)
 
 
+def test_what_closed_accounts_held_depends_on_how_unequal_sales_are_and_ends_at_the_largest_sellers():
+    ends = [totals.held(count, 1e6, spread)[1] for spread in (1.5, 2.3, 3.0) for count in (3000, 600)]
+    assert ends == pytest.approx([2.8, 0.6, 19.5, 6.8, 49.6, 28.2], abs=0.06)
+    largest = [totals.held(count, 1e6, 2.3, [200.0])[0] for count in (3000, 600)]
+    assert largest == pytest.approx([32.7, 17.4], abs=0.06)
+
+
 def test_while_the_cap_does_not_bind_the_closed_are_exp_tilt_variance_times_the_mean():
     found = closed_share(1000, 1e6, sd_log_sales=0.9, tilt=0.2)
     assert found == pytest.approx(0.001 * np.exp(0.2 * 0.81), rel=1e-10)

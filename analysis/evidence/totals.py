@@ -475,3 +475,8 @@ def closed_share(accounts: float, population: float, *, sd_log_sales: float, til
     ends = slope * stats.norm.isf(fraction) - 1, slope**2 / 2 - np.log(fraction) + 1
     cutoff = optimize.brentq(lambda u: certain_and_below(u, 0.0) - fraction, *ends, xtol=1e-13)
     return certain_and_below(cutoff, sd_log_sales)
+
+
+def held(accounts: float, population: float, sd_log_sales: float, tilts: Sequence[float] = (0.0, 1.0)) -> list[float]:
+    """Return the share of sales of closed accounts, per cent, for each tilt."""
+    return [100 * closed_share(accounts, population, sd_log_sales=sd_log_sales, tilt=tilt) for tilt in tilts]
