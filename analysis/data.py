@@ -57,7 +57,7 @@ class _Schema(BaseModel):
 
 
 class _Resource(BaseModel):
-    """Entry of the descriptor, limited to the keys that the code uses."""
+    """Descriptor entry, limited to the keys that the code uses."""
 
     name: str
     path: Annotated[str, Field(pattern=r"^\w[\w.-]*(/\w[\w.-]*)*$")]  # no URL, which frictionless would fetch
@@ -158,7 +158,7 @@ def load(name: str, *, root: Path = DATA) -> pd.DataFrame:
 
 
 def documents(rows: pd.DataFrame) -> pd.DataFrame:
-    """Return the documents cited in the column `source_url` of the given rows, most cited first.
+    """Return the documents cited in the `source_url` column of the given rows, most cited first.
 
     Returns
     -------
@@ -267,7 +267,7 @@ def accept(name: str | Path, *, vintage: str, root: Path = DATA) -> dict[str, An
 
 
 def replace(path: Path, text: str) -> None:
-    """Replace the text of a file atomically."""
+    """Replace a file's text atomically."""
     draft = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         draft.write_text(text, encoding="utf-8")
@@ -277,7 +277,7 @@ def replace(path: Path, text: str) -> None:
 
 
 def rows(name: str, *, root: Path = DATA) -> list[dict[str, str]]:
-    """Load a file as rows of text, without importing pandas.
+    """Load a file's rows as dicts of text, without importing pandas.
 
     Raises DataError under the same conditions as `load`.
     """
@@ -287,7 +287,7 @@ def rows(name: str, *, root: Path = DATA) -> list[dict[str, str]]:
 
 
 def _read(entry: dict[str, Any], root: Path) -> tuple[bytes, list[str]]:
-    """Read a file, and return its bytes and a list of problems with them."""
+    """Return a file's bytes and a list of problems with them."""
     file = root / entry["path"]
     try:
         state = file.stat()
@@ -308,7 +308,7 @@ def _hashed(file: Path, *_: int) -> tuple[bytes, str]:
 
 
 def _validated(entry: dict[str, Any], root: Path) -> tuple[int, list[str]]:
-    """Validate a file, and return its number of rows and a list of schema violations."""
+    """Validate a file; return its number of rows and a list of schema violations."""
     from frictionless import FrictionlessException
     from frictionless.resources import TableResource
 

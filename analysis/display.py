@@ -16,7 +16,7 @@ WORD, SENTENCE = 40, 300  # most characters of a name, and of a note
 
 
 class Shown:
-    """Base class for results that are displayed at a prompt and in a notebook.
+    """Base class for results displayed at a prompt or in a notebook.
 
     Subclasses return a heading, a table and notes from `_shown`. Only the first rows of the table are displayed.
     """
@@ -44,7 +44,7 @@ def cut(text: str, most: int) -> str:
 
 
 def _short(rows: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
-    """Return the first rows of the non-empty columns, and a line that counts the rows left out."""
+    """Return the first rows of the non-empty columns, and a line on the number of rows left out, if any."""
     names = [name for name in rows if name in ("term", "estimate") or rows[name].notna().any()]
     shown = rows[names[:MOST]].head(MOST).map(lambda cell: cut(cell, WORD) if isinstance(cell, str) else cell)
     return shown, [f"and {len(rows) - MOST:,} more rows: see .rows"] if len(rows) > MOST else []

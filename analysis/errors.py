@@ -1,4 +1,4 @@
-"""Exceptions of the package and the checks that raise them.
+"""Exceptions and the checks that raise them.
 
 A message says what cannot be done, why (what was found, with counts and the offending key), and what to do.
 """
@@ -34,7 +34,7 @@ class DesignError(_RefusalError):
 
 
 def refuse(where: Any, expected: str, actual: str, remedy: str) -> NoReturn:
-    """Raise DataError with the location, the expected and actual values, and a remedy."""
+    """Raise DataError, stating the location, the expected and actual values, and a remedy."""
     raise DataError(f"{where}: expected {expected}; found {actual}; {remedy}.")
 
 

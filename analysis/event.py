@@ -77,7 +77,7 @@ class Event(Written):
 
     @property
     def asked(self) -> dict[str, tuple[str, str]]:
-        """Claim and reading that each question tests, for the event's claims.
+        """Claim and reading that each question tests, if the event makes the claim.
 
         If a claim from the event's own file has several readings, they are called V1, V2 and so on.
         """

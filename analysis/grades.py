@@ -48,7 +48,7 @@ def plausible(closed: float | None, audit: pd.DataFrame) -> tuple[str, ...]:
 
 
 def worst(preset: str, closed: float | None, *, audit: pd.DataFrame | None = None) -> pd.DataFrame:
-    """Return the design audit's grade of each estimator, with the preset and judge behind it.
+    """Return the design audit's grade for each estimand, with the preset and judge behind it.
 
     A judge is a simulator of panels: the market, or a plainer model.
 
@@ -76,7 +76,7 @@ def worst(preset: str, closed: float | None, *, audit: pd.DataFrame | None = Non
 
 
 def of_households(name: str) -> dict[str, str]:
-    """Return the worst grade of a household estimand, and the simulated market behind it.
+    """Return the worst grade for a household estimand, and the simulated market behind it.
 
     Both come from ``data/households/audit.csv``; their keys are fields of :class:`analysis.evidence.claims.Finding`.
     """

@@ -55,7 +55,7 @@ def sentence(panel: Panel, names: Mapping[str, str] | None = None) -> str:
 
 
 def inventory(panel: Panel) -> Sections:
-    """Tabulate the content of a panel."""
+    """Tabulate a panel's contents."""
     cut = Design.cut
     sales, firms, unknown = panel.sales, panel.firms, np.isnan(panel.sales)
     sold, gaps = sales.sum(axis=(0, 2), where=~unknown), unknown.any(axis=(1, 2)).sum()

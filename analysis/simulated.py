@@ -55,7 +55,7 @@ def market_named(preset: str, first_seed: int, markets: int = 1) -> str:
 
 
 def market_of(notebook: Path, settings: Mapping[str, Any]) -> str:
-    """Return the printed name of the market simulated by a notebook, or an empty string.
+    """Return the printed name of the market simulated by a notebook, or an empty string if there is none.
 
     The metadata of a notebook that simulates a market contain ``{"market": "{market}"}`` under ``market_impact``, with
     other words around ``{market}`` if it simulates more than its parameters specify.

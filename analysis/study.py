@@ -32,7 +32,7 @@ PARAMETERS = ("comparison", "post_from", "post_to", "base_months", "anticipation
 
 
 class Truth(Protocol):
-    """True values of a simulated market, as used by a study."""
+    """True values in a simulated market, as used by a study."""
 
     def mechanical(self, post_from: int, post_to: int) -> float:
         """Return the mechanical loss, as a negative percentage of closed firms' sales on all platforms."""
@@ -141,7 +141,7 @@ class Study:
 
     @property
     def closed_by_month(self) -> pd.Series:
-        """Number of firms in the panel closed fully or in part, by month."""
+        """Number of firms in the panel that were closed fully or in part, by month."""
         cohorts = self.panel.cohorts(cut=np.finfo(float).tiny)
         return cohorts.set_index(cohorts["month"].astype(str))["firms"]
 
@@ -172,12 +172,12 @@ class Study:
 
     @property
     def aside(self) -> str:
-        """Phrase that restricts a sentence to this panel, or an empty string if it is representative."""
+        """Phrase that restricts a sentence to this panel, or an empty string if the panel is representative."""
         apart = self.panel.population == NOT_REPRESENTATIVE
         return f"In this panel of {len(self.panel.firms):,} firms, not representative:" if apart else ""
 
     def read(self, *files: str) -> list[str]:
-        """Select the named data files that a report on this event uses.
+        """Select, from the named data files, those that a report on this event uses.
 
         An event may define its own claims and threats, and the register's threats do not apply to a simulated market.
         """
@@ -188,7 +188,7 @@ class Study:
 
     @property
     def like(self) -> tuple[str, int]:
-        """Preset of the market and number of closed firms, which determine grades.
+        """Determinants of grades: the market's preset and the number of closed firms.
 
         The preset is empty for a panel from a file.
         """

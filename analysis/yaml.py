@@ -62,7 +62,7 @@ def load(path: Path, model: type[Model]) -> Model:
 
 
 def _refuse_shape(path: Path, text: str) -> None:
-    """Raise DataError for YAML with aliases, deep nesting or invalid characters.
+    """Raise DataError if YAML contains aliases, deep nesting or invalid characters.
 
     No value is built before the check.
     """
@@ -118,6 +118,6 @@ Labels = Annotated[dict[Text, Text], Field(min_length=1)]
 
 
 class Written(BaseModel):
-    """Base class for frozen models of hand-written files, which reject unknown keys."""
+    """Base class for models of hand-written files; instances are frozen and reject unknown keys."""
 
     model_config = {"extra": "forbid", "frozen": True}

@@ -1,4 +1,4 @@
-"""Time all estimands of a panel as its number of firms grows."""
+"""Time the estimation of all estimands as the number of firms in a panel grows."""
 
 import argparse
 import time

@@ -34,7 +34,7 @@ SIZE = 0.05
 
 
 def page(table: pd.DataFrame) -> str:
-    """Render docs/coverage.md from the table of an audit."""
+    """Render docs/coverage.md from an audit's table."""
     low, high = grading.right(table)
     parts = dict([*table.groupby(grades.judge(table["preset"]))])
     seeds = [
@@ -57,12 +57,14 @@ def page(table: pd.DataFrame) -> str:
 
 
 def shipped() -> pd.DataFrame:
-    """Load the table of the latest audit."""
+    """Load the latest audit's table."""
     return data.load("audit").fillna({"unit": "", "reason": ""})
 
 
 def rejections(preset: str, seed: int) -> dict:
-    """Return whether each test rejects a true hypothesis on one panel; NaN if not run, or if the hypothesis is false.
+    """Return whether each test rejects a true hypothesis on one panel.
+
+    The value is NaN if the test was not run, or if its hypothesis is false.
 
     The hypotheses are that paths were parallel before closure (`pretrend`), that there is no effect on closed firms
     (`family`, if there is none), and that an effect is not below its true value (`not_lower_E1a`,
@@ -85,7 +87,7 @@ def rejections(preset: str, seed: int) -> dict:
 
 
 def sizes(presets: list[str], seeds: range, workers: Executor) -> pd.DataFrame:
-    """Tabulate the rates of :func:`rejections` by preset, per cent, with Monte Carlo errors in brackets."""
+    """Tabulate rejection rates, in per cent, by preset, with Monte Carlo errors in brackets."""
     rows = pd.DataFrame(audit.each_panel(rejections, presets, seeds, workers)).groupby("preset", sort=False)
     share = rows.mean()
     error = (share * (1 - share) / rows.count()) ** 0.5

@@ -1,4 +1,4 @@
-"""Compare the speed of the estimators with other libraries' on the same panels.
+"""Compare the speed of our estimators with that of other libraries on the same panels.
 
 Our functions and theirs alternate in one process on one core, after a warm-up of each on a small panel. The script
 prints medians over rounds, and the median of the ratios within rounds, which is robust to a temporarily busy machine.
@@ -37,7 +37,7 @@ Work = Callable[[], Any]
 
 @dataclass(frozen=True)
 class Row:
-    """One comparison: our measurement, theirs, and the target for the ratio."""
+    """One comparison: our measurement, the other library's, and the target for their ratio."""
 
     work: str
     ours: float
@@ -49,12 +49,12 @@ class Row:
 
     @classmethod
     def of(cls, work: str, ours: Floats, theirs: Floats, wanted: float) -> "Row":
-        """Compare the other package's time with ours, given the seconds of each round."""
+        """Compare the other library's time with ours, given the seconds taken in each round."""
         return cls(work, float(np.median(ours)), float(np.median(theirs)), float(np.median(theirs / ours)), wanted)
 
     @classmethod
     def limit(cls, work: str, ours: Floats, bound: Floats, wanted: float) -> "Row":
-        """Compare our time with a lower bound, given the seconds of each round."""
+        """Compare our time with a lower bound, given the seconds taken in each round."""
         ratio = float(np.median(ours / bound))
         return cls(work, float(np.median(ours)), float(np.median(bound)), ratio, wanted, at_most=True)
 
@@ -68,7 +68,10 @@ class Row:
 
 
 def panel(firms: int, *, cohorts: int = 6, seed: int = 0) -> tuple[Floats, Floats]:
-    """Generate sales, float64[firm, month], and closure months, float64[firm]; 40 per cent of firms close."""
+    """Generate sales, float64[firm, month], and closure months, float64[firm].
+
+    Forty per cent of firms close.
+    """
     rng = np.random.default_rng(seed)
     first = np.where(rng.random(firms) < 0.4, rng.integers(15, 15 + cohorts, firms), np.inf).astype(float)
     y = rng.normal(size=(firms, MONTHS))
@@ -108,7 +111,7 @@ def columns(frame: pd.DataFrame) -> tuple[Floats, ...]:
 
 
 def race(rounds: int, *works: Work) -> tuple[Floats, list[Any]]:
-    """Time functions in turn; return seconds, float64[function, round], and each function's last result."""
+    """Time functions in turn; return the seconds taken, float64[function, round], and each function's last result."""
     seconds = np.empty((len(works), rounds))
     results: list[Any] = [None] * len(works)
     for number in range(rounds):
@@ -127,7 +130,7 @@ def same(what: str, ours: Any, theirs: Any, tolerance: float) -> None:
 
 
 def group_time(firms: int, rounds: int) -> list[Row]:
-    """Time group-time effects with clustered standard errors against diff-diff."""
+    """Time the estimation of group-time effects and clustered standard errors against diff-diff."""
     from diff_diff import CallawaySantAnna
 
     y, first = panel(firms)
@@ -198,7 +201,7 @@ def poisson(firms: int) -> list[Row]:
 
 
 def bounds(rounds: int) -> list[Row]:
-    """Time relative-magnitude bounds for the Medicaid event study."""
+    """Time the computation of relative-magnitude bounds for the Medicaid event study."""
     from analysis.estimators.honest_did import honest_bounds
 
     study = json.loads((ROOT / "tests" / "data" / "medicaid_event_study.json").read_text(encoding="utf-8"))
@@ -266,7 +269,7 @@ def limit(firms: int, rounds: int) -> None:
 
 
 def largest(firms: int, rounds: int) -> list[Row]:
-    """Compare group-time effects on the largest panel with the time of a grouped sum, and measure memory."""
+    """Compare the time of group-time effects on the largest panel with that of a grouped sum, and measure memory."""
     command = [sys.executable, __file__, "--limit", str(firms), "--rounds", str(rounds)]
     result = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
     name, (mine, by_ids, by_slices) = f"group-time effects, {firms:,} firms x {MONTHS}", np.array(result["seconds"])
@@ -281,7 +284,9 @@ def largest(firms: int, rounds: int) -> list[Row]:
 def main() -> None:
     """Run every comparison, and print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="10,000 firms instead of 100,000, without the million")
+    parser.add_argument(
+        "--quick", action="store_true", help="10,000 firms instead of 100,000, and no panel of a million"
+    )
     parser.add_argument("--rounds", type=int, default=3, help="number of runs of each (default 3; the slowest once)")
     parser.add_argument("--limit", type=int, help=argparse.SUPPRESS)
     options = parser.parse_args()

@@ -1,4 +1,6 @@
-"""Inject faults into runs and count the losses: ``make faults``, or ``ARGS=--short`` for a few.
+"""Inject faults into runs and count the losses.
+
+Run ``make faults``, or ``make faults ARGS=--short`` for a few of each fault.
 
 A small project with three notebooks is set up in a temporary folder and its reports are released; then each fault is
 injected into a run. A run survives a fault if
@@ -54,19 +56,19 @@ LOST = subprocess.CompletedProcess([], 1, "Traceback")
 
 @dataclass
 class World:
-    """Small project with its own temporary folder, and a calendar that advances by one day with each run."""
+    """Small project with its own temporary folder and calendar."""
 
     folder: Path
     days: Iterator[int] = field(default_factory=count)
 
     @property
     def desk(self) -> Desk:
-        """Folder of the project."""
+        """The project."""
         return Desk(self.folder / "project")
 
     @property
     def out(self) -> Path:
-        """Folder of the project's releases."""
+        """Folder with the project's releases."""
         return self.desk.reports
 
     def furnish(self) -> None:
@@ -92,15 +94,15 @@ class World:
         return subprocess.Popen(command, env=variables, **pipes, **more)
 
     def run(self, *options: str, **more: Any) -> Ended:
-        """Run to completion."""
+        """Run the schedule to completion."""
         return ended(self.start(*options, **more))
 
     def releases(self) -> dict[str, dict[str, str]]:
-        """Return the hashes of all files and the manifest, by release."""
+        """Return, by release, the hashes of its files and the text of its manifest."""
         return {name: release.hashes(self.out / name) | {"": self.manifest(name)} for name in release.names(self.out)}
 
     def manifest(self, name: str) -> str:
-        """Read the manifest of a release."""
+        """Read a release's manifest."""
         return (self.out / name / release.MANIFEST).read_text(encoding="utf-8")
 
     def kernels(self) -> list[int]:
@@ -109,7 +111,10 @@ class World:
         return [pid for pid, line in lines.items() if "ipykernel_launcher" in line and str(self.folder) in line]
 
     def lost(self, before: dict[str, dict[str, str]], done: Ended | None) -> list[str]:
-        """Return what a fault has lost, after an undisturbed run, and advance to the next day."""
+        """Return what a fault has lost, and advance to the next day.
+
+        The next run, which is undisturbed, must succeed.
+        """
         now = self.releases()
         lost = [f"release {name} has changed" for name, hashes in before.items() if now.get(name) != hashes]
         printed = "" if done is None else done.stdout.strip()
@@ -177,7 +182,7 @@ def squared(number: int) -> int:
 
 
 def worker_killed(_: World) -> Ended | None:
-    """Kill a worker of the executor at a random moment; its work must be redone."""
+    """Kill one of the executor's workers at a random moment; its work must be redone."""
 
     def kill() -> None:
         if workers := multiprocessing.active_children():
@@ -192,7 +197,7 @@ def worker_killed(_: World) -> Ended | None:
 
 @contextmanager
 def replaced(file: Path, content: bytes | None) -> Iterator[None]:
-    """Replace a file's content, or the file by a folder, and restore it afterwards."""
+    """Temporarily replace a file's content, or replace the file with a folder."""
     before = file.read_bytes()
     file.unlink()
     file.mkdir() if content is None else file.write_bytes(content)
@@ -216,7 +221,7 @@ def cell(source: str, *options: str) -> Fault:
 
 
 def damaged(name: str, content: bytes | None) -> Fault:
-    """Return a fault that damages a file of the project."""
+    """Return a fault that damages one of the project's files."""
 
     def fault(world: World) -> Ended:
         with replaced((world.desk.root / name).resolve(), content):
@@ -253,7 +258,7 @@ def twice(world: World) -> Ended:
 
 
 def clock_back(world: World) -> Ended:
-    """Run with a date earlier than that of the current release."""
+    """Run with a date earlier than the current release's."""
     shown, today = os.readlink(world.out / "latest"), world.as_of
     world.as_of = FIRST.isoformat()
     done = world.run("--force")
@@ -283,7 +288,7 @@ def full(room: int) -> Fault:
 
 
 def odd(name: str, **environment: str) -> Fault:
-    """Return a fault with an unusual name for the output folder, or an unusual environment."""
+    """Return a fault that uses an unusual output folder name or environment."""
 
     def fault(world: World) -> Ended:
         done = world.run("--out", str(world.folder / name), environment=environment)
@@ -294,7 +299,7 @@ def odd(name: str, **environment: str) -> Fault:
 
 
 def succeeds(*command: str, **options: Any) -> bool:
-    """Return whether a command can be run and succeeds."""
+    """Return whether a command runs successfully."""
     try:
         return not subprocess.run(command, capture_output=True, check=False, **options).returncode
     except OSError:

@@ -1,4 +1,4 @@
-"""Audit the design for household purchases on twins drawn from the simulated market, whose truth is known.
+"""Audit the design for household purchases on twins drawn from simulated markets with a known truth.
 
 ``make audit`` runs this script, too. It writes data/households/audit.csv, from which report 09 reads its grades.
 """
@@ -26,7 +26,10 @@ COLUMNS = [
 
 
 def summarised(rows: pd.DataFrame) -> pd.DataFrame:
-    """Return one row per preset, titles and estimand; for random sets, `rejection` is the share with p <= 0.05."""
+    """Summarise replicates in one row per preset, kind of titles and estimand.
+
+    For random sets, `rejection` is the share with p <= 0.05.
+    """
     parts = []
     for (titles, sets), of in rows.groupby(["titles", rows["id"] == twin.SETS]):
         if sets:

@@ -26,7 +26,7 @@ TO_PDF = (
 
 
 def plain(out: Path, names: Sequence[str] = ()) -> None:
-    """Run each scheduled notebook, or those named, with the papermill command, and convert it to PDF."""
+    """Run the scheduled notebooks, or those named, with the papermill command, and convert them to PDF."""
     (out / "verdicts").mkdir()
     for job in schedule.read(ROOT):
         if names and job.name not in names:
@@ -42,22 +42,22 @@ def plain(out: Path, names: Sequence[str] = ()) -> None:
 
 
 def ours(out: Path, names: Sequence[str] = ()) -> None:
-    """Run the schedule, or the reports named, with the project's own command."""
+    """Run all scheduled reports, or those named, with the project's own command."""
     command = [sys.executable, "-m", "runner", "run", *names, "--as-of", AS_OF, "--out", str(out)]
     subprocess.run(command, check=True, capture_output=True)
 
 
 def seconds(work: Callable[[Path], None], out: Path) -> float:
-    """Return the wall time of one call, seconds."""
+    """Return the wall time, in seconds, of one call."""
     start = time.perf_counter()
     work(out)
     return time.perf_counter() - start
 
 
 def main() -> None:
-    """Time both ways in turn and an unchanged run; print medians, ranges and ratios."""
+    """Time papermill, the runner and an unchanged run in turn; print medians, ranges and ratios."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rounds", type=int, default=3, help="number of runs each way (default 3)")
+    parser.add_argument("--rounds", type=int, default=3, help="number of runs of each kind (default 3)")
     rounds = parser.parse_args().rounds
     plainly, cold, unchanged = list[float](), list[float](), list[float]()
     for _ in range(rounds):

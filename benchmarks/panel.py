@@ -1,4 +1,4 @@
-"""Time reading a million firms x 36 months from Parquet, and measure peak memory relative to the array.
+"""Time the reading of a million firms x 36 months from Parquet, and compare peak memory with the array's.
 
 Each file is read in a fresh process, whose whole memory counts; the last figure excludes the interpreter and its
 libraries. Rows are sorted by firm, as in written panels, or by month with firms in random order, which is the hardest

@@ -1,4 +1,4 @@
-"""Check the size of the project against the budgets of ``[tool.house]`` in pyproject.toml.
+"""Check the project's size against the budgets under ``[tool.house]`` in pyproject.toml.
 
 ``make size`` and ``make check`` run this script. A line counts as code if it has a token that is not part of a comment
 or docstring.
@@ -26,7 +26,7 @@ Measure = tuple[str, float, float, str]  # name, size, limit, and remedy if over
 
 
 def code_lines(text: str) -> set[int]:
-    """Return the line numbers of the code in a source text."""
+    """Return the numbers of the code lines in a source text."""
     code, docstrings = set[int](), set[int]()
     for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.Module | ast.ClassDef | Function) and ast.get_docstring(node) is not None:
@@ -59,7 +59,7 @@ def inside(name: str, names: list[str]) -> bool:
 
 
 class House:
-    """Python code of a repository, and the limits on its size."""
+    """A repository's Python code, and the limits on its size."""
 
     def __init__(self, root: Path, limits: dict[str, Any]) -> None:
         self.limits = limits
@@ -79,7 +79,7 @@ class House:
         }
 
     def room(self, file: str) -> tuple[int, str]:
-        """Return the floor and name of a file's room, or an empty name."""
+        """Return the floor and name of a file's room, or -1 and an empty name if it has none."""
         return self.floors.get("/".join(file.split("/")[:2]).removesuffix(".py"), (-1, ""))
 
     def size(self, name: str, room: str | None = None) -> int:
@@ -112,7 +112,7 @@ class House:
         return reached
 
     def upward(self) -> list[str]:
-        """Return the imports from lower rooms of the same package."""
+        """Return the imports of higher rooms by lower rooms in the same package."""
         pairs = [(a, b) for a, targets in self.imports.items() for b in sorted(targets) if package(a) == package(b)]
         return [f"{a} -> {b}" for a, b in pairs if self.room(a)[0] < self.room(b)[0]]
 
@@ -167,7 +167,7 @@ class House:
         yield "circles of imports", len(self.circles()), limits["circles"], "; ".join(self.circles())
 
     def breaches(self) -> list[str]:
-        """Return a line for each limit exceeded: the measure, its size, the limit, and the remedy."""
+        """Return a line for each exceeded limit, file in no room, forbidden import, and empty package or room."""
         names, rooms = {*self.limits["code"], "tests"}, self.limits["rooms"]
         lines = [
             f"{what}: {size:.4g} of at most {most:g}; {do}" for what, size, most, do in self.measures() if size > most
@@ -181,7 +181,7 @@ class House:
 
 
 def main() -> None:
-    """Print sizes and budgets, or exit with status 1 and a line for each size over its budget."""
+    """Print sizes and budgets; with ``--check``, print only breaches, and exit with status 1 if there are any."""
     parser = argparse.ArgumentParser(description="Print sizes beside the budgets of [tool.house] in pyproject.toml.")
     parser.add_argument("--check", action="store_true", help="print only sizes over budget; exit with 1 if any")
     house = House(ROOT, tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["house"])

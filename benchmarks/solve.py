@@ -50,7 +50,7 @@ def solve(
     brackets: Mapping[str, tuple[float, float]] = BRACKETS,
     sweeps: int = SWEEPS,
 ) -> dict[str, float]:
-    """Solve for each parameter's value at which the average market matches a moment, given the others."""
+    """Solve for the parameters at which the average market matches its target moments, one at a time."""
     moments = {row["name"]: row["solved_for"] for row in describe()}
     targets = data.load("market_targets").set_index("moment")["target"]
     values = dict[str, float]()
@@ -63,8 +63,8 @@ def solve(
         misses = miss(low), miss(high)
         if misses[0] * misses[1] > 0:
             raise DesignError(
-                f"Cannot solve {name} for {moments[name]} = {targets[moments[name]]}: between {low} and {high} the "
-                f"moment misses by {misses[0]:.3f} to {misses[1]:.3f}; widen the bracket or change another parameter."
+                f"Cannot solve for {name} such that {moments[name]} = {targets[moments[name]]}: between {low} and "
+                f"{high} it is off by {misses[0]:.3f} to {misses[1]:.3f}; widen the bracket or change another parameter"
             )
         values[name] = float(brentq(miss, low, high, xtol=PRECISION * (high - low)))
     return values
@@ -73,7 +73,10 @@ def solve(
 def held_against_targets(
     preset: str = "mid_3k", seed: int = 1, *, markets: int = MARKETS, **overrides: Any
 ) -> pd.DataFrame:
-    """Compare each moment of the average market with its target, tolerance and source, one row per moment."""
+    """Compare the average market's moments with their targets.
+
+    There is one row per moment, with its tolerance and source.
+    """
     table = data.load("market_targets")
     rows = table[table["preset"].isin(["all", preset])].drop(columns="preset")
     share = chosen(preset, overrides).closed_gmv
@@ -92,7 +95,10 @@ def averages(preset: str, seed: int, overrides: Mapping[str, Any], markets: int 
 
 
 def moments_of(truth: Truth) -> dict[str, float]:
-    """Compute one market's moments, by name; the year is the twelve months before the first wave."""
+    """Compute a market's moments, by name.
+
+    The year is the twelve months before the first wave.
+    """
     market = truth.market
     firms, history, closures = market.firms, market.history, market.closures
     year = np.asarray(history.sales[-12:].sum(axis=0))  # float64[platform, firm]
@@ -145,7 +151,10 @@ def moments_of(truth: Truth) -> dict[str, float]:
 
 
 def _cheating(truth: Truth, year: Floats) -> dict[str, float]:
-    """Compare sales with those without fake reviews, in all categories and in those where cheating is common."""
+    """Return the effect of fake reviews on units in the cheating third, and cheaters' shares of sales.
+
+    The shares are those in the cheating third and in all categories.
+    """
     market = truth.market
     parameters, firms, nests = market.parameters, market.firms, market.firms.nests
     home = nests.totals(year[HOME])
@@ -175,7 +184,7 @@ def _top(sales: Floats, merchants: Floats) -> Bools:
 
 
 def show(report: pd.DataFrame) -> None:
-    """Print every moment with its target, followed by the names of those that miss it."""
+    """Print every moment with its target, followed by the names of those that miss theirs."""
     print(report.to_string(index=False, float_format=lambda number: f"{number:.3f}"))
     missed = report[~report["passed"]]
     print(f"\n{len(missed)} of {len(report)} moments miss their target by more than the tolerance")

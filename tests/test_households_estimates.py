@@ -126,7 +126,7 @@ def test_a_category_that_is_left_out_is_in_neither_side(tables):
     [
         ({"definition": "both"}, "Cannot use definition='both'; choose one of either, by name, by rule"),
         ({"against": "books"}, "Cannot use against='books'; choose one of all others, other electronics"),
-        ({"without": ("books",)}, "Cannot leave out books: not an exposed category; choose from charging_adapter"),
+        ({"without": ("books",)}, "Cannot leave out books: not exposed; choose from charging_adapter"),
     ],
 )
 def test_what_is_not_there_is_refused_with_what_there_is(tables, asked, said):

@@ -115,7 +115,7 @@ def test_more_closed_sales_only_lower_the_lower_ends():
 def test_without_a_year_before_there_is_no_room_to_be_seen():
     whole = Households.load()
     late = replace(whole, buyers=whole.buyers.query("month >= '2020-06'"))
-    with pytest.raises(DesignError, match="purchases begin in 2020-06; add two earlier years"):
+    with pytest.raises(DesignError, match="purchases begin in 2020-06; add an earlier year"):
         households.bounded(late, 0.1)
 
 

@@ -375,7 +375,7 @@ def test_solving_reaches_its_moment_or_says_that_it_cannot():
     solved = solve.solve(markets=2, brackets={"boost": (0.02, 0.4)}, sweeps=1)
     found = solve.averages("mid_3k", 1, solved, 2)["cheaters' units, with against without fakes"]
     assert found == pytest.approx(0.272, abs=0.01)
-    said = r"Cannot solve boost for cheaters' units, with against without fakes = 0\.272"
+    said = r"Cannot solve for boost such that cheaters' units, with against without fakes = 0\.272"
     with pytest.raises(DesignError, match=said):
         solve.solve(markets=1, brackets={"boost": (0.0, 0.001)})
 

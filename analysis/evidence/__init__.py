@@ -1,1 +1,1 @@
-"""Public evidence about the closures of 2021, as data frames and estimates."""
+"""Public evidence about the 2021 closures, as data frames and estimates."""

@@ -129,7 +129,7 @@ class Finding:
         return rules[kind]()
 
     def confidence(self, kind: str, word: str) -> verdicts.Level:
-        """Return the confidence in a panel's verdict.
+        """Return the confidence in a verdict based on our own estimates.
 
         It depends on the grade, the placebo and the drift that the finding survives.
         """
@@ -215,7 +215,7 @@ def judge(claim: str, reading: str = "", finding: Finding = NOTHING, *, event: E
 
 
 def checked(placebo: pd.DataFrame, margin: float) -> dict[str, Any]:
-    """Return the fields `passed` and `drift` of a :class:`Finding` from a placebo test.
+    """Derive the fields `passed` and `drift` of a :class:`Finding` from a placebo test.
 
     The last row of `placebo` has its `estimate`, `conf_low` and `conf_high`. `passed` is True if the interval lies
     inside the margin, so that no effect that matters was found (an equivalence test; Dette, H. and Schumann, M. 2024,
@@ -245,7 +245,7 @@ def _reason(row: pd.Series, word: str, *, estimated: bool) -> tuple[str, str]:
 
 
 def untestable(notebook: str, claims: Collection[str]) -> list[Verdict]:
-    """Judge those of a notebook's claims that no public figure can test."""
+    """Judge the claims in a notebook that no public figure can test."""
     mine = readings(claims).query("notebook == @notebook and kind == 'untestable'")
     return [judge(claim) for claim in mine["claim_id"]]
 
@@ -259,7 +259,7 @@ def out_of_reach(report: str) -> pd.DataFrame:
 
 
 def dates(text: pd.Series, *, last: bool = False) -> pd.Series:
-    """Convert years, months or days to the first (or last) day of each period.
+    """Convert periods to their first or last days.
 
     Each value of `text` is a year, a month (``2021-05``) or a day.
     """
@@ -269,7 +269,7 @@ def dates(text: pd.Series, *, last: bool = False) -> pd.Series:
 
 
 def counts() -> pd.DataFrame:
-    """Return the published counts of closed or affected accounts, stores or sellers, by date of publication.
+    """Return published counts of closed or affected accounts, stores or sellers, in order of publication.
 
     Returns
     -------

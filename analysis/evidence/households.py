@@ -1,4 +1,4 @@
-"""Share and growth of Chinese brands in household purchases, and the effect of the closures on them.
+"""Chinese brands in household purchases: their share, their growth, and the effect of the closures on them.
 
 Estimates are functions of sums over groups of buyers. Standard errors come from leaving out one group at a time (a
 jackknife) and, where exposed categories are compared with others, from shocks to their sellers. Robustness checks
@@ -87,7 +87,7 @@ class Specification:
     level: float = 0.95
 
     def __post_init__(self) -> None:
-        """Raise DesignError for an unknown definition, comparison or quantity."""
+        """Raise DesignError if the definition, comparison or quantity is unknown."""
         for name, choices in {"definition": CHINESE, "against": AGAINST, "of": OF}.items():
             if (given := getattr(self, name)) not in choices:
                 raise DesignError(f"Cannot use {name}={given!r}; choose one of {', '.join(choices)}")
@@ -99,7 +99,7 @@ class Specification:
 
     @property
     def windows(self) -> dict[str, Window]:
-        """Windows by name, ``"before"`` and ``"after"``."""
+        """Windows by name: ``"before"`` and ``"after"``."""
         return {"before": self.before, "after": self.after}
 
 
@@ -128,7 +128,7 @@ class Households:
 
     @classmethod
     def read(cls, folder: Path) -> Households:
-        """Read the tables written to a folder by the command `purchases`."""
+        """Read the tables written to a folder by the `purchases` command."""
         files = {name: folder / f"{name}.csv" for name in cls.__dataclass_fields__}
         tables = {name: pd.read_csv(file) for name, file in files.items() if file.is_file()}
         if absent := [name for name in files if name not in tables and name != "closed"]:
@@ -138,7 +138,7 @@ class Households:
 
     @cached_property
     def groups(self) -> pd.Index:
-        """Groups of buyers, sorted."""
+        """Sorted buyer groups."""
         return pd.Index(np.unique(self.buyers["buyer_group"]), name="buyer_group")
 
     def sums(
@@ -172,14 +172,14 @@ class Households:
         """
         if self.closed is None:
             raise DesignError(
-                "Cannot estimate the loss of closed brands: closed.csv, the table of their purchases, is missing. "
+                "Cannot estimate the loss of closed brands: closed.csv, with purchases of these brands, is missing. "
                 "Count the whole file with a table of products (purchases amazon-purchases.csv --brands PRODUCTS "
                 "--out FOLDER, where PRODUCTS has the columns parent_asin and store), then read FOLDER."
             )
         return self._by_group(self.closed[self.closed["month"].between(*window)], of)
 
     def stayed(self, half_year: str, classes: Sequence[str] | None, of: str) -> Floats:
-        """Sum the purchases of stayers in a half-year by buyer group, float64[group].
+        """Sum stayers' purchases in a half-year by buyer group, float64[group].
 
         Stayers bought in both half-years of `STAYED`.
         """
@@ -216,7 +216,7 @@ class Households:
 
 
 def of_classes(rows: pd.DataFrame, classes: Sequence[str] | None) -> pd.DataFrame:
-    """Select purchases in the given classes of origin, or by default all that have a title."""
+    """Select purchases in the given classes of origin; by default, all that have a title."""
     return rows[rows["origin_class"] != BLANK] if classes is None else rows[rows["origin_class"].isin(classes)]
 
 
@@ -240,7 +240,7 @@ def compared(households: Households, spec: Specification) -> dict[str, list[str]
     exposed = list(households.categories["category"])
     if unknown := set(spec.without) - set(exposed):
         names = ", ".join(sorted(unknown))
-        raise DesignError(f"Cannot leave out {names}: not an exposed category; choose from {', '.join(exposed)}")
+        raise DesignError(f"Cannot leave out {names}: not exposed; choose from {', '.join(exposed)}")
     kept = [name for name in exposed if name not in spec.without]
     return {"exposed categories": kept, spec.against: AGAINST[spec.against]}
 
@@ -316,9 +316,9 @@ def worst_case(households: Households, spec: Specification = BASELINE) -> tuple[
 
 
 def growth_of_stayers(households: Households, spec: Specification = BASELINE) -> Estimate:
-    """Estimate growth in the same buyers' purchases of Chinese brands and of all brands, per cent.
+    """Estimate the growth, in per cent, of stayers' purchases of Chinese brands and of all brands.
 
-    These are the people who bought in both half-years of `STAYED`.
+    Stayers bought in both half-years of `STAYED`.
     """
     sums = {
         f"{brands}, {first_month}": households.stayed(first_month, classes, spec.of)
@@ -366,7 +366,7 @@ def closed(households: Households, spec: Specification = BASELINE) -> Estimate:
 
 
 def exposed(households: Households, spec: Specification = BASELINE) -> Estimate:
-    r"""Estimate the change in the Chinese share in exposed categories relative to others, log points (E2a).
+    r"""Estimate the change in the Chinese share in exposed categories relative to others, in log points (E2a).
 
     Let :math:`s_{kg}` be the contribution of category k and group g to the log ratio. The variance over groups omits
     the shocks that all buyers share, those to sellers in exposed categories,
@@ -397,7 +397,7 @@ def exposed(households: Households, spec: Specification = BASELINE) -> Estimate:
 
 
 def shares_by_place(households: Households, spec: Specification = BASELINE) -> dict[str, Estimate]:
-    """Estimate the Chinese share in exposed and comparison categories by half-year, per cent.
+    """Estimate the Chinese share in exposed and comparison categories by half-year, in per cent.
 
     The first half-year is `EARLIEST`.
     """
@@ -418,7 +418,7 @@ def shares_by_place(households: Households, spec: Specification = BASELINE) -> d
 
 
 def robustness(households: Households, spec: Specification = BASELINE) -> pd.DataFrame:
-    """Re-estimate :func:`exposed` with one choice changed at a time, per cent.
+    """Re-estimate :func:`exposed`, in per cent, with one choice changed at a time.
 
     The first row is the estimate as specified.
     """
@@ -433,7 +433,7 @@ def robustness(households: Households, spec: Specification = BASELINE) -> pd.Dat
 
 
 def placebos(households: Households, spec: Specification = BASELINE) -> pd.DataFrame:
-    """Re-estimate :func:`exposed` in placebo windows before the closures, per cent."""
+    """Re-estimate :func:`exposed`, in per cent, in placebo windows before the closures."""
     return _rows(households, spec, PLACEBOS)
 
 
@@ -488,7 +488,7 @@ def bounded(households: Households, closed: float, spec: Specification = BASELIN
     first = households.buyers["month"].min()
     early = [replace(spec, **months) for months in PLACEBOS.values() if months["before"][0] >= first]
     if not early:
-        raise DesignError(f"Cannot bound the loss of titles: purchases begin in {first}; add two earlier years")
+        raise DesignError(f"Cannot bound the loss of titles: purchases begin in {first}; add an earlier year")
     shares = [share(households, year).value for year in early]
     rise = max(0.0, *(float(np.log(after / before)) for before, after, _ in shares))
     drift = max(float(abs(exposed(households, year).value[0])) for year in early)
@@ -512,7 +512,7 @@ def bounded(households: Households, closed: float, spec: Specification = BASELIN
 
 
 def headline(paths: Mapping[str, Estimate], spec: Specification = BASELINE) -> str:
-    """Describe the changes in the two shares in rounded numbers.
+    """Describe the change in the Chinese share in exposed and in other categories, in rounded numbers.
 
     `paths` come from :func:`shares_by_place`.
     """

@@ -34,12 +34,12 @@ def short_name(firm: str) -> str:
 
 
 def design() -> pd.DataFrame:
-    """Return the listed firms considered for the revenue comparison, with their roles and reasons."""
+    """Return the listed firms considered for the revenue comparison, each with its role and the reason for it."""
     return data.load("listed_design")
 
 
 def reasons(role: str) -> str:
-    """List the firms in the given role, each with the reason for it.
+    """List the firms with the given role, each followed by the reason for it.
 
     `role` is closed, not_closed or left_out.
     """
@@ -147,7 +147,7 @@ def leave_one_out(before: int, after: int, *, level: float) -> pd.DataFrame:
 
 
 def synthetic(firm: str, first_post: int, method: Method) -> Estimate:
-    """Estimate the effect on one closed seller's log revenue with a synthetic control method.
+    """Use a synthetic control method to estimate the effect of closure on one seller's log revenue.
 
     `method` is synthetic difference-in-differences or synthetic control. Only the years published by the firm are used,
     and only those sellers not closed that publish all of these years.
@@ -161,11 +161,11 @@ def synthetic(firm: str, first_post: int, method: Method) -> Estimate:
 
 
 def otherwise(before: int, after: int, long_after: int, *, level: float) -> pd.DataFrame:
-    """Re-estimate :func:`revenue_change` with one choice changed at a time, per cent.
+    """Re-estimate :func:`revenue_change`, in per cent, with one choice changed at a time.
 
-    The rows are the main estimate, those without each closed seller, without any one of the others (their range) and
-    without those listed after the closures, a placebo a year earlier, a later year, and one closed seller compared
-    with weighted others.
+    The rows are the main estimate; the estimates when each closed seller is left out in turn, their range when each
+    other seller is, and the estimate without those listed after the closures; a placebo a year earlier; a later year;
+    and one closed seller compared with weighted others.
 
     Returns
     -------
@@ -198,7 +198,7 @@ def otherwise(before: int, after: int, long_after: int, *, level: float) -> pd.D
 
 
 def _by_year(firm: str, measure: str) -> pd.Series:
-    """Return the yearly values of a measure that a firm in the design publishes."""
+    """Return the yearly values of a measure published by a firm in the design."""
     named = design().set_index("name").loc[firm, "firm"]
     return series.published("listed_sellers", firm=named, measure=measure, freq="A").values
 
@@ -222,7 +222,7 @@ def most_lost(firm: str, before: int) -> dict[str, float]:
 
 
 def on_record(names: list[str]) -> dict[str, bool]:
-    """Return whether the closure of each brand or firm is documented, by name.
+    """Return, by name, whether the closure of each brand or firm is documented.
 
     A closure is documented by a disclosure or by the reports of two publishers.
     """
@@ -238,7 +238,7 @@ def on_record(names: list[str]) -> dict[str, bool]:
 
 
 def frozen(firm: str) -> tuple[float, float]:
-    """Return a firm's frozen funds as stated in the original article and as disclosed, million yuan."""
+    """Return a firm's frozen funds as stated in the original article and as disclosed, in million yuan."""
     events = data.load("events")
     named = events.loc[events["seed"] & events["unit"].eq("yuan frozen (more than)"), "quantity"]
     filed = data.load("listed_sellers").query("measure == 'funds_frozen'").set_index("firm")["value"]
@@ -276,7 +276,7 @@ def firms_on_record() -> pd.DataFrame:
 
 
 def share_prices(estimation_first: str, estimation_last: str, *, level: float) -> Estimate:
-    """Estimate abnormal returns of listed sellers in every window with market ranks.
+    """Estimate listed sellers' abnormal returns in every window that has market ranks.
 
     Parameters
     ----------
@@ -319,7 +319,7 @@ def share_prices(estimation_first: str, estimation_last: str, *, level: float) -
 
 
 def between(prices: Estimate, firm: str, first: str, last: str, *, before: int = 0) -> Estimate:
-    """Estimate the abnormal return of one share between two days, per cent.
+    """Estimate the abnormal return of one share between two days, in per cent.
 
     Parameters
     ----------
@@ -378,7 +378,7 @@ def price_paths(estimate: Estimate) -> tuple[pd.DataFrame, pd.DataFrame]:
 
 
 def asked_otherwise(rows: pd.DataFrame) -> pd.DataFrame:
-    """Select the rows of :func:`share_prices` that check its two-day windows, and label them.
+    """Select and label the two-day rows of :func:`share_prices` and the rows that check them.
 
     Adds a label, `term`, and a `role`. The roles are `asked` (owners of closed sellers in the two days of their own
     news), `longer` (the same over ten days) and `placebo` (owners of sellers not closed, in the same two days).
@@ -394,7 +394,7 @@ def asked_otherwise(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def in_the_week(rows: pd.DataFrame) -> pd.DataFrame:
-    """Return the events from a week before the news about a closed seller to two days after it.
+    """Return the events from a week before each closed seller's news to the end of its two-day window.
 
     `rows` come from :func:`share_prices`. The news itself is among the events; events dated only by month or year are
     not. The columns are those of events.csv, and `seller`.
@@ -410,9 +410,9 @@ def in_the_week(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def by_event(rows: pd.DataFrame) -> pd.DataFrame:
-    """Tabulate share price changes and their market ranks by owner and event.
+    """Tabulate abnormal returns and their market ranks by owner and event.
 
-    `rows` come from :func:`share_prices`. Each cell contains a change with its rank as text. A star marks a change
+    `rows` come from :func:`share_prices`. Each cell contains a return with its rank as text. A star marks a return
     whose interval excludes zero. The shorter window of each event is used. Where ranks are published in tens, the
     table shows the middle one.
     """

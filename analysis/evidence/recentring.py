@@ -85,7 +85,7 @@ def random_sets(
 
 
 def recentred(households: Households, spec: Specification = BASELINE, *, draws: int = 9999, seed: int = 0) -> Estimate:
-    """Estimate the effect on exposed categories less the mean over random sets, log points.
+    """Estimate the effect on exposed categories less the mean over random sets, in log points.
 
     Each set contains as many categories as are exposed, drawn from the exposed ones and those like them. The estimate
     is the shift s at which ``effect(s) - mean of effects(s) = 0``, where `effects` are those of all sets after s has
@@ -132,7 +132,7 @@ def recentred(households: Households, spec: Specification = BASELINE, *, draws: 
 
 
 def permutation_test(counts: Floats, rest: Floats, sets: Ints) -> Callable[[float], tuple[float, float, float]]:
-    """Build a two-sided test that exposed categories differ from others only by a constant shift.
+    """Build a two-sided test of whether exposed categories differ from others only by a constant shift.
 
     The shift is removed from Chinese purchases in the exposed categories in the second window. The effect of a set is
     then the change in its log Chinese share less that of all other categories. Its binomial standard error, from counts
@@ -190,7 +190,7 @@ def recentred_growth(households: Households, effect: Estimate, spec: Specificati
 
 
 def _less_rest(inside: Floats, total: Floats) -> Floats:
-    """Return the change in the log Chinese share in each set less that outside it, float64[set]."""
+    """Return the change in the log Chinese share in each set, less the change outside it, float64[set]."""
     return np.asarray(np.array([-1, 1, 1, -1]) @ np.log(inside / (total - inside)))
 
 
@@ -233,7 +233,7 @@ def _like_exposed(households: Households, spec: Specification) -> Floats:
     if not all(is_half) or spec.of != "purchases":
         raise DesignError(
             f"Cannot draw random sets for {spec.of} in {' and '.join(map(' to '.join, windows))}: outside the exposed "
-            "categories there are only purchases by half-year from March or September; choose purchases in two of these"
+            "categories purchases are known only by half-year from March or September; choose purchases in two of these"
         )
     rows = households.half_years
     parts = {when: rows[rows["half_year"] == first] for when, (first, _) in spec.windows.items()}

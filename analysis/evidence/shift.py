@@ -48,14 +48,14 @@ SELLERS, NEW_SELLERS = "share of sellers based in China", "share of new sellers 
 
 
 def mix() -> pd.DataFrame:
-    """Return the figures that sellers publish by platform, each with a citation in `cited`."""
+    """Return sellers' published figures by platform, each with a citation in `cited`."""
     rows = data.load("platform_mix").fillna({"bound": "", "unit": "", "note": ""})
     unread = rows["opened"].map({True: "", False: " (not opened)"})
     return rows.assign(cited=rows["source_publisher"] + ", " + rows["document"] + unread)
 
 
 def amazon_shares() -> pd.DataFrame:
-    """Return Amazon's share of sellers' revenue in :data:`YEARS`, per cent.
+    """Return Amazon's share of sellers' revenue in :data:`YEARS`, in per cent.
 
     Sellers that publish it for only one of these years are left out.
 
@@ -72,7 +72,7 @@ def amazon_shares() -> pd.DataFrame:
 
 
 def elsewhere() -> pd.DataFrame:
-    """Return each seller's revenue outside Amazon in its first and last published years, million yuan.
+    """Return each seller's revenue outside Amazon in its first and last published years, in million yuan.
 
     Returns
     -------
@@ -106,7 +106,7 @@ def _ebay(name: str, freq: str, **where: Any) -> Series:
 
 
 def revenue(lines: Mapping[str, str], periods: Sequence[str], definition: str = "as named") -> pd.DataFrame:
-    """Return eBay's net revenue by period and seller location, million US dollars.
+    """Return eBay's net revenue by period and seller location, in million US dollars.
 
     Raises DataError if a figure is missing.
     """
@@ -122,7 +122,7 @@ def revenue(lines: Mapping[str, str], periods: Sequence[str], definition: str = 
 
 
 def growth(lines: Mapping[str, str], periods: Sequence[str], definition: str = "as named") -> pd.DataFrame:
-    """Return the growth of :func:`revenue` over the previous period, per cent.
+    """Return the growth of :func:`revenue` over the previous period, in per cent.
 
     The first period is left out.
     """
@@ -147,7 +147,7 @@ def leads() -> pd.DataFrame:
 
 
 def rank(leads: pd.DataFrame) -> tuple[int, int, int]:
-    """Return two ranks of the year after the closures by lead, and the number of years ranked.
+    """Return two ranks, by lead, of the year after the closures, and the number of years ranked.
 
     The largest lead has rank 1. The year of the closures is left out. Two tables cover 2019: the first rank uses the
     one for the marketplace, the second the one that includes businesses since sold.
@@ -160,7 +160,7 @@ def rank(leads: pd.DataFrame) -> tuple[int, int, int]:
 
 
 def since_china_apart() -> pd.DataFrame:
-    """Return eBay's revenue growth by seller location from the first half of 2022 to that of 2023, per cent.
+    """Return eBay's revenue growth by seller location from the first half of 2022 to that of 2023, in per cent.
 
     The columns are `place`, the seller location, and `growth`.
     """
@@ -168,7 +168,7 @@ def since_china_apart() -> pd.DataFrame:
 
 
 def volume() -> Series:
-    """Return eBay's quarterly merchandise volume, million US dollars.
+    """Return eBay's quarterly merchandise volume, in million US dollars.
 
     Values for 2021 are derived from growth in 2022.
     """
@@ -212,7 +212,7 @@ def chinese_share(platform: str, of: str = NEW_SELLERS) -> pd.DataFrame:
 
 
 def ebay_filings() -> pd.DataFrame:
-    """Return the published rows on eBay's revenue by seller location."""
+    """Return the rows behind eBay's revenue by seller location."""
     rows = series.rows("platform_quarterly").query("publisher == @EBAY")
     used = rows["series"].str.contains("_sellers$") & rows["period"].between("2016", LAST)
     return rows[used]

@@ -54,12 +54,12 @@ def rest_of_year(day: str) -> float:
 
 
 def third_party_sales() -> Series:
-    """Return Marketplace Pulse's estimates of yearly third-party sales on Amazon, billion US dollars."""
+    """Return Marketplace Pulse's estimates of yearly third-party sales on Amazon, in billion US dollars."""
     return _third_party("third-party GMV (estimate)")
 
 
 def third_party_growth() -> Series:
-    """Return the yearly growth of third-party sales as stated by Marketplace Pulse, per cent.
+    """Return the yearly growth of third-party sales as stated by Marketplace Pulse, in per cent.
 
     The totals may come from different vintages, so growth computed from them can differ from the growth stated.
     """
@@ -67,7 +67,7 @@ def third_party_growth() -> Series:
 
 
 def _third_party(measure: str) -> Series:
-    """Return a yearly measure for Amazon from the publisher of its third-party sales in 2020."""
+    """Return a yearly measure for Amazon from the publisher of its 2020 third-party sales."""
     file = "platform_shift_evidence"
     sales = series.rows(file).query("measure == 'third-party GMV (estimate)' and date == '2020'")
     publisher = sales["publisher"].iloc[0]
@@ -75,7 +75,7 @@ def _third_party(measure: str) -> Series:
 
 
 def closed_sales(yuan_per_dollar: float) -> Range:
-    """Return the range of closed accounts' yearly sales, billion US dollars.
+    """Return the range of closed accounts' yearly sales, in billion US dollars.
 
     The lower end is Marketplace Pulse's figure for the first suspended sellers (a floor for any count). The upper end
     is the loss that the trade group asserted ("more than"), converted from yuan.
@@ -83,12 +83,12 @@ def closed_sales(yuan_per_dollar: float) -> Range:
     events = data.load("events").set_index("unit")["quantity"]
     if (rows := [int((events.index == unit).sum()) for unit in (FLOOR, ASSERTED)]) != [1, 1]:
         found = f"the numbers of lower bounds and losses in events.csv are {rows[0]} and {rows[1]}"
-        raise DataError(f"Cannot bound the sales of closed accounts: {found}; keep one of each")
+        raise DataError(f"Cannot bound the sales of closed accounts: {found}; provide one of each")
     return events[FLOOR] / 1e9, events[ASSERTED] / 1e9 / yuan_per_dollar
 
 
 def top_suspended() -> float:
-    """Return a lower bound on the yearly sales of the largest suspended sellers, billion US dollars.
+    """Return a lower bound on the yearly sales of the largest suspended sellers, in billion US dollars.
 
     These sold over $1 million a month.
     """
@@ -115,7 +115,7 @@ def shares() -> pd.DataFrame:
 
 
 def combined(share: Change, sales: Change) -> float:
-    """Return the growth of the product of a share and total sales, per cent.
+    """Return the growth of the product of a share and total sales, in per cent.
 
     Raises
     ------
@@ -129,13 +129,13 @@ def combined(share: Change, sales: Change) -> float:
 
 
 def stated_change() -> float:
-    """Return the change in the Chinese share of sales as stated by Amazon, percentage points."""
+    """Return the change in the Chinese share of sales as stated by Amazon, in percentage points."""
     stated = data.load("chinese_seller_share").query("unit == 'percentage points, as stated'")
     return float(stated["value"].iloc[0])
 
 
 def published_growth() -> pd.DataFrame:
-    """Return every published reading of Chinese sellers' growth on Amazon in 2021, per cent.
+    """Return every published reading of Chinese sellers' growth on Amazon in 2021, in per cent.
 
     Returns
     -------
@@ -225,7 +225,7 @@ class Totals:
                 raise DesignError(f"Cannot use {given[0]} to {given[1]} as the range of {name}: {limits}; correct it")
 
     def lost(self, closed: Any, share: Any, left: Any) -> Any:
-        """Return the sales lost by closed accounts, percentage points of Chinese sellers' growth.
+        """Return the sales lost by closed accounts, in percentage points of Chinese sellers' growth.
 
         The arguments may be arrays.
         """
@@ -233,14 +233,14 @@ class Totals:
 
     @property
     def own(self) -> Range:
-        """Range of :meth:`lost`, percentage points of Chinese sellers' growth.
+        """Range of :meth:`lost`, in percentage points of Chinese sellers' growth.
 
         Both ends are positive.
         """
         return self.lost(self.closed[0], self.share[1], self.left), self.lost(self.closed[1], self.share[0], self.left)
 
     def bounds(self) -> Range:
-        """Bound the effect on growth over all ranges, percentage points.
+        """Bound the effect on growth over all ranges, in percentage points.
 
         The effect is ``-100 closed (1 - recapture) left / (base * share) + common``.
         """
@@ -248,7 +248,7 @@ class Totals:
         return -high * (1 - self.recapture[0]) + self.common[0], -low * (1 - self.recapture[1]) + self.common[1]
 
     def bounds_with(self, spared: Range) -> Range:
-        """Bound the effect on growth, given the effect through rivals that were not closed, percentage points.
+        """Bound the effect on growth, given the effect through rivals that were not closed, in percentage points.
 
         The parts are bounded jointly: rivals gain at most the sales that closed accounts lost (recapture at most 1).
         """
@@ -398,7 +398,7 @@ def bounds_by_assumption(known: Totals, *, share: float, spared: Range, since: s
 
 
 def by_prior(known: Totals, spared: Estimate, *, dates: tuple[str, str], fall: float) -> pd.DataFrame:
-    """Compute the effect on growth under different priors on unmeasured quantities.
+    """Compute the effect on growth under different priors for unmeasured quantities.
 
     The Chinese share, recapture in [0, 1], the common part and the mean date of closure are uniform in their ranges;
     the sales of closed accounts are uniform in theirs, or in logs. The likelihood is normal, for the estimate of growth

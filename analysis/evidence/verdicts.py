@@ -163,14 +163,14 @@ class Verdict(BaseModel):
 
     @property
     def apart(self) -> str:
-        """Phrase that restricts the verdict to a simulated market or a panel's firms; otherwise empty."""
+        """Phrase that restricts the verdict to a simulated market or a panel's firms, or an empty string."""
         from analysis.simulated import condition  # imported late, since it reads a table that few verdicts need
 
         return condition(self.market) if self.simulated else self.aside
 
     @property
     def said(self) -> str:
-        """Word of the verdict, preceded by any restriction from `apart`."""
+        """The verdict's word, preceded by any restriction from `apart`."""
         return f"{self.apart} {self.word}".strip()
 
     @model_validator(mode="after")
@@ -195,7 +195,7 @@ def of_sweep(report: str) -> bool:
 
 
 def faults(error: ValidationError) -> str:
-    """Format the faults of an invalid verdict, each with its key, rule and value."""
+    """Format the faults in an invalid verdict, each with its key, rule and value."""
     return "; ".join(
         f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}, found {fault['input']!r:.60}"
         if fault["type"] != "value_error"
@@ -250,7 +250,7 @@ def direction(interval: Interval | None) -> Word:
 
 
 def stayed_positive(readings: Sequence[float]) -> Word:
-    """Judge a claim that growth stayed positive, from all published readings of that growth.
+    """Judge a claim that growth stayed positive against all published readings of growth.
 
     The readings have the same unit; they are infinite where a bound leaves one side open.
     """
@@ -289,7 +289,7 @@ def _finite(name: str, values: Sequence[float]) -> None:
 
 
 def confidence(grade: str, *, passed: bool | None = None, breakdown: float | None = None) -> Level:
-    """Return the confidence in a panel's verdict.
+    """Return the confidence in a verdict based on our own estimates.
 
     It is the lowest of three levels, for the grade, the check and the breakdown value:
 
@@ -320,7 +320,7 @@ def confidence(grade: str, *, passed: bool | None = None, breakdown: float | Non
 
 
 def breakdown(interval: Interval, boundary: float, drift: float) -> float:
-    """Return the drift that moves an interval to a boundary, in multiples of a placebo's drift.
+    """Return the drift that would move an interval to a boundary, in multiples of a placebo's drift.
 
     The direction of an earlier drift does not predict that of a later one, so only its size counts. The result is
     infinite if the placebo has no drift, and NaN if the interval contains the boundary, so that there is no finding.
@@ -455,7 +455,7 @@ def unjudged(verdicts: Sequence[Verdict], event: Event) -> list[str]:
 
 
 def elsewhere(verdicts: Sequence[Verdict]) -> dict[str, list[Verdict]]:
-    """Return the public verdicts over which households or a panel take precedence, by reading."""
+    """Return the public verdicts displaced by those from households or a panel, by reading."""
     public = [verdict for verdict in verdicts if verdict.tier in ("facts", "listed")]
     displaced = [verdict.name for verdict in best(verdicts) if verdict.tier in ("households", "panel")]
     return {name: [verdict for verdict in public if verdict.name == name] for name in displaced}

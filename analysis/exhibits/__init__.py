@@ -1,4 +1,4 @@
-"""Exhibits of reports: figures, tables and sentences.
+"""Report exhibits: figures, tables and sentences.
 
 No module of this package computes an estimate or refers to one by name.
 """

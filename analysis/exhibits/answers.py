@@ -42,7 +42,7 @@ def label(word: str, *, short: bool = True, simulated: bool = False) -> str:
 
 
 def finding(verdict: Verdict) -> str:
-    """Format the finding of a verdict: its estimate and interval, with unit and mark.
+    """Format a verdict's finding: its estimate and interval, with unit and mark.
 
     The number claimed is shown if there is no interval, and a dash if there are no numbers. An infinite end is spelled
     out: "7 per cent or more".
@@ -82,7 +82,7 @@ def answer(
     tier: Tier | None = None,
     caveat: str = "",
 ) -> Block:
-    """Return the answer box of page 1.
+    """Return the answer box for page 1.
 
     The box contains a claim and its verdict, or the estimand if no claim is judged, and the answer. If the `row` has no
     number, its reason replaces the answer; if it has no interval, the reason precedes the answer.
@@ -146,7 +146,7 @@ def answer(
 
 
 def _taken(verdicts: Sequence[Verdict]) -> tuple[Part, ...]:
-    """Return the estimates in verdicts as data to export."""
+    """Return the verdicts' estimates as data for export."""
     rows = [verdict.model_dump() | {"label": f"{verdict.name}: {verdict.statement}"} for verdict in verdicts]
     frame = pd.DataFrame(rows).rename(columns={"low": "conf_low", "high": "conf_high"}).drop(columns="n")  # in words
     frame = frame.dropna(subset=["estimate", "conf_low"], how="all")
@@ -189,5 +189,5 @@ def ledger(readings: pd.DataFrame, verdicts: Sequence[Verdict], caption: str) ->
 
 
 def _said(claims: set[str]) -> pd.DataFrame:
-    """Return the rows of the given claims, with their sources."""
+    """Return the rows on the given claims, with their sources."""
     return data.load("claims").query("claim_id in @claims")

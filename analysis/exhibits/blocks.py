@@ -1,4 +1,4 @@
-"""Blocks of a report: figures, tables, sentences and notes.
+"""Report blocks: figures, tables, sentences and notes.
 
 Each block is one piece of plain HTML: JupyterLab shows it unchanged, and the PDF is typeset from it. If an estimate was
 refused, one line replaces its chart, figure or table: "NAME: not estimable with this data. REASON."
@@ -41,7 +41,7 @@ ENTRY = re.compile(r"^- \*\*(.+?)\*\*: (.+?)(?=\n-|\n\n)", re.MULTILINE | re.DOT
 
 @dataclass(frozen=True)
 class Block:
-    """One exhibit of a report, with the data to export in `parts`.
+    """One exhibit in a report, with its data for export in `parts`.
 
     A notebook shows it if it is the last expression of a cell.
     """
@@ -70,7 +70,7 @@ class Label(str):
 
 
 def not_estimable(result: Estimate, caption: str) -> Block:
-    """Return the line that replaces the exhibit of a refused result.
+    """Return the line printed in place of a refused result.
 
     It begins with the name in the caption.
     """
@@ -96,7 +96,7 @@ def say(text: str, *, lead: str = "") -> Block:
 
 
 def bullets(result: str, unknown: str, change: str) -> Block:
-    """Return the remarks on page 1, one paragraph each.
+    """Return the remarks for page 1, one paragraph each.
 
     They state the result, what is not known, and what would change our mind. Everything about a simulated market is
     known, so nothing would change our mind. Each lead mentions the kind of market, so that a remark can be copied
@@ -130,7 +130,7 @@ def link(text: str, address: str) -> Label:
 
 
 def glossary(names: str, of: Mapping[str, str] | None = None) -> Block:
-    """Return entries of `docs/glossary.md`, one paragraph each.
+    """Return entries from `docs/glossary.md`, one paragraph each.
 
     Raises DesignError if an entry is missing.
 
@@ -305,7 +305,7 @@ def table(
 
 
 def _taken(result: pd.DataFrame | Estimate, headers: Mapping[str, str], caption: str) -> tuple[Part, ...]:
-    """Return the estimates in a table as data to export, or nothing if it contains none.
+    """Return a table's estimates as data for export, or an empty tuple if it has none.
 
     Rows are labelled by the first column; the unit is the text after the comma in the header of the estimates.
     """
@@ -346,7 +346,7 @@ def threats(rows: pd.DataFrame) -> Block:
 
 
 def as_bounds(rows: pd.DataFrame | Estimate, names: Collection[str]) -> pd.DataFrame | Estimate:
-    """Remove the point estimates of the rows with the given ids, leaving only bounds.
+    """Remove the point estimates from the rows with the given ids, leaving only bounds.
 
     A refused Estimate is returned unchanged.
     """

@@ -48,7 +48,7 @@ MOST = 5  # maximum number of rows in the table
 
 
 def question(verdict: Verdict, event: Event) -> str:
-    """Return the event's question that a verdict answers, or the name of its reading if it answers none."""
+    """Return the event's question that a verdict answers, or the verdict's name if there is none."""
     by_reading = {" ".join(reading).strip(): name for name, reading in event.asked.items()}
     return by_reading.get(verdict.name, verdict.name)
 
@@ -77,7 +77,7 @@ def clause(verdict: Verdict, event: Event, who: str = "") -> tuple[str, str]:
 
 
 def told(verdict: Verdict | None, event: Event) -> str:
-    """Format the answer from one verdict, or an empty string if there is none."""
+    """Return one verdict as a sentence, or an empty string if there is no verdict."""
     if verdict is None:
         return ""
     text = words.sentence(" ".join(filter(None, clause(verdict, event))))
@@ -85,7 +85,7 @@ def told(verdict: Verdict | None, event: Event) -> str:
 
 
 def sentence(verdicts: Sequence[Verdict], event: Event) -> str:
-    """Format the answers to the questions on one topic.
+    """Return the answers to the questions on one topic as a sentence.
 
     Answers that begin in the same words are joined. Untestable questions are left out if another question on the topic
     can be tested.
@@ -125,7 +125,7 @@ def by_topic(verdicts: Sequence[Verdict], event: Event) -> Iterator[tuple[str, s
 
 
 def headline(verdicts: Sequence[Verdict], event: Event) -> str:
-    """Format the headline from the verdicts based on the best data."""
+    """Return the headline, based on the verdicts from the best data."""
     answers = {question(verdict, event): verdict for verdict in best(verdicts)}
     if not answers:
         return "No claim could be judged."
@@ -140,7 +140,7 @@ def headline(verdicts: Sequence[Verdict], event: Event) -> str:
 
 
 def in_words(verdict: Verdict) -> str:
-    """Format the finding of a verdict without its mark.
+    """Format a verdict's finding without the mark.
 
     The result is a dash if there is no finding.
     """
@@ -252,7 +252,7 @@ def _below(
 
 
 def listed_revenue(event: Event, after: int, last: int, *, small: bool = False) -> Block:
-    """Return the figure of listed sellers' revenue up to the year `last`.
+    """Return a figure showing listed sellers' revenue up to the year `last`.
 
     It begins one year before the base year. Its title counts the sellers whose revenue had fallen by the year `after`.
     A `small` figure goes beside the answer and leaves the list of sources to the large one.
@@ -283,7 +283,7 @@ def listed_revenue(event: Event, after: int, last: int, *, small: bool = False) 
 
 
 def pictures(event: Event, *, after: int, last: int) -> Block:
-    """Return the figures of listed sellers' revenue and of closure dates.
+    """Return figures showing listed sellers' revenue and the dates of closures.
 
     Both are public only for the event on record; the block is empty for other events.
     """

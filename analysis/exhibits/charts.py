@@ -59,7 +59,7 @@ def chart(draw: Callable[Concatenate[Any, Options], Figure]) -> Callable[Concate
 
 
 class Ticks(Formatter):
-    """Formatter of axis ticks with as many decimals as the ticks need.
+    """Axis tick formatter that shows as many decimals as the ticks need.
 
     Numbers are written in the style of the reports.
     """
@@ -88,7 +88,7 @@ def axis_numbers(axes: Axes, which: str = "xy", *, signed: bool = False) -> None
 
 
 def terms_axis(axes: Axes, terms: Iterable[str], *, width: int = LONGEST_TERM, size: float = 7.5) -> np.ndarray:
-    """Write one term per row beside a plot, from the top, and return the height of each row."""
+    """Write terms beside a plot, one per row from the top, and return the height of each row."""
     names = [fill(term, width) for term in terms]
     heights = np.arange(len(names))[::-1]
     axes.set_yticks(heights, names)
@@ -194,7 +194,7 @@ def forest(
 
 
 def _inches(rows: pd.DataFrame, size: float) -> float:
-    """Return the height of a forest plot of the given rows, inches."""
+    """Return the height, in inches, of a forest plot of the given rows."""
     longest = max(len(wrap(term, LONGEST_TERM)) for term in rows["term"])
     return 0.7 + (0.12 * longest + (0.11 if size > 7 else 0.02)) * len(rows)
 

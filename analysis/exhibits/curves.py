@@ -285,7 +285,7 @@ def against_drift(rows: pd.DataFrame, *, ylabel: str) -> Figure:
 def dose_response(
     bins: pd.DataFrame, lines: pd.DataFrame, placebo: pd.DataFrame, *, xlabel: str, ylabel: str
 ) -> Figure:
-    """Draw effects by bin of exposure, with the slope and its band, in one plot per origin.
+    """Draw effects by exposure bin, with the slope and its band, in one plot per origin.
 
     `bins` has `origin`, `exposure`, `lowest` (shares), `estimate`, `conf_low`, `conf_high` (per cent) and optionally
     `truth`; `lines` and `placebo` have `origin`, `exposure`, `estimate`, `conf_low`, `conf_high`. An interval that
@@ -317,7 +317,7 @@ def dose_response(
 
 
 def mark(drawing: Figure, along: Iterable[float]) -> Figure:
-    """Mark positions on the horizontal axis of a chart with dotted lines.
+    """Mark positions on a chart's horizontal axis with dotted lines.
 
     The axis is extended to include them.
     """

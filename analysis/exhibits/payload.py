@@ -1,4 +1,4 @@
-"""Data behind the exhibits of a report, for export.
+"""Data behind a report's exhibits, for export.
 
 A block stores them in the notebook beside its HTML, and the runner writes them to files.
 """
@@ -42,7 +42,7 @@ OURS = {"id": "estimand", "months": "window", "digest": "panel"}  # names in row
 
 @dataclass(frozen=True)
 class Part:
-    """Data of one exhibit, such as estimates, facts or the data of a figure."""
+    """Data behind one exhibit, such as estimates, facts or the points in a figure."""
 
     kind: Literal["answer", "estimates", "figure", "facts", "brief", "spoken", "believe"]
     caption: str
@@ -93,7 +93,7 @@ def read_estimates(text: str) -> pd.DataFrame:
 
 
 def of_facts(rows: Iterable[Sequence[str]]) -> Part:
-    """Build a part from the facts of a report, padding each row to the columns `FACTS`."""
+    """Build a part from a report's facts, padding each row to the columns `FACTS`."""
     named = [dict(zip(FACTS, row, strict=False)) for row in rows]
     return Part("facts", "", pd.DataFrame(named, columns=[*FACTS], dtype=object).fillna(""))
 
@@ -125,7 +125,7 @@ def of_figure(handed: Mapping[str, Any]) -> pd.DataFrame:
 
 
 def load_estimates(folder: str | Path) -> pd.DataFrame:
-    """Read the estimates of all reports in the folder of a run, such as ``reports/latest``.
+    """Read the estimates of all reports in a run's folder, such as ``reports/latest``.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""Phrases from ``data/words.yml``, which reports choose by tier, grade, verdict and question."""
+"""Phrases in ``data/words.yml``, chosen by tier, grade, verdict and question."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Saying(_Entry):
 
 
 class OfTier(_Entry):
-    """Name of a tier of data, and its description as the source of an answer."""
+    """Name of a data tier, and its description as the source of an answer."""
 
     name: str
     source: str

@@ -1,4 +1,4 @@
-"""Set-up and closing block of a notebook.
+"""Notebook set-up and closing block.
 
 The closing block records the inputs, parameters and code of a report for the annex of the run.
 """
@@ -163,7 +163,7 @@ def colophon(
 
 
 def _linked(publisher: str, addresses: Sequence[str]) -> str:
-    """Format the links to the documents of one publisher.
+    """Format links to one publisher's documents.
 
     Its name is linked to the first address, and numbers are linked to the others.
     """

@@ -1,4 +1,4 @@
-"""Style of figures, and their conversion to SVG.
+"""Figure style, and conversion of figures to SVG.
 
 A figure of a simulated market cannot be mistaken for one of the real market, even if it is cut out: it is purple
 instead of dark blue, and the title inside the picture begins with "Simulated". No mark covers the data. Lines and fonts
@@ -128,7 +128,7 @@ def to_svg(figure: Figure, source: str = "") -> str:
 
 @lru_cache(maxsize=8)
 def _face(weight: int, letters: frozenset[str]) -> str:
-    """Return a font weight as CSS, subset to the given letters.
+    """Return CSS that embeds one weight of the font, reduced to the given letters.
 
     With an embedded font, text has the same width in every browser.
     """

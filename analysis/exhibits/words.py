@@ -158,7 +158,7 @@ def number_below(index: pd.Series, closed: Sequence[str]) -> str:
 
 
 def after_closure(rows: Any) -> str:
-    """Count the months in which the intervals of an event study exclude zero, before and after closure."""
+    """Count the months before and after closure in which an event study's intervals exclude zero."""
     if refused(rows):
         return ""
     bounded, lower, higher = _sides(rows)
@@ -226,7 +226,7 @@ def clustered(design: Design, *, rivals: bool = False) -> str:
 
 
 def smallest_seen(row: Mapping[str, Any]) -> str:
-    """State the smallest effect that such a panel would usually detect.
+    """State the smallest effect that a panel like this one would usually detect.
 
     `row` has this effect, `mde`, and its `unit`.
     """
