@@ -27,7 +27,7 @@ FILES = ("panel.parquet", "truth.json")  # of a simulated market: both are writt
 
 
 def simulate(preset: str, seed: int, **overrides: Any) -> tuple[Panel, Truth]:
-    """Simulate one market, and return its panel and its truth.
+    """Simulate one market, and return its panel and truth.
 
     Parameters
     ----------

@@ -53,7 +53,7 @@ Made = TypeVar("Made")
 
 
 def replicate(presets: Iterable[str], seeds: Iterable[int], *, design: Design, workers: Workers) -> pd.DataFrame:
-    """Simulate panels of both kinds, and compare every estimate with its truth.
+    """Simulate panels, and compare every estimate with its truth.
 
     The estimands are those of :func:`analysis.estimands.catalogue.estimate_all`, including any added later, and
     `PATH`, which tests whether the band of the event study covers the whole true path. The rows do not depend on
@@ -90,7 +90,7 @@ def replicate(presets: Iterable[str], seeds: Iterable[int], *, design: Design, w
 def each_panel(
     make: Callable[[str, int], Made], presets: Iterable[str], seeds: Iterable[int], workers: Workers
 ) -> list[Made]:
-    """Call a function with every preset and seed, one seed at a time.
+    """Call a function for every combination of preset and seed.
 
     Arguments are as for :func:`replicate`.
     """
@@ -147,7 +147,7 @@ def path_inside(panel: Panel, truth: Any, design: Design) -> dict[str, Any]:
 
 @cache
 def _estimands() -> dict[str, dict[str, str]]:
-    """Return the row of ``data/estimands.csv`` for every estimand in a simulated market, by id."""
+    """Return the rows of ``data/estimands.csv`` for the estimands in a simulated market, by id."""
     return catalogue(PLATFORMS, Design())
 
 
@@ -258,7 +258,7 @@ def _share(hits: Bools) -> Pair:
 
 
 def _smallest_seen(table: pd.DataFrame) -> tuple[Floats, Floats]:
-    """Return the smallest detectable effect and its Monte Carlo error.
+    """Return the smallest detectable effects and their Monte Carlo errors.
 
     The error is half the change in the effect if `sd` and `mean_error` vary by their own Monte Carlo errors. An
     estimate with standard deviation s is detected if it lies z(level) standard errors from zero. So the standard error
@@ -309,7 +309,7 @@ def beside_audit(replicates: pd.DataFrame, table: pd.DataFrame) -> dict[str, Any
     used = used.merge(cells, on=["preset", "id"], suffixes=("", "_audit"))
     if used.empty:
         raise DesignError(
-            f"Cannot compare the coverage of {len(replicates)} estimates with {len(cells)} cells of an audit: no "
+            f"Cannot compare the coverage of {len(replicates)} estimates with {len(cells)} cells in an audit: no "
             "estimate has an interval, a truth and a cell; simulate more markets, or use presets from the audit"
         )
     inside = (used["low"] <= used["truth"]) & (used["truth"] <= used["high"])
@@ -329,7 +329,7 @@ def beside_audit(replicates: pd.DataFrame, table: pd.DataFrame) -> dict[str, Any
 
 
 def write(table: pd.DataFrame, path: Path = FILE) -> bool:
-    """Write a table from :func:`summarise` to a CSV file, atomically.
+    """Write a table from :func:`summarise` to a CSV file in one step.
 
     A column `provenance` contains "simulated" in every row.
 

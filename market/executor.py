@@ -35,7 +35,7 @@ Made = TypeVar("Made")
 def each(
     make: Callable[..., Made], items: Iterable[tuple[Any, ...]], workers: Workers = 1, what: str = "items"
 ) -> list[Made]:
-    """Call a function with every item, and return the results in the order of the items.
+    """Call a function for every item, and return the results in the same order.
 
     Parameters
     ----------
@@ -105,8 +105,8 @@ class Processes(Executor):
         finally:
             self._idle.put(process)
         raise BrokenProcessPool(
-            f"Cannot compute {', '.join(map(str, args))}: each of {TRIES} processes was killed in the attempt, as "
-            "happens when memory runs out; use fewer workers or more memory"
+            f"Cannot compute {', '.join(map(str, args))}: each of {TRIES} processes was killed in the attempt, "
+            "perhaps for lack of memory; use fewer workers or more memory"
         )
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
@@ -117,7 +117,7 @@ class Processes(Executor):
 
 
 def add_options(parser: ArgumentParser) -> None:
-    """Add the options that choose the workers to a command-line parser."""
+    """Add options for choosing workers to a command-line parser."""
     group = parser.add_mutually_exclusive_group()
     group.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="local processes (default: cores)")
     group.add_argument("--local-cluster", type=int, metavar="N", help="a dask cluster of N local processes")
@@ -126,7 +126,7 @@ def add_options(parser: ArgumentParser) -> None:
 
 @contextmanager
 def opened(options: Namespace) -> Iterator[Executor]:
-    """Open the executor chosen with the options of :func:`add_options`, and close it after the block."""
+    """Open the executor chosen on the command line, and close it after the block."""
     with ExitStack() as stack:
         if options.local_cluster is None and options.scheduler is None:
             yield stack.enter_context(Processes(options.workers))
@@ -135,7 +135,7 @@ def opened(options: Namespace) -> Iterator[Executor]:
             import distributed
         except ImportError as missing:
             raise DesignError(
-                "Cannot use a dask cluster: the package distributed is missing; run pip install -e '.[cluster]'"
+                "Cannot use a dask cluster: the package `distributed` is missing; run pip install -e '.[cluster]'"
             ) from missing
         connect: Any = distributed.Client  # has no types
         client = stack.enter_context(connect(options.scheduler or _local_cluster(options.local_cluster, stack)))
@@ -159,13 +159,13 @@ def _local_cluster(workers: int, stack: ExitStack) -> Any:
 
 
 def _process() -> ProcessPoolExecutor:
-    """Return a pool with one process, which starts on first use."""
+    """Return a pool with a single process that starts on first use."""
     fresh = multiprocessing.get_context("spawn")  # kernels have threads, and a fork would copy their locks but not them
     return ProcessPoolExecutor(1, mp_context=fresh, initializer=_end_with_parent)
 
 
 def _end_with_parent() -> None:
-    """Watch the parent process from a thread, and exit when the parent ends.
+    """Watch the parent process from a thread, and exit when it ends.
 
     This also works if the parent is killed.
     """

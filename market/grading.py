@@ -1,4 +1,4 @@
-"""Grade estimators, and summarise an audit for the questions that reports ask."""
+"""Grade estimators, and summarise an audit for the reports."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def grade(row: Mapping[str, Any]) -> str:
 
 
 def faults(row: Mapping[str, Any]) -> list[str]:
-    """Return the faults of a row other than low coverage.
+    """Return a row's faults other than low coverage.
 
     Wide intervals can hide these faults:
 
@@ -88,7 +88,7 @@ def faults(row: Mapping[str, Any]) -> list[str]:
 
 
 def reason(row: Mapping[str, Any], cause: str = "") -> str:
-    """Return the reason why a row is not usable or not graded, or an empty string if it is usable.
+    """Return the reason for a row's grade, or an empty string if the row is usable.
 
     The reason lists the row's faults, with the `cause` of a bias.
     """
@@ -107,7 +107,7 @@ def right(table: pd.DataFrame) -> tuple[float, float]:
 
 
 def distribution(table: pd.DataFrame) -> pd.DataFrame:
-    """Summarise the distribution of coverage over the cells of an audit, by judge and overall.
+    """Summarise the distribution of coverage in an audit, by judge and overall.
 
     Returns
     -------
@@ -130,7 +130,7 @@ def distribution(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def outside(table: pd.DataFrame) -> pd.DataFrame:
-    """Tabulate coverage outside the limits of :func:`right`, per cent, by estimand and preset.
+    """Tabulate coverage, in per cent, outside the limits of :func:`right` by estimand and preset.
 
     Coverage within the limits is missing. Estimands and presets without such a cell are left out.
     """
@@ -143,7 +143,7 @@ def outside(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def answers(table: pd.DataFrame, presets: Collection[str] = tuple(SIZES)) -> pd.DataFrame:
-    """Estimate the share of panels that answer each of the `QUESTIONS`, by preset.
+    """Estimate the share of panels that answer each question, by preset.
 
     A panel answers if its interval excludes zero and its estimate has the sign of the truth; a panel without an
     interval does not.
@@ -172,7 +172,7 @@ def answers(table: pd.DataFrame, presets: Collection[str] = tuple(SIZES)) -> pd.
 
 
 def misled(table: pd.DataFrame) -> pd.Series:
-    """Return the lowest coverage in the presets `TRENDING`, per cent, for questions where it is too low.
+    """Return the lowest coverage, in per cent, of questions with too low coverage in the presets `TRENDING`.
 
     Coverage is too low if it is below the limits of :func:`right`.
     """
@@ -182,7 +182,7 @@ def misled(table: pd.DataFrame) -> pd.Series:
 
 
 def evidence(table: pd.DataFrame) -> pd.DataFrame:
-    """Tabulate true and detectable effects, and how often they are detected, with one row per question.
+    """Tabulate true and detectable effects, false alarms and the lowest coverage, with one row per question.
 
     Returns
     -------

@@ -19,7 +19,7 @@ Texts = npt.NDArray[np.object_]
 
 @lru_cache(maxsize=8)
 def ids(count: int, stem: str = "SIM-") -> Texts:
-    """Return the ids of simulated firms, SIM-0000, SIM-0001 and so on."""
+    """Return simulated ids, such as SIM-0000 and SIM-0001."""
     return np.array([f"{stem}{number:04d}" for number in range(count)], dtype=object)
 
 

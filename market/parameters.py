@@ -22,7 +22,7 @@ _KINDS = {name: int if row["type"] == "int" else float for name, row in _ROWS.it
 
 
 def _field(row: Mapping[str, Any]) -> tuple[Any, Any]:
-    """Return the type and the field of a parameter.
+    """Return a parameter's type and field.
 
     The title of the field states the allowed values, for messages.
     """
@@ -56,12 +56,12 @@ PRESETS: dict[str, dict[str, Any]] = {
 
 
 def describe() -> list[dict[str, Any]]:
-    """Return the row of every parameter in ``data/market/parameters.csv``, with its default."""
+    """Return the rows of ``data/market/parameters.csv``, with each parameter's default."""
     return [row | {"default": getattr(Parameters(), name)} for name, row in _ROWS.items()]
 
 
 def chosen(preset: str, overrides: Mapping[str, Any] | None = None) -> Parameters:
-    """Return the parameters of a preset, with any overrides.
+    """Return a preset's parameters, with any overrides.
 
     Raises
     ------
@@ -88,13 +88,13 @@ def chosen(preset: str, overrides: Mapping[str, Any] | None = None) -> Parameter
 
 
 def from_text(given: Mapping[str, str]) -> dict[str, Any]:
-    """Convert overrides typed on a command line to numbers; raise DesignError if one is not a number."""
+    """Convert command-line overrides to numbers; raise DesignError if any are invalid."""
     values = settled(Parameters, given)
     return {name: values[name] for name in given}
 
 
 def in_words(list_: str) -> dict[str, str]:
-    """Return the labels in one list of ``data/market/words.csv``, by id.
+    """Return one list of labels from ``data/market/words.csv``, by id.
 
     The lists are "question", "assumption" and "households".
     """
@@ -103,8 +103,8 @@ def in_words(list_: str) -> dict[str, str]:
 
 
 def plausible(name: str) -> tuple[float, float]:
-    """Return the plausible range of a parameter; raise DesignError if there is none."""
+    """Return a parameter's plausible range; raise DesignError if there is none."""
     stated = {name: row for name, row in _ROWS.items() if row["plausible_low"] == row["plausible_low"]}
     if name not in stated:
-        raise DesignError(f"Cannot find a plausible range for {name!r}: it has none; choose from {', '.join(stated)}")
+        raise DesignError(f"Cannot vary {name!r}: it has no plausible range; choose from {', '.join(stated)}")
     return stated[name]["plausible_low"], stated[name]["plausible_high"]

@@ -1,8 +1,9 @@
-"""Plain panels, the second judge of the methods, with a truth known by construction.
+"""Plain panels, in which the truth is known by construction.
 
-Plain panels have none of the market's structure. Firms are log-normal and do not interact; those in closed brand groups
-lose a share of their home sales and sell more at the destinations. There is no demand for rivals to inherit, no news
-and no choice of whom to close: any effect that a method finds on other firms is an artefact.
+They are the second judge of the methods, and have none of the market's structure. Firms are log-normal and do not
+interact; those in closed brand groups lose a share of their home sales and sell more at the destinations. There is no
+demand for rivals to inherit, no news and no choice of whom to close: any effect that a method finds on other firms is
+an artefact.
 """
 
 from __future__ import annotations
@@ -86,11 +87,11 @@ class Truth(Worlds):
 
     @property
     def firms(self) -> pd.DataFrame:
-        """Firms of the panel."""
+        """Firms in the panel."""
         return self.panel.firms
 
     def sales(self, world: str) -> Floats:
-        """Return sales with closures in the worlds W11 and W10, and without them in all others.
+        """Return sales with closures in worlds W11 and W10, and sales without closures in all others.
 
         The news alone changes nothing.
         """

@@ -1,4 +1,4 @@
-"""Population of the market: firms, accounts and nests of demand, with their random numbers (equation 3).
+"""Firms, accounts and demand nests of the simulated market, with their random numbers (equation 3).
 
 The module also draws the environment, which is the same in every world: spending, season, pandemic, freight and shocks
 to platforms (equation 1, threat register).
@@ -63,11 +63,11 @@ class Nests:
         return cls(category, np.searchsorted(category, np.arange(parameters.n_categories)), sigma)
 
     def totals(self, values: Floats) -> Floats:
-        """Sum ``[..., firm]`` within categories, as ``[..., category]``."""
+        """Sum values within categories, from ``[..., firm]`` to ``[..., category]``."""
         return np.add.reduceat(values, self.starts, axis=-1)
 
     def spread(self, values: Floats) -> Floats:
-        """Broadcast ``[..., category]`` to the firms of each category, as ``[..., firm]``."""
+        """Broadcast category values to firms, from ``[..., category]`` to ``[..., firm]``."""
         return np.take(values, self.category, axis=-1)
 
     def inclusive(self, totals: Floats) -> Floats:
@@ -156,13 +156,13 @@ class Firms:
 
 
 def streams(seed: int) -> dict[str, np.random.Generator]:
-    """Return an independent generator for each purpose, so that no channel shifts the random numbers of another."""
+    """Return an independent random generator for each purpose, so that no channel shifts another's draws."""
     children = np.random.SeedSequence(seed).spawn(len(PURPOSES))
     return {purpose: np.random.default_rng(child) for purpose, child in zip(PURPOSES, children, strict=True)}
 
 
 def platform_targets(parameters: Parameters) -> tuple[Floats, Floats]:
-    """Return each platform's share of spending and the Chinese share of its sales in month 0, float64[platform].
+    """Return each platform's share of spending and Chinese share of sales in month 0, float64[platform].
 
     The volume of third-party sales on Amazon is that of about 2019, 200 billion US dollars a year. The sizes of the
     other platforms, and the Chinese shares there, are assumptions, since the part of their volume that such firms sell
@@ -247,7 +247,7 @@ def _logistic(odds: Floats) -> Floats:
 def _presence(
     parameters: Parameters, uniforms: Floats, standard: Floats, chinese: Bools, entry_month: Ints
 ) -> tuple[Ints, Ints]:
-    """Return each firm's first month on each platform and after leaving EBY, if nothing is closed."""
+    """Return the months in which firms join each platform and leave EBY if nothing is closed."""
     share = PRESENCE[chinese.astype(np.intp)].T
     odds = np.log(share / (1 - share)) + MULTIHOMING * standard
     odds[0] -= MULTIHOMING * standard  # presence at home does not depend on size
@@ -264,7 +264,7 @@ def _presence(
 
 @dataclass(frozen=True, eq=False)
 class Environment:
-    """Exogenous paths, which are the same in every world.
+    """Exogenous paths, the same in every world.
 
     Attributes
     ----------

@@ -48,7 +48,7 @@ def _of_market(make: Callable[[Market], Made], preset: str, seed: int) -> Made:
 
 
 def outcomes(market: Market, window: tuple[int, int] = (4, 9)) -> dict[str, float]:
-    """Return the effects of the closures in one market, in a window of months after the first wave.
+    """Return the effects of the closures in one market, in a window after the first wave.
 
     `E3g`, `E3s` (percentage points), `E1a` (per cent), `moved` (per cent of the lost sales that moved with the closed
     firms to other platforms; NaN if nothing was lost), and `accounts`, the expected number closed.
@@ -69,7 +69,7 @@ def _changed(cases: list[dict[str, float]], window: tuple[int, int], market: Mar
 
 
 def quantile_range(markets: int, level: float) -> tuple[float, str]:
-    """Return the share of markets that a range is to cover, and a description of the range.
+    """Return the share of markets that a range should cover, and a description of the range.
 
     With fewer than `FEWEST` markets, the range covers all of them.
     """
@@ -100,7 +100,7 @@ def grid(preset: str, seeds: Iterable[int], *, window: tuple[int, int] = (4, 9),
 
 
 def _by_tilt(cells: pd.DataFrame) -> Iterator[tuple[float, list[pd.DataFrame]]]:
-    """Yield each size tilt in a grid, and its markets with rows sorted by share."""
+    """Yield each size tilt in a grid with its markets, whose rows are sorted by share."""
     for tilt, rows in cells.sort_values("share").groupby("tilt"):
         yield tilt, [market for _, market in rows.groupby("seed")]
 
@@ -115,7 +115,7 @@ def _median_and_ends(values: Sequence[float], level: float) -> list[float]:
 
 
 def by_accounts(cells: pd.DataFrame, accounts: Sequence[float], *, level: float = 0.95) -> pd.DataFrame:
-    """Interpolate the grid to find the effect of closing given numbers of accounts, by size tilt.
+    """Interpolate the effect of closing the given numbers of accounts, by size tilt.
 
     In each market the closed share is interpolated at that number of accounts (both in logs), and then the effect at
     that share. The rows are medians and quantiles over markets.
@@ -213,7 +213,7 @@ def threshold(cells: pd.DataFrame, margin: float, *, level: float = 0.95) -> pd.
 
 
 def tornado(preset: str, seeds: Iterable[int], *, window: tuple[int, int] = (4, 9)) -> pd.DataFrame:
-    """Vary one assumption at a time over its range.
+    """Move one assumption at a time to each end of its range.
 
     All else is as in the preset, with the same random numbers.
 

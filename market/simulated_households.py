@@ -46,7 +46,7 @@ ORDER = {name: rank for rank, name in enumerate([*TITLES, *LABELS])}
 
 @dataclass(frozen=True)
 class Simulated:
-    """Simulated purchases, and the true estimands of their market by id.
+    """Simulated purchases, and their market's true estimands by id.
 
     ``E2a`` (log points) is the effect of the crackdown on the share of Chinese firms that were never closed, in
     categories where closed firms had sold compared with others. ``V1`` (per cent) and ``V3`` (points) are the growth of
@@ -93,7 +93,7 @@ def draw(truth: Truth, titles: str) -> Simulated:
 
 
 def replicate(preset: str, seed: int) -> list[dict[str, Any]]:
-    """Simulate the households of a market, and compare the design's estimates with the truth.
+    """Simulate a market's households, and compare the design's estimates with the truth.
 
     Returns
     -------
@@ -128,7 +128,7 @@ def replicate(preset: str, seed: int) -> list[dict[str, Any]]:
 
 
 def worst(audit: pd.DataFrame) -> pd.DataFrame:
-    """Select the preset with the lowest coverage, for each estimand and each of `TITLES`.
+    """Select the preset with the lowest coverage for each estimand and each of `TITLES`.
 
     Adds `term`, a label, and `estimate`, `conf_low`, `conf_high`: the coverage and its Monte Carlo limits, per cent.
     """
@@ -141,7 +141,7 @@ def worst(audit: pd.DataFrame) -> pd.DataFrame:
 
 
 def by_market(audit: pd.DataFrame) -> pd.DataFrame:
-    """Tabulate coverage by kind of market, per cent, if only products still sold keep their titles.
+    """Tabulate coverage, in per cent, by kind of market if only products still sold keep their titles.
 
     For `SETS`, the share of p-values at or below 0.05.
     """

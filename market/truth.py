@@ -1,4 +1,4 @@
-"""Truth about a simulated market: every world and every estimand, with the same random numbers.
+"""Truth about a simulated market: sales in every world, and every estimand.
 
 For growth, share, displacement and relocation, the formulas of `analysis.estimands` are applied to changes between
 worlds.
@@ -33,7 +33,7 @@ HOME = 0
 
 @dataclass(frozen=True, eq=False)
 class Window:
-    """Sales in one window by world, and the attributes of the firms.
+    """Sales in one window by world, and firm attributes.
 
     Attributes
     ----------
@@ -70,7 +70,7 @@ class Window:
 
     @cached_property
     def low(self) -> Bools:
-        """Mask of the comparison firms, which are never closed and hardly exposed, bool[firm]."""
+        """Mask of comparison firms, never closed and hardly exposed, bool[firm]."""
         return np.asarray(~self.closed & (self.dose == 0) & (self.exposure < Design.low))
 
     @cached_property
@@ -89,11 +89,11 @@ class Window:
 
     @property
     def lost(self) -> float:
-        """AMZ sales that closed firms lost (L), sim-$, as a comparison would show them."""
+        """Closed firms' lost AMZ sales (L), in sim-$, as a comparison with low-exposure firms would show them."""
         return -float(self.seen[self.closed, HOME].sum())
 
     def changes(self, change: Floats) -> Changes:
-        """Sum `change` or `seen` by set, origin and platform, in the same form as a panel's estimates."""
+        """Sum changes in sales by set, origin and platform, in the same form as a panel's estimates."""
         sets: list[tuple[What, Bools]] = [("closed", self.closed), ("exposed", ~self.closed)]
         origins = [(True, self.chinese), (False, ~self.chinese)]
         cells = [(what, chinese, platform) for what, _ in sets for chinese, _ in origins for platform in PLATFORMS]
@@ -110,7 +110,7 @@ class Window:
         return Changes(estimate, cells, PLATFORMS[HOME], PLATFORMS[1:], Design.destinations, sold)
 
     def effect(self, firms: Bools, platforms: slice | int, world: str = "W11") -> float:
-        """Return the change in the given firms' sales relative to W00, per cent."""
+        """Return the change, in per cent, in the given firms' sales relative to W00."""
         with_, without = (self.total(name)[firms][:, platforms].sum() for name in (world, "W00"))
         return 100 * over(with_ - without, without)
 
@@ -165,7 +165,7 @@ class Window:
         return effects | {"E3g_common": effects["E3g"] - effects["E3g_seen"]}
 
     def parts_of_growth(self) -> dict[str, float]:
-        """Split E3g into closed firms, incumbents, voluntary exit and entry, in percentage points.
+        """Split E3g, in percentage points, between closed firms, incumbents, voluntary exit and entry.
 
         The parts add up to E3g. Incumbents are firms that sold on AMZ in the base months. A firm is alive if it sells
         on AMZ in the window.
@@ -187,7 +187,7 @@ class Window:
         return {"closed": others["closed"] - gone} | spared
 
     def _parts(self, among: Bools) -> dict[str, float]:
-        """Return the given firms' contributions to growth, in percentage points of all Chinese firms' sales."""
+        """Return the given firms' contributions to the effect on Chinese sales growth, in percentage points."""
         chinese, change = self.chinese, self.change[:, HOME]
         incumbent = self.base[:, HOME] > 0
         with_, without = self.total("W11")[:, HOME] > 0, self.total("W00")[:, HOME] > 0
@@ -202,7 +202,7 @@ class Window:
         return {name: 100 * over(change[firms & among].sum(), volume) for name, firms in parts.items()}
 
     def of_loss(self) -> dict[str, float]:
-        """Return d1 to d7, E4a, E4b and E4e: destinations of closed firms' lost AMZ sales, per cent of L."""
+        """Return d1 to d7, E4a, E4b and E4e: where closed firms' lost AMZ sales went, in per cent of L."""
         names = {f"d{k}": f"d{k}" for k in range(1, 8)} | {f"E4a_{name}": name for name in PLATFORMS[1:]}
         names |= {"E4b_CN": "d1", "E4b_other": "d2", "E4e_CN": "d1", "E4e_other": "d2"}
         if not self.lost > 0:  # nothing was lost
@@ -214,7 +214,7 @@ class Window:
         return {name: value[term] - expected.get(name, 0.0) for name, term in names.items()}
 
     def mix(self) -> dict[str, float]:
-        """Return E4d: mean change in platform shares of closed firms that sell in both worlds, percentage points."""
+        """Return E4d: the mean change, in points, in platform shares of closed firms that sell in both worlds."""
         change = mix_change(self.total("W11"), self.total("W00"))[self.closed]
         change = change[np.isfinite(change).all(axis=1)]
         mean = change.mean(axis=0) if len(change) else np.full(len(PLATFORMS), np.nan)
@@ -282,14 +282,14 @@ class Worlds(ABC):
     @property
     @abstractmethod
     def firms(self) -> pd.DataFrame:
-        """Attributes of the firms, one row per firm."""
+        """Firm attributes, with one row per firm."""
 
     @abstractmethod
     def sales(self, world: str) -> Floats:
         """Return sales in a world, float64[firm, platform, month]."""
 
     def path(self, study: Estimate) -> Floats:
-        """Return the true effect on an event study's closed firms by month, log points, float64[term]."""
+        """Return the true effect, in log points, on an event study's closed firms by month, float64[term]."""
         if study.refused:
             return np.full(len(study.terms), np.nan)
         closed, month = study.details["closed"], np.array(study.terms, dtype=int)
@@ -298,7 +298,7 @@ class Worlds(ABC):
             return np.asarray(np.log(with_ / without))
 
     def by_cohort(self, cohorts: Estimate) -> dict[str, float]:
-        """Return the true effect for each term of an estimate by cohort, in the same firms and months, per cent."""
+        """Return the true effect, in per cent, for each term of a cohort estimate."""
         if cohorts.refused:
             return {}
         closed, month = cohorts.details["closed"], np.arange(cohorts.details["end"] + 1)
@@ -310,7 +310,7 @@ class Worlds(ABC):
         return effects
 
     def _sold(self, world: str, closed: pd.DataFrame, month: Ints, where: Where) -> Floats:
-        """Sum closed firms' sales by month since their closure, float64[month]."""
+        """Sum closed firms' sales by month since closure, float64[month]."""
         sales = self.sales(world)[self.firms.index.get_indexer(closed["firm"])]
         by_firm = sales[:, HOME] if where == "home" else sales.sum(axis=1)
         column = closed["cohort"].to_numpy()[:, np.newaxis] + month
@@ -336,7 +336,7 @@ class Truth(Worlds):
         return f"Truth of the simulated market {self.market.preset}, seed {self.market.seed}"
 
     def course(self, world: str) -> Trajectory:
-        """Return a world's outcomes from the news or the first wave onwards.
+        """Return a world's outcomes from the news onwards.
 
         `world` is one of `WORLDS`.
         """
@@ -347,7 +347,7 @@ class Truth(Worlds):
         return self._courses[channels]
 
     def sales(self, world: str) -> Floats:
-        """Return sales in a world, sim-$, float64[firm, platform, month]."""
+        """Return sales in a world, in sim-$, float64[firm, platform, month]."""
         both = np.concatenate([self.market.history.sales, self.course(world).sales])
         return both.transpose(2, 1, 0)
 
@@ -448,7 +448,7 @@ class Truth(Worlds):
         )
 
     def _rows(self, post_from: int, post_to: int) -> slice:
-        """Return the rows after the end of `history` for the months `post_from` to `post_to` after the first wave."""
+        """Return the rows after `history` for the months `post_from` to `post_to` after the first wave."""
         return slice(FIRST_WAVE + post_from - self.market.news, FIRST_WAVE + post_to + 1 - self.market.news)
 
     def scalars(self, post_from: int = Design.post_from, post_to: int = Design.post_to) -> dict[str, float]:
@@ -476,7 +476,7 @@ class Truth(Worlds):
         return dict(sorted(values.items()))
 
     def closed_by(self, post_from: int, post_to: int) -> dict[str, float]:
-        """Return E1a, E1c and the `mechanical` loss, per cent, for the firms closed by the end of a window.
+        """Return E1a, E1c and the `mechanical` loss, in per cent, for the firms closed by the end of a window.
 
         The loss is negative. Parameters are as for :meth:`window`.
         """
@@ -496,14 +496,14 @@ class Truth(Worlds):
         return replace(self.window(post_from, post_to), closed=closed)
 
     def decomposition(self, post_from: int = Design.post_from, post_to: int = Design.post_to) -> dict[str, float]:
-        """Return the four parts of E3g, in percentage points that add up to it.
+        """Return the four parts of E3g in percentage points.
 
-        Parameters are as for :meth:`window`.
+        The parts add up to E3g. Parameters are as for :meth:`window`.
         """
         return self.window(post_from, post_to).parts_of_growth()
 
     def _own_closure(self, post_from: int, post_to: int, closed: Bools) -> float:
-        """Return E1c: the effect of a firm's own closure on its sales, given the other closures, per cent.
+        """Return E1c: the effect, in per cent, of a firm's own closure on its sales, given all other closures.
 
         Categories are separate markets, so one firm in each can be spared at a time; the common trust is kept fixed.
         """
@@ -522,7 +522,7 @@ class Truth(Worlds):
         return 100 * over(float(course.sales[rows][:, :, firms].sum()) - otherwise, otherwise)
 
     def _months_alive(self) -> float:
-        """Return E1d: the difference in the restricted mean survival of closed firms, in months.
+        """Return E1d: the difference, in months, in closed firms' restricted mean survival.
 
         A firm exits in the first of three consecutive months in which it sells nowhere, even if it returns later. Firms
         whose twelve months extend beyond the last month count for as long as they are observed.
@@ -540,7 +540,7 @@ class Truth(Worlds):
         return float(difference.sum()) if len(firms) else float("nan")
 
     def _anticipation(self) -> dict[str, float]:
-        """Return E5a: the change in closed firms' AMZ sales relative to W00, by month before closure, per cent."""
+        """Return E5a: the change, in per cent, in closed firms' AMZ sales relative to W00 by month before closure."""
         firms = np.flatnonzero(self.closed)
         month = self.closed_month[firms].astype(np.int64)
         worlds, effects = [self.sales(world) for world in ("W11", "W00")], {}
@@ -550,7 +550,7 @@ class Truth(Worlds):
         return effects
 
     def _entry(self, post_to: int) -> dict[str, float]:
-        """Return the monthly Chinese entrants in W11 and W00, and their change, E5d.
+        """Return the monthly numbers of Chinese entrants in W11 and W00, and E5d, the change in their number.
 
         Months run from the news to the end of the window. E5d is in per cent; its slope is per ten points of exposure.
         """
@@ -569,7 +569,7 @@ class Truth(Worlds):
         }
 
     def shapley(self, post_from: int = Design.post_from, post_to: int = Design.post_to) -> dict[str, float]:
-        """Return each channel's contribution to E3g, averaged over all orders (Shapley value).
+        """Return each channel's contribution to E3g, averaged over all orders (its Shapley value).
 
         The contributions add up to E3g. Every combination of channels is run once, 22 worlds in all. Parameters are as
         for :meth:`window`.

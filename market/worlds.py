@@ -1,4 +1,4 @@
-"""Run the worlds of a market month by month, with the same random numbers.
+"""Run a market's worlds month by month with the same random numbers.
 
 Worlds follow equations 2 to 4 (presence, demand, spending) and 6 to 11 (closures, relocation, exit and entry, chilling,
 trust).
@@ -83,7 +83,7 @@ class Closures:
 
 @dataclass(frozen=True, eq=False)
 class Intervention:
-    """Plan of a world, made before anyone buys.
+    """Plan for a world, made before anyone buys.
 
     The axis `closed` runs over the firms that closures affect.
 
@@ -143,7 +143,7 @@ class Trajectory:
 
 @dataclass(frozen=True, eq=False)
 class Market:
-    """A market, with everything that is the same in all its worlds.
+    """A market, with everything that its worlds have in common.
 
     Attributes
     ----------
@@ -168,7 +168,7 @@ class Market:
 
     @classmethod
     def open(cls, preset: str, parameters: Parameters, seed: int) -> Market:
-        """Draw a market, calibrated to the spending shares of platforms and origins in month 0."""
+        """Draw a market calibrated to each platform's and origin's share of spending in month 0."""
         firms = draw(parameters, seed)
         environment, nests = Environment.of(parameters, firms, streams(seed)["shocks"]), firms.nests
         log_base = np.log(firms.stands_for) + firms.size + firms.fit
@@ -209,13 +209,13 @@ class Market:
 
     @cached_property
     def history(self) -> Trajectory:
-        """Outcomes before the first wave or the news, which all worlds share."""
+        """Outcomes shared by all worlds: those before the news."""
         plan = untouched(self, _entering(self, None, None), 0, self.news)
         return run(self, plan, np.ones(len(self.firms), dtype=bool))
 
     @cached_property
     def closures(self) -> Closures:
-        """Closures in this market, chosen by sales in `history`."""
+        """Closures in this market, as chosen by :func:`close`."""
         return close(self)
 
     @cached_property
@@ -242,12 +242,12 @@ class Market:
 
 
 def fakes(parameters: Parameters, kept: Floats | Bools) -> Floats:
-    """Return the factor on weights for the share of fake reviews that remains."""
+    """Return the factor by which the remaining fake reviews raise weights."""
     return np.asarray(np.exp(parameters.boost / (1 - parameters.sigma) * kept))
 
 
 def run(market: Market, plan: Intervention, alive: Bools) -> Trajectory:
-    """Run the months of a plan.
+    """Run a plan month by month.
 
     `alive`, bool[firm], marks the firms that remain at its start.
     """
@@ -323,7 +323,7 @@ def _candidates(market: Market) -> tuple[Floats, Bools, Floats, Floats, Floats]:
 
 
 def close(market: Market) -> Closures:
-    """Choose which brand groups close, and when.
+    """Choose which brand groups are closed, and when.
 
     Some firms close only in part, and some come back for a while. A group closes with probability ``logistic(h +
     score)``, where the intercept h is raised until closed groups have the target share of Chinese sales. Groups close
@@ -458,7 +458,7 @@ def _climate(
 
 
 def _starts(market: Market, channels: Channels, closures: Closures, closed: Ints) -> Ints:
-    """Return firms' first months on each platform, including platforms joined later, int64[platform, firm]."""
+    """Return each firm's first month on each platform with the given channels, int64[platform, firm]."""
     parameters, firms, uniforms = market.parameters, market.firms, market.firms.drawn["relocation"]
     exposure = exposure_by_category(market, closures, closures.month < NEVER) if len(closed) else None
     start = _entering(market, market.news if "hedging" in channels else None, exposure)
@@ -481,7 +481,7 @@ def _starts(market: Market, channels: Channels, closures: Closures, closed: Ints
 
 
 def _entering(market: Market, news: int | None, exposure: Floats | None) -> Ints:
-    """Return entrants' first months on each platform, int64[platform, firm]; `NEVER` for firms that do not enter.
+    """Return each firm's first month on each platform, int64[platform, firm]; `NEVER` if it does not enter.
 
     From month `news` onwards, the news deters Chinese firms. Gaps in a category, measured by its `exposure`, attract
     entrants.

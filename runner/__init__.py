@@ -1,6 +1,6 @@
-"""The runner, which makes scheduled reports and publishes them as PDFs.
+"""Make scheduled reports and publish them as PDFs.
 
-It knows the name, notebook and parameters of each report, but no economics.
+The runner knows the name, notebook and parameters of each report, but no economics.
 """
 
 import os
@@ -124,7 +124,7 @@ def _printable(words: str) -> str:
 
 
 def disk_full(error: object) -> bool:
-    """Return whether an error says that the disk is full.
+    """Return whether an error means that the disk is full.
 
     The error may come from the system, pandoc, typst or a notebook cell.
     """
@@ -132,7 +132,7 @@ def disk_full(error: object) -> bool:
 
 
 def say(line: str, stream: TextIO | None = None) -> None:
-    """Print a line, and carry on if the pipe is closed, for example by ``head``."""
+    """Print a line, ignoring errors such as a pipe closed by ``head``."""
     stream = stream or sys.stdout
     try:
         print(line, file=stream, flush=True)

@@ -1,4 +1,4 @@
-"""Entry point for ``python -m runner``, which does the same as the command ``market-impact``."""
+"""Entry point for ``python -m runner``, equivalent to the command ``market-impact``."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""Typeset the annex of a run: the parameters, files, sources and versions that its reports recorded.
+"""Typeset the annex to a run's reports: their parameters, files, sources and versions.
 
 Reports end with a link to it: see :func:`analysis.exhibits.report.colophon`.
 """
@@ -34,7 +34,7 @@ SECTIONS = {
 
 
 def write(notebooks: Mapping[str, Path], page: Path, *, as_of: str, changes: Changes | None = None) -> None:
-    """Typeset the annex of executed notebooks as a PDF.
+    """Typeset the annex to executed notebooks as a PDF.
 
     Notebooks are keyed by report name. The annex ends with the `changes` since the previous release, if given.
 
@@ -87,7 +87,7 @@ def moved(changes: Changes) -> dict[str, str]:
 
 
 def _joined(rows: pd.DataFrame, between: str) -> pd.DataFrame:
-    """Join the names and values that each report recorded into one text per report.
+    """Join the names and values recorded by each report into one text per report.
 
     The text is in the column `told`.
     """

@@ -1,4 +1,4 @@
-"""The command line of ``market-impact``, with one function per command."""
+"""Command line of ``market-impact``, with one function per command."""
 
 import json
 import sys
@@ -56,7 +56,7 @@ def run(
     due: Annotated[bool, Option("--due", help="Make only the reports that are due.")] = False,
     as_json: Annotated[bool, Option("--json", help="Print the outcome as one JSON object.")] = False,
     as_of: Annotated[str | None, Option(metavar="DATE", help="As-of date, YYYY-MM-DD; default: today.")] = None,
-    out: Annotated[Path | None, Option(metavar="DIR", help="Folder to publish in; default: the schedule's.")] = None,
+    out: Annotated[Path | None, Option(metavar="DIR", help="Folder to publish to; default: the schedule's.")] = None,
     jobs: Annotated[int | None, Option(min=1, metavar="N", help="Notebooks at a time; default: one per core.")] = None,
     timeout: Annotated[float, Option(min=1, max=1e6, metavar="S", help="Seconds per notebook.")] = kernels.TIMEOUT,
     force: Annotated[bool, Option("--force", help="Also make unchanged reports.")] = False,
@@ -156,7 +156,7 @@ def map_(
     file: Annotated[Path, Argument(metavar="FILE", help=FORMATS)],
     out: Annotated[Path | None, Option(metavar="MAP.yml", help="Write the map to this new file.")] = None,
 ) -> None:
-    """Propose a map for the file of a panel, with questions to answer."""
+    """Propose a map for a panel file, with questions to answer."""
     from analysis.panel.propose import propose
 
     text = propose(file)
@@ -195,7 +195,7 @@ def check(
 
 
 def _audit(root: Path, files: dict[str, str], panel_name: str, given: dict[str, str]) -> None:
-    """Print the contents of a panel, and what can be estimated from it."""
+    """Print a panel's contents and what can be estimated from it."""
     from analysis import inventory, study
 
     opened = study.Study.open(schedule.asked(root, files, given, schedule.today()))

@@ -169,7 +169,7 @@ def between(old: Release, new: Release) -> Changes:
 
 
 def _reads(release: Release, report: str, files: set[str]) -> set[str]:
-    """Return the data files that a report recorded as read, or all of the given files if it recorded none."""
+    """Return the data files that a report read, or all the given files if it recorded none."""
     if not files:
         return files
     from runner import exports  # imports pandas
@@ -195,7 +195,7 @@ def _words(old: Verdicts, new: Verdicts) -> Iterator[Word]:
 
 
 def _estimates(release: Release, report: str) -> dict[tuple[Any, ...], Row]:
-    """Return the estimates of a report, by key.
+    """Return a report's estimates by key.
 
     A claim is keyed by its name, since its wording may change.
     """
@@ -311,12 +311,12 @@ def sections(changes: Changes) -> list[tuple[str, list[str]]]:
 
 
 def first(lines: list[str], most: int) -> list[str]:
-    """Return the first lines, and a line with the number of those left out."""
+    """Shorten a list to at most `most` lines, followed by a line that counts those left out."""
     return lines if len(lines) <= most else [*lines[:most], f"and {len(lines) - most} more"]
 
 
 def line(changes: Changes) -> str:
-    """Summarise the changes in reports on real data, in one line for the brief."""
+    """Summarise the changes in reports on real data in one line for the brief."""
     words = [word for word in changes.words if not word.market and {"word", "confidence"} & word.moved.keys()]
     numbers = [number for number in changes.numbers if not number.market]
     most = max((abs(number.errors) for number in numbers if number.errors is not None), default=None)

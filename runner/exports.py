@@ -40,7 +40,7 @@ PYTHON = "https://www.python.org/"
 
 
 def parts(notebook: Path) -> Iterator[tuple[dict[str, str], bytes]]:
-    """Yield the data and the picture of each exhibit in an executed notebook, in order.
+    """Yield each exhibit's data and picture from an executed notebook, in order.
 
     Only a figure has a picture, an SVG with alt text.
     """
@@ -119,7 +119,7 @@ def write(notebook: Path, job: Job) -> list[Path]:
 
 
 def tabled(caption: str, rows: pd.DataFrame) -> dict[str, Any]:
-    """Return the title, cells and notes of a table of estimates.
+    """Return a table of estimates as its title, cells and notes.
 
     An item estimated in several windows, such as a firm after each piece of news, is one row; windows are columns.
     """
@@ -152,7 +152,7 @@ def tabled(caption: str, rows: pd.DataFrame) -> dict[str, Any]:
 
 
 def cells_of(row: Mapping[str, Any], interval: str) -> dict[str, str]:
-    """Return the cells of an estimate, keyed by column heading."""
+    """Return the table cells for an estimate, keyed by column heading."""
     unit, ends = row["unit"], (row["conf_low"], row["conf_high"], row["unit"])
     limits = span if row["estimate"] == row["estimate"] else between  # bounds without a point estimate
     return {
@@ -167,7 +167,7 @@ def cells_of(row: Mapping[str, Any], interval: str) -> dict[str, str]:
 
 
 def write_tables(tables: Iterable[Mapping[str, Any]], stem: Path) -> list[Path]:
-    """Write the tables of a report as ``.tex`` and ``.docx``; return both files.
+    """Write a report's tables to a ``.tex`` and a ``.docx`` file, and return the files.
 
     The ``.tex`` file can be included in a document.
 
@@ -228,14 +228,14 @@ def compare(folder: Path, jobs: Iterable[Job], verdicts: Mapping[str, Iterable[M
 
 
 def cite(folder: Path, manifest: Mapping[str, Any]) -> None:
-    """Write the project's citation, with the date and commit of a release."""
+    """Write the project's citation with a release's date and commit."""
     file, text = folder / CITATION, (ROOT / CITATION).read_text(encoding="utf-8")
     commit = f'commit: "{manifest["commit"]}"\n' if manifest["commit"] else ""
     file.write_text(f"{text}date-released: {manifest['as_of']}\n{commit}", encoding="utf-8")
 
 
 def describe(folder: Path, manifest: Mapping[str, Any], others: Mapping[str, str]) -> None:
-    """Describe the files of a release as an RO-Crate.
+    """Describe a release's files as an RO-Crate.
 
     `others` maps files that belong to no report to their descriptions. The crate contains the release, its files, and
     the notebook that was run to make each report.

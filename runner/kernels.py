@@ -30,7 +30,7 @@ _TRACEBACK_LINES = 15
 
 @contextmanager
 def interruptible() -> Iterator[None]:
-    """Make a signal raise `SystemExit` with the code 128 plus its number.
+    """Make signals raise `SystemExit` with the code 128 plus the signal's number.
 
     Later signals are ignored, so that the clean-up can finish. A signal that was already ignored, as under ``nohup``,
     stays ignored.
@@ -52,9 +52,9 @@ def interruptible() -> Iterator[None]:
 
 @contextmanager
 def _environment(as_of: str, folder: Path) -> Iterator[None]:
-    """Set the environment of kernels: one BLAS thread, a fixed clock and hash seed, and no personal settings.
+    """Set the kernels' environment: one BLAS thread, a fixed clock and hash seed, and no personal settings.
 
-    On two cores, two kernels with two BLAS threads each take longer than one kernel after the other.
+    On two cores, two kernels with two BLAS threads each take longer than kernels run one at a time.
     """
     before, midnight = dict(os.environ), datetime.fromisoformat(as_of).replace(tzinfo=UTC)
     os.environ |= dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
@@ -69,7 +69,7 @@ def _environment(as_of: str, folder: Path) -> Iterator[None]:
 
 
 class Kernels:
-    """Kernels that execute the notebooks of one run.
+    """Kernels that execute a run's notebooks.
 
     Parameters
     ----------
@@ -108,7 +108,7 @@ class Kernels:
                 raise
 
     def execute(self, job: Job, values: Mapping[str, Any], target: Path) -> None:
-        """Execute a notebook in its own kernel, and write it to a file after each cell.
+        """Execute a notebook in its own kernel, saving it to a file after each cell.
 
         If the kernel dies, try once more.
 
@@ -156,7 +156,7 @@ class Kernels:
                 say(f"{job.name}: the kernel died{'' if died else ' on starting'}; trying once more", sys.stderr)
 
     def _manager(self) -> type:
-        """Return a class that starts kernels in this Python, whatever kernels the user has installed.
+        """Return a manager class that starts kernels in this Python, ignoring any the user has installed.
 
         It connects through files, since another process could take a TCP port before the kernel binds it. A kernel
         ends when its parent does.
@@ -182,7 +182,7 @@ class Kernels:
 
 
 def _of_cell(job: Job, error: Any) -> ReportError:
-    """Return the failure of a cell, with the message of a refusal or the end of the traceback."""
+    """Return the error for a failed cell, with the message of a refusal or the end of the traceback."""
     from papermill.exceptions import strip_color
 
     if error.ename in (DataError.__name__, DesignError.__name__):

@@ -1,4 +1,4 @@
-"""Send the outcome of a run to commands, e-mail and webhooks, but only if it is news.
+"""Send a run's outcome to commands, e-mail addresses and webhooks if it is news.
 
 The schedule names the environment variables that contain hosts, addresses of webhooks and passwords. Notebooks run
 without these variables, and no message quotes them or the reply of a server.
@@ -136,10 +136,10 @@ def _mail(outcome: Outcome, mail: Mail, brief: Path | None, environment: Mapping
 
 
 class _NoRedirect(urllib.request.HTTPRedirectHandler):
-    """Handler that rejects redirects, which could pass on a secret address."""
+    """Handler that rejects all redirects, since they could pass on a secret address."""
 
     def redirect_request(self, *_: Any, **__: Any) -> None:
-        """Return None, which turns a redirect into an error."""
+        """Return None, so that a redirect raises an error."""
 
 
 def _post(address: str, content: bytes, timeout: float) -> None:

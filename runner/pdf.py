@@ -44,11 +44,11 @@ def refuse_incomplete() -> None:
     wanted = [*INPUTS["layout"][1:], *(f"fonts/{name}" for name in FONTS.values())]
     if missing := [pattern for pattern in wanted if not any(SOURCES.glob(pattern))]:
         why = f"cannot find {', '.join(missing)} in {SOURCES}"
-        raise DesignError(f"Layout of the reports: {why}; restore it, for example with `git checkout reports`.")
+        raise DesignError(f"Report layout: {why}; restore it, for example with `git checkout reports`.")
 
 
 def marks(notebook: Path) -> Counter[str]:
-    """Count the marks of real, estimated and simulated numbers in an executed notebook, by kind.
+    """Count the marks of real, estimated and simulated numbers in an executed notebook.
 
     An exhibit has one mark for all its numbers. The marks of sentences are not printed; their plain text contains them.
     """
@@ -114,14 +114,14 @@ def render(
 
 
 def pandoc() -> Path:
-    """Return the path of the pandoc bundled in the wheel, ignoring any other installation."""
+    """Return the path to the pandoc bundled in the wheel, ignoring any other installation."""
     import pypandoc
 
     return Path(pypandoc.__file__).parent / "files" / "pandoc"
 
 
 def _typst_source(notebook: Path, folder: Path) -> str:
-    """Return the typst source of a notebook.
+    """Convert a notebook to typst source.
 
     Pandoc runs in `folder`, where its filter writes the figures and the title.
     """
@@ -155,6 +155,6 @@ def _compiled(main: Path, notebook: Path, moment: datetime) -> bytes:
 
 
 def _message(notebook: Path, tool: str, message: str) -> str:
-    """Return an error message, without the lines that pandoc adds to an error in the filter."""
+    """Return an error message, leaving out what pandoc adds to filter errors."""
     reason = re.sub(r"^Error running filter .*:\n|\nstack traceback:[\s\S]*$", "", message.strip()).strip()
     return f"{notebook.name} cannot be typeset as a PDF: {tool} stopped with: {reason}. Fix the notebook and run again."

@@ -40,12 +40,12 @@ def rendered(template: str, **values: Any) -> str:
 
 
 def name_of(verdict: Mapping[str, Any]) -> str:
-    """Return the name of a verdict: its claim and reading, such as ``"C01 V2"``."""
+    """Return a verdict's name: its claim and reading, such as ``"C01 V2"``."""
     return f"{verdict.get('claim', '')} {verdict.get('reading', '')}".strip()
 
 
 def identity(verdict: Mapping[str, Any]) -> tuple[str, ...]:
-    """Return the key of a verdict: report, claim, reading and tier."""
+    """Return a verdict's key: report, claim, reading and tier."""
     return tuple(str(verdict.get(key) or "") for key in ("report", "claim", "reading", "tier"))
 
 
@@ -64,7 +64,7 @@ def verdicts(file: Path, job: Job) -> list[Verdict]:
 
 
 def footer(notebook: Path, verdicts: list[Verdict], job: Job) -> str:
-    """Return the footer of a report, which states whether its figures are real, estimates or simulated.
+    """Return a report's footer, stating whether its figures are real, estimated or simulated.
 
     Parameters
     ----------
@@ -122,7 +122,7 @@ def make_reproducible(file: Path, job: Job, staged: str) -> None:
 
 
 def without_paths(file: Path, job: Job) -> None:
-    """Remove paths on this machine from the notebook of a failed report."""
+    """Remove local paths from a failed report's notebook."""
     folders = {str(provenance.ROOT): ".", sys.prefix: "python", str(Path.home()): "~"}
     text = file.read_text(encoding="utf-8")
     file.write_text(replaced(text, {**_by_name(job), **folders}), encoding="utf-8")
@@ -145,7 +145,7 @@ def replaced(text: str, names: Mapping[str, str]) -> str:
 
 
 def open_with_answer(file: Path) -> None:
-    """Fold the code of an executed notebook, and repeat its answer below the title.
+    """Fold an executed notebook's code, and repeat its answer below the title.
 
     The answer is the output of the first cell tagged ``answer`` that has any.
     """
@@ -168,18 +168,18 @@ def open_with_answer(file: Path) -> None:
 
 
 def sha256(file: Path) -> str:
-    """Hash the bytes of a file."""
+    """Return the SHA-256 hash of a file."""
     with file.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def hashes(job: Job) -> dict[str, str]:
-    """Hash the files that a report reads from outside the data folder, by name."""
+    """Hash a report's input files outside the data folder, by name."""
     return {file.name: sha256(file) for file in job.files}
 
 
 def inputs(root: Path) -> dict[str, dict[str, str]]:
-    """Hash the inputs that reports share.
+    """Hash the inputs common to all reports, by part and file.
 
     These are the files of `provenance.INPUTS`, with the `versions` of the software. The notebook of a report and its
     parameters are hashed separately, with the report.
@@ -200,19 +200,19 @@ def unlike(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
 
 
 def parameters(job: Job) -> dict[str, Any]:
-    """Return the parameters of a report as published, with only the names of the user's own files."""
+    """Return a report's parameters for publication, replacing paths of the user's files with file names."""
     return {name: _by_name(job).get(str(value), value) for name, value in job.parameters.items()}
 
 
 def digest(notebook: Path) -> str:
-    """Hash the cells of a notebook, without outputs, counters or ids."""
+    """Hash a notebook's cells, leaving out outputs, counters and ids."""
     passing = {"outputs", "execution_count", "id"}
     cells = json.loads(notebook.read_bytes())["cells"]
     return digest_of([{key: cell[key] for key in cell.keys() - passing} for cell in cells])
 
 
 def about(job: Job) -> dict[str, Any]:
-    """Return the inputs specific to a report, as in its entry in the manifest."""
+    """Return the inputs specific to a report, as in its manifest entry."""
     of = {"notebook_sha256": digest(job.notebook), "parameters": parameters(job)}
     return {**of, "market": job.market, "files": hashes(job)}
 

@@ -31,7 +31,7 @@ _NAME = re.compile(r"(\d{4}-\d\d-\d\d)(?:\.([1-9]\d*))?")
 
 
 class Entry(BaseModel):
-    """Entry for one report in a manifest."""
+    """Manifest entry for one report."""
 
     notebook: str
     notebook_sha256: str  # of its cells: see `publish.digest`
@@ -87,7 +87,7 @@ class Release:
         return {name: [row for row in rows if str(row.get("report")) == name] for name in reports}
 
     def read(self, name: str) -> bytes:
-        """Read a file of the release.
+        """Read a file in the release.
 
         Raises
         ------
@@ -150,19 +150,19 @@ def read(folder: Path) -> Release:
 
 
 def order(name: str) -> tuple[str, int] | None:
-    """Return the date and number in a release's name, for sorting, or None for any other name."""
+    """Return the date and number in a release name for sorting, or None for any other name."""
     return (match[1], int(match[2] or 1)) if (match := _NAME.fullmatch(name)) else None
 
 
 def names(out: Path, as_of: str = "9999") -> list[str]:
-    """Return the names of the releases in an output folder up to a date, oldest first."""
+    """Return the names of an output folder's releases up to a date, oldest first."""
     there = [file.name for file in out.iterdir() if file.is_dir() and not file.is_symlink()]
     dated = sorted((when, name) for name in there if (when := order(name)))
     return [name for when, name in dated if when[0] <= as_of]
 
 
 def standing(out: Path, as_of: str) -> tuple[Release | None, str]:
-    """Return the newest release up to a date, or the reason why it cannot be used.
+    """Return the newest release up to a date, or the reason it cannot be used.
 
     The reason is an empty string if there is nothing wrong. If the files of the release are damaged, the release is
     None and the reason is a sentence. If there is no release, it is None and the reason is an empty string.
@@ -183,12 +183,12 @@ def standing(out: Path, as_of: str) -> tuple[Release | None, str]:
 def after(out: Path, today: str) -> list[str]:
     """Describe the releases dated after today, one line per release."""
     why = f"this release is dated after today, {today}, so runs ignore it"
-    do = "set the clock if it is wrong, or else move the release away"
+    do = "set the clock if it is wrong, or else move the release elsewhere"
     return [f"{out / name}: {why}; {do}." for name in names(out) if name not in names(out, today)]
 
 
 def panel(out: Path) -> str | None:
-    """Return the digest of the panel used by the reports in an output folder, or None if no manifest can be read."""
+    """Return the digest of the panel's path in the newest readable manifest, or None if there is no manifest."""
     for name in (*reversed(names(out)), DRAFT):
         with suppress(ReportError):
             return read(out / name).manifest.panel
@@ -200,7 +200,7 @@ def panel(out: Path) -> str | None:
 
 @contextmanager
 def locked(out: Path) -> Iterator[None]:
-    """Lock an output folder against other runs, making it if there is none.
+    """Lock an output folder against other runs, creating it if necessary.
 
     The lock ends with the process.
 
@@ -218,14 +218,14 @@ def locked(out: Path) -> Iterator[None]:
         if disk_full(error):
             raise
         why = f"{error.filename} cannot be written ({error.strerror})"
-        raise DesignError(f"Cannot publish in {out}: {why}; choose another folder with --out DIR.") from None
+        raise DesignError(f"Cannot publish to {out}: {why}; choose another folder with --out DIR.") from None
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             holder = os.pread(descriptor, 20, 0).decode(errors="replace").strip() or "(unknown)"
             why = f"process {holder} is already doing so; wait for it, or choose another folder with --out DIR"
-            raise ReportError(f"Cannot publish in {out}: {why}.", Exit.LOCKED) from None
+            raise ReportError(f"Cannot publish to {out}: {why}.", Exit.LOCKED) from None
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, str(os.getpid()).encode(), 0)
         _refuse_others(out)
@@ -235,12 +235,12 @@ def locked(out: Path) -> Iterator[None]:
 
 
 def _refuse_others(out: Path) -> None:
-    """Raise `DesignError` if the name of the link or the draft is taken by something else."""
+    """Raise `DesignError` if something else has the name of the link or the draft."""
     latest, draft = out / LATEST, out / DRAFT
     if os.path.lexists(latest) and not latest.is_symlink():
-        raise DesignError(f"Cannot make the link {latest}: a file or folder has that name; move it away.")
+        raise DesignError(f"Cannot create the link {latest}: a file or folder has that name; move it elsewhere.")
     if os.path.lexists(draft) and (draft.is_symlink() or not draft.is_dir() or not _made(draft)):
-        raise DesignError(f"Cannot replace {draft}: it is not a draft made by a run; move it away.")
+        raise DesignError(f"Cannot replace {draft}: it is not a draft made by a run; move it elsewhere.")
 
 
 def _made(draft: Path) -> bool:
@@ -252,7 +252,7 @@ def _made(draft: Path) -> bool:
 
 @contextmanager
 def staging(out: Path) -> Iterator[Path]:
-    """Make a temporary folder in `out`, and remove those left by killed runs.
+    """Create a temporary folder in `out`, after removing those left by killed runs.
 
     The caller holds the lock.
     """
@@ -264,7 +264,7 @@ def staging(out: Path) -> Iterator[Path]:
 
 @contextmanager
 def sockets(out: Path) -> Iterator[Path]:
-    """Make a folder with a short path for kernel sockets.
+    """Create a folder with a short path for kernel sockets.
 
     The caller holds the lock. The path of a socket has at most about a hundred bytes, so it is not in the output
     folder. Its name is derived from that folder, so that the next run there can remove the remains of a killed one.
@@ -306,7 +306,7 @@ def hashes(folder: Path) -> dict[str, str]:
 
 
 def next_name(out: Path, as_of: str) -> str:
-    """Return the name for the next release of a date.
+    """Return the name for the next release on a given date.
 
     A name used by anything else counts as taken.
     """

@@ -34,7 +34,7 @@ Due = Callable[[Job, Release], bool]
 
 @dataclass(frozen=True)
 class Request:
-    """Options of a run.
+    """Options for a run.
 
     Attributes
     ----------
@@ -88,7 +88,7 @@ class Run:
 
     @cached_property
     def kernels(self) -> Kernels:
-        """Kernels that execute the notebooks of the run."""
+        """Kernels that execute the run's notebooks."""
         return Kernels(self.request.as_of, self.sockets, self.request.timeout)
 
     @cached_property
@@ -190,7 +190,7 @@ def _ended(run: Run, name: str, only_named: bool) -> Outcome:
 
 @contextmanager
 def again(root: Path, standing: Release, name: str) -> Iterator[Path]:
-    """Make one report of a release again from the checkout, and yield the folder of its files.
+    """Make one report of a release again from the checkout, and yield the folder with its files.
 
     Raises
     ------
@@ -203,7 +203,7 @@ def again(root: Path, standing: Release, name: str) -> Iterator[Path]:
     entry = entries[name]
     if entry.files:
         files = ", ".join(entry.files)
-        raise DesignError(f"{name}: it reads {files}, which releases do not include; run it on that panel and compare.")
+        raise DesignError(f"{name}: releases do not include {files}; run it on your copies, and compare the results.")
     scheduled, jobs = {job.name: job for job in schedule.read(root)}, dict[str, Job]()
     for report in dict.fromkeys([*scheduled, *entries]):
         if of := entries.get(report):
@@ -258,7 +258,7 @@ def _planned(root: Path, request: Request, out: Path) -> tuple[list[Job], set[st
 
 
 def _work(run: Run, jobs: list[Job], read: Mapping[str, list[Verdict]] | None = None) -> None:
-    """Carry over or make each job, several at a time.
+    """Carry over the unchanged jobs, and make the others in parallel.
 
     `read` contains the verdicts that the brief reads.
     """
@@ -271,7 +271,7 @@ def _work(run: Run, jobs: list[Job], read: Mapping[str, list[Verdict]] | None = 
 
 
 def _work_brief(run: Run, brief: Job) -> None:
-    """Make the brief from the available verdicts, and list the failed reports in it."""
+    """Make the brief from the available verdicts, listing the failed reports in it."""
     inputs = [job for job in run.jobs if not job.is_brief]
     failed = [job.name for job in inputs if job.name in run.failures]
     read = {job.name: run.verdicts[job.name] for job in inputs if job.name in run.verdicts and not job.sweep}
@@ -389,7 +389,7 @@ def _manifest(run: Run, name: str) -> Manifest:
 
 
 def _put(run: Run, out: Path, *, whole: bool) -> str:
-    """Publish a release or a draft in the output folder, and return its name.
+    """Publish a release or a draft to the output folder, and return its name.
 
     A run that is not `whole`, or in which a report failed, gives a draft. If nothing has changed, return the name of
     the newest release.
@@ -432,7 +432,7 @@ def _show(out: Path, name: str, stage: Path) -> None:
 
 
 def _annex(run: Run, page: Path) -> None:
-    """Make the annex of all reports, if there are any."""
+    """Make the annex to all reports, if there are any."""
     from runner import annex
 
     notebooks = {job.name: page.parent / f"{job.name}.ipynb" for job in run.jobs if job.name in run.entries}

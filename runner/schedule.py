@@ -1,4 +1,4 @@
-"""Plan the reports of a run and their parameters, from ``schedule.yml`` or for the user's own panel."""
+"""Plan a run's reports and their parameters, from ``schedule.yml`` or for the user's own panel."""
 
 from __future__ import annotations
 
@@ -155,7 +155,7 @@ class Notice(Written):
 
     @property
     def kind(self) -> str:
-        """Kind of channel."""
+        """Kind of channel: "command", "email" or "webhook"."""
         return "command" if self.command else "email" if self.email else "webhook"
 
     @property
@@ -207,7 +207,7 @@ class Job:
 
     @property
     def verdicts_parameter(self) -> str:
-        """Name of the parameter that contains the path of the verdicts."""
+        """Name of the parameter that contains the path to the verdicts."""
         return "verdict_folder" if self.is_brief else "verdict_file"
 
 
@@ -226,7 +226,7 @@ def varied(name: str) -> list[str]:
 
 
 def own_panel(path: Path, map: Path | None = None, event: str = ON_RECORD) -> dict[str, str]:
-    """Return the parameters set by the user's own panel.
+    """Return the parameters that select the user's own panel.
 
     Paths are absolute, since kernels run in other folders.
     """
@@ -264,7 +264,7 @@ def read(root: Path) -> list[Job]:
         _refuse_set(report.parameters.keys() - panels, where)
         plan = Job(report.name, notebook, {}, (), "", report.every, report.waits_for, report.fresh_days)
         if plan.is_brief and several:
-            raise DesignError(f"{where}: the brief reads all reports, so it cannot be a sweep; drop the lists.")
+            raise DesignError(f"{where}: the brief reads all reports, so it cannot be a sweep; use single values.")
         stale = {"stale_after_days": str(report.fresh_days)} if report.fresh_days else {}
         stale = {name: text for name, text in stale.items() if name in parameters.declared(notebook).model_fields}
         for values in itertools.product(*report.parameters.values()):
@@ -305,7 +305,7 @@ def _slug(text: str) -> str:
 
 
 def on_panel(scheduled: list[Job], panel: Mapping[str, str], given: Iterable[str]) -> list[Job]:
-    """Return the reports of a run on a panel.
+    """Return the jobs for a run on a panel.
 
     The names of reports on the panel itself begin with ``panel__``. The run has every notebook that can use a panel,
     the scheduled reports on real data if public figures cover the event of the panel, and the brief.
@@ -357,7 +357,7 @@ def select(jobs: list[Job], names: Iterable[str]) -> list[Job]:
 
 
 def beside(jobs: Collection[Job]) -> dict[str, str]:
-    """Return the report that others refer to, by number.
+    """Return, for each number, the name of the report that others refer to.
 
     If several reports share a number, it is the report on public figures, or else the first. Reports in a sweep come
     after others. Simulated ones also have the key `SIMULATED` + number, for simulated reports.
@@ -406,7 +406,7 @@ def settled(jobs: list[Job], given: Mapping[str, str], as_of: str) -> list[Job]:
             raise DesignError(f"Report {job.name}: the parameters cell of {job.notebook.name} lacks {lacks}; add it.")
         mine = {name: text for name, text in given.items() if name in model.model_fields}
         if several := sorted(mine.keys() & job.swept.keys()):
-            raise DesignError(f"Parameter {several[0]}: {job.sweep} has a list of values in the schedule; edit it.")
+            raise DesignError(f"Parameter {several[0]}: {job.sweep} lists its values in the schedule; edit that list.")
         try:
             values = parameters.settled(model, {**job.parameters, **mine, "as_of": as_of})
         except DesignError as error:
@@ -449,7 +449,7 @@ def today() -> str:
 
 
 def refuse_foresight(root: Path, as_of: str) -> None:
-    """Raise `DesignError` for an as-of date after today or before the date of the data."""
+    """Raise `DesignError` for an as-of date after today or before the newest data."""
     if as_of > (now := today()):
         why = f"which is after today, {now}; use --as-of {now} or earlier, or set the clock."
         raise DesignError(f"Cannot publish reports as of {as_of}, {why}")

@@ -78,7 +78,7 @@ def work(root: Path, request: Request, *, due: bool = False, as_json: bool = Fal
 
 @contextmanager
 def withheld(notices: Iterable[Notice]) -> Iterator[None]:
-    """Remove the variables of notices from the environment while notebooks run."""
+    """Remove the notices' variables from the environment while notebooks run."""
     names = {name for notice in notices for name in notice.variables}
     hidden = {name: os.environ.pop(name) for name in names & os.environ.keys()}
     try:
@@ -110,7 +110,7 @@ def awaited(root: Path, job: Job, standing: Release) -> list[str]:
 
 
 def stale(root: Path, outcome: Outcome, now: datetime) -> list[str]:
-    """Describe the data of due reports that are older than the schedule allows.
+    """Describe due reports' data files that are older than the schedule allows.
 
     Stale data are reported on days when a report is due, not every day until the data are renewed.
     """
@@ -148,7 +148,7 @@ def stopped(error: BaseException, as_of: str, out: Path) -> Outcome:
 
 
 def without_paths(outcome: Outcome, root: Path) -> Outcome:
-    """Remove private paths, those of the project and of the user's home, from an outcome."""
+    """Remove paths to the project and to the user's home folder from an outcome."""
     places = {f"{root.absolute()}/": "", str(root.absolute()): ".", str(Path.home()): "~"}
     told = outcome.model_dump(include={"reports", "changed_words", "stale", "failures", "notes"})
     return outcome.model_copy(update=json.loads(publish.replaced(json.dumps(told, ensure_ascii=False), places)))

@@ -58,7 +58,7 @@ Row = Mapping[str, str]
 
 
 class Judged(BaseModel):
-    """The part of a verdict that the page of a release shows.
+    """The part of a verdict shown on a release page.
 
     `anchor` is the verdict's id on the page, if it decides a reading.
     """
@@ -77,7 +77,7 @@ class Judged(BaseModel):
 
     @property
     def found(self) -> str:
-        """The numbers of the verdict with their unit.
+        """The verdict's numbers with their unit.
 
         The point estimate is included only if there is a finding.
         """
@@ -98,7 +98,7 @@ class Brief:
 
     @property
     def anchors(self) -> dict[tuple[str, ...], str]:
-        """Anchors of the brief's verdicts on the page."""
+        """Page anchors for the brief's verdicts, keyed by `identity`."""
         return {identity(row): re.sub(r"\s", "-", name_of(row)) for row in self.spoken}
 
 
@@ -147,7 +147,7 @@ def write(
     failed: Collection[str],
     changes: Changes | None,
 ) -> None:
-    """Write the page of a release and its metadata for catalogues.
+    """Write a release page and its metadata for catalogues.
 
     The folder must contain all other files but the manifest.
 
@@ -207,7 +207,7 @@ def write(
 
 
 def says(folder: Path, reports: Iterable[str]) -> Brief:
-    """Read the content of the brief in a folder, or return an empty `Brief` if there is none."""
+    """Read the brief in a folder; return an empty `Brief` if there is none."""
     from runner import exports
 
     notebooks = [folder / f"{name}.ipynb" for name in reports if number(name) == "00"]
@@ -217,7 +217,7 @@ def says(folder: Path, reports: Iterable[str]) -> Brief:
 
 
 def _sweep(folder: Path, file: Path) -> dict[str, Any]:
-    """Return the answers of a sweep as the page shows them, with one row per answer."""
+    """Return a sweep's answers for the release page, with one row per answer."""
     import pandas as pd
 
     from runner import exports
@@ -245,7 +245,7 @@ class Summary(BaseModel):
 
 
 def newest_first(out: Path) -> list[Release]:
-    """Return the releases in an output folder that have a manifest, newest first."""
+    """Return an output folder's releases that have a readable manifest, newest first."""
     releases = list[Release]()
     for name in reversed(release.names(out)):
         with suppress(ReportError):
@@ -293,7 +293,7 @@ def logged(out: Path) -> list[Outcome]:
 
 
 def refresh(out: Path) -> None:
-    """Rewrite the page and the feed of an output folder from its releases and its log.
+    """Rewrite an output folder's page and feed from its releases and log.
 
     Each file is replaced in one step.
     """
@@ -317,7 +317,7 @@ def _published(standing: Release) -> Outcome:
 
 
 def _item(run: Outcome, summaries: Mapping[str, Summary]) -> dict[str, Any]:
-    """Return the entry for a run on the page and in the feed: its title, lines, id and link."""
+    """Return a run's entry for the page and the feed: its outcome, lines, id and link."""
     where = run.release or run.draft
     lines = [summaries[run.release].line] if run.outcome == "published" and run.release in summaries else []
     named = {"Word changed: ": run.changed_words, "Stale: ": run.stale, "Failed: ": run.failures, "": run.notes}
@@ -335,7 +335,7 @@ def _id(of: str) -> str:
 
 
 def changes(standing: Release) -> Summary:
-    """Read the ``changes.json`` of a release; return an empty summary if it is missing or invalid."""
+    """Read a release's ``changes.json``; return an empty summary if it is missing or invalid."""
     try:
         return Summary.model_validate_json(standing.read(diff.FILE))
     except (ReportError, ValidationError):
@@ -343,7 +343,7 @@ def changes(standing: Release) -> Summary:
 
 
 def _replace(file: Path, text: str) -> None:
-    """Replace the content of a file with text in one step, flushed to disk."""
+    """Replace a file's content with text in one step, flushed to disk."""
     draft = file.with_name(f"{release.STAGE}{file.name}")
     release.remove(draft)
     with draft.open("x", encoding="utf-8") as stream:

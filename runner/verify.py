@@ -51,7 +51,7 @@ def _data(published: Release) -> Iterator[str]:
 
 
 def _verdicts(published: Release) -> Iterator[str]:
-    """Check each verdict against the entry of its report."""
+    """Check each verdict against its report's manifest entry."""
     for report, verdicts in published.verdicts().items():
         entry = published.manifest.reports.get(report)
         of = {"as_of": entry.as_of, "market": entry.market, "notebook": Path(entry.notebook).stem} if entry else {}
@@ -84,7 +84,7 @@ def differences(manifest: Manifest, now: Mapping[str, Mapping[str, str]], notebo
 
 
 def prove(root: Path, folder: Path, again: str | None = "") -> Exit:
-    """Verify the hashes of a release, then make one report again from this checkout, and print the results.
+    """Verify a release's hashes, make one report again from this checkout, and print the results.
 
     Parameters
     ----------

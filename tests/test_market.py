@@ -320,7 +320,7 @@ def test_every_parameter_lies_in_its_ranges():
         if not np.isnan(row["plausible_low"]):
             assert row["low"] <= row["plausible_low"] <= row["default"] <= row["plausible_high"] <= row["high"]
     assert plausible("sigma") == (0.4, 0.8)
-    with pytest.raises(DesignError, match=r"Cannot find a plausible range for 'freight': it has none; choose from"):
+    with pytest.raises(DesignError, match=r"Cannot vary 'freight': it has no plausible range; choose from"):
         plausible("freight")
 
 

@@ -120,7 +120,7 @@ def test_a_release_dated_after_today_is_news_and_does_not_keep_todays_from_being
     assert desk.releases() == [MONDAY, NEXT]  # that of Monday counts, of which nothing is due
     assert os.readlink(desk.reports / "latest") == MONDAY
     said = f"reports/{NEXT}: this release is dated after today, {TUESDAY}, so runs ignore it; set the clock if it is "
-    said += "wrong, or else move the release away."
+    said += "wrong, or else move the release elsewhere."
     assert f"{said}\n" in capsys.readouterr().err
     assert desk.told()[-1]["failures"] == [said]
     assert desk.shift(TUESDAY) == 0

@@ -126,7 +126,7 @@ def test_something_of_the_users_that_bears_a_name_of_ours_is_refused_and_stays(t
     (place if kind == "folder" else tmp_path).mkdir(exist_ok=True)
     mine = place / "thesis.txt" if kind == "folder" else place
     mine.write_text("mine")
-    with pytest.raises(DesignError, match=f"{name}: {why}; move it away"):
+    with pytest.raises(DesignError, match=f"{name}: {why}; move it elsewhere"):
         make(tmp_path, 0)
     assert mine.read_text() == "mine"
 
@@ -170,7 +170,7 @@ def test_a_folder_that_may_not_be_written_is_refused_in_a_sentence(tmp_path, kin
     target = out / "below" if kind == "inside one" else out
     error, said = as_nobody(lambda: make(target, 0))
     assert error is DesignError
-    assert said.startswith(f"Cannot publish in {target}: ")
+    assert said.startswith(f"Cannot publish to {target}: ")
     assert "cannot be written (Permission denied); choose another folder with --out DIR" in said
 
 

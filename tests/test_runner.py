@@ -419,7 +419,7 @@ def test_a_layout_that_lacks_a_file_is_refused(desk, no_kernels, tmp_path, monke
     monkeypatch.setattr(pdf, "SOURCES", tmp_path / "reports")
     (tmp_path / "reports" / "fonts" / "NotoSansCJKsc-Bold-subset.otf").unlink()
     (tmp_path / "reports" / "template.typ").unlink()
-    said = r"Layout of the reports: cannot find \*\.typ, fonts/NotoSansCJKsc-Bold-subset\.otf in .*; restore it"
+    said = r"Report layout: cannot find \*\.typ, fonts/NotoSansCJKsc-Bold-subset\.otf in .*; restore it"
     with pytest.raises(DesignError, match=said):
         desk.run()
 

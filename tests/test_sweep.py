@@ -81,7 +81,7 @@ def test_a_sweep_is_chosen_by_its_name_its_number_or_one_of_its_reports(desk):
 def test_what_a_sweep_varies_is_not_set_from_the_command_line(desk):
     jobs = planned(desk, "{count: [1, 2]}")
     assert [job.parameters["share"] for job in schedule.settled(jobs[:2], {"share": "0.1"}, AS_OF)] == [0.1, 0.1]
-    with pytest.raises(DesignError, match="Parameter count: 01_first has a list of values in the schedule; edit it"):
+    with pytest.raises(DesignError, match="Parameter count: 01_first lists its values in the schedule; edit that list"):
         schedule.settled(jobs, {"count": "3"}, AS_OF)
 
 

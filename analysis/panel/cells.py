@@ -1,4 +1,4 @@
-"""Convert the cells of a file to the types of the schema.
+"""Convert a file's cells to the schema's types.
 
 Errors name the row, column and value, and the line to add to the map.
 """
@@ -38,7 +38,7 @@ _BOUNDS["exclusiveMinimum"] = (np.less_equal, "more than")
 
 
 def month_text(number: float) -> str:
-    """Format a month, counted from January 1970, as YYYY-MM."""
+    """Format a number of months since January 1970 as YYYY-MM."""
     return str(np.datetime64(int(number), "M"))
 
 
@@ -49,7 +49,7 @@ def shown(value: Any) -> str:
 
 @dataclass(frozen=True)
 class Block:
-    """Consecutive rows of a file, in the columns of the schema.
+    """Consecutive rows of a file, with the schema's columns.
 
     A row of a wide file becomes one row per month. `start` is the position of the first row in the file. `raw` contains
     the cells as they are in the file. `typed` contains text as a dictionary array without nulls; numbers, and months
@@ -81,7 +81,7 @@ class Block:
 
 
 def blocks(file: File) -> Iterator[Block]:
-    """Yield the rows of a file in typed blocks, with sales in US dollars."""
+    """Yield typed blocks of a file's rows, converting foreign currencies to US dollars."""
     start, typing = 0, {NUMBER: _numbers, MONTH: _months, TEXT: _words}
     for table in tables(file):
         block = Block(file, start, _ours(file, table), {})
@@ -111,7 +111,7 @@ def blocks(file: File) -> Iterator[Block]:
 
 
 def plain(path: Path, table: pa.Table, most: int) -> pa.Table:
-    """Decode dictionary columns to text; raise DataError if a text is longer than `most` characters."""
+    """Decode dictionary columns to text; raise DataError if a cell has more than `most` characters."""
     for column in table.column_names:
         refuse_long(path, column, table[column], most)
     types = [cells.type.value_type if pa.types.is_dictionary(cells.type) else cells.type for cells in table.columns]
@@ -119,7 +119,7 @@ def plain(path: Path, table: pa.Table, most: int) -> pa.Table:
 
 
 def _ours(file: File, table: pa.Table) -> dict[str, pa.ChunkedArray]:
-    """Return the cells by column of the schema, with one row per month if the file is wide."""
+    """Return the cells by schema column, with one row per month if the file is wide."""
     table = plain(file.path, table, LONGEST_NAME)
     ours = {name: table[column] for name, column in file.theirs.items()}
     if not file.months:
@@ -172,7 +172,7 @@ def _words(block: Block, name: str) -> pa.DictionaryArray:
 
 
 def _line_of_labels(file: File, name: str, words: Sequence[str], labels: Mapping[str, str]) -> str:
-    """Return a map line that assigns each label the code of a similar label, or the placeholder CODE."""
+    """Return an instruction to map each label to the code of a similar label, or to the placeholder CODE."""
     listed = bool(getattr(file.named, f"{name}s"))
     code_of = {} if listed else {word: word for word in words if word in labels}
     for word in words:
@@ -197,7 +197,7 @@ def _line_of_rates(file: File, words: Sequence[str]) -> str:
 
 
 def _months(block: Block, name: str) -> Floats:
-    """Parse dates into months; for the column month, also keep the dates."""
+    """Parse dates as months since January 1970, keeping the dates of the column month in the block."""
     cells = block.raw[name]
     if pa.types.is_timestamp(cells.type) and cells.type.tz:
         cells = pc.local_timestamp(cells)  # Arrow stores UTC, where midnight in Shanghai falls on the previous day
@@ -237,7 +237,7 @@ def _days(block: Block, name: str) -> Days:
 
 
 def _line_of_formats(file: File, key: str, words: Sequence[str], wrong: Sequence[str], formats: Sequence[str]) -> str:
-    """Return a map line with formats that match all dates, or an empty string if there are none."""
+    """Return an instruction to list date formats in the map, or an empty string if none fit."""
     _, likely, undecided = dates(wrong)
     if not wrong or not (likely or undecided):
         return ""
@@ -284,7 +284,7 @@ def _numbers(block: Block, name: str) -> Floats:
 
 
 def _refuse_either(block: Block, sales: pa.ChunkedArray) -> None:
-    """Raise DataError if three digits follow every point in sales, since points may then mark thousands."""
+    """Raise DataError if points in sales may mark either decimals or thousands."""
     if pc.all(pc.match_substring_regex(sales, _EITHER)).as_py():
         pointed = pc.match_substring(sales, ".").fill_null(False).to_numpy()
         do = f"""{block.file.line('decimal: "."')} if it marks decimals, else `thousands: "."` and `decimal: ","`"""
@@ -292,7 +292,7 @@ def _refuse_either(block: Block, sales: pa.ChunkedArray) -> None:
 
 
 def _line_of_signs(file: File, cells: pa.ChunkedArray) -> str:
-    """Return map lines with separators that fit all numbers, or an empty string if there are none."""
+    """Return an instruction to set number separators in the map, or an empty string if none fit."""
     ways = []
     for thousands, decimal in number_signs(cells.drop_null().unique().to_pylist()):
         lines = [f'thousands: "{thousands}"'] * (thousands != file.named.thousands)
@@ -328,7 +328,7 @@ def _rates(block: Block) -> Floats:
 
 
 class Values:
-    """Distinct values, coded by their positions.
+    """Distinct values, with their positions as codes.
 
     Values are in order of appearance until they are sorted. `distinct` contains the values, and `first` the position of
     the first row of each, by block.
@@ -351,11 +351,11 @@ class Values:
         return np.asarray(codes[indices])
 
     def word(self, code: Any) -> str:
-        """Return the value with a given code, as text."""
+        """Return the value with the given code as text."""
         return str(self.distinct[int(code)].as_py())
 
     def sort(self) -> Ints:
-        """Sort the values, and return an array that maps old codes to new ones."""
+        """Sort the values, and return an array that maps old codes to new codes."""
         order = np.asarray(pc.sort_indices(self.distinct)).astype(np.int64)
         self.distinct, self.first = self.distinct.take(pa.array(order)), [np.concatenate(self.first)[order]]
         return np.argsort(order)

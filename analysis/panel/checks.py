@@ -1,4 +1,4 @@
-"""Check a whole panel: invalid data raise DataError, and implausible data give warnings."""
+"""Check a whole panel, raising DataError for invalid data and returning warnings about implausible data."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _LESS_THAN_A_DOLLAR = ("cny", "rmb", "jpy", "hkd", "人民币", "元", "¥", "�
 
 
 def refuse_months(rows: Rows, by_month: Ints) -> None:
-    """Raise DataError if a month is isolated, or if rows are quarterly or yearly.
+    """Raise DataError if a month is isolated or the panel is not monthly.
 
     `by_month` is the number of rows in each month.
     """
@@ -42,7 +42,7 @@ def refuse_months(rows: Rows, by_month: Ints) -> None:
 
 
 def refuse_spellings(rows: Rows) -> None:
-    """Raise DataError if an origin, platform or id is spelled in two ways."""
+    """Raise DataError if an origin, platform, category or id has two spellings."""
     file = rows.file
     for name in ("origin", "platform", *(name for name in IDS if name in rows.values)):
         values = rows.values[name]
@@ -99,7 +99,7 @@ def rate_warnings(named: Map) -> list[str]:
 
 
 def unknown_doses(panel: Panel) -> str:
-    """Return the reason why doses are unknown, or an empty string if they are known.
+    """Explain why doses are unknown, or return an empty string if they are known.
 
     Without a column of doses, closed firms are presumed fully closed. Their doses are unknown if they kept selling at
     home.

@@ -1,4 +1,4 @@
-"""Open the file of a panel, read its header, and yield its rows as tables of unchecked cells."""
+"""Open a panel file, read its header and yield its rows as tables of unchecked cells."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ class File:
         return self.named.population or self.metadata.get("population", POPULATIONS[-1])
 
     def code(self, label: str) -> str:
-        """Return our code for a platform label."""
+        """Return the platform code for a label in the file."""
         return self.named.platforms.get(label, label)
 
     def line(self, text: str) -> str:
@@ -77,14 +77,14 @@ class File:
         return f"write `{text}` in {self.map}" if self.map else f"write a map with the line `{text}`"
 
     def row(self, position: Any) -> Any:
-        """Convert positions to row numbers in the file.
+        """Convert positions to the file's row numbers.
 
         In a wide file, each month of a row has its own position.
         """
         return (1 if kind(self.path) in (".parquet", ".dta") else 2) + position // max(1, len(self.months))
 
     def called(self, name: str, position: int = 0) -> str:
-        """Return the name of a column for a message.
+        """Return a column's name for use in messages.
 
         It is the name in the file, with ours in parentheses if it differs.
         """
@@ -94,7 +94,7 @@ class File:
         return name if theirs == name else f"{theirs!r} ({name})"
 
     def refuse(self, position: int, name: str, expected: str, actual: str, do: str = "") -> NoReturn:
-        """Raise DataError for the row at a position."""
+        """Raise DataError for the row at the given position."""
         where = f"{self.path}, row {self.row(position)}, column {self.called(name, position)}"
         refuse(where, expected, actual, do or columns()[name]["remedy"])
 
@@ -104,12 +104,12 @@ class File:
 
 
 def kind(path: Path) -> str:
-    """Return the type of a file, one of `KINDS`, or an empty string if it is unsupported."""
+    """Return a file's type, one of `KINDS`, or an empty string if it is unsupported."""
     return next((ending for ending in KINDS if path.name.lower().endswith(ending)), "")
 
 
 def refuse_kind(path: Path) -> None:
-    """Raise DataError if a file is missing, of an unsupported type or too large."""
+    """Raise DataError if a file is missing, has an unsupported type or is too large."""
     admit(path)
     if not kind(path):
         refuse(path, f"a file of type {', '.join(KINDS)}", f"the type {path.suffix!r}", "convert it to one of these")
@@ -126,7 +126,7 @@ def refuse_kind(path: Path) -> None:
 
 @contextmanager
 def reading(path: Path) -> Iterator[None]:
-    """Convert any exception raised by a parser to DataError."""
+    """Convert parser exceptions to DataError."""
     try:
         yield
     except DataError:
@@ -137,7 +137,7 @@ def reading(path: Path) -> Iterator[None]:
 
 
 def open_file(path: Path, map: Path | None, allowed: Sequence[str] | None) -> File:
-    """Read the header of a file, and match its columns to the schema, using the map if there is one."""
+    """Read a file's header, and match its columns to the schema, using the map if there is one."""
     named = load(map, Map) if map else Map()
     refuse_kind(path)
     for key in named.model_fields_set & _ONLY_FOR.keys():
@@ -193,7 +193,7 @@ def _refuse_keys(file: File) -> None:
 
 
 def _find_months(file: File, wide: Wide) -> None:
-    """Parse the months in the column names of a wide file."""
+    """Parse the months in a wide file's column names."""
     expected, months = f"sales columns named {wide.prefix}MONTH, with MONTH in the format {wide.format}", file.months
     for column in file.header:
         word = column.removeprefix(wide.prefix)
@@ -216,7 +216,7 @@ def _find_months(file: File, wide: Wide) -> None:
 
 
 def opened(path: Path, named: Map) -> tuple[Sequence[str], dict[str, str], pa.Table | None]:
-    """Return the header, the metadata and the rows of a file.
+    """Return a file's header, metadata and rows.
 
     The rows are a table, or None if files of this type are read in blocks.
     """
@@ -266,7 +266,7 @@ def unpacked(path: Path) -> IO[bytes]:
 
 
 def usual_separator(path: Path) -> str:
-    """Return the default column separator for the type of a text file."""
+    """Return the default column separator for a text file."""
     return "\t" if kind(path) == ".tsv" else ","
 
 
@@ -316,7 +316,7 @@ def _refuse_bytes(path: Path, encoding: str) -> None:
 
 
 def _sheet(path: Path, name: str | None) -> pa.Table:
-    """Read a sheet of an Excel file.
+    """Read a worksheet from an Excel file.
 
     Columns of mixed types become text, with dates as YYYY-MM-DD.
     """
@@ -344,7 +344,7 @@ def _sheet(path: Path, name: str | None) -> pa.Table:
 
 
 def sheets(path: Path) -> list[str]:
-    """Return the names of the worksheets in an Excel file."""
+    """Return an Excel file's worksheet names."""
     import openpyxl
 
     with reading(path):
@@ -412,7 +412,7 @@ def _text_batches(file: File, needed: list[str]) -> Iterator[pa.RecordBatch]:
 
 
 def _parquet_batches(file: File, needed: list[str]) -> Iterator[pa.RecordBatch]:
-    """Yield batches of rows, with text as dictionary codes to save memory."""
+    """Yield batches of rows, with text dictionary-encoded to save memory."""
     texts = [column.name for column in pa.parquet.read_schema(file.path) if pa.types.is_string(column.type)]
     with pa.parquet.ParquetFile(file.path, read_dictionary=texts) as rows:
         for group in range(rows.num_row_groups):  # one at a time, or all their buffers stay in memory

@@ -28,7 +28,7 @@ _QUARTER = re.compile(r"(?i)(^|[0-9 _-])Q[1-4]|[1-4]Q|[1-4一二三四]季")
 
 
 def strange(word: str) -> str:
-    """Describe a quarter or an Excel serial number that stands in place of a month.
+    """Describe a quarter or an Excel serial number given in place of a month.
 
     Return an empty string for other text.
     """
@@ -40,7 +40,7 @@ def strange(word: str) -> str:
 
 
 def dates(words: Iterable[str], strays: float = 0.0) -> tuple[dict[str, str], list[str], list[list[str]]]:
-    """Parse dates in any of the known formats.
+    """Parse dates in any known format.
 
     Return the date parsed from each text value, the formats found, and lists of formats that fit equally well. Values
     of the same shape share a format. All results are empty if more than a share `strays` are not dates.
@@ -80,7 +80,7 @@ def number_pattern(thousands: str, decimal: str) -> str:
 
 
 def number_signs(words: Sequence[str]) -> list[tuple[str, str]]:
-    """Return the pairs in `SIGNS` that fit all numbers in a list of text values.
+    """Return the separator pairs in `SIGNS` that fit all the given numbers.
 
     If several pairs give the same numbers, only the first is returned.
     """

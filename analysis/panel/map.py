@@ -1,4 +1,4 @@
-"""The map from a researcher's own file to the columns, platforms, origins and months of a panel."""
+"""The map from a researcher's own file to a panel's columns, platforms, origins and months."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ Population = Literal["census", "sample", "not representative"]
 
 @cache
 def columns() -> dict[str, dict[str, Any]]:
-    """Return the definitions of a panel's columns in ``data/panel.schema.json``, by name."""
+    """Return the column definitions in ``data/panel.schema.json`` by name."""
     return {field["name"]: field for field in json.loads(SCHEMA.read_text(encoding="utf-8"))["fields"]}
 
 
@@ -128,7 +128,7 @@ class Map(Written):
         return bool(self.rates) and "" not in self.rates
 
     def rate(self, month: str, currency: str = "") -> float:
-        """Return the exchange rate of a currency in a month (YYYY-MM), in US dollars per unit; NaN if unknown."""
+        """Return a currency's exchange rate in a month (YYYY-MM), in US dollars per unit; NaN if unknown."""
         rates = self.rates.get(currency, {})
         if not rates and (currency or DOLLARS) == DOLLARS:
             return 1.0

@@ -36,7 +36,7 @@ Method = TypeVar("Method", bound=Callable[..., Any])
 
 
 def attributes() -> list[str]:
-    """Return the names of the columns that describe a firm in a panel.
+    """Return the names of the columns that describe firms.
 
     The weight is not among them, since sales are already multiplied by it.
     """
@@ -44,7 +44,7 @@ def attributes() -> list[str]:
 
 
 def _once(method: Method) -> Method:
-    """Cache a method's results in its panel, and make arrays read-only.
+    """Cache a method's results in the panel, and make arrays read-only.
 
     `functools.cache` would keep the panel alive.
     """
@@ -110,7 +110,7 @@ class Panel:
     _results: dict[Any, Any] = field(default_factory=dict, init=False, repr=False)
 
     def __post_init__(self) -> None:
-        """Raise DataError if the parts contradict each other."""
+        """Raise DataError if the parts do not fit together or contain invalid values."""
         shape, ids = (len(self.firms), len(self.platforms), len(self.months)), self.firms.index
         lacking, twice = [name for name in attributes() if name not in self.firms], [*ids[ids.duplicated()][:1]]
         gap = self.months.freqstr != "M" or (np.diff(self.months.asi8) != 1).any()
@@ -177,7 +177,7 @@ class Panel:
 
     @_once
     def codes(self, column: str) -> tuple[Ints, pd.Index]:
-        """Encode a text column: return each firm's code, int64[firm], and the sorted values.
+        """Return each firm's code in a text column, int64[firm], and the column's sorted values.
 
         `column` is origin, category, brand_group or id (one code per firm).
         """
@@ -217,7 +217,7 @@ class Panel:
         return np.where(position < len(self.months), position, np.inf)
 
     def count_closed(self, *, cut: float = 0.5) -> int:
-        """Return the number of firms closed within the panel, with a dose of at least `cut`."""
+        """Count the firms closed within the panel with a dose of at least `cut`."""
         return int(np.isfinite(self.first_treated(cut=cut)).sum())
 
     @property
@@ -226,7 +226,7 @@ class Panel:
         return int((_month(self.firms["closed_on"]) > self.months.asi8[-1]).sum())
 
     def cohorts(self, *, cut: float = 0.5) -> pd.DataFrame:
-        """Count the firms closed within the panel, by month of closure.
+        """Count the firms and brand groups closed within the panel, by month of closure.
 
         Returns
         -------
@@ -302,7 +302,7 @@ class Panel:
 
     @_once
     def _base_sales(self, start: int, stop: int) -> tuple[Floats, Bools, Floats]:
-        """Return home sales in the base months by firm, a mask of firms observed then, and sales by category."""
+        """Return base sales by firm, a mask of firms observed in the base months, and base sales by category."""
         sales = self.sales[:, 0, start:stop]
         observed = ~np.isnan(sales)
         sold = sales.sum(axis=1, where=observed)

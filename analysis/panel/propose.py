@@ -1,4 +1,4 @@
-"""Inspect the file of a panel and propose a map for it, in YAML.
+"""Inspect a panel file and propose a map for it in YAML.
 
 Each line has a reason, and what the file does not reveal becomes a question. Columns are recognised by their names, in
 English or Chinese, and by their values; they are never guessed. A question is a line that begins with ``# ?``. If the
@@ -94,7 +94,7 @@ columns:  # ours: theirs"""
 
 
 def _read(path: Path) -> tuple[pd.DataFrame, list[str]]:
-    """Return the cells of a file, and the map lines about the file itself."""
+    """Return a file's cells, and the map lines about the file itself."""
     refuse_kind(path)
     named, lines = Map(), list[str]()
     if kind(path) in OF_TEXT:
@@ -188,7 +188,7 @@ class _Column:
         return "number" if self.numbers else "text"
 
     def can_be(self, ours: str) -> bool:
-        """Return whether the values suit one of our columns."""
+        """Return whether the values suit a column of the schema."""
         listed = ours not in ("platform", "origin", "currency") or len(self.words) <= LABELS
         return listed and (self.kind in KINDS[ours].split() if ours in KINDS else self.kind != "date")
 
@@ -204,13 +204,13 @@ class _Column:
 
 @dataclass(frozen=True, eq=False)
 class _Look:
-    """Columns of a file, matched to those of the panel schema."""
+    """Columns of a file, matched to the panel schema."""
 
     all: list[_Column]
 
     @cached_property
     def wide(self) -> tuple[str, list[_Column]]:
-        """Common prefix of the month columns in a wide file, and these columns.
+        """Prefix shared by a wide file's month columns, and those columns.
 
         Both are empty if there are fewer than three.
         """
@@ -225,7 +225,7 @@ class _Look:
 
     @cached_property
     def may_be(self) -> dict[str, list[_Column]]:
-        """Candidates for each column of the schema, found by name or by content.
+        """Candidates for each schema column, found by name or content.
 
         A single candidate is taken as certain.
         """
@@ -243,7 +243,7 @@ class _Look:
         return {ours: _certain(ours, group) for ours, group in matches.items()}
 
     def column(self, ours: str) -> _Column | None:
-        """Return the certain match for one of our columns, or None if there is none."""
+        """Return the only candidate for a schema column, or None if there is not exactly one."""
         return self.may_be[ours][0] if len(self.may_be.get(ours, [])) == 1 else None
 
     def columns(self) -> Iterator[str]:
@@ -288,7 +288,7 @@ class _Look:
                 yield f"  # ? {line}; or CN?" if re.fullmatch(NEAR, word.lower()) else f"  {line}"
 
     def _dates(self) -> Iterator[str]:
-        """Yield the map lines for the date formats of months and closures."""
+        """Yield the map lines for month and closure date formats."""
         prefix, group = self.wide
         if group:
             _, formats, undecided = dates((column.called.removeprefix(prefix) for column in group), STRAYS)
@@ -312,7 +312,7 @@ class _Look:
             usual = formats
 
     def _sales(self) -> _Column | None:
-        """Return the column of sales, or None if there is none.
+        """Return the sales column, or None if there is none.
 
         The months of a wide file are joined in one column.
         """
@@ -333,7 +333,7 @@ class _Look:
             yield f"missing: {json.dumps(unknown, ensure_ascii=False)}  # marks unknown values in {sales.name}"
 
     def _currency(self) -> Iterator[str]:
-        """Yield the map lines for the currency of the sales and its exchange rates."""
+        """Yield the map lines for the sales currency and its exchange rates."""
         sales, by_row = self._sales(), self.column("currency")
         rates = "US dollars per unit: one number, or by year as in {2020: 0.145, 2021: 0.155}"
         if by_row:
@@ -356,7 +356,7 @@ class _Look:
             yield f"closures: account  # closed_on differs between accounts of {count:,} firms, never within one"
 
     def _rows(self) -> Iterator[str]:
-        """Yield the map lines for the period of a row and the meaning of absent rows."""
+        """Yield the map lines for the period that a row covers and the meaning of absent rows."""
         firm, account, platform, month, sales = map(self.column, ("firm", "account", "platform", "month", "sales"))
         unit = account or firm
         if not (unit and platform and month and sales) or month.dates[2] or not month.dates[0]:
@@ -367,7 +367,7 @@ class _Look:
         months, days = keys["day"].nunique(), pd.Series(pd.to_datetime(sorted({*month.dates[0].values()})))
         apart = days.diff().dt.days.median()
         if by_day > len(keys) and apart in (1, 7):
-            yield f"rows: {'day' if apart == 1 else 'week'}  # by the time between dates; added up to months"
+            yield f"rows: {'day' if apart == 1 else 'week'}  # judging by the time between dates; added up to months"
         elif by_day > len(keys):
             yield from _ask("rows", f"what does a row cover, if dates are {apart:.0f} days apart?", ["day", "week"])
         if absent := len(keys[["unit", "platform"]].drop_duplicates()) * months - len(keys):
@@ -396,13 +396,13 @@ def _certain(ours: str, group: list[_Column]) -> list[_Column]:
 
 
 def _differ(closed: _Column, owner: _Column) -> int:
-    """Count the owners whose rows have different closures."""
+    """Count the owners whose rows have different closure dates."""
     pairs = pd.DataFrame({"owner": owner.text, "closed": closed.text}).drop_duplicates()
     return int(pairs.loc[pairs["owner"].duplicated(), "owner"].nunique())
 
 
 def _ask(key: str, question: str, answers: list[str]) -> list[str]:
-    """Return the lines of a question and its answers, and then its key with the value "?"."""
+    """Return a question and its answers as lines, followed by its key with the value "?"."""
     lines = "\n".join([question, *(f"{key}: {answer}" for answer in answers)])
     return [*(f"# ? {line}" for line in lines.split("\n")), f'{key}: "?"']
 
@@ -414,7 +414,7 @@ def _told(words: Iterable[str], most: int = 30) -> str:
 
 
 def _json(value: str | list[str]) -> str:
-    """Quote text or a list for YAML; a list of one becomes text."""
+    """Quote text or a list for YAML, writing a list of one as text."""
     text = json.dumps(value[0] if isinstance(value, list) and len(value) == 1 else value, ensure_ascii=False)
     return "".join(sign if is_printable(sign) else f"\\U{ord(sign):08x}" for sign in text)
 

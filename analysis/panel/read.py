@@ -148,7 +148,7 @@ def read_panel(
 
 
 def _gather(file: File, waiting: IO[bytes]) -> tuple[Rows, pd.DataFrame, Notes]:
-    """Return the rows of a file, the attributes of its units, and notes.
+    """Return a file's rows, the attributes of its units, and notes.
 
     The attribute `first` is the position of a unit's first row. Units are in order of appearance. Text is encoded, and
     missing months and numbers are NaN.
@@ -203,7 +203,7 @@ def _gather(file: File, waiting: IO[bytes]) -> tuple[Rows, pd.DataFrame, Notes]:
 
 
 def _whole_months(file: File, begin: Any, end: Any) -> tuple[tuple[int, int], Notes]:
-    """Return the first and last fully covered months, and notes on those covered in part.
+    """Return the first and last fully covered months, and notes on partly covered months.
 
     The rows run from `begin` to `end`.
     """
@@ -225,7 +225,7 @@ def _whole_months(file: File, begin: Any, end: Any) -> tuple[tuple[int, int], No
 def _refuse_two(
     file: File, values: Mapping[str, Values], owner: str, name: str, given: Any, reference: Any, positions: Ints
 ) -> None:
-    """Raise DataError for the first row with an attribute that differs within its firm or account."""
+    """Raise DataError if an attribute differs within a firm or account."""
     differs = (given[name] != reference) & ~(np.isnan(given[name]) & np.isnan(reference))
     if differs.any():
         at = int(np.where(differs, positions, positions.max() + 1).argmin())
@@ -323,7 +323,7 @@ def _roots(rows: Rows, units: pd.DataFrame) -> Ints:
 
 
 def _close(rows: Rows, units: pd.DataFrame, root: Ints, home: str) -> Notes:
-    """Set the closure month and dose of each firm from its accounts' closures; return notes.
+    """Set each firm's closure month and dose from its accounts' closures; return notes.
 
     Each account's share is its share of the firm's home sales in the twelve months before the first closure, including
     sales under former names; for a firm without such sales, accounts have equal shares. A firm closes in the month in
@@ -357,7 +357,7 @@ def _close(rows: Rows, units: pd.DataFrame, root: Ints, home: str) -> Notes:
 
 
 def _firms(rows: Rows, units: pd.DataFrame) -> pd.DataFrame:
-    """Return the attributes of firms, sorted by id; raise DataError if they differ within a firm."""
+    """Return firm attributes sorted by id; raise DataError if any differ within a firm."""
     heads = units.sort_values("first").drop_duplicates("firm").set_index("firm").sort_index()
     named = [name for name in (*attributes(), "weight") if name in heads]
     given = {name: units[name].to_numpy() for name in units}
@@ -414,7 +414,7 @@ def _sales(rows: Rows, units: pd.DataFrame, platforms: tuple[str, ...]) -> tuple
 
 
 def _refuse_again(rows: Rows, units: pd.DataFrame) -> NoReturn:
-    """Raise DataError for the first row that repeats the key of an earlier row."""
+    """Raise DataError for the first row that repeats an earlier row's key."""
     file, every = rows.file, np.concatenate([*rows.as_read()])
     key = ["unit", "platform", "month", *(["day"] if file.named.rows != "month" else [])]
     at = int(pd.DataFrame({name: every[name] for name in key}).duplicated().to_numpy().argmax())
@@ -433,7 +433,7 @@ def _refuse_again(rows: Rows, units: pd.DataFrame) -> NoReturn:
 
 
 def _fill_absent(file: File, sales: Floats, seen: Bools, closed: Ints) -> None:
-    """Fill cells without a row in place, following the map's `absent`.
+    """Fill the cells of absent rows in place, following the map's `absent`.
 
     `closed` is each firm's month of closure.
     """
