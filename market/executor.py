@@ -165,7 +165,7 @@ def _process() -> ProcessPoolExecutor:
 
 
 def _end_with_parent() -> None:
-    """Watch the parent process from a thread, and exit when it ends.
+    """Exit when the parent process ends, watching it from a thread.
 
     This also works if the parent is killed.
     """

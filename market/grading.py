@@ -172,7 +172,7 @@ def answers(table: pd.DataFrame, presets: Collection[str] = tuple(SIZES)) -> pd.
 
 
 def misled(table: pd.DataFrame) -> pd.Series:
-    """Return the lowest coverage, in per cent, of questions with too low coverage in the presets `TRENDING`.
+    """Return the lowest coverage, in per cent, in the `TRENDING` presets for each question where it is too low.
 
     Coverage is too low if it is below the limits of :func:`right`.
     """

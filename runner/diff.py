@@ -311,7 +311,7 @@ def sections(changes: Changes) -> list[tuple[str, list[str]]]:
 
 
 def first(lines: list[str], most: int) -> list[str]:
-    """Shorten a list to at most `most` lines, followed by a line that counts those left out."""
+    """Shorten a list of lines, ending it with a count of those left out."""
     return lines if len(lines) <= most else [*lines[:most], f"and {len(lines) - most} more"]
 
 

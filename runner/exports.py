@@ -191,7 +191,7 @@ def write_tables(tables: Iterable[Mapping[str, Any]], stem: Path) -> list[Path]:
 
 
 def compare(folder: Path, jobs: Iterable[Job], verdicts: Mapping[str, Iterable[Mapping[str, Any]]]) -> list[Path]:
-    """Write ``SWEEP.comparison.csv`` for each sweep beside its reports, and return the files.
+    """Write each sweep's ``SWEEP.comparison.csv`` beside its reports, and return the files.
 
     Each row is an estimate from one of the reports, as in ``docs/estimates.md``, preceded by the parameter values that
     differ and, if it decides a claim, followed by the word of that claim. A report without estimates has one row with

@@ -156,7 +156,7 @@ class Kernels:
                 say(f"{job.name}: the kernel died{'' if died else ' on starting'}; trying once more", sys.stderr)
 
     def _manager(self) -> type:
-        """Return a manager class that starts kernels in this Python, ignoring any the user has installed.
+        """Return a manager class that starts kernels in this Python, ignoring installed kernels.
 
         It connects through files, since another process could take a TCP port before the kernel binds it. A kernel
         ends when its parent does.

@@ -94,7 +94,7 @@ def moment(as_of: str) -> datetime:
 
 
 def awaited(root: Path, job: Job, standing: Release) -> list[str]:
-    """Describe the files that a report still waits for.
+    """Describe the files that a report is waiting for.
 
     They are missing, or unchanged since the standing report. Contents are compared, since the time of a file shows only
     when it was copied.

@@ -197,7 +197,10 @@ def _line_of_rates(file: File, words: Sequence[str]) -> str:
 
 
 def _months(block: Block, name: str) -> Floats:
-    """Parse dates as months since January 1970, keeping the dates of the column month in the block."""
+    """Parse dates as months since January 1970.
+
+    The dates in the column month are also kept in the block.
+    """
     cells = block.raw[name]
     if pa.types.is_timestamp(cells.type) and cells.type.tz:
         cells = pc.local_timestamp(cells)  # Arrow stores UTC, where midnight in Shanghai falls on the previous day
