@@ -122,7 +122,7 @@ class Estimate(Shown):
 
     @cached_property
     def stated(self) -> Estimate:
-        """Estimate for printing, without the numbers of terms that have a zero standard error.
+        """Estimate for printing, without numbers for terms with a zero standard error.
 
         A standard error counts as zero if it is so small that it may be due to rounding.
         """
@@ -268,7 +268,7 @@ class Estimate(Shown):
     ) -> Estimate:
         """Apply a function to sums, with standard errors by the cluster jackknife (CV3).
 
-        The covariance is ``(G - 1) / G`` times the sum of squared changes of the function without each of G clusters.
+        The covariance is ``(G - 1) / G`` times the sum of squared changes when each of G clusters is left out.
 
         Parameters
         ----------
@@ -382,7 +382,7 @@ class Estimate(Shown):
 
 
 def left_out(function: Callable[[Any], Any], sums: Floats, by_cluster: Floats) -> Floats:
-    """Return the change in a function of sums when each cluster is left out, float64[term, cluster].
+    """Return the change in a function of sums when each cluster is left out in turn, float64[term, cluster].
 
     The change is the value with all clusters minus the value without one. The result is NaN if nothing is left to
     compute it from. `function` takes the sums, [sum], and those without each cluster, [sum, cluster], and returns
@@ -419,12 +419,12 @@ def effective(square: Floats, fourth: Floats) -> Floats:
 
 
 def refusal(reason: str) -> Estimate:
-    """Build an Estimate without values that states the reason for a refusal."""
+    """Build a refusal: an Estimate with a reason but no values."""
     return Estimate(estimand="", unit="", terms=NO_TERM, value=np.full(1, np.nan), n=np.nan, reason=reason)
 
 
 def critical_value(covariance: Floats, level: float, *, df: float = np.inf) -> float:
-    """Return the half-width of a band that covers all terms jointly, in standard errors.
+    """Return the half-width, in standard errors, of a band that covers all terms jointly.
 
     It is the quantile of the largest absolute t statistic under a normal with this covariance, from which a multiplier
     bootstrap with Gaussian weights on the scores would draw, or under the multivariate t if `df` is finite. Terms
@@ -444,7 +444,7 @@ def draws_of_t(covariance: Floats, df: float) -> Floats:
 
 
 def root(covariance: Floats) -> Floats:
-    """Return the symmetric square root of the correlation matrix of a covariance, float64[term, term].
+    """Return the symmetric square root of a covariance's correlation matrix, float64[term, term].
 
     It does not depend on the sign and order of the eigenvectors, which vary between processors.
     """
@@ -455,7 +455,7 @@ def root(covariance: Floats) -> Floats:
 
 
 def stack_estimates(parts: Mapping[str, Estimate], *, estimand: str, **fields: Any) -> Estimate:
-    """Combine one-term estimates into one Estimate, with unknown covariances between them.
+    """Combine one-term estimates into one Estimate, leaving the covariances between them unknown.
 
     The unit is that of the first; if units differ, they become a column.
     """

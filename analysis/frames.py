@@ -144,7 +144,7 @@ def att_gt(
     if x and options.pop("strata", None) is not None:
         raise DesignError(
             "Cannot estimate effects with covariates within strata: the doubly robust estimator does not support "
-            "strata; pass them as covariates, with a column of 0 and 1 for each stratum but one"
+            "strata; pass them as covariates, with a 0/1 column for each stratum but one"
         )
     options |= {"scale": scale, "anticipation": anticipation, "level": level}
     groups = None if x else by_cohort.att_gt(y, first, **options)
@@ -302,8 +302,8 @@ def synthetic_did(
     if len(starts) != 1:
         dates = ", ".join(f"{long.periods[int(start)]} ({n})" for start, n in zip(starts, count, strict=True))
         raise DesignError(
-            f"Cannot estimate a single effect: all treated units must start in one period, but found "
-            f"{dates or 'none'}; choose one period, or use att_gt"
+            f"Cannot estimate a single effect: treatment must start in the same period for all treated units, but "
+            f"starts in {dates or 'no period'}; choose one period, or use att_gt"
         )
     estimate = synthetic.synthetic_did(y, np.isfinite(first), int(starts[0]), method=method)
     labels = {"unit_weights": long.units[np.isinf(first)], "time_weights": long.periods[: int(starts[0])]}
@@ -446,7 +446,7 @@ class _Long:
         return values
 
     def constant(self, name: Hashable, what: str) -> npt.NDArray[Any]:
-        """Return each unit's constant value, array[unit]; raise DataError if it is missing.
+        """Return a column's value for each unit, array[unit]; raise DataError if it is missing or varies within a unit.
 
         Weights must also be numbers.
         """
@@ -496,7 +496,7 @@ class _Long:
         return np.where(position < width, position, np.inf)
 
     def switched_on(self, name: Hashable) -> Floats:
-        """Return the first period in which a column is 1, float64[unit], or inf; raise DataError if a 0 follows."""
+        """Return each unit's first period with a 1, float64[unit], or inf if none; raise DataError if a 0 follows."""
         column = _column(self.data, name, "treated")
         _refuse(~np.isin(_numbers(column), (0, 1)), column, "0 or 1 in each row", "correct it")
         on = self.values(name, "treated", complete=True)
@@ -505,7 +505,7 @@ class _Long:
         return np.where(on.any(axis=1), on.argmax(axis=1), np.inf)
 
     def window(self, ends: Any, what: str) -> slice:
-        """Return the slice of periods between two ends, which are included."""
+        """Return the slice of periods between two ends, both included."""
         pair = list(ends) if isinstance(ends, Sequence) and not isinstance(ends, str) else []
         if len(pair) == 2:
             ordinal, frequency = _ordinals(pd.Series(pair, name=what))
@@ -534,7 +534,7 @@ def _column(data: pd.DataFrame, name: Any, what: str) -> pd.Series:
 
 
 def _refuse(wrong: Any, column: pd.Series, needs: str, do: str) -> None:
-    """Raise DataError if any row is invalid, and identify the first one.
+    """Raise DataError if any row is invalid; the message identifies the first one.
 
     The row is identified by its label, or by its position if labels repeat.
     """
@@ -551,7 +551,7 @@ def _quoted(value: Any) -> str:
 
 
 def _numbers(column: pd.Series, *, infinite: bool = False) -> Floats:
-    """Return a column as numbers, NaN if missing; raise DataError for infinite values unless allowed."""
+    """Return a column as numbers, NaN if missing; raise DataError for text and, unless allowed, for infinite values."""
     if not pd.api.types.is_numeric_dtype(column):
         other = ~column.map(lambda value: isinstance(value, Real) or bool(pd.isna(value))).to_numpy(bool)
         _refuse(other, column, "a number in each row", "convert the column to numbers, or set the cell to NaN")

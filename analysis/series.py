@@ -149,12 +149,12 @@ def published(resource: str, *, freq: str = "", first: str = "", last: str = "",
 
 
 def splice(splice_id: str) -> Series:
-    """Join an annual series from the segments declared in data/splices.csv."""
+    """Splice the segments declared in data/splices.csv into an annual series."""
     declared = data.load("splices")
     stretches, names = declared[declared["splice_id"] == splice_id], ", ".join(declared["splice_id"].unique())
     if stretches.empty:
         raise DataError(
-            f"Cannot join the splice {splice_id!r}: splices.csv declares only {names}; choose one or declare the splice"
+            f"Cannot join the splice {splice_id!r}: splices.csv declares only {names}; choose one of them or declare it"
         )
     parts = [_stretch(row) for row in stretches.to_dict("records")]
     return joined(parts, f"{stretches['entity'].iloc[0]}: {stretches['series'].iloc[0]}")
@@ -174,7 +174,7 @@ def _stretch(row: dict[Any, Any]) -> Series:
     if row["derivation"] == "ltm_at_q4":
         sums = published(resource, freq="Q", first=f"{first}Q4", last=f"{last}Q4", **mine)
         if "last twelve months" not in sums.unit:
-            raise DataError(f"Cannot derive years from {sums.name!r}: its unit is {sums.unit!r}; correct splices.csv")
+            raise DataError(f"Cannot derive annual figures from {sums.name!r} in {sums.unit!r}; correct splices.csv")
         years = sums.points.filter(like="Q4", axis="index").rename(index=lambda period: period[:4])
         return replace(sums, points=years, unit=sums.unit.partition(" (")[0])
     later: dict[str, Any] = {"freq": "A", "first": str(int(first) + 1), "last": str(int(last) + 1)}
@@ -198,7 +198,7 @@ def growth(levels: Series) -> Series:
 
 
 def from_growth(levels: Series, reported: Series) -> Series:
-    """Derive the levels a year earlier from levels and their reported growth, per cent.
+    """Derive the levels a year earlier from levels and their reported growth in per cent.
 
     Both series must have the same publisher. The derived levels are estimates, since reported growth is rounded.
     """
@@ -234,14 +234,14 @@ def _derived(
     name: str,
     unit: str,
 ) -> Series:
-    """Compute a series from two others in their common periods.
+    """Compute a series from two others over their common periods.
 
     For valid bounds, it must rise with `top` and fall with `bottom`.
     """
     both = top.points.merge(bottom.points, left_index=True, right_index=True, suffixes=("", "_below")).sort_index()
     if both.empty:
         there = " and ".join(", ".join(each.periods) for each in (top, bottom))
-        raise DataError(f"Cannot derive {name!r}: the two series have no common period ({there}); load more")
+        raise DataError(f"Cannot derive {name!r}: the two series have no common period ({there}); load more periods")
     unbounded = both["bound"][both["bound"].eq(both["bound_below"]) & both["bound"].ne("")]
     if len(unbounded):
         bounds = f"in {unbounded.index[0]} both values are {unbounded.iloc[0]} bounds, so the result is unbounded"

@@ -126,7 +126,7 @@ def noninferiority(
 
 
 def largest_std_error(margin: float, *, level: float = 0.95, two_sided: bool = False) -> float:
-    """Return the largest standard error with which a zero effect passes with 80 per cent power.
+    """Return the largest standard error at which a zero effect passes with a power of 80 per cent.
 
     Non-inferiority: ``margin / (z(level) + z(power))``. Equivalence (`two_sided`):
     ``margin / (z(level) + z((1 + power) / 2))``. An invalid margin or level raises DesignError.
@@ -184,7 +184,7 @@ def redraw_closures(closed: Floats, strata: Labels | None, rng: np.random.Genera
     within = [np.flatnonzero(code == stratum) for stratum in range(code.max(initial=-1) + 1)]
     if not any(np.ptp(closed[rows]) > 0 for rows in within):
         raise DesignError(
-            f"Cannot redraw closures: units are identical within each of {len(within)} strata; use coarser strata"
+            f"Cannot redraw closures: closures are identical within each of {len(within)} strata; use coarser strata"
         )
     blocks = []
     for rows in within:

@@ -111,8 +111,8 @@ def test_one_closed_firm_has_no_error_and_is_refused():
     one = panel_of(panel.sales, {0: WAVE}, origin=panel.firms["origin"].array, category=panel.firms["category"].array)
     rows = estimate_all(one, Design()).rows.set_index("id")
     for pattern, said in (
-        ("E1[abe]", "found 1 with sales in 1 clusters by brand_group"),
-        (r"E3.*|E4[abe].*|d\d", r"they form 1 and \d clusters"),
+        ("E1[abe]", r"closed firms with sales \(1\) form fewer than two clusters by brand_group"),
+        (r"E3.*|E4[abe].*|d\d", r"found 1 clusters of closed firms of origin \w+ and \d of comparison firms"),
         ("E4d.*", "fewer than two clusters of closed firms"),
     ):
         reasons = rows.loc[rows.index.str.fullmatch(pattern), "reason"]

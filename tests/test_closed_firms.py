@@ -246,7 +246,7 @@ def test_three_comparisons_say_which_effect_they_are_and_why_one_is_absent(const
     found = closed_firms.comparisons(constant, design, lambda start, end: {"E1a": -60.0 - end})
     rows = found.set_index(["window", "comparison"])
     late, early = rows.loc["months 4 to 9"], rows.loc["months 0 to 1"]
-    assert "but has none, since the last wave is in" in late.loc["not_yet_closed", "reason"]
+    assert "but found none, since the last wave is in" in late.loc["not_yet_closed", "reason"]
     assert early.loc["not_yet_closed", "estimate"] == pytest.approx(100 * (FALL - 1), abs=1000 * TRACE)
     assert early.loc["not_yet_closed", "n"] == 3
     assert rows["id"].tolist() == ["E1c", "E1c", "E1a"] * 2

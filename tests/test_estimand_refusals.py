@@ -89,7 +89,7 @@ def test_a_design_that_means_nothing_is_refused(changes, message):
 
 
 def test_a_common_part_out_of_order_is_refused():
-    assert "pass two finite ends, the lower first" in growth.effect_on_growth(HAND, BY_FIRM, common=(1.0, -1.0)).reason
+    assert "pass two finite limits, lower first" in growth.effect_on_growth(HAND, BY_FIRM, common=(1.0, -1.0)).reason
 
 
 @pytest.mark.parametrize("names", ["E9", ["E1a", "E9"]])

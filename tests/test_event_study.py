@@ -188,7 +188,7 @@ def test_firms_closed_after_the_last_month_serve_as_not_yet_closed(constant):
     assert set(first.others) == {6, 7, 8}
     assert set(second.others) == {6, 7}  # month 38 is looked at: too near to 40
     assert event_study(short, design).row("8")["estimate"] == pytest.approx(np.log(FALL), abs=10 * TRACE)
-    with pytest.raises(DesignError, match="but has none, since the last wave is in 2022-04, month 11"):
+    with pytest.raises(DesignError, match="but found none, since the last wave is in 2022-04, month 11"):
         design.sample(closed_too({9: 39}))
 
 
@@ -298,4 +298,4 @@ def test_an_event_study_of_nobody_is_refused(seed):
     panel = sparse_panel(rng)
     last, base, low = int(rng.integers(0, 4)), int(rng.integers(6, 13)), float(rng.choice([0.02, 0.1, 0.3]))
     design = Design(post_from=0, post_to=last, base_months=base, low=low)
-    assert "0 closed firms are in 0 clusters" in event_study(panel, design, where=scope(panel)).reason
+    assert "closed firms (0) form fewer than two clusters" in event_study(panel, design, where=scope(panel)).reason

@@ -131,7 +131,7 @@ def test_means_are_over_firms_that_still_sold_before_the_first_closure():
 def test_a_closed_firm_that_sold_nothing_a_year_before_is_counted_out():
     panel = by_hand()
     panel.sales[1, :, :26] = 0.0
-    assert "found 1 with sales in 1 clusters by" in effect_on_closed(panel, Design()).reason
+    assert "closed firms with sales (1) form fewer than two clusters by" in effect_on_closed(panel, Design()).reason
     more = by_hand()
     more.firms.loc[more.firms.index[2], ["closed_on", "dose"]] = [pd.Timestamp("2021-05-01"), 1.0]
     more.sales[2, :, :26] = 0.0

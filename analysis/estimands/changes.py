@@ -1,4 +1,4 @@
-"""Changes in sales relative to a counterfactual, from which growth and displacement are computed.
+"""Changes in sales relative to a counterfactual; growth and displacement are computed from them.
 
 Each formula of these changes is written once. Applied to estimated changes it gives an estimate with a standard error;
 applied to changes between worlds of a simulated market it gives the true value.
@@ -199,7 +199,7 @@ def _refuse_nobody(eligible: Floats, observed: Bools, closed: Bools, pool: Bools
         remedy = f"drop {', '.join(unknown)}, where all sales are unknown" if unknown else "supply the missing sales"
         raise DesignError(f"no firm has known sales on {', '.join(platforms)} in both windows; {remedy}")
     if not closed.any():
-        raise DesignError(f"found {pool.sum()} comparison firms, but no closed firm with sales until closure; add one")
+        raise DesignError(f"found {pool.sum()} comparison firms, but no closed firm that sold until closure; add one")
 
 
 def _against(
@@ -215,8 +215,8 @@ def _against(
     clusters, fewest = len(np.unique(code[rows])), min(len(np.unique(code[cohort.others])) for cohort in cohorts)
     if min(clusters, fewest) < 2:
         raise DesignError(
-            f"cannot compare {who} with comparison firms: they form {clusters} and {fewest} clusters, but the "
-            "standard error needs at least two on each side; widen the comparison or leave out this origin"
+            f"found {clusters} clusters of {who} and {fewest} of comparison firms in the smallest comparison, but a "
+            "standard error needs at least two of each; widen the comparison or leave out this origin"
         )
     for cohort in cohorts:
         held, base = before[cohort.closed].sum(axis=0), before[cohort.others].sum(axis=0)
@@ -241,7 +241,7 @@ def _against(
 
 
 def _newcomers(sums: Floats, new: Bools, closed: Ints, pool: Ints, code: Ints) -> tuple[Floats, Floats]:
-    """Return the expected sales of newcomers alongside the closed firms, with cluster scores."""
+    """Estimate sales of newcomers that would have entered alongside the closed firms, with cluster scores."""
     before, after = sums
 
     def beside(x: Floats) -> Any:
@@ -260,7 +260,7 @@ def _finite(values: Any) -> Any:
 def _without_each(
     formula: Callable[[Floats], Any], mine: _Columns, others: _Columns, code: Ints
 ) -> tuple[Floats, Floats]:
-    """Apply a formula to sums over firms; also return its change when each cluster is left out.
+    """Apply a formula to sums over firms; also return its change when each cluster is left out in turn.
 
     A cluster on both sides is left out of one side, then of the other, and the changes are added; the interaction of
     the two is ignored.

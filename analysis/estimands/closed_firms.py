@@ -91,10 +91,10 @@ def effect_on_closed(panel: Panel, design: Design, *, where: Where = "all") -> E
     in_business = cohorts(sample, width)
     answering = [cohort.of(sample.observed(width)) for cohort in in_business]
     closed = np.concatenate([cohort.closed for cohort in answering])
-    if (count := sample.clusters(closed)) < 2:
+    if sample.clusters(closed) < 2:
         raise DesignError(
-            f"cannot compute a standard error for closed firms: found {len(closed)} with sales in {count} clusters by "
-            f"{design.cluster}, but at least two are needed; rank the closed firms among comparison firms instead"
+            f"cannot compute a standard error: closed firms with sales ({len(closed)}) form fewer than two clusters by "
+            f"{design.cluster}; rank the closed firms among comparison firms instead"
         )
     name, n = effect_name(design, where), len(closed)
     if not y[closed, 1].any():
@@ -115,14 +115,14 @@ def own_closure(panel: Panel, design: Design) -> Estimate:
 
 
 def effect_name(design: Design, where: Where) -> str:
-    """Return the id of the effect on home or total sales that a design identifies."""
+    """Return the id of the effect, on home or total sales, that a design identifies."""
     if design.comparison != "low_exposure":
         return f"E1c, {where}"
     return HEADLINE[where]
 
 
 def without_error(value: float, n: int, reason: str) -> Estimate:
-    """Build an estimate of an effect in per cent that has no standard error.
+    """Build an estimate, in per cent, without a standard error.
 
     `n` is the number of closed firms.
     """
@@ -132,7 +132,7 @@ def without_error(value: float, n: int, reason: str) -> Estimate:
 def compared(
     y: Floats, among: Sequence[Cohort], sample: Sample, cluster: Ints, *, first: int, width: int, anticipation: int = 0
 ) -> GroupTime:
-    """Compare closed firms with comparison firms by cohort, within the strata of the design.
+    """Compare closed firms with comparison firms by cohort, within the design's strata.
 
     Parameters
     ----------
@@ -196,8 +196,8 @@ def damage_multiple(panel: Panel, design: Design) -> Estimate:
     mechanical = mechanical_loss(dose, sample.months_closed[firms], sold[:, 0], sold.sum(axis=1))
     if not mechanical > 0:
         raise DesignError(
-            f"cannot compute a mechanical loss: the {firms.sum()} closed firms sold nothing on {panel.platforms[0]} in "
-            f"the {design.base_months} base months; choose a longer base period"
+            f"cannot compute the mechanical loss: the {firms.sum()} closed firms sold nothing on {panel.platforms[0]} "
+            f"in the {design.base_months} base months; choose a longer base period"
         )
     return loss.delta_method(
         lambda x: {"damage multiple": -x[0] / mechanical},
@@ -210,7 +210,7 @@ def damage_multiple(panel: Panel, design: Design) -> Estimate:
 
 @estimand
 def months_alive(panel: Panel, design: Design) -> Estimate:
-    """Estimate the months of survival lost to closure, out of twelve (E1d).
+    """Estimate the effect of closure on months of survival, out of twelve (E1d).
 
     Firms survive until they sell nothing on any platform for three months. They are compared within origin, wave by
     wave, with firms that sold at least as much in the base months as the tenth percentile of closed firms, because
@@ -530,7 +530,7 @@ def imputed_effect(panel: Panel, design: Design, *, where: Where = "all") -> Est
 
 
 def cross_checks(panel: Panel, design: Design, *, where: Where = "all") -> pd.DataFrame:
-    """Tabulate E1a or E1b as a ratio of sums, by the doubly robust method and by imputation."""
+    """Tabulate E1a or E1b as estimated by a ratio of sums, the doubly robust method and imputation."""
     ratio, imputed = effect_on_closed(panel, design, where=where), imputed_effect(panel, design, where=where)
     effects = {
         "ratio of sums": ratio,

@@ -196,13 +196,13 @@ class Sample:
 
     @property
     def still_open(self) -> str:
-        """Sentence about closed firms still open for part of the window, or an empty string."""
+        """Sentence about closed firms still open for part of the window; empty if there are none."""
         count = int((self.months_closed[self.closed] < 1).sum())
         return f"{count} of {self.closed.sum()} closed sellers were still open in part of the window." if count else ""
 
     @property
     def no_placebo(self) -> str:
-        """Reason why a placebo year is unavailable, or an empty string."""
+        """Reason why a placebo year is unavailable; empty if it is available."""
         short = min(self.base.start, self.before.start) < 12
         return "the panel is too short for a placebo year" if short else ""
 
@@ -213,7 +213,7 @@ class Sample:
 
     @cached_property
     def sums(self) -> Floats:
-        """Sales a year before the window and in it, float64[2, firm, platform]; NaN if a month is missing."""
+        """Sales a year before and during the window, float64[2, firm, platform]; NaN if a month is missing."""
         return np.array([self.panel.sales[:, :, months].sum(axis=2) for months in (self.before, self.after)])
 
     def observed(self, width: int) -> Bools:
@@ -221,7 +221,7 @@ class Sample:
         return np.asarray(np.isfinite(self.sums[:, :, :width]).all(axis=(0, 2)))
 
     def of_origin(self, own: bool = True) -> Bools:
-        """Select the firms of the design's origin, or all others, bool[firm]; raise DesignError if there are none."""
+        """Select the firms from the design's origin, or all others, bool[firm]; raise DesignError if there are none."""
         firms: Bools = self.is_own == own
         if not firms.any():
             count, origin = len(firms), self.design.origin
@@ -259,11 +259,11 @@ class Sample:
         return len(np.unique(self.cluster[firms]))
 
     def means(self, sales: Floats) -> Floats:
-        """Return mean monthly sales a year before the window and in it, float64[firm, 2]."""
+        """Return mean monthly sales a year before and during the window, float64[firm, 2]."""
         return np.column_stack([sales[:, months].mean(axis=1) for months in (self.before, self.after)])
 
     def widest(self, estimate: Callable[[Ints], Estimate]) -> Estimate:
-        """Return the estimate with the widest intervals among the possible clusterings.
+        """Return the estimate under the clustering that gives the widest intervals.
 
         `estimate` takes the cluster of each firm, int64[firm]. Brand groups are closed together, and a shock may hit
         all firms of a category. So with brand groups as clusters both clusterings are tried and the wider result is
@@ -363,8 +363,8 @@ def _comparison(panel: Panel, design: Design, first: Floats, never_closed: Bools
     if not later.any():
         last = int(closures[np.isfinite(closures)].max())
         raise DesignError(
-            f"the comparison needs firms still open {design.anticipation} months after month {design.post_to}, but has "
-            f"none, since the last wave is in {panel.months[0] + last}, month {last - int(first.min())}; end the "
+            f"the comparison needs firms still open {design.anticipation} months after month {design.post_to}, but "
+            f"found none, since the last wave is in {panel.months[0] + last}, month {last - int(first.min())}; end the "
             "window earlier or choose another comparison"
         )
     return later

@@ -191,7 +191,7 @@ def _changes(panel: Panel, design: Design, what: str, *, home: bool = False) -> 
 
 
 def proportional(sold: Floats, closed: Bools, of_origin: Bools) -> Floats:
-    """Return the recapture implied by size alone, float64[2], in per cent of lost home sales.
+    """Return the recapture implied by size alone, as a percentage of lost home sales, float64[2].
 
     The first element is for rivals of the origin, the second for other rivals: ``s_k / (1 - s_C)``, with s the shares
     of baseline home sales, float64[firm], and C the closed firms. It is computed from known sales, so it has no
@@ -242,7 +242,7 @@ def excess_recapture(panel: Panel, design: Design) -> Estimate:
 
 
 def mix_change(after: Floats, before: Floats) -> Floats:
-    """Return the change in each firm's platform shares in percentage points, float64[firm, platform].
+    """Return the change, in percentage points, in each firm's platform shares, float64[firm, platform].
 
     It is NaN if the firm sold nothing in one of the windows.
     """
@@ -253,7 +253,7 @@ def mix_change(after: Floats, before: Floats) -> Floats:
 
 @estimand
 def platform_mix(panel: Panel, design: Design) -> Estimate:
-    """Estimate the change in closed firms' platform shares relative to firms of low exposure (E4d).
+    """Estimate the change in closed firms' platform shares relative to low-exposure firms (E4d).
 
     The estimate is the mean over firms of the change in a platform's share of their sales, the average marginal effect
     of a saturated fractional logit. Firms that sold nothing in one of the windows have no share. Each firm is compared

@@ -85,8 +85,8 @@ def stack(panel: Panel, design: Design, *, where: Where = "all") -> Stack:
     rows = Stack(sales, *aligned(sample, sales, width), sample)
     if rows.closed_clusters < 2:
         raise DesignError(
-            f"cannot estimate effects by month: {len(rows.closed)} closed firms are in {rows.closed_clusters} clusters "
-            f"by {design.cluster}, but at least two are needed; rank the closed firms among comparison firms instead"
+            f"cannot estimate effects by month: closed firms ({len(rows.closed)}) form fewer than two clusters by "
+            f"{design.cluster}; rank the closed firms among comparison firms instead"
         )
     return rows
 
@@ -235,7 +235,7 @@ def by_cohort(panel: Panel, design: Design, *, where: Where = "all") -> Estimate
 
 
 def _average(rows: Stack) -> Estimate:
-    """Return the average effect, without a standard error if it rests on a single cluster."""
+    """Return the average effect; omit its standard error if it rests on a single cluster."""
     n = len(rows.closed)
     if not any(rows.sales[firms.closed, firms.month : firms.month + rows.end + 1].any() for firms in rows.cohorts):
         return without_error(-100.0, n, NO_ERROR)
@@ -289,7 +289,7 @@ def honest(study: Estimate, *, truth: Floats | None = None, drifts: Sequence[flo
 
 @estimand
 def by_month(study: Estimate, truth: Floats | None = None) -> pd.DataFrame:
-    """Return the rows of an event study for a chart, in per cent.
+    """Return an event study's rows for a chart, converted to per cent.
 
     There is one row per month, with the confidence band and the true effect. Columns: `month`, `estimate`, `conf_low`,
     `conf_high`, `band_low`, `band_high`, `truth`.

@@ -48,7 +48,7 @@ def growth_effect(changes: Changes) -> Estimate:
 
 
 def sales_effect(effect: Estimate, level: float) -> Estimate:
-    """Convert the effect on growth to a percentage of the sales without closures (E3).
+    """Convert the effect on growth to a percentage of sales without closures (E3).
 
     `effect` is as from :func:`growth_effect`; `level` is the level of observed sales, with baseline sales of 100.
     """
@@ -102,7 +102,7 @@ def effect_on_growth(panel: Panel, design: Design, *, common: Range = NOTHING) -
     """
     low, high = common
     if not -np.inf < low <= high < np.inf:
-        raise DesignError(f"cannot use common = {common}; pass two finite ends, the lower first")
+        raise DesignError(f"cannot use common = {common}; pass two finite limits, lower first")
     low_exposure(panel, design, "the effect on growth")
     changes = estimated(panel, design, of_origin=True, home=True)
     n = [changes.estimate.counts[name] for name in ("closed", "exposed", "firms")]
@@ -113,7 +113,7 @@ def effect_on_growth(panel: Panel, design: Design, *, common: Range = NOTHING) -
 
 @estimand
 def against_others(panel: Panel, design: Design) -> Estimate:
-    """Estimate E3g, measuring its common part against firms of other origins.
+    """Estimate E3g with its common part measured against firms of other origins.
 
     Firms of low exposure had few closures in their category. The growth of those of the origin less that of all others,
     less the same gap a year earlier (a triple difference), may be the effect of the news about the origin. It is that
@@ -137,8 +137,8 @@ def against_others(panel: Panel, design: Design) -> Estimate:
     clusters = [len(np.unique(code[side & (sold[0] > 0)])) for side in pools]
     if min(clusters) < 2:
         raise DesignError(
-            f"found {clusters[0]} clusters of low-exposure firms from the origin and {clusters[1]} from others, with "
-            "sales two years before the window, but at least two of each are needed; add low-exposure firms"
+            f"found {clusters[0]} clusters of low-exposure firms from the origin and {clusters[1]} from other origins "
+            "with sales two years before the window, but at least two of each are needed; add low-exposure firms"
         )
     sums = totals(sample, np.column_stack([np.where(side, year, 0.0) for side in pools for year in sold]), code)
 
@@ -162,7 +162,7 @@ def against_others(panel: Panel, design: Design) -> Estimate:
 
 @estimand
 def effect_on_sales(panel: Panel, design: Design) -> Estimate:
-    """Estimate the effect on the origin's home sales, in per cent of the sales without closures (E3).
+    """Estimate the effect on the origin's home sales as a percentage of sales without closures (E3).
 
     E3g is in points of baseline sales. With an observed growth of G points, the same change is
     ``100 E3g / (100 + G - E3g)`` per cent of the sales without closures. Growth and sales are treated as known.
@@ -179,8 +179,8 @@ def effect_on_sales(panel: Panel, design: Design) -> Estimate:
     ends = effect.conf_int
     if (ends[1] >= level).any():
         raise DesignError(
-            f"cannot divide by sales without closures: the interval reaches {ends[1].max():.4g} points, but sales are "
-            f"only {level:.4g} (baseline = 100); use E3g"
+            f"cannot divide by sales without closures: the effect may be as large as {ends[1].max():.4g} points, but "
+            f"observed sales are only {level:.4g} (baseline = 100); use E3g"
         )
     return replace(sales_effect(effect, level), limits=100 * ends / (level - ends), reason="")
 
@@ -246,7 +246,7 @@ def effect_in_parts(panel: Panel, design: Design) -> Estimate:
     kept, grown, new = before * sells, after * sold, after * ~sold
     if exposed.any() and not kept[pool].sum() > 0:
         raise DesignError(
-            f"none of the {pool.sum()} firms of low exposure sold in both windows; widen the window or raise `low`"
+            f"none of the {pool.sum()} low-exposure firms sold in both windows; widen the window or raise `low`"
         )
     sales = np.column_stack([before, kept, grown, new])
     sides = [(exposed, sales), (pool, sales), (closed, before[:, np.newaxis])]
@@ -319,7 +319,7 @@ def growth(panel: Panel, design: Design) -> Estimate:
     observed = np.flatnonzero(own & known)
     before, after = sample.sums[:, observed, 0]
     if (clusters := sample.clusters(observed)) < 2:
-        raise DesignError(f"cannot compute a standard error of growth from {clusters} cluster(s); add other clusters")
+        raise DesignError(f"the {len(observed)} firms form fewer than two clusters; add firms from other clusters")
     if not before.sum() > 0:
         raise DesignError(f"the {len(observed)} firms had no baseline sales; choose a window with sales a year earlier")
     closed, sold, sells = sample.closed[observed], before > 0, after > 0
@@ -343,7 +343,7 @@ def growth(panel: Panel, design: Design) -> Estimate:
 
 @estimand
 def entry_by_exposure(panel: Panel, design: Design) -> Estimate:
-    """Estimate how the entry of the origin's firms varies with the exposure of their category (E5d).
+    """Estimate how the entry of the origin's firms varies with their category's exposure (E5d).
 
     A firm enters when it first sells on any platform, having sold nothing in the month before as far as is known. The
     number of entrants per category from the first wave to the end of the window is compared with the same months a year
@@ -369,9 +369,9 @@ def entry_by_exposure(panel: Panel, design: Design) -> Estimate:
     earlier, later = entering.sum(axis=0).astype(int).tolist()
     if not (earlier and later):
         raise DesignError(
-            f"cannot compare entrants of origin {design.origin}: {earlier} firms entered a year earlier and "
-            f"{later} from {panel.months[wave]} onwards, but both counts must be positive; use a panel that firms can "
-            "enter, not one limited to the largest firms at the start"
+            f"cannot compare entrants of origin {design.origin}: {later} firms entered from "
+            f"{panel.months[wave]} onwards and {earlier} a year earlier, but both counts must be positive; use a panel "
+            "that firms can enter, not one limited to the largest firms at the start"
         )
     share = np.nan_to_num(panel.base_share(base=sample.base)[sample.closed])
     exposure = np.bincount(sample.category[sample.closed], weights=share, minlength=size).astype(float)

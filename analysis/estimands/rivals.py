@@ -82,7 +82,7 @@ def rivals_of_closed(panel: Panel, design: Design, own_origin: bool) -> tuple[Sa
     if not firms.any():
         raise DesignError(
             f"{sample.never_closed.sum()} firms were never closed, but none {'from' if own_origin else 'outside'} "
-            f"origin {sample.design.origin} sold throughout the base months; choose a shorter base period"
+            f"origin {sample.design.origin} sold in the first and last base months; choose other base months"
         )
     return sample, firms
 
@@ -102,7 +102,7 @@ def dose_response(panel: Panel, design: Design, *, own_origin: bool = True) -> E
     effects = recentred(panel, design, own_origin=own_origin).require()
     kept = np.flatnonzero(effects.std_error[: len(BINS)] > 0)
     if not len(kept):
-        raise DesignError(f"no bin above an exposure of {BINS[0]:g} has two usable categories; use the slope")
+        raise DesignError(f"no bin above an exposure of {BINS[0]:g} has two usable categories; use the slope instead")
     family = effects[[effects.terms[bin_] for bin_ in kept]]
     low, high = np.log1p(family.conf_int / 100)  # longer than with normal errors if there are few categories
     z = np.log1p(family.value / 100) / ((high - low) / 2) * stats.norm.ppf((1 + design.level) / 2)

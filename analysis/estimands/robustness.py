@@ -54,7 +54,7 @@ def robustness(verb: Verb, term: str, panel: Panel, design: Design, *, name: str
 
 @estimand
 def early(verb: Verb, panel: Panel, design: Design) -> Estimate:
-    """Estimate a placebo effect a year early, using firms in business before the first wave."""
+    """Estimate a placebo effect with closures dated a year early, for firms in business before the first wave."""
     sample = design.sample(panel)
     return verb(*a_year_early(panel, design, ~sample.stopped[:, sample.base.stop - 1]))
 

@@ -1,4 +1,4 @@
-"""Select the firms of each estimand for its estimator and for the sample flow.
+"""Select each estimand's firms, for its estimator and for the sample flow.
 
 A selection maps names to masks, bool[firm]: a name of `USED` for each set of firms that an estimand uses, and a name of
 `LEFT` for each reason why firms are left out. If several names apply to a firm, the first one counts.
@@ -94,7 +94,7 @@ def _in_business(sample: Sample, closed: Bools, others: Bools, sells: Callable[[
 
 
 def aligned(sample: Sample, sales: Floats, width: int) -> tuple[list[Cohort], int]:
-    """Return cohorts of firms with known sales around their wave, and the last month since closure.
+    """Return cohorts of firms with known sales around their wave, and the last month, counted from closure.
 
     `sales` is float64[firm, month]. Months run from `base_months` before closure to the last that all waves have, at
     most `post_to`. A firm "not_yet_closed" is compared with a cohort only if it stays open until `anticipation` months
@@ -113,7 +113,7 @@ def aligned(sample: Sample, sales: Floats, width: int) -> tuple[list[Cohort], in
 
 
 def leads_design(design: Design) -> Design:
-    """Return the design of E5a, which excludes the months shortly before closure from comparisons."""
+    """Return the design for E5a: its comparisons exclude the months shortly before closure."""
     last = 11 - LEADS  # the same months a year before must end before the leads begin
     return replace(
         design,
@@ -192,7 +192,7 @@ def suspects(sample: Sample) -> Masks:
 
 
 def changing(sample: Sample, eligible: Bools, width: int) -> tuple[list[Cohort], Masks]:
-    """Select the firms for E4 and changes in sales, observed on the first `width` platforms.
+    """Select, for E4 and changes in sales, the firms observed on the first `width` platforms.
 
     Also return the cohorts of closed and comparison firms. Both must have sold something a year before the window;
     closed firms must have sold in the month before their wave, and comparison firms in the month of the wave.
@@ -232,12 +232,12 @@ def on_platforms(sample: Sample, sells: Bools) -> Masks:
 
 
 def with_mix(sample: Sample) -> Masks:
-    """Return the firms of :func:`analysis.estimands.displacement.platform_mix`, which had sales in both windows."""
+    """Return the firms of :func:`analysis.estimands.displacement.platform_mix`, those with sales in both windows."""
     return on_platforms(sample, sample.sums.sum(axis=2) > 0)
 
 
 def with_presence(sample: Sample) -> Masks:
-    """Return the firms of :func:`analysis.estimands.displacement.toward_destinations`, which had baseline sales."""
+    """Return the firms of :func:`analysis.estimands.displacement.toward_destinations`, those with baseline sales."""
     before = (sample.panel.sales[:, :, sample.before] > 0).any(axis=(1, 2))
     return on_platforms(sample, np.array([before, np.ones_like(before)]))
 
@@ -322,7 +322,7 @@ def _closed(sample: Sample, width: int) -> Masks:
 
 
 def _alive(sample: Sample) -> Masks:
-    """Return the firms of :func:`analysis.estimands.closed_firms.months_alive` with observed exits."""
+    """Return the firms of :func:`analysis.estimands.closed_firms.months_alive` whose exit would be observed."""
     total, (starting, small) = sample.panel.total(), followed(sample)
     used = []
     for cohort in starting:

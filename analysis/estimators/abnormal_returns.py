@@ -71,8 +71,8 @@ def abnormal_returns(
     returns, market = np.atleast_2d(np.asarray(returns, dtype=float)), np.asarray(market, dtype=float)
     if market.shape != returns.shape[1:] or not np.isfinite(market).all():
         raise DesignError(
-            f"Cannot fit a market model: the market has shape {market.shape} for {returns.shape[1]} days of returns, "
-            "or has missing returns; align the two"
+            f"Cannot fit a market model: the market needs a return on each of {returns.shape[1]} days, but has "
+            f"{np.isfinite(market).sum()}, in shape {market.shape}; align the two"
         )
     names = [str(i) for i in range(len(returns))] if firms is None else firms
     before = slice(*estimation)
@@ -121,7 +121,7 @@ def abnormal_returns(
 
 
 def _p_own(abnormal: Floats, car: float, length: int) -> float:
-    """Return the share of windows of `length` days, including the event's, with a return of `car` or lower.
+    """Return the share of windows of `length` days, the event's among them, with a return of at most `car`.
 
     `abnormal` is float64[day] of the estimation window; windows with a missing day are left out.
     """

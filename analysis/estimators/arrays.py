@@ -1,4 +1,4 @@
-"""Group rows of arrays by code, and check the shapes and the order of units in user input."""
+"""Group rows of arrays by code, and check the shapes and unit order of user input."""
 
 from __future__ import annotations
 
@@ -51,13 +51,13 @@ def sum_by(values: Floats, code: Ints, count: int) -> Floats:
 
 
 def rows_by(code: Ints) -> list[Ints]:
-    """Return the rows of each code, int64[row] each, in increasing order of codes."""
+    """Return one array of rows, int64[row], per code, in increasing order of code."""
     code = code.astype(np.min_scalar_type(code.max(initial=0)))  # small integer types use radix sort
     order = np.argsort(code, kind="stable")
     return np.split(order, np.flatnonzero(code[order][1:] != code[order][:-1]) + 1)
 
 
 def alike(code: Ints) -> Ints:
-    """Count the rows that share the code of each row, int64[row]."""
+    """Count, for each row, the rows that share its code, int64[row]."""
     _, inverse, count = np.unique(code, return_inverse=True, return_counts=True)
     return np.asarray(count[inverse])

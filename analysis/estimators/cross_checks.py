@@ -114,7 +114,7 @@ def imputation(units: Units, kind: Kind = "simple") -> Estimate:
 
 
 def _terms(kind: Kind, first: Ints, shown: Bools) -> tuple[tuple[str, ...], Floats]:
-    """Return the names of terms and their cells among `shown`, float64[cohort, time, term]."""
+    """Return the term names and each term's cells among `shown`, float64[cohort, time, term]."""
     check_choice("kind", kind, get_args(Kind))
     event = np.arange(shown.shape[1]) - first[:, np.newaxis]
     key = {"simple": np.zeros_like(event), "dynamic": event, "group_time": np.arange(event.size).reshape(event.shape)}
@@ -174,7 +174,7 @@ def _imputed(units: Units, ends: Ints, cells: Floats) -> tuple[Floats, Floats]:
 
 
 def _chance(treated: Bools, z: Floats, weight: Floats) -> Floats:
-    """Fit a logit by Newton's method, and return the probabilities of treatment, float64[unit]."""
+    """Fit a logit by Newton's method and return the probabilities of treatment, float64[unit]."""
     log_odds = np.full(len(z), np.log(weight[treated].sum() / weight[~treated].sum()))
     for _ in range(STEPS):
         chance = 1 / (1 + np.exp(-log_odds))

@@ -120,8 +120,8 @@ def exposure_effects(
     recentre = expected is not None
     if (others and recentre) or (redrawn is not None and not recentre):
         raise DesignError(
-            f"Cannot use redrawn exposures with covariates ({', '.join(others) or 'none'}) or without expected ones: "
-            "the draws cover only exposure; pass `expected` and no covariates"
+            f"Cannot use expected or redrawn exposures with covariates ({', '.join(others) or 'none'}), or redrawn "
+            "without expected ones: the draws cover only exposure; pass `expected` and no covariates"
         )
     units, used, counts = _units(before, after, exposure, category, others)
     names = [f"{100 * low:g} to {100 * high:g} %" for low, high in pairwise(edges)]
@@ -190,11 +190,11 @@ class _Cells:
 
     @property
     def sold(self) -> bool:
-        """Whether a cell had sales both before and after."""
+        """Whether there were sales both before and after."""
         return bool(self.before.sum() > 0 and self.after.sum() > 0)
 
     def cells(self, expected: Floats) -> _Cells:
-        """Sum the units of one cluster with equal exposure, unless there are covariates."""
+        """Sum each cluster's units with equal exposure, unless there are covariates."""
         weighted = expected[:, np.newaxis] * np.column_stack([self.before, self.after, self.after * expected])
         if self.covariates.size:
             return replace(self, expected=weighted)
@@ -212,7 +212,7 @@ class _Cells:
 
 
 def _statistics(units: _Cells, expected: Floats, redrawn: Iterable[Floats], used: Ints) -> dict[str, Floats]:
-    """Return both slopes' t statistics, for the actual exposure and then by draw, float64[1 + draw] each."""
+    """Return both slopes' t statistics, first for the actual exposure, then by draw, float64[1 + draw] each."""
     statistics = []
     for exposure in chain([units.exposure], (draw[used] for draw in redrawn)):
         is_open = np.isfinite(exposure)
@@ -243,8 +243,8 @@ def _check_values(before: Floats, after: Floats, exposure: Floats, edges: Floats
             )
     if (wrong := (exposure < -TIE) | (exposure > 1 + TIE)).any():
         raise DataError(
-            f"Cannot use the exposures: {wrong.sum():,} are not shares from 0 to 1, such as {exposure[wrong][0]:g}; "
-            "divide percentages by 100 or drop these units"
+            f"Cannot use the exposures: {wrong.sum():,} values are not between 0 and 1, such as "
+            f"{exposure[wrong][0]:g}; divide percentages by 100 or drop these units"
         )
     if edges.ndim != 1 or not (np.diff(edges) > 0).all() or not ((edges > 0) & (edges < 1)).all():
         raise DesignError(
@@ -263,8 +263,8 @@ def _units(
     used = np.flatnonzero(~no_sales & ~no_exposure)
     if len(used) < 2:
         raise DesignError(
-            f"Cannot estimate effects of exposure: {len(used)} of {len(others)} units have sales in all months and a "
-            "known exposure, but two are needed; choose months with data"
+            f"Cannot estimate effects of exposure: only {len(used)} of {len(others)} units have sales in all months "
+            "and a known exposure, but two are needed; choose months with data"
         )
     code, clusters = pd.factorize(label[used], sort=True)
     units = _Cells(before[used], after[used], others[used, 0], others[used, 1:], code, np.zeros((len(used), 3)))
@@ -278,7 +278,7 @@ def _units(
 
 
 def _terms(cells: _Cells, *, edges: Floats, recentre: bool) -> tuple[Floats, Floats]:
-    """Estimate every bin above the lowest, the slope, the average, slopes on covariates, and the recentred slope.
+    """Estimate the bin effects, the slope, the average effect, the slopes on covariates, and the recentred slope.
 
     Return float64[term] and the derivative with respect to each cell's log sales after, float64[cell, term]; NaN if
     there is no solution.
@@ -291,7 +291,7 @@ def _terms(cells: _Cells, *, edges: Floats, recentre: bool) -> tuple[Floats, Flo
 
 
 def _bins(cells: _Cells, edges: Floats) -> tuple[Floats, Floats]:
-    """Estimate the effect of each bin relative to the lowest bin; NaN without sales in either."""
+    """Estimate the effect of each bin relative to the lowest bin; NaN if either bin has no sales."""
     number = np.digitize(cells.exposure, edges)
     sold = sum_by(np.column_stack([cells.before, cells.after]), number, len(edges) + 1).min(axis=1) > 0
     kept = np.flatnonzero(sold & sold[0])[1:]
@@ -380,7 +380,7 @@ def _recentred(cells: _Cells) -> tuple[Floats, Floats]:
 def leave_one_out(
     cells: _Cells, count: int, estimates: Callable[[_Cells], tuple[Floats, Floats]], level: float
 ) -> tuple[Floats, Floats]:
-    """Leave out each of `count` clusters; `estimates` returns values and derivatives as :func:`_terms` does.
+    """Leave out each of `count` clusters in turn; `estimates` returns values and derivatives as :func:`_terms` does.
 
     Returns
     -------
@@ -440,7 +440,7 @@ def leave_one_out(
 
 
 def _quantile(slope: Floats, spread: Floats, level: float, usual: float) -> float:
-    """Solve ``P(|l'e| > c sqrt(e'Ke)) = 1 - level`` for c, with standard normal e; return at least `usual`."""
+    """Solve ``P(|l'e| > c sqrt(e'Ke)) = 1 - level`` for c, where e is standard normal; return at least `usual`."""
     if _beyond(usual, slope, spread) <= 1 - level:
         return usual
     high = 2.0

@@ -1,4 +1,4 @@
-"""Honest bounds: intervals of an event study that allow violations of parallel trends relative to the pre-trend.
+"""Honest bounds: event-study intervals that allow violations of parallel trends in proportion to the pre-trend.
 
 A violation is allowed if each of its steps after treatment is at most M-bar times its largest step before. The set is a
 union over which step ``s`` is the largest and its sign, and so is the confidence set. For one such pair, with ``q`` the
@@ -83,8 +83,8 @@ class Bounds(Shown):
         values = np.atleast_1d(np.asarray(sensitivity, dtype=float))
         if not np.isfinite(values).all() or (values < 0).any():
             raise DesignError(
-                f"Cannot bound violations by the sensitivities {', '.join(f'{m:g}' for m in values)}: some are "
-                "negative or not finite; pass numbers of 0 or more"
+                f"Cannot use the sensitivities {', '.join(f'{m:g}' for m in values)}: some are negative or not "
+                "finite; pass finite numbers of 0 or more"
             )
         return np.array([self._interval(value) for value in values.tolist()])
 
@@ -121,7 +121,7 @@ class Bounds(Shown):
 
     @property
     def rows(self) -> pd.DataFrame:
-        """One row per sensitivity, 0 to 2 in halves: `term`, `conf_low`, `conf_high`."""
+        """One row per sensitivity, from 0 to 2 in steps of 0.5: `term`, `conf_low`, `conf_high`."""
         return self._usual.rows[["term", "conf_low", "conf_high"]]
 
     def plot(self) -> Axes:
@@ -282,7 +282,7 @@ def _problem(study: Bounds, m_bar: float, first_stage: float) -> _Problem:
 
 
 def _least_favourable(rays: Floats, size: float) -> Floats:
-    """Solve ``P(max_j rays_j'Z > c) = size`` for c, float64[problem], with Z standard normal in the plane.
+    """Solve ``P(max_j rays_j'Z > c) = size`` for c, float64[problem], where Z is standard normal in the plane.
 
     In polar coordinates the probability is the mean over directions u of ``exp(-c² / 2 m(u)²)``, with ``m(u)`` the
     largest ``rays_j'u``. It is convex in c above the longest ray, so that Newton's method from the left is monotone.
@@ -298,7 +298,7 @@ def _least_favourable(rays: Floats, size: float) -> Floats:
 
 
 def _accepted(problem: _Problem, theta: Floats, size: float) -> Bools:
-    """Return whether the hybrid test accepts theta, float64[problem, point], as bool[problem, point].
+    """Return, as bool[problem, point], whether the hybrid test accepts each theta, float64[problem, point].
 
     The statistic is that of the largest vertex. Given which vertex it is and the variables independent of it, it is a
     normal variable truncated where another vertex would overtake it, and at the first stage's critical value.
@@ -321,7 +321,7 @@ def _accepted(problem: _Problem, theta: Floats, size: float) -> Bools:
 
 
 def _upper_share(value: Floats, low: Floats, high: Floats) -> Floats:
-    """Return P(Z > value | low < Z < high) for a standard normal Z, accurate far in the tail as well."""
+    """Return P(Z > value | low < Z < high) for a standard normal Z, accurate even far in the tail."""
     base = special.log_ndtr(-low)
     rest = np.exp(special.log_ndtr(-high) - base)
     return np.asarray((np.exp(special.log_ndtr(-value) - base) - rest) / (1 - rest))

@@ -112,7 +112,7 @@ def minimum_detectable_effect(
 
 
 def _placebo_calendar(y: Floats, first: Floats, stratum: npt.NDArray[Any]) -> tuple[Ints, Floats]:
-    """Return the untreated rows and their placebo dates, drawn from treated units of the same stratum."""
+    """Return the untreated rows and their placebo dates, taken from treated units of the same stratum."""
     treated = first < y.shape[1]
     rows = np.flatnonzero(~treated)
     dates = np.zeros(len(rows))

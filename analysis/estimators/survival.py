@@ -120,7 +120,7 @@ def exit_survival(
 def _followed(
     sales: Floats, start: npt.NDArray[Any], gap: int
 ) -> tuple[npt.NDArray[Any], npt.NDArray[Any], Bools, Bools]:
-    """Return each unit's first month without sales, its last observed month, and whether it sold before and after.
+    """Return each unit's exit month and last observed month, and whether it sold before the start and after exit.
 
     Each is an array [unit], the last two bool.
     """
@@ -151,7 +151,7 @@ def _check_units(units: pd.DataFrame, horizon: int) -> None:
     longest = int(min(units["seen"][cell].max() for cell in cells))
     if not 0 < horizon <= longest + 1:
         raise DesignError(
-            f"Cannot estimate survival within {horizon} months: one group is followed for {longest + 1} months at "
+            f"Cannot estimate survival over {horizon} months: one group is followed for {longest + 1} months at "
             "most; shorten the horizon"
         )
     if not units["exited"].any():

@@ -1,4 +1,4 @@
-"""Few treated units: permutation differences, and synthetic difference-in-differences.
+"""Estimators for few treated units: permutation inference and synthetic difference-in-differences.
 
 With one or two treated units no standard error can be trusted. The rank of the treated among all assignments is exact,
 as is the smallest p-value that the sample allows.
@@ -33,7 +33,7 @@ def _indicator(treated: Any) -> Bools:
     if (odd := ~np.isin(values, (0, 1))).any():
         raise DesignError(
             f"Cannot tell who is treated: {np.count_nonzero(odd)} of {values.size} values are neither true nor false, "
-            f"the first {values[odd][0]!r} in row {int(np.flatnonzero(odd)[0])}; drop these units or set them to 0 or 1"
+            f"such as {values[odd][0]!r} in row {int(np.flatnonzero(odd)[0])}; drop these units or set them to 0 or 1"
         )
     return values.astype(bool)
 
@@ -41,7 +41,7 @@ def _indicator(treated: Any) -> Bools:
 def permutation_did(
     change: Floats, treated: Bools, *, ratio: float = 1.0, level: float = 0.95, unit: str = "units of change"
 ) -> Estimate:
-    """Compare changes of treated and untreated units with permutation inference.
+    """Estimate the difference in mean change between treated and untreated units, with permutation inference.
 
     The estimate is ``mean(change[treated]) - mean(change[~treated])``. Under the null that treatment
     shifts no unit, every choice of the same number of treated units was equally likely.
@@ -103,7 +103,7 @@ def permutation_did(
             f"Cannot compare changes: {np.count_nonzero(~np.isfinite(change))} units have no finite change; drop them"
         )
     if not 0 < ratio < np.inf:
-        raise DesignError(f"Cannot use ratio = {ratio}: a ratio of variances must be positive and finite")
+        raise DesignError(f"Cannot use ratio = {ratio}: variances need a positive, finite ratio; pass 1 if equal")
     n, n_treated = len(change), int(treated.sum())
     assigned = assignments(n, n_treated)
     inverse = np.where(treated, ratio**-0.5, 1.0)
@@ -201,7 +201,7 @@ def _check_panel(y: Floats, treated: Bools, first_post: int, method: str) -> tup
     match_units(y=y, treated=treated)
     y, treated, first_post = np.asarray(y, dtype=float), _indicator(treated), whole_number("first_post", first_post)
     if missing := np.count_nonzero(~np.isfinite(y)):
-        raise DesignError(f"Cannot use an unbalanced panel: {missing} cells are missing; drop these units")
+        raise DesignError(f"Cannot use an unbalanced panel: {missing} cells are missing; drop the units concerned")
     if not 1 <= first_post < y.shape[1]:
         raise DesignError(
             f"Cannot use first_post = {first_post}: y has {y.shape[1]} periods; leave at least one before treatment "
@@ -343,7 +343,7 @@ def _dual(u: Floats, hull: Floats, ridge: float) -> tuple[float, Floats]:
 
 
 def _curvature(u: Floats, hull: Floats, ridge: float) -> Floats:
-    """Return the Hessian of the negative dual function, which is piecewise constant."""
+    """Return the piecewise constant Hessian of the negative dual function."""
     support = hull[:, _attained(u, hull, ridge) > 0]
     support = support - support.mean(axis=1, keepdims=True)
     return np.asarray(np.eye(len(u)) + support @ support.T / ridge)
