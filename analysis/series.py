@@ -86,7 +86,7 @@ def rows(resource: str) -> pd.DataFrame:
 
 @lru_cache(maxsize=32)
 def _rows(resource: str, *_: str) -> pd.DataFrame:
-    """Return the rows of a file, cached by its content."""
+    """Return the rows of a file, cached by the file's content."""
     frame = data.load(resource)
     if "source_publisher" not in frame:
         raise DataError(f"Cannot read {resource!r} by publisher: it has no column source_publisher; use data.load()")
@@ -154,7 +154,7 @@ def splice(splice_id: str) -> Series:
     stretches, names = declared[declared["splice_id"] == splice_id], ", ".join(declared["splice_id"].unique())
     if stretches.empty:
         raise DataError(
-            f"Cannot join the splice {splice_id!r}: splices.csv declares only {names}; choose one of them or declare it"
+            f"Cannot find the splice {splice_id!r}: splices.csv declares only {names}; use one or declare another"
         )
     parts = [_stretch(row) for row in stretches.to_dict("records")]
     return joined(parts, f"{stretches['entity'].iloc[0]}: {stretches['series'].iloc[0]}")

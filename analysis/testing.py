@@ -184,7 +184,7 @@ def redraw_closures(closed: Floats, strata: Labels | None, rng: np.random.Genera
     within = [np.flatnonzero(code == stratum) for stratum in range(code.max(initial=-1) + 1)]
     if not any(np.ptp(closed[rows]) > 0 for rows in within):
         raise DesignError(
-            f"Cannot redraw closures: closures are identical within each of {len(within)} strata; use coarser strata"
+            f"Cannot redraw closures: they are identical within each of {len(within)} strata; use coarser strata"
         )
     blocks = []
     for rows in within:

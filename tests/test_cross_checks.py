@@ -324,7 +324,7 @@ def test_covariates_that_tell_treated_and_never_treated_apart_are_refused():
     units = panel(17)
     units["covariates"] = np.where(np.isfinite(units["first_treated"]), 1.0, -1.0)[:, np.newaxis]
     units["covariates"] = units["covariates"] + np.random.default_rng(0).uniform(-0.5, 0.5, size=(N, 1))
-    with pytest.raises(DesignError, match=r"1 covariates separate \d+ treated and \d+ never treated units"):
+    with pytest.raises(DesignError, match=r"1 covariates separate \d+ treated and \d+ never-treated units"):
         doubly_robust(**units)
     assert np.isfinite(imputation(**units).value).all()  # which draws its line on
 

@@ -1,1 +1,1 @@
-"""Estimands E1 to E5, and the functions that estimate them for a panel."""
+"""Estimands E1 to E5 and the functions that estimate them for a panel."""

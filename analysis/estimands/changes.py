@@ -241,7 +241,7 @@ def _against(
 
 
 def _newcomers(sums: Floats, new: Bools, closed: Ints, pool: Ints, code: Ints) -> tuple[Floats, Floats]:
-    """Estimate sales of newcomers that would have entered alongside the closed firms, with cluster scores."""
+    """Estimate, with cluster scores, the sales of newcomers that would have entered alongside the closed firms."""
     before, after = sums
 
     def beside(x: Floats) -> Any:

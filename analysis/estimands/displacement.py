@@ -163,7 +163,7 @@ def lost_sales(panel: Panel, design: Design) -> Estimate:
 
 @estimand
 def moved_there(panel: Panel, design: Design) -> Estimate:
-    """Estimate closed firms' gain on the destinations, in per cent of their baseline home sales.
+    """Estimate closed firms' gain in sales on the destinations, as a percentage of their baseline home sales.
 
     Baseline sales are known and positive even in a year without closures, unlike the loss of :func:`displacement`.
     Refused as for :func:`lost_sales`, and if closed firms had sold nothing at home.
@@ -335,7 +335,7 @@ def toward_destinations(panel: Panel, design: Design) -> Estimate:
 
 @estimand
 def hedging(panel: Panel, design: Design) -> Estimate:
-    """Estimate hedging: entry into other platforms by firms of the origin that were never closed (E5c).
+    """Estimate hedging: entry into other platforms by the origin's never-closed firms (E5c).
 
     The comparison is with firms of other origins. The sample is firms never closed that sold something in the window
     and a year earlier, since a firm that stops selling leaves every platform. Hedging means joining a platform. It is

@@ -318,7 +318,7 @@ def _drifted(study: Estimate, months: Bools) -> Bounds:
 
 
 def _known(study: Estimate) -> int:
-    """Count the initial months with a standard error; return 0 if a month before closure has none."""
+    """Count the months before the first without a standard error; return 0 if that precedes closure."""
     unknown = np.flatnonzero(np.isnan(study.std_error))
     end = int(unknown[0]) if len(unknown) else len(study.terms)
     return end if int(study.terms[min(end, len(study.terms) - 1)]) >= 0 else 0

@@ -1,4 +1,4 @@
-"""Group-time effects of an absorbing treatment, on the level and on the ratio scale.
+"""Group-time effects of an absorbing treatment, on the level and ratio scales.
 
 Every effect is a function of two totals, which are functions of sums by group (cohort and stratum) and period. So the
 effect without a cluster follows from the rows of the cluster, and the jackknife needs no new estimation. If each unit
@@ -54,7 +54,7 @@ class Group:
 
 @dataclass(frozen=True, eq=False, kw_only=True, repr=False)
 class GroupTime(Shown):
-    """Group-time effects, which can be averaged further.
+    """Group-time effects, with methods that average them.
 
     Attributes
     ----------
@@ -93,7 +93,7 @@ class GroupTime(Shown):
         """Raise DesignError if no treated group has a comparison."""
         if not (self.cells[1] >= 0).any():
             raise DesignError(
-                f"Cannot compare with never treated units: {self.counts['units']} units form {len(self.groups)} "
+                f"Cannot compare with never-treated units: {self.counts['units']} units form {len(self.groups)} "
                 "groups, but no treated group has a comparison; "
                 f"{why_early(self.counts.get('dropped_always_treated', 0))}add untreated units"
             )
@@ -137,7 +137,7 @@ class GroupTime(Shown):
 
     @property
     def size(self) -> int:
-        """Number of units or clusters at a time."""
+        """Number of units or clusters to process at a time."""
         return max(BLOCK // self.width, 1)
 
     @cached_property
@@ -164,7 +164,7 @@ class GroupTime(Shown):
 
     @cached_property
     def effects(self) -> Estimate:
-        """Effects by cohort and period, such as ``"g=5 t=7"``, averaged over strata; NaN without comparison."""
+        """Effects by cohort and period, such as ``"g=5 t=7"``, averaged over strata; NaN if there is no comparison."""
         treated, comparison, cohort, time, _ = self.cells
         term, key = pd.factorize(cohort * self.width + time)
         cohort, time = key // self.width, key % self.width
@@ -270,7 +270,7 @@ class GroupTime(Shown):
         )
 
     def _treated_clusters(self, term: Ints, group: Ints, n: Ints) -> Ints:
-        """Count the treated clusters of each term, given pairs of a term and a group, and the units by term."""
+        """Count each term's treated clusters; `term` and `group` come in pairs, and `n` counts units by term."""
         if self.cluster is None:
             return n
         held = np.zeros((len(self.groups), len(self.labels)), dtype=bool)
@@ -304,7 +304,7 @@ class GroupTime(Shown):
         return by_cluster, by_cluster.T @ by_cluster, np.inf
 
     def _clusters(self, pairs: list[Pair]) -> int:
-        """Count the clusters of compared groups; on the ratio scale, those that sold anything."""
+        """Count the clusters of compared groups; on the ratio scale, only those that sold anything."""
         counted = np.zeros(len(self.labels), dtype=bool)
         for group in {group for pair in pairs for group in pair[:2]}:
             rows, first = self.groups[group].rows, self.groups[group].start
@@ -313,7 +313,7 @@ class GroupTime(Shown):
         return int(counted.sum())
 
     def _changes(self, pairs: list[Pair], size: int, start: int, stop: int) -> Floats:
-        """Return the decrease in the totals of `size` terms without each cluster, float64[2 terms, cluster]."""
+        """Return the decrease in the terms' totals when each cluster is left out in turn, float64[2 terms, cluster]."""
         change = np.zeros((2, size, stop - start))
         sums = [self._without(group, start, stop) for group in range(len(self.groups))]
         for treated, comparison, base, terms, columns in pairs:
@@ -326,7 +326,10 @@ class GroupTime(Shown):
         return change.reshape(2 * size, -1)
 
     def _without(self, group: int, start: int, stop: int) -> Floats:
-        """Return a group's sums without each cluster of a block, float64[time + 1, cluster], or [time + 1, 1] as is."""
+        """Return a group's sums when each cluster of a block is left out in turn, float64[time + 1, cluster].
+
+        A group with no clusters in the block has a single column, its sums.
+        """
         (rows, at), sums = self.members[group], np.asarray(self.sums[group, :, np.newaxis])
         some = slice(*np.searchsorted(at, [start, stop]))
         if some.start == some.stop:
@@ -340,7 +343,7 @@ class GroupTime(Shown):
         return rest
 
     def _by_moments(self, term: Ints, value: Floats) -> tuple[Floats, Floats]:
-        """Return the covariance and degrees of freedom of terms of one cell each, if each unit is its own cluster.
+        """Return the covariance and degrees of freedom of one-cell terms if each unit is its own cluster.
 
         An effect is the difference between two groups' changes from base to outcome, of means or of log totals, so
         without a unit it moves by ``u_t - u_b``, u being that of :meth:`_moved`. Sums of products follow from those of
@@ -365,7 +368,7 @@ class GroupTime(Shown):
         return (1 - 1 / len(self.labels)) * (products + np.add.outer(lost, lost)), effective(np.diag(products), fourth)
 
     def _moved(self, group: int, start: int) -> Floats:
-        """Return how a group's mean, or log total, decreases without each unit of a block, float64[time, unit].
+        """Return the decrease in a group's mean or log total when each unit is left out in turn, float64[time, unit].
 
         For sums S and W of a group, and s and w of a unit, these are ``S/W - (S - s)/(W - w) = (s - w S/W) / (W - w)``
         and ``log S - log(S - s) = -log(1 - s/S)``, NaN if nothing is left. The mean over periods, which cancels in
@@ -384,7 +387,7 @@ class GroupTime(Shown):
         return moved
 
     def _weighted(self, group: Group, rows: Ints) -> tuple[Floats, Floats]:
-        """Return weighted outcomes of units in a group, float64[unit, time], and their weights, float64[unit, 1]."""
+        """Return the weighted outcomes of a group's units, float64[unit, time], and their weights, float64[unit, 1]."""
         y = self.y[rows, group.start : group.start + self.width]
         weight = np.ones((len(rows), 1)) if self.weight is None else self.weight[rows, np.newaxis]
         if self.scale == "level":
@@ -474,7 +477,7 @@ def usable_units(
     }
     if not 0 < counts["treated"] < len(y):
         raise DesignError(
-            f"Cannot compare with never treated units: of {len(y)} usable units, {counts['treated']} are treated in "
+            f"Cannot compare with never-treated units: of {len(y)} usable units, {counts['treated']} are treated in "
             f"the window and {len(y) - counts['treated']} never; "
             f"{why_early(counts['dropped_always_treated'])}add units or widen the window"
         )
@@ -498,7 +501,7 @@ def usable_units(
 def _check_units(y: Floats, first: Floats, weight: Floats, scale: Scale) -> None:
     """Raise DesignError for missing dates, weights that are not positive, or negative outcomes on the ratio scale."""
     if undated := int(np.isnan(first).sum()):
-        raise DesignError(f"Cannot date the treatment of {undated} of {len(y)} units; pass inf for never treated units")
+        raise DesignError(f"Cannot use missing treatment dates ({undated} of {len(y)}); set never-treated units to inf")
     if (wrong := ~((weight > 0) & (weight < np.inf))).any():
         raise DesignError(
             f"Cannot weight units by {weight[wrong][0]:g}: {wrong.sum()} of {len(weight)} weights are not positive "
@@ -509,7 +512,7 @@ def _check_units(y: Floats, first: Floats, weight: Floats, scale: Scale) -> None
 
 
 def why_early(dropped: int) -> str:
-    """Return a clause about dropped units that are treated from the start, for a message, or ""."""
+    """Return a clause for a message about dropped units treated from the start; "" if there are none."""
     if not dropped:
         return ""
     return (

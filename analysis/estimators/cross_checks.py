@@ -25,7 +25,7 @@ STEPS, CLOSE = 50, 1e-10  # limit of Newton steps, and size of the last step in 
 
 
 def doubly_robust(units: Units, kind: Kind = "simple") -> Estimate:
-    """Estimate doubly robust effects relative to never treated units with the same covariates.
+    """Estimate doubly robust effects relative to never-treated units with the same covariates.
 
     Changes since the last period before treatment are predicted by a regression on the never treated, and the residuals
     compared under odds weights that make the never treated like the cohort: consistent if either the regression or the
@@ -185,7 +185,7 @@ def _chance(treated: Bools, z: Floats, weight: Floats) -> Floats:
             return np.asarray(chance)
     raise DesignError(
         f"Cannot compare units with the same covariates: {z.shape[1] - 1} covariates separate {treated.sum()} treated "
-        f"and {(~treated).sum()} never treated units; use fewer or coarser covariates"
+        f"and {(~treated).sum()} never-treated units; use fewer or coarser covariates"
     )
 
 

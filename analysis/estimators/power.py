@@ -130,7 +130,7 @@ def _placebo_calendar(y: Floats, first: Floats, stratum: npt.NDArray[Any]) -> tu
 
 
 def detectable(rows: pd.DataFrame, *, level: float) -> Floats:
-    """Return the smallest effect that a test of size 1 - level detects with 80 per cent power, float64[row].
+    """Return the smallest effect that a test of size 1 - level detects with a power of 80 per cent, float64[row].
 
     It is ``(z(level) + z(power)) std_error``, scaled up by the ratio of the interval's half-width to z(level) errors,
     which exceeds one with few clusters; rows without an interval count as normal. For an effect in per cent it is

@@ -1,4 +1,4 @@
-"""Survival of sellers: exit, and restricted mean survival with scores by cluster.
+"""Survival of sellers: exit and restricted mean survival, with scores by cluster.
 
 The survival function comes from statsmodels; this module defines exit and follow-up.
 """

@@ -103,7 +103,7 @@ def permutation_did(
             f"Cannot compare changes: {np.count_nonzero(~np.isfinite(change))} units have no finite change; drop them"
         )
     if not 0 < ratio < np.inf:
-        raise DesignError(f"Cannot use ratio = {ratio}: variances need a positive, finite ratio; pass 1 if equal")
+        raise DesignError(f"Cannot use ratio = {ratio}: it must be positive and finite; pass 1 for equal variances")
     n, n_treated = len(change), int(treated.sum())
     assigned = assignments(n, n_treated)
     inverse = np.where(treated, ratio**-0.5, 1.0)
