@@ -109,7 +109,7 @@ class Study:
         if self.panel.platforms[0] != self.event.home:
             raise DesignError(
                 f"Cannot simulate an event with home platform {self.event.home}: the market closes accounts on "
-                f"{self.panel.platforms[0]}; supply a panel of that event, or choose the event amazon_2021"
+                f"{self.panel.platforms[0]}; supply a panel for that event, or choose the event amazon_2021"
             )
         months = self.closed_by_month
         early, in_waves = months[months.index < first], months.index.isin(self.event.waves)
@@ -195,7 +195,7 @@ class Study:
         return self.preset, self.panel.count_closed(cut=self.design.cut)
 
     def graded(self, rows: pd.DataFrame, named: Mapping[str, str] | None = None) -> pd.DataFrame:
-        """Replace codes by printed names, and add grades from the design audit.
+        """Replace codes with printed names, and add grades from the design audit.
 
         `named` contains further names. For an Estimate that was refused, only the reason changes. The audit's
         windows begin when all firms are closed, so an estimate in an earlier window has no grade.
@@ -257,7 +257,7 @@ class Study:
 
     @property
     def _known(self) -> tuple[str, float]:
-        """Phrase on the number of the origin's firms with complete sales, and their share.
+        """Phrase on how many of the origin's firms have complete sales, and their share.
 
         The phrase is empty if all firms have complete sales. The share is that of firms, or that of their sales a year
         earlier if it is smaller.

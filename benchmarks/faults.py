@@ -111,7 +111,7 @@ class World:
         return [pid for pid, line in lines.items() if "ipykernel_launcher" in line and str(self.folder) in line]
 
     def lost(self, before: dict[str, dict[str, str]], done: Ended | None) -> list[str]:
-        """Return what a fault has lost, and advance to the next day.
+        """Return the damage done by a fault, and advance to the next day.
 
         The next run, which is undisturbed, must succeed.
         """

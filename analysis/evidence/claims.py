@@ -105,7 +105,7 @@ class Finding:
 
     @property
     def estimated(self) -> bool:
-        """True if the finding rests on our own estimates from observations."""
+        """True if the finding rests on our own estimates from observed data."""
         return self.tier in verdicts.ESTIMATED
 
     @property

@@ -108,7 +108,7 @@ BASELINE = Specification()
 
 @dataclass(frozen=True)
 class Households:
-    """Tables of household purchases, from ``data/households`` or counted from the whole file.
+    """Household purchase tables, loaded from ``data/households`` or counted from the whole file.
 
     `closed` is None unless a table of products supplied the brands of purchases without a title.
     """

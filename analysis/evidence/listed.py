@@ -128,7 +128,10 @@ def unpublished_base(name: str, after: int, spared: pd.Series) -> dict[str, floa
 
 
 def without(names: list[str], before: int, after: int, *, level: float) -> Estimate:
-    """Re-estimate :func:`revenue_change` without some firms; at least one closed seller has to remain."""
+    """Re-estimate :func:`revenue_change` without the given firms.
+
+    At least one closed seller must remain.
+    """
     rest = revenue_change(before, after, level=level).details["changes"].query("firm not in @names")
     return permutation_did(rest["change"].to_numpy(), rest["closed"].to_numpy(), level=level, unit="log points")
 
@@ -352,7 +355,7 @@ def _ranked(row: dict[Any, Any], market: pd.DataFrame) -> tuple[float, float]:
 
 
 def price_paths(estimate: Estimate) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return cumulative abnormal returns around each event, for the market and for the seller.
+    """Return cumulative abnormal returns around each event, for the market and the seller concerned.
 
     Parameters
     ----------

@@ -233,7 +233,7 @@ def _like_exposed(households: Households, spec: Specification) -> Floats:
     if not all(is_half) or spec.of != "purchases":
         raise DesignError(
             f"Cannot draw random sets for {spec.of} in {' and '.join(map(' to '.join, windows))}: outside the exposed "
-            "categories purchases are known only by half-year from March or September; choose purchases in two of these"
+            "categories, purchases are known only by half-year from March or September; use purchases in two of these"
         )
     rows = households.half_years
     parts = {when: rows[rows["half_year"] == first] for when, (first, _) in spec.windows.items()}

@@ -478,5 +478,5 @@ def closed_share(accounts: float, population: float, *, sd_log_sales: float, til
 
 
 def held(accounts: float, population: float, sd_log_sales: float, tilts: Sequence[float] = (0.0, 1.0)) -> list[float]:
-    """Return the share of sales of closed accounts, per cent, for each tilt."""
+    """Return closed accounts' share of sales, in per cent, for each tilt."""
     return [100 * closed_share(accounts, population, sd_log_sales=sd_log_sales, tilt=tilt) for tilt in tilts]

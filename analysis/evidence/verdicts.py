@@ -250,7 +250,7 @@ def direction(interval: Interval | None) -> Word:
 
 
 def stayed_positive(readings: Sequence[float]) -> Word:
-    """Judge a claim that growth stayed positive against all published readings of growth.
+    """Use all published readings of growth to judge a claim that it stayed positive.
 
     The readings have the same unit; they are infinite where a bound leaves one side open.
     """
@@ -362,7 +362,7 @@ def write(
 
 
 def read(folder: str | Path, claims: Collection[str] | None = None) -> list[Verdict]:
-    """Read all verdicts of a run.
+    """Read a run's verdicts.
 
     They are read from verdicts.json in a published folder, or else from each JSON file in order of name. Verdicts from
     a sweep are left out, since reports that differ in a parameter would judge a reading twice.

@@ -330,7 +330,7 @@ def sections(titled: Sequence[tuple[str, pd.DataFrame]]) -> Block:
 
 
 def threats(rows: pd.DataFrame) -> Block:
-    """Return a list of other events in the months of the closures.
+    """Return a list of other events during the closures.
 
     It is empty for dated threats in a simulated market.
     """

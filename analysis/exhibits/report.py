@@ -86,7 +86,7 @@ def finish(
     sources: Sequence[pd.DataFrame] = (),
     panel: Panel | None = None,
 ) -> Block:
-    """Write the verdicts of a notebook to its `verdict_file`, and return its closing block.
+    """Write a notebook's verdicts to its `verdict_file`, and return its closing block.
 
     Parameters
     ----------
