@@ -116,12 +116,6 @@ def test_the_margin_is_named_on_the_sides_that_it_has_without_a_name_over_the_ot
     assert all(left.x1 <= right.x0 for left, right in pairwise(boxes))
 
 
-def test_both_ends_of_an_assumption_are_written_once_where_one_side_has_both():
-    rows = pd.DataFrame({"term": ["a", "b"], "low": [0.4, 0.0], "high": [0.8, 1.0], "base": -3.0})
-    axes = charts.tornado(rows.assign(at_low=[-3.2, -4.0], at_high=[-3.1, -2.0]), xlabel="x").axes[0]
-    assert [text.get_text() for text in axes.texts] == ["0.4, 0.8", "0", "1"]
-
-
 def test_charts_of_exposure_draw_what_there_is_and_say_what_there_is_not():
     bins = pd.DataFrame(
         {

@@ -42,12 +42,10 @@ ROWS = FRAME.assign(truth=1.0, placebo_low=-1.0, placebo_high=1.0)
 HALVES = FRAME.assign(term=["2021-03", "2021-09"])
 CLOSED = ("2021-05", "2021-09")
 DOTS = {1: "before", 2: "after"}
-BARS = FRAME.assign(low=0.0, high=1.0, at_low=-1.0, at_high=1.0, base=0.0)
 DRAWINGS = {
     "forest": lambda: charts.forest(ROWS, xlabel="x", margin=(-1.0, 1.0), strong=["a"]),
     "slopes": lambda: curves.slopes(ROWS.assign(x=[1, 2]), ylabel="y", ticks=DOTS, strong=["a"], dashed=["b"]),
     "counts": lambda: charts.counts(COUNTS, xlabel="x"),
-    "tornado": lambda: charts.tornado(BARS, xlabel="x"),
     "against drift": lambda: curves.against_drift(FRAME, ylabel="y"),
     "timeline": lambda: charts.timeline(DATED, shaded=(DATED["first"][0], DATED["last"][0])),
     "dots": lambda: charts.dots(FRAME.assign(note=["n", ""]), xlabel="x"),

@@ -50,7 +50,6 @@ def found(*terms: str, **changes) -> Estimate:
 STUDY = rows(a=BOTH, b=ABOVE, c=BELOW, d=BELOW, e=BOTH).assign(month=[-3, -2, 0, 1, 2])
 MANY = dict.fromkeys("abcde", BELOW)
 INDEX = pd.Series({"a": 33.0, "b": 54.0, "c": 150.0, "d": 99.0, "e": np.nan})
-BARS = rows(few=BOTH, some=(-4.0, 1.0), many=(-9.0, -5.0)).assign(accounts=[500, 3_000, 50_000])
 FEW = SimpleNamespace(largest_t=np.nan, p_value=np.nan, within=np.nan, drift=np.nan)
 TEST = SimpleNamespace(largest_t=2.34, p_value=0.0004, within=np.log(1.2), drift=np.log(1.04))
 TESTS = pd.DataFrame({"id": ["x", "y"], "p_adjusted": [0.04, 0.0001]})
@@ -122,7 +121,6 @@ SAID = {
     "below 100, one closed": lambda: words.number_below(INDEX.replace(54.0, 120.0), ["a", "b"]),
     "months since closure": lambda: words.after_closure(STUDY),
     "months without any effect": lambda: words.after_closure(STUDY.iloc[[0, 4]]),
-    "by count": lambda: words.by_count(BARS, 2.0),
     "values": lambda: words.values({"a": 1.25, "b": np.nan}, 1),
     "adjusted": lambda: words.adjusted(TESTS, {"x": "sales", "y": "life"}),
     "redraws": lambda: words.redraws(DRAWS),

@@ -254,30 +254,6 @@ def counts(rows: pd.DataFrame, *, xlabel: str) -> Figure:
     return drawing
 
 
-@chart
-def tornado(rows: pd.DataFrame, *, xlabel: str) -> Figure:
-    """Draw a tornado chart of the outcome at both ends of each assumption's range.
-
-    `rows` has `term`, `low`, `high` (the ends of the assumption), `at_low`, `at_high` and `base` (the outcome).
-    """
-    drawing, axes = plt.subplots(figsize=(WIDTH, 0.6 + 0.19 * len(rows)))
-    heights, base = terms_axis(axes, rows["term"]), float(rows["base"].iloc[0])
-    for end, colour in (("low", FAINT), ("high", MAIN)):
-        width, name = rows[f"at_{end}"] - base, f"at the {end} end"
-        axes.barh(heights, width, left=base, height=0.5, color=colour, label=name)
-    for height, row in zip(heights, rows.to_dict("records"), strict=True):
-        (left, lower), (right, upper) = sorted((row[f"at_{end}"], f"{row[end]:g}") for end in ("low", "high"))
-        both, texts = f"{row['low']:g}, {row['high']:g}", [(left, lower, "right"), (right, upper, "left")]
-        if not left <= base <= right:  # both ends on one side share a label
-            texts = [(left, both, "right") if right < base else (right, both, "left")]
-        for value, text, side in texts:
-            near(axes, (value, height), text, (-3 if side == "right" else 3, 0), ha=side, fontsize=6.5, color=REST)
-    axes.margins(x=0.09)
-    zero_line(axes, xlabel, at=base)
-    legend_above(axes)
-    return drawing
-
-
 # Dates and draws
 
 

@@ -121,20 +121,6 @@ def by_ways(rows: pd.DataFrame, *, fell: str, rose: str) -> str:
     return f"{text}{neither}" if len(bounded) else ""
 
 
-def by_count(rows: pd.DataFrame, margin: float) -> str:
-    """State whether growth would fall by a margin, for each number of closed accounts."""
-    would = {
-        SUPPORTED: "growth would not fall by",
-        CONTRADICTED: "growth would fall by more than",
-        NOT_SHOWN: "growth might or might not fall by",
-    }
-    clauses = []
-    for row in rows.to_dict("records"):
-        word = not_lower((row["conf_low"], row["conf_high"]), margin)
-        clauses.append(f"with {number(row['accounts'], 0)} accounts closed, {would[word]} {points(margin)}")
-    return sentence("; ".join(clauses))
-
-
 def beside_margin(rows: Any, margin: float, what: str) -> str:
     """State whether something fell by more than a margin, from the interval of the last row."""
     low, high = rows_of(rows).iloc[-1][["conf_low", "conf_high"]]
