@@ -133,10 +133,10 @@ def test_an_estimand_is_made_once_or_has_the_reason_also_of_what_follows_from_it
     alone = replace(panel, firms=panel.firms.assign(brand_group="SIM-G0"))
     study = event_study(alone, Design())
     assert study.refused
-    assert "2 closed firms in 1 clusters" in study.reason
+    assert "closed firms (2) form fewer than two clusters" in study.reason
     assert event_study(alone, Design()) is study
     assert honest(study) is study
-    with pytest.raises(DesignError, match="2 closed firms in 1 clusters"):
+    with pytest.raises(DesignError, match=r"closed firms \(2\) form fewer than two clusters"):
         study.require()
 
 

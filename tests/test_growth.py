@@ -102,7 +102,7 @@ def test_a_firm_that_is_missing_in_a_window_is_dropped_and_counted():
 
 @pytest.mark.parametrize(
     ("given", "message"),
-    [({"before": np.zeros(5)}, "the 5 firms had no baseline sales"), ({"brand": "SIM-G0"}, "from 1 cluster")],
+    [({"before": np.zeros(5)}, "the 5 firms had no baseline sales"), ({"brand": "SIM-G0"}, "form fewer than two")],
 )
 def test_growth_that_cannot_be_taken_apart_is_refused(given, message):
     assert message in grown(**({"before": np.ones(5), "after": np.ones(5), "closed": np.arange(5) == 0} | given)).reason
