@@ -257,7 +257,7 @@ def platform_mix(panel: Panel, design: Design) -> Estimate:
 
     The estimate is the mean over firms of the change in a platform's share of their sales, the average marginal effect
     of a saturated fractional logit. Firms that sold nothing in one of the windows have no share. Each firm is compared
-    with firms of low exposure that sold on the same platforms before. A shock to one platform, such as a tax, changes
+    with low-exposure firms that sold on the same platforms before. A shock to one platform, such as a tax, changes
     only the shares of firms on it, and closed firms that go on selling are mostly on several. If no such firm sold on
     the same platforms, the comparison is with all of them.
     """
@@ -298,7 +298,7 @@ def _mean_difference(sample: Sample, firms: Masks, values: Floats, estimand: str
         n=n,
         max_df=max(clusters - 1, 1),
         level=sample.design.level,
-        reason="fewer than two clusters of closed firms, or no firms of low exposure" if np.isnan(mean).any() else "",
+        reason="fewer than two clusters of closed firms, or no low-exposure firms" if np.isnan(mean).any() else "",
     )
     return sample.mark(difference_of_means)
 
@@ -310,7 +310,7 @@ def toward_destinations(panel: Panel, design: Design) -> Estimate:
     Returns
     -------
     Estimate
-        "presence": change in closed firms' presence relative to firms of low exposure, mean over the destinations,
+        "presence": change in closed firms' presence relative to low-exposure firms, mean over the destinations,
         percentage points; "sales": change in their sales there, per cent of their lost home sales as in
         :func:`shares_of_loss`, or the reason for its absence. Has a column `unit`; `n` is the number of closed firms.
         Refused if the panel has none of the destinations, or as for :func:`relocation`.
