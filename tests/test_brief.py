@@ -29,7 +29,10 @@ __all__ = ["look"]  # a fixture
 SIM = {"tier": "sim", "provenance": "simulated", "market": "mid_3k, seed 1", "report": "simulated/05_growth_panel"}
 BARE = {"estimate": None, "low": None, "high": None}
 HEDGED = {"high": set(), "moderate": {"probably"}, "low": {"may have", "may not have"}}
-UNKNOWN = {NOT_SHOWN: "public evidence does not show whether", NOT_TESTABLE: "no public figure shows whether"}
+UNKNOWN = {
+    NOT_SHOWN: "public evidence does not show whether",
+    NOT_TESTABLE: "we found no public figure that shows whether",
+}
 
 
 def of(question, **changes):
@@ -74,23 +77,23 @@ def test_no_sentence_says_more_than_its_word(question, word, level):
 
 
 def test_what_a_sentence_says_of_each_word():
+    what = "Chinese sellers' growth on Amazon by more than 2 percentage points in 2021"
     said = {
-        (SUPPORTED, "high"): "The closures did not slow Chinese sellers' growth on Amazon by more than 2 points",
-        (SUPPORTED, "low"): "The closures may not have slowed Chinese sellers' growth on Amazon by more than 2 points",
-        (
-            CONTRADICTED,
-            "moderate",
-        ): "The closures probably slowed Chinese sellers' growth on Amazon by more than 2 points",
-        (NOT_SHOWN, ""): "Public evidence does not show whether the closures slowed Chinese sellers' growth on Amazon "
-        "by more than 2 points",
+        (SUPPORTED, "high"): f"The closures did not slow {what}",
+        (SUPPORTED, "low"): f"The closures may not have slowed {what}",
+        (CONTRADICTED, "moderate"): f"The closures probably slowed {what}",
+        (NOT_SHOWN, ""): f"Public evidence does not show whether the closures slowed {what}",
     }
     for (word, level), told in said.items():
         found = f" (−16.1 to +2.8 percentage points; {level} confidence)." if level else "."
         assert brief.sentence([verdict(word=word, confidence=level)], EVENT) == told + found
+    panel = verdict(word=NOT_SHOWN, window="months 3 to 14, on a year before")
+    assert brief.sentence([panel], EVENT).endswith("by more than 2 percentage points.")
 
 
 def test_one_verdict_answers_in_a_sentence_and_what_a_panel_says_is_not_called_public():
-    told = "does not show whether the closures slowed Chinese sellers' growth on Amazon by more than 2 points."
+    told = "does not show whether the closures slowed Chinese sellers' growth on Amazon by more than 2 percentage "
+    told += "points in 2021."
     assert brief.told(verdict(word=NOT_SHOWN), EVENT) == f"Public evidence {told}"
     for of in ({"tier": "panel"}, SIM):
         assert brief.told(verdict(word=NOT_SHOWN, **of), EVENT) == f"This panel {told}"
@@ -98,13 +101,13 @@ def test_one_verdict_answers_in_a_sentence_and_what_a_panel_says_is_not_called_p
 
 
 def test_sentences_that_begin_alike_share_their_beginning_and_what_cannot_be_tested_is_left_out():
-    counts = {"claimed": 3000.0, "unit": "accounts", **BARE, "word": NOT_SHOWN}
     shift = of("more_presence_elsewhere", margin=None)
     sold = of("more_sales_elsewhere", word=NOT_TESTABLE, **BARE)
-    theirs = [of("C03", **counts), of("C06", **counts)]
+    theirs = [of("growth_positive", word=NOT_SHOWN), of("C08 market", word=NOT_SHOWN)]
     assert brief.sentence([shift, sold, *theirs], EVENT) == (
         "Public evidence does not show whether Chinese merchants put more money into eBay and AliExpress, whether "
-        "Amazon's count of 3,000 accounts held up or whether the trade group's count of 3,000 accounts held up."
+        "Chinese sellers' growth on Amazon stayed positive or whether Youkeshu's parent company lost market value at "
+        "the news."
     )
     sure = [shift.model_copy(update={"word": SUPPORTED}), sold.model_copy(update={"word": SUPPORTED})]
     sure = [one.model_copy(update={"confidence": "moderate"} | BARE) for one in sure]
@@ -113,7 +116,7 @@ def test_sentences_that_begin_alike_share_their_beginning_and_what_cannot_be_tes
         "eBay and AliExpress (moderate confidence)."
     )
     assert brief.sentence([sold], EVENT) == (
-        "No public figure shows whether closed merchants sold more on eBay and AliExpress."
+        "We found no public figure that shows whether closed merchants sold more on eBay and AliExpress."
     )
 
 
@@ -141,8 +144,8 @@ def test_the_headline_changes_with_the_words(word):
 def test_the_headline_of_the_record_is_this():
     record = of("C08 record", word=SUPPORTED, estimate=3.0, claimed=3.0, low=None, high=None, unit="brands named")
     assert brief.headline([record, V2], EVENT) == (
-        "The closures hit big Chinese brands. Public evidence does not show whether they slowed Chinese sellers' "
-        "growth on Amazon by more than 2 points."
+        "The big Chinese brands Aukey, Mpow and Youkeshu lost accounts on Amazon. Public evidence does not show "
+        "whether the closures slowed Chinese sellers' growth on Amazon by more than 2 percentage points in 2021."
     )
     assert brief.headline([], EVENT) == "No claim could be judged."
     assert brief.headline([of("C12")], EVENT) == "The verdicts on the claims are below."
@@ -154,7 +157,7 @@ def test_a_verdict_of_any_tier_makes_a_sentence_and_a_row(tier):
     one = verdict(tier=tier, word=SUPPORTED, **panel)
     assert ("panel" in brief.sentence([one], EVENT)) == (tier == "panel")
     table = brief.brief_table([one], EVENT)
-    assert brief.TIER_NAMES[tier] in table.text + text(table)
+    assert (brief.TIER_NAMES[tier] in table.text + text(table)) == (tier in ("households", "panel"))
 
 
 @pytest.mark.parametrize(
@@ -171,6 +174,24 @@ def test_a_verdict_of_any_tier_makes_a_sentence_and_a_row(tier):
 )
 def test_a_finding_has_its_open_side_in_words_and_no_mark(changes, written):
     assert brief.in_words(verdict(unit="per cent", **changes)) == written
+
+
+def test_statements_are_counted_by_their_word():
+    judged = [of("C03", word=SUPPORTED), of("C06", word=NOT_SHOWN), of("C12", word=NOT_SHOWN)]
+    judged += [of("C02", word=NOT_TESTABLE, **BARE)]
+    told = "Of four statements we find one supported, two not shown and one not testable."
+    assert brief.tally(judged) == told
+    assert told in brief.brief(judged, EVENT).html
+    assert brief.tally([]) == ""
+
+
+def test_what_households_and_public_figures_find_stands_side_by_side():
+    public = verdict(tier="facts", low=-7.0, high=0.0)
+    bought = verdict(tier="households", low=-3.0, high=2.7, word=NOT_SHOWN)
+    told = "−7.0 to 0.0 percentage points, by public facts; −3.0 to +2.7 percentage points, by the trade group's loss"
+    assert told in brief.brief_table([public, bought], EVENT).text.replace("’", "'") + text(
+        brief.brief_table([public, bought], EVENT)
+    )
 
 
 # The page
@@ -195,7 +216,7 @@ def test_the_numbers_behind_a_word_follow_it_and_those_of_public_figures_come_fi
     bought = verdict(tier="households", report="09_households", detail="Rivals lost 1.")
     ((topic, page, told),) = brief.by_topic([bought, public], EVENT)
     assert (topic, page) == ("All Chinese sellers", "05_growth_public.pdf")
-    assert told.endswith("by more than 2 points. It takes 3 billion. Rivals lost 1.")
+    assert told.endswith("by more than 2 percentage points in 2021. It takes 3 billion. Rivals lost 1.")
 
 
 def test_nothing_simulated_stands_on_the_page():

@@ -518,8 +518,6 @@ def headline(paths: Mapping[str, Estimate], spec: Specification = BASELINE) -> s
     """
     changes = []
     for shares in paths.values():
-        before, after = (shares.value[shares.terms.index(first)] for first, _ in spec.windows.values())
-        first, last = number(before, 0), number(after, 0)
-        changed = f"{'grew' if after > before else 'fell'} from {first} to {last}"
-        changes.append(f"kept {last}" if first == last else changed)
+        first, last = (number(shares.value[shares.terms.index(month)], 0) for month, _ in spec.windows.values())
+        changes.append(f"kept {last}" if first == last else f"went from {first} to {last}")
     return "Where closed brands had sold, Chinese brands {} per cent; elsewhere they {}".format(*changes)

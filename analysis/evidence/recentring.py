@@ -84,10 +84,14 @@ def random_sets(
     )
 
 
-def recentred(households: Households, spec: Specification = BASELINE, *, draws: int = 9999, seed: int = 0) -> Estimate:
+def recentred(
+    households: Households, spec: Specification = BASELINE, *, draws: int = 9999, seed: int = 0, chosen: str = ""
+) -> Estimate:
     """Estimate the effect on exposed categories less the mean over random sets, in log points.
 
-    Each set contains as many categories as are exposed, drawn from the exposed ones and those like them. The estimate
+    Each set contains as many categories as are exposed, drawn from the exposed ones and those like them. If these are
+    chosen by their share in the first window, some fall back from a chance high (regression to the mean), which an
+    earlier half-year, named by its first month in `chosen`, avoids. The estimate
     is the shift s at which ``effect(s) - mean of effects(s) = 0``, where `effects` are those of all sets after s has
     been removed from the exposed categories (Hodges and Lehmann). The interval contains the shifts that
     :func:`permutation_test` does not reject, to the nearest 0.001, and p (in `details`) is that of no shift in the
@@ -103,7 +107,7 @@ def recentred(households: Households, spec: Specification = BASELINE, *, draws: 
     Borusyak, K. and Hull, P. (2023), Nonrandom exposure to exogenous shocks, Econometrica 91, 2155-2185.
     Rosenbaum, P. R. (2002), Observational Studies, 2nd edition, Springer (inversion of a randomisation test).
     """
-    pool, inside = _like_exposed(households, spec), exposed_by_category(households, spec).to_numpy(dtype=float)
+    pool, inside = _like_exposed(households, spec, chosen), exposed_by_category(households, spec).to_numpy(dtype=float)
     counts, size = np.concatenate([inside, pool]), len(inside)
     order = np.random.default_rng(seed).random((draws, len(counts))).argsort(axis=1)
     sets = np.concatenate([np.arange(size)[np.newaxis], order[:, :size]])
@@ -223,10 +227,11 @@ def _by_category(parts: Mapping[str, pd.DataFrame], spec: Specification) -> pd.D
     return pd.DataFrame(sums).fillna(0)
 
 
-def _like_exposed(households: Households, spec: Specification) -> Floats:
+def _like_exposed(households: Households, spec: Specification, chosen: str = "") -> Floats:
     """Sum purchases in each category that resembles the exposed ones, float64[category, 4].
 
-    The columns are Chinese and all purchases before, then after.
+    The columns are Chinese and all purchases before, then after. Categories are chosen by their Chinese share in the
+    first window, or in the half-year from the month `chosen`.
     """
     windows = spec.windows.values()
     is_half = [half_year(first) == first and last == str(pd.Period(first, "M") + 5) for first, last in windows]
@@ -236,7 +241,8 @@ def _like_exposed(households: Households, spec: Specification) -> Floats:
             "categories, purchases are known only by half-year from March or September; use purchases in two of these"
         )
     rows = households.half_years
-    parts = {when: rows[rows["half_year"] == first] for when, (first, _) in spec.windows.items()}
+    firsts = {"chosen": chosen or spec.before[0], "before": spec.before[0], "after": spec.after[0]}
+    parts = {when: rows[rows["half_year"] == first] for when, first in firsts.items()}
     by_category = _by_category(parts, spec).drop(index=households.categories["category"], errors="ignore")
     counts = by_category.to_numpy(dtype=float)
-    return np.asarray(counts[(counts[:, 1] >= OFTEN) & (counts[:, 0] > LIKE * counts[:, 1])])
+    return np.asarray(counts[(counts[:, 1] >= OFTEN) & (counts[:, 0] > LIKE * counts[:, 1]), 2:])

@@ -328,8 +328,8 @@ def choices(
 def bounds_by_assumption(known: Totals, *, share: float, spared: Range, since: str) -> Estimate:
     """Bound the effect on growth (E3g) under successively stronger assumptions.
 
-    The first rung leaves recapture free in [0, 1]. In the second, rivals that were not closed may have lost or gained
-    as much as household purchases allow. Each later rung keeps all assumptions above it.
+    In the first rung rivals that were not closed may have lost or gained as much as household purchases allow. Each
+    later rung keeps all assumptions above it, so that its set lies inside the one above.
 
     Parameters
     ----------
@@ -366,22 +366,18 @@ def bounds_by_assumption(known: Totals, *, share: float, spared: Range, since: s
     rungs = {
         "whole year": (
             f"Closed accounts sold {closed[0]:.1f} to {closed[1]:.1f} billion dollars a year, the Chinese share was "
-            f"{100 * low:g} to {100 * high:g} per cent, and whatever touched all Chinese sellers moved their growth by "
-            f"{span(*known.common, 'percentage points')} points",
-            replace(free, left=1.0).bounds(),
+            f"{100 * low:g} to {100 * high:g} per cent, rivals lost or won as much as purchases of American households "
+            f"allow, and anything else moved growth by {span(*known.common, 'percentage points')} points",
+            replace(free, left=1.0).bounds_with(spared),
         ),
-        "purchases": (
-            f"and no account was closed before {since}; rivals that were not closed may have lost or won as much as "
-            "purchases of American households allow",
-            free.bounds_with(spared),
-        ),
-        "monotone": ("and these rivals did not lose by the closures", free.bounds()),
+        "purchases": (f"and no account was closed before {since}", free.bounds_with(spared)),
+        "monotone": ("and Chinese rivals did not lose by the closures", free.bounds()),
         "recapture": (
-            f"and the Chinese share was {100 * share:g} per cent, and rivals took over {100 * taken[0]:g} to "
+            f"and the Chinese share was {100 * share:g} per cent, and these rivals took over {100 * taken[0]:g} to "
             f"{100 * taken[1]:g} per cent of the closed accounts' sales",
             narrow.bounds(),
         ),
-        "no common part": ("and nothing touched all Chinese sellers", replace(narrow, common=(0.0, 0.0)).bounds()),
+        "no common part": ("and nothing else moved growth", replace(narrow, common=(0.0, 0.0)).bounds()),
     }
     texts, sets = zip(*rungs.values(), strict=True)
     return Estimate(
@@ -429,7 +425,7 @@ def by_prior(known: Totals, spared: Estimate, *, dates: tuple[str, str], fall: f
         own = known.lost(closed, share, left)
         weight = stats.norm.pdf(recapture * own, spared.value[-1], spared.rows["std_error"].iloc[-1])
         direct = own * (recapture - 1)
-        for what, effect in {"direct": direct, "with the common part": direct + common}.items():
+        for what, effect in {"closures alone": direct, "and what touched all": direct + common}.items():
             order = np.argsort(effect)
             reached = np.cumsum(weight[order]) / weight.sum()
             low, median, high = effect[order][np.searchsorted(reached, [0.025, 0.5, 0.975])]

@@ -7,7 +7,9 @@ which case the brief is about that market.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from html import escape
 from itertools import chain
 from typing import TYPE_CHECKING
@@ -21,6 +23,7 @@ from analysis.evidence.verdicts import (
     DECIDED,
     NOT_TESTABLE,
     SUPPORTED,
+    WORDS,
     Verdict,
     apart,
     best,
@@ -35,7 +38,7 @@ from analysis.exhibits.curves import paths
 from analysis.exhibits.payload import BRIEF, SPOKEN, Part
 from analysis.exhibits.phrases import phrases
 from analysis.exhibits.style import BESIDE, WIDTH
-from analysis.numbers import MARKS, points, quantity
+from analysis.numbers import MARKS, points, spelled
 from analysis.provenance import ANNEX
 
 if TYPE_CHECKING:
@@ -67,9 +70,8 @@ def clause(verdict: Verdict, event: Event, who: str = "") -> tuple[str, str]:
         "own": event.origin_name,
         "home": event.platforms[event.home],
         "there": " and ".join(event.platforms[code] for code in event.destinations),
-        "party": verdict.party,
-        "claimed": f"{quantity(verdict.claimed, verdict.unit)} {verdict.unit}",
-        "margin": "nothing" if verdict.margin is None else points(verdict.margin),
+        "margin": "nothing" if verdict.margin is None else points(verdict.margin).replace(" ", " percentage "),
+        "when": f" in {verdict.window[:4]}" if re.match(r"\d{4} on ", verdict.window) else "",
     }
     parts = {name: getattr(saying, name).format(**values) for name in ("who", "did", "do", "what")}
     form = forms.get(verdict.confidence, phrases().so)
@@ -124,6 +126,13 @@ def by_topic(verdicts: Sequence[Verdict], event: Event) -> Iterator[tuple[str, s
             yield topic, _page((detailed or mine)[0]), " ".join([sentence(mine, event), *details])
 
 
+def tally(verdicts: Sequence[Verdict]) -> str:
+    """Count the statements by the word of their verdict; empty if none is judged."""
+    counts = Counter(sorted((verdict.word for verdict in best(verdicts)), key=WORDS.index))
+    found = [f"{spelled(count)} {word.lower().partition(' with')[0]}" for word, count in counts.items()]
+    return f"Of {spelled(counts.total())} statements we find {words.listing(found)}." if found else ""
+
+
 def headline(verdicts: Sequence[Verdict], event: Event) -> str:
     """Return the headline, based on the verdicts from the best data."""
     answers = {question(verdict, event): verdict for verdict in best(verdicts)}
@@ -163,7 +172,7 @@ def brief(
     and any doubts about it. Figures may be placed `beside` the answer. The first parts contain the headline, sentences
     and verdicts as data.
     """
-    above, topics, background = headline(verdicts, event), [*by_topic(verdicts, event)], escape(event.background)
+    above, topics, background = headline(verdicts, event), [*by_topic(verdicts, event)], event.background
     paragraphs = [f"<strong>{link(topic, page)}.</strong> {escape(text)}" for topic, page, text in topics]
     missing = failed and f"<strong>Missing, for they failed in this run:</strong> {escape(failed)}."
     silent = "" if best(verdicts) else f"{escape(event.title)}: no report in this run judges any of its claims."
@@ -175,7 +184,7 @@ def brief(
     rows = [{**dict(verdict), "party": verdict.party, **ledger.get(verdict.claim, {})} for verdict in best(verdicts)]
     spoken = pd.DataFrame(rows, columns=[*SPOKEN], dtype=object)
     parts = (Part("brief", above, page), Part("spoken", "", spoken), *beside.parts)
-    lead = f"<p>{background}</p>" if background else ""
+    lead = f"<p>{escape(' '.join(filter(None, (tally(verdicts), background))))}</p>"
     return Block(box("headline", f"<strong>{escape(above)}</strong>") + lead + answer, above, parts)
 
 
@@ -192,24 +201,23 @@ def brief_table(verdicts: Sequence[Verdict], event: Event, *, since: str = "") -
         spoken = [verdict for by_name in apart(verdicts).values() for verdict in by_name.values()]
     if not verdicts:
         return say("No report of this run judges a claim: the event names none that these data could bear on.")
-    tested = [verdict for verdict in spoken if verdict.word != NOT_TESTABLE]
-    order = {name: row for row, name in enumerate(phrases().rows)}
-    first = sorted(tested, key=lambda verdict: order.get(question(verdict, event), len(order)))[:MOST]
-    shown = [verdict for verdict in tested if verdict in first]
+    order, public = {name: row for row, name in enumerate(phrases().rows)}, elsewhere(verdicts)
+    rank = {verdict.name: order.get(question(verdict, event), len(order)) for verdict in spoken}
+    named = [one for one in spoken if one.word != NOT_TESTABLE or rank[one.name] < MOST]
+    first = sorted(named, key=lambda verdict: rank[verdict.name])[:MOST]
+    shown = [verdict for verdict in named if verdict in first]
     columns = {
         "What was said": [_claim(verdict) for verdict in shown],
-        "Verdict, and why": [_word(verdict) for verdict in shown],
-        "What would settle it": [verdict.change.partition(":")[0].rstrip(".") + "." for verdict in shown],
+        "Verdict, and why": [_word(verdict, public) for verdict in shown],
+        "What would settle it": [re.split(r":|\. ", verdict.change)[0].rstrip(".") + "." for verdict in shown],
     }
-    tiers = [name for tier, name in TIER_NAMES.items() if tier in {verdict.tier for verdict in shown}]
-    caption = f"{event.title}, by {', '.join(tiers)}."
-    caption = f"{caption} {shown[0].apart if shown and simulated else ''}".strip()
+    caption = f"What was said, and what the evidence shows. {shown[0].apart if shown and simulated else ''}".strip()
     frame = pd.DataFrame(columns, dtype=object)  # text columns would lose the type of labels
     look, source = "simulated" if simulated else "real", "the reports that the first column leads to"
     shown_table = table(frame, caption, source=source, provenance=look) if shown else NOTHING
     lines, where = _below(verdicts, spoken, shown, event), f"Data, code and settings: {link('annex', ANNEX)}."
     below = [f"<strong>{escape(lead)}</strong> {escape(text)}" for lead, text in lines.items()]
-    rule = f"{phrases().rule.format(len(spoken))} {where}" if shown else ""
+    rule = f"{phrases().rule} {where}" if shown else ""
     small = box("small", *below, *filter(None, (rule, escape(since))))
     return shown_table + Block(small, " ".join([*chain(*lines.items()), since]).strip())
 
@@ -219,9 +227,17 @@ def _claim(verdict: Verdict) -> Label:
     return Label(link(verdict.statement.rstrip("."), _page(verdict)) + who)
 
 
-def _word(verdict: Verdict) -> Label:
+def _numbers(verdict: Verdict, public: Mapping[str, Sequence[Verdict]]) -> str:
+    """Format a finding with its data, after that of public figures if it differs."""
+    found = {in_words(one): TIER_NAMES[one.tier] for one in (*public.get(verdict.name, ()), verdict)}
+    named = len(found) > 1 or verdict.tier in ("households", "panel")
+    return "; ".join(f"{text}, by {tier}" if named else text for text, tier in found.items())
+
+
+def _word(verdict: Verdict, public: Mapping[str, Sequence[Verdict]]) -> Label:
     sure = f" Confidence: {verdict.confidence}." if verdict.word in DECIDED else ""
-    text = f"{words.sentence(in_words(verdict))}. {verdict.why.partition('. ')[0].rstrip('.')}.{sure}"
+    text = f"{words.sentence(_numbers(verdict, public))}. {verdict.why.partition('. ')[0].rstrip('.')}.{sure}"
+    text = verdict.meaning if verdict.word == NOT_TESTABLE else text
     return Label(f"{label(verdict.word, simulated=verdict.simulated)} {escape(text)}")
 
 
@@ -229,14 +245,16 @@ def _below(
     verdicts: Sequence[Verdict], spoken: Sequence[Verdict], shown: Sequence[Verdict], event: Event
 ) -> dict[str, str]:
     """Return the non-empty lines below the table, by lead."""
-    more = [verdict for verdict in spoken if verdict.word != NOT_TESTABLE and verdict not in shown]
+    rest, public = [verdict for verdict in spoken if verdict not in shown], elsewhere(verdicts)
     ledger = claims.readings(event=event).fillna({"reading": ""})
     names = (ledger["claim_id"] + " " + ledger["reading"]).str.strip()
     statements = dict(zip(names, ledger["statement"], strict=True))
     statements = data.load("claims").set_index("claim_id")["claim"].to_dict() | statements  # some lack a reading
     lines = {
-        "Judged too.": [f"{one.statement} {one.word} ({in_words(one)})." for one in more],
-        "Not testable with these data.": [one.statement for one in spoken if one.word == NOT_TESTABLE],
+        "Judged too.": [
+            f"{one.statement} {one.word} ({_numbers(one, public)})." for one in rest if one.word != NOT_TESTABLE
+        ],
+        "Not testable with these data.": [one.statement for one in rest if one.word == NOT_TESTABLE],
         **{
             about: [
                 f"{verdict.statement} {in_words(verdict)}." for verdict in by_name.values() if not verdict.simulated
@@ -266,17 +284,17 @@ def listed_revenue(event: Event, after: int, last: int, *, small: bool = False) 
         rows.reset_index().melt(id_vars="middle", value_name="estimate"),
         x="middle",
         strong=[named[firm] for firm in closed],
-        ylabel=f"revenue, {before} = 100",
+        ylabel=f"revenue, {before} = 100 (log)",
         closures=(event.waves[0], event.waves[-1]),
         level=100,
         ticks={year + 0.5: str(year) for year in index.index},
         log="y",
-        size=(BESIDE, 1.75) if small else (WIDTH, 2.3),
+        size=(BESIDE, 1.5) if small else (WIDTH, 2.3),
     )
     dark = f"Dark: closed sellers with figures for {before} and {after}."
     return figure(
         drawing,
-        dark if small else f"Logarithmic scale. {dark} Dotted: across a year that is not published.",
+        dark if small else f"{dark} Dotted: across a year that is not published.",
         title=f"From {before} to {after} revenue {words.number_below(index.loc[after], closed)}",
         source="see report 03" if small else pd.concat([one.sources for one in series.values()]),
     )
@@ -292,7 +310,7 @@ def pictures(event: Event, *, after: int, last: int) -> Block:
     closures = claims.closures()
     strip = figure(
         timeline(closures, small=True),
-        "Dark: closures that a source dates and names.",
+        "Dark: closures dated by a source.",
         alt=f"{'; '.join(closures['term'])}.",
         title="When accounts were closed",
         source="see report 01",

@@ -264,7 +264,7 @@ def timeline(rows: pd.DataFrame, *, shaded: tuple[Any, Any] | None = None, small
     `rows` has `term`, `first` and `last`. Rows marked in an optional column `strong` are dark. The period between two
     dates may be `shaded`. A `small` figure is half as wide as the page.
     """
-    drawing, axes = plt.subplots(figsize=(BESIDE if small else WIDTH, 0.45 + (0.155 if small else 0.18) * len(rows)))
+    drawing, axes = plt.subplots(figsize=(BESIDE if small else WIDTH, 0.45 + (0.142 if small else 0.18) * len(rows)))
     heights = terms_axis(axes, rows["term"], width=52, size=7 if small else 7.5)
     for height, row in zip(heights, rows.to_dict("records"), strict=True):
         colour = MAIN if row.get("strong") else REST
