@@ -225,7 +225,7 @@ def check(root: Path = DATA, *, accepted: str = "") -> pd.DataFrame:
 
 
 def accept(name: str | Path, *, vintage: str, root: Path = DATA) -> dict[str, Any]:
-    """Record an intended change to a file by updating its size, hash and vintage in the descriptor.
+    """Record an intentional change to a file by updating its size, hash and vintage in the descriptor.
 
     Parameters
     ----------

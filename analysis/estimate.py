@@ -55,7 +55,7 @@ class Estimate(Shown):
     max_df : float or float64[term]
         Upper limit on the degrees of freedom of Student's t (infinite for the normal); see `df`.
     interval : str
-        Kind of the interval.
+        Kind of interval.
     reason : str
         Why a value, standard error or limit is missing; never empty if one is.
     columns : mapping of str to sequence

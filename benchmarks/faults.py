@@ -98,7 +98,7 @@ class World:
         return ended(self.start(*options, **more))
 
     def releases(self) -> dict[str, dict[str, str]]:
-        """Return, by release, the hashes of its files and the text of its manifest."""
+        """Return the file hashes and the manifest of each release, by name."""
         return {name: release.hashes(self.out / name) | {"": self.manifest(name)} for name in release.names(self.out)}
 
     def manifest(self, name: str) -> str:

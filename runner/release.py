@@ -51,7 +51,7 @@ class Entry(BaseModel):
 
 
 class Manifest(BaseModel):
-    """Content of ``manifest.json`` in a release or draft."""
+    """Contents of ``manifest.json`` in a release or draft."""
 
     release: str  # name of its folder
     as_of: str

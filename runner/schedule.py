@@ -166,7 +166,7 @@ class Notice(Written):
 
 
 class Schedule(Written):
-    """Content of ``reports/schedule.yml``."""
+    """Contents of ``reports/schedule.yml``."""
 
     reports: Annotated[list[Report], Field(min_length=1)]
     publish: Text = "reports"  # folder of the releases, absolute or relative to the project

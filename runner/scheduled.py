@@ -88,7 +88,7 @@ def withheld(notices: Iterable[Notice]) -> Iterator[None]:
 
 
 def moment(as_of: str) -> datetime:
-    """Return the time at which to decide what is due: now, or the end of `as_of` if it is another day."""
+    """Return the time as of which reports are due: now if `as_of` is today, otherwise the end of that day."""
     day, now = date.fromisoformat(as_of), datetime.now()
     return now if day == now.date() else datetime.combine(day, time(23, 59))
 

@@ -68,8 +68,7 @@ def test_every_file_passes_the_check_with_its_rows_and_recorded_size():
 
 
 def test_every_resource_states_its_licence():
-    cards = data.package()["resources"]
-    assert [card["path"] for card in cards if not card.get("licenseNote")] == []
+    assert [card["path"] for card in data.package()["resources"] if not card.get("licenseNote")] == []
 
 
 def test_values_have_the_declared_types():

@@ -221,4 +221,3 @@ def test_public_figures_whose_source_no_report_cites_are_listed(tmp_path):
     lines = exports.uncited(tmp_path, data.DATA)
     left = {line.split()[-1]: int(line.split()[1]) for line in lines if line.startswith("facts/events.csv")}
     assert left == events[events != events["E001"]].value_counts().to_dict()
-    assert any(line.startswith("facts/listed_sellers.csv: ") for line in lines)

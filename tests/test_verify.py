@@ -1,4 +1,4 @@
-"""A release is proved by its hashes: whatever is damaged, cut off, missing or beside it is named."""
+"""A release is proved by its hashes: whatever is damaged, missing or beside it is named."""
 
 import json
 
@@ -29,16 +29,12 @@ def damage(file):
     file.write_bytes(content[:3] + b"?" + content[4:])
 
 
-def cut(file):
-    file.write_bytes(file.read_bytes()[:-4])
-
-
 def link(file):
     file.rename(file.parent.parent / "elsewhere")
     file.symlink_to(file.parent.parent / "elsewhere")
 
 
-DAMAGE = [(damage, "damaged"), (cut, "damaged"), (link, "a link"), (lambda file: file.write_bytes(b""), "empty")]
+DAMAGE = [(damage, "damaged"), (link, "a link"), (lambda file: file.write_bytes(b""), "empty")]
 DAMAGE += [(lambda file: file.unlink(), "missing"), (lambda file: (file.unlink(), file.mkdir()), "missing")]
 
 

@@ -121,7 +121,6 @@ SAID = {
     "below 100, one closed": lambda: words.number_below(INDEX.replace(54.0, 120.0), ["a", "b"]),
     "months since closure": lambda: words.after_closure(STUDY),
     "months without any effect": lambda: words.after_closure(STUDY.iloc[[0, 4]]),
-    "values": lambda: words.values({"a": 1.25, "b": np.nan}, 1),
     "adjusted": lambda: words.adjusted(TESTS, {"x": "sales", "y": "life"}),
     "redraws": lambda: words.redraws(DRAWS),
     "no redraw": lambda: words.redraws(DRAWS.tail(1)),

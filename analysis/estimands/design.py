@@ -96,8 +96,8 @@ class Design:
             )
         if whole_number("anticipation", self.anticipation) < 0 or last - 12 >= -self.anticipation:
             raise DesignError(
-                f"the baseline of a window ending in month {last} overlaps the {self.anticipation} months of "
-                f"anticipation; end the window by month {11 - self.anticipation}"
+                f"the baseline of a window that ends in month {last} reaches month {last - 12}, within anticipation = "
+                f"{self.anticipation} months of closure or later; end the window by month {11 - self.anticipation}"
             )
         for name, share in (("level", self.level), ("cut", self.cut), ("low", self.low)):
             if not 0 < share < 1 and not (name == "cut" and share == 1):
@@ -458,7 +458,7 @@ def in_words(rows: pd.DataFrame, names: Mapping[str, str]) -> pd.DataFrame:
 
 
 def written_out(text: str, names: Mapping[str, str]) -> str:
-    """Replace the codes in a text with their printed names."""
+    """Replace codes in text with their printed names."""
     codes = re.compile(r"\b(" + "|".join(map(re.escape, names)) + r")\b")
     return codes.sub(lambda code: names[code[0]], text)
 

@@ -178,7 +178,7 @@ def incumbents(sample: Sample, eligible: Bools) -> Bools:
 
 
 def suspects(sample: Sample) -> Masks:
-    """Return the suspect and comparison firms of :func:`analysis.estimands.rivals.chilling`."""
+    """Return the suspect and comparison firms in :func:`analysis.estimands.rivals.chilling`."""
     risk, masks = sample.panel.firms["risk"].to_numpy(float), left_out(sample)
     low = sample.never_closed & (np.nan_to_num(sample.exposure, nan=np.inf) < sample.design.low)
     observed, sold = sample.observed(1) & ~np.isnan(risk) & np.isfinite(sample.exposure), sample.sums[0, :, 0] > 0
@@ -209,7 +209,7 @@ def changing(sample: Sample, eligible: Bools, width: int) -> tuple[list[Cohort],
 
 
 def twice_compared(sample: Sample) -> Masks:
-    """Return the firms of :func:`analysis.estimands.growth.against_others`, observed in all three windows."""
+    """Return the firms in :func:`analysis.estimands.growth.against_others`, observed in all three windows."""
     (_, masks), start = changing(sample, np.ones_like(sample.closed), 1), sample.before.start - 12
     early = np.isfinite(sample.home[:, max(start, 0) : sample.before.stop - 12].sum(axis=1))
     masks |= {name: masks[name] & sample.is_own for name in ("closed", "asked about")}
@@ -232,18 +232,18 @@ def on_platforms(sample: Sample, sells: Bools) -> Masks:
 
 
 def with_mix(sample: Sample) -> Masks:
-    """Return the firms of :func:`analysis.estimands.displacement.platform_mix`, those with sales in both windows."""
+    """Return the firms in :func:`analysis.estimands.displacement.platform_mix`: those with sales in both windows."""
     return on_platforms(sample, sample.sums.sum(axis=2) > 0)
 
 
 def with_presence(sample: Sample) -> Masks:
-    """Return the firms of :func:`analysis.estimands.displacement.toward_destinations`, those with baseline sales."""
+    """Return the firms in :func:`analysis.estimands.displacement.toward_destinations`: those with baseline sales."""
     before = (sample.panel.sales[:, :, sample.before] > 0).any(axis=(1, 2))
     return on_platforms(sample, np.array([before, np.ones_like(before)]))
 
 
 def hedging(sample: Sample) -> Masks:
-    """Return the origin's firms and the comparison firms of :func:`analysis.estimands.displacement.hedging`."""
+    """Return the origin's firms and the comparison firms in :func:`analysis.estimands.displacement.hedging`."""
     sells, observed = np.asarray((sample.sums > 0).any(axis=2)), sample.observed(len(sample.panel.platforms))
     used = observed & sample.never_closed & sells.all(axis=0)
     masks = left_out(sample) | {"asked about": used & sample.is_own, "compared": used & ~sample.is_own}
@@ -314,7 +314,7 @@ def _rows(panel: Panel, design: Design) -> Iterator[Row]:
 
 
 def _closed(sample: Sample, width: int) -> Masks:
-    """Return the firms of :func:`analysis.estimands.closed_firms.effect_on_closed` on the first `width` platforms."""
+    """Return the firms that E1 compares on the first `width` platforms."""
     observed = sample.observed(width)
     used = [cohort.of(observed) for cohort in cohorts(sample, width)]
     masks = by_cohort(sample, used, ~observed | ~np.isfinite(sample.exposure))
@@ -322,7 +322,7 @@ def _closed(sample: Sample, width: int) -> Masks:
 
 
 def _alive(sample: Sample) -> Masks:
-    """Return the firms of :func:`analysis.estimands.closed_firms.months_alive` whose exit would be observed."""
+    """Return the firms in :func:`analysis.estimands.closed_firms.months_alive` whose exit would be observed."""
     total, (starting, small) = sample.panel.total(), followed(sample)
     used = []
     for cohort in starting:
@@ -334,7 +334,7 @@ def _alive(sample: Sample) -> Masks:
 
 
 def _rivals(sample: Sample, eligible: Bools) -> Masks:
-    """Return the firms of :func:`analysis.estimands.rivals.recentred`, with the less exposed as comparison firms."""
+    """Return the firms in :func:`analysis.estimands.rivals.recentred`; the less exposed are comparison firms."""
     observed, idle = sample.observed(1) & np.isfinite(sample.exposure), sample.home[:, sample.base.start] <= 0
     used = incumbents(sample, eligible) & observed
     masks = left_out(sample) | {"asked about": used & ~sample.comparison, "compared": used & sample.comparison}
@@ -343,7 +343,7 @@ def _rivals(sample: Sample, eligible: Bools) -> Masks:
 
 
 def _leads(panel: Panel, design: Design) -> Iterator[Row]:
-    """Yield the firms of :func:`analysis.estimands.event_study.anticipation`, if there are any."""
+    """Yield the firms in :func:`analysis.estimands.event_study.anticipation`, if any."""
     early = leads_design(design)
     try:
         sample = early.sample(panel)

@@ -178,7 +178,7 @@ def cited(rows: pd.DataFrame) -> list[Label]:
 def _sourced(source: Any, shown: str) -> str:
     """Return the source line of an exhibit as HTML.
 
-    `source` is a text, or rows with documents behind them, of which at most :data:`MOST` are listed.
+    `source` is text, or rows with documents behind them, of which at most :data:`MOST` are listed.
     """
     source = source if len(source) else LOOK.source
     named = cited(source) if isinstance(source, pd.DataFrame) else list(filter(None, [escape(source)]))
@@ -189,7 +189,7 @@ def _sourced(source: Any, shown: str) -> str:
 
 
 def _titled(text: str, shown: str, labels: Sequence[str] = ()) -> str:
-    """Mark a text as simulated if it describes simulated numbers.
+    """Mark text as simulated if it describes simulated numbers.
 
     Raises DesignError if an axis or column label of simulated numbers names a real currency.
     """
@@ -222,7 +222,7 @@ def figure(
         A text, or the rows drawn, whose documents are then listed, from :func:`analysis.data.documents`; by default
         the source set in the style. Simulated numbers have none.
     provenance : {"", "real", "estimate"}
-        Kind of the numbers drawn, marked in the caption. By default "estimate" for rows with intervals (a column
+        Kind of numbers drawn, marked in the caption. By default "estimate" for rows with intervals (a column
         `conf_low`), otherwise the kind set in the style; all are simulated if the style is.
     """
     if not isinstance(drawing, Figure):

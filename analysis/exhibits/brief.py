@@ -97,8 +97,7 @@ def sentence(verdicts: Sequence[Verdict], event: Event) -> str:
         begins, text = clause(verdict, event)
         decided = verdict.word in DECIDED  # with other words, number and confidence mean nothing
         sure = f"{verdict.confidence} confidence" if decided else ""
-        known = decided and verdict.low is not None
-        numbers = in_words(verdict) if known else ""
+        numbers = in_words(verdict) if decided and verdict.low is not None else ""
         source = TIER_NAMES[verdict.tier] if sure and verdict.tier not in ("facts", "listed") else ""
         after = "; ".join(filter(None, (source, sure)))
         alike.setdefault((begins, after), []).append(f"{text} ({numbers})" if numbers else text)

@@ -121,8 +121,7 @@ def near(axes: Axes, at: tuple[float, float], text: str, shift: tuple[float, flo
 
     `shift` is the offset in points.
     """
-    to: Style = {"textcoords": "offset points", "fontsize": 7.5, "va": "center"}
-    axes.annotate(text, at, xytext=shift, **to | style)
+    axes.annotate(text, at, xytext=shift, **Style(textcoords="offset points", fontsize=7.5, va="center") | style)
 
 
 def zero_line(axes: Axes, xlabel: str, *, at: float = 0.0, signed: bool = True) -> None:

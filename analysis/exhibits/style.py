@@ -58,7 +58,7 @@ def use(provenance: str = "real", market: str = "", panel: str = "", source: Any
     Parameters
     ----------
     provenance : {"real", "estimate", "simulated"}
-        Kind of the numbers; the default mark of tables and figures.
+        Kind of numbers; the default mark of tables and figures.
     market : str
         Name of the simulated market, from :func:`market.parameters.market_named`, for boxes that say "If the market
         were as simulated (...)".

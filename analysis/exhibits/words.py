@@ -29,7 +29,7 @@ MOST = 4  # names listed in a sentence at most; more are counted, as are names w
 
 
 def sentence(text: str) -> str:
-    """Capitalise the first letter of a text."""
+    """Capitalise the first letter of a sentence."""
     return text[:1].upper() + text[1:]
 
 
@@ -43,11 +43,6 @@ def listing(names: Iterable[str], total: int = 0, *, every: str = "all") -> str:
         count = f"{len(items)} of" if len(items) < total else every
         return f"{count} {max(total, len(items))}"
     return " and ".join(filter(None, (", ".join(items[:-1]), *items[-1:])))
-
-
-def values(series: Mapping[Any, float] | pd.Series, decimals: int = 0) -> str:
-    """Format numbers, each preceded by its name."""
-    return "; ".join(f"{name}: {number(value, decimals)}" for name, value in series.items()) + "."
 
 
 def in_numbers(rows: Any, unit: str, *, label: str = "term") -> str:
@@ -139,8 +134,7 @@ def number_below(index: pd.Series, closed: Sequence[str]) -> str:
     below = index.dropna() < 100
     groups = (below[below.index.isin(closed)], below[~below.index.isin(closed)])
     hit, others = (f"{spelled(group.sum())} of {spelled(len(group))}" for group in groups)
-    hit = "both" if hit == "two of two" else hit
-    return f"fell at {hit} closed sellers and at {others} others"
+    return f"fell at {'both' if hit == 'two of two' else hit} closed sellers and at {others} others"
 
 
 def after_closure(rows: Any) -> str:
@@ -253,12 +247,10 @@ def breakdown(bounds: Estimate, of: str) -> str:
     value = bounds.details["breakdown"]
     if pd.isna(value):
         return f"Even with no drift the interval of the mean effect {of} includes zero, so there is no breakdown value."
-    if value == float("inf"):
-        return f"The interval of the mean effect {of} excludes zero under every drift that we tried."
-    return (
-        f"The interval of the mean effect {of} excludes zero as long as the drift from month to month is at most "
-        f"{number(value, 2, mark=kind('estimate'))} times the largest before closure: the breakdown value."
-    )
+    times = number(value, 2, mark=kind("estimate"))
+    most = f"as long as the monthly drift is at most {times} times the largest before closure: the breakdown value"
+    drift = most if np.isfinite(value) else "under every drift that we tried"
+    return f"The interval of the mean effect {of} excludes zero {drift}."
 
 
 def pretrend(study: Estimate) -> str:

@@ -182,7 +182,7 @@ class _Column:
 
     @property
     def kind(self) -> str:
-        """Kind of the values: "empty", "date", "number" or "text"."""
+        """Kind of value: "empty", "date", "number" or "text"."""
         if not self.words or any(self.dates):
             return "date" if self.words else "empty"
         return "number" if self.numbers else "text"
