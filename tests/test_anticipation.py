@@ -34,4 +34,4 @@ def test_chilling_compares_suspect_with_other_firms_that_inherit_nothing(monkeyp
     assert found.row("chilling")["estimate"] == pytest.approx(-20.0, abs=0.5)
     assert (found.row("chilling")["n"], found.counts["units"]) == (48, 96)  # of 4 categories without closures
     monkeypatch.setattr("analysis.estimands.samples.HIGH_RISK", 0.95)
-    assert "found 0 clusters of suspect firms" in chilling(panel, replace(DOSES_DESIGN, level=0.9)).reason
+    assert "too few clusters: 0 of suspect firms" in chilling(panel, replace(DOSES_DESIGN, level=0.9)).reason

@@ -112,7 +112,7 @@ def test_one_closed_firm_has_no_error_and_is_refused():
     rows = estimate_all(one, Design()).rows.set_index("id")
     for pattern, said in (
         ("E1[abe]", r"closed firms with sales \(1\) form fewer than two clusters by brand_group"),
-        (r"E3.*|E4[abe].*|d\d", r"found 1 clusters of closed firms of origin \w+ and \d of comparison firms"),
+        (r"E3.*|E4[abe].*|d\d", r"too few clusters: 1 of closed firms of origin \w+ and \d of comparison firms"),
         ("E4d.*", "fewer than two clusters of closed firms"),
     ):
         reasons = rows.loc[rows.index.str.fullmatch(pattern), "reason"]

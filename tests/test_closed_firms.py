@@ -160,7 +160,7 @@ def test_months_alive_of_one_cluster_have_no_error_and_say_so(constant):
     row = estimate_all(one, Design(), ["E1d"]).rows.iloc[0]
     assert row["estimate"] < 0
     assert row[["std_error", "conf_low", "conf_high"]].isna().all()
-    assert "closed firms exit in only 1 clusters; an interval needs at least 5" in row["reason"]
+    assert "too few clusters with an exit: 1; an interval needs at least 5" in row["reason"]
 
 
 @pytest.mark.parametrize("gone", [3, 4, 5, 6])
@@ -176,9 +176,7 @@ def test_months_alive_have_an_error_where_closed_firms_of_five_clusters_exit(con
     assert rows.loc["comparison", ["std_error", "conf_low", "conf_high"]].notna().all()
     known = rows.loc[["treated", "difference"], ["std_error", "conf_low", "conf_high"]].notna()
     assert (known == (gone >= 5)).all(axis=None)
-    assert found.reason == (
-        "" if gone >= 5 else f"closed firms exit in only {gone} clusters; an interval needs at least 5"
-    )
+    assert found.reason == ("" if gone >= 5 else f"too few clusters with an exit: {gone}; an interval needs at least 5")
 
 
 # A year without closures

@@ -133,5 +133,5 @@ def test_below_ten_closed_clusters_imputation_has_a_point_and_a_reason_in_place_
     many, found = (imputed_effect(panel, Design()) for panel in (whole, few))
     assert found.value == pytest.approx(many.value)
     assert np.isnan(found.conf_int).all()
-    assert found.reason.startswith("closed firms form only 4 clusters; an interval by imputation needs at least 10")
+    assert found.reason.startswith("too few clusters of closed firms: 4; an interval by imputation needs at least 10")
     assert not np.isnan(many.conf_int).any()

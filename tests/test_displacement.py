@@ -104,7 +104,7 @@ def test_what_a_single_exposed_firm_of_other_origins_cannot_show_blanks_its_part
     blank = np.isin(less.terms, ["d2", "d6", "d7"])
     assert np.isnan(less.value[blank]).all()
     np.testing.assert_allclose(less.value[~blank], whole[~blank], atol=1e-9)
-    assert "d2, d6, d7: found 1 clusters of exposed firms of origin US" in less.reason
+    assert "d2, d6, d7: too few clusters: 1 of exposed firms of origin US" in less.reason
     with pytest.raises(DesignError, match="exposed firms of origin US"):
         effect_on_share(sides(**rows_of(sides_by_hand(), np.arange(10) != 5)), SHORT).require()
 

@@ -215,7 +215,7 @@ def _against(
     clusters, fewest = len(np.unique(code[rows])), min(len(np.unique(code[cohort.others])) for cohort in cohorts)
     if min(clusters, fewest) < 2:
         raise DesignError(
-            f"found {clusters} clusters of {who} and {fewest} of comparison firms in the smallest comparison, but a "
+            f"too few clusters: {clusters} of {who} and {fewest} of comparison firms in the smallest comparison, but a "
             "standard error needs at least two of each; widen the comparison or leave out this origin"
         )
     for cohort in cohorts:

@@ -250,7 +250,7 @@ def months_alive(panel: Panel, design: Design) -> Estimate:
     exits = units.loc[units["treated"] & units["exited"], "cluster"].nunique()
     if exits < FEWEST_EXITS:
         unsure["covariance"] = np.where(np.array(lives.terms) == "comparison", lives.covariance, np.nan)
-        unsure["reason"] = f"closed firms exit in only {exits} clusters; an interval needs at least {FEWEST_EXITS}"
+        unsure["reason"] = f"too few clusters with an exit: {exits}; an interval needs at least {FEWEST_EXITS}"
     months = f"{HORIZON} months since closure"
     return sample.mark(lives, n=lives.n[0], months=months, details={"curves": curves}, **unsure)
 
@@ -525,7 +525,7 @@ def imputed_effect(panel: Panel, design: Design, *, where: Where = "all") -> Est
     effect = replace(effect, details={"months": sample.months(fitted)})
     if (clusters := sample.clusters(firm[sample.closed[firm]])) >= FEWEST or effect.refused:
         return effect
-    why = f"closed firms form only {clusters} clusters; an interval by imputation needs at least {FEWEST}"
+    why = f"too few clusters of closed firms: {clusters}; an interval by imputation needs at least {FEWEST}"
     return replace(effect, covariance=np.full((1, 1), np.nan), limits=None, scores=None, reason=why)
 
 

@@ -358,8 +358,8 @@ def hedging(panel: Panel, design: Design) -> Estimate:
     origin, others = firms["asked about"] & sample.of_origin(), firms["compared"] & sample.of_origin(False)
     if min(counts := [sample.clusters(side) for side in (origin, others)]) < 2:
         raise DesignError(
-            f"found {counts[0]} clusters of never-closed firms from origin {design.origin} and {counts[1]} from other "
-            "origins, but a standard error needs at least two of each; add firms"
+            f"too few clusters: {counts[0]} of never-closed firms from origin {design.origin} and {counts[1]} from "
+            "other origins, but a standard error needs at least two of each; add firms"
         )
     before, after = (panel.sales[:, 1:, months] > 0 for months in (sample.before, sample.after))
     absent: Bools = np.asarray(~before.any(axis=2))

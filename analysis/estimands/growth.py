@@ -137,8 +137,8 @@ def against_others(panel: Panel, design: Design) -> Estimate:
     clusters = [len(np.unique(code[side & (sold[0] > 0)])) for side in pools]
     if min(clusters) < 2:
         raise DesignError(
-            f"found {clusters[0]} clusters of low-exposure firms from the origin and {clusters[1]} from other origins "
-            "with sales two years before the window, but at least two of each are needed; add low-exposure firms"
+            f"too few clusters: {clusters[0]} of low-exposure firms from the origin and {clusters[1]} from other "
+            "origins with sales two years before the window, but two of each are needed; add low-exposure firms"
         )
     sums = totals(sample, np.column_stack([np.where(side, year, 0.0) for side in pools for year in sold]), code)
 

@@ -195,8 +195,8 @@ def chilling(panel: Panel, design: Design) -> Estimate:
     sides = [sample.clusters(firms[side]) for side in ("asked about", "compared")]
     if min(sides) < 2:
         raise DesignError(
-            f"found {sides[0]} clusters of suspect firms (risk above {HIGH_RISK:g}, exposure below {design.low:g}) and "
-            f"{sides[1]} of comparison firms from the same origins, but at least two of each are needed; rescale risk"
+            f"too few clusters: {sides[0]} of suspect firms (risk above {HIGH_RISK:g}, exposure below {design.low:g}) "
+            f"and {sides[1]} of comparison firms from the same origins, but two of each are needed; rescale risk"
         )
     y = sample.means(sample.home[used])
     first = np.where(suspect[used], 1.0, np.inf)
