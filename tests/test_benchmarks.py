@@ -25,7 +25,7 @@ def test_the_cost_of_all_estimands_is_printed_by_size(monkeypatch, capsys):
         (lambda: estimators.bounds(1), 1),
         (lambda: estimators.synthetic(100, 1), 1),
         (lambda: estimators.market(1), 1),
-        (lambda: estimators.largest(2_000, 1), 3),
+        (lambda: estimators.largest(2_000, 1), 2),
     ],
     ids=["group_time", "poisson", "bounds", "synthetic", "market", "largest"],
 )

@@ -141,7 +141,7 @@ def test_the_headline_changes_with_the_words(word):
 def test_the_headline_of_the_record_is_this():
     record = of("C08 record", word=SUPPORTED, estimate=3.0, claimed=3.0, low=None, high=None, unit="brands named")
     assert brief.headline([record, V2], EVENT) == (
-        "The big Chinese brands Aukey, Mpow and Youkeshu lost accounts on Amazon. Public evidence does not show "
+        "The Chinese brands Aukey, Mpow and Youkeshu lost accounts on Amazon. Public evidence does not show "
         "whether the closures slowed Chinese sellers' growth on Amazon by more than 2 percentage points in 2021."
     )
     assert brief.headline([], EVENT) == "No claim could be judged."
@@ -160,8 +160,8 @@ def test_a_verdict_of_any_tier_makes_a_sentence_and_a_row(tier):
 @pytest.mark.parametrize(
     ("changes", "written"),
     [
-        ({"low": 7.25, "high": float("inf")}, "+7.3 per cent or more"),
-        ({"low": float("-inf"), "high": 7.25}, "+7.3 per cent or less"),
+        ({"low": 7.25, "high": float("inf")}, "+7.3 per cent or above"),
+        ({"low": float("-inf"), "high": 7.25}, "+7.3 per cent or below"),
         ({"low": -1.0, "high": 7.25}, "−1.0 to +7.3 per cent"),
         ({"low": -1.0, "high": 7.25, "estimate": 3.0}, "+3.0 (bounds: −1.0 to +7.3) per cent"),
         ({"low": -1.0, "high": 7.25, "estimate": 3.0, "interval": "95% interval"}, "+3.0 [−1.0 to +7.3] per cent"),
@@ -181,7 +181,7 @@ def test_statements_are_counted_by_their_word():
 
 def test_what_households_and_public_figures_find_stands_side_by_side():
     public, bought = verdict(low=-7.0, high=0.0), verdict(tier="households", low=-3.0, high=2.7)
-    told = "−7.0 to 0.0 percentage points, by public facts; −3.0 to +2.7 percentage points, by the trade group's loss"
+    told = "−7.0 to 0.0 percentage points, by public facts; −3.0 to +2.7 percentage points, by the trade group's claim"
     assert told in text(brief.brief_table([public, bought], EVENT))
 
 

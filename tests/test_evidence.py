@@ -561,5 +561,5 @@ def test_a_range_of_a_claim_an_assumption_and_purchases_is_not_called_american_h
     verdict = next(one for one in of_households() if one.name == "C01 V2")
     printed = brief.brief_table([verdict], read_event("amazon_2021")).html, answers.answer("", verdict=verdict).html
     for text in printed:
-        assert "the trade group's loss, assumed ranges and household purchases" in text.replace("&#x27;", "'")
+        assert "the trade group's claimed loss, assumed ranges and household purchases" in text.replace("&#x27;", "'")
         assert "American households" not in text

@@ -45,7 +45,7 @@ def finding(verdict: Verdict) -> str:
     """Format a verdict's finding: its estimate and interval, with unit and mark.
 
     The number claimed is shown if there is no interval, and a dash if there are no numbers. An infinite end is spelled
-    out: "7 per cent or more".
+    out: "7 per cent or above".
     """
     mark = MARKS[verdict.provenance]
     if verdict.low is None and verdict.claimed is not None:
@@ -53,8 +53,8 @@ def finding(verdict: Verdict) -> str:
         return f"{before} {quantity(verdict.claimed, verdict.unit)} {verdict.unit} {mark}"
     numbers = verdict.estimate, verdict.low, verdict.high, verdict.unit, mark
     text = _in_numbers(*numbers, bounds="bounds" in verdict.interval) or "–"
-    text = re.sub(r"^\S∞ to (\S+) (.+) (\S)$", r"\1 \2 or less \3", text)
-    return re.sub(r"^(\S+) to ∞ (.+) (\S)$", r"\1 \2 or more \3", text)
+    text = re.sub(r"^\S∞ to (\S+) (.+) (\S)$", r"\1 \2 or below \3", text)
+    return re.sub(r"^(\S+) to ∞ (.+) (\S)$", r"\1 \2 or above \3", text)
 
 
 def _in_numbers(
