@@ -20,8 +20,8 @@ from runner import schedule
 
 AS_OF = newest()["vintage"]
 TO_PDF = (
-    "import sys; from pathlib import Path; from runner.pdf import render; "
-    "render(Path(sys.argv[1]), Path(sys.argv[2]), as_of=sys.argv[3], footer='Real figures')"
+    "import sys; from pathlib import Path; from runner.pdf import render; file = Path(sys.argv[1]); "
+    "render(file, file.with_suffix('.pdf'), as_of=sys.argv[2], footer='Real figures')"
 )
 
 
@@ -31,14 +31,14 @@ def plain(out: Path, names: Sequence[str] = ()) -> None:
     for job in schedule.read(ROOT):
         if names and job.name not in names:
             continue
-        notebook, verdicts = out / f"{job.name}.ipynb", out / "verdicts"
-        target = verdicts if job.is_brief else verdicts / f"{job.name}.json"
+        notebook, verdicts = out / f"{job.name.replace('/', '-')}.ipynb", out / "verdicts"
+        target = verdicts if job.is_brief else verdicts / f"{notebook.stem}.json"
         values = {**job.parameters, "as_of": AS_OF, job.verdicts_parameter: target}
         command = [sys.executable, "-m", "papermill", str(job.notebook), str(notebook), "--kernel", "python3"]
         command += ["--cwd", str(job.notebook.parent)]
         command += [word for name, value in values.items() for word in ("-p", name, str(value))]
         subprocess.run(command, check=True, capture_output=True)
-        subprocess.run([sys.executable, "-c", TO_PDF, str(notebook), str(out / f"{job.name}.pdf"), AS_OF], check=True)
+        subprocess.run([sys.executable, "-c", TO_PDF, str(notebook), AS_OF], check=True)
 
 
 def ours(out: Path, names: Sequence[str] = ()) -> None:
