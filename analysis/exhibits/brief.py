@@ -126,7 +126,7 @@ def by_topic(verdicts: Sequence[Verdict], event: Event) -> Iterator[tuple[str, s
 
 
 def tally(verdicts: Sequence[Verdict]) -> str:
-    """Count the statements by the word of their verdict; empty if none is judged."""
+    """Count the statements by verdict; return an empty string if none is judged."""
     counts = Counter(sorted((verdict.word for verdict in best(verdicts)), key=WORDS.index))
     found = [f"{spelled(count)} {word.lower().partition(' with')[0]}" for word, count in counts.items()]
     return f"Of {spelled(counts.total())} statements we find {words.listing(found)}." if found else ""
