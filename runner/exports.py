@@ -66,8 +66,8 @@ def uncited(folder: Path, data_folder: Path) -> list[str]:
     """
     recorded = pd.concat([facts(notebook) for notebook in folder.rglob("*.ipynb")])
     cited, lines = recorded.loc[recorded["what"] == "source", "value"], list[str]()
-    for card in data.package(data_folder)["resources"]:
-        rows = data.load(card["name"], root=data_folder) if card["path"].startswith("facts/") else pd.DataFrame()
+    for card in (card for card in data.package(data_folder)["resources"] if card["path"].startswith("facts/")):
+        rows = data.load(card["name"], root=data_folder)
         if "source_url" in rows:
             left = rows.loc[~rows["source_url"].isin(cited), "source_url"].fillna("no address").value_counts()
             lines += [f"{card['path']}: {many} from {address}" for address, many in left.items()]

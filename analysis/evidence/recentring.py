@@ -91,9 +91,9 @@ def recentred(
 
     Each set contains as many categories as are exposed, drawn from the exposed ones and those like them. If these are
     chosen by their share in the first window, some fall back from a chance high (regression to the mean), which an
-    earlier half-year, named by its first month in `chosen`, avoids. The estimate
-    is the shift s at which ``effect(s) - mean of effects(s) = 0``, where `effects` are those of all sets after s has
-    been removed from the exposed categories (Hodges and Lehmann). The interval contains the shifts that
+    earlier half-year, named by its first month in `chosen`, avoids. The estimate is the shift s at which ``effect(s) -
+    mean of effects(s) = 0``, where `effects` are those of all sets after s has been removed from the exposed categories
+    (Hodges and Lehmann). The interval contains the shifts that
     :func:`permutation_test` does not reject, to the nearest 0.001, and p (in `details`) is that of no shift in the
     same test, so the interval contains zero if and only if p exceeds 1 - level.
 
