@@ -23,6 +23,7 @@ from analysis.estimators import att_gt as by_cohort
 from analysis.estimators import exposure as by_exposure
 from analysis.estimators import honest_did, synthetic
 from analysis.estimators.cross_checks import Kind, doubly_robust
+from analysis.estimators.units import Scale, usable_units
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -82,7 +83,7 @@ def att_gt(
     weights: Hashable = None,
     cluster: Hashable = None,
     strata: Hashable = None,
-    scale: by_cohort.Scale = "level",
+    scale: Scale = "level",
     anticipation: int = 0,
     level: float = 0.95,
 ) -> CohortEffects:
@@ -151,7 +152,7 @@ def att_gt(
 
     def average(kind: Kind) -> Estimate:
         if groups is None:
-            estimate = doubly_robust(by_cohort.usable_units(y, first, np.column_stack([*x.values()]), **options), kind)
+            estimate = doubly_robust(usable_units(y, first, np.column_stack([*x.values()]), **options), kind)
         else:
             estimate = groups.effects if kind == "group_time" else groups.aggregate(kind)
         estimate = replace(estimate, unit=estimate.unit.replace("units of y", f"units of {outcome}"))

@@ -14,7 +14,8 @@ from drdid.drdid import drdid_panel
 
 from analysis.errors import DesignError
 from analysis.estimators import cross_checks
-from analysis.estimators.att_gt import att_gt, usable_units
+from analysis.estimators.att_gt import att_gt
+from analysis.estimators.units import usable_units
 
 N, T = 240, 6
 

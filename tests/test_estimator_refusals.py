@@ -10,12 +10,13 @@ from numpy import inf, nan
 
 from analysis import errors
 from analysis.estimators.abnormal_returns import MIN_DAYS, abnormal_returns, market_rank
-from analysis.estimators.att_gt import att_gt, usable_units
+from analysis.estimators.att_gt import att_gt
 from analysis.estimators.exposure import exposure_effects
 from analysis.estimators.honest_did import honest_bounds
 from analysis.estimators.power import minimum_detectable_effect
 from analysis.estimators.survival import exit_survival
 from analysis.estimators.synthetic import permutation_did, synthetic_did
+from analysis.estimators.units import usable_units
 from analysis.testing import assignments, largest_std_error, noninferiority, redraw_closures, romano_wolf
 
 Y = 10 - np.arange(30.0).reshape(5, 6)

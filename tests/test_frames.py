@@ -14,6 +14,7 @@ from analysis.estimators import att_gt as by_cohort
 from analysis.estimators import exposure as by_exposure
 from analysis.estimators import honest_did, synthetic
 from analysis.estimators.cross_checks import doubly_robust
+from analysis.estimators.units import usable_units
 
 N, T = 40, 8
 MONTHS = pd.period_range("2021-03", periods=T, freq="M")
@@ -62,7 +63,7 @@ def test_a_frame_gives_what_its_arrays_give_whatever_the_order_of_its_rows(scale
 
 def test_covariates_make_it_doubly_robust():
     found = analysis.att_gt(long(), **CALL, covariates=["size"], cluster="group")
-    units = by_cohort.usable_units(Y, FIRST, BY_FIRM["size"][:, np.newaxis], cluster=BY_FIRM["group"])
+    units = usable_units(Y, FIRST, BY_FIRM["size"][:, np.newaxis], cluster=BY_FIRM["group"])
     for kind, ours in (("group_time", found.effects), ("dynamic", found.aggregate("dynamic"))):
         same(ours, doubly_robust(units, kind))
     assert found.rows["group"].iloc[0] == MONTHS[4]
@@ -187,7 +188,7 @@ def test_the_caller_s_arrays_stay_as_they_were():
     for array in (y, first, held):
         array.setflags(write=False)  # a change would raise
     by_cohort.att_gt(y, first).aggregate()
-    doubly_robust(by_cohort.usable_units(y, first, held[:, np.newaxis]))
+    doubly_robust(usable_units(y, first, held[:, np.newaxis]))
     by_exposure.exposure_effects(y[:, 0], y[:, 1], held, expected=held, redrawn=[held[::-1]])
     synthetic.synthetic_did(y, np.arange(N) < 1, 4)
 

@@ -25,10 +25,11 @@ from analysis.estimands.design import (
 from analysis.estimands.samples import GAP, Cohort, cohorts, followed, strata
 from analysis.estimate import Bools, Estimate, Floats, Ints
 from analysis.estimators.arrays import rows_by
-from analysis.estimators.att_gt import Group, GroupTime, att_gt, usable_units
+from analysis.estimators.att_gt import Group, GroupTime, att_gt
 from analysis.estimators.cross_checks import doubly_robust, imputation
 from analysis.estimators.power import minimum_detectable_effect
 from analysis.estimators.survival import exit_survival
+from analysis.estimators.units import usable_units
 from analysis.testing import romano_wolf
 
 if TYPE_CHECKING:

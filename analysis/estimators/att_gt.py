@@ -12,21 +12,20 @@ import itertools
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
 from analysis.display import Shown
-from analysis.errors import DesignError, check_choice, whole_number
+from analysis.errors import DesignError, check_choice
 from analysis.estimate import NOTHING_LEFT, Estimate, Floats, Ints, Labels, effective, left_out
-from analysis.estimators.arrays import match_units, rows_by
-from analysis.testing import check_level
+from analysis.estimators.arrays import rows_by
+from analysis.estimators.units import Scale, usable_units, why_early
 
-__dir__ = ["Group", "GroupTime", "att_gt", "usable_units"].copy  # for tab completion
+__dir__ = ["Group", "GroupTime", "att_gt"].copy  # for tab completion
 
-Scale = Literal["level", "ratio"]
 Pair = tuple[int, int, int, Ints, Floats]  # numbers of both groups, column of the base, terms, and columns by term
 BLOCK = 2**15  # outcomes at a time
 
@@ -393,132 +392,6 @@ class GroupTime(Shown):
         if self.scale == "level":
             y -= y @ np.full((self.width, 1), 1 / self.width)  # the mean; cancels in the effects, and reduces rounding
         return y if self.weight is None else weight * y, weight
-
-
-@dataclass(frozen=True, eq=False)
-class Units:
-    """Units that an estimator can use.
-
-    Attributes
-    ----------
-    y : float64[unit, time]
-    first : int64[cohort]
-        First treated periods in increasing order.
-    cohort : int64[unit]
-        Number of the unit's cohort, -1 for never treated.
-    z : float64[unit, 1 + covariate]
-        A constant, and covariates.
-    weight : float64[unit]
-    cluster : int64[unit] or None
-        Code of the unit's cluster; each unit its own if None.
-    labels : array[cluster]
-    stratum : int64[unit]
-    counts : dict of str to int
-    scale, anticipation, level
-        As passed to :func:`usable_units`.
-    """
-
-    y: Floats
-    first: Ints
-    cohort: Ints
-    z: Floats
-    weight: Floats
-    cluster: Ints | None
-    labels: npt.NDArray[Any]
-    stratum: Ints
-    counts: dict[str, int]
-    scale: Scale
-    anticipation: int
-    level: float
-
-
-def usable_units(
-    y: Floats,
-    first_treated: Floats,
-    covariates: Floats | None = None,
-    weights: Floats | None = None,
-    cluster: Labels | None = None,
-    strata: Labels | None = None,
-    scale: Scale = "level",
-    anticipation: int = 0,
-    level: float = 0.95,
-) -> Units:
-    """Select the units with a period before treatment and no missing values; options are as for :func:`att_gt`.
-
-    `covariates`, float64[unit, column], are determined before treatment; a constant is added. A unit with a missing one
-    is dropped and counted.
-
-    Raises
-    ------
-    DesignError
-        If an option is unknown, shapes disagree, a weight is not positive, an outcome on the ratio scale is negative,
-        or there are no treated or no never-treated units.
-    """
-    check_choice("scale", scale, get_args(Scale))
-    if whole_number("anticipation", anticipation) < 0:
-        raise DesignError(f"Cannot use anticipation = {anticipation}: it is a number of periods; pass 0 or more")
-    check_level(level)
-    by_unit = {"first_treated": first_treated, "covariates": covariates, "weights": weights}
-    match_units(y=y, **by_unit, cluster=cluster, strata=strata)
-    y, first = np.asarray(y, dtype=float), np.asarray(first_treated, dtype=float)
-    x = np.empty((len(y), 0)) if covariates is None else np.asarray(covariates, dtype=float)
-    weight = np.ones(len(y)) if weights is None else np.asarray(weights, dtype=float)
-    _check_units(y, first, weight, scale)
-    has_base = first - 1 - anticipation >= 0
-    complete = np.isfinite(y @ np.ones(y.shape[1]) + x.sum(axis=1))
-    kept = has_base & complete
-    y = y if kept.all() else y[kept]
-    cohort, dates = pd.factorize(np.where(first < y.shape[1], first, np.nan)[kept], sort=True)
-    counts = {
-        "units": len(y),
-        "treated": int((cohort >= 0).sum()),
-        "dropped_missing": int((has_base & ~complete).sum()),
-        "dropped_always_treated": int((~has_base).sum()),
-    }
-    if not 0 < counts["treated"] < len(y):
-        raise DesignError(
-            f"Cannot compare with never-treated units: of {len(y)} usable units, {counts['treated']} are treated in "
-            f"the window and {len(y) - counts['treated']} never; "
-            f"{why_early(counts['dropped_always_treated'])}add units or widen the window"
-        )
-    code, labels = (None, np.flatnonzero(kept)) if cluster is None else pd.factorize(np.asarray(cluster)[kept])
-    return Units(
-        y=y,
-        first=dates.astype(np.int64),
-        cohort=cohort,
-        z=np.column_stack([np.ones(len(y)), x[kept]]),
-        weight=weight[kept],
-        cluster=code,
-        labels=np.asarray(labels),
-        stratum=np.zeros(len(y), np.int64) if strata is None else pd.factorize(np.asarray(strata)[kept])[0],
-        counts={**counts, "clusters": len(labels)},
-        scale=scale,
-        anticipation=anticipation,
-        level=level,
-    )
-
-
-def _check_units(y: Floats, first: Floats, weight: Floats, scale: Scale) -> None:
-    """Raise DesignError for missing dates, weights that are not positive, or negative outcomes on the ratio scale."""
-    if undated := int(np.isnan(first).sum()):
-        raise DesignError(f"Cannot use missing treatment dates ({undated} of {len(y)}); set never-treated units to inf")
-    if (wrong := ~((weight > 0) & (weight < np.inf))).any():
-        raise DesignError(
-            f"Cannot weight units by {weight[wrong][0]:g}: {wrong.sum()} of {len(weight)} weights are not positive "
-            "numbers; drop units without a weight"
-        )
-    if scale == "ratio" and (negative := int((y < 0).sum())):
-        raise DesignError(f"Cannot use the ratio scale: {negative} outcomes are negative; use the level scale")
-
-
-def why_early(dropped: int) -> str:
-    """Return a clause for a message about dropped units treated from the start; "" if there are none."""
-    if not dropped:
-        return ""
-    return (
-        f"{dropped} units have no period before treatment and are dropped; if they are never treated, leave their date "
-        "missing, or set it to inf in arrays; "
-    )
 
 
 def att_gt(

@@ -14,7 +14,7 @@ import numpy as np
 from analysis.errors import DesignError, check_choice
 from analysis.estimate import Bools, Estimate, Floats, Ints
 from analysis.estimators.arrays import sum_by
-from analysis.estimators.att_gt import Units
+from analysis.estimators.units import Units
 
 __dir__ = ["doubly_robust", "imputation"].copy  # for tab completion
 
@@ -35,7 +35,7 @@ def doubly_robust(units: Units, kind: Kind = "simple") -> Estimate:
     Parameters
     ----------
     units : Units
-        As returned by :func:`analysis.estimators.att_gt.usable_units`.
+        As returned by :func:`analysis.estimators.units.usable_units`.
     kind : {"simple", "dynamic", "group_time"}
         All treated cells, by event time, or one term such as ``"g=5 t=7"`` per cohort and period.
 
