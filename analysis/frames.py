@@ -313,7 +313,12 @@ def synthetic_did(
 
 
 def honest_bounds(
-    study: CohortEffects | Estimate, *, target: Any = "0", level: float | None = None
+    study: CohortEffects | Estimate,
+    *,
+    target: Any = "0",
+    restriction: honest_did.Restriction = "relative",
+    every: int = 1,
+    level: float | None = None,
 ) -> honest_did.Bounds:
     """Bound the effects of an event study under violations of parallel trends.
 
@@ -323,15 +328,22 @@ def honest_bounds(
         The result of :func:`att_gt`, or an Estimate whose terms are periods since treatment except the reference, such
         as its ``.aggregate("dynamic")``.
     target : period or list of periods
-        The effect of interest, such as 0 or "0"; for several, their mean.
+        The effect of interest, such as 0 or "0"; for several, their mean. If `every` is above 1, longer periods, of
+        which 0 begins after the reference.
+    restriction : {"relative", "smooth"}
+        The violation changes after treatment by at most M-bar times its largest change before, or its slope changes by
+        at most M from one period to the next, in units of the estimates.
+    every : int
+        Number of periods to average into one first, such as 3 for quarters: bounds by relative magnitudes on months say
+        nothing.
     level : float, optional
         Coverage; by default that of the Estimate.
 
     Returns
     -------
     Bounds
-        With `rows`, ``.plot()``, ``.conf_int(sensitivity)`` and ``.breakdown``, the largest sensitivity at which the
-        interval excludes zero; as from :func:`analysis.estimators.honest_did.honest_bounds`.
+        With `rows`, ``.plot()``, ``.conf_int(sensitivity)`` for values of M-bar or M, and ``.breakdown``, the largest
+        at which the interval excludes zero; as from :func:`analysis.estimators.honest_did.honest_bounds`.
 
     Raises
     ------
@@ -353,6 +365,8 @@ def honest_bounds(
     >>> bounds = honest_bounds(effects, target=["0", "1", "2"])
     >>> bounds.conf_int([0, 1, 2]).round(2).tolist(), round(bounds.breakdown, 2)
     ([[-3.49, -2.46], [-4.38, -1.52], [-5.63, -0.23]], 2.18)
+    >>> honest_bounds(effects, target=["0", "1", "2"], restriction="smooth").conf_int([0, 0.1]).round(2).tolist()
+    [[-3.91, -1.85], [-4.22, -1.61]]
     """
     if isinstance(study, CohortEffects):
         study = study.aggregate("dynamic")
@@ -366,18 +380,21 @@ def honest_bounds(
     before = int(reference[0]) + 1
     after = len(time) - before
     terms = [str(period) for period in np.atleast_1d(target).tolist()]
-    positions = [study.terms.index(study[term].terms[0]) - before for term in terms]
-    if min(positions) < 0:
+    known = study.terms[before:] if every == 1 else [str(period) for period in range(after // max(every, 1))]
+    if unknown := [term for term in terms if term not in known]:
         raise DesignError(
-            f"Cannot bound the effect in periods {', '.join(terms)}: the reference is period {time[before] - 1:g}; "
-            "choose later periods"
+            f"Cannot bound the effect in periods {', '.join(unknown)}: the reference is period {time[before] - 1:g}; "
+            f"choose from {', '.join(known) or 'more periods'}"
         )
+    positions = [known.index(term) for term in terms]
     bounds = honest_did.honest_bounds(
         study.value,
         study.cov_small_sample,
         before,
         after,
-        target=np.bincount(positions, minlength=after) / len(positions),
+        target=np.bincount(positions, minlength=len(known)) / len(positions),
+        restriction=restriction,
+        every=every,
         level=study.level if level is None else level,
     )
     return replace(bounds, unit=study.unit, provenance=study.provenance)

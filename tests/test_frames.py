@@ -10,6 +10,7 @@ import yaml
 import analysis
 from analysis import errors
 from analysis.errors import DataError, DesignError
+from analysis.estimate import Estimate
 from analysis.estimators import att_gt as by_cohort
 from analysis.estimators import exposure as by_exposure
 from analysis.estimators import honest_did, synthetic
@@ -146,6 +147,15 @@ def test_honest_bounds_of_an_event_study_are_those_of_its_arrays_with_wider_erro
         np.testing.assert_allclose(analysis.honest_bounds(bounds).conf_int([0, 1]), expected.conf_int([0, 1]))
     assert (np.diag(study.cov_small_sample) > np.diag(study.covariance)).all()
     assert analysis.honest_bounds(study, target=["0", "1"]).rows["term"].tolist() == ["0", "0.5", "1", "1.5", "2"]
+
+
+def test_bounds_on_longer_periods_count_these_from_the_reference():
+    terms = tuple(str(period) for period in range(-7, 4) if period != -2)  # a period of anticipation
+    value = np.random.default_rng(0).normal(size=10)
+    study = Estimate(estimand="", unit="", terms=terms, value=value, covariance=np.eye(10))
+    options = {"restriction": "smooth", "every": 2}
+    expected = honest_did.honest_bounds(value, np.eye(10), 5, 5, **options, target=[0.0, 1.0])
+    np.testing.assert_allclose(analysis.honest_bounds(study, **options, target=1).conf_int(0.1), expected.conf_int(0.1))
 
 
 def test_noninferiority_takes_an_estimate_with_its_degrees_of_freedom():

@@ -6,12 +6,21 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from diff_diff.honest_did import _compute_optimal_flci
 from scipy import optimize, stats
 
+from analysis.estimators.att_gt import att_gt
 from analysis.estimators.honest_did import honest_bounds
 
-MEDICAID = json.loads((Path(__file__).parent / "data" / "medicaid_event_study.json").read_text())
-STUDY = (np.array(MEDICAID["estimates"]), np.array(MEDICAID["covariance"]), MEDICAID["n_pre"], MEDICAID["n_post"])
+MEDICAID, BENZARTI = (
+    json.loads((Path(__file__).parent / "data" / f"{name}_event_study.json").read_text())
+    for name in ("medicaid", "benzarti_carloni")
+)
+STUDY, BC = (
+    (np.array(one["estimates"]), np.array(one["covariance"]), one["n_pre"], one["n_post"])
+    for one in (MEDICAID, BENZARTI)
+)
+KINDS = ["relative", "smooth"]
 
 
 def random_study(seed, n_pre, n_post):
@@ -23,19 +32,45 @@ def random_study(seed, n_pre, n_post):
     return drift, root @ root.T, n_pre, n_post
 
 
-def ends(study, sensitivity, **options):
+def ends(study, sensitivity, restriction="relative", **options):
     """Return float64[sensitivity, 2]."""
-    return honest_bounds(*study, **options).conf_int(np.atleast_1d(sensitivity))
+    return honest_bounds(*study, restriction=restriction, **options).conf_int(np.atleast_1d(sensitivity))
 
 
 # --- published numbers -------------------------------------------------------------------------------------------
 
 
-def test_medicaid_bounds_equal_the_authors_package():
-    # 0.001: printed with four decimals, from simulated critical values and a grid of steps of 0.00036.
-    published = MEDICAID["relative_magnitude"]
-    found = ends(STUDY, [float(value) for value in published])
-    assert found == pytest.approx(np.array(list(published.values())), abs=1e-3)
+@pytest.mark.parametrize(
+    ("study", "kind", "tolerance"),
+    [
+        (MEDICAID, "relative_magnitude", 1e-3),  # simulated critical values, and a grid of steps of 0.00036
+        (MEDICAID, "smoothness", 1e-4),  # the quantile of a million draws
+        (BENZARTI, "smoothness", 1e-4),
+    ],
+)
+def test_bounds_equal_those_of_the_authors_package(study, kind, tolerance):
+    given = STUDY if study is MEDICAID else BC
+    found = ends(given, [float(value) for value in study[kind]], "smooth" if kind == "smoothness" else "relative")
+    assert found == pytest.approx(np.array(list(study[kind].values())), abs=tolerance)
+
+
+def test_fixed_length_intervals_equal_those_of_the_julia_package():
+    # README of HonestDiD.jl, whose quantile is exact: five digits are printed.
+    error = np.array([0.060, 0.050, 0.055, 0.050, 0.052, 0.060, 0.065, 0.070])
+    sigma = np.outer(error, error) * 0.6 ** np.abs(np.subtract.outer(np.arange(8), np.arange(8)))
+    printed = [[0.03849, 0.23376], [0.027367, 0.2422], [0.0061132, 0.25851], [-0.01481, 0.27416], [-0.028729, 0.294]]
+    given = (np.array([0.02, -0.01, 0.03, 0.15, 0.20, 0.25, 0.22, 0.18]), sigma, 3, 5)
+    assert ends(given, np.arange(5) / 100, "smooth") == pytest.approx(np.array(printed), abs=1e-5)
+
+
+@pytest.mark.parametrize("target", [[1.0, 0, 0, 0], [0.25] * 4, [0, 0, 0, 1.0]])
+@pytest.mark.parametrize("m", [0.0, 0.01, 0.05])
+def test_fixed_length_intervals_are_as_short_as_those_of_another_library(target, m):
+    beta, sigma, n_pre, n_post = BC
+    theirs = _compute_optimal_flci(beta[:n_pre], beta[n_pre:], sigma, np.array(target), n_pre, n_post, m)
+    ours = ends(BC, m, "smooth", target=target)[0]
+    assert np.diff(ours) == pytest.approx(np.diff(theirs), rel=1e-9)
+    assert ours == pytest.approx(np.array(theirs), abs=2e-5)  # they search a grid, and the length is flat in the centre
 
 
 def test_at_twice_the_pretrend_the_medicaid_bounds_hold_zero():
@@ -139,6 +174,41 @@ def test_relative_bounds_equal_a_grid_of_linear_programmes(study, target, m_bar)
     assert high - slack <= held.max() <= high + 0.01 * (high - low)
 
 
+@pytest.mark.parametrize("target", [[1.0, 0.0, 0.0], [0.2, 0.3, 0.5], [1.0, -2.0, 0.5]])
+def test_the_half_length_is_that_of_the_largest_bias_and_no_other_weights_are_shorter(target):
+    beta, sigma, n_pre, n_post = random_study(3, 4, 3)
+    m, (low, high) = 0.2, ends((beta, sigma, n_pre, n_post), 0.2, "smooth", target=target)[0]
+    slopes = np.diff(np.insert(np.eye(n_pre + n_post), n_pre, 0.0, axis=0), axis=0)
+    bends = np.diff(slopes, axis=0)
+
+    def half(loads):  # of an estimator ``loads @ estimates``, whose bias is the largest of a linear programme
+        free = [(None, None)] * len(beta)
+        worst = optimize.linprog(-loads, A_ub=np.vstack([bends, -bends]), b_ub=np.full(2 * len(bends), m), bounds=free)
+        error = np.sqrt(loads @ sigma @ loads)
+        return error * np.sqrt(stats.ncx2.ppf(0.95, 1, (worst.fun / error) ** 2))
+
+    def loaded(c):
+        return np.concatenate([np.zeros(n_pre), target]) - trend * slopes[n_pre - 1] + c @ bends[: n_pre - 1]
+
+    trend = np.arange(1, n_post + 1) @ target
+    exact = {"xatol": 1e-8, "fatol": 1e-12}
+    best = optimize.minimize(lambda c: half(loaded(c)), np.zeros(n_pre - 1), method="Nelder-Mead", options=exact)
+    assert (high - low) / 2 == pytest.approx(best.fun, rel=1e-6)
+    assert (high + low) / 2 == pytest.approx(loaded(best.x) @ beta, abs=1e-3)
+
+
+def test_bounds_on_quarters_are_those_of_an_event_study_of_quarters():
+    rng, first = np.random.default_rng(4), np.where(np.arange(60) < 20, 10.0, np.inf)
+    y = rng.normal(size=(60, 18)) + rng.normal(size=(60, 1)) - 2 * (np.arange(18) >= first[:, None])
+    months = att_gt(y, first).aggregate("dynamic")  # 9 before the reference's quarter's end, 8 from treatment on
+    summed = y[:, 1:16].reshape(60, 5, 3).mean(axis=2)
+    quarters = att_gt(summed, np.where(first == 10, 3.0, np.inf)).aggregate("dynamic")
+    for kind in KINDS:
+        ours = ends((months.value, months.covariance, 9, 8), [0.0, 0.3], kind, every=3, target=[0.5, 0.5])
+        by_quarter = ends((quarters.value, quarters.covariance, 2, 2), [0.0, 0.3], kind, target=[0.5, 0.5])
+        np.testing.assert_allclose(ours, by_quarter, rtol=1e-6)
+
+
 # --- invariances -------------------------------------------------------------------------------------------------
 
 
@@ -149,41 +219,43 @@ def test_no_violation_relative_to_the_pretrend_is_parallel_trends():
         assert ends(study, 0.0)[0] == pytest.approx([estimate - half, estimate + half], abs=1e-8)
 
 
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("seed", range(6))
-def test_bounds_widen_with_the_sensitivity_and_hold_the_breakdown(seed):
+def test_bounds_widen_with_the_sensitivity_and_hold_the_breakdown(seed, kind):
     study = random_study(seed, 2 + seed % 3, 1 + seed % 4)
-    found = ends(study, np.linspace(0, 3, 13))
+    found = ends(study, np.linspace(0, 3, 13), kind)
     length = np.diff(found)[:, 0]
     assert (np.diff(length) > 0).all()
-    breakdown = honest_bounds(*study).breakdown
+    breakdown = honest_bounds(*study, restriction=kind).breakdown
     excluded = (found[:, 0] > 0) | (found[:, 1] < 0)
     assert np.isfinite(breakdown) == excluded[0]
     if excluded[0]:
         assert (np.linspace(0, 3, 13)[excluded] <= breakdown).all()
-        low, high = ends(study, breakdown)[0]
+        low, high = ends(study, breakdown, kind)[0]
         assert max(low, -high) == pytest.approx(0, abs=1e-6)
 
 
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("factor", [1e-4, 1e3])
-def test_the_unit_of_the_estimates_does_not_matter(factor):
+def test_the_unit_of_the_estimates_does_not_matter(factor, kind):
     beta, sigma, n_pre, n_post = STUDY
-    scaled, values = (factor * beta, factor**2 * sigma, n_pre, n_post), [0.5, 1.0, 2.0]
-    assert ends(scaled, values) == pytest.approx(factor * ends(STUDY, values), rel=1e-7)
-    breakdown, plain = (honest_bounds(*study).breakdown for study in (scaled, STUDY))
-    assert breakdown == pytest.approx(plain, rel=1e-7)
+    scaled, values, unit = (factor * beta, factor**2 * sigma, n_pre, n_post), np.array([0.01, 1.0, 2.0]), 1.0
+    if kind == "smooth":  # M has the unit of the estimates
+        unit, values = factor, values / 50
+    assert ends(scaled, unit * values, kind) == pytest.approx(factor * ends(STUDY, values, kind), rel=1e-6)
+    breakdown, plain = (honest_bounds(*study, restriction=kind).breakdown for study in (scaled, STUDY))
+    assert breakdown == pytest.approx(unit * plain, rel=1e-6)
 
 
-def test_a_negated_study_has_the_mirrored_bounds():
-    beta, sigma, n_pre, n_post = random_study(8, 3, 3)
-    mirrored = ends((-beta, sigma, n_pre, n_post), [0.3, 1.0])
-    assert -mirrored[:, ::-1] == pytest.approx(ends((beta, sigma, n_pre, n_post), [0.3, 1.0]), rel=1e-9)
-
-
-def test_weights_scale_the_bounds():
-    study = random_study(9, 3, 2)
-    once = ends(study, [0.3, 1.0], target=[0.2, 0.8])
-    assert ends(study, [0.3, 1.0], target=[0.4, 1.6]) == pytest.approx(2 * once, rel=1e-9)
-    assert ends(study, [0.3, 1.0], target=[-0.2, -0.8]) == pytest.approx(-once[:, ::-1], rel=1e-9)
+@pytest.mark.parametrize("kind", KINDS)
+def test_negated_and_weighted_studies_have_the_mirrored_and_scaled_bounds(kind):
+    beta, sigma, n_pre, n_post = study = random_study(8, 3, 2)
+    mirrored = ends((-beta, sigma, n_pre, n_post), [0.3, 1.0], kind)
+    assert -mirrored[:, ::-1] == pytest.approx(ends(study, [0.3, 1.0], kind), rel=1e-7)
+    once = ends(study, [0.3, 1.0], kind, target=[0.2, 0.8])
+    # The violation of a doubled target is doubled too.
+    assert ends(study, [0.3, 1.0], kind, target=[0.4, 1.6]) == pytest.approx(2 * once, rel=1e-7)
+    assert ends(study, [0.3, 1.0], kind, target=[-0.2, -0.8]) == pytest.approx(-once[:, ::-1], rel=1e-7)
 
 
 def test_equal_calls_give_equal_bits():
@@ -194,24 +266,31 @@ def test_equal_calls_give_equal_bits():
 
 
 @pytest.mark.parametrize(
-    "violation",
+    ("kind", "violation"),
     [
-        [-2.0, 0.0, 2.0, 4.0],  # steps 2, 0, 2 | 2, 2: the largest allowed
-        [0.0, 0.0, 0.0, 0.0],
+        ("relative", [-2.0, 0.0, 2.0, 4.0]),  # steps 2, 0, 2 | 2, 2: the largest allowed
+        ("relative", [0.0, 0.0, 0.0, 0.0]),
+        ("smooth", [-1.0, 0.0, 1.0, 3.0]),  # slopes -1, 0 | 1, 2: bends of 1
+        ("smooth", [1.0, 0.0, -1.0, -1.0]),
     ],
 )
-def test_the_truth_is_covered_at_the_edge_of_what_is_allowed(violation):
+def test_the_truth_is_covered_at_the_edge_of_what_is_allowed(kind, violation):
     n_draws = 120
     _, sigma, *_ = random_study(12, 2, 2)
     rng = np.random.default_rng(1)
     draws = rng.multivariate_normal(np.add(violation, [0, 0, 7, 9]), sigma, size=n_draws)
-    covered = [low <= 7 <= high for low, high in (ends((draw, sigma, 2, 2), 1.0)[0] for draw in draws)]
+    covered = [low <= 7 <= high for low, high in (ends((draw, sigma, 2, 2), 1.0, kind)[0] for draw in draws)]
     assert np.mean(covered) >= 0.95 - 3 * np.sqrt(0.95 * 0.05 / n_draws)
 
 
 # --- what has no answer ------------------------------------------------------------------------------------------
 
 
-def test_an_effect_that_is_not_significant_has_no_breakdown():
+@pytest.mark.parametrize(("kind", "name"), [("relative", "M-bar"), ("smooth", "M")])
+def test_bounds_that_hold_zero_whatever_is_allowed_say_so_in_words(kind, name):
     beta, sigma, n_pre, n_post = STUDY
-    assert np.isnan(honest_bounds(0 * beta, sigma, n_pre, n_post).breakdown)
+    nothing = honest_bounds(np.where(np.arange(7) < 5, beta, 0.0), sigma, n_pre, n_post, restriction=kind)
+    assert np.isnan(nothing.breakdown)
+    assert f"at every {name}, 0 included, they hold zero, so they do not tell the sign" in repr(nothing)
+    some = honest_bounds(*STUDY, restriction=kind)
+    assert repr(some).endswith(f"largest {name} at which they exclude zero: {some.breakdown:.3g}")

@@ -1,8 +1,14 @@
-"""Honest bounds: event-study intervals that allow violations of parallel trends in proportion to the pre-trend.
+"""Honest bounds: event-study intervals that allow violations of parallel trends.
 
-A violation is allowed if each of its steps after treatment is at most M-bar times its largest step before. The set is a
-union over which step ``s`` is the largest and its sign, and so is the confidence set. For one such pair, with ``q`` the
-signed step, Andrews, Roth and Pakes (2023) test
+**Smoothness.** A violation is allowed if its slope changes by at most M from one period to the next. With ``n_t`` and p
+as below and ``m_t`` the sum of ``n`` from t on, the shortest interval of fixed length is centred on
+``p - m_0 f + sum_j c_j x_j``: the target less the last step before treatment, f, carried on, corrected by the second
+differences before treatment, ``x_j``. Its bias is at most ``M (sum_j |c_j| + sum_t |m_t|)``. Given ``sum |c_j|``, the
+weights c of least variance are a lasso's, so that one number is left to search over; the half-length is convex in it.
+
+**Relative magnitudes.** A violation is allowed if each of its steps after treatment is at most M-bar times its largest
+step before. The set is a union over which step ``s`` is the largest and its sign, and so is the confidence set. For one
+such pair, with ``q`` the signed step, Andrews, Roth and Pakes (2023) test
 
     ±(step of the post coefficients) - M q <= 0   for every post period
 
@@ -22,15 +28,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
 import pandas as pd
 from scipy import optimize, special
 
 from analysis.display import Shown
-from analysis.errors import DataError, DesignError
+from analysis.errors import DataError, DesignError, check_choice, whole_number
 from analysis.estimate import Bools, Estimate, Floats, Ints
+from analysis.estimators.synthetic import simplex_least_squares
 from analysis.testing import check_level
 
 if TYPE_CHECKING:
@@ -38,7 +45,8 @@ if TYPE_CHECKING:
 
 __dir__ = ["Bounds", "honest_bounds"].copy  # for tab completion
 
-USUAL = (0.0, 0.5, 1.0, 1.5, 2.0)  # sensitivities in `rows`
+Restriction = Literal["relative", "smooth"]
+USUAL = (0.0, 0.5, 1.0, 1.5, 2.0)  # sensitivities in `rows`; of smoothness as multiples of the largest change before
 
 DOUBLINGS = 40  # beyond M-bar = 2 ** 40 a breakdown value is infinite
 FIRST_STAGE = 0.1  # share of the test's size spent by the least-favourable stage (Rambachan and Roth, 2023)
@@ -56,6 +64,7 @@ class Bounds(Shown):
 
     Attributes
     ----------
+    restriction : {"relative", "smooth"}
     weights : float64[n_post]
         Weight of each post step in the target: ``n_t`` of the module's docstring.
     mean, covariance : float64[step], float64[step, step]
@@ -65,6 +74,7 @@ class Bounds(Shown):
         Those of the estimates.
     """
 
+    restriction: Restriction
     weights: Floats
     mean: Floats
     covariance: Floats
@@ -73,7 +83,7 @@ class Bounds(Shown):
     provenance: str = "estimate"
 
     def conf_int(self, sensitivity: float | Sequence[float] | Floats) -> Floats:
-        """Return the interval for each M-bar, float64[sensitivity, 2], in the units of the estimates.
+        """Return the interval for each M-bar or M, float64[sensitivity, 2], in the units of the estimates.
 
         Raises
         ------
@@ -98,42 +108,63 @@ class Bounds(Shown):
 
         if distance(0.0) <= 0:
             return np.nan
-        low, high = 0.0, 1.0
+        low, high = 0.0, self._unit
         for _ in range(DOUBLINGS):
             if distance(high) <= 0:
-                return float(optimize.brentq(distance, low, high, xtol=1e-9, rtol=1e-9))
+                return float(optimize.brentq(distance, low, high, xtol=1e-9 * self._unit, rtol=1e-9))
             low, high = high, 2 * high
         return np.inf
 
+    @property
+    def _unit(self) -> float:
+        """One in terms of the sensitivity: for smoothness the largest change of slope before treatment."""
+        steps = self.mean[: self._n_pre]
+        return 1.0 if self.restriction == "relative" else float(np.abs(np.diff(steps)).max())
+
+    @property
+    def _n_pre(self) -> int:
+        return (len(self.mean) - 1 - len(self.weights)) // 2
+
     @cached_property
     def _usual(self) -> Estimate:
-        most = "none" if np.isnan(self.breakdown) else f"{self.breakdown:.3g}"
+        name = "M-bar" if self.restriction == "relative" else "M"
+        values = [float(f"{multiple * self._unit:.3g}") for multiple in USUAL]
+        most = f"largest {name} at which they exclude zero: {self.breakdown:.3g}"
+        if np.isnan(self.breakdown):
+            most = f"at every {name}, 0 included, they hold zero, so they do not tell the sign of the effect"
         return Estimate(
-            estimand="honest bounds by M-bar",
+            estimand=f"honest bounds by {name}",
             unit=self.unit,
-            terms=tuple(f"{m_bar:g}" for m_bar in USUAL),
-            value=np.full(len(USUAL), np.nan),
-            limits=self.conf_int(USUAL).T,
+            terms=tuple(f"{value:g}" for value in values),
+            value=np.full(len(values), np.nan),
+            limits=self.conf_int(values).T,
             level=self.level,
             provenance=self.provenance,
-            reason=f"bounds have no point estimate; largest M-bar at which they exclude zero: {most}",
+            reason=f"bounds have no point estimate; {most}",
         )
 
     @property
     def rows(self) -> pd.DataFrame:
-        """One row per sensitivity, from 0 to 2 in steps of 0.5: `term`, `conf_low`, `conf_high`."""
+        """One row per sensitivity: `term`, `conf_low`, `conf_high`.
+
+        M-bar from 0 to 2 in steps of 0.5; M in multiples, the same, of the largest change of slope before treatment.
+        """
         return self._usual.rows[["term", "conf_low", "conf_high"]]
 
     def plot(self) -> Axes:
         """Plot the interval by sensitivity."""
-        return self._usual.plot(xlabel="M-bar: largest change of the violation, as a multiple of that before treatment")
+        relative = "M-bar: largest change of the violation, as a multiple of that before treatment"
+        smooth = "M: largest change of the violation's slope from one period to the next"
+        return self._usual.plot(xlabel=relative if self.restriction == "relative" else smooth)
 
     def _shown(self) -> tuple[str, pd.DataFrame, list[str]]:
         head, _, notes = self._usual._shown()
         return head, self.rows, notes
 
     def _interval(self, m_bar: float) -> tuple[float, float]:
-        """Return the smallest and the largest value that the hybrid test accepts."""
+        """Return the interval of fixed length, or the smallest and the largest value that the hybrid test accepts."""
+        if self.restriction == "smooth":
+            return _fixed_length(self, m_bar)
         first_stage = FIRST_STAGE * (1 - self.level)
         size = (1 - self.level - first_stage) / (1 - first_stage)
         problem = _problem(self, m_bar, first_stage)
@@ -150,12 +181,11 @@ def honest_bounds(
     n_post: int,
     *,
     target: Sequence[float] | Floats | None = None,
+    restriction: Restriction = "relative",
+    every: int = 1,
     level: float = 0.95,
 ) -> Bounds:
     """Bound the effect in an event study when parallel trends may be violated.
-
-    From one period to the next the violation after treatment changes by at most M-bar, the sensitivity, times its
-    largest change before.
 
     Parameters
     ----------
@@ -166,7 +196,15 @@ def honest_bounds(
     n_pre, n_post : int
         Number of coefficients before (at least 2) and after (at least 1) the reference period.
     target : float64[n_post], optional
-        Weights of the effect of interest on the post coefficients; the first one by default.
+        Weights of the effect of interest on the post coefficients, of the longer periods if `every` is above 1; the
+        first one by default.
+    restriction : {"relative", "smooth"}
+        From one period to the next the violation after treatment changes by at most M-bar times its largest change
+        before, or its slope changes by at most M, in units of the estimates, before treatment and after.
+    every : int
+        Number of periods to average into one first, counted from the reference in both directions, such as 3 for
+        quarters; periods left over at the ends are dropped. On months, bounds by relative magnitudes are so wide
+        that they say nothing. For effects in levels this is the event study of sums over longer periods.
     level : float
         Coverage, between 0.5 and 1.
 
@@ -184,10 +222,14 @@ def honest_bounds(
 
     Notes
     -----
-    Confidence set of the conditional least-favourable hybrid test of Andrews, Roth and Pakes, whose first stage spends
-    a tenth of the size, on the moments that involve a post period; the union over which step before treatment is the
-    largest, and its sign. The interval reaches from its smallest to its largest value. The estimates are taken as
-    normal with a known covariance.
+    Under smoothness the optimal confidence interval of fixed length, whose half-length is the quantile of ``|N(b, 1)|``
+    times the standard error, with b the largest bias in standard errors. If weights of the target are negative, the
+    bound on the bias in HonestDiD is larger than the largest bias, and its interval wider.
+
+    Under relative magnitudes the confidence set of the conditional least-favourable hybrid test of Andrews, Roth and
+    Pakes, whose first stage spends a tenth of the size, on the moments that involve a post period; the union over which
+    step before treatment is the largest, and its sign; the interval reaches from its smallest to its largest value. The
+    estimates are taken as normal with a known covariance.
 
     The R package HonestDiD differs in choices that change the last digits: there the least-favourable critical value is
     the quantile of 1,000 draws, here it is computed; there the limits lie on a grid of 1,000 points within 20 standard
@@ -201,22 +243,51 @@ def honest_bounds(
     Review of Economic Studies 90, 2763-2791.
     """
     check_level(level)
-    if n_pre < 2 or n_post < 1:
-        raise DesignError(
-            f"Cannot bound an effect with {n_pre} coefficients before and {n_post} after treatment: at least two "
-            "before and one after are needed; estimate more periods"
-        )
+    check_choice("restriction", restriction, get_args(Restriction))
+    longer, n_pre, n_post = _longer(n_pre, n_post, whole_number("every", every))
     beta, sigma = np.asarray(estimates, dtype=float), np.asarray(covariance, dtype=float)
     if missing := int((~np.isfinite(beta)).sum() + (~np.isfinite(sigma)).sum()):
         raise DataError(
             f"Cannot bound an effect: {missing} estimates and covariances are not finite; drop periods without an "
             "estimate or standard error at either end of the study"
         )
+    beta, sigma = longer @ beta, longer @ sigma @ longer.T
     weights = np.eye(n_post)[0] if target is None else np.asarray(target, dtype=float)
     change = np.diff(np.insert(np.eye(len(beta)), n_pre, 0.0, axis=0), axis=0)  # through the reference period's zero
     steps = np.vstack([change[:n_pre], -change[:n_pre], change[n_pre:], np.concatenate([np.zeros(n_pre), weights])])
-    bounds = Bounds(np.cumsum(weights[::-1])[::-1], steps @ beta, steps @ sigma @ steps.T, level)
-    joint, floor = bounds.covariance, FLAT * float(np.trace(sigma))
+    bounds = Bounds(restriction, np.cumsum(weights[::-1])[::-1], steps @ beta, steps @ sigma @ steps.T, level)
+    _check_variance(bounds)
+    return bounds
+
+
+def _longer(n_pre: int, n_post: int, every: int) -> tuple[Floats, int, int]:
+    """Return a matrix that averages coefficients over longer periods, and the number of these on both sides."""
+    before, after = (n_pre + 1) // every if every > 0 else 0, n_post // every if every > 0 else 0
+    if before < 3 or after < 1:
+        raise DesignError(
+            f"Cannot bound an effect with {max(before - 1, 0)} coefficients before and {after} after treatment, of "
+            f"{every} periods each: at least two before and one after are needed; estimate more periods"
+        )
+    means = np.kron(np.eye(before + after), np.full(every, 1 / every))
+    left, right = n_pre + 1 - before * every, n_post - after * every
+    means = np.delete(np.pad(means, ((0, 0), (left, right))), n_pre, axis=1)  # the reference period's zero
+    return np.delete(means - means[before - 1], before - 1, axis=0), before - 1, after
+
+
+def _check_variance(bounds: Bounds) -> None:
+    """Raise DesignError if the covariance lacks a variance that the method divides by."""
+    n_pre, joint = bounds._n_pre, bounds.covariance
+    floor, needed = FLAT * float(np.trace(joint)), "estimate with more clusters than coefficients"
+    if bounds.restriction == "smooth":
+        kept = np.append(np.arange(n_pre), -1)
+        values = np.linalg.eigvalsh(joint[np.ix_(kept, kept)])
+        if values[0] <= floor:
+            raise DesignError(
+                f"Cannot bound an effect with this covariance: {np.count_nonzero(values <= floor)} combinations of "
+                f"{n_pre} steps before treatment and the target's estimate have no variance; {needed}, or bound longer "
+                "periods"
+            )
+        return
     variance = np.diag(joint)[:n_pre]
     residual = joint[-1, -1] * variance - joint[:n_pre, -1] ** 2
     fixed = int((variance <= floor).sum()) + int((np.diag(joint)[2 * n_pre : -1] <= floor).sum())
@@ -224,10 +295,43 @@ def honest_bounds(
     if fixed or tied:
         raise DesignError(
             f"Cannot bound an effect with this covariance: {fixed} steps between neighbouring periods have no variance "
-            f"and {tied} steps before treatment determine the target's estimate; estimate with more clusters than "
-            "coefficients"
+            f"and {tied} steps before treatment determine the target's estimate; {needed}"
         )
-    return bounds
+
+
+def _fixed_length(study: Bounds, m: float) -> tuple[float, float]:
+    """Return the shortest interval of fixed length if the slope of the violation changes by at most m per period."""
+    n_pre, carried = study._n_pre, np.cumsum(study.weights[::-1])
+    kept = np.append(np.arange(n_pre), -1)
+    parts = np.diff(np.eye(n_pre, n_pre + 1), axis=0)  # second differences before treatment, then the centre without
+    parts = np.vstack([parts, np.eye(n_pre + 1)[-1] - carried[-1] * np.eye(n_pre + 1)[n_pre - 1]])
+    value, joint = parts @ study.mean[kept], parts @ study.covariance[np.ix_(kept, kept)] @ parts.T
+    root = np.linalg.cholesky(joint).T  # the variance of ``c'x + centre`` is ``|root @ (c, 1)|²``
+    columns, wanted, rest = root[:-1, :-1], -root[:-1, -1], root[-1, -1]
+    hull, certain = np.hstack([columns, -columns, np.zeros((n_pre - 1, 1))]), np.abs(carried).sum()
+
+    def interval(length: float) -> tuple[float, float]:  # half-length and centre, given the sum of |c|
+        shares = simplex_least_squares(length * hull, wanted, 0.0)
+        c = length * (shares[: n_pre - 1] - shares[n_pre - 1 : -1])
+        error = float(np.hypot(np.linalg.norm(columns @ c - wanted), rest))
+        return error * _folded(m * (length + certain) / error, study.level), float(c @ value[:-1] + value[-1])
+
+    longest = float(np.abs(np.linalg.solve(columns, wanted)).sum())  # the weights of least variance
+    found = optimize.minimize_scalar(
+        lambda length: interval(length)[0], bounds=(0.0, longest), method="bounded", options={"xatol": 1e-10 * longest}
+    )
+    half, center = interval(found.x)
+    return center - half, center + half
+
+
+def _folded(bias: float, level: float) -> float:
+    """Return the quantile of ``|N(bias, 1)|``, by Newton's method from the left of a concave distribution function."""
+    quantile = max(bias + special.ndtri(level), special.ndtri((1 + level) / 2))
+    for _ in range(NEWTON):
+        covered = special.ndtr(quantile - bias) - special.ndtr(-quantile - bias)
+        density = np.exp(-0.5 * (quantile - bias) ** 2) + np.exp(-0.5 * (quantile + bias) ** 2)
+        quantile += (level - covered) * np.sqrt(2 * np.pi) / density
+    return float(quantile)
 
 
 @dataclass(frozen=True)
@@ -251,7 +355,7 @@ class _Problem:
 
 
 def _problem(study: Bounds, m_bar: float, first_stage: float) -> _Problem:
-    weights, size = study.weights, len(study.mean) - 1 - len(study.weights)  # steps before treatment, with both signs
+    weights, size = study.weights, 2 * study._n_pre  # steps before treatment, with both signs
     before, after = slice(size), slice(size, -1)
     variance, crossed = np.diag(study.covariance), study.covariance[before, after]
     up, down = (
