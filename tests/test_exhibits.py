@@ -108,7 +108,7 @@ def test_hostile_text_is_text_in_cells_headers_panels_and_alternative_text():
 def test_the_answer_and_the_brief_say_what_a_panel_is_said_to_be():
     said = "Panel mine.csv: 9 firms, said to be a census. Doubtful: One is large."
     style.use("estimate", panel=said)
-    assert said in answers.answer("It fell.", title="Sales", tier="panel").html
+    assert said in answers.answer("It fell.", title="Sales").html
     assert said in brief.brief([verdict()], EVENT, panel=said).html
 
 

@@ -95,7 +95,7 @@ def test_a_reason_beside_a_number_is_no_reason_to_show_nothing(found):
 )
 @pytest.mark.parametrize("verdict", [None, V2])
 def test_an_answer_without_a_number_is_its_reason_also_beside_a_verdict(row, verdict):
-    asked = {"title": "Effect", "n": "– firms", "tier": "panel", "verdict": verdict}
+    asked = {"title": "Effect", "n": "– firms", "verdict": verdict}
     panel = answers.answer("They fell by –.", row=row, **asked)
     assert panel.text.endswith("Not estimable with this data: nobody was closed.")
     assert "fell" not in panel.html
@@ -105,7 +105,7 @@ def test_an_answer_without_a_number_is_its_reason_also_beside_a_verdict(row, ver
 
 def test_an_answer_to_several_terms_is_its_sentence_without_a_number():
     row = replace(made(-1.0, limits=0.0, terms=("a", "b")), covariance=np.eye(2), reason="")
-    panel = answers.answer("They fell.", title="Effect", row=row, tier="panel")
+    panel = answers.answer("They fell.", title="Effect", row=row)
     assert panel.text.endswith("(a market): They fell.")
     assert "−1" not in panel.html
 

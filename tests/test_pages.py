@@ -23,7 +23,7 @@ TOLD = "Of 2,000 ● accounts −16.1 to +2.8 per cent ◐ left; real figures �
 FLOOD = pd.DataFrame([{"threat_id": "F1", "months": "June", "event": "Flood", "hits": "all", "threatens": "E1"}])
 ROW = {"estimate": -1.5, "conf_low": -2.0, "conf_high": -1.0, "unit": "per cent", "grade": "usable"}
 WHOLE = {"estimate": -100.0, "conf_low": np.nan, "unit": "per cent", "grade": "usable", "reason": "all is lost"}
-AFTER = {"interval": "95% interval", "window": "2021", "n": "300 firms", "tier": "panel"}
+AFTER = {"interval": "95% interval", "window": "2021", "n": "300 firms"}
 COUNT = {"low": None, "high": None, "unit": "accounts", "provenance": "real"}
 FOUND = [
     V2,
@@ -55,13 +55,11 @@ REAL = {
     "sentence": lambda: blocks.say(TOLD, lead="Found.") + blocks.note(TOLD) + blocks.note("Old.", warning=True),
     "bullets": lambda: blocks.bullets("this", "that", "more"),
     "threats": lambda: blocks.threats(claims.threats().head(2)) + blocks.threats(FLOOD.head(0)),
-    "labels": lambda: blocks.Block(
-        "\n".join(answers.label(word, short=short) for word in WORDS for short in (True, False)), ""
-    ),
+    "labels": lambda: blocks.Block("\n".join(answers.label(word) for word in WORDS), ""),
     "answer": lambda: answers.answer("The answer in a sentence.", verdict=V2),
     "answer without a claim": lambda: answers.answer("They gained.", title="Effect on rivals", row=ROW, **AFTER),
     "answer without an interval": lambda: answers.answer("So it is.", title="T", row=WHOLE, **AFTER),
-    "answer without a number": lambda: answers.answer(TOLD, title="T", tier="facts", n="9 ● firms"),
+    "answer without a number": lambda: answers.answer(TOLD, title="T", n="9 ● firms"),
     "answer aside": lambda: answers.answer("So it is.", verdict=ASIDE),
     "verdicts": lambda: answers.verdict_table(FOUND, "Verdicts."),
     "ledger": lambda: answers.ledger(

@@ -299,7 +299,7 @@ def test_a_label_of_a_figure_is_text_as_it_is():
 @pytest.mark.parametrize("evil", EVIL)
 def test_a_name_is_text_wherever_it_is_shown(evil):
     style.use("simulated", market=evil)
-    shown = [answers.answer(evil, title=evil, tier="panel")]
+    shown = [answers.answer(evil, title=evil)]
     style.use("real", panel=evil)
     event = read_event(ON_RECORD).model_copy(update={"title": evil})
     shown += [
@@ -308,7 +308,7 @@ def test_a_name_is_text_wherever_it_is_shown(evil):
         blocks.say(evil, lead=evil),
         blocks.note(evil),
         blocks.table(pd.DataFrame({evil: [evil]}), evil),
-        answers.answer(evil, title=evil, window=evil, n=evil, tier="panel"),
+        answers.answer(evil, title=evil, window=evil, n=evil),
         blocks.threats(pd.DataFrame([{"months": evil, "event": evil, "hits": evil, "threat_id": evil}])),
     ]
     for block in shown:

@@ -201,7 +201,7 @@ def test_of_a_refused_result_nothing_is_said(say):
 @pytest.mark.parametrize(
     ("line", "other", "why"),
     [
-        ("  panel: {name", "  tower: {name", "key tiers.tower: Input should be 'facts'"),
+        ("  panel: panel", "  tower: panel", "key tiers.tower: Input should be 'facts'"),
         ("  do not use:", "  use:", "key grades.use: Input should be ''"),
         ("  Supported:\n    moderate", "  Certain:\n    moderate", "key forms.Certain: Input should be 'Supported'"),
         ('so: "{who}', 'thus: "{who}', "key so: Field required"),

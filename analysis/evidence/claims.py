@@ -75,7 +75,7 @@ class Finding:
         Why a panel with too many gaps cannot decide a claim about totals.
     estimand, change : str
         Only if they differ from those of the reading.
-    detail : str
+    detail, found : str
         As in `Verdict`.
     """
 
@@ -102,6 +102,7 @@ class Finding:
     estimand: str = ""
     change: str = ""
     detail: str = ""
+    found: str = ""
 
     @property
     def estimated(self) -> bool:
@@ -196,7 +197,7 @@ def judge(claim: str, reading: str = "", finding: Finding = NOTHING, *, event: E
     word = verdicts.NOT_TESTABLE if barred else finding.word(row["kind"])
     why, change = _reason(row, word, estimated=finding.estimated)
     low, high = finding.range or (None, None)
-    taken = ("tier", "provenance", "market", "margin", "claimed", "estimate", "window", "n", "detail")
+    taken = ("tier", "provenance", "market", "margin", "claimed", "estimate", "window", "n", "detail", "found")
     made: dict[str, Any] = {name: row[name] for name in ("statement", "claimant", "confidence")}
     made |= {name: getattr(finding, name) for name in taken}
     if word not in verdicts.DECIDED:

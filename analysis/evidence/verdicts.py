@@ -81,6 +81,8 @@ class Verdict(BaseModel):
         Point estimate, interval and the margin to compare it with, in `unit`.
     claimed : float or None
         The claimant's own figure, which is not a finding.
+    found : str
+        The finding in words, where the interval alone would mislead; else empty.
     interval : str
         Kind of interval: ``"permutation interval"``, ``"bounds"``, ``"published readings"``.
     tier, provenance : str
@@ -118,6 +120,7 @@ class Verdict(BaseModel):
     low: Limit | None = None
     high: Limit | None = None
     claimed: Number | None = None
+    found: str = ""
     interval: str = ""
     margin: Number | None = None
     unit: str = ""

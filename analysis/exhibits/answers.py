@@ -16,38 +16,40 @@ import pandas as pd
 
 from analysis import data
 from analysis.estimate import Estimate
-from analysis.evidence.verdicts import NOT_TESTABLE, Tier, Verdict
+from analysis.evidence.verdicts import NOT_TESTABLE, Verdict
 from analysis.exhibits.blocks import Block, Label, box, note, table
 from analysis.exhibits.payload import Part, of_estimates
 from analysis.exhibits.phrases import phrases
 from analysis.exhibits.style import LOOK, kind
-from analysis.numbers import MARKS, NOT_ESTIMABLE, quantity, sentence_of, span, unmarked
+from analysis.numbers import MARKS, NOT_ESTIMABLE, day, quantity, sentence_of, span, unmarked
 from analysis.simulated import condition
 
 PILL = "padding:0 .5em;border:1px solid currentColor;border-radius:.7em;font-weight:600;white-space:nowrap"
 DASHED = PILL.replace("solid", "dashed") + ";color:#6a3d9a"  # for a simulated market
-TIER_NAMES = {tier: entry.name for tier, entry in phrases().tiers.items()}
+TIER_NAMES = phrases().tiers
 
 
-def label(word: str, *, short: bool = True, simulated: bool = False) -> str:
+def label(word: str, *, simulated: bool = False) -> str:
     """Format a verdict as a label.
 
-    `short` drops "with this data", for tables. For a simulated market the label is conditional: "would be: supported".
+    For a simulated market the label is conditional: "would be: supported".
     """
     name = "simulated" if simulated else "not-testable" if word == NOT_TESTABLE else word.lower().replace(" ", "-")
-    shown = word.removesuffix(" with this data") if short else word
+    shown = word.removesuffix(" with this data")
     if simulated:
         shown = f"would be: {shown.lower()}"
     return Label(f'<span class="word {name}" style="{DASHED if simulated else PILL}">{escape(shown)}</span>')
 
 
 def finding(verdict: Verdict) -> str:
-    """Format a verdict's finding: its estimate and interval, with unit and mark.
+    """Format a verdict's finding: its own words if it has any, else its estimate and interval, with unit and mark.
 
     The number claimed is shown if there is no interval, and a dash if there are no numbers. An infinite end is spelled
     out: "7 per cent or above".
     """
     mark = MARKS[verdict.provenance]
+    if verdict.found:
+        return f"{verdict.found} {mark}"
     if verdict.low is None and verdict.claimed is not None:
         before = "claimed" if verdict.estimate is None else f"{quantity(verdict.estimate, verdict.unit)} of"
         return f"{before} {quantity(verdict.claimed, verdict.unit)} {verdict.unit} {mark}"
@@ -79,7 +81,6 @@ def answer(
     interval: str = "",
     window: str = "",
     n: str = "",
-    tier: Tier | None = None,
     caveat: str = "",
 ) -> Block:
     """Return the answer box for page 1.
@@ -100,8 +101,6 @@ def answer(
         Estimate with several terms.
     interval, window, n : str
         Kind of interval; period; description of the sample size.
-    tier : str, optional
-        Tier of the data.
     caveat : str
         Limitation to state with the confidence in the verdict.
     """
@@ -118,12 +117,11 @@ def answer(
         interval, grade = "", ""  # grades rate intervals
         sentence = f"No interval: {sentence_of(row['reason'])} {sentence}" if row.get("reason") else sentence
     if verdict:
-        who = "The claim on trial" if verdict.simulated else f"The claim, by {verdict.claimant}"
-        head = f"<strong>{escape(who)}:</strong> <em>{escape(verdict.statement)}</em>"
+        head = _claim(verdict)
         sentence = f"{verdict.why} {sentence}" if verdict.aside else sentence
-        word = label(verdict.word, short=False, simulated=verdict.simulated)
+        word = label(verdict.word, simulated=verdict.simulated)
         said = [f"{escape(verdict.apart)} {word} {escape(verdict.meaning)}".strip(), escape(unmarked(sentence))]
-        numbers, interval, window, n, tier = finding(verdict), verdict.interval, verdict.window, "", verdict.tier
+        numbers, interval, window, n = finding(verdict), verdict.interval, verdict.window, ""
         confidence = f"{verdict.confidence}, {caveat}" if caveat else verdict.confidence
         grade = verdict.grade
         if verdict.estimate is None and verdict.low is None:
@@ -138,11 +136,20 @@ def answer(
     facts = ", ".join(filter(None, (bold, *map(escape, filter(None, (window, unmarked(n)))))))
     sure = f"Confidence in this verdict: {confidence}." if confidence else ""
     method = phrases().grades[grade] if grade else ""
-    source = phrases().tiers[tier].source if tier else ""
-    said += [facts, escape(" ".join(filter(None, (sure, method, source)))), escape(LOOK.panel)]
+    said += [facts, escape(" ".join(filter(None, (sure, method)))), escape(LOOK.panel)]
     record = {"label": title, "window": window, "interval": interval, "provenance": kind("estimate"), **row}
     html, text = box("answer", head, *filter(None, said)), " ".join(filter(None, (text, LOOK.panel)))
     return Block(html, text, _taken([verdict]) if verdict else (of_estimates("answer", title, pd.DataFrame([record])),))
+
+
+def _claim(verdict: Verdict) -> str:
+    """Format a claim as its author put it, where claims.csv quotes it, with our reading of it."""
+    said = data.load("claims").set_index("claim_id").reindex([verdict.claim]).iloc[0]
+    who = "The claim on trial" if verdict.simulated else f"The claim, by {verdict.claimant}"
+    quoted = not verdict.simulated and "“" in str(said["claim"])
+    words = f"{escape(said['claim'])} We read it as: " if quoted else ""
+    dated = f", {day(said['date'])}" if quoted else "" if verdict.simulated else ", in our words"
+    return f"<strong>{escape(who)}{dated}:</strong> {words}<em>{escape(verdict.statement)}</em>"
 
 
 def _taken(verdicts: Sequence[Verdict]) -> tuple[Part, ...]:

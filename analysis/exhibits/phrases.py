@@ -28,17 +28,10 @@ class Saying(_Entry):
     record: bool = False
 
 
-class OfTier(_Entry):
-    """Name of a data tier, and its description as the source of an answer."""
-
-    name: str
-    source: str
-
-
 class Phrases(_Entry):
     """Content of ``data/words.yml``, whose comments explain each table."""
 
-    tiers: dict[Tier, OfTier]
+    tiers: dict[Tier, str]
     grades: dict[Grade, str]
     rule: str
     sayings: dict[str, Saying]
