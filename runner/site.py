@@ -36,7 +36,7 @@ from runner.schedule import number, varied
 PAGE, BELIEVE, FEED, LOG = "index.html", "believe.html", "feed.xml", "outcomes.jsonl"
 KEPT, SHOWN = 400, 100  # number of outcomes in the log, and in the feed and the page
 PATHS = re.compile(r"(?<![\w.:/<])/(?:[^/\s'\"]+/)+")  # folders of this machine, in messages about failures
-RATINGS = {"Supported": 5, "Contradicted": 1, "Not shown": None, "Not testable with this data": None}
+RATINGS = {"Supported": 5, "Contradicted": 1, "Not shown": None, "Not testable": None}
 """The machine-readable rating for the word of each verdict; between 1 and 5 is "half true"."""
 OTHERS = {
     BELIEVE: "What would you have to believe? (page)",
@@ -63,7 +63,7 @@ class Judged(BaseModel):
     `anchor` is the verdict's id on the page, if it decides a reading.
     """
 
-    word: Literal["Supported", "Contradicted", "Not shown", "Not testable with this data"]
+    word: Literal["Supported", "Contradicted", "Not shown", "Not testable"]
     confidence: str
     statement: str
     claimant: str

@@ -154,7 +154,7 @@ def test_a_verdict_of_any_tier_makes_a_sentence_and_a_row(tier):
     one = verdict(tier=tier, word=SUPPORTED, **panel)
     assert ("panel" in brief.sentence([one], EVENT)) == (tier == "panel")
     table = brief.brief_table([one], EVENT)
-    assert (brief.TIER_NAMES[tier] in table.text + text(table)) == (tier in ("households", "panel"))
+    assert (phrases().tiers[tier] in table.text + text(table)) == (tier in ("households", "panel"))
 
 
 @pytest.mark.parametrize(
@@ -198,7 +198,7 @@ def test_the_table_has_five_claims_at_most_and_the_rest_in_a_line():
     below = text(brief.brief_table(judged, EVENT))
     assert "more_sales_elsewhere. Not shown (−16.1 to +2.8 percentage points)." in below
     assert "Frozen." in below
-    assert "Not testable with these data. Unknown." in below
+    assert "Not testable. Unknown." in below
     assert not any("Unknown" in row[0] for row in body)
 
 

@@ -55,7 +55,7 @@ REAL = {
     "sentence": lambda: blocks.say(TOLD, lead="Found.") + blocks.note(TOLD) + blocks.note("Old.", warning=True),
     "bullets": lambda: blocks.bullets("this", "that", "more"),
     "threats": lambda: blocks.threats(claims.threats().head(2)) + blocks.threats(FLOOD.head(0)),
-    "labels": lambda: blocks.Block("\n".join(answers.label(word) for word in WORDS), ""),
+    "labels": lambda: blocks.Block("\n".join(map(answers.label, WORDS)), ""),
     "answer": lambda: answers.answer("The answer in a sentence.", verdict=V2),
     "answer without a claim": lambda: answers.answer("They gained.", title="Effect on rivals", row=ROW, **AFTER),
     "answer without an interval": lambda: answers.answer("So it is.", title="T", row=WHOLE, **AFTER),

@@ -56,7 +56,7 @@ def test_a_number_of_accounts_is_read_off_the_grid_and_not_beyond_it():
     assert read.loc[10_000, ["share", "E3g", "low", "high"]].tolist() == pytest.approx([1.0, -2.0, -2.0, -2.0])
     assert read.loc[10, "markets"] == 0
     assert read.loc[10, ["share", "E3g", "low", "high"]].isna().all()
-    assert scenarios.words(read, 1.0) == ["Contradicted", "Not testable with this data"]
+    assert scenarios.words(read, 1.0) == ["Contradicted", "Not testable"]
     assert scenarios.summary(read.reset_index(), 10_000)["effect"].conf_int[1] == pytest.approx([-2.0])
     with pytest.raises(DesignError, match="effect of closing 10 accounts: no market's grid covers that number"):
         scenarios.summary(read.reset_index(), 10)

@@ -181,14 +181,14 @@ def test_a_verdict_has_the_grade_of_its_estimand_and_a_refusal_none(simulated):
     assert simulated.judge("growth_not_lower", effect("growth"), **ASKED).grade == ""  # the audit does not know it
     refused = refusal("nobody was closed")
     told = simulated.judge("growth_not_lower", refused, **ASKED)
-    assert (told.word, told.estimate, told.low, told.grade) == ("Not testable with this data", None, None, "")
+    assert (told.word, told.estimate, told.low, told.grade) == ("Not testable", None, None, "")
     assert simulated.graded(refusal("nobody was closed on AMZ")).reason == "nobody was closed on Amazon"
 
 
 def test_a_panel_gives_a_word_on_totals_if_it_is_a_census_or_a_sample_with_weights(simulated):
     given = [on(simulated, population=name) for name in ("census", "sample", "not representative")]
     told = [one.judge("growth_not_lower", effect(), **ASKED) for one in given]
-    assert [one.word for one in told] == ["Supported", "Supported", "Not testable with this data"]
+    assert [one.word for one in told] == ["Supported", "Supported", "Not testable"]
     aside = f"In this panel of {len(simulated.panel.firms):,} firms, not representative:"
     assert [one.aside for one in told] == ["", "", aside]
 
@@ -199,7 +199,7 @@ def test_a_panel_with_too_many_gaps_gives_no_word_on_totals_and_says_how_many_fi
     holed = on(simulated, sales=sales, data_warnings=("One is large: mend it.",))
     said = f"{len(own) - len(own) // 5:,} of {len(own):,} Chinese sellers have sales in all months compared"
     told = holed.judge("growth_not_lower", effect(), **ASKED)
-    assert (told.word, told.why) == ("Not testable with this data", f"Only {said}, too few for a verdict on totals.")
+    assert (told.word, told.why) == ("Not testable", f"Only {said}, too few for a verdict on totals.")
     assert f"{said}, 78% of firms or of their sales" in holed.lines[1]
     assert (
         f"cannot support a verdict on totals (C01 V1, C01 V2, C01 V3): only {said}." in replace(holed, market="").speaks
@@ -246,7 +246,7 @@ def test_a_word_that_a_grade_bars_names_the_panels_of_the_grade(simulated, monke
     load = data.load
     monkeypatch.setattr(data, "load", lambda name: table if name == "audit" else load(name))
     told = simulated.judge("growth_not_lower", effect(), **ASKED)
-    assert told.word == "Not testable with this data"
+    assert told.word == "Not testable"
     assert told.why.endswith("data such as these: medium closures (3 per cent of Chinese sales).")
 
 

@@ -137,7 +137,7 @@ def test_what_a_panel_says_of_its_own_firms_alone_judges_no_reading():
     assert verdicts.best([own]) == []
     assert verdicts.unjudged([own], about("C39")) == ["C39"]
     assert verdicts.apart([own, public, of("sim", SUPPORTED)]).keys() == {own.aside, of("sim", SUPPORTED).apart}
-    assert own.said == "In this panel of 9 firms: Not testable with this data"
+    assert own.said == "In this panel of 9 firms: Not testable"
 
 
 def test_beside_the_word_of_a_panel_stands_what_public_figures_said():

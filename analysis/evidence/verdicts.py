@@ -25,7 +25,7 @@ from analysis.errors import DataError, DesignError
 if TYPE_CHECKING:
     from analysis.event import Event
 
-Word = Literal["Supported", "Contradicted", "Not shown", "Not testable with this data"]
+Word = Literal["Supported", "Contradicted", "Not shown", "Not testable"]
 Level = Literal["", "high", "moderate", "low"]
 Tier = Literal["facts", "listed", "households", "panel", "sim"]
 Grade = Literal["", "usable", "usable with bounds", "do not use"]

@@ -26,18 +26,12 @@ from analysis.simulated import condition
 
 PILL = "padding:0 .5em;border:1px solid currentColor;border-radius:.7em;font-weight:600;white-space:nowrap"
 DASHED = PILL.replace("solid", "dashed") + ";color:#6a3d9a"  # for a simulated market
-TIER_NAMES = phrases().tiers
 
 
 def label(word: str, *, simulated: bool = False) -> str:
-    """Format a verdict as a label.
-
-    For a simulated market the label is conditional: "would be: supported".
-    """
+    """Format a verdict as a label, which is conditional for a simulated market: "would be: supported"."""
     name = "simulated" if simulated else "not-testable" if word == NOT_TESTABLE else word.lower().replace(" ", "-")
-    shown = word.removesuffix(" with this data")
-    if simulated:
-        shown = f"would be: {shown.lower()}"
+    shown = f"would be: {word.lower()}" if simulated else word
     return Label(f'<span class="word {name}" style="{DASHED if simulated else PILL}">{escape(shown)}</span>')
 
 

@@ -31,7 +31,7 @@ from analysis.evidence.verdicts import (
     unjudged,
 )
 from analysis.exhibits import words
-from analysis.exhibits.answers import TIER_NAMES, finding, label
+from analysis.exhibits.answers import finding, label
 from analysis.exhibits.blocks import NOTHING, Block, Label, box, figure, link, say, table
 from analysis.exhibits.charts import timeline
 from analysis.exhibits.curves import paths
@@ -98,7 +98,7 @@ def sentence(verdicts: Sequence[Verdict], event: Event) -> str:
         decided = verdict.word in DECIDED  # with other words, number and confidence mean nothing
         sure = f"{verdict.confidence} confidence" if decided else ""
         numbers = in_words(verdict) if decided and verdict.low is not None else ""
-        source = TIER_NAMES[verdict.tier] if sure and verdict.tier not in ("facts", "listed") else ""
+        source = phrases().tiers[verdict.tier] if sure and verdict.tier not in ("facts", "listed") else ""
         after = "; ".join(filter(None, (source, sure)))
         alike.setdefault((begins, after), []).append(f"{text} ({numbers})" if numbers else text)
     clauses = []
@@ -228,7 +228,7 @@ def _claim(verdict: Verdict) -> Label:
 
 def _numbers(verdict: Verdict, public: Mapping[str, Sequence[Verdict]]) -> str:
     """Format a finding with its data, after that of public figures if it differs."""
-    found = {in_words(one): TIER_NAMES[one.tier] for one in (*public.get(verdict.name, ()), verdict)}
+    found = {in_words(one): phrases().tiers[one.tier] for one in (*public.get(verdict.name, ()), verdict)}
     named = len(found) > 1 or verdict.tier in ("households", "panel")
     return "; ".join(f"{text}, by {tier}" if named else text for text, tier in found.items())
 
@@ -253,7 +253,7 @@ def _below(
         "Judged too.": [
             f"{one.statement} {one.word} ({_numbers(one, public)})." for one in rest if one.word != NOT_TESTABLE
         ],
-        "Not testable with these data.": [one.statement for one in rest if one.word == NOT_TESTABLE],
+        "Not testable.": [one.statement for one in rest if one.word == NOT_TESTABLE],
         **{
             about: [
                 f"{verdict.statement} {in_words(verdict)}." for verdict in by_name.values() if not verdict.simulated
