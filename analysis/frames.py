@@ -255,6 +255,8 @@ def synthetic_did(
     unit: Hashable,
     time: Hashable,
     method: synthetic.Method = "sdid",
+    inference: synthetic.Inference | None = None,
+    level: float = 0.95,
 ) -> Estimate:
     """Estimate the effect on a few units treated at the same time, relative to a weighted mean of the others.
 
@@ -267,12 +269,16 @@ def synthetic_did(
     outcome, unit, time : column
     method : {"sdid", "sc", "did"}
         Synthetic difference-in-differences, synthetic control, or equal weights.
+    inference : {"ranks", "placebo", "jackknife"}, optional
+        By default ranks for one treated unit or at most 5,000 assignments, otherwise the jackknife (``sc``: placebo).
+    level : float
+        Coverage of an interval.
 
     Returns
     -------
     Estimate
-        One row with its rank among placebos, as from :func:`analysis.estimators.synthetic.synthetic_did`, but
-        ``details["unit_weights"]`` and ``details["time_weights"]`` are Series by unit and period.
+        One row, as from :func:`analysis.estimators.synthetic.synthetic_did`, but ``details["unit_weights"]`` and
+        ``details["time_weights"]`` are Series by unit and period.
 
     Raises
     ------
@@ -306,7 +312,8 @@ def synthetic_did(
             f"Cannot estimate a single effect: treatment must start in the same period for all treated units, but "
             f"starts in {dates or 'no period'}; choose one period, or use att_gt"
         )
-    estimate = synthetic.synthetic_did(y, np.isfinite(first), int(starts[0]), method=method)
+    options: dict[str, Any] = {"method": method, "inference": inference, "level": level}
+    estimate = synthetic.synthetic_did(y, np.isfinite(first), int(starts[0]), **options)
     labels = {"unit_weights": long.units[np.isinf(first)], "time_weights": long.periods[: int(starts[0])]}
     weights = {name: pd.Series(estimate.details[name], index) for name, index in labels.items()}
     return replace(estimate, unit=f"units of {outcome}", details={**estimate.details, **weights})

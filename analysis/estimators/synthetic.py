@@ -1,7 +1,8 @@
 """Estimators for few treated units: permutation inference and synthetic difference-in-differences.
 
 With one or two treated units no standard error can be trusted. The rank of the treated among all assignments is exact,
-as is the smallest p-value that the sample allows.
+as is the smallest p-value that the sample allows. With more, synthetic difference-in-differences has the errors of its
+authors: the jackknife with fixed weights, and the spread of placebo effects on donors.
 """
 
 from __future__ import annotations
@@ -13,15 +14,17 @@ import numpy as np
 from scipy.optimize import minimize, nnls
 
 from analysis.errors import DesignError, check_choice, whole_number
-from analysis.estimate import Bools, Estimate, Floats
+from analysis.estimate import Bools, Estimate, Floats, left_out
 from analysis.estimators.arrays import match_units
-from analysis.testing import TIE, assignments, shift_interval
+from analysis.testing import TIE, assignments, check_level, shift_interval
 
 __dir__ = ["permutation_did", "synthetic_did"].copy  # for tab completion
 
 Method = Literal["sdid", "sc", "did"]
+Inference = Literal["ranks", "placebo", "jackknife"]
 NEGLIGIBLE = 1e-6  # the ridge of the paper, which makes weights unique without spreading them
 MAX_PLACEBOS = 5_000  # assignments of several treated units, each of which takes a fit
+DRAWS = 200  # of placebo effects for a standard error if there are more sets of donors, as in the authors' package
 FIRM = 1e-3  # ridge over mean squared column from which on the dual is well conditioned
 CERTIFIED = 1e-12  # gap at which weights are within 4e-11 of the optimum, for columns of mean length one
 MAX_STEPS = 1_000  # usually up to a hundred; each costs a product with the support
@@ -155,14 +158,19 @@ def _ranks(effect: float, draws: Floats) -> dict[str, list[float]]:
     }
 
 
-def _weights(y: Floats, treated: Bools, first_post: int, method: Method) -> tuple[Floats, Floats]:
+def _noise(y: Floats, treated: Bools, first_post: int) -> float:
+    """Return the standard deviation of donors' changes from one period to the next before treatment."""
+    steps = np.diff(y[~treated, :first_post], axis=1)
+    return float(steps.std(ddof=1)) if steps.size > 1 else 0.0
+
+
+def _weights(y: Floats, treated: Bools, first_post: int, method: Method, noise: float) -> tuple[Floats, Floats]:
     """Return donor weights and pre-period weights, each summing to one."""
     donors, target = y[~treated], y[treated].mean(axis=0)
     n_pre, n_post = first_post, y.shape[1] - first_post
     if method == "did":
         return np.full(len(donors), 1 / len(donors)), np.full(n_pre, 1 / n_pre)
-    before, steps = donors[:, :n_pre], np.diff(donors[:, :n_pre], axis=1)
-    noise = float(steps.std(ddof=1)) if steps.size > 1 else 0.0
+    before = donors[:, :n_pre]
     if method == "sc":
         return simplex_least_squares(before.T, target[:n_pre], n_pre * (NEGLIGIBLE * noise) ** 2), np.zeros(n_pre)
     zeta = (treated.sum() * n_post) ** 0.25 * noise
@@ -178,22 +186,75 @@ def _effect(y: Floats, treated: Bools, first_post: int, omega: Floats, lam: Floa
     return float(gap[first_post:].mean() - lam @ gap[:first_post])
 
 
-def _placebos(y: Floats, treated: Bools, first_post: int, method: Method) -> Floats:
-    """Estimate the effect for every other choice of treated units, float64[placebo]; empty if there are too many.
+def _fit(y: Floats, treated: Bools, first_post: int, method: Method, noise: float | None = None) -> float:
+    """Estimate the effect with weights of its own; the noise, which sets their ridge, is its own unless it is given."""
+    noise = _noise(y, treated, first_post) if noise is None else noise
+    return _effect(y, treated, first_post, *_weights(y, treated, first_post, method, noise))
+
+
+def _by_ranks(effect: float, y: Floats, treated: Bools, first_post: int, method: Method) -> dict[str, Any]:
+    """Rank the effect among those of every other choice of treated units; there are no ranks if these are too many.
 
     One treated unit: each donor in turn, among the donors. Several: every other assignment of all units, an exact
     test if units are exchangeable. Sets of donors alone overlap and would reject 7 per cent at a nominal 5.
     """
-    n_treated = int(treated.sum())
+    n_treated, placebos, columns = int(treated.sum()), np.empty(0), {}
     if n_treated == 1:
-        y = y[~treated]
-        assigned = np.eye(len(y), dtype=bool)
-    elif comb(len(y), n_treated) > MAX_PLACEBOS:
-        return np.empty(0)
-    else:
+        donors = y[~treated]
+        placebos = np.array([_fit(donors, unit, first_post, method) for unit in np.eye(len(donors), dtype=bool)])
+    elif comb(len(y), n_treated) <= MAX_PLACEBOS:
         assigned = assignments(len(y), n_treated)
-        assigned = assigned[(assigned != treated).any(axis=1)]
-    return np.array([_effect(y, units, first_post, *_weights(y, units, first_post, method)) for units in assigned])
+        others = assigned[(assigned != treated).any(axis=1)]
+        placebos = np.array([_fit(y, units, first_post, method) for units in others])
+    if len(placebos):
+        columns = _ranks(effect, np.append(placebos, effect))
+        among = f"{len(placebos)} donors"
+        among = among if n_treated == 1 else f"{n_treated} treated, {len(placebos)} other assignments"
+        reason = f"{among}: placebo ranks instead of a standard error; no p-value below {1 / (len(placebos) + 1):.3f}"
+    else:
+        reason = (
+            f"{comb(len(y), n_treated):,} assignments of {n_treated} among {len(y)} units are more than the "
+            f"{MAX_PLACEBOS:,} that are fitted, so there are no placebo ranks; use fewer units, or another inference"
+        )
+    return {"columns": columns, "interval": "none", "reason": reason, "details": {"placebos": placebos}}
+
+
+def _by_placebo(_: float, y: Floats, treated: Bools, first_post: int, method: Method) -> dict[str, Any]:
+    """Compute the standard deviation of effects on as many donors as are treated, relative to the others."""
+    donors, n_treated = y[~treated], int(treated.sum())
+    if len(donors) <= n_treated:
+        raise DesignError(
+            f"Cannot draw placebos: there are {len(donors)} donors for {n_treated} treated units; more are needed, or "
+            "inference = 'jackknife'"
+        )
+    if comb(len(donors), n_treated) <= MAX_PLACEBOS:
+        chosen = assignments(len(donors), n_treated)
+    else:
+        chosen = np.random.default_rng(0).random((DRAWS, len(donors))).argsort(axis=1) < n_treated
+    noise = _noise(y, treated, first_post)
+    placebos = np.array([_fit(donors, units, first_post, method, noise) for units in chosen])
+    reason = f"standard error from {len(placebos)} placebo effects on donors: right if the treated vary as they do"
+    return {
+        "covariance": np.array([[placebos.var()]]),
+        "max_df": len(donors) - 1,
+        "reason": reason,
+        "details": {"placebos": placebos},
+    }
+
+
+def _by_jackknife(omega: Floats, lam: Floats, y: Floats, treated: Bools, first_post: int) -> dict[str, Any]:
+    """Leave out each unit in turn, with the weights of the others as they are, scaled to a sum of one."""
+    change, weights = y[:, first_post:].mean(axis=1) - y[:, :first_post] @ lam, np.zeros(len(y))
+    weights[~treated] = omega
+    sums = np.array([treated * change, treated, weights * change, weights])
+    left = left_out(lambda s: np.atleast_1d(s[0] / s[1] - s[2] / s[3]), sums.sum(axis=1), sums)[0]
+    if not np.isfinite(left).all():
+        raise DesignError(
+            "Cannot jackknife the effect: it rests on one treated unit, or on one donor that has all the weight; use "
+            "inference = 'placebo'"
+        )
+    scores = np.sqrt(1 - 1 / len(y)) * (left - left.mean())[:, np.newaxis]
+    return {"scores": scores, "max_df": int(treated.sum()) - 1, "reason": "standard error by the jackknife over units"}
 
 
 def _check_panel(y: Floats, treated: Bools, first_post: int, method: str) -> tuple[Floats, Bools]:
@@ -221,6 +282,8 @@ def synthetic_did(
     first_post: int,
     *,
     method: Method = "sdid",
+    inference: Inference | None = None,
+    level: float = 0.95,
     unit: str = "units of y",
 ) -> Estimate:
     """Estimate an effect by synthetic difference-in-differences, synthetic control, or plain differences.
@@ -239,23 +302,30 @@ def synthetic_did(
         Column index of the first treated period.
     method : {"sdid", "sc", "did"}
         ``sc``: no intercept, no time weights; ``did``: uniform weights.
+    inference : {"ranks", "placebo", "jackknife"}, optional
+        ``ranks``: an exact test, with one treated unit each donor a placebo, with several every other assignment of as
+        many units. ``placebo``: the spread of effects on every set of as many donors as are treated, or on 200 sets if
+        there are more than 5,000. ``jackknife``: each unit left out in turn, with fixed weights; it needs two treated
+        units, and suits ``sc`` badly. By default ranks for one treated unit or at most 5,000 assignments, otherwise the
+        jackknife, for ``sc`` placebos.
+    level : float
+        Coverage of an interval.
     unit : str
         Unit of `y`.
 
     Returns
     -------
     Estimate
-        Row named by the method, with `rank` (1 = lowest among treated and placebos), `p_two_sided` and
-        `p_smallest` ``= 1 / (placebos + 1)``. With one treated unit each donor is a placebo; with several every
-        other assignment of as many units, and all three are NaN if there are more than 5,000 assignments.
-        `details`: `unit_weights` float64[donor], `time_weights` float64[pre-period], `placebos` float64[placebo],
-        `rmse_before` of the fit before treatment.
+        Row named by the method: with ranks `rank` (1 = lowest among treated and placebos), `p_two_sided` and
+        `p_smallest` ``= 1 / (placebos + 1)``, otherwise a standard error and an interval. `details`: `unit_weights`
+        float64[donor], `time_weights` float64[pre-period], `placebos` float64[placebo] if there are any, `rmse_before`
+        of the fit before treatment.
 
     Raises
     ------
     DesignError
         If shapes disagree, a cell is missing, `treated` is not true or false, `first_post` is not a whole number with
-        periods on both sides, or fewer than two donors are left.
+        periods on both sides, fewer than two donors are left, or an inference needs more treated units or donors.
 
     References
     ----------
@@ -263,37 +333,37 @@ def synthetic_did(
     difference-in-differences, American Economic Review 111, 4088-4118.
     """
     y, treated = _check_panel(y, treated, first_post, method)
-    omega, lam = _weights(y, treated, first_post, method)
+    check_level(level)
+    n_treated, ranked = int(treated.sum()), comb(len(y), int(treated.sum())) <= MAX_PLACEBOS
+    usual: Inference = "ranks" if n_treated == 1 or ranked else "placebo" if method == "sc" else "jackknife"
+    inference = usual if inference is None else inference
+    check_choice("inference", inference, get_args(Inference))
+    omega, lam = _weights(y, treated, first_post, method, _noise(y, treated, first_post))
     effect = _effect(y, treated, first_post, omega, lam)
-    placebos = _placebos(y, treated, first_post, method)
+    if inference == "jackknife":
+        found = _by_jackknife(omega, lam, y, treated, first_post)
+    else:
+        found = (_by_ranks if inference == "ranks" else _by_placebo)(effect, y, treated, first_post, method)
     gap = y[treated].mean(axis=0)[:first_post] - omega @ y[~treated, :first_post]
     level_gap = 0.0 if method == "sc" else gap.mean()
-    n_treated, n_placebos = int(treated.sum()), len(placebos)
     columns: dict[str, list[float]] = {name: [np.nan] for name in ("rank", "p_two_sided", "p_smallest")}
-    if n_placebos:
-        columns = _ranks(effect, np.append(placebos, effect))
-        among = f"{n_placebos} donors" if n_treated == 1 else f"{n_treated} treated, {n_placebos} other assignments"
-        reason = f"{among}: placebo ranks instead of a standard error; no p-value below {1 / (n_placebos + 1):.3f}"
-    else:
-        reason = (
-            f"{comb(len(y), n_treated):,} assignments of {n_treated} among {len(y)} units are more than the "
-            f"{MAX_PLACEBOS:,} that are fitted, so there are no placebo ranks or standard error; use fewer units"
-        )
     return Estimate(
         estimand="effect on the treated",
         unit=unit,
         terms=(method,),
         value=np.array([effect]),
         n=len(y),
-        columns=columns,
-        interval="none",
+        level=level,
         counts={"units": len(y), "treated": n_treated, "donors": len(y) - n_treated, "periods": y.shape[1]},
-        reason=reason,
-        details={
-            "unit_weights": omega,
-            "time_weights": lam,
-            "placebos": placebos,
-            "rmse_before": float(np.sqrt(((gap - level_gap) ** 2).mean())),
+        **found
+        | {
+            "columns": columns | found.get("columns", {}),
+            "details": {
+                "unit_weights": omega,
+                "time_weights": lam,
+                "rmse_before": float(np.sqrt(((gap - level_gap) ** 2).mean())),
+                **found.get("details", {}),
+            },
         },
     )
 
