@@ -235,4 +235,4 @@ def test_the_shares_of_the_half_years_that_are_compared_alone_are_written_at_the
     halves = pd.DataFrame({"term": ["2020-03", "2020-09"], "estimate": [3.0, 4.6], "conf_low": 2.0, "conf_high": 6.0})
     shown = {"closures": ("2020-05", "2020-09"), "compared": ["2020-09"]}
     axes = curves.shares({"a": halves}, ylabel="y", **shown).axes[0]
-    assert [text.get_text() for text in axes.texts if "%" in text.get_text()] == ["5 %"]
+    assert [text.get_text() for text in axes.texts if "%" in text.get_text()] == ["4.6 %"]

@@ -38,21 +38,23 @@ def test_one_of_two_placebos_excludes_zero(tables):
     assert ((rows["conf_low"] <= 0) & (rows["conf_high"] >= 0)).tolist() == [True, False]
 
 
-def test_bounds_without_a_drift_are_the_interval_and_grow_with_the_drift(tables):
-    ends = households.with_drift(tables).conf_int([0, 0.5, 1])
-    plain = households.exposed(tables).conf_int[:, 0]  # of other degrees of freedom
-    assert ends[0] == pytest.approx(plain, abs=0.002)
-    assert (np.diff(ends[:, 0]) < 0).all()
-    assert (np.diff(ends[:, 1]) > 0).all()
+def test_random_sets_of_similar_categories_fall_too(tables, recentred):
+    effects, plain = recentred.details["effects"], households.exposed(tables)
+    assert effects[0] == pytest.approx(plain.value[0])
+    assert (len(effects), 100 * (effects <= effects[0]).mean()) == (10_000, pytest.approx(13, abs=0.6))
+    assert (100 * (effects < 0).mean(), percent_change(np.median(effects))) == pytest.approx((89, -9.9), abs=0.6)
+    assert recentred.details["share"] == pytest.approx(0.185, abs=1e-3)
+    subtracted = percent_change(plain.value[0] - recentred.value[0])  # the mean of sets once the fall is taken out
+    assert percent_change(effects.mean()) < subtracted == pytest.approx(-8.5, abs=0.1)
 
 
-def test_random_sets_of_other_categories_fall_too(tables):
-    sets = recentring.random_sets(tables).details
-    assert (100 * (sets["effects"] < 0).mean(), percent_change(np.median(sets["effects"]))) == pytest.approx(
-        (89, -9.6), abs=0.6
-    )
-    assert sets["share"] == pytest.approx(0.177, abs=1e-3)
-    assert sets["exposed"] == pytest.approx(households.exposed(tables).value[0])
+def test_less_what_random_sets_show_no_choice_finds_more_than_chance(tables, recentred):
+    found = recentring.robustness(tables)
+    changes = [one.exp().value[0] for one in found.values()]
+    assert changes == pytest.approx([-9.2, 33.0, 3.0, -9.9, 7.1, -7.8], abs=0.3)
+    assert all(one.conf_int[0, 0] < 0 < one.conf_int[1, 0] for one in found.values())
+    assert found["Chinese brands by name alone"].counts["categories"] - len(tables.categories) == 9  # too few
+    assert found["as above"].value == recentred.value
 
 
 def test_categories_chosen_a_year_earlier_give_much_the_same(tables, recentred):
@@ -84,7 +86,7 @@ def test_the_interval_holds_zero_exactly_where_the_test_does_not_reject_it(table
 def test_an_interval_without_ends_and_months_that_are_not_counted_are_refused(tables):
     with pytest.raises(
         DesignError,
-        match="Cannot find the 99% interval of the recentred effect: it extends beyond a halving or a doubling",
+        match="Cannot find the 99% interval of the recentred effect: it extends beyond a third or three times",
     ):
         recentring.recentred(tables, Specification(level=0.99), draws=49)  # no p is below one in 50
     with pytest.raises(DesignError, match="by half-year from March or September"):

@@ -134,9 +134,9 @@ def test_the_fortunes_of_sellers_widen_the_error_where_buyers_share_them():
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ((20.0, 20.4, 9.0, 11.0), "kept 20 per cent; elsewhere they went from 9 to 11"),
-        ((20.0, 10.0, 9.0, 9.0), "went from 20 to 10 per cent; elsewhere they kept 9"),
-        ((20.0, 26.0, 9.0, 8.0), "went from 20 to 26 per cent; elsewhere they went from 9 to 8"),
+        ((20.0, 20.4, 9.0, 11.0), "held 20 per cent; elsewhere they rose from 9.0 to 11.0"),
+        ((20.0, 10.0, 9.0, 9.0), "fell from 20.0 to 10.0 per cent; elsewhere they held 9"),
+        ((20.0, 26.0, 9.0, 8.0), "rose from 20.0 to 26.0 per cent; elsewhere they fell from 9.0 to 8.0"),
     ],
 )
 def test_the_title_of_the_figure_follows_the_half_years_that_are_compared(changes, said):

@@ -20,7 +20,6 @@ from analysis.data import DATA, load
 from analysis.errors import DataError, DesignError
 from analysis.estimands.design import in_rows
 from analysis.estimate import NO_SPREAD, Estimate, Floats, refusal
-from analysis.estimators.honest_did import Bounds, honest_bounds
 from analysis.numbers import number
 
 CHINESE = {
@@ -442,27 +441,6 @@ def _rows(households: Households, spec: Specification, changes: Mapping[str, Map
     return in_rows([("E2a", label, effect) for label, effect in effects.items()], "per cent")
 
 
-def with_drift(households: Households, spec: Specification = BASELINE) -> Bounds:
-    """Bound the effect on exposed categories, allowing for a drift unrelated to the closures.
-
-    The drift is inferred from half-years since `EARLIEST`. The reference is the last half-year before the closures, and
-    the target is the first one after them; the closures fall in the half-year between.
-    """
-    windows = _half_years(households)
-    terms = [*windows]
-    reference, target = terms.index(spec.before[0]), terms.index(spec.after[0])
-
-    def change_since_the_reference(*totals: Any) -> dict[str, Any]:
-        logs = log_ratios(totals)
-        return {term: logs[at] - logs[reference] for at, term in enumerate(terms) if at != reference}
-
-    sums = sums_by_window(households, spec, windows, compared(households, spec))
-    change = households.jackknife(sums, change_since_the_reference, "log points", spec.level)
-    after = len(terms) - 1 - reference
-    weights = np.eye(after)[target - reference - 1]
-    return honest_bounds(change.value, change.cov_small_sample, reference, after, target=weights, level=spec.level)
-
-
 def bounded(households: Households, closed: float, spec: Specification = BASELINE) -> dict[str, Interval]:
     """Bound V1, V3 and E2a, allowing for closed sellers and for lost titles.
 
@@ -512,12 +490,15 @@ def bounded(households: Households, closed: float, spec: Specification = BASELIN
 
 
 def headline(paths: Mapping[str, Estimate], spec: Specification = BASELINE) -> str:
-    """Describe the change in the Chinese share in exposed and in other categories, in rounded numbers.
+    """Describe the change in the Chinese share in exposed and in other categories.
+
+    A share that is the same to the nearest per cent was held.
 
     `paths` come from :func:`shares_by_place`.
     """
     changes = []
     for shares in paths.values():
-        first, last = (number(shares.value[shares.terms.index(month)], 0) for month, _ in spec.windows.values())
-        changes.append(f"kept {last}" if first == last else f"went from {first} to {last}")
+        first, last = (shares.value[shares.terms.index(month)] for month, _ in spec.windows.values())
+        held, moved = number(first, 0), f"{'fell' if last < first else 'rose'} from {number(first)} to {number(last)}"
+        changes.append(f"held {held}" if held == number(last, 0) else moved)
     return "Where closed brands had sold, Chinese brands {} per cent; elsewhere they {}".format(*changes)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -17,6 +18,8 @@ from analysis.estimate import Estimate, Floats, Ints
 from analysis.evidence.households import (
     AGAINST,
     BASELINE,
+    CHINESE,
+    PLACEBOS,
     Households,
     Specification,
     compared,
@@ -28,7 +31,7 @@ from analysis.evidence.households import (
 
 LIKE = 0.08  # baseline Chinese share above which a category resembles the exposed ones
 OFTEN = 40  # fewest baseline order lines for a usable share
-SHIFTS = np.arange(-700, 701) / 1000  # log points searched for an interval, from a halving to a doubling
+SHIFTS = np.arange(-1100, 1101) / 1000  # log points searched for an interval, from a third to three times
 
 
 @estimand
@@ -45,8 +48,7 @@ def random_sets(
     Returns
     -------
     Estimate
-        One term, p, with its Monte Carlo error. `details` contains the `effects` of the draws and of the `exposed`
-        categories, log points, and `share`, the sets' mean baseline Chinese share.
+        One term, p, with its Monte Carlo error. `details` contains the `effects` of the draws, log points.
 
     Raises
     ------
@@ -76,11 +78,7 @@ def random_sets(
         level=spec.level,
         interval="Monte Carlo interval",
         counts={"categories": len(pool), "draws": draws},
-        details={
-            "effects": effects,
-            "exposed": effect,
-            "share": float(np.mean(inside[0] / inside[1])),
-        },
+        details={"effects": effects},
     )
 
 
@@ -94,8 +92,9 @@ def recentred(
     earlier half-year, named by its first month in `chosen`, avoids. The estimate is the shift s at which ``effect(s) -
     mean of effects(s) = 0``, where `effects` are those of all sets after s has been removed from the exposed categories
     (Hodges and Lehmann). The interval contains the shifts that
-    :func:`permutation_test` does not reject, to the nearest 0.001, and p (in `details`) is that of no shift in the
-    same test, so the interval contains zero if and only if p exceeds 1 - level.
+    :func:`permutation_test` does not reject, to the nearest 0.001. In `details`, p is that of no shift in the same
+    test, so the interval contains zero if and only if p exceeds 1 - level; `effects` are those of the sets at no shift,
+    the first that of the exposed categories, and `share` is the mean Chinese share of the sets at baseline.
 
     Raises
     ------
@@ -111,13 +110,14 @@ def recentred(
     counts, size = np.concatenate([inside, pool]), len(inside)
     order = np.random.default_rng(seed).random((draws, len(counts))).argsort(axis=1)
     sets = np.concatenate([np.arange(size)[np.newaxis], order[:, :size]])
-    test = permutation_test(counts, _elsewhere(households, spec) - pool.sum(axis=0), sets)
+    rest, within = _elsewhere(households, spec) - pool.sum(axis=0), counts[sets].sum(axis=1).T
+    test, total = permutation_test(counts, rest, sets), (counts.sum(axis=0) + rest)[:, np.newaxis]
     gaps, _, p = np.transpose([test(shift) for shift in SHIFTS])
     kept = SHIFTS[p > 1 - spec.level]
     if not len(kept) or np.abs(kept).max() == SHIFTS[-1]:
         raise DesignError(
-            f"Cannot find the {spec.level:.0%} interval of the recentred effect: it extends beyond a halving or a "
-            "doubling of the Chinese share; choose a lower level or other half-years"
+            f"Cannot find the {spec.level:.0%} interval of the recentred effect: it extends beyond a third or "
+            "three times the Chinese share; choose a lower level or other half-years"
         )
     effect = np.interp(0.0, -gaps, SHIFTS)
     return Estimate(
@@ -131,8 +131,26 @@ def recentred(
         level=spec.level,
         interval="randomisation interval",
         counts={"categories": len(counts), "draws": draws},
-        details={"p": test(0.0)[2]},
+        details={"p": test(0.0)[2], "effects": _less_rest(within, total), "share": np.mean(within[0] / within[1])},
     )
+
+
+def robustness(households: Households, spec: Specification = BASELINE, **options: int) -> dict[str, Estimate]:
+    """Re-estimate :func:`recentred` with one choice changed at a time, by label.
+
+    The first is the estimate as specified, and the last are placebos. `options` are those of :func:`recentred`.
+    """
+    changes: dict[str, Mapping[str, Any]] = {
+        "as above": {},
+        **{f"Chinese brands {name} alone": {"definition": name} for name in CHINESE if name != spec.definition},
+        "similar categories chosen by their share a year earlier": {},
+        **{f"{when}, when nothing had been closed": months for when, months in PLACEBOS.items()},
+    }
+    first = {label: PLACEBOS["a year earlier"]["before"][0] for label in changes if "chosen" in label}
+    return {
+        label: recentred(households, replace(spec, **change), chosen=first.get(label, ""), **options)
+        for label, change in changes.items()
+    }
 
 
 def permutation_test(counts: Floats, rest: Floats, sets: Ints) -> Callable[[float], tuple[float, float, float]]:

@@ -227,7 +227,7 @@ def shares(
     """
     rows = pd.concat([line.assign(half=line["term"], term=name) for name, line in lines.items()], ignore_index=True)
     months = pd.PeriodIndex(rows["half"], freq="M")
-    notes = [f"{number(share, 0)} %" for share in rows["estimate"]]
+    notes = [f"{number(share)} %" for share in rows["estimate"]]
     rows = rows.assign(middle=years_of(months) + 0.25, note=notes)
     rows.loc[~rows["half"].isin(compared), "note"] = ""
     names = [f"{month:%b %Y} –\n{month + 5:%b %Y}" for month in months]
