@@ -186,7 +186,7 @@ def test_lines_have_ticks_where_the_smallest_are_labels_at_their_ends_and_shaded
     bottom, top = axes.get_ylim()
     assert [tick for tick in axes.get_yticks() if bottom < tick < top] == [10, 20, 50, 100, 200]
     assert places["fell"].xy == (2022.5, pytest.approx(13))
-    assert places["rose"].xy == (2022.5, pytest.approx(150))
+    assert places["rose"].xy == (2021.5, pytest.approx(150))
     assert "accounts closed" in places
     (band,) = axes.patches
     assert (band.get_x(), band.get_x() + band.get_width()) == pytest.approx((2021 + 4 / 12, 2021 + 9 / 12))

@@ -276,24 +276,23 @@ def listed_revenue(event: Event, after: int, last: int, *, small: bool = False) 
     """
     before, closed = listed.base_year(), listed.closed_names()
     index, (_, series) = listed.indexed(before, before - 1, last), listed.revenues()
-    ends = {firm: index[firm].last_valid_index() for firm in index}
-    named = {firm: firm if end == last or firm in closed else f"{firm}, to {end}" for firm, end in ends.items()}
-    rows = index.set_axis(index.index + 0.5).rename(columns=named).rename_axis(index="middle", columns="term")
+    rows = index.set_axis(index.index + 0.5).rename_axis(index="middle", columns="term")
     drawing = paths(
         rows.reset_index().melt(id_vars="middle", value_name="estimate"),
         x="middle",
-        strong=[named[firm] for firm in closed],
+        strong=closed,
         ylabel=f"revenue, {before} = 100 (log)",
         closures=(event.waves[0], event.waves[-1]),
         level=100,
         ticks={year + 0.5: str(year) for year in index.index},
         log="y",
-        size=(BESIDE, 1.5) if small else (WIDTH, 2.3),
+        size=(BESIDE, 1.5) if small else (WIDTH, 2.4),
     )
     dark = f"Dark: closed sellers with figures for {before} and {after}."
+    grey = f"Grey: sellers that disclosed no closure. Thin line: {before}. Dotted: across a year that is not published."
     return figure(
         drawing,
-        dark if small else f"{dark} Dotted: across a year that is not published.",
+        dark if small else f"{dark} {grey}",
         title=f"From {before} to {after} revenue {words.number_below(index.loc[after], closed)}",
         source="see report 03" if small else pd.concat([one.sources for one in series.values()]),
     )

@@ -89,7 +89,7 @@ def paths(
     closures : (first month, last month), optional
         Months to shade on an axis of years.
     level : float, optional
-        Height of a dotted reference line.
+        Height of a thin reference line.
     ticks : mapping of float to str, optional
         Axis labels by position.
     log : {"", "x", "y"}
@@ -113,7 +113,7 @@ def paths(
         _scales(axes, ticks, log=log, signed=shared)
         _lines(axes, lines, strong, named=len(set(rows["term"])) > 1)
         if level is not None:
-            axes.hlines(level, lines["x"].min(), lines["x"].max(), **DOTTED)
+            axes.hlines(level, lines["x"].min(), lines["x"].max(), **ZERO)
         if closures:
             shade(axes, closures, named=len(panels) == 1)
     plt.setp(grid[:, 0], ylabel=ylabel)
@@ -202,19 +202,16 @@ def _lines(axes: Axes, rows: pd.DataFrame, strong: Sequence[str], *, named: bool
         axes.set_ylim(0, None)
     if not named:
         return
-    scale = axes.transData + axes.transAxes.inverted()
     last = {term: line.dropna(subset="estimate")[["x", "estimate"]].iloc[-1] for term, line in lines.items()}
-    right, line_height = max(point["x"] for point in last.values()), axes.figure.dpi / 6.5  # pixels between labels
-    for own in (True, False):  # the main terms are labelled at their own ends, all others at the right
-        names = [term for term in last if (term in strong) == own]
-        if not names:
-            continue
-        heights = scale.transform([last[term] for term in names])[:, 1]
-        apart = spread(heights, line_height / axes.get_window_extent().height)
+    ends = pd.DataFrame(last).T
+    ends["height"] = axes.transData.transform(ends)[:, 1] * 72 / axes.figure.dpi  # points
+    for (own, x), labels in ends.groupby([ends.index.isin(strong), "x"]):
         look: Style = {"color": MAIN, "weight": "bold"} if own else {"color": REST}
-        for term, height in zip(names, apart, strict=True):
-            at = float(scale.inverted().transform((0, height))[1])
-            near(axes, (last[term]["x"] if own else right, at), term, (6, 0), annotation_clip=False, **look)
+        leader = {"arrowstyle": "-", "color": FAINT, "lw": 0.6, "shrinkA": 0, "shrinkB": 2}
+        below = 0 if own or x == ends["x"].max() else 24  # clear of the lines that go on
+        apart = spread(labels["height"].to_numpy(), 9) - labels["height"] - below
+        for at, term, shift in zip(labels[["x", "estimate"]].to_numpy(), labels.index, apart, strict=True):
+            near(axes, tuple(at), term, (6 if own else 12, shift), annotation_clip=False, arrowprops=leader, **look)
 
 
 def shares(
