@@ -14,7 +14,6 @@ from scipy import optimize, stats
 from analysis import data, series
 from analysis.errors import DataError, DesignError
 from analysis.estimate import Estimate
-from analysis.numbers import span
 from analysis.series import Series
 
 AMAZON = "Amazon (own filings)"
@@ -151,7 +150,7 @@ def published_growth() -> pd.DataFrame:
     named = f"share of sales changed by {stated_change():g}, times sales"
     products = [(named, year, by, "sales, as stated", "2020 to 2021")]
     for row in shares().query("first == '2020-12' and last == '2021-12'").itertuples():
-        named = f"{row.measure}, {row.before:g} to {row.after:g} %, times third-party services"
+        named = f"share of top sellers, {row.before:g} to {row.after:g} %, times sellers' fees"
         share = Change(row.first, row.last, 100 * (row.after / row.before - 1))
         growth, of = combined(share, Change("2020-12", "2021-12", december)), "sales, by a share of top sellers"
         products.append((named, growth, row.publisher, of, "December 2020 to December 2021"))
@@ -168,7 +167,7 @@ def published_growth() -> pd.DataFrame:
 
 def amount_sources() -> pd.DataFrame:
     """Return the events that put a figure on the sales of closed accounts."""
-    return data.load("events").query("unit in [@FLOOR, @ASSERTED, @TOP]")
+    return data.load("events").query("unit in [@FLOOR, @ASSERTED]")
 
 
 def growth_sources() -> pd.DataFrame:
@@ -328,8 +327,8 @@ def choices(
 def bounds_by_assumption(known: Totals, *, share: float, spared: Range, since: str) -> Estimate:
     """Bound the effect on growth (E3g) under successively stronger assumptions.
 
-    In the first rung rivals that were not closed may have lost or gained as much as household purchases allow. Each
-    later rung keeps all assumptions above it, so that its set lies inside the one above.
+    In the first rung rivals that were not closed may have lost or gained as much as household purchases allow, and the
+    common part takes its whole range. Each later rung keeps all assumptions above it, so its set lies inside.
 
     Parameters
     ----------
@@ -365,9 +364,8 @@ def bounds_by_assumption(known: Totals, *, share: float, spared: Range, since: s
     narrow = replace(known, share=(share, share))
     rungs = {
         "whole year": (
-            f"Closed accounts sold {closed[0]:.1f} to {closed[1]:.1f} billion dollars a year, the Chinese share was "
-            f"{100 * low:g} to {100 * high:g} per cent, rivals lost or won as much as purchases of American households "
-            f"allow, and anything else moved growth by {span(*known.common, 'percentage points')} points",
+            f"Closed accounts sold {closed[0]:.1f} to {closed[1]:.1f} billion dollars a year, and the Chinese share "
+            f"was {100 * low:g} to {100 * high:g} per cent",
             replace(free, left=1.0).bounds_with(spared),
         ),
         "purchases": (f"and no account was closed before {since}", free.bounds_with(spared)),
@@ -377,7 +375,10 @@ def bounds_by_assumption(known: Totals, *, share: float, spared: Range, since: s
             f"{100 * taken[1]:g} per cent of the closed accounts' sales",
             narrow.bounds(),
         ),
-        "no common part": ("and nothing else moved growth", replace(narrow, common=(0.0, 0.0)).bounds()),
+        "no common part": (
+            "and the closures had no effect on all Chinese sellers",
+            replace(narrow, common=(0.0, 0.0)).bounds(),
+        ),
     }
     texts, sets = zip(*rungs.values(), strict=True)
     return Estimate(
@@ -393,12 +394,12 @@ def bounds_by_assumption(known: Totals, *, share: float, spared: Range, since: s
     )
 
 
-def by_prior(known: Totals, spared: Estimate, *, dates: tuple[str, str], fall: float) -> pd.DataFrame:
-    """Compute the effect on growth under different priors for unmeasured quantities.
+def by_prior(known: Totals, spared: Estimate, *, dates: tuple[str, str], fall: float) -> list[float]:
+    """Compute the probability of a fall in growth under two priors for unmeasured quantities, in per cent.
 
     The Chinese share, recapture in [0, 1], the common part and the mean date of closure are uniform in their ranges;
-    the sales of closed accounts are uniform in theirs, or in logs. The likelihood is normal, for the estimate of growth
-    lost or gained through rivals that were not closed. The comparison shows which prior decides the result.
+    the sales of closed accounts are uniform in logs (first result) or in their range (second). The likelihood is
+    normal, for the estimate of growth lost or gained through rivals that were not closed.
 
     Parameters
     ----------
@@ -407,30 +408,19 @@ def by_prior(known: Totals, spared: Estimate, *, dates: tuple[str, str], fall: f
     dates : (str, str)
         First and last day of the range of mean dates.
     fall : float
-        Fall in growth, percentage points, for which to compute the probability that the true fall is larger.
-
-    Returns
-    -------
-    DataFrame
-        `closed_sales` (their prior), `effect` (with or without the common part), `median`, `low`, `high` (95 per cent
-        of the posterior), `fell` (probability of a larger fall than `fall`, per cent).
+        Fall in growth, percentage points; the result is the probability that the true fall is larger.
     """
     rng = np.random.default_rng(0)
     between = (known.share, (0.0, 1.0), (rest_of_year(dates[1]), rest_of_year(dates[0])), known.common, known.closed)
     share, recapture, left, common, uniform = (rng.uniform(low, high, DRAWS) for low, high in between)
     logs = rng.uniform(np.log(known.closed[0]), np.log(known.closed[1]), DRAWS)
-    priors = {"each doubling as likely": np.exp(logs), "each billion as likely": uniform}
-    rows = []
-    for name, closed in priors.items():
+    chances = []
+    for closed in (np.exp(logs), uniform):
         own = known.lost(closed, share, left)
         weight = stats.norm.pdf(recapture * own, spared.value[-1], spared.rows["std_error"].iloc[-1])
-        direct = own * (recapture - 1)
-        for what, effect in {"closures alone": direct, "and what touched all": direct + common}.items():
-            order = np.argsort(effect)
-            reached = np.cumsum(weight[order]) / weight.sum()
-            low, median, high = effect[order][np.searchsorted(reached, [0.025, 0.5, 0.975])]
-            rows.append((name, what, median, low, high, 100 * weight[effect < -fall].sum() / weight.sum()))
-    return pd.DataFrame(rows, columns=["closed_sales", "effect", "median", "low", "high", "fell"])
+        effect = own * (recapture - 1) + common
+        chances.append(float(100 * weight[effect < -fall].sum() / weight.sum()))
+    return chances
 
 
 def closed_share(accounts: float, population: float, *, sd_log_sales: float, tilt: float) -> float:

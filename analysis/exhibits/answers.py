@@ -115,7 +115,8 @@ def answer(
         sentence = f"{verdict.why} {sentence}" if verdict.aside else sentence
         word = label(verdict.word, simulated=verdict.simulated)
         said = [f"{escape(verdict.apart)} {word} {escape(verdict.meaning)}".strip(), escape(unmarked(sentence))]
-        numbers, interval, window, n = finding(verdict), verdict.interval, verdict.window, ""
+        numbers, interval, n = finding(verdict), verdict.interval, ""
+        window = "" if verdict.found else verdict.window
         confidence = f"{verdict.confidence}, {caveat}" if caveat else verdict.confidence
         grade = verdict.grade
         if verdict.estimate is None and verdict.low is None:

@@ -125,8 +125,14 @@ def beside_margin(rows: Any, margin: float, what: str) -> str:
         return f"Whether {what} changed is open: the interval has no width, so no error was found"
     word, left = not_lower((low, high), margin), f"the range runs from {span(low, high, 'percentage points')}"
     if word == NOT_SHOWN:
-        return f"Whether {what} fell by more than {points(margin)} is open: {left}"
-    return f"{sentence(what)} {'did not fall' if word == SUPPORTED else 'fell'} by more than {points(margin)}: {left}"
+        return f"Whether the closures cut {what} by more than {points(margin)} is open: {left}"
+    return f"The closures {'did not cut' if word == SUPPORTED else 'cut'} {what} by more than {points(margin)}: {left}"
+
+
+def worst_and_best(low: float, high: float) -> str:
+    """State the bounds on the effect on growth that rest on the trade group's claim and on an assumption."""
+    worst, best = quantity(low, "percentage points"), quantity(high, "percentage points")
+    return f"At worst {worst} points, if the trade group’s unverified loss is right; at best {best}, which we assumed"
 
 
 def number_below(index: pd.Series, closed: Sequence[str]) -> str:
