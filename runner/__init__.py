@@ -4,6 +4,7 @@ The runner knows the name, notebook and parameters of each report, but no econom
 """
 
 import os
+import re
 import sys
 from datetime import UTC, datetime
 from enum import IntEnum
@@ -39,20 +40,23 @@ class ReportError(RuntimeError):
         self.code = code
 
 
-QUIET = ("published", "unchanged", "draft")
-"""Outcomes that are not news by themselves."""
 NEWS = {
     "failures": ("failed", "What failed:"),
     "changed_words": ("changed", "Verdicts that changed since the previous release:"),
     "stale": ("stale", "Data that are stale:"),
+    "standing": ("still failed", "What failed before, and was not tried again:"),
+    "mended": ("mended", "What failed before, and is mended:"),
 }
-"""Fields of an outcome that are news, with the label of each in the one-line summary and its heading in the letter."""
+"""Fields of an outcome that tell news, with the label of each in the one-line summary and its heading in the letter."""
+REMINDER, UNSENT = "reminder", "unsent"
+PATHS = re.compile(r"(?<![\w.:/<])/(?:[^/\s'\"]+/)+")  # folders of this machine, in messages about failures
 
 
 class Outcome(BaseModel):
     """Outcome of a run.
 
-    All fields except `code`, `out` and `previous` are printed, sent and logged.
+    All fields except `code`, `out` and `previous` are printed, sent and logged. `standing`, `mended` and `news` follow
+    from the log: see `runner.notices.remembered`.
     """
 
     outcome: str  # published, unchanged, failed, refused, interrupted, or draft (named reports, no release yet)
@@ -63,7 +67,11 @@ class Outcome(BaseModel):
     changed_words: list[str] = []
     stale: list[str] = []
     failures: list[str] = []
-    notes: list[str] = []  # about a damaged release, what the panel can show, reports that wait for files
+    notes: list[str] = []  # what the panel can show, reports that wait for files
+    standing: list[str] = []  # failures of earlier runs that this one did not try again
+    mended: list[str] = []  # failures that somebody was told of and that are over
+    news: str = ""  # "news", "reminder" of failures told before, "unsent" if nobody could be told, or nothing
+    owners: list[str] = []  # addresses of those whose reports are in the news
     at: Annotated[str, AfterValidator(lambda at: datetime.fromisoformat(at).astimezone(UTC).isoformat())] = ""
     code: Exit = Field(default=Exit.OK, exclude=True)
     out: Path = Field(default=Path(), exclude=True)  # the folder of releases
@@ -75,9 +83,9 @@ class Outcome(BaseModel):
         return self.out / (self.draft or self.release)
 
     @property
-    def is_news(self) -> bool:
-        """Whether the outcome is news: a failure, a changed verdict or stale data."""
-        return self.outcome not in QUIET or any(getattr(self, part) for part in NEWS)
+    def troubles(self) -> list[str]:
+        """All that is wrong after the run, each with its reason in one line."""
+        return [*map(reason, self.failures), *self.standing]
 
     @property
     def line(self) -> str:
@@ -87,11 +95,12 @@ class Outcome(BaseModel):
         'Reports failed, as of 2026-11-26, in draft; failed: 05_growth: a cell failed'
         """
         where = self.release or self.draft
-        parts = [f"Reports {self.outcome}, as of {self.as_of}{f', in {where}' if where else ''}"]
+        what = "Reminder: reports" if self.news == REMINDER else "Reports"
+        parts = [f"{what} {self.outcome}, as of {self.as_of}{f', in {where}' if where else ''}"]
         for part, (what, _) in NEWS.items():
-            if news := [item.strip() for item in getattr(self, part)]:
+            if news := getattr(self, part):
                 more = f", and {len(news) - 1} more" if len(news) > 1 else ""
-                parts.append(f"{what}: {news[0].splitlines()[0][:300]}{more}")
+                parts.append(f"{what}: {reason(news[0])[:400]}{more}")
         return _printable(" ".join("; ".join(parts).split()))
 
     @property
@@ -115,6 +124,19 @@ class Outcome(BaseModel):
                 say(os.path.relpath(page))
         for note in self.notes:
             say(note)
+
+
+def reason(failure: str) -> str:
+    r"""Shorten a failure to one line, which is its first or, if that ends with a colon, its first two.
+
+    Folders of this machine and most of a hash are left out.
+
+    >>> reason("05: Cannot load a: found 2 problems:\n  /data/a.csv: correct it\n  b.csv: correct it")
+    '05: Cannot load a: found 2 problems: a.csv: correct it'
+    """
+    lines = [line.strip() for line in failure.strip().splitlines()] or [""]
+    shown = PATHS.sub("", " ".join(lines[: 1 + lines[0].endswith(":")]))
+    return re.sub("([0-9a-f]{12})[0-9a-f]{20,}", r"\1...", shown)
 
 
 def _printable(words: str) -> str:

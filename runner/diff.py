@@ -317,7 +317,7 @@ def first(lines: list[str], most: int) -> list[str]:
 
 def line(changes: Changes) -> str:
     """Summarise the changes in reports on real data in one line for the brief."""
-    words = [word for word in changes.words if not word.market and {"word", "confidence"} & word.moved.keys()]
+    words = [word for word in changes.words if not word.market and {*JUDGED} & word.moved.keys()]
     numbers = [number for number in changes.numbers if not number.market]
     most = max((abs(number.errors) for number in numbers if number.errors is not None), default=None)
     by = "" if most is None else f", by at most {_errors(most)} where known"
@@ -328,10 +328,14 @@ def line(changes: Changes) -> str:
 
 
 def turned(changes: Changes) -> list[str]:
-    """Describe the claims whose verdict changed, except in new and removed reports."""
-    words = [word for word in changes.words if "word" in word.moved and not word.market and not word.aside]
-    claims = [(word.claim, word.report, *(word or "no word" for word in word.moved["word"])) for word in words]
-    return [f"{claim} in {report}: {old} before, {new} now" for claim, report, old, new in claims]
+    """Describe the claims whose verdict or margin changed, except in new and removed reports."""
+    lines = list[str]()
+    for word in (word for word in changes.words if not word.market and not word.aside):
+        if what := next((name for name in ("word", "margin") if name in word.moved), ""):
+            old, new = (f"no {what}" if each is None else each for each in word.moved[what])
+            said = "" if what == "word" else f"{what} "
+            lines.append(f"{word.claim} in {word.report}: {said}{old} before, {new} now")
+    return lines
 
 
 def _count(many: int, what: str) -> str:

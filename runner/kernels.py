@@ -188,5 +188,6 @@ def _of_cell(job: Job, error: Any) -> ReportError:
     if error.ename in (DataError.__name__, DesignError.__name__):
         return ReportError(f"{job.name}: {error.evalue}", Exit.REFUSED)
     lines = strip_color("\n".join(error.traceback)).rstrip().splitlines()[-_TRACEBACK_LINES:]
-    message = "\n    ".join([f"{job.name}: a cell failed with {error.ename}:", *lines])
+    said = ": ".join(filter(None, [error.ename, str(error.evalue).strip().partition("\n")[0]]))
+    message = "\n    ".join([f"{job.name}: a cell failed with {said}", *lines])
     return ReportError(message, Exit.DISK_FULL if disk_full(error.evalue) else Exit.FAILED)

@@ -1,4 +1,4 @@
-"""Send a run's outcome to commands, e-mail addresses and webhooks if it is news.
+"""Decide whether a run's outcome is news, and send it to commands, e-mail addresses and webhooks.
 
 The schedule names the environment variables that contain hosts, addresses of webhooks and passwords. Notebooks run
 without these variables, and no message quotes them or the reply of a server.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import smtplib
 import socket
@@ -26,14 +27,71 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from runner import Outcome
-from runner.schedule import Mail, Notice
+from runner import NEWS, REMINDER, UNSENT, Outcome, reason
+from runner.schedule import Job, Mail, Notice, number
+
+
+def remembered(outcome: Outcome, runs: Sequence[Outcome], jobs: Sequence[Job]) -> Outcome:
+    """Add what the log knows to an outcome: what still stands, what is mended, and whether there is news.
+
+    It is news if what is wrong differs from what was last told, if a verdict changed or if data are stale. What is
+    wrong and was told before is told again once on each later day. What nobody could be told is told with the next run.
+
+    Parameters
+    ----------
+    outcome : Outcome
+    runs : sequence of Outcome
+        The log, oldest first.
+    jobs : sequence of Job
+        The reports of the schedule, whose owners are looked up.
+    """
+    told = next((at for at in reversed(range(len(runs))) if runs[at].news not in ("", UNSENT)), -1)
+    last, before = runs[told] if told >= 0 else Outcome(outcome=""), runs[-1] if runs else Outcome(outcome="")
+    wrong = dict(_key(reason(failure)) for failure in outcome.failures)
+    standing = [each for each in before.troubles if _key(each)[0] not in wrong and _stands(each, outcome, before.as_of)]
+    wrong |= dict(map(_key, standing))
+    late = [run for run in runs[told + 1 :] if run.news == UNSENT]
+    events = {
+        part: [*dict.fromkeys(line for run in (*late, outcome) for line in getattr(run, part))]
+        for part in ("changed_words", "stale")
+    }
+    mended = [each for each in last.troubles if _key(each)[0] not in wrong]
+    news = any(events.values()) or wrong != dict(map(_key, last.troubles))
+    why = "news" if news else REMINDER if wrong and outcome.as_of > last.as_of else ""
+    outcome = outcome.model_copy(update={**events, "standing": standing, "mended": mended, "news": why})
+    lines = [f" {line}" for part in NEWS for line in getattr(outcome, part)]
+    owners = [one for job in jobs if any(f" {job.name}:" in line for line in lines) for one in job.owner]
+    return outcome.model_copy(update={"owners": [*dict.fromkeys(owners)]}) if why else outcome
+
+
+def _key(trouble: str) -> tuple[str, str]:
+    """Return what a trouble is about, such as a report, and what it says without numbers, which vary by run."""
+    name, said = trouble.partition(": ")[0], re.sub(r"0x[0-9a-f]+|\d+", "#", trouble)
+    return said if " " in name else name, said
+
+
+def _stands(trouble: str, outcome: Outcome, since: str) -> bool:
+    """Return whether a failure of earlier runs, the last of them as of `since`, stands after a run that names it not.
+
+    It does if the run did not come to reports, or made no attempt at the report that failed.
+    """
+    name = trouble.partition(": ")[0]
+    if line := outcome.reports.get(name, ""):
+        untried = re.fullmatch("(?:not due|unchanged)  as of (.+)", line)
+        return line.startswith("not run") or (untried is not None and untried[1] <= since)
+    return not outcome.reports or (number(name).isdigit() and outcome.outcome not in ("published", "unchanged"))
 
 
 def send(
-    outcome: Outcome, notices: Sequence[Notice], environment: Mapping[str, str], *, root: Path, brief: Path | None
+    outcome: Outcome,
+    notices: Sequence[Notice],
+    environment: Mapping[str, str],
+    *,
+    root: Path,
+    brief: Path | None,
+    logged: bool,
 ) -> list[str]:
-    """Send all notices at once if there is news, and return the failures.
+    """Send at once all notices for which there is a reason, and return the failures.
 
     Each failure is a line that names the notice and the reason.
 
@@ -47,6 +105,8 @@ def send(
         Folder in which a command runs.
     brief : Path or None
         PDF to attach to an e-mail.
+    logged : bool
+        Whether the run is in the log, as notices that are not only for news expect: they may copy the folder.
     """
     failed, threads, began = dict[int, str](), dict[int, threading.Thread](), time.monotonic()
 
@@ -56,10 +116,13 @@ def send(
         except Exception as error:  # a failed notice must not stop the release or other notices
             failed[at] = _why(error, notice.timeout)
 
+    reasons = {"news": outcome.news, "always": True, "published": outcome.outcome == "published"}
     for at, notice in enumerate(notices):
+        if (notice.on == "news") == logged:
+            continue
         if lacks := [name for name in notice.variables if not environment.get(name)]:
             failed[at] = f"not sent: the environment has no {' and no '.join(lacks)}; set it"
-        elif outcome.is_news:
+        elif reasons[notice.on]:
             threads[at] = threading.Thread(target=attempt, args=(at, notice), daemon=True)
             threads[at].start()
     for at, thread in threads.items():  # the timeout of a socket cannot stop a server that answers byte by byte
@@ -121,7 +184,8 @@ def _run(command: Sequence[str], content: bytes, environment: Mapping[str, str],
 
 def _mail(outcome: Outcome, mail: Mail, brief: Path | None, environment: Mapping[str, str], timeout: float) -> None:
     letter = EmailMessage()
-    letter["Subject"], letter["From"], letter["To"] = outcome.line[:150], mail.sender, ", ".join(mail.to)
+    to = dict.fromkeys([*mail.to, *outcome.owners])
+    letter["Subject"], letter["From"], letter["To"] = outcome.line[:300], mail.sender, ", ".join(to)
     letter["Date"], letter["Message-ID"] = formatdate(), make_msgid(domain=mail.sender.partition("@")[2])
     letter.set_content(outcome.letter)
     if brief is not None and brief.is_file():

@@ -162,8 +162,8 @@ def reports(root: Path, request: Request, due: Due | None = None) -> Outcome:
         except OSError as error:
             run.failures["disk"], name = _failure("Publishing", error), ""
     ended = _ended(run, name, only_named)
-    notes = [*filter(None, [damage, study.speaks if study else ""])]
-    return ended.model_copy(update={"out": out, "failures": [*ended.failures, *ahead], "notes": notes})
+    wrong, notes = [*ended.failures, *filter(None, [damage]), *ahead], [*filter(None, [study and study.speaks])]
+    return ended.model_copy(update={"out": out, "failures": wrong, "notes": notes})
 
 
 def _ended(run: Run, name: str, only_named: bool) -> Outcome:

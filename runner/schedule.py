@@ -110,6 +110,7 @@ class Report(Written):
     every: Annotated[Text, AfterValidator(lambda every: as_cron(every) and every)] = "daily"
     waits_for: Annotated[tuple[Text, ...], OneOrMore] = ()
     fresh_days: Annotated[int, Field(ge=1, le=20_000)] | None = None
+    owner: Annotated[tuple[Address, ...], OneOrMore] = ()  # gets letters about it too
 
 
 class Mail(Written):
@@ -137,13 +138,17 @@ class Mail(Written):
 
 
 class Notice(Written):
-    """A channel for news about runs: a command, an e-mail or a webhook."""
+    """A channel for news about runs: a command, an e-mail or a webhook.
+
+    It is used for news, after each run, or after each release.
+    """
 
     command: Annotated[tuple[Text, ...], Field(min_length=1)] | None = None  # program and arguments, without a shell
     email: Mail | None = None
     webhook: Variable | None = None  # contains an address https://...
     form: Literal["json", "slack"] = "json"  # format of the message to the webhook
-    timeout: Annotated[float, Field(gt=0, le=600)] = 30.0  # seconds
+    timeout: Annotated[float, Field(gt=0, le=86_400)] = 30.0  # seconds
+    on: Literal["news", "always", "published"] = "news"
 
     @model_validator(mode="after")
     def _fits(self) -> Notice:
@@ -180,8 +185,8 @@ class Job:
 
     Parameters are text as in the schedule or, after `settled`, one typed value per parameter of the notebook. `files`
     are those read from outside the data folder, such as a panel. `market` describes the simulated market, if any.
-    `every`, `waits_for` and `fresh_days` are as in the schedule. A report in a sweep has the name of the sweep in
-    `sweep`, and its own values of the parameters that differ, as text, in `swept`.
+    `every`, `waits_for`, `fresh_days` and `owner` are as in the schedule. A report in a sweep has the name of the sweep
+    in `sweep`, and its own values of the parameters that differ, as text, in `swept`.
     """
 
     name: str
@@ -194,6 +199,7 @@ class Job:
     fresh_days: int | None = None
     sweep: str = ""
     swept: Mapping[str, str] = field(default_factory=dict)
+    owner: tuple[str, ...] = ()
 
     @property
     def called(self) -> set[str]:
@@ -263,6 +269,7 @@ def read(root: Path) -> list[Job]:
         panels = {"panel_path", "panel_map"} if "panel_path" in several else set[str]()
         _refuse_set(report.parameters.keys() - panels, where)
         plan = Job(report.name, notebook, {}, (), "", report.every, report.waits_for, report.fresh_days)
+        plan = replace(plan, owner=report.owner)
         if plan.is_brief and several:
             raise DesignError(f"{where}: the brief reads all reports, so it cannot be a sweep; use single values.")
         stale = {"stale_after_days": str(report.fresh_days)} if report.fresh_days else {}

@@ -5,15 +5,16 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, date, datetime, time
+from functools import partial
 from pathlib import Path
 
 from analysis import data
 from analysis.errors import DataError, DesignError
-from runner import Exit, Outcome, ReportError, disk_full, publish, release, run, say, schedule
+from runner import UNSENT, Exit, Outcome, ReportError, disk_full, publish, release, run, say, schedule
 from runner.release import Release
 from runner.run import Request
 from runner.schedule import Job, Notice
@@ -33,8 +34,6 @@ def work(root: Path, request: Request, *, due: bool = False, as_json: bool = Fal
     as_json : bool
         Whether to print only the outcome to standard output, as one JSON object.
     """
-    from runner import notices, site  # imports network clients
-
     recipients, waits, wrong = tuple[Notice, ...](), list[str](), None
 
     def is_due(job: Job, standing: Release) -> bool:
@@ -57,13 +56,9 @@ def work(root: Path, request: Request, *, due: bool = False, as_json: bool = Fal
         outcome = outcome.model_copy(update={"stale": old, "notes": [*outcome.notes, *waits]})
     except BaseException as error:
         outcome, wrong = stopped(error, request.as_of, (request.out or root / "reports").absolute()), error
-    briefs = [outcome.folder / f"{name}.pdf" for name in outcome.reports if schedule.number(name) == "00"]
     ended, faults = without_paths(outcome, root), list[str]()
-    try:
-        site.record(ended.out, ended, datetime.now(UTC))
-    except OSError as error:
-        faults.append(f"The page and the feed in {ended.out.name} could not be written ({error.strerror}).")
-    faults += notices.send(ended, recipients, dict(os.environ), root=root, brief=next(iter(briefs), None))
+    if ended.code != Exit.LOCKED:  # else the run at work will tell
+        ended, faults = told(root, ended, recipients)
     if as_json:
         say(json.dumps({**ended.model_dump(exclude={"at"}), "notices": faults}))
     elif not wrong:
@@ -74,6 +69,30 @@ def work(root: Path, request: Request, *, due: bool = False, as_json: bool = Fal
     if wrong:
         raise wrong
     return outcome.code or (Exit.NOTICE if faults else Exit.OK)
+
+
+def told(root: Path, outcome: Outcome, recipients: Sequence[Notice]) -> tuple[Outcome, list[str]]:
+    """Send the notices of a run and log it; return its outcome with what the log knows, and what could not be told.
+
+    It is logged after the news is sent, so that a run that is killed meanwhile is told again, and before the other
+    notices, which may copy the page and the feed.
+    """
+    from runner import notices, site  # imports network clients
+
+    jobs = list[Job]()
+    with suppress(DataError, DesignError):  # a schedule that cannot be read is told as such
+        jobs = schedule.read(root)
+    outcome = notices.remembered(outcome, site.logged(outcome.out), jobs)
+    briefs = [outcome.folder / f"{name}.pdf" for name in outcome.reports if schedule.number(name) == "00"]
+    send = partial(notices.send, environment=dict(os.environ), root=root, brief=next(iter(briefs), None))
+    faults = send(outcome, recipients, logged=False)
+    if outcome.news and len(faults) == sum(notice.on == "news" for notice in recipients):
+        outcome = outcome.model_copy(update={"news": UNSENT if faults else ""})
+    try:
+        site.record(outcome.out, outcome, datetime.now(UTC))
+    except OSError as error:
+        faults.append(f"The page and the feed in {outcome.out.name} could not be written ({error.strerror}).")
+    return outcome, faults + send(outcome, recipients, logged=True)
 
 
 @contextmanager
@@ -112,17 +131,22 @@ def awaited(root: Path, job: Job, standing: Release) -> list[str]:
 def stale(root: Path, outcome: Outcome, now: datetime) -> list[str]:
     """Describe due reports' data files that are older than the schedule allows.
 
-    Stale data are reported on days when a report is due, not every day until the data are renewed.
+    Each is told once for each day on which its report fell due, even if that waits for the file and so stays due.
     """
+    from runner import site
+
+    known = [(run.as_of, line.partition(",")[0]) for run in site.logged(outcome.out) for line in run.stale]
     stood = release.read(outcome.out / outcome.previous).manifest.reports if outcome.previous else {}
     lines = list[str]()
     for job in schedule.read(root):
         entry, limit = stood.get(job.name), job.fresh_days
         if limit and schedule.is_due(job.every, now, date.fromisoformat(entry.as_of) if entry else None):
+            due = f"{schedule.last_due(job.every, now) or now.date()}"
             for file, day in dated(root, job.waits_for).items():
-                if (days := (now.date() - day).days) > limit:
-                    lines.append(f"{file} is dated {day}, {days:,} days ago; the schedule allows at most {limit}")
-    return [*dict.fromkeys(lines)]
+                said, days = f"{job.name}: {file} is dated {day}", (now.date() - day).days
+                if days > limit and not any(as_of >= due and said == each for as_of, each in known):
+                    lines.append(f"{said}, {days:,} days ago; the schedule allows at most {limit}")
+    return lines
 
 
 def dated(root: Path, files: Iterable[str]) -> dict[str, date]:
@@ -144,7 +168,8 @@ def stopped(error: BaseException, as_of: str, out: Path) -> Outcome:
     why = str(error) or type(error).__name__
     why = f"a signal ended the run ({why})" if outcome == "interrupted" else why
     why = "the disk is full; make room and run again" if disk_full(error) else why
-    return Outcome(outcome=outcome, as_of=as_of, failures=[why], out=out)
+    code = error.code if isinstance(error, ReportError) else Exit.OK
+    return Outcome(outcome=outcome, as_of=as_of, failures=[why], out=out, code=code)
 
 
 def without_paths(outcome: Outcome, root: Path) -> Outcome:

@@ -26,7 +26,7 @@ from analysis.event import read_event
 from analysis.numbers import between, day, quantity
 from analysis.provenance import ANNEX
 from analysis.simulated import condition
-from runner import Outcome, ReportError, diff, release
+from runner import Outcome, ReportError, diff, reason, release
 from runner.diff import Changes
 from runner.pdf import AUTHOR
 from runner.publish import identity, name_of, rendered
@@ -35,7 +35,6 @@ from runner.schedule import number, varied
 
 PAGE, BELIEVE, FEED, LOG = "index.html", "believe.html", "feed.xml", "outcomes.jsonl"
 KEPT, SHOWN = 400, 100  # number of outcomes in the log, and in the feed and the page
-PATHS = re.compile(r"(?<![\w.:/<])/(?:[^/\s'\"]+/)+")  # folders of this machine, in messages about failures
 RATINGS = {"Supported": 5, "Contradicted": 1, "Not shown": None, "Not testable": None}
 """The machine-readable rating for the word of each verdict; between 1 and 5 is "half true"."""
 OTHERS = {
@@ -269,10 +268,9 @@ def record(out: Path, outcome: Outcome, at: datetime) -> None:
     """
     if not (outcome.release or outcome.draft or (out / LOG).is_file()):
         return
-    texts = {part: [text.partition("\n")[0] for text in getattr(outcome, part)] for part in ("failures", "notes")}
-    lines = {part: [PATHS.sub("", text.removesuffix(":")) for text in some] for part, some in texts.items()}
+    lines = {part: [reason(text) for text in getattr(outcome, part)] for part in ("failures", "notes")}
     line = outcome.model_copy(update={**lines, "at": at.isoformat(timespec="seconds")}).model_dump_json()
-    descriptor = os.open(out / LOG, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
+    descriptor = os.open(out / LOG, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK, 0o644)
     try:
         os.write(descriptor, f"\n{line}\n".encode())  # in one write, after the partial line that a killed run may leave
     finally:
@@ -321,6 +319,7 @@ def _item(run: Outcome, summaries: Mapping[str, Summary]) -> dict[str, Any]:
     where = run.release or run.draft
     lines = [summaries[run.release].line] if run.outcome == "published" and run.release in summaries else []
     named = {"Word changed: ": run.changed_words, "Stale: ": run.stale, "Failed: ": run.failures, "": run.notes}
+    named |= {"Still failed: ": run.standing, "Mended: ": run.mended}
     lines += [f"{before}{line}" for before, some in named.items() for line in some]
     lines += [f"{name}: {' '.join(line.split())}" for name, line in run.reports.items()]
     return run.model_dump() | {

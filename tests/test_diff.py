@@ -33,6 +33,11 @@ def test_what_moved_is_told_under_its_heading(tmp_path, case):
     assert diff.line(changes) == case.get("line", diff.line(changes))
 
 
+def test_a_margin_that_moved_is_something_that_moved(tmp_path):
+    found = compared(tmp_path, {"verdicts": [verdict(margin=2.0)]}, verdicts=[verdict(margin=9.0)])
+    assert diff.line(found) == "Since the release of 2026-11-25: 1 verdict moved."
+
+
 def lines(changes, heading):
     return dict(diff.sections(changes)).get(heading)
 
@@ -51,6 +56,7 @@ def test_between_equal_releases_nothing_moved(tmp_path):
         (None, verdict(), ["C01 V1 in 05_growth: no word before, Not shown now"]),
         (verdict(estimate=1.0), verdict(estimate=1.4), []),
         (verdict(), verdict(confidence="high"), []),
+        (verdict(margin=2.0), verdict(margin=9.0), ["C01 V1 in 05_growth: margin 2.0 before, 9.0 now"]),
         (verdict(market="m"), verdict("Supported", market="m"), []),
         (verdict(aside="Of its firms:"), verdict("Supported", aside="Of its firms:"), []),
     ],

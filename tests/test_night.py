@@ -11,7 +11,7 @@ import pytest
 from desk import SOURCES, WRITE_VERDICTS, Desk, describe, full_disk, sources_kept, stub_render
 
 from runner import cli as command_line
-from runner import pdf, run, schedule
+from runner import pdf, release, run, schedule
 
 MONDAY, TUESDAY, NEXT, LAST = "2026-11-23", "2026-11-24", "2026-11-30", "2026-12-07"
 VINTAGE = "2026-11-01"
@@ -126,11 +126,10 @@ def test_a_release_dated_after_today_is_news_and_does_not_keep_todays_from_being
     assert desk.shift(TUESDAY) == 0
     assert desk.releases() == [MONDAY, TUESDAY, NEXT]
     assert os.readlink(desk.reports / "latest") == TUESDAY
-    assert desk.told()[-1]["outcome"] == "published"
+    assert len(desk.told()) == 1
     shutil.rmtree(desk.reports / NEXT)
-    told = desk.told()
-    assert desk.due(TUESDAY) == 0
-    assert desk.told() == told
+    assert desk.due(TUESDAY) == desk.due(TUESDAY) == 0
+    assert [told["mended"] for told in desk.told()] == [[], [said]]
 
 
 def test_a_release_whose_run_was_killed_before_latest_showed_it_is_shown_though_nothing_is_due(desk, no_kernels):
@@ -221,7 +220,13 @@ def test_data_older_than_the_limit_are_news_on_the_day_on_which_their_report_is_
     for day in (LAST, LAST, "2026-12-08"):
         assert desk.due(day) == 0
     ((told),) = desk.told()
-    assert told["stale"] == ["data/figures.csv is dated 2026-11-01, 36 days ago; the schedule allows at most 29"]
+    desk.plan(BRIEF, {**FIRST, "waits_for": "data/figures.csv", "fresh_days": 29}, SECOND)
+    for day in ("2026-12-14", "2026-12-14", "2026-12-15", "2026-12-22"):  # one Monday waited for, then missed
+        assert desk.due(day) == 0
+    assert [each["as_of"] for each in desk.told()] == [LAST, "2026-12-14", "2026-12-22"]
+    assert told["stale"] == [
+        "01_first: data/figures.csv is dated 2026-11-01, 36 days ago; the schedule allows at most 29"
+    ]
 
 
 def test_a_run_that_is_refused_or_ended_by_a_signal_is_news(desk, no_kernels, capsys):
@@ -269,8 +274,10 @@ def test_nobody_is_told_of_what_is_published_elsewhere_unless_it_was_due_as_in_a
 def test_a_damaged_release_is_told_as_json_and_in_the_feed(desk, capsys):
     (desk.published / "01_first.pdf").write_text("cut off")
     assert desk.due(TUESDAY, "--json") == 0
-    (note,) = json.loads(capsys.readouterr().out)["notes"]
-    assert f"{MONDAY}: its files do not match: 01_first.pdf: damaged. All reports are made again." in note
+    (wrong,) = json.loads(capsys.readouterr().out)["failures"]
+    assert wrong == f"reports/{MONDAY}: its files do not match: 01_first.pdf: damaged. All reports are made again."
+    assert desk.due(TUESDAY) == 0
+    assert [told["mended"] for told in desk.told()] == [[], [wrong]]
     assert "its files do not match: 01_first.pdf: damaged" in (desk.reports / "feed.xml").read_text()
 
 
@@ -283,6 +290,40 @@ def test_what_a_failed_run_has_made_is_not_called_published(desk, capsys):
 
 
 # Who is told
+
+
+def test_a_failure_is_told_once_a_reminder_a_day_and_once_that_it_is_mended_and_no_second_run_tells(desk, capsys):
+    desk.write("01_first", "1 / 0")
+    hook = [sys.executable, "hook.py"]
+    desk.plan(
+        BRIEF, {**FIRST, "owner": "a@b.c"}, SECOND, notices=[{"command": hook}, {"command": hook, "on": "published"}]
+    )
+    days = [NEXT, NEXT, "2026-12-01", "2026-12-01"]
+    assert [desk.due(day) for day in days] == [3, 3, 3, 3]
+    with release.locked(desk.reports):
+        assert desk.due("2026-12-02") == 4
+    desk.write("01_first", JUDGE)
+    assert desk.due("2026-12-02") == desk.due("2026-12-02") == 0
+    seen = [(told["as_of"], told["outcome"], told["news"], *told["mended"], *told["owners"]) for told in desk.told()]
+    said = "01_first: a cell failed with ZeroDivisionError: division by zero"
+    assert seen == [
+        (NEXT, "failed", "news", "a@b.c"),
+        ("2026-12-01", "failed", "reminder", "a@b.c"),
+        ("2026-12-02", "published", "news", said, "a@b.c"),
+        ("2026-12-02", "published", "news", said, "a@b.c"),  # to the one that hears of each release
+    ]
+    assert (
+        f'<content type="text">Failed: draft, as of {NEXT}.\nFailed: {said}' in (desk.reports / "feed.xml").read_text()
+    )
+
+
+def test_what_nobody_could_be_told_is_told_with_the_next_run(desk):
+    desk.plan(BRIEF, {**FIRST, "parameters": {"note": "Supported"}}, SECOND)
+    (desk.root / "hook.py").write_text("import sys; sys.exit(9)")
+    assert desk.due(NEXT) == 6
+    (desk.root / "hook.py").write_text(SOURCES["hook"])
+    assert desk.due(NEXT) == desk.due(NEXT) == 0
+    assert [told["changed_words"] for told in desk.told()] == [["c1 in 01_first: a=b before, Supported now"]]
 
 
 def test_a_notice_that_fails_is_told_and_undoes_nothing(desk, capsys):

@@ -1,5 +1,6 @@
 """Notices: what is news, and how it reaches a real mail server, a real web server and a real command."""
 
+import itertools
 import json
 import os
 import shutil
@@ -18,11 +19,12 @@ from aiosmtpd.smtp import AuthResult
 from desk import SOURCES
 
 from runner import Outcome, notices, scheduled
-from runner.schedule import Notice
+from runner.schedule import Job, Notice
 
 READ, FAILED = SOURCES["read_outcome"], SOURCES["failed_outcome"]
 SECRET = "unmistakable-5ecret-7f3a"
 QUIET = {**FAILED, "outcome": "published", "changed_words": [], "failures": [], "release": "2026-11-26", "draft": ""}
+QUIET |= {"news": ""}
 
 
 @pytest.fixture(autouse=True)
@@ -36,21 +38,105 @@ def notice(**keys):
     return Notice.model_validate({"timeout": 5, **keys})
 
 
-def send(told, *hooks, root=Path(), brief=None, **environment):
-    return notices.send(Outcome(**told), hooks, {**os.environ, **environment}, root=root, brief=brief)
+def send(told, *hooks, root=Path(), brief=None, logged=False, **environment):
+    environment = {**os.environ, **environment}
+    return notices.send(Outcome(**told), hooks, environment, root=root, brief=brief, logged=logged)
 
 
 # What is news
 
 
-NO_NEWS = [{"outcome": outcome} for outcome in ("published", "unchanged", "draft")]
-NEWS = [{"outcome": outcome} for outcome in ("failed", "refused", "interrupted")]
-NEWS += [{part: ["a"]} for part in ("failures", "changed_words", "stale")]
+ONE, TWO = "01_a: a cell failed with KeyError: 'x'", "02_b: not finished after 600 s"
+OLD = "reports/2026-11-30: this release is dated after today, 2026-11-26"
+MADE = {"01_a": "published    1.0 s", "02_b": "published    1.0 s"}
+STANDS = {"01_a": "not due  as of 2026-11-01", "02_b": "unchanged  as of 2026-11-01"}
+DUE = {"01_a": "failed", "02_b": "unchanged"}
+TURNED = "C01 V2 in 01_a: Not shown before, Supported now"
 
 
-@pytest.mark.parametrize("told", [*NO_NEWS, *NEWS])
-def test_a_run_that_made_nothing_a_failure_a_changed_word_and_stale_data_are_news(told):
-    assert Outcome(**{**QUIET, **told}).is_news == (told in NEWS)
+def run(*failures, day=26, outcome="", reports=DUE, **known):
+    outcome = outcome or ("failed" if failures else "published")
+    return Outcome(outcome=outcome, as_of=f"2026-11-{day}", failures=failures, reports=reports, **known)
+
+
+def remember(*runs):
+    """Return runs as they are told and logged one after the other."""
+    log = []
+    for each in runs:
+        unsent, jobs = each.news, [Job("01_a", Path(), {}, owner=("a@b.c",)), Job("02_b", Path(), {}, owner=("d@e.f",))]
+        told = notices.remembered(each, log, jobs)
+        log.append(told.model_copy(update={"news": unsent} if unsent else {}))
+    return log
+
+
+RUNS = {
+    "what stands is told once, a day later again, and when it is mended": (
+        [run(ONE), run(ONE), run(ONE, day=27), run(ONE, day=27), run(reports=MADE), run(reports=MADE)],
+        ["news", "", "reminder", "", "news", ""],
+    ),
+    "another failure of the same report is news, other numbers in it are none": (
+        [run("01_a: row 1 at 0x7f1a"), run("01_a: row 2 at 0x7f1b"), run("01_a: column 2")],
+        ["news", "", "news"],
+    ),
+    "what was not tried again stands": (
+        [
+            run(ONE),
+            run(outcome="unchanged", reports=STANDS),
+            run(TWO, outcome="refused", reports={}),
+            run(reports=MADE),
+        ],
+        ["news", "", "news", "news"],
+    ),
+    "a report that a killed run has made, or that is gone, is mended": (
+        [
+            run(ONE),
+            run(outcome="unchanged", reports={"01_a": "not due  as of 2026-11-27"}),
+            run(TWO),
+            run(reports={"3": ""}),
+        ],
+        ["news", "news", "news", "news"],
+    ),
+    "what is no report's is over once a run comes to the reports": (
+        [
+            run(OLD, outcome="unchanged", reports=STANDS),
+            run("a signal", outcome="interrupted", reports={}),
+            run(reports=DUE),
+        ],
+        ["news", "news", "news"],
+    ),
+    "what turned and could be told to nobody is told later": (
+        [run(changed_words=[TURNED], news="unsent"), run(outcome="unchanged", reports=STANDS), run(reports=MADE)],
+        ["unsent", "news", ""],
+    ),
+    "stale data are told as often as a run has found them": (
+        [run(stale=["s"]), run(), run(stale=["s"])],
+        ["news", "", "news"],
+    ),
+}
+
+
+@pytest.mark.parametrize("case", RUNS)
+def test_what_matters_is_told_once(case):
+    runs, news = RUNS[case]
+    assert [each.news for each in remember(*runs)] == news
+
+
+def test_a_letter_says_what_still_stands_what_is_mended_and_goes_to_whose_report_it_is():
+    *_, partly, whole = remember(run(ONE, TWO), run(TWO, reports={**MADE, "02_b": "failed"}), run(reports=MADE))
+    assert (partly.mended, partly.failures, partly.owners) == ([ONE], [TWO], ["a@b.c", "d@e.f"])
+    assert f"What failed before, and is mended:\n- {ONE}" in partly.letter
+    assert (whole.mended, whole.line.partition("; ")[2], whole.owners) == ([TWO], f"mended: {TWO}", ["d@e.f"])
+    *_, still = remember(run(ONE), run(outcome="unchanged", reports=STANDS, day=27))
+    assert (still.news, still.standing, still.owners) == ("reminder", [ONE], ["a@b.c"])
+    assert still.line == f"Reminder: reports unchanged, as of 2026-11-27; still failed: {ONE}"
+
+
+def test_a_line_has_the_reason_and_the_command_that_mends_it():
+    problem = (
+        f"data/a.csv: its hash is {'a1' * 32}, not the accepted {'b2' * 32}; run: market-impact check --accept a.csv"
+    )
+    told = run(f"01_a: Cannot load a: found 2 problems:\n  {problem}\n  data/b.csv: correct it", TWO)
+    assert told.line.endswith("not the accepted b2b2b2b2b2b2...; run: market-impact check --accept a.csv, and 1 more")
 
 
 def test_the_outcome_is_one_line_whatever_failed():
@@ -85,6 +171,17 @@ def test_a_command_reads_the_outcome_in_the_projects_folder(tmp_path):
 def test_nobody_is_told_when_there_is_no_news(tmp_path):
     assert send(QUIET, script(tmp_path, READ), root=tmp_path) == []
     assert not (tmp_path / "told.json").exists()
+
+
+@pytest.mark.parametrize("outcome", ["published", "unchanged"])
+def test_a_notice_for_every_run_or_release_comes_after_the_log_and_any_other_before(tmp_path, outcome):
+    hooks = [script(tmp_path, READ).model_copy(update={"on": on}) for on in ("news", "always", "published")]
+    for hook, logged in itertools.product(hooks, (False, True)):
+        told = {**QUIET, "outcome": outcome, "news": "reminder"}
+        assert send(told, hook, root=tmp_path, logged=logged) == []
+        due = not logged if hook.on == "news" else logged and (hook.on == "always" or outcome == "published")
+        assert (tmp_path / "told.json").exists() == due
+        (tmp_path / "told.json").unlink(missing_ok=True)
 
 
 def test_a_command_that_fails_is_told_and_the_others_are_sent(tmp_path):
@@ -263,9 +360,10 @@ def test_an_email_has_the_brief_and_the_line_as_its_subject(served, tmp_path):
     inbox, host = served()
     brief = tmp_path / "00_executive_brief.pdf"
     brief.write_bytes(b"%PDF-1.7 brief")
-    assert send(FAILED, notice(email=PLAIN), brief=brief, MAIL_HOST=host) == []
+    owned = {**FAILED, "owners": ["c@example.org", "a@example.org"]}
+    assert send(owned, notice(email=PLAIN), brief=brief, MAIL_HOST=host) == []
     ((sender, recipients, letter, _),) = inbox.letters
-    assert (sender, recipients) == ("reports@example.org", ["a@example.org", "b@example.org"])
+    assert (sender, recipients) == ("reports@example.org", ["a@example.org", "b@example.org", "c@example.org"])
     assert letter["Subject"].startswith("Reports failed, as of 2026-11-26, in draft; failed: 05_growth")
     assert letter.get_body().get_content().replace("\r\n", "\n") == Outcome(**FAILED).letter
     (attached,) = letter.iter_attachments()

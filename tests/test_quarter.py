@@ -18,6 +18,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from importlib import import_module
+from itertools import zip_longest
 from pathlib import Path
 from unittest import mock
 from xml.etree import ElementTree
@@ -160,50 +161,53 @@ class Told:
 
     outcome: str
     code: Exit
-    failure: str = ""  # words of the only one
+    failures: Sequence[str] = field(default_factory=list)  # words of each
     release: str = ""
     reports: Mapping[str, str] = field(default_factory=dict)
     changed_words: Sequence[str] = field(default_factory=list)
     stale: Sequence[str] = field(default_factory=list)
-    note: str = ""  # words of the notes
     draft: str = ""
 
 
-def told_by_run(world, when, fault, last, name):
-    """Return what a run has to tell, and the release that it makes, or None."""
+def told_by_run(world, when, fault, last, name, known):
+    """Return what a run has to tell, and the release that it makes, or None; `known` says when what was stale."""
     if fault == "locked":
-        return Told("refused", Exit.LOCKED, "is already doing so"), None
+        return Told("refused", Exit.LOCKED, ["is already doing so"]), None
     file = max(world.vintages, key=world.vintages.get)
     if when.isoformat() < world.vintages[file]:
         words = f"is dated {world.vintages[file]} and may include later knowledge"
-        return Told("refused", Exit.REFUSED, words), None
+        return Told("refused", Exit.REFUSED, [words]), None
     stands, reports = None if last is None or last.cut else last, world.reports
     dates = stands.dates if stands else {}
     due = [name for name, report in reports.items() if name not in dates or falls_due(report, dates[name], when)]
     if stands and not due:
         return Told(
-            "unchanged", Exit.OK, "", stands.name, {name: f"not due as of {dates[name]}" for name in dates}
+            "unchanged", Exit.OK, [], stands.name, {name: f"not due as of {dates[name]}" for name in dates}
         ), None
     age = (when - date.fromisoformat(world.vintages[file])).days
-    sentence = f"data/{file} is dated {world.vintages[file]}, {age} days ago; the schedule allows at most {FRESH}"
-    stale = [sentence] if age > FRESH and "02_weekly" in due else []
+    cut = [f"its files do not match: {last.cut}"] if last and last.cut else []
+    sentence = (
+        f"02_weekly: data/{file} is dated {world.vintages[file]}, {age} days ago; the schedule allows at most {FRESH}"
+    )
+    monday = when - timedelta(when.weekday())
+    told = any(day >= monday and said == sentence.partition(",")[0] for day, said in known)
+    stale = [sentence] if age > FRESH and "02_weekly" in due and not told else []
     kept = [name for name in {*reports, *dates} - {*due, "00_brief"} if name in reports]
     same = [name for name in kept if stands.world.recipe(name) == world.recipe(name)]
     lines = {name: f"unchanged as of {dates[name]}" if name in same else "published" for name in (*reports, "00_brief")}
     if fault == "full" or world.broken:
         lines = {name: line.replace("published", "made") for name, line in lines.items()}
         if fault == "full":
-            return Told("failed", Exit.DISK_FULL, "the disk is full", "", lines, stale=stale), None
-        lines["02_weekly"], words = "failed", "02_weekly: a cell failed with ZeroDivisionError"
-        return Told("failed", Exit.FAILED, words, "", lines, stale=stale, draft="draft"), None
+            return Told("failed", Exit.DISK_FULL, [*cut, "the disk is full"], "", lines, stale=stale), None
+        lines["02_weekly"], words = "failed", "02_weekly: a cell failed with ZeroDivisionError: division by zero"
+        return Told("failed", Exit.FAILED, [words, *cut], "", lines, stale=stale, draft="draft"), None
     words = [
         f"C01 in {name}: {stands.world.word(name)} before, {world.word(name)} now"
         for name in sorted(reports)
         if name in dates and stands.world.word(name) != world.word(name)
     ]
-    note = f"its files do not match: {last.cut}" if last and last.cut else ""
     made = Made(name, world, {name: dates[name] if name in same else when for name in lines}, stands)
-    return Told("published", Exit.OK, "", name, lines, words, stale, note), made
+    return Told("published", Exit.OK, cut, name, lines, words, stale), made
 
 
 def falls_due(report, made, when):
@@ -257,15 +261,16 @@ def told_by_release(made):
 
 
 def read_run(printed, code, true):
-    """Return what a run told; of failures and notes the true words if they are there."""
+    """Return what a run told; of failures the true words if they are there."""
     told = json.loads(printed)
     lines = {name: " ".join(line.split()) for name, line in told["reports"].items()}
     lines = {name: re.sub("^(published|made) .*", r"\1", line) for name, line in lines.items()}
-    failure, note = "; ".join(told["failures"]), " ".join(told["notes"])
-    failure = true.failure if true.failure in failure and len(told["failures"]) == bool(true.failure) else failure
-    note = true.note if true.note in note else note
+    pairs = zip_longest(sorted(told["failures"]), sorted(true.failures), fillvalue="")
+    failures = [words if words and words in failure else failure for failure, words in pairs]
+    same = sorted(failures) == sorted(true.failures)
     words, stale = told["changed_words"], told["stale"]
-    return Told(told["outcome"], Exit(code), failure, told["release"], lines, words, stale, note, told["draft"])
+    failures = true.failures if same else failures
+    return Told(told["outcome"], Exit(code), failures, told["release"], lines, words, stale, told["draft"])
 
 
 def read_release(folder, true):
@@ -360,7 +365,7 @@ class Quarter(RuleBasedStateMachine):
         self.out, self.today, files = self.desk.reports, START, ("figures.csv", "prices.csv")
         tables = dict(zip(files, ({2019: 4, 2020: 6, 2021: 7}, {2019: 3, 2020: 5}), strict=True))
         self.world, self.made, self.feed = World(tables, dict.fromkeys(files, "2020-12-20")), [], Counter()
-        self.logged = False
+        self.logged, self.known = False, []
 
     def teardown(self):
         self.stack.close()
@@ -382,7 +387,8 @@ class Quarter(RuleBasedStateMachine):
             os.truncate(self.out / last.name / fault, 10)
         lay_out(self.desk, self.code, world)
         there = sum(made.name.startswith(when.isoformat()) for made in self.made)
-        true, made = told_by_run(world, when, fault, last, f"{when}.{there + 1}" if there else when.isoformat())
+        name = f"{when}.{there + 1}" if there else when.isoformat()
+        true, made = told_by_run(world, when, fault, last, name, self.known)
         with self.spoiled(fault):
             code, printed = forked(lambda: self.command("run", "--due", "--json", "--as-of", when.isoformat()))
         killed = code == -signal.SIGKILL
@@ -405,11 +411,16 @@ class Quarter(RuleBasedStateMachine):
         assert release.names(self.out) == names
         if true.outcome in ("published", "unchanged"):
             assert os.readlink(self.out / "latest") == names[-1]
+        if true.code == Exit.LOCKED:
+            return  # the run at work will tell
         self.logged |= bool(true.release or true.draft)  # what comes to nothing begins no log
+        self.known += [
+            (date.fromisoformat(printed["as_of"]), line.partition(",")[0]) for line in true.stale if self.logged
+        ]
         where, day = printed["release"] or printed["draft"], printed["as_of"]
         of = [where] if where.startswith(day) else [where, f"as of {day}"]
         self.feed[f"{printed['outcome'].capitalize()}: {', '.join(filter(None, of))}"] += self.logged
-        if self.logged and true.code != Exit.LOCKED:  # else its entry comes with the next run
+        if self.logged:
             assert titles(self.out) == +self.feed
 
     @precondition(lambda self: any(not made.cut for made in self.made))

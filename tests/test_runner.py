@@ -171,7 +171,7 @@ def test_from_a_damaged_release_nothing_is_carried_over_and_it_stays_as_it_is(qu
         file.write_bytes(file.read_bytes()[:-2])
     before = contents(quick.published)
     assert quick.run("02") == Exit.OK
-    said = capsys.readouterr().out
+    said = "".join(capsys.readouterr())
     assert said.count("published ") == 3
     wrong = "missing" if how == "gone" else "damaged"
     assert f"its files do not match: {lost}: {wrong}. All reports are made again." in said
@@ -185,7 +185,7 @@ def test_from_a_release_whose_manifest_no_run_wrote_nothing_is_carried_over(quic
     file.unlink()
     file.write_text(content) if content else file.mkdir()
     assert quick.run() == Exit.OK
-    said = capsys.readouterr().out
+    said = "".join(capsys.readouterr())
     assert said.count("published ") == 3
     assert "not a release: its manifest.json cannot be read (" in said
     assert quick.published.name == f"{AS_OF}.2"
@@ -203,7 +203,7 @@ def test_a_manifest_that_leads_out_of_its_folder_or_is_of_another_one_is_not_fol
         changed = {"files": {**told["files"], changed: publish.sha256(quick.published / changed)}}
     publish.write_json(quick.published / "manifest.json", {**told, **changed})
     assert quick.run("01") == Exit.OK
-    said = capsys.readouterr().out
+    said = "".join(capsys.readouterr())
     assert why in said
     assert said.count("published ") == 3
 
