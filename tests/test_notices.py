@@ -16,7 +16,7 @@ from types import SimpleNamespace
 import pytest
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import AuthResult
-from desk import SOURCES
+from desk import SOURCES, cases
 
 from runner import Outcome, notices, scheduled
 from runner.schedule import Job, Notice
@@ -46,96 +46,43 @@ def send(told, *hooks, root=Path(), brief=None, logged=False, **environment):
 # What is news
 
 
-ONE, TWO = "01_a: a cell failed with KeyError: 'x'", "02_b: not finished after 600 s"
-OLD = "reports/2026-11-30: this release is dated after today, 2026-11-26"
-MADE = {"01_a": "published    1.0 s", "02_b": "published    1.0 s"}
-STANDS = {"01_a": "not due  as of 2026-11-01", "02_b": "unchanged  as of 2026-11-01"}
-DUE = {"01_a": "failed", "02_b": "unchanged"}
-TURNED = "C01 V2 in 01_a: Not shown before, Supported now"
-
-
-def run(*failures, day=26, outcome="", reports=DUE, **known):
-    outcome = outcome or ("failed" if failures else "published")
-    return Outcome(outcome=outcome, as_of=f"2026-11-{day}", failures=failures, reports=reports, **known)
-
-
-def remember(*runs):
-    """Return runs as they are told and logged one after the other."""
-    log = []
-    for each in runs:
-        unsent, jobs = each.news, [Job("01_a", Path(), {}, owner=("a@b.c",)), Job("02_b", Path(), {}, owner=("d@e.f",))]
-        told = notices.remembered(each, log, jobs)
-        log.append(told.model_copy(update={"news": unsent} if unsent else {}))
-    return log
-
-
-RUNS = {
-    "what stands is told once, a day later again, and when it is mended": (
-        [run(ONE), run(ONE), run(ONE, day=27), run(ONE, day=27), run(reports=MADE), run(reports=MADE)],
-        ["news", "", "reminder", "", "news", ""],
-    ),
-    "another failure of the same report is news, other numbers in it are none": (
-        [run("01_a: row 1 at 0x7f1a"), run("01_a: row 2 at 0x7f1b"), run("01_a: column 2")],
-        ["news", "", "news"],
-    ),
-    "what was not tried again stands": (
-        [
-            run(ONE),
-            run(outcome="unchanged", reports=STANDS),
-            run(TWO, outcome="refused", reports={}),
-            run(reports=MADE),
-        ],
-        ["news", "", "news", "news"],
-    ),
-    "a report that a killed run has made, or that is gone, is mended": (
-        [
-            run(ONE),
-            run(outcome="unchanged", reports={"01_a": "not due  as of 2026-11-27"}),
-            run(TWO),
-            run(reports={"3": ""}),
-        ],
-        ["news", "news", "news", "news"],
-    ),
-    "what is no report's is over once a run comes to the reports": (
-        [
-            run(OLD, outcome="unchanged", reports=STANDS),
-            run("a signal", outcome="interrupted", reports={}),
-            run(reports=DUE),
-        ],
-        ["news", "news", "news"],
-    ),
-    "what turned and could be told to nobody is told later": (
-        [run(changed_words=[TURNED], news="unsent"), run(outcome="unchanged", reports=STANDS), run(reports=MADE)],
-        ["unsent", "news", ""],
-    ),
-    "stale data are told as often as a run has found them": (
-        [run(stale=["s"]), run(), run(stale=["s"])],
-        ["news", "", "news"],
-    ),
+STATES = {"made": "published    1.0 s", "stands": "not due  as of 2026-11-01", "later": "unchanged  as of 2026-11-27"}
+REPORTS = {"01_a": "failed", "02_b": "unchanged  as of 2026-11-01"}
+REPORTS = {state: dict.fromkeys(REPORTS, line) for state, line in STATES.items()} | {
+    "": REPORTS,
+    "none": {},
+    "gone": {"3": ""},
 }
 
 
-@pytest.mark.parametrize("case", RUNS)
-def test_what_matters_is_told_once(case):
-    runs, news = RUNS[case]
-    assert [each.news for each in remember(*runs)] == news
+def ran(wrong=(), day=26, outcome="", reports="", **known):
+    outcome = outcome or ("failed" if wrong else "published")
+    return Outcome(outcome=outcome, as_of=f"2026-11-{day}", failures=wrong, reports=REPORTS[reports], **known)
 
 
-def test_a_letter_says_what_still_stands_what_is_mended_and_goes_to_whose_report_it_is():
-    *_, partly, whole = remember(run(ONE, TWO), run(TWO, reports={**MADE, "02_b": "failed"}), run(reports=MADE))
-    assert (partly.mended, partly.failures, partly.owners) == ([ONE], [TWO], ["a@b.c", "d@e.f"])
-    assert f"What failed before, and is mended:\n- {ONE}" in partly.letter
-    assert (whole.mended, whole.line.partition("; ")[2], whole.owners) == ([TWO], f"mended: {TWO}", ["d@e.f"])
-    *_, still = remember(run(ONE), run(outcome="unchanged", reports=STANDS, day=27))
-    assert (still.news, still.standing, still.owners) == ("reminder", [ONE], ["a@b.c"])
-    assert still.line == f"Reminder: reports unchanged, as of 2026-11-27; still failed: {ONE}"
+@pytest.mark.parametrize("case", cases("news"), ids=lambda case: case["name"])
+def test_what_matters_is_told_once_to_those_whose_report_it_is(case):
+    log, jobs = [], [Job(name, Path(), {}, owner=(f"{name}@b.c",)) for name in ("01_a", "02_b")]
+    for row in case["runs"]:
+        true = {part: row.get(part, []) for part in ("standing", "mended", "changed_words")} | {
+            "news": row.get("news", "")
+        }
+        given = {part: value for part, value in row.items() if part not in (*true, "turned")}
+        told = notices.remembered(ran(**given, changed_words=row.get("turned", [])), log, jobs)
+        told = told.model_copy(update={"news": true["news"]}) if true["news"] == "unsent" else told
+        assert {part: getattr(told, part) for part in true} == true
+        of = [job.name for job in jobs if f"{job.name}:" in told.letter]
+        assert told.owners == ([f"{name}@b.c" for name in of] if true["news"] else [])
+        assert all(f"\n- {line}" in told.letter for line in (*told.standing, *told.mended))
+        assert told.line.startswith("Reminder: reports" if told.news == "reminder" else "Reports")
+        log.append(told)
 
 
 def test_a_line_has_the_reason_and_the_command_that_mends_it():
     problem = (
         f"data/a.csv: its hash is {'a1' * 32}, not the accepted {'b2' * 32}; run: market-impact check --accept a.csv"
     )
-    told = run(f"01_a: Cannot load a: found 2 problems:\n  {problem}\n  data/b.csv: correct it", TWO)
+    told = ran([f"01_a: Cannot load a: found 2 problems:\n  {problem}\n  data/b.csv: correct it", "02_b: KeyError"])
     assert told.line.endswith("not the accepted b2b2b2b2b2b2...; run: market-impact check --accept a.csv, and 1 more")
 
 
