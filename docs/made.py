@@ -25,7 +25,7 @@ RETURNED = {
 }
 """Classes of what is returned: their module, and what a user calls of them."""
 ON_ARRAYS = ("att_gt.att_gt", "cross_checks.doubly_robust", "exposure.exposure_effects", "honest_did.honest_bounds")
-ON_ARRAYS += ("units.usable_units", "synthetic.synthetic_did")
+ON_ARRAYS += ("units.usable_units", "synthetic.synthetic_did", "margins.margins", "margins.lee_bounds")
 AUDIT_ALONE = "in the audit of methods alone"
 
 

@@ -13,6 +13,7 @@ from analysis.estimators.abnormal_returns import MIN_DAYS, abnormal_returns, mar
 from analysis.estimators.att_gt import att_gt
 from analysis.estimators.exposure import exposure_effects
 from analysis.estimators.honest_did import honest_bounds
+from analysis.estimators.margins import margins
 from analysis.estimators.power import minimum_detectable_effect
 from analysis.estimators.survival import exit_survival
 from analysis.estimators.synthetic import permutation_did, synthetic_did
@@ -73,7 +74,7 @@ NAMES = {
 }
 CALLS = (
     *(units, exposed, few, shares, survival, placebos, att_gt, usable_units, permutation_did),
-    *(synthetic_did, honest_bounds, market_rank, noninferiority, largest_std_error, assignments),
+    *(synthetic_did, honest_bounds, margins, market_rank, noninferiority, largest_std_error, assignments),
     *(redraw_closures, romano_wolf),
 )
 NAMES |= {call.__name__: call for call in CALLS}

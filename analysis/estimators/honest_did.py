@@ -153,9 +153,8 @@ class Bounds(Shown):
 
     def plot(self) -> Axes:
         """Plot the interval by sensitivity."""
-        relative = "M-bar: largest change of the violation, as a multiple of that before treatment"
-        smooth = "M: largest change of the violation's slope from one period to the next"
-        return self._usual.plot(xlabel=relative if self.restriction == "relative" else smooth)
+        relative, smooth = "M-bar: largest change of the violation, as a multiple of that before", "M: largest change"
+        return self._usual.plot(xlabel=relative if self.restriction == "relative" else f"{smooth} of its slope")
 
     def _shown(self) -> tuple[str, pd.DataFrame, list[str]]:
         head, _, notes = self._usual._shown()
@@ -277,25 +276,17 @@ def _longer(n_pre: int, n_post: int, every: int) -> tuple[Floats, int, int]:
 def _check_variance(bounds: Bounds) -> None:
     """Raise DesignError if the covariance lacks a variance that the method divides by."""
     n_pre, joint = bounds._n_pre, bounds.covariance
-    floor, needed = FLAT * float(np.trace(joint)), "estimate with more clusters than coefficients"
+    kept, variance, floor = np.append(np.arange(n_pre), -1), np.diag(joint), FLAT * float(np.trace(joint))
     if bounds.restriction == "smooth":
-        kept = np.append(np.arange(n_pre), -1)
-        values = np.linalg.eigvalsh(joint[np.ix_(kept, kept)])
-        if values[0] <= floor:
-            raise DesignError(
-                f"Cannot bound an effect with this covariance: {np.count_nonzero(values <= floor)} combinations of "
-                f"{n_pre} steps before treatment and the target's estimate have no variance; {needed}, or bound longer "
-                "periods"
-            )
-        return
-    variance = np.diag(joint)[:n_pre]
-    residual = joint[-1, -1] * variance - joint[:n_pre, -1] ** 2
-    fixed = int((variance <= floor).sum()) + int((np.diag(joint)[2 * n_pre : -1] <= floor).sum())
-    tied = int(((residual <= floor * variance) & (variance > floor)).sum())
-    if fixed or tied:
+        lacking = np.linalg.eigvalsh(joint[np.ix_(kept, kept)]) <= floor
+    else:  # a step, or what is left of the target's estimate given a step before treatment
+        left = joint[-1, -1] * variance[:n_pre] - joint[:n_pre, -1] ** 2 <= floor * variance[:n_pre]
+        lacking = np.append(variance[np.r_[:n_pre, 2 * n_pre : len(variance) - 1]] <= floor, left)
+    if lacking.any():
         raise DesignError(
-            f"Cannot bound an effect with this covariance: {fixed} steps between neighbouring periods have no variance "
-            f"and {tied} steps before treatment determine the target's estimate; {needed}"
+            "Cannot bound an effect with this covariance: steps between neighbouring periods, or combinations of them "
+            "and the target's estimate, have no variance; estimate with more clusters than coefficients, or bound "
+            "longer periods"
         )
 
 

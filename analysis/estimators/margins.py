@@ -1,0 +1,155 @@
+"""Margins of an effect on sales that may end: how many units still sell, and how much those sell that sell either way.
+
+A ratio of totals counts a unit that stops and a unit that shrinks alike, and no log change is defined for a unit that
+stops. The extensive margin is the effect on the share that still sells. The intensive margin, of units that would sell
+with and without treatment, is bounded, since nobody knows which these are.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from analysis.errors import DataError, DesignError
+from analysis.estimate import Bools, Estimate, Floats, Labels, left_out
+from analysis.estimators.arrays import match_units, sum_by
+
+__dir__ = ["lee_bounds", "margins"].copy  # for tab completion
+
+TERMS = {"ratio": "log points", "extensive": "share of units", "lower": "log points", "upper": "log points"}
+
+
+def margins(
+    before: Floats, after: Floats, treated: Bools, *, cluster: Labels | None = None, level: float = 0.95
+) -> Estimate:
+    """Split the effect on sales into its margins.
+
+    Parameters
+    ----------
+    before, after : float64[unit]
+        Sales; zero afterwards is a unit that stopped. Units without sales before are left out and counted.
+    treated : bool[unit]
+    cluster : sequence, optional
+        Cluster of each unit; each its own by default.
+    level : float
+        Coverage of intervals.
+
+    Returns
+    -------
+    Estimate
+        ``"ratio"``: log of the ratio of totals, treated over others; ``"extensive"``: effect on the share that still
+        sells; ``"lower"`` and ``"upper"``: :func:`lee_bounds` on the log change of units that sell either way, whose
+        outer limits are a conservative interval. The column `unit` says what each is in; `n` is the number of treated
+        units; ``details["kept"]`` is the share of survivors on one side that the bounds keep.
+
+    Raises
+    ------
+    DataError
+        If sales are missing or negative.
+    DesignError
+        If shapes differ, or on one side no unit sells before or afterwards.
+
+    References
+    ----------
+    Chen, J. and Roth, J. (2024), Logs with zeros? Some problems and solutions, Quarterly Journal of Economics 139,
+    891-936.
+    """
+    match_units(before=before, after=after, treated=treated, cluster=cluster)
+    sales = np.column_stack([before, after]).astype(float)
+    if wrong := np.count_nonzero(~(sales >= 0).all(axis=1)):
+        raise DataError(
+            f"Cannot split an effect: sales of {wrong} units are missing or negative; set those of units that stopped "
+            "to 0, and drop the others"
+        )
+    kept = np.flatnonzero(sales[:, 0])
+    code = pd.factorize(kept if cluster is None else np.asarray(cluster)[kept])[0]
+    sales, treated, count = sales[kept], np.asarray(treated, dtype=bool)[kept], int(code.max(initial=0)) + 1
+    sells = sales[:, 1] > 0
+    with np.errstate(divide="ignore", invalid="ignore"):
+        bounds, influence, share = lee_bounds(np.where(sells, np.log(sales[:, 1] / sales[:, 0]), np.nan), treated)
+        per_unit = np.column_stack([sales, np.ones(len(kept)), sells])
+        sums = sum_by(np.hstack([per_unit * side[:, np.newaxis] for side in (treated, ~treated)]), code, count).T
+        points = _points(sums.sum(axis=1))
+        jackknife = np.sqrt(1 - 1 / count) * left_out(_points, sums.sum(axis=1), sums)
+        scores = np.column_stack([jackknife.T, np.sqrt(count / (count - 1)) * sum_by(influence, code, count)])
+    return Estimate(
+        estimand="margins of the effect on the treated",
+        unit="as in each row",
+        terms=tuple(TERMS),
+        value=np.append(points, bounds),
+        scores=scores,
+        n=int(treated.sum()),
+        level=level,
+        max_df=max(len(np.unique(code[treated])) - 1, 1),
+        reason="" if np.isfinite(scores).all() else "standard errors need two clusters of treated units and of others",
+        columns={"unit": [*TERMS.values()]},
+        counts={"units": len(kept), "without sales before": len(before) - len(kept), "clusters": count},
+        details={"kept": share},
+    )
+
+
+def _points(s: Floats) -> Floats:
+    """Return the log ratio and the difference in shares from sums before, after, of units and of those that sell."""
+    return np.array([np.log(s[1] / s[0] * s[4] / s[5]), s[3] / s[2] - s[7] / s[6]])
+
+
+def lee_bounds(outcome: Floats, treated: Bools) -> tuple[Floats, Floats, float]:
+    """Bound the effect on units whose outcome is seen with and without treatment.
+
+    Treatment is as good as random, and if it moves any unit out of sight, it moves none into it, or the reverse. Then
+    units on the side where fewer are seen would be seen on the other side too. There they are a share q of those seen:
+    at one extreme those with the lowest outcomes, at the other those with the highest.
+
+    Parameters
+    ----------
+    outcome : float64[unit]
+        NaN if it is not seen, such as the log change in sales of a unit that stopped.
+    treated : bool[unit]
+
+    Returns
+    -------
+    bounds : float64[2]
+        The lower and the upper one; the unit at the cut counts by the part that is within q.
+    influence : float64[unit, 2]
+        Of each unit on the bounds; the sum of its squares, over clusters, is their variance.
+    kept : float
+        The share q.
+
+    Raises
+    ------
+    DesignError
+        If no outcome is seen on one side.
+
+    References
+    ----------
+    Lee, D. S. (2009), Training, wages, and sample selection: estimating sharp bounds on treatment effects, Review of
+    Economic Studies 76, 1071-1102; the variance is that of its proposition 3.
+    """
+    seen = np.isfinite(outcome)
+    shares = [float(seen[side].mean()) if side.any() else 0.0 for side in (treated, ~treated)]
+    if min(shares) == 0:
+        raise DesignError(
+            "Cannot bound an effect on units seen either way: no outcome is seen on one side; if these units stopped, "
+            "the extensive margin is all there is"
+        )
+    more, sign = (treated, 1) if shares[0] >= shares[1] else (~treated, -1)
+    kept, bounds, influence = min(shares) / max(shares), np.empty(2), np.zeros((len(outcome), 2))
+    trimmed, other = more & seen, ~more & seen
+    level, share = outcome[other].mean(), np.where(more, max(shares), min(shares))
+    in_kept = (seen - share) / max(shares) / np.where(more, -more.sum() / kept, (~more).sum())
+    for column, flip in enumerate((sign, -sign)):  # the lower bound is that of the highest if others are trimmed
+        mean, own, slope = _lowest(flip * outcome[trimmed], kept)
+        bounds[column] = sign * (flip * mean - level)
+        influence[trimmed, column] = sign * flip * own
+        influence[other, column] = -sign * (outcome[other] - level) / other.sum()
+        influence[:, column] += sign * flip * slope * in_kept
+    return bounds, influence, kept
+
+
+def _lowest(y: Floats, share: float) -> tuple[float, Floats, float]:
+    """Return the mean of the lowest share of y, the influence of each value on it, and its slope in the share."""
+    ordered, size = np.sort(y), share * len(y)
+    cut = ordered[min(int(np.ceil(size)), len(y)) - 1]
+    mean = float(np.clip(size - np.arange(len(y)), 0, 1) @ ordered / size)
+    slope = float(cut - mean) / share
+    return mean, (np.minimum(y - cut, 0) / share + cut - mean) / len(y), slope
