@@ -3,7 +3,8 @@
 They are the second judge of the methods, and have none of the market's structure. Firms are log-normal and do not
 interact; those in closed brand groups lose a share of their home sales and sell more at the destinations. There is no
 demand for rivals to inherit, no news and no choice of whom to close: any effect that a method finds on other firms is
-an artefact.
+an artefact. The third judge, heavy panels, are plain panels in which one brand group has 40 per cent of closed firms'
+sales, sizes differ more, shocks last longer, and those to categories are larger.
 """
 
 from __future__ import annotations
@@ -23,7 +24,6 @@ from market.observe import ids
 from market.parameters import FIRST_MONTH, MONTHS, PLATFORMS, WAVES
 from market.truth import HOME, Window, Worlds
 
-RHO = 0.8  # monthly persistence of all shocks
 SIZES = {1: 0.6, 2: 0.3, 3: 0.1}  # firms in a brand group, and their probability
 REACH = np.array([1.0, 0.3, 0.2, 0.2, 0.1])  # sales by platform, relative to home
 FURTHEST = 100  # months before the panel; firms begin uniformly between then and its last month
@@ -50,6 +50,10 @@ class Plain:
     stops : float
         Monthly probability that a firm stops for good after the last wave. None stops earlier, since closed firms would
         then be selected for survival.
+    persistence : float
+        Autocorrelation of all shocks from month to month.
+    largest : float
+        Expected share of one brand group in closed firms' home sales; 0 leaves sizes as drawn.
     """
 
     log_sd: float
@@ -62,10 +66,21 @@ class Plain:
     shock: float = 0.3
     category_shock: float = 0.1
     stops: float = 0.01
+    persistence: float = 0.8
+    largest: float = 0.0
 
 
-PRESETS = {f"plain_sd{sd}_{closed}": Plain(sd, closed) for sd in (1, 2) for closed in (9, 30, 99)} | {
-    f"plain_null_sd{sd}_{closed}": Plain(sd, closed, lost=0.0, gained=0.0) for sd in (1, 2) for closed in (9, 30, 99)
+_EFFECT = {"": {}, "null_": {"lost": 0.0, "gained": 0.0}}
+_HEAVY = {"category_shock": 0.2, "persistence": 0.9, "largest": 0.4}
+PRESETS = {
+    f"plain_{null}sd{sd}_{closed}": Plain(sd, closed, **effect)
+    for null, effect in _EFFECT.items()
+    for sd in (1, 2)
+    for closed in (9, 30, 99)
+} | {
+    f"heavy_{null}{closed}": Plain(2, closed, **effect, **_HEAVY)
+    for null, effect in _EFFECT.items()
+    for closed in (9, 30)
 }
 
 
@@ -137,12 +152,16 @@ def simulate(preset: str, seed: int) -> tuple[Panel, Truth]:
     of_origin, hit = rng.random(plain.groups) < plain.origin_share, rng.random(plain.groups) < 0.5
     category = 2 * rng.integers(plain.categories // 2, size=len(group)) + hit[group]
     level = plain.log_sd * rng.standard_normal(len(group))[:, np.newaxis, np.newaxis] + np.log(REACH)[:, np.newaxis]
-    shocks = _persistent(rng, (len(group), len(PLATFORMS), MONTHS), plain.shock)
-    of_category = _persistent(rng, (plain.categories, 1, MONTHS), plain.category_shock)[category]
+    shocks = _persistent(rng, (len(group), len(PLATFORMS), MONTHS), plain.shock, plain.persistence)
+    of_category = _persistent(rng, (plain.categories, 1, MONTHS), plain.category_shock, plain.persistence)[category]
     sells = _sells(rng, plain, len(group))
-    without = np.exp(level + shocks + of_category) * sells
     risk, order = rng.random(len(group)), rng.permutation(plain.groups)
     month = _closures(order[(of_origin & hit)[order]], group, sells[:, HOME], plain.closed_groups)
+    if plain.largest:
+        size, shut = np.exp(level[:, HOME, 0]), month < MONTHS
+        one = shut & (group == group[shut][0])
+        level[one] += np.log(plain.largest / (1 - plain.largest) * size[shut & ~one].sum() / size[one].sum())
+    without = np.exp(level + shocks + of_category) * sells
     keeps = np.ones(len(PLATFORMS))
     keeps[[PLATFORMS.index(name) for name in Design.destinations]] += plain.gained
     keeps[HOME] -= plain.lost
@@ -165,11 +184,11 @@ def simulate(preset: str, seed: int) -> tuple[Panel, Truth]:
     return panel, Truth(panel, without)
 
 
-def _persistent(rng: np.random.Generator, shape: tuple[int, ...], sd: float) -> Floats:
+def _persistent(rng: np.random.Generator, shape: tuple[int, ...], sd: float, rho: float) -> Floats:
     """Draw AR(1) paths along the last axis, with the same standard deviation in every month."""
     shocks = sd * rng.standard_normal(shape)
-    shocks[..., 1:] *= np.sqrt(1 - RHO**2)
-    return np.asarray(lfilter([1.0], [1.0, -RHO], shocks))
+    shocks[..., 1:] *= np.sqrt(1 - rho**2)
+    return np.asarray(lfilter([1.0], [1.0, -rho], shocks))
 
 
 def _sells(rng: np.random.Generator, plain: Plain, count: int) -> Bools:
