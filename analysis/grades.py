@@ -24,18 +24,18 @@ def plausible(closed: float | None, audit: pd.DataFrame) -> tuple[str, ...]:
     """Return the presets that a real panel may resemble.
 
     These are the market's presets, except ``null``, in which closures change nothing although closed accounts do not
-    sell, and some plain presets, chosen by the number of closed firms, which is known before any estimation.
+    sell, and some plain and heavy presets, chosen by the number of closed firms, which is known before any estimation.
 
     Parameters
     ----------
     closed : float or None
-        Number of closed firms in the panel. The plain presets nearest in number, on a log scale, are added, and
+        Number of closed firms in the panel. Those nearest in number, on a log scale, are added, and
         ``few_treated`` if it is nearer than all market presets. None means unknown, and adds all presets.
     audit : DataFrame
         Table with `preset` and `closed`, the mean number of closed firms in a panel.
     """
     kinds = panels()[panels()["effect"]]
-    plain = kinds[kinds["judge"] == "plain"]
+    plain = kinds[kinds["judge"] != "market"]
     market = kinds.index[kinds["judge"] == "market"].drop(FEW)
     if closed is None:
         return (*market, FEW, *plain.index)
@@ -50,13 +50,13 @@ def plausible(closed: float | None, audit: pd.DataFrame) -> tuple[str, ...]:
 def worst(preset: str, closed: float | None, *, audit: pd.DataFrame | None = None) -> pd.DataFrame:
     """Return the design audit's grade for each estimand, with the preset and judge behind it.
 
-    A judge is a simulator of panels: the market, or a plainer model.
+    A judge is a simulator of panels: the market, or one of two plainer models.
 
     Parameters
     ----------
     preset : str
         Preset of the simulated market. If empty, for a user's panel, the result is the worst grade over the
-        :func:`plausible` presets of both judges, ignoring presets without a grade.
+        :func:`plausible` presets of all judges, ignoring presets without a grade.
     closed : float or None
         Number of closed firms in the panel; see :func:`plausible`.
     audit : DataFrame, optional
@@ -94,5 +94,5 @@ def too_early(rows: pd.DataFrame, sample: Sample) -> pd.Series:
 
 
 def judge(presets: pd.Series) -> pd.Series:
-    """Return the judge of each preset, "market" or "plain"."""
+    """Return the judge of each preset, "market", "plain" or "heavy"."""
     return presets.map(panels()["judge"])

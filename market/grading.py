@@ -118,7 +118,7 @@ def distribution(table: pd.DataFrame) -> pd.DataFrame:
     """
     graded = table[table["markets"] >= FEWEST]
     (low, high), rows = right(table), []
-    for name, cells in [("both", graded), *graded.groupby(judge(graded["preset"]))]:
+    for name, cells in [("all", graded), *graded.groupby(judge(graded["preset"]))]:
         cover = cells["coverage"].round(9)
         parts = {"below": cover < low, "within": cover.between(low, high), "above": cover > high}
         rows.append(

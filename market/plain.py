@@ -9,7 +9,7 @@ sales, sizes differ more, shocks last longer, and those to categories are larger
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -70,17 +70,16 @@ class Plain:
     largest: float = 0.0
 
 
-_EFFECT = {"": {}, "null_": {"lost": 0.0, "gained": 0.0}}
-_HEAVY = {"category_shock": 0.2, "persistence": 0.9, "largest": 0.4}
+_KINDS = {f"plain_{{}}sd{sd}_{closed}": Plain(sd, closed) for sd in (1, 2) for closed in (9, 30, 99)} | {
+    f"heavy_{{}}{closed}": Plain(2, closed, category_shock=0.2, persistence=0.9, largest=0.4) for closed in (9, 30)
+}
+_NULL = {name: replace(kind, lost=0.0, gained=0.0) for name, kind in _KINDS.items()}
 PRESETS = {
-    f"plain_{null}sd{sd}_{closed}": Plain(sd, closed, **effect)
-    for null, effect in _EFFECT.items()
-    for sd in (1, 2)
-    for closed in (9, 30, 99)
-} | {
-    f"heavy_{null}{closed}": Plain(2, closed, **effect, **_HEAVY)
-    for null, effect in _EFFECT.items()
-    for closed in (9, 30)
+    name.format(effect): kind
+    for judge in ("plain", "heavy")
+    for effect, kinds in (("", _KINDS), ("null_", _NULL))
+    for name, kind in kinds.items()
+    if name.startswith(judge)
 }
 
 

@@ -173,10 +173,10 @@ def test_the_distribution_counts_the_cells_below_within_and_above():
     found = grading.distribution(table).set_index("judge")
     assert list(found["cells"]) == [7, 5, 2]
     np.testing.assert_allclose(
-        found.loc["both", ["below", "within", "above"]].astype(float), [200 / 7, 300 / 7, 200 / 7]
+        found.loc["all", ["below", "within", "above"]].astype(float), [200 / 7, 300 / 7, 200 / 7]
     )
     assert list(found.loc["plain", ["below", "within", "above"]]) == [0, 100, 0]
-    assert found.loc["both", "q50"] == 95
+    assert found.loc["all", "q50"] == 95
     off = grading.outside(table)
     assert list(off.index) == ["E0", "E1", "E5", "E6"]  # every one, and no other
     assert list(off["mid_3k"].round(1)) == [50.0, 91.9, 98.1, 100.0]
@@ -198,7 +198,7 @@ def test_a_table_survives_its_file_and_its_card(tmp_path, small):
     )
 
 
-def test_the_shipped_audit_covers_every_preset_of_both_judges_and_its_page_says_the_same():
+def test_the_shipped_audit_covers_every_preset_of_all_judges_and_its_page_says_the_same():
     assert list(SHIPPED["preset"].unique()) == list(audit.PRESETS)
     assert (ROOT / "docs" / "coverage.md").read_text(encoding="utf-8") == coverage.page(coverage.shipped())
 
@@ -273,7 +273,7 @@ def test_the_path_is_inside_where_its_band_holds_the_truth_in_every_month(small)
     assert "estimate" not in none
 
 
-def test_a_grade_is_that_of_the_preset_and_on_a_real_panel_the_worst_of_both_judges():
+def test_a_grade_is_that_of_the_preset_and_on_a_real_panel_the_worst_of_all_judges():
     table = table_of("grades_by_preset")
 
     def found(preset, closed):
@@ -302,7 +302,7 @@ def test_questions_that_a_falling_trend_misleads_are_those_whose_intervals_miss_
 @pytest.mark.parametrize(("closed", "groups"), [(1, 9), (13, 9), (22, 9), (25, 30), (42, 30), (90, 99), (5_000, 99)])
 def test_plain_presets_join_by_the_number_of_closed_firms(closed, groups):
     joined = [name for name in grades.plausible(closed, SHIPPED) if name in plain.PRESETS]
-    assert joined == [f"plain_sd1_{groups}", f"plain_sd2_{groups}"]
+    assert joined == [f"plain_sd1_{groups}", f"plain_sd2_{groups}", *([f"heavy_{groups}"] if groups < 99 else [])]
 
 
 def test_few_closed_firms_bring_the_preset_with_few():
