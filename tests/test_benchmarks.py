@@ -2,7 +2,9 @@
 
 import json
 import sys
+from importlib import import_module
 
+import numpy as np
 import pytest
 
 from benchmarks import cost, coverage, estimators, overhead, panel, solve
@@ -40,9 +42,43 @@ def test_results_that_differ_end_the_comparison():
         estimators.same("effects", [1.0, 2.0], [1.0, 2.5], 0.1)
 
 
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize(
+    ("where", "compared"),
+    [
+        ("benchmarks.estimators.att_gt", lambda: estimators.group_time(300, 1)),
+        ("benchmarks.estimators.att_gt", lambda: estimators.poisson(300)),
+        ("analysis.estimators.honest_did.honest_bounds", lambda: estimators.bounds(1)),
+        ("analysis.estimators.synthetic.synthetic_did", lambda: estimators.synthetic(100, 1)),
+    ],
+    ids=["group_time", "poisson", "bounds", "synthetic"],
+)
+def test_a_row_fails_where_our_result_is_another(where, compared, monkeypatch):
+    module, name = where.rsplit(".", 1)
+    right = getattr(import_module(module), name)
+    monkeypatch.setattr(where, lambda y, *args, **options: right(np.square(y), *args, **options))
+    with pytest.raises(SystemExit, match="the results differ by"):
+        compared()
+
+
 def test_a_line_says_whether_what_was_wanted_is_met():
-    lines = [str(estimators.Row("a work", 1.0, 6.0, 6.0, wanted)) for wanted in (5, 8)]
-    assert [line.split()[-1] for line in lines] == ["met", "MISSED"]
+    rows = [estimators.Row("a work", 1.0, 6.0, 6.0, wanted) for wanted in (5, 8, 13)]
+    rows += [estimators.Row("a work", 6.0, 1.0, 6.0, wanted, at_most=True) for wanted in (7, 5, 3.9)]
+    assert [str(row).split("  ")[-1] for row in rows] == ["met", "MISSED", "MISSED BY HALF"] * 2
+
+
+@pytest.mark.parametrize(("asked", "ends"), [([], True), (["--quick"], False)])
+def test_a_target_missed_by_half_is_an_error_unless_the_panels_are_small(asked, ends, monkeypatch, capsys):
+    met, far = (estimators.Row(work, 1.0, 6.0, 6.0, wanted) for work, wanted in (("near", 8), ("far", 13)))
+    for name in ("largest", "group_time", "poisson", "bounds", "synthetic", "market"):
+        monkeypatch.setattr(estimators, name, lambda *_, name=name: [far if name == "bounds" else met])
+    monkeypatch.setattr(sys, "argv", ["estimators.py", *asked])
+    if ends:
+        with pytest.raises(SystemExit, match=r"^missed by half: far$"):
+            estimators.main()
+    else:
+        estimators.main()
+    assert capsys.readouterr().out.count("MISSED BY HALF") == 1
 
 
 @pytest.mark.slow

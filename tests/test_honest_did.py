@@ -174,29 +174,6 @@ def test_relative_bounds_equal_a_grid_of_linear_programmes(study, target, m_bar)
     assert high - slack <= held.max() <= high + 0.01 * (high - low)
 
 
-@pytest.mark.parametrize("target", [[1.0, 0.0, 0.0], [0.2, 0.3, 0.5], [1.0, -2.0, 0.5]])
-def test_the_half_length_is_that_of_the_largest_bias_and_no_other_weights_are_shorter(target):
-    beta, sigma, n_pre, n_post = random_study(3, 4, 3)
-    m, (low, high) = 0.2, ends((beta, sigma, n_pre, n_post), 0.2, "smooth", target=target)[0]
-    slopes = np.diff(np.insert(np.eye(n_pre + n_post), n_pre, 0.0, axis=0), axis=0)
-    bends = np.diff(slopes, axis=0)
-
-    def half(loads):  # of an estimator ``loads @ estimates``, whose bias is the largest of a linear programme
-        free = [(None, None)] * len(beta)
-        worst = optimize.linprog(-loads, A_ub=np.vstack([bends, -bends]), b_ub=np.full(2 * len(bends), m), bounds=free)
-        error = np.sqrt(loads @ sigma @ loads)
-        return error * np.sqrt(stats.ncx2.ppf(0.95, 1, (worst.fun / error) ** 2))
-
-    def loaded(c):
-        return np.concatenate([np.zeros(n_pre), target]) - trend * slopes[n_pre - 1] + c @ bends[: n_pre - 1]
-
-    trend = np.arange(1, n_post + 1) @ target
-    exact = {"xatol": 1e-8, "fatol": 1e-12}
-    best = optimize.minimize(lambda c: half(loaded(c)), np.zeros(n_pre - 1), method="Nelder-Mead", options=exact)
-    assert (high - low) / 2 == pytest.approx(best.fun, rel=1e-6)
-    assert (high + low) / 2 == pytest.approx(loaded(best.x) @ beta, abs=1e-3)
-
-
 def test_bounds_on_quarters_are_those_of_an_event_study_of_quarters():
     rng, first = np.random.default_rng(4), np.where(np.arange(60) < 20, 10.0, np.inf)
     y = rng.normal(size=(60, 18)) + rng.normal(size=(60, 1)) - 2 * (np.arange(18) >= first[:, None])

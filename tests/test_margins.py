@@ -54,19 +54,6 @@ def test_bounds_equal_those_of_another_package_on_its_example():
     assert list(np.sqrt((influence**2).sum(axis=0))) == pytest.approx([0.908, 0.924], rel=0.03)
 
 
-def test_no_bounds_that_keep_the_same_share_are_wider():
-    before, after, treated = stopping(1)
-    change = np.log(np.where(after > 0, after, np.nan) / before)
-    (low, high), _, kept = lee_bounds(change, treated)
-    others, own = change[~treated & (after > 0)], np.nanmean(change[treated])
-    n, rng = len(others), np.random.default_rng(2)
-    for _ in range(200):
-        weights = rng.dirichlet(np.full(n, 0.3))
-        weights = np.minimum(weights, 1 / (kept * n))
-        weights += (1 - weights.sum()) * (1 / (kept * n) - weights) / (1 / (kept * n) - weights).sum()
-        assert low - 1e-12 <= own - weights @ others <= high + 1e-12
-
-
 @pytest.mark.parametrize("size", [1, 4])
 def test_the_errors_are_those_of_leaving_out_a_cluster(size):
     before, after, treated = stopping(3, 480)

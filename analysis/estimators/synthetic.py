@@ -415,8 +415,8 @@ def _dual(u: Floats, hull: Floats, ridge: float) -> tuple[float, Floats]:
 def _curvature(u: Floats, hull: Floats, ridge: float) -> Floats:
     """Return the piecewise constant Hessian of the negative dual function."""
     support = hull[:, _attained(u, hull, ridge) > 0]
-    support = support - support.mean(axis=1, keepdims=True)
-    return np.asarray(np.eye(len(u)) + support @ support.T / ridge)
+    total = support.sum(axis=1)
+    return np.asarray(np.eye(len(u)) + (support @ support.T - np.outer(total, total) / support.shape[1]) / ridge)
 
 
 def _attained(u: Floats, hull: Floats, ridge: float) -> Floats:
