@@ -167,7 +167,6 @@ def public() -> Iterator[tuple[str, Shown]]:
         yield f"quarters of {place}", whole(quarters)
     yield "leads on eBay", shift.leads()
     yield "since China is apart", shift.since_china_apart()
-    yield "Amazon's part", shift.amazon_shares()
     yield "made elsewhere", shift.elsewhere()
 
 

@@ -155,20 +155,22 @@ def row_end(estimate: Any, end: int) -> float:
 def moved(found: Mapping[str, Verdict]) -> str:
     """Say what is known of a shift to other platforms."""
     invest, sell, made = found["C07 invest"], found["C07 sell"], shift.elsewhere()
-    sunvalley, (name, aukey), asked = made.loc["Sunvalley"], ("Aukey", made.loc["Aukey"]), {"eBay", "AliExpress"}
-    places = shift.named(closed=True)
-    assert (invest.word, sell.word, [*places]) == (NOT_TESTABLE, NOT_TESTABLE, [name])
-    assert not asked & {*places[name]}
-    assert asked <= {*shift.named(closed=False)["Anker"]}
+    youkeshu, sunvalley, aukey = (made.loc[name] for name in ("Youkeshu", "Sunvalley", "Aukey"))
+    places, asked = shift.named(closed=True), {"eBay", "AliExpress"}
+    assert (invest.word, sell.word, [*places]) == (NOT_TESTABLE, NOT_TESTABLE, ["Aukey", "Youkeshu"])
+    assert not asked & {*places["Aukey"]}
+    assert asked <= {*places["Youkeshu"]}
     return (
-        "We found no public evidence of a move to eBay or AliExpress; three filings that we could not read whole may "
-        "hold some. Two sellers with closed accounts publish what they sold outside Amazon in all. Sunvalley's sales "
-        f"on Amazon fell by at most {number(sunvalley['lost'], 0)} million yuan between {sunvalley['first']} and "
-        f"{sunvalley['last']}, and elsewhere they rose by at most "
-        f"{number(sunvalley['after'] - sunvalley['before'], 0)} million. {name} sold {number(aukey['before'], 0)} "
-        f"million yuan elsewhere in {aukey['first']} and {number(aukey['after'], 0)} million in {aukey['last']}; an "
-        f"article on its prospectus names {listing(places[name])}, and neither eBay nor AliExpress. Neither rise shows "
-        "that the closures caused it. Sales on eBay and AliExpress of the sellers whose accounts were closed would."
+        "Public figures cannot tell whether sellers moved to eBay or AliExpress; three filings that we could not open "
+        "in full might. Three sellers with closed accounts publish what they sold outside Amazon in all, or a limit "
+        f"on it. Youkeshu, which was on both platforms, sold about {number(youkeshu['before'], 0)} million yuan there "
+        f"in {youkeshu['first']} and at most {number(youkeshu['after'], 0)} million in {youkeshu['last']}, partly for "
+        f"reasons of its own. Sunvalley's sales on Amazon fell by at most {number(sunvalley['lost'], 0)} million, and "
+        f"elsewhere they rose by at most {number(sunvalley['high'], 0)} million. Aukey sold "
+        f"{number(aukey['before'], 0)} million elsewhere in {aukey['first']} and {number(aukey['after'], 0)} million "
+        f"in {aukey['last']}; an article on its prospectus names {listing(places['Aukey'])}, and neither eBay nor "
+        "AliExpress. None of this shows what the closures caused. Sales on eBay and AliExpress of the sellers whose "
+        "accounts were closed would."
     )
 
 

@@ -150,19 +150,6 @@ def test_the_actual_statistic_is_no_draw_and_an_endless_interval_ends_in_an_arro
     assert figure(drawing, "A figure.").html
 
 
-def test_a_slope_says_each_value_and_its_name_where_it_ends():
-    rows = pd.DataFrame({"term": ["a", "a", "b", "b", "b"], "x": [1, 2, 1, 2, 3], "estimate": [100, 77, 70, 86, 88.4]})
-    rows = rows.assign(note=["at most ", "", "", "", ""])
-    drawing = curves.slopes(rows, ylabel="y", ticks={1: "p", 2: "q", 3: "r"}, strong=["a"], dashed=["b"])
-    axes = drawing.axes[0]
-    assert [text.get_text() for text in axes.texts] == ["at most 100", "77  a", "70", "86", "88  b"]
-    assert [tuple(dot.get_facecolor()[0][:3]) == (1, 1, 1) for dot in axes.collections] == [True, *[False] * 4]
-    assert [text.get_color() for text in axes.texts[:3]] == [style.MAIN, style.MAIN, style.REST]
-    assert [line.get_linestyle() for line in axes.lines] == ["-", "--"]
-    assert [tick.get_text() for tick in axes.get_xticklabels()] == ["p", "q", "r"]
-    assert figure(drawing, "A figure.").html
-
-
 def test_parts_with_intervals_are_drawn_where_they_are_and_bounds_alone_have_no_point():
     rows = pd.DataFrame({"term": ["a", "b", "sum"], "estimate": [60.0, np.nan, 100.0]})
     rows = rows.assign(conf_low=[50.0, -7.0, 90.0], conf_high=[70.0, 87.0, 110.0])

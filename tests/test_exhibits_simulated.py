@@ -41,10 +41,8 @@ BINS = FRAME.assign(origin="o", exposure=[0.1, 0.2], lowest=0.1)
 ROWS = FRAME.assign(truth=1.0, placebo_low=-1.0, placebo_high=1.0)
 HALVES = FRAME.assign(term=["2021-03", "2021-09"])
 CLOSED = ("2021-05", "2021-09")
-DOTS = {1: "before", 2: "after"}
 DRAWINGS = {
     "forest": lambda: charts.forest(ROWS, xlabel="x", margin=(-1.0, 1.0), strong=["a"]),
-    "slopes": lambda: curves.slopes(ROWS.assign(x=[1, 2]), ylabel="y", ticks=DOTS, strong=["a"], dashed=["b"]),
     "counts": lambda: charts.counts(COUNTS, xlabel="x"),
     "against drift": lambda: curves.against_drift(FRAME, ylabel="y"),
     "timeline": lambda: charts.timeline(DATED, shaded=(DATED["first"][0], DATED["last"][0])),

@@ -17,7 +17,6 @@ SHARE, REVENUE, GROWTH = "share of revenue", "revenue", "growth of revenue"
 NAMED = "named as a place of sale"
 PRINTED = (SHARE, REVENUE, NAMED, GROWTH)
 AMAZON, OTHERS = "Amazon", ("other than Amazon", "third-party platforms other than Amazon")
-YEARS = ("2020", "2021", "2023", "2023Q1")  # before, in and after the year of the closures
 
 # Figures published by eBay
 EBAY = "eBay (own filings and releases)"
@@ -48,27 +47,8 @@ SELLERS, NEW_SELLERS = "share of sellers based in China", "share of new sellers 
 
 
 def mix() -> pd.DataFrame:
-    """Return sellers' published figures by platform, each with a citation in `cited`."""
-    rows = data.load("platform_mix").fillna({"bound": "", "unit": "", "note": ""})
-    unread = rows["opened"].map({True: "", False: " (not opened)"})
-    return rows.assign(cited=rows["source_publisher"] + ", " + rows["document"] + unread)
-
-
-def amazon_shares() -> pd.DataFrame:
-    """Return Amazon's share of sellers' revenue in :data:`YEARS`, in per cent.
-
-    Sellers that publish it for only one of these years are left out.
-
-    Returns
-    -------
-    DataFrame
-        `term` (a label that says whether accounts were closed), `firm`, `closed`, the year `x`, `estimate`.
-    """
-    rows = mix().query("platform == @AMAZON and measure == @SHARE and bound != 'lower' and period in @YEARS")
-    rows = rows[rows.groupby("firm")["firm"].transform("size") > 1]
-    accounts = rows["closed"].map({"yes": "accounts closed"}).fillna("no known closure")
-    columns = {"x": rows["period"].str[:4].astype(int), "term": rows["firm"] + " (" + accounts + ")"}
-    return rows.assign(estimate=rows["value"], **columns)[["term", "firm", "closed", "x", "estimate"]]
+    """Return sellers' published figures by platform."""
+    return data.load("platform_mix").fillna({"bound": "", "unit": "", "note": ""})
 
 
 def elsewhere() -> pd.DataFrame:
@@ -77,9 +57,9 @@ def elsewhere() -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        One row per seller, indexed by `firm`: `closed`, `first`, `last` (years), `before`, `after`, `bound` (of
-        `before`: what was sold elsewhere may have been more); `lost`, the fall on Amazon between them; and `most`, the
-        rise elsewhere in per cent of it. NaN if sales on Amazon rose or are not published.
+        One row per seller, indexed by `firm`: `closed`, `first`, `last` (years), `before`, `after`; `low` and `high`,
+        the change between them, with bounds if one of the two is a bound; `lost`, the fall on Amazon; and `most`, the
+        rise elsewhere in per cent of it. NaN if sales fell elsewhere, rose on Amazon, or are not published there.
     """
     money = mix().query("measure == @REVENUE and currency == 'CNY'").sort_values("period")
     ends = money[money["platform"].isin(OTHERS)].groupby("firm")
@@ -87,8 +67,11 @@ def elsewhere() -> pd.DataFrame:
     columns = {"first": first["period"], "last": last["period"], "before": first["value"], "after": last["value"]}
     sold = money[money["platform"] == AMAZON].set_index(["firm", "period"])["value"]
     then, now = (sold.reindex(end.set_index("period", append=True).index).droplevel(1) for end in (first, last))
-    frame = first[["closed", "bound"]].assign(**columns, lost=then - now)
-    return frame.assign(most=100 * (frame["after"] - frame["before"]) / frame["lost"].where(frame["lost"] > 0))
+    most = first["value"].mask(first["bound"] == "lower", first["value"] + then)  # of the total
+    least = last["value"].mask(last["bound"] == "upper", 0.0)
+    change = {"low": least - most, "high": last["value"] - first["value"], "lost": then - now}
+    frame = first[["closed"]].assign(**columns, **change)
+    return frame.assign(most=100 * (frame["high"] / frame["lost"]).where((frame["lost"] > 0) & (frame["high"] > 0)))
 
 
 def named(*, closed: bool) -> dict[Any, list[str]]:

@@ -122,37 +122,6 @@ def paths(
     return drawing
 
 
-@chart
-def slopes(
-    rows: pd.DataFrame, *, ylabel: str, ticks: Mapping[float, str], strong: Sequence[str], dashed: Sequence[str]
-) -> Figure:
-    """Draw one line per term over a few positions, with its values written beside it.
-
-    `rows` has `term`, `x` and `estimate`. `ticks` label the positions. `strong` terms are drawn in the main colour, and
-    `dashed` terms as dashed lines. A point with a `note`, an optional column, is hollow; the note precedes its value.
-    """
-    drawing, axes = plt.subplots(figsize=(WIDTH, 1.9))
-    for term, line in rows.groupby("term", sort=False):
-        style: Style = {"color": MAIN if term in strong else REST}
-        axes.plot(line["x"], line["estimate"], ls=(0, (4, 1.5)) if term in dashed else "-", lw=1.8, **style)
-        falls, last = line["estimate"].iloc[-1] < line["estimate"].iloc[0], line["x"].iloc[-1]
-        for x, value, note in zip(line["x"], line["estimate"], line.get("note", [""] * len(line)), strict=True):
-            text = f"{note}{number(value, 0)}" + (f"  {term}" if x == last else "")
-            axes.scatter(x, value, 25, "white" if note else style["color"], edgecolors=style["color"], zorder=3)
-            side, ha = (
-                ((8, 0 if x == max(ticks) else 5 if falls else -5), "left")
-                if x == last
-                else ((0, -10 if note else 10), "center")
-            )
-            side, ha = ((-8, 0), "right") if x == min(ticks) and not note else (side, ha)
-            near(axes, (x, value), text, side, ha=ha, **style)
-    axes.set_xticks([*ticks], [*ticks.values()], fontsize=7.5)
-    axes.margins(y=0.24)
-    axes.set(xlim=(min(ticks) - 0.14 * np.ptp([*ticks]), max(ticks) + 0.3 * np.ptp([*ticks])), ylabel=ylabel)
-    axis_numbers(axes, "y")
-    return drawing
-
-
 def _scales(axes: Axes, ticks: Mapping[float, str] | None, *, log: str, signed: bool) -> None:
     """Scale and format the axes of a plot of paths."""
     if log:
