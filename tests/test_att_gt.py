@@ -1,5 +1,7 @@
 """Group-time effects: referees, invariances, aggregation, clusters, missing periods, and the ratio scale."""
 
+import warnings
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -7,6 +9,7 @@ import statsmodels.api as sm
 from diff_diff import CallawaySantAnna
 from scipy import stats
 
+from analysis.errors import DesignError
 from analysis.estimate import Estimate, effective
 from analysis.estimators.att_gt import att_gt
 
@@ -22,8 +25,7 @@ def panel(seed: int, *, missing: float = 0.0, n: int = N) -> tuple[np.ndarray, n
     return y, first
 
 
-def referee(y, first):
-    """Fit another library to the units that are seen in every period, which are those that ours keeps."""
+def referee(y, first, comparison="never"):
     long = pd.DataFrame(
         {
             "unit": np.repeat(np.arange(len(y)), T),
@@ -31,38 +33,68 @@ def referee(y, first):
             "y": y.ravel(),
             "first": np.repeat(np.where(np.isinf(first), 0, first), T),
         }
-    )
-    long = long[~np.isnan(y).any(axis=1)[long["unit"]]]
-    return CallawaySantAnna(control_group="never_treated", base_period="universal", cluster="unit").fit(
-        long, outcome="y", unit="unit", time="time", first_treat="first"
-    )
+    ).dropna()
+    model = CallawaySantAnna(control_group=f"{comparison}_treated", base_period="universal")
+    with warnings.catch_warnings():  # of cells without a comparison, and of `aggregate`
+        warnings.simplefilter("ignore")
+        return model.fit(long, outcome="y", unit="unit", time="time", first_treat="first", aggregate="all")
 
 
-@pytest.mark.parametrize(("seed", "missing"), [(1, 0.0), (2, 0.05)])
-def test_effects_equal_the_referee_and_errors_are_a_little_longer(seed, missing):
-    """Theirs are of influence values, ours of leaving out each unit: apart by one over those of the smallest cohort."""
-    y, first = panel(seed, missing=missing)
-    theirs, ours = referee(y, first), att_gt(y, first)
-    assert ours.counts["units"] == (~np.isnan(y).any(axis=1)).sum()
+@pytest.mark.parametrize(
+    ("comparison", "missing", "never"),
+    [("never", 0.0, True), ("never", 0.08, True)]
+    + [("not_yet", missing, never) for missing in (0.0, 0.08) for never in (True, False)],
+)
+def test_effects_equal_the_referee_and_errors_are_a_little_longer(comparison, missing, never):
+    """Theirs are of influence values, ours of leaving out each unit: apart by one over those of the smallest cohort.
+
+    With missing outcomes, both compare the units observed in both periods of an effect, and add up effects by them;
+    but the referee weighs periods of a cohort equally, and with `cluster` cohorts by their size.
+    """
+    y, first = panel(1, missing=missing)
+    y, first = (y, first) if never else (y[np.isfinite(first)], first[np.isfinite(first)])
+    theirs, ours = referee(y, first, comparison), att_gt(y, first, comparison=comparison)
+    assert ours.counts["units"] >= 0.95 * len(y)
     rows = ours.effects.rows.set_index(["group", "time"])
     pairs = [(ours.aggregate("simple").rows.iloc[0], theirs.overall_att, theirs.overall_se)]
     for (group, time), cell in theirs.group_time_effects.items():
-        if time != group - 1:  # the reference period, which they print as zero
+        if time != group - 1 and np.isfinite(cell["effect"]):  # the reference period, which they print as zero
             pairs.append((rows.loc[(int(group), int(time))], cell["effect"], cell["se"]))
-    smallest = rows["n_treated"].min()
+    assert len(pairs) == 1 + rows["estimate"].notna().sum()
+    for kind, of_kind in {"dynamic": theirs.event_study_effects, "group": theirs.group_effects}.items():
+        averages = ours.aggregate(kind)
+        for term, cell in of_kind.items():
+            if term != -1 and not (kind == "group" and missing):
+                pairs.append((averages.row(str(int(term))), cell["effect"], cell["se"]))
+    smallest = rows.loc[rows["estimate"].notna(), ["n_treated", "n_comparison"]].min(axis=None)
     for row, effect, error in pairs:
-        assert row["estimate"] == pytest.approx(effect, abs=1e-8)
-        assert 1 < row["std_error"] / error < 1 + 1 / smallest
+        assert row["estimate"] == pytest.approx(effect, abs=1e-12)
+        assert 0.999 < row["std_error"] / error < 1 + 1.2 / smallest
 
 
-@pytest.mark.parametrize("weighted", [False, True])
-def test_a_unit_with_a_missing_period_is_dropped_with_its_weight_and_counted_and_changes_nothing_else(weighted):
-    y, first = panel(3, missing=0.02)
-    weights, whole = np.random.default_rng(0).uniform(0.5, 3, N) if weighted else np.ones(N), ~np.isnan(y).any(axis=1)
-    found, alone = att_gt(y, first, weights=weights), att_gt(y[whole], first[whole], weights=weights[whole])
-    assert found.counts["dropped_missing"] == (~whole).sum() > 0
-    pd.testing.assert_frame_equal(found.effects.rows, alone.effects.rows)
-    pd.testing.assert_frame_equal(found.aggregate("dynamic").rows, alone.aggregate("dynamic").rows)
+def test_an_effect_is_of_the_units_seen_in_both_periods_and_others_are_counted():
+    y, first = panel(3, missing=0.1)
+    y[0, 1:] = np.nan  # seen once
+    ours, seen = att_gt(y, first), np.isfinite(y)
+    base = np.where(np.isinf(first), 0, first - 1).astype(int)
+    used = (seen.sum(axis=1) > 1) & (np.isinf(first) | seen[np.arange(N), base])
+    assert ours.counts["units"] == used.sum() < N
+    assert ours.counts["dropped_missing"] == N - used.sum()
+    assert ours.counts["missing"] == (~seen[used]).sum()
+    for row in ours.effects.rows.itertuples():
+        both = seen[:, row.group - 1] & seen[:, row.time] & ((first == row.group) | np.isinf(first))
+        two = att_gt(y[both][:, [row.group - 1, row.time]], np.where(np.isinf(first[both]), np.inf, 1.0)).effects
+        assert row.estimate == pytest.approx(two.value[0], abs=1e-12)
+        assert [row.n_treated, row.n_comparison] == [two.n[0], both.sum() - two.n[0]]
+        factor = (1 - 1 / used.sum()) / (1 - 1 / both.sum())
+        assert row.std_error == pytest.approx(np.sqrt(factor) * two.std_error[0], rel=1e-9)
+
+
+def test_units_that_are_never_seen_twice_are_refused_as_repeated_cross_sections():
+    y, first = panel(3)
+    once = np.where(np.arange(T) == np.arange(N)[:, np.newaxis] % T, y, np.nan)
+    with pytest.raises(DesignError, match=r"each of 240 is observed in one period at most, as in repeated cross-sect"):
+        att_gt(once, first)
 
 
 def of_kind(found, kind):
@@ -80,13 +112,14 @@ def few_units():
     return y, first, cluster, rng.integers(2, size=n)
 
 
-def without_each(y, first, cluster, scale, kind, terms, **by_unit):
+def without_each(y, first, cluster, scale, kind, terms, comparison="never", **by_unit):
     """Estimate again without each cluster, float64[cluster, term]; NaN where a term is gone."""
     found = []
     for one in np.unique(cluster):
         keep = cluster != one
         left = {name: None if values is None else values[keep] for name, values in by_unit.items()}
-        again = of_kind(att_gt(y[keep], first[keep], scale=scale, cluster=cluster[keep], **left), kind)
+        options = {"scale": scale, "cluster": cluster[keep], "comparison": comparison}
+        again = of_kind(att_gt(y[keep], first[keep], **options, **left), kind)
         known = dict(zip(again.terms, again.value, strict=True))
         found.append([known.get(term, np.nan) for term in terms])
     return np.array(found)
@@ -125,6 +158,29 @@ def test_errors_are_exactly_those_of_leaving_out_each_cluster(scale, grouped, we
         assert list(found.clusters) == list(pd.unique(labels))
     else:
         assert found.scores is None
+
+
+@pytest.mark.parametrize("kind", ["effects", "simple", "dynamic", "group", "calendar"])
+@pytest.mark.parametrize("grouped", [False, True])
+@pytest.mark.parametrize("missing", [False, True])
+@pytest.mark.parametrize("comparison", ["never", "not_yet"])
+@pytest.mark.parametrize("scale", ["level", "ratio"])
+def test_errors_of_any_comparison_and_pairs_of_periods_leave_out_each_cluster(
+    scale, comparison, missing, grouped, kind
+):
+    y, first, cluster, _ = few_units()
+    first[14:20] = 6.0
+    if missing:
+        y[np.random.default_rng(5).random(y.shape) < 0.05] = np.nan
+    units = np.arange(len(y))
+    labels = cluster if grouped else units
+    found = of_kind(att_gt(y, first, scale=scale, comparison=comparison, cluster=cluster if grouped else None), kind)
+    moved = found.value - without_each(y, first, labels, scale, kind, found.terms, comparison)
+    some = (np.nan_to_num(moved) != 0).any(axis=1).sum() if grouped else found.counts["clusters"]
+    np.testing.assert_allclose(found.covariance, (1 - 1 / some) * moved.T @ moved, rtol=1e-9, atol=1e-14)
+    if not grouped:
+        freedom = effective((moved**2).sum(axis=0), (moved**4).sum(axis=0))
+        np.testing.assert_allclose(found.df, np.minimum(np.maximum(found.n - 1, 1), freedom), rtol=1e-8)
 
 
 @pytest.mark.parametrize("scale", ["level", "ratio"])

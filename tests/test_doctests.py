@@ -37,7 +37,7 @@ def test_tab_completion_shows_what_a_user_calls_and_nothing_else(jedi):
 
     assert offered("analysis.") == set(PUBLIC)
     assert offered("analysis.panel.") == {"Panel", "read_panel"}
-    assert offered("analysis.estimators.att_gt.") == {"Group", "GroupTime", "att_gt"}
+    assert offered("analysis.estimators.att_gt.") == {"GroupTime", "att_gt"}
     assert "noninferiority" in offered("analysis.testing.")
     assert not offered("analysis.testing.") & {"np", "pd", "annotations", "Floats", "DRAWS"}
 

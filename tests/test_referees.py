@@ -151,8 +151,12 @@ def test_a_unit_with_a_single_untreated_period_does_not_crash_and_counts():
         assert found.loc[(1, time), "n_treated"] == 1
 
 
-def test_a_horizon_that_nobody_is_seen_at_is_refused_and_never_zero():
+def test_a_horizon_that_nobody_is_seen_at_is_missing_and_never_zero():
     y, first = panel(7, 60, 6, 3)
     y[np.isfinite(first), 5] = np.nan
-    with pytest.raises(DesignError, match="no treated group has a comparison"):
+    found = att_gt(y, first)
+    assert np.isnan(found.effects.row("g=3 t=5")["estimate"])
+    assert found.aggregate("dynamic").terms[-1] == "1"
+    y[np.isfinite(first)] = np.nan
+    with pytest.raises(DesignError, match="of 40 usable units, 0 are treated"):
         att_gt(y, first)

@@ -25,8 +25,9 @@ from analysis.estimands.design import (
 from analysis.estimands.samples import GAP, Cohort, cohorts, followed, strata
 from analysis.estimate import Bools, Estimate, Floats, Ints
 from analysis.estimators.arrays import rows_by
-from analysis.estimators.att_gt import Group, GroupTime, att_gt
+from analysis.estimators.att_gt import GroupTime, att_gt
 from analysis.estimators.cross_checks import doubly_robust, imputation
+from analysis.estimators.groups import Group
 from analysis.estimators.power import minimum_detectable_effect
 from analysis.estimators.survival import exit_survival
 from analysis.estimators.units import usable_units

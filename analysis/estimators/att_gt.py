@@ -9,10 +9,10 @@ no demeaning in a loop, and no array of size units x effects unless errors are c
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -20,35 +20,15 @@ import pandas as pd
 
 from analysis.display import Shown
 from analysis.errors import DesignError, check_choice
-from analysis.estimate import NOTHING_LEFT, Estimate, Floats, Ints, Labels, effective, left_out
+from analysis.estimate import NOTHING_LEFT, Bools, Estimate, Floats, Ints, Labels, effective, left_out
 from analysis.estimators.arrays import rows_by
-from analysis.estimators.units import Scale, usable_units, why_early
+from analysis.estimators.groups import Group, Moments, Pair, groups_of
+from analysis.estimators.units import Comparison, Scale, usable_units, why_early
 
-__dir__ = ["Group", "GroupTime", "att_gt"].copy  # for tab completion
+__dir__ = ["GroupTime", "att_gt"].copy  # for tab completion
 
-Pair = tuple[int, int, int, Ints, Floats]  # numbers of both groups, column of the base, terms, and columns by term
+Kind = Literal["simple", "dynamic", "group", "calendar"]
 BLOCK = 2**15  # outcomes at a time
-
-
-@dataclass(frozen=True, eq=False)
-class Group:
-    """Units of one cohort in one stratum.
-
-    Attributes
-    ----------
-    rows : int64[unit of the group]
-        Rows of the outcomes.
-    first : float
-        First treated period, counted from `start`; inf for never.
-    stratum : hashable
-    start : int
-        Column of the outcomes from which the group's periods are counted.
-    """
-
-    rows: Ints
-    first: float
-    stratum: Hashable
-    start: int = 0
 
 
 @dataclass(frozen=True, eq=False, kw_only=True, repr=False)
@@ -58,7 +38,7 @@ class GroupTime(Shown):
     Attributes
     ----------
     y : float64[unit, time]
-        Without missing values in the periods of a group.
+        Without missing values in the periods of a group, unless it has a base.
     groups : sequence of Group
         Several groups may contain the same unit, with different starts.
     width : int
@@ -74,7 +54,8 @@ class GroupTime(Shown):
         Code of each unit's cluster, None if each unit is its own cluster, and the labels of the codes.
     level : float
     counts : dict of str to int
-        Units used, treated, dropped for a missing period, treated before the first base period, and clusters.
+        Units used, treated, dropped for missing periods, treated before the first base period, clusters, and missing
+        outcomes of the units used.
     """
 
     y: Floats
@@ -92,7 +73,7 @@ class GroupTime(Shown):
         """Raise DesignError if no treated group has a comparison."""
         if not (self.cells[1] >= 0).any():
             raise DesignError(
-                f"Cannot compare with never-treated units: {self.counts['units']} units form {len(self.groups)} "
+                f"Cannot compare with untreated units: {self.counts['units']} units form {len(self.groups)} "
                 "groups, but no treated group has a comparison; "
                 f"{why_early(self.counts.get('dropped_always_treated', 0))}add untreated units"
             )
@@ -102,16 +83,29 @@ class GroupTime(Shown):
         """One column per treated group and period, int64[5, cell].
 
         The rows are the number of the treated group, that of its comparison group (-1 for none), and the columns of
-        first treatment, of the outcome, and of the base.
+        first treatment, of the outcome, and of the base. Of several groups to compare with, the largest is used whose
+        units are not affected in both periods, nor treated with the cohort.
         """
-        first, stratum = np.array([group.first for group in self.groups]), [group.stratum for group in self.groups]
-        never = {label: group for group, label in enumerate(stratum) if np.isinf(first[group])}
-        groups = np.flatnonzero(first < self.width)
-        treated, time = np.repeat(groups, self.width), np.tile(np.arange(self.width), len(groups))
-        comparison = np.repeat([never.get(stratum[group], -1) for group in groups], self.width)
-        cohort = first[treated].astype(np.int64)
-        base = cohort - 1 - self.anticipation
-        return np.array([treated, comparison, cohort, time, base])[:, time != base]
+        known: dict[Any, list[tuple[float, int]]] = {}
+        for number, group in enumerate(self.groups):
+            if np.isinf(group.first):
+                known.setdefault((group.stratum, group.base), []).append((group.until, number))
+        time, found = np.arange(self.width), [np.empty((5, 0), dtype=np.int64)]
+        for number, group in enumerate(self.groups):
+            if group.first < self.width:
+                cohort = int(group.first)
+                until, comparison = np.array([*sorted(known.get((group.stratum, group.base), [])), (np.inf, -1)]).T
+                needed = np.maximum(time + self.anticipation, cohort)
+                chosen = comparison[np.searchsorted(until, needed)].astype(np.int64)
+                base = cohort - 1 - self.anticipation
+                columns = np.broadcast_arrays(number, chosen, cohort, time, base)
+                found.append(np.array(columns)[:, time != base])
+        return np.concatenate(found, axis=1)
+
+    @cached_property
+    def paired(self) -> bool:
+        """Whether some outcomes are missing, so that each pair of periods has units of its own."""
+        return any(group.base is not None for group in self.groups)
 
     @cached_property
     def codes(self) -> list[Ints]:
@@ -141,13 +135,27 @@ class GroupTime(Shown):
 
     @cached_property
     def sums(self) -> Floats:
-        """Weighted sums of outcomes by group and, in the last column, of units, float64[group, time + 1]."""
-        sums = np.zeros((len(self.groups), self.width + 1))
-        for group, total in zip(self.groups, sums, strict=True):
-            for start in range(0, len(group.rows), self.size):
-                y, weight = self._weighted(group, group.rows[start : start + self.size])
-                total[:] += np.append(y.sum(axis=0), weight.sum())
-        return sums
+        """Sums of the :meth:`_features` of the units of each group, float64[group, column]."""
+        sums: list[Floats] = []
+        for number, group in enumerate(self.groups):
+            parts, rest = [sums[part] for part in group.parts], 0 if group.parts else len(group.rows)
+            if self._plain and self._has_moments and not parts:
+                parts, rest = [np.append(self._moments[number].sums, len(group.rows))], 0
+            for start in range(0, rest, self.size):
+                rows = group.rows[start : start + self.size]
+                parts.append(np.concatenate([part.sum(axis=0) for part in self._features(group, rows)]))
+            sums.append(np.sum(parts, axis=0))
+        return np.array(sums)
+
+    @cached_property
+    def observed(self) -> Ints:
+        """Number of units of each group observed by period, and in the base, int64[group + 1, time]; 0 in the last."""
+        observed = np.zeros((len(self.groups) + 1, self.width), dtype=np.int64)
+        for number, group in enumerate(self.groups):
+            seen = np.isfinite(self.y[group.rows]) if self.paired else np.ones((1, self.width), dtype=bool)
+            both = seen if group.base is None else seen & seen[:, [group.base]]
+            observed[number] = both.sum(axis=0) if self.paired else len(group.rows)
+        return observed
 
     @cached_property
     def totals(self) -> Floats:
@@ -156,8 +164,8 @@ class GroupTime(Shown):
         Cells without sales are kept, since leaving them out of a total would select on the outcome.
         """
         totals = np.full((2, self.cells.shape[1]), np.nan)
-        for treated, comparison, base, cells, columns in self._pairs(np.arange(self.cells.shape[1])):
-            totals[:, cells] = self._compare(self.sums[treated], self.sums[comparison], base, columns)
+        for pair in self._pairs(np.arange(self.cells.shape[1])):
+            totals[:, pair.terms] = self._compare(self.sums[pair.treated], self.sums[pair.comparison], pair)
         totals[:, ~(np.isfinite(totals).all(axis=0) & (totals[1] > 0))] = np.nan
         return totals
 
@@ -167,87 +175,116 @@ class GroupTime(Shown):
         treated, comparison, cohort, time, _ = self.cells
         term, key = pd.factorize(cohort * self.width + time)
         cohort, time = key // self.width, key % self.width
-        size = np.array([*(len(group.rows) for group in self.groups), 0])
-        n_treated, n_comparison = (np.bincount(term, size[side]).astype(np.int64) for side in (treated, comparison))
+        sides, when = (treated, comparison), self.cells[3]
+        n_treated, n_comparison = (np.bincount(term, self.observed[side, when]).astype(np.int64) for side in sides)
         columns = {"group": cohort, "time": time, "event_time": time - cohort}
         return self._estimate(
             "effect on the treated by cohort and period",
             [f"g={g} t={t}" for g, t in zip(cohort, time, strict=True)],
             term,
+            "group_time",
             columns=columns | {"n_treated": n_treated, "n_comparison": n_comparison},
         )
 
     def _shown(self) -> tuple[str, pd.DataFrame, list[str]]:
         return self.effects._shown()
 
-    def aggregate(self, kind: Literal["simple", "dynamic"] = "simple") -> Estimate:
-        """Average the effects over all treated cells or by event time; standard errors reflect the estimated weights.
+    def aggregate(self, kind: Kind = "simple") -> Estimate:
+        """Average the effects over treated units; standard errors reflect the estimated weights.
+
+        Parameters
+        ----------
+        kind : {"simple", "dynamic", "group", "calendar"}
+            All treated cells, periods since treatment, cohorts, or periods. The last two end with their ``"average"``,
+            over cohorts by their number of units, or over periods.
 
         Raises
         ------
         DesignError
             If `kind` is unknown, no cell has a comparison, or on the ratio scale no treated cell sold anything.
         """
-        check_choice("kind", kind, ("simple", "dynamic"))
+        return self._estimate(f"{kind} effect on the treated", *self.terms(kind), kind)
+
+    def terms(self, kind: Kind) -> tuple[list[str], Ints]:
+        """Return the terms of an average but for the last, and each cell's term, int64[cell], -1 for none."""
+        check_choice("kind", kind, get_args(Kind))
         observed, _ = self.totals
         estimable = observed > 0 if self.scale == "ratio" else np.isfinite(observed)  # log 0 is not an effect
-        event = self.cells[3] - self.cells[2]
-        terms, term = ["simple"], np.where(event >= 0, 0, -1)
-        if kind == "dynamic":
-            events = np.unique(event[estimable])
-            terms, term = [str(time) for time in events], pd.Index(events).get_indexer(event)
-        if not estimable[term >= 0].any():
+        _, _, cohort, time, _ = self.cells
+        by = {"simple": np.zeros_like(time), "dynamic": time - cohort, "group": cohort, "calendar": time}[kind]
+        shown = (time >= cohort) | (kind == "dynamic")
+        keys = np.unique(by[estimable & shown])
+        if not len(keys):
             raise DesignError(
-                f"Cannot estimate the {kind} effect: none of {len(event)} cells has a comparison; widen the window"
+                f"Cannot estimate the {kind} effect: none of {len(time)} cells has a comparison; widen the window"
             )
-        return self._estimate(f"{kind} effect on the treated", terms, term)
+        terms = ["simple"] if kind == "simple" else [str(key) for key in keys]
+        return terms, np.where(shown & np.isfinite(observed), pd.Index(keys).get_indexer(by), -1)
+
+    def _ratio(self, first: Any, second: Any) -> Any:
+        return np.log(first / second) if self.scale == "ratio" else first / second
 
     def _pairs(self, term: Ints) -> list[Pair]:
-        """Return the treated groups that have a comparison group, with the terms of their cells; `term` is int64[cell].
-
-        Each has the numbers of both groups, the column of the base, the terms, and the matrix that adds up its sums by
-        term, float64[term, time + 1]. On the level scale it subtracts the base; the last column counts the cells.
-        """
+        """Return the pairs of groups behind the given terms, int64[cell], without cells that have no comparison."""
         pairs, known = [], np.flatnonzero((self.cells[1] >= 0) & (term >= 0))
-        for of_group in rows_by(self.cells[0, known]):
-            cells = known[of_group]
-            treated, comparison, _, _, base = self.cells[:, cells[0]].tolist()
+        treated, comparison, _, time, base = self.cells
+        for of_pair in rows_by(treated[known] * len(self.groups) + comparison[known]):
+            cells = known[of_pair]
             terms, row = np.unique(term[cells], return_inverse=True)
-            columns = np.zeros((len(terms), self.width + 1))
-            columns[row, self.cells[3, cells]] = 1.0
-            columns[:, -1] = np.bincount(row)
-            if self.scale == "level":
-                columns[:, base] -= columns[:, -1]
-            pairs.append((treated, comparison, base, terms, columns))
+            alone = len(terms) == len(cells)
+            adds = None if alone else (row == np.arange(len(terms))[:, np.newaxis]).astype(float)
+            one = cells[0]
+            pairs.append(
+                Pair(treated[one], comparison[one], base[one], time[cells], term[cells] if alone else terms, adds)
+            )
         return pairs
 
-    def _compare(self, treated: Floats, comparison: Floats, base: int, columns: Floats) -> Floats:
-        """Compute both totals by term, float64[2, term, ...], from sums of two groups, float64[time + 1, ...]."""
-        now, others = (columns[:, :-1] @ sums[:-1] for sums in (treated, comparison))
+    def _parts(self, sums: Floats, base: int, times: Ints) -> tuple[Floats, Floats, Floats]:
+        """Split a group's sums into outcomes by period, those of the base, and weights, float64[time or 1, ...]."""
+        if self.paired:
+            now, before, weight = np.split(sums, 3)
+            return now[times], before[times], weight[times]
+        return sums[times], sums[base : base + 1], sums[-1:]
+
+    def _compare(self, treated: Floats, comparison: Floats, pair: Pair) -> Floats:
+        """Compute a pair's totals by term, float64[2, term, ...], from sums of two groups, float64[column, ...]."""
+        now, before, size = self._parts(treated, pair.base, pair.times)
+        others, others_before, others_size = self._parts(comparison, pair.base, pair.times)
         with np.errstate(divide="ignore", invalid="ignore"):
             if self.scale == "ratio":
-                totals = now, others * (treated[base] / comparison[base])
+                totals = np.array(np.broadcast_arrays(now, others * (before / others_before)))
             else:
-                totals = now - others * (treated[-1] / comparison[-1]), columns[:, -1:] @ treated[-1:]
-        return np.array(np.broadcast_arrays(*totals))
+                change = (now - before) - (others - others_before) * (size / others_size)
+                totals = np.array(np.broadcast_arrays(change, size))
+        if pair.adds is None:
+            return totals
+        totals[:, ~np.isfinite(totals).all(axis=0)] = 0.0  # cells without comparison units are dropped
+        return np.array([pair.adds @ total for total in totals])
 
-    def _estimate(self, estimand: str, terms: list[str], term: Ints, **fields: Any) -> Estimate:
+    def _estimate(self, estimand: str, terms: list[str], term: Ints, kind: str, **fields: Any) -> Estimate:
         """Average the cells of each term; `term` is int64[cell], -1 for none."""
         term, size = np.where(np.isfinite(self.totals[1]), term, -1), len(terms)
         kept = np.flatnonzero(term >= 0)
         totals = np.concatenate([np.bincount(term[kept], total[kept], size) for total in self.totals])
+        by_period = 1 / np.bincount(term[kept], minlength=size).clip(1)
 
         def average(x: Any) -> Any:
             first, second = x[:size], x[size:]
-            return np.log(first / second) if self.scale == "ratio" else first / second
+            value = self._ratio(first, second)
+            if kind == "group":  # cohorts by their units, not by their treated periods
+                return np.append(value, [self._ratio(by_period @ first, by_period @ second)], axis=0)
+            return np.append(value, [value.mean(axis=0)], axis=0) if kind == "calendar" else value
 
         with np.errstate(divide="ignore", invalid="ignore"):
             value = average(totals)
         value[~np.isfinite(value)] = np.nan
-        of_term, treated = np.unique([term[kept], self.cells[0, kept]], axis=1)  # count each group once
-        n = np.bincount(of_term, np.array([len(group.rows) for group in self.groups])[treated], size).astype(np.int64)
+        units, (treated, _, _, time, _) = np.zeros((size, len(self.groups)), dtype=np.int64), self.cells[:, kept]
+        np.maximum.at(units, (term[kept], treated), self.observed[treated, time])  # count each group once
+        if len(value) > size:
+            terms, units = [*terms, "average"], np.vstack([units, units.max(axis=0)])
+        n = units.sum(axis=1)
         scores, covariance, max_df = self._jackknife(average, totals, term, value)
-        max_df = np.fmin(max_df, self._treated_clusters(of_term, treated, n) - 1)
+        max_df = np.fmin(max_df, self._treated_clusters(units) - 1)
         reasons = [
             (np.isnan(value), "have no comparison, or no positive mean"),
             (np.isnan(np.diag(covariance)) & ~np.isnan(value), "rest on a single cluster and have no standard error"),
@@ -268,14 +305,14 @@ class GroupTime(Shown):
             **fields,
         )
 
-    def _treated_clusters(self, term: Ints, group: Ints, n: Ints) -> Ints:
-        """Count each term's treated clusters; `term` and `group` come in pairs, and `n` counts units by term."""
+    def _treated_clusters(self, units: Ints) -> Ints:
+        """Count each term's treated clusters; `units` is int64[term, group]."""
         if self.cluster is None:
-            return n
+            return np.asarray(units.sum(axis=1))
         held = np.zeros((len(self.groups), len(self.labels)), dtype=bool)
         for number, code in enumerate(self.codes):
             held[number, code] = True
-        return np.array([held[group[term == number]].any(axis=0).sum() for number in range(len(n))])
+        return np.array([held[groups].any(axis=0).sum() for groups in units > 0])
 
     def _jackknife(self, average: Callable[[Any], Any], totals: Floats, term: Ints, value: Floats) -> tuple[Any, ...]:
         """Return jackknife scores, float64[cluster, term], their covariance, and degrees of freedom.
@@ -284,12 +321,13 @@ class GroupTime(Shown):
         not stored and None is returned for them, and terms of one cell each, which are many, take a shorter way to the
         same numbers; otherwise degrees of freedom follow from the scores.
         """
-        if self.cluster is None and np.bincount(term[term >= 0], minlength=1).max() == 1:
+        size, most = len(totals) // 2, np.bincount(term[term >= 0], minlength=1).max()
+        if self._has_moments and most == 1 and size == len(value):
             return None, *self._by_moments(term, value)
         scores, pairs = [], self._pairs(term)
         products, fourth = np.zeros((len(value), len(value))), np.zeros(len(value))
         for start in range(0, len(self.labels), self.size):
-            change = self._changes(pairs, len(value), start, min(start + self.size, len(self.labels)))
+            change = self._changes(pairs, size, start, min(start + self.size, len(self.labels)))
             score = left_out(average, totals, change)
             if self.cluster is not None:
                 scores.append(score.T)
@@ -305,27 +343,29 @@ class GroupTime(Shown):
     def _clusters(self, pairs: list[Pair]) -> int:
         """Count the clusters of compared groups; on the ratio scale, only those that sold anything."""
         counted = np.zeros(len(self.labels), dtype=bool)
-        for group in {group for pair in pairs for group in pair[:2]}:
-            rows, first = self.groups[group].rows, self.groups[group].start
-            some = (self.y[rows, first : first + self.width] @ np.ones(self.width) > 0) | (self.scale == "level")
-            counted[self.codes[group][some]] = True
+        for number in {number for pair in pairs for number in (pair.treated, pair.comparison)}:
+            rows, first = self.groups[number].rows, self.groups[number].start
+            outcomes = self.y[rows, first : first + self.width]
+            some = (np.nan_to_num(outcomes, copy=False) @ np.ones(self.width) > 0) | (self.scale == "level")
+            counted[self.codes[number][some]] = True
         return int(counted.sum())
 
     def _changes(self, pairs: list[Pair], size: int, start: int, stop: int) -> Floats:
         """Return the decrease in the terms' totals when each cluster is left out in turn, float64[2 terms, cluster]."""
         change = np.zeros((2, size, stop - start))
         sums = [self._without(group, start, stop) for group in range(len(self.groups))]
-        for treated, comparison, base, terms, columns in pairs:
-            if sums[treated].shape[1] == sums[comparison].shape[1] == 1:
+        for pair in pairs:
+            treated, comparison = sums[pair.treated], sums[pair.comparison]
+            if treated.shape[1] == comparison.shape[1] == 1:
                 continue
-            whole = self._compare(self.sums[treated], self.sums[comparison], base, columns)
-            left = self._compare(sums[treated], sums[comparison], base, columns)
+            whole = self._compare(self.sums[pair.treated], self.sums[pair.comparison], pair)
+            left = self._compare(treated, comparison, pair)
             left[:, ~np.isfinite(left).all(axis=0)] = 0.0  # without comparison units the cells are dropped too
-            change[:, terms] += whole[..., np.newaxis] - left
+            change[:, pair.terms] += whole[..., np.newaxis] - left
         return change.reshape(2 * size, -1)
 
     def _without(self, group: int, start: int, stop: int) -> Floats:
-        """Return a group's sums when each cluster of a block is left out in turn, float64[time + 1, cluster].
+        """Return a group's sums when each cluster of a block is left out in turn, float64[column, cluster].
 
         A group with no clusters in the block has a single column, its sums.
         """
@@ -334,61 +374,139 @@ class GroupTime(Shown):
         if some.start == some.stop:
             return sums
         clusters, first = np.unique(at[some], return_index=True)
-        rest = np.repeat(sums, stop - start, axis=1)
-        y, weight = self._weighted(self.groups[group], rows[some])
-        rest[:-1, clusters - start] -= np.add.reduceat(y, first).T
-        rest[-1:, clusters - start] -= np.add.reduceat(weight, first).T
+        rest, column = np.repeat(sums, stop - start, axis=1), 0
+        for part in self._features(self.groups[group], rows[some]):
+            rest[column : column + part.shape[1], clusters - start] -= np.add.reduceat(part, first).T
+            column += part.shape[1]
         rest[np.abs(rest) <= NOTHING_LEFT * np.abs(sums)] = 0.0  # rounding
         return rest
+
+    @property
+    def _plain(self) -> bool:
+        """Whether effects are differences between means of units without weights."""
+        return self.scale == "level" and self.weight is None
+
+    @property
+    def _has_moments(self) -> bool:
+        """Whether errors of single cells follow from moments of groups that share no unit."""
+        pooled = any(group.parts for group in self.groups)
+        return self.cluster is None and not self.paired and (self._plain or not pooled)
 
     def _by_moments(self, term: Ints, value: Floats) -> tuple[Floats, Floats]:
         """Return the covariance and degrees of freedom of one-cell terms if each unit is its own cluster.
 
         An effect is the difference between two groups' changes from base to outcome, of means or of log totals, so
-        without a unit it moves by ``u_t - u_b``, u being that of :meth:`_moved`. Sums of products follow from those of
-        ``u u'``, and those of fourth powers need a pass for each base: there is no array of units by cells.
+        without a unit it moves by ``f d + k``, with ``d = u_t - u_b`` of :meth:`_moved`. Sums of products and of fourth
+        powers follow from moments of u: there is no array of units by cells. For means, f is one over the number of
+        units but one, and k is due to the distance of the mean from the centre of u; for log totals f is 1 and k is 0.
         """
         products, fourth = np.zeros((len(value), len(value))), np.zeros(len(value))
-        for group in np.unique(self.cells[:2, term >= 0]):
-            cells = np.flatnonzero((self.cells[:2] == group).any(axis=0) & (term >= 0))
-            terms, time, base = term[cells], *self.cells[3:, cells]
-            bases, row = np.unique(base, return_inverse=True)
-            second, powers = np.zeros((self.width, self.width)), np.zeros((len(bases), self.width))
-            for start in range(0, len(self.groups[group].rows), self.size):
-                u = self._moved(group, start)
-                second += u @ u.T
-                for number, column in enumerate(bases):
-                    square = (u - u[column]) ** 2
-                    powers[number] += np.einsum("ij,ij->i", square, square)
+        for group, moments in self._moments.items():
+            inside = self._holding(group)[self.cells[:2]] & (term >= 0)
+            held = np.flatnonzero(inside.any(axis=0))
+            side, factor = self.cells[1 - inside[0, held], held], np.where(inside[0, held], 1.0, -1.0)
+            terms, time, base = term[held], *self.cells[3:, held]
+            row, shift = np.searchsorted(moments.bases, base), np.zeros(len(held))
+            if self._plain:
+                size = self.sums[side, -1]
+                factor /= np.where(size > 1, size - 1, np.nan)
+                apart = moments.centre - self.sums[side, :-1] / size[:, np.newaxis]
+                shift = factor * (apart[range(len(held)), time] - apart[range(len(held)), base])
+            change, place, n = np.zeros((len(held),) * 2), np.ix_(terms, terms), len(self.groups[group].rows)
             for one, two in itertools.product((time, base), repeat=2):
-                products[np.ix_(terms, terms)] += (1 if one is two else -1) * second[np.ix_(one, two)]
-            fourth[terms] += powers[row, time]
+                change += (1 if one is two else -1) * moments.second[np.ix_(one, two)]
+            first = factor * (moments.first[time] - moments.first[base])
+            mixed = np.outer(first, shift)
+            products[place] += np.outer(factor, factor) * change + mixed + mixed.T + n * np.outer(shift, shift)
+            third, power = (factor**order * moments.powers[order - 3, time, row] for order in (3, 4))
+            square = factor**2 * np.diag(change)
+            fourth[terms] += power + shift * (4 * third + shift * (6 * square + shift * (4 * first + n * shift)))
         lost = 0.0 * (value + np.diag(products))  # NaN without a value or an error
         return (1 - 1 / len(self.labels)) * (products + np.add.outer(lost, lost)), effective(np.diag(products), fourth)
 
-    def _moved(self, group: int, start: int) -> Floats:
-        """Return the decrease in a group's mean or log total when each unit is left out in turn, float64[time, unit].
+    def _holding(self, group: int) -> Bools:
+        """Return which groups contain a group, bool[group + 1]; False in the last, for no group."""
+        return np.array([number == group or group in other.parts for number, other in enumerate(self.groups)] + [False])
 
-        For sums S and W of a group, and s and w of a unit, these are ``S/W - (S - s)/(W - w) = (s - w S/W) / (W - w)``
-        and ``log S - log(S - s) = -log(1 - s/S)``, NaN if nothing is left. The mean over periods, which cancels in
-        differences between them, is zero or taken off to reduce rounding.
+    @cached_property
+    def _moments(self) -> dict[int, Moments]:
+        """Moments of u by group, without those that are made of others."""
+        alone = [number for number, group in enumerate(self.groups) if not group.parts]
+        held = {number: self._holding(number)[self.cells[:2]].any(axis=0) for number in alone}
+        return {number: self._moments_of(number, np.unique(self.cells[4, held[number]])) for number in alone}
+
+    def _moments_of(self, number: int, bases: Ints) -> Moments:
+        """Add up products of powers of u over a group's units.
+
+        Powers of differences are multiplied out, so that sums of products of powers are left, which are products of
+        matrices. In units without weights, moments are of outcomes around their mean in the first block.
         """
-        sums, weight = self._weighted(self.groups[group], self.groups[group].rows[start : start + self.size])
-        total, size, moved = self.sums[group, :-1, np.newaxis], self.sums[group, -1], np.ascontiguousarray(sums.T)
+        rows, many = self.groups[number].rows, len(bases)
+        centre = self._features(self.groups[number], rows[: self.size])[0].mean(axis=0)
+        second, fourth = np.zeros((self.width, self.width)), np.zeros(self.width)
+        ones, squares, cubes = (np.zeros((1 + order * many, self.width)) for order in (3, 2, 1))
+        for start in range(0, len(rows), self.size):
+            u = self._moved(number, rows[start : start + self.size], centre)
+            square = np.multiply(u, u, out=self._space[1, : len(u)])
+            cube = np.multiply(square, u, out=self._space[2, : len(u)])
+            at = u[:, bases].T
+            powers = np.concatenate([np.ones((1, len(u))), at, at * at, at * at * at])
+            second += u.T @ u
+            fourth += np.einsum("ij,ij->j", square, square)
+            ones += powers @ u
+            squares += powers[: len(squares)] @ square
+            cubes += powers[: len(cubes)] @ cube
+        third = np.subtract.outer(cubes[0], cubes[0, bases]) + 3 * (ones[1 + many :][:many] - squares[1:][:many]).T
+        outer = 6 * squares[1 + many :] - 4 * (cubes[1:] + ones[1 + 2 * many :])
+        power = np.add.outer(fourth, fourth[bases]) + outer.T
+        return Moments(bases, centre, ones[0], second, np.array([third, power]), ones[0] + len(rows) * centre)
+
+    def _moved(self, group: int, rows: Ints, centre: Floats) -> Floats:
+        """Return u, which tells by how much a group moves if each unit is left out in turn, float64[unit, time].
+
+        For sums S and W of a group, and s and w of a unit, its mean decreases by ``S/W - (S - s)/(W - w) = (s - w S/W)
+        / (W - w)``, and its log total by ``log S - log(S - s) = -log(1 - s/S)``, NaN if nothing is left. The mean over
+        periods, which cancels in differences between them, is zero or taken off to reduce rounding. In units without
+        weights, u is the distance of the outcome from a centre.
+        """
+        moved, weight = self._features(self.groups[group], rows)
+        if self._plain:
+            moved -= centre
+            return moved
+        total, size = self.sums[group, :-1], self.sums[group, -1]
         with np.errstate(divide="ignore", invalid="ignore"):
             if self.scale == "ratio":
                 moved /= -np.where(total > 0, total, 1.0)
                 moved[moved <= NOTHING_LEFT - 1] = np.nan
                 np.log1p(moved, out=moved)
-                return np.asarray(np.nan_to_num(moved.mean(axis=0)) - moved)
-            moved -= total / size * weight.T
-            moved /= np.where(weight < (1 - NOTHING_LEFT) * size, size - weight, np.nan).T
+                return np.asarray(np.nan_to_num(moved.mean(axis=1, keepdims=True)) - moved)
+            moved -= total / size * weight
+            moved /= np.where(weight < (1 - NOTHING_LEFT) * size, size - weight, np.nan)
         return moved
 
-    def _weighted(self, group: Group, rows: Ints) -> tuple[Floats, Floats]:
-        """Return the weighted outcomes of a group's units, float64[unit, time], and their weights, float64[unit, 1]."""
-        y = self.y[rows, group.start : group.start + self.width]
+    @cached_property
+    def _space(self) -> Floats:
+        """Space for three blocks of outcomes, which is faster to use again than to allocate for each."""
+        return np.empty((3, self.size, self.width))
+
+    def _features(self, group: Group, rows: Ints) -> tuple[Floats, Floats]:
+        """Return what is summed over a group's units, side by side: float64[unit, time], and float64[unit, column].
+
+        These are weighted outcomes and weights. If outcomes are missing, they are weighted outcomes, those of the base,
+        and weights, each by period: zero where a unit is not observed in the period and in the base.
+        """
+        if self.y.shape[1] == self.width and len(rows) <= self.size:
+            y = np.take(self.y, rows, axis=0, out=self._space[0, : len(rows)], mode="clip")  # clipping allows for `out`
+        else:
+            y = self.y[rows, group.start : group.start + self.width]
         weight = np.ones((len(rows), 1)) if self.weight is None else self.weight[rows, np.newaxis]
+        if group.base is not None:
+            before = y[:, [group.base]]
+            seen = np.isfinite(y) & np.isfinite(before)
+            now, before = np.where(seen, y, 0.0), np.where(seen, before, 0.0)
+            if self.scale == "level":
+                now, before = now - before, np.zeros_like(now)
+            return weight * now, np.hstack([weight * before, weight * seen])
         if self.scale == "level":
             y -= y @ np.full((self.width, 1), 1 / self.width)  # the mean; cancels in the effects, and reduces rounding
         return y if self.weight is None else weight * y, weight
@@ -398,6 +516,7 @@ def att_gt(
     y: Floats,
     first_treated: Floats,
     *,
+    comparison: Comparison = "never",
     scale: Scale = "level",
     anticipation: int = 0,
     weights: Floats | None = None,
@@ -405,18 +524,20 @@ def att_gt(
     strata: Labels | None = None,
     level: float = 0.95,
 ) -> GroupTime:
-    """Estimate group-time effects by comparing changes since the last untreated period with those of the never treated.
+    """Estimate group-time effects by comparing changes since the last untreated period with those of untreated units.
 
-    ``ATT(g, t) = E[Y_t - Y_b | g] - E[Y_t - Y_b | never]`` with ``b = g - 1 - anticipation``, for all ``t != b``
-    (a universal base), or on the ratio scale ``log(E[Y_t|g] / E[Y_b|g]) - log(E[Y_t|never] / E[Y_b|never])``, for
-    which zeros are ordinary values.
+    ``ATT(g, t) = E[Y_t - Y_b | g] - E[Y_t - Y_b | untreated]`` with ``b = g - 1 - anticipation``, for all ``t != b``
+    (a universal base), or on the ratio scale ``log(E[Y_t|g] / E[Y_b|g]) - log(E[Y_t|untreated] / E[Y_b|untreated])``,
+    for which zeros are ordinary values. If outcomes are missing, each effect is of the units observed in both periods.
 
     Parameters
     ----------
     y : float64[unit, time]
-        Outcomes; NaN is missing, and its unit is dropped and counted.
+        Outcomes; NaN is missing. A unit observed in fewer than two periods is dropped and counted.
     first_treated : float64[unit]
         Column index of the first treated period; inf, or anything after the last column, means never.
+    comparison : {"never", "not_yet"}
+        Units that are never treated, or that are not treated until the later of both periods, nor with the cohort.
     scale : {"level", "ratio"}
     anticipation : int
         Number of periods before treatment in which there may be an effect.
@@ -441,7 +562,7 @@ def att_gt(
     ------
     DesignError
         If shapes disagree, an option is unknown, a weight is not positive, an outcome on the ratio scale is
-        negative, or there are no treated or no comparison units.
+        negative, no unit is observed twice, or there are no treated or no comparison units.
 
     References
     ----------
@@ -450,12 +571,12 @@ def att_gt(
     and Statistics 88, 641-658, for the ratio scale. MacKinnon, J. G., Nielsen, M. O. and Webb, M. D. (2023), Fast and
     reliable jackknife and bootstrap methods for cluster-robust inference, Journal of Applied Econometrics 38, 671-694.
     """
-    units = usable_units(y, first_treated, None, weights, cluster, strata, scale, anticipation, level)
-    first = np.append(units.first, np.inf)  # last, cohort -1: never treated
-    code = units.cohort % len(first) * (int(units.stratum.max()) + 1) + units.stratum
+    units = usable_units(
+        y, first_treated, None, weights, cluster, strata, scale, anticipation, level, comparison, complete=False
+    )
     return GroupTime(
         y=units.y,
-        groups=[Group(rows, first[units.cohort[rows[0]]], units.stratum[rows[0]]) for rows in rows_by(code)],
+        groups=groups_of(units, comparison),
         width=units.y.shape[1],
         scale=scale,
         anticipation=anticipation,

@@ -10,13 +10,14 @@ import numpy.typing as npt
 import pandas as pd
 
 from analysis.errors import DesignError, check_choice, whole_number
-from analysis.estimate import Floats, Ints, Labels
+from analysis.estimate import Bools, Floats, Ints, Labels
 from analysis.estimators.arrays import match_units
 from analysis.testing import check_level
 
 __dir__ = ["Units", "usable_units"].copy  # for tab completion
 
 Scale = Literal["level", "ratio"]
+Comparison = Literal["never", "not_yet"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,19 +67,25 @@ def usable_units(
     scale: Scale = "level",
     anticipation: int = 0,
     level: float = 0.95,
+    comparison: Comparison = "never",
+    *,
+    complete: bool = True,
 ) -> Units:
-    """Select the units with a period before treatment and no missing values.
+    """Select the units with a period before treatment and without missing values.
 
     Options are as for :func:`analysis.estimators.att_gt.att_gt`. `covariates`, float64[unit, column], are
-    determined before treatment; a constant is added. A unit with a missing one is dropped and counted.
+    determined before treatment; a constant is added. A unit with a missing one is dropped and counted. If not
+    `complete`, outcomes may be missing, but not in all periods but one, nor in
+    the base of a treated unit that is not compared with others.
 
     Raises
     ------
     DesignError
         If an option is unknown, shapes disagree, a weight is not positive, an outcome on the ratio scale is negative,
-        or there are no treated or no never-treated units.
+        no unit is observed twice, or there are no treated units or none to compare with.
     """
     check_choice("scale", scale, get_args(Scale))
+    check_choice("comparison", comparison, get_args(Comparison))
     if whole_number("anticipation", anticipation) < 0:
         raise DesignError(f"Cannot use anticipation = {anticipation}: it is a number of periods; pass 0 or more")
     check_level(level)
@@ -89,17 +96,20 @@ def usable_units(
     weight = np.ones(len(y)) if weights is None else np.asarray(weights, dtype=float)
     _check_units(y, first, weight, scale)
     has_base = first - 1 - anticipation >= 0
-    complete = np.isfinite(y @ np.ones(y.shape[1]) + x.sum(axis=1))
-    kept = has_base & complete
+    whole = np.isfinite(y @ np.ones(y.shape[1]) + x.sum(axis=1))
+    base = first - 1 - anticipation if comparison == "never" else np.full(len(y), np.inf)
+    enough = whole if complete or whole.all() else _in_pairs(y, base)
+    kept = has_base & enough
     y = y if kept.all() else y[kept]
     cohort, dates = pd.factorize(np.where(first < y.shape[1], first, np.nan)[kept], sort=True)
     counts = {
         "units": len(y),
         "treated": int((cohort >= 0).sum()),
-        "dropped_missing": int((has_base & ~complete).sum()),
+        "dropped_missing": int((has_base & ~enough).sum()),
         "dropped_always_treated": int((~has_base).sum()),
+        "missing": int(y.size - np.isfinite(y).sum()) if (kept & ~whole).any() else 0,
     }
-    if not 0 < counts["treated"] < len(y):
+    if not counts["treated"] or (counts["treated"] == len(y) and comparison == "never"):
         raise DesignError(
             f"Cannot compare with never-treated units: of {len(y)} usable units, {counts['treated']} are treated in "
             f"the window and {len(y) - counts['treated']} never; "
@@ -120,6 +130,22 @@ def usable_units(
         anticipation=anticipation,
         level=level,
     )
+
+
+def _in_pairs(y: Floats, base: Floats) -> Bools:
+    """Return whether each unit is observed in its base, if it has one, and in another period, bool[unit].
+
+    Raise DesignError if no unit is observed twice.
+    """
+    observed = np.isfinite(y)
+    twice = observed.sum(axis=1) > 1
+    if not twice.any():
+        raise DesignError(
+            f"Cannot estimate changes of units: each of {len(y)} is observed in one period at most, as in repeated "
+            "cross-sections; follow the same units over time, or estimate on means of groups of units"
+        )
+    has_base, column = base < y.shape[1], np.clip(np.nan_to_num(base), 0, y.shape[1] - 1).astype(np.int64)
+    return np.asarray(twice & (~has_base | observed[np.arange(len(y)), column]))
 
 
 def _check_units(y: Floats, first: Floats, weight: Floats, scale: Scale) -> None:

@@ -1,0 +1,110 @@
+"""Group units by cohort, and those with which each cohort is compared."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from analysis.estimate import Floats, Ints
+from analysis.estimators.arrays import rows_by
+from analysis.estimators.units import Comparison, Units
+
+__dir__ = ["Group", "groups_of"].copy  # for tab completion
+
+
+@dataclass(frozen=True, eq=False)
+class Group:
+    """Units of one cohort in one stratum, or those with which others are compared.
+
+    Attributes
+    ----------
+    rows : int64[unit of the group]
+        Rows of the outcomes.
+    first : float
+        First treated period, counted from `start`; inf for units to compare with.
+    stratum : hashable
+    start : int
+        Column of the outcomes from which the group's periods are counted.
+    until : float
+        Last period until which none of the units to compare with is affected by a treatment; inf for never treated.
+    base : int or None
+        Period before treatment in which the units must be observed, too, if outcomes are missing.
+    parts : tuple of int
+        Numbers of the groups that these units are made of; () for the units of this group alone.
+    """
+
+    rows: Ints
+    first: float
+    stratum: Hashable
+    start: int = 0
+    until: float = np.inf
+    base: int | None = None
+    parts: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Cells that compare the same two groups.
+
+    Attributes
+    ----------
+    treated, comparison, base : int
+        Numbers of both groups, and the period before treatment.
+    times : int64[cell]
+    terms : int64[term]
+        Terms to which the cells contribute.
+    adds : float64[term, cell] or None
+        1 where a cell is added to a term; None if each cell is a term.
+    """
+
+    treated: int
+    comparison: int
+    base: int
+    times: Ints
+    terms: Ints
+    adds: Floats | None
+
+
+@dataclass(frozen=True)
+class Moments:
+    """Sums over a group's units of products of u, of GroupTime, and of powers of ``u_t - u_b``.
+
+    Attributes
+    ----------
+    bases : int64[base]
+        Periods b.
+    centre, first, sums : float64[time]
+        Centre that was taken off, sums of u, and sums of outcomes if only the centre was taken off.
+    second : float64[time, time]
+    powers : float64[2, time, base]
+        Third and fourth powers.
+    """
+
+    bases: Ints
+    centre: Floats
+    first: Floats
+    second: Floats
+    powers: Floats
+    sums: Floats
+
+
+def groups_of(units: Units, comparison: Comparison) -> list[Group]:
+    """Return the cohorts by stratum, and the units to compare with; with missing outcomes, the latter for each base."""
+    first = np.append(units.first, np.inf)  # last, cohort -1: never treated
+    code = units.cohort % len(first) * (int(units.stratum.max()) + 1) + units.stratum
+    cohorts = [Group(rows, first[units.cohort[rows[0]]], units.stratum[rows[0]]) for rows in rows_by(code)]
+    missing = units.counts["missing"] > 0
+    bases = {cohort: int(cohort) - 1 - units.anticipation if missing else None for cohort in first[:-1]}
+    groups = [replace(group, base=bases.get(group.first)) for group in cohorts if group.first in bases or not missing]
+    for stratum in {group.stratum for group in cohorts}:
+        own = [number for number, group in enumerate(cohorts) if group.stratum == stratum]
+        for place in range(1, len(own)):
+            later, starts = own[place:], cohorts[own[place]].first
+            if (np.isinf(starts) and not missing) or (np.isfinite(starts) and comparison == "never"):
+                continue  # those never treated are a group of their own already
+            rows, parts = np.concatenate([cohorts[number].rows for number in later]), () if missing else tuple(later)
+            for base in {base for cohort, base in bases.items() if cohort < starts}:
+                groups.append(Group(rows, np.inf, stratum, until=starts - 1, base=base, parts=parts))
+    return groups
