@@ -116,17 +116,6 @@ def revenue_change(before: int, after: int, *, level: float, ratio: float = 1.0)
     return replace(comparison, estimand="E1a", details=details)
 
 
-def unpublished_base(name: str, after: int, spared: pd.Series) -> dict[str, float]:
-    """Compare a closed seller whose earlier revenue is unpublished with the `spared` firms.
-
-    Returns its `revenue` in the year `after`, and the `threshold`: the earlier revenue, in the same unit, above which
-    its change is below that of every spared firm. We found no publication that shows whether it was above the
-    threshold. `spared` contains the changes in log revenue of the spared firms.
-    """
-    revenue = float(_by_year(name, "revenue_total")[str(after)])
-    return {"revenue": revenue, "threshold": revenue / float(np.exp(spared.min()))}
-
-
 def without(names: list[str], before: int, after: int, *, level: float) -> Estimate:
     """Re-estimate :func:`revenue_change` without the given firms.
 
@@ -149,26 +138,26 @@ def leave_one_out(before: int, after: int, *, level: float) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["left_out", "estimate", "rank", "assignments"])
 
 
-def synthetic(firm: str, first_post: int, method: Method) -> Estimate:
-    """Use a synthetic control method to estimate the effect of closure on one seller's log revenue.
+def synthetic(firm: str, after: int, method: Method) -> Estimate:
+    """Use a synthetic control method to estimate the effect of closure on one seller's log revenue in the year `after`.
 
     `method` is synthetic difference-in-differences or synthetic control. Only the years published by the firm are used,
     and only those sellers not closed that publish all of these years.
     """
     wide, _ = revenues()
-    wide = wide[wide[firm].notna()]
+    wide = wide[wide[firm].notna()].loc[:after]
     donors = [name for name in wide.columns.drop(closed_names()) if wide[name].notna().all()]
     panel = np.log(wide[[firm, *donors]].to_numpy().T)
-    treated, start = np.arange(len(panel)) == 0, int(np.searchsorted(wide.index, first_post))
+    treated, start = np.arange(len(panel)) == 0, int(np.searchsorted(wide.index, after))
     return synthetic_did(panel, treated, start, method=method, unit="log points")
 
 
 def otherwise(before: int, after: int, long_after: int, *, level: float) -> pd.DataFrame:
     """Re-estimate :func:`revenue_change`, in per cent, with one choice changed at a time.
 
-    The rows are the main estimate; the estimates when each closed seller is left out in turn, their range when each
-    other seller is, and the estimate without those listed after the closures; a placebo a year earlier; a later year;
-    and one closed seller compared with weighted others.
+    The rows are the main estimate; the estimates when each closed seller is left out in turn, and without the others
+    listed after the closures; a placebo a year earlier; a later year; and one closed seller compared with weighted
+    others.
 
     Returns
     -------
@@ -180,13 +169,11 @@ def otherwise(before: int, after: int, long_after: int, *, level: float) -> pd.D
     left, later = leave_one_out(before, after, level=level), without(listed_later(), before, after, level=level)
     groups = dict(iter(longer.details["changes"].groupby("closed")["firm"]))
     closed = left["left_out"].isin(closed_names())
-    others = left.loc[~closed, "estimate"]
     weighted = pd.concat([synthetic("Sunvalley", after, method).rows for method in WEIGHTED])
     rows = pd.concat(
         [
             plain.rows.assign(term=f"{before} to {after}"),
             left[closed].assign(term="without " + left["left_out"]),
-            pd.DataFrame({"term": ["without any one other firm"], "conf_low": others.min(), "conf_high": others.max()}),
             later.rows.assign(term="without " + ", ".join(listed_later())),
             earlier.rows.assign(term=f"a year earlier (placebo), {before - 1} to {before}"),
             longer.rows.assign(
@@ -206,9 +193,10 @@ def _by_year(firm: str, measure: str) -> pd.Series:
     return series.published("listed_sellers", firm=named, measure=measure, freq="A").values
 
 
-def amazon_share(firm: str, year: int) -> float:
-    """Return Amazon's share of a firm's revenue, as published by the firm, in [0, 1]."""
-    return float(_by_year(firm, "share_amazon")[str(year)]) / 100
+def amazon_sales(firm: str, years: list[int]) -> list[float]:
+    """Return a firm's sales on Amazon by year, billion yuan: its revenue times Amazon's share, both published by it."""
+    revenue, share = _by_year(firm, "revenue_total"), _by_year(firm, "share_amazon")
+    return [float(revenue[str(year)] * share[str(year)]) / 1e5 for year in years]
 
 
 def most_lost(firm: str, before: int) -> dict[str, float]:
@@ -272,7 +260,8 @@ def firms_on_record() -> pd.DataFrame:
     return sellers.assign(
         seller=sellers["name"] + brands + ", owned by " + sellers["owner"],
         revenue=[by_year(row, "revenue") for row in rows],
-        profit=[by_year(row, "profit") for row in rows] + sellers["whose_profit"].map({"owner": " (owner)"}).fillna(""),
+        profit=[by_year(row, "profit") for row in rows]
+        + sellers["whose_profit"].map({"owner": " (the owner's)"}).fillna(""),
         stores=[text.replace("{}", shop) or "–" for text, shop in zip(sellers["affected"], shops, strict=True)],
         frozen=sellers["firm"].map(disclosed["funds_frozen"]),
     )
