@@ -17,11 +17,12 @@ from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
+from threading import Event
 from types import FrameType
 from typing import Any
 
 from analysis.errors import DataError, DesignError
-from runner import Exit, ReportError, disk_full, say
+from runner import Exit, ReportError, disk_full, reason, say
 from runner.schedule import Job
 
 TIMEOUT = 600.0  # seconds for one notebook
@@ -86,7 +87,7 @@ class Kernels:
         self._as_of, self._sockets, self._timeout = as_of, sockets, timeout
         self._managers = list[Any]()
         self._numbers = count()  # numbers the folders of sockets, one per kernel
-        self._stopping = False
+        self._stopping = Event()
 
     def each(self, makes: Iterable[Callable[[], None]], workers: int) -> None:
         """Call functions that execute notebooks, several at a time."""
@@ -98,7 +99,7 @@ class Kernels:
                 for future in as_completed(futures):
                     future.result()
             except BaseException:  # a signal, or a bug in the runner: leave no kernel behind
-                self._stopping = True
+                self._stopping.set()
                 pool.shutdown(wait=False, cancel_futures=True)
                 while running := [future for future in futures if not future.done()]:
                     for manager in [manager for manager in self._managers if manager.has_kernel]:
@@ -110,7 +111,25 @@ class Kernels:
     def execute(self, job: Job, values: Mapping[str, Any], target: Path) -> None:
         """Execute a notebook in its own kernel, saving it to a file after each cell.
 
-        If the kernel dies, try once more.
+        If it fails, try as often again as its plan allows; a refusal, which would be the same again, is final. If the
+        kernel dies, try once more at once.
+
+        Raises
+        ------
+        ReportError
+            As :meth:`_execute`, after the last attempt.
+        """
+        for left in reversed(range(job.plan.retries + 1)):
+            try:
+                return self._execute(job, values, target)
+            except ReportError as error:
+                if not left or error.code == Exit.REFUSED or self._stopping.is_set():
+                    raise
+                say(f"{reason(str(error))}\n{job.name}: again in {job.plan.pause:g} s, tries left: {left}", sys.stderr)
+                self._stopping.wait(job.plan.pause)
+
+    def _execute(self, job: Job, values: Mapping[str, Any], target: Path) -> None:
+        """Execute a notebook in its own kernel, or in a second one if the first one dies.
 
         Raises
         ------
@@ -126,38 +145,41 @@ class Kernels:
         logging.getLogger("papermill").setLevel(logging.CRITICAL)
         say(f"{job.name}: running", sys.stderr)
         files = [str(path).replace("{", "{{").replace("}", "}}") for path in (job.notebook, target)]  # keep braces
+        timeout = job.plan.timeout or self._timeout
         for last in (False, True):
-            deadline = time.monotonic() + self._timeout
+            deadline = time.monotonic() + timeout
             try:
                 papermill.execute_notebook(
                     *files,
                     parameters=dict(values),
                     kernel_name="python3",
                     progress_bar=False,
-                    start_timeout=math.ceil(self._timeout),  # nbclient takes whole seconds here
+                    start_timeout=math.ceil(timeout),  # nbclient takes whole seconds here
                     timeout_func=lambda _, deadline=deadline: max(deadline - time.monotonic(), 0.001),
                     resources={"metadata": {"path": str(job.notebook.parent)}},  # `cwd` would move all threads
-                    kernel_manager_class=self._manager(),
+                    kernel_manager_class=self._manager(job.plan.memory),
                     shutdown_kernel="immediate",
                     record_timing=False,
                     coalesce_streams=True,
                 )
                 return
             except CellTimeoutError:
-                message = f"{job.name}: not finished after {self._timeout:g} s; raise the limit with --timeout."
+                limit = "timeout in the schedule" if job.plan.timeout else "--timeout"
+                message = f"{job.name}: not finished after {timeout:g} s; raise the limit with {limit}."
                 raise ReportError(message) from None
             except PapermillExecutionError as error:
                 raise _of_cell(job, error) from None
             except RuntimeError as error:  # the kernel died at work or on starting, or never answered
                 died = isinstance(error, DeadKernelError)
-                if last or self._stopping or not (died or "died" in str(error)):
+                if last or self._stopping.is_set() or not (died or "died" in str(error)):
                     why = "the kernel died twice, perhaps for lack of memory" if died else "the kernel did not start"
                     raise ReportError(f"{job.name}: {why}{'' if died else f': {error}'}") from None
                 say(f"{job.name}: the kernel died{'' if died else ' on starting'}; trying once more", sys.stderr)
 
-    def _manager(self) -> type:
+    def _manager(self, memory: int | None) -> type:
         """Return a manager class that starts kernels in this Python, ignoring installed kernels.
 
+        Their address space is limited to so many megabytes, if any.
         It connects through files, since another process could take a TCP port before the kernel binds it. A kernel
         ends when its parent does.
         """
@@ -165,10 +187,11 @@ class Kernels:
         from jupyter_client.manager import AsyncKernelManager
 
         managers, sockets, numbers = self._managers, self._sockets, self._numbers
+        limited = ["/bin/sh", "-c", f'ulimit -v {1024 * memory}; exec "$0" "$@"'] if memory else []
 
         class Manager(AsyncKernelManager):
             kernel_spec = KernelSpec(
-                argv=[sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"],
+                argv=[*limited, sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"],
                 display_name="Python 3",
                 language="python",
                 metadata={"kernel_provisioner": {"provisioner_name": "local-provisioner"}},

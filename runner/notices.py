@@ -60,7 +60,7 @@ def remembered(outcome: Outcome, runs: Sequence[Outcome], jobs: Sequence[Job]) -
     why = "news" if news else REMINDER if wrong and outcome.as_of > last.as_of else ""
     outcome = outcome.model_copy(update={**events, "standing": standing, "mended": mended, "news": why})
     lines = [f" {line}" for part in NEWS for line in getattr(outcome, part)]
-    owners = [one for job in jobs if any(f" {job.name}:" in line for line in lines) for one in job.owner]
+    owners = [one for job in jobs if any(f" {job.name}:" in line for line in lines) for one in job.plan.owner]
     return outcome.model_copy(update={"owners": [*dict.fromkeys(owners)]}) if why else outcome
 
 

@@ -96,21 +96,33 @@ Variable = Annotated[str, is_like("the name of an environment variable, such as 
 Address = Annotated[str, is_like("an address such as reports@example.org", r"[^\s@<>,;]+@[^\s@<>,;]+")]
 
 
-class Report(Written):
-    """A report in the schedule: its name, notebook, parameters and cadence.
+class Plan(Written):
+    """When to make a report, within which limits, and for whom.
+
+    The report is not due while a file in `waits_for` is missing or unchanged since the standing report. Data older than
+    `fresh_days` are stale. A report that fails is tried again up to `retries` times, after a pause.
+    """
+
+    every: Annotated[Text, AfterValidator(lambda every: as_cron(every) and every)] = "daily"
+    waits_for: Annotated[tuple[Text, ...], OneOrMore] = ()
+    fresh_days: Annotated[int, Field(ge=1, le=20_000)] | None = None
+    owner: Annotated[tuple[Address, ...], OneOrMore] = ()  # gets letters about it too
+    timeout: Annotated[float, Field(ge=1, le=1e6)] | None = None  # seconds; None means that of the run
+    memory: Annotated[int, Field(ge=256)] | None = None  # megabytes of address space
+    retries: Annotated[int, Field(ge=0, le=9)] = 0
+    pause: Annotated[float, Field(ge=0, le=3600)] = 60.0  # seconds
+
+
+class Report(Plan):
+    """A report in the schedule: its name, notebook, parameters and plan.
 
     Parameters are text, and only those that differ from the notebook's defaults are listed. A parameter with a list of
-    values gives one report per value. The report is not due while a file in `waits_for` is missing or unchanged since
-    the standing report. Data older than `fresh_days` are stale.
+    values gives one report per value.
     """
 
     name: Annotated[str, is_like("a name such as 05_growth or simulated/05_growth", r"(simulated/)?(?!\w*__)\d\d_\w+")]
     notebook: Annotated[str, is_like("a notebook such as 05_growth.ipynb", r"\w+\.ipynb")]
     parameters: dict[Text, Values] = {}
-    every: Annotated[Text, AfterValidator(lambda every: as_cron(every) and every)] = "daily"
-    waits_for: Annotated[tuple[Text, ...], OneOrMore] = ()
-    fresh_days: Annotated[int, Field(ge=1, le=20_000)] | None = None
-    owner: Annotated[tuple[Address, ...], OneOrMore] = ()  # gets letters about it too
 
 
 class Mail(Written):
@@ -184,9 +196,9 @@ class Job:
     """A report to make: a notebook and its parameters.
 
     Parameters are text as in the schedule or, after `settled`, one typed value per parameter of the notebook. `files`
-    are those read from outside the data folder, such as a panel. `market` describes the simulated market, if any.
-    `every`, `waits_for`, `fresh_days` and `owner` are as in the schedule. A report in a sweep has the name of the sweep
-    in `sweep`, and its own values of the parameters that differ, as text, in `swept`.
+    are those read from outside the data folder, such as a panel. `market` describes the simulated market, if any. A
+    report in a sweep has the name of the sweep in `sweep`, and its own values of the parameters that differ, as text,
+    in `swept`.
     """
 
     name: str
@@ -194,12 +206,9 @@ class Job:
     parameters: Mapping[str, Any]
     files: tuple[Path, ...] = ()
     market: str = ""
-    every: str = "daily"
-    waits_for: tuple[str, ...] = ()
-    fresh_days: int | None = None
     sweep: str = ""
     swept: Mapping[str, str] = field(default_factory=dict)
-    owner: tuple[str, ...] = ()
+    plan: Plan = field(default_factory=Plan)
 
     @property
     def called(self) -> set[str]:
@@ -268,8 +277,7 @@ def read(root: Path) -> list[Job]:
         several = [name for name, values in report.parameters.items() if len(values) > 1]
         panels = {"panel_path", "panel_map"} if "panel_path" in several else set[str]()
         _refuse_set(report.parameters.keys() - panels, where)
-        plan = Job(report.name, notebook, {}, (), "", report.every, report.waits_for, report.fresh_days)
-        plan = replace(plan, owner=report.owner)
+        plan = Job(report.name, notebook, {}, plan=report)
         if plan.is_brief and several:
             raise DesignError(f"{where}: the brief reads all reports, so it cannot be a sweep; use single values.")
         stale = {"stale_after_days": str(report.fresh_days)} if report.fresh_days else {}

@@ -38,7 +38,7 @@ def work(root: Path, request: Request, *, due: bool = False, as_json: bool = Fal
 
     def is_due(job: Job, standing: Release) -> bool:
         stands = date.fromisoformat(standing.manifest.reports[job.name].as_of)
-        if job.is_brief or not schedule.is_due(job.every, moment(request.as_of), stands):
+        if job.is_brief or not schedule.is_due(job.plan.every, moment(request.as_of), stands):
             return False
         files = awaited(root, job, standing)
         waits.extend(f"{job.name} waits for {file}." for file in files)
@@ -119,7 +119,7 @@ def awaited(root: Path, job: Job, standing: Release) -> list[str]:
     when it was copied.
     """
     entry, read, lines = standing.manifest.reports[job.name], standing.manifest.inputs["data"], list[str]()
-    for name in job.waits_for:
+    for name in job.plan.waits_for:
         file = root / name
         if not file.is_file():
             lines.append(f"{name}, which is missing")
@@ -139,10 +139,10 @@ def stale(root: Path, outcome: Outcome, now: datetime) -> list[str]:
     stood = release.read(outcome.out / outcome.previous).manifest.reports if outcome.previous else {}
     lines = list[str]()
     for job in schedule.read(root):
-        entry, limit = stood.get(job.name), job.fresh_days
-        if limit and schedule.is_due(job.every, now, date.fromisoformat(entry.as_of) if entry else None):
-            due = f"{schedule.last_due(job.every, now) or now.date()}"
-            for file, day in dated(root, job.waits_for).items():
+        entry, limit = stood.get(job.name), job.plan.fresh_days
+        if limit and schedule.is_due(job.plan.every, now, date.fromisoformat(entry.as_of) if entry else None):
+            due = f"{schedule.last_due(job.plan.every, now) or now.date()}"
+            for file, day in dated(root, job.plan.waits_for).items():
                 said, days = f"{job.name}: {file} is dated {day}", (now.date() - day).days
                 if days > limit and not any(as_of >= due and said == each for as_of, each in known):
                     lines.append(f"{said}, {days:,} days ago; the schedule allows at most {limit}")

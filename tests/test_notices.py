@@ -19,7 +19,7 @@ from aiosmtpd.smtp import AuthResult
 from desk import SOURCES, cases
 
 from runner import Outcome, notices, scheduled
-from runner.schedule import Job, Notice
+from runner.schedule import Job, Notice, Plan
 
 READ, FAILED = SOURCES["read_outcome"], SOURCES["failed_outcome"]
 SECRET = "unmistakable-5ecret-7f3a"
@@ -62,7 +62,7 @@ def ran(wrong=(), day=26, outcome="", reports="", **known):
 
 @pytest.mark.parametrize("case", cases("news"), ids=lambda case: case["name"])
 def test_what_matters_is_told_once_to_those_whose_report_it_is(case):
-    log, jobs = [], [Job(name, Path(), {}, owner=(f"{name}@b.c",)) for name in ("01_a", "02_b")]
+    log, jobs = [], [Job(name, Path(), {}, plan=Plan(owner=f"{name}@b.c")) for name in ("01_a", "02_b")]
     for row in case["runs"]:
         true = {part: row.get(part, []) for part in ("standing", "mended", "changed_words")} | {
             "news": row.get("news", "")

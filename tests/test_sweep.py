@@ -130,7 +130,11 @@ def test_the_limit_of_the_schedule_is_the_one_that_the_page_says(desk):
     desk.write("01_first", parameters=LIMITED)
     found = planned(desk, "{count: 1}", more=", fresh_days: 90, every: monthly on 1, waits_for: [data/figures.csv]")[0]
     assert found.parameters["stale_after_days"] == "90"
-    assert (found.fresh_days, found.every, found.waits_for) == (90, "monthly on 1", ("data/figures.csv",))
+    assert (found.plan.fresh_days, found.plan.every, found.plan.waits_for) == (
+        90,
+        "monthly on 1",
+        ("data/figures.csv",),
+    )
 
 
 LIMITED = 'as_of: str = "2026-11-01"\nverdict_file: str = "a"\ncount: int = 3\nstale_after_days: int = 400\n'
