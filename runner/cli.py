@@ -3,11 +3,12 @@
 import json
 import sys
 from collections.abc import Iterable, Sequence
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from typer import Argument, Context, Option
+from typer import Argument, Option
 
 from analysis import parameters
 from analysis.errors import DataError, DesignError
@@ -24,10 +25,14 @@ app = typer.Typer(
 )
 
 
+HERE = ContextVar("HERE", default=ROOT)  # the folder of the project
+
+
 def main(arguments: Sequence[str] | None = None, root: Path = ROOT) -> int:
     """Run a command, by default the one on the command line, and return its exit code."""
     try:
-        app(args=arguments, obj=root, prog_name="market-impact")
+        HERE.set(root)
+        app(args=arguments, prog_name="market-impact")
     except SystemExit as ended:
         return ended.code if isinstance(ended.code, int) else int(ended.code is not None)
     except (DesignError, DataError, ReportError) as error:
@@ -51,9 +56,9 @@ Event = Annotated[str | None, Option(metavar="NAME", help=f"Event that the panel
 
 @app.command("run")
 def run(
-    context: Context,
     names: Annotated[list[str] | None, Argument(metavar="NAME", help="Names or numbers; default: all reports.")] = None,
     due: Annotated[bool, Option("--due", help="Make only the reports that are due.")] = False,
+    dry: Annotated[bool, Option("--dry-run", help="Only say what would be made, and why.")] = False,
     as_json: Annotated[bool, Option("--json", help="Print the outcome as one JSON object.")] = False,
     as_of: Annotated[str | None, Option(metavar="DATE", help="As-of date, YYYY-MM-DD; default: today.")] = None,
     out: Annotated[Path | None, Option(metavar="DIR", help="Folder to publish to; default: the schedule's.")] = None,
@@ -75,13 +80,12 @@ def run(
     if due and (names or panel is not None):
         raise DesignError("Option --due applies to the whole schedule; drop it, or drop the names and --panel.")
     own, day = _own_panel(panel, map_, event), as_of or schedule.today()
-    request = Request(day, names or (), _given(given), out, jobs, timeout, force, own)
-    raise typer.Exit(scheduled.work(context.obj, request, due=due, as_json=as_json))
+    request = Request(day, names or (), _given(given), out, jobs, timeout, force, dry, own)
+    raise typer.Exit(scheduled.work(HERE.get(), request, due=due, as_json=as_json))
 
 
 @app.command("verify")
 def verify(
-    context: Context,
     folder: Folder,
     again: Annotated[str | None, Option(metavar="NAME", help="Report to make again; default: the quickest.")] = None,
     no_again: Annotated[bool, Option("--no-again", help="Check hashes only.")] = False,
@@ -91,7 +95,7 @@ def verify(
 
     if no_again and again is not None:
         raise typer.BadParameter("Cannot combine --no-again with --again; choose one of them.")
-    raise typer.Exit(verify.prove(context.obj, folder, None if no_again else again or ""))
+    raise typer.Exit(verify.prove(HERE.get(), folder, None if no_again else again or ""))
 
 
 @app.command("diff")
@@ -114,34 +118,33 @@ def diff(
 
 @app.command("prune")
 def prune(
-    context: Context,
     keep: Annotated[int | None, Option(min=1, metavar="N", help="Releases to keep; default: the schedule's.")] = None,
 ) -> None:
     """Remove the oldest releases, but never the latest."""
     from runner import verify
 
-    plan = schedule.load(context.obj)
+    plan = schedule.load(HERE.get())
     if not (most := keep or plan.keep):
         raise DesignError(
             "Cannot prune: the number of releases to keep is not set; pass --keep N, or set keep: N in schedule.yml."
         )
-    with release.locked(folder := (context.obj / plan.publish).absolute()):
+    with release.locked(folder := (HERE.get() / plan.publish).absolute()):
         for line in verify.prune(folder, most):
             say(line)
 
 
 @app.command("list")
-def list_(context: Context) -> None:
+def list_() -> None:
     """List the reports in the schedule."""
-    for job in schedule.read(context.obj):
+    for job in schedule.read(HERE.get()):
         values = ", ".join(f"{name}={value}" for name, value in job.parameters.items())
         say(f"{job.name:28}  {job.notebook.name:28}  {values}".rstrip())
 
 
 @app.command("params")
-def params(context: Context, name: Annotated[str, Argument(metavar="NAME", help="Report name or number.")]) -> None:
+def params(name: Annotated[str, Argument(metavar="NAME", help="Report name or number.")]) -> None:
     """Show the parameters of a report."""
-    jobs = [job for job in schedule.select(schedule.read(context.obj), [name]) if name in job.called]
+    jobs = [job for job in schedule.select(schedule.read(HERE.get()), [name]) if name in job.called]
     for job in schedule.settled(jobs, {}, schedule.today()):  # the brief, which brings the others along, alone
         say(job.name)
         for key, field in parameters.declared(job.notebook).model_fields.items():
@@ -170,7 +173,6 @@ def map_(
 
 @app.command("check")
 def check(
-    context: Context,
     accept: Annotated[Path | None, Option(metavar="FILE", help="Record a change to this file as intended.")] = None,
     given: Values = None,
     panel: Panel = None,
@@ -181,12 +183,12 @@ def check(
     if files := _own_panel(panel, map_, event):
         if accept is not None:
             raise DesignError(f"Option --accept {accept} applies to files in data/; drop it or --panel.")
-        return _audit(context.obj, files, f"{panel}", _given(given))
+        return _audit(HERE.get(), files, f"{panel}", _given(given))
     if given:
         raise DesignError(f"Option -p {given[0]} needs a panel of your own; add --panel FILE.")
     from analysis import data
 
-    accepted, folder = "", context.obj / "data"
+    accepted, folder = "", HERE.get() / "data"
     if accept is not None:
         card = data.accept(accept, vintage=schedule.today(), root=folder)
         accepted = card["path"]
@@ -209,11 +211,11 @@ def _audit(root: Path, files: dict[str, str], panel_name: str, given: dict[str, 
 
 
 @app.command("uncited")
-def uncited(context: Context, folder: Folder) -> None:
+def uncited(folder: Folder) -> None:
     """List the public figures whose source no report in a release cites."""
     from runner.exports import uncited
 
-    lines = uncited(release.read(folder.resolve()).folder, context.obj / "data")
+    lines = uncited(release.read(folder.resolve()).folder, HERE.get() / "data")
     for line in lines:
         say(line)
     say(f"Public figures whose source no report cites: {len(lines)}.")
@@ -221,7 +223,6 @@ def uncited(context: Context, folder: Folder) -> None:
 
 @app.command("purchases")
 def purchases(
-    context: Context,
     file: Annotated[Path, Argument(metavar="FILE", help="amazon-purchases.csv, or a Parquet copy of it.")],
     brands: Annotated[Path | None, Option(metavar="FILE", help="Product stores: parent_asin, store.")] = None,
     out: Annotated[Path | None, Option(metavar="DIR", help="Write the tables to this new folder.")] = None,
@@ -230,7 +231,7 @@ def purchases(
     import runpy
 
     program = runpy.run_path(str(ROOT / "data" / "households" / "count.py"))
-    for line in program["run"](file, brands, out, root=context.obj / "data"):
+    for line in program["run"](file, brands, out, root=HERE.get() / "data"):
         say(line)
 
 

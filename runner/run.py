@@ -6,14 +6,14 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cached_property, partial
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from analysis import parameters, provenance
 from analysis.errors import DesignError
@@ -28,8 +28,8 @@ from runner.schedule import PANEL, Job
 if TYPE_CHECKING:
     from analysis.study import Study
 
-Due = Callable[[Job, Release], bool]
-"""Decides whether to make a report in the newest release again."""
+Due = Callable[[Job, Release], str]
+"""Says why to make a report in the newest release again, or nothing."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +52,8 @@ class Request:
         Time limit for one notebook, seconds.
     force : bool
         Whether to make unchanged reports too.
+    dry : bool
+        Whether only to say what would be made, and why.
     panel : mapping or None
         As from `schedule.own_panel`, to make the reports on that panel instead of the schedule's.
     """
@@ -63,6 +65,7 @@ class Request:
     workers: int | None = None
     timeout: float = TIMEOUT
     force: bool = False
+    dry: bool = False
     panel: Mapping[str, str] | None = None
 
 
@@ -75,7 +78,7 @@ class Run:
     stage: Path
     sockets: Path
     jobs: Sequence[Job]
-    chosen: Collection[str]  # names of reports
+    chosen: Mapping[str, str]  # why to make a report, by name
     standing: Release | None  # the release to carry over from
     panel: str  # digest of the path of the panel, empty if there is none
     panel_is: str  # description of the panel
@@ -99,20 +102,29 @@ class Run:
         new = _gathered(self)
         return diff.between(self.standing, Release(new, _manifest(self, new.name)))
 
-    def carried(self, job: Job, print_: str) -> bool:
-        """Carry over a report if possible, and return whether it was carried over.
+    def why(self, job: Job, print_: str) -> str:
+        """Return why a report has to be made, or nothing if it can be carried over.
 
-        The report must be unchanged, or differ only in its date and not be requested.
+        It can if it is unchanged, or differs only in its date and is not asked for.
         """
         entry = self.standing.manifest.reports.get(job.name) if self.standing else None
-        if not self.standing or not entry or entry.fingerprint != print_:
-            return False
-        as_of = self.request.as_of
-        if job.name in self.chosen and (self.request.force or entry.as_of != as_of):
-            return False
-        self.entries[job.name], self.verdicts[job.name] = entry, self.standing.verdicts()[job.name]
+        if not self.standing or not entry:
+            return "new"
+        asked = self.request.force or entry.as_of != self.request.as_of
+        reasons = [self.chosen[job.name]] if asked and job.name in self.chosen else []
+        if entry.fingerprint != print_:
+            was, now = {**self.standing.manifest.inputs, **dict(entry)}, {**self.common, **publish.about(job)}
+            was["parameters"], now["parameters"] = ({**each["parameters"], "as_of": ""} for each in (was, now))
+            parts = [part for part in publish.unlike(was, now) if part in was.keys() & now.keys()]
+            reasons += [f"changed: {', '.join(parts) or 'what it reads or refers to'}"]
+        return "; ".join(reasons)
+
+    def carry(self, job: Job) -> None:
+        """Carry over a report from the standing release."""
+        standing, as_of = cast(Release, self.standing), self.request.as_of
+        entry = self.entries[job.name] = standing.manifest.reports[job.name]
+        self.verdicts[job.name] = standing.verdicts()[job.name]
         self.lines[job.name] = "unchanged" if entry.as_of == as_of else f"unchanged  as of {entry.as_of}"
-        return True
 
 
 def reports(root: Path, request: Request, due: Due | None = None) -> Outcome:
@@ -139,17 +151,21 @@ def reports(root: Path, request: Request, due: Due | None = None) -> Outcome:
         jobs = [job for job in scheduled if not only_named or job.name in chosen]
         if due and standing:  # the brief reads the others, so it is due with any of them
             stood = standing.manifest.reports
-            chosen = {job.name for job in scheduled if job.name not in stood or due(job, standing)}
-            if not chosen:
+            whys = {job.name: due(job, standing) if job.name in stood else "new" for job in scheduled}
+            if not (chosen := {report: why for report, why in whys.items() if why}):
                 lines = {report: f"not due  as of {entry.as_of}" for report, entry in stood.items()}
                 same = Outcome(outcome="unchanged", release=name, previous=name, as_of=as_of, reports=lines)
                 return same.model_copy(update={"failures": ahead, "out": out})
-            chosen |= {job.name for job in scheduled if job.is_brief}
+            chosen |= {job.name: "reads the others" for job in scheduled if job.is_brief}
         before = _sources(root, jobs)
         common = {part: files for part, files in before.items() if part not in ("notebooks", "files")}
         common["beside"] = schedule.beside(scheduled)
         panel_is = study.caveats if study else ""
         run = Run(root, request, stage, sockets, jobs, chosen, standing, lies, panel_is, common)
+        if request.dry:
+            whys = {job.name: run.why(job, publish.fingerprint(job, common)) for job in jobs if not job.is_brief}
+            lines = {report: f"to make: {why}" if why else "unchanged" for report, why in whys.items()}
+            return Outcome(outcome="planned", as_of=as_of, reports=lines, failures=ahead, out=out)
         _work(run, [job for job in jobs if not job.is_brief])
         for brief in (job for job in jobs if job.is_brief):
             _work_brief(run, brief)
@@ -219,7 +235,7 @@ def again(root: Path, standing: Release, name: str) -> Iterator[Path]:
         raise DesignError(f"{name}: its fingerprint differs in this checkout; check out {entry.commit}.")
     with interruptible(), tempfile.TemporaryDirectory() as scratch, release.sockets(Path(scratch)) as sockets:
         request, panel_is = Request(entry.as_of, workers=1, force=True), standing.manifest.panel_is
-        run = Run(root, request, Path(scratch), sockets, [*jobs.values()], [name], None, "", panel_is, common)
+        run = Run(root, request, Path(scratch), sockets, [*jobs.values()], {}, None, "", panel_is, common)
         if read:
             _lay_out(run, read)
         _work(run, [job], read)
@@ -228,8 +244,8 @@ def again(root: Path, standing: Release, name: str) -> Iterator[Path]:
         yield run.stage / name
 
 
-def _planned(root: Path, request: Request, out: Path) -> tuple[list[Job], set[str], Study | None]:
-    """Return all jobs, the names of those requested, and the study of the panel.
+def _planned(root: Path, request: Request, out: Path) -> tuple[list[Job], dict[str, str], Study | None]:
+    """Return all jobs, why those requested are made, and the study of the panel.
 
     Raise `DesignError` or `DataError` if the jobs cannot be run.
     """
@@ -245,7 +261,7 @@ def _planned(root: Path, request: Request, out: Path) -> tuple[list[Job], set[st
         )
     schedule.refuse_foresight(root, as_of)
     if not panel:
-        return jobs, {job.name for job in chosen}, None
+        return jobs, dict.fromkeys((job.name for job in chosen), "asked for"), None
     mine = [job.parameters for job in chosen if job.name.startswith(PANEL)]
     if not mine:
         raise DesignError("Reports on a panel: none of the named reports can use a panel; name 03 to 06, or none.")
@@ -254,7 +270,7 @@ def _planned(root: Path, request: Request, out: Path) -> tuple[list[Job], set[st
     study = Study.open(mine[0])
     study.design.sample(study.panel)  # raises if the panel lacks the firms that the reports compare
     chosen, jobs = (schedule.named(some, study.market, jobs) for some in (chosen, jobs))
-    return jobs, {job.name for job in chosen}, study
+    return jobs, dict.fromkeys((job.name for job in chosen), "asked for"), study
 
 
 def _work(run: Run, jobs: list[Job], read: Mapping[str, list[Verdict]] | None = None) -> None:
@@ -263,11 +279,15 @@ def _work(run: Run, jobs: list[Job], read: Mapping[str, list[Verdict]] | None = 
     `read` contains the verdicts that the brief reads.
     """
     prints = {job.name: publish.fingerprint(job, run.common, read) for job in jobs}
-    due = [job for job in jobs if not run.carried(job, prints[job.name])]
+    whys = {job.name: run.why(job, prints[job.name]) for job in jobs}
+    due = [job for job in jobs if whys[job.name]]
+    for job in (job for job in jobs if not whys[job.name]):
+        run.carry(job)
     if due:
         verdicts = list(chain(*(read or {}).values()))
         workers = run.request.workers or os.cpu_count() or 1
-        run.kernels.each([partial(_make, run, job, prints[job.name], verdicts) for job in due], workers)
+        makes = [partial(_make, run, job, prints[job.name], whys[job.name], verdicts) for job in due]
+        run.kernels.each(makes, workers)
 
 
 def _work_brief(run: Run, brief: Job) -> None:
@@ -284,7 +304,7 @@ def _work_brief(run: Run, brief: Job) -> None:
     if run.standing and "since" in brief.parameters:
         before = run.standing.manifest.reports.get(brief.name)
         brief = _with(brief, since=str(before.parameters.get("since", "")) if before else "")
-        if run.made or not run.carried(brief, publish.fingerprint(brief, run.common, read)):
+        if run.made or run.why(brief, publish.fingerprint(brief, run.common, read)):
             brief = _with(brief, since=diff.line(run.changes) if run.changes else "")
     _work(run, [brief], read)
 
@@ -299,7 +319,7 @@ def _lay_out(run: Run, read: Mapping[str, list[Verdict]]) -> None:
     publish.write_json(run.stage / "verdicts" / release.VERDICTS, [*chain(*(read[name] for name in sorted(read)))])
 
 
-def _make(run: Run, job: Job, print_: str, read: list[Verdict]) -> None:
+def _make(run: Run, job: Job, print_: str, why: str, read: list[Verdict]) -> None:
     """Execute a notebook and make its PDF in the temporary folder, recording any failure in the run."""
     from runner import exports
 
@@ -331,7 +351,7 @@ def _make(run: Run, job: Job, print_: str, read: list[Verdict]) -> None:
         made=sorted(file.relative_to(folder).as_posix() for file in (notebook, page, *exported)),
     )
     run.verdicts[job.name] = verdicts
-    run.lines[job.name] = f"published  {seconds:5.1f} s"
+    run.lines[job.name] = f"published  {seconds:5.1f} s  {why}"
     run.made.append(job.name)
 
 

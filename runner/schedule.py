@@ -108,7 +108,7 @@ class Plan(Written):
     fresh_days: Annotated[int, Field(ge=1, le=20_000)] | None = None
     owner: Annotated[tuple[Address, ...], OneOrMore] = ()  # gets letters about it too
     timeout: Annotated[float, Field(ge=1, le=1e6)] | None = None  # seconds; None means that of the run
-    memory: Annotated[int, Field(ge=256)] | None = None  # megabytes of address space
+    memory: Annotated[int, Field(ge=1024)] | None = None  # megabytes of address space
     retries: Annotated[int, Field(ge=0, le=9)] = 0
     pause: Annotated[float, Field(ge=0, le=3600)] = 60.0  # seconds
 

@@ -36,13 +36,13 @@ def work(root: Path, request: Request, *, due: bool = False, as_json: bool = Fal
     """
     recipients, waits, wrong = tuple[Notice, ...](), list[str](), None
 
-    def is_due(job: Job, standing: Release) -> bool:
+    def is_due(job: Job, standing: Release) -> str:
         stands = date.fromisoformat(standing.manifest.reports[job.name].as_of)
         if job.is_brief or not schedule.is_due(job.plan.every, moment(request.as_of), stands):
-            return False
+            return ""
         files = awaited(root, job, standing)
         waits.extend(f"{job.name} waits for {file}." for file in files)
-        return not files
+        return "" if files else f"due on {schedule.last_due(job.plan.every, moment(request.as_of))}"
 
     try:
         plan = schedule.load(root)
@@ -57,7 +57,7 @@ def work(root: Path, request: Request, *, due: bool = False, as_json: bool = Fal
     except BaseException as error:
         outcome, wrong = stopped(error, request.as_of, (request.out or root / "reports").absolute()), error
     ended, faults = without_paths(outcome, root), list[str]()
-    if ended.code != Exit.LOCKED:  # else the run at work will tell
+    if ended.code != Exit.LOCKED and not request.dry:  # if it is locked, the run at work will tell
         ended, faults = told(root, ended, recipients)
     if as_json:
         say(json.dumps({**ended.model_dump(exclude={"at"}), "notices": faults}))

@@ -8,7 +8,7 @@ from dataclasses import replace
 from unittest import mock
 
 import pytest
-from desk import SOURCES, WRITE_VERDICTS, Desk, describe, full_disk, sources_kept, stub_render
+from desk import SOURCES, WRITE_VERDICTS, Desk, contents, describe, full_disk, sources_kept, stub_render
 
 from runner import cli as command_line
 from runner import pdf, release, run, schedule
@@ -174,6 +174,31 @@ def test_a_report_waits_for_data_that_are_newer_than_its_own_and_is_made_when_th
     (desk.root / "incoming" / "done").touch()
     assert desk.due(NEXT) == 0
     assert desk.as_of()["01_first"] == NEXT
+
+
+def test_a_dry_run_says_what_would_be_made_and_why_and_does_nothing(desk, no_kernels, capsys):
+    desk.plan(
+        BRIEF,
+        {**FIRST, "parameters": {"count": "5"}},
+        {**SECOND, "waits_for": "data/figures.csv"},
+        {**SECOND, "name": "03_c"},
+    )
+    before, told = contents(desk.reports), (desk.reports / "outcomes.jsonl").read_text()
+    assert desk.due("2026-12-01", "--dry-run", "--json") == 0
+    shown = json.loads(capsys.readouterr().out)
+    assert (shown["outcome"], shown["notes"]) == (
+        "planned",
+        ["02_second waits for data/figures.csv, which has not changed."],
+    )
+    assert shown["reports"] == {
+        "01_first": "to make: due on 2026-11-30; changed: parameters",
+        "02_second": "to make: changed: what it reads or refers to",  # the new report
+        "03_c": "to make: new",
+    }
+    (desk.root / "data" / "figures.csv").write_text("year,value\n2021,2\n")
+    assert desk.shift(MONDAY, "02", "--dry-run", "--force") == 0
+    assert "02_second                     to make: asked for; changed: data\n" in capsys.readouterr().out
+    assert (contents(desk.reports), (desk.reports / "outcomes.jsonl").read_text()) == (before, told)
 
 
 def test_due_and_names_are_refused_together(desk, no_kernels, capsys):

@@ -611,6 +611,32 @@ def test_a_kernel_that_dies_is_tried_once_more(desk, capsys, file, content, said
     assert desk.published.name == LATER
 
 
+FAILS_ONCE = "import os\nif os.path.exists('once'):\n    os.remove('once')\n    1 / 0"
+LIMITS = [
+    ({"retries": 1}, FAILS_ONCE, Exit.OK, "01_first: again in 0 s, tries left: 1"),
+    (
+        {"timeout": 1},
+        "import time; time.sleep(60)",
+        Exit.FAILED,
+        "after 1 s; raise the limit with timeout in the schedule",
+    ),
+    ({"memory": 2048, "retries": 1}, "bytearray(2 << 30)", Exit.FAILED, "01_first: a cell failed with MemoryError"),
+    ({"retries": 9}, "from analysis.errors import *\nraise DataError('no')", Exit.REFUSED, "01_first: no\n"),
+]
+
+
+@pytest.mark.parametrize(("limits", "source", "code", "said"), LIMITS)
+def test_a_report_has_its_own_limits_and_tries(desk, capsys, limits, source, code, said):
+    entry = {"name": "01_first", "notebook": "01_first.ipynb", "pause": 0, **limits}
+    (desk.reports / "schedule.yml").write_text(json.dumps({"reports": [entry]}))
+    (desk.root / "notebooks" / "once").touch()
+    desk.write("01_first", source, WRITE_VERDICTS)
+    assert desk.run("01", as_of=LATER) == code
+    told = capsys.readouterr().err
+    assert said in told
+    assert told.count("again in 0 s") == (limits.get("retries") == 1)
+
+
 def broken_render(*_, **__):
     raise pdf.PdfError("no glyph for 有")
 
