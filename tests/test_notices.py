@@ -115,11 +115,6 @@ def test_a_command_reads_the_outcome_in_the_projects_folder(tmp_path):
     assert json.loads((tmp_path / "told.json").read_text()) == [FAILED, ["argument; not a shell's $HOME"], "t"]
 
 
-def test_nobody_is_told_when_there_is_no_news(tmp_path):
-    assert send(QUIET, script(tmp_path, READ), root=tmp_path) == []
-    assert not (tmp_path / "told.json").exists()
-
-
 @pytest.mark.parametrize("outcome", ["published", "unchanged"])
 def test_a_notice_for_every_run_or_release_comes_after_the_log_and_any_other_before(tmp_path, outcome):
     hooks = [script(tmp_path, READ).model_copy(update={"on": on}) for on in ("news", "always", "published")]
