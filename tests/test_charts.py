@@ -71,8 +71,9 @@ def test_an_event_study_has_thin_lines_for_all_months_at_once_and_an_arrow_where
 
 def test_each_drift_has_the_interval_that_it_leaves_and_an_arrow_where_that_goes_on():
     rows = pd.DataFrame({"term": ["0", "0.5", "1"], "estimate": np.nan, "conf_low": [-50.0, -80.0, -99.0]})
-    drawing = curves.against_drift(rows.assign(conf_high=[-10.0, 20.0, 900.0]), ylabel="effect")
+    drawing = curves.against_drift(rows.assign(conf_high=[-10.0, 20.0, 900.0]), period="quarter", ylabel="effect")
     axes = drawing.axes[0]
+    assert axes.get_xlabel() == "drift a quarter, in times the largest before closure"
     assert [label.get_text() for label in axes.get_xticklabels()] == ["0", "0.5", "1"]
     whiskers = [(list(line.get_xdata()), list(line.get_ydata())) for line in axes.lines if len(line.get_xdata()) == 2]
     assert ([0, 0], [-50.0, -10.0]) in whiskers

@@ -231,9 +231,15 @@ def test_honest_bounds_widen_from_the_confidence_interval_to_the_breakdown_value
     study = event_study(ceiling[0], Design())
     bounds, month = honest(study), np.array(study.terms, dtype=int)
     inside = (month >= 4) & (month <= 9)
-    middle, error = study.value[inside].mean(), np.sqrt(study.covariance[inside][:, inside].mean())
-    plain = middle + stats.t.ppf(0.975, study.joint_df) * np.array([-error, error])  # where nothing drifts
-    np.testing.assert_allclose(bounds.rows.iloc[0][["conf_low", "conf_high"]].to_numpy(float), plain)
+    by_month = honest(replace(study, design=Design(post_to=8)))  # five months are no quarters
+    base = np.isin(month, (-5, -4)) / 3  # of the quarter that ends with the reference, month -3
+    for found, weights in ((bounds, inside / 6 - base), (by_month, (inside & (month < 9)) / 5)):
+        middle, error = weights @ study.value, np.sqrt(weights @ study.covariance @ weights)
+        plain = middle + stats.t.ppf(0.975, study.joint_df) * np.array([-error, error])  # where nothing drifts
+        np.testing.assert_allclose(found.rows.iloc[0][["conf_low", "conf_high"]].to_numpy(float), plain)
+    assert (bounds.details["period"], by_month.details["period"]) == ("quarter", "month")
+    width, wider = (np.diff(found.conf_int[:, -1].astype(float)) for found in (bounds, by_month))
+    assert width < 0.7 * wider  # at the largest step before
     assert bounds.rows["conf_high"].is_monotonic_increasing
     assert np.isnan(bounds.value).all()
     assert not bounds.refused

@@ -44,7 +44,7 @@ CLOSED = ("2021-05", "2021-09")
 DRAWINGS = {
     "forest": lambda: charts.forest(ROWS, xlabel="x", margin=(-1.0, 1.0), strong=["a"]),
     "counts": lambda: charts.counts(COUNTS, xlabel="x"),
-    "against drift": lambda: curves.against_drift(FRAME, ylabel="y"),
+    "against drift": lambda: curves.against_drift(FRAME, period="month", ylabel="y"),
     "timeline": lambda: charts.timeline(DATED, shaded=(DATED["first"][0], DATED["last"][0])),
     "dots": lambda: charts.dots(FRAME.assign(note=["n", ""]), xlabel="x"),
     "histogram": lambda: charts.histogram(pd.DataFrame({"value": range(9)}), title="a", xlabel="x"),

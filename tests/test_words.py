@@ -92,7 +92,7 @@ def beside_margin(ends) -> str:
 
 
 def drift(value) -> str:
-    return words.breakdown(found("0", "1", details={"breakdown": value}), "of months 0 to 3")
+    return words.breakdown(found("0", "1", details={"breakdown": value, "period": "quarter"}), "of months 0 to 3")
 
 
 def in_truth(*ends) -> str:

@@ -27,7 +27,8 @@ from analysis.testing import POWER, romano_wolf
 if TYPE_CHECKING:
     from analysis.panel import Panel
 
-SENSITIVITY = (0.0, 0.5, 1.0)  # honest bounds: drift per month, as multiples of the largest before closure
+SENSITIVITY = (0.0, 0.5, 1.0)  # honest bounds: drift per period, as multiples of the largest before closure
+QUARTER = 3  # months; bounds that allow the largest monthly step in each month of a year say nothing
 ROUNDING = 1e-12  # log points: smaller standard errors are zero up to rounding
 NO_ERROR = "waves with one cluster or no sales have no standard error; waves without comparison firms have no estimate"
 
@@ -252,16 +253,17 @@ def honest(study: Estimate, *, truth: Floats | None = None, drifts: Sequence[flo
 
     The bounds are those of relative magnitudes on an :func:`event_study`. Months of anticipation follow the reference
     and have no weight; months `post_from` to `post_to` since closure have equal weights, as far as they are available.
-    `truth`, float64[term], is the true path in a simulated market, log points. `drifts` are changes per month, as
-    multiples of the largest before closure.
+    Periods are quarters, counted from the reference, if these months are whole quarters and two precede the quarter
+    that ends with the reference, and otherwise months. `truth`, float64[term], is the true path in a simulated market,
+    log points. `drifts` are changes per period, as multiples of the largest before closure.
 
     Returns
     -------
     Estimate
         Log points, one term per drift, such as ``"0.5"``: limits without a point estimate. ``details``: `breakdown`,
         the largest sensitivity at which the interval excludes zero, NaN if it never does, infinite if it always does;
-        and `truth`, the true mean effect in per cent, None if unknown. Refused if fewer than two months precede the
-        reference, or the window has none.
+        `period`, ``"quarter"`` or ``"month"``; and `truth`, the true mean effect in per cent, None if unknown. Refused
+        if fewer than two months precede the reference, or the window has none.
     """
     design, month = study.design, np.array(study.terms, dtype=int)
     inside = (month >= design.post_from) & (month <= design.post_to)
@@ -270,7 +272,7 @@ def honest(study: Estimate, *, truth: Floats | None = None, drifts: Sequence[flo
             f"the event study ends in month {month.max()}, before the window begins; set post_from to "
             f"{month.max()} or less"
         )
-    bounds = _drifted(study, inside)
+    bounds, period = _drifted(study, inside)
     return replace(
         study,
         terms=tuple(f"{times:g}" for times in drifts),
@@ -282,6 +284,7 @@ def honest(study: Estimate, *, truth: Floats | None = None, drifts: Sequence[flo
         reason="bounds have no point estimate",
         details={
             "breakdown": bounds.breakdown,
+            "period": period,
             "truth": None if truth is None else percent_change(float(truth[inside].mean())),
         },
     )
@@ -299,22 +302,30 @@ def by_month(study: Estimate, truth: Floats | None = None) -> pd.DataFrame:
     return percent_change(values).assign(month=rows["term"].astype(int))
 
 
-def _drifted(study: Estimate, months: Bools) -> Bounds:
-    """Bound the mean effect over the selected months, bool[term]."""
+def _drifted(study: Estimate, months: Bools) -> tuple[Bounds, str]:
+    """Bound the mean effect over the selected months, bool[term], and name the periods from one to the next."""
     after, end = np.array(study.terms, dtype=int) > study.details["reference"], _known(study)
     if months[end:].any():
         raise DesignError(
             f"cannot bound the effects: month {study.terms[end]} has no standard error, because only one cluster sold "
             "anything then; end the window earlier or start the base months later"
         )
-    return honest_bounds(
+    before, target, period, every = int((~after).sum()), months[:end][after[:end]], "month", 1
+    quarters = target[: len(target) // QUARTER * QUARTER].reshape(-1, QUARTER)
+    whole = quarters.all(axis=1)
+    if before + 1 >= 3 * QUARTER and QUARTER * whole.sum() == target.sum():
+        target, period, every = whole, "quarter", QUARTER
+    weights = target / target.sum()
+    bounds = honest_bounds(
         study.value[:end],
         study.cov_small_sample[:end, :end],
-        int((~after).sum()),
+        before,
         int(after[:end].sum()),
-        target=(months[after] / months.sum())[: int(after[:end].sum())],
+        target=weights,
+        every=every,
         level=study.level,
     )
+    return bounds, period
 
 
 def _known(study: Estimate) -> int:
