@@ -30,40 +30,25 @@ def made_up(seed: int, *, bend: float = 0.0, alike: bool = False):
     return panel_of(sales, when, category=category, origin=np.where(np.arange(200) % 3, "CN", "US"))
 
 
-def without_each(verb, panel, design, column):
-    """Return the error of a verb by leaving out each cluster of a column in turn, per cent."""
-    labels, again = panel.firms[column].unique(), []
-    for label in labels:
-        firms = (panel.firms[column] != label).to_numpy()
-        again.append(verb(replace(panel, sales=panel.sales[firms], firms=panel.firms[firms]), design).value[0])
-    whole = verb(panel, design).value[0] / 100
-    moved = np.log1p(np.array(again) / 100) - np.log1p(whole)
-    return 100 * (1 + whole) * np.sqrt((1 - 1 / len(labels)) * (moved @ moved))
-
-
 def test_without_a_difference_of_covariates_the_doubly_robust_effect_is_e1a_itself():
     """Firms of the same age that sell at home alone: what is left are origin and wave, by which E1a compares too.
 
-    The error of E1a is then that of adjusting again without each firm.
+    Its error, too, of leaving out each firm.
     """
     panel, design = made_up(1, alike=True), Design()
     own, adjusted = (verb(panel, design) for verb in (effect_on_closed, adjusted_effect))
     assert adjusted.row("simple")["estimate"] == pytest.approx(own.row("simple")["estimate"], rel=1e-9)
-    assert own.std_error[0] == pytest.approx(without_each(adjusted_effect, panel, design, "brand_group"), rel=1e-9)
-    sold = panel.total()[panel.firms["closed_on"].notna(), 20:26].sum(axis=1)
-    assert 1 - sold.max() / sold.sum() < adjusted.std_error[0] / own.std_error[0] < 1  # of influence values
+    assert own.std_error[0] == pytest.approx(adjusted.std_error[0], rel=1e-9)
     assert (adjusted.row("simple")["n"], adjusted.unit) == (60, own.unit)
     assert (adjusted.design, adjusted.digest, adjusted.provenance) == (own.design, own.digest, own.provenance)
 
 
 def test_months_before_that_are_those_of_the_window_give_the_imputed_effect_of_e1a_itself():
-    """And the error of E1a is that of imputing again without each category, longer than of influence values."""
     panel = simulate("mid_3k", seed=1)[0]
     design = Design(base_months=8, cluster="category")  # all but anticipation: the year-ago window
     own, imputed = (verb(panel, design) for verb in (effect_on_closed, imputed_effect))
     assert imputed.row("simple")["estimate"] == pytest.approx(own.row("simple")["estimate"], rel=1e-9)
-    assert own.std_error[0] == pytest.approx(without_each(imputed_effect, panel, design, "category"), rel=1e-9)
-    assert 0.75 < imputed.std_error[0] / own.std_error[0] < 1  # of closed firms' sales before, one held a sixth
+    assert own.std_error[0] == pytest.approx(imputed.std_error[0], rel=1e-9)
 
 
 def test_the_imputed_effect_is_a_difference_of_means_over_all_months_before():
@@ -125,13 +110,3 @@ def test_closed_firms_that_sell_nothing_have_no_ratio_and_say_so():
     assert rows["estimate"][0] == -100.0
     assert rows["estimate"][1:].isna().all()
     assert rows["reason"][1:].str.contains("no positive total").all()
-
-
-def test_below_ten_closed_clusters_imputation_has_a_point_and_a_reason_in_place_of_its_interval():
-    whole = made_up(1)
-    few = replace(whole, firms=whole.firms.assign(brand_group=[f"SIM-G{place % 4}" for place in range(200)]))
-    many, found = (imputed_effect(panel, Design()) for panel in (whole, few))
-    assert found.value == pytest.approx(many.value)
-    assert np.isnan(found.conf_int).all()
-    assert found.reason.startswith("too few clusters of closed firms: 4; an interval by imputation needs at least 10")
-    assert not np.isnan(many.conf_int).any()

@@ -441,8 +441,8 @@ def smallest_effect(panel: Panel, design: Design, *, draws: int = DRAWS) -> Esti
 # Two other estimators for the same firms, on the same scale
 
 
-Rows = tuple[Sample, Ints, Floats, Floats]
-"""Sample, firm of each row, dummies of its origin and cohort, and its mean sales in the first window."""
+Rows = tuple[Sample, Ints, Ints, Floats]
+"""Sample, firm of each row, code of its origin and cohort, and its mean sales in the first window."""
 
 
 def _stacked(panel: Panel, design: Design, where: Where) -> Rows:
@@ -464,21 +464,16 @@ def _stacked(panel: Panel, design: Design, where: Where) -> Rows:
             f"found {rows['closed'].sum()} closed and {(~rows['closed']).sum()} comparison firms with sales, but no "
             "pair from the same origin and wave; widen the comparison"
         )
-    firm, within = rows["firm"][both].to_numpy(), pd.get_dummies(rows["within"][both], dtype=float).to_numpy()
+    firm, within = rows["firm"][both].to_numpy(), rows["within"][both].to_numpy()
     return sample, firm, within, sales[firm, sample.before].mean(axis=1)
 
 
-def _by(estimator: Callable[..., Estimate], rows: Rows, y: Floats, first: int, x: Floats, name: str) -> Estimate:
-    """Apply an estimator to y[row, period] and return the effect in per cent.
-
-    Its degrees of freedom are the number of closed clusters less one.
-    """
+def _by(estimator: Callable[..., Estimate], rows: Rows, y: Floats, first: int, name: str, **options: Any) -> Estimate:
+    """Apply an estimator to y[row, period] and return the effect in per cent."""
     sample, firm, _, before = rows
-    treated, code = np.where(sample.closed[firm], float(first), np.inf), sample.cluster[firm]
-    y, level = y / before[:, np.newaxis], sample.design.level
-    effect = estimator(usable_units(y, treated, x, scale="ratio", weights=before, cluster=code, level=level))
-    df = sample.clusters(firm[sample.closed[firm]]) - 1
-    return sample.mark(effect, estimand=name, max_df=df, details={}).exp()
+    treated, y = np.where(sample.closed[firm], float(first), np.inf), y / before[:, np.newaxis]
+    options |= {"scale": "ratio", "weights": before, "cluster": sample.cluster[firm], "level": sample.design.level}
+    return sample.mark(estimator(usable_units(y, treated, **options)), estimand=name).exp()
 
 
 @estimand
@@ -501,8 +496,9 @@ def adjusted_effect(panel: Panel, design: Design, *, where: Where = "all") -> Es
     sales, total = sales_on(panel, where)[0][firm], panel.total()[firm]
     at_home = sample.home[firm, sample.before].mean(axis=1) / total[:, sample.before].mean(axis=1)
     age = np.log1p((total[:, : sample.before.start] > 0).sum(axis=1))
-    y, x = np.column_stack([before, sales[:, sample.after].mean(axis=1)]), np.column_stack([within, at_home, age])
-    return _by(doubly_robust, rows, y, 1, x, f"{HEADLINE[where]}, doubly robust")
+    y = np.column_stack([before, sales[:, sample.after].mean(axis=1)])
+    x = np.column_stack([pd.get_dummies(within, dtype=float), at_home, age])
+    return _by(doubly_robust, rows, y, 1, f"{HEADLINE[where]}, doubly robust", covariates=x)
 
 
 @estimand
@@ -515,20 +511,15 @@ def imputed_effect(panel: Panel, design: Design, *, where: Where = "all") -> Est
     Returns
     -------
     Estimate
-        As from :func:`analysis.estimands.closed_firms.effect_on_closed`, without an interval if fewer than `FEWEST`
-        clusters were closed, since it would be too narrow; ``details["months"]``: the months of the fit, as text.
-        Refused as for :func:`adjusted_effect`.
+        As from :func:`analysis.estimands.closed_firms.effect_on_closed`; ``details["months"]``: the months of the fit,
+        as text. Refused as for :func:`adjusted_effect`.
     """
     sample, firm, within, _ = rows = _stacked(panel, design, where)
     sales = sales_on(panel, where)[0][firm]
     fitted = slice(min(sample.base.start, sample.before.start), sample.base.stop - design.anticipation)
     y = np.column_stack([sales[:, fitted], sales[:, sample.after]])
-    effect = _by(imputation, rows, y, fitted.stop - fitted.start, within, f"{HEADLINE[where]}, imputed")
-    effect = replace(effect, details={"months": sample.months(fitted)})
-    if (clusters := sample.clusters(firm[sample.closed[firm]])) >= FEWEST or effect.refused:
-        return effect
-    why = f"too few clusters of closed firms: {clusters}; an interval by imputation needs at least {FEWEST}"
-    return replace(effect, covariance=np.full((1, 1), np.nan), limits=None, scores=None, reason=why)
+    effect = _by(imputation, rows, y, fitted.stop - fitted.start, f"{HEADLINE[where]}, imputed", strata=within)
+    return replace(effect, details={"months": sample.months(fitted)})
 
 
 def cross_checks(panel: Panel, design: Design, *, where: Where = "all") -> pd.DataFrame:

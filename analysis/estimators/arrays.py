@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from analysis.errors import DataError, DesignError
-from analysis.estimate import Floats, Ints
+from analysis.estimate import Floats, Ints, left_out
+
+BLOCK = 2**22  # sums at a time
 
 
 def match_units(**arrays: Any) -> None:
@@ -46,8 +49,40 @@ def match_units(**arrays: Any) -> None:
 
 
 def sum_by(values: Floats, code: Ints, count: int) -> Floats:
-    """Sum rows by code, float64[code, column]."""
-    return np.column_stack([np.bincount(code, weights=column, minlength=count) for column in values.T])
+    """Sum rows, float64[row, ...], by code, float64[code, ...]."""
+    columns = values.reshape(len(values), -1).T
+    sums = [np.bincount(code, weights=column, minlength=count) for column in columns]
+    return np.column_stack(sums).reshape(count, *values.shape[1:])
+
+
+def without_each(function: Callable[..., Floats], *parts: Floats) -> tuple[Floats, Floats]:
+    """Apply a function to sums over clusters; also return its change when each cluster is left out in turn.
+
+    Parameters
+    ----------
+    function : callable
+        Takes the sums of each part, float64[...], or those without each cluster, float64[cluster, ...], and returns
+        float64[term] or float64[cluster, term].
+    *parts : float64[cluster, ...]
+        Sums by cluster.
+
+    Returns
+    -------
+    float64[term], float64[cluster, term]
+        The changes are those of :func:`analysis.estimate.left_out`.
+    """
+    shapes = [part.shape[1:] for part in parts]
+    flat = [part.reshape(len(part), -1) for part in parts]
+    ends, by_cluster = np.cumsum([part.shape[1] for part in flat])[:-1], np.hstack(flat).T
+
+    def of_sums(x: Floats) -> Floats:
+        pieces = zip(np.split(x.T, ends, axis=-1), shapes, strict=True)
+        return function(*(piece.reshape((*x.shape[1:], *shape)) for piece, shape in pieces)).T
+
+    sums, size = by_cluster.sum(axis=1), max(BLOCK // len(by_cluster), 1)
+    blocks = [by_cluster[:, start : start + size] for start in range(0, len(parts[0]), size)]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return of_sums(sums), np.hstack([left_out(of_sums, sums, block) for block in blocks]).T
 
 
 def rows_by(code: Ints) -> list[Ints]:

@@ -1,19 +1,20 @@
-"""Other estimators of group-time effects, with covariates and weights: doubly robust and imputation.
+"""Other estimators of group-time effects: doubly robust, with covariates, and imputation, within strata.
 
-Both average effects from totals over treated cells: observed outcomes, counterfactual outcomes, and numbers of units. A
-unit's influence on these totals, and hence on averages on either scale, follows from its own row. Units and periods are
-absorbed in closed form on a balanced panel, without dummies.
+Both average effects from totals over treated cells: observed outcomes, counterfactual outcomes, and numbers of units.
+These are functions of sums over units, so that the totals without a cluster follow from the cluster's own sums. Units
+and periods are absorbed in closed form on a balanced panel, without dummies.
 """
 
 from __future__ import annotations
 
-from typing import Literal, get_args
+from functools import partial
+from typing import Any, Literal, get_args
 
 import numpy as np
 
 from analysis.errors import DesignError, check_choice
-from analysis.estimate import Bools, Estimate, Floats, Ints
-from analysis.estimators.arrays import sum_by
+from analysis.estimate import Bools, Estimate, Floats, Ints, left_out
+from analysis.estimators.arrays import rows_by, sum_by, without_each
 from analysis.estimators.units import Units
 
 __dir__ = ["doubly_robust", "imputation"].copy  # for tab completion
@@ -42,8 +43,9 @@ def doubly_robust(units: Units, kind: Kind = "simple") -> Estimate:
     Returns
     -------
     Estimate
-        `n` is the number of treated units behind each term. The covariance is computed from scores by cluster,
-        which include the influence of both fits and of cohort sizes; there is no small-sample factor.
+        `n` is the number of treated units behind each term. Standard errors are from the cluster jackknife (CV3), as
+        for :func:`analysis.estimators.att_gt.att_gt`: means and the regression without a cluster are exact, and the log
+        odds of treatment without it are one Newton step from those with it, to first order.
 
     Raises
     ------
@@ -56,61 +58,63 @@ def doubly_robust(units: Units, kind: Kind = "simple") -> Estimate:
     219, 101-122. Callaway, B. and Sant'Anna, P. H. C. (2021), Difference-in-differences with multiple time periods,
     Journal of Econometrics 225, 200-230.
     """
+    width = units.y.shape[1]
     base = units.first - 1 - units.anticipation
-    terms, cells = _terms(kind, units.first, np.arange(units.y.shape[1]) != base[:, np.newaxis])
-    influence = np.zeros((3, len(units.y), len(terms)))
+    terms, cells = _terms(kind, units.first, np.arange(width) != base[:, np.newaxis])
+    code = np.arange(len(units.y)) if units.cluster is None else units.cluster
+    totals, moved = np.zeros(3 * len(terms)), np.zeros((len(units.labels), 3 * len(terms)))
     for cohort, column in enumerate(base):
         rows = np.flatnonzero((units.cohort == cohort) | (units.cohort < 0))
-        treated, outcome = units.cohort[rows] == cohort, units.y[rows]
-        change = outcome - outcome[:, column][:, np.newaxis]
-        effect, on_effect = _att(change, treated, units.z[rows], units.weight[rows])
-        weight = np.where(treated, units.weight[rows], 0)[:, np.newaxis]
-        observed = weight * (outcome if units.scale == "ratio" else change)
-        gain = weight.sum() * on_effect + weight * effect
-        totals = np.array([observed, observed - gain, np.broadcast_to(weight, observed.shape)])
-        influence[:, rows] += totals @ cells[cohort]
-    name = f"{kind} effect on the treated, doubly robust"
-    return _estimate(name, units, terms, cells, influence.sum(axis=1), influence)
+        treated, weight, y = units.cohort[rows] == cohort, units.weight[rows], units.y[rows]
+        parts = _moments(y - y[:, column][:, np.newaxis], treated, units.z[rows], weight)
+        parts.append(np.where(treated, weight, 0)[:, np.newaxis] * y)
+        function = partial(_adjusted, cells=cells[cohort], scale=units.scale)
+        present, place = np.unique(code[rows], return_inverse=True)
+        total, change = without_each(function, *(sum_by(part, place, len(present)) for part in parts))
+        totals += total
+        moved[present] += change
+    return _estimate(f"{kind} effect on the treated, doubly robust", units, terms, cells, totals, moved)
 
 
 def imputation(units: Units, kind: Kind = "simple") -> Estimate:
     """Estimate effects relative to outcomes imputed from unit and period effects, fitted on untreated cells.
 
     It uses all untreated periods, not only the last: estimates are more precise, but more biased if paths diverge
-    slowly before treatment. Covariates have one coefficient per period. Parameters are as for :func:`doubly_robust`;
+    slowly before treatment. Period effects are fitted within each stratum. Parameters are as for :func:`doubly_robust`;
     terms cover treated periods, and periods of anticipation are used for neither.
 
     Returns
     -------
     Estimate
-        `n` is the number of treated units behind each term. Standard errors are the conservative ones of the paper:
-        conditional on treatment, with the mean effect of a cohort in a period (squared weights) instead of each unit's
-        effect.
+        `n` is the number of treated units behind each term. Standard errors are from the cluster jackknife (CV3), with
+        all fits repeated without each cluster. Cells without comparison units are left out.
 
     Raises
     ------
     DesignError
-        If the untreated units do not differ in a covariate.
+        If there are covariates.
 
     References
     ----------
     Borusyak, K., Jaravel, X. and Spiess, J. (2024), Revisiting event-study designs: robust and efficient estimation,
     Review of Economic Studies 91, 3253-3285.
     """
+    if units.z.shape[1] > 1:
+        raise DesignError(f"Cannot impute with {units.z.shape[1] - 1} covariates; pass strata, or use doubly_robust")
     width = units.y.shape[1]
     ends = np.append(units.first - units.anticipation, width)  # last, cohort -1: never treated
     terms, cells = _terms(kind, units.first, np.arange(width) >= units.first[:, np.newaxis])
-    totals, influence = np.zeros((3, len(terms))), np.zeros((3, len(units.y), len(terms)))
-    residual, influence[1] = _imputed(units, ends, np.concatenate([cells, np.zeros((1, *cells.shape[1:]))]))
-    for cohort, in_terms in enumerate(cells):
-        rows = np.flatnonzero(units.cohort == cohort)
-        weight, effect = units.weight[rows, np.newaxis], residual[rows]
-        mean = (weight**2 * effect).sum(axis=0) / (weight**2).sum()
-        influence[0, rows] = weight * (effect - mean) @ in_terms
-        observed = weight * (units.y[rows] if units.scale == "ratio" else effect)
-        by_unit = np.array([observed, observed - weight * effect, np.broadcast_to(weight, observed.shape)])
-        totals += by_unit.sum(axis=1) @ in_terms
-    return _estimate(f"{kind} effect on the treated, imputed", units, terms, cells, totals, influence)
+    code = np.arange(len(units.y)) if units.cluster is None else units.cluster
+    function = partial(_imputed, untreated=np.arange(width) < ends[:, np.newaxis], cells=cells, scale=units.scale)
+    totals, moved = np.zeros(3 * len(terms)), np.zeros((len(units.labels), 3 * len(terms)))
+    for rows in rows_by(units.stratum):
+        weight = units.weight[rows, np.newaxis] * (units.cohort[rows, np.newaxis] % len(ends) == np.arange(len(ends)))
+        parts = [weight, weight[:, :, np.newaxis] * units.y[rows, np.newaxis]]
+        present, place = np.unique(code[rows], return_inverse=True)
+        total, change = without_each(function, *(sum_by(part, place, len(present)) for part in parts))
+        totals += total
+        moved[present] += change
+    return _estimate(f"{kind} effect on the treated, imputed", units, terms, cells, totals, moved)
 
 
 def _terms(kind: Kind, first: Ints, shown: Bools) -> tuple[tuple[str, ...], Floats]:
@@ -126,51 +130,66 @@ def _terms(kind: Kind, first: Ints, shown: Bools) -> tuple[tuple[str, ...], Floa
     return tuple(names), ((key[kind][:, :, np.newaxis] == keys) & shown[:, :, np.newaxis]).astype(float)
 
 
-def _att(change: Floats, treated: Bools, z: Floats, weight: Floats) -> tuple[Floats, Floats]:
-    """Return the effect on the treated, float64[time], and each unit's influence on it, float64[unit, time]."""
+def _moments(change: Floats, treated: Bools, z: Floats, weight: Floats) -> list[Floats]:
+    """Return what :func:`_adjusted` takes the sums of, by unit."""
     z = _basis(z, weight)
     chance = _chance(treated, z, weight)
+    square, product = z[:, :, np.newaxis] * z[:, np.newaxis], z[:, :, np.newaxis] * change[:, np.newaxis]
     of_treated, of_others = np.where(treated, weight, 0), np.where(treated, 0, weight)
-    odds = of_others * chance / (1 - chance)
-    share, odds_share = of_treated / of_treated.sum(), odds / odds.sum()
-    gram = z.T @ (of_others[:, np.newaxis] * z)
-    residual = change - z @ _solve(gram, z.T @ (of_others[:, np.newaxis] * change))
-    observed, counterfactual = share @ residual, odds_share @ residual
-    deviation = odds_share[:, np.newaxis] * (residual - counterfactual)
-    influence = share[:, np.newaxis] * (residual - observed) - deviation
-    by_slope = (share - odds_share) @ z
-    influence -= of_others[:, np.newaxis] * residual * (z @ _solve(gram, by_slope))[:, np.newaxis]
-    information = z.T @ ((weight * chance * (1 - chance))[:, np.newaxis] * z)
-    influence -= (weight * (treated - chance))[:, np.newaxis] * (z @ _solve(information, z.T @ deviation))
-    return observed - counterfactual, influence
+    _check_rank(z.T @ (of_others[:, np.newaxis] * z))
+    odds, spread = of_others * chance / (1 - chance), weight * chance * (1 - chance)
+
+    def weighted(by: Floats, *values: Floats) -> list[Floats]:
+        return [by, *(by.reshape(-1, *[1] * (value.ndim - 1)) * value for value in values)]
+
+    return [
+        *weighted(of_treated, z, change),
+        *weighted(of_others, square, product)[1:],
+        *weighted(odds, z, change, square, product),
+        *weighted(spread, square)[1:],
+        (weight * (treated - chance))[:, np.newaxis] * z,
+    ]
 
 
-def _imputed(units: Units, ends: Ints, cells: Floats) -> tuple[Floats, Floats]:
-    """Return residuals, float64[unit, time], and the influence on imputed totals, float64[unit, term].
+def _adjusted(
+    held: Floats, z: Floats, change: Floats, gram: Floats, moment: Floats, *sums: Floats, cells: Floats, scale: str
+) -> Floats:
+    """Compute a cohort's totals by term, float64[..., 3 terms], from sums of :func:`_moments` and treated outcomes.
 
-    Unit effects are absorbed: each cohort, untreated before its end, adds the product of two small matrices to the
-    normal equations.
+    The odds weights follow the step ``spread^-1 score`` of the log odds, which is zero with all units.
     """
-    z, width = _basis(units.z, units.weight), units.y.shape[1]
-    untreated = np.arange(width) < ends[:, np.newaxis]
-    share = untreated / ends[:, np.newaxis]
-    columns, free = width * z.shape[1], slice(z.shape[1], None)  # period 0 is absorbed in unit effects
-    normal, sides = np.zeros((columns, columns)), np.zeros((width, z.shape[1], 1 + cells.shape[2]))
-    for cohort in range(-1, len(units.first)):
-        rows = units.cohort == cohort
-        weighted = units.weight[rows, np.newaxis] * z[rows]
-        centre = np.diag(untreated[cohort]) - np.outer(untreated[cohort], share[cohort])
-        target = cells[cohort] - np.outer(share[cohort], cells[cohort].sum(axis=0))
-        normal += np.kron(centre, z[rows].T @ weighted)
-        sides[:, :, 0] += centre @ units.y[rows].T @ weighted
-        sides[:, :, 1:] += target[:, np.newaxis] * weighted.sum(axis=0)[:, np.newaxis]
-    solved = np.zeros((columns, sides.shape[2]))
-    solved[free] = _solve(normal[free, free], sides.reshape(columns, -1)[free])
-    slope, by_residual = np.split(solved.reshape(sides.shape), [1], axis=2)
-    left = units.y - z @ slope[:, :, 0].T
-    left -= (left * share[units.cohort]).sum(axis=1, keepdims=True)
-    residual = units.weight[:, np.newaxis] * left * untreated[units.cohort]
-    return left, np.einsum("uk,ukp->up", z, np.einsum("ut,tkp->ukp", residual, by_residual, optimize=True))
+    odds, by_z, by_change, by_square, by_product, spread, score, y = sums
+    slope, step = _solve(gram, moment), _solve(spread, score[..., np.newaxis])[..., 0]
+    odds = odds + (by_z * step).sum(axis=-1)
+    residual = by_change + np.einsum("...k,...kt->...t", step, by_product)
+    residual -= np.einsum("...k,...kt->...t", by_z + np.einsum("...k,...kl->...l", step, by_square), slope)
+    expected = np.einsum("...k,...kt->...t", z, slope) + (held / odds)[..., np.newaxis] * residual
+    observed = y if scale == "ratio" else change
+    totals = np.array(np.broadcast_arrays(observed, observed - change + expected, held[..., np.newaxis]))
+    return _by_term(np.where(held[..., np.newaxis] > 0, totals, 0.0), "x...t,tp->...xp", cells)
+
+
+def _imputed(held: Floats, y: Floats, *, untreated: Bools, cells: Floats, scale: str) -> Floats:
+    """Compute a stratum's totals by term, float64[..., 3 terms], from weights and outcomes by cohort.
+
+    `held` is float64[..., cohort], `y` float64[..., cohort, time]. Unit effects are absorbed: each cohort, untreated
+    before its end, adds a small matrix to the normal equations of period effects.
+    """
+    share = untreated / untreated.sum(axis=1, keepdims=True)
+    centre = untreated[:, :, np.newaxis] * (np.eye(len(share.T)) - share[:, np.newaxis])
+    normal, right = np.einsum("...h,hts->...ts", held, centre), np.einsum("hts,...hs->...t", centre, y)
+    period = np.zeros(right.shape)  # period 0 is absorbed in unit effects
+    period[..., 1:] = _solve(normal[..., 1:, 1:], right[..., 1:, np.newaxis])[..., 0]
+    effect = y - held[..., np.newaxis] * period[..., np.newaxis, :]
+    effect -= (effect * share).sum(axis=-1, keepdims=True)
+    observed = y if scale == "ratio" else effect
+    totals = np.array(np.broadcast_arrays(observed, observed - effect, held[..., np.newaxis]))[..., :-1, :]
+    return _by_term(np.where(np.isfinite(totals[1]) & (totals[2] > 0), totals, 0.0), "x...ht,htp->...xp", cells)
+
+
+def _by_term(totals: Floats, how: str, cells: Floats) -> Floats:
+    added = np.einsum(how, totals, cells)
+    return np.asarray(added.reshape(*added.shape[:-2], -1))
 
 
 def _chance(treated: Bools, z: Floats, weight: Floats) -> Floats:
@@ -197,42 +216,52 @@ def _basis(z: Floats, weight: Floats) -> Floats:
     return np.asarray(vectors[:, sizes > RANK * sizes[0]] / root)
 
 
-def _solve(matrix: Floats, right: Floats) -> Floats:
-    values = np.linalg.eigvalsh(matrix)
+def _check_rank(gram: Floats) -> None:
+    """Raise DesignError unless the never treated identify all coefficients."""
+    values = np.linalg.eigvalsh(gram)
     if unknown := int((values <= RANK * values[-1]).sum()):
         raise DesignError(
             f"Cannot estimate {unknown} of {len(values)} coefficients: the untreated units do not differ in these "
             "covariates; drop covariates that are constant among the never treated"
         )
-    return np.asarray(np.linalg.solve(matrix, right))
+
+
+def _solve(matrix: Floats, right: Floats) -> Floats:
+    """Solve symmetric systems, float64[..., row, row] and [..., row, column]; NaN if they have no unique solution."""
+    known = np.isfinite(matrix).all(axis=(-2, -1), keepdims=True)
+    values, vectors = np.linalg.eigh(np.where(known, matrix, 0.0))
+    inverse = np.where(values > RANK * values[..., -1:], 1 / values, np.nan)
+    return np.asarray(vectors @ (inverse[..., np.newaxis] * (vectors.swapaxes(-2, -1) @ right)))
 
 
 def _estimate(
-    estimand: str, units: Units, terms: tuple[str, ...], cells: Floats, totals: Floats, influence: Floats
+    estimand: str, units: Units, terms: tuple[str, ...], cells: Floats, totals: Floats, moved: Floats
 ) -> Estimate:
-    """Compute effects and standard errors from totals, float64[3, term], and influence, float64[3, unit, term]."""
-    if units.scale == "ratio":
-        observed, counterfactual, n = np.where((totals[:2] > 0).all(axis=0), totals, np.nan)
-        value, by_total = np.log(observed / counterfactual), np.array([1 / observed, -1 / counterfactual, 0 * n])
-    else:
-        observed, counterfactual, n = totals
-        value = (observed - counterfactual) / n
-        by_total = np.array([1 / n, -1 / n, -value / n])
-    by_unit = np.einsum("pt,put->ut", by_total, influence)
+    """Compute effects and jackknife errors from totals, float64[3 terms], and their changes without each cluster."""
+
+    def average(x: Any) -> Any:
+        observed, counterfactual, n = x.reshape(3, len(terms), *x.shape[1:])
+        if units.scale == "level":
+            return (observed - counterfactual) / n
+        return np.log(np.where(observed > 0, observed, np.nan) / np.where(counterfactual > 0, counterfactual, np.nan))
+
     code = np.arange(len(units.y)) if units.cluster is None else units.cluster
-    clusters = [code[units.cohort == cohort] for cohort in range(len(units.first))]
+    held = np.array([np.bincount(code[units.cohort == g], minlength=len(moved)) for g in range(len(units.first))])
     in_term = np.asarray(cells.any(axis=1))
-    by_unit[:, in_term[[len(np.unique(codes)) < 2 for codes in clusters]].any(axis=0)] = np.nan
-    lost = int(np.isnan(by_unit).any(axis=0).sum())
+    with np.errstate(divide="ignore", invalid="ignore"):
+        value = average(totals)
+        scores = np.sqrt(1 - 1 / np.count_nonzero(moved.any(axis=1))) * left_out(average, totals, moved.T).T
+    lost = int(np.isnan(scores).any(axis=0).sum())
     return Estimate(
         estimand=estimand,
         unit="units of y" if units.scale == "level" else "log points",
         terms=terms,
         value=value,
-        scores=sum_by(by_unit, code, len(units.labels)),
-        n=np.array([len(codes) for codes in clusters]) @ in_term,
+        scores=scores,
+        n=held.sum(axis=1) @ in_term,
+        max_df=np.maximum(((held.T @ in_term) > 0).sum(axis=0) - 1, 1),
         level=units.level,
-        reason=f"{lost} of {len(terms)} terms have a cohort of one cluster, or no positive total" if lost else "",
+        reason=f"{lost} of {len(terms)} terms rest on a single cluster, or have no positive total" if lost else "",
         counts=units.counts,
         clusters=units.labels,
     )
