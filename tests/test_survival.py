@@ -40,7 +40,7 @@ def test_a_tiny_example_by_hand():
     rows = found.rows.set_index("term")
     np.testing.assert_allclose(rows["estimate"], [3.0, 4 + 4 / 3, 3.0 - 4 - 4 / 3])
     # Greenwood: 3^2 1/(3 2) + 1^2 1/(2 1) = 2; comparison (4/3)^2 1/(3 2) = 8/27; each of three firms is left out
-    np.testing.assert_allclose(rows["std_error"] ** 2, (3 / 2) ** 2 * np.array([2.0, 8 / 27, 2 + 8 / 27]))
+    np.testing.assert_allclose(rows["std_error"] ** 2, 5 / 6 * (3 / 2) ** 2 * np.array([2.0, 8 / 27, 2 + 8 / 27]))
 
 
 def test_months_that_are_not_known_end_what_is_seen():
@@ -65,9 +65,13 @@ def test_curves_and_months_alive_are_those_of_statsmodels(gap):
         assert rows.loc[term, "estimate"] == pytest.approx(sum(alive), rel=1e-12)
 
 
-def test_squared_changes_are_greenwood_s_variance_but_for_the_unit_that_is_left_out():
+def test_errors_are_those_of_leaving_out_each_unit_and_near_greenwood_s():
     sales, start, treated = panel(2)
     found = exit_survival(sales, start, treated, horizon=10)
+    kept = [np.arange(len(start)) != unit for unit in found.clusters]
+    again = [exit_survival(sales[rows], start[rows], treated[rows], horizon=10).value for rows in kept]
+    moved = np.sqrt(1 - 1 / len(kept)) * (found.value - np.array(again))
+    np.testing.assert_allclose(found.scores, moved, atol=1e-12)
     for place, group in enumerate((True, False)):
         units = found.rows["n"][place]
         table = found.details["curves"][
@@ -76,10 +80,7 @@ def test_squared_changes_are_greenwood_s_variance_but_for_the_unit_that_is_left_
         alive = np.append(1.0, table["survival"])[np.searchsorted(table["month"], np.arange(10), side="right")]
         ahead = np.array([alive[month:].sum() for month in table["month"]])
         variance = (ahead**2 * table["exits"] / (table["at_risk"] * (table["at_risk"] - table["exits"]))).sum()
-        assert found.rows["std_error"][place] == pytest.approx(np.sqrt(variance) * units / (units - 1), rel=1e-10)
-    values = found.scores
-    np.testing.assert_allclose(values.sum(axis=0), 0, atol=1e-12)
-    np.testing.assert_allclose(values.T @ values, found.covariance, rtol=1e-12)
+        assert found.rows["std_error"][place] == pytest.approx(np.sqrt(variance) * units / (units - 1), rel=0.01)
 
 
 def test_a_firm_that_stands_for_several_units_is_followed_for_each_from_its_own_start():

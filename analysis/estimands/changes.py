@@ -15,8 +15,8 @@ import numpy as np
 from analysis.errors import DesignError
 from analysis.estimands.design import Design, Sample, once
 from analysis.estimands.samples import Cohort, changing
-from analysis.estimate import Bools, Estimate, Floats, Ints, left_out
-from analysis.estimators.arrays import sum_by
+from analysis.estimate import Bools, Estimate, Floats, Ints
+from analysis.estimators.arrays import sum_by, without_each
 
 if TYPE_CHECKING:
     from analysis.panel import Panel
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 What = Literal["closed", "exposed"]
 Total = Callable[..., Any]
 Formula = Callable[[Total], Mapping[str, Any]]
-_Columns = list[tuple[Floats, Ints]]  # values[firm, column], and the rows to sum
+_Part = tuple[Floats, Ints]  # values[firm, ...], and the rows to sum
 
 
 @dataclass(frozen=True, eq=False)
@@ -226,49 +226,36 @@ def _against(
                 f"cannot compare {who} on {platforms[column]}: their baseline sales were {held[column]:.4g}, but the "
                 f"{len(cohort.others)} comparison firms had none; widen the comparison or leave out {platforms[column]}"
             )
-    both = np.hstack([before, after])
+    both = np.stack([before, after], axis=1)
 
-    def change(x: Floats) -> Any:
-        number, *sides = np.split(x, 1 + 2 * len(platforms) * np.arange(2 * len(cohorts)))
+    def change(number: Floats, *sides: Floats) -> Any:
         gap: Any = 0.0
         for mine, pool in zip(sides[: len(cohorts)], sides[len(cohorts) :], strict=True):
-            (held, sold), (base, later) = np.split(mine, 2), np.split(pool, 2)
+            (held, sold), (base, later) = np.moveaxis(mine, -2, 0), np.moveaxis(pool, -2, 0)
             gap = gap + _finite(sold - np.where(held != 0, held * later / base, 0.0))
-        return gap * len(rows) / number
+        return gap * len(rows) / number[..., np.newaxis]
 
     mine, others = ([(both, getattr(cohort, side)) for cohort in cohorts] for side in ("closed", "others"))
-    return *_without_each(change, [(np.ones((len(code), 1)), rows), *mine], others, code), clusters - 1
+    return *_by_cluster(change, [(np.ones(len(code)), rows), *mine, *others], code), clusters - 1
 
 
 def _newcomers(sums: Floats, new: Bools, closed: Ints, pool: Ints, code: Ints) -> tuple[Floats, Floats]:
     """Estimate, with cluster scores, the sales of newcomers that would have entered alongside the closed firms."""
     before, after = sums
 
-    def beside(x: Floats) -> Any:
-        held, base, came = np.split(x[1:], 3)
-        return _finite(held * came / base * len(closed) / x[0])
+    def beside(number: Floats, held: Floats, base: Floats, came: Floats) -> Any:
+        return _finite(held * came / base * len(closed) / number[..., np.newaxis])
 
-    mine, others = [(np.ones((len(code), 1)), closed), (before, closed)], [(before, pool), (after * new[:, None], pool)]
-    return _without_each(beside, mine, others, code)
+    parts = [(np.ones(len(code)), closed), (before, closed), (before, pool), (after * new[:, np.newaxis], pool)]
+    return _by_cluster(beside, parts, code)
+
+
+def _by_cluster(formula: Callable[..., Any], parts: list[_Part], code: Ints) -> tuple[Floats, Floats]:
+    """Apply a formula to sums over firms; also return its change when each cluster is left out in turn."""
+    size = int(code.max()) + 1
+    return without_each(formula, *(sum_by(values[rows], code[rows], size) for values, rows in parts))
 
 
 def _finite(values: Any) -> Any:
     """Replace non-finite values with 0."""
     return np.where(np.isfinite(values), values, 0.0)
-
-
-def _without_each(
-    formula: Callable[[Floats], Any], mine: _Columns, others: _Columns, code: Ints
-) -> tuple[Floats, Floats]:
-    """Apply a formula to sums over firms; also return its change when each cluster is left out in turn.
-
-    A cluster on both sides is left out of one side, then of the other, and the changes are added; the interaction of
-    the two is ignored.
-    """
-    size = int(code.max()) + 1
-    held = [sum_by(values[rows], code[rows], 2 * size) for values, rows in mine]
-    held += [sum_by(values[rows], size + code[rows], 2 * size) for values, rows in others]
-    by_cluster = np.hstack(held).T
-    sums = by_cluster.sum(axis=1)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return formula(sums), left_out(formula, sums, by_cluster).T.reshape(2, size, -1).sum(axis=0)

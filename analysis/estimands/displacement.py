@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 from scipy import stats
 
 from analysis.errors import DesignError
@@ -15,7 +16,7 @@ from analysis.estimands.changes import Changes, Total, estimated, totals
 from analysis.estimands.design import Design, Sample, estimand, low_exposure, several
 from analysis.estimands.samples import Masks
 from analysis.estimate import Bools, Estimate, Floats, stack_estimates
-from analysis.estimators.arrays import alike, sum_by
+from analysis.estimators.arrays import sum_by, without_each
 
 if TYPE_CHECKING:
     from analysis.panel import Panel
@@ -273,32 +274,36 @@ def _mean_difference(sample: Sample, firms: Masks, values: Floats, estimand: str
     """
     mine, theirs = firms["closed"], firms["compared"]
     sold_on = (sample.panel.sales[:, :, sample.before] > 0).any(axis=2)
-    kind = sold_on @ 2 ** np.arange(len(sample.panel.platforms))
-    count, n = int(kind.max()) + 1, int(mine.sum())
-    clusters = sample.clusters(mine)
-    mean, gap = np.full(values.shape[1], np.nan), np.full(values.shape, np.nan)
+    kinds = pd.Index(np.unique((kind := sold_on @ 2 ** np.arange(len(sample.panel.platforms)))[mine]))
+    place, size = kinds.get_indexer(kind) % (len(kinds) + 1), int(sample.cluster.max()) + 1  # last: any other kind
+    clusters, width = sample.clusters(mine), len(kinds) + 1
+
+    def sums(side: Bools) -> tuple[Floats, Floats]:
+        key = sample.cluster[side] * width + place[side]
+        number = sum_by(np.ones(len(key)), key, size * width).reshape(size, width)
+        return number, sum_by(values[side], key, size * width).reshape(size, width, -1)
+
+    def difference(held: Floats, total: Floats, base: Floats, of_base: Floats) -> Floats:
+        everyone = of_base.sum(axis=-2, keepdims=True) / base.sum(axis=-1)[..., np.newaxis, np.newaxis]
+        of_kind = np.where(base[..., np.newaxis] > 0, of_base / base[..., np.newaxis], everyone)
+        gap = (total - held[..., np.newaxis] * of_kind).sum(axis=-2)
+        return np.asarray(gap / held.sum(axis=-1)[..., np.newaxis])
+
+    mean, scores = np.full(values.shape[1], np.nan), np.full((size, values.shape[1]), np.nan)
     if clusters > 1 and theirs.any():
-        held, base = (np.bincount(kind[side], minlength=count) for side in (mine, theirs))
-        everyone, alone = values[theirs].mean(axis=0), base == 0
-        of_kind = sum_by(values[theirs], kind[theirs], count) / np.maximum(base, 1)[:, np.newaxis]
-        of_kind[alone] = everyone
-        difference = values[mine] - of_kind[kind[mine]]
-        mean, gap = difference.mean(axis=0), np.zeros(values.shape)
-        gap[mine] = (difference - mean) / (n - alike(sample.cluster[mine]))[:, np.newaxis]
-        left = base[kind[theirs]] - alike(sample.cluster[theirs] * count + kind[theirs])
-        weight = (held[kind[theirs]] / np.maximum(left, 1) / n)[:, np.newaxis]
-        gap[theirs] = -weight * (values[theirs] - of_kind[kind[theirs]])
-        gap[theirs] -= held[alone].sum() / n * (values[theirs] - everyone) / theirs.sum()
+        mean, changed = without_each(difference, *sums(mine), *sums(theirs))
+        scores = np.sqrt(1 - 1 / sample.clusters(mine | theirs)) * changed
+    why = "fewer than two clusters of closed firms or of low-exposure firms"
     difference_of_means = Estimate(
         estimand=estimand,
         unit="percentage points",
         terms=sample.panel.platforms,
         value=mean,
-        scores=sum_by(gap, sample.cluster, int(sample.cluster.max()) + 1),
-        n=n,
+        scores=scores,
+        n=int(mine.sum()),
         max_df=max(clusters - 1, 1),
         level=sample.design.level,
-        reason="fewer than two clusters of closed firms, or no low-exposure firms" if np.isnan(mean).any() else "",
+        reason=why if np.isnan(scores).any() else "",
     )
     return sample.mark(difference_of_means)
 

@@ -50,9 +50,9 @@ def match_units(**arrays: Any) -> None:
 
 def sum_by(values: Floats, code: Ints, count: int) -> Floats:
     """Sum rows, float64[row, ...], by code, float64[code, ...]."""
-    columns = values.reshape(len(values), -1).T
+    columns = values.reshape(len(values), int(np.prod(values.shape[1:]))).T
     sums = [np.bincount(code, weights=column, minlength=count) for column in columns]
-    return np.column_stack(sums).reshape(count, *values.shape[1:])
+    return np.asarray(np.column_stack(sums).reshape(count, *values.shape[1:]), dtype=float)
 
 
 def without_each(function: Callable[..., Floats], *parts: Floats) -> tuple[Floats, Floats]:
@@ -90,9 +90,3 @@ def rows_by(code: Ints) -> list[Ints]:
     code = code.astype(np.min_scalar_type(code.max(initial=0)))  # small integer types use radix sort
     order = np.argsort(code, kind="stable")
     return np.split(order, np.flatnonzero(code[order][1:] != code[order][:-1]) + 1)
-
-
-def alike(code: Ints) -> Ints:
-    """Count, for each row, the rows that share its code, int64[row]."""
-    _, inverse, count = np.unique(code, return_inverse=True, return_counts=True)
-    return np.asarray(count[inverse])

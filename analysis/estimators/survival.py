@@ -15,7 +15,7 @@ from statsmodels.duration.survfunc import SurvfuncRight
 
 from analysis.errors import DesignError
 from analysis.estimate import Bools, Estimate, Floats, Labels
-from analysis.estimators.arrays import alike
+from analysis.estimators.arrays import sum_by, without_each
 
 __dir__ = ["exit_survival"].copy  # for tab completion
 
@@ -77,9 +77,8 @@ def exit_survival(
 
     Notes
     -----
-    Time alive is the sum of S(0) to S(horizon - 1), months in which a unit is alive. The influence of each unit gives
-    Greenwood's variance exactly; the influence of a cluster is divided by the share of its group that remains without
-    it, as in a jackknife.
+    Time alive is the sum of S(0) to S(horizon - 1), months in which a unit is alive. It is a function of exits and
+    units at risk by month, so that each cluster is left out exactly (CV3).
 
     References
     ----------
@@ -165,45 +164,36 @@ def _curve(units: pd.DataFrame, treated: bool) -> pd.DataFrame:
     return curve.rename_axis("month").reset_index().astype(counts).assign(treated=treated)
 
 
-def _months_alive(units: pd.DataFrame, horizon: int) -> tuple[float, Floats]:
-    """Return restricted mean survival and each unit's influence on it, float64[unit]."""
-    months, exited = units["months"].to_numpy(), units["exited"].to_numpy()
-    if not exited.any():
-        return float(horizon), np.zeros(len(units))
-    table = SurvfuncRight(months, exited.astype(int))
-    alive = np.append(1.0, table.surv_prob)[np.searchsorted(table.surv_times, np.arange(horizon), side="right")]
-    ahead = np.append(np.cumsum(alive[::-1])[::-1], 0.0)  # months alive from each month on
-    within = table.surv_times < horizon
-    time, exits, risk = table.surv_times[within].astype(int), table.n_events[within], table.n_risk[within]
-    stay = risk - exits
-    per_exit = np.divide(ahead[time], stay, out=np.zeros(len(time)), where=stay > 0)  # 0 once no unit is left
-    died = (months[:, None] == time) & exited[:, None]
-    influence = -(died - (months[:, None] >= time) * (exits / risk)) @ per_exit
-    return float(alive.sum()), influence
-
-
 def _mean_months(units: pd.DataFrame, horizon: int, level: float) -> Estimate:
-    units = units[units["stratum"].isin(units.loc[units["treated"], "stratum"])].reset_index(drop=True)
-    of_treated = units.loc[units["treated"], "stratum"]
-    weight = of_treated.value_counts(normalize=True)
-    value, influence = np.zeros(2), np.zeros((len(units), 2))
-    for (treated, stratum), cell in units.groupby(["treated", "stratum"]):
-        column = 0 if treated else 1
-        mean, by_unit = _months_alive(cell, horizon)
-        by_unit *= len(cell) / np.maximum(len(cell) - alike(pd.factorize(cell["cluster"])[0]), 1)  # as if left out
-        value[column] += weight[stratum] * mean
-        influence[cell.index, column] += weight[stratum] * by_unit
-        influence[of_treated.index, column] += mean * ((of_treated == stratum) - weight[stratum]) / len(of_treated)
-    with_difference = np.array([[1.0, 0.0, 1.0], [0.0, 1.0, -1.0]])
-    summed = pd.DataFrame(influence @ with_difference).groupby(units["cluster"]).sum()
+    """Average time alive over the strata of the treated, with errors by the cluster jackknife."""
+    units = units[units["stratum"].isin(units.loc[units["treated"], "stratum"])]
+    code, labels = pd.factorize(units["cluster"], sort=True)
+    treated, exited = units["treated"].to_numpy(), units["exited"].to_numpy()
+    stratum, strata = pd.factorize(units["stratum"])
+    shape = (len(labels), 2, len(strata), horizon + 1)
+    ended = np.minimum(units["months"].to_numpy(), horizon).astype(np.int64)
+    cell = np.ravel_multi_index((code, 1 - treated, stratum, ended), shape)
+    left, exits = (sum_by(weight, cell, int(np.prod(shape))).reshape(shape) for weight in (np.ones(len(cell)), exited))
+
+    def months(left: Floats, exits: Floats) -> Floats:
+        at_risk = np.cumsum(left[..., ::-1], axis=-1)[..., ::-1]
+        stays = np.where(at_risk > 0, 1 - exits / at_risk, 1.0)[..., :horizon]
+        alive = np.cumprod(stays, axis=-1).sum(axis=-1)
+        weight = at_risk[..., 0, :, 0] / at_risk[..., 0, :, 0].sum(axis=-1, keepdims=True)
+        alive = np.where(at_risk[..., 0] > 0, alive, np.where(weight > 0, np.nan, 0.0)[..., np.newaxis, :])
+        both = (alive * weight[..., np.newaxis, :]).sum(axis=-1)
+        return np.concatenate([both, both[..., :1] - both[..., 1:]], axis=-1)
+
+    value, changed = without_each(months, left, exits)
     return Estimate(
         estimand=f"months alive within {horizon} months",
         unit="months",
         terms=("treated", "comparison", "difference"),
-        value=value @ with_difference,
-        scores=summed.to_numpy(),
-        n=[len(of_treated), len(units) - len(of_treated), len(units)],
-        max_df=max(units.loc[units["treated"], "cluster"].nunique() - 1, 1),
+        value=value,
+        scores=np.sqrt(1 - 1 / len(labels)) * changed,
+        n=[treated.sum(), (~treated).sum(), len(units)],
+        max_df=max(len(np.unique(code[treated])) - 1, 1),
         level=level,
-        clusters=summed.index.to_numpy(),
+        reason="a group, or its comparison in a stratum, is a single cluster" if np.isnan(changed).any() else "",
+        clusters=np.asarray(labels),
     )
