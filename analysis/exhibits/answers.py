@@ -155,6 +155,11 @@ def _taken(verdicts: Sequence[Verdict]) -> tuple[Part, ...]:
     return () if frame.empty else (of_estimates("answer", "", frame),)
 
 
+def author(verdict: Verdict, who: str) -> str:
+    """Return who made a claim, and whether its statement is only our reading of it."""
+    return f"{who}, as we read it" if verdict.reading else who
+
+
 def verdict_table(verdicts: Sequence[Verdict], caption: str) -> Block:
     """Return the table of verdicts, or a note if no claim is judged.
 
@@ -164,7 +169,7 @@ def verdict_table(verdicts: Sequence[Verdict], caption: str) -> Block:
         return note("The event names no claim that is to be judged here.")
     heading = verdicts[0].apart.rstrip(":") if verdicts[0].simulated else "Verdict"
     columns = {
-        "What was said": [v.statement if v.simulated else f"{v.statement} ({v.claimant})" for v in verdicts],
+        "What was said": [v.statement if v.simulated else f"{v.statement} ({author(v, v.party)})" for v in verdicts],
         heading: [label(v.word, simulated=v.simulated) for v in verdicts],
         "Found": [finding(v) for v in verdicts],
         **({"Grade": [v.grade or "–" for v in verdicts]} if any(v.grade for v in verdicts) else {}),

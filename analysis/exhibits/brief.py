@@ -31,7 +31,7 @@ from analysis.evidence.verdicts import (
     unjudged,
 )
 from analysis.exhibits import words
-from analysis.exhibits.answers import finding, label
+from analysis.exhibits.answers import author, finding, label
 from analysis.exhibits.blocks import NOTHING, Block, Label, box, figure, link, say, table
 from analysis.exhibits.charts import timeline
 from analysis.exhibits.curves import paths
@@ -172,7 +172,10 @@ def brief(
     and verdicts as data.
     """
     above, topics, background = headline(verdicts, event), [*by_topic(verdicts, event)], event.background
-    paragraphs = [f"<strong>{link(topic, page)}.</strong> {escape(text)}" for topic, page, text in topics]
+    paragraphs = [  # what the headline says is not said again
+        f"<strong>{link(topic, page)}.</strong> {escape(text.removeprefix(above.partition('. ')[2]).strip() or text)}"
+        for topic, page, text in topics
+    ]
     missing = failed and f"<strong>Missing, for they failed in this run:</strong> {escape(failed)}."
     silent = "" if best(verdicts) else f"{escape(event.title)}: no report in this run judges any of its claims."
     answer = box("answer", *paragraphs, *filter(None, (missing, escape(panel), silent)))
@@ -183,7 +186,7 @@ def brief(
     rows = [{**dict(verdict), "party": verdict.party, **ledger.get(verdict.claim, {})} for verdict in best(verdicts)]
     spoken = pd.DataFrame(rows, columns=[*SPOKEN], dtype=object)
     parts = (Part("brief", above, page), Part("spoken", "", spoken), *beside.parts)
-    lead = f"<p>{escape(' '.join(filter(None, (tally(verdicts), background))))}</p>"
+    lead = f"<p>{escape(' '.join(filter(None, (background, tally(verdicts)))))}</p>"
     return Block(box("headline", f"<strong>{escape(above)}</strong>") + lead + answer, above, parts)
 
 
@@ -222,7 +225,7 @@ def brief_table(verdicts: Sequence[Verdict], event: Event, *, since: str = "") -
 
 
 def _claim(verdict: Verdict) -> Label:
-    who = "" if verdict.simulated else f" ({escape(verdict.party)})"  # not a finding about them
+    who = "" if verdict.simulated else f" ({escape(author(verdict, verdict.party))})"  # not a finding about them
     return Label(link(verdict.statement.rstrip("."), _page(verdict)) + who)
 
 
@@ -230,12 +233,18 @@ def _numbers(verdict: Verdict, public: Mapping[str, Sequence[Verdict]]) -> str:
     """Format a finding with its data, after that of public figures if it differs."""
     found = {in_words(one): phrases().tiers[one.tier] for one in (*public.get(verdict.name, ()), verdict)}
     named = len(found) > 1 or verdict.tier in ("households", "panel")
-    return "; ".join(f"{text}, by {tier}" if named else text for text, tier in found.items())
+    worded = any(one.found for one in (*public.get(verdict.name, ()), verdict))
+    return (
+        ". ".join(found)
+        if worded
+        else "; ".join(f"{text}, by {tier}" if named else text for text, tier in found.items())
+    )
 
 
 def _word(verdict: Verdict, public: Mapping[str, Sequence[Verdict]]) -> Label:
     sure = f" Confidence: {verdict.confidence}." if verdict.word in DECIDED else ""
-    text = f"{words.sentence(_numbers(verdict, public))}. {verdict.why.partition('. ')[0].rstrip('.')}.{sure}"
+    why = "" if verdict.found else f" {verdict.why.partition('. ')[0].rstrip('.')}."
+    text = f"{words.sentence(_numbers(verdict, public))}.{why}{sure}"
     text = verdict.meaning if verdict.word == NOT_TESTABLE else text
     return Label(f"{label(verdict.word, simulated=verdict.simulated)} {escape(text)}")
 
@@ -249,11 +258,16 @@ def _below(
     names = (ledger["claim_id"] + " " + ledger["reading"]).str.strip()
     statements = dict(zip(names, ledger["statement"], strict=True))
     statements = data.load("claims").set_index("claim_id")["claim"].to_dict() | statements  # some lack a reading
+    silent = [one.statement for one in rest if one.word == NOT_TESTABLE]
     lines = {
-        "Judged too.": [
-            f"{one.statement} {one.word} ({_numbers(one, public)})." for one in rest if one.word != NOT_TESTABLE
-        ],
-        "Not testable.": [one.statement for one in rest if one.word == NOT_TESTABLE],
+        **{
+            one.statement.rstrip(".") + ":": [f"{one.word}. {words.sentence(_numbers(one, public))}."]
+            for one in rest
+            if one.word != NOT_TESTABLE
+        },
+        "Not testable:": [f"{spelled(len(silent))} more, listed in report 01."]
+        if event.on_record and silent
+        else silent,
         **{
             about: [
                 f"{verdict.statement} {in_words(verdict)}." for verdict in by_name.values() if not verdict.simulated
@@ -272,7 +286,7 @@ def listed_revenue(event: Event, after: int, last: int, *, small: bool = False) 
     """Return a figure showing listed sellers' revenue up to the year `last`.
 
     It begins one year before the base year. Its title counts the sellers whose revenue had fallen by the year `after`.
-    A `small` figure goes beside the answer and leaves the list of sources to the large one.
+    A `small` figure goes beside the answer.
     """
     before, closed = listed.base_year(), listed.closed_names()
     index, (_, series) = listed.indexed(before, before - 1, last), listed.revenues()
@@ -286,15 +300,16 @@ def listed_revenue(event: Event, after: int, last: int, *, small: bool = False) 
         level=100,
         ticks={year + 0.5: str(year) for year in index.index},
         log="y",
-        size=(BESIDE, 1.5) if small else (WIDTH, 2.4),
+        size=(BESIDE, 1.3) if small else (WIDTH, 2.4),
     )
-    dark = f"Dark: closed sellers with figures for {before} and {after}."
-    grey = f"Grey: sellers that disclosed no closure. Thin line: {before}. Dotted: across a year that is not published."
+    dark = f"Dark: closed sellers with figures; grey: no closure disclosed; thin line: {before}."
     return figure(
         drawing,
-        dark if small else f"{dark} {grey}",
+        f"{dark}{'' if small else ' Dotted: across a year that is not published.'}",
         title=f"From {before} to {after} revenue {words.number_below(index.loc[after], closed)}",
-        source="see report 03" if small else pd.concat([one.sources for one in series.values()]),
+        source="the sellers’ annual accounts, some in copies; report 03"
+        if small
+        else pd.concat([one.sources for one in series.values()]),
     )
 
 
@@ -306,11 +321,13 @@ def pictures(event: Event, *, after: int, last: int) -> Block:
     if not event.on_record:
         return NOTHING
     closures = claims.closures()
+    disclosed = words.listing(closures.query("event_type == 'seller_disclosure'")["when"])
+    first, *others = closures["source_publisher"].value_counts().index
     strip = figure(
         timeline(closures, small=True),
-        "Dark: closures dated by a source.",
+        f"Dark: closures ({disclosed}: disclosed). Grey: other events.",
         alt=f"{'; '.join(closures['term'])}.",
-        title="When accounts were closed",
-        source="see report 01",
+        title="Closures, or their disclosure, by date",
+        source=f"{first} and {spelled(len(others))} others; report 01",
     )
     return listed_revenue(event, after, last, small=True) + strip
