@@ -85,3 +85,11 @@ def test_intervals_cover_the_effect_on_units_that_sell_either_way():
         inside.append(low[0] <= -0.3 <= high[1])
     assert np.mean(inside) > 0.95
     assert alive[treated].mean() < 0.85
+
+
+def test_one_cluster_of_treated_units_leaves_no_standard_error():
+    before, after, treated = stopping(5)
+    found = margins(before, after, treated, cluster=np.where(treated, 0, np.arange(120)))
+    assert np.isfinite(found.value).all()
+    assert np.isnan(found.std_error).all()
+    assert found.reason == "1 of 1 cells rest on a single cluster and have no standard error"

@@ -12,7 +12,7 @@ from diff_diff import SyntheticDiD
 from scipy import stats
 
 from analysis.estimators import synthetic
-from analysis.estimators.synthetic import MAX_PLACEBOS, permutation_did, simplex_least_squares, synthetic_did
+from analysis.estimators.synthetic import permutation_did, simplex_least_squares, synthetic_did
 from analysis.testing import assignments
 
 REFEREE = {"sdid": synthdid.synthdid_estimate, "sc": synthdid.sc_estimate, "did": synthdid.did_estimate}
@@ -298,15 +298,6 @@ def test_plain_differences_rank_as_the_permutation_of_changes_does(donors, n_tre
         assert list(row[names]) == pytest.approx(list(same[names]), abs=1e-12)
 
 
-def test_more_assignments_than_are_fitted_give_the_effect_without_ranks_and_say_so():
-    y, treated, before = panel((16, 5, 5, 2))  # 20,349 assignments
-    found = synthetic_did(y, treated, before, method="did", inference="ranks")
-    assert np.isfinite(found.rows["estimate"]).all()
-    assert found.rows[["rank", "p_two_sided", "p_smallest"]].isna().all(axis=None)
-    assert found.reason.startswith(f"20,349 assignments of 5 among 21 units are more than the {MAX_PLACEBOS:,} that")
-    assert not len(found.details["placebos"])
-
-
 # --- standard errors -----------------------------------------------------------------------------------------------
 
 
@@ -328,7 +319,6 @@ def test_errors_equal_those_of_the_authors_package():
     ours = [placebo.details["placebos"][sets.index(tuple(sorted(taken)))] for taken in stored["taken"]]
     np.testing.assert_allclose(ours, stored["effects"], atol=2e-4)
     assert jackknife.df[0] <= 2
-    assert placebo.rows[["rank", "p_two_sided", "p_smallest"]].isna().all(axis=None)
 
 
 @pytest.mark.parametrize("method", ["sdid", "sc", "did"])

@@ -7,16 +7,18 @@ with and without treatment, is bounded, since nobody knows which these are.
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
 from analysis.errors import DataError, DesignError
-from analysis.estimate import Bools, Estimate, Floats, Labels, left_out
+from analysis.estimate import Bools, Estimate, Floats, Labels, stack_estimates
 from analysis.estimators.arrays import match_units, sum_by
+from analysis.estimators.att_gt import att_gt
 
 __dir__ = ["lee_bounds", "margins"].copy  # for tab completion
-
-TERMS = {"ratio": "log points", "extensive": "share of units", "lower": "log points", "upper": "log points"}
 
 
 def margins(
@@ -64,33 +66,25 @@ def margins(
     kept = np.flatnonzero(sales[:, 0])
     code = pd.factorize(kept if cluster is None else np.asarray(cluster)[kept])[0]
     sales, treated, count = sales[kept], np.asarray(treated, dtype=bool)[kept], int(code.max(initial=0)) + 1
-    sells = sales[:, 1] > 0
     with np.errstate(divide="ignore", invalid="ignore"):
-        bounds, influence, share = lee_bounds(np.where(sells, np.log(sales[:, 1] / sales[:, 0]), np.nan), treated)
-        per_unit = np.column_stack([sales, np.ones(len(kept)), sells])
-        sums = sum_by(np.hstack([per_unit * side[:, np.newaxis] for side in (treated, ~treated)]), code, count).T
-        points = _points(sums.sum(axis=1))
-        jackknife = np.sqrt(1 - 1 / count) * left_out(_points, sums.sum(axis=1), sums)
-        scores = np.column_stack([jackknife.T, np.sqrt(count / (count - 1)) * sum_by(influence, code, count)])
-    return Estimate(
+        change = np.where(sales[:, 1] > 0, np.log(sales[:, 1] / sales[:, 0]), np.nan)
+        value, influence, share = lee_bounds(change, treated)
+    sides = min(len(np.unique(code[side])) for side in (treated, ~treated))
+    scores = (np.sqrt(count / (count - 1)) if sides > 1 else np.nan) * sum_by(influence, code, count)
+    first, options = np.where(treated, 1.0, np.inf), {"cluster": code, "level": level}
+    ratio = att_gt(sales, first, scale="ratio", **options).aggregate()
+    selling = replace(att_gt((sales > 0).astype(float), first, **options).aggregate(), unit="share of units")
+    few: dict[str, Any] = {"n": int(treated.sum()), "max_df": max(sides - 1, 1), "reason": ratio.reason}
+    inner = Estimate(
+        estimand="", unit="log points", terms=("lower", "upper"), value=value, scores=scores, level=level, **few
+    )
+    return stack_estimates(
+        {"ratio": ratio, "extensive": selling, "lower": inner["lower"], "upper": inner["upper"]},
         estimand="margins of the effect on the treated",
-        unit="as in each row",
-        terms=tuple(TERMS),
-        value=np.append(points, bounds),
-        scores=scores,
-        n=int(treated.sum()),
-        level=level,
-        max_df=max(len(np.unique(code[treated])) - 1, 1),
-        reason="" if np.isfinite(scores).all() else "standard errors need two clusters of treated units and of others",
-        columns={"unit": [*TERMS.values()]},
+        reason=ratio.reason,
         counts={"units": len(kept), "without sales before": len(before) - len(kept), "clusters": count},
         details={"kept": share},
     )
-
-
-def _points(s: Floats) -> Floats:
-    """Return the log ratio and the difference in shares from sums before, after, of units and of those that sell."""
-    return np.array([np.log(s[1] / s[0] * s[4] / s[5]), s[3] / s[2] - s[7] / s[6]])
 
 
 def lee_bounds(outcome: Floats, treated: Bools) -> tuple[Floats, Floats, float]:

@@ -193,30 +193,31 @@ def _fit(y: Floats, treated: Bools, first_post: int, method: Method, noise: floa
 
 
 def _by_ranks(effect: float, y: Floats, treated: Bools, first_post: int, method: Method) -> dict[str, Any]:
-    """Rank the effect among those of every other choice of treated units; there are no ranks if these are too many.
+    """Rank the effect among those of every other choice of treated units.
 
     One treated unit: each donor in turn, among the donors. Several: every other assignment of all units, an exact
     test if units are exchangeable. Sets of donors alone overlap and would reject 7 per cent at a nominal 5.
     """
-    n_treated, placebos, columns = int(treated.sum()), np.empty(0), {}
-    if n_treated == 1:
-        donors = y[~treated]
-        placebos = np.array([_fit(donors, unit, first_post, method) for unit in np.eye(len(donors), dtype=bool)])
-    elif comb(len(y), n_treated) <= MAX_PLACEBOS:
-        assigned = assignments(len(y), n_treated)
-        others = assigned[(assigned != treated).any(axis=1)]
-        placebos = np.array([_fit(y, units, first_post, method) for units in others])
-    if len(placebos):
-        columns = _ranks(effect, np.append(placebos, effect))
-        among = f"{len(placebos)} donors"
-        among = among if n_treated == 1 else f"{n_treated} treated, {len(placebos)} other assignments"
-        reason = f"{among}: placebo ranks instead of a standard error; no p-value below {1 / (len(placebos) + 1):.3f}"
-    else:
-        reason = (
-            f"{comb(len(y), n_treated):,} assignments of {n_treated} among {len(y)} units are more than the "
-            f"{MAX_PLACEBOS:,} that are fitted, so there are no placebo ranks; use fewer units, or another inference"
+    n_treated = int(treated.sum())
+    if (n_assigned := comb(len(y), n_treated)) > MAX_PLACEBOS and n_treated > 1:
+        raise DesignError(
+            f"Cannot rank the effect: {n_assigned:,} assignments of {n_treated} among {len(y)} units are more than the "
+            f"{MAX_PLACEBOS:,} that are fitted; use fewer units, or inference = 'jackknife'"
         )
-    return {"columns": columns, "interval": "none", "reason": reason, "details": {"placebos": placebos}}
+    if n_treated == 1:
+        y = y[~treated]
+        assigned = np.eye(len(y), dtype=bool)
+    else:
+        assigned = assignments(len(y), n_treated)
+        assigned = assigned[(assigned != treated).any(axis=1)]
+    placebos = np.array([_fit(y, units, first_post, method) for units in assigned])
+    among = f"{len(y)} donors" if n_treated == 1 else f"{n_treated} treated, {len(placebos)} other assignments"
+    return {
+        "columns": _ranks(effect, np.append(placebos, effect)),
+        "interval": "none",
+        "reason": f"{among}: placebo ranks instead of a standard error; no p-value below {1 / (len(placebos) + 1):.3f}",
+        "details": {"placebos": placebos},
+    }
 
 
 def _by_placebo(_: float, y: Floats, treated: Bools, first_post: int, method: Method) -> dict[str, Any]:
@@ -346,7 +347,7 @@ def synthetic_did(
         found = (_by_ranks if inference == "ranks" else _by_placebo)(effect, y, treated, first_post, method)
     gap = y[treated].mean(axis=0)[:first_post] - omega @ y[~treated, :first_post]
     level_gap = 0.0 if method == "sc" else gap.mean()
-    columns: dict[str, list[float]] = {name: [np.nan] for name in ("rank", "p_two_sided", "p_smallest")}
+    fit = {"unit_weights": omega, "time_weights": lam, "rmse_before": float(np.sqrt(((gap - level_gap) ** 2).mean()))}
     return Estimate(
         estimand="effect on the treated",
         unit=unit,
@@ -355,16 +356,7 @@ def synthetic_did(
         n=len(y),
         level=level,
         counts={"units": len(y), "treated": n_treated, "donors": len(y) - n_treated, "periods": y.shape[1]},
-        **found
-        | {
-            "columns": columns | found.get("columns", {}),
-            "details": {
-                "unit_weights": omega,
-                "time_weights": lam,
-                "rmse_before": float(np.sqrt(((gap - level_gap) ** 2).mean())),
-                **found.get("details", {}),
-            },
-        },
+        **found | {"details": fit | found.get("details", {})},
     )
 
 
