@@ -5,8 +5,6 @@ Functions import their dependencies when they are called, so that a worker of :m
 
 from __future__ import annotations
 
-import json
-import math
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -23,7 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["export", "open_study", "simulate"]
 __dir__ = __all__.copy
 
-FILES = ("panel.parquet", "truth.json")  # of a simulated market: both are written, or neither
+FILES = ("panel.parquet", "truth.json", "firms.parquet")  # of a simulated market: all are written, or none
 
 
 def simulate(preset: str, seed: int, **overrides: Any) -> tuple[Panel, Truth]:
@@ -120,14 +118,16 @@ def export(preset: str, seed: int, out: Path, overrides: Mapping[str, Any] | Non
     if others or out.is_file():
         reason = f"it already contains {others[0]}" if others else "it is a file"
         raise DesignError(f"Cannot write a simulated market to {out}: {reason}; choose a new folder")
+    from pydantic_core import to_json
+
     panel, truth = simulate(preset, seed, **(overrides or {}))
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{out.name}-", dir=out.parent) as draft:
         new = Path(draft, "new")
         new.mkdir()
         panel.to_parquet(new / "panel.parquet")
-        text = json.dumps(_plain(_described(truth, panel.digest)), indent=1, allow_nan=False)
-        (new / "truth.json").write_text(text + "\n", encoding="utf-8")
+        (new / "truth.json").write_bytes(to_json(_described(truth, panel.digest), indent=1, inf_nan_mode="null"))
+        truth.firms.to_parquet(new / "firms.parquet")
         if out.exists():
             out.rename(Path(draft, "old"))
         new.rename(out)
@@ -152,18 +152,4 @@ def _described(truth: Truth, digest: str) -> dict[str, Any]:
         "decomposition": truth.decomposition(**window),
         "mechanisms": truth.shapley(**window),
         "parameters": [row | {"value": values[row["name"]]} for row in describe()],
-        "evasion": truth.evasion.to_dict("records"),
-        "firms": truth.firms.reset_index().to_dict("list"),
     }
-
-
-def _plain(value: Any) -> Any:
-    """Convert a value for JSON, with NaN as null and infinity as text."""
-    if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    value = value.item() if hasattr(value, "item") else value  # NumPy scalars
-    if isinstance(value, float) and not math.isfinite(value):
-        return None if math.isnan(value) else str(value)
-    return value

@@ -26,7 +26,7 @@ from analysis.estimators.exposure import BINS, PER
 from market.observe import ids
 from market.parameters import FIRST_WAVE, MONTHS, PLATFORMS
 from market.population import NEVER
-from market.worlds import BASE, CHANNELS, WORLDS, Channels, Market, Trajectory, at_work, exposure_by_category
+from market.worlds import BASE, CHANNELS, WORLDS, Channels, Market, Trajectory, at_work, exposure_by_category, part_of
 
 HOME = 0
 
@@ -356,9 +356,12 @@ class Truth(Worlds):
         """True attributes of every firm, including firms that enter in no world.
 
         Columns: `origin`, `category`, `brand_group`, `accounts`, `stands_for` (merchants), `cheater`, `suspicion`,
-        `entry_month` (position; -100 for initial firms), `closed_month` (position; inf if never), `dose` (0 if never).
+        `entry_month` (position; -100 for initial firms), `closed_month` (position; inf if never), `dose` (0 if never),
+        and `opened` and `closed_again`, the positions of the months in which its renamed account, with the suffix
+        "-R", opened and was closed (inf if never).
         """
         firms, closures = self.market.firms, self.market.closures
+        opened, again = (np.where(when < MONTHS, when, np.inf) for when in (closures.back, closures.again))
         return pd.DataFrame(
             {
                 "origin": np.where(firms.chinese, "CN", "other"),
@@ -371,6 +374,8 @@ class Truth(Worlds):
                 "entry_month": firms.entry_month,
                 "closed_month": self.closed_month,
                 "dose": closures.dose,
+                "opened": opened,
+                "closed_again": again,
             },
             index=pd.Index(ids(len(firms)), name="firm"),
         )
@@ -385,18 +390,6 @@ class Truth(Worlds):
     def closed(self) -> Bools:
         """Mask of firms with at least half of their AMZ sales closed, bool[firm]."""
         return np.asarray(self.market.closures.dose >= Design.cut)
-
-    @property
-    def evasion(self) -> pd.DataFrame:
-        """Table of renamed accounts.
-
-        Columns: `account`, `firm`, and the positions of the months `opened` and `closed_again` (inf if never).
-        """
-        closures = self.market.closures
-        again = np.where(closures.again < MONTHS, closures.again, np.inf)
-        firms = ids(len(again))
-        links = {"account": firms + "-R", "firm": firms, "opened": closures.back, "closed_again": again}
-        return pd.DataFrame(links)[closures.back < MONTHS].reset_index(drop=True)
 
     @cached_property
     def exposure(self) -> Floats:
@@ -507,19 +500,20 @@ class Truth(Worlds):
 
         Categories are separate markets, so one firm in each can be spared at a time; the common trust is kept fixed.
         """
-        course, rows, closures = self.course("W11"), self._rows(post_from, post_to), self.market.closures
-        firms = np.flatnonzero(closed)
-        category = self.market.firms.nests.category[firms]
-        turn = np.arange(len(firms)) - np.searchsorted(category, category)
+        course, rows = self.course("W11"), self._rows(post_from, post_to)
         otherwise = 0.0
-        for number in range(int(turn.max(initial=-1)) + 1):
-            spared = firms[turn == number]
-            others = ~np.isin(np.arange(len(self.closed)), spared)
-            month, back = (np.where(others, when, NEVER) for when in (closures.month, closures.back))
-            without = replace(closures, month=month, dose=closures.dose * others, back=back)
-            again = self.market.go_on(WORLDS["W11"], without, course.plan.trust)
-            otherwise += float(again.sales[rows][:, :, spared].sum())
-        return 100 * over(float(course.sales[rows][:, :, firms].sum()) - otherwise, otherwise)
+        for those, part in self.market.blocks():
+            closures, firms = part_of(self.market.closures, those, len(closed)), np.flatnonzero(closed[those])
+            category = part.firms.nests.category[firms]
+            turn = np.arange(len(firms)) - np.searchsorted(category, category)
+            for number in range(int(turn.max(initial=-1)) + 1):
+                spared = firms[turn == number]
+                others = ~np.isin(np.arange(len(part.firms)), spared)
+                month, back = (np.where(others, when, NEVER) for when in (closures.month, closures.back))
+                without = replace(closures, month=month, dose=closures.dose * others, back=back)
+                again = part.go_on(WORLDS["W11"], without, course.plan.trust)
+                otherwise += float(again.sales[rows][:, :, spared].sum())
+        return 100 * over(float(course.sales[rows][:, :, closed].sum()) - otherwise, otherwise)
 
     def _months_alive(self) -> float:
         """Return E1d: the difference, in months, in closed firms' restricted mean survival.
@@ -580,7 +574,8 @@ class Truth(Worlds):
 
         @cache
         def worth(channels: Channels) -> float:
-            sales = self.market.go_on(channels).sales[rows, HOME][:, chinese].sum()
+            course = self._courses.get(channels) or self.market.go_on(channels)
+            sales = course.sales[rows, HOME][:, chinese].sum()
             return float(100 * (sales - without) / base)
 
         orders, mean = list(itertools.permutations(CHANNELS)), dict.fromkeys(CHANNELS, 0.0)

@@ -7,6 +7,7 @@ trust).
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -15,7 +16,7 @@ import numpy as np
 
 from analysis.estimate import Bools, Floats, Ints
 from market.parameters import FIRST_WAVE, MONTHS, PLATFORMS, WAVES, Parameters, chosen
-from market.population import ALWAYS, NEVER, Environment, Firms, delay, draw, platform_targets, streams
+from market.population import ALWAYS, NEVER, Environment, Firms, Nests, delay, draw, platform_targets, streams
 
 CHANNELS = ("closure", "relocation", "chilling", "hedging", "trust")
 Channels = frozenset[str]
@@ -35,6 +36,7 @@ LATE = frozenset({"closed_gmv", "tilt", "evasion", "enter", "chill", "deter", "t
 BASE = slice(FIRST_WAVE - 12, FIRST_WAVE)  # the twelve months before the first wave
 EBY = PLATFORMS.index("EBY")
 FULL = 12  # months to full reputation
+BLOCK = 4_000  # firms; few enough for a processor's cache, and enough to outweigh the loop
 THOUSAND = 1000.0  # sim-$, the unit of sales in the exit hazard
 LARGEST = 0.2  # groups above this share of the sales to be closed stay open, or one could be all of them
 WAVE_SHARES = (0.35, 0.3, 0.2, 0.15)  # of closed sales; large firms come first (newschinamag article 6808)
@@ -223,6 +225,27 @@ class Market:
         """Outcomes after `history` without a crackdown."""
         return run(self, intervene(self, frozenset(), self.closures), self.history.survivors)
 
+    def blocks(self) -> Iterator[tuple[slice, Market]]:
+        """Yield parts of the market, beside the slice of firms in each: adjacent categories with `BLOCK` firms or more.
+
+        Firms in different categories have nothing in common but trust, so that with given trust each part can be run
+        by itself. Its arrays are views.
+        """
+        nests, count = self.firms.nests, len(self.firms)
+        edges = np.append(nests.starts, count)
+        step = -(-BLOCK * len(nests.starts) // count)
+        for first in range(0, len(nests.starts), step):
+            some = slice(first, first + step)
+            firms = slice(edges[first], edges[min(first + step, len(nests.starts))])
+            own = Nests(nests.category[firms] - first, nests.starts[some] - firms.start, nests.sigma)
+            drawn = {name: values[..., firms] for name, values in self.firms.drawn.items()}
+            sellers = dataclasses.replace(part_of(self.firms, firms, count), nests=own, drawn=drawn)
+            paths, base, level = part_of(self.environment, firms, count), self.base[:, firms], self.level[:, some]
+            paths = dataclasses.replace(paths, spending=paths.spending[:, some], appeal=paths.appeal[..., some])
+            part = dataclasses.replace(self, firms=sellers, environment=paths, base=base, level=level)
+            vars(part).update(history=part_of(self.history, firms, count))
+            yield firms, part
+
     def go_on(self, channels: Channels, closures: Closures | None = None, trust: Floats | None = None) -> Trajectory:
         """Run the months after `history` with the given channels.
 
@@ -239,6 +262,12 @@ class Market:
             return self.undisturbed
         plan = intervene(self, at_work(channels), closures or self.closures)
         return run(self, plan if trust is None else dataclasses.replace(plan, trust=trust), self.history.survivors)
+
+
+def part_of(whole: Any, firms: slice, count: int) -> Any:
+    """Return a dataclass with those of its arrays cut to some firms whose last axis runs over all `count` firms."""
+    ours = {name: value for name, value in vars(whole).items() if np.shape(value)[-1:] == (count,)}
+    return dataclasses.replace(whole, **{name: value[..., firms] for name, value in ours.items()})
 
 
 def fakes(parameters: Parameters, kept: Floats | Bools) -> Floats:
@@ -261,7 +290,7 @@ def run(market: Market, plan: Intervention, alive: Bools) -> Trajectory:
     reputed = np.where(start < plan.first - FULL, market.base, 0.0)
     leavers = np.flatnonzero(firms.stop != NEVER)
     entered = plan.start.min(axis=0)
-    alive = alive.copy()
+    alive, added = alive.copy(), np.zeros(len(firms))
     for row, month in enumerate(range(plan.first, plan.first + months)):
         living[row] = alive
         age = (np.int16(month) - start).ravel()
@@ -274,10 +303,11 @@ def run(market: Market, plan: Intervention, alive: Bools) -> Trajectory:
         appeal = market.level + environment.appeal[month]
         appeal[0] += plan.trust[row]
         sales[row], outside[row] = _sell(firms, weights, appeal, environment.spending[month], plan, row)
-        size = np.log1p(sales[row].sum(axis=0) / firms.stands_for / THOUSAND)
-        hazard = parameters.exit_base * np.exp(-parameters.exit_size * size)
-        hazard[plan.closed] += plan.hazard[row]
-        alive &= ~((firms.drawn["exit"][month] < hazard) & (entered <= month))
+        added[plan.closed] = plan.hazard[row]
+        prone = np.flatnonzero(firms.drawn["exit"][month] < parameters.exit_base + added)  # others cannot exit
+        size = np.log1p(sales[row][:, prone].sum(axis=0) / firms.stands_for[prone] / THOUSAND)
+        hazard = parameters.exit_base * np.exp(-parameters.exit_size * size) + added[prone]
+        alive[prone] &= ~((firms.drawn["exit"][month, prone] < hazard) & (entered[prone] <= month))
     return Trajectory(sales, living, outside, alive, plan)
 
 
