@@ -100,6 +100,15 @@ def test_every_report_is_in_the_list_of_programs(pages):
     assert [row["name"] for row in reports if f">{row['name']}.pdf<" not in listed] == []
 
 
+def test_commands_typed_in_the_project_s_folder_leave_nothing_that_git_sees():
+    pages = [ROOT / "README.md", *(path for path in DOCS.glob("*.md") if path.stem != "tutorial-event")]  # elsewhere
+    typed = "".join(path.read_text(encoding="utf-8") for path in pages)
+    written = {*re.findall(r"(?:--out|messy\.py) ([a-z][\w./-]*[\w/])", typed)}
+    assert {"build/messy", "build/messy-reports", "my-market"} < written
+    ignored = ["git", "-C", str(ROOT), "check-ignore", *(f"{name}/x" for name in sorted(written))]
+    assert len(subprocess.run(ignored, capture_output=True, check=False).stdout.splitlines()) == len(written)
+
+
 def test_methods_have_every_work_that_the_code_cites():
     told = (DOCS / "methods.md").read_text(encoding="utf-8")
     works = set()
