@@ -23,6 +23,7 @@ WEIGHTED: dict[Method, str] = {
     "sc": "Sunvalley, other firms weighted",
 }
 """Labels of the comparisons of one closed seller with weighted others."""
+STATUS = {"closed": " (closed)", "partly": " (owned Mpow until early 2021)", "unknown": " (not known if closed)"}
 
 
 def short_name(firm: str) -> str:
@@ -412,7 +413,7 @@ def by_event(rows: pd.DataFrame) -> pd.DataFrame:
     ranks = best[["rank_low", "rank_high"]].mean(axis=1).map("{:,.0f}".format)
     cells = best["estimate"].map(lambda size: number(size, signed=True)) + " (" + ranks + ")"
     cells = cells.mask((best["conf_low"] > 0) | (best["conf_high"] < 0), cells + " *")
-    names = best["seller"] + best["exposed"].map({"closed": " (closed)", "partly": " (closed in part)"}).fillna("")
+    names = best["seller"] + best["exposed"].map(STATUS).fillna("")
     wide = best.assign(cell=cells, owner=names).pivot(index=["exposed", "owner"], columns="window", values="cell")
     windows = best.drop_duplicates("window").sort_values("first_day")["window"]
     return wide[windows].fillna("–").reset_index()

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 Months = tuple[str, str]  # first and last month, for example of the closures
 DOTTED: Style = {"color": REST, "lw": 0.7, "ls": (0, (1, 2)), "zorder": 0}
+LEADER: Style = {"arrowstyle": "-", "color": FAINT, "lw": 0.6, "shrinkA": 0, "shrinkB": 2}
 LOWEST, HIGHEST = -105.0, (50.0, 150.0)  # per cent: lower end of an event study's axis, and range of its upper end
 REACH = 100  # per cent: end of the axis of a dose response
 ASIDE = 0.22  # months between an estimate and its true value, which would overlap
@@ -109,7 +110,7 @@ def paths(
     for axes, (title, lines) in zip(grid.flat, panels.items(), strict=False):
         axes.set_title(fill(title, 30 if across == 3 else 44))
         if fan is not None:
-            _fan(axes, fan[fan["panel"] == title], x)
+            _fan(axes, fan[fan["panel"] == title], x, named=title == [*panels][-1])
         _scales(axes, ticks, log=log, signed=shared)
         _lines(axes, lines, strong, named=len(set(rows["term"])) > 1)
         if level is not None:
@@ -138,12 +139,15 @@ def _scales(axes: Axes, ticks: Mapping[float, str] | None, *, log: str, signed: 
         axes.xaxis.set_major_locator(MaxNLocator(4))
 
 
-def _fan(axes: Axes, quantiles: pd.DataFrame, x: str) -> None:
-    """Draw outer quantiles and quartiles as bands, and a line at zero change."""
+def _fan(axes: Axes, quantiles: pd.DataFrame, x: str, *, named: bool) -> None:
+    """Draw outer quantiles and quartiles as bands, `named` at their ends, and a line at zero change."""
     wide = quantiles.pivot(index=x, columns="quantile", values="estimate")
     along = years_of(wide.index) if isinstance(wide.index, pd.PeriodIndex) else wide.index.to_numpy()
     for low, high, colour in ((wide.columns[0], wide.columns[-1], BAND), (0.25, 0.75, FAINT)):
         axes.fill_between(along, wide[low], wide[high], color=colour, lw=0)
+        if named:
+            text = f"middle {number(100 * (float(high) - float(low)), 0)} % of shares"
+            near(axes, (along[-1], wide[high].iloc[-1]), text, (0, 5), ha="right", fontsize=7)
     axes.axhline(0, color=REST, lw=0.6, ls="-")
     if along[0] < 0:
         axes.axvline(0, **DOTTED)
@@ -166,7 +170,10 @@ def _lines(axes: Axes, rows: pd.DataFrame, strong: Sequence[str], *, named: bool
                 interval(axes, row["x"], row, colour=style["color"])
             if row.get("note"):
                 axes.plot(row["x"], row["estimate"], "o", color=style["color"], mfc="white", ms=6, zorder=4)
-                near(axes, (row["x"], row["estimate"]), row["note"], (7, 8), color=style["color"], weight="bold")
+                long = row["note"].count("\n") > 1  # needs the room above
+                look: Style = {"ha": "right" if long else "left", "color": style["color"], "weight": "bold"}
+                look |= {"arrowprops": LEADER} if long else {}
+                near(axes, (row["x"], row["estimate"]), row["note"], (14, 46) if long else (7, 8), **look)
     if rows["estimate"].min() >= 0 and axes.get_yscale() == "linear":
         axes.set_ylim(0, None)
     if not named:
@@ -175,12 +182,11 @@ def _lines(axes: Axes, rows: pd.DataFrame, strong: Sequence[str], *, named: bool
     ends = pd.DataFrame(last).T
     ends["height"] = axes.transData.transform(ends)[:, 1] * 72 / axes.figure.dpi  # points
     for (own, x), labels in ends.groupby([ends.index.isin(strong), "x"]):
-        look: Style = {"color": MAIN, "weight": "bold"} if own else {"color": REST}
-        leader = {"arrowstyle": "-", "color": FAINT, "lw": 0.6, "shrinkA": 0, "shrinkB": 2}
+        look = {"color": MAIN, "weight": "bold"} if own else {"color": REST}
         below = 0 if own or x == ends["x"].max() else 24  # clear of the lines that go on
         apart = spread(labels["height"].to_numpy(), 9) - labels["height"] - below
         for at, term, shift in zip(labels[["x", "estimate"]].to_numpy(), labels.index, apart, strict=True):
-            near(axes, tuple(at), term, (6 if own else 12, shift), annotation_clip=False, arrowprops=leader, **look)
+            near(axes, tuple(at), term, (6 if own else 12, shift), annotation_clip=False, arrowprops=LEADER, **look)
 
 
 def shares(
