@@ -188,7 +188,7 @@ def ledger(readings: pd.DataFrame, verdicts: Sequence[Verdict], caption: str) ->
     words = {verdict.claim: label(verdict.word) for verdict in verdicts}
     rows = readings.to_dict("records")
     columns = {
-        "What was said": [f"{row['claimant']}: {row['statement']}" for row in rows],
+        "Claim, as we read it": [f"{row['claimant']}: {row['statement']}" for row in rows],
         "Verdict": [words.get(row["claim_id"], f"report {row['notebook'][:2]}") for row in rows],
         "What would change it": [row["change"] for row in rows],
     }
