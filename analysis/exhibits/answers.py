@@ -6,7 +6,6 @@ panel cannot decide a claim about totals.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from html import escape
@@ -38,8 +37,7 @@ def label(word: str, *, simulated: bool = False) -> str:
 def finding(verdict: Verdict) -> str:
     """Format a verdict's finding: its own words if it has any, else its estimate and interval, with unit and mark.
 
-    The number claimed is shown if there is no interval, and a dash if there are no numbers. An infinite end is spelled
-    out: "7 per cent or above".
+    The number claimed is shown if there is no interval, and a dash if there are no numbers.
     """
     mark = MARKS[verdict.provenance]
     if verdict.found:
@@ -48,9 +46,7 @@ def finding(verdict: Verdict) -> str:
         before = "claimed" if verdict.estimate is None else f"{quantity(verdict.estimate, verdict.unit)} of"
         return f"{before} {quantity(verdict.claimed, verdict.unit)} {verdict.unit} {mark}"
     numbers = verdict.estimate, verdict.low, verdict.high, verdict.unit, mark
-    text = _in_numbers(*numbers, bounds="bounds" in verdict.interval) or "–"
-    text = re.sub(r"^\S∞ to (\S+) (.+) (\S)$", r"\1 \2 or below \3", text)
-    return re.sub(r"^(\S+) to ∞ (.+) (\S)$", r"\1 \2 or above \3", text)
+    return _in_numbers(*numbers, bounds="bounds" in verdict.interval) or "–"
 
 
 def _in_numbers(

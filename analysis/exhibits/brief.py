@@ -302,10 +302,9 @@ def listed_revenue(event: Event, after: int, last: int, *, small: bool = False) 
         log="y",
         size=(BESIDE, 1.3) if small else (WIDTH, 2.4),
     )
-    dark = f"Dark: closed sellers with figures; grey: no closure disclosed; thin line: {before}."
     return figure(
         drawing,
-        f"{dark}{'' if small else ' Dotted: across a year that is not published.'}",
+        f"Dark: closed sellers with figures; grey: no closure disclosed; thin line: {before}; dotted: no figure.",
         title=f"From {before} to {after} revenue {words.number_below(index.loc[after], closed)}",
         source="the sellers’ annual accounts, some in copies; report 03"
         if small
