@@ -131,19 +131,21 @@ def group_time(firms: int, rounds: int) -> list[Row]:
     brand = np.arange(firms) // 2
     frame = to_long(y, first).assign(brand=np.repeat(brand, MONTHS))
 
-    def theirs(cluster: str | None) -> Any:
-        model = CallawaySantAnna(control_group="never_treated", base_period="universal", cluster=cluster)  # fastest
+    def theirs(cluster: str | None, compared: str = "never_treated") -> Any:
+        model = CallawaySantAnna(control_group=compared, base_period="universal", cluster=cluster)  # the fastest
         return model.fit(frame, outcome="y", unit="unit", time="time", first_treat="first")
 
-    (coded, dense, other, branded, other_branded), (_, *results) = race(
+    (coded, *seconds), (_, *results) = race(
         rounds,
         lambda: att_gt(*from_long(frame)).effects,
         lambda: att_gt(y, first).effects,
         lambda: theirs(None),
         lambda: att_gt(y, first, cluster=brand).effects,
         lambda: theirs("brand"),
+        lambda: att_gt(y, first, comparison="not_yet").effects,
+        lambda: theirs(None, "not_yet_treated"),
     )
-    for result, peer in (results[:2], results[2:]):
+    for result, peer in zip(results[::2], results[1::2], strict=True):
         cells = result.rows.set_index(["group", "time"])
         shared = [key for key in peer.group_time_effects if key[1] != key[0] - 1]  # theirs reports the base as zero
         mine = cells.loc[[(int(group), int(when)) for group, when in shared]]
@@ -152,11 +154,10 @@ def group_time(firms: int, rounds: int) -> list[Row]:
         few = mine["n_treated"].min()  # theirs come from influence values, ours from leaving out each of n units
         same("errors over theirs", mine["std_error"] / errors, np.ones(len(shared)), 1 / (few - 1))
     name = f"group-time effects, {firms:,} firms x {MONTHS}, against diff-diff"
-    return [
-        Row.of(f"{name}, coding included", coded, other, 10),
-        Row.of(f"{name}, dense array", dense, other, 15),
-        Row.of(f"{name}, brand clusters", branded, other_branded, 5),
-    ]
+    kinds = {"dense array": 15, "brand clusters": 5, "not yet treated": 5}
+    pairs = zip(kinds.items(), seconds[::2], seconds[1::2], strict=True)
+    rows = [Row.of(f"{name}, {kind}", mine, other, wanted) for (kind, wanted), mine, other in pairs]
+    return [Row.of(f"{name}, coding included", coded, seconds[1], 10), *rows]
 
 
 def poisson(firms: int) -> list[Row]:

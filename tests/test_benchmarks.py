@@ -22,7 +22,7 @@ def test_the_cost_of_all_estimands_is_printed_by_size(monkeypatch, capsys):
 @pytest.mark.parametrize(
     ("compared", "rows"),
     [
-        (lambda: estimators.group_time(300, 1), 3),
+        (lambda: estimators.group_time(300, 1), 4),
         (lambda: estimators.poisson(300), 1),
         (lambda: estimators.bounds(1), 1),
         (lambda: estimators.synthetic(100, 1), 1),

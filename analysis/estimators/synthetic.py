@@ -412,8 +412,13 @@ def _curvature(u: Floats, hull: Floats, ridge: float) -> Floats:
 
 
 def _attained(u: Floats, hull: Floats, ridge: float) -> Floats:
-    """Return w(u), the projection of ``-hull' u / ridge`` onto the simplex."""
+    """Return w(u), the projection of ``-hull' u / ridge`` onto the simplex.
+
+    What lies above the level that makes all parts sum to one is kept, and the level found anew (Michelot's way): a few
+    passes over ever fewer parts, instead of sorting them.
+    """
     point = -(u @ hull) / ridge
-    falling = -np.sort(-point)
-    excess = (np.cumsum(falling) - 1) / np.arange(1, len(point) + 1)
-    return np.asarray(np.maximum(point - excess[np.flatnonzero(falling > excess)[-1]], 0.0))
+    kept, level = point, (point.sum() - 1) / len(point)
+    while len(above := kept[kept > level]) < len(kept):
+        kept, level = above, (above.sum() - 1) / len(above)
+    return np.asarray(np.maximum(point - level, 0.0))
