@@ -246,7 +246,7 @@ def counts(rows: pd.DataFrame, *, xlabel: str) -> Figure:
         axes.plot([1, row["value"]], [height, height], color=FAINT, lw=1, zorder=1)
         axes.plot(row["value"], height, "o", color=colour, ms=6, zorder=2)
         near(axes, (row["value"], height), f"{number(row['value'], 0)} {row['note']}", (7, 0), color=colour)
-    axes.set(xscale="log", xlim=(5, rows["value"].max() * 3_000), xlabel=xlabel)  # room for the note on the largest
+    axes.set(xscale="log", xlim=(5, rows["value"].max() * 30_000), xlabel=xlabel)  # room for the note on the largest
     axes.xaxis.set_minor_locator(NullLocator())
     axes.set_xticks([10, 100, 1_000, 10_000, 100_000])
     axis_numbers(axes, "x")
@@ -258,7 +258,7 @@ def counts(rows: pd.DataFrame, *, xlabel: str) -> Figure:
 
 @chart
 def timeline(rows: pd.DataFrame, *, shaded: tuple[Any, Any] | None = None, small: bool = False) -> Figure:
-    """Draw a timeline with a diamond for each day and a bar for each period.
+    """Draw a timeline with a diamond for a day or two and a bar for each longer period.
 
     `rows` has `term`, `first` and `last`. Rows marked in an optional column `strong` are dark. The period between two
     dates may be `shaded`. A `small` figure is half as wide as the page.
@@ -267,7 +267,7 @@ def timeline(rows: pd.DataFrame, *, shaded: tuple[Any, Any] | None = None, small
     heights = terms_axis(axes, rows["term"], width=52, size=7 if small else 7.5)
     for height, row in zip(heights, rows.to_dict("records"), strict=True):
         colour = MAIN if row.get("strong") else REST
-        if row["first"] == row["last"]:
+        if row["last"] - row["first"] <= pd.Timedelta(days=2):
             axes.plot(row["first"], height, "D", color=colour, ms=4.5, zorder=2)
         else:
             axes.barh(height, row["last"] - row["first"], left=row["first"], height=0.45, color=colour, zorder=2)
