@@ -102,24 +102,25 @@ class Bounds(Shown):
     def breakdown(self) -> float:
         """Largest sensitivity at which the interval excludes zero; NaN if it never does, infinite if it always does."""
 
-        def distance(m_bar: float) -> float:  # from zero to the interval; it falls as the interval widens
+        def distance(m_bar: float) -> float:  # from zero to the interval
             low, high = self._interval(m_bar)
             return max(low, -high)
 
-        if distance(0.0) <= 0:
-            return np.nan
-        low, high = 0.0, self._unit
-        for _ in range(DOUBLINGS):
-            if distance(high) <= 0:
-                return float(optimize.brentq(distance, low, high, xtol=1e-9 * self._unit, rtol=1e-9))
-            low, high = high, 2 * high
-        return np.inf
+        if self.restriction == "relative":  # the interval grows on both sides
+            grid = np.append(0.0, 2.0 ** np.arange(DOUBLINGS))
+            first = next((place for place, m_bar in enumerate(grid) if distance(m_bar) <= 0), len(grid))
+        else:  # its centre moves, so that it may exclude zero where it did not before
+            grid = self._unit * np.append(0.0, 2.0 ** np.arange(-8, 24, 0.5))
+            first = 1 + max((place for place, m in enumerate(grid) if distance(m) > 0), default=-1)
+        if first in (0, len(grid)):
+            return np.inf if first else np.nan
+        return float(optimize.brentq(distance, *grid[first - 1 : first + 1], xtol=1e-9 * self._unit, rtol=1e-9))
 
     @property
     def _unit(self) -> float:
         """One in terms of the sensitivity: for smoothness the largest change of slope before treatment."""
-        steps = self.mean[: self._n_pre]
-        return 1.0 if self.restriction == "relative" else float(np.abs(np.diff(steps)).max())
+        bends = np.abs(np.diff(self.mean[: self._n_pre]))
+        return 1.0 if self.restriction == "relative" else float(bends.max() or np.sqrt(self.covariance[-1, -1]))
 
     @property
     def _n_pre(self) -> int:
@@ -132,6 +133,8 @@ class Bounds(Shown):
         most = f"largest {name} at which they exclude zero: {self.breakdown:.3g}"
         if np.isnan(self.breakdown):
             most = f"at every {name}, 0 included, they hold zero, so they do not tell the sign of the effect"
+        if self.restriction == "smooth":
+            most += f"; {self._unit:.3g} is the largest change of slope before treatment"
         return Estimate(
             estimand=f"honest bounds by {name}",
             unit=self.unit,
