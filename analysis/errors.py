@@ -53,3 +53,9 @@ def check_choice(name: str, value: Any, allowed: Collection[str]) -> None:
     """Raise DesignError unless a value is among the allowed values."""
     if value not in allowed:
         raise DesignError(f"Cannot use {name} = {value!r}; choose from {', '.join(allowed)}")
+
+
+def check_level(level: float) -> None:
+    """Raise DesignError unless the level is between 0.5 and 1."""
+    if not 0.5 < level < 1:
+        raise DesignError(f"Cannot use level = {level}: it is not between 0.5 and 1; use 0.95, for example")

@@ -13,7 +13,7 @@ import pandas as pd
 from scipy import stats
 
 from analysis.display import Shown, intervals
-from analysis.errors import DesignError
+from analysis.errors import DesignError, check_level
 from analysis.numbers import MARKS, NOT_ESTIMABLE, quantity, span
 
 if TYPE_CHECKING:
@@ -175,6 +175,34 @@ class Estimate(Shown):
         columns = {"term": list(self.terms), "estimate": self.value, "std_error": self.std_error}
         return pd.DataFrame({**columns, "conf_low": low, "conf_high": high, "n": self.n, **self.columns})
 
+    def at(self, level: float) -> Estimate:
+        """Return the estimate with intervals of another coverage; raise DesignError if they are not from t."""
+        check_level(level)
+        if self.limits is not None:
+            raise DesignError(f"Cannot change the level of {self.estimand}: its limits are no multiples of errors")
+        return replace(self, level=level)
+
+    def tidy(self) -> pd.DataFrame:
+        """Return one row per term with the columns that R's broom names: `term`, `estimate`, `std.error`, and so on.
+
+        The p-value is that of no effect, from Student's t with `df`; it is missing where limits are not from t.
+        """
+        low, high = self.conf_int
+        with np.errstate(divide="ignore", invalid="ignore"):
+            statistic = self.value / self.std_error if self.limits is None else np.full(len(self.terms), np.nan)
+        columns = {"term": list(self.terms), "estimate": self.value, "std.error": self.std_error}
+        columns |= {"statistic": statistic, "p.value": 2 * stats.t.sf(np.abs(statistic), self.df)}
+        return pd.DataFrame({**columns, "conf.low": low, "conf.high": high})
+
+    def summary(self) -> str:
+        """Return all rows of :meth:`tidy` as text, with the heading and notes."""
+        head, _, notes = self._shown()
+        return "\n".join([head, self.tidy().to_string(index=False, float_format="{:.4g}".format), *notes])
+
+    def to_latex(self) -> str:
+        """Return :meth:`tidy` as a LaTeX table; it needs the package booktabs."""
+        return str(self.tidy().to_latex(index=False, float_format="{:.4g}".format, escape=True))
+
     def plot(self, *, xlabel: str = "") -> Axes:
         """Plot the terms with their intervals.
 
@@ -192,20 +220,31 @@ class Estimate(Shown):
         head = f"{self.estimand}, {self.unit} {MARKS[self.provenance]}"
         return head, self.rows, [note for note in (interval, counts, self.reason) if note]
 
-    def row(self, term: str) -> pd.Series:
+    def row(self, term: str | int) -> pd.Series:
         """Return the row for one term."""
         return self.rows.iloc[self._position(term)]
 
-    def bounds(self, term: str) -> tuple[float, float] | None:
+    def bounds(self, term: str | int) -> tuple[float, float] | None:
         """Return the interval for one term, or None if :attr:`stated` has none."""
         low, high = self.stated.conf_int[:, self._position(term)]
         return None if np.isnan(low) or np.isnan(high) else (float(low), float(high))
 
-    def __getitem__(self, terms: str | Sequence[str]) -> Estimate:
-        """Select terms in the given order; return a refusal unchanged."""
+    def __getitem__(self, terms: str | int | slice | Sequence[str | int]) -> Estimate:
+        """Select terms in the given order; return a refusal unchanged.
+
+        A number stands for its text, as in ``effects[0]``; ``effects[-3:2]`` has those from -3 to 2, both included.
+        """
         if self.terms == NO_TERM:
             return self
-        positions = [self._position(term) for term in ([terms] if isinstance(terms, str) else terms)]
+        if isinstance(terms, slice):
+            number = pd.to_numeric(pd.Series(self.terms), errors="coerce")
+            low, high = (
+                unbound if end is None else end for end, unbound in ((terms.start, -np.inf), (terms.stop, np.inf))
+            )
+            positions = np.flatnonzero((number >= low) & (number <= high)).tolist()
+        else:
+            several = [terms] if isinstance(terms, str | int | np.integer) else terms
+            positions = [self._position(term) for term in several]
         kept = np.array(positions, dtype=np.int64)
 
         def of_kept(values: Any) -> Any:
@@ -223,7 +262,8 @@ class Estimate(Shown):
             columns={name: of_kept(values) for name, values in self.columns.items()},
         )
 
-    def _position(self, term: str) -> int:
+    def _position(self, term: str | int) -> int:
+        term = str(term)
         if self.terms.count(term) != 1:
             raise DesignError(f"Cannot find the term {term!r}; choose from {', '.join(self.terms)}")
         return self.terms.index(term)

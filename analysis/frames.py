@@ -6,32 +6,28 @@ as months. The same estimators for arrays are in `analysis.estimators`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
-from dataclasses import dataclass, replace
-from difflib import get_close_matches
-from numbers import Real
-from typing import TYPE_CHECKING, Any, Literal
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
-from analysis.display import WORD, Shown, cut
-from analysis.errors import DataError, DesignError, check_choice
-from analysis.estimate import Estimate, Floats, Ints
+from analysis.display import Shown, cut
+from analysis.errors import DesignError, check_choice
+from analysis.estimate import Estimate
 from analysis.estimators import att_gt as by_cohort
 from analysis.estimators import exposure as by_exposure
 from analysis.estimators import honest_did, synthetic
-from analysis.estimators.cross_checks import Kind, doubly_robust
-from analysis.estimators.units import Scale, usable_units
+from analysis.estimators.cross_checks import doubly_robust
+from analysis.estimators.efficient import efficient as with_efficient_weights
+from analysis.estimators.units import Comparison, Scale, Units, usable_units
+from analysis.long import Long, several
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 __dir__ = ["CohortEffects", "att_gt", "exposure_effects", "honest_bounds", "synthetic_did"].copy
-
-DATES = ("string", "date", "datetime", "datetime64")  # pandas' names of the types read as dates
-NAMES = 20  # maximum number of column names in a message
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -40,24 +36,91 @@ class CohortEffects(Shown):
 
     Attributes
     ----------
+    studies : dict of str to GroupTime or Units
+        Effects by the column that errors are clustered by, or units for the doubly robust estimator.
+    outcome : str
+    periods : Index
+    provenance : {"estimate", "simulated"}
+    filled : int
+        Number of absent rows taken as zero.
     effects : Estimate
         One term such as ``"g=2021-05 t=2021-07"`` per cohort and period.
-    average : callable
-        The function behind :meth:`aggregate`.
     """
 
-    effects: Estimate
-    average: Callable[[Kind], Estimate]
+    studies: Mapping[str, by_cohort.GroupTime | Units]
+    outcome: str
+    periods: pd.Index
+    provenance: str
+    filled: int = 0
+    effects: Estimate = field(init=False)
 
-    def aggregate(self, kind: Literal["simple", "dynamic"] = "simple") -> Estimate:
-        """Average the effects over all treated cells ("simple") or by periods since treatment ("dynamic")."""
-        check_choice("kind", kind, ("simple", "dynamic"))
-        return self.average(kind)
+    def __post_init__(self) -> None:
+        """Estimate the effects, or raise DesignError."""
+        estimate = self._widest("group_time")
+        cells = np.array([[int(name[2:]) for name in term.split()] for term in estimate.terms]).reshape(-1, 2)
+        group, period = (self.periods[column] for column in cells.T)
+        columns = {"group": group, "time": period, "event_time": cells[:, 1] - cells[:, 0]}
+        terms = tuple(f"g={g} t={t}" for g, t in zip(group, period, strict=True))
+        object.__setattr__(self, "effects", replace(estimate, terms=terms, columns={**estimate.columns, **columns}))
+
+    def aggregate(self, kind: by_cohort.Kind = "simple", *, efficient: bool = False) -> Estimate:
+        """Average the effects over all treated cells, or by periods since treatment, cohort, or period.
+
+        Parameters
+        ----------
+        kind : {"simple", "dynamic", "group", "calendar"}
+            The last two end with the ``"average"`` over cohorts (by their number of units) or periods. With covariates,
+            only the first two.
+        efficient : bool
+            Use the weights of :func:`analysis.estimators.efficient.efficient`, for dates of treatment that are as good
+            as random.
+        """
+        check_choice("kind", kind, get_args(by_cohort.Kind))
+        estimate = self._widest(kind, efficient=efficient)
+        if kind in ("group", "calendar"):
+            terms = (*(str(self.periods[int(term)]) for term in estimate.terms[:-1]), estimate.terms[-1])
+            estimate = replace(estimate, terms=terms)
+        return estimate
+
+    def _widest(self, kind: Any, *, efficient: bool = False) -> Estimate:
+        """Return the estimate with the widest intervals of those clustered by each column, and say which it is."""
+        found = {}
+        for column, study in self.studies.items():
+            if efficient and isinstance(study, Units):
+                raise DesignError("Cannot use efficient weights with covariates; leave them out, or efficient=True")
+            if isinstance(study, Units):
+                found[column] = doubly_robust(study, kind)
+            elif efficient:
+                found[column] = with_efficient_weights(study, kind)
+            else:
+                found[column] = study.effects if kind == "group_time" else study.aggregate(kind)
+        widest = max(found, key=lambda column: float(np.nansum(np.diff(found[column].conf_int, axis=0))))
+        others = "".join(f", wider than by {column}" for column in found if column != widest)
+        estimate = found[widest]
+        return replace(
+            estimate,
+            unit=estimate.unit.replace("units of y", f"units of {self.outcome}"),
+            interval=f"{estimate.interval}, clustered by {widest}{others}" if widest else estimate.interval,
+            provenance=self.provenance,
+            counts={**estimate.counts, "absent_rows_as_zero": self.filled},
+        )
 
     @property
     def rows(self) -> pd.DataFrame:
         """One row per cohort and period, with the columns of an Estimate."""
         return self.effects.rows
+
+    def tidy(self) -> pd.DataFrame:
+        """Return the rows with the columns that R's broom gives them; see :meth:`analysis.estimate.Estimate.tidy`."""
+        return self.effects.tidy()
+
+    def summary(self) -> str:
+        """Return all rows as text, with statistics and notes."""
+        return self.effects.summary()
+
+    def to_latex(self) -> str:
+        """Return :meth:`tidy` as a LaTeX table."""
+        return self.effects.to_latex()
 
     def plot(self) -> Axes:
         """Plot the effects by periods since treatment, with their intervals."""
@@ -81,13 +144,14 @@ def att_gt(
     time: Hashable,
     covariates: str | Sequence[Hashable] | None = None,
     weights: Hashable = None,
-    cluster: Hashable = None,
+    cluster: str | Sequence[Hashable] | None = None,
     strata: Hashable = None,
+    comparison: Comparison = "never",
+    absent: Literal["zero", "missing"] | None = None,
     scale: Scale = "level",
     anticipation: int = 0,
-    level: float = 0.95,
 ) -> CohortEffects:
-    """Estimate effects by cohort and period, relative to units that are never treated.
+    """Estimate effects by cohort and period, relative to units that are never, or not yet, treated.
 
     Parameters
     ----------
@@ -97,31 +161,38 @@ def att_gt(
         First treated period. NaN, NaT, infinity, an empty string, a 0 before the first period, or a period after the
         last one means never. Units without an untreated period are dropped and counted.
     outcome, unit, time : column
-        A unit without an outcome in some period is dropped and counted.
+        Each effect is of the units with an outcome in both of its periods; with covariates, of those with all outcomes.
     covariates : list of columns, optional
         Determined before treatment, one value per unit. They make estimates doubly robust, with the standard errors of
         :func:`analysis.estimators.cross_checks.doubly_robust`.
-    weights, cluster, strata : column, optional
-        Sampling weights, clusters for standard errors, and groups within which units are compared; one value per unit.
+    weights, strata : column, optional
+        Sampling weights, and groups within which units are compared; one value per unit.
+    cluster : column or list of columns, optional
+        Clusters for standard errors; one value per unit. Of several columns, the one that gives the wider intervals is
+        used, as in :func:`analysis.estimate_all`, and named below the result.
+    comparison : {"never", "not_yet"}
+        Units that are never treated, or not until the later period of an effect.
+    absent : {"zero", "missing"}
+        What a row that is not there means: an outcome of zero, or one that was not observed. It must be given if rows
+        of treated units end before the last period, since their exit may be the effect.
     scale : {"level", "ratio"}
         Mean effect in units of the outcome, or log of the observed over the counterfactual total, in log points.
     anticipation : int
         Periods before treatment in which an effect is allowed.
-    level : float
-        Coverage of intervals.
 
     Returns
     -------
     CohortEffects
         With `rows`, ``.aggregate()``, ``.aggregate("dynamic")`` and ``.plot()``. Standard errors without covariates are
-        those of :func:`analysis.estimators.att_gt.att_gt`, by a cluster jackknife.
+        those of :func:`analysis.estimators.att_gt.att_gt`, by a cluster jackknife. For other intervals than of 95
+        per cent, an Estimate has ``.at(0.9)``.
 
     Raises
     ------
     DataError
         If a column is missing, a row is repeated, a period has no row, or a value is invalid.
     DesignError
-        If no unit is treated, or none can serve as a comparison.
+        If no unit is treated, none can serve as a comparison, no unit is observed twice, or `absent` must be given.
 
     Examples
     --------
@@ -138,33 +209,32 @@ def att_gt(
     95% confidence interval
     units 4, treated 2, clusters 4
     """
-    long = _Long.of(data, unit, time)
+    long = Long.of(data, unit, time)
     y, first, x = long.values(outcome, "outcome"), long.dates(first_treated, anticipation), long.covariates(covariates)
-    names = {"weights": weights, "cluster": cluster, "strata": strata}
-    options: dict[str, Any] = {what: long.constant(name, what) for what, name in names.items() if name is not None}
-    if x and options.pop("strata", None) is not None:
+    filled = long.absent(absent, np.isfinite(first))
+    y[filled] = 0.0
+    options: dict[str, Any] = {"scale": scale, "anticipation": anticipation, "comparison": comparison}
+    options |= {"weights": None if weights is None else long.constant(weights, "weights")}
+    options |= {"strata": None if strata is None else long.constant(strata, "strata")}
+    if x and strata is not None:
         raise DesignError(
             "Cannot estimate effects with covariates within strata: the doubly robust estimator does not support "
             "strata; pass them as covariates, with a 0/1 column for each stratum but one"
         )
-    options |= {"scale": scale, "anticipation": anticipation, "level": level}
-    groups = None if x else by_cohort.att_gt(y, first, **options)
-
-    def average(kind: Kind) -> Estimate:
-        if groups is None:
-            estimate = doubly_robust(usable_units(y, first, np.column_stack([*x.values()]), **options), kind)
-        else:
-            estimate = groups.effects if kind == "group_time" else groups.aggregate(kind)
-        estimate = replace(estimate, unit=estimate.unit.replace("units of y", f"units of {outcome}"))
-        if kind != "group_time":
-            return estimate
-        cells = np.array([[int(name[2:]) for name in term.split()] for term in estimate.terms]).reshape(-1, 2)
-        group, period = (long.periods[column] for column in cells.T)
-        columns = {"group": group, "time": period, "event_time": cells[:, 1] - cells[:, 0]}
-        terms = tuple(f"g={g} t={t}" for g, t in zip(group, period, strict=True))
-        return replace(estimate, terms=terms, columns={**estimate.columns, **columns})
-
-    return CohortEffects(average("group_time"), average)
+    if x and comparison != "never":
+        raise DesignError(
+            "Cannot compare with units not yet treated given covariates: the doubly robust estimator compares with "
+            "those never treated; leave out covariates, or use strata"
+        )
+    clusters = several(cluster)
+    codes: dict[str, Any] = {str(name): long.constant(name, "cluster") for name in clusters} or {"": None}
+    studies = {
+        name: usable_units(y, first, np.column_stack([*x.values()]), cluster=code, **options)
+        if x
+        else by_cohort.att_gt(y, first, cluster=code, **options)
+        for name, code in codes.items()
+    }
+    return CohortEffects(studies, str(outcome), long.periods, long.provenance, int(filled.sum()))
 
 
 def exposure_effects(
@@ -228,7 +298,7 @@ def exposure_effects(
     >>> float(effects["slope"].value[0].round(6))
     0.2
     """
-    long = _Long.of(data, unit, time)
+    long = Long.of(data, unit, time)
     sales = long.values(outcome, "outcome")
     first, second = long.window(before, "before"), long.window(after, "after")
     if first.stop > second.start:
@@ -236,7 +306,7 @@ def exposure_effects(
             f"Cannot compare before = {before} with after = {after}: they overlap or are in the wrong order; end "
             "`before` earlier"
         )
-    return by_exposure.exposure_effects(
+    estimate = by_exposure.exposure_effects(
         sales[:, first].sum(axis=1),
         sales[:, second].sum(axis=1),
         long.values(exposure, "exposure")[:, second].mean(axis=1),
@@ -245,6 +315,7 @@ def exposure_effects(
         covariates=long.covariates(covariates),
         level=level,
     )
+    return replace(estimate, provenance=long.provenance)
 
 
 def synthetic_did(
@@ -302,7 +373,7 @@ def synthetic_did(
     units 4, treated 1, donors 3, periods 3
     3 donors: placebo ranks instead of a standard error; no p-value below 0.250
     """
-    long = _Long.of(data, unit, time)
+    long = Long.of(data, unit, time)
     y = long.values(outcome, "outcome", complete=True)
     first = long.switched_on(treated)
     starts, count = np.unique(first[np.isfinite(first)], return_counts=True)
@@ -316,7 +387,8 @@ def synthetic_did(
     estimate = synthetic.synthetic_did(y, np.isfinite(first), int(starts[0]), **options)
     labels = {"unit_weights": long.units[np.isinf(first)], "time_weights": long.periods[: int(starts[0])]}
     weights = {name: pd.Series(estimate.details[name], index) for name, index in labels.items()}
-    return replace(estimate, unit=f"units of {outcome}", details={**estimate.details, **weights})
+    details = {**estimate.details, **weights}
+    return replace(estimate, unit=f"units of {outcome}", details=details, provenance=long.provenance)
 
 
 def honest_bounds(
@@ -405,209 +477,3 @@ def honest_bounds(
         level=study.level if level is None else level,
     )
     return replace(bounds, unit=study.unit, provenance=study.provenance)
-
-
-@dataclass(frozen=True, eq=False)
-class _Long:
-    """DataFrame with one row per unit and period.
-
-    `code` and `position`, int64[row], index each row's unit and period in `units` and `periods`, which have no gaps.
-    `start` is the first period's ordinal; `frequency` is pandas' name, or "" for whole numbers.
-    """
-
-    data: pd.DataFrame
-    unit: Hashable
-    time: Hashable
-    code: Ints
-    position: Ints
-    units: pd.Index
-    periods: pd.Index
-    start: int
-    frequency: str
-
-    @classmethod
-    def of(cls, data: pd.DataFrame, unit: Hashable, time: Hashable) -> _Long:
-        """Read the units and periods of a frame; raise DataError for missing or repeated keys, or for gaps."""
-        if not isinstance(data, pd.DataFrame):
-            raise DesignError(
-                f"Cannot read data of type {type(data).__name__}: pass a DataFrame, or arrays to analysis.estimators"
-            )
-        ids, when = _column(data, unit, "unit"), _column(data, time, "time")
-        _refuse(ids.isna(), ids, "a unit in each row", "fill it in, or drop the row")
-        ordinal, frequency = _ordinals(when)
-        _refuse(~np.isfinite(ordinal), when, "a period in each row", "fill it in, or drop the row")
-        if not len(data):
-            raise DataError(f"Cannot use an empty frame: it needs one row per {unit} and {time}; check any filter")
-        code, units = pd.factorize(ids)
-        start = int(ordinal.min())
-        position = (ordinal - start).astype(np.int64)
-        present = np.unique(position)
-        if (gaps := np.diff(present) > 1).any():
-            after, missing = _labels(start + present[:-1][gaps][0] + np.arange(2), frequency)
-            raise DataError(
-                f"Cannot read periods with gaps: column {time!r} has {after} and later periods, but not {missing}; "
-                "add rows for it, write months as 2021-05, or number the periods in order"
-            )
-        again = pd.Series(code * len(present) + position).duplicated(keep=False)
-        do = "aggregate them first (dates are read as months: pass Periods for days or weeks)"
-        _refuse(again, when, f"one row for each {unit} in a period", do)
-        periods = _labels(start + np.arange(len(present)), frequency)
-        return cls(data, unit, time, code, position, units, periods, start, frequency)
-
-    def values(self, name: Hashable, what: str, *, complete: bool = False) -> Floats:
-        """Return a column of numbers as float64[unit, time], NaN if missing.
-
-        With `complete`, missing numbers raise DataError instead.
-        """
-        values = np.full((len(self.units), len(self.periods)), np.nan)
-        values[self.code, self.position] = _numbers(_column(self.data, name, what))
-        if complete and (missing := np.isnan(values)).any():
-            unit, period = np.argwhere(missing)[0]
-            raise DataError(
-                f"Cannot use column {name!r}: it needs a number for every {self.unit} in every {self.time}, but "
-                f"{missing.sum():,} of {missing.size:,} values are missing, first for "
-                f"{_quoted(self.units[unit])} in {self.periods[period]}; drop such units"
-            )
-        return values
-
-    def constant(self, name: Hashable, what: str) -> npt.NDArray[Any]:
-        """Return a column's value for each unit, array[unit]; raise DataError if it is missing or varies within a unit.
-
-        Weights must also be numbers.
-        """
-        column = self._first(name, what)
-        _refuse(column.isna(), column, f"a value for each {self.unit}", "fill it in, or drop the unit")
-        return _numbers(column) if what == "weights" else column.to_numpy()
-
-    def covariates(self, names: str | Sequence[Hashable] | None) -> dict[str, Floats]:
-        """Return each unit's values of the given covariates, float64[unit] by name; NaN if missing."""
-        several = [names] if isinstance(names, str) else [] if names is None else names
-        return {str(name): _numbers(self._first(name, "covariates")) for name in several}
-
-    def _first(self, name: Hashable, what: str) -> pd.Series:
-        """Return a column's value in each unit's first row; raise DataError if a unit's rows differ."""
-        column = _column(self.data, name, what)
-        codes, first = pd.factorize(column)[0], np.unique(self.code, return_index=True)[1]
-        differ = codes != codes[first][self.code]
-        _refuse(differ, column, f"one value in all rows of each {self.unit}", "repeat the value of the first row")
-        return column.iloc[first]
-
-    def dates(self, name: Hashable, anticipation: int = 0) -> Floats:
-        """Return each unit's first treated period, float64[unit], counted from the first period; inf if never treated.
-
-        Units whose date is empty or after the last period are never treated. With anticipation, the date must be more
-        than `anticipation` periods after the last.
-        """
-        column = self._first(name, "first_treated")
-        column = column.mask([isinstance(date, str) and not date.strip() for date in column])
-        ordinal, frequency = _ordinals(column)
-        dated = np.isfinite(ordinal)
-        if not frequency and self.start > 0:
-            dated &= ordinal != 0
-        if dated.any() and frequency != self.frequency:
-            kinds = " and ".join(kind or "whole numbers" for kind in (self.frequency, frequency))
-            raise DataError(
-                f"Cannot compare columns {self.time!r} and {name!r}: their periods have the types {kinds}; "
-                f"convert {name!r}"
-            )
-        position = np.where(dated, ordinal - self.start, np.inf)
-        width = len(self.periods)
-        if (soon := dated & (position >= width) & (position < width + anticipation)).any():
-            raise DesignError(
-                f"Cannot allow for {anticipation} periods of anticipation: {soon.sum():,} units, such as "
-                f"{_quoted(self.units[soon][0])}, are treated too soon after the last period, {self.periods[-1]}, to "
-                "count as treated or as never treated; drop them"
-            )
-        return np.where(position < width, position, np.inf)
-
-    def switched_on(self, name: Hashable) -> Floats:
-        """Return each unit's first period with a 1, float64[unit], or inf if none; raise DataError if a 0 follows."""
-        column = _column(self.data, name, "treated")
-        _refuse(~np.isin(_numbers(column), (0, 1)), column, "0 or 1 in each row", "correct it")
-        on = self.values(name, "treated", complete=True)
-        ends = np.diff(on)[self.code, np.maximum(self.position - 1, 0)] * (self.position > 0) < 0
-        _refuse(ends, column, "1 from the first treated period onwards", "drop units whose treatment ends")
-        return np.where(on.any(axis=1), on.argmax(axis=1), np.inf)
-
-    def window(self, ends: Any, what: str) -> slice:
-        """Return the slice of periods between two ends, both included."""
-        pair = list(ends) if isinstance(ends, Sequence) and not isinstance(ends, str) else []
-        if len(pair) == 2:
-            ordinal, frequency = _ordinals(pd.Series(pair, name=what))
-            first, last = ordinal - self.start
-            if frequency == self.frequency and 0 <= first <= last < len(self.periods):
-                return slice(int(first), int(last) + 1)
-        raise DesignError(
-            f"Cannot use {what} = {ends!r}: column {self.time!r} runs from {self.periods[0]} to {self.periods[-1]}; "
-            "pass a first and a last period within this range"
-        )
-
-
-def _column(data: pd.DataFrame, name: Any, what: str) -> pd.Series:
-    """Return the column with the given name; raise DataError if it is missing or repeated."""
-    names = list(data.columns)
-    count = names.count(name) if isinstance(name, Hashable) else 0
-    if count == 1:
-        return data[name]
-    close = get_close_matches(name, map(str, names)) if isinstance(name, str) and not count else []
-    near = [column for column in names if str(column) in close]
-    listed = ", ".join(map(_quoted, near or names[:NAMES]))
-    raise DataError(
-        f"Cannot read {what} = {_quoted(name)}: the frame has {count or 'no'} columns with that name; "
-        f"{'did you mean' if near else 'it has'} {listed}{'?' if near else ''}"
-    )
-
-
-def _refuse(wrong: Any, column: pd.Series, needs: str, do: str) -> None:
-    """Raise DataError if any row is invalid; the message identifies the first one.
-
-    The row is identified by its label, or by its position if labels repeat.
-    """
-    rows = np.flatnonzero(wrong)
-    if len(rows):
-        row = _quoted(column.index[rows[0]]) if column.index.is_unique else f"at position {rows[0]}"
-        value, more = _quoted(column.iloc[rows[0]]), f", and {len(rows) - 1:,} more are wrong" if len(rows) > 1 else ""
-        raise DataError(f"Cannot use column {column.name!r}: it needs {needs}, but row {row} has {value}{more}; {do}")
-
-
-def _quoted(value: Any) -> str:
-    """Format a value or label, quoting text."""
-    return cut(repr(value) if isinstance(value, str) else str(value), WORD)
-
-
-def _numbers(column: pd.Series, *, infinite: bool = False) -> Floats:
-    """Return a column as numbers, NaN if missing; raise DataError for text and, unless allowed, for infinite values."""
-    if not pd.api.types.is_numeric_dtype(column):
-        other = ~column.map(lambda value: isinstance(value, Real) or bool(pd.isna(value))).to_numpy(bool)
-        _refuse(other, column, "a number in each row", "convert the column to numbers, or set the cell to NaN")
-    values: Floats = column.to_numpy(float, na_value=np.nan)
-    if not infinite:
-        _refuse(np.isinf(values), column, "a finite number in each row", "correct it, or set it to NaN")
-    return values
-
-
-def _ordinals(column: pd.Series) -> tuple[Floats, str]:
-    """Convert periods to ordinals; also return their frequency, or "" for whole numbers.
-
-    Ordinals are NaN for missing periods.
-    """
-    if isinstance(column.dtype, pd.CategoricalDtype):
-        column = column.astype(column.cat.categories.dtype)
-    kind = pd.api.types.infer_dtype(column, skipna=True)
-    if kind in DATES:
-        dates = pd.to_datetime(column, format="ISO8601", errors="coerce")
-        odd = dates.isna() & column.notna()
-        _refuse(odd, column, "a month such as 2021-05 in each row", "write it that way, or leave it empty")
-        column = dates.dt.tz_localize(None).dt.to_period("M")
-    elif kind != "period":
-        values = _numbers(column, infinite=True)
-        broken = np.isfinite(values) & (np.floor(values) != values)
-        _refuse(broken, column, "a whole number in each row", "number the periods")
-        return values, ""
-    periods = pd.PeriodIndex(column)
-    return np.where(periods.isna(), np.nan, periods.asi8), str(periods.freqstr)
-
-
-def _labels(ordinals: Any, frequency: str) -> pd.Index:
-    """Convert ordinals to periods."""
-    return pd.PeriodIndex.from_ordinals(ordinals, freq=frequency) if frequency else pd.Index(ordinals)

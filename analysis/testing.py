@@ -12,7 +12,7 @@ import pandas as pd
 from scipy import sparse, special, stats
 
 from analysis.display import Shown
-from analysis.errors import DesignError
+from analysis.errors import DesignError, check_level
 from analysis.estimate import Bools, Estimate, Floats, Labels, root
 
 __dir__ = ["TestResult", "assignments", "largest_std_error", "noninferiority", "redraw_closures", "romano_wolf"].copy
@@ -58,12 +58,6 @@ class TestResult(Shown):
 def _positive(name: str, value: float) -> None:
     if not value > 0 or not np.isfinite(value):
         raise DesignError(f"Cannot use {name} = {value}; pass a positive, finite number")
-
-
-def check_level(level: float) -> None:
-    """Raise DesignError unless the level is between 0.5 and 1."""
-    if not 0.5 < level < 1:
-        raise DesignError(f"Cannot use level = {level}: it is not between 0.5 and 1; use 0.95, for example")
 
 
 def noninferiority(

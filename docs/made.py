@@ -17,14 +17,20 @@ from analysis.provenance import ROOT
 DATA = ROOT / "data"
 RETURNED = {
     "Answers": ("estimands.catalogue", "rows, require"),
-    "CohortEffects": ("frames", "rows, aggregate, plot"),
-    "Estimate": ("estimate", "rows, row, bounds, sup_t_band, exp, plot"),
+    "CohortEffects": ("frames", "rows, aggregate, tidy, summary, to_latex, plot"),
+    "Estimate": ("estimate", "rows, row, bounds, sup_t_band, exp, tidy, summary, to_latex, plot"),
     "Bounds": ("estimators.honest_did", "rows, conf_int, breakdown, plot"),
     "TestResult": ("testing", "rows"),
     "Panel": ("panel", ""),
 }
 """Classes of what is returned: their module, and what a user calls of them."""
-ON_ARRAYS = ("att_gt.att_gt", "cross_checks.doubly_robust", "exposure.exposure_effects", "honest_did.honest_bounds")
+ON_ARRAYS = (
+    "att_gt.att_gt",
+    "cross_checks.doubly_robust",
+    "efficient.efficient",
+    "exposure.exposure_effects",
+    "honest_did.honest_bounds",
+)
 ON_ARRAYS += ("units.usable_units", "synthetic.synthetic_did", "margins.margins", "margins.lee_bounds")
 AUDIT_ALONE = "in the audit of methods alone"
 

@@ -1,11 +1,14 @@
 """Estimators on DataFrames: equal to those on arrays, which have their referees; refusals."""
 
+import pickle
 from pathlib import Path
 
+import joblib
 import numpy as np
 import pandas as pd
 import pytest
 import yaml
+from scipy import stats
 
 import analysis
 from analysis import errors
@@ -15,6 +18,7 @@ from analysis.estimators import att_gt as by_cohort
 from analysis.estimators import exposure as by_exposure
 from analysis.estimators import honest_did, synthetic
 from analysis.estimators.cross_checks import doubly_robust
+from analysis.estimators.efficient import efficient
 from analysis.estimators.units import usable_units
 
 N, T = 40, 8
@@ -29,6 +33,7 @@ BY_FIRM = {
     "weight": RNG.uniform(1, 3, N),
     "size": RNG.normal(size=N),
     "group": np.arange(N) // 2,
+    "fifth": np.arange(N) % 5,
     "category": np.array(list("ab"))[np.arange(N) // 20],
 }
 
@@ -95,6 +100,101 @@ def test_effects_are_named_by_the_periods_of_the_frame_and_by_its_outcome():
     assert effects.terms[0] == "g=2021-07 t=2021-03"
     assert effects.rows.loc[0, ["group", "time", "event_time"]].tolist() == [MONTHS[4], MONTHS[0], -4]
     assert effects.unit == "units of sales"
+
+
+def test_a_comparison_with_units_not_yet_treated_is_that_of_the_arrays():
+    effects = analysis.att_gt(long(), **CALL, comparison="not_yet", strata="category")
+    expected = by_cohort.att_gt(Y, FIRST, comparison="not_yet", strata=BY_FIRM["category"])
+    same(effects, expected.effects)
+    for kind in ("group", "calendar"):
+        same(effects.aggregate(kind), expected.aggregate(kind))
+    assert effects.aggregate("group").terms == ("2021-07", "2021-08", "average")
+    plain = analysis.att_gt(long(), **CALL, comparison="not_yet").aggregate("group", efficient=True)
+    same(plain, efficient(by_cohort.att_gt(Y, FIRST, comparison="not_yet"), "group"))
+
+
+def leaving() -> pd.DataFrame:
+    """Return the frame without the rows of three treated firms after the month of their closure."""
+    frame = long()
+    gone = frame["firm"].isin(["F00", "F01", "F04"]) & (frame["month"] > MONTHS[5])
+    return frame[~gone]
+
+
+def test_absent_rows_of_firms_that_leave_are_zero_or_missing_as_asked_and_counted():
+    y = Y.copy()
+    y[np.ix_([0, 1, 4], [6, 7])] = 0
+    zero = analysis.att_gt(leaving(), **CALL, absent="zero")
+    same(zero, by_cohort.att_gt(y, FIRST).effects)
+    assert "absent rows as zero 6" in repr(zero)
+    y[y == 0] = np.nan
+    missing = analysis.att_gt(leaving(), **CALL, absent="missing")
+    same(missing, by_cohort.att_gt(y, FIRST).effects)
+    assert "missing 6" in repr(missing)
+    assert zero.aggregate().value[0] < missing.aggregate().value[0]  # survivors lose less
+
+
+def test_single_absent_rows_and_empty_cells_cost_no_unit():
+    frame = long().drop(["row 9", "row 18"])  # of a firm never treated
+    frame.loc["row 20", "sales"] = np.nan
+    found = analysis.att_gt(frame, **CALL).effects
+    assert [found.counts[name] for name in ("units", "missing")] == [N, 3]
+
+
+@pytest.mark.parametrize("covariates", [None, ["size"]])
+def test_of_two_clusters_the_one_with_wider_intervals_is_used_and_named(covariates):
+    both = analysis.att_gt(long(), **CALL, covariates=covariates, cluster=["group", "fifth"])
+    alone = [analysis.att_gt(long(), **CALL, covariates=covariates, cluster=name) for name in ("group", "fifth")]
+    for kind in ("simple", "dynamic"):
+        widths = [float(np.diff(one.aggregate(kind).conf_int, axis=0).sum()) for one in alone]
+        wider = int(widths[1] > widths[0])
+        same(both.aggregate(kind), alone[wider].aggregate(kind))
+        names = ["group", "fifth"][:: 1 - 2 * wider]
+        assert f"95% confidence interval, clustered by {names[0]}, wider than by {names[1]}" in repr(
+            both.aggregate(kind)
+        )
+    assert "95% confidence interval, clustered by fifth\n" in repr(alone[1])
+
+
+def test_results_are_tidy_printed_pickled_and_sent_to_other_processes():
+    effects = analysis.att_gt(long(), **CALL, cluster=["group", "fifth"])
+    tidy, rows, df = effects.tidy(), effects.rows, effects.effects.df
+    assert list(tidy) == ["term", "estimate", "std.error", "statistic", "p.value", "conf.low", "conf.high"]
+    np.testing.assert_allclose(tidy["statistic"], rows["estimate"] / rows["std_error"])
+    excluded = (rows["conf_low"] > 0) | (rows["conf_high"] < 0)
+    assert ((tidy["p.value"] < 0.05) == excluded).all()
+    np.testing.assert_allclose(tidy["p.value"], 2 * stats.t.sf(abs(tidy["statistic"]), df))
+    assert effects.summary().count("\ng=") == len(rows)
+    assert "2021-07 t=2021-03 & " in effects.to_latex()
+    for again in (
+        pickle.loads(pickle.dumps(effects)),
+        joblib.Parallel(2)([joblib.delayed(lambda one: one)(effects)])[0],
+    ):
+        same(again.aggregate("calendar"), effects.aggregate("calendar"))
+        assert repr(again) == repr(effects)
+
+
+def test_terms_are_found_by_number_and_in_ranges_with_both_ends():
+    dynamic = analysis.att_gt(long(), **CALL).aggregate("dynamic")
+    assert dynamic[-2].terms == dynamic["-2"].terms == ("-2",)
+    assert dynamic[-3:2].terms == ("-3", "-2", "0", "1", "2")
+    assert dynamic[1:].terms == ("1", "2", "3")
+    assert dynamic.row(0)["estimate"] == dynamic.value[dynamic.terms.index("0")]
+    assert np.diff(dynamic[0].at(0.9).conf_int, axis=0) < np.diff(dynamic[0].conf_int, axis=0)
+    assert dynamic[[0, 1]].bounds(1) == dynamic.bounds("1")
+
+
+@pytest.mark.parametrize("how", ["attribute", "column", "ids"])
+def test_results_of_simulated_data_carry_their_mark(how):
+    frame = long()
+    if how == "attribute":
+        frame.attrs["provenance"] = "simulated"
+    elif how == "column":
+        frame["provenance"] = "simulated"
+    else:
+        frame["firm"] = frame["firm"].str.replace("F", "SIM-00")
+    for found in (analysis.att_gt(frame, **CALL), analysis.exposure_effects(frame, **EXPOSED, **WINDOWS)):
+        assert "○" in repr(found)
+    assert "◐" in repr(analysis.att_gt(long(), **CALL))
 
 
 def changed(row: str, column: str, value) -> pd.DataFrame:

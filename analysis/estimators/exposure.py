@@ -21,10 +21,10 @@ from scipy import stats
 from scipy.optimize import brentq
 from scipy.special import expit
 
-from analysis.errors import DataError, DesignError
+from analysis.errors import DataError, DesignError, check_level
 from analysis.estimate import Estimate, Floats, Ints, Labels
 from analysis.estimators.arrays import match_units, sum_by
-from analysis.testing import TIE, check_level
+from analysis.testing import TIE
 
 __dir__ = ["exposure_effects"].copy  # for tab completion
 

@@ -35,10 +35,9 @@ import pandas as pd
 from scipy import optimize, special
 
 from analysis.display import Shown
-from analysis.errors import DataError, DesignError, check_choice, whole_number
+from analysis.errors import DataError, DesignError, check_choice, check_level, whole_number
 from analysis.estimate import Bools, Estimate, Floats, Ints
 from analysis.estimators.synthetic import simplex_least_squares
-from analysis.testing import check_level
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

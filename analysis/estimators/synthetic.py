@@ -13,10 +13,10 @@ from typing import Any, Literal, get_args
 import numpy as np
 from scipy.optimize import minimize, nnls
 
-from analysis.errors import DesignError, check_choice, whole_number
+from analysis.errors import DesignError, check_choice, check_level, whole_number
 from analysis.estimate import Bools, Estimate, Floats, left_out
 from analysis.estimators.arrays import match_units
-from analysis.testing import TIE, assignments, check_level, shift_interval
+from analysis.testing import TIE, assignments, shift_interval
 
 __dir__ = ["permutation_did", "synthetic_did"].copy  # for tab completion
 

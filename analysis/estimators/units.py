@@ -9,10 +9,9 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from analysis.errors import DesignError, check_choice, whole_number
+from analysis.errors import DesignError, check_choice, check_level, whole_number
 from analysis.estimate import Bools, Floats, Ints, Labels
 from analysis.estimators.arrays import match_units
-from analysis.testing import check_level
 
 __dir__ = ["Units", "usable_units"].copy  # for tab completion
 

@@ -1,0 +1,89 @@
+"""Average group-time effects by the weights that are efficient if dates of treatment are as good as random."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from analysis.errors import DesignError
+from analysis.estimate import Estimate
+from analysis.estimators.att_gt import GroupTime, Kind
+
+__dir__ = ["efficient"].copy  # for tab completion
+
+
+def efficient(study: GroupTime, kind: Kind = "simple") -> Estimate:
+    """Average effects as :meth:`GroupTime.aggregate` does, but without taking off all of the difference before.
+
+    If dates of treatment are random, the difference between cohorts before treatment, x, is zero on average, and any
+    share b of it may be taken off the difference after: ``theta(b) = theta - b x``. The share with the least variance
+    is ``b = Cov(theta, x) / Var(x)``; 1 is difference-in-differences, 0 the difference after.
+
+    Parameters
+    ----------
+    study : GroupTime
+        On the level scale, without weights, clusters, strata and missing outcomes. ``comparison="not_yet"`` uses what
+        the assumption allows.
+    kind : {"simple", "dynamic", "group", "calendar"}
+
+    Returns
+    -------
+    Estimate
+        With the shares as ``details["beta"]``. Standard errors are conservative (Neyman's), and do not count the
+        estimation of b, which does not matter in large samples.
+
+    Raises
+    ------
+    DesignError
+        If the study has something that the estimator does not support.
+
+    References
+    ----------
+    Roth, J. and Sant'Anna, P. H. C. (2023), Efficient estimation for staggered rollout designs, Journal of Political
+    Economy Microeconomics 1, 669-709.
+    """
+    several = len({group.stratum for group in study.groups}) > 1
+    kept = {"weights": study.weight is not None, "clusters": study.cluster is not None, "strata": several}
+    kept |= {"missing outcomes": study.paired, "the ratio scale": study.scale == "ratio"}
+    if any(kept.values()):
+        raise DesignError(
+            f"Cannot use efficient weights with {', '.join(name for name, has in kept.items() if has)}: they are for "
+            "means of units whose dates are random; leave it out, or pass efficient=False"
+        )
+    terms, term = study.terms(kind)
+    size = np.array([len(group.rows) for group in study.groups])
+    held = np.zeros((len(terms), len(size)), dtype=np.int64)  # treated cells by term and cohort
+    weights = np.zeros((2, *held.shape, study.width))  # after and before, by cohort and period
+    for cell in np.flatnonzero(term >= 0):
+        treated, comparison, _, *times = study.cells[:, cell]
+        parts = list(study.groups[comparison].parts or (comparison,))
+        held[term[cell], treated] += 1
+        for weight, time in zip(weights[:, term[cell]], times, strict=True):
+            weight[treated, time] += size[treated]
+            weight[parts, time] -= size[treated] * size[parts] / size[parts].sum()
+    weights /= (held @ size)[:, np.newaxis, np.newaxis]
+    if kind in ("group", "calendar"):
+        share = (held > 0) @ size if kind == "group" else np.ones(len(terms))
+        terms, held = [*terms, "average"], np.vstack([held, held.max(axis=0)])
+        weights = np.append(weights, np.einsum("k,akgt->agt", share / share.sum(), weights)[:, np.newaxis], axis=1)
+    values, scores = np.zeros((2, len(terms))), np.zeros((2, len(study.y), len(terms)))
+    for number, group in enumerate(study.groups):
+        if not group.parts:
+            y, by_group = study.y[group.rows], weights[:, :, number].transpose(0, 2, 1)
+            values += y.mean(axis=0) @ by_group
+            with np.errstate(invalid="ignore", divide="ignore"):
+                scores[:, group.rows] = (y - y.mean(axis=0)) / np.sqrt(len(y) * (len(y) - 1.0)) @ by_group
+    with np.errstate(invalid="ignore"):
+        beta = (scores[0] * scores[1]).sum(axis=0) / (scores[1] ** 2).sum(axis=0)
+    return Estimate(
+        estimand=f"{kind} effect on the treated, efficient for random dates",
+        unit="units of y",
+        terms=tuple(terms),
+        value=values[0] - beta * values[1],
+        scores=scores[0] - beta * scores[1],
+        n=(held > 0) @ size,
+        max_df=(held > 0) @ size - 1,
+        level=study.level,
+        counts=study.counts,
+        details={"beta": beta},
+        reason="no variance before treatment, or a cohort of one unit" if np.isnan(beta).any() else "",
+    )

@@ -1,0 +1,261 @@
+"""Read a DataFrame with one row per unit and period into arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from numbers import Real
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from analysis.display import WORD, cut
+from analysis.errors import DataError, DesignError, check_choice
+from analysis.estimate import Bools, Floats, Ints
+
+__dir__ = ["Long"].copy  # for tab completion
+
+DATES = ("string", "date", "datetime", "datetime64")  # pandas' names of the types read as dates
+NAMES = 20  # maximum number of column names in a message
+
+
+@dataclass(frozen=True, eq=False)
+class Long:
+    """DataFrame with one row per unit and period.
+
+    `code` and `position`, int64[row], index each row's unit and period in `units` and `periods`, which have no gaps.
+    `start` is the first period's ordinal; `frequency` is pandas' name, or "" for whole numbers.
+    """
+
+    data: pd.DataFrame
+    unit: Hashable
+    time: Hashable
+    code: Ints
+    position: Ints
+    units: pd.Index
+    periods: pd.Index
+    start: int
+    frequency: str
+
+    @classmethod
+    def of(cls, data: pd.DataFrame, unit: Hashable, time: Hashable) -> Long:
+        """Read the units and periods of a frame; raise DataError for missing or repeated keys, or for gaps."""
+        if not isinstance(data, pd.DataFrame):
+            raise DesignError(
+                f"Cannot read data of type {type(data).__name__}: pass a DataFrame, or arrays to analysis.estimators"
+            )
+        ids, when = _column(data, unit, "unit"), _column(data, time, "time")
+        _refuse(ids.isna(), ids, "a unit in each row", "fill it in, or drop the row")
+        ordinal, frequency = _ordinals(when)
+        _refuse(~np.isfinite(ordinal), when, "a period in each row", "fill it in, or drop the row")
+        if not len(data):
+            raise DataError(f"Cannot use an empty frame: it needs one row per {unit} and {time}; check any filter")
+        code, units = pd.factorize(ids)
+        start = int(ordinal.min())
+        position = (ordinal - start).astype(np.int64)
+        present = np.unique(position)
+        if (gaps := np.diff(present) > 1).any():
+            after, missing = _labels(start + present[:-1][gaps][0] + np.arange(2), frequency)
+            raise DataError(
+                f"Cannot read periods with gaps: column {time!r} has {after} and later periods, but not {missing}; "
+                "add rows for it, write months as 2021-05, or number the periods in order"
+            )
+        again = pd.Series(code * len(present) + position).duplicated(keep=False)
+        do = "aggregate them first (dates are read as months: pass Periods for days or weeks)"
+        _refuse(again, when, f"one row for each {unit} in a period", do)
+        periods = _labels(start + np.arange(len(present)), frequency)
+        return cls(data, unit, time, code, position, units, periods, start, frequency)
+
+    def values(self, name: Hashable, what: str, *, complete: bool = False) -> Floats:
+        """Return a column of numbers as float64[unit, time], NaN if missing.
+
+        With `complete`, missing numbers raise DataError instead.
+        """
+        values = np.full((len(self.units), len(self.periods)), np.nan)
+        values[self.code, self.position] = _numbers(_column(self.data, name, what))
+        if complete and (missing := np.isnan(values)).any():
+            unit, period = np.argwhere(missing)[0]
+            raise DataError(
+                f"Cannot use column {name!r}: it needs a number for every {self.unit} in every {self.time}, but "
+                f"{missing.sum():,} of {missing.size:,} values are missing, first for "
+                f"{_quoted(self.units[unit])} in {self.periods[period]}; drop such units"
+            )
+        return values
+
+    def constant(self, name: Hashable, what: str) -> npt.NDArray[Any]:
+        """Return a column's value for each unit, array[unit]; raise DataError if it is missing or varies within a unit.
+
+        Weights must also be numbers.
+        """
+        column = self._first(name, what)
+        _refuse(column.isna(), column, f"a value for each {self.unit}", "fill it in, or drop the unit")
+        return _numbers(column) if what == "weights" else column.to_numpy()
+
+    def covariates(self, names: str | Sequence[Hashable] | None) -> dict[str, Floats]:
+        """Return each unit's values of the given covariates, float64[unit] by name; NaN if missing."""
+        return {str(name): _numbers(self._first(name, "covariates")) for name in several(names)}
+
+    @property
+    def provenance(self) -> str:
+        """Mark "simulated" if the frame's attributes, a column, or ids such as SIM-0417 say so, else "estimate"."""
+        from analysis.panel.panel import SIMULATED_ID
+
+        said = {self.data.attrs.get("provenance"), *self.data.get("provenance", pd.Series(dtype=str)).unique()}
+        ids = self.units.astype(str).str.match(SIMULATED_ID).all()
+        return "simulated" if "simulated" in said or ids else "estimate"
+
+    def absent(self, absent: Literal["zero", "missing"] | None, treated: Bools) -> Bools:
+        """Return which outcomes to set to zero, bool[unit, time]; `treated` is bool[unit].
+
+        Raise DesignError if nothing is said about absent rows, and those of treated units end early.
+        """
+        if absent is not None:
+            check_choice("absent", absent, ("zero", "missing"))
+        gone = np.ones((len(self.units), len(self.periods)), dtype=bool)
+        gone[self.code, self.position] = False
+        if absent is None and (exits := gone[:, -1] & treated).any():
+            last = self.periods[int(np.flatnonzero(~gone[exits][0])[-1])]
+            raise DesignError(
+                f"Cannot tell what absent rows mean: those of {exits.sum():,} of {treated.sum():,} treated units end "
+                f"before {self.periods[-1]}, first those of {_quoted(self.units[exits][0])} in {last}; pass "
+                'absent="zero" if they had no outcome then, or absent="missing" if it was not observed'
+            )
+        return gone & (absent == "zero")
+
+    def _first(self, name: Hashable, what: str) -> pd.Series:
+        """Return a column's value in each unit's first row; raise DataError if a unit's rows differ."""
+        column = _column(self.data, name, what)
+        codes, first = pd.factorize(column)[0], np.unique(self.code, return_index=True)[1]
+        differ = codes != codes[first][self.code]
+        _refuse(differ, column, f"one value in all rows of each {self.unit}", "repeat the value of the first row")
+        return column.iloc[first]
+
+    def dates(self, name: Hashable, anticipation: int = 0) -> Floats:
+        """Return each unit's first treated period, float64[unit], counted from the first period; inf if never treated.
+
+        Units whose date is empty or after the last period are never treated. With anticipation, the date must be more
+        than `anticipation` periods after the last.
+        """
+        column = self._first(name, "first_treated")
+        column = column.mask([isinstance(date, str) and not date.strip() for date in column])
+        ordinal, frequency = _ordinals(column)
+        dated = np.isfinite(ordinal)
+        if not frequency and self.start > 0:
+            dated &= ordinal != 0
+        if dated.any() and frequency != self.frequency:
+            kinds = " and ".join(kind or "whole numbers" for kind in (self.frequency, frequency))
+            raise DataError(
+                f"Cannot compare columns {self.time!r} and {name!r}: their periods have the types {kinds}; "
+                f"convert {name!r}"
+            )
+        position = np.where(dated, ordinal - self.start, np.inf)
+        width = len(self.periods)
+        if (soon := dated & (position >= width) & (position < width + anticipation)).any():
+            raise DesignError(
+                f"Cannot allow for {anticipation} periods of anticipation: {soon.sum():,} units, such as "
+                f"{_quoted(self.units[soon][0])}, are treated too soon after the last period, {self.periods[-1]}, to "
+                "count as treated or as never treated; drop them"
+            )
+        return np.where(position < width, position, np.inf)
+
+    def switched_on(self, name: Hashable) -> Floats:
+        """Return each unit's first period with a 1, float64[unit], or inf if none; raise DataError if a 0 follows."""
+        column = _column(self.data, name, "treated")
+        _refuse(~np.isin(_numbers(column), (0, 1)), column, "0 or 1 in each row", "correct it")
+        on = self.values(name, "treated", complete=True)
+        ends = np.diff(on)[self.code, np.maximum(self.position - 1, 0)] * (self.position > 0) < 0
+        _refuse(ends, column, "1 from the first treated period onwards", "drop units whose treatment ends")
+        return np.where(on.any(axis=1), on.argmax(axis=1), np.inf)
+
+    def window(self, ends: Any, what: str) -> slice:
+        """Return the slice of periods between two ends, both included."""
+        pair = list(ends) if isinstance(ends, Sequence) and not isinstance(ends, str) else []
+        if len(pair) == 2:
+            ordinal, frequency = _ordinals(pd.Series(pair, name=what))
+            first, last = ordinal - self.start
+            if frequency == self.frequency and 0 <= first <= last < len(self.periods):
+                return slice(int(first), int(last) + 1)
+        raise DesignError(
+            f"Cannot use {what} = {ends!r}: column {self.time!r} runs from {self.periods[0]} to {self.periods[-1]}; "
+            "pass a first and a last period within this range"
+        )
+
+
+def _column(data: pd.DataFrame, name: Any, what: str) -> pd.Series:
+    """Return the column with the given name; raise DataError if it is missing or repeated."""
+    names = list(data.columns)
+    count = names.count(name) if isinstance(name, Hashable) else 0
+    if count == 1:
+        return data[name]
+    close = get_close_matches(name, map(str, names)) if isinstance(name, str) and not count else []
+    near = [column for column in names if str(column) in close]
+    listed = ", ".join(map(_quoted, near or names[:NAMES]))
+    if name in data.index.names and name is not None:
+        raise DataError(f"Cannot read {what} = {_quoted(name)}: it is in the index; pass data.reset_index()")
+    raise DataError(
+        f"Cannot read {what} = {_quoted(name)}: the frame has {count or 'no'} columns with that name; "
+        f"{'did you mean' if near else 'it has'} {listed}{'?' if near else ''}"
+    )
+
+
+def several(names: Any) -> Sequence[Hashable]:
+    """Return one name, several, or None as a list of names."""
+    return [] if names is None else names if isinstance(names, list | tuple | pd.Index) else [names]
+
+
+def _refuse(wrong: Any, column: pd.Series, needs: str, do: str) -> None:
+    """Raise DataError if any row is invalid; the message identifies the first one.
+
+    The row is identified by its label, or by its position if labels repeat.
+    """
+    rows = np.flatnonzero(wrong)
+    if len(rows):
+        row = _quoted(column.index[rows[0]]) if column.index.is_unique else f"at position {rows[0]}"
+        value, more = _quoted(column.iloc[rows[0]]), f", and {len(rows) - 1:,} more are wrong" if len(rows) > 1 else ""
+        raise DataError(f"Cannot use column {column.name!r}: it needs {needs}, but row {row} has {value}{more}; {do}")
+
+
+def _quoted(value: Any) -> str:
+    """Format a value or label, quoting text."""
+    return cut(repr(value) if isinstance(value, str) else str(value), WORD)
+
+
+def _numbers(column: pd.Series, *, infinite: bool = False) -> Floats:
+    """Return a column as numbers, NaN if missing; raise DataError for text and, unless allowed, for infinite values."""
+    if not pd.api.types.is_numeric_dtype(column):
+        other = ~column.map(lambda value: isinstance(value, Real) or bool(pd.isna(value))).to_numpy(bool)
+        _refuse(other, column, "a number in each row", "convert the column to numbers, or set the cell to NaN")
+    values: Floats = column.to_numpy(float, na_value=np.nan)
+    if not infinite:
+        _refuse(np.isinf(values), column, "a finite number in each row", "correct it, or set it to NaN")
+    return values
+
+
+def _ordinals(column: pd.Series) -> tuple[Floats, str]:
+    """Convert periods to ordinals; also return their frequency, or "" for whole numbers.
+
+    Ordinals are NaN for missing periods.
+    """
+    if isinstance(column.dtype, pd.CategoricalDtype):
+        column = column.astype(column.cat.categories.dtype)
+    kind = pd.api.types.infer_dtype(column, skipna=True)
+    if kind in DATES:
+        dates = pd.to_datetime(column, format="ISO8601", errors="coerce")
+        odd = dates.isna() & column.notna()
+        _refuse(odd, column, "a month such as 2021-05 in each row", "write it that way, or leave it empty")
+        column = dates.dt.tz_localize(None).dt.to_period("M")
+    elif kind != "period":
+        values = _numbers(column, infinite=True)
+        broken = np.isfinite(values) & (np.floor(values) != values)
+        _refuse(broken, column, "a whole number in each row", "number the periods")
+        return values, ""
+    periods = pd.PeriodIndex(column)
+    return np.where(periods.isna(), np.nan, periods.asi8), str(periods.freqstr)
+
+
+def _labels(ordinals: Any, frequency: str) -> pd.Index:
+    """Convert ordinals to periods."""
+    return pd.PeriodIndex.from_ordinals(ordinals, freq=frequency) if frequency else pd.Index(ordinals)
