@@ -12,7 +12,7 @@ from analysis.errors import DataError, DesignError
 from analysis.event import read_event
 from analysis.evidence import claims, listed, shift, totals
 from analysis.evidence.verdicts import DECIDED, NOT_SHOWN, NOT_TESTABLE, SUPPORTED, Verdict
-from analysis.exhibits import answers, brief
+from analysis.exhibits import answers, brief, words
 from analysis.provenance import ROOT
 
 
@@ -557,3 +557,43 @@ def test_a_range_of_a_claim_an_assumption_and_purchases_is_not_called_american_h
     printed = brief.brief_table([verdict], read_event("amazon_2021")).html, answers.answer("", verdict=verdict).html
     assert "the trade group&#x27;s claimed loss, assumed ranges and household purchases" in printed[0]
     assert not any("American households" in text for text in printed)
+
+
+WHOLE = "In this panel of 9 firms, not representative:"
+TOLD = {
+    "Supported": "did not cut",
+    "Contradicted": "The closures cut",
+    "Not shown": "is open",
+    NOT_TESTABLE: "not tested",
+}
+
+
+@pytest.mark.parametrize("caveat", ["", "no placebo was possible"])
+@pytest.mark.parametrize("population", [{}, {"aside": WHOLE}, {"gaps": "Only 3 of 9 sellers have sales."}])
+@pytest.mark.parametrize("grade", ["", "usable", "do not use"])
+@pytest.mark.parametrize("ends", [(0.0, 1.0), (-9.0, -3.0), (-9.0, 9.0), (-3.0, -3.0), None])
+@pytest.mark.parametrize("tier", [{}, SIM])
+def test_page_one_never_says_two_things(tier, ends, grade, population, caveat):
+    """Walk over population, word and figure: what each part of the page says of one interval is one thing."""
+    given = OWN | {"aside": ""} | tier | {"interval": ends, "grade": grade, "margin": 2.0} | population
+    found = claims.judge("C01", "V2", claims.Finding(**given))
+    page = answers.answer(brief.told(found, read_event("amazon_2021")), verdict=found, caveat=caveat).html
+    low, high = ends or (np.nan, np.nan)
+    rows = pd.DataFrame({"term": ["all"], "conf_low": [low], "conf_high": [high]})
+    figure = words.beside_margin(rows, 2.0, "growth", found)
+    assert (population == {} and grade != "do not use" and ends not in ((-3.0, -3.0), None)) == (
+        found.word != NOT_TESTABLE
+    )
+    assert figure == "" if ends is None else "no width" in figure if low == high else TOLD[found.word] in figure
+    assert sum(text in figure for text in TOLD.values()) <= 1
+    assert ("Confidence in this verdict" in page) == (found.word in DECIDED)
+    assert ": ," not in page
+    opening = {"Not shown": "This panel does not show whether", NOT_TESTABLE: "This panel does not test whether"}
+    assert opening.get(found.word, "slow") in page
+    assert (not any(text in page for text in opening.values())) == (found.word in DECIDED)
+    assert ("We found no figure" in page or "There would be no figure" in page) == (ends is None)
+
+
+def test_the_figure_on_page_one_knows_the_word_above_it():
+    notebook = (ROOT / "notebooks" / "05_growth_panel.ipynb").read_text(encoding="utf-8")
+    assert re.search(r"verdict=v2,.*beside_margin\(ladder, delta_pp, [^)]*, v2\)", notebook, re.DOTALL)

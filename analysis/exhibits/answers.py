@@ -113,7 +113,7 @@ def answer(
         said = [f"{escape(verdict.apart)} {word} {escape(verdict.meaning)}".strip(), escape(unmarked(sentence))]
         numbers, interval, n = finding(verdict), verdict.interval, ""
         window = "" if verdict.found else verdict.window
-        confidence = f"{verdict.confidence}, {caveat}" if caveat else verdict.confidence
+        confidence = f"{verdict.confidence}, {caveat}" if caveat and verdict.confidence else verdict.confidence
         grade = verdict.grade
         if verdict.estimate is None and verdict.low is None:
             numbers = interval = window = confidence = ""  # no finding to be confident in

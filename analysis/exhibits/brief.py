@@ -83,7 +83,9 @@ def told(verdict: Verdict | None, event: Event) -> str:
     if verdict is None:
         return ""
     text = words.sentence(" ".join(filter(None, clause(verdict, event))))
-    return f"{text.replace('Public evidence', 'This panel') if verdict.tier in ('panel', 'sim') else text}."
+    own = "This panel does not test" if verdict.word == NOT_TESTABLE else "This panel"
+    public = "Public evidence|We found no public figure that shows"
+    return f"{re.sub(public, own, text) if verdict.tier in ('panel', 'sim') else text}."
 
 
 def sentence(verdicts: Sequence[Verdict], event: Event) -> str:

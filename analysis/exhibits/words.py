@@ -116,16 +116,21 @@ def by_ways(rows: pd.DataFrame, *, fell: str, rose: str) -> str:
     return f"{text}{neither}" if len(bounded) else ""
 
 
-def beside_margin(rows: Any, margin: float, what: str) -> str:
-    """State whether something fell by more than a margin, from the interval of the last row."""
+def beside_margin(rows: Any, margin: float, what: str, verdict: Verdict | None = None) -> str:
+    """State whether something fell by more than a margin, from the interval of the last row.
+
+    If the interval tests nothing by the `verdict` on it, the text says so.
+    """
     low, high = rows_of(rows).iloc[-1][["conf_low", "conf_high"]]
     if np.isnan([low, high]).any():
         return ""
     if is_exact((low, high)):
         return f"Whether {what} changed is open: the interval has no width, so no error was found"
     word, left = not_lower((low, high), margin), f"the range runs from {span(low, high, 'percentage points')}"
-    if word == NOT_SHOWN:
-        return f"Whether the closures cut {what} by more than {points(margin)} is open: {left}"
+    tested = verdict is None or verdict.word != "Not testable"
+    if word == NOT_SHOWN or not tested:
+        left = f"{'open' if tested else 'not tested'}: {left}"
+        return f"Whether the closures cut {what} by more than {points(margin)} is {left}"
     return f"The closures {'did not cut' if word == SUPPORTED else 'cut'} {what} by more than {points(margin)}: {left}"
 
 
