@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -27,7 +28,8 @@ class Long:
     """DataFrame with one row per unit and period.
 
     `code` and `position`, int64[row], index each row's unit and period in `units` and `periods`, which have no gaps.
-    `start` is the first period's ordinal; `frequency` is pandas' name, or "" for whole numbers.
+    `seen`, bool[unit, time], tells which rows there are. `start` is the first period's ordinal; `frequency` is pandas'
+    name, or "" for whole numbers.
     """
 
     data: pd.DataFrame
@@ -35,6 +37,7 @@ class Long:
     time: Hashable
     code: Ints
     position: Ints
+    seen: Bools
     units: pd.Index
     periods: pd.Index
     start: int
@@ -53,29 +56,34 @@ class Long:
         _refuse(~np.isfinite(ordinal), when, "a period in each row", "fill it in, or drop the row")
         if not len(data):
             raise DataError(f"Cannot use an empty frame: it needs one row per {unit} and {time}; check any filter")
-        code, units = pd.factorize(ids)
+        code, units = _codes(ids)
         start = int(ordinal.min())
         position = (ordinal - start).astype(np.int64)
-        present = np.unique(position)
+        few = position.max() < len(position)  # otherwise there are gaps
+        present = np.flatnonzero(np.bincount(position)) if few else np.unique(position)
         if (gaps := np.diff(present) > 1).any():
             after, missing = _labels(start + present[:-1][gaps][0] + np.arange(2), frequency)
             raise DataError(
                 f"Cannot read periods with gaps: column {time!r} has {after} and later periods, but not {missing}; "
                 "add rows for it, write months as 2021-05, or number the periods in order"
             )
-        again = pd.Series(code * len(present) + position).duplicated(keep=False)
-        do = "aggregate them first (dates are read as months: pass Periods for days or weeks)"
-        _refuse(again, when, f"one row for each {unit} in a period", do)
+        place, seen = code * len(present) + position, np.zeros(len(units) * len(present), dtype=bool)
+        seen[place] = True
+        if seen.sum() < len(place):
+            do = "aggregate them first (dates are read as months: pass Periods for days or weeks)"
+            again = pd.Series(place).duplicated(keep=False)
+            _refuse(again, when, f"one row for each {unit} in a period", do)
         periods = _labels(start + np.arange(len(present)), frequency)
-        return cls(data, unit, time, code, position, units, periods, start, frequency)
+        shape = len(units), len(periods)
+        return cls(data, unit, time, code, position, seen.reshape(shape), units, periods, start, frequency)
 
     def values(self, name: Hashable, what: str, *, complete: bool = False) -> Floats:
         """Return a column of numbers as float64[unit, time], NaN if missing.
 
         With `complete`, missing numbers raise DataError instead.
         """
-        values = np.full((len(self.units), len(self.periods)), np.nan)
-        values[self.code, self.position] = _numbers(_column(self.data, name, what))
+        values, numbers = np.full(self.seen.shape, np.nan), _numbers(_column(self.data, name, what))
+        values.ravel()[self.code * len(self.periods) + self.position] = numbers
         if complete and (missing := np.isnan(values)).any():
             unit, period = np.argwhere(missing)[0]
             raise DataError(
@@ -104,7 +112,8 @@ class Long:
         from analysis.panel.panel import SIMULATED_ID
 
         said = {self.data.attrs.get("provenance"), *self.data.get("provenance", pd.Series(dtype=str)).unique()}
-        ids = self.units.astype(str).str.match(SIMULATED_ID).all()
+        marked = re.compile(SIMULATED_ID).match
+        ids = all(marked(str(unit)) for unit in self.units)
         return "simulated" if "simulated" in said or ids else "estimate"
 
     def absent(self, absent: Literal["zero", "missing"] | None, treated: Bools) -> Bools:
@@ -114,21 +123,21 @@ class Long:
         """
         if absent is not None:
             check_choice("absent", absent, ("zero", "missing"))
-        gone = np.ones((len(self.units), len(self.periods)), dtype=bool)
-        gone[self.code, self.position] = False
-        if absent is None and (exits := gone[:, -1] & treated).any():
-            last = self.periods[int(np.flatnonzero(~gone[exits][0])[-1])]
+        if absent is None and (exits := treated & ~self.seen[:, -1]).any():
+            last = self.periods[int(np.flatnonzero(self.seen[exits][0])[-1])]
             raise DesignError(
                 f"Cannot tell what absent rows mean: those of {exits.sum():,} of {treated.sum():,} treated units end "
                 f"before {self.periods[-1]}, first those of {_quoted(self.units[exits][0])} in {last}; pass "
                 'absent="zero" if they had no outcome then, or absent="missing" if it was not observed'
             )
-        return gone & (absent == "zero")
+        return ~self.seen & (absent == "zero")
 
     def _first(self, name: Hashable, what: str) -> pd.Series:
         """Return a column's value in each unit's first row; raise DataError if a unit's rows differ."""
         column = _column(self.data, name, what)
-        codes, first = pd.factorize(column)[0], np.unique(self.code, return_index=True)[1]
+        first = np.empty(len(self.units), dtype=np.int64)
+        first[self.code[::-1]] = np.arange(len(self.code))[::-1]
+        codes = _codes(column)[0]
         differ = codes != codes[first][self.code]
         _refuse(differ, column, f"one value in all rows of each {self.unit}", "repeat the value of the first row")
         return column.iloc[first]
@@ -140,7 +149,8 @@ class Long:
         than `anticipation` periods after the last.
         """
         column = self._first(name, "first_treated")
-        column = column.mask([isinstance(date, str) and not date.strip() for date in column])
+        if not pd.api.types.is_numeric_dtype(column):
+            column = column.mask([isinstance(date, str) and not date.strip() for date in column])
         ordinal, frequency = _ordinals(column)
         dated = np.isfinite(ordinal)
         if not frequency and self.start > 0:
@@ -201,6 +211,17 @@ def _column(data: pd.DataFrame, name: Any, what: str) -> pd.Series:
     )
 
 
+def _codes(column: pd.Series) -> tuple[Ints, pd.Index]:
+    """Give each value a number in order of appearance, with one look-up for each run of equal numbers."""
+    if not (isinstance(column.dtype, np.dtype) and column.dtype.kind in "iuf"):
+        code, labels = pd.factorize(column)
+        return code, labels
+    values = column.to_numpy()
+    starts = np.flatnonzero(np.append(True, values[1:] != values[:-1]))
+    code, labels = pd.factorize(values[starts])
+    return np.repeat(code, np.diff(np.append(starts, len(values)))), pd.Index(labels)
+
+
 def several(names: Any) -> Sequence[Hashable]:
     """Return one name, several, or None as a list of names."""
     return [] if names is None else names if isinstance(names, list | tuple | pd.Index) else [names]
@@ -248,6 +269,8 @@ def _ordinals(column: pd.Series) -> tuple[Floats, str]:
         _refuse(odd, column, "a month such as 2021-05 in each row", "write it that way, or leave it empty")
         column = dates.dt.tz_localize(None).dt.to_period("M")
     elif kind != "period":
+        if kind == "integer" and isinstance(column.dtype, np.dtype):
+            return column.to_numpy(float), ""
         values = _numbers(column, infinite=True)
         broken = np.isfinite(values) & (np.floor(values) != values)
         _refuse(broken, column, "a whole number in each row", "number the periods")

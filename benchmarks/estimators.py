@@ -5,8 +5,8 @@ prints medians over rounds, and the median of the ratios within rounds, which is
 The panel of a million firms has a process of its own, whose peak memory is read after the first estimate. The results
 are compared before any time is printed, and a difference ends the run. Libraries are imported where they are used, to
 keep them out of the process whose memory is read. Only ratios matter, since seconds depend on the machine. "Coding" is
-the conversion from a table of raw ids to the dense array (see `from_long`). The script fails if a target is missed by
-half: a busy machine moves a ratio by less.
+the conversion from a table of raw ids to the dense array (by `analysis.att_gt`, or `from_long`). The script fails if a
+target is missed by half: a busy machine moves a ratio by less.
 """
 
 import argparse
@@ -28,6 +28,7 @@ if __name__ == "__main__":  # one core for every library, set before numpy is im
 import numpy as np
 import pandas as pd
 
+import analysis
 from analysis.estimate import Floats
 from analysis.estimators.att_gt import att_gt
 from analysis.provenance import ROOT
@@ -130,6 +131,7 @@ def group_time(firms: int, rounds: int) -> list[Row]:
     y, first = panel(firms)
     brand = np.arange(firms) // 2
     frame = to_long(y, first).assign(brand=np.repeat(brand, MONTHS))
+    table = frame.assign(first=frame["first"].where(frame["first"] > 0))
 
     def theirs(cluster: str | None, compared: str = "never_treated") -> Any:
         model = CallawaySantAnna(control_group=compared, base_period="universal", cluster=cluster)  # the fastest
@@ -137,7 +139,7 @@ def group_time(firms: int, rounds: int) -> list[Row]:
 
     (coded, *seconds), (_, *results) = race(
         rounds,
-        lambda: att_gt(*from_long(frame)).effects,
+        lambda: analysis.att_gt(table, outcome="y", unit="unit", time="time", first_treated="first").effects,
         lambda: att_gt(y, first).effects,
         lambda: theirs(None),
         lambda: att_gt(y, first, cluster=brand).effects,
