@@ -92,7 +92,7 @@ def test_a_shock_to_categories_makes_theirs_the_intervals_that_are_kept_and_with
     lengths = {}
     for shock in (0.0, 0.4):
         pairs = [both_ways(shaken(seed, shock), Design()) for seed in range(20)]
-        assert all(kept is max(tried, key=length) for kept, tried in pairs)
+        assert all(kept.scores is max(tried, key=length).scores for kept, tried in pairs)
         lengths[shock] = np.array([[length(one) for one in tried] for _, tried in pairs])
     assert (lengths[0.4][:, 1] > 1.5 * lengths[0.4][:, 0]).all()
     # ten categories have a longer t than eighty groups, and errors that vary by a quarter
@@ -100,16 +100,19 @@ def test_a_shock_to_categories_makes_theirs_the_intervals_that_are_kept_and_with
     kept, (groups, categories) = both_ways(shaken(0, 0.4), Design())
     assert not set(groups.clusters) & set(categories.clusters)  # what is joined by label must not be mixed up
     assert kept.value == groups.value == categories.value
+    assert kept.interval.endswith("by category, wider than by brand group, as firms of either may share shocks")
 
 
 def test_one_way_of_clustering_is_tried_where_it_is_asked_for_or_the_other_has_no_error():
     for cluster in ("firm", "category"):
         kept, tried = both_ways(shaken(1, 0.4), Design(cluster=cluster))
         assert len(tried) == 1
-        assert kept is tried[0]
+        assert kept.scores is tried[0].scores
+        assert kept.interval == f"confidence interval, errors clustered by {cluster}"
     kept, (groups, categories) = both_ways(shaken(1, 0.4, hit=1), Design())  # all are closed in one category
     assert np.isnan(categories.std_error).all()
-    assert kept is groups
+    assert kept.scores is groups.scores
+    assert "wider" not in kept.interval
 
 
 def test_the_sample_of_a_design_is_made_once_for_a_panel_and_goes_with_it():

@@ -82,6 +82,7 @@ def totals(sample: Sample, values: Floats, code: Ints, **fields: Any) -> Estimat
     They are meant for :meth:`analysis.estimate.Estimate.jackknife`. Firms are treated as draws, so their number is as
     random as their sales; each firm contributes its own row. `code` is the cluster of each firm, int64[firm].
     """
+    fields = {"interval": sample.interval("mixed" if code is sample.mixed_cluster else "")} | fields
     return Estimate(
         estimand="totals",
         unit=sample.panel.unit,
@@ -176,6 +177,7 @@ def _estimated(sample: Sample, of_origin: bool, home: bool) -> Changes:
         scores=np.sqrt(1 - 1 / len(np.unique(code[observed]))) * np.hstack(scores_of),
         max_df=np.concatenate(max_df),
         level=design.level,
+        interval=sample.interval("mixed"),
         counts={
             "firms": int(observed.sum()),
             "closed": int(closed.sum()),

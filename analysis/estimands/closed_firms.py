@@ -473,7 +473,8 @@ def _by(estimator: Callable[..., Estimate], rows: Rows, y: Floats, first: int, n
     sample, firm, _, before = rows
     treated, y = np.where(sample.closed[firm], float(first), np.inf), y / before[:, np.newaxis]
     options |= {"scale": "ratio", "weights": before, "cluster": sample.cluster[firm], "level": sample.design.level}
-    return sample.mark(estimator(usable_units(y, treated, **options)), estimand=name).exp()
+    effect = estimator(usable_units(y, treated, **options))
+    return sample.mark(effect, estimand=name, interval=sample.interval()).exp()
 
 
 @estimand

@@ -268,15 +268,26 @@ class Sample:
         `estimate` takes the cluster of each firm, int64[firm]. Brand groups are closed together, and a shock may hit
         all firms of a category. So with brand groups as clusters both clusterings are tried and the wider result is
         used, as neither may be ignored (MacKinnon, J. G., Nielsen, M. O. and Webb, M. D. 2024, Jackknife inference with
-        two-way clustering, arXiv 2406.08880).
+        two-way clustering, arXiv 2406.08880). `interval` says which it is, and why.
         """
-        ways = [self.cluster]
+        ways = {self.design.cluster: self.cluster}
         if self.design.cluster == "brand_group":
-            ways.append(int(self.cluster.max()) + 1 + self.category)  # labels that differ from those of brand groups
-        results = [result for way in ways if not (result := estimand(estimate)(way)).refused]
+            ways["category"] = int(self.cluster.max()) + 1 + self.category  # labels that differ from brand groups'
+        results = {way: result for way, code in ways.items() if not (result := estimand(estimate)(code)).refused}
         if not results:
             return estimate(self.cluster)
-        return max(results, key=lambda result: float(np.nansum(np.diff(result.conf_int, axis=0))))
+        length = {way: float(np.nansum(np.diff(result.conf_int, axis=0))) for way, result in results.items()}
+        way = max(length, key=length.__getitem__)
+        narrower = [other for other in length if other != way and length[other] > 0]
+        why = [f"wider than by {other}, as firms of either may share shocks" for other in narrower]
+        return replace(results[way], interval=", ".join([self.interval(way), *why]).replace("_", " "))
+
+    def interval(self, way: str = "") -> str:
+        """Describe intervals whose errors are clustered by `way`: by default as the design says, or "mixed"."""
+        apart = way == "mixed" and self.design.cluster == "brand_group"
+        own = self.design.cluster if way in ("", "mixed") else way
+        by = "brand group for closed firms and by category for all others" if apart else own
+        return f"confidence interval, errors clustered by {by}".replace("_", " ")
 
     @cached_property
     def mixed_cluster(self) -> Ints:

@@ -303,6 +303,7 @@ def _mean_difference(sample: Sample, firms: Masks, values: Floats, estimand: str
         n=int(mine.sum()),
         max_df=max(clusters - 1, 1),
         level=sample.design.level,
+        interval=sample.interval(),
         reason=why if np.isnan(scores).any() else "",
     )
     return sample.mark(difference_of_means)

@@ -380,7 +380,8 @@ def entry_by_exposure(panel: Panel, design: Design) -> Estimate:
     why = "a change in entry common to all categories cannot be separated from the trend of that year"
     counts = {**effects.counts, "entrants_before": earlier, "entrants": later}
     with_level = replace(slope, n=[earlier + later]).with_set("level", (np.nan, np.nan), why)
-    return sample.mark(with_level, estimand="E5d", n=[earlier + later, later], counts=counts)
+    n, interval = [earlier + later, later], sample.interval("category")
+    return sample.mark(with_level, estimand="E5d", n=n, counts=counts, interval=interval)
 
 
 @estimand

@@ -69,7 +69,7 @@ def _spillover(
     category, level = sample.category[firms], sample.design.level
     exposure = sample.exposure[firms] if exposure is None else exposure
     effects = exposure_effects(before, after, exposure, category=category, level=level, **options)
-    return sample.mark(effects.exp(), estimand=name)
+    return sample.mark(effects.exp(), estimand=name, interval=sample.interval("category"))
 
 
 def rivals_of_closed(panel: Panel, design: Design, own_origin: bool) -> tuple[Sample, Bools]:
@@ -202,7 +202,8 @@ def chilling(panel: Panel, design: Design) -> Estimate:
     first = np.where(suspect[used], 1.0, np.inf)
     code, strata = sample.cluster[used], sample.origin[used]
     effects = att_gt(y, first, scale="ratio", cluster=code, strata=strata, level=design.level)
-    return sample.mark(effects.aggregate().exp(), estimand="E5b", terms=("chilling",), n=int(suspect.sum()))
+    effect, n = effects.aggregate().exp(), int(suspect.sum())
+    return sample.mark(effect, estimand="E5b", terms=("chilling",), n=n, interval=sample.interval())
 
 
 def known_risk(panel: Panel) -> Floats:

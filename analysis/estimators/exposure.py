@@ -152,7 +152,6 @@ def exposure_effects(
         limits=np.array([value - half_width * error, value + half_width * error]),
         n=n,
         level=level,
-        interval="confidence interval, leave-one-cluster-out jackknife, `half_width` standard errors to either side",
         columns={"clusters": clusters, "half_width": half_width, "p_value": p_value, "smallest_p": smallest_p},
         counts=counts,
         reason=f"no standard error for {lost}: {why}" if lost else "",
