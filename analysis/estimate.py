@@ -504,7 +504,7 @@ def stack_estimates(parts: Mapping[str, Estimate], *, estimand: str, **fields: A
     The unit is that of the first; if units differ, they become a column.
     """
     estimates = list(parts.values())
-    clustered = dict.fromkeys(estimate.interval.partition(" clustered ")[2] for estimate in estimates)
+    clustered = dict.fromkeys(filter(None, (estimate.interval.partition(" clustered ")[2] for estimate in estimates)))
     units = [estimate.unit for estimate in estimates]
     columns = {"unit": units} if len(set(units)) > 1 else {}
     errors = np.concatenate([estimate.std_error for estimate in estimates])
@@ -518,7 +518,7 @@ def stack_estimates(parts: Mapping[str, Estimate], *, estimand: str, **fields: A
         n=[int(np.max(estimate.n)) for estimate in estimates],
         level=estimates[0].level,
         max_df=np.concatenate([estimate.df for estimate in estimates]),
-        interval=Estimate.interval + (f", errors clustered {', or '.join(clustered)}" if all(clustered) else ""),
+        interval=Estimate.interval + (f", errors clustered {', or '.join(clustered)}" if clustered else ""),
         columns=columns,
         **fields,
     )

@@ -19,7 +19,7 @@ from analysis.inventory import by_year, estimable, inventory, printed, sentence,
 from analysis.panel import read_panel
 from analysis.provenance import ROOT
 from analysis.simulated import closures
-from market import open_study, simulate
+from market import audit, open_study, simulate
 from market.parameters import PRESETS
 from runner import cli as command_line
 from runner import schedule
@@ -406,7 +406,7 @@ def test_firms_are_counted_and_grades_have_their_source_for_what_can_be_estimate
     assert said["column"].tolist() == used.columns[1:].tolist()
     graded = sections["Grade of each method, the worst in panels like this one"]
     assert graded["id"].tolist() == able.tolist()
-    assert set(graded["worst in"]) <= {*map(closures, PRESETS), "plain panels", ""}
+    assert set(graded["worst in"]) <= {*map(closures, audit.PRESETS), ""}
     audited = data.load("audit")
     source = audited.groupby([audited["preset"].map(closures), "id"])["grade"].agg(set)
     known = graded[graded["worst in"] != ""]
