@@ -61,19 +61,15 @@ def doubly_robust(units: Units, kind: Kind = "simple") -> Estimate:
     width = units.y.shape[1]
     base = units.first - 1 - units.anticipation
     terms, cells = _terms(kind, units.first, np.arange(width) != base[:, np.newaxis])
-    code = np.arange(len(units.y)) if units.cluster is None else units.cluster
-    totals, moved = np.zeros(3 * len(terms)), np.zeros((len(units.labels), 3 * len(terms)))
+    pieces = []
     for cohort, column in enumerate(base):
         rows = np.flatnonzero((units.cohort == cohort) | (units.cohort < 0))
         treated, weight, y = units.cohort[rows] == cohort, units.weight[rows], units.y[rows]
-        parts = _moments(y - y[:, column][:, np.newaxis], treated, units.z[rows], weight)
-        parts.append(np.where(treated, weight, 0)[:, np.newaxis] * y)
-        function = partial(_adjusted, cells=cells[cohort], scale=units.scale)
-        present, place = np.unique(code[rows], return_inverse=True)
-        total, change = without_each(function, *(sum_by(part, place, len(present)) for part in parts))
-        totals += total
-        moved[present] += change
-    return _estimate(f"{kind} effect on the treated, doubly robust", units, terms, cells, totals, moved)
+        z = _basis(units.z[rows], weight)
+        function = partial(_adjusted, one=weight @ z, cells=cells[cohort], scale=units.scale)
+        parts = _moments(y - y[:, column][:, np.newaxis], treated, z, weight)
+        pieces.append((rows, function, [*parts, np.where(treated, weight, 0)[:, np.newaxis] * y]))
+    return _estimate(f"{kind} effect on the treated, doubly robust", units, terms, cells, pieces)
 
 
 def imputation(units: Units, kind: Kind = "simple") -> Estimate:
@@ -104,17 +100,12 @@ def imputation(units: Units, kind: Kind = "simple") -> Estimate:
     width = units.y.shape[1]
     ends = np.append(units.first - units.anticipation, width)  # last, cohort -1: never treated
     terms, cells = _terms(kind, units.first, np.arange(width) >= units.first[:, np.newaxis])
-    code = np.arange(len(units.y)) if units.cluster is None else units.cluster
     function = partial(_imputed, untreated=np.arange(width) < ends[:, np.newaxis], cells=cells, scale=units.scale)
-    totals, moved = np.zeros(3 * len(terms)), np.zeros((len(units.labels), 3 * len(terms)))
+    pieces = []
     for rows in rows_by(units.stratum):
         weight = units.weight[rows, np.newaxis] * (units.cohort[rows, np.newaxis] % len(ends) == np.arange(len(ends)))
-        parts = [weight, weight[:, :, np.newaxis] * units.y[rows, np.newaxis]]
-        present, place = np.unique(code[rows], return_inverse=True)
-        total, change = without_each(function, *(sum_by(part, place, len(present)) for part in parts))
-        totals += total
-        moved[present] += change
-    return _estimate(f"{kind} effect on the treated, imputed", units, terms, cells, totals, moved)
+        pieces.append((rows, function, [weight, weight[:, :, np.newaxis] * units.y[rows, np.newaxis]]))
+    return _estimate(f"{kind} effect on the treated, imputed", units, terms, cells, pieces)
 
 
 def _terms(kind: Kind, first: Ints, shown: Bools) -> tuple[tuple[str, ...], Floats]:
@@ -131,42 +122,35 @@ def _terms(kind: Kind, first: Ints, shown: Bools) -> tuple[tuple[str, ...], Floa
 
 
 def _moments(change: Floats, treated: Bools, z: Floats, weight: Floats) -> list[Floats]:
-    """Return what :func:`_adjusted` takes the sums of, by unit."""
-    z = _basis(z, weight)
+    """Return what :func:`_adjusted` takes the sums of, by unit: products of covariates, with changes, under weights."""
     chance = _chance(treated, z, weight)
-    square, product = z[:, :, np.newaxis] * z[:, np.newaxis], z[:, :, np.newaxis] * change[:, np.newaxis]
-    of_treated, of_others = np.where(treated, weight, 0), np.where(treated, 0, weight)
+    of_others, products = np.where(treated, 0, weight), z[:, :, np.newaxis] * np.hstack([z, change])[:, np.newaxis]
     _check_rank(z.T @ (of_others[:, np.newaxis] * z))
-    odds, spread = of_others * chance / (1 - chance), weight * chance * (1 - chance)
-
-    def weighted(by: Floats, *values: Floats) -> list[Floats]:
-        return [by, *(by.reshape(-1, *[1] * (value.ndim - 1)) * value for value in values)]
-
-    return [
-        *weighted(of_treated, z, change),
-        *weighted(of_others, square, product)[1:],
-        *weighted(odds, z, change, square, product),
-        *weighted(spread, square)[1:],
-        (weight * (treated - chance))[:, np.newaxis] * z,
-    ]
+    kinds = (np.where(treated, weight, 0), of_others, of_others * chance / (1 - chance))
+    spread = (weight * chance * (1 - chance))[:, np.newaxis, np.newaxis] * products[:, :, : z.shape[1]]
+    score = (weight * (treated - chance))[:, np.newaxis] * z
+    return [*(kind[:, np.newaxis, np.newaxis] * products for kind in kinds), spread, score]
 
 
 def _adjusted(
-    held: Floats, z: Floats, change: Floats, gram: Floats, moment: Floats, *sums: Floats, cells: Floats, scale: str
+    own: Floats, others: Floats, odds: Floats, spread: Floats, score: Floats, y: Floats, *, one: Floats, **how: Any
 ) -> Floats:
     """Compute a cohort's totals by term, float64[..., 3 terms], from sums of :func:`_moments` and treated outcomes.
 
-    The odds weights follow the step ``spread^-1 score`` of the log odds, which is zero with all units.
+    `one` are the coefficients of the covariates that give 1 for each unit. The log odds move by ``spread^-1 score``,
+    which is zero with all units, and the odds weights by as much of themselves.
     """
-    odds, by_z, by_change, by_square, by_product, spread, score, y = sums
-    slope, step = _solve(gram, moment), _solve(spread, score[..., np.newaxis])[..., 0]
-    odds = odds + (by_z * step).sum(axis=-1)
-    residual = by_change + np.einsum("...k,...kt->...t", step, by_product)
-    residual -= np.einsum("...k,...kt->...t", by_z + np.einsum("...k,...kl->...l", step, by_square), slope)
-    expected = np.einsum("...k,...kt->...t", z, slope) + (held / odds)[..., np.newaxis] * residual
-    observed = y if scale == "ratio" else change
-    totals = np.array(np.broadcast_arrays(observed, observed - change + expected, held[..., np.newaxis]))
-    return _by_term(np.where(held[..., np.newaxis] > 0, totals, 0.0), "x...t,tp->...xp", cells)
+    width = len(one)
+    slope = _solve(others[..., :width], others[..., width:])
+    weights = one + _solve(spread, score[..., np.newaxis])[..., 0]
+    sums = (np.einsum("...k,...kv->...v", by, products) for by, products in ((one, own), (weights, odds)))
+    (z, change), (by_z, by_change) = (np.split(by, [width], axis=-1) for by in sums)
+    held = (z @ one)[..., np.newaxis]
+    residual = by_change - np.einsum("...k,...kt->...t", by_z, slope)
+    expected = np.einsum("...k,...kt->...t", z, slope) + held / (by_z @ one)[..., np.newaxis] * residual
+    observed = y if how["scale"] == "ratio" else change
+    totals = np.array(np.broadcast_arrays(observed, observed - change + expected, held))
+    return _by_term(np.where(held > 0, totals, 0.0), "x...t,tp->...xp", how["cells"])
 
 
 def _imputed(held: Floats, y: Floats, *, untreated: Bools, cells: Floats, scale: str) -> Floats:
@@ -235,9 +219,16 @@ def _solve(matrix: Floats, right: Floats) -> Floats:
 
 
 def _estimate(
-    estimand: str, units: Units, terms: tuple[str, ...], cells: Floats, totals: Floats, moved: Floats
+    estimand: str, units: Units, terms: tuple[str, ...], cells: Floats, pieces: list[tuple[Ints, Any, list[Floats]]]
 ) -> Estimate:
-    """Compute effects and jackknife errors from totals, float64[3 terms], and their changes without each cluster."""
+    """Compute effects and jackknife errors; each piece has rows, and a function of sums of its parts over them."""
+    code = np.arange(len(units.y)) if units.cluster is None else units.cluster
+    totals, moved = np.zeros(3 * len(terms)), np.zeros((len(units.labels), 3 * len(terms)))
+    for rows, function, parts in pieces:
+        present, place = np.unique(code[rows], return_inverse=True)
+        total, change = without_each(function, *(sum_by(part, place, len(present)) for part in parts))
+        totals += total
+        moved[present] += change
 
     def average(x: Any) -> Any:
         observed, counterfactual, n = x.reshape(3, len(terms), *x.shape[1:])
@@ -245,7 +236,6 @@ def _estimate(
             return (observed - counterfactual) / n
         return np.log(np.where(observed > 0, observed, np.nan) / np.where(counterfactual > 0, counterfactual, np.nan))
 
-    code = np.arange(len(units.y)) if units.cluster is None else units.cluster
     held = np.array([np.bincount(code[units.cohort == g], minlength=len(moved)) for g in range(len(units.first))])
     in_term = np.asarray(cells.any(axis=1))
     with np.errstate(divide="ignore", invalid="ignore"):
