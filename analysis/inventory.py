@@ -161,14 +161,13 @@ def estimable(panel: Panel, design: Design) -> Sections:
         ("months before", sample.year_ago),
         ("window", sample.window),
     ]
-    kinds = rows[able].groupby("interval", sort=False)["id"].agg(", ".join).rename("estimands").reset_index()
     used, closed = sample_flow(panel, design), panel.count_closed(cut=design.cut)
     words = [(name, meaning) for name, meaning in (USED | LEFT).items() if name in used]
     return [
         ("Firms and months compared", pd.DataFrame(compared, columns=["what", "found"])),
         ("Exposure of firms that were not closed, per cent of their category", _exposed(panel, sample, design)),
         ("What can be estimated", effects),
-        ("By what errors are clustered", kinds),
+        ("By what errors are clustered", rows[able].groupby("interval")["id"].agg(", ".join).reset_index()),
         ("Why not", pd.DataFrame({"no": [f"({why})" for why in range(1, len(whys) + 1)], "reason": whys})),
         ("Firms used and left out, each once", used),
         ("What these columns count: the first three are used", pd.DataFrame(words, columns=["column", "firms"])),

@@ -351,7 +351,7 @@ def test_a_coefficient_that_would_be_infinite_is_refused():
         effects(y, np.arange(20) / 100, np.array([False, True]), bins=(0.05,), covariates={"new": new})
 
 
-def test_the_effective_number_of_many_clusters_stands_in_for_the_exact_quantile(monkeypatch):
+def test_the_degrees_of_freedom_of_the_scores_stand_in_for_the_exact_quantile_of_many_clusters(monkeypatch):
     rng = np.random.default_rng(2)
     category = np.repeat(np.arange(60), 5)
     exposure = np.where(category < 4, 0.2, 0.01) + 0.001 * category  # four categories carry the slope

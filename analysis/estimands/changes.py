@@ -234,7 +234,7 @@ def _against(
         gap: Any = 0.0
         for mine, pool in zip(sides[: len(cohorts)], sides[len(cohorts) :], strict=True):
             (held, sold), (base, later) = np.moveaxis(mine, -2, 0), np.moveaxis(pool, -2, 0)
-            gap = gap + _finite(sold - np.where(held != 0, held * later / base, 0.0))
+            gap = gap + np.nan_to_num(sold - np.where(held != 0, held * later / base, 0.0), posinf=0.0, neginf=0.0)
         return gap * len(rows) / number[..., np.newaxis]
 
     mine, others = ([(both, getattr(cohort, side)) for cohort in cohorts] for side in ("closed", "others"))
@@ -246,7 +246,7 @@ def _newcomers(sums: Floats, new: Bools, closed: Ints, pool: Ints, code: Ints) -
     before, after = sums
 
     def beside(number: Floats, held: Floats, base: Floats, came: Floats) -> Any:
-        return _finite(held * came / base * len(closed) / number[..., np.newaxis])
+        return np.nan_to_num(held * came / base * len(closed) / number[..., np.newaxis], posinf=0.0, neginf=0.0)
 
     parts = [(np.ones(len(code)), closed), (before, closed), (before, pool), (after * new[:, np.newaxis], pool)]
     return _by_cluster(beside, parts, code)
@@ -254,10 +254,4 @@ def _newcomers(sums: Floats, new: Bools, closed: Ints, pool: Ints, code: Ints) -
 
 def _by_cluster(formula: Callable[..., Any], parts: list[_Part], code: Ints) -> tuple[Floats, Floats]:
     """Apply a formula to sums over firms; also return its change when each cluster is left out in turn."""
-    size = int(code.max()) + 1
-    return without_each(formula, *(sum_by(values[rows], code[rows], size) for values, rows in parts))
-
-
-def _finite(values: Any) -> Any:
-    """Replace non-finite values with 0."""
-    return np.where(np.isfinite(values), values, 0.0)
+    return without_each(formula, *(sum_by(values[rows], code[rows], int(code.max()) + 1) for values, rows in parts))

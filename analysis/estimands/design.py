@@ -278,15 +278,14 @@ class Sample:
             return estimate(self.cluster)
         length = {way: float(np.nansum(np.diff(result.conf_int, axis=0))) for way, result in results.items()}
         way = max(length, key=length.__getitem__)
-        narrower = [other for other in length if other != way and length[other] > 0]
-        why = [f"wider than by {other}, as firms of either may share shocks" for other in narrower]
-        return replace(results[way], interval=", ".join([self.interval(way), *why]).replace("_", " "))
+        narrower = ", ".join(other.replace("_", " ") for other in length if other != way and length[other] > 0)
+        why = f", wider than by {narrower}, as firms of either may share shocks" if narrower else ""
+        return replace(results[way], interval=self.interval(way) + why)
 
     def interval(self, way: str = "") -> str:
         """Describe intervals whose errors are clustered by `way`: by default as the design says, or "mixed"."""
-        apart = way == "mixed" and self.design.cluster == "brand_group"
-        own = self.design.cluster if way in ("", "mixed") else way
-        by = "brand group for closed firms and by category for all others" if apart else own
+        by = self.design.cluster if way in ("", "mixed") else way
+        by += " for closed firms and by category for all others" if way == "mixed" and by == "brand_group" else ""
         return f"confidence interval, errors clustered by {by}".replace("_", " ")
 
     @cached_property

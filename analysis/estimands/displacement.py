@@ -289,11 +289,8 @@ def _mean_difference(sample: Sample, firms: Masks, values: Floats, estimand: str
         gap = (total - held[..., np.newaxis] * of_kind).sum(axis=-2)
         return np.asarray(gap / held.sum(axis=-1)[..., np.newaxis])
 
-    mean, scores = np.full(values.shape[1], np.nan), np.full((size, values.shape[1]), np.nan)
-    if clusters > 1 and theirs.any():
-        mean, changed = without_each(difference, *sums(mine), *sums(theirs))
-        scores = np.sqrt(1 - 1 / sample.clusters(mine | theirs)) * changed
-    why = "fewer than two clusters of closed firms or of low-exposure firms"
+    mean, changed = without_each(difference, *sums(mine), *sums(theirs))
+    scores = np.sqrt(1 - 1 / max(sample.clusters(mine | theirs), 1)) * changed
     difference_of_means = Estimate(
         estimand=estimand,
         unit="percentage points",
@@ -304,7 +301,7 @@ def _mean_difference(sample: Sample, firms: Masks, values: Floats, estimand: str
         max_df=max(clusters - 1, 1),
         level=sample.design.level,
         interval=sample.interval(),
-        reason=why if np.isnan(scores).any() else "",
+        reason="fewer than two clusters of closed or of low-exposure firms" if np.isnan(scores).any() else "",
     )
     return sample.mark(difference_of_means)
 

@@ -50,8 +50,8 @@ def match_units(**arrays: Any) -> None:
 
 def sum_by(values: Floats, code: Ints, count: int) -> Floats:
     """Sum rows, float64[row, ...], by code, float64[code, ...]."""
-    columns = values.reshape(len(values), int(np.prod(values.shape[1:]))).T
-    sums = [np.bincount(code, weights=column, minlength=count) for column in columns]
+    flat = values.reshape(len(values), int(np.prod(values.shape[1:])))
+    sums = [np.bincount(code, weights=column, minlength=count) for column in flat.T]
     return np.asarray(np.column_stack(sums).reshape(count, *values.shape[1:]), dtype=float)
 
 

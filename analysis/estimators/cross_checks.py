@@ -58,9 +58,8 @@ def doubly_robust(units: Units, kind: Kind = "simple") -> Estimate:
     219, 101-122. Callaway, B. and Sant'Anna, P. H. C. (2021), Difference-in-differences with multiple time periods,
     Journal of Econometrics 225, 200-230.
     """
-    width = units.y.shape[1]
     base = units.first - 1 - units.anticipation
-    terms, cells = _terms(kind, units.first, np.arange(width) != base[:, np.newaxis])
+    terms, cells = _terms(kind, units.first, np.arange(units.y.shape[1]) != base[:, np.newaxis])
     pieces = []
     for cohort, column in enumerate(base):
         rows = np.flatnonzero((units.cohort == cohort) | (units.cohort < 0))
@@ -212,8 +211,7 @@ def _check_rank(gram: Floats) -> None:
 
 def _solve(matrix: Floats, right: Floats) -> Floats:
     """Solve symmetric systems, float64[..., row, row] and [..., row, column]; NaN if they have no unique solution."""
-    known = np.isfinite(matrix).all(axis=(-2, -1), keepdims=True)
-    values, vectors = np.linalg.eigh(np.where(known, matrix, 0.0))
+    values, vectors = np.linalg.eigh(matrix)
     inverse = np.where(values > RANK * values[..., -1:], 1 / values, np.nan)
     return np.asarray(vectors @ (inverse[..., np.newaxis] * (vectors.swapaxes(-2, -1) @ right)))
 

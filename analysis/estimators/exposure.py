@@ -22,7 +22,7 @@ from scipy.optimize import brentq
 from scipy.special import expit
 
 from analysis.errors import DataError, DesignError, check_level
-from analysis.estimate import Estimate, Floats, Ints, Labels
+from analysis.estimate import Estimate, Floats, Ints, Labels, effective
 from analysis.estimators.arrays import match_units, sum_by
 from analysis.testing import TIE
 
@@ -396,17 +396,15 @@ def leave_one_out(
     jackknife's changes by ``A e``, with A the difference of l with and without each cluster. The half-width is the
     quantile of ``|l'e| / sqrt((G - 1) / G e'A'A e)``, which does not depend on that variance, but at least the t
     quantile with G - 1 degrees of freedom, so that the model of equal variances only widens intervals: little for equal
-    clusters, much for a few exposed ones among many. Beyond `EXACT` clusters it is the t quantile with one degree of
-    freedom less than the effective number ``(sum l^2)^2 / sum l^4``.
+    clusters, much for a few exposed ones among many. Beyond `EXACT` clusters it is the t quantile with the degrees of
+    freedom of :func:`analysis.estimate.effective`.
 
     References
     ----------
     MacKinnon, J. G., Nielsen, M. O. and Webb, M. D. (2023), Fast and reliable jackknife and bootstrap methods for
-    cluster-robust inference, Journal of Applied Econometrics 38, 671-694. Carter, A. V.,
-    Schnepel, K. T. and Steigerwald, D. G. (2017), Asymptotic behavior of a t-test robust to cluster heterogeneity,
-    Review of Economics and Statistics 99, 698-709, for the effective number. Bell, R. M. and McCaffrey, D. F. (2002),
-    Bias reduction in standard errors for linear regression with multi-stage samples, Survey Methodology 28, 169-181,
-    for quantiles under a working model; they match two moments, which overstates them where one cluster dominates.
+    cluster-robust inference, Journal of Applied Econometrics 38, 671-694. Bell, R. M. and McCaffrey, D. F. (2002), Bias
+    reduction in standard errors for linear regression with multi-stage samples, Survey Methodology 28, 169-181, for
+    quantiles under a working model; they match two moments, which overstates them where one cluster dominates.
     """
     value, gradient = estimates(cells)
     selling = np.unique(cells.cluster[cells.before + cells.after > 0])
@@ -426,26 +424,19 @@ def leave_one_out(
         if exact:
             change[:, row] = factor * (full - sum_by(gradient, rest.cluster, count)[selling]).T
     scores[:, np.isnan(scores).any(axis=0)] = np.nan
-    half_width = np.full(len(value), np.nan)
-    usual = float(stats.t.ppf((1 + level) / 2, len(selling) - 1))
-    for i in np.flatnonzero(~np.isnan(scores).any(axis=0)):
-        slope = full[:, i]
-        if exact:
-            half_width[i] = _quantile(slope, change[i].T @ change[i], level, usual)
-        else:
-            number = (slope**2).sum() ** 2 / (slope**4).sum()
-            half_width[i] = max(usual, float(stats.t.ppf((1 + level) / 2, max(number - 1, 1))))
+    many = np.inf if exact else effective((scores**2).sum(axis=0), (scores**4).sum(axis=0))
+    half_width = np.full(len(value), stats.t.ppf((1 + level) / 2, np.minimum(many, len(selling) - 1)))
+    for i in np.flatnonzero(~np.isnan(scores).any(axis=0)) if exact else ():
+        half_width[i] = _quantile(full[:, i], change[i].T @ change[i], level, float(half_width[i]))
     return scores, half_width
 
 
 def _quantile(slope: Floats, spread: Floats, level: float, usual: float) -> float:
     """Solve ``P(|l'e| > c sqrt(e'Ke)) = 1 - level`` for c, where e is standard normal; return at least `usual`."""
-    if _beyond(usual, slope, spread) <= 1 - level:
-        return usual
-    high = 2.0
+    high = usual
     while _beyond(high, slope, spread) > 1 - level:
         high *= 2
-    return max(usual, float(brentq(lambda c: _beyond(c, slope, spread) - (1 - level), 0.1, high, xtol=1e-6)))
+    return usual if high == usual else float(brentq(lambda c: _beyond(c, slope, spread) - 1 + level, usual, high))
 
 
 def _beyond(c: float, slope: Floats, spread: Floats) -> float:
