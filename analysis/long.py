@@ -137,8 +137,9 @@ class Long:
         column = _column(self.data, name, what)
         first = np.empty(len(self.units), dtype=np.int64)
         first[self.code[::-1]] = np.arange(len(self.code))[::-1]
-        codes = _codes(column)[0]
-        differ = codes != codes[first][self.code]
+        values = column.to_numpy() if _plain(column) else pd.factorize(column)[0]
+        expected = values[first][self.code]
+        differ = (values != expected) & ~(np.isnan(values) & np.isnan(expected))
         _refuse(differ, column, f"one value in all rows of each {self.unit}", "repeat the value of the first row")
         return column.iloc[first]
 
@@ -213,13 +214,18 @@ def _column(data: pd.DataFrame, name: Any, what: str) -> pd.Series:
 
 def _codes(column: pd.Series) -> tuple[Ints, pd.Index]:
     """Give each value a number in order of appearance, with one look-up for each run of equal numbers."""
-    if not (isinstance(column.dtype, np.dtype) and column.dtype.kind in "iuf"):
+    if not _plain(column):
         code, labels = pd.factorize(column)
         return code, labels
     values = column.to_numpy()
     starts = np.flatnonzero(np.append(True, values[1:] != values[:-1]))
     code, labels = pd.factorize(values[starts])
     return np.repeat(code, np.diff(np.append(starts, len(values)))), pd.Index(labels)
+
+
+def _plain(column: pd.Series) -> bool:
+    """Return whether a column is an array of numbers."""
+    return isinstance(column.dtype, np.dtype) and column.dtype.kind in "iuf"
 
 
 def several(names: Any) -> Sequence[Hashable]:
