@@ -344,16 +344,16 @@ class GroupTime(Shown):
         """Count the clusters of compared groups; on the ratio scale, only those that sold anything."""
         counted = np.zeros(len(self.labels), dtype=bool)
         for number in {number for pair in pairs for number in (pair.treated, pair.comparison)}:
-            rows, first = self.groups[number].rows, self.groups[number].start
-            outcomes = self.y[rows, first : first + self.width]
-            some = (np.nan_to_num(outcomes, copy=False) @ np.ones(self.width) > 0) | (self.scale == "level")
-            counted[self.codes[number][some]] = True
+            code, rows, first = self.codes[number], self.groups[number].rows, self.groups[number].start
+            if self.scale == "ratio":
+                code = code[np.nan_to_num(self.y[rows, first : first + self.width]) @ np.ones(self.width) > 0]
+            counted[code] = True
         return int(counted.sum())
 
     def _changes(self, pairs: list[Pair], size: int, start: int, stop: int) -> Floats:
         """Return the decrease in the terms' totals when each cluster is left out in turn, float64[2 terms, cluster]."""
         change = np.zeros((2, size, stop - start))
-        sums = [self._without(group, start, stop) for group in range(len(self.groups))]
+        sums = self._without(start, stop)
         for pair in pairs:
             treated, comparison = sums[pair.treated], sums[pair.comparison]
             if treated.shape[1] == comparison.shape[1] == 1:
@@ -364,22 +364,32 @@ class GroupTime(Shown):
             change[:, pair.terms] += whole[..., np.newaxis] - left
         return change.reshape(2 * size, -1)
 
-    def _without(self, group: int, start: int, stop: int) -> Floats:
-        """Return a group's sums when each cluster of a block is left out in turn, float64[column, cluster].
+    def _without(self, start: int, stop: int) -> list[Floats]:
+        """Return each group's sums when each cluster of a block is left out in turn, float64[column, cluster].
 
         A group with no clusters in the block has a single column, its sums.
         """
-        (rows, at), sums = self.members[group], np.asarray(self.sums[group, :, np.newaxis])
+        taken: list[Floats] = []
+        for number, group in enumerate(self.groups):
+            parts = [taken[part] for part in group.parts]
+            taken.append(np.sum(np.broadcast_arrays(*parts), axis=0) if parts else self._sums_of(number, start, stop))
+        rest = [sums[:, np.newaxis] - part for sums, part in zip(self.sums, taken, strict=True)]
+        for sums, left in zip(self.sums, rest, strict=True):
+            left[np.abs(left) <= NOTHING_LEFT * np.abs(sums)[:, np.newaxis]] = 0.0  # rounding
+        return rest
+
+    def _sums_of(self, group: int, start: int, stop: int) -> Floats:
+        """Return the sums of a group's units by cluster of a block, float64[column, cluster or 1]; 0 if it has none."""
+        rows, at = self.members[group]
         some = slice(*np.searchsorted(at, [start, stop]))
         if some.start == some.stop:
-            return sums
+            return np.zeros((self.sums.shape[1], 1))
         clusters, first = np.unique(at[some], return_index=True)
-        rest, column = np.repeat(sums, stop - start, axis=1), 0
+        sums, column = np.zeros((self.sums.shape[1], stop - start)), 0
         for part in self._features(self.groups[group], rows[some]):
-            rest[column : column + part.shape[1], clusters - start] -= np.add.reduceat(part, first).T
+            sums[column : column + part.shape[1], clusters - start] = np.add.reduceat(part, first).T
             column += part.shape[1]
-        rest[np.abs(rest) <= NOTHING_LEFT * np.abs(sums)] = 0.0  # rounding
-        return rest
+        return sums
 
     @property
     def _plain(self) -> bool:
