@@ -160,6 +160,7 @@ def estimable(panel: Panel, design: Design) -> Sections:
         ("base months, for shares and exposure", sample.months(sample.base)),
         ("months before", sample.year_ago),
         ("window", sample.window),
+        *([("years with missing months", sample.in_part)] if sample.in_part else []),
     ]
     used, closed = sample_flow(panel, design), panel.count_closed(cut=design.cut)
     words = [(name, meaning) for name, meaning in (USED | LEFT).items() if name in used]

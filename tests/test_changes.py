@@ -83,9 +83,9 @@ def test_newcomers_among_comparison_firms_do_not_move_what_closed_firms_would_ha
     assert found.row("d1")["estimate"] < 0  # exposed firms have no newcomers, where others have many
 
 
-def test_a_firm_with_a_missing_month_is_dropped_and_counted():
+def test_a_firm_of_which_most_months_are_missing_is_dropped_and_counted():
     firms, holed, outside = random_sides(11), np.ones((1, 5, 15)), np.ones((1, 5, 15))
-    holed[0, 2, 13], outside[0, 2, 6] = np.nan, np.nan  # the latter is in neither window
+    holed[0, 2, 13:15], outside[0, 2, 6] = np.nan, np.nan  # the latter is in neither window
     plain, found, whole = (
         displacement(sides(**one), SHORT)
         for one in (firms, *(joined(firms, more, np.inf, "CN", True) for more in (holed, outside)))

@@ -8,13 +8,16 @@ import numpy as np
 import pandas as pd
 import pytest
 from panels import MONTHS, WAVE, by_hand, panel_of
+from small import small
 
 from analysis.errors import DesignError
 from analysis.estimands.closed_firms import effect_on_closed
-from analysis.estimands.design import Design
+from analysis.estimands.design import Design, over_years
 from analysis.estimands.event_study import event_study, honest
 from analysis.estimands.growth import effect_on_growth
+from analysis.estimands.samples import sample_flow
 from analysis.estimators.att_gt import att_gt
+from analysis.inventory import estimable
 
 
 def test_a_design_picks_the_months_and_firms_that_it_names():
@@ -33,6 +36,29 @@ def test_a_design_picks_the_months_and_firms_that_it_names():
     assert np.flatnonzero(same.comparison).tolist() == [2, 3, 4, 5]
     early = Design(post_from=0, post_to=1).sample(by_hand())
     assert early.months_closed[:2].tolist() == [1.0, 0.5]
+
+
+def test_years_are_added_up_over_the_months_known_in_both_and_scaled_if_most_are():
+    sales = 10.0 + np.arange(2 * 24).reshape(2, 24)
+    years = slice(0, 12), slice(12, 24)
+    np.testing.assert_allclose(over_years(sales, *years), [sales[:, year].sum(axis=1) for year in years])
+    sales[0, [1, 14, 15]], sales[1, :6] = np.nan, np.nan
+    kept = np.delete(np.arange(12), [1, 2, 3])  # a month that is missing in one year is left out of both
+    expected = [12 / 9 * sales[0, kept + first].sum() for first in (0, 12)]
+    np.testing.assert_allclose(over_years(sales, *years), [[each, np.nan] for each in expected])  # half are not most
+
+
+def test_a_hundredth_of_months_missing_costs_at_most_two_of_sixty_closed_firms_and_check_tells_the_rule():
+    panel, _ = small()
+    sales = panel.sales.copy()
+    sales[np.random.default_rng(0).random(sales.shape) < 0.01] = np.nan
+    holed = replace(panel, sales=sales)
+    used, left = (sample_flow(one, Design()).set_index("estimands").loc["E1a E1e", "closed"] for one in (panel, holed))
+    assert 30 < used - 1 <= left
+    whole, found = (effect_on_closed(one, Design()).value[0] for one in (panel, holed))
+    assert found == pytest.approx(whole, abs=1.0)
+    told = dict(estimable(holed, Design())[0][1].to_numpy().tolist())["years with missing months"]
+    assert told.endswith("months known in both years, and scaled up, if these are more than half")
 
 
 def test_firms_closed_in_part_or_after_the_window_are_in_no_comparison():

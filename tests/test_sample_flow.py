@@ -91,7 +91,7 @@ def test_a_panel_of_one_platform_has_no_row_of_another():
 def test_each_reason_is_that_of_the_firm_that_has_it():
     sales = np.full((12, 1, 42), 10.0) * (1 + np.arange(12))[:, np.newaxis, np.newaxis]
     sales[:, :, 28:] *= 1 + 0.01 * np.arange(12)[:, np.newaxis, np.newaxis]
-    sales[2, 0, 34] = np.nan  # closed, and not known in the window
+    sales[2, 0, 28:] = np.nan  # closed, and not known in the window
     sales[3, 0, :26] = 0.0  # closed, entered later than the year before
     sales[4, 0, 27] = 0.0  # closed, had stopped
     sales[8, 0, 28:] = 0.0  # not closed, stopped

@@ -88,8 +88,8 @@ def effect_on_closed(panel: Panel, design: Design, *, where: Where = "all") -> E
         did not sell a year earlier, or in the month before their wave. Refused if the design selects no firms, there
         are fewer than two clusters of closed firms, or all platforms are requested of a panel with one.
     """
-    sample, (sales, width) = design.sample(panel), sales_on(panel, where)
-    y = sample.means(sales)
+    sample, (_, width) = design.sample(panel), sales_on(panel, where)
+    y = sample.means(width)
     in_business = cohorts(sample, width)
     answering = [cohort.of(sample.observed(width)) for cohort in in_business]
     closed = np.concatenate([cohort.closed for cohort in answering])
@@ -401,8 +401,8 @@ def smallest_effect(panel: Panel, design: Design, *, draws: int = DRAWS) -> Esti
         and size" or "origin".
         Refused as for :func:`analysis.estimators.power.minimum_detectable_effect`, or if no closed group sold.
     """
-    sample, total = design.sample(panel), panel.total()
-    y = sample.means(total)
+    sample = design.sample(panel)
+    y = sample.means(len(panel.platforms))
     used = (sample.closed | sample.comparison) & np.isfinite(y).all(axis=1) & ~sample.stopped[:, sample.base.stop - 1]
     firms = pd.DataFrame({"origin": sample.origin, "group": panel.codes("brand_group")[0]})[used]
     firms = firms.assign(closed=sample.closed[used], before=y[used, 0], after=y[used, 1])

@@ -23,6 +23,7 @@ Cluster = Literal["brand_group", "category", "firm"]
 Answer = TypeVar("Answer")
 Asked = ParamSpec("Asked")
 
+KNOWN = 0.5  # share of a year's months above which most are known
 FEWEST_BASE, LATEST = 3, 9  # fewest base months and latest end of a window in reports
 COLUMNS = ["id", "label", "estimate", "std_error", "conf_low", "conf_high", "unit", "n", "mde", "reason"]
 ASKED = ["df", "level", "interval", "comparison", "months", "digest"]
@@ -213,8 +214,16 @@ class Sample:
 
     @cached_property
     def sums(self) -> Floats:
-        """Sales a year before and during the window, float64[2, firm, platform]; NaN if a month is missing."""
-        return np.array([self.panel.sales[:, :, months].sum(axis=2) for months in (self.before, self.after)])
+        """Sales a year before and during the window, float64[2, firm, platform], as from :func:`over_years`."""
+        return over_years(self.panel.sales, self.before, self.after)
+
+    @property
+    def in_part(self) -> str:
+        """Sentence about firms whose years have missing months but count; empty if there are none."""
+        unknown = [np.isnan(self.home[:, months]) for months in (self.before, self.after)]
+        count = int((np.any(unknown, axis=(0, 2)) & self.observed(1)).sum())
+        rule = "added up over the months known in both years, and scaled up, if these are more than half"
+        return f"{count:,} firms at home: {rule}" if count else ""
 
     def observed(self, width: int) -> Bools:
         """Return whether each firm has known sales on the first `width` platforms in both windows, bool[firm]."""
@@ -258,9 +267,9 @@ class Sample:
         """Count the clusters of the selected firms."""
         return len(np.unique(self.cluster[firms]))
 
-    def means(self, sales: Floats) -> Floats:
-        """Return mean monthly sales a year before and during the window, float64[firm, 2]."""
-        return np.column_stack([sales[:, months].mean(axis=1) for months in (self.before, self.after)])
+    def means(self, width: int) -> Floats:
+        """Return mean monthly sales on the first platforms, a year before and during the window, float64[firm, 2]."""
+        return np.asarray(self.sums[:, :, :width].sum(axis=2).T / (self.after.stop - self.after.start))
 
     def widest(self, estimate: Callable[[Ints], Estimate]) -> Estimate:
         """Return the estimate under the clustering that gives the widest intervals.
@@ -309,6 +318,18 @@ class Sample:
         provenance = "simulated" if self.panel.provenance == "simulated" else "estimate"
         changes = {"months": self.window, "provenance": provenance} | changes
         return replace(estimate, design=self.design, digest=self.panel.digest, **changes)
+
+
+def over_years(sales: Floats, *years: slice) -> Floats:
+    """Add up sales over the same months of several years, float64[year, ...]; months are the last axis of `sales`.
+
+    A month that is missing in one year is left out of all, and sums are scaled up to all months. They are NaN unless
+    most months, a share of more than `KNOWN`, are left.
+    """
+    values = np.array([sales[..., months] for months in years])
+    known = np.isfinite(values).all(axis=0)
+    share = known.mean(axis=-1)
+    return np.asarray(np.where(known, values, 0.0).sum(axis=-1) / np.where(share > KNOWN, share, np.nan))
 
 
 def _sample(panel: Panel, design: Design) -> Sample:

@@ -16,7 +16,7 @@ import pandas as pd
 from analysis.errors import DesignError
 from analysis.estimands import robustness
 from analysis.estimands.changes import Changes, estimated, totals
-from analysis.estimands.design import ASKED, COLUMNS, Design, as_rows, estimand, low_exposure
+from analysis.estimands.design import ASKED, COLUMNS, Design, as_rows, estimand, low_exposure, over_years
 from analysis.estimands.samples import entrants, twice_compared
 from analysis.estimate import Bools, Estimate, Floats
 from analysis.estimators.arrays import sum_by
@@ -132,7 +132,7 @@ def against_others(panel: Panel, design: Design) -> Estimate:
     changes, sample = estimated(panel, design, home=True), design.sample(panel)
     what = "the comparison of growth with other origins and the previous year"
     years = [sample.two_years_ago(what), sample.before, sample.after]
-    sold, code = [sample.home[:, year].sum(axis=1) for year in years], sample.mixed_cluster
+    sold, code = over_years(sample.home, *years), sample.mixed_cluster
     pools = [twice_compared(sample)["compared"] & sample.of_origin(side) for side in (True, False)]
     clusters = [len(np.unique(code[side & (sold[0] > 0)])) for side in pools]
     if min(clusters) < 2:

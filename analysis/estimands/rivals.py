@@ -15,7 +15,7 @@ import pandas as pd
 from scipy import sparse, stats
 
 from analysis.errors import DesignError, whole_number
-from analysis.estimands.design import Design, Sample, estimand
+from analysis.estimands.design import Design, Sample, estimand, over_years
 from analysis.estimands.samples import HIGH_RISK, incumbents, suspects
 from analysis.estimate import Bools, Estimate, Floats, Ints
 from analysis.estimators.att_gt import att_gt
@@ -65,7 +65,7 @@ def _spillover(
 
     `windows` and `exposure` replace those of the sample.
     """
-    before, after = (sample.home[firms, window].sum(axis=1) for window in windows or (sample.before, sample.after))
+    before, after = over_years(sample.home[firms], *(windows or (sample.before, sample.after)))
     category, level = sample.category[firms], sample.design.level
     exposure = sample.exposure[firms] if exposure is None else exposure
     effects = exposure_effects(before, after, exposure, category=category, level=level, **options)
@@ -198,7 +198,7 @@ def chilling(panel: Panel, design: Design) -> Estimate:
             f"too few clusters: {sides[0]} of suspect firms (risk above {HIGH_RISK:g}, exposure below {design.low:g}) "
             f"and {sides[1]} of comparison firms from the same origins, but two of each are needed; rescale risk"
         )
-    y = sample.means(sample.home[used])
+    y = sample.means(1)[used]
     first = np.where(suspect[used], 1.0, np.inf)
     code, strata = sample.cluster[used], sample.origin[used]
     effects = att_gt(y, first, scale="ratio", cluster=code, strata=strata, level=design.level)

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.errors import DesignError
-from analysis.estimands.design import Design, Sample
+from analysis.estimands.design import Design, Sample, over_years
 from analysis.estimate import Bools, Floats, Ints
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ LEFT = {
     "origin": "of an origin outside the estimand, or without a closed firm left",
     "category": "of an origin and category without a closed firm left",
     "exposed": "not closed, but closed rivals had much of the category",
-    "unknown": "a required month, the exposure or the risk is missing",
+    "unknown": "half of a year's months, the month of a wave, the exposure or the risk is missing",
     "none before": "no sales in the baseline months: entered later",
     "too small": "not closed, and smaller than nine of ten closed firms",
     "stopped": "sold nothing in the month from which it is followed, or in the window",
@@ -211,7 +211,8 @@ def changing(sample: Sample, eligible: Bools, width: int) -> tuple[list[Cohort],
 def twice_compared(sample: Sample) -> Masks:
     """Return the firms in :func:`analysis.estimands.growth.against_others`, observed in all three windows."""
     (_, masks), start = changing(sample, np.ones_like(sample.closed), 1), sample.before.start - 12
-    early = np.isfinite(sample.home[:, max(start, 0) : sample.before.stop - 12].sum(axis=1))
+    earlier = [slice(start, sample.before.stop - 12)] if start >= 0 else []
+    early = np.isfinite(over_years(sample.home, *earlier, sample.before, sample.after)[0])
     masks |= {name: masks[name] & sample.is_own for name in ("closed", "asked about")}
     compared = sample.comparison & sample.observed(1) & early
     masks |= {"compared": compared, "origin": ~sample.is_own & ~sample.comparison}
