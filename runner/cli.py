@@ -121,7 +121,7 @@ def prune(
     keep: Annotated[int | None, Option(min=1, metavar="N", help="Releases to keep; default: the schedule's.")] = None,
 ) -> None:
     """Remove the oldest releases, but never the latest."""
-    from runner import verify
+    from runner import site
 
     plan = schedule.load(HERE.get())
     if not (most := keep or plan.keep):
@@ -129,8 +129,9 @@ def prune(
             "Cannot prune: the number of releases to keep is not set; pass --keep N, or set keep: N in schedule.yml."
         )
     with release.locked(folder := (HERE.get() / plan.publish).absolute()):
-        for line in verify.prune(folder, most):
+        for line in site.prune(folder, most):
             say(line)
+        site.refresh(folder)
 
 
 @app.command("list")

@@ -43,6 +43,7 @@ class Entry(BaseModel):
     seconds: float
     finished: str
     made: list[str]  # its files in the release
+    stale: str = ""  # why it was not made again in its turn, if it was not
 
     @property
     def as_of(self) -> str:

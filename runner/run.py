@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, cast
 from analysis import parameters, provenance
 from analysis.errors import DesignError
 from analysis.provenance import ANNEX
-from runner import Exit, Outcome, ReportError, diff, disk_full, pdf, publish, release, schedule
+from runner import Exit, Outcome, ReportError, diff, disk_full, pdf, publish, reason, release, schedule
 from runner.diff import Changes
 from runner.kernels import TIMEOUT, Kernels, interruptible
 from runner.publish import Verdict
@@ -87,6 +87,9 @@ class Run:
     verdicts: dict[str, list[Verdict]] = field(default_factory=dict)
     made: list[str] = field(default_factory=list)
     failures: dict[str, ReportError] = field(default_factory=dict)
+    stale: dict[str, ReportError] = field(
+        default_factory=dict
+    )  # failures of reports that are carried over all the same
     lines: dict[str, str] = field(default_factory=dict)  # the line to print for each report at the end
 
     @cached_property
@@ -126,6 +129,16 @@ class Run:
         self.verdicts[job.name] = standing.verdicts()[job.name]
         self.lines[job.name] = "unchanged" if entry.as_of == as_of else f"unchanged  as of {entry.as_of}"
 
+    def carry_failed(self) -> None:
+        """Carry over the reports that failed, if others were made, and mark them as stale."""
+        for job in self.jobs if self.standing and self.made else ():
+            if job.name in self.failures and self.standing and job.name in self.standing.manifest.reports:
+                failure = self.stale[job.name] = self.failures.pop(job.name)
+                self.carry(job)
+                entry = self.entries[job.name]
+                self.entries[job.name] = entry.model_copy(update={"stale": reason(str(failure))})
+                self.lines[job.name] = f"failed  stands as of {entry.as_of}"
+
 
 def reports(root: Path, request: Request, due: Due | None = None) -> Outcome:
     """Make the outdated reports of a repository, and publish them with the others in a new release.
@@ -135,7 +148,8 @@ def reports(root: Path, request: Request, due: Due | None = None) -> Outcome:
     request that cannot be run raises `DesignError` or `DataError` before any work starts. Existing releases never
     change.
     """
-    out, as_of = (request.out or root / schedule.load(root).publish).absolute(), request.as_of
+    plan = schedule.load(root)
+    out, as_of = (request.out or root / plan.publish).absolute(), request.as_of
     pdf.refuse_incomplete()
     scheduled, chosen, study = _planned(root, request, out)
     lies = publish.digest_of(request.panel["panel_path"]) if request.panel else ""
@@ -167,6 +181,8 @@ def reports(root: Path, request: Request, due: Due | None = None) -> Outcome:
             lines = {report: f"to make: {why}" if why else "unchanged" for report, why in whys.items()}
             return Outcome(outcome="planned", as_of=as_of, reports=lines, failures=ahead, out=out)
         _work(run, [job for job in jobs if not job.is_brief])
+        if plan.carry_failed:
+            run.carry_failed()
         for brief in (job for job in jobs if job.is_brief):
             _work_brief(run, brief)
         now = _sources(root, jobs) if run.made or run.failures else before
@@ -184,9 +200,11 @@ def reports(root: Path, request: Request, due: Due | None = None) -> Outcome:
 
 def _ended(run: Run, name: str, only_named: bool) -> Outcome:
     """Return the outcome of a run whose results are in the folder `name`."""
-    codes = {failure.code for failure in run.failures.values()}
+    failures = run.failures | run.stale
+    codes = {failure.code for failure in failures.values()}
     code = next((code for code in (Exit.DISK_FULL, Exit.FAILED, Exit.PDF, Exit.REFUSED) if code in codes), Exit.OK)
-    outcome = {Exit.OK: "published" if run.made else "unchanged", Exit.REFUSED: "refused"}.get(code, "failed")
+    well = "published" if run.made else "unchanged"
+    outcome = well if not run.failures else "refused" if code == Exit.REFUSED else "failed"
     seen = name not in ("", DRAFT)
     lines = {job.name: run.lines[job.name] for job in run.jobs if job.name in run.lines}
     if not seen:
@@ -198,7 +216,7 @@ def _ended(run: Run, name: str, only_named: bool) -> Outcome:
         as_of=run.request.as_of,
         reports=lines,
         changed_words=diff.turned(run.changes) if run.made and seen and run.changes else [],
-        failures=[str(failure) for failure in run.failures.values()],
+        failures=[str(failure) for failure in failures.values()],
         code=code,
         previous=run.standing.folder.name if run.standing else "",
     )
@@ -294,11 +312,12 @@ def _work_brief(run: Run, brief: Job) -> None:
     """Make the brief from the available verdicts, listing the failed reports in it."""
     inputs = [job for job in run.jobs if not job.is_brief]
     failed = [job.name for job in inputs if job.name in run.failures]
+    old = [f"{name} (it stands as of {run.entries[name].as_of})" for name in run.stale]
     read = {job.name: run.verdicts[job.name] for job in inputs if job.name in run.verdicts and not job.sweep}
     if failed and not any(read.values()):
         run.lines[brief.name] = f"not run: there are no verdicts without {', '.join(failed)}"
         return
-    more = {"failed": ", ".join(failed), "panel": run.panel_is}
+    more = {"failed": ", ".join([*failed, *old]), "panel": run.panel_is}
     brief = _with(brief, **{name: text for name, text in more.items() if text})
     _lay_out(run, read)
     if run.standing and "since" in brief.parameters:
@@ -421,21 +440,22 @@ def _put(run: Run, out: Path, *, whole: bool) -> str:
             return standing
     from runner import exports, site  # imports pandas, not needed by a run without changes
 
-    new, changes = _gathered(run), run.changes
+    new, changes, failed = _gathered(run), run.changes, [*run.failures, *run.stale]
     for job in run.jobs:
-        if job.name in run.failures and (notebook := run.stage / job.name / f"{job.name}.ipynb").exists():
-            failed = new / "failed" / f"{job.name}.ipynb"
-            failed.parent.mkdir(parents=True, exist_ok=True)
+        if job.name in failed and (notebook := run.stage / job.name / f"{job.name}.ipynb").exists():
+            kept = new / "failed" / f"{job.name}.ipynb"
+            kept.parent.mkdir(parents=True, exist_ok=True)
             publish.without_paths(notebook, job)
-            os.replace(notebook, failed)
+            os.replace(notebook, kept)
     exports.compare(new, run.jobs, run.verdicts)
     _annex(run, new / ANNEX)
     target = out / (release.next_name(out, run.request.as_of) if whole and not run.failures else DRAFT)
     manifest = _manifest(run, target.name)
-    moved = {**(changes.as_json() if changes else {}), "headline": site.says(new, run.entries).headline}
+    stale = [f"{name}, as of {entry.as_of}: {entry.stale}" for name, entry in run.entries.items() if entry.stale]
+    moved = {**(changes.as_json() if changes else {}), "headline": site.says(new, run.entries).headline, "stale": stale}
     publish.write_json(new / diff.FILE, {**moved, "until": target.name})
     event = next((job.parameters["event"] for job in run.jobs if "event" in job.parameters), "")
-    work = {"made": run.made, "failed": [*run.failures]}
+    work = {"made": run.made, "failed": failed}
     site.write(new, manifest.model_dump(), run.verdicts, event=event, changes=changes, **work)
     publish.write_json(new / release.MANIFEST, {**manifest.model_dump(), "files": release.hashes(new)})
     release.put(new, target, run.stage)

@@ -187,7 +187,8 @@ class Schedule(Written):
 
     reports: Annotated[list[Report], Field(min_length=1)]
     publish: Text = "reports"  # folder of the releases, absolute or relative to the project
-    keep: Annotated[int, Field(ge=1)] | None = None  # number of releases that `prune` leaves; None means all
+    keep: Annotated[int, Field(ge=1)] | None = None  # number of releases that a run or `prune` leaves; None means all
+    carry_failed: bool = False  # whether a report that failed stands as it was, marked, in a release with the others
     notices: tuple[Notice, ...] = ()
 
 

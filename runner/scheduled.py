@@ -34,7 +34,7 @@ def work(root: Path, request: Request, *, due: bool = False, as_json: bool = Fal
     as_json : bool
         Whether to print only the outcome to standard output, as one JSON object.
     """
-    recipients, waits, wrong = tuple[Notice, ...](), list[str](), None
+    recipients, keep, waits, wrong = tuple[Notice, ...](), None, list[str](), None
 
     def is_due(job: Job, standing: Release) -> str:
         stands = date.fromisoformat(standing.manifest.reports[job.name].as_of)
@@ -48,7 +48,7 @@ def work(root: Path, request: Request, *, due: bool = False, as_json: bool = Fal
         plan = schedule.load(root)
         folder = root / plan.publish
         if due or request.out is None or request.out.resolve() == folder.resolve():
-            recipients = plan.notices
+            recipients, keep = plan.notices, plan.keep
         request = replace(request, out=(request.out or folder).absolute())
         with withheld(plan.notices):
             outcome = run.reports(root, request, is_due if due else None)
@@ -58,7 +58,7 @@ def work(root: Path, request: Request, *, due: bool = False, as_json: bool = Fal
         outcome, wrong = stopped(error, request.as_of, (request.out or root / "reports").absolute()), error
     ended, faults = without_paths(outcome, root), list[str]()
     if ended.code != Exit.LOCKED and not request.dry:  # if it is locked, the run at work will tell
-        ended, faults = told(root, ended, recipients)
+        ended, faults = told(root, ended, recipients, keep)
     if as_json:
         say(json.dumps({**ended.model_dump(exclude={"at"}), "notices": faults}))
     elif not wrong:
@@ -71,11 +71,11 @@ def work(root: Path, request: Request, *, due: bool = False, as_json: bool = Fal
     return outcome.code or (Exit.NOTICE if faults else Exit.OK)
 
 
-def told(root: Path, outcome: Outcome, recipients: Sequence[Notice]) -> tuple[Outcome, list[str]]:
+def told(root: Path, outcome: Outcome, recipients: Sequence[Notice], keep: int | None) -> tuple[Outcome, list[str]]:
     """Send the notices of a run and log it; return its outcome with what the log knows, and what could not be told.
 
     It is logged after the news is sent, so that a run that is killed meanwhile is told again, and before the other
-    notices, which may copy the page and the feed.
+    notices, which may copy the page and the feed. Of the releases, the newest `keep` stay.
     """
     from runner import notices, site  # imports network clients
 
@@ -89,7 +89,7 @@ def told(root: Path, outcome: Outcome, recipients: Sequence[Notice]) -> tuple[Ou
     if outcome.news and len(faults) == sum(notice.on == "news" for notice in recipients):
         outcome = outcome.model_copy(update={"news": UNSENT if faults else ""})
     try:
-        site.record(outcome.out, outcome, datetime.now(UTC))
+        site.record(outcome.out, outcome, datetime.now(UTC), keep=keep)
     except OSError as error:
         faults.append(f"The page and the feed in {outcome.out.name} could not be written ({error.strerror}).")
     return outcome, faults + send(outcome, recipients, logged=True)

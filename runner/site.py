@@ -30,7 +30,7 @@ from runner import Outcome, ReportError, diff, reason, release
 from runner.diff import Changes
 from runner.pdf import AUTHOR
 from runner.publish import identity, name_of, rendered
-from runner.release import DATA, DRAFT, MANIFEST, VERDICTS, Release
+from runner.release import DATA, DRAFT, LATEST, MANIFEST, VERDICTS, Release
 from runner.schedule import number, varied
 
 PAGE, BELIEVE, FEED, LOG = "index.html", "believe.html", "feed.xml", "outcomes.jsonl"
@@ -125,6 +125,8 @@ def _card(
         "name": name,
         "title": (title[1] if title else name) + (f" ({', '.join(varied(name))})" if varied(name) else ""),
         "market": entry["market"],
+        "stale": entry["stale"],
+        "as_of": entry["parameters"].get("as_of", ""),
         "made": made,
         "figure": drawn if drawn in made else "",
         "seen": first["alt"],
@@ -240,6 +242,7 @@ class Summary(BaseModel):
 
     headline: str = ""
     line: str = ""
+    stale: list[str] = []
     told: list[tuple[str, list[str]]] = []
 
 
@@ -252,7 +255,28 @@ def newest_first(out: Path) -> list[Release]:
     return releases
 
 
-def record(out: Path, outcome: Outcome, at: datetime) -> None:
+def prune(out: Path, keep: int) -> list[str]:
+    """Remove all but the newest `keep` releases, and return one line per old release.
+
+    The caller holds the lock. The target of `latest` and the newest release whose files match its manifest stay,
+    however old. Folders without a valid manifest are left alone.
+    """
+    releases = newest_first(out)
+    latest = os.readlink(out / LATEST) if (out / LATEST).is_symlink() else ""
+    sound = next((each.folder.name for each in releases if not each.faults()), "") if releases[keep:] else ""
+    stays, lines = {sound: "it is the newest one that verifies", latest: "`latest` points at it"}, list[str]()
+    for old in reversed(releases[keep:]):
+        name, away = old.folder.name, out / f"{release.STAGE}{old.folder.name}"
+        if name in stays:
+            lines.append(f"{name}: kept, since {stays[name]}")
+            continue
+        os.rename(old.folder, away)  # readers never see half a release
+        release.remove(away)
+        lines.append(f"{name}: removed, {len(old.manifest.files)} files as of {old.manifest.as_of}")
+    return lines
+
+
+def record(out: Path, outcome: Outcome, at: datetime, *, keep: int | None = None) -> None:
     """Add the outcome of a run to the log, and rewrite the page and the feed.
 
     If another run holds the lock, the page and the feed are left to that run. A run without a release or draft adds
@@ -265,6 +289,8 @@ def record(out: Path, outcome: Outcome, at: datetime) -> None:
     outcome : Outcome
     at : datetime
         When the run ended.
+    keep : int or None
+        Number of releases to leave after a new one; None means all.
     """
     if not (outcome.release or outcome.draft or (out / LOG).is_file()):
         return
@@ -277,6 +303,8 @@ def record(out: Path, outcome: Outcome, at: datetime) -> None:
         os.close(descriptor)
     with suppress(ReportError), release.locked(out):
         _replace(out / LOG, "".join(f"{each.model_dump_json()}\n" for each in logged(out)[-KEPT:]))
+        if keep and outcome.outcome == "published":
+            prune(out, keep)
         refresh(out)
 
 

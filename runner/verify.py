@@ -1,21 +1,17 @@
-"""Verify releases against their manifests, and remove old releases.
-
-At least one release that verifies is kept.
-"""
+"""Verify releases against their manifests."""
 
 from __future__ import annotations
 
 import hashlib
-import os
 import zipfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from analysis.errors import DesignError
-from runner import Exit, ReportError, diff, publish, release, say, site
+from runner import Exit, ReportError, diff, publish, release, say
 from runner.diff import ESTIMATES
 from runner.publish import sha256, unlike
-from runner.release import DATA, LATEST, MANIFEST, VERDICTS, Manifest, Release
+from runner.release import DATA, MANIFEST, VERDICTS, Manifest, Release
 
 MOST = 5  # names in one line at most
 
@@ -142,26 +138,3 @@ def _again(root: Path, published: Release, name: str) -> Exit:
         what = "PDF and estimates" if f"{name}{ESTIMATES}" in files else "PDF"
         say(f"{name}: made again, identical to the byte: {what}, {len(files)} files in all.")
     return Exit.FAILED if other else Exit.OK
-
-
-def prune(out: Path, keep: int) -> list[str]:
-    """Remove all but the newest `keep` releases, and return one line per old release.
-
-    The caller holds the lock. The target of `latest` and the newest release that verifies stay, however old. Folders
-    without a valid manifest are left alone.
-    """
-    releases = site.newest_first(out)
-    latest = os.readlink(out / LATEST) if (out / LATEST).is_symlink() else ""
-    sound = next((each.folder.name for each in releases if not faults(each)), "")
-    stays, lines = {sound: "it is the newest one that verifies", latest: "`latest` points at it"}, list[str]()
-    for old in reversed(releases[keep:]):
-        name, away = old.folder.name, out / f"{release.STAGE}{old.folder.name}"
-        if name in stays:
-            lines.append(f"{name}: kept, since {stays[name]}")
-            continue
-        os.rename(old.folder, away)  # readers never see half a release
-        release.remove(away)
-        lines.append(f"{name}: removed, {len(old.manifest.files)} files as of {old.manifest.as_of}")
-    if lines:
-        site.refresh(out)
-    return lines

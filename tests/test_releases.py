@@ -9,7 +9,7 @@ import pytest
 from pages import Page
 from releases import REPORT, make
 
-from runner import Outcome, release, site, verify
+from runner import Outcome, release, site
 from runner.release import LATEST, MANIFEST
 
 AT = datetime(2026, 11, 26, 6, 0, tzinfo=UTC)
@@ -210,16 +210,16 @@ def show(out, name):
 
 def test_prune_removes_the_oldest_and_says_which(five):
     show(five, DAYS[-1])
-    assert [line.partition(",")[0] for line in verify.prune(five, 2)] == [f"{day}: removed" for day in DAYS[:3]]
+    assert [line.partition(",")[0] for line in site.prune(five, 2)] == [f"{day}: removed" for day in DAYS[:3]]
     assert release.names(five) == DAYS[3:]
     assert len(entries(five)) == 2
-    assert verify.prune(five, 2) == []
+    assert site.prune(five, 2) == []
     assert not [*five.glob(".run-*")]
 
 
 def test_prune_never_removes_what_latest_shows(five):
     show(five, DAYS[0])
-    assert verify.prune(five, 1)[0] == f"{DAYS[0]}: kept, since `latest` points at it"
+    assert site.prune(five, 1)[0] == f"{DAYS[0]}: kept, since `latest` points at it"
     assert release.names(five) == [DAYS[0], DAYS[4]]
 
 
@@ -227,7 +227,7 @@ def test_prune_never_removes_the_last_that_verifies(five):
     show(five, DAYS[-1])
     for day in DAYS[2:]:
         (five / day / f"{REPORT}.pdf").write_text("damaged")
-    assert f"{DAYS[1]}: kept, since it is the newest one that verifies" in verify.prune(five, 1)
+    assert f"{DAYS[1]}: kept, since it is the newest one that verifies" in site.prune(five, 1)
     assert release.names(five) == [DAYS[1], DAYS[4]]
 
 
@@ -236,13 +236,13 @@ def test_prune_leaves_alone_what_is_no_release_by_its_manifest(five, spoil):
     show(five, DAYS[-1])
     spoil(five / DAYS[0] / MANIFEST)
     os.rename(five / DAYS[1], five / "2020-01-01")  # its manifest is of another folder
-    verify.prune(five, 1)
+    site.prune(five, 1)
     assert release.names(five) == ["2020-01-01", DAYS[0], DAYS[4]]
 
 
 def test_prune_does_not_follow_a_link(five, tmp_path):
     elsewhere = make(tmp_path / "elsewhere", "2026-11-01").folder
     os.symlink(elsewhere, five / "2026-11-01")
-    verify.prune(five, 1)
+    site.prune(five, 1)
     assert (elsewhere / MANIFEST).exists()
     assert (five / "2026-11-01").is_symlink()
