@@ -61,6 +61,7 @@ class Outcome(BaseModel):
 
     outcome: str  # published, unchanged, failed, refused, interrupted, or draft (named reports, no release yet)
     release: str = ""  # name of the release that was made or found unchanged
+    manifest: str = ""  # hash of its manifest
     draft: str = ""  # name of the draft, if one was made
     as_of: str = ""
     reports: dict[str, str] = {}  # one line per report, by name

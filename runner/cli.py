@@ -87,15 +87,19 @@ def run(
 @app.command("verify")
 def verify(
     folder: Folder,
-    again: Annotated[str | None, Option(metavar="NAME", help="Report to make again; default: the quickest.")] = None,
+    again: Annotated[
+        list[str] | None, Option(metavar="NAME", help="Make this report again; default: the quickest.")
+    ] = None,
+    all_: Annotated[bool, Option("--all", help="Make all reports again.")] = False,
     no_again: Annotated[bool, Option("--no-again", help="Check hashes only.")] = False,
 ) -> None:
-    """Verify a release against its manifest, then make one report again and compare it."""
+    """Verify a release against its manifest, then make one report again, or more, and compare."""
     from runner import verify
 
-    if no_again and again is not None:
-        raise typer.BadParameter("Cannot combine --no-again with --again; choose one of them.")
-    raise typer.Exit(verify.prove(HERE.get(), folder, None if no_again else again or ""))
+    if bool(again) + all_ + no_again > 1:
+        raise typer.BadParameter("Cannot combine --again, --all and --no-again; choose one of them.")
+    names = [*release.read(folder.resolve()).manifest.reports] if all_ else again or []
+    raise typer.Exit(verify.prove(HERE.get(), folder, None if no_again else names))
 
 
 @app.command("diff")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-import zipfile
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
@@ -15,7 +14,7 @@ from analysis.data import DESCRIPTOR
 from analysis.numbers import number, quantity, span
 from runner import schedule
 from runner.publish import identity, name_of, unlike
-from runner.release import DATA, Release
+from runner.release import Release
 
 FILE = "changes.json"  # in a release
 ESTIMATES = ".estimates.csv"
@@ -240,8 +239,8 @@ def _written(row: Row | None) -> str:
 
 
 def _tables(release: Release, files: Iterable[str]) -> dict[str, bytes]:
-    with zipfile.ZipFile(io.BytesIO(release.read(DATA))) as archive:
-        return {name: archive.read(name) for name in {*files, DESCRIPTOR} & {*archive.namelist()}}
+    tables = release.data()
+    return {name: tables[name] for name in {*files, DESCRIPTOR} & tables.keys()}
 
 
 # Which cells of the data differ

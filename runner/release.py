@@ -7,27 +7,38 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
+import io
 import os
 import re
 import shutil
 import tempfile
 import zipfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from datetime import date, datetime
+from itertools import chain
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic import AfterValidator, BaseModel, TypeAdapter, ValidationError
 
-from analysis.errors import DesignError
+from analysis.errors import DataError, DesignError
+from analysis.untrusted import admit
 from runner import Exit, ReportError, disk_full
 from runner.publish import Verdict, sha256
 
 LATEST, DRAFT = "latest", "draft"
 MANIFEST, VERDICTS, DATA = "manifest.json", "verdicts.json", "data.zip"
 STAGE = ".run-"
+MOST = 1 << 28  # bytes read of one file, and of all data once unpacked
 _NAME = re.compile(r"(\d{4}-\d\d-\d\d)(?:\.([1-9]\d*))?")
+
+
+def _whole(inputs: dict[str, dict[str, str]]) -> dict[str, dict[str, str]]:
+    if lacks := {"data", "code", "layout", "words", "versions"} - inputs.keys():
+        raise ValueError(f"the inputs lack {', '.join(sorted(lacks))}")
+    return inputs
 
 
 class Entry(BaseModel):
@@ -35,20 +46,20 @@ class Entry(BaseModel):
 
     notebook: str
     notebook_sha256: str  # of its cells: see `publish.digest`
-    parameters: dict[str, Any]
+    parameters: Annotated[dict[str, Any], AfterValidator(lambda of: date.fromisoformat(of.get("as_of", "")) and of)]
     market: str
     files: dict[str, str]  # its own input files, such as a panel: hash by name
     fingerprint: str  # of all its inputs except the as-of date
     commit: str | None
     seconds: float
-    finished: str
+    finished: Annotated[str, AfterValidator(lambda at: datetime.fromisoformat(at) and at)]
     made: list[str]  # its files in the release
     stale: str = ""  # why it was not made again in its turn, if it was not
 
     @property
     def as_of(self) -> str:
         """As-of date of the report."""
-        return str(self.parameters.get("as_of", ""))
+        return str(self.parameters["as_of"])
 
 
 class Manifest(BaseModel):
@@ -57,10 +68,11 @@ class Manifest(BaseModel):
     release: str  # name of its folder
     as_of: str
     previous: str  # name of the previous release; empty for the first
+    previous_sha256: str = ""  # hash of its manifest
     panel: str  # digest of the path of the panel, empty if there is none
     panel_is: str  # description of the panel
     commit: str | None
-    inputs: dict[str, dict[str, str]]  # see `publish.inputs`
+    inputs: Annotated[dict[str, dict[str, str]], AfterValidator(_whole)]  # see `publish.inputs`
     files: dict[str, str]  # all its files except this one: hash by path
     reports: dict[str, Entry]
 
@@ -71,6 +83,7 @@ class Release:
 
     folder: Path
     manifest: Manifest
+    digest: str = ""  # hash of the manifest; empty while the release is in the making
 
     def verdicts(self) -> dict[str, list[Verdict]]:
         """Return the verdicts by report.
@@ -97,31 +110,40 @@ class Release:
         """
         remedy = "run `market-impact verify` for details."
         try:
+            admit(self.folder / name, MOST)
             content = (self.folder / name).read_bytes()
-        except OSError as error:
-            raise ReportError(f"{self.folder}: {name} cannot be read ({error.strerror}); {remedy}") from None
+        except (OSError, DataError) as error:
+            raise ReportError(f"{self.folder}: {name} cannot be read ({error}); {remedy}") from None
         if self.manifest.files.get(name, digest := hashlib.sha256(content).hexdigest()) != digest:
             raise ReportError(f"{self.folder}: {name} does not match the manifest; {remedy}")
         return content
+
+    def data(self) -> dict[str, bytes]:
+        """Unpack the data that the reports were made from, by file; raise `ReportError` if that is impossible."""
+        try:
+            with zipfile.ZipFile(io.BytesIO(self.read(DATA))) as archive:
+                if (size := sum(info.file_size for info in archive.infolist())) > MOST:
+                    raise ValueError(f"{size:,} bytes, of which {MOST:,} are allowed")
+                return {name: archive.read(name) for name in archive.namelist()}
+        except ReportError:
+            raise
+        except Exception as error:  # zipfile raises a dozen kinds
+            raise ReportError(f"{self.folder}: {DATA} cannot be unpacked ({error}); make a new release.") from None
 
     def faults(self) -> list[str]:
         """Describe each file that does not match the manifest.
 
         Files that the manifest does not list are ignored.
         """
-        made = {VERDICTS: "the release", DATA: "the release"}
-        for report, entry in self.manifest.reports.items():
-            made |= dict.fromkeys([f"{report}.pdf", f"{report}.ipynb", *entry.made], f"report {report}")
-        unlisted = sorted(made.keys() - self.manifest.files.keys())
-        return [
-            *(f"{name}: {how}" for name, was in self.manifest.files.items() if (how := self._fault(name, was))),
-            *(f"{name}: belongs to {made[name]}, but the manifest has no hash for it" for name in unlisted),
-        ]
+        made = (f"{report}{kind}" for report in self.manifest.reports for kind in (".pdf", ".ipynb"))
+        files = [VERDICTS, DATA, *made, *chain(*(entry.made for entry in self.manifest.reports.values()))]
+        hashes = {**dict.fromkeys(files, ""), **self.manifest.files}
+        return [f"{name}: {how}" for name, was in hashes.items() if (how := self._fault(name, was))]
 
     def _fault(self, name: str, was: str) -> str:
         path = self.folder / name
-        if ".." in PurePosixPath(name).parts or PurePosixPath(name).is_absolute():
-            return "the manifest lists a path outside the release"
+        if not was or ".." in PurePosixPath(name).parts or PurePosixPath(name).is_absolute():
+            return "the manifest lists a path outside the release" if was else "the manifest has no hash for it"
         if path.is_symlink() or not path.is_file():
             return "a link instead of a file" if path.is_symlink() else "missing"
         if (now := sha256(path)) == was:
@@ -141,13 +163,15 @@ def read(folder: Path) -> Release:
         If there is no valid manifest, or it belongs to another folder.
     """
     try:
-        manifest = Manifest.model_validate_json((folder / MANIFEST).read_bytes())
+        admit(folder / MANIFEST, MOST)
+        content = (folder / MANIFEST).read_bytes()
+        manifest = Manifest.model_validate_json(content)
     except (OSError, ValueError) as error:
         why = error.strerror if isinstance(error, OSError) else str(error).splitlines()[0]
         raise ReportError(f"{folder} is not a release: its {MANIFEST} cannot be read ({why}).") from None
     if manifest.release != folder.name:
         raise ReportError(f"{folder} is not a release: its {MANIFEST} belongs to {manifest.release!r}.")
-    return Release(folder, manifest)
+    return Release(folder, manifest, hashlib.sha256(content).hexdigest())
 
 
 def order(name: str) -> tuple[str, int] | None:
@@ -156,17 +180,18 @@ def order(name: str) -> tuple[str, int] | None:
 
 
 def names(out: Path, as_of: str = "9999") -> list[str]:
-    """Return the names of an output folder's releases up to a date, oldest first."""
-    there = [file.name for file in out.iterdir() if file.is_dir() and not file.is_symlink()]
+    """Return the names of an output folder's releases up to a date, oldest first, leaving out empty folders."""
+    there = [file.name for file in out.iterdir() if file.is_dir() and not file.is_symlink() and any(file.iterdir())]
     dated = sorted((when, name) for name in there if (when := order(name)))
     return [name for when, name in dated if when[0] <= as_of]
 
 
-def standing(out: Path, as_of: str) -> tuple[Release | None, str]:
+def standing(out: Path, as_of: str, known: Mapping[str, str]) -> tuple[Release | None, str]:
     """Return the newest release up to a date, or the reason it cannot be used.
 
-    The reason is an empty string if there is nothing wrong. If the files of the release are damaged, the release is
-    None and the reason is a sentence. If there is no release, it is None and the reason is an empty string.
+    `known` contains hashes of manifests by release, from the log of the runs. The reason is an empty string if there is
+    nothing wrong. If the files of the release are damaged, the release is None and the reason is a sentence. If there
+    is no release, it is None and the reason is an empty string.
     """
     if not (there := names(out, as_of)):
         return None, ""
@@ -174,6 +199,8 @@ def standing(out: Path, as_of: str) -> tuple[Release | None, str]:
         newest = read(out / there[-1])
     except ReportError as error:
         return None, f"{error} All reports are made again."
+    if newest.digest != known.get(there[-1], newest.digest):
+        return None, f"{newest.folder}: {MANIFEST} is not the one that its run logged. All reports are made again."
     if faults := newest.faults():
         listed = ", ".join(fault.partition(";")[0] for fault in faults[:3])
         more = f", and {len(faults) - 3} more" if len(faults) > 3 else ""

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, cast
 from analysis import parameters, provenance
 from analysis.errors import DesignError
 from analysis.provenance import ANNEX
-from runner import Exit, Outcome, ReportError, diff, disk_full, pdf, publish, reason, release, schedule
+from runner import Exit, Outcome, ReportError, diff, disk_full, pdf, publish, reason, release, schedule, site
 from runner.diff import Changes
 from runner.kernels import TIMEOUT, Kernels, interruptible
 from runner.publish import Verdict
@@ -158,7 +158,7 @@ def reports(root: Path, request: Request, due: Due | None = None) -> Outcome:
             raise DesignError(f"{out} contains reports on other data; choose another folder with --out.")
         today = schedule.today()
         ahead = release.after(out, today)
-        standing, damage = release.standing(out, as_of)
+        standing, damage = release.standing(out, as_of, site.known(out))
         if standing:
             release.point(out, name := standing.folder.name, stage, today)  # a killed run may have made no link
         only_named = bool(request.names) and not standing and not damage
@@ -223,13 +223,13 @@ def _ended(run: Run, name: str, only_named: bool) -> Outcome:
 
 
 @contextmanager
-def again(root: Path, standing: Release, name: str) -> Iterator[Path]:
-    """Make one report of a release again from the checkout, and yield the folder with its files.
+def again(root: Path, standing: Release, name: str) -> Iterator[tuple[Path, list[Verdict]]]:
+    """Make one report of a release again from the checkout, and yield the folder with its files, and its verdicts.
 
     Raises
     ------
     DesignError
-        If the report was made from a file of the user's own, or from inputs that differ from the checkout.
+        If the report was made from a file of the user's own.
     ReportError
         If the report fails.
     """
@@ -246,20 +246,17 @@ def again(root: Path, standing: Release, name: str) -> Iterator[Path]:
             values = {key: of.parameters[key] for key in fields if key in of.parameters}
             jobs[report] = replace(job, parameters=values, market=of.market)
     job, verdicts = jobs[name], standing.verdicts()
-    others = [report for report in jobs if report != name and not jobs[report].sweep]
-    read = {report: verdicts[report] for report in others} if job.is_brief else None
+    read = {report: verdicts[report] for report in jobs if report != name and not jobs[report].sweep}
     common = {**publish.inputs(root), "beside": schedule.beside(jobs.values())}
-    if publish.fingerprint(job, common, read) != entry.fingerprint:
-        raise DesignError(f"{name}: its fingerprint differs in this checkout; check out {entry.commit}.")
     with interruptible(), tempfile.TemporaryDirectory() as scratch, release.sockets(Path(scratch)) as sockets:
-        request, panel_is = Request(entry.as_of, workers=1, force=True), standing.manifest.panel_is
+        request, panel_is = Request(entry.as_of, workers=1), standing.manifest.panel_is
         run = Run(root, request, Path(scratch), sockets, [*jobs.values()], {}, None, "", panel_is, common)
-        if read:
+        if job.is_brief:
             _lay_out(run, read)
-        _work(run, [job], read)
+        _work(run, [job], read if job.is_brief else None)
         if name in run.failures:
             raise run.failures[name]
-        yield run.stage / name
+        yield run.stage / name, run.verdicts[name]
 
 
 def _planned(root: Path, request: Request, out: Path) -> tuple[list[Job], dict[str, str], Study | None]:
@@ -418,6 +415,7 @@ def _manifest(run: Run, name: str) -> Manifest:
         release=name,
         as_of=run.request.as_of,
         previous="" if run.standing is None else run.standing.folder.name,
+        previous_sha256="" if run.standing is None else run.standing.digest,
         panel=run.panel,
         panel_is=run.panel_is,
         commit=provenance.commit(),
@@ -438,7 +436,7 @@ def _put(run: Run, out: Path, *, whole: bool) -> str:
         if run.standing.manifest.reports.keys() == {job.name for job in run.jobs}:
             _show(out, standing, run.stage)
             return standing
-    from runner import exports, site  # imports pandas, not needed by a run without changes
+    from runner import exports  # imports pandas, not needed by a run without changes
 
     new, changes, failed = _gathered(run), run.changes, [*run.failures, *run.stale]
     for job in run.jobs:

@@ -82,6 +82,8 @@ def told(root: Path, outcome: Outcome, recipients: Sequence[Notice], keep: int |
     jobs = list[Job]()
     with suppress(DataError, DesignError):  # a schedule that cannot be read is told as such
         jobs = schedule.read(root)
+    if outcome.outcome == "published":
+        outcome = outcome.model_copy(update={"manifest": release.read(outcome.folder).digest})
     outcome = notices.remembered(outcome, site.logged(outcome.out), jobs)
     briefs = [outcome.folder / f"{name}.pdf" for name in outcome.reports if schedule.number(name) == "00"]
     send = partial(notices.send, environment=dict(os.environ), root=root, brief=next(iter(briefs), None))

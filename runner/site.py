@@ -318,6 +318,11 @@ def logged(out: Path) -> list[Outcome]:
     return [outcome for outcome in outcomes if outcome.at]
 
 
+def known(out: Path) -> dict[str, str]:
+    """Return the hash of each release's manifest from the log."""
+    return {run.release: run.manifest for run in logged(out) if run.manifest}
+
+
 def refresh(out: Path) -> None:
     """Rewrite an output folder's page and feed from its releases and log.
 
@@ -348,6 +353,7 @@ def _item(run: Outcome, summaries: Mapping[str, Summary]) -> dict[str, Any]:
     lines = [summaries[run.release].line] if run.outcome == "published" and run.release in summaries else []
     named = {"Word changed: ": run.changed_words, "Stale: ": run.stale, "Failed: ": run.failures, "": run.notes}
     named |= {"Still failed: ": run.standing, "Mended: ": run.mended}
+    named |= {"sha256 of its manifest: ": [run.manifest] if run.manifest else []}
     lines += [f"{before}{line}" for before, some in named.items() for line in some]
     lines += [f"{name}: {' '.join(line.split())}" for name, line in run.reports.items()]
     return run.model_dump() | {

@@ -1,61 +1,46 @@
-"""Verify releases against their manifests."""
+"""Verify releases: against their manifests, the log of their runs, each other and the checkout."""
 
 from __future__ import annotations
 
 import hashlib
-import zipfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from analysis import provenance
 from analysis.errors import DesignError
-from runner import Exit, ReportError, diff, publish, release, say
+from runner import Exit, ReportError, diff, publish, release, say, site
 from runner.diff import ESTIMATES
-from runner.publish import sha256, unlike
+from runner.publish import unlike
 from runner.release import DATA, MANIFEST, VERDICTS, Manifest, Release
 
 MOST = 5  # names in one line at most
 
 
-def faults(published: Release) -> list[str]:
-    """List the faults in a release, one line per fault."""
-    lines = [*published.faults(), *_beside(published)]
-    wrong = {line.partition(":")[0] for line in lines}
-    for name, check in ((DATA, _data), (VERDICTS, _verdicts)):
-        try:
-            lines += [f"{name}: {fault}" for fault in check(published)] if name not in wrong else []
-        except (ReportError, zipfile.BadZipFile) as error:  # its hash is right, so the content was wrong when published
-            lines.append(f"{name}: {error}")
-    return lines
-
-
-def _beside(published: Release) -> Iterator[str]:
-    """Yield a fault for each file in the folder that the manifest does not list."""
+def faults(published: Release) -> Iterator[str]:
+    """Yield the faults in a release, one line per fault: in its files, its data and its place in the chain."""
+    yield from (lines := published.faults())
     there = (path for path in sorted(published.folder.rglob("*")) if path.is_symlink() or not path.is_dir())
     for name in (path.relative_to(published.folder).as_posix() for path in there):
-        if name not in (MANIFEST, *published.manifest.files):
+        if name not in (MANIFEST, f"{MANIFEST}.sig", *published.manifest.files):
             yield f"{name}: extra, not listed in the manifest"
+    try:
+        published.verdicts()
+        held = {name: hashlib.sha256(content).hexdigest() for name, content in published.data().items()}
+        for name in unlike(published.manifest.inputs["data"], held):
+            yield f"{DATA}: not the data that the reports were made from: {name} differs, is missing or extra"
+    except ReportError as error:
+        yield from [f"{error}"] * (not lines)
+    yield from chain(published)
 
 
-def _data(published: Release) -> Iterator[str]:
-    """Check the data archive against the data from which the reports were made."""
-    hashes = published.manifest.inputs["data"]
-    with zipfile.ZipFile(published.folder / DATA) as archive:
-        held = {name: hashlib.sha256(archive.read(name)).hexdigest() for name in archive.namelist()}
-    for name in unlike(hashes, held):
-        state = "is missing" if name not in held else "is extra" if name not in hashes else "differs"
-        yield f"not the data that the reports were made from: {name} {state}"
-
-
-def _verdicts(published: Release) -> Iterator[str]:
-    """Check each verdict against its report's manifest entry."""
-    for report, verdicts in published.verdicts().items():
-        entry = published.manifest.reports.get(report)
-        of = {"as_of": entry.as_of, "market": entry.market, "notebook": Path(entry.notebook).stem} if entry else {}
-        for name, verdict in ((publish.name_of(each), each) for each in verdicts):
-            if not entry:
-                yield f"{name}: it belongs to {report}, which is not a report of the release"
-            for key in (key for key, value in of.items() if verdict.get(key, value) != value):
-                yield f"{name}: its {key} is {verdict[key]!r}; the manifest has {of[key]!r} for {report}"
+def chain(published: Release) -> Iterator[str]:
+    """Yield a fault for each other place in which the manifest of a release has another hash."""
+    out, name = published.folder.parent, published.folder.name
+    if site.known(out).get(name, published.digest) != published.digest:
+        yield f"{MANIFEST}: its hash is not the one in {site.LOG}"
+    for other in site.newest_first(out):
+        if other.manifest.previous == name and other.manifest.previous_sha256 not in ("", published.digest):
+            yield f"{MANIFEST}: its hash is not the one in the release of {other.folder.name}"
 
 
 def differences(manifest: Manifest, now: Mapping[str, Mapping[str, str]], notebooks: Mapping[str, str]) -> list[str]:
@@ -79,8 +64,8 @@ def differences(manifest: Manifest, now: Mapping[str, Mapping[str, str]], notebo
     return lines
 
 
-def prove(root: Path, folder: Path, again: str | None = "") -> Exit:
-    """Verify a release's hashes, make one report again from this checkout, and print the results.
+def prove(root: Path, folder: Path, names: list[str] | None) -> Exit:
+    """Verify a release, make reports again from this checkout, and print what is proved and what is not.
 
     Parameters
     ----------
@@ -88,53 +73,76 @@ def prove(root: Path, folder: Path, again: str | None = "") -> Exit:
         The checkout.
     folder : Path
         The release, or a link to it.
-    again : str or None
-        Name of the report to make again; the quickest if empty, none if None.
+    names : list of str or None
+        Reports to make again; the quickest if empty, none if None.
 
     Raises
     ------
     DesignError, ReportError
-        If the folder is not a release, or the report cannot be made again here.
+        If the folder is not a release, or a report cannot be made again here.
     """
     published = release.read(folder.resolve())
-    manifest = published.manifest
-    if wrong := faults(published):
+    manifest, reports = published.manifest, published.manifest.reports
+    if unknown := {*(names or ())} - reports.keys():
+        raise DesignError(f"Report {min(unknown)} is not in the release; choose from {', '.join(reports)}.")
+    if wrong := [*faults(published)]:
         for line in wrong:
             say(f"{published.folder.name}/{line}")
         say(f"{published.folder.name}: does not match its manifest (faults: {len(wrong)}); do not use it.")
         return Exit.FAILED
+    logged = "is" if site.known(published.folder.parent).get(published.folder.name) else "is not"
     say(f"{published.folder.name}: all {len(manifest.files)} files match the manifest, and there are no others.")
+    say(f"{MANIFEST}: sha256 {published.digest}, which {logged} in {site.LOG} beside the release.")
     say(f"{DATA}: the {len(manifest.inputs['data'])} data files that the reports were made from.")
-    say(f"{VERDICTS}: the report, date and market of each verdict match the manifest.")
-    notebooks = {name: root / "notebooks" / entry.notebook for name, entry in manifest.reports.items()}
+    for name, entry in reports.items():
+        if entry.stale:
+            say(f"{name}: as of {entry.as_of}, of older data or code than the others: {entry.stale}")
+    notebooks = {name: root / "notebooks" / entry.notebook for name, entry in reports.items()}
     digests = {name: publish.digest(file) for name, file in notebooks.items() if file.is_file()}
     unlike = differences(manifest, publish.inputs(root), digests)
     for line in unlike:
         say(f"This checkout differs from the inputs of the release: {line}")
     if not unlike:
         say("This checkout has the data, code, layout, words, versions and notebooks that the release was made from.")
-    elif again is not None:
+    elif names is not None:
         commit, _, local = (manifest.commit or "the commit that made it").partition(" + ")
         more = f", with the {local} of that time, which git does not have," if local else ""
         say(f"No report was made again: check out {commit}{more} and verify there.")
-    return Exit.OK if again is None else Exit.REFUSED if unlike else _again(root, published, again)
+    if names is None or unlike:
+        return Exit.OK if names is None else Exit.REFUSED
+    # the quickest of the reports with estimates and without files of the user's own
+    ranks = {
+        name: (bool(of.files or of.stale), f"{name}{ESTIMATES}" not in of.made, of.seconds)
+        for name, of in reports.items()
+    }
+    names = names or [min(ranks, key=lambda name: ranks[name])]
+    other = [line for name in names for line in _again(root, published, name)]
+    rest = len(reports) - len(names)
+    say(
+        f"Not made again: {rest} reports, and the pages that are made of them."
+        if rest
+        else "All reports were made again."
+    )
+    return Exit.FAILED if other else Exit.OK
 
 
-def _again(root: Path, published: Release, name: str) -> Exit:
+def _again(root: Path, published: Release, name: str) -> list[str]:
+    """Make a report again, print how it compares with what is published, and return what differs."""
     from runner import run
 
-    reports = published.manifest.reports
-    # the quickest of the reports with estimates and without files of the user's own
-    ranks = {name: (bool(of.files), f"{name}{ESTIMATES}" not in of.made, of.seconds) for name, of in reports.items()}
-    name = name or min(ranks, key=lambda name: ranks[name])
-    if name not in reports:
-        raise DesignError(f"Report {name} is not in the release; choose from {', '.join(reports)}.")
-    files = [file for file in reports[name].made if not file.endswith(".ipynb")]  # a notebook contains its commit
-    with run.again(root, published, name) as made:
-        now = {file: sha256(made / file) for file in files if (made / file).is_file()}
-    for file in (other := [file for file in files if now.get(file) != published.manifest.files[file]]):
-        say(f"{file}: made again, its bytes differ.")
+    files, was, now = (
+        published.manifest.reports[name].made,
+        published.manifest.reports[name].commit,
+        provenance.commit(),
+    )
+    with run.again(root, published, name) as (made, verdicts):
+        found = {file: (made / file).read_bytes() for file in files if (made / file).is_file()}
+    if now and was:  # which a notebook contains
+        found = {file: content.replace(now.encode(), was.encode()) for file, content in found.items()}
+    other = [file for file in files if found.get(file) != published.read(file)]
+    other += [VERDICTS] * (verdicts != published.verdicts()[name])
+    for file in other:
+        say(f"{file}: made again for {name}, it differs.")
     if not other:
-        what = "PDF and estimates" if f"{name}{ESTIMATES}" in files else "PDF"
-        say(f"{name}: made again, identical to the byte: {what}, {len(files)} files in all.")
-    return Exit.FAILED if other else Exit.OK
+        say(f"{name}: made again, identical to the byte: its {len(files)} files and {len(verdicts)} verdicts.")
+    return other
