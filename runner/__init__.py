@@ -118,13 +118,10 @@ class Outcome(BaseModel):
         """Print the outcome: failures to standard error, and the rest to standard output."""
         for failure in self.failures:
             say(failure, sys.stderr)
-        for name, line in self.reports.items():
-            say(f"{name:28}  {line}")
-        for page in (self.folder / f"{name}.pdf" for name in (*self.reports, "annex")):
-            if page.is_file():
-                say(os.path.relpath(page))
-        for note in self.notes:
-            say(note)
+        pages = (self.folder / f"{name}.pdf" for name in (*self.reports, "annex"))
+        paths = [os.path.relpath(page) for page in pages if page.is_file()]
+        for line in (*(f"{name:28}  {line}" for name, line in self.reports.items()), *paths, *self.notes):
+            say(line)
 
 
 def reason(failure: str) -> str:

@@ -121,19 +121,12 @@ def diff(
 
 
 @app.command("prune")
-def prune(
-    keep: Annotated[int | None, Option(min=1, metavar="N", help="Releases to keep; default: the schedule's.")] = None,
-) -> None:
+def prune(keep: Annotated[int, Option(min=1, metavar="N", help="Releases to keep.")]) -> None:
     """Remove the oldest releases, but never the latest."""
     from runner import site
 
-    plan = schedule.load(HERE.get())
-    if not (most := keep or plan.keep):
-        raise DesignError(
-            "Cannot prune: the number of releases to keep is not set; pass --keep N, or set keep: N in schedule.yml."
-        )
-    with release.locked(folder := (HERE.get() / plan.publish).absolute()):
-        for line in site.prune(folder, most):
+    with release.locked(folder := (HERE.get() / schedule.load(HERE.get()).publish).absolute()):
+        for line in site.prune(folder, keep):
             say(line)
         site.refresh(folder)
 

@@ -330,10 +330,10 @@ def turned(changes: Changes) -> list[str]:
     """Describe the claims whose verdict or margin changed, except in new and removed reports."""
     lines = list[str]()
     for word in (word for word in changes.words if not word.market and not word.aside):
-        if what := next((name for name in ("word", "margin") if name in word.moved), ""):
-            old, new = (f"no {what}" if each is None else each for each in word.moved[what])
-            said = "" if what == "word" else f"{what} "
-            lines.append(f"{word.claim} in {word.report}: {said}{old} before, {new} now")
+        what = "word" if "word" in word.moved else "margin"
+        old, new = (f"no {what}" if each is None else each for each in word.moved.get(what, ("", "")))
+        said = f"{word.claim} in {word.report}: {'' if what == 'word' else 'margin '}{old} before, {new} now"
+        lines += [said] * (old != new)
     return lines
 
 

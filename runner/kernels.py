@@ -145,23 +145,19 @@ class Kernels:
         logging.getLogger("papermill").setLevel(logging.CRITICAL)
         say(f"{job.name}: running", sys.stderr)
         files = [str(path).replace("{", "{{").replace("}", "}}") for path in (job.notebook, target)]  # keep braces
-        timeout = job.plan.timeout or self._timeout
+        timeout, manager = job.plan.timeout or self._timeout, self._manager(job.plan.memory)
+        options: dict[str, Any] = {"parameters": dict(values), "kernel_name": "python3", "progress_bar": False}
+        options |= {"start_timeout": math.ceil(timeout), "shutdown_kernel": "immediate"}  # nbclient takes whole seconds
+        options |= {"resources": {"metadata": {"path": str(job.notebook.parent)}}}  # `cwd` would move all threads
+        options |= {"record_timing": False, "coalesce_streams": True}
         for last in (False, True):
             deadline = time.monotonic() + timeout
+
+            def left(_: Any, deadline: float = deadline) -> float:
+                return max(deadline - time.monotonic(), 0.001)
+
             try:
-                papermill.execute_notebook(
-                    *files,
-                    parameters=dict(values),
-                    kernel_name="python3",
-                    progress_bar=False,
-                    start_timeout=math.ceil(timeout),  # nbclient takes whole seconds here
-                    timeout_func=lambda _, deadline=deadline: max(deadline - time.monotonic(), 0.001),
-                    resources={"metadata": {"path": str(job.notebook.parent)}},  # `cwd` would move all threads
-                    kernel_manager_class=self._manager(job.plan.memory),
-                    shutdown_kernel="immediate",
-                    record_timing=False,
-                    coalesce_streams=True,
-                )
+                papermill.execute_notebook(*files, **options, timeout_func=left, kernel_manager_class=manager)
                 return
             except CellTimeoutError:
                 limit = "timeout in the schedule" if job.plan.timeout else "--timeout"

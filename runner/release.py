@@ -21,7 +21,7 @@ from itertools import chain
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, TypeAdapter, ValidationError
+from pydantic import AfterValidator, BaseModel, Field, TypeAdapter, ValidationError
 
 from analysis.errors import DataError, DesignError
 from analysis.untrusted import admit
@@ -44,7 +44,7 @@ def _whole(inputs: dict[str, dict[str, str]]) -> dict[str, dict[str, str]]:
 class Entry(BaseModel):
     """Manifest entry for one report."""
 
-    notebook: str
+    notebook: Annotated[str, Field(pattern=r"^[\w-]+\.ipynb$")]
     notebook_sha256: str  # of its cells: see `publish.digest`
     parameters: Annotated[dict[str, Any], AfterValidator(lambda of: date.fromisoformat(of.get("as_of", "")) and of)]
     market: str
@@ -267,15 +267,9 @@ def _refuse_others(out: Path) -> None:
     latest, draft = out / LATEST, out / DRAFT
     if os.path.lexists(latest) and not latest.is_symlink():
         raise DesignError(f"Cannot create the link {latest}: a file or folder has that name; move it elsewhere.")
-    if os.path.lexists(draft) and (draft.is_symlink() or not draft.is_dir() or not _made(draft)):
+    ours = not draft.is_symlink() and draft.is_dir() and ((draft / MANIFEST).is_file() or not any(draft.iterdir()))
+    if os.path.lexists(draft) and not ours:
         raise DesignError(f"Cannot replace {draft}: it is not a draft made by a run; move it elsewhere.")
-
-
-def _made(draft: Path) -> bool:
-    try:
-        return bool(read(draft))
-    except ReportError:
-        return not any(draft.iterdir())
 
 
 @contextmanager
@@ -348,11 +342,11 @@ def put(new: Path, target: Path, stage: Path) -> None:
     An old draft is moved out of the way.
     """
     for path in (*new.rglob("*"), new):
-        _reach_disk(path)
+        reach_disk(path)
     if target.name == DRAFT and target.exists():
         os.rename(target, stage / "before")
     os.rename(new, target)
-    _reach_disk(target.parent)
+    reach_disk(target.parent)
 
 
 def point(out: Path, name: str, stage: Path, today: str) -> None:
@@ -365,10 +359,11 @@ def point(out: Path, name: str, stage: Path, today: str) -> None:
     if shown != name and (shown not in names(out, today) or (order(shown) or ("", 0)) < (order(name) or ("", 0))):
         os.symlink(name, stage / "link")
         os.replace(stage / "link", link)
-        _reach_disk(out)
+        reach_disk(out)
 
 
-def _reach_disk(path: Path) -> None:
+def reach_disk(path: Path) -> None:
+    """Flush a file or folder to disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -87,9 +87,7 @@ class Run:
     verdicts: dict[str, list[Verdict]] = field(default_factory=dict)
     made: list[str] = field(default_factory=list)
     failures: dict[str, ReportError] = field(default_factory=dict)
-    stale: dict[str, ReportError] = field(
-        default_factory=dict
-    )  # failures of reports that are carried over all the same
+    stale: dict[str, ReportError] = field(default_factory=dict)  # failures of reports that are carried over
     lines: dict[str, str] = field(default_factory=dict)  # the line to print for each report at the end
 
     @cached_property
@@ -209,17 +207,11 @@ def _ended(run: Run, name: str, only_named: bool) -> Outcome:
     lines = {job.name: run.lines[job.name] for job in run.jobs if job.name in run.lines}
     if not seen:
         lines = {report: line.replace("published", "made", 1) for report, line in lines.items()}
-    return Outcome(
-        outcome="draft" if only_named and code == Exit.OK else outcome,
-        release=name if seen else "",
-        draft=DRAFT if name == DRAFT else "",
-        as_of=run.request.as_of,
-        reports=lines,
-        changed_words=diff.turned(run.changes) if run.made and seen and run.changes else [],
-        failures=[str(failure) for failure in failures.values()],
-        code=code,
-        previous=run.standing.folder.name if run.standing else "",
-    )
+    told: dict[str, Any] = {"outcome": "draft" if only_named and code == Exit.OK else outcome, "reports": lines}
+    told |= {"release": name if seen else "", "draft": DRAFT if name == DRAFT else "", "as_of": run.request.as_of}
+    told |= {"changed_words": diff.turned(run.changes) if run.made and seen and run.changes else []}
+    previous = run.standing.folder.name if run.standing else ""
+    return Outcome(**told, failures=[str(failure) for failure in failures.values()], code=code, previous=previous)
 
 
 @contextmanager
@@ -357,15 +349,10 @@ def _make(run: Run, job: Job, print_: str, why: str, read: list[Verdict]) -> Non
         run.lines[job.name] = "refused" if failure.code == Exit.REFUSED else "failed"
         return
     seconds = round(time.monotonic() - began, 1)
-    run.entries[job.name] = Entry(
-        notebook=job.notebook.name,
-        **publish.about(job),
-        fingerprint=print_,
-        commit=provenance.commit(),
-        seconds=seconds,
-        finished=datetime.now(UTC).isoformat(timespec="seconds"),
-        made=sorted(file.relative_to(folder).as_posix() for file in (notebook, page, *exported)),
-    )
+    of = {**publish.about(job), "fingerprint": print_, "commit": provenance.commit(), "seconds": seconds}
+    of["made"] = sorted(file.relative_to(folder).as_posix() for file in (notebook, page, *exported))
+    finished = datetime.now(UTC).isoformat(timespec="seconds")
+    run.entries[job.name] = Entry(notebook=job.notebook.name, finished=finished, **of)
     run.verdicts[job.name] = verdicts
     run.lines[job.name] = f"published  {seconds:5.1f} s  {why}"
     run.made.append(job.name)
@@ -411,18 +398,12 @@ def _gathered(run: Run) -> Path:
 
 def _manifest(run: Run, name: str) -> Manifest:
     """Return the manifest of the reports, without the hashes of their files."""
-    return Manifest(
-        release=name,
-        as_of=run.request.as_of,
-        previous="" if run.standing is None else run.standing.folder.name,
-        previous_sha256="" if run.standing is None else run.standing.digest,
-        panel=run.panel,
-        panel_is=run.panel_is,
-        commit=provenance.commit(),
-        inputs={part: files for part, files in run.common.items() if part != "beside"},
-        files={},
-        reports={job.name: run.entries[job.name] for job in run.jobs if job.name in run.entries},
-    )
+    of = {"release": name, "as_of": run.request.as_of, "panel": run.panel, "panel_is": run.panel_is}
+    before = (run.standing.folder.name, run.standing.digest) if run.standing else ("", "")
+    of |= {"previous": before[0], "previous_sha256": before[1]}
+    inputs = {part: files for part, files in run.common.items() if part != "beside"}
+    reports = {job.name: run.entries[job.name] for job in run.jobs if job.name in run.entries}
+    return Manifest(**of, commit=provenance.commit(), inputs=inputs, files={}, reports=reports)
 
 
 def _put(run: Run, out: Path, *, whole: bool) -> str:

@@ -121,21 +121,13 @@ def _card(
     for row in rows:
         with suppress(ValidationError):
             verdicts.append(Judged.model_validate({**row, "anchor": anchors.get(identity(row), "")}))
-    return {
-        "name": name,
-        "title": (title[1] if title else name) + (f" ({', '.join(varied(name))})" if varied(name) else ""),
-        "market": entry["market"],
-        "stale": entry["stale"],
-        "as_of": entry["parameters"].get("as_of", ""),
-        "made": made,
-        "figure": drawn if drawn in made else "",
-        "seen": first["alt"],
-        "caption": first["caption"],
-        "sources": dict(linked[["name", "value"]].to_numpy()),
-        "believe": next((part for part in parts if part["kind"] == "believe"), None),
-        "verdicts": verdicts,
-        "unread": len(rows) - len(verdicts),
-    }
+    of = {"name": name, "market": entry["market"], "made": made, "stale": entry.get("stale")}
+    of["as_of"] = entry["parameters"].get("as_of", "")
+    of["title"] = (title[1] if title else name) + (f" ({', '.join(varied(name))})" if varied(name) else "")
+    of |= {"figure": drawn if drawn in made else "", "seen": first["alt"], "caption": first["caption"]}
+    of |= {"sources": dict(linked[["name", "value"]].to_numpy()), "verdicts": verdicts}
+    believe = next((part for part in parts if part["kind"] == "believe"), None)
+    return {**of, "believe": believe, "unread": len(rows) - len(verdicts)}
 
 
 def write(
@@ -174,7 +166,7 @@ def write(
     cards = [_card(name, of, folder, verdicts.get(name, ()), brief.anchors) for name, of in entries.items()]
     about, background = (read_event(event).title, read_event(event).background) if event else ("Reports", "")
     first = next((card for card in cards if number(card["name"]) == "00"), None)
-    common = {"manifest": manifest, "day": day, "about": about}
+    common: dict[str, Any] = {"manifest": manifest, "day": day, "about": about}
     if chosen := next((card for card in cards if card["believe"] and not card["market"]), None):
         rows = [*csv.DictReader(io.StringIO(chosen["believe"]["csv"]))]
         claim, report = chosen["believe"]["caption"], chosen["name"]
@@ -183,26 +175,12 @@ def write(
     stopped = {f"failed/{name}.ipynb": f"{name}, as far as it came (notebook)" for name in sorted(failed)}
     files = {**OTHERS, **stopped}.items()
     others = {path: what for path, what in files if path == MANIFEST or (folder / path).is_file()}
-    text = rendered(
-        "index.html.j2",
-        **common,
-        title=f"{brief.headline} – {about}" if brief.headline else about,
-        background=background,
-        believe=BELIEVE if chosen else "",
-        pictured=chosen or first,
-        said=brief,
-        brief=first,
-        cards=[card for card in cards if card is not first],
-        ratings=RATINGS,
-        identity=identity,
-        author=AUTHOR,
-        condition=condition,
-        sweeps=[_sweep(folder, file) for file in sorted(folder.rglob(f"*{exports.COMPARISON}"))],
-        changes=changes and changes.as_json(),
-        made=made,
-        failed=sorted(failed),
-        others=others,
-    )
+    common |= {"title": f"{brief.headline} – {about}" if brief.headline else about, "background": background}
+    common |= {"believe": BELIEVE if chosen else "", "pictured": chosen or first, "said": brief, "brief": first}
+    common |= {"cards": [card for card in cards if card is not first], "ratings": RATINGS, "identity": identity}
+    common |= {"author": AUTHOR, "condition": condition, "changes": changes and changes.as_json(), "made": made}
+    sweeps = [_sweep(folder, file) for file in sorted(folder.rglob(f"*{exports.COMPARISON}"))]
+    text = rendered("index.html.j2", **common, sweeps=sweeps, failed=sorted(failed), others=others)
     (folder / PAGE).write_text(text, encoding="utf-8")
     exports.describe(folder, manifest, {PAGE: "The page of this release", **others})
 
@@ -381,6 +359,5 @@ def _replace(file: Path, text: str) -> None:
     release.remove(draft)
     with draft.open("x", encoding="utf-8") as stream:
         stream.write(text)
-        stream.flush()
-        os.fsync(stream.fileno())
+    release.reach_disk(draft)
     os.replace(draft, file)

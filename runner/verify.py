@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 
 from analysis import provenance
@@ -11,7 +11,7 @@ from analysis.errors import DesignError
 from runner import Exit, ReportError, diff, publish, release, say, site
 from runner.diff import ESTIMATES
 from runner.publish import unlike
-from runner.release import DATA, MANIFEST, VERDICTS, Manifest, Release
+from runner.release import DATA, MANIFEST, VERDICTS, Release
 
 MOST = 5  # names in one line at most
 
@@ -41,27 +41,6 @@ def chain(published: Release) -> Iterator[str]:
     for other in site.newest_first(out):
         if other.manifest.previous == name and other.manifest.previous_sha256 not in ("", published.digest):
             yield f"{MANIFEST}: its hash is not the one in the release of {other.folder.name}"
-
-
-def differences(manifest: Manifest, now: Mapping[str, Mapping[str, str]], notebooks: Mapping[str, str]) -> list[str]:
-    """Describe how a checkout differs from the inputs of a release, one line per part.
-
-    Parameters
-    ----------
-    manifest : Manifest
-    now : mapping
-        As returned by :func:`runner.publish.inputs`.
-    notebooks : mapping of str to str
-        Current digest of the notebook of each report.
-    """
-    was = {**manifest.inputs, "notebooks": {name: entry.notebook_sha256 for name, entry in manifest.reports.items()}}
-    parts = {**now, "notebooks": notebooks}
-    lines = []
-    for kind in sorted({*was, *parts}):
-        before, after = was.get(kind, {}), parts.get(kind, {})
-        names = diff.changed_values(before, after) if kind == "versions" else unlike(before, after)
-        lines += [f"{kind}: {', '.join(diff.first(names, MOST))}"] if names else []
-    return lines
 
 
 def prove(root: Path, folder: Path, names: list[str] | None) -> Exit:
@@ -98,17 +77,21 @@ def prove(root: Path, folder: Path, names: list[str] | None) -> Exit:
         if entry.stale:
             say(f"{name}: as of {entry.as_of}, of older data or code than the others: {entry.stale}")
     notebooks = {name: root / "notebooks" / entry.notebook for name, entry in reports.items()}
-    digests = {name: publish.digest(file) for name, file in notebooks.items() if file.is_file()}
-    unlike = differences(manifest, publish.inputs(root), digests)
-    for line in unlike:
-        say(f"This checkout differs from the inputs of the release: {line}")
-    if not unlike:
+    now = {
+        **publish.inputs(root),
+        "notebooks": {name: publish.digest(file) for name, file in notebooks.items() if file.is_file()},
+    }
+    was = {**manifest.inputs, "notebooks": {name: entry.notebook_sha256 for name, entry in reports.items()}}
+    for kind in (other := unlike(was, now)):
+        files = ", ".join(diff.first(unlike(was.get(kind, {}), now.get(kind, {})), MOST))
+        say(f"This checkout differs from the inputs of the release: {kind}: {files}")
+    if not other:
         say("This checkout has the data, code, layout, words, versions and notebooks that the release was made from.")
     elif names is not None:
         commit, _, local = (manifest.commit or "the commit that made it").partition(" + ")
         more = f", with the {local} of that time, which git does not have," if local else ""
         say(f"No report was made again: check out {commit}{more} and verify there.")
-    if names is None or unlike:
+    if names is None or other:
         return Exit.OK if names is None else Exit.REFUSED
     # the quickest of the reports with estimates and without files of the user's own
     ranks = {
@@ -116,14 +99,14 @@ def prove(root: Path, folder: Path, names: list[str] | None) -> Exit:
         for name, of in reports.items()
     }
     names = names or [min(ranks, key=lambda name: ranks[name])]
-    other = [line for name in names for line in _again(root, published, name)]
+    differ = [line for name in names for line in _again(root, published, name)]
     rest = len(reports) - len(names)
     say(
         f"Not made again: {rest} reports, and the pages that are made of them."
         if rest
         else "All reports were made again."
     )
-    return Exit.FAILED if other else Exit.OK
+    return Exit.FAILED if differ else Exit.OK
 
 
 def _again(root: Path, published: Release, name: str) -> list[str]:

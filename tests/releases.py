@@ -48,7 +48,7 @@ def make(out, name="2026-11-25", *, verdicts=None, estimates=None, data=None, in
             made.append(f"{report}.estimates.csv")
             lines = [",".join(COLUMNS), *(",".join(row[column] for column in COLUMNS) for row in rows)]
             (folder / made[-1]).write_text("\n".join(lines) + "\n")
-        about = {"notebook": f"{report}.ipynb", "notebook_sha256": known.get("notebook", "n"), "fingerprint": "f"}
+        about = {"notebook": f"{report[-9:]}.ipynb", "notebook_sha256": known.get("notebook", "n"), "fingerprint": "f"}
         about |= {"parameters": {"as_of": as_of, **(parameters or {})}, "files": {}, "commit": "c" * 40, "seconds": 2.0}
         market, finished = "m, seed 1" if report == SIMULATED else "", f"{as_of}T06:00:00+00:00"
         entries[report] = {**about, "market": market, "finished": finished, "made": made}

@@ -153,6 +153,51 @@ def test_a_report_that_failed_stays_due(desk):
     assert desk.as_of()["01_first"] == "2026-12-01"
 
 
+def test_a_report_that_failed_stands_as_it_was_and_is_marked_where_the_schedule_lets_the_others_be_published(
+    desk, capsys
+):
+    desk.plan(BRIEF, FIRST, {**SECOND, "every": "daily"}, carry_failed=True)
+    desk.write("01_first", "1 / 0")
+    assert desk.due(NEXT, "--json") == 3
+    shown = json.loads(capsys.readouterr().out)
+    why = "01_first: a cell failed with ZeroDivisionError: division by zero"
+    assert (shown["outcome"], shown["release"], shown["reports"]["01_first"]) == (
+        "published",
+        NEXT,
+        f"failed  stands as of {MONDAY}",
+    )
+    assert shown["failures"][0].startswith(why)
+    assert desk.as_of() == {"01_first": MONDAY, "02_second": NEXT, "00_brief": NEXT}
+    assert {name: entry["stale"] for name, entry in desk.manifest()["reports"].items()} == {
+        "01_first": why,
+        "02_second": "",
+        "00_brief": "",
+    }
+    page, pages, brief = (
+        path.read_text()
+        for path in (desk.published / "index.html", desk.reports / "index.html", desk.published / "00_brief.ipynb")
+    )
+    assert f"As of 23 November 2026: it could not be made again with the others. {why}" in page
+    assert f"Not made again: 01_first, as of {MONDAY}: {why}" in pages
+    assert f"failed: 01_first (it stands as of {MONDAY})" in brief
+    assert (desk.published / "failed" / "01_first.ipynb").exists()
+    assert command_line.main(["verify", str(desk.published), "--no-again"], desk.root) == 0
+    assert f"01_first: as of {MONDAY}, of older data or code than the others: {why}" in capsys.readouterr().out
+    desk.plan(BRIEF, FIRST, SECOND, carry_failed=True)
+    assert desk.due(NEXT) == 3  # there is nothing but the failed one to be made: a draft
+    assert desk.releases() == [MONDAY, NEXT]
+    desk.write("01_first", JUDGE)
+    assert desk.due("2026-12-01") == 0
+    assert desk.manifest()["reports"]["01_first"]["stale"] == ""
+
+
+def test_as_many_releases_are_kept_as_the_schedule_says(desk):
+    desk.plan(BRIEF, FIRST, {**SECOND, "every": "daily"}, keep=2)
+    for day in (TUESDAY, NEXT, NEXT):
+        assert desk.due(day) == 0
+    assert desk.releases() == [TUESDAY, NEXT]
+
+
 def test_a_report_that_is_new_in_the_schedule_is_due(desk):
     desk.plan(BRIEF, FIRST, SECOND, {**SECOND, "name": "03_third"})
     assert desk.due(TUESDAY) == 0

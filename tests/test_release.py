@@ -12,7 +12,8 @@ from analysis.errors import DesignError
 from runner import publish, release
 
 NAMES = ["a.pdf", "b.pdf"]
-ABOUT = {"as_of": AS_OF, "previous": "", "panel": "", "panel_is": "", "commit": None, "inputs": {}, "reports": {}}
+ABOUT = {"as_of": AS_OF, "previous": "", "panel": "", "panel_is": "", "commit": None, "reports": {}}
+ABOUT["inputs"] = {part: {} for part in ("data", "code", "layout", "words", "versions")}
 
 
 def make(out, number, as_of=AS_OF):
@@ -53,7 +54,7 @@ def test_a_run_that_is_killed_at_any_moment_leaves_whole_releases(tmp_path):
     assert sorted(os.listdir(tmp_path)) == sorted([".lock", "latest", *release.names(tmp_path)])
 
 
-@pytest.mark.parametrize("step", ["hashes", "_reach_disk", "point"])
+@pytest.mark.parametrize("step", ["hashes", "reach_disk", "point"])
 def test_a_release_that_cannot_be_finished_changes_nothing_of_what_is_seen(tmp_path, monkeypatch, step):
     make(tmp_path, 0)
     monkeypatch.setattr(release, step, full_disk)

@@ -1,13 +1,19 @@
 """A release is proved by its hashes: whatever is damaged, missing or beside it is named."""
 
+import contextlib
+import io
 import json
+import os
+import zipfile
+from random import Random
 
 import pytest
-from releases import REPORT, make, verdict
+from releases import REPORT, make
 
-from runner import Exit, publish, release, verify
+from runner import Exit, Outcome, ReportError, publish, release, site, verify
 from runner.cli import main
 from runner.release import DATA, MANIFEST, VERDICTS
+from runner.site import LOG
 
 PDF, CSV = f"{REPORT}.pdf", f"{REPORT}.estimates.csv"
 
@@ -21,7 +27,7 @@ def rewrite(found, **changed):
 
 
 def test_a_whole_release_has_no_fault(tmp_path):
-    assert verify.faults(make(tmp_path)) == []
+    assert [*verify.faults(make(tmp_path))] == []
 
 
 def damage(file):
@@ -43,7 +49,7 @@ DAMAGE += [(lambda file: file.unlink(), "missing"), (lambda file: (file.unlink()
 def test_a_file_that_is_not_as_it_was_is_named_with_what_happened_to_it(tmp_path, does, said, name):
     found = make(tmp_path)
     does(found.folder / name)
-    (line,) = verify.faults(found)
+    line, *_ = verify.faults(found)
     assert line.startswith(f"{name}: {said}")
 
 
@@ -51,46 +57,78 @@ def test_a_file_beside_the_release_is_named(tmp_path):
     found = make(tmp_path)
     (found.folder / "figures").mkdir()
     (found.folder / "figures" / "note.txt").write_text("mine")
-    assert verify.faults(found) == ["figures/note.txt: extra, not listed in the manifest"]
+    (found.folder / f"{MANIFEST}.sig").write_text("a signature, which no manifest can list")
+    assert [*verify.faults(found)] == ["figures/note.txt: extra, not listed in the manifest"]
 
 
-@pytest.mark.parametrize(("file", "said"), [("figures", "differs"), ("more", "is extra")])
-def test_an_archive_of_other_data_than_the_reports_were_made_of_is_named(tmp_path, file, said):
+@pytest.mark.parametrize("file", ["figures", "more"])
+def test_an_archive_of_other_data_than_the_reports_were_made_of_is_named(tmp_path, file):
     found = make(tmp_path)
     other = make(tmp_path / "other", data={f"facts/{file}.csv": "other\n"})
     (found.folder / DATA).write_bytes((other.folder / DATA).read_bytes())
-    assert verify.faults(rewrite(found)) == [
-        f"{DATA}: not the data that the reports were made from: facts/{file}.csv {said}"
-    ]
+    said = f"{DATA}: not the data that the reports were made from: facts/{file}.csv differs, is missing or extra"
+    assert said in [*verify.faults(rewrite(found))]
 
 
-OTHERS = [({"report": "07_other"}, "it belongs to 07_other, which is not a report of the release")]
-OTHERS += [({"as_of": "2026-01-01"}, f"its as_of is '2026-01-01'; the manifest has '2026-11-25' for {REPORT}")]
-OTHERS += [({"market": "m"}, f"its market is 'm'; the manifest has '' for {REPORT}")]
+def zipped(*files):
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in files:
+            archive.writestr(name, content)
+    return stream.getvalue()
 
 
-@pytest.mark.parametrize(("known", "said"), OTHERS)
-def test_a_verdict_that_does_not_belong_to_its_report_is_named(tmp_path, known, said):
-    found = make(tmp_path, verdicts=[verdict(**known)])
-    assert verify.faults(found) == [f"{VERDICTS}: C01 V1: {said}"]
+BOMB = zipped(("facts/figures.csv", bytes(release.MOST + 1)))
+HOSTILE = [(VERDICTS, b'{"word": "Supported"}'), (VERDICTS, b"[" * 100_000), (DATA, b"PK"), (DATA, BOMB)]
+HOSTILE += [(DATA, zipped(("facts/figures.csv", "firm\n"))[:-9] + b"\xff" * 9)]  # offsets that lead nowhere
 
 
-@pytest.mark.parametrize("name", [VERDICTS, DATA])
-def test_a_file_that_is_not_what_it_should_be_though_its_hash_is_right_ends_in_a_line(tmp_path, capsys, name):
+@pytest.mark.parametrize(("name", "content"), HOSTILE)
+def test_what_is_hostile_though_its_hash_is_right_ends_in_a_line(tmp_path, capsys, name, content):
     found = make(tmp_path)
-    (found.folder / name).write_text('{"word": "Supported"}')
+    (found.folder / name).write_bytes(content)
     folder = rewrite(found).folder
     assert main(["verify", str(folder)]) == Exit.FAILED
-    assert capsys.readouterr().out.startswith(f"{folder.name}/{name}: ")
+    assert f"{folder.name}/{folder}: {name} " in capsys.readouterr().out
 
 
-def test_what_a_checkout_has_otherwise_is_named_by_part(tmp_path):
-    told = make(tmp_path).manifest
-    same = {name: entry.notebook_sha256 for name, entry in told.reports.items()}
-    assert verify.differences(told, told.inputs, same) == []
-    now = {**told.inputs, "code": {"a.py": "2", "b.py": "1"}, "versions": {"python": "3.12.0"}}
-    assert verify.differences(told, now, {**same, REPORT: "other"}) == [
-        "code: a.py, b.py",
-        f"notebooks: {REPORT}",
-        "versions: python 3.11.9, now 3.12.0",
+def test_what_is_no_file_is_not_opened(tmp_path):
+    found = make(tmp_path)
+    for name in (DATA, MANIFEST):
+        (found.folder / name).unlink()
+        os.mkfifo(found.folder / name)
+    assert f"{DATA}: missing" in [*verify.faults(found)]
+    assert release.standing(tmp_path, "9999", {})[0] is None
+
+
+def test_a_manifest_is_held_against_the_log_and_the_release_after_it(tmp_path):
+    first = make(tmp_path)
+    after = make(tmp_path, "2026-11-26")
+    after = rewrite(after, previous=first.folder.name, previous_sha256=first.digest)
+    (tmp_path / LOG).write_text(
+        Outcome(
+            outcome="published", release=first.folder.name, manifest=first.digest, at="2026-11-25"
+        ).model_dump_json()
+    )
+    assert [*verify.faults(first), *verify.faults(after)] == []
+    assert release.standing(tmp_path, "2026-11-25", site.known(tmp_path))[0] == first
+    changed = rewrite(first, panel_is="another")
+    assert [*verify.faults(changed)] == [
+        f"{MANIFEST}: its hash is not the one in {where}" for where in (LOG, "the release of 2026-11-26")
     ]
+    assert (
+        f"{MANIFEST} is not the one that its run logged. All reports"
+        in release.standing(tmp_path, "2026-11-25", site.known(tmp_path))[1]
+    )
+
+
+def test_no_altered_byte_of_a_manifest_ends_in_anything_but_a_sentence(tmp_path):
+    file = make(tmp_path).folder / MANIFEST
+    content, random = file.read_bytes(), Random(1)
+    for at in random.sample(range(len(content)), 600):
+        file.write_bytes(content[:at] + bytes([content[at] ^ (1 << random.randrange(8))]) + content[at + 1 :])
+        with contextlib.suppress(ReportError):
+            [*verify.faults(release.read(file.parent))]
+        standing, why = release.standing(tmp_path, "9999", {})
+        assert bool(standing) != ("All reports are made again." in why)
+        site.refresh(tmp_path)
