@@ -393,7 +393,7 @@ class Quarter(RuleBasedStateMachine):
             code, printed = forked(lambda: self.command("run", "--due", "--json", "--as-of", when.isoformat()))
         killed = code == -signal.SIGKILL
         if made and (self.out / made.name).is_dir():
-            assert verify.faults(release.read(self.out / made.name)) == []
+            assert [*verify.faults(release.read(self.out / made.name))] == []
             moved = told_by_release(made)
             assert read_release(self.out / made.name, moved) == moved
             made.killed = killed
