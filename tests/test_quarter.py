@@ -337,7 +337,7 @@ KILLS = {
     "killed before it is told": (site, "record", False),
 }
 CUT = ("01_workdays.pdf", "verdicts.json", "data.zip", "02_weekly.estimates.csv")
-FAULTS = st.sampled_from(["", "", "", "broken", "full", "locked", "clock", *KILLS, *CUT])
+FAULTS = st.sampled_from(["", "", "", "broken", "full", "locked", *KILLS, *CUT])
 CHANGES = st.one_of(
     st.tuples(st.just("broken"), st.just(False)),  # which is no change
     st.tuples(st.sampled_from(["figures.csv", "prices.csv"]), st.tuples(st.integers(2019, 2022), st.integers(1, 7))),
@@ -375,13 +375,8 @@ class Quarter(RuleBasedStateMachine):
         """Let days pass, change something, and run with a fault."""
         self.today += timedelta(days)
         self.world = self.world.changed(*change, self.today)
-        last, world, when = (
-            self.made[-1] if self.made else None,
-            replace(self.world, broken=fault == "broken"),
-            self.today,
-        )
-        if fault == "clock" and last and not last.cut and world.reports.keys() <= last.dates.keys():
-            when -= timedelta(3)
+        last, when = self.made[-1] if self.made else None, self.today
+        world = replace(self.world, broken=fault == "broken")
         if fault in CUT and last and not last.cut:
             last.cut = fault
             os.truncate(self.out / last.name / fault, 10)
