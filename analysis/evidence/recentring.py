@@ -28,6 +28,7 @@ from analysis.evidence.households import (
     of_classes,
     sums_by_window,
 )
+from analysis.evidence.totals import third_party_growth
 
 LIKE = 0.08  # baseline Chinese share above which a category resembles the exposed ones
 OFTEN = 40  # fewest baseline order lines for a usable share
@@ -192,22 +193,24 @@ def permutation_test(counts: Floats, rest: Floats, sets: Ints) -> Callable[[floa
 
 
 def recentred_growth(households: Households, effect: Estimate, spec: Specification = BASELINE) -> Estimate:
-    """Convert the effect from :func:`recentred` to percentage points of growth in Chinese purchases.
+    """Convert the effect from :func:`recentred` to percentage points of Chinese sellers' growth in 2021.
 
-    It is the exposed categories' baseline share of Chinese purchases times the relative change there. The closed
-    sellers' own loss is not included.
+    It is the exposed categories' baseline share of Chinese purchases, `details["weight"]`, times the relative change
+    there, times sales in 2021 over those in 2020: the change is a part of 2021's sales, growth one of 2020's. The ratio
+    is that of all third-party sales, as published. The closed sellers' own loss is not included.
     """
     places = (compared(households, spec)["exposed categories"], None)
     inside, bought = (households.sums(spec.before, spec.chinese, place, spec.of).sum() for place in places)
-    weight, change = inside / bought, effect.exp()
+    scale, change = inside / bought * (1 + third_party_growth().values["2021"] / 100), effect.exp()
     return replace(
         change,
         estimand="effect on growth through rivals, recentred",
         unit="percentage points",
         terms=("effect on growth",),
-        value=weight * change.value,
-        covariance=weight**2 * change.covariance,
-        limits=weight * change.conf_int,
+        value=scale * change.value,
+        covariance=scale**2 * change.covariance,
+        limits=scale * change.conf_int,
+        details={"weight": inside / bought},
     )
 
 
