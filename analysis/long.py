@@ -16,6 +16,7 @@ import pandas as pd
 from analysis.display import WORD, cut
 from analysis.errors import DataError, DesignError, check_choice
 from analysis.estimate import Bools, Floats, Ints
+from analysis.provenance import SIMULATED_ID
 
 __dir__ = ["Long"].copy  # for tab completion
 
@@ -109,8 +110,6 @@ class Long:
     @property
     def provenance(self) -> str:
         """Mark "simulated" if the frame's attributes, a column, or ids such as SIM-0417 say so, else "estimate"."""
-        from analysis.panel.panel import SIMULATED_ID
-
         said = {self.data.attrs.get("provenance"), *self.data.get("provenance", pd.Series(dtype=str)).unique()}
         marked = re.compile(SIMULATED_ID).match
         ids = all(marked(str(unit)) for unit in self.units)

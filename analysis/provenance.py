@@ -12,6 +12,8 @@ from pathlib import Path
 
 ANNEX = "annex.pdf"  # stored with the reports of a run, and linked from each
 DISTRIBUTION = "market-impact-notebooks"
+SIMULATED_ID = r"SIM-G?[0-9]"
+"""Prefix of simulated ids: of firms and accounts, as in SIM-0417, and of brand groups, as in SIM-G0021."""
 ROOT = Path(__file__).resolve().parent.parent
 INPUTS = {
     "data": ("data/", "**/*"),

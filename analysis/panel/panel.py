@@ -18,12 +18,11 @@ import pyarrow.parquet
 from analysis.errors import DesignError, refuse
 from analysis.estimate import Bools, Floats, Ints
 from analysis.panel.map import Population, columns
+from analysis.provenance import SIMULATED_ID
 
 TEXT, NUMBER, MONTH = "string", "number", "yearmonth"
 UNITS = {"real": "USD", "simulated": "sim-$"}
 POPULATIONS: tuple[str, ...] = get_args(Population)
-SIMULATED_ID = r"SIM-G?[0-9]"
-"""Prefix of simulated ids: of firms and accounts, as in SIM-0417, and of brand groups, as in SIM-G0021."""
 LARGEST = 1e30
 """Upper limit on monthly sales in any currency; squares and products of larger values overflow."""
 ORDER = "platform_order"

@@ -29,7 +29,8 @@ from analysis.panel.cells import ROW, Rows, Values, blocks, month_text, shown
 from analysis.panel.checks import data_warnings, rate_warnings, refuse_months, refuse_spellings, unknown_doses
 from analysis.panel.file import File, open_file
 from analysis.panel.map import columns
-from analysis.panel.panel import MONTH, NUMBER, ORDER, SIMULATED_ID, TEXT, UNITS, Panel, attributes
+from analysis.panel.panel import MONTH, NUMBER, ORDER, TEXT, UNITS, Panel, attributes
+from analysis.provenance import SIMULATED_ID
 
 _WAITING_BYTES = 1 << 26  # of sales kept in memory; the rest goes to a temporary file
 MOST_CELLS = 1 << 29  # firms x platforms x months: 4 GiB of sales, however few of them have a row
