@@ -12,7 +12,7 @@ from scipy.stats import norm
 
 from analysis.errors import DesignError
 from analysis.evidence import totals
-from analysis.evidence.totals import Change, Totals, bounds_by_assumption, by_prior, closed_share, combined
+from analysis.evidence.totals import Totals, bounds_by_assumption, by_prior, closed_share
 
 PUBLIC = Totals(295.0, share=(0.4, 0.4), closed=(1.0, 100 / 6.49), recapture=(0.0, 0.8))
 KNOWN = replace(PUBLIC, share=(0.33, 0.46), common=(-3.0, 3.0), left=0.7066)
@@ -147,15 +147,6 @@ def test_assumptions_that_are_upside_down_or_out_of_bounds_are_refused(changes, 
 def test_a_share_outside_its_own_range_is_refused():
     with pytest.raises(DesignError, match=r"Cannot assume a Chinese share of 0\.6: it is not between 0\.33 and 0\.46"):
         bounds_by_assumption(KNOWN, **(LADDER | {"share": 0.6}))
-
-
-def test_a_share_of_one_period_is_not_multiplied_by_sales_of_another():
-    share, year = Change("2020-12", "2021-12", -17.5), Change("2020", "2021", 30.0)
-    with pytest.raises(
-        DesignError, match="the share is from 2020-12 to 2021-12, sales from 2020 to 2021; choose the same"
-    ):
-        combined(share, year)
-    assert combined(share, Change("2020-12", "2021-12", 10.9)) == pytest.approx(-8.5, abs=0.05)
 
 
 def test_the_prior_on_closed_sales_decides():

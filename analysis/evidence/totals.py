@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -26,14 +26,6 @@ BOUNDS = {"at most": -np.inf, "at least": np.inf}  # open ends of readings that 
 DRAWS = 100_000
 
 Range = tuple[float, float]
-
-
-class Change(NamedTuple):
-    """Percentage change between two dates."""
-
-    first: str
-    last: str
-    growth: float
 
 
 def _services() -> Series:
@@ -113,20 +105,6 @@ def shares() -> pd.DataFrame:
     return both.assign(change=both["after"] - both["before"])
 
 
-def combined(share: Change, sales: Change) -> float:
-    """Return the growth of the product of a share and total sales, in per cent.
-
-    Raises
-    ------
-    DesignError
-        If the dates of the share and of sales differ.
-    """
-    if share[:2] != sales[:2]:
-        dates = f"the share is from {share.first} to {share.last}, sales from {sales.first} to {sales.last}"
-        raise DesignError(f"Cannot multiply a share by sales: {dates}; choose the same dates for both")
-    return (100 + share.growth) * (100 + sales.growth) / 100 - 100
-
-
 def stated_change() -> float:
     """Return the change in the Chinese share of sales as stated by Amazon, in percentage points."""
     stated = data.load("chinese_seller_share").query("unit == 'percentage points, as stated'")
@@ -151,8 +129,7 @@ def published_growth() -> pd.DataFrame:
     products = [(named, year, by, "sales, as stated", "2020 to 2021")]
     for row in shares().query("first == '2020-12' and last == '2021-12'").itertuples():
         named = f"share of top sellers, {row.before:g} to {row.after:g} %, times sellers' fees"
-        share = Change(row.first, row.last, 100 * (row.after / row.before - 1))
-        growth, of = combined(share, Change("2020-12", "2021-12", december)), "sales, by a share of top sellers"
+        growth, of = row.after / row.before * (100 + december) - 100, "sales, by a share of top sellers"
         products.append((named, growth, row.publisher, of, "December 2020 to December 2021"))
     derived = pd.DataFrame(products, columns=["reading", "growth", "source", "of", "dates"])
     names = {"measure": "reading", "value": "growth", "publisher": "source"}
