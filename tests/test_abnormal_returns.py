@@ -59,16 +59,6 @@ def test_news_of_c_a_day_moves_the_sum_by_exactly_c_times_the_days(shares):
     assert list(after - before) == pytest.approx([-0.12, 0.0, 0.0], abs=1e-15)
 
 
-def test_the_share_of_own_past_windows_counts_every_window_and_the_event(shares):
-    returns, market = shares
-    row = abnormal_returns(returns, market, estimation=ESTIMATION, event={"event": EVENT}).rows.iloc[1]
-    abnormal = returns[1] - row["beta"] * market
-    windows = [abnormal[day : day + 4].sum() for day in range(ESTIMATION[0], ESTIMATION[1] - 3)]
-    kept = [value for value in windows if np.isfinite(value)]
-    assert len(kept) == len(windows) - 8  # the third day of the window spoils 3, two neighbours later on 5
-    assert row["p_own"] == (1 + sum(value <= row["estimate"] for value in kept)) / (1 + len(kept))
-
-
 def test_a_day_without_trade_in_the_window_gives_no_return_and_is_named(shares):
     returns, market = shares
     returns[2, 101] = np.nan
@@ -77,7 +67,7 @@ def test_a_day_without_trade_in_the_window_gives_no_return_and_is_named(shares):
     )
     gone = found.rows[found.rows["estimate"].isna()]
     assert gone["term"].tolist() == ["c: four"]
-    assert gone[["std_error", "conf_low", "conf_high", "p_own"]].isna().all(axis=None)
+    assert gone[["std_error", "conf_low", "conf_high"]].isna().all(axis=None)
     assert gone["n"].tolist() == [3]
     assert found.reason == "not traded on every day of the window: c: four"
 

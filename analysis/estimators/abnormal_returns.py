@@ -1,7 +1,7 @@
 """Share-price event study: market model, abnormal returns, ranks.
 
-Standard errors for one share around one date assume normal returns, but daily returns are not normal. Ranks, in the
-whole market and among the share's earlier windows, need no such assumption.
+Standard errors for one share around one date assume normal returns, but daily returns are not normal. Ranks in the
+whole market need no such assumption.
 """
 
 from __future__ import annotations
@@ -53,10 +53,8 @@ def abnormal_returns(
     Returns
     -------
     Estimate
-        Rows firm by window: `firm`, `window`, `estimate` (fraction), `beta`, `p_own` = share of the firm's windows of
-        that length in the estimation window, and the event itself, with a CAR as low or lower, `n` trading days in the
-        window. A window with a day without trading is NaN. `details`: `abnormal` float64[firm, day], `beta` and `sigma`
-        float64[firm].
+        Rows firm by window: `firm`, `window`, `estimate` (fraction), `beta`, `n` trading days in the window. A window
+        with a day without trading is NaN. `details`: `abnormal` float64[firm, day], `beta` and `sigma` float64[firm].
 
     Raises
     ------
@@ -99,7 +97,6 @@ def abnormal_returns(
         error = sigma * np.sqrt(stop - first + market[first:stop].sum() ** 2 / squares)
         columns = {"firm": names, "window": name, "car": car, "error": np.where(np.isfinite(car), error, np.nan)}
         columns |= {"days": days, "n": np.isfinite(returns[:, first:stop]).sum(axis=1), "beta": beta}
-        columns["p_own"] = [_p_own(row, value, stop - first) for row, value in zip(past, car, strict=True)]
         windows.append(pd.DataFrame(columns))
     rows = pd.concat(windows, ignore_index=True)
     rows["term"] = rows["firm"] + ": " + rows["window"]
@@ -112,22 +109,12 @@ def abnormal_returns(
         covariance=np.diag(rows["error"] ** 2),
         max_df=rows["days"].to_numpy() - 1,
         n=rows["n"].to_numpy(),
-        columns={name: rows[name].to_numpy() for name in ("firm", "window", "beta", "p_own")},
+        columns={name: rows[name].to_numpy() for name in ("firm", "window", "beta")},
         level=level,
         counts={"firms": len(returns), "estimation_days": int(days.max())},
         reason=f"not traded on every day of the window: {not_traded}" if not_traded else "",
         details={"abnormal": abnormal, "beta": beta, "sigma": sigma},
     )
-
-
-def _p_own(abnormal: Floats, car: float, length: int) -> float:
-    """Return the share of windows of `length` days, the event's among them, with a return of at most `car`.
-
-    `abnormal` is float64[day] of the estimation window; windows with a missing day are left out.
-    """
-    past = np.convolve(abnormal, np.ones(length), mode="valid")
-    past = past[np.isfinite(past)]
-    return float((1 + (past <= car).sum()) / (1 + len(past))) if np.isfinite(car) else np.nan
 
 
 def market_rank(car: float, ranks: Floats, values: Floats, n_stocks: int, *, rounding: float) -> tuple[int, int]:
