@@ -44,26 +44,6 @@ def test_an_effect_that_grows_with_exposure_has_the_same_slope_in_every_bin(own)
     np.testing.assert_allclose(found["estimate"], 100 * np.expm1(2 * np.array([0.04, 0.15])), rtol=0.02)
     np.testing.assert_allclose(found[["exposure", "lowest"]], [[0.04, 0], [0.15, 0]], atol=1e-12)
     assert list(found["id"]) == [f"{'E2a' if own else 'E2b'}_bin{bin_}" for bin_ in (1, 3)]
-    np.testing.assert_allclose(rivals.per_10pp(found)["estimate"], 100 * np.expm1(0.2), rtol=0.04)
-    top = rivals.top_bin_slope(found.assign(origin="XA"))
-    assert top["label"].tolist() == ["XA, for 10 points of exposure, exposed 10 to 20 %"]
-    assert top["estimate"].item() == pytest.approx(rivals.per_10pp(found)["estimate"].iloc[1])
-
-
-def test_a_slope_per_ten_points_is_the_same_effect_at_ten_points():
-    rows = pd.DataFrame({"exposure": [0.05, 0.25], "lowest": [0.0, 0.05], "std_error": [1.0, 2.0]})
-    log = 1.5 * (rows["exposure"] - rows["lowest"])
-    shown = rows.assign(estimate=100 * np.expm1(log), conf_low=0.0, conf_high=100 * np.expm1(2 * log), mde=5.0)
-    turned = rivals.per_10pp(shown)
-    np.testing.assert_allclose(turned["estimate"], 100 * np.expm1(0.15))
-    np.testing.assert_allclose(turned["conf_high"], 100 * np.expm1(0.30))
-    np.testing.assert_allclose(turned["conf_low"], 0.0)
-    # an error of the effect in log points, times the ratio of the two exposures
-    at = [0.10 / 0.05, 0.10 / 0.20]
-    np.testing.assert_allclose(
-        turned["std_error"] / (100 + turned["estimate"]), at * shown["std_error"] / (100 + shown["estimate"])
-    )
-    np.testing.assert_allclose(np.log1p(-turned["mde"] / 100), np.multiply(at, np.log(0.95)))
 
 
 def test_adjusted_p_values_agree_with_the_intervals_and_never_fall(mid):

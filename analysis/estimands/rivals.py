@@ -118,36 +118,6 @@ def dose_response(panel: Panel, design: Design, *, own_origin: bool = True) -> E
     return replace(family, columns=columns, reason="", details={})
 
 
-def per_10pp(rows: pd.DataFrame) -> pd.DataFrame:
-    """Convert effects by exposure bin to slopes per ten points of exposure, in per cent.
-
-    `rows` are as from :func:`dose_response`. The estimate x, its limits and, if known, the `truth` become
-    ``100 (exp(0.10 log(1 + x / 100) / (exposure - lowest)) - 1)``; `mde` is a fall, and `std_error` is converted too.
-    Exposures are treated as known.
-    """
-    steps = PER / (rows["exposure"] - rows["lowest"])
-    turned = {
-        name: 100 * np.expm1(steps * np.log1p(rows[name] / 100))
-        for name in ("estimate", "conf_low", "conf_high", "truth")
-        if name in rows
-    }
-    turned["std_error"] = rows["std_error"] * steps * (100 + turned["estimate"]) / (100 + rows["estimate"])
-    if "mde" in rows:
-        turned["mde"] = -100 * np.expm1(steps * np.log1p(-rows["mde"] / 100))
-    return rows.assign(**turned)
-
-
-def top_bin_slope(bins: pd.DataFrame) -> pd.DataFrame:
-    """Return the slope from the least to the most exposed bin, with one row per origin.
-
-    This is the primary estimate of E2.
-    """
-    rows = per_10pp(bins.groupby("origin", sort=False).tail(1)).reset_index(drop=True)
-    return rows.assign(
-        label=rows["origin"] + ", for 10 points of exposure, exposed " + rows["term"].replace("", "enough: none")
-    )
-
-
 def slope_lines(bins: pd.DataFrame, slopes: pd.DataFrame) -> pd.DataFrame:
     """Return fitted effects by exposure, for plotting alongside effects by bin.
 
