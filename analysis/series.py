@@ -60,11 +60,6 @@ class Series:
                 return self.points["value"].set_axis(pd.PeriodIndex(self.periods, freq=offset, name="period"))
         return self.points["value"]
 
-    @property
-    def provenance(self) -> str:
-        """Provenance: "real" if every value is real, otherwise "estimate"."""
-        return "estimate" if self.points["provenance"].eq("estimate").any() else "real"
-
     def __format__(self, period: str) -> str:
         """Format the value for a period with its mark, as in ``f"{sales:2020}"``."""
         if period not in self.points.index:

@@ -167,7 +167,7 @@ def test_rows_say_which_figures_are_bounds_and_which_estimates():
     named = "number of sellers (all countries) with more than US$1m of sales"
     assert series.rows("chinese_seller_share").set_index("measure").loc[named, "bound"] == ""  # it is in the measure
     third_party = {"measure": "third-party GMV (estimate)", "population": "all third-party sellers"}
-    assert series.published("platform_shift_evidence", **third_party).provenance == "estimate"
+    assert series.published("platform_shift_evidence", **third_party).points["provenance"].eq("estimate").all()
     units = data.load("events").dropna(subset="unit")
     assert units[units["unit"].str.contains("more than")]["bound"].eq("lower").all()
 
@@ -187,7 +187,7 @@ def test_ebay_quarters_of_2021_sum_to_the_reported_year_within_rounding():
     reported = ebay("gmv_growth_yoy", unit="percent as reported", freq="Q", first="2022Q1", last="2022Q4")
     quarters = series.from_growth(level, reported)
     assert quarters.periods == ["2021Q1", "2021Q2", "2021Q3", "2021Q4"]
-    assert quarters.provenance == "estimate"
+    assert quarters.points["provenance"].eq("estimate").all()
     year = ebay("gmv_total", freq="A").values["2021"]
     assert round(quarters.values.sum() / 1000, 2) == 87.50
     assert year / 1000 == pytest.approx(87.37, abs=0.005 + 1e-9)  # 87365 million stands on the edge
