@@ -109,8 +109,7 @@ def shown(panel: Panel, truth: Truth | None, design: Design) -> Iterator[tuple[s
         yield name, found
         if not found.refused:
             words = [str(place) for place in range(len(found.rows) - 1)]
-            rungs = growth.cumulative_bounds(found, words, margin=2.0).rows.drop(columns="truth")
-            yield f"{name}, rungs", rungs.drop(columns="p_value") if two_sided else rungs
+            yield f"{name}, rungs", growth.cumulative_bounds(found, words).rows.drop(columns="truth")
             yield f"{name}, precision", growth.precision({name: (found, 2.0, two_sided)}, level=0.95)
     if not effect.refused:
         yield "break-even", growth.break_even(effect, 2.0)

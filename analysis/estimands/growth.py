@@ -21,7 +21,7 @@ from analysis.estimands.samples import entrants, twice_compared
 from analysis.estimate import Bools, Estimate, Floats
 from analysis.estimators.arrays import sum_by
 from analysis.estimators.exposure import exposure_effects
-from analysis.testing import largest_std_error, noninferiority
+from analysis.testing import largest_std_error
 
 if TYPE_CHECKING:
     from analysis.panel import Panel
@@ -302,43 +302,27 @@ def _seen_to_move(parts: Estimate, sold: Bools, sells: Bools) -> Estimate:
 
 @estimand
 def growth(panel: Panel, design: Design) -> Estimate:
-    """Decompose the observed growth of the origin's home sales by group of firms.
-
-    The groups are closed firms, firms that sold in both windows, firms that sold only before (exit) and firms that sold
-    only after (entry). Each contributes ``sum(after - before) / sum(before)``; contributions add up exactly to growth.
+    """Estimate the observed growth of the origin's home sales, ``sum(after) / sum(before) - 1``.
 
     Returns
     -------
     Estimate
-        Percentage points of baseline sales: "closed", "continuing", "exit", "entry", and "growth", their sum.
-        Standard errors treat firms as draws from a larger population. Refused if nothing was sold before, or there is
-        only one cluster.
+        "growth", percentage points of baseline sales. The standard error treats firms as draws from a larger
+        population. Refused if nothing was sold before, or there is only one cluster.
     """
     sample = design.sample(panel)
     own, known = sample.of_origin(), sample.observed(1)
     observed = np.flatnonzero(own & known)
-    before, after = sample.sums[:, observed, 0]
+    sold = sample.sums[:, observed, 0].T
     if (clusters := sample.clusters(observed)) < 2:
         raise DesignError(f"the {len(observed)} firms form fewer than two clusters; add firms from other clusters")
-    if not before.sum() > 0:
+    if not sold[:, 0].sum() > 0:
         raise DesignError(f"the {len(observed)} firms had no baseline sales; choose a window with sales a year earlier")
-    closed, sold, sells = sample.closed[observed], before > 0, after > 0
-    members = {
-        "closed": closed,
-        "continuing": ~closed & sold & sells,
-        "exit": ~closed & sold & ~sells,
-        "entry": ~closed & ~sold & sells,
-        "growth": np.ones(len(observed), dtype=bool),
-    }
-    columns = np.column_stack([*((after - before) * who for who in members.values()), before])
     counts = {"firms": len(observed), "clusters": clusters, "dropped_missing": int((own & ~known).sum())}
-    parts = totals(sample, columns, sample.cluster[observed], counts=counts).jackknife(
-        lambda x: dict(zip(members, 100 * x[:-1] / x[-1], strict=True)),
-        estimand="growth",
-        unit="percentage points",
-        n=[int(who.sum()) for who in members.values()],
+    grown = totals(sample, sold, sample.cluster[observed], counts=counts).jackknife(
+        lambda x: {"growth": 100 * (x[1] / x[0] - 1)}, estimand="growth", unit="percentage points", n=[len(observed)]
     )
-    return sample.mark(_seen_to_move(parts, sold, sells))
+    return sample.mark(grown)
 
 
 @estimand
@@ -385,43 +369,33 @@ def entry_by_exposure(panel: Panel, design: Design) -> Estimate:
 
 
 @estimand
-def cumulative_bounds(effect: Estimate, words: Sequence[str], *, margin: float, truth: float | None = None) -> Estimate:
-    """Cumulate the parts of an effect and test each cumulative sum against the margin.
-
-    The common part is added last.
+def cumulative_bounds(effect: Estimate, words: Sequence[str], *, truth: float | None = None) -> Estimate:
+    """Cumulate the parts of an effect; the common part is added last.
 
     Parameters
     ----------
     effect : Estimate
-        Has parts, "seen" (their sum) and a set, as from :func:`effect_on_growth`. Its level is that of the two
-        one-sided tests together: 0.90 for limits of 95 per cent each.
+        Has parts, "seen" (their sum) and a set, as from :func:`effect_on_growth`.
     words : sequence of str
         Labels of the parts and, last, of the common part: one per row except "seen".
-    margin : float
-        Set in advance, in the unit of the effect.
     truth : float, optional
         True value of the whole effect, if known.
 
     Returns
     -------
     Estimate
-        The sums, the last one a set, with the columns `p_value`, for the hypothesis that the effect lies below zero by
-        the margin or more (for the set, at its lower end), and `truth`.
+        The sums, the last one a set, with the column `truth`.
     """
-    parts, whole = effect[list(effect.terms[:-2])], effect.conf_int[:, -1]
+    parts = effect[list(effect.terms[:-2])]
     sums = parts.delta_method(
         lambda x: dict(zip(words, np.cumsum(x), strict=False)),
         estimand=effect.estimand,
         unit=effect.unit,
         n=np.asarray(effect.n)[: len(parts.terms)],
     )
-    ladder = sums.with_set(words[-1], tuple(whole), effect.reason)
-    lowest = np.append(sums.value, sums.value[-1] + whole[0] - effect.conf_int[0, -2])
-    spread, df = (np.append(values, values[-1]) for values in (sums.std_error, sums.df))
-    tested = zip(lowest, spread, df, strict=True)
-    p_values = [noninferiority(end, error, margin=margin, df=free).p_value for end, error, free in tested]
+    ladder = sums.with_set(words[-1], tuple(effect.conf_int[:, -1]), effect.reason)
     true = [*[np.nan] * len(sums.terms), np.nan if truth is None else truth]
-    return replace(ladder, n=np.delete(np.asarray(effect.n), -2), columns={"p_value": p_values, "truth": true})
+    return replace(ladder, n=np.delete(np.asarray(effect.n), -2), columns={"truth": true})
 
 
 @estimand
