@@ -53,7 +53,7 @@ def buyers(**where: str) -> Series:
 
 def test_a_series_carries_unit_publisher_sources_and_periods():
     services = amazon("third_party_seller_services")
-    assert (services.unit, services.publisher, services.provenance) == ("million USD", AMAZON, "real")
+    assert (services.unit, services.publisher) == ("million USD", AMAZON)
     assert services.points["bound"].eq("").all()
     assert services.values.index.freqstr.startswith("Q")
     assert services.values["2021Q3"] == 24252
