@@ -278,18 +278,19 @@ def _mean_difference(sample: Sample, firms: Masks, values: Floats, estimand: str
     place, size = kinds.get_indexer(kind) % (len(kinds) + 1), int(sample.cluster.max()) + 1  # last: any other kind
     clusters, width = sample.clusters(mine), len(kinds) + 1
 
-    def sums(side: Bools) -> tuple[Floats, Floats]:
+    def by_kind(rows: Floats, side: Bools) -> Floats:
         key = sample.cluster[side] * width + place[side]
-        number = sum_by(np.ones(len(key)), key, size * width).reshape(size, width)
-        return number, sum_by(values[side], key, size * width).reshape(size, width, -1)
+        return sum_by(rows[side], key, size * width).reshape(size, width, *rows.shape[1:])
 
-    def difference(held: Floats, total: Floats, base: Floats, of_base: Floats) -> Floats:
+    def difference(total: Floats, held: Floats, base: Floats, of_base: Floats) -> Floats:
         everyone = of_base.sum(axis=-2, keepdims=True) / base.sum(axis=-1)[..., np.newaxis, np.newaxis]
         of_kind = np.where(base[..., np.newaxis] > 0, of_base / base[..., np.newaxis], everyone)
-        gap = (total - held[..., np.newaxis] * of_kind).sum(axis=-2)
-        return np.asarray(gap / held.sum(axis=-1)[..., np.newaxis])
+        expected = np.einsum("...k,...kp->...p", held, of_kind)
+        return np.asarray((total - expected) / held.sum(axis=-1)[..., np.newaxis])
 
-    mean, changed = without_each(difference, *sums(mine), *sums(theirs))
+    total, one = sum_by(values[mine], sample.cluster[mine], size), np.ones(len(values))
+    sides = by_kind(one, mine), by_kind(one, theirs), by_kind(values, theirs)
+    mean, changed = without_each(difference, total, *sides)
     scores = np.sqrt(1 - 1 / max(sample.clusters(mine | theirs), 1)) * changed
     difference_of_means = Estimate(
         estimand=estimand,
