@@ -37,10 +37,6 @@ def page(table: pd.DataFrame) -> str:
     """Render docs/coverage.md from an audit's table."""
     low, high = grading.right(table)
     parts = dict([*table.groupby(grades.judge(table["preset"]))])
-    seeds = [
-        f"seeds {rows['first_seed'].min()} to {rows['last_seed'].max()} of each {judge} preset"
-        for judge, rows in parts.items()
-    ]
     jinja = Environment(loader=FileSystemLoader(ROOT / "benchmarks"), undefined=StrictUndefined, trim_blocks=True)
     jinja.keep_trailing_newline = True
     return jinja.get_template("coverage.md.j2").render(
@@ -48,12 +44,20 @@ def page(table: pd.DataFrame) -> str:
         level=table["level"].iloc[0],
         low=low,
         high=high,
-        seeds=seeds,
+        seeds=[drawn(judge, rows) for judge, rows in parts.items()],
         presets={name: closures(name) for name in parameters.PRESETS},
         spread=grading.distribution(table).to_dict("records"),
         outside={judge: grading.outside(rows) for judge, rows in parts.items()},
         rows=table.to_dict("records"),
     )
+
+
+def drawn(judge: str, rows: pd.DataFrame) -> str:
+    """State the seeds of most of a judge's estimands, and of those with other seeds."""
+    ids = rows.groupby("last_seed")["id"].unique()
+    most = max(ids.index, key=lambda last: len(ids[last]))
+    others = "; ".join(f"1 to {last} for {', '.join(ids[last])}" for last in ids.index.drop(most))
+    return f"seeds 1 to {most} of each {judge} preset" + (f" ({others})" if others else "")
 
 
 def shipped() -> pd.DataFrame:
