@@ -101,7 +101,7 @@ def test_the_audit_of_a_few_markets_makes_its_page(monkeypatch, tmp_path, capsys
     coverage.main()
     page = coverage.PAGE.read_text(encoding="utf-8")
     assert capsys.readouterr().out.strip() == page.strip()
-    assert "seeds 1 to 2 of each market preset and seeds 1 to 3 of each plain preset" in page
+    assert "seeds 1 to 2 of each market preset, seeds 1 to 3 of each plain preset" in page
     assert "| few_treated | E1a | 2 |" in page
     assert "| plain_sd1_9 | E1a | 3 |" in page
 
