@@ -31,11 +31,7 @@ def test_the_code_of_the_page_gives_the_numbers_of_its_table(library, monkeypatc
     names: dict = {}
     with warnings.catch_warnings():  # the libraries' own
         warnings.simplefilter("ignore")
-        for block in [
-            *BLOCKS[:2],
-            *([BLOCKS[2]] if library == "moderndid" else []),
-            BLOCKS[1 + COLUMNS.index(library)],
-        ]:
+        for block in [*BLOCKS[:2], BLOCKS[1 + COLUMNS.index(library)]]:
             exec(block, names)
     value, error = READ[library](names)
     assert PRINTED.shape == (len(TERMS), 1 + len(COLUMNS))
