@@ -84,23 +84,23 @@ class CohortEffects(Shown):
 
     def _widest(self, kind: Any, *, efficient: bool = False) -> Estimate:
         """Return the estimate with the widest intervals of those clustered by each column, and say which it is."""
-        found = {}
-        for column, study in self.studies.items():
-            if efficient and isinstance(study, Units):
-                raise DesignError("Cannot use efficient weights with covariates; leave them out, or efficient=True")
-            if isinstance(study, Units):
-                found[column] = doubly_robust(study, kind)
-            elif efficient:
-                found[column] = with_efficient_weights(study, kind)
-            else:
-                found[column] = study.effects if kind == "group_time" else study.aggregate(kind)
+
+        def of(study: by_cohort.GroupTime | Units) -> Estimate:
+            if not isinstance(study, Units):
+                whole = study.effects if kind == "group_time" else None
+                return whole or (with_efficient_weights(study, kind) if efficient else study.aggregate(kind))
+            if efficient:
+                raise DesignError("Cannot use efficient weights with covariates; leave out one of them")
+            return doubly_robust(study, kind)
+
+        found = {column: of(study) for column, study in self.studies.items()}
         widest = max(found, key=lambda column: float(np.nansum(np.diff(found[column].conf_int, axis=0))))
         others = "".join(f", wider than by {column}" for column in found if column != widest)
         estimate = found[widest]
         return replace(
             estimate,
             unit=estimate.unit.replace("units of y", f"units of {self.outcome}"),
-            interval=f"{estimate.interval}, clustered by {widest}{others}" if widest else estimate.interval,
+            interval=estimate.interval + (f", errors clustered by {widest}{others}" if widest else ""),
             provenance=self.provenance,
             counts={**estimate.counts, "absent_rows_as_zero": self.filled},
         )
@@ -214,26 +214,17 @@ def att_gt(
     filled = long.absent(absent, np.isfinite(first))
     y[filled] = 0.0
     options: dict[str, Any] = {"scale": scale, "anticipation": anticipation, "comparison": comparison}
-    options |= {"weights": None if weights is None else long.constant(weights, "weights")}
-    options |= {"strata": None if strata is None else long.constant(strata, "strata")}
-    if x and strata is not None:
+    options |= {"weights": long.constant(weights, "weights"), "strata": long.constant(strata, "strata")}
+    if x and (strata is not None or comparison != "never"):
         raise DesignError(
-            "Cannot estimate effects with covariates within strata: the doubly robust estimator does not support "
-            "strata; pass them as covariates, with a 0/1 column for each stratum but one"
+            "Cannot estimate effects with covariates within strata, or relative to units not yet treated: the doubly "
+            "robust estimator does not support them; pass strata as covariates, with a 0/1 column for each but one, or "
+            "leave out covariates"
         )
-    if x and comparison != "never":
-        raise DesignError(
-            "Cannot compare with units not yet treated given covariates: the doubly robust estimator compares with "
-            "those never treated; leave out covariates, or use strata"
-        )
-    clusters = several(cluster)
-    codes: dict[str, Any] = {str(name): long.constant(name, "cluster") for name in clusters} or {"": None}
-    studies = {
-        name: usable_units(y, first, np.column_stack([*x.values()]), cluster=code, **options)
-        if x
-        else by_cohort.att_gt(y, first, cluster=code, **options)
-        for name, code in codes.items()
-    }
+    codes: dict[str, Any] = {str(name): long.constant(name, "cluster") for name in several(cluster)} or {"": None}
+    given = {"covariates": np.column_stack([*x.values()])} if x else {}
+    study: Any = usable_units if x else by_cohort.att_gt
+    studies = {name: study(y, first, cluster=code, **given, **options) for name, code in codes.items()}
     return CohortEffects(studies, str(outcome), long.periods, long.provenance, int(filled.sum()))
 
 
@@ -311,7 +302,7 @@ def exposure_effects(
         sales[:, second].sum(axis=1),
         long.values(exposure, "exposure")[:, second].mean(axis=1),
         bins=bins,
-        category=None if category is None else long.constant(category, "category"),
+        category=long.constant(category, "category"),
         covariates=long.covariates(covariates),
         level=level,
     )

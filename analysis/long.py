@@ -94,11 +94,13 @@ class Long:
             )
         return values
 
-    def constant(self, name: Hashable, what: str) -> npt.NDArray[Any]:
+    def constant(self, name: Hashable, what: str) -> npt.NDArray[Any] | None:
         """Return a column's value for each unit, array[unit]; raise DataError if it is missing or varies within a unit.
 
-        Weights must also be numbers.
+        Weights must also be numbers. Without a name, return None.
         """
+        if name is None:
+            return None
         column = self._first(name, what)
         _refuse(column.isna(), column, f"a value for each {self.unit}", "fill it in, or drop the unit")
         return _numbers(column) if what == "weights" else column.to_numpy()

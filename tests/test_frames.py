@@ -149,10 +149,10 @@ def test_of_two_clusters_the_one_with_wider_intervals_is_used_and_named(covariat
         wider = int(widths[1] > widths[0])
         same(both.aggregate(kind), alone[wider].aggregate(kind))
         names = ["group", "fifth"][:: 1 - 2 * wider]
-        assert f"95% confidence interval, clustered by {names[0]}, wider than by {names[1]}" in repr(
+        assert f"95% confidence interval, errors clustered by {names[0]}, wider than by {names[1]}" in repr(
             both.aggregate(kind)
         )
-    assert "95% confidence interval, clustered by fifth\n" in repr(alone[1])
+    assert "95% confidence interval, errors clustered by fifth\n" in repr(alone[1])
 
 
 def test_results_are_tidy_printed_pickled_and_sent_to_other_processes():

@@ -152,9 +152,10 @@ class GroupTime(Shown):
         """Number of units of each group observed by period, and in the base, int64[group + 1, time]; 0 in the last."""
         observed = np.zeros((len(self.groups) + 1, self.width), dtype=np.int64)
         for number, group in enumerate(self.groups):
-            seen = np.isfinite(self.y[group.rows]) if self.paired else np.ones((1, self.width), dtype=bool)
-            both = seen if group.base is None else seen & seen[:, [group.base]]
-            observed[number] = both.sum(axis=0) if self.paired else len(group.rows)
+            observed[number] = len(group.rows)
+            if group.base is not None:
+                seen = np.isfinite(self.y[group.rows])
+                observed[number] = (seen & seen[:, [group.base]]).sum(axis=0)
         return observed
 
     @cached_property

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from analysis.errors import DesignError
@@ -49,23 +51,20 @@ def efficient(study: GroupTime, kind: Kind = "simple") -> Estimate:
             f"Cannot use efficient weights with {', '.join(name for name, has in kept.items() if has)}: they are for "
             "means of units whose dates are random; leave it out, or pass efficient=False"
         )
-    terms, term = study.terms(kind)
-    size = np.array([len(group.rows) for group in study.groups])
-    held = np.zeros((len(terms), len(size)), dtype=np.int64)  # treated cells by term and cohort
-    weights = np.zeros((2, *held.shape, study.width))  # after and before, by cohort and period
-    for cell in np.flatnonzero(term >= 0):
+    plain, (_, term) = study.aggregate(kind), study.terms(kind)
+    cells, size = np.flatnonzero(term >= 0), np.array([len(group.rows) for group in study.groups])
+    units = np.bincount(term[cells], size[study.cells[0, cells]])
+    weights = np.zeros((2, len(units), len(size), study.width))  # after and before, by term, cohort and period
+    for cell in cells:
         treated, comparison, _, *times = study.cells[:, cell]
         parts = list(study.groups[comparison].parts or (comparison,))
-        held[term[cell], treated] += 1
         for weight, time in zip(weights[:, term[cell]], times, strict=True):
-            weight[treated, time] += size[treated]
-            weight[parts, time] -= size[treated] * size[parts] / size[parts].sum()
-    weights /= (held @ size)[:, np.newaxis, np.newaxis]
-    if kind in ("group", "calendar"):
-        share = (held > 0) @ size if kind == "group" else np.ones(len(terms))
-        terms, held = [*terms, "average"], np.vstack([held, held.max(axis=0)])
+            weight[treated, time] += size[treated] / units[term[cell]]
+            weight[parts, time] -= size[treated] / units[term[cell]] * size[parts] / size[parts].sum()
+    if len(plain.terms) > len(units):  # the last is the average
+        share = plain.n[:-1] if kind == "group" else np.ones(len(units))
         weights = np.append(weights, np.einsum("k,akgt->agt", share / share.sum(), weights)[:, np.newaxis], axis=1)
-    values, scores = np.zeros((2, len(terms))), np.zeros((2, len(study.y), len(terms)))
+    values, scores = np.zeros((2, len(plain.terms))), np.zeros((2, len(study.y), len(plain.terms)))
     for number, group in enumerate(study.groups):
         if not group.parts:
             y, by_group = study.y[group.rows], weights[:, :, number].transpose(0, 2, 1)
@@ -74,16 +73,13 @@ def efficient(study: GroupTime, kind: Kind = "simple") -> Estimate:
                 scores[:, group.rows] = (y - y.mean(axis=0)) / np.sqrt(len(y) * (len(y) - 1.0)) @ by_group
     with np.errstate(invalid="ignore"):
         beta = (scores[0] * scores[1]).sum(axis=0) / (scores[1] ** 2).sum(axis=0)
-    return Estimate(
-        estimand=f"{kind} effect on the treated, efficient for random dates",
-        unit="units of y",
-        terms=tuple(terms),
+    return replace(
+        plain,
+        estimand=f"{plain.estimand}, efficient for random dates",
         value=values[0] - beta * values[1],
         scores=scores[0] - beta * scores[1],
-        n=(held > 0) @ size,
-        max_df=(held > 0) @ size - 1,
-        level=study.level,
-        counts=study.counts,
+        covariance=None,
+        clusters=None,
         details={"beta": beta},
         reason="no variance before treatment, or a cohort of one unit" if np.isnan(beta).any() else "",
     )
