@@ -20,7 +20,7 @@ AMAZON, OTHERS = "Amazon", ("other than Amazon", "third-party platforms other th
 
 # Figures published by eBay
 EBAY = "eBay (own filings and releases)"
-REST, US, LEAD = "Elsewhere", "American", "Lead, points"  # Elsewhere includes China, not shown in yearly tables
+REST, US, LEAD = "Rest of world", "American", "Lead, points"  # includes China, not apart in yearly tables
 LINES = {REST: "rest_of_world_incl_china", US: "us", "British": "uk", "German": "germany"}
 HALVES = ("2022H1", "2023H1")  # the only tables that show China separately
 CHINA_APART = {"China": "china", "US": "us", "UK": "uk", "Germany": "germany", "other countries": "rest_of_world"}
