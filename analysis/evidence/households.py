@@ -53,8 +53,8 @@ OTHER_MONTHS = {
     },
 }
 PLACEBOS: dict[str, dict[str, Any]] = {
-    "a year earlier": {"before": ("2019-09", "2020-02"), "after": ("2020-09", "2021-02")},
-    "two years earlier": {"before": ("2018-09", "2019-02"), "after": ("2019-09", "2020-02")},
+    "no closures yet: a year earlier": {"before": ("2019-09", "2020-02"), "after": ("2020-09", "2021-02")},
+    "no closures yet: two years earlier": {"before": ("2018-09", "2019-02"), "after": ("2019-09", "2020-02")},
 }
 
 
@@ -419,24 +419,16 @@ def shares_by_place(households: Households, spec: Specification = BASELINE) -> d
 def robustness(households: Households, spec: Specification = BASELINE) -> pd.DataFrame:
     """Re-estimate :func:`exposed`, in per cent, with one choice changed at a time.
 
-    The first row is the estimate as specified.
+    The first row is the estimate as specified, and the last two are placebos, before the closures.
     """
     changes: dict[str, dict[str, Any]] = {
-        f"baseline: {spec.definition} definition, against {spec.against}, {spec.of}": {},
+        "as above": {},
         **{f"Chinese brands {name} alone": {"definition": name} for name in CHINESE if name != spec.definition},
         **{f"against {name}": {"against": name} for name in AGAINST if name != spec.against},
         **{f"{name} in place of {spec.of}": {"of": name} for name in OF if name != spec.of},
         **OTHER_MONTHS,
+        **PLACEBOS,
     }
-    return _rows(households, spec, changes)
-
-
-def placebos(households: Households, spec: Specification = BASELINE) -> pd.DataFrame:
-    """Re-estimate :func:`exposed`, in per cent, in placebo windows before the closures."""
-    return _rows(households, spec, PLACEBOS)
-
-
-def _rows(households: Households, spec: Specification, changes: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
     effects = {label: exposed(households, replace(spec, **change)).exp() for label, change in changes.items()}
     return in_rows([("E2a", label, effect) for label, effect in effects.items()], "per cent")
 

@@ -95,7 +95,8 @@ def recentred(
     (Hodges and Lehmann). The interval contains the shifts that
     :func:`permutation_test` does not reject, to the nearest 0.001. In `details`, p is that of no shift in the same
     test, so the interval contains zero if and only if p exceeds 1 - level; `effects` are those of the sets at no shift,
-    the first that of the exposed categories, and `share` is the mean Chinese share of the sets at baseline.
+    in log points, and `gaps` the same in percentage points, each with that of the exposed categories first; `share` is
+    the mean Chinese share of the sets at baseline.
 
     Raises
     ------
@@ -121,6 +122,8 @@ def recentred(
             "three times the Chinese share; choose a lower level or other half-years"
         )
     effect = np.interp(0.0, -gaps, SHIFTS)
+    apart = within[::2] / within[1::2] - (total - within)[::2] / (total - within)[1::2]
+    details = {"p": test(0.0)[2], "effects": _less_rest(within, total), "gaps": 100 * (apart[1] - apart[0])}
     return Estimate(
         estimand="recentred effect on the Chinese share of exposed categories",
         unit="log points",
@@ -132,7 +135,7 @@ def recentred(
         level=spec.level,
         interval="randomisation interval",
         counts={"categories": len(counts), "draws": draws},
-        details={"p": test(0.0)[2], "effects": _less_rest(within, total), "share": np.mean(within[0] / within[1])},
+        details={**details, "share": np.mean(within[0] / within[1])},
     )
 
 
@@ -145,9 +148,9 @@ def robustness(households: Households, spec: Specification = BASELINE, **options
         "as above": {},
         **{f"Chinese brands {name} alone": {"definition": name} for name in CHINESE if name != spec.definition},
         "similar categories chosen by their share a year earlier": {},
-        **{f"{when}, when nothing had been closed": months for when, months in PLACEBOS.items()},
+        **PLACEBOS,
     }
-    first = {label: PLACEBOS["a year earlier"]["before"][0] for label in changes if "chosen" in label}
+    first = {label: next(iter(PLACEBOS.values()))["before"][0] for label in changes if "chosen" in label}
     return {
         label: recentred(households, replace(spec, **change), chosen=first.get(label, ""), **options)
         for label, change in changes.items()
