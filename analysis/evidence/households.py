@@ -18,7 +18,6 @@ import pandas as pd
 
 from analysis.data import DATA, load
 from analysis.errors import DataError, DesignError
-from analysis.estimands.design import in_rows
 from analysis.estimate import NO_SPREAD, Estimate, Floats, refusal
 from analysis.numbers import number
 
@@ -43,11 +42,11 @@ EARLIEST = "2018-09"  # first half-year shown in figures
 WOULD_SETTLE = "Amazon's own sales by origin of the seller and month, with the closed accounts apart."
 
 OTHER_MONTHS = {
-    "whole years, May 2020 to April 2021 against September 2021 to August 2022": {
+    "whole years, to August 2022 and to April 2021": {
         "before": ("2020-05", "2021-04"),
         "after": ("2021-09", "2022-08"),
     },
-    "months of the closures, May to August 2020 against 2021": {
+    "months of the closures, May to August 2021 against 2020": {
         "before": ("2020-05", "2020-08"),
         "after": ("2021-05", "2021-08"),
     },
@@ -416,10 +415,10 @@ def shares_by_place(households: Households, spec: Specification = BASELINE) -> d
 # Robustness
 
 
-def robustness(households: Households, spec: Specification = BASELINE) -> pd.DataFrame:
-    """Re-estimate :func:`exposed`, in per cent, with one choice changed at a time.
+def robustness(households: Households, spec: Specification = BASELINE) -> dict[str, Estimate]:
+    """Re-estimate :func:`exposed`, in per cent, with one choice changed at a time, by label.
 
-    The first row is the estimate as specified, and the last two are placebos, before the closures.
+    The first is the estimate as specified, and the last two are placebos, before the closures.
     """
     changes: dict[str, dict[str, Any]] = {
         "as above": {},
@@ -429,8 +428,7 @@ def robustness(households: Households, spec: Specification = BASELINE) -> pd.Dat
         **OTHER_MONTHS,
         **PLACEBOS,
     }
-    effects = {label: exposed(households, replace(spec, **change)).exp() for label, change in changes.items()}
-    return in_rows([("E2a", label, effect) for label, effect in effects.items()], "per cent")
+    return {label: exposed(households, replace(spec, **change)).exp() for label, change in changes.items()}
 
 
 def bounded(households: Households, closed: float, spec: Specification = BASELINE) -> dict[str, Interval]:
