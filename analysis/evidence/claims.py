@@ -18,7 +18,7 @@ from analysis.event import ON_RECORD, Event, read_event
 from analysis.evidence import verdicts
 from analysis.evidence.verdicts import Interval, Verdict
 
-CAPTION = "Not estimable with public figures. A panel could: see the report of the same number on a panel of firms."
+CAPTION = "Not estimable with public figures. A panel of firms by month would allow it."
 COLUMNS = {"effect": "Effect", "why": "What is missing"}
 
 

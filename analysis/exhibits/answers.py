@@ -156,10 +156,11 @@ def author(verdict: Verdict, who: str) -> str:
     return f"{who}, as we read it" if verdict.reading else who
 
 
-def verdict_table(verdicts: Sequence[Verdict], caption: str) -> Block:
+def verdict_table(verdicts: Sequence[Verdict], caption: str, also: Sequence[str] = ()) -> Block:
     """Return the table of verdicts, or a note if no claim is judged.
 
-    The columns are claim, verdict, finding, grade (if there is one) and reason.
+    The columns are claim, verdict, finding, grade (if there is one) and reason. The sources are those of the claims
+    judged, and of the claims `also` quoted in the caption.
     """
     if not verdicts:
         return note("The event names no claim that is to be judged here.")
@@ -171,7 +172,7 @@ def verdict_table(verdicts: Sequence[Verdict], caption: str) -> Block:
         **({"Grade": [v.grade or "–" for v in verdicts]} if any(v.grade for v in verdicts) else {}),
         "Why": [v.why for v in verdicts],
     }
-    said = table(pd.DataFrame(columns, dtype=object), caption, source=_said({one.claim for one in verdicts}))
+    said = table(pd.DataFrame(columns, dtype=object), caption, source=_said({one.claim for one in verdicts} | {*also}))
     return replace(said, parts=_taken(verdicts))
 
 

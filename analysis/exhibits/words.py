@@ -21,6 +21,7 @@ from analysis.numbers import SIGNED, number, p_value, percent_change, points, qu
 
 if TYPE_CHECKING:
     from analysis.estimands.design import Design
+    from analysis.evidence.totals import Totals
 
 MOST = 4  # names listed in a sentence at most; more are counted, as are names with a comma
 
@@ -134,10 +135,11 @@ def beside_margin(rows: Any, margin: float, what: str, verdict: Verdict | None =
     return f"The closures {'did not cut' if word == SUPPORTED else 'cut'} {what} by more than {points(margin)}: {left}"
 
 
-def worst_and_best(low: float, high: float) -> str:
-    """State the bounds on the effect on growth that rest on the trade group's claim and on an assumption."""
-    worst, best = quantity(low, "percentage points"), quantity(high, "percentage points")
-    return f"At worst {worst} points, if the trade group’s unverified loss is right; at best {best}, which we assumed"
+def range_of_growth(known: Totals, rivals: tuple[float, float]) -> str:
+    """State the bounds on the effect on growth, and what the lower one is made of."""
+    ends, assumed = (span(*limits, "percentage points") for limits in (known.bounds_with(rivals), known.common))
+    parts = f"gives {number(-known.own[1])}, volunteers’ purchases {number(rivals[0], signed=True)}"
+    return f"{ends} points: the trade group’s unverified minimum {parts}; we assumed {assumed} for the rest"
 
 
 def number_below(index: pd.Series, closed: Sequence[str]) -> str:
