@@ -39,7 +39,7 @@ STAYED = ["2020-09", "2021-09"]  # first months of two half-years; stayers bough
 Window = tuple[str, str]
 Interval = tuple[float, float]
 EARLIEST = "2018-09"  # first half-year shown in figures
-WOULD_SETTLE = "Amazon's own sales by origin of the seller and month, with the closed accounts apart."
+WOULD_SETTLE = "Amazon's monthly sales by origin, of closed accounts and of sellers the closures barely affected."
 
 OTHER_MONTHS = {
     "whole years, to August 2022 and to April 2021": {

@@ -115,23 +115,25 @@ def sentence(verdicts: Sequence[Verdict], event: Event) -> str:
 def by_topic(verdicts: Sequence[Verdict], event: Event) -> Iterator[tuple[str, str, str]]:
     """Yield the name, page and sentences of each topic that has a verdict.
 
-    The answers are followed by the numbers behind them and, if households or a panel take precedence, also by those
-    from public figures.
+    What the reports themselves say of their answers follows the sentence, or replaces it where all of them do. If
+    households or a panel take precedence, it includes what is said of public figures.
     """
     answers, public = {question(verdict, event): verdict for verdict in best(verdicts)}, elsewhere(verdicts)
     for topic, names in phrases().topics.items():
         if mine := [answers[name] for name in names if name in answers]:
             every = [other for verdict in mine for other in (*public.get(verdict.name, ()), verdict)]
             detailed = [verdict for verdict in every if verdict.detail]
-            details = (verdict.detail for verdict in detailed)
-            yield topic, _page((detailed or mine)[0]), " ".join([sentence(mine, event), *details])
+            said = [] if all(verdict.detail for verdict in mine) else [sentence(mine, event)]
+            yield topic, _page((detailed or mine)[0]), " ".join([*said, *(verdict.detail for verdict in detailed)])
 
 
 def tally(verdicts: Sequence[Verdict]) -> str:
     """Count the statements by verdict; return an empty string if none is judged."""
     counts = Counter(sorted((verdict.word for verdict in best(verdicts)), key=WORDS.index))
-    found = [f"{spelled(count)} {word.lower().partition(' with')[0]}" for word, count in counts.items()]
-    return f"Of {spelled(counts.total())} statements we find {words.listing(found)}." if found else ""
+    found = words.listing(f"{spelled(count)} {word.lower()}" for word, count in counts.items())
+    (who, times), *_ = Counter(one.party for one in best(verdicts) if one.reading).most_common(1) or [("", 0)]
+    read = f" {spelled(times).capitalize()} of them are our readings of what {who} said." if times > 1 else ""
+    return f"Of {spelled(counts.total())} statements we find {found}.{read}" if found else ""
 
 
 def headline(verdicts: Sequence[Verdict], event: Event) -> str:
@@ -260,16 +262,15 @@ def _below(
     names = (ledger["claim_id"] + " " + ledger["reading"]).str.strip()
     statements = dict(zip(names, ledger["statement"], strict=True))
     statements = data.load("claims").set_index("claim_id")["claim"].to_dict() | statements  # some lack a reading
-    silent = [one.statement for one in rest if one.word == NOT_TESTABLE]
+    silent = sorted(_page(one)[:2] for one in rest if one.word == NOT_TESTABLE)
+    more = words.listing(f"{spelled(count)} more in report {report}" for report, count in Counter(silent).items())
     lines = {
         **{
             one.statement.rstrip(".") + ":": [f"{one.word}. {words.sentence(_numbers(one, public))}."]
             for one in rest
             if one.word != NOT_TESTABLE
         },
-        "Not testable:": [f"{spelled(len(silent))} more, listed in report 01."]
-        if event.on_record and silent
-        else silent,
+        "Not testable:": [f"{more}."] if more else [],
         **{
             about: [
                 f"{verdict.statement} {in_words(verdict)}." for verdict in by_name.values() if not verdict.simulated

@@ -129,7 +129,7 @@ def _scales(axes: Axes, ticks: Mapping[float, str] | None, *, log: str, signed: 
         axes.set(**{f"{log}scale": "log"})
         getattr(axes, f"{log}axis").set_minor_locator(NullLocator())
         getattr(axes, f"{log}axis").set_major_locator(LogLocator(subs=(1, 2, 5)))
-        axes.margins(y=0.12 if log == "y" else 0.05)
+        axes.margins(y=0.2 if log == "y" else 0.05)
     axis_numbers(axes, "y", signed=signed)
     if ticks:
         axes.set_xticks([*ticks], [*ticks.values()], fontsize=7)
@@ -183,10 +183,11 @@ def _lines(axes: Axes, rows: pd.DataFrame, strong: Sequence[str], *, named: bool
     ends["height"] = axes.transData.transform(ends)[:, 1] * 72 / axes.figure.dpi  # points
     for (own, x), labels in ends.groupby([ends.index.isin(strong), "x"]):
         look = {"color": MAIN, "weight": "bold"} if own else {"color": REST}
-        below = 0 if own or x == ends["x"].max() else 24  # clear of the lines that go on
+        goes_on = x < ends["x"].max()  # then the names are clear of the other lines
+        right, below = ((-18, 9) if own else (12, 24)) if goes_on else (6 if own else 12, 0)
         apart = spread(labels["height"].to_numpy(), 9) - labels["height"] - below
         for at, term, shift in zip(labels[["x", "estimate"]].to_numpy(), labels.index, apart, strict=True):
-            near(axes, tuple(at), term, (6 if own else 12, shift), annotation_clip=False, arrowprops=LEADER, **look)
+            near(axes, tuple(at), term, (right, shift), annotation_clip=False, arrowprops=LEADER, **look)
 
 
 def shares(
