@@ -12,7 +12,7 @@ import pandas as pd
 
 from analysis import data
 from analysis.estimands.design import Design
-from analysis.evidence.verdicts import DO_NOT_USE, NOT_GRADED, WITH_BOUNDS
+from analysis.evidence.verdicts import DO_NOT_USE, WITH_BOUNDS
 from market import audit, executor, grading
 from market import simulated_households as twin
 
@@ -26,27 +26,15 @@ COLUMNS = [
 
 
 def summarised(rows: pd.DataFrame) -> pd.DataFrame:
-    """Summarise replicates in one row per preset, kind of titles and estimand.
-
-    For random sets, `rejection` is the share with p <= 0.05.
-    """
+    """Summarise replicates in one row per preset, kind of titles and estimand."""
     parts = []
-    for (titles, sets), of in rows.groupby(["titles", rows["id"] == twin.SETS]):
-        if sets:
-            by_preset = of.assign(rejects=of["estimate"] <= 1 - Design.level).groupby("preset")
-            summary = by_preset["seed"].agg(first_seed="min", last_seed="max", markets="size")
-            summary = summary.assign(
-                id=twin.SETS, closed=by_preset["closed"].mean(), rejection=by_preset["rejects"].mean()
-            )
-            error = np.sqrt(summary["rejection"] * (1 - summary["rejection"]) / summary["markets"])
-            summary = summary.assign(unit="p", rejection_mc=error, grade=NOT_GRADED).reset_index()
-        else:
-            units = of["id"].str.removesuffix(twin.BOUNDED).map(twin.UNITS)
-            summary = audit.summarise(of.assign(label="", unit=units, level=Design.level, refused=""))
-            sets_ = summary["id"].str.endswith(twin.BOUNDED)  # sets have no point estimate, so only coverage counts
-            covers = Design.level - summary["coverage"] <= grading.LOST_WITH_BOUNDS
-            summary["grade"] = summary["grade"].mask(sets_, covers.map({True: WITH_BOUNDS, False: DO_NOT_USE}))
-            summary.loc[sets_, ["bias", "bias_mc", "sd", "sd_mc", "reason"]] = np.nan
+    for titles, of in rows.groupby("titles"):
+        units = of["id"].str.removesuffix(twin.BOUNDED).map(twin.UNITS)
+        summary = audit.summarise(of.assign(label="", unit=units, level=Design.level, refused=""))
+        sets = summary["id"].str.endswith(twin.BOUNDED)  # sets have no point estimate, so only coverage counts
+        covers = Design.level - summary["coverage"] <= grading.LOST_WITH_BOUNDS
+        summary["grade"] = summary["grade"].mask(sets, covers.map({True: WITH_BOUNDS, False: DO_NOT_USE}))
+        summary.loc[sets, ["bias", "bias_mc", "sd", "sd_mc", "reason"]] = np.nan
         parts.append(summary.assign(titles=titles, provenance="simulated"))
     order = {name: rank for rank, name in enumerate([*PRESETS, *twin.TITLES])}
     table = pd.concat(parts, ignore_index=True)[COLUMNS]

@@ -17,7 +17,6 @@ from analysis.data import load
 from analysis.errors import check_choice
 from analysis.estimate import Bools, Floats, Ints
 from analysis.evidence import households as real
-from analysis.evidence import recentring
 from analysis.evidence.households import AGAINST, BASELINE, CHINESE, OF, Households
 from analysis.grades import STILL_SOLD
 from analysis.simulated import closures
@@ -38,8 +37,7 @@ EXPORT = "2022-11"
 TASTE = 5.0  # shape of the gamma distribution of group tastes; assumption, with standard errors as in the real data
 MONTH = pd.period_range(FIRST_MONTH, periods=MONTHS, freq="M").astype(str)
 BOUNDED = "_bounded"  # suffix to an estimand's id, for its interval that allows for lost titles
-SETS = "random_sets"
-UNITS = {"E2a": "log points", "V1": "per cent", "V3": "percentage points"}
+UNITS = {"E2a": "log points", "V3": "percentage points"}
 LABELS = in_words("households")
 ORDER = {name: rank for rank, name in enumerate([*TITLES, *LABELS])}
 
@@ -49,8 +47,8 @@ class Simulated:
     """Simulated purchases, and their market's true estimands by id.
 
     ``E2a`` (log points) is the effect of the crackdown on the share of Chinese firms that were never closed, in
-    categories where closed firms had sold compared with others. ``V1`` (per cent) and ``V3`` (points) are the growth of
-    brands presumed Chinese, and the change in their share, with all titles.
+    categories where closed firms had sold compared with others. ``V3`` (points) is the change in the share of brands
+    presumed Chinese, with all titles.
     """
 
     households: Households
@@ -100,7 +98,7 @@ def replicate(preset: str, seed: int) -> list[dict[str, Any]]:
     list of dict
         For each of `TITLES` and each estimand, also with its interval from
         :func:`analysis.evidence.households.bounded`: `preset`, `seed`, `titles`, `closed`, `id`, `truth`, `estimate`,
-        `std_error`, `low`, `high`. The estimate for `SETS` is p.
+        `std_error`, `low`, `high`.
     """
     _, truth = simulate(preset, seed, **MARKET)
     chinese = truth.firms["origin"].eq("CN").to_numpy()
@@ -111,7 +109,6 @@ def replicate(preset: str, seed: int) -> list[dict[str, Any]]:
         at = {"preset": preset, "seed": seed, "titles": titles, "closed": int(truth.closed.sum())}
         estimated = {
             "E2a": real.exposed(twin.households)["effect"],
-            "V1": real.growth_of_stayers(twin.households)["Chinese brands"],
             "V3": real.share(twin.households)["change"],
         }
         bounds = real.bounded(twin.households, closed_share)
@@ -122,8 +119,6 @@ def replicate(preset: str, seed: int) -> list[dict[str, Any]]:
             low, high = bounds[name]
             row |= {"id": name + BOUNDED, "estimate": (low + high) / 2, "std_error": np.nan}
             rows.append(row | {"low": low, "high": high})
-        sets = recentring.random_sets(twin.households, draws=199, seed=seed)
-        rows.append(at | {"id": SETS, "estimate": sets.value[0]})
     return rows
 
 
@@ -132,7 +127,7 @@ def worst(audit: pd.DataFrame) -> pd.DataFrame:
 
     Adds `term`, a label, and `estimate`, `conf_low`, `conf_high`: the coverage and its Monte Carlo limits, per cent.
     """
-    rows = audit[audit["id"] != SETS].sort_values("coverage", kind="stable").drop_duplicates(["titles", "id"])
+    rows = audit.sort_values("coverage", kind="stable").drop_duplicates(["titles", "id"])
     rows = rows.sort_values(["titles", "id"], key=lambda names: names.map(ORDER), kind="stable", ignore_index=True)
     share, error = 100 * rows["coverage"], 196 * rows["coverage_mc"]
     low, high = (share - error).clip(0), (share + error).clip(upper=100)
@@ -141,12 +136,9 @@ def worst(audit: pd.DataFrame) -> pd.DataFrame:
 
 
 def by_market(audit: pd.DataFrame) -> pd.DataFrame:
-    """Tabulate coverage, in per cent, by kind of market if only products still sold keep their titles.
-
-    For `SETS`, the share of p-values at or below 0.05.
-    """
+    """Tabulate coverage, in per cent, by kind of market if only products still sold keep their titles."""
     rows = audit[audit["titles"] == TITLES[1]]
-    share = (100 * rows["coverage"]).fillna(100 * rows["rejection"]).round(1)
+    share = (100 * rows["coverage"]).round(1)
     wide = rows.assign(share=share).pivot(index="id", columns="preset", values="share")
     kinds = {preset: closures(preset, share=False) for preset in rows["preset"].unique()}
     return wide.loc[[*LABELS], [*kinds]].rename(index=LABELS, columns=kinds).rename_axis("What").reset_index()
@@ -195,7 +187,6 @@ def _tables(buyers: pd.DataFrame, bought: Ints, inside: Bools) -> Households:
         purchases=added("month", "buyer_group", "category"),
         buyers=buyers,
         categories=pd.DataFrame({"category": names[inside]}),
-        stayers=added("half_year", "buyer_group"),
         half_years=added("half_year", "name").rename(columns={"name": "category"}),
     )
 
@@ -219,7 +210,7 @@ def _change(ever: Floats) -> dict[str, float]:
         (ever[presumed][:, _months(window)].sum(), ever[:, _months(window)].sum())
         for window in (BASELINE.before, BASELINE.after)
     )
-    return {"V1": 100 * float(last / first - 1), "V3": 100 * float(last / all_last - first / all_first)}
+    return {"V3": 100 * float(last / all_last - first / all_first)}
 
 
 def _months(window: tuple[str, str]) -> Bools:

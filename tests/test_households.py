@@ -11,7 +11,7 @@ from analysis.provenance import ROOT
 from runner import cli as command_line
 
 PART = ROOT.parent / "shared" / "purchases" / "open_ecommerce_27_states.parquet"
-COMMITTED = ("purchases", "buyers", "brands", "categories", "stayers", "half_years")
+COMMITTED = ("purchases", "buyers", "brands", "categories", "half_years")
 LINES = [
     # day, price, quantity, title, code, category, buyer
     ("2021-01-05", "10.99", "2.0", "[2 Pack] Anker Cable, 6 ft", "B01", "ELECTRONIC_CABLE", "ann"),
@@ -77,16 +77,9 @@ def test_a_table_of_products_gives_blank_titles_their_brand(tmp_path):
     assert "2 order lines for 2 product codes have no title; the table of products has a brand for 2." in made.said
 
 
-def test_stayers_bought_in_both_half_years_and_rare_categories_have_no_half_years(tmp_path):
+def test_rare_categories_have_no_half_years(tmp_path):
     last = [("2021-09-01", "7", "1", "Anker Hub", "B07", "HUB", "ann")] * count.FEWEST
     made = count.count(made_up(tmp_path / "bought.csv", [*LINES, *last])).tables
-    counted = made["stayers"].groupby(["half_year", "origin_class"])["purchases"].sum().to_dict()
-    assert counted == {
-        ("2020-09", "named_chinese"): 1,
-        ("2020-09", "pseudo_brand"): 1,
-        ("2021-09", "named_chinese"): 40,
-    }
-    assert set(made["stayers"]["stayers"]) == {1}
     assert made["half_years"].to_numpy().tolist() == [["2021-09", "hub", "named_chinese", 40]]
 
 

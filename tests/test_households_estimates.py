@@ -49,13 +49,6 @@ def test_the_share_of_spend_rose(tables):
     assert found.row("change")["std_error"] == pytest.approx(0.6, rel=ERRORS)
 
 
-def test_people_who_stayed_bought_more_of_chinese_brands(tables):
-    found = households.growth_of_stayers(tables)
-    assert tables.stayers.drop_duplicates("buyer_group")["stayers"].sum() == 867
-    assert digits(found.value, 1) == [24.2, 4.1]
-    assert found.std_error == pytest.approx([5.8, 2.8], rel=ERRORS)
-
-
 @pytest.mark.parametrize(
     ("asked", "effect", "error"),
     [
@@ -74,16 +67,6 @@ def test_in_exposed_categories_the_chinese_share_fell_back(tables, asked, effect
     found = households.exposed(tables, Specification(**asked))
     assert digits(found.value, 3) == [effect]
     assert found.std_error == pytest.approx([error], rel=ERRORS)
-
-
-def test_one_random_set_of_categories_in_eight_falls_back_as_far(tables):
-    found = recentring.random_sets(tables)
-    draws = found.details["effects"]
-    assert (round(draws.mean(), 1), round(draws.std(), 2)) == (-0.1, 0.08)
-    assert found.value[0] == pytest.approx(0.12, abs=3 * found.std_error[0])
-    again = recentring.random_sets(tables)
-    assert again.value == found.value
-    assert recentring.random_sets(tables, seed=1).value != found.value
 
 
 @pytest.mark.slow
@@ -140,13 +123,7 @@ def test_months_without_purchases_are_refused_with_a_reason(tables):
     assert "these sums of purchases are zero: Chinese brands in exposed categories, after" in found.reason
 
 
-@pytest.mark.parametrize(
-    ("before", "said"),
-    [
-        (("2016-09", "2017-02"), "only 0 resemble the exposed ones in the half-year from 2016-09; choose another"),
-        (("2020-05", "2020-10"), "by half-year from March or September"),
-        (("2020-09", "2021-03"), "by half-year from March or September"),
-    ],
-)
-def test_random_sets_are_of_half_years_that_are_counted(tables, before, said):
-    assert said in recentring.random_sets(tables, Specification(before=before)).reason
+@pytest.mark.parametrize("before", [("2020-05", "2020-10"), ("2020-09", "2021-03")])
+def test_random_sets_are_of_half_years_that_are_counted(tables, before):
+    with pytest.raises(DesignError, match="by half-year from March or September"):
+        recentring.recentred(tables, Specification(before=before), draws=9)

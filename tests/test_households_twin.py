@@ -64,7 +64,7 @@ def test_closures_that_change_nothing_have_no_effect_and_titles_of_another_name_
 def test_the_kept_table_speaks_of_this_code():
     kept = data.load("household_audit").query("preset == 'floor_3k'").set_index(["titles", "id"])
     rows = pd.DataFrame([row for seed in range(1001, 1009) for row in twin.replicate("floor_3k", seed)])
-    bare = rows[~rows["id"].str.endswith(twin.BOUNDED) & (rows["id"] != twin.SETS)]
+    bare = rows[~rows["id"].str.endswith(twin.BOUNDED)]
     for (titles, name), found in bare.groupby(["titles", "id"]):
         of = kept.loc[(titles, name)]
         gap = found["estimate"] - found["truth"]
@@ -78,7 +78,7 @@ def test_grades_of_intervals_with_room_follow_from_coverage_alone():
         lost = Design.level - row["coverage"] > grading.LOST_WITH_BOUNDS
         assert row["grade"] == (verdicts.DO_NOT_USE if lost else verdicts.WITH_BOUNDS)
         assert np.isnan(row["bias"])
-    for name, grade in (("V1", "do not use"), ("V3", "do not use"), ("E2a_bounded", "usable with bounds")):
+    for name, grade in (("V3", "do not use"), ("E2a_bounded", "usable with bounds")):
         seen = kept[(kept["titles"] == twin.TITLES[1]) & (kept["id"] == name)].set_index("preset")["coverage"]
         source = f"twins of a market with {closures(seen.idxmin())}"
         assert grades.of_households(name) == {"grade": grade, "graded": source}
@@ -106,9 +106,8 @@ def test_the_room_is_what_the_years_before_can_hide():
 def test_more_closed_sales_only_lower_the_lower_ends():
     tables = Households.load()
     few, many = (households.bounded(tables, closed) for closed in (0.0, 0.3))
-    for name in ("V1", "V3"):
-        assert many[name][0] < few[name][0]
-        assert many[name][1] == few[name][1]
+    assert many["V3"][0] < few["V3"][0]
+    assert many["V3"][1] == few["V3"][1]
     assert many["E2a"] == few["E2a"]
 
 
@@ -155,7 +154,6 @@ def test_the_table_by_market_has_the_coverage_of_the_kept_one():
     assert shown.loc[twin.LABELS["E2a"], "small closures"] == pytest.approx(
         100 * of.loc[("E2a", "floor_3k"), "coverage"]
     )
-    assert shown.loc[twin.LABELS[twin.SETS], "large closures"] == 100 * of.loc[(twin.SETS, "ceiling_50k"), "rejection"]
 
 
 def test_notebooks_that_import_the_simulated_market_say_so_in_their_metadata():

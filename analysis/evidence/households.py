@@ -35,7 +35,6 @@ OF = ("purchases", "units", "spend")
 """Quantities that can be summed."""
 
 BLANK, UNKNOWN = "blank", "not known"  # class of origin, and category, of purchases that name none
-STAYED = ["2020-09", "2021-09"]  # first months of two half-years; stayers bought in both
 Window = tuple[str, str]
 Interval = tuple[float, float]
 EARLIEST = "2018-09"  # first half-year shown in figures
@@ -114,7 +113,6 @@ class Households:
     purchases: pd.DataFrame
     buyers: pd.DataFrame
     categories: pd.DataFrame
-    stayers: pd.DataFrame
     half_years: pd.DataFrame
     closed: pd.DataFrame | None = None
 
@@ -175,13 +173,6 @@ class Households:
                 "--out FOLDER, where PRODUCTS has the columns parent_asin and store), then read FOLDER."
             )
         return self._by_group(self.closed[self.closed["month"].between(*window)], of)
-
-    def stayed(self, half_year: str, classes: Sequence[str] | None, of: str) -> Floats:
-        """Sum stayers' purchases in a half-year by buyer group, float64[group].
-
-        Stayers bought in both half-years of `STAYED`.
-        """
-        return self._by_group(of_classes(self.stayers[self.stayers["half_year"] == half_year], classes), of)
 
     def _by_group(self, rows: pd.DataFrame, of: str) -> Floats:
         sums = rows.groupby("buyer_group")[of].sum().reindex(self.groups, fill_value=0)
@@ -313,23 +304,6 @@ def worst_case(households: Households, spec: Specification = BASELINE) -> tuple[
     return first, (after - before - first, after + last - before)
 
 
-def growth_of_stayers(households: Households, spec: Specification = BASELINE) -> Estimate:
-    """Estimate the growth, in per cent, of stayers' purchases of Chinese brands and of all brands.
-
-    Stayers bought in both half-years of `STAYED`.
-    """
-    sums = {
-        f"{brands}, {first_month}": households.stayed(first_month, classes, spec.of)
-        for first_month in STAYED
-        for brands, classes in (("Chinese brands", spec.chinese), ("all", None))
-    }
-
-    def growth_of_those_who_stayed(chinese: Any, total: Any, chinese_after: Any, total_after: Any) -> dict[str, Any]:
-        return {"Chinese brands": 100 * (chinese_after / chinese - 1), "all": 100 * (total_after / total - 1)}
-
-    return households.jackknife(sums, growth_of_those_who_stayed, "per cent", spec.level)
-
-
 def closed(households: Households, spec: Specification = BASELINE) -> Estimate:
     """Estimate the percentage change in closed brands' share of all purchases (E1b).
 
@@ -432,14 +406,14 @@ def robustness(households: Households, spec: Specification = BASELINE) -> dict[s
 
 
 def bounded(households: Households, closed: float, spec: Specification = BASELINE) -> dict[str, Interval]:
-    """Bound V1, V3 and E2a, allowing for closed sellers and for lost titles.
+    """Bound V3 and E2a, allowing for closed sellers and for lost titles.
 
     Older purchases are more likely to have lost their titles, and more so for some brands than for others. The rate is
     not observed, but it applied before the closures, too: at worst, nothing else raised the Chinese share then, or
-    moved it apart in exposed categories. So ``V1``, growth of Chinese brands among people active in both half-years,
-    per cent, and ``V3``, the change in their share, points, are lowered by up to the largest earlier yearly rise in the
-    log share, and by closed sellers' sales. ``E2a``, log points, moves either way by the largest earlier yearly change
-    in the log ratio. Sampling errors are added at the ends; the losses are taken as given.
+    moved it apart in exposed categories. So ``V3``, the change in the Chinese share, points, is lowered by up to the
+    largest earlier yearly rise in the log share, and by closed sellers' sales. ``E2a``, log points, moves either way by
+    the largest earlier yearly change in the log ratio. Sampling errors are added at the ends; the losses are taken as
+    given.
 
     Parameters
     ----------
@@ -469,11 +443,6 @@ def bounded(households: Households, closed: float, spec: Specification = BASELIN
 
     left = 1 - closed
     return {
-        "V1": ends(
-            growth_of_stayers(households, spec),
-            lambda growth: left * (100 + growth[0]) * np.exp(-rise) - 100,
-            lambda growth: growth[0],
-        ),
         "V3": ends(share(households, spec), lambda of: of[1] * np.exp(-rise) - of[0] / left, lambda of: of[1] - of[0]),
         "E2a": ends(exposed(households, spec), lambda effect: effect[0] - drift, lambda effect: effect[0] + drift),
     }

@@ -13,7 +13,6 @@ import numpy as np
 import pandas as pd
 
 from analysis.errors import DesignError
-from analysis.estimands.design import estimand
 from analysis.estimate import Estimate, Floats, Ints
 from analysis.evidence.households import (
     AGAINST,
@@ -23,7 +22,6 @@ from analysis.evidence.households import (
     Households,
     Specification,
     compared,
-    exposed,
     half_year,
     of_classes,
     sums_by_window,
@@ -33,54 +31,6 @@ from analysis.evidence.totals import third_party_growth
 LIKE = 0.08  # baseline Chinese share above which a category resembles the exposed ones
 OFTEN = 40  # fewest baseline order lines for a usable share
 SHIFTS = np.arange(-1100, 1101) / 1000  # log points searched for an interval, from a third to three times
-
-
-@estimand
-def random_sets(
-    households: Households, spec: Specification = BASELINE, *, draws: int = 2000, seed: int = 0
-) -> Estimate:
-    """Test whether the Chinese share fell further in exposed categories than in random sets of categories.
-
-    The test is one-sided. A set contains as many categories as are exposed, but only unexposed ones, each with a
-    Chinese share above `LIKE` and at least `OFTEN` purchases at baseline. It is compared with all other unexposed
-    categories, and the exposed ones with all others. The mean over draws shows how far categories with a high Chinese
-    share fell back anyway.
-
-    Returns
-    -------
-    Estimate
-        One term, p, with its Monte Carlo error. `details` contains the `effects` of the draws, log points.
-
-    Raises
-    ------
-    DesignError
-        If the windows are not half-years starting in March or September, or if too few categories resemble the exposed
-        ones.
-    """
-    size, pool = len(households.categories), _like_exposed(households, spec)
-    if len(pool) < size:
-        raise DesignError(
-            f"Cannot draw random sets of {size} categories: only {len(pool)} resemble the exposed ones in "
-            f"the half-year from {spec.before[0]}; choose another half-year"
-        )
-    rng = np.random.default_rng(seed)
-    inside = np.array([pool[rng.choice(len(pool), size, replace=False)].sum(axis=0) for _ in range(draws)]).T
-    with np.errstate(divide="ignore"):  # a set that loses everything falls back furthest
-        effects = _less_rest(inside, _elsewhere(households, spec)[:, np.newaxis])
-    effect = exposed(households, replace(spec, against="all others")).value[0]
-    p = (1 + np.count_nonzero(effects <= effect)) / (1 + draws)
-    return Estimate(
-        estimand="random sets of categories that fall back as far",
-        unit="p",
-        terms=("p",),
-        value=np.array([p]),
-        covariance=np.array([[p * (1 - p) / draws]]),
-        n=draws,
-        level=spec.level,
-        interval="Monte Carlo interval",
-        counts={"categories": len(pool), "draws": draws},
-        details={"effects": effects},
-    )
 
 
 def recentred(

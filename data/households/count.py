@@ -27,7 +27,7 @@ from tqdm import tqdm
 
 from analysis.data import DATA, load
 from analysis.errors import DataError, DesignError, refuse
-from analysis.evidence.households import BLANK, STAYED, UNKNOWN, half_year
+from analysis.evidence.households import BLANK, UNKNOWN, half_year
 from analysis.untrusted import admit, refuse_long
 
 COLUMNS = {
@@ -62,7 +62,6 @@ KEYS = ["month", "buyer_group", "category", "origin_class"]
 GROUPED = {
     "lines": [*KEYS, "brand"],
     "people": ["month", "buyer_group", "buyer"],
-    "windows": ["half_year", "buyer_group", "buyer", "origin_class"],
     "names": ["half_year", "name", "origin_class"],
     "blanks": ["month", "code", "brand"],
 }
@@ -298,7 +297,6 @@ def _tables(made: dict[str, pd.DataFrame], lists: Lists) -> dict[str, pd.DataFra
         "categories": listed.assign(
             purchases=[int(lines.loc[lines["category"] == name, "purchases"].sum()) for name in listed["category"]]
         ),
-        "stayers": _stayers(made["windows"]),
         "half_years": _half_years(made["names"]),
         "closed": _in_dollars(closed, [*by_buyers, "brand"]),
         "blanks": _in_dollars(made["blanks"], ["month", "code", "brand"]),
@@ -312,16 +310,6 @@ def _brands(counted: pd.Series, lists: Lists) -> pd.DataFrame:
     brands = brands.assign(origin=origin, basis=basis, source=brands["token"].map(lists.brands["source"]))
     columns = ["token", "origin", "basis", "purchases", "source"]
     return brands.sort_values(["purchases", "token"], ascending=[False, True])[columns]
-
-
-def _stayers(windows: pd.DataFrame) -> pd.DataFrame:
-    """Sum the purchases of people who bought in both half-years of `STAYED`."""
-    bought = windows[windows["half_year"].isin(STAYED)]
-    stayed = bought[bought.groupby("buyer")["half_year"].transform("nunique") == len(STAYED)]
-    added = _in_dollars(stayed, ["half_year", "buyer_group", "origin_class"])
-    number = stayed.groupby("buyer_group")["buyer"].nunique()
-    added.insert(2, "stayers", added["buyer_group"].map(number))
-    return added
 
 
 def _half_years(names: pd.DataFrame) -> pd.DataFrame:
