@@ -10,7 +10,7 @@ from matplotlib import pyplot as plt
 from analysis.exhibits import charts, curves, style
 from analysis.exhibits.blocks import figure
 from analysis.exhibits.charts import axis_numbers
-from analysis.exhibits.style import MAIN, REST
+from analysis.exhibits.style import MAIN
 
 pytestmark = pytest.mark.usefixtures("simulated_look")
 
@@ -67,18 +67,6 @@ def test_an_event_study_has_thin_lines_for_all_months_at_once_and_an_arrow_where
     ends = STUDY[["band_low", "band_high"]].to_numpy().tolist()
     assert [path.vertices[:, 1].tolist() for path in band.get_paths()] == ends
     assert band.get_linewidth()[0] < axes.lines[0].get_linewidth()
-
-
-def test_each_drift_has_the_interval_that_it_leaves_and_an_arrow_where_that_goes_on():
-    rows = pd.DataFrame({"term": ["0", "0.5", "1"], "estimate": np.nan, "conf_low": [-50.0, -80.0, -99.0]})
-    drawing = curves.against_drift(rows.assign(conf_high=[-10.0, 20.0, 900.0]), period="quarter", ylabel="effect")
-    axes = drawing.axes[0]
-    assert axes.get_xlabel() == "drift a quarter, in times the largest before closure"
-    assert [label.get_text() for label in axes.get_xticklabels()] == ["0", "0.5", "1"]
-    whiskers = [(list(line.get_xdata()), list(line.get_ydata())) for line in axes.lines if len(line.get_xdata()) == 2]
-    assert ([0, 0], [-50.0, -10.0]) in whiskers
-    assert [one.get_xdata().tolist() for one in axes.lines if one.get_marker() == "^"] == [[2]]
-    assert figure(drawing, "A figure.").html
 
 
 FRAME = pd.DataFrame({"term": ["a", "b"], "estimate": [1.0, np.nan], "conf_low": [0.0, 1.0], "conf_high": [2.0, 3.0]})
@@ -140,7 +128,7 @@ def test_charts_of_exposure_draw_what_there_is_and_say_what_there_is_not():
 
 
 def test_the_actual_statistic_is_no_draw_and_an_endless_interval_ends_in_an_arrow():
-    drawing = charts.histogram(pd.DataFrame({"value": [5.0, -1.0, 0.0, np.inf, 1.0]}), title="own", xlabel="t")
+    drawing = charts.histogram(pd.DataFrame({"value": [5.0, -1.0, 0.0, np.inf, 1.0]}), xlabel="t", ylabel="sets")
     assert sum(bar.get_height() for bar in drawing.axes[0].patches) == 3
     assert drawing.axes[0].lines[0].get_xdata()[0] == 5.0
     assert figure(drawing, "A figure.").html
@@ -195,13 +183,6 @@ def test_dated_events_have_a_row_each_and_closures_are_dark(small):
     axes = charts.timeline(rows, small=small).axes[0]
     assert [label.get_text() for label in axes.get_yticklabels()] == ["a", "b"]
     assert ([line.get_color() for line in axes.lines], len(axes.patches)) == ([MAIN], 1)
-
-
-def test_one_dot_of_many_is_dark_and_named():
-    rows = pd.DataFrame({"estimate": [-60.0, 10.0, 10.0, 20.0], "note": ["the closed pair", "", "", ""]})
-    axes = charts.dots(rows, xlabel="x").axes[0]
-    places = [(*line.get_xdata(), *line.get_ydata(), line.get_color()) for line in axes.lines[:4]]
-    assert places == [(-60, 0, MAIN), (10, 0, REST), (10, 1, REST), (20, 0, REST)]
 
 
 def test_who_asks_for_no_signs_gets_none_and_a_figure_describes_itself():

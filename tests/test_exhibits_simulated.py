@@ -28,7 +28,6 @@ def svg(block) -> str:
 
 FRAME = pd.DataFrame({"term": ["a", "b"], "estimate": [1.0, 2.0], "conf_low": [0.0, 1.0], "conf_high": [2.0, 3.0]})
 SERIES = pd.DataFrame({"term": ["a", "a", "b", "b"], "year": [2020, 2021] * 2, "estimate": [1.0, 2.0, 2.0, 3.0]})
-COUNTS = pd.DataFrame({"term": ["a", "b"], "value": [10.0, 20.0], "note": "n", "strong": [True, False]})
 DATED = pd.DataFrame({"term": ["a"], "first": [pd.Timestamp("2021-01-01")], "last": [pd.Timestamp("2021-03-01")]})
 DAYS = pd.DataFrame(
     [(event, day, q, q * day) for event in "abcd" for day in (0, 1) for q in (0.25, 0.5, 0.75)],
@@ -43,11 +42,8 @@ HALVES = FRAME.assign(term=["2021-03", "2021-09"])
 CLOSED = ("2021-05", "2021-09")
 DRAWINGS = {
     "forest": lambda: charts.forest(ROWS, xlabel="x", margin=(-1.0, 1.0), strong=["a"]),
-    "counts": lambda: charts.counts(COUNTS, xlabel="x"),
-    "against drift": lambda: curves.against_drift(FRAME, period="month", ylabel="y"),
     "timeline": lambda: charts.timeline(DATED, shaded=(DATED["first"][0], DATED["last"][0])),
-    "dots": lambda: charts.dots(FRAME.assign(note=["n", ""]), xlabel="x"),
-    "histogram": lambda: charts.histogram(pd.DataFrame({"value": range(9)}), title="a", xlabel="x"),
+    "histogram": lambda: charts.histogram(pd.DataFrame({"value": range(9)}), xlabel="x", ylabel="sets"),
     "paths": lambda: curves.paths(SERIES, x="year", strong=["a"], ylabel="y", closures=CLOSED, log="y"),
     "fans": lambda: curves.paths(OWN, x="day", fan=DAYS, ylabel="y"),
     "event_study": lambda: curves.event_study(MONTHS, reference=-2, ylabel="y"),

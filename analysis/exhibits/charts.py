@@ -17,7 +17,7 @@ import pandas as pd
 import seaborn as sns
 from matplotlib import dates
 from matplotlib import pyplot as plt
-from matplotlib.ticker import Formatter, NullLocator
+from matplotlib.ticker import Formatter
 
 from analysis.estimate import Estimate
 from analysis.exhibits.payload import of_figure, refused, rows_of
@@ -124,13 +124,6 @@ def near(axes: Axes, at: tuple[float, float], text: str, shift: tuple[float, flo
     axes.annotate(text, at, xytext=shift, **Style(textcoords="offset points", fontsize=7.5, va="center") | style)
 
 
-def zero_line(axes: Axes, xlabel: str, *, at: float = 0.0, signed: bool = True) -> None:
-    """Draw a vertical reference line, and label and format the horizontal axis."""
-    axes.axvline(at, **ZERO)
-    axes.set_xlabel(xlabel)
-    axis_numbers(axes, "x", signed=signed)
-
-
 def legend_above(axes: Axes, *, lines: int = 0) -> None:
     """Place the legend above a plot, leaving room for `lines` of text."""
     axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=4, borderaxespad=0.5 + 1.4 * lines)
@@ -177,7 +170,8 @@ def forest(
         Whether positive numbers get a plus sign.
     """
     size = 7.5 if len(rows) <= 15 else 6.0  # points
-    drawing, axes = plt.subplots(figsize=(WIDTH, _inches(rows, size)))
+    lines = max(len(wrap(term, LONGEST_TERM)) for term in rows["term"])
+    drawing, axes = plt.subplots(figsize=(WIDTH, 0.7 + (0.12 * lines + (0.11 if size > 7 else 0.02)) * len(rows)))
     heights = terms_axis(axes, rows["term"], size=size)
     colours = [MAIN if strong is None or term in strong else REST for term in rows["term"]]
     texts = _intervals(axes, heights, rows, colours, reach, written=margin is not None)
@@ -186,16 +180,12 @@ def forest(
         near(axes, (1.01, height), shown, (0, 0), xycoords=("axes fraction", "data"), color=colour, fontsize=size)
     if draw_truth(axes, rows, rows.get("truth"), heights):
         legend_above(axes, lines=1 if margin else 0)
-    zero_line(axes, xlabel, signed=signed)
+    axes.axvline(0, **ZERO)
+    axes.set_xlabel(xlabel)
+    axis_numbers(axes, "x", signed=signed)
     if margin:
         _shade_margin(axes, margin, signed=signed)
     return drawing
-
-
-def _inches(rows: pd.DataFrame, size: float) -> float:
-    """Return the height, in inches, of a forest plot of the given rows."""
-    longest = max(len(wrap(term, LONGEST_TERM)) for term in rows["term"])
-    return 0.7 + (0.12 * longest + (0.11 if size > 7 else 0.02)) * len(rows)
 
 
 def _intervals(
@@ -233,26 +223,6 @@ def _shade_margin(axes: Axes, margin: tuple[float, float], *, signed: bool) -> N
     axes.set_xlim(limits)
 
 
-@chart
-def counts(rows: pd.DataFrame, *, xlabel: str) -> Figure:
-    """Draw counts on a log scale, with one dot per row.
-
-    `rows` has `term`, `value`, `note` and `strong`.
-    """
-    drawing, axes = plt.subplots(figsize=(WIDTH, 0.6 + 0.27 * len(rows)))
-    heights = terms_axis(axes, rows["term"], width=44)
-    for height, row in zip(heights, rows.to_dict("records"), strict=True):
-        colour = MAIN if row["strong"] else REST
-        axes.plot([1, row["value"]], [height, height], color=FAINT, lw=1, zorder=1)
-        axes.plot(row["value"], height, "o", color=colour, ms=6, zorder=2)
-        near(axes, (row["value"], height), f"{number(row['value'], 0)} {row['note']}", (7, 0), color=colour)
-    axes.set(xscale="log", xlim=(5, rows["value"].max() * 30_000), xlabel=xlabel)  # room for the note on the largest
-    axes.xaxis.set_minor_locator(NullLocator())
-    axes.set_xticks([10, 100, 1_000, 10_000, 100_000])
-    axis_numbers(axes, "x")
-    return drawing
-
-
 # Dates and draws
 
 
@@ -279,36 +249,18 @@ def timeline(rows: pd.DataFrame, *, shaded: tuple[Any, Any] | None = None, small
 
 
 @chart
-def dots(rows: pd.DataFrame, *, xlabel: str) -> Figure:
-    """Draw one dot per `estimate`, stacking dots that would touch.
-
-    Rows with a `note` are dark.
-    """
-    drawing, axes = plt.subplots(figsize=(WIDTH, 1.3))
-    place = (rows["estimate"] / np.ptp(rows["estimate"]) * 60).round()  # a dot has a sixtieth of the width of the axis
-    heights = place.groupby(place).cumcount()
-    for x, height, note in zip(rows["estimate"], heights, rows["note"], strict=True):
-        axes.plot(x, height, "o", color=MAIN if note else REST, ms=6)
-        near(axes, (x, height), note, (0, 11), ha="left", color=MAIN, weight="bold")
-    axes.set(yticks=[], ylim=(-0.6, heights.max() + 1.4))
-    axes.spines["left"].set_visible(False)
-    zero_line(axes, xlabel)
-    return drawing
-
-
-@chart
-def histogram(draws: pd.DataFrame, *, title: str, xlabel: str) -> Figure:
+def histogram(draws: pd.DataFrame, *, xlabel: str, ylabel: str) -> Figure:
     """Draw the distribution of `value` over redrawn closures, and mark the actual value.
 
-    The first row is the actual value.
+    The first row is the actual value. `ylabel` says what was drawn.
     """
     drawing, axes = plt.subplots(figsize=(WIDTH, 2.1))
     actual, *drawn = draws["value"]
     sns.histplot(x=drawn, bins=30, color=FAINT, alpha=1, ax=axes)
     axes.axvline(actual, color=MAIN, lw=2.0, ls="-")
-    axes.set(title=title, xlabel=xlabel, ylabel="random sets")
-    style = {"xycoords": ("data", "axes fraction"), "ha": "right", "va": "top", "fontsize": 7.5, "color": MAIN}
-    near(axes, (actual, 1.0), f"actual {number(actual, signed=True)}", (-4, -2), **style)
+    axes.set(xlabel=xlabel, ylabel=ylabel)
+    style = {"xycoords": ("data", "axes fraction"), "ha": "center", "color": MAIN}
+    near(axes, (actual, 1.0), f"actual {number(actual, signed=True)}", (0, 6), **style)
     axis_numbers(axes, "x", signed=True)
     axis_numbers(axes, "y")
     return drawing

@@ -237,24 +237,6 @@ def event_study(rows: pd.DataFrame, *, reference: int, ylabel: str) -> Figure:
 
 
 @chart
-def against_drift(rows: pd.DataFrame, *, period: str, ylabel: str) -> Figure:
-    """Draw the interval of an effect under each permitted drift, as in Rambachan and Roth (2023).
-
-    `rows` has `term` (the drift a `period`, as a number), `conf_low` and `conf_high`. An interval that extends beyond
-    the axis ends in an arrow.
-    """
-    drawing, axes = plt.subplots(figsize=(WIDTH, 1.7))
-    for place, row in enumerate(rows.to_dict("records")):
-        interval(axes, place, row, (LOWEST, HIGHEST[1]))
-    axes.axhline(0, **ZERO)
-    axes.set_xticks(range(len(rows)), rows["term"])
-    axes.set(ylim=(LOWEST, HIGHEST[1]), ylabel=ylabel, xlabel=f"drift a {period}, in times the largest before closure")
-    axes.margins(x=0.15)
-    axis_numbers(axes, "y", signed=True)
-    return drawing
-
-
-@chart
 def dose_response(
     bins: pd.DataFrame, lines: pd.DataFrame, placebo: pd.DataFrame, *, xlabel: str, ylabel: str
 ) -> Figure:
