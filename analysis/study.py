@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -29,16 +29,6 @@ NOT_REPRESENTATIVE: Population = "not representative"  # of the sellers that cla
 DECLARED = {"census": "said to be a census", "sample": "said to be a sample with weights"}  # others stay as is
 ENOUGH = 0.9  # share of the origin's firms, and of their sales, that must be complete for a verdict on totals
 PARAMETERS = ("comparison", "post_from", "post_to", "base_months", "anticipation", "cluster")  # of a design
-
-
-class Truth(Protocol):
-    """True values in a simulated market, as used by a study."""
-
-    def mechanical(self, post_from: int, post_to: int) -> float:
-        """Return the mechanical loss, as a negative percentage of closed firms' sales on all platforms."""
-
-    def scalars(self, post_from: int, post_to: int) -> dict[str, float]:
-        """Return the true values of all estimands, by id."""
 
 
 def event_and_design(settings: Mapping[str, Any]) -> tuple[Event, Design]:
@@ -65,7 +55,7 @@ class Study:
         File name of the panel; empty if it was simulated here.
     preset : str
         Preset of a market that was simulated here; empty if the panel is a file.
-    truth : Truth or None
+    truth : market.truth.Truth or None
         True values of that market.
     """
 
@@ -75,7 +65,7 @@ class Study:
     market: str
     file: str = ""
     preset: str = ""
-    truth: Truth | None = None
+    truth: Any = None
 
     @classmethod
     def open(cls, settings: Mapping[str, Any]) -> Study:
@@ -337,4 +327,4 @@ class Study:
             return {}
         window = self.design.post_from, self.design.post_to
         values = {"placebo": 0.0, "mechanical": self.truth.mechanical(*window)}  # nothing happened a year earlier
-        return values | self.truth.scalars(*window)
+        return values | dict(self.truth.scalars(*window))
