@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -44,7 +44,7 @@ def robustness(verb: Verb, term: str, panel: Panel, design: Design, *, name: str
         the main estimate, the last the placebo.
     """
     effects = {"default choices": verb(panel, design)}
-    effects |= {words: _changed(verb, panel, design, change) for words, change in _changes(design).items()}
+    effects |= {words: verb(panel, replace(design, **change)) for words, change in _changes(design).items()}
     for words, firms in _left_out(panel, design).items():
         effects[words] = verb(*_without(panel, design, firms))
     effects[PLACEBO] = early(verb, panel, design)
@@ -57,11 +57,6 @@ def early(verb: Verb, panel: Panel, design: Design) -> Estimate:
     """Estimate a placebo effect with closures dated a year early, for firms in business before the first wave."""
     sample = design.sample(panel)
     return verb(*a_year_early(panel, design, ~sample.stopped[:, sample.base.stop - 1]))
-
-
-@estimand
-def _changed(verb: Verb, panel: Panel, design: Design, change: Mapping[str, Any]) -> Estimate:
-    return verb(panel, replace(design, **change))
 
 
 def _changes(design: Design) -> dict[str, dict[str, Any]]:
