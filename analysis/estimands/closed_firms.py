@@ -394,11 +394,10 @@ def smallest_effect(panel: Panel, design: Design, *, draws: int = DRAWS) -> Esti
     Returns
     -------
     Estimate
-        Per cent: "fall" and "rise", with a test of the right size on this panel, and "fall, usual", "rise, usual",
-        with the reported intervals, each detected with a power of 80 per cent; "size, usual", the percentage of draws
-        in which these intervals find an effect although there is none. Standard errors are Monte Carlo errors; `n` is
-        the number of draws. ``details["within"]``: the traits that placebo closures share with the real ones, "origin
-        and size" or "origin".
+        Per cent: "fall", with a test of the right size on this panel, and "fall, usual", with the reported intervals,
+        each detected with a power of 80 per cent; "size, usual", the percentage of draws in which these intervals find
+        an effect although there is none. Standard errors are Monte Carlo errors; `n` is the number of draws.
+        ``details["within"]``: the traits that placebo closures share with the real ones, "origin and size" or "origin".
         Refused as for :func:`analysis.estimators.power.minimum_detectable_effect`, or if no closed group sold.
     """
     sample = design.sample(panel)
@@ -422,17 +421,16 @@ def smallest_effect(panel: Panel, design: Design, *, draws: int = DRAWS) -> Esti
     smallest, within = estimand(by_strata)(strata=2 * origin + large), "origin and size"
     if smallest.refused:
         smallest, within = by_strata(strata=origin), "origin"
-    names = [term.replace("decrease", "fall").replace("increase", "rise") for term in smallest.terms]
-    sign = np.array([{"fall": -1.0, "rise": 1.0, "size": 0.0}[name[:4]] for name in names])
+    falls = smallest[["decrease", "decrease, usual", "size, usual"]]
 
     def per_cent(x: Any) -> Any:
-        return 100 * np.where(sign == 0, x, sign * np.expm1(sign * x))
+        return np.concatenate([-100 * np.expm1(-x[:2]), 100 * x[2:]])
 
-    turned = smallest.delta_method(
-        lambda x: dict(zip(names, per_cent(x), strict=True)),
+    turned = falls.delta_method(
+        lambda x: dict(zip(("fall", "fall, usual", "size, usual"), per_cent(x), strict=True)),
         estimand=f"{HEADLINE[scope(panel)]}, smallest effect seen",
         unit="per cent",
-        limits=per_cent(smallest.conf_int),
+        limits=np.array([per_cent(ends) for ends in falls.conf_int]),
         details={**smallest.details, "within": within},
     )
     return sample.mark(turned)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-from scipy import sparse, stats
+from scipy import sparse
 
 from analysis.errors import DesignError, whole_number
 from analysis.estimands.design import Design, Sample, estimand, over_years
@@ -20,7 +20,7 @@ from analysis.estimands.samples import HIGH_RISK, incumbents, suspects
 from analysis.estimate import Bools, Estimate, Floats, Ints
 from analysis.estimators.att_gt import att_gt
 from analysis.estimators.exposure import BINS, PER, exposure_effects
-from analysis.testing import redraw_closures, romano_wolf
+from analysis.testing import redraw_closures
 
 if TYPE_CHECKING:
     from analysis.panel import Panel
@@ -89,31 +89,27 @@ def rivals_of_closed(panel: Panel, design: Design, own_origin: bool) -> tuple[Sa
 
 @estimand
 def dose_response(panel: Panel, design: Design, *, own_origin: bool = True) -> Estimate:
-    """Estimate E2a or E2b by exposure bin, with p-values adjusted for multiple testing.
+    """Estimate E2a or E2b by exposure bin.
 
     Returns
     -------
     Estimate
         Per cent, relative to firms in the lowest bin: one row per bin with firms in at least two categories, in order.
         Further columns: `id` of its true value; `exposure` and `lowest`, mean exposure in the bin and in the lowest
-        one, weighted by sales before; `clusters`, its categories; `p_value`, and `p_adjusted` after Romano and Wolf.
-        Refused as for :func:`recentred`, and if no bin has two usable categories.
+        one, weighted by sales before; `clusters`, its categories. Refused as for :func:`recentred`, and if no bin has
+        two usable categories.
     """
     effects = recentred(panel, design, own_origin=own_origin).require()
     kept = np.flatnonzero(effects.std_error[: len(BINS)] > 0)
     if not len(kept):
         raise DesignError(f"no bin above an exposure of {BINS[0]:g} has two usable categories; use the slope instead")
     family = effects[[effects.terms[bin_] for bin_ in kept]]
-    low, high = np.log1p(family.conf_int / 100)  # longer than with normal errors if there are few categories
-    z = np.log1p(family.value / 100) / ((high - low) / 2) * stats.norm.ppf((1 + design.level) / 2)
-    tests = romano_wolf(z, family.covariance / np.outer(family.std_error, family.std_error))
     exposure = _mean_exposure(*rivals_of_closed(panel, design, own_origin))
-    columns = {name: family.columns[name] for name in ("clusters", "half_width")} | {
+    columns = {
         "id": [f"{effects.estimand}_bin{bin_ + 1}" for bin_ in kept],
         "exposure": exposure[kept + 1],
         "lowest": np.full(len(kept), exposure[0]),
-        "p_value": tests["p_value"].to_numpy(),
-        "p_adjusted": tests["p_adjusted"].to_numpy(),
+        "clusters": family.columns["clusters"],
     }
     return replace(family, columns=columns, reason="", details={})
 
