@@ -128,7 +128,7 @@ def test_charts_of_exposure_draw_what_there_is_and_say_what_there_is_not():
 
 
 def test_the_actual_statistic_is_no_draw_and_an_endless_interval_ends_in_an_arrow():
-    drawing = charts.histogram(pd.DataFrame({"value": [5.0, -1.0, 0.0, np.inf, 1.0]}), xlabel="t", ylabel="sets")
+    drawing = charts.histogram(pd.DataFrame({"value": [5.0, -1.0, 0.0, np.inf, 1.0]}), xlabel="t")
     assert sum(bar.get_height() for bar in drawing.axes[0].patches) == 3
     assert drawing.axes[0].lines[0].get_xdata()[0] == 5.0
     assert figure(drawing, "A figure.").html

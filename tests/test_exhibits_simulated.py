@@ -43,7 +43,7 @@ CLOSED = ("2021-05", "2021-09")
 DRAWINGS = {
     "forest": lambda: charts.forest(ROWS, xlabel="x", margin=(-1.0, 1.0), strong=["a"]),
     "timeline": lambda: charts.timeline(DATED, shaded=(DATED["first"][0], DATED["last"][0])),
-    "histogram": lambda: charts.histogram(pd.DataFrame({"value": range(9)}), xlabel="x", ylabel="sets"),
+    "histogram": lambda: charts.histogram(pd.DataFrame({"value": range(9)}), xlabel="x"),
     "paths": lambda: curves.paths(SERIES, x="year", strong=["a"], ylabel="y", closures=CLOSED, log="y"),
     "fans": lambda: curves.paths(OWN, x="day", fan=DAYS, ylabel="y"),
     "event_study": lambda: curves.event_study(MONTHS, reference=-2, ylabel="y"),

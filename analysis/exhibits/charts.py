@@ -249,16 +249,16 @@ def timeline(rows: pd.DataFrame, *, shaded: tuple[Any, Any] | None = None, small
 
 
 @chart
-def histogram(draws: pd.DataFrame, *, xlabel: str, ylabel: str) -> Figure:
+def histogram(draws: pd.DataFrame, *, xlabel: str) -> Figure:
     """Draw the distribution of `value` over redrawn closures, and mark the actual value.
 
-    The first row is the actual value. `ylabel` says what was drawn.
+    The first row is the actual value.
     """
     drawing, axes = plt.subplots(figsize=(WIDTH, 2.1))
     actual, *drawn = draws["value"]
     sns.histplot(x=drawn, bins=30, color=FAINT, alpha=1, ax=axes)
     axes.axvline(actual, color=MAIN, lw=2.0, ls="-")
-    axes.set(xlabel=xlabel, ylabel=ylabel)
+    axes.set(xlabel=xlabel, ylabel="number")
     style = {"xycoords": ("data", "axes fraction"), "ha": "center", "color": MAIN}
     near(axes, (actual, 1.0), f"actual {number(actual, signed=True)}", (0, 6), **style)
     axis_numbers(axes, "x", signed=True)
