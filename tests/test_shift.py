@@ -15,8 +15,6 @@ from analysis.errors import DataError
 from analysis.evidence import claims, shift
 from analysis.provenance import ROOT
 
-LEADS = {"2019": 17.9, "2020": -14.9, "2021": -8.8, "2022": 10.5}  # percentage points of growth
-EARLIER = {"2017": 4.1, "2018": 9.6, "2019": 9.8}  # with StubHub and Classifieds
 MIX = shift.mix()
 DERIVED = MIX[MIX["derived_from"].notna()]
 SIGNS = {ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul, ast.Div: operator.truediv}
@@ -106,12 +104,6 @@ def test_no_part_of_a_seller_s_revenue_exceeds_the_whole(firm, whole, period, bo
     revenue = data.load("listed_sellers").query("measure == @whole and period == @period")["value"].item()
     wanted = {platform: [revenue if bound == "upper" else 0.0, bound] for platform, bound in bounds.items()}
     assert money[["value", "bound"]].T.to_dict("list") == wanted
-
-
-@pytest.mark.parametrize(("perimeter", "wanted"), [(shift.MARKETPLACE, LEADS), (shift.WITH_OTHERS, EARLIER)])
-def test_the_rest_of_the_world_led_american_sellers_by_points_of_ordinary_growth(perimeter, wanted):
-    found = shift.leads().query("Covers == @perimeter").set_index("Year")[shift.LEAD]
-    assert found.round(1).to_dict() == wanted
 
 
 def test_growth_is_never_taken_across_two_tables_of_the_filings():
