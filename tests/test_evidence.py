@@ -114,17 +114,6 @@ def test_the_difference_asked_otherwise_is_what_each_comparison_gives_in_per_cen
     assert len(rows) == 8
 
 
-def test_no_single_firm_makes_the_difference(compared, left):
-    assert len(left) == 8
-    assert (left["rank"] == 1).all()
-    changes = compared[2020, 2021].details["changes"].set_index("firm")
-    spared = changes.loc[~changes["closed"], "change"].mean()
-    without = left.set_index("left_out")["estimate"]
-    assert without["Youkeshu"] == pytest.approx(changes.loc["Sunvalley", "change"] - spared, abs=1e-12)
-    assert 100 * np.expm1(without["Youkeshu"]) == pytest.approx(-57.8, abs=0.05)
-    assert left.set_index("left_out").loc["Youkeshu", "assignments"] == 7
-
-
 @pytest.mark.parametrize("method", ["sdid", "sc", "did"])
 def test_synthetic_sunvalley_falls_furthest_of_seven_by_every_method(method):
     found = listed.synthetic("Sunvalley", 2021, method)

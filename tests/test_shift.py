@@ -112,22 +112,11 @@ def test_growth_is_never_taken_across_two_tables_of_the_filings():
     assert found["marketplace", "2020"] == pytest.approx(100 * (1959 / 1769 - 4151 / 3303), abs=1e-9)
 
 
-def test_british_and_german_sellers_fell_back_in_2022_when_their_currencies_fell():
-    row = shift.leads().set_index("Year").loc["2022"]
-    assert row[["British", "German"]].max() < row[shift.US] < 0 < row[shift.REST]
-
-
 def test_2022_is_neither_the_highest_year_nor_outside_the_range_of_those_before_the_closures():
     by_year = shift.leads().set_index("Year")[shift.LEAD]
     before = by_year[by_year.index < shift.CLOSURES]
     assert before.min() < by_year[shift.AFTER] < before.max()
     assert shift.rank(shift.leads()) == (2, 1, 5)  # with the other lead of 2019 it is the highest
-
-
-def test_sellers_in_china_grew_fastest_once_they_stand_apart():
-    found = shift.since_china_apart().set_index("place")["growth"]
-    assert found.round(1).to_dict() == {"China": 16.6, "US": 4.2, "UK": -4.1, "Germany": -6.8, "other countries": 6.2}
-    assert found[["China", "US"]].tolist() == pytest.approx([100 * (500 / 429 - 1), 100 * (2526 / 2425 - 1)])
 
 
 def test_other_places_of_sale_by_quarter_and_the_placebo_that_fell_most():
