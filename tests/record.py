@@ -161,8 +161,8 @@ def moved(found: Mapping[str, Verdict]) -> str:
     assert not asked & {*places["Aukey"]}
     assert asked <= {*places["Youkeshu"]}
     return (
-        "Public figures cannot tell whether sellers moved to eBay or AliExpress; three filings that we could not open "
-        "in full might. Three sellers with closed accounts publish what they sold outside Amazon in all, or a limit "
+        "The public figures that we could read cannot tell whether sellers moved to eBay or AliExpress; three filings "
+        "remain unread. Three sellers with closed accounts publish what they sold outside Amazon in all, or a limit "
         f"on it. Youkeshu, which was on both platforms, sold about {number(youkeshu['before'], 0)} million yuan there "
         f"in {youkeshu['first']} and at most {number(youkeshu['after'], 0)} million in {youkeshu['last']}, partly for "
         f"reasons of its own. Sunvalley's sales on Amazon fell by at most {number(sunvalley['lost'], 0)} million, and "
