@@ -197,6 +197,42 @@ def test_results_of_simulated_data_carry_their_mark(how):
     assert "◐" in repr(analysis.att_gt(long(), **CALL))
 
 
+def shocked(seed):
+    """Return log sales of 600 firms, 1 to 3 a brand, hit by shocks to 24 categories, of which 12 have closures."""
+    rng, n, width = np.random.default_rng(seed), 600, 36
+    brand = np.repeat(np.arange(n), rng.integers(1, 4, n))[:n]
+    category_of = rng.integers(24, size=n)
+    closed = ((rng.random(n) < 0.2) & (category_of < 12))[brand]
+    persistent = 0.8 ** np.abs(np.subtract.outer(np.arange(width), np.arange(width)))
+    root = np.linalg.cholesky(persistent).T
+    shocks = [sd * (rng.normal(size=(n, width)) @ root) for sd in (0.2, 0.2, 0.2)]
+    y = shocks[0] + shocks[1][brand] + shocks[2][category_of[brand]] + rng.normal(size=(n, 1))
+    y += np.where(closed, np.log(0.35), 0)[:, np.newaxis] * (np.arange(width) >= 24)
+    firm, month = np.indices(y.shape).reshape(2, -1)
+    frame = pd.DataFrame(
+        {"firm": firm, "month": month, "sales": y.ravel(), "closed": np.where(closed, 24, np.inf)[firm]}
+    )
+    return frame.assign(brand=brand[firm], category=category_of[brand][firm])
+
+
+@pytest.mark.slow
+def test_two_clusters_mend_intervals_and_pretrends_where_categories_share_shocks():
+    runs, missed, found = 150, {}, {}
+    for seed in range(runs):
+        frame = shocked(seed)
+        for cluster in ("brand", ["brand", "category"]):
+            effects = analysis.att_gt(frame, **CALL, cluster=cluster)
+            low, high = effects.aggregate().conf_int[:, 0]
+            missed.setdefault(str(cluster), []).append(not low <= np.log(0.35) <= high)
+            low, high = effects.aggregate("dynamic")[:-2].sup_t_band()
+            found.setdefault(str(cluster), []).append(bool(((low > 0) | (high < 0)).any()))
+    both, error = str(["brand", "category"]), np.sqrt(0.05 * 0.95 / runs)
+    assert np.mean(missed[both]) < 0.05 + 3 * error
+    assert np.mean(found[both]) < 0.05 + 3 * error
+    assert np.mean(missed["brand"]) > np.mean(missed[both])
+    assert np.mean(found["brand"]) > 0.05 + 3 * error
+
+
 def changed(row: str, column: str, value) -> pd.DataFrame:
     frame = long().astype({column: object})
     frame.loc[row, column] = value
