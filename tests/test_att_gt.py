@@ -9,7 +9,6 @@ import statsmodels.api as sm
 from diff_diff import CallawaySantAnna
 from scipy import stats
 
-from analysis.errors import DesignError
 from analysis.estimate import Estimate, effective
 from analysis.estimators.att_gt import att_gt
 
@@ -88,13 +87,6 @@ def test_an_effect_is_of_the_units_seen_in_both_periods_and_others_are_counted()
         assert [row.n_treated, row.n_comparison] == [two.n[0], both.sum() - two.n[0]]
         factor = (1 - 1 / used.sum()) / (1 - 1 / both.sum())
         assert row.std_error == pytest.approx(np.sqrt(factor) * two.std_error[0], rel=1e-9)
-
-
-def test_units_that_are_never_seen_twice_are_refused_as_repeated_cross_sections():
-    y, first = panel(3)
-    once = np.where(np.arange(T) == np.arange(N)[:, np.newaxis] % T, y, np.nan)
-    with pytest.raises(DesignError, match=r"each of 240 is observed in one period at most, as in repeated cross-sect"):
-        att_gt(once, first)
 
 
 def of_kind(found, kind):

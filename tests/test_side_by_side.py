@@ -38,14 +38,3 @@ def test_the_code_of_the_page_gives_the_numbers_of_its_table(library, monkeypatc
     assert [f"{number:.4f}" for number in value] == PRINTED[:, 0].tolist()
     assert [f"{number:.4f}" for number in error] == PRINTED[:, 1 + COLUMNS.index(library)].tolist()
     np.testing.assert_allclose(value, names["here"].value, atol=1e-8)
-
-
-def test_what_the_page_says_of_the_result_holds(monkeypatch):
-    monkeypatch.chdir(ROOT)
-    names: dict = {}
-    exec(BLOCKS[0] + BLOCKS[1], names)
-    here = names["here"]
-    assert here[0].terms == ("0",)
-    assert here[0:3].terms == ("0", "1", "2", "3")
-    assert here.at(0.9).level == 0.9
-    assert {"tidy", "summary", "to_latex", "plot"} <= set(dir(here))

@@ -29,6 +29,7 @@ __dir__ = ["GroupTime", "att_gt"].copy  # for tab completion
 
 Kind = Literal["simple", "dynamic", "group", "calendar"]
 BLOCK = 2**15  # outcomes at a time
+FAR = 10  # distance of means from zero, in standard deviations, that would lose digits of fourth powers
 
 
 @dataclass(frozen=True, eq=False, kw_only=True, repr=False)
@@ -453,7 +454,9 @@ class GroupTime(Shown):
         matrices. In units without weights, moments are of outcomes around their mean in the first block.
         """
         rows, many = self.groups[number].rows, len(bases)
-        centre = self._features(self.groups[number], rows[: self.size])[0].mean(axis=0)
+        block = self._features(self.groups[number], rows[: self.size])[0]
+        centre = block.mean(axis=0)
+        centre *= np.abs(centre).max() > FAR * block.std()  # otherwise zero is as good
         second, fourth = np.zeros((self.width, self.width)), np.zeros(self.width)
         ones, squares, cubes = (np.zeros((1 + order * many, self.width)) for order in (3, 2, 1))
         for start in range(0, len(rows), self.size):
@@ -461,7 +464,8 @@ class GroupTime(Shown):
             square = np.multiply(u, u, out=self._space[1, : len(u)])
             cube = np.multiply(square, u, out=self._space[2, : len(u)])
             at = u[:, bases].T
-            powers = np.concatenate([np.ones((1, len(u))), at, at * at, at * at * at])
+            at_square = at * at
+            powers = np.concatenate([np.ones((1, len(u))), at, at_square, at_square * at])
             second += u.T @ u
             fourth += np.einsum("ij,ij->j", square, square)
             ones += powers @ u
@@ -482,7 +486,8 @@ class GroupTime(Shown):
         """
         moved, weight = self._features(self.groups[group], rows)
         if self._plain:
-            moved -= centre
+            if centre.any():
+                moved -= centre
             return moved
         total, size = self.sums[group, :-1], self.sums[group, -1]
         with np.errstate(divide="ignore", invalid="ignore"):

@@ -100,7 +100,7 @@ def usable_units(
     enough = whole if complete or whole.all() else _in_pairs(y, base)
     kept = has_base & enough
     y = y if kept.all() else y[kept]
-    cohort, dates = pd.factorize(np.where(first < y.shape[1], first, np.nan)[kept], sort=True)
+    cohort, dates = _cohorts(first[kept], y.shape[1])
     counts = {
         "units": len(y),
         "treated": int((cohort >= 0).sum()),
@@ -117,7 +117,7 @@ def usable_units(
     code, labels = (None, np.flatnonzero(kept)) if cluster is None else pd.factorize(np.asarray(cluster)[kept])
     return Units(
         y=y,
-        first=dates.astype(np.int64),
+        first=dates,
         cohort=cohort,
         z=np.column_stack([np.ones(len(y)), x[kept]]),
         weight=weight[kept],
@@ -129,6 +129,15 @@ def usable_units(
         anticipation=anticipation,
         level=level,
     )
+
+
+def _cohorts(first: Floats, width: int) -> tuple[Ints, Ints]:
+    """Return the number of each unit's cohort, int64[unit], -1 for never, and the first treated periods in order."""
+    column = np.minimum(first, width).astype(np.int64)
+    dates = np.flatnonzero(np.bincount(column)[:width])
+    number = np.full(width + 1, -1)
+    number[dates] = np.arange(len(dates))
+    return number[column], dates
 
 
 def _in_pairs(y: Floats, base: Floats) -> Bools:
