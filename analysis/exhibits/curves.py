@@ -183,8 +183,9 @@ def _lines(axes: Axes, rows: pd.DataFrame, strong: Sequence[str], *, named: bool
     ends["height"] = axes.transData.transform(ends)[:, 1] * 72 / axes.figure.dpi  # points
     for (own, x), labels in ends.groupby([ends.index.isin(strong), "x"]):
         look = {"color": MAIN, "weight": "bold"} if own else {"color": REST}
-        goes_on = x < ends["x"].max()  # then the names are clear of the other lines
-        right, below = ((-18, 9) if own else (12, 24)) if goes_on else (6 if own else 12, 0)
+        right, below = 6 if own else 12, 0
+        if x < ends["x"].max():  # clear of the lines that go on
+            right, below, look["ha"] = (-7, 4, "right") if own else (12, 24, "left")
         apart = spread(labels["height"].to_numpy(), 9) - labels["height"] - below
         for at, term, shift in zip(labels[["x", "estimate"]].to_numpy(), labels.index, apart, strict=True):
             near(axes, tuple(at), term, (right, shift), annotation_clip=False, arrowprops=LEADER, **look)

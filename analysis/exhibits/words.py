@@ -7,6 +7,7 @@ The text for a refused result is empty. Sentences that only one report uses are 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from math import nan
 from typing import TYPE_CHECKING, Any
 
@@ -136,10 +137,12 @@ def beside_margin(rows: Any, margin: float, what: str, verdict: Verdict | None =
 
 
 def range_of_growth(known: Totals, rivals: tuple[float, float]) -> str:
-    """State the bounds on the effect on growth, and what the lower one is made of."""
+    """State the bounds on the effect on growth, what the lower one is made of, and where it is for a loss in 2021."""
     ends, assumed = (span(*limits, "percentage points") for limits in (known.bounds_with(rivals), known.common))
+    made = replace(known, left=1.0).bounds_with(rivals)[0]
     parts = f"gives {number(-known.own[1])}, volunteers’ purchases {number(rivals[0], signed=True)}"
-    return f"{ends} points: the trade group’s unverified minimum {parts}; we assumed {assumed} for the rest"
+    text = f"{ends} points: the trade group’s unverified minimum {parts}; we assumed {assumed} for the rest"
+    return f"{text}. If the loss had already been made in 2021, the range begins at {number(made)}"
 
 
 def number_below(index: pd.Series, closed: Sequence[str]) -> str:
