@@ -22,6 +22,7 @@ with DAG("market_impact", schedule="@daily", start_date=datetime(2026, 1, 1), ca
         task_id="release",
         bash_command=f"cd {ROOT} && .venv/bin/market-impact run --due",
         append_env=True,
+        skip_on_exit_code=4,  # another run is at work
     )
     for name, parameters in SHOWN.items():
         release >> PapermillOperator(

@@ -2,6 +2,7 @@
 
 import importlib.util
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -11,7 +12,7 @@ import pytest
 from cronsim import CronSim
 
 from analysis.provenance import ROOT
-from runner import schedule
+from runner import Outcome, schedule
 
 DEPLOY = ROOT / "deploy"
 STARTS = ["deploy/crontab", "deploy/market-impact.service", "deploy/airflow.py", ".github/workflows/reports.yml"]
@@ -48,8 +49,7 @@ def test_the_cron_job_of_kubernetes_is_valid():
 
 def test_the_times_of_cron_are_times():
     lines = (DEPLOY / "crontab").read_text(encoding="utf-8").splitlines()
-    (line,) = [line for line in lines if not line.startswith("#")]
-    assert CronSim(" ".join(line.split()[:5]), datetime(2026, 1, 1))
+    assert all(CronSim(" ".join(line.split()[:5]), datetime(2026, 1, 1)) for line in lines if not line.startswith("#"))
 
 
 @pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="systemd is not installed here")
@@ -57,10 +57,27 @@ def test_the_units_of_systemd_are_valid(tmp_path):
     clone = tmp_path / "market-impact-notebooks"
     (clone / ".venv" / "bin").mkdir(parents=True)
     (clone / ".venv" / "bin" / "market-impact").symlink_to(sys.executable)
-    files = [tmp_path / f"market-impact.{kind}" for kind in ("service", "timer")]
+    files = [tmp_path / f"market-impact{kind}" for kind in (".service", ".timer", "-failed.service")]
     for file in files:
         file.write_text((DEPLOY / file.name).read_text(encoding="utf-8").replace("%h", str(tmp_path)), encoding="utf-8")
     checked("systemd-analyze", "verify", "--user", *map(str, files), XDG_RUNTIME_DIR=str(tmp_path))
+
+
+@pytest.mark.skipif(not shutil.which("jq"), reason="jq is not installed here")
+def test_the_metrics_of_an_outcome_are_lines_of_the_text_format():
+    outcome = Outcome(
+        outcome="failed", reports={"01_a": "failed", "02_b": "published"}, failures=["01_a: x"], standing=["y"]
+    )
+    command = ["jq", "-r", "-f", str(DEPLOY / "metrics.jq")]
+    lines = subprocess.run(
+        command, input=outcome.model_dump_json(), capture_output=True, text=True, check=True
+    ).stdout.splitlines()
+    assert all(re.fullmatch(r'[a-z_]+(\{[a-z]+="\w+"\})? \d+', line) for line in lines)
+    assert {
+        "market_impact_failures 2",
+        'market_impact_report_failed{report="01_a"} 1',
+        'market_impact_report_failed{report="02_b"} 0',
+    } < {*lines}
 
 
 @pytest.mark.skipif(not importlib.util.find_spec("airflow"), reason="Airflow is not installed here")
