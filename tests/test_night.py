@@ -4,14 +4,18 @@ import json
 import os
 import shutil
 import sys
+from collections import Counter
 from dataclasses import replace
+from datetime import date, timedelta
+from itertools import pairwise
+from random import Random
 from unittest import mock
 
 import pytest
 from desk import SOURCES, WRITE_VERDICTS, Desk, contents, describe, full_disk, sources_kept, stub_render
 
 from runner import cli as command_line
-from runner import pdf, release, run, schedule
+from runner import pdf, reason, release, run, schedule, site
 
 MONDAY, TUESDAY, NEXT, LAST = "2026-11-23", "2026-11-24", "2026-11-30", "2026-12-07"
 VINTAGE = "2026-11-01"
@@ -379,6 +383,51 @@ def test_a_failure_is_told_once_a_reminder_a_day_and_once_that_it_is_mended_and_
     assert (
         f'<content type="text">Failed: draft, as of {NEXT}.\nFailed: {said}' in (desk.reports / "feed.xml").read_text()
     )
+
+
+BREAKS = {"": "", "1 / 0": "ZeroDivisionError", "{}['x']": "KeyError"}
+
+
+@pytest.mark.slow
+def test_ninety_runs_tell_the_truth_in_letters_of_which_no_two_in_a_row_are_alike(desk, capsys):
+    random, day, broken, wrong, known, known_on, fell = Random(24), date(2026, 11, 23), {}, {}, {}, "", 0
+    desk.plan(BRIEF, {**FIRST, "every": "daily"}, {**SECOND, "every": "daily"})
+    desk.write("02_second", JUDGE)
+    assert desk.due(MONDAY) == desk.shift(MONDAY) == 0
+    (desk.root / "told.jsonl").unlink()  # of the word that is new
+    for _ in range(90):
+        day += timedelta(random.randrange(2))
+        for name in ("01_first", "02_second"):
+            if random.random() < 0.3:
+                broken[name] = random.choice([*BREAKS])
+                desk.write(name, broken[name], JUDGE)
+        down = random.random() < 0.1
+        (desk.root / "hook.py").write_text("import sys; sys.exit(9)" if down else SOURCES["hook"])
+        made, before = f"{day}" in desk.releases(), desk.told()
+        code = desk.due(f"{day}")
+        if not made:
+            wrong = {name: BREAKS[kind] for name, kind in broken.items() if kind}
+        told = site.logged(desk.reports)[-1]
+        assert told.outcome == ("unchanged" if made else "failed" if wrong else "published")
+        assert {line[:8]: line for line in told.troubles}.keys() == {name[:8] for name in wrong}
+        news = wrong != known or bool(wrong and f"{day}" > known_on)
+        assert (code, len(desk.told()) - len(before)) == (
+            3 if told.outcome == "failed" else 6 * (news and down),
+            news and not down,
+        )
+        if news and not down:
+            letter = desk.told()[-1]
+            assert [line.partition(":")[0] for line in letter["mended"]] == [
+                name for name in known if name not in wrong
+            ]
+            assert {*map(reason, letter["failures"]), *letter["standing"]} == {*told.troubles}
+            assert all(f"{name}: a cell failed with {kind}" in str(told.troubles) for name, kind in wrong.items())
+            fell += len(wrong.keys() - known.keys())
+            known, known_on = dict(wrong), f"{day}"
+    letters = desk.told()
+    assert all(old != new for old, new in pairwise(letters))
+    assert Counter(each["news"] for each in letters) == {"news": 27, "reminder": 22}
+    assert sum(len(each["mended"]) for each in letters) == fell - len(known) == 9
 
 
 def test_what_nobody_could_be_told_is_told_with_the_next_run(desk):
