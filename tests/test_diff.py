@@ -33,11 +33,6 @@ def test_what_moved_is_told_under_its_heading(tmp_path, case):
     assert diff.line(changes) == case.get("line", diff.line(changes))
 
 
-def test_a_margin_that_moved_is_something_that_moved(tmp_path):
-    found = compared(tmp_path, {"verdicts": [verdict(margin=2.0)]}, verdicts=[verdict(margin=9.0)])
-    assert diff.line(found) == "Since the release of 2026-11-25: 1 verdict moved."
-
-
 def lines(changes, heading):
     return dict(diff.sections(changes)).get(heading)
 

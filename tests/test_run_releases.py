@@ -7,7 +7,6 @@ from xml.etree import ElementTree
 import pytest
 from desk import AS_OF, BRIEF_PARAMETERS, READ_VERDICTS, Desk, sources_kept, stub_render
 
-from analysis.errors import DesignError
 from runner import Exit, publish, release, run, scheduled, site
 from runner.cli import main
 
@@ -79,18 +78,6 @@ def test_a_run_that_changes_nothing_leaves_the_brief_and_is_told_in_the_feed(des
     assert work(desk) == Exit.OK
     assert desk.bytes() == before
     assert [one.outcome for one in site.logged(desk.reports)] == ["published", "published", "unchanged"]
-
-
-def test_a_failed_run_and_a_refused_one_are_told_in_the_feed(desk):
-    desk.write("01_first", "1 / 0")
-    assert work(desk) == Exit.FAILED
-    with pytest.raises(DesignError):
-        work(desk, as_of="2020-01-01")
-    outcomes = site.logged(desk.reports)
-    assert [one.outcome for one in outcomes] == ["published", "failed", "refused"]
-    assert outcomes[1].draft == "draft"
-    assert "ZeroDivisionError" in outcomes[1].failures[0]
-    assert str(desk.root) not in (desk.reports / "feed.xml").read_text()
 
 
 def test_a_feed_that_cannot_be_written_is_told_and_undoes_no_release(desk, capsys):
