@@ -319,22 +319,6 @@ def test_what_is_not_named_but_has_changed_is_made_too(quick, capsys):
     assert [line.split()[1] for line in capsys.readouterr().out.splitlines()[:2]] == ["unchanged", "published"]
 
 
-def test_a_rule_says_what_is_due_and_what_is_not_stays(quick, capsys):
-    asked = []
-
-    def due(job, standing):
-        asked.append((job.name, standing.manifest.reports[job.name].as_of))
-        return "asked for" * (job.name == "02_second")
-
-    assert quick.run(due=due, as_of=LATER) == Exit.OK
-    assert as_ofs(quick.published) == {"00": LATER, "01": AS_OF, "02": LATER}
-    assert {("01_first", AS_OF), ("02_second", AS_OF)} <= {*asked}
-    capsys.readouterr()
-    assert quick.run(due=lambda job, entry: "", as_of="2026-11-27") == Exit.OK
-    assert capsys.readouterr().out.count("not due") == 3
-    assert quick.published.name == LATER
-
-
 def test_an_earlier_date_takes_nothing_from_a_later_one_and_latest_stays(quick, capsys):
     assert quick.run("01", as_of=VINTAGE) == Exit.OK
     assert "made" in capsys.readouterr().out
