@@ -102,24 +102,16 @@ def test_what_is_no_file_is_not_opened(tmp_path):
 
 
 def test_a_manifest_is_held_against_the_log_and_the_release_after_it(tmp_path):
-    first = make(tmp_path)
-    after = make(tmp_path, "2026-11-26")
-    after = rewrite(after, previous=first.folder.name, previous_sha256=first.digest)
-    (tmp_path / LOG).write_text(
-        Outcome(
-            outcome="published", release=first.folder.name, manifest=first.digest, at="2026-11-25"
-        ).model_dump_json()
-    )
+    first, day, next_ = make(tmp_path), "2026-11-25", "2026-11-26"
+    after = rewrite(make(tmp_path, next_), previous=day, previous_sha256=first.digest)
+    logged = Outcome(outcome="published", release=day, manifest=first.digest, at=day)
+    (tmp_path / LOG).write_text(logged.model_dump_json())
     assert [*verify.faults(first), *verify.faults(after)] == []
-    assert release.standing(tmp_path, "2026-11-25", site.known(tmp_path))[0] == first
-    changed = rewrite(first, panel_is="another")
-    assert [*verify.faults(changed)] == [
-        f"{MANIFEST}: its hash is not the one in {where}" for where in (LOG, "the release of 2026-11-26")
-    ]
-    assert (
-        f"{MANIFEST} is not the one that its run logged. All reports"
-        in release.standing(tmp_path, "2026-11-25", site.known(tmp_path))[1]
-    )
+    assert release.standing(tmp_path, day, site.known(tmp_path))[0] == first
+    said = [f"{MANIFEST}: its hash is not the one in {where}" for where in (LOG, f"the release of {next_}")]
+    assert [*verify.faults(rewrite(first, panel_is="another"))] == said
+    _, why = release.standing(tmp_path, day, site.known(tmp_path))
+    assert f"{MANIFEST} is not the one that its run logged. All reports" in why
 
 
 def test_no_altered_byte_of_a_manifest_ends_in_anything_but_a_sentence(tmp_path):
