@@ -324,18 +324,22 @@ class Panel:
             refuse("a simulated panel", "firm ids that mark it as simulated", actual, "use ids such as SIM-0417")
         left = {"account", "renamed_from", "currency", "weight", *(["dose"] if self.no_dose else [])}
         names = [name for name in columns() if name not in left]
-        kinds = {TEXT: pa.string(), NUMBER: pa.float64(), MONTH: pa.date32()}
+        kinds = {TEXT: pa.dictionary(pa.int32(), pa.string()), NUMBER: pa.float64(), MONTH: pa.date32()}
+        schema = pa.schema([(name, kinds[columns()[name]["type"]]) for name in names])
         metadata = {"provenance": self.provenance, ORDER: json.dumps(self.platforms), "population": self.population}
-        schema = pa.schema([(name, kinds[columns()[name]["type"]]) for name in names], metadata=metadata)
-        step = max(1, _ROWS_AT_ONCE // (len(self.platforms) * len(self.months)))
-        with pa.parquet.ParquetWriter(path, schema, compression="zstd") as writer:
+        axes = {"platform": self.platforms, "month": self.months.to_timestamp()}
+        keys = pd.MultiIndex.from_product(axes.values(), names=axes).to_frame()
+        step = max(1, _ROWS_AT_ONCE // len(keys))
+        with pa.parquet.ParquetWriter(path, schema, compression="zstd", store_schema=False) as writer:  # text, no codes
+            writer.add_key_value_metadata(metadata)
             for start in range(0, len(self.firms), step):
-                firms = self.firms.iloc[start : start + step]
-                axes = {"firm": firms.index, "platform": self.platforms, "month": self.months.to_timestamp()}
-                keys = pd.MultiIndex.from_product(axes.values(), names=axes)
-                sales = pd.Series(self.sales[start : start + step].ravel(), keys, name="sales").reset_index()
-                rows = sales.join(firms, on="firm").assign(provenance=self.provenance)
-                writer.write_table(pa.Table.from_pandas(rows[names], schema, preserve_index=False))
+                some = self.firms.iloc[start : start + step].rename_axis("firm").reset_index()
+                rows, at = np.repeat(np.arange(len(some)), len(keys)), np.tile(np.arange(len(keys)), len(some))
+                cells = {"sales": pa.array(self.sales[start : start + step].ravel(), from_pandas=True)}
+                for frame, places in ((some.assign(provenance=self.provenance), rows), (keys, at)):
+                    for name in frame.columns.intersection(names):
+                        cells[name] = pa.array(frame[name], schema.field(name).type).take(pa.array(places))
+                writer.write_table(pa.table([cells[name] for name in names], schema))
 
 
 def _month(dates: pd.Series) -> Ints:
