@@ -5,7 +5,9 @@ from __future__ import annotations
 import csv
 import gzip
 import io
+import json
 import zipfile
+from codecs import getincrementaldecoder
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -32,6 +34,7 @@ KINDS = (".csv", ".csv.gz", ".tsv", ".parquet", ".xlsx", ".dta")
 OF_TEXT = KINDS[:3]
 _ONLY_FOR = {"encoding": OF_TEXT, "separator": OF_TEXT, "sheet": (".xlsx",)}  # keys of a map
 _BYTES_AT_ONCE = 1 << 22  # per block of a text file; the reader runs some twenty blocks ahead
+_BYTES_LOOKED_AT = 1 << 26  # to detect the encoding
 HEADER_BYTES, MOST_COLUMNS = 1 << 20, 10_000
 MOST_ROWS, MOST_CELLS = 1 << 28, 1 << 24  # rows in a file; cells and characters in a sheet, which is kept in memory
 UNPACKED_BYTES = 1 << 32  # that a file may declare
@@ -260,25 +263,45 @@ def _stata(path: Path) -> pa.Table:
     return pa.Table.from_pandas(frame, preserve_index=False)
 
 
-def unpacked(path: Path) -> IO[bytes]:
+def _unpacked(path: Path) -> IO[bytes]:
     """Open a text file for reading, decompressing it if necessary."""
     return cast(IO[bytes], gzip.open(path)) if kind(path) == ".csv.gz" else path.open("rb")
 
 
-def usual_separator(path: Path) -> str:
+def _usual_separator(path: Path) -> str:
     """Return the default column separator for a text file."""
     return "\t" if kind(path) == ".tsv" else ","
 
 
+def of_text(path: Path) -> tuple[Map, list[str]]:
+    """Detect the encoding and separator of a text file.
+
+    Return them as a map, and as map lines if they are not the defaults.
+    """
+    with reading(path), _unpacked(path) as stream:
+        start = stream.read(_BYTES_LOOKED_AT)
+    encoding, lines = "utf-8", list[str]()
+    try:
+        text = getincrementaldecoder("utf-8-sig")().decode(start)  # tolerates a truncated last character
+    except UnicodeDecodeError:
+        encoding, text = "gbk", start.decode("gb18030", "replace")
+        lines = ["encoding: gbk  # the file is not valid UTF-8"]
+    header = text.partition("\n")[0]
+    separator = max(",;\t|", key=header.count)
+    if separator != _usual_separator(path):
+        lines.append(f"separator: {json.dumps(separator)}  # {header.count(separator)} of them in the header")
+    return Map.model_validate({"encoding": encoding, "separator": separator}), lines
+
+
 def _text_header(path: Path, named: Map) -> list[str]:
-    with unpacked(path) as stream:
+    with _unpacked(path) as stream:
         start = stream.read(HEADER_BYTES)
     if not start.removeprefix(_MARK).strip():
         refuse(path, "a header and rows", "an empty file", "export it again")
     if start.startswith(_MARK) and named.encoding == "gbk":
         actual = "the byte order mark of UTF-8"
         refuse(path, "text in GBK, as the map says", actual, "remove `encoding` from the map")
-    codec, sign = _CODECS[named.encoding].replace("utf-8", "utf-8-sig"), named.separator or usual_separator(path)
+    codec, sign = _CODECS[named.encoding].replace("utf-8", "utf-8-sig"), named.separator or _usual_separator(path)
     lines = io.StringIO(start.decode(codec, "replace"), newline="")
     try:
         header = next(csv.reader(lines, delimiter=sign))
@@ -297,7 +320,7 @@ def _text_header(path: Path, named: Map) -> list[str]:
 
 def _refuse_bytes(path: Path, encoding: str) -> None:
     """Raise DataError for the first line that is not in the given encoding, if there is one."""
-    with unpacked(path) as stream:
+    with _unpacked(path) as stream:
         for row, line in enumerate(iter(lambda: stream.readline(_BYTES_AT_ONCE), b""), start=1):
             if len(line) == _BYTES_AT_ONCE:
                 return  # no reader accepts a line this long
@@ -388,7 +411,7 @@ def tables(file: File) -> Iterator[pa.Table]:
 
 
 def _text_batches(file: File, needed: list[str]) -> Iterator[pa.RecordBatch]:
-    ragged, codec, sign = list[Any](), _CODECS[file.named.encoding], file.named.separator or usual_separator(file.path)
+    ragged, codec, sign = list[Any](), _CODECS[file.named.encoding], file.named.separator or _usual_separator(file.path)
 
     def stop(row: pa.csv.InvalidRow) -> str:
         ragged.append(row)

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 import re
-from codecs import getincrementaldecoder
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -21,53 +20,19 @@ import pyarrow as pa
 
 from analysis.errors import refuse
 from analysis.panel.cells import plain
-from analysis.panel.file import (
-    OF_TEXT,
-    File,
-    kind,
-    opened,
-    reading,
-    refuse_kind,
-    sheets,
-    tables,
-    unpacked,
-    usual_separator,
-)
+from analysis.panel.file import OF_TEXT, File, kind, of_text, opened, refuse_kind, sheets, tables
 from analysis.panel.formats import CHINA, MONEY, UNKNOWN, dates, number_signs
-from analysis.panel.map import Map, columns
+from analysis.panel.map import SCHEMA, Map, columns
 from analysis.untrusted import MISSING_SIGN, is_printable
 
-NAMES = {  # patterns of the file's column names, by our column; the first that fits a name and its values wins
-    "closed_on": r"关店|封号|封店|关闭|停用|clos(ed|ing|ure)|suspen|shut|banned",
-    "renamed_from": r"曾用|原名|former|renamed|previous",
-    "dose": r"dose|clos.*share|[关封].*(比例|占比)",
-    "weight": r"权重|weight",
-    "risk": r"风险|可疑|risk|suspic",
-    "currency": r"币种|货币|currency",
-    "category": r"类目|品类|类别|分类|categor|department",
-    "origin": r"国家|国别|原产|产地|所在地|country|origin|nation",
-    "brand_group": r"品牌|集团|母公司|brand|owner|parent|group",
-    "account": r"店铺|账号|帐号|账户|shop|store|account",
-    "platform": r"平台|站点|渠道|platform|site|marketplace|channel",
-    "month": r"月|日期|周|季度|时间|month|date|week|period|quarter",
-    "sales": r"销售|成交|营业额|流水|金额|gmv|sales|revenue|turnover|amount",
-    "firm": r"卖家|商家|公司|企业|seller|firm|compan|merchant|vendor",
-}
-KINDS = {"closed_on": "date empty", "month": "date", "sales": "number", "dose": "number", "risk": "number"}
-KINDS |= {"weight": "number", "platform": "text", "origin": "text", "currency": "text"}  # others: all but dates
-PLATFORMS = {  # patterns of labels, by platform code of the event
-    "AMZ": r"amazon|亚马逊|^amz",
-    "EBY": r"ebay|^eby",
-    "ALI": r"aliexpress|速卖通|^ali$",
-    "WMT": r"walmart|沃尔玛|^wmt",
-    "OWN": r"own (web)?(site|store)|独立站|自建站|官网|^own$",
-}
+_KNOWN = json.loads(SCHEMA.read_text(encoding="utf-8"))["recognised"]
+NAMES, KINDS, PLATFORMS = _KNOWN["names"], _KNOWN["values"], _KNOWN["platforms"]
 IN_CHINA = "|".join(["mainland china", *map(re.escape, CHINA)])
 NEAR = r"hk|hong ?kong|香港|tw|taiwan|台湾|macao|澳门"
 DOLLARS = r"usd|us\$|us dollars?|美元"
 BY_WORDS = {"platform": f".*({'|'.join(PLATFORMS.values())}).*", "origin": IN_CHINA, "currency": MONEY}
 ASK = '"?"'
-LOOKED_AT, ROWS_LOOKED_AT = 1 << 26, 1 << 20  # bytes, to detect the encoding, and rows
+ROWS_LOOKED_AT = 1 << 20
 COLUMNS_LOOKED_AT, LONGEST_LOOKED_AT = 1000, 2000  # characters in a cell
 STRAYS = 0.1  # largest share of values in a column of dates that are not dates
 LABELS = 100  # at most, for platforms, origins and currencies
@@ -98,7 +63,7 @@ def _read(path: Path) -> tuple[pd.DataFrame, list[str]]:
     refuse_kind(path)
     named, lines = Map(), list[str]()
     if kind(path) in OF_TEXT:
-        named, lines = _of_text(path)
+        named, lines = of_text(path)
     elif kind(path) == ".xlsx" and len(names := sheets(path)) > 1:
         named = Map.model_construct(sheet=names[0])
         lines = _ask("sheet", f"which of {len(names)} sheets? The first was inspected", [*map(_yaml, names)])
@@ -116,26 +81,6 @@ def _read(path: Path) -> tuple[pd.DataFrame, list[str]]:
         parts.append(plain(path, batch, LONGEST_LOOKED_AT))
         count += len(batch)
     return pa.concat_tables(parts).to_pandas() if parts else pd.DataFrame(), lines
-
-
-def _of_text(path: Path) -> tuple[Map, list[str]]:
-    """Detect the encoding and separator of a text file.
-
-    Return them as a map, and as map lines if they are not the defaults.
-    """
-    with reading(path), unpacked(path) as stream:
-        start = stream.read(LOOKED_AT)
-    encoding, lines = "utf-8", list[str]()
-    try:
-        text = getincrementaldecoder("utf-8-sig")().decode(start)  # tolerates a truncated last character
-    except UnicodeDecodeError:
-        encoding, text = "gbk", start.decode("gb18030", "replace")
-        lines = ["encoding: gbk  # the file is not valid UTF-8"]
-    header = text.partition("\n")[0]
-    separator = max(",;\t|", key=header.count)
-    if separator != usual_separator(path):
-        lines.append(f"separator: {_json(separator)}  # {header.count(separator)} of them in the header")
-    return Map.model_validate({"encoding": encoding, "separator": separator}), lines
 
 
 @dataclass(frozen=True, eq=False)
