@@ -223,11 +223,7 @@ def joined(parts: Sequence[Series], name: str) -> Series:
 
 
 def _derived(
-    top: Series,
-    bottom: Series,
-    compute: Callable[[pd.Series, pd.Series], pd.Series],
-    name: str,
-    unit: str,
+    top: Series, bottom: Series, compute: Callable[[pd.Series, pd.Series], pd.Series], name: str, unit: str
 ) -> Series:
     """Compute a series from two others over their common periods.
 

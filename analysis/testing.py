@@ -144,7 +144,7 @@ def assignments(n_units: int, n_treated: int) -> Bools:
     if (count := comb(n_units, n_treated)) > MAX_ASSIGNMENTS:
         raise DesignError(
             f"Cannot list all ways to treat {n_treated} of {n_units} units: there are {count:,}, more than "
-            f"{MAX_ASSIGNMENTS:,}; use fewer units"
+            f"{MAX_ASSIGNMENTS:,}; use fewer units, for example by adding up those that are treated together"
         )
     chosen = np.array(list(combinations(range(n_units), n_treated)))
     treated = np.zeros((len(chosen), n_units), dtype=bool)

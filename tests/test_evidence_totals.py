@@ -130,6 +130,11 @@ def test_a_set_has_no_point_and_says_so():
     ("changes", "message"),
     [
         ({"share": (0.0, 0.4)}, "0.0 to 0.4 as the range of the Chinese share: it must lie within [1e-09, 1.0]"),
+        (
+            {"share": (0.5, 0.46)},
+            "0.5 to 0.46 as the range of the Chinese share: it must lie within [1e-09, 1.0], with the lower "
+            "end first; change share_low or share_high",
+        ),
         ({"share": (0.4, 1.1)}, "0.4 to 1.1 as the range of the Chinese share"),
         ({"closed": (5.0, 1.0)}, "5.0 to 1.0 as the range of closed accounts' sales: it must lie within [0.0, inf]"),
         ({"recapture": (-0.1, 0.5)}, "-0.1 to 0.5 as the range of recapture: it must lie within [0.0, 1.0]"),

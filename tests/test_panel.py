@@ -15,7 +15,7 @@ from panels import EARLY, random_panel
 
 from analysis.errors import DataError
 from analysis.panel import read_panel
-from analysis.panel.map import SCHEMA, columns
+from analysis.panel.map import columns
 from analysis.panel.panel import attributes
 from analysis.provenance import ROOT
 
@@ -276,7 +276,7 @@ def test_parts_that_do_not_fit_each_other_are_no_panel(change, said):
 
 
 def test_frictionless_reads_the_schema_and_finds_a_panel_valid(tmp_path):
-    schema = json.loads(SCHEMA.read_text(encoding="utf-8"))
+    schema = json.loads((ROOT / "data" / "panel.schema.json").read_text(encoding="utf-8"))
     rows = rows_of(random_panel(np.random.default_rng(23))).assign(
         account="a", renamed_from="", currency="sim-$", weight=1
     )

@@ -1,6 +1,6 @@
 """Files of panels under cases/panel: each is read as its case says, or refused with the words that it lists.
 
-A case begins with a text of `tables`, with rows made of templates (a list of months stands for a row each), or with
+A case begins with a text of `tables`, with templates of rows (a list of firms or months is a row for each), or with
 rows of days, and changes it: `first` and `all` replace text once or everywhere, `without` drops lines, `more` appends
 some. It is written as `file` and read with `map`. Then `refused` lists words of the message, and `mend` is a map with
 which the file is read after all; every other key says what is read. `same` names a case that reads as the same panel.
@@ -57,6 +57,7 @@ def listed(frame: pd.DataFrame) -> list:
 def expanded(templates: list[dict], usual: dict) -> str:
     """Return rows of templates as CSV, one for each month; {firm} in a cell is the firm's name."""
     rows = [usual | template for template in templates]
+    rows = [row | ({"firm": firm} if firm else {}) for row in rows for firm in np.atleast_1d(row.get("firm", ""))]
     rows = [row | {"month": month} for row in rows for month in row["month"]]
     cells = [{name: str(cell).format(**row) for name, cell in row.items()} for row in rows]
     return pd.DataFrame(cells).fillna("").to_csv(index=False)

@@ -238,11 +238,6 @@ def test_a_sale_beyond_all_money_is_refused(tmp_path, rows, typed):
     assert "row 5, column sales" in refused(read_panel, written(tmp_path, rows))
 
 
-def test_a_sale_that_outweighs_all_others_is_doubted(tmp_path, rows):
-    rows.loc[3, "sales"] = 1e12
-    assert "One value is" in read_panel(written(tmp_path, rows)).data_warnings[0]
-
-
 @pytest.mark.parametrize("name", ["firm", "account", "brand_group", "category", "origin"])
 def test_a_word_that_is_written_in_two_ways_is_refused(tmp_path, rows, name):
     rows = rows.assign(account="a" + rows["firm"], category="k" + rows["firm"])

@@ -21,11 +21,7 @@ from analysis.errors import DataError, DesignError
 from analysis.estimate import NO_SPREAD, Estimate, Floats, refusal
 from analysis.numbers import number
 
-CHINESE = {
-    "either": ["named_chinese", "pseudo_brand"],
-    "by name": ["named_chinese"],
-    "by rule": ["pseudo_brand"],
-}
+CHINESE = {"either": ["named_chinese", "pseudo_brand"], "by name": ["named_chinese"], "by rule": ["pseudo_brand"]}
 """Classes of origin under each of the three definitions of a Chinese brand."""
 
 AGAINST = {"all others": ["other electronics", "everything else"], "other electronics": ["other electronics"]}

@@ -192,13 +192,14 @@ class Totals:
 
     def __post_init__(self) -> None:
         """Raise DesignError if a range is out of bounds or reversed."""
-        ranges = {"the Chinese share": (self.share, 1e-9, 1.0), "closed accounts' sales": (self.closed, 0.0, np.inf)}
-        ranges |= {"recapture": (self.recapture, 0.0, 1.0), "the common part": (self.common, -np.inf, np.inf)}
-        ranges |= {"the part of the year": ((self.left, self.left), 1e-9, 1.0)}
-        for name, (given, low, high) in ranges.items():
-            if not low <= given[0] <= given[1] <= high:
+        ranges = {"share": ("the Chinese share", 1e-9, 1.0), "closed": ("closed accounts' sales", 0.0, np.inf)}
+        ranges |= {"recapture": ("recapture", 0.0, 1.0), "common": ("the common part", -np.inf, np.inf)}
+        for field, (name, low, high) in (ranges | {"left": ("the part of the year", 1e-9, 1.0)}).items():
+            first, last = (self.left, self.left) if field == "left" else getattr(self, field)
+            if not low <= first <= last <= high:
                 limits = f"it must lie within [{low}, {high}], with the lower end first"
-                raise DesignError(f"Cannot use {given[0]} to {given[1]} as the range of {name}: {limits}; correct it")
+                do = f"change {field}_low or {field}_high" if field != "left" else "correct it"
+                raise DesignError(f"Cannot use {first} to {last} as the range of {name}: {limits}; {do}")
 
     def lost(self, closed: Any, share: Any, left: Any) -> Any:
         """Return the sales lost by closed accounts, in percentage points of Chinese sellers' growth.

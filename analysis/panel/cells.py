@@ -21,7 +21,17 @@ import pyarrow.compute as pc
 from analysis.errors import refuse
 from analysis.estimate import Bools, Floats, Ints
 from analysis.panel.file import ROWS_AT_ONCE, File, tables
-from analysis.panel.formats import MONEY, QUARTERS, SPELLED, UNKNOWN, dates, number_pattern, number_signs, strange
+from analysis.panel.formats import (
+    MONEY,
+    QUARTERS,
+    SPELLED,
+    TOTALS,
+    UNKNOWN,
+    dates,
+    number_pattern,
+    number_signs,
+    strange,
+)
 from analysis.panel.map import DOLLARS, ISO_MONTH, as_day, columns
 from analysis.panel.panel import MONTH, NUMBER, TEXT, UNITS
 from analysis.untrusted import LONGEST_NAME, refuse_long
@@ -98,8 +108,7 @@ def blocks(file: File) -> Iterator[Block]:
                     least, text = (np.datetime64(bound).astype(int), bound) if kind == MONTH else (bound, f"{bound:,}")
                     block.refuse(breaks(block.typed[name], least), name, f"{expected} {text}")
             if limits.get("required") and kind != TEXT:
-                expected = "a number" if kind == NUMBER else "a month"
-                block.refuse(np.isnan(block.typed[name]), name, expected)
+                block.refuse(np.isnan(block.typed[name]), name, "a number" if kind == NUMBER else "a month")
         if "dose" in block.typed:
             closed, dosed = ~np.isnan(block.typed["closed_on"]), ~np.isnan(block.typed["dose"])
             block.refuse(closed & ~dosed, "dose", "the dose of a closed firm")
@@ -152,6 +161,9 @@ def _words(block: Block, name: str) -> pa.DictionaryArray:
         block.refuse_words(coded, pc.not_equal(words, ""), name, "a value")
     trimmed = pc.utf8_trim_whitespace(words)
     block.refuse_words(coded, pc.equal(words, trimmed), name, "text without spaces around it", "remove them")
+    if name in ("firm", "account", "platform", "origin", "category"):
+        single = pc.invert(pc.match_substring_regex(words, f"(?i)^({TOTALS})$"))
+        block.refuse_words(coded, single, name, "rows of single firms", "leave out the rows of totals")
     labels = {"platform": named.platforms, "origin": named.origins}.get(name)
     if labels:
         do = _line_of_labels(file, name, words.to_pylist(), labels)
@@ -161,7 +173,7 @@ def _words(block: Block, name: str) -> pa.DictionaryArray:
     if name == "platform" and file.allowed:
         is_allowed = [file.code(word) in file.allowed for word in words.to_pylist()]
         line = _line_of_labels(file, name, words.to_pylist(), {code: code for code in file.allowed})
-        do = f"correct `platforms` in {file.map}" if labels else line
+        do = f"{f'correct `platforms` in {file.map}' if labels else line}, or name the event of these with --event"
         block.refuse_words(coded, is_allowed, name, f"one of {', '.join(file.allowed)}", do)
     money = [*named.rates, DOLLARS] if named.money_by_row else [named.currency]
     money += [] if named.rates else [UNITS["simulated"]]
@@ -269,8 +281,9 @@ def _numbers(block: Block, name: str) -> Floats:
             block.refuse(wrong & signed, name, "plain numbers in one currency, without its symbol", actual, do)
             do = _line_of_signs(file, cells)
             word = str(cells[int(wrong.argmax())].as_py())
-            if re.fullmatch(UNKNOWN, word.lower()):
-                do = f"{file.line(f'missing: [{word}]')} if it marks an unknown value"
+            if re.fullmatch(f"{UNKNOWN}|[-–—]+", word.lower()):
+                line = file.line(f'missing: ["{word}"]')
+                do = f"{line} if it marks an unknown value, or write 0 if nothing was sold"
             block.refuse(wrong, name, "a number such as 1250 or 2e-3", do=do)
         if name == "sales" and not file.named.model_fields_set & {"thousands", "decimal"}:
             _refuse_either(block, cells)
@@ -317,11 +330,7 @@ def _rates(block: Block) -> Floats:
     if (lacking := np.isnan(rates) & ~np.isnan(block.typed["sales"])).any():
         at = int(lacking.argmax())
         word, of = month_text(month[at]), money[at]
-        away = np.abs(month - month[at])
-        if away.any() and away[away > 0].min() > LONGEST_GAP:  # more likely a typo than a month that needs a rate
-            do = "correct the month, or remove the isolated rows"
-            block.refuse(away == 0, "month", "months without a gap of a year", do=do)
-        do = f"add {word} to `rates{f': {{{of}: ...}}' if of else ''}` in {file.map}"
+        do = f"add {word} to `rates{f': {{{of}: ...}}' if of else ''}` in {file.map}, or correct the month"
         expected = f"sales in a month with a rate for {of or file.named.currency}"
         block.refuse(lacking, "sales", expected, f"sales in {word}, which has none", do)
     return rates

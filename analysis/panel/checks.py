@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+
 import numpy as np
 import pandas as pd
 import pyarrow as pa
@@ -12,12 +14,13 @@ from analysis.estimate import Ints
 from analysis.numbers import number
 from analysis.panel.cells import LONGEST_GAP, Rows, month_text
 from analysis.panel.formats import CHINA, QUARTERS
-from analysis.panel.map import Map
+from analysis.panel.map import RECOGNISED, Map
 from analysis.panel.panel import Panel
 
 IDS = ("firm", "account", "brand_group", "category")
+FEW, MANY = 3, 10  # firms from which on a total may be among them, and from which on a share or median says something
+BREAK, LATE = 4.0, 6  # factor by which typical sales never change in a month; months without sales before a closure
 GOING_ON = 0.05  # firms that keep a larger share of their home sales were not fully closed
-_LESS_THAN_A_DOLLAR = ("cny", "rmb", "jpy", "hkd", "人民币", "元", "¥", "日元", "円", "港元")
 
 
 def refuse_months(rows: Rows, by_month: Ints) -> None:
@@ -51,40 +54,82 @@ def refuse_spellings(rows: Rows) -> None:
         if name == "origin":
             plain = pc.if_else(pc.is_in(plain, pa.array(CHINA)), "cn", plain)
         codes = pd.Series(plain.dictionary_encode().indices.to_numpy())
-        if not codes.duplicated().any():
-            continue
-        second = int(codes.duplicated().argmax())
-        pair = [words[int(index)].as_py() for index in ((codes == codes[second]).argmax(), second)]
-        labels = getattr(file.named, f"{name}s", {}) or {word: word for word in words.to_pylist()}
-        merged = "CN" if name == "origin" and plain[second].as_py() == "cn" else min(pair)
-        line = ", ".join(f"{label}: {merged if code in pair else code}" for label, code in labels.items())
-        do = "use one spelling in all rows" if name in IDS else file.line(f"{name}s: {{{line}}}")
-        every = [file.code(word) if name == "platform" else word for word in values.distinct.to_pylist()]
-        firsts = np.concatenate(values.first)
-        actual = " and ".join(f"{word!r} (first in row {file.row(firsts[every.index(word)]):,})" for word in pair)
-        refuse(f"{file.path}, column {file.called(name)}", f"one spelling of each {name}", actual, do)
+        again = codes.duplicated().to_numpy()
+        if name == "origin" and not file.named.origins:  # or no firm would be of the origin CN
+            again = again | np.asarray(pc.and_(pc.equal(plain, "cn"), pc.not_equal(words, "CN")))
+        for second in np.flatnonzero(again)[-1:]:
+            pair = [words[int(at)].as_py() for at in dict.fromkeys([(codes == codes[second]).argmax(), second])]
+            labels = getattr(file.named, f"{name}s", {}) or {word: word for word in words.to_pylist()}
+            merged = "CN" if name == "origin" and plain[int(second)].as_py() == "cn" else min(pair)
+            line = ", ".join(f"{label}: {merged if code in pair else code}" for label, code in labels.items())
+            do = "use one spelling in all rows" if name in IDS else file.line(f"{name}s: {{{line}}}")
+            every = [file.code(word) if name == "platform" else word for word in values.distinct.to_pylist()]
+            firsts = np.concatenate(values.first)
+            actual = " and ".join(f"{word!r} (first in row {file.row(firsts[every.index(word)]):,})" for word in pair)
+            expected = f"one spelling of each {name}{', CN for China' if merged == 'CN' else ''}"
+            refuse(f"{file.path}, column {file.called(name)}", expected, actual, do)
 
 
-def data_warnings(panel: Panel) -> tuple[str, ...]:
-    """Return warnings about dominant values and firms, and about months without rows.
+def data_warnings(panel: Panel, rows: Rows) -> Iterator[str]:
+    """Yield warnings about dominant firms, months without rows, breaks in level, and closures at odds with sales.
 
-    A value or firm is dominant if it makes up more than half of all sales.
+    A firm is dominant if it has half or more of all sales, as the sum of all others has, or of those on a platform with
+    at least `MANY` firms.
     """
-    warnings, sales, observed = list[str](), panel.sales, ~np.isnan(panel.sales)
-    by_firm, largest = sales.sum(axis=(1, 2), where=observed), np.fmax.reduce(sales, None)
-    if largest > (half := by_firm.sum() / 2):
-        firm, platform, month = np.unravel_index(int((sales == largest).argmax()), sales.shape)
-        share, money = number(50 * largest / half, 2), f"{number(largest, 0)} {panel.unit}"
-        where = f"firm {panel.firms.index[firm]!r} on {panel.platforms[int(platform)]} in {panel.months[month]}"
-        warnings.append(f"One value is {share} per cent of all sales: that of {where}, {money}.")
-    elif by_firm.max() > half:
-        share = number(50 * by_firm.max() / half, 2)
-        warnings.append(f"One firm has {share} per cent of all sales: {panel.firms.index[by_firm.argmax()]!r}.")
+    sales, observed, ids = panel.sales, ~np.isnan(panel.sales), rows.values["firm"]
+
+    def named(position: int) -> str:
+        name = panel.firms.index[position]
+        return f"{name!r} (row {rows.file.row(ids.first[0][ids.distinct.index(name).as_py()]):,})"
+
+    sold = sales.sum(axis=2, where=observed)
+    parts = [(name, slice(at, at + 1)) for at, name in enumerate(panel.platforms)]
+    for what, part in [("all sales", slice(None)), *parts]:
+        by_firm, least = sold[:, part].sum(axis=1), MANY if what in panel.platforms else FEW
+        firm, half = int(by_firm.argmax()), by_firm.sum() / 2
+        if np.count_nonzero(by_firm) >= least and by_firm[firm] > 0.999 * half:
+            place, month = np.unravel_index(np.nanargmax(own := sales[firm, part]), own.shape)
+            most = f"{number(own[place, month], 0)} on {panel.platforms[part][place]} in {panel.months[month]}"
+            share = f"{number(50 * by_firm[firm] / half, 2)} per cent of {what}: {named(firm)}, with up to {most}"
+            yield f"One firm has {share}; correct its unit, or leave out its rows if they are totals."
+            break
     gap = ~np.asarray(observed.any(axis=(0, 1)))
     if gap.any():
         months = ", ".join(map(str, panel.months[gap]))
-        warnings.append(f"{gap.sum()} of {len(gap)} months have no row in the file and are not known: {months}.")
-    return tuple(warnings)
+        yield f"{gap.sum()} of {len(gap)} months have no row in the file and are not known: {months}."
+    yield from _breaks(panel, named)
+    yield from _closures(panel, named)
+
+
+def _breaks(panel: Panel, named: Callable[[int], str]) -> Iterator[str]:
+    """Yield a warning for each month in which typical sales change by more than the factor `BREAK`."""
+    step = 1 + len(panel.firms) // 20_000  # firms, enough for a median
+    for month in range(1, len(panel.months)):
+        before, now = (panel.sales[::step, :, at].ravel() for at in (month - 1, month))
+        both = np.flatnonzero((before > 0) & (now > 0))
+        times = np.median(now[both] / before[both]) if len(both) >= MANY else 1.0
+        if not 1 / BREAK < times < BREAK:
+            change = f"{panel.months[month]} are {number(times, 3)} times those a month before"
+            which = f"{named(both[0] // len(panel.platforms) * step)}, {number(now[both[0]], 0)}"
+            yield f"Sales in {change}: for example {which}; correct the unit, or write `rates` by month in the map."
+
+
+def _closures(panel: Panel, named: Callable[[int], str]) -> Iterator[str]:
+    """Yield a warning if closed firms had sold nothing at home for long, or if most cease to at one other time."""
+    first, home = panel.first_treated(), panel.platforms[0]
+    closed = np.flatnonzero(np.isfinite(first))
+    month, sells = first[closed].astype(int), panel.sales[closed, 0] > 0
+    last = np.where(sells, np.arange(len(panel.months)), -1).max(axis=1)
+    ended, late = (last >= 0) & (last < len(panel.months) - 1), month - 1 - last
+    # in the month of the closure a firm may still sell
+    off = ended & np.isin(late, pd.Series(late[ended]).mode()[:1]) & ~np.isin(late, (-1, 0))
+    odd = np.flatnonzero(off if off.sum() >= max(FEW, ended.sum() / 2) else ended & (late >= LATE))
+    for at in odd[:1]:
+        yield (
+            f"{len(odd)} of {ended.sum()} closed firms that cease to sell on {home} do not do so when they are closed: "
+            f"{named(closed[at])} last sells in {panel.months[last[at]]}, and `closed_on` is {panel.months[month[at]]}"
+            f"; correct one of these, or empty `closed_on` if {home} did not close it."
+        )
 
 
 def rate_warnings(named: Map) -> list[str]:
@@ -94,7 +139,7 @@ def rate_warnings(named: Map) -> list[str]:
         f"A rate for {money} is {number(rate, 2)}: it is probably inverted; write the US dollars for one unit, "
         f"such as {number(1 / rate, 3)}."
         for money, rate in rates.items()
-        if money.lower() in _LESS_THAN_A_DOLLAR and rate > 1
+        if money.lower() in RECOGNISED["cheap"] and rate > 1
     ]
 
 

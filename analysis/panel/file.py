@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import zip_longest
+from itertools import repeat, zip_longest
 from pathlib import Path
 from typing import IO, Any, NoReturn, cast
 
@@ -33,8 +33,8 @@ ROWS_AT_ONCE = 1 << 18
 KINDS = (".csv", ".csv.gz", ".tsv", ".parquet", ".xlsx", ".dta")
 OF_TEXT = KINDS[:3]
 _ONLY_FOR = {"encoding": OF_TEXT, "separator": OF_TEXT, "sheet": (".xlsx",)}  # keys of a map
-_BYTES_AT_ONCE = 1 << 22  # per block of a text file; the reader runs some twenty blocks ahead
-_BYTES_LOOKED_AT = 1 << 26  # to detect the encoding
+# per block of a text file, of which the reader runs some twenty ahead; and to detect the encoding
+_BYTES_AT_ONCE, _BYTES_LOOKED_AT = 1 << 22, 1 << 26
 HEADER_BYTES, MOST_COLUMNS = 1 << 20, 10_000
 MOST_ROWS, MOST_CELLS = 1 << 28, 1 << 24  # rows in a file; cells and characters in a sheet, which is kept in memory
 UNPACKED_BYTES = 1 << 32  # that a file may declare
@@ -243,16 +243,13 @@ def _panel_metadata(path: Path, raw: Mapping[bytes, bytes]) -> dict[str, str]:
 
     Metadata of other programs are ignored.
     """
-    metadata = dict[str, str]()
-    for key in ("provenance", "population", ORDER):
-        if (value := raw.get(key.encode())) is not None:
-            try:
-                metadata[key] = value.decode()
-                if key == ORDER:
-                    TypeAdapter(list[str]).validate_json(value)
-            except ValueError:
-                expected = f"{'a list of names in JSON' if key == ORDER else 'text in UTF-8'} as {key} in the metadata"
-                refuse(path, expected, repr(value[:60]), "correct or remove it")
+    keys = [key for key in ("provenance", "population", ORDER) if key.encode() in raw]
+    metadata = {key: raw[key.encode()].decode(errors="replace") for key in keys}
+    try:
+        TypeAdapter(list[str]).validate_json(metadata.get(ORDER, "[]"))
+    except ValueError:
+        expected = f"a list of names in JSON as {ORDER} in the metadata"
+        refuse(path, expected, repr(metadata[ORDER][:60]), "correct or remove it")
     return metadata
 
 
@@ -353,7 +350,15 @@ def _sheet(path: Path, name: str | None) -> pa.Table:
         refuse(path, expected, f"the sheets {', '.join(names)}", do)
     sheet, rows, size = book[name or names[0]], list[tuple[Any, ...]](), 0
     sheet.reset_dimensions()  # the declared ones may span a million columns
-    for row in sheet.iter_rows(values_only=True):
+    with zipfile.ZipFile(path) as parts:
+        any_ = any(b"<f" in parts.read(part) for part in parts.namelist() if part.startswith("xl/worksheets/"))
+    written = (
+        openpyxl.load_workbook(path, read_only=True)[sheet.title].iter_rows(values_only=True) if any_ else repeat(())
+    )
+    for row, formulas in zip(sheet.iter_rows(values_only=True), written, strict=False):
+        for formula in (formula for cell, formula in zip(row, formulas, strict=False) if cell is None and formula):
+            do = "open it in Excel and save it, or paste the values"
+            refuse(f"{path}, row {len(rows) + 1}", "the values of formulas", f"{formula!r} without its value", do)
         rows.append(row)
         size += 1 + sum(len(cell) if isinstance(cell, str) else 1 for cell in row)
         if size > MOST_CELLS:

@@ -8,32 +8,26 @@ from itertools import takewhile
 
 import numpy as np
 
-from analysis.panel.map import as_day
+from analysis.panel.map import RECOGNISED, as_day
 
-FORMATS = [f"%Y{a}%m{b}" for a in "-/." for b in ("", f"{a}%d")] + ["%Y%m", "%Y%m%d", "%Y年%m月", "%Y年%m月%d日"]
-FORMATS += [f"{day}%m{a}%Y" for a in "/.-" for day in ("", f"%d{a}")]
-FORMATS += ["%m/%d/%Y", "%m-%d-%Y", "%d/%m/%y", "%m/%d/%y", "%b %d, %Y"]
-FORMATS += [
-    f"{day}{month}{a}%{year}" for a in " -" for day in ("", f"%d{a}") for month in ("%b", "%B") for year in "Yy"
-]
-FORMATS += [f"%Y{a}%m{a}%d{b}%H:%M{second}" for a in "-/" for b in " T" for second in (":%S", "")]
+FORMATS: list[str] = RECOGNISED["dates"]
 SIGNS = (("", "."), (",", "."), ("", ","), (".", ","), (" ", "."), (" ", ","), ("'", "."), ("'", ","))
 """Separators of thousands and decimals; if two pairs give the same numbers, the first is proposed."""
 SPELLED = {" ": "[ \u00a0\u202f]", "'": "['\u2019]"}
-MONEY = r"usd|cny|rmb|eur|gbp|jpy|hkd|cad|aud|us\$|[$€£¥￥₩₹₽]|美元|人民币|元|欧元|英镑|日元"  # in lower case
-CHINA = ("cn", "chn", "prc", "china", "mainlandchina", "p.r.china", "中国", "中国大陆", "中國")  # without spaces
-UNKNOWN = r"#?n/?a|nan|null|none|missing|unknown|未知|缺失|无数据"  # text for missing values, which a map may list
+MONEY, UNKNOWN, TOTALS, CHINA = (RECOGNISED[name] for name in ("money", "unknown", "totals", "china"))
 QUARTERS = "supply monthly sales, since a quarter cannot be split at a closure"
 _QUARTER = re.compile(r"(?i)(^|[0-9 _-])Q[1-4]|[1-4]Q|[1-4一二三四]季")
 
 
 def strange(word: str) -> str:
-    """Describe a quarter or an Excel serial number given in place of a month.
+    """Describe a quarter, a Period of pandas or an Excel serial number given in place of a month.
 
     Return an empty string for other text.
     """
     if _QUARTER.search(word):
         return ", a quarter"
+    if re.fullmatch(r"[2-9][0-9]{2}", word):
+        return f", as pandas stores the Period {np.datetime64(int(word), 'M')}; convert the column by .astype(str)"
     if not re.fullmatch(r"[2-6][0-9]{4}(\.[0-9]+)?", word):
         return ""
     return f", an Excel serial number ({np.datetime64('1899-12-30') + np.timedelta64(int(float(word)), 'D')})"

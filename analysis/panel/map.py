@@ -54,14 +54,17 @@ Rates = Annotated[
     dict[str, Annotated[dict[Period, Rate], Field(min_length=1)]], Field(min_length=1), BeforeValidator(_by_currency)
 ]
 
-SCHEMA = ROOT / "data" / "panel.schema.json"
 Population = Literal["census", "sample", "not representative"]
+
+
+_SCHEMA: dict[str, Any] = json.loads((ROOT / "data" / "panel.schema.json").read_text(encoding="utf-8"))
+RECOGNISED: dict[str, Any] = _SCHEMA["recognised"]
 
 
 @cache
 def columns() -> dict[str, dict[str, Any]]:
     """Return the column definitions in ``data/panel.schema.json`` by name."""
-    return {field["name"]: field for field in json.loads(SCHEMA.read_text(encoding="utf-8"))["fields"]}
+    return {field["name"]: field for field in _SCHEMA["fields"]}
 
 
 def _ours(theirs: dict[str, str]) -> dict[str, str]:

@@ -22,18 +22,14 @@ from analysis.errors import refuse
 from analysis.panel.cells import plain
 from analysis.panel.file import OF_TEXT, File, kind, of_text, opened, refuse_kind, sheets, tables
 from analysis.panel.formats import CHINA, MONEY, UNKNOWN, dates, number_signs
-from analysis.panel.map import SCHEMA, Map, columns
+from analysis.panel.map import RECOGNISED, Map, columns
 from analysis.untrusted import MISSING_SIGN, is_printable
 
-_KNOWN = json.loads(SCHEMA.read_text(encoding="utf-8"))["recognised"]
-NAMES, KINDS, PLATFORMS = _KNOWN["names"], _KNOWN["values"], _KNOWN["platforms"]
+NAMES, KINDS, PLATFORMS = (RECOGNISED[name] for name in ("names", "values", "platforms"))
 IN_CHINA = "|".join(["mainland china", *map(re.escape, CHINA)])
-NEAR = r"hk|hong ?kong|香港|tw|taiwan|台湾|macao|澳门"
-DOLLARS = r"usd|us\$|us dollars?|美元"
 BY_WORDS = {"platform": f".*({'|'.join(PLATFORMS.values())}).*", "origin": IN_CHINA, "currency": MONEY}
 ASK = '"?"'
-ROWS_LOOKED_AT = 1 << 20
-COLUMNS_LOOKED_AT, LONGEST_LOOKED_AT = 1000, 2000  # characters in a cell
+ROWS_LOOKED_AT, COLUMNS_LOOKED_AT, LONGEST_LOOKED_AT = 1 << 20, 1000, 2000  # the last are characters in a cell
 STRAYS = 0.1  # largest share of values in a column of dates that are not dates
 LABELS = 100  # at most, for platforms, origins and currencies
 
@@ -230,7 +226,7 @@ class _Look:
             yield "origins:  # CN for China" if has_china else f"# ? which label in {column.name} is China?\norigins:"
             for word, count in column.words.items():
                 line = f"{_yaml(word)}: {'CN' if re.fullmatch(IN_CHINA, word.lower()) else 'other'}  # {count:,} rows"
-                yield f"  # ? {line}; or CN?" if re.fullmatch(NEAR, word.lower()) else f"  {line}"
+                yield f"  # ? {line}; or CN?" if re.fullmatch(RECOGNISED["near"], word.lower()) else f"  {line}"
 
     def _dates(self) -> Iterator[str]:
         """Yield the map lines for month and closure date formats."""
@@ -285,12 +281,12 @@ class _Look:
             other = [word for word in by_row.words if word != "USD"]
             yield from [f"rates:  # {rates}"] * bool(other)
             for word in other:
-                rate = "1" if re.fullmatch(DOLLARS, word.lower()) else ASK
+                rate = "1" if re.fullmatch(RECOGNISED["dollars"], word.lower()) else ASK
                 yield f"  {_yaml(word)}: {rate}  # {by_row.words[word]:,} rows"
         elif sales:
             texts = [self.wide[0] or sales.name, *sales.words]
             signs = {sign for word in texts for sign in re.findall(MONEY, word.lower())}
-            if not (len(signs) == 1 and re.fullmatch(DOLLARS, *signs)):
+            if not (len(signs) == 1 and re.fullmatch(RECOGNISED["dollars"], *signs)):
                 what = f"which currency? {sales.name} indicates {', '.join(signs) or 'none'}; rates are {rates}"
                 yield from _ask("currency", what, ["USD", 'CNY\nrates: "?"'])
 

@@ -41,11 +41,7 @@ Notes = list[tuple[str, str, int]]
 
 
 def read_panel(
-    path: str | Path,
-    *,
-    map: str | Path | None = None,
-    home: str | None = None,
-    platforms: Sequence[str] | None = None,
+    path: str | Path, *, map: str | Path | None = None, home: str | None = None, platforms: Sequence[str] | None = None
 ) -> Panel:
     """Read a panel from a file.
 
@@ -95,12 +91,9 @@ def read_panel(
     >>> panel
     simulated panel: 192 firms on AMZ, EBY, ALI, WMT, OWN, 2019-01 to 2022-06, sim-$, census
     """
-    for name, given, remedy in (
-        ("panel", path, "write the panel to a file first, for example with DataFrame.to_parquet"),
-        ("map", map or "", "write it to a YAML file, one line per key"),
-    ):
+    for name, given, kind in (("panel", path, "a Parquet or CSV"), ("map", map or "", "a YAML")):
         if not isinstance(given, str | PathLike):
-            refuse(f"the {name}", "a path", type(given).__name__, remedy)
+            refuse(f"the {name}", "a path", type(given).__name__, f"write it to {kind} file first")
     file = open_file(Path(path), Path(map) if map else None, platforms)
     if home and file.named.home not in (None, home):
         do = "correct the map, or request the same platform"
@@ -140,7 +133,7 @@ def read_panel(
     months = pd.PeriodIndex.from_ordinals(np.arange(rows.first, rows.last + 1), freq="M", name="month")
     panel = Panel(sales, firms[attributes()], order, months, provenance, dropped, population=file.population)
     no_dose = "" if "dose" in file.theirs else unknown_doses(panel)
-    warnings = [*data_warnings(panel), *rate_warnings(file.named)]
+    warnings = [*data_warnings(panel, rows), *rate_warnings(file.named)]
     warnings += [f"E1e cannot be estimated without a dose: {no_dose}."] if no_dose else []
     return replace(panel, data_warnings=tuple(warnings), no_dose=no_dose)
 
@@ -313,13 +306,10 @@ def _roots(rows: Rows, units: pd.DataFrame) -> Ints:
     root = parent = np.where(renamed, position, root)
     for _ in range(len(units).bit_length() + 1):
         root = root[root]
-    if (circular := renamed[root]).any():
-        cycle = np.unique(root[circular])
-        circle = [cycle[first[cycle].argmin()]]
-        while (following := parent[circle[-1]]) != circle[0]:
-            circle.append(following)
-        actual = f"a cycle: {' from '.join(map(accounts.word, [*circle, circle[0]]))}"
-        file.refuse(first[circle[0]], "renamed_from", "a chain of ids without a cycle", actual)
+    if len(circular := np.flatnonzero(renamed[root])):
+        at = circular[first[circular].argmin()]
+        actual = f"a cycle: {accounts.word(at)} from {accounts.word(parent[at])} and so on"
+        file.refuse(first[at], "renamed_from", "a chain of ids without a cycle", actual)
     return root
 
 
