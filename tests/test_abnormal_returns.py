@@ -42,6 +42,21 @@ def test_the_market_model_and_its_errors_equal_statsmodels(shares, firm):
     assert (row["conf_low"], row["conf_high"]) == pytest.approx((row["estimate"] - reach, row["estimate"] + reach))
 
 
+def test_the_noise_of_recent_days_counts_where_it_is_larger(shares):
+    returns, market = shares
+    returns[0, 97] += 0.3  # after the estimation window, before the event
+    plain, found = (
+        abnormal_returns(returns, market, estimation=ESTIMATION, event={"event": EVENT}, recent=days) for days in (0, 6)
+    )
+    assert found.value == pytest.approx(plain.value)
+    abnormal = returns[:, 94:100] - np.outer(plain.details["beta"], market[94:100])
+    ratio = np.sqrt((abnormal**2).sum(axis=1) / 5) / plain.details["sigma"]
+    assert ratio[0] > 1 > ratio[1]
+    assert (found.rows["std_error"] / plain.rows["std_error"]).to_numpy() == pytest.approx(np.maximum(ratio, 1))
+    reach = (found.conf_int[1] - found.value) / found.rows["std_error"]
+    assert reach.iloc[:2].to_numpy() == pytest.approx(stats.t.ppf(0.975, [5, 86]))
+
+
 def test_a_firm_that_is_the_market_has_no_abnormal_return(shares):
     _, market = shares
     row = abnormal_returns(1.4 * market, market, estimation=ESTIMATION, event={"event": EVENT}).rows.iloc[0]

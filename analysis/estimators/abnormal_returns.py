@@ -28,12 +28,13 @@ def abnormal_returns(
     event: Mapping[str, Window],
     firms: Sequence[str] | None = None,
     level: float = 0.95,
+    recent: int = 0,
 ) -> Estimate:
     """Estimate cumulative abnormal returns by event window.
 
     ``CAR = sum_t (r_t - beta m_t)`` with beta fitted without intercept on the estimation window, and with variance
     ``sigma² (L + (sum m)² / sum_est m²)``, for the noise of the L days and of beta; sigma is the standard deviation of
-    the residuals, ``n - 1`` degrees of freedom.
+    the residuals, ``n - 1`` degrees of freedom, or of those in the `recent` days before the event window, if larger.
 
     Parameters
     ----------
@@ -48,7 +49,9 @@ def abnormal_returns(
     firms : sequence of str, optional
         Names; numbers by default.
     level : float
-        Coverage of the interval (Student t, estimation days less one).
+        Coverage of the interval (Student t, days behind sigma less one).
+    recent : int
+        Days right before each event window in which noise is measured too; none by default.
 
     Returns
     -------
@@ -84,8 +87,7 @@ def abnormal_returns(
         )
     beta = np.where(traded, returns[:, before], 0.0) @ x / squares
     abnormal = returns - np.outer(beta, market)
-    past = abnormal[:, before]
-    sigma = np.sqrt((np.where(traded, past, 0.0) ** 2).sum(axis=1) / (days - 1))
+    sigma, df = _noise(abnormal[:, before])
     windows = []
     for name, (first, stop) in event.items():
         if first < estimation[1]:
@@ -94,9 +96,11 @@ def abnormal_returns(
                 f"day {estimation[1]}; start it later"
             )
         car = abnormal[:, first:stop].sum(axis=1)
-        error = sigma * np.sqrt(stop - first + market[first:stop].sum() ** 2 / squares)
+        late, late_df = _noise(abnormal[:, max(first - recent, 0) : first])
+        error = np.maximum(sigma, late) * np.sqrt(stop - first + market[first:stop].sum() ** 2 / squares)
         columns = {"firm": names, "window": name, "car": car, "error": np.where(np.isfinite(car), error, np.nan)}
-        columns |= {"days": days, "n": np.isfinite(returns[:, first:stop]).sum(axis=1), "beta": beta}
+        columns |= {"df": np.where(late > sigma, late_df, df), "beta": beta}
+        columns["n"] = np.isfinite(returns[:, first:stop]).sum(axis=1)
         windows.append(pd.DataFrame(columns))
     rows = pd.concat(windows, ignore_index=True)
     rows["term"] = rows["firm"] + ": " + rows["window"]
@@ -107,7 +111,7 @@ def abnormal_returns(
         terms=tuple(rows["term"]),
         value=rows["car"].to_numpy(),
         covariance=np.diag(rows["error"] ** 2),
-        max_df=rows["days"].to_numpy() - 1,
+        max_df=rows["df"].to_numpy(),
         n=rows["n"].to_numpy(),
         columns={name: rows[name].to_numpy() for name in ("firm", "window", "beta")},
         level=level,
@@ -115,6 +119,12 @@ def abnormal_returns(
         reason=f"not traded on every day of the window: {not_traded}" if not_traded else "",
         details={"abnormal": abnormal, "beta": beta, "sigma": sigma},
     )
+
+
+def _noise(abnormal: Floats) -> tuple[Floats, Floats]:
+    """Return the standard deviation of float64[firm, day] about zero, and its degrees of freedom, by firm."""
+    df = np.maximum(np.isfinite(abnormal).sum(axis=1) - 1, 1)
+    return np.sqrt(np.nansum(abnormal**2, axis=1) / df), df
 
 
 def market_rank(car: float, ranks: Floats, values: Floats, n_stocks: int, *, rounding: float) -> tuple[int, int]:

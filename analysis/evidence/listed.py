@@ -16,6 +16,7 @@ from analysis.estimators.synthetic import Method, permutation_did, synthetic_did
 from analysis.numbers import number, percent_change, spelled
 from analysis.series import Series
 
+RECENT = 60  # days before each window in which a share's noise is measured too, since it rose in 2021
 HALF_DIGIT = 5e-5  # daily returns are published with four decimals
 WEEK = pd.Timedelta(days=7)
 WEIGHTED: dict[Method, str] = {
@@ -268,7 +269,7 @@ def firms_on_record() -> pd.DataFrame:
     )
 
 
-def share_prices(estimation_first: str, estimation_last: str, *, level: float) -> Estimate:
+def share_prices(estimation_first: str, estimation_last: str, *, level: float, recent: int = RECENT) -> Estimate:
     """Estimate listed sellers' abnormal returns in every window that has market ranks.
 
     Parameters
@@ -277,6 +278,8 @@ def share_prices(estimation_first: str, estimation_last: str, *, level: float) -
         First and last day of the estimation window; windows that begin before its end are left out.
     level : float
         Coverage of the intervals.
+    recent : int
+        As in :func:`abnormal_returns`.
 
     Returns
     -------
@@ -294,7 +297,8 @@ def share_prices(estimation_first: str, estimation_last: str, *, level: float) -
         later = "no event window in market_car_ranks.csv begins later"
         raise DesignError(f"Cannot end the estimation window on {estimation_last}: {later}; choose an earlier day")
     spans = {str(row.Index): _columns(market.index, row.first_day, row.last_day) for row in windows.itertuples()}
-    estimate = abnormal_returns(shares, market, estimation=calm, event=spans, firms=list(shares.index), level=level)
+    names = list(shares.index)
+    estimate = abnormal_returns(shares, market, estimation=calm, event=spans, firms=names, level=level, recent=recent)
     exposed = listed.drop_duplicates("firm").set_index("firm")["exposed"]
     rows = estimate.rows.join(windows[["first_day", "last_day", "n_stocks"]], on="window")
     rows = rows.assign(exposed=rows["firm"].map(exposed), seller=rows["firm"].map(short_name))
@@ -311,22 +315,19 @@ def share_prices(estimation_first: str, estimation_last: str, *, level: float) -
     )
 
 
-def between(prices: Estimate, firm: str, first: str, last: str, *, before: int = 0) -> Estimate:
+def between(prices: Estimate, firm: str, first: str, last: str) -> Estimate:
     """Estimate the abnormal return of one share between two days, in per cent.
 
     Parameters
     ----------
     prices : Estimate
-        From :func:`share_prices`, whose estimation window is used by default.
+        From :func:`share_prices`.
     firm, first, last : str
         Firm as in seller_stock_returns.csv; first and last day.
-    before : int
-        Use this number of trading days just before the first day as the estimation window instead.
     """
-    start, stop = _columns(prices.details["days"], first, last)
-    window = (start - before, start) if before else prices.details["calm"]
+    window, calm = {"": _columns(prices.details["days"], first, last)}, prices.details["calm"]
     shares, market = prices.details["shares"].loc[firm], prices.details["market"]
-    found = abnormal_returns(shares, market, estimation=window, event={"": (start, stop)}, level=prices.level)
+    found = abnormal_returns(shares, market, estimation=calm, event=window, level=prices.level, recent=RECENT)
     return replace(found, unit="per cent", value=100 * found.value, covariance=1e4 * found.covariance)
 
 
