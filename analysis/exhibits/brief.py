@@ -294,6 +294,7 @@ def listed_revenue(event: Event, after: int, last: int, *, small: bool = False) 
     before, closed = listed.base_year(), listed.closed_names()
     index, (_, series) = listed.indexed(before, before - 1, last), listed.revenues()
     rows = index.set_axis(index.index + 0.5).rename_axis(index="middle", columns="term")
+    marks = f"Dark: closed sellers; grey: no closure disclosed; thin line: level of {before}; dotted: no figure"
     drawing = paths(
         rows.reset_index().melt(id_vars="middle", value_name="estimate"),
         x="middle",
@@ -307,7 +308,7 @@ def listed_revenue(event: Event, after: int, last: int, *, small: bool = False) 
     )
     return figure(
         drawing,
-        f"Dark: closed sellers with figures; grey: no closure disclosed; thin line: {before}; dotted: no figure.",
+        f"{marks}." if small else f"{marks}. A line ends with the last figure that we found.",
         title=f"From {before} to {after} revenue {words.number_below(index.loc[after], closed)}",
         source="the sellers’ annual accounts, some in copies; report 03"
         if small
