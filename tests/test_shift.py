@@ -3,15 +3,11 @@
 import ast
 import operator
 import re
-import shutil
-from functools import partial
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 
 from analysis import data, series
-from analysis.errors import DataError
 from analysis.evidence import claims, shift
 from analysis.provenance import ROOT
 
@@ -28,26 +24,6 @@ def computed(node: ast.AST) -> float:
         return SIGNS[type(node.op)](computed(node.left), computed(node.right))
     assert isinstance(node, ast.Call)
     return {"min": min, "max": max}[node.func.id](*map(computed, node.args))
-
-
-@pytest.fixture
-def without(tmp_path, monkeypatch):
-    """Return a function that takes rows out of a copy of the data folder, from which series are read."""
-    root = Path(shutil.copytree(data.DATA, tmp_path / "data"))
-    there = {name: partial(getattr(data, name), root=root) for name in ("load", "card", "package", "verified")}
-    monkeypatch.setattr(series, "data", SimpleNamespace(**there))
-
-    def take_out(start: str) -> None:
-        path = root / data.card("platform_quarterly")["path"]
-        kept, found = [], 0
-        for line in path.read_bytes().decode().splitlines(keepends=True):
-            found += line.startswith(start)
-            kept += [] if line.startswith(start) else [line]
-        assert found
-        path.write_bytes("".join(kept).encode())
-        data.accept("platform_quarterly", vintage="2027-01-31", root=root)
-
-    return take_out
 
 
 @pytest.mark.parametrize("row", DERIVED.to_dict("records"), ids=lambda row: " ".join((row["firm"], row["period"])))
@@ -144,22 +120,9 @@ def test_both_values_of_walmart_s_new_sellers_in_one_month_are_there():
     assert shift.chinese_share("Wish", shift.SELLERS)["value"].tolist() == [94.0]
 
 
-@pytest.mark.parametrize(
-    ("start", "asked", "said"),
-    [
-        ("eBay,net_revenue_us_sellers,2021,", "leads", r"us_sellers \(as named\) for 2019, .*: .* for 2021"),
-        ("eBay,net_revenue_uk_sellers,2018,1385", "leads", r"uk_sellers \(Korea apart\) for 2018, 2019: .* for 2018"),
-        (
-            "eBay,net_revenue_china_sellers,2022H1",
-            "since_china_apart",
-            r"china_sellers \(as named\) .* no row for 2022H1",
-        ),
-    ],
-)
-def test_a_missing_figure_is_refused_by_name_and_never_bridged(without, start, asked, said):
-    without(start)
-    with pytest.raises(DataError, match=f"{said}; add it with its source$"):
-        getattr(shift, asked)()
+def test_a_missing_figure_is_not_bridged():
+    with pytest.raises(KeyError, match="2015"):
+        shift.revenue(shift.LINES, ["2015", *shift.TABLES[0][2]], shift.TABLES[0][0])
 
 
 @pytest.mark.parametrize("reading", ["invest", "sell"])

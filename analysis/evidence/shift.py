@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from analysis import data, series
-from analysis.errors import DataError
 from analysis.series import Series
 
 # Figures published by sellers, in platform_mix.csv
@@ -91,17 +89,14 @@ def _ebay(name: str, freq: str, **where: Any) -> Series:
 def revenue(lines: Mapping[str, str], periods: Sequence[str], definition: str = "as named") -> pd.DataFrame:
     """Return eBay's net revenue by period and seller location, in million US dollars.
 
-    Raises DataError if a figure is missing.
+    Raises KeyError if a figure is missing.
     """
-    names = {area: f"net_revenue_{name}_sellers" for area, name in lines.items()}
     freq = "H" if "H" in periods[0] else "A"
-    values = {area: _ebay(name, freq, definition=definition).points["value"] for area, name in names.items()}
-    frame = pd.DataFrame(values).reindex(periods)
-    for row, column in np.argwhere(frame.isna()):
-        figure = f"eBay's {names[frame.columns[column]]} ({definition}) for {', '.join(periods)}"
-        gap = f"platform_quarterly.csv has no row for {frame.index[row]}"
-        raise DataError(f"Cannot read {figure}: {gap}; add it with its source")
-    return frame
+    figures = {
+        area: _ebay(f"net_revenue_{name}_sellers", freq, definition=definition).points["value"].loc[[*periods]]
+        for area, name in lines.items()
+    }
+    return pd.DataFrame(figures)
 
 
 def growth(lines: Mapping[str, str], periods: Sequence[str], definition: str = "as named") -> pd.DataFrame:

@@ -12,7 +12,7 @@ import pandas as pd
 from scipy import optimize, stats
 
 from analysis import data, series
-from analysis.errors import DataError, DesignError
+from analysis.errors import DesignError
 from analysis.estimate import Estimate
 from analysis.series import Series
 
@@ -72,10 +72,7 @@ def closed_sales(yuan_per_dollar: float) -> Range:
     is the loss that the trade group asserted ("more than"), converted from yuan.
     """
     events = data.load("events").set_index("unit")["quantity"]
-    if (rows := [int((events.index == unit).sum()) for unit in (FLOOR, ASSERTED)]) != [1, 1]:
-        found = f"the numbers of lower bounds and losses in events.csv are {rows[0]} and {rows[1]}"
-        raise DataError(f"Cannot bound the sales of closed accounts: {found}; provide one of each")
-    return events[FLOOR] / 1e9, events[ASSERTED] / 1e9 / yuan_per_dollar
+    return events.loc[[FLOOR]].item() / 1e9, events.loc[[ASSERTED]].item() / 1e9 / yuan_per_dollar
 
 
 def top_suspended() -> float:
