@@ -93,23 +93,11 @@ def test_purchases_without_a_title_are_in_no_share(tables):
     assert households.share(more).value.tolist() == households.share(tables).value.tolist()
 
 
-def test_a_category_that_is_left_out_is_in_neither_side(tables):
-    lamp = "lamp"
-    rows, listed = tables.purchases, tables.categories
-    gone = dataclasses.replace(
-        tables, purchases=rows[rows["category"] != lamp], categories=listed[listed["category"] != lamp]
-    )
-    assert households.exposed(tables, Specification(without=(lamp,))).value == pytest.approx(
-        households.exposed(gone).value
-    )
-
-
 @pytest.mark.parametrize(
     ("asked", "said"),
     [
         ({"definition": "both"}, "Cannot use definition='both'; choose one of either, by name, by rule"),
         ({"against": "books"}, "Cannot use against='books'; choose one of all others, other electronics"),
-        ({"without": ("books",)}, "Cannot leave out books: not exposed; choose from charging_adapter"),
     ],
 )
 def test_what_is_not_there_is_refused_with_what_there_is(tables, asked, said):

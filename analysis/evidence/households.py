@@ -65,8 +65,6 @@ class Specification:
     of : {"purchases", "units", "spend"}
     before, after : (str, str)
         First and last month, YYYY-MM, of two windows of the same length and calendar months.
-    without : tuple of str
-        Exposed categories to leave out.
     level : float
         Coverage of intervals.
     """
@@ -76,7 +74,6 @@ class Specification:
     of: str = "purchases"
     before: Window = ("2020-09", "2021-02")
     after: Window = ("2021-09", "2022-02")
-    without: tuple[str, ...] = ()
     level: float = 0.95
 
     def __post_init__(self) -> None:
@@ -222,12 +219,7 @@ def sums_by_window(
 
 def compared(households: Households, spec: Specification) -> dict[str, list[str]]:
     """Return the exposed categories and the comparison categories."""
-    exposed = list(households.categories["category"])
-    if unknown := set(spec.without) - set(exposed):
-        names = ", ".join(sorted(unknown))
-        raise DesignError(f"Cannot leave out {names}: not exposed; choose from {', '.join(exposed)}")
-    kept = [name for name in exposed if name not in spec.without]
-    return {"exposed categories": kept, spec.against: AGAINST[spec.against]}
+    return {"exposed categories": list(households.categories["category"]), spec.against: AGAINST[spec.against]}
 
 
 def log_ratios(totals: Sequence[Any]) -> list[Any]:
