@@ -421,16 +421,15 @@ def smallest_effect(panel: Panel, design: Design, *, draws: int = DRAWS) -> Esti
     smallest, within = estimand(by_strata)(strata=2 * origin + large), "origin and size"
     if smallest.refused:
         smallest, within = by_strata(strata=origin), "origin"
-    falls = smallest[["decrease", "decrease, usual", "size, usual"]]
 
     def per_cent(x: Any) -> Any:
         return np.concatenate([-100 * np.expm1(-x[:2]), 100 * x[2:]])
 
-    turned = falls.delta_method(
-        lambda x: dict(zip(("fall", "fall, usual", "size, usual"), per_cent(x), strict=True)),
+    turned = smallest.delta_method(
+        lambda x: dict(zip(smallest.terms, per_cent(x), strict=True)),
         estimand=f"{HEADLINE[scope(panel)]}, smallest effect seen",
         unit="per cent",
-        limits=np.array([per_cent(ends) for ends in falls.conf_int]),
+        limits=np.array([per_cent(ends) for ends in smallest.conf_int]),
         details={**smallest.details, "within": within},
     )
     return sample.mark(turned)

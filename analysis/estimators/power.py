@@ -34,8 +34,8 @@ def minimum_detectable_effect(
 
     Each draw assigns the real closures, with their months, to untreated units of the same stratum; treated units are
     left out. A constant effect d shifts an estimate by d and does not change its error, on the level scale and, in log
-    points, on the ratio scale. So a draw detects d if d > c error - estimate, and the smallest effect detected with
-    a power of 80 per cent is a quantile of the right side over the draws. Nothing is assumed normal, equal or
+    points, on the ratio scale. So a draw detects a fall of d if d > c error + estimate, and the smallest fall detected
+    with a power of 80 per cent is a quantile of the right side over the draws. Nothing is assumed normal, equal or
     independent.
 
     Parameters
@@ -55,11 +55,10 @@ def minimum_detectable_effect(
     Returns
     -------
     Estimate
-        In the unit of the estimator. Terms: ``"increase"`` and ``"decrease"`` (as positive numbers), with a test of
-        the right size on this panel (c is a quantile of the placebos' t statistics), and ``"increase, usual"``,
-        ``"decrease, usual"`` with the estimator's t quantile; ``"size, usual"`` is the share of placebos that this
-        rejects. Standard errors are Monte Carlo errors. ``details``: ``placebos``, float64[draw, 2] of estimate and
-        standard error, and ``critical``.
+        In the unit of the estimator. Terms: ``"fall"`` (a positive number), with a test of the right size on this panel
+        (c is a quantile of the placebos' t statistics), and ``"fall, usual"`` with the estimator's t quantile; ``"size,
+        usual"`` is the share of placebos that this rejects. Standard errors are Monte Carlo errors. ``details``:
+        ``placebos``, float64[draw, 2] of estimate and standard error, and ``critical``.
 
     Raises
     ------
@@ -92,9 +91,8 @@ def minimum_detectable_effect(
     quantile, size = float(np.quantile(t, level)), float((t > usual).mean())
     terms = {}
     for kind, critical in (("", quantile), (", usual", usual)):
-        for name, sign in (("increase", 1), ("decrease", -1)):
-            smallest = critical * placebos[:, 1] - sign * placebos[:, 0]
-            terms[name + kind] = np.quantile(smallest, POWER), mstats.mjci(smallest, [POWER])[0]
+        smallest = critical * placebos[:, 1] + placebos[:, 0]
+        terms["fall" + kind] = np.quantile(smallest, POWER), mstats.mjci(smallest, [POWER])[0]
     terms["size, usual"] = size, np.sqrt(size * (1 - size) / len(t))
     values, errors = np.array(list(terms.values())).T
     return Estimate(
