@@ -152,7 +152,7 @@ class Estimate(Shown):
             return max_df
         square, clusters = self.scores**2, np.count_nonzero(self.scores, axis=0)
         most = np.fmin(max_df, np.where(clusters > 0, np.maximum(clusters - 1, 1), np.nan))
-        return np.fmin(most, effective(square.sum(axis=0), (square**2).sum(axis=0)))
+        return np.fmin(most, effective(square.sum(axis=0), np.einsum("ij,ij->j", square, square)))
 
     @property
     def cov_small_sample(self) -> Floats:

@@ -326,21 +326,21 @@ class GroupTime(Shown):
         size, most = len(totals) // 2, np.bincount(term[term >= 0], minlength=1).max()
         if self._has_moments and most == 1 and size == len(value):
             return None, *self._by_moments(term, value)
-        scores, pairs = [], self._pairs(term)
+        pairs, scores = self._pairs(term), np.empty((0 if self.cluster is None else len(self.labels), len(value)))
         products, fourth = np.zeros((len(value), len(value))), np.zeros(len(value))
         for start in range(0, len(self.labels), self.size):
-            change = self._changes(pairs, size, start, min(start + self.size, len(self.labels)))
-            score = left_out(average, totals, change)
+            stop = min(start + self.size, len(self.labels))
+            score = left_out(average, totals, self._changes(pairs, size, start, stop))
             if self.cluster is not None:
-                scores.append(score.T)
+                scores[self.order[start:stop]] = score.T
                 continue
             products += score @ score.T
             score *= score
             fourth += np.einsum("ij,ij->i", score, score)
         if self.cluster is None:
             return None, (1 - 1 / len(self.labels)) * products, effective(np.diag(products), fourth)
-        by_cluster = np.sqrt(1 - 1 / self._clusters(pairs)) * np.concatenate(scores)[np.argsort(self.order)]
-        return by_cluster, by_cluster.T @ by_cluster, np.inf
+        scores *= np.sqrt(1 - 1 / self._clusters(pairs))
+        return scores, scores.T @ scores, np.inf
 
     def _clusters(self, pairs: list[Pair]) -> int:
         """Count the clusters of compared groups; on the ratio scale, only those that sold anything."""
