@@ -12,7 +12,7 @@ from typing import Any
 
 from analysis.data import DESCRIPTOR
 from analysis.numbers import number, quantity, span
-from runner import schedule
+from runner import ReportError, schedule
 from runner.publish import identity, name_of, unlike
 from runner.release import Release
 
@@ -128,8 +128,16 @@ def between(old: Release, new: Release) -> Changes:
     Raises
     ------
     ReportError
-        If a file to compare does not match its manifest.
+        If a file to compare does not match its manifest, or is not what a run writes.
     """
+    try:
+        return _between(old, new)
+    except (AttributeError, KeyError, TypeError, ValueError, RecursionError, csv.Error) as error:
+        why = f"{type(error).__name__}: {error}"
+        raise ReportError(f"{old.folder} cannot be compared with {new.folder.name} ({why}).") from error
+
+
+def _between(old: Release, new: Release) -> Changes:
     was, now = (
         {name: entry for name, entry in each.manifest.reports.items() if schedule.number(name) != "00"}
         for each in (old, new)

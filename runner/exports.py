@@ -155,15 +155,10 @@ def cells_of(row: Mapping[str, Any], interval: str) -> dict[str, str]:
     """Return the table cells for an estimate, keyed by column heading."""
     unit, ends = row["unit"], (row["conf_low"], row["conf_high"], row["unit"])
     limits = span if row["estimate"] == row["estimate"] else between  # bounds without a point estimate
-    return {
-        "Estimate": quantity(row["estimate"], unit),
-        "Std. error": quantity(row["std_error"], unit).lstrip("+"),
-        interval: limits(*ends) if row["conf_low"] == row["conf_low"] else "–",
-        "Truth": quantity(row["truth"], unit),
-        "n": number(row["n"], 0),
-        "Unit": unit,
-        "Window": row["window"],
-    }
+    cells = {"Estimate": quantity(row["estimate"], unit), "Std. error": quantity(row["std_error"], unit).lstrip("+")}
+    shown = limits(*ends) if row["conf_low"] == row["conf_low"] else "–"
+    cells |= {interval: shown, "Truth": quantity(row["truth"], unit)}
+    return cells | {"n": number(row["n"], 0), "Unit": unit, "Window": row["window"]}
 
 
 def write_tables(tables: Iterable[Mapping[str, Any]], stem: Path) -> list[Path]:

@@ -30,6 +30,8 @@ from typing import Any
 from runner import NEWS, REMINDER, UNSENT, Outcome, reason
 from runner.schedule import Job, Mail, Notice, number
 
+Env = Mapping[str, str]
+
 
 def remembered(outcome: Outcome, runs: Sequence[Outcome], jobs: Sequence[Job]) -> Outcome:
     """Add what the log knows to an outcome: what still stands, what is mended, and whether there is news.
@@ -83,13 +85,7 @@ def _stands(trouble: str, outcome: Outcome, since: str) -> bool:
 
 
 def send(
-    outcome: Outcome,
-    notices: Sequence[Notice],
-    environment: Mapping[str, str],
-    *,
-    root: Path,
-    brief: Path | None,
-    logged: bool,
+    outcome: Outcome, notices: Sequence[Notice], environment: Env, *, root: Path, brief: Path | None, logged: bool
 ) -> list[str]:
     """Send at once all notices for which there is a reason, and return the failures.
 
@@ -151,7 +147,7 @@ def _why(error: Exception, timeout: float) -> str:
     return next((text for text, holds in said.items() if holds), f"could not be sent ({type(reason).__name__})")
 
 
-def _send(outcome: Outcome, notice: Notice, environment: Mapping[str, str], root: Path, brief: Path | None) -> None:
+def _send(outcome: Outcome, notice: Notice, environment: Env, root: Path, brief: Path | None) -> None:
     content = outcome.model_dump(exclude={"at"})
     if notice.command:
         _run(notice.command, json.dumps(content).encode(), environment, root, notice.timeout)
@@ -163,7 +159,7 @@ def _send(outcome: Outcome, notice: Notice, environment: Mapping[str, str], root
         _post(environment[notice.webhook], json.dumps(content).encode(), notice.timeout)
 
 
-def _run(command: Sequence[str], content: bytes, environment: Mapping[str, str], root: Path, timeout: float) -> None:
+def _run(command: Sequence[str], content: bytes, environment: Env, root: Path, timeout: float) -> None:
     """Run a command with the outcome as its standard input.
 
     The output of the command is discarded, since it may contain secrets.
@@ -182,7 +178,7 @@ def _run(command: Sequence[str], content: bytes, environment: Mapping[str, str],
         raise subprocess.CalledProcessError(process.returncode, command[0])
 
 
-def _mail(outcome: Outcome, mail: Mail, brief: Path | None, environment: Mapping[str, str], timeout: float) -> None:
+def _mail(outcome: Outcome, mail: Mail, brief: Path | None, environment: Env, timeout: float) -> None:
     letter = EmailMessage()
     to = dict.fromkeys([*mail.to, *outcome.owners])
     letter["Subject"], letter["From"], letter["To"] = outcome.line[:300], mail.sender, ", ".join(to)

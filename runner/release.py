@@ -8,6 +8,7 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import io
+import json
 import os
 import re
 import shutil
@@ -21,7 +22,7 @@ from itertools import chain
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, Field, TypeAdapter, ValidationError
+from pydantic import AfterValidator, BaseModel, Field, TypeAdapter
 
 from analysis.errors import DataError, DesignError
 from analysis.untrusted import admit
@@ -46,7 +47,7 @@ class Entry(BaseModel):
 
     notebook: Annotated[str, Field(pattern=r"^[\w-]+\.ipynb$")]
     notebook_sha256: str  # of its cells: see `publish.digest`
-    parameters: Annotated[dict[str, Any], AfterValidator(lambda of: date.fromisoformat(of.get("as_of", "")) and of)]
+    parameters: Annotated[dict[str, Any], AfterValidator(lambda of: date.fromisoformat(str(of.get("as_of"))) and of)]
     market: str
     files: dict[str, str]  # its own input files, such as a panel: hash by name
     fingerprint: str  # of all its inputs except the as-of date
@@ -95,7 +96,8 @@ class Release:
         """
         try:
             rows = TypeAdapter(list[Verdict]).validate_json(self.read(VERDICTS))
-        except ValidationError:
+            json.dumps(rows, allow_nan=False)
+        except ValueError:
             raise ReportError(f"{self.folder}: {VERDICTS} is not a list of verdicts; make a new release.") from None
         reports = dict.fromkeys([*self.manifest.reports, *(str(row.get("report")) for row in rows)])
         return {name: [row for row in rows if str(row.get("report")) == name] for name in reports}
@@ -120,13 +122,12 @@ class Release:
 
     def data(self) -> dict[str, bytes]:
         """Unpack the data that the reports were made from, by file; raise `ReportError` if that is impossible."""
+        content = io.BytesIO(self.read(DATA))
         try:
-            with zipfile.ZipFile(io.BytesIO(self.read(DATA))) as archive:
+            with zipfile.ZipFile(content) as archive:
                 if (size := sum(info.file_size for info in archive.infolist())) > MOST:
                     raise ValueError(f"{size:,} bytes, of which {MOST:,} are allowed")
                 return {name: archive.read(name) for name in archive.namelist()}
-        except ReportError:
-            raise
         except Exception as error:  # zipfile raises a dozen kinds
             raise ReportError(f"{self.folder}: {DATA} cannot be unpacked ({error}); make a new release.") from None
 

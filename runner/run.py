@@ -152,11 +152,15 @@ def reports(root: Path, request: Request, due: Due | None = None) -> Outcome:
     scheduled, chosen, study = _planned(root, request, out)
     lies = publish.digest_of(request.panel["panel_path"]) if request.panel else ""
     with interruptible(), release.locked(out), release.staging(out) as stage, release.sockets(out) as sockets:
-        if release.panel(out) not in (None, lies):
-            raise DesignError(f"{out} contains reports on other data; choose another folder with --out.")
         today = schedule.today()
         ahead = release.after(out, today)
         standing, damage = release.standing(out, as_of, site.known(out))
+        try:
+            _ = standing and diff.between(standing, standing)  # reads all that later steps read of it
+        except ReportError as error:
+            standing, damage = None, f"{error} All reports are made again."
+        if not damage and release.panel(out) not in (None, lies):
+            raise DesignError(f"{out} contains reports on other data; choose another folder with --out.")
         if standing:
             release.point(out, name := standing.folder.name, stage, today)  # a killed run may have made no link
         only_named = bool(request.names) and not standing and not damage

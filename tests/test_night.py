@@ -15,7 +15,7 @@ import pytest
 from desk import SOURCES, WRITE_VERDICTS, Desk, contents, describe, full_disk, sources_kept, stub_render
 
 from runner import cli as command_line
-from runner import pdf, release, run, schedule, site
+from runner import pdf, publish, release, run, schedule, site
 
 MONDAY, TUESDAY, NEXT, LAST = "2026-11-23", "2026-11-24", "2026-11-30", "2026-12-07"
 VINTAGE = "2026-11-01"
@@ -176,6 +176,18 @@ def test_a_report_that_failed_stands_marked_where_the_schedule_lets_the_others_b
     desk.write("01_first", JUDGE)
     assert desk.due("2026-12-01") == 0
     assert desk.manifest()["reports"]["01_first"]["stale"] == ""
+
+
+@pytest.mark.parametrize(
+    ("file", "content"), [("verdicts.json", b"[" * 100_000), ("verdicts.json", b"[1]"), ("data.zip", b"")]
+)
+def test_of_a_release_with_hostile_files_whose_hashes_are_right_all_reports_are_made_again(desk, file, content):
+    (desk.published / file).write_bytes(content)
+    about = {**desk.manifest(), "files": release.hashes(desk.published)}
+    publish.write_json(desk.published / "manifest.json", about)
+    (desk.reports / "outcomes.jsonl").unlink()  # which knows the hash of the manifest
+    assert desk.due(TUESDAY) == 0
+    assert desk.releases() == [MONDAY, TUESDAY]
 
 
 def test_as_many_releases_are_kept_as_the_schedule_says(desk):

@@ -589,10 +589,10 @@ FAILS_ONCE = "import os\nif os.path.exists('once'):\n    os.remove('once')\n    
 LIMITS = [
     ({"retries": 1}, FAILS_ONCE, Exit.OK, "01_first: again in 0 s, tries left: 1"),
     (
-        {"timeout": 1},
+        {"timeout": 6},
         "import time; time.sleep(60)",
         Exit.FAILED,
-        "after 1 s; raise the limit with timeout in the schedule",
+        "after 6 s; raise the limit with timeout in the schedule",
     ),
     ({"memory": 2048, "retries": 1}, "bytearray(2 << 30)", Exit.FAILED, "01_first: a cell failed with MemoryError"),
     ({"retries": 9}, "from analysis.errors import *\nraise DataError('no')", Exit.REFUSED, "01_first: no\n"),
