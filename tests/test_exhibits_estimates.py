@@ -73,7 +73,6 @@ def made(value=np.nan, *, reason="nobody was closed.", limits=np.nan, terms=("se
 @pytest.mark.parametrize(
     "show",
     [
-        blocks.table,
         blocks.estimates,
         lambda found, caption: blocks.figure(charts.forest(found, xlabel="x"), caption),
         lambda found, caption: blocks.figure(curves.event_study(found, reference=-1, ylabel="y"), caption),
@@ -86,7 +85,6 @@ def test_an_exhibit_of_a_refused_estimate_is_one_line_with_its_name_and_the_reas
 
 @pytest.mark.parametrize("found", [made(1.0), made(limits=0.0)])
 def test_a_reason_beside_a_number_is_no_reason_to_show_nothing(found):
-    assert blocks.table(found, "T.").text == "Table: Simulated – T."
     assert charts.forest(found, xlabel="x").axes
 
 
@@ -108,12 +106,6 @@ def test_an_answer_to_several_terms_is_its_sentence_without_a_number():
     panel = answers.answer("They fell.", title="Effect", row=row)
     assert panel.text.endswith("(a market): They fell.")
     assert "−1" not in panel.html
-
-
-def test_an_estimate_in_a_table_has_the_text_of_its_interval():
-    found = made(limits=0.5, terms=("0", "1"))
-    columns = {"term": "Drift", "interval": "Interval"}
-    assert cells(blocks.table(found, "T.", columns=columns)) == [["0", "0.50 to 0.50"], ["1", "0.50 to 0.50"]]
 
 
 def test_what_is_taken_away_is_in_the_files_and_not_on_the_page():

@@ -21,7 +21,7 @@ from analysis import data
 from analysis.errors import DesignError
 from analysis.estimate import Estimate
 from analysis.evidence.verdicts import NOT_GRADED
-from analysis.exhibits.payload import MIME, Part, of_estimates, refused, rows_of
+from analysis.exhibits.payload import MIME, Part, of_estimates
 from analysis.exhibits.style import LOOK, framed, kind, to_svg
 from analysis.exhibits.words import described, sentence
 from analysis.numbers import A_SET, MARKS, NOT_ESTIMABLE, number, quantity, sentence_of, span, spelled, unmarked
@@ -243,7 +243,7 @@ def figure(
 
 
 def table(
-    frame: pd.DataFrame | Estimate,
+    frame: pd.DataFrame,
     caption: str,
     *,
     columns: Mapping[str, str] | None = None,
@@ -261,8 +261,8 @@ def table(
 
     Parameters
     ----------
-    frame : DataFrame or Estimate
-        HTML in text cells must be a :class:`Label`. An Estimate also has the column `interval`.
+    frame : DataFrame
+        HTML in text cells must be a :class:`Label`.
     caption : str
         Meaning of a row, and unit.
     columns : mapping of column to header, optional
@@ -278,14 +278,8 @@ def table(
     provenance : {"", "real", "estimate", "simulated"}
         Provenance of all other numbers and of the table; by default the kind set in the style.
     """
-    if refused(frame):
-        return not_estimable(frame, caption)
-    result, shown, frame = frame, kind(provenance), rows_of(frame)
-    if isinstance(result, Estimate):
-        ends = zip(*result.conf_int, strict=True)
-        frame = frame.assign(interval=[span(low, high, result.unit) for low, high in ends])
-    headers = dict(columns or {name: str(name) for name in frame.columns})
-    parts = _taken(result, headers, caption)
+    shown, headers = kind(provenance), dict(columns or {name: str(name) for name in frame.columns})
+    parts = _taken(frame, headers, caption)
     caption, filled = _titled(caption, shown, list(headers.values())), list[list[str]]()
     kinds = frame[mark].map(kind) if mark else [shown] * len(frame)
     for name, header in headers.items():
@@ -304,19 +298,16 @@ def table(
     return Block(f'<table class="exhibit">{html}</table>', f"Table: {caption}", parts)
 
 
-def _taken(result: pd.DataFrame | Estimate, headers: Mapping[str, str], caption: str) -> tuple[Part, ...]:
+def _taken(rows: pd.DataFrame, headers: Mapping[str, str], caption: str) -> tuple[Part, ...]:
     """Return a table's estimates as data for export, or an empty tuple if it has none.
 
     Rows are labelled by the first column; the unit is the text after the comma in the header of the estimates.
     """
-    rows, first, unit = rows_of(result), next(iter(headers)), headers.get("estimate", "").partition(", ")[2]
+    first, unit = next(iter(headers)), headers.get("estimate", "").partition(", ")[2]
     if not {"estimate", "conf_low"} & set(rows):
         return ()
     names = rows[first].map("{:g}".format if pd.api.types.is_float_dtype(rows[first]) else str)
     rows = rows.assign(label=f"{headers[first]}: " + names, provenance=kind("estimate"))
-    if isinstance(result, Estimate):
-        identity = {"id": result.estimand, "months": result.months, "digest": result.digest, "unit": result.unit}
-        rows = rows.assign(level=result.level, interval=result.interval, reason=result.reason, **identity)
     return (of_estimates("estimates", caption, rows if "unit" in rows else rows.assign(unit=unit)),)
 
 
