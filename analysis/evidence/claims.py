@@ -292,9 +292,6 @@ def counted(claim: str) -> tuple[pd.Series, list[float]]:
     ledger = readings([claim]).iloc[0]
     same = counts().query("definition == @ledger.counted")
     by_claimant = same["counted_by"] == ledger["claimant"].partition(" (")[0]  # without the name of the speaker
-    if not by_claimant.any():
-        figure = f"the count of {ledger['counted']!r} by {ledger['claimant']}, on which {claim} rests"
-        raise DesignError(f"Cannot find {figure}: it is not in counts.csv; add the event and its definition")
     return same[by_claimant].iloc[-1], same.loc[~by_claimant, "value"].tolist()
 
 

@@ -4,17 +4,12 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from pydantic import BaseModel, ConfigDict
-
 from analysis import data, yaml
 from analysis.evidence.verdicts import Grade, Level, Tier, Word
+from analysis.yaml import Written
 
 
-class _Entry(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Saying(_Entry):
+class Saying(Written):
     """Wording of an affirmative answer to one question: who did what.
 
     `did` is also used as the participle.
@@ -28,7 +23,7 @@ class Saying(_Entry):
     record: bool = False
 
 
-class Phrases(_Entry):
+class Phrases(Written):
     """Content of ``data/words.yml``, whose comments explain each table."""
 
     tiers: dict[Tier, str]
