@@ -73,7 +73,6 @@ def made(value=np.nan, *, reason="nobody was closed.", limits=np.nan, terms=("se
 @pytest.mark.parametrize(
     "show",
     [
-        blocks.estimates,
         lambda found, caption: blocks.figure(charts.forest(found, xlabel="x"), caption),
         lambda found, caption: blocks.figure(curves.event_study(found, reference=-1, ylabel="y"), caption),
     ],

@@ -336,20 +336,17 @@ def threats(rows: pd.DataFrame) -> Block:
 # Estimates
 
 
-def as_bounds(rows: pd.DataFrame | Estimate, names: Collection[str]) -> pd.DataFrame | Estimate:
-    """Remove the point estimates from the rows with the given ids, leaving only bounds.
-
-    A refused Estimate is returned unchanged.
-    """
-    return rows if isinstance(rows, Estimate) else rows.assign(estimate=rows["estimate"].mask(rows["id"].isin(names)))
+def as_bounds(rows: pd.DataFrame, names: Collection[str]) -> pd.DataFrame:
+    """Remove the point estimates from the rows with the given ids, leaving only bounds."""
+    return rows.assign(estimate=rows["estimate"].mask(rows["id"].isin(names)))
 
 
-def estimates(rows: pd.DataFrame | Estimate, caption: str, *, true: Mapping[str, float] | None = None) -> Block:
+def estimates(rows: pd.DataFrame, caption: str, *, true: Mapping[str, float] | None = None) -> Block:
     """Return a table of estimates, followed by the reasons for any that are missing.
 
     Parameters
     ----------
-    rows : DataFrame or refused Estimate
+    rows : DataFrame
         `id`, `label`, `estimate`, `conf_low`, `conf_high`, `unit`, `n`, `mde` and `reason`; `grade` is shown if
         present. A value in a column `truth` overrides that of `true`.
     caption : str
@@ -359,8 +356,6 @@ def estimates(rows: pd.DataFrame | Estimate, caption: str, *, true: Mapping[str,
         True values by id, in a simulated market; adds the columns "Truth" and "Inside" (whether the interval contains
         the truth).
     """
-    if isinstance(rows, Estimate):
-        return not_estimable(rows, caption)
     mark, small = kind("estimate"), rows["estimate"].abs() < rows["mde"]
     estimated, bounded = rows["estimate"].notna(), rows["conf_low"].notna()
     units, graded = rows["unit"].fillna("").astype(str), "grade" in rows
