@@ -112,6 +112,14 @@ def test_intervals_are_those_of_student_s_t_with_the_degrees_of_freedom_that_clu
     assert np.isinf(made(scores=None, covariance=np.eye(3)).df).all()
 
 
+@pytest.mark.parametrize(("clusters", "df"), [(0, 200), (1, 1), (2, 1), (3, 2), (5, 4), (30, FEWEST_DF)])
+def test_degrees_of_freedom_are_fewer_than_the_clusters_that_move_a_term(clusters, df):
+    """One cluster moves it a hundred times as far as any other: the estimated number is below the least."""
+    moved = np.where(np.arange(30) < clusters, 0.01, 0.0)
+    moved[: min(clusters, 1)] = 1.0
+    assert made(terms=("a",), value=VALUE[:1], scores=moved[:, np.newaxis], max_df=200).df == df
+
+
 @pytest.mark.parametrize(("loud", "df"), [(0, 5), (1, 9)])
 def test_a_function_has_at_most_the_degrees_of_freedom_of_the_term_behind_most_of_its_variance(loud, df):
     errors = np.where(np.arange(2) == loud, 2.0, 1.0)
