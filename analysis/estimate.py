@@ -147,12 +147,15 @@ class Estimate(Shown):
     @cached_property
     def df(self) -> Floats:
         """Degrees of freedom, float64[term]: the smallest of `max_df`, clusters less one, and :func:`effective`."""
+        return self._df(FEWEST_DF)
+
+    def _df(self, least: float) -> Floats:
         max_df: Floats = np.broadcast_to(np.asarray(self.max_df, dtype=float), len(self.terms))
         if self.scores is None:
             return max_df
         square, clusters = self.scores**2, np.count_nonzero(self.scores, axis=0)
         most = np.fmin(max_df, np.where(clusters > 0, np.maximum(clusters - 1, 1), np.nan))
-        return np.fmin(most, effective(square.sum(axis=0), np.einsum("ij,ij->j", square, square)))
+        return np.fmin(most, effective(square.sum(axis=0), np.einsum("ij,ij->j", square, square), least))
 
     @property
     def cov_small_sample(self) -> Floats:
@@ -368,12 +371,13 @@ class Estimate(Shown):
 
     @property
     def joint_df(self) -> float:
-        """Joint degrees of freedom of all terms: the geometric mean of `df`.
+        """Joint degrees of freedom of all terms: the geometric mean of each term's, without the minimum of `df`.
 
-        The mean is used because the elements of `df` are noisy estimates. A band may thus be narrower than the interval
-        of a term that rests on far fewer clusters than the others.
+        The mean is used because their estimates are noisy. A band may thus be narrower than the interval of a term that
+        rests on far fewer clusters than the others. With the minimum, bands cover too little where one cluster
+        dominates (.87 of plain panels with a log-sd of 2 and 30 groups, .92 without it).
         """
-        return float(np.exp(np.nanmean(np.log(self.df))))
+        return float(np.exp(np.nanmean(np.log(self._df(1.0)))))
 
     def sup_t_band(self) -> Floats:
         """Return the limits of a sup-t band that covers all terms jointly, float64[2, term]."""
@@ -437,10 +441,10 @@ def left_out(function: Callable[[Any], Any], sums: Floats, by_cluster: Floats) -
     return np.where(np.isfinite(change), change, np.nan)
 
 
-def effective(square: Floats, fourth: Floats) -> Floats:
+def effective(square: Floats, fourth: Floats, least: float = FEWEST_DF) -> Floats:
     """Estimate degrees of freedom from cluster scores, float64[term].
 
-    They are at least `FEWEST_DF`, and NaN if all scores are zero. For normal scores d of G clusters with unequal
+    They are at least `least`, and NaN if all scores are zero. For normal scores d of G clusters with unequal
     variances v, Satterthwaite's are ``(sum v)^2 / sum v^2``, less one for the mean. Since a normal's fourth moment is
     three squared variances, they are estimated by ``3 (sum d^2)^2 / sum d^4 - 2``, less that one: about G - 1 for equal
     clusters, 0 if one dominates. A few large firms among many reduce them, and so do a few extreme changes among equal
@@ -459,7 +463,7 @@ def effective(square: Floats, fourth: Floats) -> Floats:
     with heterogeneous variance, The Statistician 48, 495-506, for sample moments in place of known variances.
     """
     with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
-        return np.asarray(np.maximum(3 * square**2 / fourth - 3, FEWEST_DF))
+        return np.asarray(np.maximum(3 * square**2 / fourth - 3, least))
 
 
 def refusal(reason: str) -> Estimate:
