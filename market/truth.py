@@ -511,7 +511,7 @@ class Truth(Worlds):
                 others = ~np.isin(np.arange(len(part.firms)), spared)
                 month, back = (np.where(others, when, NEVER) for when in (closures.month, closures.back))
                 without = replace(closures, month=month, dose=closures.dose * others, back=back)
-                again = part.go_on(WORLDS["W11"], without, course.plan.trust)
+                again = part.go_on(WORLDS["W11"], without, course.plan.trust[: rows.stop])
                 otherwise += float(again.sales[rows][:, :, spared].sum())
         return 100 * over(float(course.sales[rows][:, :, closed].sum()) - otherwise, otherwise)
 

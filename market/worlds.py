@@ -256,7 +256,7 @@ class Market:
         closures : Closures, optional
             Closures that replace the market's, to spare single firms.
         trust : float64[month], optional
-            Fixed utility of AMZ.
+            Fixed utility of AMZ; only as many months are run.
         """
         if not at_work(channels) and trust is None:
             return self.undisturbed
