@@ -529,3 +529,5 @@ def test_page_one_never_says_two_things(tier, ends, grade, population, caveat):
 def test_the_figure_on_page_one_knows_the_word_above_it():
     notebook = (ROOT / "notebooks" / "05_growth_panel.ipynb").read_text(encoding="utf-8")
     assert re.search(r"verdict=v2,.*beside_margin\(ladder, delta_pp, [^)]*, v2\)", notebook, re.DOTALL)
+    notebook = (ROOT / "notebooks" / "06_shift_panel.ipynb").read_text(encoding="utf-8")
+    assert re.search(r"verdict=sell,.*title=title if .*sell\.word != ", notebook, re.DOTALL)
