@@ -131,9 +131,7 @@ def tally(verdicts: Sequence[Verdict]) -> str:
     """Count the statements by verdict; return an empty string if none is judged."""
     counts = Counter(sorted((verdict.word for verdict in best(verdicts)), key=WORDS.index))
     found = words.listing(f"{spelled(count)} {word.lower()}" for word, count in counts.items())
-    (who, times), *_ = Counter(one.party for one in best(verdicts) if one.reading).most_common(1) or [("", 0)]
-    read = f" {spelled(times).capitalize()} of them are our readings of what {who} said." if times > 1 else ""
-    return f"Of {spelled(counts.total())} statements we find {found}.{read}" if found else ""
+    return f"Of {spelled(counts.total())} statements we find {found}." if found else ""
 
 
 def headline(verdicts: Sequence[Verdict], event: Event) -> str:
@@ -223,7 +221,9 @@ def brief_table(verdicts: Sequence[Verdict], event: Event, *, since: str = "") -
     shown_table = table(frame, caption, source=source, provenance=look) if shown else NOTHING
     lines, where = _below(verdicts, spoken, shown, event), f"Data, code and settings: {link('annex', ANNEX)}."
     below = [f"<strong>{escape(lead)}</strong> {escape(text)}" for lead, text in lines.items()]
-    rule = f"{phrases().rule} {where}" if shown else ""
+    (who, times), *_ = Counter(one.party for one in spoken if one.reading).most_common(1) or [("", 0)]
+    read = f"{spelled(times).capitalize()} of the statements are our readings of what {who} said. " if times > 1 else ""
+    rule = f"{phrases().rule} {escape(read)}{where}" if shown else ""
     small = box("small", *below, *filter(None, (rule, escape(since))))
     return shown_table + Block(small, " ".join([*chain(*lines.items()), since]).strip())
 
@@ -330,7 +330,7 @@ def pictures(event: Event, *, after: int, last: int) -> Block:
         timeline(closures, small=True),
         f"Dark: closures ({disclosed}: disclosed). Grey: other events.",
         alt=f"{'; '.join(closures['term'])}.",
-        title="Closures, or their disclosure, by date",
+        title=f"Closures, or their disclosure, in {closures['first'].iloc[0].year}",
         source=f"{first} and {spelled(len(others))} others; report 01",
     )
     return listed_revenue(event, after, last, small=True) + strip

@@ -231,9 +231,10 @@ def timeline(rows: pd.DataFrame, *, shaded: tuple[Any, Any] | None = None, small
     """Draw a timeline with a diamond for a day or two and a bar for each longer period.
 
     `rows` has `term`, `first` and `last`. Rows marked in an optional column `strong` are dark. The period between two
-    dates may be `shaded`. A `small` figure is half as wide as the page.
+    dates may be `shaded`. A `small` figure is half as wide as the page, and names no year.
     """
-    drawing, axes = plt.subplots(figsize=(BESIDE if small else WIDTH, 0.45 + (0.142 if small else 0.18) * len(rows)))
+    wide, below, each = (BESIDE, 0.3, 0.13) if small else (WIDTH, 0.45, 0.18)
+    drawing, axes = plt.subplots(figsize=(wide, below + each * len(rows)))
     heights = terms_axis(axes, rows["term"], width=52, size=7 if small else 7.5)
     for height, row in zip(heights, rows.to_dict("records"), strict=True):
         colour = MAIN if row.get("strong") else REST
@@ -244,7 +245,7 @@ def timeline(rows: pd.DataFrame, *, shaded: tuple[Any, Any] | None = None, small
     if shaded:
         axes.axvspan(*shaded, color=BAND, lw=0, zorder=0)
     axes.xaxis.set_major_locator(dates.AutoDateLocator(minticks=3, maxticks=4 if small else 9))
-    axes.xaxis.set_major_formatter(dates.ConciseDateFormatter(axes.xaxis.get_major_locator()))
+    axes.xaxis.set_major_formatter(dates.ConciseDateFormatter(axes.xaxis.get_major_locator(), show_offset=not small))
     return drawing
 
 

@@ -142,7 +142,7 @@ def range_of_growth(known: Totals, rivals: tuple[float, float]) -> str:
     made = replace(known, left=1.0).bounds_with(rivals)[0]
     parts = f"gives {number(-known.own[1])}, volunteers’ purchases {number(rivals[0], signed=True)}"
     text = f"{ends} points: the trade group’s unverified minimum {parts}; we assumed {assumed} for the rest"
-    return f"{text}. If the loss had already been made in 2021, the range begins at {number(made)}"
+    return f"{text} (from {number(made)} if the loss had already been made in 2021)"
 
 
 def number_below(index: pd.Series, closed: Sequence[str]) -> str:
