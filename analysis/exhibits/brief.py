@@ -299,12 +299,12 @@ def listed_revenue(event: Event, after: int, last: int, *, small: bool = False) 
         rows.reset_index().melt(id_vars="middle", value_name="estimate"),
         x="middle",
         strong=closed,
-        ylabel=f"revenue, {before} = 100 (log)",
+        ylabel=f"{before} = 100 (log)",
         closures=(event.waves[0], event.waves[-1]),
         level=100,
         ticks={year + 0.5: str(year) for year in index.index},
         log="y",
-        size=(BESIDE, 1.3) if small else (WIDTH, 2.4),
+        size=(BESIDE, 1.2) if small else (WIDTH, 2.4),
     )
     return figure(
         drawing,
