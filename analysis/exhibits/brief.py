@@ -299,7 +299,7 @@ def listed_revenue(event: Event, after: int, last: int, *, small: bool = False) 
         rows.reset_index().melt(id_vars="middle", value_name="estimate"),
         x="middle",
         strong=closed,
-        ylabel=f"{before} = 100 (log)",
+        ylabel=f"{'' if small else 'revenue, '}{before} = 100 (log)",
         closures=(event.waves[0], event.waves[-1]),
         level=100,
         ticks={year + 0.5: str(year) for year in index.index},
