@@ -225,7 +225,7 @@ def again(root: Path, standing: Release, name: str) -> Iterator[tuple[Path, list
     Raises
     ------
     DesignError
-        If the report was made from a file of the user's own.
+        If the report was made from a file of the user's own, or beside other reports.
     ReportError
         If the report fails.
     """
@@ -244,6 +244,8 @@ def again(root: Path, standing: Release, name: str) -> Iterator[tuple[Path, list
     job, verdicts = jobs[name], standing.verdicts()
     read = {report: verdicts[report] for report in jobs if report != name and not jobs[report].sweep}
     common = {**publish.inputs(root), "beside": schedule.beside(jobs.values())}
+    if publish.fingerprint(job, common, read if job.is_brief else None) != entry.fingerprint:  # as in a draft
+        raise DesignError(f"{name}: its fingerprint differs in this checkout; check out {entry.commit}.")
     with interruptible(), tempfile.TemporaryDirectory() as scratch, release.sockets(Path(scratch)) as sockets:
         request, panel_is = Request(entry.as_of, workers=1), standing.manifest.panel_is
         run = Run(root, request, Path(scratch), sockets, [*jobs.values()], {}, None, "", panel_is, common)

@@ -76,15 +76,14 @@ def prove(root: Path, folder: Path, names: list[str] | None) -> Exit:
     for name, entry in reports.items():
         if entry.stale:
             say(f"{name}: as of {entry.as_of}, of older data or code than the others: {entry.stale}")
-    notebooks = {name: root / "notebooks" / entry.notebook for name, entry in reports.items()}
-    now = {
-        **publish.inputs(root),
-        "notebooks": {name: publish.digest(file) for name, file in notebooks.items() if file.is_file()},
-    }
-    was = {**manifest.inputs, "notebooks": {name: entry.notebook_sha256 for name, entry in reports.items()}}
+    mine = {name: entry for name, entry in reports.items() if not entry.stale}  # made of these inputs
+    files = {name: root / "notebooks" / entry.notebook for name, entry in mine.items()}
+    notebooks = {name: publish.digest(file) for name, file in files.items() if file.is_file()}
+    now = {**publish.inputs(root), "notebooks": notebooks}
+    was = {**manifest.inputs, "notebooks": {name: entry.notebook_sha256 for name, entry in mine.items()}}
     for kind in (other := unlike(was, now)):
-        files = ", ".join(diff.first(unlike(was.get(kind, {}), now.get(kind, {})), MOST))
-        say(f"This checkout differs from the inputs of the release: {kind}: {files}")
+        which = ", ".join(diff.first(unlike(was.get(kind, {}), now.get(kind, {})), MOST))
+        say(f"This checkout differs from the inputs of the release: {kind}: {which}")
     if not other:
         say("This checkout has the data, code, layout, words, versions and notebooks that the release was made from.")
     elif names is not None:
@@ -94,18 +93,11 @@ def prove(root: Path, folder: Path, names: list[str] | None) -> Exit:
     if names is None or other:
         return Exit.OK if names is None else Exit.REFUSED
     # the quickest of the reports with estimates and without files of the user's own
-    ranks = {
-        name: (bool(of.files or of.stale), f"{name}{ESTIMATES}" not in of.made, of.seconds)
-        for name, of in reports.items()
-    }
-    names = names or [min(ranks, key=lambda name: ranks[name])]
+    ranks = {name: (bool(of.files), f"{name}{ESTIMATES}" not in of.made, of.seconds) for name, of in mine.items()}
+    names = [name for name in names or sorted(ranks, key=lambda name: ranks[name])[:1] if name in mine]
     differ = [line for name in names for line in _again(root, published, name)]
-    rest = len(reports) - len(names)
-    say(
-        f"Not made again: {rest} reports, and the pages that are made of them."
-        if rest
-        else "All reports were made again."
-    )
+    rest = f"Not made again: {len(reports) - len(names)} reports, and the pages that are made of them."
+    say(rest if len(names) < len(reports) else "All reports were made again.")
     return Exit.FAILED if differ else Exit.OK
 
 
@@ -113,11 +105,8 @@ def _again(root: Path, published: Release, name: str) -> list[str]:
     """Make a report again, print how it compares with what is published, and return what differs."""
     from runner import run
 
-    files, was, now = (
-        published.manifest.reports[name].made,
-        published.manifest.reports[name].commit,
-        provenance.commit(),
-    )
+    entry, now = published.manifest.reports[name], provenance.commit()
+    files, was = entry.made, entry.commit
     with run.again(root, published, name) as (made, verdicts):
         found = {file: (made / file).read_bytes() for file in files if (made / file).is_file()}
     if now and was:  # which a notebook contains

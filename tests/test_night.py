@@ -168,8 +168,12 @@ def test_a_report_that_failed_stands_marked_where_the_schedule_lets_the_others_b
     assert f"Not made again: 01_first, as of {MONDAY}: {why}" in (desk.reports / "index.html").read_text()
     assert f"failed: 01_first (it stands as of {MONDAY})" in (desk.published / "00_brief.ipynb").read_text()
     assert (desk.published / "failed" / "01_first.ipynb").exists()
-    assert command_line.main(["verify", str(desk.published), "--no-again"], desk.root) == 0
-    assert f"01_first: as of {MONDAY}, of older data or code than the others: {why}" in capsys.readouterr().out
+    with desk.executing(), mock.patch.object(pdf, "render", stub_render):
+        assert command_line.main(["verify", str(desk.published), "--all"], desk.root) == 0
+    said = capsys.readouterr().out
+    assert f"01_first: as of {MONDAY}, of older data or code than the others: {why}" in said
+    assert [f"{name}: made again, identical" in said for name in desk.as_of()] == [True, False, True]
+    assert "Not made again: 1 reports" in said
     desk.plan(BRIEF, FIRST, SECOND, carry_failed=True)
     assert desk.due(NEXT) == 3  # there is nothing but the failed one to be made: a draft
     assert desk.releases() == [MONDAY, NEXT]
