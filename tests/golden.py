@@ -108,8 +108,8 @@ def shown(panel: Panel, truth: Truth | None, design: Design) -> Iterator[tuple[s
     for name, found, two_sided in (("E3g", effect, False), ("E3s", share, True)):
         yield name, found
         if not found.refused:
-            words = [str(place) for place in range(len(found.rows) - 1)]
-            yield f"{name}, rungs", growth.cumulative_bounds(found, words).rows.drop(columns="truth")
+            if name == "E3g":
+                yield "E3g, rungs", growth.cumulative_bounds(found, ["0", "1", "2"]).rows.drop(columns="truth")
             yield f"{name}, precision", growth.precision({name: (found, 2.0, two_sided)}, level=0.95)
     if not effect.refused:
         yield "break-even", growth.break_even(effect, 2.0)

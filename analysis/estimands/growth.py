@@ -61,25 +61,19 @@ def sales_effect(effect: Estimate, level: float) -> Estimate:
 def share_effect(changes: Changes, common: float = 0.0) -> Estimate:
     """Compute the effect on the origin's share of home sales (E3s) from changes in sales.
 
-    The terms, in percentage points, are "closed" and "exposed" firms of the origin, "others", and "seen", their sum.
-    With home sales A, the origin's share s of them, and changes D of sets of firms, the effect is
-    ``E3s = (D(origin) - s D(all)) / (A - D(all))``, which adds up over the sets. `common` is a further change in the
-    origin's sales, in points of its baseline sales.
+    The term is "seen", in percentage points. With home sales A, the origin's share s of them, and changes D of sets of
+    firms, the effect is ``E3s = (D(origin) - s D(all)) / (A - D(all))``. `common` is a further change in the origin's
+    sales, in points of its baseline sales.
     """
     sold = changes.sold[1].sum()
     share = changes.sold[1, 0] / sold
 
     def formula(total: Any) -> dict[str, Any]:
-        closed, exposed = (total(what, [changes.home], of_origin=True) for what in ("closed", "exposed"))
-        exposed = exposed + common * changes.sold[0, 0] / 100
-        others = sum(total(what, [changes.home], of_origin=False) for what in ("closed", "exposed"))
-        left = sold - closed - exposed - others
-        parts = {
-            "closed": 100 * (1 - share) * closed / left,
-            "exposed": 100 * (1 - share) * exposed / left,
-            "others": -100 * share * others / left,
-        }
-        return parts | {"seen": sum(parts.values())}
+        origin, others = (
+            sum(total(what, [changes.home], of_origin=own) for what in ("closed", "exposed")) for own in (True, False)
+        )
+        origin = origin + common * changes.sold[0, 0] / 100
+        return {"seen": 100 * ((1 - share) * origin - share * others) / (sold - origin - others)}
 
     return changes.delta_method(formula, estimand="E3s_seen", unit="percentage points")
 
@@ -197,22 +191,14 @@ def effect_on_share(panel: Panel, design: Design, *, common: Range = NOTHING) ->
     Returns
     -------
     Estimate
-        Percentage points of home sales: "closed" and "exposed" firms of the origin, "others" (firms of other origins),
-        "seen" (their sum), and "E3s", a set without a point estimate. Observed sales are treated as known, the
-        counterfactual is not. Refused if there is only one origin, or as for :func:`effect_on_growth`.
+        Percentage points of home sales: "seen", and "E3s", a set without a point estimate. Observed sales are treated
+        as known, the counterfactual is not. Refused if there is only one origin, or as for :func:`effect_on_growth`.
     """
-    effect, sample = effect_on_growth(panel, design, common=common).require(), design.sample(panel)
-    others = sample.of_origin(False) & sample.observed(1)
+    effect_on_growth(panel, design, common=common).require()
+    design.sample(panel).of_origin(False)  # raises if there is no other origin
     changes = estimated(panel, design, home=True)
-    firms = changes.estimate.counts["firms"]
-    shares = 100 * changes.sold[:, 0] / changes.sold.sum(axis=1)
-    seen = share_effect(changes)
-    wider = np.array([share_effect(changes, end).value[-1] for end in common]) - seen.value[-1]
-    seen = replace(
-        seen,
-        n=[*effect.n[:2], int(others.sum()), firms],
-        details={"share": shares[1], "share_before": shares[0]},
-    )
+    seen = replace(share_effect(changes), n=[changes.estimate.counts["firms"]])
+    wider = np.array([share_effect(changes, end).value[0] for end in common]) - seen.value[0]
     reason = f"a set: the effect on the origin alone, {common[0]:g} to {common[1]:g} points of growth, is assumed"
     return seen.with_set("E3s", tuple(seen.conf_int[:, -1] + wider), reason)
 
