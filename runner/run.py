@@ -159,6 +159,7 @@ def reports(root: Path, request: Request, due: Due | None = None) -> Outcome:
             _ = standing and diff.between(standing, standing)  # reads all that later steps read of it
         except ReportError as error:
             standing, damage = None, f"{error} All reports are made again."
+        ahead = [*filter(None, [damage]), *ahead]
         if not damage and release.panel(out) not in (None, lies):
             raise DesignError(f"{out} contains reports on other data; choose another folder with --out.")
         if standing:
@@ -196,7 +197,7 @@ def reports(root: Path, request: Request, due: Due | None = None) -> Outcome:
         except OSError as error:
             run.failures["disk"], name = _failure("Publishing", error), ""
     ended = _ended(run, name, only_named)
-    wrong, notes = [*ended.failures, *filter(None, [damage]), *ahead], [*filter(None, [study and study.speaks])]
+    wrong, notes = [*ended.failures, *ahead], [*filter(None, [study and study.speaks])]
     return ended.model_copy(update={"out": out, "failures": wrong, "notes": notes})
 
 

@@ -238,6 +238,9 @@ def test_a_dry_run_says_what_would_be_made_and_why_and_does_nothing(desk, no_ker
     assert desk.shift(MONDAY, "02", "--dry-run", "--force") == 0
     assert "02_second                     to make: asked for; changed: data\n" in capsys.readouterr().out
     assert (contents(desk.reports), (desk.reports / "outcomes.jsonl").read_text()) == (before, told)
+    (desk.published / "01_first.pdf").unlink()
+    assert desk.due(TUESDAY, "--dry-run") == 0
+    assert "its files do not match: 01_first.pdf: missing. All reports are made again." in capsys.readouterr().err
 
 
 def test_due_and_names_are_refused_together(desk, no_kernels, capsys):
