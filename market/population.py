@@ -68,7 +68,7 @@ class Nests:
 
     def spread(self, values: Floats) -> Floats:
         """Broadcast category values to firms, from ``[..., category]`` to ``[..., firm]``."""
-        return np.take(values, self.category, axis=-1)
+        return np.repeat(values, np.diff(np.append(self.starts, len(self.category))), axis=-1)
 
     def inclusive(self, totals: Floats) -> Floats:
         """Return (1 - sigma) times the log of the nest sums, float64[platform, category]; -inf for an empty nest."""
