@@ -157,9 +157,8 @@ def synthetic(firm: str, after: int, method: Method) -> Estimate:
 def otherwise(before: int, after: int, long_after: int, *, level: float) -> pd.DataFrame:
     """Re-estimate :func:`revenue_change`, in per cent, with one choice changed at a time.
 
-    The rows are the main estimate; the estimates when each closed seller is left out in turn, and without the others
-    listed after the closures; a placebo a year earlier; a later year; and one closed seller compared with weighted
-    others.
+    The rows are the main estimate; without each closed seller in turn, and without the others listed after the
+    closures; placebos a year earlier; a later year; and one closed seller compared with weighted others.
 
     Returns
     -------
@@ -178,6 +177,7 @@ def otherwise(before: int, after: int, long_after: int, *, level: float) -> pd.D
             left[closed].assign(term="without " + left["left_out"]),
             later.rows.assign(term="without " + ", ".join(listed_later())),
             earlier.rows.assign(term=f"a year earlier (placebo), {before - 1} to {before}"),
+            without(["Youkeshu"], before - 1, before, level=level).rows.assign(term="a year earlier, without Youkeshu"),
             longer.rows.assign(
                 term=f"{before} to {long_after}, {' and '.join(groups[True])} against {spelled(len(groups[False]))}"
             ),
@@ -262,8 +262,8 @@ def firms_on_record() -> pd.DataFrame:
     return sellers.assign(
         seller=sellers["name"] + brands + ", owned by " + sellers["owner"],
         revenue=[by_year(row, "revenue") for row in rows],
-        profit=[by_year(row, "profit") for row in rows]
-        + sellers["whose_profit"].map({"owner": " (the owner's)"}).fillna(""),
+        profit=sellers["whose_profit"].map({"owner": "the owner's, each year: "}).fillna("")
+        + [by_year(row, "profit") for row in rows],
         stores=[text.replace("{}", shop) or "–" for text, shop in zip(sellers["affected"], shops, strict=True)],
         frozen=sellers["firm"].map(disclosed["funds_frozen"]),
     )
