@@ -160,7 +160,7 @@ def reports(root: Path, request: Request, due: Due | None = None) -> Outcome:
         except ReportError as error:
             standing, damage = None, f"{error} All reports are made again."
         ahead = [*filter(None, [damage]), *ahead]
-        if not damage and release.panel(out) not in (None, lies):
+        if release.panel(out) not in (None, lies):
             raise DesignError(f"{out} contains reports on other data; choose another folder with --out.")
         if standing:
             release.point(out, name := standing.folder.name, stage, today)  # a killed run may have made no link

@@ -141,8 +141,8 @@ def test_what_a_notebook_refuses_ends_with_2_and_its_own_words_and_spares_the_ot
 
 
 def exhibit(desk):
-    write(desk, "03_listed", SOURCES["exhibits"].format(look="estimate", market="", tier="facts"), WRITE)
-    write(desk, "simulated/03_closed", SOURCES["exhibits"].format(look="simulated", market=MARKET, tier="sim"), FIRMS)
+    write(desk, "03_listed", SOURCES["exhibits"].format(look="estimate", market=""), WRITE)
+    write(desk, "simulated/03_closed", SOURCES["exhibits"].format(look="simulated", market=MARKET), FIRMS)
 
 
 def test_every_page_and_exhibit_of_a_real_run_and_of_a_simulated_one_says_which_it_is(real):
@@ -297,7 +297,8 @@ def test_a_panel_needs_a_folder_of_its_own(desk, own, tmp_path, monkeypatch):
     for out in (None, desk.reports):
         with pytest.raises(DesignError, match=r"on a panel: .* is for the scheduled reports .*; choose another"):
             desk.run(panel=own, out=out)
-    about = {"as_of": AS_OF, "previous": "", "panel_is": "", "commit": None, "inputs": {}, "files": {}, "reports": {}}
+    about = {"as_of": AS_OF, "previous": "", "panel_is": "", "commit": None, "files": {}, "reports": {}}
+    about["inputs"] = {part: {} for part in ("code", "data", "layout", "versions", "words")}
     for name in ("2026-11-20", "draft"):  # of whatever date
         folder = tmp_path / name / name
         folder.mkdir(parents=True)
