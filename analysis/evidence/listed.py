@@ -169,12 +169,11 @@ def otherwise(before: int, after: int, long_after: int, *, level: float) -> pd.D
     plain, earlier, longer = (revenue_change(*pair, level=level) for pair in years)
     left, later = leave_one_out(before, after, level=level), without(listed_later(), before, after, level=level)
     groups = dict(iter(longer.details["changes"].groupby("closed")["firm"]))
-    closed = left["left_out"].isin(closed_names())
     weighted = pd.concat([synthetic("Sunvalley", after, method).rows for method in WEIGHTED])
     rows = pd.concat(
         [
             plain.rows.assign(term=f"{before} to {after}"),
-            left[closed].assign(term="without " + left["left_out"]),
+            left[left["left_out"].isin(closed_names())].assign(term="without " + left["left_out"]),
             later.rows.assign(term="without " + ", ".join(listed_later())),
             earlier.rows.assign(term=f"a year earlier (placebo), {before - 1} to {before}"),
             without(["Youkeshu"], before - 1, before, level=level).rows.assign(term="a year earlier, without Youkeshu"),
