@@ -228,9 +228,12 @@ def brief_table(verdicts: Sequence[Verdict], event: Event, *, since: str = "") -
     return shown_table + Block(small, " ".join([*chain(*lines.items()), since]).strip())
 
 
+def _by(verdict: Verdict) -> str:
+    return "" if verdict.simulated else f" ({author(verdict, verdict.party)})"  # not a finding about them
+
+
 def _claim(verdict: Verdict) -> Label:
-    who = "" if verdict.simulated else f" ({escape(author(verdict, verdict.party))})"  # not a finding about them
-    return Label(link(verdict.statement.rstrip("."), _page(verdict)) + who)
+    return Label(link(verdict.statement.rstrip("."), _page(verdict)) + escape(_by(verdict)))
 
 
 def _numbers(verdict: Verdict, public: Mapping[str, Sequence[Verdict]]) -> str:
@@ -266,7 +269,7 @@ def _below(
     more = words.listing(f"{spelled(count)} more in report {report}" for report, count in Counter(silent).items())
     lines = {
         **{
-            one.statement.rstrip(".") + ":": [f"{one.word}. {words.sentence(_numbers(one, public))}."]
+            f"{one.statement.rstrip('.')}{_by(one)}:": [f"{one.word}. {words.sentence(_numbers(one, public))}."]
             for one in rest
             if one.word != NOT_TESTABLE
         },

@@ -7,7 +7,6 @@ The text for a refused result is empty. Sentences that only one report uses are 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from math import nan
 from typing import TYPE_CHECKING, Any
 
@@ -137,12 +136,10 @@ def beside_margin(rows: Any, margin: float, what: str, verdict: Verdict | None =
 
 
 def range_of_growth(known: Totals, rivals: tuple[float, float]) -> str:
-    """State the bounds on the effect on growth, what the lower one is made of, and where it is for a loss in 2021."""
+    """State the bounds on the effect on growth, and the sales of closed accounts and the common part behind them."""
     ends, assumed = (span(*limits, "percentage points") for limits in (known.bounds_with(rivals), known.common))
-    made = replace(known, left=1.0).bounds_with(rivals)[0]
-    parts = f"gives {number(-known.own[1])}, volunteers’ purchases {number(rivals[0], signed=True)}"
-    text = f"{ends} points: the trade group’s unverified minimum {parts}; we assumed {assumed} for the rest"
-    return f"{text} (from {number(made)} if the loss had already been made in 2021)"
+    sold = "{:.1f} to {:.1f} billion dollars a year, the trade group’s unverified minimum".format(*known.closed)
+    return f"{ends} points, if closed accounts sold {sold}; nothing caps it; we assumed {assumed} for fear or trust"
 
 
 def number_below(index: pd.Series, closed: Sequence[str]) -> str:
