@@ -161,6 +161,5 @@ def test_notebooks_that_import_the_simulated_market_say_so_in_their_metadata():
     simulates = {
         name for name, text in texts.items() if json.loads(text)["metadata"].get("market_impact", {}).get("market")
     }
-    beside = {"01_claims_and_context.ipynb"}  # one of its figures sets a share of report 07 beside published ones
-    assert {name for name, text in texts.items() if re.search(r"(from|import) market\b", text)} == simulates | beside
+    assert {name for name, text in texts.items() if re.search(r"(from|import) market\b", text)} == simulates
     assert "09_households.ipynb" not in simulates
