@@ -113,7 +113,7 @@ def test_one_closed_firm_has_no_error_and_is_refused():
     for pattern, said in (
         ("E1[abe]", r"closed firms with sales \(1\) form fewer than two clusters by brand_group"),
         (r"E3.*|E4[abe].*|d\d", r"too few clusters: 1 of closed firms of origin \w+ and \d of comparison firms"),
-        ("E4d.*", "fewer than two clusters of closed firms"),
+        ("E4d.*", "fewer than two clusters of closed or of low-exposure"),
     ):
         reasons = rows.loc[rows.index.str.fullmatch(pattern), "reason"]
         assert len(reasons) > 2

@@ -211,7 +211,7 @@ def test_every_number_of_a_verdict_stands_in_its_report_and_in_the_brief(publish
         for value in (row["estimate"], row["low"], row["high"], row["claimed"]):
             if value is not None:
                 written = quantity(float(value), row["unit"])  # an open side is text in JSON
-                assert written in own or "∞" in written  # reports have "or more"
+                assert written.lstrip("−") in own or "∞" in written  # reports have "fell by" and "or more"
                 told = (f"{row['claim']} {row['reading']}".strip(), row["tier"]) in spoken
                 assert written in brief or not told or "∞" in written
 
