@@ -78,12 +78,13 @@ def test_where_older_firms_grow_by_less_and_are_closed_more_often_the_doubly_rob
     assert imputed < -5  # which knows of origin and wave alone
 
 
-def test_a_firm_with_a_base_month_that_is_not_known_is_left_out_of_imputation_alone():
+@pytest.mark.parametrize("month", [17, 20])  # a base month, in the second case one of the first window
+def test_a_firm_with_a_month_that_is_not_known_is_left_out_of_imputation_alone(month):
     panel = made_up(3)
     closed = np.flatnonzero(panel.firms["closed_on"].notna())[0]
 
     def unknown(sales):
-        sales[closed, 0, 17] = np.nan
+        sales[closed, 0, month] = np.nan
 
     holed = changed(panel, unknown)
     assert list(cross_checks(holed, Design())["n"]) == [60, 60, 59]

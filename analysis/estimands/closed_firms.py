@@ -47,7 +47,6 @@ AGAINST: dict[Comparison, str] = {
 """Printed names of the comparisons."""
 
 HORIZON = 12  # months over which survival is counted
-FEWEST = 10  # clusters of closed firms below which joint tests and bands understate their error
 FEWEST_EXITS = 5  # clusters of exiting closed firms below which months alive have no standard error
 DRAWS = 199
 
@@ -449,7 +448,7 @@ def _stacked(panel: Panel, design: Design, where: Where) -> Rows:
     relative to the first window, and its weight is its monthly sales in that window. So the weighted mean over closed
     firms is the ratio of their sums, as in E1a.
     """
-    sample, (sales, width) = low_exposure(panel, design, "the effect by other estimators"), sales_on(panel, where)
+    sample, width = low_exposure(panel, design, "the effect by other estimators"), sales_on(panel, where)[1]
     among = [cohort.of(sample.observed(width)) for cohort in cohorts(sample, width)]
     rows = pd.DataFrame({"firm": np.concatenate([cohort.firms for cohort in among])})
     month = np.repeat([cohort.month for cohort in among], [len(cohort.firms) for cohort in among])
@@ -462,7 +461,7 @@ def _stacked(panel: Panel, design: Design, where: Where) -> Rows:
             "pair from the same origin and wave; widen the comparison"
         )
     firm, within = rows["firm"][both].to_numpy(), rows["within"][both].to_numpy()
-    return sample, firm, within, sales[firm, sample.before].mean(axis=1)
+    return sample, firm, within, sample.means(width)[firm, 0]
 
 
 def _by(estimator: Callable[..., Estimate], rows: Rows, y: Floats, first: int, name: str, **options: Any) -> Estimate:
@@ -490,11 +489,11 @@ def adjusted_effect(panel: Panel, design: Design, *, where: Where = "all") -> Es
         As from :func:`analysis.estimands.closed_firms.effect_on_closed`. Refused if the comparison firms are not of low
         exposure, none is left, or as for :func:`analysis.estimators.cross_checks.doubly_robust`.
     """
-    sample, firm, within, before = rows = _stacked(panel, design, where)
-    sales, total = sales_on(panel, where)[0][firm], panel.total()[firm]
-    at_home = sample.home[firm, sample.before].mean(axis=1) / total[:, sample.before].mean(axis=1)
+    sample, firm, within, _ = rows = _stacked(panel, design, where)
+    width, total = sales_on(panel, where)[1], panel.total()[firm]
+    at_home = sample.means(1)[firm, 0] / sample.means(len(panel.platforms))[firm, 0]
     age = np.log1p((total[:, : sample.before.start] > 0).sum(axis=1))
-    y = np.column_stack([before, sales[:, sample.after].mean(axis=1)])
+    y = sample.means(width)[firm]
     x = np.column_stack([pd.get_dummies(within, dtype=float), at_home, age])
     return _by(doubly_robust, rows, y, 1, f"{HEADLINE[where]}, doubly robust", covariates=x)
 

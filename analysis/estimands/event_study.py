@@ -15,7 +15,7 @@ import pandas as pd
 from scipy import optimize, stats
 
 from analysis.errors import DesignError
-from analysis.estimands.closed_firms import FEWEST, Where, compared, effect_name, sales_on, without_error
+from analysis.estimands.closed_firms import Where, compared, effect_name, sales_on, without_error
 from analysis.estimands.design import Design, Sample, estimand
 from analysis.estimands.samples import LEADS, Cohort, aligned, leads_design
 from analysis.estimate import Bools, Estimate, Floats, Ints, critical_value, draws_of_t, stack_estimates
@@ -27,6 +27,7 @@ from analysis.testing import POWER, romano_wolf
 if TYPE_CHECKING:
     from analysis.panel import Panel
 
+FEWEST = 10  # clusters of closed firms below which joint tests and bands understate their error
 SENSITIVITY = (0.0, 0.5, 1.0)  # honest bounds: drift per period, as multiples of the largest before closure
 QUARTER = 3  # months; bounds that allow the largest monthly step in each month of a year say nothing
 ROUNDING = 1e-12  # log points: smaller standard errors are zero up to rounding
@@ -315,13 +316,12 @@ def _drifted(study: Estimate, months: Bools) -> tuple[Bounds, str]:
     whole = quarters.all(axis=1)
     if before + 1 >= 3 * QUARTER and QUARTER * whole.sum() == target.sum():
         target, period, every = whole, "quarter", QUARTER
-    weights = target / target.sum()
     bounds = honest_bounds(
         study.value[:end],
         study.cov_small_sample[:end, :end],
         before,
         int(after[:end].sum()),
-        target=weights,
+        target=target / target.sum(),
         every=every,
         level=study.level,
     )
