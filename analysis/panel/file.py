@@ -351,14 +351,15 @@ def _sheet(path: Path, name: str | None) -> pa.Table:
     sheet, rows, size = book[name or names[0]], list[tuple[Any, ...]](), 0
     sheet.reset_dimensions()  # the declared ones may span a million columns
     with zipfile.ZipFile(path) as parts:
-        any_ = any(b"<f" in parts.read(part) for part in parts.namelist() if part.startswith("xl/worksheets/"))
-    written = (
-        openpyxl.load_workbook(path, read_only=True)[sheet.title].iter_rows(values_only=True) if any_ else repeat(())
-    )
+        has_formulas = any(b"<f" in parts.read(part) for part in parts.namelist() if part.startswith("xl/worksheets/"))
+    other = openpyxl.load_workbook(path, read_only=True)[sheet.title] if has_formulas else None
+    if other:
+        other.reset_dimensions()
+    written = other.iter_rows(values_only=True) if other else repeat(())
     for row, formulas in zip(sheet.iter_rows(values_only=True), written, strict=False):
-        for formula in (formula for cell, formula in zip(row, formulas, strict=False) if cell is None and formula):
+        if lost := [formula for cell, formula in zip(row, formulas, strict=False) if cell is None and formula]:
             do = "open it in Excel and save it, or paste the values"
-            refuse(f"{path}, row {len(rows) + 1}", "the values of formulas", f"{formula!r} without its value", do)
+            refuse(f"{path}, row {len(rows) + 1}", "the values of formulas", f"{lost[0]!r} without its value", do)
         rows.append(row)
         size += 1 + sum(len(cell) if isinstance(cell, str) else 1 for cell in row)
         if size > MOST_CELLS:
