@@ -129,13 +129,12 @@ class Run:
 
     def carry_failed(self) -> None:
         """Carry over the reports that failed, if others were made, and mark them as stale."""
-        for job in self.jobs if self.standing and self.made else ():
-            if job.name in self.failures and self.standing and job.name in self.standing.manifest.reports:
-                failure = self.stale[job.name] = self.failures.pop(job.name)
-                self.carry(job)
-                entry = self.entries[job.name]
-                self.entries[job.name] = entry.model_copy(update={"stale": reason(str(failure))})
-                self.lines[job.name] = f"failed  stands as of {entry.as_of}"
+        stood = self.standing.manifest.reports if self.standing and self.made else {}
+        for job in [job for job in self.jobs if job.name in self.failures and job.name in stood]:
+            failure = self.stale[job.name] = self.failures.pop(job.name)
+            self.carry(job)
+            entry = self.entries[job.name] = stood[job.name].model_copy(update={"stale": reason(str(failure))})
+            self.lines[job.name] = f"failed  stands as of {entry.as_of}"
 
 
 def reports(root: Path, request: Request, due: Due | None = None) -> Outcome:
@@ -226,7 +225,8 @@ def again(root: Path, standing: Release, name: str) -> Iterator[tuple[Path, list
     Raises
     ------
     DesignError
-        If the report was made from a file of the user's own, or beside other reports.
+        If the report was made from a file of the user's own, from other inputs than the checkout's, or beside other
+        reports.
     ReportError
         If the report fails.
     """
@@ -426,9 +426,10 @@ def _put(run: Run, out: Path, *, whole: bool) -> str:
             return standing
     from runner import exports  # imports pandas, not needed by a run without changes
 
-    new, changes, failed = _gathered(run), run.changes, [*run.failures, *run.stale]
+    new, changes = _gathered(run), run.changes
     for job in run.jobs:
-        if job.name in failed and (notebook := run.stage / job.name / f"{job.name}.ipynb").exists():
+        failed = job.name in run.failures or job.name in run.stale
+        if failed and (notebook := run.stage / job.name / f"{job.name}.ipynb").exists():
             kept = new / "failed" / f"{job.name}.ipynb"
             kept.parent.mkdir(parents=True, exist_ok=True)
             publish.without_paths(notebook, job)
@@ -441,7 +442,7 @@ def _put(run: Run, out: Path, *, whole: bool) -> str:
     moved = {**(changes.as_json() if changes else {}), "headline": site.says(new, run.entries).headline, "stale": stale}
     publish.write_json(new / diff.FILE, {**moved, "until": target.name})
     event = next((job.parameters["event"] for job in run.jobs if "event" in job.parameters), "")
-    work = {"made": run.made, "failed": failed}
+    work = {"made": run.made, "failed": [*run.failures, *run.stale]}  # the annex, made above, may have failed too
     site.write(new, manifest.model_dump(), run.verdicts, event=event, changes=changes, **work)
     publish.write_json(new / release.MANIFEST, {**manifest.model_dump(), "files": release.hashes(new)})
     release.put(new, target, run.stage)

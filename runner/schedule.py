@@ -187,7 +187,7 @@ class Schedule(Written):
 
     reports: Annotated[list[Report], Field(min_length=1)]
     publish: Text = "reports"  # folder of the releases, absolute or relative to the project
-    keep: Annotated[int, Field(ge=1)] | None = None  # number of releases that a run or `prune` leaves; None means all
+    keep: Annotated[int, Field(ge=1)] | None = None  # number of releases that a run leaves; None means all
     carry_failed: bool = False  # whether a report that failed stands as it was, marked, in a release with the others
     notices: tuple[Notice, ...] = ()
 
@@ -337,7 +337,7 @@ def on_panel(scheduled: list[Job], panel: Mapping[str, str], given: Iterable[str
             files = [Path(panel[name]) for name in ("panel_path", "panel_map") if panel[name]]
             name = PANEL + (job.sweep or job.name).removeprefix(SIMULATED)
             if name not in [each.name for each in jobs]:  # a sweep over markets gives one report on the panel
-                jobs.append(Job(name, job.notebook, mine, (*files, *event_file)))
+                jobs.append(Job(name, job.notebook, mine, (*files, *event_file), plan=job.plan))
         elif job.is_brief or (on_record and not job.name.startswith(SIMULATED)):
             jobs.append(replace(job, parameters={**job.parameters, **mine}, files=(*event_file,)))
     return sorted(jobs, key=lambda job: (job.is_brief, number(job.name), job.name.startswith(PANEL)))

@@ -1,7 +1,7 @@
 """Write a page for each release, a page that lists all releases, and an Atom feed of runs.
 
 A page is a single file that loads nothing else; the page with a reader's choices computes with a script of its own.
-Names, titles and claims are untrusted text.
+Names, titles and claims are untrusted text. The oldest releases are removed here too: see `prune`.
 """
 
 from __future__ import annotations
