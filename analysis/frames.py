@@ -94,8 +94,9 @@ class CohortEffects(Shown):
             return doubly_robust(study, kind)
 
         found = {column: of(study) for column, study in self.studies.items()}
-        widest = max(found, key=lambda column: float(np.nansum(np.diff(found[column].conf_int, axis=0))))
-        others = "".join(f", wider than by {column}" for column in found if column != widest)
+        length = {column: float(np.nansum(np.diff(each.conf_int, axis=0))) for column, each in found.items()}
+        widest = max(length, key=length.__getitem__)
+        others = "".join(f", wider than by {column}" for column in length if column != widest and length[column] > 0)
         estimate = found[widest]
         return replace(
             estimate,

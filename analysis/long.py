@@ -113,9 +113,8 @@ class Long:
     def provenance(self) -> str:
         """Mark "simulated" if the frame's attributes, a column, or ids such as SIM-0417 say so, else "estimate"."""
         said = {self.data.attrs.get("provenance"), *self.data.get("provenance", pd.Series(dtype=str)).unique()}
-        marked = re.compile(SIMULATED_ID).match
-        ids = all(marked(str(unit)) for unit in self.units)
-        return "simulated" if "simulated" in said or ids else "estimate"
+        marked = "simulated" in said or all(re.match(SIMULATED_ID, str(unit)) for unit in self.units)
+        return "simulated" if marked else "estimate"
 
     def absent(self, absent: Literal["zero", "missing"] | None, treated: Bools) -> Bools:
         """Return which outcomes to set to zero, bool[unit, time]; `treated` is bool[unit].

@@ -2,10 +2,10 @@
 
 There are three judges, so that no method is tuned to one of them: the simulated market, and plain and heavy panels
 with none of its structure (:mod:`market.plain`). `replicate` simulates panels of all and computes every estimand on
-each. `summarise`
-computes measures of performance, each with its Monte Carlo error, and a grade (:mod:`market.grading`). `write` stores
-the table as ``data/audit.csv``. The names follow Morris, T. P., White, I. R. and Crowther, M. J. (2019), Using
-simulation studies to evaluate statistical methods, Statistics in Medicine 38, 2074-2102.
+each. `summarise` computes measures of performance, each with its Monte Carlo error, and a grade
+(:mod:`market.grading`). `write` stores the table as ``data/audit.csv``. The names follow Morris, T. P., White, I. R.
+and Crowther, M. J. (2019), Using simulation studies to evaluate statistical methods, Statistics in Medicine 38,
+2074-2102.
 """
 
 from __future__ import annotations

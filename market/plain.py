@@ -70,16 +70,15 @@ class Plain:
     largest: float = 0.0
 
 
-_KINDS = {f"plain_{{}}sd{sd}_{closed}": Plain(sd, closed) for sd in (1, 2) for closed in (9, 30, 99)} | {
-    f"heavy_{{}}{closed}": Plain(2, closed, category_shock=0.2, persistence=0.9, largest=0.4) for closed in (9, 30)
+_KINDS = {
+    "plain": {f"sd{sd}_{closed}": Plain(sd, closed) for sd in (1, 2) for closed in (9, 30, 99)},
+    "heavy": {f"{n}": Plain(2, n, category_shock=0.2, persistence=0.9, largest=0.4) for n in (9, 30)},
 }
-_NULL = {name: replace(kind, lost=0.0, gained=0.0) for name, kind in _KINDS.items()}
 PRESETS = {
-    name.format(effect): kind
-    for judge in ("plain", "heavy")
-    for effect, kinds in (("", _KINDS), ("null_", _NULL))
+    f"{judge}_{null}{name}": replace(kind, lost=0.0, gained=0.0) if null else kind
+    for judge, kinds in _KINDS.items()
+    for null in ("", "null_")
     for name, kind in kinds.items()
-    if name.startswith(judge)
 }
 
 

@@ -59,9 +59,9 @@ class Outcome(BaseModel):
     from the log: see `runner.notices.remembered`.
     """
 
-    outcome: str  # published, unchanged, failed, refused, interrupted, or draft (named reports, no release yet)
+    outcome: str  # published, unchanged, failed, refused, interrupted, planned (dry), or draft (named, no release yet)
     release: str = ""  # name of the release that was made or found unchanged
-    manifest: str = ""  # hash of its manifest
+    manifest: str = ""  # hash of its manifest, if this run published it
     draft: str = ""  # name of the draft, if one was made
     as_of: str = ""
     reports: dict[str, str] = {}  # one line per report, by name

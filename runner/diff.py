@@ -144,7 +144,8 @@ def _between(old: Release, new: Release) -> Changes:
     )
     both = [name for name in now if name in was]
     reports = [f"{name} is {'new' if name in now else 'gone'}" for name in unlike(was, now) if name not in both]
-    words = [*_words(*({identity(row): row for name in both for row in each.verdicts()[name]} for each in (old, new)))]
+    said = (old.verdicts(), new.verdicts())
+    words = [*_words(*({identity(row): row for name in both for row in each[name]} for each in said))]
     moved, shared = list[Number](), 0
     for name in both:
         before, after = _estimates(old, name), _estimates(new, name)

@@ -27,7 +27,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from runner import NEWS, REMINDER, UNSENT, Outcome, reason
+from runner import NEWS, REMINDER, UNSENT, Outcome
 from runner.schedule import Job, Mail, Notice, number
 
 Env = Mapping[str, str]
@@ -49,7 +49,7 @@ def remembered(outcome: Outcome, runs: Sequence[Outcome], jobs: Sequence[Job]) -
     """
     told = next((at for at in reversed(range(len(runs))) if runs[at].news not in ("", UNSENT)), -1)
     last, before = runs[told] if told >= 0 else Outcome(outcome=""), runs[-1] if runs else Outcome(outcome="")
-    wrong = dict(_key(reason(failure)) for failure in outcome.failures)
+    wrong = dict(map(_key, outcome.troubles))
     standing = [each for each in before.troubles if _key(each)[0] not in wrong and _stands(each, outcome, before.as_of)]
     wrong |= dict(map(_key, standing))
     late = [run for run in runs[told + 1 :] if run.news == UNSENT]

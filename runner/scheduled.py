@@ -14,7 +14,7 @@ from pathlib import Path
 
 from analysis import data
 from analysis.errors import DataError, DesignError
-from runner import UNSENT, Exit, Outcome, ReportError, disk_full, publish, release, run, say, schedule
+from runner import UNSENT, Exit, Outcome, ReportError, disk_full, publish, release, run, say, schedule, site
 from runner.release import Release
 from runner.run import Request
 from runner.schedule import Job, Notice
@@ -37,12 +37,12 @@ def work(root: Path, request: Request, *, due: bool = False, as_json: bool = Fal
     recipients, keep, waits, wrong = tuple[Notice, ...](), None, list[str](), None
 
     def is_due(job: Job, standing: Release) -> str:
-        stands = date.fromisoformat(standing.manifest.reports[job.name].as_of)
-        if job.is_brief or not schedule.is_due(job.plan.every, moment(request.as_of), stands):
+        stands, now = date.fromisoformat(standing.manifest.reports[job.name].as_of), moment(request.as_of)
+        if job.is_brief or not schedule.is_due(job.plan.every, now, stands):
             return ""
         files = awaited(root, job, standing)
         waits.extend(f"{job.name} waits for {file}." for file in files)
-        return "" if files else f"due on {schedule.last_due(job.plan.every, moment(request.as_of))}"
+        return "" if files else f"due on {schedule.last_due(job.plan.every, now)}"
 
     try:
         plan = schedule.load(root)
@@ -77,7 +77,7 @@ def told(root: Path, outcome: Outcome, recipients: Sequence[Notice], keep: int |
     It is logged after the news is sent, so that a run that is killed meanwhile is told again, and before the other
     notices, which may copy the page and the feed. Of the releases, the newest `keep` stay.
     """
-    from runner import notices, site  # imports network clients
+    from runner import notices  # imports network clients
 
     jobs = list[Job]()
     with suppress(DataError, DesignError):  # a schedule that cannot be read is told as such
@@ -135,8 +135,6 @@ def stale(root: Path, outcome: Outcome, now: datetime) -> list[str]:
 
     Each is told once for each day on which its report fell due, even if that waits for the file and so stays due.
     """
-    from runner import site
-
     known = [(run.as_of, line.partition(",")[0]) for run in site.logged(outcome.out) for line in run.stale]
     stood = release.read(outcome.out / outcome.previous).manifest.reports if outcome.previous else {}
     lines = list[str]()

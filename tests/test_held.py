@@ -86,8 +86,7 @@ def test_without_zeros_nobody_is_seen_to_stop_or_to_start(panel):
     found = effect_in_parts(holed, Design())
     assert np.isnan(found[["exit", "entry"]].value).all()
     assert "not read as 0 (set `absent` in the map)" in f"{found['entry']:all}"
-    rows = estimate_all(holed, Design(), ["E3k_exit", "E3k_entry", "E5d_slope"]).rows
-    assert rows["estimate"].isna().all()
+    assert estimate_all(holed, Design(), ["E3k_exit", "E3k_entry", "E5d_slope"]).rows["estimate"].isna().all()
 
 
 def test_an_error_of_zero_is_never_stated(panel):

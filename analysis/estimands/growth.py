@@ -18,7 +18,7 @@ from analysis.estimands import robustness
 from analysis.estimands.changes import Changes, estimated, totals
 from analysis.estimands.design import ASKED, COLUMNS, Design, as_rows, estimand, low_exposure, over_years
 from analysis.estimands.samples import entrants, twice_compared
-from analysis.estimate import Bools, Estimate, Floats
+from analysis.estimate import Estimate, Floats
 from analysis.estimators.arrays import sum_by
 from analysis.estimators.exposure import exposure_effects
 from analysis.testing import largest_std_error
@@ -266,24 +266,14 @@ def effect_in_parts(panel: Panel, design: Design) -> Estimate:
         n=[whole.n[0], *(int(kind.sum()) for kind in kinds), int(observed.sum())],
         reason="",
     )
-    return _seen_to_move(parts, exposed & sold, exposed & sells)
-
-
-def _seen_to_move(parts: Estimate, sold: Bools, sells: Bools) -> Estimate:
-    """Drop the estimate of "exit" if no firm stops selling, and that of "entry" if no firm starts.
-
-    The cause may be a file without zeros. `sold` and `sells` are whether the firms of the estimand sell a year before
-    the window and in it, bool[firm].
-    """
-    moves = {"exit": sold & ~sells, "entry": sells & ~sold}
-    still = [name for name, firms in moves.items() if not firms.any()]
-    if not still:
+    still = [name for name, firms in zip(("exit", "entry"), kinds[1:], strict=True) if not firms.any()]
+    if not still:  # otherwise the file may lack zeros
         return parts
     why = (
         f"{' and '.join(still)}: no firm has sales in one window and 0 in the other; either all sold in both, or rows "
         "without sales are absent from the file and not read as 0 (set `absent` in the map)"
     )
-    return parts.without(np.isin(parts.terms, still), "; ".join(filter(None, (parts.reason, why))))
+    return parts.without(np.isin(parts.terms, still), why)
 
 
 @estimand

@@ -57,7 +57,8 @@ def abnormal_returns(
     -------
     Estimate
         Rows firm by window: `firm`, `window`, `estimate` (fraction), `beta`, `n` trading days in the window. A window
-        with a day without trading is NaN. `details`: `abnormal` float64[firm, day], `beta` and `sigma` float64[firm].
+        with a day without trading is NaN. `details`: `abnormal` float64[firm, day], and of the estimation
+        window `beta` and `sigma` float64[firm].
 
     Raises
     ------

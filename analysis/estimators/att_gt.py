@@ -509,7 +509,8 @@ class GroupTime(Shown):
         """Return what is summed over a group's units, side by side: float64[unit, time], and float64[unit, column].
 
         These are weighted outcomes and weights. If outcomes are missing, they are weighted outcomes, those of the base,
-        and weights, each by period: zero where a unit is not observed in the period and in the base.
+        and weights, each by period; on the level scale, weighted changes since the base, and zeros. All are zero where
+        a unit is not observed in the period and in the base.
         """
         if self.y.shape[1] == self.width and len(rows) <= self.size:
             y = np.take(self.y, rows, axis=0, out=self._space[0, : len(rows)], mode="clip")  # clipping allows for `out`

@@ -98,8 +98,8 @@ def groups_of(units: Units, comparison: Comparison) -> list[Group]:
     missing = units.counts["missing"] > 0
     bases = {cohort: int(cohort) - 1 - units.anticipation if missing else None for cohort in first[:-1]}
     groups = [replace(group, base=bases.get(group.first)) for group in cohorts if group.first in bases or not missing]
-    for stratum in {group.stratum for group in cohorts}:
-        own = [number for number, group in enumerate(cohorts) if group.stratum == stratum]
+    for numbers in rows_by(np.array([group.stratum for group in cohorts])):
+        own, stratum = numbers.tolist(), cohorts[numbers[0]].stratum
         for place in range(1, len(own)):
             later, starts = own[place:], cohorts[own[place]].first
             if (np.isinf(starts) and not missing) or (np.isfinite(starts) and comparison == "never"):

@@ -72,10 +72,9 @@ def usable_units(
 ) -> Units:
     """Select the units with a period before treatment and without missing values.
 
-    Options are as for :func:`analysis.estimators.att_gt.att_gt`. `covariates`, float64[unit, column], are
-    determined before treatment; a constant is added. A unit with a missing one is dropped and counted. If not
-    `complete`, outcomes may be missing, but not in all periods but one, nor in
-    the base of a treated unit that is not compared with others.
+    Options are as for :func:`analysis.estimators.att_gt.att_gt`. `covariates`, float64[unit, column], are determined
+    before treatment; a constant is added. A unit with a missing one is dropped and counted. If not `complete`, outcomes
+    may be missing, but not in all periods but one, nor in the base of a treated unit that is not compared with others.
 
     Raises
     ------

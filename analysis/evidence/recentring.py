@@ -73,7 +73,7 @@ def recentred(
         )
     effect = np.interp(0.0, -gaps, SHIFTS)
     apart = within[::2] / within[1::2] - (total - within)[::2] / (total - within)[1::2]
-    details = {"p": test(0.0)[2], "effects": _less_rest(within, total), "gaps": 100 * (apart[1] - apart[0])}
+    details = {"p": p[SHIFTS == 0.0].item(), "effects": _less_rest(within, total), "gaps": 100 * (apart[1] - apart[0])}
     return Estimate(
         estimand="recentred effect on the Chinese share of exposed categories",
         unit="log points",
@@ -94,15 +94,15 @@ def robustness(households: Households, spec: Specification = BASELINE, **options
 
     The first is the estimate as specified, and the last are placebos. `options` are those of :func:`recentred`.
     """
+    earlier = {"similar categories chosen by their share a year earlier": next(iter(PLACEBOS.values()))["before"][0]}
     changes: dict[str, Mapping[str, Any]] = {
         "as above": {},
         **{f"Chinese brands {name} alone": {"definition": name} for name in CHINESE if name != spec.definition},
-        "similar categories chosen by their share a year earlier": {},
+        **{label: {} for label in earlier},
         **PLACEBOS,
     }
-    first = {label: next(iter(PLACEBOS.values()))["before"][0] for label in changes if "chosen" in label}
     return {
-        label: recentred(households, replace(spec, **change), chosen=first.get(label, ""), **options)
+        label: recentred(households, replace(spec, **change), chosen=earlier.get(label, ""), **options)
         for label, change in changes.items()
     }
 
@@ -150,7 +150,8 @@ def recentred_growth(households: Households, effect: Estimate, spec: Specificati
 
     It is the exposed categories' baseline share of Chinese purchases, `details["weight"]`, times the relative change
     there, times sales in 2021 over those in 2020: the change is a part of 2021's sales, growth one of 2020's. The ratio
-    is that of all third-party sales, as published. The closed sellers' own loss is not included.
+    is that of all third-party sales, as published; `details["scale"]` is the product of share and ratio. The closed
+    sellers' own loss is not included.
     """
     places = (compared(households, spec)["exposed categories"], None)
     inside, bought = (households.sums(spec.before, spec.chinese, place, spec.of).sum() for place in places)
@@ -163,7 +164,7 @@ def recentred_growth(households: Households, effect: Estimate, spec: Specificati
         value=scale * change.value,
         covariance=scale**2 * change.covariance,
         limits=scale * change.conf_int,
-        details={"weight": inside / bought},
+        details={"weight": inside / bought, "scale": scale},
     )
 
 

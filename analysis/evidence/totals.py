@@ -195,7 +195,7 @@ class Totals:
             first, last = (self.left, self.left) if field == "left" else getattr(self, field)
             if not low <= first <= last <= high:
                 limits = f"it must lie within [{low}, {high}], with the lower end first"
-                do = f"change {field}_low or {field}_high" if field != "left" else "correct it"
+                do = "correct it" if field in ("left", "closed") else f"change {field}_low or {field}_high"
                 raise DesignError(f"Cannot use {first} to {last} as the range of {name}: {limits}; {do}")
 
     def lost(self, closed: Any, share: Any, left: Any) -> Any:

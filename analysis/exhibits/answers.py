@@ -135,12 +135,14 @@ def answer(
 
 def _claim(verdict: Verdict) -> str:
     """Format a claim as its author put it, where claims.csv quotes it, with our reading of it."""
+    statement = f"<em>{escape(verdict.statement)}</em>"
+    if verdict.simulated:
+        return f"<strong>The claim on trial:</strong> {statement}"
     said = data.load("claims").set_index("claim_id").reindex([verdict.claim]).iloc[0]
-    who = "The claim on trial" if verdict.simulated else f"The claim, by {verdict.claimant}"
-    quoted = not verdict.simulated and "“" in str(said["claim"])
-    words = f"{escape(said['claim'])} We read it as: " if quoted else ""
-    dated = f", {day(said['date'])}" if quoted else "" if verdict.simulated else ", in our words"
-    return f"<strong>{escape(who)}{dated}:</strong> {words}<em>{escape(verdict.statement)}</em>"
+    who = f"The claim, by {escape(verdict.claimant)}"
+    if "“" not in str(said["claim"]):
+        return f"<strong>{who}, in our words:</strong> {statement}"
+    return f"<strong>{who}, {day(said['date'])}:</strong> {escape(said['claim'])} We read it as: {statement}"
 
 
 def _taken(verdicts: Sequence[Verdict]) -> tuple[Part, ...]:
@@ -151,9 +153,10 @@ def _taken(verdicts: Sequence[Verdict]) -> tuple[Part, ...]:
     return () if frame.empty else (of_estimates("answer", "", frame),)
 
 
-def author(verdict: Verdict, who: str) -> str:
-    """Return who made a claim, and whether its statement is only our reading of it."""
-    return f"{who}, as we read it" if verdict.reading else who
+def by_whom(verdict: Verdict) -> str:
+    """Return who made a claim, in brackets, and whether we only read it so; empty if the market is simulated."""
+    read = ", as we read it" if verdict.reading else ""
+    return "" if verdict.simulated else f" ({verdict.party}{read})"  # what is simulated is no finding about them
 
 
 def verdict_table(verdicts: Sequence[Verdict], caption: str, also: Sequence[str] = ()) -> Block:
@@ -166,7 +169,7 @@ def verdict_table(verdicts: Sequence[Verdict], caption: str, also: Sequence[str]
         return note("The event names no claim that is to be judged here.")
     heading = verdicts[0].apart.rstrip(":") if verdicts[0].simulated else "Verdict"
     columns = {
-        "What was said": [v.statement if v.simulated else f"{v.statement} ({author(v, v.party)})" for v in verdicts],
+        "What was said": [f"{v.statement}{by_whom(v)}" for v in verdicts],
         heading: [label(v.word, simulated=v.simulated) for v in verdicts],
         "Found": [finding(v) for v in verdicts],
         **({"Grade": [v.grade or "–" for v in verdicts]} if any(v.grade for v in verdicts) else {}),

@@ -31,7 +31,7 @@ from analysis.evidence.verdicts import (
     unjudged,
 )
 from analysis.exhibits import words
-from analysis.exhibits.answers import author, finding, label
+from analysis.exhibits.answers import by_whom, finding, label
 from analysis.exhibits.blocks import NOTHING, Block, Label, box, figure, link, say, table
 from analysis.exhibits.charts import timeline
 from analysis.exhibits.curves import paths
@@ -228,24 +228,18 @@ def brief_table(verdicts: Sequence[Verdict], event: Event, *, since: str = "") -
     return shown_table + Block(small, " ".join([*chain(*lines.items()), since]).strip())
 
 
-def _by(verdict: Verdict) -> str:
-    return "" if verdict.simulated else f" ({author(verdict, verdict.party)})"  # not a finding about them
-
-
 def _claim(verdict: Verdict) -> Label:
-    return Label(link(verdict.statement.rstrip("."), _page(verdict)) + escape(_by(verdict)))
+    return Label(link(verdict.statement.rstrip("."), _page(verdict)) + escape(by_whom(verdict)))
 
 
 def _numbers(verdict: Verdict, public: Mapping[str, Sequence[Verdict]]) -> str:
     """Format a finding with its data, after that of public figures if it differs."""
-    found = {in_words(one): phrases().tiers[one.tier] for one in (*public.get(verdict.name, ()), verdict)}
+    every = (*public.get(verdict.name, ()), verdict)
+    found = {in_words(one): phrases().tiers[one.tier] for one in every}
+    if any(one.found for one in every):
+        return ". ".join(found)
     named = len(found) > 1 or verdict.tier in ("households", "panel")
-    worded = any(one.found for one in (*public.get(verdict.name, ()), verdict))
-    return (
-        ". ".join(found)
-        if worded
-        else "; ".join(f"{text}, by {tier}" if named else text for text, tier in found.items())
-    )
+    return "; ".join(f"{text}, by {tier}" if named else text for text, tier in found.items())
 
 
 def _word(verdict: Verdict, public: Mapping[str, Sequence[Verdict]]) -> Label:
@@ -269,7 +263,7 @@ def _below(
     more = words.listing(f"{spelled(count)} more in report {report}" for report, count in Counter(silent).items())
     lines = {
         **{
-            f"{one.statement.rstrip('.')}{_by(one)}:": [f"{one.word}. {words.sentence(_numbers(one, public))}."]
+            f"{one.statement.rstrip('.')}{by_whom(one)}:": [f"{one.word}. {words.sentence(_numbers(one, public))}."]
             for one in rest
             if one.word != NOT_TESTABLE
         },
