@@ -512,7 +512,7 @@ class GroupTime(Shown):
         and weights, each by period; on the level scale, weighted changes since the base, and zeros. All are zero where
         a unit is not observed in the period and in the base.
         """
-        if self.y.shape[1] == self.width and len(rows) <= self.size:
+        if self.y.shape[1] == self.width and len(rows) <= self.size and self.y.flags.c_contiguous:  # or take copies y
             y = np.take(self.y, rows, axis=0, out=self._space[0, : len(rows)], mode="clip")  # clipping allows for `out`
         else:
             y = self.y[rows, group.start : group.start + self.width]
