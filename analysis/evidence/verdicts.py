@@ -162,6 +162,8 @@ class Verdict(BaseModel):
         """Meaning of the verdict, in the conditional for a simulated market."""
         if self.word == NOT_TESTABLE and self.low is not None:
             return f"What is found {'would' if self.simulated else 'does'} not test the claim."
+        if self.word == NOT_SHOWN and self.claimed is not None and self.estimate is None:  # a number that is stated
+            return f"Only {self.party} states it."
         if self.simulated:  # in a simulated market the truth is known
             return MEANING[self.word].replace("fits", "would fit").replace("We found", "There would be")
         return MEANING[self.word]
