@@ -173,7 +173,8 @@ def _lines(axes: Axes, rows: pd.DataFrame, strong: Sequence[str], *, named: bool
                 long = row["note"].count("\n") > 1  # needs the room above
                 look: Style = {"ha": "right" if long else "left", "color": style["color"], "weight": "bold"}
                 look |= {"arrowprops": LEADER} if long else {}
-                near(axes, (row["x"], row["estimate"]), row["note"], (14, 46) if long else (7, 8), **look)
+                shift = (14, 46) if long else (7, 8 if term in strong else -13)
+                near(axes, (row["x"], row["estimate"]), row["note"], shift, **look)
     if rows["estimate"].min() >= 0 and axes.get_yscale() == "linear":
         axes.set_ylim(0, None)
     if not named:
@@ -205,7 +206,7 @@ def shares(
     rows = rows.assign(middle=years_of(months) + 0.25, note=notes)
     rows.loc[~rows["half"].isin(compared), "note"] = ""
     names = [f"{month:%b %Y} –\n{month + 5:%b %Y}" for month in months]
-    ticks, size = dict(zip(rows["middle"], names, strict=True)), (WIDTH, 2.8)
+    ticks, size = dict(zip(rows["middle"], names, strict=True)), (WIDTH, 3.2)
     return paths(rows, x="middle", strong=[*lines][:1], closures=closures, ticks=ticks, ylabel=ylabel, size=size)
 
 
