@@ -29,12 +29,12 @@ def given(notebook: str) -> Any:
 
 
 def known(asked: Any) -> totals.Totals:
-    """Return what the effect on growth depends on, by a notebook's parameters."""
+    """Return what the effect on growth depends on, by the parameters of report 05."""
     return totals.Totals(
         float(totals.third_party_sales().values["2020"]),
         share=(asked.share_low, asked.share_high),
         closed=totals.closed_sales(asked.yuan_per_dollar),
-        recapture=(getattr(asked, "recapture_low", 0.0), getattr(asked, "recapture_high", 1.0)),
+        recapture=(asked.recapture_low, asked.recapture_high),
         common=(asked.common_low, asked.common_high),
         left=totals.rest_of_year(asked.closed_from),
     )
