@@ -11,7 +11,7 @@ import pandas as pd
 from analysis.errors import DataError, DesignError
 from analysis.estimate import Floats, Ints, left_out
 
-BLOCK = 2**22  # sums at a time
+BLOCK = 2**18  # sums at a time, which fit into a processor's cache
 
 
 def match_units(**arrays: Any) -> None:
