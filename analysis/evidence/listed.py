@@ -268,7 +268,7 @@ def firms_on_record() -> pd.DataFrame:
     )
 
 
-def share_prices(estimation_first: str, estimation_last: str, *, level: float, recent: int = RECENT) -> Estimate:
+def share_prices(estimation_first: str, estimation_last: str, *, level: float) -> Estimate:
     """Estimate listed sellers' abnormal returns in every window that has market ranks.
 
     Parameters
@@ -277,8 +277,6 @@ def share_prices(estimation_first: str, estimation_last: str, *, level: float, r
         First and last day of the estimation window; windows that begin before its end are left out.
     level : float
         Coverage of the intervals.
-    recent : int
-        As in :func:`abnormal_returns`.
 
     Returns
     -------
@@ -297,7 +295,7 @@ def share_prices(estimation_first: str, estimation_last: str, *, level: float, r
         raise DesignError(f"Cannot end the estimation window on {estimation_last}: {later}; choose an earlier day")
     spans = {str(row.Index): _columns(market.index, row.first_day, row.last_day) for row in windows.itertuples()}
     names = list(shares.index)
-    estimate = abnormal_returns(shares, market, estimation=calm, event=spans, firms=names, level=level, recent=recent)
+    estimate = abnormal_returns(shares, market, estimation=calm, event=spans, firms=names, level=level, recent=RECENT)
     exposed = listed.drop_duplicates("firm").set_index("firm")["exposed"]
     rows = estimate.rows.join(windows[["first_day", "last_day", "n_stocks"]], on="window")
     rows = rows.assign(exposed=rows["firm"].map(exposed), seller=rows["firm"].map(short_name))
@@ -371,19 +369,18 @@ def price_paths(estimate: Estimate) -> tuple[pd.DataFrame, pd.DataFrame]:
 
 
 def asked_otherwise(rows: pd.DataFrame) -> pd.DataFrame:
-    """Select and label the two-day rows of :func:`share_prices` and the rows that check them.
+    """Select the rows of :func:`share_prices` on owners of closed sellers at their own news, with a label, `term`.
 
-    Adds a label, `term`, and a `role`. The roles are `asked` (owners of closed sellers in the two days of their own
-    news), `longer` (the same over ten days) and `placebo` (owners of sellers not closed, in the same two days).
+    The `role` is `asked` for two days, and `longer` for ten.
     """
-    news, days = rows["window"].str.removesuffix("_2d").str.removesuffix("_10d"), rows["window"].str.endswith("_2d")
+    news, length = rows["window"].str.split("_", expand=True)[[0, 1]].to_numpy().T
     owner = np.array([name in seller.lower() for name, seller in zip(news, rows["seller"], strict=True)])
-    of_news = days & news.isin(news[owner])
-    roles = {"asked": owner & days, "longer": owner & ~days, "placebo": of_news & (rows["exposed"] == "not_closed")}
     first = rows["first_day"].map(lambda day: f"{day.day} {day:%B}")
-    term = rows["seller"] + ", " + days.map({True: "two", False: "ten"}) + " days from " + first
-    named = rows.assign(term=term.where(~roles["placebo"], "not closed: " + term))
-    return pd.concat([named[which].assign(role=role) for role, which in roles.items()], ignore_index=True)
+    days = pd.Series(length, rows.index).map({"2d": "two", "10d": "ten"})
+    named = rows.assign(term=rows["seller"] + ", " + days + " days from " + first)
+    roles = {"asked": "two", "longer": "ten"}
+    parts = [named[owner & (days == long)].assign(role=role) for role, long in roles.items()]
+    return pd.concat(parts, ignore_index=True)
 
 
 def in_the_week(rows: pd.DataFrame) -> pd.DataFrame:
