@@ -92,7 +92,6 @@ def test_2022_is_neither_the_highest_year_nor_outside_the_range_of_those_before_
     by_year = shift.leads().set_index("Year")[shift.LEAD]
     before = by_year[by_year.index < shift.CLOSURES]
     assert before.min() < by_year[shift.AFTER] < before.max()
-    assert shift.rank(shift.leads()) == (2, 1, 5)  # with the other lead of 2019 it is the highest
 
 
 def test_other_places_of_sale_by_quarter_and_the_placebo_that_fell_most():

@@ -124,19 +124,6 @@ def leads() -> pd.DataFrame:
     return pd.concat(tables, ignore_index=True)
 
 
-def rank(leads: pd.DataFrame) -> tuple[int, int, int]:
-    """Return two ranks, by lead, of the year after the closures, and the number of years ranked.
-
-    The largest lead has rank 1. The year of the closures is left out. Two tables cover 2019: the first rank uses the
-    one for the marketplace, the second the one that includes businesses since sold.
-    """
-    wide = [
-        leads.drop_duplicates("Year", keep=keep).set_index("Year")[LEAD].drop(CLOSURES) for keep in ("last", "first")
-    ]
-    alone, included = (int((by_year >= by_year[AFTER]).sum()) for by_year in wide)
-    return alone, included, len(wide[0])
-
-
 def since_china_apart() -> pd.DataFrame:
     """Return eBay's revenue growth by seller location from the first half of 2022 to that of 2023, in per cent.
 
