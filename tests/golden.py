@@ -135,8 +135,6 @@ def public() -> Iterator[tuple[str, Shown]]:
         yield f"revenue {first} to {last}", listed.revenue_change(first, last, level=0.95)
     yield "revenue", listed.indexed(before, before - 1, 2023)
     yield "left out", listed.leave_one_out(before, 2021, level=0.95)
-    for method in ("sdid", "sc", "did"):
-        yield f"synthetic {method}", listed.synthetic("Sunvalley", 2021, method)
     prices_found = listed.share_prices("2021-01-05", "2021-04-23", level=0.95)
     yield "prices", prices_found
     for name, frame in zip(("market", "shares"), listed.price_paths(prices_found), strict=True):

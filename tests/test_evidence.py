@@ -71,10 +71,6 @@ def test_a_market_rank_of_a_listed_seller_agrees_with_the_published_one(shares):
         assert 100 * above.min() >= row["estimate"] - slack
 
 
-def test_sales_on_amazon_are_revenue_times_the_share_that_the_firm_publishes():
-    assert listed.amazon_sales("Aukey", [2021, 2023]) == pytest.approx([9.071 * 0.839, 8.683 * 0.538], abs=1e-3)
-
-
 def test_spared_firms_listed_after_the_closures_had_no_share_price_in_2021():
     later = listed.listed_later()
     assert later == ["Sailvan", "Zibuyu", "Ziel"]
@@ -98,33 +94,17 @@ def test_the_difference_asked_otherwise_is_what_each_comparison_gives_in_per_cen
     ends = ["estimate", "conf_low", "conf_high"]
     for term, years in {
         "2020 to 2021": (2020, 2021),
-        "a year earlier (placebo), 2019 to 2020": (2019, 2020),
+        "a year earlier, 2019 to 2020": (2019, 2020),
         "2020 to 2023, Sunvalley against five": (2020, 2023),
     }.items():
         wanted = 100 * np.expm1(compared[years].row("did")[ends].to_numpy(float))
         np.testing.assert_allclose(rows.loc[term, ends].to_numpy(float), wanted, atol=1e-9)
-    asked, wider = compared[2020, 2021].row("did"), listed.revenue_change(2020, 2021, level=0.95, ratio=2.0).row("did")
-    assert wider["conf_low"] < asked["conf_low"] < asked["conf_high"] < wider["conf_high"] < 0
     without = 100 * np.expm1(left.set_index("left_out")["estimate"])
     assert rows.loc["without Youkeshu", "estimate"] == pytest.approx(without["Youkeshu"])
     of_2020 = compared[2019, 2020].details["changes"].set_index("firm")["change"]
     own = 100 * np.expm1(of_2020["Sunvalley"] - of_2020.drop(["Sunvalley", "Youkeshu"]).mean())
     assert rows.loc["a year earlier, without Youkeshu", "estimate"] == pytest.approx(own)
-    assert [*rows.loc[[*listed.WEIGHTED.values()], "estimate"]] == pytest.approx([without["Youkeshu"]] * 2, abs=0.5)
-    assert (rows.index[0], len(rows), wider["estimate"]) == ("2020 to 2021", 9, pytest.approx(asked["estimate"]))
-
-
-@pytest.mark.parametrize("method", ["sdid", "sc", "did"])
-def test_synthetic_sunvalley_falls_furthest_of_seven_by_every_method(method):
-    found = listed.synthetic("Sunvalley", 2021, method)
-    row = found.rows.iloc[0]
-    donors = ["Anker", "Jihong", "Loctek", "Sailvan", "Zibuyu", "Ziel"]  # with revenue in all years of Sunvalley's
-    assert (row["rank"], row["p_smallest"]) == (1, pytest.approx(1 / 7))
-    wide = np.log(listed.revenues()[0].dropna(subset="Sunvalley").loc[:2021])
-    weights = pd.Series(found.details["unit_weights"], wide.columns[wide.columns.isin(donors)])
-    gap = wide["Sunvalley"] - wide[weights.index] @ weights
-    before = gap.iloc[:2].to_numpy()
-    assert row["estimate"] == pytest.approx(gap.iloc[2:].mean() - found.details["time_weights"] @ before, abs=1e-9)
+    assert (rows.index[0], len(rows)) == ("2020 to 2021", 7)
 
 
 @pytest.fixture(scope="module")

@@ -12,18 +12,13 @@ from analysis import data, series
 from analysis.errors import DesignError
 from analysis.estimate import Estimate
 from analysis.estimators.abnormal_returns import Window, abnormal_returns, market_rank
-from analysis.estimators.synthetic import Method, permutation_did, synthetic_did
+from analysis.estimators.synthetic import permutation_did
 from analysis.numbers import number, percent_change, spelled
 from analysis.series import Series
 
 RECENT = 60  # days before each window in which a share's noise is measured too, since it rose in 2021
 HALF_DIGIT = 5e-5  # daily returns are published with four decimals
 WEEK = pd.Timedelta(days=7)
-WEIGHTED: dict[Method, str] = {
-    "sdid": "Sunvalley, other firms and years weighted",
-    "sc": "Sunvalley, other firms weighted",
-}
-"""Labels of the comparisons of one closed seller with weighted others."""
 STATUS = {"closed": " (closed)", "partly": " (owned Mpow until early 2021)", "unknown": " (not known if closed)"}
 
 
@@ -38,15 +33,6 @@ def short_name(firm: str) -> str:
 def design() -> pd.DataFrame:
     """Return the listed firms considered for the revenue comparison, each with its role and the reason for it."""
     return data.load("listed_design")
-
-
-def reasons(role: str) -> str:
-    """List the firms with the given role, each followed by the reason for it.
-
-    `role` is closed, not_closed or left_out.
-    """
-    rows = design().query("role == @role")
-    return "; ".join(f"{name} ({reason})" for name, reason in zip(rows["name"], rows["reason"], strict=True))
 
 
 def closed_names() -> list[str]:
@@ -90,7 +76,7 @@ def indexed(base: int, first: int, last: int) -> pd.DataFrame:
     return 100 * wide.loc[first:last] / wide.loc[base]
 
 
-def revenue_change(before: int, after: int, *, level: float, ratio: float = 1.0) -> Estimate:
+def revenue_change(before: int, after: int, *, level: float) -> Estimate:
     """Compare changes in the log revenue of closed and other sellers with a permutation test.
 
     Parameters
@@ -99,8 +85,6 @@ def revenue_change(before: int, after: int, *, level: float, ratio: float = 1.0)
         Years; firms without revenue for both are left out and listed in ``details["absent"]``.
     level : float
         Coverage of the permutation interval.
-    ratio : float
-        Assumed variance of closed sellers' changes over that of the others.
 
     Returns
     -------
@@ -111,7 +95,7 @@ def revenue_change(before: int, after: int, *, level: float, ratio: float = 1.0)
     change = np.log(wide.loc[after] / wide.loc[before])
     seen = change.dropna()
     closed = seen.index.isin(closed_names())
-    comparison = permutation_did(seen.to_numpy(), closed, ratio=ratio, level=level, unit="log points")
+    comparison = permutation_did(seen.to_numpy(), closed, level=level, unit="log points")
     changes = pd.DataFrame({"firm": seen.index, "change": seen.to_numpy(), "closed": closed})
     absent = sorted(set(change.index) - set(seen.index))
     details = {**comparison.details, "changes": changes.sort_values("change", ignore_index=True), "absent": absent}
@@ -140,25 +124,11 @@ def leave_one_out(before: int, after: int, *, level: float) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["left_out", "estimate", "rank", "assignments"])
 
 
-def synthetic(firm: str, after: int, method: Method) -> Estimate:
-    """Use a synthetic control method to estimate the effect of closure on one seller's log revenue in the year `after`.
-
-    `method` is synthetic difference-in-differences or synthetic control. Only the years published by the firm are used,
-    and only those sellers not closed that publish all of these years.
-    """
-    wide, _ = revenues()
-    wide = wide[wide[firm].notna()].loc[:after]
-    donors = [name for name in wide.columns.drop(closed_names()) if wide[name].notna().all()]
-    panel = np.log(wide[[firm, *donors]].to_numpy().T)
-    treated, start = np.arange(len(panel)) == 0, int(np.searchsorted(wide.index, after))
-    return synthetic_did(panel, treated, start, method=method, unit="log points")
-
-
 def otherwise(before: int, after: int, long_after: int, *, level: float) -> pd.DataFrame:
     """Re-estimate :func:`revenue_change`, in per cent, with one choice changed at a time.
 
     The rows are the main estimate; without each closed seller in turn, and without the others listed after the
-    closures; placebos a year earlier; a later year; and one closed seller compared with weighted others.
+    closures; placebos a year earlier; and a later year.
 
     Returns
     -------
@@ -169,18 +139,16 @@ def otherwise(before: int, after: int, long_after: int, *, level: float) -> pd.D
     plain, earlier, longer = (revenue_change(*pair, level=level) for pair in years)
     left, later = leave_one_out(before, after, level=level), without(listed_later(), before, after, level=level)
     groups = dict(iter(longer.details["changes"].groupby("closed")["firm"]))
-    weighted = pd.concat([synthetic("Sunvalley", after, method).rows for method in WEIGHTED])
     rows = pd.concat(
         [
             plain.rows.assign(term=f"{before} to {after}"),
             left[left["left_out"].isin(closed_names())].assign(term="without " + left["left_out"]),
             later.rows.assign(term="without " + ", ".join(listed_later())),
-            earlier.rows.assign(term=f"a year earlier (placebo), {before - 1} to {before}"),
+            earlier.rows.assign(term=f"a year earlier, {before - 1} to {before}"),
             without(["Youkeshu"], before - 1, before, level=level).rows.assign(term="a year earlier, without Youkeshu"),
             longer.rows.assign(
                 term=f"{before} to {long_after}, {' and '.join(groups[True])} against {spelled(len(groups[False]))}"
             ),
-            weighted.assign(term=list(WEIGHTED.values())),
         ],
         ignore_index=True,
     )
@@ -192,12 +160,6 @@ def _by_year(firm: str, measure: str) -> pd.Series:
     """Return the yearly values of a measure published by a firm in the design."""
     named = design().set_index("name").loc[firm, "firm"]
     return series.published("listed_sellers", firm=named, measure=measure, freq="A").values
-
-
-def amazon_sales(firm: str, years: list[int]) -> list[float]:
-    """Return a firm's sales on Amazon by year, billion yuan: its revenue times Amazon's share, both published by it."""
-    revenue, share = _by_year(firm, "revenue_total"), _by_year(firm, "share_amazon")
-    return [float(revenue[str(year)] * share[str(year)]) / 1e5 for year in years]
 
 
 def most_lost(firm: str, before: int) -> dict[str, float]:

@@ -301,7 +301,7 @@ def listed_revenue(event: Event, after: int, last: int, *, small: bool = False) 
         level=100,
         ticks={year + 0.5: str(year) for year in index.index},
         log="y",
-        size=(BESIDE, 1.2) if small else (WIDTH, 2.4),
+        size=(BESIDE, 1.2) if small else (WIDTH, 3.0),
     )
     return figure(
         drawing,
