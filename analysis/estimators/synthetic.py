@@ -11,7 +11,7 @@ from math import comb
 from typing import Any, Literal, get_args
 
 import numpy as np
-from scipy.optimize import minimize, nnls
+from scipy.optimize import nnls
 
 from analysis.errors import DesignError, check_choice, check_level, whole_number
 from analysis.estimate import Bools, Estimate, Floats, left_out
@@ -380,11 +380,8 @@ def simplex_least_squares(matrix: Floats, target: Floats, ridge: float) -> Float
     size = np.sqrt((hull**2).sum(axis=0).mean())
     if size > 0:
         hull, ridge = hull / size, ridge / size**2
-    if ridge > FIRM:
-        stop, given = {"gtol": CERTIFIED, "maxiter": MAX_STEPS}, (hull, ridge)
-        found = minimize(_dual, hull.mean(axis=1), given, "trust-exact", jac=True, hess=_curvature, options=stop)
-        if found.success:
-            return _attained(found.x, hull, ridge)
+    if ridge > FIRM and (found := _by_dual(hull, ridge)) is not None:
+        return found
     # The non-negative least squares of ``[hull; 1'] u = [0; 1]``, up to scale (Wolfe 1976): no step size, no tolerance,
     # but a dense square matrix of the weights, so for a few hundred of them.
     rows = [hull, np.sqrt(ridge) * np.eye(hull.shape[1])] if ridge > 0 else [hull]
@@ -393,22 +390,37 @@ def simplex_least_squares(matrix: Floats, target: Floats, ridge: float) -> Float
     return np.asarray(weights / weights.sum())
 
 
-def _dual(u: Floats, hull: Floats, ridge: float) -> tuple[float, Floats]:
-    """Return the negative dual function and its gradient, ``u - hull @ w(u)``, at u, float64[row].
+def _by_dual(hull: Floats, ridge: float) -> Floats | None:
+    """Maximise the dual by Newton's method, and return the weights, float64[weight], or None if it does not converge.
 
-    Given ``u = hull @ w`` the best weights are w(u), so the dual is strongly convex and has one unknown per row. Half
-    the gradient's square is the duality gap, which certifies ``|w - optimum| <= |gradient| / sqrt(ridge)``.
+    Given ``u = hull @ w`` the best weights are w(u), so the dual is strongly concave and has one unknown per row. Half
+    its gradient's square is the duality gap, which certifies ``|w - optimum| <= |gradient| / sqrt(ridge)``. Its Hessian
+    is piecewise constant: that of the weights above zero.
     """
-    weights = _attained(u, hull, ridge)
-    fitted = hull @ weights
-    return float(u @ u / 2 - u @ fitted - ridge * (weights @ weights) / 2), u - fitted
 
+    def at(u: Floats) -> tuple[float, Floats, Floats]:
+        weights = _attained(u, hull, ridge)
+        fitted = hull @ weights
+        return float(u @ fitted + ridge * (weights @ weights) / 2 - u @ u / 2), fitted - u, weights
 
-def _curvature(u: Floats, hull: Floats, ridge: float) -> Floats:
-    """Return the piecewise constant Hessian of the negative dual function."""
-    support = hull[:, _attained(u, hull, ridge) > 0]
-    total = support.sum(axis=1)
-    return np.asarray(np.eye(len(u)) + (support @ support.T - np.outer(total, total) / support.shape[1]) / ridge)
+    u = hull.mean(axis=1)
+    value, gradient, weights = at(u)
+    for _ in range(MAX_STEPS):
+        if np.linalg.norm(gradient) <= CERTIFIED:
+            return weights
+        support = hull[:, weights > 0]
+        total = support.sum(axis=1)
+        spread = (support @ support.T - np.outer(total, total) / support.shape[1]) / ridge
+        step = np.linalg.solve(np.eye(len(u)) + spread, gradient)
+        while True:  # halve the step until the dual rises, or the gradient falls where rounding hides a rise
+            new = at(u + step)
+            if new[0] > value + 1e-4 * (step @ gradient) or np.linalg.norm(new[1]) < 0.5 * np.linalg.norm(gradient):
+                break
+            step = step / 2
+            if np.abs(step).max() < CERTIFIED:
+                return None
+        u, (value, gradient, weights) = u + step, new
+    return None
 
 
 def _attained(u: Floats, hull: Floats, ridge: float) -> Floats:
