@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
@@ -102,19 +101,19 @@ def growth(found: Mapping[str, Verdict]) -> str:
     stayed, lower, asked = found["C01 V1"], found["C01 V2"], given("05_growth_public")
     assert (stayed.word, lower.word) == (NOT_SHOWN, NOT_SHOWN)
     known_of, fall = known(asked), points(asked.delta_pp)
-    low, high = known_of.needed(asked.delta_pp)
-    middle = replace(known_of, share=(asked.share, asked.share)).needed(asked.delta_pp)[0]
-    published, left = totals.published_growth(), ladder().bounds("purchases")
+    days, shares = (asked.closed_from, asked.closed_mean), (asked.share, asked.share_low, asked.share_high)
+    needed = totals.frontier(known_of, [asked.delta_pp], days=days, shares=shares)[asked.delta_pp]
+    published = totals.published_growth()
     assert published.query("dates == '2020 to 2021'")["low"].min() > 0 > published["low"].min()
     return (
         "Whether the closures slowed Chinese sellers as a whole depends on one number that nobody has verified: what "
-        f"the closed accounts had sold. A direct fall of more than {fall} in growth needs about {middle:.1f} billion "
-        f"dollars a year, net of what Chinese rivals took over ({low:.1f} to {high:.1f}, by the Chinese share of "
-        f"sales). The published floor is {known_of.closed[0]:.1f} billion, for the first accounts suspended; the trade "
-        f"group asserts a loss of {known_of.closed[1]:.1f} billion. Between the two lies an effect of "
-        f"{span(*left, lower.unit)} points, so Amazon's sentence is *{lower.word.lower()}*, and neither is its "
-        "opposite. Whether growth stayed positive depends on the dates: published readings of the calendar year say "
-        f"so, and the one from December to December is {quantity(stayed.low, stayed.unit)} per cent."
+        f"the closed accounts had sold. A fall of {fall} takes {needed[0]:.1f} billion dollars of closed sales a year, "
+        f"net of what Chinese rivals took over ({needed.min():.1f} to {needed.max():.1f}, by Chinese share and date). "
+        f"Published are more than {known_of.closed[0]:.1f} billion, for the first accounts suspended, and more than "
+        f"{known_of.closed[1]:.1f}, the trade group's unverified loss. So Amazon's sentence is "
+        f"*{lower.word.lower()}*, and neither is its opposite. Whether growth stayed positive depends on the dates: "
+        "published readings of the calendar year say so, and the one from December to December is "
+        f"{quantity(stayed.low, stayed.unit)} per cent."
     )
 
 

@@ -339,11 +339,11 @@ def bounds_by_assumption(known: Totals, *, share: float, spared: Range, since: s
     narrow = replace(known, share=(share, share))
     rungs = {
         "whole year": (
-            f"Closed accounts sold {closed[0]:.1f} to {closed[1]:.1f} billion dollars a year, and the Chinese share "
-            f"was {100 * low:g} to {100 * high:g} per cent; {closed[1]:.1f} billion was all lost within 2021",
+            f"Closed accounts lost {closed[0]:.1f} to {closed[1]:.1f} billion dollars of sales in 2021; the Chinese "
+            f"share was {100 * low:g} to {100 * high:g} per cent",
             replace(free, left=1.0).bounds_with(spared),
         ),
-        "purchases": (f"or is a year's sales, lost from {since}", free.bounds_with(spared)),
+        "purchases": (f"or sold that much a year, and lost it from {since}", free.bounds_with(spared)),
         "monotone": ("and Chinese rivals did not lose by the closures", free.bounds()),
         "recapture": (
             f"and the Chinese share was {100 * share:g} per cent, and these rivals took over {100 * taken[0]:g} to "

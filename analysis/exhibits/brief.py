@@ -301,7 +301,7 @@ def listed_revenue(event: Event, after: int, last: int, *, small: bool = False) 
         level=100,
         ticks={year + 0.5: str(year) for year in index.index},
         log="y",
-        size=(BESIDE, 1.2) if small else (WIDTH, 3.0),
+        size=(BESIDE, 1.3) if small else (WIDTH, 3.0),
     )
     return figure(
         drawing,
@@ -321,11 +321,10 @@ def pictures(event: Event, *, after: int, last: int) -> Block:
     if not event.on_record:
         return NOTHING
     closures = claims.closures()
-    disclosed = words.listing(closures.query("event_type == 'seller_disclosure'")["when"])
     first, *others = closures["source_publisher"].value_counts().index
     strip = figure(
         timeline(closures, small=True),
-        f"Dark: closures ({disclosed}: disclosed). Grey: other events.",
+        "Dark: closures or their disclosure. Grey: other events.",
         alt=f"{'; '.join(closures['term'])}.",
         title=f"Closures, or their disclosure, in {closures['first'].iloc[0].year}",
         source=f"{first} and {spelled(len(others))} others; report 01",

@@ -29,7 +29,7 @@ PALETTE["simulated"] = ("#6a3d9a", "#7b7190", "#c6b8da", "#e7dff1")
 """Colours C0 to C3 by kind of numbers, distinct in grey and for colour-blind readers; text uses the first two."""
 FAMILY = "Noto Sans CJK SC"
 ASCII = frozenset(map(chr, range(32, 127)))
-WIDTH, BESIDE = 6.4, 3.0  # inches: the text width of the page, and of a figure beside the answer
+WIDTH, BESIDE = 6.4, 3.65  # inches: the text width of the page, and of a figure beside the answer
 
 
 @dataclass

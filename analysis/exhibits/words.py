@@ -21,7 +21,6 @@ from analysis.numbers import SIGNED, number, p_value, percent_change, points, qu
 
 if TYPE_CHECKING:
     from analysis.estimands.design import Design
-    from analysis.evidence.totals import Totals
 
 MOST = 4  # names listed in a sentence at most; more are counted, as are names with a comma
 
@@ -133,13 +132,6 @@ def beside_margin(rows: Any, margin: float, what: str, verdict: Verdict | None =
         left = f"{'open' if tested else 'not tested'}: {left}"
         return f"Whether the closures cut {what} by more than {points(margin)} is {left}"
     return f"The closures {'did not cut' if word == SUPPORTED else 'cut'} {what} by more than {points(margin)}: {left}"
-
-
-def range_of_growth(known: Totals, rivals: tuple[float, float]) -> str:
-    """State the bounds on the effect on growth, and the sales of closed accounts and the common part behind them."""
-    ends, assumed = (span(*limits, "percentage points") for limits in (known.bounds_with(rivals), known.common))
-    sold = "{:.1f} to {:.1f} billion dollars a year, the trade group’s unverified minimum".format(*known.closed)
-    return f"{ends} points, if closed accounts sold {sold}; nothing caps it; we assumed {assumed} for fear or trust"
 
 
 def number_below(index: pd.Series, closed: Sequence[str]) -> str:
