@@ -375,14 +375,6 @@ def test_an_unnamed_firm_is_on_no_record():
     assert listed.on_record(["Nobody Ltd", "Mpow"]) == {"Nobody Ltd": False, "Mpow": True}
 
 
-def test_windows_are_asked_otherwise_over_longer_time():
-    tried = listed.asked_otherwise(listed.share_prices(FIRST, LAST, level=0.95).rows).set_index("role")
-    for role, days in {"asked": 2, "longer": 10}.items():
-        assert tried.loc[role, "seller"].tolist() == ["Sunvalley", "Youkeshu", "Tongtuo"]
-        assert set(tried.loc[role, "n"]) == {days}
-    assert tried["term"].iloc[[0, 3]].tolist() == [f"Sunvalley, {days} days from 17 June" for days in ("two", "ten")]
-
-
 def test_the_register_has_other_events_in_the_week_of_the_news():
     rows = listed.share_prices(FIRST, LAST, level=0.95).rows
     of = listed.in_the_week(rows).groupby("seller")["event_id"].agg(list)

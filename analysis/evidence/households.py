@@ -34,7 +34,6 @@ BLANK, UNKNOWN = "blank", "not known"  # class of origin, and category, of purch
 Window = tuple[str, str]
 Interval = tuple[float, float]
 EARLIEST = "2018-09"  # first half-year shown in figures
-WOULD_SETTLE = "Amazon's monthly sales by origin, of closed accounts and of sellers the closures barely affected."
 
 OTHER_MONTHS = {
     "whole years, to August 2022 and to April 2021": {
@@ -437,15 +436,10 @@ def bounded(households: Households, closed: float, spec: Specification = BASELIN
 
 
 def headline(paths: Mapping[str, Estimate], spec: Specification = BASELINE) -> str:
-    """Describe the change in the Chinese share in exposed and in other categories.
-
-    A share that is the same to the nearest per cent was held.
+    """State the Chinese share before and after, in exposed and in other categories.
 
     `paths` come from :func:`shares_by_place`.
     """
-    changes = []
-    for shares in paths.values():
-        first, last = (shares.value[shares.terms.index(month)] for month, _ in spec.windows.values())
-        held, moved = number(first, 0), f"{'fell' if last < first else 'rose'} from {number(first)} to {number(last)}"
-        changes.append(f"held {held}" if held == number(last, 0) else moved)
-    return "Where closed brands had sold, Chinese brands {} per cent; elsewhere they {}".format(*changes)
+    months = [month for month, _ in spec.windows.values()]
+    ends = [", then ".join(number(shares.row(month)["estimate"]) for month in months) for shares in paths.values()]
+    return "Chinese brands had {} per cent where closed brands had sold; elsewhere {}".format(*ends)

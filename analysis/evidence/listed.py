@@ -330,21 +330,6 @@ def price_paths(estimate: Estimate) -> tuple[pd.DataFrame, pd.DataFrame]:
     return market, pd.concat(parts, ignore_index=True)
 
 
-def asked_otherwise(rows: pd.DataFrame) -> pd.DataFrame:
-    """Select the rows of :func:`share_prices` on owners of closed sellers at their own news, with a label, `term`.
-
-    The `role` is `asked` for two days, and `longer` for ten.
-    """
-    news, length = rows["window"].str.split("_", expand=True)[[0, 1]].to_numpy().T
-    owner = np.array([name in seller.lower() for name, seller in zip(news, rows["seller"], strict=True)])
-    first = rows["first_day"].map(lambda day: f"{day.day} {day:%B}")
-    days = pd.Series(length, rows.index).map({"2d": "two", "10d": "ten"})
-    named = rows.assign(term=rows["seller"] + ", " + days + " days from " + first)
-    roles = {"asked": "two", "longer": "ten"}
-    parts = [named[owner & (days == long)].assign(role=role) for role, long in roles.items()]
-    return pd.concat(parts, ignore_index=True)
-
-
 def in_the_week(rows: pd.DataFrame) -> pd.DataFrame:
     """Return the events from a week before each closed seller's news to the end of its two-day window.
 
@@ -353,7 +338,7 @@ def in_the_week(rows: pd.DataFrame) -> pd.DataFrame:
     """
     events = data.load("events")
     days = pd.to_datetime(events["date"], format="%Y-%m-%d", errors="coerce")
-    news = asked_otherwise(rows).query("role == 'asked'").sort_values("first_day")
+    news = rows[rows["window"] == rows["seller"].str.lower() + "_2d"].sort_values("first_day")
     named = [
         events[days.between(window.first_day - WEEK, window.last_day)].assign(seller=window.seller)
         for window in news.itertuples()

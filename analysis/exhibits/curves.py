@@ -170,8 +170,11 @@ def _lines(axes: Axes, rows: pd.DataFrame, strong: Sequence[str], *, named: bool
                 interval(axes, row["x"], row, colour=style["color"])
             if row.get("note"):
                 axes.plot(row["x"], row["estimate"], "o", color=style["color"], mfc="white", ms=6, zorder=4)
-                shift, look = _beside(row, strong=term in strong)
-                near(axes, (row["x"], row["estimate"]), row["note"], shift, color=style["color"], weight="bold", **look)
+                side, shift = "left", (7, 8 if term in strong else -13)
+                if not named:  # one line with an event at 0: to the left, above or, before a fall, below
+                    side, shift = "right", (-4, 12 if max(row["x"], row["estimate"]) > 0 else -24)
+                look: Style = {"ha": side, "color": style["color"], "weight": "bold"}
+                near(axes, (row["x"], row["estimate"]), row["note"], shift, **look)
     if rows["estimate"].min() >= 0 and axes.get_yscale() == "linear":
         axes.set_ylim(0, None)
     if not named:
@@ -187,15 +190,6 @@ def _lines(axes: Axes, rows: pd.DataFrame, strong: Sequence[str], *, named: bool
         apart = spread(labels["height"].to_numpy(), 11) - labels["height"] - below
         for at, term, shift in zip(labels[["x", "estimate"]].to_numpy(), labels.index, apart, strict=True):
             near(axes, tuple(at), term, (right, shift), annotation_clip=False, arrowprops=LEADER, **look)
-
-
-def _beside(row: Mapping[Any, Any], *, strong: bool) -> tuple[tuple[float, float], Style]:
-    """Return where to write a point's note, in points, and its look: clear of the lines that run through the point."""
-    if row["x"] < 0:  # before the event, whose day is marked
-        return (-4, 12 if row["estimate"] > 0 else -24), {"ha": "right"}
-    if row["note"].count("\n") > 1:  # needs the room above
-        return (14, 62), {"ha": "right", "arrowprops": LEADER}
-    return (7, 8 if strong else -13), {"ha": "left"}
 
 
 def shares(
