@@ -107,8 +107,8 @@ def growth(found: Mapping[str, Verdict]) -> str:
     assert published.query("dates == '2020 to 2021'")["low"].min() > 0 > published["low"].min()
     return (
         "Whether the closures slowed Chinese sellers as a whole depends on one number that nobody has verified: what "
-        f"the closed accounts had sold. A fall of {fall} takes {needed[0]:.1f} billion dollars of closed sales a year, "
-        f"net of what Chinese rivals took over ({needed.min():.1f} to {needed.max():.1f}, by Chinese share and date). "
+        f"the closed accounts had sold. To cut growth by {fall} they must have sold {needed[0]:.1f} billion dollars a "
+        f"year ({needed.min():.1f} to {needed.max():.1f}, by Chinese share and date), net of what rivals took over. "
         f"Published are more than {known_of.closed[0]:.1f} billion, for the first accounts suspended, and more than "
         f"{known_of.closed[1]:.1f}, the trade group's unverified loss. So Amazon's sentence is "
         f"*{lower.word.lower()}*, and neither is its opposite. Whether growth stayed positive depends on the dates: "

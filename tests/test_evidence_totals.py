@@ -76,13 +76,12 @@ def test_currency_does_not_matter_and_nothing_closed_leaves_only_the_common_part
     assert replace(PUBLIC, closed=(0.0, 0.0), common=(-3, 3)).bounds() == (-3, 3)
 
 
-@pytest.mark.parametrize(("day", "by_share"), [("2021-04-25", (2.8, 3.3, 3.8)), ("2021-07-01", (3.7, 4.5, 5.1))])
-def test_the_frontier_is_where_the_bounds_reach_the_fall(day, by_share):
-    for share, billions in zip((0.33, 0.40, 0.46), by_share, strict=True):
-        known = replace(PUBLIC, share=(share, share), left=totals.rest_of_year(day))
-        needed, same = known.needed(2.0)
-        assert needed == same == pytest.approx(billions, abs=0.05)
-        assert replace(known, closed=(needed, needed), recapture=(0.0, 0.0)).bounds() == pytest.approx((-2, -2))
+def test_the_frontier_is_where_the_bounds_reach_the_fall():
+    found = totals.frontier(PUBLIC, [2.0], days=("2021-04-25", "2021-07-01"), shares=(0.33, 0.40, 0.46))
+    assert [*found[2.0]] == pytest.approx([2.8, 3.3, 3.8, 3.7, 4.5, 5.1], abs=0.05)
+    for day, share, needed in found.itertuples(index=False):
+        known = replace(PUBLIC, share=(share, share), left=totals.rest_of_year(day), recapture=(0.0, 0.0))
+        assert replace(known, closed=(needed, needed)).bounds() == pytest.approx((-2, -2))
 
 
 def test_the_rest_of_the_year_is_counted_by_the_sales_of_its_quarters():

@@ -229,30 +229,20 @@ class Totals:
         low, high = self.own
         return min(spared[0], high) - high + self.common[0], min(spared[1] - low, 0.0) + self.common[1]
 
-    def needed(self, fall: float) -> Range:
-        """Return the yearly sales of closed accounts, net of recapture, that would lower growth by `fall` points.
-
-        This is the breakdown frontier of the claim that growth fell by less, without an effect common to all sellers,
-        at both ends of the Chinese share.
-
-        References
-        ----------
-        Masten, M. A. and Poirier, A. (2020), Inference on breakdown frontiers, Quantitative Economics 11, 41-111.
-        """
-        low, high = (fall / 100 * self.base * share / self.left for share in self.share)
-        return low, high
-
 
 def frontier(known: Totals, falls: Sequence[float], *, days: Sequence[str], shares: Sequence[float]) -> pd.DataFrame:
-    """Tabulate :meth:`Totals.needed` by day of closure, Chinese share and fall in growth.
+    """Tabulate the yearly sales of closed accounts, net of recapture, that would lower growth by so many points.
 
-    The columns are `day`, `share` and one for each fall.
+    This is the breakdown frontier of the claim that growth fell by less, without an effect common to all sellers. The
+    columns are `day` (of closure), `share` (Chinese) and one for each fall.
+
+    References
+    ----------
+    Masten, M. A. and Poirier, A. (2020), Inference on breakdown frontiers, Quantitative Economics 11, 41-111.
     """
-    rows = []
-    for day, share in product(days, shares):
-        world = replace(known, share=(share, share), left=rest_of_year(day))
-        rows.append({"day": day, "share": share} | {fall: world.needed(fall)[0] for fall in falls})
-    return pd.DataFrame(rows)
+    table = pd.DataFrame(product(days, shares), columns=["day", "share"])
+    needed = {fall: fall / known.lost(1.0, table["share"], table["day"].map(rest_of_year)) for fall in falls}
+    return table.join(pd.DataFrame(needed))
 
 
 def choices(
