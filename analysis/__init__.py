@@ -10,6 +10,7 @@ _PLACES = {
     "exposure_effects": "frames",
     "honest_bounds": "frames",
     "load_estimates": "exhibits.payload",
+    "margins": "frames",
     "noninferiority": "testing",
     "permutation_did": "estimators.synthetic",
     "read_panel": "panel",

@@ -235,7 +235,8 @@ class Estimate(Shown):
     def __getitem__(self, terms: str | int | slice | Sequence[str | int]) -> Estimate:
         """Select terms in the given order; return a refusal unchanged.
 
-        A number stands for its text, as in ``effects[0]``; ``effects[-3:2]`` has those from -3 to 2, both included.
+        A number stands for its text, as in ``effects[0]``; ``effects[-3:2]`` has those from -3 to 2, both included, and
+        ``effects[-3:2:2]`` every other of them.
         """
         if self.terms == NO_TERM:
             return self
@@ -244,7 +245,7 @@ class Estimate(Shown):
             low, high = (
                 unbound if end is None else end for end, unbound in ((terms.start, -np.inf), (terms.stop, np.inf))
             )
-            positions = np.flatnonzero((number >= low) & (number <= high)).tolist()
+            positions = np.flatnonzero((number >= low) & (number <= high))[:: terms.step].tolist()
         else:
             several = [terms] if isinstance(terms, str | int | np.integer) else terms
             positions = [self._position(term) for term in several]
@@ -466,6 +467,13 @@ def effective(square: Floats, fourth: Floats, least: float = FEWEST_DF) -> Float
         return np.asarray(np.maximum(3 * square**2 / fourth - 3, least))
 
 
+def widest(found: Mapping[str, Estimate]) -> tuple[str, list[str]]:
+    """Return the name of the estimate with the widest intervals, and those of others that have intervals."""
+    length = {name: float(np.nansum(np.diff(each.conf_int, axis=0))) for name, each in found.items()}
+    most = max(length, key=length.__getitem__)
+    return most, [name for name in length if name != most and length[name] > 0]
+
+
 def refusal(reason: str) -> Estimate:
     """Build a refusal: an Estimate with a reason but no values."""
     return Estimate(estimand="", unit="", terms=NO_TERM, value=np.full(1, np.nan), n=np.nan, reason=reason)
@@ -508,7 +516,7 @@ def stack_estimates(parts: Mapping[str, Estimate], *, estimand: str, **fields: A
     The unit is that of the first; if units differ, they become a column.
     """
     estimates = list(parts.values())
-    clustered = dict.fromkeys(filter(None, (estimate.interval.partition(" clustered ")[2] for estimate in estimates)))
+    intervals = dict.fromkeys(estimate.interval for estimate in estimates if np.isfinite(estimate.std_error).any())
     units = [estimate.unit for estimate in estimates]
     columns = {"unit": units} if len(set(units)) > 1 else {}
     errors = np.concatenate([estimate.std_error for estimate in estimates])
@@ -522,7 +530,7 @@ def stack_estimates(parts: Mapping[str, Estimate], *, estimand: str, **fields: A
         n=[int(np.max(estimate.n)) for estimate in estimates],
         level=estimates[0].level,
         max_df=np.concatenate([estimate.df for estimate in estimates]),
-        interval=Estimate.interval + (f", errors clustered {', or '.join(clustered)}" if clustered else ""),
+        interval=", or ".join(intervals) or Estimate.interval,
         columns=columns,
         **fields,
     )

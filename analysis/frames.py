@@ -8,26 +8,28 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 import pandas as pd
 
 from analysis.display import Shown, cut
-from analysis.errors import DesignError, check_choice
-from analysis.estimate import Estimate
+from analysis.errors import DesignError, check_choice, whole_number
+from analysis.estimate import Estimate, widest
 from analysis.estimators import att_gt as by_cohort
 from analysis.estimators import exposure as by_exposure
 from analysis.estimators import honest_did, synthetic
+from analysis.estimators import margins as by_margins
 from analysis.estimators.cross_checks import doubly_robust
 from analysis.estimators.efficient import efficient as with_efficient_weights
 from analysis.estimators.units import Comparison, Scale, Units, usable_units
-from analysis.long import Long, several
+from analysis.long import Long
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__dir__ = ["CohortEffects", "att_gt", "exposure_effects", "honest_bounds", "synthetic_did"].copy
+__dir__ = ["CohortEffects", "att_gt", "exposure_effects", "honest_bounds", "margins", "synthetic_did"].copy
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -56,7 +58,7 @@ class CohortEffects(Shown):
 
     def __post_init__(self) -> None:
         """Estimate the effects, or raise DesignError."""
-        estimate = self._widest("group_time")
+        estimate = self._average("group_time")
         cells = np.array([[int(name[2:]) for name in term.split()] for term in estimate.terms]).reshape(-1, 2)
         group, period = (self.periods[column] for column in cells.T)
         columns = {"group": group, "time": period, "event_time": cells[:, 1] - cells[:, 0]}
@@ -76,35 +78,30 @@ class CohortEffects(Shown):
             as random.
         """
         check_choice("kind", kind, get_args(by_cohort.Kind))
-        estimate = self._widest(kind, efficient=efficient)
+        estimate = self._average(kind, efficient=efficient)
         if kind in ("group", "calendar"):
             terms = (*(str(self.periods[int(term)]) for term in estimate.terms[:-1]), estimate.terms[-1])
             estimate = replace(estimate, terms=terms)
         return estimate
 
-    def _widest(self, kind: Any, *, efficient: bool = False) -> Estimate:
-        """Return the estimate with the widest intervals of those clustered by each column, and say which it is."""
+    def _average(self, kind: Any, *, efficient: bool = False) -> Estimate:
+        """Return the estimate with the widest intervals of those clustered by each column."""
 
         def of(study: by_cohort.GroupTime | Units) -> Estimate:
-            if not isinstance(study, Units):
-                whole = study.effects if kind == "group_time" else None
-                return whole or (with_efficient_weights(study, kind) if efficient else study.aggregate(kind))
-            if efficient:
-                raise DesignError("Cannot use efficient weights with covariates; leave out one of them")
-            return doubly_robust(study, kind)
+            if isinstance(study, Units):
+                if efficient:
+                    raise DesignError("Cannot use efficient weights with covariates; leave out one of them")
+                return doubly_robust(study, kind)
+            if kind == "group_time":
+                return study.effects
+            return with_efficient_weights(study, kind) if efficient else study.aggregate(kind)
 
-        found = {column: of(study) for column, study in self.studies.items()}
-        length = {column: float(np.nansum(np.diff(each.conf_int, axis=0))) for column, each in found.items()}
-        widest = max(length, key=length.__getitem__)
-        others = "".join(f", wider than by {column}" for column in length if column != widest and length[column] > 0)
-        estimate = found[widest]
-        return replace(
-            estimate,
-            unit=estimate.unit.replace("units of y", f"units of {self.outcome}"),
-            interval=estimate.interval + (f", errors clustered by {widest}{others}" if widest else ""),
-            provenance=self.provenance,
-            counts={**estimate.counts, "absent_rows_as_zero": self.filled},
+        estimate = _widest({column: of(study) for column, study in self.studies.items()})
+        unit, filled = (
+            estimate.unit.replace("units of y", f"units of {self.outcome}"),
+            {"absent_rows_as_zero": self.filled},
         )
+        return replace(estimate, unit=unit, provenance=self.provenance, counts={**estimate.counts, **filled})
 
     @property
     def rows(self) -> pd.DataFrame:
@@ -210,7 +207,7 @@ def att_gt(
     95% confidence interval
     units 4, treated 2, clusters 4
     """
-    long = Long.of(data, unit, time)
+    long = Long(data, unit, time)
     y, first, x = long.values(outcome, "outcome"), long.dates(first_treated, anticipation), long.covariates(covariates)
     filled = long.absent(absent, np.isfinite(first))
     y[filled] = 0.0
@@ -222,10 +219,14 @@ def att_gt(
             "robust estimator does not support them; pass strata as covariates, with a 0/1 column for each but one, or "
             "leave out covariates"
         )
-    codes: dict[str, Any] = {str(name): long.constant(name, "cluster") for name in several(cluster)} or {"": None}
-    given = {"covariates": np.column_stack([*x.values()])} if x else {}
-    study: Any = usable_units if x else by_cohort.att_gt
-    studies = {name: study(y, first, cluster=code, **given, **options) for name, code in codes.items()}
+    options |= {"covariates": np.column_stack([*x.values()])} if x else {}
+    study: Any = (usable_units if x else by_cohort.att_gt)(y, first, **options)
+
+    def by(cluster: Any) -> Any:  # the same units, whose own labels are their rows
+        code, labels = pd.factorize(cluster[study.labels])
+        return replace(study, cluster=code, labels=labels, counts={**study.counts, "clusters": len(labels)})
+
+    studies = {name: study if codes is None else by(codes) for name, codes in long.clusters(cluster).items()}
     return CohortEffects(studies, str(outcome), long.periods, long.provenance, int(filled.sum()))
 
 
@@ -290,14 +291,8 @@ def exposure_effects(
     >>> float(effects["slope"].value[0].round(6))
     0.2
     """
-    long = Long.of(data, unit, time)
-    sales = long.values(outcome, "outcome")
-    first, second = long.window(before, "before"), long.window(after, "after")
-    if first.stop > second.start:
-        raise DesignError(
-            f"Cannot compare before = {before} with after = {after}: they overlap or are in the wrong order; end "
-            "`before` earlier"
-        )
+    long = Long(data, unit, time)
+    sales, (first, second) = long.values(outcome, "outcome"), long.windows(before, after)
     estimate = by_exposure.exposure_effects(
         sales[:, first].sum(axis=1),
         sales[:, second].sum(axis=1),
@@ -308,6 +303,74 @@ def exposure_effects(
         level=level,
     )
     return replace(estimate, provenance=long.provenance)
+
+
+def margins(
+    data: pd.DataFrame,
+    treated: Hashable,
+    *,
+    outcome: Hashable,
+    unit: Hashable,
+    time: Hashable,
+    before: tuple[Any, Any],
+    after: tuple[Any, Any],
+    cluster: str | Sequence[Hashable] | None = None,
+    level: float = 0.95,
+) -> Estimate:
+    """Split an effect on sales into that on how many units still sell, and bounds on that on units that would anyway.
+
+    Parameters
+    ----------
+    data : DataFrame
+        One row per unit and period.
+    treated : column
+        1 in all rows of treated units, 0 in those of others.
+    outcome, unit, time : column
+        Sales, which must be there in all periods of `before` and `after`: 0 if a unit sold nothing.
+    before, after : (first, last)
+        Periods to sum, both ends included. Units without sales before are left out and counted.
+    cluster : column or list of columns, optional
+        Clusters for standard errors, as for :func:`att_gt`.
+    level : float
+        Coverage of intervals.
+
+    Returns
+    -------
+    Estimate
+        ``"ratio"``, ``"extensive"``, ``"lower"`` and ``"upper"``, as from :func:`analysis.estimators.margins.margins`.
+
+    Raises
+    ------
+    DataError
+        If a column is missing, a row is repeated, a period has no row, or sales are missing or negative.
+    DesignError
+        If windows overlap, a value of `treated` is neither 0 nor 1, or on one side no unit sells before or afterwards.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import pandas as pd
+    >>> from analysis import margins
+    >>> firm, year = np.arange(60).repeat(2), np.tile([2020, 2021], 60)
+    >>> data = pd.DataFrame({"firm": firm, "year": year, "closed": firm % 2, "sales": 10.0 + firm % 7})
+    >>> data.loc[(year == 2021) & (firm % 6 == 1), "sales"] = 0  # a third of closed firms stops
+    >>> data.loc[year == 2021, "sales"] *= 1 + firm[year == 2021] % 5 / 10
+    >>> margins(data, "closed", outcome="sales", unit="firm", time="year", before=(2020, 2020), after=(2021, 2021))
+    margins of the effect on the treated, as in each row ◐
+         term  estimate  std_error  conf_low  conf_high  n           unit
+        ratio   -0.3999     0.1365   -0.6791    -0.1207 30     log points
+    extensive   -0.3333    0.08829   -0.5139    -0.1528 30 share of units
+        lower  -0.06858    0.04211   -0.1547    0.01755 30     log points
+        upper   0.06577    0.04355  -0.02331     0.1548 30     log points
+    95% confidence interval
+    units 60, clusters 60
+    """
+    long = Long(data, unit, time)
+    sales, on = long.values(outcome, "outcome"), long.constant(treated, "treated")
+    given: Any = [*(sales[:, window].sum(axis=1) for window in long.windows(before, after)), on]
+    split = partial(by_margins.margins, *given, level=level)
+    found = {name: split(cluster=codes) for name, codes in long.clusters(cluster).items()}
+    return replace(_widest(found), provenance=long.provenance)
 
 
 def synthetic_did(
@@ -365,7 +428,7 @@ def synthetic_did(
     units 4, treated 1, donors 3, periods 3
     3 donors: placebo ranks instead of a standard error; no p-value below 0.250
     """
-    long = Long.of(data, unit, time)
+    long = Long(data, unit, time)
     y = long.values(outcome, "outcome", complete=True)
     first = long.switched_on(treated)
     starts, count = np.unique(first[np.isfinite(first)], return_counts=True)
@@ -375,11 +438,11 @@ def synthetic_did(
             f"Cannot estimate a single effect: treatment must start in the same period for all treated units, but "
             f"starts in {dates or 'no period'}; choose one period, or use att_gt"
         )
-    options: dict[str, Any] = {"method": method, "inference": inference, "level": level}
-    estimate = synthetic.synthetic_did(y, np.isfinite(first), int(starts[0]), **options)
+    estimate = synthetic.synthetic_did(
+        y, np.isfinite(first), int(starts[0]), method=method, inference=inference, level=level
+    )
     labels = {"unit_weights": long.units[np.isinf(first)], "time_weights": long.periods[: int(starts[0])]}
-    weights = {name: pd.Series(estimate.details[name], index) for name, index in labels.items()}
-    details = {**estimate.details, **weights}
+    details = {**estimate.details, **{name: pd.Series(estimate.details[name], at) for name, at in labels.items()}}
     return replace(estimate, unit=f"units of {outcome}", details=details, provenance=long.provenance)
 
 
@@ -449,7 +512,7 @@ def honest_bounds(
             'consecutive periods around treatment, except for the reference; pass .aggregate("dynamic")'
         )
     before = int(reference[0]) + 1
-    after = len(time) - before
+    after, every = len(time) - before, whole_number("every", every)
     terms = [str(period) for period in np.atleast_1d(target).tolist()]
     known = study.terms[before:] if every == 1 else [str(period) for period in range(after // max(every, 1))]
     if unknown := [term for term in terms if term not in known]:
@@ -457,15 +520,21 @@ def honest_bounds(
             f"Cannot bound the effect in periods {', '.join(unknown)}: the reference is period {time[before] - 1:g}; "
             f"choose from {', '.join(known) or 'more periods'}"
         )
-    positions = [known.index(term) for term in terms]
     bounds = honest_did.honest_bounds(
         study.value,
         study.cov_small_sample,
         before,
         after,
-        target=np.bincount(positions, minlength=len(known)) / len(positions),
+        target=np.array([terms.count(term) for term in known]) / len(terms),
         restriction=restriction,
         every=every,
         level=study.level if level is None else level,
     )
     return replace(bounds, unit=study.unit, provenance=study.provenance)
+
+
+def _widest(found: Mapping[str, Estimate]) -> Estimate:
+    """Return the estimate with the widest intervals of those clustered by each column, and say which it is."""
+    column, narrower = widest(found)
+    why = f", errors clustered by {column}" + f", wider than by {', '.join(narrower)}" * bool(narrower)
+    return replace(found[column], interval=found[column].interval + why * bool(column))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Hashable, Sequence
-from dataclasses import dataclass
 from difflib import get_close_matches
 from numbers import Real
 from typing import Any, Literal
@@ -24,59 +23,45 @@ DATES = ("string", "date", "datetime", "datetime64")  # pandas' names of the typ
 NAMES = 20  # maximum number of column names in a message
 
 
-@dataclass(frozen=True, eq=False)
 class Long:
     """DataFrame with one row per unit and period.
 
     `code` and `position`, int64[row], index each row's unit and period in `units` and `periods`, which have no gaps.
-    `seen`, bool[unit, time], tells which rows there are. `start` is the first period's ordinal; `frequency` is pandas'
-    name, or "" for whole numbers.
+    `place` is that of the cell in an array [unit, time], of which `seen` tells which rows there are. `start` is the
+    first period's ordinal; `frequency` is pandas' name, or "" for whole numbers.
     """
 
-    data: pd.DataFrame
-    unit: Hashable
-    time: Hashable
-    code: Ints
-    position: Ints
-    seen: Bools
-    units: pd.Index
-    periods: pd.Index
-    start: int
-    frequency: str
-
-    @classmethod
-    def of(cls, data: pd.DataFrame, unit: Hashable, time: Hashable) -> Long:
+    def __init__(self, data: pd.DataFrame, unit: Hashable, time: Hashable) -> None:
         """Read the units and periods of a frame; raise DataError for missing or repeated keys, or for gaps."""
         if not isinstance(data, pd.DataFrame):
             raise DesignError(
                 f"Cannot read data of type {type(data).__name__}: pass a DataFrame, or arrays to analysis.estimators"
             )
+        self.data, self.unit, self.time = data, unit, time
         ids, when = _column(data, unit, "unit"), _column(data, time, "time")
         _refuse(ids.isna(), ids, "a unit in each row", "fill it in, or drop the row")
-        ordinal, frequency = _ordinals(when)
+        ordinal, self.frequency = _ordinals(when)
         _refuse(~np.isfinite(ordinal), when, "a period in each row", "fill it in, or drop the row")
         if not len(data):
             raise DataError(f"Cannot use an empty frame: it needs one row per {unit} and {time}; check any filter")
-        code, units = _codes(ids)
-        start = int(ordinal.min())
-        position = (ordinal - start).astype(np.int64)
-        few = position.max() < len(position)  # otherwise there are gaps
-        present = np.flatnonzero(np.bincount(position)) if few else np.unique(position)
+        self.code, self.units = _codes(ids)
+        self.start = int(ordinal.min())
+        self.position = (ordinal - self.start).astype(np.int64)
+        few = self.position.max() < len(ids)  # otherwise there are gaps
+        present = np.flatnonzero(np.bincount(self.position)) if few else np.unique(self.position)
+        self.periods = _labels(self.start + np.arange(len(present)), self.frequency)
         if (gaps := np.diff(present) > 1).any():
-            after, missing = _labels(start + present[:-1][gaps][0] + np.arange(2), frequency)
+            after, missing = _labels(self.start + present[:-1][gaps][0] + np.arange(2), self.frequency)
             raise DataError(
                 f"Cannot read periods with gaps: column {time!r} has {after} and later periods, but not {missing}; "
                 "add rows for it, write months as 2021-05, or number the periods in order"
             )
-        place, seen = code * len(present) + position, np.zeros(len(units) * len(present), dtype=bool)
-        seen[place] = True
-        if seen.sum() < len(place):
+        self.seen = np.zeros((len(self.units), len(present)), dtype=bool)
+        self.place = self.code * len(present) + self.position
+        self.seen.ravel()[self.place] = True
+        if self.seen.sum() < len(ids):
             do = "aggregate them first (dates are read as months: pass Periods for days or weeks)"
-            again = pd.Series(place).duplicated(keep=False)
-            _refuse(again, when, f"one row for each {unit} in a period", do)
-        periods = _labels(start + np.arange(len(present)), frequency)
-        shape = len(units), len(periods)
-        return cls(data, unit, time, code, position, seen.reshape(shape), units, periods, start, frequency)
+            _refuse(pd.Series(self.place).duplicated(keep=False), when, f"one row for each {unit} in a period", do)
 
     def values(self, name: Hashable, what: str, *, complete: bool = False) -> Floats:
         """Return a column of numbers as float64[unit, time], NaN if missing.
@@ -84,7 +69,7 @@ class Long:
         With `complete`, missing numbers raise DataError instead.
         """
         values, numbers = np.full(self.seen.shape, np.nan), _numbers(_column(self.data, name, what))
-        values.ravel()[self.code * len(self.periods) + self.position] = numbers
+        values.ravel()[self.place] = numbers
         if complete and (missing := np.isnan(values)).any():
             unit, period = np.argwhere(missing)[0]
             raise DataError(
@@ -105,9 +90,13 @@ class Long:
         _refuse(column.isna(), column, f"a value for each {self.unit}", "fill it in, or drop the unit")
         return _numbers(column) if what == "weights" else column.to_numpy()
 
+    def clusters(self, names: str | Sequence[Hashable] | None) -> dict[str, Any]:
+        """Return each unit's cluster by column, array[unit]; None, by "", without names."""
+        return {str(name): self.constant(name, "cluster") for name in _several(names)} or {"": None}
+
     def covariates(self, names: str | Sequence[Hashable] | None) -> dict[str, Floats]:
         """Return each unit's values of the given covariates, float64[unit] by name; NaN if missing."""
-        return {str(name): _numbers(self._first(name, "covariates")) for name in several(names)}
+        return {str(name): _numbers(self._first(name, "covariates")) for name in _several(names)}
 
     @property
     def provenance(self) -> str:
@@ -181,8 +170,17 @@ class Long:
         _refuse(ends, column, "1 from the first treated period onwards", "drop units whose treatment ends")
         return np.where(on.any(axis=1), on.argmax(axis=1), np.inf)
 
-    def window(self, ends: Any, what: str) -> slice:
-        """Return the slice of periods between two ends, both included."""
+    def windows(self, before: Any, after: Any) -> tuple[slice, slice]:
+        """Return two slices of periods, of which each has a first and a last one; raise DesignError if they overlap."""
+        first, second = self._window(before, "before"), self._window(after, "after")
+        if first.stop > second.start:
+            raise DesignError(
+                f"Cannot compare before = {before} with after = {after}: they overlap or are in the wrong order; end "
+                "`before` earlier"
+            )
+        return first, second
+
+    def _window(self, ends: Any, what: str) -> slice:
         pair = list(ends) if isinstance(ends, Sequence) and not isinstance(ends, str) else []
         if len(pair) == 2:
             ordinal, frequency = _ordinals(pd.Series(pair, name=what))
@@ -228,7 +226,7 @@ def _plain(column: pd.Series) -> bool:
     return isinstance(column.dtype, np.dtype) and column.dtype.kind in "iuf"
 
 
-def several(names: Any) -> Sequence[Hashable]:
+def _several(names: Any) -> Sequence[Hashable]:
     """Return one name, several, or None as a list of names."""
     return [] if names is None else names if isinstance(names, list | tuple | pd.Index) else [names]
 

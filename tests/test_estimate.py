@@ -342,7 +342,7 @@ def test_rows_by_code_keep_their_order():
 
 
 def test_estimates_stand_beside_each_other_with_their_own_errors_limits_and_units():
-    first = one(max_df=4, level=0.9, n=12)
+    first = one(max_df=4, level=0.9, n=12, interval="interval, errors clustered by brand")
     second = one(2.0, 0.5, unit="months", n=[7], limits=np.array([[0.0], [9.0]]), level=0.9)
     found = stack_estimates({"first": first, "second": second}, estimand="both", reason="")
     assert found.level == 0.9
@@ -352,6 +352,7 @@ def test_estimates_stand_beside_each_other_with_their_own_errors_limits_and_unit
         columns = ["estimate", "std_error", "conf_low", "conf_high"]
         assert list(found.row(name)[columns]) == pytest.approx(list(part.rows.iloc[0][columns]), rel=1e-14)
     assert np.isnan(found.covariance[0, 1])
+    assert found.interval == "interval, errors clustered by brand, or confidence interval"
     alike = stack_estimates({"one": first, "other": first}, estimand="both")
-    assert alike.unit == "log points"
+    assert (alike.unit, alike.interval) == ("log points", first.interval)
     assert "unit" not in alike.rows

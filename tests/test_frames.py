@@ -19,6 +19,7 @@ from analysis.estimators import exposure as by_exposure
 from analysis.estimators import honest_did, synthetic
 from analysis.estimators.cross_checks import doubly_robust
 from analysis.estimators.efficient import efficient
+from analysis.estimators.margins import margins
 from analysis.estimators.units import usable_units
 
 N, T = 40, 8
@@ -178,6 +179,7 @@ def test_terms_are_found_by_number_and_in_ranges_with_both_ends():
     assert dynamic[-2].terms == dynamic["-2"].terms == ("-2",)
     assert dynamic[-3:2].terms == ("-3", "-2", "0", "1", "2")
     assert dynamic[1:].terms == ("1", "2", "3")
+    assert dynamic[-3:3:2].terms == ("-3", "0", "2")
     assert dynamic.row(0)["estimate"] == dynamic.value[dynamic.terms.index("0")]
     assert np.diff(dynamic[0].at(0.9).conf_int, axis=0) < np.diff(dynamic[0].conf_int, axis=0)
     assert dynamic[[0, 1]].bounds(1) == dynamic.bounds("1")
@@ -259,6 +261,20 @@ def test_exposure_in_a_frame_is_its_mean_over_the_later_window():
     arrays = Y[:, :3].sum(axis=1), Y[:, 5:].sum(axis=1), (np.arange(N) % 10 + 0.6) / 50
     options = {"category": BY_FIRM["group"], "covariates": {"size": BY_FIRM["size"]}}
     same(effects, by_exposure.exposure_effects(*arrays, **options))
+
+
+def test_margins_of_a_frame_are_those_of_its_sums_with_the_wider_of_two_clusters():
+    frame = long().assign(ever=lambda rows: rows.groupby("firm")["on"].transform("any"))
+    frame.loc[(frame["firm"] < "F10") & frame["on"], "sales"] = 0.0
+    sales = np.where((np.arange(N) < 10)[:, np.newaxis] & (np.arange(T) >= FIRST[:, np.newaxis]), 0.0, Y)
+    arrays = sales[:, :3].sum(axis=1), sales[:, 5:].sum(axis=1), np.isfinite(FIRST)
+    found = analysis.margins(frame, "ever", **NAMES, **WINDOWS, cluster=["group", "fifth"], level=0.9)
+    alone = {name: margins(*arrays, cluster=BY_FIRM[name], level=0.9) for name in ("group", "fifth")}
+    wider = max(alone, key=lambda name: np.diff(alone[name].conf_int, axis=0).sum())
+    same(found, alone[wider])
+    assert f"90% confidence interval, errors clustered by {wider}, wider than by" in repr(found)
+    same(analysis.margins(frame, "ever", **NAMES, **WINDOWS), margins(*arrays))
+    assert found["extensive"].value[0] == pytest.approx(-6 / 20)  # of 20 treated units 6 stop
 
 
 def test_synthetic_differences_name_their_weights():
@@ -359,6 +375,10 @@ def att_gt(frame, **options):
 
 def exposed(**windows):
     return analysis.exposure_effects(long(), **EXPOSED, **(WINDOWS | windows))
+
+
+def split(frame, **options):
+    return analysis.margins(frame, **(NAMES | WINDOWS | {"treated": "fifth"} | options))
 
 
 def synthetic_effect(frame, **treatment):

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.errors import DesignError, check_choice, whole_number
-from analysis.estimate import Bools, Estimate, Floats, Ints, refusal
+from analysis.estimate import Bools, Estimate, Floats, Ints, refusal, widest
 from analysis.estimators.power import detectable
 
 if TYPE_CHECKING:
@@ -279,23 +279,23 @@ class Sample:
         used, as neither may be ignored (MacKinnon, J. G., Nielsen, M. O. and Webb, M. D. 2024, Jackknife inference with
         two-way clustering, arXiv 2406.08880). `interval` says which it is, and why.
         """
-        ways = {self.design.cluster: self.cluster}
+        ways: dict[str, Ints] = {self.design.cluster: self.cluster}
         if self.design.cluster == "brand_group":
             ways["category"] = int(self.cluster.max()) + 1 + self.category  # labels that differ from brand groups'
         results = {way: result for way, code in ways.items() if not (result := estimand(estimate)(code)).refused}
         if not results:
             return estimate(self.cluster)
-        length = {way: float(np.nansum(np.diff(result.conf_int, axis=0))) for way, result in results.items()}
-        way = max(length, key=length.__getitem__)
-        narrower = ", ".join(other.replace("_", " ") for other in length if other != way and length[other] > 0)
-        why = f", wider than by {narrower}, as firms of either may share shocks" if narrower else ""
+        way, narrower = widest(results)
+        others = ", ".join(narrower).replace("_", " ")
+        why = f", wider than by {others}, as firms of either may share shocks" if narrower else ""
         return replace(results[way], interval=self.interval(way) + why)
 
-    def interval(self, way: str = "") -> str:
-        """Describe intervals whose errors are clustered by `way`: by default as the design says, or "mixed"."""
-        by = self.design.cluster if way in ("", "mixed") else way
-        by += " for closed firms and by category for all others" if way == "mixed" and by == "brand_group" else ""
-        return f"confidence interval, errors clustered by {by}".replace("_", " ")
+    def interval(self, *ways: str) -> str:
+        """Describe intervals whose errors are clustered by either of `ways`: "", as the design says, or "mixed"."""
+        said = self.design.cluster
+        mixed = said + " for closed firms and by category for all others" * (said == "brand_group")
+        by = dict.fromkeys({"": said, "mixed": mixed}.get(way, way) for way in ways or ("",))
+        return f"confidence interval, errors clustered by {', or by '.join(by)}".replace("_", " ")
 
     @cached_property
     def mixed_cluster(self) -> Ints:

@@ -334,7 +334,8 @@ def toward_destinations(panel: Panel, design: Design) -> Estimate:
     presence = change.delta_method(lambda x: {"presence": sum(x) / len(x)}, estimand="E4a", unit=change.unit)
     both = {"presence": presence, "sales": replace(sales, n=presence.n)}
     lacking = [effect.reason for effect in both.values() if np.isnan(effect.std_error[0])]
-    return sample.mark(stack_estimates(both, estimand="E4a", reason="; ".join(dict.fromkeys(lacking))))
+    stacked = stack_estimates(both, estimand="E4a", reason="; ".join(dict.fromkeys(lacking)))
+    return sample.mark(stacked, interval=sample.interval("", *["mixed"] * (not sales.refused)))
 
 
 @estimand

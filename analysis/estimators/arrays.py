@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.errors import DataError, DesignError
-from analysis.estimate import Floats, Ints, left_out
+from analysis.estimate import Bools, Floats, Ints, left_out
 
 BLOCK = 2**18  # sums at a time, which fit into a processor's cache
 
@@ -46,6 +46,17 @@ def match_units(**arrays: Any) -> None:
                 f"Cannot match units by position: {other} and {name} have different indexes; use {name}.reindex, or "
                 f"{name}.to_numpy() if the order is right"
             )
+
+
+def indicator(treated: Any) -> Bools:
+    """Return treatment as bool[unit]; a plain cast would turn NaN and 2 into True."""
+    values = np.asarray(treated, dtype=object)  # or "1" would equal 1
+    if (odd := ~np.isin(values, (0, 1))).any():
+        raise DesignError(
+            f"Cannot tell who is treated: {np.count_nonzero(odd)} of {values.size} values are neither true nor false, "
+            f"such as {values[odd][0]!r} in row {int(np.flatnonzero(odd)[0])}; drop these units or set them to 0 or 1"
+        )
+    return values.astype(bool)
 
 
 def sum_by(values: Floats, code: Ints, count: int) -> Floats:

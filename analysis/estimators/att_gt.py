@@ -141,7 +141,8 @@ class GroupTime(Shown):
         for number, group in enumerate(self.groups):
             parts, rest = [sums[part] for part in group.parts], 0 if group.parts else len(group.rows)
             if self._plain and self._has_moments and not parts:
-                parts, rest = [np.append(self._moments[number].sums, len(group.rows))], 0
+                moments = self._moments[number]
+                parts, rest = [np.append(moments.first + rest * moments.centre, rest)], 0
             for start in range(0, rest, self.size):
                 rows = group.rows[start : start + self.size]
                 parts.append(np.concatenate([part.sum(axis=0) for part in self._features(group, rows)]))
@@ -474,7 +475,7 @@ class GroupTime(Shown):
         third = np.subtract.outer(cubes[0], cubes[0, bases]) + 3 * (ones[1 + many :][:many] - squares[1:][:many]).T
         outer = 6 * squares[1 + many :] - 4 * (cubes[1:] + ones[1 + 2 * many :])
         power = np.add.outer(fourth, fourth[bases]) + outer.T
-        return Moments(bases, centre, ones[0], second, np.array([third, power]), ones[0] + len(rows) * centre)
+        return Moments(bases, centre, ones[0], second, np.array([third, power]))
 
     def _moved(self, group: int, rows: Ints, centre: Floats) -> Floats:
         """Return u, which tells by how much a group moves if each unit is left out in turn, float64[unit, time].

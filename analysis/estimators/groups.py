@@ -75,8 +75,8 @@ class Moments:
     ----------
     bases : int64[base]
         Periods b.
-    centre, first, sums : float64[time]
-        Centre that was taken off, sums of u, and sums of outcomes if only the centre was taken off.
+    centre, first : float64[time]
+        Centre that was taken off, and sums of u.
     second : float64[time, time]
     powers : float64[2, time, base]
         Third and fourth powers.
@@ -87,7 +87,6 @@ class Moments:
     first: Floats
     second: Floats
     powers: Floats
-    sums: Floats
 
 
 def groups_of(units: Units, comparison: Comparison) -> list[Group]:

@@ -108,9 +108,11 @@ class Bounds(Shown):
         if self.restriction == "relative":  # the interval grows on both sides
             grid = np.append(0.0, 2.0 ** np.arange(DOUBLINGS))
             first = next((place for place, m_bar in enumerate(grid) if distance(m_bar) <= 0), len(grid))
-        else:  # its centre moves, so that it may exclude zero where it did not before
-            grid = self._unit * np.append(0.0, 2.0 ** np.arange(-8, 24, 0.5))
-            first = 1 + max((place for place, m in enumerate(grid) if distance(m) > 0), default=-1)
+        else:  # its centre moves, so that it may exclude zero where it did not before, but not where M exceeds `most`
+            centre = self.mean[-1] - self.weights.sum() * self.mean[self._n_pre - 1]
+            most = max(self._unit, abs(centre) / np.abs(np.cumsum(self.weights[::-1])).sum())
+            grid = np.append(0.0, 2 * most * 2.0 ** np.arange(-16, 0.5, 0.5))
+            first = 1 + next((place for place in reversed(range(len(grid))) if distance(grid[place]) > 0), -1)
         if first in (0, len(grid)):
             return np.inf if first else np.nan
         return float(optimize.brentq(distance, *grid[first - 1 : first + 1], xtol=1e-9 * self._unit, rtol=1e-9))

@@ -15,7 +15,7 @@ import pandas as pd
 
 from analysis.errors import DataError, DesignError
 from analysis.estimate import Bools, Estimate, Floats, Labels, stack_estimates
-from analysis.estimators.arrays import match_units, sum_by
+from analysis.estimators.arrays import indicator, match_units, sum_by
 from analysis.estimators.att_gt import att_gt
 
 __dir__ = ["lee_bounds", "margins"].copy  # for tab completion
@@ -49,7 +49,7 @@ def margins(
     DataError
         If sales are missing or negative.
     DesignError
-        If shapes differ, or on one side no unit sells before or afterwards.
+        If shapes differ, `treated` is not true or false, or on one side no unit sells before or afterwards.
 
     References
     ----------
@@ -65,7 +65,7 @@ def margins(
         )
     kept = np.flatnonzero(sales[:, 0])
     code = pd.factorize(kept if cluster is None else np.asarray(cluster)[kept])[0]
-    sales, treated, count = sales[kept], np.asarray(treated, dtype=bool)[kept], int(code.max(initial=0)) + 1
+    sales, treated, count = sales[kept], indicator(treated)[kept], int(code.max(initial=0)) + 1
     with np.errstate(divide="ignore", invalid="ignore"):
         change = np.where(sales[:, 1] > 0, np.log(sales[:, 1] / sales[:, 0]), np.nan)
         value, influence, share = lee_bounds(change, treated)

@@ -15,7 +15,7 @@ from scipy.optimize import nnls
 
 from analysis.errors import DesignError, check_choice, check_level, whole_number
 from analysis.estimate import Bools, Estimate, Floats, left_out
-from analysis.estimators.arrays import match_units
+from analysis.estimators.arrays import indicator, match_units
 from analysis.testing import TIE, assignments, shift_interval
 
 __dir__ = ["permutation_did", "synthetic_did"].copy  # for tab completion
@@ -28,17 +28,6 @@ DRAWS = 200  # of placebo effects for a standard error if there are more sets of
 FIRM = 1e-3  # ridge over mean squared column from which on the dual is well conditioned
 CERTIFIED = 1e-12  # gap at which weights are within 4e-11 of the optimum, for columns of mean length one
 MAX_STEPS = 1_000  # usually up to a hundred; each costs a product with the support
-
-
-def _indicator(treated: Any) -> Bools:
-    """Return treatment as bool[unit]; a plain cast would turn NaN and 2 into True."""
-    values = np.asarray(treated, dtype=object)  # or "1" would equal 1
-    if (odd := ~np.isin(values, (0, 1))).any():
-        raise DesignError(
-            f"Cannot tell who is treated: {np.count_nonzero(odd)} of {values.size} values are neither true nor false, "
-            f"such as {values[odd][0]!r} in row {int(np.flatnonzero(odd)[0])}; drop these units or set them to 0 or 1"
-        )
-    return values.astype(bool)
 
 
 def permutation_did(
@@ -100,7 +89,7 @@ def permutation_did(
     2 treated of 8 units: ranks over 28 assignments instead of a standard error
     """
     match_units(change=change, treated=treated)
-    change, treated = np.asarray(change, dtype=float), _indicator(treated)
+    change, treated = np.asarray(change, dtype=float), indicator(treated)
     if not np.isfinite(change).all():
         raise DesignError(
             f"Cannot compare changes: {np.count_nonzero(~np.isfinite(change))} units have no finite change; drop them"
@@ -220,7 +209,7 @@ def _by_ranks(effect: float, y: Floats, treated: Bools, first_post: int, method:
     }
 
 
-def _by_placebo(_: float, y: Floats, treated: Bools, first_post: int, method: Method) -> dict[str, Any]:
+def _by_placebo(noise: float, y: Floats, treated: Bools, first_post: int, method: Method) -> dict[str, Any]:
     """Compute the standard deviation of effects on as many donors as are treated, relative to the others."""
     donors, n_treated = y[~treated], int(treated.sum())
     if len(donors) <= n_treated:
@@ -232,7 +221,6 @@ def _by_placebo(_: float, y: Floats, treated: Bools, first_post: int, method: Me
         chosen = assignments(len(donors), n_treated)
     else:
         chosen = np.random.default_rng(0).random((DRAWS, len(donors))).argsort(axis=1) < n_treated
-    noise = _noise(y, treated, first_post)
     placebos = np.array([_fit(donors, units, first_post, method, noise) for units in chosen])
     reason = f"standard error from {len(placebos)} placebo effects on donors: right if the treated vary as they do"
     return {
@@ -261,7 +249,7 @@ def _by_jackknife(omega: Floats, lam: Floats, y: Floats, treated: Bools, first_p
 def _check_panel(y: Floats, treated: Bools, first_post: int, method: str) -> tuple[Floats, Bools]:
     check_choice("method", method, get_args(Method))
     match_units(y=y, treated=treated)
-    y, treated, first_post = np.asarray(y, dtype=float), _indicator(treated), whole_number("first_post", first_post)
+    y, treated, first_post = np.asarray(y, dtype=float), indicator(treated), whole_number("first_post", first_post)
     if missing := np.count_nonzero(~np.isfinite(y)):
         raise DesignError(f"Cannot use an unbalanced panel: {missing} cells are missing; drop the units concerned")
     if not 1 <= first_post < y.shape[1]:
@@ -339,12 +327,14 @@ def synthetic_did(
     usual: Inference = "ranks" if n_treated == 1 or ranked else "placebo" if method == "sc" else "jackknife"
     inference = usual if inference is None else inference
     check_choice("inference", inference, get_args(Inference))
-    omega, lam = _weights(y, treated, first_post, method, _noise(y, treated, first_post))
+    omega, lam = _weights(y, treated, first_post, method, noise := _noise(y, treated, first_post))
     effect = _effect(y, treated, first_post, omega, lam)
     if inference == "jackknife":
         found = _by_jackknife(omega, lam, y, treated, first_post)
+    elif inference == "placebo":
+        found = _by_placebo(noise, y, treated, first_post, method)
     else:
-        found = (_by_ranks if inference == "ranks" else _by_placebo)(effect, y, treated, first_post, method)
+        found = _by_ranks(effect, y, treated, first_post, method)
     gap = y[treated].mean(axis=0)[:first_post] - omega @ y[~treated, :first_post]
     level_gap = 0.0 if method == "sc" else gap.mean()
     fit = {"unit_weights": omega, "time_weights": lam, "rmse_before": float(np.sqrt(((gap - level_gap) ** 2).mean()))}

@@ -93,10 +93,10 @@ def usable_units(
     x = np.empty((len(y), 0)) if covariates is None else np.asarray(covariates, dtype=float)
     weight = np.ones(len(y)) if weights is None else np.asarray(weights, dtype=float)
     _check_units(y, first, weight, scale)
-    has_base = first - 1 - anticipation >= 0
+    has_base = (base := first - 1 - anticipation) >= 0
     whole = np.isfinite(y @ np.ones(y.shape[1]) + x.sum(axis=1))
-    base = first - 1 - anticipation if comparison == "never" else np.full(len(y), np.inf)
-    enough = whole if complete or whole.all() else _in_pairs(y, base)
+    needed = base if comparison == "never" else np.full(len(y), np.inf)
+    enough = whole if complete or whole.all() else _in_pairs(y, needed)
     kept = has_base & enough
     y = y if kept.all() else y[kept]
     cohort, dates = _cohorts(first[kept], y.shape[1])
