@@ -99,6 +99,7 @@ def test_other_places_of_sale_by_quarter_and_the_placebo_that_fell_most():
     change = shift.indexed(quarters).loc["2022-03"] - 100
     assert change.round(0).to_dict() == {"eBay": -20, "Wish": -76, "AliExpress's group": 4}
     assert change["Wish"] == pytest.approx(100 * (189 / 772 - 1))
+    assert shift.sellers_on_wish()["value"].tolist() == [94.0]
     assert f"{quarters['eBay'].values['2021Q2'] / 1000:.1f}" == "22.6"
     assert quarters["eBay"].points.loc["2021Q2", "provenance"] == "estimate"  # derived from later growth
 
@@ -110,13 +111,6 @@ def test_the_derived_quarters_of_wish_fit_the_year_and_the_growth_that_it_gives(
     assert round(revenue["2022Q3"] / (1 - 0.66)) == revenue["2021Q3"]
     assert round(core["2021Q4"] / (1 - 0.74)) == core["2020Q4"]
     assert round(core["2022Q3"] / (1 - 0.78)) == core["2021Q3"]
-
-
-def test_both_values_of_walmart_s_new_sellers_in_one_month_are_there():
-    found = shift.chinese_share("Walmart").groupby("date")["value"].agg(list)
-    assert found["2021-12"] == [14.3, 20.0]
-    assert found["2022-05"] == [51.0, 51.0]
-    assert shift.chinese_share("Wish", shift.SELLERS)["value"].tolist() == [94.0]
 
 
 def test_a_missing_figure_is_not_bridged():

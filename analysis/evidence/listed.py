@@ -82,7 +82,7 @@ def revenue_change(before: int, after: int, *, level: float) -> Estimate:
     Parameters
     ----------
     before, after : int
-        Years; firms without revenue for both are left out and listed in ``details["absent"]``.
+        Years; firms without revenue for both are left out.
     level : float
         Coverage of the permutation interval.
 
@@ -97,8 +97,7 @@ def revenue_change(before: int, after: int, *, level: float) -> Estimate:
     closed = seen.index.isin(closed_names())
     comparison = permutation_did(seen.to_numpy(), closed, level=level, unit="log points")
     changes = pd.DataFrame({"firm": seen.index, "change": seen.to_numpy(), "closed": closed})
-    absent = sorted(set(change.index) - set(seen.index))
-    details = {**comparison.details, "changes": changes.sort_values("change", ignore_index=True), "absent": absent}
+    details = {**comparison.details, "changes": changes.sort_values("change", ignore_index=True)}
     return replace(comparison, estimand="E1a", details=details)
 
 
@@ -156,12 +155,6 @@ def otherwise(before: int, after: int, long_after: int, *, level: float) -> pd.D
     return rows[["term", *ends]].assign(**{name: percent_change(rows[name]) for name in ends})
 
 
-def _by_year(firm: str, measure: str) -> pd.Series:
-    """Return the yearly values of a measure published by a firm in the design."""
-    named = design().set_index("name").loc[firm, "firm"]
-    return series.published("listed_sellers", firm=named, measure=measure, freq="A").values
-
-
 def most_lost(firm: str, before: int) -> dict[str, float]:
     """Bound the part of a firm's fall in revenue that is due to lost Amazon sales.
 
@@ -169,9 +162,10 @@ def most_lost(firm: str, before: int) -> dict[str, float]:
     the next, million yuan, and `other`, the smallest share of the fall that must have other causes, per cent.
     Raises DataError if the firm does not publish its Amazon sales.
     """
-    wide, _ = revenues()
-    revenue, later = wide.loc[[before, before + 1], firm]
-    amazon, fall = _by_year(firm, "revenue_amazon")[str(before)], revenue - later
+    revenue, later = revenues()[0].loc[[before, before + 1], firm]
+    named = design().set_index("name").loc[firm, "firm"]
+    sold = series.published("listed_sellers", firm=named, measure="revenue_amazon", freq="A")
+    amazon, fall = sold.values[str(before)], revenue - later
     return {"revenue": revenue, "amazon": amazon, "fall": fall, "other": 100 * max(1 - amazon / fall, 0)}
 
 

@@ -41,7 +41,6 @@ LEVELS: dict[str, dict[str, str]] = {  # other places of sale, by quarter
         "definition": "as named",
     },
 }
-SELLERS, NEW_SELLERS = "share of sellers based in China", "share of new sellers based in China"
 
 
 def mix() -> pd.DataFrame:
@@ -167,13 +166,10 @@ def indexed(quarters: Mapping[str, Series]) -> pd.DataFrame:
     return frame.set_axis(frame.index.asfreq("M", "end"))
 
 
-def chinese_share(platform: str, of: str = NEW_SELLERS) -> pd.DataFrame:
-    """Return the percentage of a platform's sellers based in China, by date.
-
-    `of` selects all sellers or new sellers. Some dates have two publishers.
-    """
-    rows = data.load("platform_shift_evidence").query("platform == @platform")
-    return rows[rows["measure"].str.startswith(of)].sort_values(["date", "value"], ignore_index=True)
+def sellers_on_wish() -> pd.DataFrame:
+    """Return the percentage of Wish's sellers based in China, by date."""
+    rows = data.load("platform_shift_evidence").query("platform == 'Wish'")
+    return rows[rows["measure"].str.startswith("share of sellers based in China")]
 
 
 def ebay_filings() -> pd.DataFrame:
@@ -188,4 +184,4 @@ def sources() -> pd.DataFrame:
 
     The column `source_url` contains their sources.
     """
-    return pd.concat([ebay_filings(), mix().query("measure in @PRINTED"), chinese_share("Wish", SELLERS)])
+    return pd.concat([ebay_filings(), mix().query("measure in @PRINTED"), sellers_on_wish()])
