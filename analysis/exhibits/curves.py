@@ -53,7 +53,7 @@ def shade(axes: Axes, closures: Months, *, named: bool = True) -> None:
     first, last = years_of([closures[0], pd.Period(closures[1], "M") + 1])
     axes.axvspan(first, last, color=BAND, lw=0, zorder=0)
     if named:
-        over: Style = {"xycoords": ("data", "axes fraction"), "ha": "center", "va": "bottom", "fontsize": 7}
+        over: Style = {"xycoords": ("data", "axes fraction"), "ha": "center", "va": "bottom", "fontsize": 7.5}
         axes.annotate("accounts closed", ((first + last) / 2, 1.01), **over)
 
 
@@ -132,7 +132,7 @@ def _scales(axes: Axes, ticks: Mapping[float, str] | None, *, log: str, signed: 
         axes.margins(y=0.2 if log == "y" else 0.05)
     axis_numbers(axes, "y", signed=signed)
     if ticks:
-        axes.set_xticks([*ticks], [*ticks.values()], fontsize=7)
+        axes.set_xticks([*ticks], [*ticks.values()])
         return
     axis_numbers(axes, "x")
     if signed:
