@@ -43,8 +43,6 @@ class CohortEffects(Shown):
     outcome : str
     periods : Index
     provenance : {"estimate", "simulated"}
-    filled : int
-        Number of absent rows taken as zero.
     effects : Estimate
         One term such as ``"g=2021-05 t=2021-07"`` per cohort and period.
     """
@@ -53,7 +51,6 @@ class CohortEffects(Shown):
     outcome: str
     periods: pd.Index
     provenance: str
-    filled: int = 0
     effects: Estimate = field(init=False)
 
     def __post_init__(self) -> None:
@@ -97,11 +94,8 @@ class CohortEffects(Shown):
             return with_efficient_weights(study, kind) if efficient else study.aggregate(kind)
 
         estimate = _widest({column: of(study) for column, study in self.studies.items()})
-        unit, filled = (
-            estimate.unit.replace("units of y", f"units of {self.outcome}"),
-            {"absent_rows_as_zero": self.filled},
-        )
-        return replace(estimate, unit=unit, provenance=self.provenance, counts={**estimate.counts, **filled})
+        unit = estimate.unit.replace("units of y", f"units of {self.outcome}")
+        return replace(estimate, unit=unit, provenance=self.provenance)
 
     @property
     def rows(self) -> pd.DataFrame:
@@ -215,19 +209,19 @@ def att_gt(
     options |= {"weights": long.constant(weights, "weights"), "strata": long.constant(strata, "strata")}
     if x and (strata is not None or comparison != "never"):
         raise DesignError(
-            "Cannot estimate effects with covariates within strata, or relative to units not yet treated: the doubly "
-            "robust estimator does not support them; pass strata as covariates, with a 0/1 column for each but one, or "
-            "leave out covariates"
+            "Cannot use covariates within strata, or relative to units not yet treated; leave out covariates, or pass "
+            "strata as covariates, with a 0/1 column for each but one"
         )
     options |= {"covariates": np.column_stack([*x.values()])} if x else {}
     study: Any = (usable_units if x else by_cohort.att_gt)(y, first, **options)
+    study.counts["absent_rows_as_zero"] = int(filled.sum())
 
     def by(cluster: Any) -> Any:  # the same units, whose own labels are their rows
         code, labels = pd.factorize(cluster[study.labels])
         return replace(study, cluster=code, labels=labels, counts={**study.counts, "clusters": len(labels)})
 
     studies = {name: study if codes is None else by(codes) for name, codes in long.clusters(cluster).items()}
-    return CohortEffects(studies, str(outcome), long.periods, long.provenance, int(filled.sum()))
+    return CohortEffects(studies, str(outcome), long.periods, long.provenance)
 
 
 def exposure_effects(
@@ -292,16 +286,10 @@ def exposure_effects(
     0.2
     """
     long = Long(data, unit, time)
-    sales, (first, second) = long.values(outcome, "outcome"), long.windows(before, after)
-    estimate = by_exposure.exposure_effects(
-        sales[:, first].sum(axis=1),
-        sales[:, second].sum(axis=1),
-        long.values(exposure, "exposure")[:, second].mean(axis=1),
-        bins=bins,
-        category=long.constant(category, "category"),
-        covariates=long.covariates(covariates),
-        level=level,
-    )
+    first, second = long.sums(outcome, before, after)
+    held = long.values(exposure, "exposure")[:, long.window(after, "after")].mean(axis=1)
+    options: Any = {"category": long.constant(category, "category"), "covariates": long.covariates(covariates)}
+    estimate = by_exposure.exposure_effects(first, second, held, bins=bins, level=level, **options)
     return replace(estimate, provenance=long.provenance)
 
 
@@ -366,8 +354,7 @@ def margins(
     units 60, clusters 60
     """
     long = Long(data, unit, time)
-    sales, on = long.values(outcome, "outcome"), long.constant(treated, "treated")
-    given: Any = [*(sales[:, window].sum(axis=1) for window in long.windows(before, after)), on]
+    given: Any = [*long.sums(outcome, before, after), long.constant(treated, "treated")]
     split = partial(by_margins.margins, *given, level=level)
     found = {name: split(cluster=codes) for name, codes in long.clusters(cluster).items()}
     return replace(_widest(found), provenance=long.provenance)
@@ -429,8 +416,7 @@ def synthetic_did(
     3 donors: placebo ranks instead of a standard error; no p-value below 0.250
     """
     long = Long(data, unit, time)
-    y = long.values(outcome, "outcome", complete=True)
-    first = long.switched_on(treated)
+    y, first = long.values(outcome, "outcome", complete=True), long.switched_on(treated)
     starts, count = np.unique(first[np.isfinite(first)], return_counts=True)
     if len(starts) != 1:
         dates = ", ".join(f"{long.periods[int(start)]} ({n})" for start, n in zip(starts, count, strict=True))
@@ -438,9 +424,8 @@ def synthetic_did(
             f"Cannot estimate a single effect: treatment must start in the same period for all treated units, but "
             f"starts in {dates or 'no period'}; choose one period, or use att_gt"
         )
-    estimate = synthetic.synthetic_did(
-        y, np.isfinite(first), int(starts[0]), method=method, inference=inference, level=level
-    )
+    how: Any = {"method": method, "inference": inference, "level": level}
+    estimate = synthetic.synthetic_did(y, np.isfinite(first), int(starts[0]), **how)
     labels = {"unit_weights": long.units[np.isinf(first)], "time_weights": long.periods[: int(starts[0])]}
     details = {**estimate.details, **{name: pd.Series(estimate.details[name], at) for name, at in labels.items()}}
     return replace(estimate, unit=f"units of {outcome}", details=details, provenance=long.provenance)
@@ -502,8 +487,7 @@ def honest_bounds(
     >>> honest_bounds(effects, target=["0", "1", "2"], restriction="smooth").conf_int([0, 0.1]).round(2).tolist()
     [[-3.91, -1.85], [-4.22, -1.61]]
     """
-    if isinstance(study, CohortEffects):
-        study = study.aggregate("dynamic")
+    study = study.aggregate("dynamic") if isinstance(study, CohortEffects) else study
     time = pd.to_numeric(pd.Series(study.terms), errors="coerce").to_numpy()
     reference = np.flatnonzero(np.diff(time) == 2)
     if len(reference) != 1 or (np.delete(np.diff(time), reference) != 1).any():
@@ -520,16 +504,10 @@ def honest_bounds(
             f"Cannot bound the effect in periods {', '.join(unknown)}: the reference is period {time[before] - 1:g}; "
             f"choose from {', '.join(known) or 'more periods'}"
         )
-    bounds = honest_did.honest_bounds(
-        study.value,
-        study.cov_small_sample,
-        before,
-        after,
-        target=np.array([terms.count(term) for term in known]) / len(terms),
-        restriction=restriction,
-        every=every,
-        level=study.level if level is None else level,
-    )
+    weights = np.array([terms.count(term) for term in known]) / len(terms)
+    level = study.level if level is None else level
+    how: Any = {"target": weights, "restriction": restriction, "every": every, "level": level}
+    bounds = honest_did.honest_bounds(study.value, study.cov_small_sample, before, after, **how)
     return replace(bounds, unit=study.unit, provenance=study.provenance)
 
 

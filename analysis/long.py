@@ -26,9 +26,9 @@ NAMES = 20  # maximum number of column names in a message
 class Long:
     """DataFrame with one row per unit and period.
 
-    `code` and `position`, int64[row], index each row's unit and period in `units` and `periods`, which have no gaps.
-    `place` is that of the cell in an array [unit, time], of which `seen` tells which rows there are. `start` is the
-    first period's ordinal; `frequency` is pandas' name, or "" for whole numbers.
+    `code`, int64[row], indexes each row's unit in `units`, and `place` its cell in an array [unit, time], of which
+    `seen` tells which have a row; `periods` have no gaps. `start` is the first period's ordinal; `frequency` is pandas'
+    name, or "" for whole numbers.
     """
 
     def __init__(self, data: pd.DataFrame, unit: Hashable, time: Hashable) -> None:
@@ -46,9 +46,9 @@ class Long:
             raise DataError(f"Cannot use an empty frame: it needs one row per {unit} and {time}; check any filter")
         self.code, self.units = _codes(ids)
         self.start = int(ordinal.min())
-        self.position = (ordinal - self.start).astype(np.int64)
-        few = self.position.max() < len(ids)  # otherwise there are gaps
-        present = np.flatnonzero(np.bincount(self.position)) if few else np.unique(self.position)
+        position = (ordinal - self.start).astype(np.int64)
+        # Of more periods than rows some are gaps, which may be far too many to count.
+        present = np.flatnonzero(np.bincount(position)) if position.max() < len(ids) else np.unique(position)
         self.periods = _labels(self.start + np.arange(len(present)), self.frequency)
         if (gaps := np.diff(present) > 1).any():
             after, missing = _labels(self.start + present[:-1][gaps][0] + np.arange(2), self.frequency)
@@ -57,7 +57,7 @@ class Long:
                 "add rows for it, write months as 2021-05, or number the periods in order"
             )
         self.seen = np.zeros((len(self.units), len(present)), dtype=bool)
-        self.place = self.code * len(present) + self.position
+        self.place = self.code * len(present) + position
         self.seen.ravel()[self.place] = True
         if self.seen.sum() < len(ids):
             do = "aggregate them first (dates are read as months: pass Periods for days or weeks)"
@@ -68,13 +68,12 @@ class Long:
 
         With `complete`, missing numbers raise DataError instead.
         """
-        values, numbers = np.full(self.seen.shape, np.nan), _numbers(_column(self.data, name, what))
-        values.ravel()[self.place] = numbers
+        values = np.full(self.seen.shape, np.nan)
+        values.ravel()[self.place] = _numbers(_column(self.data, name, what))
         if complete and (missing := np.isnan(values)).any():
             unit, period = np.argwhere(missing)[0]
             raise DataError(
-                f"Cannot use column {name!r}: it needs a number for every {self.unit} in every {self.time}, but "
-                f"{missing.sum():,} of {missing.size:,} values are missing, first for "
+                f"Cannot use column {name!r}: {missing.sum():,} of {missing.size:,} values are missing, first for "
                 f"{_quoted(self.units[unit])} in {self.periods[period]}; drop such units"
             )
         return values
@@ -142,17 +141,14 @@ class Long:
         if not pd.api.types.is_numeric_dtype(column):
             column = column.mask([isinstance(date, str) and not date.strip() for date in column])
         ordinal, frequency = _ordinals(column)
-        dated = np.isfinite(ordinal)
-        if not frequency and self.start > 0:
-            dated &= ordinal != 0
+        dated = np.isfinite(ordinal) & ((ordinal != 0) | bool(frequency) | (self.start <= 0))
         if dated.any() and frequency != self.frequency:
             kinds = " and ".join(kind or "whole numbers" for kind in (self.frequency, frequency))
             raise DataError(
                 f"Cannot compare columns {self.time!r} and {name!r}: their periods have the types {kinds}; "
                 f"convert {name!r}"
             )
-        position = np.where(dated, ordinal - self.start, np.inf)
-        width = len(self.periods)
+        position, width = np.where(dated, ordinal - self.start, np.inf), len(self.periods)
         if (soon := dated & (position >= width) & (position < width + anticipation)).any():
             raise DesignError(
                 f"Cannot allow for {anticipation} periods of anticipation: {soon.sum():,} units, such as "
@@ -166,21 +162,22 @@ class Long:
         column = _column(self.data, name, "treated")
         _refuse(~np.isin(_numbers(column), (0, 1)), column, "0 or 1 in each row", "correct it")
         on = self.values(name, "treated", complete=True)
-        ends = np.diff(on)[self.code, np.maximum(self.position - 1, 0)] * (self.position > 0) < 0
+        ends = np.diff(on, axis=1, prepend=0).ravel()[self.place] < 0
         _refuse(ends, column, "1 from the first treated period onwards", "drop units whose treatment ends")
         return np.where(on.any(axis=1), on.argmax(axis=1), np.inf)
 
-    def windows(self, before: Any, after: Any) -> tuple[slice, slice]:
-        """Return two slices of periods, of which each has a first and a last one; raise DesignError if they overlap."""
-        first, second = self._window(before, "before"), self._window(after, "after")
+    def sums(self, name: Hashable, before: Any, after: Any) -> tuple[Floats, Floats]:
+        """Return a column's sums over two windows, float64[unit] each; raise DesignError if they overlap."""
+        first, second = self.window(before, "before"), self.window(after, "after")
         if first.stop > second.start:
             raise DesignError(
-                f"Cannot compare before = {before} with after = {after}: they overlap or are in the wrong order; end "
-                "`before` earlier"
+                f"Cannot compare before = {before} with after = {after}: it must end before these begin; move one"
             )
-        return first, second
+        values = self.values(name, "outcome")
+        return values[:, first].sum(axis=1), values[:, second].sum(axis=1)
 
-    def _window(self, ends: Any, what: str) -> slice:
+    def window(self, ends: Any, what: str) -> slice:
+        """Return the slice of periods between two ends, both included."""
         pair = list(ends) if isinstance(ends, Sequence) and not isinstance(ends, str) else []
         if len(pair) == 2:
             ordinal, frequency = _ordinals(pd.Series(pair, name=what))
@@ -195,14 +192,13 @@ class Long:
 
 def _column(data: pd.DataFrame, name: Any, what: str) -> pd.Series:
     """Return the column with the given name; raise DataError if it is missing or repeated."""
-    names = list(data.columns)
-    count = names.count(name) if isinstance(name, Hashable) else 0
-    if count == 1:
+    names, known = list(data.columns), isinstance(name, Hashable)
+    if (count := names.count(name) if known else 0) == 1:
         return data[name]
     close = get_close_matches(name, map(str, names)) if isinstance(name, str) and not count else []
     near = [column for column in names if str(column) in close]
     listed = ", ".join(map(_quoted, near or names[:NAMES]))
-    if name in data.index.names and name is not None:
+    if known and name is not None and name in data.index.names:
         raise DataError(f"Cannot read {what} = {_quoted(name)}: it is in the index; pass data.reset_index()")
     raise DataError(
         f"Cannot read {what} = {_quoted(name)}: the frame has {count or 'no'} columns with that name; "
@@ -254,8 +250,7 @@ def _numbers(column: pd.Series, *, infinite: bool = False) -> Floats:
         other = ~column.map(lambda value: isinstance(value, Real) or bool(pd.isna(value))).to_numpy(bool)
         _refuse(other, column, "a number in each row", "convert the column to numbers, or set the cell to NaN")
     values: Floats = column.to_numpy(float, na_value=np.nan)
-    if not infinite:
-        _refuse(np.isinf(values), column, "a finite number in each row", "correct it, or set it to NaN")
+    _refuse(not infinite and np.isinf(values), column, "a finite number in each row", "correct it, or set it to NaN")
     return values
 
 
@@ -276,8 +271,7 @@ def _ordinals(column: pd.Series) -> tuple[Floats, str]:
         if kind == "integer" and isinstance(column.dtype, np.dtype):
             return column.to_numpy(float), ""
         values = _numbers(column, infinite=True)
-        broken = np.isfinite(values) & (np.floor(values) != values)
-        _refuse(broken, column, "a whole number in each row", "number the periods")
+        _refuse(np.isfinite(values) & (np.floor(values) != values), column, "a whole number in each row", "number them")
         return values, ""
     periods = pd.PeriodIndex(column)
     return np.where(periods.isna(), np.nan, periods.asi8), str(periods.freqstr)
