@@ -262,7 +262,7 @@ def test_a_warning_stands_above_all_when_the_newest_file_is_stale(days_later, wa
 def test_versions_are_those_of_the_dependencies_that_a_reader_needs():
     found = provenance.versions()
     assert found["pandas"] == pd.__version__
-    assert {"python", "numpy", "scipy", "statsmodels", "matplotlib"} <= set(found)
+    assert {"python", "numpy", "scipy", "seaborn", "matplotlib"} <= set(found)
     assert not {"pytest", "ruff", "diff-diff"} & set(found)
 
 

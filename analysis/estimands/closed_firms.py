@@ -161,7 +161,6 @@ def compared(
         anticipation=anticipation,
         cluster=cluster,
         labels=np.arange(int(cluster.max()) + 1),
-        level=sample.design.level,
         counts={"units": int(used.sum()), "treated": sum(len(cohort.closed) for cohort in among)},
     )
 
@@ -220,11 +219,10 @@ def months_alive(panel: Panel, design: Design) -> Estimate:
     Returns
     -------
     Estimate
-        Months: ``"treated"``, ``"comparison"``, ``"difference"``; `n` is the number of closed firms. ``details``: the
-        ``curves`` of :func:`analysis.estimators.survival.exit_survival`. There is no standard error if closed firms
-        exit in fewer than `FEWEST_EXITS` clusters, since with no exits nothing would seem to vary. Refused if the
-        comparison firms are not yet closed, if the panel has only one platform, so that a firm that moves elsewhere
-        seems to exit, or as for `exit_survival`.
+        Months: ``"treated"``, ``"comparison"``, ``"difference"``; `n` is the number of closed firms. There is no
+        standard error if closed firms exit in fewer than `FEWEST_EXITS` clusters, since with no exits nothing would
+        seem to vary. Refused if the comparison firms are not yet closed, if the panel has only one platform, so that a
+        firm that moves elsewhere seems to exit, or as for :func:`analysis.estimators.survival.exit_survival`.
     """
     several(panel, "survival on any platform")
     if design.comparison == "not_yet_closed":
@@ -243,17 +241,16 @@ def months_alive(panel: Panel, design: Design) -> Estimate:
             horizon=HORIZON,
             strata=sample.origin[firm],
             cluster=cluster[firm],
-            level=design.level,
         )
 
     lives, unsure = sample.widest(by), dict[str, Any]()
-    units, curves = lives.details["units"], lives.details["curves"]
+    units = lives.details["units"]
     exits = units.loc[units["treated"] & units["exited"], "cluster"].nunique()
     if exits < FEWEST_EXITS:
         unsure["covariance"] = np.where(np.array(lives.terms) == "comparison", lives.covariance, np.nan)
         unsure["reason"] = f"too few clusters with an exit: {exits}; an interval needs at least {FEWEST_EXITS}"
     months = f"{HORIZON} months since closure"
-    return sample.mark(lives, n=lives.n[0], months=months, details={"curves": curves}, **unsure)
+    return sample.mark(lives, n=lives.n[0], months=months, details={}, **unsure)
 
 
 def comparisons(panel: Panel, design: Design, truth: ByWindow | None = None, *, where: Where = "all") -> pd.DataFrame:
@@ -468,8 +465,8 @@ def _by(estimator: Callable[..., Estimate], rows: Rows, y: Floats, first: int, n
     """Apply an estimator to y[row, period] and return the effect in per cent."""
     sample, firm, _, before = rows
     treated, y = np.where(sample.closed[firm], float(first), np.inf), y / before[:, np.newaxis]
-    options |= {"scale": "ratio", "weights": before, "cluster": sample.cluster[firm], "level": sample.design.level}
-    effect = estimator(usable_units(y, treated, **options))
+    options |= {"scale": "ratio", "weights": before, "cluster": sample.cluster[firm]}
+    effect = estimator(usable_units(y, treated, **options)).at(sample.design.level)
     return sample.mark(effect, estimand=name, interval=sample.interval()).exp()
 
 

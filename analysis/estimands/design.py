@@ -282,7 +282,8 @@ class Sample:
         ways: dict[str, Ints] = {self.design.cluster: self.cluster}
         if self.design.cluster == "brand_group":
             ways["category"] = int(self.cluster.max()) + 1 + self.category  # labels that differ from brand groups'
-        results = {way: result for way, code in ways.items() if not (result := estimand(estimate)(code)).refused}
+        found = {way: estimand(estimate)(code) for way, code in ways.items()}
+        results = {way: result.at(self.design.level) for way, result in found.items() if not result.refused}
         if not results:
             return estimate(self.cluster)
         way, narrower = widest(results)

@@ -167,8 +167,8 @@ def chilling(panel: Panel, design: Design) -> Estimate:
     y = sample.means(1)[used]
     first = np.where(suspect[used], 1.0, np.inf)
     code, strata = sample.cluster[used], sample.origin[used]
-    effects = att_gt(y, first, scale="ratio", cluster=code, strata=strata, level=design.level)
-    effect, n = effects.aggregate().exp(), int(suspect.sum())
+    effects = att_gt(y, first, scale="ratio", cluster=code, strata=strata)
+    effect, n = effects.aggregate().at(design.level).exp(), int(suspect.sum())
     return sample.mark(effect, estimand="E5b", terms=("chilling",), n=n, interval=sample.interval())
 
 

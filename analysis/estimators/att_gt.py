@@ -23,7 +23,7 @@ from analysis.errors import DesignError, check_choice
 from analysis.estimate import NOTHING_LEFT, Bools, Estimate, Floats, Ints, Labels, effective, left_out
 from analysis.estimators.arrays import rows_by
 from analysis.estimators.groups import Group, Moments, Pair, groups_of
-from analysis.estimators.units import Comparison, Scale, usable_units, why_early
+from analysis.estimators.units import Comparison, Scale, usable_units
 
 __dir__ = ["GroupTime", "att_gt"].copy  # for tab completion
 
@@ -53,7 +53,6 @@ class GroupTime(Shown):
         Sampling weights.
     cluster, labels : int64[unit] or None, array[cluster]
         Code of each unit's cluster, None if each unit is its own cluster, and the labels of the codes.
-    level : float
     counts : dict of str to int
         Units used, treated, dropped for missing periods, treated before the first base period, clusters, and missing
         outcomes of the units used.
@@ -67,16 +66,14 @@ class GroupTime(Shown):
     weight: Floats | None = None
     cluster: Ints | None
     labels: npt.NDArray[Any]
-    level: float
     counts: dict[str, int]
 
     def __post_init__(self) -> None:
         """Raise DesignError if no treated group has a comparison."""
         if not (self.cells[1] >= 0).any():
             raise DesignError(
-                f"Cannot compare with untreated units: {self.counts['units']} units form {len(self.groups)} "
-                "groups, but no treated group has a comparison; "
-                f"{why_early(self.counts.get('dropped_always_treated', 0))}add untreated units"
+                f"Cannot compare with untreated units: {self.counts['units']} units form {len(self.groups)} groups, "
+                "but no treated group has a comparison; add untreated units"
             )
 
     @cached_property
@@ -181,13 +178,9 @@ class GroupTime(Shown):
         sides, when = (treated, comparison), self.cells[3]
         n_treated, n_comparison = (np.bincount(term, self.observed[side, when]).astype(np.int64) for side in sides)
         columns = {"group": cohort, "time": time, "event_time": time - cohort}
-        return self._estimate(
-            "effect on the treated by cohort and period",
-            [f"g={g} t={t}" for g, t in zip(cohort, time, strict=True)],
-            term,
-            "group_time",
-            columns=columns | {"n_treated": n_treated, "n_comparison": n_comparison},
-        )
+        columns |= {"n_treated": n_treated, "n_comparison": n_comparison}
+        names, what = [f"g={g} t={t}" for g, t in zip(cohort, time, strict=True)], "by cohort and period"
+        return self._estimate(f"effect on the treated {what}", names, term, "group_time", columns=columns)
 
     def _shown(self) -> tuple[str, pd.DataFrame, list[str]]:
         return self.effects._shown()
@@ -236,10 +229,8 @@ class GroupTime(Shown):
             terms, row = np.unique(term[cells], return_inverse=True)
             alone = len(terms) == len(cells)
             adds = None if alone else (row == np.arange(len(terms))[:, np.newaxis]).astype(float)
-            one = cells[0]
-            pairs.append(
-                Pair(treated[one], comparison[one], base[one], time[cells], term[cells] if alone else terms, adds)
-            )
+            one, shown = cells[0], term[cells] if alone else terms
+            pairs.append(Pair(treated[one], comparison[one], base[one], time[cells], shown, adds))
         return pairs
 
     def _parts(self, sums: Floats, base: int, times: Ints) -> tuple[Floats, Floats, Floats]:
@@ -301,7 +292,6 @@ class GroupTime(Shown):
             scores=scores,
             covariance=covariance,
             max_df=np.maximum(max_df, 1),
-            level=self.level,
             counts=self.counts,
             clusters=self.labels,
             reason="; ".join(f"{lost.sum()} of {len(terms)} cells {why}" for lost, why in reasons if lost.any()),
@@ -540,7 +530,6 @@ def att_gt(
     weights: Floats | None = None,
     cluster: Labels | None = None,
     strata: Labels | None = None,
-    level: float = 0.95,
 ) -> GroupTime:
     """Estimate group-time effects by comparing changes since the last untreated period with those of untreated units.
 
@@ -565,8 +554,6 @@ def att_gt(
         Cluster of each unit, such as the brand group; each unit its own by default.
     strata : sequence, optional
         Groups within which units are compared, instead of covariates; effects are averaged over the treated.
-    level : float
-        Coverage of intervals.
 
     Returns
     -------
@@ -574,7 +561,8 @@ def att_gt(
         With `effects`, an Estimate, and ``.aggregate()``; `n` is the number of treated units behind each term. Standard
         errors are from the cluster jackknife (CV3), with degrees of freedom from :func:`analysis.estimate.effective`. A
         cell without comparison units is NaN, never zero; one that rests on a single cluster has no standard error.
-        Without `cluster`, the scores of effects are None.
+        Without `cluster`, the scores of effects are None. For other intervals than of 95 per cent, an Estimate has
+        ``.at(0.9)``.
 
     Raises
     ------
@@ -590,7 +578,7 @@ def att_gt(
     reliable jackknife and bootstrap methods for cluster-robust inference, Journal of Applied Econometrics 38, 671-694.
     """
     units = usable_units(
-        y, first_treated, None, weights, cluster, strata, scale, anticipation, level, comparison, complete=False
+        y, first_treated, None, weights, cluster, strata, scale, anticipation, comparison, complete=False
     )
     return GroupTime(
         y=units.y,
@@ -601,6 +589,5 @@ def att_gt(
         weight=None if weights is None else units.weight,  # None avoids reading an array of ones
         cluster=units.cluster,
         labels=units.labels,
-        level=level,
         counts=units.counts,
     )

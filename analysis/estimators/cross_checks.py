@@ -204,8 +204,7 @@ def _check_rank(gram: Floats) -> None:
     values = np.linalg.eigvalsh(gram)
     if unknown := int((values <= RANK * values[-1]).sum()):
         raise DesignError(
-            f"Cannot estimate {unknown} of {len(values)} coefficients: the untreated units do not differ in these "
-            "covariates; drop covariates that are constant among the never treated"
+            f"Cannot estimate {unknown} of {len(values)} slopes: the untreated units do not differ; drop covariates"
         )
 
 
@@ -248,7 +247,6 @@ def _estimate(
         scores=scores,
         n=held.sum(axis=1) @ in_term,
         max_df=np.maximum(((held.T @ in_term) > 0).sum(axis=0) - 1, 1),
-        level=units.level,
         reason=f"{lost} of {len(terms)} terms rest on a single cluster, or have no positive total" if lost else "",
         counts=units.counts,
         clusters=units.labels,

@@ -127,9 +127,8 @@ def exposure_effects(
     names = [f"{100 * low:g} to {100 * high:g} %" for low, high in pairwise(edges)]
     names += [*(f"above {100 * edge:g} %" for edge in edges[-1:]), "slope", "average", *others]
     names += ["recentred slope"] * recentre
-    mean, statistics = np.zeros(len(used)) if expected is None else np.asarray(expected, dtype=float)[used], {}
-    if redrawn is not None:
-        statistics = _statistics(units, mean, redrawn, used)
+    mean = np.zeros(len(used)) if expected is None else np.asarray(expected, dtype=float)[used]
+    statistics = {} if redrawn is None else _statistics(units, mean, redrawn, used)
     cells, terms = units.cells(mean), partial(_terms, edges=edges, recentre=recentre)
     value, _ = terms(cells)
     scores, half_width = leave_one_out(cells, counts["clusters"], terms, level)
@@ -200,14 +199,8 @@ class _Cells:
         level, values = pd.factorize(self.exposure)
         key, code = np.unique(self.cluster * len(values) + level, return_inverse=True)
         sums = sum_by(np.column_stack([self.before, self.after, weighted]), code, len(key))
-        return _Cells(
-            before=sums[:, 0],
-            after=sums[:, 1],
-            exposure=values[key % len(values)],
-            covariates=np.empty((len(key), 0)),
-            cluster=key // len(values),
-            expected=sums[:, 2:],
-        )
+        cluster, level = np.divmod(key, len(values))
+        return _Cells(sums[:, 0], sums[:, 1], values[level], np.empty((len(key), 0)), cluster, sums[:, 2:])
 
 
 def _statistics(units: _Cells, expected: Floats, redrawn: Iterable[Floats], used: Ints) -> dict[str, Floats]:
@@ -282,9 +275,7 @@ def _terms(cells: _Cells, *, edges: Floats, recentre: bool) -> tuple[Floats, Flo
     Return float64[term] and the derivative with respect to each cell's log sales after, float64[cell, term]; NaN if
     there is no solution.
     """
-    estimates = [_bins(cells, edges), _slopes(cells)]
-    if recentre:
-        estimates.append(_recentred(cells))
+    estimates = [_bins(cells, edges), _slopes(cells), *([_recentred(cells)] if recentre else [])]
     values, gradients = zip(*estimates, strict=True)
     return np.concatenate(values), np.hstack(gradients)
 

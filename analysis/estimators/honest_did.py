@@ -372,12 +372,9 @@ def _problem(study: Bounds, m_bar: float, first_stage: float) -> _Problem:
     both = np.empty((size, 2, 2))
     both[:, 0, 0], both[:, 1, 1] = variance[-1], variance[before]
     both[:, 0, 1] = both[:, 1, 0] = study.covariance[before, -1]
-    return _Problem(
-        slopes=loads[:, :, 0],
-        values=loads[:, :, 0] * study.mean[-1] + loads[:, :, 1] * study.mean[before, None],
-        products=loads @ both @ loads.swapaxes(1, 2),
-        critical=_least_favourable(loads @ np.linalg.cholesky(both), first_stage),
-    )
+    values = loads[:, :, 0] * study.mean[-1] + loads[:, :, 1] * study.mean[before, None]
+    critical = _least_favourable(loads @ np.linalg.cholesky(both), first_stage)
+    return _Problem(loads[:, :, 0], values, loads @ both @ loads.swapaxes(1, 2), critical)
 
 
 def _least_favourable(rays: Floats, size: float) -> Floats:

@@ -71,15 +71,15 @@ def margins(
         value, influence, share = lee_bounds(change, treated)
     sides = min(len(np.unique(code[side])) for side in (treated, ~treated))
     scores = (np.sqrt(count / (count - 1)) if sides > 1 else np.nan) * sum_by(influence, code, count)
-    first, options = np.where(treated, 1.0, np.inf), {"cluster": code, "level": level}
-    ratio = att_gt(sales, first, scale="ratio", **options).aggregate()
-    selling = replace(att_gt((sales > 0).astype(float), first, **options).aggregate(), unit="share of units")
+    first = np.where(treated, 1.0, np.inf)
+    ratio = att_gt(sales, first, scale="ratio", cluster=code).aggregate().at(level)
+    selling = replace(att_gt((sales > 0).astype(float), first, cluster=code).aggregate(), unit="share of units")
     few: dict[str, Any] = {"n": int(treated.sum()), "max_df": max(sides - 1, 1), "reason": ratio.reason}
     inner = Estimate(
         estimand="", unit="log points", terms=("lower", "upper"), value=value, scores=scores, level=level, **few
     )
     return stack_estimates(
-        {"ratio": ratio, "extensive": selling, "lower": inner["lower"], "upper": inner["upper"]},
+        {"ratio": ratio, "extensive": selling.at(level), "lower": inner["lower"], "upper": inner["upper"]},
         estimand="margins of the effect on the treated",
         reason=ratio.reason,
         counts={"units": len(kept), "without sales before": len(before) - len(kept), "clusters": count},

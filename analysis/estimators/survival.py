@@ -1,6 +1,6 @@
 """Survival of sellers: exit and restricted mean survival, with scores by cluster.
 
-The survival function comes from statsmodels; this module defines exit and follow-up.
+A reference for the survival function is that of statsmodels (tests/test_survival.py).
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from statsmodels.duration.survfunc import SurvfuncRight
 
 from analysis.errors import DesignError
 from analysis.estimate import Bools, Estimate, Floats, Labels
@@ -32,7 +31,6 @@ def exit_survival(
     horizon: int = 12,
     strata: Labels | None = None,
     cluster: Labels | None = None,
-    level: float = 0.95,
 ) -> Estimate:
     """Compare how long treated and untreated units keep selling on any platform.
 
@@ -57,18 +55,14 @@ def exit_survival(
         Groups within which differences are computed; they are averaged over the treated.
     cluster : sequence, optional
         Cluster of each unit, such as the brand group; each unit its own by default.
-    level : float
-        Coverage of intervals.
 
     Returns
     -------
     Estimate
         Months alive within the horizon: ``"treated"``, ``"comparison"`` and ``"difference"``. Counts of units left out:
-        ``not_followed`` (no start, or no known month after it), ``not_selling`` (no sale in the `gap` months before
-        it), and of those that ``returned`` after an exit. ``details``: `units` at risk, indexed by their row: `months`
-        alive since the start, `exited` (False is censored), `treated`, `stratum`, `cluster`, `seen`, the months in
-        which an exit would be known; and `curves`, Kaplan-Meier by group over all strata: `treated`, `month`,
-        `survival`, `std_error`, `at_risk`, `exits`.
+        ``not_followed`` (no start, or no known month after it) and ``not_selling`` (no sale in the `gap` months before
+        it). ``details``: `units` at risk, indexed by their row: `months` alive since the start, `exited` (False is
+        censored), `treated`, `stratum`, `cluster`, and `seen`, the months in which an exit would be known.
 
     Raises
     ------
@@ -89,7 +83,7 @@ def exit_survival(
     start = np.minimum(start, months).astype(np.float32)  # inf starts after the last month: not followed
     blocks = [slice(first, first + BLOCK) for first in range(0, max(n, 1), BLOCK)]
     followed_blocks = zip(*(_followed(sales[rows[block]], start[block], gap) for block in blocks), strict=True)
-    silent, last, selling, again = (np.concatenate(arrays) for arrays in followed_blocks)
+    silent, last, selling = (np.concatenate(arrays) for arrays in followed_blocks)
     seen = last - gap - start + 1  # months after the start in which an exit would be known
     followed = seen >= 0
     kept = np.flatnonzero(followed & selling)
@@ -109,20 +103,13 @@ def exit_survival(
         "not_followed": int((~followed).sum()),
         "not_selling": int((followed & ~selling).sum()),
         "exits": int(exited[kept].sum()),
-        "returned": int((exited & again)[kept].sum()),
         "clusters": units["cluster"].nunique(),
     }
-    curves = pd.concat([_curve(units[units["treated"] == group], group) for group in (True, False)])
-    return replace(_mean_months(units, horizon, level), counts=counts, details={"units": units, "curves": curves})
+    return replace(_mean_months(units, horizon), counts=counts, details={"units": units})
 
 
-def _followed(
-    sales: Floats, start: npt.NDArray[Any], gap: int
-) -> tuple[npt.NDArray[Any], npt.NDArray[Any], Bools, Bools]:
-    """Return each unit's exit month and last observed month, and whether it sold before the start and after exit.
-
-    Each is an array [unit], the last two bool.
-    """
+def _followed(sales: Floats, start: npt.NDArray[Any], gap: int) -> tuple[npt.NDArray[Any], npt.NDArray[Any], Bools]:
+    """Return each unit's exit month and last observed month, and whether it sold before the start, array[unit] each."""
     n, months = sales.shape
     column = np.arange(months)
     after = column >= start[:, None]
@@ -134,8 +121,7 @@ def _followed(
         runs[:, : months - gap + 1] = windows.all(axis=2)
     silent = np.where(runs.any(axis=1), runs.argmax(axis=1), np.inf).astype(np.float32)  # whole months
     before = (column < start[:, None]) & (column >= start[:, None] - gap)
-    again = ((column > silent[:, None]) & (sales > 0)).any(axis=1)
-    return silent, last_known, np.asarray((before & (sales > 0)).any(axis=1)), np.asarray(again)
+    return silent, last_known, np.asarray((before & (sales > 0)).any(axis=1))
 
 
 def _check_units(units: pd.DataFrame, horizon: int) -> None:
@@ -157,14 +143,7 @@ def _check_units(units: pd.DataFrame, horizon: int) -> None:
         raise DesignError(f"Cannot compare survival: none of the {len(units)} units exits; follow them for longer")
 
 
-def _curve(units: pd.DataFrame, treated: bool) -> pd.DataFrame:
-    curve = SurvfuncRight(units["months"].to_numpy(), units["exited"].to_numpy().astype(int)).summary()
-    curve.columns = pd.Index(["survival", "std_error", "at_risk", "exits"])
-    counts = {"month": int, "at_risk": int, "exits": int}
-    return curve.rename_axis("month").reset_index().astype(counts).assign(treated=treated)
-
-
-def _mean_months(units: pd.DataFrame, horizon: int, level: float) -> Estimate:
+def _mean_months(units: pd.DataFrame, horizon: int) -> Estimate:
     """Average time alive over the strata of the treated, with errors by the cluster jackknife."""
     units = units[units["stratum"].isin(units.loc[units["treated"], "stratum"])]
     code, labels = pd.factorize(units["cluster"], sort=True)
@@ -193,7 +172,6 @@ def _mean_months(units: pd.DataFrame, horizon: int, level: float) -> Estimate:
         scores=np.sqrt(1 - 1 / len(labels)) * changed,
         n=[treated.sum(), (~treated).sum(), len(units)],
         max_df=max(len(np.unique(code[treated])) - 1, 1),
-        level=level,
         reason="a group, or its comparison in a stratum, is a single cluster" if np.isnan(changed).any() else "",
         clusters=np.asarray(labels),
     )

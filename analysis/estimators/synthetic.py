@@ -22,6 +22,7 @@ __dir__ = ["permutation_did", "synthetic_did"].copy  # for tab completion
 
 Method = Literal["sdid", "sc", "did"]
 Inference = Literal["ranks", "placebo", "jackknife"]
+Fit = tuple[float, Floats, Floats, Floats]
 NEGLIGIBLE = 1e-6  # the ridge of the paper, which makes weights unique without spreading them
 MAX_PLACEBOS = 5_000  # assignments of several treated units, each of which takes a fit
 DRAWS = 200  # of placebo effects for a standard error if there are more sets of donors, as in the authors' package
@@ -170,15 +171,11 @@ def _weights(y: Floats, treated: Bools, first_post: int, method: Method, noise: 
     return omega, simplex_least_squares(before - before.mean(axis=0), after - after.mean(), ridge)
 
 
-def _effect(y: Floats, treated: Bools, first_post: int, omega: Floats, lam: Floats) -> float:
+def _fit(y: Floats, treated: Bools, first_post: int, method: Method, noise: float) -> Fit:
+    """Return the effect, donor weights, pre-period weights, and the gap by period; the noise sets the ridge."""
+    omega, lam = _weights(y, treated, first_post, method, noise)
     gap = y[treated].mean(axis=0) - omega @ y[~treated]
-    return float(gap[first_post:].mean() - lam @ gap[:first_post])
-
-
-def _fit(y: Floats, treated: Bools, first_post: int, method: Method, noise: float | None = None) -> float:
-    """Estimate the effect with weights of its own; the noise, which sets their ridge, is its own unless it is given."""
-    noise = _noise(y, treated, first_post) if noise is None else noise
-    return _effect(y, treated, first_post, *_weights(y, treated, first_post, method, noise))
+    return float(gap[first_post:].mean() - lam @ gap[:first_post]), omega, lam, gap
 
 
 def _by_ranks(effect: float, y: Floats, treated: Bools, first_post: int, method: Method) -> dict[str, Any]:
@@ -199,7 +196,7 @@ def _by_ranks(effect: float, y: Floats, treated: Bools, first_post: int, method:
     else:
         assigned = assignments(len(y), n_treated)
         assigned = assigned[(assigned != treated).any(axis=1)]
-    placebos = np.array([_fit(y, units, first_post, method) for units in assigned])
+    placebos = np.array([_fit(y, units, first_post, method, _noise(y, units, first_post))[0] for units in assigned])
     among = f"{len(y)} donors" if n_treated == 1 else f"{n_treated} treated, {len(placebos)} other assignments"
     return {
         "columns": _ranks(effect, np.append(placebos, effect)),
@@ -221,7 +218,7 @@ def _by_placebo(noise: float, y: Floats, treated: Bools, first_post: int, method
         chosen = assignments(len(donors), n_treated)
     else:
         chosen = np.random.default_rng(0).random((DRAWS, len(donors))).argsort(axis=1) < n_treated
-    placebos = np.array([_fit(donors, units, first_post, method, noise) for units in chosen])
+    placebos = np.array([_fit(donors, units, first_post, method, noise)[0] for units in chosen])
     reason = f"standard error from {len(placebos)} placebo effects on donors: right if the treated vary as they do"
     return {
         "covariance": np.array([[placebos.var()]]),
@@ -327,17 +324,15 @@ def synthetic_did(
     usual: Inference = "ranks" if n_treated == 1 or ranked else "placebo" if method == "sc" else "jackknife"
     inference = usual if inference is None else inference
     check_choice("inference", inference, get_args(Inference))
-    omega, lam = _weights(y, treated, first_post, method, noise := _noise(y, treated, first_post))
-    effect = _effect(y, treated, first_post, omega, lam)
+    effect, omega, lam, gap = _fit(y, treated, first_post, method, noise := _noise(y, treated, first_post))
     if inference == "jackknife":
         found = _by_jackknife(omega, lam, y, treated, first_post)
     elif inference == "placebo":
         found = _by_placebo(noise, y, treated, first_post, method)
     else:
         found = _by_ranks(effect, y, treated, first_post, method)
-    gap = y[treated].mean(axis=0)[:first_post] - omega @ y[~treated, :first_post]
-    level_gap = 0.0 if method == "sc" else gap.mean()
-    fit = {"unit_weights": omega, "time_weights": lam, "rmse_before": float(np.sqrt(((gap - level_gap) ** 2).mean()))}
+    before = gap[:first_post] - (0.0 if method == "sc" else gap[:first_post].mean())
+    fit = {"unit_weights": omega, "time_weights": lam, "rmse_before": float(np.sqrt((before**2).mean()))}
     return Estimate(
         estimand="effect on the treated",
         unit=unit,

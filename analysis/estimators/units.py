@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from analysis.errors import DesignError, check_choice, check_level, whole_number
+from analysis.errors import DesignError, check_choice, whole_number
 from analysis.estimate import Bools, Floats, Ints, Labels
 from analysis.estimators.arrays import match_units
 
@@ -38,7 +38,7 @@ class Units:
     labels : array[cluster]
     stratum : int64[unit]
     counts : dict of str to int
-    scale, anticipation, level
+    scale, anticipation
         As passed to :func:`usable_units`.
     """
 
@@ -53,7 +53,6 @@ class Units:
     counts: dict[str, int]
     scale: Scale
     anticipation: int
-    level: float
 
 
 def usable_units(
@@ -65,7 +64,6 @@ def usable_units(
     strata: Labels | None = None,
     scale: Scale = "level",
     anticipation: int = 0,
-    level: float = 0.95,
     comparison: Comparison = "never",
     *,
     complete: bool = True,
@@ -86,7 +84,6 @@ def usable_units(
     check_choice("comparison", comparison, get_args(Comparison))
     if whole_number("anticipation", anticipation) < 0:
         raise DesignError(f"Cannot use anticipation = {anticipation}: it is a number of periods; pass 0 or more")
-    check_level(level)
     by_unit = {"first_treated": first_treated, "covariates": covariates, "weights": weights}
     match_units(y=y, **by_unit, cluster=cluster, strata=strata)
     y, first = np.asarray(y, dtype=float), np.asarray(first_treated, dtype=float)
@@ -108,10 +105,14 @@ def usable_units(
         "missing": int(y.size - np.isfinite(y).sum()) if (kept & ~whole).any() else 0,
     }
     if not counts["treated"] or (counts["treated"] == len(y) and comparison == "never"):
+        early = (
+            f"{(~has_base).sum()} units have no period before treatment and are dropped; if they are never treated, "
+            "leave their date missing, or set it to inf in arrays; "
+        )
         raise DesignError(
             f"Cannot compare with never-treated units: of {len(y)} usable units, {counts['treated']} are treated in "
-            f"the window and {len(y) - counts['treated']} never; "
-            f"{why_early(counts['dropped_always_treated'])}add units or widen the window"
+            f"the window and {len(y) - counts['treated']} never; {early * (not has_base.all())}add units or widen the "
+            "window"
         )
     code, labels = (None, np.flatnonzero(kept)) if cluster is None else pd.factorize(np.asarray(cluster)[kept])
     return Units(
@@ -126,7 +127,6 @@ def usable_units(
         counts={**counts, "clusters": len(labels)},
         scale=scale,
         anticipation=anticipation,
-        level=level,
     )
 
 
@@ -161,18 +161,7 @@ def _check_units(y: Floats, first: Floats, weight: Floats, scale: Scale) -> None
         raise DesignError(f"Cannot use missing treatment dates ({undated} of {len(y)}); set never-treated units to inf")
     if (wrong := ~((weight > 0) & (weight < np.inf))).any():
         raise DesignError(
-            f"Cannot weight units by {weight[wrong][0]:g}: {wrong.sum()} of {len(weight)} weights are not positive "
-            "numbers; drop units without a weight"
+            f"Cannot weight units by {weight[wrong][0]:g}: {wrong.sum()} of {len(y)} weights are not positive numbers"
         )
     if scale == "ratio" and (negative := int((y < 0).sum())):
         raise DesignError(f"Cannot use the ratio scale: {negative} outcomes are negative; use the level scale")
-
-
-def why_early(dropped: int) -> str:
-    """Return a clause for a message about dropped units treated from the start; "" if there are none."""
-    if not dropped:
-        return ""
-    return (
-        f"{dropped} units have no period before treatment and are dropped; if they are never treated, leave their date "
-        "missing, or set it to inf in arrays; "
-    )
