@@ -7,7 +7,7 @@ from scipy import stats
 
 from analysis.errors import DesignError
 from analysis.estimate import FEWEST_DF, Estimate, critical_value, effective, refusal, stack_estimates
-from analysis.estimators.arrays import rows_by, sum_by
+from analysis.estimators.arrays import sum_by
 
 TERMS = ("a", "b", "c")
 MOVED = np.random.default_rng(0).normal(size=(30, 3)) / 40
@@ -329,16 +329,6 @@ def test_several_terms_and_unknown_formats_are_not_written():
 
 
 # --- tools ---------------------------------------------------------------------------------------------------------
-
-
-def test_rows_are_added_up_by_code_and_a_code_without_rows_is_zero():
-    code, values = np.array([2, 0, 2, 0, 3]), np.arange(10.0).reshape(5, 2)
-    np.testing.assert_array_equal(sum_by(values, code, 5), [[8, 10], [0, 0], [4, 6], [8, 9], [0, 0]])
-
-
-def test_rows_by_code_keep_their_order():
-    found = rows_by(np.array([2, 0, 2, 0, 3]))
-    assert [list(rows) for rows in found] == [[1, 3], [0, 2], [4]]
 
 
 def test_estimates_stand_beside_each_other_with_their_own_errors_limits_and_units():

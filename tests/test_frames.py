@@ -12,7 +12,7 @@ from scipy import stats
 
 import analysis
 from analysis import errors
-from analysis.errors import DataError, DesignError
+from analysis.errors import DataError
 from analysis.estimate import Estimate
 from analysis.estimators import att_gt as by_cohort
 from analysis.estimators import exposure as by_exposure
@@ -243,13 +243,6 @@ def changed(row: str, column: str, value) -> pd.DataFrame:
 
 CASES = yaml.safe_load((Path(__file__).parent / "cases" / "frames.yml").read_text(encoding="utf-8"))
 WEEKS = pd.date_range("2021-03-01", periods=T, freq="W")
-
-
-def test_units_treated_soon_after_the_last_period_are_not_taken_for_untouched_ones():
-    frame = long(pd.Index(np.arange(T)), T)
-    assert analysis.att_gt(frame, **CALL).effects.counts["treated"] == np.isfinite(FIRST).sum()
-    with pytest.raises(DesignError, match=r"20 units, such as 'F\d\d', are treated too soon after the last period, 7,"):
-        analysis.att_gt(frame, **CALL, anticipation=1)
 
 
 EXPOSED = NAMES | {"exposure": "held"}

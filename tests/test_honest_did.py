@@ -236,10 +236,6 @@ def test_negated_and_weighted_studies_have_the_mirrored_and_scaled_bounds(kind):
     assert ends(study, [0.3, 1.0], kind, target=[-0.2, -0.8]) == pytest.approx(-once[:, ::-1], rel=1e-7)
 
 
-def test_equal_calls_give_equal_bits():
-    assert ends(STUDY, [0.01, 1.0]).tobytes() == ends(STUDY, [0.01, 1.0]).tobytes()
-
-
 # --- coverage ----------------------------------------------------------------------------------------------------
 
 

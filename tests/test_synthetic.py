@@ -126,36 +126,18 @@ def test_an_unequal_variance_is_divided_out_and_put_back_as_defined(ratio):
         assert held == [True, False]
 
 
-def rejected(assumed: float, true: float, draws: int = 1_000) -> tuple[float, float]:
-    """Return how often 2 of 8 normal changes reach the smallest p-value under no effect, less 1/28, and its error."""
-    rng, treated = np.random.default_rng(28), np.arange(8) < 2
-    scale, nominal = np.where(treated, np.sqrt(true), 1.0), 1 / 28
-    low = [
-        permutation_did(scale * rng.normal(size=8), treated, ratio=assumed).row("did")["p_two_sided"] < nominal + 1e-9
-        for _ in range(draws)
-    ]
-    return float(np.mean(low)) - nominal, float(np.sqrt(nominal * (1 - nominal) / draws))
-
-
 @pytest.mark.parametrize("ratio", [0.5, 1.0, 2.0])
 def test_the_permutation_test_has_its_size_at_the_ratio_of_variances_that_is_true(ratio):
-    off, error = rejected(ratio, ratio)
-    assert abs(off) < 2 * error
+    rng, treated, draws, nominal = np.random.default_rng(28), np.arange(8) < 2, 1_000, 1 / 28
+    changes = np.where(treated, np.sqrt(ratio), 1.0) * rng.normal(size=(draws, 8))
+    low = [permutation_did(one, treated, ratio=ratio).row("did")["p_two_sided"] < nominal + 1e-9 for one in changes]
+    assert abs(np.mean(low) - nominal) < 2 * np.sqrt(nominal * (1 - nominal) / draws)
 
 
-@pytest.mark.slow
-def test_the_permutation_test_rejects_twice_as_often_where_the_treated_vary_twice_as_much_as_assumed():
-    off, error = rejected(1.0, 2.0, draws=4_000)
-    assert abs(off - 1 / 28) < 2 * error
-
-
-def test_permutation_did_scales_with_the_unit_and_mirrors_with_its_sign():
+def test_permutation_did_mirrors_with_its_sign():
     change, treated = changes(6)
     one = permutation_did(change, treated).rows.iloc[0]
-    cents = permutation_did(100 * change, treated).rows.iloc[0]
     mirrored = permutation_did(-change, treated).rows.iloc[0]
-    assert list(cents[RESULTS[:3]]) == pytest.approx(list(100 * one[RESULTS[:3]]), rel=1e-12)
-    assert list(cents[RESULTS[3:]]) == list(one[RESULTS[3:]])
     assert (mirrored["conf_low"], mirrored["conf_high"]) == pytest.approx((-one["conf_high"], -one["conf_low"]))
     assert mirrored["p_two_sided"] == one["p_two_sided"]
 
@@ -365,17 +347,12 @@ def test_ranks_and_p_values_do_not_depend_on_the_unit(scale, n_treated):
     names = ["rank", "p_lower", "p_two_sided"]
     one, other = (permutation_did(factor * change, treated).rows.iloc[0] for factor in (1.0, scale))
     assert list(other[names]) == list(one[names])
+    assert list(other[RESULTS[:3]]) == pytest.approx(list(scale * one[RESULTS[:3]]), rel=1e-12, nan_ok=True)
     y, own, before = panel((8, n_treated, 6, 3))
     names = ["rank", "p_two_sided", "p_smallest"]
     one, other = (synthetic_did(factor * y, own, before).rows.iloc[0] for factor in (1.0, scale))
     assert list(other[names]) == list(one[names])
     assert one["p_two_sided"] < 1
-
-
-def test_zeros_and_ones_are_as_good_as_false_and_true():
-    change, treated = changes(9)
-    for same in (treated.astype(int), treated.astype(float)):
-        pd.testing.assert_frame_equal(permutation_did(change, same).rows, permutation_did(change, treated).rows)
 
 
 # --- weights on the simplex ----------------------------------------------------------------------------------------
