@@ -105,14 +105,11 @@ def usable_units(
         "missing": int(y.size - np.isfinite(y).sum()) if (kept & ~whole).any() else 0,
     }
     if not counts["treated"] or (counts["treated"] == len(y) and comparison == "never"):
-        early = (
-            f"{(~has_base).sum()} units have no period before treatment and are dropped; if they are never treated, "
-            "leave their date missing, or set it to inf in arrays; "
-        )
+        early = f"; {(~has_base).sum()} units have no period before treatment and are dropped; if never treated, leave "
+        early = (early + "their date missing") * (not has_base.all())
         raise DesignError(
             f"Cannot compare with never-treated units: of {len(y)} usable units, {counts['treated']} are treated in "
-            f"the window and {len(y) - counts['treated']} never; {early * (not has_base.all())}add units or widen the "
-            "window"
+            f"the window and {len(y) - counts['treated']} never; add units or widen the window{early}"
         )
     code, labels = (None, np.flatnonzero(kept)) if cluster is None else pd.factorize(np.asarray(cluster)[kept])
     return Units(
