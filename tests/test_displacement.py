@@ -349,23 +349,6 @@ def test_the_error_of_hedging_is_exactly_that_of_leaving_out_each_cluster():
     assert found.std_error[0] == pytest.approx(np.sqrt(moved @ moved), rel=1e-9)
 
 
-def test_the_error_of_hedging_is_that_of_redrawn_firms():
-    rng = np.random.default_rng(1)
-    sales = np.zeros((240, 5, 42))
-    sales[:, 0] = 10.0
-    sales[:, 1] = (rng.random(240) < 0.4)[:, np.newaxis]
-    sales[:, 1, WAVE:] = np.maximum(sales[:, 1, WAVE:], (rng.random(240) < 0.2)[:, np.newaxis])
-    origin = np.where(np.arange(240) < 120, "CN", "US")
-
-    def found(rows):
-        again = np.r_[0, rows]
-        return hedging(panel_of(sales[again], {0: WAVE}, origin=origin[again]), Design(low=0.9)).row("EBY")
-
-    error = found(np.arange(1, 240))["std_error"]
-    drawn = [found(rng.integers(1, 240, 239))["estimate"] for _ in range(300)]
-    assert np.std(drawn) == pytest.approx(error, rel=0.15)  # 300 draws know a spread within 4 per cent
-
-
 def test_a_firm_that_stops_selling_is_not_asked_whether_it_hedged():
     def stopping(sales):
         sales[1:3, :, WAVE:] = 0.0  # two spared firms of the origin are gone

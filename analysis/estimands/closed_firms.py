@@ -117,9 +117,7 @@ def own_closure(panel: Panel, design: Design) -> Estimate:
 
 def effect_name(design: Design, where: Where) -> str:
     """Return the id of the effect, on home or total sales, that a design identifies."""
-    if design.comparison != "low_exposure":
-        return f"E1c, {where}"
-    return HEADLINE[where]
+    return HEADLINE[where] if design.comparison == "low_exposure" else f"E1c, {where}"
 
 
 def without_error(value: float, n: int, reason: str) -> Estimate:

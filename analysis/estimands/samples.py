@@ -83,14 +83,10 @@ def _in_business(sample: Sample, closed: Bools, others: Bools, sells: Callable[[
 
     Closed firms must sell in the month before their wave, the others in its month.
     """
-    return [
-        Cohort(
-            month,
-            np.flatnonzero(closed & (sample.first == month) & sells(month - 1)),
-            np.flatnonzero(others & sells(month)),
-        )
-        for month in sample.waves
+    wave = [
+        (month, closed & (sample.first == month) & sells(month - 1), others & sells(month)) for month in sample.waves
     ]
+    return [Cohort(month, np.flatnonzero(mine), np.flatnonzero(theirs)) for month, mine, theirs in wave]
 
 
 def aligned(sample: Sample, sales: Floats, width: int) -> tuple[list[Cohort], int]:
