@@ -149,10 +149,11 @@ def moved(found: Mapping[str, Verdict]) -> str:
     assert asked <= {*places["Youkeshu"]}
     return (
         "The public figures that we could read cannot tell whether sellers moved to eBay or AliExpress; three filings "
-        "remain unread. Three sellers with closed accounts publish what they sold outside Amazon in all, or a limit "
-        f"on it. Youkeshu, which was on both platforms, sold about {number(youkeshu['before'], 0)} million yuan there "
-        f"in {youkeshu['first']} and at most {number(youkeshu['after'], 0)} million in {youkeshu['last']}, partly for "
-        f"reasons of its own. Sunvalley's sales on Amazon fell by at most {number(sunvalley['lost'], 0)} million, and "
+        "that may hold the answer we could read only in part. Three sellers with closed accounts publish what they "
+        f"sold outside Amazon in all, or a limit on it. Youkeshu, which was on both platforms, sold about "
+        f"{number(youkeshu['before'], 0)} million yuan there in {youkeshu['first']} and at most "
+        f"{number(youkeshu['after'], 0)} million in {youkeshu['last']}; its web shops had shrunk before July 2021. "
+        f"Sunvalley's sales on Amazon fell by at most {number(sunvalley['lost'], 0)} million, and "
         f"elsewhere they rose by at most {number(sunvalley['high'], 0)} million. Aukey sold "
         f"{number(aukey['before'], 0)} million elsewhere in {aukey['first']} and {number(aukey['after'], 0)} million "
         f"in {aukey['last']}; an article on its prospectus names {listing(places['Aukey'])}, and neither eBay nor "

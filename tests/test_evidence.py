@@ -432,6 +432,7 @@ def test_firms_on_record_hold_what_the_files_say_and_name_events_that_there_are(
         )
         numbers = set(re.findall(r"\b\d{2,}\b", row.became)) - {"2021", "2022", "2024"}
         assert all(number in said for number in numbers), (row.Index, numbers)
+        assert {*re.findall(r"E\d{3}", row.became)} <= {*row.events.split()}  # the report prints them as sources
 
 
 def test_the_timeline_of_closures_draws_each_event_on_a_day_of_its_own_date():
