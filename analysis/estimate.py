@@ -242,9 +242,8 @@ class Estimate(Shown):
             return self
         if isinstance(terms, slice):
             number = pd.to_numeric(pd.Series(self.terms), errors="coerce")
-            low, high = (
-                unbound if end is None else end for end, unbound in ((terms.start, -np.inf), (terms.stop, np.inf))
-            )
+            low = -np.inf if terms.start is None else terms.start
+            high = np.inf if terms.stop is None else terms.stop
             positions = np.flatnonzero((number >= low) & (number <= high))[:: terms.step].tolist()
         else:
             several = [terms] if isinstance(terms, str | int | np.integer) else terms

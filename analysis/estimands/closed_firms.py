@@ -229,19 +229,10 @@ def months_alive(panel: Panel, design: Design) -> Estimate:
     starting, _ = followed(sample)
     firm = np.concatenate([cohort.firms for cohort in starting])
 
-    def by(cluster: Ints) -> Estimate:
-        return exit_survival(
-            panel.total(),
-            np.repeat([cohort.month for cohort in starting], [len(cohort.firms) for cohort in starting]),
-            sample.closed[firm],
-            rows=firm,
-            gap=GAP,
-            horizon=HORIZON,
-            strata=sample.origin[firm],
-            cluster=cluster[firm],
-        )
-
-    lives, unsure = sample.widest(by), dict[str, Any]()
+    starts = np.repeat([cohort.month for cohort in starting], [len(cohort.firms) for cohort in starting])
+    same = {"rows": firm, "strata": sample.origin[firm], "gap": GAP, "horizon": HORIZON}
+    survival = partial(exit_survival, panel.total(), starts, sample.closed[firm], **same)
+    lives, unsure = sample.widest(lambda code: survival(cluster=code[firm])), dict[str, Any]()
     units = lives.details["units"]
     exits = units.loc[units["treated"] & units["exited"], "cluster"].nunique()
     if exits < FEWEST_EXITS:

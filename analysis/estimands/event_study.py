@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -226,14 +226,10 @@ def by_cohort(panel: Panel, design: Design, *, where: Where = "all") -> Estimate
     kept = [cohort for cohort in rows.cohorts if len(cohort.closed)]
     effects = {str(panel.months[cohort.month]): _average(replace(rows, cohorts=[cohort])) for cohort in kept}
     effects["all waves"] = _average(rows)
-    stacked = stack_estimates(
-        effects,
-        estimand=f"{effect_name(design, where)} by wave",
-        reason=NO_ERROR,
-        details={"closed": rows.closed_frame, "end": rows.end},
-    )
+    stacked = stack_estimates(effects, estimand=f"{effect_name(design, where)} by wave", reason=NO_ERROR)
+    details = {"closed": rows.closed_frame, "end": rows.end}
     why, months = NO_ERROR if np.isnan(stacked.std_error).any() else "", f"months 0 to {rows.end} since closure"
-    return rows.sample.mark(stacked, level=design.level, reason=why, months=months)
+    return rows.sample.mark(stacked, level=design.level, reason=why, months=months, details=details)
 
 
 def _average(rows: Stack) -> Estimate:
@@ -274,6 +270,7 @@ def honest(study: Estimate, *, truth: Floats | None = None, drifts: Sequence[flo
             f"{month.max()} or less"
         )
     bounds, period = _drifted(study, inside)
+    true = None if truth is None else percent_change(float(truth[inside].mean()))
     return replace(
         study,
         terms=tuple(f"{times:g}" for times in drifts),
@@ -283,11 +280,7 @@ def honest(study: Estimate, *, truth: Floats | None = None, drifts: Sequence[flo
         limits=bounds.conf_int(drifts).T,
         columns={},
         reason="bounds have no point estimate",
-        details={
-            "breakdown": bounds.breakdown,
-            "period": period,
-            "truth": None if truth is None else percent_change(float(truth[inside].mean())),
-        },
+        details={"breakdown": bounds.breakdown, "period": period, "truth": true},
     )
 
 
@@ -316,16 +309,9 @@ def _drifted(study: Estimate, months: Bools) -> tuple[Bounds, str]:
     whole = quarters.all(axis=1)
     if before + 1 >= 3 * QUARTER and QUARTER * whole.sum() == target.sum():
         target, period, every = whole, "quarter", QUARTER
-    bounds = honest_bounds(
-        study.value[:end],
-        study.cov_small_sample[:end, :end],
-        before,
-        int(after[:end].sum()),
-        target=target / target.sum(),
-        every=every,
-        level=study.level,
-    )
-    return bounds, period
+    known = study.value[:end], study.cov_small_sample[:end, :end]
+    how: Any = {"target": target / target.sum(), "every": every, "level": study.level}
+    return honest_bounds(*known, before, int(after[:end].sum()), **how), period
 
 
 def _known(study: Estimate) -> int:
