@@ -19,7 +19,6 @@ from panels import (
     sides,
     sides_by_hand,
 )
-from scipy.optimize import brentq
 from scipy.stats import t
 
 from analysis.errors import DesignError
@@ -123,22 +122,6 @@ def test_a_chart_shows_parts_beside_their_truth_and_residuals_as_bounds():
     assert where_it_went(found, words, {})["truth"].isna().all()
     refused = refusal("nothing was lost")
     assert where_it_went(refused, words, {}) is refused
-
-
-@pytest.mark.parametrize("df", [4, np.inf])
-def test_fieller_limits_solve_the_equation_that_defines_them(df):
-    amount, loss, wide = np.array([2.0, -1.0]), 6.0, np.full(2, t.ppf(0.975, df))
-    variances, spread, covariance = np.array([1.0, 0.5]), 2.0, np.array([0.3, -0.2])
-    low, high = _fieller(amount, loss, variances, spread, covariance, wide)
-    for i in range(2):
-
-        def gap(r, i=i):
-            error = variances[i] - 2 * r * covariance[i] + r**2 * spread
-            return (amount[i] - r * loss) ** 2 - wide[i] ** 2 * error
-
-        middle = amount[i] / loss
-        assert low[i] == pytest.approx(brentq(gap, middle - 20, middle), abs=1e-9)
-        assert high[i] == pytest.approx(brentq(gap, middle, middle + 20), abs=1e-9)
 
 
 @pytest.mark.parametrize("df", [5, np.inf])

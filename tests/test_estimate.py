@@ -148,6 +148,13 @@ def test_where_one_cluster_decides_the_fewest_degrees_of_freedom_are_left():
     assert np.isnan(of_changes(np.zeros((50, 1)))).all()  # nothing moves it
 
 
+@pytest.mark.parametrize("scale", [1e-60, -3.0, 1e70])
+def test_effective_degrees_of_freedom_have_no_unit(scale):
+    moved = np.random.default_rng(8).standard_t(4, size=(40, 5))
+    np.testing.assert_allclose(of_changes(scale * moved), of_changes(moved), rtol=1e-12)
+    assert (of_changes(moved) < 39).any()  # heavy tails leave fewer
+
+
 def test_a_function_has_neither_the_limits_nor_the_columns_of_what_it_is_computed_from():
     wide = made(limits=np.array([VALUE - 9, VALUE + 9]), columns={"clusters": [3, 4, 5]}, n=[1, 2, 3])
     found = wide.delta_method(lambda x: {"sum": sum(x)}, estimand="sum", unit="yuan")
