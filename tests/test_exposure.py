@@ -337,13 +337,6 @@ def test_units_without_sales_or_exposure_known_are_dropped_and_counted():
     np.testing.assert_array_equal(found.rows["estimate"], alone.rows["estimate"])
 
 
-def test_every_unit_of_a_stratum_is_closed_equally_often():
-    closed = np.arange(12) < 4
-    drawn = redraw_closures(closed, np.repeat([0, 1], [8, 4]), np.random.default_rng(1), 4000).toarray()
-    np.testing.assert_allclose(drawn[:, :8].mean(axis=0), 0.5, atol=4 * np.sqrt(0.25 / 4000))
-    assert not drawn[:, 8:].any()
-
-
 def test_a_coefficient_that_would_be_infinite_is_refused():
     new = np.arange(20) % 2  # these sold nothing before
     y = np.column_stack([1.0 - new, np.ones(20)])
