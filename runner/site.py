@@ -20,7 +20,7 @@ from math import inf
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, Field, ValidationError
 
 from analysis.event import read_event
 from analysis.numbers import between, day, quantity
@@ -59,7 +59,7 @@ Row = Mapping[str, str]
 class Judged(BaseModel):
     """The part of a verdict shown on a release page.
 
-    `anchor` is the verdict's id on the page, if it decides a reading.
+    `anchor` is the verdict's id on the page, if it decides a reading; `told` is its finding in its own words, if any.
     """
 
     word: Literal["Supported", "Contradicted", "Not shown", "Not testable"]
@@ -69,6 +69,7 @@ class Judged(BaseModel):
     aside: str = ""
     anchor: str = ""
     detail: str = ""
+    told: str = Field("", alias="found")
     estimate: float | None = None
     low: float | None = None
     high: float | None = None
@@ -116,8 +117,7 @@ def _card(
     made, drawn, verdicts = entry["made"], f"{name}.figures/figure-1.svg", list[Judged]()
     parts = [part for part, _ in exports.parts(notebook)]
     first = next((part for part in parts if part["kind"] == "figure"), {"alt": "", "caption": ""})
-    recorded = exports.facts(notebook)
-    linked = recorded[recorded["value"].str.match("https?://")].drop_duplicates("name").sort_values("name")
+    linked = exports.facts(notebook).query("value.str.match('https?://')").drop_duplicates("name").sort_values("name")
     for row in rows:
         with suppress(ValidationError):
             verdicts.append(Judged.model_validate({**row, "anchor": anchors.get(identity(row), "")}))

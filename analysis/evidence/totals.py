@@ -93,9 +93,8 @@ def shares() -> pd.DataFrame:
         every series of shares of sales or of top sellers observed in December 2020 or January 2021, and again
         between September and December 2021.
     """
-    frame = series.rows("chinese_seller_share").query("measure in @SHARES")
     keys = ["measure", "marketplace", "publisher"]
-    frame = frame[[*keys, "date", "value"]]
+    frame = series.rows("chinese_seller_share").query("measure in @SHARES")[[*keys, "date", "value"]]
     early = frame[frame["date"].between("2020-12", "2021-01")].rename(columns={"date": "first", "value": "before"})
     late = frame[frame["date"].between("2021-09", "2021-12")].rename(columns={"date": "last", "value": "after"})
     both = early.merge(late, on=keys)

@@ -296,7 +296,7 @@ def listed_revenue(event: Event, after: int, last: int, *, small: bool = False) 
         rows.reset_index().melt(id_vars="middle", value_name="estimate"),
         x="middle",
         strong=closed,
-        ylabel=f"{'' if small else 'revenue, '}{before} = 100 (log)",
+        ylabel=f"revenue (log)\n{before} = 100",
         closures=(event.waves[0], event.waves[-1]),
         level=100,
         ticks={year + 0.5: str(year) for year in index.index},
@@ -307,7 +307,7 @@ def listed_revenue(event: Event, after: int, last: int, *, small: bool = False) 
         drawing,
         f"{marks}." if small else f"{marks}. A line ends with the last figure that we found.",
         title=f"From {before} to {after} revenue {words.number_below(index.loc[after], closed)}",
-        source="the sellers’ annual accounts, some in copies; report 03"
+        source="sellers’ accounts, mostly as summarised by data sites; report 03"
         if small
         else pd.concat([one.sources for one in series.values()]),
     )

@@ -186,7 +186,7 @@ def _lines(axes: Axes, rows: pd.DataFrame, strong: Sequence[str], *, named: bool
         look = {"color": MAIN, "weight": "bold"} if own else {"color": REST}
         right, below = 6 if own else 12, 0
         if x < ends["x"].max():  # clear of the lines that go on
-            right, below, look["ha"] = (-7, 4, "right") if own else (12, 24, "left")
+            right, below, look["ha"] = (-7, 4, "right") if own else (12, labels.height - ends.height.max() + 4, "left")
         apart = spread(labels["height"].to_numpy(), 11) - labels["height"] - below
         for at, term, shift in zip(labels[["x", "estimate"]].to_numpy(), labels.index, apart, strict=True):
             near(axes, tuple(at), term, (right, shift), annotation_clip=False, arrowprops=LEADER, **look)

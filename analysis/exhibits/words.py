@@ -139,7 +139,8 @@ def number_below(index: pd.Series, closed: Sequence[str]) -> str:
     below = index.dropna() < 100
     groups = (below[below.index.isin(closed)], below[~below.index.isin(closed)])
     hit, others = (f"{spelled(group.sum())} of {spelled(len(group))}" for group in groups)
-    return f"fell at {'both' if hit == 'two of two' else hit} closed sellers with figures and at {others} others"
+    hit = "both" if hit == "two of two" else hit
+    return f"fell at {hit} closed sellers with figures for both years and at {others} others"
 
 
 def after_closure(rows: Any) -> str:
