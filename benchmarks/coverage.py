@@ -45,7 +45,6 @@ def page(table: pd.DataFrame) -> str:
         low=low,
         high=high,
         seeds=[drawn(judge, rows) for judge, rows in parts.items()],
-        mixed=any(len({*rows["last_seed"]}) > 1 for rows in parts.values()),
         presets={name: closures(name) for name in parameters.PRESETS},
         spread=grading.distribution(table).to_dict("records"),
         outside={judge: grading.outside(rows) for judge, rows in parts.items()},
