@@ -184,7 +184,7 @@ def bought(found: Mapping[str, Verdict]) -> str:
         "Purchases by American volunteers cannot tell whether other Chinese brands lost ground where closed brands had "
         f"sold. {households.headline(households.shares_by_place(tables))} (September 2020 to February 2021, then a "
         f"year later): {fell} per cent less than if they had grown as elsewhere. But {as_far:.0f} of 100 random sets "
-        f"of similar categories fell {fell} or more. Against the average of these the change is "
+        f"of similar categories lagged by {fell} or more. Against the average of these the change is "
         f"{quantity(change.value[0], 'per cent')} per cent [{span(low, high, 'per cent')}], which chance can explain. "
         f"In all categories the Chinese share may have changed by {span(share_.low, share_.high, share_.unit)} points. "
         "The closed brands' own sales are missing from these data."

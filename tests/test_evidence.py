@@ -396,18 +396,13 @@ def test_the_jump_before_the_news_is_in_the_paths_and_takes_most_of_the_fall():
     _, paths = listed.price_paths(prices)
     path = paths.query("event == 'youkeshu'").set_index("day")["value"]
     assert (path.diff().idxmax(), path.diff()[-4]) == (-4, pytest.approx(22.7, abs=0.05))  # 1 July
-    net, ebb = (
-        listed.between(prices, tiza, *ends) for ends in (("2021-07-01", "2021-07-08"), ("2021-07-02", "2021-07-06"))
-    )
+    term = f"{tiza}: youkeshu_2d"
+    net, again = (listed.since(prices, term, f"2021-07-0{day}") for day in (1, 7))
     assert net.value[0] == pytest.approx(path[1] - path[-5])
-    assert [f"{net:both}", f"{ebb:both}"] == ["−5.5 [−16.7 to +5.7] ◐", "−10.3 [−23.0 to +2.4] ◐"]
-
-
-def test_a_change_between_two_days_is_that_of_the_window_of_the_same_days():
-    found, term = listed.share_prices(FIRST, LAST, level=0.95), "Tiza Information / Youkeshu: youkeshu_2d"
-    assert f"{found[term]:both}" == "−17.9 [−28.5 to −7.3] ◐"
-    again = listed.between(found, "Tiza Information / Youkeshu", "2021-07-07", "2021-07-08")
-    assert again.conf_int[:, 0] == pytest.approx(found[term].conf_int[:, 0])
+    assert [f"{net:both}", f"{prices[term]:both}"] == ["−5.5 [−23.8 to +12.9] ◐", "−17.9 [−28.5 to −7.3] ◐"]
+    # From the window's own first day, nothing changes; and the noise of a day is the same from any day
+    assert again.conf_int[:, 0] == pytest.approx(prices[term].conf_int[:, 0])
+    assert net.covariance.item() == pytest.approx(3 * again.covariance.item(), rel=0.01)
 
 
 def test_firms_on_record_hold_what_the_files_say_and_name_events_that_there_are():

@@ -56,9 +56,8 @@ def abnormal_returns(
     Returns
     -------
     Estimate
-        Rows firm by window: `firm`, `window`, `estimate` (fraction), `beta`, `n` trading days in the window. A window
-        with a day without trading is NaN. `details`: `abnormal` float64[firm, day], and of the estimation
-        window `beta` and `sigma` float64[firm].
+        Rows firm by window: `firm`, `window`, `estimate` (fraction; NaN after a day without trading), `beta`, `noise`
+        (sigma), `n` trading days. `details`: `abnormal` float64[firm, day]; `beta`, `sigma` before, float64[firm].
 
     Raises
     ------
@@ -98,10 +97,10 @@ def abnormal_returns(
             )
         car = abnormal[:, first:stop].sum(axis=1)
         late, late_df = _noise(abnormal[:, max(first - recent, 0) : first])
-        error = np.maximum(sigma, late) * np.sqrt(stop - first + market[first:stop].sum() ** 2 / squares)
+        noise, n = np.maximum(sigma, late), np.isfinite(returns[:, first:stop]).sum(axis=1)
+        error = noise * np.sqrt(stop - first + market[first:stop].sum() ** 2 / squares)
         columns = {"firm": names, "window": name, "car": car, "error": np.where(np.isfinite(car), error, np.nan)}
-        columns |= {"df": np.where(late > sigma, late_df, df), "beta": beta}
-        columns["n"] = np.isfinite(returns[:, first:stop]).sum(axis=1)
+        columns |= {"df": np.where(late > sigma, late_df, df), "beta": beta, "noise": noise, "n": n}
         windows.append(pd.DataFrame(columns))
     rows = pd.concat(windows, ignore_index=True)
     rows["term"] = rows["firm"] + ": " + rows["window"]
@@ -114,7 +113,7 @@ def abnormal_returns(
         covariance=np.diag(rows["error"] ** 2),
         max_df=rows["df"].to_numpy(),
         n=rows["n"].to_numpy(),
-        columns={name: rows[name].to_numpy() for name in ("firm", "window", "beta")},
+        columns={name: rows[name].to_numpy() for name in ("firm", "window", "beta", "noise")},
         level=level,
         counts={"firms": len(returns), "estimation_days": int(days.max())},
         reason=f"not traded on every day of the window: {not_traded}" if not_traded else "",

@@ -268,20 +268,26 @@ def share_prices(estimation_first: str, estimation_last: str, *, level: float) -
     )
 
 
-def between(prices: Estimate, firm: str, first: str, last: str) -> Estimate:
-    """Estimate the abnormal return of one share between two days, in per cent.
+def since(prices: Estimate, window: str, first: str) -> Estimate:
+    """Estimate one share's abnormal return from an earlier day to the end of a window, in per cent.
+
+    The noise of a day is that of the window, so that both intervals rest on the same.
 
     Parameters
     ----------
     prices : Estimate
         From :func:`share_prices`.
-    firm, first, last : str
-        Firm as in seller_stock_returns.csv; first and last day.
+    window : str
+        Its term, "firm: window".
+    first : str
+        First day.
     """
-    window, calm = {"": _columns(prices.details["days"], first, last)}, prices.details["calm"]
-    shares, market = prices.details["shares"].loc[firm], prices.details["market"]
-    found = abnormal_returns(shares, market, estimation=calm, event=window, level=prices.level, recent=RECENT)
-    return replace(found, unit="per cent", value=100 * found.value, covariance=1e4 * found.covariance)
+    row, days = prices[window].rows.iloc[0], prices.details["days"]
+    longer, calm = {"": _columns(days, first, row["last_day"])}, prices.details["calm"]
+    shares, market = prices.details["shares"].loc[row["firm"]], prices.details["market"]
+    found = abnormal_returns(shares, market, estimation=calm, event=longer, level=prices.level)
+    covariance = 1e4 * found.covariance * (row["noise"] / found.rows["noise"].item()) ** 2
+    return replace(found, unit="per cent", value=100 * found.value, covariance=covariance, max_df=prices[window].max_df)
 
 
 def _columns(days: pd.Index, first: Any, last: Any) -> Window:

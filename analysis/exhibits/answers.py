@@ -72,6 +72,7 @@ def answer(
     window: str = "",
     n: str = "",
     caveat: str = "",
+    meaning: str = "",
 ) -> Block:
     """Return the answer box for page 1.
 
@@ -93,6 +94,8 @@ def answer(
         Kind of interval; period; description of the sample size.
     caveat : str
         Limitation to state with the confidence in the verdict.
+    meaning : str
+        What the verdict's word means here, if not what it always does.
     """
     if isinstance(row, Estimate):
         of_all = {"id": row.estimand, "level": row.level, "unit": row.unit, "reason": row.reason}
@@ -110,7 +113,10 @@ def answer(
         head = _claim(verdict)
         sentence = f"{verdict.why} {sentence}" if verdict.aside else sentence
         word = label(verdict.word, simulated=verdict.simulated)
-        said = [f"{escape(verdict.apart)} {word} {escape(verdict.meaning)}".strip(), escape(unmarked(sentence))]
+        said = [
+            f"{escape(verdict.apart)} {word} {escape(meaning or verdict.meaning)}".strip(),
+            escape(unmarked(sentence)),
+        ]
         numbers, interval, n = finding(verdict), verdict.interval, ""
         window = "" if verdict.found else verdict.window
         confidence = f"{verdict.confidence}, {caveat}" if caveat and verdict.confidence else verdict.confidence
@@ -134,15 +140,16 @@ def answer(
 
 
 def _claim(verdict: Verdict) -> str:
-    """Format a claim as its author put it, where claims.csv quotes it, with our reading of it."""
+    """Format a claim, in its author's words where claims.csv quotes it, with what is judged."""
     statement = f"<em>{escape(verdict.statement)}</em>"
     if verdict.simulated:
         return f"<strong>The claim on trial:</strong> {statement}"
     said = data.load("claims").set_index("claim_id").reindex([verdict.claim]).iloc[0]
     who = f"The claim, by {escape(verdict.claimant)}"
-    if "“" not in str(said["claim"]):
+    if pd.isna(said["claim"]):
         return f"<strong>{who}, in our words:</strong> {statement}"
-    return f"<strong>{who}, {day(said['date'])}:</strong> {escape(said['claim'])} We read it as: {statement}"
+    ours, so = ("", "We read it as") if "“" in said["claim"] else (", in our words", "We test")
+    return f"<strong>{who}, {day(said['date'])}{ours}:</strong> {escape(said['claim'])} {so}: {statement}"
 
 
 def _taken(verdicts: Sequence[Verdict]) -> tuple[Part, ...]:
