@@ -177,8 +177,6 @@ def test_statements_are_counted_by_their_word():
     judged = [of("C03", word=SUPPORTED), of("C06"), of("C12"), of("C02", word=NOT_TESTABLE, **BARE)]
     assert brief.tally(judged) == "Of four statements we find one supported, two not shown and one not testable."
     assert brief.tally(judged) in brief.brief(judged, EVENT).html
-    read = [of("growth_positive"), of("growth_not_lower"), of("C03")]
-    assert "Two of the statements are our readings of what Amazon said." in brief.brief_table(read, EVENT).html
 
 
 def test_what_households_and_public_figures_find_stands_side_by_side():

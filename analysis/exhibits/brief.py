@@ -219,11 +219,9 @@ def brief_table(verdicts: Sequence[Verdict], event: Event, *, since: str = "") -
     frame = pd.DataFrame(columns, dtype=object)  # text columns would lose the type of labels
     look, source = "simulated" if simulated else "real", "the reports that the first column leads to"
     shown_table = table(frame, caption, source=source, provenance=look) if shown else NOTHING
-    lines, where = _below(verdicts, spoken, shown, event), f"Data, code and settings: {link('annex', ANNEX)}."
+    lines, where = _below(verdicts, spoken, shown, event), f"Data and code: {link('annex', ANNEX)}."
     below = [f"<strong>{escape(lead)}</strong> {escape(text)}" for lead, text in lines.items()]
-    (who, times), *_ = Counter(one.party for one in spoken if one.reading and not simulated).most_common(1) or [("", 0)]
-    read = f"{spelled(times).capitalize()} of the statements are our readings of what {who} said. " if times > 1 else ""
-    rule = f"{phrases().rule} {escape(read)}{where}" if shown else ""
+    rule = f"{phrases().rule} {where}" if shown else ""
     small = box("small", *below, *filter(None, (rule, escape(since))))
     return shown_table + Block(small, " ".join([*chain(*lines.items()), since]).strip())
 
