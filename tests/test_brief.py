@@ -177,6 +177,8 @@ def test_statements_are_counted_by_their_word():
     judged = [of("C03", word=SUPPORTED), of("C06"), of("C12"), of("C02", word=NOT_TESTABLE, **BARE)]
     assert brief.tally(judged) == "Of four statements we find one supported, two not shown and one not testable."
     assert brief.tally(judged) in brief.brief(judged, EVENT).html
+    asked = of("C08 market", word=SUPPORTED, claimant="Our question (after a report)")
+    assert brief.tally([*judged, asked]).startswith("Of four statements and one question of our own we find two supp")
 
 
 def test_what_households_and_public_figures_find_stands_side_by_side():

@@ -373,7 +373,8 @@ def test_a_claim_cannot_end_the_script_that_holds_it(tmp_path):
 
 @pytest.mark.parametrize("word", WORDS)
 def test_a_word_is_a_claim_review_with_a_number_only_where_it_says_true_or_false(tmp_path, word):
-    (review,) = publish_page(tmp_path, [verdict(word), simulated(CONTRADICTED)]).reviews()
+    asked = verdict(word, claim="C08", reading="market", claimant="Our question (after a report)")
+    (review,) = publish_page(tmp_path, [verdict(word), simulated(CONTRADICTED), asked]).reviews()
     rating = review["reviewRating"]
     assert rating["alternateName"] == word
     assert rating.get("ratingValue") == {SUPPORTED: 5, CONTRADICTED: 1}.get(word)

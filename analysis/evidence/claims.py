@@ -28,8 +28,8 @@ def readings(claims: Collection[str] | None = None, event: Event | None = None) 
     Each row has the columns of the claim and of its test. All claims are included by default. Readings of the claims
     in an event's own file are tested like those that answer the same questions about 2021.
     """
-    statements = data.load("claims").drop(columns="seed")
-    ledger = data.load("readings").merge(statements, on="claim_id", how="left", validate="m:1")
+    ledger = data.load("readings").merge(data.load("claims"), on="claim_id", how="left", validate="m:1")
+    ledger["claimant"] = ledger.pop("asked_by").fillna(ledger["claimant"])
     if event and event.own:
         rules, rows = read_event(ON_RECORD).readings, ledger.fillna({"reading": ""}).set_index(["claim_id", "reading"])
         extra = [
@@ -241,14 +241,12 @@ def _reason(row: pd.Series, word: str, *, estimated: bool) -> tuple[str, str]:
     why = rules.loc[kind].get(word.lower().replace(" ", "_"), "There is no estimate or bound.")
     if not estimated:
         return why if pd.isna(row["context"]) else f"{why} {row['context']}", row["change"]
-    change = rules["panel_change"].fillna(row["change"])[row["kind"]]
-    return why, change
+    return why, rules["panel_change"].fillna(row["change"])[row["kind"]]
 
 
 def untestable(notebook: str, claims: Collection[str]) -> list[Verdict]:
     """Judge the claims in a notebook that no public figure can test."""
-    mine = readings(claims).query("notebook == @notebook and kind == 'untestable'")
-    return [judge(claim) for claim in mine["claim_id"]]
+    return [*map(judge, readings(claims).query("notebook == @notebook and kind == 'untestable'")["claim_id"])]
 
 
 def out_of_reach(report: str) -> pd.DataFrame:
@@ -278,8 +276,7 @@ def counts() -> pd.DataFrame:
         `event_id`, `date`, `counted_by`, `value`, `what` (the unit as published), `definition`, `bound` and the source,
         for each count defined in counts.csv.
     """
-    defined = data.load("counts").drop(columns="reason")
-    frame = series.rows("events").merge(defined, on="event_id", how="inner", validate="1:1", suffixes=("_row", ""))
+    frame = series.rows("events").merge(data.load("counts"), on="event_id", validate="1:1", suffixes=("_row", ""))
     frame = frame.rename(columns={"quantity": "value", "unit": "what"})
     frame["date"] = frame["source_date"].fillna(frame["date"])
     columns = ["event_id", "date", "counted_by", "value", "what", "definition", "bound"]

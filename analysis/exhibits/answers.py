@@ -24,6 +24,7 @@ from analysis.numbers import MARKS, NOT_ESTIMABLE, day, quantity, sentence_of, s
 from analysis.simulated import condition
 
 PILL = "padding:0 .5em;border:1px solid currentColor;border-radius:.7em;font-weight:600;white-space:nowrap"
+OURS = "Our question"  # by whom a reading is asked that nobody claimed, in readings.csv
 DASHED = PILL.replace("solid", "dashed") + ";color:#6a3d9a"  # for a simulated market
 
 
@@ -113,10 +114,8 @@ def answer(
         head = _claim(verdict)
         sentence = f"{verdict.why} {sentence}" if verdict.aside else sentence
         word = label(verdict.word, simulated=verdict.simulated)
-        said = [
-            f"{escape(verdict.apart)} {word} {escape(meaning or verdict.meaning)}".strip(),
-            escape(unmarked(sentence)),
-        ]
+        means = f"{escape(verdict.apart)} {word} {escape(meaning or verdict.meaning)}".strip()
+        said = [means, escape(unmarked(sentence))]
         numbers, interval, n = finding(verdict), verdict.interval, ""
         window = "" if verdict.found else verdict.window
         confidence = f"{verdict.confidence}, {caveat}" if caveat and verdict.confidence else verdict.confidence
@@ -145,6 +144,8 @@ def _claim(verdict: Verdict) -> str:
     if verdict.simulated:
         return f"<strong>The claim on trial:</strong> {statement}"
     said = data.load("claims").set_index("claim_id").reindex([verdict.claim]).iloc[0]
+    if verdict.party == OURS:
+        return f"<strong>{escape(verdict.claimant)}.</strong> We test: {statement}"
     who = f"The claim, by {escape(verdict.claimant)}"
     if pd.isna(said["claim"]):
         return f"<strong>{who}, in our words:</strong> {statement}"
@@ -162,7 +163,7 @@ def _taken(verdicts: Sequence[Verdict]) -> tuple[Part, ...]:
 
 def by_whom(verdict: Verdict) -> str:
     """Return who made a claim, in brackets, and whether we only read it so; empty if the market is simulated."""
-    read = ", as we read it" if verdict.reading else ""
+    read = ", as we read it" if verdict.reading and verdict.party != OURS else ""
     return "" if verdict.simulated else f" ({verdict.party}{read})"  # what is simulated is no finding about them
 
 

@@ -31,7 +31,7 @@ from analysis.evidence.verdicts import (
     unjudged,
 )
 from analysis.exhibits import words
-from analysis.exhibits.answers import by_whom, finding, label
+from analysis.exhibits.answers import OURS, by_whom, finding, label
 from analysis.exhibits.blocks import NOTHING, Block, Label, box, figure, link, say, table
 from analysis.exhibits.charts import timeline
 from analysis.exhibits.curves import paths
@@ -128,10 +128,12 @@ def by_topic(verdicts: Sequence[Verdict], event: Event) -> Iterator[tuple[str, s
 
 
 def tally(verdicts: Sequence[Verdict]) -> str:
-    """Count the statements by verdict; return an empty string if none is judged."""
+    """Count the statements, and our own questions, by verdict; return an empty string if none is judged."""
     counts = Counter(sorted((verdict.word for verdict in best(verdicts)), key=WORDS.index))
+    asked = sum(verdict.party == OURS for verdict in best(verdicts))
+    ours = f" and {spelled(asked)} question{'s' * (asked > 1)} of our own" if asked else ""
     found = words.listing(f"{spelled(count)} {word.lower()}" for word, count in counts.items())
-    return f"Of {spelled(counts.total())} statements we find {found}." if found else ""
+    return f"Of {spelled(counts.total() - asked)} statements{ours} we find {found}." if found else ""
 
 
 def headline(verdicts: Sequence[Verdict], event: Event) -> str:
@@ -255,8 +257,8 @@ def _below(
     rest, public = [verdict for verdict in spoken if verdict not in shown], elsewhere(verdicts)
     ledger = claims.readings(event=event).fillna({"reading": ""})
     names = (ledger["claim_id"] + " " + ledger["reading"]).str.strip()
-    statements = dict(zip(names, ledger["statement"], strict=True))
-    statements = data.load("claims").set_index("claim_id")["claim"].to_dict() | statements  # some lack a reading
+    # Some claims lack a reading
+    said = data.load("claims").set_index("claim_id")["claim"].to_dict() | ledger.set_index(names)["statement"].to_dict()
     silent = sorted(_page(one)[:2] for one in rest if one.word == NOT_TESTABLE)
     more = words.listing(f"{spelled(count)} more in report {report}" for report, count in Counter(silent).items())
     lines = {
@@ -267,12 +269,10 @@ def _below(
         },
         "Not testable:": [f"{more}."] if more else [],
         **{
-            about: [
-                f"{verdict.statement} {in_words(verdict)}." for verdict in by_name.values() if not verdict.simulated
-            ]
+            about: [f"{one.statement} {in_words(one)}." for one in by_name.values() if not one.simulated]
             for about, by_name in apart(verdicts).items()
         },
-        "Not judged in this run.": [statements[name] for name in unjudged(verdicts, event)] if best(verdicts) else [],
+        "Not judged in this run.": [said[name] for name in unjudged(verdicts, event)] if best(verdicts) else [],
     }
     return {lead: " ".join(texts) for lead, texts in lines.items() if texts}
 
