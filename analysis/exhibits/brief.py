@@ -131,7 +131,7 @@ def tally(verdicts: Sequence[Verdict]) -> str:
     """Count the statements, and our own questions, by verdict; return an empty string if none is judged."""
     counts = Counter(sorted((verdict.word for verdict in best(verdicts)), key=WORDS.index))
     asked = sum(verdict.party == OURS for verdict in best(verdicts))
-    ours = f" and {spelled(asked)} question{'s' * (asked > 1)} of our own" if asked else ""
+    ours = f" and {spelled(asked)} question{'s' * (asked > 1)} of ours" if asked else ""
     found = words.listing(f"{spelled(count)} {word.lower()}" for word, count in counts.items())
     return f"Of {spelled(counts.total() - asked)} statements{ours} we find {found}." if found else ""
 
