@@ -322,9 +322,9 @@ def pictures(event: Event, *, after: int, last: int) -> Block:
     first, *others = closures["source_publisher"].value_counts().index
     strip = figure(
         timeline(closures, small=True),
-        "Dark: closures or their disclosure. Grey: other events.",
+        "Dark: closures, or listings seen gone. Grey: other events.",
         alt=f"{'; '.join(closures['term'])}.",
-        title=f"Closures, or their disclosure, in {closures['first'].iloc[0].year}",
+        title=f"Closures, or listings seen gone, in {closures['first'].iloc[0].year}",
         source=f"{first} and {spelled(len(others))} others; report 01",
     )
     return listed_revenue(event, after, last, small=True) + strip
