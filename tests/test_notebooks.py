@@ -180,7 +180,7 @@ def test_every_exhibit_of_public_figures_has_a_source_line_that_leads_to_its_sou
     assert captions
     for caption in captions:
         line = caption.partition("Source: ")[2]
-        assert re.search(r'href="(https?://|annex)|report|our own|beside each', line), caption
+        assert re.search(r'href="(https?://|annex)|report|our own|beside each|as for figure', line), caption
 
 
 def judged(published: Path) -> list[dict]:
