@@ -255,8 +255,7 @@ def breakdown(bounds: Estimate, of: str) -> str:
         return f"Even with no drift the interval of the mean effect {of} includes zero, so there is no breakdown value."
     times = number(value, 2, mark=kind("estimate"))
     per = f"the drift a {bounds.details['period']} is at most {times} times the largest before closure"
-    most = f"as long as {per}: the breakdown value"
-    drift = most if np.isfinite(value) else "under every drift that we tried"
+    drift = f"as long as {per}: the breakdown value" if np.isfinite(value) else "under every drift that we tried"
     return f"The interval of the mean effect {of} excludes zero {drift}."
 
 
