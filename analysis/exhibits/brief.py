@@ -303,7 +303,7 @@ def listed_revenue(event: Event, after: int, last: int, *, small: bool = False) 
     )
     return figure(
         drawing,
-        f"{marks}." if small else f"{marks}. A line ends with the last figure that we found.",
+        f"{marks}.",
         title=f"From {before} to {after} revenue {words.number_below(index.loc[after], closed)}",
         source="sellers’ accounts, mostly as summarised by data sites; report 03"
         if small
