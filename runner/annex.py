@@ -52,8 +52,11 @@ def write(notebooks: Mapping[str, Path], page: Path, *, as_of: str, changes: Cha
         cells.append({"cell_type": "code", "metadata": {}, "source": "", "outputs": [shown], "execution_count": None})
     notebook = page.with_suffix(".ipynb")
     content = {"cells": cells, "metadata": {}, "nbformat": 4, "nbformat_minor": 4}
-    notebook.write_text(json.dumps(content, ensure_ascii=False), encoding="utf-8")
-    pdf.render(notebook, page, as_of=as_of, footer=FOOTER)
+    try:
+        notebook.write_text(json.dumps(content, ensure_ascii=False), encoding="utf-8")
+        pdf.render(notebook, page, as_of=as_of, footer=FOOTER)
+    finally:
+        notebook.unlink(missing_ok=True)
 
 
 def sections(recorded: pd.DataFrame) -> dict[str, str]:

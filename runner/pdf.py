@@ -28,6 +28,7 @@ AUTHOR = "market-impact-notebooks"
 KEYWORDS = ("online marketplaces", "account closures", "market impact")
 READER = "ipynb+smart+footnotes+native_divs+native_spans"
 KINDS = {"●": "real", "◐": "estimated", "○": "simulated"}
+Beside = Mapping[str, str]  # reports by number
 HIDDEN = {"remove-cell", "parameters", "injected-parameters"}  # tags of cells to leave out
 _ABOVE = re.compile(r"caption>([●◐○])")  # the mark of an exhibit
 
@@ -64,13 +65,7 @@ def marks(notebook: Path) -> Counter[str]:
 
 
 def render(
-    notebook: Path,
-    pdf: Path,
-    *,
-    as_of: str,
-    footer: str,
-    simulated: bool = False,
-    beside: Mapping[str, str] | None = None,
+    notebook: Path, pdf: Path, *, as_of: str, footer: str, simulated: bool = False, beside: Beside | None = None
 ) -> None:
     """Typeset an executed notebook as a tagged, archivable PDF (PDF/A-2a and PDF/UA-1).
 

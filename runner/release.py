@@ -28,6 +28,7 @@ from analysis.errors import DataError, DesignError
 from analysis.untrusted import admit
 from runner import Exit, ReportError, disk_full
 from runner.publish import Verdict, sha256
+from runner.schedule import number
 
 LATEST, DRAFT = "latest", "draft"
 MANIFEST, VERDICTS, DATA = "manifest.json", "verdicts.json", "data.zip"
@@ -40,6 +41,11 @@ def _whole(inputs: dict[str, dict[str, str]]) -> dict[str, dict[str, str]]:
     if lacks := {"data", "code", "layout", "words", "versions"} - inputs.keys():
         raise ValueError(f"the inputs lack {', '.join(sorted(lacks))}")
     return inputs
+
+
+def _in_order(reports: dict[str, Any]) -> dict[str, Any]:
+    """Sort reports by number, the brief last and simulated ones after others, as JSON keeps no order of ours."""
+    return dict(sorted(reports.items(), key=lambda item: (number(item[0]) == "00", number(item[0]), item[0])))
 
 
 class Entry(BaseModel):
@@ -75,7 +81,9 @@ class Manifest(BaseModel):
     commit: str | None
     inputs: Annotated[dict[str, dict[str, str]], AfterValidator(_whole)]  # see `publish.inputs`
     files: dict[str, str]  # all its files except this one: hash by path
-    reports: dict[str, Entry]
+    reports: Annotated[dict[str, Entry], AfterValidator(_in_order)]
+    made: list[str] = []  # reports that its run made
+    failed: list[str] = []  # and those that it could not make
 
 
 @dataclass(frozen=True)

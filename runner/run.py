@@ -21,7 +21,7 @@ from analysis.provenance import ANNEX
 from runner import Exit, Outcome, ReportError, diff, disk_full, pdf, publish, reason, release, schedule, site
 from runner.diff import Changes
 from runner.kernels import TIMEOUT, Kernels, interruptible
-from runner.publish import Verdict
+from runner.publish import Verdict, Verdicts
 from runner.release import DRAFT, Entry, Manifest, Release
 from runner.schedule import PANEL, Job
 
@@ -219,8 +219,8 @@ def _ended(run: Run, name: str, only_named: bool) -> Outcome:
 
 
 @contextmanager
-def again(root: Path, standing: Release, name: str) -> Iterator[tuple[Path, list[Verdict]]]:
-    """Make one report of a release again from the checkout, and yield the folder with its files, and its verdicts.
+def again(root: Path, standing: Release, name: str) -> Iterator[tuple[Path, list[str], list[Verdict]]]:
+    """Make one report of a release again from the checkout, and yield a folder, its files there, and its verdicts.
 
     Raises
     ------
@@ -235,13 +235,7 @@ def again(root: Path, standing: Release, name: str) -> Iterator[tuple[Path, list
     if entry.files:
         files = ", ".join(entry.files)
         raise DesignError(f"{name}: releases do not include {files}; run it on your copies, and compare the results.")
-    scheduled, jobs = {job.name: job for job in schedule.read(root)}, dict[str, Job]()
-    for report in dict.fromkeys([*scheduled, *entries]):
-        if of := entries.get(report):
-            job = scheduled.get(report) or Job(report, root / "notebooks" / of.notebook, {})
-            fields = parameters.declared(job.notebook).model_fields  # in the order in which a notebook receives them
-            values = {key: of.parameters[key] for key in fields if key in of.parameters}
-            jobs[report] = replace(job, parameters=values, market=of.market)
+    jobs = as_made(root, standing)
     job, verdicts = jobs[name], standing.verdicts()
     read = {report: verdicts[report] for report in jobs if report != name and not jobs[report].sweep}
     common = {**publish.inputs(root), "beside": schedule.beside(jobs.values())}
@@ -255,7 +249,19 @@ def again(root: Path, standing: Release, name: str) -> Iterator[tuple[Path, list
         _work(run, [job], read if job.is_brief else None)
         if name in run.failures:
             raise run.failures[name]
-        yield run.stage / name, run.verdicts[name]
+        yield run.stage / name, run.entries[name].made, run.verdicts[name]
+
+
+def as_made(root: Path, standing: Release) -> dict[str, Job]:
+    """Return the jobs of a release by name, each with the parameters it was made with, in the order of the schedule."""
+    scheduled, entries, jobs = {job.name: job for job in schedule.read(root)}, standing.manifest.reports, {}
+    for report in (name for name in dict.fromkeys([*scheduled, *entries]) if name in entries):
+        of = entries[report]
+        job = scheduled.get(report) or Job(report, root / "notebooks" / of.notebook, {})
+        fields = parameters.declared(job.notebook).model_fields  # in the order in which a notebook receives them
+        values = {key: of.parameters[key] for key in fields if key in of.parameters}
+        jobs[report] = replace(job, parameters=values, market=of.market)
+    return jobs
 
 
 def _planned(root: Path, request: Request, out: Path) -> tuple[list[Job], dict[str, str], Study | None]:
@@ -405,9 +411,10 @@ def _gathered(run: Run) -> Path:
 
 def _manifest(run: Run, name: str) -> Manifest:
     """Return the manifest of the reports, without the hashes of their files."""
-    of = {"release": name, "as_of": run.request.as_of, "panel": run.panel, "panel_is": run.panel_is}
+    of: dict[str, Any] = {"release": name, "as_of": run.request.as_of, "panel": run.panel, "panel_is": run.panel_is}
     before = (run.standing.folder.name, run.standing.digest) if run.standing else ("", "")
     of |= {"previous": before[0], "previous_sha256": before[1]}
+    of |= {"made": sorted(run.made), "failed": sorted([*run.failures, *run.stale])}
     inputs = {part: files for part, files in run.common.items() if part != "beside"}
     reports = {job.name: run.entries[job.name] for job in run.jobs if job.name in run.entries}
     return Manifest(**of, commit=provenance.commit(), inputs=inputs, files={}, reports=reports)
@@ -422,11 +429,9 @@ def _put(run: Run, out: Path, *, whole: bool) -> str:
     if run.standing and not run.made and not run.failures:
         standing = run.standing.folder.name
         if run.standing.manifest.reports.keys() == {job.name for job in run.jobs}:
-            _show(out, standing, run.stage)
+            _link(out, standing, run.stage)
             return standing
-    from runner import exports  # imports pandas, not needed by a run without changes
-
-    new, changes = _gathered(run), run.changes
+    new = _gathered(run)
     for job in run.jobs:
         failed = job.name in run.failures or job.name in run.stale
         if failed and (notebook := run.stage / job.name / f"{job.name}.ipynb").exists():
@@ -434,40 +439,43 @@ def _put(run: Run, out: Path, *, whole: bool) -> str:
             kept.parent.mkdir(parents=True, exist_ok=True)
             publish.without_paths(notebook, job)
             os.replace(notebook, kept)
-    exports.compare(new, run.jobs, run.verdicts)
-    _annex(run, new / ANNEX)
+    try:
+        bind(new, _manifest(run, DRAFT), run.changes)
+    except (pdf.PdfError, OSError) as error:
+        run.failures["annex"] = _failure("annex", error)
     target = out / (release.next_name(out, run.request.as_of) if whole and not run.failures else DRAFT)
     manifest = _manifest(run, target.name)
-    stale = [f"{name}, as of {entry.as_of}: {entry.stale}" for name, entry in run.entries.items() if entry.stale]
-    moved = {**(changes.as_json() if changes else {}), "headline": site.says(new, run.entries).headline, "stale": stale}
-    publish.write_json(new / diff.FILE, {**moved, "until": target.name})
-    event = next((job.parameters["event"] for job in run.jobs if "event" in job.parameters), "")
-    work = {"made": run.made, "failed": [*run.failures, *run.stale]}  # the annex, made above, may have failed too
-    site.write(new, manifest.model_dump(), run.verdicts, event=event, changes=changes, **work)
+    show(new, manifest, run.changes, run.jobs, run.verdicts)
     publish.write_json(new / release.MANIFEST, {**manifest.model_dump(), "files": release.hashes(new)})
     release.put(new, target, run.stage)
     if target.name != DRAFT:
-        _show(out, target.name, run.stage)
+        _link(out, target.name, run.stage)
     return target.name
 
 
-def _show(out: Path, name: str, stage: Path) -> None:
+def bind(new: Path, manifest: Manifest, changes: Changes | None) -> None:
+    """Make the annex to the reports in a folder, if there are any; raise `PdfError` if that fails."""
+    from runner import annex  # imports pandas, not needed by a run without changes
+
+    if notebooks := {name: new / f"{name}.ipynb" for name in manifest.reports}:
+        annex.write(notebooks, new / ANNEX, as_of=manifest.as_of, changes=changes)
+
+
+def show(new: Path, manifest: Manifest, changes: Changes | None, jobs: Sequence[Job], verdicts: Verdicts) -> None:
+    """Write what a release has beside its reports and annex: tables of sweeps, changes, pages and metadata."""
+    from runner import exports
+
+    exports.compare(new, jobs, verdicts)
+    reports, moved = manifest.reports, changes.as_json() if changes else {}
+    stale = [f"{name}, as of {entry.as_of}: {entry.stale}" for name, entry in reports.items() if entry.stale]
+    moved |= {"headline": site.says(new, reports).headline, "stale": stale, "until": manifest.release}
+    publish.write_json(new / diff.FILE, moved)
+    event = next((job.parameters["event"] for job in jobs if "event" in job.parameters), "")
+    site.write(new, manifest.model_dump(), verdicts, event=event, changes=changes)
+
+
+def _link(out: Path, name: str, stage: Path) -> None:
     """Point `latest` at a complete release, and remove the draft."""
     release.point(out, name, stage, schedule.today())
     if (out / DRAFT).exists():
         os.rename(out / DRAFT, stage / DRAFT)
-
-
-def _annex(run: Run, page: Path) -> None:
-    """Make the annex to all reports, if there are any."""
-    from runner import annex
-
-    notebooks = {job.name: page.parent / f"{job.name}.ipynb" for job in run.jobs if job.name in run.entries}
-    if not notebooks:
-        return
-    try:
-        annex.write(notebooks, page, as_of=run.request.as_of, changes=run.changes)
-    except (pdf.PdfError, OSError) as error:
-        run.failures[page.stem] = _failure(page.stem, error)
-    finally:
-        page.with_suffix(".ipynb").unlink(missing_ok=True)

@@ -12,7 +12,7 @@ import json
 import os
 import re
 import uuid
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -29,7 +29,7 @@ from analysis.simulated import condition
 from runner import Outcome, ReportError, diff, reason, release
 from runner.diff import Changes
 from runner.pdf import AUTHOR
-from runner.publish import identity, name_of, rendered
+from runner.publish import Verdicts, identity, name_of, rendered
 from runner.release import DATA, DRAFT, LATEST, MANIFEST, VERDICTS, Release
 from runner.schedule import number, varied
 
@@ -51,6 +51,7 @@ NUMBERS = ["estimate", "std_error", "conf_low", "conf_high", "truth", "n"]  # co
 TITLE = re.compile(r"^# +(?:\d\d +[–-] +)?(.+)", re.MULTILINE)
 
 Row = Mapping[str, str]
+Map = Mapping[Any, Any]
 
 
 # A release
@@ -102,9 +103,7 @@ class Brief:
         return {identity(row): re.sub(r"\s", "-", name_of(row)) for row in self.spoken}
 
 
-def _card(
-    name: str, entry: Mapping[str, Any], folder: Path, rows: Sequence[Any], anchors: Mapping[Any, str]
-) -> dict[str, Any]:
+def _card(name: str, entry: Map, folder: Path, rows: Sequence[Any], anchors: Map) -> dict[str, Any]:
     """Return what the page shows about a report, such as its files, verdicts and sources.
 
     `entry` is its entry in the manifest; `unread` counts the verdicts that do not match `Judged`.
@@ -130,16 +129,7 @@ def _card(
     return {**of, "believe": believe, "unread": len(rows) - len(verdicts)}
 
 
-def write(
-    folder: Path,
-    manifest: Mapping[str, Any],
-    verdicts: Mapping[str, Sequence[Any]],
-    *,
-    event: str,
-    made: Collection[str],
-    failed: Collection[str],
-    changes: Changes | None,
-) -> None:
+def write(folder: Path, manifest: Map, verdicts: Verdicts, *, event: str, changes: Changes | None) -> None:
     """Write a release page and its metadata for catalogues.
 
     The folder must contain all other files but the manifest.
@@ -148,19 +138,17 @@ def write(
     ----------
     folder : Path
     manifest : mapping
-        As published, with its as-of date and one entry per report.
+        As published, with its as-of date, one entry per report, and the reports that were made and that failed.
     verdicts : mapping
         By report, as written by the notebooks.
     event : str
         Name or file of the event that the reports are about; empty if there is none.
-    made, failed : collection of str
-        Reports made and failed in this run; the others were carried over from the previous release.
     changes : Changes or None
         Changes since the previous release.
     """
     from runner import exports
 
-    entries = manifest["reports"]
+    entries, failed = manifest["reports"], manifest["failed"]
     exports.cite(folder, manifest)
     brief = says(folder, entries)
     cards = [_card(name, of, folder, verdicts.get(name, ()), brief.anchors) for name, of in entries.items()]
@@ -172,15 +160,15 @@ def write(
         claim, report = chosen["believe"]["caption"], chosen["name"]
         page = rendered("believe.html.j2", rows=rows, claim=claim, report=report, **common)
         (folder / BELIEVE).write_text(page, encoding="utf-8")
-    stopped = {f"failed/{name}.ipynb": f"{name}, as far as it came (notebook)" for name in sorted(failed)}
+    stopped = {f"failed/{name}.ipynb": f"{name}, as far as it came (notebook)" for name in failed}
     files = {**OTHERS, **stopped}.items()
     others = {path: what for path, what in files if path == MANIFEST or (folder / path).is_file()}
     common |= {"title": f"{brief.headline} – {about}" if brief.headline else about, "background": background}
     common |= {"believe": BELIEVE if chosen else "", "pictured": chosen or first, "said": brief, "brief": first}
     common |= {"cards": [card for card in cards if card is not first], "ratings": RATINGS, "identity": identity}
-    common |= {"author": AUTHOR, "condition": condition, "changes": changes and changes.as_json(), "made": made}
+    common |= {"author": AUTHOR, "condition": condition, "changes": changes and changes.as_json()}
     sweeps = [_sweep(folder, file) for file in sorted(folder.rglob(f"*{exports.COMPARISON}"))]
-    text = rendered("index.html.j2", **common, sweeps=sweeps, failed=sorted(failed), others=others)
+    text = rendered("index.html.j2", **common, sweeps=sweeps, others=others)
     (folder / PAGE).write_text(text, encoding="utf-8")
     exports.describe(folder, manifest, {PAGE: "The page of this release", **others})
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import tempfile
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 
 from analysis import provenance
@@ -24,16 +26,16 @@ def faults(published: Release) -> Iterator[str]:
         if name not in (MANIFEST, f"{MANIFEST}.sig", *published.manifest.files):
             yield f"{name}: extra, not listed in the manifest"
     try:
-        published.verdicts()
+        diff.between(published, published)  # reads all that later steps read
         held = {name: hashlib.sha256(content).hexdigest() for name, content in published.data().items()}
         for name in unlike(published.manifest.inputs["data"], held):
             yield f"{DATA}: not the data that the reports were made from: {name} differs, is missing or extra"
     except ReportError as error:
         yield from [f"{error}"] * (not lines)
-    yield from chain(published)
+    yield from chained(published)
 
 
-def chain(published: Release) -> Iterator[str]:
+def chained(published: Release) -> Iterator[str]:
     """Yield a fault for each other place in which the manifest of a release has another hash."""
     out, name = published.folder.parent, published.folder.name
     if site.known(out).get(name, published.digest) != published.digest:
@@ -95,8 +97,8 @@ def prove(root: Path, folder: Path, names: list[str] | None) -> Exit:
     # the quickest of the reports with estimates and without files of the user's own
     ranks = {name: (bool(of.files), f"{name}{ESTIMATES}" not in of.made, of.seconds) for name, of in mine.items()}
     names = [name for name in names or sorted(ranks, key=lambda name: ranks[name])[:1] if name in mine]
-    differ = [line for name in names for line in _again(root, published, name)]
-    rest = f"Not made again: {len(reports) - len(names)} reports, and the pages that are made of them."
+    differ = [line for name in names for line in _again(root, published, name)] + _beside(root, published)
+    rest = f"Not made again: {len(reports) - len(names)} reports, of which only the hashes were compared."
     say(rest if len(names) < len(reports) else "All reports were made again.")
     return Exit.FAILED if differ else Exit.OK
 
@@ -107,14 +109,55 @@ def _again(root: Path, published: Release, name: str) -> list[str]:
 
     entry, now = published.manifest.reports[name], provenance.commit()
     files, was = entry.made, entry.commit
-    with run.again(root, published, name) as (made, verdicts):
-        found = {file: (made / file).read_bytes() for file in files if (made / file).is_file()}
+    with run.again(root, published, name) as (folder, made, verdicts):
+        found = {file: (folder / file).read_bytes() for file in made}
     if now and was:  # which a notebook contains
         found = {file: content.replace(now.encode(), was.encode()) for file, content in found.items()}
-    other = [file for file in files if found.get(file) != published.read(file)]
+    other = sorted({*made} ^ {*files}) + [file for file in files if found.get(file, b"") != published.read(file)]
     other += [VERDICTS] * (verdicts != published.verdicts()[name])
     for file in other:
         say(f"{file}: made again for {name}, it differs.")
     if not other:
         say(f"{name}: made again, identical to the byte: its {len(files)} files and {len(verdicts)} verdicts.")
+    return other
+
+
+def _beside(root: Path, published: Release) -> list[str]:
+    """Make again all that a release has beside its reports, print how it compares, and return what differs.
+
+    It is made of the reports of the release itself and, for what changed, of the release before.
+    """
+    from runner import run
+
+    manifest, files, changes = published.manifest.model_copy(update={"files": {}}), published.manifest.files, None
+    hashed = [file for file in (f"failed/{name}.ipynb" for name in manifest.failed) if file in files]
+    given = {VERDICTS, DATA, *hashed, *chain.from_iterable(entry.made for entry in manifest.reports.values())}
+    beside = sorted(files.keys() - given)
+    try:
+        if manifest.previous:
+            before = release.read(published.folder.parent / manifest.previous)
+            if manifest.previous_sha256 not in ("", before.digest):
+                raise ReportError(f"{MANIFEST} of {manifest.previous} is another than when this release was made.")
+            changes = diff.between(before, published)
+    except ReportError as error:
+        say(f"Only the hashes were compared of {', '.join([*hashed, *beside])}: {error}")
+        return []
+    with tempfile.TemporaryDirectory() as scratch:
+        folder, jobs = Path(scratch), [*run.as_made(root, published).values()]
+        for file in given & files.keys():
+            (folder / file).parent.mkdir(parents=True, exist_ok=True)
+            (folder / file).write_bytes(published.read(file))
+        try:
+            run.bind(folder, manifest, changes)
+            run.show(folder, manifest, changes, jobs, published.verdicts())
+        except (ArithmeticError, LookupError, RuntimeError, TypeError, ValueError) as error:
+            say(f"No page can be made again of these reports: {type(error).__name__}: {error}")
+        found = {file: (folder / file).read_bytes() for file in beside if (folder / file).is_file()}
+    other = [file for file in beside if found.get(file) != published.read(file)]
+    for file in other:
+        say(f"{file}: made again of the reports beside it, it differs.")
+    if hashed:
+        say(f"Only the hashes were compared of {', '.join(hashed)}.")
+    if not other:
+        say(f"Made again of the reports of this release, identical to the byte: {', '.join(beside)}.")
     return other

@@ -117,8 +117,8 @@ def publish_page(
     publish.write_json(folder / "manifest.json", manifest)
     publish.write_json(folder / "verdicts.json", found)
     by_report = {name: [one for one in found if one["report"] == name] for name in entries}
-    made = [*entries] if made is None else made
-    site.write(folder, manifest, by_report, event=event, made=made, failed=failed, changes=changes)
+    manifest |= {"made": [*entries] if made is None else made, "failed": [*failed]}
+    site.write(folder, manifest, by_report, event=event, changes=changes)
     return Index((folder / "index.html").read_text(encoding="utf-8"))
 
 
