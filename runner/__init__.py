@@ -55,8 +55,8 @@ PATHS = re.compile(r"(?<![\w.:/<])/(?:[^/\s'\"]+/)+")  # folders of this machine
 class Outcome(BaseModel):
     """Outcome of a run.
 
-    All fields except `code`, `out` and `previous` are printed, sent and logged. `standing`, `mended` and `news` follow
-    from the log: see `runner.notices.remembered`.
+    All fields except `at`, `id`, `code`, `out` and `previous` are printed and sent; `standing`, `mended` and `news`
+    follow from the log: see `runner.notices.remembered`.
     """
 
     outcome: str  # published, unchanged, failed, refused, interrupted, planned (dry), or draft (named, no release yet)
@@ -74,6 +74,7 @@ class Outcome(BaseModel):
     news: str = ""  # "news", "reminder" of failures told before, "unsent" if nobody could be told, or nothing
     owners: list[str] = []  # addresses of those whose reports are in the news
     at: Annotated[str, AfterValidator(lambda at: datetime.fromisoformat(at).astimezone(UTC).isoformat())] = ""
+    id: str = ""  # of its entry in the feed
     code: Exit = Field(default=Exit.OK, exclude=True)
     out: Path = Field(default=Path(), exclude=True)  # the folder of releases
     previous: str = Field(default="", exclude=True)  # name of the release that was newest before the run

@@ -148,7 +148,7 @@ def _why(error: Exception, timeout: float) -> str:
 
 
 def _send(outcome: Outcome, notice: Notice, environment: Env, root: Path, brief: Path | None) -> None:
-    content = outcome.model_dump(exclude={"at"})
+    content = outcome.model_dump(exclude={"at", "id"})
     if notice.command:
         _run(notice.command, json.dumps(content).encode(), environment, root, notice.timeout)
     elif notice.email:

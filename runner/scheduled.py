@@ -60,7 +60,7 @@ def work(root: Path, request: Request, *, due: bool = False, as_json: bool = Fal
     if ended.code != Exit.LOCKED and not request.dry:  # if it is locked, the run at work will tell
         ended, faults = told(root, ended, recipients, keep)
     if as_json:
-        say(json.dumps({**ended.model_dump(exclude={"at"}), "notices": faults}))
+        say(json.dumps({**ended.model_dump(exclude={"at", "id"}), "notices": faults}))
     elif not wrong:
         outcome.tell()
         say(ended.line)

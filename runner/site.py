@@ -34,6 +34,7 @@ from runner.release import DATA, DRAFT, LATEST, MANIFEST, VERDICTS, Release
 from runner.schedule import number, varied
 
 PAGE, BELIEVE, FEED, LOG = "index.html", "believe.html", "feed.xml", "outcomes.jsonl"
+PRIVATE = {"owners"}  # not in the log, which is published
 KEPT, SHOWN = 400, 100  # number of outcomes in the log, and in the feed and the page
 RATINGS = {"Supported": 5, "Contradicted": 1, "Not shown": None, "Not testable": None}
 """The machine-readable rating for the word of each verdict; between 1 and 5 is "half true"."""
@@ -261,26 +262,31 @@ def record(out: Path, outcome: Outcome, at: datetime, *, keep: int | None = None
     if not (outcome.release or outcome.draft or (out / LOG).is_file()):
         return
     lines = {part: [reason(text) for text in getattr(outcome, part)] for part in ("failures", "notes")}
-    line = outcome.model_copy(update={**lines, "at": at.isoformat(timespec="seconds")}).model_dump_json()
+    told = outcome.model_copy(update={**lines, "at": at.isoformat(timespec="seconds"), "id": uuid.uuid4().urn})
+    line = told.model_dump_json(exclude=PRIVATE)
     descriptor = os.open(out / LOG, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK, 0o644)
     try:
         os.write(descriptor, f"\n{line}\n".encode())  # in one write, after the partial line that a killed run may leave
     finally:
         os.close(descriptor)
     with suppress(ReportError), release.locked(out):
-        _replace(out / LOG, "".join(f"{each.model_dump_json()}\n" for each in logged(out)[-KEPT:]))
+        _replace(out / LOG, "".join(f"{each.model_dump_json(exclude=PRIVATE)}\n" for each in logged(out)[-KEPT:]))
         if keep and outcome.outcome == "published":
             prune(out, keep)
         refresh(out)
 
 
 def logged(out: Path) -> list[Outcome]:
-    """Return the outcomes in the log, oldest first, skipping unreadable lines."""
+    """Return the outcomes in the log, oldest first, skipping unreadable lines.
+
+    The id of a line without one, as earlier versions wrote it, is that which they gave to its entry in the feed.
+    """
     outcomes = list[Outcome]()
     lines = (out / LOG).read_text(encoding="utf-8", errors="replace").splitlines() if (out / LOG).is_file() else []
     for line in lines:
         with suppress(ValidationError):
             outcomes.append(Outcome.model_validate_json(line))
+            outcomes[-1].id = outcomes[-1].id or _id(json.dumps({**json.loads(line), "line": ""}, sort_keys=True))
     return [outcome for outcome in outcomes if outcome.at]
 
 
@@ -310,7 +316,8 @@ def _published(standing: Release) -> Outcome:
     """Return the outcome of a release that is missing from the log."""
     name, as_of = standing.folder.name, standing.manifest.as_of
     ends = [entry.finished for entry in standing.manifest.reports.values()]
-    return Outcome(outcome="published", release=name, as_of=as_of, at=max(ends, default=f"{as_of}T00:00:00+00:00"))
+    at, id_ = max(ends, default=f"{as_of}T00:00:00+00:00"), _id(standing.digest)
+    return Outcome(outcome="published", release=name, as_of=as_of, at=at, id=id_)
 
 
 def _item(run: Outcome, summaries: Mapping[str, Summary]) -> dict[str, Any]:
@@ -324,7 +331,6 @@ def _item(run: Outcome, summaries: Mapping[str, Summary]) -> dict[str, Any]:
     lines += [f"{name}: {' '.join(line.split())}" for name, line in run.reports.items()]
     return run.model_dump() | {
         "lines": [line for line in lines if line],
-        "id": _id(json.dumps({**run.model_dump(), "line": ""}, sort_keys=True)),
         "page": f"{where}/{PAGE}" if where in summaries or where == DRAFT else PAGE,
     }
 

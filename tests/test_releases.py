@@ -87,6 +87,17 @@ def test_an_entry_of_a_release_says_what_moved_and_keeps_its_id_when_the_release
     assert after.find("a:link", ATOM).get("href") == site.PAGE
 
 
+def test_an_entry_of_an_earlier_version_keeps_its_id_and_the_log_has_no_address(tmp_path):
+    line = {"outcome": "failed", "release": "", "manifest": "", "draft": "draft", "as_of": "2026-11-25"}
+    line |= {"reports": {REPORT: "failed"}, "changed_words": [], "stale": [], "failures": [f"{REPORT}: a cell failed"]}
+    line |= {"notes": [], "standing": [], "mended": [], "news": "news", "owners": ["a@b.c"]}
+    (tmp_path / site.LOG).write_text(json.dumps({**line, "at": "2026-11-25T06:00:00+00:00"}))
+    for _ in range(2):
+        site.record(tmp_path, outcome("unchanged", owners=["a@b.c"]), AT)
+        assert text(entries(tmp_path)[-1], "id") == "urn:uuid:8436baab-4eaa-5a26-9712-67e7c287b8ab"  # as it was
+    assert "a@b.c" not in "".join(file.read_text() for file in tmp_path.glob("*.*"))
+
+
 def test_a_release_of_which_the_log_knows_nothing_is_an_entry_too(tmp_path):
     make(tmp_path)
     site.refresh(tmp_path)
