@@ -190,7 +190,8 @@ def order(name: str) -> tuple[str, int] | None:
 
 def names(out: Path, as_of: str = "9999") -> list[str]:
     """Return the names of an output folder's releases up to a date, oldest first, leaving out empty folders."""
-    there = [file.name for file in out.iterdir() if file.is_dir() and not file.is_symlink() and any(file.iterdir())]
+    files = out.iterdir() if out.is_dir() else ()
+    there = [file.name for file in files if file.is_dir() and not file.is_symlink() and any(file.iterdir())]
     dated = sorted((when, name) for name in there if (when := order(name)))
     return [name for when, name in dated if when[0] <= as_of]
 
@@ -265,13 +266,13 @@ def locked(out: Path) -> Iterator[None]:
             raise ReportError(f"Cannot publish to {out}: {why}.", Exit.LOCKED) from None
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, str(os.getpid()).encode(), 0)
-        _refuse_others(out)
+        refuse_others(out)
         yield
     finally:
         os.close(descriptor)
 
 
-def _refuse_others(out: Path) -> None:
+def refuse_others(out: Path) -> None:
     """Raise `DesignError` if something else has the name of the link or the draft."""
     latest, draft = out / LATEST, out / DRAFT
     if os.path.lexists(latest) and not latest.is_symlink():

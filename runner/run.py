@@ -150,7 +150,7 @@ def reports(root: Path, request: Request, due: Due | None = None) -> Outcome:
     pdf.refuse_incomplete()
     scheduled, chosen, study = _planned(root, request, out)
     lies = publish.digest_of(request.panel["panel_path"]) if request.panel else ""
-    with interruptible(), release.locked(out), release.staging(out) as stage, release.sockets(out) as sockets:
+    with _held(out, request.dry) as (stage, sockets):
         today = schedule.today()
         ahead = release.after(out, today)
         standing, damage = release.standing(out, as_of, site.known(out))
@@ -161,8 +161,8 @@ def reports(root: Path, request: Request, due: Due | None = None) -> Outcome:
         ahead = [*filter(None, [damage]), *ahead]
         if release.panel(out) not in (None, lies):
             raise DesignError(f"{out} contains reports on other data; choose another folder with --out.")
-        if standing:
-            release.point(out, name := standing.folder.name, stage, today)  # a killed run may have made no link
+        if standing and not request.dry:
+            release.point(out, standing.folder.name, stage, today)  # a killed run may have made no link
         only_named = bool(request.names) and not standing and not damage
         jobs = [job for job in scheduled if not only_named or job.name in chosen]
         if due and standing:  # the brief reads the others, so it is due with any of them
@@ -170,8 +170,8 @@ def reports(root: Path, request: Request, due: Due | None = None) -> Outcome:
             whys = {job.name: due(job, standing) if job.name in stood else "new" for job in scheduled}
             if not (chosen := {report: why for report, why in whys.items() if why}):
                 lines = {report: f"not due  as of {entry.as_of}" for report, entry in stood.items()}
-                same = Outcome(outcome="unchanged", release=name, previous=name, as_of=as_of, reports=lines)
-                return same.model_copy(update={"failures": ahead, "out": out})
+                same = Outcome(outcome="unchanged", as_of=as_of, reports=lines, failures=ahead, out=out)
+                return same.model_copy(update=dict.fromkeys(("release", "previous"), standing.folder.name))
             chosen |= {job.name: "reads the others" for job in scheduled if job.is_brief}
         before = _sources(root, jobs)
         common = {part: files for part, files in before.items() if part not in ("notebooks", "files")}
@@ -198,6 +198,17 @@ def reports(root: Path, request: Request, due: Due | None = None) -> Outcome:
     ended = _ended(run, name, only_named)
     wrong, notes = [*ended.failures, *ahead], [*filter(None, [study and study.speaks])]
     return ended.model_copy(update={"out": out, "failures": wrong, "notes": notes})
+
+
+@contextmanager
+def _held(out: Path, dry: bool) -> Iterator[tuple[Path, Path]]:
+    """Lock the output folder, and yield temporary folders for reports and for sockets; a dry run writes nothing."""
+    if dry:
+        release.refuse_others(out)
+        yield out, out
+    else:
+        with interruptible(), release.locked(out), release.staging(out) as stage, release.sockets(out) as sockets:
+            yield stage, sockets
 
 
 def _ended(run: Run, name: str, only_named: bool) -> Outcome:

@@ -224,22 +224,28 @@ def test_a_report_waits_for_data_that_are_newer_than_its_own_and_is_made_when_th
     assert desk.as_of()["01_first"] == NEXT
 
 
-def test_a_dry_run_says_what_would_be_made_and_why_and_does_nothing(desk, no_kernels, capsys):
+def test_a_dry_run_says_what_would_be_made_and_why_and_changes_nothing(desk, no_kernels, capsys):
+    def dry(day, *options):
+        tree = [[*os.walk(desk.root)], contents(desk.root)]
+        assert desk.shift(day, "--dry-run", *options) == 0
+        assert [[*os.walk(desk.root)], contents(desk.root)] == tree
+
     second = {**SECOND, "waits_for": "data/figures.csv"}
     desk.plan(BRIEF, {**FIRST, "parameters": {"count": "5"}}, second, {**SECOND, "name": "03_c"})
-    before, told = contents(desk.reports), (desk.reports / "outcomes.jsonl").read_text()
-    assert desk.due("2026-12-01", "--dry-run", "--json") == 0
+    (desk.reports / "latest").unlink()  # as a killed run may leave it
+    (desk.reports / ".run-x").mkdir()
+    dry("2026-12-01", "--due", "--json")
     shown = json.loads(capsys.readouterr().out)
     assert shown["outcome"] == "planned"
     assert shown["notes"] == ["02_second waits for data/figures.csv, which has not changed."]
     whys = ["due on 2026-11-30; changed: parameters", "changed: what it reads or refers to", "new"]  # to 03_c
     assert [*shown["reports"].values()] == [f"to make: {why}" for why in whys]
     (desk.root / "data" / "figures.csv").write_text("year,value\n2021,2\n")
-    assert desk.shift(MONDAY, "02", "--dry-run", "--force") == 0
+    dry(MONDAY, "02", "--force")
     assert "02_second                     to make: asked for; changed: data\n" in capsys.readouterr().out
-    assert (contents(desk.reports), (desk.reports / "outcomes.jsonl").read_text()) == (before, told)
-    (desk.published / "01_first.pdf").unlink()
-    assert desk.due(TUESDAY, "--dry-run") == 0
+    dry(MONDAY, "--out", str(desk.root / "none"))
+    (desk.reports / MONDAY / "01_first.pdf").unlink()
+    dry(TUESDAY, "--due")
     assert "its files do not match: 01_first.pdf: missing. All reports are made again." in capsys.readouterr().err
 
 
