@@ -3,4 +3,4 @@
 "market_impact_failures \((.failures + .standing) | length)",
 "market_impact_stale \(.stale | length)",
 "market_impact_outcome{outcome=\(.outcome | tojson)} 1",
-(.reports | to_entries[] | "market_impact_report_failed{report=\(.key | tojson)} \(if .value | startswith("failed") then 1 else 0 end)")
+(.reports | to_entries[] | "market_impact_report_failed{report=\(.key | tojson)} \(if .value.state == "failed" then 1 else 0 end)")

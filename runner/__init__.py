@@ -11,7 +11,7 @@ from enum import IntEnum
 from pathlib import Path
 from typing import Annotated, TextIO
 
-from pydantic import AfterValidator, BaseModel, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, Field
 
 
 class Exit(IntEnum):
@@ -52,6 +52,41 @@ REMINDER, UNSENT = "reminder", "unsent"
 PATHS = re.compile(r"(?<![\w.:/<])/(?:[^/\s'\"]+/)+")  # folders of this machine, in messages about failures
 
 
+class Said(BaseModel):
+    """What a run has to say of a report, or of the whole run if `about` is empty.
+
+    What has the same `key`, if any, is the same thing: see `runner.scheduled.stale`.
+    """
+
+    about: str = ""
+    said: str
+    key: str = ""
+
+
+class State(BaseModel):
+    """What a run did with a report."""
+
+    state: str  # published, made (in a draft), unchanged, not due, failed, refused, not run, or to make (dry)
+    as_of: str = ""  # date of the report that stands, if it is another than that of the run
+    seconds: float | None = None
+    why: str = ""
+
+    @property
+    def line(self) -> str:
+        """The state in words."""
+        if self.seconds is not None:
+            return f"{self.state}  {self.seconds:5.1f} s  {self.why}"
+        stands = f"  {'stands ' * (self.state == 'failed')}as of {self.as_of}" if self.as_of else ""
+        return f"{self.state}{stands}{': ' * bool(self.why)}{self.why}"
+
+
+def _or_text(field: str) -> BeforeValidator:  # as in the log of an earlier version
+    return BeforeValidator(lambda given: {field: given} if isinstance(given, str) else given)
+
+
+News = list[Annotated[Said, _or_text("said")]]
+
+
 class Outcome(BaseModel):
     """Outcome of a run.
 
@@ -64,16 +99,16 @@ class Outcome(BaseModel):
     manifest: str = ""  # hash of its manifest, if this run published it
     draft: str = ""  # name of the draft, if one was made
     as_of: str = ""
-    reports: dict[str, str] = {}  # one line per report, by name
-    changed_words: list[str] = []
-    stale: list[str] = []
-    failures: list[str] = []
-    notes: list[str] = []  # what the panel can show, reports that wait for files
-    standing: list[str] = []  # failures of earlier runs that this one did not try again
-    mended: list[str] = []  # failures that somebody was told of and that are over
+    reports: dict[str, Annotated[State, _or_text("state")]] = {}
+    changed_words: News = []
+    stale: News = []
+    failures: News = []
+    notes: News = []  # what the panel can show, reports that wait for files
+    standing: News = []  # failures of earlier runs that this one did not try again
+    mended: News = []  # failures that somebody was told of and that are over
     news: str = ""  # "news", "reminder" of failures told before, "unsent" if nobody could be told, or nothing
     owners: list[str] = []  # addresses of those whose reports are in the news
-    at: Annotated[str, AfterValidator(lambda at: datetime.fromisoformat(at).astimezone(UTC).isoformat())] = ""
+    at: Annotated[str, AfterValidator(lambda at: at and datetime.fromisoformat(at).astimezone(UTC).isoformat())] = ""
     id: str = ""  # of its entry in the feed
     code: Exit = Field(default=Exit.OK, exclude=True)
     out: Path = Field(default=Path(), exclude=True)  # the folder of releases
@@ -85,9 +120,9 @@ class Outcome(BaseModel):
         return self.out / (self.draft or self.release)
 
     @property
-    def troubles(self) -> list[str]:
+    def troubles(self) -> list[Said]:
         """All that is wrong after the run, each with its reason in one line."""
-        return [*map(reason, self.failures), *self.standing]
+        return [*map(shortened, self.failures), *self.standing]
 
     @property
     def line(self) -> str:
@@ -102,7 +137,7 @@ class Outcome(BaseModel):
         for part, (what, _) in NEWS.items():
             if news := getattr(self, part):
                 more = f", and {len(news) - 1} more" if len(news) > 1 else ""
-                parts.append(f"{what}: {reason(news[0])[:400]}{more}")
+                parts.append(f"{what}: {reason(news[0].said)[:400]}{more}")
         return _printable(" ".join("; ".join(parts).split()))
 
     @property
@@ -111,17 +146,22 @@ class Outcome(BaseModel):
         parts = [self.line]
         for part, (_, heading) in NEWS.items():
             if news := getattr(self, part):
-                parts.append("\n".join([heading, *(f"- {item}" for item in news)]))
-        parts.append("\n".join(f"{name:28}  {state}" for name, state in self.reports.items()))
+                parts.append("\n".join([heading, *(f"- {item.said}" for item in news)]))
+        parts.append("\n".join(self.lines))
         return _printable("\n\n".join(filter(None, parts)) + "\n")
+
+    @property
+    def lines(self) -> list[str]:
+        """One line per report."""
+        return [f"{name:28}  {state.line}" for name, state in self.reports.items()]
 
     def tell(self) -> None:
         """Print the outcome: failures to standard error, and the rest to standard output."""
         for failure in self.failures:
-            say(failure, sys.stderr)
+            say(failure.said, sys.stderr)
         pages = (self.folder / f"{name}.pdf" for name in (*self.reports, "annex"))
         paths = [os.path.relpath(page) for page in pages if page.is_file()]
-        for line in (*(f"{name:28}  {line}" for name, line in self.reports.items()), *paths, *self.notes):
+        for line in (*self.lines, *paths, *(note.said for note in self.notes)):
             say(line)
 
 
@@ -136,6 +176,11 @@ def reason(failure: str) -> str:
     lines = [line.strip() for line in failure.strip().splitlines()] or [""]
     shown = PATHS.sub("", " ".join(lines[: 1 + lines[0].endswith(":")]))
     return re.sub("([0-9a-f]{12})[0-9a-f]{20,}", r"\1...", shown)
+
+
+def shortened(said: Said) -> Said:
+    """Shorten what is said to one line."""
+    return said.model_copy(update={"said": reason(said.said)})
 
 
 def _printable(words: str) -> str:

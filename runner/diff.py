@@ -12,7 +12,7 @@ from typing import Any
 
 from analysis.data import DESCRIPTOR
 from analysis.numbers import number, quantity, span
-from runner import ReportError, schedule
+from runner import ReportError, Said, schedule
 from runner.publish import identity, name_of, unlike
 from runner.release import Release
 
@@ -335,14 +335,14 @@ def line(changes: Changes) -> str:
     return f"Since the release of {changes.since}: {'; '.join(clauses) or 'nothing moved'}."
 
 
-def turned(changes: Changes) -> list[str]:
+def turned(changes: Changes) -> list[Said]:
     """Describe the claims whose verdict or margin changed, except in new and removed reports."""
-    lines = list[str]()
+    lines = list[Said]()
     for word in (word for word in changes.words if not word.market and not word.aside):
         what = "word" if "word" in word.moved else "margin"
         old, new = (f"no {what}" if each is None else each for each in word.moved.get(what, ("", "")))
         said = f"{word.claim} in {word.report}: {'' if what == 'word' else 'margin '}{old} before, {new} now"
-        lines += [said] * (old != new)
+        lines += [Said(about=word.report, said=said)] * (old != new)
     return lines
 
 

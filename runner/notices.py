@@ -27,10 +27,11 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from runner import NEWS, REMINDER, UNSENT, Outcome
-from runner.schedule import Job, Mail, Notice, number
+from runner import NEWS, REMINDER, UNSENT, Outcome, Said
+from runner.schedule import Job, Mail, Notice
 
 Env = Mapping[str, str]
+EVENTS = ("changed_words", "stale")  # news that a run tells once, of itself
 
 
 def remembered(outcome: Outcome, runs: Sequence[Outcome], jobs: Sequence[Job]) -> Outcome:
@@ -53,35 +54,31 @@ def remembered(outcome: Outcome, runs: Sequence[Outcome], jobs: Sequence[Job]) -
     standing = [each for each in before.troubles if _key(each)[0] not in wrong and _stands(each, outcome, before.as_of)]
     wrong |= dict(map(_key, standing))
     late = [run for run in runs[told + 1 :] if run.news == UNSENT]
-    events = {
-        part: [*dict.fromkeys(line for run in (*late, outcome) for line in getattr(run, part))]
-        for part in ("changed_words", "stale")
-    }
+    parts = {part: [each for run in (*late, outcome) for each in getattr(run, part)] for part in EVENTS}
+    events = {part: [*{each.said: each for each in some}.values()] for part, some in parts.items()}
     mended = [each for each in last.troubles if _key(each)[0] not in wrong]
     news = any(events.values()) or wrong != dict(map(_key, last.troubles))
     why = "news" if news else REMINDER if wrong and outcome.as_of > last.as_of else ""
     outcome = outcome.model_copy(update={**events, "standing": standing, "mended": mended, "news": why})
-    lines = [f" {line}" for part in NEWS for line in getattr(outcome, part)]
-    owners = [one for job in jobs if any(f" {job.name}:" in line for line in lines) for one in job.plan.owner]
+    about = {each.about for part in NEWS for each in getattr(outcome, part)}
+    owners = [one for job in jobs if job.name in about for one in job.plan.owner]
     return outcome.model_copy(update={"owners": [*dict.fromkeys(owners)]}) if why else outcome
 
 
-def _key(trouble: str) -> tuple[str, str]:
+def _key(trouble: Said) -> tuple[str, str]:
     """Return what a trouble is about, such as a report, and what it says without numbers, which vary by run."""
-    name, said = trouble.partition(": ")[0], re.sub(r"0x[0-9a-f]+|\d+", "#", trouble)
-    return said if " " in name else name, said
+    said = re.sub(r"0x[0-9a-f]+|\d+", "#", trouble.said)
+    return trouble.about or trouble.key or said, said
 
 
-def _stands(trouble: str, outcome: Outcome, since: str) -> bool:
+def _stands(trouble: Said, outcome: Outcome, since: str) -> bool:
     """Return whether a failure of earlier runs, the last of them as of `since`, stands after a run that names it not.
 
     It does if the run did not come to reports, or made no attempt at the report that failed.
     """
-    name = trouble.partition(": ")[0]
-    if line := outcome.reports.get(name, ""):
-        untried = re.fullmatch("(?:not due|unchanged)  as of (.+)", line)
-        return line.startswith("not run") or (untried is not None and untried[1] <= since)
-    return not outcome.reports or (number(name).isdigit() and outcome.outcome not in ("published", "unchanged"))
+    if now := outcome.reports.get(trouble.about):
+        return now.state == "not run" or (now.state in ("not due", "unchanged") and "" < now.as_of <= since)
+    return not outcome.reports or (bool(trouble.about) and outcome.outcome not in ("published", "unchanged"))
 
 
 def send(

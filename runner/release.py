@@ -26,7 +26,7 @@ from pydantic import AfterValidator, BaseModel, Field, TypeAdapter
 
 from analysis.errors import DataError, DesignError
 from analysis.untrusted import admit
-from runner import Exit, ReportError, disk_full
+from runner import Exit, ReportError, Said, disk_full
 from runner.publish import Verdict, sha256
 from runner.schedule import number
 
@@ -218,11 +218,11 @@ def standing(out: Path, as_of: str, known: Mapping[str, str]) -> tuple[Release |
     return newest, ""
 
 
-def after(out: Path, today: str) -> list[str]:
-    """Describe the releases dated after today, one line per release."""
+def after(out: Path, today: str) -> list[Said]:
+    """Describe the releases dated after today."""
     why = f"this release is dated after today, {today}, so runs ignore it"
     do = "set the clock if it is wrong, or else move the release elsewhere"
-    return [f"{out / name}: {why}; {do}." for name in names(out) if name not in names(out, today)]
+    return [Said(said=f"{out / name}: {why}; {do}.", key=name) for name in names(out) if name not in names(out, today)]
 
 
 def panel(out: Path) -> str | None:

@@ -18,7 +18,21 @@ from typing import TYPE_CHECKING, Any, cast
 from analysis import parameters, provenance
 from analysis.errors import DesignError
 from analysis.provenance import ANNEX
-from runner import Exit, Outcome, ReportError, diff, disk_full, pdf, publish, reason, release, schedule, site
+from runner import (
+    Exit,
+    Outcome,
+    ReportError,
+    Said,
+    State,
+    diff,
+    disk_full,
+    pdf,
+    publish,
+    reason,
+    release,
+    schedule,
+    site,
+)
 from runner.diff import Changes
 from runner.kernels import TIMEOUT, Kernels, interruptible
 from runner.publish import Verdict, Verdicts
@@ -88,7 +102,7 @@ class Run:
     made: list[str] = field(default_factory=list)
     failures: dict[str, ReportError] = field(default_factory=dict)
     stale: dict[str, ReportError] = field(default_factory=dict)  # failures of reports that are carried over
-    lines: dict[str, str] = field(default_factory=dict)  # the line to print for each report at the end
+    states: dict[str, State] = field(default_factory=dict)
 
     @cached_property
     def kernels(self) -> Kernels:
@@ -125,7 +139,7 @@ class Run:
         standing, as_of = cast(Release, self.standing), self.request.as_of
         entry = self.entries[job.name] = standing.manifest.reports[job.name]
         self.verdicts[job.name] = standing.verdicts()[job.name]
-        self.lines[job.name] = "unchanged" if entry.as_of == as_of else f"unchanged  as of {entry.as_of}"
+        self.states[job.name] = State(state="unchanged", as_of="" if entry.as_of == as_of else entry.as_of)
 
     def carry_failed(self) -> None:
         """Carry over the reports that failed, if others were made, and mark them as stale."""
@@ -134,7 +148,7 @@ class Run:
             failure = self.stale[job.name] = self.failures.pop(job.name)
             self.carry(job)
             entry = self.entries[job.name] = stood[job.name].model_copy(update={"stale": reason(str(failure))})
-            self.lines[job.name] = f"failed  stands as of {entry.as_of}"
+            self.states[job.name] = State(state="failed", as_of=entry.as_of)
 
 
 def reports(root: Path, request: Request, due: Due | None = None) -> Outcome:
@@ -158,7 +172,7 @@ def reports(root: Path, request: Request, due: Due | None = None) -> Outcome:
             _ = standing and diff.between(standing, standing)  # reads all that later steps read of it
         except ReportError as error:
             standing, damage = None, f"{error} All reports are made again."
-        ahead = [*filter(None, [damage]), *ahead]
+        ahead = [*([Said(said=damage)] if damage else []), *ahead]
         if release.panel(out) not in (None, lies):
             raise DesignError(f"{out} contains reports on other data; choose another folder with --out.")
         if standing and not request.dry:
@@ -169,8 +183,8 @@ def reports(root: Path, request: Request, due: Due | None = None) -> Outcome:
             stood = standing.manifest.reports
             whys = {job.name: due(job, standing) if job.name in stood else "new" for job in scheduled}
             if not (chosen := {report: why for report, why in whys.items() if why}):
-                lines = {report: f"not due  as of {entry.as_of}" for report, entry in stood.items()}
-                same = Outcome(outcome="unchanged", as_of=as_of, reports=lines, failures=ahead, out=out)
+                states = {report: State(state="not due", as_of=entry.as_of) for report, entry in stood.items()}
+                same = Outcome(outcome="unchanged", as_of=as_of, reports=states, failures=ahead, out=out)
                 return same.model_copy(update=dict.fromkeys(("release", "previous"), standing.folder.name))
             chosen |= {job.name: "reads the others" for job in scheduled if job.is_brief}
         before = _sources(root, jobs)
@@ -180,8 +194,8 @@ def reports(root: Path, request: Request, due: Due | None = None) -> Outcome:
         run = Run(root, request, stage, sockets, jobs, chosen, standing, lies, panel_is, common)
         if request.dry:
             whys = {job.name: run.why(job, publish.fingerprint(job, common)) for job in jobs if not job.is_brief}
-            lines = {report: f"to make: {why}" if why else "unchanged" for report, why in whys.items()}
-            return Outcome(outcome="planned", as_of=as_of, reports=lines, failures=ahead, out=out)
+            states = {report: State(state="to make" if why else "unchanged", why=why) for report, why in whys.items()}
+            return Outcome(outcome="planned", as_of=as_of, reports=states, failures=ahead, out=out)
         _work(run, [job for job in jobs if not job.is_brief])
         if plan.carry_failed:
             run.carry_failed()
@@ -196,7 +210,7 @@ def reports(root: Path, request: Request, due: Due | None = None) -> Outcome:
         except OSError as error:
             run.failures["disk"], name = _failure("Publishing", error), ""
     ended = _ended(run, name, only_named)
-    wrong, notes = [*ended.failures, *ahead], [*filter(None, [study and study.speaks])]
+    wrong, notes = [*ended.failures, *ahead], [Said(said=study.speaks)] if study and study.speaks else []
     return ended.model_copy(update={"out": out, "failures": wrong, "notes": notes})
 
 
@@ -219,14 +233,15 @@ def _ended(run: Run, name: str, only_named: bool) -> Outcome:
     well = "published" if run.made else "unchanged"
     outcome = well if not run.failures else "refused" if code == Exit.REFUSED else "failed"
     seen = name not in ("", DRAFT)
-    lines = {job.name: run.lines[job.name] for job in run.jobs if job.name in run.lines}
-    if not seen:
-        lines = {report: line.replace("published", "made", 1) for report, line in lines.items()}
-    told: dict[str, Any] = {"outcome": "draft" if only_named and code == Exit.OK else outcome, "reports": lines}
+    states = {job.name: run.states[job.name] for job in run.jobs if job.name in run.states}
+    for state in states.values():
+        state.state = "made" if state.state == "published" and not seen else state.state
+    told: dict[str, Any] = {"outcome": "draft" if only_named and code == Exit.OK else outcome, "reports": states}
     told |= {"release": name if seen else "", "draft": DRAFT if name == DRAFT else "", "as_of": run.request.as_of}
     told |= {"changed_words": diff.turned(run.changes) if run.made and seen and run.changes else []}
     previous = run.standing.folder.name if run.standing else ""
-    return Outcome(**told, failures=[str(failure) for failure in failures.values()], code=code, previous=previous)
+    wrong = [Said(about=name if name in states else "", said=str(failure)) for name, failure in failures.items()]
+    return Outcome(**told, failures=wrong, code=code, previous=previous)
 
 
 @contextmanager
@@ -328,7 +343,7 @@ def _work_brief(run: Run, brief: Job) -> None:
     old = [f"{name} (it stands as of {run.entries[name].as_of})" for name in run.stale]
     read = {job.name: run.verdicts[job.name] for job in inputs if job.name in run.verdicts and not job.sweep}
     if failed and not any(read.values()):
-        run.lines[brief.name] = f"not run: there are no verdicts without {', '.join(failed)}"
+        run.states[brief.name] = State(state="not run", why=f"there are no verdicts without {', '.join(failed)}")
         return
     more = {"failed": ", ".join([*failed, *old]), "panel": run.panel_is}
     brief = _with(brief, **{name: text for name, text in more.items() if text})
@@ -370,7 +385,7 @@ def _make(run: Run, job: Job, print_: str, why: str, read: list[Verdict]) -> Non
         publish.open_with_answer(notebook)
     except (ReportError, pdf.PdfError, OSError) as error:
         failure = run.failures[job.name] = _failure(job.name, error)
-        run.lines[job.name] = "refused" if failure.code == Exit.REFUSED else "failed"
+        run.states[job.name] = State(state="refused" if failure.code == Exit.REFUSED else "failed")
         return
     seconds = round(time.monotonic() - began, 1)
     of = {**publish.about(job), "fingerprint": print_, "commit": provenance.commit(), "seconds": seconds}
@@ -378,7 +393,7 @@ def _make(run: Run, job: Job, print_: str, why: str, read: list[Verdict]) -> Non
     finished = datetime.now(UTC).isoformat(timespec="seconds")
     run.entries[job.name] = Entry(notebook=job.notebook.name, finished=finished, **of)
     run.verdicts[job.name] = verdicts
-    run.lines[job.name] = f"published  {seconds:5.1f} s  {why}"
+    run.states[job.name] = State(state="published", seconds=seconds, why=why)
     run.made.append(job.name)
 
 

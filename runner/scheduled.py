@@ -14,7 +14,7 @@ from pathlib import Path
 
 from analysis import data
 from analysis.errors import DataError, DesignError
-from runner import UNSENT, Exit, Outcome, ReportError, disk_full, publish, release, run, say, schedule, site
+from runner import UNSENT, Exit, Outcome, ReportError, Said, disk_full, publish, release, run, say, schedule, site
 from runner.release import Release
 from runner.run import Request
 from runner.schedule import Job, Notice
@@ -34,14 +34,14 @@ def work(root: Path, request: Request, *, due: bool = False, as_json: bool = Fal
     as_json : bool
         Whether to print only the outcome to standard output, as one JSON object.
     """
-    recipients, keep, waits, wrong = tuple[Notice, ...](), None, list[str](), None
+    recipients, keep, waits, wrong = tuple[Notice, ...](), None, list[Said](), None
 
     def is_due(job: Job, standing: Release) -> str:
         stands, now = date.fromisoformat(standing.manifest.reports[job.name].as_of), moment(request.as_of)
         if job.is_brief or not schedule.is_due(job.plan.every, now, stands):
             return ""
         files = awaited(root, job, standing)
-        waits.extend(f"{job.name} waits for {file}." for file in files)
+        waits.extend(Said(about=job.name, said=f"{job.name} waits for {file}.") for file in files)
         return "" if files else f"due on {schedule.last_due(job.plan.every, now)}"
 
     try:
@@ -130,14 +130,14 @@ def awaited(root: Path, job: Job, standing: Release) -> list[str]:
     return lines
 
 
-def stale(root: Path, outcome: Outcome, now: datetime) -> list[str]:
+def stale(root: Path, outcome: Outcome, now: datetime) -> list[Said]:
     """Describe due reports' data files that are older than the schedule allows.
 
     Each is told once for each day on which its report fell due, even if that waits for the file and so stays due.
     """
-    known = [(run.as_of, line.partition(",")[0]) for run in site.logged(outcome.out) for line in run.stale]
+    known = [(run.as_of, each.key) for run in site.logged(outcome.out) for each in run.stale]
     stood = release.read(outcome.out / outcome.previous).manifest.reports if outcome.previous else {}
-    lines = list[str]()
+    lines = list[Said]()
     for job in schedule.read(root):
         entry, limit = stood.get(job.name), job.plan.fresh_days
         if limit and schedule.is_due(job.plan.every, now, date.fromisoformat(entry.as_of) if entry else None):
@@ -145,7 +145,8 @@ def stale(root: Path, outcome: Outcome, now: datetime) -> list[str]:
             for file, day in dated(root, job.plan.waits_for).items():
                 said, days = f"{job.name}: {file} is dated {day}", (now.date() - day).days
                 if days > limit and not any(as_of >= due and said == each for as_of, each in known):
-                    lines.append(f"{said}, {days:,} days ago; the schedule allows at most {limit}")
+                    more = f"{said}, {days:,} days ago; the schedule allows at most {limit}"
+                    lines.append(Said(about=job.name, said=more, key=said))
     return lines
 
 
@@ -169,11 +170,12 @@ def stopped(error: BaseException, as_of: str, out: Path) -> Outcome:
     why = f"a signal ended the run ({why})" if outcome == "interrupted" else why
     why = "the disk is full; make room and run again" if disk_full(error) else why
     code = error.code if isinstance(error, ReportError) else Exit.OK
-    return Outcome(outcome=outcome, as_of=as_of, failures=[why], out=out, code=code)
+    return Outcome(outcome=outcome, as_of=as_of, failures=[Said(said=why)], out=out, code=code)
 
 
 def without_paths(outcome: Outcome, root: Path) -> Outcome:
     """Remove paths to the project and to the user's home folder from an outcome."""
     places = {f"{root.absolute()}/": "", str(root.absolute()): ".", str(Path.home()): "~"}
     told = outcome.model_dump(include={"reports", "changed_words", "stale", "failures", "notes"})
-    return outcome.model_copy(update=json.loads(publish.replaced(json.dumps(told, ensure_ascii=False), places)))
+    clean = json.loads(publish.replaced(json.dumps(told, ensure_ascii=False), places))
+    return Outcome.model_validate({**dict(outcome), **clean})

@@ -26,7 +26,7 @@ from analysis.event import read_event
 from analysis.numbers import between, day, quantity
 from analysis.provenance import ANNEX
 from analysis.simulated import condition
-from runner import Outcome, ReportError, diff, reason, release
+from runner import Outcome, ReportError, diff, release, shortened
 from runner.diff import Changes
 from runner.pdf import AUTHOR
 from runner.publish import Verdicts, identity, name_of, rendered
@@ -261,7 +261,7 @@ def record(out: Path, outcome: Outcome, at: datetime, *, keep: int | None = None
     """
     if not (outcome.release or outcome.draft or (out / LOG).is_file()):
         return
-    lines = {part: [reason(text) for text in getattr(outcome, part)] for part in ("failures", "notes")}
+    lines = {part: [*map(shortened, getattr(outcome, part))] for part in ("failures", "notes")}
     told = outcome.model_copy(update={**lines, "at": at.isoformat(timespec="seconds"), "id": uuid.uuid4().urn})
     line = told.model_dump_json(exclude=PRIVATE)
     descriptor = os.open(out / LOG, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK, 0o644)
@@ -326,9 +326,9 @@ def _item(run: Outcome, summaries: Mapping[str, Summary]) -> dict[str, Any]:
     lines = [summaries[run.release].line] if run.outcome == "published" and run.release in summaries else []
     named = {"Word changed: ": run.changed_words, "Stale: ": run.stale, "Failed: ": run.failures, "": run.notes}
     named |= {"Still failed: ": run.standing, "Mended: ": run.mended}
-    named |= {"sha256 of its manifest: ": [run.manifest] if run.manifest else []}
-    lines += [f"{before}{line}" for before, some in named.items() for line in some]
-    lines += [f"{name}: {' '.join(line.split())}" for name, line in run.reports.items()]
+    lines += [f"{before}{each.said}" for before, some in named.items() for each in some]
+    lines += [f"sha256 of its manifest: {run.manifest}"] if run.manifest else []
+    lines += [f"{name}: {' '.join(state.line.split())}" for name, state in run.reports.items()]
     return run.model_dump() | {
         "lines": [line for line in lines if line],
         "page": f"{where}/{PAGE}" if where in summaries or where == DRAFT else PAGE,

@@ -19,7 +19,7 @@ from nbformat.v4 import new_output
 from papermill.engines import Engine, papermill_engines
 from ruamel.yaml import YAML
 
-from runner import Exit, publish, run
+from runner import NEWS, Exit, State, publish, run
 
 AS_OF = "2026-11-25"
 VINTAGE = "2026-11-24"
@@ -84,6 +84,14 @@ def published_once(folder: Path, *sources: str) -> Iterator["Desk"]:
     with sources_kept(folder):
         assert desk.run() == Exit.OK
         yield desk
+
+
+def plain(outcome: str) -> dict:
+    """An outcome in JSON, with what is said as text and the states of reports as lines."""
+    told = json.loads(outcome)
+    lines = {name: State(**state).line for name, state in told["reports"].items()}
+    news = {part: [each["said"] for each in told[part]] for part in (*NEWS, "notes")}
+    return told | news | {"reports": lines}
 
 
 def full_disk(*_, **__):

@@ -12,7 +12,7 @@ from random import Random
 from unittest import mock
 
 import pytest
-from desk import SOURCES, WRITE_VERDICTS, Desk, contents, describe, full_disk, sources_kept, stub_render
+from desk import SOURCES, WRITE_VERDICTS, Desk, contents, describe, full_disk, plain, sources_kept, stub_render
 
 from runner import cli as command_line
 from runner import pdf, publish, release, run, schedule, site
@@ -50,7 +50,7 @@ class Night(Desk):
 
     def told(self):
         file = self.root / "told.jsonl"
-        return [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
+        return [plain(line) for line in file.read_text().splitlines()] if file.exists() else []
 
     def releases(self):
         return sorted(path.name for path in self.reports.glob("20*"))
@@ -156,7 +156,7 @@ def test_a_report_that_failed_stands_marked_where_the_schedule_lets_the_others_b
     desk.plan(BRIEF, FIRST, {**SECOND, "every": "daily"}, carry_failed=True)
     desk.write("01_first", "1 / 0")
     assert desk.due(NEXT, "--json") == 3
-    shown = json.loads(capsys.readouterr().out)
+    shown = plain(capsys.readouterr().out)
     why = "01_first: a cell failed with ZeroDivisionError: division by zero"
     assert (shown["outcome"], shown["release"]) == ("published", NEXT)
     assert shown["reports"]["01_first"] == f"failed  stands as of {MONDAY}"
@@ -235,7 +235,7 @@ def test_a_dry_run_says_what_would_be_made_and_why_and_changes_nothing(desk, no_
     (desk.reports / "latest").unlink()  # as a killed run may leave it
     (desk.reports / ".run-x").mkdir()
     dry("2026-12-01", "--due", "--json")
-    shown = json.loads(capsys.readouterr().out)
+    shown = plain(capsys.readouterr().out)
     assert shown["outcome"] == "planned"
     assert shown["notes"] == ["02_second waits for data/figures.csv, which has not changed."]
     whys = ["due on 2026-11-30; changed: parameters", "changed: what it reads or refers to", "new"]  # to 03_c
@@ -267,7 +267,7 @@ def test_releases_go_to_the_folder_of_the_schedule(desk, tmp_path):
 def test_a_failure_is_news_and_nothing_but_json_is_printed(real, capsys):
     real.write("01_first", "1 / 0")
     assert real.due(NEXT, "--json") == 3
-    shown = json.loads(capsys.readouterr().out)
+    shown = plain(capsys.readouterr().out)
     assert shown.pop("notices") == []
     assert real.told() == [shown]
     assert (shown["outcome"], shown["release"], shown["draft"], shown["as_of"]) == ("failed", "", "draft", NEXT)
@@ -306,7 +306,7 @@ def test_data_older_than_the_limit_are_news_on_the_day_on_which_their_report_is_
 
 def test_a_run_that_is_refused_or_ended_by_a_signal_is_news(desk, no_kernels, capsys):
     assert desk.shift("2020-01-01", "--json") == 2
-    shown = json.loads(capsys.readouterr().out)
+    shown = plain(capsys.readouterr().out)
     assert (shown["outcome"], shown["reports"]) == ("refused", {})
     why = "because data/figures.csv is dated "
     assert shown["failures"][0].startswith(f"Cannot publish reports as of 2020-01-01, {why}")
@@ -322,7 +322,7 @@ def test_a_run_that_is_refused_or_ended_by_a_signal_is_news(desk, no_kernels, ca
 def test_a_schedule_that_cannot_be_read_is_told_as_json_too(desk, capsys):
     (desk.reports / "schedule.yml").write_text("reports: []")
     assert desk.due(NEXT, "--json") == 2
-    shown = json.loads(capsys.readouterr().out)
+    shown = plain(capsys.readouterr().out)
     assert (shown["outcome"], shown["failures"][0].split(",")[0]) == ("refused", "reports/schedule.yml")
 
 
@@ -349,7 +349,7 @@ def test_nobody_is_told_of_what_is_published_elsewhere_unless_it_was_due_as_in_a
 def test_a_damaged_release_is_told_as_json_and_in_the_feed(desk, capsys):
     (desk.published / "01_first.pdf").write_text("cut off")
     assert desk.due(TUESDAY, "--json") == 0
-    (wrong,) = json.loads(capsys.readouterr().out)["failures"]
+    (wrong,) = plain(capsys.readouterr().out)["failures"]
     assert wrong == f"reports/{MONDAY}: its files do not match: 01_first.pdf: damaged. All reports are made again."
     assert desk.due(TUESDAY) == 0
     assert [told["mended"] for told in desk.told()] == [[], [wrong]]
@@ -397,7 +397,7 @@ def test_ninety_runs_tell_the_truth_in_letters_of_which_no_two_in_a_row_are_alik
         wrong = wrong if made else {name: BREAKS[kind] for name, kind in broken.items() if kind}
         told, news = site.logged(desk.reports)[-1], wrong != known or bool(wrong and f"{day}" > known_on)
         assert told.outcome == ("unchanged" if made else "failed" if wrong else "published")
-        assert {line.partition(": ")[0] for line in told.troubles} == wrong.keys()
+        assert {each.about for each in told.troubles} == wrong.keys()
         assert code == (3 if told.outcome == "failed" else 6 * (news and down))
         assert len(desk.told()) == before + (news and not down)
         if news and not down:

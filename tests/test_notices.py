@@ -3,6 +3,7 @@
 import itertools
 import json
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -18,11 +19,12 @@ from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import AuthResult
 from desk import SOURCES, cases
 
-from runner import Outcome, notices, scheduled
+from runner import Outcome, Said, notices, scheduled
 from runner.schedule import Job, Notice, Plan
 
 READ, FAILED = SOURCES["read_outcome"], SOURCES["failed_outcome"]
 SECRET = "unmistakable-5ecret-7f3a"
+SENT = Outcome(**FAILED).model_dump(mode="json", exclude={"at", "id"})
 QUIET = {**FAILED, "outcome": "published", "changed_words": [], "failures": [], "release": "2026-11-26", "draft": ""}
 QUIET |= {"news": ""}
 
@@ -46,8 +48,9 @@ def send(told, *hooks, root=Path(), brief=None, logged=False, **environment):
 # What is news
 
 
-STATES = {"made": "published    1.0 s", "stands": "not due  as of 2026-11-01", "later": "unchanged  as of 2026-11-27"}
-REPORTS = {"01_a": "failed", "02_b": "unchanged  as of 2026-11-01"}
+STANDS = {"state": "unchanged", "as_of": "2026-11-01"}
+STATES = {"made": "published", "stands": {**STANDS, "state": "not due"}, "later": {**STANDS, "as_of": "2026-11-27"}}
+REPORTS = {"01_a": "failed", "02_b": STANDS}
 REPORTS = {state: dict.fromkeys(REPORTS, line) for state, line in STATES.items()} | {
     "": REPORTS,
     "none": {},
@@ -57,7 +60,12 @@ REPORTS = {state: dict.fromkeys(REPORTS, line) for state, line in STATES.items()
 
 def ran(wrong=(), day=26, outcome="", reports="", **known):
     outcome = outcome or ("failed" if wrong else "published")
-    return Outcome(outcome=outcome, as_of=f"2026-11-{day}", failures=wrong, reports=REPORTS[reports], **known)
+    said = {part: [*map(of_report, some)] for part, some in {**known, "failures": wrong}.items()}
+    return Outcome(outcome=outcome, as_of=f"2026-11-{day}", reports=REPORTS[reports], **said)
+
+
+def of_report(text):
+    return Said(about="".join(re.findall(r"\b0\d_\w+", text)[:1]), said=text)
 
 
 @pytest.mark.parametrize("case", cases("news"), ids=lambda case: case["name"])
@@ -70,10 +78,11 @@ def test_what_matters_is_told_once_to_those_whose_report_it_is(case):
         given = {part: value for part, value in row.items() if part not in (*true, "turned")}
         told = notices.remembered(ran(**given, changed_words=row.get("turned", [])), log, jobs)
         told = told.model_copy(update={"news": true["news"]}) if true["news"] == "unsent" else told
-        assert {part: getattr(told, part) for part in true} == true
+        said = {part: [each.said for each in getattr(told, part)] for part in true if part != "news"}
+        assert said | {"news": told.news} == true
         of = [job.name for job in jobs if f"{job.name}:" in told.letter]
         assert told.owners == ([f"{name}@b.c" for name in of] if true["news"] else [])
-        assert all(f"\n- {line}" in told.letter for line in (*told.standing, *told.mended))
+        assert all(f"\n- {line}" in told.letter for line in (*said["standing"], *said["mended"]))
         assert told.line.startswith("Reminder: reports" if told.news == "reminder" else "Reports")
         log.append(told)
 
@@ -112,7 +121,7 @@ def script(folder, source):
 
 def test_a_command_reads_the_outcome_in_the_projects_folder(tmp_path):
     assert send(FAILED, script(tmp_path, READ), root=tmp_path, TOKEN="t") == []
-    assert json.loads((tmp_path / "told.json").read_text()) == [FAILED, ["argument; not a shell's $HOME"], "t"]
+    assert json.loads((tmp_path / "told.json").read_text()) == [SENT, ["argument; not a shell's $HOME"], "t"]
 
 
 @pytest.mark.parametrize("outcome", ["published", "unchanged"])
@@ -201,7 +210,7 @@ def web():
 
 def test_a_webhook_is_sent_the_outcome_as_json(web):
     assert send(FAILED, notice(webhook="HOOK"), HOOK=f"{web.address}/{SECRET}") == []
-    assert web.requests == [(f"/{SECRET}", "application/json", FAILED)]
+    assert web.requests == [(f"/{SECRET}", "application/json", SENT)]
 
 
 def test_slack_is_sent_text_in_which_nothing_is_a_link_or_a_call(web):

@@ -24,7 +24,7 @@ from unittest import mock
 from xml.etree import ElementTree
 
 import pytest
-from desk import BRIEF_PARAMETERS, Desk, describe, full_disk, sources_kept, stub_render
+from desk import BRIEF_PARAMETERS, Desk, describe, full_disk, plain, sources_kept, stub_render
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_state_machine_as_test
@@ -262,7 +262,7 @@ def told_by_release(made):
 
 def read_run(printed, code, true):
     """Return what a run told; of failures the true words if they are there."""
-    told = json.loads(printed)
+    told = plain(printed)
     lines = {name: " ".join(line.split()) for name, line in told["reports"].items()}
     lines = {name: re.sub("^(published|made) .*", r"\1", line) for name, line in lines.items()}
     pairs = zip_longest(sorted(told["failures"]), sorted(true.failures), fillvalue="")
