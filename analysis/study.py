@@ -285,8 +285,8 @@ class Study:
     def speaks(self) -> str:
         """Sentence on whether the panel supports a verdict on totals, and for which readings."""
         ledger = claims.readings(event=self.event)
-        totals = {*ledger[ledger["totals"]][["claim_id", "reading"]].itertuples(index=False, name=None)}
-        readings = ", ".join(" ".join(pair) for pair in self.event.asked.values() if pair in totals)
+        totals = {*ledger[ledger["totals"]][["claim_id", "reading"]].fillna("").itertuples(index=False, name=None)}
+        readings = ", ".join(" ".join(pair).strip() for pair in self.event.asked.values() if pair in totals)
         on = f"a verdict on totals ({readings or 'no reading is about them'})"
         panel, (complete, share) = f"Population: {self.panel.population}; the panel", self._known
         if self.market:

@@ -115,7 +115,7 @@ def verdicts() -> dict[str, Verdict]:
 WORDS = {
     "C01 V1": NOT_SHOWN,
     "C01 V2": NOT_SHOWN,
-    "C01 V3": NOT_SHOWN,
+    "C16": NOT_SHOWN,
     "C03": NOT_SHOWN,
     "C06": NOT_SHOWN,
     "C07 invest": NOT_TESTABLE,
@@ -159,7 +159,7 @@ def test_readings_are_of_one_date_and_lower_bounds_have_no_upper_end():
         (("C01", "V2"), {"interval": (-1.5, 0.0), "margin": 2.0}, "Supported"),
         (("C01", "V2"), {"interval": (-9.0, -3.0), "margin": 2.0}, "Contradicted"),
         (("C01", "V2"), {"margin": 2.0}, "Not testable"),
-        (("C01", "V3"), {"published": [-7.0, -2.0], "margin": 1.0}, "Contradicted"),
+        (("C16", ""), {"published": [-7.0, -2.0], "margin": 1.0}, "Contradicted"),
         (("C03", ""), {"claimed": 3000.0, "independent": [2900.0]}, "Supported"),
         (("C03", ""), {"claimed": 3000.0, "independent": [50_000.0]}, "Contradicted"),
         (("C07", "sell"), {"interval": (0.5, 2.0)}, "Supported"),
@@ -174,11 +174,11 @@ def test_other_figures_would_have_given_other_words(reading, changes, word):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("C99", ""), "Cannot judge C99: readings.csv contains only C01 V1, C01 V2, C01 V3, C02,"),
+        (("C99", ""), "Cannot judge C99: readings.csv contains only C01 V1, C01 V2, C16, C02,"),
         (("C01", "V9"), "Cannot judge C01 V9: readings.csv contains only"),
         (("C01", ""), "Cannot judge C01: readings.csv contains only"),  # which of its three readings?
         (("C01", "V2"), "Cannot judge C01 V2: this kind of claim needs a margin; set one in the finding"),
-        (("C01", "V3"), "Cannot judge C01 V3: this kind of claim needs a margin"),
+        (("C16", ""), "Cannot judge C16: this kind of claim needs a margin"),
     ],
 )
 def test_unknown_readings_and_margins_chosen_afterwards_are_refused(arguments, message):
@@ -206,7 +206,7 @@ def test_confidence_in_public_figures_is_that_of_the_ledger_and_stands_beside_a_
         name: level if name in decided else "" for name, level in ledger.items()
     }
     given = {"published": [-7.0, -2.0], "margin": 1.0, "grade": "do not use"}
-    assert claims.judge("C01", "V3", claims.Finding(**given)).confidence == ledger["C01 V3"]
+    assert claims.judge("C16", "", claims.Finding(**given)).confidence == ledger["C16"]
 
 
 SIM = {"tier": "sim", "provenance": "simulated", "market": "mid_3k, seed 1", "margin": 2.0}
@@ -231,7 +231,7 @@ def test_confidence_in_a_panel_follows_from_grade_placebo_and_room(changes, leve
 
 def test_a_drift_of_growth_says_nothing_of_a_share():
     given = {"interval": (0.0, 0.5), "margin": 1.0, "grade": "usable", "passed": True, "drift": 2.5}
-    assert claims.judge("C01", "V3", claims.Finding(**(SIM | given))).confidence == "high"
+    assert claims.judge("C16", "", claims.Finding(**(SIM | given))).confidence == "high"
 
 
 def test_an_estimand_without_an_estimate_has_no_grade():
@@ -261,15 +261,15 @@ OWN = {"tier": "panel", "provenance": "estimate", "interval": (1.0, 2.0), "grade
 OWN |= {"aside": "In this panel of 9 firms, not representative:"}
 
 
-@pytest.mark.parametrize("reading", ["V1", "V2", "V3"])
-def test_a_panel_that_is_not_representative_gives_no_word_on_totals(reading):
-    found = claims.judge("C01", reading, claims.Finding(**OWN, margin=3.0))
+@pytest.mark.parametrize("name", [("C01", "V1"), ("C01", "V2"), ("C16", "")])
+def test_a_panel_that_is_not_representative_gives_no_word_on_totals(name):
+    found = claims.judge(*name, claims.Finding(**OWN, margin=3.0))
     assert (found.word, found.low, found.high, found.apart) == (NOT_TESTABLE, 1.0, 2.0, OWN["aside"])
     assert (
         "is not representative of the sellers that the claim is about, so it cannot decide a claim about totals"
         in found.why
     )
-    assert claims.judge("C01", reading, claims.Finding(**OWN | {"aside": ""}, margin=3.0)).word == "Supported"
+    assert claims.judge(*name, claims.Finding(**OWN | {"aside": ""}, margin=3.0)).word == "Supported"
 
 
 def test_what_is_said_of_closed_firms_needs_no_representative_panel():
@@ -311,7 +311,7 @@ def test_a_placebo_that_is_not_there_shows_nothing():
 
 
 def test_the_ledger_of_an_event_holds_its_claims_alone():
-    assert claims.readings(["C07", "C01"])["claim_id"].tolist() == ["C01"] * 3 + ["C07"] * 2
+    assert claims.readings(["C07", "C01"])["claim_id"].tolist() == ["C01"] * 2 + ["C07"] * 2
     assert [one.claim for one in claims.untestable("01_claims_and_context", ["C02", "C01"])] == ["C02"]
 
 

@@ -130,15 +130,6 @@ def test_the_fortunes_of_sellers_widen_the_error_where_buyers_share_them():
     assert wide > 1.25 * calm
 
 
-def test_the_title_of_the_figure_follows_the_half_years_that_are_compared():
-    paths = households.shares_by_place(Households.load())
-    for found, ends in zip(paths.values(), ((20.0, 20.4), (9.0, 8.0)), strict=True):
-        for half, share in zip((Specification().before, Specification().after), ends, strict=True):
-            found.value[found.terms.index(half[0])] = share
-    said = "Chinese brands had 20.0, then 20.4 per cent where closed brands had sold; elsewhere 9.0, then 8.0"
-    assert households.headline(paths) == said
-
-
 def test_the_table_by_market_has_the_coverage_of_the_kept_one():
     kept = data.load("household_audit")
     shown = twin.by_market(kept).set_index("What")

@@ -46,7 +46,7 @@ HANDED_ON = {  # parameters that a call takes by itself
 WORDS = {
     "C01 V1": "Not shown",
     "C01 V2": "Not shown",
-    "C01 V3": "Not shown",
+    "C16": "Not shown",
     "C02": "Not testable",
     "C03": "Not shown",
     "C04": "Not testable",
@@ -196,7 +196,7 @@ def real(published: Path) -> dict[str, dict]:
 def test_every_seed_claim_gets_the_word_that_real_data_allow(published):
     found = verdicts.best(verdicts.read(published))
     assert {one.name: one.word for one in found} == WORDS
-    assert {one.claim for one in found} == set(data.load("claims").query("seed")["claim_id"])
+    assert {one.claim for one in found} == {*data.load("claims").query("seed")["claim_id"], "C16"}
 
 
 def test_every_verdict_is_what_it_was(published):

@@ -57,7 +57,7 @@ def test_a_panel_of_one_origin_has_the_reason_in_place_of_its_share(panel, tmp_p
     told, found = reported(alone, tmp_path, WHOLE[1:3])
     assert "sellers of other origins, for ten points of exposure not estimable with this data" in told[WHOLE[1]]
     assert "firms are from origin CN; add sellers from other origins" in told[WHOLE[2]]
-    assert found["C01 V3"]["word"] == "Not testable"
+    assert found["C16"]["word"] == "Not testable"
     assert found["C01 V2"]["low"] is not None
 
 

@@ -201,9 +201,7 @@ def test_a_panel_with_too_many_gaps_gives_no_word_on_totals_and_says_how_many_fi
     told = holed.judge("growth_not_lower", effect(), **ASKED)
     assert (told.word, told.why) == ("Not testable", f"Only {said}, too few for a verdict on totals.")
     assert f"{said}, 78% of firms or of their sales" in holed.lines[1]
-    assert (
-        f"cannot support a verdict on totals (C01 V1, C01 V2, C01 V3): only {said}." in replace(holed, market="").speaks
-    )
+    assert f"cannot support a verdict on totals (C01 V1, C01 V2, C16): only {said}." in replace(holed, market="").speaks
     assert holed.caveats == ""
     assert replace(holed, file="mine.csv").caveats == (
         f"Panel mine.csv: {len(simulated.panel.firms):,} firms, 2019-01 to 2022-06, said to be a census, {said}. "
@@ -218,10 +216,10 @@ def test_what_the_panel_may_speak_for_names_the_readings_on_totals_or_the_line_t
     assert simulated.speaks == "Population: census; the panel is simulated, so it supports no verdict on a claim."
     for name in ("census", "sample"):
         real = on(replace(simulated, market=""), population=name)
-        assert real.speaks == (f"Population: {name}; the panel supports a verdict on totals (C01 V1, C01 V2, C01 V3).")
+        assert real.speaks == (f"Population: {name}; the panel supports a verdict on totals (C01 V1, C01 V2, C16).")
     other = on(replace(simulated, market=""), population="not representative")
     assert (
-        "cannot support a verdict on totals (C01 V1, C01 V2, C01 V3). Write `population: census` in its map"
+        "cannot support a verdict on totals (C01 V1, C01 V2, C16). Write `population: census` in its map"
         in other.speaks
     )
     assert "a verdict on totals (no reading is about them)" in asking(other, {"C07": None}).speaks

@@ -19,7 +19,6 @@ import pandas as pd
 from analysis.data import DATA, load
 from analysis.errors import DataError, DesignError
 from analysis.estimate import NO_SPREAD, Estimate, Floats, refusal
-from analysis.numbers import number
 
 CHINESE = {"either": ["named_chinese", "pseudo_brand"], "by name": ["named_chinese"], "by rule": ["pseudo_brand"]}
 """Classes of origin under each of the three definitions of a Chinese brand."""
@@ -35,15 +34,8 @@ Window = tuple[str, str]
 Interval = tuple[float, float]
 EARLIEST = "2018-09"  # first half-year shown in figures
 
-OTHER_MONTHS = {
-    "whole years, to August 2022 and to April 2021": {
-        "before": ("2020-05", "2021-04"),
-        "after": ("2021-09", "2022-08"),
-    },
-    "months of the closures, May to August 2021 against 2020": {
-        "before": ("2020-05", "2020-08"),
-        "after": ("2021-05", "2021-08"),
-    },
+DURING: dict[str, dict[str, Any]] = {
+    "half-year of the closures, from March 2021": {"before": ("2020-03", "2020-08"), "after": ("2021-03", "2021-08")}
 }
 PLACEBOS: dict[str, dict[str, Any]] = {
     "no closures yet: a year earlier": {"before": ("2019-09", "2020-02"), "after": ("2020-09", "2021-02")},
@@ -386,7 +378,7 @@ def robustness(households: Households, spec: Specification = BASELINE) -> dict[s
         **{f"Chinese brands {name} alone": {"definition": name} for name in CHINESE if name != spec.definition},
         **{f"against {name}": {"against": name} for name in AGAINST if name != spec.against},
         **{f"{name} in place of {spec.of}": {"of": name} for name in OF if name != spec.of},
-        **OTHER_MONTHS,
+        **DURING,
         **PLACEBOS,
     }
     return {label: exposed(households, replace(spec, **change)).exp() for label, change in changes.items()}
@@ -433,13 +425,3 @@ def bounded(households: Households, closed: float, spec: Specification = BASELIN
         "V3": ends(share(households, spec), lambda of: of[1] * np.exp(-rise) - of[0] / left, lambda of: of[1] - of[0]),
         "E2a": ends(exposed(households, spec), lambda effect: effect[0] - drift, lambda effect: effect[0] + drift),
     }
-
-
-def headline(paths: Mapping[str, Estimate], spec: Specification = BASELINE) -> str:
-    """State the Chinese share before and after, in exposed and in other categories.
-
-    `paths` come from :func:`shares_by_place`.
-    """
-    months = [month for month, _ in spec.windows.values()]
-    ends = [", then ".join(number(shares.row(month)["estimate"]) for month in months) for shares in paths.values()]
-    return "Chinese brands had {} per cent where closed brands had sold; elsewhere {}".format(*ends)

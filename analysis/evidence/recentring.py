@@ -5,7 +5,7 @@ The mean effect on random sets of categories is subtracted from the effect on th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -18,6 +18,7 @@ from analysis.evidence.households import (
     AGAINST,
     BASELINE,
     CHINESE,
+    DURING,
     PLACEBOS,
     Households,
     Specification,
@@ -34,13 +35,20 @@ SHIFTS = np.arange(-1100, 1101) / 1000  # log points searched for an interval, f
 
 
 def recentred(
-    households: Households, spec: Specification = BASELINE, *, draws: int = 9999, seed: int = 0, chosen: str = ""
+    households: Households,
+    spec: Specification = BASELINE,
+    *,
+    draws: int = 9999,
+    seed: int = 0,
+    chosen: str = "",
+    only: Sequence[str] = (),
 ) -> Estimate:
     """Estimate the effect on exposed categories less the mean over random sets, in log points.
 
     Each set contains as many categories as are exposed, drawn from the exposed ones and those like them. If these are
     chosen by their share in the first window, some fall back from a chance high (regression to the mean), which an
-    earlier half-year, named by its first month in `chosen`, avoids. The estimate is the shift s at which ``effect(s) -
+    earlier half-year, named by its first month in `chosen`, avoids. Exposed categories that are not among `only`, if it
+    is given, are left out of the comparison. The estimate is the shift s at which ``effect(s) -
     mean of effects(s) = 0``, where `effects` are those of all sets after s has been removed from the exposed categories
     (Hodges and Lehmann). The interval contains the shifts that
     :func:`permutation_test` does not reject, to the nearest 0.001. In `details`, p is that of no shift in the same
@@ -58,8 +66,8 @@ def recentred(
     Borusyak, K. and Hull, P. (2023), Nonrandom exposure to exogenous shocks, Econometrica 91, 2155-2185.
     Rosenbaum, P. R. (2002), Observational Studies, 2nd edition, Springer (inversion of a randomisation test).
     """
-    pool, inside = _like_exposed(households, spec, chosen), exposed_by_category(households, spec).to_numpy(dtype=float)
-    counts, size = np.concatenate([inside, pool]), len(inside)
+    pool, exposed = _like_exposed(households, spec, chosen), exposed_by_category(households, spec)
+    counts, size = np.concatenate([exposed.loc[[*only] or exposed.index], pool]), len(only) or len(exposed)
     order = np.random.default_rng(seed).random((draws, len(counts))).argsort(axis=1)
     sets = np.concatenate([np.arange(size)[np.newaxis], order[:, :size]])
     rest, within = _elsewhere(households, spec) - pool.sum(axis=0), counts[sets].sum(axis=1).T
@@ -89,22 +97,32 @@ def recentred(
     )
 
 
-def robustness(households: Households, spec: Specification = BASELINE, **options: int) -> dict[str, Estimate]:
+def robustness(households: Households, spec: Specification = BASELINE, **options: Any) -> dict[str, Estimate]:
     """Re-estimate :func:`recentred` with one choice changed at a time, by label.
 
     The first is the estimate as specified, and the last are placebos. `options` are those of :func:`recentred`.
     """
-    earlier = {"similar categories chosen by their share a year earlier": next(iter(PLACEBOS.values()))["before"][0]}
-    changes: dict[str, Mapping[str, Any]] = {
-        "as above": {},
-        **{f"Chinese brands {name} alone": {"definition": name} for name in CHINESE if name != spec.definition},
-        **{label: {} for label in earlier},
-        **PLACEBOS,
+    own, sourced = exposed_by_category(households, spec), households.categories.dropna(subset="source_url")["category"]
+    year_earlier = next(iter(PLACEBOS.values()))["before"][0]
+    ways: dict[str, tuple[Mapping[str, Any], Mapping[str, Any]]] = {
+        "as above": ({}, {}),
+        **{f"Chinese brands {name} alone": ({"definition": name}, {}) for name in CHINESE if name != spec.definition},
+        "similar categories chosen by their share a year earlier": ({}, {"chosen": year_earlier}),
+        "only categories chosen by the same rule, exposed or not": ({}, {"only": own.index[_alike(own)]}),
+        "only categories for which we can cite a source": ({}, {"only": sourced}),
+        **{label: (months, {}) for label, months in {**DURING, **PLACEBOS}.items()},
     }
-    return {
-        label: recentred(households, replace(spec, **change), chosen=earlier.get(label, ""), **options)
-        for label, change in changes.items()
-    }
+    return {of: recentred(households, replace(spec, **way), **options, **more) for of, (way, more) in ways.items()}
+
+
+def widened(households: Households, effect: Estimate, spec: Specification = BASELINE, **options: Any) -> Estimate:
+    """Widen the interval of a recentred effect by the larger of its two placebos, to allow for lost titles.
+
+    Titles were lost before the closures, too, so the larger placebo, taken without its sign, is the most by which they
+    have moved the effect in an earlier year.
+    """
+    early = [recentred(households, replace(spec, **months), **options) for months in PLACEBOS.values()]
+    return replace(effect, limits=effect.conf_int + max(abs(of.value[0]) for of in early) * np.array([[-1], [1]]))
 
 
 def permutation_test(counts: Floats, rest: Floats, sets: Ints) -> Callable[[float], tuple[float, float, float]]:
@@ -219,5 +237,10 @@ def _like_exposed(households: Households, spec: Specification, chosen: str = "")
     firsts = {"chosen": chosen or spec.before[0], "before": spec.before[0], "after": spec.after[0]}
     parts = {when: rows[rows["half_year"] == first] for when, first in firsts.items()}
     by_category = _by_category(parts, spec).drop(index=households.categories["category"], errors="ignore")
-    counts = by_category.to_numpy(dtype=float)
-    return np.asarray(counts[(counts[:, 1] >= OFTEN) & (counts[:, 0] > LIKE * counts[:, 1]), 2:])
+    return np.asarray(by_category[_alike(by_category)].to_numpy(dtype=float)[:, 2:])
+
+
+def _alike(by_category: pd.DataFrame) -> pd.Series:
+    """Select categories with enough purchases, and a high Chinese share, in the first of their windows, bool."""
+    chinese, every = by_category.iloc[:, 0], by_category.iloc[:, 1]
+    return (every >= OFTEN) & (chinese > LIKE * every)

@@ -167,11 +167,11 @@ def by_whom(verdict: Verdict) -> str:
     return "" if verdict.simulated else f" ({verdict.party}{read})"  # what is simulated is no finding about them
 
 
-def verdict_table(verdicts: Sequence[Verdict], caption: str, also: Sequence[str] = ()) -> Block:
+def verdict_table(verdicts: Sequence[Verdict], caption: str) -> Block:
     """Return the table of verdicts, or a note if no claim is judged.
 
     The columns are claim, verdict, finding, grade (if there is one) and reason. The sources are those of the claims
-    judged, and of the claims `also` quoted in the caption.
+    judged.
     """
     if not verdicts:
         return note("The event names no claim that is to be judged here.")
@@ -183,7 +183,7 @@ def verdict_table(verdicts: Sequence[Verdict], caption: str, also: Sequence[str]
         **({"Grade": [v.grade or "–" for v in verdicts]} if any(v.grade for v in verdicts) else {}),
         "Why": [v.why for v in verdicts],
     }
-    said = table(pd.DataFrame(columns, dtype=object), caption, source=_said({one.claim for one in verdicts} | {*also}))
+    said = table(pd.DataFrame(columns, dtype=object), caption, source=_said({one.claim for one in verdicts}))
     return replace(said, parts=_taken(verdicts))
 
 

@@ -255,7 +255,7 @@ def histogram(draws: pd.DataFrame, *, xlabel: str) -> Figure:
 
     The first row is the actual value.
     """
-    drawing, axes = plt.subplots(figsize=(WIDTH, 2.1))
+    drawing, axes = plt.subplots(figsize=(WIDTH, 1.4))
     actual, *drawn = draws["value"]
     sns.histplot(x=drawn, bins=30, color=FAINT, alpha=1, ax=axes)
     axes.axvline(actual, color=MAIN, lw=2.0, ls="-")
