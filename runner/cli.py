@@ -163,10 +163,33 @@ def map_(
     text = propose(file)
     if out is None:
         return say(text.rstrip())
-    if out.exists():
-        raise DesignError(f"Option --out {out}: the file already exists; choose another name.")
+    _refuse_existing(out)
     out.write_text(text, encoding="utf-8")
     say(f"{out}: answer the lines that begin with `# ?`, replace each value `?`, then check the panel with the map")
+
+
+@app.command("panel")
+def panel_(
+    source: Annotated[Path, Argument(metavar="SOURCE", help=f"{FORMATS}, or a table.")],
+    out: Annotated[Path, Option(metavar="FILE.parquet", help="Write the panel to this new file.")],
+    map_: Map = None,
+    event: Event = None,
+    pieces: Annotated[int, Option(min=0, help="Firms are added up in so many pieces; default: by size.")] = 0,
+    engine: Annotated[str, Option(metavar="URL", help="Database of the table SOURCE, which adds up its rows.")] = "",
+) -> None:
+    """Build a panel from a file of any size, and reconcile it with the file's rows."""
+    from analysis.event import read_event
+    from analysis.panel.read import build_panel
+
+    _refuse_existing(out)
+    of = read_event(event or ON_RECORD)
+    lines = build_panel(source, out, map=map_, home=of.home, platforms=[*of.platforms], pieces=pieces, engine=engine)
+    say(lines.to_string(index=False, float_format="{:,.2f}".format, na_rep=""))
+
+
+def _refuse_existing(out: Path) -> None:
+    if out.exists():
+        raise DesignError(f"Option --out {out}: the file already exists; choose another name.")
 
 
 @app.command("check")

@@ -96,7 +96,6 @@ closures: account
 wide: {prefix: "m", format: "%Y%m"}
 thousands: " "
 decimal: ","
-separator: "\t"
 sheet: Sales
 population: sample
 """
@@ -105,7 +104,7 @@ population: sample
     assert (found.platforms, found.origins) == ({"Amazon": "AMZ", "1688": "OWN"}, {"China": "CN", "no": "NO"})
     assert (found.wide.prefix, found.wide.format, found.month_format) == ("m", "%Y%m", ("%d/%m/%Y",))
     assert (found.home, found.absent, found.encoding, found.closures) == ("AMZ", "zero", "gbk", "account")
-    assert (found.thousands, found.decimal, found.separator, found.sheet) == (" ", ",", "\t", "Sales")
+    assert (found.thousands, found.decimal, found.sheet) == (" ", ",", "Sales")
     assert (found.closed_format, found.population) == (("%Y-%m-%d", "%d.%m.%Y"), "sample")
     assert [found.rate(month) for month in ("2020-05", "2021-05")] == [0.145, 0.1546]
     assert math.isnan(found.rate("2021-06"))

@@ -72,21 +72,12 @@ def test_csv_and_parquet_round_trips_change_nothing(tmp_path, seed):
     assert read_panel(tmp_path / "panel.parquet").dropped.empty
 
 
-def test_a_parquet_file_keeps_the_order_of_the_platforms(tmp_path):
-    panel = random_panel(np.random.default_rng(3))
-    panel = replace(panel, platforms=("AMZ", "ZZZ"))
-    wide = replace(panel, sales=np.concatenate([panel.sales] * 2, axis=1), platforms=("AMZ", "OWN", "EBY", "ALI"))
-    wide.to_parquet(tmp_path / "panel.parquet")
-    assert read_panel(tmp_path / "panel.parquet").platforms == wide.platforms
-
-
 def test_many_blocks_give_the_same_panel_as_one(tmp_path, monkeypatch):
     panel = random_panel(np.random.default_rng(4), n=30)
     rows_of(panel).sample(frac=1, random_state=1).to_parquet(tmp_path / "mixed.parquet", index=False, row_group_size=50)
     rows_of(panel).sample(frac=1, random_state=2).to_csv(tmp_path / "mixed.csv", index=False)
     monkeypatch.setattr("analysis.panel.file.ROWS_AT_ONCE", 7)
     monkeypatch.setattr("analysis.panel.file._BYTES_AT_ONCE", 512)
-    monkeypatch.setattr("analysis.panel.read._WAITING_BYTES", 100)
     monkeypatch.setattr("analysis.panel.panel._ROWS_AT_ONCE", 40)
     assert_same(read_panel(tmp_path / "mixed.parquet"), panel)
     assert_same(read_panel(tmp_path / "mixed.csv"), panel)
@@ -111,7 +102,7 @@ def test_the_types_that_pandas_writes_to_parquet_are_read(tmp_path):
     np.testing.assert_array_equal(panel.sales, expected.sales[::-1])
 
 
-@pytest.mark.parametrize("zone", ["Asia/Shanghai", "America/Los_Angeles"])
+@pytest.mark.parametrize("zone", ["Asia/Shanghai", "America/Los_Angeles", "+08:00", "-03:30"])
 def test_months_of_a_time_zone_are_those_of_its_calendar(tmp_path, zone):
     tidy = pd.read_csv(ROOT / "data/examples/tidy.csv", dtype=str)
     for name in ("month", "closed"):
@@ -166,14 +157,7 @@ def test_one_of_several_sheets_is_named_by_the_map_and_formatted_cells_below_its
     assert "expected the sheet 'Sails'; found the sheets Sales, Notes" in refusal(path, map=map_)
 
 
-# Order and names
-
-
-def test_permuting_rows_and_columns_changes_nothing(tmp_path):
-    panel = random_panel(np.random.default_rng(5))
-    rows = rows_of(panel).sample(frac=1, random_state=3)
-    rows[rows.columns[::-1]].to_csv(tmp_path / "panel.csv", index=False)
-    assert_same(read_panel(tmp_path / "panel.csv"), panel)
+# Names
 
 
 def test_relabelling_firms_permutes_them(tmp_path):
@@ -212,10 +196,7 @@ def test_nothing_of_the_caller_is_changed(tmp_path):
     panel.to_parquet(tmp_path / "panel.parquet")
     bytes_before = (tmp_path / "panel.parquet").read_bytes()
     read_panel(tmp_path / "panel.parquet")
-    panel.exposure(base=slice(0, 4))
-    panel.base_share(base=slice(0, 4))
-    panel.cohorts()
-    panel.total()
+    _ = panel.exposure(base=slice(0, 4)), panel.base_share(base=slice(0, 4)), panel.cohorts(), panel.total()
     assert panel.digest == panel.digest
     np.testing.assert_array_equal(panel.sales, sales)
     pd.testing.assert_frame_equal(panel.firms, firms)

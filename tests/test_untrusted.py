@@ -136,17 +136,6 @@ def test_a_descriptor_of_another_shape_is_refused_by_its_key(tmp_path, changed):
 # Panels
 
 
-@pytest.mark.parametrize("value", [b"\xff", b"3", b"null", b"{", b'[["AMZ"]]', b"[" * 5000])
-def test_metadata_that_are_no_list_of_names_are_refused(tmp_path, rows, value):
-    table = pa.Table.from_pandas(rows, preserve_index=False)
-    for key, others in ((b"platform_order", False), (b"anything", True)):
-        pq.write_table(table.replace_schema_metadata({key: value}), tmp_path / "a.parquet")
-        if others:
-            read_panel(tmp_path / "a.parquet")
-        else:
-            assert "a list of names in JSON as platform_order" in refused(read_panel, tmp_path / "a.parquet")
-
-
 @pytest.mark.parametrize(
     "header", ["a" * 200_000, '"' + "a" * 200_000, ",".join(f"c{k}" for k in range(200_000)), '"x']
 )
@@ -164,7 +153,7 @@ def test_more_columns_than_anybody_names_are_refused(tmp_path):
 def test_a_table_of_few_rows_and_very_many_cells_is_refused_with_its_size(tmp_path, rows, monkeypatch):
     monkeypatch.setattr(read, "MOST_CELLS", 50)
     said = refused(read_panel, written(tmp_path, rows))
-    assert "at most 50 cells; found 72, from 4 firms or accounts, 2 platforms and 9 months; leave out" in said
+    assert "at most 50 cells, from 4 firms or accounts, 2 platforms and 9 months; found 72; leave out" in said
 
 
 def test_what_a_file_declares_is_held_against_a_limit_before_it_is_read(tmp_path, rows, monkeypatch):
@@ -176,7 +165,7 @@ def test_what_a_file_declares_is_held_against_a_limit_before_it_is_read(tmp_path
         assert "at most 50 rows; found 72" in refused(reader, parquet)
         for path in (book, stata):
             assert "at most 500 unpacked bytes" in refused(reader, path)
-    assert "at most 50 rows; found more" in refused(read_panel, written(tmp_path, rows))
+    assert "at most 50 rows; found 72" in refused(read_panel, written(tmp_path, rows))
 
 
 def test_a_long_word_that_stands_once_in_a_file_is_refused_before_each_row_gets_it(tmp_path, monkeypatch):
@@ -205,11 +194,6 @@ def test_a_long_word_in_a_file_without_types_of_arrow_is_not_copied_into_each_ro
     assert pa.default_memory_pool().max_memory() < 1 << 29
 
 
-def test_a_name_of_more_characters_than_a_page_has_room_for_is_refused(tmp_path, rows):
-    said = refused(read_panel, written(tmp_path, rows.replace("F0", "x" * 100_000)))
-    assert "column 'firm': expected text of at most 200 characters; found one of 100,000; shorten it" in said
-
-
 @pytest.mark.parametrize("says", [b"A1:XFD1048576", b"A1"])
 def test_a_sheet_that_misstates_its_size_is_read_as_far_as_it_goes(tmp_path, rows, monkeypatch, says):
     path = written(tmp_path, rows, "a.xlsx")
@@ -228,25 +212,6 @@ def test_a_packed_file_of_one_endless_line_is_refused(tmp_path, rows):
     text = rows.to_csv(index=False).encode() + b"a" * (1 << 25)
     (tmp_path / "a.csv.gz").write_bytes(gzip.compress(text))
     assert "cannot be read" in refused(read_panel, tmp_path / "a.csv.gz")
-
-
-@pytest.mark.parametrize("typed", ["1e308", "1e15", "9" * 150, "inf", "1e999"])
-def test_a_sale_beyond_all_money_is_refused(tmp_path, rows, typed):
-    rows = rows.astype({"sales": object})
-    rows.loc[3, "sales"] = typed
-    assert "row 5, column sales" in refused(read_panel, written(tmp_path, rows))
-
-
-@pytest.mark.parametrize("name", ["firm", "account", "brand_group", "category", "origin"])
-def test_a_word_that_is_written_in_two_ways_is_refused(tmp_path, rows, name):
-    rows = rows.assign(account="a" + rows["firm"], category="k" + rows["firm"])
-    half = (rows["month"] > "2021-05") & (rows["firm"] == "F3") if name in ("firm", "account") else rows["firm"] == "F3"
-    rows.loc[half, name] = rows.loc[rows["firm"] == "F1", name].iloc[0].lower() if name == "origin" else "AF9"
-    other = rows["firm"] == "F2"
-    if name != "origin":
-        rows.loc[other, name] = "af9"
-    said = refused(read_panel, written(tmp_path, rows))
-    assert f"one spelling of each {name}" in said or f"column {name}" in said
 
 
 def test_a_title_is_short_and_the_price_of_an_order_line_a_whole_number_of_cents(tmp_path):

@@ -1,8 +1,16 @@
-"""Check a whole panel, raising DataError for invalid data and returning warnings about implausible data."""
+"""Convert the distinct values of a file's columns to the schema's types, and check them and the whole panel.
+
+Errors name the row, column and value, and the line to add to the map; warnings name what is implausible.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import difflib
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -10,77 +18,363 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from analysis.errors import refuse
-from analysis.estimate import Ints
+from analysis.estimate import Floats
 from analysis.numbers import number
-from analysis.panel.cells import LONGEST_GAP, Rows, month_text
-from analysis.panel.formats import CHINA, QUARTERS
-from analysis.panel.map import RECOGNISED, Map
-from analysis.panel.panel import Panel
+from analysis.panel import formats
+from analysis.panel.file import File, is_text, shown
+from analysis.panel.map import DOLLARS, ISO_MONTH, RECOGNISED, Map, as_day, columns, sentence
+from analysis.panel.panel import MONTH, NUMBER, TEXT, UNITS, Panel
 
+_BOUNDS = {"minimum": (np.less, "at least"), "maximum": (np.greater, "at most")}
+_BOUNDS["exclusiveMinimum"] = (np.less_equal, "more than")
 IDS = ("firm", "account", "brand_group", "category")
+LONGEST_GAP = 12  # months without a row; isolated rows beyond such a gap are taken for errors
 FEW, MANY = 3, 10  # firms from which on a total may be among them, and from which on a share or median says something
 BREAK, LATE = 4.0, 6  # factor by which typical sales never change in a month; months without sales before a closure
 GOING_ON = 0.05  # firms that keep a larger share of their home sales were not fully closed
 
 
-def refuse_months(rows: Rows, by_month: Ints) -> None:
-    """Raise DataError if a month is isolated or the panel is not monthly.
+@dataclass(frozen=True)
+class Table:
+    """A file's units, and the groups into which their rows fall.
 
-    `by_month` is the number of rows in each month.
+    `units` has one row per firm or account, with its attributes, sorted by firm and account; `groups` one row per
+    platform label, date and currency, with its `month` and `rate`. Both have the position of their `first` row, and
+    `keys` the cells by which a row belongs to them. `begin` is the first fully covered month, of so many `months`, and
+    `wave` the first closure. The home platform comes first.
     """
-    file, months = rows.file, np.flatnonzero(by_month)
+
+    file: File
+    units: pd.DataFrame
+    groups: pd.DataFrame
+    keys: dict[str, pa.Table]
+    begin: int
+    months: int
+    wave: float
+    provenance: str
+    platforms: tuple[str, ...]
+
+    def of(self, units: pd.DataFrame) -> Table:
+        """Return the table of some units, or of all in another order."""
+        keys = self.keys | {"units": self.keys["units"].take(pa.array(units.index))}
+        return replace(self, units=units.reset_index(drop=True), keys=keys)
+
+    @property
+    def ids(self) -> pd.DataFrame:
+        """Ids of the units."""
+        return self.units[self.units.columns.intersection(["firm", "account"])]
+
+    @cached_property
+    def labels(self) -> list[str]:
+        """The file's platform labels, in the order of platforms, then sorted."""
+        order = {code: at for at, code in enumerate(self.platforms)}
+        return sorted(self.groups["platform"].unique(), key=lambda label: (order[self.file.code(label)], label))
+
+    @cached_property
+    def parts(self) -> pd.DataFrame:
+        """Cells of a unit to which the rows of groups belong: `group`, `cell`, `factor` and `bit`.
+
+        A row's sales are multiplied by the factor; `bit` is that of its day, for days or weeks. A week that spans two
+        months has a second part in the next month, in proportion to days, with the bit 0.
+        """
+        groups, by_day = self.groups, self.file.named.rows in ("day", "week")
+        label, day = pd.Index(self.labels).get_indexer(groups["platform"]), groups["date"].dt.day
+        parts = pd.DataFrame({"group": np.arange(len(groups)), "label": label, "factor": groups["rate"]})
+        parts["month"] = groups["month"].astype(np.int64) - self.begin
+        parts["bit"] = np.uint32(1) << (day.to_numpy(np.uint32) if by_day else np.uint32(0))
+        if self.file.named.rows == "week":
+            share = np.minimum(groups["date"].dt.days_in_month - day + 1, 7) / 7
+            rest = parts.assign(month=parts["month"] + 1, factor=parts["factor"] * (1 - share), bit=np.uint32(1))
+            parts = pd.concat([parts.assign(factor=parts["factor"] * share), rest[share < 1]])
+        parts["cell"] = parts["label"] * self.months + parts["month"]
+        return parts[parts["month"].between(0, self.months - 1)].reset_index(drop=True)
+
+
+def month_text(number: float) -> str:
+    """Format a number of months since January 1970 as YYYY-MM."""
+    return str(np.datetime64(int(number), "M"))
+
+
+@dataclass(frozen=True)
+class Part:
+    """Distinct combinations of values in some columns of a file.
+
+    `raw` contains the cells as they are in the file, with text instead of nulls where text or a month is meant, and the
+    number of rows and the positions of the first and last row with each combination, as `n`, `first` and `last`.
+    `typed` contains text; numbers, and months since January 1970, as float64 with NaN if missing; and, under "date",
+    the dates in the column month.
+    """
+
+    file: File
+    raw: pa.Table
+    typed: dict[str, Any]
+
+    def refuse(self, wrong: Any, name: str, expected: str, do: str = "", more: str = "") -> None:
+        """Raise DataError for the first invalid row, if there is one; `more` describes its value."""
+        if (wrong := np.asarray(wrong, dtype=bool)).any():
+            rows = pd.DataFrame({column: self.raw[column].to_numpy()[wrong] for column in ("n", "first", "last")})
+            value = self.raw[name][int(np.flatnonzero(wrong)[rows["first"].argmin()])].as_py()
+            odd, mend = formats.strange(str(value)) if columns()[name]["type"] == MONTH else ("", "")
+            self.file.refuse(rows, name, expected, shown(value) + odd + more, mend or do)
+
+
+def typed(file: File, *raws: pa.Table) -> list[pd.DataFrame]:
+    """Check and convert distinct values, in the schema's order; return them with what else is known of their rows."""
+    parts, typing = [Part(file, _plain(raw), {}) for raw in raws], {NUMBER: _numbers, MONTH: _months, TEXT: _words}
+    for name, part in ((name, part) for name in columns() for part in parts if name in part.raw.column_names):
+        kind, limits = columns()[name]["type"], columns()[name].get("constraints", {})
+        part.typed[name] = values = typing[kind](part, name)
+        for limit, (breaks, expected) in _BOUNDS.items():
+            returns = file.named.rows == "order" and (name, limit) == ("sales", "minimum")  # netted by month
+            if (bound := limits.get(limit)) is not None and not returns:
+                least, text = (np.datetime64(bound).astype(int), bound) if kind == MONTH else (bound, f"{bound:,}")
+                part.refuse(breaks(values, least), name, f"{expected} {text}")
+        if limits.get("required") and kind != TEXT:
+            part.refuse(np.isnan(values), name, "a number" if kind == NUMBER else "a month")
+        at = part.raw["first"].to_numpy().argmin()
+        if name == "dose":
+            closed = ~np.isnan(part.typed["closed_on"])
+            part.refuse(closed & np.isnan(values), "dose", "the dose of a closed firm")
+            part.refuse(~closed & ~np.isnan(values), "dose", "no dose for a firm without closed_on")
+        elif name == "provenance" or (name == "currency" and not file.named.money_by_row):
+            part.refuse(values != values[at], name, f"{values[at]!r} as in row {file.row(0)}")
+        elif name == "month" and file.named.rows == "week":
+            days = (part.typed["date"] - part.typed["date"][at]).astype(np.int64)
+            expected = f"a week that begins on the same weekday as the week in row {file.row(0)}"
+            part.refuse(days % 7 != 0, "month", expected, "correct the day")
+    return [part.raw.drop_columns([*part.typed.keys() - {"date"}]).to_pandas().assign(**part.typed) for part in parts]
+
+
+def _plain(raw: pa.Table) -> pa.Table:
+    """Return a table in which text, and months that are no dates, are text without nulls."""
+    for at, name in enumerate(raw.column_names):
+        if columns().get(name, {}).get("type") in (TEXT, MONTH) and not pa.types.is_date(raw[name].type):
+            raw = raw.set_column(at, name, pc.fill_null(raw[name].cast(pa.string()), ""))
+    return raw
+
+
+# Text
+
+
+def _words(part: Part, name: str) -> pd.Series:
+    """Check text.
+
+    Origins become the schema's codes; platforms keep the file's labels.
+    """
+    words, file, limits = part.raw[name], part.file, columns()[name].get("constraints", {})
+    every, named, home = words.unique().to_pylist(), file.named, file.allowed or ()
+    labels = {"platform": named.platforms, "origin": named.origins}.get(name, {})
+    money = [*named.rates, DOLLARS] if named.money_by_row else [named.currency]
+    allowed = [*money, *([] if named.rates else [UNITS["simulated"]])] if name == "currency" else limits.get("enum", [])
+    part.refuse(pc.equal(words, "") if limits.get("required") else False, name, "a value")
+    spaced = pc.not_equal(words, pc.utf8_trim_whitespace(words))
+    part.refuse(spaced, name, "text without spaces around it", "remove them")
+    if name in ("firm", "account", "platform", "origin", "category"):
+        total = pc.match_substring_regex(words, f"(?i)^({formats.TOTALS})$")
+        part.refuse(total, name, "rows of single firms", "leave out the rows of totals")
+    if labels:
+        expected, do = f"one of the labels {', '.join(labels)}", _line_of_labels(file, name, every, labels)
+        part.refuse(_others(words, labels), name, expected, do)
+    if name == "platform" and home:
+        line = _line_of_labels(file, name, every, {code: code for code in home})
+        do = f"{f'correct `platforms` in {file.map}' if labels else line}, or name the event of these with --event"
+        known = [word for word in every if file.code(word) in home]
+        part.refuse(_others(words, known), name, f"one of {', '.join(home)}", do)
+    if allowed:
+        do = _line_of_rates(file, every) if name == "currency" else ""
+        part.refuse(_others(words, allowed), name, f"one of {', '.join(allowed)}", do)
+    text = words.to_pandas()
+    return text.map(labels) if labels and name == "origin" else text
+
+
+def _others(words: pa.ChunkedArray, allowed: Any) -> pa.ChunkedArray:
+    return pc.invert(pc.is_in(words, pa.array([*allowed], pa.string())))
+
+
+def _line_of_labels(file: File, name: str, words: Sequence[str], labels: Mapping[str, str]) -> str:
+    """Return an instruction to map each label to the code of a similar label, or to the placeholder CODE."""
+    listed, plain = bool(getattr(file.named, f"{name}s")), {label.casefold(): code for label, code in labels.items()}
+    code_of = {} if listed else {word: word for word in words if word in labels}
+    for word in words:
+        if word not in labels:
+            like = [label for label in plain if word.casefold().startswith(label)]
+            like += difflib.get_close_matches(word.casefold(), plain, 1, 0.7)
+            code_of[word] = plain[like[0]] if like else "CODE"
+    line = "..., " * listed + ", ".join(f"{word}: {code}" for word, code in code_of.items())
+    codes = f", where CODE is one of {', '.join(dict.fromkeys(labels.values()))}" if "CODE" in code_of.values() else ""
+    return file.line(f"{name}s: {{{line}}}") + codes
+
+
+def _line_of_rates(file: File, words: Sequence[str]) -> str:
+    rates = ", ".join(f"{word}: RATE" for word in words if word != DOLLARS and word not in file.named.rates)
+    line = file.line(f"rates: {{{'..., ' * file.named.money_by_row}{rates}}}")
+    instead = f", instead of `currency: {file.named.currency}`" if file.named.currency != DOLLARS else ""
+    return sentence("rates", line=line, instead=instead)
+
+
+# Months
+
+
+def _months(part: Part, name: str) -> Floats:
+    """Parse dates as months since January 1970; the dates are also kept in the part.
+
+    Raise DataError if a date matches none of the map's formats, or if two formats disagree on it.
+    """
+    cells, named, file = part.raw[name], part.file.named, part.file
+    if pa.types.is_date(cells.type):
+        days = cells.to_numpy().astype("datetime64[D]")
+    else:
+        coded = cells.combine_chunks().dictionary_encode()
+        words, indices = coded.dictionary.to_pylist(), np.asarray(coded.indices)
+        key, known = "month_format", (ISO_MONTH,) if file.months else named.month_format
+        if name == "closed_on":
+            key, known = "closed_format", named.closed_format or named.month_format
+        length = 7 if name != "month" or named.rows == "month" else 10  # characters on which formats must agree
+        read = [{format_: day for format_ in known if (day := as_day(word, format_))} for word in words]
+        for at, (word, ways) in enumerate(zip(words, read, strict=True)):
+            if len({day[:length] for day in ways.values()}) > 1:
+                readings = ", ".join(f"{day[:length]} by {format_}" for format_, day in ways.items())
+                do = f"remove one of the formats from `{key}` in {file.map}, or split the file"
+                part.refuse(indices == at, name, f"one reading of {word!r} ({readings})", do)
+        expected = f"a date in the format {' or '.join(known)}" if known != (ISO_MONTH,) else "a month YYYY-MM"
+        wrong = np.array([bool(word) and not ways for word, ways in zip(words, read, strict=True)], dtype=bool)
+        line = _line_of_formats(file, key, words, [words[at] for at in np.flatnonzero(wrong)], known)
+        part.refuse(wrong[indices], name, expected, line)
+        days = np.array([next(iter(ways.values()), "NaT") for ways in read], dtype="datetime64[D]")[indices]
+    part.typed["date"] = days
+    return np.where(np.isnat(days), np.nan, days.astype("datetime64[M]").astype(np.int64))
+
+
+def _line_of_formats(file: File, key: str, words: Sequence[str], wrong: Sequence[str], known: Sequence[str]) -> str:
+    """Return an instruction to list date formats in the map, or an empty string if none fit."""
+    _, likely, undecided = formats.dates(wrong)
+    if not (likely or undecided):
+        return ""
+    kept = [pattern for pattern in known if any(as_day(word, pattern) for word in words)]
+    line = ", ".join(f'"{pattern}"' for pattern in dict.fromkeys([*kept, *likely, *(ways[0] for ways in undecided)]))
+    other = "".join(f', or with "{ways[1]}" if the month comes first' for ways in undecided)
+    return file.line(f"{key}: {f'[{line}]' if ',' in line else line}") + other
+
+
+# Numbers
+
+
+def _numbers(part: Part, name: str) -> Floats:
+    cells, file = part.raw[name], part.file
+    thousands, decimal = file.named.thousands, file.named.decimal
+    if is_text(cells.type):
+        cells = pc.if_else(pc.is_in(cells, pa.array(["", *file.named.missing], cells.type)), None, cells)
+        right = pc.match_substring_regex(cells, formats.number_pattern(thousands, decimal))
+        if (wrong := ~right.fill_null(True).to_numpy()).any():
+            _refuse_numbers(part, name, cells, wrong)
+        declared = name != "sales" or file.named.model_fields_set & {"thousands", "decimal"}
+        if not declared and pc.all(pc.match_substring_regex(cells, formats.EITHER)).as_py():
+            pointed = pc.match_substring(cells, ".").fill_null(False)
+            do = f"""{file.line('decimal: "."')} if it marks decimals, else `thousands: "."` and `decimal: ","`"""
+            part.refuse(pointed, name, "unambiguous decimal points, not three digits after each point", do)
+        if thousands:
+            cells = pc.replace_substring_regex(cells, formats.SPELLED.get(thousands, re.escape(thousands)), "")
+        cells = pc.replace_substring(cells, decimal, ".")
+    values = np.asarray(cells.cast(pa.float64()))
+    part.refuse(np.isinf(values), name, "a finite number")
+    return values
+
+
+def _refuse_numbers(part: Part, name: str, cells: pa.ChunkedArray, wrong: Any) -> None:
+    """Raise DataError for the first cell that is no number, with the line of the map by which it would be one."""
+    file, word = part.file, str(cells[int(wrong.argmax())].as_py())
+    money = pc.extract_regex(cells, f"(?i)(?P<sign>{formats.MONEY})")
+    signs, expected = pc.struct_field(money, "sign"), "plain numbers in one currency, without its symbol"
+    every = sorted(signs.drop_null().unique().to_pylist())  # a column may mix currencies
+    do = sentence("currency symbols", line=file.line("currency: CODE"))
+    part.refuse(wrong & signs.is_valid().to_numpy(), name, expected, do, f", with the symbols {', '.join(every)}")
+    ways = []
+    for thousands, decimal in formats.number_signs(cells.drop_null().unique().to_pylist()):
+        lines = [f'thousands: "{thousands}"'] * (thousands != file.named.thousands)
+        ways.append("` and `".join(lines + [f'decimal: "{decimal}"'] * (decimal != file.named.decimal)))
+    do = file.line("` or, whichever is meant, `".join(ways)) if ways else ""
+    if re.fullmatch(f"{formats.UNKNOWN}|[-–—]+", word.lower()):
+        line = file.line(f'missing: ["{word}"]')
+        do = f"{line} if it marks an unknown value, or write 0 if nothing was sold"
+    part.refuse(wrong, name, "a number such as 1250 or 2e-3", do)
+
+
+# Money
+
+
+def rates(file: File, groups: pd.DataFrame) -> Floats:
+    """Return the exchange rate of each group of rows, in US dollars per unit of its currency."""
+    words = groups["month"].map(month_text)
+    money = groups["currency"] if file.named.money_by_row else pd.Series("", groups.index)
+    found = np.array([file.named.rate(*pair) for pair in zip(words, money, strict=True)])
+    lacking = groups[np.isnan(found) & (groups["known"] > 0)]
+    if len(lacking):
+        word, of = (column[lacking["first"].idxmin()] for column in (words, money))
+        do = f"add {word} to `rates{f': {{{of}: ...}}' if of else ''}` in {file.map}, or correct the month"
+        expected = f"sales in a month with a rate for {of or file.named.currency}"
+        file.refuse(lacking, "sales", expected, f"sales in {word}, which has none", do)
+    return found
+
+
+# The whole panel
+
+
+def refuse_months(table: Table) -> None:
+    """Raise DataError if a month is isolated or the panel is not monthly."""
+    file, groups = table.file, table.groups
+    months = np.unique(groups["month"].to_numpy(np.int64))
     steps = np.diff(months)
     if len(months) > 2 and (step := int(np.gcd.reduce(steps))) > 1:
         actual = f"rows for {', '.join(map(month_text, months[:3]))} and so on, one every {step} months"
-        refuse(f"{file.path}, column {file.called('month')}", "a monthly panel", actual, QUARTERS)
+        refuse(f"{file.path}, column {file.called('month')}", "a monthly panel", actual, formats.QUARTERS)
     if len(steps) and steps.max() > LONGEST_GAP:
-        last = months[int(steps.argmax())]
-        late = by_month[last + 1 :].sum() <= by_month[: last + 1].sum()
-        month = np.concatenate([row["month"] for row in rows.as_read()])
-        apart = month > last if late else month <= last
-        actual = f"{month_text(month[apart.argmax()])!r}, with no row in the {steps.max() - 1} months "
-        actual += f"{'before' if late else 'after'} it" + f", one of {apart.sum():,} such rows" * bool(apart.sum() > 1)
-        do = "correct the month, or remove the isolated rows"
-        file.refuse(int(apart.argmax()), "month", "months without a gap of a year", actual, do)
+        after = groups["month"] > months[int(steps.argmax())]
+        late = groups["n"][after].sum() <= groups["n"][~after].sum()
+        apart = groups[after == late]
+        word, side = month_text(apart["month"][apart["first"].idxmin()]), "before" if late else "after"
+        actual = f"{word!r}, with no row in the {steps.max() - 1} months {side} it"
+        do = "correct the month, or remove isolated rows"
+        file.refuse(apart, "month", "months without a gap of a year", actual, do)
 
 
-def refuse_spellings(rows: Rows) -> None:
+def refuse_spellings(table: Table) -> None:
     """Raise DataError if an origin, platform, category or id has two spellings."""
-    file = rows.file
-    for name in ("origin", "platform", *(name for name in IDS if name in rows.values)):
-        values = rows.values[name]
-        words = pa.array(map(file.code, rows.labels())).unique() if name == "platform" else values.distinct
+    file = table.file
+    for name in ("origin", "platform", *(name for name in IDS if name in table.units)):
+        code, given = (file.code, table.labels) if name == "platform" else (str, table.units[name].unique())
+        words = pa.array(map(code, given), pa.string()).unique()
         plain = pc.replace_substring_regex(pc.utf8_lower(pc.utf8_normalize(words, "NFKC")), r"\s+", "")
         if name == "origin":
-            plain = pc.if_else(pc.is_in(plain, pa.array(CHINA)), "cn", plain)
-        codes = pd.Series(plain.dictionary_encode().indices.to_numpy())
-        again = codes.duplicated().to_numpy()
+            plain = pc.if_else(pc.is_in(plain, pa.array(formats.CHINA)), "cn", plain)
+        spelled = pd.Series(plain.to_pandas().to_numpy(), words.to_pandas())
+        again = spelled.duplicated(keep=False)
         if name == "origin" and not file.named.origins:  # or no firm would be of the origin CN
-            again = again | np.asarray(pc.and_(pc.equal(plain, "cn"), pc.not_equal(words, "CN")))
-        for second in np.flatnonzero(again)[-1:]:
-            pair = [words[int(at)].as_py() for at in dict.fromkeys([(codes == codes[second]).argmax(), second])]
-            labels = getattr(file.named, f"{name}s", {}) or {word: word for word in words.to_pylist()}
-            merged = "CN" if name == "origin" and plain[int(second)].as_py() == "cn" else min(pair)
-            line = ", ".join(f"{label}: {merged if code in pair else code}" for label, code in labels.items())
+            again |= (spelled == "cn") & (spelled.index != "CN")
+        for alike in spelled[again][:1]:
+            same = sorted(spelled.index[spelled == alike])
+            merged = "CN" if (name, alike) == ("origin", "cn") else same[0]
+            labels = getattr(file.named, f"{name}s", {}) or {word: word for word in sorted(spelled.index)}
+            line = ", ".join(f"{label}: {merged if code in same else code}" for label, code in labels.items())
             do = "use one spelling in all rows" if name in IDS else file.line(f"{name}s: {{{line}}}")
-            every = [file.code(word) if name == "platform" else word for word in values.distinct.to_pylist()]
-            firsts = np.concatenate(values.first)
-            actual = " and ".join(f"{word!r} (first in row {file.row(firsts[every.index(word)]):,})" for word in pair)
+            rows = table.groups if name == "platform" else table.units
+            firsts = rows["first"].groupby(rows[name].map(code)).min()
+            actual = " and ".join(f"{word!r} (first in row {file.row(firsts[word]):,})" for word in same)
             expected = f"one spelling of each {name}{', CN for China' if merged == 'CN' else ''}"
             refuse(f"{file.path}, column {file.called(name)}", expected, actual, do)
 
 
-def data_warnings(panel: Panel, rows: Rows) -> Iterator[str]:
+def data_warnings(panel: Panel, table: Table) -> Iterator[str]:
     """Yield warnings about dominant firms, months without rows, breaks in level, and closures at odds with sales.
 
     A firm is dominant if it has half or more of all sales, as the sum of all others has, or of those on a platform with
     at least `MANY` firms.
     """
-    sales, observed, ids = panel.sales, ~np.isnan(panel.sales), rows.values["firm"]
+    sales, observed = panel.sales, ~np.isnan(panel.sales)
 
     def named(position: int) -> str:
         name = panel.firms.index[position]
-        return f"{name!r} (row {rows.file.row(ids.first[0][ids.distinct.index(name).as_py()]):,})"
+        first = table.units["first"][(table.units["firm"] == name).to_numpy()].min()
+        return f"{name!r} (row {table.file.row(first):,})"
 
     sold = sales.sum(axis=2, where=observed)
     parts = [(name, slice(at, at + 1)) for at, name in enumerate(panel.platforms)]
@@ -89,14 +383,13 @@ def data_warnings(panel: Panel, rows: Rows) -> Iterator[str]:
         firm, half = int(by_firm.argmax()), by_firm.sum() / 2
         if np.count_nonzero(by_firm) >= least and by_firm[firm] > 0.999 * half:
             place, month = np.unravel_index(np.nanargmax(own := sales[firm, part]), own.shape)
-            most = f"{number(own[place, month], 0)} on {panel.platforms[part][place]} in {panel.months[month]}"
-            share = f"{number(50 * by_firm[firm] / half, 2)} per cent of {what}: {named(firm)}, with up to {most}"
-            yield f"One firm has {share}; correct its unit, or leave out its rows if they are totals."
+            share, most, when = number(50 * by_firm[firm] / half, 2), number(own[place, month], 0), panel.months[month]
+            where = {"what": what, "platform": panel.platforms[part][place], "month": when}
+            yield sentence("dominant", share=share, firm=named(firm), most=most, **where)
             break
     gap = ~np.asarray(observed.any(axis=(0, 1)))
     if gap.any():
-        months = ", ".join(map(str, panel.months[gap]))
-        yield f"{gap.sum()} of {len(gap)} months have no row in the file and are not known: {months}."
+        yield sentence("gap", count=gap.sum(), months=len(gap), such=", ".join(map(str, panel.months[gap])))
     yield from _breaks(panel, named)
     yield from _closures(panel, named)
 
@@ -109,9 +402,8 @@ def _breaks(panel: Panel, named: Callable[[int], str]) -> Iterator[str]:
         both = np.flatnonzero((before > 0) & (now > 0))
         times = np.median(now[both] / before[both]) if len(both) >= MANY else 1.0
         if not 1 / BREAK < times < BREAK:
-            change = f"{panel.months[month]} are {number(times, 3)} times those a month before"
-            which = f"{named(both[0] // len(panel.platforms) * step)}, {number(now[both[0]], 0)}"
-            yield f"Sales in {change}: for example {which}; correct the unit, or write `rates` by month in the map."
+            firm, sold = named(both[0] // len(panel.platforms) * step), number(now[both[0]], 0)
+            yield sentence("break", month=panel.months[month], times=number(times, 3), firm=firm, sales=sold)
 
 
 def _closures(panel: Panel, named: Callable[[int], str]) -> Iterator[str]:
@@ -125,22 +417,16 @@ def _closures(panel: Panel, named: Callable[[int], str]) -> Iterator[str]:
     off = ended & np.isin(late, pd.Series(late[ended]).mode()[:1]) & ~np.isin(late, (-1, 0))
     odd = np.flatnonzero(off if off.sum() >= max(FEW, ended.sum() / 2) else ended & (late >= LATE))
     for at in odd[:1]:
-        yield (
-            f"{len(odd)} of {ended.sum()} closed firms that cease to sell on {home} do not do so when they are closed: "
-            f"{named(closed[at])} last sells in {panel.months[last[at]]}, and `closed_on` is {panel.months[month[at]]}"
-            f"; correct one of these, or empty `closed_on` if {home} did not close it."
-        )
+        when = {"last": panel.months[last[at]], "month": panel.months[month[at]]}
+        yield sentence("closures", count=len(odd), ended=ended.sum(), home=home, firm=named(closed[at]), **when)
 
 
 def rate_warnings(named: Map) -> list[str]:
     """Return warnings about exchange rates above 1 for currencies worth less than a US dollar."""
-    rates = {money or named.currency: max(by_month.values()) for money, by_month in named.rates.items()}
-    return [
-        f"A rate for {money} is {number(rate, 2)}: it is probably inverted; write the US dollars for one unit, "
-        f"such as {number(1 / rate, 3)}."
-        for money, rate in rates.items()
-        if money.lower() in RECOGNISED["cheap"] and rate > 1
-    ]
+    rates, cheap = {money or named.currency: max(by.values()) for money, by in named.rates.items()}, RECOGNISED["cheap"]
+    such = [(money, rate) for money, rate in rates.items() if money.lower() in cheap and rate > 1]
+    words = [{"money": money, "rate": number(rate, 2), "inverse": number(1 / rate, 3)} for money, rate in such]
+    return [sentence("inverted", **each) for each in words]
 
 
 def unknown_doses(panel: Panel) -> str:
@@ -158,8 +444,5 @@ def unknown_doses(panel: Panel) -> str:
     sold, left = before[seen].sum(), after[seen].sum()
     if not left > GOING_ON * sold > 0:
         return ""
-    return (
-        f"firms presumed fully closed ({seen.sum():,}), since the file has no dose, kept "
-        f"{number(100 * left / sold, 0)} per cent of their earlier sales on {panel.platforms[0]}; name the column "
-        "`dose`, or write `closures: account` if each account has its own closed_on"
-    )
+    share, home = number(100 * left / sold, 0), panel.platforms[0]
+    return sentence("no dose", count=seen.sum(), share=share, home=home)

@@ -1,42 +1,42 @@
-"""Open a panel file, read its header and yield its rows as tables of unchecked cells."""
+"""Open a panel file, match its header to the schema, and query its rows in SQL, whatever its type."""
 
 from __future__ import annotations
 
 import csv
 import gzip
 import io
-import json
+import re
+import tempfile
 import zipfile
 from codecs import getincrementaldecoder
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import repeat, zip_longest
+from itertools import zip_longest
 from pathlib import Path
 from typing import IO, Any, NoReturn, cast
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet
-from pydantic import TypeAdapter
 
 from analysis.errors import DataError, refuse
-from analysis.panel.formats import QUARTERS, strange
-from analysis.panel.map import Map, Wide, as_day, columns
-from analysis.panel.panel import ORDER, POPULATIONS
-from analysis.untrusted import admit
+from analysis.panel.formats import EITHER, SPELLED, number_pattern, strange
+from analysis.panel.map import Map, Wide, as_day, columns, sentence
+from analysis.panel.panel import MONTH, NUMBER, POPULATIONS
+from analysis.untrusted import LONGEST_NAME, admit, refuse_long
 from analysis.yaml import load
 
 ROWS_AT_ONCE = 1 << 18
 KINDS = (".csv", ".csv.gz", ".tsv", ".parquet", ".xlsx", ".dta")
 OF_TEXT = KINDS[:3]
-_ONLY_FOR = {"encoding": OF_TEXT, "separator": OF_TEXT, "sheet": (".xlsx",)}  # keys of a map
 # per block of a text file, of which the reader runs some twenty ahead; and to detect the encoding
 _BYTES_AT_ONCE, _BYTES_LOOKED_AT = 1 << 22, 1 << 26
 HEADER_BYTES, MOST_COLUMNS = 1 << 20, 10_000
-MOST_ROWS, MOST_CELLS = 1 << 28, 1 << 24  # rows in a file; cells and characters in a sheet, which is kept in memory
+MOST_ROWS, MOST_CELLS = 1 << 31, 1 << 24  # rows in a file; cells and characters in a sheet, which is kept in memory
 UNPACKED_BYTES = 1 << 32  # that a file may declare
 _CODECS = {"utf-8": "utf-8", "gbk": "gb18030"}  # gb18030 includes all of GBK
 _MARK = b"\xef\xbb\xbf"  # the byte order mark of UTF-8
@@ -48,7 +48,8 @@ class File:
 
     `map` is the path of the map, for messages. `metadata` describes the panel. `allowed` lists the platforms that may
     occur. `theirs` maps our columns to the file's. `months`, for a wide file, maps each column to its month (YYYY-MM).
-    `table` contains all rows if files of this type are read at once.
+    `table` contains all rows if files of this type are read at once. `engine` is the URL of the database in which
+    `path` names a table.
     """
 
     path: Path
@@ -60,6 +61,7 @@ class File:
     theirs: dict[str, str]
     months: dict[str, str]
     table: pa.Table | None
+    engine: str = ""
 
     @property
     def owner(self) -> str:
@@ -84,7 +86,7 @@ class File:
 
         In a wide file, each month of a row has its own position.
         """
-        return (1 if kind(self.path) in (".parquet", ".dta") else 2) + position // max(1, len(self.months))
+        return (1 if kind(self.path) in (".parquet", ".dta", "") else 2) + position // max(1, len(self.months))
 
     def called(self, name: str, position: int = 0) -> str:
         """Return a column's name for use in messages.
@@ -96,14 +98,23 @@ class File:
             theirs = [*self.months][position % len(self.months)]
         return name if theirs == name else f"{theirs!r} ({name})"
 
-    def refuse(self, position: int, name: str, expected: str, actual: str, do: str = "") -> NoReturn:
-        """Raise DataError for the row at the given position."""
-        where = f"{self.path}, row {self.row(position)}, column {self.called(name, position)}"
+    def refuse(self, rows: pd.DataFrame, name: str, expected: str, actual: str, do: str = "") -> NoReturn:
+        """Raise DataError for the first of some rows, which are given as `n`, `first` and `last` of distinct values."""
+        first, last, count = rows["first"].min(), rows["last"].max(), rows["n"].sum()
+        if count > 1:
+            actual += f", the first of {count:,} such values in rows {self.row(first):,} to {self.row(last):,}"
+        where = f"{self.path}, row {self.row(first)}, column {self.called(name, first)}"
         refuse(where, expected, actual, do or columns()[name]["remedy"])
 
-    def refuse_header(self, expected: str, actual: str, do: str) -> NoReturn:
-        """Raise DataError for the header."""
-        refuse(f"{self.path}, row 1" if self.row(0) == 2 else self.path, expected, actual, do)
+
+def shown(value: Any) -> str:
+    """Format a value for a message."""
+    return "nothing" if value is None or value == "" else repr(value)
+
+
+def is_text(kind: pa.DataType) -> bool:
+    """Return whether an Arrow type is one of text."""
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind))
 
 
 def kind(path: Path) -> str:
@@ -116,15 +127,19 @@ def refuse_kind(path: Path) -> None:
     admit(path)
     if not kind(path):
         refuse(path, f"a file of type {', '.join(KINDS)}", f"the type {path.suffix!r}", "convert it to one of these")
-    size, most, of = 0, UNPACKED_BYTES, "unpacked bytes"
     with reading(path):
         if kind(path) == ".parquet":
-            size, most, of = pa.parquet.read_metadata(path).num_rows, MOST_ROWS, "rows"
+            refuse_more(path, pa.parquet.read_metadata(path).num_rows, MOST_ROWS, "rows")
         elif kind(path) == ".xlsx":
             with zipfile.ZipFile(path) as parts:
                 size = sum(member.file_size for member in parts.infolist())
+                refuse_more(path, size, UNPACKED_BYTES, "unpacked bytes")
+
+
+def refuse_more(path: Path, size: int, most: int, of: str, do: str = "split the file, or aggregate its rows") -> None:
+    """Raise DataError if a file is larger than the limit."""
     if size > most:
-        refuse(path, f"at most {most:,} {of}", f"{size:,}", "split the file, or aggregate its rows")
+        refuse(path, f"at most {most:,} {of}", f"{size:,}", do)
 
 
 @contextmanager
@@ -136,127 +151,119 @@ def reading(path: Path) -> Iterator[None]:
         raise
     except Exception as error:
         actual = f"one that cannot be read ({error or type(error).__name__})"
-        refuse(path, f"a valid {kind(path)} file", actual, "export it again")
+        refuse(path, f"a valid {kind(path) or 'database table, not a'} file", actual, "export it again")
 
 
-def open_file(path: Path, map: Path | None, allowed: Sequence[str] | None) -> File:
-    """Read a file's header, and match its columns to the schema, using the map if there is one."""
+def open_file(path: Path, map: Path | None, allowed: Sequence[str] | None, engine: str = "") -> File:
+    """Read a file's header, and match its columns to the schema, using the map if there is one.
+
+    With the URL of a database as `engine`, `path` names a table in it.
+    """
     named = load(map, Map) if map else Map()
-    refuse_kind(path)
-    for key in named.model_fields_set & _ONLY_FOR.keys():
-        if kind(path) not in _ONLY_FOR[key]:
-            actual = f"`{key}: {getattr(named, key)}`"
-            refuse(path, f"no `{key}`, used only for {', '.join(_ONLY_FOR[key])}", actual, "remove it from the map")
-    header, metadata, table = opened(path, named)
+    if not engine:
+        refuse_kind(path)
+    header, metadata, table = opened(path, named, engine)
     theirs = {name: name for name in columns() if name in header} | named.columns
-    file = File(path, map, named, header, metadata, allowed, theirs, {}, table)
+    file = File(path, map, named, header, metadata, allowed, theirs, {}, table, engine)
+    for fault in _faults(file):
+        refuse(f"{path}, row 1" if file.row(0) == 2 else path, *fault)
+    return file
+
+
+def _faults(file: File) -> Iterator[tuple[str, str, str]]:
+    """Yield what is expected of a header, what was found and what to do, and match its columns on the way."""
+    named, theirs, of_map, header = file.named, file.theirs, file.map, file.header
     needed = [name for name, column in columns().items() if not column.get("optional")]
-    if not map and (unknown := [name for name in header if name not in columns()]):
-        optional = ", ".join(name for name in columns() if name not in needed)
-        proposes = f"`market-impact map {path} --out MAP.yml` proposes one"
-        do = f"remove or rename it, or match the columns in a map ({proposes}); optional columns are {optional}"
-        file.refuse_header(f"the columns {', '.join(needed)}", f"the unknown column {unknown[0]!r}", do)
+    alike = [name.casefold() for name in header]  # as SQL compares them
+    every, optional = f"the columns {', '.join(needed)}", ", ".join(name for name in columns() if name not in needed)
+
+    def asked(name: str) -> str:
+        return f"{file.line(f'columns: {{{name}: THEIRS}}')}, where THEIRS is its name"
+
+    for name in header if not of_map else ():
+        if name not in columns():
+            do = sentence("unknown column", path=file.path, optional=optional)
+            yield every, f"the unknown column {name!r}", do
     for name, column in theirs.items():
-        if header.count(column) != 1:
-            expected = f"one column {column!r}" + (f", mapped to {name} in {map}" if map else "")
-            do = f"correct `columns` in {map}" if map else "remove the duplicate"
-            file.refuse_header(expected, f"the columns {', '.join(header)}", do)
-    _refuse_keys(file)
+        if alike.count(column.casefold()) != 1:
+            expected = f"one column {column!r}" + (f", mapped to {name} in {of_map}" if of_map else "")
+            do = f"correct `columns` in {of_map}" if of_map else "remove the duplicate"
+            yield expected, f"the columns {', '.join(header)}", do
+    if named.closures == "account" and ("account" not in theirs or "dose" in theirs):
+        actual = "a column of doses" if "dose" in theirs else "no column 'account'"
+        do = f"correct `columns` or `closures` in {of_map}"
+        yield "closures by account, from which doses are computed", actual, do
+    if named.money_by_row and "currency" not in theirs:
+        yield "a column for the currencies in `rates`", "no column 'currency'", asked("currency")
+    expected = "a column of weights if, and only if, the population is a sample"
+    if "weight" in theirs and file.population != "sample":
+        do = f"{file.line('population: sample')}, or rename the column if it does not contain firm weights"
+        yield expected, f"a column of weights and the population {file.population!r}", do
+    if "weight" not in theirs and named.population == "sample" and "population" not in file.metadata:
+        yield expected, "no column 'weight'", f"{asked('weight')}, or write `population: not representative`"
     if named.wide:
-        _find_months(file, named.wide)
-        needed = [name for name in needed if name not in ("month", "sales")]
+        yield from _wide_faults(file, named.wide)
     if "renamed_from" in theirs and ("firm" in theirs or "account" in theirs):
         theirs.setdefault("firm", theirs.get("account", ""))  # either can stand in for the other
         theirs.setdefault("account", theirs["firm"])
     for name in needed:
-        if name not in theirs:
-            named_so = f"{file.line(f'columns: {{{name}: THEIRS}}')}, where THEIRS is its name, or " if map else ""
-            do = f"{named_so}add it: {columns()[name]['remedy']}"
-            file.refuse_header(f"the columns {', '.join(needed)}", f"no column {name!r}", do)
-    return file
+        if name not in theirs and not (named.wide and name in ("month", "sales")):
+            do = f"{f'{asked(name)}, or ' if of_map else ''}add it: {columns()[name]['remedy']}"
+            yield every, f"no column {name!r}", do
 
 
-def _refuse_keys(file: File) -> None:
-    """Raise DataError if a map's closures, rates or population do not match the file's columns."""
-    named, theirs = file.named, file.theirs
-    if named.closures == "account" and ("account" not in theirs or "dose" in theirs):
-        expected = "closures by account, from which doses are computed"
-        actual = "a column of doses" if "dose" in theirs else "no column 'account'"
-        file.refuse_header(expected, actual, f"correct `columns` or `closures` in {file.map}")
-    if named.money_by_row and "currency" not in theirs:
-        actual, do = "no column 'currency'", file.line("columns: {currency: THEIRS}")
-        file.refuse_header("a column for the currencies in `rates`", actual, f"{do}, where THEIRS is its name")
-    expected = "a column of weights if, and only if, the population is a sample"
-    if "weight" in theirs and file.population != "sample":
-        do = f"{file.line('population: sample')}, or rename the column if it does not contain firm weights"
-        file.refuse_header(expected, f"a column of weights and the population {file.population!r}", do)
-    if "weight" not in theirs and named.population == "sample" and "population" not in file.metadata:
-        do = file.line("columns: {weight: THEIRS}`, where THEIRS is its name, or `population: not representative")
-        file.refuse_header(expected, "no column 'weight'", do)
-
-
-def _find_months(file: File, wide: Wide) -> None:
-    """Parse the months in a wide file's column names."""
+def _wide_faults(file: File, wide: Wide) -> Iterator[tuple[str, str, str]]:
+    """Find the months in a wide file's column names, and yield faults as `_faults` does."""
     expected, months = f"sales columns named {wide.prefix}MONTH, with MONTH in the format {wide.format}", file.months
     for column in file.header:
         word = column.removeprefix(wide.prefix)
-        month, taken = (as_day(word, wide.format) or "")[:7], column in file.theirs.values()
-        if taken or not column.startswith(wide.prefix) or not (wide.prefix or month or strange(word)):
+        (odd, mend), month = strange(word), (as_day(word, wide.format) or "")[:7]
+        if column in file.theirs.values() or not column.startswith(wide.prefix) or not (wide.prefix or month or odd):
             continue  # without a prefix, other columns may be among the months
         if not month:
-            do = QUARTERS if "quarter" in strange(word) else f"rename the column, or correct `wide` in {file.map}"
-            file.refuse_header(expected, f"the column {column!r}{strange(word)}", do)
+            do = mend or f"rename the column, or correct `wide` in {file.map}"
+            yield expected, f"the column {column!r}{odd}", do
         if month in months.values() or file.header.count(column) > 1:
-            file.refuse_header(expected, f"the month {month} twice ({column!r})", "remove one column")
+            yield expected, f"the month {month} twice ({column!r})", "remove one column"
         months[column] = month
     beside = [f" and the column {name!r}" for name in ("month", "sales") if name in file.theirs]
     if not months or beside:
-        actual = f"{len(months)} such columns{''.join(beside)}"
-        file.refuse_header(f"{expected}, instead of columns month and sales", actual, f"correct `wide` in {file.map}")
+        actual, do = f"{len(months)} such columns{''.join(beside)}", f"correct `wide` in {file.map}"
+        yield f"{expected}, instead of columns month and sales", actual, do
 
 
-# Opening: header, metadata and, for file types read at once, all rows
+# Header and metadata
 
 
-def opened(path: Path, named: Map) -> tuple[Sequence[str], dict[str, str], pa.Table | None]:
+def opened(path: Path, named: Map, engine: str = "") -> tuple[Sequence[str], dict[str, str], pa.Table | None]:
     """Return a file's header, metadata and rows.
 
-    The rows are a table, or None if files of this type are read in blocks.
+    The rows are a table, or None if files of this type are read in batches.
     """
     table, metadata = None, dict[str, str]()
     with reading(path):
-        if kind(path) in OF_TEXT:
-            header: Sequence[str] = _text_header(path, named)
+        if engine:
+            import ibis  # slow
+
+            header: Sequence[str] = ibis.connect(engine).table(path.name).columns
+        elif kind(path) in OF_TEXT:
+            header, _ = _text_header(path, named)
         elif kind(path) == ".parquet":
             schema = pa.parquet.read_schema(path)
-            header, metadata = schema.names, _panel_metadata(path, schema.metadata or {})
+            header, stated = schema.names, schema.metadata or {}
+            keys = [key for key in ("provenance", "population") if key.encode() in stated]
+            metadata = {key: stated[key.encode()].decode(errors="replace") for key in keys}
         else:
             table = _sheet(path, named.sheet) if kind(path) == ".xlsx" else _stata(path)
             header = table.column_names
-    if len(header) > MOST_COLUMNS:
-        refuse(path, f"at most {MOST_COLUMNS:,} columns", f"{len(header):,}", "check the column separator")
+    refuse_more(path, len(header), MOST_COLUMNS, "columns", "check the column separator")
     return header, metadata, table
-
-
-def _panel_metadata(path: Path, raw: Mapping[bytes, bytes]) -> dict[str, str]:
-    """Decode the metadata on provenance, population and platform order.
-
-    Metadata of other programs are ignored.
-    """
-    keys = [key for key in ("provenance", "population", ORDER) if key.encode() in raw]
-    metadata = {key: raw[key.encode()].decode(errors="replace") for key in keys}
-    try:
-        TypeAdapter(list[str]).validate_json(metadata.get(ORDER, "[]"))
-    except ValueError:
-        expected = f"a list of names in JSON as {ORDER} in the metadata"
-        refuse(path, expected, repr(metadata[ORDER][:60]), "correct or remove it")
-    return metadata
 
 
 def _stata(path: Path) -> pa.Table:
     frame = pd.read_stata(path)
-    if (size := int(frame.memory_usage(deep=True).sum())) > UNPACKED_BYTES:  # a .dta file stores repeated text once
-        refuse(path, f"at most {UNPACKED_BYTES:,} unpacked bytes", f"{size:,}", "split the file, or aggregate its rows")
+    size = int(frame.memory_usage(deep=True).sum())  # of which a .dta file stores repeated text once
+    refuse_more(path, size, UNPACKED_BYTES, "unpacked bytes")
     return pa.Table.from_pandas(frame, preserve_index=False)
 
 
@@ -265,73 +272,60 @@ def _unpacked(path: Path) -> IO[bytes]:
     return cast(IO[bytes], gzip.open(path)) if kind(path) == ".csv.gz" else path.open("rb")
 
 
-def _usual_separator(path: Path) -> str:
-    """Return the default column separator for a text file."""
-    return "\t" if kind(path) == ".tsv" else ","
-
-
-def of_text(path: Path) -> tuple[Map, list[str]]:
-    """Detect the encoding and separator of a text file.
-
-    Return them as a map, and as map lines if they are not the defaults.
-    """
+def encoding_of(path: Path) -> str:
+    """Detect the encoding of a text file, "utf-8" or "gbk"."""
+    if kind(path) not in OF_TEXT:
+        return "utf-8"
     with reading(path), _unpacked(path) as stream:
         start = stream.read(_BYTES_LOOKED_AT)
-    encoding, lines = "utf-8", list[str]()
     try:
-        text = getincrementaldecoder("utf-8-sig")().decode(start)  # tolerates a truncated last character
+        getincrementaldecoder("utf-8")().decode(start)  # tolerates a truncated last character
     except UnicodeDecodeError:
-        encoding, text = "gbk", start.decode("gb18030", "replace")
-        lines = ["encoding: gbk  # the file is not valid UTF-8"]
-    header = text.partition("\n")[0]
-    separator = max(",;\t|", key=header.count)
-    if separator != _usual_separator(path):
-        lines.append(f"separator: {json.dumps(separator)}  # {header.count(separator)} of them in the header")
-    return Map.model_validate({"encoding": encoding, "separator": separator}), lines
+        return "gbk"
+    return "utf-8"
 
 
-def _text_header(path: Path, named: Map) -> list[str]:
+def _text_header(path: Path, named: Map) -> tuple[list[str], str]:
+    """Return the header of a text file, and the separator by which it has most columns."""
     with _unpacked(path) as stream:
         start = stream.read(HEADER_BYTES)
     if not start.removeprefix(_MARK).strip():
         refuse(path, "a header and rows", "an empty file", "export it again")
     if start.startswith(_MARK) and named.encoding == "gbk":
-        actual = "the byte order mark of UTF-8"
-        refuse(path, "text in GBK, as the map says", actual, "remove `encoding` from the map")
-    codec, sign = _CODECS[named.encoding].replace("utf-8", "utf-8-sig"), named.separator or _usual_separator(path)
-    lines = io.StringIO(start.decode(codec, "replace"), newline="")
-    try:
-        header = next(csv.reader(lines, delimiter=sign))
-    except csv.Error as error:
-        refuse(f"{path}, row 1", "column names", f"a malformed row ({error})", "use short names, and close all quotes")
-    if len(start) == HEADER_BYTES and not lines.read(1):
-        do = "use short names, and close all quotes"
-        refuse(f"{path}, row 1", f"column names within the first {HEADER_BYTES:,} bytes", "a longer row", do)
+        found, do = "the byte order mark of UTF-8", "remove `encoding` from the map"
+        refuse(path, "text in GBK, as the map says", found, do)
+    text = start.removeprefix(_MARK).decode(_CODECS[named.encoding], "replace")
+    where, rows, do = f"{path}, row 1", list[tuple[list[str], str, str]](), "use short names, and close all quotes"
+    for sign in ",;\t|":
+        lines = io.StringIO(text, newline="")
+        try:
+            rows.append((next(csv.reader(lines, delimiter=sign)), sign, lines.read(1)))
+        except csv.Error as error:
+            refuse(where, "column names", f"a malformed row ({error})", do)
+    header, sign, more = max(rows, key=lambda row: len(row[0]))
+    if len(start) == HEADER_BYTES and not more:
+        refuse(where, f"column names within the first {HEADER_BYTES:,} bytes", "a longer row", do)
     if "\ufffd" in "".join(header):
         _refuse_bytes(path, named.encoding)
-    if len(header) == 1 and (others := sorted({*",;\t|"} & {*header[0]})):
-        do = "write `separator: {}` in its map".format(repr(others[-1]).replace("'", '"'))
-        refuse(f"{path}, row 1", f"columns separated by {sign!r}", repr(header[0][:60]), do)
-    return header
+    return header, sign
 
 
 def _refuse_bytes(path: Path, encoding: str) -> None:
     """Raise DataError for the first line that is not in the given encoding, if there is one."""
+    expected, do = "UTF-8 text", "save it as UTF-8"
+    if encoding == "gbk":
+        expected, do = "text in GBK, as the map says", f"remove `encoding` from the map, or {do}"
     with _unpacked(path) as stream:
+        marked = stream.read(len(_MARK)) == _MARK
+        stream.seek(0)
         for row, line in enumerate(iter(lambda: stream.readline(_BYTES_AT_ONCE), b""), start=1):
-            if len(line) == _BYTES_AT_ONCE:
-                return  # no reader accepts a line this long
-            try:
-                line.decode(_CODECS[encoding])
+            try:  # no reader accepts longer lines
+                line.decode(_CODECS[encoding], "strict" if len(line) < _BYTES_AT_ONCE else "replace")
             except UnicodeDecodeError as error:
                 actual, meant = f"the byte 0x{line[error.start]:02x}", line.rstrip().decode("gb18030", "replace")
-                expected, do = "UTF-8 text", "save it as UTF-8"
-                if encoding == "gbk":
-                    expected, do = "text in GBK, as the map says", f"remove `encoding` from the map, or {do}"
-                elif "\ufffd" not in meant:
+                if encoding == "utf-8" and "\ufffd" not in meant:
                     actual += f"; it is probably GBK, in which the row reads {meant!r}"
-                    stream.seek(0)
-                    do += "" if stream.read(3) == _MARK else ", or write `encoding: gbk` in its map"
+                    do += "" if marked else ", or write `encoding: gbk` in its map"
                 refuse(f"{path}, row {row}", expected, actual, do)
 
 
@@ -348,22 +342,20 @@ def _sheet(path: Path, name: str | None) -> pa.Table:
         expected = f"the sheet {name!r}" if name else "one sheet"
         do = f"write `sheet: {(names or ['NAME'])[0]}` in its map, or name another sheet"
         refuse(path, expected, f"the sheets {', '.join(names)}", do)
-    sheet, rows, size = book[name or names[0]], list[tuple[Any, ...]](), 0
-    sheet.reset_dimensions()  # the declared ones may span a million columns
     with zipfile.ZipFile(path) as parts:
         has_formulas = any(b"<f" in parts.read(part) for part in parts.namelist() if part.startswith("xl/worksheets/"))
-    other = openpyxl.load_workbook(path, read_only=True)[sheet.title] if has_formulas else None
-    if other:
-        other.reset_dimensions()
-    written = other.iter_rows(values_only=True) if other else repeat(())
-    for row, formulas in zip(sheet.iter_rows(values_only=True), written, strict=False):
-        if lost := [formula for cell, formula in zip(row, formulas, strict=False) if cell is None and formula]:
-            do = "open it in Excel and save it, or paste the values"
-            refuse(f"{path}, row {len(rows) + 1}", "the values of formulas", f"{lost[0]!r} without its value", do)
+    books = [book, openpyxl.load_workbook(path, read_only=True)] if has_formulas else [book]
+    rows, size, sheets = list[tuple[Any, ...]](), 0, [each[name or names[0]] for each in books]
+    for sheet in sheets:
+        sheet.reset_dimensions()  # the declared ones may span a million columns
+    for row, *formulas in zip(*(sheet.iter_rows(values_only=True) for sheet in sheets), strict=False):
+        for cell, formula in zip(row, *formulas, strict=False) if formulas else ():
+            if cell is None and formula:
+                do = "open it in Excel and save it, or paste the values"
+                refuse(f"{path}, row {len(rows) + 1}", "the values of formulas", f"{formula!r} without its value", do)
         rows.append(row)
         size += 1 + sum(len(cell) if isinstance(cell, str) else 1 for cell in row)
-        if size > MOST_CELLS:
-            refuse(path, f"at most {MOST_CELLS:,} cells and characters in a sheet", "more", "save the sheet as .csv")
+        refuse_more(path, size, MOST_CELLS, "cells and characters in a sheet", "save the sheet as .csv")
     while rows and not any(cell not in (None, "") for cell in rows[-1]):
         rows.pop()  # empty cells with formatting only
     if not rows:
@@ -373,7 +365,9 @@ def _sheet(path: Path, name: str | None) -> pa.Table:
 
 
 def sheets(path: Path) -> list[str]:
-    """Return an Excel file's worksheet names."""
+    """Return an Excel file's worksheet names, and none of other files."""
+    if kind(path) != ".xlsx":
+        return []
     import openpyxl
 
     with reading(path):
@@ -392,51 +386,37 @@ def _text(cell: Any) -> str | None:
 # Rows
 
 
-def tables(file: File) -> Iterator[pa.Table]:
-    """Yield the rows of a file in tables of similar size.
-
-    In a wide file, each month of a row counts as a row.
-    """
-    held, needed = list[pa.RecordBatch](), [*dict.fromkeys([*file.theirs.values(), *file.months])]
-    if file.table is not None:
-        batches: Iterator[pa.RecordBatch] = iter(file.table.select(needed).to_batches(ROWS_AT_ONCE))
-    else:
-        batches = (_parquet_batches if kind(file.path) == ".parquet" else _text_batches)(file, needed)
-    count = 0
+def batches(file: File, needed: list[str]) -> Iterator[pa.RecordBatch]:
+    """Yield the needed columns of a file in batches of rows."""
+    count, of_kind = 0, _parquet_batches if kind(file.path) == ".parquet" else _text_batches
     with reading(file.path):
-        for batch in batches:
-            held.append(batch)
+        for batch in of_kind(file, needed) if file.table is None else file.table.select(needed).to_batches():
             count += batch.num_rows
-            if count > MOST_ROWS:
-                refuse(file.path, f"at most {MOST_ROWS:,} rows", "more", "split the file, or aggregate its rows")
-            if sum(batch.num_rows for batch in held) * max(1, len(file.months)) >= ROWS_AT_ONCE:
-                yield pa.Table.from_batches(held)
-                held = []
-    if any(batch.num_rows for batch in held):
-        yield pa.Table.from_batches(held)
+            refuse_more(file.path, count, MOST_ROWS, "rows")
+            yield batch
 
 
 def _text_batches(file: File, needed: list[str]) -> Iterator[pa.RecordBatch]:
-    ragged, codec, sign = list[Any](), _CODECS[file.named.encoding], file.named.separator or _usual_separator(file.path)
+    path, named, ragged = file.path, file.named, list[Any]()
+    codec, (_, sign) = _CODECS[named.encoding], _text_header(path, named)
 
     def stop(row: pa.csv.InvalidRow) -> str:
         ragged.append(row)
         return "error"
 
     reading = pa.csv.ReadOptions(use_threads=False, block_size=_BYTES_AT_ONCE, encoding=codec)
-    parsing = pa.csv.ParseOptions(
-        delimiter=sign, newlines_in_values=True, ignore_empty_lines=False, invalid_row_handler=stop
-    )
+    lines = {"newlines_in_values": True, "ignore_empty_lines": False, "invalid_row_handler": stop}
+    parsing = pa.csv.ParseOptions(delimiter=sign, **lines)
     text = pa.csv.ConvertOptions(column_types=dict.fromkeys(needed, pa.string()), include_columns=needed)
-    packed = "gzip" if kind(file.path) == ".csv.gz" else None
+    packed = "gzip" if kind(path) == ".csv.gz" else None
     try:
-        yield from pa.csv.open_csv(pa.input_stream(file.path, compression=packed), reading, parsing, text)
+        yield from pa.csv.open_csv(pa.input_stream(path, compression=packed), reading, parsing, text)
     except (pa.ArrowInvalid, UnicodeDecodeError):
         for row in ragged:
             expected, actual = f"{row.expected_columns} cells", f"{row.actual_columns} in {row.text!r}"
             do = f"quote cells that contain {sign!r}, and make every row as long as the header"
-            refuse(f"{file.path}, row {row.number}", expected, actual, do)
-        _refuse_bytes(file.path, file.named.encoding)
+            refuse(f"{path}, row {row.number}", expected, actual, do)
+        _refuse_bytes(path, named.encoding)
         raise
 
 
@@ -444,5 +424,168 @@ def _parquet_batches(file: File, needed: list[str]) -> Iterator[pa.RecordBatch]:
     """Yield batches of rows, with text dictionary-encoded to save memory."""
     texts = [column.name for column in pa.parquet.read_schema(file.path) if pa.types.is_string(column.type)]
     with pa.parquet.ParquetFile(file.path, read_dictionary=texts) as rows:
-        for group in range(rows.num_row_groups):  # one at a time, or all their buffers stay in memory
-            yield from rows.iter_batches(ROWS_AT_ONCE, row_groups=[group], columns=needed)
+        yield from rows.iter_batches(ROWS_AT_ONCE, columns=needed)
+
+
+# Rows in SQL
+
+MEMORY = "1GB"
+"""For the engine's own tables; the panel's array is not part of them."""
+_NUMERIC = (is_text, pa.types.is_integer, pa.types.is_floating, pa.types.is_decimal, pa.types.is_null)
+_PLAIN = (*_NUMERIC, pa.types.is_boolean, pa.types.is_date, pa.types.is_timestamp)
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Rows of a file or database table, as the table `source` in the SQL dialect of DuckDB.
+
+    It has the cells under our names; `row`, their position; `value`, the sales as a number, NULL if missing; `bad`,
+    whether they are invalid; and `pointed`, 1 if a point in them may mark decimals or thousands, 2 if their separators
+    are clear, and 0 otherwise. A row of a wide file is one row per month. `remote` is whether another engine does the
+    work, and so adds up all that it can.
+    """
+
+    path: Path  # for messages
+    connection: Any
+    source: str  # common table expressions
+    remote: bool
+
+    def query(self, sql: str) -> pa.Table:
+        """Return the result of a query."""
+        return pa.Table.from_batches([*self._stream(sql, {})])
+
+    def of_units(self, units: pa.Table, parts: pa.Table, amount: str) -> Iterator[pa.RecordBatch]:
+        """Yield each row's `unit` and `part`, its amount, whether its sales are `unknown`, and `n`, how many rows.
+
+        Unit and part are positions in two tables of keys. Several rows of a unit and part may come as one.
+        """
+        keys, joins = {"unit": units, "part": parts}, ""
+        for name, table in keys.items():
+            joins += f" JOIN {name}s USING ({', '.join(column for column in table.column_names if column != 'factor')})"
+            keys[name] = table.append_column(name, pa.array(np.arange(len(table), dtype=np.int32)))
+        listed = f"{amount} AS amount, value IS NULL AS unknown, CAST(1 AS BIGINT) AS n"
+        sql = f"SELECT unit, part, {listed} FROM source{joins}"
+        if self.remote and amount != "row":
+            of = "BIGINT" if "BIGINT" in amount else "DOUBLE"
+            added = f"CAST(sum(amount) AS {of}) AS amount, bool_or(unknown) AS unknown, CAST(sum(n) AS BIGINT) AS n"
+            sql = f"SELECT unit, part, {added} FROM ({sql}) AS joined GROUP BY unit, part"
+        return self._stream(sql, keys)
+
+    def _stream(self, sql: str, tables: dict[str, pa.Table]) -> Iterator[pa.RecordBatch]:
+        """Yield the result of a query, which may join tables of ours, in batches in no particular order."""
+        with reading(self.path):
+            sql = f"WITH {self.source} {sql}"
+            for name, table in tables.items():
+                if self.remote:
+                    self.connection.create_table(f"{name}s", table, temp=True, overwrite=True)
+                else:
+                    self.connection.register(f"{name}s", table)
+            if self.remote:
+                reader = self.connection.sql(sql, dialect="duckdb").to_pyarrow_batches(chunk_size=ROWS_AT_ONCE)
+            else:
+                reader = self.connection.sql(sql).to_arrow_reader(ROWS_AT_ONCE)
+            yield pa.RecordBatch.from_pylist([], reader.schema)  # so that there is one
+            yield from reader
+
+
+@contextmanager
+def rows_of(file: File) -> Iterator[Rows]:
+    """Open a file or database table for queries."""
+    if file.engine:
+        import ibis
+
+        with reading(file.path):
+            connection = ibis.connect(file.engine)
+            schema = connection.table(file.path.name).schema().to_pyarrow()
+        yield _rows(file, connection, schema, "row_number() OVER () - 1", f"FROM {_quoted(file.path.name)}")
+        connection.disconnect()
+        return
+    import duckdb
+
+    settings: Any = {"memory_limit": MEMORY, "preserve_insertion_order": False, "autoload_known_extensions": False}
+    with tempfile.TemporaryDirectory() as folder, duckdb.connect(config=settings) as database:
+        database.execute(f"SET temp_directory = {_literal(folder)}")
+        source = _as_parquet(file, Path(folder), [*dict.fromkeys([*file.theirs.values(), *file.months])])
+        base = f"FROM read_parquet({_literal(str(source))}, file_row_number = true)"
+        yield _rows(file, database, pa.parquet.read_schema(source), "file_row_number", base)
+
+
+def _rows(file: File, connection: Any, schema: pa.Schema, row: str, base: str) -> Rows:
+    """Return the rows of a table with a schema."""
+    types = {theirs: schema.field(theirs).type for theirs in [*file.theirs.values(), *file.months]}
+    types = {theirs: of.value_type if pa.types.is_dictionary(of) else of for theirs, of in types.items()}
+    quoted = {theirs: _quoted(theirs) for theirs in types}
+    rows = Rows(file.path, connection, f"cells AS (SELECT * {base})", bool(file.engine))
+    for theirs in (name for name, of in types.items() if is_text(of)):
+        column = quoted[theirs]
+        long = f"bit_length({column}) > {8 * LONGEST_NAME} AND length({column}) > {LONGEST_NAME}"
+        for length in rows.query(f"SELECT length({column}) AS found FROM cells WHERE {long} LIMIT 1")["found"]:
+            refuse_long(file.path, theirs, length.as_py(), LONGEST_NAME)
+    sold = [types[column] for column in file.months or [file.theirs["sales"]]]
+    for ours, of in [*((ours, types[theirs]) for ours, theirs in file.theirs.items()), *(("sales", of) for of in sold)]:
+        is_number = columns()[ours]["type"] == NUMBER
+        if not any(allowed(of) for allowed in (_NUMERIC if is_number else _PLAIN)):
+            where, expected = f"{file.path}, column {file.called(ours)}", "numbers" if is_number else "text"
+            refuse(where, expected, f"values of type {of}", columns()[ours]["remedy"])
+    cells = {ours: _cell(ours, quoted[theirs], types[theirs]) for ours, theirs in file.theirs.items()}
+    if file.months:  # of which some may contain only whole numbers
+        cast, months = "VARCHAR" if any(map(is_text, sold)) else "DOUBLE", len(file.months)
+        row = f"({row}) * {months} + unnest([{', '.join(map(str, range(months)))}])"
+        cells["month"] = f"unnest([{', '.join(map(_literal, file.months.values()))}])"
+        cells["sales"] = f"unnest([{', '.join(f'CAST({quoted[column]} AS {cast})' for column in file.months)}])"
+    listed = ", ".join(f"{cell} AS {ours}" for ours, cell in cells.items())
+    value, bad, pointed = _sales(file.named, has_text=any(map(is_text, sold)))
+    source = f"""cells AS (SELECT CAST({row} AS BIGINT) AS row, {listed} {base}),
+parsed AS (SELECT *, {value} AS value, {pointed} AS pointed FROM cells),
+source AS (SELECT *, COALESCE({bad}, FALSE) AS bad FROM parsed)"""
+    return Rows(file.path, connection, source, bool(file.engine))
+
+
+def _literal(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
+
+
+def _as_parquet(file: File, folder: Path, needed: list[str]) -> Path:
+    """Return a Parquet file with the needed columns of a file's rows."""
+    if kind(file.path) == ".parquet":
+        return file.path
+    target, writer = folder / "rows.parquet", None
+    for batch in batches(file, needed):
+        table = pa.Table.from_batches([batch]).select(needed)
+        writer = writer or pa.parquet.ParquetWriter(target, table.schema)
+        writer.write_table(table)
+    if writer is None:
+        refuse(file.path, "rows of data", "only a header", "export it again")
+    writer.close()
+    return target
+
+
+def _cell(ours: str, column: str, kind: pa.DataType) -> str:
+    """Return the SQL expression for a column's cells: dates for timestamps of a month, else the cells as they are."""
+    if columns()[ours]["type"] != MONTH or not (pa.types.is_timestamp(kind) or pa.types.is_date(kind)):
+        return column
+    zone = getattr(kind, "tz", None)  # stored in UTC, where midnight in Shanghai falls on the previous day
+    if zone and (offset := re.fullmatch(r"([+-])(\d\d):(\d\d)", zone)):  # which is no zone's name
+        sign, hours, minutes = offset.groups()
+        apart = f"{sign.strip('+')}{60 * int(hours) + int(minutes)} minutes"
+        return f"CAST(timezone('UTC', {column}) + INTERVAL '{apart}' AS DATE)"
+    return f"CAST({f'timezone({_literal(zone)}, {column})' if zone else column} AS DATE)"
+
+
+def _sales(named: Map, has_text: bool) -> tuple[str, str, str]:
+    """Return the SQL expressions for `value`, `bad` and `pointed`."""
+    least, most = (columns()["sales"]["constraints"][limit] for limit in ("minimum", "maximum"))
+    bad = f"value NOT BETWEEN {-most if named.rows == 'order' else least} AND {most}"
+    if not has_text:
+        return "NULLIF(CAST(sales AS DOUBLE), CAST('NaN' AS DOUBLE))", bad, "0"
+    thousands, declared = SPELLED.get(named.thousands, f"[{named.thousands}]"), {"thousands", "decimal"}
+    plain = f"regexp_replace(sales, {_literal(thousands)}, '', 'g')" if named.thousands else "sales"
+    known = f"sales NOT IN ({', '.join(map(_literal, ['', *named.missing]))})"
+    clear = f"NOT regexp_matches(sales, {_literal(EITHER)}) THEN 2 WHEN sales LIKE '%.%' THEN 1"
+    pointed = "0" if named.model_fields_set & declared else f"CASE WHEN NOT ({known}) THEN 0 WHEN {clear} ELSE 0 END"
+    bad += f" OR ({known} AND NOT regexp_matches(sales, {_literal(number_pattern(named.thousands, named.decimal))}))"
+    return f"CASE WHEN {known} THEN TRY_CAST(replace({plain}, '{named.decimal}', '.') AS DOUBLE) END", bad, pointed

@@ -15,22 +15,21 @@ SIGNS = (("", "."), (",", "."), ("", ","), (".", ","), (" ", "."), (" ", ","), (
 """Separators of thousands and decimals; if two pairs give the same numbers, the first is proposed."""
 SPELLED = {" ": "[ \u00a0\u202f]", "'": "['\u2019]"}
 MONEY, UNKNOWN, TOTALS, CHINA = (RECOGNISED[name] for name in ("money", "unknown", "totals", "china"))
+EITHER = r"^(0?|[1-9][0-9]{0,2}(\.[0-9]{3})?)$"
+"""Numbers in which a point may mark decimals or thousands."""
 QUARTERS = "supply monthly sales, since a quarter cannot be split at a closure"
 _QUARTER = re.compile(r"(?i)(^|[0-9 _-])Q[1-4]|[1-4]Q|[1-4一二三四]季")
 
 
-def strange(word: str) -> str:
-    """Describe a quarter, a Period of pandas or an Excel serial number given in place of a month.
-
-    Return an empty string for other text.
-    """
+def strange(word: str) -> tuple[str, str]:
+    """Describe a quarter, a Period of pandas or an Excel serial number given in place of a month, with its remedy."""
     if _QUARTER.search(word):
-        return ", a quarter"
+        return ", a quarter", QUARTERS
     if re.fullmatch(r"[2-9][0-9]{2}", word):
-        return f", as pandas stores the Period {np.datetime64(int(word), 'M')}; convert the column by .astype(str)"
+        return f", as pandas stores the Period {np.datetime64(int(word), 'M')}", "convert the column by .astype(str)"
     if not re.fullmatch(r"[2-6][0-9]{4}(\.[0-9]+)?", word):
-        return ""
-    return f", an Excel serial number ({np.datetime64('1899-12-30') + np.timedelta64(int(float(word)), 'D')})"
+        return "", ""
+    return f", an Excel serial number ({np.datetime64('1899-12-30') + np.timedelta64(int(float(word)), 'D')})", ""
 
 
 def dates(words: Iterable[str], strays: float = 0.0) -> tuple[dict[str, str], list[str], list[list[str]]]:

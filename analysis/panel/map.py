@@ -61,6 +61,11 @@ _SCHEMA: dict[str, Any] = json.loads((ROOT / "data" / "panel.schema.json").read_
 RECOGNISED: dict[str, Any] = _SCHEMA["recognised"]
 
 
+def sentence(key: str, **values: Any) -> str:
+    """Return a sentence of ``data/panel.schema.json`` with values in it."""
+    return str(_SCHEMA["sentences"][key]).format(**values)
+
+
 @cache
 def columns() -> dict[str, dict[str, Any]]:
     """Return the column definitions in ``data/panel.schema.json`` by name."""
@@ -91,7 +96,8 @@ class Map(Written):
     platforms: Labels = {}  # their label: our code; omit if they use our codes; rows with one code are added up
     origins: Labels = {}
     wide: Wide | None = None  # omit if months are rows
-    rows: Literal["month", "day", "week"] = "month"  # period of a row; a week is dated by its first day
+    # period of a row; a week is dated by its first day; an order may be one of several a day, and returns are below 0
+    rows: Literal["month", "day", "week", "order"] = "month"
     month_format: Formats = (ISO_MONTH,)  # formats of dates in cells
     closed_format: Formats | None = None  # month_format by default
     currency: Text = DOLLARS  # of the file's sales
@@ -105,24 +111,21 @@ class Map(Written):
     closures: Literal["firm", "account"] = "firm"  # unit that closed_on describes
     population: Population | None = None  # how firms were selected; not representative by default
     encoding: Literal["utf-8", "gbk"] = "utf-8"  # of a text file
-    separator: Literal[",", ";", "\t", "|"] | None = None  # of its columns; by default from the file's name
     sheet: Text | None = None  # of an Excel file; its only one by default
 
     @model_validator(mode="after")
     def _fits(self) -> Map:
-        if (self.currency != DOLLARS) != ("" in self.rates):
-            raise ValueError(
-                "expected currency and rates together (rates in US dollars per unit, one for all periods or by year or "
-                "month) or, with a currency column, only rates, such as {CNY: 0.15, EUR: {2020: 1.14, 2021: 1.18}}"
-            )
-        if self.thousands == self.decimal:
-            raise ValueError("expected different separators for thousands and decimals")
-        if self.wide and self.rows != "month":
-            raise ValueError("expected months, not days or weeks, as columns of a wide file")
-        day = datetime.date(2021, 5, 17)
+        apart, day = self.rows != "month", datetime.date(2021, 5, 17)
         dated = all(as_day(f"{day:{pattern}}", pattern) == str(day) for pattern in self.month_format)
-        if self.rows != "month" and "month_format" in self.model_fields_set and not dated:
-            raise ValueError("expected a month_format that includes the day, since rows are days or weeks")
+        undated = apart and "month_format" in self.model_fields_set and not dated
+        for wrong, expected in (
+            ((self.currency != DOLLARS) != ("" in self.rates), sentence("currency and rates")),
+            (self.thousands == self.decimal, "expected different separators for thousands and decimals"),
+            (self.wide and apart, "expected months, not days, weeks or orders, as columns of a wide file"),
+            (undated, "expected a month_format that includes the day, since rows are days, weeks or orders"),
+        ):
+            if wrong:
+                raise ValueError(expected)
         return self
 
     @property

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import cached_property, wraps
 from pathlib import Path
@@ -25,8 +26,6 @@ UNITS = {"real": "USD", "simulated": "sim-$"}
 POPULATIONS: tuple[str, ...] = get_args(Population)
 LARGEST = 1e30
 """Upper limit on monthly sales in any currency; squares and products of larger values overflow."""
-ORDER = "platform_order"
-"""Metadata key under which a written panel stores the order of its platforms, in JSON."""
 
 _ROWS_AT_ONCE = 1 << 18  # written to a file
 _FIRMS_AT_ONCE = 1 << 16  # hashed in a digest, to avoid copying a large panel whole
@@ -114,9 +113,8 @@ class Panel:
         lacking, twice = [name for name in attributes() if name not in self.firms], [*ids[ids.duplicated()][:1]]
         gap = self.months.freqstr != "M" or (np.diff(self.months.asi8) != 1).any()
         low, high = np.fmin.reduce(self.sales, None, initial=0.0), np.fmax.reduce(self.sales, None, initial=0.0)
-        named = ids.append(pd.Index(self.firms.get("brand_group", ids).unique()))
-        named = named if self.provenance == "real" else named[:0]
-        simulated = named[named.astype(str).str.match(SIMULATED_ID)]
+        named = ids.append(pd.Index(self.firms.get("brand_group", ids).unique())).astype(str)
+        simulated = named[named.str.match(SIMULATED_ID) & (self.provenance == "real")]
         such = f"{len(simulated)} simulated ids such as {', '.join(map(repr, simulated[:1]))}"
         for wrong, expected, actual, remedy in (
             (self.provenance not in UNITS, "real or simulated as provenance", repr(self.provenance), "use one of them"),
@@ -318,25 +316,34 @@ class Panel:
         DataError
             If the panel is simulated and a firm id does not look like SIM-0417.
         """
-        unmarked = self.firms.index[~self.firms.index.str.match(SIMULATED_ID)]
-        if self.provenance == "simulated" and len(unmarked):
-            actual = f"{len(unmarked):,} of {len(self.firms):,} firms with other ids, such as {unmarked[0]!r}"
-            refuse("a simulated panel", "firm ids that mark it as simulated", actual, "use ids such as SIM-0417")
-        left = {"account", "renamed_from", "currency", "weight", *(["dose"] if self.no_dose else [])}
-        names = [name for name in columns() if name not in left]
-        kinds = {TEXT: pa.dictionary(pa.int32(), pa.string()), NUMBER: pa.float64(), MONTH: pa.date32()}
-        schema = pa.schema([(name, kinds[columns()[name]["type"]]) for name in names])
-        metadata = {"provenance": self.provenance, ORDER: json.dumps(self.platforms), "population": self.population}
-        axes = {"platform": self.platforms, "month": self.months.to_timestamp()}
-        keys = pd.MultiIndex.from_product(axes.values(), names=axes).to_frame()
-        step = max(1, _ROWS_AT_ONCE // len(keys))
-        with pa.parquet.ParquetWriter(path, schema, compression="zstd", store_schema=False) as writer:  # text, no codes
-            writer.add_key_value_metadata(metadata)
-            for start in range(0, len(self.firms), step):
-                some = self.firms.iloc[start : start + step].rename_axis("firm").reset_index()
+        write([self], path)
+
+
+def write(panels: Iterable[Panel], path: str | Path) -> None:
+    """Write panels of different firms, which agree in all else, to one Parquet file; see `Panel.to_parquet`."""
+    writer = None
+    with ExitStack() as closing:
+        for panel in panels:
+            unmarked = panel.firms.index[~panel.firms.index.str.match(SIMULATED_ID)]
+            if panel.provenance == "simulated" and len(unmarked):
+                actual = f"{len(unmarked):,} of {len(panel.firms):,} firms with other ids, such as {unmarked[0]!r}"
+                refuse("a simulated panel", "firm ids that mark it as simulated", actual, "use ids such as SIM-0417")
+            left = {"account", "renamed_from", "currency", "weight", *(["dose"] if panel.no_dose else [])}
+            names = [name for name in columns() if name not in left]
+            kinds = {TEXT: pa.dictionary(pa.int32(), pa.string()), NUMBER: pa.float64(), MONTH: pa.date32()}
+            schema = pa.schema([(name, kinds[columns()[name]["type"]]) for name in names])
+            if writer is None:  # text, no codes
+                opened = pa.parquet.ParquetWriter(path, schema, compression="zstd", store_schema=False)
+                writer = closing.enter_context(opened)
+                writer.add_key_value_metadata({"provenance": panel.provenance, "population": panel.population})
+            axes = {"platform": panel.platforms, "month": panel.months.to_timestamp()}
+            keys = pd.MultiIndex.from_product(axes.values(), names=axes).to_frame()
+            step = max(1, _ROWS_AT_ONCE // len(keys))
+            for start in range(0, len(panel.firms), step):
+                some = panel.firms.iloc[start : start + step].rename_axis("firm").reset_index()
                 rows, at = np.repeat(np.arange(len(some)), len(keys)), np.tile(np.arange(len(keys)), len(some))
-                cells = {"sales": pa.array(self.sales[start : start + step].ravel(), from_pandas=True)}
-                for frame, places in ((some.assign(provenance=self.provenance), rows), (keys, at)):
+                cells = {"sales": pa.array(panel.sales[start : start + step].ravel(), from_pandas=True)}
+                for frame, places in ((some.assign(provenance=panel.provenance), rows), (keys, at)):
                     for name in frame.columns.intersection(names):
                         cells[name] = pa.array(frame[name], schema.field(name).type).take(pa.array(places))
                 writer.write_table(pa.table([cells[name] for name in names], schema))

@@ -14,16 +14,17 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from analysis.errors import refuse
-from analysis.panel.cells import plain
-from analysis.panel.file import OF_TEXT, File, kind, of_text, opened, refuse_kind, sheets, tables
+from analysis.panel.file import File, batches, encoding_of, opened, reading, refuse_kind, refuse_more, sheets
 from analysis.panel.formats import CHINA, MONEY, UNKNOWN, dates, number_signs
-from analysis.panel.map import RECOGNISED, Map, columns
-from analysis.untrusted import MISSING_SIGN, is_printable
+from analysis.panel.map import RECOGNISED, Map, columns, sentence
+from analysis.untrusted import MISSING_SIGN, is_printable, refuse_long
 
 NAMES, KINDS, PLATFORMS = (RECOGNISED[name] for name in ("names", "values", "platforms"))
 IN_CHINA = "|".join(["mainland china", *map(re.escape, CHINA)])
@@ -42,68 +43,63 @@ def propose(path: Path) -> str:
     DataError
         If the file is of an unsupported type, or has no rows.
     """
-    cells, of_file = _read(path)
-    if cells.empty:
+    columns, of_file = _read(path)
+    if not columns or columns[0].text.empty:
         refuse(path, "rows below a header", "none", "export it again")
-    look = _Look([_Column(str(name), cells[name]) for name in cells])
-    head = f"""\
-# Map of {_told([path.name], 200)}, proposed from {len(cells):,} rows.
-# What the file does not reveal has the value "?", below a question and its possible answers, which begin with "# ?".
-# Remove "# ?" from the right answer and delete the line with "?", or replace "?" with an answer of your own.
-columns:  # ours: theirs"""
+    look = _Look(columns)
+    head = sentence("proposed", path=_told([path.name], 200), rows=len(columns[0].text))
     return "\n".join([head, *look.columns(), *of_file, *look.rest()]) + "\n"
 
 
-def _read(path: Path) -> tuple[pd.DataFrame, list[str]]:
-    """Return a file's cells, and the map lines about the file itself."""
+def _read(path: Path) -> tuple[list[_Column], list[str]]:
+    """Return a file's columns, and the map lines about the file itself."""
     refuse_kind(path)
-    named, lines = Map(), list[str]()
-    if kind(path) in OF_TEXT:
-        named, lines = of_text(path)
-    elif kind(path) == ".xlsx" and len(names := sheets(path)) > 1:
-        named = Map.model_construct(sheet=names[0])
-        lines = _ask("sheet", f"which of {len(names)} sheets? The first was inspected", [*map(_yaml, names)])
+    encoding, names = encoding_of(path), sheets(path)
+    lines = ["encoding: gbk  # the file is not valid UTF-8"] * (encoding == "gbk")
+    if len(names) > 1:
+        lines = _ask("sheet", map(_yaml, names), count=len(names))
+    named = Map.model_construct(encoding=encoding, sheet=next(iter(names), None))
     header, _, table = opened(path, named)
-    if len(header) > COLUMNS_LOOKED_AT:
-        refuse(path, f"at most {COLUMNS_LOOKED_AT:,} columns", f"{len(header):,}", "write a map by hand")
+    refuse_more(path, len(header), COLUMNS_LOOKED_AT, "columns", "write a map by hand")
     once = {name: name for name in header if header.count(name) == 1}  # a map cannot name others
     twice = [name for name in dict.fromkeys(header) if name not in once]
     lines += [f"# not used: {_told([name])}, which occurs in the header more than once" for name in twice]
-    count, parts = 0, list[pa.Table]()
-    for batch in tables(File(path, None, named, header, {}, None, once, {}, table)) if once else ():
+    count, parts = 0, [pa.table({name: pa.array([], pa.string()) for name in once})]
+    file = File(path, None, named, header, {}, None, once, {}, table)
+    for batch in batches(file, [*once]) if once else ():
         if count >= ROWS_LOOKED_AT:
             lines.append(f"# only the first {count:,} rows were inspected")
             break
-        parts.append(plain(path, batch, LONGEST_LOOKED_AT))
+        with reading(path):
+            parts.append(pa.table({name: _as_text(path, name, batch[name]) for name in once}))
         count += len(batch)
-    return pa.concat_tables(parts).to_pandas() if parts else pd.DataFrame(), lines
+    dated = {name for name in once if count and pa.types.is_timestamp(batch[name].type)}
+    every = pa.concat_tables(parts).to_pandas()
+    return [_Column(name, every[name], name in dated) for name in once], lines
+
+
+def _as_text(path: Path, name: str, cells: pa.Array) -> pa.Array:
+    """Return cells as text, with dates as YYYY-MM-DD and missing cells empty."""
+    refuse_long(path, name, cells, LONGEST_LOOKED_AT)
+    if pa.types.is_dictionary(cells.type):
+        cells = cells.dictionary_decode()
+    if pa.types.is_timestamp(cells.type):
+        cells = pc.local_timestamp(cells).cast(pa.date32()) if cells.type.tz else cells.cast(pa.date32())
+    return pc.fill_null(cells.cast(pa.string()), "")
 
 
 @dataclass(frozen=True, eq=False)
 class _Column:
-    """A column of a file."""
+    """A column of a file: its name, its cells as text, and whether the file declares them as dates."""
 
     called: str
-    cells: pd.Series
+    text: pd.Series
+    typed: bool
 
     @property
     def name(self) -> str:
         """Name of the column, on one line."""
         return _told([self.called], len(self.called))
-
-    @cached_property
-    def text(self) -> pd.Series:
-        """Cells as text, with dates as YYYY-MM-DD and missing cells empty."""
-        if self.typed:
-            return self.cells.dt.strftime("%Y-%m-%d").fillna("")
-        if pd.api.types.is_float_dtype(self.cells):
-            return self.cells.map("{:.15g}".format).where(self.cells.notna(), "")
-        return self.cells.astype(object).where(self.cells.notna(), "").map(str)
-
-    @cached_property
-    def typed(self) -> bool:
-        """Whether the file declares the cells as dates."""
-        return bool(pd.api.types.is_datetime64_any_dtype(self.cells))
 
     @cached_property
     def words(self) -> dict[str, int]:
@@ -177,10 +173,9 @@ class _Look:
                 matches.setdefault(ours, []).append(column)
                 left.remove(column)
         for ours, words in BY_WORDS.items():
-            if ours not in matches:
-                able = [column for column in left if column.can_be(ours)]
-                group = [column for column in able if any(re.fullmatch(words, word.lower()) for word in column.words)]
-                matches |= {ours: group} if group else {}
+            able = [column for column in left if ours not in matches and column.can_be(ours)]
+            group = [column for column in able if any(re.fullmatch(words, word.lower()) for word in column.words)]
+            matches |= {ours: group} if group else {}
         return {ours: _certain(ours, group) for ours, group in matches.items()}
 
     def column(self, ours: str) -> _Column | None:
@@ -210,8 +205,7 @@ class _Look:
         """Yield the map lines that follow `columns`."""
         for lines in (self._labels, self._dates, self._numbers, self._currency, self._closures, self._rows):
             yield from lines()
-        what = "which firms are in the file: all sellers, a sample with a column weight, or some other selection?"
-        yield from _ask("population", what, ["census", "sample", "not representative"])
+        yield from _ask("population")
 
     def _labels(self) -> Iterator[str]:
         """Yield the map lines for platform and origin labels, with our codes."""
@@ -244,7 +238,7 @@ class _Look:
             if undecided:
                 answers = [_json([*formats, pattern]) for patterns in undecided for pattern in patterns]
                 word = next(word for word in column.words if word not in days)
-                yield from _ask(key, f"day or month first in {column.name}, as in {_told([word])}?", answers)
+                yield from _ask(key, answers, name=column.name, word=_told([word]))
                 continue
             if ours == "closed_on" and any(day[8:] != "01" for day in days.values()):
                 yield "# the month of each closure date is taken as the first month without the accounts"
@@ -258,7 +252,7 @@ class _Look:
         The months of a wide file are joined in one column.
         """
         group = self.wide[1]
-        return _Column("sales", pd.concat([column.text for column in group])) if group else self.column("sales")
+        return _Column("sales", pd.concat([column.text for column in group]), False) if group else self.column("sales")
 
     def _numbers(self) -> Iterator[str]:
         """Yield the map lines for number separators and missing values."""
@@ -267,7 +261,7 @@ class _Look:
             return
         separators = [f"{_json(thousands)}\ndecimal: {_json(decimal)}" for thousands, decimal in sales.numbers]
         if len(separators) > 1:
-            yield from _ask("thousands", f"what is {_told([max(sales.words, key=len)])} in {sales.name}?", separators)
+            yield from _ask("thousands", separators, word=_told([max(sales.words, key=len)]), name=sales.name)
         elif separators and separators != ['""\ndecimal: "."']:
             yield f"thousands: {separators[0]}"
         if unknown := [word for word in sales.words if re.fullmatch(UNKNOWN, word.lower())]:
@@ -276,10 +270,9 @@ class _Look:
     def _currency(self) -> Iterator[str]:
         """Yield the map lines for the sales currency and its exchange rates."""
         sales, by_row = self._sales(), self.column("currency")
-        rates = "US dollars per unit: one number, or by year as in {2020: 0.145, 2021: 0.155}"
+        other = [word for word in by_row.words if word != "USD"] if by_row else []
         if by_row:
-            other = [word for word in by_row.words if word != "USD"]
-            yield from [f"rates:  # {rates}"] * bool(other)
+            yield from [sentence("rates by row")] * bool(other)
             for word in other:
                 rate = "1" if re.fullmatch(RECOGNISED["dollars"], word.lower()) else ASK
                 yield f"  {_yaml(word)}: {rate}  # {by_row.words[word]:,} rows"
@@ -287,14 +280,17 @@ class _Look:
             texts = [self.wide[0] or sales.name, *sales.words]
             signs = {sign for word in texts for sign in re.findall(MONEY, word.lower())}
             if not (len(signs) == 1 and re.fullmatch(RECOGNISED["dollars"], *signs)):
-                what = f"which currency? {sales.name} indicates {', '.join(signs) or 'none'}; rates are {rates}"
-                yield from _ask("currency", what, ["USD", 'CNY\nrates: "?"'])
+                yield from _ask("currency", name=sales.name, signs=", ".join(signs) or "none")
 
     def _closures(self) -> Iterator[str]:
         """Yield the map line `closures: account` if closures differ within firms but not within accounts."""
-        firm, account, closed = (self.column(ours) for ours in ("firm", "account", "closed_on"))
-        if firm and account and closed and (count := _differ(closed, firm)) and not _differ(closed, account):
-            yield f"closures: account  # closed_on differs between accounts of {count:,} firms, never within one"
+        firm, account, closed = map(self.column, ("firm", "account", "closed_on"))
+        if firm and account and closed:
+            pairs = pd.DataFrame({"firm": firm.text, "account": account.text, "closed": closed.text})
+            each = [pairs[[owner, "closed"]].drop_duplicates()[owner] for owner in ("firm", "account")]
+            firms, accounts = (int(owners.value_counts().gt(1).sum()) for owners in each)
+            if firms and not accounts:
+                yield f"closures: account  # closed_on differs between accounts of {firms:,} firms, never within one"
 
     def _rows(self) -> Iterator[str]:
         """Yield the map lines for the period that a row covers and the meaning of absent rows."""
@@ -310,17 +306,10 @@ class _Look:
         if by_day > len(keys) and apart in (1, 7):
             yield f"rows: {'day' if apart == 1 else 'week'}  # judging by the time between dates; added up to months"
         elif by_day > len(keys):
-            yield from _ask("rows", f"what does a row cover, if dates are {apart:.0f} days apart?", ["day", "week"])
+            yield from _ask("rows", apart=apart)
         if absent := len(keys[["unit", "platform"]].drop_duplicates()) * months - len(keys):
             zeros = sales.text.str.fullmatch("0+([.,]0*)?").sum()
-            cells = f"{absent:,} of {absent + len(keys):,} months of sellers on platforms have none"
-            what = f"what does a missing row mean? {cells}, and {zeros:,} rows contain 0"
-            answers = [
-                "zero  # the file lists every sale: without a row, nothing was sold",
-                "missing  # unknown, but 0 on a platform where the firm has no row at all",
-                "zero_after_closure  # 0 from the firm's closure onwards, otherwise as for missing",
-            ]
-            yield from _ask("absent", what, answers)
+            yield from _ask("absent", absent=absent, cells=absent + len(keys), zeros=zeros)
 
 
 def _certain(ours: str, group: list[_Column]) -> list[_Column]:
@@ -328,23 +317,16 @@ def _certain(ours: str, group: list[_Column]) -> list[_Column]:
 
     It is the column with our name, or the first if the others merely repeat it.
     """
-    called = [column for column in group if column.name == ours]
-    called = called or [column for column in group if re.fullmatch(NAMES.get(ours, ""), column.name.lower())]
-    if len(called) == 1:
-        return called
+    for pattern in (re.escape(ours), NAMES.get(ours, "")):
+        if len(called := [column for column in group if re.fullmatch(pattern, column.name.lower())]) == 1:
+            return called
     pairs = pd.DataFrame({number: column.text for number, column in enumerate(group)}).drop_duplicates()
     return group[:1] if all(len(pairs) == column.text.nunique() for column in group) else group  # an id and its name
 
 
-def _differ(closed: _Column, owner: _Column) -> int:
-    """Count the owners whose rows have different closure dates."""
-    pairs = pd.DataFrame({"owner": owner.text, "closed": closed.text}).drop_duplicates()
-    return int(pairs.loc[pairs["owner"].duplicated(), "owner"].nunique())
-
-
-def _ask(key: str, question: str, answers: list[str]) -> list[str]:
+def _ask(key: str, answers: Iterable[str] = (), **values: Any) -> list[str]:
     """Return a question and its answers as lines, followed by its key with the value "?"."""
-    lines = "\n".join([question, *(f"{key}: {answer}" for answer in answers)])
+    lines = "\n".join([sentence(key, **values), *(f"{key}: {answer}" for answer in answers)])
     return [*(f"# ? {line}" for line in lines.split("\n")), f'{key}: "?"']
 
 

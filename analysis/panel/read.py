@@ -1,41 +1,38 @@
-"""Read a panel from a file in one pass.
+"""Read a panel from a file, or build one from any number of rows.
 
-Errors name the row, column, value and remedy. Rows are read in blocks. Each block is converted to the schema's types,
-its text is encoded, its attributes are compared with those of earlier rows, and its sales are set aside until all units
-and months are known. A unit, which is the firm or (in a file by account) the account, has one row per platform and
-month. Finally, accounts are added up to firms.
+Errors name the row, column, value and remedy. The distinct combinations of a unit's attributes, and those of platform,
+month and currency, are queried first, checked and converted to the schema's types. Then the sales of all rows are added
+up by unit and by these combinations. A unit is the firm or (in a file by account) the account. Finally, accounts are
+added up to firms. A panel is built in pieces of firms, which bound its memory.
 """
 
 from __future__ import annotations
 
-import json
 import math
-import tempfile
-from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
-from os import PathLike
 from pathlib import Path
-from typing import IO, Any, NoReturn
+from typing import Any, NoReturn
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from analysis.errors import refuse
 from analysis.estimate import Bools, Floats, Ints
-from analysis.panel.cells import ROW, Rows, Values, blocks, month_text, shown
-from analysis.panel.checks import data_warnings, rate_warnings, refuse_months, refuse_spellings, unknown_doses
-from analysis.panel.file import File, open_file
-from analysis.panel.map import columns
-from analysis.panel.panel import MONTH, NUMBER, ORDER, TEXT, UNITS, Panel, attributes
+from analysis.panel import checks
+from analysis.panel.checks import Table, month_text
+from analysis.panel.file import File, Rows, open_file, refuse_more, rows_of, shown
+from analysis.panel.map import columns, sentence
+from analysis.panel.panel import MONTH, NUMBER, TEXT, UNITS, Panel, attributes, write
 from analysis.provenance import SIMULATED_ID
 
-_WAITING_BYTES = 1 << 26  # of sales kept in memory; the rest goes to a temporary file
 MOST_CELLS = 1 << 29  # firms x platforms x months: 4 GiB of sales, however few of them have a row
-_MONTHS = 12 * 130 + 1  # from January 1970 to the last month of the schema
+_CELLS_AT_ONCE = 1 << 26  # of a piece of a panel that is built: half a GiB of sales
+_MOST_GROUPS = 1 << 24  # combinations of attributes, or of platform, date and currency, that are compared in memory
 _BY_ACCOUNT = "use one month in all rows of the firm, or write `closures: account` in a map if it differs by account"
+_DROPPED = ["what", "rule", "count"]
 
 Notes = list[tuple[str, str, int]]
 
@@ -91,242 +88,322 @@ def read_panel(
     >>> panel
     simulated panel: 192 firms on AMZ, EBY, ALI, WMT, OWN, 2019-01 to 2022-06, sim-$, census
     """
-    for name, given, kind in (("panel", path, "a Parquet or CSV"), ("map", map or "", "a YAML")):
-        if not isinstance(given, str | PathLike):
-            refuse(f"the {name}", "a path", type(given).__name__, f"write it to {kind} file first")
-    file = open_file(Path(path), Path(map) if map else None, platforms)
+    with _opened(path, map, home, platforms) as (table, notes, rows):
+        panel = _panel(table, rows, notes)
+    file, count = table.file, len(panel.firms)
+    if count < 2:
+        actual = f"{count} ({', '.join(panel.firms.index)})"
+        refuse(path, "at least two firms with sales", actual, "add comparison firms")
+    if not (panel.sales[:, 0] > 0).any():
+        expected, actual = f"positive sales on the home platform {table.platforms[0]}", "none in any row"
+        refuse(path, expected, actual, f"check the column {file.called('sales')}, or name another `home`")
+    no_dose = "" if "dose" in file.theirs else checks.unknown_doses(panel)
+    warnings = [*checks.data_warnings(panel, table), *checks.rate_warnings(file.named)]
+    warnings += [f"E1e cannot be estimated without a dose: {no_dose}."] if no_dose else []
+    return replace(panel, data_warnings=tuple(warnings), no_dose=no_dose)
+
+
+def build_panel(
+    path: Path, out: Path, *, map: Path | None, home: str, platforms: Sequence[str], pieces: int = 0, engine: str = ""
+) -> pd.DataFrame:
+    """Write the panel of a file to Parquet, and reconcile it with the file's rows.
+
+    Memory is bounded by the number of pieces of firms, which are added up one after the other.
+
+    Parameters
+    ----------
+    path, map, home, platforms
+        As in `read_panel`.
+    out : Path
+        The Parquet file to write.
+    pieces : int, optional
+        Number of pieces; by default as many as keep each below half a GiB of sales.
+    engine : str
+        URL of a database, such as postgresql://host/name, in which `path` names a table.
+
+    Returns
+    -------
+    DataFrame
+        `count` and `sales`, in US dollars, of what was read, left out and written, and of firms and rows by note.
+
+    Raises
+    ------
+    DataError
+        As `read_panel`.
+    """
+    with _opened(path, map, home, platforms, engine) as (table, notes, rows):
+        groups, parts = table.groups.fillna({"rate": 0.0}), table.parts.fillna({"factor": 0.0})
+        read, kept = groups["amount"] @ groups["rate"], groups["amount"].to_numpy()[parts["group"]] @ parts["factor"]
+        firm = (table.units["firm"] != table.units["firm"].shift()).cumsum().to_numpy() - 1
+        pieces = pieces or math.ceil(len(table.units) * len(table.labels) * table.months / _CELLS_AT_ONCE)
+        dropped, known = [pd.DataFrame(notes, columns=_DROPPED)], list[tuple[int, float]]()
+
+        def panels() -> Iterator[Panel]:
+            for some in np.array_split(np.arange(firm[-1] + 1), min(pieces, firm[-1] + 1)):
+                panel = _panel(table.of(table.units[(firm >= some[0]) & (firm <= some[-1])]), rows, [])
+                dropped.append(panel.dropped)
+                known.append((int(np.count_nonzero(~np.isnan(panel.sales))), float(np.nansum(panel.sales))))
+                has_dose = "dose" in table.units or table.file.named.closures == "account"
+                yield panel if has_dose else replace(panel, no_dose="judged when the panel is read")
+
+        write(panels(), out)
+    outside = [("rows", "left out: in a month that is not covered whole", np.nan, read - kept)]
+    lines = pd.DataFrame([("rows", "read", groups["n"].sum(), read), *outside], columns=[*_DROPPED, "sales"])
+    left = pd.concat(dropped).groupby(_DROPPED[:2], sort=False, as_index=False)["count"].sum()
+    cells = pd.DataFrame([("cells", "written with known sales", *np.sum(known, axis=0))], columns=lines.columns)
+    every = pd.concat([lines[(lines["count"] > 0) | (lines["sales"].abs() > 0.005)], left, cells], ignore_index=True)
+    return every.astype({"count": "Int64"})
+
+
+@contextmanager
+def _opened(
+    path: str | Path, map: str | Path | None, home: str | None, platforms: Sequence[str] | None, engine: str = ""
+) -> Iterator[tuple[Table, Notes, Rows]]:
+    """Open a file, and yield its units and groups, notes, and its rows."""
+    file = open_file(Path(path), Path(map) if map else None, platforms, engine)
     if home and file.named.home not in (None, home):
         do = "correct the map, or request the same platform"
         refuse(map, f"home = {home!r}, as requested", repr(file.named.home), do)
     home = home or file.named.home or "AMZ"
     if platforms is not None and home not in platforms:
         refuse(path, f"the home platform {home!r} among those allowed", ", ".join(platforms), "add it to `platforms`")
-    with tempfile.SpooledTemporaryFile(_WAITING_BYTES) as waiting:
-        rows, units, notes = _gather(file, waiting)
-        order, provenance = _platforms(rows, home), _provenance(rows)
-        units, linked = _linked(rows, units, home)
-        firms, units = _firms(rows, units), units[units.columns.intersection(["firm", "account"])]
-        sales, seen, used = _sales(rows, units, order)
-    if weighted := "weight" in file.theirs:
-        sales *= firms["weight"].to_numpy()[:, np.newaxis, np.newaxis]
-    has_sales = (seen & (sales >= 0)).any(axis=(1, 2))
-    if has_sales.sum() < 2:
-        actual = f"{has_sales.sum()} ({', '.join(firms.index[has_sales])})"
-        refuse(path, "at least two firms with sales", actual, "add comparison firms")
-    if not (sales[:, 0] > 0).any():
-        expected, actual = f"positive sales on the home platform {home}", "none in any row"
-        refuse(path, expected, actual, f"check the column {file.called('sales')}, or name another `home`")
-    cells = {"day": "days", "week": "weeks or parts of weeks"}.get(file.named.rows, "cells" if file.months else "rows")
-    weighing = "sampled: their sales are multiplied by their weights, but each counts as one firm"
-    notes += [
-        *linked,
-        ("firms", weighing, len(firms) * weighted),
-        (cells, "added up with another row of their firm, platform and month", used - int(seen.sum())),
-        (cells, "left out: their firm has no known sales in any month", int(seen[~has_sales].sum())),
-        ("firms", "left out: no known sales in any month", int((~has_sales).sum())),
-    ]
-    if not has_sales.all():
-        sales, seen, firms = sales[has_sales], seen[has_sales], firms[has_sales]
-    closed = firms["closed_on"].to_numpy("datetime64[M]").astype(np.int64) - rows.first
-    _fill_absent(file, sales, seen, np.where(firms["closed_on"].isna(), sales.shape[2], closed))
-    dropped = pd.DataFrame([note for note in notes if note[2]], columns=["what", "rule", "count"])
-    months = pd.PeriodIndex.from_ordinals(np.arange(rows.first, rows.last + 1), freq="M", name="month")
-    panel = Panel(sales, firms[attributes()], order, months, provenance, dropped, population=file.population)
-    no_dose = "" if "dose" in file.theirs else unknown_doses(panel)
-    warnings = [*data_warnings(panel, rows), *rate_warnings(file.named)]
-    warnings += [f"E1e cannot be estimated without a dose: {no_dose}."] if no_dose else []
-    return replace(panel, data_warnings=tuple(warnings), no_dose=no_dose)
+    with rows_of(file) as rows:
+        yield *_gather(file, rows, home), rows
 
 
-# All rows of a file
+# The distinct values of a file
 
 
-def _gather(file: File, waiting: IO[bytes]) -> tuple[Rows, pd.DataFrame, Notes]:
-    """Return a file's rows, the attributes of its units, and notes.
-
-    The attribute `first` is the position of a unit's first row. Units are in order of appearance. Text is encoded, and
-    missing months and numbers are NaN.
-    """
-    values, by_month, ends, count = defaultdict[str, Values](Values), np.zeros(_MONTHS, dtype=np.int64), list[Any](), 0
+def _gather(file: File, rows: Rows, home: str) -> tuple[Table, Notes]:
+    """Return a file's units and groups, and notes."""
     names = [name for name in ("firm", "account", "renamed_from", *attributes(), "weight") if name in file.theirs]
-    unit_of = "unit" if "account" in names and file.owner == "firm" else file.owner
-    alike = ("provenance",) if file.named.money_by_row else ("provenance", "currency")
-    unit_columns, begins = np.zeros((len(names), 0)), None
-    for block in blocks(file):
-        row = dict(block.typed)
-        date, month = row.pop("date"), row["month"].astype(np.int64)
-        for name in (name for name in row if columns()[name]["type"] == TEXT):
-            row[name] = values[name].code(row[name], count)
-        for name in (name for name in alike if name in row):
-            block.refuse(row[name] != 0, name, f"{values[name].word(0)!r} as in row {file.row(0)}")
-        if unit_of == "unit":
-            row["unit"] = values["unit"].code(row["firm"] << 32 | row["account"], count)
-        unit, new = row[unit_of], values[unit_of].first[-1] - count
-        if unit.max() >= unit_columns.shape[1]:
-            unit_columns = np.pad(unit_columns, ((0, 0), (0, int(unit.max()) + 1)))  # doubles the room
-        for name, column in zip(names, unit_columns, strict=True):
-            column[unit[new]] = row[name][new]
-            _refuse_two(file, values, file.owner, name, row, column[unit], count + np.arange(len(unit)))
-        day = (date - month.astype("datetime64[M]").astype(date.dtype)).astype(np.int64) + 1
-        sales = np.rec.fromarrays([unit, row["platform"], month, day, row["sales"]], dtype=ROW)
-        waiting.write(sales.tobytes())
-        by_month += np.bincount(month, minlength=_MONTHS)
-        begins = date[0] if begins is None else begins
-        if file.named.rows == "week":
-            expected = f"a week that begins on the same weekday as the week in row {file.row(0)}"
-            block.refuse((date - begins).astype(np.int64) % 7 != 0, "month", expected, do="correct the day")
-        ends += [date.min(), date.max()]
-        count += len(unit)
-    if not count:
+    divide = ["platform", "month", *(name for name in ("currency", "provenance") if name in file.theirs)]
+    raw_units, raw_groups = _distinct(file, rows, names), _distinct(file, rows, divide, f", {_OF_SALES}")
+    if not len(raw_units):
         refuse(file.path, "rows of data", "only a header", "export it again")
-    first = np.concatenate(values[unit_of].first)
-    units = pd.DataFrame(dict(zip(names, unit_columns[:, : len(first)], strict=True))).assign(first=first)
-    for name in (name for name in names if columns()[name]["type"] == TEXT):
-        units[name] = values[name].sort()[units[name].astype(np.int64)]
-    covered, notes = _whole_months(file, min(ends), max(ends))
-    rows = Rows(file, values, waiting, *covered)
-    refuse_months(rows, by_month)
-    refuse_spellings(rows)
-    if (early := units["closed_on"] < rows.first).any():
-        at = units["first"].where(early).idxmin()
-        expected = f"a closure in or after the first month, {month_text(rows.first)}"
-        file.refuse(first[at], "closed_on", expected, repr(month_text(units["closed_on"][at])))
-    pa.default_memory_pool().release_unused()
+    units, groups = checks.typed(file, raw_units, raw_groups)
+    if groups["bad"].any() or groups["pointed"].max() == 1:
+        cells = "SELECT sales, count(*) AS n, min(row) AS first, max(row) AS last FROM source GROUP BY sales"
+        checks.typed(file, rows.query(f"{cells} ORDER BY bool_or(bad) DESC, first LIMIT {_MOST_GROUPS}"))
+    units = units.sort_values("first")
+    key = ["firm", "account"] if "account" in units and file.owner == "firm" else [file.owner]
+    _refuse_two(file, units, file.owner, [name for name in names if name not in ("account", file.owner)])
+    units = units.drop_duplicates(key).sort_values([name for name in ("firm", "account") if name in units])
+    groups["rate"] = checks.rates(file, groups)
+    begin, months, notes = _whole_months(file, groups["date"].min(), groups["date"].max())
+    keys = {"units": raw_units.select(key).take(pa.array(units.index)), "parts": raw_groups.select(divide)}
+    units, wave = units.reset_index(drop=True), units["closed_on"].min()
+    signs = _provenance(file, units, groups), _platforms(file, groups, home)
+    table = Table(file, units, groups, keys, begin, months, wave, *signs)
+    checks.refuse_months(table)
+    checks.refuse_spellings(table)
+    if len(early := units[units["closed_on"] < begin]):
+        actual = repr(month_text(early["closed_on"][early["first"].idxmin()]))
+        expected = f"a closure in or after the first month, {month_text(begin)}"
+        file.refuse(early, "closed_on", expected, actual)
     others = len({*file.header} - {*file.theirs.values(), *file.months})
-    return rows, units, [("columns", "left out: not named in the map", others), *notes]
+    table, linked = _linked(table)
+    return table, [("columns", "left out: not named in the map", others), *notes, *linked]
 
 
-def _whole_months(file: File, begin: Any, end: Any) -> tuple[tuple[int, int], Notes]:
-    """Return the first and last fully covered months, and notes on partly covered months.
+_OF_SALES = """count(value) AS known, bool_or(bad) AS bad, max(pointed) AS pointed,
+COALESCE(bool_or(value = 0), FALSE) AS zero, sum(least(abs(value), 1e14)) AS size,
+CAST(sum(TRY_CAST(round(value * 100) AS BIGINT)) AS DOUBLE) / 100 AS amount"""
+
+
+def _distinct(file: File, rows: Rows, names: list[str], more: str = "") -> pa.Table:
+    """Return the distinct combinations of columns, with the number of rows and the first and last of each."""
+    select = f"SELECT {', '.join(names)}, count(*) AS n, min(row) AS first, max(row) AS last{more} FROM source"
+    found = rows.query(f"{select} GROUP BY {', '.join(names)} LIMIT {_MOST_GROUPS + 1}")
+    do = "leave out columns of attributes that contain other values in each row"
+    refuse_more(file.path, len(found), _MOST_GROUPS, f"combinations of {', '.join(names)}", do)
+    return found
+
+
+def _whole_months(file: File, begin: Any, end: Any) -> tuple[int, int, Notes]:
+    """Return the first fully covered month, the number of such months, and notes on partly covered months.
 
     The rows run from `begin` to `end`.
     """
     if file.named.rows == "month":
-        first, last = (int(day.astype("datetime64[M]").astype(int)) for day in (begin, end))
-        return (first, last), []
-    end = end + 6 * (file.named.rows == "week")
-    days = pd.period_range(begin, end, freq="D").asfreq("M").value_counts(sort=False)
+        begin, end = begin.to_period("M").start_time, end.to_period("M").end_time
+    until = end + pd.Timedelta(days=6 * (file.named.rows == "week"))
+    days = pd.period_range(begin, until, freq="D").asfreq("M").value_counts(sort=False)
     whole = days == days.index.days_in_month
-    notes: Notes = [
-        ("months", f"left out: {month} is covered in part, {count} of {month.days_in_month} days", 1)
-        for month, count in days[~whole].items()
-    ]
+    part = [sentence("part month", month=of, count=n, days=of.days_in_month) for of, n in days[~whole].items()]
     if not whole.any():
-        refuse(file.path, "a whole month", f"days from {begin} to {end}", "supply a longer panel")
-    return (days.index[whole].asi8[0], days.index[whole].asi8[-1]), notes
+        refuse(file.path, "a whole month", f"days from {begin:%F} to {until:%F}", "supply a longer panel")
+    return days.index[whole].asi8[0], int(whole.sum()), [("months", words, 1) for words in part]
 
 
-def _refuse_two(
-    file: File, values: Mapping[str, Values], owner: str, name: str, given: Any, reference: Any, positions: Ints
-) -> None:
-    """Raise DataError if an attribute differs within a firm or account."""
-    differs = (given[name] != reference) & ~(np.isnan(given[name]) & np.isnan(reference))
-    if differs.any():
-        at = int(np.where(differs, positions, positions.max() + 1).argmin())
-        say: Any = {TEXT: values[name].word, MONTH: month_text, NUMBER: float}[columns()[name]["type"]]
-        texts = [shown(None if np.isnan(value) else say(value)) for value in (given[name][at], reference[at])]
-        expected = f"one value for the {owner} {values[owner].word(given[owner][at])!r}"
-        by_account = name == "closed_on" and "account" in given and file.named.closures == "firm"
-        actual, do = f"{texts[0]}, where another row has {texts[1]}", _BY_ACCOUNT if by_account else ""
-        file.refuse(positions[at], name, expected, actual, do)
+def _refuse_two(file: File, given: pd.DataFrame, owner: str, names: Sequence[str]) -> None:
+    """Raise DataError if an attribute differs within a firm or account.
+
+    The rows of `given` are in order of their first position in the file.
+    """
+    twice, by_account = given[given[owner].duplicated(keep=False)], "account" in given and file.named.closures == "firm"
+    for name in names:
+        known = twice.groupby(owner, sort=False)[name].transform("first")
+        if len(wrong := twice[(twice[name] != known) & known.notna()].head(1)):
+            say: Any = {TEXT: str, MONTH: month_text, NUMBER: float}[columns()[name]["type"]]
+            both = wrong[name].iloc[0], known[wrong.index[0]]
+            value, other = (shown(None if pd.isna(cell) else say(cell)) for cell in both)
+            expected = f"one value for the {owner} {wrong[owner].iloc[0]!r}"
+            do = _BY_ACCOUNT if name == "closed_on" and by_account else ""
+            file.refuse(wrong.assign(n=1), name, expected, f"{value}, where another row has {other}", do)
 
 
 # Properties of the whole file
 
 
-def _platforms(rows: Rows, home: str) -> tuple[str, ...]:
+def _platforms(file: File, groups: pd.DataFrame, home: str) -> tuple[str, ...]:
     """Return the platforms in the file, with the home platform first."""
-    file = rows.file
-    present = sorted({file.code(label) for label in rows.labels()})
+    present = sorted({*map(file.code, groups["platform"])})
     if home not in present:
         do = "name the platform that closed the accounts as `home`"
         refuse(file.path, f"rows for the home platform {home!r}", f"rows for {', '.join(present)}", do)
-    order = file.allowed or [*json.loads(file.metadata.get(ORDER, "[]")), *file.named.platforms.values(), *present]
+    order = file.allowed or [*file.named.platforms.values(), *present]
     return tuple(dict.fromkeys([home, *(name for name in order if name in present)]))
 
 
-def _provenance(rows: Rows) -> str:
+def _provenance(file: File, units: pd.DataFrame, groups: pd.DataFrame) -> str:
     """Return "simulated" if the metadata, the column `provenance` or the ids say so, else "real".
 
     Raise DataError if real and simulated rows are mixed.
     """
-    file, do, mixed = rows.file, columns()["provenance"]["remedy"], dict[str, Bools]()
-    signs = {file.metadata.get("provenance", "real")}
-    if not signs <= UNITS.keys():
-        refuse(file.path, "real or simulated as provenance in the metadata", repr(*signs), do)
-    signs |= {rows.values["provenance"].word(0)} if "provenance" in rows.values else set()
-    for name in (name for name in ("firm", "account", "brand_group") if name in rows.values):
-        marked = np.asarray(pc.match_substring_regex(rows.values[name].distinct, f"^{SIMULATED_ID}"))
-        signs |= {"simulated"} if marked.all() else set()
-        mixed |= {name: marked} if marked.any() else {}
-    for name, marked in mixed.items() if "simulated" not in signs else ():
-        ids, codes = rows.values[name], (int(marked.argmax()), int(marked.argmin()))
-        pair = " and ".join(f"{ids.word(code)!r} (first in row {file.row(ids.first[0][code]):,})" for code in codes)
-        actual = f"a simulated {name.replace('_', ' ')} and a real one: {pair}"
-        refuse(f"{file.path}, column {file.called(name)}", "one provenance", actual, do)
-    return "simulated" if "simulated" in signs else "real"
+    stated, do = file.metadata.get("provenance", "real"), columns()["provenance"]["remedy"]
+    if stated not in UNITS:
+        refuse(file.path, "real or simulated as provenance in the metadata", repr(stated), do)
+    marked = {name: units[name].str.match(SIMULATED_ID) for name in ("firm", "account", "brand_group") if name in units}
+    if "simulated" in {stated, *groups.get("provenance", [])} or any(each.all() for each in marked.values()):
+        return "simulated"
+    for name, each in marked.items():
+        if each.any():
+            first = (units[part].sort_values("first").iloc[0] for part in (each, ~each))
+            pair = " and ".join(f"{unit[name]!r} (first in row {file.row(unit['first']):,})" for unit in first)
+            actual = f"a simulated {name.replace('_', ' ')} and a real one: {pair}"
+            refuse(f"{file.path}, column {file.called(name)}", "one provenance", actual, do)
+    return "real"
 
 
-# Accounts: renamed, and closed one by one
+# Cells of units, labels and months
 
 
-def _linked(rows: Rows, units: pd.DataFrame, home: str) -> tuple[pd.DataFrame, Notes]:
-    """Link accounts to firms and set the firms' closures; return the units and notes.
+def _cells(table: Table, rows: Rows) -> tuple[Floats, Bools, int]:
+    """Return sales[unit, label, month], a mask of observed cells, and the number of rows used.
 
-    An account belongs to the firm of its first id.
+    Sales without a row are 0. Rows of months, of which each is a cell, keep their value; others are added up in whole
+    units of a power of ten of a dollar, so that their order does not change the sum. Each row sets a bit of its cell
+    (the bit of its day, for days or weeks), which reveals rows with the same key.
     """
+    named, parts, shape = table.file.named, table.parts, (len(table.units), len(table.labels), table.months)
+    of = f"cells, from {shape[0]:,} firms or accounts, {shape[1]:,} platforms and {shape[2]:,} months"
+    refuse_more(table.file.path, count := math.prod(shape), MOST_CELLS, of, "leave out firms, platforms or months")
+    by_month, by_day = named.rows == "month", named.rows in ("day", "week")
+    flat, bits, used = np.zeros(count), np.zeros(count, dtype=np.uint32 if by_day else np.uint8), 0
+    total = max(1.0, np.nansum(table.groups["size"] * table.groups["rate"]))
+    whole, unknown, scale = flat.view(np.int64), list[Ints](), 10.0 ** min(9, math.floor(math.log10(2**62 / total)))
+    factor = np.nan_to_num(parts["factor"]) * (1 if by_month else scale)
+    keys = table.keys["parts"].take(pa.array(parts["group"])).append_column("factor", pa.array(factor))
+    amount = "value * factor" if by_month else "CAST(floor(COALESCE(value, 0) * factor + 0.5) AS BIGINT)"
+    cell, bit = parts["cell"].to_numpy(), parts["bit"].to_numpy()
+    for batch in rows.of_units(table.keys["units"], keys, amount):
+        sums = (batch[name].to_numpy(zero_copy_only=False) for name in ("unit", "part", "amount", "unknown", "n"))
+        unit, part, amounts, lacking, n = sums
+        at = unit * np.int64(shape[1] * shape[2]) + cell[part]
+        used += int(n.sum())
+        if by_month:
+            flat[at] = amounts
+        else:
+            np.add.at(whole, at, amounts)
+            unknown.append(at[lacking.astype(bool)])
+        if by_day:
+            np.bitwise_or.at(bits, at, bit[part])
+        else:
+            bits[at] = 1
+    if named.rows != "order" and int(np.bitwise_count(bits).sum(dtype=np.int64)) < used:
+        _refuse_again(table, rows, keys)
+    if not by_month:
+        np.divide(whole, scale, out=flat)
+        flat[np.concatenate(unknown)] = np.nan
+    sales: Floats = flat.reshape(shape)
+    if len(below := np.argwhere(sales < 0)):  # of orders
+        unit, label, month = below[0]
+        key = ", ".join(map(repr, [*table.ids.loc[unit], table.labels[label]]))
+        actual = f"{sales[unit, label, month]:,.2f} for {key} in {month_text(month + table.begin)}"
+        actual += f", the first of {len(below):,} such months" * (len(below) > 1)
+        do = "add the orders that were returned, or leave out the returns"
+        refuse(table.file.path, "months in which sales are at least as large as returns", actual, do)
+    return sales, bits.reshape(shape).astype(bool), used
+
+
+def _refuse_again(table: Table, rows: Rows, keys: pa.Table) -> NoReturn:
+    """Raise DataError for the first row that repeats an earlier row's key."""
+    file, by_day, key = table.file, table.file.named.rows != "month", ["unit", "cell", "bit"]
+    found = pa.Table.from_batches(rows.of_units(table.keys["units"], keys, "row")).to_pandas()
+    every = found.sort_values("amount", ignore_index=True).join(table.parts, on="part")
+    every = every.join(table.groups[["platform", "date"]], on="group")
+    again = every[every.duplicated(key)].iloc[0]
+    before = every[(every[key] == again[key]).all(axis=1)].iloc[0]
+    row, when = again["amount"], f"{again['date']:{'%Y-%m-%d' if by_day else '%Y-%m'}}"
+    where = ", ".join(file.called(name, row) for name in (*table.ids, "platform", "month"))
+    key_values = [*table.ids.loc[again["unit"]], again["platform"], when]
+    actual = f"{', '.join(map(repr, key_values))}, which is already in row {file.row(before['amount']):,}"
+    do = "remove one of the two rows, or correct its key"
+    if days := abs((again["date"] - before["date"]).days):
+        actual += f", for another day of the month ({before['date'].day} and {again['date'].day})"
+        do = file.line(f"rows: {'day' if days % 7 else 'week'}") + " to add them up"
+    refuse(f"{file.path}, row {file.row(row)}, column {where}", "each key once", actual, do)
+
+
+# Accounts: renamed, closed one by one, and added up to firms
+
+
+def _linked(table: Table) -> tuple[Table, Notes]:
+    """Return the units sorted by firm, with accounts linked to the firm of their first id, and notes."""
+    file, units = table.file, table.units
     if "account" not in units:
-        return units, []
+        return table, []
     unlinked = "" if "renamed_from" in units else "; renamed accounts cannot be linked without a column renamed_from"
     notes: Notes = [("accounts", f"added up to their firms{unlinked}", len(units))]
-    if rows.file.owner == "account":
+    if file.owner == "account":
         units = units.sort_values("account")
-        root = _roots(rows, units)
-        renamed = int((root != np.arange(len(root))).sum())
-        notes.append(("accounts", "renamed: linked to their former accounts", renamed))
+        units["root"] = _roots(file, units.reset_index(drop=True))
         texts = ["firm", "brand_group", "origin", "category"]
-        units[texts] = units[texts].to_numpy()[root]
-        notes += _close(rows, units, root, home) if rows.file.named.closures == "account" else []
-    return units, notes
+        units[texts] = units[texts].to_numpy()[units["root"]]
+        renamed = units["root"] != np.arange(len(units))
+        notes += [("accounts", "renamed: linked to their former accounts", int(renamed.sum()))]
+    return table.of(units.sort_values(["firm", "account"])), notes
 
 
-def _roots(rows: Rows, units: pd.DataFrame) -> Ints:
+def _roots(file: File, units: pd.DataFrame) -> Ints:
     """Return the position of each account's first id, found by pointer jumping."""
-    root = np.arange(len(units))
-    if "renamed_from" not in units:
-        return root
-    file, former, accounts = rows.file, rows.values["renamed_from"], rows.values["account"]
-    first, code = units["first"].to_numpy(), units["renamed_from"].to_numpy()
-    position = np.asarray(pc.index_in(former.distinct, accounts.distinct).fill_null(-1))[code]
-    renamed = np.asarray(pc.not_equal(former.distinct, ""))[code]
-    if (lost := renamed & (position < 0)).any():
-        at = int(np.where(lost, first, first.max() + 1).argmin())
-        actual = f"{former.word(code[at])!r}, which has no row"
-        file.refuse(first[at], "renamed_from", "an id in the file", actual)
-    root = parent = np.where(renamed, position, root)
+    former = units.get("renamed_from", pd.Series("", units.index))
+    renamed = (former != "").to_numpy()
+    position = pd.Index(units["account"]).get_indexer(former)
+    if len(lost := units[renamed & (position < 0)]):
+        actual = f"{former[lost['first'].idxmin()]!r}, which has no row"
+        file.refuse(lost, "renamed_from", "an id in the file", actual)
+    root = parent = np.where(renamed, position, np.arange(len(units)))
     for _ in range(len(units).bit_length() + 1):
         root = root[root]
-    if len(circular := np.flatnonzero(renamed[root])):
-        at = circular[first[circular].argmin()]
-        actual = f"a cycle: {accounts.word(at)} from {accounts.word(parent[at])} and so on"
-        file.refuse(first[at], "renamed_from", "a chain of ids without a cycle", actual)
+    if len(circular := units[renamed[root]]):
+        at = circular["first"].idxmin()
+        actual = f"a cycle: {units['account'][at]} from {units['account'][parent[at]]} and so on"
+        file.refuse(circular, "renamed_from", "a chain of ids without a cycle", actual)
     return root
 
 
-def _close(rows: Rows, units: pd.DataFrame, root: Ints, home: str) -> Notes:
+def _close(units: pd.DataFrame, sold: Floats) -> Notes:
     """Set each firm's closure month and dose from its accounts' closures; return notes.
 
-    Each account's share is its share of the firm's home sales in the twelve months before the first closure, including
-    sales under former names; for a firm without such sales, accounts have equal shares. A firm closes in the month in
-    which the shares of its closed accounts reach one half, and its dose is the sum of these shares over all accounts
-    ever closed. A firm whose closed accounts never reach one half closes when the first of them does.
+    Each account's share is its share of the firm's home sales in the twelve months before the first closure, which are
+    `sold` and include sales under former names; for a firm without such sales, accounts have equal shares. A firm
+    closes in the month in which the shares of its closed accounts reach one half, and its dose is the sum of these
+    shares over all accounts ever closed. A firm whose closed accounts never reach one half closes when the first of
+    them does.
     """
-    wave, sold = units["closed_on"].min(), np.zeros(len(units))
-    codes = [code for code, label in enumerate(rows.labels()) if rows.file.code(label) == home]
-    for row in rows.sales():
-        base = row[np.isin(row["platform"], codes) & (row["month"] >= wave - 12) & (row["month"] < wave)]
-        sold += np.bincount(base["unit"], np.nan_to_num(base["sales"]), len(units))
-    chains = units.assign(sold=sold[units.index]).groupby(root)  # all names of an account
+    chains = units.assign(sold=sold).groupby("root")  # all names of an account
     held = chains.agg(firm=("firm", "first"), month=("closed_on", "min"), sold=("sold", "sum"))
     total, number = (held.groupby("firm")["sold"].transform(how) for how in ("sum", "size"))
     share = (held["sold"] / total).where(total > 0, 1 / number)
@@ -336,103 +413,78 @@ def _close(rows: Rows, units: pd.DataFrame, root: Ints, home: str) -> Notes:
     month = half.reindex(by_firm["month"].first().index).fillna(by_firm["month"].first())
     units["closed_on"] = month.reindex(units["firm"]).to_numpy()
     units["dose"] = by_firm["share"].sum().clip(upper=1.0).reindex(units["firm"]).to_numpy()
-    count, never_sold = int(held["month"].count()), int((held["month"].notna() & (share == 0)).sum())
-    return [
-        ("accounts", "closed: a firm closes in the month in which its closed accounts reach half of its sales", count),
-        ("firms", "closed in part: their closed accounts had less than half of their sales", len(month) - len(half)),
-        ("accounts", "closed, but without home sales in the year before the first closure", never_sold),
-    ]
+    closed, counts = held["month"].notna(), {"closed in part": len(month) - len(half)}
+    counts |= {"closed accounts": int(closed.sum()), "closed before": int((closed & (share == 0)).sum())}
+    return [("firms" if key == "closed in part" else "accounts", sentence(key), n) for key, n in counts.items()]
 
 
-# The parts of the panel
-
-
-def _firms(rows: Rows, units: pd.DataFrame) -> pd.DataFrame:
+def _firms(file: File, units: pd.DataFrame) -> pd.DataFrame:
     """Return firm attributes sorted by id; raise DataError if any differ within a firm."""
-    heads = units.sort_values("first").drop_duplicates("firm").set_index("firm").sort_index()
-    named = [name for name in (*attributes(), "weight") if name in heads]
-    given = {name: units[name].to_numpy() for name in units}
-    for name in named if len(heads) < len(units) else ():
-        expected = heads[name].loc[given["firm"]].to_numpy()
-        _refuse_two(rows.file, rows.values, "firm", name, given, expected, given["first"])
-    firms: dict[str, Any] = {"weight": 1.0, "risk": np.nan, "dose": np.where(heads["closed_on"].isna(), np.nan, 1.0)}
-    for name in named:
-        firms[name] = heads[name].to_numpy()
-        if columns()[name]["type"] == TEXT:
-            firms[name] = rows.values[name].distinct.take(pa.array(heads[name])).to_pandas().array
-        elif columns()[name]["type"] == MONTH:
-            months = heads[name].astype("Int64").to_numpy("datetime64[M]", na_value=np.datetime64("NaT"))
-            firms[name] = months.astype("datetime64[us]")
-    ids = rows.values["firm"].distinct.take(pa.array(heads.index)).to_pandas()
-    return pd.DataFrame(firms, index=pd.Index(ids, name="firm"))[[*attributes(), "weight"]]
-
-
-def _sales(rows: Rows, units: pd.DataFrame, platforms: tuple[str, ...]) -> tuple[Floats, Bools, int]:
-    """Return sales[firm, platform, month], a mask of observed cells, and the number of rows used.
-
-    Firms are sorted by id, and sales without a row are 0. Each row sets a bit of its unit, label and month (the bit of
-    its day in files of days or weeks), which reveals rows with the same key.
-    """
-    units = units.sort_values([name for name in ("firm", "account") if name in units])
-    codes = [platforms.index(rows.file.code(label)) for label in rows.labels()]
-    of_labels = np.argsort(codes, kind="stable")  # keeps the labels of one platform together
-    by_day = rows.file.named.rows != "month"
-    shape = (len(units), len(codes), rows.last - rows.first + 1)
-    if (cells := math.prod(shape)) > MOST_CELLS:
-        actual = f"{cells:,}, from {shape[0]:,} firms or accounts, {shape[1]:,} platforms and {shape[2]:,} months"
-        refuse(rows.file.path, f"at most {MOST_CELLS:,} cells", actual, "leave out firms, platforms or months")
-    sales, bits, used = np.zeros(shape), np.zeros(shape, dtype=np.uint32 if by_day else np.uint8), 0
-    position, axis = np.argsort(units.index), np.argsort(of_labels)
-    for row in [np.concatenate([*rows.sales()])] if by_day else rows.sales():
-        at = np.ravel_multi_index((position[row["unit"]], axis[row["platform"]], row["month"] - rows.first), shape)
-        if by_day:
-            order = np.lexsort((row["day"], at))  # makes the last digit of a sum independent of row order
-            np.add.at(sales.reshape(-1), at[order], row["sales"][order])
-            np.bitwise_or.at(bits.reshape(-1), at, np.uint32(1) << row["day"].astype(np.uint32))
-        else:
-            sales.reshape(-1)[at], bits.reshape(-1)[at] = row["sales"], 1
-        used += len(row)
-    if int(np.bitwise_count(bits).sum(dtype=np.int64)) < used:
-        _refuse_again(rows, units)
-    seen: Bools = bits > 0
-    if len(codes) > len(platforms):
-        starts = np.flatnonzero(np.diff(np.sort(codes), prepend=-1))
-        sales, seen = np.add.reduceat(sales, starts, axis=1), np.logical_or.reduceat(seen, starts, axis=1)
+    named = [name for name in (*attributes(), "weight") if name in units]
     if "account" in units:
-        starts = np.flatnonzero(np.diff(units["firm"], prepend=-1))
-        sales, seen = np.add.reduceat(sales, starts), np.logical_or.reduceat(seen, starts)
-    return sales, seen, used
+        units = units.sort_values("first")
+        _refuse_two(file, units, "firm", named)
+        units = units.drop_duplicates("firm").sort_values("firm")
+    heads = units.set_index("firm")
+    dose = np.where(heads["closed_on"].isna(), np.nan, 1.0)
+    firms = pd.DataFrame({"weight": 1.0, "risk": np.nan, "dose": dose}, heads.index).assign(**heads[named])
+    months = heads["closed_on"].astype("Int64").to_numpy("datetime64[M]", na_value=np.datetime64("NaT"))
+    return firms.assign(closed_on=months.astype("datetime64[us]"))[[*attributes(), "weight"]]
 
 
-def _refuse_again(rows: Rows, units: pd.DataFrame) -> NoReturn:
-    """Raise DataError for the first row that repeats an earlier row's key."""
-    file, every = rows.file, np.concatenate([*rows.as_read()])
-    key = ["unit", "platform", "month", *(["day"] if file.named.rows != "month" else [])]
-    at = int(pd.DataFrame({name: every[name] for name in key}).duplicated().to_numpy().argmax())
-    before = int(np.all([every[name] == every[name][at] for name in key], axis=0).argmax())
-    unit, platform, month, day, _ = every[at]
-    codes = units.loc[unit]
-    key_values = {name: rows.values[name].word(codes[name]) for name in ("firm", "account") if name in units}
-    key_values |= {"platform": rows.labels()[platform], "month": month_text(month) + f"-{day:02d}" * (len(key) > 3)}
-    where = f"{file.path}, row {file.row(at)}, column {', '.join(file.called(name, at) for name in key_values)}"
-    actual = f"{', '.join(map(repr, key_values.values()))}, which is already in row {file.row(before):,}"
-    do = "remove one of the two rows, or correct its key"
-    if len(key) == 3 and (days := abs(int(day) - int(every[before]["day"]))):
-        actual += f", for another day of the month ({every[before]['day']} and {day})"
-        do = file.line(f"rows: {'day' if days % 7 else 'week'}") + " to add them up"
-    refuse(where, "each key once", actual, do)
+def _added(cells: Any, keys: Sequence[str], axis: int) -> Any:
+    """Add up the neighbouring cells with the same key; of a mask, return the union."""
+    starts = np.flatnonzero([at == 0 or key != keys[at - 1] for at, key in enumerate(keys)])
+    add = np.logical_or if cells.dtype == bool else np.add
+    return cells if len(starts) == len(keys) else add.reduceat(cells, starts, axis=axis)
 
 
-def _fill_absent(file: File, sales: Floats, seen: Bools, closed: Ints) -> None:
+# The panel
+
+
+def _panel(table: Table, rows: Rows, notes: Notes) -> Panel:
+    """Add up the rows of a table's units to a panel, with the cells of absent rows filled."""
+    file, (cells, seen, used) = table.file, _cells(table, rows)
+    codes, owners = [*map(file.code, table.labels)], [*table.units["firm"]]
+    if file.named.closures == "account":
+        before = table.wave - (table.begin + np.arange(table.months))  # months, or NaN
+        home = np.array(codes) == table.platforms[0]
+        sold = np.nansum(cells[:, home][:, :, (before > 0) & (before <= 12)], axis=(1, 2))
+        notes = [*notes, *_close(table.units, sold)]
+    firms, (sales, seen) = (
+        _firms(file, table.units),
+        (_added(_added(each, codes, 1), owners, 0) for each in (cells, seen)),
+    )
+    if weighted := "weight" in file.theirs:
+        sales *= firms["weight"].to_numpy()[:, np.newaxis, np.newaxis]
+    has_sales = (seen & (sales >= 0)).any(axis=(1, 2))
+    what = {"month": "cells" if file.months else "rows", "week": "weeks or parts of weeks"}
+    of, used = what.get(file.named.rows, f"{file.named.rows}s"), used - int(seen.sum())
+    gone = [(of, "rows left out", int(seen[~has_sales].sum())), ("firms", "firms left out", int((~has_sales).sum()))]
+    gone = [("firms", "sample", len(firms) * weighted), (of, "added up", used), *gone]
+    notes = [*notes, *((what, sentence(key), n) for what, key, n in gone)]
+    if not has_sales.all():
+        sales, seen, firms = sales[has_sales], seen[has_sales], firms[has_sales]
+    _fill_absent(table, sales, seen, firms["closed_on"])
+    months = pd.PeriodIndex.from_ordinals(np.arange(table.begin, table.begin + table.months), freq="M", name="month")
+    dropped, of = pd.DataFrame([note for note in notes if note[2]], columns=_DROPPED), file.population
+    return Panel(sales, firms[attributes()], table.platforms, months, table.provenance, dropped, population=of)
+
+
+def _fill_absent(table: Table, sales: Floats, seen: Bools, closed_on: pd.Series) -> None:
     """Fill the cells of absent rows in place, following the map's `absent`.
 
-    `closed` is each firm's month of closure.
+    If absent rows are 0, an empty cell of a wide file counts as no row.
     """
-    rule = file.named.absent
-    if file.months and rule not in (None, "missing"):
+    file, groups, parts = table.file, table.groups, table.parts
+    rule, empty_is_absent = file.named.absent, bool(file.months) and file.named.absent not in (None, "missing")
+    if empty_is_absent:
         seen &= ~np.isnan(sales)
         sales[~seen] = 0.0
-    covered = np.asarray(seen.any(axis=0))
+    has_row = (groups["known"] > 0 if empty_is_absent else groups["n"] > 0).to_numpy()[parts["group"]]
+    covered = np.zeros(len(table.labels) * table.months, dtype=bool)
+    covered[parts["cell"][has_row]] = True
+    covered = _added(covered.reshape(-1, table.months), [*map(file.code, table.labels)], 0)
     if rule == "zero":
         sales[:, :, ~covered.any(axis=0)] = np.nan
         return
@@ -440,13 +492,14 @@ def _fill_absent(file: File, sales: Floats, seen: Bools, closed: Ints) -> None:
     absent = ~seen & ~elsewhere[:, :, np.newaxis] & covered.any(axis=0)
     if file.months:
         absent |= seen & np.isnan(sales)
-    if rule is None and absent.any() and not (seen & (sales == 0)).any():
+    if rule is None and absent.any() and not groups["zero"].any():
         actual = f"{absent.sum():,} of {seen.size:,} firm-platform-months without sales, and not a single 0"
-        do = f"{file.line('absent: zero')} if the file lists every sale, `absent: zero_after_closure` if rows end once"
-        do += " accounts are closed, or `absent: missing` if those sales are unknown"
+        do = sentence("absent rows", line=file.line("absent: zero"))
         refuse(file.path, "sales in every month, or a rule for absent rows", actual, do)
     sales[~seen] = np.nan
     for platform in range(len(covered)):
         sales[:, platform][np.ix_(elsewhere[:, platform], covered[platform])] = 0.0
     if rule == "zero_after_closure":
-        sales[:, 0][(np.arange(sales.shape[2]) >= closed[:, np.newaxis]) & ~seen[:, 0] & covered[0]] = 0.0
+        month = closed_on.to_numpy("datetime64[M]").astype(np.int64) - table.begin
+        after = np.arange(table.months) >= np.where(closed_on.isna(), table.months, month)[:, np.newaxis]
+        sales[:, 0][after & ~seen[:, 0] & covered[0]] = 0.0

@@ -1,0 +1,141 @@
+"""Panels built from orders and tables: in pieces, on any engine, reconciled with their rows."""
+
+import os
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+
+import duckdb
+import numpy as np
+import pandas as pd
+import pytest
+
+from analysis.errors import DataError
+from analysis.panel import file, read, read_panel
+from runner.cli import main
+
+INSTALLED = [shutil.which("pg_ctl"), *sorted(Path("/usr/lib/postgresql").glob("*/bin/pg_ctl"))]
+BIN = Path(next(filter(None, INSTALLED), "none/pg_ctl")).parent
+MAP = 'rows: order\nmonth_format: "%Y-%m-%d"\nrates: {CNY: 0.1551}\nabsent: zero\n'
+
+
+def orders(count=4000):
+    """Return orders of forty firms in two currencies, several a day, some of which are returned."""
+    rng = np.random.default_rng(0)
+    firm = rng.integers(0, 40, count)
+    frame = pd.DataFrame({"firm": firm, "brand_group": firm // 2, "category": firm % 4}).astype(str).radd("F")
+    frame = frame.assign(origin=np.where(firm % 3 == 0, "CN", "US"), platform=rng.choice(["AMZ", "EBY"], count))
+    frame["month"] = pd.Timestamp("2021-01-01") + pd.to_timedelta(rng.integers(0, 181, count), "D")
+    frame["sales"], frame["currency"] = np.round(rng.lognormal(3, 1, count), 2), rng.choice(["USD", "CNY"], count)
+    frame["closed_on"] = pd.Series(pd.Timestamp("2021-05-01"), frame.index).where(firm % 10 == 0)
+    returned = frame.sample(frac=0.05, random_state=1)
+    return pd.concat([frame, returned.assign(sales=-returned["sales"])], ignore_index=True)
+
+
+def written(folder, frame, text=MAP):
+    frame.assign(month=frame["month"].dt.date, closed_on=frame["closed_on"].dt.date).to_parquet(folder / "o.parquet")
+    (folder / "o.yml").write_text(text)
+    return folder / "o.parquet", folder / "o.yml"
+
+
+def built(folder, name="out", source=None, **options):
+    source, out = source or folder / "o.parquet", folder / f"{name}.parquet"
+    lines = read.build_panel(source, out, map=folder / "o.yml", home="AMZ", platforms=["AMZ", "EBY"], **options)
+    return read_panel(out), lines.set_index(["what", "rule"])
+
+
+def test_orders_are_added_up_to_the_cent_in_any_pieces_and_with_any_number_of_threads(tmp_path, monkeypatch):
+    frame = orders()
+    path, map_ = written(tmp_path, frame)
+    dollars = frame["sales"] * np.where(frame["currency"] == "CNY", 0.1551, 1)
+    keys = [frame["firm"], frame["platform"], frame["month"].dt.to_period("M")]
+    panels = [read_panel(path, map=map_)]
+    expected = dollars.groupby(keys).sum().unstack(fill_value=0)
+    np.testing.assert_allclose(panels[0].sales.reshape(-1, 6), expected, rtol=1e-12, atol=1e-9)
+    for pieces in (1, 3, 100):
+        panel, lines = built(tmp_path, f"{pieces}", pieces=pieces)
+        panels.append(panel)
+        assert lines.loc[("rows", "read"), "count"] == len(frame)
+        for line in (("rows", "read"), ("cells", "written with known sales")):
+            assert lines.loc[line, "sales"] == pytest.approx(dollars.sum(), abs=0.005)
+    connect = duckdb.connect
+    monkeypatch.setattr(duckdb, "connect", lambda **options: connect(config=options["config"] | {"threads": 1}))
+    panels.append(read_panel(path, map=map_))
+    path, map_ = written(tmp_path, frame.sample(frac=1, random_state=2))
+    panels.append(read_panel(path, map=map_))
+    assert len({panel.digest for panel in panels}) == 1
+
+
+def test_a_month_in_which_returns_exceed_sales_is_named(tmp_path):
+    frame = orders()
+    path, map_ = written(tmp_path, pd.concat([frame, frame[:1].assign(sales=-1e6, currency="USD")]))
+    with pytest.raises(DataError, match=r"as large as returns; found -[\d,.]+ for 'F\d+', '\w+' in 2021-0\d; add"):
+        read_panel(path, map=map_)
+
+
+def test_what_is_left_out_is_reconciled(tmp_path):
+    frame = orders()
+    late = frame[:1].assign(month=pd.Timestamp("2021-07-02"), sales=12.5, currency="USD")
+    written(tmp_path, pd.concat([frame, late]))
+    _, lines = built(tmp_path)
+    outside = lines.loc[("rows", "left out: in a month that is not covered whole"), "sales"]
+    assert outside == pytest.approx(12.5)
+    assert lines["sales"].sum() == pytest.approx(2 * lines.loc[("rows", "read"), "sales"], abs=0.01)
+
+
+def test_the_command_writes_a_new_file_that_check_takes(tmp_path, capsys):
+    path, map_ = written(tmp_path, orders())
+    files = ["panel", str(path), "--map", str(map_), "--out", str(tmp_path / "new.parquet")]
+    assert main(files) == 0
+    assert "rows" in capsys.readouterr().out
+    assert main(files) == 2
+    assert "already exists" in capsys.readouterr().err
+    main(["check", "--panel", str(tmp_path / "new.parquet")])
+    assert "40 firms" in capsys.readouterr().out
+
+
+@pytest.fixture(scope="module")
+def database():
+    """Start PostgreSQL, where it is installed."""
+    pytest.importorskip("ibis")
+    pytest.importorskip("psycopg")
+    if not (BIN / "pg_ctl").exists():
+        pytest.skip("PostgreSQL is not installed")
+    with tempfile.TemporaryDirectory() as folder:
+        owner = ["su", "postgres", "-c"] if os.getuid() == 0 else ["sh", "-c"]
+        if os.getuid() == 0:
+            shutil.chown(folder, "postgres")
+        control = f"{BIN}/pg_ctl -D {folder}/data"
+        start = f"-w -o \"-c listen_addresses='' -k {folder}\" -l {folder}/log start"
+        for command in (f"{BIN}/initdb -D {folder}/data -A trust", f"{control} {start}"):
+            subprocess.run([*owner, command], check=True, capture_output=True)
+        yield f"postgresql://postgres@/postgres?host={folder}"
+        subprocess.run([*owner, f"{control} -m immediate stop"], check=True, capture_output=True)
+
+
+@pytest.mark.parametrize("sales", ["numeric(18,2)", "text", "double precision"])
+def test_a_table_in_postgresql_has_the_digest_of_the_file(tmp_path, database, sales):
+    import psycopg
+
+    frame = orders()
+    written(tmp_path, frame)
+    text = frame.to_csv(index=False, header=False, date_format="%Y-%m-%d")
+    types = {"month": "date", "closed_on": "date", "sales": sales}
+    with psycopg.connect(database, autocommit=True) as connection:
+        named = ", ".join(f"{name} {types.get(name, 'text')}" for name in frame)
+        connection.execute(f"DROP TABLE IF EXISTS orders; CREATE TABLE orders ({named})")
+        with connection.cursor().copy("COPY orders FROM STDIN (FORMAT csv)") as copied:
+            copied.write(text)
+    panel, lines = built(tmp_path, source=Path("orders"), engine=database, pieces=2)
+    assert panel.digest == built(tmp_path, "file")[0].digest
+    assert lines.loc[("rows", "read"), "count"] == len(frame)
+    with pytest.raises(DataError, match="orders2: expected a valid database table"):
+        built(tmp_path, "none", source=Path("orders2"), engine=database)
+
+
+def test_what_the_engine_cannot_keep_in_memory_goes_to_disk(tmp_path, monkeypatch):
+    path, map_ = written(tmp_path, orders(200_000))
+    expected = read_panel(path, map=map_).digest
+    monkeypatch.setattr(file, "MEMORY", "60MB")
+    assert read_panel(path, map=map_).digest == expected
