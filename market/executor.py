@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-from argparse import ArgumentParser, Namespace
+from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -119,9 +119,15 @@ class Processes(Executor):
 def add_options(parser: ArgumentParser) -> None:
     """Add options for choosing workers to a command-line parser."""
     group = parser.add_mutually_exclusive_group()
-    group.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="local processes (default: cores)")
-    group.add_argument("--local-cluster", type=int, metavar="N", help="a dask cluster of N local processes")
+    group.add_argument("--workers", type=_count, default=os.cpu_count() or 1, help="local processes (default: cores)")
+    group.add_argument("--local-cluster", type=_count, metavar="N", help="a dask cluster of N local processes")
     group.add_argument("--scheduler", metavar="ADDRESS", help="a dask cluster, such as tcp://scheduler:8786")
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise ArgumentTypeError(f"expected a whole number from 1, found {text!r}")
+    return int(text)
 
 
 @contextmanager
@@ -137,10 +143,28 @@ def opened(options: Namespace) -> Iterator[Executor]:
             raise DesignError(
                 "Cannot use a dask cluster: the package `distributed` is missing; run pip install -e '.[cluster]'"
             ) from missing
-        connect: Any = distributed.Client  # has no types
-        client = stack.enter_context(connect(options.scheduler or _local_cluster(options.local_cluster, stack)))
-        client.wait_for_workers(1, timeout=PATIENCE)
+        local = options.local_cluster and _local_cluster(options.local_cluster, stack)
+        try:
+            client = stack.enter_context(_answer(distributed.Client, local or options.scheduler or "(empty)"))
+            client.wait_for_workers(1, timeout=PATIENCE)
+        except (OSError, ValueError, MemoryError) as error:  # no address, no answer, another kind of server, no worker
+            where, why = "" if local else f" {options.scheduler!r}", f"{error}" or "it does not answer"
+            raise SystemExit(f"error: cannot use the cluster{where}: {why}; correct the address, or start it") from None
         yield client.get_executor(pure=False)
+
+
+def _answer(connect: Any, address: Any) -> Any:
+    """Connect to a cluster; raise TimeoutError after a minute, since dask waits without end for a silent server."""
+    answer = Future[Any]()
+
+    def ask() -> None:
+        try:
+            answer.set_result(connect(address))
+        except BaseException as error:
+            answer.set_exception(error)
+
+    Thread(target=ask, daemon=True).start()
+    return answer.result(60)
 
 
 def _local_cluster(workers: int, stack: ExitStack) -> Any:

@@ -1,6 +1,7 @@
 """Command line of ``market-impact``, with one function per command."""
 
 import json
+import re
 import sys
 from collections.abc import Iterable, Sequence
 from contextvars import ContextVar
@@ -32,6 +33,8 @@ def main(arguments: Sequence[str] | None = None, root: Path = ROOT) -> int:
     """Run a command, by default the one on the command line, and return its exit code."""
     try:
         HERE.set(root)
+        if empty := [text for text in arguments or sys.argv[1:] if re.fullmatch("(--[a-z-]+=)?", text)]:
+            raise DesignError(f"Argument {empty[0] or repr('')} is empty; give it a value, or leave it out.")
         app(args=arguments, prog_name="market-impact")
     except SystemExit as ended:
         return ended.code if isinstance(ended.code, int) else int(ended.code is not None)

@@ -194,7 +194,8 @@ class Kernels:
             )
 
             def __init__(self, **options: Any) -> None:
-                super().__init__(**options, transport="ipc", ip=str(sockets / f"{next(numbers)}"))
+                place = str(sockets / f"{next(numbers)}")  # also of the file that names them, or else it is in /tmp
+                super().__init__(**options, transport="ipc", ip=place, connection_file=f"{place}.json")
                 managers.append(self)
 
         return Manager

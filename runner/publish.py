@@ -88,7 +88,8 @@ def footer(notebook: Path, verdicts: list[Verdict], job: Job) -> str:
     others = {verdict.get("market", "") for verdict in verdicts} - {job.market}
     mark, shows_none = "estimated" if job.market else "simulated", job.is_brief and not job.market
     wrong = [] if shows_none else [f"verdicts are about {name or 'the real market'}" for name in sorted(others)]
-    wrong += [f"numbers include {counts[mark]} marked {mark} (see style.use)"] if counts[mark] else []
+    why = "see style.use, or names in the data with ◐ or ○"
+    wrong += [f"numbers include {counts[mark]} marked {mark} ({why})"] if counts[mark] else []
     if wrong:
         of = f"but the report is about {job.market or 'the real market'}; real and simulated never mix"
         raise ReportError(f"{job.name}: its {', its '.join(wrong)}, {of}.")

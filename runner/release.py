@@ -296,19 +296,17 @@ def staging(out: Path) -> Iterator[Path]:
 
 @contextmanager
 def sockets(out: Path) -> Iterator[Path]:
-    """Create a folder with a short path for kernel sockets.
+    """Create a folder with a short path for kernel sockets, after removing those left by killed runs.
 
     The caller holds the lock. The path of a socket has at most about a hundred bytes, so it is not in the output
-    folder. Its name is derived from that folder, so that the next run there can remove the remains of a killed one.
+    folder. Nobody can guess its name and take it first, but a part of it says to which output folder it belongs.
     """
-    digest = hashlib.sha256(os.fsencode(out.resolve())).hexdigest()[:12]
-    folder = Path(tempfile.gettempdir()) / f"analysis-{os.getuid()}-{digest}"
-    remove(folder)
-    folder.mkdir(mode=0o700)
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    prefix = f"analysis-{hashlib.sha256(os.fsencode(out.resolve())).hexdigest()[:12]}-"
+    for left in Path(tempfile.gettempdir()).glob(f"{prefix}*"):
+        if left.lstat().st_uid == os.getuid():
+            remove(left)
+    with tempfile.TemporaryDirectory(prefix=prefix, ignore_cleanup_errors=True) as folder:
+        yield Path(folder)
 
 
 def remove(path: Path) -> None:
