@@ -32,22 +32,19 @@ class Exit(IntEnum):
 class ReportError(RuntimeError):
     """Failure of a report or release, or a conflict with another run.
 
-    `code` is the exit code of the run.
+    `code` is the exit code of the run, and `reason` the message in one line.
     """
 
     def __init__(self, message: str, code: Exit = Exit.FAILED):
         super().__init__(message)
-        self.code = code
+        self.code, self.reason = code, reason(message)
 
 
-NEWS = {
-    "failures": ("failed", "What failed:"),
-    "changed_words": ("changed", "Verdicts that changed since the previous release:"),
-    "stale": ("stale", "Data that are stale:"),
-    "standing": ("still failed", "What failed before, and was not tried again:"),
-    "mended": ("mended", "What failed before, and is mended:"),
-}
-"""Fields of an outcome that tell news, with the label of each in the one-line summary and its heading in the letter."""
+# fields of an outcome that tell news, with the label of each in the one-line summary and its heading in the letter
+NEWS = {"failures": ("failed", "What failed:")}
+NEWS |= {"changed_words": ("changed", "Verdicts that changed since the previous release:")}
+NEWS |= {"stale": ("stale", "Data that are stale:"), "mended": ("mended", "What failed before, and is mended:")}
+NEWS |= {"standing": ("still failed", "What failed before, and was not tried again:")}
 REMINDER, UNSENT = "reminder", "unsent"
 PATHS = re.compile(r"(?<![\w.:/<])/(?:[^/\s'\"]+/)+")  # folders of this machine, in messages about failures
 

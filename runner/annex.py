@@ -22,19 +22,18 @@ OPENING = (
     "# Annex: parameters, files, sources and versions\n\nWhat the reports of this run were made of, as each of them "
     "has recorded it. Made again of the same parameters, files and versions, a report is the same to the byte."
 )
-FOOTER = "Annex to the reports beside it"
 HASH = 16  # characters of a digest to show; data/datapackage.json and manifest.json have it in full
+# title of the section and its columns, by kind of fact
 SECTIONS = {
     "panel": ("Panel", {"name": "Panel", "value": "Digest", "about": "Rows left out"}),
     "file": ("Files", {"name": "File", "about": "What it holds, and not", "vintage": "Vintage", "value": "sha256"}),
     "source": ("Sources", {"name": "Document", "value": "Address"}),
     "version": ("Code", {"told": "Commit and versions"}),
 }
-"""Title of the section and its columns, by kind of fact."""
 
 
 def write(notebooks: Mapping[str, Path], page: Path, *, as_of: str, changes: Changes | None = None) -> None:
-    """Typeset the annex to executed notebooks as a PDF.
+    """Typeset the annex to executed notebooks as a PDF, if there are any.
 
     Notebooks are keyed by report name. The annex ends with the `changes` since the previous release, if given.
 
@@ -43,18 +42,18 @@ def write(notebooks: Mapping[str, Path], page: Path, *, as_of: str, changes: Cha
     PdfError
         As for :func:`runner.pdf.render`.
     """
-    recorded = [facts(file).assign(report=name) for name, file in notebooks.items()]
+    if not (recorded := [facts(file).assign(report=name) for name, file in notebooks.items()]):
+        return
     cells: list[dict[str, Any]] = [{"cell_type": "markdown", "metadata": {}, "source": OPENING}]
     exhibits = sections(pd.concat(recorded, ignore_index=True)) | (moved(changes) if changes else {})
     for title, exhibit in exhibits.items():
         shown = {"output_type": "display_data", "metadata": {}, "data": {"text/html": exhibit}}
         cells.append({"cell_type": "markdown", "metadata": {}, "source": f"## {title}"})
         cells.append({"cell_type": "code", "metadata": {}, "source": "", "outputs": [shown], "execution_count": None})
-    notebook = page.with_suffix(".ipynb")
-    content = {"cells": cells, "metadata": {}, "nbformat": 4, "nbformat_minor": 4}
+    notebook, content = page.with_suffix(".ipynb"), {"cells": cells, "metadata": {}, "nbformat": 4, "nbformat_minor": 4}
     try:
         notebook.write_text(json.dumps(content, ensure_ascii=False), encoding="utf-8")
-        pdf.render(notebook, page, as_of=as_of, footer=FOOTER)
+        pdf.render(notebook, page, as_of=as_of, footer="Annex to the reports beside it")
     finally:
         notebook.unlink(missing_ok=True)
 

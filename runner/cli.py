@@ -90,9 +90,7 @@ def run(
 @app.command("verify")
 def verify(
     folder: Folder,
-    again: Annotated[
-        list[str] | None, Option(metavar="NAME", help="Make this report again; default: the quickest.")
-    ] = None,
+    again: Annotated[list[str] | None, Option(metavar="NAME", help="Make it again; default: the quickest.")] = None,
     all_: Annotated[bool, Option("--all", help="Make all reports again.")] = False,
     no_again: Annotated[bool, Option("--no-again", help="Check hashes only.")] = False,
 ) -> None:

@@ -138,10 +138,8 @@ def between(old: Release, new: Release) -> Changes:
 
 
 def _between(old: Release, new: Release) -> Changes:
-    was, now = (
-        {name: entry for name, entry in each.manifest.reports.items() if schedule.number(name) != "00"}
-        for each in (old, new)
-    )
+    sets = [each.manifest.reports.items() for each in (old, new)]
+    was, now = ({name: entry for name, entry in of if schedule.number(name) != "00"} for of in sets)
     both = [name for name in now if name in was]
     reports = [f"{name} is {'new' if name in now else 'gone'}" for name in unlike(was, now) if name not in both]
     said = (old.verdicts(), new.verdicts())
@@ -170,10 +168,8 @@ def _between(old: Release, new: Release) -> Changes:
         mine += ["code"] * bool(made_of["code"]) + [f"version of {pair}" for pair in made_of["versions"]]
         causes[name] = mine or ["the as-of date"] * (was[name].as_of != now[name].as_of)
     shown = {part: some for part, some in made_of.items() if some}
-    rounded = len(moved) - len(numbers)
-    return Changes(
-        old.folder.name, new.manifest.release, reports, words, numbers, shared, rounded, cells, shown, causes
-    )
+    counts = (shared, len(moved) - len(numbers))
+    return Changes(old.folder.name, new.manifest.release, reports, words, numbers, *counts, cells, shown, causes)
 
 
 def _reads(release: Release, report: str, files: set[str]) -> set[str]:

@@ -30,7 +30,6 @@ SVG = re.compile(r'<img src="data:image/svg\+xml;base64,([^"]+)" alt="([^"]*)"')
 MONTH = re.compile(r"\b(\d{4})-(\d\d)\b(?!-)")
 SIGNS = str.maketrans({"−": "$-$", "∞": r"$\infty$", "≤": r"$\leq$", "≥": r"$\geq$"})  # the LaTeX for each
 COMPARISON = ".comparison.csv"  # suffix of the file that compares the reports of a sweep
-WORD = "word"  # its column for the word of a claim
 CITATION, METADATA = "CITATION.cff", "ro-crate-metadata.json"
 SPECIFICATION = "https://w3id.org/ro/crate/1.2"
 PYTHON = "https://www.python.org/"
@@ -210,7 +209,7 @@ def compare(folder: Path, jobs: Iterable[Job], verdicts: Mapping[str, Iterable[M
         claims = rows["label"].str.partition(": ")[0].where(rows["table"] == 0, "")
         varied = {name + "_parameter" * (name in COLUMNS): text for name, text in job.swept.items()}
         before = pd.DataFrame(varied, index=rows.index)
-        judged = rows.assign(**{WORD: [words.get(name, "") for name in claims]})
+        judged = rows.assign(word=[words.get(name, "") for name in claims])
         tables.setdefault(job.sweep, []).append(pd.concat([before, judged], axis=1))
     files = []
     for sweep, parts in tables.items():

@@ -22,11 +22,10 @@ from types import FrameType
 from typing import Any
 
 from analysis.errors import DataError, DesignError
-from runner import Exit, ReportError, disk_full, reason, say
+from runner import Exit, ReportError, disk_full, say
 from runner.schedule import Job
 
 TIMEOUT = 600.0  # seconds for one notebook
-_TRACEBACK_LINES = 15
 
 
 @contextmanager
@@ -85,9 +84,8 @@ class Kernels:
 
     def __init__(self, as_of: str, sockets: Path, timeout: float):
         self._as_of, self._sockets, self._timeout = as_of, sockets, timeout
-        self._managers = list[Any]()
+        self._managers, self._stopping = list[Any](), Event()
         self._numbers = count()  # numbers the folders of sockets, one per kernel
-        self._stopping = Event()
 
     def each(self, makes: Iterable[Callable[[], None]], workers: int) -> None:
         """Call functions that execute notebooks, several at a time."""
@@ -125,7 +123,7 @@ class Kernels:
             except ReportError as error:
                 if not left or error.code == Exit.REFUSED or self._stopping.is_set():
                     raise
-                say(f"{reason(str(error))}\n{job.name}: again in {job.plan.pause:g} s, tries left: {left}", sys.stderr)
+                say(f"{error.reason}\n{job.name}: again in {job.plan.pause:g} s, tries left: {left}", sys.stderr)
                 self._stopping.wait(job.plan.pause)
 
     def _execute(self, job: Job, values: Mapping[str, Any], target: Path) -> None:
@@ -185,13 +183,11 @@ class Kernels:
         managers, sockets, numbers = self._managers, self._sockets, self._numbers
         limited = ["/bin/sh", "-c", f'ulimit -v {1024 * memory}; exec "$0" "$@"'] if memory else []
 
+        command = [*limited, sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+        local = {"kernel_provisioner": {"provisioner_name": "local-provisioner"}}
+
         class Manager(AsyncKernelManager):
-            kernel_spec = KernelSpec(
-                argv=[*limited, sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"],
-                display_name="Python 3",
-                language="python",
-                metadata={"kernel_provisioner": {"provisioner_name": "local-provisioner"}},
-            )
+            kernel_spec = KernelSpec(argv=command, display_name="Python 3", language="python", metadata=local)
 
             def __init__(self, **options: Any) -> None:
                 place = str(sockets / f"{next(numbers)}")  # also of the file that names them, or else it is in /tmp
@@ -207,7 +203,7 @@ def _of_cell(job: Job, error: Any) -> ReportError:
 
     if error.ename in (DataError.__name__, DesignError.__name__):
         return ReportError(f"{job.name}: {error.evalue}", Exit.REFUSED)
-    lines = strip_color("\n".join(error.traceback)).rstrip().splitlines()[-_TRACEBACK_LINES:]
+    lines = strip_color("\n".join(error.traceback)).rstrip().splitlines()[-15:]
     said = ": ".join(filter(None, [error.ename, str(error.evalue).strip().partition("\n")[0]]))
     message = "\n    ".join([f"{job.name}: a cell failed with {said}", *lines])
     return ReportError(message, Exit.DISK_FULL if disk_full(error.evalue) else Exit.FAILED)

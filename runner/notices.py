@@ -177,8 +177,8 @@ def _run(command: Sequence[str], content: bytes, environment: Env, root: Path, t
 
 def _mail(outcome: Outcome, mail: Mail, brief: Path | None, environment: Env, timeout: float) -> None:
     letter = EmailMessage()
-    to = dict.fromkeys([*mail.to, *outcome.owners])
-    letter["Subject"], letter["From"], letter["To"] = outcome.line[:300], mail.sender, ", ".join(to)
+    letter["Subject"], letter["From"] = outcome.line[:300], mail.sender
+    letter["To"] = ", ".join(dict.fromkeys([*mail.to, *outcome.owners]))
     letter["Date"], letter["Message-ID"] = formatdate(), make_msgid(domain=mail.sender.partition("@")[2])
     letter.set_content(outcome.letter)
     if brief is not None and brief.is_file():

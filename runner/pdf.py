@@ -130,23 +130,21 @@ def _typst_source(notebook: Path, folder: Path) -> str:
 
 
 def _compiled(main: Path, notebook: Path, moment: datetime) -> bytes:
-    """Compile a typst file to a PDF, checking the PDF standards and treating warnings as errors."""
+    """Compile a typst file to a PDF, treating warnings as errors.
+
+    The PDF standards also reject missing glyphs and alt texts.
+    """
     import typst
 
+    options: dict[str, Any] = {"format": "pdf", "timestamp": moment, "pdf_standards": ["a-2a", "ua-1"]}
+    options |= {"font_paths": [SOURCES / "fonts"], "ignore_system_fonts": True}
     try:
-        pdf, warnings = typst.compile_with_warnings(
-            main,
-            font_paths=[SOURCES / "fonts"],
-            ignore_system_fonts=True,
-            format="pdf",
-            pdf_standards=["a-2a", "ua-1"],  # these also reject missing glyphs and alt texts
-            timestamp=moment,
-        )
+        pdf, warnings = typst.compile_with_warnings(main, **options)
     except typst.TypstError as error:
         raise PdfError(_message(notebook, "typst", "\n".join([error.message, *error.hints]))) from error
     if warnings:
         raise PdfError(_message(notebook, "typst", "\n".join(warning.message for warning in warnings)))
-    return pdf
+    return bytes(pdf)
 
 
 def _message(notebook: Path, tool: str, message: str) -> str:

@@ -34,8 +34,9 @@ def rendered(template: str, **values: Any) -> str:
         return type(value)(BARRED.sub("\ufffd", value)) if isinstance(value, str) else value
 
     on: dict[str, Any] = dict.fromkeys(("autoescape", "trim_blocks", "lstrip_blocks", "keep_trailing_newline"), True)
-    loader = FileSystemLoader([TEMPLATES, LAYOUT])
-    pages = Environment(loader=loader, undefined=StrictUndefined, finalize=printable, **on)
+    pages = Environment(
+        loader=FileSystemLoader([TEMPLATES, LAYOUT]), undefined=StrictUndefined, finalize=printable, **on
+    )
     return pages.get_template(template).render(values)
 
 

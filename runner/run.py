@@ -18,21 +18,7 @@ from typing import TYPE_CHECKING, Any, cast
 from analysis import parameters, provenance
 from analysis.errors import DesignError
 from analysis.provenance import ANNEX
-from runner import (
-    Exit,
-    Outcome,
-    ReportError,
-    Said,
-    State,
-    diff,
-    disk_full,
-    pdf,
-    publish,
-    reason,
-    release,
-    schedule,
-    site,
-)
+from runner import Exit, Outcome, ReportError, Said, State, diff, disk_full, pdf, publish, release, schedule, site
 from runner.diff import Changes
 from runner.kernels import TIMEOUT, Kernels, interruptible
 from runner.publish import Verdict, Verdicts
@@ -41,9 +27,6 @@ from runner.schedule import PANEL, Job
 
 if TYPE_CHECKING:
     from analysis.study import Study
-
-Due = Callable[[Job, Release], str]
-"""Says why to make a report in the newest release again, or nothing."""
 
 
 @dataclass(frozen=True)
@@ -147,17 +130,17 @@ class Run:
         for job in [job for job in self.jobs if job.name in self.failures and job.name in stood]:
             failure = self.stale[job.name] = self.failures.pop(job.name)
             self.carry(job)
-            entry = self.entries[job.name] = stood[job.name].model_copy(update={"stale": reason(str(failure))})
+            entry = self.entries[job.name] = stood[job.name].model_copy(update={"stale": failure.reason})
             self.states[job.name] = State(state="failed", as_of=entry.as_of)
 
 
-def reports(root: Path, request: Request, due: Due | None = None) -> Outcome:
+def reports(root: Path, request: Request, due: Callable[[Job, Release], str] | None = None) -> Outcome:
     """Make the outdated reports of a repository, and publish them with the others in a new release.
 
-    The run makes the reports named in the request or, given a rule, those that are `due`, if any. It carries over other
-    reports from the newest release if only their date differs; without a release, the named reports become a draft. A
-    request that cannot be run raises `DesignError` or `DataError` before any work starts. Existing releases never
-    change.
+    The run makes the reports named in the request or, given a rule that says why one is `due`, those that are. It
+    carries over other reports from the newest release if only their date differs; without a release, the named reports
+    become a draft. A request that cannot be run raises `DesignError` or `DataError` before any work starts. Existing
+    releases never change.
     """
     plan = schedule.load(root)
     out, as_of = (request.out or root / plan.publish).absolute(), request.as_of
@@ -165,8 +148,7 @@ def reports(root: Path, request: Request, due: Due | None = None) -> Outcome:
     scheduled, chosen, study = _planned(root, request, out)
     lies = publish.digest_of(request.panel["panel_path"]) if request.panel else ""
     with _held(out, request.dry) as (stage, sockets):
-        today = schedule.today()
-        ahead = release.after(out, today)
+        ahead = release.after(out, schedule.today())
         standing, damage = release.standing(out, as_of, site.known(out))
         try:
             _ = standing and diff.between(standing, standing)  # reads all that later steps read of it
@@ -176,7 +158,7 @@ def reports(root: Path, request: Request, due: Due | None = None) -> Outcome:
         if release.panel(out) not in (None, lies):
             raise DesignError(f"{out} contains reports on other data; choose another folder with --out.")
         if standing and not request.dry:
-            release.point(out, standing.folder.name, stage, today)  # a killed run may have made no link
+            release.point(out, standing.folder.name, stage, schedule.today())  # a killed run may have made no link
         only_named = bool(request.names) and not standing and not damage
         jobs = [job for job in scheduled if not only_named or job.name in chosen]
         if due and standing:  # the brief reads the others, so it is due with any of them
@@ -190,8 +172,8 @@ def reports(root: Path, request: Request, due: Due | None = None) -> Outcome:
         before = _sources(root, jobs)
         common = {part: files for part, files in before.items() if part not in ("notebooks", "files")}
         common["beside"] = schedule.beside(scheduled)
-        panel_is = study.caveats if study else ""
-        run = Run(root, request, stage, sockets, jobs, chosen, standing, lies, panel_is, common)
+        is_ = study.caveats if study else ""
+        run = Run(root, request, stage, sockets, jobs, chosen, standing, lies, is_, common)
         if request.dry:
             whys = {job.name: run.why(job, publish.fingerprint(job, common)) for job in jobs if not job.is_brief}
             states = {report: State(state="to make" if why else "unchanged", why=why) for report, why in whys.items()}
@@ -239,9 +221,8 @@ def _ended(run: Run, name: str, only_named: bool) -> Outcome:
     told: dict[str, Any] = {"outcome": "draft" if only_named and code == Exit.OK else outcome, "reports": states}
     told |= {"release": name if seen else "", "draft": DRAFT if name == DRAFT else "", "as_of": run.request.as_of}
     told |= {"changed_words": diff.turned(run.changes) if run.made and seen and run.changes else []}
-    previous = run.standing.folder.name if run.standing else ""
     wrong = [Said(about=name if name in states else "", said=str(failure)) for name, failure in failures.items()]
-    return Outcome(**told, failures=wrong, code=code, previous=previous)
+    return Outcome(**told, failures=wrong, code=code, previous=run.standing.folder.name if run.standing else "")
 
 
 @contextmanager
@@ -256,8 +237,7 @@ def again(root: Path, standing: Release, name: str) -> Iterator[tuple[Path, list
     ReportError
         If the report fails.
     """
-    entries = standing.manifest.reports
-    entry = entries[name]
+    entry = standing.manifest.reports[name]
     if entry.files:
         files = ", ".join(entry.files)
         raise DesignError(f"{name}: releases do not include {files}; run it on your copies, and compare the results.")
@@ -301,10 +281,8 @@ def _planned(root: Path, request: Request, out: Path) -> tuple[list[Job], dict[s
     chosen = schedule.settled(schedule.select(jobs, request.names), given, as_of)  # each parameter is known to some job
     jobs = schedule.settled(jobs, given, as_of)
     if (panel or given) and out.resolve() == (root / schedule.load(root).publish).resolve():
-        raise DesignError(
-            f"{'Reports on a panel' if panel else 'Option -p'}: {out} is for the scheduled reports with their own "
-            "parameters; choose another folder with --out DIR."
-        )
+        what = "Reports on a panel" if panel else "Option -p"
+        raise DesignError(f"{what}: {out} is for the scheduled reports; choose another folder with --out DIR.")
     schedule.refuse_foresight(root, as_of)
     if not panel:
         return jobs, dict.fromkeys((job.name for job in chosen), "asked for"), None
@@ -465,8 +443,11 @@ def _put(run: Run, out: Path, *, whole: bool) -> str:
             kept.parent.mkdir(parents=True, exist_ok=True)
             publish.without_paths(notebook, job)
             os.replace(notebook, kept)
+    from runner import annex  # imports pandas, not needed by a run without changes
+
     try:
-        bind(new, _manifest(run, DRAFT), run.changes)
+        notebooks = {name: new / f"{name}.ipynb" for name in _manifest(run, DRAFT).reports}
+        annex.write(notebooks, new / ANNEX, as_of=run.request.as_of, changes=run.changes)
     except (pdf.PdfError, OSError) as error:
         run.failures["annex"] = _failure("annex", error)
     target = out / (release.next_name(out, run.request.as_of) if whole and not run.failures else DRAFT)
@@ -477,14 +458,6 @@ def _put(run: Run, out: Path, *, whole: bool) -> str:
     if target.name != DRAFT:
         _link(out, target.name, run.stage)
     return target.name
-
-
-def bind(new: Path, manifest: Manifest, changes: Changes | None) -> None:
-    """Make the annex to the reports in a folder, if there are any; raise `PdfError` if that fails."""
-    from runner import annex  # imports pandas, not needed by a run without changes
-
-    if notebooks := {name: new / f"{name}.ipynb" for name in manifest.reports}:
-        annex.write(notebooks, new / ANNEX, as_of=manifest.as_of, changes=changes)
 
 
 def show(new: Path, manifest: Manifest, changes: Changes | None, jobs: Sequence[Job], verdicts: Verdicts) -> None:

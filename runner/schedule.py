@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import calendar
 import itertools
 import os
 import re
@@ -23,11 +24,13 @@ from analysis.yaml import OneOrMore, Text, Written, is_like
 
 SIMULATED = "simulated/"  # prefix in the names of reports with simulated numbers: their folder in a release
 PANEL = "panel__"  # prefix for reports on a panel of the user's own
+# parameters that the runner sets, each with its command-line option
 OPTIONS = {"as_of": "--as-of", "verdict_file": "--out", "verdict_folder": "--out"}
 OPTIONS |= {"panel_path": "--panel", "panel_map": "--map"}
-"""Parameters that the runner sets, each with its command-line option."""
 
-WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+CADENCES = {"daily": "0 0 * * *", "monthly on last": "0 0 L * *"}
+CADENCES |= {f"weekly on {day.lower()}": f"0 0 * * {day[:3].upper()}" for day in calendar.day_name}
+CADENCES |= {f"monthly on {day}": f"0 0 {day} * *" for day in range(1, 29)}  # days that every month has
 
 
 def as_cron(every: str) -> str:
@@ -36,19 +39,12 @@ def as_cron(every: str) -> str:
     >>> as_cron("weekly on monday"), as_cron("monthly on last"), as_cron("30 6 * * 1-5")
     ('0 0 * * MON', '0 0 L * *', '30 6 * * 1-5')
     """
-    match every.lower().split():
-        case ["daily"]:
-            return "0 0 * * *"
-        case ["weekly", "on", day] if day in WEEKDAYS:
-            return f"0 0 * * {day[:3].upper()}"
-        case ["monthly", "on", "last"]:
-            return "0 0 L * *"
-        case ["monthly", "on", day] if re.fullmatch("[1-9]|1[0-9]|2[0-8]", day):  # days that every month has
-            return f"0 0 {day} * *"
-        case [_, _, _, _, _]:
-            with suppress(CronSimError, StopIteration):
-                next(CronSim(every, datetime(2021, 1, 1)))
-                return every
+    if known := CADENCES.get(" ".join(every.lower().split())):
+        return known
+    with suppress(CronSimError, StopIteration):
+        if len(every.split()) == 5:
+            next(CronSim(every, datetime(2021, 1, 1)))
+            return every
     expected = "daily, weekly on monday, monthly on 1 (to 28, or last) or five cron fields, such as 30 6 * * 1-5"
     raise ValueError(f"expected {expected}")
 
@@ -246,11 +242,8 @@ def own_panel(path: Path, map: Path | None = None, event: str = ON_RECORD) -> di
 
     Paths are absolute, since kernels run in other folders.
     """
-    return {
-        "event": str(Path(event).absolute()) if event.endswith(".yml") else event,
-        "panel_path": str(path.absolute()),
-        "panel_map": str(map.absolute()) if map else "",
-    }
+    event = str(Path(event).absolute()) if event.endswith(".yml") else event
+    return {"event": event, "panel_path": str(path.absolute()), "panel_map": str(map.absolute()) if map else ""}
 
 
 def load(root: Path) -> Schedule:
@@ -298,14 +291,13 @@ def _one(root: Path, plan: Job, given: Mapping[str, str], several: list[str], pa
     event = given.get("event", "")
     places = [plan.notebook.parent / event, root / event] if event.endswith(".yml") else []
     swept = {name: paths[name].name if name in paths else given[name] for name in several}
-    return replace(
-        plan,
-        name="__".join([plan.name, *(f"{name}-{_slug(given[name])}" for name in several)]),
-        parameters={**given, **{name: str(path) for name, path in paths.items()}},
-        files=(*paths.values(), *[file for file in places if file.is_file()][:1]),
-        sweep=plan.name if several else "",
-        swept=swept,
+    name, sweep = (
+        "__".join([plan.name, *(f"{name}-{_slug(given[name])}" for name in several)]),
+        plan.name * bool(several),
     )
+    files = (*paths.values(), *[file for file in places if file.is_file()][:1])
+    values = {**given, **{name: str(path) for name, path in paths.items()}}
+    return replace(plan, name=name, parameters=values, files=files, sweep=sweep, swept=swept)
 
 
 def _slug(text: str) -> str:
@@ -350,12 +342,9 @@ def named(jobs: list[Job], market: str, whole: list[Job]) -> list[Job]:
     nothing about that market.
     """
     public = any(not job.name.startswith(PANEL) and not job.is_brief for job in whole)
-    return [
-        replace(job, name=SIMULATED + job.name.removeprefix(PANEL), market=market)
-        if market and (job.name.startswith(PANEL) or (job.is_brief and not public))
-        else job
-        for job in jobs
-    ]
+    mine = {job.name for job in jobs if market and (job.name.startswith(PANEL) or (job.is_brief and not public))}
+    new = (replace(job, name=SIMULATED + job.name.removeprefix(PANEL), market=market) for job in jobs)
+    return [other if job.name in mine else job for job, other in zip(jobs, new, strict=True)]
 
 
 def select(jobs: list[Job], names: Iterable[str]) -> list[Job]:

@@ -166,9 +166,8 @@ def stopped(error: BaseException, as_of: str, out: Path) -> Outcome:
     """Return the outcome of a run that was stopped by an error or a signal."""
     refused = isinstance(error, DataError | DesignError | ReportError)
     outcome = "refused" if refused else "failed" if isinstance(error, Exception) else "interrupted"
-    why = str(error) or type(error).__name__
+    why = "the disk is full; make room and run again" if disk_full(error) else str(error) or type(error).__name__
     why = f"a signal ended the run ({why})" if outcome == "interrupted" else why
-    why = "the disk is full; make room and run again" if disk_full(error) else why
     code = error.code if isinstance(error, ReportError) else Exit.OK
     return Outcome(outcome=outcome, as_of=as_of, failures=[Said(said=why)], out=out, code=code)
 

@@ -36,18 +36,13 @@ from runner.schedule import number, varied
 PAGE, BELIEVE, FEED, LOG = "index.html", "believe.html", "feed.xml", "outcomes.jsonl"
 PRIVATE = {"owners"}  # not in the log, which is published
 KEPT, SHOWN = 400, 100  # number of outcomes in the log, and in the feed and the page
+# the machine-readable rating for the word of each verdict; between 1 and 5 is "half true"
 RATINGS = {"Supported": 5, "Contradicted": 1, "Not shown": None, "Not testable": None}
-"""The machine-readable rating for the word of each verdict; between 1 and 5 is "half true"."""
-OTHERS = {
-    BELIEVE: "What would you have to believe? (page)",
-    ANNEX: "Annex: what all reports were made of (PDF)",
-    VERDICTS: "All verdicts (JSON)",
-    diff.FILE: "What changed since the previous release (JSON)",
-    DATA: "The data that the reports were made of (zip)",
-    MANIFEST: "What each report was made of: parameters, versions, hashes (JSON)",
-    "CITATION.cff": "How to cite this release (CFF)",
-}
-"""Files of a release that do not belong to a report."""
+# files of a release that do not belong to a report
+OTHERS = {BELIEVE: "What would you have to believe? (page)", ANNEX: "Annex: what all reports were made of (PDF)"}
+OTHERS |= {VERDICTS: "All verdicts (JSON)", diff.FILE: "What changed since the previous release (JSON)"}
+OTHERS |= {DATA: "The data that the reports were made of (zip)", "CITATION.cff": "How to cite this release (CFF)"}
+OTHERS |= {MANIFEST: "What each report was made of: parameters, versions, hashes (JSON)"}
 NUMBERS = ["estimate", "std_error", "conf_low", "conf_high", "truth", "n"]  # columns of a sweep
 TITLE = re.compile(r"^# +(?:\d\d +[–-] +)?(.+)", re.MULTILINE)
 
@@ -161,9 +156,8 @@ def write(folder: Path, manifest: Map, verdicts: Verdicts, *, event: str, change
         claim, report = chosen["believe"]["caption"], chosen["name"]
         page = rendered("believe.html.j2", rows=rows, claim=claim, report=report, **common)
         (folder / BELIEVE).write_text(page, encoding="utf-8")
-    stopped = {f"failed/{name}.ipynb": f"{name}, as far as it came (notebook)" for name in failed}
-    files = {**OTHERS, **stopped}.items()
-    others = {path: what for path, what in files if path == MANIFEST or (folder / path).is_file()}
+    files = OTHERS | {f"failed/{name}.ipynb": f"{name}, as far as it came (notebook)" for name in failed}
+    others = {path: what for path, what in files.items() if path == MANIFEST or (folder / path).is_file()}
     common |= {"title": f"{brief.headline} – {about}" if brief.headline else about, "background": background}
     common |= {"believe": BELIEVE if chosen else "", "pictured": chosen or first, "said": brief, "brief": first}
     common |= {"cards": [card for card in cards if card is not first], "ratings": RATINGS, "identity": identity}
@@ -305,34 +299,25 @@ def refresh(out: Path) -> None:
     runs += [_published(each) for each in releases if each.folder.name not in published]
     runs = sorted(runs, key=lambda run: run.at)[-SHOWN:][::-1]  # runs of the same second: the last one first
     summaries = {each.folder.name: changes(each) for each in releases}
-    items = [_item(run, summaries) for run in runs]
     updated = max((run.at for run in runs), default="1970-01-01T00:00:00+00:00")
-    values = {"releases": summaries, "runs": items, "updated": updated, "id": _id(AUTHOR), "feed": FEED}
+    values = {"releases": summaries, "runs": [_item(run, summaries) for run in runs], "updated": updated}
     for file, template in ((FEED, "feed.xml.j2"), (PAGE, "releases.html.j2")):
-        _replace(out / file, rendered(template, **values, author=AUTHOR))
+        _replace(out / file, rendered(template, **values, author=AUTHOR, id=_id(AUTHOR), feed=FEED))
 
 
 def _published(standing: Release) -> Outcome:
     """Return the outcome of a release that is missing from the log."""
     name, as_of = standing.folder.name, standing.manifest.as_of
-    ends = [entry.finished for entry in standing.manifest.reports.values()]
-    at, id_ = max(ends, default=f"{as_of}T00:00:00+00:00"), _id(standing.digest)
-    return Outcome(outcome="published", release=name, as_of=as_of, at=at, id=id_)
+    at = max((entry.finished for entry in standing.manifest.reports.values()), default=f"{as_of}T00:00:00+00:00")
+    return Outcome(outcome="published", release=name, as_of=as_of, at=at, id=_id(standing.digest))
 
 
 def _item(run: Outcome, summaries: Mapping[str, Summary]) -> dict[str, Any]:
-    """Return a run's entry for the page and the feed: its outcome, lines, id and link."""
+    """Return a run's entry for the page and the feed: its outcome, what moved, and its link."""
     where = run.release or run.draft
-    lines = [summaries[run.release].line] if run.outcome == "published" and run.release in summaries else []
-    named = {"Word changed: ": run.changed_words, "Stale: ": run.stale, "Failed: ": run.failures, "": run.notes}
-    named |= {"Still failed: ": run.standing, "Mended: ": run.mended}
-    lines += [f"{before}{each.said}" for before, some in named.items() for each in some]
-    lines += [f"sha256 of its manifest: {run.manifest}"] if run.manifest else []
-    lines += [f"{name}: {' '.join(state.line.split())}" for name, state in run.reports.items()]
-    return run.model_dump() | {
-        "lines": [line for line in lines if line],
-        "page": f"{where}/{PAGE}" if where in summaries or where == DRAFT else PAGE,
-    }
+    moved = summaries[run.release].line if run.outcome == "published" and run.release in summaries else ""
+    page = f"{where}/{PAGE}" if where in summaries or where == DRAFT else PAGE
+    return {**dict(run), "moved": moved, "page": page}
 
 
 def _id(of: str) -> str:

@@ -10,12 +10,11 @@ from pathlib import Path
 
 from analysis import provenance
 from analysis.errors import DesignError
+from analysis.provenance import ANNEX
 from runner import Exit, ReportError, diff, publish, release, say, site
 from runner.diff import ESTIMATES
 from runner.publish import unlike
 from runner.release import DATA, MANIFEST, VERDICTS, Release
-
-MOST = 5  # names in one line at most
 
 
 def faults(published: Release) -> Iterator[str]:
@@ -84,7 +83,7 @@ def prove(root: Path, folder: Path, names: list[str] | None) -> Exit:
     now = {**publish.inputs(root), "notebooks": notebooks}
     was = {**manifest.inputs, "notebooks": {name: entry.notebook_sha256 for name, entry in mine.items()}}
     for kind in (other := unlike(was, now)):
-        which = ", ".join(diff.first(unlike(was.get(kind, {}), now.get(kind, {})), MOST))
+        which = ", ".join(diff.first(unlike(was.get(kind, {}), now.get(kind, {})), 5))
         say(f"This checkout differs from the inputs of the release: {kind}: {which}")
     if not other:
         say("This checkout has the data, code, layout, words, versions and notebooks that the release was made from.")
@@ -127,7 +126,7 @@ def _beside(root: Path, published: Release) -> list[str]:
 
     It is made of the reports of the release itself and, for what changed, of the release before.
     """
-    from runner import run
+    from runner import annex, run
 
     manifest, files, changes = published.manifest.model_copy(update={"files": {}}), published.manifest.files, None
     hashed = [file for file in (f"failed/{name}.ipynb" for name in manifest.failed) if file in files]
@@ -148,7 +147,8 @@ def _beside(root: Path, published: Release) -> list[str]:
             (folder / file).parent.mkdir(parents=True, exist_ok=True)
             (folder / file).write_bytes(published.read(file))
         try:
-            run.bind(folder, manifest, changes)
+            notebooks = {name: folder / f"{name}.ipynb" for name in manifest.reports}
+            annex.write(notebooks, folder / ANNEX, as_of=manifest.as_of, changes=changes)
             run.show(folder, manifest, changes, jobs, published.verdicts())
         except (ArithmeticError, LookupError, RuntimeError, TypeError, ValueError) as error:
             say(f"No page can be made again of these reports: {type(error).__name__}: {error}")

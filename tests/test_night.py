@@ -182,9 +182,10 @@ def test_a_report_that_failed_stands_marked_where_the_schedule_lets_the_others_b
     assert desk.manifest()["reports"]["01_first"]["stale"] == ""
 
 
-@pytest.mark.parametrize(
-    ("file", "content"), [("verdicts.json", b"[" * 100_000), ("verdicts.json", b"[1]"), ("data.zip", b"")]
-)
+HOSTILE = [("verdicts.json", b"[" * 100_000), ("verdicts.json", b"[1]"), ("data.zip", b"")]
+
+
+@pytest.mark.parametrize(("file", "content"), HOSTILE)
 def test_of_a_release_with_hostile_files_whose_hashes_are_right_all_reports_are_made_again(desk, file, content):
     (desk.published / file).write_bytes(content)
     about = {**desk.manifest(), "files": release.hashes(desk.published)}
@@ -299,9 +300,8 @@ def test_data_older_than_the_limit_are_news_on_the_day_on_which_their_report_is_
     for day in ("2026-12-14", "2026-12-14", "2026-12-15", "2026-12-22"):  # one Monday waited for, then missed
         assert desk.due(day) == 0
     assert [each["as_of"] for each in desk.told()] == [LAST, "2026-12-14", "2026-12-22"]
-    assert told["stale"] == [
-        "01_first: data/figures.csv is dated 2026-11-01, 36 days ago; the schedule allows at most 29"
-    ]
+    said = "01_first: data/figures.csv is dated 2026-11-01, 36 days ago; the schedule allows at most 29"
+    assert told["stale"] == [said]
 
 
 def test_a_run_that_is_refused_or_ended_by_a_signal_is_news(desk, no_kernels, capsys):
@@ -429,12 +429,8 @@ def test_no_secret_is_in_anything_that_a_run_writes_or_says(real, monkeypatch, c
     for name in names:
         monkeypatch.setenv(name, f"http://{secret}.invalid/" if name == "CHAT" else f"{secret}.invalid")
     mail = {"to": "a@example.org", "from": "b@example.org", "host": "MAIL_HOST", "user": "MAIL_USER"}
-    hooks = [
-        {"email": {**mail, "password": "MAIL_PASSWORD"}},
-        {"webhook": "CHAT"},
-        {"webhook": "CHAT", "form": "slack"},
-    ]
-    hooks = [{**hook, "timeout": 5} for hook in hooks]
+    hooks = [{"email": {**mail, "password": "MAIL_PASSWORD"}}, {"webhook": "CHAT"}]
+    hooks = [{**hook, "timeout": 5} for hook in (*hooks, {"webhook": "CHAT", "form": "slack"})]
     print_all = "import os\nprint(dict(os.environ))\nassert count == 4, dict(os.environ)\n"
     real.write("01_first", print_all + JUDGE)
     real.plan(BRIEF, FIRST, SECOND, notices=hooks)

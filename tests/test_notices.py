@@ -51,11 +51,8 @@ def send(told, *hooks, root=Path(), brief=None, logged=False, **environment):
 STANDS = {"state": "unchanged", "as_of": "2026-11-01"}
 STATES = {"made": "published", "stands": {**STANDS, "state": "not due"}, "later": {**STANDS, "as_of": "2026-11-27"}}
 REPORTS = {"01_a": "failed", "02_b": STANDS}
-REPORTS = {state: dict.fromkeys(REPORTS, line) for state, line in STATES.items()} | {
-    "": REPORTS,
-    "none": {},
-    "gone": {"3": ""},
-}
+STATES = {state: dict.fromkeys(REPORTS, line) for state, line in STATES.items()}
+REPORTS = {**STATES, "": REPORTS, "none": {}, "gone": {"3": ""}}
 
 
 def ran(wrong=(), day=26, outcome="", reports="", **known):
@@ -72,9 +69,8 @@ def of_report(text):
 def test_what_matters_is_told_once_to_those_whose_report_it_is(case):
     log, jobs = [], [Job(name, Path(), {}, plan=Plan(owner=f"{name}@b.c")) for name in ("01_a", "02_b")]
     for row in case["runs"]:
-        true = {part: row.get(part, []) for part in ("standing", "mended", "changed_words")} | {
-            "news": row.get("news", "")
-        }
+        true = {"news": row.get("news", "")}
+        true |= {part: row.get(part, []) for part in ("standing", "mended", "changed_words")}
         given = {part: value for part, value in row.items() if part not in (*true, "turned")}
         told = notices.remembered(ran(**given, changed_words=row.get("turned", [])), log, jobs)
         told = told.model_copy(update={"news": true["news"]}) if true["news"] == "unsent" else told

@@ -409,9 +409,8 @@ class Quarter(RuleBasedStateMachine):
         if true.code == Exit.LOCKED:
             return  # the run at work will tell
         self.logged |= bool(true.release or true.draft)  # what comes to nothing begins no log
-        self.known += [
-            (date.fromisoformat(printed["as_of"]), line.partition(",")[0]) for line in true.stale if self.logged
-        ]
+        as_of = date.fromisoformat(printed["as_of"])
+        self.known += [(as_of, line.partition(",")[0]) for line in true.stale if self.logged]
         where, day = printed["release"] or printed["draft"], printed["as_of"]
         of = [where] if where.startswith(day) else [where, f"as of {day}"]
         self.feed[f"{printed['outcome'].capitalize()}: {', '.join(filter(None, of))}"] += self.logged

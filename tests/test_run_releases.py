@@ -71,12 +71,9 @@ def test_a_run_tells_what_moved_in_its_release_its_brief_its_page_and_its_feed(d
     assert len(entries) == 2
     capsys.readouterr()
     beside = "CITATION.cff, annex.pdf, changes.json, index.html, ro-crate-metadata.json"
-    for said in (
-        f"Made again of the reports of this release, identical to the byte: {beside}.",
-        f"compared of {beside}: ",
-    ):
+    for said in (" of the reports of this release, identical to the byte", "the hashes were compared of"):
         assert verify(desk) == Exit.OK
-        assert said in capsys.readouterr().out
+        assert f"{said}: {beside}".replace("of: ", "of ") in capsys.readouterr().out
         release.remove(desk.reports / AS_OF)  # with which it was compared
 
 

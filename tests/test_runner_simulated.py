@@ -124,7 +124,7 @@ def verdict_of(market: str) -> str:
 def test_a_report_whose_numbers_are_marked_otherwise_gets_no_pdf(real, capsys, name, mark, kind):
     write(real, name, shown(f"<p>It was 7.5 {mark}.</p>"), WRITE if name == "03_listed" else FIRMS)
     assert real.run(name) == Exit.FAILED
-    said = f"{name}: its numbers include 1 marked {kind} (see style.use), but the report is about"
+    said = f"{name}: its numbers include 1 marked {kind} (see style.use, or names in the data"
     assert said in capsys.readouterr().err
 
 
@@ -295,7 +295,7 @@ def test_a_panel_that_cannot_carry_the_reports_is_refused_before_a_kernel_starts
 @pytest.mark.usefixtures("no_kernels")
 def test_a_panel_needs_a_folder_of_its_own(desk, own, tmp_path, monkeypatch):
     for out in (None, desk.reports):
-        with pytest.raises(DesignError, match=r"on a panel: .* is for the scheduled reports .*; choose another"):
+        with pytest.raises(DesignError, match=r"on a panel: .* is for the scheduled reports; choose another"):
             desk.run(panel=own, out=out)
     about = {"as_of": AS_OF, "previous": "", "panel_is": "", "commit": None, "files": {}, "reports": {}}
     about["inputs"] = {part: {} for part in ("code", "data", "layout", "versions", "words")}
