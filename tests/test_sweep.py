@@ -33,10 +33,7 @@ def test_a_list_makes_a_report_of_each_value_in_its_order_and_the_brief_stays_la
     found = planned(desk, "{count: [4, 2], note: x}")
     assert [job.name for job in found] == ["01_first__count-4", "01_first__count-2", "00_brief"]
     assert [dict(job.parameters) for job in found[:2]] == [{"count": "4", "note": "x"}, {"count": "2", "note": "x"}]
-    assert [(job.sweep, dict(job.swept)) for job in found[:2]] == [
-        ("01_first", {"count": "4"}),
-        ("01_first", {"count": "2"}),
-    ]
+    assert [(job.sweep, dict(job.swept)) for job in found[:2]] == [("01_first", {"count": value}) for value in "42"]
 
 
 def test_two_lists_make_a_report_of_each_combination(desk):
@@ -51,9 +48,8 @@ def test_a_list_of_one_is_that_value(desk):
 
 def test_a_value_of_which_no_name_can_be_made_is_still_told_from_others(desk):
     found = planned(desk, "{share: [-0.5, 0.5], note: ['a b/c d.csv', 'Größe: 1/2']}")
-    assert {job.name.partition("__")[2] for job in found[:-1]} == {
-        f"share-{share}__note-{note}" for share in ("minus-0-5", "0-5") for note in ("c-d", "2")
-    }
+    named = {f"share-{share}__note-{note}" for share in ("minus-0-5", "0-5") for note in ("c-d", "2")}
+    assert {job.name.partition("__")[2] for job in found[:-1]} == named
 
 
 @pytest.mark.parametrize("values", ["[a, a]", "[a, A]", "['a b', 'a-b']", "[x/a.csv, y/a.csv]", "['!', '?!']"])
@@ -130,11 +126,8 @@ def test_the_limit_of_the_schedule_is_the_one_that_the_page_says(desk):
     desk.write("01_first", parameters=LIMITED)
     found = planned(desk, "{count: 1}", more=", fresh_days: 90, every: monthly on 1, waits_for: [data/figures.csv]")[0]
     assert found.parameters["stale_after_days"] == "90"
-    assert (found.plan.fresh_days, found.plan.every, found.plan.waits_for) == (
-        90,
-        "monthly on 1",
-        ("data/figures.csv",),
-    )
+    assert (found.plan.fresh_days, found.plan.every) == (90, "monthly on 1")
+    assert found.plan.waits_for == ("data/figures.csv",)
 
 
 LIMITED = 'as_of: str = "2026-11-01"\nverdict_file: str = "a"\ncount: int = 3\nstale_after_days: int = 400\n'
@@ -163,14 +156,8 @@ def make(folder, name, **rows):
 def compared(tmp_path):
     label = ["C01 V2: Growth was not lower", "C01 V3: <script>", "as seen"]
     numbers = {"label": label, "table": [0, 0, 1], "estimate": [-2.25, None, 7], "conf_low": [-4, 1.5, None]}
-    make(
-        tmp_path,
-        "simulated/05_a__seed-1",
-        **numbers,
-        conf_high=[1.5, 2, None],
-        estimand=["E3g", "", "E3g"],
-        truth=[None, None, -3],
-    )
+    first = {**numbers, "conf_high": [1.5, 2, None], "estimand": ["E3g", "", "E3g"], "truth": [None, None, -3]}
+    make(tmp_path, "simulated/05_a__seed-1", **first)
     make(tmp_path, "simulated/05_a__seed-2", **numbers, conf_high=[2.5, 3, None])
     make(tmp_path, "simulated/05_a__seed-3")
     jobs = [one(f"simulated/05_a__seed-{seed}", seed) for seed in "1234"]  # the last has failed
