@@ -41,7 +41,7 @@ quarter: $(READY) ## make up a dozen quarters of scheduled runs with changes and
 	@QUARTERS=$(or $(QUARTERS),12) $(BIN)/python -m pytest -n 0 -m slow tests/test_quarter.py
 
 faults: $(READY) ## kill, starve and damage runs in every way, and count what is lost; a few of each with ARGS=--short
-	@$(BIN)/python benchmarks/faults.py $(ARGS)
+	@$(BIN)/python -W ignore benchmarks/faults.py $(ARGS)
 
 size: $(READY) ## print lines of code by package and room, and what else has a limit, beside their budgets
 	@$(BIN)/python benchmarks/size.py

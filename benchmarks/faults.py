@@ -13,6 +13,8 @@ injected into a run. A run survives a fault if
 from __future__ import annotations
 
 import argparse
+import io
+import json
 import multiprocessing
 import os
 import random
@@ -24,8 +26,9 @@ import sys
 import tempfile
 import threading
 import time
+import zipfile
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date, timedelta
@@ -60,6 +63,7 @@ class World:
 
     folder: Path
     days: Iterator[int] = field(default_factory=count)
+    most: tuple[float, int] = (0.0, 0)  # seconds and megabytes that a command took with an altered release
 
     @property
     def desk(self) -> Desk:
@@ -86,10 +90,35 @@ class World:
         """Advance to the next day, so that all reports are due."""
         self.as_of = (FIRST + timedelta(days=next(self.days))).isoformat()
 
-    def start(self, *options: str, environment: dict[str, str] | None = None, **more: Any) -> subprocess.Popen[str]:
+    def measured(self, command: Sequence[str]) -> Ended:
+        """Run another command than `run`; it is lost if it takes too long or too much memory."""
+        began, process = time.monotonic(), self.start(*command, run=False)
+        killer = threading.Timer(60, process.kill)
+        killer.start()
+        printed = process.stdout.read() if process.stdout else ""
+        _, status, usage = os.wait4(process.pid, 0)
+        killer.cancel()
+        process.returncode, took = os.waitstatus_to_exitcode(status), time.monotonic() - began
+        alone = "made again" not in printed
+        self.most = (max(self.most[0], took * alone), max(self.most[1], usage.ru_maxrss // 1024 * alone))
+        if process.returncode < 0 or (alone and (took > 10 or usage.ru_maxrss > 1 << 20)):
+            print(f"LOST  {command[0]}: {process.returncode}, {took:.1f} s, {usage.ru_maxrss >> 10} MB", flush=True)
+            return LOST
+        return subprocess.CompletedProcess(command, process.returncode, printed)
+
+    def start(
+        self, *options: str, run: bool = True, environment: dict[str, str] | None = None, **more: Any
+    ) -> subprocess.Popen[str]:
         """Start a run; `more` is passed to `Popen`."""
         variables = os.environ | {"TMPDIR": str(self.folder / "tmp")} | (environment or {})
-        command = [sys.executable, "-c", COMMAND, str(self.desk.root), "run", "--as-of", self.as_of, *options]
+        command = [
+            sys.executable,
+            "-c",
+            COMMAND,
+            str(self.desk.root),
+            *(["run", "--as-of", self.as_of] * run),
+            *options,
+        ]
         pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
         return subprocess.Popen(command, env=variables, **pipes, **more)
 
@@ -250,6 +279,85 @@ def in_the_way(name: str, make: Callable[[Path], object]) -> Fault:
     return fault
 
 
+def zipped(*files: tuple[str, bytes]) -> bytes:
+    """Return a zip file."""
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in files:
+            archive.writestr(name, content)
+    return stream.getvalue()
+
+
+def alterations() -> Iterator[tuple[str, bytes | None]]:
+    """Yield files of a release and their new content, or nothing for a pipe in their place."""
+    deep, many, big = b"[" * 100_000, b"9" * 5_000, b"[" + b'{"a": 1},' * 2_000_000 + b"{}]"
+    odd = (
+        b"",
+        b"{",
+        b"[1]",
+        b"\xff\xfe\x00",
+        deep,
+        b'{"a": ' + many + b"}",
+        b"[NaN]",
+        b'[{"report": ["x"]}]',
+        big,
+        None,
+    )
+    yield from ((name, content) for name in ("verdicts.json", "01_first.ipynb", "changes.json") for content in odd)
+    data, huge = ("datapackage.json", b"{"), ("figures.csv", bytes(1 << 30))
+    cut = zipped(data)
+    archives = [b"PK", cut[:-9] + b"\xff" * 9, cut.replace(b"PK\x01\x02", b"PK\x01\x09"), zipped(), zipped(data)]
+    archives += [
+        zipped(data, data),
+        zipped(huge),
+        zipped(("/etc/x", b""), ("../x", b"")),
+        zipped(("figures.csv", deep)),
+    ]
+    yield from (("data.zip", content) for content in (*archives, None))
+    for part in ("inputs", "files", "reports", "as_of", "previous"):
+        yield from (
+            (f"manifest.json: {part}", content) for content in (b"null", b"{}", b'"../x"', deep, b"[" + many + b"]")
+        )
+
+
+def altered(name: str, content: bytes | None) -> Fault:
+    """Return a fault that alters a release, with its hash, and then gives it to each command that reads one.
+
+    Each command has to end by itself, in ten seconds and one gigabyte if it makes no report, without a traceback.
+    """
+    file, _, part = name.partition(": ")
+
+    def fault(world: World) -> Ended:
+        folder, kept = (world.out / "latest").resolve(), world.folder / "kept"
+        older = next(other for other in reversed(release.names(world.out)) if other != folder.name)
+        shutil.copytree(world.out, kept, symlinks=True)
+        (world.out / "outcomes.jsonl").unlink(missing_ok=True)  # it knows the hash of the manifest
+        manifest = json.loads(world.manifest(folder.name))
+        (folder / file).unlink()
+        if part:
+            text = json.dumps({**manifest, part: "HERE"}).encode().replace(b'"HERE"', content or b"")
+            (folder / file).write_bytes(text)
+        else:
+            os.mkfifo(folder / file) if content is None else (folder / file).write_bytes(content)
+            files = release.hashes(folder)
+            (folder / release.MANIFEST).write_text(json.dumps({**manifest, "files": files}))
+        both, ended_ = (str(world.out / older), str(folder)), list[Ended]()
+        for command in (
+            ("verify", both[1], "--no-again"),
+            ("diff", *both),
+            ("prune", "--keep", "9"),
+            ("verify", both[1]),
+        ):
+            ended_.append(world.measured(command))
+        ended_.append(world.run())
+        shutil.rmtree(world.out)
+        shutil.copytree(kept, world.out, symlinks=True)
+        shutil.rmtree(kept)
+        return next((done for done in ended_ if "Traceback" in done.stdout or done is LOST), ended_[-1])
+
+    return fault
+
+
 def twice(world: World) -> Ended:
     """Start two schedulers at once; one must exit with code 4 or find the work done."""
     both = [ended(process) for process in [world.start(), world.start()]]
@@ -326,6 +434,8 @@ def faults(short: bool, most: float, whole: int) -> Iterator[tuple[str, Fault, i
     for name in (release.MANIFEST, "verdicts.json", "01_first.pdf", "01_first.ipynb", "index.html"):
         for what, content in {"truncated": b"{", "wrong shape": b"[1, 2]", "a folder": None}.items():
             yield f"{name} of the release: {what}", damaged(f"reports/latest/{name}", content), 1
+    for name, content in [*alterations()][:: 9 if short else 1]:
+        yield f"altered {name.partition(':')[0]}", altered(name, content), 1
     things: dict[str, Callable[[Path], object]] = {"a file": Path.touch, "a folder": Path.mkdir}
     things["dangling"] = lambda path: path.symlink_to("nowhere")
     for name in ("latest", "draft", ".lock", ".run-x"):
@@ -370,8 +480,9 @@ def main() -> int:
                 failed[name] += bool(lost)
                 for line in lost:
                     print(f"LOST  {name}: {line}", flush=True)
-            if tried[name]:
-                print(f"{name:45} {tried[name]:5} tried {failed[name]:5} lost", flush=True)
+        for name in tried:
+            print(f"{name:45} {tried[name]:5} tried {failed[name]:5} lost", flush=True)
+        print(f"with an altered release, at most {world.most[0]:.1f} s and {world.most[1]} MB")
     print(f"{'all':45} {tried.total():5} tried {failed.total():5} lost")
     return int(failed.total() > 0)
 

@@ -139,12 +139,12 @@ class Outcome(BaseModel):
 
     @property
     def letter(self) -> str:
-        """Message with the summary line, all news and one line per report."""
+        """Message with the summary line, all news, what is waited for and one line per report."""
         parts = [self.line]
         for part, (_, heading) in NEWS.items():
             if news := getattr(self, part):
                 parts.append("\n".join([heading, *(f"- {item.said}" for item in news)]))
-        parts.append("\n".join(self.lines))
+        parts += ["\n".join(note.said for note in self.notes), "\n".join(self.lines)]
         return _printable("\n\n".join(filter(None, parts)) + "\n")
 
     @property

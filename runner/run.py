@@ -80,6 +80,7 @@ class Run:
     panel: str  # digest of the path of the panel, empty if there is none
     panel_is: str  # description of the panel
     common: Mapping[str, Any]  # `publish.inputs`, and `beside`: the report that others refer to, by number
+    fresh: str = "new"  # why to make a report that cannot be carried over
     entries: dict[str, Entry] = field(default_factory=dict)  # entries of the manifest, by report, as all below
     verdicts: dict[str, list[Verdict]] = field(default_factory=dict)
     made: list[str] = field(default_factory=list)
@@ -107,7 +108,7 @@ class Run:
         """
         entry = self.standing.manifest.reports.get(job.name) if self.standing else None
         if not self.standing or not entry:
-            return "new"
+            return self.fresh
         asked = self.request.force or entry.as_of != self.request.as_of
         reasons = [self.chosen[job.name]] if asked and job.name in self.chosen else []
         if entry.fingerprint != print_:
@@ -172,8 +173,8 @@ def reports(root: Path, request: Request, due: Callable[[Job, Release], str] | N
         before = _sources(root, jobs)
         common = {part: files for part, files in before.items() if part not in ("notebooks", "files")}
         common["beside"] = schedule.beside(scheduled)
-        is_ = study.caveats if study else ""
-        run = Run(root, request, stage, sockets, jobs, chosen, standing, lies, is_, common)
+        about = (lies, study.caveats if study else "", common, "the release before is damaged" if damage else "new")
+        run = Run(root, request, stage, sockets, jobs, chosen, standing, *about)
         if request.dry:
             whys = {job.name: run.why(job, publish.fingerprint(job, common)) for job in jobs if not job.is_brief}
             states = {report: State(state="to make" if why else "unchanged", why=why) for report, why in whys.items()}

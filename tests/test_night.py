@@ -349,7 +349,9 @@ def test_nobody_is_told_of_what_is_published_elsewhere_unless_it_was_due_as_in_a
 def test_a_damaged_release_is_told_as_json_and_in_the_feed(desk, capsys):
     (desk.published / "01_first.pdf").write_text("cut off")
     assert desk.due(TUESDAY, "--json") == 0
-    (wrong,) = plain(capsys.readouterr().out)["failures"]
+    shown = plain(capsys.readouterr().out)
+    (wrong,) = shown["failures"]
+    assert all(line.endswith("the release before is damaged") for line in shown["reports"].values())
     assert wrong == f"reports/{MONDAY}: its files do not match: 01_first.pdf: damaged. All reports are made again."
     assert desk.due(TUESDAY) == 0
     assert [told["mended"] for told in desk.told()] == [[], [wrong]]

@@ -100,8 +100,9 @@ def test_the_outcome_is_one_line_whatever_failed():
     assert len(line) < 1000
 
 
-def test_the_letter_has_every_failure_whole():
-    letter = Outcome(**FAILED).letter
+def test_the_letter_has_every_failure_whole_and_what_is_waited_for():
+    letter = Outcome(**{**FAILED, "notes": ["06_shift waits for a.csv, which is missing."]}).letter
+    assert "\n06_shift waits for a.csv, which is missing.\n" in letter
     assert "    line 2" in letter
     assert f"{'06_shift':28}  unchanged" in letter
 
