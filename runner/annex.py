@@ -83,8 +83,7 @@ def moved(changes: Changes) -> dict[str, str]:
     """Return the table of changes since the previous release, keyed by its title."""
     lines = [(what, line) for what, some in diff.sections(changes) for line in some]
     caption = "What moved, and what may have moved it." if lines else diff.line(changes)
-    heads = ["What", "Change"] if lines else []
-    table = rendered("annex.html.j2", heads=heads, rows=lines, caption=caption)
+    table = rendered("annex.html.j2", heads=["What", "Change"] if lines else [], rows=lines, caption=caption)
     return {f"Since the release of {changes.since}": table}
 
 

@@ -133,8 +133,8 @@ def between(old: Release, new: Release) -> Changes:
     try:
         return _between(old, new)
     except (AttributeError, KeyError, TypeError, ValueError, RecursionError, csv.Error) as error:
-        why = f"{type(error).__name__}: {error}"
-        raise ReportError(f"{old.folder} cannot be compared with {new.folder.name} ({why}).") from error
+        both = f"{old.folder} cannot be compared with {new.folder.name}"
+        raise ReportError(f"{both} ({type(error).__name__}: {error}).") from error
 
 
 def _between(old: Release, new: Release) -> Changes:
@@ -308,8 +308,8 @@ def sections(changes: Changes) -> list[tuple[str, list[str]]]:
         numbers = [item.said for item in changes.numbers if bool(item.market) == simulated]
         parts += [(f"Words that moved{of}", words), (f"Numbers that moved{of}", numbers)]
     causes = [f"{name}: {'; '.join(of) or 'nothing in the manifests'}" for name, of in changes.causes.items()]
-    parts += [("Reports", changes.reports), ("What may have moved them", causes)]
-    parts += [("Data", [cell.said for cell in changes.data])]
+    cells = [cell.said for cell in changes.data]
+    parts += [("Reports", changes.reports), ("What may have moved them", causes), ("Data", cells)]
     parts += [(name.capitalize(), lines) for name, lines in changes.made_of.items()]
     return [(heading, first(lines, MOST)) for heading, lines in parts if lines]
 
@@ -331,15 +331,13 @@ def line(changes: Changes) -> str:
     return f"Since the release of {changes.since}: {'; '.join(clauses) or 'nothing moved'}."
 
 
-def turned(changes: Changes) -> list[Said]:
+def turned(changes: Changes) -> Iterator[Said]:
     """Describe the claims whose verdict or margin changed, except in new and removed reports."""
-    lines = list[Said]()
     for word in (word for word in changes.words if not word.market and not word.aside):
         what = "word" if "word" in word.moved else "margin"
         old, new = (f"no {what}" if each is None else each for each in word.moved.get(what, ("", "")))
         said = f"{word.claim} in {word.report}: {'' if what == 'word' else 'margin '}{old} before, {new} now"
-        lines += [Said(about=word.report, said=said)] * (old != new)
-    return lines
+        yield from [Said(about=word.report, said=said)] * (old != new)
 
 
 def _count(many: int, what: str) -> str:

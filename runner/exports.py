@@ -63,12 +63,13 @@ def uncited(folder: Path, data_folder: Path) -> list[str]:
 
     Each line contains the file, the number of rows and the address.
     """
-    recorded = pd.concat([facts(notebook) for notebook in folder.rglob("*.ipynb")])
-    cited, lines = recorded.loc[recorded["what"] == "source", "value"], list[str]()
+    lines, recorded = list[str](), pd.concat([facts(notebook) for notebook in folder.rglob("*.ipynb")])
     for card in (card for card in data.package(data_folder)["resources"] if card["path"].startswith("facts/")):
         rows = data.load(card["name"], root=data_folder)
         if "source_url" in rows:
-            left = rows.loc[~rows["source_url"].isin(cited), "source_url"].fillna("no address").value_counts()
+            left = (
+                rows.loc[~rows["source_url"].isin(recorded["value"]), "source_url"].fillna("no address").value_counts()
+            )
             lines += [f"{card['path']}: {many} from {address}" for address, many in left.items()]
     return lines
 
@@ -96,14 +97,12 @@ def write(notebook: Path, job: Job) -> list[Path]:
             files += [folder / f"figure-{figures}.svg", folder / f"figure-{figures}.csv"]
             files[-2].write_bytes(picture)
             files[-1].write_text(part["csv"], encoding="utf-8")
-            continue
-        if part["kind"] not in ("answer", "estimates"):  # other kinds go to the annex and to the page of the release
-            continue
-        of_table = part["kind"] == "estimates"
-        numbered += of_table
-        rows.append(read_estimates(part["csv"]).assign(table=numbered * of_table, **stamp))
-        if of_table and rows[-1][["estimate", "conf_low"]].notna().any(axis=None):
-            tables.append(tabled(part["caption"], rows[-1]))
+        elif part["kind"] in ("answer", "estimates"):  # other kinds go to the annex and to the page of the release
+            of_table = part["kind"] == "estimates"
+            numbered += of_table
+            rows.append(read_estimates(part["csv"]).assign(table=numbered * of_table, **stamp))
+            if of_table and rows[-1][["estimate", "conf_low"]].notna().any(axis=None):
+                tables.append(tabled(part["caption"], rows[-1]))
     if rows:
         estimates = pd.concat(rows, ignore_index=True).drop_duplicates()
         if len(digests := {*estimates["panel"]} - {""}) == 1:  # refusals and verdicts name no panel

@@ -158,9 +158,8 @@ class Kernels:
                 papermill.execute_notebook(*files, **options, timeout_func=left, kernel_manager_class=manager)
                 return
             except CellTimeoutError:
-                limit = "timeout in the schedule" if job.plan.timeout else "--timeout"
-                message = f"{job.name}: not finished after {timeout:g} s; raise the limit with {limit}."
-                raise ReportError(message) from None
+                what = f"{job.name}: not finished after {timeout:g} s; raise the limit with"
+                raise ReportError(f"{what} {'timeout in the schedule' if job.plan.timeout else '--timeout'}.") from None
             except PapermillExecutionError as error:
                 raise _of_cell(job, error) from None
             except RuntimeError as error:  # the kernel died at work or on starting, or never answered

@@ -31,7 +31,6 @@ from runner import NEWS, REMINDER, UNSENT, Outcome, Said
 from runner.schedule import Job, Mail, Notice
 
 Env = Mapping[str, str]
-EVENTS = ("changed_words", "stale")  # news that a run tells once, of itself
 
 
 def remembered(outcome: Outcome, runs: Sequence[Outcome], jobs: Sequence[Job]) -> Outcome:
@@ -53,8 +52,8 @@ def remembered(outcome: Outcome, runs: Sequence[Outcome], jobs: Sequence[Job]) -
     wrong = dict(map(_key, outcome.troubles))
     standing = [each for each in before.troubles if _key(each)[0] not in wrong and _stands(each, outcome, before.as_of)]
     wrong |= dict(map(_key, standing))
-    late = [run for run in runs[told + 1 :] if run.news == UNSENT]
-    parts = {part: [each for run in (*late, outcome) for each in getattr(run, part)] for part in EVENTS}
+    late = [*(run for run in runs[told + 1 :] if run.news == UNSENT), outcome]
+    parts = {part: [each for run in late for each in getattr(run, part)] for part in ("changed_words", "stale")}
     events = {part: [*{each.said: each for each in some}.values()] for part, some in parts.items()}
     mended = [each for each in last.troubles if _key(each)[0] not in wrong]
     news = any(events.values()) or wrong != dict(map(_key, last.troubles))

@@ -125,9 +125,8 @@ def make_reproducible(file: Path, job: Job, staged: str) -> None:
 
 def without_paths(file: Path, job: Job) -> None:
     """Remove local paths from a failed report's notebook."""
-    folders = {str(provenance.ROOT): ".", sys.prefix: "python", str(Path.home()): "~"}
-    text = file.read_text(encoding="utf-8")
-    file.write_text(replaced(text, {**_by_name(job), **folders}), encoding="utf-8")
+    names = {**_by_name(job), str(provenance.ROOT): ".", sys.prefix: "python", str(Path.home()): "~"}
+    file.write_text(replaced(file.read_text(encoding="utf-8"), names), encoding="utf-8")
 
 
 def _by_name(job: Job) -> dict[str, str]:

@@ -15,7 +15,7 @@ import shutil
 import tempfile
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import date, datetime
 from itertools import chain
@@ -283,30 +283,26 @@ def refuse_others(out: Path) -> None:
 
 
 @contextmanager
-def staging(out: Path) -> Iterator[Path]:
+def staging(out: Path, prefix: str = STAGE) -> Iterator[Path]:
     """Create a temporary folder in `out`, after removing those left by killed runs.
 
-    The caller holds the lock.
+    The caller holds the lock. What belongs to another user stays.
     """
-    for left in out.glob(f"{STAGE}*"):
-        remove(left)
-    with tempfile.TemporaryDirectory(prefix=STAGE, dir=out, ignore_cleanup_errors=True) as stage:
+    for left in out.glob(f"{prefix}*"):
+        if os.getuid() in (0, left.lstat().st_uid):
+            remove(left)
+    with tempfile.TemporaryDirectory(prefix=prefix, dir=out, ignore_cleanup_errors=True) as stage:
         yield Path(stage)
 
 
-@contextmanager
-def sockets(out: Path) -> Iterator[Path]:
-    """Create a folder with a short path for kernel sockets, after removing those left by killed runs.
+def sockets(out: Path) -> AbstractContextManager[Path]:
+    """Create a temporary folder with a short path for kernel sockets, as :func:`staging` does.
 
-    The caller holds the lock. The path of a socket has at most about a hundred bytes, so it is not in the output
-    folder. Nobody can guess its name and take it first, but a part of it says to which output folder it belongs.
+    The path of a socket has at most about a hundred bytes, so it is not in the output folder. Nobody can guess its name
+    and take it first, but a part of it says to which output folder it belongs.
     """
-    prefix = f"analysis-{hashlib.sha256(os.fsencode(out.resolve())).hexdigest()[:12]}-"
-    for left in Path(tempfile.gettempdir()).glob(f"{prefix}*"):
-        if left.lstat().st_uid == os.getuid():
-            remove(left)
-    with tempfile.TemporaryDirectory(prefix=prefix, ignore_cleanup_errors=True) as folder:
-        yield Path(folder)
+    digest = hashlib.sha256(os.fsencode(out.resolve())).hexdigest()[:12]
+    return staging(Path(tempfile.gettempdir()), f"analysis-{digest}-")
 
 
 def remove(path: Path) -> None:

@@ -186,8 +186,8 @@ def reports(root: Path, request: Request, due: Callable[[Job, Release], str] | N
             _work_brief(run, brief)
         now = _sources(root, jobs) if run.made or run.failures else before
         if changed := [f"{part}: {name}" for part, was in before.items() for name in publish.unlike(was, now[part])]:
-            said = f"During the run {', '.join(changed)} changed; run again."
-            run.failures["inputs"] = ReportError(said)  # the reports would mix both states
+            # the reports would mix both states
+            run.failures["inputs"] = ReportError(f"During the run {', '.join(changed)} changed; run again.")
         try:
             name = _put(run, out, whole=not only_named)
         except OSError as error:
@@ -221,7 +221,7 @@ def _ended(run: Run, name: str, only_named: bool) -> Outcome:
         state.state = "made" if state.state == "published" and not seen else state.state
     told: dict[str, Any] = {"outcome": "draft" if only_named and code == Exit.OK else outcome, "reports": states}
     told |= {"release": name if seen else "", "draft": DRAFT if name == DRAFT else "", "as_of": run.request.as_of}
-    told |= {"changed_words": diff.turned(run.changes) if run.made and seen and run.changes else []}
+    told |= {"changed_words": [*diff.turned(run.changes)] if run.made and seen and run.changes else []}
     wrong = [Said(about=name if name in states else "", said=str(failure)) for name, failure in failures.items()]
     return Outcome(**told, failures=wrong, code=code, previous=run.standing.folder.name if run.standing else "")
 
@@ -239,8 +239,7 @@ def again(root: Path, standing: Release, name: str) -> Iterator[tuple[Path, list
         If the report fails.
     """
     entry = standing.manifest.reports[name]
-    if entry.files:
-        files = ", ".join(entry.files)
+    if files := ", ".join(entry.files):
         raise DesignError(f"{name}: releases do not include {files}; run it on your copies, and compare the results.")
     jobs = as_made(root, standing)
     job, verdicts = jobs[name], standing.verdicts()
@@ -431,11 +430,10 @@ def _put(run: Run, out: Path, *, whole: bool) -> str:
     A run that is not `whole`, or in which a report failed, gives a draft. If nothing has changed, return the name of
     the newest release.
     """
-    if run.standing and not run.made and not run.failures:
-        standing = run.standing.folder.name
-        if run.standing.manifest.reports.keys() == {job.name for job in run.jobs}:
-            _link(out, standing, run.stage)
-            return standing
+    names = {job.name for job in run.jobs}
+    if (old := run.standing) and not (run.made or run.failures) and old.manifest.reports.keys() == names:
+        _link(out, old.folder.name, run.stage)
+        return old.folder.name
     new = _gathered(run)
     for job in run.jobs:
         failed = job.name in run.failures or job.name in run.stale

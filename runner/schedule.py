@@ -355,8 +355,8 @@ def select(jobs: list[Job], names: Iterable[str]) -> list[Job]:
     """
     wanted = {*names}
     if unknown := wanted - {name for job in jobs for name in job.called}:
-        there = ", ".join(sorted(job.name for job in jobs))
-        raise DesignError(f"Report {min(unknown)} is not in the schedule; choose from {there}.")
+        there = sorted(job.name for job in jobs)
+        raise DesignError(f"Report {min(unknown)} is not in the schedule; choose from {', '.join(there)}.")
     chosen = [job for job in jobs if wanted & job.called]
     return jobs if any(job.is_brief for job in chosen) else chosen or jobs
 

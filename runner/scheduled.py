@@ -40,7 +40,7 @@ def work(root: Path, request: Request, *, due: bool = False, as_json: bool = Fal
         stands, now = date.fromisoformat(standing.manifest.reports[job.name].as_of), moment(request.as_of)
         if job.is_brief or not schedule.is_due(job.plan.every, now, stands):
             return ""
-        files = awaited(root, job, standing)
+        files = [*awaited(root, job, standing)]
         waits.extend(Said(about=job.name, said=f"{job.name} waits for {file}.") for file in files)
         return "" if files else f"due on {schedule.last_due(job.plan.every, now)}"
 
@@ -52,7 +52,7 @@ def work(root: Path, request: Request, *, due: bool = False, as_json: bool = Fal
         request = replace(request, out=(request.out or folder).absolute())
         with withheld(plan.notices):
             outcome = run.reports(root, request, is_due if due else None)
-        old = [] if request.panel else stale(root, outcome, moment(request.as_of))
+        old = [] if request.panel else [*stale(root, outcome, moment(request.as_of))]
         outcome = outcome.model_copy(update={"stale": old, "notes": [*outcome.notes, *waits]})
     except BaseException as error:
         outcome, wrong = stopped(error, request.as_of, (request.out or root / "reports").absolute()), error
@@ -114,30 +114,28 @@ def moment(as_of: str) -> datetime:
     return now if day == now.date() else datetime.combine(day, time(23, 59))
 
 
-def awaited(root: Path, job: Job, standing: Release) -> list[str]:
+def awaited(root: Path, job: Job, standing: Release) -> Iterator[str]:
     """Describe the files that a report is waiting for.
 
     They are missing, or unchanged since the standing report. Contents are compared, since the time of a file shows only
     when it was copied.
     """
-    entry, read, lines = standing.manifest.reports[job.name], standing.manifest.inputs["data"], list[str]()
+    entry, read = standing.manifest.reports[job.name], standing.manifest.inputs["data"]
     for name in job.plan.waits_for:
         file = root / name
         if not file.is_file():
-            lines.append(f"{name}, which is missing")
+            yield f"{name}, which is missing"
         elif publish.sha256(file) == read.get(name.removeprefix("data/"), entry.files.get(file.name)):
-            lines.append(f"{name}, which has not changed")
-    return lines
+            yield f"{name}, which has not changed"
 
 
-def stale(root: Path, outcome: Outcome, now: datetime) -> list[Said]:
+def stale(root: Path, outcome: Outcome, now: datetime) -> Iterator[Said]:
     """Describe due reports' data files that are older than the schedule allows.
 
     Each is told once for each day on which its report fell due, even if that waits for the file and so stays due.
     """
     known = [(run.as_of, each.key) for run in site.logged(outcome.out) for each in run.stale]
     stood = release.read(outcome.out / outcome.previous).manifest.reports if outcome.previous else {}
-    lines = list[Said]()
     for job in schedule.read(root):
         entry, limit = stood.get(job.name), job.plan.fresh_days
         if limit and schedule.is_due(job.plan.every, now, date.fromisoformat(entry.as_of) if entry else None):
@@ -146,8 +144,7 @@ def stale(root: Path, outcome: Outcome, now: datetime) -> list[Said]:
                 said, days = f"{job.name}: {file} is dated {day}", (now.date() - day).days
                 if days > limit and not any(as_of >= due and said == each for as_of, each in known):
                     more = f"{said}, {days:,} days ago; the schedule allows at most {limit}"
-                    lines.append(Said(about=job.name, said=more, key=said))
-    return lines
+                    yield Said(about=job.name, said=more, key=said)
 
 
 def dated(root: Path, files: Iterable[str]) -> dict[str, date]:

@@ -12,7 +12,7 @@ import json
 import os
 import re
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -207,13 +207,11 @@ class Summary(BaseModel):
     told: list[tuple[str, list[str]]] = []
 
 
-def newest_first(out: Path) -> list[Release]:
-    """Return an output folder's releases that have a readable manifest, newest first."""
-    releases = list[Release]()
+def newest_first(out: Path) -> Iterator[Release]:
+    """Yield an output folder's releases that have a readable manifest, newest first."""
     for name in reversed(release.names(out)):
         with suppress(ReportError):
-            releases.append(release.read(out / name))
-    return releases
+            yield release.read(out / name)
 
 
 def prune(out: Path, keep: int) -> list[str]:
@@ -222,7 +220,7 @@ def prune(out: Path, keep: int) -> list[str]:
     The caller holds the lock. The target of `latest` and the newest release whose files match its manifest stay,
     however old. Folders without a valid manifest are left alone.
     """
-    releases = newest_first(out)
+    releases = [*newest_first(out)]
     latest = os.readlink(out / LATEST) if (out / LATEST).is_symlink() else ""
     sound = next((each.folder.name for each in releases if not each.faults()), "") if releases[keep:] else ""
     stays, lines = {sound: "it is the newest one that verifies", latest: "`latest` points at it"}, list[str]()
@@ -230,10 +228,10 @@ def prune(out: Path, keep: int) -> list[str]:
         name, away = old.folder.name, out / f"{release.STAGE}{old.folder.name}"
         if name in stays:
             lines.append(f"{name}: kept, since {stays[name]}")
-            continue
-        os.rename(old.folder, away)  # readers never see half a release
-        release.remove(away)
-        lines.append(f"{name}: removed, {len(old.manifest.files)} files as of {old.manifest.as_of}")
+        else:
+            os.rename(old.folder, away)  # readers never see half a release
+            release.remove(away)
+            lines.append(f"{name}: removed, {len(old.manifest.files)} files as of {old.manifest.as_of}")
     return lines
 
 
@@ -294,7 +292,7 @@ def refresh(out: Path) -> None:
 
     Each file is replaced in one step.
     """
-    releases, runs = newest_first(out), logged(out)
+    releases, runs = [*newest_first(out)], logged(out)
     published = {run.release for run in runs if run.outcome == "published"}
     runs += [_published(each) for each in releases if each.folder.name not in published]
     runs = sorted(runs, key=lambda run: run.at)[-SHOWN:][::-1]  # runs of the same second: the last one first

@@ -106,8 +106,7 @@ def _again(root: Path, published: Release, name: str) -> list[str]:
     """Make a report again, print how it compares with what is published, and return what differs."""
     from runner import run
 
-    entry, now = published.manifest.reports[name], provenance.commit()
-    files, was = entry.made, entry.commit
+    files, was, now = (entry := published.manifest.reports[name]).made, entry.commit, provenance.commit()
     with run.again(root, published, name) as (folder, made, verdicts):
         found = {file: (folder / file).read_bytes() for file in made}
     if now and was:  # which a notebook contains
