@@ -171,7 +171,7 @@ def map_(
 
 @app.command("panel")
 def panel_(
-    source: Annotated[Path, Argument(metavar="SOURCE", help=f"{FORMATS}, or a table.")],
+    source: Annotated[list[Path], Argument(metavar="SOURCE...", help=f"{FORMATS}, or a table.")],
     out: Annotated[Path, Option(metavar="FILE.parquet", help="Write the panel to this new file.")],
     map_: Map = None,
     event: Event = None,

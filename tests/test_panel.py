@@ -17,6 +17,7 @@ from analysis.errors import DataError
 from analysis.panel import read_panel
 from analysis.panel.map import columns
 from analysis.panel.panel import attributes
+from analysis.panel.propose import propose
 from analysis.provenance import ROOT
 
 TEXT = """\
@@ -155,6 +156,20 @@ def test_one_of_several_sheets_is_named_by_the_map_and_formatted_cells_below_its
     assert "expected one sheet; found the sheets Sales, Notes; write `sheet: Sales`" in refusal(path)
     map_.write_text("sheet: Sails\n")
     assert "expected the sheet 'Sails'; found the sheets Sales, Notes" in refusal(path, map=map_)
+
+
+def test_titles_above_the_header_of_a_sheet_are_left_out_and_the_map_is_proposed(tmp_path):
+    def titled(cells):
+        cells.insert_rows(1, 2)
+        cells["A1"] = "Sales by month, in US dollars"
+
+    expected, map_ = read_panel(sheet(tmp_path)).digest, tmp_path / "a.yml"
+    path = sheet(tmp_path, titled)
+    assert "\nheader_row: 3  # the first row in which most cells are filled\n" in propose(path)
+    map_.write_text("header_row: 3\n")
+    assert read_panel(path, map=map_).digest == expected
+    path = sheet(tmp_path, lambda cells: (titled(cells), cells.__setitem__("G7", "#N/A")))
+    assert "row 7, column sales: expected a number such as 1250 or 2e-3; found '#N/A'" in refusal(path, map=map_)
 
 
 # Names

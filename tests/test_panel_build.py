@@ -41,7 +41,7 @@ def written(folder, frame, text=MAP):
 
 def built(folder, name="out", source=None, **options):
     source, out = source or folder / "o.parquet", folder / f"{name}.parquet"
-    lines = read.build_panel(source, out, map=folder / "o.yml", home="AMZ", platforms=["AMZ", "EBY"], **options)
+    lines = read.build_panel([source], out, map=folder / "o.yml", home="AMZ", platforms=["AMZ", "EBY"], **options)
     return read_panel(out), lines.set_index(["what", "rule"])
 
 
@@ -65,6 +65,23 @@ def test_orders_are_added_up_to_the_cent_in_any_pieces_and_with_any_number_of_th
     path, map_ = written(tmp_path, frame.sample(frac=1, random_state=2))
     panels.append(read_panel(path, map=map_))
     assert len({panel.digest for panel in panels}) == 1
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+def test_several_files_are_read_as_one_and_a_wrong_cell_is_named_with_its_file(tmp_path, kind):
+    frame, files = orders(), tmp_path / f"part-*.{kind}"
+    path, map_ = written(tmp_path, frame, MAP + 'missing: ["x"]')
+    cells = frame.astype({"sales": str}).assign(**{c: frame[c].dt.strftime("%F") for c in ("month", "closed_on")})
+    cells.loc[2000, "sales"] = "x"
+    for at in range(3):
+        getattr(cells[cells.index // 1500 == at], f"to_{kind}")(str(files).replace("*", f"{at}"), index=False)
+    sales, whole = read_panel(files, map=map_).sales, read_panel(path, map=map_).sales
+    np.testing.assert_array_equal(sales, np.where(np.isnan(sales), np.nan, whole))
+    assert np.isnan(sales).sum() == 1
+    map_.write_text(MAP)
+    row = 502 - (kind == "parquet")
+    with pytest.raises(DataError, match=f"part-1.{kind}, row {row}, column sales: expected a number"):
+        read_panel(files, map=map_)
 
 
 def test_a_month_in_which_returns_exceed_sales_is_named(tmp_path):

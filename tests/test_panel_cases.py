@@ -2,8 +2,9 @@
 
 A case begins with a text of `tables`, with templates of rows (a list of firms or months is a row for each), or with
 rows of days, and changes it: `first` and `all` replace text once or everywhere, `without` drops lines, `more` appends
-some. It is written as `file` and read with `map`. Then `refused` lists words of the message, and `mend` is a map with
-which the file is read after all; every other key says what is read. `same` names a case that reads as the same panel.
+some; `above` counts the lines above the header. It is written as `file` and read with `map`. Then `refused` lists words
+of the message, and `mend` is a map with which the file is read after all; every other key says what is read. `same`
+names a case that reads as the same panel.
 """
 
 import gzip
@@ -32,7 +33,7 @@ CASES = {
 }
 SPOILED = {name: case for name, case in CASES.items() if case["theme"] == "spoiled"}
 HOW = "theme table rows days first all without more file encoding marked cut dates columns metadata map home allowed"
-HOW += " refused mend same sales attributes notes mixed"
+HOW += " above refused mend same sales attributes notes mixed"
 READ = {
     "platforms": lambda panel: [*panel.platforms],
     "months": lambda panel: [*panel.months.astype(str)],
@@ -81,8 +82,8 @@ def text_of(case: dict) -> str:
             assert old in text, old
             text = text.replace(old, new, count)
     if "mixed" in case:
-        header, *lines = text.rstrip("\n").split("\n")
-        text = "\n".join([header, *np.random.default_rng(0).permutation(lines)])
+        lines, head = text.rstrip("\n").split("\n"), 1 + case.get("above", 0)
+        text = "\n".join([*lines[:head], *np.random.default_rng(0).permutation(lines[head:])])
     return text
 
 

@@ -46,10 +46,11 @@ def rows(months=MONTHS, *, day="%Y-%m", sales="{:.2f}".format):
     )
 
 
-def proposed(tmp_path, frame, name="mine.csv", **how):
-    """Return the lines of the map that is proposed for rows."""
+def proposed(tmp_path, frame, name="mine.csv", above="", **how):
+    """Return the lines of the map that is proposed for rows, with text above them."""
     path = tmp_path / name
     frame.to_csv(path, index=False, **how)
+    path.write_bytes(above.encode() + path.read_bytes())
     return propose(path).splitlines()
 
 

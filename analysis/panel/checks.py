@@ -5,7 +5,6 @@ Errors name the row, column and value, and the line to add to the map; warnings 
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -22,7 +21,7 @@ from analysis.estimate import Floats
 from analysis.numbers import number
 from analysis.panel import formats
 from analysis.panel.file import File, is_text, shown
-from analysis.panel.map import DOLLARS, ISO_MONTH, RECOGNISED, Map, as_day, columns, sentence
+from analysis.panel.map import DOLLARS, ISO_MONTH, RECOGNISED, Map, as_day, columns, said, sentence
 from analysis.panel.panel import MONTH, NUMBER, TEXT, UNITS, Panel
 
 _BOUNDS = {"minimum": (np.less, "at least"), "maximum": (np.greater, "at most")}
@@ -109,7 +108,7 @@ class Part:
     raw: pa.Table
     typed: dict[str, Any]
 
-    def refuse(self, wrong: Any, name: str, expected: str, do: str = "", more: str = "") -> None:
+    def refuse(self, wrong: Any, name: str, expected: str, more: str = "", do: str = "") -> None:
         """Raise DataError for the first invalid row, if there is one; `more` describes its value."""
         if (wrong := np.asarray(wrong, dtype=bool)).any():
             rows = pd.DataFrame({column: self.raw[column].to_numpy()[wrong] for column in ("n", "first", "last")})
@@ -140,8 +139,7 @@ def typed(file: File, *raws: pa.Table) -> list[pd.DataFrame]:
             part.refuse(values != values[at], name, f"{values[at]!r} as in row {file.row(0)}")
         elif name == "month" and file.named.rows == "week":
             days = (part.typed["date"] - part.typed["date"][at]).astype(np.int64)
-            expected = f"a week that begins on the same weekday as the week in row {file.row(0)}"
-            part.refuse(days % 7 != 0, "month", expected, "correct the day")
+            part.refuse(days % 7 != 0, "month", *file.said("week", row=file.row(0)))
     return [part.raw.drop_columns([*part.typed.keys() - {"date"}]).to_pandas().assign(**part.typed) for part in parts]
 
 
@@ -168,21 +166,21 @@ def _words(part: Part, name: str) -> pd.Series:
     allowed = [*money, *([] if named.rates else [UNITS["simulated"]])] if name == "currency" else limits.get("enum", [])
     part.refuse(pc.equal(words, "") if limits.get("required") else False, name, "a value")
     spaced = pc.not_equal(words, pc.utf8_trim_whitespace(words))
-    part.refuse(spaced, name, "text without spaces around it", "remove them")
+    part.refuse(spaced, name, "text without spaces around it", do="remove them")
     if name in ("firm", "account", "platform", "origin", "category"):
         total = pc.match_substring_regex(words, f"(?i)^({formats.TOTALS})$")
-        part.refuse(total, name, "rows of single firms", "leave out the rows of totals")
+        part.refuse(total, name, "rows of single firms", do="leave out the rows of totals")
     if labels:
-        expected, do = f"one of the labels {', '.join(labels)}", _line_of_labels(file, name, every, labels)
-        part.refuse(_others(words, labels), name, expected, do)
+        do = _line_of_labels(file, name, every, labels)
+        part.refuse(_others(words, labels), name, f"one of the labels {', '.join(labels)}", do=do)
     if name == "platform" and home:
         line = _line_of_labels(file, name, every, {code: code for code in home})
         do = f"{f'correct `platforms` in {file.map}' if labels else line}, or name the event of these with --event"
         known = [word for word in every if file.code(word) in home]
-        part.refuse(_others(words, known), name, f"one of {', '.join(home)}", do)
+        part.refuse(_others(words, known), name, f"one of {', '.join(home)}", do=do)
     if allowed:
         do = _line_of_rates(file, every) if name == "currency" else ""
-        part.refuse(_others(words, allowed), name, f"one of {', '.join(allowed)}", do)
+        part.refuse(_others(words, allowed), name, f"one of {', '.join(allowed)}", do=do)
     text = words.to_pandas()
     return text.map(labels) if labels and name == "origin" else text
 
@@ -193,16 +191,15 @@ def _others(words: pa.ChunkedArray, allowed: Any) -> pa.ChunkedArray:
 
 def _line_of_labels(file: File, name: str, words: Sequence[str], labels: Mapping[str, str]) -> str:
     """Return an instruction to map each label to the code of a similar label, or to the placeholder CODE."""
-    listed, plain = bool(getattr(file.named, f"{name}s")), {label.casefold(): code for label, code in labels.items()}
+    listed, codes = bool(getattr(file.named, f"{name}s")), {label.casefold(): code for label, code in labels.items()}
     code_of = {} if listed else {word: word for word in words if word in labels}
     for word in words:
         if word not in labels:
-            like = [label for label in plain if word.casefold().startswith(label)]
-            like += difflib.get_close_matches(word.casefold(), plain, 1, 0.7)
-            code_of[word] = plain[like[0]] if like else "CODE"
+            code = codes.get(word.casefold(), formats.code_of(word))
+            code_of[word] = code if code in labels.values() else "CODE"
     line = "..., " * listed + ", ".join(f"{word}: {code}" for word, code in code_of.items())
-    codes = f", where CODE is one of {', '.join(dict.fromkeys(labels.values()))}" if "CODE" in code_of.values() else ""
-    return file.line(f"{name}s: {{{line}}}") + codes
+    of = f", where CODE is one of {', '.join(dict.fromkeys(labels.values()))}" if "CODE" in code_of.values() else ""
+    return file.line(f"{name}s: {{{line}}}") + of
 
 
 def _line_of_rates(file: File, words: Sequence[str]) -> str:
@@ -234,12 +231,11 @@ def _months(part: Part, name: str) -> Floats:
         for at, (word, ways) in enumerate(zip(words, read, strict=True)):
             if len({day[:length] for day in ways.values()}) > 1:
                 readings = ", ".join(f"{day[:length]} by {format_}" for format_, day in ways.items())
-                do = f"remove one of the formats from `{key}` in {file.map}, or split the file"
-                part.refuse(indices == at, name, f"one reading of {word!r} ({readings})", do)
+                part.refuse(indices == at, name, *file.said("readings", word=word, readings=readings, key=key))
         expected = f"a date in the format {' or '.join(known)}" if known != (ISO_MONTH,) else "a month YYYY-MM"
         wrong = np.array([bool(word) and not ways for word, ways in zip(words, read, strict=True)], dtype=bool)
         line = _line_of_formats(file, key, words, [words[at] for at in np.flatnonzero(wrong)], known)
-        part.refuse(wrong[indices], name, expected, line)
+        part.refuse(wrong[indices], name, expected, do=line)
         days = np.array([next(iter(ways.values()), "NaT") for ways in read], dtype="datetime64[D]")[indices]
     part.typed["date"] = days
     return np.where(np.isnat(days), np.nan, days.astype("datetime64[M]").astype(np.int64))
@@ -270,8 +266,7 @@ def _numbers(part: Part, name: str) -> Floats:
         declared = name != "sales" or file.named.model_fields_set & {"thousands", "decimal"}
         if not declared and pc.all(pc.match_substring_regex(cells, formats.EITHER)).as_py():
             pointed = pc.match_substring(cells, ".").fill_null(False)
-            do = f"""{file.line('decimal: "."')} if it marks decimals, else `thousands: "."` and `decimal: ","`"""
-            part.refuse(pointed, name, "unambiguous decimal points, not three digits after each point", do)
+            part.refuse(pointed, name, *file.said("points"))
         if thousands:
             cells = pc.replace_substring_regex(cells, formats.SPELLED.get(thousands, re.escape(thousands)), "")
         cells = pc.replace_substring(cells, decimal, ".")
@@ -284,10 +279,9 @@ def _refuse_numbers(part: Part, name: str, cells: pa.ChunkedArray, wrong: Any) -
     """Raise DataError for the first cell that is no number, with the line of the map by which it would be one."""
     file, word = part.file, str(cells[int(wrong.argmax())].as_py())
     money = pc.extract_regex(cells, f"(?i)(?P<sign>{formats.MONEY})")
-    signs, expected = pc.struct_field(money, "sign"), "plain numbers in one currency, without its symbol"
-    every = sorted(signs.drop_null().unique().to_pylist())  # a column may mix currencies
-    do = sentence("currency symbols", line=file.line("currency: CODE"))
-    part.refuse(wrong & signs.is_valid().to_numpy(), name, expected, do, f", with the symbols {', '.join(every)}")
+    signs = pc.struct_field(money, "sign")
+    every = ", ".join(sorted(signs.drop_null().unique().to_pylist()))  # a column may mix currencies
+    part.refuse(wrong & signs.is_valid().to_numpy(), name, *file.said("symbols", signs=every))
     ways = []
     for thousands, decimal in formats.number_signs(cells.drop_null().unique().to_pylist()):
         lines = [f'thousands: "{thousands}"'] * (thousands != file.named.thousands)
@@ -296,7 +290,7 @@ def _refuse_numbers(part: Part, name: str, cells: pa.ChunkedArray, wrong: Any) -
     if re.fullmatch(f"{formats.UNKNOWN}|[-–—]+", word.lower()):
         line = file.line(f'missing: ["{word}"]')
         do = f"{line} if it marks an unknown value, or write 0 if nothing was sold"
-    part.refuse(wrong, name, "a number such as 1250 or 2e-3", do)
+    part.refuse(wrong, name, "a number such as 1250 or 2e-3", do=do)
 
 
 # Money
@@ -310,9 +304,8 @@ def rates(file: File, groups: pd.DataFrame) -> Floats:
     lacking = groups[np.isnan(found) & (groups["known"] > 0)]
     if len(lacking):
         word, of = (column[lacking["first"].idxmin()] for column in (words, money))
-        do = f"add {word} to `rates{f': {{{of}: ...}}' if of else ''}` in {file.map}, or correct the month"
-        expected = f"sales in a month with a rate for {of or file.named.currency}"
-        file.refuse(lacking, "sales", expected, f"sales in {word}, which has none", do)
+        values = {"money": of or file.named.currency, "month": word, "of": f": {{{of}: ...}}" if of else ""}
+        file.refuse(lacking, "sales", *file.said("no rate", **values))
     return found
 
 
@@ -325,16 +318,14 @@ def refuse_months(table: Table) -> None:
     months = np.unique(groups["month"].to_numpy(np.int64))
     steps = np.diff(months)
     if len(months) > 2 and (step := int(np.gcd.reduce(steps))) > 1:
-        actual = f"rows for {', '.join(map(month_text, months[:3]))} and so on, one every {step} months"
-        refuse(f"{file.path}, column {file.called('month')}", "a monthly panel", actual, formats.QUARTERS)
+        words = said("not monthly", months=", ".join(map(month_text, months[:3])), step=step)
+        refuse(f"{file.path}, column {file.called('month')}", *words)
     if len(steps) and steps.max() > LONGEST_GAP:
         after = groups["month"] > months[int(steps.argmax())]
         late = groups["n"][after].sum() <= groups["n"][~after].sum()
         apart = groups[after == late]
         word, side = month_text(apart["month"][apart["first"].idxmin()]), "before" if late else "after"
-        actual = f"{word!r}, with no row in the {steps.max() - 1} months {side} it"
-        do = "correct the month, or remove isolated rows"
-        file.refuse(apart, "month", "months without a gap of a year", actual, do)
+        file.refuse(apart, "month", *said("gap", month=word, count=steps.max() - 1, side=side))
 
 
 def refuse_spellings(table: Table) -> None:
@@ -358,7 +349,7 @@ def refuse_spellings(table: Table) -> None:
             do = "use one spelling in all rows" if name in IDS else file.line(f"{name}s: {{{line}}}")
             rows = table.groups if name == "platform" else table.units
             firsts = rows["first"].groupby(rows[name].map(code)).min()
-            actual = " and ".join(f"{word!r} (first in row {file.row(firsts[word]):,})" for word in same)
+            actual = " and ".join(f"{word!r} (first in row {file.row(firsts[word])})" for word in same)
             expected = f"one spelling of each {name}{', CN for China' if merged == 'CN' else ''}"
             refuse(f"{file.path}, column {file.called(name)}", expected, actual, do)
 
@@ -374,7 +365,7 @@ def data_warnings(panel: Panel, table: Table) -> Iterator[str]:
     def named(position: int) -> str:
         name = panel.firms.index[position]
         first = table.units["first"][(table.units["firm"] == name).to_numpy()].min()
-        return f"{name!r} (row {table.file.row(first):,})"
+        return f"{name!r} (row {table.file.row(first)})"
 
     sold = sales.sum(axis=2, where=observed)
     parts = [(name, slice(at, at + 1)) for at, name in enumerate(panel.platforms)]
@@ -424,9 +415,8 @@ def _closures(panel: Panel, named: Callable[[int], str]) -> Iterator[str]:
 def rate_warnings(named: Map) -> list[str]:
     """Return warnings about exchange rates above 1 for currencies worth less than a US dollar."""
     rates, cheap = {money or named.currency: max(by.values()) for money, by in named.rates.items()}, RECOGNISED["cheap"]
-    such = [(money, rate) for money, rate in rates.items() if money.lower() in cheap and rate > 1]
-    words = [{"money": money, "rate": number(rate, 2), "inverse": number(1 / rate, 3)} for money, rate in such]
-    return [sentence("inverted", **each) for each in words]
+    odd = [(money, rate) for money, rate in rates.items() if money.lower() in cheap and rate > 1]
+    return [sentence("inverted", money=money, rate=number(rate, 2), inverse=number(1 / rate, 3)) for money, rate in odd]
 
 
 def unknown_doses(panel: Panel) -> str:

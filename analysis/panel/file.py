@@ -5,13 +5,13 @@ from __future__ import annotations
 import csv
 import gzip
 import io
-import re
 import tempfile
 import zipfile
+from bisect import bisect
 from codecs import getincrementaldecoder
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import zip_longest
 from pathlib import Path
@@ -25,7 +25,7 @@ import pyarrow.parquet
 
 from analysis.errors import DataError, refuse
 from analysis.panel.formats import EITHER, SPELLED, number_pattern, strange
-from analysis.panel.map import Map, Wide, as_day, columns, sentence
+from analysis.panel.map import Map, Wide, as_day, columns, said
 from analysis.panel.panel import MONTH, NUMBER, POPULATIONS
 from analysis.untrusted import LONGEST_NAME, admit, refuse_long
 from analysis.yaml import load
@@ -49,7 +49,7 @@ class File:
     `map` is the path of the map, for messages. `metadata` describes the panel. `allowed` lists the platforms that may
     occur. `theirs` maps our columns to the file's. `months`, for a wide file, maps each column to its month (YYYY-MM).
     `table` contains all rows if files of this type are read at once. `engine` is the URL of the database in which
-    `path` names a table.
+    `path` names a table. `paths` are this file and those that continue it, whose rows begin at the positions `starts`.
     """
 
     path: Path
@@ -62,6 +62,8 @@ class File:
     months: dict[str, str]
     table: pa.Table | None
     engine: str = ""
+    paths: Sequence[Path] = ()
+    starts: list[int] = field(default_factory=lambda: [0])
 
     @property
     def owner(self) -> str:
@@ -81,12 +83,28 @@ class File:
         """Return an instruction to write a line in the map, or in a new map if there is none."""
         return f"write `{text}` in {self.map}" if self.map else f"write a map with the line `{text}`"
 
-    def row(self, position: Any) -> Any:
-        """Convert positions to the file's row numbers.
+    def __format__(self, line: str) -> str:
+        """Return an instruction to write a line, so that messages can say ``{line:absent: zero}``."""
+        return self.line(line)
+
+    def said(self, key: str, /, **values: Any) -> tuple[str, str, str]:
+        """Return what is expected of the file, what was found and what to do."""
+        return said(key, line=self, map=self.map, path=self.path, **values)
+
+    def place(self, position: Any) -> tuple[Path, int]:
+        """Return the file and the row in it that stand at a position among the rows of all files.
 
         In a wide file, each month of a row has its own position.
         """
-        return (1 if kind(self.path) in (".parquet", ".dta", "") else 2) + position // max(1, len(self.months))
+        row = int(position) // max(1, len(self.months))
+        at = bisect(self.starts, row) - 1
+        above = 0 if kind(self.paths[at]) in (".parquet", ".dta", "") else self.named.header_row
+        return self.paths[at], row - self.starts[at] + above + 1
+
+    def row(self, position: Any) -> str:
+        """Format the row at a position, with its file if there are several."""
+        path, row = self.place(position)
+        return f"{row:,}" + f" of {path}" * (len(self.paths) > 1)
 
     def called(self, name: str, position: int = 0) -> str:
         """Return a column's name for use in messages.
@@ -102,8 +120,9 @@ class File:
         """Raise DataError for the first of some rows, which are given as `n`, `first` and `last` of distinct values."""
         first, last, count = rows["first"].min(), rows["last"].max(), rows["n"].sum()
         if count > 1:
-            actual += f", the first of {count:,} such values in rows {self.row(first):,} to {self.row(last):,}"
-        where = f"{self.path}, row {self.row(first)}, column {self.called(name, first)}"
+            actual += f", the first of {count:,} such values in rows {self.row(first)} to {self.row(last)}"
+        path, row = self.place(first)
+        where = f"{path}, row {row}, column {self.called(name, first)}"
         refuse(where, expected, actual, do or columns()[name]["remedy"])
 
 
@@ -154,53 +173,48 @@ def reading(path: Path) -> Iterator[None]:
         refuse(path, f"a valid {kind(path) or 'database table, not a'} file", actual, "export it again")
 
 
-def open_file(path: Path, map: Path | None, allowed: Sequence[str] | None, engine: str = "") -> File:
-    """Read a file's header, and match its columns to the schema, using the map if there is one.
+def open_file(paths: Sequence[Path], map: Path | None, allowed: Sequence[str] | None, engine: str = "") -> File:
+    """Read the header of a file or of several, and match its columns to the schema, using the map if there is one.
 
-    With the URL of a database as `engine`, `path` names a table in it.
+    With the URL of a database as `engine`, the only path names a table in it.
     """
-    named = load(map, Map) if map else Map()
-    if not engine:
+    named, path = load(map, Map) if map else Map(), paths[0]
+    paths = [each for path in paths for each in ("*" in path.name and sorted(path.parent.glob(path.name))) or [path]]
+    for path in paths[::-1] if not engine else ():
         refuse_kind(path)
     header, metadata, table = opened(path, named, engine)
     theirs = {name: name for name in columns() if name in header} | named.columns
-    file = File(path, map, named, header, metadata, allowed, theirs, {}, table, engine)
+    file = File(path, map, named, header, metadata, allowed, theirs, {}, table, engine, paths)
     for fault in _faults(file):
-        refuse(f"{path}, row 1" if file.row(0) == 2 else path, *fault)
+        refuse(f"{path}, row {above}" if (above := file.place(0)[1] - 1) else path, *fault)
     return file
 
 
 def _faults(file: File) -> Iterator[tuple[str, str, str]]:
     """Yield what is expected of a header, what was found and what to do, and match its columns on the way."""
-    named, theirs, of_map, header = file.named, file.theirs, file.map, file.header
+    named, theirs, header, alike = file.named, file.theirs, file.header, [name.casefold() for name in file.header]
     needed = [name for name, column in columns().items() if not column.get("optional")]
-    alike = [name.casefold() for name in header]  # as SQL compares them
-    every, optional = f"the columns {', '.join(needed)}", ", ".join(name for name in columns() if name not in needed)
+    optional = ", ".join(name for name in columns() if name not in needed)
+    asked = {name: f"{file.line(f'columns: {{{name}: THEIRS}}')}, where THEIRS is its name" for name in columns()}
 
-    def asked(name: str) -> str:
-        return f"{file.line(f'columns: {{{name}: THEIRS}}')}, where THEIRS is its name"
+    def fault(key: str, name: str = "", **values: Any) -> tuple[str, str, str]:
+        lists = {"needed": ", ".join(needed), "optional": optional, "header": ", ".join(header)}
+        return file.said(key, name=name, **{"asked": asked.get(name, ""), **lists, **values})
 
-    for name in header if not of_map else ():
-        if name not in columns():
-            do = sentence("unknown column", path=file.path, optional=optional)
-            yield every, f"the unknown column {name!r}", do
+    yield from (fault("unknown column", name) for name in header if not file.map and name not in columns())
     for name, column in theirs.items():
-        if alike.count(column.casefold()) != 1:
-            expected = f"one column {column!r}" + (f", mapped to {name} in {of_map}" if of_map else "")
-            do = f"correct `columns` in {of_map}" if of_map else "remove the duplicate"
-            yield expected, f"the columns {', '.join(header)}", do
-    if named.closures == "account" and ("account" not in theirs or "dose" in theirs):
-        actual = "a column of doses" if "dose" in theirs else "no column 'account'"
-        do = f"correct `columns` or `closures` in {of_map}"
-        yield "closures by account, from which doses are computed", actual, do
-    if named.money_by_row and "currency" not in theirs:
-        yield "a column for the currencies in `rates`", "no column 'currency'", asked("currency")
-    expected = "a column of weights if, and only if, the population is a sample"
-    if "weight" in theirs and file.population != "sample":
-        do = f"{file.line('population: sample')}, or rename the column if it does not contain firm weights"
-        yield expected, f"a column of weights and the population {file.population!r}", do
-    if "weight" not in theirs and named.population == "sample" and "population" not in file.metadata:
-        yield expected, "no column 'weight'", f"{asked('weight')}, or write `population: not representative`"
+        if alike.count(column.casefold()) != 1:  # as SQL compares them
+            yield fault("not one mapped column" if file.map else "not one column", name, column=column)
+    by_account, sample = named.closures == "account", "sample" in (named.population, file.population)
+    for wrong, key, name in (
+        (by_account and "dose" in theirs, "doses of accounts", "dose"),
+        (by_account and "account" not in theirs, "no accounts", "account"),
+        (named.money_by_row and "currency" not in theirs, "no currency", "currency"),
+        ("weight" in theirs and not sample, "weights of no sample", "weight"),
+        ("weight" not in theirs and sample and "population" not in file.metadata, "no weights", "weight"),
+    ):
+        if wrong:
+            yield fault(key, name, population=file.population)
     if named.wide:
         yield from _wide_faults(file, named.wide)
     if "renamed_from" in theirs and ("firm" in theirs or "account" in theirs):
@@ -208,28 +222,27 @@ def _faults(file: File) -> Iterator[tuple[str, str, str]]:
         theirs.setdefault("account", theirs["firm"])
     for name in needed:
         if name not in theirs and not (named.wide and name in ("month", "sales")):
-            do = f"{f'{asked(name)}, or ' if of_map else ''}add it: {columns()[name]['remedy']}"
-            yield every, f"no column {name!r}", do
+            so = f"{asked[name]}, or " if file.map else ""
+            yield fault("no column", name, asked=so, remedy=columns()[name]["remedy"])
 
 
 def _wide_faults(file: File, wide: Wide) -> Iterator[tuple[str, str, str]]:
     """Find the months in a wide file's column names, and yield faults as `_faults` does."""
-    expected, months = f"sales columns named {wide.prefix}MONTH, with MONTH in the format {wide.format}", file.months
+    months, names = file.months, {"prefix": wide.prefix, "format": wide.format}
     for column in file.header:
         word = column.removeprefix(wide.prefix)
         (odd, mend), month = strange(word), (as_day(word, wide.format) or "")[:7]
         if column in file.theirs.values() or not column.startswith(wide.prefix) or not (wide.prefix or month or odd):
             continue  # without a prefix, other columns may be among the months
         if not month:
-            do = mend or f"rename the column, or correct `wide` in {file.map}"
-            yield expected, f"the column {column!r}{odd}", do
+            mend = mend or f"rename the column, or correct `wide` in {file.map}"
+            yield file.said("no month", column=column, odd=odd, mend=mend, **names)
         if month in months.values() or file.header.count(column) > 1:
-            yield expected, f"the month {month} twice ({column!r})", "remove one column"
+            yield file.said("month twice", month=month, column=column, **names)
         months[column] = month
     beside = [f" and the column {name!r}" for name in ("month", "sales") if name in file.theirs]
     if not months or beside:
-        actual, do = f"{len(months)} such columns{''.join(beside)}", f"correct `wide` in {file.map}"
-        yield f"{expected}, instead of columns month and sales", actual, do
+        yield file.said("not wide", count=len(months), beside="".join(beside), **names)
 
 
 # Header and metadata
@@ -254,7 +267,7 @@ def opened(path: Path, named: Map, engine: str = "") -> tuple[Sequence[str], dic
             keys = [key for key in ("provenance", "population") if key.encode() in stated]
             metadata = {key: stated[key.encode()].decode(errors="replace") for key in keys}
         else:
-            table = _sheet(path, named.sheet) if kind(path) == ".xlsx" else _stata(path)
+            table = _sheet(path, named) if kind(path) == ".xlsx" else _stata(path)
             header = table.column_names
     refuse_more(path, len(header), MOST_COLUMNS, "columns", "check the column separator")
     return header, metadata, table
@@ -292,14 +305,15 @@ def _text_header(path: Path, named: Map) -> tuple[list[str], str]:
     if not start.removeprefix(_MARK).strip():
         refuse(path, "a header and rows", "an empty file", "export it again")
     if start.startswith(_MARK) and named.encoding == "gbk":
-        found, do = "the byte order mark of UTF-8", "remove `encoding` from the map"
-        refuse(path, "text in GBK, as the map says", found, do)
+        refuse(path, *said("marked"))
     text = start.removeprefix(_MARK).decode(_CODECS[named.encoding], "replace")
-    where, rows, do = f"{path}, row 1", list[tuple[list[str], str, str]](), "use short names, and close all quotes"
+    where, rows = f"{path}, row {named.header_row}", list[tuple[list[str], str, str]]()
+    do = "use short names, and close all quotes"
     for sign in ",;\t|":
         lines = io.StringIO(text, newline="")
+        _ = [lines.readline() for _ in range(named.header_row - 1)]
         try:
-            rows.append((next(csv.reader(lines, delimiter=sign)), sign, lines.read(1)))
+            rows.append((next(csv.reader(lines, delimiter=sign), []), sign, lines.read(1)))
         except csv.Error as error:
             refuse(where, "column names", f"a malformed row ({error})", do)
     header, sign, more = max(rows, key=lambda row: len(row[0]))
@@ -312,24 +326,19 @@ def _text_header(path: Path, named: Map) -> tuple[list[str], str]:
 
 def _refuse_bytes(path: Path, encoding: str) -> None:
     """Raise DataError for the first line that is not in the given encoding, if there is one."""
-    expected, do = "UTF-8 text", "save it as UTF-8"
-    if encoding == "gbk":
-        expected, do = "text in GBK, as the map says", f"remove `encoding` from the map, or {do}"
     with _unpacked(path) as stream:
-        marked = stream.read(len(_MARK)) == _MARK
+        mend = "" if stream.read(len(_MARK)) == _MARK else ", or write `encoding: gbk` in its map"
         stream.seek(0)
         for row, line in enumerate(iter(lambda: stream.readline(_BYTES_AT_ONCE), b""), start=1):
             try:  # no reader accepts longer lines
                 line.decode(_CODECS[encoding], "strict" if len(line) < _BYTES_AT_ONCE else "replace")
             except UnicodeDecodeError as error:
-                actual, meant = f"the byte 0x{line[error.start]:02x}", line.rstrip().decode("gb18030", "replace")
-                if encoding == "utf-8" and "\ufffd" not in meant:
-                    actual += f"; it is probably GBK, in which the row reads {meant!r}"
-                    do += "" if marked else ", or write `encoding: gbk` in its map"
-                refuse(f"{path}, row {row}", expected, actual, do)
+                meant = line.rstrip().decode("gb18030", "replace")
+                key = "not in GBK" if encoding == "gbk" else "not in UTF-8" if "\ufffd" in meant else "probably GBK"
+                refuse(f"{path}, row {row}", *said(key, byte=line[error.start], meant=meant, mend=mend))
 
 
-def _sheet(path: Path, name: str | None) -> pa.Table:
+def _sheet(path: Path, named: Map) -> pa.Table:
     """Read a worksheet from an Excel file.
 
     Columns of mixed types become text, with dates as YYYY-MM-DD.
@@ -337,28 +346,26 @@ def _sheet(path: Path, name: str | None) -> pa.Table:
     import openpyxl  # slow, and few panels are workbooks
 
     book = openpyxl.load_workbook(path, read_only=True, data_only=True)
-    names = [sheet.title for sheet in book.worksheets]  # others are charts
+    name, names = named.sheet, [sheet.title for sheet in book.worksheets]  # others are charts
     if name not in names and (name or len(names) != 1):
-        expected = f"the sheet {name!r}" if name else "one sheet"
-        do = f"write `sheet: {(names or ['NAME'])[0]}` in its map, or name another sheet"
-        refuse(path, expected, f"the sheets {', '.join(names)}", do)
+        sheets = {"names": ", ".join(names), "first": (names or ["NAME"])[0]}
+        refuse(path, *said("no sheet" if name else "many sheets", name=name, **sheets))
     with zipfile.ZipFile(path) as parts:
         has_formulas = any(b"<f" in parts.read(part) for part in parts.namelist() if part.startswith("xl/worksheets/"))
     books = [book, openpyxl.load_workbook(path, read_only=True)] if has_formulas else [book]
-    rows, size, sheets = list[tuple[Any, ...]](), 0, [each[name or names[0]] for each in books]
-    for sheet in sheets:
+    rows, size, pages = list[tuple[Any, ...]](), 0, [each[name or names[0]] for each in books]
+    for sheet in pages:
         sheet.reset_dimensions()  # the declared ones may span a million columns
-    for row, *formulas in zip(*(sheet.iter_rows(values_only=True) for sheet in sheets), strict=False):
+    for row, *formulas in zip(*(sheet.iter_rows(values_only=True) for sheet in pages), strict=False):
         for cell, formula in zip(row, *formulas, strict=False) if formulas else ():
             if cell is None and formula:
-                do = "open it in Excel and save it, or paste the values"
-                refuse(f"{path}, row {len(rows) + 1}", "the values of formulas", f"{formula!r} without its value", do)
+                refuse(f"{path}, row {len(rows) + 1}", *said("formulas", formula=formula))
         rows.append(row)
         size += 1 + sum(len(cell) if isinstance(cell, str) else 1 for cell in row)
         refuse_more(path, size, MOST_CELLS, "cells and characters in a sheet", "save the sheet as .csv")
     while rows and not any(cell not in (None, "") for cell in rows[-1]):
         rows.pop()  # empty cells with formatting only
-    if not rows:
+    if not (rows := rows[named.header_row - 1 :]):
         refuse(path, "a header and rows", "an empty sheet", "export it again")
     columns = [*zip_longest(*rows)][: len(rows[0])]
     return pa.table([_typed(cells) for _, *cells in columns], [_text(name) or "" for name, *_ in columns])
@@ -398,13 +405,13 @@ def batches(file: File, needed: list[str]) -> Iterator[pa.RecordBatch]:
 
 def _text_batches(file: File, needed: list[str]) -> Iterator[pa.RecordBatch]:
     path, named, ragged = file.path, file.named, list[Any]()
-    codec, (_, sign) = _CODECS[named.encoding], _text_header(path, named)
+    codec, (_, sign), above = _CODECS[named.encoding], _text_header(path, named), named.header_row - 1
 
     def stop(row: pa.csv.InvalidRow) -> str:
         ragged.append(row)
         return "error"
 
-    reading = pa.csv.ReadOptions(use_threads=False, block_size=_BYTES_AT_ONCE, encoding=codec)
+    reading = pa.csv.ReadOptions(use_threads=False, block_size=_BYTES_AT_ONCE, encoding=codec, skip_rows=above)
     lines = {"newlines_in_values": True, "ignore_empty_lines": False, "invalid_row_handler": stop}
     parsing = pa.csv.ParseOptions(delimiter=sign, **lines)
     text = pa.csv.ConvertOptions(column_types=dict.fromkeys(needed, pa.string()), include_columns=needed)
@@ -413,9 +420,8 @@ def _text_batches(file: File, needed: list[str]) -> Iterator[pa.RecordBatch]:
         yield from pa.csv.open_csv(pa.input_stream(path, compression=packed), reading, parsing, text)
     except (pa.ArrowInvalid, UnicodeDecodeError):
         for row in ragged:
-            expected, actual = f"{row.expected_columns} cells", f"{row.actual_columns} in {row.text!r}"
-            do = f"quote cells that contain {sign!r}, and make every row as long as the header"
-            refuse(f"{path}, row {row.number}", expected, actual, do)
+            lengths = {"expected": row.expected_columns, "found": row.actual_columns}
+            refuse(f"{path}, row {row.number}", *said("ragged row", text=row.text, sign=sign, **lengths))
         _refuse_bytes(path, named.encoding)
         raise
 
@@ -505,7 +511,8 @@ def rows_of(file: File) -> Iterator[Rows]:
     settings: Any = {"memory_limit": MEMORY, "preserve_insertion_order": False, "autoload_known_extensions": False}
     with tempfile.TemporaryDirectory() as folder, duckdb.connect(config=settings) as database:
         database.execute(f"SET temp_directory = {_literal(folder)}")
-        source = _as_parquet(file, Path(folder), [*dict.fromkeys([*file.theirs.values(), *file.months])])
+        needed = [*dict.fromkeys([*file.theirs.values(), *file.months])]
+        source = _as_parquet(file, Path(folder, "rows.parquet"), needed)
         base = f"FROM read_parquet({_literal(str(source))}, file_row_number = true)"
         yield _rows(file, database, pa.parquet.read_schema(source), "file_row_number", base)
 
@@ -527,7 +534,7 @@ def _rows(file: File, connection: Any, schema: pa.Schema, row: str, base: str) -
         if not any(allowed(of) for allowed in (_NUMERIC if is_number else _PLAIN)):
             where, expected = f"{file.path}, column {file.called(ours)}", "numbers" if is_number else "text"
             refuse(where, expected, f"values of type {of}", columns()[ours]["remedy"])
-    cells = {ours: _cell(ours, quoted[theirs], types[theirs]) for ours, theirs in file.theirs.items()}
+    cells = {ours: _cell(file.named, ours, quoted[theirs], types[theirs]) for ours, theirs in file.theirs.items()}
     if file.months:  # of which some may contain only whole numbers
         cast, months = "VARCHAR" if any(map(is_text, sold)) else "DOUBLE", len(file.months)
         row = f"({row}) * {months} + unnest([{', '.join(map(str, range(months)))}])"
@@ -549,30 +556,34 @@ def _quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
-def _as_parquet(file: File, folder: Path, needed: list[str]) -> Path:
-    """Return a Parquet file with the needed columns of a file's rows."""
-    if kind(file.path) == ".parquet":
+def _as_parquet(file: File, target: Path, needed: list[str]) -> Path:
+    """Return a Parquet file with the needed columns of the rows of a file and of those that continue it."""
+    if kind(file.path) == ".parquet" and len(file.paths) == 1:
         return file.path
-    target, writer = folder / "rows.parquet", None
-    for batch in batches(file, needed):
-        table = pa.Table.from_batches([batch]).select(needed)
-        writer = writer or pa.parquet.ParquetWriter(target, table.schema)
-        writer.write_table(table)
+    writer, count = None, 0
+    for at, path in enumerate(file.paths):
+        header, _, table = opened(path, file.named) if at else (file.header, {}, file.table)
+        if lacking := sorted({*needed} - {*header}):
+            refuse(path, f"the columns of {file.path}", f"no column {lacking[0]!r}", "add it, or leave the file out")
+        file.starts[at:] = [count]
+        for batch in batches(replace(file, path=path, table=table), needed):
+            rows = pa.Table.from_batches([batch]).select(needed)
+            writer, count = writer or pa.parquet.ParquetWriter(target, rows.schema), count + len(batch)
+            with reading(path):
+                writer.write_table(rows.cast(writer.schema))
     if writer is None:
         refuse(file.path, "rows of data", "only a header", "export it again")
     writer.close()
     return target
 
 
-def _cell(ours: str, column: str, kind: pa.DataType) -> str:
+def _cell(named: Map, ours: str, column: str, kind: pa.DataType) -> str:
     """Return the SQL expression for a column's cells: dates for timestamps of a month, else the cells as they are."""
     if columns()[ours]["type"] != MONTH or not (pa.types.is_timestamp(kind) or pa.types.is_date(kind)):
         return column
     zone = getattr(kind, "tz", None)  # stored in UTC, where midnight in Shanghai falls on the previous day
-    if zone and (offset := re.fullmatch(r"([+-])(\d\d):(\d\d)", zone)):  # which is no zone's name
-        sign, hours, minutes = offset.groups()
-        apart = f"{sign.strip('+')}{60 * int(hours) + int(minutes)} minutes"
-        return f"CAST(timezone('UTC', {column}) + INTERVAL '{apart}' AS DATE)"
+    column = f"timezone('UTC', {column})" if named.timezone and not zone else column
+    zone = named.timezone or (f"GMT{zone}" if zone and zone[0] in "+-" else zone)
     return f"CAST({f'timezone({_literal(zone)}, {column})' if zone else column} AS DATE)"
 
 

@@ -21,6 +21,11 @@ QUARTERS = "supply monthly sales, since a quarter cannot be split at a closure"
 _QUARTER = re.compile(r"(?i)(^|[0-9 _-])Q[1-4]|[1-4]Q|[1-4一二三四]季")
 
 
+def code_of(word: str) -> str:
+    """Return the code of the platform that a label names, or an empty string."""
+    return next((code for code, pattern in RECOGNISED["platforms"].items() if re.search(pattern, word.lower())), "")
+
+
 def strange(word: str) -> tuple[str, str]:
     """Describe a quarter, a Period of pandas or an Excel serial number given in place of a month, with its remedy."""
     if _QUARTER.search(word):

@@ -8,6 +8,7 @@ import math
 import re
 from functools import cache
 from typing import Annotated, Any, Literal
+from zoneinfo import available_timezones
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
@@ -54,6 +55,7 @@ Rates = Annotated[
     dict[str, Annotated[dict[Period, Rate], Field(min_length=1)]], Field(min_length=1), BeforeValidator(_by_currency)
 ]
 
+Zone = Annotated[str, is_("a time zone such as Asia/Shanghai", available_timezones().__contains__)]
 Population = Literal["census", "sample", "not representative"]
 
 
@@ -61,9 +63,15 @@ _SCHEMA: dict[str, Any] = json.loads((ROOT / "data" / "panel.schema.json").read_
 RECOGNISED: dict[str, Any] = _SCHEMA["recognised"]
 
 
-def sentence(key: str, **values: Any) -> str:
+def sentence(key: str, /, **values: Any) -> str:
     """Return a sentence of ``data/panel.schema.json`` with values in it."""
     return str(_SCHEMA["sentences"][key]).format(**values)
+
+
+def said(key: str, /, **values: Any) -> tuple[str, str, str]:
+    """Return what is expected, what was found and what to do, in the words of ``data/panel.schema.json``."""
+    expected, found, do = (str(words).format(**values) for words in _SCHEMA["refusals"][key])
+    return expected, found, do
 
 
 @cache
@@ -112,6 +120,8 @@ class Map(Written):
     population: Population | None = None  # how firms were selected; not representative by default
     encoding: Literal["utf-8", "gbk"] = "utf-8"  # of a text file
     sheet: Text | None = None  # of an Excel file; its only one by default
+    header_row: Annotated[int, Field(ge=1)] = 1  # of a text or Excel file; what is above it is left out
+    timezone: Zone | None = None  # in which times are dated; by default that of the column
 
     @model_validator(mode="after")
     def _fits(self) -> Map:

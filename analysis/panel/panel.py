@@ -18,7 +18,7 @@ import pyarrow.parquet
 
 from analysis.errors import DesignError, refuse
 from analysis.estimate import Bools, Floats, Ints
-from analysis.panel.map import Population, columns
+from analysis.panel.map import Population, columns, said
 from analysis.provenance import SIMULATED_ID
 
 TEXT, NUMBER, MONTH = "string", "number", "yearmonth"
@@ -200,8 +200,8 @@ class Panel:
         closed = self.firms["closed_on"].notna().to_numpy()
         position = _month(self.firms["closed_on"]) - self.months.asi8[0]
         if (early := closed & (position < 0)).any():
-            actual = f"{early.sum()} firms such as {self.firms.index[early][0]!r} that were closed earlier"
-            refuse("a panel", f"closures in or after the first month, {self.months[0]}", actual, "leave them out")
+            such = {"count": early.sum(), "firm": self.firms.index[early][0]}
+            refuse("a panel", *said("closed before", first=self.months[0], **such))
         return np.where(closed & (self.firms["dose"].to_numpy(float) >= cut), position, np.inf)
 
     @_once
@@ -326,8 +326,8 @@ def write(panels: Iterable[Panel], path: str | Path) -> None:
         for panel in panels:
             unmarked = panel.firms.index[~panel.firms.index.str.match(SIMULATED_ID)]
             if panel.provenance == "simulated" and len(unmarked):
-                actual = f"{len(unmarked):,} of {len(panel.firms):,} firms with other ids, such as {unmarked[0]!r}"
-                refuse("a simulated panel", "firm ids that mark it as simulated", actual, "use ids such as SIM-0417")
+                such = {"count": len(unmarked), "all": len(panel.firms), "firm": unmarked[0]}
+                refuse("a simulated panel", *said("unmarked", **such))
             left = {"account", "renamed_from", "currency", "weight", *(["dose"] if panel.no_dose else [])}
             names = [name for name in columns() if name not in left]
             kinds = {TEXT: pa.dictionary(pa.int32(), pa.string()), NUMBER: pa.float64(), MONTH: pa.date32()}

@@ -22,7 +22,7 @@ import pyarrow.compute as pc
 
 from analysis.errors import refuse
 from analysis.panel.file import File, batches, encoding_of, opened, reading, refuse_kind, refuse_more, sheets
-from analysis.panel.formats import CHINA, MONEY, UNKNOWN, dates, number_signs
+from analysis.panel.formats import CHINA, MONEY, UNKNOWN, code_of, dates, number_signs
 from analysis.panel.map import RECOGNISED, Map, columns, sentence
 from analysis.untrusted import MISSING_SIGN, is_printable, refuse_long
 
@@ -31,6 +31,7 @@ IN_CHINA = "|".join(["mainland china", *map(re.escape, CHINA)])
 BY_WORDS = {"platform": f".*({'|'.join(PLATFORMS.values())}).*", "origin": IN_CHINA, "currency": MONEY}
 ASK = '"?"'
 ROWS_LOOKED_AT, COLUMNS_LOOKED_AT, LONGEST_LOOKED_AT = 1 << 20, 1000, 2000  # the last are characters in a cell
+ROWS_ABOVE = 10  # at most, above the header
 STRAYS = 0.1  # largest share of values in a column of dates that are not dates
 LABELS = 100  # at most, for platforms, origins and currencies
 
@@ -58,14 +59,18 @@ def _read(path: Path) -> tuple[list[_Column], list[str]]:
     lines = ["encoding: gbk  # the file is not valid UTF-8"] * (encoding == "gbk")
     if len(names) > 1:
         lines = _ask("sheet", map(_yaml, names), count=len(names))
-    named = Map.model_construct(encoding=encoding, sheet=next(iter(names), None))
-    header, _, table = opened(path, named)
+    for row in (*range(1, ROWS_ABOVE + 2), 1):  # a title may stand above the header
+        named = Map.model_construct(encoding=encoding, sheet=next(iter(names), None), header_row=row)
+        header, _, table = opened(path, named)
+        if sum(map(bool, header)) > max(1, len(header) / 2):
+            break
+    lines += [f"header_row: {row}  # the first row in which most cells are filled"] * (row > 1)
     refuse_more(path, len(header), COLUMNS_LOOKED_AT, "columns", "write a map by hand")
     once = {name: name for name in header if header.count(name) == 1}  # a map cannot name others
     twice = [name for name in dict.fromkeys(header) if name not in once]
     lines += [f"# not used: {_told([name])}, which occurs in the header more than once" for name in twice]
     count, parts = 0, [pa.table({name: pa.array([], pa.string()) for name in once})]
-    file = File(path, None, named, header, {}, None, once, {}, table)
+    file = File(path, None, named, header, {}, None, once, {}, table, paths=[path])
     for batch in batches(file, [*once]) if once else ():
         if count >= ROWS_LOOKED_AT:
             lines.append(f"# only the first {count:,} rows were inspected")
@@ -212,9 +217,9 @@ class _Look:
         if (column := self.column("platform")) and not {*column.words} <= PLATFORMS.keys():
             yield "platforms:  # their label: our code; sites of one platform are added up"
             for word, count in column.words.items():
-                codes = [code for code in PLATFORMS if re.search(PLATFORMS[code], word.lower())]
-                line = f"{_yaml(word)}: {[*codes, 'WMT'][0]}  # {count:,} rows"
-                yield f"  {line}" if codes else f"  # ? {line}; WMT also covers other marketplaces, OWN own sites"
+                code = code_of(word)
+                line = f"{_yaml(word)}: {code or 'WMT'}  # {count:,} rows"
+                yield f"  {line}" if code else f"  # ? {line}; WMT also covers other marketplaces, OWN own sites"
         if (column := self.column("origin")) and not {*column.words} <= {"CN", "other"}:
             has_china = any(re.fullmatch(IN_CHINA, word.lower()) for word in column.words)
             yield "origins:  # CN for China" if has_china else f"# ? which label in {column.name} is China?\norigins:"

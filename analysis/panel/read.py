@@ -24,14 +24,13 @@ from analysis.estimate import Bools, Floats, Ints
 from analysis.panel import checks
 from analysis.panel.checks import Table, month_text
 from analysis.panel.file import File, Rows, open_file, refuse_more, rows_of, shown
-from analysis.panel.map import columns, sentence
+from analysis.panel.map import columns, said, sentence
 from analysis.panel.panel import MONTH, NUMBER, TEXT, UNITS, Panel, attributes, write
 from analysis.provenance import SIMULATED_ID
 
 MOST_CELLS = 1 << 29  # firms x platforms x months: 4 GiB of sales, however few of them have a row
 _CELLS_AT_ONCE = 1 << 26  # of a piece of a panel that is built: half a GiB of sales
 _MOST_GROUPS = 1 << 24  # combinations of attributes, or of platform, date and currency, that are compared in memory
-_BY_ACCOUNT = "use one month in all rows of the firm, or write `closures: account` in a map if it differs by account"
 _DROPPED = ["what", "rule", "count"]
 
 Notes = list[tuple[str, str, int]]
@@ -47,7 +46,8 @@ def read_panel(
     Parameters
     ----------
     path : str or Path
-        A file ``.csv``, ``.csv.gz``, ``.tsv``, ``.parquet``, ``.xlsx`` or ``.dta``; rows and columns in any order. Rows
+        A file, or all whose names fit a pattern such as ``2021-*.csv``: ``.csv``, ``.csv.gz``, ``.tsv``, ``.parquet``,
+        ``.xlsx`` or ``.dta``; rows and columns in any order. Rows
         of accounts, of sites of one platform and of days or weeks are added up to the firm, platform and month; the sum
         is missing if any part has a row without sales. A renamed account belongs to the firm of its first id, and has
         that firm's brand group, origin and category.
@@ -63,8 +63,8 @@ def read_panel(
     home : str, optional
         The platform that closed the accounts, which comes first; by default that of the map, or else AMZ.
     platforms : sequence of str
-        Platforms that may occur, in the order of the panel. By default all are allowed, in the order of the file's
-        metadata or of the map, or else sorted by name.
+        Platforms that may occur, in the order of the panel. By default all are allowed, in the order of the
+        map, or else sorted by name.
 
     Returns
     -------
@@ -88,15 +88,13 @@ def read_panel(
     >>> panel
     simulated panel: 192 firms on AMZ, EBY, ALI, WMT, OWN, 2019-01 to 2022-06, sim-$, census
     """
-    with _opened(path, map, home, platforms) as (table, notes, rows):
+    with _opened([Path(path)], map, home, platforms) as (table, notes, rows):
         panel = _panel(table, rows, notes)
-    file, count = table.file, len(panel.firms)
-    if count < 2:
-        actual = f"{count} ({', '.join(panel.firms.index)})"
-        refuse(path, "at least two firms with sales", actual, "add comparison firms")
+    file, firms = table.file, panel.firms.index
+    if len(firms) < 2:
+        refuse(path, *said("few firms", count=len(firms), names=", ".join(firms)))
     if not (panel.sales[:, 0] > 0).any():
-        expected, actual = f"positive sales on the home platform {table.platforms[0]}", "none in any row"
-        refuse(path, expected, actual, f"check the column {file.called('sales')}, or name another `home`")
+        refuse(path, *said("no home sales", home=table.platforms[0], column=file.called("sales")))
     no_dose = "" if "dose" in file.theirs else checks.unknown_doses(panel)
     warnings = [*checks.data_warnings(panel, table), *checks.rate_warnings(file.named)]
     warnings += [f"E1e cannot be estimated without a dose: {no_dose}."] if no_dose else []
@@ -104,22 +102,31 @@ def read_panel(
 
 
 def build_panel(
-    path: Path, out: Path, *, map: Path | None, home: str, platforms: Sequence[str], pieces: int = 0, engine: str = ""
+    paths: Sequence[Path],
+    out: Path,
+    *,
+    map: Path | None,
+    home: str,
+    platforms: Sequence[str],
+    pieces: int = 0,
+    engine: str = "",
 ) -> pd.DataFrame:
-    """Write the panel of a file to Parquet, and reconcile it with the file's rows.
+    """Write the panel of one file or several to Parquet, and reconcile it with their rows.
 
     Memory is bounded by the number of pieces of firms, which are added up one after the other.
 
     Parameters
     ----------
-    path, map, home, platforms
+    paths : sequence of Path
+        Files, which are read as one; names may contain ``*``.
+    map, home, platforms
         As in `read_panel`.
     out : Path
         The Parquet file to write.
     pieces : int, optional
         Number of pieces; by default as many as keep each below half a GiB of sales.
     engine : str
-        URL of a database, such as postgresql://host/name, in which `path` names a table.
+        URL of a database, such as postgresql://host/name, in which the only path names a table.
 
     Returns
     -------
@@ -131,8 +138,8 @@ def build_panel(
     DataError
         As `read_panel`.
     """
-    with _opened(path, map, home, platforms, engine) as (table, notes, rows):
-        groups, parts = table.groups.fillna({"rate": 0.0}), table.parts.fillna({"factor": 0.0})
+    with _opened(paths, map, home, platforms, engine) as (table, notes, rows):
+        groups, parts = table.groups.fillna({"rate": 0.0, "amount": 0.0}), table.parts.fillna({"factor": 0.0})
         read, kept = groups["amount"] @ groups["rate"], groups["amount"].to_numpy()[parts["group"]] @ parts["factor"]
         firm = (table.units["firm"] != table.units["firm"].shift()).cumsum().to_numpy() - 1
         pieces = pieces or math.ceil(len(table.units) * len(table.labels) * table.months / _CELLS_AT_ONCE)
@@ -157,16 +164,15 @@ def build_panel(
 
 @contextmanager
 def _opened(
-    path: str | Path, map: str | Path | None, home: str | None, platforms: Sequence[str] | None, engine: str = ""
+    paths: Sequence[Path], map: str | Path | None, home: str | None, platforms: Sequence[str] | None, engine: str = ""
 ) -> Iterator[tuple[Table, Notes, Rows]]:
-    """Open a file, and yield its units and groups, notes, and its rows."""
-    file = open_file(Path(path), Path(map) if map else None, platforms, engine)
+    """Open files, and yield their units and groups, notes, and their rows."""
+    path, file = paths[0], open_file(paths, Path(map) if map else None, platforms, engine)
     if home and file.named.home not in (None, home):
-        do = "correct the map, or request the same platform"
-        refuse(map, f"home = {home!r}, as requested", repr(file.named.home), do)
+        refuse(map, *said("other home", home=home, found=file.named.home))
     home = home or file.named.home or "AMZ"
     if platforms is not None and home not in platforms:
-        refuse(path, f"the home platform {home!r} among those allowed", ", ".join(platforms), "add it to `platforms`")
+        refuse(path, *said("home not allowed", home=home, allowed=", ".join(platforms)))
     with rows_of(file) as rows:
         yield *_gather(file, rows, home), rows
 
@@ -198,16 +204,15 @@ def _gather(file: File, rows: Rows, home: str) -> tuple[Table, Notes]:
     checks.refuse_months(table)
     checks.refuse_spellings(table)
     if len(early := units[units["closed_on"] < begin]):
-        actual = repr(month_text(early["closed_on"][early["first"].idxmin()]))
-        expected = f"a closure in or after the first month, {month_text(begin)}"
-        file.refuse(early, "closed_on", expected, actual)
+        found = month_text(early["closed_on"][early["first"].idxmin()])
+        file.refuse(early, "closed_on", *said("early closure", first=month_text(begin), found=found))
     others = len({*file.header} - {*file.theirs.values(), *file.months})
     table, linked = _linked(table)
     return table, [("columns", "left out: not named in the map", others), *notes, *linked]
 
 
 _OF_SALES = """count(value) AS known, bool_or(bad) AS bad, max(pointed) AS pointed,
-COALESCE(bool_or(value = 0), FALSE) AS zero, sum(least(abs(value), 1e14)) AS size,
+COALESCE(bool_or(value = 0), FALSE) AS zero, sum(abs(value)) AS size,
 CAST(sum(TRY_CAST(round(value * 100) AS BIGINT)) AS DOUBLE) / 100 AS amount"""
 
 
@@ -232,7 +237,7 @@ def _whole_months(file: File, begin: Any, end: Any) -> tuple[int, int, Notes]:
     whole = days == days.index.days_in_month
     part = [sentence("part month", month=of, count=n, days=of.days_in_month) for of, n in days[~whole].items()]
     if not whole.any():
-        refuse(file.path, "a whole month", f"days from {begin:%F} to {until:%F}", "supply a longer panel")
+        refuse(file.path, *said("no whole month", begin=begin, until=until))
     return days.index[whole].asi8[0], int(whole.sum()), [("months", words, 1) for words in part]
 
 
@@ -248,9 +253,9 @@ def _refuse_two(file: File, given: pd.DataFrame, owner: str, names: Sequence[str
             say: Any = {TEXT: str, MONTH: month_text, NUMBER: float}[columns()[name]["type"]]
             both = wrong[name].iloc[0], known[wrong.index[0]]
             value, other = (shown(None if pd.isna(cell) else say(cell)) for cell in both)
-            expected = f"one value for the {owner} {wrong[owner].iloc[0]!r}"
-            do = _BY_ACCOUNT if name == "closed_on" and by_account else ""
-            file.refuse(wrong.assign(n=1), name, expected, f"{value}, where another row has {other}", do)
+            key = "two closures" if name == "closed_on" and by_account else "two values"
+            values = {"owner": owner, "id": wrong[owner].iloc[0], "value": value, "other": other}
+            file.refuse(wrong.assign(n=1), name, *said(key, **values))
 
 
 # Properties of the whole file
@@ -260,8 +265,7 @@ def _platforms(file: File, groups: pd.DataFrame, home: str) -> tuple[str, ...]:
     """Return the platforms in the file, with the home platform first."""
     present = sorted({*map(file.code, groups["platform"])})
     if home not in present:
-        do = "name the platform that closed the accounts as `home`"
-        refuse(file.path, f"rows for the home platform {home!r}", f"rows for {', '.join(present)}", do)
+        refuse(file.path, *said("home without rows", home=home, present=", ".join(present)))
     order = file.allowed or [*file.named.platforms.values(), *present]
     return tuple(dict.fromkeys([home, *(name for name in order if name in present)]))
 
@@ -271,18 +275,17 @@ def _provenance(file: File, units: pd.DataFrame, groups: pd.DataFrame) -> str:
 
     Raise DataError if real and simulated rows are mixed.
     """
-    stated, do = file.metadata.get("provenance", "real"), columns()["provenance"]["remedy"]
-    if stated not in UNITS:
-        refuse(file.path, "real or simulated as provenance in the metadata", repr(stated), do)
+    if (stated := file.metadata.get("provenance", "real")) not in UNITS:
+        refuse(file.path, *said("unknown provenance", stated=stated))
     marked = {name: units[name].str.match(SIMULATED_ID) for name in ("firm", "account", "brand_group") if name in units}
     if "simulated" in {stated, *groups.get("provenance", [])} or any(each.all() for each in marked.values()):
         return "simulated"
     for name, each in marked.items():
         if each.any():
             first = (units[part].sort_values("first").iloc[0] for part in (each, ~each))
-            pair = " and ".join(f"{unit[name]!r} (first in row {file.row(unit['first']):,})" for unit in first)
-            actual = f"a simulated {name.replace('_', ' ')} and a real one: {pair}"
-            refuse(f"{file.path}, column {file.called(name)}", "one provenance", actual, do)
+            pair = " and ".join(f"{unit[name]!r} (first in row {file.row(unit['first'])})" for unit in first)
+            words = said("two provenances", name=name.replace("_", " "), pair=pair)
+            refuse(f"{file.path}, column {file.called(name)}", *words)
     return "real"
 
 
@@ -330,10 +333,9 @@ def _cells(table: Table, rows: Rows) -> tuple[Floats, Bools, int]:
     if len(below := np.argwhere(sales < 0)):  # of orders
         unit, label, month = below[0]
         key = ", ".join(map(repr, [*table.ids.loc[unit], table.labels[label]]))
-        actual = f"{sales[unit, label, month]:,.2f} for {key} in {month_text(month + table.begin)}"
-        actual += f", the first of {len(below):,} such months" * (len(below) > 1)
-        do = "add the orders that were returned, or leave out the returns"
-        refuse(table.file.path, "months in which sales are at least as large as returns", actual, do)
+        more = f", the first of {len(below):,} such months" * (len(below) > 1)
+        when, sold = month_text(month + table.begin), sales[unit, label, month]
+        refuse(table.file.path, *said("returns", sales=sold, key=key, month=when, more=more))
     return sales, bits.reshape(shape).astype(bool), used
 
 
@@ -347,13 +349,12 @@ def _refuse_again(table: Table, rows: Rows, keys: pa.Table) -> NoReturn:
     before = every[(every[key] == again[key]).all(axis=1)].iloc[0]
     row, when = again["amount"], f"{again['date']:{'%Y-%m-%d' if by_day else '%Y-%m'}}"
     where = ", ".join(file.called(name, row) for name in (*table.ids, "platform", "month"))
-    key_values = [*table.ids.loc[again["unit"]], again["platform"], when]
-    actual = f"{', '.join(map(repr, key_values))}, which is already in row {file.row(before['amount']):,}"
-    do = "remove one of the two rows, or correct its key"
-    if days := abs((again["date"] - before["date"]).days):
-        actual += f", for another day of the month ({before['date'].day} and {again['date'].day})"
-        do = file.line(f"rows: {'day' if days % 7 else 'week'}") + " to add them up"
-    refuse(f"{file.path}, row {file.row(row)}, column {where}", "each key once", actual, do)
+    values = ", ".join(map(repr, [*table.ids.loc[again["unit"]], again["platform"], when]))
+    apart, days = abs((again["date"] - before["date"]).days), (before["date"].day, again["date"].day)
+    kind = ("days" if apart % 7 else "weeks") if apart else "key twice"
+    path, at = file.place(row)
+    words = file.said(kind, key=values, before=file.row(before["amount"]), days=days)
+    refuse(f"{path}, row {at}, column {where}", *words)
 
 
 # Accounts: renamed, closed one by one, and added up to firms
@@ -382,15 +383,14 @@ def _roots(file: File, units: pd.DataFrame) -> Ints:
     renamed = (former != "").to_numpy()
     position = pd.Index(units["account"]).get_indexer(former)
     if len(lost := units[renamed & (position < 0)]):
-        actual = f"{former[lost['first'].idxmin()]!r}, which has no row"
-        file.refuse(lost, "renamed_from", "an id in the file", actual)
+        file.refuse(lost, "renamed_from", *said("lost account", found=former[lost["first"].idxmin()]))
     root = parent = np.where(renamed, position, np.arange(len(units)))
     for _ in range(len(units).bit_length() + 1):
         root = root[root]
     if len(circular := units[renamed[root]]):
         at = circular["first"].idxmin()
-        actual = f"a cycle: {units['account'][at]} from {units['account'][parent[at]]} and so on"
-        file.refuse(circular, "renamed_from", "a chain of ids without a cycle", actual)
+        pair = {"account": units["account"][at], "former": units["account"][parent[at]]}
+        file.refuse(circular, "renamed_from", *said("circle of accounts", **pair))
     return root
 
 
@@ -451,10 +451,8 @@ def _panel(table: Table, rows: Rows, notes: Notes) -> Panel:
         home = np.array(codes) == table.platforms[0]
         sold = np.nansum(cells[:, home][:, :, (before > 0) & (before <= 12)], axis=(1, 2))
         notes = [*notes, *_close(table.units, sold)]
-    firms, (sales, seen) = (
-        _firms(file, table.units),
-        (_added(_added(each, codes, 1), owners, 0) for each in (cells, seen)),
-    )
+    sales, seen = (_added(_added(each, codes, 1), owners, 0) for each in (cells, seen))
+    firms = _firms(file, table.units)
     if weighted := "weight" in file.theirs:
         sales *= firms["weight"].to_numpy()[:, np.newaxis, np.newaxis]
     has_sales = (seen & (sales >= 0)).any(axis=(1, 2))
@@ -493,9 +491,7 @@ def _fill_absent(table: Table, sales: Floats, seen: Bools, closed_on: pd.Series)
     if file.months:
         absent |= seen & np.isnan(sales)
     if rule is None and absent.any() and not groups["zero"].any():
-        actual = f"{absent.sum():,} of {seen.size:,} firm-platform-months without sales, and not a single 0"
-        do = sentence("absent rows", line=file.line("absent: zero"))
-        refuse(file.path, "sales in every month, or a rule for absent rows", actual, do)
+        refuse(file.path, *file.said("absent rows", count=absent.sum(), cells=seen.size))
     sales[~seen] = np.nan
     for platform in range(len(covered)):
         sales[:, platform][np.ix_(elsewhere[:, platform], covered[platform])] = 0.0
