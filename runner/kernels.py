@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import math
 import os
+import resource
 import signal
 import sys
 import time
@@ -88,7 +89,14 @@ class Kernels:
         self._numbers = count()  # numbers the folders of sockets, one per kernel
 
     def each(self, makes: Iterable[Callable[[], None]], workers: int) -> None:
-        """Call functions that execute notebooks, several at a time."""
+        """Call functions that execute notebooks, several at a time.
+
+        Raise `DesignError` if the system allows too few open files, at whose end the library of sockets aborts.
+        """
+        if (files := resource.getrlimit(resource.RLIMIT_NOFILE)[0]) < 24 * (workers + 1):
+            raise DesignError(
+                f"Cannot run {workers} notebooks with {files} open files; raise `ulimit -n` or lower --jobs."
+            )
         with _environment(self._as_of, self._sockets), ThreadPoolExecutor(workers) as pool:
             futures = list[Future[None]]()
             try:

@@ -30,9 +30,8 @@ from runner import Exit, ReportError, Said, disk_full
 from runner.publish import Verdict, sha256
 from runner.schedule import number
 
-LATEST, DRAFT = "latest", "draft"
+LATEST, DRAFT, STAGE = "latest", "draft", ".run-"
 MANIFEST, VERDICTS, DATA = "manifest.json", "verdicts.json", "data.zip"
-STAGE = ".run-"
 MOST = 1 << 28  # bytes read of one file, and of all data once unpacked
 _NAME = re.compile(r"(\d{4}-\d\d-\d\d)(?:\.([1-9]\d*))?")
 

@@ -525,6 +525,13 @@ def test_without_any_verdict_there_is_no_brief(quick, capsys):
     assert (quick.draft.exists(), quick.published.name) == (False, AS_OF)
 
 
+def test_a_run_that_may_open_too_few_files_is_refused(quick, monkeypatch):
+    monkeypatch.setattr(kernels.resource, "getrlimit", lambda _: (71, 4096))
+    with pytest.raises(DesignError, match="Cannot run 2 notebooks with 71 open files; raise"):
+        quick.run(force=True, workers=2)
+    assert quick.run(force=True, workers=1) == Exit.OK
+
+
 @pytest.mark.parametrize(
     ("cell", "code", "message"),
     [
