@@ -94,9 +94,7 @@ class Kernels:
         Raise `DesignError` if the system allows too few open files, at whose end the library of sockets aborts.
         """
         if (files := resource.getrlimit(resource.RLIMIT_NOFILE)[0]) < 24 * (workers + 1):
-            raise DesignError(
-                f"Cannot run {workers} notebooks with {files} open files; raise `ulimit -n` or lower --jobs."
-            )
+            raise DesignError(f"Cannot run {workers} notebooks with {files} open files; raise `ulimit -n`.")
         with _environment(self._as_of, self._sockets), ThreadPoolExecutor(workers) as pool:
             futures = list[Future[None]]()
             try:
