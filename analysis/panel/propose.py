@@ -304,15 +304,14 @@ class _Look:
         if not (unit and platform and month and sales) or month.dates[2] or not month.dates[0]:
             return
         keys = pd.DataFrame({"unit": unit.text, "platform": platform.text, "day": month.text.map(month.dates[0])})
-        by_day, keys["day"] = len(keys.drop_duplicates()), keys["day"].str[:7]
-        keys = keys.drop_duplicates()
-        months, days = keys["day"].nunique(), pd.Series(pd.to_datetime(sorted({*month.dates[0].values()})))
-        apart = days.diff().dt.days.median()
-        if by_day > len(keys) and apart in (1, 7):
-            yield f"rows: {'day' if apart == 1 else 'week'}  # judging by the time between dates; added up to months"
+        by_day, again = len(keys.drop_duplicates()), keys.duplicated().any() or sales.text.str.startswith("-").any()
+        keys = keys.assign(day=keys["day"].str[:7]).drop_duplicates()
+        apart = pd.Series(pd.to_datetime(sorted({*month.dates[0].values()}))).diff().dt.days.median()
+        if of := {1: "order" if again else "day", 7: "week"}.get(apart) if by_day > len(keys) else None:
+            yield f"rows: {of}  # judging by the time between dates, several a day and returns; added up to months"
         elif by_day > len(keys):
             yield from _ask("rows", apart=apart)
-        if absent := len(keys[["unit", "platform"]].drop_duplicates()) * months - len(keys):
+        if absent := len(keys[["unit", "platform"]].drop_duplicates()) * keys["day"].nunique() - len(keys):
             zeros = sales.text.str.fullmatch("0+([.,]0*)?").sum()
             yield from _ask("absent", absent=absent, cells=absent + len(keys), zeros=zeros)
 
