@@ -63,7 +63,10 @@ class World:
 
     folder: Path
     days: Iterator[int] = field(default_factory=count)
-    most: tuple[float, int] = (0.0, 0)  # seconds and megabytes that a command took with an altered release
+    most: tuple[float, int] = (
+        0.0,
+        0,
+    )  # seconds of the processor and megabytes that a command took with an altered release
 
     @property
     def desk(self) -> Desk:
@@ -92,13 +95,13 @@ class World:
 
     def measured(self, command: Sequence[str]) -> Ended:
         """Run another command than `run`; it is lost if it takes too long or too much memory."""
-        began, process = time.monotonic(), self.start(*command, run=False)
+        process = self.start(*command, run=False)
         killer = threading.Timer(60, process.kill)
         killer.start()
         printed = process.stdout.read() if process.stdout else ""
         _, status, usage = os.wait4(process.pid, 0)
         killer.cancel()
-        process.returncode, took = os.waitstatus_to_exitcode(status), time.monotonic() - began
+        process.returncode, took = os.waitstatus_to_exitcode(status), usage.ru_utime + usage.ru_stime
         alone = "made again" not in printed
         self.most = (max(self.most[0], took * alone), max(self.most[1], usage.ru_maxrss // 1024 * alone))
         if process.returncode < 0 or (alone and (took > 10 or usage.ru_maxrss > 1 << 20)):
