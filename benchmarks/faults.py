@@ -66,7 +66,7 @@ class World:
     most: tuple[float, int] = (
         0.0,
         0,
-    )  # seconds of the processor and megabytes that a command took with an altered release
+    )  # seconds of the processor and megabytes, with an altered release
 
     @property
     def desk(self) -> Desk:
