@@ -32,7 +32,7 @@ from runner.schedule import number
 
 LATEST, DRAFT, STAGE = "latest", "draft", ".run-"
 MANIFEST, VERDICTS, DATA = "manifest.json", "verdicts.json", "data.zip"
-MOST = 1 << 28  # bytes read of one file, and of all data once unpacked
+MOST, JSON = 1 << 28, 1 << 22  # bytes read of one file, and of all data once unpacked; bytes of one file of JSON
 _NAME = re.compile(r"(\d{4}-\d\d-\d\d)(?:\.([1-9]\d*))?")
 
 
@@ -102,15 +102,15 @@ class Release:
             If the file contains anything else.
         """
         try:
-            rows = TypeAdapter(list[Verdict]).validate_json(self.read(VERDICTS))
+            rows = TypeAdapter(list[Verdict]).validate_json(self.read(VERDICTS, JSON))
             json.dumps(rows, allow_nan=False)
         except ValueError:
             raise ReportError(f"{self.folder}: {VERDICTS} is not a list of verdicts; make a new release.") from None
         reports = dict.fromkeys([*self.manifest.reports, *(str(row.get("report")) for row in rows)])
         return {name: [row for row in rows if str(row.get("report")) == name] for name in reports}
 
-    def read(self, name: str) -> bytes:
-        """Read a file in the release.
+    def read(self, name: str, most: int = MOST) -> bytes:
+        """Read a file in the release, of at most so many bytes.
 
         Raises
         ------
@@ -119,7 +119,7 @@ class Release:
         """
         remedy = "run `market-impact verify` for details."
         try:
-            admit(self.folder / name, MOST)
+            admit(self.folder / name, most)
             content = (self.folder / name).read_bytes()
         except (OSError, DataError) as error:
             raise ReportError(f"{self.folder}: {name} cannot be read ({error}); {remedy}") from None
@@ -171,7 +171,7 @@ def read(folder: Path) -> Release:
         If there is no valid manifest, or it belongs to another folder.
     """
     try:
-        admit(folder / MANIFEST, MOST)
+        admit(folder / MANIFEST, JSON)
         content = (folder / MANIFEST).read_bytes()
         manifest = Manifest.model_validate_json(content)
     except (OSError, ValueError) as error:

@@ -325,7 +325,7 @@ def _id(of: str) -> str:
 def changes(standing: Release) -> Summary:
     """Read a release's ``changes.json``; return an empty summary if it is missing or invalid."""
     try:
-        return Summary.model_validate_json(standing.read(diff.FILE))
+        return Summary.model_validate_json(standing.read(diff.FILE, release.JSON))
     except (ReportError, ValidationError):
         return Summary()
 

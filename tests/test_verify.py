@@ -79,7 +79,13 @@ def zipped(*files):
 
 
 BOMB = zipped(("facts/figures.csv", bytes(release.MOST + 1)))
-HOSTILE = [(VERDICTS, b'{"word": "Supported"}'), (VERDICTS, b"[" * 100_000), (DATA, b"PK"), (DATA, BOMB)]
+HOSTILE = [
+    (VERDICTS, b'{"word": "Supported"}'),
+    (VERDICTS, b"[" * 100_000),
+    (VERDICTS, b" " * (release.JSON + 1)),
+    (DATA, b"PK"),
+    (DATA, BOMB),
+]
 HOSTILE += [(DATA, zipped(("facts/figures.csv", "firm\n"))[:-9] + b"\xff" * 9)]  # offsets that lead nowhere
 
 
