@@ -337,14 +337,13 @@ def refuse_spellings(table: Table) -> None:
         plain = pc.replace_substring_regex(pc.utf8_lower(pc.utf8_normalize(words, "NFKC")), r"\s+", "")
         if name == "origin":
             plain = pc.if_else(pc.is_in(plain, pa.array(formats.CHINA)), "cn", plain)
-        spelled = pd.Series(plain.to_pandas().to_numpy(), words.to_pandas())
-        again = spelled.duplicated(keep=False)
+        again = pd.Series(plain.dictionary_encode().indices.to_numpy()).duplicated(keep=False).to_numpy()
         if name == "origin" and not file.named.origins:  # or no firm would be of the origin CN
-            again |= (spelled == "cn") & (spelled.index != "CN")
-        for alike in spelled[again][:1]:
-            same = sorted(spelled.index[spelled == alike])
-            merged = "CN" if (name, alike) == ("origin", "cn") else same[0]
-            labels = getattr(file.named, f"{name}s", {}) or {word: word for word in sorted(spelled.index)}
+            again = again | np.asarray(pc.and_(pc.equal(plain, "cn"), pc.not_equal(words, "CN")))
+        for at in np.flatnonzero(again)[:1]:
+            same = sorted(words.filter(pc.equal(plain, plain[int(at)])).to_pylist())
+            merged = "CN" if (name, plain[int(at)].as_py()) == ("origin", "cn") else same[0]
+            labels = getattr(file.named, f"{name}s", {}) or {word: word for word in sorted(words.to_pylist())}
             line = ", ".join(f"{label}: {merged if code in same else code}" for label, code in labels.items())
             do = "use one spelling in all rows" if name in IDS else file.line(f"{name}s: {{{line}}}")
             rows = table.groups if name == "platform" else table.units

@@ -311,7 +311,8 @@ def _text_header(path: Path, named: Map) -> tuple[list[str], str]:
     do = "use short names, and close all quotes"
     for sign in ",;\t|":
         lines = io.StringIO(text, newline="")
-        _ = [lines.readline() for _ in range(named.header_row - 1)]
+        for _ in range(named.header_row - 1):
+            lines.readline()
         try:
             rows.append((next(csv.reader(lines, delimiter=sign), []), sign, lines.read(1)))
         except csv.Error as error:

@@ -158,8 +158,8 @@ def build_panel(
     lines = pd.DataFrame([("rows", "read", groups["n"].sum(), read), *outside], columns=[*_DROPPED, "sales"])
     left = pd.concat(dropped).groupby(_DROPPED[:2], sort=False, as_index=False)["count"].sum()
     cells = pd.DataFrame([("cells", "written with known sales", *np.sum(known, axis=0))], columns=lines.columns)
-    every = pd.concat([lines[(lines["count"] > 0) | (lines["sales"].abs() > 0.005)], left, cells], ignore_index=True)
-    return every.astype({"count": "Int64"})
+    every = pd.concat([lines, left, cells], ignore_index=True).astype({"count": "Int64"})
+    return every[(every["count"] > 0) | (every["sales"].abs() > 0.005)]
 
 
 @contextmanager
@@ -426,10 +426,10 @@ def _firms(file: File, units: pd.DataFrame) -> pd.DataFrame:
         _refuse_two(file, units, "firm", named)
         units = units.drop_duplicates("firm").sort_values("firm")
     heads = units.set_index("firm")
-    dose = np.where(heads["closed_on"].isna(), np.nan, 1.0)
-    firms = pd.DataFrame({"weight": 1.0, "risk": np.nan, "dose": dose}, heads.index).assign(**heads[named])
     months = heads["closed_on"].astype("Int64").to_numpy("datetime64[M]", na_value=np.datetime64("NaT"))
-    return firms.assign(closed_on=months.astype("datetime64[us]"))[[*attributes(), "weight"]]
+    usual = {"weight": 1.0, "risk": np.nan, "dose": np.where(heads["closed_on"].isna(), np.nan, 1.0)}
+    cells = {name: heads[name] if name in heads else usual[name] for name in (*attributes(), "weight")}
+    return pd.DataFrame(cells | {"closed_on": months.astype("datetime64[us]")}, heads.index)
 
 
 def _added(cells: Any, keys: Sequence[str], axis: int) -> Any:
