@@ -340,7 +340,7 @@ def bounds_by_assumption(known: Totals, *, share: float, spared: Range, since: s
             narrow.bounds(),
         ),
         "no common part": (
-            "and the closures had no effect on all Chinese sellers",
+            "and fear or trust changed nothing",
             replace(narrow, common=(0.0, 0.0)).bounds(),
         ),
     }

@@ -129,11 +129,11 @@ def by_topic(verdicts: Sequence[Verdict], event: Event) -> Iterator[tuple[str, s
 
 def tally(verdicts: Sequence[Verdict]) -> str:
     """Count the statements, and our own questions, by verdict; return an empty string if none is judged."""
-    counts = Counter(sorted((verdict.word for verdict in best(verdicts)), key=WORDS.index))
-    asked = sum(verdict.party == OURS for verdict in best(verdicts))
-    ours = f" and {spelled(asked)} question{'s' * (asked > 1)} of ours" if asked else ""
-    found = words.listing(f"{spelled(count)} {word.lower()}" for word, count in counts.items())
-    return f"Of {spelled(counts.total() - asked)} statements{ours} we find {found}." if found else ""
+    told = sorted(best(verdicts), key=lambda verdict: WORDS.index(verdict.word))
+    counts = Counter(verdict.word.lower() for verdict in told if verdict.party != OURS)
+    found = words.listing(f"{spelled(count)} {word}" for word, count in counts.items())
+    ours = "".join(f"; our own question is {verdict.word.lower()}" for verdict in told if verdict.party == OURS)
+    return f"Of {spelled(counts.total())} statements we find {found}{ours}." if found else ""
 
 
 def headline(verdicts: Sequence[Verdict], event: Event) -> str:
