@@ -234,7 +234,9 @@ class RedrawnExposure:
         shut = np.bincount(group, weights=sold * sample.months_closed)
         order = np.lexsort([panel.codes("id")[0], -sold])  # ties, such as groups without sales, by name
         largest = order[np.unique(group[order], return_index=True)[1]]  # the firm that represents its group
-        strata = pd.factorize(_strata(panel.firms.iloc[largest], sample.origin[largest], volume))[0]
+        origin, risk = sample.origin[largest], panel.firms["risk"].to_numpy(float)[largest]
+        sizes, risks = _halvings(volume, origin, SIZES), _halvings(risk, origin, RISKS)
+        strata = pd.factorize((origin * (SIZES + 2) + sizes + 1) * (RISKS + 2) + risks + 1)[0]
         share = np.nan_to_num(panel.base_share(base=sample.base))
         shape = (len(names), int(sample.category.max()) + 1)
         self.closed = np.divide(shut, volume, out=np.zeros(len(volume)), where=volume > 0)  # share of each group
@@ -322,12 +324,6 @@ def spared_categories(panel: Panel, design: Design, *, own_origin: bool = True) 
         )
     expected = RedrawnExposure(sample, firms).expected[~hit[firms]]
     return _spillover(sample, firms & ~hit, "placebo, categories without closures", exposure=expected)
-
-
-def _strata(firms: pd.DataFrame, origin: Ints, volume: Floats) -> Ints:
-    """Combine each group's origin, size and risk into one code, int64[group]."""
-    sizes, risks = _halvings(volume, origin, SIZES), _halvings(firms["risk"].to_numpy(float), origin, RISKS)
-    return np.asarray((origin * (SIZES + 2) + sizes + 1) * (RISKS + 2) + risks + 1)
 
 
 def _halvings(values: Floats, origin: Ints, most: int) -> Ints:

@@ -231,12 +231,6 @@ def half_year(month: str) -> str:
     return str(pd.Period(month, "M") - (int(month[5:]) - 3) % 6) if month else ""
 
 
-def _half_years(households: Households) -> dict[str, Window]:
-    """Return the half-years that the tables cover in full, by first month."""
-    months = pd.period_range(EARLIEST, households.buyers["month"].max(), freq="M").astype(str)
-    return {months[at]: (months[at], months[at + 5]) for at in range(0, len(months) - 5, 6)}
-
-
 # Estimates
 
 
@@ -352,7 +346,8 @@ def shares_by_place(households: Households, spec: Specification = BASELINE) -> d
 
     The first half-year is `EARLIEST`.
     """
-    windows = _half_years(households)
+    months = pd.period_range(EARLIEST, households.buyers["month"].max(), freq="M").astype(str)
+    windows = {months[at]: (months[at], months[at + 5]) for at in range(0, len(months) - 5, 6)}
 
     def chinese_share(*totals: Any) -> dict[str, Any]:
         return {when: 100 * totals[2 * at] / totals[2 * at + 1] for at, when in enumerate(windows)}

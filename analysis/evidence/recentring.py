@@ -70,7 +70,9 @@ def recentred(
     counts, size = np.concatenate([exposed.loc[[*only] or exposed.index], pool]), len(only) or len(exposed)
     order = np.random.default_rng(seed).random((draws, len(counts))).argsort(axis=1)
     sets = np.concatenate([np.arange(size)[np.newaxis], order[:, :size]])
-    rest, within = _elsewhere(households, spec) - pool.sum(axis=0), counts[sets].sum(axis=1).T
+    others = sums_by_window(households, spec, spec.windows, {"all others": AGAINST["all others"]})
+    rest = np.array([by_group.sum() for by_group in others.values()]) - pool.sum(axis=0)
+    within = counts[sets].sum(axis=1).T
     test, total = permutation_test(counts, rest, sets), (counts.sum(axis=0) + rest)[:, np.newaxis]
     gaps, _, p = np.transpose([test(shift) for shift in SHIFTS])
     kept = SHIFTS[p > 1 - spec.level]
@@ -189,15 +191,6 @@ def recentred_growth(households: Households, effect: Estimate, spec: Specificati
 def _less_rest(inside: Floats, total: Floats) -> Floats:
     """Return the change in the log Chinese share in each set, less the change outside it, float64[set]."""
     return np.asarray(np.array([-1, 1, 1, -1]) @ np.log(inside / (total - inside)))
-
-
-def _elsewhere(households: Households, spec: Specification) -> Floats:
-    """Sum purchases outside the exposed categories, float64[4].
-
-    The sums are Chinese and all purchases before, then after.
-    """
-    sums = sums_by_window(households, spec, spec.windows, {"all others": AGAINST["all others"]})
-    return np.array([by_group.sum() for by_group in sums.values()])
 
 
 def exposed_by_category(households: Households, spec: Specification = BASELINE) -> pd.DataFrame:

@@ -69,15 +69,6 @@ class Label(str):
     __slots__ = ()
 
 
-def not_estimable(result: Estimate, caption: str) -> Block:
-    """Return the line printed in place of a refused result.
-
-    It begins with the name in the caption.
-    """
-    name = re.split(r"[,.:;(]", caption, maxsplit=1)[0].strip()
-    return say(sentence(sentence_of(result.reason)), lead=f"{name}: {NOT_ESTIMABLE}.")
-
-
 def taken_away(exhibit: Block) -> Block:
     """Hide an exhibit that does not fit on the page, but keep its data for export."""
     return replace(exhibit, html="", text="")
@@ -226,7 +217,8 @@ def figure(
         `conf_low`), otherwise the kind set in the style; all are simulated if the style is.
     """
     if not isinstance(drawing, Figure):
-        return not_estimable(drawing, caption)
+        name = re.split(r"[,.:;(]", caption, maxsplit=1)[0].strip()
+        return say(sentence(sentence_of(drawing.reason)), lead=f"{name}: {NOT_ESTIMABLE}.")
     rows = vars(drawing).get("data", pd.DataFrame())
     shown = kind() if LOOK.simulated else kind(provenance or ("estimate" if "conf_low" in rows else ""))
     labels = [label for axes in drawing.axes for label in (axes.get_ylabel(), axes.get_xlabel())]

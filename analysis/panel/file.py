@@ -169,6 +169,8 @@ def reading(path: Path) -> Iterator[None]:
     except DataError:
         raise
     except Exception as error:
+        if type(error).__name__ == "OutOfMemoryException":
+            refuse(path, f"rows that can be added up in {MEMORY}", "more", "build the panel with `panel --pieces 16`")
         actual = f"one that cannot be read ({error or type(error).__name__})"
         refuse(path, f"a valid {kind(path) or 'database table, not a'} file", actual, "export it again")
 
