@@ -506,8 +506,10 @@ def rows_of(file: File) -> Iterator[Rows]:
         with reading(file.path):
             connection = ibis.connect(file.engine)
             schema = connection.table(file.path.name).schema().to_pyarrow()
-        yield _rows(file, connection, schema, "row_number() OVER () - 1", f"FROM {_quoted(file.path.name)}")
-        connection.disconnect()
+        try:
+            yield _rows(file, connection, schema, "row_number() OVER () - 1", f"FROM {_quoted(file.path.name)}")
+        finally:
+            connection.disconnect()
         return
     import duckdb
 
