@@ -65,7 +65,8 @@ def test_less_what_random_sets_show_no_choice_finds_more_than_chance(tables, rec
 
 
 def test_allowing_for_lost_titles_adds_the_larger_placebo_at_both_ends(tables, recentred):
-    added = (recentring.widened(tables, recentred).conf_int - recentred.conf_int)[:, 0]
+    early = [recentring.recentred(tables, Specification(**months)) for months in households.PLACEBOS.values()]
+    added = (recentring.widened(recentred, early).conf_int - recentred.conf_int)[:, 0]
     assert added == pytest.approx([np.log(1 - 0.0782), -np.log(1 - 0.0782)], abs=0.003)
 
 

@@ -5,7 +5,7 @@ The mean effect on random sets of categories is subtracted from the effect on th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -117,13 +117,12 @@ def robustness(households: Households, spec: Specification = BASELINE, **options
     return {of: recentred(households, replace(spec, **way), **options, **more) for of, (way, more) in ways.items()}
 
 
-def widened(households: Households, effect: Estimate, spec: Specification = BASELINE, **options: Any) -> Estimate:
-    """Widen the interval of a recentred effect by the larger of its two placebos, to allow for lost titles.
+def widened(effect: Estimate, early: Iterable[Estimate]) -> Estimate:
+    """Widen the interval of a recentred effect by the larger of its placebos, to allow for lost titles.
 
     Titles were lost before the closures, too, so the larger placebo, taken without its sign, is the most by which they
-    have moved the effect in an earlier year.
+    have moved the effect in an `early` year.
     """
-    early = [recentred(households, replace(spec, **months), **options) for months in PLACEBOS.values()]
     return replace(effect, limits=effect.conf_int + max(abs(of.value[0]) for of in early) * np.array([[-1], [1]]))
 
 
