@@ -137,8 +137,7 @@ def public() -> Iterator[tuple[str, Shown]]:
     yield "left out", listed.leave_one_out(before, 2021, level=0.95)
     prices_found = listed.share_prices("2021-01-05", "2021-04-23", level=0.95)
     yield "prices", prices_found
-    for name, frame in zip(("market", "shares"), listed.price_paths(prices_found), strict=True):
-        yield f"price paths, {name}", frame
+    yield "price paths", listed.price_paths(prices_found)
     sales, closed = totals.third_party_sales(), totals.closed_sales(6.49)
     known = totals.Totals(
         float(sales.values["2020"]),

@@ -396,10 +396,13 @@ def test_shares_by_owner_and_event_name_the_closed_and_star_what_excludes_zero(s
 
 def test_the_jump_before_the_news_is_in_the_paths_and_takes_most_of_the_fall():
     prices, tiza = listed.share_prices(FIRST, LAST, level=0.95), "Tiza Information / Youkeshu"
-    _, paths = listed.price_paths(prices)
-    path = paths.query("event == 'youkeshu'").set_index("day")["value"]
+    paths = listed.price_paths(prices).query("event == 'youkeshu'").set_index("day")
+    path, term = paths["value"], f"{tiza}: youkeshu_2d"
     assert (path.diff().idxmax(), path.diff()[-4]) == (-4, pytest.approx(22.7, abs=0.05))  # 1 July
-    term = f"{tiza}: youkeshu_2d"
+    # From the eve on, so that after two days the path is at the estimate and its band as wide as the interval
+    assert (path[-1], path[1]) == (0, pytest.approx(prices[term].value[0]))
+    low, high = prices[term].conf_int[:, 0]
+    assert paths.loc[1, ["band_low", "band_high"]].tolist() == pytest.approx([(low - high) / 2, (high - low) / 2])
     net, again = (listed.since(prices, term, f"2021-07-0{day}") for day in (1, 7))
     assert net.value[0] == pytest.approx(path[1] - path[-5])
     assert [f"{net:both}", f"{prices[term]:both}"] == ["−5.5 [−23.8 to +12.9] ◐", "−17.9 [−28.5 to −7.3] ◐"]

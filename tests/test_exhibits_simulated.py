@@ -29,11 +29,7 @@ def svg(block) -> str:
 FRAME = pd.DataFrame({"term": ["a", "b"], "estimate": [1.0, 2.0], "conf_low": [0.0, 1.0], "conf_high": [2.0, 3.0]})
 SERIES = pd.DataFrame({"term": ["a", "a", "b", "b"], "year": [2020, 2021] * 2, "estimate": [1.0, 2.0, 2.0, 3.0]})
 DATED = pd.DataFrame({"term": ["a"], "first": [pd.Timestamp("2021-01-01")], "last": [pd.Timestamp("2021-03-01")]})
-DAYS = pd.DataFrame(
-    [(event, day, q, q * day) for event in "abcd" for day in (0, 1) for q in (0.25, 0.5, 0.75)],
-    columns=["panel", "day", "quantile", "estimate"],
-)
-OWN = DAYS.assign(term="seller " + DAYS["panel"]).query("quantile == 0.5")
+DAYS = pd.DataFrame({"panel": list("abcd"), "term": "seller", "day": 0, "estimate": 0.5, "band_low": 0, "band_high": 1})
 MONTHS = pd.DataFrame({"month": [-4, -3, -1, 0, 1], "estimate": 1.0, "conf_low": 0.0, "conf_high": 2.0})
 MONTHS = MONTHS.assign(band_low=-1.0, band_high=3.0, truth=1.0)
 BINS = FRAME.assign(origin="o", exposure=[0.1, 0.2], lowest=0.1)
@@ -45,7 +41,7 @@ DRAWINGS = {
     "timeline": lambda: charts.timeline(DATED, shaded=(DATED["first"][0], DATED["last"][0])),
     "histogram": lambda: charts.histogram(pd.DataFrame({"value": range(9)}), xlabel="x"),
     "paths": lambda: curves.paths(SERIES, x="year", strong=["a"], ylabel="y", closures=CLOSED, log="y"),
-    "fans": lambda: curves.paths(OWN, x="day", fan=DAYS, ylabel="y"),
+    "bands": lambda: curves.paths(DAYS, x="day", ylabel="y"),
     "event_study": lambda: curves.event_study(MONTHS, reference=-2, ylabel="y"),
     "shares": lambda: curves.shares({"a": HALVES, "b": HALVES}, ylabel="y", closures=CLOSED, compared=["2021-03"]),
     "dose_response": lambda: curves.dose_response(BINS, BINS, BINS, xlabel="x", ylabel="y"),

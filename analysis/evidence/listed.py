@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy import stats
 
 from analysis import data, series
 from analysis.errors import DesignError
@@ -19,6 +20,7 @@ from analysis.series import Series
 RECENT = 60  # days before each window in which a share's noise is measured too, since it rose in 2021
 HALF_DIGIT = 5e-5  # daily returns are published with four decimals
 WEEK = pd.Timedelta(days=7)
+SHOWN = 11, 20  # trading days before and after the news in the paths of share prices: ten days of change before
 STATUS = {"closed": " (closed)", "partly": " (owned Mpow until early 2021)", "unknown": " (not known if closed)"}
 
 
@@ -304,30 +306,33 @@ def _ranked(row: dict[Any, Any], market: pd.DataFrame) -> tuple[float, float]:
     return market_rank(row["estimate"], ranks, values, int(market["n_stocks"].iloc[0]), rounding=HALF_DIGIT * row["n"])
 
 
-def price_paths(estimate: Estimate) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return cumulative abnormal returns around each event, for the market and the seller concerned.
+def price_paths(prices: Estimate) -> pd.DataFrame:
+    """Return what each closed seller's share earned beyond the market, counted from the eve of its news.
+
+    On the last day of the two-day window, value and band are those of the estimate and half its interval.
 
     Parameters
     ----------
-    estimate : Estimate
+    prices : Estimate
         From :func:`share_prices`.
 
     Returns
     -------
-    market : DataFrame
-        `event`, `day` (trading days from the event), `quantile`, `value` in per cent.
-    shares : DataFrame
-        `event`, `day`, `term` (seller), `value` in per cent, for the seller after which the event is named.
+    DataFrame
+        `event`, `day` (trading days from the news), `term` (seller), `value` in per cent, and `band_low`, `band_high`,
+        between which it stays by chance at the level of `prices`, if all its days are as noisy as the window's.
     """
-    paths = data.load("market_car_paths").rename(columns={"event_day": "day"})
-    market = paths.assign(value=100 * paths["cumulative_abnormal_return"])[["event", "day", "quantile", "value"]]
-    days, firms = estimate.details["days"], list(estimate.details["shares"].index)
-    parts = []
-    for event, group in paths.drop_duplicates(["event", "day"]).groupby("event", sort=False):
-        for firm in [firm for firm in firms if str(event) in firm.lower()]:
-            path = np.cumsum(estimate.details["abnormal"][firms.index(firm), days.get_indexer(group["date"])])
-            parts.append(group[["event", "day"]].assign(term=short_name(firm), value=100 * path))
-    return market, pd.concat(parts, ignore_index=True)
+    days, market = prices.details["days"], np.cumsum(prices.details["market"].to_numpy())
+    squares = (prices.details["market"].iloc[slice(*prices.details["calm"])] ** 2).sum()
+    firms, around, parts = list(prices.details["shares"].index), np.arange(-SHOWN[0], SHOWN[1] + 1), []
+    for row in prices.rows[prices.rows["window"] == prices.rows["seller"].str.lower() + "_2d"].itertuples():
+        eve = days.get_loc(row.first_day) - 1
+        path = np.cumsum(prices.details["abnormal"][firms.index(row.firm), eve - SHOWN[0] : eve + SHOWN[1] + 2])
+        spans = np.abs(around + 1) + (market[eve + 1 + around] - market[eve]) ** 2 / squares
+        half = stats.t.ppf((1 + prices.level) / 2, prices[row.term].df[0]) * 100 * row.noise * np.sqrt(spans)
+        part = pd.DataFrame({"day": around, "value": 100 * (path[1:] - path[SHOWN[0]]), "band_low": -half})
+        parts.append(part.assign(band_high=half, event=row.window.removesuffix("_2d"), term=row.seller))
+    return pd.concat(parts, ignore_index=True)
 
 
 def in_the_week(rows: pd.DataFrame) -> pd.DataFrame:

@@ -65,7 +65,6 @@ def paths(
     ylabel: str,
     xlabel: str = "",
     strong: Sequence[str] = (),
-    fan: pd.DataFrame | None = None,
     closures: Months | None = None,
     level: float | None = None,
     ticks: Mapping[float, str] | None = None,
@@ -79,14 +78,13 @@ def paths(
     Parameters
     ----------
     rows : DataFrame or Estimate
-        `x`, `term`, `estimate`; optionally `conf_low` and `conf_high`, `panel` (drawn in the order of the rows), and
-        `note`, written at a hollow point. Dotted lines bridge gaps (NaN).
+        `x`, `term`, `estimate`; optionally `conf_low` and `conf_high`, `panel` (drawn in the order of the rows),
+        `note`, written at a hollow point, and `band_low` and `band_high`, where the line stays by chance. Dotted lines
+        bridge gaps (NaN).
     x : str
         Column of numbers or of months; months are drawn as years.
     strong : sequence of str
         Terms in the main colour; others are grey.
-    fan : DataFrame, optional
-        `panel`, `x`, `quantile`, `estimate`: outer quantiles and quartiles of changes, drawn as bands.
     closures : (first month, last month), optional
         Months to shade on an axis of years.
     level : float, optional
@@ -104,13 +102,15 @@ def paths(
         ticks = {year: str(year) for year in range(int(np.ceil(rows["x"].min())), int(rows["x"].max()) + 1)}
     panels = dict(iter(rows.groupby("panel", sort=False))) if "panel" in rows else {"": rows}
     across = min(len(panels), 3)
-    down, shared = -(-len(panels) // across), fan is not None
+    down, shared = -(-len(panels) // across), "band_low" in rows
     wide, high = size or (WIDTH, 2.9 if len(panels) == 1 else 2.05)
     drawing, grid = plt.subplots(down, across, figsize=(wide, high * down), sharex=True, sharey=shared, squeeze=False)
     for axes, (title, lines) in zip(grid.flat, panels.items(), strict=False):
         axes.set_title(fill(title, 30 if across == 3 else 44))
-        if fan is not None:
-            _fan(axes, fan[fan["panel"] == title], x, named=title == [*panels][-1])
+        if shared:
+            axes.fill_between(lines["x"], lines["band_low"], lines["band_high"], color=BAND, lw=0)
+            axes.axhline(0, color=REST, lw=0.6, ls="-")
+            axes.axvline(0, **DOTTED)
         _scales(axes, ticks, log=log, signed=shared)
         _lines(axes, lines, strong, named=len(set(rows["term"])) > 1)
         if level is not None:
@@ -139,20 +139,6 @@ def _scales(axes: Axes, ticks: Mapping[float, str] | None, *, log: str, signed: 
         axes.xaxis.set_major_locator(MaxNLocator(4))
 
 
-def _fan(axes: Axes, quantiles: pd.DataFrame, x: str, *, named: bool) -> None:
-    """Draw outer quantiles and quartiles as bands, `named` at their ends, and a line at zero change."""
-    wide = quantiles.pivot(index=x, columns="quantile", values="estimate")
-    along = years_of(wide.index) if isinstance(wide.index, pd.PeriodIndex) else wide.index.to_numpy()
-    for low, high, colour in ((wide.columns[0], wide.columns[-1], BAND), (0.25, 0.75, FAINT)):
-        axes.fill_between(along, wide[low], wide[high], color=colour, lw=0)
-        if named:
-            text = f"middle {number(100 * (float(high) - float(low)), 0)} % of shares"
-            near(axes, (along[-1], wide[high].iloc[-1]), text, (0, 5), ha="right", fontsize=7)
-    axes.axhline(0, color=REST, lw=0.6, ls="-")
-    if along[0] < 0:
-        axes.axvline(0, **DOTTED)
-
-
 def _lines(axes: Axes, rows: pd.DataFrame, strong: Sequence[str], *, named: bool) -> None:
     """Draw one line per term with its intervals.
 
@@ -165,14 +151,15 @@ def _lines(axes: Axes, rows: pd.DataFrame, strong: Sequence[str], *, named: bool
             axes.plot(*line.dropna(subset="estimate")[["x", "estimate"]].to_numpy().T, **DOTTED)
         few = named and "conf_low" not in line and len(line) <= 12
         axes.plot(line["x"], line["estimate"], marker="o" if few else "", ms=3, **style)
-        for row in line.to_dict("records"):
+        peaks = line["estimate"] == line["estimate"].rolling(3, min_periods=1, center=True).max()
+        for row in line.assign(peak=peaks).to_dict("records"):
             if pd.notna(row.get("conf_low")):
                 interval(axes, row["x"], row, colour=style["color"])
             if row.get("note"):
                 axes.plot(row["x"], row["estimate"], "o", color=style["color"], mfc="white", ms=6, zorder=4)
                 side, shift = "left", (7, 8 if term in strong else -13)
-                if not named:  # one line with an event at 0: to the left, above or, before a fall, below
-                    side, shift = "right", (-4, 12 if max(row["x"], row["estimate"]) > 0 else -24)
+                if not named:  # one line with an event at 0: to the left, above a peak and below any other point
+                    side, shift = "right", (-4, 12 if row["peak"] else -24)
                 look: Style = {"ha": side, "color": style["color"], "weight": "bold"}
                 near(axes, (row["x"], row["estimate"]), row["note"], shift, **look)
     if rows["estimate"].min() >= 0 and axes.get_yscale() == "linear":
