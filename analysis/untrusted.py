@@ -77,18 +77,16 @@ def located(name: str, path: str) -> Path:
 def refuse_long(path: Path, column: str, cells: Any, most: int) -> None:
     """Raise DataError if an Arrow column contains text longer than `most` characters.
 
-    Dictionaries are checked without decoding them. `cells` may also be the length of the longest text, if known.
+    Dictionaries are checked without decoding them.
     """
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    for chunk in getattr(cells, "chunks", [cells]):
-        words = chunk.dictionary if isinstance(chunk, pa.DictionaryArray) else chunk
-        of_text = isinstance(words, pa.StringArray | pa.LargeStringArray)
-        longest = (pc.max(pc.utf8_length(words)).as_py() or 0) if of_text else words if isinstance(words, int) else 0
-        if longest > most:
-            do = "shorten it, or use another column"
-            refuse(f"{path}, column {column!r}", f"text of at most {most:,} characters", f"one of {longest:,}", do)
+    words = cells.dictionary if isinstance(cells, pa.DictionaryArray) else cells
+    longest = (pc.max(pc.utf8_length(words)).as_py() or 0) if pa.types.is_string(words.type) else 0
+    if longest > most:
+        do = "shorten it, or use another column"
+        refuse(f"{path}, column {column!r}", f"text of at most {most:,} characters", f"one of {longest:,}", do)
 
 
 def is_printable(sign: str) -> bool:

@@ -5,6 +5,7 @@ import re
 import sys
 from collections.abc import Iterable, Sequence
 from contextvars import ContextVar
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -156,12 +157,13 @@ def params(name: Annotated[str, Argument(metavar="NAME", help="Report name or nu
 @app.command("map")
 def map_(
     file: Annotated[Path, Argument(metavar="FILE", help=FORMATS)],
+    second: Annotated[Path | None, Argument(metavar="SECOND", help="A file with attributes, to be joined.")] = None,
     out: Annotated[Path | None, Option(metavar="MAP.yml", help="Write the map to this new file.")] = None,
 ) -> None:
     """Propose a map for a panel file, with questions to answer."""
     from analysis.panel.propose import propose
 
-    text = propose(file)
+    text = propose(file, second)
     if out is None:
         return say(text.rstrip())
     _refuse_existing(out)
@@ -176,6 +178,7 @@ def panel_(
     map_: Map = None,
     event: Event = None,
     pieces: Annotated[int, Option(min=0, help="Firms are added up in so many pieces; default: by size.")] = 0,
+    sample: Annotated[int, Option(min=0, metavar="N", help="Sample so many firms of categories without closures.")] = 0,
     engine: Annotated[str, Option(metavar="URL", help="Database of the table SOURCE, which adds up its rows.")] = "",
 ) -> None:
     """Build a panel from a file of any size, and reconcile it with the file's rows."""
@@ -184,7 +187,8 @@ def panel_(
 
     _refuse_existing(out)
     of = read_event(event or ON_RECORD)
-    lines = build_panel(source, out, map=map_, home=of.home, platforms=[*of.platforms], pieces=pieces, engine=engine)
+    how = partial(build_panel, source, out, map=map_, home=of.home, platforms=[*of.platforms])
+    lines = how(pieces=pieces, sample=sample, engine=engine)
     say(lines.to_string(index=False, float_format="{:,.2f}".format, na_rep=""))
 
 

@@ -326,7 +326,10 @@ def on_panel(scheduled: list[Job], panel: Mapping[str, str], given: Iterable[str
         fields = parameters.declared(job.notebook).model_fields
         mine = {name: text for name, text in panel.items() if name in fields}
         if "panel_path" in fields:
+            from analysis.panel.map import joined  # imports pandas
+
             files = [Path(panel[name]) for name in ("panel_path", "panel_map") if panel[name]]
+            files += joined(*files)
             name = PANEL + (job.sweep or job.name).removeprefix(SIMULATED)
             if name not in [each.name for each in jobs]:  # a sweep over markets gives one report on the panel
                 jobs.append(Job(name, job.notebook, mine, (*files, *event_file), plan=job.plan))

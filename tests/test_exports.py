@@ -15,16 +15,16 @@ SOLD = ["absent: zero", CENSUS]
 
 def orders(folder):
     """Write orders of a platform as Parquet, several a day and in Shanghai's time, of which some are refunded."""
-    rng = np.random.default_rng(1)
-    firm, days = rng.integers(0, 30, 6000), pd.to_timedelta(rng.uniform(0, 181, 6000), "D")
+    rng, count = np.random.default_rng(1), 20_000
+    firm, days = rng.integers(0, 40, count), pd.to_timedelta(rng.uniform(0, 912, count), "D")
     rows = pd.DataFrame({"seller_id": firm, "brand_owner": firm // 2, "category": firm % 4}).astype(str).radd("S")
-    rows["country"], rows["marketplace"] = (
-        np.where(firm % 3, "US", "China"),
-        rng.choice(["amazon.com", "ebay.com"], 6000),
-    )
-    rows["order_time"] = pd.Timestamp("2021-01-01", tz="Asia/Shanghai") + days
-    rows["amount_usd"] = np.round(rng.lognormal(3, 1, 6000), 2)
+    rows["country"] = np.where(firm % 5, "US", "China")
+    rows["marketplace"] = rng.choice(["amazon.com", "ebay.com"], count)
+    rows["order_time"] = pd.Timestamp("2020-01-01", tz="Asia/Shanghai") + days
+    rows["amount_usd"] = np.round(rng.lognormal(3, 1, count), 2)
     rows["suspended_on"] = pd.Series(pd.Timestamp("2021-05-03"), rows.index).where(firm % 10 == 0)
+    sold_no_more = (firm % 10 == 0) & (rows["order_time"] >= "2021-05-01") & (rows["marketplace"] == "amazon.com")
+    rows = rows[~sold_no_more]
     refunded = rows.sample(frac=0.05, random_state=1)
     rows = pd.concat([rows, refunded.assign(amount_usd=-refunded["amount_usd"])]).rename_axis("order_id").reset_index()
     rows.to_parquet(folder / "orders.parquet")
@@ -34,14 +34,15 @@ def orders(folder):
 
 def sheet(folder, totals=False):
     """Write a Chinese workbook with merged titles above its header, in yuan, and a row of totals if asked."""
-    rng, months = np.random.default_rng(2), pd.period_range("2020-07", "2021-12", freq="M").astype(str)
-    keys = [(firm, site, month) for firm in range(12) for site in ("亚马逊", "速卖通") for month in months]
+    rng, months = np.random.default_rng(2), pd.period_range("2020-01", "2022-06", freq="M").astype(str)
+    keys = [(firm, site, month) for firm in range(24) for site in ("亚马逊", "速卖通") for month in months]
     firm, site, month = (np.array(part) for part in zip(*keys, strict=True))
     rows = pd.DataFrame({"卖家": firm, "品牌集团": firm // 2}).astype(str).radd("店").assign(平台=site, 月份=month)
     rows = rows.assign(国家=np.where(firm % 3, "美国", "中国"), 类目=np.where(firm % 2, "厨房", "玩具"))
     rows = rows.assign(
-        关店月份=np.where(firm % 5, None, "2021-05"), 销售额=np.round(1000 * rng.lognormal(size=len(firm)), 2)
+        关店月份=np.where(firm % 6, None, "2021-05"), 销售额=np.round(1000 * rng.lognormal(size=len(firm)), 2)
     )
+    rows.loc[(firm % 6 == 0) & (site == "亚马逊") & (month >= "2021-05"), "销售额"] = 0
     rows.to_excel(folder / "a.xlsx", index=False, startrow=3)
     book = openpyxl.load_workbook(folder / "a.xlsx")
     book.active["A1"], book.active["A2"] = "2020—2021年卖家销售月报", "单位：元"
@@ -52,21 +53,42 @@ def sheet(folder, totals=False):
     return folder / "a.xlsx", 0.15 * rows["销售额"].groupby([rows["平台"], rows["月份"]]).sum()
 
 
+def wide(folder):
+    """Write a Stata file with a column for each month, and the sellers' attributes beside it."""
+    rng, months, seller = np.random.default_rng(3), pd.period_range("2020-01", "2022-06", freq="M"), np.arange(48)
+    shut = (months >= "2021-05") & (seller % 8 == 0)[:, np.newaxis]
+    sold = {site: np.where(shut, 0, rng.lognormal(9, 1, shut.shape).round(2)) for site in ("Amazon", "Walmart")}
+    frames = [pd.DataFrame(cells, columns=[f"gmv{month:%Y%m}" for month in months]) for cells in sold.values()]
+    keys = [pd.DataFrame({"seller_id": seller, "site": site}) for site in sold]
+    rows = pd.concat([pd.concat(pair, axis=1) for pair in zip(keys, frames, strict=True)])
+    rows.to_stata(folder / "sales.dta", write_index=False)
+    attributes = pd.DataFrame({"brand_owner": seller // 2, "category": seller % 4, "seller": seller}).astype(str)
+    attributes = attributes.radd("S").assign(country=np.where(seller % 8, "US", "China"), seller_id=seller)
+    closed = np.where(seller % 8, "", "2021-05-03")
+    attributes.assign(suspended_on=closed).to_csv(folder / "sellers.csv", index=False)
+    return folder / "sales.dta", np.array([cells.sum(axis=0) for cells in sold.values()]).ravel()
+
+
 def answered(folder, path, *answers):
-    """Write the map that is proposed for a file, with answers in place of its questions."""
-    lines = [line for line in propose(path).splitlines() if not line.endswith('"?"') and not line.startswith("# ?")]
+    """Write the map that is proposed for a file, and a second beside it, with answers in place of its questions."""
+    second = next(folder.glob("sellers.csv"), None)
+    lines = propose(path, second).splitlines()
+    lines = [line for line in lines if not line.endswith('"?"') and not line.startswith("# ?")]
     (folder / "a.yml").write_text("\n".join([*lines, *answers]), encoding="utf-8")
     return folder / "a.yml"
 
 
-@pytest.mark.parametrize(("export", "answers"), [(orders, SOLD), (sheet, ["currency: CNY", "rates: 0.15", CENSUS])])
+EXPORTS = [(orders, SOLD), (sheet, ["currency: CNY", "rates: 0.15", CENSUS]), (wide, ["currency: USD", CENSUS])]
+
+
+@pytest.mark.parametrize(("export", "answers"), EXPORTS)
 def test_an_export_is_read_with_answers_to_its_questions_only_and_its_sums_are_those_of_pandas(
     tmp_path, export, answers
 ):
     path, expected = export(tmp_path)
     panel = read_panel(path, map=answered(tmp_path, path, *answers))
     np.testing.assert_allclose(panel.sales.sum(axis=0).ravel(), expected, rtol=1e-12)
-    assert panel.count_closed() == 3
+    assert panel.count_closed() == {orders: 4, sheet: 4, wide: 6}[export]
     assert not panel.data_warnings[1:]
 
 
@@ -74,6 +96,32 @@ def test_a_row_of_totals_is_named_by_its_row(tmp_path):
     path, _ = sheet(tmp_path, totals=True)
     answers = ["currency: CNY", "rates: 0.15", *SOLD]
     with pytest.raises(
-        DataError, match=r"row 437, column '卖家' \(firm\): expected rows of single firms; found '合计'"
+        DataError, match=r"row 1445, column '卖家' \(firm\): expected rows of single firms; found '合计'"
     ):
         read_panel(path, map=answered(tmp_path, path, *answers))
+
+
+def test_attributes_of_a_second_file_are_reconciled_and_a_key_that_comes_twice_is_refused(tmp_path):
+    path, expected = wide(tmp_path)
+    map_, second = answered(tmp_path, path, "currency: USD", CENSUS), tmp_path / "sellers.csv"
+    lines = second.read_text().splitlines(keepends=True)
+    second.write_text("".join(lines[:-1]))
+    panel = read_panel(path, map=map_)
+    assert panel.sales.sum() < expected.sum()
+    notes = [["rows", "joined with sellers.csv", 94], ["rows", "left out: their seller_id is not in sellers.csv", 2]]
+    assert panel.dropped.to_numpy().tolist()[:2] == notes
+    second.write_text("".join([*lines, lines[3]]))
+    with pytest.raises(
+        DataError, match=r"column 'seller_id': expected each key once; found '2' in rows 4 and 50; keep"
+    ):
+        read_panel(path, map=map_)
+    second.write_text(lines[0] + lines[1].replace(",0,", ",99,"))
+    with pytest.raises(
+        DataError, match=r"keys of sellers.csv in the column 'seller_id'; found none in 96 rows; correct"
+    ):
+        read_panel(path, map=map_)
+    second.write_text("id,country\n1,China\n")
+    with pytest.raises(
+        DataError, match="expected a column of the first file, with another value in each row; found id"
+    ):
+        propose(path, second)

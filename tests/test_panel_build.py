@@ -17,6 +17,7 @@ from runner.cli import main
 
 INSTALLED = [shutil.which("pg_ctl"), *sorted(Path("/usr/lib/postgresql").glob("*/bin/pg_ctl"))]
 BIN = Path(next(filter(None, INSTALLED), "none/pg_ctl")).parent
+SAMPLES = [(0, 0), (8, 0), (4, 0), (4, 3)]  # firms to draw, and pieces
 MAP = 'rows: order\nmonth_format: "%Y-%m-%d"\nrates: {CNY: 0.1551}\nabsent: zero\n'
 
 
@@ -99,6 +100,28 @@ def test_what_is_left_out_is_reconciled(tmp_path):
     assert lines.loc[("rows", "left out: in a month that is not covered whole"), "sales"] == pytest.approx(12.5)
     assert (lines["count"].fillna(1) > 0).all()
     assert lines["sales"].sum() == pytest.approx(2 * lines.loc[("rows", "read"), "sales"], abs=0.01)
+
+
+def test_a_sample_keeps_hit_categories_and_weighs_the_others(tmp_path):
+    frame = orders()
+    frame["category"] = "F" + (frame["firm"].str[1:].astype(int) // 8).astype(str)  # no firm of F4 was closed
+    written(tmp_path, frame, MAP + "population: census\n")
+    panels = [built(tmp_path, f"{sample}-{pieces}", sample=sample, pieces=pieces)[0] for sample, pieces in SAMPLES]
+    whole, every, few, again = panels
+    np.testing.assert_allclose(every.sales, whole.sales, rtol=1e-12)
+    assert (few.digest, few.population, whole.population) == (again.digest, "sample", "census")
+    times = few.sales.sum(axis=(1, 2)) / whole.sales[whole.firms.index.isin(few.firms.index)].sum(axis=(1, 2))
+    weights = pd.Series(times.round(9)).groupby(
+        [few.firms["category"].to_numpy() == "F4", few.firms["origin"].to_numpy()]
+    )
+    expected = {
+        (False, "CN"): [1.0] * 11,
+        (False, "US"): [1.0] * 21,
+        (True, "CN"): [1.5] * 2,
+        (True, "US"): [1.666666667] * 3,
+    }
+    assert weights.agg(list).to_dict() == expected
+    assert "sampled: 5 of 8 firms, by category and origin, with weights, beside all 32" in few.dropped["rule"].str.cat()
 
 
 def test_the_command_writes_a_new_file_that_check_takes(tmp_path, capsys):

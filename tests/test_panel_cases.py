@@ -2,9 +2,9 @@
 
 A case begins with a text of `tables`, with templates of rows (a list of firms or months is a row for each), or with
 rows of days, and changes it: `first` and `all` replace text once or everywhere, `without` drops lines, `more` appends
-some; `above` counts the lines above the header. It is written as `file` and read with `map`. Then `refused` lists words
-of the message, and `mend` is a map with which the file is read after all; every other key says what is read. `same`
-names a case that reads as the same panel.
+some; `above` counts the lines above the header; `sheets` and `cells` are those of a workbook. It is written as `file`
+and read with `map`. Then `refused` lists words of the message, and `mend` is a map with which the file is read after
+all; every other key says what is read. `same` names a case that reads as the same panel.
 """
 
 import gzip
@@ -33,7 +33,7 @@ CASES = {
 }
 SPOILED = {name: case for name, case in CASES.items() if case["theme"] == "spoiled"}
 HOW = "theme table rows days first all without more file encoding marked cut dates columns metadata map home allowed"
-HOW += " above refused mend same sales attributes notes mixed"
+HOW += " above sheets cells refused mend same sales attributes notes mixed"
 READ = {
     "platforms": lambda panel: [*panel.platforms],
     "months": lambda panel: [*panel.months.astype(str)],
@@ -101,7 +101,11 @@ def written(folder: Path, case: dict) -> Path:
         table = pa.table(pa.Table.from_pandas(frame, preserve_index=False).to_pydict() | case.get("columns", {}))
         pq.write_table(table.replace_schema_metadata(case.get("metadata")), path)
     elif path.suffix == ".xlsx":
-        frame.to_excel(path, index=False)
+        with pd.ExcelWriter(path) as book:
+            for name in case.get("sheets", ["Sales"]):
+                frame.to_excel(book, sheet_name=name, index=False, startrow=case.get("above", 0))
+            for cell, value in case.get("cells", {}).items():
+                book.sheets["Sales"][cell] = value
     else:
         frame.to_stata(path, write_index=False, convert_dates={"month": "tm", "closed_on": "td"})
     return path

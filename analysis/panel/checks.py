@@ -6,7 +6,7 @@ Errors name the row, column and value, and the line to add to the map; warnings 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -20,7 +20,7 @@ from analysis.errors import refuse
 from analysis.estimate import Floats
 from analysis.numbers import number
 from analysis.panel import formats
-from analysis.panel.file import File, is_text, shown
+from analysis.panel.file import File, Rows
 from analysis.panel.map import DOLLARS, ISO_MONTH, RECOGNISED, Map, as_day, columns, said, sentence
 from analysis.panel.panel import MONTH, NUMBER, TEXT, UNITS, Panel
 
@@ -37,13 +37,15 @@ GOING_ON = 0.05  # firms that keep a larger share of their home sales were not f
 class Table:
     """A file's units, and the groups into which their rows fall.
 
-    `units` has one row per firm or account, with its attributes, sorted by firm and account; `groups` one row per
-    platform label, date and currency, with its `month` and `rate`. Both have the position of their `first` row, and
-    `keys` the cells by which a row belongs to them. `begin` is the first fully covered month, of so many `months`, and
-    `wave` the first closure. The home platform comes first.
+    `source` is SQL for the rows. `units` has one row per firm or account, with its attributes, sorted by firm and
+    account; `groups` one row per platform label, date and currency, with its `month` and `rate`. Both have the position
+    of their `first` row, and `keys` the cells by which a row belongs to them. `begin` is the first fully covered month,
+    of so many `months`, and `wave` the first closure. The home platform comes first.
     """
 
     file: File
+    rows: Rows
+    source: str
     units: pd.DataFrame
     groups: pd.DataFrame
     keys: dict[str, pa.Table]
@@ -63,6 +65,21 @@ class Table:
         """Ids of the units."""
         return self.units[self.units.columns.intersection(["firm", "account"])]
 
+    @property
+    def joined(self) -> str:
+        """SQL that joins the rows to their units and parts."""
+        using = {name: ", ".join(keys.column_names) for name, keys in self.keys.items()}
+        return f"source JOIN units USING ({using['units']}) JOIN parts USING ({using['parts']})"
+
+    @cached_property
+    def tables(self) -> dict[str, pa.Table]:
+        """Tables `units` and `parts` to which `joined` refers, with the position of each as `unit` and `part`."""
+        units, parts = self.keys["units"], self.keys["parts"].take(pa.array(self.parts["group"]))
+        for name in ("cell", "factor", "bit"):
+            parts = parts.append_column(name, pa.array(self.parts[name]))
+        unit, part = (pa.array(np.arange(len(each), dtype=np.int32)) for each in (units, parts))
+        return {"units": units.append_column("unit", unit), "parts": parts.append_column("part", part)}
+
     @cached_property
     def labels(self) -> list[str]:
         """The file's platform labels, in the order of platforms, then sorted."""
@@ -73,17 +90,17 @@ class Table:
     def parts(self) -> pd.DataFrame:
         """Cells of a unit to which the rows of groups belong: `group`, `cell`, `factor` and `bit`.
 
-        A row's sales are multiplied by the factor; `bit` is that of its day, for days or weeks. A week that spans two
-        months has a second part in the next month, in proportion to days, with the bit 0.
+        A row's sales are multiplied by the factor; `bit` is that of its day. A week that spans two months has a second
+        part in the next month, in proportion to days, with the bit 0.
         """
-        groups, by_day = self.groups, self.file.named.rows in ("day", "week")
+        groups, by_month = self.groups, self.file.named.rows == "month"
         label, day = pd.Index(self.labels).get_indexer(groups["platform"]), groups["date"].dt.day
-        parts = pd.DataFrame({"group": np.arange(len(groups)), "label": label, "factor": groups["rate"]})
+        parts = pd.DataFrame({"group": np.arange(len(groups)), "label": label, "factor": groups["rate"].fillna(0.0)})
         parts["month"] = groups["month"].astype(np.int64) - self.begin
-        parts["bit"] = np.uint32(1) << (day.to_numpy(np.uint32) if by_day else np.uint32(0))
+        parts["bit"] = np.left_shift(1, 0 if by_month else day.astype(np.int64))
         if self.file.named.rows == "week":
             share = np.minimum(groups["date"].dt.days_in_month - day + 1, 7) / 7
-            rest = parts.assign(month=parts["month"] + 1, factor=parts["factor"] * (1 - share), bit=np.uint32(1))
+            rest = parts.assign(month=parts["month"] + 1, factor=parts["factor"] * (1 - share), bit=1)
             parts = pd.concat([parts.assign(factor=parts["factor"] * share), rest[share < 1]])
         parts["cell"] = parts["label"] * self.months + parts["month"]
         return parts[parts["month"].between(0, self.months - 1)].reset_index(drop=True)
@@ -94,102 +111,82 @@ def month_text(number: float) -> str:
     return str(np.datetime64(int(number), "M"))
 
 
-@dataclass(frozen=True)
-class Part:
-    """Distinct combinations of values in some columns of a file.
-
-    `raw` contains the cells as they are in the file, with text instead of nulls where text or a month is meant, and the
-    number of rows and the positions of the first and last row with each combination, as `n`, `first` and `last`.
-    `typed` contains text; numbers, and months since January 1970, as float64 with NaN if missing; and, under "date",
-    the dates in the column month.
-    """
-
-    file: File
-    raw: pa.Table
-    typed: dict[str, Any]
-
-    def refuse(self, wrong: Any, name: str, expected: str, more: str = "", do: str = "") -> None:
-        """Raise DataError for the first invalid row, if there is one; `more` describes its value."""
-        if (wrong := np.asarray(wrong, dtype=bool)).any():
-            rows = pd.DataFrame({column: self.raw[column].to_numpy()[wrong] for column in ("n", "first", "last")})
-            value = self.raw[name][int(np.flatnonzero(wrong)[rows["first"].argmin()])].as_py()
-            odd, mend = formats.strange(str(value)) if columns()[name]["type"] == MONTH else ("", "")
-            self.file.refuse(rows, name, expected, shown(value) + odd + more, mend or do)
-
-
 def typed(file: File, *raws: pa.Table) -> list[pd.DataFrame]:
-    """Check and convert distinct values, in the schema's order; return them with what else is known of their rows."""
-    parts, typing = [Part(file, _plain(raw), {}) for raw in raws], {NUMBER: _numbers, MONTH: _months, TEXT: _words}
-    for name, part in ((name, part) for name in columns() for part in parts if name in part.raw.column_names):
+    """Check and convert distinct values, in the schema's order, beside what else is known of their rows.
+
+    They become text without nulls; and numbers, and months since January 1970, as float64 with NaN if missing. The
+    dates of the column month are kept as `date`.
+    """
+    parts = [(_plain(raw), dict[str, Any]()) for raw in raws]
+    for name, cells, found in ((name, *part) for name in columns() for part in parts if name in part[0]):
         kind, limits = columns()[name]["type"], columns()[name].get("constraints", {})
-        part.typed[name] = values = typing[kind](part, name)
+        values = {TEXT: _words, NUMBER: _numbers, MONTH: _days}[kind](file, cells, name)
+        if kind == MONTH:
+            days, values = values, np.where(np.isnat(values), np.nan, values.astype("datetime64[M]").astype(np.int64))
+            found.update({"date": days} if name == "month" else {})
+        found[name] = values
         for limit, (breaks, expected) in _BOUNDS.items():
             returns = file.named.rows == "order" and (name, limit) == ("sales", "minimum")  # netted by month
             if (bound := limits.get(limit)) is not None and not returns:
                 least, text = (np.datetime64(bound).astype(int), bound) if kind == MONTH else (bound, f"{bound:,}")
-                part.refuse(breaks(values, least), name, f"{expected} {text}")
+                file.refuse_where(breaks(values, least), cells, name, f"{expected} {text}")
         if limits.get("required") and kind != TEXT:
-            part.refuse(np.isnan(values), name, "a number" if kind == NUMBER else "a month")
-        at = part.raw["first"].to_numpy().argmin()
+            file.refuse_where(np.isnan(values), cells, name, "a number" if kind == NUMBER else "a month")
+        at = cells["first"].argmin()
         if name == "dose":
-            closed = ~np.isnan(part.typed["closed_on"])
-            part.refuse(closed & np.isnan(values), "dose", "the dose of a closed firm")
-            part.refuse(~closed & ~np.isnan(values), "dose", "no dose for a firm without closed_on")
+            closed = ~np.isnan(found["closed_on"])
+            file.refuse_where(closed & np.isnan(values), cells, name, "the dose of a closed firm")
+            file.refuse_where(~closed & ~np.isnan(values), cells, name, "no dose for a firm without closed_on")
         elif name == "provenance" or (name == "currency" and not file.named.money_by_row):
-            part.refuse(values != values[at], name, f"{values[at]!r} as in row {file.row(0)}")
+            file.refuse_where(values != values[at], cells, name, f"{values[at]!r} as in row {file.row(0)}")
         elif name == "month" and file.named.rows == "week":
-            days = (part.typed["date"] - part.typed["date"][at]).astype(np.int64)
-            part.refuse(days % 7 != 0, "month", *file.said("week", row=file.row(0)))
-    return [part.raw.drop_columns([*part.typed.keys() - {"date"}]).to_pandas().assign(**part.typed) for part in parts]
+            shifted = (days - days[at]).astype(np.int64) % 7 != 0
+            file.refuse_where(shifted, cells, name, *file.said("week", row=file.row(0)))
+    return [cells.assign(**found) for cells, found in parts]
 
 
-def _plain(raw: pa.Table) -> pa.Table:
-    """Return a table in which text, and months that are no dates, are text without nulls."""
+def _plain(raw: pa.Table) -> pd.DataFrame:
+    """Return a table as a frame in which text, and months that are no dates, are text without nulls."""
     for at, name in enumerate(raw.column_names):
         if columns().get(name, {}).get("type") in (TEXT, MONTH) and not pa.types.is_date(raw[name].type):
             raw = raw.set_column(at, name, pc.fill_null(raw[name].cast(pa.string()), ""))
-    return raw
+    return raw.to_pandas(date_as_object=False)
 
 
 # Text
 
 
-def _words(part: Part, name: str) -> pd.Series:
+def _words(file: File, cells: pd.DataFrame, name: str) -> pd.Series:
     """Check text.
 
     Origins become the schema's codes; platforms keep the file's labels.
     """
-    words, file, limits = part.raw[name], part.file, columns()[name].get("constraints", {})
-    every, named, home = words.unique().to_pylist(), file.named, file.allowed or ()
-    labels = {"platform": named.platforms, "origin": named.origins}.get(name, {})
-    money = [*named.rates, DOLLARS] if named.money_by_row else [named.currency]
-    allowed = [*money, *([] if named.rates else [UNITS["simulated"]])] if name == "currency" else limits.get("enum", [])
-    part.refuse(pc.equal(words, "") if limits.get("required") else False, name, "a value")
-    spaced = pc.not_equal(words, pc.utf8_trim_whitespace(words))
-    part.refuse(spaced, name, "text without spaces around it", do="remove them")
+    words, limits, named, home = cells[name], columns()[name].get("constraints", {}), file.named, file.allowed or ()
+    labels: dict[str, str] = {"platform": named.platforms, "origin": named.origins}.get(name, {})
+    if limits.get("required"):
+        file.refuse_where(words == "", cells, name, "a value")
+    file.refuse_where(words != words.str.strip(), cells, name, "text without spaces around it", "", "remove them")
     if name in ("firm", "account", "platform", "origin", "category"):
-        total = pc.match_substring_regex(words, f"(?i)^({formats.TOTALS})$")
-        part.refuse(total, name, "rows of single firms", do="leave out the rows of totals")
+        total = words.str.fullmatch(formats.TOTALS, case=False)
+        file.refuse_where(total, cells, name, "rows of single firms", "", "leave out the rows of totals")
     if labels:
-        do = _line_of_labels(file, name, every, labels)
-        part.refuse(_others(words, labels), name, f"one of the labels {', '.join(labels)}", do=do)
+        do = _line_of_labels(file, name, words.unique(), labels)
+        file.refuse_where(~words.isin(labels), cells, name, f"one of the labels {', '.join(labels)}", "", do)
     if name == "platform" and home:
-        line = _line_of_labels(file, name, every, {code: code for code in home})
+        line = _line_of_labels(file, name, words.unique(), {code: code for code in home})
         do = f"{f'correct `platforms` in {file.map}' if labels else line}, or name the event of these with --event"
-        known = [word for word in every if file.code(word) in home]
-        part.refuse(_others(words, known), name, f"one of {', '.join(home)}", do=do)
+        file.refuse_where(~words.map(file.code).isin(home), cells, name, f"one of {', '.join(home)}", "", do)
+    allowed, do = limits.get("enum", []), ""
+    if name == "currency":
+        allowed = [*named.rates, DOLLARS] if named.money_by_row else [named.currency]
+        allowed += [] if named.rates else [UNITS["simulated"]]
+        do = _line_of_rates(file, words.unique())
     if allowed:
-        do = _line_of_rates(file, every) if name == "currency" else ""
-        part.refuse(_others(words, allowed), name, f"one of {', '.join(allowed)}", do=do)
-    text = words.to_pandas()
-    return text.map(labels) if labels and name == "origin" else text
+        file.refuse_where(~words.isin(allowed), cells, name, f"one of {', '.join(allowed)}", "", do)
+    return words.map(labels) if labels and name == "origin" else words
 
 
-def _others(words: pa.ChunkedArray, allowed: Any) -> pa.ChunkedArray:
-    return pc.invert(pc.is_in(words, pa.array([*allowed], pa.string())))
-
-
-def _line_of_labels(file: File, name: str, words: Sequence[str], labels: Mapping[str, str]) -> str:
+def _line_of_labels(file: File, name: str, words: Iterable[str], labels: Mapping[str, str]) -> str:
     """Return an instruction to map each label to the code of a similar label, or to the placeholder CODE."""
     listed, codes = bool(getattr(file.named, f"{name}s")), {label.casefold(): code for label, code in labels.items()}
     code_of = {} if listed else {word: word for word in words if word in labels}
@@ -202,7 +199,7 @@ def _line_of_labels(file: File, name: str, words: Sequence[str], labels: Mapping
     return file.line(f"{name}s: {{{line}}}") + of
 
 
-def _line_of_rates(file: File, words: Sequence[str]) -> str:
+def _line_of_rates(file: File, words: Iterable[str]) -> str:
     rates = ", ".join(f"{word}: RATE" for word in words if word != DOLLARS and word not in file.named.rates)
     line = file.line(f"rates: {{{'..., ' * file.named.money_by_row}{rates}}}")
     instead = f", instead of `currency: {file.named.currency}`" if file.named.currency != DOLLARS else ""
@@ -212,38 +209,33 @@ def _line_of_rates(file: File, words: Sequence[str]) -> str:
 # Months
 
 
-def _months(part: Part, name: str) -> Floats:
-    """Parse dates as months since January 1970; the dates are also kept in the part.
+def _days(file: File, cells: pd.DataFrame, name: str) -> Any:
+    """Parse dates as datetime64[D].
 
     Raise DataError if a date matches none of the map's formats, or if two formats disagree on it.
     """
-    cells, named, file = part.raw[name], part.file.named, part.file
-    if pa.types.is_date(cells.type):
-        days = cells.to_numpy().astype("datetime64[D]")
-    else:
-        coded = cells.combine_chunks().dictionary_encode()
-        words, indices = coded.dictionary.to_pylist(), np.asarray(coded.indices)
-        key, known = "month_format", (ISO_MONTH,) if file.months else named.month_format
-        if name == "closed_on":
-            key, known = "closed_format", named.closed_format or named.month_format
-        length = 7 if name != "month" or named.rows == "month" else 10  # characters on which formats must agree
-        read = [{format_: day for format_ in known if (day := as_day(word, format_))} for word in words]
-        for at, (word, ways) in enumerate(zip(words, read, strict=True)):
-            if len({day[:length] for day in ways.values()}) > 1:
-                readings = ", ".join(f"{day[:length]} by {format_}" for format_, day in ways.items())
-                part.refuse(indices == at, name, *file.said("readings", word=word, readings=readings, key=key))
-        expected = f"a date in the format {' or '.join(known)}" if known != (ISO_MONTH,) else "a month YYYY-MM"
-        wrong = np.array([bool(word) and not ways for word, ways in zip(words, read, strict=True)], dtype=bool)
-        line = _line_of_formats(file, key, words, [words[at] for at in np.flatnonzero(wrong)], known)
-        part.refuse(wrong[indices], name, expected, do=line)
-        days = np.array([next(iter(ways.values()), "NaT") for ways in read], dtype="datetime64[D]")[indices]
-    part.typed["date"] = days
-    return np.where(np.isnat(days), np.nan, days.astype("datetime64[M]").astype(np.int64))
+    if not pd.api.types.is_string_dtype(cells[name]):
+        return cells[name].to_numpy("datetime64[D]")
+    named, (indices, words) = file.named, pd.factorize(cells[name])
+    key, known = "month_format", (ISO_MONTH,) if file.months else named.month_format
+    if name == "closed_on":
+        key, known = "closed_format", named.closed_format or named.month_format
+    length = 7 if name != "month" or named.rows == "month" else 10  # characters on which formats must agree
+    read = [{format_: day for format_ in known if (day := as_day(word, format_))} for word in words]
+    for at, (word, ways) in enumerate(zip(words, read, strict=True)):
+        if len({day[:length] for day in ways.values()}) > 1:
+            readings = ", ".join(f"{day[:length]} by {format_}" for format_, day in ways.items())
+            said = file.said("readings", word=word, readings=readings, key=key)
+            file.refuse_where(indices == at, cells, name, *said)
+    expected = f"a date in the format {' or '.join(known)}" if known != (ISO_MONTH,) else "a month YYYY-MM"
+    wrong = np.array([bool(word) and not ways for word, ways in zip(words, read, strict=True)], dtype=bool)
+    file.refuse_where(wrong[indices], cells, name, expected, "", _line_of_formats(file, key, words, wrong, known))
+    return np.array([next(iter(ways.values()), "NaT") for ways in read], dtype="datetime64[D]")[indices]
 
 
-def _line_of_formats(file: File, key: str, words: Sequence[str], wrong: Sequence[str], known: Sequence[str]) -> str:
+def _line_of_formats(file: File, key: str, words: Any, wrong: Any, known: Sequence[str]) -> str:
     """Return an instruction to list date formats in the map, or an empty string if none fit."""
-    _, likely, undecided = formats.dates(wrong)
+    _, likely, undecided = formats.dates(words[wrong])
     if not (likely or undecided):
         return ""
     kept = [pattern for pattern in known if any(as_day(word, pattern) for word in words)]
@@ -255,42 +247,41 @@ def _line_of_formats(file: File, key: str, words: Sequence[str], wrong: Sequence
 # Numbers
 
 
-def _numbers(part: Part, name: str) -> Floats:
-    cells, file = part.raw[name], part.file
-    thousands, decimal = file.named.thousands, file.named.decimal
-    if is_text(cells.type):
-        cells = pc.if_else(pc.is_in(cells, pa.array(["", *file.named.missing], cells.type)), None, cells)
-        right = pc.match_substring_regex(cells, formats.number_pattern(thousands, decimal))
-        if (wrong := ~right.fill_null(True).to_numpy()).any():
-            _refuse_numbers(part, name, cells, wrong)
-        declared = name != "sales" or file.named.model_fields_set & {"thousands", "decimal"}
-        if not declared and pc.all(pc.match_substring_regex(cells, formats.EITHER)).as_py():
-            pointed = pc.match_substring(cells, ".").fill_null(False)
-            part.refuse(pointed, name, *file.said("points"))
-        if thousands:
-            cells = pc.replace_substring_regex(cells, formats.SPELLED.get(thousands, re.escape(thousands)), "")
-        cells = pc.replace_substring(cells, decimal, ".")
-    values = np.asarray(cells.cast(pa.float64()))
-    part.refuse(np.isinf(values), name, "a finite number")
+def _numbers(file: File, cells: pd.DataFrame, name: str) -> Floats:
+    words, named = cells[name], file.named
+    if pd.api.types.is_string_dtype(words):
+        words = words.mask(words.isin(["", *named.missing])).dropna()
+        right = words.str.match(formats.number_pattern(named.thousands, named.decimal))
+        if not right.all():
+            _refuse_numbers(file, cells, name, words, ~right)
+        declared = name != "sales" or named.model_fields_set & {"thousands", "decimal"}
+        if not declared and words.str.match(formats.EITHER).all():
+            pointed = words.str.contains(".", regex=False).reindex(cells.index, fill_value=False)
+            file.refuse_where(pointed, cells, name, *file.said("points"))
+        words = words.str.replace(formats.between(named.thousands), "", regex=True) if named.thousands else words
+        words = words.str.replace(named.decimal, ".", regex=False).reindex(cells.index)
+    values: Floats = words.to_numpy(float, na_value=np.nan)
+    file.refuse_where(np.isinf(values), cells, name, "a finite number")
     return values
 
 
-def _refuse_numbers(part: Part, name: str, cells: pa.ChunkedArray, wrong: Any) -> None:
+def _refuse_numbers(file: File, cells: pd.DataFrame, name: str, words: pd.Series, wrong: pd.Series) -> None:
     """Raise DataError for the first cell that is no number, with the line of the map by which it would be one."""
-    file, word = part.file, str(cells[int(wrong.argmax())].as_py())
-    money = pc.extract_regex(cells, f"(?i)(?P<sign>{formats.MONEY})")
-    signs = pc.struct_field(money, "sign")
-    every = ", ".join(sorted(signs.drop_null().unique().to_pylist()))  # a column may mix currencies
-    part.refuse(wrong & signs.is_valid().to_numpy(), name, *file.said("symbols", signs=every))
+    word = words[wrong].iloc[0]
+    signs = words.str.extract(f"(?i)({formats.MONEY})")[0]
+    every = ", ".join(sorted(signs.dropna().unique()))  # a column may mix currencies
+    marked = (wrong & signs.notna()).reindex(cells.index, fill_value=False)
+    file.refuse_where(marked, cells, name, *file.said("symbols", signs=every))
     ways = []
-    for thousands, decimal in formats.number_signs(cells.drop_null().unique().to_pylist()):
+    for thousands, decimal in formats.number_signs(words.unique()):
         lines = [f'thousands: "{thousands}"'] * (thousands != file.named.thousands)
         ways.append("` and `".join(lines + [f'decimal: "{decimal}"'] * (decimal != file.named.decimal)))
     do = file.line("` or, whichever is meant, `".join(ways)) if ways else ""
     if re.fullmatch(f"{formats.UNKNOWN}|[-–—]+", word.lower()):
         line = file.line(f'missing: ["{word}"]')
         do = f"{line} if it marks an unknown value, or write 0 if nothing was sold"
-    part.refuse(wrong, name, "a number such as 1250 or 2e-3", do=do)
+    wrong = wrong.reindex(cells.index, fill_value=False)
+    file.refuse_where(wrong, cells, name, "a number such as 1250 or 2e-3", "", do)
 
 
 # Money
@@ -298,8 +289,8 @@ def _refuse_numbers(part: Part, name: str, cells: pa.ChunkedArray, wrong: Any) -
 
 def rates(file: File, groups: pd.DataFrame) -> Floats:
     """Return the exchange rate of each group of rows, in US dollars per unit of its currency."""
-    words = groups["month"].map(month_text)
-    money = groups["currency"] if file.named.money_by_row else pd.Series("", groups.index)
+    words, money = groups["month"].map(month_text), pd.Series("", groups.index)
+    money = groups["currency"] if file.named.money_by_row else money
     found = np.array([file.named.rate(*pair) for pair in zip(words, money, strict=True)])
     lacking = groups[np.isnan(found) & (groups["known"] > 0)]
     if len(lacking):
@@ -330,24 +321,22 @@ def refuse_months(table: Table) -> None:
 
 def refuse_spellings(table: Table) -> None:
     """Raise DataError if an origin, platform, category or id has two spellings."""
-    file = table.file
+    file, platforms = table.file, table.groups.assign(platform=table.groups["platform"].map(table.file.code))
     for name in ("origin", "platform", *(name for name in IDS if name in table.units)):
-        code, given = (file.code, table.labels) if name == "platform" else (str, table.units[name].unique())
-        words = pa.array(map(code, given), pa.string()).unique()
-        plain = pc.replace_substring_regex(pc.utf8_lower(pc.utf8_normalize(words, "NFKC")), r"\s+", "")
-        if name == "origin":
-            plain = pc.if_else(pc.is_in(plain, pa.array(formats.CHINA)), "cn", plain)
-        again = pd.Series(plain.dictionary_encode().indices.to_numpy()).duplicated(keep=False).to_numpy()
+        rows = platforms if name == "platform" else table.units
+        words = pd.Series(rows[name].unique(), dtype="str")
+        plain = words.str.normalize("NFKC").str.lower().str.replace(r"\s+", "", regex=True)
+        plain = plain.mask(plain.isin(formats.CHINA), "cn") if name == "origin" else plain
+        again = plain.duplicated(keep=False)
         if name == "origin" and not file.named.origins:  # or no firm would be of the origin CN
-            again = again | np.asarray(pc.and_(pc.equal(plain, "cn"), pc.not_equal(words, "CN")))
-        for at in np.flatnonzero(again)[:1]:
-            same = sorted(words.filter(pc.equal(plain, plain[int(at)])).to_pylist())
-            merged = "CN" if (name, plain[int(at)].as_py()) == ("origin", "cn") else same[0]
-            labels = getattr(file.named, f"{name}s", {}) or {word: word for word in sorted(words.to_pylist())}
+            again |= (plain == "cn") & (words != "CN")
+        for spelling in plain[again][:1]:
+            same = sorted(words[plain == spelling])
+            merged = "CN" if (name, spelling) == ("origin", "cn") else same[0]
+            labels = getattr(file.named, f"{name}s", {}) or {word: word for word in sorted(words)}
             line = ", ".join(f"{label}: {merged if code in same else code}" for label, code in labels.items())
             do = "use one spelling in all rows" if name in IDS else file.line(f"{name}s: {{{line}}}")
-            rows = table.groups if name == "platform" else table.units
-            firsts = rows["first"].groupby(rows[name].map(code)).min()
+            firsts = rows.groupby(name)["first"].min()
             actual = " and ".join(f"{word!r} (first in row {file.row(firsts[word])})" for word in same)
             expected = f"one spelling of each {name}{', CN for China' if merged == 'CN' else ''}"
             refuse(f"{file.path}, column {file.called(name)}", expected, actual, do)

@@ -1,17 +1,17 @@
-"""Open a panel file, match its header to the schema, and query its rows in SQL, whatever its type."""
+"""Open the files or the database table of a panel, match the header to the schema, and query the rows in SQL.
+
+Files are scanned as Parquet, to which those of other types are copied.
+"""
 
 from __future__ import annotations
 
 import csv
 import gzip
-import io
 import tempfile
 import zipfile
-from bisect import bisect
-from codecs import getincrementaldecoder
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import zip_longest
 from pathlib import Path
@@ -25,19 +25,20 @@ import pyarrow.parquet
 
 from analysis.errors import DataError, refuse
 from analysis.panel.formats import EITHER, SPELLED, number_pattern, strange
-from analysis.panel.map import Map, Wide, as_day, columns, said
+from analysis.panel.map import Map, Wide, as_day, columns, joined, said
 from analysis.panel.panel import MONTH, NUMBER, POPULATIONS
-from analysis.untrusted import LONGEST_NAME, admit, refuse_long
+from analysis.untrusted import LONGEST_NAME, admit
 from analysis.yaml import load
 
 ROWS_AT_ONCE = 1 << 18
-KINDS = (".csv", ".csv.gz", ".tsv", ".parquet", ".xlsx", ".dta")
-OF_TEXT = KINDS[:3]
-# per block of a text file, of which the reader runs some twenty ahead; and to detect the encoding
-_BYTES_AT_ONCE, _BYTES_LOOKED_AT = 1 << 22, 1 << 26
+OF_TEXT = (".csv", ".csv.gz", ".tsv")
+KINDS = (*OF_TEXT, ".parquet", ".xlsx", ".dta")
+_BYTES_AT_ONCE = 1 << 22  # per block of a text file, of which the reader runs some twenty ahead
 HEADER_BYTES, MOST_COLUMNS = 1 << 20, 10_000
 MOST_ROWS, MOST_CELLS = 1 << 31, 1 << 24  # rows in a file; cells and characters in a sheet, which is kept in memory
 UNPACKED_BYTES = 1 << 32  # that a file may declare
+MEMORY = "1GB"  # for the tables of the engine, to which the panel's array does not belong
+_FILE = 1 << 32  # positions of rows in a file; those of the next file follow
 _CODECS = {"utf-8": "utf-8", "gbk": "gb18030"}  # gb18030 includes all of GBK
 _MARK = b"\xef\xbb\xbf"  # the byte order mark of UTF-8
 
@@ -48,8 +49,8 @@ class File:
 
     `map` is the path of the map, for messages. `metadata` describes the panel. `allowed` lists the platforms that may
     occur. `theirs` maps our columns to the file's. `months`, for a wide file, maps each column to its month (YYYY-MM).
-    `table` contains all rows if files of this type are read at once. `engine` is the URL of the database in which
-    `path` names a table. `paths` are this file and those that continue it, whose rows begin at the positions `starts`.
+    `table` contains all rows if files of this type are read at once. `paths` are this file and those that continue it.
+    `engine` is the URL of the database in which `path` names a table. `attributes` has the rows that the map joins.
     """
 
     path: Path
@@ -61,9 +62,9 @@ class File:
     theirs: dict[str, str]
     months: dict[str, str]
     table: pa.Table | None
+    paths: Sequence[Path]
     engine: str = ""
-    paths: Sequence[Path] = ()
-    starts: list[int] = field(default_factory=lambda: [0])
+    attributes: pa.Table | None = None
 
     @property
     def owner(self) -> str:
@@ -96,10 +97,8 @@ class File:
 
         In a wide file, each month of a row has its own position.
         """
-        row = int(position) // max(1, len(self.months))
-        at = bisect(self.starts, row) - 1
-        above = 0 if kind(self.paths[at]) in (".parquet", ".dta", "") else self.named.header_row
-        return self.paths[at], row - self.starts[at] + above + 1
+        at, row = divmod(int(position) // max(1, len(self.months)), _FILE)
+        return self.paths[at], row + _above(self.paths[at], self.named) + 1
 
     def row(self, position: Any) -> str:
         """Format the row at a position, with its file if there are several."""
@@ -125,10 +124,21 @@ class File:
         where = f"{path}, row {row}, column {self.called(name, first)}"
         refuse(where, expected, actual, do or columns()[name]["remedy"])
 
+    def refuse_where(self, wrong: Any, cells: pd.DataFrame, name: str, *words: str) -> None:
+        """Raise DataError for the first wrong row, if there is one.
+
+        `words` are what is expected, what else is said of the value, and what to do.
+        """
+        if len(rows := cells[np.asarray(wrong, dtype=bool)]):
+            expected, more, do = (*words, "", "")[:3]
+            value = rows[name].tolist()[rows["first"].argmin()]
+            odd, mend = strange(str(value)) if columns()[name]["type"] == MONTH else ("", "")
+            self.refuse(rows, name, expected, shown(value) + odd + more, mend or do)
+
 
 def shown(value: Any) -> str:
     """Format a value for a message."""
-    return "nothing" if value is None or value == "" else repr(value)
+    return "nothing" if pd.isna(value) or value == "" else repr(value)
 
 
 def is_text(kind: pa.DataType) -> bool:
@@ -150,9 +160,8 @@ def refuse_kind(path: Path) -> None:
         if kind(path) == ".parquet":
             refuse_more(path, pa.parquet.read_metadata(path).num_rows, MOST_ROWS, "rows")
         elif kind(path) == ".xlsx":
-            with zipfile.ZipFile(path) as parts:
-                size = sum(member.file_size for member in parts.infolist())
-                refuse_more(path, size, UNPACKED_BYTES, "unpacked bytes")
+            size = sum(part.file_size for part in zipfile.ZipFile(path).infolist())
+            refuse_more(path, size, UNPACKED_BYTES, "unpacked bytes")
 
 
 def refuse_more(path: Path, size: int, most: int, of: str, do: str = "split the file, or aggregate its rows") -> None:
@@ -185,28 +194,56 @@ def open_file(paths: Sequence[Path], map: Path | None, allowed: Sequence[str] | 
     for path in paths[::-1] if not engine else ():
         refuse_kind(path)
     header, metadata, table = opened(path, named, engine)
+    attributes = None
+    if named.join:
+        attributes = _attributes(joined(path, map)[0], named.join.key, header)
+        header = [*header, *attributes.column_names[1:]]
     theirs = {name: name for name in columns() if name in header} | named.columns
-    file = File(path, map, named, header, metadata, allowed, theirs, {}, table, engine, paths)
-    for fault in _faults(file):
-        refuse(f"{path}, row {above}" if (above := file.place(0)[1] - 1) else path, *fault)
+    file = File(path, map, named, header, metadata, allowed, theirs, {}, table, paths, engine, attributes)
+    _refuse_header(file)
     return file
 
 
-def _faults(file: File) -> Iterator[tuple[str, str, str]]:
-    """Yield what is expected of a header, what was found and what to do, and match its columns on the way."""
-    named, theirs, header, alike = file.named, file.theirs, file.header, [name.casefold() for name in file.header]
+def _attributes(path: Path, key: str, others: Sequence[str]) -> pa.Table:
+    """Read the second file of a map, in which each key is once: the key as text, and columns other than `others`."""
+    refuse_kind(path)
+    named = Map.model_construct(encoding=encoding_of(path))
+    header, _, table = opened(path, named)
+    if key not in header:
+        refuse(path, f"the column {key!r}", f"the columns {', '.join(header)}", "correct `join` in the map")
+    needed = [key, *(name for name in header if name not in others)]
+    attributes = pa.Table.from_batches(_batches(path, named, table, needed, MOST_CELLS // len(header)))
+    keys = attributes[0].cast(pa.string())
+    twice = keys.to_pandas()[lambda words: words.duplicated(keep=False)]
+    for again in twice[:1]:
+        rows = " and ".join(f"{at + 1 + _above(path, named):,}" for at in twice.index[twice == again][:2])
+        refuse(f"{path}, column {key!r}", "each key once", f"{again!r} in rows {rows}", "keep one of them")
+    return attributes.set_column(0, "_key", keys)
+
+
+def _above(path: Path, named: Map) -> int:
+    """Return how many rows of a file are above those of data."""
+    return 0 if kind(path) in (".parquet", ".dta", "") else named.header_row
+
+
+def _refuse_header(file: File) -> None:
+    """Match the columns of a file to the schema; raise DataError if they do not fit."""
+    named, theirs, alike = file.named, file.theirs, [name.casefold() for name in file.header]
     needed = [name for name, column in columns().items() if not column.get("optional")]
-    optional = ", ".join(name for name in columns() if name not in needed)
-    asked = {name: f"{file.line(f'columns: {{{name}: THEIRS}}')}, where THEIRS is its name" for name in columns()}
+    lists = {"needed": ", ".join(needed), "optional": ", ".join(columns().keys() - needed)}
 
-    def fault(key: str, name: str = "", **values: Any) -> tuple[str, str, str]:
-        lists = {"needed": ", ".join(needed), "optional": optional, "header": ", ".join(header)}
-        return file.said(key, name=name, **{"asked": asked.get(name, ""), **lists, **values})
+    def fail(key: str, name: str = "", **values: Any) -> NoReturn:
+        asked = f"{file.line(f'columns: {{{name}: THEIRS}}')}, where THEIRS is its name"
+        values = {"asked": asked, "header": ", ".join(file.header), "population": file.population, **lists, **values}
+        above = file.place(0)[1] - 1
+        refuse(f"{file.path}, row {above}" if above else file.path, *file.said(key, name=name, **values))
 
-    yield from (fault("unknown column", name) for name in header if not file.map and name not in columns())
+    for name in file.header:
+        if not file.map and name not in columns():
+            fail("unknown column", name)
     for name, column in theirs.items():
         if alike.count(column.casefold()) != 1:  # as SQL compares them
-            yield fault("not one mapped column" if file.map else "not one column", name, column=column)
+            fail("not one mapped column" if file.map else "not one column", name, column=column)
     by_account, sample = named.closures == "account", "sample" in (named.population, file.population)
     for wrong, key, name in (
         (by_account and "dose" in theirs, "doses of accounts", "dose"),
@@ -216,20 +253,19 @@ def _faults(file: File) -> Iterator[tuple[str, str, str]]:
         ("weight" not in theirs and sample and "population" not in file.metadata, "no weights", "weight"),
     ):
         if wrong:
-            yield fault(key, name, population=file.population)
+            fail(key, name)
     if named.wide:
-        yield from _wide_faults(file, named.wide)
+        _match_months(file, named.wide, fail)
     if "renamed_from" in theirs and ("firm" in theirs or "account" in theirs):
         theirs.setdefault("firm", theirs.get("account", ""))  # either can stand in for the other
         theirs.setdefault("account", theirs["firm"])
     for name in needed:
         if name not in theirs and not (named.wide and name in ("month", "sales")):
-            so = f"{asked[name]}, or " if file.map else ""
-            yield fault("no column", name, asked=so, remedy=columns()[name]["remedy"])
+            fail("no column with a map" if file.map else "no column", name, remedy=columns()[name]["remedy"])
 
 
-def _wide_faults(file: File, wide: Wide) -> Iterator[tuple[str, str, str]]:
-    """Find the months in a wide file's column names, and yield faults as `_faults` does."""
+def _match_months(file: File, wide: Wide, fail: Callable[..., NoReturn]) -> None:
+    """Find the months in a wide file's column names."""
     months, names = file.months, {"prefix": wide.prefix, "format": wide.format}
     for column in file.header:
         word = column.removeprefix(wide.prefix)
@@ -238,13 +274,13 @@ def _wide_faults(file: File, wide: Wide) -> Iterator[tuple[str, str, str]]:
             continue  # without a prefix, other columns may be among the months
         if not month:
             mend = mend or f"rename the column, or correct `wide` in {file.map}"
-            yield file.said("no month", column=column, odd=odd, mend=mend, **names)
+            fail("no month", column=column, odd=odd, mend=mend, **names)
         if month in months.values() or file.header.count(column) > 1:
-            yield file.said("month twice", month=month, column=column, **names)
+            fail("month twice", month=month, column=column, **names)
         months[column] = month
     beside = [f" and the column {name!r}" for name in ("month", "sales") if name in file.theirs]
     if not months or beside:
-        yield file.said("not wide", count=len(months), beside="".join(beside), **names)
+        fail("not wide", count=len(months), beside="".join(beside), **names)
 
 
 # Header and metadata
@@ -266,20 +302,18 @@ def opened(path: Path, named: Map, engine: str = "") -> tuple[Sequence[str], dic
         elif kind(path) == ".parquet":
             schema = pa.parquet.read_schema(path)
             header, stated = schema.names, schema.metadata or {}
-            keys = [key for key in ("provenance", "population") if key.encode() in stated]
+            keys = [key for key in ("provenance", "population", "sampled") if key.encode() in stated]
             metadata = {key: stated[key.encode()].decode(errors="replace") for key in keys}
-        else:
-            table = _sheet(path, named) if kind(path) == ".xlsx" else _stata(path)
+        elif kind(path) == ".xlsx":
+            table = _sheet(path, named)
             header = table.column_names
+        else:
+            frame = pd.read_stata(path)
+            size = int(frame.memory_usage(deep=True).sum())  # of which a .dta file stores repeated text once
+            refuse_more(path, size, UNPACKED_BYTES, "unpacked bytes")
+            header, table = [*frame], pa.Table.from_pandas(frame, preserve_index=False)
     refuse_more(path, len(header), MOST_COLUMNS, "columns", "check the column separator")
     return header, metadata, table
-
-
-def _stata(path: Path) -> pa.Table:
-    frame = pd.read_stata(path)
-    size = int(frame.memory_usage(deep=True).sum())  # of which a .dta file stores repeated text once
-    refuse_more(path, size, UNPACKED_BYTES, "unpacked bytes")
-    return pa.Table.from_pandas(frame, preserve_index=False)
 
 
 def _unpacked(path: Path) -> IO[bytes]:
@@ -287,17 +321,30 @@ def _unpacked(path: Path) -> IO[bytes]:
     return cast(IO[bytes], gzip.open(path)) if kind(path) == ".csv.gz" else path.open("rb")
 
 
+def undecodable(path: Path, encoding: str) -> Iterator[tuple[int, bytes, int]]:
+    """Yield the row, bytes and place of the first wrong byte of each line that is not in the encoding."""
+    with _unpacked(path) as stream:
+        for row, line in enumerate(iter(lambda: stream.readline(_BYTES_AT_ONCE), b""), start=1):
+            try:  # no reader accepts longer lines
+                line.decode(_CODECS[encoding], "strict" if len(line) < _BYTES_AT_ONCE else "replace")
+            except UnicodeDecodeError as error:
+                yield row, line, error.start
+
+
 def encoding_of(path: Path) -> str:
-    """Detect the encoding of a text file, "utf-8" or "gbk"."""
-    if kind(path) not in OF_TEXT:
-        return "utf-8"
-    with reading(path), _unpacked(path) as stream:
-        start = stream.read(_BYTES_LOOKED_AT)
-    try:
-        getincrementaldecoder("utf-8")().decode(start)  # tolerates a truncated last character
-    except UnicodeDecodeError:
-        return "gbk"
-    return "utf-8"
+    """Detect the encoding of a file, "utf-8" or "gbk"."""
+    with reading(path):
+        return "gbk" if kind(path) in OF_TEXT and any(undecodable(path, "utf-8")) else "utf-8"
+
+
+def _refuse_bytes(path: Path, encoding: str) -> None:
+    """Raise DataError for the first line that is not in the given encoding, if there is one."""
+    for row, line, at in undecodable(path, encoding):
+        with _unpacked(path) as stream:
+            mend = "" if stream.read(len(_MARK)) == _MARK else ", or write `encoding: gbk` in its map"
+        meant = line.rstrip().decode("gb18030", "replace")
+        key = "not in GBK" if encoding == "gbk" else "not in UTF-8" if "\ufffd" in meant else "probably GBK"
+        refuse(f"{path}, row {row}", *said(key, byte=line[at], meant=meant, mend=mend))
 
 
 def _text_header(path: Path, named: Map) -> tuple[list[str], str]:
@@ -308,37 +355,26 @@ def _text_header(path: Path, named: Map) -> tuple[list[str], str]:
         refuse(path, "a header and rows", "an empty file", "export it again")
     if start.startswith(_MARK) and named.encoding == "gbk":
         refuse(path, *said("marked"))
-    text = start.removeprefix(_MARK).decode(_CODECS[named.encoding], "replace")
-    where, rows = f"{path}, row {named.header_row}", list[tuple[list[str], str, str]]()
-    do = "use short names, and close all quotes"
-    for sign in ",;\t|":
-        lines = io.StringIO(text, newline="")
-        for _ in range(named.header_row - 1):
-            lines.readline()
-        try:
-            rows.append((next(csv.reader(lines, delimiter=sign), []), sign, lines.read(1)))
-        except csv.Error as error:
-            refuse(where, "column names", f"a malformed row ({error})", do)
-    header, sign, more = max(rows, key=lambda row: len(row[0]))
-    if len(start) == HEADER_BYTES and not more:
-        refuse(where, f"column names within the first {HEADER_BYTES:,} bytes", "a longer row", do)
+    lines = start.removeprefix(_MARK).decode(_CODECS[named.encoding], "replace").splitlines(keepends=True)
+    try:
+        rows = [(next(csv.reader(lines[named.header_row - 1 :], delimiter=sign), []), sign) for sign in ",;\t|"]
+    except csv.Error as error:
+        actual, do = f"a malformed row ({error})", "use short names, and close all quotes"
+        refuse(f"{path}, row {named.header_row}", "column names", actual, do)
+    header, sign = max(rows, key=lambda row: len(row[0]))
     if "\ufffd" in "".join(header):
         _refuse_bytes(path, named.encoding)
     return header, sign
 
 
-def _refuse_bytes(path: Path, encoding: str) -> None:
-    """Raise DataError for the first line that is not in the given encoding, if there is one."""
-    with _unpacked(path) as stream:
-        mend = "" if stream.read(len(_MARK)) == _MARK else ", or write `encoding: gbk` in its map"
-        stream.seek(0)
-        for row, line in enumerate(iter(lambda: stream.readline(_BYTES_AT_ONCE), b""), start=1):
-            try:  # no reader accepts longer lines
-                line.decode(_CODECS[encoding], "strict" if len(line) < _BYTES_AT_ONCE else "replace")
-            except UnicodeDecodeError as error:
-                meant = line.rstrip().decode("gb18030", "replace")
-                key = "not in GBK" if encoding == "gbk" else "not in UTF-8" if "\ufffd" in meant else "probably GBK"
-                refuse(f"{path}, row {row}", *said(key, byte=line[error.start], meant=meant, mend=mend))
+def sheets(path: Path) -> list[str]:
+    """Return the names of the worksheets in an Excel file; empty for other files."""
+    if kind(path) != ".xlsx":
+        return []
+    import openpyxl  # slow, and few panels are workbooks
+
+    with reading(path):
+        return [str(sheet.title) for sheet in openpyxl.load_workbook(path, read_only=True).worksheets]
 
 
 def _sheet(path: Path, named: Map) -> pa.Table:
@@ -346,20 +382,20 @@ def _sheet(path: Path, named: Map) -> pa.Table:
 
     Columns of mixed types become text, with dates as YYYY-MM-DD.
     """
-    import openpyxl  # slow, and few panels are workbooks
+    import openpyxl
 
-    book = openpyxl.load_workbook(path, read_only=True, data_only=True)
-    name, names = named.sheet, [sheet.title for sheet in book.worksheets]  # others are charts
+    name, names = named.sheet, sheets(path)  # others are charts
     if name not in names and (name or len(names) != 1):
-        sheets = {"names": ", ".join(names), "first": (names or ["NAME"])[0]}
-        refuse(path, *said("no sheet" if name else "many sheets", name=name, **sheets))
+        listed = {"names": ", ".join(names), "first": (names or ["NAME"])[0]}
+        refuse(path, *said("no sheet" if name else "many sheets", name=name, **listed))
     with zipfile.ZipFile(path) as parts:
         has_formulas = any(b"<f" in parts.read(part) for part in parts.namelist() if part.startswith("xl/worksheets/"))
-    books = [book, openpyxl.load_workbook(path, read_only=True)] if has_formulas else [book]
-    rows, size, pages = list[tuple[Any, ...]](), 0, [each[name or names[0]] for each in books]
-    for sheet in pages:
-        sheet.reset_dimensions()  # the declared ones may span a million columns
-    for row, *formulas in zip(*(sheet.iter_rows(values_only=True) for sheet in pages), strict=False):
+    rows, size, pages = list[tuple[Any, ...]](), 0, list[Iterator[tuple[Any, ...]]]()
+    for has_values in (True, False)[: 1 + has_formulas]:
+        page = openpyxl.load_workbook(path, read_only=True, data_only=has_values)[name or names[0]]
+        page.reset_dimensions()  # the declared ones may span a million columns
+        pages.append(page.iter_rows(values_only=True))
+    for row, *formulas in zip(*pages, strict=False):
         for cell, formula in zip(row, *formulas, strict=False) if formulas else ():
             if cell is None and formula:
                 refuse(f"{path}, row {len(rows) + 1}", *said("formulas", formula=formula))
@@ -370,18 +406,8 @@ def _sheet(path: Path, named: Map) -> pa.Table:
         rows.pop()  # empty cells with formatting only
     if not (rows := rows[named.header_row - 1 :]):
         refuse(path, "a header and rows", "an empty sheet", "export it again")
-    columns = [*zip_longest(*rows)][: len(rows[0])]
-    return pa.table([_typed(cells) for _, *cells in columns], [_text(name) or "" for name, *_ in columns])
-
-
-def sheets(path: Path) -> list[str]:
-    """Return an Excel file's worksheet names, and none of other files."""
-    if kind(path) != ".xlsx":
-        return []
-    import openpyxl
-
-    with reading(path):
-        return [str(sheet.title) for sheet in openpyxl.load_workbook(path, read_only=True).worksheets]
+    cells = [*zip_longest(*rows)][: len(rows[0])]
+    return pa.table([_typed(column) for _, *column in cells], [_text(name) or "" for name, *_ in cells])
 
 
 def _typed(cells: list[Any]) -> pa.Array:
@@ -396,24 +422,39 @@ def _text(cell: Any) -> str | None:
 # Rows
 
 
-def batches(file: File, needed: list[str]) -> Iterator[pa.RecordBatch]:
-    """Yield the needed columns of a file in batches of rows."""
-    count, of_kind = 0, _parquet_batches if kind(file.path) == ".parquet" else _text_batches
-    with reading(file.path):
-        for batch in of_kind(file, needed) if file.table is None else file.table.select(needed).to_batches():
-            count += batch.num_rows
-            refuse_more(file.path, count, MOST_ROWS, "rows")
-            yield batch
+def _as_parquet(file: File, at: int, needed: list[str], folder: str, most: int) -> Path:
+    """Copy some columns of one of the files to Parquet, unless it is Parquet, and at least `most` rows if not 0."""
+    path, target, count = file.paths[at], Path(folder, f"{at}.parquet"), 0
+    header, _, table = opened(path, file.named) if at else (file.header, {}, file.table)
+    if lacking := sorted({*needed} - {*header}):
+        refuse(path, f"the columns of {file.path}", f"no column {lacking[0]!r}", "add it, or leave the file out")
+    if kind(path) == ".parquet":
+        return path
+    schema = table.select(needed).schema if table else pa.schema([(name, pa.string()) for name in needed])
+    with reading(path), pa.parquet.ParquetWriter(target, schema) as writer:
+        for batch in _batches(path, file.named, table, needed, MOST_ROWS):
+            writer.write_batch(batch)
+            if 0 < most <= (count := count + len(batch)):
+                break
+    return target
 
 
-def _text_batches(file: File, needed: list[str]) -> Iterator[pa.RecordBatch]:
-    path, named, ragged = file.path, file.named, list[Any]()
-    codec, (_, sign), above = _CODECS[named.encoding], _text_header(path, named), named.header_row - 1
+def _batches(path: Path, named: Map, table: pa.Table | None, needed: list[str], most: int) -> Iterator[pa.RecordBatch]:
+    """Yield some columns of a file in batches; raise DataError if there are more rows than `most`."""
+    count, table = 0, pa.parquet.read_table(path, read_dictionary=needed) if kind(path) == ".parquet" else table
+    for batch in table.select(needed).to_batches() if table else _text_batches(path, named, needed):
+        refuse_more(path, count := count + len(batch), most, "rows")
+        yield batch
+
+
+def _text_batches(path: Path, named: Map, needed: list[str]) -> Iterator[pa.RecordBatch]:
+    (_, sign), codec, ragged = _text_header(path, named), _CODECS[named.encoding], list[Any]()
 
     def stop(row: pa.csv.InvalidRow) -> str:
         ragged.append(row)
         return "error"
 
+    above = named.header_row - 1
     reading = pa.csv.ReadOptions(use_threads=False, block_size=_BYTES_AT_ONCE, encoding=codec, skip_rows=above)
     lines = {"newlines_in_values": True, "ignore_empty_lines": False, "invalid_row_handler": stop}
     parsing = pa.csv.ParseOptions(delimiter=sign, **lines)
@@ -429,167 +470,151 @@ def _text_batches(file: File, needed: list[str]) -> Iterator[pa.RecordBatch]:
         raise
 
 
-def _parquet_batches(file: File, needed: list[str]) -> Iterator[pa.RecordBatch]:
-    """Yield batches of rows, with text dictionary-encoded to save memory."""
-    texts = [column.name for column in pa.parquet.read_schema(file.path) if pa.types.is_string(column.type)]
-    with pa.parquet.ParquetFile(file.path, read_dictionary=texts) as rows:
-        yield from rows.iter_batches(ROWS_AT_ONCE, columns=needed)
-
-
 # Rows in SQL
-
-MEMORY = "1GB"
-"""For the engine's own tables; the panel's array is not part of them."""
-_NUMERIC = (is_text, pa.types.is_integer, pa.types.is_floating, pa.types.is_decimal, pa.types.is_null)
-_PLAIN = (*_NUMERIC, pa.types.is_boolean, pa.types.is_date, pa.types.is_timestamp)
 
 
 @dataclass(frozen=True)
 class Rows:
-    """Rows of a file or database table, as the table `source` in the SQL dialect of DuckDB.
+    """Rows of a file or database table, as the table `cells` in the SQL dialect of DuckDB.
 
-    It has the cells under our names; `row`, their position; `value`, the sales as a number, NULL if missing; `bad`,
-    whether they are invalid; and `pointed`, 1 if a point in them may mark decimals or thousands, 2 if their separators
-    are clear, and 0 otherwise. A row of a wide file is one row per month. `remote` is whether another engine does the
-    work, and so adds up all that it can.
+    `types` are those of its columns, without dictionaries, and `remote` is whether another engine does the work.
     """
 
     path: Path  # for messages
     connection: Any
-    source: str  # common table expressions
-    remote: bool
+    types: Mapping[str, pa.DataType]
+    base: str  # FROM clause, with a column _row of positions
+    remote: bool = False
+    notes: Sequence[tuple[str, str, int]] = ()  # on rows that were joined
 
-    def query(self, sql: str) -> pa.Table:
-        """Return the result of a query."""
-        return pa.Table.from_batches([*self._stream(sql, {})])
+    def query(self, sql: str, **tables: pa.Table) -> pa.Table:
+        """Return the result of a query, which may join tables of ours."""
+        return pa.Table.from_batches([*self.stream(sql, **tables)])
 
-    def of_units(self, units: pa.Table, parts: pa.Table, amount: str) -> Iterator[pa.RecordBatch]:
-        """Yield each row's `unit` and `part`, its amount, whether its sales are `unknown`, and `n`, how many rows.
-
-        Unit and part are positions in two tables of keys. Several rows of a unit and part may come as one.
-        """
-        keys, joins = {"unit": units, "part": parts}, ""
-        for name, table in keys.items():
-            joins += f" JOIN {name}s USING ({', '.join(column for column in table.column_names if column != 'factor')})"
-            keys[name] = table.append_column(name, pa.array(np.arange(len(table), dtype=np.int32)))
-        listed = f"{amount} AS amount, value IS NULL AS unknown, CAST(1 AS BIGINT) AS n"
-        sql = f"SELECT unit, part, {listed} FROM source{joins}"
-        if self.remote and amount != "row":
-            of = "BIGINT" if "BIGINT" in amount else "DOUBLE"
-            added = f"CAST(sum(amount) AS {of}) AS amount, bool_or(unknown) AS unknown, CAST(sum(n) AS BIGINT) AS n"
-            sql = f"SELECT unit, part, {added} FROM ({sql}) AS joined GROUP BY unit, part"
-        return self._stream(sql, keys)
-
-    def _stream(self, sql: str, tables: dict[str, pa.Table]) -> Iterator[pa.RecordBatch]:
-        """Yield the result of a query, which may join tables of ours, in batches in no particular order."""
+    def stream(self, sql: str, **tables: pa.Table) -> Iterator[pa.RecordBatch]:
+        """Yield the result of a query in batches in no particular order, of which the first may be empty."""
         with reading(self.path):
-            sql = f"WITH {self.source} {sql}"
             for name, table in tables.items():
                 if self.remote:
-                    self.connection.create_table(f"{name}s", table, temp=True, overwrite=True)
+                    self.connection.create_table(name, table, temp=True, overwrite=True)
                 else:
-                    self.connection.register(f"{name}s", table)
+                    self.connection.register(name, table)
             if self.remote:
                 reader = self.connection.sql(sql, dialect="duckdb").to_pyarrow_batches(chunk_size=ROWS_AT_ONCE)
             else:
                 reader = self.connection.sql(sql).to_arrow_reader(ROWS_AT_ONCE)
-            yield pa.RecordBatch.from_pylist([], reader.schema)  # so that there is one
+            yield pa.RecordBatch.from_pylist([], reader.schema)
             yield from reader
+
+    def refuse_long(self, most: int) -> None:
+        """Raise DataError if a column contains longer text than `most` characters."""
+        for name in (name for name, of in self.types.items() if is_text(of)):
+            long = f"bit_length({quoted(name)}) > {8 * most} AND length({quoted(name)}) > {most}"
+            found = self.query(f"SELECT length({quoted(name)}) AS found {self.base} WHERE {long} LIMIT 1")["found"]
+            for length in found.to_pylist():
+                expected, do = f"text of at most {most:,} characters", "shorten it, or use another column"
+                refuse(f"{self.path}, column {name!r}", expected, f"one of {length:,}", do)
 
 
 @contextmanager
-def rows_of(file: File) -> Iterator[Rows]:
-    """Open a file or database table for queries."""
+def rows_of(file: File, needed: Sequence[str], most: int = 0) -> Iterator[Rows]:
+    """Open some columns of a file, or of at least its first `most` rows, or of a database table for queries."""
+    others = file.attributes.column_names if file.attributes else []
+    own = [name for name in needed if name not in others] + ([file.named.join.key] if file.named.join else [])
     if file.engine:
         import ibis
 
         with reading(file.path):
-            connection = ibis.connect(file.engine)
-            schema = connection.table(file.path.name).schema().to_pyarrow()
+            remote = ibis.connect(file.engine)
+            types = _types(remote.table(file.path.name).schema().to_pyarrow(), own)
+        base = f"FROM (SELECT *, row_number() OVER () - 1 AS _row FROM {quoted(file.path.name)}) AS numbered"
         try:
-            yield _rows(file, connection, schema, "row_number() OVER () - 1", f"FROM {_quoted(file.path.name)}")
+            yield _joined(file, Rows(file.path, remote, types, base, True))
         finally:
-            connection.disconnect()
+            remote.disconnect()
         return
     import duckdb
 
-    settings: Any = {"memory_limit": MEMORY, "preserve_insertion_order": False, "autoload_known_extensions": False}
+    settings: Any = {"memory_limit": MEMORY, "preserve_insertion_order": most > 0, "autoload_known_extensions": False}
     with tempfile.TemporaryDirectory() as folder, duckdb.connect(config=settings) as database:
-        database.execute(f"SET temp_directory = {_literal(folder)}")
-        needed = [*dict.fromkeys([*file.theirs.values(), *file.months])]
-        source = _as_parquet(file, Path(folder, "rows.parquet"), needed)
-        base = f"FROM read_parquet({_literal(str(source))}, file_row_number = true)"
-        yield _rows(file, database, pa.parquet.read_schema(source), "file_row_number", base)
+        database.execute(f"SET temp_directory = {literal(folder)}")
+        paths = [_as_parquet(file, at, own, folder, most) for at in range(len(file.paths))]
+        cells = f"read_parquet([{', '.join(literal(str(path)) for path in paths)}], file_row_number = true)"
+        row = f"CAST(file_index AS BIGINT) * {_FILE} + file_row_number AS _row"
+        base, types = f"FROM (SELECT *, {row} FROM {cells}) AS numbered", _types(pa.parquet.read_schema(paths[0]), own)
+        yield _joined(file, Rows(file.path, database, types, base))
 
 
-def _rows(file: File, connection: Any, schema: pa.Schema, row: str, base: str) -> Rows:
-    """Return the rows of a table with a schema."""
-    types = {theirs: schema.field(theirs).type for theirs in [*file.theirs.values(), *file.months]}
-    types = {theirs: of.value_type if pa.types.is_dictionary(of) else of for theirs, of in types.items()}
-    quoted = {theirs: _quoted(theirs) for theirs in types}
-    rows = Rows(file.path, connection, f"cells AS (SELECT * {base})", bool(file.engine))
-    for theirs in (name for name, of in types.items() if is_text(of)):
-        column = quoted[theirs]
-        long = f"bit_length({column}) > {8 * LONGEST_NAME} AND length({column}) > {LONGEST_NAME}"
-        for length in rows.query(f"SELECT length({column}) AS found FROM cells WHERE {long} LIMIT 1")["found"]:
-            refuse_long(file.path, theirs, length.as_py(), LONGEST_NAME)
+def _types(schema: pa.Schema, names: Iterable[str]) -> dict[str, pa.DataType]:
+    types = {name: schema.field(name).type for name in names}
+    return {name: of.value_type if pa.types.is_dictionary(of) else of for name, of in types.items()}
+
+
+def _joined(file: File, rows: Rows) -> Rows:
+    """Return rows with their attributes from the second file of a map, if there is one."""
+    if not file.attributes or not (join := file.named.join):
+        return rows
+    key = f"CAST({quoted(join.key)} AS VARCHAR)"
+    base = f"{rows.base} JOIN attributes ON {key} = _key"
+    counts = (rows.query(f"SELECT count(*) AS n {each}", attributes=file.attributes) for each in (base, rows.base))
+    joined, count = (each["n"][0].as_py() for each in counts)
+    if not joined:
+        expected, do = f"keys of {join.file} in the column {join.key!r}", f"correct `join` in {file.map}, or the keys"
+        refuse(file.path, expected, f"none in {count:,} rows", do)
+    notes = [("rows", f"joined with {join.file}", joined)]
+    notes.append(("rows", f"left out: their {join.key} is not in {join.file}", count - joined))
+    types = _types(file.attributes.schema, file.attributes.column_names[1:])
+    return replace(rows, types={**rows.types, **types}, base=base, notes=notes)
+
+
+def source(file: File, rows: Rows) -> str:
+    """Return SQL that begins a query with the table `source`, which has the cells of a file under our names.
+
+    Beside them it has `row`, their position; `value`, the sales as a number, NULL if missing; `bad`, whether they are
+    invalid; and `pointed`, 1 if a point in them may mark decimals or thousands, 2 if their separators are clear, and 0
+    otherwise. A row of a wide file is one row per month.
+    """
+    rows.refuse_long(LONGEST_NAME)
+    types, row = rows.types, "_row"
     sold = [types[column] for column in file.months or [file.theirs["sales"]]]
     for ours, of in [*((ours, types[theirs]) for ours, theirs in file.theirs.items()), *(("sales", of) for of in sold)]:
         is_number = columns()[ours]["type"] == NUMBER
-        if not any(allowed(of) for allowed in (_NUMERIC if is_number else _PLAIN)):
+        if pa.types.is_nested(of) or (is_number and (pa.types.is_boolean(of) or pa.types.is_temporal(of))):
             where, expected = f"{file.path}, column {file.called(ours)}", "numbers" if is_number else "text"
             refuse(where, expected, f"values of type {of}", columns()[ours]["remedy"])
-    cells = {ours: _cell(file.named, ours, quoted[theirs], types[theirs]) for ours, theirs in file.theirs.items()}
+    cells = {ours: quoted(theirs) for ours, theirs in file.theirs.items()}
+    for ours in (ours for ours in cells if columns()[ours]["type"] == MONTH):
+        cells[ours] = as_date(file.named, cells[ours], types[file.theirs[ours]])
     if file.months:  # of which some may contain only whole numbers
         cast, months = "VARCHAR" if any(map(is_text, sold)) else "DOUBLE", len(file.months)
-        row = f"({row}) * {months} + unnest([{', '.join(map(str, range(months)))}])"
-        cells["month"] = f"unnest([{', '.join(map(_literal, file.months.values()))}])"
-        cells["sales"] = f"unnest([{', '.join(f'CAST({quoted[column]} AS {cast})' for column in file.months)}])"
+        row = f"_row * {months} + unnest([{', '.join(map(str, range(months)))}])"
+        cells["month"] = f"unnest([{', '.join(map(literal, file.months.values()))}])"
+        cells["sales"] = f"unnest([{', '.join(f'CAST({quoted(column)} AS {cast})' for column in file.months)}])"
     listed = ", ".join(f"{cell} AS {ours}" for ours, cell in cells.items())
     value, bad, pointed = _sales(file.named, has_text=any(map(is_text, sold)))
-    source = f"""cells AS (SELECT CAST({row} AS BIGINT) AS row, {listed} {base}),
+    return f"""WITH cells AS (SELECT CAST({row} AS BIGINT) AS row, {listed} {rows.base}),
 parsed AS (SELECT *, {value} AS value, {pointed} AS pointed FROM cells),
 source AS (SELECT *, COALESCE({bad}, FALSE) AS bad FROM parsed)"""
-    return Rows(file.path, connection, source, bool(file.engine))
 
 
-def _literal(text: str) -> str:
+def literal(text: str) -> str:
+    """Quote text for SQL."""
     return "'" + text.replace("'", "''") + "'"
 
 
-def _quoted(name: str) -> str:
+def quoted(name: str) -> str:
+    """Quote the name of a column or table for SQL."""
     return '"' + name.replace('"', '""') + '"'
 
 
-def _as_parquet(file: File, target: Path, needed: list[str]) -> Path:
-    """Return a Parquet file with the needed columns of the rows of a file and of those that continue it."""
-    if kind(file.path) == ".parquet" and len(file.paths) == 1:
-        return file.path
-    writer, count = None, 0
-    for at, path in enumerate(file.paths):
-        header, _, table = opened(path, file.named) if at else (file.header, {}, file.table)
-        if lacking := sorted({*needed} - {*header}):
-            refuse(path, f"the columns of {file.path}", f"no column {lacking[0]!r}", "add it, or leave the file out")
-        file.starts[at:] = [count]
-        for batch in batches(replace(file, path=path, table=table), needed):
-            rows = pa.Table.from_batches([batch]).select(needed)
-            writer, count = writer or pa.parquet.ParquetWriter(target, rows.schema), count + len(batch)
-            with reading(path):
-                writer.write_table(rows.cast(writer.schema))
-    if writer is None:
-        refuse(file.path, "rows of data", "only a header", "export it again")
-    writer.close()
-    return target
-
-
-def _cell(named: Map, ours: str, column: str, kind: pa.DataType) -> str:
-    """Return the SQL expression for a column's cells: dates for timestamps of a month, else the cells as they are."""
-    if columns()[ours]["type"] != MONTH or not (pa.types.is_timestamp(kind) or pa.types.is_date(kind)):
+def as_date(named: Map, column: str, kind: pa.DataType) -> str:
+    """Return the SQL expression for the cells of a column, with dates in place of timestamps."""
+    if not (pa.types.is_timestamp(kind) or pa.types.is_date(kind)):
         return column
     zone = getattr(kind, "tz", None)  # stored in UTC, where midnight in Shanghai falls on the previous day
     column = f"timezone('UTC', {column})" if named.timezone and not zone else column
     zone = named.timezone or (f"GMT{zone}" if zone and zone[0] in "+-" else zone)
-    return f"CAST({f'timezone({_literal(zone)}, {column})' if zone else column} AS DATE)"
+    return f"CAST({f'timezone({literal(zone)}, {column})' if zone else column} AS DATE)"
 
 
 def _sales(named: Map, has_text: bool) -> tuple[str, str, str]:
@@ -599,9 +624,9 @@ def _sales(named: Map, has_text: bool) -> tuple[str, str, str]:
     if not has_text:
         return "NULLIF(CAST(sales AS DOUBLE), CAST('NaN' AS DOUBLE))", bad, "0"
     thousands, declared = SPELLED.get(named.thousands, f"[{named.thousands}]"), {"thousands", "decimal"}
-    plain = f"regexp_replace(sales, {_literal(thousands)}, '', 'g')" if named.thousands else "sales"
-    known = f"sales NOT IN ({', '.join(map(_literal, ['', *named.missing]))})"
-    clear = f"NOT regexp_matches(sales, {_literal(EITHER)}) THEN 2 WHEN sales LIKE '%.%' THEN 1"
+    plain = f"regexp_replace(sales, {literal(thousands)}, '', 'g')" if named.thousands else "sales"
+    known = f"sales NOT IN ({', '.join(map(literal, ['', *named.missing]))})"
+    clear = f"NOT regexp_matches(sales, {literal(EITHER)}) THEN 2 WHEN sales LIKE '%.%' THEN 1"
     pointed = "0" if named.model_fields_set & declared else f"CASE WHEN NOT ({known}) THEN 0 WHEN {clear} ELSE 0 END"
-    bad += f" OR ({known} AND NOT regexp_matches(sales, {_literal(number_pattern(named.thousands, named.decimal))}))"
+    bad += f" OR ({known} AND NOT regexp_matches(sales, {literal(number_pattern(named.thousands, named.decimal))}))"
     return f"CASE WHEN {known} THEN TRY_CAST(replace({plain}, '{named.decimal}', '.') AS DOUBLE) END", bad, pointed

@@ -70,9 +70,14 @@ def _day(word: str, pattern: str) -> str:
     return (as_day(word, pattern) or "") if len(word) == digits else ""
 
 
+def between(thousands: str) -> str:
+    """Return a regular expression for a separator of thousands."""
+    return SPELLED.get(thousands, re.escape(thousands))
+
+
 def number_pattern(thousands: str, decimal: str) -> str:
     """Return a regular expression for numbers with the given separators."""
-    sign, point = SPELLED.get(thousands, re.escape(thousands)), re.escape(decimal)
+    sign, point = between(thousands), re.escape(decimal)
     whole = f"([0-9]{{1,3}}({sign}[0-9]{{2,3}})*{sign}[0-9]{{3}}|[0-9]+)" if thousands else "[0-9]+"
     return rf"^(-?({whole}({point}[0-9]*)?|{point}[0-9]+)([eE][+-]?[0-9]+)?)?$"
 
@@ -85,8 +90,8 @@ def number_signs(words: Sequence[str]) -> list[tuple[str, str]]:
     readings = dict[tuple[str, ...], tuple[str, str]]()
     signed = [word for word in words if not (word.isascii() and word.isdigit())]  # digits alone are unambiguous
     for thousands, decimal in SIGNS:
-        number, between = re.compile(number_pattern(thousands, decimal)), SPELLED.get(thousands, re.escape(thousands))
+        number = re.compile(number_pattern(thousands, decimal))
         if all(map(number.match, signed)):
-            plain = tuple(re.sub(between, "", word).replace(decimal, ".") for word in signed)
+            plain = tuple(re.sub(between(thousands), "", word).replace(decimal, ".") for word in signed)
             readings.setdefault(plain, (thousands, decimal))
     return [*readings.values()]

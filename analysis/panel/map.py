@@ -7,13 +7,14 @@ import json
 import math
 import re
 from functools import cache
+from pathlib import Path
 from typing import Annotated, Any, Literal
 from zoneinfo import available_timezones
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from analysis.provenance import ROOT
-from analysis.yaml import Labels, OneOrMore, Text, Texts, Written, is_, is_like
+from analysis.yaml import Labels, OneOrMore, Text, Texts, Written, is_, is_like, load
 
 ISO_MONTH, DOLLARS = "%Y-%m", "USD"
 
@@ -97,6 +98,13 @@ class Wide(Written):
     format: Format = ISO_MONTH
 
 
+class Join(Written):
+    """A second file, with attributes of each `key` of the first; its path is relative to the map or the first file."""
+
+    file: Text
+    key: Text
+
+
 class Map(Written):
     """Map from a researcher's own file to a panel."""
 
@@ -104,6 +112,7 @@ class Map(Written):
     platforms: Labels = {}  # their label: our code; omit if they use our codes; rows with one code are added up
     origins: Labels = {}
     wide: Wide | None = None  # omit if months are rows
+    join: Join | None = None  # a second file with attributes
     # period of a row; a week is dated by its first day; an order may be one of several a day, and returns are below 0
     rows: Literal["month", "day", "week", "order"] = "month"
     month_format: Formats = (ISO_MONTH,)  # formats of dates in cells
@@ -149,3 +158,11 @@ class Map(Written):
         if not rates and (currency or DOLLARS) == DOLLARS:
             return 1.0
         return next((rates[key] for key in (month, month[:4], "") if key in rates), math.nan)
+
+
+def joined(first: Path, map: Path | None = None) -> list[Path]:
+    """Return the path of the second file that a map joins to the first, if it does."""
+    if not map or not (join := load(map, Map).join):
+        return []
+    places = [folder / join.file for folder in (map.parent, first.parent)]
+    return [next(filter(Path.exists, places), places[0])]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import cached_property, wraps
@@ -110,20 +110,16 @@ class Panel:
     def __post_init__(self) -> None:
         """Raise DataError if the parts do not fit together or contain invalid values."""
         shape, ids = (len(self.firms), len(self.platforms), len(self.months)), self.firms.index
-        lacking, twice = [name for name in attributes() if name not in self.firms], [*ids[ids.duplicated()][:1]]
         gap = self.months.freqstr != "M" or (np.diff(self.months.asi8) != 1).any()
         low, high = np.fmin.reduce(self.sales, None, initial=0.0), np.fmax.reduce(self.sales, None, initial=0.0)
-        named = ids.append(pd.Index(self.firms.get("brand_group", ids).unique())).astype(str)
+        odd = low < 0 or high > LARGEST or 0 < high < 1 / LARGEST
+        named = ids.append(pd.Index(self.firms["brand_group"].unique())).astype(str)
         simulated = named[named.str.match(SIMULATED_ID) & (self.provenance == "real")]
         such = f"{len(simulated)} simulated ids such as {', '.join(map(repr, simulated[:1]))}"
         for wrong, expected, actual, remedy in (
-            (self.provenance not in UNITS, "real or simulated as provenance", repr(self.provenance), "use one of them"),
             (self.sales.shape != shape, f"sales of shape {shape}", str(self.sales.shape), "match its axes"),
-            (lacking, f"firms with {', '.join(attributes())}", f"no {', '.join(lacking)}", "add the column"),
-            (twice, "each firm once", f"{', '.join(map(repr, twice))} twice", "merge its rows"),
             (gap, "months without gaps", ", ".join(map(str, self.months[:3])), "include every month"),
-            (low < 0 or high == np.inf, "finite sales of at least 0", f"{low:g} to {high:g}", "correct them"),
-            (high > LARGEST or 0 < high < 1 / LARGEST, "plausible sales", f"a maximum of {high:g}", "correct the unit"),
+            (odd, f"sales from 0 to {LARGEST:g}", f"{low:g} to {high:g}", "correct them, or their unit"),
             (len(simulated), "real firms", such, "declare it simulated, or leave these firms out"),
         ):
             if wrong:
@@ -316,37 +312,40 @@ class Panel:
         DataError
             If the panel is simulated and a firm id does not look like SIM-0417.
         """
-        write([self], path)
+        write([self], path, {})
 
 
-def write(panels: Iterable[Panel], path: str | Path) -> None:
-    """Write panels of different firms, which agree in all else, to one Parquet file; see `Panel.to_parquet`."""
-    writer = None
+def write(panels: Iterable[Panel], path: str | Path, metadata: Mapping[str, str]) -> None:
+    """Write panels of different firms, which agree in all else, to one Parquet file; see `Panel.to_parquet`.
+
+    Metadata replace those of the panel.
+    """
+    kinds = {TEXT: pa.dictionary(pa.int32(), pa.string()), NUMBER: pa.float64(), MONTH: pa.date32()}
     with ExitStack() as closing:
-        for panel in panels:
+        for number, panel in enumerate(panels):
             unmarked = panel.firms.index[~panel.firms.index.str.match(SIMULATED_ID)]
             if panel.provenance == "simulated" and len(unmarked):
                 such = {"count": len(unmarked), "all": len(panel.firms), "firm": unmarked[0]}
                 refuse("a simulated panel", *said("unmarked", **such))
-            left = {"account", "renamed_from", "currency", "weight", *(["dose"] if panel.no_dose else [])}
-            names = [name for name in columns() if name not in left]
-            kinds = {TEXT: pa.dictionary(pa.int32(), pa.string()), NUMBER: pa.float64(), MONTH: pa.date32()}
-            schema = pa.schema([(name, kinds[columns()[name]["type"]]) for name in names])
-            if writer is None:  # text, no codes
-                opened = pa.parquet.ParquetWriter(path, schema, compression="zstd", store_schema=False)
-                writer = closing.enter_context(opened)
-                writer.add_key_value_metadata({"provenance": panel.provenance, "population": panel.population})
             axes = {"platform": panel.platforms, "month": panel.months.to_timestamp()}
             keys = pd.MultiIndex.from_product(axes.values(), names=axes).to_frame()
+            firms = panel.firms.rename_axis("firm").reset_index().assign(provenance=panel.provenance)
+            held = {*firms, *keys, "sales"} - ({"dose"} if panel.no_dose else set())
+            schema = pa.schema([(name, kinds[columns()[name]["type"]]) for name in columns() if name in held])
+            if number == 0:  # text, no codes
+                opened = pa.parquet.ParquetWriter(path, schema, compression="zstd", store_schema=False)
+                writer = closing.enter_context(opened)
+                stated = {"provenance": panel.provenance, "population": panel.population}
+                writer.add_key_value_metadata(stated | dict(metadata))
             step = max(1, _ROWS_AT_ONCE // len(keys))
-            for start in range(0, len(panel.firms), step):
-                some = panel.firms.iloc[start : start + step].rename_axis("firm").reset_index()
+            for start in range(0, len(firms), step):
+                some = firms.iloc[start : start + step]
                 rows, at = np.repeat(np.arange(len(some)), len(keys)), np.tile(np.arange(len(keys)), len(some))
                 cells = {"sales": pa.array(panel.sales[start : start + step].ravel(), from_pandas=True)}
-                for frame, places in ((some.assign(provenance=panel.provenance), rows), (keys, at)):
-                    for name in frame.columns.intersection(names):
+                for frame, places in ((some, rows), (keys, at)):
+                    for name in frame.columns.intersection(schema.names):
                         cells[name] = pa.array(frame[name], schema.field(name).type).take(pa.array(places))
-                writer.write_table(pa.table([cells[name] for name in names], schema))
+                writer.write_table(pa.table([cells[name] for name in schema.names], schema))
 
 
 def _month(dates: pd.Series) -> Ints:

@@ -9,22 +9,21 @@ if the user chooses it. Invalid cells are left to the reader, which reports them
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import pyarrow as pa
-import pyarrow.compute as pc
 
 from analysis.errors import refuse
-from analysis.panel.file import File, batches, encoding_of, opened, reading, refuse_kind, refuse_more, sheets
+from analysis.panel.file import File, as_date, encoding_of, opened, quoted, refuse_kind, refuse_more, rows_of, sheets
 from analysis.panel.formats import CHINA, MONEY, UNKNOWN, code_of, dates, number_signs
 from analysis.panel.map import RECOGNISED, Map, columns, sentence
-from analysis.untrusted import MISSING_SIGN, is_printable, refuse_long
+from analysis.untrusted import MISSING_SIGN, is_printable
 
 NAMES, KINDS, PLATFORMS = (RECOGNISED[name] for name in ("names", "values", "platforms"))
 IN_CHINA = "|".join(["mainland china", *map(re.escape, CHINA)])
@@ -36,20 +35,44 @@ STRAYS = 0.1  # largest share of values in a column of dates that are not dates
 LABELS = 100  # at most, for platforms, origins and currencies
 
 
-def propose(path: Path) -> str:
+def propose(path: Path, second: Path | None = None) -> str:
     """Propose a map for a file, with questions about what the file does not reveal.
+
+    Parameters
+    ----------
+    path : Path
+        The file with the sales.
+    second : Path, optional
+        A file with attributes, to be joined by the first column of both whose values all differ in it.
 
     Raises
     ------
     DataError
-        If the file is of an unsupported type, or has no rows.
+        If a file is of an unsupported type or has no rows, or the files have no key in common.
     """
     columns, of_file = _read(path)
-    if not columns or columns[0].text.empty:
-        refuse(path, "rows below a header", "none", "export it again")
+    if second:
+        of_file.append(_joined(columns, second, os.path.relpath(second, path.parent)))
     look = _Look(columns)
     head = sentence("proposed", path=_told([path.name], 200), rows=len(columns[0].text))
-    return "\n".join([head, *look.columns(), *of_file, *look.rest()]) + "\n"
+    rest = (look.labels, look.dates, look.numbers, look.currency, look.rows)
+    lines = (line for of_part in rest for line in of_part())
+    return "\n".join([head, *look.columns(), *of_file, *lines, *_ask("population")]) + "\n"
+
+
+def _joined(columns: list[_Column], second: Path, name: str) -> str:
+    """Add the columns of a second file, and return the map line about it."""
+    texts, others = {column.called: column.text for column in columns}, _read(second)[0]
+    shared = [column for column in others if column.called in texts and column.text.is_unique]
+    keys = sorted(shared, key=lambda column: -texts[column.called].isin(column.text).sum())
+    if not keys:
+        expected, do = "a column of the first file, with another value in each row", "give the two columns one name"
+        refuse(second, expected, ", ".join(column.name for column in others), do)
+    at = pd.Index(keys[0].text).get_indexer(texts[keys[0].called])
+    for column in (column for column in others if column.called not in texts):
+        columns.append(replace(column, text=column.text.reindex(at).fillna("").reset_index(drop=True)))
+    found = f"of {len(at):,} rows, {sum(at >= 0):,} have one of its {len(keys[0].text):,} keys"
+    return f"join: {{file: {_json(name)}, key: {_json(keys[0].called)}}}  # {found}"
 
 
 def _read(path: Path) -> tuple[list[_Column], list[str]]:
@@ -66,31 +89,22 @@ def _read(path: Path) -> tuple[list[_Column], list[str]]:
             break
     lines += [f"header_row: {row}  # the first row in which most cells are filled"] * (row > 1)
     refuse_more(path, len(header), COLUMNS_LOOKED_AT, "columns", "write a map by hand")
-    once = {name: name for name in header if header.count(name) == 1}  # a map cannot name others
+    if not (once := {name: name for name in header if header.count(name) == 1}):  # a map cannot name others
+        refuse(path, "columns with different names", ", ".join(header), "rename them")
     twice = [name for name in dict.fromkeys(header) if name not in once]
     lines += [f"# not used: {_told([name])}, which occurs in the header more than once" for name in twice]
-    count, parts = 0, [pa.table({name: pa.array([], pa.string()) for name in once})]
-    file = File(path, None, named, header, {}, None, once, {}, table, paths=[path])
-    for batch in batches(file, [*once]) if once else ():
-        if count >= ROWS_LOOKED_AT:
-            lines.append(f"# only the first {count:,} rows were inspected")
-            break
-        with reading(path):
-            parts.append(pa.table({name: _as_text(path, name, batch[name]) for name in once}))
-        count += len(batch)
-    dated = {name for name in once if count and pa.types.is_timestamp(batch[name].type)}
-    every = pa.concat_tables(parts).to_pandas()
-    return [_Column(name, every[name], name in dated) for name in once], lines
-
-
-def _as_text(path: Path, name: str, cells: pa.Array) -> pa.Array:
-    """Return cells as text, with dates as YYYY-MM-DD and missing cells empty."""
-    refuse_long(path, name, cells, LONGEST_LOOKED_AT)
-    if pa.types.is_dictionary(cells.type):
-        cells = cells.dictionary_decode()
-    if pa.types.is_timestamp(cells.type):
-        cells = pc.local_timestamp(cells).cast(pa.date32()) if cells.type.tz else cells.cast(pa.date32())
-    return pc.fill_null(cells.cast(pa.string()), "")
+    file = File(path, None, named, header, {}, None, once, {}, table, [path])
+    with rows_of(file, [*once], ROWS_LOOKED_AT) as rows:
+        rows.refuse_long(LONGEST_LOOKED_AT)
+        cells = {name: as_date(named, quoted(name), of) for name, of in rows.types.items()}
+        texts = (f"COALESCE(CAST({cell} AS VARCHAR), '') AS c{at}" for at, cell in enumerate(cells.values()))
+        every = rows.query(f"SELECT {', '.join(texts)} {rows.base} LIMIT {ROWS_LOOKED_AT}").to_pandas()
+    if every.empty:
+        refuse(path, "rows below a header", "none", "export it again")
+    if len(every) == ROWS_LOOKED_AT:
+        lines.append(f"# only the first {ROWS_LOOKED_AT:,} rows were inspected")
+    named_texts = zip(cells.items(), every, strict=True)
+    return [_Column(name, every[at], cell != quoted(name)) for (name, cell), at in named_texts], lines
 
 
 @dataclass(frozen=True, eq=False)
@@ -139,9 +153,8 @@ class _Column:
         """Short summary of the column's values."""
         if days := sorted(self.dates[0].values()):
             return f"{days[0][:7]} to {days[-1][:7]}"
-        each = f", {sum(self.words.values()) / len(self.words):,.0f} rows each" if self.words else ""
-        such = _told([*self.words][:3])
-        return f"{len(self.words):,} different{each}{', such as ' * bool(each)}{such}"
+        rows = sum(self.words.values()) / max(1, len(self.words))
+        return f"{len(self.words):,} different, {rows:,.0f} rows each, such as {_told([*self.words][:3])}"
 
 
 @dataclass(frozen=True, eq=False)
@@ -206,28 +219,24 @@ class _Look:
                 used.add(column)
         yield from (f"# not used: {column.name}  # {column.summary}" for column in self.all if column not in used)
 
-    def rest(self) -> Iterator[str]:
-        """Yield the map lines that follow `columns`."""
-        for lines in (self._labels, self._dates, self._numbers, self._currency, self._closures, self._rows):
-            yield from lines()
-        yield from _ask("population")
-
-    def _labels(self) -> Iterator[str]:
+    def labels(self) -> Iterator[str]:
         """Yield the map lines for platform and origin labels, with our codes."""
         if (column := self.column("platform")) and not {*column.words} <= PLATFORMS.keys():
             yield "platforms:  # their label: our code; sites of one platform are added up"
             for word, count in column.words.items():
-                code = code_of(word)
-                line = f"{_yaml(word)}: {code or 'WMT'}  # {count:,} rows"
-                yield f"  {line}" if code else f"  # ? {line}; WMT also covers other marketplaces, OWN own sites"
+                line = f"{_yaml(word)}: {code_of(word) or 'WMT'}  # {count:,} rows"
+                yield (
+                    f"  {line}" if code_of(word) else f"  # ? {line}; WMT also covers other marketplaces, OWN own sites"
+                )
         if (column := self.column("origin")) and not {*column.words} <= {"CN", "other"}:
-            has_china = any(re.fullmatch(IN_CHINA, word.lower()) for word in column.words)
-            yield "origins:  # CN for China" if has_china else f"# ? which label in {column.name} is China?\norigins:"
+            codes = {word: "CN" if re.fullmatch(IN_CHINA, word.lower()) else "other" for word in column.words}
+            ask = "" if "CN" in codes.values() else f"# ? which label in {column.name} is China?\n"
+            yield f"{ask}origins:  # CN for China"
             for word, count in column.words.items():
-                line = f"{_yaml(word)}: {'CN' if re.fullmatch(IN_CHINA, word.lower()) else 'other'}  # {count:,} rows"
+                line = f"{_yaml(word)}: {codes[word]}  # {count:,} rows"
                 yield f"  # ? {line}; or CN?" if re.fullmatch(RECOGNISED["near"], word.lower()) else f"  {line}"
 
-    def _dates(self) -> Iterator[str]:
+    def dates(self) -> Iterator[str]:
         """Yield the map lines for month and closure date formats."""
         prefix, group = self.wide
         if group:
@@ -259,10 +268,9 @@ class _Look:
         group = self.wide[1]
         return _Column("sales", pd.concat([column.text for column in group]), False) if group else self.column("sales")
 
-    def _numbers(self) -> Iterator[str]:
+    def numbers(self) -> Iterator[str]:
         """Yield the map lines for number separators and missing values."""
-        sales = self._sales()
-        if sales is None:
+        if not (sales := self._sales()):
             return
         separators = [f"{_json(thousands)}\ndecimal: {_json(decimal)}" for thousands, decimal in sales.numbers]
         if len(separators) > 1:
@@ -272,7 +280,7 @@ class _Look:
         if unknown := [word for word in sales.words if re.fullmatch(UNKNOWN, word.lower())]:
             yield f"missing: {json.dumps(unknown, ensure_ascii=False)}  # marks unknown values in {sales.name}"
 
-    def _currency(self) -> Iterator[str]:
+    def currency(self) -> Iterator[str]:
         """Yield the map lines for the sales currency and its exchange rates."""
         sales, by_row = self._sales(), self.column("currency")
         other = [word for word in by_row.words if word != "USD"] if by_row else []
@@ -287,17 +295,7 @@ class _Look:
             if not (len(signs) == 1 and re.fullmatch(RECOGNISED["dollars"], *signs)):
                 yield from _ask("currency", name=sales.name, signs=", ".join(signs) or "none")
 
-    def _closures(self) -> Iterator[str]:
-        """Yield the map line `closures: account` if closures differ within firms but not within accounts."""
-        firm, account, closed = map(self.column, ("firm", "account", "closed_on"))
-        if firm and account and closed:
-            pairs = pd.DataFrame({"firm": firm.text, "account": account.text, "closed": closed.text})
-            each = [pairs[[owner, "closed"]].drop_duplicates()[owner] for owner in ("firm", "account")]
-            firms, accounts = (int(owners.value_counts().gt(1).sum()) for owners in each)
-            if firms and not accounts:
-                yield f"closures: account  # closed_on differs between accounts of {firms:,} firms, never within one"
-
-    def _rows(self) -> Iterator[str]:
+    def rows(self) -> Iterator[str]:
         """Yield the map lines for the period that a row covers and the meaning of absent rows."""
         firm, account, platform, month, sales = map(self.column, ("firm", "account", "platform", "month", "sales"))
         unit = account or firm

@@ -18,18 +18,19 @@ from typing import Any, NoReturn
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from analysis.errors import refuse
 from analysis.estimate import Bools, Floats, Ints
 from analysis.panel import checks
 from analysis.panel.checks import Table, month_text
-from analysis.panel.file import File, Rows, open_file, refuse_more, rows_of, shown
+from analysis.panel.file import File, Rows, open_file, refuse_more, rows_of, shown, source
 from analysis.panel.map import columns, said, sentence
 from analysis.panel.panel import MONTH, NUMBER, TEXT, UNITS, Panel, attributes, write
 from analysis.provenance import SIMULATED_ID
 
 MOST_CELLS = 1 << 29  # firms x platforms x months: 4 GiB of sales, however few of them have a row
-_CELLS_AT_ONCE = 1 << 26  # of a piece of a panel that is built: half a GiB of sales
+_CELLS_AT_ONCE = 1 << 24  # of a piece of a panel that is built: 128 MiB of sales
 _MOST_GROUPS = 1 << 24  # combinations of attributes, or of platform, date and currency, that are compared in memory
 _DROPPED = ["what", "rule", "count"]
 
@@ -88,11 +89,8 @@ def read_panel(
     >>> panel
     simulated panel: 192 firms on AMZ, EBY, ALI, WMT, OWN, 2019-01 to 2022-06, sim-$, census
     """
-    for name, given, form in (("panel", path, "a Parquet or CSV"), ("map", map or "", "a YAML")):
-        if not isinstance(given, str | Path):
-            refuse(f"the {name}", "a path", type(given).__name__, f"write it to {form} file first")
-    with _opened([Path(path)], map, home, platforms) as (table, notes, rows):
-        panel = _panel(table, rows, notes)
+    with _opened([Path(path)], map, home, platforms) as (table, notes):
+        panel = _panel(table, notes)
     file, firms = table.file, panel.firms.index
     if len(firms) < 2:
         refuse(path, *said("few firms", count=len(firms), names=", ".join(firms)))
@@ -112,6 +110,7 @@ def build_panel(
     home: str,
     platforms: Sequence[str],
     pieces: int = 0,
+    sample: int = 0,
     engine: str = "",
 ) -> pd.DataFrame:
     """Write the panel of one file or several to Parquet, and reconcile it with their rows.
@@ -127,7 +126,9 @@ def build_panel(
     out : Path
         The Parquet file to write.
     pieces : int, optional
-        Number of pieces; by default as many as keep each below half a GiB of sales.
+        Number of pieces; by default as many as keep each below 128 MiB of sales.
+    sample : int, optional
+        Number of firms to sample, with weights, from categories without a closed firm; all by default.
     engine : str
         URL of a database, such as postgresql://host/name, in which the only path names a table.
 
@@ -141,43 +142,66 @@ def build_panel(
     DataError
         As `read_panel`.
     """
-    with _opened(paths, map, home, platforms, engine) as (table, notes, rows):
-        groups, parts = table.groups.fillna({"rate": 0.0, "amount": 0.0}), table.parts.fillna({"factor": 0.0})
-        read, kept = groups["amount"] @ groups["rate"], groups["amount"].to_numpy()[parts["group"]] @ parts["factor"]
-        firm = (table.units["firm"] != table.units["firm"].shift()).cumsum().to_numpy() - 1
+    with _opened(paths, map, home, platforms, engine) as (every, notes):
+        table, metadata = _sampled(every, sample) if sample else (every, {})
+        groups, parts = table.groups.fillna({"rate": 0.0, "amount": 0.0}), table.parts
+        sales = groups["amount"] @ groups["rate"]
+        outside = sales - groups["amount"].to_numpy()[parts["group"]] @ parts["factor"]
+        left_out = ("rows", "left out: in a month that is not covered whole", np.nan, outside)
+        lines: list[tuple[Any, ...]] = [("rows", "read", groups["n"].sum(), sales), left_out]
+        lines += [(*note, np.nan) for note in notes]
         pieces = pieces or math.ceil(len(table.units) * len(table.labels) * table.months / _CELLS_AT_ONCE)
-        dropped, known = [pd.DataFrame(notes, columns=_DROPPED)], list[tuple[int, float]]()
+        firm, firms = pd.factorize(table.units["firm"])
+        piece = firm * pieces // len(firms)
 
         def panels() -> Iterator[Panel]:
-            for some in np.array_split(np.arange(firm[-1] + 1), min(pieces, firm[-1] + 1)):
-                panel = _panel(table.of(table.units[(firm >= some[0]) & (firm <= some[-1])]), rows, [])
-                dropped.append(panel.dropped)
-                known.append((int(np.count_nonzero(~np.isnan(panel.sales))), float(np.nansum(panel.sales))))
+            for each in np.unique(piece):
+                panel = _panel(table.of(table.units[piece == each]), [])
+                known = int(np.count_nonzero(~np.isnan(panel.sales))), float(np.nansum(panel.sales))
+                lines.extend((*note, np.nan) for note in panel.dropped.itertuples(index=False))
+                lines.append(("cells", "written with known sales", *known))
                 has_dose = "dose" in table.units or table.file.named.closures == "account"
                 yield panel if has_dose else replace(panel, no_dose="judged when the panel is read")
 
-        write(panels(), out)
-    outside = [("rows", "left out: in a month that is not covered whole", np.nan, read - kept)]
-    lines = pd.DataFrame([("rows", "read", groups["n"].sum(), read), *outside], columns=[*_DROPPED, "sales"])
-    left = pd.concat(dropped).groupby(_DROPPED[:2], sort=False, as_index=False)["count"].sum()
-    cells = pd.DataFrame([("cells", "written with known sales", *np.sum(known, axis=0))], columns=lines.columns)
-    every = pd.concat([lines, left, cells], ignore_index=True).astype({"count": "Int64"})
-    return every[(every["count"] > 0) | (every["sales"].abs() > 0.005)]
+        write(panels(), out, metadata)
+    frame = pd.DataFrame(lines, columns=[*_DROPPED, "sales"])
+    added = frame.groupby(_DROPPED[:2], sort=False, as_index=False).sum(min_count=1).astype({"count": "Int64"})
+    return added[(added["count"] > 0) | (added["sales"].abs() > 0.005)]
+
+
+def _sampled(table: Table, count: int) -> tuple[Table, dict[str, str]]:
+    """Draw firms from categories without a closed one, by category and origin; return metadata on the sample, too.
+
+    Firms are drawn by a hash of their names, so that the sample is the same on every engine; all others are kept.
+    """
+    firms = table.units.assign(closed=table.units["closed_on"].notna()).groupby("firm")
+    firms = firms.agg(closed=("closed", "any"), category=("category", "first"), origin=("origin", "first"))
+    rest = firms[~firms["category"].isin(firms["category"][firms["closed"]])]
+    size = rest.groupby(["category", "origin"])["closed"].transform("size")
+    wanted = np.ceil(size * min(1.0, count / max(1, len(rest))))
+    drawn = pd.Series(pd.util.hash_array(rest.index.to_numpy(object)), rest.index)
+    drawn = drawn.groupby([rest["category"], rest["origin"]]).rank(method="first") <= wanted
+    weight = pd.Series(1.0, firms.index)
+    weight[rest.index] = np.where(drawn, size / wanted, 0.0)
+    values = {"drawn": int(drawn.sum()), "rest": len(rest), "kept": len(firms) - len(rest)}
+    units = table.units.assign(weight=table.units["firm"].map(weight) * table.units.get("weight", 1.0))
+    population = "sample" if table.file.population in ("census", "sample") else table.file.population
+    return table.of(units[units["weight"] > 0]), {"population": population, "sampled": sentence("drawn", **values)}
 
 
 @contextmanager
 def _opened(
     paths: Sequence[Path], map: str | Path | None, home: str | None, platforms: Sequence[str] | None, engine: str = ""
-) -> Iterator[tuple[Table, Notes, Rows]]:
-    """Open files, and yield their units and groups, notes, and their rows."""
-    path, file = paths[0], open_file(paths, Path(map) if map else None, platforms, engine)
+) -> Iterator[tuple[Table, Notes]]:
+    """Open files or a database table, and yield their units and groups, and notes."""
+    file = open_file(paths, Path(map) if map else None, platforms, engine)
     if home and file.named.home not in (None, home):
         refuse(map, *said("other home", home=home, found=file.named.home))
     home = home or file.named.home or "AMZ"
     if platforms is not None and home not in platforms:
-        refuse(path, *said("home not allowed", home=home, allowed=", ".join(platforms)))
-    with rows_of(file) as rows:
-        yield *_gather(file, rows, home), rows
+        refuse(file.path, *said("home not allowed", home=home, allowed=", ".join(platforms)))
+    with rows_of(file, [*dict.fromkeys([*file.theirs.values(), *file.months])]) as rows:
+        yield _gather(file, rows, home)
 
 
 # The distinct values of a file
@@ -187,12 +211,13 @@ def _gather(file: File, rows: Rows, home: str) -> tuple[Table, Notes]:
     """Return a file's units and groups, and notes."""
     names = [name for name in ("firm", "account", "renamed_from", *attributes(), "weight") if name in file.theirs]
     divide = ["platform", "month", *(name for name in ("currency", "provenance") if name in file.theirs)]
-    raw_units, raw_groups = _distinct(file, rows, names), _distinct(file, rows, divide, f", {_OF_SALES}")
+    sql = source(file, rows)
+    raw_units, raw_groups = (_distinct(file, rows, sql, *columns) for columns in ((names, ""), (divide, _OF_SALES)))
     if not len(raw_units):
         refuse(file.path, "rows of data", "only a header", "export it again")
     units, groups = checks.typed(file, raw_units, raw_groups)
     if groups["bad"].any() or groups["pointed"].max() == 1:
-        cells = "SELECT sales, count(*) AS n, min(row) AS first, max(row) AS last FROM source GROUP BY sales"
+        cells = f"{sql} SELECT sales, count(*) AS n, min(row) AS first, max(row) AS last FROM source GROUP BY sales"
         checks.typed(file, rows.query(f"{cells} ORDER BY bool_or(bad) DESC, first LIMIT {_MOST_GROUPS}"))
     units = units.sort_values("first")
     key = ["firm", "account"] if "account" in units and file.owner == "firm" else [file.owner]
@@ -203,25 +228,26 @@ def _gather(file: File, rows: Rows, home: str) -> tuple[Table, Notes]:
     keys = {"units": raw_units.select(key).take(pa.array(units.index)), "parts": raw_groups.select(divide)}
     units, wave = units.reset_index(drop=True), units["closed_on"].min()
     signs = _provenance(file, units, groups), _platforms(file, groups, home)
-    table = Table(file, units, groups, keys, begin, months, wave, *signs)
+    table = Table(file, rows, sql, units, groups, keys, begin, months, wave, *signs)
     checks.refuse_months(table)
     checks.refuse_spellings(table)
     if len(early := units[units["closed_on"] < begin]):
         found = month_text(early["closed_on"][early["first"].idxmin()])
         file.refuse(early, "closed_on", *said("early closure", first=month_text(begin), found=found))
-    others = len({*file.header} - {*file.theirs.values(), *file.months})
+    others = len({*file.header} - {*file.theirs.values(), *file.months, file.named.join and file.named.join.key})
+    notes += [("firms", text, len(units)) for key, text in file.metadata.items() if key == "sampled"]
     table, linked = _linked(table)
-    return table, [("columns", "left out: not named in the map", others), *notes, *linked]
+    return table, [*rows.notes, ("columns", "left out: not named in the map", others), *notes, *linked]
 
 
-_OF_SALES = """count(value) AS known, bool_or(bad) AS bad, max(pointed) AS pointed,
+_OF_SALES = """, count(value) AS known, bool_or(bad) AS bad, max(pointed) AS pointed,
 COALESCE(bool_or(value = 0), FALSE) AS zero, sum(abs(value)) AS size,
 CAST(sum(TRY_CAST(round(value * 100) AS BIGINT)) AS DOUBLE) / 100 AS amount"""
 
 
-def _distinct(file: File, rows: Rows, names: list[str], more: str = "") -> pa.Table:
+def _distinct(file: File, rows: Rows, sql: str, names: list[str], more: str) -> pa.Table:
     """Return the distinct combinations of columns, with the number of rows and the first and last of each."""
-    select = f"SELECT {', '.join(names)}, count(*) AS n, min(row) AS first, max(row) AS last{more} FROM source"
+    select = f"{sql} SELECT {', '.join(names)}, count(*) AS n, min(row) AS first, max(row) AS last{more} FROM source"
     found = rows.query(f"{select} GROUP BY {', '.join(names)} LIMIT {_MOST_GROUPS + 1}")
     do = "leave out columns of attributes that contain other values in each row"
     refuse_more(file.path, len(found), _MOST_GROUPS, f"combinations of {', '.join(names)}", do)
@@ -255,7 +281,7 @@ def _refuse_two(file: File, given: pd.DataFrame, owner: str, names: Sequence[str
         if len(wrong := twice[(twice[name] != known) & known.notna()].head(1)):
             say: Any = {TEXT: str, MONTH: month_text, NUMBER: float}[columns()[name]["type"]]
             both = wrong[name].iloc[0], known[wrong.index[0]]
-            value, other = (shown(None if pd.isna(cell) else say(cell)) for cell in both)
+            value, other = (shown(cell if pd.isna(cell) else say(cell)) for cell in both)
             key = "two closures" if name == "closed_on" and by_account else "two values"
             values = {"owner": owner, "id": wrong[owner].iloc[0], "value": value, "other": other}
             file.refuse(wrong.assign(n=1), name, *said(key, **values))
@@ -295,69 +321,62 @@ def _provenance(file: File, units: pd.DataFrame, groups: pd.DataFrame) -> str:
 # Cells of units, labels and months
 
 
-def _cells(table: Table, rows: Rows) -> tuple[Floats, Bools, int]:
+def _cells(table: Table) -> tuple[Floats, Bools, int]:
     """Return sales[unit, label, month], a mask of observed cells, and the number of rows used.
 
     Sales without a row are 0. Rows of months, of which each is a cell, keep their value; others are added up in whole
-    units of a power of ten of a dollar, so that their order does not change the sum. Each row sets a bit of its cell
-    (the bit of its day, for days or weeks), which reveals rows with the same key.
+    units of a power of ten of a dollar, so that their order does not change the sum. Each row has the bit of its day
+    (for days or weeks), and those of a cell reveal rows with the same key.
     """
-    named, parts, shape = table.file.named, table.parts, (len(table.units), len(table.labels), table.months)
+    rows, shape = table.rows, (len(table.units), len(table.labels), table.months)
     of = f"cells, from {shape[0]:,} firms or accounts, {shape[1]:,} platforms and {shape[2]:,} months"
     refuse_more(table.file.path, count := math.prod(shape), MOST_CELLS, of, "leave out firms, platforms or months")
-    by_month, by_day = named.rows == "month", named.rows in ("day", "week")
-    flat, bits, used = np.zeros(count), np.zeros(count, dtype=np.uint32 if by_day else np.uint8), 0
-    total = max(1.0, np.nansum(table.groups["size"] * table.groups["rate"]))
-    whole, unknown, scale = flat.view(np.int64), list[Ints](), 10.0 ** min(9, math.floor(math.log10(2**62 / total)))
-    factor = np.nan_to_num(parts["factor"]) * (1 if by_month else scale)
-    keys = table.keys["parts"].take(pa.array(parts["group"])).append_column("factor", pa.array(factor))
-    amount = "value * factor" if by_month else "CAST(floor(COALESCE(value, 0) * factor + 0.5) AS BIGINT)"
-    cell, bit = parts["cell"].to_numpy(), parts["bit"].to_numpy()
-    for batch in rows.of_units(table.keys["units"], keys, amount):
-        sums = (batch[name].to_numpy(zero_copy_only=False) for name in ("unit", "part", "amount", "unknown", "n"))
-        unit, part, amounts, lacking, n = sums
-        at = unit * np.int64(shape[1] * shape[2]) + cell[part]
-        used += int(n.sum())
-        if by_month:
-            flat[at] = amounts
-        else:
-            np.add.at(whole, at, amounts)
-            unknown.append(at[lacking.astype(bool)])
-        if by_day:
-            np.bitwise_or.at(bits, at, bit[part])
-        else:
-            bits[at] = 1
-    if named.rows != "order" and int(np.bitwise_count(bits).sum(dtype=np.int64)) < used:
-        _refuse_again(table, rows, keys)
-    if not by_month:
-        np.divide(whole, scale, out=flat)
-        flat[np.concatenate(unknown)] = np.nan
-    sales: Floats = flat.reshape(shape)
+    by_month, total = table.file.named.rows == "month", max(1.0, np.nansum(table.groups["size"] * table.groups["rate"]))
+    scale = 1.0 if by_month else 10.0 ** min(9, math.floor(math.log10(2**62 / total)))
+    amount = "value * factor" if by_month else f"CAST(floor(COALESCE(value, 0) * factor * {scale} + 0.5) AS BIGINT)"
+    listed = f"unit, cell, {amount} AS amount, value IS NULL AS unknown, bit AS bits, CAST(1 AS BIGINT) AS n"
+    sql = f"{table.source} SELECT {listed} FROM {table.joined}"
+    if rows.remote or not by_month:
+        added = f"CAST(sum(amount) AS {'DOUBLE' if by_month else 'BIGINT'}) AS amount, bool_or(unknown) AS unknown"
+        added += ", bit_or(bits) AS bits, count(*) AS n"
+        sql = f"SELECT unit, cell, {added} FROM ({sql}) AS parted GROUP BY unit, cell"
+    sales, seen, used, days = np.zeros(count), np.zeros(count, dtype=bool), 0, 0
+    for batch in rows.stream(sql, **table.tables):
+        values = (batch[name].to_numpy(zero_copy_only=False) for name in ("unit", "cell", "amount", "unknown"))
+        unit, cell, amounts, unknown = values
+        at = unit * np.int64(shape[1] * shape[2]) + cell
+        sales[at], seen[at] = np.where(unknown, np.nan, amounts / scale), True
+        used += pc.sum(batch["n"]).as_py() or 0
+        days += int(np.bitwise_count(batch["bits"].to_numpy()).sum())
+    if table.file.named.rows != "order" and (seen.sum() if by_month else days) < used:
+        _refuse_again(table)
+    sales, seen = sales.reshape(shape), seen.reshape(shape)
     if len(below := np.argwhere(sales < 0)):  # of orders
         unit, label, month = below[0]
         key = ", ".join(map(repr, [*table.ids.loc[unit], table.labels[label]]))
         more = f", the first of {len(below):,} such months" * (len(below) > 1)
         when, sold = month_text(month + table.begin), sales[unit, label, month]
         refuse(table.file.path, *said("returns", sales=sold, key=key, month=when, more=more))
-    return sales, bits.reshape(shape).astype(bool), used
+    return sales, seen, used
 
 
-def _refuse_again(table: Table, rows: Rows, keys: pa.Table) -> NoReturn:
+def _refuse_again(table: Table) -> NoReturn:
     """Raise DataError for the first row that repeats an earlier row's key."""
-    file, by_day, key = table.file, table.file.named.rows != "month", ["unit", "cell", "bit"]
-    found = pa.Table.from_batches(rows.of_units(table.keys["units"], keys, "row")).to_pandas()
-    every = found.sort_values("amount", ignore_index=True).join(table.parts, on="part")
-    every = every.join(table.groups[["platform", "date"]], on="group")
-    again = every[every.duplicated(key)].iloc[0]
-    before = every[(every[key] == again[key]).all(axis=1)].iloc[0]
-    row, when = again["amount"], f"{again['date']:{'%Y-%m-%d' if by_day else '%Y-%m'}}"
+    file, by_day = table.file, table.file.named.rows != "month"
+    earlier = "min(row) OVER (PARTITION BY unit, cell, bit) AS earlier"
+    keys = f"SELECT row, unit, part, {earlier} FROM {table.joined}"
+    again = f"{table.source}, keys AS ({keys}) SELECT * FROM keys WHERE row > earlier ORDER BY row LIMIT 1"
+    row, unit, part, earlier = (column[0].as_py() for column in table.rows.query(again, **table.tables).columns)
+    first = f"{table.source} SELECT part FROM {table.joined} WHERE row = {earlier}"
+    parts = [part, table.rows.query(first, **table.tables)["part"][0].as_py()]
+    group, before = (table.groups.loc[table.parts["group"][at]] for at in parts)
     where = ", ".join(file.called(name, row) for name in (*table.ids, "platform", "month"))
-    values = ", ".join(map(repr, [*table.ids.loc[again["unit"]], again["platform"], when]))
-    apart, days = abs((again["date"] - before["date"]).days), (before["date"].day, again["date"].day)
+    when = f"{group['date']:{'%Y-%m-%d' if by_day else '%Y-%m'}}"
+    key = ", ".join(map(repr, [*table.ids.loc[unit], group["platform"], when]))
+    apart, days = abs((group["date"] - before["date"]).days), (before["date"].day, group["date"].day)
     kind = ("days" if apart % 7 else "weeks") if apart else "key twice"
     path, at = file.place(row)
-    words = file.said(kind, key=values, before=file.row(before["amount"]), days=days)
-    refuse(f"{path}, row {at}, column {where}", *words)
+    refuse(f"{path}, row {at}, column {where}", *file.said(kind, key=key, before=file.row(earlier), days=days))
 
 
 # Accounts: renamed, closed one by one, and added up to firms
@@ -445,9 +464,9 @@ def _added(cells: Any, keys: Sequence[str], axis: int) -> Any:
 # The panel
 
 
-def _panel(table: Table, rows: Rows, notes: Notes) -> Panel:
+def _panel(table: Table, notes: Notes) -> Panel:
     """Add up the rows of a table's units to a panel, with the cells of absent rows filled."""
-    file, (cells, seen, used) = table.file, _cells(table, rows)
+    file, (cells, seen, used) = table.file, _cells(table)
     codes, owners = [*map(file.code, table.labels)], [*table.units["firm"]]
     if file.named.closures == "account":
         before = table.wave - (table.begin + np.arange(table.months))  # months, or NaN
@@ -456,7 +475,7 @@ def _panel(table: Table, rows: Rows, notes: Notes) -> Panel:
         notes = [*notes, *_close(table.units, sold)]
     sales, seen = (_added(_added(each, codes, 1), owners, 0) for each in (cells, seen))
     firms = _firms(file, table.units)
-    if weighted := "weight" in file.theirs:
+    if weighted := "weight" in table.units:
         sales *= firms["weight"].to_numpy()[:, np.newaxis, np.newaxis]
     has_sales = (seen & (sales >= 0)).any(axis=(1, 2))
     what = {"month": "cells" if file.months else "rows", "week": "weeks or parts of weeks"}
@@ -473,32 +492,29 @@ def _panel(table: Table, rows: Rows, notes: Notes) -> Panel:
 
 
 def _fill_absent(table: Table, sales: Floats, seen: Bools, closed_on: pd.Series) -> None:
-    """Fill the cells of absent rows in place, following the map's `absent`.
+    """Fill the cells of absent rows, which are 0, in place, following the map's `absent`.
 
     If absent rows are 0, an empty cell of a wide file counts as no row.
     """
-    file, groups, parts = table.file, table.groups, table.parts
-    rule, empty_is_absent = file.named.absent, bool(file.months) and file.named.absent not in (None, "missing")
-    if empty_is_absent:
+    file, groups, parts, rule = table.file, table.groups, table.parts, table.file.named.absent
+    has_row = groups["n"] > 0
+    if file.months and rule not in (None, "missing"):
         seen &= ~np.isnan(sales)
-        sales[~seen] = 0.0
-    has_row = (groups["known"] > 0 if empty_is_absent else groups["n"] > 0).to_numpy()[parts["group"]]
+        has_row = groups["known"] > 0
     covered = np.zeros(len(table.labels) * table.months, dtype=bool)
-    covered[parts["cell"][has_row]] = True
+    covered[parts["cell"][has_row.to_numpy()[parts["group"]]]] = True
     covered = _added(covered.reshape(-1, table.months), [*map(file.code, table.labels)], 0)
+    elsewhere = ~seen.any(axis=2, keepdims=True)
+    zero = elsewhere & covered
     if rule == "zero":
-        sales[:, :, ~covered.any(axis=0)] = np.nan
-        return
-    elsewhere = ~np.asarray(seen.any(axis=2))
-    absent = ~seen & ~elsewhere[:, :, np.newaxis] & covered.any(axis=0)
-    if file.months:
-        absent |= seen & np.isnan(sales)
-    if rule is None and absent.any() and not groups["zero"].any():
-        refuse(file.path, *file.said("absent rows", count=absent.sum(), cells=seen.size))
-    sales[~seen] = np.nan
-    for platform in range(len(covered)):
-        sales[:, platform][np.ix_(elsewhere[:, platform], covered[platform])] = 0.0
-    if rule == "zero_after_closure":
+        zero = np.broadcast_to(covered.any(axis=0), sales.shape)
+    elif rule == "zero_after_closure":
         month = closed_on.to_numpy("datetime64[M]").astype(np.int64) - table.begin
         after = np.arange(table.months) >= np.where(closed_on.isna(), table.months, month)[:, np.newaxis]
-        sales[:, 0][after & ~seen[:, 0] & covered[0]] = 0.0
+        zero[:, 0] |= after & covered[0]
+    elif rule is None and not groups["zero"].any():
+        absent = (~seen & ~elsewhere & covered.any(axis=0)) | (bool(file.months) & seen & np.isnan(sales))
+        if absent.any():
+            refuse(file.path, *file.said("absent rows", count=absent.sum(), cells=seen.size))
+    sales[~seen] = 0.0
+    sales[~(seen | zero)] = np.nan
