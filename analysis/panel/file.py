@@ -495,7 +495,11 @@ class Rows:
         """Yield the result of a query in batches in no particular order, of which the first may be empty."""
         with reading(self.path):
             for name, table in tables.items():
-                if self.remote:
+                if self.remote and self.connection.name == "pyspark":  # which has no temporary tables
+                    import ibis
+
+                    self.connection.create_view(name, ibis.memtable(table), overwrite=True)
+                elif self.remote:
                     self.connection.create_table(name, table, temp=True, overwrite=True)
                 else:
                     self.connection.register(name, table)
@@ -527,7 +531,9 @@ def rows_of(file: File, needed: Sequence[str], most: int = 0) -> Iterator[Rows]:
         with reading(file.path):
             remote = ibis.connect(file.engine)
             types = _types(remote.table(file.path.name).schema().to_pyarrow(), own)
-        base = f"FROM (SELECT *, row_number() OVER () - 1 AS _row FROM {quoted(file.path.name)}) AS numbered"
+        base = (
+            f"FROM (SELECT *, row_number() OVER (ORDER BY NULL) - 1 AS _row FROM {quoted(file.path.name)}) AS numbered"
+        )
         try:
             yield _joined(file, Rows(file.path, remote, types, base, True))
         finally:
