@@ -8,6 +8,7 @@ import pytest
 from analysis.errors import DataError
 from analysis.panel import read_panel
 from analysis.panel.propose import propose
+from runner.cli import main
 
 CENSUS = "population: census"
 SOLD = ["absent: zero", CENSUS]
@@ -125,3 +126,11 @@ def test_attributes_of_a_second_file_are_reconciled_and_a_key_that_comes_twice_i
         DataError, match="expected a column of the first file, with another value in each row; found id"
     ):
         propose(path, second)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("export", "answers"), EXPORTS)
+def test_a_report_is_made_of_an_export(tmp_path, export, answers):
+    path, _ = export(tmp_path)
+    own = ["--panel", str(path), "--map", str(answered(tmp_path, path, *answers))]
+    assert main(["run", "panel__03_closed_firms", *own, "--out", str(tmp_path / "out")]) == 0
