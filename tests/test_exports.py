@@ -63,31 +63,34 @@ def wide(folder):
     keys = [pd.DataFrame({"seller_id": seller, "site": site}) for site in sold]
     rows = pd.concat([pd.concat(pair, axis=1) for pair in zip(keys, frames, strict=True)])
     rows.to_stata(folder / "sales.dta", write_index=False)
-    attributes = pd.DataFrame({"brand_owner": seller // 2, "category": seller % 4, "seller": seller}).astype(str)
+    attributes = pd.DataFrame({"brand_owner": seller // 2, "category": seller % 4}).astype(str)
     attributes = attributes.radd("S").assign(country=np.where(seller % 8, "US", "China"), seller_id=seller)
     closed = np.where(seller % 8, "", "2021-05-03")
     attributes.assign(suspended_on=closed).to_csv(folder / "sellers.csv", index=False)
     return folder / "sales.dta", np.array([cells.sum(axis=0) for cells in sold.values()]).ravel()
 
 
-def answered(folder, path, *answers):
+def answered(folder, path, answers):
     """Write the map that is proposed for a file, and a second beside it, with answers in place of its questions."""
-    second = next(folder.glob("sellers.csv"), None)
-    lines = propose(path, second).splitlines()
+    lines = propose(path, next(folder.glob("sellers.csv"), None)).splitlines()
     lines = [line for line in lines if not line.endswith('"?"') and not line.startswith("# ?")]
     (folder / "a.yml").write_text("\n".join([*lines, *answers]), encoding="utf-8")
     return folder / "a.yml"
 
 
-EXPORTS = [(orders, SOLD), (sheet, ["currency: CNY", "rates: 0.15", CENSUS]), (wide, ["currency: USD", CENSUS])]
+EXPORTS = {orders: SOLD, sheet: ["currency: CNY", "rates: 0.15", CENSUS], wide: ["currency: USD", CENSUS]}
+HEAD = "brand_owner,category,country,seller_id,suspended_on"
+SECOND = {  # its rows, and what is wrong with them
+    "seller_id,country\n2,US\n3,US\n2,US\n": "expected each key once; found '2' in rows 2 and 4; keep one of them",
+    f"{HEAD}\nS,S,US,99,\n": "keys of sellers.csv in the column 'seller_id'; found none in 96 rows; correct `join` in",
+    "id,country\n1,China\n": "expected the column 'seller_id'; found the columns id, country; correct `join`",
+}
 
 
-@pytest.mark.parametrize(("export", "answers"), EXPORTS)
-def test_an_export_is_read_with_answers_to_its_questions_only_and_its_sums_are_those_of_pandas(
-    tmp_path, export, answers
-):
+@pytest.mark.parametrize("export", EXPORTS)
+def test_an_export_is_read_with_answers_to_its_questions_only_and_its_sums_are_those_of_pandas(tmp_path, export):
     path, expected = export(tmp_path)
-    panel = read_panel(path, map=answered(tmp_path, path, *answers))
+    panel = read_panel(path, map=answered(tmp_path, path, EXPORTS[export]))
     np.testing.assert_allclose(panel.sales.sum(axis=0).ravel(), expected, rtol=1e-12)
     assert panel.count_closed() == {orders: 4, sheet: 4, wide: 6}[export]
     assert not panel.data_warnings[1:]
@@ -95,42 +98,30 @@ def test_an_export_is_read_with_answers_to_its_questions_only_and_its_sums_are_t
 
 def test_a_row_of_totals_is_named_by_its_row(tmp_path):
     path, _ = sheet(tmp_path, totals=True)
-    answers = ["currency: CNY", "rates: 0.15", *SOLD]
-    with pytest.raises(
-        DataError, match=r"row 1445, column '卖家' \(firm\): expected rows of single firms; found '合计'"
-    ):
-        read_panel(path, map=answered(tmp_path, path, *answers))
+    found = r"row 1445, column '卖家' \(firm\): expected rows of single firms; found '合计'"
+    with pytest.raises(DataError, match=found):
+        read_panel(path, map=answered(tmp_path, path, [*EXPORTS[sheet], "absent: zero"]))
 
 
 def test_attributes_of_a_second_file_are_reconciled_and_a_key_that_comes_twice_is_refused(tmp_path):
     path, expected = wide(tmp_path)
-    map_, second = answered(tmp_path, path, "currency: USD", CENSUS), tmp_path / "sellers.csv"
-    lines = second.read_text().splitlines(keepends=True)
-    second.write_text("".join(lines[:-1]))
+    map_, second = answered(tmp_path, path, EXPORTS[wide]), tmp_path / "sellers.csv"
+    second.write_text("".join(second.read_text().splitlines(keepends=True)[:-1]))
     panel = read_panel(path, map=map_)
     assert panel.sales.sum() < expected.sum()
     notes = [["rows", "joined with sellers.csv", 94], ["rows", "left out: their seller_id is not in sellers.csv", 2]]
     assert panel.dropped.to_numpy().tolist()[:2] == notes
-    second.write_text("".join([*lines, lines[3]]))
-    with pytest.raises(
-        DataError, match=r"column 'seller_id': expected each key once; found '2' in rows 4 and 50; keep"
-    ):
-        read_panel(path, map=map_)
-    second.write_text(lines[0] + lines[1].replace(",0,", ",99,"))
-    with pytest.raises(
-        DataError, match=r"keys of sellers.csv in the column 'seller_id'; found none in 96 rows; correct"
-    ):
-        read_panel(path, map=map_)
-    second.write_text("id,country\n1,China\n")
-    with pytest.raises(
-        DataError, match="expected a column of the first file, with another value in each row; found id"
-    ):
+    for text, found in SECOND.items():
+        second.write_text(text)
+        with pytest.raises(DataError, match=found):
+            read_panel(path, map=map_)
+    with pytest.raises(DataError, match="expected a column of the first file, with another value in each row; found"):
         propose(path, second)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("export", "answers"), EXPORTS)
-def test_a_report_is_made_of_an_export(tmp_path, export, answers):
+@pytest.mark.parametrize("export", EXPORTS)
+def test_a_report_is_made_of_an_export(tmp_path, export):
     path, _ = export(tmp_path)
-    own = ["--panel", str(path), "--map", str(answered(tmp_path, path, *answers))]
+    own = ["--panel", str(path), "--map", str(answered(tmp_path, path, EXPORTS[export]))]
     assert main(["run", "panel__03_closed_firms", *own, "--out", str(tmp_path / "out")]) == 0

@@ -74,11 +74,11 @@ class Table:
     @cached_property
     def tables(self) -> dict[str, pa.Table]:
         """Tables `units` and `parts` to which `joined` refers, with the position of each as `unit` and `part`."""
-        units, parts = self.keys["units"], self.keys["parts"].take(pa.array(self.parts["group"]))
-        for name in ("cell", "factor", "bit"):
-            parts = parts.append_column(name, pa.array(self.parts[name]))
-        unit, part = (pa.array(np.arange(len(each), dtype=np.int32)) for each in (units, parts))
-        return {"units": units.append_column("unit", unit), "parts": parts.append_column("part", part)}
+        parts, positions = self.keys["parts"].take(pa.array(self.parts["group"])), np.arange(len(self.parts))
+        for name, cells in (*self.parts[["cell", "factor", "bit"]].items(), ("part", positions)):
+            parts = parts.append_column(name, pa.array(cells))
+        unit = pa.array(np.arange(len(self.units), dtype=np.int32))
+        return {"units": self.keys["units"].append_column("unit", unit), "parts": parts}
 
     @cached_property
     def labels(self) -> list[str]:

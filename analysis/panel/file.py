@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import csv
 import gzip
+import re
 import tempfile
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -40,6 +41,7 @@ UNPACKED_BYTES = 1 << 32  # that a file may declare
 MEMORY = "1GB"  # for the tables of the engine, to which the panel's array does not belong
 _FILE = 1 << 32  # positions of rows in a file; those of the next file follow
 _CODECS = {"utf-8": "utf-8", "gbk": "gb18030"}  # gb18030 includes all of GBK
+_RAGGED = re.compile(r"Row #(?P<row>\d+): Expected (?P<expected>\d+) columns, got (?P<found>\d+): (?P<text>.*)")
 _MARK = b"\xef\xbb\xbf"  # the byte order mark of UTF-8
 
 
@@ -448,24 +450,16 @@ def _batches(path: Path, named: Map, table: pa.Table | None, needed: list[str], 
 
 
 def _text_batches(path: Path, named: Map, needed: list[str]) -> Iterator[pa.RecordBatch]:
-    (_, sign), codec, ragged = _text_header(path, named), _CODECS[named.encoding], list[Any]()
-
-    def stop(row: pa.csv.InvalidRow) -> str:
-        ragged.append(row)
-        return "error"
-
-    above = named.header_row - 1
+    (_, sign), codec, above = _text_header(path, named), _CODECS[named.encoding], named.header_row - 1
     reading = pa.csv.ReadOptions(use_threads=False, block_size=_BYTES_AT_ONCE, encoding=codec, skip_rows=above)
-    lines = {"newlines_in_values": True, "ignore_empty_lines": False, "invalid_row_handler": stop}
-    parsing = pa.csv.ParseOptions(delimiter=sign, **lines)
+    parsing = pa.csv.ParseOptions(delimiter=sign, newlines_in_values=True, ignore_empty_lines=False)
     text = pa.csv.ConvertOptions(column_types=dict.fromkeys(needed, pa.string()), include_columns=needed)
     packed = "gzip" if kind(path) == ".csv.gz" else None
     try:
         yield from pa.csv.open_csv(pa.input_stream(path, compression=packed), reading, parsing, text)
-    except (pa.ArrowInvalid, UnicodeDecodeError):
-        for row in ragged:
-            lengths = {"expected": row.expected_columns, "found": row.actual_columns}
-            refuse(f"{path}, row {row.number}", *said("ragged row", text=row.text, sign=sign, **lengths))
+    except (pa.ArrowInvalid, UnicodeDecodeError) as error:
+        for row in _RAGGED.finditer(str(error)):
+            refuse(f"{path}, row {row['row']}", *said("ragged row", sign=sign, **row.groupdict()))
         _refuse_bytes(path, named.encoding)
         raise
 
@@ -524,7 +518,8 @@ class Rows:
 def rows_of(file: File, needed: Sequence[str], most: int = 0) -> Iterator[Rows]:
     """Open some columns of a file, or of at least its first `most` rows, or of a database table for queries."""
     others = file.attributes.column_names if file.attributes else []
-    own = [name for name in needed if name not in others] + ([file.named.join.key] if file.named.join else [])
+    keys = [file.named.join.key] if file.named.join else []
+    own = [*dict.fromkeys([*(name for name in needed if name not in others), *keys])]
     if file.engine:
         import ibis
 

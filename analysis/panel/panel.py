@@ -127,9 +127,8 @@ class Panel:
 
     def __repr__(self) -> str:
         """Summarise the panel in one line."""
-        months = f"{self.months[0]} to {self.months[-1]}"
-        size = f"{len(self.firms):,} firms on {', '.join(self.platforms)}, {months}, {self.unit}"
-        return f"{self.provenance} panel: {size}, {self.population}"
+        size = f"{len(self.firms):,} firms on {', '.join(self.platforms)}, {self.months[0]} to {self.months[-1]}"
+        return f"{self.provenance} panel: {size}, {self.unit}, {self.population}"
 
     @property
     def unit(self) -> str:

@@ -63,9 +63,8 @@ def propose(path: Path, second: Path | None = None) -> str:
 def _joined(columns: list[_Column], second: Path, name: str) -> str:
     """Add the columns of a second file, and return the map line about it."""
     texts, others = {column.called: column.text for column in columns}, _read(second)[0]
-    shared = [column for column in others if column.called in texts and column.text.is_unique]
-    keys = sorted(shared, key=lambda column: -texts[column.called].isin(column.text).sum())
-    if not keys:
+    keys = [column for column in others if column.called in texts and column.text.is_unique]
+    if not (keys := [column for column in keys if texts[column.called].isin(column.text).any()]):
         expected, do = "a column of the first file, with another value in each row", "give the two columns one name"
         refuse(second, expected, ", ".join(column.name for column in others), do)
     at = pd.Index(keys[0].text).get_indexer(texts[keys[0].called])

@@ -18,7 +18,6 @@ from typing import Any, NoReturn
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from analysis.errors import refuse
 from analysis.estimate import Bools, Floats, Ints
@@ -147,9 +146,9 @@ def build_panel(
         groups, parts = table.groups.fillna({"rate": 0.0, "amount": 0.0}), table.parts
         sales = groups["amount"] @ groups["rate"]
         outside = sales - groups["amount"].to_numpy()[parts["group"]] @ parts["factor"]
-        left_out = ("rows", "left out: in a month that is not covered whole", np.nan, outside)
-        lines: list[tuple[Any, ...]] = [("rows", "read", groups["n"].sum(), sales), left_out]
-        lines += [(*note, np.nan) for note in notes]
+        lines: list[tuple[Any, ...]] = [("rows", "read", groups["n"].sum(), sales)]
+        lines.append(("rows", "left out: in a month that is not covered whole", np.nan, outside))
+        lines.extend((*note, np.nan) for note in notes)
         pieces = pieces or math.ceil(len(table.units) * len(table.labels) * table.months / _CELLS_AT_ONCE)
         firm, firms = pd.factorize(table.units["firm"])
         piece = firm * pieces // len(firms)
@@ -174,16 +173,14 @@ def _sampled(table: Table, count: int) -> tuple[Table, dict[str, str]]:
 
     Firms are drawn by a hash of their names, so that the sample is the same on every engine; all others are kept.
     """
-    firms = table.units.assign(closed=table.units["closed_on"].notna()).groupby("firm")
-    firms = firms.agg(closed=("closed", "any"), category=("category", "first"), origin=("origin", "first"))
-    rest = firms[~firms["category"].isin(firms["category"][firms["closed"]])]
-    size = rest.groupby(["category", "origin"])["closed"].transform("size")
+    firms = table.units.groupby("firm").agg({"closed_on": "count", "category": "first", "origin": "first"})
+    rest = firms[~firms["category"].isin(firms["category"][firms["closed_on"] > 0])]
+    rest = rest.assign(drawn=pd.util.hash_array(rest.index.to_numpy(object)))
+    drawn = rest.groupby(["category", "origin"])["drawn"]
+    size = drawn.transform("size")
     wanted = np.ceil(size * min(1.0, count / max(1, len(rest))))
-    drawn = pd.Series(pd.util.hash_array(rest.index.to_numpy(object)), rest.index)
-    drawn = drawn.groupby([rest["category"], rest["origin"]]).rank(method="first") <= wanted
-    weight = pd.Series(1.0, firms.index)
-    weight[rest.index] = np.where(drawn, size / wanted, 0.0)
-    values = {"drawn": int(drawn.sum()), "rest": len(rest), "kept": len(firms) - len(rest)}
+    weight = (size / wanted).where(drawn.rank(method="first") <= wanted, 0.0).reindex(firms.index, fill_value=1.0)
+    values = {"drawn": int((weight[rest.index] > 0).sum()), "rest": len(rest), "kept": len(firms) - len(rest)}
     units = table.units.assign(weight=table.units["firm"].map(weight) * table.units.get("weight", 1.0))
     population = "sample" if table.file.population in ("census", "sample") else table.file.population
     return table.of(units[units["weight"] > 0]), {"population": population, "sampled": sentence("drawn", **values)}
@@ -337,17 +334,15 @@ def _cells(table: Table) -> tuple[Floats, Bools, int]:
     listed = f"unit, cell, {amount} AS amount, value IS NULL AS unknown, bit AS bits, CAST(1 AS BIGINT) AS n"
     sql = f"{table.source} SELECT {listed} FROM {table.joined}"
     if rows.remote or not by_month:
-        added = f"CAST(sum(amount) AS {'DOUBLE' if by_month else 'BIGINT'}) AS amount, bool_or(unknown) AS unknown"
-        added += ", bit_or(bits) AS bits, count(*) AS n"
-        sql = f"SELECT unit, cell, {added} FROM ({sql}) AS parted GROUP BY unit, cell"
+        amount = f"CAST(sum(amount) AS {'DOUBLE' if by_month else 'BIGINT'}) AS amount, bool_or(unknown) AS unknown"
+        listed = f"unit, cell, {amount}, bit_or(bits) AS bits, count(*) AS n"
+        sql = f"SELECT {listed} FROM ({sql}) AS parted GROUP BY unit, cell"
     sales, seen, used, days = np.zeros(count), np.zeros(count, dtype=bool), 0, 0
     for batch in rows.stream(sql, **table.tables):
-        values = (batch[name].to_numpy(zero_copy_only=False) for name in ("unit", "cell", "amount", "unknown"))
-        unit, cell, amounts, unknown = values
+        unit, cell, amounts, unknown, bits, n = (each.to_numpy(zero_copy_only=False) for each in batch.columns)
         at = unit * np.int64(shape[1] * shape[2]) + cell
         sales[at], seen[at] = np.where(unknown, np.nan, amounts / scale), True
-        used += pc.sum(batch["n"]).as_py() or 0
-        days += int(np.bitwise_count(batch["bits"].to_numpy()).sum())
+        used, days = used + int(n.sum()), days + int(np.bitwise_count(bits).sum())
     if table.file.named.rows != "order" and (seen.sum() if by_month else days) < used:
         _refuse_again(table)
     sales, seen = sales.reshape(shape), seen.reshape(shape)
