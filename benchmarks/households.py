@@ -4,24 +4,21 @@
 """
 
 import argparse
-import datetime
 from itertools import chain
 
 import numpy as np
 import pandas as pd
 
-from analysis import data
 from analysis.estimands.design import Design
 from analysis.evidence.verdicts import DO_NOT_USE, WITH_BOUNDS
 from market import audit, executor, grading
 from market import simulated_households as twin
 
 PRESETS = ("null", "floor_3k", "mid_3k", "ceiling_50k", "chill", "pretrend")
-FILE = data.DATA / "households" / "audit.csv"
 COLUMNS = [
     *("preset", "titles", "id", "unit", "first_seed", "last_seed", "closed", "markets", "truth"),
     *("bias", "bias_mc", "sd", "sd_mc", "mean_error", "mean_error_mc", "coverage", "coverage_mc"),
-    *("rejection", "rejection_mc", "grade", "reason", "provenance"),
+    *("rejection", "rejection_mc", "grade", "reason"),
 ]
 
 
@@ -35,7 +32,7 @@ def summarised(rows: pd.DataFrame) -> pd.DataFrame:
         covers = Design.level - summary["coverage"] <= grading.LOST_WITH_BOUNDS
         summary["grade"] = summary["grade"].mask(sets, covers.map({True: WITH_BOUNDS, False: DO_NOT_USE}))
         summary.loc[sets, ["bias", "bias_mc", "sd", "sd_mc", "reason"]] = np.nan
-        parts.append(summary.assign(titles=titles, provenance="simulated"))
+        parts.append(summary.assign(titles=titles))
     order = {name: rank for rank, name in enumerate([*PRESETS, *twin.TITLES])}
     table = pd.concat(parts, ignore_index=True)[COLUMNS]
     return table.sort_values(["preset", "titles"], key=lambda names: names.map(order), kind="stable", ignore_index=True)
@@ -49,6 +46,5 @@ if __name__ == "__main__":
     with executor.opened(options) as workers:
         replicates = audit.each_panel(twin.replicate, PRESETS, range(1, options.markets + 1), workers)
     summary = summarised(pd.DataFrame(chain(*replicates)))
-    summary.to_csv(FILE, index=False, float_format="%.6g", lineterminator="\n")
-    data.accept("household_audit", vintage=datetime.date.today().isoformat())
+    audit.write(summary, "household_audit")
     print(summary.to_string(index=False))

@@ -11,6 +11,7 @@ and Crowther, M. J. (2019), Using simulation studies to evaluate statistical met
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from datetime import date
 from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -36,7 +37,6 @@ from market.parameters import PLATFORMS, chosen
 if TYPE_CHECKING:
     from analysis.panel import Panel
 
-FILE = data.DATA / "audit.csv"
 PRESETS = (*parameters.PRESETS, *plain.PRESETS)
 REPLICATES = [
     *("preset", "seed", "closed", "level", "id", "label", "unit"),
@@ -329,19 +329,13 @@ def beside_audit(replicates: pd.DataFrame, table: pd.DataFrame) -> dict[str, Any
     }
 
 
-def write(table: pd.DataFrame, path: Path = FILE) -> bool:
-    """Write a table from :func:`summarise` to a CSV file in one step.
+def write(table: pd.DataFrame, name: str = "audit", root: Path = data.DATA) -> None:
+    """Write a table from :func:`summarise` to its CSV file in one step, and accept the file if it has changed.
 
     A column `provenance` contains "simulated" in every row.
-
-    Returns
-    -------
-    bool
-        True if the file has changed and must be accepted (``market-impact check --accept``).
     """
-    marked = table.assign(provenance="simulated")
-    content = marked.to_csv(index=False, float_format="%.6g", lineterminator="\n")  # the same bytes on every machine
-    if path.exists() and path.read_bytes() == content.encode():
-        return False
-    data.replace(path, content)
-    return True
+    file = root / data.card(name, root)["path"]
+    content = table.assign(provenance="simulated").to_csv(index=False, float_format="%.6g", lineterminator="\n")
+    if content.encode() != file.read_bytes():
+        data.replace(file, content)
+        data.accept(name, vintage=date.today().isoformat(), root=root)

@@ -48,20 +48,11 @@ def _of_market(make: Callable[[Market], Made], preset: str, seed: int) -> Made:
 
 
 def outcomes(market: Market, window: tuple[int, int] = (4, 9)) -> dict[str, float]:
-    """Return the effects of the closures in one market, in a window after the first wave.
+    """Return the effect of the closures in one market, in a window after the first wave, and the accounts closed.
 
-    `E3g`, `E3s` (percentage points), `E1a` (per cent), `moved` (per cent of the lost sales that moved with the closed
-    firms to other platforms; NaN if nothing was lost), and `accounts`, the expected number closed.
+    `E3g` is that on growth, in percentage points, and `accounts` the expected number.
     """
-    sales = Truth(market).window(*window)
-    growth, shares = sales.of_growth(), sales.of_loss()
-    return {
-        "E3g": growth["E3g"],
-        "E3s": growth["E3s"],
-        "E1a": sales.effect(sales.closed, slice(None)),
-        "moved": shares["d3"] + shares["d4"] + shares["d5"],
-        "accounts": expected_accounts(market),
-    }
+    return {"E3g": Truth(market).window(*window).of_growth()["E3g"], "accounts": expected_accounts(market)}
 
 
 def _changed(cases: list[dict[str, float]], window: tuple[int, int], market: Market) -> list[dict[str, float]]:
