@@ -11,14 +11,18 @@ import sys
 import tempfile
 from pathlib import Path
 
-import numpy as np
-import pandas as pd
-import pyarrow as pa
-import pyarrow.parquet as pq
+import duckdb
 
-from analysis.panel import Panel
-
-MONTHS = pd.period_range("2019-07", periods=36, freq="M")
+ROWS = """
+COPY (
+    SELECT format('SIM-{{:07d}}', k) AS firm, format('B{{:07d}}', k // 3) AS brand_group,
+        if(hash(k) % 5 < 2, 'CN', 'US') AS origin, format('c{{}}', hash(k) % 120) AS category, 'AMZ' AS platform,
+        CAST(DATE '2019-07-01' + to_months(CAST(n AS INT)) AS DATE) AS month, exp(8 + 2 * random()) AS sales,
+        if(hash(-k) % 100 = 0, DATE '2021-05-01', NULL) AS closed_on, if(hash(-k) % 100 = 0, 1.0, NULL) AS dose,
+        hash(k) / 2.0 ** 64 AS risk
+    FROM range({firms}) AS f(k), range(36) AS m(n) ORDER BY {order}
+) TO '{file}'
+"""
 READ = """
 import re, sys, time
 import pyarrow.csv, pyarrow.parquet
@@ -37,44 +41,16 @@ print(f"{seconds:6.1f} s   array {array:5.0f} MiB   peak {top:5.0f} MiB   {top /
 """
 
 
-def made_up(count: int) -> Panel:
-    """Generate a panel of `count` firms on one platform."""
-    rng = np.random.default_rng(0)
-    closed = np.where(rng.random(count) < 0.01, np.datetime64("2021-05-01", "us"), np.datetime64("NaT", "us"))
-    firms = pd.DataFrame(
-        {
-            "brand_group": [f"B{k // 3:07d}" for k in range(count)],
-            "origin": np.where(rng.random(count) < 0.4, "CN", "US"),
-            "category": [f"c{k}" for k in rng.integers(0, 120, count)],
-            "closed_on": closed,
-            "dose": np.where(np.isnat(closed), np.nan, 1.0),
-            "risk": rng.random(count),
-        },
-        index=pd.Index([f"SIM-{k:07d}" for k in range(count)], name="firm"),
-    )
-    sales = np.exp(rng.normal(8, 2, (count, 1, len(MONTHS))))
-    return Panel(sales, firms, ("AMZ",), MONTHS, "simulated")
-
-
-def by_month(source: Path, target: Path, count: int) -> None:
-    """Rewrite a panel's rows month by month, with firms in random order."""
-    table, rng = pq.read_table(source), np.random.default_rng(0)
-    with pq.ParquetWriter(target, table.schema) as writer:
-        for month in range(len(MONTHS)):
-            writer.write_table(table.take(pa.array(rng.permutation(count) * len(MONTHS) + month)))
-
-
 def main() -> None:
     """Print one line per row order."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--firms", type=int, default=1_000_000)
     count = parser.parse_args().firms
     with tempfile.TemporaryDirectory() as folder:
-        firms, months = Path(folder, "by_firm.parquet"), Path(folder, "by_month.parquet")
-        made_up(count).to_parquet(firms)
-        by_month(firms, months, count)
-        for path in (firms, months):
-            print(f"{path.stem:9}", end="", flush=True)
+        for name, order in (("by_firm", "k, n"), ("by_month", "n, hash(k)")):
+            path = Path(folder, f"{name}.parquet")
+            duckdb.execute(ROWS.format(firms=count, order=order, file=path))
+            print(f"{name:9}", end="", flush=True)
             subprocess.run([sys.executable, "-c", READ, str(path)], check=True)
 
 
