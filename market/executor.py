@@ -137,16 +137,15 @@ def opened(options: Namespace) -> Iterator[Executor]:
         if options.local_cluster is None and options.scheduler is None:
             yield stack.enter_context(Processes(options.workers))
             return
+        local = None
         try:
             import distributed
-        except ImportError as missing:
-            raise DesignError(
-                "Cannot use a dask cluster: the package `distributed` is missing; run pip install -e '.[cluster]'"
-            ) from missing
-        local = options.local_cluster and _local_cluster(options.local_cluster, stack)
-        try:
+
+            local = options.local_cluster and _local_cluster(options.local_cluster, stack)
             client = stack.enter_context(_answer(distributed.Client, local or options.scheduler or "(empty)"))
             client.wait_for_workers(1, timeout=PATIENCE)
+        except ImportError:
+            raise SystemExit("error: a cluster needs the package distributed: pip install -e '.[cluster]'") from None
         except (OSError, ValueError, MemoryError) as error:  # no address, no answer, another kind of server, no worker
             where, why = "" if local else f" {options.scheduler!r}", f"{error}" or "it does not answer"
             raise SystemExit(f"error: cannot use the cluster{where}: {why}; correct the address, or start it") from None
@@ -182,12 +181,6 @@ def _local_cluster(workers: int, stack: ExitStack) -> Any:
     return cluster
 
 
-def _process() -> ProcessPoolExecutor:
-    """Return a pool with a single process that starts on first use."""
-    fresh = multiprocessing.get_context("spawn")  # kernels have threads, and a fork would copy their locks but not them
-    return ProcessPoolExecutor(1, mp_context=fresh, initializer=_end_with_parent)
-
-
 def _end_with_parent() -> None:
     """Exit when the parent process ends, watching it from a thread.
 
@@ -199,6 +192,11 @@ def _end_with_parent() -> None:
         os._exit(1)
 
     Thread(target=watch, args=(multiprocessing.parent_process(),), daemon=True).start()
+
+
+_FRESH = multiprocessing.get_context("spawn")  # kernels have threads, and a fork would copy their locks but not them
+_process = partial(ProcessPoolExecutor, 1, mp_context=_FRESH, initializer=_end_with_parent)
+"""Return a pool with a single process that starts on first use."""
 
 
 def _single(make: Callable[..., Made], origin: dict[str, str], item: tuple[Any, ...]) -> Made:
