@@ -12,7 +12,7 @@ from typing import Any
 from analysis.errors import DataError, refuse
 from analysis.provenance import ROOT
 
-YAML_BYTES, YAML_DEPTH = 1 << 18, 12
+YAML_BYTES, YAML_DEPTH = 1 << 17, 12
 LONGEST_NAME = 200
 """Maximum length of a name, such as that of a firm; a longer one would not fit on a page."""
 MISSING_SIGN = "\u25a1"  # a white square, printed instead of unprintable characters
@@ -46,6 +46,12 @@ def admit(path: Path, most: int | None = None) -> None:
         refuse(path, "a file", what, "save its content to a file, and use that file")
     if most is not None and status.st_size > most:
         refuse(path, f"a file of at most {most:,} bytes", f"{status.st_size:,}", "check that it is the right file")
+
+
+def refuse_more(path: Path, size: int, most: int, of: str, do: str = "split the file, or aggregate its rows") -> None:
+    """Raise DataError if a file is larger than the limit."""
+    if size > most:
+        refuse(path, f"at most {most:,} {of}", f"{size:,}", do)
 
 
 def inside(folder: Path, name: str) -> Path:

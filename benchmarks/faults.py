@@ -15,7 +15,6 @@ from __future__ import annotations
 import argparse
 import io
 import json
-import multiprocessing
 import os
 import random
 import re
@@ -24,11 +23,10 @@ import signal
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 import zipfile
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date, timedelta
@@ -39,11 +37,11 @@ from typing import Any
 import psutil
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path.append(str(ROOT / "tests"))
+sys.path += [str(ROOT), str(ROOT / "tests")]
 
 from desk import WRITE_VERDICTS, Desk, describe  # noqa: E402
 
-from market import executor  # noqa: E402
+from benchmarks.fuzz import measured  # noqa: E402
 from runner import release  # noqa: E402
 
 FIRST = date(2024, 1, 1)  # early enough that no run is dated in the future
@@ -63,10 +61,7 @@ class World:
 
     folder: Path
     days: Iterator[int] = field(default_factory=count)
-    most: tuple[float, int] = (
-        0.0,
-        0,
-    )  # seconds of the processor and megabytes, with an altered release
+    most: tuple[float, int] = (0.0, 0)  # seconds of the processor and megabytes of a command that makes no report
 
     @property
     def desk(self) -> Desk:
@@ -93,37 +88,30 @@ class World:
         """Advance to the next day, so that all reports are due."""
         self.as_of = (FIRST + timedelta(days=next(self.days))).isoformat()
 
-    def measured(self, command: Sequence[str]) -> Ended:
+    def measured(self, *command: str) -> Ended:
         """Run another command than `run`; it is lost if it takes too long or too much memory."""
-        process = self.start(*command, run=False)
-        killer = threading.Timer(60, process.kill)
-        killer.start()
-        printed = process.stdout.read() if process.stdout else ""
-        _, status, usage = os.wait4(process.pid, 0)
-        killer.cancel()
-        process.returncode, took = os.waitstatus_to_exitcode(status), usage.ru_utime + usage.ru_stime
-        alone = "made again" not in printed
-        self.most = (max(self.most[0], took * alone), max(self.most[1], usage.ru_maxrss // 1024 * alone))
-        if process.returncode < 0 or (alone and (took > 10 or usage.ru_maxrss > 1 << 20)):
-            print(f"LOST  {command[0]}: {process.returncode}, {took:.1f} s, {usage.ru_maxrss >> 10} MB", flush=True)
+        done, seconds, most = measured(self.command(*command), env=self.environment)
+        alone = "made again" not in done.stdout
+        self.most = (max(self.most[0], seconds * alone), max(self.most[1], most * alone))
+        if done.returncode < 0 or (alone and (seconds > 10 or most > 1 << 10)):
+            print(f"LOST  {command[0]}: {done.returncode}, {seconds:.1f} s, {most} MB", flush=True)
             return LOST
-        return subprocess.CompletedProcess(command, process.returncode, printed)
+        return done
 
-    def start(
-        self, *options: str, run: bool = True, environment: dict[str, str] | None = None, **more: Any
-    ) -> subprocess.Popen[str]:
+    def command(self, *command: str) -> list[str]:
+        """Return the arguments by which a command is run on the project."""
+        return [sys.executable, "-c", COMMAND, str(self.desk.root), *command]
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """Environment of a command, with a folder for temporary files in the world."""
+        return os.environ | {"TMPDIR": str(self.folder / "tmp")}
+
+    def start(self, *options: str, environment: dict[str, str] | None = None, **more: Any) -> subprocess.Popen[str]:
         """Start a run; `more` is passed to `Popen`."""
-        variables = os.environ | {"TMPDIR": str(self.folder / "tmp")} | (environment or {})
-        command = [
-            sys.executable,
-            "-c",
-            COMMAND,
-            str(self.desk.root),
-            *(["run", "--as-of", self.as_of] * run),
-            *options,
-        ]
+        command = self.command("run", "--as-of", self.as_of, *options)
         pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
-        return subprocess.Popen(command, env=variables, **pipes, **more)
+        return subprocess.Popen(command, env=self.environment | (environment or {}), **pipes, **more)
 
     def run(self, *options: str, **more: Any) -> Ended:
         """Run the schedule to completion."""
@@ -207,26 +195,6 @@ def kernel_killed(most: float) -> Fault:
     return fault
 
 
-def squared(number: int) -> int:
-    """Return a number's square after a short delay."""
-    time.sleep(0.2)
-    return number**2
-
-
-def worker_killed(_: World) -> Ended | None:
-    """Kill one of the executor's workers at a random moment; its work must be redone."""
-
-    def kill() -> None:
-        if workers := multiprocessing.active_children():
-            os.kill(random.choice(workers).pid or 0, signal.SIGKILL)
-
-    timer = threading.Timer(random.uniform(0.0, 3.0), kill)
-    timer.start()
-    squares = [*executor.each(squared, [(number,) for number in range(8)], 2)]
-    timer.join()
-    return None if squares == [number**2 for number in range(8)] else LOST
-
-
 @contextmanager
 def replaced(file: Path, content: bytes | None) -> Iterator[None]:
     """Temporarily replace a file's content, or replace the file with a folder."""
@@ -294,33 +262,17 @@ def zipped(*files: tuple[str, bytes]) -> bytes:
 def alterations() -> Iterator[tuple[str, bytes | None]]:
     """Yield files of a release and their new content, or nothing for a pipe in their place."""
     deep, many, big = b"[" * 100_000, b"9" * 5_000, b"[" + b'{"a": 1},' * 2_000_000 + b"{}]"
-    odd = (
-        b"",
-        b"{",
-        b"[1]",
-        b"\xff\xfe\x00",
-        deep,
-        b'{"a": ' + many + b"}",
-        b"[NaN]",
-        b'[{"report": ["x"]}]',
-        big,
-        None,
-    )
-    yield from ((name, content) for name in ("verdicts.json", "01_first.ipynb", "changes.json") for content in odd)
+    odd = (b"", b"{", b"[1]", b"\xff\xfe\x00", deep, b'{"a": ' + many + b"}", b"[NaN]", b'[{"report": ["x"]}]', big)
+    for name in ("verdicts.json", "01_first.ipynb", "changes.json"):
+        yield from ((name, content) for content in (*odd, None))
     data, huge = ("datapackage.json", b"{"), ("figures.csv", bytes(1 << 30))
     cut = zipped(data)
-    archives = [b"PK", cut[:-9] + b"\xff" * 9, cut.replace(b"PK\x01\x02", b"PK\x01\x09"), zipped(), zipped(data)]
-    archives += [
-        zipped(data, data),
-        zipped(huge),
-        zipped(("/etc/x", b""), ("../x", b"")),
-        zipped(("figures.csv", deep)),
-    ]
-    yield from (("data.zip", content) for content in (*archives, None))
+    members = ((), (data,), (data, data), (huge,), (("/etc/x", b""), ("../x", b"")), (("figures.csv", deep),))
+    archives = [b"PK", cut[:-9] + b"\xff" * 9, cut.replace(b"PK\x01\x02", b"PK\x01\x09")]
+    yield from (("data.zip", content) for content in (*archives, *(zipped(*each) for each in members), None))
     for part in ("inputs", "files", "reports", "as_of", "previous"):
-        yield from (
-            (f"manifest.json: {part}", content) for content in (b"null", b"{}", b'"../x"', deep, b"[" + many + b"]")
-        )
+        values = (b"null", b"{}", b'"../x"', deep, b"[" + many + b"]")
+        yield from ((f"manifest.json: {part}", content) for content in values)
 
 
 def altered(name: str, content: bytes | None) -> Fault:
@@ -345,13 +297,9 @@ def altered(name: str, content: bytes | None) -> Fault:
             files = release.hashes(folder)
             (folder / release.MANIFEST).write_text(json.dumps({**manifest, "files": files}))
         both, ended_ = (str(world.out / older), str(folder)), list[Ended]()
-        for command in (
-            ("verify", both[1], "--no-again"),
-            ("diff", *both),
-            ("prune", "--keep", "9"),
-            ("verify", both[1]),
-        ):
-            ended_.append(world.measured(command))
+        verify = ("verify", both[1])
+        for command in ((*verify, "--no-again"), ("diff", *both), ("prune", "--keep", "9"), verify):
+            ended_.append(world.measured(*command))
         ended_.append(world.run())
         shutil.rmtree(world.out)
         shutil.copytree(kept, world.out, symlinks=True)
@@ -422,7 +370,6 @@ def faults(short: bool, most: float, whole: int) -> Iterator[tuple[str, Fault, i
     many, few = (3, 1) if short else (50, 5)
     yield "runner killed", killed(signal.SIGKILL, most), many
     yield "kernel killed", kernel_killed(most), many
-    yield "worker killed", worker_killed, many
     for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT, signal.SIGXCPU):
         yield number.name, killed(number, most), few
     yield "cell hangs", cell("import time; time.sleep(600)", "--timeout", "3"), 1

@@ -165,7 +165,8 @@ def _words(file: File, cells: pd.DataFrame, name: str) -> pd.Series:
     labels: dict[str, str] = {"platform": named.platforms, "origin": named.origins}.get(name, {})
     if limits.get("required"):
         file.refuse_where(words == "", cells, name, "a value")
-    file.refuse_where(words != words.str.strip(), cells, name, "text without spaces around it", "", "remove them")
+    plain = words.str.strip().str.replace("[●◐○]", "", regex=True)  # which mark printed figures
+    file.refuse_where(words != plain, cells, name, "text without spaces around it or ●, ◐ and ○", "", "remove them")
     if name in ("firm", "account", "platform", "origin", "category"):
         total = words.str.fullmatch(formats.TOTALS, case=False)
         file.refuse_where(total, cells, name, "rows of single firms", "", "leave out the rows of totals")

@@ -14,13 +14,14 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
-from itertools import zip_longest
+from itertools import takewhile, zip_longest
 from pathlib import Path
 from typing import IO, Any, NoReturn, cast
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.parquet
 
@@ -28,7 +29,7 @@ from analysis.errors import DataError, refuse
 from analysis.panel.formats import EITHER, SPELLED, number_pattern, strange
 from analysis.panel.map import Map, Wide, as_day, columns, joined, said
 from analysis.panel.panel import MONTH, NUMBER, POPULATIONS
-from analysis.untrusted import LONGEST_NAME, admit
+from analysis.untrusted import LONGEST_NAME, admit, refuse_more
 from analysis.yaml import load
 
 ROWS_AT_ONCE = 1 << 18
@@ -37,11 +38,11 @@ KINDS = (*OF_TEXT, ".parquet", ".xlsx", ".dta")
 _BYTES_AT_ONCE = 1 << 22  # per block of a text file, of which the reader runs some twenty ahead
 HEADER_BYTES, MOST_COLUMNS = 1 << 20, 10_000
 MOST_ROWS, MOST_CELLS = 1 << 31, 1 << 24  # rows in a file; cells and characters in a sheet, which is kept in memory
-UNPACKED_BYTES = 1 << 32  # that a file may declare
+UNPACKED_BYTES, BOOK_BYTES = 1 << 32, 1 << 28  # that a file, and a workbook, may declare
 MEMORY = "1GB"  # for the tables of the engine, to which the panel's array does not belong
 _FILE = 1 << 32  # positions of rows in a file; those of the next file follow
 _CODECS = {"utf-8": "utf-8", "gbk": "gb18030"}  # gb18030 includes all of GBK
-_RAGGED = re.compile(r"Row #(?P<row>\d+): Expected (?P<expected>\d+) columns, got (?P<found>\d+): (?P<text>.*)")
+_RAGGED = re.compile(r"Row #(?P<row>\d+): Expected (?P<expected>\d+) columns, got (?P<found>\d+): (?P<text>[^�]*)$")
 _MARK = b"\xef\xbb\xbf"  # the byte order mark of UTF-8
 
 
@@ -160,16 +161,24 @@ def refuse_kind(path: Path) -> None:
         refuse(path, f"a file of type {', '.join(KINDS)}", f"the type {path.suffix!r}", "convert it to one of these")
     with reading(path):
         if kind(path) == ".parquet":
-            refuse_more(path, pa.parquet.read_metadata(path).num_rows, MOST_ROWS, "rows")
+            size = path.stat().st_size
+            footer = int(np.fromfile(path, "<u4", 1, offset=max(0, size - 8))[0])
+            refuse_more(path, min(footer, size), 1 << 25, "bytes of metadata")
+            whole = pa.parquet.read_metadata(path)
+            refuse_more(path, whole.num_rows, *_most_rows(path))
+            groups = [whole.row_group(number) for number in range(whole.num_row_groups)]
+            size = max((group.total_byte_size - 2000 * group.num_rows for group in groups), default=0)
+            refuse_more(path, size, BOOK_BYTES, "bytes in a group of rows, beside 2,000 a row")
         elif kind(path) == ".xlsx":
-            size = sum(part.file_size for part in zipfile.ZipFile(path).infolist())
-            refuse_more(path, size, UNPACKED_BYTES, "unpacked bytes")
+            sizes = {part.filename: part.file_size for part in zipfile.ZipFile(path).infolist()}
+            size = sum(size * (1 if "worksheets/" in name else 4) for name, size in sizes.items())  # kept in memory
+            refuse_more(path, size, BOOK_BYTES, "unpacked bytes (four times those beside the sheets)")
 
 
-def refuse_more(path: Path, size: int, most: int, of: str, do: str = "split the file, or aggregate its rows") -> None:
-    """Raise DataError if a file is larger than the limit."""
-    if size > most:
-        refuse(path, f"at most {most:,} {of}", f"{size:,}", do)
+def _most_rows(path: Path) -> tuple[int, str]:
+    """Return how many rows any panel can have in a file of this size, since each has a key of its own."""
+    size = path.stat().st_size
+    return min(MOST_ROWS, (1 << 22) + size * (100 if kind(path) == ".parquet" else 1)), f"rows in {size:,} bytes"
 
 
 @contextmanager
@@ -310,6 +319,9 @@ def opened(path: Path, named: Map, engine: str = "") -> tuple[Sequence[str], dic
             table = _sheet(path, named)
             header = table.column_names
         else:
+            with pd.read_stata(path, chunksize=1 << 13, convert_categoricals=False) as some:  # a word is stored once
+                for name, cells in (column for frame in some for column in frame.select_dtypes("str").items()):
+                    refuse_more(path, int(cells.str.len().max()), 10 * LONGEST_NAME, f"characters in {name!r}")
             frame = pd.read_stata(path)
             size = int(frame.memory_usage(deep=True).sum())  # of which a .dta file stores repeated text once
             refuse_more(path, size, UNPACKED_BYTES, "unpacked bytes")
@@ -326,9 +338,10 @@ def _unpacked(path: Path) -> IO[bytes]:
 def undecodable(path: Path, encoding: str) -> Iterator[tuple[int, bytes, int]]:
     """Yield the row, bytes and place of the first wrong byte of each line that is not in the encoding."""
     with _unpacked(path) as stream:
-        for row, line in enumerate(iter(lambda: stream.readline(_BYTES_AT_ONCE), b""), start=1):
+        lines = iter(lambda: stream.readline(_BYTES_AT_ONCE), b"")
+        for row, line in enumerate(takewhile(lambda line: len(line) < _BYTES_AT_ONCE, lines), start=1):
             try:  # no reader accepts longer lines
-                line.decode(_CODECS[encoding], "strict" if len(line) < _BYTES_AT_ONCE else "replace")
+                line.decode(_CODECS[encoding])
             except UnicodeDecodeError as error:
                 yield row, line, error.start
 
@@ -404,11 +417,12 @@ def _sheet(path: Path, named: Map) -> pa.Table:
         rows.append(row)
         size += 1 + sum(len(cell) if isinstance(cell, str) else 1 for cell in row)
         refuse_more(path, size, MOST_CELLS, "cells and characters in a sheet", "save the sheet as .csv")
+        refuse_more(path, len(rows), 1 << 20, "rows in a sheet")  # as Excel: gaps are filled with rows
     while rows and not any(cell not in (None, "") for cell in rows[-1]):
         rows.pop()  # empty cells with formatting only
     if not (rows := rows[named.header_row - 1 :]):
         refuse(path, "a header and rows", "an empty sheet", "export it again")
-    cells = [*zip_longest(*rows)][: len(rows[0])]
+    cells = [*zip_longest(*(row[: len(rows[0])] for row in rows))]  # cut first: a stray cell may be far to the right
     return pa.table([_typed(column) for _, *column in cells], [_text(name) or "" for name, *_ in cells])
 
 
@@ -445,7 +459,9 @@ def _batches(path: Path, named: Map, table: pa.Table | None, needed: list[str], 
     """Yield some columns of a file in batches; raise DataError if there are more rows than `most`."""
     count, table = 0, pa.parquet.read_table(path, read_dictionary=needed) if kind(path) == ".parquet" else table
     for batch in table.select(needed).to_batches() if table else _text_batches(path, named, needed):
-        refuse_more(path, count := count + len(batch), most, "rows")
+        refuse_more(path, count := count + len(batch), *min((most, "rows"), _most_rows(path)))
+        if kind(path) in OF_TEXT and not any(pc.max(pc.binary_length(cells)).as_py() for cells in batch):
+            refuse(path, "rows of data", f"{len(batch):,} empty lines", "remove them")
         yield batch
 
 

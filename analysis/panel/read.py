@@ -23,10 +23,11 @@ from analysis.errors import refuse
 from analysis.estimate import Bools, Floats, Ints
 from analysis.panel import checks
 from analysis.panel.checks import Table, month_text
-from analysis.panel.file import File, Rows, open_file, refuse_more, rows_of, shown, source
+from analysis.panel.file import File, Rows, open_file, rows_of, shown, source
 from analysis.panel.map import columns, said, sentence
 from analysis.panel.panel import MONTH, NUMBER, TEXT, UNITS, Panel, attributes, write
 from analysis.provenance import SIMULATED_ID
+from analysis.untrusted import refuse_more
 
 MOST_CELLS = 1 << 29  # firms x platforms x months: 4 GiB of sales, however few of them have a row
 _CELLS_AT_ONCE = 1 << 24  # of a piece of a panel that is built: 128 MiB of sales
@@ -245,9 +246,10 @@ CAST(sum(TRY_CAST(round(value * 100) AS BIGINT)) AS DOUBLE) / 100 AS amount"""
 def _distinct(file: File, rows: Rows, sql: str, names: list[str], more: str) -> pa.Table:
     """Return the distinct combinations of columns, with the number of rows and the first and last of each."""
     select = f"{sql} SELECT {', '.join(names)}, count(*) AS n, min(row) AS first, max(row) AS last{more} FROM source"
-    found = rows.query(f"{select} GROUP BY {', '.join(names)} LIMIT {_MOST_GROUPS + 1}")
+    most = _MOST_GROUPS >> (6 * bool(more))
+    found = rows.query(f"{select} GROUP BY {', '.join(names)} LIMIT {most + 1}")
     do = "leave out columns of attributes that contain other values in each row"
-    refuse_more(file.path, len(found), _MOST_GROUPS, f"combinations of {', '.join(names)}", do)
+    refuse_more(file.path, len(found), most, f"combinations of {', '.join(names)}", do)
     return found
 
 
