@@ -34,8 +34,8 @@ bench: $(READY) ## time the runner against the plain way, all estimands as a pan
 	@OMP_NUM_THREADS=1 $(BIN)/python benchmarks/cost.py
 	@OMP_NUM_THREADS=1 $(BIN)/python benchmarks/estimators.py
 
-fuzz: $(READY) ## give every reader a thousand odd and damaged files; a traceback or a wait is an error
-	@$(BIN)/python -W ignore benchmarks/fuzz.py
+fuzz: $(READY) ## give every reader a thousand odd and damaged files, and bombs; a traceback, a wait or a gigabyte is an error; some readers with ARGS="map 'bomb a.csv'"
+	@$(BIN)/python -W ignore benchmarks/fuzz.py $(ARGS)
 
 quarter: $(READY) ## make up a dozen quarters of scheduled runs with changes and faults; what is not told as it was is an error; as many as QUARTERS=2
 	@QUARTERS=$(or $(QUARTERS),12) $(BIN)/python -m pytest -n 0 -m slow tests/test_quarter.py
