@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
-from itertools import takewhile, zip_longest
+from itertools import islice, takewhile, zip_longest
 from pathlib import Path
 from typing import IO, Any, NoReturn, cast
 
@@ -338,7 +338,7 @@ def _unpacked(path: Path) -> IO[bytes]:
 def undecodable(path: Path, encoding: str) -> Iterator[tuple[int, bytes, int]]:
     """Yield the row, bytes and place of the first wrong byte of each line that is not in the encoding."""
     with _unpacked(path) as stream:
-        lines = iter(lambda: stream.readline(_BYTES_AT_ONCE), b"")
+        lines = islice(iter(lambda: stream.readline(_BYTES_AT_ONCE), b""), 1 << 22)  # a second or two
         for row, line in enumerate(takewhile(lambda line: len(line) < _BYTES_AT_ONCE, lines), start=1):
             try:  # no reader accepts longer lines
                 line.decode(_CODECS[encoding])
