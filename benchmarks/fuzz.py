@@ -369,7 +369,7 @@ def bombs(size: int = 200 * MEGA) -> Iterator[tuple[str, Callable[..., None], tu
         yield from (("a.xlsx", book, (length, *each)) for length in (size >> 4, 10 * size)[: 1 + bool(each[-1])])
     yield from (("a.yml", text, (YAML_BYTES - len(each[0]), *each)) for each in MAPS)
     many, long = size >> 8, size >> 1
-    yield from (("a.dta", stata, each) for each in ((2, long), (many >> 8, MEGA >> 4), (many, 9999), (many >> 2, 2000)))
+    yield from (("a.dta", stata, each) for each in ((2, long), (many >> 8, MEGA >> 4), (many, 9999), (many >> 4, 2000)))
     shapes = (
         (size >> 4, 1, 8),
         (2, long),

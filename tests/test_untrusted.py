@@ -7,6 +7,7 @@ import json
 import os
 import re
 import zipfile
+from datetime import date
 
 import count
 import pandas as pd
@@ -164,6 +165,11 @@ def test_what_a_file_declares_is_held_against_a_limit_before_it_is_read(tmp_path
         assert "at most 500 unpacked bytes (" in refused(reader, book)
         assert "at most 500 unpacked bytes;" in refused(reader, stata)
     assert "at most 50 rows; found 72" in refused(read_panel, written(tmp_path, rows))
+
+
+def test_dates_in_the_place_of_words_are_words(tmp_path, rows):
+    panel = read_panel(written(tmp_path, rows.assign(category=date(2021, 5, 1)), "a.parquet"))
+    assert set(panel.firms["category"]) == {"2021-05-01"}
 
 
 def test_a_long_word_that_stands_once_in_a_file_is_refused_before_each_row_gets_it(tmp_path, monkeypatch):

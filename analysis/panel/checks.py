@@ -148,7 +148,8 @@ def typed(file: File, *raws: pa.Table) -> list[pd.DataFrame]:
 def _plain(raw: pa.Table) -> pd.DataFrame:
     """Return a table as a frame in which text, and months that are no dates, are text without nulls."""
     for at, name in enumerate(raw.column_names):
-        if columns().get(name, {}).get("type") in (TEXT, MONTH) and not pa.types.is_date(raw[name].type):
+        kind = columns().get(name, {}).get("type")
+        if kind == TEXT or (kind == MONTH and not pa.types.is_date(raw[name].type)):
             raw = raw.set_column(at, name, pc.fill_null(raw[name].cast(pa.string()), ""))
     return raw.to_pandas(date_as_object=False)
 

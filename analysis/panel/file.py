@@ -178,7 +178,7 @@ def refuse_kind(path: Path) -> None:
 def _most_rows(path: Path) -> tuple[int, str]:
     """Return how many rows any panel can have in a file of this size, since each has a key of its own."""
     size = path.stat().st_size
-    return min(MOST_ROWS, (1 << 22) + size * (100 if kind(path) == ".parquet" else 1)), f"rows in {size:,} bytes"
+    return min(MOST_ROWS, (1 << 22) + size * (32 if kind(path) == ".parquet" else 1)), f"rows in {size:,} bytes"
 
 
 @contextmanager
