@@ -107,10 +107,7 @@ def replicate(preset: str, seed: int) -> list[dict[str, Any]]:
     for titles in TITLES:
         twin = draw(truth, titles)
         at = {"preset": preset, "seed": seed, "titles": titles, "closed": int(truth.closed.sum())}
-        estimated = {
-            "E2a": real.exposed(twin.households)["effect"],
-            "V3": real.share(twin.households)["change"],
-        }
+        estimated = {"E2a": real.exposed(twin.households)["effect"], "V3": real.share(twin.households)["change"]}
         bounds = real.bounded(twin.households, closed_share)
         for name, true in twin.true.items():
             estimate, row = estimated[name], at | {"truth": true}

@@ -5,9 +5,8 @@ import re
 import sys
 from collections.abc import Iterable, Sequence
 from contextvars import ContextVar
-from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from typer import Argument, Option
@@ -187,8 +186,8 @@ def panel_(
 
     _refuse_existing(out)
     of = read_event(event or ON_RECORD)
-    how = partial(build_panel, source, out, map=map_, home=of.home, platforms=[*of.platforms])
-    lines = how(pieces=pieces, sample=sample, engine=engine)
+    how: dict[str, Any] = {"map": map_, "home": of.home, "platforms": [*of.platforms]}
+    lines = build_panel(source, out, **how, pieces=pieces, sample=sample, engine=engine)
     say(lines.to_string(index=False, float_format="{:,.2f}".format, na_rep=""))
 
 

@@ -309,9 +309,8 @@ def _work(run: Run, jobs: list[Job], read: Mapping[str, list[Verdict]] | None = 
         run.carry(job)
     if due:
         verdicts = list(chain(*(read or {}).values()))
-        workers = run.request.workers or os.cpu_count() or 1
         makes = [partial(_make, run, job, prints[job.name], whys[job.name], verdicts) for job in due]
-        run.kernels.each(makes, workers)
+        run.kernels.each(makes, run.request.workers or os.cpu_count() or 1)
 
 
 def _work_brief(run: Run, brief: Job) -> None:

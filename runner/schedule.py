@@ -277,8 +277,7 @@ def read(root: Path) -> list[Job]:
         stale = {"stale_after_days": str(report.fresh_days)} if report.fresh_days else {}
         stale = {name: text for name, text in stale.items() if name in parameters.declared(notebook).model_fields}
         for values in itertools.product(*report.parameters.values()):
-            given = stale | dict(zip(report.parameters, values, strict=True))
-            jobs.append(_one(root, plan, given, several, panels))
+            jobs.append(_one(root, plan, stale | dict(zip(report.parameters, values, strict=True)), several, panels))
         names = [job.name.casefold() for job in jobs]
         if twice := [job.name for job in jobs if names.count(job.name.casefold()) > 1]:
             raise DesignError(f"{where}: {len(twice)} reports are named {twice[0]}; use different names or values.")
@@ -291,13 +290,10 @@ def _one(root: Path, plan: Job, given: Mapping[str, str], several: list[str], pa
     event = given.get("event", "")
     places = [plan.notebook.parent / event, root / event] if event.endswith(".yml") else []
     swept = {name: paths[name].name if name in paths else given[name] for name in several}
-    name, sweep = (
-        "__".join([plan.name, *(f"{name}-{_slug(given[name])}" for name in several)]),
-        plan.name * bool(several),
-    )
+    name = "__".join([plan.name, *(f"{each}-{_slug(given[each])}" for each in several)])
     files = (*paths.values(), *[file for file in places if file.is_file()][:1])
     values = {**given, **{name: str(path) for name, path in paths.items()}}
-    return replace(plan, name=name, parameters=values, files=files, sweep=sweep, swept=swept)
+    return replace(plan, name=name, parameters=values, files=files, sweep=plan.name * bool(several), swept=swept)
 
 
 def _slug(text: str) -> str:
