@@ -39,6 +39,7 @@ _BYTES_AT_ONCE = 1 << 22  # per block of a text file, of which the reader runs s
 HEADER_BYTES, MOST_COLUMNS = 1 << 20, 10_000
 MOST_ROWS, MOST_CELLS = 1 << 31, 1 << 24  # rows in a file; cells and characters in a sheet, which is kept in memory
 UNPACKED_BYTES, BOOK_BYTES = 1 << 32, 1 << 28  # that a file, and a workbook, may declare
+CONSTANT = {name for name, column in columns().items() if "constantWithin" in column}
 MEMORY = "1GB"  # for the tables of the engine, to which the panel's array does not belong
 _FILE = 1 << 32  # positions of rows in a file; those of the next file follow
 _CODECS = {"utf-8": "utf-8", "gbk": "gb18030"}  # gb18030 includes all of GBK
@@ -233,7 +234,6 @@ def _attributes(path: Path, key: str, others: Sequence[str]) -> pa.Table:
 
 
 def _above(path: Path, named: Map) -> int:
-    """Return how many rows of a file are above those of data."""
     return 0 if kind(path) in (".parquet", ".dta", "") else named.header_row
 
 
@@ -435,9 +435,6 @@ def _text(cell: Any) -> str | None:
     return f"{cell:%Y-%m-%d}" if isinstance(cell, datetime) else None if cell is None else str(cell)
 
 
-# Rows
-
-
 def _as_parquet(file: File, at: int, needed: list[str], folder: str, most: int) -> Path:
     """Copy some columns of one of the files to Parquet, unless it is Parquet, and at least `most` rows if not 0."""
     path, target, count = file.paths[at], Path(folder, f"{at}.parquet"), 0
@@ -480,9 +477,6 @@ def _text_batches(path: Path, named: Map, needed: list[str]) -> Iterator[pa.Reco
         raise
 
 
-# Rows in SQL
-
-
 @dataclass(frozen=True)
 class Rows:
     """Rows of a file or database table, as the table `cells` in the SQL dialect of DuckDB.
@@ -495,7 +489,7 @@ class Rows:
     types: Mapping[str, pa.DataType]
     base: str  # FROM clause, with a column _row of positions
     remote: bool = False
-    notes: Sequence[tuple[str, str, int]] = ()  # on rows that were joined
+    own: str = ""  # `base` without the rows that were joined
 
     def query(self, sql: str, **tables: pa.Table) -> pa.Table:
         """Return the result of a query, which may join tables of ours."""
@@ -504,21 +498,25 @@ class Rows:
     def stream(self, sql: str, **tables: pa.Table) -> Iterator[pa.RecordBatch]:
         """Yield the result of a query in batches in no particular order, of which the first may be empty."""
         with reading(self.path):
-            for name, table in tables.items():
-                if self.remote and self.connection.name == "pyspark":  # which has no temporary tables
-                    import ibis
-
-                    self.connection.create_view(name, ibis.memtable(table), overwrite=True)
-                elif self.remote:
-                    self.connection.create_table(name, table, temp=True, overwrite=True)
-                else:
-                    self.connection.register(name, table)
+            self.register(**tables)
             if self.remote:
                 reader = self.connection.sql(sql, dialect="duckdb").to_pyarrow_batches(chunk_size=ROWS_AT_ONCE)
             else:
                 reader = self.connection.sql(sql).to_arrow_reader(ROWS_AT_ONCE)
             yield pa.RecordBatch.from_pylist([], reader.schema)
             yield from reader
+
+    def register(self, **tables: pa.Table) -> None:
+        """Let queries refer to tables of ours."""
+        for name, table in tables.items():
+            if self.remote and self.connection.name == "pyspark":  # which has no temporary tables
+                import ibis
+
+                self.connection.create_view(name, ibis.memtable(table), overwrite=True)
+            elif self.remote:
+                self.connection.create_table(name, table, temp=True, overwrite=True)
+            else:
+                self.connection.register(name, table)
 
     def refuse_long(self, most: int) -> None:
         """Raise DataError if a column contains longer text than `most` characters."""
@@ -571,35 +569,37 @@ def _joined(file: File, rows: Rows) -> Rows:
     """Return rows with their attributes from the second file of a map, if there is one."""
     if not file.attributes or not (join := file.named.join):
         return rows
-    key = f"CAST({quoted(join.key)} AS VARCHAR)"
-    base = f"{rows.base} JOIN attributes ON {key} = _key"
-    counts = (rows.query(f"SELECT count(*) AS n {each}", attributes=file.attributes) for each in (base, rows.base))
-    joined, count = (each["n"][0].as_py() for each in counts)
-    if not joined:
-        expected, do = f"keys of {join.file} in the column {join.key!r}", f"correct `join` in {file.map}, or the keys"
-        refuse(file.path, expected, f"none in {count:,} rows", do)
-    notes = [("rows", f"joined with {join.file}", joined)]
-    notes.append(("rows", f"left out: their {join.key} is not in {join.file}", count - joined))
+    rows.register(attributes=file.attributes)
     types = _types(file.attributes.schema, file.attributes.column_names[1:])
-    return replace(rows, types={**rows.types, **types}, base=base, notes=notes)
+    base = f"{rows.base} JOIN attributes ON CAST({quoted(join.key)} AS VARCHAR) = _key"
+    return replace(rows, types={**rows.types, **types}, base=base, own=rows.base)
 
 
-def source(file: File, rows: Rows) -> str:
+def source(file: File, rows: Rows, *, attributes: bool = True) -> str:
     """Return SQL that begins a query with the table `source`, which has the cells of a file under our names.
+
+    Without `attributes`, those of a second file are left out, unless they tell apart the cells of the panel.
 
     Beside them it has `row`, their position; `value`, the sales as a number, NULL if missing; `bad`, whether they are
     invalid; and `pointed`, 1 if a point in them may mark decimals or thousands, 2 if their separators are clear, and 0
     otherwise. A row of a wide file is one row per month.
     """
-    rows.refuse_long(LONGEST_NAME)
     types, row = rows.types, "_row"
     sold = [types[column] for column in file.months or [file.theirs["sales"]]]
     for ours, of in [*((ours, types[theirs]) for ours, theirs in file.theirs.items()), *(("sales", of) for of in sold)]:
         is_number = columns()[ours]["type"] == NUMBER
-        if pa.types.is_nested(of) or (is_number and (pa.types.is_boolean(of) or pa.types.is_temporal(of))):
+        no_text, no_number = (
+            pa.types.is_nested(of) or "binary" in str(of),
+            pa.types.is_boolean(of) or pa.types.is_temporal(of),
+        )
+        if no_text or (is_number and no_number):
             where, expected = f"{file.path}, column {file.called(ours)}", "numbers" if is_number else "text"
             refuse(where, expected, f"values of type {of}", columns()[ours]["remedy"])
-    cells = {ours: quoted(theirs) for ours, theirs in file.theirs.items()}
+    joined = {
+        ours for ours, theirs in file.theirs.items() if file.attributes and theirs in file.attributes.column_names
+    }
+    joined = set() if attributes or joined - CONSTANT else joined
+    cells = {ours: quoted(theirs) for ours, theirs in file.theirs.items() if ours not in joined}
     for ours in (ours for ours in cells if columns()[ours]["type"] == MONTH):
         cells[ours] = as_date(file.named, cells[ours], types[file.theirs[ours]])
     if file.months:  # of which some may contain only whole numbers
@@ -609,7 +609,7 @@ def source(file: File, rows: Rows) -> str:
         cells["sales"] = f"unnest([{', '.join(f'CAST({quoted(column)} AS {cast})' for column in file.months)}])"
     listed = ", ".join(f"{cell} AS {ours}" for ours, cell in cells.items())
     value, bad, pointed = _sales(file.named, has_text=any(map(is_text, sold)))
-    return f"""WITH cells AS (SELECT CAST({row} AS BIGINT) AS row, {listed} {rows.base}),
+    return f"""WITH cells AS (SELECT CAST({row} AS BIGINT) AS row, {listed} {rows.own if joined else rows.base}),
 parsed AS (SELECT *, {value} AS value, {pointed} AS pointed FROM cells),
 source AS (SELECT *, COALESCE({bad}, FALSE) AS bad FROM parsed)"""
 

@@ -18,6 +18,7 @@ from typing import Any, NoReturn
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from analysis.errors import refuse
 from analysis.estimate import Bools, Floats, Ints
@@ -27,10 +28,10 @@ from analysis.panel.file import File, Rows, open_file, rows_of, shown, source
 from analysis.panel.map import columns, said, sentence
 from analysis.panel.panel import MONTH, NUMBER, TEXT, UNITS, Panel, attributes, write
 from analysis.provenance import SIMULATED_ID
-from analysis.untrusted import refuse_more
+from analysis.untrusted import LONGEST_NAME, refuse_more
 
 MOST_CELLS = 1 << 29  # firms x platforms x months: 4 GiB of sales, however few of them have a row
-_CELLS_AT_ONCE = 1 << 24  # of a piece of a panel that is built: 128 MiB of sales
+_CELLS_AT_ONCE = 1 << 25  # of a piece of a panel that is built: 256 MiB of sales
 _MOST_GROUPS = 1 << 24  # combinations of attributes, or of platform, date and currency, that are compared in memory
 _DROPPED = ["what", "rule", "count"]
 
@@ -126,7 +127,7 @@ def build_panel(
     out : Path
         The Parquet file to write.
     pieces : int, optional
-        Number of pieces; by default as many as keep each below 128 MiB of sales.
+        Number of pieces; by default as many as keep each below 256 MiB of sales.
     sample : int, optional
         Number of firms to sample, with weights, from categories without a closed firm; all by default.
     engine : str
@@ -209,8 +210,11 @@ def _gather(file: File, rows: Rows, home: str) -> tuple[Table, Notes]:
     """Return a file's units and groups, and notes."""
     names = [name for name in ("firm", "account", "renamed_from", *attributes(), "weight") if name in file.theirs]
     divide = ["platform", "month", *(name for name in ("currency", "provenance") if name in file.theirs)]
-    sql = source(file, rows)
-    raw_units, raw_groups = (_distinct(file, rows, sql, *columns) for columns in ((names, ""), (divide, _OF_SALES)))
+    rows.refuse_long(LONGEST_NAME)
+    sql = source(file, rows, attributes=False)
+    raw_units = _distinct(file, rows, source(file, rows), names, "")
+    raw_groups = _distinct(file, rows, sql, divide, _OF_SALES)
+    joined = _reconciled(file, rows, pc.sum(raw_units["n"]).as_py() or 0)
     if not len(raw_units):
         refuse(file.path, "rows of data", "only a header", "export it again")
     units, groups = checks.typed(file, raw_units, raw_groups)
@@ -235,7 +239,7 @@ def _gather(file: File, rows: Rows, home: str) -> tuple[Table, Notes]:
     others = len({*file.header} - {*file.theirs.values(), *file.months, file.named.join and file.named.join.key})
     notes += [("firms", text, len(units)) for key, text in file.metadata.items() if key == "sampled"]
     table, linked = _linked(table)
-    return table, [*rows.notes, ("columns", "left out: not named in the map", others), *notes, *linked]
+    return table, [*joined, ("columns", "left out: not named in the map", others), *notes, *linked]
 
 
 _OF_SALES = """, count(value) AS known, bool_or(bad) AS bad, max(pointed) AS pointed,
@@ -251,6 +255,18 @@ def _distinct(file: File, rows: Rows, sql: str, names: list[str], more: str) -> 
     do = "leave out columns of attributes that contain other values in each row"
     refuse_more(file.path, len(found), most, f"combinations of {', '.join(names)}", do)
     return found
+
+
+def _reconciled(file: File, rows: Rows, cells: int) -> Notes:
+    """Return notes on rows that were joined with a second file; raise DataError if none were."""
+    if not (join := file.named.join):
+        return []
+    joined, count = cells // max(1, len(file.months)), rows.query(f"SELECT count(*) AS n {rows.own}")["n"][0].as_py()
+    if count and not joined:
+        expected, do = f"keys of {join.file} in the column {join.key!r}", f"correct `join` in {file.map}, or the keys"
+        refuse(file.path, expected, f"none in {count:,} rows", do)
+    lost = ("rows", f"left out: their {join.key} is not in {join.file}", count - joined)
+    return [("rows", f"joined with {join.file}", joined), lost]
 
 
 def _whole_months(file: File, begin: Any, end: Any) -> tuple[int, int, Notes]:
