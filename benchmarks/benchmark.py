@@ -1,0 +1,144 @@
+"""Run the benchmark of estimators with few closures.
+
+``make benchmark`` fits every tool of :mod:`benchmarks.rivals` on the panels of every cell of
+:mod:`benchmarks.generator`, and writes data/benchmark: ``results.parquet``, which is the same in every run with the
+same versions, and ``costs.parquet``, the seconds and memory, which are not. A cell whose panels are in build/benchmark
+is not run again; remove that folder to start anew.
+"""
+
+import argparse
+import datetime
+import logging
+import re
+import subprocess
+import sys
+from collections.abc import Collection
+from concurrent.futures import Executor
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from analysis import data
+from analysis.provenance import ROOT
+from benchmarks.generator import CELLS, NEVER
+from benchmarks.rivals import DRAWS, TOOLS
+from market import audit, executor
+
+PARTS = ROOT / "build" / "benchmark"
+FIRST_SEED, SIZE, LEVEL = 3001, 0.05, 0.95
+LARGEST = "few_99"  # the cell whose panels have most rows, on which memory is measured
+KEPT = ["coverage", "coverage_mc", "bias", "bias_mc", "sd", "mean_error", "truth", "grade", "reason"]  # of the audit
+
+
+def fitted(cell: str, seed: int) -> pd.DataFrame:
+    """Draw one panel, and fit every tool that still has panels to fit.
+
+    Returns
+    -------
+    DataFrame
+        One row per tool: `preset` (the cell), `seed`, `id` (the tool), `closed`, the number of closed brands, `firms`,
+        the number of closed firms, `truth`, `oracle`, `parallel`, and what :meth:`benchmarks.rivals.Tool.run` returns.
+    """
+    logging.disable(logging.WARNING)  # the other libraries' own
+    drawn = CELLS[cell](seed)
+    shut, table = drawn.firms["first"] != NEVER, drawn.long()
+    about = {"preset": cell, "seed": seed, "firms": int(shut.sum()), "parallel": drawn.parallel}
+    about |= {"closed": drawn.firms.loc[shut, "brand"].nunique(), "level": LEVEL, "unit": "log points"}
+    if not shut.any():
+        return pd.DataFrame()
+    truth, oracle = drawn.truth(), drawn.oracle()
+    return pd.DataFrame(
+        about | {"id": name, "label": tool.label, "truth": truth[tool.truth], "oracle": oracle} | tool.run(table)
+        for name, tool in TOOLS.items()
+        if seed - FIRST_SEED < tool.draws
+    )
+
+
+def draws(cells: Collection[str], panels: int, workers: Executor | int, folder: Path) -> pd.DataFrame:
+    """Fit the panels of each cell, and return a row per panel and tool; cells already in the folder are read."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for cell in cells:
+        file = folder / f"{cell}.parquet"
+        if not file.exists():
+            items = [(cell, seed) for seed in range(FIRST_SEED, FIRST_SEED + panels)]
+            rows = pd.concat(executor.each(fitted, items, workers, f"panels of {cell}"), ignore_index=True)
+            rows.to_parquet(file.with_suffix(".draft"), index=False)
+            file.with_suffix(".draft").rename(file)
+    return pd.concat([pd.read_parquet(folder / f"{cell}.parquet") for cell in cells], ignore_index=True)
+
+
+def summarise(rows: pd.DataFrame) -> pd.DataFrame:
+    r"""Tabulate how each tool did in each cell.
+
+    Returns
+    -------
+    DataFrame
+        One row per cell and tool, with `KEPT` as :func:`market.audit.summarise` defines them, on panels with an
+        interval; `draws` and `closed`, the numbers of panels and closed brands; `width`, the median width of intervals
+        over :math:`2 \cdot 1.96 s`, with s the spread of :meth:`benchmarks.generator.Drawn.oracle` over the panels of
+        the cell; `power`, the share of all panels whose interval excludes zero; `pretrend`, the share whose test of
+        parallel paths rejects at `SIZE`, where they are parallel; `refused` and `warned`, shares, and `says`, the most
+        frequent message; `version` and `call`.
+    """
+    table, more = audit.summarise(rows), []
+    for (cell, name), group in rows.groupby(["preset", "id"], sort=False):
+        whole = group["refused"] == ""
+        panels = rows[rows["preset"] == cell].drop_duplicates("seed")
+        scale = 2 * stats.norm.ppf((1 + LEVEL) / 2) * panels["oracle"].std()
+        told = group["refused"].where(~whole, group["warned"])
+        excludes = whole & ((group["low"] > 0) | (group["high"] < 0))
+        tested = group["pretrend"].dropna() if group["parallel"].all() else pd.Series(dtype=float)
+        more.append(
+            {
+                **{"preset": cell, "id": name, "draws": len(group), "closed": group["closed"].mean()},
+                **{"width": (group["high"] - group["low"])[whole].median() / scale, "power": excludes.mean()},
+                **{"pretrend": (tested < SIZE).mean() if len(tested) else np.nan, "refused": (~whole).mean()},
+                **{"warned": (group["warned"] != "").mean(), "says": ([*told[told != ""].mode()] or [""])[0][:200]},
+            }
+        )
+    found = table[["preset", "id", "label", *KEPT]].merge(pd.DataFrame(more), on=["preset", "id"])
+    of_tool = {key: [getattr(TOOLS[name], key) for name in found["id"]] for key in ("library", "call", "ours")}
+    of_tool["version"] = [version(library) for library in of_tool["library"]]
+    return found.rename(columns={"preset": "cell", "id": "tool"}).assign(**of_tool)
+
+
+def peak(name: str) -> float:
+    """Return the largest memory, in MiB, of a fresh process that makes one fit, imports included."""
+    command = [sys.executable, "-m", "benchmarks.benchmark", "--peak", name]
+    return float(subprocess.run(command, check=True, capture_output=True, text=True, cwd=ROOT).stdout)
+
+
+def main() -> None:
+    """Run the benchmark, and write its results."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--panels", type=int, default=DRAWS, help=f"panels of a cell (default {DRAWS})")
+    parser.add_argument("--cells", nargs="+", choices=CELLS, default=[*CELLS], help="cells (default all)")
+    parser.add_argument("--out", type=Path, default=data.DATA / "benchmark", help="folder of the results")
+    parser.add_argument("--parts", type=Path, default=PARTS, help="folder of finished cells")
+    parser.add_argument("--peak", choices=TOOLS, help=argparse.SUPPRESS)
+    executor.add_options(parser)
+    options = parser.parse_args()
+    if options.peak:
+        TOOLS[options.peak].run(CELLS[LARGEST](FIRST_SEED).long())
+        status = Path("/proc/self/status").read_text(encoding="utf-8")  # getrusage would count the parent's, too
+        print(int(re.search(r"VmHWM:\s+(\d+)", status)[1]) / 1024)
+        return
+    with executor.opened(options) as workers:
+        rows = draws(options.cells, options.panels, workers, options.parts)
+    options.out.mkdir(parents=True, exist_ok=True)
+    table = summarise(rows)
+    table.to_parquet(options.out / "results.parquet", index=False)
+    costs = rows.groupby("id", sort=False)["seconds"].median().rename_axis("tool").reset_index()
+    costs["mebibytes"] = costs["tool"].map(peak)
+    costs.to_parquet(options.out / "costs.parquet", index=False)
+    print(table.pivot(index="tool", columns="cell", values="coverage").round(2).to_string())
+    if options.out == data.DATA / "benchmark":
+        for name in ("benchmark", "benchmark_costs"):
+            data.accept(name, vintage=datetime.date.today().isoformat())
+
+
+if __name__ == "__main__":
+    main()
