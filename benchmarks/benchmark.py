@@ -33,8 +33,8 @@ LARGEST = "few_99"  # the cell whose panels have most rows, on which memory is m
 KEPT = ["coverage", "coverage_mc", "bias", "bias_mc", "sd", "mean_error", "truth", "grade", "reason"]  # of the audit
 
 
-def fitted(cell: str, seed: int) -> pd.DataFrame:
-    """Draw one panel, and fit every tool that still has panels to fit.
+def fitted(cell: str, draws: int, seed: int) -> pd.DataFrame:
+    """Draw one panel, and fit the tools that are given that many draws.
 
     Returns
     -------
@@ -53,21 +53,27 @@ def fitted(cell: str, seed: int) -> pd.DataFrame:
     return pd.DataFrame(
         about | {"id": name, "label": tool.label, "truth": truth[tool.truth], "oracle": oracle} | tool.run(table)
         for name, tool in TOOLS.items()
-        if seed - FIRST_SEED < tool.draws
+        if tool.draws == draws
     )
 
 
-def draws(cells: Collection[str], panels: int, workers: Executor | int, folder: Path) -> pd.DataFrame:
-    """Fit the panels of each cell, and return a row per panel and tool; cells already in the folder are read."""
+def all_draws(cells: Collection[str], panels: int, workers: Executor | int, folder: Path) -> pd.DataFrame:
+    """Fit at most so many panels of each cell, quick tools first, and return a row per panel and tool.
+
+    What is already in the folder, by cell and number of draws, is read.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    for cell in cells:
-        file = folder / f"{cell}.parquet"
+    parts = [(draws, cell) for draws in sorted({tool.draws for tool in TOOLS.values()}, reverse=True) for cell in cells]
+    for draws, cell in parts:
+        file = folder / f"{cell}_{draws}.parquet"
         if not file.exists():
-            items = [(cell, seed) for seed in range(FIRST_SEED, FIRST_SEED + panels)]
+            items = [(cell, draws, FIRST_SEED + number) for number in range(min(draws, panels))]
             rows = pd.concat(executor.each(fitted, items, workers, f"panels of {cell}"), ignore_index=True)
             rows.to_parquet(file.with_suffix(".draft"), index=False)
             file.with_suffix(".draft").rename(file)
-    return pd.concat([pd.read_parquet(folder / f"{cell}.parquet") for cell in cells], ignore_index=True)
+    rows = pd.concat([pd.read_parquet(folder / f"{cell}_{draws}.parquet") for draws, cell in parts])
+    order = {name: place for place, name in enumerate((*cells, *TOOLS))}
+    return rows.sort_values(["preset", "id"], key=lambda names: names.map(order), kind="stable", ignore_index=True)
 
 
 def summarise(rows: pd.DataFrame) -> pd.DataFrame:
@@ -127,7 +133,7 @@ def main() -> None:
         print(int(re.search(r"VmHWM:\s+(\d+)", status)[1]) / 1024)
         return
     with executor.opened(options) as workers:
-        rows = draws(options.cells, options.panels, workers, options.parts)
+        rows = all_draws(options.cells, options.panels, workers, options.parts)
     options.out.mkdir(parents=True, exist_ok=True)
     table = summarise(rows)
     table.to_parquet(options.out / "results.parquet", index=False)

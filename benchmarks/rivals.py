@@ -1,7 +1,8 @@
 """Estimators on trial: each is called as its own documentation calls it, on the same table.
 
 The outcome is the log of sales, or for Poisson regressions sales, and errors are clustered by brand wherever the
-library can. No option is tuned: what is not said below is the library's default.
+library can. No option is tuned: what a call does not say is the library's default. The calls are text, so that what a
+report prints is what was run.
 """
 
 from __future__ import annotations
@@ -9,8 +10,8 @@ from __future__ import annotations
 import re
 import time
 import warnings
-from collections.abc import Callable
 from dataclasses import dataclass
+from importlib import import_module
 from importlib.metadata import version
 from typing import Any
 
@@ -19,11 +20,22 @@ import pandas as pd
 
 from benchmarks.generator import BEFORE, MONTHS, NEVER, WAVES
 
-HERE = "market-impact-notebooks"
-NAMES = {"unit": "firm", "time": "month", "first_treat": "first"}
+DD, PF, HERE = "diff-diff", "pyfixest", "market-impact-notebooks"
+SD, SM = "synthdid-py", "statsmodels"
+MODULES = {DD: "diff_diff", PF: "pyfixest", HERE: "analysis", SD: "synthdid", SM: "statsmodels.formula.api"}
 DRAWS, SLOW, SLOWEST = 300, 100, 30  # panels of a cell: for most, from some 0.07 s a fit on, above 1 s
 DEPRECATIONS = (DeprecationWarning, FutureWarning, PendingDeprecationWarning)
+KEYS = ("estimate", "std_error", "low", "high")
 Result = dict[str, float]
+
+NAMES = {"outcome": "log_sales", "unit": "firm", "time": "month", "first_treat": "first"}
+OUR_NAMES = {"first_treated": "first", "unit": "firm", "time": "month", "cluster": "brand", "comparison": "not_yet"}
+PF_NAMES = {"yname": "log_sales", "idname": "firm", "tname": "month", "gname": "first", "vcov": {"CRV1": "brand"}}
+SD_NAMES = {"outcome": "log_sales", "unit": "firm", "time": "month", "treatment": "closed"}
+TWO = {"outcome": "log_sales", "treatment": "shut", "post": "after"}
+STAGES = {"first_stage": "~ 0 | firm + month", "second_stage": "~ closed", "treatment": "closed", "cluster": "brand"}
+NEAR = {"rings": [0.0, 0.5], "conley_coords": ("category", "zero"), "conley_metric": "euclidean"}
+"""Categories are places: firms of one are near, all others far."""
 
 
 @dataclass(frozen=True)
@@ -32,29 +44,38 @@ class Tool:
 
     Attributes
     ----------
-    label, library, call : str
-        Its name in the report, the package, and the call as printed.
-    fit : callable
-        Maps the long table to an estimate.
-    truth : str
-        Key of the truth that it claims to estimate, as in :meth:`benchmarks.generator.Drawn.truth`.
-    ours : bool
+    label, library : str
+        Its name in the report, and the package.
+    call : str
+        Python that fits `data`; it may use the library's names and those of this module.
     draws : int
         Panels of each cell that it is fitted on; fewer than `DRAWS` if a fit takes long.
+    truth : str
+        Key of the truth that it claims to estimate, as in :meth:`benchmarks.generator.Drawn.truth`.
     """
 
     label: str
     library: str
     call: str
-    fit: Callable[[pd.DataFrame], Result]
-    truth: str = "log"
-    ours: bool = False
     draws: int = DRAWS
+    truth: str = "log"
+
+    @property
+    def ours(self) -> bool:
+        """Whether it is of this project."""
+        return self.library == HERE
 
     @property
     def version(self) -> str:
         """Installed version of the library."""
         return version(self.library)
+
+    def fit(self, data: pd.DataFrame) -> Result:
+        """Fit the table."""
+        module, names = import_module(MODULES[self.library]), globals() | {"data": data}
+        code = compile(self.call, self.label, "eval")
+        names |= {name: getattr(module, name) for name in code.co_names if name not in names and hasattr(module, name)}
+        return read(eval(code, names))
 
     def run(self, data: pd.DataFrame) -> dict[str, Any]:
         """Fit the table, and return the result with its processor time, its warnings, and why there is none.
@@ -62,90 +83,42 @@ class Tool:
         A result without an interval of positive, finite width counts as a refusal, in the library's words if it has
         any.
         """
-        blank = dict.fromkeys(("estimate", "std_error", "low", "high", "pretrend"), np.nan)
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
-            start, reason = time.process_time(), ""
+            start, reason, found = time.process_time(), "", dict.fromkeys((*KEYS, "pretrend"), np.nan)
             try:
-                found = blank | self.fit(data)
+                found |= self.fit(data)
             except Exception as error:  # whatever a library raises is its answer
-                found, reason = blank, f"{type(error).__name__}: {error}"
+                reason = f"{type(error).__name__}: {error}"
             seconds = time.process_time() - start
-        # Notes to programmers say nothing of the data
+        # notes to programmers say nothing of the data
         told = [f"{note.message}" for note in caught if not issubclass(note.category, DEPRECATIONS)]
-        width = found["high"] - found["low"]
-        if not reason and not (np.isfinite(width) and width > 0):
+        if not reason and not 0 < found["high"] - found["low"] < np.inf:
             reason = "no interval"
         return found | {"refused": reason, "warned": told[0] if told else "", "seconds": seconds}
 
 
-def diff_diff(name: str, options: dict[str, Any] | None = None, **fit: Any) -> Callable[[pd.DataFrame], Result]:
-    """Return a function that fits an estimator of diff-diff."""
-
-    def estimate(data: pd.DataFrame) -> Result:
-        import diff_diff as library
-
-        model = getattr(library, name)(**({"cluster": "brand"} if options is None else options))
-        result = model.fit(data, outcome="log_sales", **(NAMES | fit))
-        att = next(getattr(result, key) for key in ("att", "overall_att") if hasattr(result, key))
-        error = next(getattr(result, key) for key in ("se", "overall_se") if hasattr(result, key))
-        low, high = next(getattr(result, key) for key in ("conf_int", "overall_conf_int") if hasattr(result, key))
-        found = {"estimate": att, "std_error": error, "low": low, "high": high}
-        if name == "ImputationDiD" and not model.leave_one_out:
-            found["pretrend"] = result.pretrend_test()["p_value"]
-        return found
-
-    return estimate
+def read(result: Any) -> Result:
+    """Read a library's result: a dict, a table with the columns of R's broom, or attributes."""
+    if isinstance(result, dict):
+        return result
+    if hasattr(result, "tidy"):
+        row = {re.sub(r"\W+", "_", str(name).lower()).strip("_"): x for name, x in result.tidy().iloc[-1].items()}
+        ends = ("2_5", "97_5") if "2_5" in row else ("conf_low", "conf_high")
+        return {key: float(row[name]) for key, name in zip(KEYS, ("estimate", "std_error", *ends), strict=True)}
+    prefix = "" if hasattr(result, "att") else "overall_"
+    att, error, ends = (getattr(result, prefix + name) for name in ("att", "se", "conf_int"))
+    return dict(zip(KEYS, (att, error, *ends), strict=True))
 
 
-stacked = diff_diff("StackedDiD", {"kappa_pre": 8, "kappa_post": 8})  # clusters by firm only
-lee_wooldridge = diff_diff("LWDiD", treatment="closed")
+def tested(result: Any) -> Result:
+    """Read a result of ImputationDiD with its test of parallel paths."""
+    return read(result) | {"pretrend": result.pretrend_test()["p_value"]}
 
 
-def spillover(data: pd.DataFrame) -> Result:
-    """Fit SpilloverDiD with categories as places, so that firms of a category are near and all others far."""
-    place = data.assign(x=1000.0 * data["category"], y=0.0)
-    options = {"rings": [0.0, 1.0], "conley_coords": ("x", "y"), "conley_metric": "euclidean", "cluster": "brand"}
-    return diff_diff("SpilloverDiD", options)(place)
-
-
-def pyfixest(fit: str, vcov: str) -> Callable[[pd.DataFrame], Result]:
-    """Return a function that fits a regression on firm and month effects with pyfixest."""
-    outcome = {"feols": "log_sales", "fepois": "sales"}[fit]
-
-    def estimate(data: pd.DataFrame) -> Result:
-        import pyfixest as library
-
-        return _tidy(getattr(library, fit)(f"{outcome} ~ closed | firm + month", data, vcov={vcov: "brand"}).tidy())
-
-    return estimate
-
-
-def did2s(data: pd.DataFrame) -> Result:
-    """Fit Gardner's two stages with pyfixest."""
-    import pyfixest as library
-
-    stages = {"first_stage": "~ 0 | firm + month", "second_stage": "~ closed", "treatment": "closed"}
-    return _tidy(library.did2s(data.astype({"closed": bool}), yname="log_sales", cluster="brand", **stages).tidy(), -1)
-
-
-def projections(data: pd.DataFrame) -> Result:
-    """Fit local projections with pyfixest, for as many months as all waves have; by default later waves drop out."""
-    import pyfixest as library
-
-    names = {"yname": "log_sales", "idname": "firm", "tname": "month", "gname": "first", "vcov": {"CRV1": "brand"}}
-    return _tidy(library.lpdid(data, **names, post_window=8, att=True).tidy())
-
-
-def synthetic(data: pd.DataFrame) -> Result:
-    """Fit synthetic difference-in-differences with synthdid-py, and its jackknife."""
-    import synthdid as library
-
-    names = {"unit": "firm", "time": "month", "outcome": "log_sales", "treatment": "closed"}
-    found = library.staggered_synthdid_estimate(data, **names)
-    error = found.se(method="jackknife")
-    low, high = found.ci(method="jackknife")
-    return {"estimate": found.att, "std_error": error, "low": low, "high": high}
+def jackknifed(result: Any) -> Result:
+    """Read a result of synthdid-py with its jackknife."""
+    return dict(zip(KEYS, (result.att, result.se(method="jackknife"), *result.ci(method="jackknife")), strict=True))
 
 
 def halves(data: pd.DataFrame) -> pd.DataFrame:
@@ -158,43 +131,15 @@ def halves(data: pd.DataFrame) -> pd.DataFrame:
     return table.groupby(["firm", "brand", "shut", "after"], as_index=False)["log_sales"].mean()
 
 
-def two_periods(data: pd.DataFrame) -> Result:
-    """Fit the change from before to after by least squares with statsmodels."""
+def ols_of_changes(data: pd.DataFrame) -> Result:
+    """Fit the change between the :func:`halves` by least squares with statsmodels."""
     import statsmodels.formula.api as library
 
     change = halves(data).pivot(index=["brand", "firm", "shut"], columns="after", values="log_sales")
     change = change.diff(axis=1)[1].rename("change").reset_index()
-    fit = library.ols("change ~ shut", change).fit(cov_type="cluster", cov_kwds={"groups": change["brand"]}, use_t=True)
-    low, high = fit.conf_int().loc["shut"]
-    return {"estimate": fit.params["shut"], "std_error": fit.bse["shut"], "low": low, "high": high}
-
-
-def few_clusters(**options: Any) -> Callable[[pd.DataFrame], Result]:
-    """Return a function that fits the two periods with diff-diff and inference that is advised for few clusters."""
-
-    def estimate(data: pd.DataFrame) -> Result:
-        import diff_diff as library
-
-        names = {"outcome": "log_sales", "treatment": "shut", "post": "after"}
-        result = library.DifferenceInDifferences(cluster="brand", **options).fit(halves(data), **names)
-        return {"estimate": result.att, "std_error": result.se} | dict(
-            zip(("low", "high"), result.conf_int, strict=True)
-        )
-
-    return estimate
-
-
-def ours(outcome: str, scale: str) -> Callable[[pd.DataFrame], Result]:
-    """Return a function that fits group-time effects of this project."""
-
-    def estimate(data: pd.DataFrame) -> Result:
-        from analysis import att_gt
-
-        names = {"outcome": outcome, "unit": "firm", "time": "month", "cluster": "brand"}
-        found = att_gt(data, "first", scale=scale, comparison="not_yet", **names)
-        return _tidy(found.aggregate().tidy())
-
-    return estimate
+    options = {"cov_type": "cluster", "cov_kwds": {"groups": change["brand"]}, "use_t": True}
+    fit = library.ols("change ~ shut", change).fit(**options)
+    return dict(zip(KEYS, (fit.params["shut"], fit.bse["shut"], *fit.conf_int().loc["shut"]), strict=True))
 
 
 def report_three(data: pd.DataFrame) -> Result:
@@ -204,95 +149,73 @@ def report_three(data: pd.DataFrame) -> Result:
     from analysis.estimands.event_study import event_study
 
     panel, design = as_panel(data), Design()
-    effect = effect_on_closed(panel, design, where="home")
-    study = event_study(panel, design, where="home")
-    low, high = np.log1p(effect.conf_int[:, 0] / 100)
-    value = float(effect.value[0])
+    effect, study = (estimate(panel, design, where="home") for estimate in (effect_on_closed, event_study))
+    value, error = float(effect.value[0]), float(effect.std_error[0])
+    ends = (np.log1p(value / 100), error / (100 + value), *np.log1p(effect.conf_int[:, 0] / 100))
     pretrend = np.nan if study.refused else study.details["pretrend"].p_value
-    return {"estimate": np.log1p(value / 100), "low": low, "high": high, "pretrend": pretrend} | (
-        {"std_error": effect.std_error[0] / (100 + value)}
-    )
+    return dict(zip(KEYS, ends, strict=True)) | {"pretrend": pretrend}
 
 
 def as_panel(data: pd.DataFrame) -> Any:
     """Return the table as a panel of one platform, for estimands."""
     from analysis.panel import Panel
 
-    sales = data["sales"].to_numpy().reshape(-1, 1, MONTHS)
     rows = data.drop_duplicates("firm").set_index("firm")
-    shut = rows["first"] != NEVER
-    dates = np.datetime64("2020-04", "M") + rows["first"].to_numpy()
+    shut, dates = rows["first"] != NEVER, np.datetime64("2020-04", "M") + rows["first"].to_numpy()
     firms = pd.DataFrame(
         {
-            "brand_group": [f"SIM-G{brand:04d}" for brand in rows["brand"]],
+            "brand_group": "SIM-G" + rows["brand"].astype(str),
             "origin": "CN",
-            "category": [f"C{category:02d}" for category in rows["category"]],
+            "category": "C" + rows["category"].astype(str),
             "closed_on": pd.Series(dates.astype("datetime64[s]"), rows.index).where(shut),
             "dose": np.where(shut, 1.0, np.nan),
             "risk": np.nan,
         }
-    )
-    firms.index = pd.Index([f"SIM-{firm:04d}" for firm in rows.index], name="firm")
+    ).rename(lambda firm: f"SIM-{firm:04d}")
     months = pd.period_range("2020-05", periods=MONTHS, freq="M")
-    return Panel(sales, firms, ("AMZ",), months, "simulated", population="census")
+    sales = data["sales"].to_numpy().reshape(-1, 1, MONTHS)
+    return Panel(sales, firms.rename_axis("firm"), ("AMZ",), months, "simulated", population="census")
 
 
-def _tidy(rows: pd.DataFrame, at: int = 0) -> Result:
-    """Read one row of a table with the columns of R's broom, however they are written."""
-    row = {re.sub(r"\W+", "_", str(name).lower()).strip("_"): value for name, value in rows.iloc[at].items()}
-    ends = ("2_5", "97_5") if "2_5" in row else ("conf_low", "conf_high")
-    keys = dict(zip(("estimate", "std_error", "low", "high"), ("estimate", "std_error", *ends), strict=True))
-    return {key: float(row[name]) for key, name in keys.items()}
+def _crv(fit: str, outcome: str, kind: str) -> str:
+    return f"{fit}('{outcome} ~ closed | firm + month', data, vcov={{'{kind}': 'brand'}})"
 
 
 TOOLS: dict[str, Tool] = {
-    "callaway_santanna": Tool(
-        "Callaway–Sant’Anna", "diff-diff", "CallawaySantAnna(cluster='brand')", diff_diff("CallawaySantAnna")
-    ),
-    "imputation": Tool("Imputation", "diff-diff", "ImputationDiD(cluster='brand')", diff_diff("ImputationDiD")),
+    "callaway_santanna": Tool("Callaway–Sant’Anna", DD, "CallawaySantAnna(cluster='brand').fit(data, **NAMES)"),
+    "imputation": Tool("Imputation", DD, "tested(ImputationDiD(cluster='brand').fit(data, **NAMES))"),
     "imputation_one_out": Tool(
-        "Imputation, one left out",
-        "diff-diff",
-        "ImputationDiD(cluster='brand', leave_one_out=True)",
-        diff_diff("ImputationDiD", {"cluster": "brand", "leave_one_out": True}),
+        "Imputation, one left out", DD, "ImputationDiD(cluster='brand', leave_one_out=True).fit(data, **NAMES)"
     ),
-    "two_stage": Tool("Two stages", "diff-diff", "TwoStageDiD(cluster='brand')", diff_diff("TwoStageDiD")),
-    "sun_abraham": Tool("Sun–Abraham", "diff-diff", "SunAbraham(cluster='brand')", diff_diff("SunAbraham"), draws=SLOW),
-    "stacked": Tool("Stacked", "diff-diff", "StackedDiD(kappa_pre=8, kappa_post=8)", stacked, draws=SLOW),
-    "lee_wooldridge": Tool("Lee–Wooldridge", "diff-diff", "LWDiD(cluster='brand')", lee_wooldridge, draws=SLOW),
-    "spillover": Tool("With spillovers", "diff-diff", "SpilloverDiD(rings=[0, 1], cluster='brand')", spillover),
-    "feols": Tool("Two-way effects", "pyfixest", "feols(..., vcov={'CRV1': 'brand'})", pyfixest("feols", "CRV1")),
-    "did2s": Tool("did2s", "pyfixest", "did2s(..., cluster='brand')", did2s, draws=SLOW),
-    "projections": Tool(
-        "Local projections", "pyfixest", "lpdid(..., vcov={'CRV1': 'brand'}, post_window=8)", projections
+    "two_stage": Tool("Two stages", DD, "TwoStageDiD(cluster='brand').fit(data, **NAMES)"),
+    "sun_abraham": Tool("Sun–Abraham", DD, "SunAbraham(cluster='brand').fit(data, **NAMES)", SLOW),
+    "stacked": Tool("Stacked", DD, "StackedDiD(kappa_pre=8, kappa_post=8).fit(data, **NAMES)", SLOW),
+    "lee_wooldridge": Tool("Lee–Wooldridge", DD, "LWDiD(cluster='brand').fit(data, treatment='closed', **NAMES)", SLOW),
+    "spillover": Tool(
+        "With spillovers", DD, "SpilloverDiD(cluster='brand', **NEAR).fit(data.assign(zero=0.0), **NAMES)"
     ),
-    "fepois": Tool("Poisson", "pyfixest", "fepois(..., vcov={'CRV1': 'brand'})", pyfixest("fepois", "CRV1"), "ratio"),
-    "fepois_crv3": Tool(
-        "Poisson, jackknife",
-        "pyfixest",
-        "fepois(..., vcov={'CRV3': 'brand'})",
-        pyfixest("fepois", "CRV3"),
-        "ratio",
-        draws=SLOWEST,
-    ),
-    "synthetic": Tool("Synthetic DiD", "synthdid-py", "staggered_synthdid_estimate(...)", synthetic, draws=SLOW),
-    "two_periods": Tool("Before and after", "statsmodels", "ols('change ~ shut').fit('cluster')", two_periods),
+    "feols": Tool("Two-way effects", PF, _crv("feols", "log_sales", "CRV1")),
+    "did2s": Tool("did2s", PF, "did2s(data.astype({'closed': bool}), 'log_sales', **STAGES)", SLOW),
+    "projections": Tool("Local projections", PF, "lpdid(data, **PF_NAMES, post_window=8)"),
+    "fepois": Tool("Poisson", PF, _crv("fepois", "sales", "CRV1"), truth="ratio"),
+    "fepois_crv3": Tool("Poisson, jackknife", PF, _crv("fepois", "sales", "CRV3"), SLOWEST, "ratio"),
+    "synthetic": Tool("Synthetic DiD", SD, "jackknifed(staggered_synthdid_estimate(data, **SD_NAMES))", SLOW),
+    "two_periods": Tool("Before and after", SM, "ols_of_changes(data)"),
     "wild": Tool(
         "Before and after, wild bootstrap",
-        "diff-diff",
-        "DifferenceInDifferences(cluster='brand', inference='wild_bootstrap', seed=1)",
-        few_clusters(inference="wild_bootstrap", seed=1),
+        DD,
+        "DifferenceInDifferences(cluster='brand', inference='wild_bootstrap', seed=1).fit(halves(data), **TWO)",
+        SLOW,
     ),
     "bell_mccaffrey": Tool(
         "Before and after, CR2",
-        "diff-diff",
-        "DifferenceInDifferences(cluster='brand', vcov_type='hc2_bm')",
-        few_clusters(vcov_type="hc2_bm"),
+        DD,
+        "DifferenceInDifferences(cluster='brand', vcov_type='hc2_bm').fit(halves(data), **TWO)",
     ),
-    "ours_log": Tool("Ours: logs", HERE, "att_gt(cluster='brand')", ours("log_sales", "level"), ours=True),
+    "ours_log": Tool("Ours: logs", HERE, "att_gt(data, outcome='log_sales', **OUR_NAMES).aggregate()"),
     "ours_ratio": Tool(
-        "Ours: totals", HERE, "att_gt(scale='ratio', cluster='brand')", ours("sales", "ratio"), "ratio", True
+        "Ours: totals", HERE, "att_gt(data, outcome='sales', scale='ratio', **OUR_NAMES).aggregate()", truth="ratio"
     ),
-    "ours_report": Tool("Ours: report 03", HERE, "effect_on_closed(panel, Design())", report_three, "window", True),
+    "ours_report": Tool("Ours: report 03", HERE, "report_three(data)", truth="window"),
 }
 """Tools by their name in the results."""

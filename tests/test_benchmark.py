@@ -127,7 +127,7 @@ def test_callaway_and_santanna_are_called_so_that_their_published_effect_comes_o
     table = wide.melt(["county", "first_treated", "log_population"], var_name="month", value_name="log_sales")
     table = table.rename(columns=names).assign(month=table["month"].astype(int), brand=table["county"])
     table["first"] = table["first"].fillna(0).replace(np.inf, 0).astype(int)
-    found = rivals.diff_diff("CallawaySantAnna")(table)
+    found = TOOLS["callaway_santanna"].fit(table)
     assert found["estimate"] == pytest.approx(-0.0399512752, abs=1e-9)  # R did, in tests/cases/published.yml
     assert found["std_error"] == pytest.approx(0.0119, abs=3e-4)  # R did 2.1: 0.0119 by the multiplier bootstrap
 
@@ -219,10 +219,10 @@ def test_the_size_of_a_test_is_not_stated_where_paths_are_not_parallel():
 def test_cells_that_are_done_are_read_and_slow_tools_get_fewer_panels(tmp_path, monkeypatch):
     kept = {"quick": replace(TOOLS["two_periods"], draws=3), "slow": replace(TOOLS["two_stage"], draws=1)}
     monkeypatch.setattr(benchmark, "TOOLS", kept)
-    rows = benchmark.draws(["few_5"], 3, 1, tmp_path)
+    rows = benchmark.all_draws(["few_5"], 3, 1, tmp_path)
     assert rows["id"].value_counts().to_dict() == {"quick": 3, "slow": 1}
     monkeypatch.setattr(benchmark, "fitted", None)
-    pd.testing.assert_frame_equal(benchmark.draws(["few_5"], 3, 1, tmp_path), rows)
+    pd.testing.assert_frame_equal(benchmark.all_draws(["few_5"], 3, 1, tmp_path), rows)
 
 
 def test_the_command_writes_results_that_do_not_depend_on_the_run(tmp_path, monkeypatch, capsys):
