@@ -3,7 +3,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: report test test-all lab docs check bench fuzz quarter faults size audit coverage clean
+.PHONY: report test test-all lab docs check bench fuzz quarter faults size audit coverage benchmark clean
 
 report: $(READY) ## run what is due in reports/schedule.yml and print the paths of the PDFs
 	@$(BIN)/market-impact run
@@ -51,6 +51,9 @@ audit: $(READY) ## hold every estimand against the truth of simulated markets, p
 	@$(BIN)/python benchmarks/households.py $(ARGS)
 
 coverage: audit
+
+benchmark: $(READY) ## fit estimators of several libraries to panels with few closures whose truth is known, and count how often their intervals hold it; writes data/benchmark; ARGS as for audit
+	@OMP_NUM_THREADS=1 $(BIN)/python -W ignore -m benchmarks.benchmark $(ARGS)
 
 clean: ## remove the environment, caches and scratch files; published reports stay
 	rm -rf .venv build docs/_build *.egg-info .pytest_cache .mypy_cache .ruff_cache reports/scratch reports/draft

@@ -23,14 +23,14 @@ from scipy import stats
 
 from analysis import data
 from analysis.provenance import ROOT
-from benchmarks.generator import CELLS, NEVER
-from benchmarks.rivals import DRAWS, TOOLS
+from benchmarks.generator import CELLS, KINDS, NEVER
+from benchmarks.rivals import TOOLS
 from market import audit, executor
 
 PARTS = ROOT / "build" / "benchmark"
 FIRST_SEED, SIZE, LEVEL = 3001, 0.05, 0.95
 LARGEST = "few_99"  # the cell whose panels have most rows, on which memory is measured
-KEPT = ["coverage", "coverage_mc", "bias", "bias_mc", "sd", "mean_error", "truth", "grade", "reason"]  # of the audit
+KEPT = ["level", "coverage", "coverage_mc", "bias", "bias_mc", "sd", "mean_error", "truth", "grade", "reason"]
 
 
 def fitted(cell: str, draws: int, seed: int) -> pd.DataFrame:
@@ -87,28 +87,25 @@ def summarise(rows: pd.DataFrame) -> pd.DataFrame:
         over :math:`2 \cdot 1.96 s`, with s the spread of :meth:`benchmarks.generator.Drawn.oracle` over the panels of
         the cell; `power`, the share of all panels whose interval excludes zero; `pretrend`, the share whose test of
         parallel paths rejects at `SIZE`, where they are parallel; `refused` and `warned`, shares, and `says`, the most
-        frequent message; `version` and `call`.
+        frequent message; `kind`, what the panels are like; `version` and `call`.
     """
     table, more = audit.summarise(rows), []
     for (cell, name), group in rows.groupby(["preset", "id"], sort=False):
-        whole = group["refused"] == ""
-        panels = rows[rows["preset"] == cell].drop_duplicates("seed")
-        scale = 2 * stats.norm.ppf((1 + LEVEL) / 2) * panels["oracle"].std()
-        told = group["refused"].where(~whole, group["warned"])
+        whole, about = group["refused"] == "", {"preset": cell, "id": name, "draws": len(group)}
+        oracle = rows.loc[rows["preset"] == cell].drop_duplicates("seed")["oracle"].std()
+        told = pd.Series(np.where(whole, group["warned"], group["refused"]))
         excludes = whole & ((group["low"] > 0) | (group["high"] < 0))
         tested = group["pretrend"].dropna() if group["parallel"].all() else pd.Series(dtype=float)
-        more.append(
-            {
-                **{"preset": cell, "id": name, "draws": len(group), "closed": group["closed"].mean()},
-                **{"width": (group["high"] - group["low"])[whole].median() / scale, "power": excludes.mean()},
-                **{"pretrend": (tested < SIZE).mean() if len(tested) else np.nan, "refused": (~whole).mean()},
-                **{"warned": (group["warned"] != "").mean(), "says": ([*told[told != ""].mode()] or [""])[0][:200]},
-            }
-        )
-    found = table[["preset", "id", "label", *KEPT]].merge(pd.DataFrame(more), on=["preset", "id"])
-    of_tool = {key: [getattr(TOOLS[name], key) for name in found["id"]] for key in ("library", "call", "ours")}
+        about |= {"closed": group["closed"].mean(), "power": excludes.mean(), "refused": (~whole).mean()}
+        about["width"] = (group["high"] - group["low"])[whole].median() / (2 * stats.norm.ppf((1 + LEVEL) / 2) * oracle)
+        about |= {"pretrend": (tested < SIZE).mean(), "warned": (group["warned"] != "").mean()}
+        more.append(about | {"says": next(iter(told[told != ""].mode()), "")[:200]})
+    found = table[["preset", "id", *KEPT]].merge(pd.DataFrame(more), on=["preset", "id"])
+    of_tool = {key: [getattr(TOOLS[name], key) for name in found["id"]] for key in ("label", "library", "call", "ours")}
+    of_tool["kind"] = found["preset"].map(dict(zip(CELLS, KINDS.split("|"), strict=True)))
     of_tool["version"] = [version(library) for library in of_tool["library"]]
-    return found.rename(columns={"preset": "cell", "id": "tool"}).assign(**of_tool)
+    # the last digits of a library's own threads differ from run to run
+    return found.rename(columns={"preset": "cell", "id": "tool"}).assign(**of_tool).round(9)
 
 
 def peak(name: str) -> float:
@@ -120,7 +117,7 @@ def peak(name: str) -> float:
 def main() -> None:
     """Run the benchmark, and write its results."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--panels", type=int, default=DRAWS, help=f"panels of a cell (default {DRAWS})")
+    parser.add_argument("--panels", type=int, default=300, help="most panels of a cell (default 300)")
     parser.add_argument("--cells", nargs="+", choices=CELLS, default=[*CELLS], help="cells (default all)")
     parser.add_argument("--out", type=Path, default=data.DATA / "benchmark", help="folder of the results")
     parser.add_argument("--parts", type=Path, default=PARTS, help="folder of finished cells")

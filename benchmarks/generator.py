@@ -16,7 +16,8 @@ import numpy as np
 import pandas as pd
 from scipy.signal import lfilter
 
-from market import parameters, plain, simulate
+from market import parameters, plain
+from market.audit import simulated
 
 MONTHS, BEFORE, WAVES = 24, 12, 4
 NEVER = 0  # as every library writes a firm that is never treated
@@ -70,14 +71,10 @@ class Drawn:
         It is the mean over closed firms of log sales after closure less before, less the same of firms never closed.
         The spread over panels is that of an estimate whose error is known exactly.
         """
-        log, after = np.log(self.without), self.after
-        path = log[~after.any(axis=1)].mean(axis=0)
-        gaps = [
-            (row - path)[post].mean() - (row - path)[~post].mean()
-            for row, post in zip(log, after, strict=True)
-            if post.any()
-        ]
-        return float(np.mean(gaps))
+        log, shut = np.log(self.without), self.after.any(axis=1)
+        gaps = log[shut] - log[~shut].mean(axis=0)
+        pairs = zip(gaps, self.after[shut], strict=True)
+        return float(np.mean([row[after].mean() - row[~after].mean() for row, after in pairs]))
 
     def long(self) -> pd.DataFrame:
         """Return the table that every estimator is given, one row per firm and month.
@@ -173,24 +170,15 @@ def cut(panel: Any, with_: np.ndarray, without: np.ndarray, seed: int, *, parall
     return Drawn(with_[kept], without[kept], table, parallel)
 
 
-def of_plain(preset: str) -> Callable[[int], Drawn]:
-    """Return a function that draws plain panels: sales on the home platform."""
+def of(preset: str) -> Callable[[int], Drawn]:
+    """Return a function that draws plain panels, sales at home, or simulated markets, sales on all platforms."""
 
     def draw(seed: int) -> Drawn:
-        panel, truth = plain.simulate(preset, seed)
-        return cut(panel, panel.sales[:, 0], truth.without[:, 0], seed, parallel=True)
-
-    return draw
-
-
-def of_market(preset: str) -> Callable[[int], Drawn]:
-    """Return a function that draws simulated markets: sales on all platforms."""
-
-    def draw(seed: int) -> Drawn:
-        panel, truth = simulate(preset, seed)
-        at = truth.firms.index.get_indexer(panel.firms.index)
-        with_, without = panel.total(), truth.sales("W00")[at].sum(axis=1)
-        return cut(panel, with_, without, seed, parallel=False)
+        panel, truth = simulated(preset, seed)
+        if preset in plain.PRESETS:
+            return cut(panel, panel.sales[:, 0], truth.without[:, 0], seed, parallel=True)
+        without = truth.sales("W00")[truth.firms.index.get_indexer(panel.firms.index)].sum(axis=1)
+        return cut(panel, panel.total(), without, seed, parallel=False)
 
     return draw
 
@@ -199,7 +187,10 @@ CELLS: dict[str, Callable[[int], Drawn]] = {
     **{f"few_{brands}": Few(brands).draw for brands in (5, 9, 19, 99)},
     "few_9_drift": Few(9, drift=-0.02).draw,
     "few_19_alike": Few(19, largest=0.1, brand_sd=0.0, category_sd=0.0, persistence=0.5).draw,
-    **{preset: of_plain(preset) for preset in ("plain_sd1_9", "heavy_9")},
-    **{f"market_{preset}": of_market(preset) for preset in ("mid_3k", "ceiling_50k", "stress")},
+    **{preset: of(preset) for preset in ("plain_sd1_9", "heavy_9")},
+    **{f"market_{preset}": of(preset) for preset in ("mid_3k", "ceiling_50k", "stress")},
 }
 """Functions that draw a panel from a seed, by cell."""
+KINDS = "5 brands|9 brands|19 brands|99 brands|9 brands, drift|19 brands alike|plain, 9 brands|heavy, 9 brands"
+KINDS += "|market, medium|market, large|market, stress"
+"""Names of the cells in the report, which explains them."""

@@ -1,8 +1,8 @@
 """Estimators on trial: each is called as its own documentation calls it, on the same table.
 
 The outcome is the log of sales, or for Poisson regressions sales, and errors are clustered by brand wherever the
-library can. No option is tuned: what a call does not say is the library's default. The calls are text, so that what a
-report prints is what was run.
+library can. No option is tuned: what a call does not say is the library's default. The calls are rows of tools.csv, so
+that what a report prints is what was run.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import warnings
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,16 +21,14 @@ import pandas as pd
 
 from benchmarks.generator import BEFORE, MONTHS, NEVER, WAVES
 
-DD, PF, HERE = "diff-diff", "pyfixest", "market-impact-notebooks"
-SD, SM = "synthdid-py", "statsmodels"
-MODULES = {DD: "diff_diff", PF: "pyfixest", HERE: "analysis", SD: "synthdid", SM: "statsmodels.formula.api"}
-DRAWS, SLOW, SLOWEST = 300, 100, 30  # panels of a cell: for most, from some 0.07 s a fit on, above 1 s
+HERE = "market-impact-notebooks"
+MODULES = {"diff-diff": "diff_diff", HERE: "analysis", "synthdid-py": "synthdid", "statsmodels": "statsmodels.api"}
 DEPRECATIONS = (DeprecationWarning, FutureWarning, PendingDeprecationWarning)
 KEYS = ("estimate", "std_error", "low", "high")
 Result = dict[str, float]
 
 NAMES = {"outcome": "log_sales", "unit": "firm", "time": "month", "first_treat": "first"}
-OUR_NAMES = {"first_treated": "first", "unit": "firm", "time": "month", "cluster": "brand", "comparison": "not_yet"}
+OURS = {"first_treated": "first", "unit": "firm", "time": "month", "cluster": "brand", "comparison": "not_yet"}
 PF_NAMES = {"yname": "log_sales", "idname": "firm", "tname": "month", "gname": "first", "vcov": {"CRV1": "brand"}}
 SD_NAMES = {"outcome": "log_sales", "unit": "firm", "time": "month", "treatment": "closed"}
 TWO = {"outcome": "log_sales", "treatment": "shut", "post": "after"}
@@ -44,21 +43,22 @@ class Tool:
 
     Attributes
     ----------
-    label, library : str
-        Its name in the report, and the package.
+    name, label, library : str
+        Its name in the results and in the report, and the package.
     call : str
         Python that fits `data`; it may use the library's names and those of this module.
     draws : int
-        Panels of each cell that it is fitted on; fewer than `DRAWS` if a fit takes long.
+        Panels of each cell that it is fitted on: 300, 60 from some 0.03 s a fit on, and 20 from 0.2 s.
     truth : str
         Key of the truth that it claims to estimate, as in :meth:`benchmarks.generator.Drawn.truth`.
     """
 
+    name: str
     label: str
     library: str
+    draws: int
+    truth: str
     call: str
-    draws: int = DRAWS
-    truth: str = "log"
 
     @property
     def ours(self) -> bool:
@@ -72,7 +72,7 @@ class Tool:
 
     def fit(self, data: pd.DataFrame) -> Result:
         """Fit the table."""
-        module, names = import_module(MODULES[self.library]), globals() | {"data": data}
+        module, names = import_module(MODULES.get(self.library, self.library)), globals() | {"data": data}
         code = compile(self.call, self.label, "eval")
         names |= {name: getattr(module, name) for name in code.co_names if name not in names and hasattr(module, name)}
         return read(eval(code, names))
@@ -162,60 +162,15 @@ def as_panel(data: pd.DataFrame) -> Any:
 
     rows = data.drop_duplicates("firm").set_index("firm")
     shut, dates = rows["first"] != NEVER, np.datetime64("2020-04", "M") + rows["first"].to_numpy()
-    firms = pd.DataFrame(
-        {
-            "brand_group": "SIM-G" + rows["brand"].astype(str),
-            "origin": "CN",
-            "category": "C" + rows["category"].astype(str),
-            "closed_on": pd.Series(dates.astype("datetime64[s]"), rows.index).where(shut),
-            "dose": np.where(shut, 1.0, np.nan),
-            "risk": np.nan,
-        }
-    ).rename(lambda firm: f"SIM-{firm:04d}")
+    firms = pd.DataFrame({"origin": "CN", "dose": np.where(shut, 1.0, np.nan), "risk": np.nan}, rows.index)
+    firms["closed_on"] = pd.Series(dates.astype("datetime64[s]"), rows.index).where(shut)
+    firms["brand_group"], firms["category"] = "SIM-G" + rows["brand"].astype(str), "C" + rows["category"].astype(str)
     months = pd.period_range("2020-05", periods=MONTHS, freq="M")
     sales = data["sales"].to_numpy().reshape(-1, 1, MONTHS)
-    return Panel(sales, firms.rename_axis("firm"), ("AMZ",), months, "simulated", population="census")
+    return Panel(
+        sales, firms.rename(lambda firm: f"SIM-{firm:04d}"), ("AMZ",), months, "simulated", population="census"
+    )
 
 
-def _crv(fit: str, outcome: str, kind: str) -> str:
-    return f"{fit}('{outcome} ~ closed | firm + month', data, vcov={{'{kind}': 'brand'}})"
-
-
-TOOLS: dict[str, Tool] = {
-    "callaway_santanna": Tool("Callaway–Sant’Anna", DD, "CallawaySantAnna(cluster='brand').fit(data, **NAMES)"),
-    "imputation": Tool("Imputation", DD, "tested(ImputationDiD(cluster='brand').fit(data, **NAMES))"),
-    "imputation_one_out": Tool(
-        "Imputation, one left out", DD, "ImputationDiD(cluster='brand', leave_one_out=True).fit(data, **NAMES)"
-    ),
-    "two_stage": Tool("Two stages", DD, "TwoStageDiD(cluster='brand').fit(data, **NAMES)"),
-    "sun_abraham": Tool("Sun–Abraham", DD, "SunAbraham(cluster='brand').fit(data, **NAMES)", SLOW),
-    "stacked": Tool("Stacked", DD, "StackedDiD(kappa_pre=8, kappa_post=8).fit(data, **NAMES)", SLOW),
-    "lee_wooldridge": Tool("Lee–Wooldridge", DD, "LWDiD(cluster='brand').fit(data, treatment='closed', **NAMES)", SLOW),
-    "spillover": Tool(
-        "With spillovers", DD, "SpilloverDiD(cluster='brand', **NEAR).fit(data.assign(zero=0.0), **NAMES)"
-    ),
-    "feols": Tool("Two-way effects", PF, _crv("feols", "log_sales", "CRV1")),
-    "did2s": Tool("did2s", PF, "did2s(data.astype({'closed': bool}), 'log_sales', **STAGES)", SLOW),
-    "projections": Tool("Local projections", PF, "lpdid(data, **PF_NAMES, post_window=8)"),
-    "fepois": Tool("Poisson", PF, _crv("fepois", "sales", "CRV1"), truth="ratio"),
-    "fepois_crv3": Tool("Poisson, jackknife", PF, _crv("fepois", "sales", "CRV3"), SLOWEST, "ratio"),
-    "synthetic": Tool("Synthetic DiD", SD, "jackknifed(staggered_synthdid_estimate(data, **SD_NAMES))", SLOW),
-    "two_periods": Tool("Before and after", SM, "ols_of_changes(data)"),
-    "wild": Tool(
-        "Before and after, wild bootstrap",
-        DD,
-        "DifferenceInDifferences(cluster='brand', inference='wild_bootstrap', seed=1).fit(halves(data), **TWO)",
-        SLOW,
-    ),
-    "bell_mccaffrey": Tool(
-        "Before and after, CR2",
-        DD,
-        "DifferenceInDifferences(cluster='brand', vcov_type='hc2_bm').fit(halves(data), **TWO)",
-    ),
-    "ours_log": Tool("Ours: logs", HERE, "att_gt(data, outcome='log_sales', **OUR_NAMES).aggregate()"),
-    "ours_ratio": Tool(
-        "Ours: totals", HERE, "att_gt(data, outcome='sales', scale='ratio', **OUR_NAMES).aggregate()", truth="ratio"
-    ),
-    "ours_report": Tool("Ours: report 03", HERE, "report_three(data)", truth="window"),
-}
+TOOLS = {row["name"]: Tool(**row) for row in pd.read_csv(Path(__file__).with_name("tools.csv")).to_dict("records")}
 """Tools by their name in the results."""

@@ -12,6 +12,7 @@ from analysis import data
 from benchmarks import benchmark, generator, reduced, rivals
 from benchmarks.generator import BEFORE, CELLS, MONTHS, NEVER, WAVES, Drawn, Few
 from benchmarks.rivals import TOOLS, Tool
+from market import simulate
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # the other libraries' own
 QUIET = Few(6, firm_sd=0.0, brand_sd=0.0, category_sd=0.0, log_sd=0.5)
@@ -99,7 +100,7 @@ def test_nothing_happens_on_average_without_closures_and_drift_is_that_of_expose
 
 
 def test_a_cut_keeps_all_closed_firms_of_the_origin_that_sell_throughout():
-    panel, truth = generator.simulate("ceiling_50k", 3)
+    panel, truth = simulate("ceiling_50k", 3)
     drawn = CELLS["market_ceiling_50k"](3)
     total = panel.total()[:, generator.FIRST : generator.FIRST + MONTHS]
     shut = np.isfinite(panel.first_treated(cut=0.5)) & (panel.firms["origin"] == "CN") & (total > 0).all(axis=1)
@@ -175,8 +176,9 @@ def failing(data: pd.DataFrame) -> dict:
     ],
     ids=["warns", "raises", "no width", "no ends"],
 )
-def test_what_a_tool_says_is_kept(fit, refused, warned):
-    found = Tool("a tool", "numpy", "fit()", fit).run(pd.DataFrame())
+def test_what_a_tool_says_is_kept(fit, refused, warned, monkeypatch):
+    monkeypatch.setattr(rivals, "answer", fit, raising=False)
+    found = Tool("tool", "a tool", "statsmodels", 1, "log", "answer(data)").run(pd.DataFrame())
     assert (found["refused"], found["warned"]) == (refused, warned)
     assert set(found) == {*KEYS, "pretrend", "refused", "warned", "seconds"}
 
