@@ -29,6 +29,7 @@ from market import audit, executor
 
 PARTS = ROOT / "build" / "benchmark"
 FIRST_SEED, SIZE, LEVEL = 3001, 0.05, 0.95
+BLOCK = 100  # panels that a stop can lose
 LARGEST = "few_99"  # the cell whose panels have most rows, on which memory is measured
 KEPT = ["level", "coverage", "coverage_mc", "bias", "bias_mc", "sd", "mean_error", "truth", "grade", "reason"]
 
@@ -58,21 +59,22 @@ def fitted(cell: str, draws: int, seed: int) -> pd.DataFrame:
 
 
 def all_draws(cells: Collection[str], panels: int, workers: Executor | int, folder: Path) -> pd.DataFrame:
-    """Fit at most so many panels of each cell, quick tools first, and return a row per panel and tool.
+    """Fit at most so many panels of each cell, and return a row per panel and tool.
 
-    What is already in the folder, by cell and number of draws, is read.
+    Quick tools go first. What is already in the folder, by cell, draws and block of panels, is read.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    parts = [(draws, cell) for draws in sorted({tool.draws for tool in TOOLS.values()}, reverse=True) for cell in cells]
-    for draws, cell in parts:
-        file = folder / f"{cell}_{draws}.parquet"
+    counts = sorted({tool.draws for tool in TOOLS.values()}, reverse=True)
+    parts = [(cell, most, at) for most in counts for at in range(0, min(most, panels), BLOCK) for cell in cells]
+    files = [folder / f"{cell}_{most}_{at}.parquet" for cell, most, at in parts]
+    for file, (cell, most, at) in zip(files, parts, strict=True):
         if not file.exists():
-            items = [(cell, draws, FIRST_SEED + number) for number in range(min(draws, panels))]
+            items = [(cell, most, FIRST_SEED + number) for number in range(at, min(at + BLOCK, most, panels))]
             rows = pd.concat(executor.each(fitted, items, workers, f"panels of {cell}"), ignore_index=True)
             rows.to_parquet(file.with_suffix(".draft"), index=False)
             file.with_suffix(".draft").rename(file)
-    rows = pd.concat([pd.read_parquet(folder / f"{cell}_{draws}.parquet") for draws, cell in parts])
     order = {name: place for place, name in enumerate((*cells, *TOOLS))}
+    rows = pd.concat(map(pd.read_parquet, files))
     return rows.sort_values(["preset", "id"], key=lambda names: names.map(order), kind="stable", ignore_index=True)
 
 
