@@ -44,6 +44,7 @@ MEMORY = "1GB"  # for the tables of the engine, to which the panel's array does 
 _FILE = 1 << 32  # positions of rows in a file; those of the next file follow
 _CODECS = {"utf-8": "utf-8", "gbk": "gb18030"}  # gb18030 includes all of GBK
 _RAGGED = re.compile(r"Row #(?P<row>\d+): Expected (?P<expected>\d+) columns, got (?P<found>\d+): (?P<text>[^�]*)$")
+_NO_VALUE = re.compile(rb"(</f>|<f[^>]*/>)(<v */>|<v></v>)?</c>")  # a formula that was never computed
 _MARK = b"\xef\xbb\xbf"  # the byte order mark of UTF-8
 
 
@@ -404,7 +405,7 @@ def _sheet(path: Path, named: Map) -> pa.Table:
         listed = {"names": ", ".join(names), "first": (names or ["NAME"])[0]}
         refuse(path, *said("no sheet" if name else "many sheets", name=name, **listed))
     with zipfile.ZipFile(path) as parts:
-        has_formulas = any(b"<f" in parts.read(part) for part in parts.namelist() if part.startswith("xl/worksheets/"))
+        has_formulas = any(_NO_VALUE.search(parts.read(part)) for part in parts.namelist() if "worksheets/" in part)
     rows, size, pages = list[tuple[Any, ...]](), 0, list[Iterator[tuple[Any, ...]]]()
     for has_values in (True, False)[: 1 + has_formulas]:
         page = openpyxl.load_workbook(path, read_only=True, data_only=has_values)[name or names[0]]
