@@ -294,9 +294,8 @@ def test_the_results_have_at_least_eight_rivals_in_ten_cells():
     assert table[~table["ours"]]["tool"].nunique() >= 8
     assert table["cell"].unique().tolist() == [*CELLS]
     assert set(table["tool"]) == {*TOOLS}
-    assert (table["draws"] <= table["tool"].map(lambda name: TOOLS[name].draws)).all()
-    assert table[~table["ours"]].groupby("cell")["tool"].nunique().min() >= 8
-    assert table[table["cell"].isin(["few_5", "few_9"])].groupby("cell")["tool"].nunique().eq(len(TOOLS)).all()
+    assert (table["draws"] == table["tool"].map(lambda name: TOOLS[name].draws)).all()
+    assert table[~table["ours"] & (table["draws"] == 300)].groupby("cell")["tool"].nunique().min() >= 8
     assert table["coverage"].between(0, 1).all()
     labels = {name: (tool.label, tool.call, tool.version) for name, tool in TOOLS.items()}
     assert [*zip(table["label"], table["call"], table["version"], strict=True)] == [
