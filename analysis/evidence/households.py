@@ -34,8 +34,9 @@ Window = tuple[str, str]
 Interval = tuple[float, float]
 EARLIEST = "2018-09"  # first half-year shown in figures
 
-DURING: dict[str, dict[str, Any]] = {
-    "half-year of the closures, from March 2021": {"before": ("2020-03", "2020-08"), "after": ("2021-03", "2021-08")}
+OTHER_WINDOWS: dict[str, dict[str, Any]] = {
+    "half-year of the closures, from March 2021": {"before": ("2020-03", "2020-08"), "after": ("2021-03", "2021-08")},
+    "over two years, without Prime Day": {"before": ("2019-09", "2020-02"), "after": ("2021-09", "2022-02")},
 }
 PLACEBOS: dict[str, dict[str, Any]] = {
     "no closures yet: a year earlier": {"before": ("2019-09", "2020-02"), "after": ("2020-09", "2021-02")},
@@ -373,7 +374,7 @@ def robustness(households: Households, spec: Specification = BASELINE) -> dict[s
         **{f"Chinese brands {name} alone": {"definition": name} for name in CHINESE if name != spec.definition},
         **{f"against {name}": {"against": name} for name in AGAINST if name != spec.against},
         **{f"{name} in place of {spec.of}": {"of": name} for name in OF if name != spec.of},
-        **DURING,
+        **OTHER_WINDOWS,
         **PLACEBOS,
     }
     return {label: exposed(households, replace(spec, **change)).exp() for label, change in changes.items()}

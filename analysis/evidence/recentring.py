@@ -18,7 +18,7 @@ from analysis.evidence.households import (
     AGAINST,
     BASELINE,
     CHINESE,
-    DURING,
+    OTHER_WINDOWS,
     PLACEBOS,
     Households,
     Specification,
@@ -112,7 +112,7 @@ def robustness(households: Households, spec: Specification = BASELINE, **options
         "similar categories chosen by their share a year earlier": ({}, {"chosen": year_earlier}),
         "closed brands’ categories chosen by the rule for similar ones": ({}, {"only": own.index[_alike(own)]}),
         "only categories for which we can cite a source": ({}, {"only": sourced}),
-        **{label: (months, {}) for label, months in {**DURING, **PLACEBOS}.items()},
+        **{label: (months, {}) for label, months in {**OTHER_WINDOWS, **PLACEBOS}.items()},
     }
     return {of: recentred(households, replace(spec, **way), **options, **more) for of, (way, more) in ways.items()}
 

@@ -324,7 +324,7 @@ def pictures(event: Event, *, after: int, last: int) -> Block:
         timeline(closures, small=True),
         "Dark: closures, or listings seen gone. Grey: other events.",
         alt=f"{'; '.join(closures['term'])}.",
-        title=f"Closures, or listings seen gone, in {closures['first'].iloc[0].year}",
+        title=f"Closures, or products seen gone from Amazon, in {closures['first'].iloc[0].year}",
         source=f"{first} and {spelled(len(others))} others; report 01",
     )
     return listed_revenue(event, after, last, small=True) + strip
