@@ -322,7 +322,7 @@ def pictures(event: Event, *, after: int, last: int) -> Block:
     first, *others = closures["source_publisher"].value_counts().index
     strip = figure(
         timeline(closures, small=True),
-        "Dark: closures, or listings seen gone. Grey: other events.",
+        "Dark: closures, or products gone. Grey: other events.",
         alt=f"{'; '.join(closures['term'])}.",
         title=f"Closures, or products seen gone from Amazon, in {closures['first'].iloc[0].year}",
         source=f"{first} and {spelled(len(others))} others; report 01",
