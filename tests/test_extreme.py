@@ -104,5 +104,5 @@ def test_an_extreme_panel_is_answered_with_numbers_or_reasons(name):
 
 @pytest.mark.parametrize("largest", [1e290, 1e-300])
 def test_sales_beyond_all_money_are_refused(largest):
-    with pytest.raises(DataError, match="correct the unit"):
+    with pytest.raises(DataError, match="correct them, or their unit"):
         replace(PLAIN, sales=PLAIN.sales / PLAIN.sales.max() * largest)

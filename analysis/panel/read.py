@@ -90,6 +90,9 @@ def read_panel(
     >>> panel
     simulated panel: 192 firms on AMZ, EBY, ALI, WMT, OWN, 2019-01 to 2022-06, sim-$, census
     """
+    for name, given, form in (("panel", path, "a Parquet"), ("map", map or "", "a YAML")):
+        if not isinstance(given, str | Path):
+            refuse(f"the {name}", "a path", type(given).__name__, f"write it to {form} file first")
     with _opened([Path(path)], map, home, platforms) as (table, notes):
         panel = _panel(table, notes)
     file, firms = table.file, panel.firms.index
