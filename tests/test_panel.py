@@ -197,6 +197,7 @@ def test_a_simulated_panel_whose_ids_do_not_say_so_is_not_written(tmp_path):
 @pytest.mark.parametrize(
     ("change", "said"),
     [
+        ({"provenance": "estimate"}, "real or simulated as provenance"),
         ({"provenance": "real"}, "12 simulated ids such as"),
         ({"months": EARLY[:-1]}, "sales of shape"),
         ({"months": EARLY.delete(3).append(EARLY[-1:] + 1)}, "months without gaps"),
@@ -212,6 +213,10 @@ def test_parts_that_do_not_fit_each_other_are_no_panel(change, said):
     real = random_panel(np.random.default_rng(15), provenance="real")
     with pytest.raises(DataError, match=r"found 12 simulated ids such as 'SIM-G0000'; declare it simulated"):
         replace(real, firms=real.firms.assign(brand_group=[f"SIM-G{k:04d}" for k in range(12)]))
+    with pytest.raises(DataError, match="found no risk; add the column"):
+        replace(panel, firms=panel.firms.drop(columns="risk"))
+    with pytest.raises(DataError, match="each firm once"):
+        replace(panel, firms=panel.firms.set_axis([panel.firms.index[0]] * len(panel.firms)))
 
 
 # The schema

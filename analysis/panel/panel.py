@@ -110,14 +110,18 @@ class Panel:
     def __post_init__(self) -> None:
         """Raise DataError if the parts do not fit together or contain invalid values."""
         shape, ids = (len(self.firms), len(self.platforms), len(self.months)), self.firms.index
+        lacking, twice = [name for name in attributes() if name not in self.firms], [*ids[ids.duplicated()][:1]]
         gap = self.months.freqstr != "M" or (np.diff(self.months.asi8) != 1).any()
         low, high = np.fmin.reduce(self.sales, None, initial=0.0), np.fmax.reduce(self.sales, None, initial=0.0)
         odd = low < 0 or high > LARGEST or 0 < high < 1 / LARGEST
-        named = ids.append(pd.Index(self.firms["brand_group"].unique())).astype(str)
+        named = ids.append(pd.Index(self.firms.get("brand_group", ids).unique())).astype(str)
         simulated = named[named.str.match(SIMULATED_ID) & (self.provenance == "real")]
         such = f"{len(simulated)} simulated ids such as {', '.join(map(repr, simulated[:1]))}"
         for wrong, expected, actual, remedy in (
+            (self.provenance not in UNITS, "real or simulated as provenance", repr(self.provenance), "use one of them"),
             (self.sales.shape != shape, f"sales of shape {shape}", str(self.sales.shape), "match its axes"),
+            (lacking, f"firms with {', '.join(attributes())}", f"no {', '.join(lacking)}", "add the column"),
+            (twice, "each firm once", f"{', '.join(map(repr, twice))} twice", "merge its rows"),
             (gap, "months without gaps", ", ".join(map(str, self.months[:3])), "include every month"),
             (odd, f"sales from 0 to {LARGEST:g}", f"{low:g} to {high:g}", "correct them, or their unit"),
             (len(simulated), "real firms", such, "declare it simulated, or leave these firms out"),
