@@ -92,14 +92,15 @@ def summarise(rows: pd.DataFrame) -> pd.DataFrame:
         frequent message; `kind`, what the panels are like; `version` and `call`.
     """
     table, more = audit.summarise(rows), []
+    spreads = rows.drop_duplicates(["preset", "seed"]).groupby("preset")["oracle"].std()
+    lengths = 2 * stats.norm.ppf((1 + LEVEL) / 2) * spreads  # of intervals of one who knows the spread
     for (cell, name), group in rows.groupby(["preset", "id"], sort=False):
         whole, about = group["refused"] == "", {"preset": cell, "id": name, "draws": len(group)}
-        oracle = rows.loc[rows["preset"] == cell].drop_duplicates("seed")["oracle"].std()
         told = pd.Series(np.where(whole, group["warned"], group["refused"]))
         excludes = whole & ((group["low"] > 0) | (group["high"] < 0))
         tested = group["pretrend"].dropna() if group["parallel"].all() else pd.Series(dtype=float)
         about |= {"closed": group["closed"].mean(), "power": excludes.mean(), "refused": (~whole).mean()}
-        about["width"] = (group["high"] - group["low"])[whole].median() / (2 * stats.norm.ppf((1 + LEVEL) / 2) * oracle)
+        about["width"] = (group["high"] - group["low"])[whole].median() / lengths[cell]
         about |= {"pretrend": (tested < SIZE).mean(), "warned": (group["warned"] != "").mean()}
         more.append(about | {"says": next(iter(told[told != ""].mode()), "")[:200]})
     found = table[["preset", "id", *KEPT]].merge(pd.DataFrame(more), on=["preset", "id"])

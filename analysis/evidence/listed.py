@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
 from analysis import data, series
 from analysis.errors import DesignError
@@ -284,12 +283,18 @@ def since(prices: Estimate, window: str, first: str) -> Estimate:
     first : str
         First day.
     """
-    row, days = prices[window].rows.iloc[0], prices.details["days"]
-    longer, calm = {"": _columns(days, first, row["last_day"])}, prices.details["calm"]
+    span = _columns(prices.details["days"], first, prices[window].rows["last_day"].item())
+    return _over(prices, window, {"": span})
+
+
+def _over(prices: Estimate, window: str, spans: dict[str, Window]) -> Estimate:
+    """Estimate a share's abnormal return over each span of days, in per cent, with the daily noise of a window."""
+    row, calm = prices[window].rows.iloc[0], prices.details["calm"]
     shares, market = prices.details["shares"].loc[row["firm"]], prices.details["market"]
-    found = abnormal_returns(shares, market, estimation=calm, event=longer, level=prices.level)
-    covariance = 1e4 * found.covariance * (row["noise"] / found.rows["noise"].item()) ** 2
-    return replace(found, unit="per cent", value=100 * found.value, covariance=covariance, max_df=prices[window].max_df)
+    found = abnormal_returns(shares, market, estimation=calm, event=spans, level=prices.level)
+    covariance = 1e4 * found.covariance * (row["noise"] / found.rows["noise"].iloc[0]) ** 2
+    df = np.repeat(prices[window].max_df, len(spans))
+    return replace(found, unit="per cent", value=100 * found.value, covariance=covariance, max_df=df)
 
 
 def _columns(days: pd.Index, first: Any, last: Any) -> Window:
@@ -322,16 +327,15 @@ def price_paths(prices: Estimate) -> pd.DataFrame:
         `event`, `day` (trading days from the news), `term` (seller), `value` in per cent, and `band_low`, `band_high`,
         between which it stays by chance at the level of `prices`, if all its days are as noisy as the window's.
     """
-    days, market = prices.details["days"], np.cumsum(prices.details["market"].to_numpy())
-    squares = (prices.details["market"].iloc[slice(*prices.details["calm"])] ** 2).sum()
-    firms, around, parts = list(prices.details["shares"].index), np.arange(-SHOWN[0], SHOWN[1] + 1), []
+    around, parts = pd.Index(range(-SHOWN[0], SHOWN[1] + 1), name="day"), []
     for row in prices.rows[prices.rows["window"] == prices.rows["seller"].str.lower() + "_2d"].itertuples():
-        eve = days.get_loc(row.first_day) - 1
-        path = np.cumsum(prices.details["abnormal"][firms.index(row.firm), eve - SHOWN[0] : eve + SHOWN[1] + 2])
-        spans = np.abs(around + 1) + (market[eve + 1 + around] - market[eve]) ** 2 / squares
-        half = stats.t.ppf((1 + prices.level) / 2, prices[row.term].df[0]) * 100 * row.noise * np.sqrt(spans)
-        part = pd.DataFrame({"day": around, "value": 100 * (path[1:] - path[SHOWN[0]]), "band_low": -half})
-        parts.append(part.assign(band_high=half, event=row.window.removesuffix("_2d"), term=row.seller))
+        first = prices.details["days"].get_loc(row.first_day)
+        steps = around.drop(-1)  # the eve, from which the others are counted
+        found = _over(prices, row.term, {str(day): (first + min(day + 1, 0), first + max(day + 1, 0)) for day in steps})
+        half = np.diff(found.conf_int, axis=0)[0] / 2
+        part = pd.DataFrame({"value": np.sign(steps + 1) * found.value, "band_low": -half, "band_high": half}, steps)
+        part = part.reindex(around, fill_value=0.0).reset_index()
+        parts.append(part.assign(event=row.window.removesuffix("_2d"), term=row.seller))
     return pd.concat(parts, ignore_index=True)
 
 
