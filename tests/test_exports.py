@@ -1,5 +1,7 @@
 """Exports of other programs, each from the map that is proposed for it to a panel, with answers to its questions."""
 
+import gc
+
 import numpy as np
 import openpyxl
 import pandas as pd
@@ -96,11 +98,13 @@ def test_an_export_is_read_with_answers_to_its_questions_only_and_its_sums_are_t
     assert not panel.data_warnings[1:]
 
 
-def test_a_row_of_totals_is_named_by_its_row(tmp_path):
+@pytest.mark.filterwarnings("error")
+def test_a_row_of_totals_is_named_by_its_row_and_the_workbook_is_closed(tmp_path):
     path, _ = sheet(tmp_path, totals=True)
     found = r"row 1445, column '卖家' \(firm\): expected rows of single firms; found '合计'"
     with pytest.raises(DataError, match=found):
         read_panel(path, map=answered(tmp_path, path, [*EXPORTS[sheet], "absent: zero"]))
+    gc.collect()  # warns of a file left open
 
 
 def test_attributes_of_a_second_file_are_reconciled_and_a_key_that_comes_twice_is_refused(tmp_path):

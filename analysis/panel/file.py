@@ -11,7 +11,7 @@ import re
 import tempfile
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import islice, takewhile, zip_longest
@@ -389,8 +389,8 @@ def sheets(path: Path) -> list[str]:
         return []
     import openpyxl  # slow, and few panels are workbooks
 
-    with reading(path):
-        return [str(sheet.title) for sheet in openpyxl.load_workbook(path, read_only=True).worksheets]
+    with reading(path), closing(openpyxl.load_workbook(path, read_only=True)) as book:
+        return [str(sheet.title) for sheet in book.worksheets]
 
 
 def _sheet(path: Path, named: Map) -> pa.Table:
@@ -407,18 +407,20 @@ def _sheet(path: Path, named: Map) -> pa.Table:
     with zipfile.ZipFile(path) as parts:
         has_formulas = any(_NO_VALUE.search(parts.read(part)) for part in parts.namelist() if "worksheets/" in part)
     rows, size, pages = list[tuple[Any, ...]](), 0, list[Iterator[tuple[Any, ...]]]()
-    for has_values in (True, False)[: 1 + has_formulas]:
-        page = openpyxl.load_workbook(path, read_only=True, data_only=has_values)[name or names[0]]
-        page.reset_dimensions()  # the declared ones may span a million columns
-        pages.append(page.iter_rows(values_only=True))
-    for row, *formulas in zip(*pages, strict=False):
-        for cell, formula in zip(row, *formulas, strict=False) if formulas else ():
-            if cell is None and formula:
-                refuse(f"{path}, row {len(rows) + 1}", *said("formulas", formula=formula))
-        rows.append(row)
-        size += 1 + sum(len(cell) if isinstance(cell, str) else 1 for cell in row)
-        refuse_more(path, size, MOST_CELLS, "cells and characters in a sheet", "save the sheet as .csv")
-        refuse_more(path, len(rows), 1 << 20, "rows in a sheet")  # as Excel: gaps are filled with rows
+    with ExitStack() as opened_books:
+        for has_values in (True, False)[: 1 + has_formulas]:
+            book = closing(openpyxl.load_workbook(path, read_only=True, data_only=has_values))
+            page = opened_books.enter_context(book)[name or names[0]]
+            page.reset_dimensions()  # the declared ones may span a million columns
+            pages.append(page.iter_rows(values_only=True))
+        for row, *formulas in zip(*pages, strict=False):
+            for cell, formula in zip(row, *formulas, strict=False) if formulas else ():
+                if cell is None and formula:
+                    refuse(f"{path}, row {len(rows) + 1}", *said("formulas", formula=formula))
+            rows.append(row)
+            size += 1 + sum(len(cell) if isinstance(cell, str) else 1 for cell in row)
+            refuse_more(path, size, MOST_CELLS, "cells and characters in a sheet", "save the sheet as .csv")
+            refuse_more(path, len(rows), 1 << 20, "rows in a sheet")  # as Excel: gaps are filled with rows
     while rows and not any(cell not in (None, "") for cell in rows[-1]):
         rows.pop()  # empty cells with formatting only
     if not (rows := rows[named.header_row - 1 :]):
