@@ -81,7 +81,7 @@ def told(rows: pd.DataFrame) -> None:
     assert (rows["reason"].str.len() > 3)[rows["std_error"].isna() & (rows["id"] != "mechanical")].all()
 
 
-@pytest.mark.filterwarnings("error")
+@pytest.mark.filterwarnings("error", "ignore::ResourceWarning")  # files that other tests left open
 @pytest.mark.parametrize("name", EXTREMES)
 def test_an_extreme_panel_is_answered_with_numbers_or_reasons(name):
     panel = EXTREMES[name]

@@ -308,7 +308,9 @@ def opened(path: Path, named: Map, engine: str = "") -> tuple[Sequence[str], dic
         if engine:
             import ibis  # slow
 
-            header: Sequence[str] = ibis.connect(engine).table(path.name).columns
+            remote = ibis.connect(engine)
+            header: Sequence[str] = remote.table(path.name).columns
+            remote.disconnect()
         elif kind(path) in OF_TEXT:
             header, _ = _text_header(path, named)
         elif kind(path) == ".parquet":
@@ -543,9 +545,8 @@ def rows_of(file: File, needed: Sequence[str], most: int = 0) -> Iterator[Rows]:
         with reading(file.path):
             remote = ibis.connect(file.engine)
             types = _types(remote.table(file.path.name).schema().to_pyarrow(), own)
-        base = (
-            f"FROM (SELECT *, row_number() OVER (ORDER BY NULL) - 1 AS _row FROM {quoted(file.path.name)}) AS numbered"
-        )
+        row = "row_number() OVER (ORDER BY NULL) - 1 AS _row"
+        base = f"FROM (SELECT *, {row} FROM {quoted(file.path.name)}) AS numbered"
         try:
             yield _joined(file, Rows(file.path, remote, types, base, True))
         finally:
@@ -591,16 +592,12 @@ def source(file: File, rows: Rows, *, attributes: bool = True) -> str:
     sold = [types[column] for column in file.months or [file.theirs["sales"]]]
     for ours, of in [*((ours, types[theirs]) for ours, theirs in file.theirs.items()), *(("sales", of) for of in sold)]:
         is_number = columns()[ours]["type"] == NUMBER
-        no_text, no_number = (
-            pa.types.is_nested(of) or "binary" in str(of),
-            pa.types.is_boolean(of) or pa.types.is_temporal(of),
-        )
-        if no_text or (is_number and no_number):
+        no_number = pa.types.is_boolean(of) or pa.types.is_temporal(of)
+        if pa.types.is_nested(of) or "binary" in str(of) or (is_number and no_number):
             where, expected = f"{file.path}, column {file.called(ours)}", "numbers" if is_number else "text"
             refuse(where, expected, f"values of type {of}", columns()[ours]["remedy"])
-    joined = {
-        ours for ours, theirs in file.theirs.items() if file.attributes and theirs in file.attributes.column_names
-    }
+    others = file.attributes.column_names if file.attributes else []
+    joined = {ours for ours, theirs in file.theirs.items() if theirs in others}
     joined = set() if attributes or joined - CONSTANT else joined
     cells = {ours: quoted(theirs) for ours, theirs in file.theirs.items() if ours not in joined}
     for ours in (ours for ours in cells if columns()[ours]["type"] == MONTH):
