@@ -110,7 +110,7 @@ def robustness(households: Households, spec: Specification = BASELINE, **options
         "as above": ({}, {}),
         **{f"Chinese brands {name} alone": ({"definition": name}, {}) for name in CHINESE if name != spec.definition},
         "similar categories chosen by their share a year earlier": ({}, {"chosen": year_earlier}),
-        "closed brands’ categories chosen by the rule for similar ones": ({}, {"only": own.index[_alike(own)]}),
+        "closed accounts’ categories chosen by the rule for similar ones": ({}, {"only": own.index[_alike(own)]}),
         "only categories for which we can cite a source": ({}, {"only": sourced}),
         **{label: (months, {}) for label, months in {**OTHER_WINDOWS, **PLACEBOS}.items()},
     }
