@@ -289,7 +289,6 @@ def listed_revenue(event: Event, after: int, last: int, *, small: bool = False) 
     before, closed = listed.base_year(), listed.closed_names()
     index, (_, series) = listed.indexed(before, before - 1, last), listed.revenues()
     rows = index.set_axis(index.index + 0.5).rename_axis(index="middle", columns="term")
-    marks = f"Dark: closed sellers; grey: no closure disclosed; thin line: level of {before}; dotted: no figure"
     drawing = paths(
         rows.reset_index().melt(id_vars="middle", value_name="estimate"),
         x="middle",
@@ -303,8 +302,9 @@ def listed_revenue(event: Event, after: int, last: int, *, small: bool = False) 
     )
     return figure(
         drawing,
-        f"{marks}.",
-        title=f"From {before} to {after} revenue {words.number_below(index.loc[after], closed)}",
+        f"Dark: closed sellers that publish revenue; grey: no closure disclosed; thin line: {before}; "
+        "dotted: no figure.",
+        title=f"In {after} {words.number_below(index.loc[after], closed)}",
         source="sellers’ accounts, mostly as summarised by data sites; report 03"
         if small
         else pd.concat([one.sources for one in series.values()]),

@@ -140,7 +140,7 @@ def number_below(index: pd.Series, closed: Sequence[str]) -> str:
     groups = (below[below.index.isin(closed)], below[~below.index.isin(closed)])
     hit, others = (f"{spelled(group.sum())} of {spelled(len(group))}" for group in groups)
     hit = "both" if hit == "two of two" else hit
-    return f"fell at {hit} closed sellers that publish it and at {others} others"
+    return f"{hit} closed sellers lost revenue; {others} others did"
 
 
 def after_closure(rows: Any) -> str:
