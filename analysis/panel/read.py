@@ -379,12 +379,12 @@ def _cells(table: Table) -> tuple[Floats, Bools, int]:
 def _refuse_again(table: Table) -> NoReturn:
     """Raise DataError for the first row that repeats an earlier row's key."""
     file, by_day = table.file, table.file.named.rows != "month"
-    earlier = "min(row) OVER (PARTITION BY unit, cell, bit) AS earlier"
-    keys = f"SELECT row, unit, part, {earlier} FROM {table.joined}"
-    again = f"{table.source}, keys AS ({keys}) SELECT * FROM keys WHERE row > earlier ORDER BY row LIMIT 1"
-    row, unit, part, earlier = (column[0].as_py() for column in table.rows.query(again, **table.tables).columns)
-    first = f"{table.source} SELECT part FROM {table.joined} WHERE row = {earlier}"
-    parts = [part, table.rows.query(first, **table.tables)["part"][0].as_py()]
+    keys = f"keys AS (SELECT row, unit, cell, bit, part FROM {table.joined})"
+    twice = "SELECT unit, cell, bit, min(row) AS earlier FROM keys GROUP BY unit, cell, bit HAVING count(*) > 1"
+    pairs = "keys JOIN twice USING (unit, cell, bit) JOIN keys AS other ON other.row = earlier WHERE keys.row > earlier"
+    first = f"SELECT keys.row, keys.unit, earlier, keys.part, other.part AS before FROM {pairs} ORDER BY 1 LIMIT 1"
+    found = table.rows.query(f"{table.source}, {keys}, twice AS ({twice}) {first}", **table.tables)
+    row, unit, earlier, *parts = (column[0].as_py() for column in found.columns)
     group, before = (table.groups.loc[table.parts["group"][at]] for at in parts)
     where = ", ".join(file.called(name, row) for name in (*table.ids, "platform", "month"))
     when = f"{group['date']:{'%Y-%m-%d' if by_day else '%Y-%m'}}"
