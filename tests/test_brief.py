@@ -103,7 +103,7 @@ def test_sentences_that_begin_alike_share_their_beginning_and_what_cannot_be_tes
     theirs = [of("growth_positive", word=NOT_SHOWN), of("C08 market", word=NOT_SHOWN)]
     assert brief.sentence([shift, sold, *theirs], EVENT) == (
         "Public evidence does not show whether some Chinese merchants put more money into eBay and AliExpress, whether "
-        "Chinese sellers' growth on Amazon stayed positive or whether Youkeshu's parent company lost market value at "
+        "Chinese sellers' growth on Amazon stayed positive or whether Youkeshu's owner lost market value at "
         "the news."
     )
     sure = [shift.model_copy(update={"word": SUPPORTED}), sold.model_copy(update={"word": SUPPORTED})]
@@ -178,7 +178,7 @@ def test_statements_are_counted_by_their_word():
     assert brief.tally(judged) == "Of four statements we find one supported, two not shown and one not testable."
     assert brief.tally(judged) in brief.brief(judged, EVENT).html
     asked = of("C08 market", word=SUPPORTED, claimant="Our question (after a report)")
-    assert brief.tally([*judged, asked]).endswith("one not testable; our own question is supported.")
+    assert brief.tally([*judged, asked]).endswith("lose market value at the news? For two days, yes.")
 
 
 def test_what_households_and_public_figures_find_stands_side_by_side():

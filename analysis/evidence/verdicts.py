@@ -82,7 +82,7 @@ class Verdict(BaseModel):
     claimed : float or None
         The claimant's own figure, which is not a finding.
     found : str
-        The finding in words, where the interval alone would mislead; else empty.
+        The finding in words, in one or more lines, where the interval alone would mislead; else empty.
     interval : str
         Kind of interval: ``"permutation interval"``, ``"bounds"``, ``"published readings"``.
     tier, provenance : str

@@ -128,14 +128,16 @@ def answer(
         said = [escape(unmarked(sentence))]
         head = f"<strong>{escape(lead or 'What is measured:')}</strong> <em>{escape(title)}</em>"
         text = " ".join(filter(None, (f"{title}:", lead, numbers, sentence)))
-    bold = numbers and f"<strong>{escape(numbers)}</strong>" + (f" ({escape(interval)})" if interval else "")
+    lines = escape(numbers).replace("\n", "<br>")
+    bold = numbers and f"<strong>{lines}</strong>" + (f" ({escape(interval)})" if interval else "")
     facts = ", ".join(filter(None, (bold, *map(escape, filter(None, (window, unmarked(n)))))))
     sure = f"Confidence in this verdict: {confidence}." if confidence else ""
     method = phrases().grades[grade] if grade else ""
     said += [facts, escape(" ".join(filter(None, (sure, method)))), escape(LOOK.panel)]
     record = {"label": title, "window": window, "interval": interval, "provenance": kind("estimate"), **row}
     html, text = box("answer", head, *filter(None, said)), " ".join(filter(None, (text, LOOK.panel)))
-    return Block(html, text, _taken([verdict]) if verdict else (of_estimates("answer", title, pd.DataFrame([record])),))
+    ours = (of_estimates("answer", title, pd.DataFrame([record])),) if row else ()
+    return Block(html, text, _taken([verdict]) if verdict else ours)
 
 
 def _claim(verdict: Verdict) -> str:

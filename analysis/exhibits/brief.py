@@ -132,8 +132,16 @@ def tally(verdicts: Sequence[Verdict]) -> str:
     told = sorted(best(verdicts), key=lambda verdict: WORDS.index(verdict.word))
     counts = Counter(verdict.word.lower() for verdict in told if verdict.party != OURS)
     found = words.listing(f"{spelled(count)} {word}" for word, count in counts.items())
-    ours = "".join(f"; our own question is {verdict.word.lower()}" for verdict in told if verdict.party == OURS)
-    return f"Of {spelled(counts.total())} statements we find {found}{ours}." if found else ""
+    ours = "".join(map(_asked, (verdict for verdict in told if verdict.party == OURS)))
+    return f"Of {spelled(counts.total())} statements we find {found}.{ours}" if found else ""
+
+
+def _asked(verdict: Verdict) -> str:
+    """Return our own question on an event on record, and its answer: yes, no or the verdict's word."""
+    saying = phrases().sayings[verdict.name]
+    word = {SUPPORTED: "yes", CONTRADICTED: "no"}.get(verdict.word, verdict.word.lower())
+    answer = words.sentence(", ".join(filter(None, (saying.within, word))))
+    return f" We add one question of our own: did {saying.who} {saying.do} {saying.what}? {answer}."
 
 
 def headline(verdicts: Sequence[Verdict], event: Event) -> str:
@@ -152,11 +160,11 @@ def headline(verdicts: Sequence[Verdict], event: Event) -> str:
 
 
 def in_words(verdict: Verdict) -> str:
-    """Format a verdict's finding without the mark.
+    """Format a verdict's finding on one line, without the mark.
 
     The result is a dash if there is no finding.
     """
-    return finding(verdict).removesuffix(MARKS[verdict.provenance]).strip()
+    return finding(verdict).removesuffix(MARKS[verdict.provenance]).replace("\n", " ").strip()
 
 
 def _page(verdict: Verdict) -> str:

@@ -12,13 +12,14 @@ from analysis.yaml import Written
 class Saying(Written):
     """Wording of an affirmative answer to one question: who did what.
 
-    `did` is also used as the participle.
+    `did` is also used as the participle; `within` limits the answer.
     """
 
     who: str
     did: str
     do: str
     what: str
+    within: str = ""
     denied: bool = False
     record: bool = False
 
