@@ -148,8 +148,8 @@ def moved(found: Mapping[str, Verdict]) -> str:
     assert not asked & {*places["Aukey"]}
     assert asked <= {*places["Youkeshu"]}
     return (
-        "The public figures that we could read cannot tell whether sellers moved to eBay or AliExpress; three filings "
-        "that may hold the answer we could read only in part. Three sellers with closed accounts publish what they "
+        "In what we could read, nothing tests whether closed sellers put money into other platforms; three filings "
+        "that may were read only in part. Three sellers with closed accounts publish what they "
         f"sold outside Amazon in all, or a limit on it. Youkeshu, which was on both platforms, sold about "
         f"{number(youkeshu['before'], 0)} million yuan there in {youkeshu['first']} and at most "
         f"{number(youkeshu['after'], 0)} million in {youkeshu['last']}; its web shops had shrunk before July 2021. "
@@ -157,8 +157,7 @@ def moved(found: Mapping[str, Verdict]) -> str:
         f"elsewhere they rose by at most {number(sunvalley['high'], 0)} million. Aukey sold "
         f"{number(aukey['before'], 0)} million elsewhere in {aukey['first']} and {number(aukey['after'], 0)} million "
         f"in {aukey['last']}; an article on its prospectus names {listing(places['Aukey'])}, and neither eBay nor "
-        "AliExpress. None of this shows what the closures caused. Sales on eBay and AliExpress of the sellers whose "
-        "accounts were closed would."
+        "AliExpress. None of this shows investment, or what the closures caused."
     )
 
 

@@ -102,15 +102,15 @@ def test_sentences_that_begin_alike_share_their_beginning_and_what_cannot_be_tes
     sold = of("more_sales_elsewhere", word=NOT_TESTABLE, **BARE)
     theirs = [of("growth_positive", word=NOT_SHOWN), of("C08 market", word=NOT_SHOWN)]
     assert brief.sentence([shift, sold, *theirs], EVENT) == (
-        "Public evidence does not show whether some Chinese merchants put more money into eBay and AliExpress, whether "
-        "Chinese sellers' growth on Amazon stayed positive or whether Youkeshu's owner lost market value at "
-        "the news."
+        "Public evidence does not show whether some affected Chinese merchants put more money into other platforms, "
+        "such as eBay and AliExpress, whether Chinese sellers' growth on Amazon stayed positive or whether Youkeshu's "
+        "owner lost market value at the news."
     )
     sure = [shift.model_copy(update={"word": SUPPORTED}), sold.model_copy(update={"word": SUPPORTED})]
     sure = [one.model_copy(update={"confidence": "moderate"} | BARE) for one in sure]
     assert brief.sentence(sure, EVENT) == (
-        "Some Chinese merchants probably put more money into eBay and AliExpress; closed merchants probably sold more "
-        "on eBay and AliExpress (moderate confidence)."
+        "Some affected Chinese merchants probably put more money into other platforms, such as eBay and AliExpress; "
+        "closed merchants probably sold more on eBay and AliExpress (moderate confidence)."
     )
     assert brief.sentence([sold], EVENT) == (
         "We found no public figure that shows whether closed merchants sold more on eBay and AliExpress."

@@ -149,10 +149,12 @@ def forest(
     margin: tuple[float, float] | None = None,
     reach: float | None = None,
     signed: bool = True,
+    apart: int = 0,
 ) -> Figure:
     """Draw a forest plot with one row per term.
 
-    A row shows a point with its interval, a bar if there is only an interval (a set), or a note.
+    A row shows a point with its interval, a bar if there is only an interval (a set), or a note. "At most" precedes an
+    estimate that is the upper end of an interval without a lower one.
 
     Parameters
     ----------
@@ -168,6 +170,8 @@ def forest(
         axis.
     signed : bool
         Whether positive numbers get a plus sign.
+    apart : int
+        Number of rows at the end that a line separates from the others.
     """
     size = 7.5 if len(rows) <= 15 else 6.0  # points
     lines = max(len(wrap(term, LONGEST_TERM)) for term in rows["term"])
@@ -181,6 +185,8 @@ def forest(
     if draw_truth(axes, rows, rows.get("truth"), heights):
         legend_above(axes, lines=1 if margin else 0)
     axes.axvline(0, **ZERO)
+    if apart:
+        axes.axhline(apart - 0.5, color=REST, lw=0.7)
     axes.set_xlabel(xlabel)
     axis_numbers(axes, "x", signed=signed)
     if margin:
@@ -202,7 +208,8 @@ def _intervals(
         text = span(row["conf_low"], row["conf_high"], "percentage points")
         if pd.notna(row["estimate"]):
             interval(axes, height, row, (-far, far), colour=colour, across=True)
-            text = text if written else number(row["estimate"], signed=True)
+            most = "at most " * ((row["conf_low"], row["conf_high"]) == (-np.inf, row["estimate"]))
+            text = text if written else most + number(row["estimate"], signed=True)
         elif pd.notna(row["conf_low"]):
             low, high = np.clip([row["conf_low"], row["conf_high"]], -far, far)
             axes.barh(height, high - low, left=low, height=0.28, color=colour, lw=0, zorder=2)
