@@ -141,7 +141,7 @@ def _asked(verdict: Verdict) -> str:
     saying = phrases().sayings[verdict.name]
     word = {SUPPORTED: "yes", CONTRADICTED: "no"}.get(verdict.word, verdict.word.lower())
     answer = words.sentence(", ".join(filter(None, (saying.within, word))))
-    return f" We add one question of our own: did {saying.who} {saying.do} {saying.what}? {answer}."
+    return f" We also ask: did {saying.who} {saying.do} {saying.what}? {answer}."
 
 
 def headline(verdicts: Sequence[Verdict], event: Event) -> str:
