@@ -136,7 +136,7 @@ def answer(
     said += [facts, escape(" ".join(filter(None, (sure, method)))), escape(LOOK.panel)]
     record = {"label": title, "window": window, "interval": interval, "provenance": kind("estimate"), **row}
     html, text = box("answer", head, *filter(None, said)), " ".join(filter(None, (text, LOOK.panel)))
-    ours = (of_estimates("answer", title, pd.DataFrame([record])),) if row else ()
+    ours = (of_estimates("answer", title, pd.DataFrame([record])),) if len(row) else ()
     return Block(html, text, _taken([verdict]) if verdict else ours)
 
 
