@@ -106,13 +106,14 @@ def growth(found: Mapping[str, Verdict]) -> str:
     published = totals.published_growth()
     assert published.query("dates == '2020 to 2021'")["low"].min() > 0 > published["low"].min()
     return (
-        "Whether the closures slowed Chinese sellers as a whole depends on one number that nobody has verified: what "
-        f"the closed accounts had sold. To cut growth by {fall} they must have sold {needed[0]:.1f} billion dollars a "
-        f"year ({needed.min():.1f} to {needed.max():.1f}, by Chinese share and date), net of what rivals took over. "
-        f"Published are more than {known_of.closed[0]:.1f} billion, for the first accounts suspended, and more than "
-        f"{known_of.closed[1]:.1f}, the trade group's unverified loss. So Amazon's sentence is "
-        f"*{lower.word.lower()}*, and neither is its opposite. Whether growth stayed positive depends on the dates: "
-        "published readings of the calendar year say so, and the one from December to December is "
+        "Whether the closures slowed Chinese sellers as a whole depends on what the closed accounts had sold, on what "
+        "rivals took over, and on whether fear or trust moved the others. "
+        f"To cut growth by {fall}, closed accounts must have sold {needed[0]:.1f} billion dollars a year "
+        f"({needed.min():.1f} to {needed.max():.1f}, by Chinese share and date), net of what rivals took over. "
+        f"Neither published sum settles it: more than {known_of.closed[0]:.1f} billion is a floor, for the first "
+        f"accounts suspended, and more than {known_of.closed[1]:.1f} a loss that the trade group asserts. So Amazon's "
+        f"sentence is *{lower.word.lower()}*, and neither is its opposite. Whether growth stayed positive depends on "
+        "the dates: published readings of the calendar year say so, and the one from December to December is "
         f"{quantity(stayed.low, stayed.unit)} per cent."
     )
 
@@ -131,9 +132,9 @@ def closed_sellers(found: Mapping[str, Verdict]) -> str:
         f"Filings or newspapers confirm that the {IN_WORDS[int(record.claimed)]} brands that were named lost accounts. "
         f"Sunvalley lost {fell['Sunvalley']} per cent of its revenue in {asked.after} and Youkeshu {fell['Youkeshu']}, "
         f"while all {IN_WORDS[len(changes.query('not closed'))]} others grew. How much the closures caused is unknown: "
-        f"Youkeshu was falling before July {asked.after}, and at least {outside:.0f} per cent of its fall was outside "
-        f"Amazon. Sunvalley alone ended at {quantity(percent_change(alone['estimate']), 'per cent')} per cent against "
-        f"the others; luck would put it last once in {IN_WORDS[int(alone['assignments'])]} times. "
+        f"Youkeshu was falling in the first half of {asked.after}, and at least {outside:.0f} per cent of its fall was "
+        f"outside Amazon. Sunvalley alone ended at {quantity(percent_change(alone['estimate']), 'per cent')} per cent "
+        f"against the others; luck would put it last once in {IN_WORDS[int(alone['assignments'])]} times. "
         f"{IN_WORDS[len(listed.listed_later())].capitalize()} of the others were listed after {before + 1}, perhaps "
         "because they had done well. Aukey, which kept selling on Amazon, publishes no revenue for the year before."
     )

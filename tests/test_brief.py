@@ -256,5 +256,5 @@ def test_the_title_of_the_revenue_figure_counts_what_fell(monkeypatch):
     monkeypatch.setattr(listed, "indexed", lambda *years: real(*years).assign(Anker=90.0))
     other = brief.listed_revenue(EVENT, 2021, 2023).html
     said = [re.findall(r'alt="([^"]+?)\. Revenue \(', html)[0] for html in (told, other)]
-    assert "In 2021 both closed sellers lost revenue" in said[0]
+    assert "The two closed sellers with figures for 2020 and 2021 lost revenue" in said[0]
     assert said[0] != said[1]

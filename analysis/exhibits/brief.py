@@ -310,9 +310,9 @@ def listed_revenue(event: Event, after: int, last: int, *, small: bool = False) 
     )
     return figure(
         drawing,
-        f"Dark: closed sellers that publish revenue; grey: no closure disclosed; thin line: {before}; "
-        "dotted: no figure.",
-        title=f"In {after} {words.number_below(index.loc[after], closed)}",
+        f"Dark: closed sellers (Aukey: no figure for {before}{'' if small else ', table 1'}); "
+        f"grey: no closure disclosed; thin line: {before}; dotted: no figure.",
+        title=words.sentence(words.number_below(index.loc[after], closed, f"{before} and {after}")),
         source="sellers’ accounts, mostly as summarised by data sites; report 03"
         if small
         else pd.concat([one.sources for one in series.values()]),

@@ -134,13 +134,13 @@ def beside_margin(rows: Any, margin: float, what: str, verdict: Verdict | None =
     return f"The closures {'did not cut' if word == SUPPORTED else 'cut'} {what} by more than {points(margin)}: {left}"
 
 
-def number_below(index: pd.Series, closed: Sequence[str]) -> str:
-    """Count the closed sellers and the others whose revenue index is below 100."""
+def number_below(index: pd.Series, closed: Sequence[str], years: str) -> str:
+    """Count the closed sellers and the others whose revenue index is below 100, of those with figures for `years`."""
     below = index.dropna() < 100
     groups = (below[below.index.isin(closed)], below[~below.index.isin(closed)])
     hit, others = (f"{spelled(group.sum())} of {spelled(len(group))}" for group in groups)
-    hit = "both" if hit == "two of two" else hit
-    return f"{hit} closed sellers lost revenue; {others} others did"
+    hit = "the two" if hit == "two of two" else hit
+    return f"{hit} closed sellers with figures for {years} lost revenue; {others} others did"
 
 
 def after_closure(rows: Any) -> str:
