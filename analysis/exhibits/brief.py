@@ -310,8 +310,7 @@ def listed_revenue(event: Event, after: int, last: int, *, small: bool = False) 
     )
     return figure(
         drawing,
-        f"Dark: closed sellers (Aukey: no figure for {before}{'' if small else ', table 1'}); "
-        f"grey: no closure disclosed; thin line: {before}; dotted: no figure.",
+        f"Dark: closed sellers with a figure for {before}; grey: no closure disclosed; dotted: no figure.",
         title=words.sentence(words.number_below(index.loc[after], closed, f"{before} and {after}")),
         source="sellers’ accounts, mostly as summarised by data sites; report 03"
         if small
