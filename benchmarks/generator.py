@@ -220,5 +220,5 @@ KINDS = "5 brands|9 brands|19 brands|99 brands|9 brands, drift|9, rivals gain|19
 KINDS += (
     "|heavy, 9 brands|market, null|market, small|market, medium|market, large|market, many|market, chill|market, trust"
 )
-KINDS += "|market, trends|market, 4 groups|market, stress|rivals|rivals, medium|rivals, large"
+KINDS += "|market, trends|market, few|market, stress|rivals|rivals, medium|rivals, large"
 """Names of the cells in the report, which explains them."""
