@@ -27,8 +27,7 @@ from benchmarks.rivals import TOOLS
 from market import audit, executor
 
 PARTS = ROOT / "build" / "benchmark"
-FIRST_SEED, SIZE, LEVEL = 3001, 0.05, 0.95
-BLOCK = 100  # panels that a stop can lose
+FIRST_SEED, SIZE, LEVEL, BLOCK = 3001, 0.05, 0.95, 100  # panels of a block are what a stop can lose
 LARGEST = "few_99"  # the cell whose panels have most rows, on which memory is measured
 KEPT = ["level", "coverage", "coverage_mc", "bias", "bias_mc", "sd", "mean_error", "truth", "grade", "reason"]
 
