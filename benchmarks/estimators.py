@@ -217,8 +217,8 @@ def everything() -> list[Row]:
 
     large, small = (simulate("mid_3k", seed=1, n_firms=firms)[0] for firms in (64_000, 4_000))
     (most, least), _ = race(1, lambda: estimate_all(large, Design()), lambda: estimate_all(small, Design()))
-    growth = len(large.firms) / len(small.firms)
-    return [Row.of(f"all estimands, {growth:.0f} times as many firms, over a small panel", most, least, growth, True)]
+    growth = round(len(large.firms) / len(small.firms))
+    return [Row.of(f"all estimands, {growth} times as many firms, over a small panel", most, least, growth, True)]
 
 
 def limit(firms: int, rounds: int) -> None:
