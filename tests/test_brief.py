@@ -22,7 +22,7 @@ from analysis.evidence.verdicts import (
 )
 from analysis.exhibits import brief
 from analysis.exhibits.payload import MIME
-from analysis.exhibits.phrases import phrases
+from analysis.exhibits.words import phrases
 
 __all__ = ["look"]  # a fixture
 

@@ -18,8 +18,8 @@ from analysis.estimate import Estimate
 from analysis.evidence.verdicts import NOT_TESTABLE, Verdict
 from analysis.exhibits.blocks import Block, Label, box, note, table
 from analysis.exhibits.payload import Part, of_estimates
-from analysis.exhibits.phrases import phrases
 from analysis.exhibits.style import LOOK, kind
+from analysis.exhibits.words import phrases
 from analysis.numbers import MARKS, NOT_ESTIMABLE, day, quantity, sentence_of, span, unmarked
 from analysis.simulated import condition
 

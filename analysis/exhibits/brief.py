@@ -36,8 +36,8 @@ from analysis.exhibits.blocks import NOTHING, Block, Label, box, figure, link, s
 from analysis.exhibits.charts import timeline
 from analysis.exhibits.curves import paths
 from analysis.exhibits.payload import BRIEF, SPOKEN, Part
-from analysis.exhibits.phrases import phrases
 from analysis.exhibits.style import BESIDE, WIDTH
+from analysis.exhibits.words import phrases
 from analysis.numbers import MARKS, points, spelled
 from analysis.provenance import ANNEX
 

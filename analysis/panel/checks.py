@@ -20,9 +20,10 @@ from analysis.errors import refuse
 from analysis.estimate import Floats
 from analysis.numbers import number
 from analysis.panel import formats
-from analysis.panel.file import File, Rows
+from analysis.panel.file import File
 from analysis.panel.map import DOLLARS, ISO_MONTH, RECOGNISED, Map, as_day, columns, said, sentence
 from analysis.panel.panel import MONTH, NUMBER, TEXT, UNITS, Panel
+from analysis.panel.rows import Rows
 
 _BOUNDS = {"minimum": (np.less, "at least"), "maximum": (np.greater, "at most")}
 _BOUNDS["exclusiveMinimum"] = (np.less_equal, "more than")

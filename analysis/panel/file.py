@@ -1,6 +1,6 @@
-"""Open the files or the database table of a panel, match the header to the schema, and query the rows in SQL.
+"""Open the files or the database table of a panel, and match the header to the schema.
 
-Files are scanned as Parquet, to which those of other types are copied.
+Files of other types are copied to Parquet.
 """
 
 from __future__ import annotations
@@ -8,11 +8,10 @@ from __future__ import annotations
 import csv
 import gzip
 import re
-import tempfile
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice, takewhile, zip_longest
 from pathlib import Path
@@ -26,10 +25,10 @@ import pyarrow.csv
 import pyarrow.parquet
 
 from analysis.errors import DataError, refuse
-from analysis.panel.formats import EITHER, SPELLED, number_pattern, strange
+from analysis.panel.formats import strange
 from analysis.panel.map import Map, Wide, as_day, columns, joined, said
-from analysis.panel.panel import MONTH, NUMBER, POPULATIONS
-from analysis.untrusted import LONGEST_NAME, admit, refuse_more
+from analysis.panel.panel import MONTH, POPULATIONS
+from analysis.untrusted import LONGEST_NAME, admit, refuse_long, refuse_more
 from analysis.yaml import load
 
 ROWS_AT_ONCE = 1 << 18
@@ -41,7 +40,7 @@ MOST_ROWS, MOST_CELLS = 1 << 31, 1 << 24  # rows in a file; cells and characters
 UNPACKED_BYTES, BOOK_BYTES = 1 << 32, 1 << 28  # that a file, and a workbook, may declare
 CONSTANT = {name for name, column in columns().items() if "constantWithin" in column}
 MEMORY = "1GB"  # for the tables of the engine, to which the panel's array does not belong
-_FILE = 1 << 32  # positions of rows in a file; those of the next file follow
+FILE_ROWS = 1 << 32  # positions of rows in a file; those of the next file follow
 _CODECS = {"utf-8": "utf-8", "gbk": "gb18030"}  # gb18030 includes all of GBK
 _RAGGED = re.compile(r"Row #(?P<row>\d+): Expected (?P<expected>\d+) columns, got (?P<found>\d+): (?P<text>[^�]*)$")
 _NO_VALUE = re.compile(rb"(</f>|<f[^>]*/>)(<v */>|<v></v>)?</c>")  # a formula that was never computed
@@ -77,6 +76,17 @@ class File:
         return "account" if "renamed_from" in self.theirs or self.named.closures == "account" else "firm"
 
     @property
+    def joined(self) -> Mapping[str, pa.DataType]:
+        """Columns that the map joins from its second file, and their types."""
+        return types_of(self.attributes.schema, self.attributes.column_names[1:]) if self.attributes else {}
+
+    @property
+    def apart(self) -> list[str]:
+        """Our columns in the second file, if all are attributes of firms, so that SQL need not join its rows."""
+        ours = [name for name, theirs in self.theirs.items() if theirs in self.joined]
+        return ours if CONSTANT.issuperset(ours) else []
+
+    @property
     def population(self) -> str:
         """Population that the firms represent, from the map or the metadata."""
         return self.named.population or self.metadata.get("population", POPULATIONS[-1])
@@ -102,7 +112,7 @@ class File:
 
         In a wide file, each month of a row has its own position.
         """
-        at, row = divmod(int(position) // max(1, len(self.months)), _FILE)
+        at, row = divmod(int(position) // max(1, len(self.months)), FILE_ROWS)
         return self.paths[at], row + _above(self.paths[at], self.named) + 1
 
     def row(self, position: Any) -> str:
@@ -197,6 +207,19 @@ def reading(path: Path) -> Iterator[None]:
         refuse(path, f"a valid {kind(path) or 'database table, not a'} file", actual, "export it again")
 
 
+@contextmanager
+def connected(path: Path, engine: str) -> Iterator[Any]:
+    """Connect to the database of the table `path`."""
+    import ibis  # slow
+
+    with reading(path):
+        remote = ibis.connect(engine)
+    try:
+        yield remote
+    finally:
+        remote.disconnect()
+
+
 def open_file(paths: Sequence[Path], map: Path | None, allowed: Sequence[str] | None, engine: str = "") -> File:
     """Read the header of a file or of several, and match its columns to the schema, using the map if there is one.
 
@@ -226,6 +249,9 @@ def _attributes(path: Path, key: str, others: Sequence[str]) -> pa.Table:
         refuse(path, f"the column {key!r}", f"the columns {', '.join(header)}", "correct `join` in the map")
     needed = [key, *(name for name in header if name not in others)]
     attributes = pa.Table.from_batches(_batches(path, named, table, needed, MOST_CELLS // len(header)))
+    attributes = attributes.cast(pa.schema(types_of(attributes.schema, needed)))
+    for name in needed:
+        refuse_long(path, name, attributes[name], LONGEST_NAME)
     keys = attributes[0].cast(pa.string())
     twice = keys.to_pandas()[lambda words: words.duplicated(keep=False)]
     for again in twice[:1]:
@@ -306,11 +332,8 @@ def opened(path: Path, named: Map, engine: str = "") -> tuple[Sequence[str], dic
     table, metadata = None, dict[str, str]()
     with reading(path):
         if engine:
-            import ibis  # slow
-
-            remote = ibis.connect(engine)
-            header: Sequence[str] = remote.table(path.name).columns
-            remote.disconnect()
+            with connected(path, engine) as remote:
+                header: Sequence[str] = remote.table(path.name).columns
         elif kind(path) in OF_TEXT:
             header, _ = _text_header(path, named)
         elif kind(path) == ".parquet":
@@ -440,7 +463,7 @@ def _text(cell: Any) -> str | None:
     return f"{cell:%Y-%m-%d}" if isinstance(cell, datetime) else None if cell is None else str(cell)
 
 
-def _as_parquet(file: File, at: int, needed: list[str], folder: str, most: int) -> Path:
+def as_parquet(file: File, at: int, needed: list[str], folder: str, most: int) -> Path:
     """Copy some columns of one of the files to Parquet, unless it is Parquet, and at least `most` rows if not 0."""
     path, target, count = file.paths[at], Path(folder, f"{at}.parquet"), 0
     header, _, table = opened(path, file.named) if at else (file.header, {}, file.table)
@@ -482,168 +505,7 @@ def _text_batches(path: Path, named: Map, needed: list[str]) -> Iterator[pa.Reco
         raise
 
 
-@dataclass(frozen=True)
-class Rows:
-    """Rows of a file or database table, as the table `cells` in the SQL dialect of DuckDB.
-
-    `types` are those of its columns, without dictionaries, and `remote` is whether another engine does the work.
-    """
-
-    path: Path  # for messages
-    connection: Any
-    types: Mapping[str, pa.DataType]
-    base: str  # FROM clause, with a column _row of positions
-    remote: bool = False
-    own: str = ""  # `base` without the rows that were joined
-
-    def query(self, sql: str, **tables: pa.Table) -> pa.Table:
-        """Return the result of a query, which may join tables of ours."""
-        return pa.Table.from_batches([*self.stream(sql, **tables)])
-
-    def stream(self, sql: str, **tables: pa.Table) -> Iterator[pa.RecordBatch]:
-        """Yield the result of a query in batches in no particular order, of which the first may be empty."""
-        with reading(self.path):
-            self.register(**tables)
-            if self.remote:
-                reader = self.connection.sql(sql, dialect="duckdb").to_pyarrow_batches(chunk_size=ROWS_AT_ONCE)
-            else:
-                reader = self.connection.sql(sql).to_arrow_reader(ROWS_AT_ONCE)
-            yield pa.RecordBatch.from_pylist([], reader.schema)
-            yield from reader
-
-    def register(self, **tables: pa.Table) -> None:
-        """Let queries refer to tables of ours."""
-        for name, table in tables.items():
-            if self.remote and self.connection.name == "pyspark":  # which has no temporary tables
-                import ibis
-
-                self.connection.create_view(name, ibis.memtable(table), overwrite=True)
-            elif self.remote:
-                self.connection.create_table(name, table, temp=True, overwrite=True)
-            else:
-                self.connection.register(name, table)
-
-    def refuse_long(self, most: int) -> None:
-        """Raise DataError if a column contains longer text than `most` characters."""
-        for name in (name for name, of in self.types.items() if is_text(of)):
-            long = f"bit_length({quoted(name)}) > {8 * most} AND length({quoted(name)}) > {most}"
-            found = self.query(f"SELECT length({quoted(name)}) AS found {self.base} WHERE {long} LIMIT 1")["found"]
-            for length in found.to_pylist():
-                expected, do = f"text of at most {most:,} characters", "shorten it, or use another column"
-                refuse(f"{self.path}, column {name!r}", expected, f"one of {length:,}", do)
-
-
-@contextmanager
-def rows_of(file: File, needed: Sequence[str], most: int = 0) -> Iterator[Rows]:
-    """Open some columns of a file, or of at least its first `most` rows, or of a database table for queries."""
-    others = file.attributes.column_names if file.attributes else []
-    keys = [file.named.join.key] if file.named.join else []
-    own = [*dict.fromkeys([*(name for name in needed if name not in others), *keys])]
-    if file.engine:
-        import ibis
-
-        with reading(file.path):
-            remote = ibis.connect(file.engine)
-            types = _types(remote.table(file.path.name).schema().to_pyarrow(), own)
-        row = "row_number() OVER (ORDER BY NULL) - 1 AS _row"
-        base = f"FROM (SELECT *, {row} FROM {quoted(file.path.name)}) AS numbered"
-        try:
-            yield _joined(file, Rows(file.path, remote, types, base, True))
-        finally:
-            remote.disconnect()
-        return
-    import duckdb
-
-    settings: Any = {"memory_limit": MEMORY, "preserve_insertion_order": most > 0, "autoload_known_extensions": False}
-    with tempfile.TemporaryDirectory() as folder, duckdb.connect(config=settings) as database:
-        database.execute(f"SET temp_directory = {literal(folder)}")
-        paths = [_as_parquet(file, at, own, folder, most) for at in range(len(file.paths))]
-        cells = f"read_parquet([{', '.join(literal(str(path)) for path in paths)}], file_row_number = true)"
-        row = f"CAST(file_index AS BIGINT) * {_FILE} + file_row_number AS _row"
-        base, types = f"FROM (SELECT *, {row} FROM {cells}) AS numbered", _types(pa.parquet.read_schema(paths[0]), own)
-        yield _joined(file, Rows(file.path, database, types, base))
-
-
-def _types(schema: pa.Schema, names: Iterable[str]) -> dict[str, pa.DataType]:
+def types_of(schema: pa.Schema, names: Iterable[str]) -> dict[str, pa.DataType]:
+    """Return the types of some columns by name, of dictionaries those of their values."""
     types = {name: schema.field(name).type for name in names}
     return {name: of.value_type if pa.types.is_dictionary(of) else of for name, of in types.items()}
-
-
-def _joined(file: File, rows: Rows) -> Rows:
-    """Return rows with their attributes from the second file of a map, if there is one."""
-    if not file.attributes or not (join := file.named.join):
-        return rows
-    rows.register(attributes=file.attributes)
-    types = _types(file.attributes.schema, file.attributes.column_names[1:])
-    base = f"{rows.base} JOIN attributes ON CAST({quoted(join.key)} AS VARCHAR) = _key"
-    return replace(rows, types={**rows.types, **types}, base=base, own=rows.base)
-
-
-def source(file: File, rows: Rows, *, attributes: bool = True) -> str:
-    """Return SQL that begins a query with the table `source`, which has the cells of a file under our names.
-
-    Without `attributes`, those of a second file are left out, unless they tell apart the cells of the panel.
-
-    Beside them it has `row`, their position; `value`, the sales as a number, NULL if missing; `bad`, whether they are
-    invalid; and `pointed`, 1 if a point in them may mark decimals or thousands, 2 if their separators are clear, and 0
-    otherwise. A row of a wide file is one row per month.
-    """
-    types, row = rows.types, "_row"
-    sold = [types[column] for column in file.months or [file.theirs["sales"]]]
-    for ours, of in [*((ours, types[theirs]) for ours, theirs in file.theirs.items()), *(("sales", of) for of in sold)]:
-        is_number = columns()[ours]["type"] == NUMBER
-        no_number = pa.types.is_boolean(of) or pa.types.is_temporal(of)
-        if pa.types.is_nested(of) or "binary" in str(of) or (is_number and no_number):
-            where, expected = f"{file.path}, column {file.called(ours)}", "numbers" if is_number else "text"
-            refuse(where, expected, f"values of type {of}", columns()[ours]["remedy"])
-    others = file.attributes.column_names if file.attributes else []
-    joined = {ours for ours, theirs in file.theirs.items() if theirs in others}
-    joined = set() if attributes or joined - CONSTANT else joined
-    cells = {ours: quoted(theirs) for ours, theirs in file.theirs.items() if ours not in joined}
-    for ours in (ours for ours in cells if columns()[ours]["type"] == MONTH):
-        cells[ours] = as_date(file.named, cells[ours], types[file.theirs[ours]])
-    if file.months:  # of which some may contain only whole numbers
-        cast, months = "VARCHAR" if any(map(is_text, sold)) else "DOUBLE", len(file.months)
-        row = f"_row * {months} + unnest([{', '.join(map(str, range(months)))}])"
-        cells["month"] = f"unnest([{', '.join(map(literal, file.months.values()))}])"
-        cells["sales"] = f"unnest([{', '.join(f'CAST({quoted(column)} AS {cast})' for column in file.months)}])"
-    listed = ", ".join(f"{cell} AS {ours}" for ours, cell in cells.items())
-    value, bad, pointed = _sales(file.named, has_text=any(map(is_text, sold)))
-    return f"""WITH cells AS (SELECT CAST({row} AS BIGINT) AS row, {listed} {rows.own if joined else rows.base}),
-parsed AS (SELECT *, {value} AS value, {pointed} AS pointed FROM cells),
-source AS (SELECT *, COALESCE({bad}, FALSE) AS bad FROM parsed)"""
-
-
-def literal(text: str) -> str:
-    """Quote text for SQL."""
-    return "'" + text.replace("'", "''") + "'"
-
-
-def quoted(name: str) -> str:
-    """Quote the name of a column or table for SQL."""
-    return '"' + name.replace('"', '""') + '"'
-
-
-def as_date(named: Map, column: str, kind: pa.DataType) -> str:
-    """Return the SQL expression for the cells of a column, with dates in place of timestamps."""
-    if not (pa.types.is_timestamp(kind) or pa.types.is_date(kind)):
-        return column
-    zone = getattr(kind, "tz", None)  # stored in UTC, where midnight in Shanghai falls on the previous day
-    column = f"timezone('UTC', {column})" if named.timezone and not zone else column
-    zone = named.timezone or (f"GMT{zone}" if zone and zone[0] in "+-" else zone)
-    return f"CAST({f'timezone({literal(zone)}, {column})' if zone else column} AS DATE)"
-
-
-def _sales(named: Map, has_text: bool) -> tuple[str, str, str]:
-    """Return the SQL expressions for `value`, `bad` and `pointed`."""
-    least, most = (columns()["sales"]["constraints"][limit] for limit in ("minimum", "maximum"))
-    bad = f"value NOT BETWEEN {-most if named.rows == 'order' else least} AND {most}"
-    if not has_text:
-        return "NULLIF(CAST(sales AS DOUBLE), CAST('NaN' AS DOUBLE))", bad, "0"
-    thousands, declared = SPELLED.get(named.thousands, f"[{named.thousands}]"), {"thousands", "decimal"}
-    plain = f"regexp_replace(sales, {literal(thousands)}, '', 'g')" if named.thousands else "sales"
-    known = f"sales NOT IN ({', '.join(map(literal, ['', *named.missing]))})"
-    clear = f"NOT regexp_matches(sales, {literal(EITHER)}) THEN 2 WHEN sales LIKE '%.%' THEN 1"
-    pointed = "0" if named.model_fields_set & declared else f"CASE WHEN NOT ({known}) THEN 0 WHEN {clear} ELSE 0 END"
-    bad += f" OR ({known} AND NOT regexp_matches(sales, {literal(number_pattern(named.thousands, named.decimal))}))"
-    return f"CASE WHEN {known} THEN TRY_CAST(replace({plain}, '{named.decimal}', '.') AS DOUBLE) END", bad, pointed

@@ -20,9 +20,10 @@ from typing import Any
 import pandas as pd
 
 from analysis.errors import refuse
-from analysis.panel.file import File, as_date, encoding_of, opened, quoted, refuse_kind, rows_of, sheets
+from analysis.panel.file import File, encoding_of, opened, refuse_kind, sheets
 from analysis.panel.formats import CHINA, MONEY, UNKNOWN, code_of, dates, number_signs
 from analysis.panel.map import RECOGNISED, Map, columns, sentence
+from analysis.panel.rows import as_date, quoted, rows_of
 from analysis.untrusted import MISSING_SIGN, is_printable, refuse_more
 
 NAMES, KINDS, PLATFORMS = (RECOGNISED[name] for name in ("names", "values", "platforms"))

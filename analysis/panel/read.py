@@ -24,9 +24,10 @@ from analysis.errors import refuse
 from analysis.estimate import Bools, Floats, Ints
 from analysis.panel import checks
 from analysis.panel.checks import Table, month_text
-from analysis.panel.file import File, Rows, open_file, rows_of, shown, source
+from analysis.panel.file import File, open_file, shown
 from analysis.panel.map import columns, said, sentence
 from analysis.panel.panel import MONTH, NUMBER, TEXT, UNITS, Panel, attributes, write
+from analysis.panel.rows import Rows, attributes_apart, rows_of, source
 from analysis.provenance import SIMULATED_ID
 from analysis.untrusted import LONGEST_NAME, refuse_more
 
@@ -214,8 +215,8 @@ def _gather(file: File, rows: Rows, home: str) -> tuple[Table, Notes]:
     names = [name for name in ("firm", "account", "renamed_from", *attributes(), "weight") if name in file.theirs]
     divide = ["platform", "month", *(name for name in ("currency", "provenance") if name in file.theirs)]
     rows.refuse_long(LONGEST_NAME)
-    sql = source(file, rows, attributes=False)
-    raw_units = _distinct(file, rows, source(file, rows), names, "")
+    sql = source(file, rows)
+    raw_units = _raw_units(file, rows, sql, names)
     raw_groups = _distinct(file, rows, sql, divide, _OF_SALES)
     joined = _reconciled(file, rows, pc.sum(raw_units["n"]).as_py() or 0)
     if not len(raw_units):
@@ -248,6 +249,16 @@ def _gather(file: File, rows: Rows, home: str) -> tuple[Table, Notes]:
 _OF_SALES = """, count(value) AS known, bool_or(bad) AS bad, max(pointed) AS pointed,
 COALESCE(bool_or(value = 0), FALSE) AS zero, sum(abs(value)) AS size,
 CAST(sum(TRY_CAST(round(value * 100) AS BIGINT)) AS DOUBLE) / 100 AS amount"""
+
+
+def _raw_units(file: File, rows: Rows, sql: str, names: list[str]) -> pa.Table:
+    """Return the distinct combinations of the columns of units, with their attributes from a second file."""
+    if not file.apart:
+        return _distinct(file, rows, sql, names, "")
+    found = _distinct(file, rows, sql, ["_key", *(name for name in names if name not in file.apart)], "")
+    joined = found.join(attributes_apart(file, rows), "_key", join_type="inner").group_by([*names])
+    found = joined.aggregate([("n", "sum"), ("first", "min"), ("last", "max")])
+    return found.rename_columns({"n_sum": "n", "first_min": "first", "last_max": "last"})
 
 
 def _distinct(file: File, rows: Rows, sql: str, names: list[str], more: str) -> pa.Table:

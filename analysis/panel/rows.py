@@ -1,0 +1,181 @@
+"""Query the rows of a panel's files, or of a database table, in SQL."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from analysis.errors import refuse
+from analysis.panel.file import FILE_ROWS, MEMORY, ROWS_AT_ONCE, File, as_parquet, connected, is_text, reading, types_of
+from analysis.panel.formats import EITHER, SPELLED, number_pattern
+from analysis.panel.map import Map, columns
+from analysis.panel.panel import MONTH, NUMBER
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Rows of a file or database table, as the table `cells` in the SQL dialect of DuckDB.
+
+    `types` are those of its columns, without dictionaries, and `remote` is whether another engine does the work.
+    """
+
+    path: Path  # for messages
+    connection: Any
+    types: Mapping[str, pa.DataType]
+    base: str  # FROM clause, with a column _row of positions
+    remote: bool = False
+    own: str = ""  # `base` without the rows that were joined
+
+    def query(self, sql: str, **tables: pa.Table) -> pa.Table:
+        """Return the result of a query, which may join tables of ours."""
+        return pa.Table.from_batches([*self.stream(sql, **tables)])
+
+    def stream(self, sql: str, **tables: pa.Table) -> Iterator[pa.RecordBatch]:
+        """Yield the result of a query in batches in no particular order, of which the first may be empty."""
+        with reading(self.path):
+            self.register(**tables)
+            if self.remote:
+                reader = self.connection.sql(sql, dialect="duckdb").to_pyarrow_batches(chunk_size=ROWS_AT_ONCE)
+            else:
+                reader = self.connection.sql(sql).to_arrow_reader(ROWS_AT_ONCE)
+            yield pa.RecordBatch.from_pylist([], reader.schema)
+            yield from reader
+
+    def register(self, **tables: pa.Table) -> None:
+        """Let queries refer to tables of ours."""
+        for name, table in tables.items():
+            if self.remote and self.connection.name == "pyspark":  # which has no temporary tables
+                import ibis
+
+                self.connection.create_view(name, ibis.memtable(table), overwrite=True)
+            elif self.remote:
+                self.connection.create_table(name, table, temp=True, overwrite=True)
+            else:
+                self.connection.register(name, table)
+
+    def refuse_long(self, most: int) -> None:
+        """Raise DataError if a column contains longer text than `most` characters."""
+        for name in (name for name, of in self.types.items() if is_text(of)):
+            long = f"bit_length({quoted(name)}) > {8 * most} AND length({quoted(name)}) > {most}"
+            found = self.query(f"SELECT length({quoted(name)}) AS found {self.base} WHERE {long} LIMIT 1")["found"]
+            for length in found.to_pylist():
+                expected, do = f"text of at most {most:,} characters", "shorten it, or use another column"
+                refuse(f"{self.path}, column {name!r}", expected, f"one of {length:,}", do)
+
+
+@contextmanager
+def rows_of(file: File, needed: Sequence[str], most: int = 0) -> Iterator[Rows]:
+    """Open some columns of a file, or of at least its first `most` rows, or of a database table for queries."""
+    keys = [file.named.join.key] if file.attributes and file.named.join else []
+    own = [*dict.fromkeys([*(name for name in needed if name not in file.joined), *keys])]
+    if file.engine:
+        row = "row_number() OVER (ORDER BY NULL) - 1 AS _row"
+        base = f"FROM (SELECT *, {row} FROM {quoted(file.path.name)}) AS numbered"
+        with connected(file.path, file.engine) as remote:
+            with reading(file.path):
+                schema = remote.table(file.path.name).schema().to_pyarrow()
+            yield _joined(file, Rows(file.path, remote, types_of(schema, own), base, True))
+        return
+    import duckdb
+
+    settings: Any = {"memory_limit": MEMORY, "preserve_insertion_order": most > 0, "autoload_known_extensions": False}
+    with tempfile.TemporaryDirectory() as folder, duckdb.connect(config=settings) as database:
+        database.execute(f"SET temp_directory = {literal(folder)}")
+        paths = [as_parquet(file, at, own, folder, most) for at in range(len(file.paths))]
+        cells = f"read_parquet([{', '.join(literal(str(path)) for path in paths)}], file_row_number = true)"
+        row = f"CAST(file_index AS BIGINT) * {FILE_ROWS} + file_row_number AS _row"
+        base, schema = f"FROM (SELECT *, {row} FROM {cells}) AS numbered", pa.parquet.read_schema(paths[0])
+        yield _joined(file, Rows(file.path, database, types_of(schema, own), base))
+
+
+def _joined(file: File, rows: Rows) -> Rows:
+    """Return rows joined in SQL with those of the second file of a map, if they must be."""
+    if not file.attributes or not (join := file.named.join):
+        return rows
+    rows.register(attributes=file.attributes)
+    key = f"CAST({quoted(join.key)} AS VARCHAR)"
+    keyed = f"FROM (SELECT *, {key} AS _key {rows.base}) AS keyed"
+    return replace(rows, base=keyed if file.apart else f"{rows.base} JOIN attributes ON {key} = _key", own=rows.base)
+
+
+def source(file: File, rows: Rows) -> str:
+    """Return SQL that begins a query with the table `source`, which has the cells of a file under our names.
+
+    Beside them it has `row`, their position; `value`, the sales as a number, NULL if missing; `bad`, whether they are
+    invalid; and `pointed`, 1 if a point in them may mark decimals or thousands, 2 if their separators are clear, and 0
+    otherwise. A row of a wide file is one row per month.
+    """
+    types, row = {**rows.types, **file.joined}, "_row"
+    sold = [types[column] for column in file.months or [file.theirs["sales"]]]
+    for ours, of in [*((ours, types[theirs]) for ours, theirs in file.theirs.items()), *(("sales", of) for of in sold)]:
+        is_number = columns()[ours]["type"] == NUMBER
+        no_number = pa.types.is_boolean(of) or pa.types.is_temporal(of)
+        if pa.types.is_nested(of) or "binary" in str(of) or (is_number and no_number):
+            where, expected = f"{file.path}, column {file.called(ours)}", "numbers" if is_number else "text"
+            refuse(where, expected, f"values of type {of}", columns()[ours]["remedy"])
+    cells = _cells(file, types, [ours for ours in file.theirs if ours not in file.apart])
+    cells |= {"_key": "_key"} if file.apart else {}
+    if file.months:  # of which some may contain only whole numbers
+        cast, months = "VARCHAR" if any(map(is_text, sold)) else "DOUBLE", len(file.months)
+        row = f"_row * {months} + unnest([{', '.join(map(str, range(months)))}])"
+        cells["month"] = f"unnest([{', '.join(map(literal, file.months.values()))}])"
+        cells["sales"] = f"unnest([{', '.join(f'CAST({quoted(column)} AS {cast})' for column in file.months)}])"
+    listed = ", ".join(f"{cell} AS {ours}" for ours, cell in cells.items())
+    value, bad, pointed = _sales(file.named, has_text=any(map(is_text, sold)))
+    return f"""WITH cells AS (SELECT CAST({row} AS BIGINT) AS row, {listed} {rows.base}),
+parsed AS (SELECT *, {value} AS value, {pointed} AS pointed FROM cells),
+source AS (SELECT *, COALESCE({bad}, FALSE) AS bad FROM parsed)"""
+
+
+def attributes_apart(file: File, rows: Rows) -> pa.Table:
+    """Return the attributes in the second file of a map under our names, with its keys as `_key`."""
+    listed = (f"{cell} AS {ours}" for ours, cell in _cells(file, file.joined, file.apart).items())
+    return rows.query(f"SELECT _key, {', '.join(listed)} FROM attributes")
+
+
+def _cells(file: File, types: Mapping[str, pa.DataType], names: Iterable[str]) -> dict[str, str]:
+    """Return the SQL expression of each of some of our columns."""
+    is_month = {name: columns()[name]["type"] == MONTH for name in names}
+    theirs = {name: (quoted(file.theirs[name]), types[file.theirs[name]]) for name in is_month}
+    return {name: as_date(file.named, *theirs[name]) if is_month[name] else theirs[name][0] for name in theirs}
+
+
+def literal(text: str) -> str:
+    """Quote text for SQL."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def quoted(name: str) -> str:
+    """Quote the name of a column or table for SQL."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def as_date(named: Map, column: str, kind: pa.DataType) -> str:
+    """Return the SQL expression for the cells of a column, with dates in place of timestamps."""
+    if not (pa.types.is_timestamp(kind) or pa.types.is_date(kind)):
+        return column
+    zone = getattr(kind, "tz", None)  # stored in UTC, where midnight in Shanghai falls on the previous day
+    column = f"timezone('UTC', {column})" if named.timezone and not zone else column
+    zone = named.timezone or (f"GMT{zone}" if zone and zone[0] in "+-" else zone)
+    return f"CAST({f'timezone({literal(zone)}, {column})' if zone else column} AS DATE)"
+
+
+def _sales(named: Map, has_text: bool) -> tuple[str, str, str]:
+    """Return the SQL expressions for `value`, `bad` and `pointed`."""
+    least, most = (columns()["sales"]["constraints"][limit] for limit in ("minimum", "maximum"))
+    bad = f"value NOT BETWEEN {-most if named.rows == 'order' else least} AND {most}"
+    if not has_text:
+        return "NULLIF(CAST(sales AS DOUBLE), CAST('NaN' AS DOUBLE))", bad, "0"
+    thousands, declared = SPELLED.get(named.thousands, f"[{named.thousands}]"), {"thousands", "decimal"}
+    plain = f"regexp_replace(sales, {literal(thousands)}, '', 'g')" if named.thousands else "sales"
+    known = f"sales NOT IN ({', '.join(map(literal, ['', *named.missing]))})"
+    clear = f"NOT regexp_matches(sales, {literal(EITHER)}) THEN 2 WHEN sales LIKE '%.%' THEN 1"
+    pointed = "0" if named.model_fields_set & declared else f"CASE WHEN NOT ({known}) THEN 0 WHEN {clear} ELSE 0 END"
+    bad += f" OR ({known} AND NOT regexp_matches(sales, {literal(number_pattern(named.thousands, named.decimal))}))"
+    return f"CASE WHEN {known} THEN TRY_CAST(replace({plain}, '{named.decimal}', '.') AS DOUBLE) END", bad, pointed
