@@ -18,6 +18,7 @@ from analysis.evidence.households import (
     AGAINST,
     BASELINE,
     CHINESE,
+    EARLIEST,
     OTHER_WINDOWS,
     PLACEBOS,
     Households,
@@ -66,7 +67,7 @@ def recentred(
     Borusyak, K. and Hull, P. (2023), Nonrandom exposure to exogenous shocks, Econometrica 91, 2155-2185.
     Rosenbaum, P. R. (2002), Observational Studies, 2nd edition, Springer (inversion of a randomisation test).
     """
-    pool, exposed = _like_exposed(households, spec, chosen), exposed_by_category(households, spec)
+    pool, exposed = _like_exposed(households, spec, chosen).to_numpy(), exposed_by_category(households, spec)
     counts, size = np.concatenate([exposed.loc[[*only] or exposed.index], pool]), len(only) or len(exposed)
     order = np.random.default_rng(seed).random((draws, len(counts))).argsort(axis=1)
     sets = np.concatenate([np.arange(size)[np.newaxis], order[:, :size]])
@@ -212,8 +213,19 @@ def _by_category(parts: Mapping[str, pd.DataFrame], spec: Specification) -> pd.D
     return pd.DataFrame(sums).fillna(0)
 
 
-def _like_exposed(households: Households, spec: Specification, chosen: str = "") -> Floats:
-    """Sum purchases in each category that resembles the exposed ones, float64[category, 4].
+def similar_shares(households: Households, spec: Specification = BASELINE) -> pd.DataFrame:
+    """Return the Chinese share in all categories that resemble the exposed ones, `estimate`, per cent, by half-year.
+
+    `term` is the first month of a half-year.
+    """
+    similar, rows = _like_exposed(households, spec).index, households.half_years
+    rows = rows[rows["category"].isin(similar) & (rows["half_year"] >= EARLIEST)]
+    chinese, every = (of.groupby("half_year")["purchases"].sum() for of in (of_classes(rows, spec.chinese), rows))
+    return (100 * chinese / every).rename_axis("term").reset_index(name="estimate")
+
+
+def _like_exposed(households: Households, spec: Specification, chosen: str = "") -> pd.DataFrame:
+    """Sum purchases in each category that resembles the exposed ones.
 
     The columns are Chinese and all purchases before, then after. Categories are chosen by their Chinese share in the
     first window, or in the half-year from the month `chosen`.
@@ -229,7 +241,7 @@ def _like_exposed(households: Households, spec: Specification, chosen: str = "")
     firsts = {"chosen": chosen or spec.before[0], "before": spec.before[0], "after": spec.after[0]}
     parts = {when: rows[rows["half_year"] == first] for when, first in firsts.items()}
     by_category = _by_category(parts, spec).drop(index=households.categories["category"], errors="ignore")
-    return np.asarray(by_category[_alike(by_category)].to_numpy(dtype=float)[:, 2:])
+    return by_category[_alike(by_category)].iloc[:, 2:].astype(float)
 
 
 def _alike(by_category: pd.DataFrame) -> pd.Series:

@@ -220,13 +220,12 @@ class Totals:
         low, high = self.own
         return -high * (1 - self.recapture[0]) + self.common[0], -low * (1 - self.recapture[1]) + self.common[1]
 
-    def bounds_with(self, spared: Range) -> Range:
-        """Bound the effect on growth, given the effect through rivals that were not closed, in percentage points.
+    def bounds_with(self, spared: float) -> Range:
+        """Bound the effect on growth, given the least effect through rivals that were not closed, in percentage points.
 
-        The parts are bounded jointly: rivals gain at most the sales that closed accounts lost (recapture at most 1).
+        At most, rivals gain all that closed accounts lost.
         """
-        low, high = self.own
-        return min(spared[0], high) - high + self.common[0], min(spared[1] - low, 0.0) + self.common[1]
+        return min(spared - self.own[1], 0.0) + self.common[0], self.common[1]
 
 
 def frontier(known: Totals, falls: Sequence[float], *, days: Sequence[str], shares: Sequence[float]) -> pd.DataFrame:
@@ -288,11 +287,12 @@ def choices(
     return pd.concat(shown, ignore_index=True)[columns]
 
 
-def bounds_by_assumption(known: Totals, *, share: float, spared: Range, since: str) -> Estimate:
+def bounds_by_assumption(known: Totals, *, share: float, spared: float, since: str) -> Estimate:
     """Bound the effect on growth (E3g) under successively stronger assumptions.
 
-    In the first rung rivals that were not closed may have lost or gained as much as household purchases allow, and the
-    common part takes its whole range. Each later rung keeps all assumptions above it, so its set lies inside.
+    In the first rung rivals that were not closed may have lost as much as household purchases allow, or gained all that
+    closed accounts lost, and the common part takes its whole range. Each later rung keeps all assumptions above it, so
+    its set lies inside.
 
     Parameters
     ----------
@@ -300,8 +300,8 @@ def bounds_by_assumption(known: Totals, *, share: float, spared: Range, since: s
         Ranges of all factors; its recapture is assumed from the fourth rung onwards.
     share : float
         Chinese share of sales assumed from the fourth rung onwards.
-    spared : (low, high)
-        Growth through rivals that were not closed, percentage points.
+    spared : float
+        Least growth through rivals that were not closed, percentage points.
     since : str
         Day of the first closure, as printed.
 
@@ -358,17 +358,14 @@ def bounds_by_assumption(known: Totals, *, share: float, spared: Range, since: s
     )
 
 
-def by_prior(known: Totals, spared: Estimate, *, dates: tuple[str, str], fall: float) -> list[float]:
+def by_prior(known: Totals, *, dates: tuple[str, str], fall: float) -> list[float]:
     """Compute the probability of a fall in growth under two priors for unmeasured quantities, in per cent.
 
     The Chinese share, recapture in [0, 1], the common part and the mean date of closure are uniform in their ranges;
-    the sales of closed accounts are uniform in logs (first result) or in their range (second). The likelihood is
-    normal, for the estimate of growth lost or gained through rivals that were not closed.
+    the sales of closed accounts are uniform in logs (first result) or in their range (second).
 
     Parameters
     ----------
-    spared : Estimate
-        Its last term is used, percentage points.
     dates : (str, str)
         First and last day of the range of mean dates.
     fall : float
@@ -378,13 +375,8 @@ def by_prior(known: Totals, spared: Estimate, *, dates: tuple[str, str], fall: f
     between = (known.share, (0.0, 1.0), (rest_of_year(dates[1]), rest_of_year(dates[0])), known.common, known.closed)
     share, recapture, left, common, uniform = (rng.uniform(low, high, DRAWS) for low, high in between)
     logs = rng.uniform(np.log(known.closed[0]), np.log(known.closed[1]), DRAWS)
-    chances = []
-    for closed in (np.exp(logs), uniform):
-        own = known.lost(closed, share, left)
-        weight = stats.norm.pdf(recapture * own, spared.value[-1], spared.rows["std_error"].iloc[-1])
-        effect = own * (recapture - 1) + common
-        chances.append(float(100 * weight[effect < -fall].sum() / weight.sum()))
-    return chances
+    effects = (known.lost(closed, share, left) * (recapture - 1) + common for closed in (np.exp(logs), uniform))
+    return [float(100 * np.mean(effect < -fall)) for effect in effects]
 
 
 def closed_share(accounts: float, population: float, *, sd_log_sales: float, tilt: float) -> float:
