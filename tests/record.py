@@ -40,11 +40,11 @@ def known(asked: Any) -> totals.Totals:
 
 
 @lru_cache(maxsize=1)
-def rivals() -> tuple[float, float]:
-    """Return what purchases say of the part of growth through rivals that were not closed."""
+def rivals() -> float:
+    """Return the least that purchases say of the part of growth through rivals that were not closed."""
     asked, tables = given("09_households"), households.Households.load()
     left = recentring.recentred(tables, draws=asked.draws, seed=asked.seed)
-    return recentring.recentred_growth(tables, left).bounds("effect on growth")
+    return recentring.recentred_growth(tables, left).bounds("effect on growth")[0]
 
 
 def ladder() -> Any:

@@ -214,7 +214,7 @@ def brief_table(verdicts: Sequence[Verdict], event: Event, *, since: str = "") -
     columns = {
         "What was said": [_claim(verdict) for verdict in shown],
         "Verdict, and why": [_word(verdict, public) for verdict in shown],
-        "What would settle or change it": settling,
+        "What would change it": settling,
     }
     caption = f"What was said, and what the evidence shows. {shown[0].apart if shown and simulated else ''}".strip()
     frame = pd.DataFrame(columns, dtype=object)  # text columns would lose the type of labels
