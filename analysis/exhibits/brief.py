@@ -138,10 +138,8 @@ def tally(verdicts: Sequence[Verdict]) -> str:
 
 def _asked(verdict: Verdict) -> str:
     """Return our own question on an event on record, and its answer: yes, no or the verdict's word."""
-    saying = phrases().sayings[verdict.name]
-    word = {SUPPORTED: "yes", CONTRADICTED: "no"}.get(verdict.word, verdict.word.lower())
-    answer = words.sentence(", ".join(filter(None, (saying.within, word))))
-    return f" We also ask: did {saying.who} {saying.do} {saying.what}? {answer}."
+    saying, answer = phrases().sayings[verdict.name], {SUPPORTED: "Yes", CONTRADICTED: "No"}
+    return f" We also ask: did {saying.who} {saying.do} {saying.what}? {answer.get(verdict.word, verdict.word)}."
 
 
 def headline(verdicts: Sequence[Verdict], event: Event) -> str:

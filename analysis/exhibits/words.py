@@ -375,14 +375,13 @@ def as_read(dropped: pd.DataFrame) -> str:
 class Saying(Written):
     """Wording of an affirmative answer to one question: who did what.
 
-    `did` is also used as the participle; `within` limits the answer.
+    `did` is also used as the participle.
     """
 
     who: str
     did: str
     do: str
     what: str
-    within: str = ""
     denied: bool = False
     record: bool = False
 
