@@ -90,21 +90,19 @@ def test_without_firms_listed_later_ten_pairs_are_left_and_no_interval(compared)
 
 
 def test_the_difference_asked_otherwise_is_what_each_comparison_gives_in_per_cent(compared, left):
-    rows = listed.otherwise(2020, 2021, 2023, level=0.95).set_index("term")
+    asked = {years: {"both": []} for years in ((2019, 2020), (2020, 2021), (2020, 2023))}
+    asked[2019, 2020]["one"] = asked[2020, 2021]["one"] = ["Youkeshu"]
+    rows = listed.otherwise(asked, level=0.95).set_index("term")
     ends = ["estimate", "conf_low", "conf_high"]
-    for term, years in {
-        "2020 to 2021": (2020, 2021),
-        "a year earlier, 2019 to 2020": (2019, 2020),
-        "2020 to 2023, Sunvalley against five": (2020, 2023),
-    }.items():
-        wanted = 100 * np.expm1(compared[years].row("did")[ends].to_numpy(float))
-        np.testing.assert_allclose(rows.loc[term, ends].to_numpy(float), wanted, atol=1e-9)
+    for first, last in asked:
+        wanted = 100 * np.expm1(compared[first, last].row("did")[ends].to_numpy(float))
+        np.testing.assert_allclose(rows.loc[f"{first} to {last}: both", ends].to_numpy(float), wanted, atol=1e-9)
     without = 100 * np.expm1(left.set_index("left_out")["estimate"])
-    assert rows.loc["without Youkeshu", "estimate"] == pytest.approx(without["Youkeshu"])
+    assert rows.loc["2020 to 2021: one", "estimate"] == pytest.approx(without["Youkeshu"])
     of_2020 = compared[2019, 2020].details["changes"].set_index("firm")["change"]
     own = 100 * np.expm1(of_2020["Sunvalley"] - of_2020.drop(["Sunvalley", "Youkeshu"]).mean())
-    assert rows.loc["a year earlier, without Youkeshu", "estimate"] == pytest.approx(own)
-    assert (rows.index[0], len(rows)) == ("2020 to 2021", 7)
+    assert rows.loc["2019 to 2020: one", "estimate"] == pytest.approx(own)
+    assert len(rows) == 5
 
 
 @pytest.fixture(scope="module")

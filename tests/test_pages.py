@@ -60,6 +60,9 @@ REAL = {
     "answer without a claim": lambda: answers.answer("They gained.", title="Effect on rivals", row=ROW, **AFTER),
     "answer without an interval": lambda: answers.answer("So it is.", title="T", row=WHOLE, **AFTER),
     "answer without a number": lambda: answers.answer(TOLD, title="T", n="9 ● firms"),
+    "answer in other words": lambda: answers.answer(
+        "So it is.", title="T", row=ROW, **AFTER, found="Both fell", caveat="Not why."
+    ),
     "answer aside": lambda: answers.answer("So it is.", verdict=ASIDE),
     "verdicts": lambda: answers.verdict_table(FOUND, "Verdicts."),
     "ledger": lambda: answers.ledger(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -13,7 +14,7 @@ from analysis.errors import DesignError
 from analysis.estimate import Estimate
 from analysis.estimators.abnormal_returns import Window, abnormal_returns, market_rank
 from analysis.estimators.synthetic import permutation_did
-from analysis.numbers import number, percent_change, spelled
+from analysis.numbers import number, percent_change
 from analysis.series import Series
 
 RECENT = 60  # days before each window in which a share's noise is measured too, since it rose in 2021
@@ -124,36 +125,28 @@ def leave_one_out(before: int, after: int, *, level: float) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["left_out", "estimate", "rank", "assignments"])
 
 
-def otherwise(before: int, after: int, long_after: int, *, level: float) -> pd.DataFrame:
-    """Re-estimate :func:`revenue_change`, in per cent, with one choice changed at a time.
+def otherwise(asked: Mapping[tuple[int, int], Mapping[str, list[str]]], *, level: float) -> pd.DataFrame:
+    """Re-estimate :func:`revenue_change`, in per cent, with other years or without some firms.
 
-    The rows are the main estimate; without each closed seller in turn, and without the others listed after the
-    closures; placebos a year earlier; and a later year.
+    Parameters
+    ----------
+    asked : mapping of (int, int) to mapping of str to list of str
+        For each pair of years, the firms left out by label.
+    level : float
+        Coverage of the permutation intervals.
 
     Returns
     -------
     DataFrame
-        `term` (a label), `estimate`, `conf_low`, `conf_high`; the limits are missing if no interval is computed.
+        `term` ("2020 to 2021: label"), `estimate`, `conf_low`, `conf_high`; the limits are missing if no interval is
+        computed.
     """
-    years = ((before, after), (before - 1, before), (before, long_after))
-    plain, earlier, longer = (revenue_change(*pair, level=level) for pair in years)
-    left, later = leave_one_out(before, after, level=level), without(listed_later(), before, after, level=level)
-    groups = dict(iter(longer.details["changes"].groupby("closed")["firm"]))
-    rows = pd.concat(
-        [
-            plain.rows.assign(term=f"{before} to {after}"),
-            left[left["left_out"].isin(closed_names())].assign(term="without " + left["left_out"]),
-            later.rows.assign(term="without " + ", ".join(listed_later())),
-            earlier.rows.assign(term=f"a year earlier, {before - 1} to {before}"),
-            without(["Youkeshu"], before - 1, before, level=level).rows.assign(term="a year earlier, without Youkeshu"),
-            longer.rows.assign(
-                term=f"{before} to {long_after}, {' and '.join(groups[True])} against {spelled(len(groups[False]))}"
-            ),
-        ],
-        ignore_index=True,
-    )
-    ends = ["estimate", "conf_low", "conf_high"]
-    return rows[["term", *ends]].assign(**{name: percent_change(rows[name]) for name in ends})
+    rows = [
+        without(left, first, last, level=level).rows.assign(term=f"{first} to {last}: {label}")
+        for (first, last), choices in asked.items()
+        for label, left in choices.items()
+    ]
+    return pd.concat(rows).set_index("term")[["estimate", "conf_low", "conf_high"]].apply(percent_change).reset_index()
 
 
 def most_lost(firm: str, before: int) -> dict[str, float]:

@@ -74,6 +74,7 @@ def answer(
     n: str = "",
     caveat: str = "",
     meaning: str = "",
+    found: str | None = None,
 ) -> Block:
     """Return the answer box for page 1.
 
@@ -94,9 +95,11 @@ def answer(
     interval, window, n : str
         Kind of interval; period; description of the sample size.
     caveat : str
-        Limitation to state with the confidence in the verdict.
+        Limitation to state with the confidence in the verdict, or below what is `found`.
     meaning : str
         What the verdict's word means here, if not what it always does.
+    found : str, optional
+        What to print in place of the title, the numbers, their period and the sample size.
     """
     if isinstance(row, Estimate):
         of_all = {"id": row.estimand, "level": row.level, "unit": row.unit, "reason": row.reason}
@@ -126,16 +129,18 @@ def answer(
     else:
         lead = condition(LOOK.market) if LOOK.simulated else ""
         said = [escape(unmarked(sentence))]
-        head = f"<strong>{escape(lead or 'What is measured:')}</strong> <em>{escape(title)}</em>"
+        head = "" if found else f"<strong>{escape(lead or 'What is measured:')}</strong> <em>{escape(title)}</em>"
         text = " ".join(filter(None, (f"{title}:", lead, numbers, sentence)))
+    record = {"label": title, "window": window, "interval": interval, "provenance": kind("estimate"), **row}
+    if found is not None:
+        numbers, interval, window, n = found, "", "", ""
     lines = escape(numbers).replace("\n", "<br>")
     bold = numbers and f"<strong>{lines}</strong>" + (f" ({escape(interval)})" if interval else "")
     facts = ", ".join(filter(None, (bold, *map(escape, filter(None, (window, unmarked(n)))))))
-    sure = f"Confidence in this verdict: {confidence}." if confidence else ""
+    sure = f"Confidence in this verdict: {confidence}." if confidence else caveat if found else ""
     method = phrases().grades[grade] if grade else ""
     said += [facts, escape(" ".join(filter(None, (sure, method)))), escape(LOOK.panel)]
-    record = {"label": title, "window": window, "interval": interval, "provenance": kind("estimate"), **row}
-    html, text = box("answer", head, *filter(None, said)), " ".join(filter(None, (text, LOOK.panel)))
+    html, text = box("answer", *filter(None, (head, *said))), " ".join(filter(None, (text, LOOK.panel)))
     ours = (of_estimates("answer", title, pd.DataFrame([record])),) if len(row) else ()
     return Block(html, text, _taken([verdict]) if verdict else ours)
 
@@ -183,7 +188,7 @@ def verdict_table(verdicts: Sequence[Verdict], caption: str) -> Block:
         heading: [label(v.word, simulated=v.simulated) for v in verdicts],
         "Found": [finding(v) for v in verdicts],
         **({"Grade": [v.grade or "–" for v in verdicts]} if any(v.grade for v in verdicts) else {}),
-        "Why": [v.why for v in verdicts],
+        "Why": [f"{v.why}{f' Confidence: {v.confidence}.' if v.confidence else ''}" for v in verdicts],
     }
     said = table(pd.DataFrame(columns, dtype=object), caption, source=_said({one.claim for one in verdicts}))
     return replace(said, parts=_taken(verdicts))
