@@ -87,7 +87,7 @@ def answer(
     verdict : Verdict, optional
         Verdict, whose numbers replace those of `row`.
     title : str
-        Description of the estimand.
+        Description of the estimand, if it is to be printed.
     row : mapping or Estimate, optional
         `estimate`, `conf_low`, `conf_high` and `unit`; optionally `grade` and `reason`. No number is shown for an
         Estimate with several terms.
@@ -126,8 +126,8 @@ def answer(
     else:
         lead = condition(LOOK.market) if LOOK.simulated else ""
         said = [escape(unmarked(sentence))]
-        head = f"<strong>{escape(lead or 'What is measured:')}</strong> <em>{escape(title)}</em>"
-        text = " ".join(filter(None, (f"{title}:", lead, numbers, sentence)))
+        head = f"<strong>{escape(lead or 'What is measured:')}</strong> <em>{escape(title)}</em>" * bool(lead + title)
+        text = " ".join(filter(None, (title and f"{title}:", lead, numbers, sentence)))
     lines = escape(numbers).replace("\n", "<br>")
     bold = numbers and f"<strong>{lines}</strong>" + (f" ({escape(interval)})" if interval else "")
     facts = ", ".join(filter(None, (bold, *map(escape, filter(None, (window, unmarked(n)))))))
@@ -135,7 +135,7 @@ def answer(
     method = phrases().grades[grade] if grade else ""
     said += [facts, escape(" ".join(filter(None, (sure, method)))), escape(LOOK.panel)]
     record = {"label": title, "window": window, "interval": interval, "provenance": kind("estimate"), **row}
-    html, text = box("answer", head, *filter(None, said)), " ".join(filter(None, (text, LOOK.panel)))
+    html, text = box("answer", *filter(None, (head, *said))), " ".join(filter(None, (text, LOOK.panel)))
     ours = (of_estimates("answer", title, pd.DataFrame([record])),) if len(row) else ()
     return Block(html, text, _taken([verdict]) if verdict else ours)
 
