@@ -162,7 +162,6 @@ def public() -> Iterator[tuple[str, Shown]]:
     for place, quarters in shift.places().items():
         yield f"quarters of {place}", whole(quarters)
     yield "leads on eBay", shift.leads()
-    yield "since China is apart", shift.since_china_apart()
     yield "made elsewhere", shift.elsewhere()
 
 

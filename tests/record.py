@@ -149,8 +149,8 @@ def moved(found: Mapping[str, Verdict]) -> str:
     assert not asked & {*places["Aukey"]}
     assert asked <= {*places["Youkeshu"]}
     return (
-        "In what we could read, nothing tests whether closed sellers put money into other platforms; three filings "
-        "that may were read only in part. Three sellers with closed accounts publish what they "
+        "In what we could read, nothing tests whether closed sellers put money into other platforms; two filings "
+        "of theirs that may were read only in part. Three sellers with closed accounts publish what they "
         f"sold outside Amazon in all, or a limit on it. Youkeshu, which was on both platforms, sold about "
         f"{number(youkeshu['before'], 0)} million yuan there in {youkeshu['first']} and at most "
         f"{number(youkeshu['after'], 0)} million in {youkeshu['last']}; its web shops had shrunk before July 2021. "

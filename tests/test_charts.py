@@ -85,12 +85,10 @@ def test_a_set_is_a_bar_a_point_has_an_interval_and_a_row_without_either_says_so
     assert [text.get_text() for text in axes.texts] == ["+1.0", "+1.0 to +3.0", "not estimable with this data"]
 
 
-def test_a_limit_is_called_one_and_rows_of_another_kind_are_set_apart():
+def test_a_limit_is_called_one():
     rows = FRAME.assign(estimate=[2.0, 1.0], conf_low=-np.inf)
-    axes = charts.forest(rows, xlabel="x", apart=1).axes[0]
+    axes = charts.forest(rows, xlabel="x").axes[0]
     assert [text.get_text() for text in axes.texts] == ["at most +2.0", "+1.0"]
-    assert [0.5, 0.5] in [[*line.get_ydata()] for line in axes.lines]
-    assert [0.5, 0.5] not in [[*line.get_ydata()] for line in charts.forest(rows, xlabel="x").axes[0].lines]
 
 
 def test_what_stands_beside_an_estimate_is_drawn_where_it_is_known():

@@ -75,7 +75,7 @@ def test_values_have_the_declared_types():
     events, returns = data.load("events"), data.load("market_stock_returns")
     assert events["seed"].dtype == bool
     assert events["quantity"].dtype == "float64"
-    assert events["quantity"].isna().sum() == 19
+    assert events["quantity"].isna().sum() == 20
     assert pd.api.types.is_datetime64_any_dtype(returns["date"])
     assert returns["n_stocks"].dtype == "int64"
 

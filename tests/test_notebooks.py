@@ -199,6 +199,15 @@ def test_every_seed_claim_gets_the_word_that_real_data_allow(published):
     assert {one.claim for one in found} == {*data.load("claims").query("seed")["claim_id"], "C16"}
 
 
+def test_statements_are_counted_by_speaker_as_the_run_judges_them(published):
+    found = [one for one in verdicts.best(verdicts.read(published)) if one.party != "Our question"]
+    page, occur = text(published / "01_claims_and_context.pdf"), {one.word for one in found}
+    for party in {one.party for one in found}:
+        said = [one.word for one in found if one.party == party]
+        counts = [said.count(word) or "–" for word in verdicts.WORDS if word in occur]
+        assert " ".join(map(str, (party, *counts, len(said)))) in page
+
+
 def test_every_verdict_is_what_it_was(published):
     assert golden.differences(golden.verdicts(judged(published)), golden.read("schedule")) == []
 

@@ -20,8 +20,6 @@ AMAZON, OTHERS = "Amazon", ("other than Amazon", "third-party platforms other th
 EBAY = "eBay (own filings and releases)"
 REST, US, LEAD = "Rest of world", "American", "Lead, points"  # includes China, not apart in yearly tables
 LINES = {REST: "rest_of_world_incl_china", US: "us", "British": "uk", "German": "germany"}
-HALVES = ("2022H1", "2023H1")  # the only tables that show China separately
-CHINA_APART = {"China": "china", "US": "us", "UK": "uk", "Germany": "germany", "other countries": "rest_of_world"}
 WITH_OTHERS, MARKETPLACE = "with StubHub and Classifieds", "marketplace"
 # Growth uses one definition at a time: coverage, definition, years. The last one's 2019 is from an earlier filing.
 TABLES = (
@@ -55,8 +53,9 @@ def elsewhere() -> pd.DataFrame:
     -------
     DataFrame
         One row per seller, indexed by `firm`: `closed`, `first`, `last` (years), `before`, `after`; `low` and `high`,
-        the change between them, with bounds if one of the two is a bound; `lost`, the fall on Amazon; and `most`, the
-        rise elsewhere in per cent of it. NaN if sales fell elsewhere, rose on Amazon, or are not published there.
+        the change between them, with bounds if one of the two is a bound or the first is rounded; `lost`, the fall on
+        Amazon; and `most`, the rise elsewhere in per cent of it. NaN if sales fell elsewhere, rose on Amazon, or are
+        not published there.
     """
     money = mix().query("measure == @REVENUE and currency == 'CNY'").sort_values("period")
     ends = money[money["platform"].isin(OTHERS)].groupby("firm")
@@ -66,7 +65,8 @@ def elsewhere() -> pd.DataFrame:
     then, now = (sold.reindex(end.set_index("period", append=True).index).droplevel(1) for end in (first, last))
     most = first["value"].mask(first["bound"] == "lower", first["value"] + then)  # of the total
     least = last["value"].mask(last["bound"] == "upper", 0.0)
-    change = {"low": least - most, "high": last["value"] - first["value"], "lost": then - now}
+    half = first["rounded_to"].fillna(0.0) / 2
+    change = {"low": least - most - half, "high": last["value"] - first["value"] + half, "lost": then - now}
     frame = first[["closed"]].assign(**columns, **change)
     return frame.assign(most=100 * (frame["high"] / frame["lost"]).where((frame["lost"] > 0) & (frame["high"] > 0)))
 
@@ -86,22 +86,21 @@ def _ebay(name: str, freq: str, **where: Any) -> Series:
 
 
 def revenue(lines: Mapping[str, str], periods: Sequence[str], definition: str = "as named") -> pd.DataFrame:
-    """Return eBay's net revenue by period and seller location, in million US dollars.
+    """Return eBay's net revenue by year and seller location, in million US dollars.
 
     Raises KeyError if a figure is missing.
     """
-    freq = "H" if "H" in periods[0] else "A"
     figures = {
-        area: _ebay(f"net_revenue_{name}_sellers", freq, definition=definition).points["value"].loc[[*periods]]
+        area: _ebay(f"net_revenue_{name}_sellers", "A", definition=definition).points["value"].loc[[*periods]]
         for area, name in lines.items()
     }
     return pd.DataFrame(figures)
 
 
 def growth(lines: Mapping[str, str], periods: Sequence[str], definition: str = "as named") -> pd.DataFrame:
-    """Return the growth of :func:`revenue` over the previous period, in per cent.
+    """Return the growth of :func:`revenue` over the previous year, in per cent.
 
-    The first period is left out.
+    The first year is left out.
     """
     return 100 * revenue(lines, periods, definition).pct_change(fill_method=None).iloc[1:]
 
@@ -121,14 +120,6 @@ def leads() -> pd.DataFrame:
         tables.append(grown.assign(**{LEAD: grown[REST] - grown[US]}).rename_axis("Year").reset_index())
         tables[-1].insert(1, "Covers", covers)
     return pd.concat(tables, ignore_index=True)
-
-
-def since_china_apart() -> pd.DataFrame:
-    """Return eBay's revenue growth by seller location from the first half of 2022 to that of 2023, in per cent.
-
-    The columns are `place`, the seller location, and `growth`.
-    """
-    return growth(CHINA_APART, HALVES).iloc[0].rename_axis("place").reset_index(name="growth")
 
 
 def volume() -> Series:

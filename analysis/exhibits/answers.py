@@ -88,7 +88,7 @@ def answer(
     verdict : Verdict, optional
         Verdict, whose numbers replace those of `row`.
     title : str
-        Description of the estimand.
+        Description of the estimand, if it is to be printed.
     row : mapping or Estimate, optional
         `estimate`, `conf_low`, `conf_high` and `unit`; optionally `grade` and `reason`. No number is shown for an
         Estimate with several terms.
@@ -129,8 +129,9 @@ def answer(
     else:
         lead = condition(LOOK.market) if LOOK.simulated else ""
         said = [escape(unmarked(sentence))]
-        head = "" if found else f"<strong>{escape(lead or 'What is measured:')}</strong> <em>{escape(title)}</em>"
-        text = " ".join(filter(None, (f"{title}:", lead, numbers, sentence)))
+        measured = lead + title if found is None else ""
+        head = f"<strong>{escape(lead or 'What is measured:')}</strong> <em>{escape(title)}</em>" * bool(measured)
+        text = " ".join(filter(None, (title and f"{title}:", lead, numbers, sentence)))
     record = {"label": title, "window": window, "interval": interval, "provenance": kind("estimate"), **row}
     if found is not None:
         numbers, interval, window, n = found, "", "", ""

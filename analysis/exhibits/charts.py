@@ -149,7 +149,6 @@ def forest(
     margin: tuple[float, float] | None = None,
     reach: float | None = None,
     signed: bool = True,
-    apart: int = 0,
 ) -> Figure:
     """Draw a forest plot with one row per term.
 
@@ -170,8 +169,6 @@ def forest(
         axis.
     signed : bool
         Whether positive numbers get a plus sign.
-    apart : int
-        Number of rows at the end that a line separates from the others.
     """
     size = 7.5 if len(rows) <= 15 else 6.0  # points
     lines = max(len(wrap(term, LONGEST_TERM)) for term in rows["term"])
@@ -185,8 +182,6 @@ def forest(
     if draw_truth(axes, rows, rows.get("truth"), heights):
         legend_above(axes, lines=1 if margin else 0)
     axes.axvline(0, **ZERO)
-    if apart:
-        axes.axhline(apart - 0.5, color=REST, lw=0.7)
     axes.set_xlabel(xlabel)
     axis_numbers(axes, "x", signed=signed)
     if margin:
