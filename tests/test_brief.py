@@ -21,8 +21,8 @@ from analysis.evidence.verdicts import (
     best,
 )
 from analysis.exhibits import brief
+from analysis.exhibits.answers import phrases
 from analysis.exhibits.payload import MIME
-from analysis.exhibits.words import phrases
 
 __all__ = ["look"]  # a fixture
 

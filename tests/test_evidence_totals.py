@@ -57,7 +57,7 @@ def test_every_value_inside_the_assumptions_gives_an_effect_inside_the_set():
 
 def test_parts_that_cannot_be_extreme_together_are_bounded_together():
     rng = np.random.default_rng(0)
-    low, high = KNOWN.bounds_with(-2.2)
+    low, high = replace(KNOWN, recapture=(0.0, 1.0)).bounds(-2.2)
     share, closed = rng.uniform(0.33, 0.46, 2000), rng.uniform(*KNOWN.closed, 2000)
     own = 100 * KNOWN.left * closed / (295 * share)
     gain = rng.uniform(-2.2, own)  # rivals win no more than closed accounts lost

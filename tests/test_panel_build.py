@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 from analysis.errors import DataError
-from analysis.panel import file, read, read_panel
+from analysis.panel import read, read_panel, rows
 from runner.cli import main
 
 INSTALLED = [shutil.which("pg_ctl"), *sorted(Path("/usr/lib/postgresql").glob("*/bin/pg_ctl"))]
@@ -177,5 +177,22 @@ def test_a_table_in_postgresql_has_the_digest_of_the_file(tmp_path, database, sa
 def test_what_the_engine_cannot_keep_in_memory_goes_to_disk(tmp_path, monkeypatch):
     path, map_ = written(tmp_path, orders(200_000))
     expected = read_panel(path, map=map_).digest
-    monkeypatch.setattr(file, "MEMORY", "60MB")
+    monkeypatch.setattr(rows, "MEMORY", "45MB")
     assert read_panel(path, map=map_).digest == expected
+
+
+def test_attributes_in_a_second_file_are_not_joined_to_each_order(tmp_path, monkeypatch):
+    rng, sellers = np.random.default_rng(0), 40_000
+    names = pd.Series([f"seller of some length {number:06d}" for number in range(sellers)])
+    shops = pd.DataFrame({"firm": names, "brand_group": "brand of " + names, "category": names.str[-2:]})
+    closed = pd.Series(pd.Timestamp("2021-03-01").date(), shops.index).where(shops.index % 50 == 0)
+    shops.assign(origin=np.where(shops.index % 3, "US", "CN"), closed_on=closed).to_parquet(tmp_path / "shops.parquet")
+    frame = pd.DataFrame({"firm": names[rng.integers(0, sellers, 400_000)], "platform": "AMZ", "sales": 1.25})
+    frame["month"] = pd.to_datetime("2021-01-01") + pd.to_timedelta(rng.integers(0, 181, len(frame)), "D")
+    path, map_ = tmp_path / "o.parquet", tmp_path / "o.yml"
+    frame.assign(month=frame["month"].dt.date).to_parquet(path)
+    map_.write_text('rows: order\nmonth_format: "%Y-%m-%d"\nabsent: zero\njoin: {file: shops.parquet, key: firm}\n')
+    monkeypatch.setattr(rows, "MEMORY", "45MB")
+    panel = read_panel(path, map=map_)
+    assert panel.sales.sum() == 1.25 * len(frame)
+    assert panel.count_closed() == len(closed.dropna())

@@ -16,7 +16,7 @@ from analysis.estimate import Estimate, refusal
 from analysis.event import read_event
 from analysis.evidence.verdicts import CONTRADICTED, NOT_SHOWN, SUPPORTED, USABLE, WITH_BOUNDS, Grade, Tier
 from analysis.exhibits import style, words
-from analysis.exhibits.words import Phrases, phrases
+from analysis.exhibits.answers import Phrases, phrases
 
 pytestmark = pytest.mark.usefixtures("simulated_look")
 

@@ -342,8 +342,8 @@ def exposed(households: Households, spec: Specification = BASELINE) -> Estimate:
     return replace(effect, scores=None, clusters=None, covariance=covariance, max_df=effect.df)
 
 
-def shares_by_place(households: Households, spec: Specification = BASELINE) -> dict[str, Estimate]:
-    """Estimate the Chinese share in exposed and comparison categories by half-year, in per cent.
+def exposed_shares(households: Households, spec: Specification = BASELINE) -> Estimate:
+    """Estimate the Chinese share in exposed categories by half-year, in per cent.
 
     The first half-year is `EARLIEST`.
     """
@@ -353,12 +353,9 @@ def shares_by_place(households: Households, spec: Specification = BASELINE) -> d
     def chinese_share(*totals: Any) -> dict[str, Any]:
         return {when: 100 * totals[2 * at] / totals[2 * at + 1] for at, when in enumerate(windows)}
 
-    return {
-        place: households.jackknife(
-            sums_by_window(households, spec, windows, {place: categories}), chinese_share, "per cent", spec.level
-        )
-        for place, categories in compared(households, spec).items()
-    }
+    exposed = {"exposed": compared(households, spec)["exposed categories"]}
+    sums = sums_by_window(households, spec, windows, exposed)
+    return households.jackknife(sums, chinese_share, "per cent", spec.level)
 
 
 # Robustness

@@ -212,20 +212,15 @@ class Totals:
         """
         return self.lost(self.closed[0], self.share[1], self.left), self.lost(self.closed[1], self.share[0], self.left)
 
-    def bounds(self) -> Range:
+    def bounds(self, spared: float = 0.0) -> Range:
         """Bound the effect on growth over all ranges, in percentage points.
 
-        The effect is ``-100 closed (1 - recapture) left / (base * share) + common``.
+        The effect is ``-100 closed (1 - recapture) left / (base * share) + common``. If rivals may also have lost sales
+        by the closures, `spared` is the least effect of this, negative.
         """
         low, high = self.own
-        return -high * (1 - self.recapture[0]) + self.common[0], -low * (1 - self.recapture[1]) + self.common[1]
-
-    def bounds_with(self, spared: float) -> Range:
-        """Bound the effect on growth, given the least effect through rivals that were not closed, in percentage points.
-
-        At most, rivals gain all that closed accounts lost.
-        """
-        return min(spared - self.own[1], 0.0) + self.common[0], self.common[1]
+        lowest = min(spared - high * (1 - self.recapture[0]), 0.0)
+        return lowest + self.common[0], -low * (1 - self.recapture[1]) + self.common[1]
 
 
 def frontier(known: Totals, falls: Sequence[float], *, days: Sequence[str], shares: Sequence[float]) -> pd.DataFrame:
@@ -330,9 +325,9 @@ def bounds_by_assumption(known: Totals, *, share: float, spared: float, since: s
         "whole year": (
             f"Closed accounts lost {closed[0]:.1f} to {closed[1]:.1f} billion dollars of sales in 2021; the Chinese "
             f"share was {100 * low:g} to {100 * high:g} per cent",
-            replace(free, left=1.0).bounds_with(spared),
+            replace(free, left=1.0).bounds(spared),
         ),
-        "purchases": (f"or sold that much a year, and lost it from {since}", free.bounds_with(spared)),
+        "purchases": (f"or sold that much a year, and lost it from {since}", free.bounds(spared)),
         "monotone": ("and Chinese rivals did not lose by the closures", free.bounds()),
         "recapture": (
             f"and the Chinese share was {100 * share:g} per cent, and these rivals took over {100 * taken[0]:g} to "

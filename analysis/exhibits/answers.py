@@ -8,20 +8,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import lru_cache
 from html import escape
 from typing import Any
 
 import pandas as pd
 
-from analysis import data
+from analysis import data, yaml
 from analysis.estimate import Estimate
-from analysis.evidence.verdicts import NOT_TESTABLE, Verdict
+from analysis.evidence.verdicts import NOT_TESTABLE, Grade, Level, Tier, Verdict, Word
 from analysis.exhibits.blocks import Block, Label, box, note, table
 from analysis.exhibits.payload import Part, of_estimates
 from analysis.exhibits.style import LOOK, kind
-from analysis.exhibits.words import phrases
 from analysis.numbers import MARKS, NOT_ESTIMABLE, day, quantity, sentence_of, span, unmarked
 from analysis.simulated import condition
+from analysis.yaml import Written
 
 PILL = "padding:0 .5em;border:1px solid currentColor;border-radius:.7em;font-weight:600;white-space:nowrap"
 OURS = "Our question"  # by whom a reading is asked that nobody claimed, in readings.csv
@@ -214,3 +215,46 @@ def ledger(readings: pd.DataFrame, verdicts: Sequence[Verdict], caption: str) ->
 def _said(claims: set[str]) -> pd.DataFrame:
     """Return the rows on the given claims, with their sources."""
     return data.load("claims").query("claim_id in @claims")
+
+
+# Phrases on file
+
+
+class Saying(Written):
+    """Wording of an affirmative answer to one question: who did what.
+
+    `did` is also used as the participle.
+    """
+
+    who: str
+    did: str
+    do: str
+    what: str
+    denied: bool = False
+    record: bool = False
+
+
+class Phrases(Written):
+    """Content of ``data/words.yml``, whose comments explain each table."""
+
+    tiers: dict[Tier, str]
+    grades: dict[Grade, str]
+    rule: str
+    sayings: dict[str, Saying]
+    so: str
+    forms: dict[Word, dict[Level, str]]
+    begins: dict[Word, str]
+    on_record: dict[Word, str]
+    topics: dict[str, tuple[str, ...]]
+    headline: tuple[str, ...]
+    rows: tuple[str, ...]
+
+
+@lru_cache(maxsize=1)
+def phrases() -> Phrases:
+    """Read the phrases from ``data/words.yml``.
+
+    Raises DataError if the file has changed since it was accepted.
+    """
+    data.verified("words")
+    return yaml.load(data.DATA / data.card("words")["path"], Phrases)

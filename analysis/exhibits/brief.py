@@ -31,7 +31,7 @@ from analysis.evidence.verdicts import (
     unjudged,
 )
 from analysis.exhibits import words
-from analysis.exhibits.answers import OURS, by_whom, finding, label
+from analysis.exhibits.answers import OURS, by_whom, finding, label, phrases
 from analysis.exhibits.blocks import NOTHING, Block, Label, box, figure, link, say, table
 from analysis.exhibits.charts import timeline
 from analysis.exhibits.curves import paths
@@ -60,11 +60,11 @@ def clause(verdict: Verdict, event: Event, who: str = "") -> tuple[str, str]:
 
     The beginning may be empty, and the clause contains no numbers. `who` is a pronoun that replaces the subject.
     """
-    saying, word = words.phrases().sayings[question(verdict, event)], verdict.word
+    saying, word = phrases().sayings[question(verdict, event)], verdict.word
     if saying.denied:
         word = {SUPPORTED: CONTRADICTED, CONTRADICTED: SUPPORTED}.get(word, word)  # the saying is reversed
-    begins = words.phrases().begins | (words.phrases().on_record if saying.record else {})
-    forms = {} if saying.record else words.phrases().forms.get(word, {})
+    begins = phrases().begins | (phrases().on_record if saying.record else {})
+    forms = {} if saying.record else phrases().forms.get(word, {})
     values = {
         "own": event.origin_name,
         "home": event.platforms[event.home],
@@ -73,7 +73,7 @@ def clause(verdict: Verdict, event: Event, who: str = "") -> tuple[str, str]:
         "when": f" in {verdict.window[:4]}" if re.match(r"\d{4} on ", verdict.window) else "",
     }
     parts = {name: getattr(saying, name).format(**values) for name in ("who", "did", "do", "what")}
-    form = forms.get(verdict.confidence, words.phrases().so)
+    form = forms.get(verdict.confidence, phrases().so)
     return begins.get(word, ""), form.format(**parts | ({"who": who} if who else {}))
 
 
@@ -99,7 +99,7 @@ def sentence(verdicts: Sequence[Verdict], event: Event) -> str:
         decided = verdict.word in DECIDED  # with other words, number and confidence mean nothing
         sure = f"{verdict.confidence} confidence" if decided else ""
         numbers = in_words(verdict) if decided and verdict.low is not None else ""
-        source = words.phrases().tiers[verdict.tier] if sure and verdict.tier not in ("facts", "listed") else ""
+        source = phrases().tiers[verdict.tier] if sure and verdict.tier not in ("facts", "listed") else ""
         after = "; ".join(filter(None, (source, sure)))
         alike.setdefault((begins, after), []).append(f"{text} ({numbers})" if numbers else text)
     clauses = []
@@ -118,7 +118,7 @@ def by_topic(verdicts: Sequence[Verdict], event: Event) -> Iterator[tuple[str, s
     households or a panel take precedence, it includes what is said of public figures.
     """
     answers, public = {question(verdict, event): verdict for verdict in best(verdicts)}, elsewhere(verdicts)
-    for topic, names in words.phrases().topics.items():
+    for topic, names in phrases().topics.items():
         if mine := [answers[name] for name in names if name in answers]:
             every = [other for verdict in mine for other in (*public.get(verdict.name, ()), verdict)]
             detailed = [verdict for verdict in every if verdict.detail]
@@ -139,10 +139,10 @@ def headline(verdicts: Sequence[Verdict], event: Event) -> str:
     answers = {question(verdict, event): verdict for verdict in best(verdicts)}
     if not answers:
         return "No claim could be judged."
-    names = [name for name in words.phrases().headline if name in answers]
+    names = [name for name in phrases().headline if name in answers]
     clauses, before = list[str](), ""
-    for name in names or [name for name in words.phrases().sayings if name in answers][:1]:
-        who = words.phrases().sayings[name].who
+    for name in names or [name for name in phrases().sayings if name in answers][:1]:
+        who = phrases().sayings[name].who
         clauses.append(" ".join(filter(None, clause(answers[name], event, "they" if who == before else ""))))
         before = who
     text = ". ".join(map(words.sentence, clauses))
@@ -205,7 +205,7 @@ def brief_table(verdicts: Sequence[Verdict], event: Event, *, since: str = "") -
         spoken = [verdict for by_name in apart(verdicts).values() for verdict in by_name.values()]
     if not verdicts:
         return say("No report of this run judges a claim: the event names none that these data could bear on.")
-    order, public = {name: row for row, name in enumerate(words.phrases().rows)}, elsewhere(verdicts)
+    order, public = {name: row for row, name in enumerate(phrases().rows)}, elsewhere(verdicts)
     rank = {verdict.name: order.get(question(verdict, event), len(order)) for verdict in spoken}
     named = [one for one in spoken if one.word != NOT_TESTABLE or rank[one.name] < MOST]
     first = sorted(named, key=lambda verdict: rank[verdict.name])[:MOST]
@@ -222,7 +222,7 @@ def brief_table(verdicts: Sequence[Verdict], event: Event, *, since: str = "") -
     shown_table = table(frame, caption, source=source, provenance=look) if shown else NOTHING
     lines, where = _below(verdicts, spoken, shown, event), f"Data and code: {link('annex', ANNEX)}."
     below = [f"<strong>{escape(lead)}</strong> {escape(text)}" for lead, text in lines.items()]
-    rule = f"{words.phrases().rule} {where}" if shown else ""
+    rule = f"{phrases().rule} {where}" if shown else ""
     small = box("small", *below, *filter(None, (rule, escape(since))))
     return shown_table + Block(small, " ".join([*chain(*lines.items()), since]).strip())
 
@@ -234,7 +234,7 @@ def _claim(verdict: Verdict) -> Label:
 def _numbers(verdict: Verdict, public: Mapping[str, Sequence[Verdict]]) -> str:
     """Format a finding with its data, after that of public figures if it differs."""
     every = (*public.get(verdict.name, ()), verdict)
-    found = {in_words(one): words.phrases().tiers[one.tier] for one in every}
+    found = {in_words(one): phrases().tiers[one.tier] for one in every}
     if any(one.found for one in every):
         return ". ".join(found)
     named = len(found) > 1 or verdict.tier in ("households", "panel")

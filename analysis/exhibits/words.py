@@ -7,32 +7,17 @@ The text for a refused result is empty. Sentences that only one report uses are 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from functools import lru_cache
 from math import nan
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
-from analysis import data, yaml
 from analysis.estimate import Estimate
-from analysis.evidence.verdicts import (
-    CONTRADICTED,
-    NOT_SHOWN,
-    SUPPORTED,
-    USABLE,
-    Grade,
-    Level,
-    Tier,
-    Verdict,
-    Word,
-    is_exact,
-    not_lower,
-)
+from analysis.evidence.verdicts import CONTRADICTED, NOT_SHOWN, SUPPORTED, USABLE, Verdict, is_exact, not_lower
 from analysis.exhibits.payload import refused, rows_of
 from analysis.exhibits.style import kind
 from analysis.numbers import SIGNED, number, p_value, percent_change, points, quantity, span, spelled
-from analysis.yaml import Written
 
 if TYPE_CHECKING:
     from analysis.estimands.design import Design
@@ -367,46 +352,3 @@ def as_read(dropped: pd.DataFrame) -> str:
     """
     rules = [f"{row['count']:,} {row['what']}: {row['rule']}" for row in dropped.to_dict("records")]
     return f"Changes when the panel was read: {'; '.join(rules) or 'none'}."
-
-
-# Phrases on file
-
-
-class Saying(Written):
-    """Wording of an affirmative answer to one question: who did what.
-
-    `did` is also used as the participle.
-    """
-
-    who: str
-    did: str
-    do: str
-    what: str
-    denied: bool = False
-    record: bool = False
-
-
-class Phrases(Written):
-    """Content of ``data/words.yml``, whose comments explain each table."""
-
-    tiers: dict[Tier, str]
-    grades: dict[Grade, str]
-    rule: str
-    sayings: dict[str, Saying]
-    so: str
-    forms: dict[Word, dict[Level, str]]
-    begins: dict[Word, str]
-    on_record: dict[Word, str]
-    topics: dict[str, tuple[str, ...]]
-    headline: tuple[str, ...]
-    rows: tuple[str, ...]
-
-
-@lru_cache(maxsize=1)
-def phrases() -> Phrases:
-    """Read the phrases from ``data/words.yml``.
-
-    Raises DataError if the file has changed since it was accepted.
-    """
-    data.verified("words")
-    return yaml.load(data.DATA / data.card("words")["path"], Phrases)

@@ -275,7 +275,8 @@ def _reconciled(file: File, rows: Rows, cells: int) -> Notes:
     """Return notes on rows that were joined with a second file; raise DataError if none were."""
     if not (join := file.named.join):
         return []
-    joined, count = cells // max(1, len(file.months)), rows.query(f"SELECT count(*) AS n {rows.own}")["n"][0].as_py()
+    count = rows.query(f"SELECT count(*) AS n {rows.own or rows.base}")["n"][0].as_py()
+    joined = cells // max(1, len(file.months))
     if count and not joined:
         expected, do = f"keys of {join.file} in the column {join.key!r}", f"correct `join` in {file.map}, or the keys"
         refuse(file.path, expected, f"none in {count:,} rows", do)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,7 +15,7 @@ from analysis.errors import refuse
 from analysis.panel.file import FILE_ROWS, MEMORY, ROWS_AT_ONCE, File, as_parquet, connected, is_text, reading, types_of
 from analysis.panel.formats import EITHER, SPELLED, number_pattern
 from analysis.panel.map import Map, columns
-from analysis.panel.panel import MONTH, NUMBER
+from analysis.panel.panel import NUMBER
 
 
 @dataclass(frozen=True)
@@ -96,12 +96,11 @@ def rows_of(file: File, needed: Sequence[str], most: int = 0) -> Iterator[Rows]:
 
 def _joined(file: File, rows: Rows) -> Rows:
     """Return rows joined in SQL with those of the second file of a map, if they must be."""
-    if not file.attributes or not (join := file.named.join):
+    if not file.attributes or file.apart or not (join := file.named.join):
         return rows
     rows.register(attributes=file.attributes)
-    key = f"CAST({quoted(join.key)} AS VARCHAR)"
-    keyed = f"FROM (SELECT *, {key} AS _key {rows.base}) AS keyed"
-    return replace(rows, base=keyed if file.apart else f"{rows.base} JOIN attributes ON {key} = _key", own=rows.base)
+    base = f"{rows.base} JOIN attributes ON CAST({quoted(join.key)} AS VARCHAR) = _key"
+    return replace(rows, base=base, own=rows.base)
 
 
 def source(file: File, rows: Rows) -> str:
@@ -119,8 +118,10 @@ def source(file: File, rows: Rows) -> str:
         if pa.types.is_nested(of) or "binary" in str(of) or (is_number and no_number):
             where, expected = f"{file.path}, column {file.called(ours)}", "numbers" if is_number else "text"
             refuse(where, expected, f"values of type {of}", columns()[ours]["remedy"])
-    cells = _cells(file, types, [ours for ours in file.theirs if ours not in file.apart])
-    cells |= {"_key": "_key"} if file.apart else {}
+    theirs = {ours: theirs for ours, theirs in file.theirs.items() if ours not in file.apart}
+    cells = {ours: as_date(file.named, quoted(column), types[column]) for ours, column in theirs.items()}
+    if file.apart and (join := file.named.join):
+        cells["_key"] = f"CAST({quoted(join.key)} AS VARCHAR)"
     if file.months:  # of which some may contain only whole numbers
         cast, months = "VARCHAR" if any(map(is_text, sold)) else "DOUBLE", len(file.months)
         row = f"_row * {months} + unnest([{', '.join(map(str, range(months)))}])"
@@ -135,15 +136,9 @@ source AS (SELECT *, COALESCE({bad}, FALSE) AS bad FROM parsed)"""
 
 def attributes_apart(file: File, rows: Rows) -> pa.Table:
     """Return the attributes in the second file of a map under our names, with its keys as `_key`."""
-    listed = (f"{cell} AS {ours}" for ours, cell in _cells(file, file.joined, file.apart).items())
-    return rows.query(f"SELECT _key, {', '.join(listed)} FROM attributes")
-
-
-def _cells(file: File, types: Mapping[str, pa.DataType], names: Iterable[str]) -> dict[str, str]:
-    """Return the SQL expression of each of some of our columns."""
-    is_month = {name: columns()[name]["type"] == MONTH for name in names}
-    theirs = {name: (quoted(file.theirs[name]), types[file.theirs[name]]) for name in is_month}
-    return {name: as_date(file.named, *theirs[name]) if is_month[name] else theirs[name][0] for name in theirs}
+    theirs = {ours: file.theirs[ours] for ours in file.apart}
+    cells = (f"{as_date(file.named, quoted(name), file.joined[name])} AS {ours}" for ours, name in theirs.items())
+    return rows.query(f"SELECT _key, {', '.join(cells)} FROM attributes", attributes=file.attributes)
 
 
 def literal(text: str) -> str:
