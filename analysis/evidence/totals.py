@@ -328,7 +328,7 @@ def bounds_by_assumption(known: Totals, *, share: float, spared: float, since: s
             replace(free, left=1.0).bounds(spared),
         ),
         "purchases": (f"or sold that much a year, and lost it from {since}", free.bounds(spared)),
-        "monotone": ("and Chinese rivals did not lose by the closures", free.bounds()),
+        "monotone": ("and Chinese rivals did not lose, fear and trust apart", free.bounds()),
         "recapture": (
             f"and the Chinese share was {100 * share:g} per cent, and these rivals took over {100 * taken[0]:g} to "
             f"{100 * taken[1]:g} per cent of the closed accounts' sales",
