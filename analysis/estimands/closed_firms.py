@@ -99,7 +99,7 @@ def effect_on_closed(panel: Panel, design: Design, *, where: Where = "all") -> E
         )
     name, n = effect_name(design, where), len(closed)
     if not y[closed, 1].any():
-        why = f"the {n} closed firms sold nothing in the window; a total loss has no standard error"
+        why = f"the {n:,} closed firms sold nothing in the window; a total loss has no standard error"
         return sample.mark(without_error(-100.0, n, why), estimand=name)
     effect = sample.widest(lambda code: compared(y, answering, sample, code, first=1, width=2).aggregate())
     newcomers = int((sample.closed & (y[:, 0] <= 0)).sum())
