@@ -105,6 +105,8 @@ def growth(found: Mapping[str, Verdict]) -> str:
     needed = totals.frontier(known_of, [asked.delta_pp], days=days, shares=shares)[asked.delta_pp]
     published = totals.published_growth()
     assert published.query("dates == '2020 to 2021'")["low"].min() > 0 > published["low"].min()
+    december = totals.shares().query("first == '2020-12' and last == '2021-12'").eval("after / before").item()
+    by_year = december * (100 + float(totals.third_party_growth().values["2021"])) - 100
     return (
         "Whether the closures slowed Chinese sellers as a whole depends on what the closed accounts had sold, on what "
         "rivals took over, and on whether fear or trust moved the others. "
@@ -114,7 +116,8 @@ def growth(found: Mapping[str, Verdict]) -> str:
         f"accounts suspended, and more than {known_of.closed[1]:.1f} a loss that the trade group asserts. So Amazon's "
         f"sentence is *{lower.word.lower()}*, and neither is its opposite. Whether growth stayed positive depends on "
         "the dates: published readings of the calendar year say so, and the one from December to December is "
-        f"{quantity(stayed.low, stayed.unit)} per cent."
+        f"{quantity(stayed.low, stayed.unit)} per cent, or {quantity(by_year, stayed.unit)} with the year's growth of "
+        "all sales."
     )
 
 

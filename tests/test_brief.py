@@ -104,7 +104,7 @@ def test_sentences_that_begin_alike_share_their_beginning_and_what_cannot_be_tes
     assert brief.sentence([shift, sold, *theirs], EVENT) == (
         "Public evidence does not show whether some affected Chinese merchants put more money into other platforms, "
         "such as eBay and AliExpress, whether Chinese sellers' growth on Amazon stayed positive or whether shares of "
-        "Youkeshu's owner dropped beyond the market in the two days after its notice."
+        "Youkeshu's owner dropped beyond the market by more than their usual swings in the two days after its notice."
     )
     sure = [shift.model_copy(update={"word": SUPPORTED}), sold.model_copy(update={"word": SUPPORTED})]
     sure = [one.model_copy(update={"confidence": "moderate"} | BARE) for one in sure]

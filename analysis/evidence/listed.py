@@ -14,6 +14,7 @@ from analysis.errors import DesignError
 from analysis.estimate import Estimate
 from analysis.estimators.abnormal_returns import Window, abnormal_returns, market_rank
 from analysis.estimators.synthetic import permutation_did
+from analysis.evidence import shift
 from analysis.numbers import number, percent_change
 from analysis.series import Series
 
@@ -152,15 +153,18 @@ def otherwise(asked: Mapping[tuple[int, int], Mapping[str, list[str]]], *, level
 def most_lost(firm: str, before: int) -> dict[str, float]:
     """Bound the part of a firm's fall in revenue that is due to lost Amazon sales.
 
-    The bound is its Amazon sales in the year `before`. Returns `revenue` and `amazon` in that year and the `fall` in
-    the next, million yuan, and `other`, the smallest share of the fall that must have other causes, per cent.
+    The bound is its Amazon sales in the year `before`, and half the unit to which they are rounded. Returns `revenue`
+    and `amazon` in that year, the `fall` in the next and the part of it that must be `outside` Amazon, million yuan,
+    and `other`, that part in per cent of the fall.
     Raises DataError if the firm does not publish its Amazon sales.
     """
-    revenue, later = revenues()[0].loc[[before, before + 1], firm]
+    (revenue, later), year = revenues()[0].loc[[before, before + 1], firm], str(before)
     named = design().set_index("name").loc[firm, "firm"]
     sold = series.published("listed_sellers", firm=named, measure="revenue_amazon", freq="A")
-    amazon, fall = sold.values[str(before)], revenue - later
-    return {"revenue": revenue, "amazon": amazon, "fall": fall, "other": 100 * max(1 - amazon / fall, 0)}
+    amazon, fall = sold.values[year], revenue - later
+    printed = shift.mix().query("firm == @firm and platform == 'Amazon' and measure == 'revenue' and period == @year")
+    outside = max(fall - amazon - printed["rounded_to"].sum() / 2, 0)
+    return {"revenue": revenue, "amazon": amazon, "fall": fall, "outside": outside, "other": 100 * outside / fall}
 
 
 def on_record(names: list[str]) -> dict[str, bool]:
@@ -276,8 +280,7 @@ def since(prices: Estimate, window: str, first: str) -> Estimate:
     first : str
         First day.
     """
-    span = _columns(prices.details["days"], first, prices[window].rows["last_day"].item())
-    return _over(prices, window, {"": span})
+    return _over(prices, window, {"": _columns(prices.details["days"], first, prices[window].rows["last_day"].item())})
 
 
 def _over(prices: Estimate, window: str, spans: dict[str, Window]) -> Estimate:
@@ -338,14 +341,11 @@ def in_the_week(rows: pd.DataFrame) -> pd.DataFrame:
     `rows` come from :func:`share_prices`. The news itself is among the events; events dated only by month or year are
     not. The columns are those of events.csv, and `seller`.
     """
-    events = data.load("events")
-    days = pd.to_datetime(events["date"], format="%Y-%m-%d", errors="coerce")
+    known = data.load("events")
+    on = pd.to_datetime(known["date"], format="%Y-%m-%d", errors="coerce")
     news = rows[rows["window"] == rows["seller"].str.lower() + "_2d"].sort_values("first_day")
-    named = [
-        events[days.between(window.first_day - WEEK, window.last_day)].assign(seller=window.seller)
-        for window in news.itertuples()
-    ]
-    return pd.concat(named, ignore_index=True)
+    own = [known[on.between(row.first_day - WEEK, row.last_day)].assign(seller=row.seller) for row in news.itertuples()]
+    return pd.concat(own, ignore_index=True)
 
 
 def by_event(rows: pd.DataFrame) -> pd.DataFrame:

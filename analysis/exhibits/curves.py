@@ -157,10 +157,10 @@ def _lines(axes: Axes, rows: pd.DataFrame, strong: Sequence[str], *, named: bool
                 interval(axes, row["x"], row, colour=style["color"])
             if row.get("note"):
                 axes.plot(row["x"], row["estimate"], "o", color=style["color"], mfc="white", ms=6, zorder=4)
-                side, shift = "left", (7, 8 if term in strong else -13)
+                side, level, shift = "left", "center", (7, 8 if term in strong else -13)
                 if not named:  # one line with an event at 0: to the left, above a peak and below any other point
-                    side, shift = "right", (-4, 12 if row["peak"] else -24)
-                look: Style = {"ha": side, "color": style["color"], "weight": "bold"}
+                    side, level, shift = ("right", "bottom", (-4, 14)) if row["peak"] else ("right", "top", (-4, -9))
+                look: Style = {"ha": side, "va": level, "color": style["color"], "weight": "bold"}
                 near(axes, (row["x"], row["estimate"]), row["note"], shift, **look)
     if rows["estimate"].min() >= 0 and axes.get_yscale() == "linear":
         axes.set_ylim(0, None)
