@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy import stats
 
 from analysis.errors import DesignError
 from analysis.estimate import Estimate, Floats, Ints
@@ -214,14 +215,17 @@ def _by_category(parts: Mapping[str, pd.DataFrame], spec: Specification) -> pd.D
 
 
 def similar_shares(households: Households, spec: Specification = BASELINE) -> pd.DataFrame:
-    """Return the Chinese share in all categories that resemble the exposed ones, `estimate`, per cent, by half-year.
+    """Return the Chinese share in all categories that resemble the exposed ones by half-year, per cent.
 
-    `term` is the first month of a half-year.
+    Columns are `term` (first month), `estimate`, and `conf_low` and `conf_high`, from binomial errors.
     """
     similar, rows = _like_exposed(households, spec).index, households.half_years
     rows = rows[rows["category"].isin(similar) & (rows["half_year"] >= EARLIEST)]
     chinese, every = (of.groupby("half_year")["purchases"].sum() for of in (of_classes(rows, spec.chinese), rows))
-    return (100 * chinese / every).rename_axis("term").reset_index(name="estimate")
+    share = chinese / every
+    half = stats.norm.ppf((1 + spec.level) / 2) * np.sqrt(share * (1 - share) / every)
+    ends = {"estimate": share, "conf_low": share - half, "conf_high": share + half}
+    return (100 * pd.DataFrame(ends)).rename_axis("term").reset_index()
 
 
 def _like_exposed(households: Households, spec: Specification, chosen: str = "") -> pd.DataFrame:
