@@ -31,21 +31,13 @@ CERTIFIED = 1e-12  # gap at which weights are within 4e-11 of the optimum, for c
 MAX_STEPS = 1_000  # usually up to a hundred; each costs a product with the support
 
 
-def permutation_did(
-    change: Floats, treated: Bools, *, ratio: float = 1.0, level: float = 0.95, unit: str = "units of change"
-) -> Estimate:
+def permutation_did(change: Floats, treated: Bools, *, level: float = 0.95, unit: str = "units of change") -> Estimate:
     """Estimate the difference in mean change between treated and untreated units, with permutation inference.
 
     The estimate is ``mean(change[treated]) - mean(change[~treated])``. Under the null that treatment
     shifts no unit, every choice of the same number of treated units was equally likely.
 
-    That is exact if all units have the same variance. If that of treated units is `ratio` times as large,
-    ``u = change / s`` has, with s = ``sqrt(ratio)`` for the treated and 1 for others; u is permuted, and scaled up
-    again in treated positions. Assignment d weighs u by ``g_d``: ``sqrt(ratio) / n_treated`` in treated positions,
-    ``-1 / n_untreated`` in others. A level common to all units is a multiple of ``m = (1 / s) / |1 / s|`` in u. It is
-    subtracted from ``g_d``, and the rest, ``h_d = g_d - (g_d @ m) m``, scaled to the length of ``g_d``, so that under
-    the null the statistics ``|g_d| / |h_d| * h_d @ u`` of all d have one variance. That of the actual assignment is the
-    estimate. With a ratio of 1 this is the usual test; with others the two-sided test is approximate.
+    That is exact if all units have the same variance.
 
     Parameters
     ----------
@@ -53,8 +45,6 @@ def permutation_did(
         Change of the outcome from before to after.
     treated : bool[unit]
         Who was treated.
-    ratio : float
-        Assumed variance of treated units' changes over that of others'.
     level : float
         Coverage of the interval, from inverting the two-sided test.
     unit : str
@@ -69,14 +59,11 @@ def permutation_did(
     Raises
     ------
     DesignError
-        If shapes differ, a change is not finite, `treated` is not true or false, a group is empty, or the ratio is not
-        a positive number.
+        If shapes differ, a change is not finite, `treated` is not true or false, or a group is empty.
 
     References
     ----------
-    MacKinnon, J. G. and Webb, M. D. (2020), Journal of Econometrics 218, 435-450; for residuals of a scaled null
-    model Freedman, D. and Lane, D. (1983), A nonstochastic interpretation of reported significance levels, Journal of
-    Business and Economic Statistics 1, 292-298.
+    MacKinnon, J. G. and Webb, M. D. (2020), Journal of Econometrics 218, 435-450.
 
     Examples
     --------
@@ -95,19 +82,9 @@ def permutation_did(
         raise DesignError(
             f"Cannot compare changes: {np.count_nonzero(~np.isfinite(change))} units have no finite change; drop them"
         )
-    if not 0 < ratio < np.inf:
-        raise DesignError(f"Cannot use ratio = {ratio}: it must be positive and finite; pass 1 for equal variances")
     n, n_treated = len(change), int(treated.sum())
     assigned = assignments(n, n_treated)
-    inverse = np.where(treated, ratio**-0.5, 1.0)
-    common = inverse / np.sqrt(inverse @ inverse)
-    on_common = _contrasts(assigned, common, ratio)
-    length = (1 - on_common**2 / (ratio / n_treated + 1 / (n - n_treated))) ** -0.5
-    # As numbers: a product of two bool arrays would be bool, not a count.
-    draws, slopes = (
-        length * (_contrasts(assigned, scaled, ratio) - on_common * (common @ scaled))
-        for scaled in (inverse * change, inverse * treated.astype(float))
-    )
+    draws, slopes = (_contrasts(assigned, values) for values in (change, treated.astype(float)))
     observed = float(draws[(assigned == treated).all(axis=1)][0])
     limits = np.array(shift_interval(observed, draws, slopes, level))
     reason = f"{n_treated} treated of {n} units: ranks over {len(draws)} assignments instead of a standard error"
@@ -131,11 +108,10 @@ def permutation_did(
     )
 
 
-def _contrasts(assigned: Bools, scaled: Floats, ratio: float) -> Floats:
+def _contrasts(assigned: Bools, values: Floats) -> Floats:
     """Return the difference in means by assignment, float64[assignment]."""
     n_treated = assigned[0].sum()
-    others = ~assigned @ scaled / (assigned.shape[1] - n_treated)
-    return np.asarray(np.sqrt(ratio) * (assigned @ scaled) / n_treated - others)
+    return np.asarray(assigned @ values / n_treated - ~assigned @ values / (assigned.shape[1] - n_treated))
 
 
 def _ranks(effect: float, draws: Floats) -> dict[str, list[float]]:

@@ -210,11 +210,10 @@ def brief_table(verdicts: Sequence[Verdict], event: Event, *, since: str = "") -
     named = [one for one in spoken if one.word != NOT_TESTABLE or rank[one.name] < MOST]
     first = sorted(named, key=lambda verdict: rank[verdict.name])[:MOST]
     shown = [verdict for verdict in named if verdict in first]
-    settling = [re.split(r":|\. ", verdict.change)[0].rstrip(".") + "." for verdict in shown]
     columns = {
         "What was said": [_claim(verdict) for verdict in shown],
         "Verdict, and why": [_word(verdict, public) for verdict in shown],
-        "What would change it": settling,
+        "What would change it": [re.split(r":|\. ", verdict.change)[0].rstrip(".") + "." for verdict in shown],
     }
     caption = f"What was said, and what the evidence shows. {shown[0].apart if shown and simulated else ''}".strip()
     frame = pd.DataFrame(columns, dtype=object)  # text columns would lose the type of labels
