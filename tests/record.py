@@ -152,9 +152,9 @@ def moved(found: Mapping[str, Verdict]) -> str:
     assert not asked & {*places["Aukey"]}
     assert asked <= {*places["Youkeshu"]}
     return (
-        "In what we could read, nothing tests whether closed sellers put money into other platforms; we could "
-        "open only parts of two filings of theirs that may say it. Three sellers with closed accounts publish what "
-        f"they sold outside Amazon in all, or a limit on it. Youkeshu, which was on both platforms, sold about "
+        "No filing that we could open says what hit sellers invested elsewhere; of two that might, we could open only "
+        "parts. Three sellers with closed accounts publish what they sold outside Amazon in all, or a limit on it. "
+        "Youkeshu, which was on both platforms, sold about "
         f"{number(youkeshu['before'], 0)} million yuan there in {youkeshu['first']} and at most "
         f"{number(youkeshu['after'], 0)} million in {youkeshu['last']}; its web shops had shrunk before July 2021. "
         f"Sunvalley's sales on Amazon fell by at most {number(sunvalley['lost'], 0)} million, and "

@@ -302,8 +302,7 @@ def threats(event: Event | None = None) -> pd.DataFrame:
     frame = frame.assign(first=dates(frame["first_day"]), last=dates(frame["last_day"], last=True))
     first, last = frame["first"].dt.strftime, frame["last"].dt.strftime
     begins = first("%d %b %Y").where(frame["precision"] == "day", first("%b %Y"))
-    ends = (" to " + last("%b %Y")).where(frame["last_day"] != frame["first_day"], "")
-    frame = frame.assign(months=begins + ends)
+    frame = frame.assign(months=begins + (" to " + last("%b %Y")).where(frame["last_day"] != frame["first_day"], ""))
     if event is None:
         return frame
     register = [

@@ -76,8 +76,7 @@ def named(*, closed: bool) -> dict[Any, list[str]]:
 
     `closed` selects sellers with closed accounts, or all others.
     """
-    rows = mix().query("measure == @NAMED")
-    rows = rows[rows["closed"].eq("yes") == closed]
+    rows = mix().query("measure == @NAMED and (closed == 'yes') == @closed")
     return {firm: [*places] for firm, places in rows.groupby("firm")["platform"]}
 
 
@@ -116,9 +115,8 @@ def leads() -> pd.DataFrame:
     """
     tables = []
     for definition, covers, years in TABLES:
-        grown = growth(LINES, years, definition)
-        tables.append(grown.assign(**{LEAD: grown[REST] - grown[US]}).rename_axis("Year").reset_index())
-        tables[-1].insert(1, "Covers", covers)
+        grown = growth(LINES, years, definition).rename_axis("Year").reset_index()
+        tables.append(grown.assign(Covers=covers, **{LEAD: grown[REST] - grown[US]}))
     return pd.concat(tables, ignore_index=True)
 
 
@@ -140,11 +138,10 @@ def places() -> dict[str, Series]:
     AliExpress is not published separately; its group includes Lazada, Trendyol and Daraz. Nearly all sellers on Wish
     are Chinese, and we found no report of sellers moving there.
     """
-    found = {
+    return {"eBay": volume()} | {
         name: series.published("platform_quarterly", freq="Q", first=FIRST, last=LAST, **where)
         for name, where in LEVELS.items()
     }
-    return {"eBay": volume(), **found}
 
 
 def indexed(quarters: Mapping[str, Series]) -> pd.DataFrame:
@@ -166,8 +163,7 @@ def sellers_on_wish() -> pd.DataFrame:
 def ebay_filings() -> pd.DataFrame:
     """Return the rows behind eBay's revenue by seller location."""
     rows = series.rows("platform_quarterly").query("publisher == @EBAY")
-    used = rows["series"].str.contains("_sellers$") & rows["period"].between("2016", LAST)
-    return rows[used]
+    return rows[rows["series"].str.contains("_sellers$") & rows["period"].between("2016", LAST)]
 
 
 def sources() -> pd.DataFrame:

@@ -126,7 +126,7 @@ def answer(
         grade = verdict.grade
         if verdict.estimate is None and verdict.low is None:
             numbers = interval = window = confidence = ""  # no finding to be confident in
-        text = f"{verdict.statement} {verdict.said}. {sentence}"
+        text = " ".join(filter(None, (verdict.statement, f"{verdict.said}.", meaning, sentence)))
     else:
         lead = condition(LOOK.market) if LOOK.simulated else ""
         said = [escape(unmarked(sentence))]
