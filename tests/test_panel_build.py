@@ -196,3 +196,10 @@ def test_attributes_in_a_second_file_are_not_joined_to_each_order(tmp_path, monk
     panel = read_panel(path, map=map_)
     assert panel.sales.sum() == 1.25 * len(frame)
     assert panel.count_closed() == len(closed.dropna())
+
+
+def test_only_months_lose_the_hour_of_their_times(tmp_path):
+    frame = orders(400).assign(category=pd.Timestamp("2020-01-01 08:00"))
+    frame["category"] += pd.to_timedelta(frame["firm"].str[1:].astype(int) % 2, "h")
+    path, map_ = written(tmp_path, frame)
+    assert read_panel(path, map=map_).firms["category"].nunique() == 2

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from itertools import islice, takewhile, zip_longest
 from pathlib import Path
 from typing import IO, Any, NoReturn, cast
@@ -75,12 +76,12 @@ class File:
         """Unit within which attributes must be constant: "account" or "firm"."""
         return "account" if "renamed_from" in self.theirs or self.named.closures == "account" else "firm"
 
-    @property
+    @cached_property
     def joined(self) -> Mapping[str, pa.DataType]:
         """Columns that the map joins from its second file, and their types."""
         return types_of(self.attributes.schema, self.attributes.column_names[1:]) if self.attributes else {}
 
-    @property
+    @cached_property
     def apart(self) -> list[str]:
         """Our columns in the second file, if all are attributes of firms, so that SQL need not join its rows."""
         ours = [name for name, theirs in self.theirs.items() if theirs in self.joined]

@@ -15,7 +15,7 @@ from analysis.errors import refuse
 from analysis.panel.file import FILE_ROWS, MEMORY, ROWS_AT_ONCE, File, as_parquet, connected, is_text, reading, types_of
 from analysis.panel.formats import EITHER, SPELLED, number_pattern
 from analysis.panel.map import Map, columns
-from analysis.panel.panel import NUMBER
+from analysis.panel.panel import MONTH, NUMBER
 
 
 @dataclass(frozen=True)
@@ -118,8 +118,7 @@ def source(file: File, rows: Rows) -> str:
         if pa.types.is_nested(of) or "binary" in str(of) or (is_number and no_number):
             where, expected = f"{file.path}, column {file.called(ours)}", "numbers" if is_number else "text"
             refuse(where, expected, f"values of type {of}", columns()[ours]["remedy"])
-    theirs = {ours: theirs for ours, theirs in file.theirs.items() if ours not in file.apart}
-    cells = {ours: as_date(file.named, quoted(column), types[column]) for ours, column in theirs.items()}
+    cells = {ours: _cell(file, ours, types) for ours in file.theirs if ours not in file.apart}
     if file.apart and (join := file.named.join):
         cells["_key"] = f"CAST({quoted(join.key)} AS VARCHAR)"
     if file.months:  # of which some may contain only whole numbers
@@ -136,9 +135,14 @@ source AS (SELECT *, COALESCE({bad}, FALSE) AS bad FROM parsed)"""
 
 def attributes_apart(file: File, rows: Rows) -> pa.Table:
     """Return the attributes in the second file of a map under our names, with its keys as `_key`."""
-    theirs = {ours: file.theirs[ours] for ours in file.apart}
-    cells = (f"{as_date(file.named, quoted(name), file.joined[name])} AS {ours}" for ours, name in theirs.items())
-    return rows.query(f"SELECT _key, {', '.join(cells)} FROM attributes", attributes=file.attributes)
+    cells = ", ".join(f"{_cell(file, ours, file.joined)} AS {ours}" for ours in file.apart)
+    return rows.query(f"SELECT _key, {cells} FROM attributes", attributes=file.attributes)
+
+
+def _cell(file: File, ours: str, types: Mapping[str, pa.DataType]) -> str:
+    """Return the SQL expression of one of our columns; only months become dates, since ids must stay apart."""
+    name = file.theirs[ours]
+    return as_date(file.named, quoted(name), types[name]) if columns()[ours]["type"] == MONTH else quoted(name)
 
 
 def literal(text: str) -> str:
