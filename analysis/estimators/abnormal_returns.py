@@ -7,17 +7,52 @@ whole market need no such assumption.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from scipy import stats
 
 from analysis.errors import DataError, DesignError
-from analysis.estimate import Estimate, Floats
+from analysis.estimate import Estimate, Floats, Ints
 
-__dir__ = ["abnormal_returns", "market_rank"].copy  # for tab completion
+__dir__ = ["abnormal_returns", "market_model", "market_rank", "pool_events"].copy  # for tab completion
 
 Window = tuple[int, int]
 MIN_DAYS = 60  # fewest estimation days for a usable beta; the market ranks use the same rule
+
+
+@dataclass(frozen=True)
+class MarketModel:
+    """A market model without a constant, fitted to each share.
+
+    `beta` is float64[firm], `squares` the sum of squared market returns on the days behind it, float64[firm], `days`
+    their number, int64[firm], and `abnormal` the returns less beta times the market's, float64[firm, day].
+    """
+
+    beta: Floats
+    squares: Floats
+    days: Ints
+    abnormal: Floats
+
+
+def market_model(returns: Floats, market: Floats, *, estimation: Window) -> MarketModel:
+    """Fit ``beta = sum r m / sum m²`` on the days of the estimation window on which a share was traded.
+
+    Parameters
+    ----------
+    returns : float64[firm, day]
+        Daily returns as fractions; NaN on days without trading.
+    market : float64[day]
+        Return of the market on the same days, none missing.
+    estimation : (first, stop)
+        Column numbers of the estimation window, half open.
+    """
+    before = slice(*estimation)
+    traded, x = np.isfinite(returns[:, before]), market[before]
+    squares = traded @ x**2
+    beta = np.where(traded, returns[:, before], 0.0) @ x / squares
+    return MarketModel(beta, squares, traded.sum(axis=1), returns - np.outer(beta, market))
 
 
 def abnormal_returns(
@@ -76,18 +111,17 @@ def abnormal_returns(
             f"{np.isfinite(market).sum()}, in shape {market.shape}; align the two"
         )
     names = [str(i) for i in range(len(returns))] if firms is None else firms
-    before = slice(*estimation)
-    traded, x = np.isfinite(returns[:, before]), market[before]
-    days, squares = traded.sum(axis=1), traded @ x**2
+    traded = np.isfinite(returns[:, slice(*estimation)])
+    days = traded.sum(axis=1)
     if (days < MIN_DAYS).any():
         fewest = int(days.argmin())
         raise DesignError(
             f"Cannot fit a market model: firm {names[fewest]} has {days[fewest]} days in the estimation window, but "
             f"{MIN_DAYS} are needed; lengthen the window"
         )
-    beta = np.where(traded, returns[:, before], 0.0) @ x / squares
-    abnormal = returns - np.outer(beta, market)
-    sigma, df = _noise(abnormal[:, before])
+    model = market_model(returns, market, estimation=estimation)
+    beta, squares, abnormal = model.beta, model.squares, model.abnormal
+    sigma, df = _noise(abnormal[:, slice(*estimation)])
     windows = []
     for name, (first, stop) in event.items():
         if first < estimation[1]:
@@ -127,6 +161,92 @@ def _noise(abnormal: Floats) -> tuple[Floats, Floats]:
     return np.sqrt(np.nansum(abnormal**2, axis=1) / df), df
 
 
+def pool_events(
+    found: Estimate, terms: Sequence[str], spans: Sequence[Window], abnormal: Floats, *, estimation: Window
+) -> Estimate:
+    """Average the cumulative abnormal returns of several events, allowing for days that their windows share.
+
+    With N events, ``mean = sum_i CAR_i / N``. Two events are as correlated as their shares' abnormal returns were in
+    the estimation window, times the part of their windows that is common: ``c_ij = r_ij L_ij / sqrt(L_i L_j)``. Two
+    standard errors are returned, since with few events neither is safe:
+
+    - ``noise``: ``sqrt(sum_ij c_ij s_i s_j) / N``, with s_i the standard error of each event (c_ii = 1) and
+      Satterthwaite's degrees of freedom. It is about these events alone, and takes each share's noise before its news
+      for that of its window.
+    - ``spread``: ``sqrt(S² / N (1 + (N - 1) c) / (1 - c))``, with S the standard deviation of the CARs, c the mean of
+      c_ij over pairs, and N - 1 degrees of freedom. It is about events of this kind, and makes no use of the noise.
+
+    Parameters
+    ----------
+    found : Estimate
+        Abnormal returns, in any unit.
+    terms : sequence of str
+        Terms of the events in it.
+    spans : sequence of (first, stop)
+        Column numbers of each event's window, half open.
+    abnormal : float64[event, day]
+        Daily abnormal returns of each event's share.
+    estimation : (first, stop)
+        Column numbers of the estimation window, half open.
+
+    Returns
+    -------
+    Estimate
+        Terms ``noise`` and ``spread``, with the same value. `counts`: ``events``; ``common_days``, of all pairs.
+        `details`: ``correlation`` float64[event, event], the c_ij; ``mean_correlation``, c; ``t`` and ``p_value`` of
+        the test of Kolari and Pynnönen, in which each CAR is divided by its standard error.
+
+    Raises
+    ------
+    DesignError
+        If there are fewer than two events, one has no estimate, or the correlations leave no positive variance.
+
+    References
+    ----------
+    Kolari, J. W. and Pynnönen, S. (2010), Event study testing with cross-sectional correlation of abnormal returns,
+    Review of Financial Studies 23, 3996-4025.
+    """
+    number = len(terms)
+    if number < 2:
+        raise DesignError(f"Cannot pool {number} events: at least two are needed")
+    events = found[list(terms)]
+    missing = [term for term, value in zip(terms, events.value, strict=True) if not np.isfinite(value)]
+    if missing:
+        raise DesignError(f"Cannot pool events without an estimate: {', '.join(missing)}; leave them out")
+    common = np.array([[max(min(a[1], b[1]) - max(a[0], b[0]), 0) for b in spans] for a in spans])
+    length = np.diag(common)
+    daily = pd.DataFrame(abnormal[:, slice(*estimation)].T).corr().to_numpy()
+    correlation = daily * common / np.sqrt(np.outer(length, length))
+    pairs = ~np.eye(number, dtype=bool)
+    c = float(correlation[pairs].mean())
+    inflation = 1 + (number - 1) * c
+    error = events.std_error
+    noise = float(error @ correlation @ error) / number**2
+    if not (inflation > 0 and c < 1 and noise > 0):
+        raise DesignError(
+            f"Cannot pool these events: their abnormal returns have a mean correlation of {c:.2f}, which leaves no "
+            "positive variance of a mean; pool events of other shares or days"
+        )
+    value = float(events.value.mean())
+    spread = float(events.value.var(ddof=1)) / number * inflation / (1 - c)
+    df = (error**2).sum() ** 2 / (error**4 / events.df).sum()
+    scaled = events.value / error
+    t = float(scaled.mean() / (scaled.std(ddof=1) / np.sqrt(number)) * np.sqrt((1 - c) / inflation))
+    p_value = 2 * float(stats.t.sf(abs(t), number - 1))
+    return Estimate(
+        estimand="E0",
+        unit=found.unit,
+        terms=("noise", "spread"),
+        value=np.array([value, value]),
+        covariance=np.diag([noise, spread]),
+        max_df=np.array([df, number - 1.0]),
+        n=number,
+        level=found.level,
+        counts={"events": number, "common_days": int(common[pairs].sum() // 2)},
+        details={"correlation": correlation, "mean_correlation": c, "t": t, "p_value": p_value},
+    )
+
+
 def market_rank(car: float, ranks: Floats, values: Floats, n_stocks: int, *, rounding: float) -> tuple[int, int]:
     """Rank a share's cumulative abnormal return in a market where only some ranks are known.
 
@@ -141,7 +261,7 @@ def market_rank(car: float, ranks: Floats, values: Floats, n_stocks: int, *, rou
     n_stocks : int
         Shares in the market.
     rounding : float
-        Largest error of `car` from rounded daily returns: half a unit of the last digit times the number of days.
+        Largest error of `car` against `values` from rounding.
 
     Returns
     -------

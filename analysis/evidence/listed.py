@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from analysis import data, series
-from analysis.errors import DesignError
+from analysis.errors import DesignError, check_choice
 from analysis.estimate import Estimate
 from analysis.estimators.abnormal_returns import Window, abnormal_returns, market_rank
 from analysis.estimators.synthetic import permutation_did
@@ -19,8 +19,10 @@ from analysis.numbers import number, percent_change
 from analysis.series import Series
 
 RECENT = 60  # days before each window in which a share's noise is measured too, since it rose in 2021
-HALF_DIGIT = 5e-5  # daily returns are published with four decimals
+RANKED_TO = 5e-6  # half of the last digit of the market's ranked returns
+MARKET_TO = 5e-7  # half of the last digit of the market's daily returns
 WEEK = pd.Timedelta(days=7)
+MARKETS = {"all": "market_return", "shanghai_shenzhen": "shanghai_shenzhen_return", "median": "median_return"}
 SHOWN = 11, 20  # trading days before and after the news in the paths of share prices: ten days of change before
 STATUS = {"closed": " (closed)", "partly": " (owned Mpow until early 2021)", "unknown": " (not known if closed)"}
 
@@ -222,8 +224,8 @@ def firms_on_record() -> pd.DataFrame:
     )
 
 
-def share_prices(estimation_first: str, estimation_last: str, *, level: float) -> Estimate:
-    """Estimate listed sellers' abnormal returns in every window that has market ranks.
+def share_prices(estimation_first: str, estimation_last: str, *, level: float, market: str = "all") -> Estimate:
+    """Estimate listed sellers' abnormal returns in every window that begins after the estimation window.
 
     Parameters
     ----------
@@ -231,30 +233,37 @@ def share_prices(estimation_first: str, estimation_last: str, *, level: float) -
         First and last day of the estimation window; windows that begin before its end are left out.
     level : float
         Coverage of the intervals.
+    market : {"all", "shanghai_shenzhen", "median"}
+        Market whose return is taken off: the mean of all codes in the source, that of Shanghai and Shenzhen, or the
+        median of all codes.
 
     Returns
     -------
     Estimate
         Rows of `abnormal_returns`, in per cent, with `exposed`, `first_day`, `last_day`,
-        `rank_low`, `rank_high` and `n_stocks` in the market.
+        `rank_low`, `rank_high` and `n_stocks` in the market; the last three are missing for the median, which no share
+        was ranked against.
     """
-    market = data.load("market_stock_returns").set_index("date")["market_return"]
-    listed, ranks = data.load("seller_stock_returns"), data.load("market_car_ranks")
-    calm = _columns(market.index, estimation_first, estimation_last)
-    shares = listed.pivot(index="firm", columns="date", values="daily_return").reindex(columns=market.index)
-    windows = ranks.drop_duplicates("window").set_index("window")
-    windows = windows[windows["first_day"] > pd.Timestamp(estimation_last)].sort_values("first_day")
+    check_choice("market", market, MARKETS)
+    returns = data.load("market_stock_returns").set_index("date")[MARKETS[market]]
+    listed = data.load("seller_stock_returns")
+    ranks = data.load("market_car_ranks").query("market == @market")
+    calm = _columns(returns.index, estimation_first, estimation_last)
+    shares = listed.pivot(index="firm", columns="date", values="daily_return").reindex(columns=returns.index)
+    windows = data.load("price_windows").set_index("window")
+    windows = windows[windows["first_day"] > pd.Timestamp(estimation_last)].sort_values("first_day", kind="stable")
     if windows.empty:
-        later = "no event window in market_car_ranks.csv begins later"
+        later = "no event window in data/prices/windows.csv begins later"
         raise DesignError(f"Cannot end the estimation window on {estimation_last}: {later}; choose an earlier day")
-    spans = {str(row.Index): _columns(market.index, row.first_day, row.last_day) for row in windows.itertuples()}
+    windows["n_stocks"] = ranks.drop_duplicates("window").set_index("window")["n_stocks"]
+    spans = {str(row.Index): _columns(returns.index, row.first_day, row.last_day) for row in windows.itertuples()}
     names = list(shares.index)
-    estimate = abnormal_returns(shares, market, estimation=calm, event=spans, firms=names, level=level, recent=RECENT)
+    estimate = abnormal_returns(shares, returns, estimation=calm, event=spans, firms=names, level=level, recent=RECENT)
     exposed = listed.drop_duplicates("firm").set_index("firm")["exposed"]
     rows = estimate.rows.join(windows[["first_day", "last_day", "n_stocks"]], on="window")
     rows = rows.assign(exposed=rows["firm"].map(exposed), seller=rows["firm"].map(short_name))
-    market_ranks = dict(iter(ranks.groupby("window")))
-    rows[["rank_low", "rank_high"]] = [_ranked(row, market_ranks[row["window"]]) for row in rows.to_dict("records")]
+    in_market = {window: ranks[ranks["window"] == window] for window in spans}
+    rows[["rank_low", "rank_high"]] = [_ranked(row, in_market[row["window"]]) for row in rows.to_dict("records")]
     more = rows.drop(columns=["term", "estimate", "std_error", "conf_low", "conf_high", "n"])
     return replace(
         estimate,
@@ -262,14 +271,21 @@ def share_prices(estimation_first: str, estimation_last: str, *, level: float) -
         value=100 * estimate.value,
         covariance=1e4 * estimate.covariance,
         columns={str(name): column.to_numpy() for name, column in more.items()},
-        details={**estimate.details, "days": market.index, "shares": shares, "market": market, "calm": calm},
+        details={
+            **estimate.details,
+            "days": returns.index,
+            "shares": shares,
+            "market": returns,
+            "calm": calm,
+            "spans": spans,
+        },
     )
 
 
 def since(prices: Estimate, window: str, first: str) -> Estimate:
     """Estimate one share's abnormal return from an earlier day to the end of a window, in per cent.
 
-    The noise of a day is that of the window, so that both intervals rest on the same.
+    The noise of a day is measured as for every window: before the first day, and never on the days that are added up.
 
     Parameters
     ----------
@@ -280,7 +296,17 @@ def since(prices: Estimate, window: str, first: str) -> Estimate:
     first : str
         First day.
     """
-    return _over(prices, window, {"": _columns(prices.details["days"], first, prices[window].rows["last_day"].item())})
+    row = prices[window].rows.iloc[0]
+    span = _columns(prices.details["days"], first, row["last_day"])
+    own = abnormal_returns(
+        prices.details["shares"].loc[row["firm"]],
+        prices.details["market"],
+        estimation=prices.details["calm"],
+        event={"": span},
+        level=prices.level,
+        recent=RECENT,
+    )
+    return replace(own, unit="per cent", value=100 * own.value, covariance=1e4 * own.covariance)
 
 
 def _over(prices: Estimate, window: str, spans: dict[str, Window]) -> Estimate:
@@ -301,10 +327,11 @@ def _columns(days: pd.Index, first: Any, last: Any) -> Window:
 
 
 def _ranked(row: dict[Any, Any], market: pd.DataFrame) -> tuple[float, float]:
-    if np.isnan(row["estimate"]):
+    if np.isnan(row["estimate"]) or market.empty:
         return np.nan, np.nan
     ranks, values = market["rank"].to_numpy(), market["cumulative_abnormal_return"].to_numpy()
-    return market_rank(row["estimate"], ranks, values, int(market["n_stocks"].iloc[0]), rounding=HALF_DIGIT * row["n"])
+    rounding = RANKED_TO + MARKET_TO * abs(row["beta"]) * row["n"]
+    return market_rank(row["estimate"], ranks, values, int(market["n_stocks"].iloc[0]), rounding=rounding)
 
 
 def price_paths(prices: Estimate) -> pd.DataFrame:
