@@ -227,7 +227,7 @@ def test_sources_are_listed_once_by_publisher_with_a_link_to_each_address():
     facts = end.parts[0].data.query("what == 'source'")
     assert facts[["name", "value"]].to_numpy().tolist() == [["A", urls[1]], ["B", urls[0]], ["B", urls[2]]]
     path = data.card("market_car_ranks")["sources"][0]["path"]
-    link = f'<a href="{path}">Shanghai, Shenzhen and Beijing stock exchanges and NEEQ</a>'
+    link = f'<a href="{path}">Chinese stock exchanges</a>'
     assert link in colophon(resources=["market_car_ranks"]).html
     ours = pd.DataFrame({"source_publisher": ["Census & co"], "source_url": ["platform_quarterly.csv (US Census)"]})
     assert colophon(sources=[ours]).html.endswith("<p><strong>Sources.</strong> Census &amp; co.</p>")

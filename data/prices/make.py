@@ -108,7 +108,7 @@ def _one_code(path: Path) -> pd.DataFrame:
     if rows["date"].duplicated().any():
         day = rows.loc[rows["date"].duplicated(), "date"].iloc[0]
         refuse(str(path), "one row per day", f"two of {day}", "remove one")
-    numbers = rows[["close", "high", "change"]].apply(pd.to_numeric, errors="coerce")
+    numbers = rows[["close", "high", "change"]].apply(pd.to_numeric, errors="coerce").astype(float)
     if numbers.isna().any(axis=None):
         day = rows.loc[numbers.isna().any(axis=1), "date"].iloc[0]
         refuse(str(path), "numbers", f"none on {day}", "correct the row, or remove it")
