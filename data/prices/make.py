@@ -13,7 +13,8 @@ dividends and splits. Four tables are written to ``data/facts`` or to another fo
 Rules
 -----
 1. A return is the source's daily change in per cent, a number with two decimals, divided by 100.
-2. A return of 50 per cent or more, up or down, is dropped as an error or the first day of a new share.
+2. A return of 50 per cent or more, up or down, is dropped. In Shanghai and Shenzhen these are all of new shares, on
+   their first days or soon after; the others are of the NEEQ.
 3. The market is the mean over all codes in the source with a return on the day, each with the same weight. Codes that
    begin with 4 or 8 are shares of the Beijing exchange or, before November 2021, of the NEEQ. Without them it is the
    market of Shanghai and Shenzhen. The third market is the median over all codes.
