@@ -158,7 +158,7 @@ def splice(splice_id: str) -> Series:
 def _stretch(row: dict[Any, Any]) -> Series:
     """Return one segment of a splice.
 
-    It is taken as published, from the last twelve months at Q4, or derived from reported growth.
+    It is taken as published, from the last twelve months at Q4, converted into yuan, or derived from reported growth.
     """
     resource, first, last = row["resource"], row["period_from"], row["period_to"]
     identity = _identity(resource)
@@ -172,9 +172,26 @@ def _stretch(row: dict[Any, Any]) -> Series:
             raise DataError(f"Cannot derive annual figures from {sums.name!r} in {sums.unit!r}; correct splices.csv")
         years = sums.points.filter(like="Q4", axis="index").rename(index=lambda period: period[:4])
         return replace(sums, points=years, unit=sums.unit.partition(" (")[0])
+    if row["derivation"] == "in_yuan":
+        return _in_yuan(published(resource, freq="A", first=first, last=last, **mine))
     later: dict[str, Any] = {"freq": "A", "first": str(int(first) + 1), "last": str(int(last) + 1)}
     reported = published(resource, **later, **of_entity, **{identity["measure"]: row["growth_measure"]})
     return _backed_out(published(resource, **later, **mine), reported)
+
+
+def _in_yuan(levels: Series) -> Series:
+    """Convert yearly figures into yuan at the average rates of each year, by way of the dollar."""
+    unit, _, currency = levels.unit.rpartition(" ")
+    per_dollar = data.load("exchange_rates").pivot(index="year", columns="currency", values="per_dollar")
+    if missing := [year for year in levels.periods if year not in per_dollar.index]:
+        there = ", ".join(per_dollar.index)
+        raise DataError(f"Cannot convert {levels.name!r} of {missing[0]}: exchange_rates.csv has only {there}; add it")
+    if currency not in per_dollar:
+        there = ", ".join(per_dollar)
+        raise DataError(f"Cannot convert {levels.name!r} in {levels.unit!r}: exchange_rates.csv has only {there}")
+    yuan = per_dollar.loc[levels.periods, "CNY"] / per_dollar.loc[levels.periods, currency]
+    points = levels.points.assign(value=levels.points["value"] * yuan.to_numpy(), provenance="estimate")
+    return replace(levels, points=points, unit=f"{unit} CNY")
 
 
 def growth(levels: Series) -> Series:

@@ -18,7 +18,7 @@ from analysis.provenance import ROOT
 
 NAMED = ["Aukey", "Mpow", "Youkeshu"]  # in claim C08
 FIRST, LAST = "2021-01-05", "2021-04-23"  # the estimation window of the share prices
-IN_WORDS = ("none", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
+IN_WORDS = ("none", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
 COUNTED = {NOT_SHOWN: "Neither {} nor {} has been counted by anyone but its author"}
 
 
@@ -157,8 +157,9 @@ def moved(found: Mapping[str, Verdict]) -> str:
         "Youkeshu, which was on both platforms, sold about "
         f"{number(youkeshu['before'], 0)} million yuan there in {youkeshu['first']} and at most "
         f"{number(youkeshu['after'], 0)} million in {youkeshu['last']}; its web shops had shrunk before July 2021. "
-        f"Sunvalley's sales on Amazon fell by at most {number(sunvalley['lost'], 0)} million, and "
-        f"elsewhere they rose by at most {number(sunvalley['high'], 0)} million. Aukey sold "
+        f"Sunvalley's sales on Amazon fell by about {number(sunvalley['lost'], 0)} million, by a press figure for "
+        f"{sunvalley['first']}, and elsewhere they rose by {number(sunvalley['low'], 0)} to "
+        f"{number(sunvalley['high'], 0)} million. Aukey sold "
         f"{number(aukey['before'], 0)} million elsewhere in {aukey['first']} and {number(aukey['after'], 0)} million "
         f"in {aukey['last']}; an article on its prospectus names {listing(places['Aukey'])}, and neither eBay nor "
         "AliExpress. None of this shows investment, or what the closures caused."

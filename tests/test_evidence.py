@@ -74,19 +74,19 @@ def test_a_market_rank_of_a_listed_seller_agrees_with_the_published_one(shares):
 
 def test_spared_firms_listed_after_the_closures_had_no_share_price_in_2021():
     later = listed.listed_later()
-    assert later == ["Sailvan", "Zibuyu", "Ziel"]
+    assert later == ["Sailvan", "Santai", "Ugreen", "Zibuyu", "Ziel"]
     frame = listed.design().set_index("name").loc[later]
     assert (frame["listed_on"] > "2021-12-31").all()
     assert frame["listed_url"].str.startswith("http").all()
     assert not set(frame["firm"]) & set(data.load("seller_stock_returns")["firm"])
 
 
-def test_without_firms_listed_later_ten_pairs_are_left_and_no_interval(compared):
+def test_without_firms_listed_later_fifteen_pairs_are_left_and_no_interval(compared):
     found = listed.without(listed.listed_later(), 2020, 2021, level=0.95)
     row, changes = found.row("did"), compared[2020, 2021].details["changes"].set_index("firm")
     mean = changes.groupby("closed")["change"].mean()
-    assert (row["rank"], found.counts["assignments"], pd.isna(row["conf_low"])) == (1, 10, True)
-    kept = changes.loc[["Anker", "Jihong", "Loctek"], "change"].mean()
+    assert (row["rank"], found.counts["assignments"], pd.isna(row["conf_low"])) == (1, 15, True)
+    kept = changes.loc[["Anker", "Jihong", "Loctek", "Vesync"], "change"].mean()
     assert row["estimate"] == pytest.approx(mean[True] - kept, abs=1e-12)
 
 
@@ -371,7 +371,7 @@ def test_no_more_of_a_fall_can_be_lost_amazon_sales_than_there_were():
 def test_leaving_out_the_only_closed_firm_is_not_tried():
     left = listed.leave_one_out(2020, 2023, level=0.95)
     assert "Sunvalley" not in set(left["left_out"])
-    assert len(left) == 5
+    assert len(left) == 6
 
 
 def test_an_unnamed_firm_is_on_no_record():

@@ -1,6 +1,7 @@
 """Series: one publisher, measure, definition and population; derivations; splices."""
 
 import shutil
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
@@ -259,3 +260,27 @@ def test_the_splice_of_loctek_is_the_last_twelve_months_at_the_fourth_quarter(ro
     change(root, "splices", "loctek_calendar,2017,2023,", "sunvalley_crossborder,2017,2023,")
     with pytest.raises(DataError, match="two segments contain 2019, 2020, 2021, 2023"):
         series.splice("sunvalley_crossborder")
+
+
+def test_a_series_in_another_currency_is_converted_at_the_rates_of_each_year():
+    listed = data.load("listed_sellers").query("measure == 'revenue_total_hkd'").set_index("period")["value"]
+    rates = data.load("exchange_rates").set_index(["currency", "year"])["per_dollar"]
+    yuan = series.splice("vesync_in_yuan")
+    assert (yuan.unit, set(yuan.points["provenance"])) == ("million CNY", {"estimate"})
+    for year in yuan.periods:
+        dollars = listed[year] / rates["HKD", year]
+        assert yuan.points.loc[year, "value"] == pytest.approx(dollars * rates["CNY", year])
+    assert listed["2023"] / rates["HKD", "2023"] == pytest.approx(585, abs=0.5)  # as Vesync reports it
+
+
+@pytest.mark.parametrize(
+    ("period", "currency", "message"),
+    [("1999", "HKD", "of 1999: exchange_rates.csv has only 2018"), ("2020", "EUR", "exchange_rates.csv has only CNY")],
+)
+def test_what_has_no_rate_is_not_converted(period, currency, message):
+    vesync = series.published(
+        "listed_sellers", firm="Vesync", measure="revenue_total_hkd", first="2020", last="2020", freq="A"
+    )
+    points = vesync.points.set_axis([period])
+    with pytest.raises(DataError, match=message):
+        series._in_yuan(replace(vesync, points=points, unit=f"million {currency}"))

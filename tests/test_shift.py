@@ -51,15 +51,24 @@ def test_hosts_of_copies_are_not_called_publishers():
 
 
 def test_what_was_made_elsewhere_is_a_bound_on_what_moved():
-    made = shift.elsewhere().round({"before": 0, "after": 0, "low": 0, "high": 0, "lost": 0, "most": 0})
+    columns = ["closed", "before", "after", "low", "high", "lost", "part_low", "most"]
+    made = shift.elsewhere().round(dict.fromkeys(columns[1:], 0))
     made = made.replace(float("nan"), None)
-    columns = ["closed", "before", "after", "low", "high", "lost", "most"]
     assert made[columns].T.to_dict("list") == {
-        "Youkeshu": ["yes", 3249, 1575, -3299, -1624, 1500, None],  # 1,500 is rounded; perhaps nothing elsewhere
-        "Sunvalley": ["yes", 0, 605, -4169, 605, 2802, 22],  # before: not known to be nothing, nor less than the whole
-        "Aukey": ["yes", 1460, 4012, 2551, 2551, 2939, 87],
-        "Sailvan": ["none disclosed", 1571, 806, -765, -765, -1077, None],  # it sold more on Amazon: nothing moved
-        "Anker": ["none disclosed", 335, 456, 121, 121, None, None],
+        "Youkeshu": ["yes", 3249, 1575, -3299, -1624, 1500, None, None],  # 1,500 is rounded; perhaps nothing elsewhere
+        "Sunvalley": ["yes", 274, 605, 281, 381, 2528, 11, 15],  # by the press, 4,500 of 4,774 on Amazon, rounded
+        "Aukey": ["yes", 1460, 4012, 2551, 2551, 2939, 87, 87],
+        "Sailvan": [
+            "none disclosed",
+            1571,
+            806,
+            -765,
+            -765,
+            -1077,
+            None,
+            None,
+        ],  # it sold more on Amazon: nothing moved
+        "Anker": ["none disclosed", 335, 456, 121, 121, None, None, None],
     }
 
 
@@ -68,18 +77,32 @@ def test_one_closed_seller_names_both_destinations_and_the_other_neither():
     assert {"eBay", "AliExpress"} < set(shift.named(closed=False)["Anker"])
 
 
-@pytest.mark.parametrize(
-    ("firm", "whole", "period", "bounds"),
-    [
-        ("Sunvalley", "revenue_subsidiary_zebao", "2020", {"Amazon": "upper", "other than Amazon": "lower"}),
-        ("Youkeshu", "revenue_subsidiary_youkeshu", "2021", {"Amazon": "lower", "other than Amazon": "upper"}),
-    ],
-)
-def test_no_part_of_a_seller_s_revenue_exceeds_the_whole(firm, whole, period, bounds):
-    money = MIX.query("measure == @shift.REVENUE and firm == @firm and period == @period").set_index("platform")
-    revenue = data.load("listed_sellers").query("measure == @whole and period == @period")["value"].item()
-    wanted = {platform: [revenue if bound == "upper" else 0.0, bound] for platform, bound in bounds.items()}
+def test_no_part_of_youkeshu_s_revenue_exceeds_the_whole():
+    money = MIX.query("measure == @shift.REVENUE and firm == 'Youkeshu' and period == '2021'").set_index("platform")
+    whole = "measure == 'revenue_subsidiary_youkeshu' and period == '2021'"
+    revenue = data.load("listed_sellers").query(whole)["value"].item()
+    wanted = {"Amazon": [0.0, "lower"], "other than Amazon": [revenue, "upper"]}
     assert money[["value", "bound"]].T.to_dict("list") == wanted
+
+
+@pytest.mark.parametrize(
+    ("firm", "whole"), [("Sunvalley", "revenue_subsidiary_zebao"), ("Youkeshu", "revenue_subsidiary_youkeshu")]
+)
+def test_what_rounding_leaves_adds_up_to_the_revenue_of_the_year(firm, whole):
+    total = data.load("listed_sellers").query("measure == @whole and period == '2020'")["value"].item()
+    mine = MIX.join(shift.rounding()).query("firm == @firm and period == '2020' and low == low")
+    elsewhere = mine[mine["platform"].isin(shift.OTHERS)].iloc[0]
+    part = mine[mine["measure"] == shift.SHARE].iloc[0]
+    assert elsewhere["high"] - elsewhere["low"] == 100
+    assert 100 - 100 * elsewhere["high"] / total == pytest.approx(part["low"], abs=0.02)  # shares have two decimals
+    assert 100 - 100 * elsewhere["low"] / total == pytest.approx(part["high"], abs=0.02)
+
+
+def test_the_press_figure_in_yuan_and_that_in_dollars_are_one():
+    dollars = data.load("events").set_index("event_id").loc["E004", "quantity"]
+    yuan = MIX.query("firm == 'Sunvalley' and platform == 'Amazon' and measure == @shift.REVENUE and period == '2020'")
+    assert 1e6 * yuan["value"].item() / dollars == pytest.approx(6.46, abs=0.005)  # the rate of June 2021
+    assert yuan["rounded_to"].item() == 100
 
 
 def test_growth_is_never_taken_across_two_tables_of_the_filings():
@@ -135,6 +158,6 @@ def test_the_readme_quotes_what_closed_sellers_made_elsewhere():
         line for line in (ROOT / "README.md").read_text(encoding="utf-8").splitlines() if "The shift." in line
     )
     made = shift.elsewhere()
-    told = {"Aukey": ["before", "after"], "Sunvalley": ["lost", "high"], "Youkeshu": ["before", "after"]}
+    told = {"Aukey": ["before", "after"], "Sunvalley": ["lost", "low", "high"], "Youkeshu": ["before", "after"]}
     for value in (made.loc[name, column] for name, columns in told.items() for column in columns):
         assert f"{value:,.0f}" in bullet

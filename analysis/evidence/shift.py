@@ -54,8 +54,9 @@ def elsewhere() -> pd.DataFrame:
     DataFrame
         One row per seller, indexed by `firm`: `closed`, `first`, `last` (years), `before`, `after`; `low` and `high`,
         the change between them, with bounds if one of the two is a bound or the first is rounded; `lost`, the fall on
-        Amazon; and `most`, the rise elsewhere in per cent of it. NaN if sales fell elsewhere, rose on Amazon, or are
-        not published there.
+        Amazon; and `part_low` and `most`, the rise elsewhere in per cent of it, at both ends. Where the first year is
+        rounded, what was not sold elsewhere was sold on Amazon. NaN if sales fell elsewhere, rose on Amazon, or are not
+        published there.
     """
     money = mix().query("measure == @REVENUE and currency == 'CNY'").sort_values("period")
     ends = money[money["platform"].isin(OTHERS)].groupby("firm")
@@ -68,7 +69,34 @@ def elsewhere() -> pd.DataFrame:
     half = first["rounded_to"].fillna(0.0) / 2
     change = {"low": least - most - half, "high": last["value"] - first["value"] + half, "lost": then - now}
     frame = first[["closed"]].assign(**columns, **change)
-    return frame.assign(most=100 * (frame["high"] / frame["lost"]).where((frame["lost"] > 0) & (frame["high"] > 0)))
+    part_low = 100 * (frame["low"] / (frame["lost"] - half)).where((frame["lost"] > half) & (frame["low"] > 0))
+    most = 100 * (frame["high"] / (frame["lost"] + half)).where((frame["lost"] > 0) & (frame["high"] > 0))
+    return frame.assign(part_low=part_low, most=most)
+
+
+def rounding() -> pd.DataFrame:
+    """Return the range that rounding leaves to each figure of :func:`mix` that rests on rounded sales on Amazon.
+
+    With sales on Amazon ``A`` rounded to ``r``, and a revenue of ``T``, sales elsewhere are ``T - A`` plus or minus
+    ``r / 2``, and Amazon's part is ``100 A / T`` plus or minus ``100 r / (2 T)``.
+
+    Returns
+    -------
+    DataFrame of float64[row, 2]
+        `low` and `high`, by row of `mix`; NaN for all other rows.
+    """
+    figures = mix()
+    keys = ["firm", "period"]
+    sold = figures[(figures["platform"] == AMAZON) & (figures["measure"] == REVENUE) & (figures["rounded_to"] > 0)]
+    rest = figures[figures["platform"].isin(OTHERS) & (figures["measure"] == REVENUE)]
+    rounded = sold.merge(rest, on=keys, suffixes=("", "_elsewhere"))
+    total = rounded["value"] + rounded["value_elsewhere"]
+    half = rounded.assign(half=rounded["rounded_to"] / 2, half_part=50 * rounded["rounded_to"] / total)
+    known = figures[keys].merge(half[[*keys, "half", "half_part"]], on=keys, how="left").set_axis(figures.index)
+    is_rest = figures["platform"].isin(OTHERS) & (figures["measure"] == REVENUE)
+    is_part = (figures["platform"] == AMAZON) & (figures["measure"] == SHARE)
+    width = known["half"].where(is_rest).fillna(known["half_part"].where(is_part))
+    return pd.DataFrame({"low": figures["value"] - width, "high": figures["value"] + width})
 
 
 def named(*, closed: bool) -> dict[Any, list[str]]:
