@@ -20,7 +20,7 @@ from analysis.data import load
 from analysis.errors import DesignError
 from analysis.estimate import Estimate
 from analysis.evidence.households import BASELINE, OF, Households, Specification, half_year
-from analysis.evidence.recentring import recentred
+from analysis.evidence.recentring import like_exposed, recentred
 
 WRONG = {"chinese": 0.0, "not chinese": 1.0, "no brand": 1.0, "cannot tell": np.nan}
 """What each code says of a purchase that the rule calls Chinese."""
@@ -185,7 +185,7 @@ def corrected(
         )
     at = [shares.terms.index(window) for window in windows]
     means, covariance = shares.value[at], shares.covariance[np.ix_(at, at)]
-    similar = [*like_exposed(households, spec).index]
+    similar = like_exposed(households, spec)
 
     def effect(given: Any) -> Estimate:
         changed = reclassified(households, dict(zip(windows, given, strict=True)), elsewhere)

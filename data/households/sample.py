@@ -1,17 +1,19 @@
-"""Draw the random sample of purchases by which the rule for Chinese brands is checked.
+"""Draw the random sample of purchases by which the rule for Chinese brands is checked, and add its codes.
 
 The purchases are those that only the rule calls Chinese, in the categories in which closed brands sold and in the
 half-years that the estimate and its placebos compare. Run it on the public part of the file of purchases::
 
-    python data/households/sample.py purchases.parquet --out sample.csv --titles blind.csv
+    python data/households/sample.py draw purchases.parquet --out sample.csv --titles blind.csv
+    python data/households/sample.py code sample.csv first.csv second.csv
 
-``sample.csv`` has no title, no day and no buyer. ``blind.csv`` is for a coder who must not see the half-year: it has the
-whole titles, and stays with the owner of the file.
+``sample.csv`` has no title, no day and no buyer. ``blind.csv`` is for a coder, who must not see the half-year. It has the
+whole titles, and stays with the owner of the file. A file of codes has the columns id, code and basis.
 """
 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 
 import count
@@ -19,13 +21,14 @@ import numpy as np
 import pandas as pd
 
 from analysis.data import DATA
-from analysis.errors import DesignError
+from analysis.errors import DesignError, refuse
+from analysis.evidence.coding import WRONG
 from analysis.evidence.households import BASELINE, PLACEBOS
 
 SIZE, SEED = 400, 0
 BY_RULE = "pseudo_brand"
 DRAWN = ["id", "token", "category", "half_year", "weight"]
-"""Columns of the sample; those of the codes follow."""
+"""Columns of the sample before it is coded."""
 
 HALF_YEARS = sorted({BASELINE.before[0], BASELINE.after[0]} | {months["before"][0] for months in PLACEBOS.values()})
 """First months of the half-years compared by the estimate and by its placebos."""
@@ -68,15 +71,45 @@ def draw(purchases: pd.DataFrame, size: int = SIZE, seed: int = SEED) -> pd.Data
     return drawn.assign(id=np.arange(1, size + 1), weight=len(purchases) / size)
 
 
+def add_codes(sample: pd.DataFrame, files: Sequence[Path]) -> pd.DataFrame:
+    """Add `code_1`, `basis_1`, `code_2` and so on to a sample, from one file of codes each.
+
+    Raises
+    ------
+    DataError
+        If a file does not have one row for each purchase, an unknown code, or a code without a basis.
+    """
+    coded = sample[DRAWN]
+    for number, file in enumerate(files, start=1):
+        codes = pd.read_csv(file, dtype={"code": str, "basis": str}, keep_default_na=False)[["id", "code", "basis"]]
+        if sorted(codes["id"]) != sorted(sample["id"]):
+            refuse(file, f"each id from 1 to {len(sample)} once", f"{len(codes)} rows", "add or remove rows")
+        if unknown := sorted({*codes["code"]} - {*WRONG}):
+            refuse(file, f"the codes {', '.join(WRONG)}", repr(unknown[0]), "choose one of these")
+        if (codes["basis"].str.strip() == "").any():
+            refuse(file, "a basis in each row", "an empty one", "say what the code rests on")
+        coded = coded.merge(codes, on="id", validate="1:1")
+        coded = coded.rename(columns={"code": f"code_{number}", "basis": f"basis_{number}"})
+    return coded
+
+
 def main() -> None:
-    """Draw a sample from a file and write it."""
+    """Draw a sample from a file, or add codes to it."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("file", type=Path)
-    parser.add_argument("--out", type=Path, required=True, help="the sample, without titles")
-    parser.add_argument("--titles", type=Path, help="the same purchases for a coder, with titles, without half-years")
-    parser.add_argument("--size", type=int, default=SIZE)
-    parser.add_argument("--seed", type=int, default=SEED)
+    commands = parser.add_subparsers(dest="command", required=True)
+    drawing = commands.add_parser("draw")
+    drawing.add_argument("file", type=Path)
+    drawing.add_argument("--out", type=Path, required=True, help="the sample, without titles")
+    drawing.add_argument("--titles", type=Path, help="the same purchases for a coder, without half-years")
+    drawing.add_argument("--size", type=int, default=SIZE)
+    drawing.add_argument("--seed", type=int, default=SEED)
+    coding = commands.add_parser("code")
+    coding.add_argument("sample", type=Path)
+    coding.add_argument("codes", type=Path, nargs="+")
     asked = parser.parse_args()
+    if asked.command == "code":
+        add_codes(pd.read_csv(asked.sample), asked.codes).to_csv(asked.sample, index=False, lineterminator="\n")
+        return
     purchases = eligible(asked.file)
     drawn = draw(purchases, asked.size, asked.seed)
     drawn[DRAWN].to_csv(asked.out, index=False, lineterminator="\n")
