@@ -72,7 +72,7 @@ def wrong(sample: pd.DataFrame, counts: str = "as coded", level: float = 0.95) -
     Returns
     -------
     Estimate
-        Shares between 0 and 1: one term for each half-year, by its first month, and ``"all"``.
+        In per cent: one term for each half-year, by its first month, and ``"all"``.
 
     Raises
     ------
@@ -86,7 +86,7 @@ def wrong(sample: pd.DataFrame, counts: str = "as coded", level: float = 0.95) -
     if counts not in COUNTS:
         raise DesignError(f"Cannot use counts={counts!r}; choose one of {', '.join(COUNTS)}")
     says = sample[CODES].apply(lambda codes: codes.map(WRONG))
-    scored = COUNTS[counts](says).to_numpy()
+    scored = 100 * COUNTS[counts](says).to_numpy()
     halves = sorted(sample["half_year"].unique())
     inside = np.column_stack([*(sample["half_year"] == half for half in halves), np.ones(len(sample), dtype=bool)])
     inside = inside & ~np.isnan(scored)[:, np.newaxis]
@@ -96,7 +96,7 @@ def wrong(sample: pd.DataFrame, counts: str = "as coded", level: float = 0.95) -
     left_out = 1 - 1 / sample["weight"].iloc[0]
     return Estimate(
         estimand="share of the rule's purchases that is wrong",
-        unit="share",
+        unit="per cent",
         terms=(*halves, "all"),
         value=value,
         covariance=left_out * drawn / (drawn - 1) * errors.T @ errors,
@@ -169,7 +169,7 @@ def corrected(
     Returns
     -------
     Estimate
-        In log points; `details` has the `wrong` shares before and after, and those of `recentred`.
+        In log points; `details` are those of `recentred`, and `wrong`, the shares moved before and after.
 
     References
     ----------
@@ -184,7 +184,7 @@ def corrected(
             f"choose windows that begin in {', '.join(shares.terms[:-1])}"
         )
     at = [shares.terms.index(window) for window in windows]
-    means, covariance = shares.value[at], shares.covariance[np.ix_(at, at)]
+    means, covariance = shares.value[at] / 100, shares.covariance[np.ix_(at, at)] / 100**2
     similar = like_exposed(households, spec)
 
     def effect(given: Any) -> Estimate:

@@ -61,8 +61,8 @@ def recentred(
     (Hodges and Lehmann). The interval contains the shifts that
     :func:`permutation_test` does not reject, to the nearest 0.001. In `details`, p is that of no shift in the same
     test, so the interval contains zero if and only if p exceeds 1 - level; `effects` are those of the sets at no shift,
-    in log points, and `gaps` the same in percentage points, each with that of the exposed categories first; `share` is
-    the mean Chinese share of the sets at baseline.
+    in log points, and `gaps` the same in percentage points, each with that of the exposed categories first;
+    `exposed` is the number of exposed categories, and `share` the mean Chinese share of the sets at baseline.
 
     Raises
     ------
@@ -114,7 +114,7 @@ def recentred(
         level=spec.level,
         interval="randomisation interval",
         counts={"categories": len(counts), "draws": draws},
-        details={**details, "share": np.mean(within[0] / within[1])},
+        details={**details, "exposed": size, "share": np.mean(within[0] / within[1])},
     )
 
 
