@@ -194,14 +194,15 @@ def bought(found: Mapping[str, Verdict]) -> str:
     fell = number(-percent_change(effects[0]))
     return (
         "Purchases by American volunteers cannot tell whether other Chinese brands lost ground where closed brands had "
-        f"sold. A year later the share there of brands on our list of Chinese ones was {fell} per cent lower than if it had "
-        "grown as elsewhere. But "
+        "sold. A year later the share there of brands on our list of Chinese ones was "
+        f"{fell} per cent lower than if it had grown as elsewhere. But "
         f"{as_far:.0f} of 100 random sets of similar categories lagged as much. Against their average the change is "
         f"{quantity(change.value[0], 'per cent')} per cent [{span(low, high, 'per cent')}], which chance can explain. "
-        f"By a rule that finds more brands, but errs, it is {quantity(by_rule.value[0], 'per cent')}. In all categories "
-        f"the listed brands' share may have changed by {span(share_.low, share_.high, 'per cent')} per cent of itself. "
-        f"What closed brands lost cannot be seen: only {register} of {tables.buyers['purchases'].sum():,} purchases name "
-        "one of them."
+        f"By a rule that finds more brands, but errs, it is {quantity(by_rule.value[0], 'per cent')}. "
+        "In all categories the listed brands' share may have changed by "
+        f"{span(share_.low, share_.high, 'per cent')} per cent of itself. "
+        "What closed brands lost cannot be seen: "
+        f"only {register} of {tables.buyers['purchases'].sum():,} purchases name one of them."
     )
 
 

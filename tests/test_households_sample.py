@@ -3,6 +3,7 @@
 import dataclasses
 from collections import Counter
 
+import coding
 import numpy as np
 import pandas as pd
 import pytest
@@ -11,7 +12,7 @@ from test_households import PART
 
 from analysis.data import load
 from analysis.errors import DataError, DesignError
-from analysis.evidence import coding, households, recentring
+from analysis.evidence import households, recentring
 from analysis.evidence.households import Households, Specification
 
 EITHER = Specification(definition="either")
@@ -82,7 +83,7 @@ def test_codes_that_are_not_complete_are_refused(tmp_path, rows, said):
     file = tmp_path / "codes.csv"
     file.write_text("id,code,basis\n" + rows)
     drawn = pd.DataFrame({"id": [1, 2], "token": "AB", "category": "lamp", "half_year": AFTER, "weight": 1.0})
-    with pytest.raises(DataError, match="codes.csv") as refused:
+    with pytest.raises(DataError, match=r"codes\.csv") as refused:
         program.add_codes(drawn, [file])
     assert said in str(refused.value)
 
@@ -91,7 +92,8 @@ def test_every_row_has_two_codes_with_a_basis_and_a_word_has_one_code_in_each_co
     for number in (1, 2):
         assert (kept[f"basis_{number}"].str.len() > 3).all()
         assert {*kept[f"code_{number}"]} <= {*coding.WRONG}
-        assert (kept.groupby("token")[f"code_{number}"].nunique() == 1).all()
+        codes = kept[["token", f"code_{number}"]].drop_duplicates()
+        assert codes["token"].is_unique
 
 
 # What the codes say
@@ -155,7 +157,12 @@ def test_intervals_of_shares_by_half_year_cover_the_truth():
         places = rng.permutation(550)[:250]
         found = coding.wrong(coded(codes[places], half_year=halves[places], weight=550 / 250))
         rows = found.rows.set_index("term")
-        inside.append([rows.loc[half, "conf_low"] < of < rows.loc[half, "conf_high"] for half, of in zip((BEFORE, AFTER), true)])
+        inside.append(
+            [
+                rows.loc[half, "conf_low"] < of < rows.loc[half, "conf_high"]
+                for half, of in zip((BEFORE, AFTER), true, strict=True)
+            ]
+        )
     assert np.mean(inside, axis=0) == pytest.approx([0.95, 0.95], abs=0.03)
 
 
@@ -229,3 +236,15 @@ def test_a_half_year_that_was_not_coded_is_refused(kept):
     spec = dataclasses.replace(EITHER, before=("2020-03", "2020-08"), after=("2021-03", "2021-08"))
     with pytest.raises(DesignError, match="no purchase in the half-year from 2020-03 was coded; choose windows"):
         coding.corrected(Households.load(), spec, sample=kept)
+
+
+@pytest.mark.slow
+def test_the_kept_checks_are_those_of_the_program(kept):
+    made = coding.checks(kept, Households.load())
+    pd.testing.assert_frame_equal(made, load("household_checks"), check_exact=False, atol=2e-6)
+
+
+def test_the_kept_shares_and_agreement_are_those_of_the_kept_sample(kept):
+    checks = load("household_checks").set_index(["check", "case"])["estimate"]
+    assert checks["same code twice"]["kappa"] == pytest.approx(coding.agreement(kept)["kappa"], abs=1e-6)
+    assert checks["wrong, as coded"]["all"] == pytest.approx(coding.wrong(kept)["all"].value[0], abs=1e-6)

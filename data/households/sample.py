@@ -6,8 +6,8 @@ half-years that the estimate and its placebos compare. Run it on the public part
     python data/households/sample.py draw purchases.parquet --out sample.csv --titles blind.csv
     python data/households/sample.py code sample.csv first.csv second.csv
 
-``sample.csv`` has no title, no day and no buyer. ``blind.csv`` is for a coder, who must not see the half-year. It has the
-whole titles, and stays with the owner of the file. A file of codes has the columns id, code and basis.
+``sample.csv`` has no title, no day and no buyer. ``blind.csv`` is for a coder, who must not see the half-year. It has
+the whole titles, and stays with the owner of the file. A file of codes has the columns id, code and basis.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from pathlib import Path
 import count
 import numpy as np
 import pandas as pd
+from coding import WRONG
 
 from analysis.data import DATA
 from analysis.errors import DesignError, refuse
-from analysis.evidence.coding import WRONG
 from analysis.evidence.households import BASELINE, PLACEBOS
 
 SIZE, SEED = 400, 0

@@ -4,6 +4,10 @@ How codes count was written before the second coding was seen. A purchase is wro
 outside China, or no brand. If the two codes disagree, it counts as half wrong. A coder who cannot tell is not counted,
 and a purchase on which neither can tell is left out. The bounds make no such choice. At least, a purchase is wrong only
 if both coders say so. At most, it is wrong unless both call it Chinese.
+
+Run it to write ``checks.csv`` anew, from which report 09 takes these numbers. It takes about a minute::
+
+    python data/households/coding.py
 """
 
 from __future__ import annotations
@@ -16,11 +20,11 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from analysis.data import load
+from analysis.data import DATA, load
 from analysis.errors import DesignError
 from analysis.estimate import Estimate
-from analysis.evidence.households import BASELINE, OF, Households, Specification, half_year
-from analysis.evidence.recentring import like_exposed, recentred
+from analysis.evidence.households import BASELINE, CHINESE, OF, Households, Specification, half_year
+from analysis.evidence.recentring import categories_on_early_pages, like_exposed, recentred
 
 WRONG = {"chinese": 0.0, "not chinese": 1.0, "no brand": 1.0, "cannot tell": np.nan}
 """What each code says of a purchase that the rule calls Chinese."""
@@ -34,6 +38,7 @@ COUNTS = {
 """Ways to count two codes of a purchase, from what each says; NaN leaves the purchase out."""
 
 STEP = 0.02  # of a share, for derivatives
+ELSEWHERE = (0.0, 0.25, 0.5, 0.75)  # shares that may be wrong in other categories, in which nothing was coded
 
 
 def agreement(sample: pd.DataFrame) -> dict[str, float]:
@@ -46,7 +51,8 @@ def agreement(sample: pd.DataFrame) -> dict[str, float]:
 
     References
     ----------
-    Cohen, J. (1960), A coefficient of agreement for nominal scales, Educational and Psychological Measurement 20, 37-46.
+    Cohen, J. (1960), A coefficient of agreement for nominal scales, Educational and Psychological Measurement 20,
+    37-46.
     """
     first, second = (sample[code] for code in CODES)
     same = float((first == second).mean())
@@ -131,9 +137,7 @@ def reclassified(households: Households, shares: Mapping[str, float], elsewhere:
 
     by_month, by_half = households.purchases, households.half_years
     halves = by_month["month"].map({month: half_year(month) for month in by_month["month"].unique()})
-    return replace(
-        households, purchases=moved(by_month, halves), half_years=moved(by_half, by_half["half_year"])
-    )
+    return replace(households, purchases=moved(by_month, halves), half_years=moved(by_half, by_half["half_year"]))
 
 
 def corrected(
@@ -206,3 +210,59 @@ def corrected(
         interval=f"{found.interval}, with the sample's error",
         details={**found.details, "wrong": means},
     )
+
+
+def checks(sample: pd.DataFrame, households: Households, **options: Any) -> pd.DataFrame:
+    """Compute the rows of ``data/households/checks.csv``.
+
+    Parameters
+    ----------
+    sample : DataFrame
+        Coded sample.
+    households : Households
+    **options
+        Options of :func:`analysis.evidence.recentring.recentred`.
+
+    Returns
+    -------
+    DataFrame
+        `check`, `case`, `estimate`, `conf_low`, `conf_high` and `unit`.
+    """
+    rows: list[dict[str, Any]] = []
+
+    def add(check: str, case: str, estimate: float, ends: tuple[float, float] | None, unit: str) -> None:
+        low, high = ends or (np.nan, np.nan)
+        rows.append(
+            {"check": check, "case": case, "estimate": estimate, "conf_low": low, "conf_high": high, "unit": unit}
+        )
+
+    def add_effect(check: str, case: str, effect: Estimate) -> None:
+        change = effect.exp()
+        add(check, case, float(change.value[0]), change.bounds("effect"), "per cent")
+
+    same = agreement(sample)
+    add("same code twice", "per cent", same["per_cent"], None, "per cent")
+    add("same code twice", "kappa", same["kappa"], None, "kappa")
+    for counts in COUNTS:
+        shares = wrong(sample, counts)
+        for term in shares.terms:
+            add(f"wrong, {counts}", term, float(shares[term].value[0]), shares[term].bounds(term), "per cent")
+    either = Specification(definition="either")
+    for counts in COUNTS:
+        corrections = corrected(households, either, sample=sample, counts=counts, **options)
+        add_effect("corrected", f"{counts}, the same elsewhere", corrections)
+    for share in ELSEWHERE:
+        corrections = corrected(households, either, sample=sample, elsewhere=share, **options)
+        add_effect("corrected", f"as coded, {100 * share:g} per cent elsewhere", corrections)
+    for definition in CHINESE:
+        spec = Specification(definition=definition)
+        by_pages = recentred(households, spec, only=categories_on_early_pages(), **options)
+        add_effect("categories by pages of 2018 to 2020 alone", definition, by_pages)
+        add_effect("no least number of purchases", definition, recentred(households, spec, often=0, **options))
+    return pd.DataFrame(rows)
+
+
+if __name__ == "__main__":
+    table = checks(load("household_sample"), Households.load())
+    table.round(6).to_csv(DATA / "households" / "checks.csv", index=False, lineterminator="\n")
+    print(table.to_string(index=False))
