@@ -41,6 +41,11 @@ STEP = 0.02  # of a share, for derivatives
 ELSEWHERE = (0.0, 0.25, 0.5, 0.75)  # shares that may be wrong in other categories, in which nothing was coded
 
 
+def codings(sample: pd.DataFrame) -> list[str]:
+    """Return the columns of the codings that were made: the second is empty until it is."""
+    return [code for code in CODES if sample[code].notna().any()]
+
+
 def agreement(sample: pd.DataFrame) -> dict[str, float]:
     """Compare two codings.
 
@@ -91,7 +96,7 @@ def wrong(sample: pd.DataFrame, counts: str = "as coded", level: float = 0.95) -
     """
     if counts not in COUNTS:
         raise DesignError(f"Cannot use counts={counts!r}; choose one of {', '.join(COUNTS)}")
-    says = sample[CODES].apply(lambda codes: codes.map(WRONG))
+    says = sample[codings(sample)].apply(lambda codes: codes.map(WRONG))
     scored = 100 * COUNTS[counts](says).to_numpy()
     halves = sorted(sample["half_year"].unique())
     inside = np.column_stack([*(sample["half_year"] == half for half in halves), np.ones(len(sample), dtype=bool)])
@@ -240,9 +245,10 @@ def checks(sample: pd.DataFrame, households: Households, **options: Any) -> pd.D
         change = effect.exp()
         add(check, case, float(change.value[0]), change.bounds("effect"), "per cent")
 
-    same = agreement(sample)
-    add("same code twice", "per cent", same["per_cent"], None, "per cent")
-    add("same code twice", "kappa", same["kappa"], None, "kappa")
+    if len(codings(sample)) > 1:
+        same = agreement(sample)
+        add("same code twice", "per cent", same["per_cent"], None, "per cent")
+        add("same code twice", "kappa", same["kappa"], None, "kappa")
     for counts in COUNTS:
         shares = wrong(sample, counts)
         for term in shares.terms:

@@ -90,7 +90,7 @@ def add_codes(sample: pd.DataFrame, files: Sequence[Path]) -> pd.DataFrame:
             refuse(file, "a basis in each row", "an empty one", "say what the code rests on")
         coded = coded.merge(codes, on="id", validate="1:1")
         coded = coded.rename(columns={"code": f"code_{number}", "basis": f"basis_{number}"})
-    return coded
+    return coded.reindex(columns=[*DRAWN, "code_1", "basis_1", "code_2", "basis_2"])
 
 
 def main() -> None:
