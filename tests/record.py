@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from analysis import grades, parameters
+from analysis import data, grades, parameters
 from analysis.event import read_event
 from analysis.evidence import claims, households, listed, recentring, shift, totals
 from analysis.evidence.verdicts import NOT_SHOWN, NOT_TESTABLE, SUPPORTED, Verdict
@@ -91,7 +91,11 @@ def of_households() -> Verdict:
     """Judge what purchases of households can be read for: the change of the share."""
     asked, tables = given("09_households"), households.Households.load()
     lost = totals.closed_sales(asked.yuan_per_dollar)[1] / float(totals.third_party_sales().values["2020"])
-    change = {"interval": households.bounded(tables, lost / asked.share_low)["V3"], "margin": asked.delta_share_pp}
+    spec = households.Specification(definition=asked.definition)
+    per_cent = 100 / households.share(tables, spec).value[0]
+    low, high = households.bounded(tables, lost / asked.share_low, spec)["V3"]
+    change = {"interval": (per_cent * low, per_cent * high), "margin": asked.delta_share_pp / asked.share_low}
+    change |= {"unit": "per cent of the share"}
     change |= {"tier": "households", "provenance": "estimate", **grades.of_households("V3_bounded")}
     return claims.judge("C16", "", claims.Finding(**change))
 
@@ -179,18 +183,27 @@ def bought(found: Mapping[str, Verdict]) -> str:
     """Say what purchases of American households show."""
     share_, asked, tables = found["C16"], given("09_households"), households.Households.load()
     assert (share_.tier, share_.word) == ("households", NOT_SHOWN)
-    left = recentring.recentred(tables, draws=asked.draws, seed=asked.seed)
+    spec = households.Specification(definition=asked.definition)
+    drawn = {"draws": asked.draws, "seed": asked.seed}
+    left = recentring.recentred(tables, spec, **drawn)
+    by_rule = recentring.recentred(tables, households.Specification(definition="by rule"), **drawn).exp()
+    register = data.load("household_register")["purchases"].sum()
     effects, change = left.details["effects"], left.exp()
     as_far, low, high = 100 * (effects <= effects[0]).mean(), *change.bounds("effect")
     assert low < 0 < high
+    assert by_rule.value[0] > 0
     fell = number(-percent_change(effects[0]))
     return (
         "Purchases by American volunteers cannot tell whether other Chinese brands lost ground where closed brands had "
-        f"sold. A year later their share there was {fell} per cent lower than if it had grown as elsewhere. But "
+        "sold. A year later the share there of brands on our list of Chinese ones was "
+        f"{fell} per cent lower than if it had grown as elsewhere. But "
         f"{as_far:.0f} of 100 random sets of similar categories lagged as much. Against their average the change is "
         f"{quantity(change.value[0], 'per cent')} per cent [{span(low, high, 'per cent')}], which chance can explain. "
-        f"In all categories the Chinese share may have changed by {span(share_.low, share_.high, share_.unit)} points. "
-        "The closed brands' own sales are missing from these data."
+        f"By a rule that finds more brands, but errs, it is {quantity(by_rule.value[0], 'per cent')}. "
+        "In all categories the listed brands' share may have changed by "
+        f"{span(share_.low, share_.high, 'per cent')} per cent of itself. "
+        "What closed brands lost cannot be seen: "
+        f"only {register} of {tables.buyers['purchases'].sum():,} purchases name one of them."
     )
 
 

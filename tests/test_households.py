@@ -11,7 +11,7 @@ from analysis.provenance import ROOT
 from runner import cli as command_line
 
 PART = ROOT.parent / "shared" / "purchases" / "open_ecommerce_27_states.parquet"
-COMMITTED = ("purchases", "buyers", "brands", "categories", "half_years")
+COMMITTED = ("purchases", "buyers", "brands", "categories", "half_years", "part", "register")
 LINES = [
     # day, price, quantity, title, code, category, buyer
     ("2021-01-05", "10.99", "2.0", "[2 Pack] Anker Cable, 6 ft", "B01", "ELECTRONIC_CABLE", "ann"),
@@ -77,10 +77,28 @@ def test_a_table_of_products_gives_blank_titles_their_brand(tmp_path):
     assert "2 order lines for 2 product codes have no title; the table of products has a brand for 2." in made.said
 
 
-def test_rare_categories_have_no_half_years(tmp_path):
+def test_rare_categories_have_no_half_years_unless_an_early_page_shows_closed_brands_in_them(tmp_path):
     last = [("2021-09-01", "7", "1", "Anker Hub", "B07", "HUB", "ann")] * count.FEWEST
-    made = count.count(made_up(tmp_path / "bought.csv", [*LINES, *last])).tables
-    assert made["half_years"].to_numpy().tolist() == [["2021-09", "hub", "named_chinese", 40]]
+    rare = ("2021-09-02", "7", "1", "Anker Tripod", "B08", "CAMERA_TRIPOD", "ann")
+    made = count.count(made_up(tmp_path / "bought.csv", [LINES[1], *last, rare])).tables
+    assert made["half_years"].to_numpy().tolist() == [
+        ["2021-09", "camera_tripod", "named_chinese", 1],
+        ["2021-09", "hub", "named_chinese", 40],
+    ]
+
+
+def test_purchases_of_every_brand_of_the_register_are_counted_whatever_their_class(tmp_path):
+    more = [
+        ("2021-01-09", "5", "1", "AUSTOR pins", "B09", "TOOLS", "ann"),
+        ("2021-01-09", "5", "1", "Sable pillow", "B10", "HOME", "ann"),
+    ]
+    made = count.count(made_up(tmp_path / "bought.csv", [*LINES, *more])).tables
+    assert made["register"].to_numpy().tolist() == [
+        ["Austor", "2020-09", "everything else", "named_chinese", 1],
+        ["Mpow", "2020-09", "headphones", "named_chinese", 1],
+        ["Sable", "2020-09", "everything else", "other", 1],
+    ]
+    assert made["part"]["number"].tolist() == [9, 8, 2, 3]  # rows, lines by October 2022, blank ones, people
 
 
 def test_a_file_of_another_vintage_is_counted_and_said_to_be_one(tmp_path, monkeypatch):

@@ -96,7 +96,7 @@ def test_purchases_without_a_title_are_in_no_share(tables):
 @pytest.mark.parametrize(
     ("asked", "said"),
     [
-        ({"definition": "both"}, "Cannot use definition='both'; choose one of either, by name, by rule"),
+        ({"definition": "both"}, "Cannot use definition='both'; choose one of by name, by rule, either"),
         ({"against": "books"}, "Cannot use against='books'; choose one of all others, other electronics"),
     ],
 )

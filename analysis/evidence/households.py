@@ -20,8 +20,15 @@ from analysis.data import DATA, load
 from analysis.errors import DataError, DesignError
 from analysis.estimate import NO_SPREAD, Estimate, Floats, refusal
 
-CHINESE = {"either": ["named_chinese", "pseudo_brand"], "by name": ["named_chinese"], "by rule": ["pseudo_brand"]}
+CHINESE = {"by name": ["named_chinese"], "by rule": ["pseudo_brand"], "either": ["named_chinese", "pseudo_brand"]}
 """Classes of origin under each of the three definitions of a Chinese brand."""
+
+ALONE = {
+    "by name": "Chinese brands by name alone",
+    "by rule": "Chinese brands by rule alone",
+    "either": "Chinese brands by name or by rule",
+}
+"""Labels of the three definitions."""
 
 AGAINST = {"all others": ["other electronics", "everything else"], "other electronics": ["other electronics"]}
 """Comparison categories for the exposed ones."""
@@ -50,8 +57,9 @@ class Specification:
 
     Attributes
     ----------
-    definition : {"either", "by name", "by rule"}
-        Definition of a Chinese brand.
+    definition : {"by name", "by rule", "either"}
+        Definition of a Chinese brand: on a list, by the rule, or one of the two. Report 09 measures by name. Report 05
+        and the audit of the method take either.
     against : {"all others", "other electronics"}
         Comparison categories for the exposed ones.
     of : {"purchases", "units", "spend"}
@@ -232,6 +240,13 @@ def half_year(month: str) -> str:
     return str(pd.Period(month, "M") - (int(month[5:]) - 3) % 6) if month else ""
 
 
+def register(root: Path = DATA) -> list[str]:
+    """Return the brands of which the register of events says that accounts were closed, sorted."""
+    events = load("events", root=root)
+    actors = events.loc[events["event_type"] == "brand_closure", "actor"].str.replace(r" \(.*", "", regex=True)
+    return sorted({*", ".join(actors).split(", ")} - {"Amazon"})
+
+
 # Estimates
 
 
@@ -368,7 +383,7 @@ def robustness(households: Households, spec: Specification = BASELINE) -> dict[s
     """
     changes: dict[str, dict[str, Any]] = {
         "as above": {},
-        **{f"Chinese brands {name} alone": {"definition": name} for name in CHINESE if name != spec.definition},
+        **{label: {"definition": name} for name, label in ALONE.items() if name != spec.definition},
         **{f"against {name}": {"against": name} for name in AGAINST if name != spec.against},
         **{f"{name} in place of {spec.of}": {"of": name} for name in OF if name != spec.of},
         **OTHER_WINDOWS,

@@ -13,12 +13,13 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from analysis.data import load
 from analysis.errors import DesignError
-from analysis.estimate import Estimate, Floats, Ints
+from analysis.estimate import Estimate, Floats, Ints, refusal
 from analysis.evidence.households import (
     AGAINST,
+    ALONE,
     BASELINE,
-    CHINESE,
     EARLIEST,
     OTHER_WINDOWS,
     PLACEBOS,
@@ -32,7 +33,7 @@ from analysis.evidence.households import (
 from analysis.evidence.totals import third_party_growth
 
 LIKE = 0.08  # baseline Chinese share above which a category resembles the exposed ones
-OFTEN = 40  # fewest baseline order lines for a usable share
+OFTEN = 40  # fewest order lines of a similar category in the half-year by which it is chosen
 SHIFTS = np.arange(-1100, 1101) / 1000  # log points searched for an interval, from a third to three times
 
 
@@ -44,37 +45,53 @@ def recentred(
     seed: int = 0,
     chosen: str = "",
     only: Sequence[str] = (),
+    often: int = OFTEN,
+    similar: Sequence[str] = (),
 ) -> Estimate:
     """Estimate the effect on exposed categories less the mean over random sets, in log points.
 
-    Each set contains as many categories as are exposed, drawn from the exposed ones and those like them. If these are
-    chosen by their share in the first window, some fall back from a chance high (regression to the mean), which an
-    earlier half-year, named by its first month in `chosen`, avoids. Exposed categories that are not among `only`, if it
-    is given, are left out of the comparison. The estimate is the shift s at which ``effect(s) -
+    Each set contains as many categories as are exposed, drawn from the exposed ones and those like them. A category is
+    like them if at least `often` purchases were made in it in the first window, and if brands that are Chinese by name
+    or by the rule had more than `LIKE` of these, whatever the definition of the effect: one set of categories serves
+    all definitions. Some categories chosen so fall back from a chance high (regression to the mean), which an earlier
+    half-year, named by its first month in `chosen`, avoids. `similar` names the categories in place of that rule.
+    Exposed categories that are not among `only`, if it is given, are left out of the comparison; others in it count as
+    exposed. The estimate is the shift s at which ``effect(s) -
     mean of effects(s) = 0``, where `effects` are those of all sets after s has been removed from the exposed categories
     (Hodges and Lehmann). The interval contains the shifts that
     :func:`permutation_test` does not reject, to the nearest 0.001. In `details`, p is that of no shift in the same
     test, so the interval contains zero if and only if p exceeds 1 - level; `effects` are those of the sets at no shift,
-    in log points, and `gaps` the same in percentage points, each with that of the exposed categories first; `share` is
-    the mean Chinese share of the sets at baseline.
+    in log points, and `gaps` the same in percentage points, each with that of the exposed categories first;
+    `exposed` is the number of exposed categories, and `share` the mean Chinese share of the sets at baseline.
 
     Raises
     ------
     DesignError
         If the windows are not half-years starting in March or September, or if the interval extends beyond `SHIFTS`.
+        A random set without a purchase of a Chinese brand does not raise: the estimate is refused, with the reason.
 
     References
     ----------
     Borusyak, K. and Hull, P. (2023), Nonrandom exposure to exogenous shocks, Econometrica 91, 2155-2185.
     Rosenbaum, P. R. (2002), Observational Studies, 2nd edition, Springer (inversion of a randomisation test).
     """
-    pool, exposed = _like_exposed(households, spec, chosen).to_numpy(), exposed_by_category(households, spec)
-    counts, size = np.concatenate([exposed.loc[[*only] or exposed.index], pool]), len(only) or len(exposed)
+    counted = _by_half_year(households, spec)
+    names = [*similar] or like_exposed(households, spec, chosen, often)
+    pool = counted.reindex(names, fill_value=0.0).to_numpy()
+    listed = exposed_by_category(households, spec)
+    added = counted.loc[[name for name in only if name not in listed.index]]
+    exposed = pd.concat([listed, added.set_axis(listed.columns, axis=1)]).loc[[*only] or listed.index]
+    counts, size = np.concatenate([exposed, pool]), len(exposed)
     order = np.random.default_rng(seed).random((draws, len(counts))).argsort(axis=1)
     sets = np.concatenate([np.arange(size)[np.newaxis], order[:, :size]])
     others = sums_by_window(households, spec, spec.windows, {"all others": AGAINST["all others"]})
-    rest = np.array([by_group.sum() for by_group in others.values()]) - pool.sum(axis=0)
+    rest = np.array([by_group.sum() for by_group in others.values()]) - pool.sum(axis=0) - added.to_numpy().sum(axis=0)
     within = counts[sets].sum(axis=1).T
+    if without := int((within[::2] == 0).any(axis=0).sum()):
+        return refusal(
+            f"in {without:,} of {draws:,} random sets of {size} categories no Chinese brand was bought in one of the "
+            "half-years, so that their change is not defined; choose a wider definition or later half-years"
+        )
     test, total = permutation_test(counts, rest, sets), (counts.sum(axis=0) + rest)[:, np.newaxis]
     gaps, _, p = np.transpose([test(shift) for shift in SHIFTS])
     kept = SHIFTS[p > 1 - spec.level]
@@ -97,7 +114,7 @@ def recentred(
         level=spec.level,
         interval="randomisation interval",
         counts={"categories": len(counts), "draws": draws},
-        details={**details, "share": np.mean(within[0] / within[1])},
+        details={**details, "exposed": size, "share": np.mean(within[0] / within[1])},
     )
 
 
@@ -106,11 +123,12 @@ def robustness(households: Households, spec: Specification = BASELINE, **options
 
     The first is the estimate as specified, and the last are placebos. `options` are those of :func:`recentred`.
     """
-    own, sourced = exposed_by_category(households, spec), households.categories.dropna(subset="source_url")["category"]
+    own = exposed_by_category(households, replace(spec, definition="either"))
+    sourced = households.categories.dropna(subset="source_url")["category"]
     year_earlier = next(iter(PLACEBOS.values()))["before"][0]
     ways: dict[str, tuple[Mapping[str, Any], Mapping[str, Any]]] = {
         "as above": ({}, {}),
-        **{f"Chinese brands {name} alone": ({"definition": name}, {}) for name in CHINESE if name != spec.definition},
+        **{label: ({"definition": name}, {}) for name, label in ALONE.items() if name != spec.definition},
         "similar categories chosen by their share a year earlier": ({}, {"chosen": year_earlier}),
         "closed accounts’ categories chosen by the rule for similar ones": ({}, {"only": own.index[_alike(own)]}),
         "only categories for which we can cite a source": ({}, {"only": sourced}),
@@ -219,7 +237,7 @@ def similar_shares(households: Households, spec: Specification = BASELINE) -> pd
 
     Columns are `term` (first month), `estimate`, and `conf_low` and `conf_high`, from binomial errors.
     """
-    similar, rows = _like_exposed(households, spec).index, households.half_years
+    similar, rows = like_exposed(households, spec), households.half_years
     rows = rows[rows["category"].isin(similar) & (rows["half_year"] >= EARLIEST)]
     chinese, every = (of.groupby("half_year")["purchases"].sum() for of in (of_classes(rows, spec.chinese), rows))
     share = chinese / every
@@ -228,12 +246,31 @@ def similar_shares(households: Households, spec: Specification = BASELINE) -> pd
     return (100 * pd.DataFrame(ends)).rename_axis("term").reset_index()
 
 
-def _like_exposed(households: Households, spec: Specification, chosen: str = "") -> pd.DataFrame:
-    """Sum purchases in each category that resembles the exposed ones.
+def like_exposed(
+    households: Households, spec: Specification = BASELINE, chosen: str = "", often: int = OFTEN
+) -> list[str]:
+    """Return the categories that resemble the exposed ones, as :func:`recentred` chooses them.
 
-    The columns are Chinese and all purchases before, then after. Categories are chosen by their Chinese share in the
-    first window, or in the half-year from the month `chosen`.
+    `chosen` is the first month of the half-year by which they are chosen, the first window's by default. A category in
+    which a page shows that closed brands sold is never among them.
     """
+    rows = households.half_years[households.half_years["half_year"] == (chosen or spec.before[0])]
+    by_category = _by_category({"chosen": rows}, replace(spec, definition="either"))
+    sold_by_closed = {*households.categories["category"], *load("household_pages")["category"]}
+    alike = _alike(by_category, often) & ~by_category.index.isin(sold_by_closed)
+    return [*by_category.index[alike]]
+
+
+def categories_on_early_pages() -> list[str]:
+    """Return the categories in which closed brands sold by pages of 2018 to 2020 alone.
+
+    They follow from the pages, whose products were matched to categories without regard to what was bought.
+    """
+    return [*load("household_pages")["category"].unique()]
+
+
+def _by_half_year(households: Households, spec: Specification) -> pd.DataFrame:
+    """Sum purchases of Chinese brands and of all, before and after, in each category counted by half-year."""
     windows = spec.windows.values()
     is_half = [half_year(first) == first and last == str(pd.Period(first, "M") + 5) for first, last in windows]
     if not all(is_half) or spec.of != "purchases":
@@ -242,13 +279,11 @@ def _like_exposed(households: Households, spec: Specification, chosen: str = "")
             "categories, purchases are known only by half-year from March or September; use purchases in two of these"
         )
     rows = households.half_years
-    firsts = {"chosen": chosen or spec.before[0], "before": spec.before[0], "after": spec.after[0]}
-    parts = {when: rows[rows["half_year"] == first] for when, first in firsts.items()}
-    by_category = _by_category(parts, spec).drop(index=households.categories["category"], errors="ignore")
-    return by_category[_alike(by_category)].iloc[:, 2:].astype(float)
+    parts = {when: rows[rows["half_year"] == first] for when, (first, _) in spec.windows.items()}
+    return _by_category(parts, spec).astype(float)
 
 
-def _alike(by_category: pd.DataFrame) -> pd.Series:
+def _alike(by_category: pd.DataFrame, often: int = OFTEN) -> pd.Series:
     """Select categories with enough purchases, and a high Chinese share, in the first of their windows, bool."""
     chinese, every = by_category.iloc[:, 0], by_category.iloc[:, 1]
-    return (every >= OFTEN) & (chinese > LIKE * every)
+    return (every >= often) & (chinese > LIKE * every)

@@ -27,7 +27,7 @@ from tqdm import tqdm
 
 from analysis.data import DATA, load
 from analysis.errors import DataError, DesignError, refuse
-from analysis.evidence.households import BLANK, UNKNOWN, half_year
+from analysis.evidence.households import BLANK, UNKNOWN, half_year, register
 from analysis.untrusted import admit, refuse_long
 
 COLUMNS = {
@@ -63,11 +63,13 @@ GROUPED = {
     "lines": [*KEYS, "brand"],
     "people": ["month", "buyer_group", "buyer"],
     "names": ["half_year", "name", "origin_class"],
+    "register": ["registered", "half_year", "category", "origin_class"],
     "blanks": ["month", "code", "brand"],
 }
 """Keys of the counts kept in memory while order lines are read."""
 
 FEWEST = 40  # order lines in at least one half-year for a category to appear in the table of half-years
+"""Categories on the list of pages appear there however rare they are."""
 SUMS = ["purchases", "units", "cents"]
 BYTES_AT_ONCE, ROWS_AT_ONCE = 1 << 22, 1 << 16
 HEADER_LETTERS, LONGEST_TITLE = 1 << 20, 20_000
@@ -150,6 +152,13 @@ def count(file: Path, products: Path | None = None, *, root: Path = DATA) -> Cou
     if products:
         said.append(f"Products of the closed brands in the table of products: {lists.held(held)}.")
     tables = _tables(made, lists)
+    facts = {
+        "rows": rows,
+        f"order lines from {FIRST} to {LAST}": left,
+        "of these, without a title": int(blank["purchases"].sum()),
+        "people who bought them": int(made["people"]["buyer"].nunique()),
+    }
+    tables["part"] = pd.DataFrame({"fact": [*facts], "number": [*facts.values()]})
     if not products:  # only products sold in late 2022 kept titles, which cannot show what closed brands lost
         del tables["closed"]
     return Counts(tables, said)
@@ -173,6 +182,8 @@ class Lists:
         brands, categories = load("household_brands", root=root), load("household_categories", root=root)
         self.brands = brands.set_index("token")
         self.categories = categories
+        self.on_pages = frozenset(load("household_pages", root=root)["category"])
+        self._registered = {brand.lower(): brand for brand in register(root)}
         self._words = frozenset(load("household_words", root=root)["word"])
         by_hand = brands[brands["origin"] != "presumed CN"]
         self._origin: dict[str, str] = dict(zip(brands["token"], brands["origin"], strict=True))
@@ -199,6 +210,10 @@ class Lists:
     def closed(self, token: str) -> str:
         """Return the brand named as closed that a token matches (in any case); empty if there is none."""
         return self._closed.get(token.lower(), "")
+
+    def registered(self, token: str) -> str:
+        """Return the brand of the register of closures that a token matches (in any case); empty if there is none."""
+        return self._registered.get(token.lower(), "")
 
     def held(self, products: Mapping[str, int]) -> str:
         """Format the number of products of each brand named as closed, from the numbers by token."""
@@ -248,6 +263,7 @@ def _lines(file: Path, before: int, batch: dict[str, Any], lists: Lists) -> pd.D
             "category": _each(text["category"], lists.category),
             "origin_class": _each(tokens, lists.origin_class).mask(nameless & ~titled, BLANK),
             "brand": _each(tokens, lists.brand).where(titled, stores.to_pandas()),
+            "registered": _each(tokens, lists.registered),
             "code": text["code"].to_pandas().mask(titled),  # so that titled lines join no group
             "purchases": 1,
             "units": units,
@@ -297,7 +313,8 @@ def _tables(made: dict[str, pd.DataFrame], lists: Lists) -> dict[str, pd.DataFra
         "categories": listed.assign(
             purchases=[int(lines.loc[lines["category"] == name, "purchases"].sum()) for name in listed["category"]]
         ),
-        "half_years": _half_years(made["names"]),
+        "half_years": _half_years(made["names"], lists),
+        "register": _register(made["register"]),
         "closed": _in_dollars(closed, [*by_buyers, "brand"]),
         "blanks": _in_dollars(made["blanks"], ["month", "code", "brand"]),
     }
@@ -312,11 +329,18 @@ def _brands(counted: pd.Series, lists: Lists) -> pd.DataFrame:
     return brands.sort_values(["purchases", "token"], ascending=[False, True])[columns]
 
 
-def _half_years(names: pd.DataFrame) -> pd.DataFrame:
-    """Sum purchases in categories that are not rare, by half-year and class of origin."""
+def _half_years(names: pd.DataFrame, lists: Lists) -> pd.DataFrame:
+    """Sum purchases in categories that are not rare, or on the list of pages, by half-year and class of origin."""
     most = names.groupby(["name", "half_year"])["purchases"].sum().groupby("name").max()
-    often = names[names["name"].isin(most[most >= FEWEST].index)].rename(columns={"name": "category"})
+    counted = {*most[most >= FEWEST].index} | lists.on_pages
+    often = names[names["name"].isin(counted)].rename(columns={"name": "category"})
     return often.groupby(["half_year", "category", "origin_class"])["purchases"].sum().reset_index()
+
+
+def _register(lines: pd.DataFrame) -> pd.DataFrame:
+    """Sum purchases that name a brand of the register of closures, by brand, half-year, category and class."""
+    named = lines[lines["registered"] != ""].rename(columns={"registered": "brand"})
+    return named.groupby(["brand", "half_year", "category", "origin_class"])["purchases"].sum().reset_index()
 
 
 def _in_dollars(lines: pd.DataFrame, by: list[str]) -> pd.DataFrame:
