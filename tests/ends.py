@@ -3,9 +3,11 @@
 import ast
 import json
 import os
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
+from html import unescape
 from pathlib import Path
 from typing import Any
 
@@ -82,3 +84,9 @@ def run_cells(notebook: Path, given: Mapping[str, Any]) -> Iterator[tuple[int, s
 def declared(notebook: Path):
     """Return the fields of a notebook's parameters by name."""
     return parameters.declared(notebook).model_fields
+
+
+def displayed_text(html: str) -> str:
+    """Return the words of HTML, without its drawings."""
+    bare = re.sub(r"<svg.*?</svg>|<[^>]+>", " ", html, flags=re.DOTALL)
+    return " ".join(unescape(bare).split())
