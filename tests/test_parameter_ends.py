@@ -94,7 +94,8 @@ def cases() -> list[Any]:
             for value in ends(name, field.title)
             if name not in PRECISION and value != field.default
         ]
-        for given in [{}, *single, *REPEATED.get(notebook.stem, [])]:
+        repeated = [given for given in REPEATED.get(notebook.stem, []) if given not in single]
+        for given in [{}, *single, *repeated]:
             told = ", ".join(f"{name}={value}" for name, value in given.items())
             quick = refusal(notebook, given) or (notebook.stem, told) in QUICK
             marks = [] if quick else [pytest.mark.slow]
