@@ -3,6 +3,7 @@
 import json
 import math
 import re
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -370,6 +371,42 @@ def test_a_wrong_value_is_refused_and_the_allowed_ones_are_named(notebook, name,
     assert str(caught.value).startswith(f"Parameter {name}: found ")
     assert model.model_fields[name].title in str(caught.value)
     assert len(str(caught.value)) < 200
+
+
+TIED = """\
+low: float = 0.4  # allowed 0 to 1; at most high
+high: float = 0.5  # allowed 0 to 1
+day: str = "2021-04-25"  # allowed date; before last
+last: str = "2021-07-01"  # allowed date
+"""
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"low": "0.6"}, "Parameter low: found 0.6, but high is 0.5; use a value at most high, or change high too."),
+        ({"high": "0.3"}, "Parameter low: found 0.4, but high is 0.3; use a value at most high, or change high too."),
+        ({"low": "0.5"}, ""),
+        ({"low": "0.6", "high": "0.7"}, ""),
+        (
+            {"last": "2021-04-25"},
+            "Parameter day: found '2021-04-25', but last is '2021-04-25'; use a value before last",
+        ),
+        ({"day": "2021-06-30"}, ""),
+    ],
+)
+def test_parameters_that_depend_on_each_other_are_checked_together(tmp_path, given, words):
+    model = read_cell(tmp_path, TIED)
+    asked = pytest.raises(DesignError, match=words) if words else nullcontext()
+    with asked:
+        assert parameters.settled(model, given).keys() == {"low", "high", "day", "last"}
+
+
+def test_a_running_notebook_checks_them_together_too(tmp_path, monkeypatch):
+    monkeypatch.setattr(parameters, "NOTEBOOKS", tmp_path)
+    write_notebook(tmp_path / "cell.ipynb", parameters=TIED)
+    with pytest.raises(DesignError, match=r"Parameter low: found 0\.4, but high is 0\.1"):
+        parameters.check("cell.ipynb", {"low": 0.4, "high": 0.1, "day": "2021-04-25", "last": "2021-07-01"})
 
 
 def test_an_unknown_parameter_is_refused_and_the_known_ones_are_named(notebook):

@@ -16,7 +16,7 @@ import pandas as pd
 
 from analysis import data, yaml
 from analysis.estimate import Estimate
-from analysis.evidence.verdicts import NOT_TESTABLE, Grade, Level, Tier, Verdict, Word
+from analysis.evidence.verdicts import NOT_GRADED, NOT_TESTABLE, Grade, Level, Tier, Verdict, Word
 from analysis.exhibits.blocks import Block, Label, box, note, table
 from analysis.exhibits.payload import Part, of_estimates
 from analysis.exhibits.style import LOOK, kind
@@ -140,7 +140,8 @@ def answer(
     bold = numbers and f"<strong>{lines}</strong>" + (f" ({escape(interval)})" if interval else "")
     facts = ", ".join(filter(None, (bold, *map(escape, filter(None, (window, unmarked(n)))))))
     sure = f"Confidence in this verdict: {confidence}." if confidence else caveat if found else ""
-    method = phrases().grades[grade] if grade else ""
+    ungraded = f"The method is {grade}." if grade.startswith(NOT_GRADED) else ""  # with the reason, if there is one
+    method = ungraded or phrases().grades[grade]
     said += [facts, escape(" ".join(filter(None, (sure, method)))), escape(LOOK.panel)]
     html, text = box("answer", *filter(None, (head, *said))), " ".join(filter(None, (text, LOOK.panel)))
     ours = (of_estimates("answer", title, pd.DataFrame([record])),) if len(row) else ()
