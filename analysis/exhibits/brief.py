@@ -165,12 +165,20 @@ def _page(verdict: Verdict) -> str:
 
 
 def brief(
-    verdicts: Sequence[Verdict], event: Event, *, failed: str = "", panel: str = "", beside: Block = NOTHING
+    verdicts: Sequence[Verdict],
+    event: Event,
+    *,
+    failed: str = "",
+    panel: str = "",
+    changed: str = "",
+    corrected: str = "",
+    beside: Block = NOTHING,
 ) -> Block:
     """Return the headline and the answer, with one paragraph per topic.
 
     Each topic is linked to its report. `failed` names the reports that failed in the run; `panel` describes its panel
-    and any doubts about it. Figures may be placed `beside` the answer. The first parts contain the headline, sentences
+    and any doubts about it. `changed` says which parameters and data differ from the last commit, and `corrected` what
+    earlier releases said that was wrong. Figures may be placed `beside` the answer. The first parts contain the headline, sentences
     and verdicts as data.
     """
     above, topics, background = headline(verdicts, event), [*by_topic(verdicts, event)], event.background
@@ -179,8 +187,10 @@ def brief(
         for topic, page, text in topics
     ]
     missing = failed and f"<strong>Missing, for they failed in this run:</strong> {escape(failed)}."
+    uncommitted = changed and f"<strong>Not as committed.</strong> {escape(changed)}"
+    wrong = corrected and f"<strong>Corrected:</strong> {escape(corrected)}"
     silent = "" if best(verdicts) else f"{escape(event.title)}: no report in this run judges any of its claims."
-    answer = box("answer", *paragraphs, *filter(None, (missing, escape(panel), silent)))
+    answer = box("answer", *paragraphs, *filter(None, (missing, uncommitted, wrong, escape(panel), silent)))
     if beside.html:
         answer = f'<div class="beside" style="display:flex"><div>{answer}</div><div>{beside.html}</div></div>'
     page = pd.DataFrame(topics, columns=[*BRIEF], dtype=object)
