@@ -178,8 +178,8 @@ def brief(
 
     Each topic is linked to its report. `failed` names the reports that failed in the run; `panel` describes its panel
     and any doubts about it. `changed` says which parameters and data differ from the last commit, and `corrected` what
-    earlier releases said that was wrong. Figures may be placed `beside` the answer. The first parts contain the headline, sentences
-    and verdicts as data.
+    earlier releases said that was wrong. Figures may be placed `beside` the answer. The first parts contain the
+    headline, sentences and verdicts as data.
     """
     above, topics, background = headline(verdicts, event), [*by_topic(verdicts, event)], event.background
     paragraphs = [  # what the headline says is not said again
