@@ -92,6 +92,6 @@ def test_the_data_of_an_exhibit_are_where_the_page_says():
     rows = pd.DataFrame({"year": [2020, 2021], "estimate": [1.0, 2.0]})
     drawing = plt.figure()
     drawing.data = rows
-    shown = figure(drawing, "What was sold.", title="Sales rose", source="made up", alt="Two years.")
+    shown = figure(drawing, "What was sold.", title="Sales rose", source="made up", alt="Two years.", provenance="real")
     plt.close(drawing)
     pd.testing.assert_frame_equal(eval(f"shown.{said}", {"shown": shown}), rows)
