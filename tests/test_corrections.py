@@ -8,6 +8,7 @@ from unittest import mock
 
 import pytest
 from desk import AS_OF, BRIEF_PARAMETERS, Desk, describe, sources_kept, stub_render
+from test_brief import V2
 from test_committed import EXPERIMENT
 from test_index import publish_page
 
@@ -133,7 +134,7 @@ def test_the_page_of_a_release_that_tells_corrections_is_made_again_to_the_byte(
     assert "index.html" in capsys.readouterr().out
 
 
-def test_a_correction_is_no_change_of_a_number_and_is_told_beside_an_experiment(desk):
+def test_a_correction_is_no_cause_of_a_change(desk):
     write(desk, FIRST)
     desk.write("02_second", "import pathlib; pathlib.Path(verdict_file).write_text('[]')", parameters=EXPERIMENT)
     assert work(desk) == Exit.OK
@@ -160,10 +161,13 @@ def test_the_page_escapes_what_it_tells(tmp_path):
 
 
 def test_the_brief_escapes_and_leads_what_the_run_says():
-    shown = brief.brief([], read_event("amazon_2021"), changed="a < b", corrected="c < d").html
-    assert "<strong>Not as committed.</strong> a &lt; b" in shown
-    assert "<strong>Corrected:</strong> c &lt; d" in shown
-    assert "Corrected" not in brief.brief([], read_event("amazon_2021")).html
+    event = read_event("amazon_2021")
+    for judged in ([], [V2]):
+        shown = brief.brief_table(judged, event, changed="a < b", corrected="c < d").html
+        assert "<strong>Not as committed.</strong> a &lt; b" in shown
+        assert "<strong>Corrected:</strong> c &lt; d" in shown
+        assert shown.index("committed") < shown.index("Corrected")
+        assert "Corrected" not in brief.brief_table(judged, event).html
 
 
 # The corrections of the project
