@@ -405,7 +405,7 @@ def _work_brief(run: Run, brief: Job) -> None:
     stood = before.parameters if before else {}
     as_before = _with(brief, **_known(brief, **{name: str(stood.get(name, "")) for name in ("since", "corrected")}))
     if run.made or run.why(as_before, publish.fingerprint(as_before, run.common, read)):
-        since = diff.line(run.changes) if run.changes and "since" in brief.parameters else ""
+        since = diff.line(run.changes) if "since" in brief.parameters and run.changes else ""
         corrected = corrections.line(corrections.shown(run.corrections, run.told))
         brief = _with(brief, **_known(brief, since=since, corrected=corrected))
     else:  # what only tells of the release before is no reason to make the brief again
