@@ -68,6 +68,9 @@ def run(
     jobs: Annotated[int | None, Option(min=1, metavar="N", help="Notebooks at a time; default: one per core.")] = None,
     timeout: Annotated[float, Option(min=1, max=1e6, metavar="S", help="Seconds per notebook.")] = kernels.TIMEOUT,
     force: Annotated[bool, Option("--force", help="Also make unchanged reports.")] = False,
+    accept: Annotated[
+        bool, Option("--accept-changes", help="Publish parameters and data that differ from the last commit.")
+    ] = False,
     given: Values = None,
     panel: Panel = None,
     map_: Map = None,
@@ -83,7 +86,7 @@ def run(
     if due and (names or panel is not None):
         raise DesignError("Option --due applies to the whole schedule; drop it, or drop the names and --panel.")
     own, day = _own_panel(panel, map_, event), as_of or schedule.today()
-    request = Request(day, names or (), _given(given), out, jobs, timeout, force, dry, own)
+    request = Request(day, names or (), _given(given), out, jobs, timeout, force, dry, own, accept)
     raise typer.Exit(scheduled.work(HERE.get(), request, due=due, as_json=as_json))
 
 

@@ -20,7 +20,8 @@ FILE = "changes.json"  # in a release
 ESTIMATES = ".estimates.csv"
 JUDGED, TEXTS = ("word", "confidence", "grade", "margin", "claimed"), ("statement", "why", "change")  # of verdicts
 NUMBERS = ("estimate", "conf_low", "conf_high")
-SET_BY_RUN = {"as_of", "verdict_file", "verdict_folder", "since"}  # parameters that change no number by themselves
+# parameters that change no number by themselves
+SET_BY_RUN = {"as_of", "verdict_file", "verdict_folder", "since", "changed", "corrected"}
 UNDER = ("code", "layout", "words", "versions")
 MOST = 12  # lines under one heading at most
 

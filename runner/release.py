@@ -83,6 +83,9 @@ class Manifest(BaseModel):
     reports: Annotated[dict[str, Entry], AfterValidator(_in_order)]
     made: list[str] = []  # reports that its run made
     failed: list[str] = []  # and those that it could not make
+    uncommitted: list[str] = []  # parameters and data that differ from the last commit: see `runner.committed`
+    corrections: dict[str, int] = {}  # by correction: how many releases have told it, this one included
+    corrected: list[str] = []  # the corrections that it tells, in sentences
 
 
 @dataclass(frozen=True)
@@ -230,6 +233,14 @@ def panel(out: Path) -> str | None:
         with suppress(ReportError):
             return read(out / name).manifest.panel
     return None
+
+
+def corrections(out: Path, as_of: str) -> dict[str, int]:
+    """Return how many releases have told each correction, from the newest readable manifest up to a date."""
+    for name in reversed(names(out, as_of)):
+        with suppress(ReportError):
+            return read(out / name).manifest.corrections
+    return {}
 
 
 # Before and after a run

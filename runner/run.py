@@ -18,7 +18,23 @@ from typing import TYPE_CHECKING, Any, cast
 from analysis import parameters, provenance
 from analysis.errors import DesignError
 from analysis.provenance import ANNEX
-from runner import Exit, Outcome, ReportError, Said, State, diff, disk_full, pdf, publish, release, schedule, site
+from runner import (
+    Exit,
+    Outcome,
+    ReportError,
+    Said,
+    State,
+    committed,
+    corrections,
+    diff,
+    disk_full,
+    pdf,
+    publish,
+    release,
+    schedule,
+    site,
+)
+from runner.corrections import Correction
 from runner.diff import Changes
 from runner.kernels import TIMEOUT, Kernels, interruptible
 from runner.publish import Verdict, Verdicts
@@ -27,6 +43,10 @@ from runner.schedule import PANEL, Job
 
 if TYPE_CHECKING:
     from analysis.study import Study
+
+
+COMMIT = "commit"  # key of the failure that parameters or data are not those of the last commit
+UNKNOWN = "Whether parameters and data are those of the last commit is not known, as git could not be asked"
 
 
 @dataclass(frozen=True)
@@ -53,6 +73,8 @@ class Request:
         Whether only to say what would be made, and why.
     panel : mapping or None
         As from `schedule.own_panel`, to make the reports on that panel instead of the schedule's.
+    accept : bool
+        Whether parameters and data that differ from the last commit may be published.
     """
 
     as_of: str
@@ -64,6 +86,7 @@ class Request:
     force: bool = False
     dry: bool = False
     panel: Mapping[str, str] | None = None
+    accept: bool = False
 
 
 @dataclass
@@ -81,6 +104,10 @@ class Run:
     panel_is: str  # description of the panel
     common: Mapping[str, Any]  # `publish.inputs`, and `beside`: the report that others refer to, by number
     fresh: str = "new"  # why to make a report that cannot be carried over
+    uncommitted: Sequence[str] = ()  # what differs from the last commit: see `committed.uncommitted`
+    held: str = ""  # why it makes no release, if it makes anything
+    corrections: Sequence[Correction] = ()  # of what earlier releases said
+    told: Mapping[str, int] = field(default_factory=dict)  # how many releases have told each correction
     entries: dict[str, Entry] = field(default_factory=dict)  # entries of the manifest, by report, as all below
     verdicts: dict[str, list[Verdict]] = field(default_factory=dict)
     made: list[str] = field(default_factory=list)
@@ -148,6 +175,7 @@ def reports(root: Path, request: Request, due: Callable[[Job, Release], str] | N
     pdf.refuse_incomplete()
     scheduled, chosen, study = _planned(root, request, out)
     lies = publish.digest_of(request.panel["panel_path"]) if request.panel else ""
+    notes = [Said(said=study.speaks)] if study and study.speaks else []
     with _held(out, request.dry) as (stage, sockets):
         ahead = release.after(out, schedule.today())
         standing, damage = release.standing(out, as_of, site.known(out))
@@ -166,24 +194,24 @@ def reports(root: Path, request: Request, due: Callable[[Job, Release], str] | N
             stood = standing.manifest.reports
             whys = {job.name: due(job, standing) if job.name in stood else "new" for job in scheduled}
             if not (chosen := {report: why for report, why in whys.items() if why}):
-                states = {report: State(state="not due", as_of=entry.as_of) for report, entry in stood.items()}
-                same = Outcome(outcome="unchanged", as_of=as_of, reports=states, failures=ahead, out=out)
-                return same.model_copy(update=dict.fromkeys(("release", "previous"), standing.folder.name))
+                return _not_due(standing, as_of).model_copy(update={"failures": ahead, "out": out})
             chosen |= {job.name: "reads the others" for job in scheduled if job.is_brief}
         before = _sources(root, jobs)
         common = {part: files for part, files in before.items() if part not in ("notebooks", "files")}
         common["beside"] = schedule.beside(scheduled)
         about = (lies, study.caveats if study else "", common, "the release before is damaged" if damage else "new")
         run = Run(root, request, stage, sockets, jobs, chosen, standing, *about)
+        publishes = bool(due) or out.resolve() == (root / plan.publish).resolve()
+        notes += _look_back(run, out, publishes=publishes, only_named=only_named)
         if request.dry:
-            whys = {job.name: run.why(job, publish.fingerprint(job, common)) for job in jobs if not job.is_brief}
-            states = {report: State(state="to make" if why else "unchanged", why=why) for report, why in whys.items()}
-            return Outcome(outcome="planned", as_of=as_of, reports=states, failures=ahead, out=out)
+            return _would(run).model_copy(update={"failures": ahead, "out": out})
         _work(run, [job for job in jobs if not job.is_brief])
         if plan.carry_failed:
             run.carry_failed()
         for brief in (job for job in jobs if job.is_brief):
             _work_brief(run, brief)
+        if run.held and run.made:
+            run.failures[COMMIT] = ReportError(run.held, Exit.REFUSED)
         now = _sources(root, jobs) if run.made or run.failures else before
         if changed := [f"{part}: {name}" for part, was in before.items() for name in publish.unlike(was, now[part])]:
             # the reports would mix both states
@@ -193,8 +221,41 @@ def reports(root: Path, request: Request, due: Callable[[Job, Release], str] | N
         except OSError as error:
             run.failures["disk"], name = _failure("Publishing", error), ""
     ended = _ended(run, name, only_named)
-    wrong, notes = [*ended.failures, *ahead], [Said(said=study.speaks)] if study and study.speaks else []
-    return ended.model_copy(update={"out": out, "failures": wrong, "notes": notes})
+    return ended.model_copy(update={"out": out, "failures": [*ended.failures, *ahead], "notes": notes})
+
+
+def _look_back(run: Run, out: Path, *, publishes: bool, only_named: bool) -> list[Said]:
+    """Record corrections and what differs from the last commit in a run, and return what to say of the comparison.
+
+    Nothing is compared if the run does not publish for readers of the project: on a panel of one's own, with parameters
+    of the moment, or elsewhere without being scheduled.
+    """
+    if run.request.panel:
+        return []
+    run.corrections, run.told = corrections.read(run.root), release.corrections(out, run.request.as_of)
+    if run.request.given or not publishes:
+        return []
+    run.uncommitted, unknown = committed.uncommitted(run.root, [job.notebook for job in run.jobs])
+    if run.uncommitted and not run.request.accept and not only_named:
+        run.held = committed.refusal(run.uncommitted)
+    return [Said(said=f"{UNKNOWN}: {unknown}.")] if unknown else []
+
+
+def _not_due(standing: Release, as_of: str) -> Outcome:
+    """Return the outcome of a run in which nothing is due."""
+    reports = standing.manifest.reports
+    states = {name: State(state="not due", as_of=entry.as_of) for name, entry in reports.items()}
+    name = standing.folder.name
+    return Outcome(outcome="unchanged", as_of=as_of, reports=states, release=name, previous=name)
+
+
+def _would(run: Run) -> Outcome:
+    """Return the outcome of a dry run: what would be made, and why."""
+    inputs = [job for job in run.jobs if not job.is_brief]
+    whys = {job.name: run.why(job, publish.fingerprint(job, run.common)) for job in inputs}
+    states = {report: State(state="to make" if why else "unchanged", why=why) for report, why in whys.items()}
+    notes = [Said(said=run.held)] if run.held and any(whys.values()) else []
+    return Outcome(outcome="planned", as_of=run.request.as_of, reports=states, notes=notes)
 
 
 @contextmanager
@@ -278,8 +339,7 @@ def _planned(root: Path, request: Request, out: Path) -> tuple[list[Job], dict[s
     jobs, panel, given, as_of = schedule.read(root), request.panel, request.given, request.as_of
     if panel:
         jobs = schedule.on_panel(jobs, panel, given)
-    chosen = schedule.settled(schedule.select(jobs, request.names), given, as_of)  # each parameter is known to some job
-    jobs = schedule.settled(jobs, given, as_of)
+    chosen, jobs = _settled(jobs, request)
     if (panel or given) and out.resolve() == (root / schedule.load(root).publish).resolve():
         what = "Reports on a panel" if panel else "Option -p"
         raise DesignError(f"{what}: {out} is for the scheduled reports; choose another folder with --out DIR.")
@@ -295,6 +355,21 @@ def _planned(root: Path, request: Request, out: Path) -> tuple[list[Job], dict[s
     study.design.sample(study.panel)  # raises if the panel lacks the firms that the reports compare
     chosen, jobs = (schedule.named(some, study.market, jobs) for some in (chosen, jobs))
     return jobs, dict.fromkeys((job.name for job in chosen), "asked for"), study
+
+
+def _settled(jobs: list[Job], request: Request) -> tuple[list[Job], list[Job]]:
+    """Return the jobs that a request asks for, and all jobs, each with its parameters.
+
+    Parameters given with ``-p`` are those of the reports that are named, or of all if none is. The reports that the
+    brief reads keep their own if only the brief is named.
+    """
+    asked = {job.name for job in schedule.select(jobs, request.names)}
+    named = [job for job in jobs if {*request.names} & job.called] or jobs
+    settled = {job.name: job for job in schedule.settled(named, request.given, request.as_of)}
+    others = [job for job in jobs if job.name not in settled]
+    settled |= {job.name: job for job in schedule.settled(others, {}, request.as_of)}
+    every = [settled[job.name] for job in jobs]
+    return [job for job in every if job.name in asked], every
 
 
 def _work(run: Run, jobs: list[Job], read: Mapping[str, list[Verdict]] | None = None) -> None:
@@ -325,12 +400,22 @@ def _work_brief(run: Run, brief: Job) -> None:
     more = {"failed": ", ".join([*failed, *old]), "panel": run.panel_is}
     brief = _with(brief, **{name: text for name, text in more.items() if text})
     _lay_out(run, read)
-    if run.standing and "since" in brief.parameters:
-        before = run.standing.manifest.reports.get(brief.name)
-        brief = _with(brief, since=str(before.parameters.get("since", "")) if before else "")
-        if run.made or run.why(brief, publish.fingerprint(brief, run.common, read)):
-            brief = _with(brief, since=diff.line(run.changes) if run.changes else "")
+    brief = _with(brief, **_known(brief, changed=committed.sentence(run.uncommitted)))
+    before = run.standing.manifest.reports.get(brief.name) if run.standing else None
+    stood = before.parameters if before else {}
+    as_before = _with(brief, **_known(brief, **{name: str(stood.get(name, "")) for name in ("since", "corrected")}))
+    if run.made or run.why(as_before, publish.fingerprint(as_before, run.common, read)):
+        since = diff.line(run.changes) if "since" in brief.parameters and run.changes else ""
+        corrected = corrections.line(corrections.shown(run.corrections, run.told))
+        brief = _with(brief, **_known(brief, since=since, corrected=corrected))
+    else:  # what only tells of the release before is no reason to make the brief again
+        brief = as_before
     _work(run, [brief], read)
+
+
+def _known(job: Job, **parameters: str) -> dict[str, str]:
+    """Return those of the given parameters that the notebook of a job has."""
+    return {name: text for name, text in parameters.items() if name in job.parameters}
 
 
 def _with(job: Job, **parameters: str) -> Job:
@@ -417,7 +502,9 @@ def _manifest(run: Run, name: str) -> Manifest:
     of: dict[str, Any] = {"release": name, "as_of": run.request.as_of, "panel": run.panel, "panel_is": run.panel_is}
     before = (run.standing.folder.name, run.standing.digest) if run.standing else ("", "")
     of |= {"previous": before[0], "previous_sha256": before[1]}
-    of |= {"made": sorted(run.made), "failed": sorted([*run.failures, *run.stale])}
+    of |= {"made": sorted(run.made), "failed": sorted({*run.failures, *run.stale} - {COMMIT})}
+    of |= {"uncommitted": [*run.uncommitted], "corrections": corrections.counted(run.corrections, run.told)}
+    of["corrected"] = [each.said_in_full for each in corrections.shown(run.corrections, run.told)]
     inputs = {part: files for part, files in run.common.items() if part != "beside"}
     reports = {job.name: run.entries[job.name] for job in run.jobs if job.name in run.entries}
     return Manifest(**of, commit=provenance.commit(), inputs=inputs, files={}, reports=reports)

@@ -53,3 +53,18 @@ def no_kernels(monkeypatch):
     """Whatever would start a kernel fails."""
     monkeypatch.setitem(sys.modules, "papermill", None)
     monkeypatch.setitem(sys.modules, "jupyter_client.manager", None)
+
+
+def pytest_terminal_summary(terminalreporter):
+    """Say at the end what was skipped and why, by reason; `-rs` would give a line for each file and line."""
+    reasons = {}
+    for report in terminalreporter.stats.get("skipped", []):
+        file, _, why = report.longrepr
+        reasons.setdefault(why.removeprefix("Skipped: "), []).append(os.path.basename(file))
+    if reasons:
+        count = sum(map(len, reasons.values()))
+        terminalreporter.section(f"NOT TESTED HERE: {count} skipped", yellow=True, bold=True)
+        for why, files in sorted(reasons.items()):
+            terminalreporter.write_line(f"{len(files)} in {', '.join(sorted(set(files)))}: {why}")
+    if terminalreporter.config.option.markexpr == "not slow":
+        terminalreporter.write_line("Tests marked slow were left out; `make test-all` runs them too.")

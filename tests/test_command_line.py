@@ -94,9 +94,10 @@ def test_a_file_system_that_fails_or_is_full_ends_without_a_traceback(desk, caps
 def test_options_reach_the_runner(desk, monkeypatch, tmp_path):
     asked = recorded(monkeypatch)
     line = f"run 01 02 -p count=3 -p note=a=b --as-of {AS_OF} --out {tmp_path} --jobs 3 --timeout 9 --force --dry-run"
+    line += " --accept-changes"
     assert command_line.main(line.split(), desk.root) == 0
     of = {"names": ["01", "02"], "given": {"count": "3", "note": "a=b"}, "as_of": AS_OF, "out": tmp_path, "workers": 3}
-    assert asked == {**of, "timeout": 9.0, "force": True, "dry": True, "panel": None, "due": None}
+    assert asked == {**of, "timeout": 9.0, "force": True, "dry": True, "accept": True, "panel": None, "due": None}
 
 
 def test_a_panel_with_its_map_and_event_reaches_the_runner(desk, monkeypatch):

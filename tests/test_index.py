@@ -89,7 +89,7 @@ def publish_page(
         entries[name]["made"] = sorted([f"{name}.ipynb", f"{name}.pdf", *files])
         entries[name]["parameters"] = {"as_of": AS_OF, "event": event}
     manifest = {"release": AS_OF, "as_of": AS_OF, "commit": "0" * 40, "panel_is": "", "reports": entries}
-    manifest |= {"made": [*entries], "failed": [], **known}
+    manifest |= {"made": [*entries], "failed": [], "uncommitted": [], "corrected": [], **known}
     manifest["inputs"] = {"versions": {"python": "3.11"}}
     publish.write_json(folder / "manifest.json", manifest)
     publish.write_json(folder / "verdicts.json", found)

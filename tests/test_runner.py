@@ -13,7 +13,19 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from desk import AS_OF, PARAMETERS, VINTAGE, WRITE_VERDICTS, contents, describe, full_disk, published_once, sources_kept
+from desk import (
+    AS_OF,
+    BRIEF_PARAMETERS,
+    PARAMETERS,
+    READ_VERDICTS,
+    VINTAGE,
+    WRITE_VERDICTS,
+    contents,
+    describe,
+    full_disk,
+    published_once,
+    sources_kept,
+)
 
 from analysis import provenance
 from analysis.errors import DesignError
@@ -426,6 +438,37 @@ def test_a_parameter_goes_to_the_reports_that_know_it(desk):
     assert jobs["01_first"].parameters["count"] == 4
     with pytest.raises(DesignError, match="Parameter lag does not exist"):
         schedule.settled([jobs["01_first"]], {"lag": "2"}, AS_OF)
+
+
+ONE_VALUE = PARAMETERS.replace("allowed 1 to 9", "allowed 1 | 3")
+
+
+def test_a_parameter_goes_to_the_reports_that_are_named_and_others_keep_their_own(quick, tmp_path):
+    quick.write("02_second", WRITE_VERDICTS, parameters=ONE_VALUE)  # which would refuse 5
+
+    def counts(*names):
+        out = tmp_path / "-".join(["with", *names])
+        assert quick.run(out=out) == Exit.OK
+        assert quick.run(*names, given={"count": "5"}, out=out) == Exit.OK
+        entries = json.loads((out / "latest" / "manifest.json").read_bytes())["reports"]
+        return [entries[name]["parameters"]["count"] for name in ("01_first", "02_second")]
+
+    assert counts("01") == [5, 3]
+    with pytest.raises(DesignError, match="Report 02_second: Parameter count: found '5'"):
+        counts()
+    with pytest.raises(DesignError, match="Report 02_second: Parameter count: found '5'"):
+        counts("01", "02")
+
+
+def test_a_parameter_of_the_brief_goes_to_the_brief_and_not_to_what_it_reads(quick, tmp_path):
+    quick.write("00_brief", READ_VERDICTS, parameters=BRIEF_PARAMETERS + "count: int = 1  # of lines; allowed 1 to 9\n")
+    assert quick.run("00", given={"count": "5"}, out=tmp_path / "mine") == Exit.OK
+    entries = json.loads((tmp_path / "mine" / "draft" / "manifest.json").read_bytes())["reports"]
+    assert {name: entry["parameters"]["count"] for name, entry in entries.items()} == {
+        "01_first": 4,
+        "02_second": 3,
+        "00_brief": 5,
+    }
 
 
 def test_a_notebook_without_the_runners_parameters_is_refused(desk, no_kernels):

@@ -192,10 +192,13 @@ def brief(
     return Block(box("headline", f"<strong>{escape(above)}</strong>") + lead + answer, above, parts)
 
 
-def brief_table(verdicts: Sequence[Verdict], event: Event, *, since: str = "") -> Block:
+def brief_table(
+    verdicts: Sequence[Verdict], event: Event, *, since: str = "", changed: str = "", corrected: str = ""
+) -> Block:
     """Return the table of testable claims, with at most `MOST` rows, and the lines below it.
 
-    The last line lists changes `since` the previous release.
+    The first lines say which parameters and data `changed` since the last commit, and what is `corrected` of what
+    earlier releases said. The last line lists changes `since` the previous release.
 
     The verdicts come from the best data (:func:`analysis.evidence.verdicts.best`). Results of an unrepresentative panel
     on totals follow, without a verdict.
@@ -203,8 +206,11 @@ def brief_table(verdicts: Sequence[Verdict], event: Event, *, since: str = "") -
     spoken = best(verdicts)
     if simulated := not spoken and all(verdict.simulated for verdict in verdicts):
         spoken = [verdict for by_name in apart(verdicts).values() for verdict in by_name.values()]
+    of_the_run = {"Not as committed.": changed, "Corrected:": corrected}
+    of_the_run = {lead: text for lead, text in of_the_run.items() if text}
     if not verdicts:
-        return say("No report of this run judges a claim: the event names none that these data could bear on.")
+        none = say("No report of this run judges a claim: the event names none that these data could bear on.")
+        return none + _small(of_the_run) if of_the_run else none
     order, public = {name: row for row, name in enumerate(phrases().rows)}, elsewhere(verdicts)
     rank = {verdict.name: order.get(question(verdict, event), len(order)) for verdict in spoken}
     named = [one for one in spoken if one.word != NOT_TESTABLE or rank[one.name] < MOST]
@@ -219,11 +225,16 @@ def brief_table(verdicts: Sequence[Verdict], event: Event, *, since: str = "") -
     frame = pd.DataFrame(columns, dtype=object)  # text columns would lose the type of labels
     look, source = "simulated" if simulated else "real", "the reports that the first column leads to"
     shown_table = table(frame, caption, source=source, provenance=look) if shown else NOTHING
-    lines, where = _below(verdicts, spoken, shown, event), f"Data and code: {link('annex', ANNEX)}."
-    below = [f"<strong>{escape(lead)}</strong> {escape(text)}" for lead, text in lines.items()]
+    lines, where = of_the_run | _below(verdicts, spoken, shown, event), f"Data and code: {link('annex', ANNEX)}."
     rule = f"{phrases().rule} {where}" if shown else ""
-    small = box("small", *below, *filter(None, (rule, escape(since))))
-    return shown_table + Block(small, " ".join([*chain(*lines.items()), since]).strip())
+    return shown_table + _small(lines, rule, since)
+
+
+def _small(lines: Mapping[str, str], rule: str = "", since: str = "") -> Block:
+    """Return lines in small type, each with its lead, then a rule, which is HTML, and what moved."""
+    led = [f"<strong>{escape(lead)}</strong> {escape(text)}" for lead, text in lines.items()]
+    small = box("small", *led, *filter(None, (rule, escape(since))))
+    return Block(small, " ".join([*chain(*lines.items()), since]).strip())
 
 
 def _claim(verdict: Verdict) -> Label:
