@@ -49,8 +49,8 @@ def read_panel(
     Parameters
     ----------
     path : str or Path
-        A file, or all whose names fit a pattern such as ``2021-*.csv``: ``.csv``, ``.csv.gz``, ``.tsv``, ``.parquet``,
-        ``.xlsx`` or ``.dta``; rows and columns in any order. Rows
+        A file or, if no file has that name, all whose names fit a pattern such as ``2021-*.csv``: ``.csv``,
+        ``.csv.gz``, ``.tsv``, ``.parquet``, ``.xlsx`` or ``.dta``; rows and columns in any order. Rows
         of accounts, of sites of one platform and of days or weeks are added up to the firm, platform and month; the sum
         is missing if any part has a row without sales. A renamed account belongs to the firm of its first id, and has
         that firm's brand group, origin and category.
@@ -125,7 +125,7 @@ def build_panel(
     Parameters
     ----------
     paths : sequence of Path
-        Files, which are read as one; names may contain ``*``.
+        Files, which are read as one. If no file has a name, a ``*`` in it stands for any characters.
     map, home, platforms
         As in `read_panel`.
     out : Path
