@@ -171,7 +171,7 @@ def stopped(error: BaseException, as_of: str, out: Path) -> Outcome:
 
 def without_paths(outcome: Outcome, root: Path) -> Outcome:
     """Remove paths to the project and to the user's home folder from an outcome."""
-    places = {f"{root.absolute()}/": "", str(root.absolute()): ".", str(Path.home()): "~"}
+    places = {f"{root.absolute()}/": "", str(root.absolute()): ".", **publish.home()}
     told = outcome.model_dump(include={"reports", "changed_words", "stale", "failures", "notes"})
     clean = json.loads(publish.replaced(json.dumps(told, ensure_ascii=False), places))
     return Outcome.model_validate({**dict(outcome), **clean})
