@@ -82,7 +82,8 @@ def read_panel(
         within a firm; a firm was closed before the first month; a platform is not allowed or the home platform has no
         sales; real and simulated rows, or currencies without a rate, are mixed; rows are quarterly, or separated from
         all others by a year or more; a firm, origin or platform has two spellings; accounts were renamed in a
-        cycle; fewer than two firms have sales; or `home` contradicts the map.
+        cycle; fewer than two firms have sales; the home platform is in another unit than another platform, which has
+        more than twenty times its sales, in all and for the median firm; or `home` contradicts the map.
 
     Examples
     --------
@@ -101,6 +102,7 @@ def read_panel(
         refuse(path, *said("few firms", count=len(firms), names=", ".join(firms)))
     if not (panel.sales[:, 0] > 0).any():
         refuse(path, *said("no home sales", home=table.platforms[0], column=file.called("sales")))
+    checks.refuse_units(panel, path)
     no_dose = "" if "dose" in file.theirs else checks.unknown_doses(panel)
     warnings = [*checks.data_warnings(panel, table), *checks.rate_warnings(file.named)]
     warnings += [f"E1e cannot be estimated without a dose: {no_dose}."] if no_dose else []
