@@ -172,7 +172,7 @@ def answers(table: pd.DataFrame, presets: Collection[str] = tuple(SIZES)) -> pd.
 
 
 def unsafe(table: pd.DataFrame) -> set[str]:
-    """Return the questions, by id, of which no answer can be used: "do not use" in a preset a real panel may be like."""
+    """Return the ids of questions whose method gives no usable answer in some preset that a real panel may resemble."""
     rows = table[table["preset"].isin(plausible(None, table)) & table["id"].isin(QUESTIONS)]
     return {*rows.loc[rows["grade"] == DO_NOT_USE, "id"]}
 

@@ -36,7 +36,7 @@ from runner.schedule import number, varied
 PAGE, BELIEVE, FEED, LOG = "index.html", "believe.html", "feed.xml", "outcomes.jsonl"
 PRIVATE = {"owners"}  # not in the log, which is published
 KEPT = 400  # runs in the log, beside all releases: see `remaining`
-SHOWN = 100  # runs on the page, and entries in the feed
+SHOWN = 100  # runs on the page and in the feed
 # the machine-readable rating for the word of each verdict; between 1 and 5 is "half true"
 RATINGS = {"Supported": 5, "Contradicted": 1, "Not shown": None, "Not testable": None}
 # files of a release that do not belong to a report
@@ -237,7 +237,7 @@ def prune(out: Path, keep: int) -> list[str]:
 
 
 def record(out: Path, outcome: Outcome, at: datetime, *, keep: int | None = None) -> None:
-    """Add the outcome of a run to the log, and rewrite the page and the feed.
+    """Add the outcome of a run to the log, and rewrite the page and the feed if it is an entry in them.
 
     If another run holds the lock, the page and the feed are left to that run. A run without a release or draft adds
     nothing to a folder that has no log.
@@ -267,7 +267,8 @@ def record(out: Path, outcome: Outcome, at: datetime, *, keep: int | None = None
         _replace(out / LOG, "".join(f"{line}\n" for line in lines))
         if keep and outcome.outcome == "published":
             prune(out, keep)
-        refresh(out)
+        if is_entry(told) or not all((out / file).is_file() for file in (PAGE, FEED)):
+            refresh(out)
 
 
 def logged(out: Path) -> list[Outcome]:
@@ -302,7 +303,7 @@ def is_release(run: Outcome) -> bool:
 
 
 def is_entry(run: Outcome) -> bool:
-    """Return whether a run is an entry of the feed: one that found nothing changed is none, unless it has news."""
+    """Return whether a run is shown on the page and in the feed: an unchanged one is only if it has news."""
     return run.outcome != "unchanged" or bool(run.news)
 
 
@@ -314,17 +315,17 @@ def known(out: Path) -> dict[str, str]:
 def refresh(out: Path) -> None:
     """Rewrite an output folder's page and feed from its releases and log.
 
-    The page has the last runs, the feed the last of those that are an entry. Each file is replaced in one step.
+    Both have the last runs that are an entry. Each file is replaced in one step.
     """
     releases, runs = [*newest_first(out)], logged(out)
     published = {run.release for run in runs if run.outcome == "published"}
     runs += [_published(each) for each in releases if each.folder.name not in published]
-    runs = sorted(runs, key=lambda run: run.at)[::-1]  # runs of the same second: the last one first
+    runs = sorted(filter(is_entry, runs), key=lambda run: run.at)  # of runs of the same second, the last one is first
+    runs = runs[-SHOWN:][::-1]
     summaries = {each.folder.name: changes(each) for each in releases}
-    entries = [run for run in runs if is_entry(run)]
-    for file, template, some in ((FEED, "feed.xml.j2", entries[:SHOWN]), (PAGE, "releases.html.j2", runs[:SHOWN])):
-        updated = max((run.at for run in some), default="1970-01-01T00:00:00+00:00")
-        values = {"releases": summaries, "runs": [_item(run, summaries) for run in some], "updated": updated}
+    updated = max((run.at for run in runs), default="1970-01-01T00:00:00+00:00")
+    values = {"releases": summaries, "runs": [_item(run, summaries) for run in runs], "updated": updated}
+    for file, template in ((FEED, "feed.xml.j2"), (PAGE, "releases.html.j2")):
         _replace(out / file, rendered(template, **values, author=AUTHOR, id=_id(AUTHOR), feed=FEED))
 
 
