@@ -162,11 +162,11 @@ def replaced(text: str, names: Mapping[str, str]) -> str:
         return text
     paths = (re.escape(old) + _ENDS * (not old.endswith("/")) for old in sorted(new_of, key=len, reverse=True))
 
-    def new(match: re.Match[str]) -> str:
+    def replacement(match: re.Match[str]) -> str:
         before = text[max(0, match.start() - 20) : match.start()]
         return new_of[match[0]] if _BEFORE.search(before) else match[0]
 
-    return re.sub("|".join(paths), new, text)
+    return re.sub("|".join(paths), replacement, text)
 
 
 def open_with_answer(file: Path) -> None:
