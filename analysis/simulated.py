@@ -47,9 +47,13 @@ def closures(preset: str, *, share: bool = True) -> str:
 def market_named(preset: str, first_seed: int, markets: int = 1) -> str:
     """Return the printed name of a simulated market, or of several markets with successive seeds.
 
+    Without any, it is that of the panels in the full audit.
+
     >>> market_named("mid_3k", 1)
     'medium closures (3 per cent of Chinese sales), seed 1'
     """
+    if markets == 0:
+        return f"{closures('all')}, from the full audit"
     seeds = f"seed {first_seed}" if markets == 1 else f"seeds {first_seed} to {first_seed + markets - 1}"
     return f"{closures(preset)}, {seeds}"
 

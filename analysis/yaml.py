@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Callable, Iterator
+from functools import lru_cache
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, TypeVar, cast
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, ValidationError
 from ruamel.yaml import YAML
@@ -31,6 +32,18 @@ def load(path: Path, model: type[Model]) -> Model:
     admit(path, YAML_BYTES)
     try:
         text = path.read_text(encoding="utf-8")
+    except (OSError, ValueError) as error:
+        problem = getattr(error, "strerror", error)
+        raise DataError(
+            f"{path}: expected a YAML file in UTF-8; {problem}; correct it, or name another file."
+        ) from None
+    return cast(Model, _loaded(path, text, model))
+
+
+@lru_cache(maxsize=16)  # a run reads its schedule five times; instances are frozen
+def _loaded(path: Path, text: str, model: type[BaseModel]) -> BaseModel:
+    """Return the model of a YAML file with this text."""
+    try:
         _refuse_shape(path, text)
         content = YAML(typ="base", pure=True).load(text)
     except DataError:

@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from analysis.evidence.verdicts import DO_NOT_USE, NOT_GRADED, USABLE, WITH_BOUNDS
-from analysis.grades import judge
+from analysis.grades import judge, plausible
 from analysis.numbers import number, quantity
 from analysis.simulated import panels
 from analysis.testing import POWER
@@ -169,6 +169,12 @@ def answers(table: pd.DataFrame, presets: Collection[str] = tuple(SIZES)) -> pd.
         conf_high=100 * (share + error).clip(upper=1),
     )
     return rows.sort_values("id", key=lambda ids: ids.map([*QUESTIONS].index), kind="stable", ignore_index=True)
+
+
+def unsafe(table: pd.DataFrame) -> set[str]:
+    """Return the ids of questions whose method gives no usable answer in some preset that a real panel may resemble."""
+    rows = table[table["preset"].isin(plausible(None, table)) & table["id"].isin(QUESTIONS)]
+    return {*rows.loc[rows["grade"] == DO_NOT_USE, "id"]}
 
 
 def misled(table: pd.DataFrame) -> pd.Series:

@@ -88,7 +88,7 @@ class Outcome(BaseModel):
     """Outcome of a run.
 
     All fields except `at`, `id`, `code`, `out` and `previous` are printed and sent; `standing`, `mended` and `news`
-    follow from the log: see `runner.notices.remembered`.
+    follow from the log: see `runner.remembered.remembered`.
     """
 
     outcome: str  # published, unchanged, failed, refused, interrupted, planned (dry), or draft (named, no release yet)

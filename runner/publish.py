@@ -125,7 +125,7 @@ def make_reproducible(file: Path, job: Job, staged: str) -> None:
 
 def without_paths(file: Path, job: Job) -> None:
     """Remove local paths from a failed report's notebook."""
-    names = {**_by_name(job), str(provenance.ROOT): ".", sys.prefix: "python", str(Path.home()): "~"}
+    names = {**_by_name(job), str(provenance.ROOT): ".", sys.prefix: "python", **home()}
     file.write_text(replaced(file.read_text(encoding="utf-8"), names), encoding="utf-8")
 
 
@@ -133,16 +133,40 @@ def _by_name(job: Job) -> dict[str, str]:
     return {str(path): path.name for path in job.files}
 
 
-def replaced(text: str, names: Mapping[str, str]) -> str:
-    """Replace paths in JSON, longest first.
+def home() -> dict[str, str]:
+    """Return what to replace the user's home folder by, or nothing if there is none or it is the root of all paths."""
+    try:
+        folder = Path.home()
+    except RuntimeError:  # no HOME, and a user whom the system does not know, as in a container
+        return {}
+    return {str(folder): "~"} if folder.is_absolute() else {}
 
-    Paths are replaced both as they are and escaped as in source code.
+
+# What comes before a path that is no part of a longer one: a sign that no name of a folder ends with, the escape of a
+# line break or tab, or a colour of a traceback. Slashes may follow, as in file:///home/me.
+_BEFORE = re.compile(r"(?:^|[^\w.~/-]|\\[nrtfv]|\[[\d;]*m)/*$")
+_ENDS = r"(?!\.*[\w+@~%=#$&(\[-])"  # no sign follows that continues a name
+
+
+def replaced(text: str, names: Mapping[str, str]) -> str:
+    """Replace paths in JSON, longest first, where they are whole: /home/me is in /home/me/a, not in /home/mean.
+
+    Paths are replaced both as they are and escaped as in source code. The root of all paths stays.
     """
-    for path in sorted(names, key=len, reverse=True):
+    new_of = dict[str, str]()
+    for path in (path for path in names if path.strip("/")):
         for spelling in (path, path.encode("unicode_escape").decode()):
-            old, new = (json.dumps(spelled, ensure_ascii=False)[1:-1] for spelled in (spelling, names[path]))
-            text = text.replace(old, new)
-    return text
+            old, new = (json.dumps(each, ensure_ascii=False)[1:-1] for each in (spelling, names[path]))
+            new_of[old] = new
+    if not new_of:
+        return text
+    paths = (re.escape(old) + _ENDS * (not old.endswith("/")) for old in sorted(new_of, key=len, reverse=True))
+
+    def replacement(match: re.Match[str]) -> str:
+        before = text[max(0, match.start() - 20) : match.start()]
+        return new_of[match[0]] if _BEFORE.search(before) else match[0]
+
+    return re.sub("|".join(paths), replacement, text)
 
 
 def open_with_answer(file: Path) -> None:

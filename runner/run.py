@@ -349,6 +349,10 @@ def _planned(root: Path, request: Request, out: Path) -> tuple[list[Job], dict[s
     mine = [job.parameters for job in chosen if job.name.startswith(PANEL)]
     if not mine:
         raise DesignError("Reports on a panel: none of the named reports can use a panel; name 03 to 06, or none.")
+    if "*" in Path(panel["panel_path"]).name and not os.path.lexists(panel["panel_path"]):
+        why = f"{panel['panel_path']} stands for several files, and a release has the hash of one"
+        do = "write them to one panel with `market-impact panel`, and name that"
+        raise DesignError(f"Reports on a panel: {why}; {do}.")
     from analysis.study import Study
 
     study = Study.open(mine[0])

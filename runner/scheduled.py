@@ -16,6 +16,7 @@ from analysis import data
 from analysis.errors import DataError, DesignError
 from runner import UNSENT, Exit, Outcome, ReportError, Said, disk_full, publish, release, run, say, schedule, site
 from runner.release import Release
+from runner.remembered import remembered
 from runner.run import Request
 from runner.schedule import Job, Notice
 
@@ -77,16 +78,14 @@ def told(root: Path, outcome: Outcome, recipients: Sequence[Notice], keep: int |
     It is logged after the news is sent, so that a run that is killed meanwhile is told again, and before the other
     notices, which may copy the page and the feed. Of the releases, the newest `keep` stay.
     """
-    from runner import notices  # imports network clients
-
     jobs = list[Job]()
     with suppress(DataError, DesignError):  # a schedule that cannot be read is told as such
         jobs = schedule.read(root)
     if outcome.outcome == "published":
         outcome = outcome.model_copy(update={"manifest": release.read(outcome.folder).digest})
-    outcome = notices.remembered(outcome, site.logged(outcome.out), jobs)
+    outcome = remembered(outcome, site.logged(outcome.out), jobs)
     briefs = [outcome.folder / f"{name}.pdf" for name in outcome.reports if schedule.number(name) == "00"]
-    send = partial(notices.send, environment=dict(os.environ), root=root, brief=next(iter(briefs), None))
+    send = partial(_send, root=root, brief=next(iter(briefs), None))
     faults = send(outcome, recipients, logged=False)
     if outcome.news and len(faults) == sum(notice.on == "news" for notice in recipients):
         outcome = outcome.model_copy(update={"news": UNSENT if faults else ""})
@@ -95,6 +94,15 @@ def told(root: Path, outcome: Outcome, recipients: Sequence[Notice], keep: int |
     except OSError as error:
         faults.append(f"The page and the feed in {outcome.out.name} could not be written ({error.strerror}).")
     return outcome, faults + send(outcome, recipients, logged=True)
+
+
+def _send(outcome: Outcome, recipients: Sequence[Notice], *, root: Path, brief: Path | None, logged: bool) -> list[str]:
+    """Send notices, if there are any, and return the failures."""
+    if not recipients:
+        return []
+    from runner import notices  # imports network clients
+
+    return notices.send(outcome, recipients, environment=dict(os.environ), root=root, brief=brief, logged=logged)
 
 
 @contextmanager
@@ -171,7 +179,7 @@ def stopped(error: BaseException, as_of: str, out: Path) -> Outcome:
 
 def without_paths(outcome: Outcome, root: Path) -> Outcome:
     """Remove paths to the project and to the user's home folder from an outcome."""
-    places = {f"{root.absolute()}/": "", str(root.absolute()): ".", str(Path.home()): "~"}
+    places = {f"{root.absolute()}/": "", str(root.absolute()): ".", **publish.home()}
     told = outcome.model_dump(include={"reports", "changed_words", "stale", "failures", "notes"})
     clean = json.loads(publish.replaced(json.dumps(told, ensure_ascii=False), places))
     return Outcome.model_validate({**dict(outcome), **clean})

@@ -35,7 +35,8 @@ from runner.schedule import number, varied
 
 PAGE, BELIEVE, FEED, LOG = "index.html", "believe.html", "feed.xml", "outcomes.jsonl"
 PRIVATE = {"owners"}  # not in the log, which is published
-KEPT, SHOWN = 400, 100  # number of outcomes in the log, and in the feed and the page
+KEPT = 400  # runs in the log, beside all releases: see `remaining`
+SHOWN = 100  # runs on the page and in the feed
 # the machine-readable rating for the word of each verdict; between 1 and 5 is "half true"
 RATINGS = {"Supported": 5, "Contradicted": 1, "Not shown": None, "Not testable": None}
 # files of a release that do not belong to a report
@@ -236,7 +237,7 @@ def prune(out: Path, keep: int) -> list[str]:
 
 
 def record(out: Path, outcome: Outcome, at: datetime, *, keep: int | None = None) -> None:
-    """Add the outcome of a run to the log, and rewrite the page and the feed.
+    """Add the outcome of a run to the log, and rewrite the page and the feed if it is an entry in them.
 
     If another run holds the lock, the page and the feed are left to that run. A run without a release or draft adds
     nothing to a folder that has no log.
@@ -253,8 +254,8 @@ def record(out: Path, outcome: Outcome, at: datetime, *, keep: int | None = None
     """
     if not (outcome.release or outcome.draft or (out / LOG).is_file()):
         return
-    lines = {part: [*map(shortened, getattr(outcome, part))] for part in ("failures", "notes")}
-    told = outcome.model_copy(update={**lines, "at": at.isoformat(timespec="seconds"), "id": uuid.uuid4().urn})
+    short = {part: [*map(shortened, getattr(outcome, part))] for part in ("failures", "notes")}
+    told = outcome.model_copy(update={**short, "at": at.isoformat(timespec="seconds"), "id": uuid.uuid4().urn})
     line = told.model_dump_json(exclude=PRIVATE)
     descriptor = os.open(out / LOG, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK, 0o644)
     try:
@@ -262,10 +263,12 @@ def record(out: Path, outcome: Outcome, at: datetime, *, keep: int | None = None
     finally:
         os.close(descriptor)
     with suppress(ReportError), release.locked(out):
-        _replace(out / LOG, "".join(f"{each.model_dump_json(exclude=PRIVATE)}\n" for each in logged(out)[-KEPT:]))
+        lines = (each.model_dump_json(exclude=PRIVATE) for each in remaining(logged(out)))
+        _replace(out / LOG, "".join(f"{line}\n" for line in lines))
         if keep and outcome.outcome == "published":
             prune(out, keep)
-        refresh(out)
+        if is_entry(told) or not all((out / file).is_file() for file in (PAGE, FEED)):
+            refresh(out)
 
 
 def logged(out: Path) -> list[Outcome]:
@@ -282,6 +285,28 @@ def logged(out: Path) -> list[Outcome]:
     return [outcome for outcome in outcomes if outcome.at]
 
 
+def remaining(runs: Sequence[Outcome]) -> list[Outcome]:
+    """Return the runs that stay in the log, oldest first: all that published a release, and the last ones of the rest.
+
+    With the hash of each release, a replaced one is told however old it is. Of other runs, the last `KEPT` stay, and of
+    those before them the last `KEPT` that had something to tell, since later runs look up what was told before.
+    """
+    before, last = runs[:-KEPT], runs[-KEPT:]
+    telling = [run.id for run in before if not is_release(run) and is_entry(run)]
+    kept = {*telling[-KEPT:]}
+    return [*(run for run in before if is_release(run) or run.id in kept), *last]
+
+
+def is_release(run: Outcome) -> bool:
+    """Return whether a run published a release."""
+    return run.outcome == "published" or bool(run.manifest)
+
+
+def is_entry(run: Outcome) -> bool:
+    """Return whether a run is shown on the page and in the feed: an unchanged one is only if it has news."""
+    return run.outcome != "unchanged" or bool(run.news)
+
+
 def known(out: Path) -> dict[str, str]:
     """Return the hash of each release's manifest from the log."""
     return {run.release: run.manifest for run in logged(out) if run.manifest}
@@ -290,12 +315,13 @@ def known(out: Path) -> dict[str, str]:
 def refresh(out: Path) -> None:
     """Rewrite an output folder's page and feed from its releases and log.
 
-    Each file is replaced in one step.
+    Both have the last runs that are an entry. Each file is replaced in one step.
     """
     releases, runs = [*newest_first(out)], logged(out)
     published = {run.release for run in runs if run.outcome == "published"}
     runs += [_published(each) for each in releases if each.folder.name not in published]
-    runs = sorted(runs, key=lambda run: run.at)[-SHOWN:][::-1]  # runs of the same second: the last one first
+    runs = sorted(filter(is_entry, runs), key=lambda run: run.at)  # of runs of the same second, the last one is first
+    runs = runs[-SHOWN:][::-1]
     summaries = {each.folder.name: changes(each) for each in releases}
     updated = max((run.at for run in runs), default="1970-01-01T00:00:00+00:00")
     values = {"releases": summaries, "runs": [_item(run, summaries) for run in runs], "updated": updated}

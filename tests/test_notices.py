@@ -20,6 +20,7 @@ from aiosmtpd.smtp import AuthResult
 from desk import SOURCES, cases
 
 from runner import Outcome, Said, notices, scheduled
+from runner.remembered import remembered
 from runner.schedule import Job, Notice, Plan
 
 READ, FAILED = SOURCES["read_outcome"], SOURCES["failed_outcome"]
@@ -72,7 +73,7 @@ def test_what_matters_is_told_once_to_those_whose_report_it_is(case):
         true = {"news": row.get("news", "")}
         true |= {part: row.get(part, []) for part in ("standing", "mended", "changed_words")}
         given = {part: value for part, value in row.items() if part not in (*true, "turned")}
-        told = notices.remembered(ran(**given, changed_words=row.get("turned", [])), log, jobs)
+        told = remembered(ran(**given, changed_words=row.get("turned", [])), log, jobs)
         told = told.model_copy(update={"news": true["news"]}) if true["news"] == "unsent" else told
         said = {part: [each.said for each in getattr(told, part)] for part in true if part != "news"}
         assert said | {"news": told.news} == true

@@ -413,7 +413,8 @@ class Quarter(RuleBasedStateMachine):
         self.known += [(as_of, line.partition(",")[0]) for line in true.stale if self.logged]
         where, day = printed["release"] or printed["draft"], printed["as_of"]
         of = [where] if where.startswith(day) else [where, f"as of {day}"]
-        self.feed[f"{printed['outcome'].capitalize()}: {', '.join(filter(None, of))}"] += self.logged
+        is_entry = printed["outcome"] != "unchanged" or bool(printed["news"])
+        self.feed[f"{printed['outcome'].capitalize()}: {', '.join(filter(None, of))}"] += self.logged and is_entry
         if self.logged:
             assert titles(self.out) == +self.feed
 

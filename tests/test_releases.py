@@ -2,14 +2,14 @@
 
 import json
 import os
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta
 from xml.etree import ElementTree
 
 import pytest
 from pages import Page
 from releases import REPORT, make
 
-from runner import Outcome, release, site
+from runner import Outcome, publish, release, site, verify
 from runner.release import LATEST, MANIFEST
 
 AT = datetime(2026, 11, 26, 6, 0, tzinfo=UTC)
@@ -70,9 +70,9 @@ def test_outcomes_can_be_read_from_the_feed_alone(tmp_path):
 
 def test_of_two_runs_in_one_second_the_last_is_the_first_entry(tmp_path):
     make(tmp_path)
-    for what in ("published", "unchanged", "refused"):
+    for what in ("published", "failed", "refused"):
         site.record(tmp_path, outcome(what), AT)
-    assert [text(one, "title").partition(":")[0] for one in entries(tmp_path)] == ["Refused", "Unchanged", "Published"]
+    assert [text(one, "title").partition(":")[0] for one in entries(tmp_path)] == ["Refused", "Failed", "Published"]
 
 
 def test_an_entry_of_a_release_says_what_moved_and_keeps_its_id_when_the_release_is_gone(tmp_path):
@@ -118,18 +118,77 @@ def test_folders_of_the_machine_are_not_published(tmp_path):
 def test_what_came_to_nothing_leaves_nothing_where_no_run_was_recorded(tmp_path, what):
     site.record(tmp_path, outcome(what, release=""), AT)
     assert not [*tmp_path.iterdir()]
-    site.record(tmp_path, outcome("unchanged"), AT)
+    site.record(tmp_path, outcome("draft"), AT)
     site.record(tmp_path, outcome("refused"), AT)
     assert len(entries(tmp_path)) == 2
 
 
 def test_a_run_that_is_locked_out_is_recorded_and_the_other_one_writes_the_feed(tmp_path):
-    site.record(tmp_path, outcome("unchanged"), AT)
+    site.record(tmp_path, outcome("failed"), AT)
     with release.locked(tmp_path):
         site.record(tmp_path, outcome("refused"), AT.replace(hour=7))
         assert len(entries(tmp_path)) == 1
-    site.record(tmp_path, outcome("unchanged"), AT.replace(hour=8))
+    site.record(tmp_path, outcome("failed"), AT.replace(hour=8))
     assert len(entries(tmp_path)) == 3
+
+
+def runs_after(out, count, **known):
+    """Record runs that found nothing changed: but for the last one, in the log alone, since pages take time."""
+    with (out / site.LOG).open("a") as log:
+        for hour in range(count - 1):
+            run = outcome("unchanged", at=(AT + timedelta(hours=hour)).isoformat(), id=f"urn:{hour}", **known)
+            log.write(run.model_dump_json() + "\n")
+    site.record(out, outcome("unchanged", **known), AT + timedelta(hours=count))
+
+
+def replaced_with_its_manifest(found):
+    """Replace a PDF of a release, and its hash in the manifest."""
+    (found.folder / f"{REPORT}.pdf").write_bytes(b"%PDF-1.7 forged\n%%EOF\n")
+    content = json.loads((found.folder / MANIFEST).read_text())
+    publish.write_json(found.folder / MANIFEST, content | {"files": release.hashes(found.folder)})
+    return release.read(found.folder)
+
+
+@pytest.mark.parametrize("count", [1, 500, 1500])
+def test_a_replaced_release_is_told_however_many_runs_ago_it_was_published(tmp_path, count):
+    found = make(tmp_path)
+    site.record(tmp_path, outcome(manifest=found.digest), AT - timedelta(days=1))
+    runs_after(tmp_path, count)
+    assert site.known(tmp_path) == {found.folder.name: found.digest}
+    assert len(site.logged(tmp_path)) <= site.KEPT + 1
+    forged = replaced_with_its_manifest(found)
+    assert f"{MANIFEST}: its hash is not the one in {site.LOG}" in [*verify.faults(forged)]
+    standing, damage = release.standing(tmp_path, "2026-11-26", site.known(tmp_path))
+    assert (standing, "is not the one that its run logged" in damage) == (None, True)
+
+
+def test_every_release_stays_in_the_log_also_those_that_are_gone(tmp_path):
+    names = [f"{date(2024, 1, 1) + timedelta(days=day)}" for day in range(600)]
+    with (tmp_path / site.LOG).open("w") as log:
+        for name in names:
+            log.write(outcome(release=name, manifest=f"{name}#", at=f"{name}T06:00:00+00:00").model_dump_json() + "\n")
+    runs_after(tmp_path, 900)
+    assert site.known(tmp_path) == {name: f"{name}#" for name in names}
+
+
+def test_a_run_that_found_nothing_changed_is_an_entry_only_with_news(tmp_path):
+    found = make(tmp_path)
+    site.record(tmp_path, outcome(manifest=found.digest), AT - timedelta(days=1))
+    feed = (tmp_path / site.FEED).read_bytes()
+    runs_after(tmp_path, 150)
+    assert (tmp_path / site.FEED).read_bytes() == feed
+    site.record(
+        tmp_path, outcome("unchanged", news="news", stale=["05: a.csv is dated 2020-01-01"]), AT.replace(hour=7)
+    )
+    assert [text(one, "title").partition(":")[0] for one in entries(tmp_path)] == ["Unchanged", "Published"]
+
+
+def test_what_was_told_stays_in_the_log_while_nothing_changes(tmp_path):
+    site.record(tmp_path, outcome(), AT - timedelta(days=2))
+    told = outcome("unchanged", news="news", stale=["05: a.csv is dated 2020-01-01"])
+    site.record(tmp_path, told, AT - timedelta(days=1))
+    runs_after(tmp_path, 600)
+    assert [each.said for run in site.logged(tmp_path) for each in run.stale] == ["05: a.csv is dated 2020-01-01"]
 
 
 def test_a_log_that_is_a_link_is_not_followed(tmp_path):
@@ -193,8 +252,8 @@ def test_what_changed_in_another_form_stops_no_page(tmp_path, text):
 @pytest.mark.parametrize("text", ["5", '{"outcome": "failed"}', '{"outcome": "a", "at": "then"}', '{"at": []}', '{"a'])
 def test_a_line_of_the_log_in_another_form_or_cut_off_stops_no_page_and_loses_no_other(tmp_path, text):
     (tmp_path / site.LOG).write_text(text)
-    site.record(tmp_path, outcome("unchanged"), AT)
-    assert [one.outcome for one in site.logged(tmp_path)] == ["unchanged"]
+    site.record(tmp_path, outcome("failed"), AT)
+    assert [one.outcome for one in site.logged(tmp_path)] == ["failed"]
     assert len(entries(tmp_path)) == 1
 
 

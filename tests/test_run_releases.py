@@ -77,7 +77,7 @@ def test_a_run_tells_what_moved_in_its_release_its_brief_its_page_and_its_feed(d
         release.remove(desk.reports / AS_OF)  # with which it was compared
 
 
-def test_a_run_that_changes_nothing_leaves_the_brief_and_is_told_in_the_feed(desk):
+def test_a_run_that_changes_nothing_leaves_the_brief_and_is_told_in_the_log(desk):
     turn(desk)
     assert work(desk) == Exit.OK
     before = desk.bytes()

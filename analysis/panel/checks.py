@@ -31,6 +31,7 @@ IDS = ("firm", "account", "brand_group", "category")
 LONGEST_GAP = 12  # months without a row; isolated rows beyond such a gap are taken for errors
 FEW, MANY = 3, 10  # firms from which on a total may be among them, and from which on a share or median says something
 BREAK, LATE = 4.0, 6  # factor by which typical sales never change in a month; months without sales before a closure
+SIDE = 20.0  # so many times the sales on the home platform are not made on another one, but in another unit
 GOING_ON = 0.05  # firms that keep a larger share of their home sales were not fully closed
 
 
@@ -345,8 +346,69 @@ def refuse_spellings(table: Table) -> None:
             refuse(f"{file.path}, column {file.called(name)}", expected, actual, do)
 
 
+@dataclass(frozen=True)
+class Beside:
+    """How much larger sales on another platform are than on the home platform, before the first closure.
+
+    `times` is the ratio of all sales, `middle` the median ratio over the `count` firms that sell on both, and `months`
+    the number of months compared.
+    """
+
+    home: str
+    other: str
+    times: float
+    middle: float
+    count: int
+    months: int
+
+    @property
+    def least(self) -> float:
+        """The smaller of the two ratios: a unit multiplies both."""
+        return min(self.times, self.middle)
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """Values for a sentence."""
+        ratios = {"times": number(self.times, 2), "middle": number(self.middle, 2)}
+        return {"home": self.home, "other": self.other, "count": f"{self.count:,}", "months": self.months, **ratios}
+
+
+def beside_home(panel: Panel) -> Beside | None:
+    """Compare sales on the home platform with those on the platform that is largest beside it.
+
+    Only firms and months are compared in which sales on both are known. Months are those before the first closure, or
+    all if there is none. None if fewer than `FEW` firms sell on both.
+    """
+    first = panel.first_treated()
+    before = int(min(first.min(initial=np.inf), len(panel.months)))
+    home, found = panel.sales[:, 0, :before], list[Beside]()
+    for at, name in enumerate(panel.platforms[1:], start=1):
+        other = panel.sales[:, at, :before]
+        known = ~(np.isnan(home) | np.isnan(other))
+        own, beside = (sales.sum(axis=1, where=known) for sales in (home, other))
+        both = (own > 0) & (beside > 0)
+        if np.count_nonzero(both) >= FEW:
+            ratios = {"times": float(beside.sum() / own.sum()), "middle": float(np.median(beside[both] / own[both]))}
+            months = int(known.any(axis=0).sum())
+            found.append(Beside(panel.platforms[0], name, **ratios, count=int(both.sum()), months=months))
+    return max(found, key=lambda each: each.least, default=None)
+
+
+def refuse_units(panel: Panel, path: Any) -> None:
+    """Raise DataError if the home platform is in another unit than another platform.
+
+    It is if another platform has more than `SIDE` times its sales, in all and for the median firm that sells on both.
+    """
+    largest = beside_home(panel)
+    if largest and largest.least > SIDE:
+        refuse(path, *said("home unit", **largest.values))
+
+
 def data_warnings(panel: Panel, table: Table) -> Iterator[str]:
-    """Yield warnings about dominant firms, months without rows, breaks in level, and closures at odds with sales.
+    """Yield warnings about what is implausible.
+
+    These are dominant firms, months without rows, a home platform smaller than another, breaks in level, and closures
+    at odds with sales.
 
     A firm is dominant if it has half or more of all sales, as the sum of all others has, or of those on a platform with
     at least `MANY` firms.
@@ -372,6 +434,9 @@ def data_warnings(panel: Panel, table: Table) -> Iterator[str]:
     gap = ~np.asarray(observed.any(axis=(0, 1)))
     if gap.any():
         yield sentence("gap", count=gap.sum(), months=len(gap), such=", ".join(map(str, panel.months[gap])))
+    largest = beside_home(panel)
+    if largest and largest.least > 1:
+        yield sentence("home small", **largest.values)
     yield from _breaks(panel, named)
     yield from _closures(panel, named)
 

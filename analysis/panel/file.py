@@ -6,7 +6,9 @@ Files of other types are copied to Parquet.
 from __future__ import annotations
 
 import csv
+import glob
 import gzip
+import os
 import re
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -177,7 +179,7 @@ def refuse_kind(path: Path) -> None:
             size = path.stat().st_size
             footer = int(np.fromfile(path, "<u4", 1, offset=max(0, size - 8))[0])
             refuse_more(path, min(footer, size), 1 << 25, "bytes of metadata")
-            whole = pa.parquet.read_metadata(path)
+            whole = pa.parquet.read_metadata(path.absolute())
             refuse_more(path, whole.num_rows, *_most_rows(path))
             groups = [whole.row_group(number) for number in range(whole.num_row_groups)]
             size = max((group.total_byte_size - 2000 * group.num_rows for group in groups), default=0)
@@ -195,26 +197,42 @@ def _most_rows(path: Path) -> tuple[int, str]:
 
 
 @contextmanager
-def reading(path: Path) -> Iterator[None]:
-    """Convert parser exceptions to DataError."""
+def reading(path: Path, is_table: bool = False) -> Iterator[None]:
+    """Convert exceptions of parsers and, for the table of a database, of its engine to DataError.
+
+    Of an engine's exception only the name of its class is quoted: its text may contain the database's address.
+    """
     try:
         yield
     except DataError:
         raise
     except Exception as error:
-        if type(error).__name__ == "OutOfMemoryException":
+        name = type(error).__name__
+        if name == "OutOfMemoryException":
             refuse(path, f"rows that can be added up in {MEMORY}", "more", "build the panel with `panel --pieces 16`")
-        actual = f"one that cannot be read ({error or type(error).__name__})"
-        refuse(path, f"a valid {kind(path) or 'database table, not a'} file", actual, "export it again")
+        if is_table:
+            found = f"found none, or one that cannot be read ({name})"
+            do = "check the name of the table, and whether the user of the database may read it"
+            raise DataError(f"{path}: expected a valid database table; {found}; {do}.") from None
+        refuse(path, f"a valid {kind(path)} file", f"one that cannot be read ({error or name})", "export it again")
 
 
 @contextmanager
 def connected(path: Path, engine: str) -> Iterator[Any]:
-    """Connect to the database of the table `path`."""
+    """Connect to the database of the table `path`.
+
+    Messages quote nothing of its address, which may contain a password.
+    """
     import ibis  # slow
 
-    with reading(path):
+    try:
         remote = ibis.connect(engine)
+    except Exception as error:
+        found = f"found no connection ({type(error).__name__})"
+        do = "check the address in --engine: scheme, user, password, host and database"
+        do += "; in a password, write @ as %40, # as %23, / as %2F, ? as %3F and % as %25"
+        do = "install the package that Ibis needs for this engine" if isinstance(error, ImportError) else do
+        raise DataError(f"{path}: expected a table in a database that can be reached; {found}; {do}.") from None
     try:
         yield remote
     finally:
@@ -227,9 +245,11 @@ def open_file(paths: Sequence[Path], map: Path | None, allowed: Sequence[str] | 
     With the URL of a database as `engine`, the only path names a table in it.
     """
     named, path = load(map, Map) if map else Map(), paths[0]
-    paths = [each for path in paths for each in ("*" in path.name and sorted(path.parent.glob(path.name))) or [path]]
-    for path in paths[::-1] if not engine else ():
-        refuse_kind(path)
+    if not engine:
+        paths = [each for path in paths for each in _named_by(path)]
+        path = paths[0]
+    for each in paths if not engine else ():
+        refuse_kind(each)
     header, metadata, table = opened(path, named, engine)
     attributes = None
     if named.join:
@@ -239,6 +259,17 @@ def open_file(paths: Sequence[Path], map: Path | None, allowed: Sequence[str] | 
     file = File(path, map, named, header, metadata, allowed, theirs, {}, table, paths, engine, attributes)
     _refuse_header(file)
     return file
+
+
+def _named_by(path: Path) -> list[Path]:
+    """Return the file that a path names or, if there is none, the files whose names fit it, sorted.
+
+    Only ``*`` in the name itself stands for other characters; all others, and those of folders, stand for themselves.
+    """
+    if "*" not in path.name or os.path.lexists(path):
+        return [path]
+    pattern = glob.escape(path.name).replace("[*]", "*")
+    return sorted(path.parent.glob(pattern)) or [path]
 
 
 def _attributes(path: Path, key: str, others: Sequence[str]) -> pa.Table:
@@ -331,14 +362,14 @@ def opened(path: Path, named: Map, engine: str = "") -> tuple[Sequence[str], dic
     The rows are a table, or None if files of this type are read in batches.
     """
     table, metadata = None, dict[str, str]()
-    with reading(path):
+    with reading(path, is_table=bool(engine)):
         if engine:
             with connected(path, engine) as remote:
                 header: Sequence[str] = remote.table(path.name).columns
         elif kind(path) in OF_TEXT:
             header, _ = _text_header(path, named)
         elif kind(path) == ".parquet":
-            schema = pa.parquet.read_schema(path)
+            schema = pa.parquet.read_schema(path.absolute())
             header, stated = schema.names, schema.metadata or {}
             keys = [key for key in ("provenance", "population", "sampled") if key.encode() in stated]
             metadata = {key: stated[key.encode()].decode(errors="replace") for key in keys}
@@ -346,10 +377,11 @@ def opened(path: Path, named: Map, engine: str = "") -> tuple[Sequence[str], dic
             table = _sheet(path, named)
             header = table.column_names
         else:
-            with pd.read_stata(path, chunksize=1 << 13, convert_categoricals=False) as some:  # a word is stored once
+            whole = path.absolute()
+            with pd.read_stata(whole, chunksize=1 << 13, convert_categoricals=False) as some:  # a word is stored once
                 for name, cells in (column for frame in some for column in frame.select_dtypes("str").items()):
                     refuse_more(path, int(cells.str.len().max()), 10 * LONGEST_NAME, f"characters in {name!r}")
-            frame = pd.read_stata(path)
+            frame = pd.read_stata(whole)
             size = int(frame.memory_usage(deep=True).sum())  # of which a .dta file stores repeated text once
             refuse_more(path, size, UNPACKED_BYTES, "unpacked bytes")
             header, table = [*frame], pa.Table.from_pandas(frame, preserve_index=False)
@@ -465,13 +497,17 @@ def _text(cell: Any) -> str | None:
 
 
 def as_parquet(file: File, at: int, needed: list[str], folder: str, most: int) -> Path:
-    """Copy some columns of one of the files to Parquet, unless it is Parquet, and at least `most` rows if not 0."""
+    """Copy some columns of one of the files to Parquet, and at least `most` rows if not 0.
+
+    To a file that is Parquet, make a link, so that the name that DuckDB sees is ours.
+    """
     path, target, count = file.paths[at], Path(folder, f"{at}.parquet"), 0
     header, _, table = opened(path, file.named) if at else (file.header, {}, file.table)
     if lacking := sorted({*needed} - {*header}):
         refuse(path, f"the columns of {file.path}", f"no column {lacking[0]!r}", "add it, or leave the file out")
     if kind(path) == ".parquet":
-        return path
+        target.symlink_to(path.absolute())
+        return target
     schema = table.select(needed).schema if table else pa.schema([(name, pa.string()) for name in needed])
     with reading(path), pa.parquet.ParquetWriter(target, schema) as writer:
         for batch in _batches(path, file.named, table, needed, MOST_ROWS):
@@ -483,7 +519,9 @@ def as_parquet(file: File, at: int, needed: list[str], folder: str, most: int) -
 
 def _batches(path: Path, named: Map, table: pa.Table | None, needed: list[str], most: int) -> Iterator[pa.RecordBatch]:
     """Yield some columns of a file in batches; raise DataError if there are more rows than `most`."""
-    count, table = 0, pa.parquet.read_table(path, read_dictionary=needed) if kind(path) == ".parquet" else table
+    count = 0
+    if kind(path) == ".parquet":
+        table = pa.parquet.read_table(path.absolute(), read_dictionary=needed)
     for batch in table.select(needed).to_batches() if table else _text_batches(path, named, needed):
         refuse_more(path, count := count + len(batch), *min((most, "rows"), _most_rows(path)))
         if kind(path) in OF_TEXT and not any(pc.max(pc.binary_length(cells)).as_py() for cells in batch):
@@ -498,7 +536,7 @@ def _text_batches(path: Path, named: Map, needed: list[str]) -> Iterator[pa.Reco
     text = pa.csv.ConvertOptions(column_types=dict.fromkeys(needed, pa.string()), include_columns=needed)
     packed = "gzip" if kind(path) == ".csv.gz" else None
     try:
-        yield from pa.csv.open_csv(pa.input_stream(path, compression=packed), reading, parsing, text)
+        yield from pa.csv.open_csv(pa.input_stream(path.absolute(), compression=packed), reading, parsing, text)
     except (pa.ArrowInvalid, UnicodeDecodeError) as error:
         for row in _RAGGED.finditer(str(error)):
             refuse(f"{path}, row {row['row']}", *said("ragged row", sign=sign, **row.groupdict()))

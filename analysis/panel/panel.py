@@ -336,7 +336,7 @@ def write(panels: Iterable[Panel], path: str | Path, metadata: Mapping[str, str]
             held = {*firms, *keys, "sales"} - ({"dose"} if panel.no_dose else set())
             schema = pa.schema([(name, kinds[columns()[name]["type"]]) for name in columns() if name in held])
             if number == 0:  # text, no codes
-                opened = pa.parquet.ParquetWriter(path, schema, compression="zstd", store_schema=False)
+                opened = pa.parquet.ParquetWriter(Path(path).absolute(), schema, compression="zstd", store_schema=False)
                 writer = closing.enter_context(opened)
                 stated = {"provenance": panel.provenance, "population": panel.population}
                 writer.add_key_value_metadata(stated | dict(metadata))

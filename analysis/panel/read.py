@@ -49,8 +49,8 @@ def read_panel(
     Parameters
     ----------
     path : str or Path
-        A file, or all whose names fit a pattern such as ``2021-*.csv``: ``.csv``, ``.csv.gz``, ``.tsv``, ``.parquet``,
-        ``.xlsx`` or ``.dta``; rows and columns in any order. Rows
+        A file or, if no file has that name, all whose names fit a pattern such as ``2021-*.csv``: ``.csv``,
+        ``.csv.gz``, ``.tsv``, ``.parquet``, ``.xlsx`` or ``.dta``; rows and columns in any order. Rows
         of accounts, of sites of one platform and of days or weeks are added up to the firm, platform and month; the sum
         is missing if any part has a row without sales. A renamed account belongs to the firm of its first id, and has
         that firm's brand group, origin and category.
@@ -82,7 +82,8 @@ def read_panel(
         within a firm; a firm was closed before the first month; a platform is not allowed or the home platform has no
         sales; real and simulated rows, or currencies without a rate, are mixed; rows are quarterly, or separated from
         all others by a year or more; a firm, origin or platform has two spellings; accounts were renamed in a
-        cycle; fewer than two firms have sales; or `home` contradicts the map.
+        cycle; fewer than two firms have sales; the home platform is in another unit than another platform, which has
+        more than twenty times its sales, in all and for the median firm; or `home` contradicts the map.
 
     Examples
     --------
@@ -101,6 +102,7 @@ def read_panel(
         refuse(path, *said("few firms", count=len(firms), names=", ".join(firms)))
     if not (panel.sales[:, 0] > 0).any():
         refuse(path, *said("no home sales", home=table.platforms[0], column=file.called("sales")))
+    checks.refuse_units(panel, path)
     no_dose = "" if "dose" in file.theirs else checks.unknown_doses(panel)
     warnings = [*checks.data_warnings(panel, table), *checks.rate_warnings(file.named)]
     warnings += [f"E1e cannot be estimated without a dose: {no_dose}."] if no_dose else []
@@ -125,7 +127,7 @@ def build_panel(
     Parameters
     ----------
     paths : sequence of Path
-        Files, which are read as one; names may contain ``*``.
+        Files, which are read as one. If no file has a name, a ``*`` in it stands for any characters.
     map, home, platforms
         As in `read_panel`.
     out : Path

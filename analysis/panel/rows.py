@@ -38,7 +38,7 @@ class Rows:
 
     def stream(self, sql: str, **tables: pa.Table) -> Iterator[pa.RecordBatch]:
         """Yield the result of a query in batches in no particular order, of which the first may be empty."""
-        with reading(self.path):
+        with reading(self.path, self.remote):
             self.register(**tables)
             if self.remote:
                 reader = self.connection.sql(sql, dialect="duckdb").to_pyarrow_batches(chunk_size=ROWS_AT_ONCE)
@@ -78,7 +78,7 @@ def rows_of(file: File, needed: Sequence[str], most: int = 0) -> Iterator[Rows]:
         row = "row_number() OVER (ORDER BY NULL) - 1 AS _row"
         base = f"FROM (SELECT *, {row} FROM {quoted(file.path.name)}) AS numbered"
         with connected(file.path, file.engine) as remote:
-            with reading(file.path):
+            with reading(file.path, is_table=True):
                 schema = remote.table(file.path.name).schema().to_pyarrow()
             yield _joined(file, Rows(file.path, remote, types_of(schema, own), base, True))
         return
@@ -88,7 +88,9 @@ def rows_of(file: File, needed: Sequence[str], most: int = 0) -> Iterator[Rows]:
     with tempfile.TemporaryDirectory() as folder, duckdb.connect(config=settings) as database:
         database.execute(f"SET temp_directory = {literal(folder)}")
         paths = [as_parquet(file, at, own, folder, most) for at in range(len(file.paths))]
-        cells = f"read_parquet([{', '.join(literal(str(path)) for path in paths)}], file_row_number = true)"
+        listed = ", ".join(literal(as_pattern(path)) for path in paths)
+        # columns are those of the files: a folder named category=toys is no column
+        cells = f"read_parquet([{listed}], file_row_number = true, hive_partitioning = false)"
         row = f"CAST(file_index AS BIGINT) * {FILE_ROWS} + file_row_number AS _row"
         base, schema = f"FROM (SELECT *, {row} FROM {cells}) AS numbered", pa.parquet.read_schema(paths[0])
         yield _joined(file, Rows(file.path, database, types_of(schema, own), base))
@@ -148,6 +150,15 @@ def _cell(file: File, ours: str, types: Mapping[str, pa.DataType]) -> str:
 def literal(text: str) -> str:
     """Quote text for SQL."""
     return "'" + text.replace("'", "''") + "'"
+
+
+def as_pattern(path: Path) -> str:
+    """Return the pattern that only this path fits, since DuckDB takes every path as a pattern.
+
+    >>> as_pattern(Path("/data/panel[1].parquet"))
+    '/data/panel[[]1].parquet'
+    """
+    return "".join(f"[{sign}]" if sign in "*?[" else sign for sign in str(path))
 
 
 def quoted(name: str) -> str:

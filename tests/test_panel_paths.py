@@ -1,0 +1,215 @@
+"""The path of a panel names one file, whatever signs are in it; the address of a database is never quoted."""
+
+import json
+import re
+import traceback
+from pathlib import Path
+
+import duckdb
+import numpy as np
+import pandas as pd
+import pytest
+from panels import random_panel
+from test_panel import rows_of
+from test_panel_build import MAP, orders
+
+from analysis.errors import DataError
+from analysis.panel import read_panel
+from analysis.panel.propose import propose
+from analysis.panel.read import build_panel
+from runner.cli import main
+
+SIGNS = ["panel[1]", "panel*", "panel?", "[pq]anel1", "panel[!2]", "panel[a-z0-9]", "**", "a'b[1]", "panel{1,2}", "~"]
+DECOYS = ["panel1", "panelx", "qanel1", "a'b1"]  # which a pattern of these would fit
+KINDS = [".parquet", ".csv", ".csv.gz", ".tsv", ".xlsx", ".dta"]
+TRUE, FALSE = (random_panel(np.random.default_rng(seed)) for seed in (1, 2))
+
+
+def write(panel, path):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    frame, kind = rows_of(panel), "".join(path.suffixes[-2:] if path.suffix == ".gz" else path.suffixes[-1:])
+    if kind == ".parquet":
+        panel.to_parquet(path)
+    elif kind == ".xlsx":
+        frame.to_excel(path, index=False)
+    elif kind == ".dta":
+        frame.drop(columns="dose").to_stata(path, write_index=False, version=118)
+    else:
+        frame.to_csv(path, index=False, sep="\t" if kind == ".tsv" else ",")
+
+
+def laid_out(folder, sign, kind, part):
+    """Write a panel whose file or folder has the signs of a pattern, and another where that pattern would lead."""
+    names = {"file": "{}" + kind, "folder": "{}/panel" + kind}[part]
+    for decoy in DECOYS:
+        write(FALSE, folder / names.format(decoy))
+    write(TRUE, path := folder / names.format(sign))
+    return path
+
+
+def same(panel, kind):
+    if kind == ".dta":
+        return np.array_equal(panel.sales, TRUE.sales, equal_nan=True)
+    return panel.digest == TRUE.digest
+
+
+@pytest.mark.parametrize("part", ["file", "folder"])
+@pytest.mark.parametrize("sign", SIGNS)
+@pytest.mark.parametrize("kind", [".parquet", ".csv"])
+def test_a_path_is_read_as_it_is_spelled(tmp_path, monkeypatch, kind, sign, part):
+    path = laid_out(tmp_path, sign, kind, part)
+    assert same(read_panel(path), kind)
+    monkeypatch.chdir(tmp_path)
+    assert same(read_panel(path.relative_to(tmp_path)), kind)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_file_of_every_kind_is_read_as_it_is_spelled(tmp_path, kind):
+    assert same(read_panel(laid_out(tmp_path, "panel[1]*", kind, "file")), kind)
+
+
+@pytest.mark.parametrize("sign", ["panel[1]", "panel?"])
+def test_a_file_that_is_not_there_is_missed_whatever_a_pattern_would_find(tmp_path, sign):
+    laid_out(tmp_path, "other", ".parquet", "file")
+    with pytest.raises(DataError, match="no such file"):
+        read_panel(tmp_path / f"{sign}.parquet")
+
+
+def test_only_a_star_in_a_name_that_no_file_has_stands_for_others(tmp_path):
+    whole = rows_of(TRUE)
+    for at, rows in enumerate(np.array_split(np.arange(len(whole)), 3)):
+        whole.iloc[rows].to_csv(tmp_path / f"part[1]-{at}.csv", index=False)
+        rows_of(FALSE).to_csv(tmp_path / f"part1-{at}.csv", index=False)
+    assert read_panel(tmp_path / "part[1]-*.csv").digest == TRUE.digest
+    write(FALSE, tmp_path / "part[1]-*.csv")
+    assert read_panel(tmp_path / "part[1]-*.csv").digest == FALSE.digest
+
+
+def test_a_folder_is_no_column(tmp_path):
+    path = tmp_path / "category=toys" / "origin=CN" / "panel.parquet"
+    write(TRUE, path)
+    assert read_panel(path).digest == TRUE.digest
+
+
+def test_the_temporary_folder_may_have_the_signs_of_a_pattern(tmp_path, monkeypatch):
+    (tmp_path / "t[1]*").mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "t[1]*"))
+    for kind in (".parquet", ".csv"):
+        write(TRUE, tmp_path / f"panel{kind}")
+        assert read_panel(tmp_path / f"panel{kind}").digest == TRUE.digest
+
+
+@pytest.mark.parametrize(
+    "name", ["a:b.parquet", "~/panel.parquet", "s3:x.parquet", "file:x.parquet", "out[1]*?.parquet"]
+)
+def test_a_panel_is_written_where_it_is_told(tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    Path(name).parent.mkdir(exist_ok=True)
+    TRUE.to_parquet(name)
+    assert read_panel(tmp_path / name).digest == TRUE.digest
+
+
+def test_maps_and_second_files_are_read_as_they_are_spelled(tmp_path):
+    folder, frame = tmp_path / "f[1]*", rows_of(TRUE)
+    folder.mkdir()
+    firms = ["firm", "brand_group", "origin", "category", "closed_on", "dose", "risk"]
+    attributes = [name for name in firms if name in frame]
+    for name, of in (("second[1]", TRUE), ("second1", FALSE)):
+        cells = rows_of(of)[attributes].drop_duplicates("firm").astype({"closed_on": "str"}).replace("nan", None)
+        cells.to_parquet(folder / f"{name}.parquet", index=False)
+    frame[["firm", "platform", "month", "sales", "provenance"]].to_csv(folder / "sales[1].csv", index=False)
+    text = "join: {file: 'second[1].parquet', key: firm}\nabsent: zero\n"
+    (folder / "map[1].yml").write_text(text)
+    panel = read_panel(folder / "sales[1].csv", map=folder / "map[1].yml")
+    pd.testing.assert_frame_equal(panel.firms[["origin", "category"]], TRUE.firms[["origin", "category"]])
+    assert propose(folder / "sales[1].csv", folder / "second[1].parquet").startswith("#")
+
+
+def test_a_map_is_proposed_from_the_file_that_is_named(tmp_path):
+    frame = rows_of(TRUE).rename(columns={"sales": "Umsatz in CNY"})
+    frame.to_parquet(tmp_path / "panel[1].parquet", index=False)
+    frame.assign(platform="Nowhere").to_parquet(tmp_path / "panel1.parquet", index=False)
+    assert "Nowhere" not in propose(tmp_path / "panel[1].parquet")
+
+
+def test_commands_read_and_write_the_file_that_is_named(tmp_path, capsys):
+    frame = orders()
+    few, many = tmp_path / "o[1].parquet", tmp_path / "o1.parquet"
+    dated = frame.assign(month=frame["month"].dt.date, closed_on=frame["closed_on"].dt.date)
+    dated[dated["firm"].isin(["F0", "F1", "F2", "F10"])].to_parquet(few)
+    dated.to_parquet(many)
+    (tmp_path / "m[1].yml").write_text(MAP)
+    out = tmp_path / "out[1]*.parquet"
+    assert main(["panel", str(few), "--map", str(tmp_path / "m[1].yml"), "--out", str(out)]) == 0
+    capsys.readouterr()
+    main(["check", "--panel", str(out)])
+    assert "4 firms" in capsys.readouterr().out
+    assert main(["map", str(few), "--out", str(tmp_path / "new[1].yml")]) == 0
+
+
+def test_a_simulated_market_is_written_where_it_is_told(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert main(["simulate", "--preset", "floor_3k", "--seed", "1", "--out", "a:b [1]*"]) == 0
+    digest = json.loads((tmp_path / "a:b [1]*" / "truth.json").read_text())["panel_digest"]
+    assert read_panel(tmp_path / "a:b [1]*" / "panel.parquet").digest == digest
+
+
+def test_reports_are_made_on_one_file(tmp_path, capsys):
+    write(TRUE, tmp_path / "part-1.csv")
+    reports = ["run", "03", "--panel", str(tmp_path / "part-*.csv"), "--out", str(tmp_path / "out"), "--dry-run"]
+    assert main(reports) == 2
+    assert "stands for several files, and a release has the hash of one; write them to one" in capsys.readouterr().err
+
+
+# Addresses of databases
+
+SECRET = "S3cret"
+HOST = "127.0.0.1:1"  # where nobody listens
+ADDRESSES = [
+    f"postgresql://me:{SECRET}@{HOST}/shop",
+    f"postgresql://me:{SECRET}#x@{HOST}/shop",
+    f"postgresql://me:{SECRET}@x@{HOST}/shop",
+    f"postgresql://me:{SECRET}/x@{HOST}/shop",
+    f"postgresql://me:{SECRET}?x@{HOST}/shop",
+    f"postgresql://me:{SECRET}[x@{HOST}/shop",
+    f"postgresql://me:{SECRET}%ZZ@{HOST}/shop",
+    f"postgresql://me@{HOST}/shop?password={SECRET}&x=y",
+    f"postgresql://me@127.0.0.1:{SECRET}/shop",
+    f"postgres+x://me:{SECRET}@{HOST}/shop",
+    f"http://me:{SECRET}@{HOST}/shop",
+    f"mysql://me:{SECRET}@{HOST}/shop",
+    f"snowflake://me:{SECRET}@{HOST}/shop",
+    f"sqlite:///nowhere/{SECRET}.db",
+    f"duckdb:///nowhere/{SECRET}/shop.db",
+    f"file://{SECRET}/shop",
+    f"host=127.0.0.1 port=1 password={SECRET}",
+    SECRET,
+    "",
+]
+PARTS = re.compile(rf"{SECRET}|127\.0\.0\.1|nowhere|me@|me:|/shop")
+
+
+@pytest.mark.parametrize("address", ADDRESSES[:-1])
+def test_nothing_of_an_address_is_quoted(tmp_path, capsys, address):
+    pytest.importorskip("ibis")
+    with pytest.raises(DataError) as refused:
+        build_panel([Path("orders")], tmp_path / "o.parquet", map=None, home="AMZ", platforms=["AMZ"], engine=address)
+    told = "".join(traceback.format_exception(refused.value, chain=True))
+    told = "\n".join(line for line in told.splitlines() if not line.startswith("    "))  # lines of code
+    assert not PARTS.search(told)
+    assert "orders: expected a table in a database that can be reached; found no connection (" in told
+    assert main(["panel", "orders", "--engine", address, "--out", str(tmp_path / "new.parquet")]) == 2
+    assert not PARTS.search("".join(capsys.readouterr()))
+
+
+def test_nothing_of_an_address_is_quoted_where_a_table_cannot_be_read(tmp_path):
+    pytest.importorskip("ibis")
+    folder = tmp_path / SECRET
+    folder.mkdir()
+    with duckdb.connect(folder / "shop.db") as database:
+        database.execute("CREATE TABLE other (firm TEXT)")
+    address = f"duckdb://{folder}/shop.db"
+    with pytest.raises(DataError, match=r"orders: expected a valid database table; found none, or one") as refused:
+        build_panel([Path("orders")], tmp_path / "o.parquet", map=None, home="AMZ", platforms=["AMZ"], engine=address)
+    assert SECRET not in "".join(traceback.format_exception_only(refused.value))
+    assert refused.value.__suppress_context__
