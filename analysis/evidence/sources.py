@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import pandas as pd
 
@@ -16,7 +17,7 @@ from analysis import data
 from analysis.errors import DesignError
 
 PAST, FUTURE = "past", "future"  # what a claim can be about, in readings.csv
-TIMES = ", times growth by "  # between the two sources of a product
+TIMES, GROWTH = ", times ", "growth by "  # between the two sources of a product
 CITING = " citing "
 ENOUGH = 2  # publishers whose reports document an event that no filing states
 
@@ -111,7 +112,8 @@ def party(name: str) -> str:
 
 def is_word_of(by: str, claimant: str) -> bool:
     """Return whether a publisher, or one of the two sources of a product, speaks for the claimant."""
-    return party(claimant) in map(party, by.split(TIMES))
+    sources = [source.removeprefix(GROWTH) for source in by.split(TIMES)]
+    return party(claimant) in map(party, sources)
 
 
 def admit(published: Sequence[Published], *, claimant: str, said: str, about: str) -> Admitted:
@@ -149,11 +151,11 @@ def _is_dated(one: Published, said: str, about: str) -> bool:
     if not (one.first and said):
         return True
     start, end = pd.Period(one.first).start_time, pd.Period(one.last or one.first).end_time
-    is_past = start + (end - start) / 2 < pd.Period(said).end_time
+    is_past = bool(start + (end - start) / 2 < pd.Period(said).end_time)
     return is_past == (about == PAST)
 
 
-def as_published(frame: pd.DataFrame, **columns: object) -> list[Published]:
+def as_published(frame: pd.DataFrame, **columns: Any) -> list[Published]:
     """Return a record of who says what for each row of a frame.
 
     Parameters
@@ -164,4 +166,5 @@ def as_published(frame: pd.DataFrame, **columns: object) -> list[Published]:
         Attributes that are the same in all rows.
     """
     known = [name for name in Published.__dataclass_fields__ if name in frame]
-    return [Published(**row, **columns) for row in frame[known].to_dict("records")]
+    rows: list[dict[Any, Any]] = frame[known].to_dict("records")
+    return [Published(**row, **columns) for row in rows]
