@@ -134,8 +134,14 @@ def brands_hit(**told: Any) -> Verdict:
     """Judge whether the brands that the newspaper names were hit."""
     records = listed.on_record([*NAMED])
     documented = admitted("C08", records, "record").documented(NAMED)
-    counted = {"estimate": float(sum(documented)), "claimed": float(len(NAMED))}
-    finding = claims.Finding(published=records, parts=NAMED, tier="listed", **counted, **told)
+    finding = claims.Finding(
+        published=records,
+        parts=NAMED,
+        estimate=sum(documented),
+        claimed=len(NAMED),
+        tier="listed",
+        **told,
+    )
     return claims.judge("C08", "record", finding)
 
 
