@@ -111,11 +111,13 @@ def test_both_words_are_defined_once_and_printed_the_same_everywhere():
     page = (ROOT / "runner" / "templates" / "index.html.j2").read_text(encoding="utf-8")
     legend = re.search(r'<dl class="legend">.*?</dl>', page, re.DOTALL).group()
     rule = phrases().rule
+    method = (ROOT / "notebooks" / "01_claims_and_context.ipynb").read_text(encoding="utf-8")
     for name, meaning in MEANING.items():
         assert meaning in legend
-        assert f"<em>{name}</em>: {meaning}" in rule
+        assert f"<em>{name}</em>: {'The reverse.' if name == CONTRADICTED else meaning}" in rule
         if name in (NOT_SHOWN, NOT_TESTABLE):
             assert f"- **{name}**: {meaning}" in glossary
+            assert f"*{name}*: {meaning}" in method
     assert legend.count("<dd>") == len(MEANING)
 
 

@@ -22,7 +22,7 @@ from analysis.evidence.verdicts import Interval, Verdict
 CAPTION = "Not estimable with public figures. A panel of firms by month would allow it."
 NOTHING_ADMITTED = Admitted()
 COLUMNS = {"effect": "Effect", "why": "What is missing"}
-ONLY_OWN = "Only {} gives a figure, and what a claimant says is not counted."
+ONLY_OWN = "Only {} gives a figure."
 ONLY_PRODUCTS = "Others' figures on it are products of two sources, which give no word."
 
 

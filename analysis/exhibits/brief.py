@@ -137,8 +137,9 @@ def tally(verdicts: Sequence[Verdict]) -> str:
     found = words.listing(f"{spelled(count)} {word}" for word, count in theirs.items())
     answered = words.listing(f"{spelled(count)} {word}" for word, count in ours.items())
     questions = "question" if ours.total() == 1 else "questions"
-    asked = f"Of our own {questions} we find {answered}." if ours else ""
-    return " ".join(filter(None, (found and f"Of {spelled(theirs.total())} statements we find {found}.", asked)))
+    said = f"Of {spelled(theirs.total())} statements we find {found}." if found else ""
+    asked = f"Our own {questions}: {answered}." if ours else ""
+    return " ".join(filter(None, (said, asked)))
 
 
 def headline(verdicts: Sequence[Verdict], event: Event) -> str:
@@ -271,7 +272,7 @@ def _below(
             f"{one.statement.rstrip('.')}{by_whom(one)}:": [f"{one.word}. {words.sentence(_numbers(one, public))}."]
             for one in told
         },
-        **{f"{word}:": _counted([one for one in rest if one not in told and one.word == word]) for word in WORDS},
+        "Not listed:": _counted([one for one in rest if one not in told]),
         **{
             about: [f"{one.statement} {in_words(one)}." for one in by_name.values() if not one.simulated]
             for about, by_name in apart(verdicts).items()
@@ -282,10 +283,13 @@ def _below(
 
 
 def _counted(verdicts: Sequence[Verdict]) -> list[str]:
-    """Count verdicts by report, as the one sentence of a line; the line is empty if there is none."""
-    reports = Counter(sorted(_page(one)[:2] for one in verdicts))
-    more = words.listing(f"{spelled(count)} more in report {report}" for report, count in reports.items())
-    return [f"{more}."] if more else []
+    """Count verdicts by word and report, as the one sentence of a line; the line is empty if there is none."""
+    clauses = []
+    for word in WORDS:
+        reports = Counter(sorted(_page(one)[:2] for one in verdicts if one.word == word))
+        where = words.listing(f"{spelled(count)} in report {report}" for report, count in reports.items())
+        clauses += [f"{word}, {where}"] if where else []
+    return [f"{'; '.join(clauses)}."] if clauses else []
 
 
 # Figures
