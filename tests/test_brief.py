@@ -1,11 +1,13 @@
 """The brief: sentences that follow from the words of verdicts, five claims at most, and nothing simulated."""
 
 import re
+from collections import Counter
 from html import unescape
 from itertools import product
 
 import pytest
 from pages import Page
+from record import IN_WORDS, spoken
 from test_exhibits import EVENT, V2, look, verdict
 
 from analysis.evidence import claims, listed
@@ -21,8 +23,9 @@ from analysis.evidence.verdicts import (
     best,
 )
 from analysis.exhibits import brief
-from analysis.exhibits.answers import phrases
+from analysis.exhibits.answers import OURS, phrases
 from analysis.exhibits.payload import MIME
+from analysis.numbers import spelled
 
 __all__ = ["look"]  # a fixture
 
@@ -178,7 +181,23 @@ def test_statements_are_counted_by_their_word():
     assert brief.tally(judged) == "Of four statements we find one supported, two not shown and one not testable."
     assert brief.tally(judged) in brief.brief(judged, EVENT).html
     asked = of("C08 market", word=SUPPORTED, claimant="Our question (after a report)")
-    assert brief.tally([*judged, asked]) == brief.tally(judged)
+    assert brief.tally([*judged, asked]) == f"{brief.tally(judged)} Our own question: one supported."
+
+
+def test_the_brief_prints_as_many_verdicts_of_each_word_as_it_counts():
+    """Count words in the table, in the lines below it, and in the line of those not listed."""
+    judged = [one for name, one in spoken().items() if " by " not in name]
+    page = text(brief.brief_table(judged, EVENT))
+    told, unlisted = page.split("The same rules for all")[0].split("Not listed: ")
+    numbers = {name: number for number, name in enumerate(IN_WORDS)}
+    for word in WORDS:
+        clause = next((part for part in unlisted.split(";") if part.strip().startswith(word)), "")
+        others = sum(int(numbers.get(count, 0) or count) for count in re.findall(r"(\w+) in report", clause))
+        listed_ = len(re.findall(rf"\b{word}\b(?! by)", told))
+        assert listed_ + others == sum(one.word == word for one in judged), word
+    counted = Counter(one.word for one in judged if one.party != OURS)
+    for word, count in counted.items():
+        assert f"{spelled(count)} {word.lower()}" in brief.tally(judged)
 
 
 def test_what_households_and_public_figures_find_stands_side_by_side():
@@ -198,9 +217,8 @@ def test_the_table_has_five_claims_at_most_and_the_rest_in_a_line():
     shown = [row[0].partition(" (Amazon")[0] for row in body]
     assert set(shown) == set(phrases().rows[: brief.MOST])
     below = text(brief.brief_table(judged, EVENT))
-    lines = ("more_sales_elsewhere (Amazon, as we read it): Not shown. −16.1 to +2.8", "Frozen (Amazon): Not shown.")
-    assert all(line in below for line in lines)
-    assert re.search(r"Not testable: one more in report \w\w\.", below)
+    assert "more_sales_elsewhere (Amazon, as we read it): Not shown. −16.1 to +2.8" in below
+    assert re.search(r"Not listed: Not shown, one in report \w\w; Not testable, one in report \w\w\.", below)
     assert not any("Unknown" in row[0] for row in body)
 
 

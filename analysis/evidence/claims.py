@@ -6,7 +6,7 @@ The module also loads published counts of accounts, the register of threats and 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pandas as pd
@@ -15,21 +15,27 @@ from pydantic import ValidationError
 from analysis import data, series
 from analysis.errors import DesignError
 from analysis.event import ON_RECORD, Event, read_event
-from analysis.evidence import verdicts
+from analysis.evidence import sources, verdicts
+from analysis.evidence.sources import Admitted, Published
 from analysis.evidence.verdicts import Interval, Verdict
 
 CAPTION = "Not estimable with public figures. A panel of firms by month would allow it."
+NOTHING_ADMITTED = Admitted()
 COLUMNS = {"effect": "Effect", "why": "What is missing"}
+ONLY_OWN = "Only {} gives a figure."
+ONLY_PRODUCTS = "Others' figures on it are products of two sources, which give no word."
 
 
 def readings(claims: Collection[str] | None = None, event: Event | None = None) -> pd.DataFrame:
     """Return the ledger of claims, with one row per reading.
 
-    Each row has the columns of the claim and of its test. All claims are included by default. Readings of the claims
+    Each row has the columns of the claim and of its test; its `statement` ends with what is not judged of the words of
+    the claim. All claims are included by default. Readings of the claims
     in an event's own file are tested like those that answer the same questions about 2021.
     """
     ledger = data.load("readings").merge(data.load("claims"), on="claim_id", how="left", validate="m:1")
     ledger["claimant"] = ledger.pop("asked_by").fillna(ledger["claimant"])
+    ledger["statement"] += (" Not judged: " + ledger["omits"] + ".").fillna("")
     if event and event.own:
         rules, rows = read_event(ON_RECORD).readings, ledger.fillna({"reading": ""}).set_index(["claim_id", "reading"])
         extra = [
@@ -49,16 +55,21 @@ class Finding:
     Attributes
     ----------
     interval : (low, high) or None
-        For the kinds not_lower, unchanged, direction and fell, in the reading's unit; `kind` names the interval's type.
+        Our own estimate, for the kinds not_lower, unchanged, at_most, direction, fell and positive, in the reading's
+        unit; `kind` names the interval's type.
+    rests_on : sequence of str
+        Whose figures set an end of the interval. If one is the claimant's, the interval is not counted.
     margin : float or None
         In the same unit, set in advance.
-    published : sequence of float
-        For the kind positive: every published reading, infinite for bounds; their range replaces the interval. A panel
-        has its own `interval` instead.
-    claimed, independent : float or None, sequence of float
-        For the kind stated: the claimant's number and those of others; with an estimate, the number of parts claimed.
-    on_record : sequence of bool
-        For the kind documented: one entry per part of the claim.
+    published : sequence of Published
+        What is published on the claim, with who says it, the claimant's own word included: which of it counts is
+        decided here and nowhere else. Their range replaces the interval. For the kind documented, the records.
+    parts : sequence of str
+        For the kind documented: the parts of the claim, such as the firms that it names.
+    claimed : float or None
+        For the kind stated: the claimant's number, which is shown; with an estimate, the number of parts claimed.
+    admitted : Admitted
+        What the claim admits of `published`, set by :func:`judge`.
     estimate, window, n, tier, provenance, market, grade
         As in `Verdict`.
     unit : str
@@ -80,12 +91,13 @@ class Finding:
     """
 
     interval: Interval | None = None
+    rests_on: Sequence[str] = ()
     kind: str = ""
     margin: float | None = None
-    published: Sequence[float] = ()
+    published: Sequence[Published] = ()
+    parts: Sequence[str] = ()
     claimed: float | None = None
-    independent: Sequence[float] = ()
-    on_record: Sequence[bool] = ()
+    admitted: Admitted = NOTHING_ADMITTED
     estimate: float | None = None
     unit: str = ""
     window: str = ""
@@ -104,6 +116,16 @@ class Finding:
     detail: str = ""
     found: str = ""
 
+    def admitting(self, *, claimant: str, said: str, about: str) -> Finding:
+        """Return the evidence without the word of the claimant or its agents.
+
+        What the claim admits is described in :func:`analysis.evidence.sources.admit`.
+        """
+        admitted = sources.admit(self.published, claimant=claimant, said=said, about=about)
+        if self.interval and any(sources.is_word_of(name, claimant) for name in self.rests_on):
+            return replace(self, interval=None, admitted=replace(admitted, own=True))
+        return replace(self, admitted=admitted)
+
     @property
     def estimated(self) -> bool:
         """True if the finding rests on our own estimates from observed data."""
@@ -111,21 +133,47 @@ class Finding:
 
     @property
     def range(self) -> Interval | None:
-        """Range of the published readings if there are any, otherwise the interval."""
-        return (min(self.published), max(self.published)) if self.published else self.interval
+        """Range of the figures that count if there are any, otherwise the interval."""
+        figures = self.admitted.values
+        return (min(figures), max(figures)) if figures and not self.parts else self.interval
+
+    @property
+    def wider_range(self) -> Interval | None:
+        """Range of the figures that count and of the products of two sources."""
+        every = self.admitted.all_values
+        return (min(every), max(every)) if self.admitted.figures and not self.parts else self.interval
+
+    @property
+    def is_silent(self) -> bool:
+        """True if nobody but the claimant gives a figure or record that counts."""
+        return self.interval is None and not self.admitted.figures
 
     def word(self, kind: str) -> verdicts.Word:
-        """Return the verdict under the rule for the given kind of claim."""
-        held, margin = self.range, self.margin or 0.0
+        """Return the verdict under the rule for the given kind of claim.
+
+        Products of two sources may take a word away, but never give one.
+        """
+        if kind == "untestable":
+            return verdicts.NOT_TESTABLE
+        if self.is_silent:
+            is_stated = kind == "stated" and self.claimed is not None
+            is_spoken_of = self.admitted.own or self.admitted.products or is_stated
+            return verdicts.NOT_SHOWN if is_spoken_of else verdicts.NOT_TESTABLE
+        by_figures = self._by_rule(kind, self.range, self.admitted.values)
+        with_products = self._by_rule(kind, self.wider_range, self.admitted.all_values)
+        return by_figures if by_figures == with_products else verdicts.NOT_SHOWN
+
+    def _by_rule(self, kind: str, held: Interval | None, values: Sequence[float]) -> verdicts.Word:
+        margin = self.margin or 0.0
         rules: dict[str, Callable[[], verdicts.Word]] = {
             "not_lower": lambda: verdicts.not_lower(held, margin),
             "unchanged": lambda: verdicts.unchanged(held, margin),
+            "at_most": lambda: verdicts.at_most(held, margin),
             "direction": lambda: verdicts.direction(held),
             "fell": lambda: verdicts.direction(held and (-held[1], -held[0])),
-            "positive": lambda: verdicts.stayed_positive(self.published or held or ()),
-            "stated": lambda: verdicts.stated(self.claimed, self.independent),
-            "documented": lambda: verdicts.documented(self.on_record),
-            "untestable": lambda: verdicts.NOT_TESTABLE,
+            "positive": lambda: verdicts.stayed_positive(held or ()),
+            "stated": lambda: verdicts.stated(self.claimed, values),
+            "documented": lambda: verdicts.documented(self.admitted.documented(self.parts)),
         }
         return rules[kind]()
 
@@ -166,6 +214,9 @@ NOTHING = Finding()  # for a claim that public figures cannot test
 def judge(claim: str, reading: str = "", finding: Finding = NOTHING, *, event: Event | None = None) -> Verdict:
     """Judge one reading of a claim by the rule for its kind.
 
+    This is the one place where the word of the claimant or its agents is set aside: it is shown and never counted, for
+    every kind of claim and whoever speaks.
+
     ``data/readings.csv`` states the kind of each reading, and the confidence in verdicts from public figures. The
     confidence in a verdict from a panel or from households follows from its grade and checks
     (:func:`analysis.evidence.verdicts.confidence`).
@@ -184,18 +235,19 @@ def judge(claim: str, reading: str = "", finding: Finding = NOTHING, *, event: E
     DesignError
         If the reading is unknown, a margin that its kind needs is missing, or the verdict is invalid.
     """
-    ledger = readings(event=event).fillna({"reading": "", "unit": ""})
+    ledger = readings(event=event).fillna({"reading": "", "unit": "", "date": ""})
     line = ledger[(ledger["claim_id"] == claim) & (ledger["reading"] == reading)]
     failure = f"Cannot judge {claim} {reading}".rstrip()
     if len(line) != 1:
         ledger_names = (ledger["claim_id"] + " " + ledger["reading"]).str.strip()
         raise DesignError(f"{failure}: readings.csv contains only {', '.join(ledger_names)}; choose one of these")
     row = line.iloc[0]
-    if row["kind"] in ("not_lower", "unchanged") and finding.margin is None:
+    if row["kind"] in ("not_lower", "unchanged", "at_most") and finding.margin is None:
         raise DesignError(f"{failure}: this kind of claim needs a margin; set one in the finding")
+    finding = finding.admitting(claimant=row["claimant"], said=row["date"], about=row["about"])
     barred = finding.barred(row["totals"])
     word = verdicts.NOT_TESTABLE if barred else finding.word(row["kind"])
-    why, change = _reason(row, word, estimated=finding.estimated)
+    why, change = _reason(row, word, finding)
     low, high = finding.range or (None, None)
     taken = ("tier", "provenance", "market", "margin", "claimed", "estimate", "window", "n", "detail", "found")
     made: dict[str, Any] = {name: row[name] for name in ("statement", "claimant", "confidence")}
@@ -206,7 +258,7 @@ def judge(claim: str, reading: str = "", finding: Finding = NOTHING, *, event: E
         made["confidence"] = finding.confidence(row["kind"], word)
     made |= {"claim": claim, "reading": reading, "word": word, "low": low, "high": high, "why": barred or why}
     made |= {"grade": finding.grade if finding.range else "", "aside": finding.aside if row["totals"] else ""}
-    made |= {"interval": finding.kind or ("published readings" if finding.published else "")}
+    made |= {"interval": finding.kind or ("published readings" if finding.admitted.figures and low is not None else "")}
     made |= {"estimand": finding.estimand or row["estimand"], "unit": finding.unit or row["unit"]}
     made |= {"change": finding.change or change}
     try:
@@ -232,16 +284,19 @@ def checked(placebo: pd.DataFrame, margin: float) -> dict[str, Any]:
     return {"passed": True if inside else None if low <= 0 <= high else False, "drift": float(row["estimate"])}
 
 
-def _reason(row: pd.Series, word: str, *, estimated: bool) -> tuple[str, str]:
+def _reason(row: pd.Series, word: str, finding: Finding) -> tuple[str, str]:
     """Return the reason for a verdict, and the evidence that would change it."""
     if row["kind"] == "untestable":
         return f"It would take: {row['testable_quantity']}.", row["change"]
     rules = data.load("verdict_rules").set_index("kind")
-    kind = "direction" if estimated and row["kind"] == "positive" else row["kind"]  # a panel has an interval
+    is_panel = finding.estimated
+    kind = "direction" if is_panel and row["kind"] == "positive" else row["kind"]  # a panel has an interval
     why = rules.loc[kind].get(word.lower().replace(" ", "_"), "There is no estimate or bound.")
-    if not estimated:
-        return why if pd.isna(row["context"]) else f"{why} {row['context']}", row["change"]
-    return why, rules["panel_change"].fillna(row["change"])[row["kind"]]
+    if is_panel:
+        return why, rules["panel_change"].fillna(row["change"])[row["kind"]]
+    if word == verdicts.NOT_SHOWN and finding.is_silent:
+        why = ONLY_PRODUCTS if finding.admitted.products else ONLY_OWN.format(row["claimant"].partition(" (")[0])
+    return why if pd.isna(row["context"]) else f"{why} {row['context']}", row["change"]
 
 
 def untestable(notebook: str, claims: Collection[str]) -> list[Verdict]:
@@ -284,12 +339,13 @@ def counts() -> pd.DataFrame:
     return frame[columns].sort_values(["date", "value"], ignore_index=True)
 
 
-def counted(claim: str) -> tuple[pd.Series, list[float]]:
-    """Return the claimant's count for a claim, and other parties' counts under the same definition."""
-    ledger = readings([claim]).iloc[0]
+def counted(claim: str, reading: str = "") -> tuple[pd.Series, list[Published]]:
+    """Return the claimant's count for a claim, and all counts under the same definition with who made them."""
+    ledger = readings([claim]).fillna({"reading": ""}).query("reading == @reading").iloc[0]
     same = counts().query("definition == @ledger.counted")
-    by_claimant = same["counted_by"] == ledger["claimant"].partition(" (")[0]  # without the name of the speaker
-    return same[by_claimant].iloc[-1], same.loc[~by_claimant, "value"].tolist()
+    own = same[[sources.is_word_of(by, ledger["claimant"]) for by in same["counted_by"]]]
+    figures = same.assign(by=same["counted_by"], low=same["value"], high=same["value"])
+    return own.iloc[-1], sources.as_published(figures)
 
 
 def threats(event: Event | None = None) -> pd.DataFrame:

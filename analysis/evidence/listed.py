@@ -15,6 +15,7 @@ from analysis.estimate import Estimate
 from analysis.estimators.abnormal_returns import Window, abnormal_returns, market_rank
 from analysis.estimators.synthetic import permutation_did
 from analysis.evidence import shift
+from analysis.evidence.sources import Published
 from analysis.numbers import number, percent_change
 from analysis.series import Series
 
@@ -169,20 +170,21 @@ def most_lost(firm: str, before: int) -> dict[str, float]:
     return {"revenue": revenue, "amazon": amazon, "fall": fall, "outside": outside, "other": 100 * outside / fall}
 
 
-def on_record(names: list[str]) -> dict[str, bool]:
-    """Return, by name, whether the closure of each brand or firm is documented.
+def on_record(names: list[str]) -> list[Published]:
+    """Return the records of each brand's or firm's closure, with who says it.
 
-    A closure is documented by a disclosure or by the reports of two publishers.
+    A record is an owner's disclosure of closed stores or frozen money, or a report that names the brand among those
+    closed. Our own column on exposure is no record. Which of them count for a claim is decided where it is judged.
     """
     filings, events = data.load("listed_sellers"), data.load("events").query("event_type == 'brand_closure'")
-    documented = {}
+    filings = filings[filings["measure"].isin(["shops_closed", "funds_frozen"])]
+    records = list[Published]()
     for name in names:
-        mine = {"pat": name, "case": False}
-        ours = filings[filings["firm"].str.contains(**mine) | filings["exposed"].str.contains(**mine)]
-        disclosures = ours["measure"].isin(["shops_closed", "funds_frozen"]) | ours["exposed"].str.startswith("closed")
-        reports = events[(events["actor"] + events["description"]).str.contains(**mine)]["source_publisher"].nunique()
-        documented[name] = bool(disclosures.any() or reports >= 2)
-    return documented
+        disclosed = filings[filings["firm"].str.contains(name, case=False)]
+        reported = events[(events["actor"] + events["description"]).str.contains(name, case=False)]
+        records += [Published(by=by, part=name, filing=True) for by in disclosed["source_publisher"]]
+        records += [Published(by=by, part=name) for by in reported["source_publisher"]]
+    return records
 
 
 def frozen(firm: str) -> tuple[float, float]:

@@ -35,9 +35,10 @@ DECIDED = (SUPPORTED, CONTRADICTED)  # verdicts that can have a confidence
 MEANING: dict[Word, str] = {
     SUPPORTED: "The evidence fits the claim and not its opposite.",
     CONTRADICTED: "The evidence fits the opposite of the claim and not the claim.",
-    NOT_SHOWN: "The evidence fits the claim and its opposite.",
-    NOT_TESTABLE: "We found no figure that tests the claim.",
+    NOT_SHOWN: "The evidence fits the claim and its opposite, or only the claimant gives a figure.",
+    NOT_TESTABLE: "We found no figure that tests the claim, not even the claimant's own.",
 }
+"""The one definition of each word; whatever prints a definition prints this."""
 CONFIDENCE: tuple[Level, ...] = get_args(Level)[1:]
 TIERS: tuple[Tier, ...] = get_args(Tier)
 ESTIMATED = TIERS[TIERS.index("households") :]  # our own estimates from observations, with a grade and standard errors
@@ -162,8 +163,6 @@ class Verdict(BaseModel):
         """Meaning of the verdict, in the conditional for a simulated market."""
         if self.word == NOT_TESTABLE and self.low is not None:
             return f"What is found {'would' if self.simulated else 'does'} not test the claim."
-        if self.word == NOT_SHOWN and self.claimed is not None and self.estimate is None:  # a number that is stated
-            return f"Only {self.party} states it."
         if self.simulated:  # in a simulated market the truth is known
             return MEANING[self.word].replace("fits", "would fit").replace("We found", "There would be")
         return MEANING[self.word]
@@ -256,6 +255,14 @@ def direction(interval: Interval | None) -> Word:
     return not_lower(interval, 0.0)
 
 
+def at_most(interval: Interval | None, margin: float) -> Word:
+    """Judge a claim that something is small.
+
+    Supported if the interval lies below `margin`, contradicted if it lies above.
+    """
+    return not_lower(None if interval is None else (-interval[1], -interval[0]), margin)
+
+
 def stayed_positive(readings: Sequence[float]) -> Word:
     """Use all published readings of growth to judge a claim that it stayed positive.
 
@@ -268,8 +275,8 @@ def stayed_positive(readings: Sequence[float]) -> Word:
 def stated(claimed: float | None, independent: Sequence[float]) -> Word:
     """Judge a stated number against other parties' numbers under the same definition.
 
-    The claim is supported if its number lies within 10 per cent of any of them, contradicted if it is further from all,
-    not shown if only its author states it (in a filing or a speech), and not testable if it contains no number.
+    The claim is supported if its number lies within 10 per cent of all of them, and contradicted if it is further from
+    all. It is not shown if they disagree, or if there are none, and not testable if it contains no number.
     """
     _finite("an independent number", independent)
     if claimed is None:
@@ -277,7 +284,9 @@ def stated(claimed: float | None, independent: Sequence[float]) -> Word:
     if not 0 < claimed < math.inf:
         raise DesignError(f"Cannot judge the claim: its number is {claimed}; pass a positive number or None")
     near = [abs(figure - claimed) <= SAME_COUNT * claimed for figure in independent]
-    return NOT_SHOWN if not near else SUPPORTED if any(near) else CONTRADICTED
+    if not near or any(near) != all(near):
+        return NOT_SHOWN
+    return SUPPORTED if all(near) else CONTRADICTED
 
 
 def documented(records: Sequence[bool]) -> Word:

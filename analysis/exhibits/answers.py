@@ -203,11 +203,11 @@ def ledger(readings: pd.DataFrame, verdicts: Sequence[Verdict], caption: str) ->
     The last column states what would change the verdict. `readings` come from
     :func:`analysis.evidence.claims.readings`; `verdicts` are those of this report.
     """
-    words = {verdict.claim: label(verdict.word) for verdict in verdicts}
-    rows = readings.to_dict("records")
+    words = {(verdict.claim, verdict.reading): label(verdict.word) for verdict in verdicts}
+    rows = readings.fillna({"reading": ""}).to_dict("records")
     columns = {
         "Claim, as we read it": [f"{row['claimant']}: {row['statement']}" for row in rows],
-        "Verdict": [words.get(row["claim_id"], f"report {row['notebook'][:2]}") for row in rows],
+        "Verdict": [words.get((row["claim_id"], row["reading"]), f"report {row['notebook'][:2]}") for row in rows],
         "What would change it": [row["change"] for row in rows],
     }
     return table(pd.DataFrame(columns, dtype=object), caption, source=_said(set(readings["claim_id"])))

@@ -127,11 +127,19 @@ def by_topic(verdicts: Sequence[Verdict], event: Event) -> Iterator[tuple[str, s
 
 
 def tally(verdicts: Sequence[Verdict]) -> str:
-    """Count the statements by verdict, without our own questions; return an empty string if none is judged."""
+    """Count the statements by verdict, and our own questions apart; return an empty string if none is judged.
+
+    The counts are those of the words in the table and in the lines below it.
+    """
     told = sorted(best(verdicts), key=lambda verdict: WORDS.index(verdict.word))
-    counts = Counter(verdict.word.lower() for verdict in told if verdict.party != OURS)
-    found = words.listing(f"{spelled(count)} {word}" for word, count in counts.items())
-    return f"Of {spelled(counts.total())} statements we find {found}." if found else ""
+    theirs = Counter(verdict.word.lower() for verdict in told if verdict.party != OURS)
+    ours = Counter(verdict.word.lower() for verdict in told if verdict.party == OURS)
+    found = words.listing(f"{spelled(count)} {word}" for word, count in theirs.items())
+    answered = words.listing(f"{spelled(count)} {word}" for word, count in ours.items())
+    questions = "question" if ours.total() == 1 else "questions"
+    said = f"Of {spelled(theirs.total())} statements we find {found}." if found else ""
+    asked = f"Our own {questions}: {answered}." if ours else ""
+    return " ".join(filter(None, (said, asked)))
 
 
 def headline(verdicts: Sequence[Verdict], event: Event) -> str:
@@ -268,15 +276,14 @@ def _below(
     names = (ledger["claim_id"] + " " + ledger["reading"]).str.strip()
     # Some claims lack a reading
     said = data.load("claims").set_index("claim_id")["claim"].to_dict() | ledger.set_index(names)["statement"].to_dict()
-    silent = sorted(_page(one)[:2] for one in rest if one.word == NOT_TESTABLE)
-    more = words.listing(f"{spelled(count)} more in report {report}" for report, count in Counter(silent).items())
+    told = [one for one in rest if one.word in DECIDED or question(one, event) in phrases().rows]
+    told = [one for one in told if one.word != NOT_TESTABLE]
     lines = {
         **{
             f"{one.statement.rstrip('.')}{by_whom(one)}:": [f"{one.word}. {words.sentence(_numbers(one, public))}."]
-            for one in rest
-            if one.word != NOT_TESTABLE
+            for one in told
         },
-        "Not testable:": [f"{more}."] if more else [],
+        "Not listed:": _counted([one for one in rest if one not in told]),
         **{
             about: [f"{one.statement} {in_words(one)}." for one in by_name.values() if not one.simulated]
             for about, by_name in apart(verdicts).items()
@@ -284,6 +291,16 @@ def _below(
         "Not judged in this run.": [said[name] for name in unjudged(verdicts, event)] if best(verdicts) else [],
     }
     return {lead: " ".join(texts) for lead, texts in lines.items() if texts}
+
+
+def _counted(verdicts: Sequence[Verdict]) -> list[str]:
+    """Count verdicts by word and report, as the one sentence of a line; the line is empty if there is none."""
+    clauses = []
+    for word in WORDS:
+        reports = Counter(sorted(_page(one)[:2] for one in verdicts if one.word == word))
+        where = words.listing(f"{spelled(count)} in report {report}" for report, count in reports.items())
+        clauses += [f"{word}, {where}"] if where else []
+    return [f"{'; '.join(clauses)}."] if clauses else []
 
 
 # Figures

@@ -1,0 +1,293 @@
+"""Judge the readings of the claims about 2021 from public figures and purchases, each in one place.
+
+Reports add the texts that they print. The evidence, and so the word, comes from here, so that a report that counts
+words has those of the reports that judge.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import pandas as pd
+
+from analysis import data, grades, parameters
+from analysis.errors import DesignError
+from analysis.event import ON_RECORD, Event, read_event
+from analysis.evidence import claims, households, listed, totals
+from analysis.evidence.sources import TIMES, Admitted, Published, admit, as_published
+from analysis.evidence.verdicts import DECIDED, Verdict
+from analysis.provenance import ROOT
+
+NAMED = ("Aukey", "Mpow", "Youkeshu")  # in claim C08
+TINY = 1.0  # per cent of all Chinese sellers: what "a tiny part" is read as, our choice
+BILLION = 1e9
+FIRST = "2021-05"  # month from which closed accounts are counted
+FIGURE = ["by", "low", "high"]
+TURNS = {"November 2020": "2020-11", "March 2022": "2022-03"}  # in claim C20
+
+
+def given(notebook: str) -> Any:
+    """Return the parameters of a notebook as it stands."""
+    return parameters.declared(ROOT / "notebooks" / f"{notebook}.ipynb")()
+
+
+def admitted(claim: str, published: Sequence[Published], reading: str = "") -> Admitted:
+    """Return what a reading admits of what is published."""
+    ledger = claims.readings([claim]).fillna({"reading": ""})
+    row = ledger[ledger["reading"] == reading].iloc[0]
+    return admit(published, claimant=row["claimant"], said=row["date"], about=row["about"])
+
+
+# What is published on a quantity, and by whom
+
+
+def of_growth() -> list[Published]:
+    """Return who published which growth of Chinese sellers in 2021.
+
+    The time of a comparison of two months is the later one.
+    """
+    frame = totals.published_growth()
+    later = frame["dates"].str.rpartition(" to ")[2]
+    times = [time if len(time) == 4 else str(pd.Period(time, "M")) for time in later]
+    frame = frame.assign(by=frame["source"], product=frame["provenance"].eq("estimate"), first=times)
+    return as_published(frame)
+
+
+def of_share() -> list[Published]:
+    """Return who published which change of the Chinese share in 2021, Amazon's own statement included."""
+    frame = totals.shares()
+    figures = frame.assign(by=frame["publisher"], low=frame["change"], high=frame["change"])
+    reported = as_published(figures[FIGURE].assign(first=frame["last"]))
+    stated = data.load("chinese_seller_share").query("unit == 'percentage points, as stated'").iloc[0]
+    change = totals.stated_change()
+    return [*reported, Published(by=stated["source_publisher"], low=change, high=change, first=stated["date"])]
+
+
+def of_suspended() -> list[Published]:
+    """Return what part of all Chinese sellers the counts of closed accounts make, in per cent.
+
+    Each is a count by one party, times a number of sellers estimated by another.
+    """
+    population = data.load("chinese_seller_share").query("unit == 'merchants'").iloc[0]
+    counts = claims.counts()
+    parts = 100 * counts["value"] / population["value"]
+    by = counts["counted_by"] + TIMES + population["source_publisher"]
+    until = counts["event_id"].map(data.load("events").set_index("event_id")["date"])
+    return as_published(
+        counts.assign(by=by, low=parts, high=parts)[FIGURE].assign(last=until), first=FIRST, product=True
+    )
+
+
+def rests_on() -> list[str]:
+    """Return whose figures set an end of the range of the effect on growth.
+
+    These are the sums for closed accounts and the total of all sales. When in the year sales are made follows Amazon's
+    accounts, which sets no end.
+    """
+    return [*totals.amount_sources()["actor"], totals.third_party_sales().publisher]
+
+
+def of_turns() -> list[Published]:
+    """Return who dates the turns in the share of top sellers."""
+    dated = data.load("chinese_seller_share").query("measure.str.startswith('share of top sellers based in the US')")
+    turns = {month: name for name, month in TURNS.items()}
+    rows = dated[dated["date"].isin(turns)]
+    return [Published(by=row.source_publisher, part=turns[row.date]) for row in rows.itertuples()]
+
+
+# The readings
+
+
+def growth_positive(event: Event, **told: Any) -> Verdict:
+    """Judge whether growth stayed positive."""
+    return claims.judge(*event.readings["growth_positive"], claims.Finding(published=of_growth(), **told))
+
+
+def growth_not_lower(event: Event, interval: tuple[float, float], margin: float, **told: Any) -> Verdict:
+    """Judge whether growth was lower than without the closures, by a range in percentage points."""
+    finding = claims.Finding(interval=interval, margin=margin, rests_on=rests_on(), **told)
+    return claims.judge(*event.readings["growth_not_lower"], finding)
+
+
+def share_unchanged(event: Event, margin: float, **told: Any) -> Verdict:
+    """Judge whether the Chinese share of sales changed, with a margin in percentage points."""
+    finding = claims.Finding(published=of_share(), margin=margin, **told)
+    return claims.judge(*event.readings["share_unchanged"], finding)
+
+
+def count(claim: str, reading: str = "", **told: Any) -> Verdict:
+    """Judge a count of accounts or stores."""
+    own, same = claims.counted(claim, reading)
+    return claims.judge(claim, reading, claims.Finding(claimed=own["value"], published=same, **told))
+
+
+def loss(**told: Any) -> Verdict:
+    """Judge the trade group's loss, in billion yuan."""
+    stated = totals.amount_sources().query("unit == @totals.ASSERTED")
+    amounts = stated["quantity"] / BILLION
+    same = as_published(stated.assign(by=stated["actor"], low=amounts, high=amounts)[FIGURE])
+    return claims.judge("C13", "loss", claims.Finding(claimed=amounts.item(), published=same, **told))
+
+
+def brands_hit(**told: Any) -> Verdict:
+    """Judge whether the brands that the newspaper names were hit."""
+    records = listed.on_record([*NAMED])
+    documented = admitted("C08", records, "record").documented(NAMED)
+    finding = claims.Finding(
+        published=records,
+        parts=NAMED,
+        estimate=sum(documented),
+        claimed=len(NAMED),
+        tier="listed",
+        **told,
+    )
+    return claims.judge("C08", "record", finding)
+
+
+def shares_fell(interval: tuple[float, float], **told: Any) -> Verdict:
+    """Judge whether shares of Youkeshu's owner fell after its notice, by an interval in per cent."""
+    return claims.judge("C08", "market", claims.Finding(interval=interval, **told))
+
+
+def money_frozen(**told: Any) -> Verdict:
+    """Judge how much of Youkeshu's money Amazon froze, in million yuan."""
+    amount, _ = listed.frozen("Youkeshu")
+    filed = data.load("listed_sellers").query("measure == 'funds_frozen' and firm.str.contains('Youkeshu')")
+    figures = filed.assign(by=filed["source_publisher"], low=filed["value"], high=filed["value"])
+    finding = claims.Finding(claimed=amount, published=as_published(figures[FIGURE]), tier="listed", **told)
+    return claims.judge("C12", finding=finding)
+
+
+def invested_elsewhere(event: Event, **told: Any) -> Verdict:
+    """Judge whether sellers that were hit put more money into other platforms; nobody gives a figure."""
+    return claims.judge(*event.readings["more_presence_elsewhere"], claims.Finding(tier="listed", **told))
+
+
+def sold_elsewhere(event: Event, **told: Any) -> Verdict:
+    """Judge whether closed sellers sell more on the platforms that are named; nobody gives a figure."""
+    return claims.judge(*event.readings["more_sales_elsewhere"], claims.Finding(tier="listed", **told))
+
+
+def suspended_share() -> tuple[float, float]:
+    """Return the range of what counts by others than Marketplace Pulse make of all Chinese sellers, in per cent."""
+    shares = [one.low for one in admitted("C15", of_suspended(), "tiny").products]
+    return min(shares), max(shares)
+
+
+def suspended_tiny(**told: Any) -> Verdict:
+    """Judge whether the suspended sellers are a tiny part of all."""
+    finding = claims.Finding(published=of_suspended(), margin=TINY, **told)
+    return claims.judge("C15", "tiny", finding)
+
+
+def momentum(interval: tuple[float, float], margin: float, **told: Any) -> Verdict:
+    """Judge whether the closures hardly changed growth, by a range in percentage points."""
+    finding = claims.Finding(interval=interval, margin=margin, rests_on=rests_on(), **told)
+    return claims.judge("C15", "momentum", finding)
+
+
+def share_fell(**told: Any) -> Verdict:
+    """Judge whether the Chinese share fell in 2021."""
+    return claims.judge("C18", finding=claims.Finding(published=of_share(), **told))
+
+
+def turns(**told: Any) -> Verdict:
+    """Judge when the share of American sellers turned."""
+    return claims.judge("C20", finding=claims.Finding(published=of_turns(), parts=[*TURNS], **told))
+
+
+def of_households() -> Verdict:
+    """Judge what purchases of households can be read for: the change of the Chinese share, in per cent of itself."""
+    asked, tables = given("09_households"), households.Households.load()
+    spec = households.Specification(definition=asked.definition, against=asked.against, of=asked.of)
+    lost = totals.closed_sales(asked.yuan_per_dollar)[1] / float(totals.third_party_sales().values["2020"])
+    share = float(households.share(tables, spec).value[0])
+    low, high = households.bounded(tables, lost / asked.share_low, spec)["V3"]
+    finding = claims.Finding(
+        interval=(100 * low / share, 100 * high / share),
+        margin=asked.delta_share_pp / asked.share_low,
+        unit="per cent of the share",
+        rests_on=[totals.amount_sources()["actor"].iloc[-1]],
+        tier="households",
+        provenance="estimate",
+        **grades.of_households("V3_bounded"),
+    )
+    return claims.judge(*read_event(ON_RECORD).readings["share_unchanged"], finding)
+
+
+# All of them
+
+
+def narrow_range() -> tuple[float, float]:
+    """Return a range of the effect on growth that lies inside the one of report 05, in percentage points.
+
+    It leaves out that rivals may have lost by the closures, which takes long to compute. If it gives no word, the wider
+    one gives none either: see :func:`analysis.evidence.verdicts.not_lower`.
+    """
+    asked = given("05_growth_public")
+    known = totals.Totals(
+        float(totals.third_party_sales().values["2020"]),
+        share=(asked.share_low, asked.share_high),
+        closed=totals.closed_sales(asked.yuan_per_dollar),
+        common=(asked.common_low, asked.common_high),
+        left=totals.rest_of_year(asked.closed_from),
+    )
+    return known.bounds()
+
+
+def on_record(effect: tuple[float, float] | None = None) -> dict[str, Verdict]:
+    """Judge every reading of the claims about 2021 from public figures, with the parameters of the notebooks.
+
+    Parameters
+    ----------
+    effect : (low, high), optional
+        Range of the effect on growth, in percentage points; by default :func:`narrow_range`, which serves for words.
+
+    Returns
+    -------
+    dict
+        Verdicts by name of the reading; none rests on a panel or on purchases, see :func:`of_households`.
+
+    Raises
+    ------
+    DesignError
+        If the default range gives a word, so that it takes the range of report 05 to know whether that has one too.
+    """
+    event, growth, shares = read_event(ON_RECORD), given("05_growth_public"), given("02_market_reaction")
+    prices = listed.share_prices(shares.estimation_first, shares.estimation_last, level=shares.conf).rows
+    tiza = prices.query("seller == 'Youkeshu' and window == 'youkeshu_2d'").iloc[0]
+    within = effect or narrow_range()
+    not_lower = growth_not_lower(event, within, growth.delta_pp)
+    if effect is None and not_lower.word in DECIDED:
+        raise DesignError(
+            f"Cannot judge {not_lower.name} by a part of its range, {within}; pass the range of report 05"
+        )
+    found = [
+        growth_positive(event),
+        not_lower,
+        share_unchanged(event, growth.delta_share_pp),
+        count("C03"),
+        count("C06"),
+        invested_elsewhere(event),
+        sold_elsewhere(event),
+        shares_fell((tiza["conf_low"], tiza["conf_high"]), tier="listed"),
+        brands_hit(),
+        money_frozen(),
+        *of_others(within, growth.delta_pp),
+        *claims.untestable("01_claims_and_context", event.claims),
+    ]
+    return {one.name: one for one in found}
+
+
+def of_others(effect: tuple[float, float], margin: float) -> list[Verdict]:
+    """Judge what the trade group and Marketplace Pulse said besides.
+
+    Parameters
+    ----------
+    effect : (low, high)
+        Range of the effect on growth, in percentage points.
+    margin : float
+        In percentage points.
+    """
+    return [count("C13", "stores"), loss(), suspended_tiny(), momentum(effect, margin), share_fell(), turns()]
