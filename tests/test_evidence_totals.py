@@ -172,7 +172,7 @@ def test_a_seller_that_may_be_among_the_first_accounts_is_not_added(monkeypatch,
 
 
 def test_the_trade_group_s_sum_is_most_of_what_all_chinese_sellers_sold_in_two_months():
-    found = sums.against_all_sales(100 / 6.49, 0.40, first="2021-05-01", last="2021-06-30")
+    found = sums.against_all_sales(100 / 6.49, 0.40, *sums.CLAIMED_FOR)
     sold = 390 * 0.40 * 25_085 * 61 / 91 / (23_709 + 25_085 + 24_252 + 30_320)
     assert found["sold"] == pytest.approx(sold)
     assert found["part"] == pytest.approx(61, abs=0.5)

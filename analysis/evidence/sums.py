@@ -10,6 +10,7 @@ from analysis.evidence.totals import sold_between, third_party_sales
 
 FIRST_ACCOUNTS = "E017"  # more than US$1bn a year, by mid-May
 FIRST_SEEN = "E016"  # the day by which these accounts were closed
+CLAIMED_FOR = ("2021-05-01", "2021-06-30")  # of the trade group's loss: about two months since May, event E053
 LATER_COUNT = "E042"  # the same sum for nearly 300 accounts by July, which name Sunvalley's brands
 SUNVALLEY = {"sales": "E004", "part": "E035", "closed": "E034", "all closed": "E099"}
 YOUKESHU = {"sales": "E003", "part": "E045", "closed": "E044"}
@@ -71,7 +72,7 @@ def floor_from_below(yuan_per_dollar: float) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["seller", "closed", "low", "high", "events", "note"])
 
 
-def against_all_sales(loss: float, share: float, *, first: str, last: str) -> dict[str, float]:
+def against_all_sales(loss: float, share: float, first: str, last: str) -> dict[str, float]:
     """Compare a loss with all that Chinese sellers sold on Amazon, over some days and over the year.
 
     Parameters

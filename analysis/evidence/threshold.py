@@ -12,7 +12,7 @@ import pandas as pd
 
 from analysis import data
 from analysis.errors import DesignError
-from analysis.evidence.totals import sold_between
+from analysis.evidence.totals import published_shares, sold_between
 
 
 def claim_day() -> str:
@@ -65,6 +65,32 @@ def thresholds(
             for row in table.itertuples()
         ]
     return table
+
+
+def mean_dates(first: str) -> list[str]:
+    """Return mean dates of closure: the first closure, and each first of a month from there to the claim."""
+    months = pd.date_range(first, claim_day(), freq="MS")
+    return sorted({first, *months.strftime("%Y-%m-%d")})
+
+
+def by_published_share(base: float, fall: float, *, days: Sequence[str]) -> pd.DataFrame:
+    """Tabulate the threshold for every published share, over the calendar year and up to the day of the claim.
+
+    A mean date after the day of the claim has the calendar year alone.
+
+    Returns
+    -------
+    DataFrame
+        The columns of :func:`analysis.evidence.totals.published_shares`, `day`, `until`, and `needed`: closed sales
+        a year, net of recapture, in the currency of `base`.
+    """
+    shares = published_shares()
+    parts = []
+    for until in (f"{days[0][:4]}-12-31", claim_day()):
+        within = [day for day in days if day <= until]
+        parts.append(thresholds(base, [fall], days=within, shares=shares["share"].unique().tolist(), until=[until]))
+    table = pd.concat(parts, ignore_index=True).rename(columns={fall: "needed"})
+    return shares.merge(table, on="share")
 
 
 def _part_of_year_before(last: str) -> float:
