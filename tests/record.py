@@ -10,7 +10,7 @@ import numpy as np
 
 from analysis import grades, parameters
 from analysis.event import read_event
-from analysis.evidence import claims, households, listed, recentring, shift, totals
+from analysis.evidence import claims, households, listed, recentring, shift, sums, threshold, totals
 from analysis.evidence.verdicts import NOT_SHOWN, NOT_TESTABLE, SUPPORTED, Verdict
 from analysis.exhibits.words import listing
 from analysis.numbers import day, number, percent_change, points, quantity, span
@@ -102,21 +102,33 @@ def growth(found: Mapping[str, Verdict]) -> str:
     assert (stayed.word, lower.word) == (NOT_SHOWN, NOT_SHOWN)
     known_of, fall = known(asked), points(asked.delta_pp)
     days, shares = (asked.closed_from, asked.closed_mean), (asked.share, asked.share_low, asked.share_high)
-    needed = totals.frontier(known_of, [asked.delta_pp], days=days, shares=shares)[asked.delta_pp]
+    year_end = f"{asked.closed_from[:4]}-12-31"
+    needed = threshold.thresholds(known_of.base, [asked.delta_pp], days=days, shares=shares, until=[year_end])
+    needed = needed[asked.delta_pp]
+    wide = threshold.by_published_share(
+        known_of.base, asked.delta_pp, days=threshold.mean_dates(asked.closed_from)
+    ).query("until == @year_end")
+    claimed = sums.against_all_sales(known_of.closed[1], asked.share, *sums.CLAIMED_FOR)
     published = totals.published_growth()
     assert published.query("dates == '2020 to 2021'")["low"].min() > 0 > published["low"].min()
-    december = totals.shares().query("first == '2020-12' and last == '2021-12'").eval("after / before").item()
-    by_year = december * (100 + float(totals.third_party_growth().values["2021"])) - 100
+    december = totals.shares().query("first == '2020-12' and last == '2021-12'").eval("after / before")
+    by_year = sorted(december * (100 + float(totals.third_party_growth().values["2021"])) - 100)
+    by_fees = sorted(published.query("dates != '2020 to 2021'")["growth"])
+    assert len(by_fees) == 2
+    assert stayed.low == by_fees[0]
     return (
         "Whether the closures slowed Chinese sellers as a whole depends on what the closed accounts had sold, on what "
         "rivals took over, and on whether fear or trust moved the others. "
-        f"To cut growth by {fall}, closed accounts must have sold {needed[0]:.1f} billion dollars a year "
-        f"({needed.min():.1f} to {needed.max():.1f}, by Chinese share and date), net of what rivals took over. "
-        f"Neither published sum settles it: more than {known_of.closed[0]:.1f} billion is a floor, for the first "
-        f"accounts suspended, and more than {known_of.closed[1]:.1f} a loss that the trade group asserts. So Amazon's "
+        f"To cut growth by {fall}, closed accounts must have sold about {needed[0]:.1f} billion dollars a year "
+        f"(about {needed.min():.1f} to {needed.max():.1f} for our Chinese shares and dates, {wide['needed'].min():.1f} "
+        f"to {wide['needed'].max():.1f} for every published share and mean dates until {day(wide['day'].max())}), net "
+        f"of what rivals took over. Neither published sum settles it: more than {known_of.closed[0]:.1f} billion is a "
+        f"floor, for the first accounts suspended, and more than {known_of.closed[1]:.1f} a loss that the trade group "
+        f"asserts for two months, {claimed['part']:.0f} per cent of all that Chinese sellers sold in them. So Amazon's "
         f"sentence is *{lower.word.lower()}*, and neither is its opposite. Whether growth stayed positive depends on "
-        "the dates: published readings of the calendar year say so, and the one from December to December is "
-        f"{quantity(stayed.low, stayed.unit)} per cent, or {quantity(by_year, stayed.unit)} with the year's growth of "
+        "the dates: published readings of the calendar year say so, and those from December to December are "
+        f"{quantity(by_fees[0], stayed.unit)} and {quantity(by_fees[1], stayed.unit)} per cent, or "
+        f"{quantity(by_year[0], stayed.unit)} and {quantity(by_year[1], stayed.unit)} with the year's growth of "
         "all sales."
     )
 
