@@ -1,5 +1,6 @@
 """Bounds on growth from totals, and the share of sales that closed accounts carry."""
 
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -13,6 +14,7 @@ from analysis import data, series
 from analysis.errors import DesignError
 from analysis.evidence import sums, threshold, totals
 from analysis.evidence.totals import Totals, bounds_by_assumption, by_prior, closed_share
+from analysis.provenance import ROOT
 
 YEAR = "2021-12-31"
 PUBLIC = Totals(295.0, share=(0.4, 0.4), closed=(1.0, 100 / 6.49), recapture=(0.0, 0.8))
@@ -115,8 +117,32 @@ def test_an_account_closed_after_the_horizon_is_refused():
         threshold.thresholds(295.0, [2.0], days=["2021-10-01"], shares=[0.4], until=["2021-09-17"])
 
 
-def test_the_claim_was_made_on_17_september():
+def test_the_claim_was_made_on_17_september_and_mean_dates_end_before_it():
     assert threshold.claim_day() == "2021-09-17"
+    assert threshold.mean_dates("2021-08-15") == ["2021-08-15", "2021-09-01"]
+    assert threshold.mean_dates("2021-11-01") == ["2021-11-01"]
+
+
+def test_every_published_share_has_a_threshold_by_date_and_horizon_with_its_definition():
+    days = threshold.mean_dates("2021-04-25")
+    found = threshold.by_published_share(295.0, 2.0, days=days)
+    assert len(found) == len(totals.published_shares()) * len(days) * 2
+    assert found["definition"].notna().all()
+    year, to_claim = found[found["until"] == YEAR]["needed"], found[found["until"] != YEAR]["needed"]
+    assert (year.min(), year.max()) == pytest.approx((2.4, 9.3), abs=0.05)
+    assert to_claim.min() == pytest.approx(2.8, abs=0.05)
+
+
+def test_a_mean_date_after_the_claim_has_the_calendar_year_alone():
+    found = threshold.by_published_share(295.0, 2.0, days=["2021-10-01"])
+    assert set(found["until"]) == {YEAR}
+
+
+@pytest.mark.parametrize("name", ["README.md", "notebooks/05_growth_public.ipynb"])
+def test_the_threshold_is_never_called_a_bound(name):
+    text = (ROOT / name).read_text(encoding="utf-8")
+    assert "must have sold" in text
+    assert not re.search(r"must have sold at least|closed sales of at least|must have sold (?!about|\{cost\})", text)
 
 
 def test_every_share_of_sales_or_top_sellers_from_before_the_closures_counts_once_by_its_definition():
