@@ -164,6 +164,7 @@ def test_shares_of_different_definitions_are_never_joined():
 
 
 def test_a_share_relabelled_on_one_side_joins_nothing(monkeypatch):
+    assert "Revoic" in set(totals.shares()["publisher"])
     rows = series.rows("chinese_seller_share")
     odd = rows["source_publisher"].eq("Revoic") & rows["date"].eq("2021-12")
     relabelled = rows.assign(definition=rows["definition"].mask(odd, "sales on amazon.com"))
