@@ -175,8 +175,8 @@ def published_growth() -> pd.DataFrame:
     products = [(named, year, by, "sales, as stated", "2020 to 2021")]
     for row in shares().query("first == '2020-12' and last == '2021-12'").itertuples():
         counted = row.definition.partition(",")[0]
-        named = f"share of {counted}, {row.before:g} to {row.after:g} %, times sellers' fees"
-        named = named.replace("share of market share", "market share")
+        share = counted if counted == "market share" else f"share of {counted}"
+        named = f"{share}, {row.before:g} to {row.after:g} %, times sellers' fees"
         growth, of = row.after / row.before * (100 + december) - 100, "sales, by another share"
         products.append((named, growth, row.publisher, of, "December 2020 to December 2021"))
     derived = pd.DataFrame(products, columns=["reading", "growth", "source", "of", "dates"])
