@@ -22,6 +22,7 @@ from analysis.provenance import ROOT
 NAMED = ("Aukey", "Mpow", "Youkeshu")  # in claim C08
 TINY = 1.0  # per cent of all Chinese sellers: what "a tiny part" is read as, our choice
 BILLION = 1e9
+OF_ITSELF = "per cent of the share"
 FIRST = "2021-05"  # month from which closed accounts are counted
 FIGURE = ["by", "low", "high"]
 TURNS = {"November 2020": "2020-11", "March 2022": "2022-03"}  # in claim C20
@@ -55,9 +56,12 @@ def of_growth() -> list[Published]:
 
 
 def of_share() -> list[Published]:
-    """Return who published which change of the Chinese share in 2021, Amazon's own statement included."""
+    """Return who published which change of the Chinese share in 2021, Amazon's own statement included.
+
+    Changes are in per cent of the share itself, since pages define the share in different ways.
+    """
     frame = totals.shares()
-    figures = frame.assign(by=frame["publisher"], low=frame["change"], high=frame["change"])
+    figures = frame.assign(by=frame["publisher"], low=frame["relative"], high=frame["relative"])
     reported = as_published(figures[FIGURE].assign(first=frame["last"]))
     stated = data.load("chinese_seller_share").query("unit == 'percentage points, as stated'").iloc[0]
     change = totals.stated_change()
@@ -111,8 +115,8 @@ def growth_not_lower(event: Event, interval: tuple[float, float], margin: float,
 
 
 def share_unchanged(event: Event, margin: float, **told: Any) -> Verdict:
-    """Judge whether the Chinese share of sales changed, with a margin in percentage points."""
-    finding = claims.Finding(published=of_share(), margin=margin, **told)
+    """Judge whether the Chinese share of sales changed, with a margin in per cent of the share."""
+    finding = claims.Finding(published=of_share(), margin=margin, unit=OF_ITSELF, **told)
     return claims.judge(*event.readings["share_unchanged"], finding)
 
 
@@ -189,7 +193,7 @@ def momentum(interval: tuple[float, float], margin: float, **told: Any) -> Verdi
 
 def share_fell(**told: Any) -> Verdict:
     """Judge whether the Chinese share fell in 2021."""
-    return claims.judge("C18", finding=claims.Finding(published=of_share(), **told))
+    return claims.judge("C18", finding=claims.Finding(published=of_share(), unit=OF_ITSELF, **told))
 
 
 def turns(**told: Any) -> Verdict:
@@ -207,7 +211,7 @@ def of_households() -> Verdict:
     finding = claims.Finding(
         interval=(100 * low / share, 100 * high / share),
         margin=asked.delta_share_pp / asked.share_low,
-        unit="per cent of the share",
+        unit=OF_ITSELF,
         rests_on=[totals.amount_sources()["actor"].iloc[-1]],
         tier="households",
         provenance="estimate",
@@ -266,7 +270,7 @@ def on_record(effect: tuple[float, float] | None = None) -> dict[str, Verdict]:
     found = [
         growth_positive(event),
         not_lower,
-        share_unchanged(event, growth.delta_share_pp),
+        share_unchanged(event, growth.delta_share_pp / growth.share),
         count("C03"),
         count("C06"),
         invested_elsewhere(event),

@@ -73,8 +73,9 @@ def rows(resource: str) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        The file's columns, and publisher (from data/publishers.csv), definition (from data/definitions.csv), bound
-        ("", "lower" or "upper") and provenance ("real" or "estimate"), which default to exact and real.
+        The file's columns, and publisher (from data/publishers.csv), definition (the file's own, or else from
+        data/definitions.csv), bound ("", "lower" or "upper") and provenance ("real" or "estimate"), which default to
+        exact and real.
     """
     return _rows(resource, *map(data.verified, (resource, "publishers", "definitions"))).copy()
 
@@ -87,7 +88,8 @@ def _rows(resource: str, *_: str) -> pd.DataFrame:
         raise DataError(f"Cannot read {resource!r} by publisher: it has no column source_publisher; use data.load()")
     copies = data.load("publishers").set_index("source_publisher")["publisher"]
     frame["publisher"] = frame["source_publisher"].map(copies).fillna(frame["source_publisher"])
-    frame["definition"] = "as named"
+    if "definition" not in frame:
+        frame["definition"] = "as named"
     for row in data.load("definitions").query("resource == @resource").itertuples():
         identity = _identity(resource)
         same = frame[identity["entity"]].eq(row.entity) & frame[identity["measure"]].eq(row.measure)

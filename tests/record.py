@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from analysis import data, on_trial, parameters
-from analysis.evidence import claims, households, listed, recentring, shift, totals
+from analysis.evidence import claims, households, listed, recentring, shift, sums, threshold, totals
 from analysis.evidence.verdicts import NOT_SHOWN, NOT_TESTABLE, SUPPORTED, Verdict, best
 from analysis.exhibits.words import listing
 from analysis.numbers import day, number, percent_change, points, quantity, span
@@ -79,24 +79,35 @@ def growth(found: Mapping[str, Verdict]) -> str:
     assert stayed.low is None  # nobody's figure of the growth counts
     known_of, fall = known(asked), points(asked.delta_pp)
     days, shares = (asked.closed_from, asked.closed_mean), (asked.share, asked.share_low, asked.share_high)
-    needed = totals.frontier(known_of, [asked.delta_pp], days=days, shares=shares)[asked.delta_pp]
+    year_end = f"{asked.closed_from[:4]}-12-31"
+    needed = threshold.thresholds(known_of.base, [asked.delta_pp], days=days, shares=shares, until=[year_end])
+    needed = needed[asked.delta_pp]
+    wide = threshold.by_published_share(
+        known_of.base, asked.delta_pp, days=threshold.mean_dates(asked.closed_from)
+    ).query("until == @year_end")
+    claimed = sums.against_all_sales(known_of.closed[1], asked.share, *sums.CLAIMED_FOR)
     published = totals.published_growth()
     assert published.query("dates == '2020 to 2021'")["low"].min() > 0
     assert published.query("dates == '2020 to 2021'")["source"].str.contains("Amazon").all()
-    product = published.query("dates != '2020 to 2021' and provenance == 'estimate'")["growth"].item()
-    december = totals.shares().query("first == '2020-12' and last == '2021-12'").eval("after / before").item()
-    by_year = december * (100 + float(totals.third_party_growth().values["2021"])) - 100
+    december = totals.shares().query("first == '2020-12' and last == '2021-12'").eval("after / before")
+    by_year = sorted(december * (100 + float(totals.third_party_growth().values["2021"])) - 100)
+    by_fees = sorted(published.query("dates != '2020 to 2021'")["growth"])
+    assert len(by_fees) == len(by_year) == 2
+    lowest, next_lowest = (quantity(rate, "per cent") for rate in by_fees)
+    low, high = (quantity(rate, "per cent") for rate in by_year)
     return (
         "Whether the closures slowed Chinese sellers as a whole depends on what the closed accounts had sold, on what "
         "rivals took over, and on whether fear or trust moved the others. "
-        f"To cut growth by {fall}, closed accounts must have sold {needed[0]:.1f} billion dollars a year "
-        f"({needed.min():.1f} to {needed.max():.1f}, by Chinese share and date), net of what rivals took over. "
-        f"Neither published sum settles it: more than {known_of.closed[0]:.1f} billion is a floor, for the first "
-        f"accounts suspended, and more than {known_of.closed[1]:.1f} a loss that the trade group asserts. So Amazon's "
+        f"To cut growth by {fall}, closed accounts must have sold about {needed[0]:.1f} billion dollars a year "
+        f"(about {needed.min():.1f} to {needed.max():.1f} for our Chinese shares and dates, {wide['needed'].min():.1f} "
+        f"to {wide['needed'].max():.1f} for every published share and mean dates until {day(wide['day'].max())}), net "
+        f"of what rivals took over. Neither published sum settles it: more than {known_of.closed[0]:.1f} billion is a "
+        f"floor, for the first accounts suspended, and more than {known_of.closed[1]:.1f} a loss that the trade group "
+        f"asserts for two months, {claimed['part']:.0f} per cent of all that Chinese sellers sold in them. So Amazon's "
         f"sentence is *{lower.word.lower()}*, and neither is its opposite. Whether growth stayed positive is "
-        f"*{stayed.word.lower()}* either: the figures of the calendar year, which say so, are Amazon's own, and the "
-        f"one from December to December, a product of two sources, is {quantity(product, 'per cent')} per cent, or "
-        f"{quantity(by_year, 'per cent')} with the year's growth of all sales."
+        f"*{stayed.word.lower()}* either: the figures of the calendar year, which say so, are Amazon's own, and those "
+        f"from December to December, products of two sources, are {lowest} and {next_lowest} per cent, or {low} and "
+        f"{high} with the year's growth of all sales."
     )
 
 

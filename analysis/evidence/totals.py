@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import product
 from typing import Any
 
 import numpy as np
@@ -14,10 +13,12 @@ from scipy import optimize, stats
 from analysis import data, series
 from analysis.errors import DesignError
 from analysis.estimate import Estimate
+from analysis.numbers import day
 from analysis.series import Series
 
 AMAZON = "Amazon (own filings)"
-SHARES = ["market share of Chinese sellers", "share of top sellers based in China"]
+SALES_OR_TOP = r"sales on |market share|top (?:[\d,]+ sellers|merchants|sellers, mean of the US)"  # definitions
+BEFORE = ("2019-12", "2021-01")  # months of a share that no closure can have changed
 FLOOR, ASSERTED = "US dollars of yearly GMV (more than)", "yuan of losses (more than)"
 TOP = "sellers suspended with over US$1m of sales a month"
 SOURCE = ["source_publisher", "source_url"]
@@ -33,15 +34,27 @@ def _services() -> Series:
     return series.published("platform_quarterly", platform="Amazon", publisher=AMAZON, freq="Q", series=name)
 
 
-def rest_of_year(day: str) -> float:
+def rest_of_year(first: str) -> float:
     """Return the share of a year's sales made from a given day onwards.
 
     It is based on Amazon's quarterly revenue from third-party seller services.
     """
-    date = pd.Timestamp(day)
-    quarters = _services().values[str(date.year)]
-    left = [min(max((each.end_time - date) / (each.end_time - each.start_time), 0), 1) for each in quarters.index]
-    return float(quarters @ left / quarters.sum())
+    return sold_between(first, f"{first[:4]}-12-31")
+
+
+def sold_between(first: str, last: str) -> float:
+    """Return the share of a year's sales made from one day to another, both included.
+
+    It is based on Amazon's quarterly revenue from third-party seller services, spread evenly within a quarter.
+    """
+    start, end = pd.Timestamp(first), pd.Timestamp(last) + pd.Timedelta(days=1)
+    quarters = _services().values[first[:4]]
+    inside = []
+    for quarter in quarters.index:
+        quarter_end = (quarter + 1).start_time
+        overlap = min(end, quarter_end) - max(start, quarter.start_time)
+        inside.append(max(overlap / (quarter_end - quarter.start_time), 0.0))
+    return float(quarters @ inside / quarters.sum())
 
 
 def third_party_sales() -> Series:
@@ -83,22 +96,59 @@ def top_suspended() -> float:
     return float(data.load("events").set_index("unit")["quantity"][TOP] * 12 / 1000)
 
 
+def relative_change(before: pd.Series, after: pd.Series) -> pd.Series:
+    """Return changes of shares in per cent of the share before.
+
+    In this unit changes of shares with different bases can be compared: 2 points of 40 are 5 per cent, 1.8 of 9.8 are
+    18.
+    """
+    return 100 * (after / before - 1)
+
+
 def shares() -> pd.DataFrame:
-    """Return Chinese shares published before and after the closures under the same definition.
+    """Return Chinese shares published before and after the closures under one definition, on one page.
 
     Returns
     -------
     DataFrame
-        `measure`, `marketplace`, `publisher`, `first`, `before`, `last`, `after` (per cent) and `change` (points):
-        every series of shares of sales or of top sellers observed in December 2020 or January 2021, and again
-        between September and December 2021.
+        `definition`, `marketplace`, `publisher`, `source_url`, `first`, `before`, `last`, `after` (per cent), `change`
+        (points) and `relative` (per cent of the share before): every share of sales or of top sellers of December 2020
+        or January 2021 with one of September to December 2021.
     """
-    keys = ["measure", "marketplace", "publisher"]
-    frame = series.rows("chinese_seller_share").query("measure in @SHARES")[[*keys, "date", "value"]]
+    keys = ["definition", "marketplace", "publisher", "source_url"]
+    frame = _sales_or_top()[[*keys, "date", "value"]]
     early = frame[frame["date"].between("2020-12", "2021-01")].rename(columns={"date": "first", "value": "before"})
     late = frame[frame["date"].between("2021-09", "2021-12")].rename(columns={"date": "last", "value": "after"})
     both = early.merge(late, on=keys)
-    return both.assign(change=both["after"] - both["before"])
+    return both.assign(
+        change=both["after"] - both["before"],
+        relative=relative_change(both["before"], both["after"]),
+    )
+
+
+def published_shares() -> pd.DataFrame:
+    """Return every published Chinese share of sales or of top sellers from before the closures.
+
+    Shares of later months are left out, since the closures may have changed them. So are shares of new or of active
+    sellers, who may sell little, and shares on one European site.
+
+    Returns
+    -------
+    DataFrame
+        `share` (0 to 1), `value` (per cent), `date`, `definition`, `evidence` and the source, by share; pages that
+        print the same number under the same definition count once.
+    """
+    frame = _sales_or_top()
+    columns = ["share", "value", "date", "definition", "evidence", "source_publisher", "source_url"]
+    shares = frame[frame["date"].between(*BEFORE)].assign(share=frame["value"] / 100)[columns]
+    return shares.drop_duplicates(["value", "definition"]).sort_values(["value", "date"], ignore_index=True)
+
+
+def _sales_or_top() -> pd.DataFrame:
+    """Return the published Chinese shares of sales or of top sellers, of any month."""
+    frame = series.rows("chinese_seller_share").query("unit == 'percent'")
+    american = frame["measure"].str.contains("based in the US", regex=False)
+    return frame[frame["definition"].str.match(SALES_OR_TOP) & ~american]
 
 
 def stated_change() -> float:
@@ -124,8 +174,10 @@ def published_growth() -> pd.DataFrame:
     named = f"share of sales changed by {stated_change():g}, times sales"
     products = [(named, year, by, "sales, as stated", "2020 to 2021")]
     for row in shares().query("first == '2020-12' and last == '2021-12'").itertuples():
-        named = f"share of top sellers, {row.before:g} to {row.after:g} %, times sellers' fees"
-        growth, of = row.after / row.before * (100 + december) - 100, "sales, by a share of top sellers"
+        counted = row.definition.partition(",")[0]
+        share = counted if counted == "market share" else f"share of {counted}"
+        named = f"{share}, {row.before:g} to {row.after:g} %, times sellers' fees"
+        growth, of = row.after / row.before * (100 + december) - 100, "sales, by another share"
         products.append((named, growth, row.publisher, of, "December 2020 to December 2021"))
     derived = pd.DataFrame(products, columns=["reading", "growth", "source", "of", "dates"])
     names = {"measure": "reading", "value": "growth", "publisher": "source"}
@@ -149,7 +201,7 @@ def growth_sources() -> pd.DataFrame:
     The column `source_url` contains their sources.
     """
     frame = data.load("chinese_seller_share")
-    used = frame["measure"].isin(SHARES) & frame["date"].between("2020-12", "2021-12")
+    used = frame["source_url"].isin(shares()["source_url"]) & frame["date"].between("2020-12", "2021-12")
     used |= frame["unit"].isin(["percent yoy", "percentage points, as stated"])
     return pd.concat([frame[used], amount_sources()], ignore_index=True)
 
@@ -216,26 +268,12 @@ class Totals:
         """Bound the effect on growth over all ranges, in percentage points.
 
         The effect is ``-100 closed (1 - recapture) left / (base * share) + common``. If rivals may also have lost sales
-        by the closures, `spared` is the least effect of this, negative.
+        by the closures, `spared` is the least effect of this over a whole year, negative; only the part of the year
+        left counts, as for closed accounts.
         """
         low, high = self.own
-        lowest = min(spared - high * (1 - self.recapture[0]), 0.0)
+        lowest = min(self.left * spared - high * (1 - self.recapture[0]), 0.0)
         return lowest + self.common[0], -low * (1 - self.recapture[1]) + self.common[1]
-
-
-def frontier(known: Totals, falls: Sequence[float], *, days: Sequence[str], shares: Sequence[float]) -> pd.DataFrame:
-    """Tabulate the yearly sales of closed accounts, net of recapture, that would lower growth by so many points.
-
-    This is the breakdown frontier of the claim that growth fell by less, without an effect common to all sellers. The
-    columns are `day` (of closure), `share` (Chinese) and one for each fall.
-
-    References
-    ----------
-    Masten, M. A. and Poirier, A. (2020), Inference on breakdown frontiers, Quantitative Economics 11, 41-111.
-    """
-    table = pd.DataFrame(product(days, shares), columns=["day", "share"])
-    needed = {fall: fall / known.lost(1.0, table["share"], table["day"].map(rest_of_year)) for fall in falls}
-    return table.join(pd.DataFrame(needed))
 
 
 def choices(
@@ -261,10 +299,9 @@ def choices(
         an initial value and a range, a "mark" is a published value of an input, and a "number" is a constant (services
         by first day of a quarter).
     """
-    frame, events = data.load("chinese_seller_share"), data.load("events").set_index("unit")
-    named = frame["measure"].str.startswith(tuple(SHARES)) & frame["marketplace"].str.startswith("Amazon")
-    shares = frame[named & frame["date"].between("2019-12", f"{days[1][:4]}-12")].drop_duplicates("value")
-    dated = shares["measure"] + pd.to_datetime(shares["date"]).dt.strftime(", %B %Y")
+    events = data.load("events").set_index("unit")
+    shares = published_shares().drop_duplicates("value")
+    dated = shares["definition"] + ", " + shares["date"].map(day)
     low, high = 0.1 * np.floor(shares["value"].min() / 10), 0.1 * np.ceil(shares["value"].max() / 10)
     sold = (known.closed[0], min(marks), 10 * np.ceil(max(marks) / 10))
     ranges: dict[str, tuple[Any, ...]] = {"closed": sold, "share": (share, low, high), "recapture": (0, 0, 1)}
@@ -273,7 +310,7 @@ def choices(
     shown = [
         pd.DataFrame(ranges, index=["value", "low", "high"]).T.rename_axis("name").reset_index().assign(what="input"),
         events.loc[[TOP, FLOOR, ASSERTED]].assign(what="mark", name="closed", value=[*marks], label=[*marks.values()]),
-        shares.assign(what="mark", name="share", value=shares["value"] / 100, description=dated).sort_values("value"),
+        shares.assign(what="mark", name="share", value=shares["share"], description=dated),
         base.assign(what="number", name="base", value=known.base, description="third-party sales in 2020"),
         pd.DataFrame({"what": "number", "name": quarters.index.start_time.strftime("%Y-%m-%d"), "value": [*quarters]}),
         pd.DataFrame({"what": "number", "name": "fall", "value": falls}),
@@ -296,7 +333,7 @@ def bounds_by_assumption(known: Totals, *, share: float, spared: float, since: s
     share : float
         Chinese share of sales assumed from the fourth rung onwards.
     spared : float
-        Least growth through rivals that were not closed, percentage points.
+        Least growth through rivals that were not closed, over a whole year, percentage points.
     since : str
         Day of the first closure, as printed.
 
