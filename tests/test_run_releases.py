@@ -70,7 +70,7 @@ def test_a_run_tells_what_moved_in_its_release_its_brief_its_page_and_its_feed(d
     entries = ElementTree.parse(desk.reports / "feed.xml").getroot().findall("{http://www.w3.org/2005/Atom}entry")
     assert len(entries) == 2
     capsys.readouterr()
-    beside = "CITATION.cff, annex.pdf, changes.json, index.html, ro-crate-metadata.json"
+    beside = "CITATION.cff, annex.pdf, changes.json, index.html, replication.md, ro-crate-metadata.json"
     for said in (" of the reports of this release, identical to the byte", "the hashes were compared of"):
         assert verify(desk) == Exit.OK
         assert f"{said}: {beside}".replace("of: ", "of ") in capsys.readouterr().out
