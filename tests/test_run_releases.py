@@ -99,7 +99,7 @@ def test_a_release_is_proved_by_its_hashes_and_by_a_report_made_again(desk, caps
     before = desk.bytes()
     assert verify(desk) == Exit.OK
     out = capsys.readouterr().out
-    assert "all 13 files match the manifest" in out
+    assert "all 14 files match the manifest" in out
     assert f"sha256 {publish.sha256(desk.published / 'manifest.json')}, which is in outcomes.jsonl beside" in out
     assert "made again, identical to the byte: its 2 files and " in out
     assert "Not made again: 2 reports, of which only the hashes were compared." in out
