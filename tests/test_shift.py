@@ -1,39 +1,140 @@
-"""Sales outside Amazon, with and without logistics, and under both readings of Aukey's share."""
+"""Where else Chinese sellers sell: what they publish by platform, each derived figure, eBay's lead and its placebos."""
+
+import ast
+import operator
+import re
+from pathlib import Path
 
 import pytest
 
-from analysis import data
-from analysis.evidence import shift
+from analysis import data, series
+from analysis.evidence import claims, shift
+from analysis.provenance import ROOT
 
-ROWS = shift.goods_elsewhere().set_index(["firm", "period", "reading"]).sort_index()
+MIX = shift.mix()
+DERIVED = MIX[MIX["derived_from"].notna()]
+SIGNS = {ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul, ast.Div: operator.truediv}
 
 
-def test_sailvans_goods_and_logistics_add_up_to_its_revenue():
-    figures = (
-        data.load("listed_sellers").query("firm.str.startswith('Sailvan')").set_index(["period", "measure"])["value"]
+def computed(node: ast.AST) -> float:
+    """Do the arithmetic of a derived figure."""
+    if isinstance(node, ast.Constant):
+        return node.value
+    if isinstance(node, ast.BinOp):
+        return SIGNS[type(node.op)](computed(node.left), computed(node.right))
+    assert isinstance(node, ast.Call)
+    return {"min": min, "max": max}[node.func.id](*map(computed, node.args))
+
+
+@pytest.mark.parametrize("row", DERIVED.to_dict("records"), ids=lambda row: " ".join((row["firm"], row["period"])))
+def test_the_arithmetic_of_each_derived_figure_gives_it_from_figures_on_file(row):
+    formula = ast.parse(row["derived_from"], mode="eval").body
+    decimals = len(str(row["value"]).partition(".")[2])
+    assert round(computed(formula), decimals) == row["value"]
+    on_file = {*data.load("listed_sellers")["value"], *MIX["value"].dropna()}
+    assert {node.value for node in ast.walk(formula) if isinstance(node, ast.Constant)} - {0, 1, 100} <= on_file
+
+
+def test_every_figure_has_a_source_that_we_opened_and_a_basis():
+    assert MIX[["basis", "source_publisher", "document"]].ne("").all(axis=None)
+    assert MIX["provenance"].eq("estimate").equals(MIX["derived_from"].notna())
+    assert MIX["opened"].all()
+    assert MIX["source_url"].str.startswith("http").all()
+    assert {*MIX["source_url"]} <= {*data.load("documents")["source_url"]}
+    assert MIX["value"].isna().equals(MIX["unit"] == "")
+
+
+def test_hosts_of_copies_are_not_called_publishers():
+    hosts = {host.partition(" ")[0] for host in MIX["read_in"].dropna()}
+    assert not MIX["source_publisher"].str.contains(r"\.\w|@|/|copy|repost").any()
+    assert hosts.isdisjoint(MIX["source_publisher"])
+
+
+def test_what_was_made_elsewhere_is_a_bound_on_what_moved():
+    made = shift.elsewhere().round({"before": 0, "after": 0, "low": 0, "high": 0, "lost": 0, "most": 0})
+    made = made.replace(float("nan"), None)
+    columns = ["closed", "before", "after", "low", "high", "lost", "most"]
+    assert made[columns].T.to_dict("list") == {
+        "Youkeshu": ["yes", 3249, 1575, -3299, -1624, 1500, None],  # 1,500 is rounded; perhaps nothing elsewhere
+        "Sunvalley": ["yes", 0, 605, -4169, 605, 2802, 22],  # before: not known to be nothing, nor less than the whole
+        "Aukey": ["yes", 1460, 4012, 2551, 2551, 2939, 87],
+        "Sailvan": ["none disclosed", 1571, 806, -765, -765, -1077, None],  # it sold more on Amazon: nothing moved
+        "Anker": ["none disclosed", 335, 456, 121, 121, None, None],
+    }
+
+
+def test_one_closed_seller_names_both_destinations_and_the_other_neither():
+    assert shift.named(closed=True) == {"Aukey": ["Walmart", "Wayfair"], "Youkeshu": ["AliExpress", "Wish", "eBay"]}
+    assert {"eBay", "AliExpress"} < set(shift.named(closed=False)["Anker"])
+
+
+@pytest.mark.parametrize(
+    ("firm", "whole", "period", "bounds"),
+    [
+        ("Sunvalley", "revenue_subsidiary_zebao", "2020", {"Amazon": "upper", "other than Amazon": "lower"}),
+        ("Youkeshu", "revenue_subsidiary_youkeshu", "2021", {"Amazon": "lower", "other than Amazon": "upper"}),
+    ],
+)
+def test_no_part_of_a_seller_s_revenue_exceeds_the_whole(firm, whole, period, bounds):
+    money = MIX.query("measure == @shift.REVENUE and firm == @firm and period == @period").set_index("platform")
+    revenue = data.load("listed_sellers").query("measure == @whole and period == @period")["value"].item()
+    wanted = {platform: [revenue if bound == "upper" else 0.0, bound] for platform, bound in bounds.items()}
+    assert money[["value", "bound"]].T.to_dict("list") == wanted
+
+
+def test_growth_is_never_taken_across_two_tables_of_the_filings():
+    found = shift.leads().set_index(["Covers", "Year"])[shift.LEAD]
+    assert found["marketplace", "2019"] == pytest.approx(100 * (1756 / 1520 - 3303 / 3382), abs=1e-9)
+    assert found["marketplace", "2020"] == pytest.approx(100 * (1959 / 1769 - 4151 / 3303), abs=1e-9)
+
+
+def test_2022_is_neither_the_highest_year_nor_outside_the_range_of_those_before_the_closures():
+    by_year = shift.leads().set_index("Year")[shift.LEAD]
+    before = by_year[by_year.index < shift.CLOSURES]
+    assert before.min() < by_year[shift.AFTER] < before.max()
+
+
+def test_other_places_of_sale_by_quarter_and_the_placebo_that_fell_most():
+    quarters = shift.places()
+    change = shift.indexed(quarters).loc["2022-03"] - 100
+    assert change.round(0).to_dict() == {"eBay": -20, "Wish": -76, "AliExpress's group": 4}
+    assert change["Wish"] == pytest.approx(100 * (189 / 772 - 1))
+    assert shift.sellers_on_wish()["value"].tolist() == [94.0]
+    assert f"{quarters['eBay'].values['2021Q2'] / 1000:.1f}" == "22.6"
+    assert quarters["eBay"].points.loc["2021Q2", "provenance"] == "estimate"  # derived from later growth
+
+
+def test_the_derived_quarters_of_wish_fit_the_year_and_the_growth_that_it_gives():
+    wish = series.rows("platform_quarterly").query("platform == 'Wish'").set_index(["series", "period"])["value"]
+    revenue, core = wish["revenue"], wish["core_marketplace_revenue"]
+    assert revenue["2021Q3"] == revenue["2021"] - revenue[["2021Q1", "2021Q2", "2021Q4"]].sum()
+    assert round(revenue["2022Q3"] / (1 - 0.66)) == revenue["2021Q3"]
+    assert round(core["2021Q4"] / (1 - 0.74)) == core["2020Q4"]
+    assert round(core["2022Q3"] / (1 - 0.78)) == core["2021Q3"]
+
+
+def test_a_missing_figure_is_not_bridged():
+    with pytest.raises(KeyError, match="2015"):
+        shift.revenue(shift.LINES, ["2015", *shift.TABLES[0][2]], shift.TABLES[0][0])
+
+
+@pytest.mark.parametrize("reading", ["invest", "sell"])
+def test_without_sales_on_a_destination_in_two_years_no_figure_tests_a_move(reading):
+    assert claims.judge("C07", reading, claims.Finding(tier="listed")).word == "Not testable"
+
+
+def test_growth_is_printed_in_per_cent_and_leads_in_points():
+    """Log differences are no per cent: 429 to 500 is 16.6, not 15.3."""
+    source = (ROOT / "notebooks" / "06_shift_public.ipynb").read_text(encoding="utf-8")
+    code = Path(shift.__file__).read_text(encoding="utf-8")
+    assert not re.search(r"in logs|log points|\\log\b|np\.log", source + code)
+
+
+def test_the_readme_quotes_what_closed_sellers_made_elsewhere():
+    bullet = next(
+        line for line in (ROOT / "README.md").read_text(encoding="utf-8").splitlines() if "The shift." in line
     )
-    for period in ("2020", "2021"):
-        row = ROWS.loc["Sailvan", period].iloc[0]
-        logistics = row["with_logistics_low"] - row["goods_low"]
-        assert logistics == pytest.approx(figures[period, "revenue_total"] - figures[period, "revenue_goods"])
-        assert row["amazon_low"] + row["with_logistics_low"] == pytest.approx(figures[period, "revenue_total"])
-
-
-def test_sailvan_sold_goods_for_seven_hundred_million_yuan_less_elsewhere():
-    goods, everything = (ROWS.loc["Sailvan"][name].diff().iloc[-1] for name in ("goods_low", "with_logistics_low"))
-    assert round(goods / 1000, 1) == -0.7
-    assert round(everything / 1000, 1) == -0.8
-
-
-@pytest.mark.parametrize("period", ["2021", "2023"])
-def test_a_share_of_goods_alone_can_only_lower_aukeys_sales_on_amazon(period):
-    of_gross, of_goods = ROWS.loc["Aukey", period, shift.OF_GROSS], ROWS.loc["Aukey", period, shift.OF_GOODS]
-    assert of_gross["amazon_low"] == of_gross["amazon_high"] == of_goods["amazon_high"]
-    assert of_goods["with_logistics_low"] == of_gross["with_logistics_low"] == of_gross["with_logistics_high"]
-    total = of_gross["amazon_high"] + of_gross["with_logistics_high"]
-    for logistics in (0.0, 0.3 * total, total):  # whatever logistics was, sales lie within the ends
-        part = of_gross["amazon_high"] / total
-        amazon = part * (total - logistics)
-        assert of_goods["amazon_low"] <= amazon <= of_goods["amazon_high"] + 1e-9
-        assert of_goods["with_logistics_low"] - 1e-9 <= total - amazon <= of_goods["with_logistics_high"] + 1e-9
-        assert of_goods["goods_low"] <= (1 - part) * (total - logistics) <= of_goods["goods_high"] + 1e-9
+    made = shift.elsewhere()
+    told = {"Aukey": ["before", "after"], "Sunvalley": ["lost", "high"], "Youkeshu": ["before", "after"]}
+    for value in (made.loc[name, column] for name, columns in told.items() for column in columns):
+        assert f"{value:,.0f}" in bullet
