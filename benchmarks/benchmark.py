@@ -12,7 +12,7 @@ import logging
 import re
 import subprocess
 import sys
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from concurrent.futures import Executor
 from pathlib import Path
 
@@ -23,7 +23,7 @@ from scipy import stats
 from analysis import data
 from analysis.provenance import ROOT
 from benchmarks.generator import CELLS, KINDS, NEVER
-from benchmarks.rivals import TOOLS
+from benchmarks.rivals import TOOLS, Tool
 from market import audit, executor
 
 PARTS = ROOT / "build" / "benchmark"
@@ -32,7 +32,7 @@ LARGEST = "few_99"  # the cell whose panels have most rows, on which memory is m
 KEPT = ["level", "coverage", "coverage_mc", "bias", "bias_mc", "sd", "mean_error", "truth", "grade", "reason"]
 
 
-def fitted(cell: str, draws: int, seed: int) -> pd.DataFrame:
+def fitted(cell: str, draws: int, seed: int, tools: Mapping[str, Tool] = TOOLS) -> pd.DataFrame:
     """Draw one panel, and fit the tools that are given that many draws.
 
     Returns
@@ -51,7 +51,7 @@ def fitted(cell: str, draws: int, seed: int) -> pd.DataFrame:
     truth, oracle = drawn.truth(), drawn.oracle()
     return pd.DataFrame(
         about | {"id": name, "label": tool.label, "truth": truth[tool.truth], "oracle": oracle} | tool.run(table)
-        for name, tool in TOOLS.items()
+        for name, tool in tools.items()
         if tool.draws == draws
     )
 
@@ -76,7 +76,7 @@ def all_draws(cells: Collection[str], panels: int, workers: Executor | int, fold
     return rows.sort_values(["preset", "id"], key=lambda names: names.map(order), kind="stable", ignore_index=True)
 
 
-def summarise(rows: pd.DataFrame) -> pd.DataFrame:
+def summarise(rows: pd.DataFrame, tools: Mapping[str, Tool] = TOOLS) -> pd.DataFrame:
     r"""Tabulate how each tool did in each cell.
 
     Returns
@@ -101,7 +101,7 @@ def summarise(rows: pd.DataFrame) -> pd.DataFrame:
         about["width"] = (group["high"] - group["low"])[whole].median() / lengths[cell]
         about |= {"pretrend": (tested < SIZE).mean(), "warned": (group["warned"] != "").mean()}
         about |= {"says": next(iter(told[told != ""].mode()), "")[:200], "kind": kinds[cell]}
-        more.append(about | {key: getattr(TOOLS[name], key) for key in ("label", "library", "version", "call", "ours")})
+        more.append(about | {key: getattr(tools[name], key) for key in ("label", "library", "version", "call", "ours")})
     found = table[["preset", "id", *KEPT]].merge(pd.DataFrame(more), on=["preset", "id"])
     # rounded, as the last digits of a library's own threads differ from run to run
     return found.rename(columns={"preset": "cell", "id": "tool"}).round(9)

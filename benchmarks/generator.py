@@ -1,9 +1,10 @@
 """Draw the panels of the benchmark of estimators, with the true effect on closed firms.
 
-Half of the cells come from a third generator, which no method of this project was written for or tested on: few brands
-of unequal size, of which one has two fifths of the closed firms, very unequal sales, lasting shocks to firms, brands
-and categories, four waves, and exits. The others are the simulated market and plain panels, cut to the same layout: a
-balanced panel of 24 months, twelve before the first wave, of firms that sell in each.
+Half of the cells come from a third generator. It is no fresh ground for the methods of this project: the least degrees
+of freedom of their intervals were chosen on plain panels with the same values. It has few brands of unequal size, of
+which one has two fifths of the closed firms, very unequal sales, lasting shocks to firms, brands and categories, four
+waves, and exits. The others are the simulated market and plain panels, cut to the same layout: a balanced panel of 24
+months, twelve before the first wave, of firms that sell in each.
 """
 
 from __future__ import annotations

@@ -13,6 +13,7 @@ from ruamel.yaml import YAML
 import analysis
 from analysis.estimands.catalogue import VERBS
 from analysis.provenance import ROOT
+from runner import replication
 
 DATA = ROOT / "data"
 RETURNED = {
@@ -33,6 +34,7 @@ ON_ARRAYS = (
 )
 ON_ARRAYS += ("units.usable_units", "synthetic.synthetic_did", "margins.margins", "margins.lee_bounds")
 AUDIT_ALONE = "in the audit of methods alone"
+IN_RELEASES = "Each release has this page with a list of its tables and figures by number, as `replication.md`."
 
 
 def estimands() -> str:
@@ -97,22 +99,21 @@ def _section(title: str, directive: str, *options: str) -> list[str]:
     return [title, "", "```{eval-rst}", f".. {directive}", *options, "```", ""]
 
 
-def datasets() -> str:
-    """Return the list of data files, in groups by where they are from and whether they may be passed on."""
-    groups: dict[str, list[str]] = {}
-    for row in json.loads((DATA / "datapackage.json").read_bytes())["resources"]:
-        sources = "; ".join(source["title"] for source in row["sources"])
-        groups.setdefault(f"{sources}. *{row['licenseNote']}*", []).append(f"`data/{row['path']}`, {row['title']}")
-    return "\n".join(f"- {told}\n  - " + "\n  - ".join(files) for told, files in groups.items())
-
-
 def programs() -> str:
-    """Return which notebook makes which report, by the schedule, with its question."""
-    lines = ["| report | made by | question |", "|---|---|---|"]
-    for row in YAML(typ="safe").load(ROOT / "reports" / "schedule.yml")["reports"]:
-        cells = json.loads((ROOT / "notebooks" / row["notebook"]).read_bytes())["cells"]
-        title = "".join(cells[0]["source"]).splitlines()[0].lstrip("# ")
-        lines += [f"| `{row['name']}.pdf` | `notebooks/{row['notebook']}` | {title} |"]
+    """Return which notebook makes which report, by the schedule."""
+    rows = YAML(typ="safe").load(ROOT / "reports" / "schedule.yml")["reports"]
+    names = {row["name"]: row["notebook"] for row in rows}
+    files = {report: ROOT / "notebooks" / name for report, name in names.items()}
+    return replication.programs(files, names)
+
+
+def trial() -> str:
+    """Return the table of the estimator that the benchmark left out, beside ours."""
+    rows = pd.read_csv(DATA / "benchmark" / "trial.csv")
+    lines = ["| panels | estimator | right, per cent | length | power, per cent |", "|---|---|---|---|---|"]
+    for row in rows.itertuples():
+        shares = f"{100 * row.coverage:.0f} (±{100 * row.coverage_mc:.1f}) | {row.width:.2f} | {100 * row.power:.0f}"
+        lines.append(f"| `{row.cell}` | {row.label} | {shares} |")
     return "\n".join(lines)
 
 
@@ -120,6 +121,8 @@ PARTS: dict[str, Callable[[], str]] = {
     "estimands": estimands,
     "dictionary": dictionary,
     "functions": functions,
-    "datasets": datasets,
+    "datasets": replication.datasets,
     "programs": programs,
+    "trial": trial,
+    "exhibits": lambda: IN_RELEASES,
 }

@@ -240,13 +240,14 @@ def _audit(root: Path, files: dict[str, str], panel_name: str, given: dict[str, 
 
 @app.command("uncited")
 def uncited(folder: Folder) -> None:
-    """List the public figures whose source no report in a release cites."""
-    from runner.exports import uncited
+    """List the public figures that no report in a release uses, and why."""
+    from runner.uncited import NO_REASON, listed, uncited
 
-    lines = uncited(release.read(folder.resolve()).folder, HERE.get() / "data")
-    for line in lines:
+    rows = uncited(release.read(folder.resolve()).folder, HERE.get() / "data")
+    for line in listed(rows):
         say(line)
-    say(f"Public figures whose source no report cites: {len(lines)}.")
+    unexplained = int((rows["reason"] == NO_REASON).sum())
+    say(f"Rows of public figures that no report uses: {len(rows)}, {unexplained} of them without a reason.")
 
 
 @app.command("purchases")

@@ -18,7 +18,6 @@ from typing import Any
 import pandas as pd
 from ruamel.yaml import YAML
 
-from analysis import data
 from analysis.exhibits.payload import COLUMNS, ESTIMATES, FACTS, MIME, read_estimates, read_facts, typed
 from analysis.numbers import MARKS, between, day, number, quantity, sentence_of, span
 from analysis.provenance import ROOT
@@ -56,22 +55,6 @@ def facts(notebook: Path) -> pd.DataFrame:
     """Return the facts recorded in an executed notebook, with the columns of `FACTS`."""
     recorded = [read_facts(part["csv"]) for part, _ in parts(notebook) if part["kind"] == "facts"]
     return pd.concat([pd.DataFrame(columns=[*FACTS], dtype=object), *recorded], ignore_index=True)
-
-
-def uncited(folder: Path, data_folder: Path) -> list[str]:
-    """List the sources in ``data/facts`` that no report in a release cites.
-
-    Each line contains the file, the number of rows and the address.
-    """
-    lines, recorded = list[str](), pd.concat([facts(notebook) for notebook in folder.rglob("*.ipynb")])
-    for card in (card for card in data.package(data_folder)["resources"] if card["path"].startswith("facts/")):
-        rows = data.load(card["name"], root=data_folder)
-        if "source_url" in rows:
-            left = (
-                rows.loc[~rows["source_url"].isin(recorded["value"]), "source_url"].fillna("no address").value_counts()
-            )
-            lines += [f"{card['path']}: {many} from {address}" for address, many in left.items()]
-    return lines
 
 
 def write(notebook: Path, job: Job) -> list[Path]:

@@ -26,7 +26,7 @@ from analysis.event import read_event
 from analysis.numbers import between, day, quantity
 from analysis.provenance import ANNEX
 from analysis.simulated import condition
-from runner import Outcome, ReportError, diff, release, shortened
+from runner import Outcome, ReportError, diff, release, replication, shortened
 from runner.diff import Changes
 from runner.pdf import AUTHOR
 from runner.publish import Verdicts, identity, name_of, rendered
@@ -43,6 +43,7 @@ RATINGS = {"Supported": 5, "Contradicted": 1, "Not shown": None, "Not testable":
 OTHERS = {BELIEVE: "What would you have to believe? (page)", ANNEX: "Annex: what all reports were made of (PDF)"}
 OTHERS |= {VERDICTS: "All verdicts (JSON)", diff.FILE: "What changed since the previous release (JSON)"}
 OTHERS |= {DATA: "The data that the reports were made of (zip)", "CITATION.cff": "How to cite this release (CFF)"}
+OTHERS |= {replication.FILE: "How to replicate this release: data, rights, programs by table and figure (Markdown)"}
 OTHERS |= {MANIFEST: "What each report was made of: parameters, versions, hashes (JSON)"}
 NUMBERS = ["estimate", "std_error", "conf_low", "conf_high", "truth", "n"]  # columns of a sweep
 TITLE = re.compile(r"^# +(?:\d\d +[–-] +)?(.+)", re.MULTILINE)
@@ -147,6 +148,7 @@ def write(folder: Path, manifest: Map, verdicts: Verdicts, *, event: str, change
 
     entries, failed = manifest["reports"], manifest["failed"]
     exports.cite(folder, manifest)
+    replication.write(folder, manifest["reports"])
     brief = says(folder, entries)
     cards = [_card(name, of, folder, verdicts.get(name, ()), brief.anchors) for name, of in entries.items()]
     about, background = (read_event(event).title, read_event(event).background) if event else ("Reports", "")

@@ -87,7 +87,7 @@ def publish_page(
         (folder / f"{name}.ipynb").write_text(json.dumps(content), encoding="utf-8")
         entries[name] = {"market": known.pop("market", "mid_3k, seed 1") if name == SIMULATED else ""}
         entries[name]["made"] = sorted([f"{name}.ipynb", f"{name}.pdf", *files])
-        entries[name]["parameters"] = {"as_of": AS_OF, "event": event}
+        entries[name] |= {"parameters": {"as_of": AS_OF, "event": event}, "notebook": f"{name}.ipynb"}
     manifest = {"release": AS_OF, "as_of": AS_OF, "commit": "0" * 40, "panel_is": "", "reports": entries}
     manifest |= {"made": [*entries], "failed": [], "uncommitted": [], "corrected": [], **known}
     manifest["inputs"] = {"versions": {"python": "3.11"}}

@@ -69,6 +69,7 @@ def project(folder: Path) -> Path:
     (folder / "docs").mkdir()
     for file in (
         "CITATION.cff",
+        "docs/replication.md",
         "docs/glossary.md",
     ):  # each release says how it is cited, each report what its words mean
         shutil.copy(ROOT / file, folder / file)

@@ -70,7 +70,7 @@ def test_a_run_tells_what_moved_in_its_release_its_brief_its_page_and_its_feed(d
     entries = ElementTree.parse(desk.reports / "feed.xml").getroot().findall("{http://www.w3.org/2005/Atom}entry")
     assert len(entries) == 2
     capsys.readouterr()
-    beside = "CITATION.cff, annex.pdf, changes.json, index.html, ro-crate-metadata.json"
+    beside = "CITATION.cff, annex.pdf, changes.json, index.html, replication.md, ro-crate-metadata.json"
     for said in (" of the reports of this release, identical to the byte", "the hashes were compared of"):
         assert verify(desk) == Exit.OK
         assert f"{said}: {beside}".replace("of: ", "of ") in capsys.readouterr().out
@@ -99,7 +99,7 @@ def test_a_release_is_proved_by_its_hashes_and_by_a_report_made_again(desk, caps
     before = desk.bytes()
     assert verify(desk) == Exit.OK
     out = capsys.readouterr().out
-    assert "all 13 files match the manifest" in out
+    assert "all 14 files match the manifest" in out
     assert f"sha256 {publish.sha256(desk.published / 'manifest.json')}, which is in outcomes.jsonl beside" in out
     assert "made again, identical to the byte: its 2 files and " in out
     assert "Not made again: 2 reports, of which only the hashes were compared." in out

@@ -56,7 +56,16 @@ LATER = "2026-11-26"
 # What a run leaves
 
 OF_THE_RELEASE = [
-    *("CITATION.cff", "annex.pdf", "changes.json", "data.zip", "index.html", "manifest.json", "ro-crate-metadata.json"),
+    *(
+        "CITATION.cff",
+        "annex.pdf",
+        "changes.json",
+        "data.zip",
+        "index.html",
+        "manifest.json",
+        "replication.md",
+        "ro-crate-metadata.json",
+    ),
     "verdicts.json",
 ]
 

@@ -11,10 +11,9 @@ import pytest
 from desk import AS_OF, SOURCES, WRITE_VERDICTS, contents, published_once
 
 import analysis
-from analysis import data
 from analysis.errors import DataError
 from analysis.exhibits import blocks, charts, style
-from analysis.exhibits.payload import COLUMNS, MIME, of_estimates, of_facts, of_figure
+from analysis.exhibits.payload import COLUMNS, of_estimates, of_figure
 from analysis.numbers import quantity
 from analysis.provenance import ROOT
 from runner import Exit, exports
@@ -211,13 +210,3 @@ def test_the_dictionary_names_every_column_in_its_order():
     page = (ROOT / "docs" / "estimates.md").read_text(encoding="utf-8")
     named = re.findall("`(.*?)`", " ".join(re.findall(r"^\| (`.*?) \|", page, flags=re.M)))
     assert named == [*COLUMNS]
-
-
-def test_public_figures_whose_source_no_report_cites_are_listed(tmp_path):
-    events = data.load("events").set_index("event_id")["source_url"]
-    part = of_facts([("source", "A publisher", events["E001"])]).as_json()
-    cell = {"cell_type": "code", "outputs": [{"data": {MIME: [part]}}]}
-    (tmp_path / "01.ipynb").write_text(json.dumps({"cells": [cell]}))
-    lines = exports.uncited(tmp_path, data.DATA)
-    left = {line.split()[-1]: int(line.split()[1]) for line in lines if line.startswith("facts/events.csv")}
-    assert left == events[events != events["E001"]].value_counts().to_dict()

@@ -16,6 +16,11 @@ NAMED = "named as a place of sale"
 PRINTED = (SHARE, REVENUE, NAMED, GROWTH)
 AMAZON, OTHERS = "Amazon", ("other than Amazon", "third-party platforms other than Amazon")
 
+# What a published share of Amazon is a part of
+GOODS_PUBLISHED = "goods published apart"
+OF_GROSS = "share of gross revenue, logistics included"
+OF_GOODS = "share of goods alone"
+
 # Figures published by eBay
 EBAY = "eBay (own filings and releases)"
 REST, US, LEAD = "Rest of world", "American", "Lead, points"  # includes China, not apart in yearly tables
@@ -97,6 +102,54 @@ def rounding() -> pd.DataFrame:
     is_part = (figures["platform"] == AMAZON) & (figures["measure"] == SHARE)
     width = known["half"].where(is_rest).fillna(known["half_part"].where(is_part))
     return pd.DataFrame({"low": figures["value"] - width, "high": figures["value"] + width})
+
+
+def goods_elsewhere() -> pd.DataFrame:
+    """Return sales outside Amazon with and without logistics, under both readings of an ambiguous share.
+
+    Sailvan publishes its sales of goods, so that logistics for others can be taken out. Aukey does not, and its source
+    does not say for certain whether Amazon's part is one of gross revenue T, which includes logistics, or of goods
+    alone. With the part p, the two readings give, for logistics of L between nothing and T:
+
+    - of gross revenue: on Amazon ``p T``; elsewhere, with logistics, ``(1 - p) T``; goods between nothing and that;
+    - of goods alone: on Amazon ``p (T - L)``, at most ``p T``; elsewhere, with logistics, at least ``(1 - p) T``; goods
+      ``(1 - p) (T - L)``, at most ``(1 - p) T``.
+
+    Returns
+    -------
+    DataFrame
+        One row per firm, year and reading, in million yuan: `firm`, `period`, `reading`, and the ends `amazon_low`,
+        `amazon_high`, `with_logistics_low`, `with_logistics_high`, `goods_low`, `goods_high`.
+    """
+    return pd.concat([_sailvan_goods(), _aukey_readings()], ignore_index=True)
+
+
+def _sailvan_goods() -> pd.DataFrame:
+    rows = data.load("listed_sellers").query("firm.str.startswith('Sailvan') and period in ['2020', '2021']")
+    money = rows.pivot_table(index="period", columns="measure", values="value")
+    amazon = money["revenue_amazon"]
+    everything = money["revenue_total"] - amazon
+    goods = money["revenue_goods"] - amazon
+    ends = {"amazon": amazon, "with_logistics": everything, "goods": goods}
+    columns = {f"{name}_{end}": values for name, values in ends.items() for end in ("low", "high")}
+    frame = pd.DataFrame(columns).rename_axis("period").reset_index()
+    frame.insert(0, "firm", "Sailvan")
+    frame.insert(2, "reading", GOODS_PUBLISHED)
+    return frame
+
+
+def _aukey_readings() -> pd.DataFrame:
+    rows = mix().query("firm == 'Aukey'").set_index(["period", "platform", "measure"])["value"]
+    lines = []
+    for period in ("2021", "2023"):
+        amazon = rows[period, AMAZON, REVENUE]
+        elsewhere = rows[period, OTHERS[0], REVENUE]
+        known = {"firm": "Aukey", "period": period, "amazon_high": amazon, "with_logistics_low": elsewhere}
+        known |= {"goods_low": 0.0, "goods_high": elsewhere}
+        of_gross = {"reading": OF_GROSS, "amazon_low": amazon, "with_logistics_high": elsewhere}
+        of_goods = {"reading": OF_GOODS, "amazon_low": 0.0, "with_logistics_high": amazon + elsewhere}
+        lines += [known | of_gross, known | of_goods]
+    return pd.DataFrame(lines)
 
 
 def named(*, closed: bool) -> dict[Any, list[str]]:

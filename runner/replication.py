@@ -1,0 +1,131 @@
+"""Write the replication page of a release: its data and rights, and which program makes each table and figure.
+
+The page is ``docs/replication.md``, with its lists filled in. The pages of ``docs/`` fill in the same lists but for the
+exhibits, which have numbers and titles only once the reports are made.
+"""
+
+from __future__ import annotations
+
+import ast
+import html
+import json
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from analysis.provenance import ROOT
+
+FILE = "replication.md"
+PAGE = ROOT / "docs" / FILE
+LONGEST_TITLE = 90
+_CAPTION = re.compile(r"<(?P<kind>figcaption|caption)\b[^>]*>(?P<text>.*?)</(?P=kind)>", re.DOTALL)
+_KINDS = {"figcaption": "Figure", "caption": "Table"}
+
+
+def datasets() -> str:
+    """List the data files with the rights to each, grouped by source and rights."""
+    groups: dict[str, list[str]] = {}
+    for row in json.loads((ROOT / "data" / "datapackage.json").read_bytes())["resources"]:
+        sources = "; ".join(source["title"] for source in row["sources"])
+        line = f"`data/{row['path']}`, {row['title']}"
+        groups.setdefault(f"{sources}. *{row['licenseNote']}*", []).append(line)
+    return "\n".join(f"- {source}\n  - " + "\n  - ".join(files) for source, files in groups.items())
+
+
+def programs(notebooks: Mapping[str, Path], names: Mapping[str, str]) -> str:
+    """Tabulate which notebook makes which report, with its question.
+
+    Parameters
+    ----------
+    notebooks : mapping of str to Path
+        Notebooks by report, executed or not.
+    names : mapping of str to str
+        Their names below ``notebooks/``.
+    """
+    lines = ["| report | made by | question |", "|---|---|---|"]
+    for report, file in notebooks.items():
+        first = json.loads(file.read_bytes())["cells"][0]
+        question = "".join(first["source"]).splitlines()[0].lstrip("# ")
+        lines.append(f"| `{report}.pdf` | `notebooks/{names[report]}` | {question} |")
+    return "\n".join(lines)
+
+
+def exhibits(notebooks: Mapping[str, Path]) -> str:
+    """Tabulate the figures and tables of executed notebooks by report and number.
+
+    Each line names the cell that shows the exhibit, counted from 1 with text cells included, and the functions of this
+    project that the cell calls.
+
+    Parameters
+    ----------
+    notebooks : mapping of str to Path
+        Executed notebooks by report.
+    """
+    lines = ["| report | exhibit | begins | cell | functions called there |", "|---|---|---|---|---|"]
+    for report, file in notebooks.items():
+        cells = json.loads(file.read_bytes())["cells"]
+        for exhibit, title, number, functions in _exhibits(cells):
+            calls = ", ".join(f"`{name}`" for name in functions)
+            lines.append(f"| `{report}` | {exhibit} | {title} | {number} | {calls} |")
+    return "\n".join(lines)
+
+
+def _exhibits(cells: list[dict[str, Any]]) -> Iterator[tuple[str, str, int, list[str]]]:
+    """Yield the name, the beginning of the caption, the cell and its functions, of each numbered exhibit."""
+    modules = _modules(cells)
+    counts = dict.fromkeys(_KINDS.values(), 0)
+    for number, cell in enumerate(cells, start=1):
+        for output in cell.get("outputs", []):
+            shown = "".join(output.get("data", {}).get("text/html", ""))
+            for caption in _CAPTION.finditer(shown):
+                kind = _KINDS[caption["kind"]]
+                counts[kind] += 1
+                yield f"{kind} {counts[kind]}", _title(caption["text"]), number, _calls(cell, modules)
+
+
+def _title(caption: str) -> str:
+    """Return the beginning of a caption as plain text that a table cell can hold."""
+    plain = html.unescape(re.sub("<[^>]+>", " ", caption))
+    plain = re.sub(r"\s+", " ", plain).strip().lstrip("●◐○ ").replace("|", "/")
+    return plain if len(plain) <= LONGEST_TITLE else f"{plain[:LONGEST_TITLE].rsplit(' ', 1)[0]} …"
+
+
+def _trees(cells: list[dict[str, Any]]) -> Iterator[ast.AST]:
+    for cell in cells:
+        if cell["cell_type"] == "code":
+            yield from ast.walk(ast.parse("".join(cell["source"])))
+
+
+def _modules(cells: list[dict[str, Any]]) -> set[str]:
+    """Return the names under which a notebook imports modules of this project."""
+    names = set[str]()
+    for node in _trees(cells):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith(("analysis", "market")):
+            names |= {alias.asname or alias.name for alias in node.names}
+    return names
+
+
+def _calls(cell: dict[str, Any], modules: set[str]) -> list[str]:
+    """Return the functions of these modules that a cell calls, in alphabetical order."""
+    names = set[str]()
+    for node in _trees([cell]):
+        if not (isinstance(node, ast.Call) and isinstance(function := node.func, ast.Attribute)):
+            continue
+        if isinstance(function.value, ast.Name) and function.value.id in modules:
+            names.add(f"{function.value.id}.{function.attr}")
+    return sorted(names)
+
+
+def write(folder: Path, reports: Mapping[str, Mapping[str, Any]]) -> None:
+    """Write the replication page into a release's folder.
+
+    `reports` are the entries of the manifest, whose executed notebooks are in the folder.
+    """
+    notebooks = {name: folder / f"{name}.ipynb" for name in reports}
+    names = {name: entry["notebook"] for name, entry in reports.items()}
+    lists = {"datasets": datasets(), "programs": programs(notebooks, names), "exhibits": exhibits(notebooks)}
+    text = PAGE.read_text(encoding="utf-8")
+    for mark, lines in lists.items():
+        text = text.replace(f"<!-- {mark} -->", lines)
+    (folder / FILE).write_text(text, encoding="utf-8")
