@@ -208,6 +208,7 @@ def of_households() -> Verdict:
     lost = totals.closed_sales(asked.yuan_per_dollar)[1] / float(totals.third_party_sales().values["2020"])
     share = float(households.share(tables, spec).value[0])
     low, high = households.bounded(tables, lost / asked.share_low, spec)["V3"]
+    graded: dict[str, Any] = grades.of_households("V3_bounded")
     finding = claims.Finding(
         interval=(100 * low / share, 100 * high / share),
         margin=asked.delta_share_pp / asked.share_low,
@@ -215,7 +216,7 @@ def of_households() -> Verdict:
         rests_on=[totals.amount_sources()["actor"].iloc[-1]],
         tier="households",
         provenance="estimate",
-        **grades.of_households("V3_bounded"),
+        **graded,
     )
     return claims.judge(*read_event(ON_RECORD).readings["share_unchanged"], finding)
 
