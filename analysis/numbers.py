@@ -26,6 +26,7 @@ DECIMALS = {
     "ratio": 2,
     "p": 3,
     "accounts": 0,
+    "billion yuan": 0,
     "stores or accounts": 0,
     "firms": 0,
     "brands named": 0,

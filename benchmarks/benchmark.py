@@ -32,8 +32,8 @@ LARGEST = "few_99"  # the cell whose panels have most rows, on which memory is m
 KEPT = ["level", "coverage", "coverage_mc", "bias", "bias_mc", "sd", "mean_error", "truth", "grade", "reason"]
 
 
-def fitted(cell: str, draws: int, seed: int, tools: Mapping[str, Tool] = TOOLS) -> pd.DataFrame:
-    """Draw one panel, and fit the tools that are given that many draws.
+def fitted(cell: str, draws: int, seed: int, tools: Mapping[str, Tool] | None = None) -> pd.DataFrame:
+    """Draw one panel, and fit the tools, by default all of `TOOLS`, that are given that many draws.
 
     Returns
     -------
@@ -51,7 +51,7 @@ def fitted(cell: str, draws: int, seed: int, tools: Mapping[str, Tool] = TOOLS) 
     truth, oracle = drawn.truth(), drawn.oracle()
     return pd.DataFrame(
         about | {"id": name, "label": tool.label, "truth": truth[tool.truth], "oracle": oracle} | tool.run(table)
-        for name, tool in tools.items()
+        for name, tool in (TOOLS if tools is None else tools).items()
         if tool.draws == draws
     )
 
@@ -76,7 +76,7 @@ def all_draws(cells: Collection[str], panels: int, workers: Executor | int, fold
     return rows.sort_values(["preset", "id"], key=lambda names: names.map(order), kind="stable", ignore_index=True)
 
 
-def summarise(rows: pd.DataFrame, tools: Mapping[str, Tool] = TOOLS) -> pd.DataFrame:
+def summarise(rows: pd.DataFrame, tools: Mapping[str, Tool] | None = None) -> pd.DataFrame:
     r"""Tabulate how each tool did in each cell.
 
     Returns
@@ -90,6 +90,7 @@ def summarise(rows: pd.DataFrame, tools: Mapping[str, Tool] = TOOLS) -> pd.DataF
         frequent message; `kind`, what the panels are like; `version` and `call`.
     """
     table, more, kinds = audit.summarise(rows), [], dict(zip(CELLS, KINDS.split("|"), strict=True))
+    known = TOOLS if tools is None else tools
     spreads = rows.drop_duplicates(["preset", "seed"]).groupby("preset")["oracle"].std()
     lengths = 2 * stats.norm.ppf((1 + LEVEL) / 2) * spreads  # of intervals of one who knows the spread
     for (cell, name), group in rows.groupby(["preset", "id"], sort=False):
@@ -101,7 +102,7 @@ def summarise(rows: pd.DataFrame, tools: Mapping[str, Tool] = TOOLS) -> pd.DataF
         about["width"] = (group["high"] - group["low"])[whole].median() / lengths[cell]
         about |= {"pretrend": (tested < SIZE).mean(), "warned": (group["warned"] != "").mean()}
         about |= {"says": next(iter(told[told != ""].mode()), "")[:200], "kind": kinds[cell]}
-        more.append(about | {key: getattr(tools[name], key) for key in ("label", "library", "version", "call", "ours")})
+        more.append(about | {key: getattr(known[name], key) for key in ("label", "library", "version", "call", "ours")})
     found = table[["preset", "id", *KEPT]].merge(pd.DataFrame(more), on=["preset", "id"])
     # rounded, as the last digits of a library's own threads differ from run to run
     return found.rename(columns={"preset": "cell", "id": "tool"}).round(9)

@@ -143,13 +143,13 @@ def home() -> dict[str, str]:
 
 
 # What comes before a path that is no part of a longer one: a sign that no name of a folder ends with, the escape of a
-# line break or tab, or a colour of a traceback. Slashes may follow, as in file:///home/me.
+# line break or tab, or a colour of a traceback. Slashes may follow, as in file:///srv/me.
 _BEFORE = re.compile(r"(?:^|[^\w.~/-]|\\[nrtfv]|\[[\d;]*m)/*$")
 _ENDS = r"(?!\.*[\w+@~%=#$&(\[-])"  # no sign follows that continues a name
 
 
 def replaced(text: str, names: Mapping[str, str]) -> str:
-    """Replace paths in JSON, longest first, where they are whole: /home/me is in /home/me/a, not in /home/mean.
+    """Replace paths in JSON, longest first, where they are whole: /srv/me is in /srv/me/a, not in /srv/mean.
 
     Paths are replaced both as they are and escaped as in source code. The root of all paths stays.
     """

@@ -33,7 +33,7 @@ def test_what_is_asked_stands_first_and_each_other_row_is_the_estimate_asked_so(
     spend = households.exposed(tables, Specification(against="other electronics", of="spend"))
     assert rows["spend in place of purchases"] == pytest.approx(spend.exp().value[0])
     assert len(rows) == 1 + 2 + 1 + 2 + 2 + 2
-    assert [*rows][1:3] == ["Chinese brands by name alone", "Chinese brands by rule alone"]
+    assert [*rows][1:3] == ["Chinese brands by name alone", "Chinese brands by a rule alone"]
 
 
 def test_one_of_two_placebos_excludes_zero(tables):

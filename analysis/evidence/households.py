@@ -20,13 +20,16 @@ from analysis.data import DATA, load
 from analysis.errors import DataError, DesignError
 from analysis.estimate import NO_SPREAD, Estimate, Floats, refusal
 
+SAID = {"by name": "by name, from our list", "by rule": "by a rule", "either": "by name or by a rule"}
+"""The three definitions of a Chinese brand in words."""
+
 CHINESE = {"by name": ["named_chinese"], "by rule": ["pseudo_brand"], "either": ["named_chinese", "pseudo_brand"]}
 """Classes of origin under each of the three definitions of a Chinese brand."""
 
 ALONE = {
     "by name": "Chinese brands by name alone",
-    "by rule": "Chinese brands by rule alone",
-    "either": "Chinese brands by name or by rule",
+    "by rule": "Chinese brands by a rule alone",
+    "either": "Chinese brands by name or by a rule",
 }
 """Labels of the three definitions."""
 

@@ -45,6 +45,11 @@ def listing(names: Iterable[str], total: int = 0, *, every: str = "all") -> str:
     return " and ".join(filter(None, (", ".join(items[:-1]), *items[-1:])))
 
 
+def with_interval(row: Mapping[str, Any]) -> str:
+    """Return an estimate in per cent with its interval, from its `estimate`, `conf_low` and `conf_high`."""
+    return f"{number(row['estimate'], signed=True)} ◐ [{span(row['conf_low'], row['conf_high'], 'per cent')}]"
+
+
 def in_numbers(rows: Any, unit: str, *, label: str = "term") -> str:
     """Format the estimate and interval of each row, preceded by its `label` column."""
     if refused(rows):
