@@ -23,6 +23,9 @@ NAMED = ("Aukey", "Mpow", "Youkeshu")  # in claim C08
 TINY = 1.0  # per cent of all Chinese sellers: what "a tiny part" is read as, our choice
 BILLION = 1e9
 OF_ITSELF = "per cent of the share"
+SALES = "sales"  # quantities, as in readings.csv
+SHARE_OF_SALES = "share of sales"
+SHARE_OF_TOP = "share of top sellers"
 FIRST = "2021-05"  # month from which closed accounts are counted
 FIGURE = ["by", "low", "high"]
 TURNS = {"November 2020": "2020-11", "March 2022": "2022-03"}  # in claim C20
@@ -35,9 +38,10 @@ def given(notebook: str) -> Any:
 
 def admitted(claim: str, published: Sequence[Published], reading: str = "") -> Admitted:
     """Return what a reading admits of what is published."""
-    ledger = claims.readings([claim]).fillna({"reading": ""})
+    ledger = claims.readings([claim]).fillna({"reading": "", "quantity": ""})
     row = ledger[ledger["reading"] == reading].iloc[0]
-    return admit(published, claimant=row["claimant"], said=row["date"], about=row["about"])
+    asked = {name: row[name] for name in ("claimant", "about", "quantity")}
+    return admit(published, said=row["date"], **asked)
 
 
 # What is published on a quantity, and by whom
@@ -51,7 +55,8 @@ def of_growth() -> list[Published]:
     frame = totals.published_growth()
     later = frame["dates"].str.rpartition(" to ")[2]
     times = [time if len(time) == 4 else str(pd.Period(time, "M")) for time in later]
-    frame = frame.assign(by=frame["source"], product=frame["provenance"].eq("estimate"), first=times)
+    of = frame["of"].map(lambda text: SALES if text.startswith(SALES) else text)
+    frame = frame.assign(by=frame["source"], product=frame["provenance"].eq("estimate"), first=times, of=of)
     return as_published(frame)
 
 
@@ -62,10 +67,12 @@ def of_share() -> list[Published]:
     """
     frame = totals.shares()
     figures = frame.assign(by=frame["publisher"], low=frame["relative"], high=frame["relative"])
-    reported = as_published(figures[FIGURE].assign(first=frame["last"]))
+    of = frame["definition"].mask(frame["definition"].str.startswith("top sellers"), SHARE_OF_TOP)
+    reported = as_published(figures[FIGURE].assign(first=frame["last"], of=of))
     stated = data.load("chinese_seller_share").query("unit == 'percentage points, as stated'").iloc[0]
     change = totals.stated_change()
-    return [*reported, Published(by=stated["source_publisher"], low=change, high=change, first=stated["date"])]
+    own = Published(by=stated["source_publisher"], low=change, high=change, first=stated["date"], of=SHARE_OF_SALES)
+    return [*reported, own]
 
 
 def of_suspended() -> list[Published]:

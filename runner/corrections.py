@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from analysis import data
+from analysis.numbers import spelled
 
 NAME = "corrections"  # of the file in the descriptor
 TOLD = 2  # releases that tell a correction
@@ -80,5 +81,5 @@ def line(told: Sequence[Correction]) -> str:
     if not told:
         return ""
     others = len(told) - 1
-    more = f" {others} more {'stands' if others == 1 else 'stand'} in index.html." if others else ""
+    more = f" {spelled(others).capitalize()} more: index.html." if others else ""
     return f"{told[0].sentence}{more}"

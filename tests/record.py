@@ -122,7 +122,8 @@ def closed_sellers(found: Mapping[str, Verdict]) -> str:
     assert (changes.query("not closed")["change"] > 0).all()
     assert (record.word, record.estimate) == (SUPPORTED, record.claimed)
     return (
-        f"Filings or newspapers confirm that the {IN_WORDS[int(record.claimed)]} brands that were named lost accounts. "
+        f"Filings or newspapers confirm that accounts of the {IN_WORDS[int(record.claimed)]} brands that were named "
+        "were closed, frozen or restricted. "
         f"Sunvalley lost {fell['Sunvalley']} per cent of its revenue in {asked.after} and Youkeshu {fell['Youkeshu']}, "
         f"while all {IN_WORDS[len(changes.query('not closed'))]} others grew. How much the closures caused is unknown: "
         f"Youkeshu was falling in the first half of {asked.after}, and at least {outside:.0f} per cent of its fall was "

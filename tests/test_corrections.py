@@ -150,8 +150,8 @@ def test_the_brief_prints_the_gravest_and_counts_the_others(desk):
     assert (first.id, second) == ("b", row)
     assert corrections.line([]) == ""
     assert corrections.line([row]) == "Report 01 said “they rose”; they fell."
-    assert corrections.line([first, row]).endswith("it was 7. 1 more stands in index.html.")
-    assert corrections.line([first, row, row]).endswith("it was 7. 2 more stand in index.html.")
+    assert corrections.line([first, row]).endswith("it was 7. One more: index.html.")
+    assert corrections.line([first, row, row]).endswith("it was 7. Two more: index.html.")
 
 
 def test_the_page_escapes_what_it_tells(tmp_path):

@@ -120,7 +120,7 @@ def figures(*values: float, **changes) -> list[Published]:
 WORDS = {
     "C01 V1": NOT_SHOWN,
     "C01 V2": NOT_SHOWN,
-    "C16": CONTRADICTED,
+    "C16": NOT_SHOWN,
     "C03": NOT_SHOWN,
     "C06": NOT_SHOWN,
     "C07 invest": NOT_TESTABLE,

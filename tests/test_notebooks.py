@@ -46,7 +46,7 @@ HANDED_ON = {  # parameters that a call takes by itself
 WORDS = {
     "C01 V1": "Not shown",
     "C01 V2": "Not shown",
-    "C16": "Contradicted",
+    "C16": "Not shown",
     "C02": "Not testable",
     "C03": "Not shown",
     "C04": "Not testable",

@@ -4,8 +4,9 @@ import re
 
 import pytest
 
-from analysis import data
+from analysis import data, on_trial
 from analysis.errors import DesignError
+from analysis.event import read_event
 from analysis.evidence import claims, listed, sources
 from analysis.evidence.sources import FUTURE, PAST, Published
 from analysis.evidence.verdicts import CONTRADICTED, MEANING, NOT_SHOWN, NOT_TESTABLE, SUPPORTED
@@ -34,9 +35,9 @@ def figure(by: str, value: float, **changes) -> Published:
     return Published(by=by, low=value, high=value, part="Mpow", filing=True, **changes)
 
 
-def word(kind: str, published: list[Published], claimant: str, *, said: str = SAID, about: str = PAST, **given) -> str:
+def word(kind: str, published: list[Published], claimant: str, *, said=SAID, about=PAST, quantity="", **given) -> str:
     finding = claims.Finding(published=published, **given)
-    return finding.admitting(claimant=claimant, said=said, about=about).word(kind)
+    return finding.admitting(claimant=claimant, said=said, about=about, quantity=quantity).word(kind)
 
 
 def swapped(published: list[Published]) -> list[Published]:
@@ -65,6 +66,30 @@ def test_parties_that_change_places_get_the_same_word(kind, speakers, claimant):
     published = [figure(by, value * factor) for by, factor in zip(speakers, (1.0, -3.0), strict=False)]
     before = word(kind, published, claimant, **given)
     assert word(kind, swapped(published), SWAPPED[claimant], **given) == before
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("claimant", [AMAZON, GROUP])
+def test_a_figure_of_another_quantity_does_not_count_for_either_side(kind, claimant):
+    value, given, counted = KINDS[kind]
+    of_sales = figure(OTHER, value, of="share of sales")
+    of_top_sellers = figure(OTHER, value, of="share of top sellers")
+    assert word(kind, [of_sales], claimant, quantity="share of sales", **given) == counted
+    assert word(kind, [of_top_sellers], claimant, quantity="share of sales", **given) == NOT_SHOWN
+
+
+def test_each_quantity_of_the_ledger_is_one_that_is_published():
+    published = [*on_trial.of_growth(), *on_trial.of_share()]
+    assert {*data.load("readings")["quantity"].dropna()} <= {one.of for one in published}
+
+
+def test_shares_of_top_sellers_neither_bear_out_nor_refute_what_amazon_says_of_sales():
+    event = read_event("amazon_2021")
+    unchanged, fell = on_trial.share_unchanged(event, 2.5), on_trial.share_fell()
+    assert (unchanged.word, fell.word) == (NOT_SHOWN, NOT_SHOWN)
+    by_top_sellers = claims.Finding(published=on_trial.of_share(), margin=2.5)
+    admitted = by_top_sellers.admitting(claimant=AMAZON, said="2022-01-11", about=PAST, quantity="")
+    assert admitted.word("unchanged") == CONTRADICTED  # if top sellers stood in for sales
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -23,6 +23,8 @@ CAPTION = "Not estimable with public figures. A panel of firms by month would al
 NOTHING_ADMITTED = Admitted()
 COLUMNS = {"effect": "Effect", "why": "What is missing"}
 ONLY_OWN = "Only {} gives a figure."
+ONLY_OTHERS = "Others' figures are of another quantity."
+RESTING = "Our own range rests on a figure of {}."
 ONLY_PRODUCTS = "Others' figures on it are products of two sources, which give no word."
 
 
@@ -116,14 +118,14 @@ class Finding:
     detail: str = ""
     found: str = ""
 
-    def admitting(self, *, claimant: str, said: str, about: str) -> Finding:
+    def admitting(self, *, claimant: str, said: str, about: str, quantity: str) -> Finding:
         """Return the evidence without the word of the claimant or its agents.
 
         What the claim admits is described in :func:`analysis.evidence.sources.admit`.
         """
-        admitted = sources.admit(self.published, claimant=claimant, said=said, about=about)
+        admitted = sources.admit(self.published, claimant=claimant, said=said, about=about, quantity=quantity)
         if self.interval and any(sources.is_word_of(name, claimant) for name in self.rests_on):
-            return replace(self, interval=None, admitted=replace(admitted, own=True))
+            return replace(self, interval=None, admitted=replace(admitted, resting=True))
         return replace(self, admitted=admitted)
 
     @property
@@ -157,7 +159,8 @@ class Finding:
             return verdicts.NOT_TESTABLE
         if self.is_silent:
             is_stated = kind == "stated" and self.claimed is not None
-            is_spoken_of = self.admitted.own or self.admitted.products or is_stated
+            admitted = self.admitted
+            is_spoken_of = admitted.own or admitted.others or admitted.resting or admitted.products or is_stated
             return verdicts.NOT_SHOWN if is_spoken_of else verdicts.NOT_TESTABLE
         by_figures = self._by_rule(kind, self.range, self.admitted.values)
         with_products = self._by_rule(kind, self.wider_range, self.admitted.all_values)
@@ -235,7 +238,7 @@ def judge(claim: str, reading: str = "", finding: Finding = NOTHING, *, event: E
     DesignError
         If the reading is unknown, a margin that its kind needs is missing, or the verdict is invalid.
     """
-    ledger = readings(event=event).fillna({"reading": "", "unit": "", "date": ""})
+    ledger = readings(event=event).fillna({"reading": "", "unit": "", "date": "", "quantity": ""})
     line = ledger[(ledger["claim_id"] == claim) & (ledger["reading"] == reading)]
     failure = f"Cannot judge {claim} {reading}".rstrip()
     if len(line) != 1:
@@ -244,7 +247,8 @@ def judge(claim: str, reading: str = "", finding: Finding = NOTHING, *, event: E
     row = line.iloc[0]
     if row["kind"] in ("not_lower", "unchanged", "at_most") and finding.margin is None:
         raise DesignError(f"{failure}: this kind of claim needs a margin; set one in the finding")
-    finding = finding.admitting(claimant=row["claimant"], said=row["date"], about=row["about"])
+    asked = {name: row[name] for name in ("claimant", "about", "quantity")}
+    finding = finding.admitting(said=row["date"], **asked)
     barred = finding.barred(row["totals"])
     word = verdicts.NOT_TESTABLE if barred else finding.word(row["kind"])
     why, change = _reason(row, word, finding)
@@ -295,8 +299,17 @@ def _reason(row: pd.Series, word: str, finding: Finding) -> tuple[str, str]:
     if is_panel:
         return why, rules["panel_change"].fillna(row["change"])[row["kind"]]
     if word == verdicts.NOT_SHOWN and finding.is_silent:
-        why = ONLY_PRODUCTS if finding.admitted.products else ONLY_OWN.format(row["claimant"].partition(" (")[0])
+        why = _silence(finding.admitted).format(row["claimant"].partition(" (")[0])
     return why if pd.isna(row["context"]) else f"{why} {row['context']}", row["change"]
+
+
+def _silence(admitted: Admitted) -> str:
+    """Return why nothing counts, with a place for the claimant's name."""
+    if admitted.resting:
+        return RESTING
+    if admitted.products:
+        return ONLY_PRODUCTS
+    return ONLY_OWN if admitted.own or not admitted.others else ONLY_OTHERS
 
 
 def untestable(notebook: str, claims: Collection[str]) -> list[Verdict]:

@@ -1,8 +1,9 @@
 """Who says what: published figures and records, and which of them a claim admits.
 
 One rule holds for all claimants and all kinds of claims. What a claimant or its agents say is shown and never counted,
-and so is a figure in whose making their word has a part. A figure counts only if it is of a period that the claim can
-be about. Products of two sources are estimates: they may take a word away, but never give one.
+and so is a figure in whose making their word has a part. A figure counts only if it is of the quantity that the claim
+is about, as a count counts only beside counts of the same, and of a period that the claim can be about. Products of two
+sources are estimates: they may take a word away, but never give one.
 """
 
 from __future__ import annotations
@@ -34,6 +35,8 @@ class Published:
         The figure, in the unit of the reading that it bears on; they differ where it is a bound.
     first, last : str
         Period of the figure: years, months or days; empty if the claim's time does not matter.
+    of : str
+        Quantity that the figure measures, as in readings.csv; empty if nothing else could be meant.
     product : bool
         Whether the figure is a product of two sources.
     part : str
@@ -47,6 +50,7 @@ class Published:
     high: float = 0.0
     first: str = ""
     last: str = ""
+    of: str = ""
     product: bool = False
     part: str = ""
     filing: bool = False
@@ -62,11 +66,17 @@ class Admitted:
         Figures or records by others than the claimant, and products of two sources.
     own : bool
         Whether the claimant or its agents give a figure or record, which is not counted.
+    others : bool
+        Whether others give figures of another quantity, which are not counted either.
+    resting : bool
+        Whether a range of our own is set aside, since an end of it is the claimant's figure.
     """
 
     figures: tuple[Published, ...] = ()
     products: tuple[Published, ...] = ()
     own: bool = False
+    others: bool = False
+    resting: bool = False
 
     @property
     def values(self) -> list[float]:
@@ -116,7 +126,7 @@ def is_word_of(by: str, claimant: str) -> bool:
     return party(claimant) in map(party, sources)
 
 
-def admit(published: Sequence[Published], *, claimant: str, said: str, about: str) -> Admitted:
+def admit(published: Sequence[Published], *, claimant: str, said: str, about: str, quantity: str = "") -> Admitted:
     """Return what a claim admits of what is published.
 
     Parameters
@@ -130,6 +140,8 @@ def admit(published: Sequence[Published], *, claimant: str, said: str, about: st
         `PAST`: the middle of a figure's period lies before the end of the day, month or year in which the claim was
         made. `FUTURE`, for a forecast: it lies after it. So a figure of the year may bear on a claim made in September
         of it, and one of December may not.
+    quantity : str
+        Quantity that the claim is about; figures of another one do not count.
 
     Raises
     ------
@@ -140,10 +152,12 @@ def admit(published: Sequence[Published], *, claimant: str, said: str, about: st
         raise DesignError(f"Cannot date a claim that is about {about!r}; set about to {PAST!r} or {FUTURE!r}")
     dated = [one for one in published if _is_dated(one, said, about)]
     others = [one for one in dated if not is_word_of(one.by, claimant)]
+    same = [one for one in others if not quantity or one.of in ("", quantity)]
     return Admitted(
-        figures=tuple(one for one in others if not one.product),
-        products=tuple(one for one in others if one.product),
+        figures=tuple(one for one in same if not one.product),
+        products=tuple(one for one in same if one.product),
         own=len(others) < len(dated),
+        others=len(same) < len(others),
     )
 
 

@@ -140,7 +140,10 @@ def published_shares() -> pd.DataFrame:
     """
     frame = _sales_or_top()
     columns = ["share", "value", "date", "definition", "evidence", "source_publisher", "source_url"]
-    shares = frame[frame["date"].between(*BEFORE)].assign(share=frame["value"] / 100)[columns]
+    month = frame["date"].where(
+        frame["date"].str.len() > len("2020"), frame["date"] + "-12"
+    )  # a year ends with its last
+    shares = frame[month.between(*BEFORE)].assign(share=frame["value"] / 100)[columns]
     return shares.drop_duplicates(["value", "definition"]).sort_values(["value", "date"], ignore_index=True)
 
 
