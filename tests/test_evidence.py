@@ -12,7 +12,7 @@ from analysis.errors import DataError, DesignError
 from analysis.event import read_event
 from analysis.evidence import claims, listed, shift, totals
 from analysis.evidence.sources import Published
-from analysis.evidence.verdicts import CONTRADICTED, DECIDED, MEANING, NOT_SHOWN, NOT_TESTABLE, SUPPORTED, Verdict
+from analysis.evidence.verdicts import DECIDED, MEANING, NOT_SHOWN, NOT_TESTABLE, SUPPORTED, Verdict
 from analysis.exhibits import answers, brief, words
 from analysis.provenance import ROOT
 
