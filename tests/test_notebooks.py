@@ -20,6 +20,7 @@ from ruff import find_ruff_bin
 from test_english import REAL
 from test_pdf import links
 
+import analysis
 from analysis import data, parameters
 from analysis.event import read_event
 from analysis.evidence import verdicts
@@ -236,6 +237,25 @@ def test_every_number_of_a_verdict_stands_in_its_report_and_in_the_brief(publish
                 told = (f"{row['claim']} {row['reading']}".strip(), row["tier"]) in spoken
                 found = row["found"][1:].replace("\n", " ")  # a capital may begin it, and the brief has it on one line
                 assert (found or written) in brief or not told or "∞" in written
+
+
+def test_a_verdict_has_the_same_numbers_in_estimates_and_on_the_page_of_the_release(published):
+    estimates = analysis.load_estimates(published).query("table == 0")
+    named = estimates.assign(name=estimates["label"].str.partition(": ")[0]).set_index(["report", "name"])
+    page = re.sub(r"<[^>]+>", " ", (published / "index.html").read_text(encoding="utf-8"))
+    compared = 0
+    for row in real(published).values():
+        key = row["report"], f"{row['claim']} {row['reading']}".strip()
+        written = [quantity(float(row[end]), row["unit"]) for end in ("low", "high") if row[end] is not None]
+        assert all(number in page for number in written), key
+        if key in named.index:
+            taken_away = named.loc[key, ["estimate", "conf_low", "conf_high"]]
+            given = [row["estimate"], row["low"], row["high"]]
+            for mine, theirs in zip(given, taken_away, strict=True):
+                wanted = float("nan") if mine is None else float(mine)
+                assert theirs == pytest.approx(wanted, nan_ok=True), key
+            compared += 1
+    assert compared > 2
 
 
 def test_the_brief_answers_before_it_judges_and_has_no_codes(published):
