@@ -188,7 +188,7 @@ def said_of_further(further: Mapping[str, Any]) -> str:
     if not further:
         return (
             "This run simulated no panels of its own: all figures are those of the full audit, "
-            "which `make audit` draws again with the code at hand."
+            "which the command “make audit” draws again with the code at hand."
         )
     gap = f"more often than in the full audit by {number(further['estimate'], signed=True)} points"
     if further["seeds"] == 1:
