@@ -190,17 +190,14 @@ def said_of_further(further: Mapping[str, Any]) -> str:
             "This run simulated no panels of its own: all figures are those of the full audit, "
             "which the command “make audit” draws again with the code at hand."
         )
-    gap = f"more often than in the full audit by {number(further['estimate'], signed=True)} points"
-    if further["seeds"] == 1:
-        return (
-            f"In one further panel of each kind, simulated in this run, intervals contained the truth {gap}; "
-            "one panel of each kind gives no interval."
-        )
-    ends = span(further["conf_low"], further["conf_high"], further["unit"])
-    return (
-        f"In {further['seeds']} further panels of each kind, simulated in this run, intervals contained the truth "
-        f"{gap} ({ends}); zero should lie within."
+    drawn = "one further panel" if further["seeds"] == 1 else f"{further['seeds']} further panels"
+    said = (
+        f"In {drawn} of each kind, simulated in this run, the share of intervals that contain the truth differs "
+        f"from that in the full audit by {number(further['estimate'], signed=True)} points"
     )
+    if further["seeds"] == 1:
+        return f"{said}; one panel of each kind gives no interval."
+    return f"{said} ({span(further['conf_low'], further['conf_high'], further['unit'])}); zero should lie within."
 
 
 def misled(table: pd.DataFrame) -> pd.Series:

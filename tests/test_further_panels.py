@@ -44,7 +44,10 @@ def test_a_report_without_panels_of_its_own_shows_nothing_empty(page):
 @pytest.mark.parametrize(
     ("seeds", "sentence"),
     [
-        (1, "In one further panel of each kind, .* by +0.3 points; one panel of each kind gives no interval."),
+        (
+            1,
+            "In one further panel of each kind, .* by +0.3 points; one panel of each kind gives no interval.",
+        ),
         (5, "In 5 further panels of each kind, .* by +0.3 points (−0.5 to +1.1); zero should lie within."),
     ],
 )
