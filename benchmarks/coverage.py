@@ -22,7 +22,7 @@ from market import audit, executor, grading, moved, parameters, plain
 
 PAGE = ROOT / "docs" / "coverage.md"
 JUDGES = {"market": parameters.PRESETS, "plain": plain.PRESETS}
-CHECKED = ("few_treated", "plain_sd1_9")  # one of each judge's quickest presets
+CHECKED = ("few_treated", "plain_sd1_9")  # one of the market and a plain one
 SHOWN = ["preset", "id", "markets", "truth", *("coverage", "coverage_mc", "rejection", "rejection_mc")]
 SHOWN += ["bias", "bias_mc", "sd", "mean_error", "grade"]
 

@@ -6,9 +6,10 @@ import csv
 import math
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
+from market.grading import ROUNDING
+
 KEYS = ("preset", "titles", "id")  # columns that name a row; only the audit of households has titles
-SAME = 1e-4  # numbers are stored with six digits, and another processor may round on the way
-NO_NUMBER = 1e-9  # smaller sizes are zero
+SAME = 1e-4  # share by which equal numbers may differ: six digits are stored, and processors round differently
 
 Row = Mapping[str, str]
 
@@ -69,6 +70,6 @@ def _changes(new: Row, old: Row) -> Iterator[str]:
 def _same(value: str, was: str) -> bool:
     """Return whether two cells have the same text, or numbers that differ by rounding alone."""
     try:
-        return math.isclose(float(value), float(was), rel_tol=SAME, abs_tol=NO_NUMBER)
+        return math.isclose(float(value), float(was), rel_tol=SAME, abs_tol=ROUNDING)
     except ValueError:  # one of them is no number
         return value == was
