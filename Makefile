@@ -45,7 +45,7 @@ faults: $(READY) ## kill, starve and damage runs in every way, and count what is
 size: $(READY) ## print lines of code by package and room, and what else has a limit, beside their budgets
 	@$(BIN)/python benchmarks/size.py
 
-audit: $(READY) ## hold every estimand against the truth of simulated markets, plain panels and twins of the households; writes the audit.csv of both and docs/coverage.md; who works goes in ARGS="--workers 2" (or --local-cluster 2, or --scheduler tcp://...)
+audit: $(READY) ## hold every estimand against the truth of simulated markets, plain panels and twins of the households; writes the audit.csv of both and docs/coverage.md, and names the rows that moved; ARGS=--check draws a part again and writes nothing; who works goes in ARGS="--workers 2" (or --local-cluster 2, or --scheduler tcp://...)
 	@$(BIN)/python benchmarks/coverage.py $(ARGS)
 	@$(BIN)/python benchmarks/households.py $(ARGS)
 

@@ -60,4 +60,11 @@ def versions() -> dict[str, str]:
     """Return the versions of Python and of the installed package's dependencies."""
     required = [line for line in metadata.requires(DISTRIBUTION) or [] if "extra ==" not in line]
     names = [re.split(r"[^\w.-]", line, maxsplit=1)[0] for line in required]
-    return {"python": platform.python_version(), **{name: metadata.version(name) for name in names}}
+    return {"python": platform.python_version(), **{name: _version(name) for name in names}}
+
+
+def _version(name: str) -> str:
+    """Return the version of an installed distribution: the line of its metadata that states it, without the rest."""
+    text = metadata.distribution(name).read_text("METADATA") or ""
+    stated = re.search(r"^Version: *(\S+)", text, re.MULTILINE)
+    return stated[1] if stated else metadata.version(name)

@@ -2,10 +2,13 @@
 
 ``make audit`` (or ``make coverage``) simulates 400 panels for each preset of the market and 200 for each plain preset.
 It writes data/audit.csv, with the grades that reports print next to their estimates, its card, and docs/coverage.md
-for readers. ``--presets`` runs a preview in minutes: it prints the measures of some presets, and writes nothing.
+for readers, and says which rows moved. ``--check`` draws some presets again in minutes, each with all its panels, and
+compares: it writes nothing, names the rows of data/audit.csv that moved, and then ends with 1. ``--presets`` runs a
+preview: it prints the measures of some presets, and writes nothing.
 """
 
 import argparse
+from collections.abc import Iterable
 from concurrent.futures import Executor
 
 import pandas as pd
@@ -15,10 +18,11 @@ from analysis import data, grades
 from analysis.estimands.design import Design
 from analysis.provenance import ROOT
 from analysis.simulated import closures
-from market import audit, executor, grading, parameters, plain
+from market import audit, executor, grading, moved, parameters, plain
 
 PAGE = ROOT / "docs" / "coverage.md"
 JUDGES = {"market": parameters.PRESETS, "plain": plain.PRESETS}
+CHECKED = ("few_treated", "plain_sd1_9")  # one of the market and a plain one
 SHOWN = ["preset", "id", "markets", "truth", *("coverage", "coverage_mc", "rejection", "rejection_mc")]
 SHOWN += ["bias", "bias_mc", "sd", "mean_error", "grade"]
 
@@ -61,16 +65,34 @@ def look(presets: list[str], panels: int, workers: Executor) -> None:
     print(audit.summarise(rows)[SHOWN].to_string(index=False, float_format="{:.3g}".format))
 
 
+def again(presets: Iterable[str], table: pd.DataFrame, workers: Executor) -> pd.DataFrame:
+    """Draw presets again with the seeds that they have in an audit's table, and summarise them."""
+    parts = []
+    for preset in presets:
+        rows = table[table["preset"] == preset]
+        if rows.empty:
+            raise SystemExit(f"Cannot check {preset}: data/audit.csv has no such preset; run `make audit`.")
+        seeds = range(rows["first_seed"].min(), rows["last_seed"].max() + 1)
+        parts.append(audit.replicate([preset], seeds, design=Design(), workers=workers))
+    return audit.summarise(pd.concat(parts, ignore_index=True))
+
+
 def main() -> None:
-    """Run the audit and write its results, or preview the given presets."""
+    """Run the audit and write its results, check some presets, or preview them."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--market", type=int, default=400, help="panels per preset of the market (default 400)")
     parser.add_argument("--plain", type=int, default=200, help="panels per plain preset (default 200)")
-    parser.add_argument("--presets", nargs="+", help="only print a preview of these presets")
+    parser.add_argument("--check", action="store_true", help=f"only draw {' and '.join(CHECKED)} again, and compare")
+    parser.add_argument("--presets", nargs="+", help="only print a preview of these presets, or check them")
     parser.add_argument("--panels", type=int, default=100, help="panels per preset in the preview (default 100)")
     executor.add_options(parser)
     options = parser.parse_args()
     with executor.opened(options) as workers:
+        if options.check:
+            presets = options.presets or CHECKED
+            lines = audit.compare(again(presets, shipped(), workers))
+            print(moved.sentence(f"data/audit.csv, {', '.join(presets)}", lines))
+            raise SystemExit(bool(lines))
         if options.presets:
             look(options.presets, options.panels, workers)
             return
@@ -78,10 +100,9 @@ def main() -> None:
             audit.replicate(presets, range(1, vars(options)[judge] + 1), design=Design(), workers=workers)
             for judge, presets in JUDGES.items()
         ]
-    audit.write(audit.summarise(pd.concat(parts, ignore_index=True)))
-    text = page(shipped())  # reread, or digits would be rounded twice
-    print(text)
-    PAGE.write_text(text, encoding="utf-8")
+    lines = audit.write(audit.summarise(pd.concat(parts, ignore_index=True)))
+    PAGE.write_text(page(shipped()), encoding="utf-8")  # reread, or digits would be rounded twice
+    print(moved.sentence("data/audit.csv", lines))
 
 
 if __name__ == "__main__":

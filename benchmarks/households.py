@@ -1,6 +1,7 @@
 """Audit the design for household purchases on twins drawn from simulated markets with a known truth.
 
-``make audit`` runs this script, too. It writes data/households/audit.csv, from which report 09 reads its grades.
+``make audit`` runs this script, too. It writes data/households/audit.csv, from which report 09 reads its grades, and
+says which rows moved. ``--check`` draws one preset again, compares, writes nothing, and ends with 1 if a row moved.
 """
 
 import argparse
@@ -11,10 +12,11 @@ import pandas as pd
 
 from analysis.estimands.design import Design
 from analysis.evidence.verdicts import DO_NOT_USE, WITH_BOUNDS
-from market import audit, executor, grading
+from market import audit, executor, grading, moved
 from market import simulated_households as twin
 
 PRESETS = ("null", "floor_3k", "mid_3k", "ceiling_50k", "chill", "pretrend")
+CHECKED = "null"
 COLUMNS = [
     *("preset", "titles", "id", "unit", "first_seed", "last_seed", "closed", "markets", "truth"),
     *("bias", "bias_mc", "sd", "sd_mc", "mean_error", "mean_error_mc", "coverage", "coverage_mc"),
@@ -38,13 +40,21 @@ def summarised(rows: pd.DataFrame) -> pd.DataFrame:
     return table.sort_values(["preset", "titles"], key=lambda names: names.map(order), kind="stable", ignore_index=True)
 
 
-if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__)
+def main() -> None:
+    """Run the audit and write its results, or check one preset."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--markets", type=int, default=200, help="markets per preset (default 200)")
+    parser.add_argument("--check", action="store_true", help=f"only draw {CHECKED} again, and compare")
     executor.add_options(parser)
     options = parser.parse_args()
+    name, presets = "household_audit", [CHECKED] if options.check else PRESETS
     with executor.opened(options) as workers:
-        replicates = audit.each_panel(twin.replicate, PRESETS, range(1, options.markets + 1), workers)
+        replicates = audit.each_panel(twin.replicate, presets, range(1, options.markets + 1), workers)
     summary = summarised(pd.DataFrame(chain(*replicates)))
-    audit.write(summary, "household_audit")
-    print(summary.to_string(index=False))
+    lines = audit.compare(summary, name) if options.check else audit.write(summary, name)
+    print(moved.sentence(f"data/households/audit.csv{f', {CHECKED}' * options.check}", lines))
+    raise SystemExit(options.check and bool(lines))
+
+
+if __name__ == "__main__":
+    main()

@@ -10,7 +10,7 @@ and Crowther, M. J. (2019), Using simulation studies to evaluate statistical met
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from datetime import date
 from functools import cache, partial
 from pathlib import Path
@@ -32,6 +32,7 @@ from analysis.testing import POWER
 from market import executor, parameters, plain, simulate
 from market.executor import Workers
 from market.grading import PATH, ROUNDING, grade, reason
+from market.moved import moved
 from market.parameters import PLATFORMS, chosen
 
 if TYPE_CHECKING:
@@ -279,6 +280,28 @@ def _smallest_seen(table: pd.DataFrame) -> tuple[Floats, Floats]:
     return at, np.where(table["sd_mc"].isna(), np.nan, (high - low) / 2)
 
 
+def simulated_beside(
+    table: pd.DataFrame, presets: Iterable[str], seeds: Collection[int], *, design: Design, workers: Workers
+) -> dict[str, Any]:
+    """Simulate panels of further seeds, and compare their coverage with that in an audit.
+
+    Parameters
+    ----------
+    table : DataFrame
+        The audit.
+    presets, seeds, design, workers
+        As for :func:`replicate`.
+
+    Returns
+    -------
+    dict
+        From :func:`beside_audit`; empty if there are no seeds, and then nothing is simulated.
+    """
+    if not seeds:
+        return {}
+    return beside_audit(replicate(presets, seeds, design=design, workers=workers), table)
+
+
 def beside_audit(replicates: pd.DataFrame, table: pd.DataFrame) -> dict[str, Any]:
     """Compare the coverage in new replicates with that in an audit.
 
@@ -329,13 +352,34 @@ def beside_audit(replicates: pd.DataFrame, table: pd.DataFrame) -> dict[str, Any
     }
 
 
-def write(table: pd.DataFrame, name: str = "audit", root: Path = data.DATA) -> None:
-    """Write a table from :func:`summarise` to its CSV file in one step, and accept the file if it has changed.
+def write(table: pd.DataFrame, name: str = "audit", root: Path = data.DATA) -> list[str]:
+    """Write a table from :func:`summarise` to its CSV file in one step, and accept the file.
 
-    A column `provenance` contains "simulated" in every row.
+    A file in which no row moved stays as it is, to the last digit.
+
+    Returns
+    -------
+    list of str
+        The rows that moved: see :func:`market.moved.moved`.
     """
     file = root / data.card(name, root)["path"]
-    content = table.assign(provenance="simulated").to_csv(index=False, float_format="%.6g", lineterminator="\n")
-    if content.encode() != file.read_bytes():
+    content = _as_stored(table)
+    lines = moved(content, file.read_text(encoding="utf-8"))
+    if lines:
         data.replace(file, content)
         data.accept(name, vintage=date.today().isoformat(), root=root)
+    return lines
+
+
+def compare(table: pd.DataFrame, name: str = "audit", root: Path = data.DATA) -> list[str]:
+    """Describe the rows of a stored audit that differ from a table of some of its presets, drawn again.
+
+    Nothing is written. The lines are those of :func:`market.moved.moved`.
+    """
+    file = root / data.card(name, root)["path"]
+    return moved(_as_stored(table), file.read_text(encoding="utf-8"), {*table["preset"]})
+
+
+def _as_stored(table: pd.DataFrame) -> str:
+    """Return the text of a table's CSV file, with "simulated" as the `provenance` of every row."""
+    return str(table.assign(provenance="simulated").to_csv(index=False, float_format="%.6g", lineterminator="\n"))

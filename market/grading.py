@@ -9,7 +9,7 @@ import pandas as pd
 
 from analysis.evidence.verdicts import DO_NOT_USE, NOT_GRADED, USABLE, WITH_BOUNDS
 from analysis.grades import judge, plausible
-from analysis.numbers import number, quantity
+from analysis.numbers import number, quantity, span
 from analysis.simulated import panels
 from analysis.testing import POWER
 from market.parameters import in_words
@@ -175,6 +175,29 @@ def unsafe(table: pd.DataFrame) -> set[str]:
     """Return the ids of questions whose method gives no usable answer in some preset that a real panel may resemble."""
     rows = table[table["preset"].isin(plausible(None, table)) & table["id"].isin(QUESTIONS)]
     return {*rows.loc[rows["grade"] == DO_NOT_USE, "id"]}
+
+
+def said_of_further(further: Mapping[str, Any]) -> str:
+    """Say how often intervals contain the truth in panels that a run simulates beside the audit.
+
+    Parameters
+    ----------
+    further : mapping
+        From :func:`market.audit.simulated_beside`; empty if the run simulates none.
+    """
+    if not further:
+        return (
+            "This run simulated no panels of its own: all figures are those of the full audit, "
+            "which the command “make audit” draws again with the code at hand."
+        )
+    drawn = "one further panel" if further["seeds"] == 1 else f"{further['seeds']} further panels"
+    said = (
+        f"In {drawn} of each kind, simulated in this run, the share of intervals that contain the truth differs "
+        f"from that in the full audit by {number(further['estimate'], signed=True)} points"
+    )
+    if further["seeds"] == 1:
+        return f"{said}; one panel of each kind gives no interval."
+    return f"{said} ({span(further['conf_low'], further['conf_high'], further['unit'])}); zero should lie within."
 
 
 def misled(table: pd.DataFrame) -> pd.Series:

@@ -245,7 +245,7 @@ def _written(row: Row | None) -> str:
 
 
 def _tables(release: Release, files: Iterable[str]) -> dict[str, bytes]:
-    tables = release.data()
+    tables = release.data
     return {name: tables[name] for name in {*files, DESCRIPTOR} & tables.keys()}
 
 

@@ -18,6 +18,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import date, datetime
+from functools import cached_property
 from itertools import chain
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any
@@ -130,8 +131,9 @@ class Release:
             raise ReportError(f"{self.folder}: {name} does not match the manifest; {remedy}")
         return content
 
+    @cached_property
     def data(self) -> dict[str, bytes]:
-        """Unpack the data that the reports were made from, by file; raise `ReportError` if that is impossible."""
+        """The data that the reports were made from, unpacked, by file; `ReportError` if that is impossible."""
         content = io.BytesIO(self.read(DATA))
         try:
             with zipfile.ZipFile(content) as archive:

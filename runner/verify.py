@@ -26,7 +26,7 @@ def faults(published: Release) -> Iterator[str]:
             yield f"{name}: extra, not listed in the manifest"
     try:
         diff.between(published, published)  # reads all that later steps read
-        held = {name: hashlib.sha256(content).hexdigest() for name, content in published.data().items()}
+        held = {name: hashlib.sha256(content).hexdigest() for name, content in published.data.items()}
         for name in unlike(published.manifest.inputs["data"], held):
             yield f"{DATA}: not the data that the reports were made from: {name} differs, is missing or extra"
     except ReportError as error:

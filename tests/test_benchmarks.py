@@ -1,13 +1,19 @@
 """Every benchmark runs, at a size that takes a moment; what it finds at this size is not judged."""
 
 import json
+import shutil
 import sys
+from functools import partial
 from importlib import import_module
+from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
-from benchmarks import coverage, estimators, overhead, panel, solve
+from analysis import data
+from benchmarks import coverage, estimators, households, overhead, panel, solve
+from market import audit
 
 REPORT = "06_shift_public"  # one that is quick
 
@@ -82,15 +88,74 @@ def test_the_audit_of_a_few_markets_makes_its_page(monkeypatch, tmp_path, capsys
     monkeypatch.setattr(coverage, "JUDGES", {"market": ("few_treated",), "plain": ("plain_sd1_9",)})
     monkeypatch.setattr(coverage, "PAGE", tmp_path / "coverage.md")
     written = []
-    monkeypatch.setattr(coverage.audit, "write", written.append)
+    monkeypatch.setattr(coverage.audit, "write", lambda table: written.append(table) or ["few_treated E1a: new"])
     monkeypatch.setattr(coverage, "shipped", lambda: written[0])
     monkeypatch.setattr(sys, "argv", ["coverage.py", "--market", "2", "--plain", "3", "--workers", "1"])
     coverage.main()
     page = coverage.PAGE.read_text(encoding="utf-8")
-    assert capsys.readouterr().out.strip() == page.strip()
+    assert capsys.readouterr().out == "data/audit.csv: 1 row moved:\n  few_treated E1a: new\n"
     assert "seeds 1 to 2 of each market preset, seeds 1 to 3 of each plain preset" in page
     assert "| few_treated | E1a | 2 |" in page
     assert "| plain_sd1_9 | E1a | 3 |" in page
+
+
+@pytest.fixture
+def small_audit(monkeypatch, tmp_path):
+    """Store an audit of two panels of one preset in place of the shipped one, and return its file."""
+    root = Path(shutil.copytree(data.DATA, tmp_path / "data"))
+    preset, stored = "plain_sd1_9", pd.DataFrame({"preset": ["plain_sd1_9"], "first_seed": [1], "last_seed": [2]})
+    audit.write(coverage.again([preset], stored, workers=1), root=root)
+    monkeypatch.setattr(coverage, "shipped", partial(data.load, "audit", root=root))
+    monkeypatch.setattr(coverage.audit, "compare", partial(audit.compare, root=root))
+    monkeypatch.setattr(coverage, "CHECKED", (preset,))
+    monkeypatch.setattr(sys, "argv", ["coverage.py", "--check", "--workers", "1"])
+    return root / "audit.csv"
+
+
+def test_a_check_passes_where_the_audit_is_as_it_was_and_writes_nothing(small_audit, capsys):
+    before = small_audit.read_bytes()
+    with pytest.raises(SystemExit) as ended:
+        coverage.main()
+    assert not ended.value.code
+    assert capsys.readouterr().out == "data/audit.csv, plain_sd1_9: as it was.\n"
+    assert small_audit.read_bytes() == before
+
+
+def test_a_check_names_the_rows_that_moved_and_fails(small_audit, capsys):
+    text = small_audit.read_text(encoding="utf-8")
+    row = next(line for line in text.splitlines() if line.startswith("plain_sd1_9,E1a,"))
+    small_audit.write_text(text.replace(row, row.replace(",0.95,1,2,", ",0.9,1,2,")), encoding="utf-8")
+    data.accept("audit", vintage="2020-01-01", root=small_audit.parent)
+    before = small_audit.read_bytes()
+    with pytest.raises(SystemExit) as ended:
+        coverage.main()
+    assert ended.value.code == 1
+    assert capsys.readouterr().out.splitlines()[1:] == ["  plain_sd1_9 E1a: level 0.95 (was 0.9)"]
+    assert small_audit.read_bytes() == before
+
+
+def test_a_preset_that_the_audit_lacks_cannot_be_checked(small_audit, monkeypatch):
+    monkeypatch.setattr(sys, "argv", [*sys.argv, "--presets", "mid_3k"])
+    with pytest.raises(
+        SystemExit, match=r"^Cannot check mid_3k: data/audit\.csv has no such preset; run `make audit`\."
+    ):
+        coverage.main()
+
+
+@pytest.mark.parametrize(("moved", "code"), [([], 0), (["null E2a: gone"], 1)])
+def test_the_audit_of_households_is_checked_without_being_written(moved, code, monkeypatch, capsys):
+    drawn = []
+    monkeypatch.setattr(
+        households.audit, "each_panel", lambda _, presets, seeds, __: drawn.extend([presets, seeds]) or []
+    )
+    monkeypatch.setattr(households, "summarised", lambda rows: rows)
+    monkeypatch.setattr(households.audit, "compare", lambda *_: moved)
+    monkeypatch.setattr(households.audit, "write", lambda *_: pytest.fail("written"))
+    monkeypatch.setattr(sys, "argv", ["households.py", "--check", "--workers", "1"])
+    with pytest.raises(SystemExit) as ended:
+        households.main()
+    assert (int(ended.value.code), drawn) == (code, [["null"], range(1, 201)])
+    assert capsys.readouterr().out.startswith("data/households/audit.csv, null: ")
 
 
 @pytest.mark.slow

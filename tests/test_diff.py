@@ -7,7 +7,7 @@ from desk import cases
 from releases import DESCRIPTOR, FIGURES, REPORT, SIMULATED, estimate, make, verdict
 
 from analysis.exhibits.payload import MIME
-from runner import ReportError, diff
+from runner import ReportError, diff, release
 
 LATER = "2026-11-26"
 
@@ -128,3 +128,12 @@ def test_however_much_moved_it_is_told_in_one_line(tmp_path):
     rows = {REPORT: [estimate(label=f"Growth of F{place}") for place in range(2000)]}
     told = diff.line(compared(tmp_path, estimates=rows, verdicts=[verdict("Supported")]))
     assert told == "Since the release of 2026-11-25: 1 verdict moved; 2001 numbers moved."
+
+
+def test_a_release_beside_itself_is_unpacked_once(tmp_path, monkeypatch):
+    """A run without changes compares the standing release with itself, so as to know that it can be read."""
+    archives, unpack = [], release.zipfile.ZipFile
+    standing = make(tmp_path)
+    monkeypatch.setattr(release.zipfile, "ZipFile", lambda *given: archives.append(given) or unpack(*given))
+    diff.between(standing, standing)
+    assert len(archives) == 1

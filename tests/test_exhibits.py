@@ -7,6 +7,7 @@ import subprocess
 import sys
 import xml.etree.ElementTree as ET
 from html import unescape
+from importlib import metadata
 
 import matplotlib as mpl
 import numpy as np
@@ -267,6 +268,7 @@ def test_a_warning_stands_above_all_when_the_newest_file_is_stale(days_later, wa
 def test_versions_are_those_of_the_dependencies_that_a_reader_needs():
     found = provenance.versions()
     assert found["pandas"] == pd.__version__
+    assert {name: metadata.version(name) for name in found if name != "python"}.items() <= found.items()
     assert {"python", "numpy", "scipy", "seaborn", "matplotlib"} <= set(found)
     assert not {"pytest", "ruff", "diff-diff"} & set(found)
 
