@@ -23,7 +23,7 @@ from benchmarks.generator import BEFORE, MONTHS, NEVER, WAVES
 
 HERE = "market-impact-notebooks"
 MODULES = {"diff-diff": "diff_diff", HERE: "analysis", "synthdid-py": "synthdid", "statsmodels": "statsmodels.api"}
-DEPRECATIONS = (DeprecationWarning, FutureWarning, PendingDeprecationWarning)
+OF_CODE = (DeprecationWarning, FutureWarning, PendingDeprecationWarning, ResourceWarning)
 KEYS = ("estimate", "std_error", "low", "high")
 Result = dict[str, float]
 
@@ -92,7 +92,7 @@ class Tool:
                 reason = f"{type(error).__name__}: {error}"
             seconds = time.process_time() - start
         # notes to programmers say nothing of the data
-        told = [f"{note.message}" for note in caught if not issubclass(note.category, DEPRECATIONS)]
+        told = [f"{note.message}" for note in caught if not issubclass(note.category, OF_CODE)]
         if not reason and not 0 < found["high"] - found["low"] < np.inf:
             reason = "no interval"
         return found | {"refused": reason, "warned": told[0] if told else "", "seconds": seconds}
