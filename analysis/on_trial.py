@@ -211,7 +211,7 @@ def turns(**told: Any) -> Verdict:
 def of_households() -> Verdict:
     """Judge what purchases of households can be read for: the change of the Chinese share, in per cent of itself."""
     asked, tables = given("09_households"), households.Households.load()
-    spec = households.Specification(definition=asked.definition, against=asked.against, of=asked.of)
+    spec = households.Specification(definition=asked.definition, against=asked.against)
     lost = totals.closed_sales(asked.yuan_per_dollar)[1] / float(totals.third_party_sales().values["2020"])
     share = float(households.share(tables, spec).value[0])
     low, high = households.bounded(tables, lost / asked.share_low, spec)["V3"]
