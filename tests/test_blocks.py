@@ -62,7 +62,9 @@ def test_the_copy_runs_its_own_code_and_has_a_history(project):
     assert status.stdout == b""
 
 
-@pytest.mark.parametrize("page", QUICK)
+@pytest.mark.parametrize(
+    "page", [page if page == "README.md" else pytest.param(page, marks=pytest.mark.slow) for page in QUICK]
+)
 def test_what_a_page_shows_runs(project, page):
     for step in steps(page):
         if step.among(NOT_RUN) is None:
