@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import pandas as pd
@@ -102,6 +103,14 @@ def _ends(published: Sequence[Published]) -> list[float]:
     return [end for one in published for end in (one.low, one.high)]
 
 
+@lru_cache(maxsize=1)
+def _names(*_: str) -> tuple[dict[str, str], dict[str, str]]:
+    """Return the original of each copy, and the party of each speaker and owner, cached by the files' content."""
+    originals = data.load("publishers").set_index("source_publisher")["publisher"]
+    parties = data.load("parties").set_index("name")["party"]
+    return originals.to_dict(), parties.to_dict()
+
+
 def party(name: str) -> str:
     """Return the party whose word a publisher's or claimant's name stands for.
 
@@ -113,11 +122,10 @@ def party(name: str) -> str:
     >>> party("Luzi-m (copy of Marketplace Pulse)"), party("Marketplace Pulse (via ChinaTalk.nl)")
     ('Marketplace Pulse', 'Marketplace Pulse')
     """
-    originals = data.load("publishers").set_index("source_publisher")["publisher"]
-    parties = data.load("parties").set_index("name")["party"]
-    cited = str(originals.get(name, name)).rpartition(CITING)[2]
+    originals, parties = _names(*map(data.verified, ("publishers", "parties")))
+    cited = originals.get(name, name).rpartition(CITING)[2]
     bare = cited.partition(" (")[0]
-    return str(parties.get(cited, parties.get(bare, bare)))
+    return parties.get(cited, parties.get(bare, bare))
 
 
 def is_word_of(by: str, claimant: str) -> bool:
