@@ -10,6 +10,7 @@ import argparse
 import ast
 import io
 import json
+import re
 import subprocess
 import sys
 import tokenize
@@ -43,14 +44,19 @@ def notebook_code(path: Path) -> str:
     return "\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "code")
 
 
+def placed(file: str) -> str:
+    """Return a file's path without the folders of a distribution inside the repository."""
+    return re.sub(r"^\w+/(?:src/|(?=tests/))", "", file)
+
+
 def module(file: str) -> str:
     """Return the module name of a file."""
-    return file.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+    return placed(file).removesuffix(".py").removesuffix("/__init__").replace("/", ".")
 
 
 def package(file: str) -> str:
     """Return the top-level folder of a file."""
-    return file.partition("/")[0]
+    return placed(file).partition("/")[0]
 
 
 def inside(name: str, names: list[str]) -> bool:
@@ -80,7 +86,7 @@ class House:
 
     def room(self, file: str) -> tuple[int, str]:
         """Return the floor and name of a file's room, or -1 and an empty name if it has none."""
-        return self.floors.get("/".join(file.split("/")[:2]).removesuffix(".py"), (-1, ""))
+        return self.floors.get("/".join(placed(file).split("/")[:2]).removesuffix(".py"), (-1, ""))
 
     def size(self, name: str, room: str | None = None) -> int:
         """Count the lines of code in a package, or in one of its rooms."""

@@ -122,6 +122,6 @@ def test_a_run_loads_neither_estimands_nor_evidence_nor_the_market_nor_exhibits(
     names = ("annex", "diff", "exports", "notices", "run", "scheduled", "site", "verify")
     code = f"import sys, {', '.join(f'runner.{name}' for name in names)}; print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    economics = ("analysis.estimands", "analysis.estimators", "analysis.evidence", "market")
+    economics = ("analysis.estimands", "analysis.evidence", "fewtreated.estimators", "market")
     assert [name for name in loaded.split() if name.startswith(economics)] == []
     assert [name for name in loaded.split() if name.startswith("analysis.exhibits.")] == ["analysis.exhibits.payload"]

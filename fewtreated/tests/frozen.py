@@ -13,23 +13,22 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-
-from analysis.estimate import Estimate, critical_value, effective, left_out, stack_estimates, widest
-from analysis.estimators import abnormal_returns as returns_of
-from analysis.estimators.arrays import sum_by, without_each
-from analysis.estimators.att_gt import att_gt
-from analysis.estimators.cross_checks import doubly_robust, imputation
-from analysis.estimators.exposure import exposure_effects
-from analysis.estimators.honest_did import Bounds, honest_bounds
-from analysis.estimators.power import detectable, minimum_detectable_effect
-from analysis.estimators.survival import exit_survival
-from analysis.estimators.synthetic import permutation_did, simplex_least_squares, synthetic_did
-from analysis.estimators.units import usable_units
-from analysis.frames import att_gt as att_gt_of_frame
-from analysis.frames import exposure_effects as exposure_effects_of_frame
-from analysis.frames import honest_bounds as honest_bounds_of_frame
-from analysis.frames import synthetic_did as synthetic_did_of_frame
-from analysis.testing import (
+from fewtreated.estimate import Estimate, critical_value, effective, left_out, stack_estimates, widest
+from fewtreated.estimators import abnormal_returns as returns_of
+from fewtreated.estimators.att_gt import att_gt
+from fewtreated.estimators.cross_checks import doubly_robust, imputation
+from fewtreated.estimators.exposure import exposure_effects
+from fewtreated.estimators.honest_did import Bounds, honest_bounds
+from fewtreated.estimators.power import detectable, minimum_detectable_effect
+from fewtreated.estimators.rows import sum_by, without_each
+from fewtreated.estimators.survival import exit_survival
+from fewtreated.estimators.synthetic import permutation_did, simplex_least_squares, synthetic_did
+from fewtreated.estimators.units import usable_units
+from fewtreated.frames import att_gt as att_gt_of_frame
+from fewtreated.frames import exposure_effects as exposure_effects_of_frame
+from fewtreated.frames import honest_bounds as honest_bounds_of_frame
+from fewtreated.frames import synthetic_did as synthetic_did_of_frame
+from fewtreated.testing import (
     TestResult,
     assignments,
     largest_std_error,
