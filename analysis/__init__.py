@@ -19,7 +19,12 @@ __dir__ = __all__.copy
 
 def __getattr__(name: str) -> Any:
     if name in fewtreated.__all__:
-        raise ImportError(f"cannot import {name!r} from 'analysis': it lives in 'fewtreated'; import it from there")
+        raise ImportError(
+            f"cannot import {name!r} from 'analysis': it lives in 'fewtreated'; import it from"
+            " there"
+        )
     if name not in _PLACES:
-        raise AttributeError(f"module 'analysis' has no attribute {name!r}; choose from {', '.join(_PLACES)}")
+        raise AttributeError(
+            f"module 'analysis' has no attribute {name!r}; choose from {', '.join(_PLACES)}"
+        )
     return getattr(import_module(f"analysis.{_PLACES[name]}"), name)

@@ -1,4 +1,6 @@
-"""What a user calls: its examples run, nothing else is offered, and nothing is loaded before it is asked for."""
+"""What a user calls: its examples run, nothing else is offered, and nothing is loaded before it is
+asked for.
+"""
 
 import doctest
 import subprocess
@@ -30,7 +32,10 @@ def test_the_examples_of_a_public_name_run(name, monkeypatch):
 @pytest.mark.parametrize("jedi", [True, False])
 def test_tab_completion_shows_what_a_user_calls_and_nothing_else(jedi):
     shell = InteractiveShell()
-    shell.run_cell("import analysis, fewtreated, fewtreated.estimators.att_gt, fewtreated.testing, analysis.panel")
+    shell.run_cell(
+        "import analysis, fewtreated, fewtreated.estimators.att_gt, fewtreated.testing,"
+        " analysis.panel"
+    )
     shell.Completer.use_jedi = jedi
 
     def offered(text: str) -> set[str]:
@@ -46,7 +51,10 @@ def test_tab_completion_shows_what_a_user_calls_and_nothing_else(jedi):
 
 
 def test_the_package_loads_nothing_until_it_is_asked():
-    code = "import analysis, sys; print(*{'numpy', 'pandas', 'scipy'} & set(sys.modules)); analysis.read_panel"
+    code = (
+        "import analysis, sys; print(*{'numpy', 'pandas', 'scipy'} & set(sys.modules));"
+        " analysis.read_panel"
+    )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout.strip() == ""
 
@@ -59,5 +67,7 @@ def test_another_name_is_refused_with_those_that_there_are():
 
 
 def test_a_name_that_moved_says_where_it_is():
-    with pytest.raises(ImportError, match=r"cannot import 'att_gt' from 'analysis': it lives in 'fewtreated'"):
+    with pytest.raises(
+        ImportError, match=r"cannot import 'att_gt' from 'analysis': it lives in 'fewtreated'"
+    ):
         from analysis import att_gt  # noqa: F401

@@ -23,7 +23,8 @@ import analysis
 import fewtreated as ft
 from fewtreated import errors
 
-N, T = 40, 8
+N = 40
+T = 8
 MONTHS = pd.period_range("2021-03", periods=T, freq="M")
 NUMBERS = ["estimate", "std_error", "conf_low", "conf_high"]
 NAMES = {"outcome": "sales", "unit": "firm", "time": "month"}
@@ -43,7 +44,9 @@ BY_FIRM = {
 def long(times=MONTHS, never=pd.NaT) -> pd.DataFrame:
     """Return a row per firm and month in no order, with labels that are no positions."""
     firm, month = np.indices(Y.shape).reshape(2, -1)
-    frame = pd.DataFrame({"firm": [f"F{i:02}" for i in firm], "month": times[month], "sales": Y.ravel()})
+    frame = pd.DataFrame(
+        {"firm": [f"F{i:02}" for i in firm], "month": times[month], "sales": Y.ravel()}
+    )
     closed = pd.Series([never if np.isinf(first) else times[int(first)] for first in FIRST])
     frame["closed"] = closed[firm].to_numpy()
     frame["on"] = month >= FIRST[firm]
@@ -100,7 +103,11 @@ def test_periods_are_numbers_months_dates_or_text_and_never_is_written_in_many_w
 def test_effects_are_named_by_the_periods_of_the_frame_and_by_its_outcome():
     effects = ft.att_gt(long(), **CALL).effects
     assert effects.terms[0] == "g=2021-07 t=2021-03"
-    assert effects.rows.loc[0, ["group", "time", "event_time"]].tolist() == [MONTHS[4], MONTHS[0], -4]
+    assert effects.rows.loc[0, ["group", "time", "event_time"]].tolist() == [
+        MONTHS[4],
+        MONTHS[0],
+        -4,
+    ]
     assert effects.unit == "units of sales"
 
 
@@ -145,22 +152,36 @@ def test_single_absent_rows_and_empty_cells_cost_no_unit():
 @pytest.mark.parametrize("covariates", [None, ["size"]])
 def test_of_two_clusters_the_one_with_wider_intervals_is_used_and_named(covariates):
     both = ft.att_gt(long(), **CALL, covariates=covariates, cluster=["group", "fifth"])
-    alone = [ft.att_gt(long(), **CALL, covariates=covariates, cluster=name) for name in ("group", "fifth")]
+    alone = [
+        ft.att_gt(long(), **CALL, covariates=covariates, cluster=name)
+        for name in ("group", "fifth")
+    ]
     for kind in ("simple", "dynamic"):
         widths = [float(np.diff(one.aggregate(kind).conf_int, axis=0).sum()) for one in alone]
         wider = int(widths[1] > widths[0])
         same(both.aggregate(kind), alone[wider].aggregate(kind))
         names = ["group", "fifth"][:: 1 - 2 * wider]
-        assert f"95% confidence interval, errors clustered by {names[0]}, wider than by {names[1]}" in repr(
-            both.aggregate(kind)
+        assert (
+            f"95% confidence interval, errors clustered by {names[0]}, wider than by {names[1]}"
+            in repr(both.aggregate(kind))
         )
     assert "95% confidence interval, errors clustered by fifth\n" in repr(alone[1])
 
 
 def test_results_are_tidy_printed_pickled_and_sent_to_other_processes():
     effects = ft.att_gt(long(), **CALL, cluster=["group", "fifth"])
-    tidy, rows, df = effects.tidy(), effects.rows, effects.effects.df
-    assert list(tidy) == ["term", "estimate", "std.error", "statistic", "p.value", "conf.low", "conf.high"]
+    tidy = effects.tidy()
+    rows = effects.rows
+    df = effects.effects.df
+    assert list(tidy) == [
+        "term",
+        "estimate",
+        "std.error",
+        "statistic",
+        "p.value",
+        "conf.low",
+        "conf.high",
+    ]
     np.testing.assert_allclose(tidy["statistic"], rows["estimate"] / rows["std_error"])
     excluded = (rows["conf_low"] > 0) | (rows["conf_high"] < 0)
     assert ((tidy["p.value"] < 0.05) == excluded).all()
@@ -201,8 +222,12 @@ def test_results_of_simulated_data_carry_their_mark(how):
 
 
 def shocked(seed):
-    """Return log sales of 600 firms, 1 to 3 a brand, hit by shocks to 24 categories, of which 12 have closures."""
-    rng, n, width = np.random.default_rng(seed), 600, 36
+    """Return log sales of 600 firms, 1 to 3 a brand, hit by shocks to 24 categories, of which 12
+    have closures.
+    """
+    rng = np.random.default_rng(seed)
+    n = 600
+    width = 36
     brand = np.repeat(np.arange(n), rng.integers(1, 4, n))[:n]
     category_of = rng.integers(24, size=n)
     closed = ((rng.random(n) < 0.2) & (category_of < 12))[brand]
@@ -213,14 +238,21 @@ def shocked(seed):
     y += np.where(closed, np.log(0.35), 0)[:, np.newaxis] * (np.arange(width) >= 24)
     firm, month = np.indices(y.shape).reshape(2, -1)
     frame = pd.DataFrame(
-        {"firm": firm, "month": month, "sales": y.ravel(), "closed": np.where(closed, 24, np.inf)[firm]}
+        {
+            "firm": firm,
+            "month": month,
+            "sales": y.ravel(),
+            "closed": np.where(closed, 24, np.inf)[firm],
+        }
     )
     return frame.assign(brand=brand[firm], category=category_of[brand][firm])
 
 
 @pytest.mark.slow
 def test_two_clusters_mend_intervals_and_pretrends_where_categories_share_shocks():
-    runs, missed, found = 150, {}, {}
+    runs = 150
+    missed = {}
+    found = {}
     for seed in range(runs):
         frame = shocked(seed)
         for cluster in ("brand", ["brand", "category"]):
@@ -229,7 +261,8 @@ def test_two_clusters_mend_intervals_and_pretrends_where_categories_share_shocks
             missed.setdefault(str(cluster), []).append(not low <= np.log(0.35) <= high)
             low, high = effects.aggregate("dynamic")[:-2].sup_t_band()
             found.setdefault(str(cluster), []).append(bool(((low > 0) | (high < 0)).any()))
-    both, error = str(["brand", "category"]), np.sqrt(0.05 * 0.95 / runs)
+    both = str(["brand", "category"])
+    error = np.sqrt(0.05 * 0.95 / runs)
     assert np.mean(missed[both]) < 0.05 + 3 * error
     assert np.mean(found[both]) < 0.05 + 3 * error
     assert np.mean(missed["brand"]) > np.mean(missed[both])
@@ -251,7 +284,9 @@ WINDOWS = {"before": ("2021-03", "2021-05"), "after": (MONTHS[5], MONTHS[7])}
 
 
 def test_exposure_in_a_frame_is_its_mean_over_the_later_window():
-    effects = ft.exposure_effects(long(), **EXPOSED, **WINDOWS, category="group", covariates=["size"])
+    effects = ft.exposure_effects(
+        long(), **EXPOSED, **WINDOWS, category="group", covariates=["size"]
+    )
     arrays = Y[:, :3].sum(axis=1), Y[:, 5:].sum(axis=1), (np.arange(N) % 10 + 0.6) / 50
     options = {"category": BY_FIRM["group"], "covariates": {"size": BY_FIRM["size"]}}
     same(effects, by_exposure.exposure_effects(*arrays, **options))
@@ -260,10 +295,14 @@ def test_exposure_in_a_frame_is_its_mean_over_the_later_window():
 def test_margins_of_a_frame_are_those_of_its_sums_with_the_wider_of_two_clusters():
     frame = long().assign(ever=lambda rows: rows.groupby("firm")["on"].transform("any"))
     frame.loc[(frame["firm"] < "F10") & frame["on"], "sales"] = 0.0
-    sales = np.where((np.arange(N) < 10)[:, np.newaxis] & (np.arange(T) >= FIRST[:, np.newaxis]), 0.0, Y)
+    sales = np.where(
+        (np.arange(N) < 10)[:, np.newaxis] & (np.arange(T) >= FIRST[:, np.newaxis]), 0.0, Y
+    )
     arrays = sales[:, :3].sum(axis=1), sales[:, 5:].sum(axis=1), np.isfinite(FIRST)
     found = ft.margins(frame, "ever", **NAMES, **WINDOWS, cluster=["group", "fifth"], level=0.9)
-    alone = {name: margins(*arrays, cluster=BY_FIRM[name], level=0.9) for name in ("group", "fifth")}
+    alone = {
+        name: margins(*arrays, cluster=BY_FIRM[name], level=0.9) for name in ("group", "fifth")
+    }
     wider = max(alone, key=lambda name: np.diff(alone[name].conf_int, axis=0).sum())
     same(found, alone[wider])
     assert f"90% confidence interval, errors clustered by {wider}, wider than by" in repr(found)
@@ -288,20 +327,34 @@ def test_honest_bounds_of_an_event_study_are_those_of_its_arrays_with_wider_erro
     study = effects.aggregate("dynamic")
     before = 5 - 1 - anticipation
     target = np.eye(len(study.terms) - before)[anticipation]
-    expected = honest_did.honest_bounds(study.value, study.cov_small_sample, before, len(target), target=target)
+    expected = honest_did.honest_bounds(
+        study.value, study.cov_small_sample, before, len(target), target=target
+    )
     for bounds in (effects, study):
-        np.testing.assert_allclose(ft.honest_bounds(bounds).conf_int([0, 1]), expected.conf_int([0, 1]))
+        np.testing.assert_allclose(
+            ft.honest_bounds(bounds).conf_int([0, 1]), expected.conf_int([0, 1])
+        )
     assert (np.diag(study.cov_small_sample) > np.diag(study.covariance)).all()
-    assert ft.honest_bounds(study, target=["0", "1"]).rows["term"].tolist() == ["0", "0.5", "1", "1.5", "2"]
+    assert ft.honest_bounds(study, target=["0", "1"]).rows["term"].tolist() == [
+        "0",
+        "0.5",
+        "1",
+        "1.5",
+        "2",
+    ]
 
 
 def test_bounds_on_longer_periods_count_these_from_the_reference():
-    terms = tuple(str(period) for period in range(-7, 4) if period != -2)  # a period of anticipation
+    terms = tuple(
+        str(period) for period in range(-7, 4) if period != -2
+    )  # a period of anticipation
     value = np.random.default_rng(0).normal(size=10)
     study = Estimate(estimand="", unit="", terms=terms, value=value, covariance=np.eye(10))
     options = {"restriction": "smooth", "every": 2}
     expected = honest_did.honest_bounds(value, np.eye(10), 5, 5, **options, target=[0.0, 1.0])
-    np.testing.assert_allclose(ft.honest_bounds(study, **options, target=1).conf_int(0.1), expected.conf_int(0.1))
+    np.testing.assert_allclose(
+        ft.honest_bounds(study, **options, target=1).conf_int(0.1), expected.conf_int(0.1)
+    )
 
 
 def test_noninferiority_takes_an_estimate_with_its_degrees_of_freedom():
@@ -309,7 +362,9 @@ def test_noninferiority_takes_an_estimate_with_its_degrees_of_freedom():
     average = effects.aggregate()
     numbers = average.value[0], average.std_error[0]
     expected = ft.noninferiority(*numbers, margin=2.0, df=average.df[0])
-    assert ft.noninferiority(effects, margin=2.0) == ft.noninferiority(average, margin=2.0) == expected
+    assert (
+        ft.noninferiority(effects, margin=2.0) == ft.noninferiority(average, margin=2.0) == expected
+    )
     assert expected != ft.noninferiority(*numbers, margin=2.0)
 
 
@@ -321,7 +376,9 @@ def test_n_is_the_number_of_treated_units_behind_a_term(covariates):
     for month in range(-5, 4):
         there = [(first == FIRST).sum() for first in (4, 5) if 0 <= first + month < T]
         assert month == -1 or dynamic[str(month)] == sum(there)
-    assert effects.rows["n"].tolist() == [(first == FIRST).sum() for first in 4 + (effects.rows["group"] == MONTHS[5])]
+    assert effects.rows["n"].tolist() == [
+        (first == FIRST).sum() for first in 4 + (effects.rows["group"] == MONTHS[5])
+    ]
 
 
 @pytest.mark.parametrize(
@@ -334,13 +391,16 @@ def test_n_is_the_number_of_treated_units_behind_a_term(covariates):
     ],
 )
 def test_series_of_units_in_different_orders_are_refused(call):
-    values, treated = pd.Series(np.arange(6.0), list("abcdef")), pd.Series([1, 1, 0, 0, 0, 0], list("fedcba"))
+    values = pd.Series(np.arange(6.0), list("abcdef"))
+    treated = pd.Series([1, 1, 0, 0, 0, 0], list("fedcba"))
     with pytest.raises(DataError, match=r"Cannot match units by position: .* use \w+\.reindex"):
         call(values, treated)
 
 
 def test_the_caller_s_arrays_stay_as_they_were():
-    y, first, held = Y.copy(), FIRST.copy(), np.arange(N) / 200
+    y = Y.copy()
+    first = FIRST.copy()
+    held = np.arange(N) / 200
     for array in (y, first, held):
         array.setflags(write=False)  # a change would raise
     by_cohort.att_gt(y, first).aggregate()
@@ -381,6 +441,10 @@ def synthetic_effect(frame, **treatment):
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case["says"])
 def test_what_is_refused_is_named_by_column_row_and_option(case):
-    names = globals() | {"analysis": analysis, "honest_bounds": ft.honest_bounds, "synthetic": synthetic_effect}
+    names = globals() | {
+        "analysis": analysis,
+        "honest_bounds": ft.honest_bounds,
+        "synthetic": synthetic_effect,
+    }
     with pytest.raises(getattr(errors, case.get("error", "DataError")), match=case["says"]):
         eval(case["call"], names)

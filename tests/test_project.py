@@ -1,4 +1,6 @@
-"""The repository keeps its promises: one set of dependencies, commands that exist, no trace of a machine."""
+"""The repository keeps its promises: one set of dependencies, commands that exist, no trace of a
+machine.
+"""
 
 import re
 import subprocess
@@ -11,7 +13,9 @@ from analysis.provenance import ROOT
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 REQUIRED = [*PROJECT["dependencies"], *PROJECT["optional-dependencies"]["dev"]]
-REQUIRED = [requirement for requirement in REQUIRED if not requirement.startswith("fewtreated")]  # of this repository
+REQUIRED = [
+    requirement for requirement in REQUIRED if not requirement.startswith("fewtreated")
+]  # of this repository
 
 
 def name(requirement: str) -> str:
@@ -28,7 +32,9 @@ def test_environment_yml_and_pyproject_name_the_same_ranges():
     pip = next(entry["pip"] for entry in listed if isinstance(entry, dict))
     conda = [entry for entry in listed if isinstance(entry, str) and entry != "pip"]
     assert f"python{PROJECT['requires-python']}" in conda
-    assert sorted([entry for entry in conda if not entry.startswith("python>")] + pip) == sorted(REQUIRED)
+    assert sorted([entry for entry in conda if not entry.startswith("python>")] + pip) == sorted(
+        REQUIRED
+    )
 
 
 def test_the_lock_pins_every_direct_dependency_with_hashes():
@@ -55,7 +61,19 @@ def test_every_file_that_the_readme_links_to_exists():
 
 @pytest.mark.parametrize("trace", ["/root/", "/home/", "/tmp/", "../shared"])
 def test_no_tracked_text_names_a_path_of_one_machine(trace):
-    command = ["git", "-C", str(ROOT), "grep", "-lIF", trace, "--", ".", ":!tests", ":!data/facts", ":!*.ipynb"]
+    command = [
+        "git",
+        "-C",
+        str(ROOT),
+        "grep",
+        "-lIF",
+        trace,
+        "--",
+        ".",
+        ":!tests",
+        ":!data/facts",
+        ":!*.ipynb",
+    ]
     assert subprocess.run(command, capture_output=True, text=True, check=False).stdout == ""
 
 

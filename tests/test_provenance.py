@@ -1,4 +1,4 @@
-"""Which commit a report names: the same for the same inputs, and never that of another repository."""
+"""Which commit a report names: the same for the same inputs, never another repository's."""
 
 import re
 import shutil
@@ -11,7 +11,9 @@ from analysis import provenance
 
 def git(folder, *words):
     identity = ["-c", "user.name=a", "-c", "user.email=a@example.org", "-c", "commit.gpgsign=false"]
-    done = subprocess.run(["git", "-C", str(folder), *identity, *words], check=True, capture_output=True, text=True)
+    done = subprocess.run(
+        ["git", "-C", str(folder), *identity, *words], check=True, capture_output=True, text=True
+    )
     return done.stdout.strip()
 
 
@@ -93,7 +95,9 @@ def test_a_work_tree_is_known_through_a_link(tree, tmp_path):
     assert provenance.commit(tmp_path / "link") == provenance.commit(tree)
 
 
-def test_there_is_no_commit_outside_git_before_a_first_one_and_without_git(tree, tmp_path, monkeypatch):
+def test_there_is_no_commit_outside_git_before_a_first_one_and_without_git(
+    tree, tmp_path, monkeypatch
+):
     fresh = tmp_path / "fresh"
     fresh.mkdir()
     assert provenance.commit(fresh) is None

@@ -1,6 +1,7 @@
 """Results of every public estimator on small panels, which the table frozen.csv holds as they were.
 
-Run as a program, it writes that table again; the results of an estimator that was meant to change are then looked at.
+Run as a program, it writes that table again; the results of an estimator that was meant to change
+are then looked at.
 """
 
 from __future__ import annotations
@@ -13,7 +14,14 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from fewtreated.estimate import Estimate, critical_value, effective, left_out, stack_estimates, widest
+from fewtreated.estimate import (
+    Estimate,
+    critical_value,
+    effective,
+    left_out,
+    stack_estimates,
+    widest,
+)
 from fewtreated.estimators import abnormal_returns as returns_of
 from fewtreated.estimators.att_gt import att_gt
 from fewtreated.estimators.cross_checks import doubly_robust, imputation
@@ -39,13 +47,16 @@ from fewtreated.testing import (
 )
 
 TABLE = Path(__file__).with_name("frozen.csv")
-UNITS, PERIODS = 42, 6
+UNITS = 42
+PERIODS = 6
 SENSITIVITIES = [0.0, 0.5, 1.0, 2.0]
 Case = tuple[str, Any]
 
 
 def sales_panel() -> dict[str, Any]:
-    """Return sales of 42 units in six periods, of which two cohorts are treated, with what describes the units."""
+    """Return sales of 42 units in six periods, of which two cohorts are treated, with what
+    describes the units.
+    """
     rng = np.random.default_rng(20210501)
     unit = np.arange(UNITS)
     first = np.where(unit % 6 == 0, 3.0, np.where(unit % 6 == 1, 4.0, np.inf))
@@ -110,14 +121,25 @@ def cohort_effects() -> Iterator[Case]:
         "anticipation": {"anticipation": 1, "cluster": panel["cluster"]},
     }
     for comparison, scale, name in product(("never", "not_yet"), ("level", "ratio"), options):
-        study = att_gt(panel["y"], panel["first"], comparison=comparison, scale=scale, **options[name])
+        study = att_gt(
+            panel["y"], panel["first"], comparison=comparison, scale=scale, **options[name]
+        )
         case = f"att_gt {comparison} {scale} {name}"
-        kinds = ("dynamic", "group", "calendar") if name == "clusters" else ("simple",)
+        if name == "clusters":
+            kinds = ("dynamic", "group", "calendar")
+        else:
+            kinds = ("simple",)
         yield f"{case} cells", study.effects
         for kind in kinds:
             yield f"{case} {kind}", study.aggregate(kind)
     for comparison, scale in product(("never", "not_yet"), ("level", "ratio")):
-        study = att_gt(panel["holes"], panel["first"], comparison=comparison, scale=scale, cluster=panel["cluster"])
+        study = att_gt(
+            panel["holes"],
+            panel["first"],
+            comparison=comparison,
+            scale=scale,
+            cluster=panel["cluster"],
+        )
         yield f"att_gt {comparison} {scale} holes", study.aggregate("dynamic")
 
 
@@ -126,8 +148,12 @@ def cross_checks() -> Iterator[Case]:
     panel = sales_panel()
     for scale, clustered in product(("level", "ratio"), (False, True)):
         cluster = panel["cluster"] if clustered else None
-        plain = usable_units(panel["y"], panel["first"], None, panel["weights"], cluster, panel["strata"], scale)
-        adjusted = usable_units(panel["y"], panel["first"], panel["covariates"], None, cluster, None, scale)
+        plain = usable_units(
+            panel["y"], panel["first"], None, panel["weights"], cluster, panel["strata"], scale
+        )
+        adjusted = usable_units(
+            panel["y"], panel["first"], panel["covariates"], None, cluster, None, scale
+        )
         for kind in ("simple", "dynamic", "group_time"):
             yield f"imputation {scale} {clustered} {kind}", imputation(plain, kind)
             yield f"doubly_robust {scale} {clustered} {kind}", doubly_robust(adjusted, kind)
@@ -147,12 +173,23 @@ def exposure() -> Iterator[Case]:
     risk = {"risk": rng.random(count)}
     mean = np.mean(redrawn, axis=0)
     yield "exposure units", exposure_effects(before, after, share)
-    yield "exposure categories", exposure_effects(before, after, share, category=category, level=0.9)
-    yield "exposure bins", exposure_effects(before, after, share, category=category, bins=[0.1, 0.2])
-    yield "exposure risk", exposure_effects(before, after, share, category=category, covariates=risk)
+    yield (
+        "exposure categories",
+        exposure_effects(before, after, share, category=category, level=0.9),
+    )
+    yield (
+        "exposure bins",
+        exposure_effects(before, after, share, category=category, bins=[0.1, 0.2]),
+    )
+    yield (
+        "exposure risk",
+        exposure_effects(before, after, share, category=category, covariates=risk),
+    )
     yield (
         "exposure redrawn",
-        exposure_effects(before, after, share, category=category, expected=mean, redrawn=iter(redrawn)),
+        exposure_effects(
+            before, after, share, category=category, expected=mean, redrawn=iter(redrawn)
+        ),
     )
 
 
@@ -168,7 +205,10 @@ def few_treated() -> Iterator[Case]:
             found = synthetic_did(y, three, 5, method=method, inference=inference, level=0.9)
             yield f"synthetic {method} {inference}", found
             details = found.details
-            yield f"synthetic {method} {inference} weights", (details["unit_weights"], details["time_weights"])
+            yield (
+                f"synthetic {method} {inference} weights",
+                (details["unit_weights"], details["time_weights"]),
+            )
     change = y[:, 5:].mean(axis=1) - y[:, :5].mean(axis=1)
     yield "permutation_did three", permutation_did(change, three)
     yield "permutation_did one", permutation_did(change, one, level=0.8)
@@ -182,13 +222,20 @@ def few_treated() -> Iterator[Case]:
 def violations() -> Iterator[Case]:
     """Yield bounds under violations of parallel trends."""
     panel = sales_panel()
-    study = att_gt(panel["y"], panel["first"], scale="ratio", cluster=panel["cluster"]).aggregate("dynamic")
+    study = att_gt(panel["y"], panel["first"], scale="ratio", cluster=panel["cluster"]).aggregate(
+        "dynamic"
+    )
     before = study.terms.index("-2") + 1
     after = len(study.terms) - before
     for restriction, target in product(("relative", "smooth"), (None, np.full(after, 1 / after))):
         name = f"honest {restriction} {'first' if target is None else 'mean'}"
         covariance = study.cov_small_sample / 25
-        yield name, honest_bounds(study.value, covariance, before, after, target=target, restriction=restriction)
+        yield (
+            name,
+            honest_bounds(
+                study.value, covariance, before, after, target=target, restriction=restriction
+            ),
+        )
     value = np.linspace(0.1, -0.6, 9)
     yield "honest every", honest_bounds(value, 0.01 * np.eye(9) + 0.002, 5, 4, every=2, level=0.9)
 
@@ -218,8 +265,13 @@ def survival_and_power() -> Iterator[Case]:
     yield "noninferiority of a number", noninferiority(-0.4, 0.7, margin=2.0, level=0.9, df=5.0)
     yield "largest_std_error", (largest_std_error(2.0), largest_std_error(2.0, two_sided=True))
     yield "romano_wolf", romano_wolf(effects)
-    yield "romano_wolf of numbers", romano_wolf(np.array([-3.0, 0.5]), np.array([[1, 0.3], [0.3, 2]]), df=[5.0, 9.0])
-    drawn = redraw_closures(np.repeat([0.0, 3.0, 5.0], 8), np.arange(24) % 2, np.random.default_rng(5), 6)
+    yield (
+        "romano_wolf of numbers",
+        romano_wolf(np.array([-3.0, 0.5]), np.array([[1, 0.3], [0.3, 2]]), df=[5.0, 9.0]),
+    )
+    drawn = redraw_closures(
+        np.repeat([0.0, 3.0, 5.0], 8), np.arange(24) % 2, np.random.default_rng(5), 6
+    )
     yield "redraw_closures", drawn.toarray()
 
 
@@ -229,11 +281,15 @@ def share_prices() -> Iterator[Case]:
     market = rng.normal(0.0, 0.01, 120)
     returns = np.array([0.8, 1.2, 1.0])[:, np.newaxis] * market + rng.normal(0.0, 0.02, (3, 120))
     windows = {"day": (100, 101), "week": (100, 105)}
-    found = returns_of.abnormal_returns(returns, market, estimation=(0, 95), event=windows, recent=10)
+    found = returns_of.abnormal_returns(
+        returns, market, estimation=(0, 95), event=windows, recent=10
+    )
     yield "abnormal_returns", found
     terms = ["0: week", "1: week", "2: week"]
     spans = [(100, 105), (102, 107), (110, 115)]
-    pooled = returns_of.pool_events(found, terms, spans, found.details["abnormal"], estimation=(0, 95))
+    pooled = returns_of.pool_events(
+        found, terms, spans, found.details["abnormal"], estimation=(0, 95)
+    )
     yield "pool_events", pooled
     ranks = np.array([1, 2, 3, 50, 98, 99])
     values = np.array([-0.3, -0.2, -0.1, 0.0, 0.2, 0.3])
@@ -254,12 +310,19 @@ def functions_of_estimates() -> Iterator[Case]:
     yield "chosen", dynamic[0:1]
     yield "set", simple.with_set("bounds", (-1.0, 0.5), "a set")
     yield "tidy", dynamic.tidy()
-    ratio = dynamic.delta_method(lambda x: {"ratio": x[-1] / x[0], "sum": x[0] + x[1]}, estimand="r", unit="u")
+    ratio = dynamic.delta_method(
+        lambda x: {"ratio": x[-1] / x[0], "sum": x[0] + x[1]}, estimand="r", unit="u"
+    )
     yield "delta_method", ratio
     yield "stack", stack_estimates({"one": simple, "two": simple.exp()}, estimand="both")
     sums = sum_by(panel["y"][:, :3], panel["cluster"], 11)
-    total = Estimate(estimand="sums", unit="u", terms=("a", "b", "c"), value=sums.sum(axis=0), scores=sums)
-    yield "jackknife", total.jackknife(lambda x: {"share": x[0] / (x[1] + x[2])}, estimand="s", unit="u")
+    total = Estimate(
+        estimand="sums", unit="u", terms=("a", "b", "c"), value=sums.sum(axis=0), scores=sums
+    )
+    yield (
+        "jackknife",
+        total.jackknife(lambda x: {"share": x[0] / (x[1] + x[2])}, estimand="s", unit="u"),
+    )
     yield "without_each", without_each(lambda x: x[..., :1] / x[..., 1:], sums)
     yield "left_out", left_out(lambda x: np.array([x[0] / x[2]]), sums.sum(axis=0), sums.T)
     yield "effective", effective((sums**2).sum(axis=0), (sums**4).sum(axis=0))
@@ -289,7 +352,10 @@ def frames() -> Iterator[Case]:
         yield f"frame {name} dynamic", study.aggregate("dynamic")
     gone = data.drop(data.index[(data["sales"] == 0) & (data["month"] == PERIODS - 1)])
     for absent in ("zero", "missing"):
-        yield f"frame absent {absent}", att_gt_of_frame(gone, "first", absent=absent, **keys).aggregate("group")
+        yield (
+            f"frame absent {absent}",
+            att_gt_of_frame(gone, "first", absent=absent, **keys).aggregate("group"),
+        )
     fallen = data.assign(sales=data["sales"] - 20 * (data["month"] >= data["first"]))
     study = att_gt_of_frame(fallen, "first", cluster="cluster", **keys)
     for restriction in ("relative", "smooth"):
@@ -300,7 +366,9 @@ def frames() -> Iterator[Case]:
     yield "frame synthetic", synthetic_did_of_frame(data.assign(on=on), "on", **keys)
     shares = data.assign(share=data["cluster"] / 20)
     windows: dict[str, Any] = {"before": (0, 2), "after": (3, 5)}
-    found = exposure_effects_of_frame(shares, exposure="share", category="cluster", **windows, **keys)
+    found = exposure_effects_of_frame(
+        shares, exposure="share", category="cluster", **windows, **keys
+    )
     yield "frame exposure", found
 
 

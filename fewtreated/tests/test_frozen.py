@@ -11,7 +11,9 @@ from frozen import GROUPS, TABLE, measured
 def stored():
     with TABLE.open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
-    return {(row["case"], row["measure"]): np.array(row["numbers"].split(), dtype=float) for row in rows}
+    return {
+        (row["case"], row["measure"]): np.array(row["numbers"].split(), dtype=float) for row in rows
+    }
 
 
 @pytest.mark.parametrize("group", GROUPS, ids=lambda group: group.__name__)
@@ -19,7 +21,9 @@ def test_results_are_those_stored(group, stored):
     found = {(case, measure): values for case, measure, values in measured(group)}
     assert found.keys() <= stored.keys()
     for key, values in found.items():
-        np.testing.assert_allclose(values, stored[key], rtol=1e-12, atol=1e-12, err_msg=" ".join(key))
+        np.testing.assert_allclose(
+            values, stored[key], rtol=1e-12, atol=1e-12, err_msg=" ".join(key)
+        )
 
 
 def test_nothing_stored_is_left_out(stored):

@@ -1,4 +1,4 @@
-"""Effects of interventions that hit few clusters: differences in differences, and what to make of them."""
+"""Effects of interventions that hit few clusters, with honest uncertainty."""
 
 from importlib import import_module
 from typing import Any
@@ -14,7 +14,9 @@ _PLACES = {
     "romano_wolf": "testing",
     "synthetic_did": "frames",
 }
-"""Public names and their modules, which are loaded on first use, so that `fewtreated.errors` alone loads fast."""
+"""Public names and their modules, which are loaded on first use, so that `fewtreated.errors` alone
+loads fast.
+"""
 
 _MODULES = {"arrays": "arrays", "power": "estimators.power", "survival": "estimators.survival"}
 
@@ -26,5 +28,7 @@ def __getattr__(name: str) -> Any:
     if name in _MODULES:
         return import_module(f"fewtreated.{_MODULES[name]}")
     if name not in _PLACES:
-        raise AttributeError(f"module 'fewtreated' has no attribute {name!r}; choose from {', '.join(__all__)}")
+        raise AttributeError(
+            f"module 'fewtreated' has no attribute {name!r}; choose from {', '.join(__all__)}"
+        )
     return getattr(import_module(f"fewtreated.{_PLACES[name]}"), name)

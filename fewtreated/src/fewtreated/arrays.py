@@ -1,6 +1,11 @@
 """The estimators on arrays, with one row per unit."""
 
-from fewtreated.estimators.abnormal_returns import abnormal_returns, market_model, market_rank, pool_events
+from fewtreated.estimators.abnormal_returns import (
+    abnormal_returns,
+    market_model,
+    market_rank,
+    pool_events,
+)
 from fewtreated.estimators.att_gt import att_gt
 from fewtreated.estimators.cross_checks import doubly_robust, imputation
 from fewtreated.estimators.exposure import exposure_effects

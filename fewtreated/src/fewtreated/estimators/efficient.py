@@ -1,4 +1,7 @@
-"""Average group-time effects by the weights that are efficient if dates of treatment are as good as random."""
+"""Average group-time effects by efficient weights.
+
+The weights are efficient if dates of treatment are as good as random.
+"""
 
 from __future__ import annotations
 
@@ -14,24 +17,27 @@ __dir__ = ["efficient"].copy  # for tab completion
 
 
 def efficient(study: GroupTime, kind: Kind = "simple") -> Estimate:
-    """Average effects as :meth:`GroupTime.aggregate` does, but without taking off all of the difference before.
+    """Average effects without taking off all of the difference before treatment.
 
-    If dates of treatment are random, the difference between cohorts before treatment, x, is zero on average, and any
-    share b of it may be taken off the difference after: ``theta(b) = theta - b x``. The share with the least variance
-    is ``b = Cov(theta, x) / Var(x)``; 1 is difference-in-differences, 0 the difference after.
+    Otherwise it averages as :meth:`GroupTime.aggregate` does.
+
+    If dates of treatment are random, the difference between cohorts before treatment, x, is zero on
+    average, and any share b of it may be taken off the difference after:
+    ``theta(b) = theta - b x``. The share with the least variance is ``b = Cov(theta, x) / Var(x)``;
+    1 is difference-in-differences, 0 the difference after.
 
     Parameters
     ----------
     study : GroupTime
-        On the level scale, without weights, clusters, strata and missing outcomes. ``comparison="not_yet"`` uses what
-        the assumption allows.
+        On the level scale, without weights, clusters, strata and missing outcomes.
+        ``comparison="not_yet"`` uses what the assumption allows.
     kind : {"simple", "dynamic", "group", "calendar"}
 
     Returns
     -------
     Estimate
-        With the shares as ``details["beta"]``. Standard errors are conservative (Neyman's), and do not count the
-        estimation of b, which does not matter in large samples.
+        With the shares as ``details["beta"]``. Standard errors are conservative (Neyman's), and do
+        not count the estimation of b, which does not matter in large samples.
 
     Raises
     ------
@@ -40,37 +46,57 @@ def efficient(study: GroupTime, kind: Kind = "simple") -> Estimate:
 
     References
     ----------
-    Roth, J. and Sant'Anna, P. H. C. (2023), Efficient estimation for staggered rollout designs, Journal of Political
-    Economy Microeconomics 1, 669-709.
+    Roth, J. and Sant'Anna, P. H. C. (2023), Efficient estimation for staggered rollout designs,
+    Journal of Political Economy Microeconomics 1, 669-709.
     """
     several = len({group.stratum for group in study.groups}) > 1
-    kept = {"weights": study.weight is not None, "clusters": study.cluster is not None, "strata": several}
+    kept = {
+        "weights": study.weight is not None,
+        "clusters": study.cluster is not None,
+        "strata": several,
+    }
     kept |= {"missing outcomes": study.paired, "the ratio scale": study.scale == "ratio"}
     if any(kept.values()):
         raise DesignError(
-            f"Cannot use efficient weights with {', '.join(name for name, has in kept.items() if has)}: they are for "
-            "means of units whose dates are random; leave it out, or pass efficient=False"
+            "Cannot use efficient weights with"
+            f" {', '.join(name for name, has in kept.items() if has)}: they are for means of units"
+            " whose dates are random; leave it out, or pass efficient=False"
         )
-    plain, (_, term) = study.aggregate(kind), study.terms(kind)
-    cells, size = np.flatnonzero(term >= 0), np.array([len(group.rows) for group in study.groups])
+    plain = study.aggregate(kind)
+    _, term = study.terms(kind)
+    cells = np.flatnonzero(term >= 0)
+    size = np.array([len(group.rows) for group in study.groups])
     units = np.bincount(term[cells], size[study.cells[0, cells]])
-    weights = np.zeros((2, len(units), len(size), study.width))  # after and before, by term, cohort and period
+    weights = np.zeros(
+        (2, len(units), len(size), study.width)
+    )  # after and before, by term, cohort and period
     for cell in cells:
         treated, comparison, _, *times = study.cells[:, cell]
         parts = list(study.groups[comparison].parts or (comparison,))
         for weight, time in zip(weights[:, term[cell]], times, strict=True):
             weight[treated, time] += size[treated] / units[term[cell]]
-            weight[parts, time] -= size[treated] / units[term[cell]] * size[parts] / size[parts].sum()
+            weight[parts, time] -= (
+                size[treated] / units[term[cell]] * size[parts] / size[parts].sum()
+            )
     if len(plain.terms) > len(units):  # the last is the average
-        share = plain.n[:-1] if kind == "group" else np.ones(len(units))
-        weights = np.append(weights, np.einsum("k,akgt->agt", share / share.sum(), weights)[:, np.newaxis], axis=1)
-    values, scores = np.zeros((2, len(plain.terms))), np.zeros((2, len(study.y), len(plain.terms)))
+        if kind == "group":
+            share = plain.n[:-1]
+        else:
+            share = np.ones(len(units))
+        weights = np.append(
+            weights, np.einsum("k,akgt->agt", share / share.sum(), weights)[:, np.newaxis], axis=1
+        )
+    values = np.zeros((2, len(plain.terms)))
+    scores = np.zeros((2, len(study.y), len(plain.terms)))
     for number, group in enumerate(study.groups):
         if not group.parts:
-            y, by_group = study.y[group.rows], weights[:, :, number].transpose(0, 2, 1)
+            y = study.y[group.rows]
+            by_group = weights[:, :, number].transpose(0, 2, 1)
             values += y.mean(axis=0) @ by_group
             with np.errstate(invalid="ignore", divide="ignore"):
-                scores[:, group.rows] = (y - y.mean(axis=0)) / np.sqrt(len(y) * (len(y) - 1.0)) @ by_group
+                scores[:, group.rows] = (
+                    (y - y.mean(axis=0)) / np.sqrt(len(y) * (len(y) - 1.0)) @ by_group
+                )
     with np.errstate(invalid="ignore"):
         beta = (scores[0] * scores[1]).sum(axis=0) / (scores[1] ** 2).sum(axis=0)
     return replace(
@@ -81,5 +107,7 @@ def efficient(study: GroupTime, kind: Kind = "simple") -> Estimate:
         covariance=None,
         clusters=None,
         details={"beta": beta},
-        reason="no variance before treatment, or a cohort of one unit" if np.isnan(beta).any() else "",
+        reason=(
+            "no variance before treatment, or a cohort of one unit" if np.isnan(beta).any() else ""
+        ),
     )
