@@ -37,8 +37,8 @@ def thresholds(
 
     Growth is that of January to the last day of the horizon, on the same days of the year before.
     There is no effect common to all sellers. The threshold is about
-    ``fall / 100 * base * elapsed * share / remaining``, where `elapsed` is the part of the base year
-    up to the same day, and `remaining` the part of the year between closure and that day.
+    ``fall / 100 * base * elapsed * share / remaining``, where `elapsed` is the part of the base
+    year up to the same day, and `remaining` the part of the year between closure and that day.
 
     Parameters
     ----------
