@@ -165,12 +165,11 @@ def test_a_project_within_its_limits_has_no_breach_and_comments_docstrings_and_p
         (
             ["nine_of_ten_functions"],
             "lines of code of nine of ten functions of small/: 2 of at most 1; "
-            "split the longest functions",
+            "split long functions, first small/ground.py:4 add",
         ),
         (
             ["longest_function"],
-            "lines of code of the longest function, small/ground.py:4 add: 2 of at most 1; "
-            "split it",
+            "lines of code of the longest function: 2 of at most 1; split small/ground.py:4 add",
         ),
         (
             ["most_parameters"],
