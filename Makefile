@@ -55,16 +55,16 @@ benchmark: $(READY) ## fit estimators of several libraries to panels with few cl
 	@OMP_NUM_THREADS=1 $(BIN)/python -W ignore -m benchmarks.benchmark $(ARGS)
 
 clean: ## remove the environment, caches and scratch files; published reports stay
-	rm -rf .venv build docs/_build *.egg-info .pytest_cache .mypy_cache .ruff_cache reports/scratch reports/draft
+	rm -rf .venv build docs/_build *.egg-info fewtreated/build fewtreated/src/*.egg-info .pytest_cache .mypy_cache .ruff_cache reports/scratch reports/draft
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
-$(READY): requirements.txt requirements-uv.txt pyproject.toml
+$(READY): requirements.txt requirements-uv.txt pyproject.toml fewtreated/pyproject.toml
 	@echo "Setting up .venv from requirements.txt (about a minute, once) ..."
 	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "Python 3.11 or newer is needed; found $(PYTHON). Give another one: make PYTHON=/path/to/python3.11"; exit 1; }
 	@"$(PYTHON)" -m venv --clear .venv
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-uv.txt
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes --compile-bytecode -r requirements.txt
-	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e .
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e ./fewtreated -e .
 	@touch $(READY)
 	@echo "Ready."

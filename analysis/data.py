@@ -21,9 +21,9 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
+from fewtreated.errors import DataError
 from pydantic import BaseModel, Field, ValidationError
 
-from analysis.errors import DataError
 from analysis.numbers import day
 from analysis.untrusted import admit, inside
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated
 
+from fewtreated.errors import DesignError, refuse
 from pydantic import BeforeValidator, Field, model_validator
 
 from analysis import data
-from analysis.errors import DesignError, refuse
 from analysis.provenance import ROOT
 from analysis.untrusted import inside, located
 from analysis.yaml import Labels, Text, Texts, Written, is_like, load

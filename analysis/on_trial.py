@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
+from fewtreated.errors import DesignError
 
 from analysis import data, grades, parameters
-from analysis.errors import DesignError
 from analysis.event import ON_RECORD, Event, read_event
 from analysis.evidence import claims, households, listed, totals
 from analysis.evidence.sources import TIMES, Admitted, Published, admit, as_published

@@ -14,9 +14,9 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any
 
+from fewtreated.errors import DesignError
 from pydantic import BaseModel, Field, ValidationError, create_model
 
-from analysis.errors import DesignError
 from analysis.provenance import ROOT
 from analysis.yaml import is_
 

@@ -17,7 +17,7 @@ SIMULATED_ID = r"SIM-G?[0-9]"
 ROOT = Path(__file__).resolve().parent.parent
 INPUTS = {
     "data": ("data/", "**/*"),
-    "code": ("", "analysis/**/*.py", "market/**/*.py", "runner/**/*.py", "runner/**/*.j2"),
+    "code": ("", "analysis/**/*.py", "fewtreated/src/**/*.py", "market/**/*.py", "runner/**/*.py", "runner/**/*.j2"),
     "layout": ("reports/", "*.lua", "*.typ", "*.mplstyle", "*.css", "fonts/*.otf"),
     "words": ("docs/", "glossary.md"),
     "notebooks": ("notebooks/", "**/*.ipynb"),

@@ -13,9 +13,9 @@ from functools import lru_cache
 from typing import Any
 
 import pandas as pd
+from fewtreated.errors import DataError
 
 from analysis import data
-from analysis.errors import DataError
 from analysis.numbers import quantity
 
 # Calendar years, half-years, quarters, months, and fiscal years named after the year in which they end.

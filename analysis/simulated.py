@@ -9,8 +9,9 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from fewtreated.errors import DesignError
+
 from analysis import data
-from analysis.errors import DesignError
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -9,7 +9,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from analysis.errors import DataError, refuse
+from fewtreated.errors import DataError, refuse
+
 from analysis.provenance import ROOT
 
 YAML_BYTES, YAML_DEPTH = 1 << 17, 12

@@ -9,13 +9,13 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any, TypeVar, cast
 
+from fewtreated.errors import DataError, refuse
 from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, ValidationError
 from ruamel.yaml import YAML
 from ruamel.yaml.constructor import DuplicateKeyError
 from ruamel.yaml.error import YAMLError
 from ruamel.yaml.events import AliasEvent, CollectionEndEvent, CollectionStartEvent, ScalarEvent
 
-from analysis.errors import DataError, refuse
 from analysis.numbers import counted
 from analysis.untrusted import YAML_BYTES, YAML_DEPTH, admit
 

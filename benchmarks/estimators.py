@@ -5,8 +5,8 @@ prints medians over rounds, and the median of the ratios within rounds, which is
 The panel of a million firms has a process of its own, whose peak memory is read after the first estimate. The results
 are compared before any time is printed, and a difference ends the run. Libraries are imported where they are used, to
 keep them out of the process whose memory is read. Only ratios matter, since seconds depend on the machine. "Coding" is
-the conversion from a table of raw ids to the dense array (by `analysis.att_gt`, or `from_long`). The script fails if a
-target is missed by half: a busy machine moves a ratio by less.
+the conversion from a table of raw ids to the dense array (by `fewtreated.att_gt`, or `from_long`). The script fails if
+a target is missed by half: a busy machine moves a ratio by less.
 """
 
 import argparse
@@ -26,10 +26,10 @@ if __name__ == "__main__":  # one core for every library, set before numpy is im
 
 import numpy as np
 import pandas as pd
+from fewtreated.estimate import Floats
+from fewtreated.estimators.att_gt import att_gt
 
-import analysis
-from analysis.estimate import Floats
-from analysis.estimators.att_gt import att_gt
+import fewtreated
 
 MONTHS = 36
 Work = Callable[[], Any]
@@ -136,7 +136,7 @@ def group_time(firms: int, rounds: int) -> list[Row]:
 
     (coded, *seconds), (_, *results) = race(
         rounds,
-        lambda: analysis.att_gt(table, outcome="y", unit="unit", time="time", first_treated="first").effects,
+        lambda: fewtreated.att_gt(table, outcome="y", unit="unit", time="time", first_treated="first").effects,
         lambda: att_gt(y, first).effects,
         lambda: theirs(None),
         lambda: att_gt(y, first, cluster=brand).effects,
@@ -194,8 +194,7 @@ def poisson(firms: int) -> list[Row]:
 def synthetic(units: int, rounds: int) -> list[Row]:
     """Time synthetic difference-in-differences, one cohort of 20, against the point estimate of synthdid-py."""
     import synthdid
-
-    from analysis.estimators.synthetic import synthetic_did
+    from fewtreated.estimators.synthetic import synthetic_did
 
     rng, periods, before = np.random.default_rng(2), 40, 30
     y = rng.normal(size=(units, 2)) @ rng.normal(size=(2, periods)).cumsum(axis=1)

@@ -33,12 +33,12 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet
+from fewtreated.errors import DataError, DesignError
 from hypothesis import HealthCheck, given, seed, settings
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
 from analysis import data, yaml
-from analysis.errors import DataError, DesignError
 from analysis.event import EVENTS, read_event
 from analysis.panel import read_panel
 from analysis.panel.propose import propose

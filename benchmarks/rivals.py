@@ -22,7 +22,7 @@ import pandas as pd
 from benchmarks.generator import BEFORE, MONTHS, NEVER, WAVES
 
 HERE = "market-impact-notebooks"
-MODULES = {"diff-diff": "diff_diff", HERE: "analysis", "synthdid-py": "synthdid", "statsmodels": "statsmodels.api"}
+MODULES = {"diff-diff": "diff_diff", HERE: "fewtreated", "synthdid-py": "synthdid", "statsmodels": "statsmodels.api"}
 OF_CODE = (DeprecationWarning, FutureWarning, PendingDeprecationWarning, ResourceWarning)
 KEYS = ("estimate", "std_error", "low", "high")
 Result = dict[str, float]

@@ -13,11 +13,11 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from fewtreated.errors import DesignError
+from fewtreated.estimate import Bools, Floats
 from scipy.optimize import brentq
 
 from analysis import data
-from analysis.errors import DesignError
-from analysis.estimate import Bools, Floats
 from market.parameters import FIRST_WAVE, PLATFORMS, PRESETS, Parameters, chosen, describe
 from market.population import ALWAYS, NEVER
 from market.truth import HOME, Truth, over

@@ -11,18 +11,19 @@ import pandas as pd
 from ruamel.yaml import YAML
 
 import analysis
+import fewtreated
 from analysis.estimands.catalogue import VERBS
 from analysis.provenance import ROOT
 from runner import replication
 
 DATA = ROOT / "data"
 RETURNED = {
-    "Answers": ("estimands.catalogue", "rows, require"),
-    "CohortEffects": ("frames", "rows, aggregate, tidy, summary, to_latex, plot"),
-    "Estimate": ("estimate", "rows, row, bounds, sup_t_band, exp, tidy, summary, to_latex, plot"),
-    "Bounds": ("estimators.honest_did", "rows, conf_int, breakdown, plot"),
-    "TestResult": ("testing", "rows"),
-    "Panel": ("panel", ""),
+    "Answers": ("analysis.estimands.catalogue", "rows, require"),
+    "CohortEffects": ("fewtreated.frames", "rows, aggregate, tidy, summary, to_latex, plot"),
+    "Estimate": ("fewtreated.estimate", "rows, row, bounds, sup_t_band, exp, tidy, summary, to_latex, plot"),
+    "Bounds": ("fewtreated.estimators.honest_did", "rows, conf_int, breakdown, plot"),
+    "TestResult": ("fewtreated.testing", "rows"),
+    "Panel": ("analysis.panel", ""),
 }
 """Classes of what is returned: their module, and what a user calls of them."""
 ON_ARRAYS = (
@@ -79,19 +80,19 @@ def _column(field: dict[str, Any]) -> tuple[str, ...]:
 
 
 def functions() -> str:
-    """Return a section for each name that `analysis` offers, for what these return, and for what is behind them."""
+    """Return a section for each name that users call, for what these return, and for what is behind them."""
     lines = []
-    for name in analysis.__all__:
-        kind = "autoclass" if isinstance(getattr(analysis, name), type) else "autofunction"
-        lines += _section(f"## {name}", f"{kind}:: analysis.{name}")
+    for package in (analysis, fewtreated):
+        for name in package.__all__:
+            if callable(offered := getattr(package, name)) and name not in RETURNED:
+                kind = "autoclass" if isinstance(offered, type) else "autofunction"
+                lines += _section(f"## {name}", f"{kind}:: {package.__name__}.{name}")
     lines += ["## What is returned", ""]
     for name, (module, members) in RETURNED.items():
-        lines += _section(
-            f"### {name}", f"autoclass:: analysis.{module}.{name}", *[f"   :members: {members}"] * bool(members)
-        )
+        lines += _section(f"### {name}", f"autoclass:: {module}.{name}", *[f"   :members: {members}"] * bool(members))
     lines += ["## The same on arrays", "", "What the functions above call, with the formulas and the literature.", ""]
     for name in ON_ARRAYS:
-        lines += _section(f"### {name}", f"autofunction:: analysis.estimators.{name}")
+        lines += _section(f"### {name}", f"autofunction:: fewtreated.estimators.{name}")
     return "\n".join(lines)
 
 

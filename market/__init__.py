@@ -10,8 +10,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from fewtreated.errors import DesignError
+
 from analysis import provenance
-from analysis.errors import DesignError
 
 if TYPE_CHECKING:
     from analysis.panel import Panel

@@ -18,17 +18,17 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import pandas as pd
+from fewtreated.errors import DesignError
+from fewtreated.estimate import Bools, Floats
+from fewtreated.estimators.power import detectable
+from fewtreated.testing import POWER
 from scipy import stats
 from scipy.stats import mstats
 
 from analysis import data
-from analysis.errors import DesignError
 from analysis.estimands.catalogue import catalogue, estimate_all
 from analysis.estimands.design import Design
 from analysis.estimands.event_study import event_study
-from analysis.estimate import Bools, Floats
-from analysis.estimators.power import detectable
-from analysis.testing import POWER
 from market import executor, parameters, plain, simulate
 from market.executor import Workers
 from market.grading import PATH, ROUNDING, grade, reason
@@ -174,7 +174,7 @@ def summarise(replicates: pd.DataFrame) -> pd.DataFrame:
     - `rejection`, share of intervals that exclude zero: power if the truth is not zero, size if it is, as
       in the preset ``null``;
     - `mde`, smallest effect that a two-sided test of size 1 - level, with the estimated standard error, detects with a
-      power of 80 per cent: from `mean_error` and the empirical `sd` by :func:`analysis.estimators.power.detectable`;
+      power of 80 per cent: from `mean_error` and the empirical `sd` by :func:`fewtreated.estimators.power.detectable`;
     - `type_s`, share with the wrong sign among estimates whose interval excludes zero; `type_m`, mean size
       of these estimates over the mean size of their truths (Gelman and Carlin's exaggeration, as a ratio of means
       since truths differ). NaN if the truth is zero, or no interval excludes zero.
@@ -264,7 +264,7 @@ def _smallest_seen(table: pd.DataFrame) -> tuple[Floats, Floats]:
 
     The error is half the change in the effect if `sd` and `mean_error` vary by their own Monte Carlo errors. An
     estimate with standard deviation s is detected if it lies z(level) standard errors from zero. So the standard error
-    for :func:`analysis.estimators.power.detectable` is ``(z(level) m + z(power) s) / (z(level) + z(power))``, with m
+    for :func:`fewtreated.estimators.power.detectable` is ``(z(level) m + z(power) s) / (z(level) + z(power))``, with m
     the mean standard error; it is s alone for intervals without a standard error.
     """
     level = float(table["level"].iloc[0])

@@ -20,11 +20,11 @@ from queue import SimpleQueue
 from threading import Thread
 from typing import Any, TypeVar
 
+from fewtreated.errors import DesignError, whole_number
 from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
 from analysis import provenance
-from analysis.errors import DesignError, whole_number
 
 TRIES = 4  # attempts at an item whose worker dies; dask's scheduler allows as many
 PATIENCE = 300  # seconds to wait for a cluster's first worker, which may need a machine to start
@@ -217,5 +217,6 @@ def _single(make: Callable[..., Made], origin: dict[str, str], item: tuple[Any, 
 @cache
 def _origin() -> dict[str, str]:
     """Return the software versions and the code digest that all workers must share."""
-    files = sorted(file for package in ("analysis", "market") for file in (provenance.ROOT / package).rglob("*.py"))
+    packages = ("analysis", "fewtreated/src", "market")
+    files = sorted(file for package in packages for file in (provenance.ROOT / package).rglob("*.py"))
     return provenance.versions() | {"code": sha256(b"\0".join(file.read_bytes() for file in files)).hexdigest()}

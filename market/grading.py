@@ -6,12 +6,12 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 import pandas as pd
+from fewtreated.testing import POWER
 
 from analysis.evidence.verdicts import DO_NOT_USE, NOT_GRADED, USABLE, WITH_BOUNDS
 from analysis.grades import judge, plausible
 from analysis.numbers import number, quantity, span
 from analysis.simulated import panels
-from analysis.testing import POWER
 from market.parameters import in_words
 
 LOST = 0.03  # loss of coverage of a 95 % interval from a bias of half a standard deviation: P(|Z + 0.5| < 1.96) = 0.92

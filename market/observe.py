@@ -7,8 +7,8 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+from fewtreated.estimate import Bools, Floats
 
-from analysis.estimate import Bools, Floats
 from analysis.panel import Panel
 from market.parameters import FIRST_MONTH, MONTHS, PLATFORMS
 from market.population import NEVER, PERIMETER, streams

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any
 
+from fewtreated.errors import DesignError
 from pydantic import BaseModel, ConfigDict, Field, create_model
 
 from analysis import data
-from analysis.errors import DesignError
 from analysis.parameters import admitted, settled
 
 PLATFORMS = ("AMZ", "EBY", "ALI", "WMT", "OWN")

@@ -13,12 +13,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
+from fewtreated.errors import check_choice
+from fewtreated.estimate import Bools, Floats, Ints
 from scipy.signal import lfilter
 
-from analysis.errors import check_choice
 from analysis.estimands.design import Design
 from analysis.estimands.samples import LEADS
-from analysis.estimate import Bools, Floats, Ints
 from analysis.panel import Panel
 from market.observe import ids
 from market.parameters import FIRST_MONTH, MONTHS, PLATFORMS, WAVES

@@ -9,8 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from fewtreated.estimate import Bools, Floats, Ints
 
-from analysis.estimate import Bools, Floats, Ints
 from market.parameters import FIRST_WAVE, MONTHS, PLATFORMS, Parameters
 
 PURPOSES = ("types", "shocks", "entry", "closure", "exit", "relocation", "measurement")

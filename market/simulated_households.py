@@ -12,10 +12,10 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from fewtreated.errors import check_choice
+from fewtreated.estimate import Bools, Floats, Ints
 
 from analysis.data import load
-from analysis.errors import check_choice
-from analysis.estimate import Bools, Floats, Ints
 from analysis.evidence import households as real
 from analysis.evidence.households import AGAINST, BASELINE, CHINESE, OF, Households
 from analysis.grades import STILL_SOLD

@@ -13,16 +13,16 @@ from functools import cache, cached_property
 
 import numpy as np
 import pandas as pd
+from fewtreated.errors import DesignError, check_choice
+from fewtreated.estimate import Bools, Estimate, Floats, Ints
+from fewtreated.estimators.exposure import BINS, PER
 
-from analysis.errors import DesignError, check_choice
 from analysis.estimands import growth
 from analysis.estimands.changes import Changes, What
 from analysis.estimands.closed_firms import HORIZON, Where, mechanical_loss
 from analysis.estimands.design import Design
 from analysis.estimands.displacement import mix_change, proportional, shares_of_loss
 from analysis.estimands.samples import GAP, HIGH_RISK, LEADS
-from analysis.estimate import Bools, Estimate, Floats, Ints
-from analysis.estimators.exposure import BINS, PER
 from market.observe import ids
 from market.parameters import FIRST_WAVE, MONTHS, PLATFORMS
 from market.population import NEVER

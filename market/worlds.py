@@ -13,8 +13,8 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
+from fewtreated.estimate import Bools, Floats, Ints
 
-from analysis.estimate import Bools, Floats, Ints
 from market.parameters import FIRST_WAVE, MONTHS, PLATFORMS, WAVES, Parameters, chosen
 from market.population import ALWAYS, NEVER, Environment, Firms, Nests, delay, draw, platform_targets, streams
 

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from fewtreated.errors import DataError, DesignError
 from typer import Argument, Option
 
 from analysis import parameters
-from analysis.errors import DataError, DesignError
 from analysis.event import ON_RECORD
 from analysis.provenance import ROOT
 from runner import Exit, ReportError, disk_full, kernels, release, say, schedule

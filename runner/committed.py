@@ -9,8 +9,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from fewtreated.errors import DesignError
+
 from analysis import data, parameters
-from analysis.errors import DesignError
 from runner.schedule import OPTIONS
 
 EXAMPLES = "data/examples/"  # which no scheduled report reads

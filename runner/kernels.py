@@ -22,7 +22,8 @@ from threading import Event
 from types import FrameType
 from typing import Any
 
-from analysis.errors import DataError, DesignError
+from fewtreated.errors import DataError, DesignError
+
 from runner import Exit, ReportError, disk_full, say
 from runner.schedule import Job
 

@@ -18,7 +18,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from analysis.errors import DesignError
+from fewtreated.errors import DesignError
+
 from analysis.numbers import MARKED
 from analysis.provenance import INPUTS
 from analysis.untrusted import FONTS, printable

@@ -23,9 +23,9 @@ from itertools import chain
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any
 
+from fewtreated.errors import DataError, DesignError
 from pydantic import AfterValidator, BaseModel, Field, TypeAdapter
 
-from analysis.errors import DataError, DesignError
 from analysis.untrusted import admit
 from runner import Exit, ReportError, Said, disk_full
 from runner.publish import Verdict, sha256

@@ -101,7 +101,7 @@ def _modules(cells: list[dict[str, Any]]) -> set[str]:
     """Return the names under which a notebook imports modules of this project."""
     names = set[str]()
     for node in _trees(cells):
-        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith(("analysis", "market")):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith(("analysis", "fewtreated", "market")):
             names |= {alias.asname or alias.name for alias in node.names}
     return names
 

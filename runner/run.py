@@ -15,8 +15,9 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
+from fewtreated.errors import DesignError
+
 from analysis import parameters, provenance
-from analysis.errors import DesignError
 from analysis.provenance import ANNEX
 from runner import (
     Exit,

@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from cronsim import CronSim, CronSimError
+from fewtreated.errors import DesignError
 from pydantic import AfterValidator, Field, model_validator
 
 from analysis import data, parameters, yaml
-from analysis.errors import DesignError
 from analysis.event import ON_RECORD, read_event
 from analysis.simulated import market_of
 from analysis.yaml import OneOrMore, Text, Written, is_like

@@ -12,8 +12,9 @@ from datetime import UTC, date, datetime, time
 from functools import partial
 from pathlib import Path
 
+from fewtreated.errors import DataError, DesignError
+
 from analysis import data
-from analysis.errors import DataError, DesignError
 from runner import UNSENT, Exit, Outcome, ReportError, Said, disk_full, publish, release, run, say, schedule, site
 from runner.release import Release
 from runner.remembered import remembered

@@ -8,8 +8,9 @@ from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
 
+from fewtreated.errors import DesignError
+
 from analysis import provenance
-from analysis.errors import DesignError
 from analysis.provenance import ANNEX
 from runner import Exit, ReportError, diff, publish, release, say, site
 from runner.diff import ESTIMATES

@@ -62,7 +62,7 @@ NOT_RUN = {
         "-s reports/latest/manifest.json.sig < reports/latest/manifest.json",
     ): "it needs the key of the operator",
     ("docs/side-by-side.md", 'wide = pd.read_csv("tests/data/county_teen_employment.csv")'): "test_side_by_side.py",
-    ("docs/side-by-side.md", "from analysis import att_gt"): "test_side_by_side.py runs it and compares its numbers",
+    ("docs/side-by-side.md", "from fewtreated import att_gt"): "test_side_by_side.py runs it and compares its numbers",
     ("docs/side-by-side.md", "import pyfixest"): "test_side_by_side.py runs it and compares its numbers",
     ("docs/side-by-side.md", "from diff_diff import CallawaySantAnna"): "test_side_by_side.py compares its numbers",
     ("docs/side-by-side.md", "import moderndid"): "the page says that the project does not install it",
@@ -172,5 +172,6 @@ def environment(project: Path) -> dict[str, str]:
     """Return the environment of a reader who works in a copy: its code comes first, its editor adds a word."""
     who = {f"GIT_{part}_{what}": "reader" for part in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
     path = f"{project / '.venv' / 'bin'}{os.pathsep}{os.environ['PATH']}"
-    known = {"PYTHONPATH": str(project), "PATH": path, "MPLCONFIGDIR": mpl.get_cachedir(), "COLUMNS": "80"}
+    code = os.pathsep.join([str(project), str(project / "fewtreated" / "src")])
+    known = {"PYTHONPATH": code, "PATH": path, "MPLCONFIGDIR": mpl.get_cachedir(), "COLUMNS": "80"}
     return {**os.environ, **who, **known, "EDITOR": "sed -i 2s/bans/forbids/"}

@@ -68,7 +68,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 @contextmanager
 def sources_kept(folder: Path) -> Iterator[None]:
     """Let the sources that count be a copy in a folder, so that nobody who edits them meanwhile makes reports run."""
-    for package in ("analysis", "market", "runner"):
+    for package in ("analysis", "fewtreated/src", "market", "runner"):
         shutil.copytree(publish.SOURCES / package, folder / "sources" / package)
     with mock.patch.object(publish, "SOURCES", folder / "sources"):
         yield

@@ -3,9 +3,8 @@
 import numpy as np
 import pytest
 import statsmodels.api as sm
+from fewtreated.estimators.abnormal_returns import abnormal_returns, market_rank
 from scipy import stats
-
-from analysis.estimators.abnormal_returns import abnormal_returns, market_rank
 
 ESTIMATION, EVENT = (5, 95), (100, 104)
 

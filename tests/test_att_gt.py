@@ -7,10 +7,9 @@ import pandas as pd
 import pytest
 import statsmodels.api as sm
 from diff_diff import CallawaySantAnna
+from fewtreated.estimate import Estimate, effective
+from fewtreated.estimators.att_gt import att_gt
 from scipy import stats
-
-from analysis.estimate import Estimate, effective
-from analysis.estimators.att_gt import att_gt
 
 N, T = 240, 9
 
@@ -370,7 +369,7 @@ def test_a_treated_cell_that_sold_nothing_has_no_ratio_but_stays_in_the_totals()
 
 
 def test_the_band_is_wider_than_an_interval_of_its_freedom_and_covers_all_terms_together(monkeypatch):
-    monkeypatch.setattr("analysis.estimate.DRAWS", 1000)
+    monkeypatch.setattr("fewtreated.estimate.DRAWS", 1000)
     missed, runs = 0, 400
     for seed in range(runs):
         y, first = panel(1000 + seed, n=150)

@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from fewtreated.errors import DesignError
 from ruamel.yaml import YAML
 from scipy import stats
 
 from analysis import data, grades
-from analysis.errors import DesignError
 from analysis.estimands.catalogue import estimate_all
 from analysis.estimands.design import Design
 from analysis.estimands.event_study import event_study

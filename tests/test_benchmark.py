@@ -161,7 +161,7 @@ def test_two_periods_are_the_difference_in_mean_changes_and_their_tools_agree():
 
 
 def test_our_ratio_scale_and_logs_are_those_of_the_arrays():
-    from analysis.estimators.att_gt import att_gt
+    from fewtreated.estimators.att_gt import att_gt
 
     drawn = Few(9).draw(4)
     first = np.where(drawn.firms["first"] == NEVER, np.inf, drawn.firms["first"])

@@ -46,7 +46,7 @@ def test_results_that_differ_end_the_comparison():
     [
         ("benchmarks.estimators.att_gt", lambda: estimators.group_time(300, 1)),
         ("benchmarks.estimators.att_gt", lambda: estimators.poisson(300)),
-        ("analysis.estimators.synthetic.synthetic_did", lambda: estimators.synthetic(100, 1)),
+        ("fewtreated.estimators.synthetic.synthetic_did", lambda: estimators.synthetic(100, 1)),
     ],
     ids=["group_time", "poisson", "synthetic"],
 )

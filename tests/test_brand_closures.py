@@ -1,9 +1,9 @@
 """How much of Sunvalley's fall the closures of its brands could account for."""
 
 import pytest
+from fewtreated.errors import DesignError
 
 from analysis import data
-from analysis.errors import DesignError
 from analysis.evidence import brand_closures, totals
 
 

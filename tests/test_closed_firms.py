@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
+from fewtreated.estimators.att_gt import att_gt
 from panels import FALL, MONTHS, TRACE, WAVE, by_hand, changed, panel_of, two_waves
 from scipy import stats
 
@@ -13,7 +14,6 @@ from analysis.estimands import closed_firms
 from analysis.estimands.catalogue import estimate_all
 from analysis.estimands.closed_firms import damage_multiple, effect_on_closed, own_closure, smallest_effect
 from analysis.estimands.design import Design
-from analysis.estimators.att_gt import att_gt
 from market import simulate
 
 

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 from desk import PARAMETERS, cell, write_notebook
+from fewtreated.errors import DataError, DesignError
 from ruamel.yaml import YAML
 
 from analysis import data, parameters, yaml
-from analysis.errors import DataError, DesignError
 from analysis.event import EVENTS, read_event
 from analysis.evidence import claims, verdicts
 from analysis.panel.map import Map

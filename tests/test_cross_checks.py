@@ -13,11 +13,10 @@ import pytest
 from causaldata import castle
 from diff_diff import CallawaySantAnna, ImputationDiD, SurveyDesign
 from drdid.drdid import drdid_panel
-
-from analysis.errors import DesignError
-from analysis.estimators import cross_checks
-from analysis.estimators.att_gt import att_gt
-from analysis.estimators.units import usable_units
+from fewtreated.errors import DesignError
+from fewtreated.estimators import cross_checks
+from fewtreated.estimators.att_gt import att_gt
+from fewtreated.estimators.units import usable_units
 
 N, T = 240, 6
 

@@ -10,9 +10,9 @@ from pathlib import Path
 import frictionless
 import pandas as pd
 import pytest
+from fewtreated.errors import DataError
 
 from analysis import data
-from analysis.errors import DataError
 
 EVENTS = "facts/events.csv"
 

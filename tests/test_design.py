@@ -7,16 +7,16 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
+from fewtreated.errors import DesignError
+from fewtreated.estimators.att_gt import att_gt
 from panels import MONTHS, WAVE, by_hand, panel_of
 from small import small
 
-from analysis.errors import DesignError
 from analysis.estimands.closed_firms import effect_on_closed
 from analysis.estimands.design import Design, over_years
 from analysis.estimands.event_study import event_study, honest
 from analysis.estimands.growth import effect_on_growth
 from analysis.estimands.samples import sample_flow
-from analysis.estimators.att_gt import att_gt
 from analysis.inventory import estimable
 
 

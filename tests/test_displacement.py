@@ -4,6 +4,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from fewtreated.errors import DesignError
+from fewtreated.estimate import refusal
 from panels import (
     BY_FIRM,
     DOSES_DESIGN,
@@ -21,7 +23,6 @@ from panels import (
 )
 from scipy.stats import t
 
-from analysis.errors import DesignError
 from analysis.estimands.design import Design
 from analysis.estimands.displacement import (
     RESIDUALS,
@@ -38,7 +39,6 @@ from analysis.estimands.displacement import (
     where_it_went,
 )
 from analysis.estimands.growth import effect_on_share
-from analysis.estimate import refusal
 
 PARTS = [f"d{number}" for number in range(1, 8)]
 

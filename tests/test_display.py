@@ -5,17 +5,17 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
+from fewtreated.display import MOST, SENTENCE, WORD
+from fewtreated.estimate import Estimate, refusal
+from fewtreated.estimators.att_gt import att_gt
+from fewtreated.estimators.exposure import exposure_effects
+from fewtreated.frames import CohortEffects
 from matplotlib import pyplot as plt
 from matplotlib.colors import to_rgba
 
-import analysis
-from analysis.display import MOST, SENTENCE, WORD
+import fewtreated as ft
 from analysis.estimands.catalogue import estimate_all
 from analysis.estimands.design import Design
-from analysis.estimate import Estimate, refusal
-from analysis.estimators.att_gt import att_gt
-from analysis.estimators.exposure import exposure_effects
-from analysis.frames import CohortEffects
 from market import open_study, plain, simulate
 
 WHY = "nobody was closed; bring a panel with closures"
@@ -26,7 +26,7 @@ FIRST = np.where(np.arange(60) < 20, 5.0, np.inf)
 def cohorts() -> CohortEffects:
     firm, month = np.indices(Y.shape).reshape(2, -1)
     data = pd.DataFrame({"firm": firm, "month": month, "y": Y.ravel(), "closed": FIRST[firm]})
-    return analysis.att_gt(data, "closed", outcome="y", unit="firm", time="month")
+    return ft.att_gt(data, "closed", outcome="y", unit="firm", time="month")
 
 
 def long(terms: int, **more) -> Estimate:
@@ -53,8 +53,8 @@ def shown():
         "cells": att_gt(Y, FIRST),
         "simple": effects.aggregate(),
         "refused": refusal(WHY),
-        "bounds": analysis.honest_bounds(effects),
-        "test": analysis.noninferiority(1.0, 1.0, margin=2),
+        "bounds": ft.honest_bounds(effects),
+        "test": ft.noninferiority(1.0, 1.0, margin=2),
     }
 
 
@@ -146,5 +146,5 @@ def test_a_figure_and_a_text_of_what_was_simulated_say_so(shown):
     assert repr(made).splitlines()[0].endswith("○")
     assert "○" in repr(shown["answers"]).splitlines()[0]
     study = replace(cohorts().aggregate("dynamic"), provenance="simulated")
-    assert "○" in repr(analysis.honest_bounds(study)).splitlines()[0]
+    assert "○" in repr(ft.honest_bounds(study)).splitlines()[0]
     plt.close("all")

@@ -1,5 +1,6 @@
 """The pages build without a warning, run what they show, and leave out nothing that they promise to hold."""
 
+import inspect
 import json
 import re
 import subprocess
@@ -13,6 +14,7 @@ from pages import Page
 from ruamel.yaml import YAML
 
 import analysis
+import fewtreated
 from analysis import data
 from analysis.provenance import ROOT
 
@@ -89,8 +91,10 @@ def test_every_data_file_and_each_of_its_columns_is_in_the_dictionary(pages):
 
 @pytest.mark.slow
 def test_every_name_that_users_call_is_in_the_reference(pages):
-    assert analysis.__all__
-    assert [name for name in analysis.__all__ if f'id="analysis.{name}"' not in page(pages, "reference").html] == []
+    called = [f"analysis.{name}" for name in analysis.__all__]
+    called += [f"fewtreated.{name}" for name in fewtreated.__all__ if inspect.isfunction(getattr(fewtreated, name))]
+    assert called
+    assert [name for name in called if f'id="{name}"' not in page(pages, "reference").html] == []
 
 
 @pytest.mark.slow
@@ -112,7 +116,7 @@ def test_commands_typed_in_the_project_s_folder_leave_nothing_that_git_sees():
 def test_methods_have_every_work_that_the_code_cites():
     told = (DOCS / "methods.md").read_text(encoding="utf-8")
     works = set()
-    for path in (ROOT / "analysis").rglob("*.py"):
+    for path in [*(ROOT / "analysis").rglob("*.py"), *(ROOT / "fewtreated" / "src").rglob("*.py")]:
         for cited in re.findall(r"References\n +-+\n(.*?)\"\"\"", path.read_text(encoding="utf-8"), re.DOTALL):
             text = " ".join(cited.split())
             works |= set(re.findall(r"([A-Z][\w'-]+),(?: [A-Z]\.)+(?:[^()]{0,120}?)\((\d{4})\)", text))

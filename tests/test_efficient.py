@@ -9,9 +9,8 @@ import numpy as np
 import pandas as pd
 import pytest
 from datasets import HERE
-
-from analysis.estimators.att_gt import att_gt
-from analysis.estimators.efficient import efficient
+from fewtreated.estimators.att_gt import att_gt
+from fewtreated.estimators.efficient import efficient
 
 OFFICERS = HERE / "pj_officer_level_balanced.csv"
 

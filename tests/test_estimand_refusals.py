@@ -6,10 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from fewtreated.errors import DesignError
 from panels import BY_FIRM, DOSES_DESIGN, MONTHS, SHORT, WAVE, by_hand, changed, doses, panel_of, sides, sides_by_hand
 from ruamel.yaml import YAML
 
-from analysis.errors import DesignError
 from analysis.estimands import growth
 from analysis.estimands.catalogue import estimate_all
 from analysis.estimands.design import Design

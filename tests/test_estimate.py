@@ -3,11 +3,10 @@
 import numpy as np
 import pandas as pd
 import pytest
+from fewtreated.errors import DesignError
+from fewtreated.estimate import FEWEST_DF, Estimate, critical_value, effective, refusal, stack_estimates
+from fewtreated.estimators.rows import sum_by
 from scipy import stats
-
-from analysis.errors import DesignError
-from analysis.estimate import FEWEST_DF, Estimate, critical_value, effective, refusal, stack_estimates
-from analysis.estimators.arrays import sum_by
 
 TERMS = ("a", "b", "c")
 MOVED = np.random.default_rng(0).normal(size=(30, 3)) / 40
@@ -210,7 +209,7 @@ def test_a_set_is_added_and_nothing_else():
 
 @pytest.mark.parametrize("df", [np.inf, 6])
 def test_a_band_covers_all_terms_at_once_as_often_as_its_level_says(df, monkeypatch):
-    monkeypatch.setattr("analysis.estimate.DRAWS", 4000)
+    monkeypatch.setattr("fewtreated.estimate.DRAWS", 4000)
     rng, runs, size = np.random.default_rng(3), 1500, 5
     root = rng.normal(size=(size, size)) * [1, 1, 2, 5, 0.1]
     covariance, covered, pointwise = root.T @ root, 0, 0

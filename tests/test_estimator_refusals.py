@@ -6,19 +6,19 @@ from typing import Any
 import numpy as np
 import pytest
 import yaml
+from fewtreated.estimators.abnormal_returns import MIN_DAYS, abnormal_returns, market_rank
+from fewtreated.estimators.att_gt import att_gt
+from fewtreated.estimators.exposure import exposure_effects
+from fewtreated.estimators.honest_did import honest_bounds
+from fewtreated.estimators.margins import margins
+from fewtreated.estimators.power import minimum_detectable_effect
+from fewtreated.estimators.survival import exit_survival
+from fewtreated.estimators.synthetic import permutation_did, synthetic_did
+from fewtreated.estimators.units import usable_units
+from fewtreated.testing import assignments, largest_std_error, noninferiority, redraw_closures, romano_wolf
 from numpy import inf, nan
 
-from analysis import errors
-from analysis.estimators.abnormal_returns import MIN_DAYS, abnormal_returns, market_rank
-from analysis.estimators.att_gt import att_gt
-from analysis.estimators.exposure import exposure_effects
-from analysis.estimators.honest_did import honest_bounds
-from analysis.estimators.margins import margins
-from analysis.estimators.power import minimum_detectable_effect
-from analysis.estimators.survival import exit_survival
-from analysis.estimators.synthetic import permutation_did, synthetic_did
-from analysis.estimators.units import usable_units
-from analysis.testing import assignments, largest_std_error, noninferiority, redraw_closures, romano_wolf
+from fewtreated import errors
 
 Y = 10 - np.arange(30.0).reshape(5, 6)
 FIRST = np.array([2.0, 3.0, inf, inf, inf])

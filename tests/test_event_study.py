@@ -5,17 +5,17 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from fewtreated.errors import DesignError
+from fewtreated.estimate import FEWEST_DF, critical_value, refusal
+from fewtreated.estimators.att_gt import att_gt
+from fewtreated.testing import noninferiority
 from panels import FALL, MONTHS, TRACE, WAVES, changed, closed_in_two, panel_of, sparse_panel, two_waves
 from scipy import stats
 
-from analysis.errors import DesignError
 from analysis.estimands.closed_firms import effect_on_closed, scope
 from analysis.estimands.design import Design
 from analysis.estimands.event_study import FEWEST, by_cohort, by_month, event_study, honest, stack
-from analysis.estimate import FEWEST_DF, critical_value, refusal
-from analysis.estimators.att_gt import att_gt
 from analysis.numbers import percent_change
-from analysis.testing import noninferiority
 
 
 @pytest.fixture

@@ -5,10 +5,10 @@ import re
 import numpy as np
 import pandas as pd
 import pytest
+from fewtreated.errors import DataError, DesignError
 from record import FIRST, LAST, judged, of_households
 
 from analysis import data
-from analysis.errors import DataError, DesignError
 from analysis.event import read_event
 from analysis.evidence import claims, listed, shift, totals
 from analysis.evidence.sources import Published

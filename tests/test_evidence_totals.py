@@ -6,12 +6,12 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
+from fewtreated.errors import DesignError
 from scipy.integrate import quad
 from scipy.optimize import bisect
 from scipy.stats import norm
 
 from analysis import data, series
-from analysis.errors import DesignError
 from analysis.evidence import sums, threshold, totals
 from analysis.evidence.totals import Totals, bounds_by_assumption, by_prior, closed_share
 from analysis.provenance import ROOT

@@ -15,8 +15,8 @@ from pathlib import Path
 import psutil
 import pytest
 import work
+from fewtreated.errors import DesignError
 
-from analysis.errors import DesignError
 from analysis.estimands.design import Design
 from analysis.provenance import ROOT
 from market import audit, executor

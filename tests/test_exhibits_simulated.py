@@ -4,11 +4,11 @@ import base64
 
 import pandas as pd
 import pytest
+from fewtreated.errors import DesignError
 from matplotlib import pyplot as plt
 from pages import Page
 from test_exhibits import look
 
-from analysis.errors import DesignError
 from analysis.exhibits import blocks, charts, curves, style
 
 __all__ = ["look"]  # a fixture

@@ -6,8 +6,8 @@ import numpy as np
 import openpyxl
 import pandas as pd
 import pytest
+from fewtreated.errors import DataError
 
-from analysis.errors import DataError
 from analysis.panel import read_panel
 from analysis.panel.propose import propose
 from runner.cli import main

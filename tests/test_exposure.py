@@ -3,11 +3,10 @@
 import numpy as np
 import pytest
 import statsmodels.api as sm
+from fewtreated.errors import DesignError
+from fewtreated.estimators.exposure import exposure_effects
+from fewtreated.testing import redraw_closures
 from scipy import stats
-
-from analysis.errors import DesignError
-from analysis.estimators.exposure import exposure_effects
-from analysis.testing import redraw_closures
 
 N, T, CATEGORIES = 90, 4, 15
 POST = np.arange(T) >= 2
@@ -350,7 +349,7 @@ def test_the_degrees_of_freedom_of_the_scores_stand_in_for_the_exact_quantile_of
     exposure = np.where(category < 4, 0.2, 0.01) + 0.001 * category  # four categories carry the slope
     y = rng.gamma(2.0, size=(300, len(POST)))
     exact = effects(y, exposure, POST, bins=(), category=category).rows.set_index("term")
-    monkeypatch.setattr("analysis.estimators.exposure.EXACT", 10)
+    monkeypatch.setattr("fewtreated.estimators.exposure.EXACT", 10)
     found = effects(y, exposure, POST, bins=(), category=category).rows.set_index("term")
     assert found.loc["slope", "std_error"] == exact.loc["slope", "std_error"]
     assert stats.t.ppf(0.975, 59) < found.loc["slope", "half_width"] < 4.0  # few clusters in truth

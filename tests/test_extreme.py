@@ -5,9 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
+from fewtreated.errors import DataError
 from panels import changed
 
-from analysis.errors import DataError
 from analysis.estimands import closed_firms, event_study, growth
 from analysis.estimands.catalogue import estimate_all
 from analysis.estimands.closed_firms import cross_checks

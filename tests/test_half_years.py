@@ -3,9 +3,9 @@
 import numpy as np
 import pandas as pd
 import pytest
+from fewtreated.errors import DataError, DesignError
 
 from analysis import data
-from analysis.errors import DataError, DesignError
 from analysis.evidence import half_years, listed
 
 INVENTED = {  # cumulative revenue: all double each year, but R in the second half of 2021 and S in the first

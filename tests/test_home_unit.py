@@ -5,9 +5,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from fewtreated.errors import DataError
 from panels import changed, random_panel
 
-from analysis.errors import DataError
 from analysis.panel import checks, read_panel
 from analysis.provenance import ROOT
 from market import audit, simulate

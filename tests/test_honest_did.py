@@ -7,10 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from diff_diff.honest_did import _compute_optimal_flci
+from fewtreated.estimators.att_gt import att_gt
+from fewtreated.estimators.honest_did import honest_bounds
 from scipy import optimize, stats
-
-from analysis.estimators.att_gt import att_gt
-from analysis.estimators.honest_did import honest_bounds
 
 MEDICAID, BENZARTI = (
     json.loads((Path(__file__).parent / "data" / f"{name}_event_study.json").read_text())

@@ -4,9 +4,9 @@ from pathlib import Path
 import count
 import pandas as pd
 import pytest
+from fewtreated.errors import DataError, DesignError
 
 from analysis.data import DATA, load
-from analysis.errors import DataError, DesignError
 from analysis.provenance import ROOT
 from runner import cli as command_line
 

@@ -5,9 +5,9 @@ from math import exp, log, sqrt
 
 import numpy as np
 import pytest
+from fewtreated.errors import DesignError
 
 from analysis import data
-from analysis.errors import DesignError
 from analysis.evidence import households, recentring
 from analysis.evidence.households import AGAINST, Households, Specification, sums_by_window
 from analysis.numbers import percent_change

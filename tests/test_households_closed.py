@@ -7,9 +7,9 @@ import count
 import numpy as np
 import pandas as pd
 import pytest
+from fewtreated.errors import DesignError
 from test_households import made_up, stores
 
-from analysis.errors import DesignError
 from analysis.evidence.households import Households, Specification, closed, share, worst_case
 from analysis.provenance import ROOT
 

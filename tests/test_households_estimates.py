@@ -9,9 +9,9 @@ import dataclasses
 import numpy as np
 import pandas as pd
 import pytest
+from fewtreated.errors import DataError, DesignError
 
 from analysis import data
-from analysis.errors import DataError, DesignError
 from analysis.evidence import households, recentring
 from analysis.evidence.households import Households, Specification
 

@@ -8,10 +8,10 @@ import numpy as np
 import pandas as pd
 import pytest
 import sample as program
+from fewtreated.errors import DataError, DesignError
 from test_households import PART
 
 from analysis.data import load
-from analysis.errors import DataError, DesignError
 from analysis.evidence import households, recentring
 from analysis.evidence.households import Households, Specification
 

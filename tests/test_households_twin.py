@@ -7,9 +7,9 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
+from fewtreated.errors import DesignError
 
 from analysis import data, grades
-from analysis.errors import DesignError
 from analysis.estimands.design import Design
 from analysis.evidence import households, verdicts
 from analysis.evidence.households import Households, Specification

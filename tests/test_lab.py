@@ -7,11 +7,11 @@ import subprocess
 import nbformat
 import pandas as pd
 import pytest
+from fewtreated.errors import DataError
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 
 from analysis import untrusted
-from analysis.errors import DataError
 from analysis.provenance import ROOT
 from analysis.study import Study
 

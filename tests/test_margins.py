@@ -2,8 +2,7 @@
 
 import numpy as np
 import pytest
-
-from analysis.estimators.margins import lee_bounds, margins
+from fewtreated.estimators.margins import lee_bounds, margins
 
 
 def stopping(seed: int, n: int = 120) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -5,12 +5,12 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
+from fewtreated.errors import DesignError
 from ruamel.yaml import YAML
 from small import SMALL, small
 
 import market as market_package
 from analysis import data
-from analysis.errors import DesignError
 from analysis.panel import read_panel
 from analysis.provenance import ROOT
 from analysis.simulated import closures, market_named

@@ -4,8 +4,8 @@ import messy
 import numpy as np
 import pandas as pd
 import pytest
+from fewtreated.errors import DataError
 
-from analysis.errors import DataError
 from analysis.estimands.catalogue import estimate_all
 from analysis.estimands.design import Design
 from analysis.panel import read_panel

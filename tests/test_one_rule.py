@@ -3,9 +3,9 @@
 import re
 
 import pytest
+from fewtreated.errors import DesignError
 
 from analysis import data, on_trial
-from analysis.errors import DesignError
 from analysis.event import read_event
 from analysis.evidence import claims, listed, sources
 from analysis.evidence.sources import FUTURE, PAST, Published

@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
+from fewtreated.errors import DataError
 from panels import EARLY, random_panel
 
-from analysis.errors import DataError
 from analysis.panel import read_panel
 from analysis.panel.map import columns
 from analysis.panel.panel import attributes

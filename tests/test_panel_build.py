@@ -10,8 +10,8 @@ import duckdb
 import numpy as np
 import pandas as pd
 import pytest
+from fewtreated.errors import DataError
 
-from analysis.errors import DataError
 from analysis.panel import read, read_panel, rows
 from runner.cli import main
 

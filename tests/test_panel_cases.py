@@ -17,9 +17,9 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from fewtreated.errors import DataError, DesignError
 from ruamel.yaml import YAML
 
-from analysis.errors import DataError, DesignError
 from analysis.estimands.design import Design
 from analysis.inventory import estimable
 from analysis.panel import Panel, read_panel

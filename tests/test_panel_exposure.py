@@ -5,9 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
+from fewtreated.errors import DataError, DesignError
 from panels import random_panel
-
-from analysis.errors import DataError, DesignError
 
 
 def test_first_treated_is_the_month_of_closure_by_dose_and_window():

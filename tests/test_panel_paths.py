@@ -9,11 +9,11 @@ import duckdb
 import numpy as np
 import pandas as pd
 import pytest
+from fewtreated.errors import DataError
 from panels import random_panel
 from test_panel import rows_of
 from test_panel_build import MAP, orders
 
-from analysis.errors import DataError
 from analysis.panel import read_panel
 from analysis.panel.propose import propose
 from analysis.panel.read import build_panel

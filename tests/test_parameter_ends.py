@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 from ends import NOTEBOOKS, declared, displayed_text, run_cells
+from fewtreated.errors import DesignError
 
 from analysis import data, parameters
-from analysis.errors import DesignError
 
 AS_OF = (data.newest()["vintage"], "2036-12-31")  # before the newest file the runner refuses
 PRECISION = ("markets", "draws", "workers")  # cost time and change no sentence: at their low ends throughout

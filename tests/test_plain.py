@@ -5,8 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
+from fewtreated.errors import DesignError
 
-from analysis.errors import DesignError
 from analysis.estimands.design import Design
 from market import plain
 from market.parameters import PLATFORMS, WAVES

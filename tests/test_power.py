@@ -5,11 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
+from fewtreated.estimate import Estimate
+from fewtreated.estimators.att_gt import att_gt
+from fewtreated.estimators.power import detectable, minimum_detectable_effect
 from scipy import stats
-
-from analysis.estimate import Estimate
-from analysis.estimators.att_gt import att_gt
-from analysis.estimators.power import detectable, minimum_detectable_effect
 
 N, T = 150, 4
 Z = stats.norm.ppf(0.975)

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from fewtreated.errors import DataError
 from ruamel.yaml import YAML
 
-from analysis.errors import DataError
 from analysis.panel import read_panel
 from analysis.panel.map import Map
 from analysis.panel.propose import propose

@@ -17,6 +17,7 @@ def git(folder, *words):
 
 INPUTS = [
     "runner/pdf.py",
+    "fewtreated/src/fewtreated/estimate.py",
     "notebooks/05_growth.ipynb",
     "data/facts/events.csv",
     "docs/glossary.md",
@@ -27,7 +28,14 @@ INPUTS = [
     "reports/fonts/a.otf",
     "reports/schedule.yml",
 ]
-OTHERS = ["README.md", "tests/test_pdf.py", "docs/analysis/a.md", "reports/old/filter.lua", "reports/notes.txt"]
+OTHERS = [
+    "README.md",
+    "fewtreated/tests/a.py",
+    "tests/test_pdf.py",
+    "docs/analysis/a.md",
+    "reports/old/filter.lua",
+    "reports/notes.txt",
+]
 
 
 @pytest.fixture

@@ -26,12 +26,11 @@ import pytest
 import synthdid
 import yaml
 from datasets import digest_of, held, loaded
-
-from analysis.estimate import Estimate
-from analysis.estimators.att_gt import GroupTime, att_gt
-from analysis.estimators.cross_checks import doubly_robust
-from analysis.estimators.synthetic import synthetic_did
-from analysis.estimators.units import usable_units
+from fewtreated.estimate import Estimate
+from fewtreated.estimators.att_gt import GroupTime, att_gt
+from fewtreated.estimators.cross_checks import doubly_robust
+from fewtreated.estimators.synthetic import synthetic_did
+from fewtreated.estimators.units import usable_units
 
 
 def before_and_after(y: np.ndarray, treated: np.ndarray) -> float:

@@ -231,7 +231,7 @@ def told_by_release(made):
     counts = {name: f"count {was[name].count}, now {now[name].count}" for name in both}
     counts = {name: change for name, change in counts.items() if was[name].count != now[name].count}
     made_of = {
-        "code": ["analysis/errors.py"] * (old.code != new.code),
+        "code": ["fewtreated/src/fewtreated/errors.py"] * (old.code != new.code),
         "layout": ["template.typ"] * (old.layout != new.layout),
         "parameters": [f"{name}: {change}" for name, change in counts.items()],
         "notebooks": [name for name in both if was[name].edition != now[name].edition],
@@ -358,7 +358,7 @@ class Quarter(RuleBasedStateMachine):
             import_module(module)
         self.stack = contextlib.ExitStack()
         folder = Path(self.stack.enter_context(tempfile.TemporaryDirectory()))
-        self.desk, self.code = Desk(folder / "project", kernels=False), folder / "sources" / "analysis"
+        self.desk, self.code = Desk(folder / "project", kernels=False), folder / "sources" / "fewtreated/src/fewtreated"
         for context in (sources_kept(folder), self.desk.executing(), mock.patch.object(pdf, "render", stub_render)):
             self.stack.enter_context(context)
         self.desk.furnish()

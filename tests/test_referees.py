@@ -9,10 +9,9 @@ import numpy as np
 import pandas as pd
 import pyfixest
 import pytest
+from fewtreated.errors import DesignError
+from fewtreated.estimators.att_gt import att_gt
 from pandas.errors import Pandas4Warning
-
-from analysis.errors import DesignError
-from analysis.estimators.att_gt import att_gt
 
 pytestmark = pytest.mark.slow
 

@@ -7,8 +7,8 @@ from random import Random
 
 import pytest
 from desk import AS_OF, full_disk
+from fewtreated.errors import DesignError
 
-from analysis.errors import DesignError
 from runner import publish, release
 
 NAMES = ["a.pdf", "b.pdf"]

@@ -5,12 +5,12 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
+from fewtreated.estimators.exposure import exposure_effects
 from panels import DOSES_DESIGN, MONTHS, WAVE, changed, doses
 from scipy import sparse
 
 from analysis.estimands import rivals
 from analysis.estimands.design import Design
-from analysis.estimators.exposure import exposure_effects
 from market import simulate
 from market.truth import by_exposure
 

@@ -26,9 +26,9 @@ from desk import (
     published_once,
     sources_kept,
 )
+from fewtreated.errors import DesignError
 
 from analysis import provenance
-from analysis.errors import DesignError
 from runner import Exit, ReportError, kernels, pdf, publish, release, schedule
 
 
@@ -247,7 +247,7 @@ def test_a_changed_byte_or_a_new_file_that_is_read_changes_every_fingerprint(des
 
 def test_a_changed_source_or_version_changes_every_fingerprint(desk, tmp_path, monkeypatch):
     with sources_kept(tmp_path):
-        for package in ("analysis", "market", "runner"):
+        for package in ("analysis", "fewtreated/src/fewtreated", "market", "runner"):
             before = prints(desk)
             with (tmp_path / "sources" / package / "__init__.py").open("a") as file:
                 file.write("\n")
@@ -639,7 +639,7 @@ LIMITS = [
         "after 6 s; raise the limit with timeout in the schedule",
     ),
     ({"memory": 2048, "retries": 1}, "bytearray(2 << 30)", Exit.FAILED, "01_first: a cell failed with MemoryError"),
-    ({"retries": 9}, "from analysis.errors import *\nraise DataError('no')", Exit.REFUSED, "01_first: no\n"),
+    ({"retries": 9}, "from fewtreated.errors import *\nraise DataError('no')", Exit.REFUSED, "01_first: no\n"),
 ]
 
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 import stamps
 from desk import AS_OF, BRIEF_PARAMETERS, SOURCES, WRITE_VERDICTS, Desk
+from fewtreated.errors import DataError, DesignError
 
-from analysis.errors import DataError, DesignError
 from analysis.event import EVENTS
 from runner import Exit, pdf, publish
 from runner.schedule import own_panel, read, select, settled
@@ -130,7 +130,7 @@ def test_a_report_whose_numbers_are_marked_otherwise_gets_no_pdf(real, capsys, n
 
 @pytest.mark.parametrize("error", ["DesignError", "DataError"])
 def test_what_a_notebook_refuses_ends_with_2_and_its_own_words_and_spares_the_others(desk, capsys, error):
-    write(desk, "03_listed", f"from analysis.errors import {error}\nraise {error}('A was asked; do B.')", WRITE)
+    write(desk, "03_listed", f"from fewtreated.errors import {error}\nraise {error}('A was asked; do B.')", WRITE)
     assert desk.run() == Exit.REFUSED
     said = capsys.readouterr()
     assert "03_listed: A was asked; do B.\n" in said.err

@@ -5,9 +5,9 @@ from fnmatch import fnmatch
 
 import numpy as np
 import pytest
+from fewtreated.errors import DesignError
 from panels import panel_of, sparse_panel
 
-from analysis.errors import DesignError
 from analysis.estimands.catalogue import estimate_all
 from analysis.estimands.changes import estimated
 from analysis.estimands.design import Design

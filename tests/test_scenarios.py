@@ -3,9 +3,9 @@
 import numpy as np
 import pandas as pd
 import pytest
+from fewtreated.errors import DesignError
 from small import small
 
-from analysis.errors import DesignError
 from market import scenarios, simulate
 from market.parameters import plausible
 from market.worlds import Market, expected_accounts

@@ -7,9 +7,9 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from fewtreated.errors import DataError
 
 from analysis import data, series
-from analysis.errors import DataError
 from analysis.evidence import shift
 from analysis.series import Series
 

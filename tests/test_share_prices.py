@@ -5,12 +5,12 @@ import runpy
 import numpy as np
 import pandas as pd
 import pytest
+from fewtreated.errors import DataError, DesignError
+from fewtreated.estimate import Estimate
+from fewtreated.estimators.abnormal_returns import abnormal_returns, pool_events
 from scipy import stats
 
 from analysis import data
-from analysis.errors import DataError, DesignError
-from analysis.estimate import Estimate
-from analysis.estimators.abnormal_returns import abnormal_returns, pool_events
 from analysis.evidence import listed, share_prices
 
 FIRST, LAST = "2021-01-05", "2021-04-23"

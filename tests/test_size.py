@@ -316,7 +316,7 @@ def test_a_run_loads_neither_estimands_nor_evidence_nor_the_market_nor_exhibits(
     loaded = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
     ).stdout
-    economics = ("analysis.estimands", "analysis.estimators", "analysis.evidence", "market")
+    economics = ("analysis.estimands", "analysis.evidence", "fewtreated.estimators", "market")
     assert [name for name in loaded.split() if name.startswith(economics)] == []
     assert [name for name in loaded.split() if name.startswith("analysis.exhibits.")] == [
         "analysis.exhibits.payload"

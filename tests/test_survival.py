@@ -3,9 +3,8 @@
 import numpy as np
 import pandas as pd
 import pytest
+from fewtreated.estimators.survival import exit_survival
 from statsmodels.duration.survfunc import SurvfuncRight
-
-from analysis.estimators.survival import exit_survival
 
 
 def sales_of(*lives: str) -> np.ndarray:

@@ -6,8 +6,8 @@ import shutil
 import pandas as pd
 import pytest
 from desk import AS_OF, Desk
+from fewtreated.errors import DesignError
 
-from analysis.errors import DesignError
 from analysis.exhibits.payload import COLUMNS, typed
 from analysis.provenance import ROOT
 from runner import exports, publish, schedule, site

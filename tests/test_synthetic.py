@@ -9,11 +9,10 @@ import pytest
 import synthdid
 from datasets import loaded
 from diff_diff import SyntheticDiD
+from fewtreated.estimators import synthetic
+from fewtreated.estimators.synthetic import permutation_did, simplex_least_squares, synthetic_did
+from fewtreated.testing import assignments
 from scipy import stats
-
-from analysis.estimators import synthetic
-from analysis.estimators.synthetic import permutation_did, simplex_least_squares, synthetic_did
-from analysis.testing import assignments
 
 REFEREE = {"sdid": synthdid.synthdid_estimate, "sc": synthdid.sc_estimate, "did": synthdid.did_estimate}
 SIZES = [(21, 2, 9, 2), (17, 1, 5, 3), (24, 1, 7, 5), (5, 3, 13, 3), (10, 1, 3, 2)]  # donors, treated, before, after

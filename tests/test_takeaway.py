@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 import pytest
 from desk import AS_OF, SOURCES, WRITE_VERDICTS, contents, published_once
+from fewtreated.errors import DataError
 
 import analysis
-from analysis.errors import DataError
 from analysis.exhibits import blocks, charts, style
 from analysis.exhibits.payload import COLUMNS, of_estimates, of_figure
 from analysis.numbers import quantity

@@ -6,13 +6,12 @@ from math import comb
 import numpy as np
 import pandas as pd
 import pytest
+from fewtreated.estimate import Estimate
+from fewtreated.estimators.synthetic import permutation_did
+from fewtreated.testing import DRAWS, assignments, largest_std_error, noninferiority, romano_wolf
 from scipy import stats
 from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.weightstats import DescrStatsW
-
-from analysis.estimate import Estimate
-from analysis.estimators.synthetic import permutation_did
-from analysis.testing import DRAWS, assignments, largest_std_error, noninferiority, romano_wolf
 
 CASES = [(-0.4, 0.5, 2.0, 0.95), (1.7, 0.9, 2.0, 0.9), (-3.1, 0.7, 1.0, 0.975), (0.0, 0.8, 2.0, 0.95)]
 
@@ -167,7 +166,7 @@ def test_a_family_of_few_degrees_of_freedom_is_rejected_less(df):
 
 @pytest.mark.parametrize("df", [4, np.inf])
 def test_the_family_is_wrong_as_rarely_as_promised_also_with_few_clusters(monkeypatch, df):
-    monkeypatch.setattr("analysis.testing.DRAWS", 2000)
+    monkeypatch.setattr("fewtreated.testing.DRAWS", 2000)
     rng, runs, joint = np.random.default_rng(3), 400, np.full((4, 4), 0.5) + 0.5 * np.eye(4)
     spread = rng.chisquare(df, size=runs) / df if df < np.inf else np.ones(runs)  # all errors go up and down together
     drawn = list(zip(rng.multivariate_normal(np.zeros(4), joint, size=runs), spread, strict=True))

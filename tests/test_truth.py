@@ -5,10 +5,10 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from fewtreated.errors import DesignError
 from panels import WAVES
 from small import SMALL, small
 
-from analysis.errors import DesignError
 from analysis.estimands import displacement, growth
 from market import simulate
 from market.parameters import PLATFORMS

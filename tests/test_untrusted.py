@@ -14,11 +14,11 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from fewtreated.errors import DataError, DesignError
 from matplotlib import pyplot as plt
 from pages import Page
 
 from analysis import data, yaml
-from analysis.errors import DataError, DesignError
 from analysis.event import ON_RECORD, read_event
 from analysis.exhibits import answers, blocks, brief, style, words
 from analysis.panel import file, read, read_panel

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from fewtreated.errors import DataError, DesignError
 from pydantic import ValidationError
 from ruamel.yaml import YAML
 
-from analysis.errors import DataError, DesignError
 from analysis.event import Event, read_event
 from analysis.evidence import verdicts
 from analysis.evidence.verdicts import CONTRADICTED, NOT_SHOWN, NOT_TESTABLE, SUPPORTED, Verdict

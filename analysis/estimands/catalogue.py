@@ -8,16 +8,16 @@ from functools import cached_property, partial
 from typing import Any
 
 import pandas as pd
+from fewtreated.display import Shown
+from fewtreated.errors import DesignError
+from fewtreated.estimate import Estimate
 
 from analysis import data
-from analysis.display import Shown
-from analysis.errors import DesignError
 from analysis.estimands import closed_firms, displacement, growth
 from analysis.estimands.design import Design, in_rows
 from analysis.estimands.event_study import anticipation
 from analysis.estimands.rivals import chilling, recentred
 from analysis.estimands.samples import LEADS
-from analysis.estimate import Estimate
 from analysis.numbers import MARKS
 from analysis.panel import Panel
 

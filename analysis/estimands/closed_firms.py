@@ -9,8 +9,17 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 import pandas as pd
+from fewtreated.errors import DesignError
+from fewtreated.estimate import Bools, Estimate, Floats, Ints
+from fewtreated.estimators.att_gt import GroupTime, att_gt
+from fewtreated.estimators.cross_checks import doubly_robust, imputation
+from fewtreated.estimators.groups import Group
+from fewtreated.estimators.power import minimum_detectable_effect
+from fewtreated.estimators.rows import rows_by
+from fewtreated.estimators.survival import exit_survival
+from fewtreated.estimators.units import usable_units
+from fewtreated.testing import romano_wolf
 
-from analysis.errors import DesignError
 from analysis.estimands.design import (
     ASKED,
     COLUMNS,
@@ -23,15 +32,6 @@ from analysis.estimands.design import (
     several,
 )
 from analysis.estimands.samples import GAP, Cohort, cohorts, followed, strata
-from analysis.estimate import Bools, Estimate, Floats, Ints
-from analysis.estimators.arrays import rows_by
-from analysis.estimators.att_gt import GroupTime, att_gt
-from analysis.estimators.cross_checks import doubly_robust, imputation
-from analysis.estimators.groups import Group
-from analysis.estimators.power import minimum_detectable_effect
-from analysis.estimators.survival import exit_survival
-from analysis.estimators.units import usable_units
-from analysis.testing import romano_wolf
 
 if TYPE_CHECKING:
     from analysis.panel import Panel
@@ -220,7 +220,7 @@ def months_alive(panel: Panel, design: Design) -> Estimate:
         Months: ``"treated"``, ``"comparison"``, ``"difference"``; `n` is the number of closed firms. There is no
         standard error if closed firms exit in fewer than `FEWEST_EXITS` clusters, since with no exits nothing would
         seem to vary. Refused if the comparison firms are not yet closed, if the panel has only one platform, so that a
-        firm that moves elsewhere seems to exit, or as for :func:`analysis.estimators.survival.exit_survival`.
+        firm that moves elsewhere seems to exit, or as for :func:`fewtreated.estimators.survival.exit_survival`.
     """
     several(panel, "survival on any platform")
     if design.comparison == "not_yet_closed":
@@ -348,7 +348,7 @@ def family(effects: Mapping[str, Estimate]) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        `id` and the columns of :func:`analysis.testing.romano_wolf`; refused if no effect has a standard error.
+        `id` and the columns of :func:`fewtreated.testing.romano_wolf`; refused if no effect has a standard error.
     """
     tested = {name: effect for name, effect in effects.items() if np.isfinite(effect.std_error[0])}
     if not tested:
@@ -383,7 +383,7 @@ def smallest_effect(panel: Panel, design: Design, *, draws: int = DRAWS) -> Esti
         each detected with a power of 80 per cent; "size, usual", the percentage of draws in which these intervals find
         an effect although there is none. Standard errors are Monte Carlo errors; `n` is the number of draws.
         ``details["within"]``: the traits that placebo closures share with the real ones, "origin and size" or "origin".
-        Refused as for :func:`analysis.estimators.power.minimum_detectable_effect`, or if no closed group sold.
+        Refused as for :func:`fewtreated.estimators.power.minimum_detectable_effect`, or if no closed group sold.
     """
     sample = design.sample(panel)
     y = sample.means(len(panel.platforms))
@@ -473,7 +473,7 @@ def adjusted_effect(panel: Panel, design: Design, *, where: Where = "all") -> Es
     -------
     Estimate
         As from :func:`analysis.estimands.closed_firms.effect_on_closed`. Refused if the comparison firms are not of low
-        exposure, none is left, or as for :func:`analysis.estimators.cross_checks.doubly_robust`.
+        exposure, none is left, or as for :func:`fewtreated.estimators.cross_checks.doubly_robust`.
     """
     sample, firm, within, _ = rows = _stacked(panel, design, where)
     width, total = sales_on(panel, where)[1], panel.total()[firm]

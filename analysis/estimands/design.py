@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING, Any, Literal, ParamSpec, TypeVar, get_args
 
 import numpy as np
 import pandas as pd
-
-from analysis.errors import DesignError, check_choice, whole_number
-from analysis.estimate import Bools, Estimate, Floats, Ints, refusal, widest
-from analysis.estimators.power import detectable
+from fewtreated.errors import DesignError, check_choice, whole_number
+from fewtreated.estimate import Bools, Estimate, Floats, Ints, refusal, widest
+from fewtreated.estimators.power import detectable
 
 if TYPE_CHECKING:
     from analysis.panel import Panel
@@ -432,8 +431,8 @@ def estimand(verb: Callable[Asked, Answer]) -> Callable[Asked, Answer | Estimate
     """Decorate a function to return a refusal instead of raising DesignError and to cache its results.
 
     The refusal is an Estimate that states the reason. A refused argument is returned unchanged, so that a report can
-    continue with the reason; :meth:`analysis.estimate.Estimate.require` raises it. Results for a panel and a design are
-    cached, as are refusals.
+    continue with the reason; :meth:`fewtreated.estimate.Estimate.require` raises it. Results for a panel and a design
+    are cached, as are refusals.
     """
 
     @wraps(verb)

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+from fewtreated.errors import DesignError
+from fewtreated.estimate import Bools, Estimate, Floats, stack_estimates
+from fewtreated.estimators.rows import sum_by, without_each
 from scipy import stats
 
-from analysis.errors import DesignError
 from analysis.estimands import samples
 from analysis.estimands.changes import Changes, Total, estimated, totals
 from analysis.estimands.design import Design, Sample, estimand, low_exposure, several
 from analysis.estimands.samples import Masks
-from analysis.estimate import Bools, Estimate, Floats, stack_estimates
-from analysis.estimators.arrays import sum_by, without_each
 
 if TYPE_CHECKING:
     from analysis.panel import Panel

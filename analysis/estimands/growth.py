@@ -12,16 +12,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+from fewtreated.errors import DesignError
+from fewtreated.estimate import Estimate, Floats
+from fewtreated.estimators.exposure import exposure_effects
+from fewtreated.estimators.rows import sum_by
+from fewtreated.testing import largest_std_error
 
-from analysis.errors import DesignError
 from analysis.estimands import robustness
 from analysis.estimands.changes import Changes, estimated, totals
 from analysis.estimands.design import ASKED, COLUMNS, Design, as_rows, estimand, low_exposure, over_years
 from analysis.estimands.samples import entrants, twice_compared
-from analysis.estimate import Estimate, Floats
-from analysis.estimators.arrays import sum_by
-from analysis.estimators.exposure import exposure_effects
-from analysis.testing import largest_std_error
 
 if TYPE_CHECKING:
     from analysis.panel import Panel
@@ -307,7 +307,7 @@ def entry_by_exposure(panel: Panel, design: Design) -> Estimate:
 
     A firm enters when it first sells on any platform, having sold nothing in the month before as far as is known. The
     number of entrants per category from the first wave to the end of the window is compared with the same months a year
-    before, as in :func:`analysis.estimators.exposure.exposure_effects` for sales. A change common to all categories,
+    before, as in :func:`fewtreated.estimators.exposure.exposure_effects` for sales. A change common to all categories,
     the level of E5d, cannot be separated from the trend of 2021.
 
     Returns

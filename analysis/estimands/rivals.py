@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+from fewtreated.errors import DesignError, whole_number
+from fewtreated.estimate import Bools, Estimate, Floats, Ints
+from fewtreated.estimators.att_gt import att_gt
+from fewtreated.estimators.exposure import BINS, PER, exposure_effects
+from fewtreated.testing import redraw_closures
 from scipy import sparse
 
-from analysis.errors import DesignError, whole_number
 from analysis.estimands.design import Design, Sample, estimand, over_years
 from analysis.estimands.samples import HIGH_RISK, incumbents, suspects
-from analysis.estimate import Bools, Estimate, Floats, Ints
-from analysis.estimators.att_gt import att_gt
-from analysis.estimators.exposure import BINS, PER, exposure_effects
-from analysis.testing import redraw_closures
 
 if TYPE_CHECKING:
     from analysis.panel import Panel

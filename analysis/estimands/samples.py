@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
+from fewtreated.errors import DesignError
+from fewtreated.estimate import Bools, Floats, Ints
 
-from analysis.errors import DesignError
 from analysis.estimands.design import Design, Sample, over_years
-from analysis.estimate import Bools, Floats, Ints
 
 if TYPE_CHECKING:
     from analysis.panel import Panel

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from fewtreated.errors import DesignError
+
 from analysis import data
-from analysis.errors import DesignError
 from analysis.evidence import totals
 
 STOPPED = "E034"  # three brands are stopped, with the day

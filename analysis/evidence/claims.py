@@ -10,10 +10,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import pandas as pd
+from fewtreated.errors import DesignError
 from pydantic import ValidationError
 
 from analysis import data, series
-from analysis.errors import DesignError
 from analysis.event import ON_RECORD, Event, read_event
 from analysis.evidence import sources, verdicts
 from analysis.evidence.sources import Admitted, Published

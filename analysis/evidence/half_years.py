@@ -12,11 +12,11 @@ from dataclasses import replace
 
 import numpy as np
 import pandas as pd
+from fewtreated.errors import DataError, DesignError
+from fewtreated.estimate import Estimate
+from fewtreated.estimators.synthetic import permutation_did
 
 from analysis import data, series
-from analysis.errors import DataError, DesignError
-from analysis.estimate import Estimate
-from analysis.estimators.synthetic import permutation_did
 from analysis.evidence import listed
 
 YEAR, HALF_YEAR, NINE_MONTHS, QUARTER = "year", "half-year", "nine months", "quarter"

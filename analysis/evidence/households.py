@@ -15,10 +15,10 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from fewtreated.errors import DataError, DesignError
+from fewtreated.estimate import NO_SPREAD, Estimate, Floats, refusal
 
 from analysis.data import DATA, load
-from analysis.errors import DataError, DesignError
-from analysis.estimate import NO_SPREAD, Estimate, Floats, refusal
 
 SAID = {"by name": "by name, from our list", "by rule": "by a rule", "either": "by name or by a rule"}
 """The three definitions of a Chinese brand in words."""

@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from fewtreated.errors import DesignError, check_choice
+from fewtreated.estimate import Estimate
+from fewtreated.estimators.abnormal_returns import Window, abnormal_returns, market_rank
+from fewtreated.estimators.synthetic import permutation_did
 
 from analysis import data, series
-from analysis.errors import DesignError, check_choice
-from analysis.estimate import Estimate
-from analysis.estimators.abnormal_returns import Window, abnormal_returns, market_rank
-from analysis.estimators.synthetic import permutation_did
 from analysis.evidence import shift
 from analysis.evidence.sources import Published
 from analysis.numbers import number, percent_change

@@ -9,12 +9,12 @@ from dataclasses import replace
 
 import numpy as np
 import pandas as pd
+from fewtreated.errors import DesignError, check_choice
+from fewtreated.estimate import Estimate
+from fewtreated.estimators.abnormal_returns import pool_events
 from scipy import stats
 
 from analysis import data
-from analysis.errors import DesignError, check_choice
-from analysis.estimate import Estimate
-from analysis.estimators.abnormal_returns import pool_events
 from analysis.evidence import listed
 
 
@@ -46,7 +46,7 @@ def pool(prices: Estimate, terms: list[str]) -> Estimate:
     Returns
     -------
     Estimate
-        From :func:`analysis.estimators.abnormal_returns.pool_events`. ``details["events"]`` has a row per event:
+        From :func:`fewtreated.estimators.abnormal_returns.pool_events`. ``details["events"]`` has a row per event:
         `seller`, `window`, `estimate`, `conf_low`, `conf_high` in per cent, `rank_low`, `rank_high`, `n_stocks`.
 
     Raises

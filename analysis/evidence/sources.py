@@ -14,9 +14,9 @@ from functools import lru_cache
 from typing import Any
 
 import pandas as pd
+from fewtreated.errors import DesignError
 
 from analysis import data
-from analysis.errors import DesignError
 
 PAST, FUTURE = "past", "future"  # what a claim can be about, in readings.csv
 TIMES, GROWTH = ", times ", "growth by "  # between the two sources of a product

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pandas as pd
+from fewtreated.errors import DesignError
 
 from analysis import data
-from analysis.errors import DesignError
 from analysis.evidence.totals import sold_between, third_party_sales
 
 FIRST_ACCOUNTS = "E017"  # more than US$1bn a year, by mid-May

@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from itertools import product
 
 import pandas as pd
+from fewtreated.errors import DesignError
 
 from analysis import data
-from analysis.errors import DesignError
 from analysis.evidence.totals import published_shares, sold_between
 
 

@@ -17,10 +17,10 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, get_args
 
+from fewtreated.errors import DataError, DesignError
 from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, TypeAdapter, ValidationError, model_validator
 
 from analysis import data
-from analysis.errors import DataError, DesignError
 
 if TYPE_CHECKING:
     from analysis.event import Event

@@ -13,9 +13,9 @@ from html import escape
 from typing import Any
 
 import pandas as pd
+from fewtreated.estimate import Estimate
 
 from analysis import data, yaml
-from analysis.estimate import Estimate
 from analysis.evidence.verdicts import NOT_GRADED, NOT_TESTABLE, Grade, Level, Tier, Verdict, Word
 from analysis.exhibits.blocks import Block, Label, box, note, table
 from analysis.exhibits.payload import Part, of_estimates

@@ -15,11 +15,11 @@ from operator import add
 from typing import Any
 
 import pandas as pd
+from fewtreated.errors import DesignError
+from fewtreated.estimate import Estimate
 from matplotlib.figure import Figure
 
 from analysis import data
-from analysis.errors import DesignError
-from analysis.estimate import Estimate
 from analysis.evidence.verdicts import NOT_GRADED
 from analysis.exhibits.payload import MIME, Part, of_estimates
 from analysis.exhibits.style import LOOK, framed, kind, to_svg

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+from fewtreated.estimate import Estimate
 from matplotlib import pyplot as plt
 from matplotlib.ticker import LogLocator, MaxNLocator, MultipleLocator, NullLocator
 
-from analysis.estimate import Estimate
 from analysis.exhibits.charts import ZERO, Style, axis_numbers, chart, draw_truth, interval, legend_above, near
 from analysis.exhibits.style import BAND, FAINT, MAIN, REST, WIDTH
 from analysis.numbers import NOT_ESTIMABLE, number

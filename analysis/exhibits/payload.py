@@ -12,8 +12,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import pandas as pd
-
-from analysis.errors import DataError
+from fewtreated.errors import DataError
 
 MIME = "application/vnd.market-impact+json"
 ESTIMATES = ".estimates.parquet"  # suffix of files of estimates
@@ -56,7 +55,7 @@ class Part:
 
 def rows_of(result: Any) -> Any:
     """Return the rows of an Estimate, or any other object unchanged."""
-    from analysis.estimate import Estimate  # imported late, since the runner reads payloads without it
+    from fewtreated.estimate import Estimate  # imported late, since the runner reads payloads without it
 
     return result.rows if isinstance(result, Estimate) else result
 
@@ -145,7 +144,7 @@ def load_estimates(folder: str | Path) -> pd.DataFrame:
     >>> load_estimates("data")  # doctest: +ELLIPSIS
     Traceback (most recent call last):
     ...
-    analysis.errors.DataError: Cannot load estimates: data has no file *.estimates.parquet; choose a folder of ...
+    fewtreated.errors.DataError: Cannot load estimates: data has no file *.estimates.parquet; choose a folder of ...
     """
     frames = list[pd.DataFrame]()
     for file in sorted(Path(folder).rglob(f"*{ESTIMATES}")):

@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from analysis.errors import DesignError
+from fewtreated.errors import DesignError
+
 from analysis.untrusted import FONTS, LAYOUT, printable
 
 if TYPE_CHECKING:

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+from fewtreated.estimate import Estimate
 
-from analysis.estimate import Estimate
 from analysis.evidence.verdicts import CONTRADICTED, NOT_SHOWN, SUPPORTED, USABLE, Verdict, is_exact, not_lower
 from analysis.exhibits.payload import refused, rows_of
 from analysis.exhibits.style import kind

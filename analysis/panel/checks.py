@@ -15,9 +15,9 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
+from fewtreated.errors import refuse
+from fewtreated.estimate import Floats
 
-from analysis.errors import refuse
-from analysis.estimate import Floats
 from analysis.numbers import number
 from analysis.panel import formats
 from analysis.panel.file import File

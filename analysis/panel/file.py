@@ -26,8 +26,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.parquet
+from fewtreated.errors import DataError, refuse
 
-from analysis.errors import DataError, refuse
 from analysis.panel.formats import strange
 from analysis.panel.map import Map, Wide, as_day, columns, joined, said
 from analysis.panel.panel import MONTH, POPULATIONS

@@ -15,9 +15,9 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet
+from fewtreated.errors import DesignError, refuse
+from fewtreated.estimate import Bools, Floats, Ints
 
-from analysis.errors import DesignError, refuse
-from analysis.estimate import Bools, Floats, Ints
 from analysis.panel.map import Population, columns, said
 from analysis.provenance import SIMULATED_ID
 

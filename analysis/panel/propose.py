@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from fewtreated.errors import refuse
 
-from analysis.errors import refuse
 from analysis.panel.file import File, encoding_of, opened, refuse_kind, sheets
 from analysis.panel.formats import CHINA, MONEY, UNKNOWN, code_of, dates, number_signs
 from analysis.panel.map import RECOGNISED, Map, columns, sentence

@@ -19,9 +19,9 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
+from fewtreated.errors import refuse
+from fewtreated.estimate import Bools, Floats, Ints
 
-from analysis.errors import refuse
-from analysis.estimate import Bools, Floats, Ints
 from analysis.panel import checks
 from analysis.panel.checks import Table, month_text
 from analysis.panel.file import File, open_file, shown

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+from fewtreated.errors import refuse
 
-from analysis.errors import refuse
 from analysis.panel.file import FILE_ROWS, MEMORY, ROWS_AT_ONCE, File, as_parquet, connected, is_text, reading, types_of
 from analysis.panel.formats import EITHER, SPELLED, number_pattern
 from analysis.panel.map import Map, columns

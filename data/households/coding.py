@@ -18,11 +18,11 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from fewtreated.errors import DesignError
+from fewtreated.estimate import Estimate
 from scipy import stats
 
 from analysis.data import DATA, load
-from analysis.errors import DesignError
-from analysis.estimate import Estimate
 from analysis.evidence.households import BASELINE, CHINESE, OF, Households, Specification, half_year
 from analysis.evidence.recentring import categories_on_early_pages, like_exposed, recentred
 

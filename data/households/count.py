@@ -23,10 +23,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.parquet
+from fewtreated.errors import DataError, DesignError, refuse
 from tqdm import tqdm
 
 from analysis.data import DATA, load
-from analysis.errors import DataError, DesignError, refuse
 from analysis.evidence.households import BLANK, UNKNOWN, half_year, register
 from analysis.untrusted import admit, refuse_long
 

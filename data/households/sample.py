@@ -20,9 +20,9 @@ import count
 import numpy as np
 import pandas as pd
 from coding import WRONG
+from fewtreated.errors import DesignError, refuse
 
 from analysis.data import DATA
-from analysis.errors import DesignError, refuse
 from analysis.evidence.households import BASELINE, PLACEBOS
 
 SIZE, SEED = 400, 0

@@ -20,7 +20,7 @@ Rules
    market of Shanghai and Shenzhen. The third market is the median over all codes.
 4. The source lists the shares of May 2024, so shares that were delisted before are in no market.
 5. Beta is fitted without a constant from 5 January to 23 April 2021, on at least 60 days, as in
-   `analysis.estimators.abnormal_returns`.
+   `fewtreated.estimators.abnormal_returns`.
 6. A share is ranked in a window if it has a return on every day of it.
 7. Of the ranks, the 50 lowest, the 50 highest and every tenth between are kept, without codes.
 8. A share rose by the limit if it closed at its highest price of the day and within half a percentage point of the
@@ -37,11 +37,10 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from fewtreated.errors import DataError, refuse
+from fewtreated.estimate import Bools
+from fewtreated.estimators.abnormal_returns import MIN_DAYS, market_model
 from tqdm import tqdm
-
-from analysis.errors import DataError, refuse
-from analysis.estimate import Bools
-from analysis.estimators.abnormal_returns import MIN_DAYS, market_model
 
 HERE = Path(__file__).resolve().parent
 FACTS = HERE.parent / "facts"

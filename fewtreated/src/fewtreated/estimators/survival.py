@@ -12,9 +12,9 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from analysis.errors import DesignError
-from analysis.estimate import Bools, Estimate, Floats, Labels
-from analysis.estimators.arrays import sum_by, without_each
+from fewtreated.errors import DesignError
+from fewtreated.estimate import Bools, Estimate, Floats, Labels
+from fewtreated.estimators.rows import sum_by, without_each
 
 __dir__ = ["exit_survival"].copy  # for tab completion
 

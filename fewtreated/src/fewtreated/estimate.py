@@ -12,9 +12,9 @@ import numpy.typing as npt
 import pandas as pd
 from scipy import stats
 
-from analysis.display import Shown, intervals
-from analysis.errors import DesignError, check_level
-from analysis.numbers import MARKS, NOT_ESTIMABLE, quantity, span
+from fewtreated.display import Shown, intervals
+from fewtreated.errors import DesignError, check_level
+from fewtreated.numbers import MARKS, NOT_ESTIMABLE, quantity, span
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

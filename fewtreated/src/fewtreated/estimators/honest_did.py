@@ -34,10 +34,10 @@ import numpy as np
 import pandas as pd
 from scipy import optimize, special
 
-from analysis.display import Shown
-from analysis.errors import DataError, DesignError, check_choice, check_level, whole_number
-from analysis.estimate import Bools, Estimate, Floats, Ints
-from analysis.estimators.synthetic import simplex_least_squares
+from fewtreated.display import Shown
+from fewtreated.errors import DataError, DesignError, check_choice, check_level, whole_number
+from fewtreated.estimate import Bools, Estimate, Floats, Ints
+from fewtreated.estimators.synthetic import simplex_least_squares
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -1,7 +1,7 @@
 """Estimators for a DataFrame with one row per unit and period.
 
 Columns are given by name. Periods are whole numbers, pandas Periods, or dates and text such as 2021-05, which are read
-as months. The same estimators for arrays are in `analysis.estimators`.
+as months. The same estimators for arrays are in `fewtreated.arrays`.
 """
 
 from __future__ import annotations
@@ -14,17 +14,17 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 import numpy as np
 import pandas as pd
 
-from analysis.display import Shown, cut
-from analysis.errors import DesignError, check_choice, whole_number
-from analysis.estimate import Estimate, widest
-from analysis.estimators import att_gt as by_cohort
-from analysis.estimators import exposure as by_exposure
-from analysis.estimators import honest_did, synthetic
-from analysis.estimators import margins as by_margins
-from analysis.estimators.cross_checks import doubly_robust
-from analysis.estimators.efficient import efficient as with_efficient_weights
-from analysis.estimators.units import Comparison, Scale, Units, usable_units
-from analysis.long import Long
+from fewtreated.display import Shown, cut
+from fewtreated.errors import DesignError, check_choice, whole_number
+from fewtreated.estimate import Estimate, widest
+from fewtreated.estimators import att_gt as by_cohort
+from fewtreated.estimators import exposure as by_exposure
+from fewtreated.estimators import honest_did, synthetic
+from fewtreated.estimators import margins as by_margins
+from fewtreated.estimators.cross_checks import doubly_robust
+from fewtreated.estimators.efficient import efficient as with_efficient_weights
+from fewtreated.estimators.units import Comparison, Scale, Units, usable_units
+from fewtreated.long import Long
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -71,8 +71,8 @@ class CohortEffects(Shown):
             The last two end with the ``"average"`` over cohorts (by their number of units) or periods. With covariates,
             only the first two.
         efficient : bool
-            Use the weights of :func:`analysis.estimators.efficient.efficient`, for dates of treatment that are as good
-            as random.
+            Use the weights of :func:`fewtreated.estimators.efficient.efficient`, for dates of treatment that are as
+            good as random.
         """
         check_choice("kind", kind, get_args(by_cohort.Kind))
         estimate = self._average(kind, efficient=efficient)
@@ -103,7 +103,7 @@ class CohortEffects(Shown):
         return self.effects.rows
 
     def tidy(self) -> pd.DataFrame:
-        """Return the rows with the columns that R's broom gives them; see :meth:`analysis.estimate.Estimate.tidy`."""
+        """Return the rows with the columns that R's broom gives them; see :meth:`fewtreated.estimate.Estimate.tidy`."""
         return self.effects.tidy()
 
     def summary(self) -> str:
@@ -156,12 +156,12 @@ def att_gt(
         Each effect is of the units with an outcome in both of its periods; with covariates, of those with all outcomes.
     covariates : list of columns, optional
         Determined before treatment, one value per unit. They make estimates doubly robust, with the standard errors of
-        :func:`analysis.estimators.cross_checks.doubly_robust`.
+        :func:`fewtreated.estimators.cross_checks.doubly_robust`.
     weights, strata : column, optional
         Sampling weights, and groups within which units are compared; one value per unit.
     cluster : column or list of columns, optional
         Clusters for standard errors; one value per unit. Of several columns, the one that gives the wider intervals is
-        used, as in :func:`analysis.estimate_all`, and named below the result.
+        used, and named below the result.
     comparison : {"never", "not_yet"}
         Units that are never treated, or not until the later period of an effect.
     absent : {"zero", "missing"}
@@ -176,7 +176,7 @@ def att_gt(
     -------
     CohortEffects
         With `rows`, ``.aggregate()``, ``.aggregate("dynamic")`` and ``.plot()``. Standard errors without covariates are
-        those of :func:`analysis.estimators.att_gt.att_gt`, by a cluster jackknife. For other intervals than of 95
+        those of :func:`fewtreated.estimators.att_gt.att_gt`, by a cluster jackknife. For other intervals than of 95
         per cent, an Estimate has ``.at(0.9)``.
 
     Raises
@@ -189,7 +189,7 @@ def att_gt(
     Examples
     --------
     >>> import pandas as pd
-    >>> from analysis import att_gt
+    >>> from fewtreated import att_gt
     >>> sales = {"A": [5, 6, 3], "B": [7, 8, 4], "C": [5, 6, 7], "D": [9, 9, 10]}
     >>> data = pd.DataFrame(sales, [2019, 2020, 2021]).melt(var_name="firm", value_name="sales", ignore_index=False)
     >>> data = data.rename_axis("year").reset_index()
@@ -263,7 +263,7 @@ def exposure_effects(
     -------
     Estimate
         Log points: a term per bin, ``"slope"`` per ten points of exposure, and ``"average"``, with the columns
-        and details of :func:`analysis.estimators.exposure.exposure_effects`, which also takes redrawn closures.
+        and details of :func:`fewtreated.estimators.exposure.exposure_effects`, which also takes redrawn closures.
 
     Raises
     ------
@@ -276,7 +276,7 @@ def exposure_effects(
     --------
     >>> import numpy as np
     >>> import pandas as pd
-    >>> from analysis import exposure_effects
+    >>> from fewtreated import exposure_effects
     >>> firm, year = np.arange(80).repeat(2), np.tile([2020, 2021], 80)
     >>> data = pd.DataFrame({"firm": firm, "year": year, "category": firm % 20, "held": firm % 20 / 100})
     >>> data["sales"] = (10 + firm % 3) * np.exp(2 * data["held"] * (year == 2021))
@@ -325,7 +325,8 @@ def margins(
     Returns
     -------
     Estimate
-        ``"ratio"``, ``"extensive"``, ``"lower"`` and ``"upper"``, as from :func:`analysis.estimators.margins.margins`.
+        ``"ratio"``, ``"extensive"``, ``"lower"`` and ``"upper"``, as from
+        :func:`fewtreated.estimators.margins.margins`.
 
     Raises
     ------
@@ -338,7 +339,7 @@ def margins(
     --------
     >>> import numpy as np
     >>> import pandas as pd
-    >>> from analysis import margins
+    >>> from fewtreated import margins
     >>> firm, year = np.arange(60).repeat(2), np.tile([2020, 2021], 60)
     >>> data = pd.DataFrame({"firm": firm, "year": year, "closed": firm % 2, "sales": 10.0 + firm % 7})
     >>> data.loc[(year == 2021) & (firm % 6 == 1), "sales"] = 0  # a third of closed firms stops
@@ -390,7 +391,7 @@ def synthetic_did(
     Returns
     -------
     Estimate
-        One row, as from :func:`analysis.estimators.synthetic.synthetic_did`, but ``details["unit_weights"]`` and
+        One row, as from :func:`fewtreated.estimators.synthetic.synthetic_did`, but ``details["unit_weights"]`` and
         ``details["time_weights"]`` are Series by unit and period.
 
     Raises
@@ -403,7 +404,7 @@ def synthetic_did(
     Examples
     --------
     >>> import pandas as pd
-    >>> from analysis import synthetic_did
+    >>> from fewtreated import synthetic_did
     >>> sales = {"A": [5, 6, 3], "B": [7, 8, 9], "C": [5, 6, 7], "D": [9, 9, 10]}
     >>> data = pd.DataFrame(sales, [2019, 2020, 2021]).melt(var_name="firm", value_name="sales", ignore_index=False)
     >>> data = data.rename_axis("year").reset_index()
@@ -462,7 +463,7 @@ def honest_bounds(
     -------
     Bounds
         With `rows`, ``.plot()``, ``.conf_int(sensitivity)`` for values of M-bar or M, and ``.breakdown``, the largest
-        at which the interval excludes zero; as from :func:`analysis.estimators.honest_did.honest_bounds`.
+        at which the interval excludes zero; as from :func:`fewtreated.estimators.honest_did.honest_bounds`.
 
     Raises
     ------
@@ -476,7 +477,7 @@ def honest_bounds(
     --------
     >>> import numpy as np
     >>> import pandas as pd
-    >>> from analysis import att_gt, honest_bounds
+    >>> from fewtreated import att_gt, honest_bounds
     >>> firm, month = np.indices((100, 6)).reshape(2, -1)
     >>> data = pd.DataFrame({"firm": firm, "month": month, "closed": np.where(firm < 30, 3, np.inf)})
     >>> data["sales"] = np.random.default_rng(1).normal(size=600) - 3 * (month >= data["closed"])

@@ -9,9 +9,9 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from analysis.errors import DesignError, check_choice, whole_number
-from analysis.estimate import Bools, Floats, Ints, Labels
-from analysis.estimators.arrays import match_units
+from fewtreated.errors import DesignError, check_choice, whole_number
+from fewtreated.estimate import Bools, Floats, Ints, Labels
+from fewtreated.estimators.rows import match_units
 
 __dir__ = ["Units", "usable_units"].copy  # for tab completion
 
@@ -70,7 +70,7 @@ def usable_units(
 ) -> Units:
     """Select the units with a period before treatment and without missing values.
 
-    Options are as for :func:`analysis.estimators.att_gt.att_gt`. `covariates`, float64[unit, column], are determined
+    Options are as for :func:`fewtreated.estimators.att_gt.att_gt`. `covariates`, float64[unit, column], are determined
     before treatment; a constant is added. A unit with a missing one is dropped and counted. If not `complete`, outcomes
     may be missing, but not in all periods but one, nor in the base of a treated unit that is not compared with others.
 

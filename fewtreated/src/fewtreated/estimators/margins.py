@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from analysis.errors import DataError, DesignError
-from analysis.estimate import Bools, Estimate, Floats, Labels, stack_estimates
-from analysis.estimators.arrays import indicator, match_units, sum_by
-from analysis.estimators.att_gt import att_gt
+from fewtreated.errors import DataError, DesignError
+from fewtreated.estimate import Bools, Estimate, Floats, Labels, stack_estimates
+from fewtreated.estimators.att_gt import att_gt
+from fewtreated.estimators.rows import indicator, match_units, sum_by
 
 __dir__ = ["lee_bounds", "margins"].copy  # for tab completion
 

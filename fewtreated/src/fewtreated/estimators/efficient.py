@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from analysis.errors import DesignError
-from analysis.estimate import Estimate
-from analysis.estimators.att_gt import GroupTime, Kind
+from fewtreated.errors import DesignError
+from fewtreated.estimate import Estimate
+from fewtreated.estimators.att_gt import GroupTime, Kind
 
 __dir__ = ["efficient"].copy  # for tab completion
 

@@ -13,10 +13,10 @@ from typing import Any, Literal, get_args
 import numpy as np
 from scipy.optimize import nnls
 
-from analysis.errors import DesignError, check_choice, check_level, whole_number
-from analysis.estimate import Bools, Estimate, Floats, left_out
-from analysis.estimators.arrays import indicator, match_units
-from analysis.testing import TIE, assignments, shift_interval
+from fewtreated.errors import DesignError, check_choice, check_level, whole_number
+from fewtreated.estimate import Bools, Estimate, Floats, left_out
+from fewtreated.estimators.rows import indicator, match_units
+from fewtreated.testing import TIE, assignments, shift_interval
 
 __dir__ = ["permutation_did", "synthetic_did"].copy  # for tab completion
 
@@ -67,7 +67,7 @@ def permutation_did(change: Floats, treated: Bools, *, level: float = 0.95, unit
 
     Examples
     --------
-    >>> from analysis import permutation_did
+    >>> from fewtreated import permutation_did
     >>> permutation_did([-1.2, -0.9, 0.1, 0.3, 0.2, -0.1, 0.4, 0.0], [1, 1, 0, 0, 0, 0, 0, 0])
     difference of mean changes, units of change ◐
     term  estimate  conf_low  conf_high  n  rank  p_two_sided  p_smallest

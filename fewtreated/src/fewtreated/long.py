@@ -12,15 +12,15 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from analysis.display import WORD, cut
-from analysis.errors import DataError, DesignError, check_choice
-from analysis.estimate import Bools, Floats, Ints
-from analysis.provenance import SIMULATED_ID
+from fewtreated.display import WORD, cut
+from fewtreated.errors import DataError, DesignError, check_choice
+from fewtreated.estimate import Bools, Floats, Ints
 
 __dir__ = ["Long"].copy  # for tab completion
 
 DATES = ("string", "date", "datetime", "datetime64")  # pandas' names of the types read as dates
 NAMES = 20  # maximum number of column names in a message
+SIMULATED_ID = r"SIM-G?[0-9]"  # beginning of the ids of simulated units
 
 
 class Long:
@@ -35,7 +35,7 @@ class Long:
         """Read the units and periods of a frame; raise DataError for missing or repeated keys, or for gaps."""
         if not isinstance(data, pd.DataFrame):
             raise DesignError(
-                f"Cannot read data of type {type(data).__name__}: pass a DataFrame, or arrays to analysis.estimators"
+                f"Cannot read data of type {type(data).__name__}: pass a DataFrame, or arrays to fewtreated.arrays"
             )
         self.data, self.unit, self.time = data, unit, time
         ids, when = _column(data, unit, "unit"), _column(data, time, "time")

@@ -12,10 +12,10 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 
-from analysis.errors import DesignError, check_choice
-from analysis.estimate import Bools, Estimate, Floats, Ints, left_out
-from analysis.estimators.arrays import rows_by, sum_by, without_each
-from analysis.estimators.units import Units
+from fewtreated.errors import DesignError, check_choice
+from fewtreated.estimate import Bools, Estimate, Floats, Ints, left_out
+from fewtreated.estimators.rows import rows_by, sum_by, without_each
+from fewtreated.estimators.units import Units
 
 __dir__ = ["doubly_robust", "imputation"].copy  # for tab completion
 
@@ -31,12 +31,12 @@ def doubly_robust(units: Units, kind: Kind = "simple") -> Estimate:
     Changes since the last period before treatment are predicted by a regression on the never treated, and the residuals
     compared under odds weights that make the never treated like the cohort: consistent if either the regression or the
     log odds of treatment are linear in the covariates. Without covariates it equals
-    :func:`analysis.estimators.att_gt.att_gt`.
+    :func:`fewtreated.estimators.att_gt.att_gt`.
 
     Parameters
     ----------
     units : Units
-        As returned by :func:`analysis.estimators.units.usable_units`.
+        As returned by :func:`fewtreated.estimators.units.usable_units`.
     kind : {"simple", "dynamic", "group_time"}
         All treated cells, by event time, or one term such as ``"g=5 t=7"`` per cohort and period.
 
@@ -44,8 +44,8 @@ def doubly_robust(units: Units, kind: Kind = "simple") -> Estimate:
     -------
     Estimate
         `n` is the number of treated units behind each term. Standard errors are from the cluster jackknife (CV3), as
-        for :func:`analysis.estimators.att_gt.att_gt`: means and the regression without a cluster are exact, and the log
-        odds of treatment without it are one Newton step from those with it, to first order.
+        for :func:`fewtreated.estimators.att_gt.att_gt`: means and the regression without a cluster are exact, and the
+        log odds of treatment without it are one Newton step from those with it, to first order.
 
     Raises
     ------

@@ -13,8 +13,8 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from analysis.errors import DataError, DesignError
-from analysis.estimate import Estimate, Floats, Ints
+from fewtreated.errors import DataError, DesignError
+from fewtreated.estimate import Estimate, Floats, Ints
 
 __dir__ = ["abnormal_returns", "market_model", "market_rank", "pool_events"].copy  # for tab completion
 

@@ -11,9 +11,9 @@ import numpy as np
 import pandas as pd
 from scipy import sparse, special, stats
 
-from analysis.display import Shown
-from analysis.errors import DesignError, check_level
-from analysis.estimate import Bools, Estimate, Floats, Labels, root
+from fewtreated.display import Shown
+from fewtreated.errors import DesignError, check_level
+from fewtreated.estimate import Bools, Estimate, Floats, Labels, root
 
 __dir__ = ["TestResult", "assignments", "largest_std_error", "noninferiority", "redraw_closures", "romano_wolf"].copy
 
@@ -70,7 +70,7 @@ def noninferiority(
     Parameters
     ----------
     estimate : CohortEffects, Estimate of one term, or float
-        For the result of :func:`analysis.att_gt`, its average; an Estimate has its own standard error and degrees of
+        For the result of :func:`fewtreated.att_gt`, its average; an Estimate has its own standard error and degrees of
         freedom. Harm is negative.
     std_error, df : float
         Only if the estimate is a number; without `df`, the standard error is treated as known.
@@ -91,7 +91,7 @@ def noninferiority(
 
     Examples
     --------
-    >>> from analysis import noninferiority
+    >>> from fewtreated import noninferiority
     >>> noninferiority(-0.4, 0.7, margin=2.0)
     passed, against the hypothesis that the effect is 2 or more below zero
      p_value    low  passed
@@ -259,7 +259,7 @@ def romano_wolf(
     Examples
     --------
     >>> import numpy as np
-    >>> from analysis import romano_wolf
+    >>> from fewtreated import romano_wolf
     >>> romano_wolf(np.array([-3.0, 0.5]), np.eye(2))["p_adjusted"].round(2).tolist()
     [0.01, 0.62]
     """

@@ -21,10 +21,10 @@ from scipy import stats
 from scipy.optimize import brentq
 from scipy.special import expit
 
-from analysis.errors import DataError, DesignError, check_level
-from analysis.estimate import Estimate, Floats, Ints, Labels, effective
-from analysis.estimators.arrays import match_units, sum_by
-from analysis.testing import TIE
+from fewtreated.errors import DataError, DesignError, check_level
+from fewtreated.estimate import Estimate, Floats, Ints, Labels, effective
+from fewtreated.estimators.rows import match_units, sum_by
+from fewtreated.testing import TIE
 
 __dir__ = ["exposure_effects"].copy  # for tab completion
 
@@ -388,7 +388,7 @@ def leave_one_out(
     quantile of ``|l'e| / sqrt((G - 1) / G e'A'A e)``, which does not depend on that variance, but at least the t
     quantile with G - 1 degrees of freedom, so that the model of equal variances only widens intervals: little for equal
     clusters, much for a few exposed ones among many. Beyond `EXACT` clusters it is the t quantile with the degrees of
-    freedom of :func:`analysis.estimate.effective`.
+    freedom of :func:`fewtreated.estimate.effective`.
 
     References
     ----------

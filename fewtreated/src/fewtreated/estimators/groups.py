@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from analysis.estimate import Floats, Ints
-from analysis.estimators.arrays import rows_by
-from analysis.estimators.units import Comparison, Units
+from fewtreated.estimate import Floats, Ints
+from fewtreated.estimators.rows import rows_by
+from fewtreated.estimators.units import Comparison, Units
 
 __dir__ = ["Group", "groups_of"].copy  # for tab completion
 

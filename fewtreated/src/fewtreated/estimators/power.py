@@ -11,9 +11,9 @@ import pandas as pd
 from scipy import stats
 from scipy.stats import mstats
 
-from analysis.errors import DesignError, check_level, whole_number
-from analysis.estimate import Estimate, Floats, Ints, Labels
-from analysis.testing import POWER, redraw_closures
+from fewtreated.errors import DesignError, check_level, whole_number
+from fewtreated.estimate import Estimate, Floats, Ints, Labels
+from fewtreated.testing import POWER, redraw_closures
 
 __dir__ = ["detectable", "minimum_detectable_effect"].copy  # for tab completion
 

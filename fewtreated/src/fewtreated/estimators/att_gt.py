@@ -18,12 +18,12 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from analysis.display import Shown
-from analysis.errors import DesignError, check_choice
-from analysis.estimate import NOTHING_LEFT, Bools, Estimate, Floats, Ints, Labels, effective, left_out
-from analysis.estimators.arrays import rows_by
-from analysis.estimators.groups import Group, Moments, Pair, groups_of
-from analysis.estimators.units import Comparison, Scale, usable_units
+from fewtreated.display import Shown
+from fewtreated.errors import DesignError, check_choice
+from fewtreated.estimate import NOTHING_LEFT, Bools, Estimate, Floats, Ints, Labels, effective, left_out
+from fewtreated.estimators.groups import Group, Moments, Pair, groups_of
+from fewtreated.estimators.rows import rows_by
+from fewtreated.estimators.units import Comparison, Scale, usable_units
 
 __dir__ = ["GroupTime", "att_gt"].copy  # for tab completion
 
@@ -559,8 +559,8 @@ def att_gt(
     -------
     GroupTime
         With `effects`, an Estimate, and ``.aggregate()``; `n` is the number of treated units behind each term. Standard
-        errors are from the cluster jackknife (CV3), with degrees of freedom from :func:`analysis.estimate.effective`. A
-        cell without comparison units is NaN, never zero; one that rests on a single cluster has no standard error.
+        errors are from the cluster jackknife (CV3), with degrees of freedom from :func:`fewtreated.estimate.effective`.
+        A cell without comparison units is NaN, never zero; one that rests on a single cluster has no standard error.
         Without `cluster`, the scores of effects are None. For other intervals than of 95 per cent, an Estimate has
         ``.at(0.9)``.
 
