@@ -21,7 +21,7 @@ lab: $(READY) ## open JupyterLab at notebooks/README.md; options go in ARGS="--n
 docs: $(READY) ## build the pages of docs/ into docs/_build/html; a warning is an error
 	@$(BIN)/sphinx-build -E -q -W --keep-going docs docs/_build/html && echo docs/_build/html/index.html
 
-check: $(READY) ## lint, format, types, sizes within budget, and notebooks without outputs
+check: $(READY) ## lint, format, types, sizes and habits within limits, and notebooks without outputs
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
@@ -42,7 +42,7 @@ quarter: $(READY) ## make up a dozen quarters of scheduled runs with changes and
 faults: $(READY) ## kill, starve and damage runs in every way, and count what is lost; a few of each with ARGS=--short
 	@$(BIN)/python -W ignore benchmarks/faults.py $(ARGS)
 
-size: $(READY) ## print lines of code by package and room, and what else has a limit, beside their budgets
+size: $(READY) ## print tokens by package and room, and what else has a limit, beside their budgets
 	@$(BIN)/python benchmarks/size.py
 
 audit: $(READY) ## hold every estimand against the truth of simulated markets, plain panels and twins of the households; writes the audit.csv of both and docs/coverage.md, and names the rows that moved; ARGS=--check draws a part again and writes nothing; who works goes in ARGS="--workers 2" (or --local-cluster 2, or --scheduler tcp://...)
