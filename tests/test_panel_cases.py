@@ -80,14 +80,14 @@ def expanded(templates: list[dict], usual: dict) -> str:
     return pd.DataFrame(cells).fillna("").to_csv(index=False)
 
 
-def days(every: str, begin: str = "2021-01-01", end: str = "2021-04-03", sales: int = 1) -> str:
+def days(every: str, begin: str = "2021-01-01", end: str = "2021-04-03") -> str:
     """Return rows of every day, or every seventh, of a closed firm and another."""
     dates = [*pd.date_range(begin, end, freq=every).strftime("%F")]
     firms = [
         {"firm": firm, "month": dates, "closed_on": shut}
         for firm, shut in (("A", "2021-03"), ("B", ""))
     ]
-    return expanded(firms, THEMES["days"]["row"] | {"sales": sales})
+    return expanded(firms, THEMES["days"]["row"])
 
 
 def text_of(case: dict) -> str:

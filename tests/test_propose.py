@@ -139,6 +139,12 @@ def test_lines_are_proposed_asked_about_or_left_out(tmp_path, name):
     ] == []
 
 
+def test_no_map_is_proposed_for_rows_of_weeks(tmp_path):
+    weeks = {"start": "2021-01-04", "periods": 60, "freq": "7D"}
+    with pytest.raises(DataError, match="dates a week apart, such as 2021-01-04 and 2021-01-11"):
+        proposed(tmp_path, changed({"months": weeks, "day": "%Y-%m-%d"}))
+
+
 def test_every_type_of_file_gives_the_same_columns(tmp_path):
     frame = rows()
     latin = dict(

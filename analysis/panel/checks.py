@@ -88,10 +88,10 @@ class Table:
 
         The position of each is in its column, `unit` or `part`.
         """
-        parts = self.keys["parts"].take(pa.array(self.parts["group"]))
-        positions = np.arange(len(self.parts))
-        for name, cells in (*self.parts[["cell", "factor", "bit"]].items(), ("part", positions)):
-            parts = parts.append_column(name, pa.array(cells))
+        parts = self.keys["parts"].take(pa.array(self.parts.index))
+        for name in ("cell", "rate", "bit"):
+            parts = parts.append_column(name, pa.array(self.parts[name]))
+        parts = parts.append_column("part", pa.array(self.parts.index))
         unit = pa.array(np.arange(len(self.units), dtype=np.int32))
         return {"units": self.keys["units"].append_column("unit", unit), "parts": parts}
 
@@ -106,28 +106,16 @@ class Table:
 
     @cached_property
     def parts(self) -> pd.DataFrame:
-        """Cells of a unit to which the rows of groups belong: `group`, `cell`, `factor` and `bit`.
+        """The groups in covered months, with the `cell` of a unit to which their rows belong.
 
-        A row's sales are multiplied by the factor; `bit` is that of its day. A week that spans two
-        months has a second part in the next month, in proportion to days, with the bit 0.
+        `bit` is that of the rows' day. Without a rate, sales are unknown, and `rate` is 0.
         """
-        groups = self.groups
-        by_month = self.file.named.rows == "month"
-        label = pd.Index(self.labels).get_indexer(groups["platform"])
-        day = groups["date"].dt.day
-        parts = pd.DataFrame(
-            {"group": np.arange(len(groups)), "label": label, "factor": groups["rate"].fillna(0.0)}
-        )
-        parts["month"] = groups["month"].astype(np.int64) - self.begin
-        parts["bit"] = np.left_shift(1, 0 if by_month else day.astype(np.int64))
-        if self.file.named.rows == "week":
-            share = np.minimum(groups["date"].dt.days_in_month - day + 1, 7) / 7
-            rest = parts.assign(
-                month=parts["month"] + 1, factor=parts["factor"] * (1 - share), bit=1
-            )
-            parts = pd.concat([parts.assign(factor=parts["factor"] * share), rest[share < 1]])
-        parts["cell"] = parts["label"] * self.months + parts["month"]
-        return parts[parts["month"].between(0, self.months - 1)].reset_index(drop=True)
+        label = pd.Index(self.labels).get_indexer(self.groups["platform"])
+        month = self.groups["month"].astype(np.int64) - self.begin
+        day = self.groups["date"].dt.day.astype(np.int64)
+        bit = np.left_shift(1, 0 if self.file.named.rows == "month" else day)
+        parts = self.groups.assign(cell=label * self.months + month, bit=bit)
+        return parts.fillna({"rate": 0.0})[month.between(0, self.months - 1)]
 
 
 def month_text(number: float) -> str:
@@ -184,9 +172,6 @@ def typed(file: File, *raws: pa.Table) -> list[pd.DataFrame]:
             file.refuse_where(
                 values != values[at], cells, name, f"{values[at]!r} as in row {file.row(0)}"
             )
-        elif name == "month" and file.named.rows == "week":
-            shifted = (days - days[at]).astype(np.int64) % 7 != 0
-            file.refuse_where(shifted, cells, name, *file.said("week", row=file.row(0)))
     return [cells.assign(**found) for cells, found in parts]
 
 
@@ -434,9 +419,14 @@ def rates(file: File, groups: pd.DataFrame) -> Floats:
 
 
 def refuse_months(table: Table) -> None:
-    """Raise DataError if a month is isolated or the panel is not monthly."""
+    """Raise DataError if a month is isolated, or if rows are weeks, quarters or years."""
     file = table.file
     groups = table.groups
+    days = np.unique(groups["date"].to_numpy("datetime64[D]"))
+    apart = np.diff(days).astype(np.int64)
+    if len(days) > 2 and np.median(apart) == 7 and file.named.rows != "order":
+        words = said("weekly", first=days[0], second=days[1])
+        refuse(f"{file.path}, column {file.called('month')}", *words)
     months = np.unique(groups["month"].to_numpy(np.int64))
     steps = np.diff(months)
     if len(months) > 2 and (step := int(np.gcd.reduce(steps))) > 1:

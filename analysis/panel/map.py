@@ -104,6 +104,12 @@ def columns() -> dict[str, dict[str, Any]]:
     return {field["name"]: field for field in _SCHEMA["fields"]}
 
 
+def _no_week(rows: Any) -> Any:
+    if rows == "week":
+        raise ValueError(sentence("no week"))
+    return rows
+
+
 def _ours(theirs: dict[str, str]) -> dict[str, str]:
     by_name = {{"brand": "brand_group"}.get(name, name): column for name, column in theirs.items()}
     if len(by_name) < len(theirs) or by_name.keys() - columns().keys():
@@ -144,9 +150,8 @@ class Map(Written):
     origins: Labels = {}
     wide: Wide | None = None  # omit if months are rows
     join: Join | None = None  # a second file with attributes
-    # period of a row; a week is dated by its first day; an order may be one of several a day, and
-    # returns are below 0
-    rows: Literal["month", "day", "week", "order"] = "month"
+    # period of a row; an order may be one of several a day, and returns are below 0
+    rows: Annotated[Literal["month", "day", "order"], BeforeValidator(_no_week)] = "month"
     month_format: Formats = (ISO_MONTH,)  # formats of dates in cells
     closed_format: Formats | None = None  # month_format by default
     currency: Text = DOLLARS  # of the file's sales
@@ -182,14 +187,11 @@ class Map(Written):
             ),
             (
                 self.wide and apart,
-                "expected months, not days, weeks or orders, as columns of a wide file",
+                "expected months, not days or orders, as columns of a wide file",
             ),
             (
                 undated,
-                (
-                    "expected a month_format that includes the day, since rows are days, weeks or"
-                    " orders"
-                ),
+                "expected a month_format that includes the day, since rows are days or orders",
             ),
         ):
             if wrong:

@@ -23,7 +23,7 @@ from fewtreated.errors import refuse
 
 from analysis.panel.file import File, encoding_of, opened, refuse_kind, sheets
 from analysis.panel.formats import CHINA, MONEY, UNKNOWN, code_of, dates, number_signs
-from analysis.panel.map import RECOGNISED, Map, columns, sentence
+from analysis.panel.map import RECOGNISED, Map, columns, said, sentence
 from analysis.panel.rows import as_date, quoted, rows_of
 from analysis.untrusted import MISSING_SIGN, is_printable, refuse_more
 
@@ -58,12 +58,13 @@ def propose(path: Path, second: Path | None = None) -> str:
     Raises
     ------
     DataError
-        If a file is of an unsupported type or has no rows, or the files have no key in common.
+        If a file is of an unsupported type or has no rows or rows of weeks, or the files have no
+        key in common.
     """
     columns, of_file = _read(path)
     if second:
         of_file.append(_joined(columns, second, os.path.relpath(second, path.parent)))
-    look = _Look(columns)
+    look = _Look(path, columns)
     head = sentence("proposed", path=_told([path.name], 200), rows=len(columns[0].text))
     rest = (look.labels, look.dates, look.numbers, look.currency, look.rows)
     lines = (line for of_part in rest for line in of_part())
@@ -204,6 +205,7 @@ class _Column:
 class _Look:
     """Columns of a file, matched to the panel schema."""
 
+    path: Path
     all: list[_Column]
 
     @cached_property
@@ -417,15 +419,19 @@ class _Look:
         apart = (
             pd.Series(pd.to_datetime(sorted({*month.dates[0].values()}))).diff().dt.days.median()
         )
-        if of := (
-            {1: "order" if again else "day", 7: "week"}.get(apart) if by_day > len(keys) else None
-        ):
-            yield (
-                f"rows: {of}  # judging by the time between dates, several a day and returns; added"
-                " up to months"
-            )
-        elif by_day > len(keys):
-            yield from _ask("rows", apart=apart)
+        if by_day > len(keys):
+            if apart == 7:
+                first, second = sorted({*month.dates[0].values()})[:2]
+                where = f"{self.path}, column {month.name}"
+                refuse(where, *said("weekly", first=first, second=second))
+            if apart == 1:
+                of = "order" if again else "day"
+                yield (
+                    f"rows: {of}  # judging by the time between dates, several a day and returns;"
+                    " added up to months"
+                )
+            else:
+                yield from _ask("rows", apart=apart)
         if absent := len(keys[["unit", "platform"]].drop_duplicates()) * keys[
             "day"
         ].nunique() - len(keys):

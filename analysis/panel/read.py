@@ -58,7 +58,7 @@ def read_panel(
     path : str or Path
         A file or, if no file has that name, all whose names fit a pattern such as ``2021-*.csv``:
         ``.csv``, ``.csv.gz``, ``.tsv``, ``.parquet``, ``.xlsx`` or ``.dta``; rows and columns in
-        any order. Rows of accounts, of sites of one platform and of days or weeks are added up to
+        any order. Rows of accounts, of sites of one platform and of days are added up to
         the firm, platform and month; the sum is missing if any part has a row without sales. A
         renamed account belongs to the firm of its first id, and has that firm's brand group, origin
         and category.
@@ -171,9 +171,9 @@ def build_panel(
     with _opened(paths, map, home, platforms, engine) as (every, notes):
         table, metadata = _sampled(every, sample) if sample else (every, {})
         groups = table.groups.fillna({"rate": 0.0, "amount": 0.0})
-        parts = table.parts
-        sales = groups["amount"] @ groups["rate"]
-        outside = sales - groups["amount"].to_numpy()[parts["group"]] @ parts["factor"]
+        amounts = groups["amount"] * groups["rate"]
+        sales = amounts.sum()
+        outside = sales - amounts[table.parts.index].sum()
         lines: list[tuple[Any, ...]] = [("rows", "read", groups["n"].sum(), sales)]
         lines.append(("rows", "left out: in a month that is not covered whole", np.nan, outside))
         lines.extend((*note, np.nan) for note in notes)
@@ -390,15 +390,14 @@ def _whole_months(file: File, begin: Any, end: Any) -> tuple[int, int, Notes]:
     if file.named.rows == "month":
         begin = begin.to_period("M").start_time
         end = end.to_period("M").end_time
-    until = end + pd.Timedelta(days=6 * (file.named.rows == "week"))
-    days = pd.period_range(begin, until, freq="D").asfreq("M").value_counts(sort=False)
+    days = pd.period_range(begin, end, freq="D").asfreq("M").value_counts(sort=False)
     whole = days == days.index.days_in_month
     part = [
         sentence("part month", month=of, count=n, days=of.days_in_month)
         for of, n in days[~whole].items()
     ]
     if not whole.any():
-        refuse(file.path, *said("no whole month", begin=begin, until=until))
+        refuse(file.path, *said("no whole month", begin=begin, until=end))
     return days.index[whole].asi8[0], int(whole.sum()), [("months", words, 1) for words in part]
 
 
@@ -470,7 +469,7 @@ def _cells(table: Table) -> tuple[Floats, Bools, int]:
 
     Sales without a row are 0. Rows of months, of which each is a cell, keep their value; others are
     added up in whole units of a power of ten of a dollar, so that their order does not change the
-    sum. Each row has the bit of its day (for days or weeks), and those of a cell reveal rows with
+    sum. Each row has the bit of its day, and those of a cell reveal rows with
     the same key.
     """
     rows = table.rows
@@ -493,9 +492,9 @@ def _cells(table: Table) -> tuple[Floats, Bools, int]:
     else:
         scale = 10.0 ** min(9, math.floor(math.log10(2**62 / total)))
     if by_month:
-        amount = "value * factor"
+        amount = "value * rate"
     else:
-        amount = f"CAST(floor(COALESCE(value, 0) * factor * {scale} + 0.5) AS BIGINT)"
+        amount = f"CAST(floor(COALESCE(value, 0) * rate * {scale} + 0.5) AS BIGINT)"
     listed = (
         f"unit, cell, {amount} AS amount, value IS NULL AS unknown, bit AS bits, CAST(1 AS BIGINT)"
         " AS n"
@@ -554,13 +553,16 @@ def _refuse_again(table: Table) -> NoReturn:
     )
     found = table.rows.query(f"{table.source}, {keys}, twice AS ({twice}) {first}", **table.tables)
     row, unit, earlier, *parts = (column[0].as_py() for column in found.columns)
-    group, before = (table.groups.loc[table.parts["group"][at]] for at in parts)
+    group, before = (table.parts.loc[at] for at in parts)
     where = ", ".join(file.called(name, row) for name in (*table.ids, "platform", "month"))
     when = f"{group['date']:{'%Y-%m-%d' if by_day else '%Y-%m'}}"
     key = ", ".join(map(repr, [*table.ids.loc[unit], group["platform"], when]))
-    apart = abs((group["date"] - before["date"]).days)
+    apart = group["date"] != before["date"]
     days = (before["date"].day, group["date"].day)
-    kind = ("days" if apart % 7 else "weeks") if apart else "key twice"
+    if apart:
+        kind = "days"
+    else:
+        kind = "key twice"
     path, at = file.place(row)
     refuse(
         f"{path}, row {at}, column {where}",
@@ -697,8 +699,9 @@ def _panel(table: Table, notes: Notes) -> Panel:
     if weighted := "weight" in table.units:
         sales *= firms["weight"].to_numpy()[:, np.newaxis, np.newaxis]
     has_sales = (seen & (sales >= 0)).any(axis=(1, 2))
-    what = {"month": "cells" if file.months else "rows", "week": "weeks or parts of weeks"}
-    of = what.get(file.named.rows, f"{file.named.rows}s")
+    of = {"month": "rows"}.get(file.named.rows, f"{file.named.rows}s")
+    if file.months:
+        of = "cells"
     used = used - int(seen.sum())
     gone = [
         (of, "rows left out", int(seen[~has_sales].sum())),
@@ -736,12 +739,12 @@ def _fill_absent(table: Table, sales: Floats, seen: Bools, closed_on: pd.Series)
     groups = table.groups
     parts = table.parts
     rule = table.file.named.absent
-    has_row = groups["n"] > 0
+    has_row = parts["n"] > 0
     if file.months and rule not in (None, "missing"):
         seen &= ~np.isnan(sales)
-        has_row = groups["known"] > 0
+        has_row = parts["known"] > 0
     covered = np.zeros(len(table.labels) * table.months, dtype=bool)
-    covered[parts["cell"][has_row.to_numpy()[parts["group"]]]] = True
+    covered[parts["cell"][has_row]] = True
     covered = _added(covered.reshape(-1, table.months), [*map(file.code, table.labels)], 0)
     elsewhere = ~seen.any(axis=2, keepdims=True)
     zero = elsewhere & covered
