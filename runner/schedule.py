@@ -293,7 +293,7 @@ def own_panel(path: Path, map: Path | None = None, event: str = ON_RECORD) -> di
 
 def load(root: Path) -> Schedule:
     """Read the schedule of a repository; raise `DataError` if it is invalid."""
-    return yaml.load(root / "reports" / "schedule.yml", Schedule)
+    return yaml.load(root / "reports" / "schedule.yml", Schedule, secret="notices")
 
 
 def read(root: Path) -> list[Job]:
