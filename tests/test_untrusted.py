@@ -23,11 +23,12 @@ from pages import Page
 from analysis import data, yaml
 from analysis.event import ON_RECORD, read_event
 from analysis.exhibits import answers, blocks, brief, style, words
+from analysis.exhibits.fonts import printable
 from analysis.panel import file, read, read_panel
 from analysis.panel.map import Map
 from analysis.panel.propose import propose
 from analysis.provenance import ROOT
-from analysis.untrusted import YAML_BYTES, inside, printable
+from analysis.untrusted import YAML_BYTES, inside
 from benchmarks import fuzz
 
 EVIL = (
