@@ -259,7 +259,7 @@ def hashes(job: Job) -> dict[str, str]:
 def inputs(root: Path) -> dict[str, dict[str, str]]:
     """Hash the inputs common to all reports, by part and file.
 
-    These are the files of `runner.inputs.INPUTS`, with the `versions` of the software. The notebook of
+    These are the files of `INPUTS`, with the `versions` of the software. The notebook of
     a report and its parameters are hashed separately, with the report.
     """
     hashed = {"versions": provenance.versions()}

@@ -187,7 +187,7 @@ def check(panel: Panel, case: dict) -> None:
 def test_a_file_of_a_panel_is_read_or_refused_as_its_case_says(tmp_path, monkeypatch, name):
     case = CASES[name]
     assert case.keys() <= {*HOW.split(), "small blocks", *READ}
-    for limit, size in (("file.ROWS_AT_ONCE", 5), ("file._BYTES_AT_ONCE", 200)):
+    for limit, size in (("rows.ROWS_AT_ONCE", 5), ("opening._BYTES_AT_ONCE", 200)):
         if case.get("small blocks"):
             monkeypatch.setattr(f"analysis.panel.{limit}", size)
     if "refused" in case:

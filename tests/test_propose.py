@@ -172,8 +172,8 @@ def test_every_type_of_file_gives_the_same_columns(tmp_path):
 
 def test_of_a_large_file_the_beginning_is_looked_at(tmp_path, monkeypatch):
     monkeypatch.setattr("analysis.panel.propose.ROWS_LOOKED_AT", 10_000)
-    monkeypatch.setattr("analysis.panel.file.ROWS_AT_ONCE", 5_000)
-    monkeypatch.setattr("analysis.panel.file._BYTES_AT_ONCE", 1 << 16)
+    monkeypatch.setattr("analysis.panel.rows.ROWS_AT_ONCE", 5_000)
+    monkeypatch.setattr("analysis.panel.opening._BYTES_AT_ONCE", 1 << 16)
     lines = proposed(tmp_path, pd.concat([rows()] * 200))
     assert any(re.fullmatch(r"# only the first 10,000 rows were inspected", line) for line in lines)
     assert any(line.startswith("  sales: 销售额_usd") for line in lines)
