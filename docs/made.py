@@ -32,7 +32,6 @@ RETURNED = {
 ON_ARRAYS = (
     "att_gt.att_gt",
     "cross_checks.doubly_robust",
-    "efficient.efficient",
     "exposure.exposure_effects",
     "honest_did.honest_bounds",
 )

@@ -14,7 +14,6 @@ from fewtreated.estimators import att_gt as by_cohort
 from fewtreated.estimators import exposure as by_exposure
 from fewtreated.estimators import honest_did, synthetic
 from fewtreated.estimators.cross_checks import doubly_robust
-from fewtreated.estimators.efficient import efficient
 from fewtreated.estimators.margins import margins
 from fewtreated.estimators.units import usable_units
 from scipy import stats
@@ -118,8 +117,6 @@ def test_a_comparison_with_units_not_yet_treated_is_that_of_the_arrays():
     for kind in ("group", "calendar"):
         same(effects.aggregate(kind), expected.aggregate(kind))
     assert effects.aggregate("group").terms == ("2021-07", "2021-08", "average")
-    plain = ft.att_gt(long(), **CALL, comparison="not_yet").aggregate("group", efficient=True)
-    same(plain, efficient(by_cohort.att_gt(Y, FIRST, comparison="not_yet"), "group"))
 
 
 def leaving() -> pd.DataFrame:

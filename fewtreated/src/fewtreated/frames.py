@@ -22,7 +22,6 @@ from fewtreated.estimators import exposure as by_exposure
 from fewtreated.estimators import honest_did, synthetic
 from fewtreated.estimators import margins as by_margins
 from fewtreated.estimators.cross_checks import doubly_robust
-from fewtreated.estimators.efficient import efficient as with_efficient_weights
 from fewtreated.estimators.units import Comparison, Scale, Units, usable_units
 from fewtreated.long import Long
 
@@ -74,7 +73,7 @@ class CohortEffects(Shown):
             self, "effects", replace(estimate, terms=terms, columns={**estimate.columns, **columns})
         )
 
-    def aggregate(self, kind: by_cohort.Kind = "simple", *, efficient: bool = False) -> Estimate:
+    def aggregate(self, kind: by_cohort.Kind = "simple") -> Estimate:
         """Average the effects over all treated cells or over parts of them.
 
         Parts are by periods since treatment, by cohort, or by period.
@@ -84,12 +83,9 @@ class CohortEffects(Shown):
         kind : {"simple", "dynamic", "group", "calendar"}
             The last two end with the ``"average"`` over cohorts (by their number of units) or
             periods. With covariates, only the first two.
-        efficient : bool
-            Use the weights of :func:`fewtreated.estimators.efficient.efficient`, for dates of
-            treatment that are as good as random.
         """
         check_choice("kind", kind, get_args(by_cohort.Kind))
-        estimate = self._average(kind, efficient=efficient)
+        estimate = self._average(kind)
         if kind in ("group", "calendar"):
             terms = (
                 *(str(self.periods[int(term)]) for term in estimate.terms[:-1]),
@@ -98,20 +94,14 @@ class CohortEffects(Shown):
             estimate = replace(estimate, terms=terms)
         return estimate
 
-    def _average(self, kind: Any, *, efficient: bool = False) -> Estimate:
+    def _average(self, kind: Any) -> Estimate:
         """Return the estimate with the widest intervals of those clustered by each column."""
 
         def of(study: by_cohort.GroupTime | Units) -> Estimate:
             if isinstance(study, Units):
-                if efficient:
-                    raise DesignError(
-                        "Cannot use efficient weights with covariates; leave out one of them"
-                    )
                 return doubly_robust(study, kind)
             if kind == "group_time":
                 return study.effects
-            if efficient:
-                return with_efficient_weights(study, kind)
             return study.aggregate(kind)
 
         estimate = _widest({column: of(study) for column, study in self.studies.items()})
