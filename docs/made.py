@@ -34,12 +34,8 @@ ON_ARRAYS = (
     "cross_checks.doubly_robust",
     "exposure.exposure_effects",
     "honest_did.honest_bounds",
-)
-ON_ARRAYS += (
     "units.usable_units",
     "synthetic.synthetic_did",
-    "margins.margins",
-    "margins.lee_bounds",
 )
 AUDIT_ALONE = "in the audit of methods alone"
 IN_RELEASES = (
