@@ -17,8 +17,6 @@ import pandas as pd
 from fewtreated.estimate import (
     Estimate,
     critical_value,
-    effective,
-    left_out,
     stack_estimates,
     widest,
 )
@@ -36,6 +34,7 @@ from fewtreated.frames import att_gt as att_gt_of_frame
 from fewtreated.frames import exposure_effects as exposure_effects_of_frame
 from fewtreated.frames import honest_bounds as honest_bounds_of_frame
 from fewtreated.frames import synthetic_did as synthetic_did_of_frame
+from fewtreated.jackknife import effective, left_out
 from fewtreated.testing import (
     TestResult,
     assignments,
