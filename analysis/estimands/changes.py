@@ -18,6 +18,7 @@ from fewtreated.estimators.rows import sum_by, without_each
 
 from analysis.estimands.design import Design, Sample, once
 from analysis.estimands.samples import Cohort, changing
+from fewtreated import jackknife
 
 if TYPE_CHECKING:
     from analysis.panel import Panel
@@ -191,7 +192,7 @@ def _estimated(sample: Sample, of_origin: bool, home: bool) -> Changes:
             is_own = bool(sample.is_own[origin][0])
             here = [side for cohort in sides if len((side := cohort.of(origin)).closed)]
             try:
-                change, scores, df = _against(
+                change, scores, clusters = _against(
                     sums, here, code, f"{what} firms of origin {label}", platforms
                 )
             except DesignError as refused:
@@ -206,16 +207,16 @@ def _estimated(sample: Sample, of_origin: bool, home: bool) -> Changes:
                 scores = scores - by
             cells += [(what, is_own, platform) for platform in platforms]
             names += [f"{what} {label} {platform}" for platform in platforms]
-            sets.append((change, scores, np.full(len(platforms), df)))
-    values, scores_of, max_df = zip(*sets, strict=True)
+            sets.append((change, scores, np.full(len(platforms), clusters)))
+    values, scores_of, fewest = zip(*sets, strict=True)
     sold_by = [observed & side for side in (sample.is_own, ~sample.is_own)]
     estimate = Estimate(
         estimand="changes",
         unit=panel.unit,
         terms=tuple(names),
         value=np.concatenate(values),
-        scores=np.sqrt(1 - 1 / len(np.unique(code[observed]))) * np.hstack(scores_of),
-        max_df=np.concatenate(max_df),
+        scores=jackknife.scores(np.hstack(scores_of), len(np.unique(code[observed]))),
+        max_df=jackknife.most_df(np.concatenate(fewest)),
         level=design.level,
         interval=sample.interval("mixed"),
         counts={
@@ -267,7 +268,7 @@ def _refuse_nobody(
 def _against(
     sums: Floats, cohorts: list[Cohort], code: Ints, who: str, platforms: Sequence[str]
 ) -> tuple[Floats, Floats, int]:
-    """Return a set's change in sales by platform, with cluster scores and degrees of freedom.
+    """Return a set's change in sales by platform, without each cluster, and the set's clusters.
 
     Changes are summed over cohorts. The number of firms is fixed for the set, not for each cohort;
     otherwise a cohort of one firm would have no error.
@@ -307,7 +308,7 @@ def _against(
     mine, others = (
         [(both, getattr(cohort, side)) for cohort in cohorts] for side in ("closed", "others")
     )
-    return *_by_cluster(change, [(np.ones(len(code)), rows), *mine, *others], code), clusters - 1
+    return *_by_cluster(change, [(np.ones(len(code)), rows), *mine, *others], code), clusters
 
 
 def _newcomers(

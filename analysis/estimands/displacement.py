@@ -17,6 +17,7 @@ from analysis.estimands import samples
 from analysis.estimands.changes import Changes, Total, estimated, totals
 from analysis.estimands.design import Design, Sample, estimand, low_exposure, several
 from analysis.estimands.samples import Masks
+from fewtreated import jackknife
 
 if TYPE_CHECKING:
     from analysis.panel import Panel
@@ -380,20 +381,19 @@ def _mean_difference(sample: Sample, firms: Masks, values: Floats, estimand: str
     one = np.ones(len(values))
     sides = by_kind(one, mine), by_kind(one, theirs), by_kind(values, theirs)
     mean, changed = without_each(difference, total, *sides)
-    scores = np.sqrt(1 - 1 / max(sample.clusters(mine | theirs), 1)) * changed
     difference_of_means = Estimate(
         estimand=estimand,
         unit="percentage points",
         terms=sample.panel.platforms,
         value=mean,
-        scores=scores,
+        scores=jackknife.scores(changed, max(sample.clusters(mine | theirs), 1)),
         n=int(mine.sum()),
-        max_df=max(clusters - 1, 1),
+        max_df=jackknife.most_df(clusters),
         level=sample.design.level,
         interval=sample.interval(),
         reason=(
             "fewer than two clusters of closed or of low-exposure firms"
-            if np.isnan(scores).any()
+            if np.isnan(changed).any()
             else ""
         ),
     )

@@ -30,6 +30,7 @@ from analysis.estimands.design import (
     over_years,
 )
 from analysis.estimands.samples import entrants, twice_compared
+from fewtreated import jackknife
 
 if TYPE_CHECKING:
     from analysis.panel import Panel
@@ -180,7 +181,7 @@ def against_others(panel: Panel, design: Design) -> Estimate:
         value=common.value + np.append(0.0, seen.value),
         scores=common.scores + np.column_stack([0 * seen.scores, seen.scores]),
         covariance=None,
-        max_df=min(clusters) - 1,
+        max_df=jackknife.most_df(min(clusters)),
         n=int(sum(side.sum() for side in pools)),
     )
     return sample.mark(total)
