@@ -45,11 +45,9 @@ PARAMETERS = (
 def event_and_design(settings: Mapping[str, Any]) -> tuple[Event, Design]:
     """Return the event and the default design described by a notebook's parameters."""
     event = read_event(settings["event"])
-    options: dict[str, Any] = {
-        name: getattr(event, name) for name in ("origin", "destinations", "opened")
-    }
-    options |= {name: settings[name] for name in PARAMETERS if name in settings}
-    return event, Design(**options, level=settings["conf"])
+    options = {name: settings[name] for name in PARAMETERS if name in settings}
+    of_event: dict[str, Any] = {"origin": event.origin, "destinations": event.destinations}
+    return event, Design(**of_event, **options, level=settings["conf"])
 
 
 @dataclass(frozen=True, eq=False, repr=False)

@@ -63,7 +63,7 @@ def opened(name: str) -> tuple[Panel, Truth | None, Design]:
     on record.
     """
     event = read_event("amazon_2021")
-    design = Design(origin=event.origin, destinations=event.destinations, opened=event.opened)
+    design = Design(origin=event.origin, destinations=event.destinations)
     if name == EXAMPLE:
         file = ROOT / "data" / "examples" / f"{name}.csv"
         named = {

@@ -197,5 +197,5 @@ def test_an_estimand_is_made_once_or_has_the_reason_also_of_what_follows_from_it
 
 
 def test_one_name_is_a_name_and_not_its_letters():
-    assert Design(destinations="EBY", opened="WMT") == Design(destinations=("EBY",))
+    assert Design(destinations="EBY") == Design(destinations=("EBY",))
     assert hash(Design(destinations=["EBY"])) == hash(Design(destinations=("EBY",)))

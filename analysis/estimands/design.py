@@ -67,9 +67,6 @@ class Design:
         Code of the origin whose growth and recapture are estimated.
     destinations : tuple of str
         Codes of the one or two platforms to which closed firms are reported to have moved.
-    opened : tuple of str
-        Codes of platforms that opened only to the origin in the months compared, so that joining
-        them is not evidence about the closures.
     level : float
         Coverage of intervals.
     cut : float
@@ -92,7 +89,6 @@ class Design:
     cluster: Cluster = "brand_group"
     origin: str = "CN"
     destinations: tuple[str, ...] = ("EBY", "ALI")
-    opened: tuple[str, ...] = ("WMT",)
     level: float = 0.95
     cut: float = 0.5
     low: float = 0.02
@@ -101,9 +97,10 @@ class Design:
         """Validate the fields; raise DesignError if any is invalid."""
         for name, allowed in (("comparison", get_args(Comparison)), ("cluster", get_args(Cluster))):
             check_choice(name, getattr(self, name), allowed)
-        for name in ("destinations", "opened"):
-            codes = getattr(self, name)
-            object.__setattr__(self, name, (codes,) if isinstance(codes, str) else tuple(codes))
+        codes = self.destinations
+        if isinstance(codes, str):
+            codes = (codes,)
+        object.__setattr__(self, "destinations", tuple(codes))
         first = whole_number("post_from", self.post_from)
         last = whole_number("post_to", self.post_to)
         if not 0 <= first <= last or whole_number("base_months", self.base_months) < 1:

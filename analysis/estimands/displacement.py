@@ -1,4 +1,4 @@
-"""Displacement of closed firms' lost home sales (E4) and hedging (E5c)."""
+"""Displacement of closed firms' lost home sales (E4)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from fewtreated.estimators.rows import sum_by, without_each
 from scipy import stats
 
 from analysis.estimands import samples
-from analysis.estimands.changes import Changes, Total, estimated, totals
+from analysis.estimands.changes import Changes, Total, estimated
 from analysis.estimands.design import Design, Sample, estimand, low_exposure, several
 from analysis.estimands.samples import Masks
 
@@ -436,74 +436,3 @@ def toward_destinations(panel: Panel, design: Design) -> Estimate:
     lacking = [effect.reason for effect in both.values() if np.isnan(effect.std_error[0])]
     stacked = stack_estimates(both, estimand="E4a", reason="; ".join(dict.fromkeys(lacking)))
     return sample.mark(stacked, interval=sample.interval("", *["mixed"] * (not sales.refused)))
-
-
-@estimand
-def hedging(panel: Panel, design: Design) -> Estimate:
-    """Estimate hedging: entry into other platforms by the origin's never-closed firms (E5c).
-
-    The comparison is with firms of other origins. The sample is firms never closed that sold
-    something in the window and a year earlier, since a firm that stops selling leaves every
-    platform. Hedging means joining a platform. It is measured for firms without sales there a year
-    earlier, as the share of months in the window with sales on the platform. The estimate is the
-    mean over such firms of the origin less the mean over such firms of other origins, times the
-    share of the origin's firms that were not there yet. Firms that leave a platform, for example
-    because its rules change, do not count. The estimate is the effect of the news if both sides
-    would otherwise have joined equally and the others had no news of their own. A platform that
-    opened only to the origin (`design.opened`) is not estimated, since joining because of the news
-    and joining because it opened look the same.
-
-    Returns
-    -------
-    Estimate
-        Percentage points, one term per platform other than home. `n` is the number of firms of the
-        origin. NaN if a platform opened, or if no firm of another origin could have joined it; no
-        standard error if no firm joined. Refused if either side has fewer than two clusters.
-    """
-    sample = design.sample(panel)
-    names = panel.platforms[1:]
-    firms = samples.hedging(sample)
-    origin = firms["asked about"] & sample.of_origin()
-    others = firms["compared"] & sample.of_origin(False)
-    if min(counts := [sample.clusters(side) for side in (origin, others)]) < 2:
-        raise DesignError(
-            f"too few clusters: {counts[0]} of never-closed firms from origin {design.origin} and"
-            f" {counts[1]} from other origins, but a standard error needs at least two of each; add"
-            " firms"
-        )
-    before, after = (panel.sales[:, 1:, months] > 0 for months in (sample.before, sample.after))
-    absent: Bools = np.asarray(~before.any(axis=2))
-    joined = np.where(absent, 100 * after.mean(axis=2), 0.0)
-    columns = [
-        values * side[:, np.newaxis] for side in (origin, others) for values in (joined, absent)
-    ]
-    sums = totals(sample, np.column_stack([*columns, origin]), sample.cluster, n=int(origin.sum()))
-
-    def more(x: Any) -> dict[str, Any]:
-        mine, free, theirs, theirs_free = x[:-1].reshape(4, -1, *x.shape[1:])
-        means = [
-            np.divide(a, b, out=0 * a, where=b > 0)
-            for a, b in ((mine, free), (theirs, theirs_free))
-        ]
-        return dict(zip(names, free / x[-1] * (means[0] - means[1]), strict=True))
-
-    joining = sums.jackknife(more, estimand="E5c", unit="percentage points")
-    shut = np.isin(names, design.opened)
-    full = ~shut & ~absent[others].any(axis=0)
-    idle = ~shut & ~full & ~joined[origin | others].any(axis=0)
-    reasons = [
-        (
-            shut,
-            (
-                f"opened only to firms of origin {design.origin}, so joining need not be a response"
-                " to the news"
-            ),
-        ),
-        (full, "already had all firms of other origins, so none could join it"),
-        (idle, "was joined by no firm, so the estimate has no standard error"),
-    ]
-    reason = "; ".join(
-        f"{', '.join(np.array(names)[which])} {why}" for which, why in reasons if which.any()
-    )
-    estimate = joining.without(shut | full | idle, reason)
-    return sample.mark(estimate, value=np.where(shut | full, np.nan, joining.value))

@@ -1,4 +1,4 @@
-"""Effects on the growth, level and share of the origin's home sales (E3), and on entry (E5d).
+"""Effects on the growth, level and share of the origin's home sales (E3).
 
 Closed firms, and exposed firms that were not closed, are compared with firms of low exposure. No
 comparison shows an effect common to all firms of an origin; the reader sets an interval for it.
@@ -14,8 +14,6 @@ import numpy as np
 import pandas as pd
 from fewtreated.errors import DesignError
 from fewtreated.estimate import Estimate, Floats
-from fewtreated.estimators.exposure import exposure_effects
-from fewtreated.estimators.rows import sum_by
 from fewtreated.testing import largest_std_error
 
 from analysis.estimands import robustness
@@ -29,7 +27,7 @@ from analysis.estimands.design import (
     low_exposure,
     over_years,
 )
-from analysis.estimands.samples import entrants, twice_compared
+from analysis.estimands.samples import twice_compared
 
 if TYPE_CHECKING:
     from analysis.panel import Panel
@@ -379,61 +377,6 @@ def growth(panel: Panel, design: Design) -> Estimate:
         n=[len(observed)],
     )
     return sample.mark(grown)
-
-
-@estimand
-def entry_by_exposure(panel: Panel, design: Design) -> Estimate:
-    """Estimate how the entry of the origin's firms varies with their category's exposure (E5d).
-
-    A firm enters when it first sells on any platform, having sold nothing in the month before as
-    far as is known. The number of entrants per category from the first wave to the end of the
-    window is compared with the same months a year before, as in
-    :func:`fewtreated.estimators.exposure.exposure_effects` for sales. A change common to all
-    categories, the level of E5d, cannot be separated from the trend of 2021.
-
-    Returns
-    -------
-    Estimate
-        Per cent: "slope" per ten points of exposure, and "level" without an estimate; `n` is the
-        number of entrants in both years. Counts: `entrants` and `entrants_before`, by year. Refused
-        if the panel does not reach back a year and a month before the first wave, no firm enters,
-        or exposure does not differ between categories.
-    """
-    sample = design.sample(panel)
-    wave = sample.base.stop
-    size = int(sample.category.max()) + 1
-    if wave < 13:
-        raise DesignError(
-            f"cannot count entrants a year before {panel.months[wave]}: the panel starts in"
-            f" {panel.months[0]}, when all firms look new; add months so that it starts more than a"
-            " year before the first wave"
-        )
-    _ = sample.of_origin()  # raises if the panel has no firm that could enter
-    entering = sum_by(np.column_stack(entrants(sample)), sample.category, size)
-    earlier, later = entering.sum(axis=0).astype(int).tolist()
-    if not (earlier and later):
-        raise DesignError(
-            f"cannot compare entrants of origin {design.origin}: {later} firms entered from"
-            f" {panel.months[wave]} onwards and {earlier} a year earlier, but both counts must be"
-            " positive; use a panel that firms can enter, not one limited to the largest firms at"
-            " the start"
-        )
-    share = np.nan_to_num(panel.base_share(base=sample.base)[sample.closed])
-    exposure = np.bincount(sample.category[sample.closed], weights=share, minlength=size).astype(
-        float
-    )
-    effects = exposure_effects(
-        entering[:, 0], entering[:, 1], exposure, bins=(), level=design.level
-    )
-    slope = replace(effects["slope"].exp(), columns={}, details={})
-    why = (
-        "a change in entry common to all categories cannot be separated from the trend of that year"
-    )
-    counts = {**effects.counts, "entrants_before": earlier, "entrants": later}
-    with_level = replace(slope, n=[earlier + later]).with_set("level", (np.nan, np.nan), why)
-    n = [earlier + later, later]
-    interval = sample.interval("category")
-    return sample.mark(with_level, estimand="E5d", n=n, counts=counts, interval=interval)
 
 
 @estimand
