@@ -17,7 +17,7 @@ from analysis.estimands.design import Design, over_years
 from analysis.estimands.event_study import event_study, honest
 from analysis.estimands.growth import effect_on_growth
 from analysis.estimands.samples import sample_flow
-from analysis.inventory import estimable
+from analysis.study import estimable
 
 
 def test_a_design_picks_the_months_and_firms_that_it_names():

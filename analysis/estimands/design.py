@@ -97,7 +97,7 @@ class Design:
         """Validate the fields; raise DesignError if any is invalid."""
         for name, allowed in (("comparison", get_args(Comparison)), ("cluster", get_args(Cluster))):
             check_choice(name, getattr(self, name), allowed)
-        codes = self.destinations
+        codes: Any = self.destinations
         if isinstance(codes, str):
             codes = (codes,)
         object.__setattr__(self, "destinations", tuple(codes))
