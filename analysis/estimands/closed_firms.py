@@ -26,10 +26,11 @@ from analysis.estimands.design import (
     Comparison,
     Design,
     Sample,
-    estimand,
+    cached_by_panel,
     in_rows,
-    low_exposure,
-    several,
+    refusable,
+    require_low_exposure,
+    require_other_platforms,
 )
 from analysis.estimands.samples import GAP, Cohort, cohorts, followed, strata
 
@@ -67,11 +68,12 @@ def sales_on(panel: Panel, where: Where) -> tuple[Floats, int]:
     """
     if where == "home":
         return panel.sales[:, 0], 1
-    several(panel, "closed firms' sales on all platforms")
+    require_other_platforms(panel, "closed firms' sales on all platforms")
     return panel.total(), len(panel.platforms)
 
 
-@estimand
+@cached_by_panel
+@refusable
 def effect_on_closed(panel: Panel, design: Design, *, where: Where = "all") -> Estimate:
     """Estimate the effect of closures on closed firms' total sales (E1a) or home sales (E1b).
 
@@ -128,7 +130,8 @@ def effect_on_closed(panel: Panel, design: Design, *, where: Where = "all") -> E
     return sample.mark(replace(effect, n=n, counts=counts, reason=why).exp(), estimand=name)
 
 
-@estimand
+@cached_by_panel
+@refusable
 def own_closure(panel: Panel, design: Design) -> Estimate:
     """Estimate the effect of a firm's own closure, given the closures of its rivals (E1c)."""
     return effect_on_closed(panel, replace(design, comparison="spared_same_category")).require()
@@ -213,7 +216,8 @@ def mechanical_loss(dose: Floats, months_closed: Floats, home: Floats, everywher
     return np.nan
 
 
-@estimand
+@cached_by_panel
+@refusable
 def damage_multiple(panel: Panel, design: Design) -> Estimate:
     """Estimate the ratio of the loss on all platforms to the mechanical loss (E1e).
 
@@ -250,7 +254,8 @@ def damage_multiple(panel: Panel, design: Design) -> Estimate:
     )
 
 
-@estimand
+@cached_by_panel
+@refusable
 def months_alive(panel: Panel, design: Design) -> Estimate:
     """Estimate the effect of closure on months of survival, out of twelve (E1d).
 
@@ -267,7 +272,7 @@ def months_alive(panel: Panel, design: Design) -> Estimate:
         are not yet closed, if the panel has only one platform, so that a firm that moves elsewhere
         seems to exit, or as for :func:`fewtreated.estimators.survival.exit_survival`.
     """
-    several(panel, "survival on any platform")
+    require_other_platforms(panel, "survival on any platform")
     if design.comparison == "not_yet_closed":
         raise DesignError(
             "cannot estimate survival relative to firms closed later; use comparison='low_exposure'"
@@ -348,7 +353,8 @@ def comparisons(
     return in_rows(parts, "per cent").assign(**pd.DataFrame(columns))
 
 
-@estimand
+@cached_by_panel
+@refusable
 def placebo(panel: Panel, design: Design, *, where: Where = "all") -> Estimate:
     """Estimate a placebo effect, with closures dated a year early.
 
@@ -429,7 +435,7 @@ def mechanical(rows: pd.DataFrame, multiple: Estimate) -> pd.DataFrame:
     return pd.concat([pd.DataFrame([loss]), rows], ignore_index=True)[COLUMNS + ASKED]
 
 
-@estimand
+@refusable
 def family(effects: Mapping[str, Estimate]) -> pd.DataFrame:
     """Test several effects against zero with family-wise error control (Romano and Wolf).
 
@@ -469,7 +475,8 @@ def _in_logs(effect: Estimate) -> Estimate:
     )
 
 
-@estimand
+@cached_by_panel
+@refusable
 def smallest_effect(panel: Panel, design: Design, *, draws: int = DRAWS) -> Estimate:
     """Estimate the minimum detectable effect on closed firms' sales (E1a) from placebo closures.
 
@@ -522,7 +529,7 @@ def smallest_effect(panel: Panel, design: Design, *, draws: int = DRAWS) -> Esti
     by_strata = partial(
         minimum_detectable_effect, y, first, level=design.level, estimator=estimator, draws=draws
     )
-    smallest = estimand(by_strata)(strata=2 * origin + large)
+    smallest = refusable(by_strata)(strata=2 * origin + large)
     within = "origin and size"
     if smallest.refused:
         smallest = by_strata(strata=origin)
@@ -564,7 +571,8 @@ def _stacked(sample: Sample, width: int) -> tuple[Ints, Ints]:
     return rows["firm"][both].to_numpy(), rows["within"][both].to_numpy()
 
 
-@estimand
+@cached_by_panel
+@refusable
 def imputed_effect(panel: Panel, design: Design, *, where: Where = "all") -> Estimate:
     """Estimate E1a or E1b by imputation.
 
@@ -581,7 +589,8 @@ def imputed_effect(panel: Panel, design: Design, *, where: Where = "all") -> Est
         Refused if the comparison firms are not of low exposure, none is left, or as for
         :func:`fewtreated.estimators.cross_checks.imputation`.
     """
-    sample = low_exposure(panel, design, "the effect by other estimators")
+    require_low_exposure(design, "the effect by other estimators")
+    sample = design.sample(panel)
     sales, width = sales_on(panel, where)
     firm, within = _stacked(sample, width)
     fitted = slice(

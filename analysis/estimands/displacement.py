@@ -15,7 +15,14 @@ from scipy import stats
 
 from analysis.estimands import samples
 from analysis.estimands.changes import Changes, Total, estimated
-from analysis.estimands.design import Design, Sample, estimand, low_exposure, several
+from analysis.estimands.design import (
+    Design,
+    Sample,
+    cached_by_panel,
+    refusable,
+    require_low_exposure,
+    require_other_platforms,
+)
 from analysis.estimands.samples import Masks
 
 if TYPE_CHECKING:
@@ -174,7 +181,8 @@ def where_it_went(shares: Estimate, words: Mapping[str, str], true: Mapping[str,
     return rows.replace({"term": dict(words)})
 
 
-@estimand
+@cached_by_panel
+@refusable
 def displacement(panel: Panel, design: Design) -> Estimate:
     """Estimate the seven parts of closed firms' lost home sales, in per cent (E4c).
 
@@ -192,7 +200,8 @@ def displacement(panel: Panel, design: Design) -> Estimate:
     return replace(shares[PARTS], n=shares.counts["firms"])
 
 
-@estimand
+@cached_by_panel
+@refusable
 def lost_sales(panel: Panel, design: Design) -> Estimate:
     """Estimate the parts of :func:`displacement` in units of sales.
 
@@ -215,7 +224,8 @@ def lost_sales(panel: Panel, design: Design) -> Estimate:
     return replace(scaled, n=changes.estimate.counts["firms"])
 
 
-@estimand
+@cached_by_panel
+@refusable
 def moved_there(panel: Panel, design: Design) -> Estimate:
     """Estimate closed firms' gain in sales on the destinations.
 
@@ -240,13 +250,14 @@ def moved_there(panel: Panel, design: Design) -> Estimate:
     return replace(share, n=changes.estimate.counts["closed"])
 
 
-@estimand
+@cached_by_panel
+@refusable
 def relocation(panel: Panel, design: Design) -> Estimate:
     """Estimate the share of closed firms' lost home sales that moved elsewhere (E4a).
 
     There is one share for each other platform.
     """
-    several(panel, "the platform shift")
+    require_other_platforms(panel, "the platform shift")
     shares = shares_of_loss(_changes(panel, design, "the platform shift"))
     return replace(
         shares[panel.platforms[1:]], estimand="E4a", n=shares.counts["closed"], reason=""
@@ -254,7 +265,7 @@ def relocation(panel: Panel, design: Design) -> Estimate:
 
 
 def _changes(panel: Panel, design: Design, what: str, *, home: bool = False) -> Changes:
-    low_exposure(panel, design, what)
+    require_low_exposure(design, what)
     return estimated(panel, design, home=home, in_part=True)
 
 
@@ -272,7 +283,8 @@ def proportional(sold: Floats, closed: Bools, of_origin: Bools) -> Floats:
         )
 
 
-@estimand
+@cached_by_panel
+@refusable
 def recapture(panel: Panel, design: Design) -> Estimate:
     """Estimate the recapture of lost home sales by rivals of the origin and by other rivals (E4b).
 
@@ -299,7 +311,8 @@ def recapture(panel: Panel, design: Design) -> Estimate:
     )
 
 
-@estimand
+@cached_by_panel
+@refusable
 def excess_recapture(panel: Panel, design: Design) -> Estimate:
     """Estimate recapture in excess of the proportional benchmark (E4e).
 
@@ -308,9 +321,7 @@ def excess_recapture(panel: Panel, design: Design) -> Estimate:
     no such benchmark, so the estimate is refused.
     """
     taken = recapture(panel, design).require()
-    _ = design.sample(panel).of_origin(
-        False
-    )  # refused for a single origin, whose benchmark compares nothing
+    design.sample(panel).require_other_origins()  # without them the benchmark compares nothing
     size = np.asarray(taken.columns["benchmark"])
     shifted = {"value": taken.value - size, "limits": taken.conf_int - size}
     return replace(taken, estimand="E4e", unit="percentage points of the lost sales", **shifted)
@@ -328,7 +339,8 @@ def mix_change(after: Floats, before: Floats) -> Floats:
     return np.asarray(100 * (after / later - before / earlier))
 
 
-@estimand
+@cached_by_panel
+@refusable
 def platform_mix(panel: Panel, design: Design) -> Estimate:
     """Estimate the change in closed firms' platform shares relative to low-exposure firms (E4d).
 
@@ -339,8 +351,9 @@ def platform_mix(panel: Panel, design: Design) -> Estimate:
     it, and closed firms that go on selling are mostly on several. If no such firm sold on the same
     platforms, the comparison is with all of them.
     """
-    several(panel, "the platform mix")
-    sample = low_exposure(panel, design, "the platform shift")
+    require_other_platforms(panel, "the platform mix")
+    require_low_exposure(design, "the platform shift")
+    sample = design.sample(panel)
     return _mean_difference(
         sample, samples.with_mix(sample), mix_change(sample.sums[1], sample.sums[0]), "E4d"
     )
@@ -400,7 +413,8 @@ def _mean_difference(sample: Sample, firms: Masks, values: Floats, estimand: str
     return sample.mark(difference_of_means)
 
 
-@estimand
+@cached_by_panel
+@refusable
 def toward_destinations(panel: Panel, design: Design) -> Estimate:
     """Estimate the shift of closed firms to the design's destinations, in presence and in sales.
 
@@ -413,14 +427,15 @@ def toward_destinations(panel: Panel, design: Design) -> Estimate:
         `unit`; `n` is the number of closed firms. Refused if the panel has none of the
         destinations, or as for :func:`relocation`.
     """
-    sample = low_exposure(panel, design, "the shift to the destinations")
+    require_low_exposure(design, "the shift to the destinations")
+    sample = design.sample(panel)
     there = [name for name in design.destinations if name in panel.platforms]
     if not there:
         raise DesignError(
             f"the panel covers {', '.join(panel.platforms)}, but not"
             f" {', '.join(design.destinations)}; add sales there or choose other destinations"
         )
-    sales = estimand(lambda: shares_of_loss(estimated(panel, design, in_part=True))["there"])()
+    sales = refusable(lambda: shares_of_loss(estimated(panel, design, in_part=True))["there"])()
     if sales.refused:
         sales = replace(sales, unit="per cent of the lost sales")
     before, after = (
