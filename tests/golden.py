@@ -22,9 +22,9 @@ from analysis.estimands.catalogue import estimate_all
 from analysis.estimands.design import ASKED, Design, as_rows
 from analysis.event import read_event
 from analysis.evidence import listed, shift, totals
-from analysis.inventory import inventory, sentence
 from analysis.panel import Panel, read_panel
 from analysis.series import Series
+from analysis.study import contents, panel_sentence
 from market import simulate
 from market.parameters import PRESETS
 from market.truth import Truth
@@ -63,7 +63,7 @@ def opened(name: str) -> tuple[Panel, Truth | None, Design]:
     on record.
     """
     event = read_event("amazon_2021")
-    design = Design(origin=event.origin, destinations=event.destinations, opened=event.opened)
+    design = Design(origin=event.origin, destinations=event.destinations)
     if name == EXAMPLE:
         file = ROOT / "data" / "examples" / f"{name}.csv"
         named = {
@@ -147,8 +147,8 @@ def shown(panel: Panel, truth: Truth | None, design: Design) -> Iterator[tuple[s
     yield "growth", growth.growth(panel, design)
     yield "toward", displacement.toward_destinations(panel, design)
     yield "smallest effect", closed_firms.smallest_effect(panel, design)
-    yield from inventory(panel)
-    yield "sentence", pd.DataFrame({"text": [sentence(panel)]})
+    yield from contents(panel)
+    yield "sentence", pd.DataFrame({"text": [panel_sentence(panel)]})
 
 
 def bounds_of(found: Estimate) -> pd.DataFrame:

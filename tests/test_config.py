@@ -186,10 +186,9 @@ def test_another_event_is_another_file(tmp_path):
             platforms=platforms,
             destinations=["SQR"],
             origin="XX",
-            opened=None,
         )
     )
-    assert (event.home, event.platforms, event.origin, event.opened) == ("BAZ", platforms, "XX", ())
+    assert (event.home, event.platforms, event.origin) == ("BAZ", platforms, "XX")
 
 
 BAZAAR = {
@@ -216,11 +215,10 @@ def bazaar(tmp_path: Path, **values) -> str:
 
 def test_an_event_needs_no_claims_threats_or_readings(tmp_path):
     event = read_event(bazaar(tmp_path))
-    assert (event.claims, event.threats, event.readings, event.opened, event.asked) == (
+    assert (event.claims, event.threats, event.readings, event.asked) == (
         {},
         {},
         {},
-        (),
         {},
     )
     assert not event.on_record

@@ -23,8 +23,8 @@ from fewtreated.errors import DataError, DesignError
 from ruamel.yaml import YAML
 
 from analysis.estimands.design import Design
-from analysis.inventory import estimable
 from analysis.panel import Panel, read_panel
+from analysis.study import estimable
 from runner.cli import main
 
 THEMES = {

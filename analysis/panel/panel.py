@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import cached_property, wraps
@@ -30,6 +30,7 @@ _ROWS_AT_ONCE = 1 << 18  # written to a file
 _FIRMS_AT_ONCE = 1 << 16  # hashed in a digest, to avoid copying a large panel whole
 
 Method = TypeVar("Method", bound=Callable[..., Any])
+Result = TypeVar("Result")
 
 
 def _once(method: Method) -> Method:
@@ -157,6 +158,15 @@ class Panel:
             f" {self.months[-1]}"
         )
         return f"{self.provenance} panel: {size}, {self.unit}, {self.population}"
+
+    def cached(self, key: Hashable, make: Callable[[], Result]) -> Result:
+        """Return the result stored under a key; make and store it first if there is none.
+
+        Results live as long as the panel. A copy of the panel starts without any.
+        """
+        if key not in self._results:
+            self._results[key] = make()
+        return cast(Result, self._results[key])
 
     @property
     def unit(self) -> str:
