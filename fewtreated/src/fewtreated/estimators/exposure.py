@@ -335,9 +335,7 @@ def _units(
         [np.asarray(values, dtype=float) for values in (exposure, *covariates.values())]
     )
     if category is None:
-        label = np.arange(len(others))
-    else:
-        label = np.asarray(category)
+        category = np.arange(len(others))
     no_sales = np.isnan(before + after)
     no_exposure = np.isnan(others).any(axis=1)
     used = np.flatnonzero(~no_sales & ~no_exposure)
@@ -347,10 +345,10 @@ def _units(
             " sales in all months and a known exposure, but two are needed; choose months with"
             " data"
         )
-    code, clusters = pd.factorize(label[used], sort=True)
-    units = _Cells(
-        before[used], after[used], others[used, 0], others[used, 1:], code, np.zeros((len(used), 3))
-    )
+    code, clusters = pd.factorize(np.asarray(category)[used], sort=True)
+    unexpected = np.zeros((len(used), 3))
+    exposure, further = np.split(others[used], [1], axis=1)
+    units = _Cells(before[used], after[used], exposure[:, 0], further, code, unexpected)
     counts = {
         "units": len(used),
         "dropped_missing": int(no_sales.sum()),
@@ -548,14 +546,15 @@ def leave_one_out(
             moved = full - sum_by(gradient, rest.cluster, count)[selling]
             change[:, row] = jackknife.scores(moved, len(selling)).T
     scores[:, np.isnan(scores).any(axis=0)] = np.nan
-    if exact:
-        df = np.full(len(value), jackknife.most_df(len(selling)))
-    else:
+    df = np.full(len(value), jackknife.most_df(len(selling)))
+    if not exact:
         moments = ((scores**order).sum(axis=0) for order in (2, 4))
-        df = np.minimum(effective(*moments), jackknife.most_df(len(selling)))
+        df = np.minimum(effective(*moments), df)
     half_width = np.asarray(stats.t.ppf((1 + level) / 2, df))
-    for i in np.flatnonzero(~np.isnan(scores).any(axis=0)) if exact else ():
-        half_width[i] = _quantile(full[:, i], change[i].T @ change[i], level, float(half_width[i]))
+    if exact:
+        for i in np.flatnonzero(~np.isnan(scores).any(axis=0)):
+            spread = change[i].T @ change[i]
+            half_width[i] = _quantile(full[:, i], spread, level, float(half_width[i]))
     return scores, half_width
 
 
