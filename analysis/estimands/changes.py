@@ -334,7 +334,7 @@ def _gap(mine: Floats, pool: Floats) -> Floats:
     held, sold = np.moveaxis(mine, -2, 0)
     base, later = np.moveaxis(pool, -2, 0)
     gap = sold - np.where(held != 0, held * later / base, 0.0)
-    return np.nan_to_num(gap, posinf=0.0, neginf=0.0)
+    return np.asarray(np.nan_to_num(gap, posinf=0.0, neginf=0.0))
 
 
 def _refuse_few_clusters(cohorts: list[Cohort], code: Ints, who: str) -> None:
