@@ -117,7 +117,7 @@ def run(
     The exit codes are listed in docs/night-shift.md.
     """
     from runner import scheduled
-    from runner.run import Request
+    from runner.request import Request
 
     if due and (names or panel is not None):
         raise DesignError(

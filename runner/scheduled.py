@@ -31,7 +31,7 @@ from runner import (
 )
 from runner.release import Release
 from runner.remembered import remembered
-from runner.run import Request
+from runner.request import Request
 from runner.schedule import Job, Notice
 
 
