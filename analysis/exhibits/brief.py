@@ -241,7 +241,6 @@ def brief(
     """
     above = headline(verdicts, event)
     topics = [*by_topic(verdicts, event)]
-    background = event.background
     paragraphs = [  # what the headline says is not said again
         f"<strong>{link(topic, page)}.</strong>"
         f" {escape(text.removeprefix(above.partition('. ')[2]).strip() or text)}"
@@ -259,20 +258,20 @@ def brief(
             f' style="display:flex"><div>{answer}</div><div>{beside.html}</div></div>'
         )
     page = pd.DataFrame(topics, columns=[*BRIEF], dtype=object)
-    ledger = (
-        data.load("claims")
-        .set_index("claim_id")[["date", "source_url"]]
-        .astype(str)
-        .to_dict("index")
-    )
-    rows = [
-        {**dict(verdict), "party": verdict.party, **ledger.get(verdict.claim, {})}
-        for verdict in best(verdicts)
-    ]
-    spoken = pd.DataFrame(rows, columns=[*SPOKEN], dtype=object)
-    parts = (Part("brief", above, page), Part("spoken", "", spoken), *beside.parts)
-    lead = f"<p>{escape(' '.join(filter(None, (background, tally(verdicts)))))}</p>"
+    parts = (Part("brief", above, page), _spoken(best(verdicts)), *beside.parts)
+    lead = f"<p>{escape(' '.join(filter(None, (event.background, tally(verdicts)))))}</p>"
     return Block(box("headline", f"<strong>{escape(above)}</strong>") + lead + answer, above, parts)
+
+
+def _spoken(verdicts: Sequence[Verdict]) -> Part:
+    """Return verdicts as data for export, with the date and source of each claim."""
+    ledger = data.load("claims").set_index("claim_id")[["date", "source_url"]].astype(str)
+    said = ledger.to_dict("index")
+    rows = [
+        {**dict(verdict), "party": verdict.party, **said.get(verdict.claim, {})}
+        for verdict in verdicts
+    ]
+    return Part("spoken", "", pd.DataFrame(rows, columns=[*SPOKEN], dtype=object))
 
 
 def brief_table(
@@ -292,25 +291,38 @@ def brief_table(
     The verdicts come from the best data (:func:`analysis.evidence.verdicts.best`). Results of an
     unrepresentative panel on totals follow, without a verdict.
     """
-    spoken = best(verdicts)
-    if simulated := not spoken and all(verdict.simulated for verdict in verdicts):
-        spoken = [verdict for by_name in apart(verdicts).values() for verdict in by_name.values()]
-    of_the_run = {"Not as committed.": changed, "Corrected:": corrected}
-    of_the_run = {lead: text for lead, text in of_the_run.items() if text}
+    told = {"Not as committed.": changed, "Corrected:": corrected}
+    told = {lead: text for lead, text in told.items() if text}
     if not verdicts:
         none = say(
             "No report of this run judges a claim: the event names none that these data could"
             " bear on."
         )
-        if of_the_run:
-            return none + _small(of_the_run)
+        if told:
+            return none + _small(told)
         return none
+    spoken = best(verdicts)
+    if not spoken and all(verdict.simulated for verdict in verdicts):
+        spoken = [verdict for by_name in apart(verdicts).values() for verdict in by_name.values()]
+    shown = _in_table(spoken, event)
+    lines = told | _below(verdicts, spoken, shown, event)
+    if not shown:
+        return _small(lines, since=since)
+    rule = f"{phrases().rule} Data and code: {link('annex', ANNEX)}."
+    return _claims_table(shown, elsewhere(verdicts)) + _small(lines, rule, since)
+
+
+def _in_table(spoken: Sequence[Verdict], event: Event) -> list[Verdict]:
+    """Return the verdicts in the table: the first of the testable ones, in their order."""
     order = {name: row for row, name in enumerate(phrases().rows)}
-    public = elsewhere(verdicts)
     rank = {verdict.name: order.get(question(verdict, event), len(order)) for verdict in spoken}
     named = [one for one in spoken if one.word != NOT_TESTABLE or rank[one.name] < MOST]
     first = sorted(named, key=lambda verdict: rank[verdict.name])[:MOST]
-    shown = [verdict for verdict in named if verdict in first]
+    return [verdict for verdict in named if verdict in first]
+
+
+def _claims_table(shown: Sequence[Verdict], public: Mapping[str, Sequence[Verdict]]) -> Block:
+    """Return the table of claims that have a verdict in the brief."""
     columns = {
         "What was said": [_claim(verdict) for verdict in shown],
         "Verdict, and why": [_word(verdict, public) for verdict in shown],
@@ -318,27 +330,14 @@ def brief_table(
             re.split(r":|\. ", verdict.change)[0].rstrip(".") + "." for verdict in shown
         ],
     }
-    caption = (
-        "What was said, and what the evidence shows."
-        f" {shown[0].apart if shown and simulated else ''}".strip()
-    )
-    frame = pd.DataFrame(columns, dtype=object)  # text columns would lose the type of labels
-    if simulated:
+    caption = "What was said, and what the evidence shows."
+    look = "real"
+    if shown[0].simulated:
+        caption = f"{caption} {shown[0].apart}".strip()
         look = "simulated"
-    else:
-        look = "real"
+    frame = pd.DataFrame(columns, dtype=object)  # text columns would lose the type of labels
     source = "the reports that the first column leads to"
-    if shown:
-        shown_table = table(frame, caption, source=source, provenance=look)
-    else:
-        shown_table = NOTHING
-    lines = of_the_run | _below(verdicts, spoken, shown, event)
-    where = f"Data and code: {link('annex', ANNEX)}."
-    if shown:
-        rule = f"{phrases().rule} {where}"
-    else:
-        rule = ""
-    return shown_table + _small(lines, rule, since)
+    return table(frame, caption, source=source, provenance=look)
 
 
 def _small(lines: Mapping[str, str], rule: str = "", since: str = "") -> Block:
