@@ -14,7 +14,7 @@ from analysis.estimands.closed_firms import smallest_effect
 from analysis.estimands.design import FEWEST_BASE, LATEST, Design
 from analysis.estimands.samples import LEFT, USED, sample_flow
 from analysis.evidence.verdicts import NOT_GRADED
-from analysis.numbers import counted
+from analysis.numbers import number_of
 from analysis.simulated import closures
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def sentence(panel: Panel, names: Mapping[str, str] | None = None) -> str:
     known_sales = panel.sales[~np.isnan(panel.sales)]
     count = int(waves["firms"].sum())
     if len(waves):
-        when = f" in {counted(len(waves), 'month')} from {waves['month'].iloc[0]}"
+        when = f" in {number_of(len(waves), 'month')} from {waves['month'].iloc[0]}"
     else:
         when = ""
     counts = panel.firms["origin"].value_counts()
@@ -53,10 +53,10 @@ def sentence(panel: Panel, names: Mapping[str, str] | None = None) -> str:
     left = panel.dropped[panel.dropped["rule"] == "left out: no known sales in any month"]
     parts = [
         (
-            f"{counted(len(panel.firms), 'firm')} ({origins}) on {', '.join(platforms)},"
+            f"{number_of(len(panel.firms), 'firm')} ({origins}) on {', '.join(platforms)},"
             f" {panel.months[0]} to {panel.months[-1]}, in {panel.unit}, {panel.provenance}"
         ),
-        f"{counted(count, 'firm')} closed{when}",
+        f"{number_of(count, 'firm')} closed{when}",
         (
             f"{_percent(known_sales == 0)} of the known sales of a firm, platform and month are 0, "
             f"{_percent(np.isnan(panel.sales))} are not known"
@@ -160,8 +160,8 @@ def window(panel: Panel, design: Design) -> Sections:
         (
             "first wave",
             (
-                f"{panel.months[wave]}, after {counted(wave, 'month')}; {len(panel.months) - wave}"
-                " since then"
+                f"{panel.months[wave]}, after {number_of(wave, 'month')};"
+                f" {len(panel.months) - wave} since then"
             ),
         ),
         (

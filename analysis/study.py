@@ -17,7 +17,7 @@ from analysis.estimands.design import Design, in_words, written_out
 from analysis.event import Event, read_event
 from analysis.evidence import claims
 from analysis.evidence.verdicts import NOT_GRADED, Verdict
-from analysis.numbers import counted
+from analysis.numbers import number_of
 from analysis.panel.map import Population
 from analysis.simulated import closures
 from analysis.untrusted import located
@@ -320,7 +320,7 @@ class Study:
         if not self.file:
             return ""
         panel = self.panel
-        size = f"{counted(len(panel.firms), 'firm')}, {panel.months[0]} to {panel.months[-1]}"
+        size = f"{number_of(len(panel.firms), 'firm')}, {panel.months[0]} to {panel.months[-1]}"
         parts = [
             size,
             DECLARED.get(panel.population, panel.population),

@@ -136,7 +136,7 @@ class World:
     def releases(self) -> dict[str, dict[str, str]]:
         """Return the file hashes and the manifest of each release, by name."""
         return {
-            name: release.hashes(self.out / name) | {"": self.manifest(name)}
+            name: release.file_hashes(self.out / name) | {"": self.manifest(name)}
             for name in release.names(self.out)
         }
 
@@ -360,7 +360,7 @@ def altered(name: str, content: bytes | None) -> Fault:
             (folder / file).write_bytes(text)
         else:
             os.mkfifo(folder / file) if content is None else (folder / file).write_bytes(content)
-            files = release.hashes(folder)
+            files = release.file_hashes(folder)
             (folder / release.MANIFEST).write_text(json.dumps({**manifest, "files": files}))
         both = (str(world.out / older), str(folder))
         ended_ = list[Ended]()

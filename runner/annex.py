@@ -41,7 +41,7 @@ SECTIONS = {
 }
 
 
-def write(
+def typeset_annex(
     notebooks: Mapping[str, Path], page: Path, *, as_of: str, changes: Changes | None = None
 ) -> None:
     """Typeset the annex to executed notebooks as a PDF, if there are any.
@@ -57,7 +57,7 @@ def write(
     if not (recorded := [facts(file).assign(report=name) for name, file in notebooks.items()]):
         return
     cells: list[dict[str, Any]] = [{"cell_type": "markdown", "metadata": {}, "source": OPENING}]
-    exhibits = sections(pd.concat(recorded, ignore_index=True)) | (
+    exhibits = fact_tables(pd.concat(recorded, ignore_index=True)) | (
         moved(changes) if changes else {}
     )
     for title, exhibit in exhibits.items():
@@ -81,7 +81,7 @@ def write(
         notebook.unlink(missing_ok=True)
 
 
-def sections(recorded: pd.DataFrame) -> dict[str, str]:
+def fact_tables(recorded: pd.DataFrame) -> dict[str, str]:
     """Return the non-empty tables of the annex, keyed by title.
 
     Parameters
@@ -112,11 +112,11 @@ def sections(recorded: pd.DataFrame) -> dict[str, str]:
 
 def moved(changes: Changes) -> dict[str, str]:
     """Return the table of changes since the previous release, keyed by its title."""
-    lines = [(what, line) for what, some in diff.sections(changes) for line in some]
+    lines = [(what, line) for what, some in diff.headed_lines(changes) for line in some]
     if lines:
         caption = "What moved, and what may have moved it."
     else:
-        caption = diff.line(changes)
+        caption = diff.summary_line(changes)
     table = rendered(
         "annex.html.j2", heads=["What", "Change"] if lines else [], rows=lines, caption=caption
     )

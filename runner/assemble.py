@@ -15,7 +15,7 @@ from runner.release import DRAFT, Manifest
 from runner.schedule import Job
 
 
-def put(run: Run) -> str:
+def publish_run(run: Run) -> str:
     """Publish a release or a draft to the output folder, and return its name.
 
     A run that is not `whole`, or in which a report failed, gives a draft. If nothing has changed,
@@ -34,7 +34,7 @@ def put(run: Run) -> str:
         name = release.next_name(run.out, run.request.as_of)
     manifest = run.manifest(name)
     write_beside(new, manifest, run.changes, run.jobs, run.verdicts)
-    content = {**manifest.model_dump(), "files": release.hashes(new)}
+    content = {**manifest.model_dump(), "files": release.file_hashes(new)}
     publish.write_json(new / release.MANIFEST, content)
     release.put(new, run.out / name, run.stage)
     if name != DRAFT:
@@ -50,7 +50,7 @@ def _keep_failed(run: Run, new: Path) -> None:
         if failed and notebook.exists():
             kept = new / "failed" / f"{job.name}.ipynb"
             kept.parent.mkdir(parents=True, exist_ok=True)
-            publish.without_paths(notebook, job)
+            publish.remove_local_paths(notebook, job)
             os.replace(notebook, kept)
 
 
@@ -60,7 +60,7 @@ def _add_annex(run: Run, new: Path) -> None:
 
     notebooks = {name: new / f"{name}.ipynb" for name in run.manifest(DRAFT).reports}
     try:
-        annex.write(notebooks, new / ANNEX, as_of=run.request.as_of, changes=run.changes)
+        annex.typeset_annex(notebooks, new / ANNEX, as_of=run.request.as_of, changes=run.changes)
     except (pdf.PdfError, OSError) as error:
         run.failures["annex"] = report_error("annex", error)
 
@@ -90,7 +90,7 @@ def write_beside(
     }
     publish.write_json(new / diff.FILE, moved)
     event = next((job.parameters["event"] for job in jobs if "event" in job.parameters), "")
-    site.write(new, manifest.model_dump(), verdicts, event=event, changes=changes)
+    site.write_page(new, manifest.model_dump(), verdicts, event=event, changes=changes)
 
 
 def _link(run: Run, name: str) -> None:

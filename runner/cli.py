@@ -164,8 +164,8 @@ def diff(
     changes = diff.between(*(release.read(folder.resolve()) for folder in (old, new)))
     if as_json:
         return say(json.dumps(changes.as_json(), ensure_ascii=False, indent=2))
-    say(diff.line(changes))
-    for heading, lines in diff.sections(changes):
+    say(diff.summary_line(changes))
+    for heading, lines in diff.headed_lines(changes):
         say("\n  ".join([f"\n{heading}", *lines]))
     say(
         f"\nNumbers in both releases: {changes.compared}; moved by less than the printed digits:"
@@ -187,7 +187,7 @@ def prune(keep: Annotated[int, Option(min=1, metavar="N", help="Releases to keep
 @app.command("list")
 def list_() -> None:
     """List the reports in the schedule."""
-    for job in schedule.read(HERE.get()):
+    for job in schedule.read_jobs(HERE.get()):
         values = ", ".join(f"{name}={value}" for name, value in job.parameters.items())
         say(f"{job.name:28}  {job.notebook.name:28}  {values}".rstrip())
 
@@ -195,12 +195,14 @@ def list_() -> None:
 @app.command("params")
 def params(name: Annotated[str, Argument(metavar="NAME", help="Report name or number.")]) -> None:
     """Show the parameters of a report."""
-    jobs = [job for job in schedule.select(schedule.read(HERE.get()), [name]) if name in job.called]
+    jobs = [
+        job for job in schedule.select(schedule.read_jobs(HERE.get()), [name]) if name in job.called
+    ]
     for job in schedule.settled(
         jobs, {}, schedule.today()
     ):  # the brief, which brings the others along, alone
         say(job.name)
-        for key, field in parameters.declared(job.notebook).model_fields.items():
+        for key, field in parameters.parameter_model(job.notebook).model_fields.items():
             value = job.parameters[key]
             option = schedule.OPTIONS.get(key)
             if value != field.default:

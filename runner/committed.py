@@ -170,5 +170,5 @@ def _committed(root: Path, name: str) -> dict[str, Any] | None:
 
 def _defaults(notebook: Path) -> dict[str, Any]:
     """Return the defaults of a notebook, apart from those of parameters that the runner sets."""
-    fields = parameters.declared(notebook).model_fields
+    fields = parameters.parameter_model(notebook).model_fields
     return {name: field.default for name, field in fields.items() if name not in OPTIONS}

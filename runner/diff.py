@@ -133,7 +133,7 @@ class Changes:
 
     def as_json(self) -> dict[str, Any]:
         """Return the changes as a JSON object, with a description of each part."""
-        texts = {"line": line(self), "told": sections(self)}
+        texts = {"line": summary_line(self), "told": headed_lines(self)}
         content: dict[str, Any] = json.loads(json.dumps(asdict(self) | texts, allow_nan=False))
         return content
 
@@ -399,7 +399,7 @@ def change(old: Any, new: Any) -> str:
 # In words
 
 
-def sections(changes: Changes) -> list[tuple[str, list[str]]]:
+def headed_lines(changes: Changes) -> list[tuple[str, list[str]]]:
     """List changes and their causes under headings.
 
     Simulated reports have headings of their own.
@@ -426,7 +426,7 @@ def first(lines: list[str], most: int) -> list[str]:
     return [*lines[:most], f"and {len(lines) - most} more"]
 
 
-def line(changes: Changes) -> str:
+def summary_line(changes: Changes) -> str:
     """Summarise the changes in reports on real data in one line for the brief."""
     words = [word for word in changes.words if not word.market and {*JUDGED} & word.moved.keys()]
     numbers = [number for number in changes.numbers if not number.market]

@@ -24,11 +24,11 @@ from analysis.exhibits.payload import (
     ESTIMATES,
     FACTS,
     MIME,
+    as_exported,
     read_estimates,
     read_facts,
-    typed,
 )
-from analysis.numbers import MARKS, between, day, number, quantity, sentence_of, span
+from analysis.numbers import MARKS, bounds_in_words, day, number, quantity, sentence_of, span
 from analysis.provenance import ROOT
 from runner.pdf import PdfError, pandoc
 from runner.publish import name_of, rendered, write_json
@@ -69,7 +69,7 @@ def facts(notebook: Path) -> pd.DataFrame:
     return pd.concat([pd.DataFrame(columns=[*FACTS], dtype=object), *recorded], ignore_index=True)
 
 
-def write(notebook: Path, job: Job) -> list[Path]:
+def write_exports(notebook: Path, job: Job) -> list[Path]:
     """Export a report's estimates, tables and figures beside its executed notebook.
 
     Return the files written.
@@ -181,7 +181,7 @@ def cells_of(row: Mapping[str, Any], interval: str) -> dict[str, str]:
     unit = row["unit"]
     ends = (row["conf_low"], row["conf_high"], row["unit"])
     limits = (
-        span if row["estimate"] == row["estimate"] else between
+        span if row["estimate"] == row["estimate"] else bounds_in_words
     )  # bounds without a point estimate
     cells = {
         "Estimate": quantity(row["estimate"], unit),
@@ -246,7 +246,7 @@ def compare(
     tables = dict[str, list[pd.DataFrame]]()
     for job in (job for job in jobs if job.sweep and (folder / f"{job.name}.pdf").is_file()):
         file = folder / f"{job.name}.estimates.parquet"
-        without = typed(pd.DataFrame({"report": [job.name]}, columns=[*COLUMNS]))
+        without = as_exported(pd.DataFrame({"report": [job.name]}, columns=[*COLUMNS]))
         if file.is_file():
             rows = pd.read_parquet(file)
         else:

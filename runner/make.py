@@ -88,8 +88,8 @@ def _with_news(run: Run, brief: Job, read: Verdicts) -> Job:
         return as_before
     since = ""
     if "since" in brief.parameters and run.changes:
-        since = diff.line(run.changes)
-    corrected = corrections.line(corrections.shown(run.corrections, run.told))
+        since = diff.summary_line(run.changes)
+    corrected = corrections.gravest_line(corrections.shown(run.corrections, run.told))
     return _with_known(brief, since=since, corrected=corrected)
 
 
@@ -159,7 +159,7 @@ def _executed(
         simulated=bool(job.market),
         beside=schedule.seen_from(job, run.common["beside"]),
     )
-    exported = exports.write(notebook, job)
+    exported = exports.write_exports(notebook, job)
     publish.open_with_answer(notebook)
     return verdicts, [notebook, page, *exported]
 
@@ -223,14 +223,14 @@ def as_made(root: Path, standing: Release) -> dict[str, Job]:
 
     Each has the parameters it was made with.
     """
-    scheduled = {job.name: job for job in schedule.read(root)}
+    scheduled = {job.name: job for job in schedule.read_jobs(root)}
     entries = standing.manifest.reports
     jobs = {}
     for report in (name for name in dict.fromkeys([*scheduled, *entries]) if name in entries):
         of = entries[report]
         job = scheduled.get(report) or Job(report, root / "notebooks" / of.notebook, {})
         # in the order in which a notebook receives them
-        fields = parameters.declared(job.notebook).model_fields
+        fields = parameters.parameter_model(job.notebook).model_fields
         values = {key: of.parameters[key] for key in fields if key in of.parameters}
         jobs[report] = replace(job, parameters=values, market=of.market)
     return jobs

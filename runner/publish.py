@@ -151,7 +151,7 @@ def make_reproducible(file: Path, job: Job, staged: str) -> None:
     file.write_text(replaced(text, names), encoding="utf-8")
 
 
-def without_paths(file: Path, job: Job) -> None:
+def remove_local_paths(file: Path, job: Job) -> None:
     """Remove local paths from a failed report's notebook."""
     names = {**_by_name(job), str(provenance.ROOT): ".", sys.prefix: "python", **home()}
     file.write_text(replaced(file.read_text(encoding="utf-8"), names), encoding="utf-8")
@@ -250,7 +250,7 @@ def sha256(file: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def hashes(job: Job) -> dict[str, str]:
+def input_hashes(job: Job) -> dict[str, str]:
     """Hash a report's input files outside the data folder, by name."""
     return {file.name: sha256(file) for file in job.files}
 
@@ -301,7 +301,7 @@ def digest(notebook: Path) -> str:
 def about(job: Job) -> dict[str, Any]:
     """Return the inputs specific to a report, as in its manifest entry."""
     of = {"notebook_sha256": digest(job.notebook), "parameters": parameters(job)}
-    return {**of, "market": job.market, "files": hashes(job)}
+    return {**of, "market": job.market, "files": input_hashes(job)}
 
 
 def fingerprint(job: Job, common: Mapping[str, Any], read: Verdicts | None = None) -> str:

@@ -435,7 +435,7 @@ def pack(folder: Path, names: Iterable[str], file: Path) -> None:
             archive.writestr(info, (folder / name).read_bytes(), zipfile.ZIP_DEFLATED, 6)
 
 
-def hashes(folder: Path) -> dict[str, str]:
+def file_hashes(folder: Path) -> dict[str, str]:
     """Hash all files in a folder except the manifest, by path."""
     files = sorted(
         path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()

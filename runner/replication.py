@@ -134,7 +134,7 @@ def _calls(cell: dict[str, Any], modules: set[str]) -> list[str]:
     return sorted(names)
 
 
-def write(folder: Path, reports: Mapping[str, Mapping[str, Any]]) -> None:
+def write_replication(folder: Path, reports: Mapping[str, Mapping[str, Any]]) -> None:
     """Write the replication page into a release's folder.
 
     `reports` are the entries of the manifest, whose executed notebooks are in the folder.

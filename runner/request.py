@@ -87,7 +87,7 @@ def planned(root: Path, request: Request, out: Path) -> Planned:
 
     Raise `DesignError` or `DataError` if the jobs cannot be run.
     """
-    jobs = schedule.read(root)
+    jobs = schedule.read_jobs(root)
     if request.panel:
         jobs = schedule.on_panel(jobs, request.panel, request.given)
     chosen, jobs = _settled(jobs, request)

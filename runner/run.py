@@ -23,7 +23,7 @@ from runner import (
     schedule,
     site,
 )
-from runner.assemble import put
+from runner.assemble import publish_run
 from runner.kernels import interruptible
 from runner.make import make, make_brief
 from runner.progress import COMMIT, Run, report_error
@@ -127,7 +127,7 @@ def _due(
 def _sources(root: Path, jobs: Iterable[Job]) -> Sources:
     """Hash all inputs of the given reports, by part and file."""
     notebooks = {job.notebook.name: publish.digest(job.notebook) for job in jobs}
-    files = {name: digest for job in jobs for name, digest in publish.hashes(job).items()}
+    files = {name: digest for job in jobs for name, digest in publish.input_hashes(job).items()}
     return {**publish.inputs(root), "notebooks": notebooks, "files": files}
 
 
@@ -156,7 +156,7 @@ def _made(run: Run, before: Sources, *, carry_failed: bool) -> str:
             why = f"During the run {', '.join(changed)} changed; run again."
             run.failures["inputs"] = ReportError(why)
     try:
-        return put(run)
+        return publish_run(run)
     except OSError as error:
         run.failures["disk"] = report_error("Publishing", error)
         return ""
@@ -179,7 +179,7 @@ def _look_back(run: Run, *, publishes: bool) -> list[Said]:
     """
     if run.request.panel:
         return []
-    run.corrections = corrections.read(run.root)
+    run.corrections = corrections.read_corrections(run.root)
     run.told = release.corrections(run.out, run.request.as_of)
     if run.request.given or not publishes:
         return []

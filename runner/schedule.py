@@ -296,7 +296,7 @@ def load(root: Path) -> Schedule:
     return yaml.load(root / "reports" / "schedule.yml", Schedule)
 
 
-def read(root: Path) -> list[Job]:
+def read_jobs(root: Path) -> list[Job]:
     """Read the reports of a schedule in order, with the brief last.
 
     A sweep gives one report per value.
@@ -336,7 +336,7 @@ def read(root: Path) -> list[Job]:
         stale = {
             name: text
             for name, text in stale.items()
-            if name in parameters.declared(notebook).model_fields
+            if name in parameters.parameter_model(notebook).model_fields
         }
         for values in itertools.product(*report.parameters.values()):
             jobs.append(
@@ -419,7 +419,7 @@ def on_panel(scheduled: list[Job], panel: Mapping[str, str], given: Iterable[str
     on_record = read_event(panel["event"]).on_record
     jobs = list[Job]()
     for job in scheduled:
-        fields = parameters.declared(job.notebook).model_fields
+        fields = parameters.parameter_model(job.notebook).model_fields
         mine = {name: text for name, text in panel.items() if name in fields}
         if "panel_path" in fields:
             from analysis.panel.map import joined  # imports pandas
@@ -523,7 +523,7 @@ def settled(jobs: list[Job], given: Mapping[str, str], as_of: str) -> list[Job]:
         If no job knows a name or the runner sets it, if a value is not allowed, or if a report is
         simulated but its name does not begin with `SIMULATED`, or the reverse.
     """
-    models = [parameters.declared(job.notebook) for job in jobs]
+    models = [parameters.parameter_model(job.notebook) for job in jobs]
     parameters.refuse_unknown(given, {name for model in models for name in model.model_fields})
     _refuse_set(given, "Option -p")
     typed = []
@@ -565,7 +565,7 @@ def asked(
 
     `given` contains the parameters set with ``-p``.
     """
-    jobs = settled(on_panel(read(root), panel, given), given, as_of)
+    jobs = settled(on_panel(read_jobs(root), panel, given), given, as_of)
     return {
         name: value
         for job in jobs

@@ -24,7 +24,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, Field, ValidationError
 
 from analysis.event import read_event
-from analysis.numbers import between, day, quantity
+from analysis.numbers import bounds_in_words, day, quantity
 from analysis.provenance import ANNEX
 from analysis.simulated import condition
 from runner import Outcome, ReportError, diff, release, replication, shortened
@@ -103,7 +103,7 @@ class Judged(BaseModel):
         else:
             texts = []
         if self.low is not None and self.high is not None:
-            ends = between(self.low, self.high, self.unit)
+            ends = bounds_in_words(self.low, self.high, self.unit)
             texts.append(ends if self.high < inf else f"at least {quantity(self.low, self.unit)}")
         if texts:
             return f"{', '.join(texts).capitalize()} {self.unit}."
@@ -170,7 +170,7 @@ def _card(name: str, entry: Map, folder: Path, rows: Sequence[Any], anchors: Map
     return {**of, "believe": believe, "unread": len(rows) - len(verdicts)}
 
 
-def write(
+def write_page(
     folder: Path, manifest: Map, verdicts: Verdicts, *, event: str, changes: Changes | None
 ) -> None:
     """Write a release page and its metadata for catalogues.
@@ -195,7 +195,7 @@ def write(
     entries = manifest["reports"]
     failed = manifest["failed"]
     exports.cite(folder, manifest)
-    replication.write(folder, manifest["reports"])
+    replication.write_replication(folder, manifest["reports"])
     brief = says(folder, entries)
     cards = [
         _card(name, of, folder, verdicts.get(name, ()), brief.anchors)

@@ -278,7 +278,7 @@ def _write_beside(root: Path, published: Release, folder: Path, changes: Changes
     jobs = [*make.as_made(root, published).values()]
     notebooks = {name: folder / f"{name}.ipynb" for name in manifest.reports}
     try:
-        annex.write(notebooks, folder / ANNEX, as_of=manifest.as_of, changes=changes)
+        annex.typeset_annex(notebooks, folder / ANNEX, as_of=manifest.as_of, changes=changes)
         assemble.write_beside(folder, manifest, changes, jobs, published.verdicts())
     except (ArithmeticError, LookupError, RuntimeError, TypeError, ValueError) as error:
         say(f"No page can be made again of these reports: {type(error).__name__}: {error}")

@@ -19,7 +19,7 @@ from analysis import data, yaml
 from analysis.evidence.verdicts import NOT_GRADED, NOT_TESTABLE, Grade, Level, Tier, Verdict, Word
 from analysis.exhibits.blocks import Block, Label, box, note, table
 from analysis.exhibits.payload import Part, of_estimates
-from analysis.exhibits.style import LOOK, kind
+from analysis.exhibits.style import LOOK, kind_of_numbers
 from analysis.numbers import MARKS, NOT_ESTIMABLE, day, quantity, sentence_of, span, unmarked
 from analysis.simulated import condition
 from analysis.yaml import Written
@@ -203,7 +203,7 @@ def _estimated(shown: _Shown, values: Mapping[str, Any]) -> _Shown:
     """Add the numbers of an estimate, or the reason for which it has none or no interval."""
     point, low, high = (values.get(name) for name in ("estimate", "conf_low", "conf_high"))
     unit = values.get("unit") or ""
-    numbers = _in_numbers(point, low, high, unit, MARKS[kind("estimate")])
+    numbers = _in_numbers(point, low, high, unit, MARKS[kind_of_numbers("estimate")])
     reason = values.get("reason")
     if not numbers and reason:
         refused = f"{NOT_ESTIMABLE.capitalize()}: {sentence_of(reason)}"
@@ -296,7 +296,7 @@ def _taken_row(
     if not values:
         return ()
     shown = {"label": title, "window": window, "interval": interval}
-    record = {**shown, "provenance": kind("estimate"), **values}
+    record = {**shown, "provenance": kind_of_numbers("estimate"), **values}
     return (of_estimates("answer", title, pd.DataFrame([record])),)
 
 

@@ -23,8 +23,8 @@ from matplotlib.figure import Figure
 from analysis import data
 from analysis.evidence.verdicts import NOT_GRADED
 from analysis.exhibits.payload import MIME, Part, of_estimates
-from analysis.exhibits.style import LOOK, framed, kind, to_svg
-from analysis.exhibits.words import described, sentence
+from analysis.exhibits.style import LOOK, framed, kind_of_numbers, to_svg
+from analysis.exhibits.words import capitalised, described
 from analysis.numbers import (
     A_SET,
     MARKS,
@@ -165,13 +165,13 @@ def glossary(names: str, of: Mapping[str, str] | None = None) -> Block:
     if missing := [name for name in terms if name not in entries]:
         problem = f"Cannot show the glossary: {GLOSSARY.name} has no entry for {', '.join(missing)}"
         raise DesignError(f"{problem}; add one, or choose from {', '.join(entries)}")
-    return reduce(add, [say(entries[name], lead=f"{sentence(name)}:") for name in terms])
+    return reduce(add, [say(entries[name], lead=f"{capitalised(name)}:") for name in terms])
 
 
 # Figures and tables
 
 
-def read(*names: str) -> pd.DataFrame:
+def source_addresses(*names: str) -> pd.DataFrame:
     """Return the source addresses of data files, in the column `source_url`."""
     return pd.DataFrame(
         [{"source_url": one.get("path")} for name in names for one in data.card(name)["sources"]]
@@ -269,12 +269,12 @@ def figure(
     """
     if not isinstance(drawing, Figure):
         name = re.split(r"[,.:;(]", caption, maxsplit=1)[0].strip()
-        return say(sentence(sentence_of(drawing.reason)), lead=f"{name}: {NOT_ESTIMABLE}.")
+        return say(capitalised(sentence_of(drawing.reason)), lead=f"{name}: {NOT_ESTIMABLE}.")
     rows = vars(drawing).get("data", pd.DataFrame())
     if LOOK.simulated:
-        shown = kind()
+        shown = kind_of_numbers()
     else:
-        shown = kind(provenance or ("estimate" if "conf_low" in rows else ""))
+        shown = kind_of_numbers(provenance or ("estimate" if "conf_low" in rows else ""))
     labels = [label for axes in drawing.axes for label in (axes.get_ylabel(), axes.get_xlabel())]
     alt = alt or described(rows, next(filter(None, labels), ""))
     alt = _titled(". ".join(filter(None, (title, alt))) or caption, shown)
@@ -324,11 +324,11 @@ def table(
     provenance : {"", "real", "estimate", "simulated"}
         Provenance of all other numbers and of the table; by default the kind set in the style.
     """
-    shown = kind(provenance)
+    shown = kind_of_numbers(provenance)
     headers = dict(columns or {name: str(name) for name in frame.columns})
     parts = _taken(frame, headers, caption)
     caption = _titled(caption, shown, list(headers.values()))
-    kinds = frame[mark].map(kind) if mark else [shown] * len(frame)
+    kinds = frame[mark].map(kind_of_numbers) if mark else [shown] * len(frame)
     filled = list[list[str]]()
     for name, header in headers.items():
         digits = (decimals or {}).get(name, 1)
@@ -369,7 +369,7 @@ def _taken(rows: pd.DataFrame, headers: Mapping[str, str], caption: str) -> tupl
     if not {"estimate", "conf_low"} & set(rows):
         return ()
     names = rows[first].map("{:g}".format if pd.api.types.is_float_dtype(rows[first]) else str)
-    rows = rows.assign(label=f"{headers[first]}: " + names, provenance=kind("estimate"))
+    rows = rows.assign(label=f"{headers[first]}: " + names, provenance=kind_of_numbers("estimate"))
     return (of_estimates("estimates", caption, rows if "unit" in rows else rows.assign(unit=unit)),)
 
 
@@ -385,7 +385,7 @@ def sections(titled: Sequence[tuple[str, pd.DataFrame]]) -> Block:
     return reduce(add, tables)
 
 
-def threats(rows: pd.DataFrame) -> Block:
+def threats_note(rows: pd.DataFrame) -> Block:
     """Return a list of other events during the closures.
 
     It is empty for dated threats in a simulated market.
@@ -442,7 +442,7 @@ def estimates(
     if graded is not None:
         shown["Grade"] = graded
     notes = [caption, *_estimate_notes(rows, truths=bool(true)), *notes]
-    taken = rows.assign(provenance=kind("estimate"))
+    taken = rows.assign(provenance=kind_of_numbers("estimate"))
     parts = (of_estimates("estimates", caption, taken[taken["id"] != "check"]),)
     exhibit = table(shown, " ".join(notes), provenance="estimate")
     return replace(exhibit, parts=parts) + reasons(rows)
@@ -464,7 +464,7 @@ def _estimate_columns(rows: pd.DataFrame) -> pd.DataFrame:
     estimated = rows["estimate"].notna()
     bounded = rows["conf_low"].notna()
     units = _units(rows)
-    points = _quantities(rows["estimate"], rows, kind("estimate"))
+    points = _quantities(rows["estimate"], rows, kind_of_numbers("estimate"))
     points += _is_small(rows).map({True: f" {SMALL}", False: ""})
     ends = zip(rows["conf_low"], rows["conf_high"], units, bounded, strict=True)
     shown = pd.DataFrame({"Effect": rows["label"]})
@@ -488,7 +488,7 @@ def _truth_columns(rows: pd.DataFrame) -> dict[str, pd.Series]:
     held = truth.between(rows["conf_low"], rows["conf_high"]).map({True: "yes", False: "no"})
     known = truth.notna() & rows["conf_low"].notna()
     return {
-        "Truth": _quantities(truth, rows, kind("estimate")),
+        "Truth": _quantities(truth, rows, kind_of_numbers("estimate")),
         "Inside": held.where(known, "–"),
     }
 

@@ -92,7 +92,7 @@ def told(verdict: Verdict | None, event: Event) -> str:
     """Return one verdict as a sentence, or an empty string if there is no verdict."""
     if verdict is None:
         return ""
-    text = words.sentence(" ".join(filter(None, clause(verdict, event))))
+    text = words.capitalised(" ".join(filter(None, clause(verdict, event))))
     if verdict.word == NOT_TESTABLE:
         own = "This panel does not test"
     else:
@@ -101,7 +101,7 @@ def told(verdict: Verdict | None, event: Event) -> str:
     return f"{re.sub(public, own, text) if verdict.tier in ('panel', 'sim') else text}."
 
 
-def sentence(verdicts: Sequence[Verdict], event: Event) -> str:
+def topic_sentence(verdicts: Sequence[Verdict], event: Event) -> str:
     """Return the answers to the questions on one topic as a sentence.
 
     Answers that begin in the same words are joined. Untestable questions are left out if another
@@ -116,7 +116,7 @@ def sentence(verdicts: Sequence[Verdict], event: Event) -> str:
         else:
             sure = ""
         if decided and verdict.low is not None:
-            numbers = in_words(verdict)
+            numbers = finding_in_words(verdict)
         else:
             numbers = ""
         if sure and verdict.tier not in ("facts", "listed"):
@@ -134,7 +134,7 @@ def sentence(verdicts: Sequence[Verdict], event: Event) -> str:
         else:
             whole = "; ".join(texts)
         clauses.append(f"{begins} {whole}".strip() + (f" ({after})" if after else ""))
-    return words.sentence("; ".join(clauses).replace(") (", "; ")) + "."
+    return words.capitalised("; ".join(clauses).replace(") (", "; ")) + "."
 
 
 def by_topic(verdicts: Sequence[Verdict], event: Event) -> Iterator[tuple[str, str, str]]:
@@ -155,7 +155,7 @@ def by_topic(verdicts: Sequence[Verdict], event: Event) -> Iterator[tuple[str, s
             if all(verdict.detail for verdict in mine):
                 said = []
             else:
-                said = [sentence(mine, event)]
+                said = [topic_sentence(mine, event)]
             yield (
                 topic,
                 _page((detailed or mine)[0]),
@@ -204,13 +204,13 @@ def headline(verdicts: Sequence[Verdict], event: Event) -> str:
             " ".join(filter(None, clause(answers[name], event, "they" if who == before else "")))
         )
         before = who
-    text = ". ".join(map(words.sentence, clauses))
+    text = ". ".join(map(words.capitalised, clauses))
     if text:
         return f"{text}."
     return "The verdicts on the claims are below."
 
 
-def in_words(verdict: Verdict) -> str:
+def finding_in_words(verdict: Verdict) -> str:
     """Format a verdict's finding on one line, without the mark.
 
     The result is a dash if there is no finding.
@@ -357,7 +357,7 @@ def _claim(verdict: Verdict) -> Label:
 def _numbers(verdict: Verdict, public: Mapping[str, Sequence[Verdict]]) -> str:
     """Format a finding with its data, after that of public figures if it differs."""
     every = (*public.get(verdict.name, ()), verdict)
-    found = {in_words(one): phrases().tiers[one.tier] for one in every}
+    found = {finding_in_words(one): phrases().tiers[one.tier] for one in every}
     if any(one.found for one in every):
         return ". ".join(found)
     named = len(found) > 1 or verdict.tier in ("households", "panel")
@@ -373,7 +373,7 @@ def _word(verdict: Verdict, public: Mapping[str, Sequence[Verdict]]) -> Label:
         why = ""
     else:
         why = f" {verdict.why.partition('. ')[0].rstrip('.')}."
-    text = f"{words.sentence(_numbers(verdict, public))}.{why}{sure}"
+    text = f"{words.capitalised(_numbers(verdict, public))}.{why}{sure}"
     if verdict.word == NOT_TESTABLE:
         text = verdict.meaning
     return Label(f"{label(verdict.word, simulated=verdict.simulated)} {escape(text)}")
@@ -397,14 +397,16 @@ def _below(
     lines = {
         **{
             f"{one.statement.rstrip('.')}{by_whom(one)}:": [
-                f"{one.word}. {words.sentence(_numbers(one, public))}."
+                f"{one.word}. {words.capitalised(_numbers(one, public))}."
             ]
             for one in told
         },
         "Not listed:": _counted([one for one in rest if one not in told]),
         **{
             about: [
-                f"{one.statement} {in_words(one)}." for one in by_name.values() if not one.simulated
+                f"{one.statement} {finding_in_words(one)}."
+                for one in by_name.values()
+                if not one.simulated
             ]
             for about, by_name in apart(verdicts).items()
         },
@@ -461,7 +463,9 @@ def listed_revenue(event: Event, after: int, last: int, *, small: bool = False) 
         drawing,
         f"Dark: closed sellers with a figure for {before}; grey: no closure disclosed; dotted: no"
         " figure.",
-        title=words.sentence(words.number_below(index.loc[after], closed, f"{before} and {after}")),
+        title=words.capitalised(
+            words.number_below(index.loc[after], closed, f"{before} and {after}")
+        ),
         source=(
             "sellers’ accounts, mostly as summarised by data sites; report 03"
             if small

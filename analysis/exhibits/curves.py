@@ -251,7 +251,7 @@ def _names(axes: Axes, lines: Mapping[str, pd.DataFrame], strong: Sequence[str])
             near(axes, tuple(at), term, (right, shift), **over)
 
 
-def shares(
+def shares_chart(
     lines: Mapping[str, pd.DataFrame], *, ylabel: str, closures: Months, compared: Sequence[str]
 ) -> Figure | Estimate:
     """Draw shares by half-year with their intervals.
@@ -283,7 +283,7 @@ def shares(
 
 
 @chart
-def event_study(rows: pd.DataFrame, *, reference: int, ylabel: str) -> Figure:
+def event_study_chart(rows: pd.DataFrame, *, reference: int, ylabel: str) -> Figure:
     """Draw effects by month with pointwise intervals and a joint band.
 
     Thick lines are pointwise intervals, and thin ones the joint band for all months. `rows` has
@@ -319,7 +319,7 @@ def event_study(rows: pd.DataFrame, *, reference: int, ylabel: str) -> Figure:
 
 
 @chart
-def dose_response(
+def dose_response_chart(
     bins: pd.DataFrame, lines: pd.DataFrame, placebo: pd.DataFrame, *, xlabel: str, ylabel: str
 ) -> Figure:
     """Draw effects by exposure bin, with the slope and its band, in one plot per origin.

@@ -47,7 +47,7 @@ def start(notebook: str, namespace: Mapping[str, object]) -> Event:
     DesignError
         If a parameter is invalid, or the public figures are about another event.
     """
-    settings = parameters.check(notebook, namespace)
+    settings = parameters.checked_parameters(notebook, namespace)
     style.use("real")
     return read_event(str(settings["event"]), on_record=True)
 
@@ -57,7 +57,7 @@ def start_simulated(notebook: str, namespace: Mapping[str, object]) -> str:
 
     Parameters and exceptions are as for :func:`start`.
     """
-    settings = parameters.check(notebook, namespace)
+    settings = parameters.checked_parameters(notebook, namespace)
     if "event" in settings:
         read_event(str(settings["event"]), on_record=True)
     market = market_of(parameters.NOTEBOOKS / notebook, settings)
@@ -73,7 +73,7 @@ def start_panel(
     `open_study` is either `Study.open` or the function in :mod:`market` that simulates a panel if
     no file is specified.
     """
-    study = open_study(parameters.check(notebook, namespace))
+    study = open_study(parameters.checked_parameters(notebook, namespace))
     style.use(study.mark, study.market, study.caveats, study.file)
     return study
 
@@ -102,7 +102,7 @@ def finish(
     panel : Panel, optional
         The panel from which effects were estimated.
     """
-    settings = parameters.check(notebook, namespace)
+    settings = parameters.checked_parameters(notebook, namespace)
     verdicts.write(
         judged,
         str(settings["verdict_file"]),
@@ -138,7 +138,9 @@ def colophon(
         recorded.
     """
     cards = [data.card(name) for name in resources]
-    cited = data.documents(pd.concat([blocks.read(*resources), *sources])).sort_values("cited")
+    cited = data.documents(pd.concat([blocks.source_addresses(*resources), *sources])).sort_values(
+        "cited"
+    )
     commit = provenance.commit() or "unknown (not a git checkout)"
     facts: list[tuple[str, ...]] = [
         *_parameter_facts(settings),
