@@ -47,21 +47,15 @@ RATINGS = {"Supported": 5, "Contradicted": 1, "Not shown": None, "Not testable":
 OTHERS = {
     BELIEVE: "What would you have to believe? (page)",
     ANNEX: "Annex: what all reports were made of (PDF)",
-}
-OTHERS |= {
     VERDICTS: "All verdicts (JSON)",
     diff.FILE: "What changed since the previous release (JSON)",
-}
-OTHERS |= {
     DATA: "The data that the reports were made of (zip)",
     "CITATION.cff": "How to cite this release (CFF)",
-}
-OTHERS |= {
     replication.FILE: (
         "How to replicate this release: data, rights, programs by table and figure (Markdown)"
-    )
+    ),
+    MANIFEST: "What each report was made of: parameters, versions, hashes (JSON)",
 }
-OTHERS |= {MANIFEST: "What each report was made of: parameters, versions, hashes (JSON)"}
 NUMBERS = ["estimate", "std_error", "conf_low", "conf_high", "truth", "n"]  # columns of a sweep
 TITLE = re.compile(r"^# +(?:\d\d +[–-] +)?(.+)", re.MULTILINE)
 
@@ -135,39 +129,43 @@ def _card(name: str, entry: Map, folder: Path, rows: Sequence[Any], anchors: Map
     from runner import exports
 
     notebook = folder / f"{name}.ipynb"
-    cells = json.loads(notebook.read_bytes())["cells"]
-    title = TITLE.search(
-        "\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "markdown")
-    )
-    made = entry["made"]
-    drawn = f"{name}.figures/figure-1.svg"
     verdicts = list[Judged]()
-    parts = [part for part, _ in exports.parts(notebook)]
-    first = next((part for part in parts if part["kind"] == "figure"), {"alt": "", "caption": ""})
-    linked = (
-        exports.facts(notebook)
-        .query("value.str.match('https?://')")
-        .drop_duplicates("name")
-        .sort_values("name")
-    )
     for row in rows:
         with suppress(ValidationError):
-            verdicts.append(
-                Judged.model_validate({**row, "anchor": anchors.get(identity(row), "")})
-            )
-    of = {"name": name, "market": entry["market"], "made": made, "stale": entry.get("stale")}
-    of["as_of"] = entry["parameters"].get("as_of", "")
-    of["title"] = (title[1] if title else name) + (
-        f" ({', '.join(varied(name))})" if varied(name) else ""
-    )
-    of |= {
-        "figure": drawn if drawn in made else "",
-        "seen": first["alt"],
-        "caption": first["caption"],
+            shown = {**row, "anchor": anchors.get(identity(row), "")}
+            verdicts.append(Judged.model_validate(shown))
+    parts = {part["kind"]: part for part, _ in reversed([*exports.parts(notebook)])}
+    figure = parts.get("figure", {"alt": "", "caption": ""})
+    drawn = f"{name}.figures/figure-1.svg"
+    linked = exports.facts(notebook).query("value.str.match('https?://')")
+    linked = linked.drop_duplicates("name").sort_values("name")
+    return {
+        "name": name,
+        "market": entry["market"],
+        "made": entry["made"],
+        "stale": entry.get("stale"),
+        "as_of": entry["parameters"].get("as_of", ""),
+        "title": _title(name, notebook),
+        "figure": drawn if drawn in entry["made"] else "",
+        "seen": figure["alt"],
+        "caption": figure["caption"],
+        "sources": dict(linked[["name", "value"]].to_numpy()),
+        "verdicts": verdicts,
+        "believe": parts.get("believe"),
+        "unread": len(rows) - len(verdicts),
     }
-    of |= {"sources": dict(linked[["name", "value"]].to_numpy()), "verdicts": verdicts}
-    believe = next((part for part in parts if part["kind"] == "believe"), None)
-    return {**of, "believe": believe, "unread": len(rows) - len(verdicts)}
+
+
+def _title(name: str, notebook: Path) -> str:
+    """Return a report's title, with the values that distinguish it in its sweep."""
+    cells = json.loads(notebook.read_bytes())["cells"]
+    texts = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "markdown"]
+    title = name
+    if found := TITLE.search("\n".join(texts)):
+        title = found[1]
+    if values := varied(name):
+        return f"{title} ({', '.join(values)})"
+    return title
 
 
 def write_page(
@@ -193,51 +191,63 @@ def write_page(
     from runner import exports
 
     entries = manifest["reports"]
-    failed = manifest["failed"]
     exports.cite(folder, manifest)
-    replication.write_replication(folder, manifest["reports"])
+    replication.write_replication(folder, entries)
     brief = says(folder, entries)
     cards = [
         _card(name, of, folder, verdicts.get(name, ()), brief.anchors)
         for name, of in entries.items()
     ]
-    about, background = (
-        (read_event(event).title, read_event(event).background) if event else ("Reports", "")
-    )
-    first = next((card for card in cards if number(card["name"]) == "00"), None)
+    about = "Reports"
+    background = ""
+    if event:
+        about = read_event(event).title
+        background = read_event(event).background
     common: dict[str, Any] = {"manifest": manifest, "day": day, "about": about}
-    if chosen := next((card for card in cards if card["believe"] and not card["market"]), None):
+    chosen = _write_believe(folder, cards, common)
+    first = next((card for card in cards if number(card["name"]) == "00"), None)
+    files = {name: f"failed/{name}.ipynb" for name in manifest["failed"]}
+    others = OTHERS | {
+        file: f"{name}, as far as it came (notebook)" for name, file in files.items()
+    }
+    others = {
+        file: what for file, what in others.items() if file == MANIFEST or (folder / file).is_file()
+    }
+    text = rendered(
+        "index.html.j2",
+        **common,
+        title=f"{brief.headline} – {about}" if brief.headline else about,
+        background=background,
+        believe=BELIEVE if chosen else "",
+        pictured=chosen or first,
+        said=brief,
+        brief=first,
+        cards=[card for card in cards if card is not first],
+        ratings=RATINGS,
+        identity=identity,
+        author=AUTHOR,
+        condition=condition,
+        changes=changes and changes.as_json(),
+        sweeps=[_sweep(folder, file) for file in sorted(folder.rglob(f"*{exports.COMPARISON}"))],
+        others=others,
+    )
+    (folder / PAGE).write_text(text, encoding="utf-8")
+    exports.describe(folder, manifest, {PAGE: "The page of this release", **others})
+
+
+def _write_believe(folder: Path, cards: Iterable[Map], common: Map) -> Map | None:
+    """Write the page with a reader's choices, and return the card of the report it is about.
+
+    Return None if no report on real data has choices.
+    """
+    chosen = next((card for card in cards if card["believe"] and not card["market"]), None)
+    if chosen:
         rows = [*csv.DictReader(io.StringIO(chosen["believe"]["csv"]))]
         claim = chosen["believe"]["caption"]
         report = chosen["name"]
         page = rendered("believe.html.j2", rows=rows, claim=claim, report=report, **common)
         (folder / BELIEVE).write_text(page, encoding="utf-8")
-    files = OTHERS | {
-        f"failed/{name}.ipynb": f"{name}, as far as it came (notebook)" for name in failed
-    }
-    others = {
-        path: what for path, what in files.items() if path == MANIFEST or (folder / path).is_file()
-    }
-    common |= {
-        "title": f"{brief.headline} – {about}" if brief.headline else about,
-        "background": background,
-    }
-    common |= {
-        "believe": BELIEVE if chosen else "",
-        "pictured": chosen or first,
-        "said": brief,
-        "brief": first,
-    }
-    common |= {
-        "cards": [card for card in cards if card is not first],
-        "ratings": RATINGS,
-        "identity": identity,
-    }
-    common |= {"author": AUTHOR, "condition": condition, "changes": changes and changes.as_json()}
-    sweeps = [_sweep(folder, file) for file in sorted(folder.rglob(f"*{exports.COMPARISON}"))]
-    text = rendered("index.html.j2", **common, sweeps=sweeps, others=others)
-    (folder / PAGE).write_text(text, encoding="utf-8")
-    exports.describe(folder, manifest, {PAGE: "The page of this release", **others})
+    return chosen
 
 
 def says(folder: Path, reports: Iterable[str]) -> Brief:
