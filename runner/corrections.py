@@ -99,9 +99,7 @@ def gravest_line(told: Sequence[Correction]) -> str:
     """
     if not told:
         return ""
-    others = len(told) - 1
-    if others:
-        more = f" {spelled(others).capitalize()} more: index.html."
-    else:
-        more = ""
-    return f"{told[0].sentence}{more}"
+    gravest, *others = told
+    if not others:
+        return gravest.sentence
+    return f"{gravest.sentence} {spelled(len(others)).capitalize()} more: index.html."

@@ -79,13 +79,10 @@ class Number:
     @property
     def said(self) -> str:
         """Describe the change in words."""
+        moved = f"{self.name} in {self.report}: {change(self.old, self.new)} {self.unit}".rstrip()
         if self.errors is None:
-            by = ""
-        else:
-            by = f" ({_errors(abs(self.errors))})"
-        return (
-            f"{self.name} in {self.report}: {change(self.old, self.new)} {self.unit}".rstrip() + by
-        )
+            return moved
+        return f"{moved} ({_errors(abs(self.errors))})"
 
 
 @dataclass(frozen=True)
@@ -430,37 +427,27 @@ def summary_line(changes: Changes) -> str:
     """Summarise the changes in reports on real data in one line for the brief."""
     words = [word for word in changes.words if not word.market and {*JUDGED} & word.moved.keys()]
     numbers = [number for number in changes.numbers if not number.market]
-    most = max(
-        (abs(number.errors) for number in numbers if number.errors is not None), default=None
-    )
-    if most is None:
-        by = ""
-    else:
-        by = f", by at most {_errors(most)} where known"
+    clauses = []
     if words:
-        clauses = [f"{_count(len(words), 'verdict')} moved"]
-    else:
-        clauses = []
-    clauses += [f"{_count(len(numbers), 'number')} moved{by}"] if numbers else []
-    clauses += [f"{_count(len(changes.reports), 'report')} came or went"] if changes.reports else []
+        clauses.append(f"{_count(len(words), 'verdict')} moved")
+    if numbers:
+        clauses.append(f"{_count(len(numbers), 'number')} moved")
+    if known := [abs(number.errors) for number in numbers if number.errors is not None]:
+        clauses[-1] += f", by at most {_errors(max(known))} where known"
+    if changes.reports:
+        clauses.append(f"{_count(len(changes.reports), 'report')} came or went")
     return f"Since the release of {changes.since}: {'; '.join(clauses) or 'nothing moved'}."
 
 
 def turned(changes: Changes) -> Iterator[Said]:
     """Describe the claims whose verdict or margin changed, except in new and removed reports."""
     for word in (word for word in changes.words if not word.market and not word.aside):
-        if "word" in word.moved:
-            what = "word"
-        else:
-            what = "margin"
-        old, new = (
-            f"no {what}" if each is None else each for each in word.moved.get(what, ("", ""))
-        )
-        said = (
-            f"{word.claim} in {word.report}: {'' if what == 'word' else 'margin '}{old} before,"
-            f" {new} now"
-        )
-        yield from [Said(about=word.report, said=said)] * (old != new)
+        for what, lead in (("word", ""), ("margin", "margin ")):
+            if what in word.moved:
+                old, new = (f"no {what}" if each is None else each for each in word.moved[what])
+                said = f"{word.claim} in {word.report}: {lead}{old} before, {new} now"
+                yield Said(about=word.report, said=said)
+                break
 
 
 def _count(many: int, what: str) -> str:

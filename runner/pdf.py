@@ -11,7 +11,7 @@ import re
 import shutil
 import subprocess
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC, date, datetime, time
 from html import unescape
 from pathlib import Path
@@ -58,14 +58,27 @@ def marks(notebook: Path) -> Counter[str]:
     text contains them.
     """
     counts: Counter[str] = Counter()
-    for cell in json.loads(notebook.read_bytes())["cells"]:
-        if not HIDDEN & set(cell["metadata"].get("tags", [])):
-            for output in cell.get("outputs", []):
-                for kind in ("text/html", "text/plain"):
-                    text = unescape("".join(output.get("data", {}).get(kind, "")))
-                    marks = [*(mark for _, mark in MARKED.findall(text)), *_ABOVE.findall(text)]
-                    counts.update(KINDS[mark] for mark in marks)
+    for cell in cells(notebook):
+        if HIDDEN & set(cell["metadata"].get("tags", [])):
+            continue
+        for data in shown(cell):
+            for kind in ("text/html", "text/plain"):
+                text = unescape("".join(data.get(kind, "")))
+                marks = [*(mark for _, mark in MARKED.findall(text)), *_ABOVE.findall(text)]
+                counts.update(KINDS[mark] for mark in marks)
     return counts
+
+
+def cells(notebook: Path) -> list[dict[str, Any]]:
+    """Return the cells of a notebook."""
+    found: list[dict[str, Any]] = json.loads(notebook.read_bytes())["cells"]
+    return found
+
+
+def shown(cell: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """Yield what a cell shows: each output's data by kind, such as ``text/html``."""
+    for output in cell.get("outputs", []):
+        yield output.get("data", {})
 
 
 def render(

@@ -13,7 +13,7 @@ from typing import Any
 from analysis import provenance
 from analysis.untrusted import LAYOUT
 from runner import ReportError
-from runner.pdf import marks
+from runner.pdf import cells, marks, shown
 from runner.schedule import Job
 
 SOURCES = provenance.ROOT  # the folder of the code
@@ -99,18 +99,14 @@ def footer(notebook: Path, verdicts: list[Verdict], job: Job) -> str:
         raise ReportError(
             f"{job.name}: {found}; it must be real, estimate or simulated: use `verdicts.write`."
         )
-    others = {verdict.get("market", "") for verdict in verdicts} - {job.market}
-    if job.market:
-        mark = "estimated"
-    else:
-        mark = "simulated"
-    shows_none = job.is_brief and not job.market
-    if shows_none:
-        wrong = []
-    else:
-        wrong = [f"verdicts are about {name or 'the real market'}" for name in sorted(others)]
-    why = "see style.use, or names in the data with ◐ or ○"
-    wrong += [f"numbers include {counts[mark]} marked {mark} ({why})"] if counts[mark] else []
+    wrong = []
+    if job.market or not job.is_brief:
+        others = {verdict.get("market", "") for verdict in verdicts} - {job.market}
+        wrong += [f"verdicts are about {name or 'the real market'}" for name in sorted(others)]
+    mark = "estimated" if job.market else "simulated"
+    if counts[mark]:
+        why = "see style.use, or names in the data with ◐ or ○"
+        wrong.append(f"numbers include {counts[mark]} marked {mark} ({why})")
     if wrong:
         of = (
             f"but the report is about {job.market or 'the real market'}; real and simulated"
@@ -135,7 +131,7 @@ def make_reproducible(file: Path, job: Job, staged: str) -> None:
     ``SystemExit``, raises a `ReportError`.
     """
     notebook = json.loads(file.read_bytes())
-    ids = {cell.get("id") for cell in json.loads(job.notebook.read_bytes())["cells"]}
+    ids = {cell.get("id") for cell in cells(job.notebook)}
     notebook["metadata"].pop("papermill", None)
     for number, cell in enumerate(notebook["cells"]):
         cell["metadata"].pop("papermill", None)
@@ -218,26 +214,22 @@ def open_with_answer(file: Path) -> None:
     The answer is the output of the first cell tagged ``answer`` that has any.
     """
     notebook = json.loads(file.read_bytes())
-    cells = notebook["cells"]
-    shown = list[str]()
-    for cell in cells:
+    answers = list[str]()
+    for cell in notebook["cells"]:
         if cell["cell_type"] == "code":
             cell["metadata"]["jupyter"] = {"source_hidden": True}
             if "answer" in cell["metadata"].get("tags", []):
-                shown += [
-                    "".join(output.get("data", {}).get("text/html", ""))
-                    for output in cell["outputs"]
-                ]
-    if answer := next(filter(None, shown), ""):
-        if "id" in cells[0]:
+                answers += ["".join(data.get("text/html", "")) for data in shown(cell)]
+    if answer := next(filter(None, answers), ""):
+        named = {}
+        if "id" in notebook["cells"][0]:
             named = {"id": "answer-first"}
-        else:
-            named = {}
         answer = answer.replace(
             "$", "<span>&#36;</span>"
         )  # a pair of dollar signs would be read as a formula
         source = f"{answer}\n\n*As published. The cells that lead to it follow, their code folded.*"
-        cells.insert(1, {"cell_type": "markdown", **named, "metadata": {}, "source": source})
+        first = {"cell_type": "markdown", **named, "metadata": {}, "source": source}
+        notebook["cells"].insert(1, first)
     file.write_text(json.dumps(notebook, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
 
 
@@ -294,8 +286,8 @@ def parameters(job: Job) -> dict[str, Any]:
 def digest(notebook: Path) -> str:
     """Hash a notebook's cells, leaving out outputs, counters and ids."""
     passing = {"outputs", "execution_count", "id"}
-    cells = json.loads(notebook.read_bytes())["cells"]
-    return digest_of([{key: cell[key] for key in cell.keys() - passing} for cell in cells])
+    kept = [{key: cell[key] for key in cell.keys() - passing} for cell in cells(notebook)]
+    return digest_of(kept)
 
 
 def about(job: Job) -> dict[str, Any]:

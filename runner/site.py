@@ -29,7 +29,7 @@ from analysis.provenance import ANNEX
 from analysis.simulated import condition
 from runner import Outcome, ReportError, diff, release, replication, shortened
 from runner.diff import Changes
-from runner.pdf import AUTHOR
+from runner.pdf import AUTHOR, cells
 from runner.publish import Verdicts, identity, name_of, rendered
 from runner.release import DATA, DRAFT, LATEST, MANIFEST, VERDICTS, Release
 from runner.schedule import number, varied
@@ -158,8 +158,8 @@ def _card(name: str, entry: Map, folder: Path, rows: Sequence[Any], anchors: Map
 
 def _title(name: str, notebook: Path) -> str:
     """Return a report's title, with the values that distinguish it in its sweep."""
-    cells = json.loads(notebook.read_bytes())["cells"]
-    texts = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "markdown"]
+    of_text = (cell for cell in cells(notebook) if cell["cell_type"] == "markdown")
+    texts = ["".join(cell["source"]) for cell in of_text]
     title = name
     if found := TITLE.search("\n".join(texts)):
         title = found[1]
@@ -314,14 +314,12 @@ def prune(out: Path, keep: int) -> list[str]:
     manifest stay, however old. Folders without a valid manifest are left alone.
     """
     releases = [*newest_first(out)]
+    latest = ""
     if (out / LATEST).is_symlink():
         latest = os.readlink(out / LATEST)
-    else:
-        latest = ""
+    sound = ""
     if releases[keep:]:
         sound = next((each.folder.name for each in releases if not each.faults()), "")
-    else:
-        sound = ""
     stays = {sound: "it is the newest one that verifies", latest: "`latest` points at it"}
     lines = list[str]()
     for old in reversed(releases[keep:]):
@@ -388,11 +386,9 @@ def logged(out: Path) -> list[Outcome]:
     in the feed.
     """
     outcomes = list[Outcome]()
-    if (out / LOG).is_file():
-        lines = (out / LOG).read_text(encoding="utf-8", errors="replace").splitlines()
-    else:
-        lines = []
-    for line in lines:
+    if not (out / LOG).is_file():
+        return outcomes
+    for line in (out / LOG).read_text(encoding="utf-8", errors="replace").splitlines():
         with suppress(ValidationError):
             outcomes.append(Outcome.model_validate_json(line))
             outcomes[-1].id = outcomes[-1].id or _id(
@@ -473,14 +469,12 @@ def _published(standing: Release) -> Outcome:
 def _item(run: Outcome, summaries: Mapping[str, Summary]) -> dict[str, Any]:
     """Return a run's entry for the page and the feed: its outcome, what moved, and its link."""
     where = run.release or run.draft
+    moved = ""
     if run.outcome == "published" and run.release in summaries:
         moved = summaries[run.release].line
-    else:
-        moved = ""
+    page = PAGE
     if where in summaries or where == DRAFT:
         page = f"{where}/{PAGE}"
-    else:
-        page = PAGE
     return {**dict(run), "moved": moved, "page": page}
 
 
