@@ -47,8 +47,10 @@ from benchmarks.fuzz import measured  # noqa: E402
 from runner import release  # noqa: E402
 
 FIRST = date(2024, 1, 1)  # early enough that no run is dated in the future
-COMMAND = "import sys; from pathlib import Path; from runner.cli import main; "
-COMMAND += "sys.exit(main(sys.argv[2:], Path(sys.argv[1])))"
+COMMAND = (
+    "import sys; from pathlib import Path; from runner.cli import main; "
+    "sys.exit(main(sys.argv[2:], Path(sys.argv[1])))"
+)
 NOBODY = 65534
 SLOW = WRITE_VERDICTS + "import time; time.sleep(0.3)"
 MEMORY = (

@@ -48,14 +48,13 @@ def main(arguments: Sequence[str] | None = None, root: Path = ROOT) -> int:
         say(f"error: {error}", sys.stderr)
         return getattr(error, "code", Exit.REFUSED)
     except OSError as error:
-        full = disk_full(error)
-        what, remedy = (
-            (f"The disk is full ({error})", "make room") if full else (str(error), "fix the cause")
-        )
-        say(f"error: {what}; published releases are untouched; {remedy} and run again.", sys.stderr)
-        if full:
-            return Exit.DISK_FULL
-        return Exit.FAILED
+        what = f"{error}; published releases are untouched; fix the cause"
+        code = Exit.FAILED
+        if disk_full(error):
+            what = f"The disk is full ({error}); published releases are untouched; make room"
+            code = Exit.DISK_FULL
+        say(f"error: {what} and run again.", sys.stderr)
+        return code
     return Exit.OK
 
 
@@ -205,14 +204,11 @@ def params(name: Annotated[str, Argument(metavar="NAME", help="Report name or nu
         for key, field in parameters.parameter_model(job.notebook).model_fields.items():
             value = job.parameters[key]
             option = schedule.OPTIONS.get(key)
-            if value != field.default:
-                other = f"; set in schedule.yml, {field.default!r} in the notebook"
-            else:
-                other = ""
+            why = ""
             if option:
                 why = f"; option {option} sets it"
-            else:
-                why = other
+            elif value != field.default:
+                why = f"; set in schedule.yml, {field.default!r} in the notebook"
             say(f"  {key} = {value!r}  ({field.title})  {field.description}{why}")
 
 
@@ -323,11 +319,9 @@ def _audit(root: Path, files: dict[str, str], panel_name: str, given: dict[str, 
         )
     )
     if nearest := design.fitted(panel):
-        if nearest == design:
-            other = ""
-        else:
-            other = f"The rest is for the nearest window that fits: {nearest.given}\n\n"
-        say(f"\n{other}{inventory.printed(inventory.estimable(panel, nearest))}")
+        if nearest != design:
+            say(f"\nThe rest is for the nearest window that fits: {nearest.given}")
+        say(f"\n{inventory.printed(inventory.estimable(panel, nearest))}")
     design.sample(panel)  # raises, with the values to write, if the design does not fit
 
 

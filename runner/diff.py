@@ -320,13 +320,15 @@ def _written(row: Row | None) -> str:
     if row is None:
         return ""
     value, low, high = (float(row[name]) if row[name] else None for name in NUMBERS)
+    interval = ""
     if low is not None and high is not None:
         interval = span(low, high, row["unit"])
-    else:
-        interval = ""
     if value is None:
         return interval
-    return quantity(value, row["unit"]) + (f" ({interval})" if interval else "")
+    point = quantity(value, row["unit"])
+    if interval:
+        return f"{point} ({interval})"
+    return point
 
 
 def _tables(release: Release, files: Iterable[str]) -> dict[str, bytes]:
@@ -367,17 +369,11 @@ def _whole(file: str, key: str, what: str, new: bool) -> Cell:
 
 
 def _of_tables(file: str, keys: list[str], before: bytes, after: bytes) -> Iterator[Cell]:
-    tables = []
-    for content in (before, after):
-        if keys:
-            rows = [*csv.DictReader(io.StringIO(content.decode("utf-8-sig"), newline=""))]
-        else:
-            rows = []
-        tables.append({", ".join(f"{key} {row.get(key)}" for key in keys): row for row in rows})
-        if not keys or len(tables[-1]) != len(rows):
-            yield Cell(file, "", "", "", "the file changed")
-            return
-    old, new = tables
+    old = _by_key(keys, before)
+    new = _by_key(keys, after)
+    if old is None or new is None:
+        yield Cell(file, "", "", "", "the file changed")
+        return
     for key in dict.fromkeys([*old, *new]):
         if key not in old or key not in new:
             yield _whole(file, key, "row", key in new)
@@ -385,6 +381,17 @@ def _of_tables(file: str, keys: list[str], before: bytes, after: bytes) -> Itera
         for column in dict.fromkeys([*old[key], *new[key]]):
             if (was := old[key].get(column) or "") != (now := new[key].get(column) or ""):
                 yield Cell(file, key, str(column), was, now)
+
+
+def _by_key(keys: list[str], table: bytes) -> dict[str, Row] | None:
+    """Return the rows of a table by key, or None if there is no key or two rows share one."""
+    if not keys:
+        return None
+    rows = [*csv.DictReader(io.StringIO(table.decode("utf-8-sig"), newline=""))]
+    by_key = {", ".join(f"{key} {row.get(key)}" for key in keys): row for row in rows}
+    if len(by_key) != len(rows):
+        return None
+    return dict(by_key)
 
 
 def change(old: Any, new: Any) -> str:

@@ -294,11 +294,10 @@ def cite(folder: Path, manifest: Mapping[str, Any]) -> None:
     """Write the project's citation with a release's date and commit."""
     file = folder / CITATION
     text = (ROOT / CITATION).read_text(encoding="utf-8")
+    text += f"date-released: {manifest['as_of']}\n"
     if manifest["commit"]:
-        commit = f'commit: "{manifest["commit"]}"\n'
-    else:
-        commit = ""
-    file.write_text(f"{text}date-released: {manifest['as_of']}\n{commit}", encoding="utf-8")
+        text += f'commit: "{manifest["commit"]}"\n'
+    file.write_text(text, encoding="utf-8")
 
 
 def describe(folder: Path, manifest: Mapping[str, Any], others: Mapping[str, str]) -> None:
@@ -309,10 +308,9 @@ def describe(folder: Path, manifest: Mapping[str, Any], others: Mapping[str, str
     """
     files = dict(others)
     for name, entry in manifest["reports"].items():
+        of = ""
         if entry["market"]:
             of = f"Simulated ({entry['market']}), no finding about a real market: "
-        else:
-            of = ""
         files |= dict.fromkeys(entry["made"], f"{of}report {name}")
         files[f"{name}.ipynb"] = f"{of}executed notebook of report {name}"
     cited = YAML(typ="safe").load(ROOT / CITATION)

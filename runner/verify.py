@@ -153,10 +153,8 @@ def _tell_checkout(made_at: str | None) -> None:
     """Print which commit to check out before reports can be made again."""
     commit, _, local = (made_at or "the commit that made it").partition(" + ")
     if local:
-        more = f", with the {local} of that time, which git does not have,"
-    else:
-        more = ""
-    say(f"No report was made again: check out {commit}{more} and verify there.")
+        commit += f", with the {local} of that time, which git does not have,"
+    say(f"No report was made again: check out {commit} and verify there.")
 
 
 def _quickest(published: Release) -> str:
