@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from analysis import provenance
-from runner import Exit, ReportError, State, corrections, diff, disk_full, publish, release
+from runner import Exit, ReportError, Said, State, corrections, diff, disk_full, publish, release
 from runner.corrections import Correction
 from runner.diff import Changes
 from runner.kernels import Kernels
@@ -43,6 +43,8 @@ class Run:
     panel_is: str = ""  # description of the panel
     fresh: str = "new"  # why to make a report that cannot be carried over
     whole: bool = True  # whether it makes all reports that a release has
+    warnings: Sequence[Said] = ()  # of earlier releases
+    notes: list[Said] = field(default_factory=list)  # of the panel and the last commit
     uncommitted: Sequence[str] = ()  # what differs from the last commit: see `runner.committed`
     held: str = ""  # why it makes no release, if it makes anything
     corrections: Sequence[Correction] = ()  # of what earlier releases said

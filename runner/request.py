@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from fewtreated.errors import DesignError
 
-from runner import Said, publish, schedule
+from runner import publish, schedule
 from runner.kernels import TIMEOUT
 from runner.schedule import PANEL, Job
 
@@ -60,26 +60,13 @@ class Request:
 
 @dataclass(frozen=True)
 class Planned:
-    """All reports that a request concerns, why those asked for are made, and its panel's study."""
+    """All reports that a request concerns, why those asked for are made, and on which panel."""
 
     jobs: list[Job]
     chosen: Mapping[str, str]  # reasons by name
-    panel: str = ""  # digest of the path of the panel
-    study: Study | None = None
-
-    @property
-    def caveats(self) -> str:
-        """Description of the panel, if there is one."""
-        if self.study:
-            return self.study.caveats
-        return ""
-
-    @property
-    def notes(self) -> list[Said]:
-        """What the panel can show, if there is one and it has something to say."""
-        if self.study and self.study.speaks:
-            return [Said(said=self.study.speaks)]
-        return []
+    panel: str = ""  # digest of the path of the panel, empty if there is none
+    panel_is: str = ""  # description of the panel
+    shows: str = ""  # what the panel can show
 
 
 def planned(root: Path, request: Request, out: Path) -> Planned:
@@ -98,7 +85,7 @@ def planned(root: Path, request: Request, out: Path) -> Planned:
     study = _study(chosen, request.panel)
     chosen, jobs = (schedule.named(some, study.market, jobs) for some in (chosen, jobs))
     panel = publish.digest_of(request.panel["panel_path"])
-    return Planned(jobs, _asked_for(chosen), panel, study)
+    return Planned(jobs, _asked_for(chosen), panel, study.caveats, study.speaks)
 
 
 def _asked_for(jobs: list[Job]) -> dict[str, str]:

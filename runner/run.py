@@ -54,9 +54,9 @@ def reports(
     asked = planned(root, request, out)
     with _held(out, request.dry) as (stage, sockets):
         standing, damage = _standing(out, request.as_of)
-        ahead = release.after(out, schedule.today())
+        warnings = release.after(out, schedule.today())
         if damage:
-            ahead.insert(0, Said(said=damage))
+            warnings.insert(0, Said(said=damage))
         if release.panel(out) not in (None, asked.panel):
             raise DesignError(
                 f"{out} contains reports on other data; choose another folder with --out."
@@ -67,8 +67,7 @@ def reports(
         if due and standing:
             chosen = _due(asked.jobs, standing, due)
             if not chosen:
-                unchanged = _not_due(standing, request.as_of)
-                return unchanged.model_copy(update={"failures": ahead, "out": out})
+                return _not_due(standing, request.as_of, warnings)
         whole = bool(not request.names or standing or damage)
         jobs = [job for job in asked.jobs if whole or job.name in chosen]
         before = _sources(root, jobs)
@@ -83,18 +82,19 @@ def reports(
             chosen=chosen,
             standing=standing,
             panel=asked.panel,
-            panel_is=asked.caveats,
+            panel_is=asked.panel_is,
             fresh="the release before is damaged" if damage else "new",
             whole=whole,
+            warnings=warnings,
         )
+        if asked.shows:
+            run.notes.append(Said(said=asked.shows))
         publishes = bool(due) or out.resolve() == (root / plan.publish).resolve()
-        notes = [*asked.notes, *_look_back(run, publishes=publishes)]
+        _look_back(run, publishes=publishes)
         if request.dry:
-            return _would(run).model_copy(update={"failures": ahead, "out": out})
+            return _would(run)
         name = _made(run, before, carry_failed=plan.carry_failed)
-    ended = _ended(run, name)
-    told = {"out": out, "failures": [*ended.failures, *ahead], "notes": notes}
-    return ended.model_copy(update=told)
+    return _ended(run, name)
 
 
 def _standing(out: Path, as_of: str) -> tuple[Release | None, str]:
@@ -169,34 +169,39 @@ def _changed(before: Sources, now: Sources) -> list[str]:
     ]
 
 
-def _look_back(run: Run, *, publishes: bool) -> list[Said]:
+def _look_back(run: Run, *, publishes: bool) -> None:
     """Record corrections and what differs from the last commit in a run.
-
-    Return what to say of the comparison.
 
     Nothing is compared if the run does not publish for readers of the project: on a panel of one's
     own, with parameters of the moment, or elsewhere without being scheduled.
     """
     if run.request.panel:
-        return []
+        return
     run.corrections = corrections.read_corrections(run.root)
     run.told = release.corrections(run.out, run.request.as_of)
     if run.request.given or not publishes:
-        return []
+        return
     run.uncommitted, unknown = committed.uncommitted(run.root, [job.notebook for job in run.jobs])
     if run.uncommitted and not run.request.accept and run.whole:
         run.held = committed.refusal(run.uncommitted)
     if unknown:
-        return [Said(said=f"{UNKNOWN}: {unknown}.")]
-    return []
+        run.notes.append(Said(said=f"{UNKNOWN}: {unknown}."))
 
 
-def _not_due(standing: Release, as_of: str) -> Outcome:
+def _not_due(standing: Release, as_of: str, warnings: list[Said]) -> Outcome:
     """Return the outcome of a run in which nothing is due."""
     reports = standing.manifest.reports
     states = {name: State(state="not due", as_of=entry.as_of) for name, entry in reports.items()}
     name = standing.folder.name
-    return Outcome(outcome="unchanged", as_of=as_of, reports=states, release=name, previous=name)
+    return Outcome(
+        outcome="unchanged",
+        release=name,
+        as_of=as_of,
+        reports=states,
+        failures=warnings,
+        out=standing.folder.parent,
+        previous=name,
+    )
 
 
 def _would(run: Run) -> Outcome:
@@ -208,7 +213,14 @@ def _would(run: Run) -> Outcome:
     notes = []
     if run.held and any(state.why for state in states.values()):
         notes.append(Said(said=run.held))
-    return Outcome(outcome="planned", as_of=run.request.as_of, reports=states, notes=notes)
+    return Outcome(
+        outcome="planned",
+        as_of=run.request.as_of,
+        reports=states,
+        failures=[*run.warnings],
+        notes=notes,
+        out=run.out,
+    )
 
 
 @contextmanager
@@ -249,10 +261,15 @@ def _ended(run: Run, name: str) -> Outcome:
         reports=states,
         changed_words=[*diff.turned(run.changes)] if run.made and seen and run.changes else [],
         failures=[
-            Said(about=about if about in states else "", said=str(failure))
-            for about, failure in failures.items()
+            *(
+                Said(about=about if about in states else "", said=str(failure))
+                for about, failure in failures.items()
+            ),
+            *run.warnings,
         ],
+        notes=run.notes,
         code=code,
+        out=run.out,
         previous=run.standing.folder.name if run.standing else "",
     )
 
