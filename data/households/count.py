@@ -326,7 +326,7 @@ def _lines(file: Path, before: int, batch: dict[str, Any], lists: Lists) -> pd.D
             "buyer_group": _each(text["buyer"], group),
             "name": _each(text["category"], lambda name: name.lower() or UNKNOWN),
             "category": _each(text["category"], lists.category),
-            **_brands(text, batch["title"], lists),
+            **_title_columns(text, batch["title"], lists),
             "purchases": 1,
             "units": units,
             "cents": (price * 100).round().astype("int64") * units,
@@ -347,7 +347,7 @@ def _unreadable(
     yield buyer == "", "buyer", "the id of a buyer"
 
 
-def _brands(text: dict[str, Any], titles: Any, lists: Lists) -> dict[str, Any]:
+def _title_columns(text: dict[str, Any], titles: Any, lists: Lists) -> dict[str, Any]:
     """Return the columns that follow from a product's title, or its store if it has no title."""
     blank = pc.equal(text["title"], "")
     codes = text["code"].to_pylist()
