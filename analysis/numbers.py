@@ -104,7 +104,7 @@ def span(low: float | None, high: float | None, unit: str, decimals: int | None 
     return f"{_limit(low, unit, decimals)} to {_limit(high, unit, decimals)}"
 
 
-def between(low: float, high: float, unit: str) -> str:
+def bounds_in_words(low: float, high: float, unit: str) -> str:
     """Format bounds as "between low and high".
 
     Brackets are reserved for confidence intervals.
@@ -145,7 +145,7 @@ def spelled(count: float) -> str:
     return f"{count:,.0f}"
 
 
-def counted(number: int, what: str) -> str:
+def number_of(number: int, what: str) -> str:
     """Format a whole number with its noun: "1 month", "2,000 firms"."""
     return f"{number:,} {what}{'' if number == 1 else 's'}"
 

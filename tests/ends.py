@@ -92,7 +92,7 @@ def run_cells(notebook: Path, given: Mapping[str, Any]) -> Iterator[tuple[int, s
 
 def declared(notebook: Path):
     """Return the fields of a notebook's parameters by name."""
-    return parameters.declared(notebook).model_fields
+    return parameters.parameter_model(notebook).model_fields
 
 
 def displayed_text(html: str) -> str:

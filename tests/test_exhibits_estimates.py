@@ -86,7 +86,7 @@ def made(value=np.nan, *, reason="nobody was closed.", limits=np.nan, terms=("se
     [
         lambda found, caption: blocks.figure(charts.forest(found, xlabel="x"), caption),
         lambda found, caption: blocks.figure(
-            curves.event_study(found, reference=-1, ylabel="y"), caption
+            curves.event_study_chart(found, reference=-1, ylabel="y"), caption
         ),
     ],
 )

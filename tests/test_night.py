@@ -233,7 +233,7 @@ def test_of_a_release_with_hostile_files_whose_hashes_are_right_all_reports_are_
     desk, file, content
 ):
     (desk.published / file).write_bytes(content)
-    about = {**desk.manifest(), "files": release.hashes(desk.published)}
+    about = {**desk.manifest(), "files": release.file_hashes(desk.published)}
     publish.write_json(desk.published / "manifest.json", about)
     (desk.reports / "outcomes.jsonl").unlink()  # which knows the hash of the manifest
     assert desk.due(TUESDAY) == 0

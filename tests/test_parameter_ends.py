@@ -127,9 +127,9 @@ def cases() -> list[Any]:
 
 def refusal(notebook: Path, given: dict[str, Any]) -> str:
     """Return why parameters are refused; empty if they are not."""
-    model = parameters.declared(notebook)
+    model = parameters.parameter_model(notebook)
     try:
-        parameters.admitted(model, model.model_validate, given)
+        parameters.valid_values(model, model.model_validate, given)
     except DesignError as error:
         return str(error)
     return ""

@@ -166,7 +166,7 @@ def test_a_notebook_of_an_older_format_gets_ids_that_are_not_drawn(desk):
 
 
 def test_an_executed_notebook_without_ids_stays_without(desk):
-    (job,) = schedule.settled(schedule.select(schedule.read(desk.root), ["01"]), {}, AS_OF)
+    (job,) = schedule.settled(schedule.select(schedule.read_jobs(desk.root), ["01"]), {}, AS_OF)
     done = desk.published / "01_first.ipynb"
     for file in (job.notebook, done):
         without_ids(file)
@@ -265,7 +265,7 @@ LAYOUT_OF_REPORTS = ("template.typ", "fonts/one.otf", "filter.lua", "figures.mpl
 
 
 def prints(desk, given=(), verdicts=None):
-    jobs = schedule.settled(schedule.read(desk.root), dict(given), AS_OF)
+    jobs = schedule.settled(schedule.read_jobs(desk.root), dict(given), AS_OF)
     common = publish.inputs(desk.root)
     return {
         job.name: publish.fingerprint(job, common, verdicts if job.is_brief else None)
@@ -527,7 +527,8 @@ def test_other_parameters_are_published_elsewhere(quick, tmp_path):
 def test_a_parameter_goes_to_the_reports_that_know_it(desk):
     desk.write("02_second", WRITE_VERDICTS, parameters=PARAMETERS + "lag: int = 1  # quarters\n")
     jobs = {
-        job.name: job for job in schedule.settled(schedule.read(desk.root), {"lag": "2"}, AS_OF)
+        job.name: job
+        for job in schedule.settled(schedule.read_jobs(desk.root), {"lag": "2"}, AS_OF)
     }
     assert jobs["02_second"].parameters["lag"] == 2
     assert "lag" not in jobs["01_first"].parameters
@@ -582,11 +583,11 @@ def test_a_schedule_with_a_notebook_that_is_not_there_is_refused(desk):
     with pytest.raises(
         DesignError, match=r"schedule\.yml, 01_a: there is no notebook 'nowhere\.ipynb' in"
     ):
-        schedule.read(desk.root)
+        schedule.read_jobs(desk.root)
 
 
 def test_reports_are_chosen_by_name_or_number_and_the_brief_brings_its_inputs(desk):
-    jobs = schedule.read(desk.root)
+    jobs = schedule.read_jobs(desk.root)
 
     def chosen(*names):
         return [job.name for job in schedule.select(jobs, names)]

@@ -22,7 +22,7 @@ CSV = f"{REPORT}.estimates.csv"
 def rewrite(found, **changed):
     """Write the manifest anew, with the hashes that files have now."""
     content = json.loads((found.folder / MANIFEST).read_text())
-    content |= {"files": release.hashes(found.folder), **changed}
+    content |= {"files": release.file_hashes(found.folder), **changed}
     publish.write_json(found.folder / MANIFEST, content)
     return release.read(found.folder)
 

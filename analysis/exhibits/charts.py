@@ -21,7 +21,7 @@ from matplotlib import dates
 from matplotlib import pyplot as plt
 from matplotlib.ticker import Formatter
 
-from analysis.exhibits.payload import of_figure, refused, rows_of
+from analysis.exhibits.payload import estimate_rows, of_figure, refused
 from analysis.exhibits.style import BAND, BESIDE, FAINT, INK, MAIN, REST, WIDTH
 from analysis.numbers import NOT_ESTIMABLE, number, span
 
@@ -52,9 +52,9 @@ def chart(
     def drawn(rows: Any, /, *more: Options.args, **options: Options.kwargs) -> Figure | Estimate:
         if refused(rows):
             return rows  # type: ignore[no-any-return]
-        drawing = draw(rows_of(rows), *more, **options)
+        drawing = draw(estimate_rows(rows), *more, **options)
         vars(drawing)["data"] = of_figure(
-            signature(draw).bind(rows_of(rows), *more, **options).arguments
+            signature(draw).bind(estimate_rows(rows), *more, **options).arguments
         )
         return drawing
 

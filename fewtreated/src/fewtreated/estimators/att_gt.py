@@ -696,7 +696,7 @@ class GroupTime(Shown):
 def _sums(term: Ints, values: Floats, count: int) -> Floats:
     """Sum the values of each term's cells, float64[term]; `term` is int64[cell], -1 for none."""
     kept = term >= 0
-    return np.bincount(term[kept], values[kept], count)
+    return np.bincount(term[kept], values[kept], count).astype(float, copy=False)
 
 
 def _products(blocks: Iterable[tuple[Ints, Floats]], count: int) -> tuple[Floats, Floats]:
