@@ -18,9 +18,8 @@ from analysis.numbers import counted
 from analysis.simulated import closures
 
 if TYPE_CHECKING:
-    from fewtreated.estimate import Estimate
-
     from analysis.estimands.design import Sample
+    from analysis.estimate import Estimate
     from analysis.panel import Panel
 
 Sections = list[tuple[str, pd.DataFrame]]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 import numpy as np
 import pandas as pd
 from fewtreated.errors import DesignError
-from fewtreated.estimate import Bools, Estimate, Floats, Ints
+from fewtreated.estimate import Bools, Floats, Ints
 from fewtreated.estimators.att_gt import GroupTime, att_gt
 from fewtreated.estimators.cross_checks import doubly_robust, imputation
 from fewtreated.estimators.groups import Group
@@ -32,6 +32,7 @@ from analysis.estimands.design import (
     several,
 )
 from analysis.estimands.samples import GAP, Cohort, cohorts, followed, strata
+from analysis.estimate import Estimate, Result
 
 if TYPE_CHECKING:
     from analysis.panel import Panel
@@ -514,7 +515,7 @@ def smallest_effect(panel: Panel, design: Design, *, draws: int = DRAWS) -> Esti
         )
     large = (groups["before"] >= groups.loc[groups["closed"], "before"].median()).to_numpy()
 
-    def estimator(sales: Floats, first: Floats, rows: Ints) -> Estimate:
+    def estimator(sales: Floats, first: Floats, rows: Ints) -> Result:
         return att_gt(sales, first, scale="ratio", strata=origin[rows]).aggregate()
 
     y = groups[["before", "after"]].to_numpy(float)
@@ -575,7 +576,7 @@ def _stacked(panel: Panel, design: Design, where: Where) -> Rows:
 
 
 def _by(
-    estimator: Callable[..., Estimate], rows: Rows, y: Floats, first: int, name: str, **options: Any
+    estimator: Callable[..., Result], rows: Rows, y: Floats, first: int, name: str, **options: Any
 ) -> Estimate:
     """Apply an estimator to y[row, period] and return the effect in per cent."""
     sample, firm, _, before = rows

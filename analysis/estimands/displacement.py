@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 from fewtreated.errors import DesignError
-from fewtreated.estimate import Bools, Estimate, Floats, stack_estimates
+from fewtreated.estimate import Bools, Floats, stack_estimates
 from fewtreated.estimators.rows import sum_by, without_each
 from scipy import stats
 
@@ -17,6 +17,7 @@ from analysis.estimands import samples
 from analysis.estimands.changes import Changes, Total, estimated, totals
 from analysis.estimands.design import Design, Sample, estimand, low_exposure, several
 from analysis.estimands.samples import Masks
+from analysis.estimate import Estimate
 
 if TYPE_CHECKING:
     from analysis.panel import Panel

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 from fewtreated.errors import DesignError
-from fewtreated.estimate import Estimate, Floats
+from fewtreated.estimate import Floats
 from fewtreated.estimators.exposure import exposure_effects
 from fewtreated.estimators.rows import sum_by
 from fewtreated.testing import largest_std_error
@@ -30,6 +30,7 @@ from analysis.estimands.design import (
     over_years,
 )
 from analysis.estimands.samples import entrants, twice_compared
+from analysis.estimate import Estimate
 
 if TYPE_CHECKING:
     from analysis.panel import Panel

@@ -13,14 +13,15 @@ from html import escape
 from typing import Any
 
 import pandas as pd
-from fewtreated.estimate import Estimate
+from fewtreated.errors import NOT_ESTIMABLE
 
 from analysis import data, yaml
+from analysis.estimate import Estimate
 from analysis.evidence.verdicts import NOT_GRADED, NOT_TESTABLE, Grade, Level, Tier, Verdict, Word
 from analysis.exhibits.blocks import Block, Label, box, note, table
 from analysis.exhibits.payload import Part, of_estimates
 from analysis.exhibits.style import LOOK, kind
-from analysis.numbers import MARKS, NOT_ESTIMABLE, day, quantity, sentence_of, span, unmarked
+from analysis.numbers import MARKS, day, quantity, sentence_of, span, unmarked
 from analysis.simulated import condition
 from analysis.yaml import Written
 
@@ -227,7 +228,7 @@ def answer(
     said += [facts, escape(" ".join(filter(None, (sure, method)))), escape(LOOK.panel)]
     html = box("answer", *filter(None, (head, *said)))
     text = " ".join(filter(None, (text, LOOK.panel)))
-    ours = (of_estimates("answer", title, pd.DataFrame([record])),) if len(row) else ()
+    ours = (of_estimates("answer", title, pd.DataFrame([record])),) if row else ()
     return Block(html, text, _taken([verdict]) if verdict else ours)
 
 

@@ -16,11 +16,11 @@ from operator import add
 from typing import Any
 
 import pandas as pd
-from fewtreated.errors import DesignError
-from fewtreated.estimate import Estimate
+from fewtreated.errors import NOT_ESTIMABLE, DesignError
 from matplotlib.figure import Figure
 
 from analysis import data
+from analysis.estimate import Estimate
 from analysis.evidence.verdicts import NOT_GRADED
 from analysis.exhibits.payload import MIME, Part, of_estimates
 from analysis.exhibits.style import LOOK, framed, kind, to_svg
@@ -28,7 +28,6 @@ from analysis.exhibits.words import described, sentence
 from analysis.numbers import (
     A_SET,
     MARKS,
-    NOT_ESTIMABLE,
     number,
     quantity,
     sentence_of,

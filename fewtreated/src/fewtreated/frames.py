@@ -50,7 +50,6 @@ class CohortEffects(Shown):
         estimator.
     outcome : str
     periods : Index
-    provenance : {"estimate", "simulated"}
     effects : Estimate
         One term such as ``"g=2021-05 t=2021-07"`` per cohort and period.
     """
@@ -58,7 +57,6 @@ class CohortEffects(Shown):
     studies: Mapping[str, by_cohort.GroupTime | Units]
     outcome: str
     periods: pd.Index
-    provenance: str
     effects: Estimate = field(init=False)
 
     def __post_init__(self) -> None:
@@ -116,7 +114,7 @@ class CohortEffects(Shown):
 
         estimate = _widest({column: of(study) for column, study in self.studies.items()})
         unit = estimate.unit.replace("units of y", f"units of {self.outcome}")
-        return replace(estimate, unit=unit, provenance=self.provenance)
+        return replace(estimate, unit=unit)
 
     @property
     def rows(self) -> pd.DataFrame:
@@ -227,7 +225,7 @@ def att_gt(
     >>> data = data.rename_axis("year").reset_index()
     >>> data["closed"] = data["firm"].map({"A": 2021, "B": 2021})
     >>> att_gt(data, outcome="sales", unit="firm", time="year", first_treated="closed").aggregate()
-    simple effect on the treated, units of sales ◐
+    simple effect on the treated, units of sales
       term  estimate  std_error  conf_low  conf_high  n
     simple      -4.5     0.6124    -12.28      3.281  2
     95% confidence interval
@@ -267,7 +265,7 @@ def att_gt(
         name: study if codes is None else by(codes)
         for name, codes in long.clusters(cluster).items()
     }
-    return CohortEffects(studies, str(outcome), long.periods, long.provenance)
+    return CohortEffects(studies, str(outcome), long.periods)
 
 
 def exposure_effects(
@@ -341,8 +339,7 @@ def exposure_effects(
         "category": long.constant(category, "category"),
         "covariates": long.covariates(covariates),
     }
-    estimate = by_exposure.exposure_effects(first, second, held, bins=bins, level=level, **options)
-    return replace(estimate, provenance=long.provenance)
+    return by_exposure.exposure_effects(first, second, held, bins=bins, level=level, **options)
 
 
 def margins(
@@ -404,7 +401,7 @@ def margins(
     >>> data.loc[year == 2021, "sales"] *= 1 + firm[year == 2021] % 5 / 10
     >>> names = {"outcome": "sales", "unit": "firm", "time": "year"}
     >>> margins(data, "closed", **names, before=(2020, 2020), after=(2021, 2021))
-    margins of the effect on the treated, as in each row ◐
+    margins of the effect on the treated, as in each row
          term  estimate  std_error  conf_low  conf_high  n           unit
         ratio   -0.3999     0.1365   -0.6791    -0.1207 30     log points
     extensive   -0.3333    0.08829   -0.5139    -0.1528 30 share of units
@@ -417,7 +414,7 @@ def margins(
     given: Any = [*long.sums(outcome, before, after), long.constant(treated, "treated")]
     split = partial(by_margins.margins, *given, level=level)
     found = {name: split(cluster=codes) for name, codes in long.clusters(cluster).items()}
-    return replace(_widest(found), provenance=long.provenance)
+    return _widest(found)
 
 
 def synthetic_did(
@@ -475,7 +472,7 @@ def synthetic_did(
     >>> data["closed"] = (data["firm"] == "A") & (data["year"] == 2021)
     >>> names = {"outcome": "sales", "unit": "firm", "time": "year", "treated": "closed"}
     >>> synthetic_did(data, **names, method="did")
-    effect on the treated, units of sales ◐
+    effect on the treated, units of sales
     term  estimate  n  rank  p_two_sided  p_smallest
      did    -3.833  4     1         0.25        0.25
     units 4, treated 1, donors 3, periods 3
@@ -504,9 +501,7 @@ def synthetic_did(
         **estimate.details,
         **{name: pd.Series(estimate.details[name], at) for name, at in labels.items()},
     }
-    return replace(
-        estimate, unit=f"units of {outcome}", details=details, provenance=long.provenance
-    )
+    return replace(estimate, unit=f"units of {outcome}", details=details)
 
 
 def honest_bounds(
@@ -597,7 +592,7 @@ def honest_bounds(
         level = study.level
     how: Any = {"target": weights, "restriction": restriction, "every": every, "level": level}
     bounds = honest_did.honest_bounds(study.value, study.cov_small_sample, before, after, **how)
-    return replace(bounds, unit=study.unit, provenance=study.provenance)
+    return replace(bounds, unit=study.unit)
 
 
 def _widest(found: Mapping[str, Estimate]) -> Estimate:
