@@ -19,7 +19,6 @@ from fewtreated.estimators.margins import margins
 from fewtreated.estimators.units import usable_units
 from scipy import stats
 
-import analysis
 import fewtreated as ft
 from fewtreated import errors
 
@@ -205,20 +204,6 @@ def test_terms_are_found_by_number_and_in_ranges_with_both_ends():
     assert dynamic.row(0)["estimate"] == dynamic.value[dynamic.terms.index("0")]
     assert np.diff(dynamic[0].at(0.9).conf_int, axis=0) < np.diff(dynamic[0].conf_int, axis=0)
     assert dynamic[[0, 1]].bounds(1) == dynamic.bounds("1")
-
-
-@pytest.mark.parametrize("how", ["attribute", "column", "ids"])
-def test_results_of_simulated_data_carry_their_mark(how):
-    frame = long()
-    if how == "attribute":
-        frame.attrs["provenance"] = "simulated"
-    elif how == "column":
-        frame["provenance"] = "simulated"
-    else:
-        frame["firm"] = frame["firm"].str.replace("F", "SIM-00")
-    for found in (ft.att_gt(frame, **CALL), ft.exposure_effects(frame, **EXPOSED, **WINDOWS)):
-        assert "○" in repr(found)
-    assert "◐" in repr(ft.att_gt(long(), **CALL))
 
 
 def shocked(seed):
@@ -442,7 +427,6 @@ def synthetic_effect(frame, **treatment):
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case["says"])
 def test_what_is_refused_is_named_by_column_row_and_option(case):
     names = globals() | {
-        "analysis": analysis,
         "honest_bounds": ft.honest_bounds,
         "synthetic": synthetic_effect,
     }
