@@ -16,6 +16,8 @@ from fewtreated.estimators import honest_did, synthetic
 from fewtreated.estimators.cross_checks import doubly_robust
 from fewtreated.estimators.efficient import efficient
 from fewtreated.estimators.margins import margins
+from fewtreated.estimators.power import minimum_detectable_effect
+from fewtreated.estimators.survival import exit_survival
 from fewtreated.estimators.units import usable_units
 from scipy import stats
 
@@ -432,3 +434,54 @@ def test_what_is_refused_is_named_by_column_row_and_option(case):
     }
     with pytest.raises(getattr(errors, case.get("error", "DataError")), match=case["says"]):
         eval(case["call"], names)
+
+
+def followed():
+    """Return sales of 60 firms, of which two cohorts are treated and one in three stops."""
+    firm, month = np.indices((60, 14)).reshape(2, -1)
+    closed = np.select([firm < 10, firm < 20], [4.0, 5.0], np.inf)
+    frame = pd.DataFrame({"firm": firm, "month": month, "closed": closed, "brand": firm // 2})
+    return frame.assign(sales=np.where((firm % 3 == 0) & (month >= 6 + firm % 4), 0.0, 1.0))
+
+
+def test_survival_follows_each_cohort_beside_all_units_that_are_never_treated():
+    frame = followed()
+    found = ft.survival(frame, **CALL, cluster="brand", horizon=6)
+    sales = frame["sales"].to_numpy().reshape(60, 14)
+    firms = np.concatenate([np.r_[0:10, 20:60], np.r_[10:20, 20:60]])
+    start = np.repeat([4.0, 5.0], 50)
+    options = {"rows": firms, "strata": start, "cluster": firms // 2, "horizon": 6}
+    same(found, exit_survival(sales, start, firms < 20, **options))
+    assert found.unit == "periods"
+    np.testing.assert_array_equal(found.details["units"].index, firms)
+
+
+def test_an_absent_row_is_an_exit_only_if_it_means_zero():
+    frame = followed()
+    gone = frame[frame["sales"] > 0]
+    found = ft.survival(gone, **CALL, absent="zero", horizon=6)
+    same(found, ft.survival(frame, **CALL, horizon=6))
+    with pytest.raises(errors.DesignError, match="Cannot tell what absent rows mean"):
+        ft.survival(gone, **CALL, horizon=6)
+
+
+def test_survival_without_treated_units_is_refused():
+    with pytest.raises(errors.DesignError, match="column 'closed' has no period of treatment"):
+        ft.survival(followed().assign(closed=np.nan), **CALL)
+
+
+def test_power_is_that_of_the_average_effect_of_placebos():
+    frame = followed()
+    frame = frame.assign(sales=np.random.default_rng(5).normal(size=len(frame)))
+    frame["third"] = frame["firm"] % 3
+    found = ft.power(frame, **CALL, cluster="brand", strata="third", draws=60, seed=3)
+    y = frame["sales"].to_numpy().reshape(60, 14)
+    first = frame["closed"].to_numpy()[::14]
+    third = np.arange(60) % 3
+
+    def average(values, dates, rows):
+        return by_cohort.att_gt(values, dates, cluster=rows // 2, strata=third[rows]).aggregate()
+
+    options = {"estimator": average, "strata": third, "draws": 60, "seed": 3}
+    same(found, minimum_detectable_effect(y, first, **options))
+    assert found.unit == "units of sales"
