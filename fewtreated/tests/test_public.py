@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from fewtreated.estimate import refusal
 
 import fewtreated as ft
 
@@ -39,6 +40,12 @@ def test_what_is_offered_for_completion_is_what_a_user_calls():
     assert dir(att_gt) == ["GroupTime", "att_gt"]
     assert "noninferiority" in dir(testing)
     assert not {"np", "pd", "annotations", "Floats", "DRAWS"} & {*dir(testing)}
+
+
+def test_a_plot_without_matplotlib_says_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    with pytest.raises(ImportError, match=r"Cannot plot: .* install fewtreated\[plot\]"):
+        refusal("nobody was treated").plot()
 
 
 def test_another_name_is_refused_with_those_that_there_are():
