@@ -5,15 +5,18 @@ and its results.
 import sys
 from dataclasses import replace
 
+import benchmark
+import generator
 import numpy as np
 import pandas as pd
 import pytest
+import reduced
+import rivals
+from generator import BEFORE, CELLS, MONTHS, NEVER, WAVES, Drawn, Few
+from rivals import TOOLS, Tool
 
 from analysis import data
 from analysis.provenance import ROOT
-from benchmarks import benchmark, generator, reduced, rivals
-from benchmarks.generator import BEFORE, CELLS, MONTHS, NEVER, WAVES, Drawn, Few
-from benchmarks.rivals import TOOLS, Tool
 from market import simulate
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # the other libraries' own
