@@ -35,6 +35,8 @@ ON_ARRAYS = (
     "efficient.efficient",
     "exposure.exposure_effects",
     "honest_did.honest_bounds",
+    "power.minimum_detectable_effect",
+    "survival.exit_survival",
 )
 ON_ARRAYS += (
     "units.usable_units",
