@@ -52,7 +52,7 @@ audit: $(READY) ## hold every estimand against the truth of simulated markets, p
 coverage: audit
 
 benchmark: $(READY) ## fit estimators of several libraries to panels with few closures whose truth is known, and count how often their intervals hold it; writes data/benchmark; ARGS as for audit
-	@OMP_NUM_THREADS=1 $(BIN)/python -W ignore -m benchmarks.benchmark $(ARGS)
+	@OMP_NUM_THREADS=1 $(BIN)/python -W ignore fewtreated/benchmarks/benchmark.py $(ARGS)
 
 clean: ## remove the environment, caches and scratch files; published reports stay
 	rm -rf .venv build docs/_build *.egg-info fewtreated/build fewtreated/src/*.egg-info .pytest_cache .mypy_cache .ruff_cache reports/scratch reports/draft

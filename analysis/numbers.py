@@ -17,8 +17,6 @@ MARKED = re.compile(r"([\d∞][^<>\d●◐○.,;:]{0,40}?) ?([●◐○])")
 """A number, its unit if any, and its mark."""
 MINUS = "−"
 A_SET = "no point: a set"  # instead of a point estimate, for bounds
-# instead of a number that cannot be estimated, with a reason elsewhere
-NOT_ESTIMABLE = "not estimable with this data"
 DECIMALS = {
     "log points": 3,
     "percentage points": 1,

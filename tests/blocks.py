@@ -109,7 +109,7 @@ NOT_RUN = {
     ): "it needs the key of the operator",
     (
         "docs/side-by-side.md",
-        'wide = pd.read_csv("tests/data/county_teen_employment.csv")',
+        'wide = pd.read_csv("fewtreated/tests/data/county_teen_employment.csv")',
     ): "test_side_by_side.py",
     (
         "docs/side-by-side.md",

@@ -9,13 +9,13 @@ import numpy as np
 import pandas as pd
 import pytest
 from fewtreated.errors import DataError, DesignError
-from fewtreated.estimate import Estimate, refusal
 from ruamel.yaml import YAML
 
 from analysis import data, grades, study
 from analysis.estimands.catalogue import estimate_all
 from analysis.estimands.closed_firms import smallest_effect
 from analysis.estimands.design import Design
+from analysis.estimate import Estimate, refusal
 from analysis.event import EVENTS
 from analysis.panel import read_panel
 from analysis.provenance import ROOT

@@ -10,11 +10,11 @@ import numpy as np
 import pandas as pd
 import pytest
 from fewtreated.errors import DataError
-from fewtreated.estimate import Estimate, refusal
 from pydantic import RootModel
 
 from analysis import data, yaml
 from analysis.estimands.design import Design
+from analysis.estimate import Estimate, refusal
 from analysis.event import read_event
 from analysis.evidence.verdicts import (
     CONTRADICTED,

@@ -10,15 +10,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 from fewtreated.errors import DataError, DesignError
-from fewtreated.estimate import Estimate
 from fewtreated.estimators.synthetic import permutation_did
 
 from analysis import data, series
+from analysis.estimate import Estimate
 from analysis.evidence import listed
 
 YEAR = "year"
@@ -236,7 +235,7 @@ def compare(
     comparison = permutation_did(seen.to_numpy(), is_closed, level=level, unit="log points")
     changes = pd.DataFrame({"firm": seen.index, "change": seen.to_numpy(), "closed": is_closed})
     details = {**comparison.details, "changes": changes.sort_values("change", ignore_index=True)}
-    return replace(comparison, estimand="E1a", details=details)
+    return Estimate.of(comparison, estimand="E1a", details=details)
 
 
 def _groups(closed: Sequence[str], against: Sequence[str]) -> tuple[list[str], list[str]]:

@@ -13,10 +13,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from fewtreated.errors import DesignError
-from fewtreated.estimate import Estimate, Floats, Ints, refusal
+from fewtreated.estimate import Floats, Ints
 from scipy import stats
 
 from analysis.data import load
+from analysis.estimate import Estimate, refusal
 from analysis.evidence.households import (
     AGAINST,
     ALONE,

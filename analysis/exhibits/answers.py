@@ -13,14 +13,15 @@ from html import escape
 from typing import Any, cast
 
 import pandas as pd
-from fewtreated.estimate import Estimate
+from fewtreated.errors import NOT_ESTIMABLE
 
 from analysis import data, yaml
+from analysis.estimate import Estimate
 from analysis.evidence.verdicts import NOT_GRADED, NOT_TESTABLE, Grade, Level, Tier, Verdict, Word
 from analysis.exhibits.blocks import Block, Label, box, note, table
 from analysis.exhibits.payload import Part, of_estimates
 from analysis.exhibits.style import LOOK, kind_of_numbers
-from analysis.numbers import MARKS, NOT_ESTIMABLE, day, quantity, sentence_of, span, unmarked
+from analysis.numbers import MARKS, day, quantity, sentence_of, span, unmarked
 from analysis.simulated import condition
 from analysis.yaml import Written
 

@@ -16,11 +16,11 @@ from operator import add
 from typing import Any
 
 import pandas as pd
-from fewtreated.errors import DesignError
-from fewtreated.estimate import Estimate
+from fewtreated.errors import NOT_ESTIMABLE, DesignError
 from matplotlib.figure import Figure
 
 from analysis import data
+from analysis.estimate import Estimate
 from analysis.evidence.verdicts import NOT_GRADED
 from analysis.exhibits.fonts import printable
 from analysis.exhibits.payload import MIME, Part, of_estimates
@@ -29,7 +29,6 @@ from analysis.exhibits.words import capitalised, described
 from analysis.numbers import (
     A_SET,
     MARKS,
-    NOT_ESTIMABLE,
     number,
     quantity,
     sentence_of,

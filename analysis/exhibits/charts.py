@@ -16,14 +16,15 @@ from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec
 import numpy as np
 import pandas as pd
 import seaborn as sns
-from fewtreated.estimate import Estimate
+from fewtreated.errors import NOT_ESTIMABLE
 from matplotlib import dates
 from matplotlib import pyplot as plt
 from matplotlib.ticker import Formatter
 
+from analysis.estimate import Estimate
 from analysis.exhibits.payload import estimate_rows, of_figure, refused
 from analysis.exhibits.style import BAND, BESIDE, FAINT, INK, MAIN, REST, WIDTH
-from analysis.numbers import NOT_ESTIMABLE, number, span
+from analysis.numbers import number, span
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-from fewtreated.estimate import Estimate
+from fewtreated.errors import NOT_ESTIMABLE
 from matplotlib import pyplot as plt
 from matplotlib.ticker import LogLocator, MaxNLocator, MultipleLocator, NullLocator
 
+from analysis.estimate import Estimate
 from analysis.exhibits.charts import (
     ZERO,
     Style,
@@ -27,7 +28,7 @@ from analysis.exhibits.charts import (
     near,
 )
 from analysis.exhibits.style import BAND, FAINT, MAIN, REST, WIDTH
-from analysis.numbers import NOT_ESTIMABLE, number
+from analysis.numbers import number
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

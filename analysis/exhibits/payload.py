@@ -77,9 +77,7 @@ class Part:
 
 def estimate_rows(result: Any) -> Any:
     """Return the rows of an Estimate, or any other object unchanged."""
-    from fewtreated.estimate import (
-        Estimate,
-    )  # imported late, since the runner reads payloads without it
+    from analysis.estimate import Estimate  # slow; the runner reads payloads without it
 
     if isinstance(result, Estimate):
         return result.rows

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-from fewtreated.estimate import Estimate
 
+from analysis.estimate import Estimate
 from analysis.evidence.verdicts import (
     CONTRADICTED,
     NOT_SHOWN,

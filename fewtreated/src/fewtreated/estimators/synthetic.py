@@ -82,7 +82,7 @@ def permutation_did(
     --------
     >>> from fewtreated import permutation_did
     >>> permutation_did([-1.2, -0.9, 0.1, 0.3, 0.2, -0.1, 0.4, 0.0], [1, 1, 0, 0, 0, 0, 0, 0])
-    difference of mean changes, units of change ◐
+    difference of mean changes, units of change
     term  estimate  conf_low  conf_high  n  rank  p_two_sided  p_smallest
      did      -1.2      -1.6       -0.8  8     1      0.03571     0.03571
     95% permutation interval
