@@ -172,16 +172,16 @@ class Step:
     python: bool = False
 
     @property
-    def keys(self) -> list[tuple[str, str]]:
+    def keys(self):
         """Names of the step in the lists above: its command, or any of its lines."""
         lines = [line for line in self.source.splitlines() if line.strip()]
         return [(self.page, line) for line in lines]
 
-    def among(self, listed: dict) -> str | None:
+    def among(self, listed):
         """What a list says of the step, or None if it is not there."""
         return next((listed[key] for key in self.keys if key in listed), None)
 
-    def run(self, project: Path) -> None:
+    def run(self, project):
         """Run it as a reader would; fail with what was printed."""
         if self.python:
             command = [sys.executable, "-"]
@@ -202,11 +202,11 @@ class Step:
         )
 
 
-def languages(page: str) -> list[str]:
+def languages(page):
     return [language for language, _ in FENCE.findall((ROOT / page).read_text(encoding="utf-8"))]
 
 
-def steps(page: str) -> list[Step]:
+def steps(page):
     """Return the commands and the blocks of Python of a page, in order."""
     text = (ROOT / page).read_text(encoding="utf-8")
     found = []
@@ -229,7 +229,7 @@ def steps(page: str) -> list[Step]:
     return found
 
 
-def copied(folder: Path) -> Path:
+def copied(folder):
     """Copy the project, with a history of its own and this environment, so that nothing here
     changes.
     """
@@ -268,7 +268,7 @@ def copied(folder: Path) -> Path:
     return folder
 
 
-def environment(project: Path) -> dict[str, str]:
+def environment(project):
     """Return the environment of a reader who works in a copy: its code comes first, its editor adds
     a word.
     """

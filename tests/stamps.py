@@ -5,7 +5,6 @@ nowhere if it is real.
 import base64
 import json
 import re
-from pathlib import Path
 
 from pypdf import PdfReader
 
@@ -14,13 +13,13 @@ IMAGE = re.compile(r'<img src=\\?"data:image/svg\+xml;base64,([^"\\]+)\\?" alt=\
 CAPTION = re.compile(r"Figure \d+ +(\S \S+ \S)")
 
 
-def pages(pdf: Path) -> list[str]:
+def pages(pdf):
     return [
         " ".join(page.extract_text().replace("\xa0", " ").split()) for page in PdfReader(pdf).pages
     ]
 
 
-def images(notebook: Path) -> list[tuple[str, str]]:
+def images(notebook):
     """Return each figure of an executed notebook: its SVG and its alternative text."""
     cells = json.loads(notebook.read_bytes())["cells"]
     html = [
@@ -33,7 +32,7 @@ def images(notebook: Path) -> list[tuple[str, str]]:
     ]
 
 
-def assert_stamped(folder: Path, name: str, market: str) -> None:
+def assert_stamped(folder, name, market):
     """Look through the PDF and the notebook of a report of a simulated market."""
     assert name.startswith("simulated/")
     for number, text in enumerate(pages(folder / f"{name}.pdf")):
@@ -47,7 +46,7 @@ def assert_stamped(folder: Path, name: str, market: str) -> None:
         assert alt.startswith("Simulated – ")
 
 
-def assert_unstamped(folder: Path, name: str) -> None:
+def assert_unstamped(folder, name):
     """Look through those of a report of the real market."""
     assert not name.startswith("simulated/")
     for text in pages(folder / f"{name}.pdf"):
@@ -60,7 +59,7 @@ def assert_unstamped(folder: Path, name: str) -> None:
         )  # as report 01 calls a share of report 07
 
 
-def assert_told_apart(folder: Path) -> None:
+def assert_told_apart(folder):
     """Look through every report of a run."""
     for name, entry in json.loads((folder / "manifest.json").read_bytes())["reports"].items():
         if entry["market"]:

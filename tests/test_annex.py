@@ -1,7 +1,6 @@
 """The annex of a run: what its reports have recorded, once, with links that lead somewhere."""
 
 import json
-from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -17,7 +16,7 @@ SOURCES = pd.DataFrame(
 )
 
 
-def executed(file: Path, share: float, *resources: str) -> Path:
+def executed(file, share, *resources):
     """Write an executed notebook that ends as a report does."""
     settings = {"as_of": AS_OF, "stale_after_days": 20_000, "share": share}
     shown = report.colophon(settings, resources, [SOURCES], None)._repr_mimebundle_()
@@ -39,7 +38,7 @@ def executed(file: Path, share: float, *resources: str) -> Path:
 
 
 @pytest.fixture
-def notebooks(tmp_path) -> dict[str, Path]:
+def notebooks(tmp_path):
     public = "05_growth_public"
     simulated = "simulated/05_growth_panel"
     return {
@@ -48,7 +47,7 @@ def notebooks(tmp_path) -> dict[str, Path]:
     }
 
 
-def words(file: Path) -> str:
+def words(file):
     return " ".join(" ".join(page.extract_text() for page in PdfReader(file).pages).split())
 
 
@@ -91,7 +90,7 @@ def test_reports_that_ran_with_other_code_stand_apart():
 
 
 @pytest.fixture
-def desk(tmp_path) -> Desk:
+def desk(tmp_path):
     desk = Desk(tmp_path / "project")
     desk.furnish()
     desk.write("01_first", WRITE_VERDICTS)

@@ -29,7 +29,7 @@ SHIPPED = data.load("audit").fillna({"reason": ""})
 
 
 @pytest.fixture(scope="module")
-def small() -> pd.DataFrame:
+def small():
     return audit.replicate(["few_treated", "null"], [3, 4], design=DESIGN, workers=1)
 
 

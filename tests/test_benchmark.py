@@ -21,7 +21,7 @@ QUIET = Few(6, firm_sd=0.0, brand_sd=0.0, category_sd=0.0, log_sd=0.5)
 KEYS = ("estimate", "std_error", "low", "high")
 
 
-def small(**changes) -> Drawn:
+def small(**changes):
     """Return three firms, of which the first is closed in month 20 and the second in month 22."""
     without = np.ones((3, MONTHS)) * np.array([[1.0], [3.0], [2.0]])
     firms = pd.DataFrame({"brand": [0, 1, 2], "category": 0, "first": [20, 22, NEVER], "hit": True})
@@ -91,7 +91,7 @@ def test_a_panel_is_balanced_sells_in_each_month_and_is_the_same_for_the_same_se
     assert all(low <= effect <= high for effect in drawn.truth().values())
 
 
-def near(drawn: Drawn) -> np.ndarray:
+def near(drawn):
     """Return months of firms never closed in categories with closures, from the first wave on."""
     return np.outer(
         drawn.firms["hit"] & (drawn.firms["first"] == NEVER), np.arange(MONTHS) >= BEFORE
@@ -218,7 +218,7 @@ def test_our_ratio_scale_and_logs_are_those_of_the_arrays():
         )
 
 
-def told(data: pd.DataFrame) -> dict:
+def told(data):
     import warnings
 
     warnings.warn("one firm only", UserWarning, stacklevel=1)
@@ -226,7 +226,7 @@ def told(data: pd.DataFrame) -> dict:
     return {"estimate": 1.0, "std_error": 1.0, "low": 0.0, "high": 2.0}
 
 
-def failing(data: pd.DataFrame) -> dict:
+def failing(data):
     raise ValueError("too few clusters")
 
 
@@ -251,7 +251,7 @@ def test_what_a_tool_says_is_kept(fit, refused, warned, monkeypatch):
 # ----------------------------------------
 
 
-def by_hand() -> pd.DataFrame:
+def by_hand():
     """Return four panels of one tool: two hold the truth, one misses it, one is refused."""
     rows = pd.DataFrame(
         {

@@ -22,11 +22,11 @@ QUICK = [page for page in PAGES if any(step.among(NOT_RUN) is None for step in s
 
 
 @pytest.fixture(scope="module")
-def project(tmp_path_factory) -> Path:
+def project(tmp_path_factory):
     return blocks.copied(tmp_path_factory.mktemp("reader"))
 
 
-def clear(folder: Path, source: str) -> None:
+def clear(folder, source):
     """Remove the file that a command writes anew: pages show several ways to the same one."""
     for name in re.findall(r"--out (\S+\.parquet)", source):
         (folder / name).unlink(missing_ok=True)

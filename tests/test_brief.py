@@ -51,7 +51,7 @@ def of(question, **changes):
     return verdict(**{"claim": claim, "reading": reading, "report": f"report_on_{claim}"} | changes)
 
 
-def text(block) -> str:
+def text(block):
     return " ".join(unescape(re.sub(r"<[^>]+>", " ", block.html)).split())
 
 

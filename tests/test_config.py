@@ -209,7 +209,7 @@ SAID = {
 }
 
 
-def bazaar(tmp_path: Path, **values) -> str:
+def bazaar(tmp_path, **values):
     (tmp_path / "bazaar.yml").write_text(json.dumps(BAZAAR | values))
     return str(tmp_path / "bazaar.yml")
 
@@ -541,7 +541,7 @@ def test_an_unknown_parameter_is_refused_and_the_known_ones_are_named(notebook):
     ],
 )
 def test_a_running_notebook_is_held_to_types_and_rules(notebook, name, value):
-    namespace: dict = {}
+    namespace = {}
     exec(PARAMETERS, namespace)
     assert parameters.check(str(notebook), namespace)["count"] == 3
     assert parameters.check(str(notebook), {**namespace, "share": 1})["share"] == 1.0

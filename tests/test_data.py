@@ -25,13 +25,13 @@ def root(tmp_path):
     return Path(shutil.copytree(data.DATA, tmp_path / "data"))
 
 
-def edit(path: Path, old: bytes, new: bytes) -> None:
+def edit(path, old, new):
     content = path.read_bytes()
     assert old in content
     path.write_bytes(content.replace(old, new, 1))
 
 
-def tiny(tmp_path: Path, text: str, *fields: dict) -> Path:
+def tiny(tmp_path, text, *fields):
     """Write a package of one file, whose hash is right."""
     root = tmp_path / "tiny"
     root.mkdir(parents=True)
@@ -49,7 +49,7 @@ def tiny(tmp_path: Path, text: str, *fields: dict) -> Path:
     return root
 
 
-def refusal(root: Path) -> str:
+def refusal(root):
     """Return why `check` refuses a folder."""
     with pytest.raises(DataError) as refused:
         data.check(root)

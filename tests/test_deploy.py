@@ -24,14 +24,14 @@ STARTS = [
 ]
 
 
-def checked(*command: str, **environment: str) -> None:
+def checked(*command, **environment):
     done = subprocess.run(
         command, capture_output=True, text=True, check=False, env=os.environ | environment
     )
     assert not done.returncode, done.stdout + done.stderr
 
 
-def program(name: str) -> str:
+def program(name):
     """Return the path of a program that came with a package of this environment."""
     return os.path.join(os.path.dirname(sys.executable), name)
 

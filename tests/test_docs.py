@@ -8,7 +8,6 @@ import re
 import subprocess
 import sys
 import tomllib
-from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import pytest
@@ -26,7 +25,7 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
 @pytest.fixture(scope="module")
-def pages(tmp_path_factory) -> dict[Path, Page]:
+def pages(tmp_path_factory):
     """Build all pages, which runs their cells."""
     out = tmp_path_factory.mktemp("docs")
     command = [
@@ -47,7 +46,7 @@ def pages(tmp_path_factory) -> dict[Path, Page]:
     return {path: Page(path.read_text(encoding="utf-8")) for path in (out / "html").glob("*.html")}
 
 
-def page(pages: dict[Path, Page], name: str) -> Page:
+def page(pages, name):
     return next(page for path, page in pages.items() if path.name == f"{name}.html")
 
 

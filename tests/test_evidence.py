@@ -14,24 +14,24 @@ from analysis import data
 from analysis.event import read_event
 from analysis.evidence import claims, listed, shift, totals
 from analysis.evidence.sources import Published
-from analysis.evidence.verdicts import DECIDED, MEANING, NOT_SHOWN, NOT_TESTABLE, SUPPORTED, Verdict
+from analysis.evidence.verdicts import DECIDED, MEANING, NOT_SHOWN, NOT_TESTABLE, SUPPORTED
 from analysis.exhibits import answers, brief, words
 from analysis.provenance import ROOT
 
 
 @pytest.fixture(scope="module")
-def shares() -> pd.DataFrame:
+def shares():
     return listed.share_prices(FIRST, LAST, level=0.95).rows.set_index(["seller", "window"])
 
 
 @pytest.fixture(scope="module")
-def compared() -> dict[tuple[int, int], object]:
+def compared():
     spans = [(2020, 2021), (2019, 2020), (2020, 2023)]
     return {span: listed.revenue_change(*span, level=0.95) for span in spans}
 
 
 @pytest.fixture(scope="module")
-def left() -> pd.DataFrame:
+def left():
     return listed.leave_one_out(2020, 2021, level=0.95)
 
 
@@ -118,11 +118,11 @@ def test_the_difference_asked_otherwise_is_what_each_comparison_gives_in_per_cen
 
 
 @pytest.fixture(scope="module")
-def verdicts() -> dict[str, Verdict]:
+def verdicts():
     return judged()
 
 
-def figures(*values: float, **changes) -> list[Published]:
+def figures(*values, **changes):
     """Return figures by a party that makes no claim."""
     return [Published(by="Somebody else", low=value, high=value, **changes) for value in values]
 

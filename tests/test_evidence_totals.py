@@ -335,13 +335,13 @@ def test_closures_at_random_carry_their_number_s_share():
     assert closed_share(3000, 1e6, sd_log_sales=2.3, tilt=0.0) == pytest.approx(0.003)
 
 
-def integrated(accounts: float, population: float, sd: float, tilt: float) -> float:
+def integrated(accounts, population, sd, tilt):
     """Share of sales of the closed by numerical integration over z, with the cap found by
     bisection.
     """
 
-    def mean(log_c: float, weight: float) -> float:
-        def chance(z: float) -> float:
+    def mean(log_c, weight):
+        def chance(z):
             return np.exp(min(0.0, log_c + tilt * sd * z)) * norm.pdf(z - weight)
 
         kink = min(

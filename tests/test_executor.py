@@ -39,7 +39,7 @@ if __name__ == "__main__":
 """
 
 
-def options(*arguments: str):
+def options(*arguments):
     parser = ArgumentParser()
     executor.add_options(parser)
     return parser.parse_args(arguments)
@@ -53,14 +53,14 @@ def workers(request):
             yield opened
 
 
-def until(true, seconds: float = 60) -> bool:
+def until(true, seconds=60):
     end = time.monotonic() + seconds
     while not true() and time.monotonic() < end:
         time.sleep(0.05)
     return true()
 
 
-def alive(process: psutil.Process) -> bool:
+def alive(process):
     try:
         return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
@@ -68,7 +68,7 @@ def alive(process: psutil.Process) -> bool:
 
 
 @pytest.fixture(scope="module")
-def here() -> str:
+def here():
     return audit.replicate(["plain_sd1_9"], [1, 2], design=Design(), workers=1).to_csv()
 
 

@@ -57,12 +57,12 @@ def look():
     plt.close("all")
 
 
-def bare(block_or_html) -> str:
+def bare(block_or_html):
     """Return the HTML without inline styles, which are looks and no meaning."""
     return re.sub(r' style="[^"]*"', "", getattr(block_or_html, "html", block_or_html))
 
 
-def verdict(**changes) -> Verdict:
+def verdict(**changes):
     return Verdict(**{**vars(V2), **changes})
 
 
@@ -134,7 +134,7 @@ def test_the_answer_and_the_brief_say_what_a_panel_is_said_to_be():
     assert said in brief.brief([verdict()], EVENT, panel=said).html
 
 
-def drawn(caption: str = "Caption.", **options):
+def drawn(caption="Caption.", **options):
     drawing, axes = plt.subplots()
     axes.plot([0, 1, 2], [1.0, 3.0, 2.0])
     axes.set_title("Change, %")
@@ -207,7 +207,7 @@ def colophon(settings=SETTINGS, **changes):
     return make_colophon({"verdict_file": "../away/5.json", **settings}, **read)
 
 
-def recorded(*asked, **options) -> dict[str, dict[str, str]]:
+def recorded(*asked, **options):
     """Return what a report records for the annex, by what it is and its name."""
     facts = colophon(*asked, **options).parts[0].data
     return {

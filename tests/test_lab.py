@@ -67,7 +67,7 @@ def test_the_example_on_a_panel_of_ones_own_runs_from_the_root_and_from_its_fold
     assert rows["conf_low"].lt(rows["estimate"]).all()
 
 
-def failed(source: str) -> dict:
+def failed(source):
     """Return the output of a cell that fails, as JupyterLab and papermill get it."""
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source)])
     with pytest.raises(CellExecutionError):

@@ -8,7 +8,6 @@ import os
 import re
 import subprocess
 from functools import cache
-from pathlib import Path
 from unittest import mock
 from urllib.parse import urlsplit
 
@@ -78,23 +77,23 @@ WORDS = {
 }
 
 
-def cells(notebook: Path) -> list[dict]:
+def cells(notebook):
     return json.loads(notebook.read_text(encoding="utf-8"))["cells"]
 
 
-def source(cell: dict) -> str:
+def source(cell):
     return "".join(cell["source"])
 
 
-def code(notebook: Path) -> list[dict]:
+def code(notebook):
     return [cell for cell in cells(notebook) if cell["cell_type"] == "code"]
 
 
-def shown_in(output: dict) -> str:
+def shown_in(output):
     return "".join(output.get("text/html", ""))
 
 
-def python(notebook: Path) -> str:
+def python(notebook):
     """Return the Python of all cells but that of the parameters."""
     named = [
         cell for cell in code(notebook) if "parameters" not in cell["metadata"].get("tags", [])
@@ -103,7 +102,7 @@ def python(notebook: Path) -> str:
 
 
 @pytest.fixture(params=NOTEBOOKS, ids=lambda path: path.stem)
-def notebook(request) -> Path:
+def notebook(request):
     return request.param
 
 
@@ -198,21 +197,21 @@ def test_every_reading_falls_to_a_notebook_that_there_is():
     assert set(data.load("readings")["notebook"]) <= {path.stem for path in NOTEBOOKS}
 
 
-def made(out: Path, processor: dict[str, str], *names: str) -> None:
+def made(out, processor, *names):
     """Run reports, the arithmetic of their kernels with the code for one kind of processor."""
     with mock.patch.dict(os.environ, processor):
         assert run.reports(ROOT, run.Request(AS_OF, names, out=out)).code == Exit.OK
 
 
 @pytest.fixture(scope="module")
-def published(tmp_path_factory) -> Path:
+def published(tmp_path_factory):
     out = tmp_path_factory.mktemp("out")
     made(out, PROCESSORS[0])
     return out / AS_OF
 
 
 @cache
-def text(pdf: Path) -> str:
+def text(pdf):
     return " ".join(" ".join(page.extract_text() for page in PdfReader(pdf).pages).split())
 
 
@@ -236,11 +235,11 @@ def test_every_exhibit_of_public_figures_has_a_source_line_that_leads_to_its_sou
         ), caption
 
 
-def judged(published: Path) -> list[dict]:
+def judged(published):
     return json.loads((published / "verdicts.json").read_text(encoding="utf-8"))
 
 
-def real(published: Path) -> dict[str, dict]:
+def real(published):
     """Return the verdicts on public figures by claim and reading."""
     rows = [row for row in judged(published) if row["tier"] != "sim"]
     return {f"{row['claim']} {row['reading']}".strip(): row for row in rows}
@@ -367,7 +366,7 @@ def test_a_report_has_four_pages_at_most_no_code_on_the_first_and_a_last_one_wor
     assert min(body) < 790 - (790 - 60) / 3
 
 
-def path(file: Path, folder: Path) -> str:
+def path(file, folder):
     return file.resolve().relative_to(folder.resolve()).as_posix()
 
 

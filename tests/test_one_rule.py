@@ -32,27 +32,18 @@ KINDS = {
 }
 
 
-def figure(by: str, value: float, **changes) -> Published:
+def figure(by, value, **changes):
     return Published(by=by, low=value, high=value, part="Mpow", filing=True, **changes)
 
 
-def word(
-    kind: str,
-    published: list[Published],
-    claimant: str,
-    *,
-    said=SAID,
-    about=PAST,
-    quantity="",
-    **given,
-) -> str:
+def word(kind, published, claimant, *, said=SAID, about=PAST, quantity="", **given):
     finding = claims.Finding(published=published, **given)
     return finding.admitting(claimant=claimant, said=said, about=about, quantity=quantity).word(
         kind
     )
 
 
-def swapped(published: list[Published]) -> list[Published]:
+def swapped(published):
     return [figure(SWAPPED.get(one.by, one.by), one.low) for one in published]
 
 
@@ -269,7 +260,7 @@ def test_every_party_of_the_table_is_met_in_the_facts():
 # Records
 
 
-def documented(records: list[Published], names: list[str], claimant: str) -> dict[str, bool]:
+def documented(records, names, claimant):
     admitted = sources.admit(records, claimant=claimant, said="", about=PAST)
     return dict(zip(names, admitted.documented(names), strict=True))
 
@@ -281,10 +272,7 @@ def test_one_publisher_is_no_record_two_are_and_a_filing_is():
         assert documented(records, ["Mpow"], AMAZON) == {"Mpow": is_record}
     assert documented(
         [Published(by="A notice", part="Mpow", filing=True)], ["Mpow", "Aukey"], AMAZON
-    ) == {
-        "Mpow": True,
-        "Aukey": False,
-    }
+    ) == {"Mpow": True, "Aukey": False}
 
 
 def test_the_newspaper_is_no_witness_to_its_own_claim_nor_is_our_column_on_exposure(monkeypatch):

@@ -15,7 +15,6 @@ import zipfile
 import zlib
 from dataclasses import replace
 from functools import cache
-from pathlib import Path
 
 import matplotlib as mpl
 import pandas as pd
@@ -63,7 +62,7 @@ USER = "planted-user-90b3d1"
 FOLDER = "planted-folder-c4e8a7"
 
 
-def project(folder: Path) -> Path:
+def project(folder):
     """Copy what runs, and write the event as the tutorial says."""
     for part in ("analysis", "data", "notebooks", "reports"):
         shutil.copytree(
@@ -84,7 +83,7 @@ def project(folder: Path) -> Path:
     return folder
 
 
-def stalls() -> object:
+def stalls():
     """Return a simulated panel with the platforms, the origin and the dates of the other event."""
     panel, _ = simulate("ceiling_50k", seed=2, n_firms=2000, n_categories=30)
     firms = panel.firms.assign(
@@ -96,11 +95,11 @@ def stalls() -> object:
 
 
 @pytest.fixture(scope="module")
-def other(tmp_path_factory) -> Path:
+def other(tmp_path_factory):
     return project(tmp_path_factory.mktemp(FOLDER))
 
 
-def run(folder: Path, *asked: str) -> subprocess.CompletedProcess[str]:
+def run(folder, *asked):
     there = os.environ | {
         "PYTHONPATH": str(folder),
         "MPLCONFIGDIR": mpl.get_cachedir(),
@@ -120,7 +119,7 @@ def run(folder: Path, *asked: str) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.fixture(scope="module")
-def reports(other) -> Path:
+def reports(other):
     stalls().to_parquet(other / "stalls.parquet")
     own = ("--panel", "stalls.parquet", "--map", "stalls.map.yml", "--event", "bazaar.yml")
     done = run(other, *own, "--out", "out")
@@ -129,7 +128,7 @@ def reports(other) -> Path:
 
 
 @cache
-def text(pdf: Path) -> str:
+def text(pdf):
     return " ".join(" ".join(page.extract_text() for page in PdfReader(pdf).pages).split())
 
 
@@ -203,7 +202,7 @@ def test_no_report_on_public_figures_is_printed_under_the_other_event(other):
     assert list((other / "public").rglob("*.pdf")) == []
 
 
-def parts(name: str, content: bytes):
+def parts(name, content):
     """Yield a file and all that is packed in it, by name."""
     yield name, content
     if zipfile.is_zipfile(io.BytesIO(content)):

@@ -4,7 +4,6 @@ figures said.
 
 import json
 import re
-from pathlib import Path
 
 import golden
 import pytest
@@ -23,7 +22,7 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
-def published(tmp_path_factory) -> Path:
+def published(tmp_path_factory):
     folder = tmp_path_factory.mktemp("own")
     called_real(n_firms=2000, n_categories=30).to_parquet(folder / "own.parquet")
     assert (
@@ -34,7 +33,7 @@ def published(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def brief(published) -> str:
+def brief(published):
     pages = PdfReader(published / "00_executive_brief.pdf").pages
     assert len(pages) <= 2
     return " ".join(" ".join(page.extract_text() for page in pages).replace("\xa0", " ").split())

@@ -5,8 +5,6 @@ A notebook runs through, or its parameters are refused in one sentence before a 
 """
 
 import re
-from pathlib import Path
-from typing import Any
 
 import pytest
 from ends import NOTEBOOKS, declared, displayed_text, run_cells
@@ -79,7 +77,7 @@ QUICK = {  # besides all that are refused: what once failed within the range, an
 }
 
 
-def ends(name: str, title: str) -> list[Any]:
+def ends(name, title):
     """Return both ends of a parameter's range, or each alternative, as its title prints them."""
     kind = {"int": int, "float": float, "str": str, "bool": bool}[title.split(",", maxsplit=1)[0]]
     rule = title.partition("allowed ")[2].split(",")[0]
@@ -92,14 +90,14 @@ def ends(name: str, title: str) -> list[Any]:
     return []
 
 
-def least(notebook: Path) -> dict[str, Any]:
+def least(notebook):
     """Return the values that make a notebook quick without a change of its sentences."""
     fields = declared(notebook)
     low = {name: ends(name, fields[name].title)[0] for name in PRECISION if name in fields}
     return low | ({"sim_preset": "few_treated"} if notebook.stem == SIMULATES_ALL else {})
 
 
-def cases() -> list[Any]:
+def cases():
     found = []
     for notebook in NOTEBOOKS:
         fields = declared(notebook)
@@ -125,7 +123,7 @@ def cases() -> list[Any]:
     return found
 
 
-def refusal(notebook: Path, given: dict[str, Any]) -> str:
+def refusal(notebook, given):
     """Return why parameters are refused; empty if they are not."""
     model = parameters.declared(notebook)
     try:
@@ -136,7 +134,7 @@ def refusal(notebook: Path, given: dict[str, Any]) -> str:
 
 
 @pytest.fixture(scope="module")
-def verdicts(tmp_path_factory) -> Path:
+def verdicts(tmp_path_factory):
     """A folder with the verdicts of two reports, for the brief."""
     folder = tmp_path_factory.mktemp("verdicts")
     for notebook in NOTEBOOKS:
@@ -145,7 +143,7 @@ def verdicts(tmp_path_factory) -> Path:
     return folder
 
 
-def shown(notebook: Path, given: dict[str, Any], folder: Path) -> str:
+def shown(notebook, given, folder):
     """Run a notebook and return the text that it shows.
 
     Fail if the parameters are refused and the sentence names none of them, or if anything fails

@@ -26,7 +26,7 @@ def panel():
     return called_real(n_firms=2000, n_categories=30)
 
 
-def reported(panel, folder, names) -> tuple[dict[str, str], dict[str, dict]]:
+def reported(panel, folder, names):
     """Return the text of reports on a panel, and the verdicts by claim and reading."""
     panel.to_parquet(folder / "own.parquet")
     given = ["--panel", str(folder / "own.parquet"), "--out", str(folder / "out")]

@@ -18,11 +18,11 @@ REQUIRED = [
 ]  # of this repository
 
 
-def name(requirement: str) -> str:
+def name(requirement):
     return re.split(r"[<>=;\s]", requirement, maxsplit=1)[0].lower().replace(".", "-")
 
 
-def tracked(*patterns: str) -> list[str]:
+def tracked(*patterns):
     command = ["git", "-C", str(ROOT), "ls-files", *patterns]
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
 

@@ -87,7 +87,7 @@ class World:
     broken: bool = False  # whether a cell of 02 fails
 
     @property
-    def reports(self) -> dict[str, Report]:
+    def reports(self):
         """All reports by name but the brief."""
         monday, workday = (lambda day: day.weekday() == 0), (lambda day: day.weekday() < 5)
         reports = {

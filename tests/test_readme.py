@@ -54,7 +54,7 @@ def test_another_figure_makes_another_sentence(bullet, name, field, verdicts):
     assert ANSWER[bullet](verdicts | {name: changed}) != BULLETS[bullet]
 
 
-def printed(block: str) -> str:
+def printed(block):
     """Return what a fresh interpreter prints in a terminal of 80 columns."""
     run = subprocess.run(
         [sys.executable, "-"],

@@ -29,13 +29,13 @@ FIRMS = WRITE.replace(
 )
 
 
-def shown(*html: str) -> str:
+def shown(*html):
     return (
         f"from IPython.display import HTML, display\nfor each in {html!r}:\n    display(HTML(each))"
     )
 
 
-def write(desk, report: str, *sources: str) -> None:
+def write(desk, report, *sources):
     simulates = {"parameters": ON_PANEL, "market_impact": {"market": "{market}"}}
     if report == "03_listed":
         known = {"parameters": PARAMETERS}
@@ -62,11 +62,11 @@ def real(desk):
     return replace(desk, kernels=True)
 
 
-def reports(folder) -> list[Path]:
+def reports(folder):
     return sorted(file for file in folder.rglob("*.pdf") if file.name != "annex.pdf")
 
 
-def feet(folder) -> dict[str, str]:
+def feet(folder):
     return {
         file.relative_to(folder).with_suffix("").as_posix(): file.read_text().split(f"{AS_OF}, ")[1]
         for file in reports(folder)
@@ -142,7 +142,7 @@ def test_verdicts_of_another_market_than_the_report_get_no_pdf(desk, capsys, nam
     assert said in capsys.readouterr().err
 
 
-def verdict_of(market: str) -> str:
+def verdict_of(market):
     if market:
         kind = "simulated"
     else:
@@ -223,7 +223,7 @@ def test_the_scan_for_stamps_finds_a_report_that_lies_under_the_other_name(real,
 MONTHS = [f"{year}-{month:02d}" for year in (2019, 2020, 2021) for month in range(1, 13)]
 
 
-def panel(file, firm: str = "F-", closed: str = "2021-05", sales: float = 100.0):
+def panel(file, firm="F-", closed="2021-05", sales=100.0):
     """Write six firms on two platforms, the first two closed."""
     lines = ["firm,brand_group,platform,month,sales,origin,category,closed_on"]
     for number in range(6):

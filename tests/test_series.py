@@ -11,7 +11,6 @@ from fewtreated.errors import DataError
 
 from analysis import data, series
 from analysis.evidence import shift
-from analysis.series import Series
 
 AMAZON = "Amazon (own filings)"
 EBAY = "eBay (own filings and releases)"
@@ -34,7 +33,7 @@ def root(tmp_path, monkeypatch):
     return root
 
 
-def change(root: Path, name: str, old: str, new: str) -> None:
+def change(root, name, old, new):
     """Revise a file as a researcher would: edit it, then accept it."""
     path = root / data.card(name)["path"]
     text = path.read_bytes().decode()
@@ -43,17 +42,17 @@ def change(root: Path, name: str, old: str, new: str) -> None:
     data.accept(name, vintage="2027-01-31", root=root)
 
 
-def amazon(name: str) -> Series:
+def amazon(name):
     return series.published(
         "platform_quarterly", platform="Amazon", series=name, publisher=AMAZON, freq="Q"
     )
 
 
-def ebay(name: str, **where: str) -> Series:
+def ebay(name, **where):
     return series.published("platform_quarterly", platform="eBay", series=name, **where)
 
 
-def buyers(**where: str) -> Series:
+def buyers(**where):
     name = "retail_annual_active_consumers"
     return series.published(
         "platform_quarterly", platform="Alibaba international", series=name, freq="Q", **where

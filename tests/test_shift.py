@@ -23,7 +23,7 @@ SIGNS = {
 }
 
 
-def computed(node: ast.AST) -> float:
+def computed(node):
     """Do the arithmetic of a derived figure."""
     if isinstance(node, ast.Constant):
         return node.value

@@ -41,7 +41,7 @@ def test_the_code_of_the_page_gives_the_numbers_of_its_table(library, monkeypatc
             library, reason=f"{library} is no dependency; its block was run when it was written"
         )
     monkeypatch.chdir(ROOT)
-    names: dict = {}
+    names = {}
     with warnings.catch_warnings():  # the libraries' own
         warnings.simplefilter("ignore")
         for block in [*BLOCKS[:2], BLOCKS[1 + COLUMNS.index(library)]]:

@@ -35,7 +35,7 @@ def desk(finished, tmp_path):
     return finished.copied(tmp_path)
 
 
-def cells_of(file, kind: str) -> list[list[str]]:
+def cells_of(file, kind):
     """Return the cells of the tables of a file, as pandoc reads it: a number is no argument of how
     a cell is set.
     """
@@ -137,7 +137,7 @@ def test_a_folder_without_estimates_and_a_file_of_something_else_are_refused(tmp
         analysis.load_estimates(tmp_path)
 
 
-def table(caption="Three designs, in the window. What gaps ● say.", **columns) -> dict:
+def table(caption="Three designs, in the window. What gaps ● say.", **columns):
     """Return a table of what was simulated."""
     given = {
         "provenance": "simulated",
@@ -150,7 +150,7 @@ def table(caption="Three designs, in the window. What gaps ● say.", **columns)
     return exports.tabled(caption, made.assign(as_of="2026-11-25"))
 
 
-def lines_of(table: dict) -> list[list[str]]:
+def lines_of(table):
     return [[*table["cells"]], *table["cells"].to_numpy().tolist()]
 
 
