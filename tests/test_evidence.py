@@ -12,7 +12,7 @@ from record import FIRST, LAST, judged, of_households
 
 from analysis import data
 from analysis.event import read_event
-from analysis.evidence import claims, listed, shift, totals
+from analysis.evidence import claims, listed, shift
 from analysis.evidence.sources import Published
 from analysis.evidence.verdicts import DECIDED, MEANING, NOT_SHOWN, NOT_TESTABLE, SUPPORTED
 from analysis.exhibits import answers, brief, words
@@ -54,16 +54,6 @@ def test_share_prices_moved_as_published(shares, event, per_cent, share_below, s
     assert [row["rank_low"] / stocks, row["rank_high"] / stocks] == pytest.approx(
         [share_below] * 2, abs=0.005
     )
-
-
-def test_closed_sellers_losses_are_not_noise_at_the_bottom_of_the_market_and_anker_s_gain_may_be(
-    shares,
-):
-    assert shares.loc[("Anker Innovations", "sunvalley_2d"), "conf_low"] < 0
-    for seller, window, rank in (("Sunvalley", "sunvalley_2d", 2), ("Youkeshu", "youkeshu_2d", 5)):
-        row = shares.loc[(seller, window)]
-        assert (row["rank_low"], row["rank_high"]) == (rank, rank)
-        assert row["conf_high"] < 0
 
 
 def test_a_market_rank_of_a_listed_seller_agrees_with_the_published_one(shares):
@@ -147,53 +137,14 @@ WORDS = {
 } | dict.fromkeys(["C02", "C04", "C05", "C09", "C10", "C11", "C39"], NOT_TESTABLE)
 
 
-def test_every_reading_of_the_ledger_is_judged_once(verdicts):
+def test_public_figures_give_every_reading_of_the_ledger_its_starting_word_once(verdicts):
     ledger = claims.readings()
-    assert (
-        set(verdicts)
-        == set((ledger["claim_id"] + " " + ledger["reading"].fillna("")).str.strip())
-        == set(WORDS)
-    )
-    assert [name for name, one in verdicts.items() if one.party == answers.OURS] == [
-        "C08 market"
-    ]  # the newspaper said no such
-
-
-@pytest.mark.parametrize("reading", WORDS)
-def test_public_figures_give_each_claim_its_starting_word(verdicts, reading):
-    assert verdicts[reading].word == WORDS[reading]
-    assert verdicts[reading].statement
-    assert verdicts[reading].claimant
-    assert verdicts[reading].change
-
-
-def test_readings_are_of_one_date_and_lower_bounds_have_no_upper_end():
-    found = totals.published_growth()
-    assert found["growth"].tolist() == pytest.approx(
-        [30.0, -8.54, -12.90, 50.0, 20.0, 10.0], abs=0.01
-    )
-    assert (found["dates"] == "December 2020 to December 2021").tolist() == [
-        False,
-        True,
-        True,
-        False,
-        False,
-        False,
-    ]
-    assert found["high"].tolist()[3:] == [50.0, np.inf, np.inf]
-    assert found["reading"].str.contains("top sellers").tolist() == [
-        False,
-        False,
-        True,
-        False,
-        False,
-        False,
-    ]
-    assert found["low"].tolist() == found["growth"].tolist()
-    sales = totals.third_party_sales().values
-    assert (
-        sales["2021"] / sales["2020"] > 1 + totals.third_party_growth().values["2021"] / 100
-    )  # of two vintages
+    names = (ledger["claim_id"] + " " + ledger["reading"].fillna("")).str.strip()
+    assert {name: one.word for name, one in verdicts.items()} == WORDS
+    assert set(names) == set(WORDS)
+    assert all(one.statement and one.claimant and one.change for one in verdicts.values())
+    # the newspaper said no such
+    assert [name for name, one in verdicts.items() if one.party == answers.OURS] == ["C08 market"]
 
 
 @pytest.mark.parametrize(
@@ -203,9 +154,7 @@ def test_readings_are_of_one_date_and_lower_bounds_have_no_upper_end():
         (("C01", "V2"), {"interval": (-1.5, 0.0), "margin": 2.0}, "Supported"),
         (("C01", "V2"), {"interval": (-9.0, -3.0), "margin": 2.0}, "Contradicted"),
         (("C01", "V2"), {"margin": 2.0}, "Not testable"),
-        (("C16", ""), {"published": figures(-7.0, -2.0), "margin": 1.0}, "Contradicted"),
         (("C03", ""), {"claimed": 3000.0, "published": figures(2900.0)}, "Supported"),
-        (("C03", ""), {"claimed": 3000.0, "published": figures(50_000.0)}, "Contradicted"),
         (("C07", "sell"), {"interval": (0.5, 2.0)}, "Supported"),
         (
             ("C08", "record"),
@@ -285,8 +234,6 @@ SIM = {"tier": "sim", "provenance": "simulated", "market": "mid_3k, seed 1", "ma
             "moderate",
         ),  # larger than the room to the margin
         ({"grade": "usable", "passed": True, "interval": (-9.0, 9.0)}, ""),  # it decides nothing
-        ({"grade": "usable"}, "moderate"),
-        ({"grade": "usable with bounds", "passed": True}, "moderate"),
         ({"grade": "usable", "passed": False}, "low"),
     ],
 )
@@ -448,18 +395,10 @@ def test_only_a_count_of_the_same_by_another_can_bear_a_count_out():
     }
 
 
-def test_counts_stand_in_order_of_publication_and_nine_of_the_readings_cannot_be_tested():
+def test_counts_stand_in_order_of_publication():
     dates = claims.counts().set_index("event_id")["date"]
     assert dates.is_monotonic_increasing
     assert dates["E011"] == "2021-05"  # of closures of late April
-    words = [
-        claims.judge("C07", reading).word for reading in ("invest", "sell")
-    ]  # as report 06 judges them
-    words += [
-        one.word
-        for one in claims.untestable("01_claims_and_context", set(claims.readings()["claim_id"]))
-    ]
-    assert (words.count("Not testable"), len(words), len(claims.readings())) == (9, 9, 23)
 
 
 def test_no_more_of_a_fall_can_be_lost_amazon_sales_than_there_were():

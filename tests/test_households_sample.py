@@ -125,12 +125,6 @@ def test_agreement_is_that_of_a_table_by_hand():
     assert found == pytest.approx({"per_cent": 70.0, "kappa": 0.4})  # .7 less .5 by chance, of .5
 
 
-def test_codes_by_chance_have_a_kappa_of_nought():
-    rng = np.random.default_rng(1)
-    codes = [rng.choice([*coding.WRONG], 20_000, p=[0.6, 0.2, 0.1, 0.1]) for _ in range(2)]
-    assert coding.agreement(coded(*codes))["kappa"] == pytest.approx(0, abs=0.02)
-
-
 @pytest.mark.parametrize(
     ("pair", "as_coded", "least", "most"),
     [
@@ -167,25 +161,6 @@ def test_a_share_has_the_error_of_a_finite_population():
     assert coding.wrong(coded(codes, weight=1.0))["all"].std_error == pytest.approx(
         [0]
     )  # all of them were coded
-
-
-def test_intervals_of_shares_by_half_year_cover_the_truth():
-    rng = np.random.default_rng(3)
-    halves = np.repeat([BEFORE, AFTER], [220, 330])
-    codes = np.where(rng.random(550) < np.where(halves == BEFORE, 0.3, 0.15), "no brand", "chinese")
-    true = [100 * (codes[halves == half] == "no brand").mean() for half in (BEFORE, AFTER)]
-    inside = []
-    for _ in range(600):
-        places = rng.permutation(550)[:250]
-        found = coding.wrong(coded(codes[places], half_year=halves[places], weight=550 / 250))
-        rows = found.rows.set_index("term")
-        inside.append(
-            [
-                rows.loc[half, "conf_low"] < of < rows.loc[half, "conf_high"]
-                for half, of in zip((BEFORE, AFTER), true, strict=True)
-            ]
-        )
-    assert np.mean(inside, axis=0) == pytest.approx([0.95, 0.95], abs=0.03)
 
 
 # What is corrected

@@ -174,13 +174,6 @@ def test_a_file_without_series_says_so():
         series.rows("claims")
 
 
-def test_a_new_year_in_the_file_is_in_the_series(root):
-    line = "eBay,gmv_total,2022,73900.0"
-    change(root, "platform_quarterly", line, line.replace("2022,73900.0", "2016,1.5"))
-    gmv = series.published("platform_quarterly", platform="eBay", series="gmv_total", freq="A")
-    assert gmv.values["2016"] == 1.5
-
-
 def test_no_figure_that_its_note_calls_cumulative_stands_as_a_quarter():
     rows = data.load("listed_sellers").dropna(subset="note")
     cumulative = rows[rows["note"].str.contains("cumulative from 1 January")]["period"].str[4:]
