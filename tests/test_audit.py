@@ -16,7 +16,6 @@ from analysis import data, grades
 from analysis.estimands.catalogue import estimate_all
 from analysis.estimands.design import Design
 from analysis.estimands.event_study import event_study
-from analysis.exhibits import curves, style
 from analysis.provenance import ROOT
 from benchmarks import coverage
 from market import audit, grading, plain, simulate
@@ -315,14 +314,6 @@ def test_every_estimand_of_a_panel_has_its_row_with_label_unit_and_causes():
     assert known == {name: (label, unit) for name, label, unit in asked.itertuples(index=False)}
 
 
-def test_a_cause_is_a_clause_and_of_a_preset_that_there_is():
-    causes = data.load("estimands").filter(like="bias")
-    assert {name.removeprefix("bias_") for name in causes} - {"bias"} <= set(PRESETS)
-    for said in causes.melt()["value"].dropna():
-        assert said[0].islower()
-        assert not said.endswith(".")
-
-
 def test_a_cause_stands_behind_a_bias_alone():
     off = replicates(np.r_[np.full(15, 4.9), np.full(15, 5.1)], name="E5b", preset="stress")
     said = audit.summarise(off)["reason"].item()
@@ -464,20 +455,8 @@ def test_the_evidence_names_the_least_size_that_answers_and_the_worst_preset():
     ]  # 19 panels say nothing of coverage
 
 
-def test_every_question_is_audited_at_every_size_and_has_its_line_in_the_drawing():
-    found = grading.answers(SHIPPED)
-    assert len(found) == len(grading.QUESTIONS) * len(grading.SIZES)
-    style.use("simulated", market="three presets")
-    mostly = found[found["estimate"] >= grading.MOSTLY]["term"].unique()
-    drawing = curves.paths(
-        found.dropna(subset="estimate"), x="closed", log="x", strong=[*mostly], ylabel="b"
-    )
-    (axes,) = drawing.axes
-    named = {text.get_text(): text.get_color() for text in axes.texts}
-    assert set(named) == set(grading.QUESTIONS.values())
-    assert {term for term, colour in named.items() if colour == style.MAIN} == set(mostly)
-    assert style.to_svg(drawing).startswith("data:image/svg+xml")
-    style.use()
+def test_every_question_is_audited_at_every_size():
+    assert len(grading.answers(SHIPPED)) == len(grading.QUESTIONS) * len(grading.SIZES)
 
 
 def test_another_level_is_audited_at_that_level(small):

@@ -15,7 +15,6 @@ from test_index import PUBLIC, publish_page, simulated, verdict
 
 from analysis.evidence import totals, verdicts
 from analysis.exhibits.payload import Part
-from analysis.provenance import ROOT
 from runner import site
 from runner.publish import TEMPLATES
 
@@ -201,8 +200,3 @@ def test_what_others_wrote_is_text_on_this_page_too(tmp_path):
     page = Page((tmp_path / site.BELIEVE).read_text(encoding="utf-8"))
     assert len(page.all("script")) == 1
     assert not [link for link in page.all("a") if link["href"].startswith("javascript")]
-
-
-def test_the_notebook_offers_the_choices_in_one_statement():
-    text = (ROOT / "notebooks" / "05_growth_public.ipynb").read_text(encoding="utf-8")
-    assert text.count('payload.Part(\\"believe\\"') == 1

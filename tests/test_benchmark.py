@@ -185,21 +185,6 @@ def test_callaway_and_santanna_are_called_so_that_their_published_effect_comes_o
     )  # R did 2.1: 0.0119 by the multiplier bootstrap
 
 
-def test_two_periods_are_the_difference_in_mean_changes_and_their_tools_agree():
-    drawn = Few(9).draw(2)
-    table = drawn.long()
-    shut = (drawn.firms["first"] != NEVER).to_numpy()
-    change = np.log(drawn.sales[:, BEFORE + WAVES :]).mean(axis=1) - np.log(
-        drawn.sales[:, :BEFORE]
-    ).mean(axis=1)
-    fits = [TOOLS[name].fit(table) for name in ("two_periods", "wild", "bell_mccaffrey")]
-    assert [fit["estimate"] for fit in fits] == pytest.approx(
-        [change[shut].mean() - change[~shut].mean()] * 3
-    )
-    widths = [fit["high"] - fit["low"] for fit in fits]
-    assert widths[0] < widths[2]  # CR2 with few degrees of freedom is wider than CR1
-
-
 def test_our_ratio_scale_and_logs_are_those_of_the_arrays():
     from fewtreated.estimators.att_gt import att_gt
 

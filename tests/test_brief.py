@@ -20,7 +20,6 @@ from analysis.evidence.verdicts import (
     NOT_SHOWN,
     NOT_TESTABLE,
     SUPPORTED,
-    TIERS,
     WORDS,
     best,
 )
@@ -153,29 +152,6 @@ def test_every_reading_of_the_event_that_can_be_tested_has_a_sentence_or_a_row()
     assert {name for names in phrases().topics.values() for name in names} <= {*phrases().sayings}
 
 
-@pytest.mark.parametrize("word", WORDS)
-def test_the_headline_changes_with_the_words(word):
-    record = of(
-        "C08 record",
-        word=SUPPORTED,
-        estimate=3.0,
-        claimed=3.0,
-        low=None,
-        high=None,
-        unit="brands named",
-    )
-    told = brief.headline([record, verdict(word=word)], EVENT)
-    others = [
-        brief.headline([record, verdict(word=other)], EVENT) for other in WORDS if other != word
-    ]
-    assert told not in others
-    assert told != brief.headline(
-        [record.model_copy(update={"word": word}), verdict(word=word)], EVENT
-    ) or (word == SUPPORTED)
-    assert brief.brief([record, verdict(word=word)], EVENT).text == told
-    assert not re.search(r"−|\+\d", told)
-
-
 def test_the_headline_of_the_record_is_this():
     record = of(
         "C08 record",
@@ -194,18 +170,6 @@ def test_the_headline_of_the_record_is_this():
     )
     assert brief.headline([], EVENT) == "No claim could be judged."
     assert brief.headline([of("C12")], EVENT) == "The verdicts on the claims are below."
-
-
-@pytest.mark.parametrize("tier", [tier for tier in TIERS if tier != "sim"])
-def test_a_verdict_of_any_tier_makes_a_sentence_and_a_row(tier):
-    if tier == "panel":
-        panel = {"panel": "abc"}
-    else:
-        panel = {}
-    one = verdict(tier=tier, word=SUPPORTED, **panel)
-    assert ("panel" in brief.sentence([one], EVENT)) == (tier == "panel")
-    table = brief.brief_table([one], EVENT)
-    assert (phrases().tiers[tier] in table.text + text(table)) == (tier in ("households", "panel"))
 
 
 @pytest.mark.parametrize(

@@ -158,13 +158,6 @@ def test_a_scheduled_run_accepts_only_if_it_is_told_to(desk, tmp_path, capsys, a
         assert (folder / "draft").exists() != accept
 
 
-def test_a_run_for_which_nothing_is_due_looks_at_nothing(desk, capsys):
-    experiment(desk)
-    with mock.patch.object(committed, "uncommitted", side_effect=AssertionError):
-        assert work(desk, due=True, as_of=AS_OF) == Exit.OK
-    assert site.logged(desk.reports)[-1].outcome == "unchanged"
-
-
 def test_an_experiment_goes_to_a_folder_of_its_own_as_before(desk, tmp_path):
     experiment(desk)
     assert work(desk, out=tmp_path / "mine") == Exit.OK

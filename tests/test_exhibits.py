@@ -3,8 +3,6 @@
 import base64
 import datetime
 import re
-import subprocess
-import sys
 import xml.etree.ElementTree as ET
 from html import unescape
 from importlib import metadata
@@ -64,29 +62,6 @@ def bare(block_or_html):
 
 def verdict(**changes):
     return Verdict(**{**vars(V2), **changes})
-
-
-def test_a_table_needs_hardly_more_than_itself_and_nothing_that_simulates_or_runs():
-    code = (
-        "import sys, analysis.exhibits.blocks; print(*(m for m in sys.modules if m.split('.')[0] in"
-        " %r))"
-    )
-    ours = ("analysis", "fewtreated", "market", "runner")
-    done = subprocess.run(
-        [sys.executable, "-c", code % (ours,)], capture_output=True, encoding="utf-8", check=True
-    )
-    loaded = done.stdout.split()
-    assert len(loaded) <= 15
-    assert {name.partition(".")[0] for name in loaded} == {"analysis", "fewtreated"}
-
-
-def test_a_table_shows_the_chosen_columns_in_their_order_and_leaves_the_frame_alone():
-    frame = pd.DataFrame({"a": [1.0], "b": ["x"], "c": [2.0]})
-    kept = frame.copy()
-    rows = Page(blocks.table(frame, "T.", columns={"c": "Last, first", "b": "Text"}).html).rows()
-    assert [cell[1] for cell in rows[0]] == ["Last, first", "Text"]
-    assert [cell[1] for cell in rows[1]] == ["2.0", "x"]
-    pd.testing.assert_frame_equal(frame, kept)
 
 
 def test_hostile_text_is_text_in_cells_headers_panels_and_alternative_text():

@@ -4,11 +4,7 @@ import json
 import os
 import shutil
 import sys
-from collections import Counter
 from dataclasses import replace
-from datetime import date, timedelta
-from itertools import pairwise
-from random import Random
 from unittest import mock
 
 import pytest
@@ -25,7 +21,7 @@ from desk import (
 )
 
 from runner import cli as command_line
-from runner import pdf, publish, release, run, schedule, site
+from runner import pdf, publish, release, run, schedule
 
 MONDAY = "2026-11-23"
 TUESDAY = "2026-11-24"
@@ -247,12 +243,6 @@ def test_as_many_releases_are_kept_as_the_schedule_says(desk):
     assert desk.releases() == [TUESDAY, NEXT]
 
 
-def test_a_report_that_is_new_in_the_schedule_is_due(desk):
-    desk.plan(BRIEF, FIRST, SECOND, {**SECOND, "name": "03_third"})
-    assert desk.due(TUESDAY) == 0
-    assert desk.as_of()["03_third"] == TUESDAY
-
-
 def test_a_report_waits_for_data_that_are_newer_than_its_own_and_is_made_when_they_have_come(
     desk, capsys
 ):
@@ -391,16 +381,6 @@ def test_a_run_that_is_refused_or_ended_by_a_signal_is_news(desk, no_kernels, ca
     assert desk.told()[2]["failures"] == ["the disk is full; make room and run again"]
 
 
-def test_a_schedule_that_cannot_be_read_is_told_as_json_too(desk, capsys):
-    (desk.reports / "schedule.yml").write_text("reports: []")
-    assert desk.due(NEXT, "--json") == 2
-    shown = plain(capsys.readouterr().out)
-    assert (shown["outcome"], shown["failures"][0].split(",")[0]) == (
-        "refused",
-        "reports/schedule.yml",
-    )
-
-
 def test_what_is_told_elsewhere_names_no_folder_of_the_machine(real, capsys):
     real.write("01_first", "import os\nraise RuntimeError(os.getcwd())")
     assert real.due(NEXT, "--json") == 3
@@ -469,57 +449,6 @@ def test_a_failure_is_told_once_a_reminder_a_day_and_once_that_it_is_mended_and_
     assert (
         f">Failed: draft, as of {NEXT}.\nFailed: {said}" in (desk.reports / "feed.xml").read_text()
     )
-
-
-BREAKS = {"": "", "1 / 0": "ZeroDivisionError", "{}['x']": "KeyError"}
-
-
-@pytest.mark.slow
-def test_ninety_runs_tell_the_truth_in_letters_of_which_no_two_in_a_row_are_alike(desk, capsys):
-    random = Random(24)
-    day = date(2026, 11, 23)
-    broken = {}
-    wrong = {}
-    known = {}
-    known_on = ""
-    fell = 0
-    desk.plan(BRIEF, {**FIRST, "every": "daily"}, {**SECOND, "every": "daily"})
-    desk.write("02_second", JUDGE)
-    assert desk.due(MONDAY) == desk.shift(MONDAY) == 0
-    (desk.root / "told.jsonl").unlink()  # of the word that is new
-    for _ in range(90):
-        day += timedelta(random.randrange(2))
-        for name in ("01_first", "02_second"):
-            if random.random() < 0.3:
-                broken[name] = random.choice([*BREAKS])
-                desk.write(name, broken[name], JUDGE)
-        down = random.random() < 0.1
-        (desk.root / "hook.py").write_text("import sys; sys.exit(9)" if down else SOURCES["hook"])
-        made = f"{day}" in desk.releases()
-        before = len(desk.told())
-        code = desk.due(f"{day}")
-        if not made:
-            wrong = {name: BREAKS[kind] for name, kind in broken.items() if kind}
-        told = site.logged(desk.reports)[-1]
-        news = wrong != known or bool(wrong and f"{day}" > known_on)
-        assert told.outcome == ("unchanged" if made else "failed" if wrong else "published")
-        assert {each.about for each in told.troubles} == wrong.keys()
-        assert code == (3 if told.outcome == "failed" else 6 * (news and down))
-        assert len(desk.told()) == before + (news and not down)
-        if news and not down:
-            letter = desk.told()[-1]
-            fell = fell + len(wrong.keys() - known.keys())
-            assert {
-                line.partition(": ")[0] for line in letter["mended"]
-            } == known.keys() - wrong.keys()
-            assert all(
-                f"{name}: a cell failed with {kind}" in str(letter) for name, kind in wrong.items()
-            )
-            known = dict(wrong)
-            known_on = f"{day}"
-    assert all(old != new for old, new in pairwise(desk.told()))
-    assert Counter(each["news"] for each in desk.told()) == {"news": 27, "reminder": 22}
-    assert sum(len(each["mended"]) for each in desk.told()) == fell - len(known) == 9
 
 
 def test_a_notice_that_fails_is_told_undoes_nothing_and_is_sent_with_the_next_run(desk, capsys):

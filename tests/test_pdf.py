@@ -314,18 +314,6 @@ def test_tables_and_figures_are_numbered_in_the_order_of_the_document(tmp_path):
         assert label in text
 
 
-def test_same_inputs_give_the_same_bytes_and_another_date_others(tmp_path):
-    notebook = write(
-        tmp_path, new_markdown_cell("# Title?"), code(ANSWER, figure(), tags=("answer",))
-    )
-    files = [tmp_path / name for name in ("a.pdf", "b.pdf", "c.pdf")]
-    for file, as_of in zip(files, ["2026-11-01", "2026-11-01", "2026-11-02"], strict=True):
-        render(notebook, file, as_of=as_of, footer="Real figures")
-    first, again, other_day = (file.read_bytes() for file in files)
-    assert first == again
-    assert first != other_day
-
-
 def test_the_pdf_says_that_it_is_archivable_and_accessible(tmp_path):
     maths = new_markdown_cell(r"Inline $\hat\beta_i$ and" + "\n\n" + r"$$\sum_i w_i = 1$$")
     reader = made(
@@ -359,17 +347,6 @@ def test_headings_become_bookmarks_and_notes_and_links_work(tmp_path):
     assert (title.title, below[0].title, below[1][0].title) == ("Did the gap grow?", "One", "Two")
     assert "Below." in words(reader)
     assert "https://x.org" in links(reader)
-
-
-def test_the_answer_has_a_heading_on_page_1(tmp_path):
-    title, below = made(
-        tmp_path, code(ANSWER, tags=("answer",)), new_markdown_cell("## One")
-    ).outline
-    assert [title.title, *(one.title for one in below)] == [
-        "Did the gap grow?",
-        "The answer",
-        "One",
-    ]
 
 
 def test_an_address_that_is_written_out_is_a_link_and_so_is_the_number_of_a_report(tmp_path):

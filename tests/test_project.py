@@ -80,11 +80,3 @@ def test_no_tracked_text_names_a_path_of_one_machine(trace):
 def test_nothing_that_a_run_writes_is_tracked():
     assert tracked("reports/20*") == []
     assert tracked("reports/scratch") == []
-
-
-def test_a_room_is_a_file_of_at_most_six_hundred_and_fifty_lines():
-    long = {
-        file: len((ROOT / file).read_text(encoding="utf-8").splitlines())
-        for file in tracked("analysis/*.py", "fewtreated/src/*.py", "market/*.py", "runner/*.py")
-    }
-    assert {file: lines for file, lines in long.items() if lines > 650} == {}

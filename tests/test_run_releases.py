@@ -90,19 +90,6 @@ def test_a_run_tells_what_moved_in_its_release_its_brief_its_page_and_its_feed(d
         release.remove(desk.reports / AS_OF)  # with which it was compared
 
 
-def test_a_run_that_changes_nothing_leaves_the_brief_and_is_told_in_the_log(desk):
-    turn(desk)
-    assert work(desk) == Exit.OK
-    before = desk.bytes()
-    assert work(desk) == Exit.OK
-    assert desk.bytes() == before
-    assert [one.outcome for one in site.logged(desk.reports)] == [
-        "published",
-        "published",
-        "unchanged",
-    ]
-
-
 def test_a_feed_that_cannot_be_written_is_told_and_undoes_no_release(desk, capsys):
     (desk.reports / site.LOG).unlink()
     (desk.reports / site.LOG).mkdir()
@@ -125,15 +112,6 @@ def test_a_release_is_proved_by_its_hashes_and_by_a_report_made_again(desk, caps
     assert "Not made again: 2 reports, of which only the hashes were compared." in out
     assert desk.bytes() == before
     assert desk.is_clear()
-
-
-def test_all_reports_can_be_made_again_the_brief_of_the_verdicts_of_the_release(desk, capsys):
-    assert verify(desk, "--all") == Exit.OK
-    out = capsys.readouterr().out
-    assert [f"{name}: made again, identical" in out for name in desk.manifest()["reports"]] == [
-        True
-    ] * 3
-    assert "All reports were made again." in out
 
 
 @pytest.mark.parametrize(
