@@ -10,6 +10,7 @@ from pathlib import Path
 
 import matplotlib as mpl
 import pandas as pd
+from reading import project_text
 
 from analysis.provenance import ROOT
 
@@ -203,12 +204,12 @@ class Step:
 
 
 def languages(page):
-    return [language for language, _ in FENCE.findall((ROOT / page).read_text(encoding="utf-8"))]
+    return [language for language, _ in FENCE.findall(project_text(page))]
 
 
 def steps(page):
     """Return the commands and the blocks of Python of a page, in order."""
-    text = (ROOT / page).read_text(encoding="utf-8")
+    text = project_text(page)
     found = []
     for block in FENCE.finditer(text):
         line = text.count("\n", 0, block.start()) + 2

@@ -15,6 +15,7 @@ from unittest import mock
 
 from nbformat.v4 import new_output
 from papermill.engines import Engine, papermill_engines
+from reading import read_json
 from ruamel.yaml import YAML
 
 from runner import NEWS, Exit, State, publish, run
@@ -221,8 +222,12 @@ class Desk:
             for name, content in contents(folder).items()
         }
 
+    def text(self, name):
+        """Return a file of the newest release as text."""
+        return (self.published / name).read_text()
+
     def manifest(self):
-        return json.loads((self.published / "manifest.json").read_bytes())
+        return read_json(self.published / "manifest.json")
 
     def is_clear(self):
         """No temporary folder is left."""

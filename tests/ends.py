@@ -1,7 +1,6 @@
 """Each notebook's code cells run in this process, with parameters at the ends of their ranges."""
 
 import ast
-import json
 import os
 import re
 from contextlib import contextmanager
@@ -10,6 +9,7 @@ from html import unescape
 from pathlib import Path
 
 from matplotlib import pyplot as plt
+from reading import read_json
 
 from analysis import parameters
 from analysis.provenance import ROOT
@@ -23,7 +23,7 @@ NOTEBOOKS = [
 @cache
 def code_cells(notebook):
     """Return a notebook's code cells in order, each with whether it is that of the parameters."""
-    cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
+    cells = read_json(notebook)["cells"]
     return [
         ("parameters" in cell["metadata"].get("tags", []), "".join(cell["source"]))
         for cell in cells

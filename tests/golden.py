@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from fewtreated.estimate import Estimate
+from reading import read_json
 
 from analysis.estimands import closed_firms, displacement, event_study, growth, rivals
 from analysis.estimands.catalogue import estimate_all
@@ -44,8 +45,6 @@ WORDS = (
 WORDS += ("estimand", "unit", "window", "n", "interval", "why", "change")
 NUMBERS = ("estimate", "low", "high", "claimed", "margin")
 """Fields of a verdict: its text is held to the letter, its numbers as closely as estimates."""
-
-Shown = Estimate | pd.DataFrame | Mapping[str, float]
 
 
 def markets():
@@ -308,11 +307,9 @@ def freeze(name, table):
 
 
 if __name__ == "__main__":
-    import json
-
     for market in markets():
         freeze(market, collected(market))
     freeze("public", flat(public()))
     for run in sys.argv[1:]:  # name=path of a verdicts.json
         target, _, path = run.partition("=")
-        freeze(target, verdicts(json.loads(Path(path).read_text(encoding="utf-8"))))
+        freeze(target, verdicts(read_json(Path(path))))

@@ -3,25 +3,18 @@ nowhere if it is real.
 """
 
 import base64
-import json
 import re
 
-from pypdf import PdfReader
+from reading import pages, read_json
 
 STAMPS = ("Simulated –", "Simulated:", "SIMULATED", "THE ANSWER, OF A SIMULATED MARKET")
 IMAGE = re.compile(r'<img src=\\?"data:image/svg\+xml;base64,([^"\\]+)\\?" alt=\\?"([^"\\]*)')
 CAPTION = re.compile(r"Figure \d+ +(\S \S+ \S)")
 
 
-def pages(pdf):
-    return [
-        " ".join(page.extract_text().replace("\xa0", " ").split()) for page in PdfReader(pdf).pages
-    ]
-
-
 def images(notebook):
     """Return each figure of an executed notebook: its SVG and its alternative text."""
-    cells = json.loads(notebook.read_bytes())["cells"]
+    cells = read_json(notebook)["cells"]
     html = [
         "".join(one.get("data", {}).get("text/html", ""))
         for cell in cells
@@ -61,7 +54,7 @@ def assert_unstamped(folder, name):
 
 def assert_told_apart(folder):
     """Look through every report of a run."""
-    for name, entry in json.loads((folder / "manifest.json").read_bytes())["reports"].items():
+    for name, entry in read_json(folder / "manifest.json")["reports"].items():
         if entry["market"]:
             assert_stamped(folder, name, entry["market"])
         else:

@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 from desk import AS_OF, WRITE_VERDICTS, Desk
 from pypdf import PdfReader
+from reading import pdf_text
 from releases import REPORT, estimate, make
 
 from analysis.exhibits import report
@@ -47,15 +48,11 @@ def notebooks(tmp_path):
     }
 
 
-def words(file):
-    return " ".join(" ".join(page.extract_text() for page in PdfReader(file).pages).split())
-
-
 def test_the_annex_has_parameters_by_report_and_the_rest_once_with_the_reports_that_name_it(
     notebooks, tmp_path
 ):
     annex.write(notebooks, tmp_path / "annex.pdf", as_of=AS_OF)
-    text = words(tmp_path / "annex.pdf")
+    text = pdf_text(tmp_path / "annex.pdf")
     assert "share = 0.4" in text
     assert "share = 0.5" in text
     assert text.count("facts/claims.csv") == text.count("facts/events.csv") == 1
@@ -116,8 +113,8 @@ def test_the_annex_ends_with_what_moved_since_the_release_before(notebooks, tmp_
     old = make(tmp_path, "2026-11-25")
     new = make(tmp_path, "2026-11-26", estimates={REPORT: [estimate(estimate="11", label=harm)]})
     annex.write(notebooks, tmp_path / "annex.pdf", as_of=AS_OF, changes=diff.between(old, new))
-    text = words(tmp_path / "annex.pdf")
+    text = pdf_text(tmp_path / "annex.pdf")
     assert "Since the release of 2026-11-25" in text
     assert f"{harm} in {REPORT}" in text
     annex.write(notebooks, tmp_path / "same.pdf", as_of=AS_OF, changes=diff.between(old, old))
-    assert "Since the release of 2026-11-25: nothing moved." in words(tmp_path / "same.pdf")
+    assert "Since the release of 2026-11-25: nothing moved." in pdf_text(tmp_path / "same.pdf")

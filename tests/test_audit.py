@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from fewtreated.errors import DesignError
+from reading import project_text
 from ruamel.yaml import YAML
 from scipy import stats
 
@@ -253,9 +254,7 @@ def test_a_table_survives_its_file_and_its_card(tmp_path, small):
 
 def test_the_shipped_audit_covers_every_preset_of_all_judges_and_its_page_says_the_same():
     assert list(SHIPPED["preset"].unique()) == list(audit.PRESETS)
-    assert (ROOT / "docs" / "coverage.md").read_text(encoding="utf-8") == coverage.page(
-        coverage.shipped()
-    )
+    assert project_text("docs/coverage.md") == coverage.page(coverage.shipped())
 
 
 def test_the_shipped_grades_follow_the_rule_and_every_bias_that_forbids_use_has_a_cause():
@@ -281,7 +280,7 @@ def test_the_page_names_every_cell_outside_its_limits():
 
 
 def test_the_margins_of_the_rule_are_those_of_the_report():
-    text = (ROOT / "notebooks" / "05_growth_panel.ipynb").read_text(encoding="utf-8")
+    text = project_text("notebooks/05_growth_panel.ipynb")
     for name, parameter in (
         ("E3g", "delta_pp"),
         ("E3g_seen", "delta_pp"),

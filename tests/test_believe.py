@@ -11,6 +11,7 @@ from html import unescape
 
 import pytest
 from pages import Page
+from reading import read_json
 from test_index import PUBLIC, publish_page, simulated, verdict
 
 from analysis.evidence import totals, verdicts
@@ -180,7 +181,7 @@ def test_the_page_of_the_release_leads_there_and_the_crate_lists_it(folder):
         if link["href"] == site.BELIEVE and "header" in link["within"]
     ]
     assert link["text"] == "What would you have to believe?"
-    crate = json.loads((folder / "ro-crate-metadata.json").read_text(encoding="utf-8"))
+    crate = read_json(folder / "ro-crate-metadata.json")
     assert site.BELIEVE in {entity["@id"] for entity in crate["@graph"]}
     back = Page((folder / site.BELIEVE).read_text(encoding="utf-8"))
     assert {"index.html", f"{PUBLIC}.pdf"} <= {link["href"] for link in back.all("a")}

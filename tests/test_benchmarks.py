@@ -1,6 +1,5 @@
 """Every benchmark runs, at a size that takes a moment; what it finds at this size is not judged."""
 
-import json
 import shutil
 import sys
 from functools import partial
@@ -8,6 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from reading import read_json
 
 from analysis import data
 from benchmarks import coverage, estimators, households, overhead, panel
@@ -167,7 +167,7 @@ def test_both_ways_make_a_report_as_of_the_same_day(tmp_path):
         else:
             where = out / "draft"
         assert (where / f"{REPORT}.pdf").read_bytes().startswith(b"%PDF")
-        cells = json.loads((where / f"{REPORT}.ipynb").read_text())["cells"]
+        cells = read_json(where / f"{REPORT}.ipynb")["cells"]
         injected = [
             "".join(cell["source"])
             for cell in cells

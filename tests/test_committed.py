@@ -2,7 +2,6 @@
 accepted.
 """
 
-import json
 import os
 import shutil
 import subprocess
@@ -20,6 +19,7 @@ from desk import (
     sources_kept,
     stub_render,
 )
+from reading import read_json
 
 from runner import Exit, committed, run, scheduled, site
 
@@ -115,7 +115,7 @@ def test_what_differs_from_the_last_commit_makes_a_draft_that_names_it(
     ):
         assert words in said
     assert desk.bytes() == before
-    manifest = json.loads((desk.draft / "manifest.json").read_bytes())
+    manifest = read_json(desk.draft / "manifest.json")
     assert (manifest["uncommitted"], manifest["failed"]) == (differences, [])
     for page in ("00_brief.ipynb", "index.html"):
         assert differences[0] in (desk.draft / page).read_text()
@@ -134,7 +134,7 @@ def test_what_is_accepted_is_published_and_says_so_until_it_is_committed(
     assert desk.published.name == LATER
     assert desk.manifest()["uncommitted"] == differences
     for page in ("00_brief.ipynb", "index.html"):
-        assert differences[0] in (desk.published / page).read_text()
+        assert differences[0] in desk.text(page)
     published = desk.bytes()
     assert work(desk) == Exit.OK  # nothing new: neither a draft nor a release
     assert desk.bytes() == published
@@ -144,7 +144,7 @@ def test_what_is_accepted_is_published_and_says_so_until_it_is_committed(
     assert desk.published.name == f"{LATER}.2"
     assert desk.manifest()["made"] == ["00_brief"]
     for page in ("00_brief.ipynb", "index.html"):
-        assert differences[0] not in (desk.published / page).read_text()
+        assert differences[0] not in desk.text(page)
 
 
 @pytest.mark.parametrize("accept", [False, True])

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from desk import PARAMETERS, cell, write_notebook
 from fewtreated.errors import DataError, DesignError
+from reading import read_json
 from ruamel.yaml import YAML
 
 from analysis import data, parameters, yaml
@@ -404,7 +405,7 @@ def test_a_notebook_has_one_parameters_cell(tmp_path, notebook):
         DesignError, match=r"n\.ipynb: 0 cells are tagged `parameters`; tag exactly one"
     ):
         parameters.declared(tmp_path / "n.ipynb")
-    content = json.loads(notebook.read_text())
+    content = read_json(notebook)
     content["cells"].append(cell("code", 9, "y: int = 1", "parameters"))
     notebook.write_text(json.dumps(content))
     with pytest.raises(DesignError, match="2 cells are tagged"):

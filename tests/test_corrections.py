@@ -8,6 +8,7 @@ from unittest import mock
 
 import pytest
 from desk import AS_OF, BRIEF_PARAMETERS, Desk, describe, sources_kept, stub_render
+from reading import read_json
 from test_brief import V2
 from test_committed import EXPERIMENT
 from test_index import publish_page
@@ -64,7 +65,7 @@ def told(desk):
     page agree.
     """
     manifest = desk.manifest()
-    page, brief = ((desk.published / name).read_text() for name in ("index.html", "00_brief.ipynb"))
+    page, brief = (desk.text(name) for name in ("index.html", "00_brief.ipynb"))
     assert ("Earlier releases were wrong" in page) == bool(manifest["corrected"])
     assert ("corrected: Report" in brief) == bool(manifest["corrected"])
     assert all(line.partition("“")[0] in page for line in manifest["corrected"])
@@ -111,7 +112,7 @@ def test_a_draft_tells_corrections_and_does_not_count(desk):
     revise(desk, "x")
     desk.write("01_first", "raise ValueError('no')")
     assert work(desk) == Exit.FAILED
-    assert json.loads((desk.draft / "manifest.json").read_bytes())["corrected"] == [SAID]
+    assert read_json(desk.draft / "manifest.json")["corrected"] == [SAID]
     desk.write("01_first", "import pathlib; pathlib.Path(verdict_file).write_text('[]')")
     assert work(desk) == Exit.OK
     assert (told(desk), desk.manifest()["corrections"]) == ([SAID], {"a": 1})
@@ -144,7 +145,7 @@ def test_a_correction_is_no_cause_of_a_change(desk):
         parameters=EXPERIMENT,
     )
     assert work(desk) == Exit.OK
-    causes = json.loads((desk.published / "changes.json").read_text())["causes"]
+    causes = read_json(desk.published / "changes.json")["causes"]
     assert "corrected" not in json.dumps(causes)
 
 

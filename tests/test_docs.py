@@ -12,6 +12,7 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 from pages import Page
+from reading import project_text, read_json
 from ruamel.yaml import YAML
 
 import analysis
@@ -21,7 +22,7 @@ from analysis.provenance import ROOT
 
 DOCS = ROOT / "docs"
 CITED = YAML(typ="safe").load(ROOT / "CITATION.cff")
-README = (ROOT / "README.md").read_text(encoding="utf-8")
+README = project_text("README.md")
 
 
 @pytest.fixture(scope="module")
@@ -105,7 +106,7 @@ def test_every_data_file_and_each_of_its_columns_is_in_the_dictionary(pages):
     assert shipped
     for text in (dictionary, replication):
         assert [path for path in sorted(shipped) if f">{path}<" not in text] == []
-    for resource in json.loads((ROOT / "data" / "datapackage.json").read_bytes())["resources"]:
+    for resource in read_json(ROOT / "data" / "datapackage.json")["resources"]:
         for field in resource.get("schema", {"fields": []})["fields"]:
             assert f">{field['name']}<" in dictionary
 
@@ -163,7 +164,7 @@ def test_methods_have_every_work_that_the_code_cites():
 
 
 def test_the_citation_is_of_this_project_and_says_the_same_everywhere():
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    project = tomllib.loads(project_text("pyproject.toml"))["project"]
     assert CITED["cff-version"] == "1.2.0"
     assert (str(CITED["version"]), CITED["license"]) == (project["version"], project["license"])
     entry = dict(
@@ -175,13 +176,11 @@ def test_the_citation_is_of_this_project_and_says_the_same_everywhere():
     assert entry["version"] == CITED["version"]
     authors = [author["name"] for author in CITED["authors"]]
     assert entry["author"] == " and ".join(f"{{{name}}}" for name in authors)
-    assert all(name in (ROOT / "LICENSE").read_text(encoding="utf-8") for name in authors)
+    assert all(name in project_text("LICENSE") for name in authors)
 
 
 def test_the_container_copies_what_is_there_and_calls_what_exists():
-    text = re.sub(
-        r"^#.*\n", "", (ROOT / "Dockerfile").read_text(encoding="utf-8"), flags=re.MULTILINE
-    )
+    text = re.sub(r"^#.*\n", "", project_text("Dockerfile"), flags=re.MULTILINE)
     steps = [line.split(maxsplit=1) for line in text.splitlines()]
     assert {word for word, _ in steps} <= {"FROM", "RUN", "WORKDIR", "COPY", "ENTRYPOINT", "CMD"}
     assert steps[0] == ["FROM", "python:3.11-slim"]

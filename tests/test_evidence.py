@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from fewtreated.errors import DataError, DesignError
+from reading import project_text
 from record import FIRST, LAST, judged, of_households
 
 from analysis import data
@@ -16,7 +17,6 @@ from analysis.evidence import claims, listed, shift
 from analysis.evidence.sources import Published
 from analysis.evidence.verdicts import DECIDED, MEANING, NOT_SHOWN, NOT_TESTABLE, SUPPORTED
 from analysis.exhibits import answers, brief, words
-from analysis.provenance import ROOT
 
 
 @pytest.fixture(scope="module")
@@ -578,9 +578,9 @@ def test_page_one_never_says_two_things(tier, ends, grade, population, caveat):
 
 
 def test_the_figure_on_page_one_knows_the_word_above_it():
-    notebook = (ROOT / "notebooks" / "05_growth_panel.ipynb").read_text(encoding="utf-8")
+    notebook = project_text("notebooks/05_growth_panel.ipynb")
     assert re.search(
         r"verdict=v2,.*beside_margin\(ladder, delta_pp, [^)]*, v2\)", notebook, re.DOTALL
     )
-    notebook = (ROOT / "notebooks" / "06_shift_panel.ipynb").read_text(encoding="utf-8")
+    notebook = project_text("notebooks/06_shift_panel.ipynb")
     assert re.search(r"verdict=sell,.*title=title if .*sell\.word != ", notebook, re.DOTALL)

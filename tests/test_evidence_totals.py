@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from fewtreated.errors import DesignError
+from reading import project_text
 from scipy.integrate import quad
 from scipy.optimize import bisect
 from scipy.stats import norm
@@ -13,7 +14,6 @@ from scipy.stats import norm
 from analysis import data, series
 from analysis.evidence import sums, threshold, totals
 from analysis.evidence.totals import Totals, bounds_by_assumption, by_prior, closed_share
-from analysis.provenance import ROOT
 
 YEAR = "2021-12-31"
 PUBLIC = Totals(295.0, share=(0.4, 0.4), closed=(1.0, 100 / 6.49), recapture=(0.0, 0.8))
@@ -122,7 +122,7 @@ def test_a_mean_date_after_the_claim_has_the_calendar_year_alone():
 
 @pytest.mark.parametrize("name", ["README.md", "notebooks/05_growth_public.ipynb"])
 def test_the_threshold_is_never_called_a_bound(name):
-    text = (ROOT / name).read_text(encoding="utf-8")
+    text = project_text(name)
     assert "must have sold" in text
     assert not re.search(
         r"must have sold at least|closed sales of at least|must have sold"

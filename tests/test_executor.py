@@ -18,9 +18,9 @@ import psutil
 import pytest
 import work
 from fewtreated.errors import DesignError
+from reading import project_text
 
 from analysis.estimands.design import Design
-from analysis.provenance import ROOT
 from market import audit, executor
 
 SIX = [(number,) for number in range(6)]
@@ -169,7 +169,7 @@ def test_a_cluster_without_its_package_says_what_to_install(monkeypatch):
 
 
 def test_every_way_of_working_that_the_page_on_clusters_names_is_an_option():
-    page = (ROOT / "docs" / "cluster.md").read_text(encoding="utf-8")
+    page = project_text("docs/cluster.md")
     named = [options(*shlex.split(arguments)) for arguments in re.findall(r'ARGS="([^"$]*)"', page)]
     ways = {(None, None), (2, None), (None, "tcp://scheduler:8786")}
     assert {(way.local_cluster, way.scheduler) for way in named} == ways

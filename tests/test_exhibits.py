@@ -14,6 +14,7 @@ import pytest
 from fewtreated.errors import DesignError
 from matplotlib import pyplot as plt
 from pages import Page
+from reading import project_text
 
 from analysis import data, provenance
 from analysis.event import read_event
@@ -316,7 +317,7 @@ def test_a_report_prints_the_entries_of_the_glossary_that_it_names_in_its_order(
     shown = blocks.glossary("not closed, exposed")
     assert bare(shown).count("<p>") == 2
     assert bare(shown).startswith("<p><strong>Not closed:</strong> Of a firm: none of its accounts")
-    page = " ".join((provenance.ROOT / "docs" / "glossary.md").read_text(encoding="utf-8").split())
+    page = " ".join(project_text("docs/glossary.md").split())
     for name, line in zip(("not closed", "exposed"), shown.text.splitlines(), strict=True):
         assert f"- **{name}**: {line.partition(': ')[2]} - **" in page
 

@@ -15,6 +15,7 @@ import jsonschema
 import nbformat
 import pytest
 from pages import Page
+from reading import project_text, read_json
 from rocrate.rocrate import ROCrate
 from ruamel.yaml import YAML
 
@@ -407,7 +408,7 @@ def luminance(colour):
 
 
 def test_text_has_contrast_in_light_dark_and_print():
-    style = (ROOT / "reports" / "index.css").read_text(encoding="utf-8")
+    style = project_text("reports/index.css")
     looks = re.findall(r":root \{(.+?)\}", style, re.DOTALL)
     assert len(looks) == 3
     for look in looks:
@@ -555,7 +556,7 @@ def test_a_release_is_a_research_object_crate_that_lists_every_file(page, folder
 
 
 def test_every_reference_in_the_crate_leads_to_an_entity(page, folder):
-    graph = json.loads((folder / exports.METADATA).read_text(encoding="utf-8"))["@graph"]
+    graph = read_json(folder / exports.METADATA)["@graph"]
     ids = [entity["@id"] for entity in graph]
     assert len(ids) == len({*ids})
     values = [value for entity in graph for value in entity.values()]
@@ -567,9 +568,7 @@ def test_every_reference_in_the_crate_leads_to_an_entity(page, folder):
 
 @pytest.mark.parametrize("commit", [None, "0" * 40, f"{'0' * 40} + local changes"])
 def test_the_citation_of_the_project_and_of_a_release_are_valid(tmp_path, commit):
-    schema = json.loads(
-        (ROOT / "tests" / "data" / "cff_1.2.0.schema.json").read_text(encoding="utf-8")
-    )
+    schema = read_json(ROOT / "tests" / "data" / "cff_1.2.0.schema.json")
     exports.cite(tmp_path, {"as_of": AS_OF, "commit": commit})
     release = tmp_path / exports.CITATION
     both = [YAML(typ="safe").load(file) for file in (ROOT / exports.CITATION, release)]
@@ -588,7 +587,7 @@ def test_an_executed_notebook_opens_with_the_answer_its_code_folded(tmp_path):
     file = tmp_path / "a.ipynb"
     file.write_text(json.dumps(notebook("Title?", "What is seen, in sim-$.")), encoding="utf-8")
     publish.open_with_answer(file)
-    cells = json.loads(file.read_text(encoding="utf-8"))["cells"]
+    cells = read_json(file)["cells"]
     assert [cell["cell_type"] for cell in cells] == ["markdown", "markdown", "code", "code"]
     assert "What is seen, in sim-<span>&#36;</span>." in cells[1]["source"]
     assert [cell["metadata"].get("jupyter") for cell in cells[2:]] == [{"source_hidden": True}] * 2
@@ -606,5 +605,5 @@ def test_a_notebook_without_an_answer_or_without_ids_is_folded_and_stays_valid(t
     file = tmp_path / "a.ipynb"
     file.write_text(json.dumps(content), encoding="utf-8")
     publish.open_with_answer(file)
-    assert len(json.loads(file.read_text(encoding="utf-8"))["cells"]) == (4 if old else 2)
-    nbformat.validate(json.loads(file.read_text(encoding="utf-8")))
+    assert len(read_json(file)["cells"]) == (4 if old else 2)
+    nbformat.validate(read_json(file))

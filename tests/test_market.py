@@ -1,4 +1,3 @@
-import json
 import re
 from dataclasses import replace
 
@@ -6,6 +5,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from fewtreated.errors import DesignError
+from reading import read_json
 from ruamel.yaml import YAML
 from small import SMALL, small
 
@@ -439,7 +439,7 @@ def test_simulate_writes_panel_and_truth(tmp_path, capsys):
     assert sorted(path.name for path in out.iterdir()) == sorted(market_package.FILES)
     assert [path.name for path in out.parent.iterdir()] == ["market"]
 
-    answers = json.loads((out / "truth.json").read_bytes())
+    answers = read_json(out / "truth.json")
     panel, truth = small()
     read = read_panel(out / "panel.parquet")
     assert read.data_warnings == ()

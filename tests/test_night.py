@@ -193,15 +193,12 @@ def test_a_report_that_failed_stands_marked_where_the_schedule_lets_the_others_b
     assert desk.as_of() == {"01_first": MONDAY, "02_second": NEXT, "00_brief": NEXT}
     assert [entry["stale"] for entry in desk.manifest()["reports"].values()] == ["", why, ""]
     said = f"As of 23 November 2026: it could not be made again with the others. {why}"
-    assert said in (desk.published / "index.html").read_text()
+    assert said in desk.text("index.html")
     assert (
         f"Not made again: 01_first, as of {MONDAY}: {why}"
         in (desk.reports / "index.html").read_text()
     )
-    assert (
-        f"failed: 01_first (it stands as of {MONDAY})"
-        in (desk.published / "00_brief.ipynb").read_text()
-    )
+    assert f"failed: 01_first (it stands as of {MONDAY})" in desk.text("00_brief.ipynb")
     assert (desk.published / "failed" / "01_first.ipynb").exists()
     with desk.executing(), mock.patch.object(pdf, "render", stub_render):
         assert command_line.main(["verify", str(desk.published), "--all"], desk.root) == 0
@@ -509,10 +506,10 @@ def test_a_release_has_a_sweep_with_its_table_and_the_brief_reads_none_of_it(des
         "03_third__count-2",
     }
     assert "03_third.comparison.csv" in desk.manifest()["files"]
-    page = (desk.published / "index.html").read_text()
+    page = desk.text("index.html")
     assert 'href="03_third.comparison.csv"' in page
     assert "What is asked? (count-2)" in page
-    brief = (desk.published / "00_brief.ipynb").read_text()
+    brief = desk.text("00_brief.ipynb")
     assert '\\"report\\": \\"01_first\\"' in brief
     assert "03_third" not in brief
     table = (desk.published / "03_third.comparison.csv").read_bytes()

@@ -3,7 +3,6 @@ pages.
 """
 
 import ast
-import json
 import os
 import re
 import subprocess
@@ -17,6 +16,7 @@ import pytest
 import record
 import stamps
 from pypdf import PdfReader
+from reading import pdf_text, project_text, read_json
 from ruff import find_ruff_bin
 from test_english import REAL
 from test_pdf import links
@@ -78,7 +78,7 @@ WORDS = {
 
 
 def cells(notebook):
-    return json.loads(notebook.read_text(encoding="utf-8"))["cells"]
+    return read_json(notebook)["cells"]
 
 
 def source(cell):
@@ -210,11 +210,6 @@ def published(tmp_path_factory):
     return out / AS_OF
 
 
-@cache
-def text(pdf):
-    return " ".join(" ".join(page.extract_text() for page in PdfReader(pdf).pages).split())
-
-
 @pytest.mark.parametrize("name", REAL)
 def test_every_exhibit_of_public_figures_has_a_source_line_that_leads_to_its_source(
     published, name
@@ -235,8 +230,11 @@ def test_every_exhibit_of_public_figures_has_a_source_line_that_leads_to_its_sou
         ), caption
 
 
+text = cache(pdf_text)
+
+
 def judged(published):
-    return json.loads((published / "verdicts.json").read_text(encoding="utf-8"))
+    return read_json(published / "verdicts.json")
 
 
 def real(published):
@@ -335,7 +333,7 @@ def test_links_of_the_brief_lead_to_reports_of_the_run(published):
 
 
 def test_the_readme_says_what_the_reports_say(published):
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    readme = project_text("README.md")
     found = record.named(verdicts.read(published))
     for make in record.ANSWER.values():
         assert make(found) in readme
@@ -420,7 +418,7 @@ def test_a_changed_parameter_reaches_the_page(tmp_path):
     given = {"common_high": "0.5"}
     request = run.Request(AS_OF, ["05_growth_public"], given=given, out=tmp_path)
     assert run.reports(ROOT, request).code == Exit.OK
-    rows = json.loads((tmp_path / "draft" / "verdicts.json").read_text(encoding="utf-8"))
+    rows = read_json(tmp_path / "draft" / "verdicts.json")
     best = next(row["high"] for row in rows if row["reading"] == "V2")
     page = text(tmp_path / "draft" / "05_growth_public.pdf")
     assert (

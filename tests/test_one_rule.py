@@ -4,6 +4,7 @@ import re
 
 import pytest
 from fewtreated.errors import DesignError
+from reading import project_text
 
 from analysis import data, on_trial
 from analysis.event import read_event
@@ -11,7 +12,6 @@ from analysis.evidence import claims, listed, sources
 from analysis.evidence.sources import FUTURE, PAST, Published
 from analysis.evidence.verdicts import CONTRADICTED, MEANING, NOT_SHOWN, NOT_TESTABLE, SUPPORTED
 from analysis.exhibits.answers import phrases
-from analysis.provenance import ROOT
 
 AMAZON = "Amazon"
 GROUP = "Shenzhen Cross-Border E-Commerce Association"
@@ -144,11 +144,11 @@ def test_a_claim_of_investment_gets_the_word_of_the_same_definition():
 
 
 def test_both_words_are_defined_once_and_printed_the_same_everywhere():
-    glossary = (ROOT / "docs" / "glossary.md").read_text(encoding="utf-8")
-    page = (ROOT / "runner" / "templates" / "index.html.j2").read_text(encoding="utf-8")
+    glossary = project_text("docs/glossary.md")
+    page = project_text("runner/templates/index.html.j2")
     legend = re.search(r'<dl class="legend">.*?</dl>', page, re.DOTALL).group()
     rule = phrases().rule
-    method = (ROOT / "notebooks" / "01_claims_and_context.ipynb").read_text(encoding="utf-8")
+    method = project_text("notebooks/01_claims_and_context.ipynb")
     for name, meaning in MEANING.items():
         assert meaning in legend
         assert f"<em>{name}</em>: {'The reverse.' if name == CONTRADICTED else meaning}" in rule

@@ -29,6 +29,7 @@ from desk import BRIEF_PARAMETERS, Desk, describe, full_disk, plain, sources_kep
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_state_machine_as_test
+from reading import read_json
 
 from runner import Exit, cli, kernels, pdf, release, site, verify
 
@@ -366,7 +367,7 @@ def read_run(printed, code, true):
 
 def read_release(folder, true):
     """Return what a release says of what moved; the true words of its line if they are there."""
-    told = json.loads((folder / "changes.json").read_bytes())
+    told = read_json(folder / "changes.json")
     if "line" not in told:
         return {}
     first = {

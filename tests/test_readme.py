@@ -8,13 +8,14 @@ import subprocess
 import sys
 
 import pytest
+from reading import project_text
 from record import ANSWER, spoken
 
 from analysis.provenance import ROOT
 from benchmarks import solve
 from market import simulate
 
-README = (ROOT / "README.md").read_text(encoding="utf-8")
+README = project_text("README.md")
 BLOCKS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
 SIMULATED = next(block for block in BLOCKS if "simulate(" in block)
 ASKED = ["E1a", "E2a", "E3_seen", *(f"d{number}" for number in range(1, 8))]

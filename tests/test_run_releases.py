@@ -8,6 +8,7 @@ from xml.etree import ElementTree
 
 import pytest
 from desk import AS_OF, BRIEF_PARAMETERS, READ_VERDICTS, Desk, sources_kept, stub_render
+from reading import read_json
 
 from runner import Exit, publish, release, run, scheduled, site
 from runner.cli import main
@@ -49,7 +50,7 @@ def work(desk, render=stub_render, **options):
 
 
 def told(desk):
-    return json.loads((desk.published / "changes.json").read_text())
+    return read_json(desk.published / "changes.json")
 
 
 def since(desk):
@@ -68,8 +69,8 @@ def test_a_run_tells_what_moved_in_its_release_its_brief_its_page_and_its_feed(d
     line = f"Since the release of {AS_OF}: 1 verdict moved."
     assert (told(desk)["line"], told(desk)["until"]) == (line, LATER)
     assert since(desk) == line
-    assert line in (desk.published / "00_brief.ipynb").read_text()
-    assert line in (desk.published / "index.html").read_text()
+    assert line in desk.text("00_brief.ipynb")
+    assert line in desk.text("index.html")
     assert line in (desk.reports / "index.html").read_text()
     entries = (
         ElementTree.parse(desk.reports / "feed.xml")

@@ -27,6 +27,7 @@ from desk import (
     sources_kept,
 )
 from fewtreated.errors import DesignError
+from reading import read_json
 
 from analysis import provenance
 from runner import Exit, ReportError, kernels, pdf, publish, release, schedule
@@ -77,7 +78,7 @@ def test_a_run_publishes_each_report_its_notebook_the_verdicts_and_the_manifest(
     assert os.readlink(finished.reports / "latest") == AS_OF
     assert finished.is_clear()
 
-    verdicts = json.loads((finished.published / "verdicts.json").read_text())
+    verdicts = read_json(finished.published / "verdicts.json")
     assert verdicts == [
         {"claim": "c1", "estimate": 4, "as_of": AS_OF, "provenance": "real", "report": "01_first"},
         {"claim": "c1", "estimate": 3, "as_of": AS_OF, "provenance": "real", "report": "02_second"},
@@ -117,7 +118,7 @@ def test_a_run_publishes_each_report_its_notebook_the_verdicts_and_the_manifest(
 def test_kernels_have_one_thread_and_the_as_of_clock_and_leave_no_time_and_no_path_of_the_machine(
     finished,
 ):
-    text = (finished.published / "01_first.ipynb").read_text()
+    text = finished.text("01_first.ipynb")
     assert "../reports/scratch/verdicts.json 1 1795564800" in text  # midnight of AS_OF, UTC
     assert str(finished.root) not in text
     assert ".run-" not in text
@@ -126,7 +127,7 @@ def test_kernels_have_one_thread_and_the_as_of_clock_and_leave_no_time_and_no_pa
 
 
 def test_the_brief_reads_the_verdicts_of_the_run(finished):
-    text = (finished.published / "00_brief.ipynb").read_text()
+    text = finished.text("00_brief.ipynb")
     assert text.index('\\"report\\": \\"01_first\\"') < text.index('\\"report\\": \\"02_second\\"')
     assert '\\"estimate\\": 4' in text
 
@@ -147,7 +148,7 @@ def test_a_second_execution_gives_the_same_bytes(desk):
 
 
 def without_ids(file):
-    notebook = json.loads(file.read_text())
+    notebook = read_json(file)
     for each in notebook["cells"]:
         del each["id"]
     file.write_text(json.dumps({**notebook, "nbformat_minor": 4}))
@@ -170,7 +171,7 @@ def test_an_executed_notebook_without_ids_stays_without(desk):
     for file in (job.notebook, done):
         without_ids(file)
     publish.make_reproducible(done, job, "staged")
-    assert not any("id" in cell for cell in json.loads(done.read_text())["cells"])
+    assert not any("id" in cell for cell in read_json(done)["cells"])
 
 
 def test_a_run_can_publish_elsewhere_and_what_is_named_where_nothing_stands_is_a_draft(
@@ -323,7 +324,7 @@ def test_logs_among_the_layout_outputs_counters_and_ids_change_no_fingerprint(de
     for name in ("cron.log", "nohup.out", "fonts/.DS_Store"):
         (desk.reports / name).write_text("a growing log")
     file = desk.root / "notebooks" / "01_first.ipynb"
-    notebook = json.loads(file.read_text())
+    notebook = read_json(file)
     stream = {"output_type": "stream", "name": "stdout", "text": "seen"}
     notebook["cells"][-1].update(execution_count=7, id="another", outputs=[stream])
     file.write_text(json.dumps(notebook))
@@ -340,18 +341,18 @@ def test_a_changed_parameter_runs_its_report_and_the_brief_again(quick, capsys):
         ["02_second", "unchanged"],
         ["00_brief", "published"],
     ]
-    verdicts = json.loads((quick.published / "verdicts.json").read_text())
+    verdicts = read_json(quick.published / "verdicts.json")
     assert [verdict["estimate"] for verdict in verdicts] == [5, 3]
-    assert "<dt>Unchanged</dt><dd>02_second</dd>" in (quick.published / "index.html").read_text()
-    assert '\\"estimate\\": 5' in (quick.published / "00_brief.ipynb").read_text()
+    assert "<dt>Unchanged</dt><dd>02_second</dd>" in quick.text("index.html")
+    assert '\\"estimate\\": 5' in quick.text("00_brief.ipynb")
 
 
 @pytest.mark.parametrize("names", [["01"], ["01", "02"]])
 def test_a_brief_that_stands_beside_a_report_made_again_is_made_again_too(quick, names):
     quick.write("01_first", WRITE_VERDICTS.replace("count,", "count + 3,"))
     assert quick.run(*names) == Exit.OK
-    assert '\\"estimate\\": 7' in (quick.published / "00_brief.ipynb").read_text()
-    verdicts = json.loads((quick.published / "verdicts.json").read_text())
+    assert '\\"estimate\\": 7' in quick.text("00_brief.ipynb")
+    verdicts = read_json(quick.published / "verdicts.json")
     assert [verdict["estimate"] for verdict in verdicts] == [7, 3]
 
 
@@ -359,7 +360,7 @@ def test_a_brief_that_stands_beside_a_report_made_again_is_made_again_too(quick,
 
 
 def as_ofs(folder):
-    reports = json.loads((folder / "manifest.json").read_bytes())["reports"]
+    reports = read_json(folder / "manifest.json")["reports"]
     return {name[:2]: entry["parameters"]["as_of"] for name, entry in reports.items()}
 
 
@@ -374,9 +375,7 @@ def test_a_report_named_on_a_new_day_is_released_with_the_others_carried_over(qu
         quick.reports / AS_OF / "02_second.pdf"
     ).read_bytes()
     assert "02_second                     unchanged  as of 2026-11-25\n" in capsys.readouterr().out
-    assert [
-        one["as_of"] for one in json.loads((quick.published / "verdicts.json").read_bytes())
-    ] == [LATER, AS_OF]
+    assert [one["as_of"] for one in read_json(quick.published / "verdicts.json")] == [LATER, AS_OF]
 
 
 def test_what_is_not_named_but_has_changed_is_made_too(quick, capsys):
@@ -449,7 +448,7 @@ def test_the_footer_says_what_the_verdicts_rest_on(quick, first, second, feet):
     quick.write("02_second", second)
     assert quick.run() == Exit.OK
     for name, foot in zip(("00_brief", "01_first", "02_second"), feet, strict=True):
-        assert (quick.published / f"{name}.pdf").read_text().endswith(f", {AS_OF}, {foot}")
+        assert quick.text(f"{name}.pdf").endswith(f", {AS_OF}, {foot}")
 
 
 @pytest.mark.parametrize(("new", "said"), [('"provenance": "guessed"', "'guessed'"), ("", "None")])
@@ -517,9 +516,7 @@ def test_reports_with_parameters_need_a_folder_of_their_own(desk, no_kernels, tm
 def test_other_parameters_are_published_elsewhere(quick, tmp_path):
     before = quick.bytes()
     assert quick.run("01", given={"count": "5"}, out=tmp_path / "mine") == Exit.OK
-    assert (
-        json.loads((tmp_path / "mine" / "draft" / "verdicts.json").read_text())[0]["estimate"] == 5
-    )
+    assert read_json(tmp_path / "mine" / "draft" / "verdicts.json")[0]["estimate"] == 5
     assert quick.bytes() == before
 
 
@@ -545,7 +542,7 @@ def test_a_parameter_goes_to_the_reports_that_are_named_and_others_keep_their_ow
         out = tmp_path / "-".join(["with", *names])
         assert quick.run(out=out) == Exit.OK
         assert quick.run(*names, given={"count": "5"}, out=out) == Exit.OK
-        entries = json.loads((out / "latest" / "manifest.json").read_bytes())["reports"]
+        entries = read_json(out / "latest" / "manifest.json")["reports"]
         return [entries[name]["parameters"]["count"] for name in ("01_first", "02_second")]
 
     assert counts("01") == [5, 3]
@@ -562,7 +559,7 @@ def test_a_parameter_of_the_brief_goes_to_the_brief_and_not_to_what_it_reads(qui
         parameters=BRIEF_PARAMETERS + "count: int = 1  # of lines; allowed 1 to 9\n",
     )
     assert quick.run("00", given={"count": "5"}, out=tmp_path / "mine") == Exit.OK
-    entries = json.loads((tmp_path / "mine" / "draft" / "manifest.json").read_bytes())["reports"]
+    entries = read_json(tmp_path / "mine" / "draft" / "manifest.json")["reports"]
     assert {name: entry["parameters"]["count"] for name, entry in entries.items()} == {
         "01_first": 4,
         "02_second": 3,
@@ -622,7 +619,7 @@ def test_a_kernel_is_the_python_of_the_run_whatever_kernels_and_settings_the_use
     asked = f"import os, sys\nfrom ipykernel import get_connection_info\nprint({told})"
     desk.write("01_first", asked, WRITE_VERDICTS)
     assert desk.run("01") == Exit.OK
-    shown = (desk.published / "01_first.ipynb").read_text()
+    shown = desk.text("01_first.ipynb")
     assert (
         f"{sys.executable} None ipc" in shown
     )  # another may take a TCP port between its choice and its use
@@ -667,7 +664,7 @@ def test_a_failing_cell_spares_the_other_reports_and_the_brief_which_names_it_in
     desk.write("01_first", WRITE_VERDICTS)
     assert desk.run() == Exit.OK
     assert desk.manifest()["reports"]["00_brief"]["parameters"]["failed"] == ""
-    assert "ailed in this run" not in (desk.published / "index.html").read_text()
+    assert "ailed in this run" not in desk.text("index.html")
     assert not desk.draft.exists()
 
 
@@ -891,7 +888,7 @@ def is_alive(pid):
 def sockets_of(kernel):
     """Return the folder of the sockets of a kernel, by the file that it was started with."""
     started = Path(f"/proc/{kernel}/cmdline").read_text().split("\0")
-    return Path(json.loads(Path(started[started.index("-f") + 1]).read_text())["ip"]).parent
+    return Path(read_json(Path(started[started.index("-f") + 1]))["ip"]).parent
 
 
 def until(done):

@@ -11,6 +11,7 @@ import pytest
 import stamps
 from desk import AS_OF, BRIEF_PARAMETERS, SOURCES, WRITE_VERDICTS, Desk
 from fewtreated.errors import DataError, DesignError
+from reading import read_json
 
 from analysis.event import EVENTS
 from runner import Exit, pdf, publish
@@ -268,7 +269,7 @@ def test_a_panel_of_ones_own_runs_the_notebooks_that_can_take_one_the_public_fig
         "05_other": "Real figures",
         "panel__03_closed": BOTH,
     }
-    manifest = json.loads((mine / "manifest.json").read_text())
+    manifest = read_json(mine / "manifest.json")
     assert re.fullmatch("[0-9a-f]{64}", manifest["panel"])
     entry, public = (manifest["reports"][name] for name in ("panel__03_closed", "03_listed"))
     assert entry["parameters"]["panel_path"] == "own.csv"
@@ -277,9 +278,7 @@ def test_a_panel_of_ones_own_runs_the_notebooks_that_can_take_one_the_public_fig
     assert list(entry["files"]) == ["own.csv"]
     assert "panel_path" not in public["parameters"]
     assert public["files"] == {}
-    tiers = {
-        row["report"]: row.get("tier") for row in json.loads((mine / "verdicts.json").read_text())
-    }
+    tiers = {row["report"]: row.get("tier") for row in read_json(mine / "verdicts.json")}
     assert tiers == {"03_listed": "facts", "05_other": None, "panel__03_closed": "panel"}
 
 
@@ -300,7 +299,7 @@ def test_public_figures_of_another_event_stay_out(desk, own, tmp_path):
         desk.run(panel=own_panel(Path(own["panel_path"]), event=str(other)), out=tmp_path / "mine")
         == Exit.OK
     )
-    manifest = json.loads((tmp_path / "mine" / AS_OF / "manifest.json").read_text())
+    manifest = read_json(tmp_path / "mine" / AS_OF / "manifest.json")
     assert set(manifest["reports"]) == {"panel__03_closed", "00_brief"}
     assert set(manifest["reports"]["panel__03_closed"]["files"]) == {"own.csv", "other.yml"}
 
@@ -319,7 +318,7 @@ def test_a_copy_of_the_event_with_another_wave_keeps_its_public_figures(desk, ow
         desk.run(panel=own_panel(Path(own["panel_path"]), event=str(copy)), out=tmp_path / "mine")
         == Exit.OK
     )
-    entries = json.loads((tmp_path / "mine" / AS_OF / "manifest.json").read_text())["reports"]
+    entries = read_json(tmp_path / "mine" / AS_OF / "manifest.json")["reports"]
     assert set(entries) == {"00_brief", "03_listed", "panel__03_closed"}
     assert list(entries["03_listed"]["files"]) == ["more.yml"]
     assert entries["03_listed"]["parameters"]["event"] == "more.yml"

@@ -7,10 +7,11 @@ import warnings
 
 import numpy as np
 import pytest
+from reading import project_text
 
 from analysis.provenance import ROOT
 
-PAGE = (ROOT / "docs" / "side-by-side.md").read_text(encoding="utf-8")
+PAGE = project_text("docs/side-by-side.md")
 BLOCKS = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
 COLUMNS = ["here", "pyfixest", "diff_diff", "moderndid"]
 TERMS = [-4, -3, -2, 0, 1, 2, 3]

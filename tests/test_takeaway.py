@@ -1,6 +1,5 @@
 """What is taken away from reports: estimates, tables for a paper, and figures with their data."""
 
-import json
 import re
 import subprocess
 from pathlib import Path
@@ -10,12 +9,12 @@ import pandas as pd
 import pytest
 from desk import AS_OF, SOURCES, WRITE_VERDICTS, contents, published_once
 from fewtreated.errors import DataError
+from reading import project_text, read_json
 
 import analysis
 from analysis.exhibits import blocks, charts, style
 from analysis.exhibits.payload import COLUMNS, of_estimates, of_figure
 from analysis.numbers import quantity
-from analysis.provenance import ROOT
 from runner import Exit, exports
 from runner.pdf import pandoc
 
@@ -82,7 +81,7 @@ def test_what_a_report_shows_is_published_beside_its_pdf_and_read_back(finished)
 
 def test_an_estimate_that_is_taken_away_is_the_one_that_is_printed(finished):
     row = analysis.load_estimates(finished.published).query("table == 1").iloc[0]
-    cells = json.loads((finished.published / "01_first.ipynb").read_text())["cells"]
+    cells = read_json(finished.published / "01_first.ipynb")["cells"]
     html = "".join(
         "".join(out.get("data", {}).get("text/html", ""))
         for cell in cells
@@ -113,7 +112,7 @@ def test_what_was_taken_away_by_hand_is_made_again_and_what_is_no_longer_shown_g
     drawn = Path("01_first.figures", "figure-1.csv")
     (desk.published / drawn).write_text("mine")
     assert desk.run("01_first") == Exit.OK
-    assert (desk.published / drawn).read_text() != "mine"
+    assert desk.text(drawn) != "mine"
     desk.write("01_first", SHOW, ANSWER, FIGURE, FIGURE, WRITE_VERDICTS)
     assert desk.run("01_first") == Exit.OK
     left = sorted(
@@ -257,6 +256,6 @@ def test_a_plain_table_of_estimates_is_taken_away_too_and_another_is_not():
 
 
 def test_the_dictionary_names_every_column_in_its_order():
-    page = (ROOT / "docs" / "estimates.md").read_text(encoding="utf-8")
+    page = project_text("docs/estimates.md")
     named = re.findall("`(.*?)`", " ".join(re.findall(r"^\| (`.*?) \|", page, flags=re.M)))
     assert named == [*COLUMNS]
