@@ -7,7 +7,7 @@ import json
 import os
 import shutil
 import traceback
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -18,9 +18,11 @@ from papermill.engines import Engine, papermill_engines
 from reading import read_json
 from ruamel.yaml import YAML
 
-from runner import NEWS, Exit, State, publish, run
+from runner import NEWS, Exit, State, publish, run, scheduled
+from runner.cli import main
 
 AS_OF = "2026-11-25"
+LATER = "2026-11-26"
 VINTAGE = "2026-11-24"
 
 
@@ -160,10 +162,19 @@ class Desk:
     root: Path
     kernels: bool = True  # whether notebooks run in kernels of their own, as they do for users
 
-    def executing(self):
-        if self.kernels:
-            return nullcontext()
-        return mock.patch.dict(papermill_engines._engines, {None: Here})
+    @contextmanager
+    def executing(self, render=stub_render):
+        """Let a run render with a stub, and execute notebooks in this process if there are to be no
+        kernels.
+        """
+        engines = papermill_engines._engines
+        if not self.kernels:
+            engines = {None: Here}
+        with (
+            mock.patch.dict(papermill_engines._engines, engines),
+            mock.patch.object(run.pdf, "render", render),
+        ):
+            yield
 
     @property
     def reports(self):
@@ -202,17 +213,23 @@ class Desk:
     def write(self, name, *sources, **known):
         write_notebook(self.root / "notebooks" / f"{name}.ipynb", *sources, **known)
 
-    def run(self, *names, **options):
-        with (
-            self.executing(),
-            mock.patch.object(run.pdf, "render", options.pop("render", stub_render)),
-        ):
-            due = options.pop("due", None)
-            outcome = run.reports(
-                self.root, run.Request(names=names, **{"as_of": AS_OF, **options}), due
-            )
+    def run(self, *names, render=stub_render, **options):
+        with self.executing(render):
+            request = run.Request(names=names, **{"as_of": AS_OF, **options})
+            outcome = run.reports(self.root, request)
         outcome.tell()
         return outcome.code
+
+    def work(self, *, due=False, **options):
+        """Run as the command line does, with what is told elsewhere."""
+        with self.executing():
+            request = run.Request(**{"as_of": LATER, **options})
+            return scheduled.work(self.root, request, due=due)
+
+    def ask(self, *words, render=stub_render):
+        """Give a command."""
+        with self.executing(render):
+            return main([*words], self.root)
 
     def bytes(self):
         """What is published, and what `latest` shows."""

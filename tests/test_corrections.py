@@ -4,10 +4,9 @@ import csv
 import json
 import re
 from pathlib import Path
-from unittest import mock
 
 import pytest
-from desk import AS_OF, BRIEF_PARAMETERS, Desk, describe, sources_kept, stub_render
+from desk import AS_OF, BRIEF_PARAMETERS, Desk, describe, sources_kept
 from reading import read_json
 from test_brief import V2
 from test_committed import EXPERIMENT
@@ -17,8 +16,7 @@ from analysis import data
 from analysis.event import read_event
 from analysis.exhibits import brief
 from analysis.provenance import ROOT
-from runner import Exit, corrections, publish, run, scheduled
-from runner.cli import main
+from runner import Exit, corrections, publish
 
 COLUMNS = ["correction_id", "gravity", "place", "said", "right", "why"]
 FIRST = ["a", "2", "Report 01", "they rose", "they fell", "A sign was lost"]
@@ -34,9 +32,8 @@ def write(desk, *rows):
     desk.declare(describe("figures.csv"), describe("corrections.csv") | known)
 
 
-def work(desk, as_of=AS_OF, **options):
-    with desk.executing(), mock.patch.object(run.pdf, "render", stub_render):
-        return scheduled.work(desk.root, run.Request(as_of=as_of, **options))
+def work(desk, **options):
+    return desk.work(**{"as_of": AS_OF, **options})
 
 
 def revise(desk, value):
@@ -53,11 +50,6 @@ def finished(tmp_path_factory):
     with sources_kept(folder):
         assert work(desk) == Exit.OK
         yield desk
-
-
-@pytest.fixture
-def desk(finished, tmp_path):
-    return finished.copied(tmp_path)
 
 
 def told(desk):
@@ -132,8 +124,7 @@ def test_a_damaged_release_still_counts(desk):
 def test_the_page_of_a_release_that_tells_corrections_is_made_again_to_the_byte(desk, capsys):
     write(desk, FIRST)
     assert work(desk) == Exit.OK
-    with desk.executing(), mock.patch.object(run.pdf, "render", stub_render):
-        assert main(["verify", str(desk.reports / "latest"), "--all"], root=desk.root) == Exit.OK
+    assert desk.ask("verify", str(desk.reports / "latest"), "--all") == Exit.OK
     assert "index.html" in capsys.readouterr().out
 
 

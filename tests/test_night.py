@@ -8,20 +8,9 @@ from dataclasses import replace
 from unittest import mock
 
 import pytest
-from desk import (
-    SOURCES,
-    WRITE_VERDICTS,
-    Desk,
-    contents,
-    describe,
-    full_disk,
-    plain,
-    sources_kept,
-    stub_render,
-)
+from desk import SOURCES, WRITE_VERDICTS, Desk, contents, describe, full_disk, plain, sources_kept
 
-from runner import cli as command_line
-from runner import pdf, publish, release, run, schedule
+from runner import publish, release, run, schedule
 
 MONDAY = "2026-11-23"
 TUESDAY = "2026-11-24"
@@ -57,9 +46,8 @@ class Night(Desk):
         self.plan(BRIEF, FIRST, SECOND)
 
     def shift(self, day, *options):
-        clock = mock.patch.object(schedule, "today", return_value=day)
-        with self.executing(), clock, mock.patch.object(pdf, "render", stub_render):
-            return command_line.main(["run", *options], self.root)
+        with mock.patch.object(schedule, "today", return_value=day):
+            return self.ask("run", *options)
 
     def due(self, day, *options):
         return self.shift(day, "--due", *options)
@@ -80,19 +68,14 @@ class Night(Desk):
 
 
 @pytest.fixture(scope="module")
-def begun(tmp_path_factory):
+def finished(tmp_path_factory):
     """A project of which all reports were made on a Monday."""
-    folder = tmp_path_factory.mktemp("begun")
+    folder = tmp_path_factory.mktemp("finished")
     desk = Night(folder / "project", kernels=False)
     desk.furnish()
     with sources_kept(folder):
         assert desk.due(MONDAY) == 0
         yield desk
-
-
-@pytest.fixture
-def desk(begun, tmp_path):
-    return begun.copied(tmp_path)
 
 
 @pytest.fixture
@@ -108,9 +91,9 @@ def last_line(capsys):
 # What is due
 
 
-def test_the_first_run_makes_all_reports_and_is_no_news(begun):
-    assert begun.releases() == [MONDAY]
-    assert begun.told() == []
+def test_the_first_run_makes_all_reports_and_is_no_news(finished):
+    assert finished.releases() == [MONDAY]
+    assert finished.told() == []
 
 
 def test_where_nothing_is_due_nothing_is_made_even_of_changed_data(desk, no_kernels, capsys):
@@ -200,8 +183,7 @@ def test_a_report_that_failed_stands_marked_where_the_schedule_lets_the_others_b
     )
     assert f"failed: 01_first (it stands as of {MONDAY})" in desk.text("00_brief.ipynb")
     assert (desk.published / "failed" / "01_first.ipynb").exists()
-    with desk.executing(), mock.patch.object(pdf, "render", stub_render):
-        assert command_line.main(["verify", str(desk.published), "--all"], desk.root) == 0
+    assert desk.ask("verify", str(desk.published), "--all") == 0
     said = capsys.readouterr().out
     assert f"01_first: as of {MONDAY}, of older data or code than the others: {why}" in said
     assert [f"{name}: made again, identical" in said for name in desk.as_of()] == [
@@ -309,12 +291,12 @@ def test_releases_go_to_the_folder_of_the_schedule(desk, tmp_path):
 # What is news
 
 
-def test_a_failure_is_news_and_nothing_but_json_is_printed(real, capsys):
-    real.write("01_first", "1 / 0")
-    assert real.due(NEXT, "--json") == 3
+def test_a_failure_is_news_and_nothing_but_json_is_printed(desk, capsys):
+    desk.write("01_first", "1 / 0")
+    assert desk.due(NEXT, "--json") == 3
     shown = plain(capsys.readouterr().out)
     assert shown.pop("notices") == []
-    assert real.told() == [shown]
+    assert desk.told() == [shown]
     assert (shown["outcome"], shown["release"], shown["draft"], shown["as_of"]) == (
         "failed",
         "",

@@ -25,13 +25,13 @@ from unittest import mock
 from xml.etree import ElementTree
 
 import pytest
-from desk import BRIEF_PARAMETERS, Desk, describe, full_disk, plain, sources_kept, stub_render
+from desk import BRIEF_PARAMETERS, Desk, describe, full_disk, plain, sources_kept
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_state_machine_as_test
 from reading import read_json
 
-from runner import Exit, cli, kernels, pdf, release, site, verify
+from runner import Exit, cli, kernels, release, site, verify
 
 START = date(
     2021, 1, 1
@@ -457,11 +457,7 @@ class Quarter(RuleBasedStateMachine):
         folder = Path(self.stack.enter_context(tempfile.TemporaryDirectory()))
         self.desk = Desk(folder / "project", kernels=False)
         self.code = folder / "sources" / "fewtreated/src/fewtreated"
-        for context in (
-            sources_kept(folder),
-            self.desk.executing(),
-            mock.patch.object(pdf, "render", stub_render),
-        ):
+        for context in (sources_kept(folder), self.desk.executing()):
             self.stack.enter_context(context)
         self.desk.furnish()
         self.out = self.desk.reports

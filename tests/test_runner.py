@@ -41,11 +41,6 @@ def finished(tmp_path_factory):
 
 
 @pytest.fixture
-def desk(finished, tmp_path):
-    return finished.copied(tmp_path)
-
-
-@pytest.fixture
 def quick(desk):
     """The same project, whose cells run without a kernel."""
     return replace(desk, kernels=False)

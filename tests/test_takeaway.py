@@ -29,11 +29,6 @@ def finished(tmp_path_factory):
         yield desk
 
 
-@pytest.fixture
-def desk(finished, tmp_path):
-    return finished.copied(tmp_path)
-
-
 def cells_of(file, kind):
     """Return the cells of the tables of a file, as pandoc reads it: a number is no argument of how
     a cell is set.
