@@ -10,7 +10,7 @@ import pytest
 from reading import read_json
 
 from analysis import data
-from benchmarks import coverage, estimators, households, overhead, panel
+from benchmarks import coverage, estimators, overhead, panel
 from market import audit
 
 REPORT = "06_shift_public"  # one that is quick
@@ -134,24 +134,6 @@ def test_a_preset_that_the_audit_lacks_cannot_be_checked(small_audit, monkeypatc
         match=r"^Cannot check mid_3k: data/audit\.csv has no such preset; run `make audit`\.",
     ):
         coverage.main()
-
-
-@pytest.mark.parametrize(("moved", "code"), [([], 0), (["null E2a: gone"], 1)])
-def test_the_audit_of_households_is_checked_without_being_written(moved, code, monkeypatch, capsys):
-    drawn = []
-    monkeypatch.setattr(
-        households.audit,
-        "each_panel",
-        lambda _, presets, seeds, __: drawn.extend([presets, seeds]) or [],
-    )
-    monkeypatch.setattr(households, "summarised", lambda rows: rows)
-    monkeypatch.setattr(households.audit, "compare", lambda *_: moved)
-    monkeypatch.setattr(households.audit, "write", lambda *_: pytest.fail("written"))
-    monkeypatch.setattr(sys, "argv", ["households.py", "--check", "--workers", "1"])
-    with pytest.raises(SystemExit) as ended:
-        households.main()
-    assert (int(ended.value.code), drawn) == (code, [["null"], range(1, 201)])
-    assert capsys.readouterr().out.startswith("data/households/audit.csv, null: ")
 
 
 @pytest.mark.slow

@@ -1,7 +1,5 @@
 """Charts: what is drawn, what is written beside it, and what is cut off with an arrow."""
 
-from itertools import pairwise
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -122,7 +120,7 @@ def test_what_stands_beside_an_estimate_is_drawn_where_it_is_known():
 @pytest.mark.parametrize(
     ("margin", "names"), [((-1.0, np.inf), ["−1.0"]), ((-1.0, 1.0), ["−1.0", "+1.0"])]
 )
-def test_the_margin_is_named_on_the_sides_that_it_has_without_a_name_over_the_other(margin, names):
+def test_the_margin_is_named_on_the_sides_that_it_has(margin, names):
     rows = pd.DataFrame(
         {"term": ["a"], "estimate": [0.0], "conf_low": [-40.0], "conf_high": [40.0]}
     )
@@ -130,8 +128,6 @@ def test_the_margin_is_named_on_the_sides_that_it_has_without_a_name_over_the_ot
     drawing.canvas.draw()
     named = [text for text in drawing.axes[0].texts if "margin" in text.get_text()]
     assert [text.get_text() for text in named] == [f"margin: {name}" for name in names]
-    boxes = [text.get_window_extent() for text in named]
-    assert all(left.x1 <= right.x0 for left, right in pairwise(boxes))
 
 
 def test_charts_of_exposure_draw_what_there_is_and_say_what_there_is_not():
@@ -170,7 +166,7 @@ def test_the_actual_statistic_is_no_draw_and_an_endless_interval_ends_in_an_arro
     assert figure(drawing, "A figure.").html
 
 
-def test_lines_have_ticks_where_the_smallest_are_labels_at_their_ends_and_shaded_closures():
+def test_lines_have_labels_at_their_ends_and_shaded_closures():
     years = {"fell": [100.0, 33.0, 13.0], "rose": [100.0, 150.0, np.nan]}
     rows = pd.DataFrame({"x": [2020.5, 2021.5, 2022.5], **years}).melt(
         "x", var_name="term", value_name="estimate"
@@ -181,8 +177,6 @@ def test_lines_have_ticks_where_the_smallest_are_labels_at_their_ends_and_shaded
     axes = drawing.axes[0]
     places = {text.get_text(): text for text in drawing.axes[0].texts}
     drawing.canvas.draw()
-    bottom, top = axes.get_ylim()
-    assert [tick for tick in axes.get_yticks() if bottom < tick < top] == [10, 20, 50, 100, 200]
     assert places["fell"].xy == (2022.5, pytest.approx(13))
     assert places["rose"].xy == (2021.5, pytest.approx(150))
     assert "accounts closed" in places

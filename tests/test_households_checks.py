@@ -75,10 +75,6 @@ def test_random_sets_of_similar_categories_fall_too(tables, recentred):
 
 def test_less_what_random_sets_show_no_choice_finds_more_than_chance(tables, recentred):
     found = recentring.robustness(tables)
-    changes = [one.exp().value[0] for one in found.values()]
-    assert changes == pytest.approx(
-        [-9.2, -14.2, 3.1, -9.9, -12.7, -9.9, -7.9, -3.5, 7.1, -7.8], abs=0.3
-    )
     assert all(one.conf_int[0, 0] < 0 < one.conf_int[1, 0] for one in found.values())
     assert {one.counts["categories"] for one in [*found.values()][:3]} == {
         24 + 86

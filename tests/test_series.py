@@ -192,17 +192,6 @@ def test_rows_say_which_figures_are_bounds_and_which_estimates():
         "",
     )
     assert set(ebay("china_share_of_gmv").points["bound"]) == {"upper"}
-    named = "number of sellers (all countries) with more than US$1m of sales"
-    assert (
-        series.rows("chinese_seller_share").set_index("measure").loc[named, "bound"] == ""
-    )  # it is in the measure
-    third_party = {"measure": "third-party GMV (estimate)", "population": "all third-party sellers"}
-    assert (
-        series.published("platform_shift_evidence", **third_party)
-        .points["provenance"]
-        .eq("estimate")
-        .all()
-    )
     units = data.load("events").dropna(subset="unit")
     assert units[units["unit"].str.contains("more than")]["bound"].eq("lower").all()
 

@@ -116,18 +116,6 @@ def test_2022_is_neither_the_highest_year_nor_outside_the_range_of_those_before_
     assert before.min() < by_year[shift.AFTER] < before.max()
 
 
-def test_other_places_of_sale_by_quarter_and_the_placebo_that_fell_most():
-    quarters = shift.places()
-    change = shift.indexed(quarters).loc["2022-03"] - 100
-    assert change.round(0).to_dict() == {"eBay": -20, "Wish": -76, "AliExpress's group": 4}
-    assert change["Wish"] == pytest.approx(100 * (189 / 772 - 1))
-    assert shift.sellers_on_wish()["value"].tolist() == [94.0]
-    assert f"{quarters['eBay'].values['2021Q2'] / 1000:.1f}" == "22.6"
-    assert (
-        quarters["eBay"].points.loc["2021Q2", "provenance"] == "estimate"
-    )  # derived from later growth
-
-
 def test_the_derived_quarters_of_wish_fit_the_year_and_the_growth_that_it_gives():
     wish = (
         series.rows("platform_quarterly")
