@@ -11,6 +11,7 @@ from pathlib import Path
 import matplotlib as mpl
 import pandas as pd
 from reading import project_text
+from ruamel.yaml import YAML
 
 from analysis.provenance import ROOT
 
@@ -20,147 +21,18 @@ TYPED = {"console", "sh", "bash"}  # languages of blocks of commands
 SHOWN = {"", "bibtex", "cron", "latex", "text", "yaml"}  # languages of blocks that nobody runs
 BUILT = "{"  # begins the language of cells and directives that `make docs` runs
 
-# What is not run, by page and command (of Python, a line of the block), with the reason.
-NOT_RUN = {
-    ("README.md", "make test"): "it is the suite that this test belongs to",
-    ("README.md", "make lab"): "it opens a browser and waits; test_lab.py looks at what it starts",
-    (
-        "README.md",
-        'panel, truth = simulate("mid_3k", seed=1)',
-    ): "test_readme.py runs it and reads what it prints",
-    (
-        "docs/bring-your-own-panel.md",
-        (
-            "market-impact panel orders --engine postgresql://user@host/shop --map orders.map.yml "
-            "--out my-reports/orders.parquet"
-        ),
-    ): "it needs a server; test_panel_build.py starts one where PostgreSQL is installed",
-    (
-        "docs/bring-your-own-panel.md",
-        (
-            "market-impact run --panel FILE --map MAP.yml --event my_event.yml --out"
-            " my-reports/my_event"
-        ),
-    ): (
-        "FILE and MAP.yml stand for the reader's own; test_other_event.py runs reports on another"
-        " event"
-    ),
-    (
-        "docs/tutorial-event.md",
-        (
-            "market-impact run --panel stalls.csv --map stalls.map.yml --event bazaar.yml --out"
-            " bazaar-reports"
-        ),
-    ): (
-        "the page makes stalls.csv where it is built; test_other_event.py runs reports on another"
-        " event"
-    ),
-    (
-        "docs/cluster.md",
-        'make audit ARGS="--workers 2"',
-    ): "it takes hours; test_audit.py runs a few cells",
-    (
-        "docs/cluster.md",
-        'make audit ARGS="--local-cluster 2"',
-    ): "it takes hours; test_executor.py runs a local cluster",
-    ("docs/cluster.md", 'make audit ARGS="--scheduler tcp://scheduler:8786"'): "it needs a cluster",
-    (
-        "docs/cluster.md",
-        "from distributed import Client",
-    ): "it needs a cluster; test_executor.py runs a local one",
-    (
-        "docs/cluster.md",
-        "from dask_kubernetes.operator import KubeCluster, make_cluster_spec",
-    ): "it needs Kubernetes",
-    ("docs/cluster.md", "from dask_jobqueue import SLURMCluster"): "it needs Slurm",
-    (
-        "docs/cluster.md",
-        "#SBATCH --job-name=audit --ntasks=32 --cpus-per-task=1 --mem-per-cpu=2G --time=02:00:00",
-    ): "it needs Slurm",
-    (
-        "docs/households.md",
-        ".venv/bin/market-impact purchases amazon-purchases.csv --out my-households",
-    ): (
-        "the file must be downloaded from its archive; test_households.py counts one that is"
-        " made up"
-    ),
-    (
-        "docs/households.md",
-        (
-            ".venv/bin/market-impact purchases amazon-purchases.csv --brands products.parquet --out"
-            " my-named-households"
-        ),
-    ): (
-        "the files must be downloaded from their archives; test_households_closed.py counts ones"
-        " that are made up"
-    ),
-    (
-        "docs/households.md",
-        "from analysis.evidence.households import Households, Specification, closed, worst_case",
-    ): (
-        "it reads what the command above it writes; test_households_closed.py calls the same"
-        " functions"
-    ),
-    (
-        "docs/night-shift.md",
-        (
-            "ssh-keygen -Y verify -f signers -I reports -n market-impact "
-            "-s reports/latest/manifest.json.sig < reports/latest/manifest.json"
-        ),
-    ): "it needs the key of the operator",
-    (
-        "docs/side-by-side.md",
-        'wide = pd.read_csv("tests/data/county_teen_employment.csv")',
-    ): "test_side_by_side.py",
-    (
-        "docs/side-by-side.md",
-        "from fewtreated import att_gt",
-    ): "test_side_by_side.py runs it and compares its numbers",
-    (
-        "docs/side-by-side.md",
-        "import pyfixest",
-    ): "test_side_by_side.py runs it and compares its numbers",
-    (
-        "docs/side-by-side.md",
-        "from diff_diff import CallawaySantAnna",
-    ): "test_side_by_side.py compares its numbers",
-    (
-        "docs/side-by-side.md",
-        "import moderndid",
-    ): "the page says that the project does not install it",
-}
-# What takes minutes and so runs in `make test-all` alone, with a command that stands in for it in
-# `make test`, if any.
-SLOW = {
-    ("README.md", "make report"): ".venv/bin/market-impact run --dry-run",
-    (
-        "README.md",
-        (
-            ".venv/bin/market-impact run --panel data/examples/wide.csv --map"
-            " data/examples/wide.map.yml --out my-reports/wide"
-        ),
-    ): (
-        ".venv/bin/market-impact run --panel data/examples/wide.csv --map"
-        " data/examples/wide.map.yml --out my-reports/wide --dry-run"
-    ),
-    (
-        "docs/bring-your-own-panel.md",
-        (
-            "market-impact run --panel data/examples/tidy.csv --map data/examples/tidy.map.yml"
-            " --out my-reports/tidy"
-        ),
-    ): (
-        "market-impact run --panel data/examples/tidy.csv --map data/examples/tidy.map.yml --out"
-        " my-reports/tidy --dry-run"
-    ),
-    (
-        "docs/estimates.md",
-        'found = load_estimates("reports/latest")',
-    ): "",  # what follows needs a release
-    ("docs/night-shift.md", ".venv/bin/market-impact verify reports/latest"): "",
-    ("docs/night-shift.md", ".venv/bin/market-impact diff reports/2026-11-25 reports/latest"): "",
-    ("docs/night-shift.md", ".venv/bin/market-impact prune --keep 30"): "",
-}
+
+CASES = YAML(typ="safe").load(ROOT / "tests" / "cases" / "blocks.yml")
+
+
+def listed(kind):
+    """Return what the cases of a kind say of each command, by page and command."""
+    pages = CASES[kind]
+    return {(page, command): said for page in pages for command, said in pages[page].items()}
+
+
+NOT_RUN = listed("not run")
+SLOW = listed("slow")
 
 
 @dataclass(frozen=True)

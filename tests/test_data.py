@@ -7,21 +7,30 @@ import json
 import shutil
 import subprocess
 import sys
-from pathlib import Path
 
 import frictionless
 import pytest
 from fewtreated.errors import DataError
+from reading import read_json
 
 from analysis import data
 
 EVENTS = "facts/events.csv"
+FEW = ("events", "claims", "threats", "splices")
 
 
 @pytest.fixture
 def root(tmp_path):
-    """Return a copy of the data folder that a test may spoil."""
-    return Path(shutil.copytree(data.DATA, tmp_path / "data"))
+    """Return a copy of some files of the data folder that a test may spoil."""
+    package = read_json(data.DATA / "datapackage.json")
+    package["resources"] = [card for card in package["resources"] if card["name"] in FEW]
+    root = tmp_path / "data"
+    for card in package["resources"]:
+        (root / card["path"]).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(data.DATA / card["path"], root / card["path"])
+    text = json.dumps(package, indent=2, ensure_ascii=False)
+    (root / "datapackage.json").write_text(f"{text}\n", encoding="utf-8")
+    return root
 
 
 def edit(path, old, new):

@@ -375,9 +375,6 @@ def test_windows_and_owners_are_those_of_the_tables():
         assert (mine[["first_day", "last_day"]] == windows[["first_day", "last_day"]]).all(
             axis=None
         )
-    for row in windows.reset_index().itertuples():
-        length = days.index(row.last_day) - days.index(row.first_day) + 1
-        assert row.window.endswith(f"_{length}d")
     news = windows.dropna(subset="firm")
     events = data.load("events").set_index("event_id")
     eves = [days[days.index(day) - 1].strftime("%Y-%m-%d") for day in news["first_day"]]
