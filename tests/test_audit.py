@@ -440,14 +440,3 @@ def test_the_evidence_names_the_least_size_that_answers_and_the_worst_preset():
 
 def test_every_question_is_audited_at_every_size():
     assert len(grading.answers(SHIPPED)) == len(grading.QUESTIONS) * len(grading.SIZES)
-
-
-def test_another_level_is_audited_at_that_level(small):
-    narrow = audit.replicate(["few_treated"], [3], design=replace(DESIGN, level=0.8), workers=1)
-    wide = small[(small["preset"] == "few_treated") & (small["seed"] == 3)].reset_index(drop=True)
-    assert (narrow["level"] == 0.8).all()
-    both = narrow["low"].notna() & np.isfinite(narrow["low"]) & np.isfinite(wide["low"])
-    assert both.any()
-    assert (narrow["high"] - narrow["low"])[both].lt(
-        (wide["high"] - wide["low"])[both]
-    ).mean() > 0.9

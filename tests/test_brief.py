@@ -88,22 +88,6 @@ def test_no_sentence_says_more_than_its_word(question, word, level):
             assert (" not " in told) == ((word == CONTRADICTED) != saying.denied)
 
 
-def test_what_a_sentence_says_of_each_word():
-    what = "the growth of all Chinese sellers on Amazon by more than 2 percentage points in 2021"
-    said = {
-        (SUPPORTED, "high"): f"The closures did not slow {what}",
-        (SUPPORTED, "low"): f"The closures may not have slowed {what}",
-        (CONTRADICTED, "moderate"): f"The closures probably slowed {what}",
-        (NOT_SHOWN, ""): f"Public evidence does not show whether the closures slowed {what}",
-    }
-    for (word, level), told in said.items():
-        if level:
-            found = f" (−16.1 to +2.8 percentage points; {level} confidence)."
-        else:
-            found = "."
-        assert brief.sentence([verdict(word=word, confidence=level)], EVENT) == told + found
-
-
 def test_one_verdict_answers_in_a_sentence_and_what_a_panel_says_is_not_called_public():
     told = brief.sentence([verdict(word=NOT_SHOWN)], EVENT).removeprefix("Public evidence ")
     assert brief.told(verdict(word=NOT_SHOWN), EVENT) == f"Public evidence {told}"

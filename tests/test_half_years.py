@@ -153,15 +153,6 @@ def test_before_any_closure_the_owner_grew_like_anker_and_by_less_from_the_closu
     assert (gap.loc["2021Q2":] < -50).all()
 
 
-def test_by_nine_months_both_owners_can_be_compared_and_were_last():
-    table = half_years.comparisons("nine months", level=0.95)
-    assert table.loc["2021Q1-Q3", ["rank", "assignments"]].tolist() == [1, 6]
-    assert table.loc["2020Q1-Q3", "rank"] > 1
-    assert half_years.growth("nine months").loc["2021Q1-Q3", "Youkeshu"] == pytest.approx(
-        -55.37, abs=0.01
-    )
-
-
 @pytest.mark.parametrize(
     ("span", "period", "per_cent", "rank", "choices"),
     [

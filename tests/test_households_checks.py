@@ -138,12 +138,6 @@ def test_sets_without_a_chinese_brand_refuse_the_estimate(tables):
     assert "random sets of 2 categories no Chinese brand was bought" in few.reason
 
 
-def test_categories_chosen_a_year_earlier_give_much_the_same(tables, recentred):
-    assert (
-        0 < abs(recentring.recentred(tables, chosen="2019-09").value[0] - recentred.value[0]) < 0.01
-    )
-
-
 def test_the_recentred_effect_is_that_of_an_independent_script_at_any_seed(tables, recentred):
     again = recentring.recentred(tables, seed=1)
     assert again.value != recentred.value

@@ -210,21 +210,6 @@ def test_a_correction_by_the_true_shares_gives_what_the_true_brands_give(before,
     assert abs(plain.value - truth.value) > 1e-4
 
 
-def test_a_smaller_sample_widens_the_interval_and_other_categories_may_err_otherwise():
-    wrong = {BEFORE: 0.1, AFTER: 0.5}
-    seen, _ = invented(wrong)
-    few, many = (
-        coding.corrected(seen, EITHER, sample=exact(wrong, drawn, weight=5.0), draws=99)
-        for drawn in (20, 2000)
-    )
-    assert few.value == pytest.approx(many.value)
-    assert np.ptp(few.conf_int) > np.ptp(many.conf_int)
-    none = coding.corrected(seen, EITHER, sample=exact(wrong), elsewhere=0.0, draws=99)
-    assert (
-        none.value < many.value
-    )  # the share falls where errors are removed after the closures alone
-
-
 def test_a_half_year_that_was_not_coded_is_refused(kept):
     spec = dataclasses.replace(EITHER, before=("2020-03", "2020-08"), after=("2021-03", "2021-08"))
     with pytest.raises(

@@ -236,7 +236,6 @@ def test_each_report_has_a_card_with_its_question_its_words_its_figure_and_its_f
             "−17.9, between −24.4 and −11.4 per cent.",
         ),
         ({"low": -8.5, "high": "inf", "word": NOT_SHOWN}, "At least −8.5 per cent."),
-        ({"estimate": 3000.0, "unit": "accounts"}, "3,000 accounts."),
         ({"estimate": 3.0, "word": NOT_SHOWN}, ""),
     ],
 )

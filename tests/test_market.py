@@ -13,7 +13,7 @@ import market as market_package
 from analysis import data
 from analysis.panel import read_panel
 from analysis.provenance import ROOT
-from analysis.simulated import closures, market_named
+from analysis.simulated import closures
 from benchmarks import solve
 from market import export, simulate
 from market.parameters import PRESETS, WAVES, Parameters, chosen, describe, plausible
@@ -104,11 +104,6 @@ def test_sales_and_the_outside_good_add_up_to_spending(truth, world):
     inside = market.firms.nests.totals(truth.sales(world).sum(axis=1).T)
     outside = np.concatenate([market.history.outside, truth.course(world).outside])
     np.testing.assert_allclose(inside + outside, market.environment.spending, rtol=1e-12)
-
-
-def test_the_same_seed_gives_the_same_hash_and_another_seed_another():
-    digests = [simulate("mid_3k", seed, **SMALL, noise=0.2)[0].digest for seed in (4, 4, 5)]
-    assert digests[0] == digests[1] != digests[2]
 
 
 def test_worlds_do_not_depend_on_when_they_are_asked_for():
@@ -373,14 +368,6 @@ def test_every_preset_has_a_name_of_its_own_in_words_and_the_share_that_it_fixes
         assert shares == pytest.approx(
             [] if preset == "few_treated" else [100 * chosen(preset).closed_gmv]
         )
-    assert (
-        market_named("floor_3k", 3, 4)
-        == "small closures (0.85 per cent of Chinese sales), seeds 3 to 6"
-    )
-    assert (market_named("all", 5), closures("plain_sd1_9")) == (
-        "panels of all kinds, seed 5",
-        "plain panels",
-    )
     with pytest.raises(
         DesignError, match="Cannot describe the closures of preset 'huge'; choose from null"
     ):

@@ -269,18 +269,6 @@ def test_a_number_chooses_the_report_on_the_panel_and_that_on_public_figures(des
         desk.run("03_listed", panel=own, out=out)
 
 
-def test_public_figures_of_another_event_stay_out(desk, own, tmp_path):
-    other = tmp_path / "other.yml"
-    other.write_text(SOURCES["bazaar"])
-    assert (
-        desk.run(panel=own_panel(Path(own["panel_path"]), event=str(other)), out=tmp_path / "mine")
-        == Exit.OK
-    )
-    manifest = read_json(tmp_path / "mine" / AS_OF / "manifest.json")
-    assert set(manifest["reports"]) == {"panel__03_closed", "00_brief"}
-    assert set(manifest["reports"]["panel__03_closed"]["files"]) == {"own.csv", "other.yml"}
-
-
 def test_a_copy_of_the_event_with_another_wave_keeps_its_public_figures(desk, own, tmp_path):
     copy = tmp_path / "more.yml"
     text = (EVENTS / "amazon_2021.yml").read_text(encoding="utf-8")

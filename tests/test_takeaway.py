@@ -2,7 +2,6 @@
 
 import re
 import subprocess
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -103,11 +102,7 @@ def test_the_same_report_made_twice_leaves_the_same_bytes(desk):
     assert {name for name in before if before[name] != after[name]} == {"manifest.json", *told}
 
 
-def test_what_was_taken_away_by_hand_is_made_again_and_what_is_no_longer_shown_goes(desk):
-    drawn = Path("01_first.figures", "figure-1.csv")
-    (desk.published / drawn).write_text("mine")
-    assert desk.run("01_first") == Exit.OK
-    assert desk.text(drawn) != "mine"
+def test_what_is_no_longer_shown_goes(desk):
     desk.write("01_first", SHOW, ANSWER, FIGURE, FIGURE, WRITE_VERDICTS)
     assert desk.run("01_first") == Exit.OK
     left = sorted(
