@@ -149,21 +149,18 @@ def test_charts_of_exposure_draw_what_there_is_and_say_what_there_is_not():
     assert "not estimable with this data" in [text.get_text() for text in others.texts]
     arrows = [one for one in own.lines if one.get_marker() in "^v"]
     assert [float(one.get_ydata()[0]) for one in arrows] == [-100, 100]
-    assert figure(drawing, "A figure.").html
 
 
 def test_the_actual_statistic_is_no_draw_and_an_endless_interval_ends_in_an_arrow():
     drawing = charts.histogram(pd.DataFrame({"value": [5.0, -1.0, 0.0, np.inf, 1.0]}), xlabel="t")
     assert sum(bar.get_height() for bar in drawing.axes[0].patches) == 3
     assert drawing.axes[0].lines[0].get_xdata()[0] == 5.0
-    assert figure(drawing, "A figure.").html
     rows = pd.DataFrame({"term": ["own"], "estimate": [20.0], "conf_low": [-np.inf]})
     drawing = charts.forest(rows.assign(conf_high=90.0), xlabel="x", reach=200)
     assert [
         float(one.get_xdata()[0]) for one in drawing.axes[0].lines if one.get_marker() == "<"
     ] == [-200]
     assert not [one for one in drawing.axes[0].lines if one.get_marker() == ">"]
-    assert figure(drawing, "A figure.").html
 
 
 def test_lines_have_labels_at_their_ends_and_shaded_closures():

@@ -241,16 +241,3 @@ def test_a_run_publishes_no_secret_path_user_or_host(reports):
                 }
     assert found == set()
     assert looked_at > 50
-
-
-def test_the_panel_is_published_by_name_and_digest(reports):
-    notebook = read_json(reports / "simulated/05_growth_panel.ipynb")
-    injected = [
-        "".join(cell["source"])
-        for cell in notebook["cells"]
-        if "injected-parameters" in str(cell["metadata"])
-    ]
-    assert 'panel_path = "stalls.parquet"' in injected[0]
-    entry = read_json(reports / "manifest.json")["reports"]["simulated/05_growth_panel"]
-    assert entry["parameters"]["panel_path"] == "stalls.parquet"
-    assert set(entry["files"]) == {"stalls.parquet", "stalls.map.yml", "bazaar.yml"}

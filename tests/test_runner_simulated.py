@@ -32,9 +32,7 @@ FIRMS = WRITE.replace(
 
 
 def shown(*html):
-    return (
-        f"from IPython.display import HTML, display\nfor each in {html!r}:\n    display(HTML(each))"
-    )
+    return f"for each in {html!r}:\n    display({{'text/html': each}})"
 
 
 def write(desk, report, *sources):
@@ -83,13 +81,13 @@ def test_real_and_simulated_reports_say_which_they_are(desk):
     assert [entries[name]["market"] for name in entries] == ["", "", MARKET]
 
 
-def test_estimates_beside_a_verdict_on_real_figures_are_named_at_the_foot(real):
-    write(real, "03_listed", shown("<p>12 ◐</p>"), WRITE.replace('"estimate"', '"real"'))
-    assert real.run("03_listed") == Exit.OK
-    assert feet(real.draft) == {"03_listed": BOTH}
-    write(real, "03_listed", shown("<p>12 ●</p>"), WRITE.replace('"estimate"', '"real"'))
-    assert real.run("03_listed") == Exit.OK
-    assert feet(real.draft) == {"03_listed": "Real figures"}
+def test_estimates_beside_a_verdict_on_real_figures_are_named_at_the_foot(desk):
+    write(desk, "03_listed", shown("<p>12 ◐</p>"), WRITE.replace('"estimate"', '"real"'))
+    assert desk.run("03_listed") == Exit.OK
+    assert feet(desk.draft) == {"03_listed": BOTH}
+    write(desk, "03_listed", shown("<p>12 ●</p>"), WRITE.replace('"estimate"', '"real"'))
+    assert desk.run("03_listed") == Exit.OK
+    assert feet(desk.draft) == {"03_listed": "Real figures"}
 
 
 def test_a_number_chooses_the_real_and_the_simulated_report(desk):
@@ -147,9 +145,9 @@ def verdict_of(market):
 @pytest.mark.parametrize(
     ("name", "mark", "kind"), [("03_listed", "○", "simulated"), (SIM, "◐", "estimated")]
 )
-def test_a_report_whose_numbers_are_marked_otherwise_gets_no_pdf(real, capsys, name, mark, kind):
-    write(real, name, shown(f"<p>It was 7.5 {mark}.</p>"), WRITE if name == "03_listed" else FIRMS)
-    assert real.run(name) == Exit.FAILED
+def test_a_report_whose_numbers_are_marked_otherwise_gets_no_pdf(desk, capsys, name, mark, kind):
+    write(desk, name, shown(f"<p>It was 7.5 {mark}.</p>"), WRITE if name == "03_listed" else FIRMS)
+    assert desk.run(name) == Exit.FAILED
     said = f"{name}: its numbers include 1 marked {kind} (see style.use, or names in the data"
     assert said in capsys.readouterr().err
 
