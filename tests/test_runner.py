@@ -225,7 +225,10 @@ OUTSIDE = "../../notebooks/01_first.ipynb"  # a file that is there, as the manif
         (lambda _: {"files": {}}, "verdicts.json: the manifest has no hash for it"),
         (lambda _: {"release": "2026-01-01"}, "belongs to '2026-01-01'"),
         (
-            lambda folder: {"files": {OUTSIDE: publish.sha256(folder / OUTSIDE)}},
+            lambda desk: {
+                "files": desk.manifest()["files"]
+                | {OUTSIDE: publish.sha256(desk.published / OUTSIDE)}
+            },
             "01_first.ipynb: the manifest lists a path outside the release",
         ),
     ],
@@ -233,7 +236,7 @@ OUTSIDE = "../../notebooks/01_first.ipynb"  # a file that is there, as the manif
 def test_a_manifest_that_leads_out_of_its_folder_or_is_of_another_one_is_not_followed(
     quick, capsys, changed, why
 ):
-    told = quick.manifest() | changed(quick.published)
+    told = quick.manifest() | changed(quick)
     publish.write_json(quick.published / "manifest.json", told)
     assert why in all_made_again(quick, capsys, "01")
 
