@@ -71,13 +71,12 @@ class Event(Written):
     threats: Annotated[
         dict[Text, Threat | None], _BY_ID
     ] = {}  # by id; None refers to a row of threats.csv
-    opened: Texts = ()  # platforms that opened to this origin alone in these months
 
     @model_validator(mode="after")
     def _fits(self) -> Event:
-        named = {self.home, *self.destinations, *self.opened}
+        named = {self.home, *self.destinations}
         for expected, holds in (
-            ("home, destinations and opened among the platforms", named <= {*self.platforms}),
+            ("home and destinations among the platforms", named <= {*self.platforms}),
             ("the home platform listed first", next(iter(self.platforms)) == self.home),
             ("destinations other than home", self.home not in self.destinations),
             (

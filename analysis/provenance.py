@@ -7,6 +7,7 @@ import platform
 import re
 import shutil
 import subprocess
+from collections.abc import Iterable
 from importlib import metadata
 from pathlib import Path
 
@@ -17,36 +18,21 @@ SIMULATED_ID = r"SIM-G?[0-9]"
 SIM-G0021.
 """
 ROOT = Path(__file__).resolve().parent.parent
-INPUTS = {
-    "data": ("data/", "**/*"),
-    "code": (
-        "",
-        "analysis/**/*.py",
-        "fewtreated/src/**/*.py",
-        "market/**/*.py",
-        "runner/**/*.py",
-        "runner/**/*.j2",
-    ),
-    "layout": ("reports/", "*.lua", "*.typ", "*.mplstyle", "*.css", "fonts/*.otf"),
-    "words": ("docs/", "glossary.md"),
-    "notebooks": ("notebooks/", "**/*.ipynb"),
-    "schedule": ("reports/", "schedule.yml"),
-}
-"""Inputs of reports by kind: a folder of the repository, and the patterns of its files that affect
-reports.
-"""
+COMMIT = "MARKET_IMPACT_COMMIT"
+"""Environment variable by which a runner tells a notebook the commit of its report."""
 
 
-def commit(folder: Path = ROOT) -> str | None:
+def commit(folder: Path = ROOT, inputs: Iterable[str] = ("**",)) -> str | None:
     """Return the full commit hash of a work tree.
 
-    ``" + local changes"`` is appended if a tracked file among `INPUTS` differs from the commit;
-    other files do not affect reports.
+    ``" + local changes"`` is appended if a tracked file among `inputs` differs from the commit.
 
     Parameters
     ----------
     folder : Path
         Top level of the work tree.
+    inputs : iterable of str, optional
+        Patterns of the files on which a result depends; by default all.
 
     Returns
     -------
@@ -63,9 +49,7 @@ def commit(folder: Path = ROOT) -> str | None:
     top, _, found = answer.stdout.strip().rpartition("\n")
     if answer.returncode != 0 or Path(top).resolve() != folder.resolve():
         return None
-    paths = [
-        f":(glob){folder}{pattern}" for folder, *patterns in INPUTS.values() for pattern in patterns
-    ]
+    paths = [f":(glob){pattern}" for pattern in inputs]
     command = [*git, "status", "--porcelain", "--untracked-files=no", "--", *paths]
     changed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     if changed:

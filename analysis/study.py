@@ -1,8 +1,14 @@
-"""A study: an event, a panel, a design and, in a simulated market, the truth."""
+"""What a panel can answer about an event: first in one paragraph, then in tables.
+
+A :class:`Study` is an event, a panel, a design and, in a simulated market, the truth. Its
+`paragraph` says what the panel contains and which verdicts it supports. The tables show what it
+contains (:func:`contents`, :func:`sales_by_year`), which windows it allows
+(:func:`possible_windows`) and what a design could estimate from it (:func:`estimable`).
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,7 +19,10 @@ from fewtreated.errors import DesignError
 from fewtreated.estimate import Estimate
 
 from analysis import grades
-from analysis.estimands.design import Design, in_words, written_out
+from analysis.estimands.catalogue import estimate_all
+from analysis.estimands.closed_firms import smallest_effect
+from analysis.estimands.design import FEWEST_BASE, LATEST, Design, in_words, written_out
+from analysis.estimands.samples import LEFT, USED, sample_flow
 from analysis.event import Event, read_event
 from analysis.evidence import claims
 from analysis.evidence.verdicts import NOT_GRADED, Verdict
@@ -23,8 +32,10 @@ from analysis.simulated import closures
 from analysis.untrusted import located
 
 if TYPE_CHECKING:
+    from analysis.estimands.design import Sample
     from analysis.panel import Panel
 
+Section = tuple[str, pd.DataFrame]  # a title and a table
 NOT_REPRESENTATIVE: Population = "not representative"  # of the sellers that claims refer to
 DECLARED = {
     "census": "said to be a census",
@@ -40,16 +51,20 @@ PARAMETERS = (
     "anticipation",
     "cluster",
 )  # of a design
+BY_PLACEBO = {  # terms of `smallest_effect`
+    "fall": "fall detected in four of five draws, by a test calibrated to this panel",
+    "fall, usual": "fall detected in four of five draws, by the interval in the reports",
+    "size, usual": "false findings of the interval in the reports",
+}
+QUANTILES = ("least", "quarter", "half", "three quarters", "most")
 
 
 def event_and_design(settings: Mapping[str, Any]) -> tuple[Event, Design]:
-    """Return the event and the default design described by a notebook's parameters."""
+    """Return the event and the default design panel_sentence by a notebook's parameters."""
     event = read_event(settings["event"])
-    options: dict[str, Any] = {
-        name: getattr(event, name) for name in ("origin", "destinations", "opened")
-    }
-    options |= {name: settings[name] for name in PARAMETERS if name in settings}
-    return event, Design(**options, level=settings["conf"])
+    options = {name: settings[name] for name in PARAMETERS if name in settings}
+    of_event: dict[str, Any] = {"origin": event.origin, "destinations": event.destinations}
+    return event, Design(**of_event, **options, level=settings["conf"])
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -83,7 +98,7 @@ class Study:
 
     @classmethod
     def open(cls, settings: Mapping[str, Any]) -> Study:
-        """Open the study described by a notebook's parameters.
+        """Open the study panel_sentence by a notebook's parameters.
 
         Parameters
         ----------
@@ -383,6 +398,11 @@ class Study:
         ]
 
     @property
+    def paragraph(self) -> str:
+        """Text on what the panel contains, its gaps and doubts, and the verdicts it supports."""
+        return " ".join([panel_sentence(self.panel), *self.lines, self.speaks])
+
+    @property
     def line(self) -> str:
         """Text of `lines` for a report's data section.
 
@@ -404,3 +424,304 @@ class Study:
             "mechanical": self.truth.mechanical(*window),
         }  # nothing happened a year earlier
         return values | dict(self.truth.scalars(*window))
+
+
+# What a panel contains
+
+
+def panel_sentence(panel: Panel, names: Mapping[str, str] | None = None) -> str:
+    """Describe a panel in one sentence.
+
+    `names` maps codes of platforms and origins to the names to print.
+    """
+    words = dict(names or {})
+    counts = panel.firms["origin"].value_counts()
+    origins = ", ".join(
+        f"{number:,} {words.get(str(code), code)}" for code, number in counts.items()
+    )
+    platforms = ", ".join(words.get(code, code) for code in panel.platforms)
+    unknown = np.isnan(panel.sales)
+    dropped = panel.dropped[panel.dropped["rule"] == "left out: no known sales in any month"]
+    parts = [
+        (
+            f"{counted(len(panel.firms), 'firm')} ({origins}) on {platforms},"
+            f" {panel.months[0]} to {panel.months[-1]}, in {panel.unit}, {panel.provenance}"
+        ),
+        _closed_when(panel),
+        (
+            f"{_percent(panel.sales[~unknown] == 0)} of the known sales of a firm, platform and"
+            f" month are 0, {_percent(unknown)} are not known"
+        ),
+        *(
+            f"{count:,} firms {rule}"
+            for rule, count in zip(dropped["rule"], dropped["count"], strict=True)
+        ),
+    ]
+    return "; ".join(parts) + "."
+
+
+def _closed_when(panel: Panel) -> str:
+    """Return how many firms were closed, and in which months."""
+    waves = panel.cohorts(cut=Design.cut)
+    firms = f"{counted(int(waves['firms'].sum()), 'firm')} closed"
+    if waves.empty:
+        return firms
+    return f"{firms} in {counted(len(waves), 'month')} from {waves['month'].iloc[0]}"
+
+
+def contents(panel: Panel) -> list[Section]:
+    """Tabulate what a panel contains: its size, its platforms, what was left out, its closures."""
+    return [
+        ("The panel", pd.DataFrame(_sizes(panel), columns=["what", "found"])),
+        ("Platforms", _platforms(panel)),
+        ("Added up, linked and left out", panel.dropped),
+        ("Closures by wave", _closures_by_wave(panel)),
+    ]
+
+
+def _sizes(panel: Panel) -> Iterator[tuple[str, str]]:
+    """Yield the numbers of firms, months and cells, by name."""
+    sales = panel.sales
+    firms = panel.firms
+    unknown = np.isnan(sales)
+    gaps = unknown.any(axis=(1, 2)).sum()
+    yield "firms", f"{len(firms):,}"
+    for name, number in firms["origin"].value_counts().items():
+        yield f"  of origin {name}", f"{number:,}"
+    yield "brand groups", f"{firms['brand_group'].nunique():,}"
+    yield "categories", f"{firms['category'].nunique():,}"
+    yield "firms with a risk", f"{firms['risk'].notna().sum():,}"
+    yield "home platform", panel.platforms[0]
+    yield "months", f"{len(panel.months)}, {panel.months[0]} to {panel.months[-1]}"
+    unique = "none, since a file with any cannot be read"
+    yield "repeated keys (firm or account, platform, month)", unique
+    yield "months without any row", f"{unknown.all(axis=(0, 1)).sum()}"
+    yield "cells (firm, platform, month)", f"{sales.size:,}"
+    yield "  zero", f"{(sales == 0).sum():,} ({_percent(sales == 0)})"
+    yield "  unknown", f"{unknown.sum():,} ({_percent(unknown)}), in {gaps:,} firms"
+    yield "provenance and unit", f"{panel.provenance}, {panel.unit}"
+    yield "digest", panel.digest[:16]
+
+
+def _platforms(panel: Panel) -> pd.DataFrame:
+    """Count firms, months, zeros and gaps by platform."""
+    sales = panel.sales
+    unknown = np.isnan(sales)
+    sold = sales.sum(axis=(0, 2), where=~unknown)
+    covered = (~unknown.all(axis=0)).sum(axis=1)
+    return pd.DataFrame(
+        {
+            "platform": list(panel.platforms),
+            "firms that sold": (sales > 0).any(axis=2).sum(axis=0),
+            "months covered": [f"{months} of {len(panel.months)}" for months in covered],
+            "% of sales": 100 * sold / sold.sum(),
+            "% zeros": 100 * (sales == 0).mean(axis=(0, 2)),
+            "unknown": unknown.sum(axis=(0, 2)),
+        }
+    )
+
+
+def _closures_by_wave(panel: Panel) -> pd.DataFrame:
+    """Count the firms and brand groups closed by wave, in part, and after the last month."""
+    cut = Design.cut
+    waves = panel.cohorts(cut=cut)
+    is_closed = np.isfinite(panel.first_treated(cut=np.finfo(float).tiny))
+    in_part = panel.firms[is_closed & (panel.firms["dose"] < cut)]
+    rows = [
+        *zip(waves["month"].astype(str), waves["firms"], waves["brand_groups"], strict=True),
+        (f"in part, a dose below {cut:g}", len(in_part), in_part["brand_group"].nunique()),
+        ("after the last month: not closed within the panel", panel.censored, np.nan),
+    ]
+    columns = ["closed", "firms", "brand groups"]
+    return pd.DataFrame([row for row in rows if row[1]], columns=columns)
+
+
+def sales_by_year(panel: Panel) -> list[Section]:
+    """Tabulate home sales by year, to reveal wrong exchange rates and incomplete files."""
+    home = np.nansum(panel.sales[:, 0], axis=0) / 1e6
+    year = panel.months.year
+    rows = pd.DataFrame({"year": year.astype(str), "months": 1, f"million {panel.unit}": home})
+    return [(f"Sales on {panel.platforms[0]} by year", rows.groupby("year").sum().reset_index())]
+
+
+# What a panel can answer
+
+
+def possible_windows(panel: Panel, design: Design) -> list[Section]:
+    """Tabulate the windows that a panel allows, including the one nearest to the design's.
+
+    Return no table if no firm is closed.
+    """
+    first_treated = panel.first_treated(cut=design.cut)
+    if not np.isfinite(first_treated).any():
+        return []
+    wave = int(first_treated.min())
+    since = len(panel.months) - wave
+    bases = "none: too few before the wave"
+    if wave >= FEWEST_BASE:
+        bases = f"{FEWEST_BASE} to {wave}"
+    first = max(0, 12 - wave)
+    last = min(LATEST, since - 1)
+    allowed = "none: each needs one a year earlier"
+    if first <= last:
+        allowed = f"{first} to {last}"
+    fitted = design.fitted(panel)
+    rows = [
+        ("first wave", f"{panel.months[wave]}, after {counted(wave, 'month')}; {since} since then"),
+        ("base_months can be", bases),
+        ("months of the window can be", allowed),
+        ("requested", design.given),
+        ("nearest that fits", fitted.given if fitted else "none"),
+    ]
+    return [("Window", pd.DataFrame(rows, columns=["what", "found"]))]
+
+
+def estimable(panel: Panel, design: Design) -> list[Section]:
+    """Tabulate the firms that a design uses, their exposure and the smallest detectable effects.
+
+    No estimate is included. For each estimand: whether it can be estimated or why not, the smallest
+    effect detected with a power of 80 per cent (from its standard error; for E1a also from placebo
+    closures of firms not closed), the firms used and those left out, with reasons, and the grade of
+    its method. Raise DesignError if no firm is closed, or if the panel is too short for the design.
+    """
+    sample = design.sample(panel)
+    placebos = smallest_effect(panel, design)  # first, since it needs the most memory
+    rows = estimate_all(panel, design).rows
+    able = rows[np.isfinite(rows["std_error"])]
+    used = sample_flow(panel, design)
+    exposure = "Exposure of firms that were not closed, per cent of their category"
+    smallest = "Smallest effect on closed firms (E1a), from placebo closures of other firms"
+    return [
+        ("Firms and months compared", pd.DataFrame(_compared(sample), columns=["what", "found"])),
+        (exposure, _exposed(sample)),
+        *_estimability(rows),
+        ("Firms used and left out, each once", used),
+        ("What these columns count: the first three are used", _meanings(used)),
+        (smallest, _smallest(placebos)),
+        ("Grade of each method, the worst in panels like this one", _graded(able, sample)),
+    ]
+
+
+def _compared(sample: Sample) -> Iterator[tuple[str, int | str]]:
+    """Yield the numbers of firms and the months that a design compares, by name."""
+    yield "closed by the end of the window", int(sample.closed.sum())
+    if sample.still_open:
+        yield "still open when the window begins, so it has no grade", sample.still_open
+    yield f"compared with them ({sample.design.comparison})", int(sample.comparison.sum())
+    yield "not closed, not even in part", int(sample.never_closed.sum())
+    yield "base months, for shares and exposure", sample.months(sample.base)
+    yield "months before", sample.year_ago
+    yield "window", sample.window
+    if sample.in_part:
+        yield "years with missing months", sample.in_part
+
+
+def _exposed(sample: Sample) -> pd.DataFrame:
+    """Count never-closed firms of low exposure, and summarise their exposure, by origin."""
+    low = 100 * sample.design.low
+    percent = pd.Series(100 * sample.exposure[sample.never_closed])
+    origin = sample.panel.firms["origin"][sample.never_closed].to_numpy()
+    by_origin = percent.groupby(origin, sort=False)
+    below = {f"below {low:g}": lambda exposure: (exposure < low).sum()}
+    quantiles = {
+        name: by_origin.quantile(at)
+        for name, at in zip(QUANTILES, np.linspace(0, 1, 5), strict=True)
+    }
+    counts = by_origin.agg(firms="count", **below)
+    return counts.assign(**quantiles).rename_axis("origin").reset_index()
+
+
+def _estimability(rows: pd.DataFrame) -> Iterator[Section]:
+    """Yield what can be estimated, by what errors are clustered, and why the rest cannot be."""
+    able = np.isfinite(rows["std_error"].to_numpy(float))
+    why = rows["reason"].replace("", "no standard error can be computed").mask(able)
+    number, reasons = pd.factorize(why)
+    effects = pd.DataFrame(
+        {
+            "estimand": rows["label"],
+            "firms": rows["n"].map("{:,.0f}".format).where(able, ""),
+            "smallest effect seen": rows["mde"],
+            "unit": rows["unit"],
+            "estimable": [f"no ({place})" if place else "estimable" for place in number + 1],
+            "id": rows["id"],
+        }
+    )
+    yield "What can be estimated", effects
+    by_interval = rows[able].groupby("interval")["id"].agg(", ".join).reset_index()
+    yield "By what errors are clustered", by_interval
+    places = [f"({place})" for place in range(1, len(reasons) + 1)]
+    yield "Why not", pd.DataFrame({"no": places, "reason": reasons})
+
+
+def _meanings(used: pd.DataFrame) -> pd.DataFrame:
+    """Return the meaning of each column of a sample flow."""
+    words = [(name, meaning) for name, meaning in (USED | LEFT).items() if name in used]
+    return pd.DataFrame(words, columns=["column", "firms"])
+
+
+def _smallest(placebos: Estimate) -> pd.DataFrame:
+    if placebos.refused:
+        return pd.DataFrame({"what": ["not estimable"], "found": [placebos.reason]})
+    rows = placebos[[*BY_PLACEBO]].rows
+    draws = f"{placebos.counts['draws']} draws, within {placebos.details['within']}"
+    return pd.DataFrame(
+        {
+            "what": BY_PLACEBO.values(),
+            "per cent": rows["estimate"],
+            "Monte Carlo error": rows["std_error"],
+            "placebo closures": draws,
+        }
+    )
+
+
+def _graded(rows: pd.DataFrame, sample: Sample) -> pd.DataFrame:
+    closed = sample.panel.count_closed(cut=sample.design.cut)
+    audited = grades.worst("", closed).reindex(rows["id"])
+    early = grades.too_early(rows, sample).to_numpy()
+    return pd.DataFrame(
+        {
+            "estimand": rows["label"].to_numpy(),
+            "grade": audited["grade"].fillna(NOT_GRADED).mask(early, grades.TOO_EARLY),
+            "worst in": audited["preset"].mask(early).map(closures, "ignore").fillna(""),
+            "id": audited.index,
+        }
+    )
+
+
+# Tables as text
+
+
+def tables_as_text(sections: Iterable[Section]) -> str:
+    """Format tables as text, with its title above each.
+
+    Text is left-aligned and numbers are right-aligned.
+    """
+    return "\n\n".join(f"{title}\n{_table(frame)}" for title, frame in sections)
+
+
+def _table(frame: pd.DataFrame) -> str:
+    columns = []
+    for name in frame:
+        cells = [str(name), *map(_cell, frame[name])]
+        if pd.api.types.is_numeric_dtype(frame[name]):
+            justify = str.rjust
+        else:
+            justify = str.ljust
+        columns.append([justify(cell, max(map(len, cells))) for cell in cells])
+    if len(frame):
+        return "\n".join("  ".join(row).rstrip() for row in zip(*columns, strict=True))
+    return "none"
+
+
+def _cell(value: object) -> str:
+    if isinstance(value, float) and np.isnan(value):
+        return ""
+    if isinstance(value, float):
+        return f"{value:,.1f}"
+    if isinstance(value, int | np.integer):
+        return f"{value:,}"
+    return str(value)
+
+
+def _percent(marked: np.ndarray) -> str:
+    return f"{100 * marked.mean():.1f} %"

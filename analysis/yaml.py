@@ -24,11 +24,11 @@ LONGEST_TEXT = 500
 Model = TypeVar("Model", bound=BaseModel)
 
 
-def load(path: Path, model: type[Model]) -> Model:
+def load(path: Path, model: type[Model], *, secret: str = "") -> Model:
     """Read a YAML file as a model; raise DataError if it is invalid.
 
     Every scalar remains text as written; the model interprets values such as 1688, no or
-    2021-02-30.
+    2021-02-30. Of what is below the key `secret`, no message shows a value.
     """
     admit(path, YAML_BYTES)
     try:
@@ -38,33 +38,13 @@ def load(path: Path, model: type[Model]) -> Model:
         raise DataError(
             f"{path}: expected a YAML file in UTF-8; {problem}; correct it, or name another file."
         ) from None
-    return cast(Model, _loaded(path, text, model))
+    return cast(Model, _model(path, text, model, secret))
 
 
 @lru_cache(maxsize=16)  # a run reads its schedule five times; instances are frozen
-def _loaded(path: Path, text: str, model: type[BaseModel]) -> BaseModel:
+def _model(path: Path, text: str, model: type[BaseModel], secret: str) -> BaseModel:
     """Return the model of a YAML file with this text."""
-    try:
-        _refuse_shape(path, text)
-        content = YAML(typ="base", pure=True).load(text)
-    except DataError:
-        raise
-    except (OSError, ValueError, TypeError, YAMLError) as error:
-        mark = getattr(error, "problem_mark", None)
-        if mark:
-            line = f", line {mark.line + 1}"
-        else:
-            line = ""
-        problem = getattr(error, "problem", getattr(error, "strerror", error))
-        twice = (
-            "keep one of the two lines (once a question is answered, remove the line with the value"
-            ' "?")'
-        )
-        if isinstance(error, DuplicateKeyError):
-            do = twice
-        else:
-            do = "correct it, or name another file"
-        raise DataError(f"{path}{line}: expected a YAML file in UTF-8; {problem}; {do}.") from None
+    content = _content(path, text)
     if not isinstance(content, dict) or not all(isinstance(key, str) for key in content):
         refuse(path, "keys and values", f"{content!r:.60}", "write `key: value` lines")
     if left := [*_unanswered(content)]:
@@ -73,21 +53,46 @@ def _loaded(path: Path, text: str, model: type[BaseModel]) -> BaseModel:
     try:
         return model.model_validate(content)
     except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(str(part) for part in first["loc"] if part not in ("", "[key]"))
-        why = first["msg"].removeprefix("Value error, ")
-        actual = f"{first['input']!r:.60}"
-        if "notices" in first["loc"]:  # it may be a password instead of its variable's name
-            actual = "another value, which is not shown"
-        if first["type"] == "extra_forbidden":
-            if len(first["loc"]) == 1:
-                beside = f" among {', '.join(model.model_fields)}"
-            else:
-                beside = ""
-            why = f"there is no such key{beside}"
-        raise DataError(
-            f"{path}, {f'key {key}' if key else 'top level'}: {why}; found {actual}; correct it."
-        ) from None
+        raise DataError(f"{path}, {_first_error(error, model, secret)}; correct it.") from None
+
+
+def _content(path: Path, text: str) -> Any:
+    """Parse YAML."""
+    try:
+        _refuse_shape(path, text)
+        return YAML(typ="base", pure=True).load(text)
+    except DataError:
+        raise
+    except (OSError, ValueError, TypeError, YAMLError) as error:
+        at = ""
+        if mark := getattr(error, "problem_mark", None):
+            at = f", line {mark.line + 1}"
+        problem = getattr(error, "problem", getattr(error, "strerror", error))
+        do = "correct it, or name another file"
+        if isinstance(error, DuplicateKeyError):
+            do = (
+                "keep one of the two lines (once a question is answered, remove the line with the"
+                ' value "?")'
+            )
+        raise DataError(f"{path}{at}: expected a YAML file in UTF-8; {problem}; {do}.") from None
+
+
+def _first_error(error: ValidationError, model: type[BaseModel], secret: str) -> str:
+    """Return the key that does not fit a model, why, and what was found."""
+    first = error.errors()[0]
+    keys = first["loc"]
+    where = "top level"
+    if key := ".".join(str(part) for part in keys if part not in ("", "[key]")):
+        where = f"key {key}"
+    found = f"{first['input']!r:.60}"
+    if secret in keys:  # it may be a password instead of its variable's name
+        found = "another value, which is not shown"
+    why = first["msg"].removeprefix("Value error, ")
+    if first["type"] == "extra_forbidden":
+        why = "there is no such key"
+        if len(keys) == 1:
+            why += f" among {', '.join(model.model_fields)}"
+    return f"{where}: {why}; found {found}"
 
 
 def _refuse_shape(path: Path, text: str) -> None:

@@ -220,6 +220,17 @@ class House:
         remedy = "combine related parameters"
         yield self.limited(what, functions[widest].parameters, "most_parameters", remedy)
 
+    def longest_file(self) -> Measure:
+        """Return the tokens of the longest file outside tests."""
+        tokens = {
+            file: source.tokens
+            for package in self.limits["tokens"]
+            for file, source in self.in_package(package).items()
+        }
+        longest = max(tokens, key=lambda file: tokens[file])
+        what = f"tokens of the longest file, {longest}"
+        return self.limited(what, tokens[longest], "longest_file", "give each subject a file")
+
     def structure(self) -> Iterator[Measure]:
         """Yield the imports that run up, and the circles of imports."""
         upward = self.imports.upward()
@@ -234,6 +245,7 @@ class House:
         yield from self.other_languages()
         yield from self.notebook_sizes()
         yield self.tests_over_code()
+        yield self.longest_file()
         yield from self.extreme_functions()
         yield from self.structure()
 

@@ -32,15 +32,10 @@ RETURNED = {
 ON_ARRAYS = (
     "att_gt.att_gt",
     "cross_checks.doubly_robust",
-    "efficient.efficient",
     "exposure.exposure_effects",
     "honest_did.honest_bounds",
-)
-ON_ARRAYS += (
     "units.usable_units",
     "synthetic.synthetic_did",
-    "margins.margins",
-    "margins.lee_bounds",
 )
 AUDIT_ALONE = "in the audit of methods alone"
 IN_RELEASES = (

@@ -142,7 +142,7 @@ class Truth(Worlds):
             exposure=sample.exposure,
             suspicion=self.firms["risk"].to_numpy(),
         )
-        nothing = ("E1d", "E5d", "E5d_slope", *(f"E5a_{lead}" for lead in range(-LEADS, 0)))
+        nothing = ("E1d", *(f"E5a_{lead}" for lead in range(-LEADS, 0)))
         scalars = window.scalars() | dict.fromkeys(nothing, 0.0)
         return scalars | {"E1c": scalars["E1a"]}
 

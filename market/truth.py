@@ -317,25 +317,12 @@ class Window:
         }
 
     def of_news(self) -> dict[str, float]:
-        """Return E5b and E5c, the effects of the news alone.
+        """Return E5b, the effect of the news alone.
 
-        E5b is the effect on AMZ sales of suspect, hardly exposed firms, per cent. E5c is the effect
-        on the presence of Chinese firms that were not closed and sold anything a year earlier, on
-        each platform other than AMZ, points. As in E4d, only firms that sell in both worlds count:
-        a firm that the news deters belongs to entry (E5d), not to hedging.
+        It is the effect on AMZ sales of suspect, hardly exposed firms, per cent.
         """
         suspect = ~self.closed & (self.suspicion > HIGH_RISK) & (self.exposure < Design.low)
-        news = self.after["W01"]
-        without = self.after["W00"]
-        live = self.chinese & ~self.closed & self.base.any(axis=1)
-        live = live & np.any(news, axis=(1, 2)) & np.any(without, axis=(1, 2))
-        change = 100 * ((news[live] > 0).mean(axis=(0, 2)) - (without[live] > 0).mean(axis=(0, 2)))
-        hedged = {
-            f"E5c_{name}": float(change[column])
-            for column, name in enumerate(PLATFORMS)
-            if column != HOME
-        }
-        return {"E5b": self.effect(suspect, HOME, "W01"), **hedged}
+        return {"E5b": self.effect(suspect, HOME, "W01")}
 
 
 def by_exposure(name: str, exposure: Floats, without: Floats, with_: Floats) -> dict[str, float]:
@@ -581,8 +568,8 @@ class Truth(Worlds):
     ) -> dict[str, float]:
         """Return every estimand in a window, by id.
 
-        E1a, E1b, E1c, E2, E3, E5a, E5b and E5d are in per cent; E3g, E3k, E3s, E4a_presence, E4d
-        and E5c in percentage points; E4a, E4b, E4e and d1 to d7, which add up to 100, in per cent
+        E1a, E1b, E1c, E2, E3, E5a and E5b are in per cent; E3g, E3k, E3s, E4a_presence and E4d
+        in percentage points; E4a, E4b, E4e and d1 to d7, which add up to 100, in per cent
         of the lost AMZ sales L. E1d is in months, and E1e is a ratio. Slopes are per ten points of
         exposure; E2a_bin1 and so on are relative to the bin of lowest exposure. `L` and
         `E1a_per_account` are in sim-$ per month, the latter per closed account of the merchants
@@ -602,7 +589,6 @@ class Truth(Worlds):
             "E1a_per_account": over(loss, accounts * months),
             "L": window.lost / months,
             **self._anticipation(),
-            **self._entry(post_to),
         }
         return dict(sorted(values.items()))
 
@@ -701,38 +687,6 @@ class Truth(Worlds):
             with_, without = (sales[firms, HOME, month + lead].sum() for sales in worlds)
             effects[f"E5a_{lead}"] = 100 * over(with_ - without, without)
         return effects
-
-    def _entry(self, post_to: int) -> dict[str, float]:
-        """Return the monthly numbers of Chinese entrants in W11 and W00, and E5d.
-
-        E5d is the change in their number.
-
-        Months run from the news to the end of the window. E5d is in per cent; its slope is per ten
-        points of exposure.
-        """
-        market = self.market
-        last = FIRST_WAVE + post_to
-        firms = market.firms
-        months = last - market.news + 1
-        exposure = exposure_by_category(market, market.closures, self.closed)[post_to]
-        may = firms.chinese & (firms.entry_month >= market.news) & (firms.entry_month <= last)
-        entered = [
-            may & (self.course(world).plan.start.min(axis=0) < NEVER) for world in ("W11", "W00")
-        ]
-        came, without = (
-            np.bincount(firms.nests.category[who], minlength=len(exposure)) for who in entered
-        )
-        centred = exposure - exposure.mean()
-        return {
-            "entrants_W11": came.sum() / months,
-            "entrants_W00": without.sum() / months,
-            "E5d": 100 * over(came.sum() - without.sum(), without.sum()),
-            "E5d_slope": (
-                100
-                * PER
-                * over(over(centred @ (came - without), centred @ centred), without.mean())
-            ),
-        }
 
     def shapley(
         self, post_from: int = Design.post_from, post_to: int = Design.post_to

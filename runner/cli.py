@@ -305,27 +305,24 @@ def check(
 
 def _audit(root: Path, files: dict[str, str], panel_name: str, given: dict[str, str]) -> None:
     """Print a panel's contents and what can be estimated from it."""
-    from analysis import inventory, study
+    from analysis import study
 
     opened = study.Study.open(schedule.asked(root, files, given, schedule.today()))
     panel = opened.panel
     design = opened.design
-    say("\n".join([f"{panel_name}: {inventory.sentence(panel)}", *opened.lines, opened.speaks, ""]))
-    say(
-        inventory.printed(
-            [
-                *inventory.inventory(panel),
-                *inventory.by_year(panel),
-                *inventory.window(panel, design),
-            ]
-        )
-    )
+    say(f"{panel_name}: {opened.paragraph}\n")
+    tables = [
+        *study.contents(panel),
+        *study.sales_by_year(panel),
+        *study.possible_windows(panel, design),
+    ]
+    say(study.tables_as_text(tables))
     if nearest := design.fitted(panel):
         if nearest == design:
             other = ""
         else:
             other = f"The rest is for the nearest window that fits: {nearest.given}\n\n"
-        say(f"\n{other}{inventory.printed(inventory.estimable(panel, nearest))}")
+        say(f"\n{other}{study.tables_as_text(study.estimable(panel, nearest))}")
     design.sample(panel)  # raises, with the values to write, if the design does not fit
 
 

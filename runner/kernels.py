@@ -24,7 +24,9 @@ from typing import Any
 
 from fewtreated.errors import DataError, DesignError
 
+from analysis.provenance import COMMIT
 from runner import Exit, ReportError, disk_full, say
+from runner.inputs import commit_of_inputs
 from runner.schedule import Job
 
 TIMEOUT = 600.0  # seconds for one notebook
@@ -69,6 +71,7 @@ def _environment(as_of: str, folder: Path) -> Iterator[None]:
     os.environ |= dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
     os.environ |= {"SOURCE_DATE_EPOCH": f"{midnight.timestamp():.0f}", "PYTHONHASHSEED": "0"}
     os.environ |= {"IPYTHONDIR": f"{folder}/ipython", "JUPYTER_RUNTIME_DIR": f"{folder}/runtime"}
+    os.environ[COMMIT] = commit_of_inputs() or ""
     os.environ.pop("PYTHONSTARTUP", None)
     try:
         yield

@@ -20,10 +20,10 @@ from typing import Any
 
 from fewtreated.errors import DesignError
 
+from analysis.exhibits.fonts import FONTS, printable
+from analysis.exhibits.fonts import LAYOUT as SOURCES
 from analysis.numbers import MARKED
-from analysis.provenance import INPUTS
-from analysis.untrusted import FONTS, printable
-from analysis.untrusted import LAYOUT as SOURCES
+from runner.inputs import INPUTS
 
 AUTHOR = "market-impact-notebooks"
 KEYWORDS = ("online marketplaces", "account closures", "market impact")

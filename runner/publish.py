@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from analysis import provenance
-from analysis.untrusted import LAYOUT
+from analysis.exhibits.fonts import LAYOUT
 from runner import ReportError
+from runner.inputs import INPUTS
 from runner.pdf import marks
 from runner.schedule import Job
 
@@ -258,12 +259,12 @@ def hashes(job: Job) -> dict[str, str]:
 def inputs(root: Path) -> dict[str, dict[str, str]]:
     """Hash the inputs common to all reports, by part and file.
 
-    These are the files of `provenance.INPUTS`, with the `versions` of the software. The notebook of
+    These are the files of `INPUTS`, with the `versions` of the software. The notebook of
     a report and its parameters are hashed separately, with the report.
     """
     hashed = {"versions": provenance.versions()}
     for part in ("data", "code", "layout", "words"):
-        folder, *patterns = provenance.INPUTS[part]
+        folder, *patterns = INPUTS[part]
         top = (SOURCES if part == "code" else root) / folder
         files = [
             file.relative_to(top)

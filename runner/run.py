@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from fewtreated.errors import DesignError
 
-from analysis import parameters, provenance
+from analysis import parameters
 from analysis.provenance import ANNEX
 from runner import (
     Exit,
@@ -37,6 +37,7 @@ from runner import (
 )
 from runner.corrections import Correction
 from runner.diff import Changes
+from runner.inputs import commit_of_inputs
 from runner.kernels import TIMEOUT, Kernels, interruptible
 from runner.publish import Verdict, Verdicts
 from runner.release import DRAFT, Entry, Manifest, Release
@@ -642,7 +643,7 @@ def _make(run: Run, job: Job, print_: str, why: str, read: list[Verdict]) -> Non
     of = {
         **publish.about(job),
         "fingerprint": print_,
-        "commit": provenance.commit(),
+        "commit": commit_of_inputs(),
         "seconds": seconds,
     }
     of["made"] = sorted(file.relative_to(folder).as_posix() for file in (notebook, page, *exported))
@@ -717,7 +718,7 @@ def _manifest(run: Run, name: str) -> Manifest:
     of["corrected"] = [each.said_in_full for each in corrections.shown(run.corrections, run.told)]
     inputs = {part: files for part, files in run.common.items() if part != "beside"}
     reports = {job.name: run.entries[job.name] for job in run.jobs if job.name in run.entries}
-    return Manifest(**of, commit=provenance.commit(), inputs=inputs, files={}, reports=reports)
+    return Manifest(**of, commit=commit_of_inputs(), inputs=inputs, files={}, reports=reports)
 
 
 def _put(run: Run, out: Path, *, whole: bool) -> str:

@@ -293,7 +293,7 @@ def own_panel(path: Path, map: Path | None = None, event: str = ON_RECORD) -> di
 
 def load(root: Path) -> Schedule:
     """Read the schedule of a repository; raise `DataError` if it is invalid."""
-    return yaml.load(root / "reports" / "schedule.yml", Schedule)
+    return yaml.load(root / "reports" / "schedule.yml", Schedule, secret="notices")
 
 
 def read(root: Path) -> list[Job]:
@@ -422,10 +422,10 @@ def on_panel(scheduled: list[Job], panel: Mapping[str, str], given: Iterable[str
         fields = parameters.declared(job.notebook).model_fields
         mine = {name: text for name, text in panel.items() if name in fields}
         if "panel_path" in fields:
-            from analysis.panel.map import joined  # imports pandas
+            from analysis.panel.map import joined_files  # imports pandas
 
             files = [Path(panel[name]) for name in ("panel_path", "panel_map") if panel[name]]
-            files += joined(*files)
+            files += joined_files(*files)
             name = PANEL + (job.sweep or job.name).removeprefix(SIMULATED)
             if name not in [
                 each.name for each in jobs

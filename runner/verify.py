@@ -10,10 +10,10 @@ from pathlib import Path
 
 from fewtreated.errors import DesignError
 
-from analysis import provenance
 from analysis.provenance import ANNEX
 from runner import Exit, ReportError, diff, publish, release, say, site
 from runner.diff import ESTIMATES
+from runner.inputs import commit_of_inputs
 from runner.publish import unlike
 from runner.release import DATA, MANIFEST, VERDICTS, Release
 
@@ -169,7 +169,7 @@ def _again(root: Path, published: Release, name: str) -> list[str]:
 
     files = (entry := published.manifest.reports[name]).made
     was = entry.commit
-    now = provenance.commit()
+    now = commit_of_inputs()
     with run.again(root, published, name) as (folder, made, verdicts):
         found = {file: (folder / file).read_bytes() for file in made}
     if now and was:  # which a notebook contains

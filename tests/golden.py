@@ -20,8 +20,8 @@ from analysis.estimands.catalogue import estimate_all
 from analysis.estimands.design import ASKED, Design, as_rows
 from analysis.event import read_event
 from analysis.evidence import listed, shift, totals
-from analysis.inventory import inventory, sentence
 from analysis.panel import read_panel
+from analysis.study import contents, panel_sentence
 from market import simulate
 from market.parameters import PRESETS
 
@@ -57,7 +57,7 @@ def opened(name):
     on record.
     """
     event = read_event("amazon_2021")
-    design = Design(origin=event.origin, destinations=event.destinations, opened=event.opened)
+    design = Design(origin=event.origin, destinations=event.destinations)
     if name == EXAMPLE:
         file = ROOT / "data" / "examples" / f"{name}.csv"
         named = {
@@ -141,8 +141,8 @@ def shown(panel, truth, design):
     yield "growth", growth.growth(panel, design)
     yield "toward", displacement.toward_destinations(panel, design)
     yield "smallest effect", closed_firms.smallest_effect(panel, design)
-    yield from inventory(panel)
-    yield "sentence", pd.DataFrame({"text": [sentence(panel)]})
+    yield from contents(panel)
+    yield "sentence", pd.DataFrame({"text": [panel_sentence(panel)]})
 
 
 def bounds_of(found):

@@ -9,8 +9,9 @@ import pandas as pd
 import pytest
 import statsmodels.api as sm
 from diff_diff import CallawaySantAnna
-from fewtreated.estimate import Estimate, effective
+from fewtreated.estimate import Estimate
 from fewtreated.estimators.att_gt import att_gt
+from fewtreated.jackknife import effective
 from scipy import stats
 
 N = 240

@@ -181,11 +181,10 @@ def bazaar(tmp_path, **values):
 
 def test_an_event_needs_no_claims_threats_or_readings(tmp_path):
     event = read_event(bazaar(tmp_path))
-    assert (event.claims, event.threats, event.readings, event.opened, event.asked) == (
+    assert (event.claims, event.threats, event.readings, event.asked) == (
         {},
         {},
         {},
-        (),
         {},
     )
     assert not event.on_record

@@ -1,5 +1,5 @@
 """Where lost sales went and where firms sell since: by hand, parts that add up, Fieller, mix,
-hedging, recapture.
+recapture.
 """
 
 from dataclasses import replace
@@ -12,12 +12,10 @@ from panels import (
     BY_FIRM,
     DOSES_DESIGN,
     SHORT,
-    WAVE,
     by_hand,
     changed,
     doses,
     joined,
-    panel_of,
     random_sides,
     rows_of,
     sides,
@@ -32,7 +30,6 @@ from analysis.estimands.displacement import (
     _fieller,
     displacement,
     excess_recapture,
-    hedging,
     lost_sales,
     platform_mix,
     recapture,
@@ -288,102 +285,3 @@ def test_recapture_needs_no_sales_elsewhere_and_size_is_that_of_those_left():
     # each
     np.testing.assert_allclose(found.rows["benchmark"], 100 * np.array([136, 144]) / 280)
     assert "where all sales are unknown" in displacement(panel, DOSES_DESIGN).reason
-
-
-# Hedging
-
-
-def hedged(change, *, n=10):
-    """Return E5c by platform where firm 0 of six of the origin is closed, and `change` has its way
-    with sales.
-    """
-    sales = np.zeros((n, 5, 42))
-    sales[:, 0] = 10.0
-    change(sales)
-    return hedging(
-        panel_of(sales, {0: WAVE}, origin=np.where(np.arange(n) < 6, "CN", "US")), Design(low=0.9)
-    )
-
-
-def test_hedging_is_how_much_more_the_origin_joined_than_others():
-    def joining(sales):
-        sales[1:6, 1, WAVE:] = 1.0  # all five spared firms of the origin join EBY
-        sales[6, 1, WAVE:] = 1.0  # and one of four others
-
-    found = hedged(joining)
-    rows = found.rows.set_index("term")
-    assert rows.loc["EBY", "estimate"] == pytest.approx(75.0)
-    # without a firm of the origin nothing changes; without one of the others none, or one of three,
-    # has joined
-    by_hand = np.sqrt(8 / 9 * ((1 / 4 - 0) ** 2 + 3 * (1 / 3 - 1 / 4) ** 2))
-    assert rows.loc["EBY", "std_error"] == pytest.approx(100 * by_hand)
-    assert rows.loc[["ALI", "OWN"], "estimate"].tolist() == [0.0, 0.0]
-    assert rows.loc[["ALI", "OWN"], "std_error"].isna().all()
-    assert (rows["n"] == 5).all()
-    assert "ALI, OWN was joined by no firm" in found.reason
-
-
-def test_only_firms_that_were_not_there_yet_can_hedge():
-    def joining(sales):
-        sales[1:4, 1] = 1.0  # three of five are on EBY all along
-        sales[4, 1, WAVE:] = 1.0
-        sales[6:8, 1] = 1.0  # of four others two are, and nobody joins
-
-    assert hedged(joining).row("EBY")["estimate"] == pytest.approx(
-        20.0
-    )  # one of five, none of the two that could
-
-
-def test_firms_that_leave_a_platform_are_not_in_hedging():
-    def leaving(sales):
-        sales[1:6, 1, :WAVE] = 1.0  # the origin leaves EBY
-        sales[5, 2, WAVE:] = 1.0
-
-    found = hedged(leaving)
-    assert found.row("EBY")["estimate"] == 0.0
-    assert found.row("ALI")["estimate"] == pytest.approx(20.0)
-
-
-def test_a_platform_that_opened_to_the_origin_alone_is_not_estimated():
-    def opening(sales):
-        sales[1:6, 3, WAVE:] = 1.0
-        sales[6:, 4] = 1.0  # and all others are on OWN
-
-    found = hedged(opening)
-    rows = found.rows.set_index("term")
-    assert rows.loc[["WMT", "OWN"], ["estimate", "conf_low", "conf_high"]].isna().all(axis=None)
-    assert "WMT opened only to firms of origin CN" in found.reason
-    assert "OWN already had all firms of other origins" in found.reason
-
-
-def test_the_error_of_hedging_is_exactly_that_of_leaving_out_each_cluster():
-    rng = np.random.default_rng(2)
-    sales = np.zeros((60, 5, 42))
-    sales[:, 0] = 10.0
-    sales[:, 1] = (rng.random(60) < 0.4)[:, np.newaxis]
-    sales[:, 1, WAVE:] = np.maximum(sales[:, 1, WAVE:], (rng.random(60) < 0.3)[:, np.newaxis])
-    origin = np.where(np.arange(60) < 30, "CN", "US")
-    brand = np.array(
-        [f"SIM-G{place // 3}" for place in range(60)]
-    )  # the first holds the closed firm and two others
-
-    def of(kept):
-        panel = panel_of(sales[kept], {0: WAVE}, origin=origin[kept], brand=brand[kept])
-        return hedging(panel, Design(low=0.9))["EBY"]
-
-    found = of(brand != "")
-    rivals = np.arange(60) > 0
-    without = [
-        of((brand != one) | ~rivals).value[0] for one in np.unique(brand)
-    ]  # only who is closed stays
-    moved = np.sqrt(19 / 20) * (found.value[0] - np.array(without))
-    assert found.std_error[0] == pytest.approx(np.sqrt(moved @ moved), rel=1e-9)
-
-
-def test_a_firm_that_stops_selling_is_not_asked_whether_it_hedged():
-    def stopping(sales):
-        sales[1:3, :, WAVE:] = 0.0  # two spared firms of the origin are gone
-        sales[3, 1, WAVE:] = 1.0
-
-    row = hedged(stopping).row("EBY")
-    assert (row["estimate"], row["n"]) == (pytest.approx(100 / 3), 3)

@@ -7,14 +7,13 @@ import pandas as pd
 import pytest
 from fewtreated.errors import DesignError
 from fewtreated.estimate import (
-    FEWEST_DF,
     Estimate,
     critical_value,
-    effective,
     refusal,
     stack_estimates,
 )
 from fewtreated.estimators.rows import sum_by
+from fewtreated.jackknife import FEWEST_DF, effective
 from scipy import stats
 
 TERMS = ("a", "b", "c")

@@ -12,7 +12,6 @@ from fewtreated.estimators.abnormal_returns import MIN_DAYS, abnormal_returns, m
 from fewtreated.estimators.att_gt import att_gt
 from fewtreated.estimators.exposure import exposure_effects
 from fewtreated.estimators.honest_did import honest_bounds
-from fewtreated.estimators.margins import margins
 from fewtreated.estimators.power import minimum_detectable_effect
 from fewtreated.estimators.survival import exit_survival
 from fewtreated.estimators.synthetic import permutation_did, synthetic_did
@@ -100,7 +99,6 @@ CALLS = (
     *(
         synthetic_did,
         honest_bounds,
-        margins,
         market_rank,
         noninferiority,
         largest_std_error,

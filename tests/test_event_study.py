@@ -8,8 +8,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from fewtreated.errors import DesignError
-from fewtreated.estimate import FEWEST_DF, critical_value, refusal
+from fewtreated.estimate import critical_value, refusal
 from fewtreated.estimators.att_gt import att_gt
+from fewtreated.jackknife import FEWEST_DF
 from fewtreated.testing import noninferiority
 from panels import (
     FALL,

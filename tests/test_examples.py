@@ -9,7 +9,7 @@ import pytest
 
 from analysis.event import ON_RECORD, read_event
 from analysis.panel import read_panel
-from analysis.panel.panel import attributes
+from analysis.panel.map import attributes
 from analysis.provenance import ROOT
 from market import simulate
 from runner import cli as front_desk

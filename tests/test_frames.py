@@ -14,8 +14,6 @@ from fewtreated.estimators import att_gt as by_cohort
 from fewtreated.estimators import exposure as by_exposure
 from fewtreated.estimators import honest_did, synthetic
 from fewtreated.estimators.cross_checks import doubly_robust
-from fewtreated.estimators.efficient import efficient
-from fewtreated.estimators.margins import margins
 from fewtreated.estimators.units import usable_units
 from scipy import stats
 
@@ -118,8 +116,6 @@ def test_a_comparison_with_units_not_yet_treated_is_that_of_the_arrays():
     for kind in ("group", "calendar"):
         same(effects.aggregate(kind), expected.aggregate(kind))
     assert effects.aggregate("group").terms == ("2021-07", "2021-08", "average")
-    plain = ft.att_gt(long(), **CALL, comparison="not_yet").aggregate("group", efficient=True)
-    same(plain, efficient(by_cohort.att_gt(Y, FIRST, comparison="not_yet"), "group"))
 
 
 def leaving() -> pd.DataFrame:
@@ -292,24 +288,6 @@ def test_exposure_in_a_frame_is_its_mean_over_the_later_window():
     same(effects, by_exposure.exposure_effects(*arrays, **options))
 
 
-def test_margins_of_a_frame_are_those_of_its_sums_with_the_wider_of_two_clusters():
-    frame = long().assign(ever=lambda rows: rows.groupby("firm")["on"].transform("any"))
-    frame.loc[(frame["firm"] < "F10") & frame["on"], "sales"] = 0.0
-    sales = np.where(
-        (np.arange(N) < 10)[:, np.newaxis] & (np.arange(T) >= FIRST[:, np.newaxis]), 0.0, Y
-    )
-    arrays = sales[:, :3].sum(axis=1), sales[:, 5:].sum(axis=1), np.isfinite(FIRST)
-    found = ft.margins(frame, "ever", **NAMES, **WINDOWS, cluster=["group", "fifth"], level=0.9)
-    alone = {
-        name: margins(*arrays, cluster=BY_FIRM[name], level=0.9) for name in ("group", "fifth")
-    }
-    wider = max(alone, key=lambda name: np.diff(alone[name].conf_int, axis=0).sum())
-    same(found, alone[wider])
-    assert f"90% confidence interval, errors clustered by {wider}, wider than by" in repr(found)
-    same(ft.margins(frame, "ever", **NAMES, **WINDOWS), margins(*arrays))
-    assert found["extensive"].value[0] == pytest.approx(-6 / 20)  # of 20 treated units 6 stop
-
-
 def test_synthetic_differences_name_their_weights():
     frame = long()[long()["firm"].isin(["F00", "F02", "F03", "F06", "F07"])]
     found = ft.synthetic_did(frame, "on", **NAMES)
@@ -429,10 +407,6 @@ def att_gt(frame, **options):
 
 def exposed(**windows):
     return ft.exposure_effects(long(), **EXPOSED, **(WINDOWS | windows))
-
-
-def split(frame, **options):
-    return ft.margins(frame, **(NAMES | WINDOWS | {"treated": "fifth"} | options))
 
 
 def synthetic_effect(frame, **treatment):

@@ -22,7 +22,6 @@ from analysis.estimands.growth import (
     effect_on_growth,
     effect_on_sales,
     effect_on_share,
-    entry_by_exposure,
     growth,
 )
 from analysis.estimands.robustness import early
@@ -336,46 +335,6 @@ def test_errors_of_the_parts_equal_those_of_a_bootstrap():
         drawn.append(parts(rows)[0])
     # 2,000 draws leave 1.6 % Monte Carlo error; curvature is of the order 1 / 200
     np.testing.assert_allclose(parts(np.arange(560))[1], np.std(drawn, axis=0), rtol=0.07)
-
-
-# Entry
-
-
-def entering(before, after):
-    """Two firms a category, in C3 and C4 one of them closed; entrants a year before, and after the
-    first wave.
-    """
-    names = ["C0", "C1", "C2", "C3", "C4"]
-    category = [*np.repeat(names, 2), *np.repeat(names, before), *np.repeat(names, after)]
-    new = len(names) * before
-    sales = np.full((len(category), 5, 42), 10.0)
-    sales[10 : 10 + new, :, : WAVE - 11] = 0.0
-    sales[10 + new :, :, : WAVE + 1] = 0.0
-    return panel_of(sales, {6: WAVE, 8: WAVE}, category=category)
-
-
-def test_the_slope_of_entry_is_that_of_the_counts_and_its_level_is_not_estimated():
-    panel = entering(4, [3, 3, 3, 6, 6])
-    found = entry_by_exposure(panel, Design())
-    held = panel.base_share(base=slice(WAVE - 12, WAVE))[6]
-    assert points(found)["slope"] == pytest.approx(100 * (2 ** (0.1 / held) - 1), rel=1e-6)
-    assert found.bounds("level") is None
-    assert (found.counts["entrants_before"], found.counts["entrants"]) == (20, 21)
-
-
-def test_fewer_entrants_everywhere_leave_the_slope_as_it_is():
-    few, many = (entering(4, [n, n, n, 2 * n, 2 * n]) for n in (1, 3))
-    slopes = [points(entry_by_exposure(panel, Design()))["slope"] for panel in (few, many)]
-    assert slopes[0] == pytest.approx(slopes[1], rel=1e-6)
-
-
-def test_entrants_of_few_categories_are_no_slope_and_say_so():
-    panel = entering(1, [0, 0, 0, 1, 0])
-    lone = panel.firms["category"].ne("C3") & (panel.total()[:, WAVE - 12] == 0)
-    few = replace(panel, sales=panel.sales[~lone], firms=panel.firms[~lone])
-    slope = estimate_all(few, Design(), ["E5d_slope", "E3g"])["E5d_slope"]
-    assert slope.refused
-    assert "have no unique finite solution" in slope.reason
 
 
 # Against margins

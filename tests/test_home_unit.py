@@ -8,7 +8,7 @@ import pytest
 from fewtreated.errors import DataError
 from panels import changed, random_panel
 
-from analysis.panel import checks, read_panel
+from analysis.panel import plausible, read_panel
 from analysis.provenance import ROOT
 from market import audit, simulate
 from runner.cli import main
@@ -35,7 +35,7 @@ def at_home(panel, factor, platform=0):
 
 def refusal(panel):
     with pytest.raises(DataError) as refused:
-        checks.refuse_units(panel, "panel.csv")
+        plausible.refuse_units(panel, "panel.csv")
     return str(refused.value)
 
 
@@ -47,8 +47,8 @@ def clean():
 @pytest.mark.parametrize("preset", PRESETS)
 def test_a_home_platform_in_thousands_is_refused_and_a_clean_one_is_not(preset):
     panel, _ = audit.simulated(preset, 3)
-    assert checks.beside_home(panel).least < 0.5
-    checks.refuse_units(panel, "panel.csv")
+    assert plausible.beside_home(panel).least < 0.5
+    plausible.refuse_units(panel, "panel.csv")
     assert "convert the sales on AMZ" in refusal(at_home(panel, 1e-3))
 
 
@@ -57,7 +57,7 @@ def test_a_home_platform_in_thousands_is_refused_and_a_clean_one_is_not(preset):
 def test_no_clean_panel_is_refused(preset):
     for seed in range(1, 11):
         panel, _ = audit.simulated(preset, seed)
-        assert checks.beside_home(panel).least < 0.5
+        assert plausible.beside_home(panel).least < 0.5
         assert "in the unit of the others" in refusal(at_home(panel, 1e-3))
 
 
@@ -101,8 +101,8 @@ def test_what_is_refused_and_what_is_only_doubted(tmp_path, clean, factor, refus
 def test_sellers_of_another_platform_do_not_make_the_home_platform_small():
     panel = random_panel(np.random.default_rng(5), n=40)
     apart = changed(panel, _apart)
-    assert checks.beside_home(apart) is None
-    checks.refuse_units(apart, "panel.csv")
+    assert plausible.beside_home(apart) is None
+    plausible.refuse_units(apart, "panel.csv")
 
 
 def _apart(sales):
@@ -118,7 +118,7 @@ def test_one_wrong_cell_is_no_unit(clean):
     def spoil(sales):
         sales[both, 1, 0] = 1e15
 
-    checks.refuse_units(changed(clean, spoil), "panel.csv")
+    plausible.refuse_units(changed(clean, spoil), "panel.csv")
 
 
 def test_unknown_cells_are_not_compared(clean):
@@ -126,10 +126,10 @@ def test_unknown_cells_are_not_compared(clean):
         sales[:, 0, :27] = np.nan
 
     hidden = changed(clean, hide)
-    assert checks.beside_home(hidden).months == 1
-    checks.refuse_units(hidden, "panel.csv")
+    assert plausible.beside_home(hidden).months == 1
+    plausible.refuse_units(hidden, "panel.csv")
 
 
 def test_a_panel_of_one_platform_has_nothing_beside_it(clean):
     alone = replace(clean, sales=clean.sales[:, :1].copy(), platforms=clean.platforms[:1])
-    assert checks.beside_home(alone) is None
+    assert plausible.beside_home(alone) is None

@@ -252,7 +252,6 @@ def test_deterred_firms_do_not_come_in_by_another_platform():
     assert late.any()
     assert not truth.sales("W11")[late].any()
     assert truth.sales("W00")[late].any()
-    assert truth.scalars()["E5d"] == -100.0
 
 
 def test_exposure_of_truth_and_panel_agree():

@@ -32,7 +32,6 @@ title: {TITLE}
 home: BAZ
 platforms: {{BAZ: Bazaar, SQR: Square, HLL: Hall, PIE: Pier, DIY: own stalls}}
 destinations: [HLL]
-opened: [PIE]
 origin: XX
 origin_name: Northern
 waves: ["2031-05", "2031-06", "2031-07", "2031-08"]

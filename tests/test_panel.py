@@ -16,8 +16,7 @@ from fewtreated.errors import DataError
 from panels import EARLY, random_panel
 
 from analysis.panel import read_panel
-from analysis.panel.map import columns
-from analysis.panel.panel import attributes
+from analysis.panel.map import attributes, columns
 from analysis.provenance import ROOT
 
 TEXT = """\
@@ -88,8 +87,8 @@ def test_many_blocks_give_the_same_panel_as_one(tmp_path, monkeypatch):
         tmp_path / "mixed.parquet", index=False, row_group_size=50
     )
     rows_of(panel).sample(frac=1, random_state=2).to_csv(tmp_path / "mixed.csv", index=False)
-    monkeypatch.setattr("analysis.panel.file.ROWS_AT_ONCE", 7)
-    monkeypatch.setattr("analysis.panel.file._BYTES_AT_ONCE", 512)
+    monkeypatch.setattr("analysis.panel.rows.ROWS_AT_ONCE", 7)
+    monkeypatch.setattr("analysis.panel.opening._BYTES_AT_ONCE", 512)
     monkeypatch.setattr("analysis.panel.panel._ROWS_AT_ONCE", 40)
     assert_same(read_panel(tmp_path / "mixed.parquet"), panel)
     assert_same(read_panel(tmp_path / "mixed.csv"), panel)

@@ -23,8 +23,8 @@ from fewtreated.errors import DataError, DesignError
 from ruamel.yaml import YAML
 
 from analysis.estimands.design import Design
-from analysis.inventory import estimable
 from analysis.panel import Panel, read_panel
+from analysis.study import estimable
 from runner.cli import main
 
 THEMES = {
@@ -80,14 +80,14 @@ def expanded(templates: list[dict], usual: dict) -> str:
     return pd.DataFrame(cells).fillna("").to_csv(index=False)
 
 
-def days(every: str, begin: str = "2021-01-01", end: str = "2021-04-03", sales: int = 1) -> str:
+def days(every: str, begin: str = "2021-01-01", end: str = "2021-04-03") -> str:
     """Return rows of every day, or every seventh, of a closed firm and another."""
     dates = [*pd.date_range(begin, end, freq=every).strftime("%F")]
     firms = [
         {"firm": firm, "month": dates, "closed_on": shut}
         for firm, shut in (("A", "2021-03"), ("B", ""))
     ]
-    return expanded(firms, THEMES["days"]["row"] | {"sales": sales})
+    return expanded(firms, THEMES["days"]["row"])
 
 
 def text_of(case: dict) -> str:
@@ -187,7 +187,7 @@ def check(panel: Panel, case: dict) -> None:
 def test_a_file_of_a_panel_is_read_or_refused_as_its_case_says(tmp_path, monkeypatch, name):
     case = CASES[name]
     assert case.keys() <= {*HOW.split(), "small blocks", *READ}
-    for limit, size in (("file.ROWS_AT_ONCE", 5), ("file._BYTES_AT_ONCE", 200)):
+    for limit, size in (("rows.ROWS_AT_ONCE", 5), ("opening._BYTES_AT_ONCE", 200)):
         if case.get("small blocks"):
             monkeypatch.setattr(f"analysis.panel.{limit}", size)
     if "refused" in case:

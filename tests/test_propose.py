@@ -139,6 +139,12 @@ def test_lines_are_proposed_asked_about_or_left_out(tmp_path, name):
     ] == []
 
 
+def test_no_map_is_proposed_for_rows_of_weeks(tmp_path):
+    weeks = {"start": "2021-01-04", "periods": 60, "freq": "7D"}
+    with pytest.raises(DataError, match="dates a week apart, such as 2021-01-04 and 2021-01-11"):
+        proposed(tmp_path, changed({"months": weeks, "day": "%Y-%m-%d"}))
+
+
 def test_every_type_of_file_gives_the_same_columns(tmp_path):
     frame = rows()
     latin = dict(
@@ -166,8 +172,8 @@ def test_every_type_of_file_gives_the_same_columns(tmp_path):
 
 def test_of_a_large_file_the_beginning_is_looked_at(tmp_path, monkeypatch):
     monkeypatch.setattr("analysis.panel.propose.ROWS_LOOKED_AT", 10_000)
-    monkeypatch.setattr("analysis.panel.file.ROWS_AT_ONCE", 5_000)
-    monkeypatch.setattr("analysis.panel.file._BYTES_AT_ONCE", 1 << 16)
+    monkeypatch.setattr("analysis.panel.rows.ROWS_AT_ONCE", 5_000)
+    monkeypatch.setattr("analysis.panel.opening._BYTES_AT_ONCE", 1 << 16)
     lines = proposed(tmp_path, pd.concat([rows()] * 200))
     assert any(re.fullmatch(r"# only the first 10,000 rows were inspected", line) for line in lines)
     assert any(line.startswith("  sales: 销售额_usd") for line in lines)

@@ -7,6 +7,7 @@ import subprocess
 import pytest
 
 from analysis import provenance
+from runner.inputs import INPUTS
 
 
 def git(folder, *words):
@@ -17,7 +18,7 @@ def git(folder, *words):
     return done.stdout.strip()
 
 
-INPUTS = [
+MADE_OF = [
     "runner/pdf.py",
     "fewtreated/src/fewtreated/estimate.py",
     "notebooks/05_growth.ipynb",
@@ -38,6 +39,7 @@ OTHERS = [
     "reports/old/filter.lua",
     "reports/notes.txt",
 ]
+PATTERNS = [folder + pattern for folder, *patterns in INPUTS.values() for pattern in patterns]
 
 
 @pytest.fixture
@@ -45,7 +47,7 @@ def tree(tmp_path, monkeypatch):
     """A work tree with one commit."""
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path))
     tree = tmp_path / "tree"
-    for name in [*INPUTS, *OTHERS]:
+    for name in [*MADE_OF, *OTHERS]:
         (tree / name).parent.mkdir(parents=True, exist_ok=True)
         (tree / name).write_text("1")
     git(tree, "init")
@@ -55,30 +57,30 @@ def tree(tmp_path, monkeypatch):
 
 
 def test_the_commit_is_its_whole_hash(tree):
-    clean = provenance.commit(tree)
+    clean = provenance.commit(tree, PATTERNS)
     assert re.fullmatch("[0-9a-f]{40}", clean)
     git(tree, "config", "core.abbrev", "4")
     git(tree, "tag", "-a", "v1", "-m", "a tag has no part in it")
-    assert provenance.commit(tree) == clean == git(tree, "rev-parse", "HEAD")
+    assert provenance.commit(tree, PATTERNS) == clean == git(tree, "rev-parse", "HEAD")
 
 
-@pytest.mark.parametrize("name", INPUTS)
+@pytest.mark.parametrize("name", MADE_OF)
 def test_a_changed_input_is_a_local_change_staged_or_not(tree, name):
-    clean = provenance.commit(tree)
+    clean = provenance.commit(tree, PATTERNS)
     (tree / name).write_text("2")
-    assert provenance.commit(tree) == f"{clean} + local changes"
+    assert provenance.commit(tree, PATTERNS) == f"{clean} + local changes"
     git(tree, "add", ".")
-    assert provenance.commit(tree) == f"{clean} + local changes"
+    assert provenance.commit(tree, PATTERNS) == f"{clean} + local changes"
     git(tree, "rm", "-f", name)
-    assert provenance.commit(tree) == f"{clean} + local changes"
+    assert provenance.commit(tree, PATTERNS) == f"{clean} + local changes"
 
 
 @pytest.mark.parametrize("name", [*OTHERS, "reports/2026-11-25/05_growth.pdf"])
 def test_a_change_of_what_makes_no_report_is_none(tree, name):
-    clean = provenance.commit(tree)
+    clean = provenance.commit(tree, PATTERNS)
     (tree / name).parent.mkdir(exist_ok=True)
     (tree / name).write_text("2")
-    assert provenance.commit(tree) == clean
+    assert provenance.commit(tree, PATTERNS) == clean
 
 
 def test_a_copy_inside_another_repository_has_no_commit(tree):
@@ -87,12 +89,12 @@ def test_a_copy_inside_another_repository_has_no_commit(tree):
     git(tree, "add", ".")
     git(tree, "commit", "-m", "vendored")
     assert provenance.commit(copy) is None
-    assert provenance.commit(tree) is not None
+    assert provenance.commit(tree, PATTERNS) is not None
 
 
 def test_a_work_tree_is_known_through_a_link(tree, tmp_path):
     (tmp_path / "link").symlink_to(tree)
-    assert provenance.commit(tmp_path / "link") == provenance.commit(tree)
+    assert provenance.commit(tmp_path / "link") == provenance.commit(tree, PATTERNS)
 
 
 def test_there_is_no_commit_outside_git_before_a_first_one_and_without_git(
@@ -104,10 +106,14 @@ def test_there_is_no_commit_outside_git_before_a_first_one_and_without_git(
     git(fresh, "init")
     assert provenance.commit(fresh) is None
     monkeypatch.setenv("PATH", "")
-    assert provenance.commit(tree) is None
+    assert provenance.commit(tree, PATTERNS) is None
+
+
+def test_by_default_every_tracked_file_counts(tree):
+    clean = provenance.commit(tree)
+    (tree / "tests" / "test_pdf.py").write_text("2")
+    assert provenance.commit(tree) == f"{clean} + local changes"
 
 
 def test_every_input_that_is_named_exists():
-    for folder, *patterns in provenance.INPUTS.values():
-        for pattern in patterns:
-            assert list(provenance.ROOT.glob(folder + pattern)), pattern
+    assert [pattern for pattern in PATTERNS if not list(provenance.ROOT.glob(pattern))] == []

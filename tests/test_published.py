@@ -14,9 +14,9 @@ two-way regressions with weights, which staggered cohorts do not equal; a printe
 group-time effects on those data was not found. The simulated- placebo tables of the synthetic
 difference-in-differences paper (CPS and Penn data) are errors of estimators over a simulation, not
 estimates. Group-time effects that R's did prints for units not yet treated on these counties were
-not found; those on police officers are in test_efficient. Effects of R's did on panels with missing
-rows treat them as repeated cross-sections, and are not ours. More of the ledger is beside what it
-proves: California's estimates in test_synthetic, Medicaid's bounds in test_honest_did.
+not found. Effects of R's did on panels with missing rows treat them as repeated cross-sections, and
+are not ours. More of the ledger is beside what it proves: California's estimates in test_synthetic,
+Medicaid's bounds in test_honest_did.
 """
 
 from functools import cache

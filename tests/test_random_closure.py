@@ -44,8 +44,7 @@ BROKEN = {
     "E3g_common",
     "E3g",
 }  # the trend of the origin sets in between the two years that they compare
-REFUSED = {"E3k_entry", "E5d", "E5d_slope", "E5c_WMT"}  # nobody enters; a platform that opened
-NOBODY = {"E5c_EBY", "E5c_ALI", "E5c_OWN"}  # joins: zero, and found to be exactly zero
+REFUSED = {"E3k_entry"}  # nobody enters
 
 
 @lru_cache(MARKETS)
@@ -87,7 +86,7 @@ def test_without_interference_every_estimator_is_right_on_average(plain):
     answered = gaps.count(axis=1)
     assert set(gaps.index[answered == 0]) == REFUSED
     assert (answered[answered > 0] >= 0.9 * MARKETS).all()
-    assert set(truth.index[truth.isna()]) == {"E5d", "E5d_slope"}
+    assert not truth.isna().any()
     assert beyond(gaps.drop(index=list(REFUSED | BROKEN))).to_dict("index") == {}
 
 
@@ -116,24 +115,6 @@ def test_where_a_trend_sets_in_the_common_part_is_what_it_would_have_been_withou
 def test_the_common_part_is_right_on_average_where_origins_keep_their_trends():
     gaps, truth = errors(list(BROKEN), cn_trend=0.0)
     assert truth["E3g_common"] == pytest.approx(0.0, abs=0.01)
-    assert beyond(gaps).to_dict("index") == {}
-
-
-def test_what_nobody_does_is_found_to_be_nothing(plain):
-    gaps, truth = plain
-    without_spread = set(gaps.index[(gaps.std(axis=1, ddof=1) < EXACT) & (gaps.count(axis=1) > 0)])
-    assert without_spread == NOBODY
-    assert truth[list(NOBODY)].abs().max() < EXACT
-    assert gaps.loc[list(NOBODY)].abs().max(axis=None) < EXACT
-
-
-def test_hedging_and_entry_are_found_where_there_are_some():
-    away = ["E5c_EBY", "E5c_ALI", "E5c_OWN"]
-    gaps, truth = errors(away, markets=12, hedge=0.15)
-    assert (truth > 3).all()
-    assert beyond(gaps).to_dict("index") == {}
-    gaps, truth = errors(["E5d_slope"], markets=12, entrants=0.6, induce=0.5)
-    assert truth["E5d_slope"] > 1
     assert beyond(gaps).to_dict("index") == {}
 
 

@@ -33,6 +33,7 @@ from reading import read_json
 
 from analysis import provenance
 from runner import Exit, ReportError, kernels, pdf, publish, release, schedule
+from runner.inputs import commit_of_inputs
 
 
 @pytest.fixture(scope="module")
@@ -84,7 +85,7 @@ def test_a_run_publishes_each_report_its_notebook_the_verdicts_and_the_manifest(
     assert manifest["inputs"]["data"] == {
         name: publish.sha256(finished.root / "data" / name) for name in files
     }
-    assert manifest["commit"] == provenance.commit()
+    assert manifest["commit"] == commit_of_inputs()
     assert {"python", "papermill", "pandas", "typst"} <= manifest["inputs"]["versions"].keys()
     assert list(manifest["reports"]) == names
     entry = manifest["reports"]["01_first"]

@@ -40,6 +40,7 @@ LIMITS = {
     "nine_of_ten_functions": 2,
     "longest_function": 2,
     "most_parameters": 2,
+    "longest_file": 25,
     "notebook": 5,
     "notebooks": 5,
     "notebook_strings": 5,
@@ -176,6 +177,10 @@ def test_a_project_within_its_limits_has_no_breach_and_comments_docstrings_and_p
             "most parameters, small/ground.py:4 add: 2 of at most 1; combine related parameters",
         ),
         (
+            ["longest_file"],
+            "tokens of the longest file, large/use.py: 25 of at most 24; give each subject a file",
+        ),
+        (
             ["notebook"],
             "tokens of the longest notebook, notebooks/one.ipynb: 5 of at most 4; "
             "remove code that neither computes nor shows",
@@ -268,6 +273,7 @@ def test_an_import_that_no_rule_allows_is_a_breach_and_the_longest_rule_holds(
 ):
     roomy = {"small": 99, "large": 99, "deep": 99}
     limits = LIMITS | {"circles": 1, "tests_over_code": 1, "tokens": roomy, "rooms": {}}
+    limits |= {"longest_file": 99}
     breach = f"{arrow}: not allowed; see [tool.house.may_import] in pyproject.toml"
     assert house(limits, **{file: text}).breaches() == [breach]
     limits |= {"may_import": LIMITS["may_import"] | special}

@@ -17,10 +17,17 @@ from analysis.estimands.catalogue import estimate_all
 from analysis.estimands.closed_firms import smallest_effect
 from analysis.estimands.design import Design
 from analysis.event import EVENTS
-from analysis.inventory import by_year, estimable, inventory, printed, sentence, window
 from analysis.panel import read_panel
 from analysis.provenance import ROOT
 from analysis.simulated import closures
+from analysis.study import (
+    contents,
+    estimable,
+    panel_sentence,
+    possible_windows,
+    sales_by_year,
+    tables_as_text,
+)
 from market import audit, open_study, simulate
 from market.parameters import PRESETS
 from runner import cli as command_line
@@ -312,7 +319,7 @@ def test_a_window_that_begins_before_the_last_wave_is_said_and_has_no_grade(simu
         simulated.graded(rows)["grade"][1],
     ]
     assert early.judge("growth_not_lower", effect(), margin=2.0, kind="k").grade == ""
-    assert sample.still_open in printed(estimable(early.panel, early.design))
+    assert sample.still_open in tables_as_text(estimable(early.panel, early.design))
     assert simulated.design.sample(simulated.panel).still_open == ""
 
 
@@ -352,7 +359,7 @@ def found(table, what):
 
 
 def test_the_inventory_counts_what_the_panel_holds(panel):
-    sections = tables(inventory(panel))
+    sections = tables(contents(panel))
     whole = sections["The panel"]
     platforms = sections["Platforms"]
     assert found(whole, "firms") == f"{len(panel.firms)}"
@@ -369,12 +376,12 @@ def test_the_inventory_counts_what_the_panel_holds(panel):
 
 
 def test_what_was_added_up_and_linked_is_listed_with_its_rule(panel):
-    listed = tables(inventory(panel))["Added up, linked and left out"]
+    listed = tables(contents(panel))["Added up, linked and left out"]
     pd.testing.assert_frame_equal(listed, panel.dropped)
 
 
 def test_that_no_key_comes_twice_is_what_the_reader_sees_to(panel, tmp_path):
-    said = tables(inventory(panel))["The panel"].set_index("what")["found"]
+    said = tables(contents(panel))["The panel"].set_index("what")["found"]
     told = [found for what, found in said.items() if "repeated keys" in what]
     assert told == ["none, since a file with any cannot be read"]
     lines = (EXAMPLES / "tidy.csv").read_text().splitlines()
@@ -410,7 +417,7 @@ def test_closures_are_counted_once_whole_in_part_or_after_the_window(panel):
     whole = firms.index[firms["dose"] >= 0.5]
     firms.loc[whole[0], "dose"] = 0.2
     firms.loc[whole[1], "closed_on"] = (panel.months[-1] + 2).to_timestamp()
-    table = tables(inventory(replace(panel, firms=firms)))["Closures by wave"]
+    table = tables(contents(replace(panel, firms=firms)))["Closures by wave"]
     assert table["firms"].sum() == len(closed)
     assert table["closed"].tolist()[-2:] == [
         "in part, a dose below 0.5",
@@ -470,16 +477,18 @@ def test_a_panel_without_closures_is_counted_but_reaches_nothing(panel):
     firms = panel.firms.assign(closed_on=pd.NaT, dose=np.nan)
     firms["closed_on"] = firms["closed_on"].astype("datetime64[us]")
     without = replace(panel, firms=firms)
-    assert tables(inventory(without))["Closures by wave"].empty
-    assert "0 firms closed; " in sentence(without)
+    assert tables(contents(without))["Closures by wave"].empty
+    assert "0 firms closed; " in panel_sentence(without)
     with pytest.raises(DesignError, match="use a panel that contains closures"):
         estimable(without, Design())
 
 
 def test_the_sentence_names_firms_platforms_months_money_and_closures(panel):
     waves = panel.cohorts()
-    assert f" on Amazon, {', '.join(panel.platforms[1:])}, " in sentence(panel, {"AMZ": "Amazon"})
-    said = sentence(panel)
+    assert f" on Amazon, {', '.join(panel.platforms[1:])}, " in panel_sentence(
+        panel, {"AMZ": "Amazon"}
+    )
+    said = panel_sentence(panel)
     assert said.startswith(f"{len(panel.firms)} firms (")
     assert f" on {', '.join(panel.platforms)}, 2019-01 to 2022-06, in sim-$, simulated; " in said
     assert f"{waves['firms'].sum()} firms closed in {len(waves)} months from 2021-05; " in said
@@ -487,7 +496,7 @@ def test_the_sentence_names_firms_platforms_months_money_and_closures(panel):
     dropped = pd.DataFrame(
         [("firms", "left out: no known sales in any month", 3)], columns=panel.dropped.columns
     )
-    assert "; 3 firms left out: no known sales in any month." in sentence(
+    assert "; 3 firms left out: no known sales in any month." in panel_sentence(
         replace(panel, dropped=dropped)
     )
 
@@ -496,7 +505,7 @@ def test_numbers_stand_on_the_right_and_nothing_is_cut_off():
     frame = pd.DataFrame(
         {"what": ["a", "long " * 30], "count": [1, 12345], "share": [1.25, np.nan]}
     )
-    lines = printed([("Title", frame), ("Empty", frame.iloc[:0])]).splitlines()
+    lines = tables_as_text([("Title", frame), ("Empty", frame.iloc[:0])]).splitlines()
     assert lines[:2] == ["Title", "what" + " " * 146 + "   count  share"]
     assert lines[2].endswith("     1    1.2")
     assert lines[3].endswith(" 12,345")
@@ -544,7 +553,7 @@ def test_the_window_that_fits_is_the_part_of_the_one_asked_for_that_the_panel_ca
     panel, start, stop, fits
 ):
     short = months(panel, start, stop)
-    table = tables(window(short, Design()))["Window"]
+    table = tables(possible_windows(short, Design()))["Window"]
     assert found(table, "nearest that fits") == fits
     fitted = Design().fitted(short)
     if fits == "none":
@@ -657,7 +666,7 @@ def test_a_panel_of_closed_firms_only_says_that_it_is_one(panel):
 
 
 def test_what_was_sold_at_home_is_told_by_year(panel):
-    ((title, rows),) = by_year(panel)
+    ((title, rows),) = sales_by_year(panel)
     assert title == "Sales on AMZ by year"
     assert [*rows["months"]] == [12, 12, 12, 6]
     assert rows["million sim-$"].sum() == pytest.approx(np.nansum(panel.sales[:, 0]) / 1e6)

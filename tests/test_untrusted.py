@@ -23,11 +23,12 @@ from pages import Page
 from analysis import data, yaml
 from analysis.event import ON_RECORD, read_event
 from analysis.exhibits import answers, blocks, brief, style, words
-from analysis.panel import file, read, read_panel
-from analysis.panel.map import Map
+from analysis.exhibits.fonts import printable
+from analysis.panel import array, opening, read_panel
+from analysis.panel.map import Map, columns
 from analysis.panel.propose import propose
 from analysis.provenance import ROOT
-from analysis.untrusted import YAML_BYTES, inside, printable
+from analysis.untrusted import YAML_BYTES, inside
 from benchmarks import fuzz
 
 EVIL = (
@@ -194,7 +195,7 @@ def test_a_small_bomb_is_read_or_refused(tmp_path, rows, bomb):
 def test_a_table_of_few_rows_and_very_many_cells_is_refused_with_its_size(
     tmp_path, rows, monkeypatch
 ):
-    monkeypatch.setattr(read, "MOST_CELLS", 50)
+    monkeypatch.setattr(array, "MOST_CELLS", 50)
     said = refused(read_panel, written(tmp_path, rows))
     assert (
         "at most 50 cells, from 4 firms or accounts, 2 platforms and 9 months; found 72; leave out"
@@ -208,9 +209,9 @@ def test_what_a_file_declares_is_held_against_a_limit_before_it_is_read(
     parquet, book, stata = (
         written(tmp_path, rows, f"a{kind}") for kind in (".parquet", ".xlsx", ".dta")
     )
-    monkeypatch.setattr(file, "MOST_ROWS", 50)
-    monkeypatch.setattr(file, "UNPACKED_BYTES", 500)
-    monkeypatch.setattr(file, "BOOK_BYTES", 500)
+    monkeypatch.setattr(opening, "MOST_ROWS", 50)
+    monkeypatch.setattr(opening, "UNPACKED_BYTES", 500)
+    monkeypatch.setattr(opening, "BOOK_BYTES", 500)
     monkeypatch.setattr(pq, "ParquetFile", lambda *_, **__: pytest.fail("it was read"))
     for reader in (read_panel, propose):
         assert re.search("at most 50 rows in .* bytes; found 72", refused(reader, parquet))
@@ -230,7 +231,7 @@ def test_a_long_word_that_stands_once_in_a_file_is_refused_before_each_row_gets_
     count = 1_000_000  # rows of 100,000 letters: 100 GB
     word = pa.DictionaryArray.from_arrays(pa.array([0] * count, pa.int32()), ["x" * 100_000])
     pq.write_table(
-        pa.table({name: word for name in file.columns() if name != "weight"}),
+        pa.table({name: word for name in columns() if name != "weight"}),
         tmp_path / "a.parquet",
     )
     assert (tmp_path / "a.parquet").stat().st_size < 3_000_000
@@ -241,8 +242,8 @@ def test_a_long_word_that_stands_once_in_a_file_is_refused_before_each_row_gets_
 @pytest.mark.parametrize(
     ("reader", "long", "names"),
     [
-        (read_panel, "firm", file.columns()),
-        (propose, "firm", file.columns()),
+        (read_panel, "firm", columns()),
+        (propose, "firm", columns()),
         (count.count, "Title", count.COLUMNS.values()),
     ],
 )
@@ -274,7 +275,7 @@ def test_a_sheet_that_misstates_its_size_is_read_as_far_as_it_goes(
             book.writestr(name, re.sub(rb'(?<=<dimension ref=")[^"]*', says, content))
     assert "firm: firm" in propose(path)
     read_panel(path)
-    monkeypatch.setattr(file, "MOST_CELLS", 100)
+    monkeypatch.setattr(opening, "SHEET_CELLS", 100)
     assert "at most 100 cells and characters" in refused(read_panel, path)
 
 

@@ -8,7 +8,7 @@ value.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -16,8 +16,9 @@ from fewtreated.errors import DesignError
 from fewtreated.estimate import Bools, Estimate, Floats, Ints
 from fewtreated.estimators.rows import sum_by, without_each
 
-from analysis.estimands.design import Design, Sample, once
-from analysis.estimands.samples import Cohort, changing
+from analysis.estimands.design import Design, Sample
+from analysis.estimands.samples import Cohort, Masks, changing
+from fewtreated import jackknife
 
 if TYPE_CHECKING:
     from analysis.panel import Panel
@@ -150,131 +151,198 @@ def estimated(
         single cluster.
     """
     sample = design.sample(panel)
-    changes = once(
-        panel, ("changes", design, of_origin, home), lambda: _estimated(sample, of_origin, home)
-    )
+    key = ("changes", design, of_origin, home)
+    changes = panel.cached(key, lambda: _estimated(sample, of_origin, home))
     if changes.lacking and not in_part:
         raise DesignError("; ".join(changes.lacking.values()))
     return changes
 
 
+@dataclass(frozen=True, eq=False)
+class _Set:
+    """Change in sales of one set of firms from one origin, float64[platform].
+
+    `scores` is float64[cluster, platform].
+    """
+
+    what: What
+    origin: str
+    is_own: bool
+    change: Floats
+    scores: Floats
+    df: int
+
+
 def _estimated(sample: Sample, of_origin: bool, home: bool) -> Changes:
-    panel = sample.panel
-    design = sample.design
-    code = sample.mixed_cluster
+    platforms = sample.panel.platforms
     if home:
-        platforms = panel.platforms[:1]
-    else:
-        platforms = panel.platforms
+        platforms = platforms[:1]
+    eligible = np.ones_like(sample.closed)
     if of_origin:
         eligible = sample.of_origin()
-    else:
-        eligible = np.ones_like(sample.closed)
     cohorts, firms = changing(sample, eligible, len(platforms))
+    _refuse_nobody(sample, eligible, firms, platforms)
+    sets, lacking = _changes_by_set(sample, cohorts, firms, platforms)
     observed = ~firms["unknown"]
-    closed = firms["closed"]
-    exposed = firms["asked about"]
-    sums = sample.sums[:, :, : len(platforms)]
-    pool = sample.comparison & observed
-    dated = sample.closed & observed
-    _refuse_nobody(sums[:, eligible], observed, closed, pool, platforms)
-    whole = [Cohort(sample.base.stop, np.flatnonzero(exposed), np.flatnonzero(pool))]
-    cells: list[tuple[What, bool, str]] = []
-    names = list[str]()
-    sets = list[tuple[Floats, Floats, Ints]]()
-    lacking = dict[bool, str]()
-    what: What
-    for what, mask, sides in (("closed", closed, cohorts), ("exposed", exposed, whole)):
-        for number in np.unique(sample.origin[mask]):
-            origin = sample.origin == number
-            label = panel.firms["origin"][origin].iloc[0]
-            is_own = bool(sample.is_own[origin][0])
-            here = [side for cohort in sides if len((side := cohort.of(origin)).closed)]
-            try:
-                change, scores, df = _against(
-                    sums, here, code, f"{what} firms of origin {label}", platforms
-                )
-            except DesignError as refused:
-                if what == "closed":
-                    raise
-                lacking[is_own] = str(refused)
-                continue
-            if what == "exposed":
-                dated_here = np.flatnonzero(dated & origin)
-                came, by = _newcomers(sums, firms["none before"], dated_here, here[0].others, code)
-                change = change - came
-                scores = scores - by
-            cells += [(what, is_own, platform) for platform in platforms]
-            names += [f"{what} {label} {platform}" for platform in platforms]
-            sets.append((change, scores, np.full(len(platforms), df)))
-    values, scores_of, max_df = zip(*sets, strict=True)
-    sold_by = [observed & side for side in (sample.is_own, ~sample.is_own)]
-    estimate = Estimate(
-        estimand="changes",
-        unit=panel.unit,
-        terms=tuple(names),
-        value=np.concatenate(values),
-        scores=np.sqrt(1 - 1 / len(np.unique(code[observed]))) * np.hstack(scores_of),
-        max_df=np.concatenate(max_df),
-        level=design.level,
-        interval=sample.interval("mixed"),
-        counts={
-            "firms": int(observed.sum()),
-            "closed": int(closed.sum()),
-            "exposed": int(exposed.sum()),
-            "dropped_missing": int((eligible & ~observed).sum()),
-            "newcomers_left_out": int((dated & firms["none before"]).sum()),
-            "stopped_left_out": int((dated & ~firms["none before"] & ~closed).sum()),
-        },
-    )
-    sold = np.array([[window[side, 0].sum() for side in sold_by] for window in sums])
+    sides = [observed & side for side in (sample.is_own, ~sample.is_own)]
     return Changes(
-        sample.mark(estimate),
-        cells,
+        _stacked(sample, sets, observed, platforms, _counts(sample, eligible, firms)),
+        [(each.what, each.is_own, platform) for each in sets for platform in platforms],
         platforms[0],
         platforms[1:],
-        design.destinations,
-        sold,
+        sample.design.destinations,
+        np.array([[sold[side].sum() for side in sides] for sold in sample.sums[:, :, 0]]),
         lacking,
     )
 
 
-def _refuse_nobody(
-    eligible: Floats, observed: Bools, closed: Bools, pool: Bools, platforms: Sequence[str]
-) -> None:
-    """Raise DesignError unless there are fully observed firms and closed firms with sales.
+def _changes_by_set(
+    sample: Sample, cohorts: list[Cohort], firms: Masks, platforms: Sequence[str]
+) -> tuple[list[_Set], dict[bool, str]]:
+    """Return the change of each set, and the reasons why exposed firms cannot be compared."""
+    pool = sample.comparison & ~firms["unknown"]
+    exposed = firms["asked about"]
+    whole = Cohort(sample.base.stop, np.flatnonzero(exposed), np.flatnonzero(pool))
+    sets = [
+        _closed_set(sample, cohorts, sample.origin == number, platforms)
+        for number in np.unique(sample.origin[firms["closed"]])
+    ]
+    lacking = dict[bool, str]()
+    for number in np.unique(sample.origin[exposed]):
+        origin = sample.origin == number
+        try:
+            sets.append(_exposed_set(sample, whole.of(origin), firms["none before"], platforms))
+        except DesignError as refused:
+            lacking[bool(sample.is_own[origin][0])] = str(refused)
+    return sets, lacking
 
-    `eligible` is the sales of eligible firms, float64[window, firm, platform].
+
+def _closed_set(
+    sample: Sample, cohorts: list[Cohort], origin: Bools, platforms: Sequence[str]
+) -> _Set:
+    """Return the change of the closed firms of an origin, bool[firm], compared wave by wave."""
+    here = [cohort.of(origin) for cohort in cohorts]
+    return _against(sample, "closed", [cohort for cohort in here if len(cohort.closed)], platforms)
+
+
+def _exposed_set(sample: Sample, firms: Cohort, new: Bools, platforms: Sequence[str]) -> _Set:
+    """Return the change of the exposed firms of an origin.
+
+    It is net of the newcomers that would have entered alongside its closed firms.
     """
+    found = _against(sample, "exposed", [firms], platforms)
+    sums = sample.sums[:, :, : len(platforms)]
+    known = sample.observed(len(platforms)) & (sample.origin == sample.origin[firms.closed[0]])
+    beside = np.flatnonzero(sample.closed & known)
+    came, scores = _newcomers(sums, new, beside, firms.others, sample.mixed_cluster)
+    return replace(found, change=found.change - came, scores=found.scores - scores)
+
+
+def _stacked(
+    sample: Sample,
+    sets: list[_Set],
+    observed: Bools,
+    platforms: Sequence[str],
+    counts: dict[str, int],
+) -> Estimate:
+    """Return the changes of all sets as one Estimate, one term per set and platform."""
+    clusters = len(np.unique(sample.mixed_cluster[observed]))
+    estimate = Estimate(
+        estimand="changes",
+        unit=sample.panel.unit,
+        terms=tuple(
+            f"{each.what} {each.origin} {platform}" for each in sets for platform in platforms
+        ),
+        value=np.concatenate([each.change for each in sets]),
+        scores=jackknife.scores(np.hstack([each.scores for each in sets]), clusters),
+        max_df=np.repeat([each.df for each in sets], len(platforms)),
+        level=sample.design.level,
+        interval=sample.interval("mixed"),
+        counts=counts,
+    )
+    return sample.mark(estimate)
+
+
+def _counts(sample: Sample, eligible: Bools, firms: Masks) -> dict[str, int]:
+    """Count the firms in the changes, and those left out, by reason."""
+    observed = ~firms["unknown"]
+    closed = firms["closed"]
+    dated = sample.closed & observed
+    new = firms["none before"]
+    masks = {
+        "firms": observed,
+        "closed": closed,
+        "exposed": firms["asked about"],
+        "dropped_missing": eligible & ~observed,
+        "newcomers_left_out": dated & new,
+        "stopped_left_out": dated & ~new & ~closed,
+    }
+    return {name: int(mask.sum()) for name, mask in masks.items()}
+
+
+def _refuse_nobody(sample: Sample, eligible: Bools, firms: Masks, platforms: Sequence[str]) -> None:
+    """Raise DesignError unless there are fully observed firms and closed firms with sales."""
+    observed = ~firms["unknown"]
     if not observed.any():
         unknown = [
-            name for column, name in enumerate(platforms) if np.isnan(eligible[:, :, column]).all()
+            name
+            for column, name in enumerate(platforms)
+            if np.isnan(sample.sums[:, eligible, column]).all()
         ]
+        remedy = "supply the missing sales"
         if unknown:
             remedy = f"drop {', '.join(unknown)}, where all sales are unknown"
-        else:
-            remedy = "supply the missing sales"
         raise DesignError(
             f"no firm has known sales on {', '.join(platforms)} in both windows; {remedy}"
         )
-    if not closed.any():
+    if not firms["closed"].any():
+        pool = sample.comparison & observed
         raise DesignError(
             f"found {pool.sum()} comparison firms, but no closed firm that sold until closure;"
             " add one"
         )
 
 
-def _against(
-    sums: Floats, cohorts: list[Cohort], code: Ints, who: str, platforms: Sequence[str]
-) -> tuple[Floats, Floats, int]:
-    """Return a set's change in sales by platform, with cluster scores and degrees of freedom.
+def _against(sample: Sample, what: What, cohorts: list[Cohort], platforms: Sequence[str]) -> _Set:
+    """Return the change in sales of the cohorts' firms, all of one origin.
 
     Changes are summed over cohorts. The number of firms is fixed for the set, not for each cohort;
     otherwise a cohort of one firm would have no error.
     """
-    before, after = sums
     rows = np.concatenate([cohort.closed for cohort in cohorts])
-    clusters = len(np.unique(code[rows]))
+    code = sample.mixed_cluster
+    origin = str(sample.panel.firms["origin"].iloc[rows[0]])
+    who = f"{what} firms of origin {origin}"
+    _refuse_few_clusters(cohorts, code, who)
+    _refuse_without_base(sample.sums[0], cohorts, who, platforms)
+    both = np.stack(list(sample.sums[:, :, : len(platforms)]), axis=1)
+
+    def change(number: Floats, *sides: Floats) -> Any:
+        pairs = zip(sides[: len(cohorts)], sides[len(cohorts) :], strict=True)
+        gap: Any = sum(_gap(mine, pool) for mine, pool in pairs)
+        return gap * len(rows) / number[..., np.newaxis]
+
+    mine = [(both, cohort.closed) for cohort in cohorts]
+    others = [(both, cohort.others) for cohort in cohorts]
+    parts = [(np.ones(len(code)), rows), *mine, *others]
+    value, scores = _by_cluster(change, parts, code)
+    is_own = bool(sample.is_own[rows[0]])
+    return _Set(
+        what, origin, is_own, value, scores, int(jackknife.most_df(len(np.unique(code[rows]))))
+    )
+
+
+def _gap(mine: Floats, pool: Floats) -> Floats:
+    """Return sales minus counterfactual, from sums over firms, float64[..., window, platform]."""
+    held, sold = np.moveaxis(mine, -2, 0)
+    base, later = np.moveaxis(pool, -2, 0)
+    gap = sold - np.where(held != 0, held * later / base, 0.0)
+    return np.asarray(np.nan_to_num(gap, posinf=0.0, neginf=0.0))
+
+
+def _refuse_few_clusters(cohorts: list[Cohort], code: Ints, who: str) -> None:
+    """Raise DesignError unless a set, and each of its comparisons, has two clusters or more."""
+    clusters = len(np.unique(code[np.concatenate([cohort.closed for cohort in cohorts])]))
     fewest = min(len(np.unique(code[cohort.others])) for cohort in cohorts)
     if min(clusters, fewest) < 2:
         raise DesignError(
@@ -282,32 +350,21 @@ def _against(
             " smallest comparison, but a standard error needs at least two of each; widen the"
             " comparison or leave out this origin"
         )
+
+
+def _refuse_without_base(
+    before: Floats, cohorts: list[Cohort], who: str, platforms: Sequence[str]
+) -> None:
+    """Raise DesignError if comparison firms sold nothing on a platform on which the set sold."""
     for cohort in cohorts:
-        held = before[cohort.closed].sum(axis=0)
-        base = before[cohort.others].sum(axis=0)
-        if (nothing := (held > 0) & (base == 0)).any():
-            column = int(np.argmax(nothing))
-            raise DesignError(
-                f"cannot compare {who} on {platforms[column]}: their baseline sales were"
-                f" {held[column]:.4g}, but the {len(cohort.others)} comparison firms had none;"
-                f" widen the comparison or leave out {platforms[column]}"
-            )
-    both = np.stack([before, after], axis=1)
-
-    def change(number: Floats, *sides: Floats) -> Any:
-        gap: Any = 0.0
-        for mine, pool in zip(sides[: len(cohorts)], sides[len(cohorts) :], strict=True):
-            held, sold = np.moveaxis(mine, -2, 0)
-            base, later = np.moveaxis(pool, -2, 0)
-            gap = gap + np.nan_to_num(
-                sold - np.where(held != 0, held * later / base, 0.0), posinf=0.0, neginf=0.0
-            )
-        return gap * len(rows) / number[..., np.newaxis]
-
-    mine, others = (
-        [(both, getattr(cohort, side)) for cohort in cohorts] for side in ("closed", "others")
-    )
-    return *_by_cluster(change, [(np.ones(len(code)), rows), *mine, *others], code), clusters - 1
+        for column, platform in enumerate(platforms):
+            held = before[cohort.closed, column].sum()
+            if held > 0 and before[cohort.others, column].sum() == 0:
+                raise DesignError(
+                    f"cannot compare {who} on {platform}: their baseline sales were"
+                    f" {held:.4g}, but the {len(cohort.others)} comparison firms had none;"
+                    f" widen the comparison or leave out {platform}"
+                )
 
 
 def _newcomers(

@@ -12,7 +12,7 @@ import pandas as pd
 from fewtreated.errors import DesignError
 from fewtreated.estimate import Bools, Estimate, Floats, Ints
 from fewtreated.estimators.att_gt import GroupTime, att_gt
-from fewtreated.estimators.cross_checks import doubly_robust, imputation
+from fewtreated.estimators.cross_checks import imputation
 from fewtreated.estimators.groups import Group
 from fewtreated.estimators.power import minimum_detectable_effect
 from fewtreated.estimators.rows import rows_by
@@ -26,10 +26,11 @@ from analysis.estimands.design import (
     Comparison,
     Design,
     Sample,
-    estimand,
+    cached_by_panel,
     in_rows,
-    low_exposure,
-    several,
+    refusable,
+    require_low_exposure,
+    require_other_platforms,
 )
 from analysis.estimands.samples import GAP, Cohort, cohorts, followed, strata
 
@@ -67,11 +68,12 @@ def sales_on(panel: Panel, where: Where) -> tuple[Floats, int]:
     """
     if where == "home":
         return panel.sales[:, 0], 1
-    several(panel, "closed firms' sales on all platforms")
+    require_other_platforms(panel, "closed firms' sales on all platforms")
     return panel.total(), len(panel.platforms)
 
 
-@estimand
+@cached_by_panel
+@refusable
 def effect_on_closed(panel: Panel, design: Design, *, where: Where = "all") -> Estimate:
     """Estimate the effect of closures on closed firms' total sales (E1a) or home sales (E1b).
 
@@ -128,7 +130,8 @@ def effect_on_closed(panel: Panel, design: Design, *, where: Where = "all") -> E
     return sample.mark(replace(effect, n=n, counts=counts, reason=why).exp(), estimand=name)
 
 
-@estimand
+@cached_by_panel
+@refusable
 def own_closure(panel: Panel, design: Design) -> Estimate:
     """Estimate the effect of a firm's own closure, given the closures of its rivals (E1c)."""
     return effect_on_closed(panel, replace(design, comparison="spared_same_category")).require()
@@ -213,7 +216,8 @@ def mechanical_loss(dose: Floats, months_closed: Floats, home: Floats, everywher
     return np.nan
 
 
-@estimand
+@cached_by_panel
+@refusable
 def damage_multiple(panel: Panel, design: Design) -> Estimate:
     """Estimate the ratio of the loss on all platforms to the mechanical loss (E1e).
 
@@ -250,7 +254,8 @@ def damage_multiple(panel: Panel, design: Design) -> Estimate:
     )
 
 
-@estimand
+@cached_by_panel
+@refusable
 def months_alive(panel: Panel, design: Design) -> Estimate:
     """Estimate the effect of closure on months of survival, out of twelve (E1d).
 
@@ -267,7 +272,7 @@ def months_alive(panel: Panel, design: Design) -> Estimate:
         are not yet closed, if the panel has only one platform, so that a firm that moves elsewhere
         seems to exit, or as for :func:`fewtreated.estimators.survival.exit_survival`.
     """
-    several(panel, "survival on any platform")
+    require_other_platforms(panel, "survival on any platform")
     if design.comparison == "not_yet_closed":
         raise DesignError(
             "cannot estimate survival relative to firms closed later; use comparison='low_exposure'"
@@ -348,7 +353,8 @@ def comparisons(
     return in_rows(parts, "per cent").assign(**pd.DataFrame(columns))
 
 
-@estimand
+@cached_by_panel
+@refusable
 def placebo(panel: Panel, design: Design, *, where: Where = "all") -> Estimate:
     """Estimate a placebo effect, with closures dated a year early.
 
@@ -429,7 +435,7 @@ def mechanical(rows: pd.DataFrame, multiple: Estimate) -> pd.DataFrame:
     return pd.concat([pd.DataFrame([loss]), rows], ignore_index=True)[COLUMNS + ASKED]
 
 
-@estimand
+@refusable
 def family(effects: Mapping[str, Estimate]) -> pd.DataFrame:
     """Test several effects against zero with family-wise error control (Romano and Wolf).
 
@@ -469,7 +475,8 @@ def _in_logs(effect: Estimate) -> Estimate:
     )
 
 
-@estimand
+@cached_by_panel
+@refusable
 def smallest_effect(panel: Panel, design: Design, *, draws: int = DRAWS) -> Estimate:
     """Estimate the minimum detectable effect on closed firms' sales (E1a) from placebo closures.
 
@@ -522,7 +529,7 @@ def smallest_effect(panel: Panel, design: Design, *, draws: int = DRAWS) -> Esti
     by_strata = partial(
         minimum_detectable_effect, y, first, level=design.level, estimator=estimator, draws=draws
     )
-    smallest = estimand(by_strata)(strata=2 * origin + large)
+    smallest = refusable(by_strata)(strata=2 * origin + large)
     within = "origin and size"
     if smallest.refused:
         smallest = by_strata(strata=origin)
@@ -541,123 +548,75 @@ def smallest_effect(panel: Panel, design: Design, *, draws: int = DRAWS) -> Esti
     return sample.mark(turned)
 
 
-# Two other estimators for the same firms, on the same scale
+# Another estimator for the same firms, on the same scale
 
 
-Rows = tuple[Sample, Ints, Ints, Floats]
-"""Sample, firm of each row, code of its origin and cohort, and its mean sales in the first window.
-"""
+def _stacked(sample: Sample, width: int) -> tuple[Ints, Ints]:
+    """Stack the firms of E1a or E1b by cohort: the firm of each row, and its origin and cohort.
 
-
-def _stacked(panel: Panel, design: Design, where: Where) -> Rows:
-    """Stack the firms of E1a or E1b by cohort for the other estimators.
-
-    Within a cohort, origins without both closed and comparison firms are dropped. A firm's outcome
-    is its sales relative to the first window, and its weight is its monthly sales in that window.
-    So the weighted mean over closed firms is the ratio of their sums, as in E1a.
+    Within a cohort, origins without both closed and comparison firms are dropped.
     """
-    sample = low_exposure(panel, design, "the effect by other estimators")
-    width = sales_on(panel, where)[1]
     among = [cohort.of(sample.observed(width)) for cohort in cohorts(sample, width)]
     rows = pd.DataFrame({"firm": np.concatenate([cohort.firms for cohort in among])})
     month = np.repeat([cohort.month for cohort in among], [len(cohort.firms) for cohort in among])
     rows["closed"] = sample.closed[rows["firm"]]
-    rows["within"] = pd.factorize(sample.origin[rows["firm"]] * len(panel.months) + month)[0]
+    months = len(sample.panel.months)
+    rows["within"] = pd.factorize(sample.origin[rows["firm"]] * months + month)[0]
     both = rows.groupby("within")["closed"].transform("nunique") == 2
     if not both.any():
         raise DesignError(
             f"found {rows['closed'].sum()} closed and {(~rows['closed']).sum()} comparison firms"
             " with sales, but no pair from the same origin and wave; widen the comparison"
         )
-    firm = rows["firm"][both].to_numpy()
-    within = rows["within"][both].to_numpy()
-    return sample, firm, within, sample.means(width)[firm, 0]
+    return rows["firm"][both].to_numpy(), rows["within"][both].to_numpy()
 
 
-def _by(
-    estimator: Callable[..., Estimate], rows: Rows, y: Floats, first: int, name: str, **options: Any
-) -> Estimate:
-    """Apply an estimator to y[row, period] and return the effect in per cent."""
-    sample, firm, _, before = rows
-    treated = np.where(sample.closed[firm], float(first), np.inf)
-    y = y / before[:, np.newaxis]
-    options |= {"scale": "ratio", "weights": before, "cluster": sample.cluster[firm]}
-    effect = estimator(usable_units(y, treated, **options)).at(sample.design.level)
-    return sample.mark(effect, estimand=name, interval=sample.interval()).exp()
-
-
-@estimand
-def adjusted_effect(panel: Panel, design: Design, *, where: Where = "all") -> Estimate:
-    """Estimate E1a or E1b by the doubly robust method.
-
-    The estimate is conditional on origin, wave, home share and age. The covariates are the share of
-    the home platform in sales in the first window, and age, the months with sales before it (in
-    logs); without them the estimate would be E1a. Size is not a covariate, since growth is measured
-    from earlier sales: of two firms with equal sales, one is large and the other had a good year
-    that will not last. Nor is risk, since the closures deter equally suspect firms that were not
-    closed.
-
-    Returns
-    -------
-    Estimate
-        As from :func:`analysis.estimands.closed_firms.effect_on_closed`. Refused if the comparison
-        firms are not of low exposure, none is left, or as for
-        :func:`fewtreated.estimators.cross_checks.doubly_robust`.
-    """
-    sample, firm, within, _ = rows = _stacked(panel, design, where)
-    width = sales_on(panel, where)[1]
-    total = panel.total()[firm]
-    at_home = sample.means(1)[firm, 0] / sample.means(len(panel.platforms))[firm, 0]
-    age = np.log1p((total[:, : sample.before.start] > 0).sum(axis=1))
-    y = sample.means(width)[firm]
-    x = np.column_stack([pd.get_dummies(within, dtype=float), at_home, age])
-    return _by(doubly_robust, rows, y, 1, f"{HEADLINE[where]}, doubly robust", covariates=x)
-
-
-@estimand
+@cached_by_panel
+@refusable
 def imputed_effect(panel: Panel, design: Design, *, where: Where = "all") -> Estimate:
     """Estimate E1a or E1b by imputation.
 
     Sales without closures are imputed from firm effects, and from month effects by origin and wave.
     The fit uses the months before anticipation begins and those of the window, but not the months
-    between.
+    between. A firm's outcome is its sales relative to the first window, and its weight is its
+    monthly sales in that window. So the weighted mean over closed firms is the ratio of their sums,
+    as in E1a.
 
     Returns
     -------
     Estimate
-        As from :func:`analysis.estimands.closed_firms.effect_on_closed`; ``details["months"]``: the
-        months of the fit, as text. Refused as for :func:`adjusted_effect`.
+        As from :func:`effect_on_closed`; ``details["months"]``: the months of the fit, as text.
+        Refused if the comparison firms are not of low exposure, none is left, or as for
+        :func:`fewtreated.estimators.cross_checks.imputation`.
     """
-    sample, firm, within, _ = rows = _stacked(panel, design, where)
-    sales = sales_on(panel, where)[0][firm]
+    require_low_exposure(design, "the effect by other estimators")
+    sample = design.sample(panel)
+    sales, width = sales_on(panel, where)
+    firm, within = _stacked(sample, width)
     fitted = slice(
         min(sample.base.start, sample.before.start), sample.base.stop - design.anticipation
     )
-    y = np.column_stack([sales[:, fitted], sales[:, sample.after]])
-    effect = _by(
-        imputation,
-        rows,
-        y,
-        fitted.stop - fitted.start,
-        f"{HEADLINE[where]}, imputed",
-        strata=within,
+    before = sample.means(width)[firm, 0]
+    y = np.column_stack([sales[firm, fitted], sales[firm, sample.after]]) / before[:, np.newaxis]
+    first = np.where(sample.closed[firm], float(fitted.stop - fitted.start), np.inf)
+    units = usable_units(
+        y, first, scale="ratio", weights=before, cluster=sample.cluster[firm], strata=within
     )
-    return replace(effect, details={"months": sample.months(fitted)})
+    effect = sample.mark(
+        imputation(units).at(design.level),
+        estimand=f"{HEADLINE[where]}, imputed",
+        interval=sample.interval(),
+    )
+    return replace(effect.exp(), details={"months": sample.months(fitted)})
 
 
 def cross_checks(panel: Panel, design: Design, *, where: Where = "all") -> pd.DataFrame:
-    """Tabulate estimates of E1a or E1b by three methods.
-
-    They are a ratio of sums, the doubly robust method and imputation.
-    """
+    """Tabulate estimates of E1a or E1b by two methods: a ratio of sums and imputation."""
     ratio = effect_on_closed(panel, design, where=where)
     imputed = imputed_effect(panel, design, where=where)
-    effects = {
-        "ratio of sums": ratio,
-        "doubly robust, given share and age": adjusted_effect(panel, design, where=where),
-        "imputed" + (f", from {imputed.details['months']}" if imputed.details else ""): imputed,
-    }
+    how = "imputed"
+    if imputed.details:
+        how += f", from {imputed.details['months']}"
     name = ratio.estimand or HEADLINE[where]
-    return in_rows(
-        [(name, label, effect["simple"]) for label, effect in effects.items()], "per cent"
-    )
+    rows = [(name, "ratio of sums", ratio["simple"]), (name, how, imputed["simple"])]
+    return in_rows(rows, "per cent")

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Hashable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property, wraps
-from typing import TYPE_CHECKING, Any, Literal, ParamSpec, TypeVar, get_args
+from typing import TYPE_CHECKING, Any, Concatenate, Literal, ParamSpec, TypeVar, get_args
 
 import numpy as np
 import pandas as pd
@@ -67,9 +67,6 @@ class Design:
         Code of the origin whose growth and recapture are estimated.
     destinations : tuple of str
         Codes of the one or two platforms to which closed firms are reported to have moved.
-    opened : tuple of str
-        Codes of platforms that opened only to the origin in the months compared, so that joining
-        them is not evidence about the closures.
     level : float
         Coverage of intervals.
     cut : float
@@ -92,7 +89,6 @@ class Design:
     cluster: Cluster = "brand_group"
     origin: str = "CN"
     destinations: tuple[str, ...] = ("EBY", "ALI")
-    opened: tuple[str, ...] = ("WMT",)
     level: float = 0.95
     cut: float = 0.5
     low: float = 0.02
@@ -101,9 +97,10 @@ class Design:
         """Validate the fields; raise DesignError if any is invalid."""
         for name, allowed in (("comparison", get_args(Comparison)), ("cluster", get_args(Cluster))):
             check_choice(name, getattr(self, name), allowed)
-        for name in ("destinations", "opened"):
-            codes = getattr(self, name)
-            object.__setattr__(self, name, (codes,) if isinstance(codes, str) else tuple(codes))
+        codes: Any = self.destinations
+        if isinstance(codes, str):
+            codes = (codes,)
+        object.__setattr__(self, "destinations", tuple(codes))
         first = whole_number("post_from", self.post_from)
         last = whole_number("post_to", self.post_to)
         if not 0 <= first <= last or whole_number("base_months", self.base_months) < 1:
@@ -126,7 +123,7 @@ class Design:
 
         Raise DesignError if the panel does not support the design.
         """
-        return once(panel, self, lambda: _sample(panel, self))
+        return panel.cached(self, lambda: _sample(panel, self))
 
     def fitted(self, panel: Panel) -> Design | None:
         """Return the design with the nearest window and base months that fit the panel, or None.
@@ -292,16 +289,27 @@ class Sample:
 
         The result is bool[firm]. Raise DesignError if there are none.
         """
-        firms: Bools = self.is_own == own
-        if not firms.any():
-            count = len(firms)
-            origin = self.design.origin
-            nobody = f"none of the {count} firms is from origin {origin}; check the column `origin`"
-            everybody = (
-                f"all {count} firms are from origin {origin}; add sellers from other origins"
+        if own:
+            self._require_own_firms()
+        else:
+            self.require_other_origins()
+        return np.asarray(self.is_own == own)
+
+    def _require_own_firms(self) -> None:
+        """Raise DesignError unless the panel has firms from the design's origin."""
+        if not self.is_own.any():
+            raise DesignError(
+                f"none of the {len(self.is_own)} firms is from origin {self.design.origin}; check"
+                " the column `origin`"
             )
-            raise DesignError(nobody if own else everybody)
-        return firms
+
+    def require_other_origins(self) -> None:
+        """Raise DesignError unless the panel has firms from other origins."""
+        if self.is_own.all():
+            raise DesignError(
+                f"all {len(self.is_own)} firms are from origin {self.design.origin}; add sellers"
+                " from other origins"
+            )
 
     @cached_property
     def is_own(self) -> Bools:
@@ -356,7 +364,7 @@ class Sample:
             ways["category"] = (
                 int(self.cluster.max()) + 1 + self.category
             )  # labels that differ from brand groups'
-        found = {way: estimand(estimate)(code) for way, code in ways.items()}
+        found = {way: refusable(estimate)(code) for way, code in ways.items()}
         results = {
             way: result.at(self.design.level) for way, result in found.items() if not result.refused
         }
@@ -512,17 +520,16 @@ def _comparison(
     return later
 
 
-def low_exposure(panel: Panel, design: Design, what: str) -> Sample:
-    """Select the sample; raise DesignError unless the comparison firms have low exposure."""
+def require_low_exposure(design: Design, what: str) -> None:
+    """Raise DesignError unless the comparison firms have low exposure."""
     if design.comparison != "low_exposure":
         raise DesignError(
             f"cannot identify {what} with comparison={design.comparison!r}, whose firms gain sales"
             " from closed firms; use comparison='low_exposure'"
         )
-    return design.sample(panel)
 
 
-def several(panel: Panel, what: str) -> None:
+def require_other_platforms(panel: Panel, what: str) -> None:
     """Raise DesignError if the panel contains only the home platform."""
     if len(panel.platforms) < 2:
         raise DesignError(
@@ -531,41 +538,38 @@ def several(panel: Panel, what: str) -> None:
         )
 
 
-def once(panel: Any, what: Hashable, make: Callable[[], Answer]) -> Answer:
-    """Return a result cached with the panel; compute and cache it first if necessary."""
-    made: dict[Hashable, Answer] = vars(panel).setdefault("_made", {})
-    if what not in made:
-        made[what] = make()
-    return made[what]
-
-
-def estimand(verb: Callable[Asked, Answer]) -> Callable[Asked, Answer | Estimate]:
+def refusable(verb: Callable[Asked, Answer]) -> Callable[Asked, Answer | Estimate]:
     """Decorate a function to return a refusal instead of raising DesignError.
-
-    Its results are cached, too.
 
     The refusal is an Estimate that states the reason. A refused argument is returned unchanged, so
     that a report can continue with the reason; :meth:`fewtreated.estimate.Estimate.require` raises
-    it. Results for a panel and a design are cached, as are refusals.
+    it.
     """
 
     @wraps(verb)
     def answer(*args: Asked.args, **options: Asked.kwargs) -> Answer | Estimate:
-        if because := next(
-            (value for value in args if isinstance(value, Estimate) and value.refused), None
-        ):
-            return because
+        for value in args:
+            if isinstance(value, Estimate) and value.refused:
+                return value
+        try:
+            return verb(*args, **options)
+        except DesignError as refused:
+            return refusal(str(refused))
 
-        def attempt() -> Answer | Estimate:
-            try:
-                return verb(*args, **options)
-            except DesignError as refused:
-                return refusal(str(refused))
+    return answer
 
-        on_panel = len(args) == 2 and isinstance(args[1], Design)
-        if on_panel:
-            return once(args[0], (verb, args[1], *sorted(options.items())), attempt)
-        return attempt()
+
+def cached_by_panel(
+    verb: Callable[Concatenate[Panel, Design, Asked], Answer],
+) -> Callable[Concatenate[Panel, Design, Asked], Answer]:
+    """Decorate a function of a panel and a design to cache its results with the panel."""
+
+    @wraps(verb)
+    def answer(
+        panel: Panel, design: Design, /, *args: Asked.args, **options: Asked.kwargs
+    ) -> Answer:
+        key = (verb, design, *args, *sorted(options.items()))
+        return panel.cached(key, lambda: verb(panel, design, *args, **options))
 
     return answer
 

@@ -1,4 +1,4 @@
-"""Displacement of closed firms' lost home sales (E4) and hedging (E5c)."""
+"""Displacement of closed firms' lost home sales (E4)."""
 
 from __future__ import annotations
 
@@ -14,9 +14,17 @@ from fewtreated.estimators.rows import sum_by, without_each
 from scipy import stats
 
 from analysis.estimands import samples
-from analysis.estimands.changes import Changes, Total, estimated, totals
-from analysis.estimands.design import Design, Sample, estimand, low_exposure, several
+from analysis.estimands.changes import Changes, Total, estimated
+from analysis.estimands.design import (
+    Design,
+    Sample,
+    cached_by_panel,
+    refusable,
+    require_low_exposure,
+    require_other_platforms,
+)
 from analysis.estimands.samples import Masks
+from fewtreated import jackknife
 
 if TYPE_CHECKING:
     from analysis.panel import Panel
@@ -174,7 +182,8 @@ def where_it_went(shares: Estimate, words: Mapping[str, str], true: Mapping[str,
     return rows.replace({"term": dict(words)})
 
 
-@estimand
+@cached_by_panel
+@refusable
 def displacement(panel: Panel, design: Design) -> Estimate:
     """Estimate the seven parts of closed firms' lost home sales, in per cent (E4c).
 
@@ -192,7 +201,8 @@ def displacement(panel: Panel, design: Design) -> Estimate:
     return replace(shares[PARTS], n=shares.counts["firms"])
 
 
-@estimand
+@cached_by_panel
+@refusable
 def lost_sales(panel: Panel, design: Design) -> Estimate:
     """Estimate the parts of :func:`displacement` in units of sales.
 
@@ -215,7 +225,8 @@ def lost_sales(panel: Panel, design: Design) -> Estimate:
     return replace(scaled, n=changes.estimate.counts["firms"])
 
 
-@estimand
+@cached_by_panel
+@refusable
 def moved_there(panel: Panel, design: Design) -> Estimate:
     """Estimate closed firms' gain in sales on the destinations.
 
@@ -240,13 +251,14 @@ def moved_there(panel: Panel, design: Design) -> Estimate:
     return replace(share, n=changes.estimate.counts["closed"])
 
 
-@estimand
+@cached_by_panel
+@refusable
 def relocation(panel: Panel, design: Design) -> Estimate:
     """Estimate the share of closed firms' lost home sales that moved elsewhere (E4a).
 
     There is one share for each other platform.
     """
-    several(panel, "the platform shift")
+    require_other_platforms(panel, "the platform shift")
     shares = shares_of_loss(_changes(panel, design, "the platform shift"))
     return replace(
         shares[panel.platforms[1:]], estimand="E4a", n=shares.counts["closed"], reason=""
@@ -254,7 +266,7 @@ def relocation(panel: Panel, design: Design) -> Estimate:
 
 
 def _changes(panel: Panel, design: Design, what: str, *, home: bool = False) -> Changes:
-    low_exposure(panel, design, what)
+    require_low_exposure(design, what)
     return estimated(panel, design, home=home, in_part=True)
 
 
@@ -272,7 +284,8 @@ def proportional(sold: Floats, closed: Bools, of_origin: Bools) -> Floats:
         )
 
 
-@estimand
+@cached_by_panel
+@refusable
 def recapture(panel: Panel, design: Design) -> Estimate:
     """Estimate the recapture of lost home sales by rivals of the origin and by other rivals (E4b).
 
@@ -299,7 +312,8 @@ def recapture(panel: Panel, design: Design) -> Estimate:
     )
 
 
-@estimand
+@cached_by_panel
+@refusable
 def excess_recapture(panel: Panel, design: Design) -> Estimate:
     """Estimate recapture in excess of the proportional benchmark (E4e).
 
@@ -308,9 +322,7 @@ def excess_recapture(panel: Panel, design: Design) -> Estimate:
     no such benchmark, so the estimate is refused.
     """
     taken = recapture(panel, design).require()
-    _ = design.sample(panel).of_origin(
-        False
-    )  # refused for a single origin, whose benchmark compares nothing
+    design.sample(panel).require_other_origins()  # without them the benchmark compares nothing
     size = np.asarray(taken.columns["benchmark"])
     shifted = {"value": taken.value - size, "limits": taken.conf_int - size}
     return replace(taken, estimand="E4e", unit="percentage points of the lost sales", **shifted)
@@ -328,7 +340,8 @@ def mix_change(after: Floats, before: Floats) -> Floats:
     return np.asarray(100 * (after / later - before / earlier))
 
 
-@estimand
+@cached_by_panel
+@refusable
 def platform_mix(panel: Panel, design: Design) -> Estimate:
     """Estimate the change in closed firms' platform shares relative to low-exposure firms (E4d).
 
@@ -339,8 +352,9 @@ def platform_mix(panel: Panel, design: Design) -> Estimate:
     it, and closed firms that go on selling are mostly on several. If no such firm sold on the same
     platforms, the comparison is with all of them.
     """
-    several(panel, "the platform mix")
-    sample = low_exposure(panel, design, "the platform shift")
+    require_other_platforms(panel, "the platform mix")
+    require_low_exposure(design, "the platform shift")
+    sample = design.sample(panel)
     return _mean_difference(
         sample, samples.with_mix(sample), mix_change(sample.sums[1], sample.sums[0]), "E4d"
     )
@@ -380,27 +394,27 @@ def _mean_difference(sample: Sample, firms: Masks, values: Floats, estimand: str
     one = np.ones(len(values))
     sides = by_kind(one, mine), by_kind(one, theirs), by_kind(values, theirs)
     mean, changed = without_each(difference, total, *sides)
-    scores = np.sqrt(1 - 1 / max(sample.clusters(mine | theirs), 1)) * changed
     difference_of_means = Estimate(
         estimand=estimand,
         unit="percentage points",
         terms=sample.panel.platforms,
         value=mean,
-        scores=scores,
+        scores=jackknife.scores(changed, max(sample.clusters(mine | theirs), 1)),
         n=int(mine.sum()),
-        max_df=max(clusters - 1, 1),
+        max_df=jackknife.most_df(clusters),
         level=sample.design.level,
         interval=sample.interval(),
         reason=(
             "fewer than two clusters of closed or of low-exposure firms"
-            if np.isnan(scores).any()
+            if np.isnan(changed).any()
             else ""
         ),
     )
     return sample.mark(difference_of_means)
 
 
-@estimand
+@cached_by_panel
+@refusable
 def toward_destinations(panel: Panel, design: Design) -> Estimate:
     """Estimate the shift of closed firms to the design's destinations, in presence and in sales.
 
@@ -413,14 +427,15 @@ def toward_destinations(panel: Panel, design: Design) -> Estimate:
         `unit`; `n` is the number of closed firms. Refused if the panel has none of the
         destinations, or as for :func:`relocation`.
     """
-    sample = low_exposure(panel, design, "the shift to the destinations")
+    require_low_exposure(design, "the shift to the destinations")
+    sample = design.sample(panel)
     there = [name for name in design.destinations if name in panel.platforms]
     if not there:
         raise DesignError(
             f"the panel covers {', '.join(panel.platforms)}, but not"
             f" {', '.join(design.destinations)}; add sales there or choose other destinations"
         )
-    sales = estimand(lambda: shares_of_loss(estimated(panel, design, in_part=True))["there"])()
+    sales = refusable(lambda: shares_of_loss(estimated(panel, design, in_part=True))["there"])()
     if sales.refused:
         sales = replace(sales, unit="per cent of the lost sales")
     before, after = (
@@ -436,74 +451,3 @@ def toward_destinations(panel: Panel, design: Design) -> Estimate:
     lacking = [effect.reason for effect in both.values() if np.isnan(effect.std_error[0])]
     stacked = stack_estimates(both, estimand="E4a", reason="; ".join(dict.fromkeys(lacking)))
     return sample.mark(stacked, interval=sample.interval("", *["mixed"] * (not sales.refused)))
-
-
-@estimand
-def hedging(panel: Panel, design: Design) -> Estimate:
-    """Estimate hedging: entry into other platforms by the origin's never-closed firms (E5c).
-
-    The comparison is with firms of other origins. The sample is firms never closed that sold
-    something in the window and a year earlier, since a firm that stops selling leaves every
-    platform. Hedging means joining a platform. It is measured for firms without sales there a year
-    earlier, as the share of months in the window with sales on the platform. The estimate is the
-    mean over such firms of the origin less the mean over such firms of other origins, times the
-    share of the origin's firms that were not there yet. Firms that leave a platform, for example
-    because its rules change, do not count. The estimate is the effect of the news if both sides
-    would otherwise have joined equally and the others had no news of their own. A platform that
-    opened only to the origin (`design.opened`) is not estimated, since joining because of the news
-    and joining because it opened look the same.
-
-    Returns
-    -------
-    Estimate
-        Percentage points, one term per platform other than home. `n` is the number of firms of the
-        origin. NaN if a platform opened, or if no firm of another origin could have joined it; no
-        standard error if no firm joined. Refused if either side has fewer than two clusters.
-    """
-    sample = design.sample(panel)
-    names = panel.platforms[1:]
-    firms = samples.hedging(sample)
-    origin = firms["asked about"] & sample.of_origin()
-    others = firms["compared"] & sample.of_origin(False)
-    if min(counts := [sample.clusters(side) for side in (origin, others)]) < 2:
-        raise DesignError(
-            f"too few clusters: {counts[0]} of never-closed firms from origin {design.origin} and"
-            f" {counts[1]} from other origins, but a standard error needs at least two of each; add"
-            " firms"
-        )
-    before, after = (panel.sales[:, 1:, months] > 0 for months in (sample.before, sample.after))
-    absent: Bools = np.asarray(~before.any(axis=2))
-    joined = np.where(absent, 100 * after.mean(axis=2), 0.0)
-    columns = [
-        values * side[:, np.newaxis] for side in (origin, others) for values in (joined, absent)
-    ]
-    sums = totals(sample, np.column_stack([*columns, origin]), sample.cluster, n=int(origin.sum()))
-
-    def more(x: Any) -> dict[str, Any]:
-        mine, free, theirs, theirs_free = x[:-1].reshape(4, -1, *x.shape[1:])
-        means = [
-            np.divide(a, b, out=0 * a, where=b > 0)
-            for a, b in ((mine, free), (theirs, theirs_free))
-        ]
-        return dict(zip(names, free / x[-1] * (means[0] - means[1]), strict=True))
-
-    joining = sums.jackknife(more, estimand="E5c", unit="percentage points")
-    shut = np.isin(names, design.opened)
-    full = ~shut & ~absent[others].any(axis=0)
-    idle = ~shut & ~full & ~joined[origin | others].any(axis=0)
-    reasons = [
-        (
-            shut,
-            (
-                f"opened only to firms of origin {design.origin}, so joining need not be a response"
-                " to the news"
-            ),
-        ),
-        (full, "already had all firms of other origins, so none could join it"),
-        (idle, "was joined by no firm, so the estimate has no standard error"),
-    ]
-    reason = "; ".join(
-        f"{', '.join(np.array(names)[which])} {why}" for which, why in reasons if which.any()
-    )
-    estimate = joining.without(shut | full | idle, reason)
-    return sample.mark(estimate, value=np.where(shut | full, np.nan, joining.value))

@@ -28,7 +28,7 @@ from fewtreated.testing import POWER, romano_wolf
 from scipy import optimize, stats
 
 from analysis.estimands.closed_firms import Where, compared, effect_name, sales_on, without_error
-from analysis.estimands.design import Design, Sample, estimand
+from analysis.estimands.design import Design, Sample, cached_by_panel, refusable
 from analysis.estimands.samples import LEADS, Cohort, aligned, leads_design
 from analysis.numbers import percent_change
 
@@ -152,7 +152,8 @@ class Pretrend:
     drift: float
 
 
-@estimand
+@cached_by_panel
+@refusable
 def event_study(panel: Panel, design: Design, *, where: Where = "all") -> Estimate:
     """Estimate the effect on closed firms' sales by month since closure.
 
@@ -235,7 +236,8 @@ def _pretrend(dynamic: Estimate, reference: int, clusters: int) -> Pretrend:
     )
 
 
-@estimand
+@cached_by_panel
+@refusable
 def anticipation(panel: Panel, design: Design) -> Estimate:
     """Estimate effects on closed firms' home sales before their closure (E5a).
 
@@ -256,7 +258,8 @@ def anticipation(panel: Panel, design: Design) -> Estimate:
     return replace(leads.exp(), estimand="E5a", columns={}, design=design)
 
 
-@estimand
+@cached_by_panel
+@refusable
 def by_cohort(panel: Panel, design: Design, *, where: Where = "all") -> Estimate:
     """Estimate the effect of closure for each cohort and for all cohorts together.
 
@@ -298,7 +301,7 @@ def _average(rows: Stack) -> Estimate:
         for firms in rows.cohorts
     ):
         return without_error(-100.0, n, NO_ERROR)
-    effect = estimand(rows.sample.widest)(lambda code: rows.group_time(code).aggregate())
+    effect = refusable(rows.sample.widest)(lambda code: rows.group_time(code).aggregate())
     if effect.refused:
         return without_error(np.nan, n, NO_ERROR)
     effect = replace(effect, n=n).exp()
@@ -307,7 +310,7 @@ def _average(rows: Stack) -> Estimate:
     return without_error(effect.value[0], n, NO_ERROR)
 
 
-@estimand
+@refusable
 def honest(
     study: Estimate, *, truth: Floats | None = None, drifts: Sequence[float] = SENSITIVITY
 ) -> Estimate:
@@ -352,7 +355,7 @@ def honest(
     )
 
 
-@estimand
+@refusable
 def by_month(study: Estimate, truth: Floats | None = None) -> pd.DataFrame:
     """Return an event study's rows for a chart, converted to per cent.
 

@@ -1,4 +1,4 @@
-"""Effects on the growth, level and share of the origin's home sales (E3), and on entry (E5d).
+"""Effects on the growth, level and share of the origin's home sales (E3).
 
 Closed firms, and exposed firms that were not closed, are compared with firms of low exposure. No
 comparison shows an effect common to all firms of an origin; the reader sets an interval for it.
@@ -13,9 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 from fewtreated.errors import DesignError
-from fewtreated.estimate import Estimate, Floats
-from fewtreated.estimators.exposure import exposure_effects
-from fewtreated.estimators.rows import sum_by
+from fewtreated.estimate import Bools, Estimate, Floats
 from fewtreated.testing import largest_std_error
 
 from analysis.estimands import robustness
@@ -24,12 +22,15 @@ from analysis.estimands.design import (
     ASKED,
     COLUMNS,
     Design,
+    Sample,
     as_rows,
-    estimand,
-    low_exposure,
+    cached_by_panel,
     over_years,
+    refusable,
+    require_low_exposure,
 )
-from analysis.estimands.samples import entrants, twice_compared
+from analysis.estimands.samples import twice_compared
+from fewtreated import jackknife
 
 if TYPE_CHECKING:
     from analysis.panel import Panel
@@ -99,7 +100,8 @@ def share_effect(changes: Changes, common: float = 0.0) -> Estimate:
     return changes.delta_method(formula, estimand="E3s_seen", unit="percentage points")
 
 
-@estimand
+@cached_by_panel
+@refusable
 def effect_on_growth(panel: Panel, design: Design, *, common: Range = NOTHING) -> Estimate:
     """Estimate and bound the effect on the growth of the origin's home sales (E3g).
 
@@ -121,7 +123,7 @@ def effect_on_growth(panel: Panel, design: Design, *, common: Range = NOTHING) -
     low, high = common
     if not -np.inf < low <= high < np.inf:
         raise DesignError(f"cannot use common = {common}; pass two finite limits, lower first")
-    low_exposure(panel, design, "the effect on growth")
+    require_low_exposure(design, "the effect on growth")
     changes = estimated(panel, design, of_origin=True, home=True)
     n = [changes.estimate.counts[name] for name in ("closed", "exposed", "firms")]
     seen = replace(growth_effect(changes), n=n)
@@ -129,7 +131,8 @@ def effect_on_growth(panel: Panel, design: Design, *, common: Range = NOTHING) -
     return seen.with_set("E3g", tuple(seen.conf_int[:, -1] + common), reason)
 
 
-@estimand
+@cached_by_panel
+@refusable
 def against_others(panel: Panel, design: Design) -> Estimate:
     """Estimate E3g with its common part measured against firms of other origins.
 
@@ -147,7 +150,7 @@ def against_others(panel: Panel, design: Design) -> Estimate:
         three years. Refused as for :func:`effect_on_growth`, and if the panel does not reach back
         two years before the window, or either side has fewer than two clusters with sales then.
     """
-    low_exposure(panel, design, "the effect on growth")
+    require_low_exposure(design, "the effect on growth")
     changes = estimated(panel, design, home=True)
     sample = design.sample(panel)
     what = "the comparison of growth with other origins and the previous year"
@@ -180,13 +183,14 @@ def against_others(panel: Panel, design: Design) -> Estimate:
         value=common.value + np.append(0.0, seen.value),
         scores=common.scores + np.column_stack([0 * seen.scores, seen.scores]),
         covariance=None,
-        max_df=min(clusters) - 1,
+        max_df=jackknife.most_df(min(clusters)),
         n=int(sum(side.sum() for side in pools)),
     )
     return sample.mark(total)
 
 
-@estimand
+@cached_by_panel
+@refusable
 def effect_on_sales(panel: Panel, design: Design) -> Estimate:
     """Estimate the effect on the origin's home sales in per cent (E3).
 
@@ -216,7 +220,8 @@ def effect_on_sales(panel: Panel, design: Design) -> Estimate:
     return replace(sales_effect(effect, level), limits=100 * ends / (level - ends), reason="")
 
 
-@estimand
+@cached_by_panel
+@refusable
 def effect_on_share(panel: Panel, design: Design, *, common: Range = NOTHING) -> Estimate:
     """Estimate and bound the effect on the origin's share of home sales (E3s).
 
@@ -236,7 +241,7 @@ def effect_on_share(panel: Panel, design: Design, *, common: Range = NOTHING) ->
         or as for :func:`effect_on_growth`.
     """
     effect_on_growth(panel, design, common=common).require()
-    design.sample(panel).of_origin(False)  # raises if there is no other origin
+    design.sample(panel).require_other_origins()
     changes = estimated(panel, design, home=True)
     seen = replace(share_effect(changes), n=[changes.estimate.counts["firms"]])
     wider = np.array([share_effect(changes, end).value[0] for end in common]) - seen.value[0]
@@ -247,7 +252,8 @@ def effect_on_share(panel: Panel, design: Design, *, common: Range = NOTHING) ->
     return seen.with_set("E3s", tuple(seen.conf_int[:, -1] + wider), reason)
 
 
-@estimand
+@cached_by_panel
+@refusable
 def effect_in_parts(panel: Panel, design: Design) -> Estimate:
     """Decompose the effect on growth into four margins (E3k).
 
@@ -273,77 +279,99 @@ def effect_in_parts(panel: Panel, design: Design) -> Estimate:
     """
     whole = effect_on_growth(panel, design).require()[["closed", "exposed", "seen"]]
     sample = design.sample(panel)
-    observed = sample.of_origin() & sample.observed(1)
-    before, after = sample.sums[:, :, 0]
-    closed = observed & sample.closed
-    pool = observed & sample.comparison
-    exposed = observed & ~closed & ~pool
-    sold = before > 0
-    sells = after > 0
-    kept = before * sells
-    grown = after * sold
-    new = after * ~sold
-    if exposed.any() and not kept[pool].sum() > 0:
-        raise DesignError(
-            f"none of the {pool.sum()} low-exposure firms sold in both windows; widen the window or"
-            " raise `low`"
-        )
-    sales = np.column_stack([before, kept, grown, new])
-    sides = [(exposed, sales), (pool, sales), (closed, before[:, np.newaxis])]
-    columns = [np.where(firms[:, np.newaxis], values, 0.0) for firms, values in sides]
-    sums = totals(sample, np.column_stack([*columns, exposed, closed]), sample.mixed_cluster)
-    base = float(before[observed].sum())
-
-    def margins(x: Floats) -> dict[str, Any]:
-        counts = zip(
-            (exposed.sum(), closed.sum()), x[9:], strict=True
-        )  # the number of firms is fixed, as in `changes`
-        of_exposed, of_closed = (
-            np.divide(n, left, out=np.zeros_like(left), where=left > 0) for n, left in counts
-        )
-        held, stays, growing, fresh = x[:4] * of_exposed
-        pool_held, pool_stays, pool_growing, pool_fresh, gone = *x[4:8], x[8] * of_closed
-        survival = pool_stays / pool_held
-        rate = pool_growing / pool_stays
-        entry = pool_fresh / pool_held
-        parts = [
-            growing - rate * stays,
-            (stays - survival * held) * rate,
-            fresh - entry * (held + gone),
-        ]
-        return dict(zip(PARTS[1:], (100 * margin / base for margin in parts), strict=True))
-
-    split = sums.jackknife(margins, estimand="E3k", unit="percentage points")
-    if not exposed.any():
-        split = replace(split, value=np.zeros(3), scores=np.zeros(split.scores.shape))
-    points = np.append(whole.value[0], split.value)
-    kinds = [exposed & sold & sells, exposed & sold & ~sells, exposed & ~sold & sells]
+    sides = _sides(sample)
+    margins = _margins(sample, sides)
+    points = np.append(whole.value[0], margins.value)
+    before, after = sample.sums[:, :, 0] > 0
+    of_margins = [before & after, before & ~after, ~before & after]
+    counts = [int((sides["exposed"] & kind).sum()) for kind in of_margins]
     parts = replace(
         whole,
         estimand="E3k",
         terms=(*PARTS, "seen"),
         value=np.append(points, points.sum()),
-        scores=np.column_stack([whole.scores[:, 0], split.scores, whole.scores[:, 2]]),
+        scores=np.column_stack([whole.scores[:, 0], margins.scores, whole.scores[:, 2]]),
         covariance=None,
         limits=None,
         max_df=np.take(whole.max_df, [0, 1, 1, 1, 2]),
-        n=[whole.n[0], *(int(kind.sum()) for kind in kinds), int(observed.sum())],
+        n=[whole.n[0], *counts, int(sides["all"].sum())],
         reason="",
     )
-    still = [
-        name for name, firms in zip(("exit", "entry"), kinds[1:], strict=True) if not firms.any()
-    ]
-    if not still:  # otherwise the file may lack zeros
+    idle = [name for name, n in zip(("exit", "entry"), counts[1:], strict=True) if not n]
+    if not idle:
         return parts
     why = (
-        f"{' and '.join(still)}: no firm has sales in one window and 0 in the other; either all"
+        f"{' and '.join(idle)}: no firm has sales in one window and 0 in the other; either all"
         " sold in both, or rows without sales are absent from the file and not read as 0 (set"
         " `absent` in the map)"
     )
-    return parts.without(np.isin(parts.terms, still), why)
+    return parts.without(np.isin(parts.terms, idle), why)
 
 
-@estimand
+def _sides(sample: Sample) -> dict[str, Bools]:
+    """Select the origin's firms with known home sales: closed, compared, exposed, and all."""
+    observed = sample.of_origin() & sample.observed(1)
+    closed = observed & sample.closed
+    compared = observed & sample.comparison
+    exposed = observed & ~closed & ~compared
+    return {"closed": closed, "compared": compared, "exposed": exposed, "all": observed}
+
+
+def _margins(sample: Sample, sides: Mapping[str, Bools]) -> Estimate:
+    """Estimate the margins of the effect on exposed firms: incumbents, exit, entry."""
+    before, after = sample.sums[:, :, 0]
+    flows = np.column_stack(
+        [before, before * (after > 0), after * (before > 0), after * ~(before > 0)]
+    )
+    exposed = sides["exposed"]
+    compared = sides["compared"]
+    if exposed.any() and not flows[compared, 1].sum() > 0:
+        raise DesignError(
+            f"none of the {compared.sum()} low-exposure firms sold in both windows; widen the"
+            " window or raise `low`"
+        )
+    of_closed = np.where(sides["closed"], before, 0.0)
+    columns = [np.where(firms[:, np.newaxis], flows, 0.0) for firms in (exposed, compared)]
+    columns += [of_closed, exposed, sides["closed"]]
+    base = before[sides["all"]].sum()
+    count = (exposed.sum(), sides["closed"].sum())
+    sums = totals(sample, np.column_stack(columns), sample.mixed_cluster)
+    margins = sums.jackknife(
+        lambda x: {name: 100 * part / base for name, part in _margins_of(x, *count).items()},
+        estimand="E3k",
+        unit="percentage points",
+    )
+    if exposed.any():
+        return margins
+    return replace(margins, value=np.zeros(3), scores=np.zeros(margins.scores.shape))
+
+
+def _margins_of(x: Floats, exposed: int, closed: int) -> dict[str, Any]:
+    """Return the margins from sums over firms, float64[11, ...], in units of sales.
+
+    The sums are four of sales of exposed firms, four of compared ones, sales of closed firms, and
+    the numbers of exposed and of closed firms, which are scaled to those given: the number of firms
+    is fixed, as in :mod:`analysis.estimands.changes`.
+    """
+    held, stays, growing, fresh = x[:4] * _ratio(exposed, x[9])
+    pool_held, pool_stays, pool_growing, pool_fresh = x[4:8]
+    gone = x[8] * _ratio(closed, x[10])
+    rate = pool_growing / pool_stays
+    parts = (
+        growing - rate * stays,
+        (stays - pool_stays / pool_held * held) * rate,
+        fresh - pool_fresh / pool_held * (held + gone),
+    )
+    return dict(zip(PARTS[1:], parts, strict=True))
+
+
+def _ratio(count: int, counted: Floats) -> Floats:
+    """Return a count over others, 0 where these are 0."""
+    return np.divide(count, counted, out=np.zeros_like(counted), where=counted > 0)
+
+
+@cached_by_panel
+@refusable
 def growth(panel: Panel, design: Design) -> Estimate:
     """Estimate the observed growth of the origin's home sales, ``sum(after) / sum(before) - 1``.
 
@@ -381,62 +409,7 @@ def growth(panel: Panel, design: Design) -> Estimate:
     return sample.mark(grown)
 
 
-@estimand
-def entry_by_exposure(panel: Panel, design: Design) -> Estimate:
-    """Estimate how the entry of the origin's firms varies with their category's exposure (E5d).
-
-    A firm enters when it first sells on any platform, having sold nothing in the month before as
-    far as is known. The number of entrants per category from the first wave to the end of the
-    window is compared with the same months a year before, as in
-    :func:`fewtreated.estimators.exposure.exposure_effects` for sales. A change common to all
-    categories, the level of E5d, cannot be separated from the trend of 2021.
-
-    Returns
-    -------
-    Estimate
-        Per cent: "slope" per ten points of exposure, and "level" without an estimate; `n` is the
-        number of entrants in both years. Counts: `entrants` and `entrants_before`, by year. Refused
-        if the panel does not reach back a year and a month before the first wave, no firm enters,
-        or exposure does not differ between categories.
-    """
-    sample = design.sample(panel)
-    wave = sample.base.stop
-    size = int(sample.category.max()) + 1
-    if wave < 13:
-        raise DesignError(
-            f"cannot count entrants a year before {panel.months[wave]}: the panel starts in"
-            f" {panel.months[0]}, when all firms look new; add months so that it starts more than a"
-            " year before the first wave"
-        )
-    _ = sample.of_origin()  # raises if the panel has no firm that could enter
-    entering = sum_by(np.column_stack(entrants(sample)), sample.category, size)
-    earlier, later = entering.sum(axis=0).astype(int).tolist()
-    if not (earlier and later):
-        raise DesignError(
-            f"cannot compare entrants of origin {design.origin}: {later} firms entered from"
-            f" {panel.months[wave]} onwards and {earlier} a year earlier, but both counts must be"
-            " positive; use a panel that firms can enter, not one limited to the largest firms at"
-            " the start"
-        )
-    share = np.nan_to_num(panel.base_share(base=sample.base)[sample.closed])
-    exposure = np.bincount(sample.category[sample.closed], weights=share, minlength=size).astype(
-        float
-    )
-    effects = exposure_effects(
-        entering[:, 0], entering[:, 1], exposure, bins=(), level=design.level
-    )
-    slope = replace(effects["slope"].exp(), columns={}, details={})
-    why = (
-        "a change in entry common to all categories cannot be separated from the trend of that year"
-    )
-    counts = {**effects.counts, "entrants_before": earlier, "entrants": later}
-    with_level = replace(slope, n=[earlier + later]).with_set("level", (np.nan, np.nan), why)
-    n = [earlier + later, later]
-    interval = sample.interval("category")
-    return sample.mark(with_level, estimand="E5d", n=n, counts=counts, interval=interval)
-
-
-@estimand
+@refusable
 def cumulative_bounds(
     effect: Estimate, words: Sequence[str], *, truth: float | None = None
 ) -> Estimate:
@@ -468,7 +441,7 @@ def cumulative_bounds(
     return replace(ladder, n=np.delete(np.asarray(effect.n), -2), columns={"truth": true})
 
 
-@estimand
+@refusable
 def break_even(effect: Estimate, margin: float) -> Estimate:
     """Return the common effect at which the verdict "not lower" changes.
 

@@ -19,7 +19,7 @@ from fewtreated.estimators.exposure import BINS, PER, exposure_effects
 from fewtreated.testing import redraw_closures
 from scipy import sparse
 
-from analysis.estimands.design import Design, Sample, estimand, over_years
+from analysis.estimands.design import Design, Sample, cached_by_panel, over_years, refusable
 from analysis.estimands.samples import HIGH_RISK, incumbents, suspects
 
 if TYPE_CHECKING:
@@ -32,7 +32,8 @@ DRAWS = 299
 E2 = {True: "E2a", False: "E2b"}  # by whether firms are of the origin
 
 
-@estimand
+@cached_by_panel
+@refusable
 def recentred(panel: Panel, design: Design, *, own_origin: bool = True) -> Estimate:
     """Estimate the effect of exposure on the home sales of firms that were not closed (E2a or E2b).
 
@@ -102,7 +103,8 @@ def rivals_of_closed(panel: Panel, design: Design, own_origin: bool) -> tuple[Sa
     return sample, firms
 
 
-@estimand
+@cached_by_panel
+@refusable
 def dose_response(panel: Panel, design: Design, *, own_origin: bool = True) -> Estimate:
     """Estimate E2a or E2b by exposure bin.
 
@@ -164,7 +166,8 @@ def slope_lines(bins: pd.DataFrame, slopes: pd.DataFrame) -> pd.DataFrame:
     return pd.concat(drawn, ignore_index=True)
 
 
-@estimand
+@cached_by_panel
+@refusable
 def chilling(panel: Panel, design: Design) -> Estimate:
     """Estimate the effect of the news on home sales of suspect firms never closed (E5b).
 
@@ -180,7 +183,7 @@ def chilling(panel: Panel, design: Design) -> Estimate:
         either side has fewer than two clusters.
     """
     sample = design.sample(panel)
-    _ = known_risk(panel)
+    require_known_risk(panel)
     firms = suspects(sample)
     suspect = firms["asked about"]
     used = firms["asked about"] | firms["compared"]
@@ -201,18 +204,17 @@ def chilling(panel: Panel, design: Design) -> Estimate:
     return sample.mark(effect, estimand="E5b", terms=("chilling",), n=n, interval=sample.interval())
 
 
-def known_risk(panel: Panel) -> Floats:
-    """Return the risk of each firm, float64[firm]; raise DesignError if all risks are unknown."""
-    risk: Floats = panel.firms["risk"].to_numpy(float)
-    if np.isnan(risk).all():
+def require_known_risk(panel: Panel) -> None:
+    """Raise DesignError if the risk of all firms is unknown."""
+    if panel.firms["risk"].isna().all():
         raise DesignError(
-            f"cannot separate inherited demand from chilling: risk is unknown for all {len(risk)}"
-            " firms; supply it"
+            "cannot separate inherited demand from chilling: risk is unknown for all"
+            f" {len(panel.firms)} firms; supply it"
         )
-    return risk
 
 
-@estimand
+@cached_by_panel
+@refusable
 def with_risk(panel: Panel, design: Design, *, own_origin: bool = True) -> Estimate:
     """Estimate the slopes on exposure and on risk jointly.
 
@@ -223,13 +225,15 @@ def with_risk(panel: Panel, design: Design, *, own_origin: bool = True) -> Estim
         among the firms. Also refused if risk is unknown or the same for all firms.
     """
     sample, firms = rivals_of_closed(panel, design, own_origin)
-    risk = known_risk(panel)[firms]
+    require_known_risk(panel)
+    risk = panel.firms["risk"].to_numpy(float)[firms]
     if not (spread := float(pd.Series(risk).std(ddof=0))) > 0:
         raise DesignError(f"risk does not vary among the {firms.sum()} firms; use exposure alone")
     return _spillover(sample, firms, E2[own_origin], covariates={"risk": risk / spread})
 
 
-@estimand
+@cached_by_panel
+@refusable
 def year_before(panel: Panel, design: Design, *, own_origin: bool = True) -> Estimate:
     """Estimate a placebo slope of E2, with both windows moved back by a year.
 
@@ -328,7 +332,8 @@ class RedrawnExposure:
         return np.asarray(usual - mean[stratum_of] * held + beyond)
 
 
-@estimand
+@cached_by_panel
+@refusable
 def randomization_test(
     panel: Panel, design: Design, *, own_origin: bool = True, draws: int = DRAWS, seed: int = 0
 ) -> Estimate:
@@ -350,7 +355,8 @@ def randomization_test(
     return effects[["slope", "recentred slope"]]
 
 
-@estimand
+@cached_by_panel
+@refusable
 def spared_categories(panel: Panel, design: Design, *, own_origin: bool = True) -> Estimate:
     """Estimate a placebo slope on expected exposure in categories without closures.
 

@@ -14,7 +14,7 @@ import pandas as pd
 from fewtreated.estimate import Bools, Estimate
 
 from analysis.estimands.closed_firms import a_year_early
-from analysis.estimands.design import FEWEST_BASE, Design, estimand, in_rows
+from analysis.estimands.design import FEWEST_BASE, Design, in_rows, refusable
 
 if TYPE_CHECKING:
     from analysis.panel import Panel
@@ -61,7 +61,7 @@ def robustness(
     return rows.assign(term=rows["label"])
 
 
-@estimand
+@refusable
 def early(verb: Verb, panel: Panel, design: Design) -> Estimate:
     """Estimate a placebo effect with closures dated a year early.
 

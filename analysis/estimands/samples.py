@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 USED = {
     "closed": "closed by the end of the window",
-    "asked about": "not closed by then: exposed, suspect, of the origin, or new",
+    "asked about": "not closed by then: exposed or suspect",
     "compared": "firms that they are compared with",
 }
 LEFT = {
@@ -37,7 +37,6 @@ LEFT = {
     "none before": "no sales in the baseline months: entered later",
     "too small": "not closed, and smaller than nine of ten closed firms",
     "stopped": "sold nothing in the month from which it is followed, or in the window",
-    "not new": "did not enter in these months",
 }
 """Columns of :func:`sample_flow`, with their meaning."""
 Masks = dict[str, Bools]
@@ -321,37 +320,6 @@ def with_presence(sample: Sample) -> Masks:
     return on_platforms(sample, np.array([before, np.ones_like(before)]))
 
 
-def hedging(sample: Sample) -> Masks:
-    """Return the origin's firms and the comparison firms in `hedging`.
-
-    See :func:`analysis.estimands.displacement.hedging`.
-    """
-    sells = np.asarray((sample.sums > 0).any(axis=2))
-    observed = sample.observed(len(sample.panel.platforms))
-    used = observed & sample.never_closed & sells.all(axis=0)
-    masks = left_out(sample) | {
-        "asked about": used & sample.is_own,
-        "compared": used & ~sample.is_own,
-    }
-    del masks["exposed"]
-    return masks | {"shut": sample.closed, "unknown": ~observed, "none before": ~sells[0]}
-
-
-def entrants(sample: Sample) -> tuple[Bools, Bools]:
-    """Select the origin's entrants since the first wave and in the same months a year earlier.
-
-    Returns two masks, bool[firm], with the year-earlier entrants first. A firm enters when it first
-    sells on any platform and is known to have sold nothing in the month before.
-    """
-    total = sample.panel.total()
-    wave = sample.base.stop
-    end = sample.after.stop
-    sold = total > 0
-    first = np.where(sold.any(axis=1) & sample.is_own, sold.argmax(axis=1), -1)
-    first[total[np.arange(len(total)), first - 1] != 0] = -1
-    return (first >= wave - 12) & (first < end - 12), (first >= wave) & (first < end)
-
-
 def sample_flow(panel: Panel, design: Design) -> pd.DataFrame:
     """Count the firms that each estimand uses and leaves out, by reason.
 
@@ -400,10 +368,6 @@ def _rows(panel: Panel, design: Design) -> Iterator[Row]:
     yield "E4a_presence", with_presence(sample)
     yield from _leads(panel, design)
     yield "E5b", suspects(sample)
-    if width > 1:
-        yield "E5c_*", hedging(sample)
-    new = np.any(entrants(sample), axis=0)
-    yield "E5d_slope E5d", {"asked about": new, "origin": ~sample.is_own, "not new": everyone}
 
 
 def _closed(sample: Sample, width: int) -> Masks:

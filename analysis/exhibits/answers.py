@@ -227,7 +227,7 @@ def answer(
     said += [facts, escape(" ".join(filter(None, (sure, method)))), escape(LOOK.panel)]
     html = box("answer", *filter(None, (head, *said)))
     text = " ".join(filter(None, (text, LOOK.panel)))
-    ours = (of_estimates("answer", title, pd.DataFrame([record])),) if len(row) else ()
+    ours = (of_estimates("answer", title, pd.DataFrame([record])),) if row else ()
     return Block(html, text, _taken([verdict]) if verdict else ours)
 
 

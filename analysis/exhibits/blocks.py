@@ -22,6 +22,7 @@ from matplotlib.figure import Figure
 
 from analysis import data
 from analysis.evidence.verdicts import NOT_GRADED
+from analysis.exhibits.fonts import printable
 from analysis.exhibits.payload import MIME, Part, of_estimates
 from analysis.exhibits.style import LOOK, framed, kind, to_svg
 from analysis.exhibits.words import described, sentence
@@ -37,7 +38,6 @@ from analysis.numbers import (
     unmarked,
 )
 from analysis.provenance import ANNEX, ROOT
-from analysis.untrusted import printable
 
 # Styles for JupyterLab, which loads no style sheet; the PDF is styled by class and ignores these.
 BOX = "padding:.6em 1em;border-left:3px solid #17375e;background:rgba(23,55,94,.08)"

@@ -5,6 +5,7 @@ The closing block records the inputs, parameters and code of a report for the an
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date
@@ -173,7 +174,8 @@ def colophon(
         else:
             about = "nothing was left out"
         facts.append(("panel", panel.provenance, panel.digest, "", about))
-    commit = provenance.commit() or "unknown (not a git checkout)"
+    commit = os.environ.get(provenance.COMMIT) or provenance.commit()
+    commit = commit or "unknown (not a git checkout)"
     facts += [("version", *pair) for pair in {"commit": commit, **provenance.versions()}.items()]
     annex = link("annex", provenance.ANNEX)
     short = re.sub(r"^([0-9a-f]{12})[0-9a-f]+", r"\1", commit)  # keeps text after the hash

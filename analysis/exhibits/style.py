@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from fewtreated.errors import DesignError
 
-from analysis.untrusted import FONTS, LAYOUT, printable
+from analysis.exhibits.fonts import FONTS, LAYOUT, printable
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -1,46 +1,38 @@
-"""Convert a file's columns to the schema's types, and check them and the whole panel.
+"""Convert a file's columns to the schema's types, and check them and the whole file.
 
-Of each column, the distinct values are converted and checked.
-
-Errors name the row, column and value, and the line to add to the map; warnings name what is
-implausible.
+Of each column, the distinct values are converted and checked. Errors name the row, column and
+value, and the line to add to the map.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 from fewtreated.errors import refuse
-from fewtreated.estimate import Floats
+from fewtreated.estimate import Floats, Ints
 
-from analysis.numbers import number
 from analysis.panel import formats
-from analysis.panel.file import File
-from analysis.panel.map import DOLLARS, ISO_MONTH, RECOGNISED, Map, as_day, columns, said, sentence
-from analysis.panel.panel import MONTH, NUMBER, TEXT, UNITS, Panel
-from analysis.panel.rows import Rows
+from analysis.panel.file import File, value_text
+from analysis.panel.map import DOLLARS, ISO_MONTH, MONTH, NUMBER, TEXT, as_day, columns, phrase
+from analysis.panel.panel import UNITS
+from analysis.panel.rows import Distinct, FileRows, Notes, group_columns, unit_columns
+from analysis.provenance import SIMULATED_ID
 
-_BOUNDS = {"minimum": (np.less, "at least"), "maximum": (np.greater, "at most")}
-_BOUNDS["exclusiveMinimum"] = (np.less_equal, "more than")
+_BOUNDS = {
+    "minimum": (np.less, "at least"),
+    "maximum": (np.greater, "at most"),
+    "exclusiveMinimum": (np.less_equal, "more than"),
+}
 IDS = ("firm", "account", "brand_group", "category")
 LONGEST_GAP = 12  # months without a row; isolated rows beyond such a gap are taken for errors
-# firms from which on a total may be among them, and from which on a share or median says something
-FEW = 3
-MANY = 10
-# factor by which typical sales never change in a month; months without sales before a closure
-BREAK = 4.0
-LATE = 6
-# so many times the sales on the home platform are not made on another one, but in another unit
-SIDE = 20.0
-GOING_ON = 0.05  # firms that keep a larger share of their home sales were not fully closed
 
 
 @dataclass(frozen=True)
@@ -55,7 +47,7 @@ class Table:
     """
 
     file: File
-    rows: Rows
+    rows: FileRows
     source: str
     units: pd.DataFrame
     groups: pd.DataFrame
@@ -77,21 +69,21 @@ class Table:
         return self.units[self.units.columns.intersection(["firm", "account"])]
 
     @property
-    def joined(self) -> str:
+    def join_sql(self) -> str:
         """SQL that joins the rows to their units and parts."""
         using = {name: ", ".join(keys.column_names) for name, keys in self.keys.items()}
         return f"source JOIN units USING ({using['units']}) JOIN parts USING ({using['parts']})"
 
     @cached_property
     def tables(self) -> dict[str, pa.Table]:
-        """Tables `units` and `parts` to which `joined` refers.
+        """Tables `units` and `parts` to which `join_sql` refers.
 
         The position of each is in its column, `unit` or `part`.
         """
-        parts = self.keys["parts"].take(pa.array(self.parts["group"]))
-        positions = np.arange(len(self.parts))
-        for name, cells in (*self.parts[["cell", "factor", "bit"]].items(), ("part", positions)):
-            parts = parts.append_column(name, pa.array(cells))
+        parts = self.keys["parts"].take(pa.array(self.parts.index))
+        for name in ("cell", "rate", "bit"):
+            parts = parts.append_column(name, pa.array(self.parts[name]))
+        parts = parts.append_column("part", pa.array(self.parts.index))
         unit = pa.array(np.arange(len(self.units), dtype=np.int32))
         return {"units": self.keys["units"].append_column("unit", unit), "parts": parts}
 
@@ -106,28 +98,16 @@ class Table:
 
     @cached_property
     def parts(self) -> pd.DataFrame:
-        """Cells of a unit to which the rows of groups belong: `group`, `cell`, `factor` and `bit`.
+        """The groups in covered months, with the `cell` of a unit to which their rows belong.
 
-        A row's sales are multiplied by the factor; `bit` is that of its day. A week that spans two
-        months has a second part in the next month, in proportion to days, with the bit 0.
+        `bit` is that of the rows' day. Without a rate, sales are unknown, and `rate` is 0.
         """
-        groups = self.groups
-        by_month = self.file.named.rows == "month"
-        label = pd.Index(self.labels).get_indexer(groups["platform"])
-        day = groups["date"].dt.day
-        parts = pd.DataFrame(
-            {"group": np.arange(len(groups)), "label": label, "factor": groups["rate"].fillna(0.0)}
-        )
-        parts["month"] = groups["month"].astype(np.int64) - self.begin
-        parts["bit"] = np.left_shift(1, 0 if by_month else day.astype(np.int64))
-        if self.file.named.rows == "week":
-            share = np.minimum(groups["date"].dt.days_in_month - day + 1, 7) / 7
-            rest = parts.assign(
-                month=parts["month"] + 1, factor=parts["factor"] * (1 - share), bit=1
-            )
-            parts = pd.concat([parts.assign(factor=parts["factor"] * share), rest[share < 1]])
-        parts["cell"] = parts["label"] * self.months + parts["month"]
-        return parts[parts["month"].between(0, self.months - 1)].reset_index(drop=True)
+        label = pd.Index(self.labels).get_indexer(self.groups["platform"])
+        month = self.groups["month"].astype(np.int64) - self.begin
+        day = self.groups["date"].dt.day.astype(np.int64)
+        bit = np.left_shift(1, 0 if self.file.named.rows == "month" else day)
+        parts = self.groups.assign(cell=label * self.months + month, bit=bit)
+        return parts.fillna({"rate": 0.0})[month.between(0, self.months - 1)]
 
 
 def month_text(number: float) -> str:
@@ -135,62 +115,129 @@ def month_text(number: float) -> str:
     return str(np.datetime64(int(number), "M"))
 
 
-def typed(file: File, *raws: pa.Table) -> list[pd.DataFrame]:
+def checked(file: File, found: Distinct, home: str) -> tuple[Table, Notes]:
+    """Return a file's units and groups, converted to the schema's types and checked, and notes."""
+    units, groups = _converted(file, found.units, found.groups)
+    if found.sales:
+        _converted(file, found.sales)
+    ids, units = _each_once(file, units)
+    groups["rate"] = _rates(file, groups)
+    begin, months, notes = _whole_months(file, groups["date"].min(), groups["date"].max())
+    keys = {
+        "units": found.units.select(ids).take(pa.array(units.index)),
+        "parts": found.groups.select(group_columns(file)),
+    }
+    units = units.reset_index(drop=True)
+    table = Table(
+        file,
+        found.rows,
+        found.source,
+        units,
+        groups,
+        keys,
+        begin,
+        months,
+        wave=units["closed_on"].min(),
+        provenance=_provenance(file, units, groups),
+        platforms=_platforms(file, groups, home),
+    )
+    _refuse_months(file, groups)
+    _refuse_spellings(table)
+    early = units[units["closed_on"] < begin]
+    if len(early):
+        closed = month_text(early["closed_on"][early["first"].idxmin()])
+        words = file.refusal("early closure", first=month_text(begin), found=closed)
+        file.refuse(early, "closed_on", *words)
+    used = {*file.theirs.values(), *file.months, file.named.join and file.named.join.key}
+    unused = ("columns", "left out: not named in the map", len({*file.header} - used))
+    if "sampled" in file.metadata:
+        notes.append(("firms", file.metadata["sampled"], len(units)))
+    table, linked = _linked(table)
+    return table, [*found.notes, unused, *notes, *linked]
+
+
+def _each_once(file: File, units: pd.DataFrame) -> tuple[list[str], pd.DataFrame]:
+    """Return the columns by which units differ, and each unit once, sorted by firm and account."""
+    owner = file.owner
+    ids = [owner]
+    if "account" in units and owner == "firm":
+        ids = ["firm", "account"]
+    units = units.sort_values("first")
+    names = [name for name in unit_columns(file) if name not in ("account", owner)]
+    refuse_two_values(file, units, owner, names)
+    order = [name for name in ("firm", "account") if name in units]
+    return ids, units.drop_duplicates(ids).sort_values(order)
+
+
+def _converted(file: File, *raws: pa.Table) -> list[pd.DataFrame]:
     """Check and convert distinct values, in the schema's order.
 
-    What else is known of their rows stays beside them.
-
     They become text without nulls; and numbers, and months since January 1970, as float64 with NaN
-    if missing. The dates of the column month are kept as `date`.
+    if missing. The dates of the column month are kept as `date`. What else is known of their rows
+    stays beside them.
     """
-    parts = [(_plain(raw), dict[str, Any]()) for raw in raws]
-    for name, cells, found in (
-        (name, *part) for name in columns() for part in parts if name in part[0]
-    ):
-        kind = columns()[name]["type"]
-        limits = columns()[name].get("constraints", {})
-        values = {TEXT: _words, NUMBER: _numbers, MONTH: _days}[kind](file, cells, name)
-        if kind == MONTH:
-            days = values
-            values = np.where(
-                np.isnat(values), np.nan, values.astype("datetime64[M]").astype(np.int64)
-            )
-            found.update({"date": days} if name == "month" else {})
-        found[name] = values
-        for limit, (breaks, expected) in _BOUNDS.items():
-            returns = file.named.rows == "order" and (name, limit) == (
-                "sales",
-                "minimum",
-            )  # netted by month
-            if (bound := limits.get(limit)) is not None and not returns:
-                least, text = (
-                    (np.datetime64(bound).astype(int), bound)
-                    if kind == MONTH
-                    else (bound, f"{bound:,}")
-                )
-                file.refuse_where(breaks(values, least), cells, name, f"{expected} {text}")
-        if limits.get("required") and kind != TEXT:
-            file.refuse_where(
-                np.isnan(values), cells, name, "a number" if kind == NUMBER else "a month"
-            )
-        at = cells["first"].argmin()
-        if name == "dose":
-            closed = ~np.isnan(found["closed_on"])
-            file.refuse_where(closed & np.isnan(values), cells, name, "the dose of a closed firm")
-            file.refuse_where(
-                ~closed & ~np.isnan(values), cells, name, "no dose for a firm without closed_on"
-            )
-        elif name == "provenance" or (name == "currency" and not file.named.money_by_row):
-            file.refuse_where(
-                values != values[at], cells, name, f"{values[at]!r} as in row {file.row(0)}"
-            )
-        elif name == "month" and file.named.rows == "week":
-            shifted = (days - days[at]).astype(np.int64) % 7 != 0
-            file.refuse_where(shifted, cells, name, *file.said("week", row=file.row(0)))
+    parts = [(_without_nulls(raw), dict[str, Any]()) for raw in raws]
+    for name in columns():
+        for cells, found in parts:
+            if name in cells:
+                _convert_column(file, cells, name, found)
     return [cells.assign(**found) for cells, found in parts]
 
 
-def _plain(raw: pa.Table) -> pd.DataFrame:
+def _convert_column(file: File, cells: pd.DataFrame, name: str, found: dict[str, Any]) -> None:
+    """Add the values of a column to those that were found."""
+    kind = columns()[name]["type"]
+    if kind == TEXT:
+        found[name] = _words(file, cells, name)
+    elif kind == NUMBER:
+        found[name] = _numbers(file, cells, name)
+    else:
+        days = _days(file, cells, name)
+        months = days.astype("datetime64[M]").astype(np.int64)
+        found[name] = np.where(np.isnat(days), np.nan, months)
+        if name == "month":
+            found["date"] = days
+    _refuse_beyond_bounds(file, cells, name, found[name])
+    _refuse_contradictions(file, cells, name, found)
+
+
+def _refuse_beyond_bounds(file: File, cells: pd.DataFrame, name: str, values: Any) -> None:
+    """Raise DataError for a value beyond the schema's limits, or one that is missing."""
+    kind = columns()[name]["type"]
+    limits = columns()[name].get("constraints", {})
+    for limit, (breaks, expected) in _BOUNDS.items():
+        bound = limits.get(limit)
+        if bound is None:
+            continue
+        if file.named.rows == "order" and (name, limit) == ("sales", "minimum"):
+            continue  # returns are netted by month
+        text = bound
+        if kind == MONTH:
+            bound = np.datetime64(bound).astype(int)
+        else:
+            text = f"{bound:,}"
+        file.refuse_where(breaks(values, bound), cells, name, f"{expected} {text}")
+    if limits.get("required") and kind != TEXT:
+        expected = {NUMBER: "a number", MONTH: "a month"}[kind]
+        file.refuse_where(np.isnan(values), cells, name, expected)
+
+
+def _refuse_contradictions(
+    file: File, cells: pd.DataFrame, name: str, found: Mapping[str, Any]
+) -> None:
+    """Raise DataError if a dose is without a closure, or if a file mixes what it must not mix."""
+    values = found[name]
+    if name == "dose":
+        closed = ~np.isnan(found["closed_on"])
+        dosed = ~np.isnan(values)
+        file.refuse_where(closed & ~dosed, cells, name, "the dose of a closed firm")
+        file.refuse_where(~closed & dosed, cells, name, "no dose for a firm without closed_on")
+    elif name == "provenance" or (name == "currency" and not file.named.money_by_row):
+        first = values[cells["first"].argmin()]
+        file.refuse_where(values != first, cells, name, f"{first!r} as in row {file.row(0)}")
+
+
+def _without_nulls(raw: pa.Table) -> pd.DataFrame:
     """Return a table as a frame in which text has no nulls.
 
     Months that are no dates are text without nulls, too.
@@ -213,49 +260,39 @@ def _words(file: File, cells: pd.DataFrame, name: str) -> pd.Series:
     words = cells[name]
     limits = columns()[name].get("constraints", {})
     named = file.named
-    home = file.allowed or ()
-    labels: dict[str, str] = {"platform": named.platforms, "origin": named.origins}.get(name, {})
+
+    def refuse_where(wrong: Any, expected: str, do: str) -> None:
+        file.refuse_where(wrong, cells, name, expected, do=do)
+
     if limits.get("required"):
-        file.refuse_where(words == "", cells, name, "a value")
+        refuse_where(words == "", "a value", "")
     plain = words.str.strip().str.replace("[●◐○]", "", regex=True)  # which mark printed figures
-    file.refuse_where(
-        words != plain,
-        cells,
-        name,
-        "text without spaces around it or ●, ◐ and ○",
-        "",
-        "remove them",
-    )
+    refuse_where(words != plain, "text without spaces around it or ●, ◐ and ○", "remove them")
     if name in ("firm", "account", "platform", "origin", "category"):
         total = words.str.fullmatch(formats.TOTALS, case=False)
-        file.refuse_where(
-            total, cells, name, "rows of single firms", "", "leave out the rows of totals"
-        )
+        refuse_where(total, "rows of single firms", "leave out the rows of totals")
+    labels: dict[str, str] = {"platform": named.platforms, "origin": named.origins}.get(name, {})
     if labels:
         do = _line_of_labels(file, name, words.unique(), labels)
-        file.refuse_where(
-            ~words.isin(labels), cells, name, f"one of the labels {', '.join(labels)}", "", do
-        )
-    if name == "platform" and home:
-        line = _line_of_labels(file, name, words.unique(), {code: code for code in home})
-        do = (
-            f"{f'correct `platforms` in {file.map}' if labels else line}, or name the event of"
-            " these with --event"
-        )
-        file.refuse_where(
-            ~words.map(file.code).isin(home), cells, name, f"one of {', '.join(home)}", "", do
-        )
+        refuse_where(~words.isin(labels), f"one of the labels {', '.join(labels)}", do)
+    if name == "platform" and file.allowed:
+        do = f"correct `platforms` in {file.map}"
+        if not labels:
+            do = _line_of_labels(file, name, words.unique(), {code: code for code in file.allowed})
+        do += ", or name the event of these with --event"
+        wrong = ~words.map(file.code).isin(file.allowed)
+        refuse_where(wrong, f"one of {', '.join(file.allowed)}", do)
     allowed = limits.get("enum", [])
     do = ""
     if name == "currency":
+        allowed = [named.currency]
         if named.money_by_row:
             allowed = [*named.rates, DOLLARS]
-        else:
-            allowed = [named.currency]
-        allowed += [] if named.rates else [UNITS["simulated"]]
+        if not named.rates:
+            allowed.append(UNITS["simulated"])
         do = _line_of_rates(file, words.unique())
     if allowed:
-        file.refuse_where(~words.isin(allowed), cells, name, f"one of {', '.join(allowed)}", "", do)
+        refuse_where(~words.isin(allowed), f"one of {', '.join(allowed)}", do)
     if labels and name == "origin":
         return words.map(labels)
     return words
@@ -266,37 +303,32 @@ def _line_of_labels(file: File, name: str, words: Iterable[str], labels: Mapping
 
     If there is no similar label, the label is mapped to the placeholder CODE.
     """
-    listed = bool(getattr(file.named, f"{name}s"))
-    codes = {label.casefold(): code for label, code in labels.items()}
-    if listed:
+    more = ""
+    code_of = {word: word for word in words if word in labels}
+    if getattr(file.named, f"{name}s"):
+        more = "..., "
         code_of = {}
-    else:
-        code_of = {word: word for word in words if word in labels}
+    codes = {label.casefold(): code for label, code in labels.items()}
     for word in words:
         if word not in labels:
-            code = codes.get(word.casefold(), formats.code_of(word))
-            if code in labels.values():
-                code_of[word] = code
-            else:
-                code_of[word] = "CODE"
-    line = "..., " * listed + ", ".join(f"{word}: {code}" for word, code in code_of.items())
+            code = codes.get(word.casefold(), formats.platform_code(word))
+            code_of[word] = code if code in labels.values() else "CODE"
+    line = more + ", ".join(f"{word}: {code}" for word, code in code_of.items())
+    do = file.map_line(f"{name}s: {{{line}}}")
     if "CODE" in code_of.values():
-        of = f", where CODE is one of {', '.join(dict.fromkeys(labels.values()))}"
-    else:
-        of = ""
-    return file.line(f"{name}s: {{{line}}}") + of
+        do += f", where CODE is one of {', '.join(dict.fromkeys(labels.values()))}"
+    return do
 
 
 def _line_of_rates(file: File, words: Iterable[str]) -> str:
-    rates = ", ".join(
-        f"{word}: RATE" for word in words if word != DOLLARS and word not in file.named.rates
-    )
-    line = file.line(f"rates: {{{'..., ' * file.named.money_by_row}{rates}}}")
-    if file.named.currency != DOLLARS:
-        instead = f", instead of `currency: {file.named.currency}`"
-    else:
-        instead = ""
-    return sentence("rates", line=line, instead=instead)
+    named = file.named
+    known = {DOLLARS, *named.rates}
+    rates = ", ".join(f"{word}: RATE" for word in words if word not in known)
+    line = file.map_line(f"rates: {{{'..., ' * named.money_by_row}{rates}}}")
+    instead = ""
+    if named.currency != DOLLARS:
+        instead = f", instead of `currency: {named.currency}`"
+    return phrase("rates", line=line, instead=instead)
 
 
 # Months
@@ -309,51 +341,51 @@ def _days(file: File, cells: pd.DataFrame, name: str) -> Any:
     """
     if not pd.api.types.is_string_dtype(cells[name]):
         return cells[name].to_numpy("datetime64[D]")
-    named = file.named
     indices, words = pd.factorize(cells[name])
-    key = "month_format"
-    known = (ISO_MONTH,) if file.months else named.month_format
-    if name == "closed_on":
-        key = "closed_format"
-        known = named.closed_format or named.month_format
-    # characters on which formats must agree
-    if name != "month" or named.rows == "month":
-        length = 7
-    else:
-        length = 10
+    key, known = _known_formats(file, name)
     read = [{format_: day for format_ in known if (day := as_day(word, format_))} for word in words]
+    length = 10  # characters on which formats must agree
+    if name != "month" or file.named.rows == "month":
+        length = 7
     for at, (word, ways) in enumerate(zip(words, read, strict=True)):
         if len({day[:length] for day in ways.values()}) > 1:
             readings = ", ".join(f"{day[:length]} by {format_}" for format_, day in ways.items())
-            said = file.said("readings", word=word, readings=readings, key=key)
-            file.refuse_where(indices == at, cells, name, *said)
+            refused = file.refusal("readings", word=word, readings=readings, key=key)
+            file.refuse_where(indices == at, cells, name, *refused)
+    expected = "a month YYYY-MM"
     if known != (ISO_MONTH,):
         expected = f"a date in the format {' or '.join(known)}"
-    else:
-        expected = "a month YYYY-MM"
     wrong = np.array(
         [bool(word) and not ways for word, ways in zip(words, read, strict=True)], dtype=bool
     )
-    file.refuse_where(
-        wrong[indices], cells, name, expected, "", _line_of_formats(file, key, words, wrong, known)
-    )
-    return np.array([next(iter(ways.values()), "NaT") for ways in read], dtype="datetime64[D]")[
-        indices
-    ]
+    do = _line_of_formats(file, key, words, wrong, known)
+    file.refuse_where(wrong[indices], cells, name, expected, do=do)
+    days = [next(iter(ways.values()), "NaT") for ways in read]
+    return np.array(days, dtype="datetime64[D]")[indices]
+
+
+def _known_formats(file: File, name: str) -> tuple[str, Sequence[str]]:
+    """Return the key of the map, and its formats, by which a column of dates is read."""
+    named = file.named
+    if name == "closed_on":
+        return "closed_format", named.closed_format or named.month_format
+    if file.months:
+        return "month_format", (ISO_MONTH,)
+    return "month_format", named.month_format
 
 
 def _line_of_formats(file: File, key: str, words: Any, wrong: Any, known: Sequence[str]) -> str:
     """Return an instruction to list date formats in the map, or an empty string if none fit."""
-    _, likely, undecided = formats.dates(words[wrong])
+    _, likely, undecided = formats.parse_dates(words[wrong])
     if not (likely or undecided):
         return ""
     kept = [pattern for pattern in known if any(as_day(word, pattern) for word in words)]
-    line = ", ".join(
-        f'"{pattern}"'
-        for pattern in dict.fromkeys([*kept, *likely, *(ways[0] for ways in undecided)])
-    )
+    patterns = dict.fromkeys([*kept, *likely, *(ways[0] for ways in undecided)])
+    line = ", ".join(f'"{pattern}"' for pattern in patterns)
+    if "," in line:
+        line = f"[{line}]"
     other = "".join(f', or with "{ways[1]}" if the month comes first' for ways in undecided)
-    return file.line(f"{key}: {f'[{line}]' if ',' in line else line}") + other
+    return file.map_line(f"{key}: {line}") + other
 
 
 # Numbers
@@ -364,15 +396,15 @@ def _numbers(file: File, cells: pd.DataFrame, name: str) -> Floats:
     named = file.named
     if pd.api.types.is_string_dtype(words):
         words = words.mask(words.isin(["", *named.missing])).dropna()
-        right = words.str.match(formats.number_pattern(named.thousands, named.decimal))
-        if not right.all():
-            _refuse_numbers(file, cells, name, words, ~right)
+        wrong = ~words.str.match(formats.number_pattern(named.thousands, named.decimal))
+        if wrong.any():
+            _refuse_numbers(file, cells, name, words, wrong)
         declared = name != "sales" or named.model_fields_set & {"thousands", "decimal"}
         if not declared and words.str.match(formats.EITHER).all():
             pointed = words.str.contains(".", regex=False).reindex(cells.index, fill_value=False)
-            file.refuse_where(pointed, cells, name, *file.said("points"))
+            file.refuse_where(pointed, cells, name, *file.refusal("points", 'decimal: "."'))
         if named.thousands:
-            words = words.str.replace(formats.between(named.thousands), "", regex=True)
+            words = words.str.replace(formats.thousands_pattern(named.thousands), "", regex=True)
         words = words.str.replace(named.decimal, ".", regex=False).reindex(cells.index)
     values: Floats = words.to_numpy(float, na_value=np.nan)
     file.refuse_where(np.isinf(values), cells, name, "a finite number")
@@ -390,28 +422,26 @@ def _refuse_numbers(
     signs = words.str.extract(f"(?i)({formats.MONEY})")[0]
     every = ", ".join(sorted(signs.dropna().unique()))  # a column may mix currencies
     marked = (wrong & signs.notna()).reindex(cells.index, fill_value=False)
-    file.refuse_where(marked, cells, name, *file.said("symbols", signs=every))
+    file.refuse_where(marked, cells, name, *file.refusal("symbols", "currency: CODE", signs=every))
     ways = []
     for thousands, decimal in formats.number_signs(words.unique()):
         lines = [f'thousands: "{thousands}"'] * (thousands != file.named.thousands)
-        ways.append(
-            "` and `".join(lines + [f'decimal: "{decimal}"'] * (decimal != file.named.decimal))
-        )
+        lines += [f'decimal: "{decimal}"'] * (decimal != file.named.decimal)
+        ways.append("` and `".join(lines))
+    do = ""
     if ways:
-        do = file.line("` or, whichever is meant, `".join(ways))
-    else:
-        do = ""
+        do = file.map_line("` or, whichever is meant, `".join(ways))
     if re.fullmatch(f"{formats.UNKNOWN}|[-–—]+", word.lower()):
-        line = file.line(f'missing: ["{word}"]')
+        line = file.map_line(f'missing: ["{word}"]')
         do = f"{line} if it marks an unknown value, or write 0 if nothing was sold"
     wrong = wrong.reindex(cells.index, fill_value=False)
-    file.refuse_where(wrong, cells, name, "a number such as 1250 or 2e-3", "", do)
+    file.refuse_where(wrong, cells, name, "a number such as 1250 or 2e-3", do=do)
 
 
 # Money
 
 
-def rates(file: File, groups: pd.DataFrame) -> Floats:
+def _rates(file: File, groups: pd.DataFrame) -> Floats:
     """Return the exchange rate of each group of rows, in US dollars per unit of its currency."""
     words = groups["month"].map(month_text)
     money = pd.Series("", groups.index)
@@ -420,49 +450,68 @@ def rates(file: File, groups: pd.DataFrame) -> Floats:
     found = np.array([file.named.rate(*pair) for pair in zip(words, money, strict=True)])
     lacking = groups[np.isnan(found) & (groups["known"] > 0)]
     if len(lacking):
-        word, of = (column[lacking["first"].idxmin()] for column in (words, money))
-        values = {
-            "money": of or file.named.currency,
-            "month": word,
-            "of": f": {{{of}: ...}}" if of else "",
-        }
-        file.refuse(lacking, "sales", *file.said("no rate", **values))
+        at = lacking["first"].idxmin()
+        of = f": {{{money[at]}: ...}}" if money[at] else ""
+        named = money[at] or file.named.currency
+        words = file.refusal("no rate", money=named, month=words[at], of=of)
+        file.refuse(lacking, "sales", *words)
     return found
 
 
-# The whole panel
+# The whole file
 
 
-def refuse_months(table: Table) -> None:
-    """Raise DataError if a month is isolated or the panel is not monthly."""
-    file = table.file
-    groups = table.groups
+def _whole_months(file: File, begin: Any, end: Any) -> tuple[int, int, Notes]:
+    """Return the first fully covered month, and the number of such months.
+
+    Also return notes on partly covered months.
+
+    The rows run from `begin` to `end`.
+    """
+    if file.named.rows == "month":
+        begin = begin.to_period("M").start_time
+        end = end.to_period("M").end_time
+    days = pd.period_range(begin, end, freq="D").asfreq("M").value_counts(sort=False)
+    whole = days == days.index.days_in_month
+    if not whole.any():
+        refuse(file.path, *file.refusal("no whole month", begin=begin, until=end))
+    notes = [
+        ("months", phrase("part month", month=of, count=n, days=of.days_in_month), 1)
+        for of, n in days[~whole].items()
+    ]
+    return days.index[whole].asi8[0], int(whole.sum()), notes
+
+
+def _refuse_months(file: File, groups: pd.DataFrame) -> None:
+    """Raise DataError if a month is isolated, or if rows are weeks, quarters or years."""
+    days = np.unique(groups["date"].to_numpy("datetime64[D]"))
+    apart = np.diff(days).astype(np.int64)
+    if len(days) > 2 and np.median(apart) == 7 and file.named.rows != "order":
+        file.refuse_column("month", *file.refusal("weekly", first=days[0], second=days[1]))
     months = np.unique(groups["month"].to_numpy(np.int64))
     steps = np.diff(months)
     if len(months) > 2 and (step := int(np.gcd.reduce(steps))) > 1:
-        words = said("not monthly", months=", ".join(map(month_text, months[:3])), step=step)
-        refuse(f"{file.path}, column {file.called('month')}", *words)
+        such = ", ".join(map(month_text, months[:3]))
+        file.refuse_column("month", *file.refusal("not monthly", months=such, step=step))
     if len(steps) and steps.max() > LONGEST_GAP:
         after = groups["month"] > months[int(steps.argmax())]
-        late = groups["n"][after].sum() <= groups["n"][~after].sum()
-        apart = groups[after == late]
-        word = month_text(apart["month"][apart["first"].idxmin()])
-        if late:
+        side = "after"
+        if groups["n"][after].sum() <= groups["n"][~after].sum():
             side = "before"
-        else:
-            side = "after"
-        file.refuse(apart, "month", *said("gap", month=word, count=steps.max() - 1, side=side))
+        isolated = groups[after == (side == "before")]
+        month = month_text(isolated["month"][isolated["first"].idxmin()])
+        words = file.refusal("gap", month=month, count=steps.max() - 1, side=side)
+        file.refuse(isolated, "month", *words)
 
 
-def refuse_spellings(table: Table) -> None:
+def _refuse_spellings(table: Table) -> None:
     """Raise DataError if an origin, platform, category or id has two spellings."""
     file = table.file
-    platforms = table.groups.assign(platform=table.groups["platform"].map(table.file.code))
+    codes = table.groups["platform"].map(file.code)
     for name in ("origin", "platform", *(name for name in IDS if name in table.units)):
+        rows = table.units
         if name == "platform":
-            rows = platforms
-        else:
-            rows = table.units
+            rows = table.groups.assign(platform=codes)
         words = pd.Series(rows[name].unique(), dtype="str")
         plain = words.str.normalize("NFKC").str.lower().str.replace(r"\s+", "", regex=True)
         if name == "origin":
@@ -472,216 +521,130 @@ def refuse_spellings(table: Table) -> None:
             again |= (plain == "cn") & (words != "CN")
         for spelling in plain[again][:1]:
             same = sorted(words[plain == spelling])
-            if (name, spelling) == ("origin", "cn"):
-                merged = "CN"
-            else:
-                merged = same[0]
-            labels = getattr(file.named, f"{name}s", {}) or {word: word for word in sorted(words)}
-            line = ", ".join(
-                f"{label}: {merged if code in same else code}" for label, code in labels.items()
+            _refuse_two_spellings(file, rows, name, words, same, spelling)
+
+
+def _refuse_two_spellings(
+    file: File, rows: pd.DataFrame, name: str, words: pd.Series, same: list[str], spelling: str
+) -> NoReturn:
+    """Raise DataError for spellings that are the same."""
+    merged = same[0]
+    expected = f"one spelling of each {name}"
+    if (name, spelling) == ("origin", "cn"):
+        merged = "CN"
+        expected += ", CN for China"
+    labels = getattr(file.named, f"{name}s", {}) or {word: word for word in sorted(words)}
+    line = ", ".join(
+        f"{label}: {merged if code in same else code}" for label, code in labels.items()
+    )
+    do = file.map_line(f"{name}s: {{{line}}}")
+    if name in IDS:
+        do = "use one spelling in all rows"
+    firsts = rows.groupby(name)["first"].min()
+    actual = " and ".join(f"{word!r} (first in row {file.row(firsts[word])})" for word in same)
+    file.refuse_column(name, expected, actual, do)
+
+
+def refuse_two_values(file: File, given: pd.DataFrame, owner: str, names: Sequence[str]) -> None:
+    """Raise DataError if an attribute differs within a firm or account.
+
+    The rows of `given` are in order of their first position in the file.
+    """
+    twice = given[given[owner].duplicated(keep=False)]
+    by_account = "account" in given and file.named.closures == "firm"
+    for name in names:
+        known = twice.groupby(owner, sort=False)[name].transform("first")
+        wrong = twice[(twice[name] != known) & known.notna()].head(1)
+        if wrong.empty:
+            continue
+        as_written: Any = {TEXT: str, MONTH: month_text, NUMBER: float}[columns()[name]["type"]]
+        both = wrong[name].iloc[0], known[wrong.index[0]]
+        value, other = (value_text(cell if pd.isna(cell) else as_written(cell)) for cell in both)
+        key = "two values"
+        if name == "closed_on" and by_account:
+            key = "two closures"
+        id_ = wrong[owner].iloc[0]
+        words = file.refusal(key, owner=owner, id=id_, value=value, other=other)
+        file.refuse(wrong.assign(n=1), name, *words)
+
+
+def _platforms(file: File, groups: pd.DataFrame, home: str) -> tuple[str, ...]:
+    """Return the platforms in the file, with the home platform first."""
+    present = sorted({*map(file.code, groups["platform"])})
+    if home not in present:
+        words = file.refusal("home without rows", home=home, present=", ".join(present))
+        refuse(file.path, *words)
+    order = file.allowed or [*file.named.platforms.values(), *present]
+    return tuple(dict.fromkeys([home, *(name for name in order if name in present)]))
+
+
+def _provenance(file: File, units: pd.DataFrame, groups: pd.DataFrame) -> str:
+    """Return "simulated" if the metadata, the column `provenance` or the ids say so, else "real".
+
+    Raise DataError if real and simulated rows are mixed.
+    """
+    stated = file.metadata.get("provenance", "real")
+    if stated not in UNITS:
+        refuse(file.path, *file.refusal("unknown provenance", stated=stated))
+    marked = {
+        name: units[name].str.match(SIMULATED_ID)
+        for name in ("firm", "account", "brand_group")
+        if name in units
+    }
+    all_marked = any(each.all() for each in marked.values())
+    if all_marked or "simulated" in {stated, *groups.get("provenance", [])}:
+        return "simulated"
+    for name, each in marked.items():
+        if each.any():
+            first = (units[part].sort_values("first").iloc[0] for part in (each, ~each))
+            pair = " and ".join(
+                f"{unit[name]!r} (first in row {file.row(unit['first'])})" for unit in first
             )
-            if name in IDS:
-                do = "use one spelling in all rows"
-            else:
-                do = file.line(f"{name}s: {{{line}}}")
-            firsts = rows.groupby(name)["first"].min()
-            actual = " and ".join(
-                f"{word!r} (first in row {file.row(firsts[word])})" for word in same
-            )
-            expected = f"one spelling of each {name}{', CN for China' if merged == 'CN' else ''}"
-            refuse(f"{file.path}, column {file.called(name)}", expected, actual, do)
+            words = file.refusal("two provenances", name=name.replace("_", " "), pair=pair)
+            file.refuse_column(name, *words)
+    return "real"
 
 
-@dataclass(frozen=True)
-class Beside:
-    """How much larger sales on another platform are than on the home platform.
+# Renamed accounts
 
-    Sales are those before the first closure.
 
-    `times` is the ratio of all sales, `middle` the median ratio over the `count` firms that sell on
-    both, and `months` the number of months compared.
+def _linked(table: Table) -> tuple[Table, Notes]:
+    """Return the units sorted by firm, and notes.
+
+    Accounts are linked to the firm of their first id.
     """
-
-    home: str
-    other: str
-    times: float
-    middle: float
-    count: int
-    months: int
-
-    @property
-    def least(self) -> float:
-        """The smaller of the two ratios: a unit multiplies both."""
-        return min(self.times, self.middle)
-
-    @property
-    def values(self) -> dict[str, Any]:
-        """Values for a sentence."""
-        ratios = {"times": number(self.times, 2), "middle": number(self.middle, 2)}
-        return {
-            "home": self.home,
-            "other": self.other,
-            "count": f"{self.count:,}",
-            "months": self.months,
-            **ratios,
-        }
+    file = table.file
+    units = table.units
+    if "account" not in units:
+        return table, []
+    unlinked = "; renamed accounts cannot be linked without a column renamed_from"
+    if "renamed_from" in units:
+        unlinked = ""
+    notes: Notes = [("accounts", f"added up to their firms{unlinked}", len(units))]
+    if file.owner == "account":
+        units = units.sort_values("account")
+        units["root"] = _roots(file, units.reset_index(drop=True))
+        texts = ["firm", "brand_group", "origin", "category"]
+        units[texts] = units[texts].to_numpy()[units["root"]]
+        renamed = units["root"] != np.arange(len(units))
+        notes += [("accounts", "renamed: linked to their former accounts", int(renamed.sum()))]
+    return table.of(units.sort_values(["firm", "account"])), notes
 
 
-def beside_home(panel: Panel) -> Beside | None:
-    """Compare sales on the home platform with those on the platform that is largest beside it.
-
-    Only firms and months are compared in which sales on both are known. Months are those before the
-    first closure, or all if there is none. None if fewer than `FEW` firms sell on both.
-    """
-    first = panel.first_treated()
-    before = int(min(first.min(initial=np.inf), len(panel.months)))
-    home = panel.sales[:, 0, :before]
-    found = list[Beside]()
-    for at, name in enumerate(panel.platforms[1:], start=1):
-        other = panel.sales[:, at, :before]
-        known = ~(np.isnan(home) | np.isnan(other))
-        own, beside = (sales.sum(axis=1, where=known) for sales in (home, other))
-        both = (own > 0) & (beside > 0)
-        if np.count_nonzero(both) >= FEW:
-            ratios = {
-                "times": float(beside.sum() / own.sum()),
-                "middle": float(np.median(beside[both] / own[both])),
-            }
-            months = int(known.any(axis=0).sum())
-            found.append(
-                Beside(panel.platforms[0], name, **ratios, count=int(both.sum()), months=months)
-            )
-    return max(found, key=lambda each: each.least, default=None)
-
-
-def refuse_units(panel: Panel, path: Any) -> None:
-    """Raise DataError if the home platform is in another unit than another platform.
-
-    It is if another platform has more than `SIDE` times its sales, in all and for the median firm
-    that sells on both.
-    """
-    largest = beside_home(panel)
-    if largest and largest.least > SIDE:
-        refuse(path, *said("home unit", **largest.values))
-
-
-def data_warnings(panel: Panel, table: Table) -> Iterator[str]:
-    """Yield warnings about what is implausible.
-
-    These are dominant firms, months without rows, a home platform smaller than another, breaks in
-    level, and closures at odds with sales.
-
-    A firm is dominant if it has half or more of all sales, as the sum of all others has, or of
-    those on a platform with at least `MANY` firms.
-    """
-    sales = panel.sales
-    observed = ~np.isnan(panel.sales)
-
-    def named(position: int) -> str:
-        name = panel.firms.index[position]
-        first = table.units["first"][(table.units["firm"] == name).to_numpy()].min()
-        return f"{name!r} (row {table.file.row(first)})"
-
-    sold = sales.sum(axis=2, where=observed)
-    parts = [(name, slice(at, at + 1)) for at, name in enumerate(panel.platforms)]
-    for what, part in [("all sales", slice(None)), *parts]:
-        by_firm = sold[:, part].sum(axis=1)
-        if what in panel.platforms:
-            least = MANY
-        else:
-            least = FEW
-        firm = int(by_firm.argmax())
-        half = by_firm.sum() / 2
-        if np.count_nonzero(by_firm) >= least and by_firm[firm] > 0.999 * half:
-            place, month = np.unravel_index(np.nanargmax(own := sales[firm, part]), own.shape)
-            share = number(50 * by_firm[firm] / half, 2)
-            most = number(own[place, month], 0)
-            when = panel.months[month]
-            where = {"what": what, "platform": panel.platforms[part][place], "month": when}
-            yield sentence("dominant", share=share, firm=named(firm), most=most, **where)
-            break
-    gap = ~np.asarray(observed.any(axis=(0, 1)))
-    if gap.any():
-        yield sentence(
-            "gap", count=gap.sum(), months=len(gap), such=", ".join(map(str, panel.months[gap]))
-        )
-    largest = beside_home(panel)
-    if largest and largest.least > 1:
-        yield sentence("home small", **largest.values)
-    yield from _breaks(panel, named)
-    yield from _closures(panel, named)
-
-
-def _breaks(panel: Panel, named: Callable[[int], str]) -> Iterator[str]:
-    """Yield a warning for each month in which typical sales change by a factor above `BREAK`."""
-    step = 1 + len(panel.firms) // 20_000  # firms, enough for a median
-    for month in range(1, len(panel.months)):
-        before, now = (panel.sales[::step, :, at].ravel() for at in (month - 1, month))
-        both = np.flatnonzero((before > 0) & (now > 0))
-        times = np.median(now[both] / before[both]) if len(both) >= MANY else 1.0
-        if not 1 / BREAK < times < BREAK:
-            firm = named(both[0] // len(panel.platforms) * step)
-            sold = number(now[both[0]], 0)
-            yield sentence(
-                "break", month=panel.months[month], times=number(times, 3), firm=firm, sales=sold
-            )
-
-
-def _closures(panel: Panel, named: Callable[[int], str]) -> Iterator[str]:
-    """Yield a warning if closed firms stopped selling at odd times.
-
-    The times are odd if firms had sold nothing at home for long, or if most cease to at one other
-    time.
-    """
-    first = panel.first_treated()
-    home = panel.platforms[0]
-    closed = np.flatnonzero(np.isfinite(first))
-    month = first[closed].astype(int)
-    sells = panel.sales[closed, 0] > 0
-    last = np.where(sells, np.arange(len(panel.months)), -1).max(axis=1)
-    ended = (last >= 0) & (last < len(panel.months) - 1)
-    late = month - 1 - last
-    # in the month of the closure a firm may still sell
-    off = ended & np.isin(late, pd.Series(late[ended]).mode()[:1]) & ~np.isin(late, (-1, 0))
-    odd = np.flatnonzero(off if off.sum() >= max(FEW, ended.sum() / 2) else ended & (late >= LATE))
-    for at in odd[:1]:
-        when = {"last": panel.months[last[at]], "month": panel.months[month[at]]}
-        yield sentence(
-            "closures", count=len(odd), ended=ended.sum(), home=home, firm=named(closed[at]), **when
-        )
-
-
-def rate_warnings(named: Map) -> list[str]:
-    """Return warnings about exchange rates above 1 for currencies worth less than a US dollar."""
-    rates = {money or named.currency: max(by.values()) for money, by in named.rates.items()}
-    cheap = RECOGNISED["cheap"]
-    odd = [(money, rate) for money, rate in rates.items() if money.lower() in cheap and rate > 1]
-    return [
-        sentence("inverted", money=money, rate=number(rate, 2), inverse=number(1 / rate, 3))
-        for money, rate in odd
-    ]
-
-
-def unknown_doses(panel: Panel) -> str:
-    """Explain why doses are unknown, or return an empty string if they are known.
-
-    Without a column of doses, closed firms are presumed fully closed. Their doses are unknown if
-    they kept selling at home.
-    """
-    first = panel.first_treated(cut=1.0)
-    home = panel.sales[np.isfinite(first), 0]
-    first = first[np.isfinite(first), np.newaxis]
-    month = np.arange(home.shape[1])
-    parts = (
-        (first - 12 <= month) & (month < first),
-        month > first,
-    )  # the closure month may be partial
-    before, after = (pd.DataFrame(np.where(window, home, np.nan)).mean(axis=1) for window in parts)
-    seen = before.notna() & after.notna()
-    sold = before[seen].sum()
-    left = after[seen].sum()
-    if not left > GOING_ON * sold > 0:
-        return ""
-    share = number(100 * left / sold, 0)
-    home = panel.platforms[0]
-    return sentence("no dose", count=seen.sum(), share=share, home=home)
+def _roots(file: File, units: pd.DataFrame) -> Ints:
+    """Return the position of each account's first id, found by pointer jumping."""
+    former = units.get("renamed_from", pd.Series("", units.index))
+    renamed = (former != "").to_numpy()
+    position = pd.Index(units["account"]).get_indexer(former)
+    if len(lost := units[renamed & (position < 0)]):
+        found = former[lost["first"].idxmin()]
+        file.refuse(lost, "renamed_from", *file.refusal("lost account", found=found))
+    root = parent = np.where(renamed, position, np.arange(len(units)))
+    for _ in range(len(units).bit_length() + 1):
+        root = root[root]
+    if len(circular := units[renamed[root]]):
+        at = circular["first"].idxmin()
+        account, former = (units["account"][place] for place in (at, parent[at]))
+        words = file.refusal("circle of accounts", account=account, former=former)
+        file.refuse(circular, "renamed_from", *words)
+    return root

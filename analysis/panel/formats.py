@@ -33,7 +33,7 @@ QUARTERS = "supply monthly sales, since a quarter cannot be split at a closure"
 _QUARTER = re.compile(r"(?i)(^|[0-9 _-])Q[1-4]|[1-4]Q|[1-4一二三四]季")
 
 
-def code_of(word: str) -> str:
+def platform_code(word: str) -> str:
     """Return the code of the platform that a label names, or an empty string."""
     return next(
         (
@@ -45,7 +45,7 @@ def code_of(word: str) -> str:
     )
 
 
-def strange(word: str) -> tuple[str, str]:
+def misread_month(word: str) -> tuple[str, str]:
     """Describe what was given in place of a month, with its remedy.
 
     It is a quarter, a Period of pandas or an Excel serial number.
@@ -68,7 +68,7 @@ def strange(word: str) -> tuple[str, str]:
     )
 
 
-def dates(
+def parse_dates(
     words: Iterable[str], strays: float = 0.0
 ) -> tuple[dict[str, str], list[str], list[list[str]]]:
     """Parse dates in any known format.
@@ -116,14 +116,14 @@ def _day(word: str, pattern: str) -> str:
     return ""
 
 
-def between(thousands: str) -> str:
+def thousands_pattern(thousands: str) -> str:
     """Return a regular expression for a separator of thousands."""
     return SPELLED.get(thousands, re.escape(thousands))
 
 
 def number_pattern(thousands: str, decimal: str) -> str:
     """Return a regular expression for numbers with the given separators."""
-    sign = between(thousands)
+    sign = thousands_pattern(thousands)
     point = re.escape(decimal)
     if thousands:
         whole = f"([0-9]{{1,3}}({sign}[0-9]{{2,3}})*{sign}[0-9]{{3}}|[0-9]+)"
@@ -145,7 +145,8 @@ def number_signs(words: Sequence[str]) -> list[tuple[str, str]]:
         number = re.compile(number_pattern(thousands, decimal))
         if all(map(number.match, signed)):
             plain = tuple(
-                re.sub(between(thousands), "", word).replace(decimal, ".") for word in signed
+                re.sub(thousands_pattern(thousands), "", word).replace(decimal, ".")
+                for word in signed
             )
             readings.setdefault(plain, (thousands, decimal))
     return [*readings.values()]

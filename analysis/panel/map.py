@@ -8,7 +8,7 @@ import math
 import re
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 from zoneinfo import available_timezones
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
@@ -16,6 +16,9 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 from analysis.provenance import ROOT
 from analysis.yaml import Labels, OneOrMore, Text, Texts, Written, is_, is_like, load
 
+TEXT = "string"
+NUMBER = "number"
+MONTH = "yearmonth"
 ISO_MONTH = "%Y-%m"
 DOLLARS = "USD"
 
@@ -76,6 +79,7 @@ Rates = Annotated[
 
 Zone = Annotated[str, is_("a time zone such as Asia/Shanghai", available_timezones().__contains__)]
 Population = Literal["census", "sample", "not representative"]
+POPULATIONS: tuple[str, ...] = get_args(Population)
 
 
 _SCHEMA: dict[str, Any] = json.loads(
@@ -84,12 +88,12 @@ _SCHEMA: dict[str, Any] = json.loads(
 RECOGNISED: dict[str, Any] = _SCHEMA["recognised"]
 
 
-def sentence(key: str, /, **values: Any) -> str:
+def phrase(key: str, /, **values: Any) -> str:
     """Return a sentence of ``data/panel.schema.json`` with values in it."""
     return str(_SCHEMA["sentences"][key]).format(**values)
 
 
-def said(key: str, /, **values: Any) -> tuple[str, str, str]:
+def refusal(key: str, /, **values: Any) -> tuple[str, str, str]:
     """Return what is expected, what was found and what to do.
 
     The words are those of ``data/panel.schema.json``.
@@ -102,6 +106,24 @@ def said(key: str, /, **values: Any) -> tuple[str, str, str]:
 def columns() -> dict[str, dict[str, Any]]:
     """Return the column definitions in ``data/panel.schema.json`` by name."""
     return {field["name"]: field for field in _SCHEMA["fields"]}
+
+
+def attributes() -> list[str]:
+    """Return the names of the columns that describe firms.
+
+    The weight is not among them, since sales are already multiplied by it.
+    """
+    return [
+        name
+        for name, column in columns().items()
+        if column.get("constantWithin") == "firm" and name != "weight"
+    ]
+
+
+def _no_week(rows: Any) -> Any:
+    if rows == "week":
+        raise ValueError(phrase("no week"))
+    return rows
 
 
 def _ours(theirs: dict[str, str]) -> dict[str, str]:
@@ -144,9 +166,8 @@ class Map(Written):
     origins: Labels = {}
     wide: Wide | None = None  # omit if months are rows
     join: Join | None = None  # a second file with attributes
-    # period of a row; a week is dated by its first day; an order may be one of several a day, and
-    # returns are below 0
-    rows: Literal["month", "day", "week", "order"] = "month"
+    # period of a row; an order may be one of several a day, and returns are below 0
+    rows: Annotated[Literal["month", "day", "order"], BeforeValidator(_no_week)] = "month"
     month_format: Formats = (ISO_MONTH,)  # formats of dates in cells
     closed_format: Formats | None = None  # month_format by default
     currency: Text = DOLLARS  # of the file's sales
@@ -175,21 +196,18 @@ class Map(Written):
         )
         undated = apart and "month_format" in self.model_fields_set and not dated
         for wrong, expected in (
-            ((self.currency != DOLLARS) != ("" in self.rates), sentence("currency and rates")),
+            ((self.currency != DOLLARS) != ("" in self.rates), phrase("currency and rates")),
             (
                 self.thousands == self.decimal,
                 "expected different separators for thousands and decimals",
             ),
             (
                 self.wide and apart,
-                "expected months, not days, weeks or orders, as columns of a wide file",
+                "expected months, not days or orders, as columns of a wide file",
             ),
             (
                 undated,
-                (
-                    "expected a month_format that includes the day, since rows are days, weeks or"
-                    " orders"
-                ),
+                "expected a month_format that includes the day, since rows are days or orders",
             ),
         ):
             if wrong:
@@ -212,7 +230,7 @@ class Map(Written):
         return next((rates[key] for key in (month, month[:4], "") if key in rates), math.nan)
 
 
-def joined(first: Path, map: Path | None = None) -> list[Path]:
+def joined_files(first: Path, map: Path | None = None) -> list[Path]:
     """Return the path of the second file that a map joins to the first, if it does."""
     if not map or not (join := load(map, Map).join):
         return []

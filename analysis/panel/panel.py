@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import cached_property, wraps
 from pathlib import Path
-from typing import Any, TypeVar, cast, get_args
+from typing import Any, TypeVar, cast
 
 import numpy as np
 import pandas as pd
@@ -18,14 +18,11 @@ import pyarrow.parquet
 from fewtreated.errors import DesignError, refuse
 from fewtreated.estimate import Bools, Floats, Ints
 
-from analysis.panel.map import Population, columns, said
+from analysis.panel.map import MONTH, NUMBER, POPULATIONS, TEXT, attributes, columns, refusal
 from analysis.provenance import SIMULATED_ID
 
-TEXT = "string"
-NUMBER = "number"
-MONTH = "yearmonth"
 UNITS = {"real": "USD", "simulated": "sim-$"}
-POPULATIONS: tuple[str, ...] = get_args(Population)
+DROPPED = ["what", "rule", "count"]
 LARGEST = 1e30
 """Upper limit on monthly sales in any currency; squares and products of larger values overflow."""
 
@@ -33,18 +30,7 @@ _ROWS_AT_ONCE = 1 << 18  # written to a file
 _FIRMS_AT_ONCE = 1 << 16  # hashed in a digest, to avoid copying a large panel whole
 
 Method = TypeVar("Method", bound=Callable[..., Any])
-
-
-def attributes() -> list[str]:
-    """Return the names of the columns that describe firms.
-
-    The weight is not among them, since sales are already multiplied by it.
-    """
-    return [
-        name
-        for name, column in columns().items()
-        if column.get("constantWithin") == "firm" and name != "weight"
-    ]
+Result = TypeVar("Result")
 
 
 def _once(method: Method) -> Method:
@@ -109,9 +95,7 @@ class Panel:
     platforms: tuple[str, ...]
     months: pd.PeriodIndex
     provenance: str
-    dropped: pd.DataFrame = field(
-        default_factory=lambda: pd.DataFrame(columns=["what", "rule", "count"])
-    )
+    dropped: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=DROPPED))
     population: str = field(default=POPULATIONS[-1], kw_only=True)
     data_warnings: tuple[str, ...] = field(default=(), kw_only=True)
     no_dose: str = field(default="", kw_only=True)
@@ -174,6 +158,15 @@ class Panel:
             f" {self.months[-1]}"
         )
         return f"{self.provenance} panel: {size}, {self.unit}, {self.population}"
+
+    def cached(self, key: Hashable, make: Callable[[], Result]) -> Result:
+        """Return the result stored under a key; make and store it first if there is none.
+
+        Results live as long as the panel. A copy of the panel starts without any.
+        """
+        if key not in self._results:
+            self._results[key] = make()
+        return cast(Result, self._results[key])
 
     @property
     def unit(self) -> str:
@@ -258,7 +251,7 @@ class Panel:
         position = _month(self.firms["closed_on"]) - self.months.asi8[0]
         if (early := closed & (position < 0)).any():
             such = {"count": early.sum(), "firm": self.firms.index[early][0]}
-            refuse("a panel", *said("closed before", first=self.months[0], **such))
+            refuse("a panel", *refusal("closed before", first=self.months[0], **such))
         return np.where(closed & (self.firms["dose"].to_numpy(float) >= cut), position, np.inf)
 
     @_once
@@ -384,10 +377,10 @@ class Panel:
         DataError
             If the panel is simulated and a firm id does not look like SIM-0417.
         """
-        write([self], path, {})
+        write_parquet([self], path, {})
 
 
-def write(panels: Iterable[Panel], path: str | Path, metadata: Mapping[str, str]) -> None:
+def write_parquet(panels: Iterable[Panel], path: str | Path, metadata: Mapping[str, str]) -> None:
     """Write panels of different firms to one Parquet file.
 
     The panels agree in all else. See `Panel.to_parquet`.
@@ -400,7 +393,7 @@ def write(panels: Iterable[Panel], path: str | Path, metadata: Mapping[str, str]
             unmarked = panel.firms.index[~panel.firms.index.str.match(SIMULATED_ID)]
             if panel.provenance == "simulated" and len(unmarked):
                 such = {"count": len(unmarked), "all": len(panel.firms), "firm": unmarked[0]}
-                refuse("a simulated panel", *said("unmarked", **such))
+                refuse("a simulated panel", *refusal("unmarked", **such))
             axes = {"platform": panel.platforms, "month": panel.months.to_timestamp()}
             keys = pd.MultiIndex.from_product(axes.values(), names=axes).to_frame()
             firms = (

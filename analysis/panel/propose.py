@@ -21,10 +21,11 @@ from typing import Any
 import pandas as pd
 from fewtreated.errors import refuse
 
-from analysis.panel.file import File, encoding_of, opened, refuse_kind, sheets
-from analysis.panel.formats import CHINA, MONEY, UNKNOWN, code_of, dates, number_signs
-from analysis.panel.map import RECOGNISED, Map, columns, sentence
-from analysis.panel.rows import as_date, quoted, rows_of
+from analysis.panel.file import File, parquet_copies
+from analysis.panel.formats import CHINA, MONEY, UNKNOWN, number_signs, parse_dates, platform_code
+from analysis.panel.map import RECOGNISED, Map, columns, phrase, refusal
+from analysis.panel.opening import encoding_of, read_header, refuse_file, sheets
+from analysis.panel.rows import as_date, file_rows, quoted
 from analysis.untrusted import MISSING_SIGN, is_printable, refuse_more
 
 NAMES, KINDS, PLATFORMS = (RECOGNISED[name] for name in ("names", "values", "platforms"))
@@ -58,13 +59,14 @@ def propose(path: Path, second: Path | None = None) -> str:
     Raises
     ------
     DataError
-        If a file is of an unsupported type or has no rows, or the files have no key in common.
+        If a file is of an unsupported type or has no rows or rows of weeks, or the files have no
+        key in common.
     """
     columns, of_file = _read(path)
     if second:
         of_file.append(_joined(columns, second, os.path.relpath(second, path.parent)))
-    look = _Look(columns)
-    head = sentence("proposed", path=_told([path.name], 200), rows=len(columns[0].text))
+    look = _Look(path, columns)
+    head = phrase("proposed", path=_told([path.name], 200), rows=len(columns[0].text))
     rest = (look.labels, look.dates, look.numbers, look.currency, look.rows)
     lines = (line for of_part in rest for line in of_part())
     return "\n".join([head, *look.columns(), *of_file, *lines, *_ask("population")]) + "\n"
@@ -90,7 +92,7 @@ def _joined(columns: list[_Column], second: Path, name: str) -> str:
 
 def _read(path: Path) -> tuple[list[_Column], list[str]]:
     """Return a file's columns, and the map lines about the file itself."""
-    refuse_kind(path)
+    refuse_file(path)
     encoding = encoding_of(path)
     names = sheets(path)
     lines = ["encoding: gbk  # the file is not valid UTF-8"] * (encoding == "gbk")
@@ -100,7 +102,7 @@ def _read(path: Path) -> tuple[list[_Column], list[str]]:
         named = Map.model_construct(
             encoding=encoding, sheet=next(iter(names), None), header_row=row
         )
-        header, _, table = opened(path, named)
+        header, _, table = read_header(path, named)
         if sum(map(bool, header)) > max(1, len(header) / 2):
             break
     lines += [f"header_row: {row}  # the first row in which most cells are filled"] * (row > 1)
@@ -114,7 +116,10 @@ def _read(path: Path) -> tuple[list[_Column], list[str]]:
         f"# not used: {_told([name])}, which occurs in the header more than once" for name in twice
     ]
     file = File(path, None, named, header, {}, None, once, {}, table, [path])
-    with rows_of(file, [*once], ROWS_LOOKED_AT) as rows:
+    with (
+        parquet_copies(file, ROWS_LOOKED_AT) as paths,
+        file_rows(file, paths, ordered=True) as rows,
+    ):
         rows.refuse_long(LONGEST_LOOKED_AT)
         cells = {name: as_date(named, quoted(name), of) for name, of in rows.types.items()}
         texts = (
@@ -157,8 +162,8 @@ class _Column:
 
     @cached_property
     def dates(self) -> tuple[dict[str, str], list[str], list[list[str]]]:
-        """Values parsed as dates; see `formats.dates`."""
-        return dates(self.words, STRAYS)
+        """Values parsed as dates; see `formats.parse_dates`."""
+        return parse_dates(self.words, STRAYS)
 
     @cached_property
     def numbers(self) -> list[tuple[str, str]]:
@@ -204,6 +209,7 @@ class _Column:
 class _Look:
     """Columns of a file, matched to the panel schema."""
 
+    path: Path
     all: list[_Column]
 
     @cached_property
@@ -220,7 +226,7 @@ class _Look:
                 groups.setdefault(named[1], []).append(column)
         for prefix, group in groups.items():
             if len(group) >= 3 and any(
-                dates((column.called.removeprefix(prefix) for column in group), STRAYS)
+                parse_dates((column.called.removeprefix(prefix) for column in group), STRAYS)
             ):
                 return prefix, group
         return "", []
@@ -288,10 +294,10 @@ class _Look:
         if (column := self.column("platform")) and not {*column.words} <= PLATFORMS.keys():
             yield "platforms:  # their label: our code; sites of one platform are added up"
             for word, count in column.words.items():
-                line = f"{_yaml(word)}: {code_of(word) or 'WMT'}  # {count:,} rows"
+                line = f"{_yaml(word)}: {platform_code(word) or 'WMT'}  # {count:,} rows"
                 yield (
                     f"  {line}"
-                    if code_of(word)
+                    if platform_code(word)
                     else f"  # ? {line}; WMT also covers other marketplaces, OWN own sites"
                 )
         if (column := self.column("origin")) and not {*column.words} <= {"CN", "other"}:
@@ -316,7 +322,7 @@ class _Look:
         """Yield the map lines for month and closure date formats."""
         prefix, group = self.wide
         if group:
-            _, formats, undecided = dates(
+            _, formats, undecided = parse_dates(
                 (column.called.removeprefix(prefix) for column in group), STRAYS
             )
             if len(formats) == 1 and not undecided:
@@ -387,7 +393,7 @@ class _Look:
         else:
             other = []
         if by_row:
-            yield from [sentence("rates by row")] * bool(other)
+            yield from [phrase("rates by row")] * bool(other)
             for word in other:
                 if re.fullmatch(RECOGNISED["dollars"], word.lower()):
                     rate = "1"
@@ -417,15 +423,19 @@ class _Look:
         apart = (
             pd.Series(pd.to_datetime(sorted({*month.dates[0].values()}))).diff().dt.days.median()
         )
-        if of := (
-            {1: "order" if again else "day", 7: "week"}.get(apart) if by_day > len(keys) else None
-        ):
-            yield (
-                f"rows: {of}  # judging by the time between dates, several a day and returns; added"
-                " up to months"
-            )
-        elif by_day > len(keys):
-            yield from _ask("rows", apart=apart)
+        if by_day > len(keys):
+            if apart == 7:
+                first, second = sorted({*month.dates[0].values()})[:2]
+                where = f"{self.path}, column {month.name}"
+                refuse(where, *refusal("weekly", first=first, second=second))
+            if apart == 1:
+                of = "order" if again else "day"
+                yield (
+                    f"rows: {of}  # judging by the time between dates, several a day and returns;"
+                    " added up to months"
+                )
+            else:
+                yield from _ask("rows", apart=apart)
         if absent := len(keys[["unit", "platform"]].drop_duplicates()) * keys[
             "day"
         ].nunique() - len(keys):
@@ -457,7 +467,7 @@ def _certain(ours: str, group: list[_Column]) -> list[_Column]:
 
 def _ask(key: str, answers: Iterable[str] = (), **values: Any) -> list[str]:
     """Return a question and its answers as lines, followed by its key with the value "?"."""
-    lines = "\n".join([sentence(key, **values), *(f"{key}: {answer}" for answer in answers)])
+    lines = "\n".join([phrase(key, **values), *(f"{key}: {answer}" for answer in answers)])
     return [*(f"# ? {line}" for line in lines.split("\n")), f'{key}: "?"']
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -10,26 +9,29 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet
 from fewtreated.errors import refuse
 
-from analysis.panel.file import (
-    FILE_ROWS,
-    MEMORY,
-    ROWS_AT_ONCE,
-    File,
-    as_parquet,
-    connected,
-    is_text,
-    reading,
-    types_of,
-)
+from analysis.panel.file import FILE_ROWS, File
 from analysis.panel.formats import EITHER, SPELLED, number_pattern
-from analysis.panel.map import Map, columns
-from analysis.panel.panel import MONTH, NUMBER
+from analysis.panel.map import MONTH, NUMBER, Map, attributes, columns
+from analysis.panel.opening import MEMORY, is_text, parser_errors, types_of
+from analysis.untrusted import LONGEST_NAME, refuse_more
+
+ROWS_AT_ONCE = 1 << 18
+_MOST_GROUPS = (
+    1 << 24
+)  # combinations of attributes, or of platform, date and currency, that are compared in memory
+_OF_SALES = """, count(value) AS known, bool_or(bad) AS bad, max(pointed) AS pointed,
+COALESCE(bool_or(value = 0), FALSE) AS zero, sum(abs(value)) AS size,
+CAST(sum(TRY_CAST(round(value * 100) AS BIGINT)) AS DOUBLE) / 100 AS amount"""
+
+Notes = list[tuple[str, str, int]]
 
 
 @dataclass(frozen=True)
-class Rows:
+class FileRows:
     """Rows of a file or database table, as the table `cells` in the SQL dialect of DuckDB.
 
     `types` are those of its columns, without dictionaries, and `remote` is whether another engine
@@ -52,7 +54,7 @@ class Rows:
 
         The first batch may be empty.
         """
-        with reading(self.path, self.remote):
+        with parser_errors(self.path, self.remote):
             self.register(**tables)
             if self.remote:
                 reader = self.connection.sql(sql, dialect="duckdb").to_pyarrow_batches(
@@ -77,7 +79,9 @@ class Rows:
 
     def refuse_long(self, most: int) -> None:
         """Raise DataError if a column contains longer text than `most` characters."""
-        for name in (name for name, of in self.types.items() if is_text(of)):
+        for name, of in self.types.items():
+            if not is_text(of):
+                continue
             long = f"bit_length({quoted(name)}) > {8 * most} AND length({quoted(name)}) > {most}"
             found = self.query(
                 f"SELECT length({quoted(name)}) AS found {self.base} WHERE {long} LIMIT 1"
@@ -89,45 +93,38 @@ class Rows:
 
 
 @contextmanager
-def rows_of(file: File, needed: Sequence[str], most: int = 0) -> Iterator[Rows]:
-    """Open some columns of a file or of a database table for queries.
-
-    With `most`, at least the first `most` rows of the file are opened.
-    """
-    if file.attributes and file.named.join:
-        keys = [file.named.join.key]
-    else:
-        keys = []
-    own = [*dict.fromkeys([*(name for name in needed if name not in file.joined), *keys])]
-    if file.engine:
-        row = "row_number() OVER (ORDER BY NULL) - 1 AS _row"
-        base = f"FROM (SELECT *, {row} FROM {quoted(file.path.name)}) AS numbered"
-        with connected(file.path, file.engine) as remote:
-            with reading(file.path, is_table=True):
-                schema = remote.table(file.path.name).schema().to_pyarrow()
-            yield _joined(file, Rows(file.path, remote, types_of(schema, own), base, True))
-        return
+def file_rows(file: File, paths: Sequence[Path], *, ordered: bool = False) -> Iterator[FileRows]:
+    """Open copies of files in Parquet for queries, which may keep their order."""
     import duckdb
 
     settings: Any = {
         "memory_limit": MEMORY,
-        "preserve_insertion_order": most > 0,
+        "preserve_insertion_order": ordered,
         "autoload_known_extensions": False,
+        "temp_directory": str(paths[0].parent),
     }
-    with tempfile.TemporaryDirectory() as folder, duckdb.connect(config=settings) as database:
-        database.execute(f"SET temp_directory = {literal(folder)}")
-        paths = [as_parquet(file, at, own, folder, most) for at in range(len(file.paths))]
+    with duckdb.connect(config=settings) as database:
         listed = ", ".join(literal(as_pattern(path)) for path in paths)
         # columns are those of the files: a folder named category=toys is no column
         cells = f"read_parquet([{listed}], file_row_number = true, hive_partitioning = false)"
-        row = f"CAST(file_index AS BIGINT) * {FILE_ROWS} + file_row_number AS _row"
-        base = f"FROM (SELECT *, {row} FROM {cells}) AS numbered"
-        schema = pa.parquet.read_schema(paths[0])
-        yield _joined(file, Rows(file.path, database, types_of(schema, own), base))
+        row = f"CAST(file_index AS BIGINT) * {FILE_ROWS} + file_row_number"
+        yield _numbered(file, database, pa.parquet.read_schema(paths[0]), row, cells)
 
 
-def _joined(file: File, rows: Rows) -> Rows:
-    """Return rows joined in SQL with those of the second file of a map, if they must be."""
+def table_rows(file: File, remote: Any) -> FileRows:
+    """Open a table of a connected database for queries."""
+    with parser_errors(file.path, is_table=True):
+        schema = remote.table(file.path.name).schema().to_pyarrow()
+    row = "row_number() OVER (ORDER BY NULL) - 1"
+    return _numbered(file, remote, schema, row, quoted(file.path.name), remote=True)
+
+
+def _numbered(
+    file: File, connection: Any, schema: pa.Schema, row: str, cells: str, *, remote: bool = False
+) -> FileRows:
+    """Return rows with their position, joined with those of a second file if they must be."""
+    base = f"FROM (SELECT *, {row} AS _row FROM {cells}) AS numbered"
+    rows = FileRows(file.path, connection, types_of(schema, file.needed), base, remote)
     if not file.attributes or file.apart or not (join := file.named.join):
         return rows
     rows.register(attributes=file.attributes)
@@ -135,7 +132,112 @@ def _joined(file: File, rows: Rows) -> Rows:
     return replace(rows, base=base, own=rows.base)
 
 
-def source(file: File, rows: Rows) -> str:
+# The distinct values of a file
+
+
+@dataclass(frozen=True)
+class Distinct:
+    """The distinct combinations of the columns of a file, with their rows.
+
+    `units` are those of a firm or account and its attributes, and `groups` those of platform,
+    month, currency and provenance, with what is known of their sales. `sales` are the distinct
+    sales, if any may be wrong. Each has the number `n` of its rows, and the `first` and `last` of
+    them. `source` is SQL for the rows, and `notes` count those that a second file has or lacks.
+    """
+
+    rows: FileRows
+    source: str
+    units: pa.Table
+    groups: pa.Table
+    sales: pa.Table | None
+    notes: Notes
+
+
+def query_distinct(file: File, rows: FileRows) -> Distinct:
+    """Query the distinct combinations of the columns of a file."""
+    rows.refuse_long(LONGEST_NAME)
+    sql = _source(file, rows)
+    units = _query_units(file, rows, sql)
+    groups = _query_combinations(file, rows, sql, group_columns(file), _OF_SALES)
+    notes = _join_notes(file, rows, pc.sum(units["n"]).as_py() or 0)
+    if not len(units):
+        refuse(file.path, "rows of data", "only a header", "export it again")
+    sales = None
+    if pc.any(groups["bad"]).as_py() or pc.max(groups["pointed"]).as_py() == 1:
+        sales = rows.query(
+            f"{sql} SELECT sales, count(*) AS n, min(row) AS first, max(row) AS last FROM source"
+            f" GROUP BY sales ORDER BY bool_or(bad) DESC, first LIMIT {_MOST_GROUPS}"
+        )
+    return Distinct(rows, sql, units, groups, sales, notes)
+
+
+def unit_columns(file: File) -> list[str]:
+    """Return our columns in the file that describe firms and accounts."""
+    names = ("firm", "account", "renamed_from", *attributes(), "weight")
+    return [name for name in names if name in file.theirs]
+
+
+def group_columns(file: File) -> list[str]:
+    """Return our columns that tell to which month of a platform, and currency, a row belongs."""
+    more = [name for name in ("currency", "provenance") if name in file.theirs]
+    return ["platform", "month", *more]
+
+
+def _query_units(file: File, rows: FileRows, sql: str) -> pa.Table:
+    """Return the distinct combinations of the columns of units.
+
+    Their attributes from a second file are returned with them.
+    """
+    names = unit_columns(file)
+    if not file.apart:
+        return _query_combinations(file, rows, sql, names)
+    own = ["_key", *(name for name in names if name not in file.apart)]
+    found = _query_combinations(file, rows, sql, own)
+    cells = ", ".join(
+        f"{_column_sql(file, ours, file.joined_types)} AS {ours}" for ours in file.apart
+    )
+    apart = rows.query(f"SELECT _key, {cells} FROM attributes", attributes=file.attributes)
+    joined = found.join(apart, "_key", join_type="inner").group_by(names)
+    found = joined.aggregate([("n", "sum"), ("first", "min"), ("last", "max")])
+    return found.rename_columns({"n_sum": "n", "first_min": "first", "last_max": "last"})
+
+
+def _query_combinations(
+    file: File, rows: FileRows, sql: str, names: list[str], more: str = ""
+) -> pa.Table:
+    """Return the distinct combinations of columns, with the number of rows of each.
+
+    The first and the last row of each are returned, too.
+    """
+    listed = ", ".join(names)
+    most = _MOST_GROUPS >> (6 * bool(more))
+    found = rows.query(
+        f"{sql} SELECT {listed}, count(*) AS n, min(row) AS first, max(row) AS last{more}"
+        f" FROM source GROUP BY {listed} LIMIT {most + 1}"
+    )
+    do = "leave out columns of attributes that contain other values in each row"
+    refuse_more(file.path, len(found), most, f"combinations of {listed}", do)
+    return found
+
+
+def _join_notes(file: File, rows: FileRows, cells: int) -> Notes:
+    """Return notes on rows that were joined with a second file; raise DataError if none were."""
+    if not (join := file.named.join):
+        return []
+    count = rows.query(f"SELECT count(*) AS n {rows.own or rows.base}")["n"][0].as_py()
+    joined = cells // max(1, len(file.months))
+    if count and not joined:
+        expected = f"keys of {join.file} in the column {join.key!r}"
+        do = f"correct `join` in {file.map}, or the keys"
+        refuse(file.path, expected, f"none in {count:,} rows", do)
+    lost = ("rows", f"left out: their {join.key} is not in {join.file}", count - joined)
+    return [("rows", f"joined with {join.file}", joined), lost]
+
+
+# SQL
+
+
+def _source(file: File, rows: FileRows) -> str:
     """Return SQL that begins a query with the table `source`.
 
     The table has the cells of a file under our names.
@@ -145,53 +247,43 @@ def source(file: File, rows: Rows) -> str:
     thousands, 2 if their separators are clear, and 0 otherwise. A row of a wide file is one row per
     month.
     """
-    types = {**rows.types, **file.joined}
-    row = "_row"
+    types = {**rows.types, **file.joined_types}
     sold = [types[column] for column in file.months or [file.theirs["sales"]]]
-    for ours, of in [
-        *((ours, types[theirs]) for ours, theirs in file.theirs.items()),
-        *(("sales", of) for of in sold),
-    ]:
-        is_number = columns()[ours]["type"] == NUMBER
-        no_number = pa.types.is_boolean(of) or pa.types.is_temporal(of)
-        if pa.types.is_nested(of) or "binary" in str(of) or (is_number and no_number):
-            where = f"{file.path}, column {file.called(ours)}"
-            if is_number:
-                expected = "numbers"
-            else:
-                expected = "text"
-            refuse(where, expected, f"values of type {of}", columns()[ours]["remedy"])
-    cells = {ours: _cell(file, ours, types) for ours in file.theirs if ours not in file.apart}
+    for ours, theirs in file.theirs.items():
+        _refuse_type(file, ours, types[theirs])
+    for of in sold:
+        _refuse_type(file, "sales", of)
+    row = "_row"
+    cells = {ours: _column_sql(file, ours, types) for ours in file.theirs if ours not in file.apart}
     if file.apart and (join := file.named.join):
         cells["_key"] = f"CAST({quoted(join.key)} AS VARCHAR)"
-    if file.months:  # of which some may contain only whole numbers
-        if any(map(is_text, sold)):
-            cast = "VARCHAR"
-        else:
-            cast = "DOUBLE"
-        months = len(file.months)
-        row = f"_row * {months} + unnest([{', '.join(map(str, range(months)))}])"
+    has_text = any(map(is_text, sold))
+    if file.months:
+        count = len(file.months)
+        cast = "VARCHAR" if has_text else "DOUBLE"  # some may contain only whole numbers
+        row = f"_row * {count} + unnest([{', '.join(map(str, range(count)))}])"
         cells["month"] = f"unnest([{', '.join(map(literal, file.months.values()))}])"
-        cells["sales"] = (
-            f"unnest([{', '.join(f'CAST({quoted(column)} AS {cast})' for column in file.months)}])"
-        )
+        sales = (f"CAST({quoted(column)} AS {cast})" for column in file.months)
+        cells["sales"] = f"unnest([{', '.join(sales)}])"
     listed = ", ".join(f"{cell} AS {ours}" for ours, cell in cells.items())
-    value, bad, pointed = _sales(file.named, has_text=any(map(is_text, sold)))
+    value, bad, pointed = _sales_sql(file.named, has_text)
     return f"""WITH cells AS (SELECT CAST({row} AS BIGINT) AS row, {listed} {rows.base}),
 parsed AS (SELECT *, {value} AS value, {pointed} AS pointed FROM cells),
 source AS (SELECT *, COALESCE({bad}, FALSE) AS bad FROM parsed)"""
 
 
-def attributes_apart(file: File, rows: Rows) -> pa.Table:
-    """Return the attributes in the second file of a map under our names.
+def _refuse_type(file: File, ours: str, of: pa.DataType) -> None:
+    """Raise DataError if a column has a type from which ours cannot be made."""
+    expected = "text"
+    wrong = pa.types.is_nested(of) or "binary" in str(of)
+    if columns()[ours]["type"] == NUMBER:
+        expected = "numbers"
+        wrong = wrong or pa.types.is_boolean(of) or pa.types.is_temporal(of)
+    if wrong:
+        file.refuse_column(ours, expected, f"values of type {of}", columns()[ours]["remedy"])
 
-    Its keys are in the column `_key`.
-    """
-    cells = ", ".join(f"{_cell(file, ours, file.joined)} AS {ours}" for ours in file.apart)
-    return rows.query(f"SELECT _key, {cells} FROM attributes", attributes=file.attributes)
 
-
-def _cell(file: File, ours: str, types: Mapping[str, pa.DataType]) -> str:
+def _column_sql(file: File, ours: str, types: Mapping[str, pa.DataType]) -> str:
     """Return the SQL expression of one of our columns.
 
     Only months become dates, since ids must stay apart.
@@ -225,39 +317,35 @@ def as_date(named: Map, column: str, kind: pa.DataType) -> str:
     """Return the SQL expression for the cells of a column, with dates in place of timestamps."""
     if not (pa.types.is_timestamp(kind) or pa.types.is_date(kind)):
         return column
-    zone = getattr(
-        kind, "tz", None
-    )  # stored in UTC, where midnight in Shanghai falls on the previous day
+    zone = getattr(kind, "tz", None)
     if named.timezone and not zone:
         column = f"timezone('UTC', {column})"
-    zone = named.timezone or (f"GMT{zone}" if zone and zone[0] in "+-" else zone)
-    return f"CAST({f'timezone({literal(zone)}, {column})' if zone else column} AS DATE)"
+    if zone and zone[0] in "+-":
+        zone = f"GMT{zone}"
+    # stored in UTC, where midnight in Shanghai falls on the previous day
+    if zone := named.timezone or zone:
+        column = f"timezone({literal(zone)}, {column})"
+    return f"CAST({column} AS DATE)"
 
 
-def _sales(named: Map, has_text: bool) -> tuple[str, str, str]:
+def _sales_sql(named: Map, has_text: bool) -> tuple[str, str, str]:
     """Return the SQL expressions for `value`, `bad` and `pointed`."""
     least, most = (columns()["sales"]["constraints"][limit] for limit in ("minimum", "maximum"))
-    bad = f"value NOT BETWEEN {-most if named.rows == 'order' else least} AND {most}"
+    if named.rows == "order":
+        least = -most
+    bad = f"value NOT BETWEEN {least} AND {most}"
     if not has_text:
         return "NULLIF(CAST(sales AS DOUBLE), CAST('NaN' AS DOUBLE))", bad, "0"
-    thousands = SPELLED.get(named.thousands, f"[{named.thousands}]")
-    declared = {"thousands", "decimal"}
+    plain = "sales"
     if named.thousands:
+        thousands = SPELLED.get(named.thousands, f"[{named.thousands}]")
         plain = f"regexp_replace(sales, {literal(thousands)}, '', 'g')"
-    else:
-        plain = "sales"
     known = f"sales NOT IN ({', '.join(map(literal, ['', *named.missing]))})"
-    clear = f"NOT regexp_matches(sales, {literal(EITHER)}) THEN 2 WHEN sales LIKE '%.%' THEN 1"
-    if named.model_fields_set & declared:
-        pointed = "0"
-    else:
+    pointed = "0"
+    if not named.model_fields_set & {"thousands", "decimal"}:
+        clear = f"NOT regexp_matches(sales, {literal(EITHER)}) THEN 2 WHEN sales LIKE '%.%' THEN 1"
         pointed = f"CASE WHEN NOT ({known}) THEN 0 WHEN {clear} ELSE 0 END"
-    bad += (
-        f" OR ({known} AND NOT regexp_matches(sales,"
-        f" {literal(number_pattern(named.thousands, named.decimal))}))"
-    )
-    return (
-        f"CASE WHEN {known} THEN TRY_CAST(replace({plain}, '{named.decimal}', '.') AS DOUBLE) END",
-        bad,
-        pointed,
-    )
+    pattern = literal(number_pattern(named.thousands, named.decimal))
+    bad += f" OR ({known} AND NOT regexp_matches(sales, {pattern}))"
+    number = f"TRY_CAST(replace({plain}, '{named.decimal}', '.') AS DOUBLE)"
+    return f"CASE WHEN {known} THEN {number} END", bad, pointed

@@ -17,15 +17,13 @@ import pandas as pd
 from fewtreated.estimate import (
     Estimate,
     critical_value,
-    effective,
-    left_out,
     stack_estimates,
     widest,
 )
 from fewtreated.estimators import abnormal_returns as returns_of
 from fewtreated.estimators.att_gt import att_gt
 from fewtreated.estimators.cross_checks import doubly_robust, imputation
-from fewtreated.estimators.exposure import exposure_effects
+from fewtreated.estimators.exposure import EXACT, exposure_effects
 from fewtreated.estimators.honest_did import Bounds, honest_bounds
 from fewtreated.estimators.power import detectable, minimum_detectable_effect
 from fewtreated.estimators.rows import sum_by, without_each
@@ -36,6 +34,7 @@ from fewtreated.frames import att_gt as att_gt_of_frame
 from fewtreated.frames import exposure_effects as exposure_effects_of_frame
 from fewtreated.frames import honest_bounds as honest_bounds_of_frame
 from fewtreated.frames import synthetic_did as synthetic_did_of_frame
+from fewtreated.jackknife import effective, left_out
 from fewtreated.testing import (
     TestResult,
     assignments,
@@ -173,6 +172,9 @@ def exposure() -> Iterator[Case]:
     risk = {"risk": rng.random(count)}
     mean = np.mean(redrawn, axis=0)
     yield "exposure units", exposure_effects(before, after, share)
+    many = rng.uniform(0.0, 0.3, EXACT + 20)
+    of_many = rng.lognormal(2.0, 1.0, (2, len(many))) * np.exp([0.0 * many, -many])
+    yield "exposure many units", exposure_effects(*of_many, many, bins=[0.1])
     yield (
         "exposure categories",
         exposure_effects(before, after, share, category=category, level=0.9),

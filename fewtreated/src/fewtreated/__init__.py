@@ -8,7 +8,6 @@ _PLACES = {
     "att_gt": "frames",
     "exposure_effects": "frames",
     "honest_bounds": "frames",
-    "margins": "frames",
     "noninferiority": "testing",
     "permutation_did": "estimators.synthetic",
     "romano_wolf": "testing",

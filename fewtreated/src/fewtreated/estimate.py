@@ -12,8 +12,10 @@ import numpy.typing as npt
 import pandas as pd
 from scipy import stats
 
+from fewtreated import jackknife
 from fewtreated.display import Shown, intervals
 from fewtreated.errors import DesignError, check_level
+from fewtreated.jackknife import FEWEST_DF, NOTHING_LEFT, degrees_of_freedom, left_out
 from fewtreated.numbers import MARKS, NOT_ESTIMABLE, quantity, span
 
 if TYPE_CHECKING:
@@ -27,9 +29,6 @@ Labels = Sequence[Any] | npt.NDArray[Any]
 NO_TERM = ("",)  # terms of a refusal, which answers every request with its reason
 STEP = 1e-30  # for derivatives by a complex step: no difference is taken, so the smaller the better
 DRAWS = 10_000  # draws of the largest t statistic
-# of clusters that are not fewer: an estimate nearer to one is mostly noise, and intervals explode
-FEWEST_DF = 4.0
-NOTHING_LEFT = 1e-9  # share of a total below which a remainder is rounding
 NO_SPREAD = "the values behind it do not vary, so a standard error of zero would be meaningless"
 
 
@@ -162,7 +161,8 @@ class Estimate(Shown):
     def df(self) -> Floats:
         """Degrees of freedom of each term, float64[term].
 
-        They are the smallest of `max_df`, clusters less one, and :func:`effective`.
+        They are the smaller of `max_df` and
+        :func:`fewtreated.jackknife.degrees_of_freedom`.
         """
         return self._df(FEWEST_DF)
 
@@ -170,12 +170,7 @@ class Estimate(Shown):
         max_df: Floats = np.broadcast_to(np.asarray(self.max_df, dtype=float), len(self.terms))
         if self.scores is None:
             return max_df
-        square = self.scores**2
-        clusters = np.count_nonzero(self.scores, axis=0)
-        most = np.fmin(max_df, np.where(clusters > 0, np.maximum(clusters - 1, 1), np.nan))
-        return np.fmin(
-            most, effective(square.sum(axis=0), np.einsum("ij,ij->j", square, square), least)
-        )
+        return np.fmin(max_df, degrees_of_freedom(self.scores, least))
 
     @property
     def cov_small_sample(self) -> Floats:
@@ -418,6 +413,7 @@ class Estimate(Shown):
         def values(x: Floats) -> Floats:
             return np.array([np.broadcast_to(value, x.shape[1:]) for value in function(x).values()])
 
+        clusters = np.count_nonzero(sums.any(axis=0))
         changed = left_out(values, self.value, sums).T
         estimable = np.asarray(np.isfinite(changed).all(axis=0))
         alone = ", ".join(
@@ -426,10 +422,7 @@ class Estimate(Shown):
         fields = {
             "terms": tuple(result),
             "value": np.array([float(value) for value in result.values()]),
-            "scores": (
-                np.sqrt(1 - 1 / np.count_nonzero(sums.any(axis=0)))
-                * np.where(estimable, changed, np.nan)
-            ),
+            "scores": jackknife.scores(np.where(estimable, changed, np.nan), clusters),
             "n": self.n if np.isscalar(self.n) else 0,
             "reason": self.reason or (f"{alone}: rests on a single cluster" if alone else ""),
         }
@@ -532,51 +525,6 @@ class Estimate(Shown):
         else:
             lacking = ""
         return f"{written}{unit} {MARKS[self.provenance]}{lacking or why}"
-
-
-def left_out(function: Callable[[Any], Any], sums: Floats, by_cluster: Floats) -> Floats:
-    """Return the change in a function of sums when each cluster is left out in turn.
-
-    The result is float64[term, cluster].
-
-    The change is the value with all clusters minus the value without one. The result is NaN if
-    nothing is left to compute it from. `function` takes the sums, [sum], and those without each
-    cluster, [sum, cluster], and returns [term] and [term, cluster]; `by_cluster` is float64[sum,
-    cluster].
-    """
-    rest = sums[:, np.newaxis] - by_cluster
-    rest[np.abs(rest) <= NOTHING_LEFT * np.abs(sums)[:, np.newaxis]] = 0.0  # rounding
-    with np.errstate(divide="ignore", invalid="ignore"):
-        change = function(sums)[:, np.newaxis] - function(rest)
-    return np.where(np.isfinite(change), change, np.nan)
-
-
-def effective(square: Floats, fourth: Floats, least: float = FEWEST_DF) -> Floats:
-    """Estimate degrees of freedom from cluster scores, float64[term].
-
-    They are at least `least`, and NaN if all scores are zero. For normal scores d of G clusters
-    with unequal variances v, Satterthwaite's are ``(sum v)^2 / sum v^2``, less one for the mean.
-    Since a normal's fourth moment is three squared variances, they are estimated by
-    ``3 (sum d^2)^2 / sum d^4 - 2``, less that one: about G - 1 for equal clusters, 0 if one
-    dominates. A few large firms among many reduce them, and so do a few extreme changes among equal
-    firms. Since the jackknife overstates errors where one cluster dominates, intervals with the
-    minimum still cover the truth as often as stated (docs/coverage.md); without it, ends of
-    thousands of per cent are common.
-
-    Parameters
-    ----------
-    square, fourth : float64[term]
-        Sums over clusters of squared scores, and of their squares.
-
-    References
-    ----------
-    Satterthwaite, F. E. (1946), An approximate distribution of estimates of variance components,
-    Biometrics Bulletin 2, 110-114. Lipsitz, S. R., Ibrahim, J. G. and Parzen, M. (1999), A
-    degrees-of-freedom approximation for a t-statistic with heterogeneous variance, The Statistician
-    48, 495-506, for sample moments in place of known variances.
-    """
-    with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
-        return np.asarray(np.maximum(3 * square**2 / fourth - 3, least))
 
 
 def widest(found: Mapping[str, Estimate]) -> tuple[str, list[str]]:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
@@ -20,9 +19,7 @@ from fewtreated.estimate import Estimate, widest
 from fewtreated.estimators import att_gt as by_cohort
 from fewtreated.estimators import exposure as by_exposure
 from fewtreated.estimators import honest_did, synthetic
-from fewtreated.estimators import margins as by_margins
 from fewtreated.estimators.cross_checks import doubly_robust
-from fewtreated.estimators.efficient import efficient as with_efficient_weights
 from fewtreated.estimators.units import Comparison, Scale, Units, usable_units
 from fewtreated.long import Long
 
@@ -34,7 +31,6 @@ __dir__ = [
     "att_gt",
     "exposure_effects",
     "honest_bounds",
-    "margins",
     "synthetic_did",
 ].copy
 
@@ -74,7 +70,7 @@ class CohortEffects(Shown):
             self, "effects", replace(estimate, terms=terms, columns={**estimate.columns, **columns})
         )
 
-    def aggregate(self, kind: by_cohort.Kind = "simple", *, efficient: bool = False) -> Estimate:
+    def aggregate(self, kind: by_cohort.Kind = "simple") -> Estimate:
         """Average the effects over all treated cells or over parts of them.
 
         Parts are by periods since treatment, by cohort, or by period.
@@ -84,12 +80,9 @@ class CohortEffects(Shown):
         kind : {"simple", "dynamic", "group", "calendar"}
             The last two end with the ``"average"`` over cohorts (by their number of units) or
             periods. With covariates, only the first two.
-        efficient : bool
-            Use the weights of :func:`fewtreated.estimators.efficient.efficient`, for dates of
-            treatment that are as good as random.
         """
         check_choice("kind", kind, get_args(by_cohort.Kind))
-        estimate = self._average(kind, efficient=efficient)
+        estimate = self._average(kind)
         if kind in ("group", "calendar"):
             terms = (
                 *(str(self.periods[int(term)]) for term in estimate.terms[:-1]),
@@ -98,20 +91,14 @@ class CohortEffects(Shown):
             estimate = replace(estimate, terms=terms)
         return estimate
 
-    def _average(self, kind: Any, *, efficient: bool = False) -> Estimate:
+    def _average(self, kind: Any) -> Estimate:
         """Return the estimate with the widest intervals of those clustered by each column."""
 
         def of(study: by_cohort.GroupTime | Units) -> Estimate:
             if isinstance(study, Units):
-                if efficient:
-                    raise DesignError(
-                        "Cannot use efficient weights with covariates; leave out one of them"
-                    )
                 return doubly_robust(study, kind)
             if kind == "group_time":
                 return study.effects
-            if efficient:
-                return with_efficient_weights(study, kind)
             return study.aggregate(kind)
 
         estimate = _widest({column: of(study) for column, study in self.studies.items()})
@@ -343,81 +330,6 @@ def exposure_effects(
     }
     estimate = by_exposure.exposure_effects(first, second, held, bins=bins, level=level, **options)
     return replace(estimate, provenance=long.provenance)
-
-
-def margins(
-    data: pd.DataFrame,
-    treated: Hashable,
-    *,
-    outcome: Hashable,
-    unit: Hashable,
-    time: Hashable,
-    before: tuple[Any, Any],
-    after: tuple[Any, Any],
-    cluster: str | Sequence[Hashable] | None = None,
-    level: float = 0.95,
-) -> Estimate:
-    """Split an effect on sales into an extensive and an intensive margin.
-
-    The first is the effect on how many units still sell. The second, on units that would sell
-    anyway, is bounded.
-
-    Parameters
-    ----------
-    data : DataFrame
-        One row per unit and period.
-    treated : column
-        1 in all rows of treated units, 0 in those of others.
-    outcome, unit, time : column
-        Sales, which must be there in all periods of `before` and `after`: 0 if a unit sold nothing.
-    before, after : (first, last)
-        Periods to sum, both ends included. Units without sales before are left out and counted.
-    cluster : column or list of columns, optional
-        Clusters for standard errors, as for :func:`att_gt`.
-    level : float
-        Coverage of intervals.
-
-    Returns
-    -------
-    Estimate
-        ``"ratio"``, ``"extensive"``, ``"lower"`` and ``"upper"``, as from
-        :func:`fewtreated.estimators.margins.margins`.
-
-    Raises
-    ------
-    DataError
-        If a column is missing, a row is repeated, a period has no row, or sales are missing or
-        negative.
-    DesignError
-        If windows overlap, a value of `treated` is neither 0 nor 1, or on one side no unit sells
-        before or afterwards.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> import pandas as pd
-    >>> from fewtreated import margins
-    >>> firm, year = np.arange(60).repeat(2), np.tile([2020, 2021], 60)
-    >>> columns = {"firm": firm, "year": year, "closed": firm % 2, "sales": 10.0 + firm % 7}
-    >>> data = pd.DataFrame(columns)
-    >>> data.loc[(year == 2021) & (firm % 6 == 1), "sales"] = 0  # a third of closed firms stops
-    >>> data.loc[year == 2021, "sales"] *= 1 + firm[year == 2021] % 5 / 10
-    >>> names = {"outcome": "sales", "unit": "firm", "time": "year"}
-    >>> margins(data, "closed", **names, before=(2020, 2020), after=(2021, 2021))
-    margins of the effect on the treated, as in each row ◐
-         term  estimate  std_error  conf_low  conf_high  n           unit
-        ratio   -0.3999     0.1365   -0.6791    -0.1207 30     log points
-    extensive   -0.3333    0.08829   -0.5139    -0.1528 30 share of units
-        lower  -0.06858    0.04211   -0.1547    0.01755 30     log points
-        upper   0.06577    0.04355  -0.02331     0.1548 30     log points
-    95% confidence interval
-    units 60, clusters 60
-    """
-    long = Long(data, unit, time)
-    given: Any = [*long.sums(outcome, before, after), long.constant(treated, "treated")]
-    split = partial(by_margins.margins, *given, level=level)
-    found = {name: split(cluster=codes) for name, codes in long.clusters(cluster).items()}
-    return replace(_widest(found), provenance=long.provenance)
 
 
 def synthetic_did(

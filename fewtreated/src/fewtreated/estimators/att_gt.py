@@ -10,30 +10,29 @@ size units x effects unless errors are clustered.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from fewtreated import jackknife
 from fewtreated.display import Shown
 from fewtreated.errors import DesignError, check_choice
 from fewtreated.estimate import (
-    NOTHING_LEFT,
     Bools,
     Estimate,
     Floats,
     Ints,
     Labels,
-    effective,
-    left_out,
 )
 from fewtreated.estimators.groups import Group, Moments, Pair, groups_of
 from fewtreated.estimators.rows import rows_by
-from fewtreated.estimators.units import Comparison, Scale, usable_units
+from fewtreated.estimators.units import UNITS, Comparison, Scale, usable_units
+from fewtreated.jackknife import NOTHING_LEFT, effective, left_out, without
 
 __dir__ = ["GroupTime", "att_gt"].copy  # for tab completion
 
@@ -342,62 +341,52 @@ class GroupTime(Shown):
     ) -> Estimate:
         """Average the cells of each term; `term` is int64[cell], -1 for none."""
         term = np.where(np.isfinite(self.totals[1]), term, -1)
-        size = len(terms)
         kept = np.flatnonzero(term >= 0)
-        totals = np.concatenate(
-            [np.bincount(term[kept], total[kept], size) for total in self.totals]
-        )
-        by_period = 1 / np.bincount(term[kept], minlength=size).clip(1)
-
-        def average(x: Any) -> Any:
-            first = x[:size]
-            second = x[size:]
-            value = self._ratio(first, second)
-            if kind == "group":  # cohorts by their units, not by their treated periods
-                return np.append(
-                    value, [self._ratio(by_period @ first, by_period @ second)], axis=0
-                )
-            if kind == "calendar":
-                return np.append(value, [value.mean(axis=0)], axis=0)
-            return value
-
+        totals = [np.bincount(term[kept], total[kept], len(terms)) for total in self.totals]
+        cells = np.bincount(term[kept], minlength=len(terms))
+        average = partial(self._average, kind=kind, by_period=1 / cells.clip(1))
         with np.errstate(divide="ignore", invalid="ignore"):
-            value = average(totals)
+            value = average(np.concatenate(totals))
         value[~np.isfinite(value)] = np.nan
-        units = np.zeros((size, len(self.groups)), dtype=np.int64)
-        treated, _, _, time, _ = self.cells[:, kept]
-        np.maximum.at(
-            units, (term[kept], treated), self.observed[treated, time]
-        )  # count each group once
-        if len(value) > size:
+        units = self._treated_units(term, len(terms))
+        if len(value) > len(terms):
             terms = [*terms, "average"]
             units = np.vstack([units, units.max(axis=0)])
-        n = units.sum(axis=1)
-        scores, covariance, max_df = self._jackknife(average, totals, term, value)
-        max_df = np.fmin(max_df, self._treated_clusters(units) - 1)
-        reasons = [
-            (np.isnan(value), "have no comparison, or no positive mean"),
-            (
-                np.isnan(np.diag(covariance)) & ~np.isnan(value),
-                "rest on a single cluster and have no standard error",
-            ),
-        ]
+        scores, covariance, max_df = self._jackknife(
+            average, np.concatenate(totals), term, value, self._treated_clusters(units)
+        )
         return Estimate(
             estimand=estimand,
-            unit="units of y" if self.scale == "level" else "log points",
+            unit=UNITS[self.scale],
             terms=tuple(terms),
             value=value,
-            n=n,
+            n=units.sum(axis=1),
             scores=scores,
             covariance=covariance,
-            max_df=np.maximum(max_df, 1),
+            max_df=max_df,
             counts=self.counts,
             clusters=self.labels,
-            reason="; ".join(
-                f"{lost.sum()} of {len(terms)} cells {why}" for lost, why in reasons if lost.any()
-            ),
+            reason=_reason(value, np.diag(covariance)),
             **fields,
         )
+
+    def _average(self, totals: Any, *, kind: str, by_period: Floats) -> Any:
+        """Return the terms of both totals side by side, [2 terms, ...], and their average."""
+        first, second = np.split(totals, 2)
+        value = self._ratio(first, second)
+        if kind == "group":  # cohorts by their units, not by their treated periods
+            return np.append(value, [self._ratio(by_period @ first, by_period @ second)], axis=0)
+        if kind == "calendar":
+            return np.append(value, [value.mean(axis=0)], axis=0)
+        return value
+
+    def _treated_units(self, term: Ints, count: int) -> Ints:
+        """Count the treated units behind each term by group, each once, int64[term, group]."""
+        units = np.zeros((count, len(self.groups)), dtype=np.int64)
+        kept = np.flatnonzero(term >= 0)
+        treated, _, _, time, _ = self.cells[:, kept]
+        np.maximum.at(units, (term[kept], treated), self.observed[treated, time])
+        return units
 
     def _treated_clusters(self, units: Ints) -> Ints:
         """Count each term's treated clusters; `units` is int64[term, group]."""
@@ -409,9 +398,14 @@ class GroupTime(Shown):
         return np.array([held[groups].any(axis=0).sum() for groups in units > 0])
 
     def _jackknife(
-        self, average: Callable[[Any], Any], totals: Floats, term: Ints, value: Floats
-    ) -> tuple[Any, ...]:
-        """Return jackknife scores, their covariance, and degrees of freedom.
+        self,
+        average: Callable[[Any], Any],
+        totals: Floats,
+        term: Ints,
+        value: Floats,
+        treated_clusters: Ints,
+    ) -> tuple[Floats | None, Floats, Floats]:
+        """Return jackknife scores, their covariance, and the most degrees of freedom.
 
         Scores are float64[cluster, term].
 
@@ -420,27 +414,34 @@ class GroupTime(Shown):
         which are many, take a shorter way to the same numbers; otherwise degrees of freedom follow
         from the scores.
         """
-        size = len(totals) // 2
-        most = np.bincount(term[term >= 0], minlength=1).max()
-        if self._has_moments and most == 1 and size == len(value):
-            return None, *self._by_moments(term, value)
         pairs = self._pairs(term)
-        scores = np.empty((0 if self.cluster is None else len(self.labels), len(value)))
-        products = np.zeros((len(value), len(value)))
-        fourth = np.zeros(len(value))
+        blocks = self._left_out(average, totals, pairs)
+        max_df = jackknife.most_df(treated_clusters)
+        if self.cluster is not None:
+            changes = np.empty((len(self.labels), len(value)))
+            for clusters, change in blocks:
+                changes[clusters] = change.T
+            scores = jackknife.scores(changes, self._clusters(pairs))
+            return scores, scores.T @ scores, max_df
+        most = np.bincount(term[term >= 0], minlength=1).max()
+        if self._has_moments and most == 1 and len(totals) == 2 * len(value):
+            products, fourth = self._by_moments(term, len(value))
+        else:
+            products, fourth = _products(blocks, len(value))
+        df = np.fmin(effective(np.diag(products), fourth), max_df)
+        lost = 0.0 * (value + np.diag(products))  # NaN without a value or an error
+        factor = jackknife.factor(len(self.labels))
+        return None, factor * (products + np.add.outer(lost, lost)), df
+
+    def _left_out(
+        self, average: Callable[[Any], Any], totals: Floats, pairs: list[Pair]
+    ) -> Iterator[tuple[Ints, Floats]]:
+        """Yield clusters and the changes of terms without each, float64[term, cluster]."""
         for start in range(0, len(self.labels), self.size):
-            stop = min(start + self.size, len(self.labels))
-            score = left_out(average, totals, self._changes(pairs, size, start, stop))
-            if self.cluster is not None:
-                scores[self.order[start:stop]] = score.T
-                continue
-            products += score @ score.T
-            score *= score
-            fourth += np.einsum("ij,ij->i", score, score)
-        if self.cluster is None:
-            return None, (1 - 1 / len(self.labels)) * products, effective(np.diag(products), fourth)
-        scores *= np.sqrt(1 - 1 / self._clusters(pairs))
-        return scores, scores.T @ scores, np.inf
+            clusters = self.order[start : start + self.size]
+            stop = start + len(clusters)
+            changes = self._changes(pairs, len(totals) // 2, start, stop)
+            yield clusters, left_out(average, totals, changes)
 
     def _clusters(self, pairs: list[Pair]) -> int:
         """Count the clusters of compared groups.
@@ -495,10 +496,7 @@ class GroupTime(Shown):
                 if parts
                 else self._sums_of(number, start, stop)
             )
-        rest = [sums[:, np.newaxis] - part for sums, part in zip(self.sums, taken, strict=True)]
-        for sums, left in zip(self.sums, rest, strict=True):
-            left[np.abs(left) <= NOTHING_LEFT * np.abs(sums)[:, np.newaxis]] = 0.0  # rounding
-        return rest
+        return [without(sums, part) for sums, part in zip(self.sums, taken, strict=True)]
 
     def _sums_of(self, group: int, start: int, stop: int) -> Floats:
         """Return the sums of a group's units by cluster of a block.
@@ -528,10 +526,10 @@ class GroupTime(Shown):
         pooled = any(group.parts for group in self.groups)
         return self.cluster is None and not self.paired and (self._plain or not pooled)
 
-    def _by_moments(self, term: Ints, value: Floats) -> tuple[Floats, Floats]:
-        """Return the covariance and degrees of freedom of one-cell terms.
+    def _by_moments(self, term: Ints, count: int) -> tuple[Floats, Floats]:
+        """Return what :func:`_products` returns, for terms of one cell each.
 
-        They hold if each unit is its own cluster.
+        It holds if each unit is its own cluster.
 
         An effect is the difference between two groups' changes from base to outcome, of means or of
         log totals, so without a unit it moves by ``f d + k``, with ``d = u_t - u_b`` of
@@ -539,8 +537,8 @@ class GroupTime(Shown):
         array of units by cells. For means, f is one over the number of units but one, and k is due
         to the distance of the mean from the centre of u; for log totals f is 1 and k is 0.
         """
-        products = np.zeros((len(value), len(value)))
-        fourth = np.zeros(len(value))
+        products = np.zeros((count, count))
+        fourth = np.zeros(count)
         for group, moments in self._moments.items():
             inside = self._holding(group)[self.cells[:2]] & (term >= 0)
             held = np.flatnonzero(inside.any(axis=0))
@@ -571,10 +569,7 @@ class GroupTime(Shown):
             fourth[terms] += power + shift * (
                 4 * third + shift * (6 * square + shift * (4 * first + n * shift))
             )
-        lost = 0.0 * (value + np.diag(products))  # NaN without a value or an error
-        return (1 - 1 / len(self.labels)) * (products + np.add.outer(lost, lost)), effective(
-            np.diag(products), fourth
-        )
+        return products, fourth
 
     def _holding(self, group: int) -> Bools:
         """Return which groups contain a group, bool[group + 1]; False in the last, for no group."""
@@ -701,6 +696,28 @@ class GroupTime(Shown):
         return y if self.weight is None else weight * y, weight
 
 
+def _products(blocks: Iterable[tuple[Ints, Floats]], count: int) -> tuple[Floats, Floats]:
+    """Add up products of changes, float64[term, term], and their fourth powers, float64[term]."""
+    products = np.zeros((count, count))
+    fourth = np.zeros(count)
+    for _, change in blocks:
+        products += change @ change.T
+        square = np.multiply(change, change, out=change)
+        fourth += np.einsum("ij,ij->i", square, square)
+    return products, fourth
+
+
+def _reason(value: Floats, variance: Floats) -> str:
+    """Return why terms have no value or no standard error."""
+    missing = np.isnan(value)
+    reasons = [
+        (missing, "have no comparison, or no positive mean"),
+        (np.isnan(variance) & ~missing, "rest on a single cluster and have no standard error"),
+    ]
+    lost = [(cells.sum(), why) for cells, why in reasons if cells.any()]
+    return "; ".join(f"{count} of {len(value)} cells {why}" for count, why in lost)
+
+
 def att_gt(
     y: Floats,
     first_treated: Floats,
@@ -747,7 +764,7 @@ def att_gt(
     GroupTime
         With `effects`, an Estimate, and ``.aggregate()``; `n` is the number of treated units behind
         each term. Standard errors are from the cluster jackknife (CV3), with degrees of freedom
-        from :func:`fewtreated.estimate.effective`. A cell without comparison units is NaN, never
+        from :func:`fewtreated.jackknife.effective`. A cell without comparison units is NaN, never
         zero; one that rests on a single cluster has no standard error. Without `cluster`, the
         scores of effects are None. For other intervals than of 95 per cent, an Estimate has
         ``.at(0.9)``.

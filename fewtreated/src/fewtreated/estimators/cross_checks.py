@@ -13,10 +13,12 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 
+from fewtreated import jackknife
 from fewtreated.errors import DesignError, check_choice
-from fewtreated.estimate import Bools, Estimate, Floats, Ints, left_out
+from fewtreated.estimate import Bools, Estimate, Floats, Ints
 from fewtreated.estimators.rows import rows_by, sum_by, without_each
-from fewtreated.estimators.units import Units
+from fewtreated.estimators.units import UNITS, Units
+from fewtreated.jackknife import left_out
 
 __dir__ = ["doubly_robust", "imputation"].copy  # for tab completion
 
@@ -326,21 +328,19 @@ def _estimate(
         ]
     )
     in_term = np.asarray(cells.any(axis=1))
+    treated_clusters = ((held.T @ in_term) > 0).sum(axis=0)
     with np.errstate(divide="ignore", invalid="ignore"):
         value = average(totals)
-        scores = (
-            np.sqrt(1 - 1 / np.count_nonzero(moved.any(axis=1)))
-            * left_out(average, totals, moved.T).T
-        )
-    lost = int(np.isnan(scores).any(axis=0).sum())
+        changes = left_out(average, totals, moved.T).T
+    lost = int(np.isnan(changes).any(axis=0).sum())
     return Estimate(
         estimand=estimand,
-        unit="units of y" if units.scale == "level" else "log points",
+        unit=UNITS[units.scale],
         terms=terms,
         value=value,
-        scores=scores,
+        scores=jackknife.scores(changes, np.count_nonzero(moved.any(axis=1))),
         n=held.sum(axis=1) @ in_term,
-        max_df=np.maximum(((held.T @ in_term) > 0).sum(axis=0) - 1, 1),
+        max_df=jackknife.most_df(treated_clusters),
         reason=(
             f"{lost} of {len(terms)} terms rest on a single cluster, or have no positive total"
             if lost

@@ -22,9 +22,11 @@ from scipy import stats
 from scipy.optimize import brentq
 from scipy.special import expit
 
+from fewtreated import jackknife
 from fewtreated.errors import DataError, DesignError, check_level
-from fewtreated.estimate import Estimate, Floats, Ints, Labels, effective
+from fewtreated.estimate import Estimate, Floats, Ints, Labels
 from fewtreated.estimators.rows import match_units, sum_by
+from fewtreated.jackknife import effective
 from fewtreated.testing import TIE
 
 __dir__ = ["exposure_effects"].copy  # for tab completion
@@ -497,7 +499,7 @@ def leave_one_out(
     t quantile with G - 1 degrees of freedom, so that the model of equal variances only widens
     intervals: little for equal clusters, much for a few exposed ones among many. Beyond `EXACT`
     clusters it is the t quantile with the degrees of freedom of
-    :func:`fewtreated.estimate.effective`.
+    :func:`fewtreated.jackknife.effective`.
 
     References
     ----------
@@ -509,7 +511,6 @@ def leave_one_out(
     """
     value, gradient = estimates(cells)
     selling = np.unique(cells.cluster[cells.before + cells.after > 0])
-    factor = np.sqrt((len(selling) - 1) / len(selling))
     scores = np.zeros((count, len(value)))
     full = sum_by(gradient, cells.cluster, count)[selling]
     exact = len(selling) <= EXACT
@@ -523,14 +524,17 @@ def leave_one_out(
             DesignError
         ):  # the estimate depends on this cluster alone, so it has no standard error
             continue
-        scores[cluster] = factor * (value - without)
+        scores[cluster] = jackknife.scores(value - without, len(selling))
         if exact:
-            change[:, row] = factor * (full - sum_by(gradient, rest.cluster, count)[selling]).T
+            moved = full - sum_by(gradient, rest.cluster, count)[selling]
+            change[:, row] = jackknife.scores(moved, len(selling)).T
     scores[:, np.isnan(scores).any(axis=0)] = np.nan
-    many = np.inf if exact else effective((scores**2).sum(axis=0), (scores**4).sum(axis=0))
-    half_width = np.full(
-        len(value), stats.t.ppf((1 + level) / 2, np.minimum(many, len(selling) - 1))
-    )
+    if exact:
+        df = np.full(len(value), jackknife.most_df(len(selling)))
+    else:
+        moments = ((scores**order).sum(axis=0) for order in (2, 4))
+        df = np.minimum(effective(*moments), jackknife.most_df(len(selling)))
+    half_width = np.asarray(stats.t.ppf((1 + level) / 2, df))
     for i in np.flatnonzero(~np.isnan(scores).any(axis=0)) if exact else ():
         half_width[i] = _quantile(full[:, i], change[i].T @ change[i], level, float(half_width[i]))
     return scores, half_width

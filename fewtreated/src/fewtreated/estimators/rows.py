@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 
 from fewtreated.errors import DataError, DesignError
-from fewtreated.estimate import Bools, Floats, Ints, left_out
+from fewtreated.estimate import Bools, Floats, Ints
+from fewtreated.jackknife import left_out
 
 BLOCK = 2**18  # sums at a time, which fit into a processor's cache
 
@@ -95,7 +96,7 @@ def without_each(function: Callable[..., Floats], *parts: Floats) -> tuple[Float
     Returns
     -------
     float64[term], float64[cluster, term]
-        The changes are those of :func:`fewtreated.estimate.left_out`.
+        The changes are those of :func:`fewtreated.jackknife.left_out`.
     """
     shapes = [part.shape[1:] for part in parts]
     flat = [part.reshape(len(part), -1) for part in parts]

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from fewtreated import jackknife
 from fewtreated.errors import DesignError
 from fewtreated.estimate import Bools, Estimate, Floats, Labels
 from fewtreated.estimators.rows import sum_by, without_each
@@ -204,9 +205,9 @@ def _mean_months(units: pd.DataFrame, horizon: int) -> Estimate:
         unit="months",
         terms=("treated", "comparison", "difference"),
         value=value,
-        scores=np.sqrt(1 - 1 / len(labels)) * changed,
+        scores=jackknife.scores(changed, len(labels)),
         n=[treated.sum(), (~treated).sum(), len(units)],
-        max_df=max(len(np.unique(code[treated])) - 1, 1),
+        max_df=jackknife.most_df(len(np.unique(code[treated]))),
         reason=(
             "a group, or its comparison in a stratum, is a single cluster"
             if np.isnan(changed).any()

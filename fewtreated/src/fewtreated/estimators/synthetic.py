@@ -14,9 +14,11 @@ from typing import Any, Literal, get_args
 import numpy as np
 from scipy.optimize import nnls
 
+from fewtreated import jackknife
 from fewtreated.errors import DesignError, check_choice, check_level, whole_number
-from fewtreated.estimate import Bools, Estimate, Floats, left_out
+from fewtreated.estimate import Bools, Estimate, Floats
 from fewtreated.estimators.rows import indicator, match_units
+from fewtreated.jackknife import left_out
 from fewtreated.testing import TIE, assignments, shift_interval
 
 __dir__ = ["permutation_did", "synthetic_did"].copy  # for tab completion
@@ -275,10 +277,9 @@ def _by_jackknife(
             "Cannot jackknife the effect: it rests on one treated unit, or on one donor that has"
             " all the weight; use inference = 'placebo'"
         )
-    scores = np.sqrt(1 - 1 / len(y)) * (left - left.mean())[:, np.newaxis]
     return {
-        "scores": scores,
-        "max_df": int(treated.sum()) - 1,
+        "scores": jackknife.scores((left - left.mean())[:, np.newaxis], len(y)),
+        "max_df": jackknife.most_df(int(treated.sum())),
         "reason": "standard error by the jackknife over units",
     }
 

@@ -17,6 +17,7 @@ __dir__ = ["Units", "usable_units"].copy  # for tab completion
 
 Scale = Literal["level", "ratio"]
 Comparison = Literal["never", "not_yet"]
+UNITS: dict[Scale, str] = {"level": "units of y", "ratio": "log points"}  # of effects
 
 
 @dataclass(frozen=True, eq=False)
