@@ -10,6 +10,8 @@ from pathlib import Path
 
 import matplotlib as mpl
 import pandas as pd
+from reading import project_text
+from ruamel.yaml import YAML
 
 from analysis.provenance import ROOT
 
@@ -19,147 +21,18 @@ TYPED = {"console", "sh", "bash"}  # languages of blocks of commands
 SHOWN = {"", "bibtex", "cron", "latex", "text", "yaml"}  # languages of blocks that nobody runs
 BUILT = "{"  # begins the language of cells and directives that `make docs` runs
 
-# What is not run, by page and command (of Python, a line of the block), with the reason.
-NOT_RUN = {
-    ("README.md", "make test"): "it is the suite that this test belongs to",
-    ("README.md", "make lab"): "it opens a browser and waits; test_lab.py looks at what it starts",
-    (
-        "README.md",
-        'panel, truth = simulate("mid_3k", seed=1)',
-    ): "test_readme.py runs it and reads what it prints",
-    (
-        "docs/bring-your-own-panel.md",
-        (
-            "market-impact panel orders --engine postgresql://user@host/shop --map orders.map.yml "
-            "--out my-reports/orders.parquet"
-        ),
-    ): "it needs a server; test_panel_build.py starts one where PostgreSQL is installed",
-    (
-        "docs/bring-your-own-panel.md",
-        (
-            "market-impact run --panel FILE --map MAP.yml --event my_event.yml --out"
-            " my-reports/my_event"
-        ),
-    ): (
-        "FILE and MAP.yml stand for the reader's own; test_other_event.py runs reports on another"
-        " event"
-    ),
-    (
-        "docs/tutorial-event.md",
-        (
-            "market-impact run --panel stalls.csv --map stalls.map.yml --event bazaar.yml --out"
-            " bazaar-reports"
-        ),
-    ): (
-        "the page makes stalls.csv where it is built; test_other_event.py runs reports on another"
-        " event"
-    ),
-    (
-        "docs/cluster.md",
-        'make audit ARGS="--workers 2"',
-    ): "it takes hours; test_audit.py runs a few cells",
-    (
-        "docs/cluster.md",
-        'make audit ARGS="--local-cluster 2"',
-    ): "it takes hours; test_executor.py runs a local cluster",
-    ("docs/cluster.md", 'make audit ARGS="--scheduler tcp://scheduler:8786"'): "it needs a cluster",
-    (
-        "docs/cluster.md",
-        "from distributed import Client",
-    ): "it needs a cluster; test_executor.py runs a local one",
-    (
-        "docs/cluster.md",
-        "from dask_kubernetes.operator import KubeCluster, make_cluster_spec",
-    ): "it needs Kubernetes",
-    ("docs/cluster.md", "from dask_jobqueue import SLURMCluster"): "it needs Slurm",
-    (
-        "docs/cluster.md",
-        "#SBATCH --job-name=audit --ntasks=32 --cpus-per-task=1 --mem-per-cpu=2G --time=02:00:00",
-    ): "it needs Slurm",
-    (
-        "docs/households.md",
-        ".venv/bin/market-impact purchases amazon-purchases.csv --out my-households",
-    ): (
-        "the file must be downloaded from its archive; test_households.py counts one that is"
-        " made up"
-    ),
-    (
-        "docs/households.md",
-        (
-            ".venv/bin/market-impact purchases amazon-purchases.csv --brands products.parquet --out"
-            " my-named-households"
-        ),
-    ): (
-        "the files must be downloaded from their archives; test_households_closed.py counts ones"
-        " that are made up"
-    ),
-    (
-        "docs/households.md",
-        "from analysis.evidence.households import Households, Specification, closed, worst_case",
-    ): (
-        "it reads what the command above it writes; test_households_closed.py calls the same"
-        " functions"
-    ),
-    (
-        "docs/night-shift.md",
-        (
-            "ssh-keygen -Y verify -f signers -I reports -n market-impact "
-            "-s reports/latest/manifest.json.sig < reports/latest/manifest.json"
-        ),
-    ): "it needs the key of the operator",
-    (
-        "docs/side-by-side.md",
-        'wide = pd.read_csv("fewtreated/tests/data/county_teen_employment.csv")',
-    ): "test_side_by_side.py",
-    (
-        "docs/side-by-side.md",
-        "from fewtreated import att_gt",
-    ): "test_side_by_side.py runs it and compares its numbers",
-    (
-        "docs/side-by-side.md",
-        "import pyfixest",
-    ): "test_side_by_side.py runs it and compares its numbers",
-    (
-        "docs/side-by-side.md",
-        "from diff_diff import CallawaySantAnna",
-    ): "test_side_by_side.py compares its numbers",
-    (
-        "docs/side-by-side.md",
-        "import moderndid",
-    ): "the page says that the project does not install it",
-}
-# What takes minutes and so runs in `make test-all` alone, with a command that stands in for it in
-# `make test`, if any.
-SLOW = {
-    ("README.md", "make report"): ".venv/bin/market-impact run --dry-run",
-    (
-        "README.md",
-        (
-            ".venv/bin/market-impact run --panel data/examples/wide.csv --map"
-            " data/examples/wide.map.yml --out my-reports/wide"
-        ),
-    ): (
-        ".venv/bin/market-impact run --panel data/examples/wide.csv --map"
-        " data/examples/wide.map.yml --out my-reports/wide --dry-run"
-    ),
-    (
-        "docs/bring-your-own-panel.md",
-        (
-            "market-impact run --panel data/examples/tidy.csv --map data/examples/tidy.map.yml"
-            " --out my-reports/tidy"
-        ),
-    ): (
-        "market-impact run --panel data/examples/tidy.csv --map data/examples/tidy.map.yml --out"
-        " my-reports/tidy --dry-run"
-    ),
-    (
-        "docs/estimates.md",
-        'found = load_estimates("reports/latest")',
-    ): "",  # what follows needs a release
-    ("docs/night-shift.md", ".venv/bin/market-impact verify reports/latest"): "",
-    ("docs/night-shift.md", ".venv/bin/market-impact diff reports/2026-11-25 reports/latest"): "",
-    ("docs/night-shift.md", ".venv/bin/market-impact prune --keep 30"): "",
-}
+
+CASES = YAML(typ="safe").load(ROOT / "tests" / "cases" / "blocks.yml")
+
+
+def listed(kind):
+    """Return what the cases of a kind say of each command, by page and command."""
+    pages = CASES[kind]
+    return {(page, command): said for page in pages for command, said in pages[page].items()}
+
+
+NOT_RUN = listed("not run")
+SLOW = listed("slow")
 
 
 @dataclass(frozen=True)
@@ -172,16 +45,16 @@ class Step:
     python: bool = False
 
     @property
-    def keys(self) -> list[tuple[str, str]]:
+    def keys(self):
         """Names of the step in the lists above: its command, or any of its lines."""
         lines = [line for line in self.source.splitlines() if line.strip()]
         return [(self.page, line) for line in lines]
 
-    def among(self, listed: dict) -> str | None:
+    def among(self, listed):
         """What a list says of the step, or None if it is not there."""
         return next((listed[key] for key in self.keys if key in listed), None)
 
-    def run(self, project: Path) -> None:
+    def run(self, project):
         """Run it as a reader would; fail with what was printed."""
         if self.python:
             command = [sys.executable, "-"]
@@ -202,13 +75,13 @@ class Step:
         )
 
 
-def languages(page: str) -> list[str]:
-    return [language for language, _ in FENCE.findall((ROOT / page).read_text(encoding="utf-8"))]
+def languages(page):
+    return [language for language, _ in FENCE.findall(project_text(page))]
 
 
-def steps(page: str) -> list[Step]:
+def steps(page):
     """Return the commands and the blocks of Python of a page, in order."""
-    text = (ROOT / page).read_text(encoding="utf-8")
+    text = project_text(page)
     found = []
     for block in FENCE.finditer(text):
         line = text.count("\n", 0, block.start()) + 2
@@ -229,7 +102,7 @@ def steps(page: str) -> list[Step]:
     return found
 
 
-def copied(folder: Path) -> Path:
+def copied(folder):
     """Copy the project, with a history of its own and this environment, so that nothing here
     changes.
     """
@@ -268,7 +141,7 @@ def copied(folder: Path) -> Path:
     return folder
 
 
-def environment(project: Path) -> dict[str, str]:
+def environment(project):
     """Return the environment of a reader who works in a copy: its code comes first, its editor adds
     a word.
     """

@@ -52,6 +52,12 @@ def simulated(preset):
 
 
 @pytest.fixture
+def desk(finished, tmp_path):
+    """A copy, to be changed, of the project that a module has let run once."""
+    return finished.copied(tmp_path)
+
+
+@pytest.fixture
 def simulated_look():
     """Exhibits look as those of a simulated market."""
     from matplotlib import pyplot as plt

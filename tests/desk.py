@@ -7,25 +7,26 @@ import json
 import os
 import shutil
 import traceback
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Self
 from unittest import mock
 
 from nbformat.v4 import new_output
 from papermill.engines import Engine, papermill_engines
+from reading import read_json
 from ruamel.yaml import YAML
 
-from runner import NEWS, Exit, State, publish, run
+from runner import NEWS, Exit, State, publish, run, scheduled
+from runner.cli import main
 
 AS_OF = "2026-11-25"
+LATER = "2026-11-26"
 VINTAGE = "2026-11-24"
 
 
-def cases(name: str) -> dict:
+def cases(name):
     """The cases of tests/cases/runner/NAME.yml."""
     return YAML(typ="safe").load(Path(__file__).parent / "cases" / "runner" / f"{name}.yml")
 
@@ -37,9 +38,7 @@ WRITE_VERDICTS = SOURCES["write_verdicts"]
 READ_VERDICTS = SOURCES["read_verdicts"]
 
 
-def stub_render(
-    notebook: Path, pdf: Path, *, as_of: str, footer: str, simulated: bool = False, **_
-) -> None:
+def stub_render(notebook, pdf, *, as_of, footer, simulated=False, **_):
     digest = hashlib.sha256(notebook.read_bytes()).hexdigest()
     pdf.write_text(f"%PDF of {digest}, {as_of}, {footer}{', simulated' if simulated else ''}")
 
@@ -51,7 +50,7 @@ class Here(Engine):
 
     @classmethod
     def execute_managed_notebook(cls, nb_man, kernel_name, **_):
-        names: dict = {}
+        names = {}
         for number, cell in enumerate(nb_man.nb.cells):
             if cell.cell_type == "code":
                 said = io.StringIO()
@@ -69,7 +68,7 @@ class Here(Engine):
                     cell.outputs.append(new_output("stream", name="stdout", text=text))
 
 
-def contents(folder: Path) -> dict[str, bytes]:
+def contents(folder):
     return {
         file.relative_to(folder).as_posix(): file.read_bytes()
         for file in folder.rglob("*")
@@ -78,7 +77,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 
 @contextmanager
-def sources_kept(folder: Path) -> Iterator[None]:
+def sources_kept(folder):
     """Let the sources that count be a copy in a folder, so that nobody who edits them meanwhile
     makes reports run.
     """
@@ -89,7 +88,7 @@ def sources_kept(folder: Path) -> Iterator[None]:
 
 
 @contextmanager
-def published_once(folder: Path, *sources: str) -> Iterator["Desk"]:
+def published_once(folder, *sources):
     """Lend a project in a folder whose reports have been published once, its first of these cells
     if there are any.
     """
@@ -102,7 +101,7 @@ def published_once(folder: Path, *sources: str) -> Iterator["Desk"]:
         yield desk
 
 
-def plain(outcome: str) -> dict:
+def plain(outcome):
     """An outcome in JSON, with what is said as text and the states of reports as lines."""
     told = json.loads(outcome)
     lines = {name: State(**state).line for name, state in told["reports"].items()}
@@ -114,9 +113,9 @@ def full_disk(*_, **__):
     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
-def describe(file: str, vintage: str = VINTAGE) -> dict:
+def describe(file, vintage=VINTAGE):
     """Entry of a file in datapackage.json, as far as the runner reads it."""
-    known: dict = {"name": Path(file).stem, "path": file, "vintage": vintage}
+    known = {"name": Path(file).stem, "path": file, "vintage": vintage}
     known["schema"] = {"fields": [{"name": "year", "type": "year"}]}
     return {
         **known,
@@ -129,7 +128,7 @@ def describe(file: str, vintage: str = VINTAGE) -> dict:
     }
 
 
-def cell(kind: str, number: int, source: str, *tags: str) -> dict:
+def cell(kind, number, source, *tags):
     if kind == "code":
         code = {"execution_count": None, "outputs": []}
     else:
@@ -143,9 +142,7 @@ def cell(kind: str, number: int, source: str, *tags: str) -> dict:
     }
 
 
-def write_notebook(
-    file: Path, *sources: str, parameters: str | None = PARAMETERS, **metadata: object
-) -> None:
+def write_notebook(file, *sources, parameters=PARAMETERS, **metadata):
     cells = [cell("markdown", 0, "# What is asked?")]
     if parameters is not None:
         cells.append(cell("code", 1, parameters, "parameters"))
@@ -165,29 +162,38 @@ class Desk:
     root: Path
     kernels: bool = True  # whether notebooks run in kernels of their own, as they do for users
 
-    def executing(self) -> AbstractContextManager[object]:
-        if self.kernels:
-            return nullcontext()
-        return mock.patch.dict(papermill_engines._engines, {None: Here})
+    @contextmanager
+    def executing(self, render=stub_render):
+        """Let a run render with a stub, and execute notebooks in this process if there are to be no
+        kernels.
+        """
+        engines = papermill_engines._engines
+        if not self.kernels:
+            engines = {None: Here}
+        with (
+            mock.patch.dict(papermill_engines._engines, engines),
+            mock.patch.object(run.pdf, "render", render),
+        ):
+            yield
 
     @property
-    def reports(self) -> Path:
+    def reports(self):
         return self.root / "reports"
 
     @property
-    def published(self) -> Path:
+    def published(self):
         return (self.reports / "latest").resolve()
 
     @property
-    def draft(self) -> Path:
+    def draft(self):
         return self.reports / "draft"
 
-    def copied(self, folder: Path) -> Self:
+    def copied(self, folder):
         """Return a copy to be changed."""
         shutil.copytree(self.root, folder / "project", symlinks=True)
         return replace(self, root=folder / "project")
 
-    def furnish(self) -> None:
+    def furnish(self):
         for folder in ("notebooks", "data", "reports/fonts"):
             (self.root / folder).mkdir(parents=True)
         (self.root / "data" / "figures.csv").write_text("year,value\n2021,1\n")
@@ -201,25 +207,31 @@ class Desk:
         self.write("02_second", WRITE_VERDICTS)
         self.write("00_brief", READ_VERDICTS, parameters=BRIEF_PARAMETERS)
 
-    def declare(self, *entries: dict) -> None:
+    def declare(self, *entries):
         (self.root / "data" / "datapackage.json").write_text(json.dumps({"resources": entries}))
 
-    def write(self, name: str, *sources: str, **known: object) -> None:
+    def write(self, name, *sources, **known):
         write_notebook(self.root / "notebooks" / f"{name}.ipynb", *sources, **known)
 
-    def run(self, *names: str, **options) -> Exit:
-        with (
-            self.executing(),
-            mock.patch.object(run.pdf, "render", options.pop("render", stub_render)),
-        ):
-            due = options.pop("due", None)
-            outcome = run.reports(
-                self.root, run.Request(names=names, **{"as_of": AS_OF, **options}), due
-            )
+    def run(self, *names, render=stub_render, **options):
+        with self.executing(render):
+            request = run.Request(names=names, **{"as_of": AS_OF, **options})
+            outcome = run.reports(self.root, request)
         outcome.tell()
         return outcome.code
 
-    def bytes(self) -> dict[str, bytes]:
+    def work(self, *, due=False, **options):
+        """Run as the command line does, with what is told elsewhere."""
+        with self.executing():
+            request = run.Request(**{"as_of": LATER, **options})
+            return scheduled.work(self.root, request, due=due)
+
+    def ask(self, *words, render=stub_render):
+        """Give a command."""
+        with self.executing(render):
+            return main([*words], self.root)
+
+    def bytes(self):
         """What is published, and what `latest` shows."""
         return {
             f"{folder.name}/{name}": content
@@ -227,9 +239,13 @@ class Desk:
             for name, content in contents(folder).items()
         }
 
-    def manifest(self) -> dict:
-        return json.loads((self.published / "manifest.json").read_bytes())
+    def text(self, name):
+        """Return a file of the newest release as text."""
+        return (self.published / name).read_text()
 
-    def is_clear(self) -> bool:
+    def manifest(self):
+        return read_json(self.published / "manifest.json")
+
+    def is_clear(self):
         """No temporary folder is left."""
         return not list(self.reports.glob(".run-*"))

@@ -1,17 +1,15 @@
 """Each notebook's code cells run in this process, with parameters at the ends of their ranges."""
 
 import ast
-import json
 import os
 import re
-from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
 from html import unescape
 from pathlib import Path
-from typing import Any
 
 from matplotlib import pyplot as plt
+from reading import read_json
 
 from analysis import parameters
 from analysis.provenance import ROOT
@@ -23,9 +21,9 @@ NOTEBOOKS = [
 
 
 @cache
-def code_cells(notebook: Path) -> list[tuple[bool, str]]:
+def code_cells(notebook):
     """Return a notebook's code cells in order, each with whether it is that of the parameters."""
-    cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
+    cells = read_json(notebook)["cells"]
     return [
         ("parameters" in cell["metadata"].get("tags", []), "".join(cell["source"]))
         for cell in cells
@@ -34,7 +32,7 @@ def code_cells(notebook: Path) -> list[tuple[bool, str]]:
 
 
 @cache
-def statements_and_value(source: str, where: str) -> tuple[Any, Any]:
+def statements_and_value(source, where):
     """Compile a cell's statements, and apart from them the expression that ends it, which a
     notebook would show.
     """
@@ -44,7 +42,7 @@ def statements_and_value(source: str, where: str) -> tuple[Any, Any]:
     return compile(tree, where, "exec"), value
 
 
-def displayed(value: object) -> str:
+def displayed(value):
     """Return what a notebook would show of a value."""
     if hasattr(value, "_repr_mimebundle_"):
         bundle = value._repr_mimebundle_()
@@ -55,7 +53,7 @@ def displayed(value: object) -> str:
 
 
 @contextmanager
-def working_in(folder: Path) -> Iterator[None]:
+def working_in(folder):
     """Work in a folder, as a notebook's kernel does."""
     before = Path.cwd()
     os.chdir(folder)
@@ -65,14 +63,14 @@ def working_in(folder: Path) -> Iterator[None]:
         os.chdir(before)
 
 
-def run_cells(notebook: Path, given: Mapping[str, Any]) -> Iterator[tuple[int, str]]:
+def run_cells(notebook, given):
     """Run a notebook's code cells in one fresh namespace; after each yield its number and what it
     shows.
 
     The given parameters are set after the cell of the parameters, as papermill does. Number 0 is
     the setup cell, which checks the parameters.
     """
-    namespace: dict[str, Any] = {"__name__": "__main__"}
+    namespace = {"__name__": "__main__"}
     number = -1
     for tagged, source in code_cells(notebook):
         statements, value = statements_and_value(source, f"{notebook.name}, cell {number + 1}")
@@ -90,12 +88,12 @@ def run_cells(notebook: Path, given: Mapping[str, Any]) -> Iterator[tuple[int, s
     plt.close("all")
 
 
-def declared(notebook: Path):
+def declared(notebook):
     """Return the fields of a notebook's parameters by name."""
     return parameters.parameter_model(notebook).model_fields
 
 
-def displayed_text(html: str) -> str:
+def displayed_text(html):
     """Return the words of HTML, without its drawings."""
     bare = re.sub(r"<svg.*?</svg>|<[^>]+>", " ", html, flags=re.DOTALL)
     return " ".join(unescape(bare).split())

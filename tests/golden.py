@@ -5,16 +5,14 @@ leave as it is.
 meant to change, and say which and why.
 """
 
-from __future__ import annotations
-
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
+from reading import read_json
 
 from analysis.estimands import closed_firms, displacement, event_study, growth, rivals
 from analysis.estimands.catalogue import estimate_all
@@ -22,12 +20,10 @@ from analysis.estimands.design import ASKED, Design, as_rows
 from analysis.estimate import Estimate
 from analysis.event import read_event
 from analysis.evidence import listed, shift, totals
-from analysis.panel import Panel, read_panel
-from analysis.series import Series
+from analysis.panel import read_panel
 from analysis.study import contents, panel_sentence
 from market import simulate
 from market.parameters import PRESETS
-from market.truth import Truth
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDER = Path(__file__).resolve().parent / "data" / "golden"
@@ -50,15 +46,13 @@ WORDS += ("estimand", "unit", "window", "n", "interval", "why", "change")
 NUMBERS = ("estimate", "low", "high", "claimed", "margin")
 """Fields of a verdict: its text is held to the letter, its numbers as closely as estimates."""
 
-Shown = Estimate | pd.DataFrame | Mapping[str, float]
 
-
-def markets() -> list[str]:
+def markets():
     """Return the names of the simulated markets and of the example panel."""
     return [f"{preset} {seed}" for preset in PRESETS for seed in SEEDS] + [EXAMPLE]
 
 
-def opened(name: str) -> tuple[Panel, Truth | None, Design]:
+def opened(name):
     """Return the panel of a name, its truth where it is known, and the default design of the event
     on record.
     """
@@ -77,12 +71,12 @@ def opened(name: str) -> tuple[Panel, Truth | None, Design]:
     return panel, truth, design
 
 
-def estimates(panel: Panel, design: Design) -> pd.DataFrame:
+def estimates(panel, design):
     """Return every estimand of a panel, a row each."""
     return estimate_all(panel, design).rows
 
 
-def truths(truth: Truth) -> dict[str, float]:
+def truths(truth):
     """Return every true value of a simulated market, where the lost sales went last."""
     found = truth.scalars()
     return dict(
@@ -90,7 +84,7 @@ def truths(truth: Truth) -> dict[str, float]:
     )
 
 
-def shown(panel: Panel, truth: Truth | None, design: Design) -> Iterator[tuple[str, Shown]]:
+def shown(panel, truth, design):
     """Yield what reports on a panel show beside its estimands; a refusal is the text of its row."""
     wide = replace(design, level=0.9)
     study = event_study.event_study(panel, design)
@@ -151,7 +145,7 @@ def shown(panel: Panel, truth: Truth | None, design: Design) -> Iterator[tuple[s
     yield "sentence", pd.DataFrame({"text": [panel_sentence(panel)]})
 
 
-def bounds_of(found: Estimate) -> pd.DataFrame:
+def bounds_of(found):
     """Return honest bounds as the table that is held."""
     rows = found.rows.assign(
         sensitivity=[float(term) for term in found.terms], breakdown=found.details["breakdown"]
@@ -159,7 +153,7 @@ def bounds_of(found: Estimate) -> pd.DataFrame:
     return rows[["sensitivity", "conf_low", "conf_high", "breakdown"]]
 
 
-def public() -> Iterator[tuple[str, Shown]]:
+def public():
     """Yield results from public figures and listed firms, with the notebooks' parameters."""
     before = listed.base_year()
     for first, last in ((before, 2021), (before - 1, before), (before, 2023)):
@@ -202,16 +196,16 @@ def public() -> Iterator[tuple[str, Shown]]:
     yield "made elsewhere", shift.elsewhere()
 
 
-def whole(found: Series) -> pd.DataFrame:
+def whole(found):
     """Return a series as the table that is held, NaN where a period is missing."""
     return found.values.resample(found.values.index.freqstr).asfreq().to_frame("value")
 
 
-def flat(results: Iterator[tuple[str, Shown]]) -> pd.DataFrame:
+def flat(results):
     """Return results as one table: `what`, `row`, `column`, and `value` as text, numbers with all
     their digits.
     """
-    cells: list[tuple[str, str, str, str]] = []
+    cells = []
     for what, found in results:
         frame = found
         if isinstance(found, Estimate):
@@ -227,13 +221,13 @@ def flat(results: Iterator[tuple[str, Shown]]) -> pd.DataFrame:
     return pd.DataFrame(cells, columns=["what", "row", "column", "value"])
 
 
-def _text(value: Any) -> str:
+def _text(value):
     if isinstance(value, int | float | np.number):
         return repr(float(value))
     return str(value)
 
 
-def verdicts(rows: list[dict[str, Any]]) -> pd.DataFrame:
+def verdicts(rows):
     """Return verdicts as one table: `name` of claim, reading and tier, `field`, `value`, without
     who judged when.
     """
@@ -249,7 +243,7 @@ def verdicts(rows: list[dict[str, Any]]) -> pd.DataFrame:
     )
 
 
-def differences(found: pd.DataFrame, wanted: pd.DataFrame) -> list[str]:
+def differences(found, wanted):
     """Return a line for each cell of two tables of text that is not the same, numbers to a relative
     1e-9.
 
@@ -274,7 +268,7 @@ def differences(found: pd.DataFrame, wanted: pd.DataFrame) -> list[str]:
     ]
 
 
-def _same(found: str, wanted: str, closeness: float) -> bool:
+def _same(found, wanted, closeness):
     if found == wanted:
         return True
     try:
@@ -285,10 +279,10 @@ def _same(found: str, wanted: str, closeness: float) -> bool:
         return False
 
 
-def collected(name: str) -> pd.DataFrame:
+def collected(name):
     """Return all that is held of one market or example: `what`, `row`, `column`, `value`."""
     panel, truth, design = opened(name)
-    results: list[tuple[str, Shown]] = [("estimates", estimates(panel, design))]
+    results = [("estimates", estimates(panel, design))]
     if truth is not None:
         results.append(
             ("truth", pd.Series(truths(truth)).rename_axis("id").reset_index(name="value"))
@@ -298,14 +292,14 @@ def collected(name: str) -> pd.DataFrame:
     return flat(iter(results))
 
 
-def read(name: str) -> pd.DataFrame:
+def read(name):
     """Read a table that was frozen."""
     return pd.read_csv(
         FOLDER / f"{name.replace(' ', '_')}.csv.gz", dtype=str, keep_default_na=False
     )
 
 
-def freeze(name: str, table: pd.DataFrame) -> None:
+def freeze(name, table):
     """Write a table, the same bytes for the same content."""
     FOLDER.mkdir(exist_ok=True, parents=True)
     how = {"method": "gzip", "mtime": 0}
@@ -313,11 +307,9 @@ def freeze(name: str, table: pd.DataFrame) -> None:
 
 
 if __name__ == "__main__":
-    import json
-
     for market in markets():
         freeze(market, collected(market))
     freeze("public", flat(public()))
     for run in sys.argv[1:]:  # name=path of a verdicts.json
         target, _, path = run.partition("=")
-        freeze(target, verdicts(json.loads(Path(path).read_text(encoding="utf-8"))))
+        freeze(target, verdicts(read_json(Path(path))))

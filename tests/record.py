@@ -2,17 +2,13 @@
 it.
 """
 
-from __future__ import annotations
-
-from collections.abc import Iterable, Mapping
 from functools import lru_cache
-from typing import Any
 
 import numpy as np
 
 from analysis import data, on_trial, parameters
 from analysis.evidence import claims, households, listed, recentring, shift, sums, threshold, totals
-from analysis.evidence.verdicts import NOT_SHOWN, NOT_TESTABLE, SUPPORTED, Verdict, best
+from analysis.evidence.verdicts import NOT_SHOWN, NOT_TESTABLE, SUPPORTED, best
 from analysis.exhibits.words import listing
 from analysis.numbers import day, number, percent_change, points, quantity, span
 from analysis.provenance import ROOT
@@ -24,12 +20,12 @@ IN_WORDS = ("none", "one", "two", "three", "four", "five", "six", "seven", "eigh
 COUNTED = {NOT_SHOWN: "Neither {} nor {} has been counted by anyone but its author"}
 
 
-def given(notebook: str) -> Any:
+def given(notebook):
     """Return the parameters of a notebook as it stands."""
     return parameters.parameter_model(ROOT / "notebooks" / f"{notebook}.ipynb")()
 
 
-def known(asked: Any) -> totals.Totals:
+def known(asked):
     """Return what the effect on growth depends on, by the parameters of report 05."""
     return totals.Totals(
         float(totals.third_party_sales().values["2020"]),
@@ -42,7 +38,7 @@ def known(asked: Any) -> totals.Totals:
 
 
 @lru_cache(maxsize=1)
-def rivals() -> float:
+def rivals():
     """Return the least that purchases say of the part of growth through rivals that were not
     closed.
     """
@@ -52,7 +48,7 @@ def rivals() -> float:
     return recentring.recentred_growth(tables, left).bounds("effect on growth")[0]
 
 
-def ladder() -> Any:
+def ladder():
     """Return the bounds on the growth effect at the published totals."""
     asked = given("05_growth_public")
     return totals.bounds_by_assumption(
@@ -60,14 +56,14 @@ def ladder() -> Any:
     )
 
 
-def judged() -> dict[str, Verdict]:
+def judged():
     """Judge every reading from public figures as the reports do, with the range of the effect on
     growth in full.
     """
     return on_trial.on_record(ladder().bounds("purchases"))
 
 
-def named(verdicts: Iterable[Verdict]) -> dict[str, Verdict]:
+def named(verdicts):
     """Return the verdict from the best data on each reading by its name, and each verdict by name
     and tier.
     """
@@ -77,17 +73,17 @@ def named(verdicts: Iterable[Verdict]) -> dict[str, Verdict]:
     }
 
 
-def spoken() -> dict[str, Verdict]:
+def spoken():
     """Judge every reading from public figures and from purchases of households."""
     return named([*judged().values(), of_households()])
 
 
-def of_households() -> Verdict:
+def of_households():
     """Judge what purchases of households can be read for: the change of the share."""
     return on_trial.of_households()
 
 
-def growth(found: Mapping[str, Verdict]) -> str:
+def growth(found):
     """Say what is known of Chinese sellers' growth on Amazon."""
     stayed = found["C01 V1"]
     lower = found["C01 V2"]
@@ -136,7 +132,7 @@ def growth(found: Mapping[str, Verdict]) -> str:
     )
 
 
-def closed_sellers(found: Mapping[str, Verdict]) -> str:
+def closed_sellers(found):
     """Say what is known of the closed sellers that are listed."""
     record = found["C08 record"]
     asked = given("03_listed_sellers")
@@ -170,7 +166,7 @@ def closed_sellers(found: Mapping[str, Verdict]) -> str:
     )
 
 
-def moved(found: Mapping[str, Verdict]) -> str:
+def moved(found):
     """Say what is known of a shift to other platforms."""
     invest = found["C07 invest"]
     sell = found["C07 sell"]
@@ -201,7 +197,7 @@ def moved(found: Mapping[str, Verdict]) -> str:
     )
 
 
-def counts(found: Mapping[str, Verdict]) -> str:
+def counts(found):
     """Say what is known of the numbers of closed or affected accounts."""
     own = found["C03"]
     group = found["C06"]
@@ -211,7 +207,7 @@ def counts(found: Mapping[str, Verdict]) -> str:
     return f"{COUNTED[own.word].format(*told)}, and they count different things."
 
 
-def bought(found: Mapping[str, Verdict]) -> str:
+def bought(found):
     """Say what purchases of American households show."""
     share_ = found["C16 by households"]
     asked = given("09_households")

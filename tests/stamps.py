@@ -3,26 +3,18 @@ nowhere if it is real.
 """
 
 import base64
-import json
 import re
-from pathlib import Path
 
-from pypdf import PdfReader
+from reading import pages, read_json
 
 STAMPS = ("Simulated –", "Simulated:", "SIMULATED", "THE ANSWER, OF A SIMULATED MARKET")
 IMAGE = re.compile(r'<img src=\\?"data:image/svg\+xml;base64,([^"\\]+)\\?" alt=\\?"([^"\\]*)')
 CAPTION = re.compile(r"Figure \d+ +(\S \S+ \S)")
 
 
-def pages(pdf: Path) -> list[str]:
-    return [
-        " ".join(page.extract_text().replace("\xa0", " ").split()) for page in PdfReader(pdf).pages
-    ]
-
-
-def images(notebook: Path) -> list[tuple[str, str]]:
+def images(notebook):
     """Return each figure of an executed notebook: its SVG and its alternative text."""
-    cells = json.loads(notebook.read_bytes())["cells"]
+    cells = read_json(notebook)["cells"]
     html = [
         "".join(one.get("data", {}).get("text/html", ""))
         for cell in cells
@@ -33,7 +25,7 @@ def images(notebook: Path) -> list[tuple[str, str]]:
     ]
 
 
-def assert_stamped(folder: Path, name: str, market: str) -> None:
+def assert_stamped(folder, name, market):
     """Look through the PDF and the notebook of a report of a simulated market."""
     assert name.startswith("simulated/")
     for number, text in enumerate(pages(folder / f"{name}.pdf")):
@@ -47,7 +39,7 @@ def assert_stamped(folder: Path, name: str, market: str) -> None:
         assert alt.startswith("Simulated – ")
 
 
-def assert_unstamped(folder: Path, name: str) -> None:
+def assert_unstamped(folder, name):
     """Look through those of a report of the real market."""
     assert not name.startswith("simulated/")
     for text in pages(folder / f"{name}.pdf"):
@@ -60,9 +52,9 @@ def assert_unstamped(folder: Path, name: str) -> None:
         )  # as report 01 calls a share of report 07
 
 
-def assert_told_apart(folder: Path) -> None:
+def assert_told_apart(folder):
     """Look through every report of a run."""
-    for name, entry in json.loads((folder / "manifest.json").read_bytes())["reports"].items():
+    for name, entry in read_json(folder / "manifest.json")["reports"].items():
         if entry["market"]:
             assert_stamped(folder, name, entry["market"])
         else:

@@ -1,12 +1,12 @@
 """The annex of a run: what its reports have recorded, once, with links that lead somewhere."""
 
 import json
-from pathlib import Path
 
 import pandas as pd
 import pytest
 from desk import AS_OF, WRITE_VERDICTS, Desk
 from pypdf import PdfReader
+from reading import pdf_text
 from releases import REPORT, estimate, make
 
 from analysis.exhibits import report
@@ -17,7 +17,7 @@ SOURCES = pd.DataFrame(
 )
 
 
-def executed(file: Path, share: float, *resources: str) -> Path:
+def executed(file, share, *resources):
     """Write an executed notebook that ends as a report does."""
     settings = {"as_of": AS_OF, "stale_after_days": 20_000, "share": share}
     shown = report.colophon(settings, resources, [SOURCES], None)._repr_mimebundle_()
@@ -39,7 +39,7 @@ def executed(file: Path, share: float, *resources: str) -> Path:
 
 
 @pytest.fixture
-def notebooks(tmp_path) -> dict[str, Path]:
+def notebooks(tmp_path):
     public = "05_growth_public"
     simulated = "simulated/05_growth_panel"
     return {
@@ -48,15 +48,11 @@ def notebooks(tmp_path) -> dict[str, Path]:
     }
 
 
-def words(file: Path) -> str:
-    return " ".join(" ".join(page.extract_text() for page in PdfReader(file).pages).split())
-
-
 def test_the_annex_has_parameters_by_report_and_the_rest_once_with_the_reports_that_name_it(
     notebooks, tmp_path
 ):
     annex.typeset_annex(notebooks, tmp_path / "annex.pdf", as_of=AS_OF)
-    text = words(tmp_path / "annex.pdf")
+    text = pdf_text(tmp_path / "annex.pdf")
     assert "share = 0.4" in text
     assert "share = 0.5" in text
     assert text.count("facts/claims.csv") == text.count("facts/events.csv") == 1
@@ -91,7 +87,7 @@ def test_reports_that_ran_with_other_code_stand_apart():
 
 
 @pytest.fixture
-def desk(tmp_path) -> Desk:
+def desk(tmp_path):
     desk = Desk(tmp_path / "project")
     desk.furnish()
     desk.write("01_first", WRITE_VERDICTS)
@@ -119,10 +115,10 @@ def test_the_annex_ends_with_what_moved_since_the_release_before(notebooks, tmp_
     annex.typeset_annex(
         notebooks, tmp_path / "annex.pdf", as_of=AS_OF, changes=diff.between(old, new)
     )
-    text = words(tmp_path / "annex.pdf")
+    text = pdf_text(tmp_path / "annex.pdf")
     assert "Since the release of 2026-11-25" in text
     assert f"{harm} in {REPORT}" in text
     annex.typeset_annex(
         notebooks, tmp_path / "same.pdf", as_of=AS_OF, changes=diff.between(old, old)
     )
-    assert "Since the release of 2026-11-25: nothing moved." in words(tmp_path / "same.pdf")
+    assert "Since the release of 2026-11-25: nothing moved." in pdf_text(tmp_path / "same.pdf")

@@ -11,11 +11,11 @@ from html import unescape
 
 import pytest
 from pages import Page
+from reading import read_json
 from test_index import PUBLIC, publish_page, simulated, verdict
 
 from analysis.evidence import totals, verdicts
 from analysis.exhibits.payload import Part
-from analysis.provenance import ROOT
 from runner import site
 from runner.publish import TEMPLATES
 
@@ -181,7 +181,7 @@ def test_the_page_of_the_release_leads_there_and_the_crate_lists_it(folder):
         if link["href"] == site.BELIEVE and "header" in link["within"]
     ]
     assert link["text"] == "What would you have to believe?"
-    crate = json.loads((folder / "ro-crate-metadata.json").read_text(encoding="utf-8"))
+    crate = read_json(folder / "ro-crate-metadata.json")
     assert site.BELIEVE in {entity["@id"] for entity in crate["@graph"]}
     back = Page((folder / site.BELIEVE).read_text(encoding="utf-8"))
     assert {"index.html", f"{PUBLIC}.pdf"} <= {link["href"] for link in back.all("a")}
@@ -201,8 +201,3 @@ def test_what_others_wrote_is_text_on_this_page_too(tmp_path):
     page = Page((tmp_path / site.BELIEVE).read_text(encoding="utf-8"))
     assert len(page.all("script")) == 1
     assert not [link for link in page.all("a") if link["href"].startswith("javascript")]
-
-
-def test_the_notebook_offers_the_choices_in_one_statement():
-    text = (ROOT / "notebooks" / "05_growth_public.ipynb").read_text(encoding="utf-8")
-    assert text.count('payload.Part(\\"believe\\"') == 1

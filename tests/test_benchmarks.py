@@ -1,18 +1,16 @@
 """Every benchmark runs, at a size that takes a moment; what it finds at this size is not judged."""
 
-import json
 import shutil
 import sys
 from functools import partial
-from importlib import import_module
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import pytest
+from reading import read_json
 
 from analysis import data
-from benchmarks import coverage, estimators, households, overhead, panel, solve
+from benchmarks import coverage, estimators, overhead, panel
 from market import audit
 
 REPORT = "06_shift_public"  # one that is quick
@@ -38,24 +36,6 @@ def test_an_estimator_gives_what_another_library_gives_and_is_timed(compared, ro
 def test_results_that_differ_end_the_comparison():
     with pytest.raises(SystemExit, match=r"effects: the results differ by 0\.5, more than 0\.1"):
         estimators.same("effects", [1.0, 2.0], [1.0, 2.5], 0.1)
-
-
-@pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize(
-    ("where", "compared"),
-    [
-        ("benchmarks.estimators.att_gt", lambda: estimators.group_time(300, 1)),
-        ("benchmarks.estimators.att_gt", lambda: estimators.poisson(300)),
-        ("fewtreated.estimators.synthetic.synthetic_did", lambda: estimators.synthetic(100, 1)),
-    ],
-    ids=["group_time", "poisson", "synthetic"],
-)
-def test_a_row_fails_where_our_result_is_another(where, compared, monkeypatch):
-    module, name = where.rsplit(".", 1)
-    right = getattr(import_module(module), name)
-    monkeypatch.setattr(where, lambda y, *args, **options: right(np.square(y), *args, **options))
-    with pytest.raises(SystemExit, match="the results differ by"):
-        compared()
 
 
 def test_a_line_says_whether_what_was_wanted_is_met():
@@ -156,41 +136,6 @@ def test_a_preset_that_the_audit_lacks_cannot_be_checked(small_audit, monkeypatc
         coverage.main()
 
 
-@pytest.mark.parametrize(("moved", "code"), [([], 0), (["null E2a: gone"], 1)])
-def test_the_audit_of_households_is_checked_without_being_written(moved, code, monkeypatch, capsys):
-    drawn = []
-    monkeypatch.setattr(
-        households.audit,
-        "each_panel",
-        lambda _, presets, seeds, __: drawn.extend([presets, seeds]) or [],
-    )
-    monkeypatch.setattr(households, "summarised", lambda rows: rows)
-    monkeypatch.setattr(households.audit, "compare", lambda *_: moved)
-    monkeypatch.setattr(households.audit, "write", lambda *_: pytest.fail("written"))
-    monkeypatch.setattr(sys, "argv", ["households.py", "--check", "--workers", "1"])
-    with pytest.raises(SystemExit) as ended:
-        households.main()
-    assert (int(ended.value.code), drawn) == (code, [["null"], range(1, 201)])
-    assert capsys.readouterr().out.startswith("data/households/audit.csv, null: ")
-
-
-@pytest.mark.slow
-def test_the_measures_of_chosen_presets_and_estimands_are_printed(monkeypatch, capsys):
-    presets = ["plain_sd1_9", "plain_null_sd1_30"]
-    monkeypatch.setattr(
-        sys, "argv", ["coverage.py", "--presets", *presets, "--panels=2", "--workers=1"]
-    )
-    coverage.main()
-    rows = [line.split() for line in capsys.readouterr().out.splitlines() if " E1a " in line]
-    assert [row[:3] for row in rows] == [[preset, "E1a", "2"] for preset in presets]
-    assert [float(row[3]) == 0 for row in rows] == [False, True]
-
-
-def test_a_parameter_of_the_market_is_solved_within_its_bracket():
-    found = solve.solve(markets=2, brackets={"growth": solve.BRACKETS["growth"]}, sweeps=1)
-    assert 0 < found["growth"] < 0.03
-
-
 @pytest.mark.slow
 def test_both_ways_make_a_report_as_of_the_same_day(tmp_path):
     plain = tmp_path / "plain"
@@ -204,7 +149,7 @@ def test_both_ways_make_a_report_as_of_the_same_day(tmp_path):
         else:
             where = out / "draft"
         assert (where / f"{REPORT}.pdf").read_bytes().startswith(b"%PDF")
-        cells = json.loads((where / f"{REPORT}.ipynb").read_text())["cells"]
+        cells = read_json(where / f"{REPORT}.ipynb")["cells"]
         injected = [
             "".join(cell["source"])
             for cell in cells

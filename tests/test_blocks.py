@@ -2,7 +2,6 @@
 project.
 """
 
-import json
 import re
 import subprocess
 from dataclasses import replace
@@ -13,6 +12,7 @@ import pandas as pd
 import pytest
 from blocks import NOT_RUN, PAGES, SLOW, steps
 from matplotlib import pyplot as plt
+from reading import project_text, read_json
 
 from analysis.exhibits.blocks import figure
 from analysis.provenance import ROOT
@@ -22,11 +22,11 @@ QUICK = [page for page in PAGES if any(step.among(NOT_RUN) is None for step in s
 
 
 @pytest.fixture(scope="module")
-def project(tmp_path_factory) -> Path:
+def project(tmp_path_factory):
     return blocks.copied(tmp_path_factory.mktemp("reader"))
 
 
-def clear(folder: Path, source: str) -> None:
+def clear(folder, source):
     """Remove the file that a command writes anew: pages show several ways to the same one."""
     for name in re.findall(r"--out (\S+\.parquet)", source):
         (folder / name).unlink(missing_ok=True)
@@ -102,14 +102,12 @@ def test_what_takes_minutes_runs_too_and_then_what_needs_a_release(tmp_path):
         if step.among(NOT_RUN) is None and step.among(SLOW) is not None:
             source = step.source.replace("reports/2026-11-25", f"reports/{releases[0]}")
             replace(step, source=source).run(project)
-    manifest = json.loads((project / "reports" / "latest" / "manifest.json").read_bytes())
+    manifest = read_json(project / "reports" / "latest" / "manifest.json")
     assert manifest["uncommitted"] == []
 
 
 def test_the_data_of_an_exhibit_are_where_the_page_says():
-    (said,) = re.findall(
-        r"`shown\.(\S+)`", (ROOT / "docs" / "estimates.md").read_text(encoding="utf-8")
-    )
+    (said,) = re.findall(r"`shown\.(\S+)`", project_text("docs/estimates.md"))
     rows = pd.DataFrame({"year": [2020, 2021], "estimate": [1.0, 2.0]})
     drawing = plt.figure()
     drawing.data = rows

@@ -20,7 +20,6 @@ from analysis.evidence.verdicts import (
     NOT_SHOWN,
     NOT_TESTABLE,
     SUPPORTED,
-    TIERS,
     WORDS,
     best,
 )
@@ -51,7 +50,7 @@ def of(question, **changes):
     return verdict(**{"claim": claim, "reading": reading, "report": f"report_on_{claim}"} | changes)
 
 
-def text(block) -> str:
+def text(block):
     return " ".join(unescape(re.sub(r"<[^>]+>", " ", block.html)).split())
 
 
@@ -87,22 +86,6 @@ def test_no_sentence_says_more_than_its_word(question, word, level):
             assert hedges <= HEDGED[level]
             assert bool(hedges) == bool(HEDGED[level])
             assert (" not " in told) == ((word == CONTRADICTED) != saying.denied)
-
-
-def test_what_a_sentence_says_of_each_word():
-    what = "the growth of all Chinese sellers on Amazon by more than 2 percentage points in 2021"
-    said = {
-        (SUPPORTED, "high"): f"The closures did not slow {what}",
-        (SUPPORTED, "low"): f"The closures may not have slowed {what}",
-        (CONTRADICTED, "moderate"): f"The closures probably slowed {what}",
-        (NOT_SHOWN, ""): f"Public evidence does not show whether the closures slowed {what}",
-    }
-    for (word, level), told in said.items():
-        if level:
-            found = f" (−16.1 to +2.8 percentage points; {level} confidence)."
-        else:
-            found = "."
-        assert brief.topic_sentence([verdict(word=word, confidence=level)], EVENT) == told + found
 
 
 def test_one_verdict_answers_in_a_sentence_and_what_a_panel_says_is_not_called_public():
@@ -153,29 +136,6 @@ def test_every_reading_of_the_event_that_can_be_tested_has_a_sentence_or_a_row()
     assert {name for names in phrases().topics.values() for name in names} <= {*phrases().sayings}
 
 
-@pytest.mark.parametrize("word", WORDS)
-def test_the_headline_changes_with_the_words(word):
-    record = of(
-        "C08 record",
-        word=SUPPORTED,
-        estimate=3.0,
-        claimed=3.0,
-        low=None,
-        high=None,
-        unit="brands named",
-    )
-    told = brief.headline([record, verdict(word=word)], EVENT)
-    others = [
-        brief.headline([record, verdict(word=other)], EVENT) for other in WORDS if other != word
-    ]
-    assert told not in others
-    assert told != brief.headline(
-        [record.model_copy(update={"word": word}), verdict(word=word)], EVENT
-    ) or (word == SUPPORTED)
-    assert brief.brief([record, verdict(word=word)], EVENT).text == told
-    assert not re.search(r"−|\+\d", told)
-
-
 def test_the_headline_of_the_record_is_this():
     record = of(
         "C08 record",
@@ -194,18 +154,6 @@ def test_the_headline_of_the_record_is_this():
     )
     assert brief.headline([], EVENT) == "No claim could be judged."
     assert brief.headline([of("C12")], EVENT) == "The verdicts on the claims are below."
-
-
-@pytest.mark.parametrize("tier", [tier for tier in TIERS if tier != "sim"])
-def test_a_verdict_of_any_tier_makes_a_sentence_and_a_row(tier):
-    if tier == "panel":
-        panel = {"panel": "abc"}
-    else:
-        panel = {}
-    one = verdict(tier=tier, word=SUPPORTED, **panel)
-    assert ("panel" in brief.topic_sentence([one], EVENT)) == (tier == "panel")
-    table = brief.brief_table([one], EVENT)
-    assert (phrases().tiers[tier] in table.text + text(table)) == (tier in ("households", "panel"))
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from unittest import mock
 
 import pandas as pd
 import pytest
-from desk import AS_OF, PARAMETERS, WRITE_VERDICTS, Desk, cases
+from desk import AS_OF, PARAMETERS, Desk, cases
 
 from analysis.provenance import ROOT
 from runner import Outcome, release, run
@@ -44,19 +44,6 @@ def test_a_wrong_option_exits_2(desk, line):
     assert command_line.main(line.split(), desk.root) == 2
 
 
-def test_a_notebook_without_a_parameters_cell_exits_2(desk, capsys):
-    desk.write("02_second", WRITE_VERDICTS, parameters=None)
-    assert command_line.main(["run"], desk.root) == 2
-    assert "Parameters of 02_second.ipynb: 0 cells are tagged" in capsys.readouterr().err
-
-
-def test_two_runs_on_one_folder_exit_4(desk, capsys):
-    with release.locked(desk.reports):
-        for _ in range(2):  # the second does not empty the lock of the first
-            assert command_line.main(["run"], desk.root) == 4
-            assert f"process {os.getpid()} is already doing so" in capsys.readouterr().err
-
-
 def unchanged(out):
     return Outcome(outcome="unchanged", as_of=AS_OF, out=out, release=AS_OF)
 
@@ -71,15 +58,6 @@ def recorded(monkeypatch):
 
     monkeypatch.setattr(run, "reports", reports)
     return asked
-
-
-def test_an_output_folder_that_is_a_file_exits_2(desk, capsys):
-    (desk.root / "mine").write_text("mine")
-    assert (
-        command_line.main(["run", "--as-of", AS_OF, "--out", str(desk.root / "mine")], desk.root)
-        == 2
-    )
-    assert "mine cannot be written (File exists); choose another folder" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

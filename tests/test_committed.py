@@ -2,28 +2,26 @@
 accepted.
 """
 
-import json
 import os
 import shutil
 import subprocess
 from pathlib import Path
-from unittest import mock
 
 import pytest
 from desk import (
     AS_OF,
     BRIEF_PARAMETERS,
+    LATER,
     PARAMETERS,
     WRITE_VERDICTS,
     Desk,
     describe,
     sources_kept,
-    stub_render,
 )
+from reading import read_json
 
-from runner import Exit, committed, run, scheduled, site
+from runner import Exit, committed, run, site
 
-LATER = "2026-11-26"
 SAYS = BRIEF_PARAMETERS + 'changed: str = ""  # what differs from the last commit\n'
 READS = "print(failed, changed)"
 EXPERIMENT = PARAMETERS.replace("count: int = 3", "count: int = 5")
@@ -46,11 +44,6 @@ def commit(desk):
     git(desk.root, "commit", "--quiet", "--message", "As it is")
 
 
-def work(desk, *, due=False, **options):
-    with desk.executing(), mock.patch.object(run.pdf, "render", stub_render):
-        return scheduled.work(desk.root, run.Request(**{"as_of": LATER, **options}), due=due)
-
-
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
     """A project with a history whose first release is of its last commit."""
@@ -61,14 +54,9 @@ def finished(tmp_path_factory):
     git(desk.root, "init", "--quiet")
     commit(desk)
     with sources_kept(folder):
-        assert work(desk, as_of=AS_OF) == Exit.OK
+        assert desk.work(as_of=AS_OF) == Exit.OK
         assert desk.manifest()["uncommitted"] == []
         yield desk
-
-
-@pytest.fixture
-def desk(finished, tmp_path):
-    return finished.copied(tmp_path)
 
 
 def experiment(desk):
@@ -104,7 +92,7 @@ def test_what_differs_from_the_last_commit_makes_a_draft_that_names_it(
 ):
     before = desk.bytes()
     change(desk)
-    assert work(desk) == Exit.REFUSED
+    assert desk.work() == Exit.REFUSED
     said = capsys.readouterr().err
     for words in (
         *differences,
@@ -115,7 +103,7 @@ def test_what_differs_from_the_last_commit_makes_a_draft_that_names_it(
     ):
         assert words in said
     assert desk.bytes() == before
-    manifest = json.loads((desk.draft / "manifest.json").read_bytes())
+    manifest = read_json(desk.draft / "manifest.json")
     assert (manifest["uncommitted"], manifest["failed"]) == (differences, [])
     for page in ("00_brief.ipynb", "index.html"):
         assert differences[0] in (desk.draft / page).read_text()
@@ -130,21 +118,21 @@ def test_what_is_accepted_is_published_and_says_so_until_it_is_committed(
     desk, capsys, change, differences
 ):
     change(desk)
-    assert work(desk, accept=True) == Exit.OK
+    assert desk.work(accept=True) == Exit.OK
     assert desk.published.name == LATER
     assert desk.manifest()["uncommitted"] == differences
     for page in ("00_brief.ipynb", "index.html"):
-        assert differences[0] in (desk.published / page).read_text()
+        assert differences[0] in desk.text(page)
     published = desk.bytes()
-    assert work(desk) == Exit.OK  # nothing new: neither a draft nor a release
+    assert desk.work() == Exit.OK  # nothing new: neither a draft nor a release
     assert desk.bytes() == published
     assert not desk.draft.exists()
     commit(desk)
-    assert work(desk) == Exit.OK
+    assert desk.work() == Exit.OK
     assert desk.published.name == f"{LATER}.2"
     assert desk.manifest()["made"] == ["00_brief"]
     for page in ("00_brief.ipynb", "index.html"):
-        assert differences[0] not in (desk.published / page).read_text()
+        assert differences[0] not in desk.text(page)
 
 
 @pytest.mark.parametrize("accept", [False, True])
@@ -152,31 +140,24 @@ def test_a_scheduled_run_accepts_only_if_it_is_told_to(desk, tmp_path, capsys, a
     experiment(desk)
     elsewhere = tmp_path / "elsewhere"
     for out in (None, elsewhere):  # a schedule publishes wherever its folder is
-        assert work(desk, due=True, accept=accept, out=out) == (Exit.OK if accept else Exit.REFUSED)
+        assert desk.work(due=True, accept=accept, out=out) == (Exit.OK if accept else Exit.REFUSED)
     for folder in (desk.reports, elsewhere):
         assert (folder / LATER).exists() == accept
         assert (folder / "draft").exists() != accept
 
 
-def test_a_run_for_which_nothing_is_due_looks_at_nothing(desk, capsys):
-    experiment(desk)
-    with mock.patch.object(committed, "uncommitted", side_effect=AssertionError):
-        assert work(desk, due=True, as_of=AS_OF) == Exit.OK
-    assert site.logged(desk.reports)[-1].outcome == "unchanged"
-
-
 def test_an_experiment_goes_to_a_folder_of_its_own_as_before(desk, tmp_path):
     experiment(desk)
-    assert work(desk, out=tmp_path / "mine") == Exit.OK
+    assert desk.work(out=tmp_path / "mine") == Exit.OK
     assert (tmp_path / "mine" / LATER).exists()
-    assert work(desk, out=tmp_path / "named", names=["01"], given={"count": "6"}) == Exit.OK
+    assert desk.work(out=tmp_path / "named", names=["01"], given={"count": "6"}) == Exit.OK
     assert (tmp_path / "named" / "draft").exists()
 
 
 def test_a_dry_run_says_that_there_would_be_a_draft(desk, capsys):
     experiment(desk)
     before = desk.bytes()
-    assert work(desk, dry=True) == Exit.OK
+    assert desk.work(dry=True) == Exit.OK
     assert DIFFERS in capsys.readouterr().out
     assert desk.bytes() == before
     assert not desk.draft.exists()
@@ -187,7 +168,7 @@ def test_a_copy_without_a_history_publishes_as_it_is(desk, tmp_path, capsys):
     shutil.rmtree(desk.root / ".git")
     git(tmp_path, "init", "--quiet")  # a repository around it is another project's
     git(tmp_path, "commit", "--quiet", "--allow-empty", "--message", "Another project")
-    assert work(desk) == Exit.OK
+    assert desk.work() == Exit.OK
     assert desk.published.name == LATER
     assert desk.manifest()["uncommitted"] == []
     assert "last commit" not in "".join(capsys.readouterr())
@@ -208,7 +189,7 @@ def hide_git(desk, monkeypatch):
 def test_a_history_that_cannot_be_read_is_said(desk, monkeypatch, capsys, spoil):
     experiment(desk)
     why = spoil(desk, monkeypatch)
-    assert work(desk) == Exit.OK
+    assert desk.work() == Exit.OK
     assert desk.published.name == LATER
     assert f"{run.UNKNOWN}: {why}" in capsys.readouterr().out
 

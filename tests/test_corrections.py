@@ -4,10 +4,10 @@ import csv
 import json
 import re
 from pathlib import Path
-from unittest import mock
 
 import pytest
-from desk import AS_OF, BRIEF_PARAMETERS, Desk, describe, sources_kept, stub_render
+from desk import AS_OF, BRIEF_PARAMETERS, Desk, describe, sources_kept
+from reading import read_json
 from test_brief import V2
 from test_committed import EXPERIMENT
 from test_index import publish_page
@@ -16,8 +16,7 @@ from analysis import data
 from analysis.event import read_event
 from analysis.exhibits import brief
 from analysis.provenance import ROOT
-from runner import Exit, corrections, publish, run, scheduled
-from runner.cli import main
+from runner import Exit, corrections, publish
 
 COLUMNS = ["correction_id", "gravity", "place", "said", "right", "why"]
 FIRST = ["a", "2", "Report 01", "they rose", "they fell", "A sign was lost"]
@@ -33,9 +32,8 @@ def write(desk, *rows):
     desk.declare(describe("figures.csv"), describe("corrections.csv") | known)
 
 
-def work(desk, as_of=AS_OF, **options):
-    with desk.executing(), mock.patch.object(run.pdf, "render", stub_render):
-        return scheduled.work(desk.root, run.Request(as_of=as_of, **options))
+def work(desk, **options):
+    return desk.work(**{"as_of": AS_OF, **options})
 
 
 def revise(desk, value):
@@ -54,17 +52,12 @@ def finished(tmp_path_factory):
         yield desk
 
 
-@pytest.fixture
-def desk(finished, tmp_path):
-    return finished.copied(tmp_path)
-
-
 def told(desk):
     """Return the corrections of the newest release in its manifest, checking that the brief and the
     page agree.
     """
     manifest = desk.manifest()
-    page, brief = ((desk.published / name).read_text() for name in ("index.html", "00_brief.ipynb"))
+    page, brief = (desk.text(name) for name in ("index.html", "00_brief.ipynb"))
     assert ("Earlier releases were wrong" in page) == bool(manifest["corrected"])
     assert ("corrected: Report" in brief) == bool(manifest["corrected"])
     assert all(line.partition("“")[0] in page for line in manifest["corrected"])
@@ -111,7 +104,7 @@ def test_a_draft_tells_corrections_and_does_not_count(desk):
     revise(desk, "x")
     desk.write("01_first", "raise ValueError('no')")
     assert work(desk) == Exit.FAILED
-    assert json.loads((desk.draft / "manifest.json").read_bytes())["corrected"] == [SAID]
+    assert read_json(desk.draft / "manifest.json")["corrected"] == [SAID]
     desk.write("01_first", "import pathlib; pathlib.Path(verdict_file).write_text('[]')")
     assert work(desk) == Exit.OK
     assert (told(desk), desk.manifest()["corrections"]) == ([SAID], {"a": 1})
@@ -131,8 +124,7 @@ def test_a_damaged_release_still_counts(desk):
 def test_the_page_of_a_release_that_tells_corrections_is_made_again_to_the_byte(desk, capsys):
     write(desk, FIRST)
     assert work(desk) == Exit.OK
-    with desk.executing(), mock.patch.object(run.pdf, "render", stub_render):
-        assert main(["verify", str(desk.reports / "latest"), "--all"], root=desk.root) == Exit.OK
+    assert desk.ask("verify", str(desk.reports / "latest"), "--all") == Exit.OK
     assert "index.html" in capsys.readouterr().out
 
 
@@ -144,7 +136,7 @@ def test_a_correction_is_no_cause_of_a_change(desk):
         parameters=EXPERIMENT,
     )
     assert work(desk) == Exit.OK
-    causes = json.loads((desk.published / "changes.json").read_text())["causes"]
+    causes = read_json(desk.published / "changes.json")["causes"]
     assert "corrected" not in json.dumps(causes)
 
 

@@ -11,6 +11,7 @@ from datetime import datetime
 
 import pytest
 from cronsim import CronSim
+from reading import project_text
 
 from analysis.provenance import ROOT
 from runner import schedule
@@ -24,21 +25,21 @@ STARTS = [
 ]
 
 
-def checked(*command: str, **environment: str) -> None:
+def checked(*command, **environment):
     done = subprocess.run(
         command, capture_output=True, text=True, check=False, env=os.environ | environment
     )
     assert not done.returncode, done.stdout + done.stderr
 
 
-def program(name: str) -> str:
+def program(name):
     """Return the path of a program that came with a package of this environment."""
     return os.path.join(os.path.dirname(sys.executable), name)
 
 
 @pytest.mark.parametrize("file", STARTS)
 def test_every_file_starts_what_is_due(file):
-    assert "market-impact run --due" in (ROOT / file).read_text(encoding="utf-8")
+    assert "market-impact run --due" in project_text(file)
 
 
 def test_the_workflows_are_valid():
@@ -47,7 +48,7 @@ def test_the_workflows_are_valid():
 
 
 def test_the_workflow_proves_the_release_that_it_has_made():
-    text = (ROOT / ".github" / "workflows" / "reports.yml").read_text(encoding="utf-8")
+    text = project_text(".github/workflows/reports.yml")
     assert f"market-impact verify {schedule.load(ROOT).publish}/latest\n" in text
 
 

@@ -7,7 +7,7 @@ from desk import cases
 from releases import DESCRIPTOR, FIGURES, REPORT, SIMULATED, estimate, make, verdict
 
 from analysis.exhibits.payload import MIME
-from runner import ReportError, diff, release
+from runner import ReportError, diff
 
 LATER = "2026-11-26"
 
@@ -78,19 +78,6 @@ def test_a_claim_is_told_to_have_another_word_only_if_it_is_judged_by_it(tmp_pat
     assert [each.said for each in diff.turned(found)] == said
 
 
-def moved(out, *, before=None, **after):
-    rows = (
-        {"estimates": {REPORT: [estimate(**(before or {}))]}},
-        {"estimates": {REPORT: [estimate(**after)]}},
-    )
-    return diff.between(make(out, **rows[0]), make(out, LATER, **rows[1]))
-
-
-def test_a_number_that_moved_by_less_than_is_written_only_counts(tmp_path):
-    found = moved(tmp_path, estimate="10.01")
-    assert (found.numbers, found.rounded, found.compared) == ([], 1, 1)
-
-
 def test_a_descriptor_is_no_data(tmp_path):
     other = json.loads(json.dumps(DESCRIPTOR))
     other["resources"][0]["hash"] = "y"
@@ -143,7 +130,7 @@ def test_a_file_that_is_not_as_its_manifest_says_is_not_compared(tmp_path):
 
 
 def test_a_change_is_json_with_its_words(tmp_path):
-    found = moved(tmp_path, estimate="11").as_json()
+    found = compared(tmp_path, estimates={REPORT: [estimate(estimate="11")]}).as_json()
     assert json.loads(json.dumps(found)) == found
     assert found["told"][0][0] == "Numbers that moved"
     assert found["numbers"][0]["errors"] == 0.5
@@ -160,17 +147,3 @@ def test_however_much_moved_it_is_told_in_one_line(tmp_path):
     rows = {REPORT: [estimate(label=f"Growth of F{place}") for place in range(2000)]}
     told = diff.summary_line(compared(tmp_path, estimates=rows, verdicts=[verdict("Supported")]))
     assert told == "Since the release of 2026-11-25: 1 verdict moved; 2001 numbers moved."
-
-
-def test_a_release_beside_itself_is_unpacked_once(tmp_path, monkeypatch):
-    """A run without changes compares the standing release with itself, so as to know that it can be
-    read.
-    """
-    archives = []
-    unpack = release.zipfile.ZipFile
-    standing = make(tmp_path)
-    monkeypatch.setattr(
-        release.zipfile, "ZipFile", lambda *given: archives.append(given) or unpack(*given)
-    )
-    diff.between(standing, standing)
-    assert len(archives) == 1

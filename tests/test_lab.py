@@ -2,7 +2,6 @@
 ends.
 """
 
-import json
 import re
 import subprocess
 
@@ -12,6 +11,7 @@ import pytest
 from fewtreated.errors import DataError
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
+from reading import project_text, read_json
 
 from analysis import untrusted
 from analysis.provenance import ROOT
@@ -20,14 +20,14 @@ from analysis.study import Study
 TIDY = {"panel_path": "data/examples/tidy.csv", "panel_map": "data/examples/tidy.map.yml"}
 
 
-CONTENTS = (ROOT / "notebooks" / "README.md").read_text(encoding="utf-8")
+CONTENTS = project_text("notebooks/README.md")
 EXAMPLE = ROOT / "notebooks" / "examples" / "own_panel.ipynb"
 
 
 def test_the_contents_name_each_notebook_and_what_it_asks():
     notebooks = sorted((ROOT / "notebooks").glob("*.ipynb"))
     for notebook in notebooks:
-        title = json.loads(notebook.read_text(encoding="utf-8"))["cells"][0]["source"][0]
+        title = read_json(notebook)["cells"][0]["source"][0]
         question = re.fullmatch(r"# (?:\d\d – )?(.+\?)", title.strip())[1]
         assert f"| [{notebook.stem}]({notebook.name}) | {question} |" in CONTENTS
     linked = re.findall(r"\]\(([^)]+)\)", CONTENTS)
@@ -67,7 +67,7 @@ def test_the_example_on_a_panel_of_ones_own_runs_from_the_root_and_from_its_fold
     assert rows["conf_low"].lt(rows["estimate"]).all()
 
 
-def failed(source: str) -> dict:
+def failed(source):
     """Return the output of a cell that fails, as JupyterLab and papermill get it."""
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source)])
     with pytest.raises(CellExecutionError):

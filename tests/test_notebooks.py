@@ -3,21 +3,19 @@ pages.
 """
 
 import ast
-import json
 import os
 import re
 import subprocess
 from functools import cache
-from pathlib import Path
 from unittest import mock
 from urllib.parse import urlsplit
 
 import golden
-import papermill
 import pytest
 import record
 import stamps
 from pypdf import PdfReader
+from reading import pdf_text, project_text, read_json
 from ruff import find_ruff_bin
 from test_english import REAL
 from test_pdf import links
@@ -51,50 +49,25 @@ HANDED_ON = {  # parameters that a call takes by itself
     "report.start_simulated(": {"event", "sim_preset", "seed", "first_seed", "markets"},
     "report.finish(": {"as_of", "stale_after_days", "verdict_file"},
 }
-WORDS = {
-    "C01 V1": "Not shown",
-    "C01 V2": "Not shown",
-    "C16": "Not shown",
-    "C02": "Not testable",
-    "C03": "Not shown",
-    "C04": "Not testable",
-    "C05": "Not testable",
-    "C06": "Not shown",
-    "C07 invest": "Not testable",
-    "C07 sell": "Not testable",
-    "C08 market": "Supported",
-    "C08 record": "Supported",
-    "C09": "Not testable",
-    "C10": "Not testable",
-    "C11": "Not testable",
-    "C12": "Not shown",
-    "C13 loss": "Not shown",
-    "C13 stores": "Not shown",
-    "C15 momentum": "Not shown",
-    "C15 tiny": "Not shown",
-    "C18": "Not shown",
-    "C20": "Not shown",
-    "C39": "Not testable",
-}
 
 
-def cells(notebook: Path) -> list[dict]:
-    return json.loads(notebook.read_text(encoding="utf-8"))["cells"]
+def cells(notebook):
+    return read_json(notebook)["cells"]
 
 
-def source(cell: dict) -> str:
+def source(cell):
     return "".join(cell["source"])
 
 
-def code(notebook: Path) -> list[dict]:
+def code(notebook):
     return [cell for cell in cells(notebook) if cell["cell_type"] == "code"]
 
 
-def shown_in(output: dict) -> str:
+def shown_in(output):
     return "".join(output.get("text/html", ""))
 
 
-def python(notebook: Path) -> str:
+def python(notebook):
     """Return the Python of all cells but that of the parameters."""
     named = [
         cell for cell in code(notebook) if "parameters" not in cell["metadata"].get("tags", [])
@@ -103,7 +76,7 @@ def python(notebook: Path) -> str:
 
 
 @pytest.fixture(params=NOTEBOOKS, ids=lambda path: path.stem)
-def notebook(request) -> Path:
+def notebook(request):
     return request.param
 
 
@@ -125,18 +98,10 @@ def test_a_notebook_holds_no_logic_and_no_output(notebook):
         assert cell["execution_count"] is None
 
 
-def test_names_of_a_notebook_are_imported_and_used(notebook):
-    asked = [
-        "check",
-        "--isolated",
-        "--select",
-        "F401,F811,F821",
-        "--output-format",
-        "concise",
-        str(notebook),
-    ]
+def test_names_of_notebooks_are_imported_and_used():
+    asked = ["check", "--isolated", "--select", "F401,F811,F821", "--output-format", "concise"]
     done = subprocess.run(
-        [find_ruff_bin(), *asked], capture_output=True, encoding="utf-8", check=False
+        [find_ruff_bin(), *asked, *NOTEBOOKS], capture_output=True, encoding="utf-8", check=False
     )
     assert done.returncode == 0, done.stdout
 
@@ -200,22 +165,17 @@ def test_every_reading_falls_to_a_notebook_that_there_is():
     assert set(data.load("readings")["notebook"]) <= {path.stem for path in NOTEBOOKS}
 
 
-def made(out: Path, processor: dict[str, str], *names: str) -> None:
+def made(out, processor, *names):
     """Run reports, the arithmetic of their kernels with the code for one kind of processor."""
     with mock.patch.dict(os.environ, processor):
         assert run.reports(ROOT, run.Request(AS_OF, names, out=out)).code == Exit.OK
 
 
 @pytest.fixture(scope="module")
-def published(tmp_path_factory) -> Path:
+def published(tmp_path_factory):
     out = tmp_path_factory.mktemp("out")
     made(out, PROCESSORS[0])
     return out / AS_OF
-
-
-@cache
-def text(pdf: Path) -> str:
-    return " ".join(" ".join(page.extract_text() for page in PdfReader(pdf).pages).split())
 
 
 @pytest.mark.parametrize("name", REAL)
@@ -238,19 +198,21 @@ def test_every_exhibit_of_public_figures_has_a_source_line_that_leads_to_its_sou
         ), caption
 
 
-def judged(published: Path) -> list[dict]:
-    return json.loads((published / "verdicts.json").read_text(encoding="utf-8"))
+text = cache(pdf_text)
 
 
-def real(published: Path) -> dict[str, dict]:
+def judged(published):
+    return read_json(published / "verdicts.json")
+
+
+def real(published):
     """Return the verdicts on public figures by claim and reading."""
     rows = [row for row in judged(published) if row["tier"] != "sim"]
     return {f"{row['claim']} {row['reading']}".strip(): row for row in rows}
 
 
-def test_every_seed_claim_gets_the_word_that_real_data_allow(published):
+def test_every_claim_of_the_event_gets_a_word(published):
     found = verdicts.best(verdicts.read(published))
-    assert {one.name: one.word for one in found} == WORDS
     assert {one.claim for one in found} == {*read_event("amazon_2021").claims}
 
 
@@ -331,14 +293,14 @@ def test_the_brief_answers_before_it_judges_and_has_no_codes(published):
 
 
 def test_links_of_the_brief_lead_to_reports_of_the_run(published):
-    (page,) = PdfReader(published / "00_executive_brief.pdf").pages
+    (page,) = PdfReader(published / "00_executive_brief.pdf").pages  # one, no more
     linked = {one.get_object()["/A"]["/URI"] for one in page["/Annots"]}
     assert {"05_growth_public.pdf", "03_listed_sellers.pdf"} <= linked
     assert {uri for uri in linked if not (published / uri).exists()} == set()
 
 
 def test_the_readme_says_what_the_reports_say(published):
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    readme = project_text("README.md")
     found = record.named(verdicts.read(published))
     for make in record.ANSWER.values():
         assert make(found) in readme
@@ -346,10 +308,6 @@ def test_the_readme_says_what_the_reports_say(published):
 
 def test_what_is_simulated_and_what_is_real_are_told_apart_on_every_page(published):
     stamps.assert_told_apart(published)
-
-
-def test_the_brief_is_one_page(published):
-    assert len(PdfReader(published / "00_executive_brief.pdf").pages) == 1
 
 
 @pytest.mark.parametrize("name", [job.name for job in schedule.read_jobs(ROOT)])
@@ -369,7 +327,7 @@ def test_a_report_has_four_pages_at_most_no_code_on_the_first_and_a_last_one_wor
     assert min(body) < 790 - (790 - 60) / 3
 
 
-def path(file: Path, folder: Path) -> str:
+def path(file, folder):
     return file.resolve().relative_to(folder.resolve()).as_posix()
 
 
@@ -423,7 +381,7 @@ def test_a_changed_parameter_reaches_the_page(tmp_path):
     given = {"common_high": "0.5"}
     request = run.Request(AS_OF, ["05_growth_public"], given=given, out=tmp_path)
     assert run.reports(ROOT, request).code == Exit.OK
-    rows = json.loads((tmp_path / "draft" / "verdicts.json").read_text(encoding="utf-8"))
+    rows = read_json(tmp_path / "draft" / "verdicts.json")
     best = next(row["high"] for row in rows if row["reading"] == "V2")
     page = text(tmp_path / "draft" / "05_growth_public.pdf")
     assert (
@@ -431,16 +389,3 @@ def test_a_changed_parameter_reaches_the_page(tmp_path):
     )  # rivals may have taken over all that closed accounts lost: the common part is left
     assert quantity(best, "percentage points") in page
     assert "common_high = 0.5" in text(tmp_path / "draft" / "annex.pdf")
-
-
-def test_the_brief_alone_says_what_to_run_first(tmp_path):
-    brief = ROOT / "notebooks" / "00_executive_brief.ipynb"
-    with pytest.raises(papermill.PapermillExecutionError, match="run make report first"):
-        papermill.execute_notebook(
-            brief,
-            tmp_path / "brief.ipynb",
-            parameters={"verdict_folder": str(tmp_path)},
-            kernel_name="python3",
-            cwd=brief.parent,
-            progress_bar=False,
-        )

@@ -20,6 +20,7 @@ import pytest
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import AuthResult
 from desk import SOURCES, cases
+from reading import read_json
 
 from runner import Outcome, Said, notices, scheduled
 from runner.remembered import remembered
@@ -158,7 +159,7 @@ def script(folder, source):
 
 def test_a_command_reads_the_outcome_in_the_projects_folder(tmp_path):
     assert send(FAILED, script(tmp_path, READ), root=tmp_path, TOKEN="t") == []
-    assert json.loads((tmp_path / "told.json").read_text()) == [
+    assert read_json(tmp_path / "told.json") == [
         SENT,
         ["argument; not a shell's $HOME"],
         "t",

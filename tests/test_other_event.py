@@ -4,7 +4,6 @@ its user hides.
 
 import base64
 import io
-import json
 import os
 import re
 import shutil
@@ -14,13 +13,12 @@ import sys
 import zipfile
 import zlib
 from dataclasses import replace
-from functools import cache
-from pathlib import Path
 
 import matplotlib as mpl
 import pandas as pd
 import pytest
 from pypdf import PdfReader
+from reading import pdf_text, read_json
 
 from analysis import load_estimates
 from analysis.provenance import ROOT
@@ -62,7 +60,7 @@ USER = "planted-user-90b3d1"
 FOLDER = "planted-folder-c4e8a7"
 
 
-def project(folder: Path) -> Path:
+def project(folder):
     """Copy what runs, and write the event as the tutorial says."""
     for part in ("analysis", "data", "notebooks", "reports"):
         shutil.copytree(
@@ -83,7 +81,7 @@ def project(folder: Path) -> Path:
     return folder
 
 
-def stalls() -> object:
+def stalls():
     """Return a simulated panel with the platforms, the origin and the dates of the other event."""
     panel, _ = simulate("ceiling_50k", seed=2, n_firms=2000, n_categories=30)
     firms = panel.firms.assign(
@@ -95,11 +93,11 @@ def stalls() -> object:
 
 
 @pytest.fixture(scope="module")
-def other(tmp_path_factory) -> Path:
+def other(tmp_path_factory):
     return project(tmp_path_factory.mktemp(FOLDER))
 
 
-def run(folder: Path, *asked: str) -> subprocess.CompletedProcess[str]:
+def run(folder, *asked):
     there = os.environ | {
         "PYTHONPATH": str(folder),
         "MPLCONFIGDIR": mpl.get_cachedir(),
@@ -119,17 +117,12 @@ def run(folder: Path, *asked: str) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.fixture(scope="module")
-def reports(other) -> Path:
+def reports(other):
     stalls().to_parquet(other / "stalls.parquet")
     own = ("--panel", "stalls.parquet", "--map", "stalls.map.yml", "--event", "bazaar.yml")
     done = run(other, *own, "--out", "out")
     assert done.returncode == Exit.OK, done.stderr
     return (other / "out" / "latest").resolve()
-
-
-@cache
-def text(pdf: Path) -> str:
-    return " ".join(" ".join(page.extract_text() for page in PdfReader(pdf).pages).split())
 
 
 def test_every_notebook_that_takes_a_panel_takes_this_one_and_no_public_figures_are_called_its_own(
@@ -147,7 +140,7 @@ def test_the_reports_speak_of_the_other_platforms_and_origin_and_name_the_event(
         ("06", "Hall"),
         ("00", "stalls"),
     ):
-        told = text(next(reports.glob(f"simulated/{number}_*.pdf")))
+        told = pdf_text(next(reports.glob(f"simulated/{number}_*.pdf")))
         assert word in told
         assert TITLE in told
 
@@ -156,24 +149,24 @@ def test_no_report_names_a_platform_origin_or_date_of_the_event_that_ships(repor
     made = sorted(reports.rglob("*.pdf"))
     assert len(made) == 6  # with the annex
     for pdf in made:
-        assert re.findall(rf".{{0,60}}(?:{REAL}).{{0,30}}", text(pdf)) == [], pdf.name
+        assert re.findall(rf".{{0,60}}(?:{REAL}).{{0,30}}", pdf_text(pdf)) == [], pdf.name
 
 
 def test_claims_and_threats_are_those_of_the_event(reports):
-    judged = json.loads((reports / "verdicts.json").read_text(encoding="utf-8"))
+    judged = read_json(reports / "verdicts.json")
     named = {f"{row['claim']} {row['reading']}".strip() for row in judged}
     assert named == {"B1 V1", "B1 V2", "B1 V3", "B2"}
     assert {row["statement"] for row in judged if row["claim"] == "B2"} == {
         "Stalls sell more in the Hall."
     }
-    brief = text(reports / "simulated/00_executive_brief.pdf")
+    brief = pdf_text(reports / "simulated/00_executive_brief.pdf")
     assert "They grew all the same" in brief
     assert re.findall(r"\bC\d\d\b", brief) == []
     assert "No claim could be judged" in brief
     assert "In the simulated market (stalls.parquet)" in brief
     assert "Guild" not in brief  # what is simulated says nothing of anybody
     for number in ("03", "04", "05", "06"):
-        told = text(next(reports.glob(f"simulated/{number}_*.pdf")))
+        told = pdf_text(next(reports.glob(f"simulated/{number}_*.pdf")))
         assert "The great flood" in told
         assert re.findall(r"\bT\d\d\b|threats\.csv|claims\.csv|report 01", told) == []
 
@@ -202,7 +195,7 @@ def test_no_report_on_public_figures_is_printed_under_the_other_event(other):
     assert list((other / "public").rglob("*.pdf")) == []
 
 
-def parts(name: str, content: bytes):
+def parts(name, content):
     """Yield a file and all that is packed in it, by name."""
     yield name, content
     if zipfile.is_zipfile(io.BytesIO(content)):
@@ -247,18 +240,3 @@ def test_a_run_publishes_no_secret_path_user_or_host(reports):
                 }
     assert found == set()
     assert looked_at > 50
-
-
-def test_the_panel_is_published_by_name_and_digest(reports):
-    notebook = json.loads((reports / "simulated/05_growth_panel.ipynb").read_text(encoding="utf-8"))
-    injected = [
-        "".join(cell["source"])
-        for cell in notebook["cells"]
-        if "injected-parameters" in str(cell["metadata"])
-    ]
-    assert 'panel_path = "stalls.parquet"' in injected[0]
-    entry = json.loads((reports / "manifest.json").read_bytes())["reports"][
-        "simulated/05_growth_panel"
-    ]
-    assert entry["parameters"]["panel_path"] == "stalls.parquet"
-    assert set(entry["files"]) == {"stalls.parquet", "stalls.map.yml", "bazaar.yml"}

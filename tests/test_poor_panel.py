@@ -2,13 +2,12 @@
 is nothing.
 """
 
-import json
 import re
 from dataclasses import replace
 
 import pytest
 from panels import called_real
-from pypdf import PdfReader
+from reading import pages, pdf_text, read_json
 
 from runner import Exit
 from runner.cli import main
@@ -26,19 +25,16 @@ def panel():
     return called_real(n_firms=2000, n_categories=30)
 
 
-def reported(panel, folder, names) -> tuple[dict[str, str], dict[str, dict]]:
+def reported(panel, folder, names):
     """Return the text of reports on a panel, and the verdicts by claim and reading."""
     panel.to_parquet(folder / "own.parquet")
     given = ["--panel", str(folder / "own.parquet"), "--out", str(folder / "out")]
     assert main(["run", *names, *given]) == Exit.OK
     out = folder / "out" / "draft"
-    told = {
-        name: [page.extract_text() for page in PdfReader(out / f"{name}.pdf").pages]
-        for name in names
-    }
-    rows = json.loads((out / "verdicts.json").read_text(encoding="utf-8"))
+    told = {name: pdf_text(out / f"{name}.pdf") for name in names}
+    rows = read_json(out / "verdicts.json")
     found = {f"{row['claim']} {row['reading']}": row for row in rows}
-    return {name: " ".join(" ".join(pages).split()) for name, pages in told.items()}, found
+    return told, found
 
 
 @pytest.mark.slow
@@ -95,8 +91,6 @@ def test_a_panel_of_one_origin_has_the_reason_in_place_of_its_share(panel, tmp_p
 def test_a_report_on_closed_firms_that_lose_all_at_home_fits_its_page(tmp_path):
     given = ["-p", "sim_preset=floor_3k", "-p", "seed=2", "--out", str(tmp_path)]
     assert main(["run", "simulated/03_closed_firms", *given]) == Exit.OK
-    first, second, *_ = PdfReader(tmp_path / "draft" / "simulated/03_closed_firms.pdf").pages
-    assert "on Amazon alone: −100.0 per cent" in " ".join(first.extract_text().split())
-    assert "sold nothing in the window; a total loss has no standard error" in " ".join(
-        second.extract_text().split()
-    )
+    first, second, *_ = pages(tmp_path / "draft" / "simulated/03_closed_firms.pdf")
+    assert "on Amazon alone: −100.0 per cent" in first
+    assert "sold nothing in the window; a total loss has no standard error" in second

@@ -7,22 +7,23 @@ import subprocess
 import tomllib
 
 import pytest
+from reading import project_text
 from ruamel.yaml import YAML
 
 from analysis.provenance import ROOT
 
-PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+PROJECT = tomllib.loads(project_text("pyproject.toml"))["project"]
 REQUIRED = [*PROJECT["dependencies"], *PROJECT["optional-dependencies"]["dev"]]
 REQUIRED = [
     requirement for requirement in REQUIRED if not requirement.startswith("fewtreated")
 ]  # of this repository
 
 
-def name(requirement: str) -> str:
+def name(requirement):
     return re.split(r"[<>=;\s]", requirement, maxsplit=1)[0].lower().replace(".", "-")
 
 
-def tracked(*patterns: str) -> list[str]:
+def tracked(*patterns):
     command = ["git", "-C", str(ROOT), "ls-files", *patterns]
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
 
@@ -38,7 +39,7 @@ def test_environment_yml_and_pyproject_name_the_same_ranges():
 
 
 def test_the_lock_pins_every_direct_dependency_with_hashes():
-    lock = (ROOT / "requirements.txt").read_text(encoding="utf-8")
+    lock = project_text("requirements.txt")
     pinned = {name(line) for line in lock.splitlines() if re.match(r"[\w.-]+==", line)}
     assert {name(requirement) for requirement in REQUIRED} <= pinned
     entries = re.split(r"\n(?=[\w.-]+==)", lock)
@@ -46,14 +47,14 @@ def test_the_lock_pins_every_direct_dependency_with_hashes():
 
 
 def test_every_make_target_of_the_readme_exists():
-    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    makefile = project_text("Makefile")
     targets = set(re.findall(r"^([a-z]+):", makefile, re.MULTILINE))
-    named = set(re.findall(r"\bmake ([a-z]+)\b", (ROOT / "README.md").read_text(encoding="utf-8")))
+    named = set(re.findall(r"\bmake ([a-z]+)\b", project_text("README.md")))
     assert {"report", "test"} <= named <= targets
 
 
 def test_every_file_that_the_readme_links_to_exists():
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    readme = project_text("README.md")
     links = [link for link in re.findall(r"\]\(([^)#]+)\)", readme) if not link.startswith("http")]
     assert links
     assert [link for link in links if not (ROOT / link).exists()] == []

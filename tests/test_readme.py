@@ -8,13 +8,14 @@ import subprocess
 import sys
 
 import pytest
+from reading import project_text
 from record import ANSWER, spoken
 
 from analysis.provenance import ROOT
 from benchmarks import solve
 from market import simulate
 
-README = (ROOT / "README.md").read_text(encoding="utf-8")
+README = project_text("README.md")
 BLOCKS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
 SIMULATED = next(block for block in BLOCKS if "simulate(" in block)
 ASKED = ["E1a", "E2a", "E3_seen", *(f"d{number}" for number in range(1, 8))]
@@ -54,7 +55,7 @@ def test_another_figure_makes_another_sentence(bullet, name, field, verdicts):
     assert ANSWER[bullet](verdicts | {name: changed}) != BULLETS[bullet]
 
 
-def printed(block: str) -> str:
+def printed(block):
     """Return what a fresh interpreter prints in a terminal of 80 columns."""
     run = subprocess.run(
         [sys.executable, "-"],
@@ -67,11 +68,6 @@ def printed(block: str) -> str:
     )
     assert run.stderr == ""
     return run.stdout
-
-
-@pytest.mark.parametrize("block", [block for block in BLOCKS if block != SIMULATED])
-def test_every_other_block_of_python_runs_and_prints(block):
-    assert printed(block).strip()
 
 
 def test_ten_lines_print_each_estimate_beside_its_truth_in_eighty_columns():

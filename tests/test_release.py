@@ -12,7 +12,8 @@ from fewtreated.errors import DesignError
 from runner import publish, release
 
 NAMES = ["a.pdf", "b.pdf"]
-ABOUT = {"as_of": AS_OF, "previous": "", "panel": "", "panel_is": "", "commit": None, "reports": {}}
+ABOUT = {"as_of": AS_OF, "previous": "", "panel": "", "panel_is": "", "commit": None}
+ABOUT |= {"files": {}, "reports": {}}
 ABOUT["inputs"] = {part: {} for part in ("data", "code", "layout", "words", "versions")}
 
 

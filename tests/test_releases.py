@@ -9,6 +9,7 @@ from xml.etree import ElementTree
 
 import pytest
 from pages import Page
+from reading import read_json
 from releases import REPORT, make
 
 from runner import Outcome, publish, release, site, verify
@@ -187,7 +188,7 @@ def runs_after(out, count, **known):
 def replaced_with_its_manifest(found):
     """Replace a PDF of a release, and its hash in the manifest."""
     (found.folder / f"{REPORT}.pdf").write_bytes(b"%PDF-1.7 forged\n%%EOF\n")
-    content = json.loads((found.folder / MANIFEST).read_text())
+    content = read_json(found.folder / MANIFEST)
     publish.write_json(
         found.folder / MANIFEST, content | {"files": release.file_hashes(found.folder)}
     )

@@ -3,16 +3,14 @@ proved again.
 """
 
 import json
-from unittest import mock
 from xml.etree import ElementTree
 
 import pytest
-from desk import AS_OF, BRIEF_PARAMETERS, READ_VERDICTS, Desk, sources_kept, stub_render
+from desk import AS_OF, BRIEF_PARAMETERS, LATER, READ_VERDICTS, Desk, sources_kept, stub_render
+from reading import read_json
 
-from runner import Exit, publish, release, run, scheduled, site
-from runner.cli import main
+from runner import Exit, publish, release, site
 
-LATER = "2026-11-26"
 SINCE = BRIEF_PARAMETERS + 'since: str = ""  # what moved since the release before\n'
 
 
@@ -23,13 +21,8 @@ def finished(tmp_path_factory):
     desk.furnish()
     desk.write("00_brief", READ_VERDICTS, "print(since)", parameters=SINCE)
     with sources_kept(folder):
-        assert work(desk, as_of=AS_OF) == Exit.OK
+        assert desk.work(as_of=AS_OF) == Exit.OK
         yield desk
-
-
-@pytest.fixture
-def desk(finished, tmp_path):
-    return finished.copied(tmp_path)
 
 
 def turn(desk):
@@ -42,14 +35,8 @@ def turn(desk):
     )
 
 
-def work(desk, render=stub_render, **options):
-    """Run as the command line does."""
-    with desk.executing(), mock.patch.object(run.pdf, "render", render):
-        return scheduled.work(desk.root, run.Request(**{"as_of": LATER, **options}))
-
-
 def told(desk):
-    return json.loads((desk.published / "changes.json").read_text())
+    return read_json(desk.published / "changes.json")
 
 
 def since(desk):
@@ -57,19 +44,18 @@ def since(desk):
 
 
 def verify(desk, *options, render=stub_render):
-    with desk.executing(), mock.patch.object(run.pdf, "render", render):
-        return main(["verify", str(desk.reports / "latest"), *options], root=desk.root)
+    return desk.ask("verify", str(desk.reports / "latest"), *options, render=render)
 
 
 def test_a_run_tells_what_moved_in_its_release_its_brief_its_page_and_its_feed(desk, capsys):
     assert since(desk) == ""
     turn(desk)
-    assert work(desk) == Exit.OK
+    assert desk.work() == Exit.OK
     line = f"Since the release of {AS_OF}: 1 verdict moved."
     assert (told(desk)["line"], told(desk)["until"]) == (line, LATER)
     assert since(desk) == line
-    assert line in (desk.published / "00_brief.ipynb").read_text()
-    assert line in (desk.published / "index.html").read_text()
+    assert line in desk.text("00_brief.ipynb")
+    assert line in desk.text("index.html")
     assert line in (desk.reports / "index.html").read_text()
     entries = (
         ElementTree.parse(desk.reports / "feed.xml")
@@ -90,24 +76,11 @@ def test_a_run_tells_what_moved_in_its_release_its_brief_its_page_and_its_feed(d
         release.remove(desk.reports / AS_OF)  # with which it was compared
 
 
-def test_a_run_that_changes_nothing_leaves_the_brief_and_is_told_in_the_log(desk):
-    turn(desk)
-    assert work(desk) == Exit.OK
-    before = desk.bytes()
-    assert work(desk) == Exit.OK
-    assert desk.bytes() == before
-    assert [one.outcome for one in site.logged(desk.reports)] == [
-        "published",
-        "published",
-        "unchanged",
-    ]
-
-
 def test_a_feed_that_cannot_be_written_is_told_and_undoes_no_release(desk, capsys):
     (desk.reports / site.LOG).unlink()
     (desk.reports / site.LOG).mkdir()
     turn(desk)
-    assert work(desk) == Exit.NOTICE
+    assert desk.work() == Exit.NOTICE
     assert "The page and the feed in reports could not be written" in capsys.readouterr().err
     assert desk.published.name == LATER
 
@@ -125,15 +98,6 @@ def test_a_release_is_proved_by_its_hashes_and_by_a_report_made_again(desk, caps
     assert "Not made again: 2 reports, of which only the hashes were compared." in out
     assert desk.bytes() == before
     assert desk.is_clear()
-
-
-def test_all_reports_can_be_made_again_the_brief_of_the_verdicts_of_the_release(desk, capsys):
-    assert verify(desk, "--all") == Exit.OK
-    out = capsys.readouterr().out
-    assert [f"{name}: made again, identical" in out for name in desk.manifest()["reports"]] == [
-        True
-    ] * 3
-    assert "All reports were made again." in out
 
 
 @pytest.mark.parametrize(
@@ -194,7 +158,7 @@ def test_a_checkout_of_other_data_or_notebooks_says_which_and_which_commit_to_ta
 
 
 def test_what_is_no_release_or_no_report_is_refused_with_a_sentence(desk, capsys):
-    assert main(["verify", str(desk.root)], root=desk.root) != Exit.OK
+    assert desk.ask("verify", str(desk.root)) != Exit.OK
     assert "not a release" in capsys.readouterr().err
     assert verify(desk, "--again", "07") == Exit.REFUSED
     assert (
@@ -204,19 +168,19 @@ def test_what_is_no_release_or_no_report_is_refused_with_a_sentence(desk, capsys
 
 def test_the_command_diff_tells_in_words_and_as_json(desk, capsys):
     turn(desk)
-    assert work(desk) == Exit.OK
+    assert desk.work() == Exit.OK
     capsys.readouterr()
     folders = [str(desk.reports / AS_OF), str(desk.reports / "latest")]
-    assert main(["diff", *folders], root=desk.root) == Exit.OK
+    assert desk.ask("diff", *folders) == Exit.OK
     out = capsys.readouterr().out
     assert "Words that moved\n  c1 in 01_first: word none, now Supported." in out
     assert "01_first: its notebook" in out
-    assert main(["diff", *folders, "--json"], root=desk.root) == Exit.OK
+    assert desk.ask("diff", *folders, "--json") == Exit.OK
     assert json.loads(capsys.readouterr().out)["words"][0]["report"] == "01_first"
 
 
 def test_the_command_prune_keeps_as_many_as_it_is_told(desk, capsys):
-    assert work(desk, force=True) == Exit.OK
-    assert main(["prune", "--keep", "1"], root=desk.root) == Exit.OK
+    assert desk.work(force=True) == Exit.OK
+    assert desk.ask("prune", "--keep", "1") == Exit.OK
     assert f"{AS_OF}: removed" in capsys.readouterr().out
     assert release.names(desk.reports) == [LATER]

@@ -8,10 +8,10 @@ from small import small
 
 from market import scenarios, simulate
 from market.parameters import plausible
-from market.worlds import Market, expected_accounts
+from market.worlds import expected_accounts
 
 
-def cells_of(slope: float, seeds: int = 3) -> pd.DataFrame:
+def cells_of(slope, seeds=3):
     """A grid by hand: the effect is -slope per cent closed; accounts are 1e6 times the share."""
     rows = pd.DataFrame([(share, seed) for seed in range(seeds) for share in (0.001, 0.01, 0.1)])
     share = rows[0]
@@ -129,8 +129,8 @@ def test_few_markets_are_shown_from_the_lowest_to_the_highest_and_many_by_quanti
 
 
 def test_nesting_makes_fakes_given_up_cost_more_and_deterred_entry_less():
-    def cost(sigma: float, **without: float) -> float:
-        def gap(market: Market) -> float:
+    def cost(sigma, **without):
+        def gap(market):
             with_, out = (
                 scenarios.outcomes(market.changed(sigma=sigma, **more))["E3g"]
                 for more in ({}, without)

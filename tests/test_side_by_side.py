@@ -7,10 +7,11 @@ import warnings
 
 import numpy as np
 import pytest
+from reading import project_text
 
 from analysis.provenance import ROOT
 
-PAGE = (ROOT / "docs" / "side-by-side.md").read_text(encoding="utf-8")
+PAGE = project_text("docs/side-by-side.md")
 BLOCKS = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
 COLUMNS = ["here", "pyfixest", "diff_diff", "moderndid"]
 TERMS = [-4, -3, -2, 0, 1, 2, 3]
@@ -41,7 +42,7 @@ def test_the_code_of_the_page_gives_the_numbers_of_its_table(library, monkeypatc
             library, reason=f"{library} is no dependency; its block was run when it was written"
         )
     monkeypatch.chdir(ROOT)
-    names: dict = {}
+    names = {}
     with warnings.catch_warnings():  # the libraries' own
         warnings.simplefilter("ignore")
         for block in [*BLOCKS[:2], BLOCKS[1 + COLUMNS.index(library)]]:

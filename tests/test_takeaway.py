@@ -1,21 +1,19 @@
 """What is taken away from reports: estimates, tables for a paper, and figures with their data."""
 
-import json
 import re
 import subprocess
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 from desk import AS_OF, SOURCES, WRITE_VERDICTS, contents, published_once
 from fewtreated.errors import DataError
+from reading import project_text, read_json
 
 import analysis
 from analysis.exhibits import blocks, charts, style
 from analysis.exhibits.payload import COLUMNS, of_estimates, of_figure
 from analysis.numbers import quantity
-from analysis.provenance import ROOT
 from runner import Exit, exports
 from runner.pdf import pandoc
 
@@ -30,12 +28,7 @@ def finished(tmp_path_factory):
         yield desk
 
 
-@pytest.fixture
-def desk(finished, tmp_path):
-    return finished.copied(tmp_path)
-
-
-def cells_of(file, kind: str) -> list[list[str]]:
+def cells_of(file, kind):
     """Return the cells of the tables of a file, as pandoc reads it: a number is no argument of how
     a cell is set.
     """
@@ -82,7 +75,7 @@ def test_what_a_report_shows_is_published_beside_its_pdf_and_read_back(finished)
 
 def test_an_estimate_that_is_taken_away_is_the_one_that_is_printed(finished):
     row = analysis.load_estimates(finished.published).query("table == 1").iloc[0]
-    cells = json.loads((finished.published / "01_first.ipynb").read_text())["cells"]
+    cells = read_json(finished.published / "01_first.ipynb")["cells"]
     html = "".join(
         "".join(out.get("data", {}).get("text/html", ""))
         for cell in cells
@@ -109,11 +102,7 @@ def test_the_same_report_made_twice_leaves_the_same_bytes(desk):
     assert {name for name in before if before[name] != after[name]} == {"manifest.json", *told}
 
 
-def test_what_was_taken_away_by_hand_is_made_again_and_what_is_no_longer_shown_goes(desk):
-    drawn = Path("01_first.figures", "figure-1.csv")
-    (desk.published / drawn).write_text("mine")
-    assert desk.run("01_first") == Exit.OK
-    assert (desk.published / drawn).read_text() != "mine"
+def test_what_is_no_longer_shown_goes(desk):
     desk.write("01_first", SHOW, ANSWER, FIGURE, FIGURE, WRITE_VERDICTS)
     assert desk.run("01_first") == Exit.OK
     left = sorted(
@@ -137,7 +126,7 @@ def test_a_folder_without_estimates_and_a_file_of_something_else_are_refused(tmp
         analysis.load_estimates(tmp_path)
 
 
-def table(caption="Three designs, in the window. What gaps ● say.", **columns) -> dict:
+def table(caption="Three designs, in the window. What gaps ● say.", **columns):
     """Return a table of what was simulated."""
     given = {
         "provenance": "simulated",
@@ -150,7 +139,7 @@ def table(caption="Three designs, in the window. What gaps ● say.", **columns)
     return exports.tabled(caption, made.assign(as_of="2026-11-25"))
 
 
-def lines_of(table: dict) -> list[list[str]]:
+def lines_of(table):
     return [[*table["cells"]], *table["cells"].to_numpy().tolist()]
 
 
@@ -257,6 +246,6 @@ def test_a_plain_table_of_estimates_is_taken_away_too_and_another_is_not():
 
 
 def test_the_dictionary_names_every_column_in_its_order():
-    page = (ROOT / "docs" / "estimates.md").read_text(encoding="utf-8")
+    page = project_text("docs/estimates.md")
     named = re.findall("`(.*?)`", " ".join(re.findall(r"^\| (`.*?) \|", page, flags=re.M)))
     assert named == [*COLUMNS]

@@ -17,7 +17,7 @@ OF_THE_AUDIT = {  # of a review of what lay unused, with the ids that it names
 }
 
 
-def cite(folder, *addresses) -> None:
+def cite(folder, *addresses):
     part = of_facts([("source", "A publisher", address) for address in addresses]).as_json()
     cell = {"cell_type": "code", "outputs": [{"data": {MIME: [part]}}]}
     (folder / "01.ipynb").write_text(json.dumps({"cells": [cell]}))

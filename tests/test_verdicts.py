@@ -9,7 +9,7 @@ from fewtreated.errors import DataError, DesignError
 from pydantic import ValidationError
 from ruamel.yaml import YAML
 
-from analysis.event import Event, read_event
+from analysis.event import read_event
 from analysis.evidence import verdicts
 from analysis.evidence.verdicts import CONTRADICTED, NOT_SHOWN, NOT_TESTABLE, SUPPORTED, Verdict
 
@@ -29,7 +29,7 @@ GOOD = {
 }
 
 
-def fault(**changes) -> str:
+def fault(**changes):
     """Return what is wrong with a verdict."""
     with pytest.raises(ValidationError) as refused:
         Verdict(**(GOOD | changes))
@@ -85,7 +85,7 @@ def test_a_simulated_verdict_speaks_only_under_its_condition():
     assert Verdict(**GOOD).said == NOT_SHOWN
 
 
-def about(*claims: str) -> Event:
+def about(*claims):
     return read_event("amazon_2021").model_copy(update={"claims": dict.fromkeys(claims)})
 
 
@@ -226,7 +226,7 @@ def test_a_verdict_outside_the_vocabulary_or_of_an_unnamed_market_is_refused(cha
     assert message in fault(**changes)
 
 
-def write(path: Path, *judged: Verdict, as_of: str = "2026-11-01", **options) -> None:
+def write(path, *judged, as_of="2026-11-01", **options):
     verdicts.write(
         judged, path, as_of=as_of, notebook="05_growth", **({"resources": ["claims"]} | options)
     )

