@@ -1,7 +1,10 @@
 """The repository keeps its promises: one set of dependencies, commands that exist, no trace of a machine."""
 
+import os
 import re
+import shutil
 import subprocess
+import sys
 import tomllib
 
 import pytest
@@ -69,3 +72,37 @@ def test_a_room_is_a_file_of_at_most_six_hundred_and_fifty_lines():
         for file in tracked("analysis/*.py", "market/*.py", "runner/*.py")
     }
     assert {file: lines for file, lines in long.items() if lines > 650} == {}
+
+
+# What a copy of the project needs to be installed
+PARTS = ["pyproject.toml", "README.md", "LICENSE", "deploy", "analysis", "market", "runner"]
+
+
+@pytest.fixture
+def clone(tmp_path):
+    for part in PARTS:
+        source = ROOT / part
+        if source.is_dir():
+            shutil.copytree(source, tmp_path / part, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy2(source, tmp_path)
+    return tmp_path
+
+
+def test_pip_refuses_a_wheel_of_the_project_in_one_sentence_and_without_a_traceback(clone):
+    pip = [sys.executable, "-m", "pip", "install", "--no-deps", "--no-build-isolation", "--target", "built", "."]
+    done = subprocess.run(pip, cwd=clone, capture_output=True, text=True, check=False)
+    assert done.returncode != 0
+    assert "not a package but a repository that one clones: run `make report` in the clone" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (clone / "built").exists()
+
+
+@pytest.mark.parametrize(("hook", "refused"), [("build_editable", False), ("build_wheel", True), ("build_sdist", True)])
+def test_the_build_backend_makes_editable_installs_alone(clone, hook, refused):
+    call = f"import clone_only; clone_only.{hook}('built')"
+    where = os.environ | {"PYTHONPATH": str(clone / "deploy")}
+    command = [sys.executable, "-c", call]
+    done = subprocess.run(command, cwd=clone, env=where, capture_output=True, text=True, check=False)
+    assert ("repository that one clones" in done.stderr) == refused
+    assert [*clone.glob("built/*")] == [] if refused else [*clone.glob("built/*.whl")]
