@@ -106,3 +106,18 @@ def test_the_build_backend_makes_editable_installs_alone(clone, hook, refused):
     done = subprocess.run(command, cwd=clone, env=where, capture_output=True, text=True, check=False)
     assert ("repository that one clones" in done.stderr) == refused
     assert [*clone.glob("built/*")] == [] if refused else [*clone.glob("built/*.whl")]
+
+
+def test_pre_commit_runs_the_commands_of_make_check_on_files_that_exist():
+    recipe = re.search(r"^check:.*\n((?:\t.*\n)+)", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)[1]
+    checks = [line.split(" notebooks/")[0].split(" > ")[0] for line in recipe.splitlines()]
+    (local,) = YAML(typ="safe").load(ROOT / ".pre-commit-config.yaml")["repos"]
+    assert [hook["entry"].replace(".venv/bin", "\t@$(BIN)") for hook in local["hooks"]] == checks
+    assert {hook["language"] for hook in local["hooks"]} == {"system"}
+    for hook in local["hooks"]:
+        assert any(re.search(hook["files"], file) for file in tracked())
+
+
+def test_the_configuration_of_pre_commit_is_valid():
+    pre_commit = os.path.join(os.path.dirname(sys.executable), "pre-commit")
+    subprocess.run([pre_commit, "validate-config", ".pre-commit-config.yaml"], cwd=ROOT, check=True)
