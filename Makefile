@@ -19,6 +19,7 @@ lab: $(READY) ## open JupyterLab at notebooks/README.md; options go in ARGS="--n
 		--LabApp.app_settings_dir="$(CURDIR)/notebooks/.lab" $(if $(filter 0,$(shell id -u)),--allow-root) $(ARGS)
 
 docs: $(READY) ## build the pages of docs/ into docs/_build/html; a warning is an error
+	@$(BIN)/python docs/house.py
 	@$(BIN)/sphinx-build -E -q -W --keep-going docs docs/_build/html && echo docs/_build/html/index.html
 
 check: $(READY) ## lint, format, types, sizes within budget, and notebooks without outputs

@@ -1,0 +1,61 @@
+"""The page on the architecture names what exists, and its picture is drawn from pyproject.toml as it is."""
+
+import ast
+import json
+import re
+from functools import reduce
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+
+from analysis.provenance import ROOT
+from docs import house
+
+PAGE = house.PAGE.read_text(encoding="utf-8")
+NAMED = sorted({*re.findall(r"`([\w.]+/[\w./]+\.\w+)(?:::([\w.]+))?`", PAGE)})
+WALKS = re.findall(r"^## From .*?(?=^## |\Z)", PAGE, re.MULTILINE | re.DOTALL)
+
+
+def knows(file: Path, name: str) -> bool:
+    """Return whether a module has an attribute, a notebook assigns a name, or a table has a column."""
+    if file.suffix == ".py":
+        module = import_module(".".join(file.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"))
+        return reduce(lambda of, part: getattr(of, part, None), name.split("."), module) is not None
+    text = file.read_text(encoding="utf-8")
+    if file.suffix == ".ipynb":
+        cells = [cell for cell in json.loads(text)["cells"] if cell["cell_type"] == "code"]
+        nodes = [node for cell in cells for node in ast.walk(ast.parse("".join(cell["source"])))]
+        return name in {node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
+    return name in text.splitlines()[0].split(",")
+
+
+@pytest.mark.parametrize(("path", "name"), NAMED)
+def test_every_file_and_name_on_the_page_exists(path, name):
+    assert (ROOT / path).is_file()
+    assert not name or knows(ROOT / path, name)
+
+
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [("analysis/data.py", "lode"), ("notebooks/00_executive_brief.ipynb", "pd"), ("data/readings.csv", "knd")],
+)
+def test_a_name_that_is_not_there_is_not_known(path, name):
+    assert not knows(ROOT / path, name)
+
+
+def test_there_are_three_walks_and_each_of_their_steps_names_a_file_and_what_is_in_it():
+    steps = [re.findall(r"^\d+\. (.*?)(?=^\d+\. |^$)", walk, re.MULTILINE | re.DOTALL) for walk in WALKS]
+    assert len(steps) == 3
+    assert all(len(walk) > 10 and all("::" in step for step in walk) for walk in steps)
+
+
+def test_the_picture_is_drawn_from_the_table_as_it_is():
+    assert house.PICTURE.search(PAGE)[0] == house.picture(), (
+        "the picture is old; draw it again: .venv/bin/python docs/house.py"
+    )
+
+
+def test_each_package_stands_on_those_that_it_imports():
+    packages = re.findall(r"^│ (\w+)/", house.picture(), re.MULTILINE)
+    assert packages.index("runner") < packages.index("market") < packages.index("analysis")
