@@ -1,8 +1,9 @@
-"""The page on the architecture names what exists, and its picture is drawn from pyproject.toml as it is."""
+"""Pages for maintainers: the architecture names what exists and is drawn as it is, and decisions cite their commits."""
 
 import ast
 import json
 import re
+import subprocess
 from functools import reduce
 from importlib import import_module
 from pathlib import Path
@@ -59,3 +60,20 @@ def test_the_picture_is_drawn_from_the_table_as_it_is():
 def test_each_package_stands_on_those_that_it_imports():
     packages = re.findall(r"^│ (\w+)/", house.picture(), re.MULTILINE)
     assert packages.index("runner") < packages.index("market") < packages.index("analysis")
+
+
+DECISIONS = (ROOT / "docs" / "decisions.md").read_text(encoding="utf-8").split("\n## ")[1:]
+
+
+def git(*arguments: str) -> str:
+    command = ["git", "-C", str(ROOT), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+
+@pytest.mark.skipif(git("rev-parse", "--is-shallow-repository") == "true", reason="this clone has no history")
+@pytest.mark.parametrize("decision", DECISIONS)
+def test_a_decision_has_a_reason_a_price_and_the_commit_that_it_names(decision):
+    assert [word in decision for word in ("**Decided.**", "**Why.**", "**Cost.**")] == [True] * 3
+    ((commit, subject),) = re.findall(r"^Commit `(\w{8})`: (.*)$", decision, re.MULTILINE)
+    assert git("show", "--no-patch", "--format=%s", commit) == subject
+    assert git("merge-base", commit, "HEAD").startswith(commit)
