@@ -58,6 +58,18 @@ NOT_RUN = {
     ),
     (
         "docs/night-shift.md",
+        ".venv/bin/jupyter lab reports/draft/failed/05_growth_public.ipynb",
+    ): "it opens a browser and waits; test_lab.py looks at what it starts",
+    (
+        "docs/night-shift.md",
+        ".venv/bin/ipython --pdb reports/draft/failed/05_growth_public.ipynb",
+    ): "it needs a failed run; test_night.py debugs the notebook of one",
+    (
+        "docs/night-shift.md",
+        ".venv/bin/market-impact run --due",
+    ): "it needs a failed run; test_night.py makes up for one",
+    (
+        "docs/night-shift.md",
         "ssh-keygen -Y verify -f signers -I reports -n market-impact "
         "-s reports/latest/manifest.json.sig < reports/latest/manifest.json",
     ): "it needs the key of the operator",
