@@ -1,6 +1,6 @@
-"""Build backend of the project: it installs a clone in editable mode, and refuses to build a wheel or an archive.
+"""Build backend of the project: it installs a clone in editable mode, and refuses all else.
 
-A copy of the code alone cannot make a report, which also needs the notebooks, the data and the layout beside it.
+A wheel would hold the code alone, which cannot make a report without the notebooks, data and layout.
 """
 
 from typing import Any, NoReturn
@@ -32,5 +32,7 @@ def refuse(*_: Any, **__: Any) -> NoReturn:
     raise SystemExit(REFUSAL)
 
 
-get_requires_for_build_sdist = get_requires_for_build_wheel = refuse  # what installers ask first
-build_sdist = build_wheel = refuse
+get_requires_for_build_wheel = refuse  # what installers ask first
+get_requires_for_build_sdist = refuse
+build_wheel = refuse
+build_sdist = refuse

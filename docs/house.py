@@ -1,4 +1,4 @@
-"""Draw the packages and rooms of ``[tool.house]`` in pyproject.toml into docs/architecture.md, as `make docs` does."""
+"""Draw packages and rooms, as pyproject.toml lists them in ``[tool.house]``, into docs/architecture.md."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import re
 import textwrap
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import zip_longest
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -17,7 +18,7 @@ NAMES = 34  # width of the first column
 WHAT = 48  # and of the second
 WIDE = NAMES + WHAT + 4
 
-Allowed = Mapping[str, Sequence[str]]  # what each package, or file of it, may import of the other packages
+Allowed = Mapping[str, Sequence[str]]  # what a package, or a file of it, may import of others
 
 
 def top(name: str) -> str:
@@ -26,7 +27,7 @@ def top(name: str) -> str:
 
 
 def floor(package: str, allowed: Allowed) -> int:
-    """Return the floor of a package: 0 if it imports no other, or else one above the highest of those."""
+    """Return the floor of a package: 0 if it imports no other, or else one above all of these."""
     below = {top(name) for module, names in allowed.items() if top(module) == package for name in names}
     return 1 + max((floor(name, allowed) for name in below), default=-1)
 
@@ -39,15 +40,13 @@ def says(package: str) -> str:
 
 def row(names: str, what: str) -> Iterator[str]:
     """Yield the lines of a row of two columns."""
-    left, right = textwrap.wrap(names, NAMES), textwrap.wrap(what, WHAT)
-    for number in range(max(len(left), len(right))):
-        first = "".join(left[number : number + 1])
-        second = "".join(right[number : number + 1])
-        yield f"│ {first:{NAMES}}  {second:{WHAT}} │"
+    columns = textwrap.wrap(names, NAMES), textwrap.wrap(what, WHAT)
+    for left, right in zip_longest(*columns, fillvalue=""):
+        yield f"│ {left:{NAMES}}  {right:{WHAT}} │"
 
 
 def drawn(package: str, rooms: Mapping[str, object], said: Mapping[str, str], allowed: Allowed) -> Iterator[str]:
-    """Yield the lines of a package: what it is, its rooms from the highest down, and what it may import."""
+    """Yield the lines of a package: what it is, its rooms, the highest first, and its imports."""
     yield f"┌{'─' * WIDE}┐"
     yield from row(f"{package}/", says(package))
     yield f"├{'─' * WIDE}┤"
@@ -71,4 +70,5 @@ def picture() -> str:
 
 
 if __name__ == "__main__":
-    PAGE.write_text(PICTURE.sub(lambda _: picture(), PAGE.read_text(encoding="utf-8"), count=1), encoding="utf-8")
+    page = PAGE.read_text(encoding="utf-8")
+    PAGE.write_text(PICTURE.sub(lambda _: picture(), page, count=1), encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Pages for maintainers: the architecture names what exists and is drawn as it is, and decisions cite their commits."""
+"""Pages for maintainers: the architecture names what exists, and decisions cite their commits."""
 
 import ast
 import json

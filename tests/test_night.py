@@ -161,7 +161,7 @@ def test_the_notebook_of_a_failed_night_stops_in_the_debugger_where_it_failed_an
     typed = "up\nup\nup\np count\nq\n"
     told = subprocess.run(command, input=typed, cwd=desk.root, capture_output=True, text=True, check=False).stdout
     assert "json/decoder.py" in told  # where the error was raised
-    assert "ipdb> 4\n" in told  # three callers above is the cell, with a parameter of the night
+    assert "ipdb> 4\n" in told  # the cell is three callers above, and has the parameters of the night
     desk.write("01_first", JUDGE)
     assert desk.shift(NEXT, "01_first") == 0
     assert desk.releases() == [MONDAY, NEXT]

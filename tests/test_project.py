@@ -105,7 +105,7 @@ def test_the_build_backend_makes_editable_installs_alone(clone, hook, refused):
     command = [sys.executable, "-c", call]
     done = subprocess.run(command, cwd=clone, env=where, capture_output=True, text=True, check=False)
     assert ("repository that one clones" in done.stderr) == refused
-    assert [*clone.glob("built/*")] == [] if refused else [*clone.glob("built/*.whl")]
+    assert len([*clone.glob("built/*")]) == (not refused)
 
 
 def test_pre_commit_runs_the_commands_of_make_check_on_files_that_exist():
