@@ -5,8 +5,9 @@ READY := .venv/.ready
 
 # What guards most for its time: numbers as they were frozen, estimators beside printed ones, rules of verdicts, a panel that
 # is read, releases. pytest stops at a name that no file has. How long they take stands in CONTRIBUTING.md.
-QUICK := golden published estimate exposure frames closed_firms displacement growth design truth verdicts one_rule series \
-	numbers words panel config cadence release diff architecture project
+QUICK := $(addprefix fewtreated/tests/test_,frozen) $(addprefix tests/test_,golden published estimate exposure frames \
+	closed_firms displacement growth design truth verdicts one_rule series numbers words panel config cadence release diff \
+	architecture project)
 
 .PHONY: report test quick test-all lab docs check bench fuzz quarter faults size audit coverage benchmark clean
 
@@ -16,8 +17,8 @@ report: $(READY) ## run what is due in reports/schedule.yml and print the paths 
 test: $(READY) ## run the tests
 	@$(BIN)/python -m pytest
 
-quick: $(READY) ## run the tests that guard most, in under a minute on two quiet cores; the rest is in make test
-	@$(BIN)/python -m pytest $(QUICK:%=tests/test_%.py)
+quick: $(READY) ## run the tests that guard most for their time, in under a minute on two quiet cores
+	@$(BIN)/python -m pytest $(QUICK:=.py)
 
 test-all: $(READY) ## run them with those that take long: repeated experiments, built pages, a whole run on a real panel
 	@$(BIN)/python -m pytest -m "slow or not slow"
@@ -30,7 +31,7 @@ docs: $(READY) ## build the pages of docs/ into docs/_build/html; a warning is a
 	@$(BIN)/python docs/house.py
 	@$(BIN)/sphinx-build -E -q -W --keep-going docs docs/_build/html && echo docs/_build/html/index.html
 
-check: $(READY) ## lint, format, types, sizes within budget, and notebooks without outputs
+check: $(READY) ## lint, format, types, sizes and habits within limits, and notebooks without outputs
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
@@ -51,7 +52,7 @@ quarter: $(READY) ## make up a dozen quarters of scheduled runs with changes and
 faults: $(READY) ## kill, starve and damage runs in every way, and count what is lost; a few of each with ARGS=--short
 	@$(BIN)/python -W ignore benchmarks/faults.py $(ARGS)
 
-size: $(READY) ## print lines of code by package and room, and what else has a limit, beside their budgets
+size: $(READY) ## print tokens by package and room, and what else has a limit, beside their budgets
 	@$(BIN)/python benchmarks/size.py
 
 audit: $(READY) ## hold every estimand against the truth of simulated markets, plain panels and twins of the households; writes the audit.csv of both and docs/coverage.md, and names the rows that moved; ARGS=--check draws a part again and writes nothing; who works goes in ARGS="--workers 2" (or --local-cluster 2, or --scheduler tcp://...)
@@ -64,16 +65,16 @@ benchmark: $(READY) ## fit estimators of several libraries to panels with few cl
 	@OMP_NUM_THREADS=1 $(BIN)/python -W ignore -m benchmarks.benchmark $(ARGS)
 
 clean: ## remove the environment, caches and scratch files; published reports stay
-	rm -rf .venv build docs/_build *.egg-info .pytest_cache .mypy_cache .ruff_cache reports/scratch reports/draft
+	rm -rf .venv build docs/_build *.egg-info fewtreated/build fewtreated/src/*.egg-info .pytest_cache .mypy_cache .ruff_cache reports/scratch reports/draft
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
-$(READY): requirements.txt requirements-uv.txt pyproject.toml
+$(READY): requirements.txt requirements-uv.txt pyproject.toml fewtreated/pyproject.toml
 	@echo "Setting up .venv from requirements.txt (about a minute, once) ..."
 	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "Python 3.11 or newer is needed; found $(PYTHON). Give another one: make PYTHON=/path/to/python3.11"; exit 1; }
 	@"$(PYTHON)" -m venv --clear .venv
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-uv.txt
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes --compile-bytecode -r requirements.txt
-	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e .
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e ./fewtreated -e .
 	@touch $(READY)
 	@echo "Ready."

@@ -3,19 +3,13 @@
 from importlib import import_module
 from typing import Any
 
+import fewtreated
+
 _PLACES = {
     "Design": "estimands.design",
-    "att_gt": "frames",
     "estimate_all": "estimands.catalogue",
-    "exposure_effects": "frames",
-    "honest_bounds": "frames",
     "load_estimates": "exhibits.payload",
-    "margins": "frames",
-    "noninferiority": "testing",
-    "permutation_did": "estimators.synthetic",
     "read_panel": "panel",
-    "romano_wolf": "testing",
-    "synthetic_did": "frames",
 }
 """Public names and their modules, which are loaded on first use to keep the command line fast."""
 
@@ -24,6 +18,13 @@ __dir__ = __all__.copy
 
 
 def __getattr__(name: str) -> Any:
+    if name in fewtreated.__all__:
+        raise ImportError(
+            f"cannot import {name!r} from 'analysis': it lives in 'fewtreated'; import it from"
+            " there"
+        )
     if name not in _PLACES:
-        raise AttributeError(f"module 'analysis' has no attribute {name!r}; choose from {', '.join(_PLACES)}")
+        raise AttributeError(
+            f"module 'analysis' has no attribute {name!r}; choose from {', '.join(_PLACES)}"
+        )
     return getattr(import_module(f"analysis.{_PLACES[name]}"), name)

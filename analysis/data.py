@@ -1,8 +1,8 @@
 """Load, check and accept the files of the data package.
 
-``data/datapackage.json`` states what a row of each file does and does not represent, the type and constraints of each
-column, and the hash of the bytes last accepted. `check` and `accept` compare files with it; `load` checks only the
-hash.
+``data/datapackage.json`` states what a row of each file does and does not represent, the type and
+constraints of each column, and the hash of the bytes last accepted. `check` and `accept` compare
+files with it; `load` checks only the hash.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
+from fewtreated.errors import DataError
 from pydantic import BaseModel, Field, ValidationError
 
-from analysis.errors import DataError
 from analysis.numbers import day
 from analysis.untrusted import admit, inside
 
@@ -34,7 +34,13 @@ DATA = Path(__file__).resolve().parents[1] / "data"
 """The repository's data folder; every function accepts another as ``root``."""
 
 DESCRIPTOR = "datapackage.json"
-DTYPES = {"string": "str", "number": "float64", "integer": "Int64", "year": "Int64", "boolean": "boolean"}
+DTYPES = {
+    "string": "str",
+    "number": "float64",
+    "integer": "Int64",
+    "year": "Int64",
+    "boolean": "boolean",
+}
 COMPLETE = {"integer": "int64", "year": "int64", "boolean": "bool"}  # if no value may be missing
 SHOWN = 20  # problems listed in a message
 
@@ -60,12 +66,16 @@ class _Resource(BaseModel):
     """Descriptor entry, limited to the keys that the code uses."""
 
     name: str
-    path: Annotated[str, Field(pattern=r"^\w[\w.-]*(/\w[\w.-]*)*$")]  # no URL, which frictionless would fetch
+    path: Annotated[
+        str, Field(pattern=r"^\w[\w.-]*(/\w[\w.-]*)*$")
+    ]  # no URL, which frictionless would fetch
     title: str = ""
     vintage: datetime.date
     bytes: int
     hash: str
-    rows: Annotated[_Schema | None, Field(alias="schema")] = None  # absent for files that are not tables
+    rows: Annotated[_Schema | None, Field(alias="schema")] = (
+        None  # absent for files that are not tables
+    )
     sources: list[dict[str, str]] = []
 
 
@@ -79,16 +89,22 @@ def _parsed(path: Path, _: int) -> dict[str, Any]:
         parsed: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         _Package.model_validate(parsed)
     except json.JSONDecodeError as error:
-        raise DataError(f"{path}, line {error.lineno}: invalid JSON ({error.msg}); correct it") from error
+        raise DataError(
+            f"{path}, line {error.lineno}: invalid JSON ({error.msg}); correct it"
+        ) from error
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(map(str, first["loc"]))
-        raise DataError(f"{path}, key {key}: {first['msg']} (found {first['input']!r:.60}); correct it") from None
+        raise DataError(
+            f"{path}, key {key}: {first['msg']} (found {first['input']!r:.60}); correct it"
+        ) from None
     except (OSError, ValueError, RecursionError) as error:
         raise DataError(f"Cannot read {path} as UTF-8 JSON: {error}; restore it from git") from None
     names = [entry["name"] for entry in parsed["resources"]]
     if twice := sorted({name for name in names if names.count(name) > 1}):
-        raise DataError(f"Cannot use {path}: it declares {', '.join(twice)} twice; remove the duplicates")
+        raise DataError(
+            f"Cannot use {path}: it declares {', '.join(twice)} twice; remove the duplicates"
+        )
     for entry in parsed["resources"]:
         file = inside(path.parent, entry["path"])
         if file.exists():  # missing files are reported with all other problems
@@ -104,7 +120,10 @@ def card(name: str, root: Path = DATA) -> dict[str, Any]:
     entries = {entry["name"]: entry for entry in package(root)["resources"]}
     if name not in entries:
         names = ", ".join(entries)
-        raise DataError(f"Cannot find the file {name!r}: {DESCRIPTOR} declares only {names}; choose or declare one")
+        raise DataError(
+            f"Cannot find the file {name!r}: {DESCRIPTOR} declares only {names}; choose or"
+            " declare one"
+        )
     return dict(entries[name])
 
 
@@ -126,8 +145,8 @@ def load(name: str, *, root: Path = DATA) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        The columns of the schema in its order: str, float64, int64 (Int64 if values may be missing), bool (boolean
-        if they may be missing) or datetime64. Missing values are NA.
+        The columns of the schema in its order: str, float64, int64 (Int64 if values may be
+        missing), bool (boolean if they may be missing) or datetime64. Missing values are NA.
 
     Raises
     ------
@@ -140,11 +159,17 @@ def load(name: str, *, root: Path = DATA) -> pd.DataFrame:
     content, changed = _read(entry, root)
     _refuse(changed, f"load {name}")
     fields = entry["schema"]["fields"]
-    complete = [field for field in fields if field.get("constraints", {}).get("required") and field["type"] in COMPLETE]
+    complete = [
+        field
+        for field in fields
+        if field.get("constraints", {}).get("required") and field["type"] in COMPLETE
+    ]
     try:
         frame = pd.read_csv(
             io.BytesIO(content),
-            dtype={field["name"]: DTYPES[field["type"]] for field in fields if field["type"] != "date"},
+            dtype={
+                field["name"]: DTYPES[field["type"]] for field in fields if field["type"] != "date"
+            },
             parse_dates=[field["name"] for field in fields if field["type"] == "date"],
             keep_default_na=False,
             na_values=entry["schema"].get("missingValues", [""]),
@@ -163,15 +188,20 @@ def documents(rows: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        One row per address: the columns of ``documents.csv`` (the publisher defaults to the `source_publisher` of the
-        rows), `cited`, the citation as printed, and `site`, the website on which the document was read.
+        One row per address: the columns of ``documents.csv`` (the publisher defaults to the
+        `source_publisher` of the rows), `cited`, the citation as printed, and `site`, the website
+        on which the document was read.
     """
     given = rows.reindex(columns=["source_url", "source_publisher"]).astype(object)
     found = given.merge(load("documents"), how="left", on="source_url").fillna("").astype(str)
-    found["publisher"] = found["publisher"].where(found["publisher"] != "", found["source_publisher"])
+    found["publisher"] = found["publisher"].where(
+        found["publisher"] != "", found["source_publisher"]
+    )
     parts = zip(found["publisher"], found["document"], found["date"].map(day), strict=True)
     found["cited"] = [", ".join(filter(None, part)) for part in parts]
-    found["site"] = found["source_url"].str.extract(r"//(?:www\.)?((?:github\.com/[^/]+/)?[^/]+)")[0].fillna("")
+    found["site"] = (
+        found["source_url"].str.extract(r"//(?:www\.)?((?:github\.com/[^/]+/)?[^/]+)")[0].fillna("")
+    )
     found = found.iloc[(-found["cited"].map(found["cited"].value_counts())).argsort(kind="stable")]
     return found[found["cited"] != ""].drop_duplicates("source_url", ignore_index=True)
 
@@ -193,7 +223,8 @@ def check(root: Path = DATA, *, accepted: str = "") -> pd.DataFrame:
     ----------
     root : Path
     accepted : str
-        A file that has just been accepted; an error message then ends with a list of the files still to be corrected.
+        A file that has just been accepted; an error message then ends with a list of the files
+        still to be corrected.
 
     Returns
     -------
@@ -203,29 +234,50 @@ def check(root: Path = DATA, *, accepted: str = "") -> pd.DataFrame:
     Raises
     ------
     DataError
-        If any file has a problem: its bytes were not accepted, a value violates the schema, or it is not declared. The
-        message lists the problems of all files.
+        If any file has a problem: its bytes were not accepted, a value violates the schema, or it
+        is not declared. The message lists the problems of all files.
     """
     import pandas as pd
 
     entries = package(root)["resources"]
     declared = {root / entry["path"] for entry in entries}
-    there = {path for folder in {file.parent for file in declared} for path in folder.glob("[!.]*.csv")}
+    there = {
+        path for folder in {file.parent for file in declared} for path in folder.glob("[!.]*.csv")
+    }
     loose = sorted(there - declared)
     problems = [f"{path}: not declared; declare it in {DESCRIPTOR}, or remove it" for path in loose]
-    summary, broken, wrong = [], list[str](), [str(path.relative_to(root)) for path in loose]
+    summary = []
+    broken = list[str]()
+    wrong = [str(path.relative_to(root)) for path in loose]
     for entry in entries:
-        (rows, faults), (_, changed) = _validated(entry, root), _read(entry, root)
-        problems, broken = problems + changed, broken + faults  # files first, or their rows would hide other files
+        rows, faults = _validated(entry, root)
+        _, changed = _read(entry, root)
+        # files first, or their rows would hide other files
+        problems = problems + changed
+        broken = broken + faults
         wrong += [entry["path"]] if changed or faults else []
-        summary.append((entry["name"], entry["path"], rows, entry["bytes"], entry["vintage"], entry["hash"][7:]))
-    last = f"{accepted} was accepted; still to be corrected: {', '.join(wrong)}" if accepted else ""
+        summary.append(
+            (
+                entry["name"],
+                entry["path"],
+                rows,
+                entry["bytes"],
+                entry["vintage"],
+                entry["hash"][7:],
+            )
+        )
+    if accepted:
+        last = f"{accepted} was accepted; still to be corrected: {', '.join(wrong)}"
+    else:
+        last = ""
     _refuse(problems + broken, f"accept {root} as it is", last)
     return pd.DataFrame(summary, columns=["name", "file", "rows", "bytes", "vintage", "sha256"])
 
 
 def accept(name: str | Path, *, vintage: str, root: Path = DATA) -> dict[str, Any]:
-    """Record an intentional change to a file by updating its size, hash and vintage in the descriptor.
+    """Record an intentional change to a file in the descriptor.
+
+    The file's size, hash and vintage there are updated.
 
     Parameters
     ----------
@@ -242,26 +294,47 @@ def accept(name: str | Path, *, vintage: str, root: Path = DATA) -> dict[str, An
     Raises
     ------
     DataError
-        If the changed file violates its schema, or the vintage is not a date; nothing is written then.
+        If the changed file violates its schema, or the vintage is not a date; nothing is written
+        then.
     """
-    by_path = {(root / entry["path"]).resolve(): entry["name"] for entry in package(root)["resources"]}
+    by_path = {
+        (root / entry["path"]).resolve(): entry["name"] for entry in package(root)["resources"]
+    }
     entry = card(by_path.get(Path(name).resolve(), str(name)), root)
     _refuse(_validated(entry, root)[1], f"accept {entry['path']}")
     try:
         datetime.date.fromisoformat(vintage)
     except ValueError:
-        raise DataError(f"Cannot use the vintage {vintage!r}: it is not a date; write it as YYYY-MM-DD") from None
+        raise DataError(
+            f"Cannot use the vintage {vintage!r}: it is not a date; write it as YYYY-MM-DD"
+        ) from None
     content = (root / entry["path"]).read_bytes()
-    new = {"bytes": len(content), "hash": f"sha256:{hashlib.sha256(content).hexdigest()}", "vintage": vintage}
+    new = {
+        "bytes": len(content),
+        "hash": f"sha256:{hashlib.sha256(content).hexdigest()}",
+        "vintage": vintage,
+    }
     expected = copy.deepcopy(package(root))
     next(other for other in expected["resources"] if other["name"] == entry["name"]).update(new)
     # Edited as text, to keep the layout: the three keys follow the path in this order.
-    old = rf'("path": "{re.escape(entry["path"])}".*?"bytes": )\d+(,\s*"hash": )"[^"]*"(,\s*"vintage": )"[^"]*"'
+    old = (
+        rf'("path": "{re.escape(entry["path"])}".*?"bytes": )\d+(,\s*"hash":'
+        r' )"[^"]*"(,\s*"vintage": )"[^"]*"'
+    )
     text = (root / DESCRIPTOR).read_text(encoding="utf-8")
-    text = re.sub(old, rf'\g<1>{new["bytes"]}\g<2>"{new["hash"]}"\g<3>"{vintage}"', text, count=1, flags=re.DOTALL)
+    text = re.sub(
+        old,
+        rf'\g<1>{new["bytes"]}\g<2>"{new["hash"]}"\g<3>"{vintage}"',
+        text,
+        count=1,
+        flags=re.DOTALL,
+    )
     if json.loads(text) != expected:
         where = f"the entry {entry['name']} in {root / DESCRIPTOR}"
-        raise DataError(f"Cannot update {where}: its path must be followed by {', '.join(new)}; reorder its keys")
+        raise DataError(
+            f"Cannot update {where}: its path must be followed by {', '.join(new)}; reorder its"
+            " keys"
+        )
     replace(root / DESCRIPTOR, text)
     return entry | new
 
@@ -293,10 +366,15 @@ def _read(entry: dict[str, Any], root: Path) -> tuple[bytes, list[str]]:
         state = file.stat()
         content, digest = _hashed(file, state.st_mtime_ns, state.st_size)
     except OSError as error:
-        return b"", [f"{file}: {error.strerror}; restore it from git, or remove its entry from {DESCRIPTOR}"]
+        return b"", [
+            f"{file}: {error.strerror}; restore it from git, or remove its entry from {DESCRIPTOR}"
+        ]
     if digest == entry["hash"]:
         return content, []
-    remedy = f"restore it from git, or if the change is intended, run: market-impact check --accept {file}"
+    remedy = (
+        "restore it from git, or if the change is intended, run: market-impact check --accept"
+        f" {file}"
+    )
     return content, [f"{file}: its hash is {digest}, not the accepted {entry['hash']}; {remedy}"]
 
 
@@ -316,25 +394,42 @@ def _validated(entry: dict[str, Any], root: Path) -> tuple[int, list[str]]:
         return 0, []
     file = root / entry["path"]
     if unknown := {field["type"] for field in entry["schema"]["fields"]} - {*DTYPES, "date"}:
-        return 0, [f"{file}: its schema has columns of type {', '.join(unknown)}; use one of {', '.join(DTYPES)}, date"]
-    declared = {key: value for key, value in entry.items() if key not in ("bytes", "hash")}  # `_read` compares them
+        return 0, [
+            f"{file}: its schema has columns of type {', '.join(unknown)}; use one of"
+            f" {', '.join(DTYPES)}, date"
+        ]
+    declared = {
+        key: value for key, value in entry.items() if key not in ("bytes", "hash")
+    }  # `_read` compares them
     try:
         table = TableResource.from_descriptor(declared, basepath=str(root))
         task = table.validate().tasks[0]
     except (FrictionlessException, ValueError, TypeError) as wrong:  # raised by an invalid schema
         return 0, [f"{file}: its schema cannot be read ({wrong}); correct it in {DESCRIPTOR}"]
     remedies = {"encoding-error": "save it as UTF-8", "scheme-error": "restore it from git"}
-    other, problems, rows = f"correct it, or the schema in {DESCRIPTOR}", [], dict[int, list[Any]]()
+    other = f"correct it, or the schema in {DESCRIPTOR}"
+    problems = []
+    rows = dict[int, list[Any]]()
     for error in task.errors:
         rows.setdefault(getattr(error, "row_number", -id(error)), []).append(error)
     for errors in rows.values():
-        cells = [error for error in errors if error.type == "missing-cell"] or errors  # others follow from these
+        cells = [
+            error for error in errors if error.type == "missing-cell"
+        ] or errors  # others follow from these
         messages = {error.type: error.message for error in reversed(cells)}
-        more = f" (and {len(cells) - len(messages)} more in this row)" if len(cells) > len(messages) else ""
-        problems.append(f"{file}: {'; '.join(messages.values())}{more}; {remedies.get(cells[0].type, other)}")
+        if len(cells) > len(messages):
+            more = f" (and {len(cells) - len(messages)} more in this row)"
+        else:
+            more = ""
+        problems.append(
+            f"{file}: {'; '.join(messages.values())}{more}; {remedies.get(cells[0].type, other)}"
+        )
     problems += [
-        f"{file}: row {row.row_number}, column {column}: found {value}; numbers must be finite or missing; correct it"
-        for row in (table.read_rows() if task.valid else [])  # Table Schema allows NaN and INF as numbers
+        f"{file}: row {row.row_number}, column {column}: found {value}; numbers must be finite or"
+        " missing; correct it"
+        for row in (
+            table.read_rows() if task.valid else []
+        )  # Table Schema allows NaN and INF as numbers
         for column, value in row.to_dict().items()
         if isinstance(value, Decimal) and not math.isfinite(value)
     ]
@@ -343,7 +438,13 @@ def _validated(entry: dict[str, Any], root: Path) -> tuple[int, list[str]]:
 
 def _refuse(problems: list[str], action: str, last: str = "") -> None:
     if problems:
-        counted = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
-        first = f", the first {SHOWN} of which are" if len(problems) > SHOWN else ""
+        if len(problems) == 1:
+            counted = "1 problem"
+        else:
+            counted = f"{len(problems)} problems"
+        if len(problems) > SHOWN:
+            first = f", the first {SHOWN} of which are"
+        else:
+            first = ""
         lines = "\n  ".join([f"Cannot {action}: found {counted}{first}:", *problems[:SHOWN]])
         raise DataError(f"{lines}\n{last}".rstrip())

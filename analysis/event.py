@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated
 
+from fewtreated.errors import DesignError, refuse
 from pydantic import BeforeValidator, Field, model_validator
 
 from analysis import data
-from analysis.errors import DesignError, refuse
 from analysis.provenance import ROOT
 from analysis.untrusted import inside, located
 from analysis.yaml import Labels, Text, Texts, Written, is_like, load
@@ -15,7 +15,9 @@ from analysis.yaml import Labels, Text, Texts, Written, is_like, load
 ON_RECORD = "amazon_2021"  # the event whose public figures are in data/facts
 EVENTS = ROOT / "data" / "events"
 
-ClaimAndReading = Annotated[tuple[str, str], BeforeValidator(lambda text: str(text).partition(" ")[::2])]
+ClaimAndReading = Annotated[
+    tuple[str, str], BeforeValidator(lambda text: str(text).partition(" ")[::2])
+]
 Month = Annotated[str, is_like("a month YYYY-MM", "[0-9]{4}-(0[1-9]|1[0-2])")]
 
 
@@ -27,7 +29,10 @@ class Claim(Written):
 
 
 class Threat(Written):
-    """A concurrent development that could confound the estimates, defined in the event's own file."""
+    """A concurrent development that could confound the estimates.
+
+    It is defined in the event's own file.
+    """
 
     when: Text
     what: Text
@@ -35,26 +40,37 @@ class Threat(Written):
     threatens: Text  # description of the estimates at risk
 
 
-_BY_ID = BeforeValidator(lambda given: dict.fromkeys(map(str, given)) if isinstance(given, list | tuple) else given)
+_BY_ID = BeforeValidator(
+    lambda given: dict.fromkeys(map(str, given)) if isinstance(given, list | tuple) else given
+)
 
 
 class Event(Written):
     """A crackdown, with the claims made about it and the threats to its estimates.
 
-    Claims and threats are defined in the event's own file, or are rows of ``claims.csv`` and ``threats.csv``.
+    Claims and threats are defined in the event's own file, or are rows of ``claims.csv`` and
+    ``threats.csv``.
     """
 
     title: Text  # as printed, a noun phrase
     background: str = ""  # who said what of which closures, for the brief
     home: Text  # code of the platform that closed accounts, the first of `platforms`
     platforms: Labels  # codes in panels, and printed names
-    destinations: Annotated[Texts, Field(min_length=1, max_length=2)]  # where closed firms are said to have gone
+    destinations: Annotated[
+        Texts, Field(min_length=1, max_length=2)
+    ]  # where closed firms are said to have gone
     origin: Text  # code of the firms whose growth is studied
     origin_name: Text  # the adjective, as printed
     waves: Annotated[tuple[Month, ...], Field(min_length=1)]  # months of the closures
-    readings: dict[Text, ClaimAndReading] = {}  # rows of readings.csv, by the question that tests them
-    claims: Annotated[dict[Text, Claim | None], _BY_ID] = {}  # by id; None refers to a row of claims.csv
-    threats: Annotated[dict[Text, Threat | None], _BY_ID] = {}  # by id; None refers to a row of threats.csv
+    readings: dict[
+        Text, ClaimAndReading
+    ] = {}  # rows of readings.csv, by the question that tests them
+    claims: Annotated[
+        dict[Text, Claim | None], _BY_ID
+    ] = {}  # by id; None refers to a row of claims.csv
+    threats: Annotated[
+        dict[Text, Threat | None], _BY_ID
+    ] = {}  # by id; None refers to a row of threats.csv
     opened: Texts = ()  # platforms that opened to this origin alone in these months
 
     @model_validator(mode="after")
@@ -64,7 +80,10 @@ class Event(Written):
             ("home, destinations and opened among the platforms", named <= {*self.platforms}),
             ("the home platform listed first", next(iter(self.platforms)) == self.home),
             ("destinations other than home", self.home not in self.destinations),
-            ("waves in chronological order, each once", list(self.waves) == sorted(set(self.waves))),
+            (
+                "waves in chronological order, each once",
+                list(self.waves) == sorted(set(self.waves)),
+            ),
         ):
             if not holds:
                 raise ValueError(f"expected {expected}")
@@ -81,7 +100,11 @@ class Event(Written):
 
         If a claim from the event's own file has several readings, they are called V1, V2 and so on.
         """
-        named = {question: reading for question, reading in self.readings.items() if reading[0] in self.claims}
+        named = {
+            question: reading
+            for question, reading in self.readings.items()
+            if reading[0] in self.claims
+        }
         return named | {
             question: (name, f"V{number}" if len(claim.readings) > 1 else "")
             for name, claim in self.own.items()
@@ -103,11 +126,16 @@ def read_event(name: str, *, on_record: bool = False) -> Event:
 
     With `on_record`, raise DesignError if there are no public figures for the event.
     """
-    path = located("event", name) if name.endswith(".yml") else inside(EVENTS, f"{name}.yml")
+    if name.endswith(".yml"):
+        path = located("event", name)
+    else:
+        path = inside(EVENTS, f"{name}.yml")
     if not path.is_file():
         there = ", ".join(sorted(file.stem for file in EVENTS.glob("*.yml")))
         raise DesignError(f"Cannot find the event {name!r}; choose from {there}")
-    event, ledger, known = load(path, Event), data.load("readings"), {*data.load("claims")["claim_id"]}
+    event = load(path, Event)
+    ledger = data.load("readings")
+    known = {*data.load("claims")["claim_id"]}
     readings = {*zip(ledger["claim_id"], ledger["reading"].fillna(""), strict=True)}
     threats = {*data.load("threats")["threat_id"]}
     questions = [question for claim in event.own.values() for question in claim.readings]
@@ -115,16 +143,28 @@ def read_event(name: str, *, on_record: bool = False) -> Event:
     for key, expected, wrong in (
         ("claims", "ids in claims.csv", {*event.claims} - {*event.own} - known),
         ("claims", "ids that are not in claims.csv", {*event.own} & known),
-        ("threats", "ids in threats.csv", {name for name, threat in event.threats.items() if not threat} - threats),
-        ("readings", "readings in readings.csv", {" ".join(pair) for pair in {*event.readings.values()} - readings}),
-        ("readings", f"questions among {', '.join(answered)}", {*event.readings, *questions} - {*answered}),
+        (
+            "threats",
+            "ids in threats.csv",
+            {name for name, threat in event.threats.items() if not threat} - threats,
+        ),
+        (
+            "readings",
+            "readings in readings.csv",
+            {" ".join(pair) for pair in {*event.readings.values()} - readings},
+        ),
+        (
+            "readings",
+            f"questions among {', '.join(answered)}",
+            {*event.readings, *questions} - {*answered},
+        ),
         ("readings", "each question once", {one for one in questions if questions.count(one) > 1}),
     ):
         if wrong:
             refuse(f"{path}, key {key}", expected, ", ".join(sorted(wrong)), "correct the file")
     if on_record and not event.on_record:
         raise DesignError(
-            f"Cannot use public figures for {event.title!r}: the figures in data/facts describe {ON_RECORD}; "
-            f"supply a panel, or choose {ON_RECORD}"
+            f"Cannot use public figures for {event.title!r}: the figures in data/facts describe"
+            f" {ON_RECORD}; supply a panel, or choose {ON_RECORD}"
         )
     return event

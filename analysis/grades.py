@@ -23,14 +23,16 @@ FEW = "few_treated"  # market preset with a handful of closed groups
 def plausible(closed: float | None, audit: pd.DataFrame) -> tuple[str, ...]:
     """Return the presets that a real panel may resemble.
 
-    These are the market's presets, except ``null``, in which closures change nothing although closed accounts do not
-    sell, and some plain and heavy presets, chosen by the number of closed firms, which is known before any estimation.
+    These are the market's presets, except ``null``, in which closures change nothing although
+    closed accounts do not sell, and some plain and heavy presets, chosen by the number of closed
+    firms, which is known before any estimation.
 
     Parameters
     ----------
     closed : float or None
         Number of closed firms in the panel. Those nearest in number, on a log scale, are added, and
-        ``few_treated`` if it is nearer than all market presets. None means unknown, and adds all presets.
+        ``few_treated`` if it is nearer than all market presets. None means unknown, and adds all
+        presets.
     audit : DataFrame
         Table with `preset` and `closed`, the mean number of closed firms in a panel.
     """
@@ -41,7 +43,10 @@ def plausible(closed: float | None, audit: pd.DataFrame) -> tuple[str, ...]:
         return (*market, FEW, *plain.index)
     number = audit.groupby("preset")["closed"].first()
     away = (number.map(math.log) - math.log(max(closed, 1))).abs()
-    few = [FEW] if FEW in away and away[FEW] < away.reindex(market).min() else []
+    if FEW in away and away[FEW] < away.reindex(market).min():
+        few = [FEW]
+    else:
+        few = []
     distance = away[away.index.isin(plain.index)]
     nearest = plain["groups"].reindex(distance.index[distance == distance.min()])
     return (*market, *few, *plain.index[plain["groups"].isin(nearest)])
@@ -55,8 +60,8 @@ def worst(preset: str, closed: float | None, *, audit: pd.DataFrame | None = Non
     Parameters
     ----------
     preset : str
-        Preset of the simulated market. If empty, for a user's panel, the result is the worst grade over the
-        :func:`plausible` presets of all judges, ignoring presets without a grade.
+        Preset of the simulated market. If empty, for a user's panel, the result is the worst grade
+        over the :func:`plausible` presets of all judges, ignoring presets without a grade.
     closed : float or None
         Number of closed firms in the panel; see :func:`plausible`.
     audit : DataFrame, optional
@@ -65,9 +70,13 @@ def worst(preset: str, closed: float | None, *, audit: pd.DataFrame | None = Non
     Returns
     -------
     DataFrame
-        By `id`: `grade`, and the `preset` and `judge` behind it, with the lowest coverage if there are several.
+        By `id`: `grade`, and the `preset` and `judge` behind it, with the lowest coverage if there
+        are several.
     """
-    table = data.load("audit") if audit is None else audit
+    if audit is None:
+        table = data.load("audit")
+    else:
+        table = audit
     presets = [preset] if preset else plausible(closed, table)
     graded = table[table["grade"].isin(GRADES) & table["preset"].isin(presets)]
     graded = graded.assign(judge=judge(graded["preset"]), order=graded["grade"].map(GRADES.index))
@@ -78,7 +87,8 @@ def worst(preset: str, closed: float | None, *, audit: pd.DataFrame | None = Non
 def of_households(name: str) -> dict[str, str]:
     """Return the worst grade for a household estimand, and the simulated market behind it.
 
-    Both come from ``data/households/audit.csv``; their keys are fields of :class:`analysis.evidence.claims.Finding`.
+    Both come from ``data/households/audit.csv``; their keys are fields of
+    :class:`analysis.evidence.claims.Finding`.
     """
     audit = data.load("household_audit").query("titles == @STILL_SOLD and id == @name")
     row = audit.loc[audit["coverage"].idxmin()]
@@ -90,7 +100,9 @@ def too_early(rows: pd.DataFrame, sample: Sample) -> pd.Series:
 
     No window in the audit does.
     """
-    return rows["months"] == sample.window if sample.still_open else pd.Series(False, rows.index)
+    if sample.still_open:
+        return rows["months"] == sample.window
+    return pd.Series(False, rows.index)
 
 
 def judge(presets: pd.Series) -> pd.Series:

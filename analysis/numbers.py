@@ -17,7 +17,8 @@ MARKED = re.compile(r"([\d∞][^<>\d●◐○.,;:]{0,40}?) ?([●◐○])")
 """A number, its unit if any, and its mark."""
 MINUS = "−"
 A_SET = "no point: a set"  # instead of a point estimate, for bounds
-NOT_ESTIMABLE = "not estimable with this data"  # instead of a number that cannot be estimated, with a reason elsewhere
+# instead of a number that cannot be estimated, with a reason elsewhere
+NOT_ESTIMABLE = "not estimable with this data"
 DECIMALS = {
     "log points": 3,
     "percentage points": 1,
@@ -33,7 +34,11 @@ DECIMALS = {
     "million yuan": 0,
     "billion US dollars": 0,
 }
-SIGNED = ("log points", "percentage points", "per cent")  # also units that begin with one, such as per cent of sales
+SIGNED = (
+    "log points",
+    "percentage points",
+    "per cent",
+)  # also units that begin with one, such as per cent of sales
 HALF_UP = 1 + 1e-13  # rounds a half up, and no other number of 12 digits
 FEW_MILLIONS = 100.0  # millions below which one decimal is shown
 LONGEST = 1_000.0  # per cent or points beyond which a limit is capped
@@ -42,7 +47,8 @@ LONGEST = 1_000.0  # per cent or points beyond which a limit is capped
 def number(value: float | None, decimals: int = 1, *, signed: bool = False, mark: str = "") -> str:
     """Format a number with a true minus sign, thousands separators and its provenance mark.
 
-    Numbers that agree in 12 digits, the precision of published verdicts, look the same; halves round away from zero.
+    Numbers that agree in 12 digits, the precision of published verdicts, look the same; halves
+    round away from zero.
 
     Parameters
     ----------
@@ -58,17 +64,34 @@ def number(value: float | None, decimals: int = 1, *, signed: bool = False, mark
     if value is None or math.isnan(value):
         return "–"
     if math.isinf(value):
-        return f"{MINUS}∞" if value < 0 else "∞"
+        if value < 0:
+            return f"{MINUS}∞"
+        return "∞"
     text = f"{HALF_UP * float(f'{abs(value):.12g}'):,.{decimals}f}"
     zero = float(text.replace(",", "")) == 0
-    sign = "" if zero else MINUS if value < 0 else "+" if signed else ""
+    if zero:
+        sign = ""
+    elif value < 0:
+        sign = MINUS
+    elif signed:
+        sign = "+"
+    else:
+        sign = ""
     return f"{sign}{text}{' ' + MARKS[mark] if mark else ''}"
 
 
 def quantity(value: float | None, unit: str, decimals: int | None = None, *, mark: str = "") -> str:
-    """Format a number with the usual sign and decimals for its unit, but without the unit itself."""
-    usual = 0 if unit.startswith("million") and abs(value or 0.0) >= FEW_MILLIONS else DECIMALS.get(unit, 1)
-    return number(value, usual if decimals is None else decimals, signed=unit.startswith(SIGNED), mark=mark)
+    """Format a number with the usual sign and decimals for its unit.
+
+    The unit itself is left out.
+    """
+    if unit.startswith("million") and abs(value or 0.0) >= FEW_MILLIONS:
+        usual = 0
+    else:
+        usual = DECIMALS.get(unit, 1)
+    return number(
+        value, usual if decimals is None else decimals, signed=unit.startswith(SIGNED), mark=mark
+    )
 
 
 def span(low: float | None, high: float | None, unit: str, decimals: int | None = None) -> str:
@@ -117,7 +140,9 @@ def day(date: str) -> str:
 def spelled(count: float) -> str:
     """Format a whole number for use in prose: as a word below ten, and as "none" for zero."""
     small = ("none", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
-    return small[int(count)] if count < len(small) else f"{count:,.0f}"
+    if count < len(small):
+        return small[int(count)]
+    return f"{count:,.0f}"
 
 
 def counted(number: int, what: str) -> str:
@@ -137,7 +162,9 @@ def percent_change(log_points: T) -> T:
 
 def p_value(value: float) -> str:
     """Format a p-value to three decimals."""
-    return "p < 0.001" if value < 0.001 else f"p = {value:.3f}"
+    if value < 0.001:
+        return "p < 0.001"
+    return f"p = {value:.3f}"
 
 
 def sentence_of(reason: str) -> str:

@@ -1,7 +1,7 @@
 """Judge the readings of the claims about 2021 from public figures and purchases, each in one place.
 
-Reports add the texts that they print. The evidence, and so the word, comes from here, so that a report that counts
-words has those of the reports that judge.
+Reports add the texts that they print. The evidence, and so the word, comes from here, so that a
+report that counts words has those of the reports that judge.
 """
 
 from __future__ import annotations
@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
+from fewtreated.errors import DesignError
 
 from analysis import data, grades, parameters
-from analysis.errors import DesignError
 from analysis.event import ON_RECORD, Event, read_event
 from analysis.evidence import claims, households, listed, totals
 from analysis.evidence.sources import TIMES, Admitted, Published, admit, as_published
@@ -56,12 +56,16 @@ def of_growth() -> list[Published]:
     later = frame["dates"].str.rpartition(" to ")[2]
     times = [time if len(time) == 4 else str(pd.Period(time, "M")) for time in later]
     of = frame["of"].map(lambda text: SALES if text.startswith(SALES) else text)
-    frame = frame.assign(by=frame["source"], product=frame["provenance"].eq("estimate"), first=times, of=of)
+    frame = frame.assign(
+        by=frame["source"], product=frame["provenance"].eq("estimate"), first=times, of=of
+    )
     return as_published(frame)
 
 
 def of_share() -> list[Published]:
-    """Return who published which change of the Chinese share in 2021, Amazon's own statement included.
+    """Return who published which change of the Chinese share in 2021.
+
+    Amazon's own statement is included.
 
     Changes are in per cent of the share itself, since pages define the share in different ways.
     """
@@ -69,9 +73,17 @@ def of_share() -> list[Published]:
     figures = frame.assign(by=frame["publisher"], low=frame["relative"], high=frame["relative"])
     of = frame["definition"].mask(frame["definition"].str.startswith("top sellers"), SHARE_OF_TOP)
     reported = as_published(figures[FIGURE].assign(first=frame["last"], of=of))
-    stated = data.load("chinese_seller_share").query("unit == 'percentage points, as stated'").iloc[0]
+    stated = (
+        data.load("chinese_seller_share").query("unit == 'percentage points, as stated'").iloc[0]
+    )
     change = totals.stated_change()
-    own = Published(by=stated["source_publisher"], low=change, high=change, first=stated["date"], of=SHARE_OF_SALES)
+    own = Published(
+        by=stated["source_publisher"],
+        low=change,
+        high=change,
+        first=stated["date"],
+        of=SHARE_OF_SALES,
+    )
     return [*reported, own]
 
 
@@ -86,22 +98,26 @@ def of_suspended() -> list[Published]:
     by = counts["counted_by"] + TIMES + population["source_publisher"]
     until = counts["event_id"].map(data.load("events").set_index("event_id")["date"])
     return as_published(
-        counts.assign(by=by, low=parts, high=parts)[FIGURE].assign(last=until), first=FIRST, product=True
+        counts.assign(by=by, low=parts, high=parts)[FIGURE].assign(last=until),
+        first=FIRST,
+        product=True,
     )
 
 
 def rests_on() -> list[str]:
     """Return whose figures set an end of the range of the effect on growth.
 
-    These are the sums for closed accounts and the total of all sales. When in the year sales are made follows Amazon's
-    accounts, which sets no end.
+    These are the sums for closed accounts and the total of all sales. When in the year sales are
+    made follows Amazon's accounts, which sets no end.
     """
     return [*totals.amount_sources()["actor"], totals.third_party_sales().publisher]
 
 
 def of_turns() -> list[Published]:
     """Return who dates the turns in the share of top sellers."""
-    dated = data.load("chinese_seller_share").query("measure.str.startswith('share of top sellers based in the US')")
+    dated = data.load("chinese_seller_share").query(
+        "measure.str.startswith('share of top sellers based in the US')"
+    )
     turns = {month: name for name, month in TURNS.items()}
     rows = dated[dated["date"].isin(turns)]
     return [Published(by=row.source_publisher, part=turns[row.date]) for row in rows.itertuples()]
@@ -112,10 +128,14 @@ def of_turns() -> list[Published]:
 
 def growth_positive(event: Event, **told: Any) -> Verdict:
     """Judge whether growth stayed positive."""
-    return claims.judge(*event.readings["growth_positive"], claims.Finding(published=of_growth(), **told))
+    return claims.judge(
+        *event.readings["growth_positive"], claims.Finding(published=of_growth(), **told)
+    )
 
 
-def growth_not_lower(event: Event, interval: tuple[float, float], margin: float, **told: Any) -> Verdict:
+def growth_not_lower(
+    event: Event, interval: tuple[float, float], margin: float, **told: Any
+) -> Verdict:
     """Judge whether growth was lower than without the closures, by a range in percentage points."""
     finding = claims.Finding(interval=interval, margin=margin, rests_on=rests_on(), **told)
     return claims.judge(*event.readings["growth_not_lower"], finding)
@@ -130,7 +150,9 @@ def share_unchanged(event: Event, margin: float, **told: Any) -> Verdict:
 def count(claim: str, reading: str = "", **told: Any) -> Verdict:
     """Judge a count of accounts or stores."""
     own, same = claims.counted(claim, reading)
-    return claims.judge(claim, reading, claims.Finding(claimed=own["value"], published=same, **told))
+    return claims.judge(
+        claim, reading, claims.Finding(claimed=own["value"], published=same, **told)
+    )
 
 
 def loss(**told: Any) -> Verdict:
@@ -138,7 +160,9 @@ def loss(**told: Any) -> Verdict:
     stated = totals.amount_sources().query("unit == @totals.ASSERTED")
     amounts = stated["quantity"] / BILLION
     same = as_published(stated.assign(by=stated["actor"], low=amounts, high=amounts)[FIGURE])
-    return claims.judge("C13", "loss", claims.Finding(claimed=amounts.item(), published=same, **told))
+    return claims.judge(
+        "C13", "loss", claims.Finding(claimed=amounts.item(), published=same, **told)
+    )
 
 
 def brands_hit(**told: Any) -> Verdict:
@@ -157,31 +181,51 @@ def brands_hit(**told: Any) -> Verdict:
 
 
 def shares_fell(interval: tuple[float, float], **told: Any) -> Verdict:
-    """Judge whether shares of Youkeshu's owner fell after its notice, by an interval in per cent."""
+    """Judge whether shares of Youkeshu's owner fell after its notice.
+
+    This is judged by an interval in per cent.
+    """
     return claims.judge("C08", "market", claims.Finding(interval=interval, **told))
 
 
 def money_frozen(**told: Any) -> Verdict:
     """Judge how much of Youkeshu's money Amazon froze, in million yuan."""
     amount, _ = listed.frozen("Youkeshu")
-    filed = data.load("listed_sellers").query("measure == 'funds_frozen' and firm.str.contains('Youkeshu')")
+    filed = data.load("listed_sellers").query(
+        "measure == 'funds_frozen' and firm.str.contains('Youkeshu')"
+    )
     figures = filed.assign(by=filed["source_publisher"], low=filed["value"], high=filed["value"])
-    finding = claims.Finding(claimed=amount, published=as_published(figures[FIGURE]), tier="listed", **told)
+    finding = claims.Finding(
+        claimed=amount, published=as_published(figures[FIGURE]), tier="listed", **told
+    )
     return claims.judge("C12", finding=finding)
 
 
 def invested_elsewhere(event: Event, **told: Any) -> Verdict:
-    """Judge whether sellers that were hit put more money into other platforms; nobody gives a figure."""
-    return claims.judge(*event.readings["more_presence_elsewhere"], claims.Finding(tier="listed", **told))
+    """Judge whether sellers that were hit put more money into other platforms.
+
+    Nobody gives a figure.
+    """
+    return claims.judge(
+        *event.readings["more_presence_elsewhere"], claims.Finding(tier="listed", **told)
+    )
 
 
 def sold_elsewhere(event: Event, **told: Any) -> Verdict:
-    """Judge whether closed sellers sell more on the platforms that are named; nobody gives a figure."""
-    return claims.judge(*event.readings["more_sales_elsewhere"], claims.Finding(tier="listed", **told))
+    """Judge whether closed sellers sell more on the platforms that are named.
+
+    Nobody gives a figure.
+    """
+    return claims.judge(
+        *event.readings["more_sales_elsewhere"], claims.Finding(tier="listed", **told)
+    )
 
 
 def suspended_share() -> tuple[float, float]:
-    """Return the range of what counts by others than Marketplace Pulse make of all Chinese sellers, in per cent."""
+    """Return the range of what counts make of all Chinese sellers, in per cent.
+
+    The counts are those by others than Marketplace Pulse.
+    """
     shares = [one.low for one in admitted("C15", of_suspended(), "tiny").products]
     return min(shares), max(shares)
 
@@ -209,10 +253,16 @@ def turns(**told: Any) -> Verdict:
 
 
 def of_households() -> Verdict:
-    """Judge what purchases of households can be read for: the change of the Chinese share, in per cent of itself."""
-    asked, tables = given("09_households"), households.Households.load()
+    """Judge what purchases of households can be read for.
+
+    This is the change of the Chinese share, in per cent of itself.
+    """
+    asked = given("09_households")
+    tables = households.Households.load()
     spec = households.Specification(definition=asked.definition, against=asked.against)
-    lost = totals.closed_sales(asked.yuan_per_dollar)[1] / float(totals.third_party_sales().values["2020"])
+    lost = totals.closed_sales(asked.yuan_per_dollar)[1] / float(
+        totals.third_party_sales().values["2020"]
+    )
     share = float(households.share(tables, spec).value[0])
     low, high = households.bounded(tables, lost / asked.share_low, spec)["V3"]
     graded: dict[str, Any] = grades.of_households("V3_bounded")
@@ -232,10 +282,13 @@ def of_households() -> Verdict:
 
 
 def narrow_range() -> tuple[float, float]:
-    """Return a range of the effect on growth that lies inside the one of report 05, in percentage points.
+    """Return a range of the effect on growth that lies inside the one of report 05.
 
-    It leaves out that rivals may have lost by the closures, which takes long to compute. If it gives no word, the wider
-    one gives none either: see :func:`analysis.evidence.verdicts.not_lower`.
+    It is in percentage points.
+
+    It leaves out that rivals may have lost by the closures, which takes long to compute. If it
+    gives no word, the wider one gives none either: see
+    :func:`analysis.evidence.verdicts.not_lower`.
     """
     asked = given("05_growth_public")
     known = totals.Totals(
@@ -249,31 +302,41 @@ def narrow_range() -> tuple[float, float]:
 
 
 def on_record(effect: tuple[float, float] | None = None) -> dict[str, Verdict]:
-    """Judge every reading of the claims about 2021 from public figures, with the parameters of the notebooks.
+    """Judge every reading of the claims about 2021 from public figures.
+
+    The parameters are those of the notebooks.
 
     Parameters
     ----------
     effect : (low, high), optional
-        Range of the effect on growth, in percentage points; by default :func:`narrow_range`, which serves for words.
+        Range of the effect on growth, in percentage points; by default :func:`narrow_range`, which
+        serves for words.
 
     Returns
     -------
     dict
-        Verdicts by name of the reading; none rests on a panel or on purchases, see :func:`of_households`.
+        Verdicts by name of the reading; none rests on a panel or on purchases, see
+        :func:`of_households`.
 
     Raises
     ------
     DesignError
-        If the default range gives a word, so that it takes the range of report 05 to know whether that has one too.
+        If the default range gives a word, so that it takes the range of report 05 to know whether
+        that has one too.
     """
-    event, growth, shares = read_event(ON_RECORD), given("05_growth_public"), given("02_market_reaction")
-    prices = listed.share_prices(shares.estimation_first, shares.estimation_last, level=shares.conf).rows
+    event = read_event(ON_RECORD)
+    growth = given("05_growth_public")
+    shares = given("02_market_reaction")
+    prices = listed.share_prices(
+        shares.estimation_first, shares.estimation_last, level=shares.conf
+    ).rows
     tiza = prices.query("seller == 'Youkeshu' and window == 'youkeshu_2d'").iloc[0]
     within = effect or narrow_range()
     not_lower = growth_not_lower(event, within, growth.delta_pp)
     if effect is None and not_lower.word in DECIDED:
         raise DesignError(
-            f"Cannot judge {not_lower.name} by a part of its range, {within}; pass the range of report 05"
+            f"Cannot judge {not_lower.name} by a part of its range, {within}; pass the range of"
+            " report 05"
         )
     found = [
         growth_positive(event),
@@ -302,4 +365,11 @@ def of_others(effect: tuple[float, float], margin: float) -> list[Verdict]:
     margin : float
         In percentage points.
     """
-    return [count("C13", "stores"), loss(), suspended_tiny(), momentum(effect, margin), share_fell(), turns()]
+    return [
+        count("C13", "stores"),
+        loss(),
+        suspended_tiny(),
+        momentum(effect, margin),
+        share_fell(),
+        turns(),
+    ]

@@ -13,17 +13,28 @@ from pathlib import Path
 ANNEX = "annex.pdf"  # stored with the reports of a run, and linked from each
 DISTRIBUTION = "market-impact-notebooks"
 SIMULATED_ID = r"SIM-G?[0-9]"
-"""Prefix of simulated ids: of firms and accounts, as in SIM-0417, and of brand groups, as in SIM-G0021."""
+"""Prefix of simulated ids: of firms and accounts, as in SIM-0417, and of brand groups, as in
+SIM-G0021.
+"""
 ROOT = Path(__file__).resolve().parent.parent
 INPUTS = {
     "data": ("data/", "**/*"),
-    "code": ("", "analysis/**/*.py", "market/**/*.py", "runner/**/*.py", "runner/**/*.j2"),
+    "code": (
+        "",
+        "analysis/**/*.py",
+        "fewtreated/src/**/*.py",
+        "market/**/*.py",
+        "runner/**/*.py",
+        "runner/**/*.j2",
+    ),
     "layout": ("reports/", "*.lua", "*.typ", "*.mplstyle", "*.css", "fonts/*.otf"),
     "words": ("docs/", "glossary.md"),
     "notebooks": ("notebooks/", "**/*.ipynb"),
     "schedule": ("reports/", "schedule.yml"),
 }
-"""Inputs of reports by kind: a folder of the repository, and the patterns of its files that affect reports."""
+"""Inputs of reports by kind: a folder of the repository, and the patterns of its files that affect
+reports.
+"""
 
 
 def commit(folder: Path = ROOT) -> str | None:
@@ -46,14 +57,20 @@ def commit(folder: Path = ROOT) -> str | None:
     if shutil.which("git") is None:
         return None
     git = ["git", "-C", str(folder), "--no-optional-locks"]  # kernels run it concurrently
-    answer = subprocess.run([*git, "rev-parse", "--show-toplevel", "HEAD"], capture_output=True, text=True, check=False)
+    answer = subprocess.run(
+        [*git, "rev-parse", "--show-toplevel", "HEAD"], capture_output=True, text=True, check=False
+    )
     top, _, found = answer.stdout.strip().rpartition("\n")
     if answer.returncode != 0 or Path(top).resolve() != folder.resolve():
         return None
-    paths = [f":(glob){folder}{pattern}" for folder, *patterns in INPUTS.values() for pattern in patterns]
+    paths = [
+        f":(glob){folder}{pattern}" for folder, *patterns in INPUTS.values() for pattern in patterns
+    ]
     command = [*git, "status", "--porcelain", "--untracked-files=no", "--", *paths]
     changed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    return f"{found} + local changes" if changed else found
+    if changed:
+        return f"{found} + local changes"
+    return found
 
 
 def versions() -> dict[str, str]:
@@ -64,7 +81,12 @@ def versions() -> dict[str, str]:
 
 
 def _version(name: str) -> str:
-    """Return the version of an installed distribution: the line of its metadata that states it, without the rest."""
+    """Return the version of an installed distribution.
+
+    Only the line of its metadata that states the version is used, without the rest.
+    """
     text = metadata.distribution(name).read_text("METADATA") or ""
     stated = re.search(r"^Version: *(\S+)", text, re.MULTILINE)
-    return stated[1] if stated else metadata.version(name)
+    if stated:
+        return stated[1]
+    return metadata.version(name)

@@ -9,8 +9,9 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from fewtreated.errors import DesignError
+
 from analysis import data
-from analysis.errors import DesignError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -39,8 +40,13 @@ def closures(preset: str, *, share: bool = True) -> str:
         return "panels of all kinds"
     kinds = {row["preset"]: row for row in data.rows("graded_panels")}
     if preset not in kinds:
-        raise DesignError(f"Cannot describe the closures of preset {preset!r}; choose from {', '.join(kinds)}")
-    of = kinds[preset]["share"] if share else ""
+        raise DesignError(
+            f"Cannot describe the closures of preset {preset!r}; choose from {', '.join(kinds)}"
+        )
+    if share:
+        of = kinds[preset]["share"]
+    else:
+        of = ""
     return kinds[preset]["closes"] + (f" ({float(of):.2g} per cent of Chinese sales)" if of else "")
 
 
@@ -54,20 +60,33 @@ def market_named(preset: str, first_seed: int, markets: int = 1) -> str:
     """
     if markets == 0:
         return f"{closures('all')}, from the full audit"
-    seeds = f"seed {first_seed}" if markets == 1 else f"seeds {first_seed} to {first_seed + markets - 1}"
+    seeds = (
+        f"seed {first_seed}"
+        if markets == 1
+        else f"seeds {first_seed} to {first_seed + markets - 1}"
+    )
     return f"{closures(preset)}, {seeds}"
 
 
 def market_of(notebook: Path, settings: Mapping[str, Any]) -> str:
-    """Return the printed name of the market simulated by a notebook, or an empty string if there is none.
+    """Return the printed name of the market simulated by a notebook, or an empty string.
 
-    The metadata of a notebook that simulates a market contain ``{"market": "{market}"}`` under ``market_impact``, with
-    other words around ``{market}`` if it simulates more than its parameters specify.
+    The string is empty if there is no such market.
+
+    The metadata of a notebook that simulates a market contain ``{"market": "{market}"}`` under
+    ``market_impact``, with other words around ``{market}`` if it simulates more than its parameters
+    specify.
     """
-    template = json.loads(notebook.read_bytes())["metadata"].get("market_impact", {}).get("market", "")
+    template = (
+        json.loads(notebook.read_bytes())["metadata"].get("market_impact", {}).get("market", "")
+    )
     if not template or settings.get("panel_path"):
         return ""
-    seeds = (settings["first_seed"], settings["markets"]) if "first_seed" in settings else (settings["seed"],)
+    seeds = (
+        (settings["first_seed"], settings["markets"])
+        if "first_seed" in settings
+        else (settings["seed"],)
+    )
     return str(template.format(market=market_named(settings["sim_preset"], *seeds)))
 
 
@@ -77,5 +96,7 @@ def condition(market: str) -> str:
     >>> condition("medium closures (3 per cent of Chinese sales), seed 1")
     'In the simulated market (medium closures, seed 1):'
     """
-    name = re.sub(r" \([\d.]+ per cent of [^)]*\)", "", market)  # stated in the footer of every page
+    name = re.sub(
+        r" \([\d.]+ per cent of [^)]*\)", "", market
+    )  # stated in the footer of every page
     return f"In the simulated market{f' ({name})' if name else ''}:"

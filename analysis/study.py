@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+from fewtreated.errors import DesignError
+from fewtreated.estimate import Estimate
 
 from analysis import grades
-from analysis.errors import DesignError
 from analysis.estimands.design import Design, in_words, written_out
-from analysis.estimate import Estimate
 from analysis.event import Event, read_event
 from analysis.evidence import claims
 from analysis.evidence.verdicts import NOT_GRADED, Verdict
@@ -26,15 +26,28 @@ if TYPE_CHECKING:
     from analysis.panel import Panel
 
 NOT_REPRESENTATIVE: Population = "not representative"  # of the sellers that claims refer to
-DECLARED = {"census": "said to be a census", "sample": "said to be a sample with weights"}  # others stay as is
-ENOUGH = 0.9  # share of the origin's firms, and of their sales, that must be complete for a verdict on totals
-PARAMETERS = ("comparison", "post_from", "post_to", "base_months", "anticipation", "cluster")  # of a design
+DECLARED = {
+    "census": "said to be a census",
+    "sample": "said to be a sample with weights",
+}  # others stay as is
+# share of the origin's firms, and of their sales, that must be complete for a verdict on totals
+ENOUGH = 0.9
+PARAMETERS = (
+    "comparison",
+    "post_from",
+    "post_to",
+    "base_months",
+    "anticipation",
+    "cluster",
+)  # of a design
 
 
 def event_and_design(settings: Mapping[str, Any]) -> tuple[Event, Design]:
     """Return the event and the default design described by a notebook's parameters."""
     event = read_event(settings["event"])
-    options: dict[str, Any] = {name: getattr(event, name) for name in ("origin", "destinations", "opened")}
+    options: dict[str, Any] = {
+        name: getattr(event, name) for name in ("origin", "destinations", "opened")
+    }
     options |= {name: settings[name] for name in PARAMETERS if name in settings}
     return event, Design(**options, level=settings["conf"])
 
@@ -50,7 +63,8 @@ class Study:
     design : Design
         The default design, from the parameters of the notebook.
     market : str
-        Description of a simulated market, with its seed, or the file name of a simulated panel; empty if real.
+        Description of a simulated market, with its seed, or the file name of a simulated panel;
+        empty if real.
     file : str
         File name of the panel; empty if it was simulated here.
     preset : str
@@ -74,9 +88,9 @@ class Study:
         Parameters
         ----------
         settings : mapping
-            `event`; `panel_path` and `panel_map` (empty if the file has the columns of the schema); any of
-            `PARAMETERS`; and `conf`, the level of the design. Paths are relative to the working directory, or else to
-            the project's folder.
+            `event`; `panel_path` and `panel_map` (empty if the file has the columns of the schema);
+            any of `PARAMETERS`; and `conf`, the level of the design. Paths are relative to the
+            working directory, or else to the project's folder.
 
         Raises
         ------
@@ -88,32 +102,43 @@ class Study:
         from analysis.panel import read_panel
 
         event, design = event_and_design(settings)
-        path, platforms = Path(settings["panel_path"]), tuple(event.platforms)
+        path = Path(settings["panel_path"])
+        platforms = tuple(event.platforms)
         map = located("panel_map", settings["panel_map"]) if settings["panel_map"] else None
-        panel = read_panel(located("panel_path", str(path)), map=map, home=event.home, platforms=platforms)
-        return cls(event, panel, design, path.name if panel.provenance == "simulated" else "", path.name)
+        panel = read_panel(
+            located("panel_path", str(path)), map=map, home=event.home, platforms=platforms
+        )
+        return cls(
+            event, panel, design, path.name if panel.provenance == "simulated" else "", path.name
+        )
 
     def __post_init__(self) -> None:
         """Raise DesignError if the panel's home platform or closures do not match the event."""
-        title, first = self.event.title, self.event.waves[0]
+        title = self.event.title
+        first = self.event.waves[0]
         if self.panel.platforms[0] != self.event.home:
             raise DesignError(
-                f"Cannot simulate an event with home platform {self.event.home}: the market closes accounts on "
-                f"{self.panel.platforms[0]}; supply a panel for that event, or choose the event amazon_2021"
+                f"Cannot simulate an event with home platform {self.event.home}: the market closes"
+                f" accounts on {self.panel.platforms[0]}; supply a panel for that event, or choose"
+                " the event amazon_2021"
             )
         months = self.closed_by_month
-        early, in_waves = months[months.index < first], months.index.isin(self.event.waves)
-        by_month = ", ".join(f"{month} ({number})" for month, number in (months if early.empty else early).items())
+        early = months[months.index < first]
+        in_waves = months.index.isin(self.event.waves)
+        by_month = ", ".join(
+            f"{month} ({number})" for month, number in (months if early.empty else early).items()
+        )
         if len(early):
             raise DesignError(
-                f"Cannot study {title}: its first wave is in {first}, but {early.sum():,} firms closed earlier, in "
-                f"{by_month}; leave them out of the panel, or add the month to `waves` in a copy of the event's file "
-                "and pass it to --event"
+                f"Cannot study {title}: its first wave is in {first}, but {early.sum():,} firms"
+                f" closed earlier, in {by_month}; leave them out of the panel, or add the month to"
+                " `waves` in a copy of the event's file and pass it to --event"
             )
         if len(months) and not in_waves.any():
             raise DesignError(
-                f"Cannot study {title}: its waves are in {', '.join(self.event.waves)}, but all {months.sum():,} "
-                f"closures are in other months: {by_month}; pass another event to --event, or correct its `waves`"
+                f"Cannot study {title}: its waves are in {', '.join(self.event.waves)}, but all"
+                f" {months.sum():,} closures are in other months: {by_month}; pass another event to"
+                " --event, or correct its `waves`"
             )
 
     def __repr__(self) -> str:
@@ -122,12 +147,16 @@ class Study:
     @property
     def tier(self) -> str:
         """Tier of the data: "panel" or "sim"."""
-        return "panel" if self.file else "sim"
+        if self.file:
+            return "panel"
+        return "sim"
 
     @property
     def mark(self) -> str:
         """Provenance of estimates from the panel: "simulated" or "estimate"."""
-        return "simulated" if self.market else "estimate"
+        if self.market:
+            return "simulated"
+        return "estimate"
 
     @property
     def closed_by_month(self) -> pd.Series:
@@ -162,14 +191,20 @@ class Study:
 
     @property
     def aside(self) -> str:
-        """Phrase that restricts a sentence to this panel, or an empty string if the panel is representative."""
+        """Phrase that restricts a sentence to this panel.
+
+        It is an empty string if the panel is representative.
+        """
         apart = self.panel.population == NOT_REPRESENTATIVE
-        return f"In this panel of {len(self.panel.firms):,} firms, not representative:" if apart else ""
+        if apart:
+            return f"In this panel of {len(self.panel.firms):,} firms, not representative:"
+        return ""
 
     def read(self, *files: str) -> list[str]:
         """Select, from the named data files, those that a report on this event uses.
 
-        An event may define its own claims and threats, and the register's threats do not apply to a simulated market.
+        An event may define its own claims and threats, and the register's threats do not apply to a
+        simulated market.
         """
         event = self.event
         has_rows = {"claims": None in event.claims.values(), "readings": bool(event.asked)}
@@ -187,8 +222,9 @@ class Study:
     def graded(self, rows: pd.DataFrame, named: Mapping[str, str] | None = None) -> pd.DataFrame:
         """Replace codes with printed names, and add grades from the design audit.
 
-        `named` contains further names. For an Estimate that was refused, only the reason changes. The audit's
-        windows begin when all firms are closed, so an estimate in an earlier window has no grade.
+        `named` contains further names. For an Estimate that was refused, only the reason changes.
+        The audit's windows begin when all firms are closed, so an estimate in an earlier window has
+        no grade.
         """
         words = self.words | dict(named or {})
         if isinstance(rows, Estimate):
@@ -219,7 +255,8 @@ class Study:
         placebo : DataFrame, optional
             The last row, with `estimate`, `conf_low` and `conf_high`, should lie inside the margin.
         **details
-            `kind`, `window` and `n`: kind of interval, period, and sample size as text; `unit` if not the reading's.
+            `kind`, `window` and `n`: kind of interval, period, and sample size as text; `unit` if
+            not the reading's.
         """
         if question not in self.event.asked:
             return None
@@ -231,7 +268,9 @@ class Study:
         details |= {} if margin is None else {"margin": margin}
         details |= {} if placebo is None or margin is None else claims.checked(placebo, margin)
         if effect.refused:
-            details["change"] = "A panel that can answer the question; the report on this one says why it cannot."
+            details["change"] = (
+                "A panel that can answer the question; the report on this one says why it cannot."
+            )
         if not np.isnan(effect.value[0]):
             details["estimate"] = float(effect.value[0])
         finding = claims.Finding(
@@ -249,22 +288,28 @@ class Study:
     def _known(self) -> tuple[str, float]:
         """Phrase on how many of the origin's firms have complete sales, and their share.
 
-        The phrase is empty if all firms have complete sales. The share is that of firms, or that of their sales a year
-        earlier if it is smaller.
+        The phrase is empty if all firms have complete sales. The share is that of firms, or that of
+        their sales a year earlier if it is smaller.
         """
-        panel, design = self.panel, self.design.fitted(self.panel)
+        panel = self.panel
+        design = self.design.fitted(self.panel)
         if design is None:
             return "", 1.0
         wave = int(panel.first_treated(cut=design.cut).min())
-        start, stop = wave + design.post_from, wave + design.post_to + 1
+        start = wave + design.post_from
+        stop = wave + design.post_to + 1
         home = panel.sales[(panel.firms["origin"] == design.origin).to_numpy(), 0]
-        before, after = home[:, start - 12 : stop - 12], home[:, start:stop]
+        before = home[:, start - 12 : stop - 12]
+        after = home[:, start:stop]
         complete = np.isfinite(before).all(axis=1) & np.isfinite(after).all(axis=1)
         if complete.all():
             return "", 1.0
         sold = np.nansum(before, axis=1)
         share = min(complete.mean(), sold[complete].sum() / (sold.sum() or 1.0))
-        return f"{complete.sum():,} of {len(complete):,} {self.own} have sales in all months compared", float(share)
+        return (
+            f"{complete.sum():,} of {len(complete):,} {self.own} have sales in all months compared",
+            float(share),
+        )
 
     @property
     def caveats(self) -> str:
@@ -276,26 +321,43 @@ class Study:
             return ""
         panel = self.panel
         size = f"{counted(len(panel.firms), 'firm')}, {panel.months[0]} to {panel.months[-1]}"
-        parts = [size, DECLARED.get(panel.population, panel.population), *filter(None, [self._known[0]])]
+        parts = [
+            size,
+            DECLARED.get(panel.population, panel.population),
+            *filter(None, [self._known[0]]),
+        ]
         doubts = "; ".join(doubt.partition(":")[0] for doubt in panel.data_warnings)
-        warnings = f" Doubtful: {doubts}; the reports on it say under Data what to do." if doubts else ""
+        if doubts:
+            warnings = f" Doubtful: {doubts}; the reports on it say under Data what to do."
+        else:
+            warnings = ""
         return f"Panel {self.file}: {', '.join(parts)}.{warnings}"
 
     @property
     def speaks(self) -> str:
         """Sentence on whether the panel supports a verdict on totals, and for which readings."""
         ledger = claims.readings(event=self.event)
-        totals = {*ledger[ledger["totals"]][["claim_id", "reading"]].fillna("").itertuples(index=False, name=None)}
-        readings = ", ".join(" ".join(pair).strip() for pair in self.event.asked.values() if pair in totals)
+        totals = {
+            *ledger[ledger["totals"]][["claim_id", "reading"]]
+            .fillna("")
+            .itertuples(index=False, name=None)
+        }
+        readings = ", ".join(
+            " ".join(pair).strip() for pair in self.event.asked.values() if pair in totals
+        )
         on = f"a verdict on totals ({readings or 'no reading is about them'})"
-        panel, (complete, share) = f"Population: {self.panel.population}; the panel", self._known
+        panel = f"Population: {self.panel.population}; the panel"
+        complete, share = self._known
         if self.market:
             return f"{panel} is simulated, so it supports no verdict on a claim."
         if not self.aside:
-            return f"{panel} cannot support {on}: only {complete}." if share < ENOUGH else f"{panel} supports {on}."
+            if share < ENOUGH:
+                return f"{panel} cannot support {on}: only {complete}."
+            return f"{panel} supports {on}."
         return (
-            f"Population: not representative of all sellers, or not stated; the panel cannot support {on}. Write "
-            "`population: census` in its map if it has all sellers, or `population: sample` and add a column weight."
+            "Population: not representative of all sellers, or not stated; the panel cannot"
+            f" support {on}. Write `population: census` in its map if it has all sellers, or"
+            " `population: sample` and add a column weight."
         )
 
     @property
@@ -305,16 +367,27 @@ class Study:
         other = months[~months.index.isin(self.event.waves)]
         apart = ", ".join(f"{month} ({number})" for month, number in other.items())
         event = (
-            f"Event: {self.event.title}{', as simulated' if self.market else ''}; firms closed, in whole or part, in "
-            f"its waves: {months.sum() - other.sum():,}, in other months: {apart or 'none'}."
+            f"Event: {self.event.title}{', as simulated' if self.market else ''}; firms closed, in"
+            f" whole or part, in its waves: {months.sum() - other.sum():,}, in other months:"
+            f" {apart or 'none'}."
         )
         sentence, share = self._known
-        gaps = f"{sentence}, {share:.0%} of firms or of their sales; firms with an empty cell in these are left out."
-        return [event, *([gaps] if sentence else []), *(f"Doubtful: {doubt}" for doubt in self.panel.data_warnings)]
+        gaps = (
+            f"{sentence}, {share:.0%} of firms or of their sales; firms with an empty cell in these"
+            " are left out."
+        )
+        return [
+            event,
+            *([gaps] if sentence else []),
+            *(f"Doubtful: {doubt}" for doubt in self.panel.data_warnings),
+        ]
 
     @property
     def line(self) -> str:
-        """Text of `lines` for a report's data section, with the population of a panel from a file."""
+        """Text of `lines` for a report's data section.
+
+        It names the population of a panel from a file.
+        """
         population = f"The panel is {DECLARED.get(self.panel.population, self.panel.population)}."
         return " ".join([*self.lines, *([population] if self.file else [])])
 
@@ -326,5 +399,8 @@ class Study:
         if self.truth is None:
             return {}
         window = self.design.post_from, self.design.post_to
-        values = {"placebo": 0.0, "mechanical": self.truth.mechanical(*window)}  # nothing happened a year earlier
+        values = {
+            "placebo": 0.0,
+            "mechanical": self.truth.mechanical(*window),
+        }  # nothing happened a year earlier
         return values | dict(self.truth.scalars(*window))

@@ -9,13 +9,13 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any, TypeVar, cast
 
+from fewtreated.errors import DataError, refuse
 from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, ValidationError
 from ruamel.yaml import YAML
 from ruamel.yaml.constructor import DuplicateKeyError
 from ruamel.yaml.error import YAMLError
 from ruamel.yaml.events import AliasEvent, CollectionEndEvent, CollectionStartEvent, ScalarEvent
 
-from analysis.errors import DataError, refuse
 from analysis.numbers import counted
 from analysis.untrusted import YAML_BYTES, YAML_DEPTH, admit
 
@@ -27,7 +27,8 @@ Model = TypeVar("Model", bound=BaseModel)
 def load(path: Path, model: type[Model]) -> Model:
     """Read a YAML file as a model; raise DataError if it is invalid.
 
-    Every scalar remains text as written; the model interprets values such as 1688, no or 2021-02-30.
+    Every scalar remains text as written; the model interprets values such as 1688, no or
+    2021-02-30.
     """
     admit(path, YAML_BYTES)
     try:
@@ -50,10 +51,19 @@ def _loaded(path: Path, text: str, model: type[BaseModel]) -> BaseModel:
         raise
     except (OSError, ValueError, TypeError, YAMLError) as error:
         mark = getattr(error, "problem_mark", None)
-        line = f", line {mark.line + 1}" if mark else ""
+        if mark:
+            line = f", line {mark.line + 1}"
+        else:
+            line = ""
         problem = getattr(error, "problem", getattr(error, "strerror", error))
-        twice = 'keep one of the two lines (once a question is answered, remove the line with the value "?")'
-        do = twice if isinstance(error, DuplicateKeyError) else "correct it, or name another file"
+        twice = (
+            "keep one of the two lines (once a question is answered, remove the line with the value"
+            ' "?")'
+        )
+        if isinstance(error, DuplicateKeyError):
+            do = twice
+        else:
+            do = "correct it, or name another file"
         raise DataError(f"{path}{line}: expected a YAML file in UTF-8; {problem}; {do}.") from None
     if not isinstance(content, dict) or not all(isinstance(key, str) for key in content):
         refuse(path, "keys and values", f"{content!r:.60}", "write `key: value` lines")
@@ -65,13 +75,19 @@ def _loaded(path: Path, text: str, model: type[BaseModel]) -> BaseModel:
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"] if part not in ("", "[key]"))
-        why, actual = first["msg"].removeprefix("Value error, "), f"{first['input']!r:.60}"
+        why = first["msg"].removeprefix("Value error, ")
+        actual = f"{first['input']!r:.60}"
         if "notices" in first["loc"]:  # it may be a password instead of its variable's name
             actual = "another value, which is not shown"
         if first["type"] == "extra_forbidden":
-            beside = f" among {', '.join(model.model_fields)}" if len(first["loc"]) == 1 else ""
+            if len(first["loc"]) == 1:
+                beside = f" among {', '.join(model.model_fields)}"
+            else:
+                beside = ""
             why = f"there is no such key{beside}"
-        raise DataError(f"{path}, {f'key {key}' if key else 'top level'}: {why}; found {actual}; correct it.") from None
+        raise DataError(
+            f"{path}, {f'key {key}' if key else 'top level'}: {why}; found {actual}; correct it."
+        ) from None
 
 
 def _refuse_shape(path: Path, text: str) -> None:
@@ -81,18 +97,24 @@ def _refuse_shape(path: Path, text: str) -> None:
     """
     depth = 0
     for event in YAML(typ="base", pure=True).parse(text):
-        at, do = f"{path}, line {event.start_mark.line + 1}", "write it out as `key: value` lines"
+        at = f"{path}, line {event.start_mark.line + 1}"
+        do = "write it out as `key: value` lines"
         depth += isinstance(event, CollectionStartEvent) - isinstance(event, CollectionEndEvent)
         if isinstance(event, AliasEvent):
             refuse(at, "plain values", f"the alias *{event.anchor}", do)
         if depth > YAML_DEPTH:
             refuse(at, f"at most {YAML_DEPTH} levels of lists and keys", "more", do)
-        if isinstance(event, ScalarEvent) and (odd := [sign for sign in event.value if _is_odd(sign)]):
+        if isinstance(event, ScalarEvent) and (
+            odd := [sign for sign in event.value if _is_odd(sign)]
+        ):
             refuse(at, "text", f"the character {ascii(odd[0])[1:-1]} in it", "remove it")
 
 
 def _is_odd(sign: str) -> bool:
-    return sign not in "\n\t" and unicodedata.category(sign) in ("Cc", "Cs")  # no text may contain a surrogate
+    return sign not in "\n\t" and unicodedata.category(sign) in (
+        "Cc",
+        "Cs",
+    )  # no text may contain a surrogate
 
 
 def _unanswered(content: dict[str, Any], before: str = "") -> Iterator[str]:

@@ -1,12 +1,13 @@
 """Compare the speed of our estimators with that of other libraries on the same panels.
 
-Our functions and theirs alternate in one process on one core, after a warm-up of each on a small panel. The script
-prints medians over rounds, and the median of the ratios within rounds, which is robust to a temporarily busy machine.
-The panel of a million firms has a process of its own, whose peak memory is read after the first estimate. The results
-are compared before any time is printed, and a difference ends the run. Libraries are imported where they are used, to
-keep them out of the process whose memory is read. Only ratios matter, since seconds depend on the machine. "Coding" is
-the conversion from a table of raw ids to the dense array (by `analysis.att_gt`, or `from_long`). The script fails if a
-target is missed by half: a busy machine moves a ratio by less.
+Our functions and theirs alternate in one process on one core, after a warm-up of each on a small
+panel. The script prints medians over rounds, and the median of the ratios within rounds, which is
+robust to a temporarily busy machine. The panel of a million firms has a process of its own, whose
+peak memory is read after the first estimate. The results are compared before any time is printed,
+and a difference ends the run. Libraries are imported where they are used, to keep them out of the
+process whose memory is read. Only ratios matter, since seconds depend on the machine. "Coding" is
+the conversion from a table of raw ids to the dense array (by `fewtreated.att_gt`, or `from_long`).
+The script fails if a target is missed by half: a busy machine moves a ratio by less.
 """
 
 import argparse
@@ -22,14 +23,16 @@ from dataclasses import dataclass
 from typing import Any
 
 if __name__ == "__main__":  # one core for every library, set before numpy is imported
-    os.environ |= dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "RAYON_NUM_THREADS"), "1")
+    os.environ |= dict.fromkeys(
+        ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "RAYON_NUM_THREADS"), "1"
+    )
 
 import numpy as np
 import pandas as pd
+from fewtreated.estimate import Floats
+from fewtreated.estimators.att_gt import att_gt
 
-import analysis
-from analysis.estimate import Floats
-from analysis.estimators.att_gt import att_gt
+import fewtreated
 
 MONTHS = 36
 Work = Callable[[], Any]
@@ -47,20 +50,44 @@ class Row:
     at_most: bool = False  # True if the target is an upper limit
 
     @classmethod
-    def of(cls, work: str, ours: Floats, theirs: Floats, wanted: float, at_most: bool = False) -> "Row":
-        """Compare our time with another library's or a lower bound, given the seconds taken in each round."""
-        ratio = ours / theirs if at_most else theirs / ours
-        return cls(work, *(float(np.median(each)) for each in (ours, theirs, ratio)), wanted, at_most)
+    def of(
+        cls, work: str, ours: Floats, theirs: Floats, wanted: float, at_most: bool = False
+    ) -> "Row":
+        """Compare our time with another library's or a lower bound.
+
+        `ours` and `theirs` are the seconds taken in each round.
+        """
+        if at_most:
+            ratio = ours / theirs
+        else:
+            ratio = theirs / ours
+        return cls(
+            work, *(float(np.median(each)) for each in (ours, theirs, ratio)), wanted, at_most
+        )
 
     @property
     def missed(self) -> str:
-        """Say how the target is missed: by half is above 1.5 times an upper limit, or below half of a lower one."""
-        times = self.ratio / self.wanted if self.at_most else self.wanted / self.ratio
-        return "" if times <= 1 else "MISSED BY HALF" if times > (1.5 if self.at_most else 2) else "MISSED"
+        """Say how the target is missed.
+
+        By half is above 1.5 times an upper limit, or below half of a lower one.
+        """
+        if self.at_most:
+            times = self.ratio / self.wanted
+        else:
+            times = self.wanted / self.ratio
+        if times <= 1:
+            return ""
+        if times > (1.5 if self.at_most else 2):
+            return "MISSED BY HALF"
+        return "MISSED"
 
     def __str__(self) -> str:
-        wanted, judged = f"{'<=' if self.at_most else '>='} {self.wanted:g}", self.missed or "met"
-        return f"{self.work:<88}{self.ours:>9.4g}{self.theirs:>9.4g}{self.ratio:>9.3g}{wanted:>9}  {judged}"
+        wanted = f"{'<=' if self.at_most else '>='} {self.wanted:g}"
+        judged = self.missed or "met"
+        return (
+            f"{self.work:<88}{self.ours:>9.4g}{self.theirs:>9.4g}{self.ratio:>9.3g}{wanted:>9} "
+            f" {judged}"
+        )
 
 
 def panel(firms: int, *, cohorts: int = 6, seed: int = 0) -> tuple[Floats, Floats]:
@@ -69,7 +96,9 @@ def panel(firms: int, *, cohorts: int = 6, seed: int = 0) -> tuple[Floats, Float
     Forty per cent of firms close.
     """
     rng = np.random.default_rng(seed)
-    first = np.where(rng.random(firms) < 0.4, rng.integers(15, 15 + cohorts, firms), np.inf).astype(float)
+    first = np.where(rng.random(firms) < 0.4, rng.integers(15, 15 + cohorts, firms), np.inf).astype(
+        float
+    )
     y = rng.normal(size=(firms, MONTHS))
     y += rng.normal(size=(firms, 1))
     y += np.linspace(0, 1, MONTHS)
@@ -103,7 +132,10 @@ def from_long(frame: pd.DataFrame) -> tuple[Floats, Floats]:
 
 
 def race(rounds: int, *works: Work) -> tuple[Floats, list[Any]]:
-    """Time functions in turn; return the seconds taken, float64[function, round], and each function's last result."""
+    """Time functions in turn, and return the seconds taken and the last results.
+
+    Seconds are float64[function, round]. There is one last result of each function.
+    """
     seconds = np.empty((len(works), rounds))
     results: list[Any] = [None] * len(works)
     for number in range(rounds):
@@ -118,7 +150,10 @@ def same(what: str, ours: Any, theirs: Any, tolerance: float) -> None:
     """Exit if two results differ by more than a tolerance."""
     gap = float(np.max(np.abs(np.asarray(ours, dtype=float) - np.asarray(theirs, dtype=float))))
     if not gap <= tolerance:
-        raise SystemExit(f"Cannot time {what}: the results differ by {gap:.3g}, more than {tolerance:g}; find out why")
+        raise SystemExit(
+            f"Cannot time {what}: the results differ by {gap:.3g}, more than {tolerance:g}; find"
+            " out why"
+        )
 
 
 def group_time(firms: int, rounds: int) -> list[Row]:
@@ -131,12 +166,18 @@ def group_time(firms: int, rounds: int) -> list[Row]:
     table = frame.assign(first=frame["first"].where(frame["first"] > 0))
 
     def theirs(cluster: str | None, compared: str = "never_treated") -> Any:
-        model = CallawaySantAnna(control_group=compared, base_period="universal", cluster=cluster)  # the fastest
+        model = CallawaySantAnna(
+            control_group=compared, base_period="universal", cluster=cluster
+        )  # the fastest
         return model.fit(frame, outcome="y", unit="unit", time="time", first_treat="first")
 
     (coded, *seconds), (_, *results) = race(
         rounds,
-        lambda: analysis.att_gt(table, outcome="y", unit="unit", time="time", first_treated="first").effects,
+        lambda: (
+            fewtreated.att_gt(
+                table, outcome="y", unit="unit", time="time", first_treated="first"
+            ).effects
+        ),
         lambda: att_gt(y, first).effects,
         lambda: theirs(None),
         lambda: att_gt(y, first, cluster=brand).effects,
@@ -146,11 +187,20 @@ def group_time(firms: int, rounds: int) -> list[Row]:
     )
     for result, peer in zip(results[::2], results[1::2], strict=True):
         cells = result.rows.set_index(["group", "time"])
-        shared = [key for key in peer.group_time_effects if key[1] != key[0] - 1]  # theirs reports the base as zero
+        shared = [
+            key for key in peer.group_time_effects if key[1] != key[0] - 1
+        ]  # theirs reports the base as zero
         mine = cells.loc[[(int(group), int(when)) for group, when in shared]]
-        same("effects", mine["estimate"], [peer.group_time_effects[key]["effect"] for key in shared], 1e-8)
+        same(
+            "effects",
+            mine["estimate"],
+            [peer.group_time_effects[key]["effect"] for key in shared],
+            1e-8,
+        )
         errors = np.array([peer.group_time_effects[key]["se"] for key in shared])
-        few = mine["n_treated"].min()  # theirs come from influence values, ours from leaving out each of n units
+        few = mine[
+            "n_treated"
+        ].min()  # theirs come from influence values, ours from leaving out each of n units
         same("errors over theirs", mine["std_error"] / errors, np.ones(len(shared)), 1 / (few - 1))
     name = f"group-time effects, {firms:,} firms x {MONTHS}, against diff-diff"
     kinds = {"dense array": 15, "brand clusters": 5, "not yet treated": 5}
@@ -162,8 +212,9 @@ def group_time(firms: int, rounds: int) -> list[Row]:
 def poisson(firms: int) -> list[Row]:
     """Time a Poisson regression with firm and month effects against pyfixest.
 
-    On a balanced panel with one cohort, the coefficient is a function of four sums (before and after, treated and
-    not). Our code converts the ids, scatters the rows, sums the months and estimates.
+    On a balanced panel with one cohort, the coefficient is a function of four sums (before and
+    after, treated and not). Our code converts the ids, scatters the rows, sums the months and
+    estimates.
     """
     import pyfixest
 
@@ -177,7 +228,9 @@ def poisson(firms: int) -> list[Row]:
         dense, closed = from_long(frame)
         cut = int(closed.min())
         halves = np.column_stack([dense[:, :cut].sum(axis=1), dense[:, cut:].sum(axis=1)])
-        return att_gt(halves, np.where(np.isinf(closed), np.inf, 1.0), scale="ratio").effects.rows.iloc[0]
+        return att_gt(
+            halves, np.where(np.isinf(closed), np.inf, 1.0), scale="ratio"
+        ).effects.rows.iloc[0]
 
     def theirs() -> Any:
         ssc = pyfixest.ssc(k_adj=False, G_adj=False)
@@ -185,25 +238,39 @@ def poisson(firms: int) -> list[Row]:
 
     (mine, other), (result, peer) = race(1, ours, theirs)
     same("Poisson coefficient", result["estimate"], peer.coef().iloc[0], 1e-6)
-    few = result["n_treated"]  # ours leaves out each of these unequal units; their refits would take hours
+    few = result[
+        "n_treated"
+    ]  # ours leaves out each of these unequal units; their refits would take hours
     same("Poisson error over theirs", result["std_error"] / peer.se().iloc[0], 1, 2 / (few - 1))
     name = f"ratio effect, {firms:,} firms x {MONTHS}, against pyfixest.fepois, coding included"
     return [Row.of(name, mine, other, 60)]
 
 
 def synthetic(units: int, rounds: int) -> list[Row]:
-    """Time synthetic difference-in-differences, one cohort of 20, against the point estimate of synthdid-py."""
+    """Time synthetic difference-in-differences with one cohort of 20.
+
+    The time is compared with that of the point estimate of synthdid-py.
+    """
     import synthdid
+    from fewtreated.estimators.synthetic import synthetic_did
 
-    from analysis.estimators.synthetic import synthetic_did
-
-    rng, periods, before = np.random.default_rng(2), 40, 30
+    rng = np.random.default_rng(2)
+    periods = 40
+    before = 30
     y = rng.normal(size=(units, 2)) @ rng.normal(size=(2, periods)).cumsum(axis=1)
-    y += 3 * rng.normal(size=(units, 1)) + rng.normal(size=periods).cumsum() + 0.5 * rng.normal(size=y.shape)
+    y += (
+        3 * rng.normal(size=(units, 1))
+        + rng.normal(size=periods).cumsum()
+        + 0.5 * rng.normal(size=y.shape)
+    )
     treated = np.arange(units) >= units - 20
-    works = (lambda: synthetic_did(y, treated, before), lambda: synthdid.synthdid_estimate(y, units - 20, before))
+    works = (
+        lambda: synthetic_did(y, treated, before),
+        lambda: synthdid.synthdid_estimate(y, units - 20, before),
+    )
     (mine, other), (result, peer) = race(rounds, *works)
-    # The other library stops its optimiser early, on noise of 0.5; ours is the optimum (tests/test_synthetic.py).
+    # The other library stops its optimiser early, on noise of 0.5; ours is the optimum
+    # (tests/test_synthetic.py).
     same("synthetic difference-in-differences", result.rows["estimate"], [float(peer)], 0.02)
     name = f"synthetic DiD, {units:,} units x {periods}, against synthdid-py"
     return [Row.of(name, mine, other, 200)]
@@ -216,17 +283,30 @@ def everything() -> list[Row]:
     from market import simulate
 
     large, small = (simulate("mid_3k", seed=1, n_firms=firms)[0] for firms in (64_000, 4_000))
-    (most, least), _ = race(1, lambda: estimate_all(large, Design()), lambda: estimate_all(small, Design()))
+    (most, least), _ = race(
+        1, lambda: estimate_all(large, Design()), lambda: estimate_all(small, Design())
+    )
     growth = round(len(large.firms) / len(small.firms))
-    return [Row.of(f"all estimands, {growth} times as many firms, over a small panel", most, least, growth, True)]
+    return [
+        Row.of(
+            f"all estimands, {growth} times as many firms, over a small panel",
+            most,
+            least,
+            growth,
+            True,
+        )
+    ]
 
 
 def limit(firms: int, rounds: int) -> None:
     """Print the time and memory used on the largest panel."""
     y, first = panel(firms)
     _ = att_gt(y, first).effects
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024  # before the table of ids exists
-    ids, flat = np.repeat(np.arange(firms), MONTHS), y.ravel()
+    peak = (
+        resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    )  # before the table of ids exists
+    ids = np.repeat(np.arange(firms), MONTHS)
+    flat = y.ravel()
 
     def by_ids() -> Any:
         starts = np.append(0, np.flatnonzero(ids[1:] != ids[:-1]) + 1)
@@ -237,11 +317,16 @@ def limit(firms: int, rounds: int) -> None:
 
 
 def largest(firms: int, rounds: int) -> list[Row]:
-    """Compare the time of group-time effects on the largest panel with that of a grouped sum, and measure memory."""
+    """Time group-time effects on the largest panel, and measure memory.
+
+    The time is compared with that of a grouped sum.
+    """
     command = [sys.executable, __file__, "--limit", str(firms), "--rounds", str(rounds)]
     result = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
-    name, (mine, by_ids) = f"group-time effects, {firms:,} firms x {MONTHS}", np.array(result["seconds"])
-    memory, array = result["peak"] / 2**30, result["bytes"] / 2**30
+    name = f"group-time effects, {firms:,} firms x {MONTHS}"
+    mine, by_ids = np.array(result["seconds"])
+    memory = result["peak"] / 2**30
+    array = result["bytes"] / 2**30
     return [
         Row.of(f"{name}, over a sum by sorted ids", mine, by_ids, 8, True),
         Row(f"{name}, GiB at the peak over the array's", memory, array, memory / array, 2.2, True),
@@ -251,20 +336,28 @@ def largest(firms: int, rounds: int) -> list[Row]:
 def main() -> None:
     """Run every comparison, and print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rounds", type=int, default=3, help="number of runs of each (default 3; the slowest once)")
+    parser.add_argument(
+        "--rounds", type=int, default=3, help="number of runs of each (default 3; the slowest once)"
+    )
     parser.add_argument("--limit", type=int, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.limit:
         limit(options.limit, options.rounds)
         return
-    firms, rounds = 100_000, options.rounds
+    firms = 100_000
+    rounds = options.rounds
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the other libraries' own
-        rows = largest(1_000_000, 5 * rounds)  # first, as a process inherits the peak memory of its parent
+        rows = largest(
+            1_000_000, 5 * rounds
+        )  # first, as a process inherits the peak memory of its parent
         _ = group_time(300, 1), poisson(300), synthetic(100, 1)
         rows += [*group_time(firms, rounds), *poisson(firms)]
         rows += [*synthetic(2_000, rounds), *synthetic(10_000, 1), *everything()]
-    print(f"{rounds} rounds, alternating on one core; seconds unless another unit is named; compared results are equal")
+    print(
+        f"{rounds} rounds, alternating on one core; seconds unless another unit is named; compared"
+        " results are equal"
+    )
     print(f"{'work':<88}{'ours':>9}{'theirs':>9}{'ratio':>9}{'wanted':>9}")
     print(*rows, sep="\n")
     if far := [row.work for row in rows if row.missed.endswith("HALF")]:

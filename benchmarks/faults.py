@@ -2,12 +2,14 @@
 
 Run ``make faults``, or ``make faults ARGS=--short`` for a few of each fault.
 
-A small project with three notebooks is set up in a temporary folder and its reports are released; then each fault is
-injected into a run. A run survives a fault if
+A small project with three notebooks is set up in a temporary folder and its reports are released;
+then each fault is injected into a run. A run survives a fault if
 
-- the previous release is unchanged, byte for byte, and `latest` points to it or to a newer, complete one;
+- the previous release is unchanged, byte for byte, and `latest` points to it or to a newer,
+  complete one;
 - no kernel of the run is left running;
-- the next run, once any manual damage is repaired, succeeds without help and leaves no temporary folder.
+- the next run, once any manual damage is repaired, succeeds without help and leaves no temporary
+  folder.
 """
 
 from __future__ import annotations
@@ -49,7 +51,10 @@ COMMAND = "import sys; from pathlib import Path; from runner.cli import main; "
 COMMAND += "sys.exit(main(sys.argv[2:], Path(sys.argv[1])))"
 NOBODY = 65534
 SLOW = WRITE_VERDICTS + "import time; time.sleep(0.3)"
-MEMORY = "import resource; resource.setrlimit(resource.RLIMIT_AS, (4 << 30, 4 << 30)); x = bytearray(10**12)"
+MEMORY = (
+    "import resource; resource.setrlimit(resource.RLIMIT_AS, (4 << 30, 4 << 30)); x ="
+    " bytearray(10**12)"
+)
 Ended = subprocess.CompletedProcess[str]
 LOST = subprocess.CompletedProcess([], 1, "Traceback")
 """Result of a run that misbehaved."""
@@ -61,7 +66,10 @@ class World:
 
     folder: Path
     days: Iterator[int] = field(default_factory=count)
-    most: tuple[float, int] = (0.0, 0)  # seconds of the processor and megabytes of a command that makes no report
+    most: tuple[float, int] = (
+        0.0,
+        0,
+    )  # seconds of the processor and megabytes of a command that makes no report
 
     @property
     def desk(self) -> Desk:
@@ -107,11 +115,19 @@ class World:
         """Environment of a command, with a folder for temporary files in the world."""
         return os.environ | {"TMPDIR": str(self.folder / "tmp")}
 
-    def start(self, *options: str, environment: dict[str, str] | None = None, **more: Any) -> subprocess.Popen[str]:
+    def start(
+        self, *options: str, environment: dict[str, str] | None = None, **more: Any
+    ) -> subprocess.Popen[str]:
         """Start a run; `more` is passed to `Popen`."""
         command = self.command("run", "--as-of", self.as_of, *options)
-        pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
-        return subprocess.Popen(command, env=self.environment | (environment or {}), **pipes, **more)
+        pipes: dict[str, Any] = {
+            "stdout": subprocess.PIPE,
+            "stderr": subprocess.STDOUT,
+            "text": True,
+        }
+        return subprocess.Popen(
+            command, env=self.environment | (environment or {}), **pipes, **more
+        )
 
     def run(self, *options: str, **more: Any) -> Ended:
         """Run the schedule to completion."""
@@ -119,7 +135,10 @@ class World:
 
     def releases(self) -> dict[str, dict[str, str]]:
         """Return the file hashes and the manifest of each release, by name."""
-        return {name: release.hashes(self.out / name) | {"": self.manifest(name)} for name in release.names(self.out)}
+        return {
+            name: release.hashes(self.out / name) | {"": self.manifest(name)}
+            for name in release.names(self.out)
+        }
 
     def manifest(self, name: str) -> str:
         """Read a release's manifest."""
@@ -127,8 +146,15 @@ class World:
 
     def kernels(self) -> list[int]:
         """Return the process ids of this project's kernels."""
-        lines = {process.pid: " ".join(process.info["cmdline"] or []) for process in psutil.process_iter(["cmdline"])}
-        return [pid for pid, line in lines.items() if "ipykernel_launcher" in line and str(self.folder) in line]
+        lines = {
+            process.pid: " ".join(process.info["cmdline"] or [])
+            for process in psutil.process_iter(["cmdline"])
+        }
+        return [
+            pid
+            for pid, line in lines.items()
+            if "ipykernel_launcher" in line and str(self.folder) in line
+        ]
 
     def lost(self, before: dict[str, dict[str, str]], done: Ended | None) -> list[str]:
         """Return the damage done by a fault, and advance to the next day.
@@ -136,10 +162,19 @@ class World:
         The next run, which is undisturbed, must succeed.
         """
         now = self.releases()
-        lost = [f"release {name} has changed" for name, hashes in before.items() if now.get(name) != hashes]
-        printed = "" if done is None else done.stdout.strip()
+        lost = [
+            f"release {name} has changed"
+            for name, hashes in before.items()
+            if now.get(name) != hashes
+        ]
+        if done is None:
+            printed = ""
+        else:
+            printed = done.stdout.strip()
         early = printed.endswith("KeyboardInterrupt")  # Python's own, while still loading our code
-        if re.search("^Traceback", printed, re.MULTILINE) and not early:  # a cell's traceback is indented
+        if (
+            re.search("^Traceback", printed, re.MULTILINE) and not early
+        ):  # a cell's traceback is indented
             lost.append(f"a traceback instead of a message: {printed.splitlines()[-1]}")
         deadline = time.monotonic() + 15
         while self.kernels() and time.monotonic() < deadline:
@@ -234,12 +269,15 @@ def in_the_way(name: str, make: Callable[[Path], object]) -> Fault:
     """Return a fault that occupies a name in the output folder until the run ends."""
 
     def fault(world: World) -> Ended:
-        path, aside = world.out / name, world.folder / "aside"
+        path = world.out / name
+        aside = world.folder / "aside"
         if there := os.path.lexists(path):
             os.rename(path, aside)
         make(path)
         done = world.run()
-        if name == ".run-x" or (name == "latest" and path.is_symlink()):  # a run repairs these without help
+        if name == ".run-x" or (
+            name == "latest" and path.is_symlink()
+        ):  # a run repairs these without help
             release.remove(aside)
             return done
         release.remove(path)
@@ -261,42 +299,71 @@ def zipped(*files: tuple[str, bytes]) -> bytes:
 
 def alterations() -> Iterator[tuple[str, bytes | None]]:
     """Yield files of a release and their new content, or nothing for a pipe in their place."""
-    deep, many, big = b"[" * 100_000, b"9" * 5_000, b"[" + b'{"a": 1},' * 2_000_000 + b"{}]"
-    odd = (b"", b"{", b"[1]", b"\xff\xfe\x00", deep, b'{"a": ' + many + b"}", b"[NaN]", b'[{"report": ["x"]}]', big)
+    deep = b"[" * 100_000
+    many = b"9" * 5_000
+    big = b"[" + b'{"a": 1},' * 2_000_000 + b"{}]"
+    odd = (
+        b"",
+        b"{",
+        b"[1]",
+        b"\xff\xfe\x00",
+        deep,
+        b'{"a": ' + many + b"}",
+        b"[NaN]",
+        b'[{"report": ["x"]}]',
+        big,
+    )
     for name in ("verdicts.json", "01_first.ipynb", "changes.json"):
         yield from ((name, content) for content in (*odd, None))
-    data, huge = ("datapackage.json", b"{"), ("figures.csv", bytes(1 << 30))
+    data = ("datapackage.json", b"{")
+    huge = ("figures.csv", bytes(1 << 30))
     cut = zipped(data)
-    members = ((), (data,), (data, data), (huge,), (("/etc/x", b""), ("../x", b"")), (("figures.csv", deep),))
+    members = (
+        (),
+        (data,),
+        (data, data),
+        (huge,),
+        (("/etc/x", b""), ("../x", b"")),
+        (("figures.csv", deep),),
+    )
     archives = [b"PK", cut[:-9] + b"\xff" * 9, cut.replace(b"PK\x01\x02", b"PK\x01\x09")]
-    yield from (("data.zip", content) for content in (*archives, *(zipped(*each) for each in members), None))
+    yield from (
+        ("data.zip", content) for content in (*archives, *(zipped(*each) for each in members), None)
+    )
     for part in ("inputs", "files", "reports", "as_of", "previous"):
         values = (b"null", b"{}", b'"../x"', deep, b"[" + many + b"]")
         yield from ((f"manifest.json: {part}", content) for content in values)
 
 
 def altered(name: str, content: bytes | None) -> Fault:
-    """Return a fault that alters a release, with its hash, and then gives it to each command that reads one.
+    """Return a fault that alters a release and then gives it to each command that reads one.
 
-    Each command has to end by itself, in ten seconds and one gigabyte if it makes no report, without a traceback.
+    Its hash is altered, too.
+
+    Each command has to end by itself, in ten seconds and one gigabyte if it makes no report,
+    without a traceback.
     """
     file, _, part = name.partition(": ")
 
     def fault(world: World) -> Ended:
-        folder, kept = (world.out / "latest").resolve(), world.folder / "kept"
+        folder = (world.out / "latest").resolve()
+        kept = world.folder / "kept"
         older = next(other for other in reversed(release.names(world.out)) if other != folder.name)
         shutil.copytree(world.out, kept, symlinks=True)
         (world.out / "outcomes.jsonl").unlink(missing_ok=True)  # it knows the hash of the manifest
         manifest = json.loads(world.manifest(folder.name))
         (folder / file).unlink()
         if part:
-            text = json.dumps({**manifest, part: "HERE"}).encode().replace(b'"HERE"', content or b"")
+            text = (
+                json.dumps({**manifest, part: "HERE"}).encode().replace(b'"HERE"', content or b"")
+            )
             (folder / file).write_bytes(text)
         else:
             os.mkfifo(folder / file) if content is None else (folder / file).write_bytes(content)
             files = release.hashes(folder)
             (folder / release.MANIFEST).write_text(json.dumps({**manifest, "files": files}))
-        both, ended_ = (str(world.out / older), str(folder)), list[Ended]()
+        both = (str(world.out / older), str(folder))
+        ended_ = list[Ended]()
         verify = ("verify", both[1])
         for command in ((*verify, "--no-again"), ("diff", *both), ("prune", "--keep", "9"), verify):
             ended_.append(world.measured(*command))
@@ -304,7 +371,9 @@ def altered(name: str, content: bytes | None) -> Fault:
         shutil.rmtree(world.out)
         shutil.copytree(kept, world.out, symlinks=True)
         shutil.rmtree(kept)
-        return next((done for done in ended_ if "Traceback" in done.stdout or done is LOST), ended_[-1])
+        return next(
+            (done for done in ended_ if "Traceback" in done.stdout or done is LOST), ended_[-1]
+        )
 
     return fault
 
@@ -313,16 +382,21 @@ def twice(world: World) -> Ended:
     """Start two schedulers at once; one must exit with code 4 or find the work done."""
     both = [ended(process) for process in [world.start(), world.start()]]
     codes = sorted(process.returncode for process in both)
-    return both[1] if codes in ([0, 4], [0, 0]) else LOST
+    if codes in ([0, 4], [0, 0]):
+        return both[1]
+    return LOST
 
 
 def clock_back(world: World) -> Ended:
     """Run with a date earlier than the current release's."""
-    shown, today = os.readlink(world.out / "latest"), world.as_of
+    shown = os.readlink(world.out / "latest")
+    today = world.as_of
     world.as_of = (FIRST - timedelta(days=1)).isoformat()
     done = world.run("--force")
     world.as_of = today
-    return done if os.readlink(world.out / "latest") == shown else LOST
+    if os.readlink(world.out / "latest") == shown:
+        return done
+    return LOST
 
 
 def as_nobody(world: World) -> Ended:
@@ -352,7 +426,9 @@ def odd(name: str, **environment: str) -> Fault:
     def fault(world: World) -> Ended:
         done = world.run("--out", str(world.folder / name), environment=environment)
         shutil.rmtree(world.folder / name, ignore_errors=True)
-        return LOST if done.returncode else done
+        if done.returncode:
+            return LOST
+        return done
 
     return fault
 
@@ -382,7 +458,11 @@ def faults(short: bool, most: float, whole: int) -> Iterator[tuple[str, Fault, i
         for what, content in {"garbage": b"\xff\x00{[", "empty": b"", "a folder": None}.items():
             yield f"{name}: {what}", damaged(name, content), 1
     for name in (release.MANIFEST, "verdicts.json", "01_first.pdf", "01_first.ipynb", "index.html"):
-        for what, content in {"truncated": b"{", "wrong shape": b"[1, 2]", "a folder": None}.items():
+        for what, content in {
+            "truncated": b"{",
+            "wrong shape": b"[1, 2]",
+            "a folder": None,
+        }.items():
             yield f"{name} of the release: {what}", damaged(f"reports/latest/{name}", content), 1
     for name, content in [*alterations()][:: 9 if short else 1]:
         yield f"altered {name.partition(':')[0]}", altered(name, content), 1
@@ -407,20 +487,30 @@ def faults(short: bool, most: float, whole: int) -> Iterator[tuple[str, Fault, i
 
 def main() -> int:
     """Inject the faults, print the table, and return 1 if anything was lost, else 0."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--short", action="store_true", help="a few of each fault, for continuous integration")
-    parser.add_argument("--only", default="", metavar="PATTERN", help="faults whose name starts with this")
-    parser.add_argument("--seed", type=int, default=1, help="seed of the random moments (default 1)")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--short", action="store_true", help="a few of each fault, for continuous integration"
+    )
+    parser.add_argument(
+        "--only", default="", metavar="PATTERN", help="faults whose name starts with this"
+    )
+    parser.add_argument(
+        "--seed", type=int, default=1, help="seed of the random moments (default 1)"
+    )
     options = parser.parse_args()
     random.seed(options.seed)
-    tried, failed = Counter[str](), Counter[str]()
+    tried = Counter[str]()
+    failed = Counter[str]()
     with tempfile.TemporaryDirectory(prefix="faults-") as folder:
         os.chmod(folder, 0o755)  # for the other user
         world = World(Path(folder))
         world.furnish()
         began = time.monotonic()
         world.run("--force")
-        most, whole = time.monotonic() - began, sum(file.stat().st_size for file in world.out.rglob("*"))
+        most = time.monotonic() - began
+        whole = sum(file.stat().st_size for file in world.out.rglob("*"))
         world.move_on()
         for name, fault, times in faults(options.short, most, whole):
             for _ in range(times if re.match(options.only, name) else 0):

@@ -1,10 +1,11 @@
 """Draw the panels of the benchmark of estimators, with the true effect on closed firms.
 
-Half of the cells come from a third generator. It is no fresh ground for the methods of this project: the least degrees
-of freedom of their intervals were chosen on plain panels with the same values. It has few brands of unequal size, of
-which one has two fifths of the closed firms, very unequal sales, lasting shocks to firms, brands and categories, four
-waves, and exits. The others are the simulated market and plain panels, cut to the same layout: a balanced panel of 24
-months, twelve before the first wave, of firms that sell in each.
+Half of the cells come from a third generator. It is no fresh ground for the methods of this
+project: the least degrees of freedom of their intervals were chosen on plain panels with the same
+values. It has few brands of unequal size, of which one has two fifths of the closed firms, very
+unequal sales, lasting shocks to firms, brands and categories, four waves, and exits. The others are
+the simulated market and plain panels, cut to the same layout: a balanced panel of 24 months, twelve
+before the first wave, of firms that sell in each.
 """
 
 from __future__ import annotations
@@ -20,7 +21,9 @@ from scipy.signal import lfilter
 from market import parameters, plain
 from market.audit import simulated
 
-MONTHS, BEFORE, WAVES = 24, 12, 4
+MONTHS = 24
+BEFORE = 12
+WAVES = 4
 NEVER = 0  # as every library writes a firm that is never treated
 SIZES = (0.55, 0.25, 0.15, 0.05)  # of brands with one, two, three and six firms
 FIRST = parameters.FIRST_WAVE - BEFORE
@@ -35,8 +38,8 @@ class Drawn:
     sales, without : float64[firm, month]
         Sales with closures, and in the same world without them.
     firms : DataFrame
-        One row per firm: `brand` and `category`, whole numbers, `first`, the month of closure or `NEVER`, and `hit`,
-        whether there are closures in its category.
+        One row per firm: `brand` and `category`, whole numbers, `first`, the month of closure or
+        `NEVER`, and `hit`, whether there are closures in its category.
     parallel : bool
         Whether firms' paths without closures are parallel by construction.
     """
@@ -55,10 +58,12 @@ class Drawn:
     def truth(self) -> dict[str, float]:
         """Return the effect on treated firms, in log points.
 
-        `log` is the mean effect on log sales of all months from closure on, `ratio` the log of total sales in them over
-        what they would have been, and `window` the same for months 4 to 9 after the first wave.
+        `log` is the mean effect on log sales of all months from closure on, `ratio` the log of
+        total sales in them over what they would have been, and `window` the same for months 4 to 9
+        after the first wave.
         """
-        after, window = self.after, np.zeros(MONTHS, dtype=bool)
+        after = self.after
+        window = np.zeros(MONTHS, dtype=bool)
         window[BEFORE + 4 : BEFORE + 10] = True
 
         def ratio(those: np.ndarray) -> float:
@@ -68,24 +73,29 @@ class Drawn:
         return {"log": log, "ratio": ratio(after), "window": ratio(after & window)}
 
     def oracle(self) -> float:
-        """Return what the simplest comparison finds in the world without closures, where there is no effect.
+        """Return what the simplest comparison finds without closures, where there is no effect.
 
-        It is the mean over closed firms of log sales after closure less before, less the same of firms never closed.
-        The spread over panels is that of an estimate whose error is known exactly.
+        It is the mean over closed firms of log sales after closure less before, less the same of
+        firms never closed. The spread over panels is that of an estimate whose error is known
+        exactly.
         """
-        log, shut = np.log(self.without), self.after.any(axis=1)
+        log = np.log(self.without)
+        shut = self.after.any(axis=1)
         gaps = log[shut] - log[~shut].mean(axis=0)
         pairs = zip(gaps, self.after[shut], strict=True)
         return float(np.mean([row[after].mean() - row[~after].mean() for row, after in pairs]))
 
     def rivals(self) -> Drawn:
-        """Return the panel of firms never closed, of which those in categories with closures are treated.
+        """Return the panel of firms never closed, some of which are treated.
+
+        The treated are those in categories with closures.
 
         They are from the first wave on, and categories are the clusters.
         """
         kept = self.firms["first"] == NEVER
         firms = self.firms[kept].reset_index(drop=True)
-        firms["first"], firms["brand"] = np.where(firms["hit"], BEFORE, NEVER), firms["category"]
+        firms["first"] = np.where(firms["hit"], BEFORE, NEVER)
+        firms["brand"] = firms["category"]
         return Drawn(self.sales[kept], self.without[kept], firms, self.parallel)
 
     def long(self) -> pd.DataFrame:
@@ -118,9 +128,11 @@ class Few:
     spillover : float
         Effect of closures on log sales of firms never closed in categories with closures.
     drift : float
-        Change of log sales a month in categories with closures, from the first month on; zero keeps paths parallel.
+        Change of log sales a month in categories with closures, from the first month on; zero keeps
+        paths parallel.
     log_sd, firm_sd, brand_sd, category_sd : float
-        Standard deviations of log sales between firms, and of the shocks to firms, brands and categories.
+        Standard deviations of log sales between firms, and of the shocks to firms, brands and
+        categories.
     persistence, exits : float
         Autocorrelation of all shocks, and monthly probability of exit after the last wave.
     """
@@ -147,12 +159,19 @@ class Few:
         others = rng.choice([1, 2, 3, 6], self.firms, p=SIZES)
         others = others[: np.searchsorted(others.cumsum(), self.firms) + 1]
         brand = np.repeat(np.arange(len(closed) + len(others)), np.concatenate([closed, others]))
-        shut, half = brand < self.brands, self.categories // 2
+        shut = brand < self.brands
+        half = self.categories // 2
         # Closed brands are in categories 0 to 5; the others in all.
-        category = np.where(shut, rng.integers(0, half, len(brand)), rng.integers(0, self.categories, len(brand)))
+        category = np.where(
+            shut, rng.integers(0, half, len(brand)), rng.integers(0, self.categories, len(brand))
+        )
         first = np.where(shut, BEFORE + brand % WAVES, NEVER)
         log = self.log_sd * rng.standard_normal((len(brand), 1)) + 0.1 * rng.standard_normal(MONTHS)
-        for sd, of in ((self.firm_sd, np.arange(len(brand))), (self.brand_sd, brand), (self.category_sd, category)):
+        for sd, of in (
+            (self.firm_sd, np.arange(len(brand))),
+            (self.brand_sd, brand),
+            (self.category_sd, category),
+        ):
             shocks = sd * rng.standard_normal((of.max() + 1, MONTHS))
             shocks[:, 1:] *= np.sqrt(1 - self.persistence**2)
             log += lfilter([1.0], [1.0, -self.persistence], shocks)[of]
@@ -162,21 +181,35 @@ class Few:
         firms = pd.DataFrame(columns)[stays].reset_index(drop=True)
         drawn = Drawn(np.exp(log[stays]), np.exp(log[stays]), firms, parallel=self.drift == 0)
         near = np.outer(firms["hit"] & (firms["first"] == NEVER), np.arange(MONTHS) >= BEFORE)
-        return replace(drawn, sales=drawn.without * np.exp(self.effect * drawn.after + self.spillover * near))
+        return replace(
+            drawn, sales=drawn.without * np.exp(self.effect * drawn.after + self.spillover * near)
+        )
 
 
-def cut(panel: Any, with_: np.ndarray, without: np.ndarray, seed: int, *, parallel: bool, firms: int = 100) -> Drawn:
-    """Cut a simulated panel to the layout of the benchmark: firms of one origin that sell in every month.
+def cut(
+    panel: Any,
+    with_: np.ndarray,
+    without: np.ndarray,
+    seed: int,
+    *,
+    parallel: bool,
+    firms: int = 100,
+) -> Drawn:
+    """Cut a simulated panel to the layout of the benchmark.
+
+    The layout is firms of one origin that sell in every month.
 
     All closed firms are kept, and as many never closed as `firms`, drawn at random.
     """
     months = slice(FIRST, FIRST + MONTHS)
-    with_, without = with_[:, months], without[:, months]
+    with_ = with_[:, months]
+    without = without[:, months]
     origin = (panel.firms["origin"] == "CN").to_numpy()
     month = panel.first_treated(cut=0.5) - FIRST
     partly = panel.firms["closed_on"].notna().to_numpy() & ~np.isfinite(month)
     lives = (with_ > 0).all(axis=1) & (without > 0).all(axis=1) & origin & ~partly
-    closed, others = np.flatnonzero(lives & np.isfinite(month)), np.flatnonzero(lives & ~np.isfinite(month))
+    closed = np.flatnonzero(lives & np.isfinite(month))
+    others = np.flatnonzero(lives & ~np.isfinite(month))
     rng = np.random.default_rng([seed, 77])
     kept = np.sort(np.concatenate([closed, rng.permutation(others)[:firms]]))
     rows = panel.firms.iloc[kept]
@@ -189,7 +222,10 @@ def cut(panel: Any, with_: np.ndarray, without: np.ndarray, seed: int, *, parall
 
 
 def of(preset: str) -> Callable[[int], Drawn]:
-    """Return a function that draws plain panels, sales at home, or simulated markets, sales on all platforms."""
+    """Return a function that draws plain panels or simulated markets.
+
+    Plain panels have sales at home, simulated markets have sales on all platforms.
+    """
 
     def draw(seed: int) -> Drawn:
         panel, truth = simulated(preset, seed)
@@ -217,9 +253,13 @@ CELLS: dict[str, Callable[[int], Drawn]] = {
     **{f"rivals_{preset}": rivals(of(preset)) for preset in ("mid_3k", "ceiling_50k")},
 }
 """Functions that draw a panel from a seed, by cell."""
-KINDS = "5 brands|9 brands|19 brands|99 brands|9 brands, drift|9, rivals gain|19 brands alike|plain, 9 brands"
+KINDS = (
+    "5 brands|9 brands|19 brands|99 brands|9 brands, drift|9, rivals gain|19 brands alike|plain, 9"
+    " brands"
+)
 KINDS += (
-    "|heavy, 9 brands|market, null|market, small|market, medium|market, large|market, many|market, chill|market, trust"
+    "|heavy, 9 brands|market, null|market, small|market, medium|market, large|market, many|market,"
+    " chill|market, trust"
 )
 KINDS += "|market, trends|market, few|market, stress|rivals|rivals, medium|rivals, large"
 """Names of the cells in the report, which explains them."""

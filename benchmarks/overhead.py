@@ -1,7 +1,8 @@
 """Time the runner against running papermill by hand, on the same notebooks.
 
-By hand, a careful person runs ``papermill`` on one notebook after the other, each followed by the same conversion to
-PDF. The script prints medians and ranges over rounds. Only ratios matter, since seconds depend on the machine.
+By hand, a careful person runs ``papermill`` on one notebook after the other, each followed by the
+same conversion to PDF. The script prints medians and ranges over rounds. Only ratios matter, since
+seconds depend on the machine.
 """
 
 import argparse
@@ -20,21 +21,36 @@ from runner import schedule
 
 AS_OF = newest()["vintage"]
 TO_PDF = (
-    "import sys; from pathlib import Path; from runner.pdf import render; file = Path(sys.argv[1]); "
-    "render(file, file.with_suffix('.pdf'), as_of=sys.argv[2], footer='Real figures')"
+    "import sys; from pathlib import Path; from runner.pdf import render; file = Path(sys.argv[1]);"
+    " render(file, file.with_suffix('.pdf'), as_of=sys.argv[2], footer='Real figures')"
 )
 
 
 def plain(out: Path, names: Sequence[str] = ()) -> None:
-    """Run the scheduled notebooks, or those named, with the papermill command, and convert them to PDF."""
+    """Run notebooks with the papermill command, and convert them to PDF.
+
+    They are the scheduled notebooks, or those named.
+    """
     (out / "verdicts").mkdir()
     for job in schedule.read(ROOT):
         if names and job.name not in names:
             continue
-        notebook, verdicts = out / f"{job.name.replace('/', '-')}.ipynb", out / "verdicts"
-        target = verdicts if job.is_brief else verdicts / f"{notebook.stem}.json"
+        notebook = out / f"{job.name.replace('/', '-')}.ipynb"
+        verdicts = out / "verdicts"
+        if job.is_brief:
+            target = verdicts
+        else:
+            target = verdicts / f"{notebook.stem}.json"
         values = {**job.parameters, "as_of": AS_OF, job.verdicts_parameter: target}
-        command = [sys.executable, "-m", "papermill", str(job.notebook), str(notebook), "--kernel", "python3"]
+        command = [
+            sys.executable,
+            "-m",
+            "papermill",
+            str(job.notebook),
+            str(notebook),
+            "--kernel",
+            "python3",
+        ]
         command += ["--cwd", str(job.notebook.parent)]
         command += [word for name, value in values.items() for word in ("-p", name, str(value))]
         subprocess.run(command, check=True, capture_output=True)
@@ -57,15 +73,22 @@ def seconds(work: Callable[[Path], None], out: Path) -> float:
 def main() -> None:
     """Time papermill, the runner and an unchanged run in turn; print medians, ranges and ratios."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rounds", type=int, default=3, help="number of runs of each kind (default 3)")
+    parser.add_argument(
+        "--rounds", type=int, default=3, help="number of runs of each kind (default 3)"
+    )
     rounds = parser.parse_args().rounds
-    plainly, cold, unchanged = list[float](), list[float](), list[float]()
+    plainly = list[float]()
+    cold = list[float]()
+    unchanged = list[float]()
     for _ in range(rounds):
         with tempfile.TemporaryDirectory() as theirs, tempfile.TemporaryDirectory() as out:
             plainly.append(seconds(plain, Path(theirs)))
             cold.append(seconds(ours, Path(out)))
             unchanged.append(seconds(ours, Path(out)))
-    print(f"{rounds} rounds on {os.cpu_count()} cores, alternating; seconds as median (lowest to highest)")
+    print(
+        f"{rounds} rounds on {os.cpu_count()} cores, alternating; seconds as median (lowest to"
+        " highest)"
+    )
     show("papermill command and PDF, one after the other", plainly)
     show("market-impact run, nothing published", cold)
     show("market-impact run, nothing changed", unchanged)
@@ -75,7 +98,9 @@ def main() -> None:
 
 def show(label: str, values: Sequence[float]) -> None:
     """Print the median and range of the measurements."""
-    print(f"  {label:<48} {statistics.median(values):7.2f} ({min(values):.2f} to {max(values):.2f})")
+    print(
+        f"  {label:<48} {statistics.median(values):7.2f} ({min(values):.2f} to {max(values):.2f})"
+    )
 
 
 if __name__ == "__main__":

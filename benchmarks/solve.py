@@ -1,8 +1,9 @@
 """Solve for the simulated market's calibrated parameters, and compare its moments with Amazon's.
 
-A parameter is solved if its row in data/market/parameters.csv names a moment: the average market then matches the
-target for that moment in data/market/targets.csv. The output is copied by hand into the column `default`. With
-``--moments``, every moment is printed with its target, followed by the names of those that miss it.
+A parameter is solved if its row in data/market/parameters.csv names a moment: the average market
+then matches the target for that moment in data/market/targets.csv. The output is copied by hand
+into the column `default`. With ``--moments``, every moment is printed with its target, followed by
+the names of those that miss it.
 """
 
 from __future__ import annotations
@@ -13,11 +14,11 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from fewtreated.errors import DesignError
+from fewtreated.estimate import Bools, Floats
 from scipy.optimize import brentq
 
 from analysis import data
-from analysis.errors import DesignError
-from analysis.estimate import Bools, Floats
 from market.parameters import FIRST_WAVE, PLATFORMS, PRESETS, Parameters, chosen, describe
 from market.population import ALWAYS, NEVER
 from market.truth import HOME, Truth, over
@@ -28,7 +29,9 @@ YEAR_2020 = slice(12, 24)
 TOP = 10_000  # merchants, Marketplace Pulse seller retention
 SHARE_CLOSED = "closed share of Chinese AMZ sales"
 SWEEPS = 2  # rounds in which each parameter is solved given the others
-PRECISION = 0.01  # share of a parameter's bracket; moments are no smoother, since firms are discrete
+PRECISION = (
+    0.01  # share of a parameter's bracket; moments are no smoother, since firms are discrete
+)
 
 # In the order of solution. Within its bracket, a moment is monotone in the parameter.
 BRACKETS = {
@@ -50,7 +53,10 @@ def solve(
     brackets: Mapping[str, tuple[float, float]] = BRACKETS,
     sweeps: int = SWEEPS,
 ) -> dict[str, float]:
-    """Solve for the parameters at which the average market matches its target moments, one at a time."""
+    """Solve for the parameters at which the average market matches its target moments.
+
+    The parameters are solved for one at a time.
+    """
     moments = {row["name"]: row["solved_for"] for row in describe()}
     targets = data.load("market_targets").set_index("moment")["target"]
     values = dict[str, float]()
@@ -63,8 +69,9 @@ def solve(
         misses = miss(low), miss(high)
         if misses[0] * misses[1] > 0:
             raise DesignError(
-                f"Cannot solve for {name} such that {moments[name]} = {targets[moments[name]]}: between {low} and "
-                f"{high} it is off by {misses[0]:.3f} to {misses[1]:.3f}; widen the bracket or change another parameter"
+                f"Cannot solve for {name} such that {moments[name]} = {targets[moments[name]]}:"
+                f" between {low} and {high} it is off by {misses[0]:.3f} to {misses[1]:.3f}; widen"
+                " the bracket or change another parameter"
             )
         values[name] = float(brentq(miss, low, high, xtol=PRECISION * (high - low)))
     return values
@@ -87,10 +94,14 @@ def held_against_targets(
     return rows[["moment", "simulated", "target", "tolerance", "passed", "source"]]
 
 
-def averages(preset: str, seed: int, overrides: Mapping[str, Any], markets: int = MARKETS) -> dict[str, float]:
+def averages(
+    preset: str, seed: int, overrides: Mapping[str, Any], markets: int = MARKETS
+) -> dict[str, float]:
     """Average each moment over markets with successive seeds."""
     given = chosen(preset, overrides)
-    by_market = [moments_of(Truth(Market.open(preset, given, seed + number))) for number in range(markets)]
+    by_market = [
+        moments_of(Truth(Market.open(preset, given, seed + number))) for number in range(markets)
+    ]
     return {name: float(np.mean([values[name] for values in by_market])) for name in by_market[0]}
 
 
@@ -100,9 +111,14 @@ def moments_of(truth: Truth) -> dict[str, float]:
     The year is the twelve months before the first wave.
     """
     market = truth.market
-    firms, history, closures = market.firms, market.history, market.closures
+    firms = market.firms
+    history = market.history
+    closures = market.closures
     year = np.asarray(history.sales[-12:].sum(axis=0))  # float64[platform, firm]
-    merchants, chinese, entry, alive = firms.stands_for, firms.chinese, firms.entry_month, history.alive[-1]
+    merchants = firms.stands_for
+    chinese = firms.chinese
+    entry = firms.entry_month
+    alive = history.alive[-1]
     moments = _cheating(truth, year)
 
     # sizes
@@ -111,9 +127,13 @@ def moments_of(truth: Truth) -> dict[str, float]:
     centred = log_sales - np.average(log_sales, weights=merchants[sells])
     moments["sd of log sales"] = float(np.sqrt(np.average(centred**2, weights=merchants[sells])))
     order = np.argsort(-log_sales)
-    rank, held = (np.append(0.0, np.cumsum(values[sells][order])) for values in (merchants, year[HOME]))
+    rank, held = (
+        np.append(0.0, np.cumsum(values[sells][order])) for values in (merchants, year[HOME])
+    )
     for count in (700, 33_000, 300_000):
-        moments[f"share of the top {count:,} merchants"] = float(np.interp(count, rank, held) / held[-1])
+        moments[f"share of the top {count:,} merchants"] = float(
+            np.interp(count, rank, held) / held[-1]
+        )
 
     # totals
     by_month = truth.sales("W11")[:, HOME].sum(axis=0)
@@ -123,15 +143,24 @@ def moments_of(truth: Truth) -> dict[str, float]:
     moments["AMZ growth 2020 to 2021"] = over(years[2], years[1]) - 1
     incumbent = chinese & alive & (entry == ALWAYS)
     for name in ("ALI", "EBY"):
-        moments[f"Chinese firms on {name}"] = float((history.sales[-1, PLATFORMS.index(name), incumbent] > 0).mean())
+        moments[f"Chinese firms on {name}"] = float(
+            (history.sales[-1, PLATFORMS.index(name), incumbent] > 0).mean()
+        )
 
     # entry and survival
-    sales, newcomer = history.sales[:, HOME], (history.plan.start.min(axis=0) == entry) & (entry > 0)
+    sales = history.sales[:, HOME]
+    newcomer = (history.plan.start.min(axis=0) == entry) & (entry > 0)
     cohort = newcomer & (entry >= YEAR_2020.start) & (entry < YEAR_2020.stop)
     now, before, two_years = (_top(sales[len(sales) - 1 - lag], merchants) for lag in (0, 12, 24))
-    moments["top 10,000 there a year before"] = over(merchants[now & before].sum(), merchants[now].sum())
-    moments["top 10,000 there two years before"] = over(merchants[now & two_years].sum(), merchants[now].sum())
-    moments["first-year cohort's share of sales"] = over(sales[YEAR_2020, cohort].sum(), sales[YEAR_2020].sum())
+    moments["top 10,000 there a year before"] = over(
+        merchants[now & before].sum(), merchants[now].sum()
+    )
+    moments["top 10,000 there two years before"] = over(
+        merchants[now & two_years].sum(), merchants[now].sum()
+    )
+    moments["first-year cohort's share of sales"] = over(
+        sales[YEAR_2020, cohort].sum(), sales[YEAR_2020].sum()
+    )
     for name, january in (("2020", 12), ("2021", 24)):
         entrants = newcomer & (abs(entry - january) <= 2)
         moments[f"Chinese part of entrants, January {name}"] = float(chinese[entrants].mean())
@@ -139,36 +168,54 @@ def moments_of(truth: Truth) -> dict[str, float]:
     moments["joiners still active"] = over(merchants[joined & alive].sum(), merchants[joined].sum())
 
     # closures
-    closed, accounts = closures.dose > 0, merchants * firms.accounts
-    moments["AMZ share of closed firms' sales"] = over(year[HOME, truth.closed].sum(), year[:, truth.closed].sum())
-    moments["closed firms' sales, first year (E1a)"] = truth.window().effect(truth.closed, slice(None)) / 100
+    closed = closures.dose > 0
+    accounts = merchants * firms.accounts
+    moments["AMZ share of closed firms' sales"] = over(
+        year[HOME, truth.closed].sum(), year[:, truth.closed].sum()
+    )
+    moments["closed firms' sales, first year (E1a)"] = (
+        truth.window().effect(truth.closed, slice(None)) / 100
+    )
     moments["closed firms that reopen"] = over((closures.back[closed] < NEVER).sum(), closed.sum())
     moments["accounts per closed firm"] = over(firms.accounts[closed].sum(), closed.sum())
     moments[SHARE_CLOSED] = over(year[HOME, closed].sum(), year[HOME, chinese].sum())
     closed_accounts = (merchants * closures.closed_accounts).sum()
-    moments["closed share of Chinese accounts"] = over(closed_accounts, accounts[chinese & (entry == ALWAYS)].sum())
+    moments["closed share of Chinese accounts"] = over(
+        closed_accounts, accounts[chinese & (entry == ALWAYS)].sum()
+    )
     return moments
 
 
 def _cheating(truth: Truth, year: Floats) -> dict[str, float]:
-    """Return the effect of fake reviews on units in the cheating third, and cheaters' shares of sales.
+    """Return the effect of fake reviews on units in the cheating third.
+
+    Also return cheaters' shares of sales.
 
     The shares are those in the cheating third and in all categories.
     """
     market = truth.market
-    parameters, firms, nests = market.parameters, market.firms, market.firms.nests
+    parameters = market.parameters
+    firms = market.firms
+    nests = market.firms.nests
     home = nests.totals(year[HOME])
-    cheaters = np.divide(nests.totals(year[HOME] * firms.cheater), home, out=np.zeros_like(home), where=home > 0)
+    cheaters = np.divide(
+        nests.totals(year[HOME] * firms.cheater), home, out=np.zeros_like(home), where=home > 0
+    )
     spending = nests.totals(year).sum(axis=0) + market.history.outside[-12:].sum(axis=0)
     boost = np.exp(parameters.boost / (1 - parameters.sigma))
     shrunk = 1 - cheaters + cheaters / boost
-    share, pull = home / spending, shrunk ** (1 - parameters.sigma)
+    share = home / spending
+    pull = shrunk ** (1 - parameters.sigma)
     without = spending * share * pull / (1 - share + share * pull)
-    dishonest, honest = without * cheaters / boost / shrunk, without * (1 - cheaters) / shrunk
+    dishonest = without * cheaters / boost / shrunk
+    honest = without * (1 - cheaters) / shrunk
     keen = firms.cheating >= np.quantile(firms.cheating, 2 / 3)
-    sold, fair = home * cheaters, home * (1 - cheaters)
+    sold = home * cheaters
+    fair = home * (1 - cheaters)
     return {
-        "cheaters' units, with against without fakes": over(sold[keen].sum(), dishonest[keen].sum()) - 1,
+        "cheaters' units, with against without fakes": (
+            over(sold[keen].sum(), dishonest[keen].sum()) - 1
+        ),
         "honest rivals' units, same": over(fair[keen].sum(), honest[keen].sum()) - 1,
         "cheaters' share of sales, all categories": over(sold.sum(), home.sum()),
         "cheaters' share of sales, cheating third": over(sold[keen].sum(), home[keen].sum()),
@@ -189,14 +236,26 @@ def show(report: pd.DataFrame) -> None:
     missed = report[~report["passed"]]
     print(f"\n{len(missed)} of {len(report)} moments miss their target by more than the tolerance")
     for row in missed.itertuples():
-        print(f"  {row.moment}: {row.simulated:.3f}, target {row.target:.3f}, tolerance {row.tolerance:.3f}")
+        print(
+            f"  {row.moment}: {row.simulated:.3f}, target {row.target:.3f}, tolerance"
+            f" {row.tolerance:.3f}"
+        )
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--preset", default="mid_3k", choices=PRESETS)
-    parser.add_argument("--seed", type=int, default=1, help="seed of the first market (default 1); the others follow")
-    parser.add_argument("--moments", action="store_true", help="print every moment with its target, and solve nothing")
+    parser.add_argument(
+        "--seed",
+        type=int,
+        default=1,
+        help="seed of the first market (default 1); the others follow",
+    )
+    parser.add_argument(
+        "--moments",
+        action="store_true",
+        help="print every moment with its target, and solve nothing",
+    )
     options = parser.parse_args()
     if options.moments:
         show(held_against_targets(options.preset, options.seed))

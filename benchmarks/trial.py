@@ -1,8 +1,9 @@
 """Try one estimator that the benchmark left out, beside the one that its report recommends.
 
-Two-way fixed effects with the cluster jackknife (CRV3) are not among the tools of :mod:`benchmarks.rivals`. This
-program fits them to the same panels, by number of closed brands, and writes ``data/benchmark/trial.csv``:
-``python -m benchmarks.trial``. Nothing is tuned; the call is that of the library's documentation.
+Two-way fixed effects with the cluster jackknife (CRV3) are not among the tools of
+:mod:`benchmarks.rivals`. This program fits them to the same panels, by number of closed brands, and
+writes ``data/benchmark/trial.csv``: ``python -m benchmarks.trial``. Nothing is tuned; the call is
+that of the library's documentation.
 """
 
 import datetime
@@ -30,9 +31,14 @@ COLUMNS += ["coverage", "coverage_mc", "width", "power", "power_mc", "refused"]
 
 
 def tried() -> pd.DataFrame:
-    """Fit both estimators to every panel of the cells, and return a row per cell and estimator with `COLUMNS`."""
+    """Fit both estimators to every panel of the cells.
+
+    Return a row per cell and estimator with `COLUMNS`.
+    """
     seeds = range(FIRST_SEED, FIRST_SEED + PANELS)
-    rows = pd.concat([fitted(cell, PANELS, seed, TRIED) for cell in CELLS for seed in seeds], ignore_index=True)
+    rows = pd.concat(
+        [fitted(cell, PANELS, seed, TRIED) for cell in CELLS for seed in seeds], ignore_index=True
+    )
     table = summarise(rows, TRIED)
     table["power_mc"] = (table["power"] * (1 - table["power"]) / table["draws"]) ** 0.5
     return table[COLUMNS].round(4)

@@ -1,8 +1,8 @@
-"""Airflow: a release of what is due, every day, then the notebooks that a team wants to see in Airflow itself.
+"""Airflow: a daily release of what is due, then the notebooks that a team wants to see there.
 
-The release is made by the project's own runner, in its own environment: it decides what is due, retries, publishes and
-sends notices. `PapermillOperator` then shows the notebooks named here with the parameters given here, such as another
-seed; they are for looking at, and publish nothing.
+The release is made by the project's own runner, in its own environment: it decides what is due,
+retries, publishes and sends notices. `PapermillOperator` then shows the notebooks named here with
+the parameters given here, such as another seed; they are for looking at, and publish nothing.
 """
 
 from datetime import datetime
@@ -29,6 +29,10 @@ with DAG("market_impact", schedule="@daily", start_date=datetime(2026, 1, 1), ca
             task_id=name,
             input_nb=str(ROOT / "notebooks" / f"{name}.ipynb"),
             output_nb=f"{SHOWN_IN}/{name}-{{{{ ds }}}}.ipynb",
-            parameters={**parameters, "as_of": "{{ ds }}", "verdict_file": f"{SHOWN_IN}/{name}-{{{{ ds }}}}.json"},
+            parameters={
+                **parameters,
+                "as_of": "{{ ds }}",
+                "verdict_file": f"{SHOWN_IN}/{name}-{{{{ ds }}}}.json",
+            },
             kernel_name=KERNEL,
         )

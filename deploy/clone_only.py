@@ -1,6 +1,6 @@
 """Build backend of the project: it installs a clone in editable mode, and refuses all else.
 
-A wheel would hold the code alone, which cannot make a report without the notebooks, data and layout.
+A wheel would hold the code alone, which makes no report without the notebooks, data and layout.
 """
 
 from typing import Any, NoReturn
@@ -22,8 +22,9 @@ __all__ = [
 ]
 
 REFUSAL = (
-    "market-impact-notebooks is not a package but a repository that one clones: run `make report` in the clone "
-    "(or `pip install -e .`); its estimators alone are the package in the folder fewtreated/."
+    "market-impact-notebooks is not a package but a repository that one clones: run `make report` "
+    "in the clone (or `pip install -e .`); its estimators alone are the package in the folder "
+    "fewtreated/."
 )
 
 

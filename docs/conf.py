@@ -1,4 +1,7 @@
-"""How ``make docs`` builds these pages: from what code and data say of themselves, without a network."""
+"""How ``make docs`` builds these pages from what code and data say of themselves.
+
+This needs no network.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,9 @@ from docutils.utils.math.latex2mathml import tex2mathml
 from jupyter_client import KernelManager
 
 sys.path.insert(0, str(Path(__file__).parent))
-os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])  # `!python` in a cell
+os.environ["PATH"] = os.pathsep.join(
+    [str(Path(sys.executable).parent), os.environ["PATH"]]
+)  # `!python` in a cell
 
 import made
 

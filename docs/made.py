@@ -11,18 +11,22 @@ import pandas as pd
 from ruamel.yaml import YAML
 
 import analysis
+import fewtreated
 from analysis.estimands.catalogue import VERBS
 from analysis.provenance import ROOT
 from runner import replication
 
 DATA = ROOT / "data"
 RETURNED = {
-    "Answers": ("estimands.catalogue", "rows, require"),
-    "CohortEffects": ("frames", "rows, aggregate, tidy, summary, to_latex, plot"),
-    "Estimate": ("estimate", "rows, row, bounds, sup_t_band, exp, tidy, summary, to_latex, plot"),
-    "Bounds": ("estimators.honest_did", "rows, conf_int, breakdown, plot"),
-    "TestResult": ("testing", "rows"),
-    "Panel": ("panel", ""),
+    "Answers": ("analysis.estimands.catalogue", "rows, require"),
+    "CohortEffects": ("fewtreated.frames", "rows, aggregate, tidy, summary, to_latex, plot"),
+    "Estimate": (
+        "fewtreated.estimate",
+        "rows, row, bounds, sup_t_band, exp, tidy, summary, to_latex, plot",
+    ),
+    "Bounds": ("fewtreated.estimators.honest_did", "rows, conf_int, breakdown, plot"),
+    "TestResult": ("fewtreated.testing", "rows"),
+    "Panel": ("analysis.panel", ""),
 }
 """Classes of what is returned: their module, and what a user calls of them."""
 ON_ARRAYS = (
@@ -32,66 +36,115 @@ ON_ARRAYS = (
     "exposure.exposure_effects",
     "honest_did.honest_bounds",
 )
-ON_ARRAYS += ("units.usable_units", "synthetic.synthetic_did", "margins.margins", "margins.lee_bounds")
+ON_ARRAYS += (
+    "units.usable_units",
+    "synthetic.synthetic_did",
+    "margins.margins",
+    "margins.lee_bounds",
+)
 AUDIT_ALONE = "in the audit of methods alone"
-IN_RELEASES = "Each release has this page with a list of its tables and figures by number, as `replication.md`."
+IN_RELEASES = (
+    "Each release has this page with a list of its tables and figures by number, as"
+    " `replication.md`."
+)
 
 
 def estimands() -> str:
-    """Return the glossary: each id of data/estimands.csv with its label, unit, formula and the function behind it."""
+    """Return the glossary of estimands.
+
+    It has each id of data/estimands.csv with its label, unit, formula and the function behind it.
+    """
     known = pd.read_csv(DATA / "estimands.csv", index_col="id", dtype=str)
-    verbs = {name: verb.func if isinstance(verb, partial) else verb for verb, terms in VERBS for name in terms.values()}
+    verbs = {
+        name: verb.func if isinstance(verb, partial) else verb
+        for verb, terms in VERBS
+        for name in terms.values()
+    }
     lines = []
     for section, rows in YAML(typ="safe").load(ROOT / "docs" / "formulas.yml").items():
         lines += [f"## {section}", ""]
         for name, row in rows.items():
             label, unit, report = known.loc[name, ["label", "unit", "report"]]
             verb = verbs.get(name)
-            source = f"`{verb.__module__}.{verb.__name__}`" if verb else AUDIT_ALONE
+            if verb:
+                source = f"`{verb.__module__}.{verb.__name__}`"
+            else:
+                source = AUDIT_ALONE
             lines += [f"### {name}", "", f"**{label}**, {unit}; report {report}; {source}.", ""]
             lines += ["$$", row["formula"], "$$", "", row["says"], ""]
     return "\n".join(lines)
 
 
 def dictionary() -> str:
-    """Return the data dictionary: each table of data/datapackage.json, and the columns of a panel."""
+    """Return the data dictionary.
+
+    It has each table of data/datapackage.json, and the columns of a panel.
+    """
     resources = json.loads((DATA / "datapackage.json").read_bytes())["resources"]
     tables = [(f"data/{row['path']}", row, row["schema"]) for row in resources if "schema" in row]
     schema = json.loads((DATA / "panel.schema.json").read_bytes())
     lines = []
-    for path, row, columns in [*tables, ("a panel of yours, as data/panel.schema.json", schema, schema)]:
+    for path, row, columns in [
+        *tables,
+        ("a panel of yours, as data/panel.schema.json", schema, schema),
+    ]:
         lines += [f"## {row['title']}", "", f"`{path}`. {row['description']} {row['notThis']}", ""]
         lines += [*filter(None, [row.get("licenseNote")]), ""]
         lines += ["| column | type | what | allowed |", "|---|---|---|---|"]
-        lines += ["| " + " | ".join(_column(field)).replace("\n", " ") + " |" for field in columns["fields"]]
-        lines += ["", f"Key: {', '.join(columns['primaryKey'])}.", ""] if "primaryKey" in columns else [""]
+        lines += [
+            "| " + " | ".join(_column(field)).replace("\n", " ") + " |"
+            for field in columns["fields"]
+        ]
+        lines += (
+            ["", f"Key: {', '.join(columns['primaryKey'])}.", ""]
+            if "primaryKey" in columns
+            else [""]
+        )
     return "\n".join(lines)
 
 
 def _column(field: dict[str, Any]) -> tuple[str, ...]:
     rule = field.get("constraints", {})
-    allowed = ["never empty"] * rule.get("required", False) + ["each once"] * rule.get("unique", False)
+    allowed = ["never empty"] * rule.get("required", False) + ["each once"] * rule.get(
+        "unique", False
+    )
     allowed += ["may be left out"] * field.get("optional", False)
-    allowed += [f"{word} {rule[end]}" for word, end in (("from", "minimum"), ("to", "maximum")) if end in rule]
+    allowed += [
+        f"{word} {rule[end]}"
+        for word, end in (("from", "minimum"), ("to", "maximum"))
+        if end in rule
+    ]
     allowed += [", ".join(map(str, rule["enum"]))] if "enum" in rule else []
     kind = ", ".join(filter(None, [field["type"], field.get("unit")]))
     return f"`{field['name']}`", kind, field["description"], "; ".join(allowed)
 
 
 def functions() -> str:
-    """Return a section for each name that `analysis` offers, for what these return, and for what is behind them."""
+    """Return a section for each name that users call, what these return, and what is behind it."""
     lines = []
-    for name in analysis.__all__:
-        kind = "autoclass" if isinstance(getattr(analysis, name), type) else "autofunction"
-        lines += _section(f"## {name}", f"{kind}:: analysis.{name}")
+    for package in (analysis, fewtreated):
+        for name in package.__all__:
+            if callable(offered := getattr(package, name)) and name not in RETURNED:
+                if isinstance(offered, type):
+                    kind = "autoclass"
+                else:
+                    kind = "autofunction"
+                lines += _section(f"## {name}", f"{kind}:: {package.__name__}.{name}")
     lines += ["## What is returned", ""]
     for name, (module, members) in RETURNED.items():
         lines += _section(
-            f"### {name}", f"autoclass:: analysis.{module}.{name}", *[f"   :members: {members}"] * bool(members)
+            f"### {name}",
+            f"autoclass:: {module}.{name}",
+            *[f"   :members: {members}"] * bool(members),
         )
-    lines += ["## The same on arrays", "", "What the functions above call, with the formulas and the literature.", ""]
+    lines += [
+        "## The same on arrays",
+        "",
+        "What the functions above call, with the formulas and the literature.",
+        "",
+    ]
     for name in ON_ARRAYS:
-        lines += _section(f"### {name}", f"autofunction:: analysis.estimators.{name}")
+        lines += _section(f"### {name}", f"autofunction:: fewtreated.estimators.{name}")
     return "\n".join(lines)
 
 
@@ -110,9 +163,15 @@ def programs() -> str:
 def trial() -> str:
     """Return the table of the estimator that the benchmark left out, beside ours."""
     rows = pd.read_csv(DATA / "benchmark" / "trial.csv")
-    lines = ["| panels | estimator | right, per cent | length | power, per cent |", "|---|---|---|---|---|"]
+    lines = [
+        "| panels | estimator | right, per cent | length | power, per cent |",
+        "|---|---|---|---|---|",
+    ]
     for row in rows.itertuples():
-        shares = f"{100 * row.coverage:.0f} (±{100 * row.coverage_mc:.1f}) | {row.width:.2f} | {100 * row.power:.0f}"
+        shares = (
+            f"{100 * row.coverage:.0f} (±{100 * row.coverage_mc:.1f}) | {row.width:.2f} |"
+            f" {100 * row.power:.0f}"
+        )
         lines.append(f"| `{row.cell}` | {row.label} | {shares} |")
     return "\n".join(lines)
 

@@ -1,4 +1,7 @@
-"""For the tutorials where they are built: the project's tests in reach, and what a terminal prints in one piece."""
+"""What the tutorials need where they are built.
+
+The project's tests are in reach, and what a terminal prints is in one piece.
+"""
 
 import subprocess
 from pathlib import Path
@@ -14,7 +17,11 @@ Path("tests").symlink_to(ROOT / "tests")
 def bash(line: str, cell: str) -> None:
     """Run a cell in a terminal; a command that fails stops the page."""
     done = subprocess.run(
-        ["bash", "-e", "-c", cell], text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False
+        ["bash", "-e", "-c", cell],
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        check=False,
     )
     print(done.stdout, end="")
     done.check_returncode()

@@ -1,6 +1,7 @@
 """Simulated markets, in which the true effects of closures are known.
 
-Functions import their dependencies when they are called, so that a worker of :mod:`market.executor` starts at once.
+Functions import their dependencies when they are called, so that a worker of :mod:`market.executor`
+starts at once.
 """
 
 from __future__ import annotations
@@ -10,8 +11,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from fewtreated.errors import DesignError
+
 from analysis import provenance
-from analysis.errors import DesignError
 
 if TYPE_CHECKING:
     from analysis.panel import Panel
@@ -21,7 +23,11 @@ if TYPE_CHECKING:
 __all__ = ["export", "open_study", "simulate"]
 __dir__ = __all__.copy
 
-FILES = ("panel.parquet", "truth.json", "firms.parquet")  # of a simulated market: all are written, or none
+FILES = (
+    "panel.parquet",
+    "truth.json",
+    "firms.parquet",
+)  # of a simulated market: all are written, or none
 
 
 def simulate(preset: str, seed: int, **overrides: Any) -> tuple[Panel, Truth]:
@@ -72,12 +78,14 @@ def open_study(settings: Mapping[str, Any]) -> Study:
     Parameters
     ----------
     settings : mapping
-        As for :meth:`analysis.study.Study.open`; if `panel_path` is empty, also `sim_preset` and `seed`.
+        As for :meth:`analysis.study.Study.open`; if `panel_path` is empty, also `sim_preset` and
+        `seed`.
 
     Raises
     ------
     DesignError
-        If the design is impossible, the market belongs to another event, or its closures are not those of the event.
+        If the design is impossible, the market belongs to another event, or its closures are not
+        those of the event.
     DataError
         If the event or the panel cannot be read.
     """
@@ -86,7 +94,8 @@ def open_study(settings: Mapping[str, Any]) -> Study:
 
     if settings.get("panel_path"):
         return Study.open(settings)
-    preset, seed = settings["sim_preset"], settings["seed"]
+    preset = settings["sim_preset"]
+    seed = settings["seed"]
     event, design = event_and_design(settings)
     panel, truth = simulate(preset, seed)
     return Study(event, panel, design, market_named(preset, seed), preset=preset, truth=truth)
@@ -116,8 +125,13 @@ def export(preset: str, seed: int, out: Path, overrides: Mapping[str, Any] | Non
     """
     others = sorted({path.name for path in out.glob("*")}.difference(FILES))
     if others or out.is_file():
-        reason = f"it already contains {others[0]}" if others else "it is a file"
-        raise DesignError(f"Cannot write a simulated market to {out}: {reason}; choose a new folder")
+        if others:
+            reason = f"it already contains {others[0]}"
+        else:
+            reason = "it is a file"
+        raise DesignError(
+            f"Cannot write a simulated market to {out}: {reason}; choose a new folder"
+        )
     from pydantic_core import to_json
 
     panel, truth = simulate(preset, seed, **(overrides or {}))
@@ -126,7 +140,9 @@ def export(preset: str, seed: int, out: Path, overrides: Mapping[str, Any] | Non
         new = Path(draft, "new")
         new.mkdir()
         panel.to_parquet(new / "panel.parquet")
-        (new / "truth.json").write_bytes(to_json(_described(truth, panel.digest), indent=1, inf_nan_mode="null"))
+        (new / "truth.json").write_bytes(
+            to_json(_described(truth, panel.digest), indent=1, inf_nan_mode="null")
+        )
         truth.firms.to_parquet(new / "firms.parquet")
         if out.exists():
             out.rename(Path(draft, "old"))
@@ -139,7 +155,8 @@ def _described(truth: Truth, digest: str) -> dict[str, Any]:
     from analysis.estimands.design import Design
     from market.parameters import describe
 
-    values, window = vars(truth.market.parameters), {"post_from": Design.post_from, "post_to": Design.post_to}
+    values = vars(truth.market.parameters)
+    window = {"post_from": Design.post_from, "post_to": Design.post_to}
     return {
         "provenance": "simulated",
         "preset": truth.market.preset,

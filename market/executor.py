@@ -1,8 +1,9 @@
 """Run work in parallel, in processes on this machine or with dask on a cluster.
 
-`each` passes every item to a worker and returns the results in the order of the items. They depend neither on the
-number of workers nor on their speed, since each item has its own seed and nothing is summed on the way. All other
-parallel work needs no more than :class:`concurrent.futures.ThreadPoolExecutor`.
+`each` passes every item to a worker and returns the results in the order of the items. They depend
+neither on the number of workers nor on their speed, since each item has its own seed and nothing is
+summed on the way. All other parallel work needs no more than
+:class:`concurrent.futures.ThreadPoolExecutor`.
 """
 
 from __future__ import annotations
@@ -20,11 +21,11 @@ from queue import SimpleQueue
 from threading import Thread
 from typing import Any, TypeVar
 
+from fewtreated.errors import DesignError, whole_number
 from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
 from analysis import provenance
-from analysis.errors import DesignError, whole_number
 
 TRIES = 4  # attempts at an item whose worker dies; dask's scheduler allows as many
 PATIENCE = 300  # seconds to wait for a cluster's first worker, which may need a machine to start
@@ -33,19 +34,24 @@ Made = TypeVar("Made")
 
 
 def each(
-    make: Callable[..., Made], items: Iterable[tuple[Any, ...]], workers: Workers = 1, what: str = "items"
+    make: Callable[..., Made],
+    items: Iterable[tuple[Any, ...]],
+    workers: Workers = 1,
+    what: str = "items",
 ) -> list[Made]:
     """Call a function for every item, and return the results in the same order.
 
     Parameters
     ----------
     make : callable
-        A function at module level, or a `functools.partial` of one. It must not modify its arguments.
+        A function at module level, or a `functools.partial` of one. It must not modify its
+        arguments.
     items : iterable of tuple
         The positional arguments of each call.
     workers : int or Executor
-        With 1, this process does the work; with more, that many others do. An executor stays open: see :func:`opened`.
-        Each worker uses one thread for linear algebra, since sums over several threads differ in their last digits.
+        With 1, this process does the work; with more, that many others do. An executor stays open:
+        see :func:`opened`. Each worker uses one thread for linear algebra, since sums over several
+        threads differ in their last digits.
     what : str
         Noun for the items, for the progress bar.
 
@@ -56,17 +62,24 @@ def each(
     BrokenProcessPool
         If the worker of the same item died `TRIES` times.
     """
-    items, made = list(items), list[Made]()
+    items = list(items)
+    made = list[Made]()
     single = partial(_single, make, _origin())
     with ExitStack() as stack:
         if not isinstance(workers, Executor) and workers != 1:
             workers = stack.enter_context(Processes(workers))
-        results = workers.map(single, items) if isinstance(workers, Executor) else map(single, items)
+        if isinstance(workers, Executor):
+            results = workers.map(single, items)
+        else:
+            results = map(single, items)
         try:
             for result in tqdm(results, total=len(items), desc=what, disable=None):
                 made.append(result)
         except Exception as error:
-            error.add_note(f"at {len(made) + 1} of {len(items)} {what}: {', '.join(map(str, items[len(made)]))}")
+            error.add_note(
+                f"at {len(made) + 1} of {len(items)} {what}:"
+                f" {', '.join(map(str, items[len(made)]))}"
+            )
             raise
     return made
 
@@ -74,8 +87,8 @@ def each(
 class Processes(Executor):
     """Executor that runs work in processes on this machine.
 
-    If a process is killed, a new one takes over its item. Each process is a pool of its own. A pool of several breaks
-    as a whole: all work in progress is lost, and the item at fault is unknown.
+    If a process is killed, a new one takes over its item. Each process is a pool of its own. A pool
+    of several breaks as a whole: all work in progress is lost, and the item at fault is unknown.
 
     Parameters
     ----------
@@ -105,8 +118,8 @@ class Processes(Executor):
         finally:
             self._idle.put(process)
         raise BrokenProcessPool(
-            f"Cannot compute {', '.join(map(str, args))}: each of {TRIES} processes was killed in the attempt, "
-            "perhaps for lack of memory; use fewer workers or more memory"
+            f"Cannot compute {', '.join(map(str, args))}: each of {TRIES} processes was killed in"
+            " the attempt, perhaps for lack of memory; use fewer workers or more memory"
         )
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
@@ -119,9 +132,18 @@ class Processes(Executor):
 def add_options(parser: ArgumentParser) -> None:
     """Add options for choosing workers to a command-line parser."""
     group = parser.add_mutually_exclusive_group()
-    group.add_argument("--workers", type=_count, default=os.cpu_count() or 1, help="local processes (default: cores)")
-    group.add_argument("--local-cluster", type=_count, metavar="N", help="a dask cluster of N local processes")
-    group.add_argument("--scheduler", metavar="ADDRESS", help="a dask cluster, such as tcp://scheduler:8786")
+    group.add_argument(
+        "--workers",
+        type=_count,
+        default=os.cpu_count() or 1,
+        help="local processes (default: cores)",
+    )
+    group.add_argument(
+        "--local-cluster", type=_count, metavar="N", help="a dask cluster of N local processes"
+    )
+    group.add_argument(
+        "--scheduler", metavar="ADDRESS", help="a dask cluster, such as tcp://scheduler:8786"
+    )
 
 
 def _count(text: str) -> int:
@@ -142,18 +164,35 @@ def opened(options: Namespace) -> Iterator[Executor]:
             import distributed
 
             local = options.local_cluster and _local_cluster(options.local_cluster, stack)
-            client = stack.enter_context(_answer(distributed.Client, local or options.scheduler or "(empty)"))
+            client = stack.enter_context(
+                _answer(distributed.Client, local or options.scheduler or "(empty)")
+            )
             client.wait_for_workers(1, timeout=PATIENCE)
         except ImportError:
-            raise SystemExit("error: a cluster needs the package distributed: pip install -e '.[cluster]'") from None
-        except (OSError, ValueError, MemoryError) as error:  # no address, no answer, another kind of server, no worker
-            where, why = "" if local else f" {options.scheduler!r}", f"{error}" or "it does not answer"
-            raise SystemExit(f"error: cannot use the cluster{where}: {why}; correct the address, or start it") from None
+            raise SystemExit(
+                "error: a cluster needs the package distributed: pip install -e '.[cluster]'"
+            ) from None
+        except (
+            OSError,
+            ValueError,
+            MemoryError,
+        ) as error:  # no address, no answer, another kind of server, no worker
+            if local:
+                where = ""
+            else:
+                where = f" {options.scheduler!r}"
+            why = f"{error}" or "it does not answer"
+            raise SystemExit(
+                f"error: cannot use the cluster{where}: {why}; correct the address, or start it"
+            ) from None
         yield client.get_executor(pure=False)
 
 
 def _answer(connect: Any, address: Any) -> Any:
-    """Connect to a cluster; raise TimeoutError after a minute, since dask waits without end for a silent server."""
+    """Connect to a cluster.
+
+    Raise TimeoutError after a minute, since dask waits without end for a silent server.
+    """
     answer = Future[Any]()
 
     def ask() -> None:
@@ -175,8 +214,11 @@ def _local_cluster(workers: int, stack: ExitStack) -> Any:
     local: Any = LocalCluster  # has no types
     # or an item queued at a worker is blamed for its death, too
     with config.set({"distributed.scheduler.worker-saturation": 1.0}):
-        cluster = stack.enter_context(local(n_workers=workers, threads_per_worker=1, dashboard_address=":0"))
-    # the nanny does not restart a worker that is killed while it starts, so all could be gone for good
+        cluster = stack.enter_context(
+            local(n_workers=workers, threads_per_worker=1, dashboard_address=":0")
+        )
+    # the nanny does not restart a worker that is killed while it starts, so all could be gone for
+    # good
     cluster.loop.add_callback(PeriodicCallback(lambda: cluster.scale(workers), 1000).start)
     return cluster
 
@@ -194,7 +236,9 @@ def _end_with_parent() -> None:
     Thread(target=watch, args=(multiprocessing.parent_process(),), daemon=True).start()
 
 
-_FRESH = multiprocessing.get_context("spawn")  # kernels have threads, and a fork would copy their locks but not them
+_FRESH = multiprocessing.get_context(
+    "spawn"
+)  # kernels have threads, and a fork would copy their locks but not them
 _process = partial(ProcessPoolExecutor, 1, mp_context=_FRESH, initializer=_end_with_parent)
 """Return a pool with a single process that starts on first use."""
 
@@ -207,8 +251,9 @@ def _single(make: Callable[..., Made], origin: dict[str, str], item: tuple[Any, 
     for name, version in _origin().items():
         if version != origin.get(name):
             raise DesignError(
-                f"Cannot mix results from {name} {origin.get(name)} and {version}: a worker has the latter; use the "
-                "same environment and commit for all workers, for example one image"
+                f"Cannot mix results from {name} {origin.get(name)} and {version}: a worker has the"
+                " latter; use the same environment and commit for all workers, for example one"
+                " image"
             )
     with threadpool_limits(1):
         return make(*item)
@@ -217,5 +262,10 @@ def _single(make: Callable[..., Made], origin: dict[str, str], item: tuple[Any, 
 @cache
 def _origin() -> dict[str, str]:
     """Return the software versions and the code digest that all workers must share."""
-    files = sorted(file for package in ("analysis", "market") for file in (provenance.ROOT / package).rglob("*.py"))
-    return provenance.versions() | {"code": sha256(b"\0".join(file.read_bytes() for file in files)).hexdigest()}
+    packages = ("analysis", "fewtreated/src", "market")
+    files = sorted(
+        file for package in packages for file in (provenance.ROOT / package).rglob("*.py")
+    )
+    return provenance.versions() | {
+        "code": sha256(b"\0".join(file.read_bytes() for file in files)).hexdigest()
+    }

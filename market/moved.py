@@ -8,8 +8,13 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from market.grading import ROUNDING
 
-KEYS = ("preset", "titles", "id")  # columns that name a row; only the audit of households has titles
-SAME = 1e-4  # share by which equal numbers may differ: six digits are stored, and processors round differently
+KEYS = (
+    "preset",
+    "titles",
+    "id",
+)  # columns that name a row; only the audit of households has titles
+# share by which equal numbers may differ: six digits are stored, and processors round differently
+SAME = 1e-4
 
 Row = Mapping[str, str]
 
@@ -27,10 +32,12 @@ def moved(new: str, old: str, presets: Collection[str] | None = None) -> list[st
     Returns
     -------
     list of str
-        One line per row that moved, in the order of `new`, such as ``"mid_3k E1a: coverage 0.96 (was 0.9675)"``; then
-        the rows that are gone. Numbers that differ by a ten-thousandth or less are the same.
+        One line per row that moved, in the order of `new`, such as
+        ``"mid_3k E1a: coverage 0.96 (was 0.9675)"``; then the rows that are gone. Numbers that
+        differ by a ten-thousandth or less are the same.
     """
-    now, then = _rows(new, presets), _rows(old, presets)
+    now = _rows(new, presets)
+    then = _rows(old, presets)
     lines = list[str]()
     for name, row in now.items():
         if name not in then:
@@ -62,7 +69,8 @@ def _rows(text: str, presets: Collection[str] | None) -> dict[str, Row]:
 def _changes(new: Row, old: Row) -> Iterator[str]:
     """Describe the cells of a row that differ."""
     for column in dict.fromkeys([*new, *old]):
-        value, was = new.get(column, "no column"), old.get(column, "no column")
+        value = new.get(column, "no column")
+        was = old.get(column, "no column")
         if not _same(value, was):
             yield f"{column} {value or 'empty'} (was {was or 'empty'})"
 

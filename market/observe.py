@@ -7,8 +7,8 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+from fewtreated.estimate import Bools, Floats
 
-from analysis.estimate import Bools, Floats
 from analysis.panel import Panel
 from market.parameters import FIRST_MONTH, MONTHS, PLATFORMS
 from market.population import NEVER, PERIMETER, streams
@@ -25,8 +25,11 @@ def ids(count: int, stem: str = "SIM-") -> Texts:
 
 def observe(market: Market, course: Trajectory) -> Panel:
     """Build the panel of one world, as a researcher would see it."""
-    parameters, closures = market.parameters, market.closures
-    sales = np.ascontiguousarray(np.concatenate([market.history.sales, course.sales]).transpose(2, 1, 0))
+    parameters = market.parameters
+    closures = market.closures
+    sales = np.ascontiguousarray(
+        np.concatenate([market.history.sales, course.sales]).transpose(2, 1, 0)
+    )
     generator = streams(market.seed)["measurement"]
     linked = generator.random(len(sales)) >= parameters.unlinked
     if parameters.noise:  # which has no bias
@@ -34,27 +37,42 @@ def observe(market: Market, course: Trajectory) -> Panel:
         sales *= np.exp(parameters.noise * error - parameters.noise**2 / 2)
     if parameters.perimeter:
         sales[:, EBY, PERIMETER:] *= 1 + parameters.perimeter
-    rows = pd.DataFrame({"firm": np.arange(len(sales)), "suffix": "", "closed": closures.month, "dose": closures.dose})
+    rows = pd.DataFrame(
+        {
+            "firm": np.arange(len(sales)),
+            "suffix": "",
+            "closed": closures.month,
+            "dose": closures.dose,
+        }
+    )
     if parameters.by_account:
-        return _panel(market, *_accounts(market, *_renamed(market, sales, rows, np.full(len(sales), True))))
+        return _panel(
+            market, *_accounts(market, *_renamed(market, sales, rows, np.full(len(sales), True)))
+        )
     return _panel(market, *_renamed(market, sales, rows, ~linked))
 
 
-def _renamed(market: Market, sales: Floats, rows: pd.DataFrame, unlinked: Bools) -> tuple[Floats, pd.DataFrame]:
+def _renamed(
+    market: Market, sales: Floats, rows: pd.DataFrame, unlinked: Bools
+) -> tuple[Floats, pd.DataFrame]:
     """Move the sales of renamed accounts to rows of their own, as if the accounts were new firms.
 
-    Only firms marked in `unlinked` are affected. `rows` contains, for each row of `sales`, its `firm` and `suffix`, the
-    month in which it was `closed`, and its `dose`.
+    Only firms marked in `unlinked` are affected. `rows` contains, for each row of `sales`, its
+    `firm` and `suffix`, the month in which it was `closed`, and its `dose`.
     """
     closures = market.closures
     firms = np.flatnonzero(unlinked & (closures.back < MONTHS))
     bitten = closures.dose[firms, np.newaxis] * market.parameters.bite
     new = bitten * renamed(market, closures, firms, 0).T
     sold = np.zeros((len(firms), *sales.shape[1:]))
-    sold[:, 0] = sales[firms, 0] * np.divide(new, 1 - bitten + new, out=np.zeros_like(new), where=new > 0)
+    sold[:, 0] = sales[firms, 0] * np.divide(
+        new, 1 - bitten + new, out=np.zeros_like(new), where=new > 0
+    )
     sales[firms, 0] -= sold[:, 0]
     again = closures.again[firms]
-    added = pd.DataFrame({"firm": firms, "suffix": "-R", "closed": again, "dose": (again < NEVER).astype(float)})
+    added = pd.DataFrame(
+        {"firm": firms, "suffix": "-R", "closed": again, "dose": (again < NEVER).astype(float)}
+    )
     return np.concatenate([sales, sold]), pd.concat([rows, added], ignore_index=True)
 
 
@@ -63,9 +81,13 @@ def _accounts(market: Market, sales: Floats, rows: pd.DataFrame) -> tuple[Floats
 
     Sales on other platforms stay with a firm's first account.
     """
-    firms, closures, bite = market.firms, market.closures, market.parameters.bite
+    firms = market.firms
+    closures = market.closures
+    bite = market.parameters.bite
     firm = np.repeat(np.arange(len(firms)), firms.accounts)
-    number = np.arange(len(firm)) - np.repeat(np.cumsum(firms.accounts) - firms.accounts, firms.accounts)
+    number = np.arange(len(firm)) - np.repeat(
+        np.cumsum(firms.accounts) - firms.accounts, firms.accounts
+    )
     share = firms.account_shares[firm, number][:, np.newaxis]
     shut = number < closures.closed_accounts[firm]
     after = np.arange(MONTHS) >= closures.month[firm][:, np.newaxis]
@@ -75,27 +97,43 @@ def _accounts(market: Market, sales: Floats, rows: pd.DataFrame) -> tuple[Floats
     sold = np.zeros((len(firm), *sales.shape[1:]))
     sold[:, 0] = sales[firm, 0] * np.where(after, left, share)
     sold[number == 0, 1:] = sales[: len(firms), 1:]
-    closed, suffix = np.where(shut, closures.month[firm], NEVER), [f"-{account + 1}" for account in number]
-    mine = pd.DataFrame({"firm": firm, "suffix": suffix, "closed": closed, "dose": shut.astype(float)})
+    closed = np.where(shut, closures.month[firm], NEVER)
+    suffix = [f"-{account + 1}" for account in number]
+    mine = pd.DataFrame(
+        {"firm": firm, "suffix": suffix, "closed": closed, "dose": shut.astype(float)}
+    )
     renamed_ones = slice(len(firms), None)
-    return np.concatenate([sold, sales[renamed_ones]]), pd.concat([mine, rows[renamed_ones]], ignore_index=True)
+    return np.concatenate([sold, sales[renamed_ones]]), pd.concat(
+        [mine, rows[renamed_ones]], ignore_index=True
+    )
 
 
 def _panel(market: Market, sales: Floats, rows: pd.DataFrame) -> Panel:
-    """Build a panel from the firms and accounts large enough to be observed, and count those left out."""
-    parameters, firms = market.parameters, market.firms
+    """Build a panel from the firms and accounts large enough to be observed.
+
+    Those left out are counted.
+    """
+    parameters = market.parameters
+    firms = market.firms
     sold: Bools = np.asarray(sales.any(axis=(1, 2)))
     base = sales[:, 0, market.news - 12 : market.news].sum(axis=1)
     top = np.zeros(len(sold), dtype=np.bool_)
     top[np.argsort(-np.where(sold, base, -1.0), kind="stable")[: parameters.top_n]] = True
     kept = np.flatnonzero(sold & top)
-    sales = sales if len(kept) == len(sold) else sales[kept]
+    if len(kept) != len(sold):
+        sales = sales[kept]
     sales[:, parameters.covered :] = np.nan
-    firm, suffix, closed, dose = (rows[name].to_numpy()[kept] for name in ("firm", "suffix", "closed", "dose"))
-    dates = np.where(closed < NEVER, np.datetime64(FIRST_MONTH, "M") + closed, np.datetime64("NaT", "M"))
+    firm, suffix, closed, dose = (
+        rows[name].to_numpy()[kept] for name in ("firm", "suffix", "closed", "dose")
+    )
+    dates = np.where(
+        closed < NEVER, np.datetime64(FIRST_MONTH, "M") + closed, np.datetime64("NaT", "M")
+    )
     frame = pd.DataFrame(
         {
-            "brand_group": pd.array(ids(len(firms), "SIM-G")[firms.group[firm]] + np.where(suffix == "-R", "-R", "")),
+            "brand_group": pd.array(
+                ids(len(firms), "SIM-G")[firms.group[firm]] + np.where(suffix == "-R", "-R", "")
+            ),
             "origin": np.where(firms.chinese[firm], "CN", "other"),
             "category": ids(parameters.n_categories, "C")[firms.nests.category[firm]],
             "closed_on": dates.astype("datetime64[s]"),
@@ -105,7 +143,9 @@ def _panel(market: Market, sales: Floats, rows: pd.DataFrame) -> Panel:
         index=pd.Index(ids(len(firms))[firm] + suffix, name="firm"),
     )
     small = f"left out: not among the top {parameters.top_n} by base sales on AMZ"
-    dropped = [("potential entrant or account", "left out: never sold anything", int((~sold).sum()))]
+    dropped = [
+        ("potential entrant or account", "left out: never sold anything", int((~sold).sum()))
+    ]
     dropped += [("firm or account", small, int((sold & ~top).sum()))]
     return Panel(
         sales=sales,
@@ -113,6 +153,8 @@ def _panel(market: Market, sales: Floats, rows: pd.DataFrame) -> Panel:
         platforms=PLATFORMS,
         months=pd.period_range(FIRST_MONTH, periods=MONTHS, freq="M"),
         provenance="simulated",
-        dropped=pd.DataFrame([rule for rule in dropped if rule[2]], columns=["what", "rule", "count"]),
+        dropped=pd.DataFrame(
+            [rule for rule in dropped if rule[2]], columns=["what", "rule", "count"]
+        ),
         population="census",
     )

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any
 
+from fewtreated.errors import DesignError
 from pydantic import BaseModel, ConfigDict, Field, create_model
 
 from analysis import data
-from analysis.errors import DesignError
 from analysis.parameters import admitted, settled
 
 PLATFORMS = ("AMZ", "EBY", "ALI", "WMT", "OWN")
@@ -17,7 +17,9 @@ MONTHS = 42
 FIRST_WAVE = 28  # May 2021: the first month without the accounts closed at the end of April
 WAVES = (28, 29, 30, 31)  # end of April, mid-June, July, August 2021 (newschinamag article 6808)
 
-_ROWS: dict[str, dict[str, Any]] = {row["name"]: row for row in data.load("market_parameters").to_dict("records")}
+_ROWS: dict[str, dict[str, Any]] = {
+    row["name"]: row for row in data.load("market_parameters").to_dict("records")
+}
 _KINDS = {name: int if row["type"] == "int" else float for name, row in _ROWS.items()}
 
 
@@ -28,7 +30,9 @@ def _field(row: Mapping[str, Any]) -> tuple[Any, Any]:
     """
     kind = _KINDS[row["name"]]
     title = f"{row['type']}, {row['unit']}, from {row['low']:g} to {row['high']:g}"
-    return Annotated[kind, Field(ge=row["low"], le=row["high"])], Field(kind(row["default"]), title=title)
+    return Annotated[kind, Field(ge=row["low"], le=row["high"])], Field(
+        kind(row["default"]), title=title
+    )
 
 
 if TYPE_CHECKING:
@@ -45,12 +49,18 @@ else:
     Parameters = create_model(
         "Parameters",
         __config__=ConfigDict(frozen=True, strict=True, extra="forbid", allow_inf_nan=False),
-        __doc__="Parameters of one simulated market, with one attribute per row of ``data/market/parameters.csv``.",
+        __doc__=(
+            "Parameters of one simulated market, with one attribute per row of"
+            " ``data/market/parameters.csv``."
+        ),
         __module__=__name__,
         **{name: _field(row) for name, row in _ROWS.items()},
     )
 PRESETS: dict[str, dict[str, Any]] = {
-    str(preset): {name: _KINDS[name](value) for name, value in zip(rows["parameter"], rows["value"], strict=True)}
+    str(preset): {
+        name: _KINDS[name](value)
+        for name, value in zip(rows["parameter"], rows["value"], strict=True)
+    }
     for preset, rows in data.load("market_presets").groupby("preset", sort=False)
 }
 
@@ -75,14 +85,16 @@ def chosen(preset: str, overrides: Mapping[str, Any] | None = None) -> Parameter
     """
     if preset not in PRESETS:
         raise DesignError(
-            f"Cannot simulate preset {preset!r}: it does not exist, and no real firm or brand is simulated by name; "
-            f"choose from {', '.join(PRESETS)}"
+            f"Cannot simulate preset {preset!r}: it does not exist, and no real firm or brand is"
+            f" simulated by name; choose from {', '.join(PRESETS)}"
         )
-    parameters = Parameters(**admitted(Parameters, Parameters.model_validate, PRESETS[preset] | dict(overrides or {})))
+    parameters = Parameters(
+        **admitted(Parameters, Parameters.model_validate, PRESETS[preset] | dict(overrides or {}))
+    )
     if parameters.n_categories > parameters.n_firms:
         raise DesignError(
-            f"Cannot simulate {parameters.n_categories} categories: only {parameters.n_firms} firms sell in them; set "
-            "at least one firm per category"
+            f"Cannot simulate {parameters.n_categories} categories: only {parameters.n_firms} firms"
+            " sell in them; set at least one firm per category"
         )
     return parameters
 
@@ -104,7 +116,11 @@ def in_words(list_: str) -> dict[str, str]:
 
 def plausible(name: str) -> tuple[float, float]:
     """Return a parameter's plausible range; raise DesignError if there is none."""
-    stated = {name: row for name, row in _ROWS.items() if row["plausible_low"] == row["plausible_low"]}
+    stated = {
+        name: row for name, row in _ROWS.items() if row["plausible_low"] == row["plausible_low"]
+    }
     if name not in stated:
-        raise DesignError(f"Cannot vary {name!r}: it has no plausible range; choose from {', '.join(stated)}")
+        raise DesignError(
+            f"Cannot vary {name!r}: it has no plausible range; choose from {', '.join(stated)}"
+        )
     return stated[name]["plausible_low"], stated[name]["plausible_high"]

@@ -1,10 +1,11 @@
 """Plain panels, in which the truth is known by construction.
 
-They are the second judge of the methods, and have none of the market's structure. Firms are log-normal and do not
-interact; those in closed brand groups lose a share of their home sales and sell more at the destinations. There is no
-demand for rivals to inherit, no news and no choice of whom to close: any effect that a method finds on other firms is
-an artefact. The third judge, heavy panels, are plain panels in which one brand group has 40 per cent of closed firms'
-sales, sizes differ more, shocks last longer, and those to categories are larger.
+They are the second judge of the methods, and have none of the market's structure. Firms are
+log-normal and do not interact; those in closed brand groups lose a share of their home sales and
+sell more at the destinations. There is no demand for rivals to inherit, no news and no choice of
+whom to close: any effect that a method finds on other firms is an artefact. The third judge, heavy
+panels, are plain panels in which one brand group has 40 per cent of closed firms' sales, sizes
+differ more, shocks last longer, and those to categories are larger.
 """
 
 from __future__ import annotations
@@ -13,12 +14,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
+from fewtreated.errors import check_choice
+from fewtreated.estimate import Bools, Floats, Ints
 from scipy.signal import lfilter
 
-from analysis.errors import check_choice
 from analysis.estimands.design import Design
 from analysis.estimands.samples import LEADS
-from analysis.estimate import Bools, Floats, Ints
 from analysis.panel import Panel
 from market.observe import ids
 from market.parameters import FIRST_MONTH, MONTHS, PLATFORMS, WAVES
@@ -40,16 +41,19 @@ class Plain:
     closed_groups : int
         Number of the origin's brand groups that are closed, in turn in the four waves.
     lost, gained : float
-        Share of its home sales that a closed firm loses, and relative gain at each destination where it sells.
+        Share of its home sales that a closed firm loses, and relative gain at each destination
+        where it sells.
     groups, categories : int
-        Numbers of brand groups, of one to three firms, and of categories, half of which contain closed groups.
+        Numbers of brand groups, of one to three firms, and of categories, half of which contain
+        closed groups.
     origin_share : float
         Share of groups that belong to the origin.
     shock, category_shock : float
-        Standard deviation, log points, of the shocks to a firm on a platform, and to all firms in a category.
+        Standard deviation, log points, of the shocks to a firm on a platform, and to all firms in a
+        category.
     stops : float
-        Monthly probability that a firm stops for good after the last wave. None stops earlier, since closed firms would
-        then be selected for survival.
+        Monthly probability that a firm stops for good after the last wave. None stops earlier,
+        since closed firms would then be selected for survival.
     persistence : float
         Autocorrelation of all shocks from month to month.
     largest : float
@@ -72,7 +76,9 @@ class Plain:
 
 _KINDS = {
     "plain": {f"sd{sd}_{closed}": Plain(sd, closed) for sd in (1, 2) for closed in (9, 30, 99)},
-    "heavy": {f"{n}": Plain(2, n, category_shock=0.2, persistence=0.9, largest=0.4) for n in (9, 30)},
+    "heavy": {
+        f"{n}": Plain(2, n, category_shock=0.2, persistence=0.9, largest=0.4) for n in (9, 30)
+    },
 }
 PRESETS = {
     f"{judge}_{null}{name}": replace(kind, lost=0.0, gained=0.0) if null else kind
@@ -86,7 +92,8 @@ PRESETS = {
 class Truth(Worlds):
     """Truth about a plain panel.
 
-    The formulas of the market's truth are applied to the panel and its counterfactual without closures.
+    The formulas of the market's truth are applied to the panel and its counterfactual without
+    closures.
 
     Attributes
     ----------
@@ -104,21 +111,28 @@ class Truth(Worlds):
         return self.panel.firms
 
     def sales(self, world: str) -> Floats:
-        """Return sales with closures in worlds W11 and W10, and sales without closures in all others.
+        """Return sales: with closures in worlds W11 and W10, without closures in all others.
 
         The news alone changes nothing.
         """
-        return self.panel.sales if world in ("W11", "W10") else self.without
+        if world in ("W11", "W10"):
+            return self.panel.sales
+        return self.without
 
-    def scalars(self, post_from: int = Design.post_from, post_to: int = Design.post_to) -> dict[str, float]:
+    def scalars(
+        self, post_from: int = Design.post_from, post_to: int = Design.post_to
+    ) -> dict[str, float]:
         """Return every estimand in a window, by id, as :meth:`market.truth.Truth.scalars` does.
 
-        A firm is affected only by its own closure (E1c equals E1a). No firm exits earlier, anticipates it, or is
-        deterred from entering.
+        A firm is affected only by its own closure (E1c equals E1a). No firm exits earlier,
+        anticipates it, or is deterred from entering.
         """
         sample = Design(post_from=post_from, post_to=post_to).sample(self.panel)
         window = Window(
-            after={world: self.sales(world)[:, :, sample.after] for world in ("W11", "W00", "W10", "W01")},
+            after={
+                world: self.sales(world)[:, :, sample.after]
+                for world in ("W11", "W00", "W10", "W01")
+            },
             base=self.without[:, :, sample.before].sum(axis=2),
             year=self.without[:, :, sample.base].sum(axis=2),
             chinese=sample.is_own,
@@ -136,7 +150,8 @@ class Truth(Worlds):
 def simulate(preset: str, seed: int) -> tuple[Panel, Truth]:
     """Simulate a plain panel from one of the `PRESETS`, and return it with its truth.
 
-    For the same seed, presets share their random numbers: only sizes, closures and their effects differ.
+    For the same seed, presets share their random numbers: only sizes, closures and their effects
+    differ.
 
     Raises
     ------
@@ -144,27 +159,40 @@ def simulate(preset: str, seed: int) -> tuple[Panel, Truth]:
         If there is no such preset.
     """
     check_choice("preset", preset, PRESETS)
-    plain, rng = PRESETS[preset], np.random.default_rng(seed)
+    plain = PRESETS[preset]
+    rng = np.random.default_rng(seed)
     size = rng.choice([*SIZES], plain.groups, p=[*SIZES.values()])
     group = np.repeat(np.arange(plain.groups), size)
-    of_origin, hit = rng.random(plain.groups) < plain.origin_share, rng.random(plain.groups) < 0.5
+    of_origin = rng.random(plain.groups) < plain.origin_share
+    hit = rng.random(plain.groups) < 0.5
     category = 2 * rng.integers(plain.categories // 2, size=len(group)) + hit[group]
-    level = plain.log_sd * rng.standard_normal(len(group))[:, np.newaxis, np.newaxis] + np.log(REACH)[:, np.newaxis]
+    level = (
+        plain.log_sd * rng.standard_normal(len(group))[:, np.newaxis, np.newaxis]
+        + np.log(REACH)[:, np.newaxis]
+    )
     shocks = _persistent(rng, (len(group), len(PLATFORMS), MONTHS), plain.shock, plain.persistence)
-    of_category = _persistent(rng, (plain.categories, 1, MONTHS), plain.category_shock, plain.persistence)[category]
+    of_category = _persistent(
+        rng, (plain.categories, 1, MONTHS), plain.category_shock, plain.persistence
+    )[category]
     sells = _sells(rng, plain, len(group))
-    risk, order = rng.random(len(group)), rng.permutation(plain.groups)
+    risk = rng.random(len(group))
+    order = rng.permutation(plain.groups)
     month = _closures(order[(of_origin & hit)[order]], group, sells[:, HOME], plain.closed_groups)
     if plain.largest:
-        size, shut = np.exp(level[:, HOME, 0]), month < MONTHS
+        size = np.exp(level[:, HOME, 0])
+        shut = month < MONTHS
         one = shut & (group == group[shut][0])
-        level[one] += np.log(plain.largest / (1 - plain.largest) * size[shut & ~one].sum() / size[one].sum())
+        level[one] += np.log(
+            plain.largest / (1 - plain.largest) * size[shut & ~one].sum() / size[one].sum()
+        )
     without = np.exp(level + shocks + of_category) * sells
     keeps = np.ones(len(PLATFORMS))
     keeps[[PLATFORMS.index(name) for name in Design.destinations]] += plain.gained
     keeps[HOME] -= plain.lost
     closed = np.arange(MONTHS) >= month[:, np.newaxis, np.newaxis]
-    dates = np.where(month < MONTHS, np.datetime64(FIRST_MONTH, "M") + month, np.datetime64("NaT", "M"))
+    dates = np.where(
+        month < MONTHS, np.datetime64(FIRST_MONTH, "M") + month, np.datetime64("NaT", "M")
+    )
     firms = pd.DataFrame(
         {
             "brand_group": [f"SIM-G{number:04d}" for number in group],
@@ -192,10 +220,11 @@ def _persistent(rng: np.random.Generator, shape: tuple[int, ...], sd: float, rho
 def _sells(rng: np.random.Generator, plain: Plain, count: int) -> Bools:
     """Draw the months in which each firm sells on each platform, bool[firm, platform, month].
 
-    A firm sells at home while it is alive, and on another platform once it has joined. At first a quarter of firms sell
-    on any given platform away from home, and at the end half do.
+    A firm sells at home while it is alive, and on another platform once it has joined. At first a
+    quarter of firms sell on any given platform away from home, and at the end half do.
     """
-    month, begins = np.arange(MONTHS), rng.integers(-FURTHEST, MONTHS, count)
+    month = np.arange(MONTHS)
+    begins = rng.integers(-FURTHEST, MONTHS, count)
     stops = np.maximum(begins, WAVES[-1]) + rng.geometric(plain.stops, count)
     joins = rng.integers(-MONTHS, 3 * MONTHS, (count, len(PLATFORMS)))
     joins[:, HOME] = begins
@@ -206,12 +235,14 @@ def _sells(rng: np.random.Generator, plain: Plain, count: int) -> Bools:
 def _closures(groups: Ints, group: Ints, lives: Bools, count: int) -> Ints:
     """Return the month in which each firm is closed, int64[firm]; `MONTHS` if never.
 
-    The first groups with a firm alive in the month before their wave are closed; such firms close with them.
+    The first groups with a firm alive in the month before their wave are closed; such firms close
+    with them.
     """
     wave = np.full(group.max() + 1, MONTHS)
     wave[groups] = np.resize(WAVES, len(groups))
     month = wave[group]
-    firm, at = np.arange(len(group)), np.minimum(month, MONTHS - 1)
+    firm = np.arange(len(group))
+    at = np.minimum(month, MONTHS - 1)
     can = (month < MONTHS) & lives[firm, at - 1]
     chosen = groups[np.isin(groups, group[can])][:count]
     return np.where(can & np.isin(group, chosen), month, MONTHS)

@@ -1,7 +1,7 @@
 """Firms, accounts and demand nests of the simulated market, with their random numbers (equation 3).
 
-The module also draws the environment, which is the same in every world: spending, season, pandemic, freight and shocks
-to platforms (equation 1, threat register).
+The module also draws the environment, which is the same in every world: spending, season, pandemic,
+freight and shocks to platforms (equation 1, threat register).
 """
 
 from __future__ import annotations
@@ -9,8 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from fewtreated.estimate import Bools, Floats, Ints
 
-from analysis.estimate import Bools, Floats, Ints
 from market.parameters import FIRST_WAVE, MONTHS, PLATFORMS, Parameters
 
 PURPOSES = ("types", "shocks", "entry", "closure", "exit", "relocation", "measurement")
@@ -19,27 +19,46 @@ ALWAYS = -100  # before the first month, with full reputation
 MOST_ACCOUNTS = 12
 WALMART_OPENS = 26  # March 2021
 PAYMENTS = (27, 31)  # managed payments on eBay become compulsory, April to July 2021
-CHINESE_ENTRY = ([12, 24], [0.47, 0.75])  # Chinese share of new sellers, January 2020 and 2021 (Marketplace Pulse)
+CHINESE_ENTRY = (
+    [12, 24],
+    [0.47, 0.75],
+)  # Chinese share of new sellers, January 2020 and 2021 (Marketplace Pulse)
 
-SEASON = np.array([-0.06, -0.08, -0.02, -0.03, 0.0, -0.01, 0.0, -0.01, -0.02, 0.02, 0.12, 0.09])  # assumption
-COVID, REVERSAL = 15, 29  # April 2020, June 2021
+SEASON = np.array(
+    [-0.06, -0.08, -0.02, -0.03, 0.0, -0.01, 0.0, -0.01, -0.02, 0.02, 0.12, 0.09]
+)  # assumption
+# April 2020, June 2021
+COVID = 15
+REVERSAL = 29
 CHINESE_DECLINE = (22, 38)  # November 2020 to March 2022
-FREIGHT = ([20, 32, 41], [0.0, np.log(4.9), np.log(2.5)])  # log index, September 2020 = 0; the end is assumed
+FREIGHT = (
+    [20, 32, 41],
+    [0.0, np.log(4.9), np.log(2.5)],
+)  # log index, September 2020 = 0; the end is assumed
 PRIME_DAYS = (6, 21, 29)  # July 2019, October 2020, June 2021
-VAT, TRACKING, PERIMETER = 30, 29, 27  # July, June, April 2021
-RESTOCK = FIRST_WAVE  # limits of 22 April 2021, in monthly data the same month as the first closures
+# July, June, April 2021
+VAT = 30
+TRACKING = 29
+PERIMETER = 27
+RESTOCK = (
+    FIRST_WAVE  # limits of 22 April 2021, in monthly data the same month as the first closures
+)
 REVIEW_CASE = 30  # 25 June 2021, so from July
 
-# Share of firms on each platform at the start. Chinese: Payoneer 2016 (AMZ 62, ALI 40, EBY 28 %); others: assumption.
+# Share of firms on each platform at the start. Chinese: Payoneer 2016 (AMZ 62, ALI 40, EBY 28 %);
+# others: assumption.
 PRESENCE = np.array([[0.75, 0.30, 0.02, 0.10, 0.30], [0.70, 0.28, 0.40, 0.02, 0.20]])
-MULTIHOMING = 0.3  # log odds of a further platform per sd of size: hosting a second platform has a fixed cost
+MULTIHOMING = (
+    0.3  # log odds of a further platform per sd of size: hosting a second platform has a fixed cost
+)
 
 
 @dataclass(frozen=True, eq=False)
 class Nests:
     """Nested demand, in which each nest is a category on a platform.
 
-    The outside good is spending elsewhere. Firms are sorted by category, so that a nest is a contiguous block.
+    The outside good is spending elsewhere. Firms are sorted by category, so that a nest is a
+    contiguous block.
 
     Attributes
     ----------
@@ -58,7 +77,9 @@ class Nests:
     @classmethod
     def of(cls, category: Ints, parameters: Parameters) -> Nests:
         """Build nests from sorted categories."""
-        below = parameters.sigma_spread * np.array([0.0, 1.0, 1.0, 0.0, 2.0])  # own sites are the least similar
+        below = parameters.sigma_spread * np.array(
+            [0.0, 1.0, 1.0, 0.0, 2.0]
+        )  # own sites are the least similar
         sigma = np.maximum(parameters.sigma - below, 0.0)[:, np.newaxis]
         return cls(category, np.searchsorted(category, np.arange(parameters.n_categories)), sigma)
 
@@ -71,7 +92,10 @@ class Nests:
         return np.repeat(values, np.diff(np.append(self.starts, len(self.category))), axis=-1)
 
     def inclusive(self, totals: Floats) -> Floats:
-        """Return (1 - sigma) times the log of the nest sums, float64[platform, category]; -inf for an empty nest."""
+        """Return (1 - sigma) times the log of the nest sums, float64[platform, category].
+
+        It is -inf for an empty nest.
+        """
         with np.errstate(divide="ignore"):
             return (1 - self.sigma) * np.log(totals)
 
@@ -127,7 +151,8 @@ class Firms:
     stop : int64[firm]
         First month after leaving EBY, or `NEVER`.
     cheating, bulk, drift : float64[category]
-        Intensity of cheating (standard normal), weight of freight, in [0, 1], and trend (standard normal).
+        Intensity of cheating (standard normal), weight of freight, in [0, 1], and trend (standard
+        normal).
     drawn : dict of str to float64[...]
         Stored uniforms, the same in every world.
     """
@@ -156,24 +181,37 @@ class Firms:
 
 
 def streams(seed: int) -> dict[str, np.random.Generator]:
-    """Return an independent random generator for each purpose, so that no channel shifts another's draws."""
+    """Return an independent random generator for each purpose.
+
+    No channel then shifts another's draws.
+    """
     children = np.random.SeedSequence(seed).spawn(len(PURPOSES))
-    return {purpose: np.random.default_rng(child) for purpose, child in zip(PURPOSES, children, strict=True)}
+    return {
+        purpose: np.random.default_rng(child)
+        for purpose, child in zip(PURPOSES, children, strict=True)
+    }
 
 
 def platform_targets(parameters: Parameters) -> tuple[Floats, Floats]:
-    """Return each platform's share of spending and Chinese share of sales in month 0, float64[platform].
+    """Return each platform's share of spending and Chinese share of sales in month 0.
 
-    The volume of third-party sales on Amazon is that of about 2019, 200 billion US dollars a year. The sizes of the
-    other platforms, and the Chinese shares there, are assumptions, since the part of their volume that such firms sell
-    is not published.
+    Each is float64[platform].
+
+    The volume of third-party sales on Amazon is that of about 2019, 200 billion US dollars a year.
+    The sizes of the other platforms, and the Chinese shares there, are assumptions, since the part
+    of their volume that such firms sell is not published.
     """
     sizes = np.array([200.0, 60.0, 25.0, 8.0, 35.0])
-    return parameters.inside * sizes / sizes.sum(), np.array([parameters.cn_share, 0.20, 0.90, 0.01, 0.10])
+    return parameters.inside * sizes / sizes.sum(), np.array(
+        [parameters.cn_share, 0.20, 0.90, 0.01, 0.10]
+    )
 
 
 def delay(uniform: Floats, probability: Floats | float, speed: float) -> Ints:
-    """Return the smallest integer k >= 1 with ``uniform < probability * (1 - exp(-k / speed))``, or `NEVER`."""
+    """Return delays: integers from 1 onwards, or `NEVER`.
+
+    A delay is the smallest integer k >= 1 with ``uniform < probability * (1 - exp(-k / speed))``.
+    """
     with np.errstate(divide="ignore", invalid="ignore"):
         exact = np.nan_to_num(-speed * np.log1p(-uniform / probability), nan=0.0, posinf=0.0)
     return np.where(uniform < probability, np.floor(exact) + 1, NEVER).astype(np.int64)
@@ -182,38 +220,53 @@ def delay(uniform: Floats, probability: Floats | float, speed: float) -> Ints:
 def draw(parameters: Parameters, seed: int) -> Firms:
     """Draw the firms of one market, with all the random numbers that its worlds need."""
     generators = streams(seed)
-    types, entry = generators["types"], generators["entry"]
-    incumbents, categories = parameters.n_firms, parameters.n_categories
+    types = generators["types"]
+    entry = generators["entry"]
+    incumbents = parameters.n_firms
+    categories = parameters.n_categories
     count = incumbents + round(parameters.entrants * incumbents)
     category = np.arange(count) % categories
     entry_month = np.full(count, ALWAYS)
     entry_month[incumbents:] = entry.integers(1, MONTHS, count - incumbents)
-    chinese_share = np.where(entry_month == ALWAYS, parameters.cn_firms, np.interp(entry_month, *CHINESE_ENTRY))
+    chinese_share = np.where(
+        entry_month == ALWAYS, parameters.cn_firms, np.interp(entry_month, *CHINESE_ENTRY)
+    )
     chinese = types.random(count) < chinese_share
     order = np.lexsort((chinese, entry_month > 0, category))
-    category, entry_month, chinese = category[order], entry_month[order], chinese[order]
+    category = category[order]
+    entry_month = entry_month[order]
+    chinese = chinese[order]
 
     # permanent size leaves shocks and fit their part in the variance of log sales
-    spread = np.sqrt(max(parameters.sd_log_sales**2 * (1 - parameters.transitory) - parameters.sd_fit**2, 0.01))
+    spread = np.sqrt(
+        max(parameters.sd_log_sales**2 * (1 - parameters.transitory) - parameters.sd_fit**2, 0.01)
+    )
     standard = types.standard_normal(count)
     size = parameters.oversampling * spread**2 + spread * standard
     stands_for = np.exp(-parameters.oversampling * size)
-    first = types.random(count) < 1 / parameters.group_size  # a brand group is a run of firms of one kind
+    first = (
+        types.random(count) < 1 / parameters.group_size
+    )  # a brand group is a run of firms of one kind
     for kind in (category, chinese, entry_month > 0):
         first[1:] |= kind[1:] != kind[:-1]
     first[0] = True
     group = np.cumsum(first) - 1
-    cheating, bulk = types.standard_normal(categories), types.random(categories)
+    cheating = types.standard_normal(categories)
+    bulk = types.random(categories)
     odds = parameters.cheat_level + parameters.cheat_size * standard + parameters.cheat_cn * chinese
     odds += parameters.cheat_category * cheating[category]
     cheater = types.random(count)[group] < _logistic(odds)  # one draw for the whole group
     suspicion = _logistic(-1.5 + 3 * cheater + types.standard_normal(count))
-    accounts = np.minimum(types.geometric(1 / np.where(chinese, parameters.accounts, 1.3)), MOST_ACCOUNTS)
+    accounts = np.minimum(
+        types.geometric(1 / np.where(chinese, parameters.accounts, 1.3)), MOST_ACCOUNTS
+    )
     account_shares = types.standard_exponential((count, MOST_ACCOUNTS))
     account_shares[np.arange(MOST_ACCOUNTS) >= accounts[:, np.newaxis]] = 0.0
     fit = parameters.sd_fit * types.standard_normal((len(PLATFORMS), count))
     drift = types.standard_normal(categories)
-    start, stop = _presence(parameters, types.random((3, len(PLATFORMS), count)), standard, chinese, entry_month)
+    start, stop = _presence(
+        parameters, types.random((3, len(PLATFORMS), count)), standard, chinese, entry_month
+    )
     return Firms(
         nests=Nests.of(category, parameters),
         chinese=chinese,
@@ -255,7 +308,9 @@ def _presence(
     present[0] |= ~present.any(axis=0)
     start = np.where(present, entry_month, NEVER)
     joins = delay(uniforms[1, 3], parameters.walmart_gate, 12.0)
-    start[3] = np.where(chinese & ~present[3], np.maximum(WALMART_OPENS - 1 + joins, entry_month), start[3])
+    start[3] = np.where(
+        chinese & ~present[3], np.maximum(WALMART_OPENS - 1 + joins, entry_month), start[3]
+    )
     start = np.minimum(start, NEVER)
     leaves = uniforms[1, 1] < parameters.managed_payments
     when = PAYMENTS[0] + np.floor(uniforms[2, 1] * (PAYMENTS[1] - PAYMENTS[0])).astype(np.int64)
@@ -275,7 +330,8 @@ class Environment:
     eased : float64[month]
         Share of fake reviews that remains whatever happens to accounts.
     firm : float64[month, firm]
-        Factor on a firm's weight on every platform, from its own shocks, the Chinese trend and freight.
+        Factor on a firm's weight on every platform, from its own shocks, the Chinese trend and
+        freight.
     state : float64[month, firm]
         The firm's own shocks, log sales.
     """
@@ -287,21 +343,32 @@ class Environment:
     state: Floats
 
     @classmethod
-    def of(cls, parameters: Parameters, firms: Firms, generator: np.random.Generator) -> Environment:
+    def of(
+        cls, parameters: Parameters, firms: Firms, generator: np.random.Generator
+    ) -> Environment:
         """Draw the paths of one market."""
         shocks = generator.standard_normal((MONTHS, len(firms)))
-        walk = parameters.walk_sd * np.cumsum(generator.standard_normal((MONTHS, parameters.n_categories)), axis=0)
-        month, nests, tie = np.arange(MONTHS), firms.nests, parameters.trend_tie
+        walk = parameters.walk_sd * np.cumsum(
+            generator.standard_normal((MONTHS, parameters.n_categories)), axis=0
+        )
+        month = np.arange(MONTHS)
+        nests = firms.nests
+        tie = parameters.trend_tie
         column = month[:, np.newaxis]
-        sd = np.sqrt(parameters.transitory) * parameters.sd_log_sales  # log sales follow a stationary autoregression
-        innovation, state = sd * np.sqrt(1 - parameters.rho**2), np.empty_like(shocks)
+        sd = (
+            np.sqrt(parameters.transitory) * parameters.sd_log_sales
+        )  # log sales follow a stationary autoregression
+        innovation = sd * np.sqrt(1 - parameters.rho**2)
+        state = np.empty_like(shocks)
         state[0] = sd * shocks[0]
         for now in range(1, MONTHS):
             state[now] = parameters.rho * state[now - 1] + innovation * shocks[now]
 
         appeal = np.zeros((MONTHS, len(PLATFORMS), parameters.n_categories))
         appeal[list(PRIME_DAYS), 0] = parameters.prime_day
-        appeal[RESTOCK:, 0] += np.log1p(-parameters.restock * (1 - firms.bulk))  # Amazon does not store bulky goods
+        appeal[RESTOCK:, 0] += np.log1p(
+            -parameters.restock * (1 - firms.bulk)
+        )  # Amazon does not store bulky goods
         appeal[VAT:, 2] = np.log1p(-parameters.vat * parameters.vat_reach)
         appeal[TRACKING:, 4] = np.log1p(-parameters.tracking)
 
@@ -310,7 +377,9 @@ class Environment:
         common = common + np.where(column >= REVERSAL, np.log1p(-parameters.covid_reversal), 0.0)
         slope = tie * firms.cheating + np.sqrt(1 - tie**2) * firms.drift
         level = np.exp(common + parameters.category_trend * slope * (column - FIRST_WAVE) + walk)
-        spending = level * (parameters.gmv_2019 / (platform_targets(parameters)[0][0] * level[:12].sum()))
+        spending = level * (
+            parameters.gmv_2019 / (platform_targets(parameters)[0][0] * level[:12].sum())
+        )
 
         first, last = CHINESE_DECLINE
         chinese = parameters.cn_trend * (np.clip(month, first - 1, last) - (first - 1))

@@ -1,8 +1,9 @@
 """Simulated households that buy in a simulated market, where delisted products lose their titles.
 
-Unlike real purchases, they have a known truth, and show whether the design would find it in two cases. In the first,
-only closed firms' titles are blank. In the second, so are those of firms that exited before the export and, among all
-others, older titles more often, most of all those of short-lived brands.
+Unlike real purchases, they have a known truth, and show whether the design would find it in two
+cases. In the first, only closed firms' titles are blank. In the second, so are those of firms that
+exited before the export and, among all others, older titles more often, most of all those of
+short-lived brands.
 """
 
 from __future__ import annotations
@@ -12,10 +13,10 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from fewtreated.errors import check_choice
+from fewtreated.estimate import Bools, Floats, Ints
 
 from analysis.data import load
-from analysis.errors import check_choice
-from analysis.estimate import Bools, Floats, Ints
 from analysis.evidence import households as real
 from analysis.evidence.households import AGAINST, BASELINE, CHINESE, OF, Households
 from analysis.grades import STILL_SOLD
@@ -27,14 +28,26 @@ from market.truth import Truth
 TITLES = ("all but closed firms'", STILL_SOLD)
 """Firms whose titles remain, without the selection and with it."""
 
-MARKET = {"n_firms": 40_000, "n_categories": 200}  # many sellers in each category, and no closed firm in most
+MARKET = {
+    "n_firms": 40_000,
+    "n_categories": 200,
+}  # many sellers in each category, and no closed firm in most
 EXPOSED = 24  # categories in which the largest closed firms sold; as many as in the real data
 CLASSES = (*CHINESE["either"], "other")
-FOUND = (0.04, 0.20)  # of Chinese firms, found by lists and by the rule: 10 per cent of purchases, as in the real data
+FOUND = (
+    0.04,
+    0.20,
+)  # of Chinese firms, found by lists and by the rule: 10 per cent of purchases, as in the real data
 MISTAKEN = 0.02  # share of other firms that the rule mistakes for Chinese; assumption
-LOST = (0.007, 0.010, 0.005)  # share of titles lost per month, by class, while their seller sells on; assumption
+LOST = (
+    0.007,
+    0.010,
+    0.005,
+)  # share of titles lost per month, by class, while their seller sells on; assumption
 EXPORT = "2022-11"
-TASTE = 5.0  # shape of the gamma distribution of group tastes; assumption, with standard errors as in the real data
+# shape of the gamma distribution of group tastes; assumption, with standard errors as in the real
+# data
+TASTE = 5.0
 MONTH = pd.period_range(FIRST_MONTH, periods=MONTHS, freq="M").astype(str)
 BOUNDED = "_bounded"  # suffix to an estimand's id, for its interval that allows for lost titles
 UNITS = {"E2a": "log points", "V3": "percentage points"}
@@ -46,9 +59,9 @@ ORDER = {name: rank for rank, name in enumerate([*TITLES, *LABELS])}
 class Simulated:
     """Simulated purchases, and their market's true estimands by id.
 
-    ``E2a`` (log points) is the effect of the crackdown on the share of Chinese firms that were never closed, in
-    categories where closed firms had sold compared with others. ``V3`` (points) is the change in the share of brands
-    presumed Chinese, with all titles.
+    ``E2a`` (log points) is the effect of the crackdown on the share of Chinese firms that were
+    never closed, in categories where closed firms had sold compared with others. ``V3`` (points) is
+    the change in the share of brands presumed Chinese, with all titles.
     """
 
     households: Households
@@ -58,35 +71,43 @@ class Simulated:
 def draw(truth: Truth, titles: str) -> Simulated:
     """Draw the purchases that the buyers in the real tables would make in a simulated market.
 
-    Each group of buyers makes as many titled purchases per month as the real group, from firms in proportion to their
-    sales and to the group's tastes.
+    Each group of buyers makes as many titled purchases per month as the real group, from firms in
+    proportion to their sales and to the group's tastes.
 
     Parameters
     ----------
     truth : Truth
-        Truth of a market with the parameters of `MARKET`; its seed also sets brands, tastes and purchases, which do not
-        depend on `titles`.
+        Truth of a market with the parameters of `MARKET`; its seed also sets brands, tastes and
+        purchases, which do not depend on `titles`.
     titles : str
         One of `TITLES`.
     """
     check_choice("titles", titles, TITLES)
     rng = np.random.default_rng([truth.market.seed, EXPOSED])
-    firms, sales = truth.firms, truth.sales("W11")[:, 0]
+    firms = truth.firms
+    sales = truth.sales("W11")[:, 0]
     uniform = rng.random(len(firms))
-    classes = np.where(uniform < MISTAKEN, 1, 2)  # positions in CLASSES, as the lists and the rule would assign them
+    classes = np.where(
+        uniform < MISTAKEN, 1, 2
+    )  # positions in CLASSES, as the lists and the rule would assign them
     classes = np.where(firms["origin"] == "CN", np.digitize(uniform, np.cumsum(FOUND)), classes)
     cells = firms["category"].to_numpy() * len(CLASSES) + classes
     count = truth.market.parameters.n_categories * len(CLASSES)
     all_, seen = (
-        np.array([np.bincount(cells, month, count) for month in volume.T]).T  # float64[category x class, month]
+        np.array(
+            [np.bincount(cells, month, count) for month in volume.T]
+        ).T  # float64[category x class, month]
         for volume in (sales, sales * _titled(truth, classes, titles))
     )
     buyers = load("household_buyers").query("month in @MONTH").reset_index(drop=True)
-    month, inside = np.searchsorted(MONTH, buyers["month"]), _exposed(truth)
+    month = np.searchsorted(MONTH, buyers["month"])
+    inside = _exposed(truth)
     groups, group = np.unique(buyers["buyer_group"], return_inverse=True)
     chance = seen.T[month] * rng.gamma(TASTE, 1 / TASTE, (len(groups), len(seen)))[group]
     bought = rng.multinomial(buyers["purchases"], chance / chance.sum(axis=1, keepdims=True))
-    ever = all_ * np.bincount(month, buyers["purchases"]) / seen.sum(axis=0)  # purchases with and without a title
+    ever = (
+        all_ * np.bincount(month, buyers["purchases"]) / seen.sum(axis=0)
+    )  # purchases with and without a title
     return Simulated(_tables(buyers, bought, inside), _effect(truth, inside) | _change(ever))
 
 
@@ -97,22 +118,32 @@ def replicate(preset: str, seed: int) -> list[dict[str, Any]]:
     -------
     list of dict
         For each of `TITLES` and each estimand, also with its interval from
-        :func:`analysis.evidence.households.bounded`: `preset`, `seed`, `titles`, `closed`, `id`, `truth`, `estimate`,
-        `std_error`, `low`, `high`.
+        :func:`analysis.evidence.households.bounded`: `preset`, `seed`, `titles`, `closed`, `id`,
+        `truth`, `estimate`, `std_error`, `low`, `high`.
     """
     _, truth = simulate(preset, seed, **MARKET)
     chinese = truth.firms["origin"].eq("CN").to_numpy()
-    closed_share = float(_closed_sales(truth)[chinese].sum() / truth.window().year[chinese, 0].sum())
+    closed_share = float(
+        _closed_sales(truth)[chinese].sum() / truth.window().year[chinese, 0].sum()
+    )
     rows: list[dict[str, Any]] = []
     for titles in TITLES:
         twin = draw(truth, titles)
         at = {"preset": preset, "seed": seed, "titles": titles, "closed": int(truth.closed.sum())}
-        estimated = {"E2a": real.exposed(twin.households)["effect"], "V3": real.share(twin.households)["change"]}
+        estimated = {
+            "E2a": real.exposed(twin.households)["effect"],
+            "V3": real.share(twin.households)["change"],
+        }
         bounds = real.bounded(twin.households, closed_share)
         for name, true in twin.true.items():
-            estimate, row = estimated[name], at | {"truth": true}
-            (value,), (error,), (low, high) = estimate.value, estimate.std_error, estimate.conf_int[:, 0]
-            rows.append(row | {"id": name, "estimate": value, "std_error": error, "low": low, "high": high})
+            estimate = estimated[name]
+            row = at | {"truth": true}
+            (value,) = estimate.value
+            (error,) = estimate.std_error
+            (low, high) = estimate.conf_int[:, 0]
+            rows.append(
+                row | {"id": name, "estimate": value, "std_error": error, "low": low, "high": high}
+            )
             low, high = bounds[name]
             row |= {"id": name + BOUNDED, "estimate": (low + high) / 2, "std_error": np.nan}
             rows.append(row | {"low": low, "high": high})
@@ -122,27 +153,45 @@ def replicate(preset: str, seed: int) -> list[dict[str, Any]]:
 def worst(audit: pd.DataFrame) -> pd.DataFrame:
     """Select the preset with the lowest coverage for each estimand and each of `TITLES`.
 
-    Adds `term`, a label, and `estimate`, `conf_low`, `conf_high`: the coverage and its Monte Carlo limits, per cent.
+    Adds `term`, a label, and `estimate`, `conf_low`, `conf_high`: the coverage and its Monte Carlo
+    limits, per cent.
     """
     rows = audit.sort_values("coverage", kind="stable").drop_duplicates(["titles", "id"])
-    rows = rows.sort_values(["titles", "id"], key=lambda names: names.map(ORDER), kind="stable", ignore_index=True)
-    share, error = 100 * rows["coverage"], 196 * rows["coverage_mc"]
-    low, high = (share - error).clip(0), (share + error).clip(upper=100)
+    rows = rows.sort_values(
+        ["titles", "id"], key=lambda names: names.map(ORDER), kind="stable", ignore_index=True
+    )
+    share = 100 * rows["coverage"]
+    error = 196 * rows["coverage_mc"]
+    low = (share - error).clip(0)
+    high = (share + error).clip(upper=100)
     term = rows["id"].map(LABELS) + ": " + rows["titles"]
-    return rows.drop(columns="truth").assign(term=term, unit="per cent", estimate=share, conf_low=low, conf_high=high)
+    return rows.drop(columns="truth").assign(
+        term=term, unit="per cent", estimate=share, conf_low=low, conf_high=high
+    )
 
 
 def by_market(audit: pd.DataFrame) -> pd.DataFrame:
-    """Tabulate coverage, in per cent, by kind of market if only products still sold keep their titles."""
+    """Tabulate coverage by kind of market, in per cent.
+
+    It is the coverage if only products still sold keep their titles.
+    """
     rows = audit[audit["titles"] == TITLES[1]]
     share = (100 * rows["coverage"]).round(1)
     wide = rows.assign(share=share).pivot(index="id", columns="preset", values="share")
     kinds = {preset: closures(preset, share=False) for preset in rows["preset"].unique()}
-    return wide.loc[[*LABELS], [*kinds]].rename(index=LABELS, columns=kinds).rename_axis("What").reset_index()
+    return (
+        wide.loc[[*LABELS], [*kinds]]
+        .rename(index=LABELS, columns=kinds)
+        .rename_axis("What")
+        .reset_index()
+    )
 
 
 def _titled(truth: Truth, classes: Ints, titles: str) -> Floats:
-    """Return the share of each month's purchases that still have a title on the export date, float64[firm, month]."""
+    """Return the share of each month's purchases that still have a title on the export date.
+
+    The result is float64[firm, month].
+    """
     left = ~truth.closed[:, np.newaxis] * np.ones(MONTHS)
     if titles == TITLES[0]:
         return left
@@ -152,12 +201,18 @@ def _titled(truth: Truth, classes: Ints, titles: str) -> Floats:
 
 
 def _closed_sales(truth: Truth) -> Floats:
-    """Return closed firms' sales in the year before the first wave, and 0 for other firms, float64[firm]."""
+    """Return closed firms' sales in the year before the first wave.
+
+    The result is float64[firm], 0 for other firms.
+    """
     return np.where(truth.closed, truth.window().year[:, 0], 0.0)
 
 
 def _exposed(truth: Truth) -> Bools:
-    """Return a mask of up to `EXPOSED` categories in which the largest closed firms sold, bool[category]."""
+    """Return a mask of the categories in which the largest closed firms sold.
+
+    The mask is bool[category], true for up to `EXPOSED` categories.
+    """
     volume = _closed_sales(truth)
     largest = np.argsort(-volume, kind="stable")[: np.count_nonzero(volume)]
     chosen = pd.unique(truth.firms["category"].to_numpy()[largest])[:EXPOSED]
@@ -189,8 +244,10 @@ def _tables(buyers: pd.DataFrame, bought: Ints, inside: Bools) -> Households:
 
 
 def _effect(truth: Truth, inside: Bools) -> dict[str, float]:
-    firms, spared = truth.firms, ~truth.closed
-    chinese, exposed = spared & firms["origin"].eq("CN").to_numpy(), inside[firms["category"].to_numpy()]
+    firms = truth.firms
+    spared = ~truth.closed
+    chinese = spared & firms["origin"].eq("CN").to_numpy()
+    exposed = inside[firms["category"].to_numpy()]
     sums = [
         truth.sales(world)[sellers & categories, 0][:, _months(BASELINE.after)].sum()
         for world in ("W00", "W11")

@@ -1,7 +1,7 @@
 """Truth about a simulated market: sales in every world, and every estimand.
 
-For growth, share, displacement and relocation, the formulas of `analysis.estimands` are applied to changes between
-worlds.
+For growth, share, displacement and relocation, the formulas of `analysis.estimands` are applied to
+changes between worlds.
 """
 
 from __future__ import annotations
@@ -13,20 +13,30 @@ from functools import cache, cached_property
 
 import numpy as np
 import pandas as pd
+from fewtreated.errors import DesignError, check_choice
+from fewtreated.estimate import Bools, Estimate, Floats, Ints
+from fewtreated.estimators.exposure import BINS, PER
 
-from analysis.errors import DesignError, check_choice
 from analysis.estimands import growth
 from analysis.estimands.changes import Changes, What
 from analysis.estimands.closed_firms import HORIZON, Where, mechanical_loss
 from analysis.estimands.design import Design
 from analysis.estimands.displacement import mix_change, proportional, shares_of_loss
 from analysis.estimands.samples import GAP, HIGH_RISK, LEADS
-from analysis.estimate import Bools, Estimate, Floats, Ints
-from analysis.estimators.exposure import BINS, PER
 from market.observe import ids
 from market.parameters import FIRST_WAVE, MONTHS, PLATFORMS
 from market.population import NEVER
-from market.worlds import BASE, CHANNELS, WORLDS, Channels, Market, Trajectory, at_work, exposure_by_category, part_of
+from market.worlds import (
+    BASE,
+    CHANNELS,
+    WORLDS,
+    Channels,
+    Market,
+    Trajectory,
+    at_work,
+    exposure_by_category,
+    part_of,
+)
 
 HOME = 0
 
@@ -46,7 +56,8 @@ class Window:
     chinese, closed : bool[firm]
         True if the firm is Chinese, and if at least half of its AMZ sales were closed.
     dose, months_closed, exposure, suspicion : float64[firm]
-        Closed share, share of the window in which the firm is closed, leave-own-out exposure in the window, risk score.
+        Closed share, share of the window in which the firm is closed, leave-own-out exposure in the
+        window, risk score.
     """
 
     after: dict[str, Floats]
@@ -75,33 +86,52 @@ class Window:
 
     @cached_property
     def seen(self) -> Floats:
-        """Change in sales that a comparison with low-exposure firms would show, float64[firm, platform].
+        """Change in sales that a comparison with low-exposure firms would show.
 
-        It leaves out the effect common to all firms of an origin, which is that on low-exposure firms in proportion to
-        baseline sales.
+        The array is float64[firm, platform].
+
+        It leaves out the effect common to all firms of an origin, which is that on low-exposure
+        firms in proportion to baseline sales.
         """
         seen = np.where(self.low[:, np.newaxis], 0.0, self.change)
         for origin in (self.chinese, ~self.chinese):
-            low, others = origin & self.low, origin & ~self.low
-            sold, change = self.base[low].sum(axis=0), self.change[low].sum(axis=0)
-            seen[others] -= self.base[others] * np.divide(change, sold, out=np.zeros(len(sold)), where=sold > 0)
+            low = origin & self.low
+            others = origin & ~self.low
+            sold = self.base[low].sum(axis=0)
+            change = self.change[low].sum(axis=0)
+            seen[others] -= self.base[others] * np.divide(
+                change, sold, out=np.zeros(len(sold)), where=sold > 0
+            )
         return seen
 
     @property
     def lost(self) -> float:
-        """Closed firms' lost AMZ sales (L), in sim-$, as a comparison with low-exposure firms would show them."""
+        """Closed firms' lost AMZ sales (L), in sim-$.
+
+        They are as a comparison with low-exposure firms would show them.
+        """
         return -float(self.seen[self.closed, HOME].sum())
 
     def changes(self, change: Floats) -> Changes:
-        """Sum changes in sales by set, origin and platform, in the same form as a panel's estimates."""
+        """Sum changes in sales by set, origin and platform.
+
+        The sums have the same form as a panel's estimates.
+        """
         sets: list[tuple[What, Bools]] = [("closed", self.closed), ("exposed", ~self.closed)]
         origins = [(True, self.chinese), (False, ~self.chinese)]
-        cells = [(what, chinese, platform) for what, _ in sets for chinese, _ in origins for platform in PLATFORMS]
+        cells = [
+            (what, chinese, platform)
+            for what, _ in sets
+            for chinese, _ in origins
+            for platform in PLATFORMS
+        ]
         estimate = Estimate(
             estimand="changes",
             unit="sim-$",
             terms=tuple(" ".join(map(str, cell)) for cell in cells),
-            value=np.concatenate([change[firms & side].sum(axis=0) for _, firms in sets for _, side in origins]),
+            value=np.concatenate(
+                [change[firms & side].sum(axis=0) for _, firms in sets for _, side in origins]
+            ),
             scores=np.zeros((0, len(cells))),
             counts={"closed": int(self.closed.sum())},
         )
@@ -115,8 +145,13 @@ class Window:
         return 100 * over(with_ - without, without)
 
     def mechanical(self) -> float:
-        """Return the closed accounts' own sales as a percentage of closed firms' sales on all platforms."""
-        dose, months, year = (values[self.closed] for values in (self.dose, self.months_closed, self.year))
+        """Return closed accounts' own sales as a percentage of closed firms' sales everywhere.
+
+        Everywhere means on all platforms.
+        """
+        dose, months, year = (
+            values[self.closed] for values in (self.dose, self.months_closed, self.year)
+        )
         return mechanical_loss(dose, months, year[:, HOME], year.sum(axis=1))
 
     def scalars(self) -> dict[str, float]:
@@ -133,9 +168,16 @@ class Window:
         }
 
     def of_closed(self) -> dict[str, float]:
-        """Return E1a, E1b and E1e: effects on closed firms everywhere, on AMZ, and relative to the mechanical loss."""
+        """Return E1a, E1b and E1e, the effects on closed firms.
+
+        They are the effects everywhere, on AMZ, and relative to the mechanical loss.
+        """
         everywhere = self.effect(self.closed, slice(None))
-        return {"E1a": everywhere, "E1b": self.effect(self.closed, HOME), "E1e": over(-everywhere, self.mechanical())}
+        return {
+            "E1a": everywhere,
+            "E1b": self.effect(self.closed, HOME),
+            "E1e": over(-everywhere, self.mechanical()),
+        }
 
     def of_rivals(self) -> dict[str, float]:
         """Return E2a and E2b, the effects on firms that were not closed.
@@ -143,7 +185,8 @@ class Window:
         Each has a mean, a slope per ten points of exposure, and bins of exposure.
         """
         effects: dict[str, float] = {}
-        without, with_ = self.total("W00")[:, HOME], self.total("W10")[:, HOME]
+        without = self.total("W00")[:, HOME]
+        with_ = self.total("W10")[:, HOME]
         eligible = ~self.closed & (self.dose == 0) & (self.year[:, HOME] > 0) & (without > 0)
         for name, origin in (("E2a", self.chinese), ("E2b", ~self.chinese)):
             firms = origin & eligible
@@ -151,46 +194,65 @@ class Window:
         return effects
 
     def of_growth(self) -> dict[str, float]:
-        """Return E3g, E3 and E3s: true and observable effects on Chinese firms' growth, sales and share on AMZ.
+        """Return E3g, E3 and E3s: effects on Chinese firms' growth, sales and share on AMZ.
 
-        E3g_common, the difference between E3g and E3g_seen, is common to all Chinese firms and so not observable.
+        There are true and observable effects.
+
+        E3g_common, the difference between E3g and E3g_seen, is common to all Chinese firms and so
+        not observable.
         """
         effects: dict[str, float] = {}
         for end, change in (("", self.change), ("_seen", self.seen)):
             changes = self.changes(change)
-            effect, sold = growth.growth_effect(changes), changes.sold[:, 0]
+            effect = growth.growth_effect(changes)
+            sold = changes.sold[:, 0]
             effects["E3g" + end] = effect["seen"].value[0]
-            effects["E3" + end] = growth.sales_effect(effect, 100 * sold[1] / sold[0])["seen"].value[0]
+            effects["E3" + end] = growth.sales_effect(effect, 100 * sold[1] / sold[0])[
+                "seen"
+            ].value[0]
             effects["E3s" + end] = growth.share_effect(changes)["seen"].value[0]
         return effects | {"E3g_common": effects["E3g"] - effects["E3g_seen"]}
 
     def parts_of_growth(self) -> dict[str, float]:
-        """Split E3g, in percentage points, between closed firms, incumbents, voluntary exit and entry.
+        """Split E3g between closed firms, incumbents, voluntary exit and entry.
 
-        The parts add up to E3g. Incumbents are firms that sold on AMZ in the base months. A firm is alive if it sells
-        on AMZ in the window.
+        It is in percentage points.
+
+        The parts add up to E3g. Incumbents are firms that sold on AMZ in the base months. A firm is
+        alive if it sells on AMZ in the window.
         """
         return self._parts(np.ones(len(self.closed), dtype=bool))
 
     def seen_parts_of_growth(self) -> dict[str, float]:
         """Split E3g_seen into the same parts as E3g.
 
-        From each part, that of low-exposure firms is deducted in proportion to baseline sales. Entry is scaled to the
-        joint sales of exposed and closed firms.
+        From each part, that of low-exposure firms is deducted in proportion to baseline sales.
+        Entry is scaled to the joint sales of exposed and closed firms.
         """
-        whole, sold = self.base[self.chinese, HOME].sum(), self.base[:, HOME] * self.chinese
-        low, exposed, closed = (sold[who].sum() / whole for who in (self.low, ~self.low & ~self.closed, self.closed))
-        common, others = self._parts(self.low), self._parts(~self.low)
+        whole = self.base[self.chinese, HOME].sum()
+        sold = self.base[:, HOME] * self.chinese
+        low, exposed, closed = (
+            sold[who].sum() / whole for who in (self.low, ~self.low & ~self.closed, self.closed)
+        )
+        common = self._parts(self.low)
+        others = self._parts(~self.low)
         beside = {"incumbents": exposed, "exit": exposed, "entry": exposed + closed}
-        spared = {name: others[name] - over(common[name] * sold, low) for name, sold in beside.items()}
+        spared = {
+            name: others[name] - over(common[name] * sold, low) for name, sold in beside.items()
+        }
         gone = over((common["incumbents"] + common["exit"]) * closed, low)
         return {"closed": others["closed"] - gone} | spared
 
     def _parts(self, among: Bools) -> dict[str, float]:
-        """Return the given firms' contributions to the effect on Chinese sales growth, in percentage points."""
-        chinese, change = self.chinese, self.change[:, HOME]
+        """Return the given firms' contributions to the effect on Chinese sales growth.
+
+        They are in percentage points.
+        """
+        chinese = self.chinese
+        change = self.change[:, HOME]
         incumbent = self.base[:, HOME] > 0
-        with_, without = self.total("W11")[:, HOME] > 0, self.total("W00")[:, HOME] > 0
+        with_ = self.total("W11")[:, HOME] > 0
+        without = self.total("W00")[:, HOME] > 0
         spared = chinese & incumbent & ~self.closed
         parts = {
             "closed": chinese & incumbent & self.closed,
@@ -199,11 +261,18 @@ class Window:
             "entry": chinese & ~incumbent,
         }
         volume = self.base[chinese, HOME].sum()
-        return {name: 100 * over(change[firms & among].sum(), volume) for name, firms in parts.items()}
+        return {
+            name: 100 * over(change[firms & among].sum(), volume) for name, firms in parts.items()
+        }
 
     def of_loss(self) -> dict[str, float]:
-        """Return d1 to d7, E4a, E4b and E4e: where closed firms' lost AMZ sales went, in per cent of L."""
-        names = {f"d{k}": f"d{k}" for k in range(1, 8)} | {f"E4a_{name}": name for name in PLATFORMS[1:]}
+        """Return d1 to d7, E4a, E4b and E4e: where closed firms' lost AMZ sales went.
+
+        They are in per cent of L.
+        """
+        names = {f"d{k}": f"d{k}" for k in range(1, 8)} | {
+            f"E4a_{name}": name for name in PLATFORMS[1:]
+        }
         names |= {"E4b_CN": "d1", "E4b_other": "d2", "E4e_CN": "d1", "E4e_other": "d2"}
         if not self.lost > 0:  # nothing was lost
             return dict.fromkeys(names, float("nan"))
@@ -214,21 +283,32 @@ class Window:
         return {name: value[term] - expected.get(name, 0.0) for name, term in names.items()}
 
     def mix(self) -> dict[str, float]:
-        """Return E4d: the mean change, in points, in platform shares of closed firms that sell in both worlds."""
+        """Return E4d: the mean change in platform shares of closed firms, in points.
+
+        The mean is over those that sell in both worlds.
+        """
         change = mix_change(self.total("W11"), self.total("W00"))[self.closed]
         change = change[np.isfinite(change).all(axis=1)]
-        mean = change.mean(axis=0) if len(change) else np.full(len(PLATFORMS), np.nan)
+        if len(change):
+            mean = change.mean(axis=0)
+        else:
+            mean = np.full(len(PLATFORMS), np.nan)
         return {f"E4d_{name}": float(value) for name, value in zip(PLATFORMS, mean, strict=True)}
 
     def toward(self) -> dict[str, float]:
-        """Return the changes in closed firms' presence (points) and sales (per cent of L) at the destinations.
+        """Return the changes in closed firms' presence and sales at the destinations.
 
-        E4a_presence is the share of the window's months with sales there, averaged over both platforms and the closed
-        firms that sold anything a year earlier; E4a_sales is the change in sales.
+        Presence is in points. Sales are in per cent of L.
+
+        E4a_presence is the share of the window's months with sales there, averaged over both
+        platforms and the closed firms that sold anything a year earlier; E4a_sales is the change in
+        sales.
         """
         columns = [PLATFORMS.index(name) for name in Design.destinations]
         firms = self.closed & self.base.any(axis=1)
-        present = [float((self.after[world][firms][:, columns] > 0).sum()) for world in ("W11", "W00")]
+        present = [
+            float((self.after[world][firms][:, columns] > 0).sum()) for world in ("W11", "W00")
+        ]
         months = self.after["W11"].shape[2] * len(columns) * int(firms.sum())
         gained = float(self.seen[self.closed][:, columns].sum())
         return {
@@ -239,45 +319,63 @@ class Window:
     def of_news(self) -> dict[str, float]:
         """Return E5b and E5c, the effects of the news alone.
 
-        E5b is the effect on AMZ sales of suspect, hardly exposed firms, per cent. E5c is the effect on the presence of
-        Chinese firms that were not closed and sold anything a year earlier, on each platform other than AMZ, points.
-        As in E4d, only firms that sell in both worlds count: a firm that the news deters belongs to entry (E5d), not
-        to hedging.
+        E5b is the effect on AMZ sales of suspect, hardly exposed firms, per cent. E5c is the effect
+        on the presence of Chinese firms that were not closed and sold anything a year earlier, on
+        each platform other than AMZ, points. As in E4d, only firms that sell in both worlds count:
+        a firm that the news deters belongs to entry (E5d), not to hedging.
         """
         suspect = ~self.closed & (self.suspicion > HIGH_RISK) & (self.exposure < Design.low)
-        news, without = self.after["W01"], self.after["W00"]
+        news = self.after["W01"]
+        without = self.after["W00"]
         live = self.chinese & ~self.closed & self.base.any(axis=1)
         live = live & np.any(news, axis=(1, 2)) & np.any(without, axis=(1, 2))
         change = 100 * ((news[live] > 0).mean(axis=(0, 2)) - (without[live] > 0).mean(axis=(0, 2)))
-        hedged = {f"E5c_{name}": float(change[column]) for column, name in enumerate(PLATFORMS) if column != HOME}
+        hedged = {
+            f"E5c_{name}": float(change[column])
+            for column, name in enumerate(PLATFORMS)
+            if column != HOME
+        }
         return {"E5b": self.effect(suspect, HOME, "W01"), **hedged}
 
 
 def by_exposure(name: str, exposure: Floats, without: Floats, with_: Floats) -> dict[str, float]:
     """Return the effects of exposure by id: the average, the slope and one effect per bin.
 
-    Ids are, for example, "E2a", "E2a_slope" and "E2a_bin1". Effects are in per cent, from sales with and without
-    closures, float64[firm]. The slope, per ten points, is from a least-squares regression of the relative change,
-    weighted by sales without closures. Bins are relative to the lowest.
+    Ids are, for example, "E2a", "E2a_slope" and "E2a_bin1". Effects are in per cent, from sales
+    with and without closures, float64[firm]. The slope, per ten points, is from a least-squares
+    regression of the relative change, weighted by sales without closures. Bins are relative to the
+    lowest.
     """
-    change, total = with_ - without, without.sum()
+    change = with_ - without
+    total = without.sum()
     centred = exposure - over(float(without @ exposure), total)
     effects = {name: over(100 * change.sum(), total)}
-    effects[f"{name}_slope"] = 100 * PER * over(float(centred @ change), float(without @ centred**2))
-    sums = pd.DataFrame({"with": with_, "without": without}).groupby(np.digitize(exposure, BINS)).sum()
+    effects[f"{name}_slope"] = (
+        100 * PER * over(float(centred @ change), float(without @ centred**2))
+    )
+    sums = (
+        pd.DataFrame({"with": with_, "without": without}).groupby(np.digitize(exposure, BINS)).sum()
+    )
     growth = sums["with"] / sums["without"]
     if 0 in growth.index and total:
-        effects |= {f"{name}_bin{bin_}": 100 * (growth[bin_] / growth[0] - 1) for bin_ in growth.index[1:]}
+        effects |= {
+            f"{name}_bin{bin_}": 100 * (growth[bin_] / growth[0] - 1) for bin_ in growth.index[1:]
+        }
     return {term: float(value) for term, value in effects.items()}
 
 
 def over(numerator: float, denominator: float) -> float:
     """Divide two numbers; return NaN if the denominator is zero."""
-    return float(numerator / denominator) if denominator else float("nan")
+    if denominator:
+        return float(numerator / denominator)
+    return float("nan")
 
 
 class Worlds(ABC):
-    """Sales of the same firms in several worlds, such as W11 with closures and W00 without the crackdown."""
+    """Sales of the same firms in several worlds.
+
+    Examples are W11 with closures and W00 without the crackdown.
+    """
 
     @property
     @abstractmethod
@@ -289,11 +387,17 @@ class Worlds(ABC):
         """Return sales in a world, float64[firm, platform, month]."""
 
     def path(self, study: Estimate) -> Floats:
-        """Return the true effect, in log points, on an event study's closed firms by month, float64[term]."""
+        """Return the true effect on an event study's closed firms by month, float64[term].
+
+        It is in log points.
+        """
         if study.refused:
             return np.full(len(study.terms), np.nan)
-        closed, month = study.details["closed"], np.array(study.terms, dtype=int)
-        with_, without = (self._sold(world, closed, month, study.details["where"]) for world in ("W11", "W00"))
+        closed = study.details["closed"]
+        month = np.array(study.terms, dtype=int)
+        with_, without = (
+            self._sold(world, closed, month, study.details["where"]) for world in ("W11", "W00")
+        )
         with np.errstate(divide="ignore"):
             return np.asarray(np.log(with_ / without))
 
@@ -301,18 +405,24 @@ class Worlds(ABC):
         """Return the true effect, in per cent, for each term of a cohort estimate."""
         if cohorts.refused:
             return {}
-        closed, month = cohorts.details["closed"], np.arange(cohorts.details["end"] + 1)
+        closed = cohorts.details["closed"]
+        month = np.arange(cohorts.details["end"] + 1)
         groups = [firms for _, firms in closed.groupby("cohort")] + [closed]
         effects = {}
         for term, firms in zip(cohorts.terms, groups, strict=True):
-            with_, without = (self._sold(world, firms, month, "all").sum() for world in ("W11", "W00"))
+            with_, without = (
+                self._sold(world, firms, month, "all").sum() for world in ("W11", "W00")
+            )
             effects[term] = float(100 * (with_ / without - 1))
         return effects
 
     def _sold(self, world: str, closed: pd.DataFrame, month: Ints, where: Where) -> Floats:
         """Sum closed firms' sales by month since closure, float64[month]."""
         sales = self.sales(world)[self.firms.index.get_indexer(closed["firm"])]
-        by_firm = sales[:, HOME] if where == "home" else sales.sum(axis=1)
+        if where == "home":
+            by_firm = sales[:, HOME]
+        else:
+            by_firm = sales.sum(axis=1)
         column = closed["cohort"].to_numpy()[:, np.newaxis] + month
         return np.asarray(np.take_along_axis(by_firm, column, axis=1).sum(axis=0))
 
@@ -355,13 +465,17 @@ class Truth(Worlds):
     def firms(self) -> pd.DataFrame:
         """True attributes of every firm, including firms that enter in no world.
 
-        Columns: `origin`, `category`, `brand_group`, `accounts`, `stands_for` (merchants), `cheater`, `suspicion`,
-        `entry_month` (position; -100 for initial firms), `closed_month` (position; inf if never), `dose` (0 if never),
-        and `opened` and `closed_again`, the positions of the months in which its renamed account, with the suffix
-        "-R", opened and was closed (inf if never).
+        Columns: `origin`, `category`, `brand_group`, `accounts`, `stands_for` (merchants),
+        `cheater`, `suspicion`, `entry_month` (position; -100 for initial firms), `closed_month`
+        (position; inf if never), `dose` (0 if never), and `opened` and `closed_again`, the
+        positions of the months in which its renamed account, with the suffix "-R", opened and was
+        closed (inf if never).
         """
-        firms, closures = self.market.firms, self.market.closures
-        opened, again = (np.where(when < MONTHS, when, np.inf) for when in (closures.back, closures.again))
+        firms = self.market.firms
+        closures = self.market.closures
+        opened, again = (
+            np.where(when < MONTHS, when, np.inf) for when in (closures.back, closures.again)
+        )
         return pd.DataFrame(
             {
                 "origin": np.where(firms.chinese, "CN", "other"),
@@ -394,67 +508,91 @@ class Truth(Worlds):
     @cached_property
     def exposure(self) -> Floats:
         """Base share of other closed firms in the same category, float64[firm, month]."""
-        market, closures = self.market, self.market.closures
+        market = self.market
+        closures = self.market.closures
         by = np.zeros((MONTHS, market.parameters.n_categories))
         by[FIRST_WAVE:] = exposure_by_category(market, closures, self.closed)
-        itself = closures.share * self.closed * (np.arange(MONTHS)[:, np.newaxis] >= self.closed_month)
+        itself = (
+            closures.share * self.closed * (np.arange(MONTHS)[:, np.newaxis] >= self.closed_month)
+        )
         return np.maximum(market.firms.nests.spread(by) - itself, 0.0).T
 
     def window(
-        self, post_from: int = Design.post_from, post_to: int = Design.post_to, worlds: tuple[str, ...] = ("W11", "W00")
+        self,
+        post_from: int = Design.post_from,
+        post_to: int = Design.post_to,
+        worlds: tuple[str, ...] = ("W11", "W00"),
     ) -> Window:
         """Return the sales and firm attributes needed for the estimands in a window.
 
         Parameters
         ----------
         post_from, post_to : int
-            First and last month of the window after the first wave; 4 to 9 is September 2021 to February 2022.
+            First and last month of the window after the first wave; 4 to 9 is September 2021 to
+            February 2022.
         worlds : tuple of str
             Worlds to compare.
 
         Raises
         ------
         DesignError
-            If the window is not within the months after the first wave, or if its base months, a year earlier, do not
-            end before the news.
+            If the window is not within the months after the first wave, or if its base months, a
+            year earlier, do not end before the news.
         """
-        first, last = FIRST_WAVE + post_from, FIRST_WAVE + post_to
+        first = FIRST_WAVE + post_from
+        last = FIRST_WAVE + post_to
         if not FIRST_WAVE <= first <= last < MONTHS or last - 12 >= self.market.news:
             raise DesignError(
-                f"Cannot use a window from month {post_from} to {post_to} after the first wave: only months 0 to "
-                f"{min(MONTHS - 1, self.market.news + 11) - FIRST_WAVE} have base months, a year earlier, that "
-                "precede the news; choose among them"
+                f"Cannot use a window from month {post_from} to {post_to} after the first wave:"
+                f" only months 0 to {min(MONTHS - 1, self.market.news + 11) - FIRST_WAVE} have base"
+                " months, a year earlier, that precede the news; choose among them"
             )
         rows = self._rows(post_from, post_to)
-        history, firms = self.market.history.sales, self.market.firms
+        history = self.market.history.sales
+        firms = self.market.firms
         courses = {world: self.course(world) for world in worlds}
         return Window(
-            after={world: course.sales[rows].transpose(2, 1, 0) for world, course in courses.items()},
+            after={
+                world: course.sales[rows].transpose(2, 1, 0) for world, course in courses.items()
+            },
             base=history[first - 12 : last - 11].sum(axis=0).T,
             year=history[BASE.start : self.market.news].sum(axis=0).T,
             chinese=firms.chinese,
             closed=self.closed,
             dose=self.market.closures.dose,
-            months_closed=(np.arange(first, last + 1) >= self.closed_month[:, np.newaxis]).mean(axis=1),
+            months_closed=(np.arange(first, last + 1) >= self.closed_month[:, np.newaxis]).mean(
+                axis=1
+            ),
             exposure=self.exposure[:, first : last + 1].mean(axis=1),
             suspicion=firms.suspicion,
         )
 
     def _rows(self, post_from: int, post_to: int) -> slice:
-        """Return the rows after `history` for the months `post_from` to `post_to` after the first wave."""
-        return slice(FIRST_WAVE + post_from - self.market.news, FIRST_WAVE + post_to + 1 - self.market.news)
+        """Return the rows after `history` for the months of a window.
 
-    def scalars(self, post_from: int = Design.post_from, post_to: int = Design.post_to) -> dict[str, float]:
+        They are the months `post_from` to `post_to` after the first wave.
+        """
+        return slice(
+            FIRST_WAVE + post_from - self.market.news, FIRST_WAVE + post_to + 1 - self.market.news
+        )
+
+    def scalars(
+        self, post_from: int = Design.post_from, post_to: int = Design.post_to
+    ) -> dict[str, float]:
         """Return every estimand in a window, by id.
 
-        E1a, E1b, E1c, E2, E3, E5a, E5b and E5d are in per cent; E3g, E3k, E3s, E4a_presence, E4d and E5c in percentage
-        points; E4a, E4b, E4e and d1 to d7, which add up to 100, in per cent of the lost AMZ sales L. E1d is in months,
-        and E1e is a ratio. Slopes are per ten points of exposure; E2a_bin1 and so on are relative to the bin of lowest
-        exposure. `L` and `E1a_per_account` are in sim-$ per month, the latter per closed account of the merchants that
-        a firm represents. Values are NaN if nothing was closed or lost. Parameters are as for :meth:`window`.
+        E1a, E1b, E1c, E2, E3, E5a, E5b and E5d are in per cent; E3g, E3k, E3s, E4a_presence, E4d
+        and E5c in percentage points; E4a, E4b, E4e and d1 to d7, which add up to 100, in per cent
+        of the lost AMZ sales L. E1d is in months, and E1e is a ratio. Slopes are per ten points of
+        exposure; E2a_bin1 and so on are relative to the bin of lowest exposure. `L` and
+        `E1a_per_account` are in sim-$ per month, the latter per closed account of the merchants
+        that a firm represents. Values are NaN if nothing was closed or lost. Parameters are as for
+        :meth:`window`.
         """
-        window, months = self.window(post_from, post_to, ("W11", "W00", "W10", "W01")), post_to - post_from + 1
-        firms, closures = self.market.firms, self.market.closures
+        window = self.window(post_from, post_to, ("W11", "W00", "W10", "W01"))
+        months = post_to - post_from + 1
+        firms = self.market.firms
+        closures = self.market.closures
         accounts = float((firms.stands_for * closures.closed_accounts)[window.closed].sum())
         loss = float(window.change[window.closed].sum())
         values = {
@@ -469,7 +607,9 @@ class Truth(Worlds):
         return dict(sorted(values.items()))
 
     def closed_by(self, post_from: int, post_to: int) -> dict[str, float]:
-        """Return E1a, E1c and the `mechanical` loss, in per cent, for the firms closed by the end of a window.
+        """Return E1a, E1c and the `mechanical` loss of firms closed by the end of a window.
+
+        They are in per cent.
 
         The loss is negative. Parameters are as for :meth:`window`.
         """
@@ -481,14 +621,19 @@ class Truth(Worlds):
         }
 
     def mechanical(self, post_from: int, post_to: int) -> float:
-        """Return the mechanical loss of firms closed by the end of a window, as a negative percentage."""
+        """Return the mechanical loss of firms closed by the end of a window.
+
+        It is a negative percentage.
+        """
         return -self._closed_by(post_from, post_to).mechanical()
 
     def _closed_by(self, post_from: int, post_to: int) -> Window:
         closed = self.closed & (self.closed_month <= FIRST_WAVE + post_to)
         return replace(self.window(post_from, post_to), closed=closed)
 
-    def decomposition(self, post_from: int = Design.post_from, post_to: int = Design.post_to) -> dict[str, float]:
+    def decomposition(
+        self, post_from: int = Design.post_from, post_to: int = Design.post_to
+    ) -> dict[str, float]:
         """Return the four parts of E3g in percentage points.
 
         The parts add up to E3g. Parameters are as for :meth:`window`.
@@ -496,20 +641,27 @@ class Truth(Worlds):
         return self.window(post_from, post_to).parts_of_growth()
 
     def _own_closure(self, post_from: int, post_to: int, closed: Bools) -> float:
-        """Return E1c: the effect, in per cent, of a firm's own closure on its sales, given all other closures.
+        """Return E1c: the effect of a firm's own closure on its sales, in per cent.
 
-        Categories are separate markets, so one firm in each can be spared at a time; the common trust is kept fixed.
+        All other closures are given.
+
+        Categories are separate markets, so one firm in each can be spared at a time; the common
+        trust is kept fixed.
         """
-        course, rows = self.course("W11"), self._rows(post_from, post_to)
+        course = self.course("W11")
+        rows = self._rows(post_from, post_to)
         otherwise = 0.0
         for those, part in self.market.blocks():
-            closures, firms = part_of(self.market.closures, those, len(closed)), np.flatnonzero(closed[those])
+            closures = part_of(self.market.closures, those, len(closed))
+            firms = np.flatnonzero(closed[those])
             category = part.firms.nests.category[firms]
             turn = np.arange(len(firms)) - np.searchsorted(category, category)
             for number in range(int(turn.max(initial=-1)) + 1):
                 spared = firms[turn == number]
                 others = ~np.isin(np.arange(len(part.firms)), spared)
-                month, back = (np.where(others, when, NEVER) for when in (closures.month, closures.back))
+                month, back = (
+                    np.where(others, when, NEVER) for when in (closures.month, closures.back)
+                )
                 without = replace(closures, month=month, dose=closures.dose * others, back=back)
                 again = part.go_on(WORLDS["W11"], without, course.plan.trust[: rows.stop])
                 otherwise += float(again.sales[rows][:, :, spared].sum())
@@ -518,8 +670,9 @@ class Truth(Worlds):
     def _months_alive(self) -> float:
         """Return E1d: the difference, in months, in closed firms' restricted mean survival.
 
-        A firm exits in the first of three consecutive months in which it sells nowhere, even if it returns later. Firms
-        whose twelve months extend beyond the last month count for as long as they are observed.
+        A firm exits in the first of three consecutive months in which it sells nowhere, even if it
+        returns later. Firms whose twelve months extend beyond the last month count for as long as
+        they are observed.
         """
         firms = np.flatnonzero(self.closed)
         month = self.closed_month[firms].astype(np.int64)[:, np.newaxis] + np.arange(HORIZON)
@@ -531,46 +684,69 @@ class Truth(Worlds):
             at = np.take_along_axis(lives, np.minimum(month, MONTHS - 1), axis=1)
             shares.append((np.logical_and.accumulate(at, axis=1) * seen).sum(axis=0))
         difference = (shares[0] - shares[1]) / np.maximum(seen.sum(axis=0), 1)
-        return float(difference.sum()) if len(firms) else float("nan")
+        if len(firms):
+            return float(difference.sum())
+        return float("nan")
 
     def _anticipation(self) -> dict[str, float]:
-        """Return E5a: the change, in per cent, in closed firms' AMZ sales relative to W00 by month before closure."""
+        """Return E5a: the change in closed firms' AMZ sales by month before closure.
+
+        It is in per cent, relative to W00.
+        """
         firms = np.flatnonzero(self.closed)
         month = self.closed_month[firms].astype(np.int64)
-        worlds, effects = [self.sales(world) for world in ("W11", "W00")], {}
+        worlds = [self.sales(world) for world in ("W11", "W00")]
+        effects = {}
         for lead in range(-LEADS, 0):
             with_, without = (sales[firms, HOME, month + lead].sum() for sales in worlds)
             effects[f"E5a_{lead}"] = 100 * over(with_ - without, without)
         return effects
 
     def _entry(self, post_to: int) -> dict[str, float]:
-        """Return the monthly numbers of Chinese entrants in W11 and W00, and E5d, the change in their number.
+        """Return the monthly numbers of Chinese entrants in W11 and W00, and E5d.
 
-        Months run from the news to the end of the window. E5d is in per cent; its slope is per ten points of exposure.
+        E5d is the change in their number.
+
+        Months run from the news to the end of the window. E5d is in per cent; its slope is per ten
+        points of exposure.
         """
-        market, last = self.market, FIRST_WAVE + post_to
-        firms, months = market.firms, last - market.news + 1
+        market = self.market
+        last = FIRST_WAVE + post_to
+        firms = market.firms
+        months = last - market.news + 1
         exposure = exposure_by_category(market, market.closures, self.closed)[post_to]
         may = firms.chinese & (firms.entry_month >= market.news) & (firms.entry_month <= last)
-        entered = [may & (self.course(world).plan.start.min(axis=0) < NEVER) for world in ("W11", "W00")]
-        came, without = (np.bincount(firms.nests.category[who], minlength=len(exposure)) for who in entered)
+        entered = [
+            may & (self.course(world).plan.start.min(axis=0) < NEVER) for world in ("W11", "W00")
+        ]
+        came, without = (
+            np.bincount(firms.nests.category[who], minlength=len(exposure)) for who in entered
+        )
         centred = exposure - exposure.mean()
         return {
             "entrants_W11": came.sum() / months,
             "entrants_W00": without.sum() / months,
             "E5d": 100 * over(came.sum() - without.sum(), without.sum()),
-            "E5d_slope": 100 * PER * over(over(centred @ (came - without), centred @ centred), without.mean()),
+            "E5d_slope": (
+                100
+                * PER
+                * over(over(centred @ (came - without), centred @ centred), without.mean())
+            ),
         }
 
-    def shapley(self, post_from: int = Design.post_from, post_to: int = Design.post_to) -> dict[str, float]:
+    def shapley(
+        self, post_from: int = Design.post_from, post_to: int = Design.post_to
+    ) -> dict[str, float]:
         """Return each channel's contribution to E3g, averaged over all orders (its Shapley value).
 
-        The contributions add up to E3g. Every combination of channels is run once, 22 worlds in all. Parameters are as
-        for :meth:`window`.
+        The contributions add up to E3g. Every combination of channels is run once, 22 worlds in
+        all. Parameters are as for :meth:`window`.
         """
         window = self.window(post_from, post_to)
-        chinese, rows = window.chinese, self._rows(post_from, post_to)
-        base, without = window.base[chinese, HOME].sum(), window.total("W00")[chinese, HOME].sum()
+        chinese = window.chinese
+        rows = self._rows(post_from, post_to)
+        base = window.base[chinese, HOME].sum()
+        without = window.total("W00")[chinese, HOME].sum()
 
         @cache
         def worth(channels: Channels) -> float:
@@ -578,9 +754,12 @@ class Truth(Worlds):
             sales = course.sales[rows, HOME][:, chinese].sum()
             return float(100 * (sales - without) / base)
 
-        orders, mean = list(itertools.permutations(CHANNELS)), dict.fromkeys(CHANNELS, 0.0)
+        orders = list(itertools.permutations(CHANNELS))
+        mean = dict.fromkeys(CHANNELS, 0.0)
         for order in orders:
             for position, channel in enumerate(order):
-                before, after = (worth(at_work(frozenset(order[:end]))) for end in (position, position + 1))
+                before, after = (
+                    worth(at_work(frozenset(order[:end]))) for end in (position, position + 1)
+                )
                 mean[channel] += (after - before) / len(orders)
         return mean

@@ -37,16 +37,24 @@ class ReportError(RuntimeError):
 
     def __init__(self, message: str, code: Exit = Exit.FAILED):
         super().__init__(message)
-        self.code, self.reason = code, reason(message)
+        self.reason = reason(message)
+        self.code = code
 
 
-# fields of an outcome that tell news, with the label of each in the one-line summary and its heading in the letter
+# fields of an outcome that tell news, with the label of each in the one-line summary and its
+# heading in the letter
 NEWS = {"failures": ("failed", "What failed:")}
 NEWS |= {"changed_words": ("changed", "Verdicts that changed since the previous release:")}
-NEWS |= {"stale": ("stale", "Data that are stale:"), "mended": ("mended", "What failed before, and is mended:")}
+NEWS |= {
+    "stale": ("stale", "Data that are stale:"),
+    "mended": ("mended", "What failed before, and is mended:"),
+}
 NEWS |= {"standing": ("still failed", "What failed before, and was not tried again:")}
-REMINDER, UNSENT = "reminder", "unsent"
-PATHS = re.compile(r"(?<![\w.:/<])/(?:[^/\s'\"]+/)+")  # folders of this machine, in messages about failures
+REMINDER = "reminder"
+UNSENT = "unsent"
+PATHS = re.compile(
+    r"(?<![\w.:/<])/(?:[^/\s'\"]+/)+"
+)  # folders of this machine, in messages about failures
 
 
 class Said(BaseModel):
@@ -63,7 +71,8 @@ class Said(BaseModel):
 class State(BaseModel):
     """What a run did with a report."""
 
-    state: str  # published, made (in a draft), unchanged, not due, failed, refused, not run, or to make (dry)
+    # published, made (in a draft), unchanged, not due, failed, refused, not run, or to make (dry)
+    state: str
     as_of: str = ""  # date of the report that stands, if it is another than that of the run
     seconds: float | None = None
     why: str = ""
@@ -73,7 +82,10 @@ class State(BaseModel):
         """The state in words."""
         if self.seconds is not None:
             return f"{self.state}  {self.seconds:5.1f} s  {self.why}"
-        stands = f"  {'stands ' * (self.state == 'failed')}as of {self.as_of}" if self.as_of else ""
+        if self.as_of:
+            stands = f"  {'stands ' * (self.state == 'failed')}as of {self.as_of}"
+        else:
+            stands = ""
         return f"{self.state}{stands}{': ' * bool(self.why)}{self.why}"
 
 
@@ -87,11 +99,13 @@ News = list[Annotated[Said, _or_text("said")]]
 class Outcome(BaseModel):
     """Outcome of a run.
 
-    All fields except `at`, `id`, `code`, `out` and `previous` are printed and sent; `standing`, `mended` and `news`
-    follow from the log: see `runner.remembered.remembered`.
+    All fields except `at`, `id`, `code`, `out` and `previous` are printed and sent; `standing`,
+    `mended` and `news` follow from the log: see `runner.remembered.remembered`.
     """
 
-    outcome: str  # published, unchanged, failed, refused, interrupted, planned (dry), or draft (named, no release yet)
+    # published, unchanged, failed, refused, interrupted, planned (dry), or draft (named, no release
+    # yet)
+    outcome: str
     release: str = ""  # name of the release that was made or found unchanged
     manifest: str = ""  # hash of its manifest, if this run published it
     draft: str = ""  # name of the draft, if one was made
@@ -103,13 +117,19 @@ class Outcome(BaseModel):
     notes: News = []  # what the panel can show, reports that wait for files
     standing: News = []  # failures of earlier runs that this one did not try again
     mended: News = []  # failures that somebody was told of and that are over
-    news: str = ""  # "news", "reminder" of failures told before, "unsent" if nobody could be told, or nothing
+    # "news", "reminder" of failures told before, "unsent" if nobody could be told, or nothing
+    news: str = ""
     owners: list[str] = []  # addresses of those whose reports are in the news
-    at: Annotated[str, AfterValidator(lambda at: at and datetime.fromisoformat(at).astimezone(UTC).isoformat())] = ""
+    at: Annotated[
+        str,
+        AfterValidator(lambda at: at and datetime.fromisoformat(at).astimezone(UTC).isoformat()),
+    ] = ""
     id: str = ""  # of its entry in the feed
     code: Exit = Field(default=Exit.OK, exclude=True)
     out: Path = Field(default=Path(), exclude=True)  # the folder of releases
-    previous: str = Field(default="", exclude=True)  # name of the release that was newest before the run
+    previous: str = Field(
+        default="", exclude=True
+    )  # name of the release that was newest before the run
 
     @property
     def folder(self) -> Path:
@@ -125,15 +145,22 @@ class Outcome(BaseModel):
     def line(self) -> str:
         """Summarise the outcome in one line.
 
-        >>> Outcome(outcome="failed", draft="draft", as_of="2026-11-26", failures=["05_growth: a cell failed"]).line
+        >>> failed = ["05_growth: a cell failed"]
+        >>> Outcome(outcome="failed", draft="draft", as_of="2026-11-26", failures=failed).line
         'Reports failed, as of 2026-11-26, in draft; failed: 05_growth: a cell failed'
         """
         where = self.release or self.draft
-        what = "Reminder: reports" if self.news == REMINDER else "Reports"
+        if self.news == REMINDER:
+            what = "Reminder: reports"
+        else:
+            what = "Reports"
         parts = [f"{what} {self.outcome}, as of {self.as_of}{f', in {where}' if where else ''}"]
         for part, (what, _) in NEWS.items():
             if news := getattr(self, part):
-                more = f", and {len(news) - 1} more" if len(news) > 1 else ""
+                if len(news) > 1:
+                    more = f", and {len(news) - 1} more"
+                else:
+                    more = ""
                 parts.append(f"{what}: {reason(news[0].said)[:400]}{more}")
         return _printable(" ".join("; ".join(parts).split()))
 
@@ -163,11 +190,14 @@ class Outcome(BaseModel):
 
 
 def reason(failure: str) -> str:
-    r"""Shorten a failure to one line, which is its first or, if that ends with a colon, its first two.
+    r"""Shorten a failure to one line.
+
+    The result is the first line of the failure or, if that ends with a colon, its first two.
 
     Folders of this machine and most of a hash are left out.
 
-    >>> reason("05: Cannot load a: found 2 problems:\n  /data/a.csv: correct it\n  b.csv: correct it")
+    >>> text = "05: Cannot load a: found 2 problems:\n  /data/a.csv: correct it\n  b.csv: too"
+    >>> reason(text)
     '05: Cannot load a: found 2 problems: a.csv: correct it'
     """
     lines = [line.strip() for line in failure.strip().splitlines()] or [""]

@@ -19,23 +19,35 @@ from runner.exports import facts
 from runner.publish import rendered
 
 OPENING = (
-    "# Annex: parameters, files, sources and versions\n\nWhat the reports of this run were made of, as each of them "
-    "has recorded it. Made again of the same parameters, files and versions, a report is the same to the byte."
+    "# Annex: parameters, files, sources and versions\n\nWhat the reports of this run were made of,"
+    " as each of them has recorded it. Made again of the same parameters, files and versions, a"
+    " report is the same to the byte."
 )
 HASH = 16  # characters of a digest to show; data/datapackage.json and manifest.json have it in full
 # title of the section and its columns, by kind of fact
 SECTIONS = {
     "panel": ("Panel", {"name": "Panel", "value": "Digest", "about": "Rows left out"}),
-    "file": ("Files", {"name": "File", "about": "What it holds, and not", "vintage": "Vintage", "value": "sha256"}),
+    "file": (
+        "Files",
+        {
+            "name": "File",
+            "about": "What it holds, and not",
+            "vintage": "Vintage",
+            "value": "sha256",
+        },
+    ),
     "source": ("Sources", {"name": "Document", "value": "Address"}),
     "version": ("Code", {"told": "Commit and versions"}),
 }
 
 
-def write(notebooks: Mapping[str, Path], page: Path, *, as_of: str, changes: Changes | None = None) -> None:
+def write(
+    notebooks: Mapping[str, Path], page: Path, *, as_of: str, changes: Changes | None = None
+) -> None:
     """Typeset the annex to executed notebooks as a PDF, if there are any.
 
-    Notebooks are keyed by report name. The annex ends with the `changes` since the previous release, if given.
+    Notebooks are keyed by report name. The annex ends with the `changes` since the previous
+    release, if given.
 
     Raises
     ------
@@ -45,12 +57,23 @@ def write(notebooks: Mapping[str, Path], page: Path, *, as_of: str, changes: Cha
     if not (recorded := [facts(file).assign(report=name) for name, file in notebooks.items()]):
         return
     cells: list[dict[str, Any]] = [{"cell_type": "markdown", "metadata": {}, "source": OPENING}]
-    exhibits = sections(pd.concat(recorded, ignore_index=True)) | (moved(changes) if changes else {})
+    exhibits = sections(pd.concat(recorded, ignore_index=True)) | (
+        moved(changes) if changes else {}
+    )
     for title, exhibit in exhibits.items():
         shown = {"output_type": "display_data", "metadata": {}, "data": {"text/html": exhibit}}
         cells.append({"cell_type": "markdown", "metadata": {}, "source": f"## {title}"})
-        cells.append({"cell_type": "code", "metadata": {}, "source": "", "outputs": [shown], "execution_count": None})
-    notebook, content = page.with_suffix(".ipynb"), {"cells": cells, "metadata": {}, "nbformat": 4, "nbformat_minor": 4}
+        cells.append(
+            {
+                "cell_type": "code",
+                "metadata": {},
+                "source": "",
+                "outputs": [shown],
+                "execution_count": None,
+            }
+        )
+    notebook = page.with_suffix(".ipynb")
+    content = {"cells": cells, "metadata": {}, "nbformat": 4, "nbformat_minor": 4}
     try:
         notebook.write_text(json.dumps(content, ensure_ascii=False), encoding="utf-8")
         pdf.render(notebook, page, as_of=as_of, footer="Annex to the reports beside it")
@@ -66,24 +89,37 @@ def sections(recorded: pd.DataFrame) -> dict[str, str]:
     recorded : DataFrame
         The column `report`, then those of `FACTS`.
     """
-    of, tables = dict(iter(recorded.groupby("what"))), dict[str, str]()
+    of = dict(iter(recorded.groupby("what")))
+    tables = dict[str, str]()
     if "parameter" in of:
         columns = {"report": "Report", "told": "Parameters"}
-        tables["Parameters"] = _table(_joined(of["parameter"], " = "), columns, "Parameters as run.")
+        tables["Parameters"] = _table(
+            _joined(of["parameter"], " = "), columns, "Parameters as run."
+        )
     for kind, (title, columns) in ((kind, SECTIONS[kind]) for kind in SECTIONS if kind in of):
-        rows = _joined(of[kind], " ") if kind == "version" else of[kind]
+        if kind == "version":
+            rows = _joined(of[kind], " ")
+        else:
+            rows = of[kind]
         if kind in ("panel", "file"):
             rows = rows.assign(value=rows["value"].str.removeprefix("sha256:").str[:HASH])
         rows = rows.groupby([*columns])["report"].agg(_short).reset_index()  # one row per fact
-        tables[title] = _table(rows, {**columns, "report": "Reports"}, f"{title}, and the reports that name it.")
+        tables[title] = _table(
+            rows, {**columns, "report": "Reports"}, f"{title}, and the reports that name it."
+        )
     return tables
 
 
 def moved(changes: Changes) -> dict[str, str]:
     """Return the table of changes since the previous release, keyed by its title."""
     lines = [(what, line) for what, some in diff.sections(changes) for line in some]
-    caption = "What moved, and what may have moved it." if lines else diff.line(changes)
-    table = rendered("annex.html.j2", heads=["What", "Change"] if lines else [], rows=lines, caption=caption)
+    if lines:
+        caption = "What moved, and what may have moved it."
+    else:
+        caption = diff.line(changes)
+    table = rendered(
+        "annex.html.j2", heads=["What", "Change"] if lines else [], rows=lines, caption=caption
+    )
     return {f"Since the release of {changes.since}": table}
 
 

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from fewtreated.errors import DataError, DesignError
 from typer import Argument, Option
 
 from analysis import parameters
-from analysis.errors import DataError, DesignError
 from analysis.event import ON_RECORD
 from analysis.provenance import ROOT
 from runner import Exit, ReportError, disk_full, kernels, release, say, schedule
@@ -33,43 +33,79 @@ def main(arguments: Sequence[str] | None = None, root: Path = ROOT) -> int:
     """Run a command, by default the one on the command line, and return its exit code."""
     try:
         HERE.set(root)
-        if empty := [text for text in arguments or sys.argv[1:] if re.fullmatch("(--[a-z-]+=)?", text)]:
-            raise DesignError(f"Argument {empty[0] or repr('')} is empty; give it a value, or leave it out.")
+        if empty := [
+            text for text in arguments or sys.argv[1:] if re.fullmatch("(--[a-z-]+=)?", text)
+        ]:
+            raise DesignError(
+                f"Argument {empty[0] or repr('')} is empty; give it a value, or leave it out."
+            )
         app(args=arguments, prog_name="market-impact")
     except SystemExit as ended:
-        return ended.code if isinstance(ended.code, int) else int(ended.code is not None)
+        if isinstance(ended.code, int):
+            return ended.code
+        return int(ended.code is not None)
     except (DesignError, DataError, ReportError) as error:
         say(f"error: {error}", sys.stderr)
         return getattr(error, "code", Exit.REFUSED)
     except OSError as error:
         full = disk_full(error)
-        what, remedy = (f"The disk is full ({error})", "make room") if full else (str(error), "fix the cause")
+        what, remedy = (
+            (f"The disk is full ({error})", "make room") if full else (str(error), "fix the cause")
+        )
         say(f"error: {what}; published releases are untouched; {remedy} and run again.", sys.stderr)
-        return Exit.DISK_FULL if full else Exit.FAILED
+        if full:
+            return Exit.DISK_FULL
+        return Exit.FAILED
     return Exit.OK
 
 
-Values = Annotated[list[str] | None, Option("-p", metavar="KEY=VALUE", help="Set a parameter; repeat -p for each one.")]
+Values = Annotated[
+    list[str] | None,
+    Option("-p", metavar="KEY=VALUE", help="Set a parameter; repeat -p for each one."),
+]
 FORMATS = ".csv, .csv.gz, .tsv, .parquet, .xlsx or .dta"
-Panel = Annotated[Path | None, Option(metavar="FILE", help=f"A panel of your own instead of our data: {FORMATS}.")]
-Map = Annotated[Path | None, Option("--map", metavar="MAP.yml", help="Map for the columns of that panel.")]
-Folder = Annotated[Path, Argument(metavar="RELEASE", help="Folder of a release, such as reports/latest.")]
-Event = Annotated[str | None, Option(metavar="NAME", help=f"Event that the panel covers; default: {ON_RECORD}.")]
+Panel = Annotated[
+    Path | None, Option(metavar="FILE", help=f"A panel of your own instead of our data: {FORMATS}.")
+]
+Map = Annotated[
+    Path | None, Option("--map", metavar="MAP.yml", help="Map for the columns of that panel.")
+]
+Folder = Annotated[
+    Path, Argument(metavar="RELEASE", help="Folder of a release, such as reports/latest.")
+]
+Event = Annotated[
+    str | None, Option(metavar="NAME", help=f"Event that the panel covers; default: {ON_RECORD}.")
+]
 
 
 @app.command("run")
 def run(
-    names: Annotated[list[str] | None, Argument(metavar="NAME", help="Names or numbers; default: all reports.")] = None,
+    names: Annotated[
+        list[str] | None, Argument(metavar="NAME", help="Names or numbers; default: all reports.")
+    ] = None,
     due: Annotated[bool, Option("--due", help="Make only the reports that are due.")] = False,
     dry: Annotated[bool, Option("--dry-run", help="Only say what would be made, and why.")] = False,
-    as_json: Annotated[bool, Option("--json", help="Print the outcome as one JSON object.")] = False,
-    as_of: Annotated[str | None, Option(metavar="DATE", help="As-of date, YYYY-MM-DD; default: today.")] = None,
-    out: Annotated[Path | None, Option(metavar="DIR", help="Folder to publish to; default: the schedule's.")] = None,
-    jobs: Annotated[int | None, Option(min=1, metavar="N", help="Notebooks at a time; default: one per core.")] = None,
-    timeout: Annotated[float, Option(min=1, max=1e6, metavar="S", help="Seconds per notebook.")] = kernels.TIMEOUT,
+    as_json: Annotated[
+        bool, Option("--json", help="Print the outcome as one JSON object.")
+    ] = False,
+    as_of: Annotated[
+        str | None, Option(metavar="DATE", help="As-of date, YYYY-MM-DD; default: today.")
+    ] = None,
+    out: Annotated[
+        Path | None, Option(metavar="DIR", help="Folder to publish to; default: the schedule's.")
+    ] = None,
+    jobs: Annotated[
+        int | None, Option(min=1, metavar="N", help="Notebooks at a time; default: one per core.")
+    ] = None,
+    timeout: Annotated[
+        float, Option(min=1, max=1e6, metavar="S", help="Seconds per notebook.")
+    ] = kernels.TIMEOUT,
     force: Annotated[bool, Option("--force", help="Also make unchanged reports.")] = False,
     accept: Annotated[
-        bool, Option("--accept-changes", help="Publish parameters and data that differ from the last commit.")
+        bool,
+        Option(
+            "--accept-changes", help="Publish parameters and data that differ from the last commit."
+        ),
     ] = False,
     given: Values = None,
     panel: Panel = None,
@@ -84,8 +120,11 @@ def run(
     from runner.run import Request
 
     if due and (names or panel is not None):
-        raise DesignError("Option --due applies to the whole schedule; drop it, or drop the names and --panel.")
-    own, day = _own_panel(panel, map_, event), as_of or schedule.today()
+        raise DesignError(
+            "Option --due applies to the whole schedule; drop it, or drop the names and --panel."
+        )
+    own = _own_panel(panel, map_, event)
+    day = as_of or schedule.today()
     request = Request(day, names or (), _given(given), out, jobs, timeout, force, dry, own, accept)
     raise typer.Exit(scheduled.work(HERE.get(), request, due=due, as_json=as_json))
 
@@ -93,7 +132,9 @@ def run(
 @app.command("verify")
 def verify(
     folder: Folder,
-    again: Annotated[list[str] | None, Option(metavar="NAME", help="Make it again; default: the quickest.")] = None,
+    again: Annotated[
+        list[str] | None, Option(metavar="NAME", help="Make it again; default: the quickest.")
+    ] = None,
     all_: Annotated[bool, Option("--all", help="Make all reports again.")] = False,
     no_again: Annotated[bool, Option("--no-again", help="Check hashes only.")] = False,
 ) -> None:
@@ -101,8 +142,13 @@ def verify(
     from runner import verify
 
     if bool(again) + all_ + no_again > 1:
-        raise typer.BadParameter("Cannot combine --again, --all and --no-again; choose one of them.")
-    names = [*release.read(folder.resolve()).manifest.reports] if all_ else again or []
+        raise typer.BadParameter(
+            "Cannot combine --again, --all and --no-again; choose one of them."
+        )
+    if all_:
+        names = [*release.read(folder.resolve()).manifest.reports]
+    else:
+        names = again or []
     raise typer.Exit(verify.prove(HERE.get(), folder, None if no_again else names))
 
 
@@ -121,7 +167,10 @@ def diff(
     say(diff.line(changes))
     for heading, lines in diff.sections(changes):
         say("\n  ".join([f"\n{heading}", *lines]))
-    say(f"\nNumbers in both releases: {changes.compared}; moved by less than the printed digits: {changes.rounded}")
+    say(
+        f"\nNumbers in both releases: {changes.compared}; moved by less than the printed digits:"
+        f" {changes.rounded}"
+    )
 
 
 @app.command("prune")
@@ -147,20 +196,33 @@ def list_() -> None:
 def params(name: Annotated[str, Argument(metavar="NAME", help="Report name or number.")]) -> None:
     """Show the parameters of a report."""
     jobs = [job for job in schedule.select(schedule.read(HERE.get()), [name]) if name in job.called]
-    for job in schedule.settled(jobs, {}, schedule.today()):  # the brief, which brings the others along, alone
+    for job in schedule.settled(
+        jobs, {}, schedule.today()
+    ):  # the brief, which brings the others along, alone
         say(job.name)
         for key, field in parameters.declared(job.notebook).model_fields.items():
-            value, option = job.parameters[key], schedule.OPTIONS.get(key)
-            other = f"; set in schedule.yml, {field.default!r} in the notebook" if value != field.default else ""
-            why = f"; option {option} sets it" if option else other
+            value = job.parameters[key]
+            option = schedule.OPTIONS.get(key)
+            if value != field.default:
+                other = f"; set in schedule.yml, {field.default!r} in the notebook"
+            else:
+                other = ""
+            if option:
+                why = f"; option {option} sets it"
+            else:
+                why = other
             say(f"  {key} = {value!r}  ({field.title})  {field.description}{why}")
 
 
 @app.command("map")
 def map_(
     file: Annotated[Path, Argument(metavar="FILE", help=FORMATS)],
-    second: Annotated[Path | None, Argument(metavar="SECOND", help="A file with attributes, to be joined.")] = None,
-    out: Annotated[Path | None, Option(metavar="MAP.yml", help="Write the map to this new file.")] = None,
+    second: Annotated[
+        Path | None, Argument(metavar="SECOND", help="A file with attributes, to be joined.")
+    ] = None,
+    out: Annotated[
+        Path | None, Option(metavar="MAP.yml", help="Write the map to this new file.")
+    ] = None,
 ) -> None:
     """Propose a map for a panel file, with questions to answer."""
     from analysis.panel.propose import propose
@@ -170,7 +232,10 @@ def map_(
         return say(text.rstrip())
     _refuse_existing(out)
     out.write_text(text, encoding="utf-8")
-    say(f"{out}: answer the lines that begin with `# ?`, replace each value `?`, then check the panel with the map")
+    say(
+        f"{out}: answer the lines that begin with `# ?`, replace each value `?`, then check the"
+        " panel with the map"
+    )
 
 
 @app.command("panel")
@@ -179,9 +244,15 @@ def panel_(
     out: Annotated[Path, Option(metavar="FILE.parquet", help="Write the panel to this new file.")],
     map_: Map = None,
     event: Event = None,
-    pieces: Annotated[int, Option(min=0, help="Firms are added up in so many pieces; default: by size.")] = 0,
-    sample: Annotated[int, Option(min=0, metavar="N", help="Sample so many firms of categories without closures.")] = 0,
-    engine: Annotated[str, Option(metavar="URL", help="Database of the table SOURCE, which adds up its rows.")] = "",
+    pieces: Annotated[
+        int, Option(min=0, help="Firms are added up in so many pieces; default: by size.")
+    ] = 0,
+    sample: Annotated[
+        int, Option(min=0, metavar="N", help="Sample so many firms of categories without closures.")
+    ] = 0,
+    engine: Annotated[
+        str, Option(metavar="URL", help="Database of the table SOURCE, which adds up its rows.")
+    ] = "",
 ) -> None:
     """Build a panel from a file of any size, and reconcile it with the file's rows."""
     from analysis.event import read_event
@@ -201,7 +272,9 @@ def _refuse_existing(out: Path) -> None:
 
 @app.command("check")
 def check(
-    accept: Annotated[Path | None, Option(metavar="FILE", help="Record a change to this file as intended.")] = None,
+    accept: Annotated[
+        Path | None, Option(metavar="FILE", help="Record a change to this file as intended.")
+    ] = None,
     given: Values = None,
     panel: Panel = None,
     map_: Map = None,
@@ -210,17 +283,23 @@ def check(
     """Check every data file, or audit a panel of your own."""
     if files := _own_panel(panel, map_, event):
         if accept is not None:
-            raise DesignError(f"Option --accept {accept} applies to files in data/; drop it or --panel.")
+            raise DesignError(
+                f"Option --accept {accept} applies to files in data/; drop it or --panel."
+            )
         return _audit(HERE.get(), files, f"{panel}", _given(given))
     if given:
         raise DesignError(f"Option -p {given[0]} needs a panel of your own; add --panel FILE.")
     from analysis import data
 
-    accepted, folder = "", HERE.get() / "data"
+    accepted = ""
+    folder = HERE.get() / "data"
     if accept is not None:
         card = data.accept(accept, vintage=schedule.today(), root=folder)
         accepted = card["path"]
-        say(f"{accepted}: accepted as of {card['vintage']}, {card['bytes']:,} bytes, {card['hash']}\n")
+        say(
+            f"{accepted}: accepted as of {card['vintage']}, {card['bytes']:,} bytes,"
+            f" {card['hash']}\n"
+        )
     say(data.check(folder, accepted=accepted).to_string(index=False))
 
 
@@ -229,11 +308,23 @@ def _audit(root: Path, files: dict[str, str], panel_name: str, given: dict[str, 
     from analysis import inventory, study
 
     opened = study.Study.open(schedule.asked(root, files, given, schedule.today()))
-    panel, design = opened.panel, opened.design
+    panel = opened.panel
+    design = opened.design
     say("\n".join([f"{panel_name}: {inventory.sentence(panel)}", *opened.lines, opened.speaks, ""]))
-    say(inventory.printed([*inventory.inventory(panel), *inventory.by_year(panel), *inventory.window(panel, design)]))
+    say(
+        inventory.printed(
+            [
+                *inventory.inventory(panel),
+                *inventory.by_year(panel),
+                *inventory.window(panel, design),
+            ]
+        )
+    )
     if nearest := design.fitted(panel):
-        other = "" if nearest == design else f"The rest is for the nearest window that fits: {nearest.given}\n\n"
+        if nearest == design:
+            other = ""
+        else:
+            other = f"The rest is for the nearest window that fits: {nearest.given}\n\n"
         say(f"\n{other}{inventory.printed(inventory.estimable(panel, nearest))}")
     design.sample(panel)  # raises, with the values to write, if the design does not fit
 
@@ -247,14 +338,23 @@ def uncited(folder: Folder) -> None:
     for line in listed(rows):
         say(line)
     unexplained = int((rows["reason"] == NO_REASON).sum())
-    say(f"Rows of public figures that no report uses: {len(rows)}, {unexplained} of them without a reason.")
+    say(
+        f"Rows of public figures that no report uses: {len(rows)}, {unexplained} of them without a"
+        " reason."
+    )
 
 
 @app.command("purchases")
 def purchases(
-    file: Annotated[Path, Argument(metavar="FILE", help="amazon-purchases.csv, or a Parquet copy of it.")],
-    brands: Annotated[Path | None, Option(metavar="FILE", help="Product stores: parent_asin, store.")] = None,
-    out: Annotated[Path | None, Option(metavar="DIR", help="Write the tables to this new folder.")] = None,
+    file: Annotated[
+        Path, Argument(metavar="FILE", help="amazon-purchases.csv, or a Parquet copy of it.")
+    ],
+    brands: Annotated[
+        Path | None, Option(metavar="FILE", help="Product stores: parent_asin, store.")
+    ] = None,
+    out: Annotated[
+        Path | None, Option(metavar="DIR", help="Write the tables to this new folder.")
+    ] = None,
 ) -> None:
     """Count household purchases in a file."""
     import runpy
@@ -266,7 +366,9 @@ def purchases(
 
 @app.command("simulate")
 def simulate(
-    preset: Annotated[str, Option(metavar="NAME", help="Preset, such as mid_3k; an unknown name lists all.")],
+    preset: Annotated[
+        str, Option(metavar="NAME", help="Preset, such as mid_3k; an unknown name lists all.")
+    ],
     seed: Annotated[int, Option(metavar="N", help="Random seed, a non-negative whole number.")],
     out: Annotated[Path, Option(metavar="DIR", help="Folder for the panel and its true effects.")],
     given: Values = None,
@@ -282,7 +384,10 @@ def _own_panel(panel: Path | None, map_: Path | None, event: str | None) -> dict
     if panel is not None:
         return schedule.own_panel(panel, map_, event or ON_RECORD)
     if alone := f"--map {map_}" if map_ else f"--event {event}" if event else "":
-        raise DesignError(f"Option {alone} needs a panel of your own; add --panel FILE, or use -p event=NAME instead.")
+        raise DesignError(
+            f"Option {alone} needs a panel of your own; add --panel FILE, or use -p event=NAME"
+            " instead."
+        )
     return None
 
 
@@ -291,7 +396,12 @@ def _given(pairs: Iterable[str] | None) -> dict[str, str]:
     for pair in pairs or ():
         name, equals, text = pair.partition("=")
         if not equals or name in values:
-            fault = "is given twice" if equals else "has no `=`"
-            raise DesignError(f"Parameter {pair} {fault}; write -p NAME=VALUE once for each parameter.")
+            if equals:
+                fault = "is given twice"
+            else:
+                fault = "has no `=`"
+            raise DesignError(
+                f"Parameter {pair} {fault}; write -p NAME=VALUE once for each parameter."
+            )
         values[name] = text
     return values

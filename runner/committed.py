@@ -1,4 +1,7 @@
-"""Compare parameters and data with the last git commit, so that an experiment is not published as a release."""
+"""Compare parameters and data with the last git commit.
+
+An experiment is thus not published as a release.
+"""
 
 from __future__ import annotations
 
@@ -9,8 +12,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from fewtreated.errors import DesignError
+
 from analysis import data, parameters
-from analysis.errors import DesignError
 from runner.schedule import OPTIONS
 
 EXAMPLES = "data/examples/"  # which no scheduled report reads
@@ -30,8 +34,8 @@ def uncommitted(root: Path, notebooks: Iterable[Path]) -> tuple[list[str], str]:
     Returns
     -------
     differences : list of str
-        One per parameter and per file of `data/`, but for examples; files of `data/` that git does not know count if
-        they are declared.
+        One per parameter and per file of `data/`, but for examples; files of `data/` that git does
+        not know count if they are declared.
     unknown : str
         Why git could not be asked, if there is a history; otherwise empty.
     """
@@ -43,14 +47,20 @@ def uncommitted(root: Path, notebooks: Iterable[Path]) -> tuple[list[str], str]:
     asked = _git(root, "status", *form, "--", "data", "notebooks")
     if asked.returncode:
         lines = asked.stderr.decode(errors="replace").strip().splitlines()
-        return [], lines[0].removeprefix("fatal: ") if lines else f"git status ended with {asked.returncode}"
+        return [], (
+            lines[0].removeprefix("fatal: ")
+            if lines
+            else f"git status ended with {asked.returncode}"
+        )
     lines = asked.stdout.decode(errors="surrogateescape").split("\0")
     if "# branch.oid (initial)" in lines:
         return [], "it has no commit"
     tracked, others = _changed(lines)
     differences = [*_parameters(root, notebooks, tracked, others)]
     declared = {f"data/{card['path']}" for card in data.package(root / "data")["resources"]}
-    differences += sorted(file for file in tracked if file.startswith("data/") and not file.startswith(EXAMPLES))
+    differences += sorted(
+        file for file in tracked if file.startswith("data/") and not file.startswith(EXAMPLES)
+    )
     differences += sorted(f"{file} (not in git)" for file in others & declared)
     return differences, ""
 
@@ -63,14 +73,23 @@ def sentence(differences: Sequence[str]) -> str:
     """
     if not differences:
         return ""
-    more = f"; and {len(differences) - MOST} more" if len(differences) > MOST else ""
-    verb = "Differs" if len(differences) == 1 else "Differ"
+    if len(differences) > MOST:
+        more = f"; and {len(differences) - MOST} more"
+    else:
+        more = ""
+    if len(differences) == 1:
+        verb = "Differs"
+    else:
+        verb = "Differ"
     return f"{verb} from the last commit: {'; '.join(differences[:MOST])}{more}."
 
 
 def refusal(differences: Sequence[str]) -> str:
     """Say why a run made no release, and what to do."""
-    why = "No release: parameters or data are not those of the last commit, so the reports are in a draft."
+    why = (
+        "No release: parameters or data are not those of the last commit, so the reports are in a"
+        " draft."
+    )
     do = "Commit them (git commit) or restore them (git restore), and run again."
     other = "Option --accept-changes publishes them as they are, and the brief says so."
     return f"{why} {sentence(differences)} {do} {other}"
@@ -78,13 +97,25 @@ def refusal(differences: Sequence[str]) -> str:
 
 def _git(root: Path, *arguments: str) -> subprocess.CompletedProcess[bytes]:
     """Run git on a work tree without taking its locks, and regardless of file modes."""
-    command = ["git", "-C", str(root), "--no-optional-locks", "-c", "core.fileMode=false", *arguments]
+    command = [
+        "git",
+        "-C",
+        str(root),
+        "--no-optional-locks",
+        "-c",
+        "core.fileMode=false",
+        *arguments,
+    ]
     return subprocess.run(command, capture_output=True, check=False)
 
 
 def _changed(lines: Iterable[str]) -> tuple[set[str], set[str]]:
-    """Return the files that differ from the last commit and those that git does not know, from git's status."""
-    tracked, others = set[str](), set[str]()
+    """Return the files that differ from the last commit, and those that git does not know.
+
+    They are read from git's status.
+    """
+    tracked = set[str]()
+    others = set[str]()
     fields = {"1": 8, "u": 10}  # before the path
     for line in lines:
         kind = line[:1]
@@ -95,20 +126,31 @@ def _changed(lines: Iterable[str]) -> tuple[set[str], set[str]]:
     return tracked, others
 
 
-def _parameters(root: Path, notebooks: Iterable[Path], tracked: set[str], others: set[str]) -> Iterator[str]:
+def _parameters(
+    root: Path, notebooks: Iterable[Path], tracked: set[str], others: set[str]
+) -> Iterator[str]:
     """Describe the defaults that differ from the last commit, by notebook."""
     for notebook in sorted({*notebooks}):
         name = notebook.relative_to(root).as_posix()
         if name in others:
             yield f"{name} (not in git)"
         elif name in tracked:
-            then, now = _committed(root, name), _defaults(notebook)
+            then = _committed(root, name)
+            now = _defaults(notebook)
             if then is None:
                 yield f"{name} (its parameters at the last commit cannot be read)"
                 continue
-            for key in sorted(key for key in then.keys() | now.keys() if then.get(key) != now.get(key)):
-                was = f"{then[key]!r:.40} at the last commit" if key in then else "no parameter at the last commit"
-                value = f"{key} = {now[key]!r:.40}" if key in now else f"no {key}"
+            for key in sorted(
+                key for key in then.keys() | now.keys() if then.get(key) != now.get(key)
+            ):
+                if key in then:
+                    was = f"{then[key]!r:.40} at the last commit"
+                else:
+                    was = "no parameter at the last commit"
+                if key in now:
+                    value = f"{key} = {now[key]!r:.40}"
+                else:
+                    value = f"no {key}"
                 yield f"{value} in {name} ({was})"
 
 

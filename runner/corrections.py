@@ -1,7 +1,8 @@
 """Tell what earlier releases said that was wrong.
 
-A correction is a row of ``data/corrections.csv``. The first release that knows it tells it, and so does the next one.
-Each manifest counts the releases that have told a correction, so the rule follows the chain of releases.
+A correction is a row of ``data/corrections.csv``. The first release that knows it tells it, and so
+does the next one. Each manifest counts the releases that have told a correction, so the rule
+follows the chain of releases.
 """
 
 from __future__ import annotations
@@ -21,7 +22,8 @@ TOLD = 2  # releases that tell a correction
 class Correction:
     """A correction: what was wrong, where, what is right, and why it changed.
 
-    `gravity` is 1 for a verdict or a number, 2 for a sentence, and 3 for what is beside the findings.
+    `gravity` is 1 for a verdict or a number, 2 for a sentence, and 3 for what is beside the
+    findings.
     """
 
     id: str
@@ -43,7 +45,9 @@ class Correction:
 
 
 def read(root: Path) -> list[Correction]:
-    """Read the corrections of a project, the gravest first; a project that declares no such file has none.
+    """Read the corrections of a project, the gravest first.
+
+    A project that declares no such file has none.
 
     Raises
     ------
@@ -54,7 +58,14 @@ def read(root: Path) -> list[Correction]:
     if NAME not in {entry["name"] for entry in data.package(folder)["resources"]}:
         return []
     rows = [
-        Correction(row["correction_id"], int(row["gravity"]), row["place"], row["said"], row["right"], row["why"])
+        Correction(
+            row["correction_id"],
+            int(row["gravity"]),
+            row["place"],
+            row["said"],
+            row["right"],
+            row["why"],
+        )
         for row in data.rows(NAME, root=folder)
     ]
     return sorted(rows, key=lambda row: row.gravity)
@@ -63,23 +74,34 @@ def read(root: Path) -> list[Correction]:
 def shown(corrections: Iterable[Correction], before: Mapping[str, int]) -> list[Correction]:
     """Return the corrections that the next release tells.
 
-    `before` has, by id, the number of releases that have told each, as the manifest of the last release counts them.
+    `before` has, by id, the number of releases that have told each, as the manifest of the last
+    release counts them.
     """
     return [each for each in corrections if before.get(each.id, 0) < TOLD]
 
 
 def counted(corrections: Sequence[Correction], before: Mapping[str, int]) -> dict[str, int]:
-    """Return, by id, the number of releases that have told each correction once the next one is published.
+    """Return the number of releases that have told each correction, by id.
+
+    It is the number once the next release is published.
 
     Corrections that all have told stay counted, so that they are never told again.
     """
-    return dict(before) | {each.id: before.get(each.id, 0) + 1 for each in shown(corrections, before)}
+    return dict(before) | {
+        each.id: before.get(each.id, 0) + 1 for each in shown(corrections, before)
+    }
 
 
 def line(told: Sequence[Correction]) -> str:
-    """Return the gravest correction and the number of the others, or an empty string if there is none."""
+    """Return the gravest correction and the number of the others.
+
+    Return an empty string if there is none.
+    """
     if not told:
         return ""
     others = len(told) - 1
-    more = f" {spelled(others).capitalize()} more: index.html." if others else ""
+    if others:
+        more = f" {spelled(others).capitalize()} more: index.html."
+    else:
+        more = ""
     return f"{told[0].sentence}{more}"

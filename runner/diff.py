@@ -1,4 +1,7 @@
-"""Compare two releases: which verdicts and numbers changed, by how much, and why (data, parameters or code)."""
+"""Compare two releases: which verdicts and numbers changed, by how much, and why.
+
+The reason is data, parameters or code.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,9 @@ from runner.release import Release
 
 FILE = "changes.json"  # in a release
 ESTIMATES = ".estimates.csv"
-JUDGED, TEXTS = ("word", "confidence", "grade", "margin", "claimed"), ("statement", "why", "change")  # of verdicts
+# of verdicts
+JUDGED = ("word", "confidence", "grade", "margin", "claimed")
+TEXTS = ("statement", "why", "change")
 NUMBERS = ("estimate", "conf_low", "conf_high")
 # parameters that change no number by themselves
 SET_BY_RUN = {"as_of", "verdict_file", "verdict_folder", "since", "changed", "corrected"}
@@ -46,7 +51,11 @@ class Word:
     @property
     def said(self) -> str:
         """Describe the change in words."""
-        parts = [f"{name} {change(old, new)}" for name, (old, new) in self.moved.items() if name in JUDGED]
+        parts = [
+            f"{name} {change(old, new)}"
+            for name, (old, new) in self.moved.items()
+            if name in JUDGED
+        ]
         texts = [name for name in TEXTS if name in self.moved]
         parts += [f"reworded: {', '.join(texts)}"] if texts and not parts else []
         return f"{self.claim} in {self.report}: {'; '.join(parts)}. {self.statement}"
@@ -70,15 +79,21 @@ class Number:
     @property
     def said(self) -> str:
         """Describe the change in words."""
-        by = "" if self.errors is None else f" ({_errors(abs(self.errors))})"
-        return f"{self.name} in {self.report}: {change(self.old, self.new)} {self.unit}".rstrip() + by
+        if self.errors is None:
+            by = ""
+        else:
+            by = f" ({_errors(abs(self.errors))})"
+        return (
+            f"{self.name} in {self.report}: {change(self.old, self.new)} {self.unit}".rstrip() + by
+        )
 
 
 @dataclass(frozen=True)
 class Cell:
     """A change in the data: to a cell, a row or a whole file.
 
-    If there is no column, a row was added or removed; if there is no key either, the whole file changed.
+    If there is no column, a row was added or removed; if there is no key either, the whole file
+    changed.
     """
 
     file: str
@@ -90,7 +105,10 @@ class Cell:
     @property
     def said(self) -> str:
         """Describe the change in words."""
-        what = f"{self.column} {change(self.old, self.new)}" if self.column else self.new or self.old
+        if self.column:
+            what = f"{self.column} {change(self.old, self.new)}"
+        else:
+            what = self.new or self.old
         return f"{', '.join(filter(None, [self.file, self.key]))}: {what}"
 
 
@@ -98,8 +116,8 @@ class Cell:
 class Changes:
     """All changes from one release to another.
 
-    `compared` counts the numbers in both, `rounded` those that moved by less than the printed digits show. `data`,
-    `made_of` (by kind) and `causes` (by report) list what may have moved them.
+    `compared` counts the numbers in both, `rounded` those that moved by less than the printed
+    digits show. `data`, `made_of` (by kind) and `causes` (by report) list what may have moved them.
     """
 
     since: str
@@ -142,35 +160,64 @@ def _between(old: Release, new: Release) -> Changes:
     sets = [each.manifest.reports.items() for each in (old, new)]
     was, now = ({name: entry for name, entry in of if schedule.number(name) != "00"} for of in sets)
     both = [name for name in now if name in was]
-    reports = [f"{name} is {'new' if name in now else 'gone'}" for name in unlike(was, now) if name not in both]
+    reports = [
+        f"{name} is {'new' if name in now else 'gone'}"
+        for name in unlike(was, now)
+        if name not in both
+    ]
     said = (old.verdicts(), new.verdicts())
-    words = [*_words(*({identity(row): row for name in both for row in each[name]} for each in said))]
-    moved, shared = list[Number](), 0
+    words = [
+        *_words(*({identity(row): row for name in both for row in each[name]} for each in said))
+    ]
+    moved = list[Number]()
+    shared = 0
     for name in both:
-        before, after = _estimates(old, name), _estimates(new, name)
+        before = _estimates(old, name)
+        after = _estimates(new, name)
         shared += len(before.keys() & after.keys())
         pairs = [(before.get(key), after.get(key)) for key in dict.fromkeys([*before, *after])]
         moved += [_number(name, *pair) for pair in pairs if _values(pair[0]) != _values(pair[1])]
     numbers = [each for each in moved if each.old != each.new]
-    inputs = {part: (old.manifest.inputs[part], new.manifest.inputs[part]) for part in ("data", *UNDER)}
+    inputs = {
+        part: (old.manifest.inputs[part], new.manifest.inputs[part]) for part in ("data", *UNDER)
+    }
     files = unlike(*inputs.pop("data"))
     cells = [*compared(_tables(old, files), _tables(new, files))]
     parameters = {name: changed_values(was[name].parameters, now[name].parameters) for name in both}
     made_of = {part: unlike(*pair) for part, pair in inputs.items()} | {
         "versions": changed_values(*inputs["versions"]),
         "parameters": [f"{name}: {pair}" for name in both for pair in parameters[name]],
-        "notebooks": [name for name in both if was[name].notebook_sha256 != now[name].notebook_sha256],
+        "notebooks": [
+            name for name in both if was[name].notebook_sha256 != now[name].notebook_sha256
+        ],
     }
-    changed, causes = {cell.file for cell in cells}, dict[str, list[str]]()
-    for name in dict.fromkeys([*(word.report for word in words), *(each.report for each in numbers)]):
+    changed = {cell.file for cell in cells}
+    causes = dict[str, list[str]]()
+    for name in dict.fromkeys(
+        [*(word.report for word in words), *(each.report for each in numbers)]
+    ):
         mine = [f"data {file}" for file in sorted(changed & _reads(new, name, changed))]
-        mine += [f"parameter {pair}" for pair in parameters[name]] + ["its notebook"] * (name in made_of["notebooks"])
+        mine += [f"parameter {pair}" for pair in parameters[name]] + ["its notebook"] * (
+            name in made_of["notebooks"]
+        )
         mine += [f"its own file {file}" for file in unlike(was[name].files, now[name].files)]
-        mine += ["code"] * bool(made_of["code"]) + [f"version of {pair}" for pair in made_of["versions"]]
+        mine += ["code"] * bool(made_of["code"]) + [
+            f"version of {pair}" for pair in made_of["versions"]
+        ]
         causes[name] = mine or ["the as-of date"] * (was[name].as_of != now[name].as_of)
     shown = {part: some for part, some in made_of.items() if some}
     counts = (shared, len(moved) - len(numbers))
-    return Changes(old.folder.name, new.manifest.release, reports, words, numbers, *counts, cells, shown, causes)
+    return Changes(
+        old.folder.name,
+        new.manifest.release,
+        reports,
+        words,
+        numbers,
+        *counts,
+        cells,
+        shown,
+        causes,
+    )
 
 
 def _reads(release: Release, report: str, files: set[str]) -> set[str]:
@@ -185,17 +232,24 @@ def _reads(release: Release, report: str, files: set[str]) -> set[str]:
 
 def changed_values(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
     """Describe the values that differ between two mappings, such as versions by name."""
-    return [f"{name} {change(old.get(name), new.get(name))}" for name in unlike(old, new) if name not in SET_BY_RUN]
+    return [
+        f"{name} {change(old.get(name), new.get(name))}"
+        for name in unlike(old, new)
+        if name not in SET_BY_RUN
+    ]
 
 
 def _words(old: Verdicts, new: Verdicts) -> Iterator[Word]:
     for key in dict.fromkeys([*new, *old]):
-        before, after = old.get(key, {}), new.get(key, {})
+        before = old.get(key, {})
+        after = new.get(key, {})
         pairs = {name: (before.get(name), after.get(name)) for name in (*JUDGED, *TEXTS)}
         pairs = {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}
         verdict = after or before
         if pairs:
-            market, aside, statement = (verdict.get(name, "") for name in ("market", "aside", "statement"))
+            market, aside, statement = (
+                verdict.get(name, "") for name in ("market", "aside", "statement")
+            )
             yield Word(key[0], name_of(verdict), market, aside, statement, pairs)
 
 
@@ -207,9 +261,13 @@ def _estimates(release: Release, report: str) -> dict[tuple[Any, ...], Row]:
     file = f"{report}{ESTIMATES}"
     if file not in release.manifest.reports[report].made:
         return {}
-    seen, rows = Counter[tuple[str, ...]](), dict[tuple[Any, ...], Row]()
+    seen = Counter[tuple[str, ...]]()
+    rows = dict[tuple[Any, ...], Row]()
     for row in csv.DictReader(io.StringIO(release.read(file).decode())):
-        label = row["label"].partition(":")[0] if row["table"] == "0" else row["label"]
+        if row["table"] == "0":
+            label = row["label"].partition(":")[0]
+        else:
+            label = row["label"]
         key = (row["table"], row["estimand"], label, row["unit"], row["window"], row["comparison"])
         rows[*key, seen[key]] = row
         seen[key] += 1
@@ -222,7 +280,8 @@ def _values(row: Row | None) -> list[str]:
 
 def _number(report: str, old: Row | None, new: Row | None) -> Number:
     """Describe how an estimate moved."""
-    row, errors = new or old or {}, None
+    row = new or old or {}
+    errors = None
     if old and new and float(old["std_error"] or 0) > 0 and old["estimate"] and new["estimate"]:
         errors = (float(new["estimate"]) - float(old["estimate"])) / float(old["std_error"])
     name = ", ".join(filter(None, [row["label"].rstrip("."), row["comparison"], row["window"]]))
@@ -238,7 +297,10 @@ def _written(row: Row | None) -> str:
     if row is None:
         return ""
     value, low, high = (float(row[name]) if row[name] else None for name in NUMBERS)
-    interval = span(low, high, row["unit"]) if low is not None and high is not None else ""
+    if low is not None and high is not None:
+        interval = span(low, high, row["unit"])
+    else:
+        interval = ""
     if value is None:
         return interval
     return quantity(value, row["unit"]) + (f" ({interval})" if interval else "")
@@ -257,10 +319,18 @@ def compared(old: Mapping[str, bytes], new: Mapping[str, bytes]) -> Iterator[Cel
 
     Tables are compared by the keys that the descriptor declares, and other files as a whole.
     """
-    cards = [card for tables in (old, new) for card in json.loads(tables.get(DESCRIPTOR, b"{}")).get("resources", [])]
-    keys = {card["path"]: card["schema"].get("primaryKey", []) for card in cards if "schema" in card}
+    cards = [
+        card
+        for tables in (old, new)
+        for card in json.loads(tables.get(DESCRIPTOR, b"{}")).get("resources", [])
+    ]
+    keys = {
+        card["path"]: card["schema"].get("primaryKey", []) for card in cards if "schema" in card
+    }
     for file in sorted({*old, *new} - {DESCRIPTOR}):
-        before, after, key = old.get(file), new.get(file), keys.get(file, [])
+        before = old.get(file)
+        after = new.get(file)
+        key = keys.get(file, [])
         if before is None or after is None:
             yield _whole(file, "", "file", before is None)
         elif before != after:
@@ -268,13 +338,18 @@ def compared(old: Mapping[str, bytes], new: Mapping[str, bytes]) -> Iterator[Cel
 
 
 def _whole(file: str, key: str, what: str, new: bool) -> Cell:
-    return Cell(file, key, "", "" if new else f"the {what} is gone", f"the {what} is new" if new else "")
+    return Cell(
+        file, key, "", "" if new else f"the {what} is gone", f"the {what} is new" if new else ""
+    )
 
 
 def _of_tables(file: str, keys: list[str], before: bytes, after: bytes) -> Iterator[Cell]:
     tables = []
     for content in (before, after):
-        rows = [*csv.DictReader(io.StringIO(content.decode("utf-8-sig"), newline=""))] if keys else []
+        if keys:
+            rows = [*csv.DictReader(io.StringIO(content.decode("utf-8-sig"), newline=""))]
+        else:
+            rows = []
         tables.append({", ".join(f"{key} {row.get(key)}" for key in keys): row for row in rows})
         if not keys or len(tables[-1]) != len(rows):
             yield Cell(file, "", "", "", "the file changed")
@@ -308,7 +383,10 @@ def sections(changes: Changes) -> list[tuple[str, list[str]]]:
         words = [item.said for item in changes.words if bool(item.market) == simulated]
         numbers = [item.said for item in changes.numbers if bool(item.market) == simulated]
         parts += [(f"Words that moved{of}", words), (f"Numbers that moved{of}", numbers)]
-    causes = [f"{name}: {'; '.join(of) or 'nothing in the manifests'}" for name, of in changes.causes.items()]
+    causes = [
+        f"{name}: {'; '.join(of) or 'nothing in the manifests'}"
+        for name, of in changes.causes.items()
+    ]
     cells = [cell.said for cell in changes.data]
     parts += [("Reports", changes.reports), ("What may have moved them", causes), ("Data", cells)]
     parts += [(name.capitalize(), lines) for name, lines in changes.made_of.items()]
@@ -317,16 +395,26 @@ def sections(changes: Changes) -> list[tuple[str, list[str]]]:
 
 def first(lines: list[str], most: int) -> list[str]:
     """Shorten a list of lines, ending it with a count of those left out."""
-    return lines if len(lines) <= most else [*lines[:most], f"and {len(lines) - most} more"]
+    if len(lines) <= most:
+        return lines
+    return [*lines[:most], f"and {len(lines) - most} more"]
 
 
 def line(changes: Changes) -> str:
     """Summarise the changes in reports on real data in one line for the brief."""
     words = [word for word in changes.words if not word.market and {*JUDGED} & word.moved.keys()]
     numbers = [number for number in changes.numbers if not number.market]
-    most = max((abs(number.errors) for number in numbers if number.errors is not None), default=None)
-    by = "" if most is None else f", by at most {_errors(most)} where known"
-    clauses = [f"{_count(len(words), 'verdict')} moved"] if words else []
+    most = max(
+        (abs(number.errors) for number in numbers if number.errors is not None), default=None
+    )
+    if most is None:
+        by = ""
+    else:
+        by = f", by at most {_errors(most)} where known"
+    if words:
+        clauses = [f"{_count(len(words), 'verdict')} moved"]
+    else:
+        clauses = []
     clauses += [f"{_count(len(numbers), 'number')} moved{by}"] if numbers else []
     clauses += [f"{_count(len(changes.reports), 'report')} came or went"] if changes.reports else []
     return f"Since the release of {changes.since}: {'; '.join(clauses) or 'nothing moved'}."
@@ -335,9 +423,17 @@ def line(changes: Changes) -> str:
 def turned(changes: Changes) -> Iterator[Said]:
     """Describe the claims whose verdict or margin changed, except in new and removed reports."""
     for word in (word for word in changes.words if not word.market and not word.aside):
-        what = "word" if "word" in word.moved else "margin"
-        old, new = (f"no {what}" if each is None else each for each in word.moved.get(what, ("", "")))
-        said = f"{word.claim} in {word.report}: {'' if what == 'word' else 'margin '}{old} before, {new} now"
+        if "word" in word.moved:
+            what = "word"
+        else:
+            what = "margin"
+        old, new = (
+            f"no {what}" if each is None else each for each in word.moved.get(what, ("", ""))
+        )
+        said = (
+            f"{word.claim} in {word.report}: {'' if what == 'word' else 'margin '}{old} before,"
+            f" {new} now"
+        )
         yield from [Said(about=word.report, said=said)] * (old != new)
 
 

@@ -1,6 +1,7 @@
 """Export reports and releases: estimates, tables, figures, sweeps, citation and RO-Crate.
 
-An executed notebook stores the data of its exhibits beside their HTML: see :mod:`analysis.exhibits.payload`.
+An executed notebook stores the data of its exhibits beside their HTML: see
+:mod:`analysis.exhibits.payload`.
 """
 
 from __future__ import annotations
@@ -18,7 +19,15 @@ from typing import Any
 import pandas as pd
 from ruamel.yaml import YAML
 
-from analysis.exhibits.payload import COLUMNS, ESTIMATES, FACTS, MIME, read_estimates, read_facts, typed
+from analysis.exhibits.payload import (
+    COLUMNS,
+    ESTIMATES,
+    FACTS,
+    MIME,
+    read_estimates,
+    read_facts,
+    typed,
+)
 from analysis.numbers import MARKS, between, day, number, quantity, sentence_of, span
 from analysis.provenance import ROOT
 from runner.pdf import PdfError, pandoc
@@ -27,9 +36,12 @@ from runner.schedule import Job
 
 SVG = re.compile(r'<img src="data:image/svg\+xml;base64,([^"]+)" alt="([^"]*)"')
 MONTH = re.compile(r"\b(\d{4})-(\d\d)\b(?!-)")
-SIGNS = str.maketrans({"−": "$-$", "∞": r"$\infty$", "≤": r"$\leq$", "≥": r"$\geq$"})  # the LaTeX for each
+SIGNS = str.maketrans(
+    {"−": "$-$", "∞": r"$\infty$", "≤": r"$\leq$", "≥": r"$\geq$"}
+)  # the LaTeX for each
 COMPARISON = ".comparison.csv"  # suffix of the file that compares the reports of a sweep
-CITATION, METADATA = "CITATION.cff", "ro-crate-metadata.json"
+CITATION = "CITATION.cff"
+METADATA = "ro-crate-metadata.json"
 SPECIFICATION = "https://w3id.org/ro/crate/1.2"
 PYTHON = "https://www.python.org/"
 
@@ -58,18 +70,22 @@ def facts(notebook: Path) -> pd.DataFrame:
 
 
 def write(notebook: Path, job: Job) -> list[Path]:
-    """Export a report's estimates, tables and figures beside its executed notebook; return the files written.
+    """Export a report's estimates, tables and figures beside its executed notebook.
 
-    ``NAME.estimates.parquet`` and ``.csv`` contain the estimates in the answer and in all tables of estimates,
-    ``NAME.tables.tex`` and ``.docx`` contain these tables in the format of a paper, and ``NAME.figures`` contains each
-    figure with its data.
+    Return the files written.
+
+    ``NAME.estimates.parquet`` and ``.csv`` contain the estimates in the answer and in all tables of
+    estimates, ``NAME.tables.tex`` and ``.docx`` contain these tables in the format of a paper, and
+    ``NAME.figures`` contains each figure with its data.
 
     Raises
     ------
     PdfError
         If pandoc cannot write the tables.
     """
-    rows, tables, files = list[pd.DataFrame](), list[dict[str, Any]](), list[Path]()
+    rows = list[pd.DataFrame]()
+    tables = list[dict[str, Any]]()
+    files = list[Path]()
     figures = numbered = 0
     stamp = {"report": job.name, "market": job.market, "as_of": str(job.parameters["as_of"])}
     folder = notebook.with_suffix(".figures")
@@ -80,7 +96,10 @@ def write(notebook: Path, job: Job) -> list[Path]:
             files += [folder / f"figure-{figures}.svg", folder / f"figure-{figures}.csv"]
             files[-2].write_bytes(picture)
             files[-1].write_text(part["csv"], encoding="utf-8")
-        elif part["kind"] in ("answer", "estimates"):  # other kinds go to the annex and to the page of the release
+        elif part["kind"] in (
+            "answer",
+            "estimates",
+        ):  # other kinds go to the annex and to the page of the release
             of_table = part["kind"] == "estimates"
             numbered += of_table
             rows.append(read_estimates(part["csv"]).assign(table=numbered * of_table, **stamp))
@@ -96,37 +115,62 @@ def write(notebook: Path, job: Job) -> list[Path]:
     return [*files, *(write_tables(tables, notebook.with_suffix(".tables")) if tables else [])]
 
 
-# Tables in the format of a paper: one row per estimate, notes below; no stars, since an interval says more
+# Tables in the format of a paper: one row per estimate, notes below; no stars, since an interval
+# says more
 
 
 def tabled(caption: str, rows: pd.DataFrame) -> dict[str, Any]:
     """Return a table of estimates as its title, cells and notes.
 
-    An item estimated in several windows, such as a firm after each piece of news, is one row; windows are columns.
+    An item estimated in several windows, such as a firm after each piece of news, is one row;
+    windows are columns.
     """
-    first, bounded, named = rows.iloc[0], rows["conf_low"].notna(), rows["label"].str.partition(": ")
-    given, alike = bounded & rows["estimate"].notna(), len({*named[0]}) == 1 and named[2].all()  # "Owner of: Loctek"
-    title, _, about = re.sub(f" ?[{''.join(MARKS.values())}]", "", caption).rstrip(".").partition(". ")
+    first = rows.iloc[0]
+    bounded = rows["conf_low"].notna()
+    named = rows["label"].str.partition(": ")
+    # "Owner of: Loctek"
+    given = bounded & rows["estimate"].notna()
+    alike = len({*named[0]}) == 1 and named[2].all()
+    title, _, about = (
+        re.sub(f" ?[{''.join(MARKS.values())}]", "", caption).rstrip(".").partition(". ")
+    )
     levels = {f"{100 * level:g} per cent interval" for level in rows["level"][given].dropna()}
-    interval = levels.pop() if len(levels) == 1 else "Interval" if given.any() else "Bounds"
+    if len(levels) == 1:
+        interval = levels.pop()
+    elif given.any():
+        interval = "Interval"
+    else:
+        interval = "Bounds"
     cells = pd.DataFrame([cells_of(row, interval) for row in rows.to_dict("records")])
-    cells.insert(0, head := named[0].iloc[0] if alike else "Effect", [*(named[2] if alike else rows["label"])])
+    cells.insert(
+        0,
+        head := named[0].iloc[0] if alike else "Effect",
+        [*(named[2] if alike else rows["label"])],
+    )
     one = {name: cells[name].iloc[0] for name in ("Unit", "Window") if len({*cells[name]}) == 1}
     short = rows["interval"].str.replace(r"^\d+% |,.*", "", regex=True)[given].unique()
     kinds = " or ".join(f"{kind}s" for kind in short if kind)
     kinds += ", and bounds where there is no estimate" if kinds and (bounded & ~given).any() else ""
-    notes = [about, f"Window: {one['Window']}" if one.get("Window") else "", f"Intervals are {kinds}" if kinds else ""]
+    notes = [
+        about,
+        f"Window: {one['Window']}" if one.get("Window") else "",
+        f"Intervals are {kinds}" if kinds else "",
+    ]
     if cells[head].duplicated().any() and not cells.duplicated([head, "Window"]).any():
         cells["cell"] = cells["Estimate"] + " [" + cells[interval] + "]"
         wide = cells.pivot(index=head, columns="Window", values="cell")[[*cells["Window"].unique()]]
-        cells, notes = wide.fillna("–").reset_index(), [*notes, f"In brackets, the {interval}"]
+        cells = wide.fillna("–").reset_index()
+        notes = [*notes, f"In brackets, the {interval}"]
     for reason, of in rows[rows["reason"] != ""].groupby("reason", sort=False)["label"]:
         notes.append(f"{', '.join(of.str.removeprefix(f'{head}: '))}: {reason}")
-    notes += [f"Simulated: {first['market']}; no finding about a real market"] * bool(first["market"])
+    notes += [f"Simulated: {first['market']}; no finding about a real market"] * bool(
+        first["market"]
+    )
     notes.append(f"Report {first['report']}, as of {day(first['as_of'])}")
     return {
         "id": f"{first['report']}-{first['table']}",
-        "title": title + (f" ({one['Unit']})" if one.get("Unit") and one["Unit"] not in caption else ""),
+        "title": title
+        + (f" ({one['Unit']})" if one.get("Unit") and one["Unit"] not in caption else ""),
         "cells": cells[[name for name in cells if name not in one and {*cells[name]} - {"", "–"}]],
         "notes": " ".join(sentence_of(f"{note[0].upper()}{note[1:]}") for note in notes if note),
     }
@@ -134,10 +178,19 @@ def tabled(caption: str, rows: pd.DataFrame) -> dict[str, Any]:
 
 def cells_of(row: Mapping[str, Any], interval: str) -> dict[str, str]:
     """Return the table cells for an estimate, keyed by column heading."""
-    unit, ends = row["unit"], (row["conf_low"], row["conf_high"], row["unit"])
-    limits = span if row["estimate"] == row["estimate"] else between  # bounds without a point estimate
-    cells = {"Estimate": quantity(row["estimate"], unit), "Std. error": quantity(row["std_error"], unit).lstrip("+")}
-    shown = limits(*ends) if row["conf_low"] == row["conf_low"] else "–"
+    unit = row["unit"]
+    ends = (row["conf_low"], row["conf_high"], row["unit"])
+    limits = (
+        span if row["estimate"] == row["estimate"] else between
+    )  # bounds without a point estimate
+    cells = {
+        "Estimate": quantity(row["estimate"], unit),
+        "Std. error": quantity(row["std_error"], unit).lstrip("+"),
+    }
+    if row["conf_low"] == row["conf_low"]:
+        shown = limits(*ends)
+    else:
+        shown = "–"
     cells |= {interval: shown, "Truth": quantity(row["truth"], unit)}
     return cells | {"n": number(row["n"], 0), "Unit": unit, "Window": row["window"]}
 
@@ -152,13 +205,20 @@ def write_tables(tables: Iterable[Mapping[str, Any]], stem: Path) -> list[Path]:
     PdfError
         If pandoc cannot write them.
     """
-    page = MONTH.sub(lambda month: f"{month_name[int(month[2])]} {month[1]}", rendered("tables.html.j2", tables=tables))
+    page = MONTH.sub(
+        lambda month: f"{month_name[int(month[2])]} {month[1]}",
+        rendered("tables.html.j2", tables=tables),
+    )
     files = [stem.with_name(f"{stem.name}{kind}") for kind in (".tex", ".docx")]
     for file in files:
         command = [str(pandoc()), "--from=html", "--wrap=none", f"--output={file}"]
-        done = subprocess.run(command, input=page, capture_output=True, encoding="utf-8", check=False)
+        done = subprocess.run(
+            command, input=page, capture_output=True, encoding="utf-8", check=False
+        )
         if done.returncode != 0:
-            raise PdfError(f"Cannot write {file.name}: pandoc stopped with: {done.stderr.strip()}; run again.")
+            raise PdfError(
+                f"Cannot write {file.name}: pandoc stopped with: {done.stderr.strip()}; run again."
+            )
     files[0].write_text(files[0].read_text(encoding="utf-8").translate(SIGNS), encoding="utf-8")
     return files
 
@@ -166,12 +226,14 @@ def write_tables(tables: Iterable[Mapping[str, Any]], stem: Path) -> list[Path]:
 # A sweep
 
 
-def compare(folder: Path, jobs: Iterable[Job], verdicts: Mapping[str, Iterable[Mapping[str, Any]]]) -> list[Path]:
+def compare(
+    folder: Path, jobs: Iterable[Job], verdicts: Mapping[str, Iterable[Mapping[str, Any]]]
+) -> list[Path]:
     """Write each sweep's ``SWEEP.comparison.csv`` beside its reports, and return the files.
 
-    Each row is an estimate from one of the reports, as in ``docs/estimates.md``, preceded by the parameter values that
-    differ and, if it decides a claim, followed by the word of that claim. A report without estimates has one row with
-    the estimate left empty.
+    Each row is an estimate from one of the reports, as in ``docs/estimates.md``, preceded by the
+    parameter values that differ and, if it decides a claim, followed by the word of that claim. A
+    report without estimates has one row with the estimate left empty.
 
     Parameters
     ----------
@@ -185,8 +247,13 @@ def compare(folder: Path, jobs: Iterable[Job], verdicts: Mapping[str, Iterable[M
     for job in (job for job in jobs if job.sweep and (folder / f"{job.name}.pdf").is_file()):
         file = folder / f"{job.name}.estimates.parquet"
         without = typed(pd.DataFrame({"report": [job.name]}, columns=[*COLUMNS]))
-        rows = pd.read_parquet(file) if file.is_file() else without
-        words = {name_of(verdict): str(verdict.get("word", "")) for verdict in verdicts.get(job.name, ())}
+        if file.is_file():
+            rows = pd.read_parquet(file)
+        else:
+            rows = without
+        words = {
+            name_of(verdict): str(verdict.get("word", "")) for verdict in verdicts.get(job.name, ())
+        }
         # "C01 V2: Growth was not lower ..."
         claims = rows["label"].str.partition(": ")[0].where(rows["table"] == 0, "")
         varied = {name + "_parameter" * (name in COLUMNS): text for name, text in job.swept.items()}
@@ -196,7 +263,9 @@ def compare(folder: Path, jobs: Iterable[Job], verdicts: Mapping[str, Iterable[M
     files = []
     for sweep, parts in tables.items():
         files.append(folder / f"{sweep}{COMPARISON}")
-        pd.concat(parts, ignore_index=True).to_csv(files[-1], index=False, float_format="%.12g", lineterminator="\n")
+        pd.concat(parts, ignore_index=True).to_csv(
+            files[-1], index=False, float_format="%.12g", lineterminator="\n"
+        )
     return files
 
 
@@ -205,20 +274,27 @@ def compare(folder: Path, jobs: Iterable[Job], verdicts: Mapping[str, Iterable[M
 
 def cite(folder: Path, manifest: Mapping[str, Any]) -> None:
     """Write the project's citation with a release's date and commit."""
-    file, text = folder / CITATION, (ROOT / CITATION).read_text(encoding="utf-8")
-    commit = f'commit: "{manifest["commit"]}"\n' if manifest["commit"] else ""
+    file = folder / CITATION
+    text = (ROOT / CITATION).read_text(encoding="utf-8")
+    if manifest["commit"]:
+        commit = f'commit: "{manifest["commit"]}"\n'
+    else:
+        commit = ""
     file.write_text(f"{text}date-released: {manifest['as_of']}\n{commit}", encoding="utf-8")
 
 
 def describe(folder: Path, manifest: Mapping[str, Any], others: Mapping[str, str]) -> None:
     """Describe a release's files as an RO-Crate.
 
-    `others` maps files that belong to no report to their descriptions. The crate contains the release, its files, and
-    the notebook that was run to make each report.
+    `others` maps files that belong to no report to their descriptions. The crate contains the
+    release, its files, and the notebook that was run to make each report.
     """
     files = dict(others)
     for name, entry in manifest["reports"].items():
-        of = f"Simulated ({entry['market']}), no finding about a real market: " if entry["market"] else ""
+        if entry["market"]:
+            of = f"Simulated ({entry['market']}), no finding about a real market: "
+        else:
+            of = ""
         files |= dict.fromkeys(entry["made"], f"{of}report {name}")
         files[f"{name}.ipynb"] = f"{of}executed notebook of report {name}"
     cited = YAML(typ="safe").load(ROOT / CITATION)

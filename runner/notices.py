@@ -1,7 +1,8 @@
 """Send the outcome of a run to commands, e-mail addresses and webhooks.
 
-The schedule names the environment variables that contain hosts, addresses of webhooks and passwords. Notebooks run
-without these variables, and no message quotes them or the reply of a server.
+The schedule names the environment variables that contain hosts, addresses of webhooks and
+passwords. Notebooks run without these variables, and no message quotes them or the reply of a
+server.
 """
 
 from __future__ import annotations
@@ -33,7 +34,13 @@ Env = Mapping[str, str]
 
 
 def send(
-    outcome: Outcome, notices: Sequence[Notice], environment: Env, *, root: Path, brief: Path | None, logged: bool
+    outcome: Outcome,
+    notices: Sequence[Notice],
+    environment: Env,
+    *,
+    root: Path,
+    brief: Path | None,
+    logged: bool,
 ) -> list[str]:
     """Send at once all notices for which there is a reason, and return the failures.
 
@@ -50,9 +57,12 @@ def send(
     brief : Path or None
         PDF to attach to an e-mail.
     logged : bool
-        Whether the run is in the log, as notices that are not only for news expect: they may copy the folder.
+        Whether the run is in the log, as notices that are not only for news expect: they may copy
+        the folder.
     """
-    failed, threads, began = dict[int, str](), dict[int, threading.Thread](), time.monotonic()
+    failed = dict[int, str]()
+    threads = dict[int, threading.Thread]()
+    began = time.monotonic()
 
     def attempt(at: int, notice: Notice) -> None:
         try:
@@ -69,7 +79,10 @@ def send(
         elif reasons[notice.on]:
             threads[at] = threading.Thread(target=attempt, args=(at, notice), daemon=True)
             threads[at].start()
-    for at, thread in threads.items():  # the timeout of a socket cannot stop a server that answers byte by byte
+    for (
+        at,
+        thread,
+    ) in threads.items():  # the timeout of a socket cannot stop a server that answers byte by byte
         thread.join(max(0.0, notices[at].timeout + 1 - (time.monotonic() - began)))
         if thread.is_alive():
             failed[at] = _why(TimeoutError(), notices[at].timeout)
@@ -82,20 +95,32 @@ def _why(error: Exception, timeout: float) -> str:
     Neither the server nor the error is quoted, since both may contain a secret.
     """
     reason = getattr(error, "reason", None)  # set by a URLError
-    reason = reason if isinstance(reason, Exception) else error
-    code = next(filter(None, (getattr(reason, name, None) for name in ("code", "smtp_code", "returncode"))), None)
+    if not isinstance(reason, Exception):
+        reason = error
+    code = next(
+        filter(None, (getattr(reason, name, None) for name in ("code", "smtp_code", "returncode"))),
+        None,
+    )
     said = {
-        f"not finished after {timeout:g} s": isinstance(reason, TimeoutError | subprocess.TimeoutExpired),
+        f"not finished after {timeout:g} s": isinstance(
+            reason, TimeoutError | subprocess.TimeoutExpired
+        ),
         "the host name was not found": isinstance(reason, socket.gaierror),
         "the encrypted connection could not be trusted": isinstance(reason, ssl.SSLError),
         f"ended with {code}": isinstance(reason, subprocess.CalledProcessError),
         f"answered {code}": code is not None,
-        os.strerror(getattr(reason, "errno", None) or 0): getattr(reason, "errno", None) in errorcode,
+        os.strerror(getattr(reason, "errno", None) or 0): getattr(reason, "errno", None)
+        in errorcode,
     }
-    return next((text for text, holds in said.items() if holds), f"could not be sent ({type(reason).__name__})")
+    return next(
+        (text for text, holds in said.items() if holds),
+        f"could not be sent ({type(reason).__name__})",
+    )
 
 
-def _send(outcome: Outcome, notice: Notice, environment: Env, root: Path, brief: Path | None) -> None:
+def _send(
+    outcome: Outcome, notice: Notice, environment: Env, root: Path, brief: Path | None
+) -> None:
     content = outcome.model_dump(exclude={"at", "id"})
     if notice.command:
         _run(notice.command, json.dumps(content).encode(), environment, root, notice.timeout)
@@ -103,18 +128,27 @@ def _send(outcome: Outcome, notice: Notice, environment: Env, root: Path, brief:
         _mail(outcome, notice.email, brief, environment, notice.timeout)
     elif notice.webhook:
         # escaped, so that Slack neither makes links nor notifies a whole channel
-        content = {"text": escape(outcome.letter, quote=False)} if notice.form == "slack" else content
+        if notice.form == "slack":
+            content = {"text": escape(outcome.letter, quote=False)}
         _post(environment[notice.webhook], json.dumps(content).encode(), notice.timeout)
 
 
-def _run(command: Sequence[str], content: bytes, environment: Env, root: Path, timeout: float) -> None:
+def _run(
+    command: Sequence[str], content: bytes, environment: Env, root: Path, timeout: float
+) -> None:
     """Run a command with the outcome as its standard input.
 
     The output of the command is discarded, since it may contain secrets.
     """
     quiet = subprocess.DEVNULL
     with subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=quiet, stderr=quiet, cwd=root, env=environment, start_new_session=True
+        command,
+        stdin=subprocess.PIPE,
+        stdout=quiet,
+        stderr=quiet,
+        cwd=root,
+        env=environment,
+        start_new_session=True,
     ) as process:
         try:
             process.communicate(content, timeout)
@@ -126,14 +160,22 @@ def _run(command: Sequence[str], content: bytes, environment: Env, root: Path, t
         raise subprocess.CalledProcessError(process.returncode, command[0])
 
 
-def _mail(outcome: Outcome, mail: Mail, brief: Path | None, environment: Env, timeout: float) -> None:
+def _mail(
+    outcome: Outcome, mail: Mail, brief: Path | None, environment: Env, timeout: float
+) -> None:
     letter = EmailMessage()
-    letter["Subject"], letter["From"] = outcome.line[:300], mail.sender
+    letter["Subject"] = outcome.line[:300]
+    letter["From"] = mail.sender
     letter["To"] = ", ".join(dict.fromkeys([*mail.to, *outcome.owners]))
-    letter["Date"], letter["Message-ID"] = formatdate(), make_msgid(domain=mail.sender.partition("@")[2])
+    letter["Date"], letter["Message-ID"] = (
+        formatdate(),
+        make_msgid(domain=mail.sender.partition("@")[2]),
+    )
     letter.set_content(outcome.letter)
     if brief is not None and brief.is_file():
-        letter.add_attachment(brief.read_bytes(), maintype="application", subtype="pdf", filename=brief.name)
+        letter.add_attachment(
+            brief.read_bytes(), maintype="application", subtype="pdf", filename=brief.name
+        )
     host, _, port = environment[mail.host].partition(":")
     with smtplib.SMTP(host, int(port or (587 if mail.starttls else 25)), timeout=timeout) as server:
         if mail.starttls:
@@ -153,5 +195,7 @@ class _NoRedirect(urllib.request.HTTPRedirectHandler):
 def _post(address: str, content: bytes, timeout: float) -> None:
     if not address.startswith(("https://", "http://")):  # urllib would open files too
         raise ValueError
-    request = urllib.request.Request(address, content, {"Content-Type": "application/json"}, method="POST")
+    request = urllib.request.Request(
+        address, content, {"Content-Type": "application/json"}, method="POST"
+    )
     urllib.request.build_opener(_NoRedirect).open(request, timeout=timeout).close()

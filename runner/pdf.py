@@ -1,8 +1,8 @@
 """Typeset an executed notebook as a PDF.
 
-Pandoc converts the notebook to typst, and typst makes the pages. The result does not depend on the machine: system
-fonts are ignored, the clock is set to the as-of date, and pandoc is the one bundled in the wheel. The same notebook and
-date give the same bytes.
+Pandoc converts the notebook to typst, and typst makes the pages. The result does not depend on the
+machine: system fonts are ignored, the clock is set to the as-of date, and pandoc is the one bundled
+in the wheel. The same notebook and date give the same bytes.
 """
 
 import json
@@ -18,7 +18,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from analysis.errors import DesignError
+from fewtreated.errors import DesignError
+
 from analysis.numbers import MARKED
 from analysis.provenance import INPUTS
 from analysis.untrusted import FONTS, printable
@@ -45,13 +46,16 @@ def refuse_incomplete() -> None:
     wanted = [*INPUTS["layout"][1:], *(f"fonts/{name}" for name in FONTS.values())]
     if missing := [pattern for pattern in wanted if not any(SOURCES.glob(pattern))]:
         why = f"cannot find {', '.join(missing)} in {SOURCES}"
-        raise DesignError(f"Report layout: {why}; restore it, for example with `git checkout reports`.")
+        raise DesignError(
+            f"Report layout: {why}; restore it, for example with `git checkout reports`."
+        )
 
 
 def marks(notebook: Path) -> Counter[str]:
     """Count the marks of real, estimated and simulated numbers in an executed notebook.
 
-    An exhibit has one mark for all its numbers. The marks of sentences are not printed; their plain text contains them.
+    An exhibit has one mark for all its numbers. The marks of sentences are not printed; their plain
+    text contains them.
     """
     counts: Counter[str] = Counter()
     for cell in json.loads(notebook.read_bytes())["cells"]:
@@ -65,13 +69,20 @@ def marks(notebook: Path) -> Counter[str]:
 
 
 def render(
-    notebook: Path, pdf: Path, *, as_of: str, footer: str, simulated: bool = False, beside: Beside | None = None
+    notebook: Path,
+    pdf: Path,
+    *,
+    as_of: str,
+    footer: str,
+    simulated: bool = False,
+    beside: Beside | None = None,
 ) -> None:
     """Typeset an executed notebook as a tagged, archivable PDF (PDF/A-2a and PDF/UA-1).
 
-    Page 1 contains the title and the cells tagged ``answer``; the other cells follow in order, without code. Addresses
-    become links, as does "report 05" if that report is in `beside`. The file is built in a temporary folder next to
-    `pdf` and then moved into place, so that a failure leaves the old file unchanged.
+    Page 1 contains the title and the cells tagged ``answer``; the other cells follow in order,
+    without code. Addresses become links, as does "report 05" if that report is in `beside`. The
+    file is built in a temporary folder next to `pdf` and then moved into place, so that a failure
+    leaves the old file unchanged.
 
     Parameters
     ----------
@@ -91,13 +102,18 @@ def render(
     Raises
     ------
     PdfError
-        If a cell failed, a character has no glyph in the fonts, a figure has no alt text, the answer does not fit on
-        page 1, or pandoc or typst warns about anything else.
+        If a cell failed, a character has no glyph in the fonts, a figure has no alt text, the
+        answer does not fit on page 1, or pandoc or typst warns about anything else.
     """
     moment = datetime.combine(date.fromisoformat(as_of), time(), tzinfo=UTC)
     with TemporaryDirectory(prefix=f".{pdf.stem}-pdf-", dir=pdf.parent) as name:
         folder = Path(name)
-        meta: dict[str, Any] = {"as_of": as_of, "footer": printable(footer), "author": AUTHOR, "keywords": KEYWORDS}
+        meta: dict[str, Any] = {
+            "as_of": as_of,
+            "footer": printable(footer),
+            "author": AUTHOR,
+            "keywords": KEYWORDS,
+        }
         meta |= {"simulated": simulated, "beside": dict(beside or {})}
         (folder / "meta.json").write_text(json.dumps(meta), encoding="utf-8")
         shutil.copy(SOURCES / "template.typ", folder)
@@ -120,13 +136,23 @@ def _typst_source(notebook: Path, folder: Path) -> str:
 
     Pandoc runs in `folder`, where its filter writes the figures and the title.
     """
-    command = [str(pandoc()), str(notebook), f"--from={READER}", "--ipynb-output=all", "--to=typst", "--wrap=none"]
+    command = [
+        str(pandoc()),
+        str(notebook),
+        f"--from={READER}",
+        "--ipynb-output=all",
+        "--to=typst",
+        "--wrap=none",
+    ]
     command += ["--fail-if-warnings", f"--lua-filter={SOURCES / 'filter.lua'}"]
     command += [f"--data-dir={folder}", f"--resource-path={notebook.parent}"]
     done = subprocess.run(command, cwd=folder, capture_output=True, encoding="utf-8", check=False)
     if done.returncode != 0:
         raise PdfError(_message(notebook, "pandoc", done.stderr))
-    return '#import "template.typ": *\n#let meta = json("meta.json")\n#show: report.with(meta)\n' + done.stdout
+    return (
+        '#import "template.typ": *\n#let meta = json("meta.json")\n#show: report.with(meta)\n'
+        + done.stdout
+    )
 
 
 def _compiled(main: Path, notebook: Path, moment: datetime) -> bytes:
@@ -136,18 +162,31 @@ def _compiled(main: Path, notebook: Path, moment: datetime) -> bytes:
     """
     import typst
 
-    options: dict[str, Any] = {"format": "pdf", "timestamp": moment, "pdf_standards": ["a-2a", "ua-1"]}
+    options: dict[str, Any] = {
+        "format": "pdf",
+        "timestamp": moment,
+        "pdf_standards": ["a-2a", "ua-1"],
+    }
     options |= {"font_paths": [SOURCES / "fonts"], "ignore_system_fonts": True}
     try:
         pdf, warnings = typst.compile_with_warnings(main, **options)
     except typst.TypstError as error:
-        raise PdfError(_message(notebook, "typst", "\n".join([error.message, *error.hints]))) from error
+        raise PdfError(
+            _message(notebook, "typst", "\n".join([error.message, *error.hints]))
+        ) from error
     if warnings:
-        raise PdfError(_message(notebook, "typst", "\n".join(warning.message for warning in warnings)))
+        raise PdfError(
+            _message(notebook, "typst", "\n".join(warning.message for warning in warnings))
+        )
     return bytes(pdf)
 
 
 def _message(notebook: Path, tool: str, message: str) -> str:
     """Return an error message, leaving out what pandoc adds to filter errors."""
-    reason = re.sub(r"^Error running filter .*:\n|\nstack traceback:[\s\S]*$", "", message.strip()).strip()
-    return f"{notebook.name} cannot be typeset as a PDF: {tool} stopped with: {reason}. Fix the notebook and run again."
+    reason = re.sub(
+        r"^Error running filter .*:\n|\nstack traceback:[\s\S]*$", "", message.strip()
+    ).strip()
+    return (
+        f"{notebook.name} cannot be typeset as a PDF: {tool} stopped with: {reason}. Fix the"
+        " notebook and run again."
+    )

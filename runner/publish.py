@@ -23,7 +23,9 @@ Verdict = dict[str, Any]
 Verdicts = Mapping[str, list[Verdict]]  # by report
 
 
-BARRED = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")  # characters not allowed in XML
+BARRED = re.compile(
+    "[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]"
+)  # characters not allowed in XML
 
 
 def rendered(template: str, **values: Any) -> str:
@@ -31,11 +33,18 @@ def rendered(template: str, **values: Any) -> str:
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     def printable(value: Any) -> Any:
-        return type(value)(BARRED.sub("\ufffd", value)) if isinstance(value, str) else value
+        if isinstance(value, str):
+            return type(value)(BARRED.sub("\ufffd", value))
+        return value
 
-    on: dict[str, Any] = dict.fromkeys(("autoescape", "trim_blocks", "lstrip_blocks", "keep_trailing_newline"), True)
+    on: dict[str, Any] = dict.fromkeys(
+        ("autoescape", "trim_blocks", "lstrip_blocks", "keep_trailing_newline"), True
+    )
     pages = Environment(
-        loader=FileSystemLoader([TEMPLATES, LAYOUT]), undefined=StrictUndefined, finalize=printable, **on
+        loader=FileSystemLoader([TEMPLATES, LAYOUT]),
+        undefined=StrictUndefined,
+        finalize=printable,
+        **on,
     )
     return pages.get_template(template).render(values)
 
@@ -78,35 +87,52 @@ def footer(notebook: Path, verdicts: list[Verdict], job: Job) -> str:
     Raises
     ------
     ReportError
-        If a verdict is not marked as real, an estimate or simulated, or if real and simulated figures mix: a verdict is
-        about a different market from the report, or the report has numbers marked as simulated though it is real, or
-        the reverse. The brief also reads simulated verdicts, but shows none of them.
+        If a verdict is not marked as real, an estimate or simulated, or if real and simulated
+        figures mix: a verdict is about a different market from the report, or the report has
+        numbers marked as simulated though it is real, or the reverse. The brief also reads
+        simulated verdicts, but shows none of them.
     """
-    seen, counts = {verdict.get("provenance") for verdict in verdicts}, marks(notebook)
+    seen = {verdict.get("provenance") for verdict in verdicts}
+    counts = marks(notebook)
     if unknown := seen - {"real", "estimate", "simulated"}:
         found = f"the provenance of a verdict is {', '.join(sorted(map(repr, unknown)))}"
-        raise ReportError(f"{job.name}: {found}; it must be real, estimate or simulated: use `verdicts.write`.")
+        raise ReportError(
+            f"{job.name}: {found}; it must be real, estimate or simulated: use `verdicts.write`."
+        )
     others = {verdict.get("market", "") for verdict in verdicts} - {job.market}
-    mark, shows_none = "estimated" if job.market else "simulated", job.is_brief and not job.market
-    wrong = [] if shows_none else [f"verdicts are about {name or 'the real market'}" for name in sorted(others)]
+    if job.market:
+        mark = "estimated"
+    else:
+        mark = "simulated"
+    shows_none = job.is_brief and not job.market
+    if shows_none:
+        wrong = []
+    else:
+        wrong = [f"verdicts are about {name or 'the real market'}" for name in sorted(others)]
     why = "see style.use, or names in the data with ◐ or ○"
     wrong += [f"numbers include {counts[mark]} marked {mark} ({why})"] if counts[mark] else []
     if wrong:
-        of = f"but the report is about {job.market or 'the real market'}; real and simulated never mix"
+        of = (
+            f"but the report is about {job.market or 'the real market'}; real and simulated"
+            " never mix"
+        )
         raise ReportError(f"{job.name}: its {', its '.join(wrong)}, {of}.")
     if job.market:
         return f"Simulated: {job.market}"
     if not seen:
         return "Figures as marked: ● real, ◐ estimate, ○ simulated"
-    return "Real figures and estimates from them" if "estimate" in seen or counts["estimated"] else "Real figures"
+    if "estimate" in seen or counts["estimated"]:
+        return "Real figures and estimates from them"
+    return "Real figures"
 
 
 def make_reproducible(file: Path, job: Job, staged: str) -> None:
     """Rewrite an executed notebook so that the same inputs give the same bytes.
 
-    Drop times and the metadata of papermill, replace random ids by cell numbers, the temporary path of verdicts by the
-    default of the parameter, so that the notebook can be run again by hand, and the paths of the user's own files by
-    their names. An error that papermill ignores, such as ``SystemExit``, raises a `ReportError`.
+    Drop times and the metadata of papermill, replace random ids by cell numbers, the temporary path
+    of verdicts by the default of the parameter, so that the notebook can be run again by hand, and
+    the paths of the user's own files by their names. An error that papermill ignores, such as
+    ``SystemExit``, raises a `ReportError`.
     """
     notebook = json.loads(file.read_bytes())
     ids = {cell.get("id") for cell in json.loads(job.notebook.read_bytes())["cells"]}
@@ -117,7 +143,9 @@ def make_reproducible(file: Path, job: Job, staged: str) -> None:
             cell["id"] = f"cell-{number}"
         for output in cell.get("outputs", []):
             if output["output_type"] == "error":
-                raise ReportError(f"{job.name}: a cell ended with {output['ename']} {output['evalue']}".rstrip())
+                raise ReportError(
+                    f"{job.name}: a cell ended with {output['ename']} {output['evalue']}".rstrip()
+                )
     text = json.dumps(notebook, ensure_ascii=False, indent=1) + "\n"
     names = {staged: str(job.parameters[job.verdicts_parameter]), **_by_name(job)}
     file.write_text(replaced(text, names), encoding="utf-8")
@@ -134,37 +162,52 @@ def _by_name(job: Job) -> dict[str, str]:
 
 
 def home() -> dict[str, str]:
-    """Return what to replace the user's home folder by, or nothing if there is none or it is the root of all paths."""
+    """Return what to replace the user's home folder by.
+
+    Return nothing if there is none or it is the root of all paths.
+    """
     try:
         folder = Path.home()
     except RuntimeError:  # no HOME, and a user whom the system does not know, as in a container
         return {}
-    return {str(folder): "~"} if folder.is_absolute() else {}
+    if folder.is_absolute():
+        return {str(folder): "~"}
+    return {}
 
 
-# What comes before a path that is no part of a longer one: a sign that no name of a folder ends with, the escape of a
-# line break or tab, or a colour of a traceback. Slashes may follow, as in file:///srv/me.
+# What comes before a path that is no part of a longer one: a sign that no name of a folder ends
+# with, the escape of a line break or tab, or a colour of a traceback. Slashes may follow, as in
+# file:///srv/me.
 _BEFORE = re.compile(r"(?:^|[^\w.~/-]|\\[nrtfv]|\[[\d;]*m)/*$")
 _ENDS = r"(?!\.*[\w+@~%=#$&(\[-])"  # no sign follows that continues a name
 
 
 def replaced(text: str, names: Mapping[str, str]) -> str:
-    """Replace paths in JSON, longest first, where they are whole: /srv/me is in /srv/me/a, not in /srv/mean.
+    """Replace paths in JSON, longest first, where they are whole.
+
+    For example, /srv/me is in /srv/me/a, not in /srv/mean.
 
     Paths are replaced both as they are and escaped as in source code. The root of all paths stays.
     """
     new_of = dict[str, str]()
     for path in (path for path in names if path.strip("/")):
         for spelling in (path, path.encode("unicode_escape").decode()):
-            old, new = (json.dumps(each, ensure_ascii=False)[1:-1] for each in (spelling, names[path]))
+            old, new = (
+                json.dumps(each, ensure_ascii=False)[1:-1] for each in (spelling, names[path])
+            )
             new_of[old] = new
     if not new_of:
         return text
-    paths = (re.escape(old) + _ENDS * (not old.endswith("/")) for old in sorted(new_of, key=len, reverse=True))
+    paths = (
+        re.escape(old) + _ENDS * (not old.endswith("/"))
+        for old in sorted(new_of, key=len, reverse=True)
+    )
 
     def replacement(match: re.Match[str]) -> str:
         before = text[max(0, match.start() - 20) : match.start()]
-        return new_of[match[0]] if _BEFORE.search(before) else match[0]
+        if _BEFORE.search(before):
+            return new_of[match[0]]
+        return match[0]
 
     return re.sub("|".join(paths), replacement, text)
 
@@ -175,15 +218,24 @@ def open_with_answer(file: Path) -> None:
     The answer is the output of the first cell tagged ``answer`` that has any.
     """
     notebook = json.loads(file.read_bytes())
-    cells, shown = notebook["cells"], list[str]()
+    cells = notebook["cells"]
+    shown = list[str]()
     for cell in cells:
         if cell["cell_type"] == "code":
             cell["metadata"]["jupyter"] = {"source_hidden": True}
             if "answer" in cell["metadata"].get("tags", []):
-                shown += ["".join(output.get("data", {}).get("text/html", "")) for output in cell["outputs"]]
+                shown += [
+                    "".join(output.get("data", {}).get("text/html", ""))
+                    for output in cell["outputs"]
+                ]
     if answer := next(filter(None, shown), ""):
-        named = {"id": "answer-first"} if "id" in cells[0] else {}
-        answer = answer.replace("$", "<span>&#36;</span>")  # a pair of dollar signs would be read as a formula
+        if "id" in cells[0]:
+            named = {"id": "answer-first"}
+        else:
+            named = {}
+        answer = answer.replace(
+            "$", "<span>&#36;</span>"
+        )  # a pair of dollar signs would be read as a formula
         source = f"{answer}\n\n*As published. The cells that lead to it follow, their code folded.*"
         cells.insert(1, {"cell_type": "markdown", **named, "metadata": {}, "source": source})
     file.write_text(json.dumps(notebook, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
@@ -206,15 +258,22 @@ def hashes(job: Job) -> dict[str, str]:
 def inputs(root: Path) -> dict[str, dict[str, str]]:
     """Hash the inputs common to all reports, by part and file.
 
-    These are the files of `provenance.INPUTS`, with the `versions` of the software. The notebook of a report and its
-    parameters are hashed separately, with the report.
+    These are the files of `provenance.INPUTS`, with the `versions` of the software. The notebook of
+    a report and its parameters are hashed separately, with the report.
     """
     hashed = {"versions": provenance.versions()}
     for part in ("data", "code", "layout", "words"):
         folder, *patterns = provenance.INPUTS[part]
         top = (SOURCES if part == "code" else root) / folder
-        files = [file.relative_to(top) for pattern in patterns for file in top.glob(pattern) if file.is_file()]
-        visible = sorted(file for file in files if not any(name.startswith(".") for name in file.parts))
+        files = [
+            file.relative_to(top)
+            for pattern in patterns
+            for file in top.glob(pattern)
+            if file.is_file()
+        ]
+        visible = sorted(
+            file for file in files if not any(name.startswith(".") for name in file.parts)
+        )
         hashed[part] = {file.as_posix(): sha256(top / file) for file in visible}
     return hashed
 
@@ -225,7 +284,10 @@ def unlike(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
 
 
 def parameters(job: Job) -> dict[str, Any]:
-    """Return a report's parameters for publication, replacing paths of the user's files with file names."""
+    """Return a report's parameters for publication.
+
+    Paths of the user's files are replaced with file names.
+    """
     return {name: _by_name(job).get(str(value), value) for name, value in job.parameters.items()}
 
 
@@ -245,7 +307,8 @@ def about(job: Job) -> dict[str, Any]:
 def fingerprint(job: Job, common: Mapping[str, Any], read: Verdicts | None = None) -> str:
     """Hash all inputs of a report except the as-of date.
 
-    A report with the same fingerprint need not be made again. `read` contains the verdicts that the brief reads.
+    A report with the same fingerprint need not be made again. `read` contains the verdicts that the
+    brief reads.
     """
     of = about(job)
     of["parameters"].pop("as_of", None)

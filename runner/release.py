@@ -23,17 +23,23 @@ from itertools import chain
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any
 
+from fewtreated.errors import DataError, DesignError
 from pydantic import AfterValidator, BaseModel, Field, TypeAdapter
 
-from analysis.errors import DataError, DesignError
 from analysis.untrusted import admit
 from runner import Exit, ReportError, Said, disk_full
 from runner.publish import Verdict, sha256
 from runner.schedule import number
 
-LATEST, DRAFT, STAGE = "latest", "draft", ".run-"
-MANIFEST, VERDICTS, DATA = "manifest.json", "verdicts.json", "data.zip"
-MOST, JSON = 1 << 28, 1 << 22  # bytes read of one file, and of all data once unpacked; bytes of one file of JSON
+LATEST = "latest"
+DRAFT = "draft"
+STAGE = ".run-"
+MANIFEST = "manifest.json"
+VERDICTS = "verdicts.json"
+DATA = "data.zip"
+# bytes read of one file, and of all data once unpacked; bytes of one file of JSON
+MOST = 1 << 28
+JSON = 1 << 22
 _NAME = re.compile(r"(\d{4}-\d\d-\d\d)(?:\.([1-9]\d*))?")
 
 
@@ -44,8 +50,15 @@ def _whole(inputs: dict[str, dict[str, str]]) -> dict[str, dict[str, str]]:
 
 
 def _in_order(reports: dict[str, Any]) -> dict[str, Any]:
-    """Sort reports by number, the brief last and simulated ones after others, as JSON keeps no order of ours."""
-    return dict(sorted(reports.items(), key=lambda item: (number(item[0]) == "00", number(item[0]), item[0])))
+    """Sort reports by number, the brief last and simulated ones after others.
+
+    This is needed as JSON keeps no order of ours.
+    """
+    return dict(
+        sorted(
+            reports.items(), key=lambda item: (number(item[0]) == "00", number(item[0]), item[0])
+        )
+    )
 
 
 class Entry(BaseModel):
@@ -53,7 +66,9 @@ class Entry(BaseModel):
 
     notebook: Annotated[str, Field(pattern=r"^[\w-]+\.ipynb$")]
     notebook_sha256: str  # of its cells: see `publish.digest`
-    parameters: Annotated[dict[str, Any], AfterValidator(lambda of: date.fromisoformat(str(of.get("as_of"))) and of)]
+    parameters: Annotated[
+        dict[str, Any], AfterValidator(lambda of: date.fromisoformat(str(of.get("as_of"))) and of)
+    ]
     market: str
     files: dict[str, str]  # its own input files, such as a panel: hash by name
     fingerprint: str  # of all its inputs except the as-of date
@@ -84,8 +99,12 @@ class Manifest(BaseModel):
     reports: Annotated[dict[str, Entry], AfterValidator(_in_order)]
     made: list[str] = []  # reports that its run made
     failed: list[str] = []  # and those that it could not make
-    uncommitted: list[str] = []  # parameters and data that differ from the last commit: see `runner.committed`
-    corrections: dict[str, int] = {}  # by correction: how many releases have told it, this one included
+    uncommitted: list[
+        str
+    ] = []  # parameters and data that differ from the last commit: see `runner.committed`
+    corrections: dict[
+        str, int
+    ] = {}  # by correction: how many releases have told it, this one included
     corrected: list[str] = []  # the corrections that it tells, in sentences
 
 
@@ -109,7 +128,9 @@ class Release:
             rows = TypeAdapter(list[Verdict]).validate_json(self.read(VERDICTS, JSON))
             json.dumps(rows, allow_nan=False)
         except ValueError:
-            raise ReportError(f"{self.folder}: {VERDICTS} is not a list of verdicts; make a new release.") from None
+            raise ReportError(
+                f"{self.folder}: {VERDICTS} is not a list of verdicts; make a new release."
+            ) from None
         reports = dict.fromkeys([*self.manifest.reports, *(str(row.get("report")) for row in rows)])
         return {name: [row for row in rows if str(row.get("report")) == name] for name in reports}
 
@@ -119,7 +140,8 @@ class Release:
         Raises
         ------
         ReportError
-            If it cannot be read or does not match the manifest; a release in the making has no hashes to match yet.
+            If it cannot be read or does not match the manifest; a release in the making has no
+            hashes to match yet.
         """
         remedy = "run `market-impact verify` for details."
         try:
@@ -133,7 +155,10 @@ class Release:
 
     @cached_property
     def data(self) -> dict[str, bytes]:
-        """The data that the reports were made from, unpacked, by file; `ReportError` if that is impossible."""
+        """The data that the reports were made from, unpacked, by file.
+
+        Raise `ReportError` if that is impossible.
+        """
         content = io.BytesIO(self.read(DATA))
         try:
             with zipfile.ZipFile(content) as archive:
@@ -141,27 +166,43 @@ class Release:
                     raise ValueError(f"{size:,} bytes, of which {MOST:,} are allowed")
                 return {name: archive.read(name) for name in archive.namelist()}
         except Exception as error:  # zipfile raises a dozen kinds
-            raise ReportError(f"{self.folder}: {DATA} cannot be unpacked ({error}); make a new release.") from None
+            raise ReportError(
+                f"{self.folder}: {DATA} cannot be unpacked ({error}); make a new release."
+            ) from None
 
     def faults(self) -> list[str]:
         """Describe each file that does not match the manifest.
 
         Files that the manifest does not list are ignored.
         """
-        made = (f"{report}{kind}" for report in self.manifest.reports for kind in (".pdf", ".ipynb"))
-        files = [VERDICTS, DATA, *made, *chain(*(entry.made for entry in self.manifest.reports.values()))]
+        made = (
+            f"{report}{kind}" for report in self.manifest.reports for kind in (".pdf", ".ipynb")
+        )
+        files = [
+            VERDICTS,
+            DATA,
+            *made,
+            *chain(*(entry.made for entry in self.manifest.reports.values())),
+        ]
         hashes = {**dict.fromkeys(files, ""), **self.manifest.files}
         return [f"{name}: {how}" for name, was in hashes.items() if (how := self._fault(name, was))]
 
     def _fault(self, name: str, was: str) -> str:
         path = self.folder / name
         if not was or ".." in PurePosixPath(name).parts or PurePosixPath(name).is_absolute():
-            return "the manifest lists a path outside the release" if was else "the manifest has no hash for it"
+            if was:
+                return "the manifest lists a path outside the release"
+            return "the manifest has no hash for it"
         if path.is_symlink() or not path.is_file():
-            return "a link instead of a file" if path.is_symlink() else "missing"
+            if path.is_symlink():
+                return "a link instead of a file"
+            return "missing"
         if (now := sha256(path)) == was:
             return ""
-        return f"{'damaged' if path.stat().st_size else 'empty'}; its sha256 is {now}, in the manifest {was}"
+        return (
+            f"{'damaged' if path.stat().st_size else 'empty'}; its sha256 is {now}, in the manifest"
+            f" {was}"
+        )
 
 
 # Existing releases
@@ -180,22 +221,38 @@ def read(folder: Path) -> Release:
         content = (folder / MANIFEST).read_bytes()
         manifest = Manifest.model_validate_json(content)
     except (OSError, ValueError) as error:
-        why = error.strerror if isinstance(error, OSError) else str(error).splitlines()[0]
-        raise ReportError(f"{folder} is not a release: its {MANIFEST} cannot be read ({why}).") from None
+        if isinstance(error, OSError):
+            why = error.strerror
+        else:
+            why = str(error).splitlines()[0]
+        raise ReportError(
+            f"{folder} is not a release: its {MANIFEST} cannot be read ({why})."
+        ) from None
     if manifest.release != folder.name:
-        raise ReportError(f"{folder} is not a release: its {MANIFEST} belongs to {manifest.release!r}.")
+        raise ReportError(
+            f"{folder} is not a release: its {MANIFEST} belongs to {manifest.release!r}."
+        )
     return Release(folder, manifest, hashlib.sha256(content).hexdigest())
 
 
 def order(name: str) -> tuple[str, int] | None:
     """Return the date and number in a release name for sorting, or None for any other name."""
-    return (match[1], int(match[2] or 1)) if (match := _NAME.fullmatch(name)) else None
+    if match := _NAME.fullmatch(name):
+        return (match[1], int(match[2] or 1))
+    return None
 
 
 def names(out: Path, as_of: str = "9999") -> list[str]:
-    """Return the names of an output folder's releases up to a date, oldest first, leaving out empty folders."""
+    """Return the names of an output folder's releases up to a date, oldest first.
+
+    Empty folders are left out.
+    """
     files = out.iterdir() if out.is_dir() else ()
-    there = [file.name for file in files if file.is_dir() and not file.is_symlink() and any(file.iterdir())]
+    there = [
+        file.name
+        for file in files
+        if file.is_dir() and not file.is_symlink() and any(file.iterdir())
+    ]
     dated = sorted((when, name) for name in there if (when := order(name)))
     return [name for when, name in dated if when[0] <= as_of]
 
@@ -203,9 +260,10 @@ def names(out: Path, as_of: str = "9999") -> list[str]:
 def standing(out: Path, as_of: str, known: Mapping[str, str]) -> tuple[Release | None, str]:
     """Return the newest release up to a date, or the reason it cannot be used.
 
-    `known` contains hashes of manifests by release, from the log of the runs. The reason is an empty string if there is
-    nothing wrong. If the files of the release are damaged, the release is None and the reason is a sentence. If there
-    is no release, it is None and the reason is an empty string.
+    `known` contains hashes of manifests by release, from the log of the runs. The reason is an
+    empty string if there is nothing wrong. If the files of the release are damaged, the release is
+    None and the reason is a sentence. If there is no release, it is None and the reason is an empty
+    string.
     """
     if not (there := names(out, as_of)):
         return None, ""
@@ -214,11 +272,23 @@ def standing(out: Path, as_of: str, known: Mapping[str, str]) -> tuple[Release |
     except ReportError as error:
         return None, f"{error} All reports are made again."
     if newest.digest != known.get(there[-1], newest.digest):
-        return None, f"{newest.folder}: {MANIFEST} is not the one that its run logged. All reports are made again."
+        return (
+            None,
+            (
+                f"{newest.folder}: {MANIFEST} is not the one that its run logged. All reports are"
+                " made again."
+            ),
+        )
     if faults := newest.faults():
         listed = ", ".join(fault.partition(";")[0] for fault in faults[:3])
-        more = f", and {len(faults) - 3} more" if len(faults) > 3 else ""
-        return None, f"{newest.folder}: its files do not match: {listed}{more}. All reports are made again."
+        if len(faults) > 3:
+            more = f", and {len(faults) - 3} more"
+        else:
+            more = ""
+        return (
+            None,
+            f"{newest.folder}: its files do not match: {listed}{more}. All reports are made again.",
+        )
     return newest, ""
 
 
@@ -226,11 +296,18 @@ def after(out: Path, today: str) -> list[Said]:
     """Describe the releases dated after today."""
     why = f"this release is dated after today, {today}, so runs ignore it"
     do = "set the clock if it is wrong, or else move the release elsewhere"
-    return [Said(said=f"{out / name}: {why}; {do}.", key=name) for name in names(out) if name not in names(out, today)]
+    return [
+        Said(said=f"{out / name}: {why}; {do}.", key=name)
+        for name in names(out)
+        if name not in names(out, today)
+    ]
 
 
 def panel(out: Path) -> str | None:
-    """Return the digest of the panel's path in the newest readable manifest, or None if there is no manifest."""
+    """Return the digest of the panel's path in the newest readable manifest.
+
+    Return None if there is no manifest.
+    """
     for name in (*reversed(names(out)), DRAFT):
         with suppress(ReportError):
             return read(out / name).manifest.panel
@@ -238,7 +315,10 @@ def panel(out: Path) -> str | None:
 
 
 def corrections(out: Path, as_of: str) -> dict[str, int]:
-    """Return how many releases have told each correction, from the newest readable manifest up to a date."""
+    """Return how many releases have told each correction.
+
+    The numbers are from the newest readable manifest up to a date.
+    """
     for name in reversed(names(out, as_of)):
         with suppress(ReportError):
             return read(out / name).manifest.corrections
@@ -263,18 +343,25 @@ def locked(out: Path) -> Iterator[None]:
     """
     try:
         out.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(out / ".lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
+        descriptor = os.open(
+            out / ".lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644
+        )
     except OSError as error:
         if disk_full(error):
             raise
         why = f"{error.filename} cannot be written ({error.strerror})"
-        raise DesignError(f"Cannot publish to {out}: {why}; choose another folder with --out DIR.") from None
+        raise DesignError(
+            f"Cannot publish to {out}: {why}; choose another folder with --out DIR."
+        ) from None
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             holder = os.pread(descriptor, 20, 0).decode(errors="replace").strip() or "(unknown)"
-            why = f"process {holder} is already doing so; wait for it, or choose another folder with --out DIR"
+            why = (
+                f"process {holder} is already doing so; wait for it, or choose another folder with"
+                " --out DIR"
+            )
             raise ReportError(f"Cannot publish to {out}: {why}.", Exit.LOCKED) from None
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, str(os.getpid()).encode(), 0)
@@ -286,12 +373,21 @@ def locked(out: Path) -> Iterator[None]:
 
 def refuse_others(out: Path) -> None:
     """Raise `DesignError` if something else has the name of the link or the draft."""
-    latest, draft = out / LATEST, out / DRAFT
+    latest = out / LATEST
+    draft = out / DRAFT
     if os.path.lexists(latest) and not latest.is_symlink():
-        raise DesignError(f"Cannot create the link {latest}: a file or folder has that name; move it elsewhere.")
-    ours = not draft.is_symlink() and draft.is_dir() and ((draft / MANIFEST).is_file() or not any(draft.iterdir()))
+        raise DesignError(
+            f"Cannot create the link {latest}: a file or folder has that name; move it elsewhere."
+        )
+    ours = (
+        not draft.is_symlink()
+        and draft.is_dir()
+        and ((draft / MANIFEST).is_file() or not any(draft.iterdir()))
+    )
     if os.path.lexists(draft) and not ours:
-        raise DesignError(f"Cannot replace {draft}: it is not a draft made by a run; move it elsewhere.")
+        raise DesignError(
+            f"Cannot replace {draft}: it is not a draft made by a run; move it elsewhere."
+        )
 
 
 @contextmanager
@@ -310,8 +406,9 @@ def staging(out: Path, prefix: str = STAGE) -> Iterator[Path]:
 def sockets(out: Path) -> AbstractContextManager[Path]:
     """Create a temporary folder with a short path for kernel sockets, as :func:`staging` does.
 
-    The path of a socket has at most about a hundred bytes, so it is not in the output folder. Nobody can guess its name
-    and take it first, but a part of it says to which output folder it belongs.
+    The path of a socket has at most about a hundred bytes, so it is not in the output folder.
+    Nobody can guess its name and take it first, but a part of it says to which output folder it
+    belongs.
     """
     digest = hashlib.sha256(os.fsencode(out.resolve())).hexdigest()[:12]
     return staging(Path(tempfile.gettempdir()), f"analysis-{digest}-")
@@ -333,13 +430,16 @@ def pack(folder: Path, names: Iterable[str], file: Path) -> None:
     with zipfile.ZipFile(file, "w") as archive:
         for name in sorted(names):
             info = zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0))
-            info.external_attr, info.create_system = 0o644 << 16, 3
+            info.external_attr = 0o644 << 16
+            info.create_system = 3
             archive.writestr(info, (folder / name).read_bytes(), zipfile.ZIP_DEFLATED, 6)
 
 
 def hashes(folder: Path) -> dict[str, str]:
     """Hash all files in a folder except the manifest, by path."""
-    files = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+    files = sorted(
+        path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()
+    )
     return {name: sha256(folder / name) for name in files if name != MANIFEST}
 
 
@@ -349,7 +449,9 @@ def next_name(out: Path, as_of: str) -> str:
     A name used by anything else counts as taken.
     """
     there = [when[1] for file in out.iterdir() if (when := order(file.name)) and when[0] == as_of]
-    return f"{as_of}.{max(there) + 1}" if there else as_of
+    if there:
+        return f"{as_of}.{max(there) + 1}"
+    return as_of
 
 
 def put(new: Path, target: Path, stage: Path) -> None:
@@ -371,8 +473,13 @@ def point(out: Path, name: str, stage: Path, today: str) -> None:
     The later release must exist and not be dated after today. The link is replaced in one step.
     """
     link = out / LATEST
-    shown = os.readlink(link) if link.is_symlink() else ""
-    if shown != name and (shown not in names(out, today) or (order(shown) or ("", 0)) < (order(name) or ("", 0))):
+    if link.is_symlink():
+        shown = os.readlink(link)
+    else:
+        shown = ""
+    if shown != name and (
+        shown not in names(out, today) or (order(shown) or ("", 0)) < (order(name) or ("", 0))
+    ):
         os.symlink(name, stage / "link")
         os.replace(stage / "link", link)
         reach_disk(out)

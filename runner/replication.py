@@ -1,7 +1,9 @@
-"""Write the replication page of a release: its data and rights, and which program makes each table and figure.
+"""Write the replication page of a release.
 
-The page is ``docs/replication.md``, with its lists filled in. The pages of ``docs/`` fill in the same lists but for the
-exhibits, which have numbers and titles only once the reports are made.
+It has the release's data and rights, and which program makes each table and figure.
+
+The page is ``docs/replication.md``, with its lists filled in. The pages of ``docs/`` fill in the
+same lists but for the exhibits, which have numbers and titles only once the reports are made.
 """
 
 from __future__ import annotations
@@ -54,15 +56,18 @@ def programs(notebooks: Mapping[str, Path], names: Mapping[str, str]) -> str:
 def exhibits(notebooks: Mapping[str, Path]) -> str:
     """Tabulate the figures and tables of executed notebooks by report and number.
 
-    Each line names the cell that shows the exhibit, counted from 1 with text cells included, and the functions of this
-    project that the cell calls.
+    Each line names the cell that shows the exhibit, counted from 1 with text cells included, and
+    the functions of this project that the cell calls.
 
     Parameters
     ----------
     notebooks : mapping of str to Path
         Executed notebooks by report.
     """
-    lines = ["| report | exhibit | begins | cell | functions called there |", "|---|---|---|---|---|"]
+    lines = [
+        "| report | exhibit | begins | cell | functions called there |",
+        "|---|---|---|---|---|",
+    ]
     for report, file in notebooks.items():
         cells = json.loads(file.read_bytes())["cells"]
         for exhibit, title, number, functions in _exhibits(cells):
@@ -72,7 +77,10 @@ def exhibits(notebooks: Mapping[str, Path]) -> str:
 
 
 def _exhibits(cells: list[dict[str, Any]]) -> Iterator[tuple[str, str, int, list[str]]]:
-    """Yield the name, the beginning of the caption, the cell and its functions, of each numbered exhibit."""
+    """Yield each numbered exhibit.
+
+    It is given as its name, the beginning of its caption, its cell and the cell's functions.
+    """
     modules = _modules(cells)
     counts = dict.fromkeys(_KINDS.values(), 0)
     for number, cell in enumerate(cells, start=1):
@@ -81,14 +89,21 @@ def _exhibits(cells: list[dict[str, Any]]) -> Iterator[tuple[str, str, int, list
             for caption in _CAPTION.finditer(shown):
                 kind = _KINDS[caption["kind"]]
                 counts[kind] += 1
-                yield f"{kind} {counts[kind]}", _title(caption["text"]), number, _calls(cell, modules)
+                yield (
+                    f"{kind} {counts[kind]}",
+                    _title(caption["text"]),
+                    number,
+                    _calls(cell, modules),
+                )
 
 
 def _title(caption: str) -> str:
     """Return the beginning of a caption as plain text that a table cell can hold."""
     plain = html.unescape(re.sub("<[^>]+>", " ", caption))
     plain = re.sub(r"\s+", " ", plain).strip().lstrip("●◐○ ").replace("|", "/")
-    return plain if len(plain) <= LONGEST_TITLE else f"{plain[:LONGEST_TITLE].rsplit(' ', 1)[0]} …"
+    if len(plain) <= LONGEST_TITLE:
+        return plain
+    return f"{plain[:LONGEST_TITLE].rsplit(' ', 1)[0]} …"
 
 
 def _trees(cells: list[dict[str, Any]]) -> Iterator[ast.AST]:
@@ -101,7 +116,9 @@ def _modules(cells: list[dict[str, Any]]) -> set[str]:
     """Return the names under which a notebook imports modules of this project."""
     names = set[str]()
     for node in _trees(cells):
-        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith(("analysis", "market")):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith(
+            ("analysis", "fewtreated", "market")
+        ):
             names |= {alias.asname or alias.name for alias in node.names}
     return names
 
@@ -124,7 +141,11 @@ def write(folder: Path, reports: Mapping[str, Mapping[str, Any]]) -> None:
     """
     notebooks = {name: folder / f"{name}.ipynb" for name in reports}
     names = {name: entry["notebook"] for name, entry in reports.items()}
-    lists = {"datasets": datasets(), "programs": programs(notebooks, names), "exhibits": exhibits(notebooks)}
+    lists = {
+        "datasets": datasets(),
+        "programs": programs(notebooks, names),
+        "exhibits": exhibits(notebooks),
+    }
     text = PAGE.read_text(encoding="utf-8")
     for mark, lines in lists.items():
         text = text.replace(f"<!-- {mark} -->", lines)

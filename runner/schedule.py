@@ -14,15 +14,17 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from cronsim import CronSim, CronSimError
+from fewtreated.errors import DesignError
 from pydantic import AfterValidator, Field, model_validator
 
 from analysis import data, parameters, yaml
-from analysis.errors import DesignError
 from analysis.event import ON_RECORD, read_event
 from analysis.simulated import market_of
 from analysis.yaml import OneOrMore, Text, Written, is_like
 
-SIMULATED = "simulated/"  # prefix in the names of reports with simulated numbers: their folder in a release
+SIMULATED = (  # prefix in the names of reports with simulated numbers: their folder in a release
+    "simulated/"
+)
 PANEL = "panel__"  # prefix for reports on a panel of the user's own
 # parameters that the runner sets, each with its command-line option
 OPTIONS = {"as_of": "--as-of", "verdict_file": "--out", "verdict_folder": "--out"}
@@ -30,7 +32,9 @@ OPTIONS |= {"panel_path": "--panel", "panel_map": "--map"}
 
 CADENCES = {"daily": "0 0 * * *", "monthly on last": "0 0 L * *"}
 CADENCES |= {f"weekly on {day.lower()}": f"0 0 * * {day[:3].upper()}" for day in calendar.day_name}
-CADENCES |= {f"monthly on {day}": f"0 0 {day} * *" for day in range(1, 29)}  # days that every month has
+CADENCES |= {
+    f"monthly on {day}": f"0 0 {day} * *" for day in range(1, 29)
+}  # days that every month has
 
 
 def as_cron(every: str) -> str:
@@ -45,7 +49,10 @@ def as_cron(every: str) -> str:
         if len(every.split()) == 5:
             next(CronSim(every, datetime(2021, 1, 1)))
             return every
-    expected = "daily, weekly on monday, monthly on 1 (to 28, or last) or five cron fields, such as 30 6 * * 1-5"
+    expected = (
+        "daily, weekly on monday, monthly on 1 (to 28, or last) or five cron fields, such as 30 6 *"
+        " * 1-5"
+    )
     raise ValueError(f"expected {expected}")
 
 
@@ -55,7 +62,8 @@ def last_due(every: str, now: datetime) -> date | None:
     Parameters
     ----------
     every : str
-        As in the schedule: ``daily``, ``weekly on monday``, ``monthly on 1`` (or ``last``), or five fields of cron.
+        As in the schedule: ``daily``, ``weekly on monday``, ``monthly on 1`` (or ``last``), or five
+        fields of cron.
     now : datetime
         Local time, without a time zone.
 
@@ -69,14 +77,17 @@ def last_due(every: str, now: datetime) -> date | None:
     >>> last_due("weekly on monday", datetime(2026, 11, 26, 12, 0))
     datetime.date(2026, 11, 23)
     """
-    return next((day.date() for day in CronSim(as_cron(every), now + timedelta(seconds=1), reverse=True)), None)
+    return next(
+        (day.date() for day in CronSim(as_cron(every), now + timedelta(seconds=1), reverse=True)),
+        None,
+    )
 
 
 def is_due(every: str, now: datetime, stands: date | None) -> bool:
     """Return whether a report is due, given the as-of date of the standing report, if there is one.
 
-    However many runs were missed, the report is made once, since only the last due day counts. A report dated later
-    than the clock, for example after the clock was set back, is not due.
+    However many runs were missed, the report is made once, since only the last due day counts. A
+    report dated later than the clock, for example after the clock was set back, is not due.
 
     >>> is_due("weekly on monday", datetime(2026, 11, 26, 12, 0), date(2026, 11, 2))
     True
@@ -88,22 +99,29 @@ def is_due(every: str, now: datetime, stands: date | None) -> bool:
 
 
 Values = Annotated[tuple[Text, ...], Field(min_length=1), OneOrMore]
-Variable = Annotated[str, is_like("the name of an environment variable, such as MAIL_HOST,", "[A-Z][A-Z0-9_]*")]
-Address = Annotated[str, is_like("an address such as reports@example.org", r"[^\s@<>,;]+@[^\s@<>,;]+")]
+Variable = Annotated[
+    str, is_like("the name of an environment variable, such as MAIL_HOST,", "[A-Z][A-Z0-9_]*")
+]
+Address = Annotated[
+    str, is_like("an address such as reports@example.org", r"[^\s@<>,;]+@[^\s@<>,;]+")
+]
 
 
 class Plan(Written):
     """When to make a report, within which limits, and for whom.
 
-    The report is not due while a file in `waits_for` is missing or unchanged since the standing report. Data older than
-    `fresh_days` are stale. A report that fails is tried again up to `retries` times, after a pause.
+    The report is not due while a file in `waits_for` is missing or unchanged since the standing
+    report. Data older than `fresh_days` are stale. A report that fails is tried again up to
+    `retries` times, after a pause.
     """
 
     every: Annotated[Text, AfterValidator(lambda every: as_cron(every) and every)] = "daily"
     waits_for: Annotated[tuple[Text, ...], OneOrMore] = ()
     fresh_days: Annotated[int, Field(ge=1, le=20_000)] | None = None
     owner: Annotated[tuple[Address, ...], OneOrMore] = ()  # gets letters about it too
-    timeout: Annotated[float, Field(ge=1, le=1e6)] | None = None  # seconds; None means that of the run
+    timeout: Annotated[float, Field(ge=1, le=1e6)] | None = (
+        None  # seconds; None means that of the run
+    )
     memory: Annotated[int, Field(ge=1024)] | None = None  # megabytes of address space
     retries: Annotated[int, Field(ge=0, le=9)] = 0
     pause: Annotated[float, Field(ge=0, le=3600)] = 60.0  # seconds
@@ -112,11 +130,16 @@ class Plan(Written):
 class Report(Plan):
     """A report in the schedule: its name, notebook, parameters and plan.
 
-    Parameters are text, and only those that differ from the notebook's defaults are listed. A parameter with a list of
-    values gives one report per value.
+    Parameters are text, and only those that differ from the notebook's defaults are listed. A
+    parameter with a list of values gives one report per value.
     """
 
-    name: Annotated[str, is_like("a name such as 05_growth or simulated/05_growth", r"(simulated/)?(?!\w*__)\d\d_\w+")]
+    name: Annotated[
+        str,
+        is_like(
+            "a name such as 05_growth or simulated/05_growth", r"(simulated/)?(?!\w*__)\d\d_\w+"
+        ),
+    ]
     notebook: Annotated[str, is_like("a notebook such as 05_growth.ipynb", r"\w+\.ipynb")]
     parameters: dict[Text, Values] = {}
 
@@ -141,7 +164,9 @@ class Mail(Written):
         if (self.user is None) != (self.password is None):
             raise ValueError("expected user and password together, or neither")
         if self.user and not self.starttls:
-            raise ValueError("expected starttls, since a password sent in plain text can be intercepted")
+            raise ValueError(
+                "expected starttls, since a password sent in plain text can be intercepted"
+            )
         return self
 
 
@@ -151,7 +176,9 @@ class Notice(Written):
     It is used for news, after each run, or after each release.
     """
 
-    command: Annotated[tuple[Text, ...], Field(min_length=1)] | None = None  # program and arguments, without a shell
+    command: Annotated[tuple[Text, ...], Field(min_length=1)] | None = (
+        None  # program and arguments, without a shell
+    )
     email: Mail | None = None
     webhook: Variable | None = None  # contains an address https://...
     form: Literal["json", "slack"] = "json"  # format of the message to the webhook
@@ -169,7 +196,11 @@ class Notice(Written):
     @property
     def kind(self) -> str:
         """Kind of channel: "command", "email" or "webhook"."""
-        return "command" if self.command else "email" if self.email else "webhook"
+        if self.command:
+            return "command"
+        if self.email:
+            return "email"
+        return "webhook"
 
     @property
     def variables(self) -> tuple[str, ...]:
@@ -183,8 +214,12 @@ class Schedule(Written):
 
     reports: Annotated[list[Report], Field(min_length=1)]
     publish: Text = "reports"  # folder of the releases, absolute or relative to the project
-    keep: Annotated[int, Field(ge=1)] | None = None  # number of releases that a run leaves; None means all
-    carry_failed: bool = False  # whether a report that failed stands as it was, marked, in a release with the others
+    keep: Annotated[int, Field(ge=1)] | None = (
+        None  # number of releases that a run leaves; None means all
+    )
+    carry_failed: bool = (
+        False  # whether a report that failed stands as it was, marked, in a release with the others
+    )
     notices: tuple[Notice, ...] = ()
 
 
@@ -192,10 +227,10 @@ class Schedule(Written):
 class Job:
     """A report to make: a notebook and its parameters.
 
-    Parameters are text as in the schedule or, after `settled`, one typed value per parameter of the notebook. `files`
-    are those read from outside the data folder, such as a panel. `market` describes the simulated market, if any. A
-    report in a sweep has the name of the sweep in `sweep`, and its own values of the parameters that differ, as text,
-    in `swept`.
+    Parameters are text as in the schedule or, after `settled`, one typed value per parameter of the
+    notebook. `files` are those read from outside the data folder, such as a panel. `market`
+    describes the simulated market, if any. A report in a sweep has the name of the sweep in
+    `sweep`, and its own values of the parameters that differ, as text, in `swept`.
     """
 
     name: str
@@ -214,13 +249,18 @@ class Job:
 
     @property
     def is_brief(self) -> bool:
-        """Whether the report is the brief, which reads the verdicts of all others and so runs last."""
+        """Whether the report is the brief.
+
+        The brief reads the verdicts of all others and so runs last.
+        """
         return number(self.name) == "00"
 
     @property
     def verdicts_parameter(self) -> str:
         """Name of the parameter that contains the path to the verdicts."""
-        return "verdict_folder" if self.is_brief else "verdict_file"
+        if self.is_brief:
+            return "verdict_folder"
+        return "verdict_file"
 
 
 def number(name: str) -> str:
@@ -242,8 +282,13 @@ def own_panel(path: Path, map: Path | None = None, event: str = ON_RECORD) -> di
 
     Paths are absolute, since kernels run in other folders.
     """
-    event = str(Path(event).absolute()) if event.endswith(".yml") else event
-    return {"event": event, "panel_path": str(path.absolute()), "panel_map": str(map.absolute()) if map else ""}
+    if event.endswith(".yml"):
+        event = str(Path(event).absolute())
+    return {
+        "event": event,
+        "panel_path": str(path.absolute()),
+        "panel_map": str(map.absolute()) if map else "",
+    }
 
 
 def load(root: Path) -> Schedule:
@@ -261,39 +306,86 @@ def read(root: Path) -> list[Job]:
     DataError
         If the file is missing or does not match `Schedule`.
     DesignError
-        If a notebook is missing, the runner itself sets a parameter, or two reports of a sweep have the same name.
+        If a notebook is missing, the runner itself sets a parameter, or two reports of a sweep have
+        the same name.
     """
-    file, jobs = root / "reports" / "schedule.yml", list[Job]()
+    file = root / "reports" / "schedule.yml"
+    jobs = list[Job]()
     for report in load(root).reports:
-        notebook, where = root / "notebooks" / report.notebook, f"{file}, {report.name}"
+        notebook = root / "notebooks" / report.notebook
+        where = f"{file}, {report.name}"
         if not notebook.is_file():
-            raise DesignError(f"{where}: there is no notebook {report.notebook!r} in {notebook.parent}.")
+            raise DesignError(
+                f"{where}: there is no notebook {report.notebook!r} in {notebook.parent}."
+            )
         several = [name for name, values in report.parameters.items() if len(values) > 1]
-        panels = {"panel_path", "panel_map"} if "panel_path" in several else set[str]()
+        if "panel_path" in several:
+            panels = {"panel_path", "panel_map"}
+        else:
+            panels = set[str]()
         _refuse_set(report.parameters.keys() - panels, where)
         plan = Job(report.name, notebook, {}, plan=report)
         if plan.is_brief and several:
-            raise DesignError(f"{where}: the brief reads all reports, so it cannot be a sweep; use single values.")
-        stale = {"stale_after_days": str(report.fresh_days)} if report.fresh_days else {}
-        stale = {name: text for name, text in stale.items() if name in parameters.declared(notebook).model_fields}
+            raise DesignError(
+                f"{where}: the brief reads all reports, so it cannot be a sweep; use single values."
+            )
+        if report.fresh_days:
+            stale = {"stale_after_days": str(report.fresh_days)}
+        else:
+            stale = {}
+        stale = {
+            name: text
+            for name, text in stale.items()
+            if name in parameters.declared(notebook).model_fields
+        }
         for values in itertools.product(*report.parameters.values()):
-            jobs.append(_one(root, plan, stale | dict(zip(report.parameters, values, strict=True)), several, panels))
+            jobs.append(
+                _one(
+                    root,
+                    plan,
+                    stale | dict(zip(report.parameters, values, strict=True)),
+                    several,
+                    panels,
+                )
+            )
         names = [job.name.casefold() for job in jobs]
         if twice := [job.name for job in jobs if names.count(job.name.casefold()) > 1]:
-            raise DesignError(f"{where}: {len(twice)} reports are named {twice[0]}; use different names or values.")
+            raise DesignError(
+                f"{where}: {len(twice)} reports are named {twice[0]}; use different names or"
+                " values."
+            )
     return sorted(jobs, key=lambda job: job.is_brief)
 
 
-def _one(root: Path, plan: Job, given: Mapping[str, str], several: list[str], panels: set[str]) -> Job:
-    """Return one report of a sweep over the parameters in `several`, or the report itself if `several` is empty."""
-    paths = {name: (root / given[name]).absolute() for name in sorted(panels, reverse=True) if name in given}
+def _one(
+    root: Path, plan: Job, given: Mapping[str, str], several: list[str], panels: set[str]
+) -> Job:
+    """Return one report of a sweep over the parameters in `several`.
+
+    Return the report itself if `several` is empty.
+    """
+    paths = {
+        name: (root / given[name]).absolute()
+        for name in sorted(panels, reverse=True)
+        if name in given
+    }
     event = given.get("event", "")
-    places = [plan.notebook.parent / event, root / event] if event.endswith(".yml") else []
+    if event.endswith(".yml"):
+        places = [plan.notebook.parent / event, root / event]
+    else:
+        places = []
     swept = {name: paths[name].name if name in paths else given[name] for name in several}
     name = "__".join([plan.name, *(f"{each}-{_slug(given[each])}" for each in several)])
     files = (*paths.values(), *[file for file in places if file.is_file()][:1])
     values = {**given, **{name: str(path) for name, path in paths.items()}}
-    return replace(plan, name=name, parameters=values, files=files, sweep=plan.name * bool(several), swept=swept)
+    return replace(
+        plan,
+        name=name,
+        parameters=values,
+        files=files,
+        sweep=plan.name * bool(several),
+        swept=swept,
+    )
 
 
 def _slug(text: str) -> str:
@@ -304,20 +396,28 @@ def _slug(text: str) -> str:
     >>> [_slug(text) for text in ("2", "-0.5", "private/panels/May 2026.csv", "all others")]
     ['2', 'minus-0-5', 'May-2026', 'all-others']
     """
-    text = Path(text).stem if "/" in text else re.sub("^-", "minus ", text)
+    if "/" in text:
+        text = Path(text).stem
+    else:
+        text = re.sub("^-", "minus ", text)
     return re.sub(r"[^A-Za-z0-9]+", "-", text).strip("-")[:40]
 
 
 def on_panel(scheduled: list[Job], panel: Mapping[str, str], given: Iterable[str]) -> list[Job]:
     """Return the jobs for a run on a panel.
 
-    The names of reports on the panel itself begin with ``panel__``. The run has every notebook that can use a panel,
-    the scheduled reports on real data if public figures cover the event of the panel, and the brief.
+    The names of reports on the panel itself begin with ``panel__``. The run has every notebook that
+    can use a panel, the scheduled reports on real data if public figures cover the event of the
+    panel, and the brief.
     """
     if "event" in given:
         raise DesignError("Parameter event was given with -p, but --panel sets it; use --event.")
-    event_file = [Path(panel["event"])] if panel["event"].endswith(".yml") else []
-    on_record, jobs = read_event(panel["event"]).on_record, list[Job]()
+    if panel["event"].endswith(".yml"):
+        event_file = [Path(panel["event"])]
+    else:
+        event_file = []
+    on_record = read_event(panel["event"]).on_record
+    jobs = list[Job]()
     for job in scheduled:
         fields = parameters.declared(job.notebook).model_fields
         mine = {name: text for name, text in panel.items() if name in fields}
@@ -327,47 +427,66 @@ def on_panel(scheduled: list[Job], panel: Mapping[str, str], given: Iterable[str
             files = [Path(panel[name]) for name in ("panel_path", "panel_map") if panel[name]]
             files += joined(*files)
             name = PANEL + (job.sweep or job.name).removeprefix(SIMULATED)
-            if name not in [each.name for each in jobs]:  # a sweep over markets gives one report on the panel
+            if name not in [
+                each.name for each in jobs
+            ]:  # a sweep over markets gives one report on the panel
                 jobs.append(Job(name, job.notebook, mine, (*files, *event_file), plan=job.plan))
         elif job.is_brief or (on_record and not job.name.startswith(SIMULATED)):
             jobs.append(replace(job, parameters={**job.parameters, **mine}, files=(*event_file,)))
-    return sorted(jobs, key=lambda job: (job.is_brief, number(job.name), job.name.startswith(PANEL)))
+    return sorted(
+        jobs, key=lambda job: (job.is_brief, number(job.name), job.name.startswith(PANEL))
+    )
 
 
 def named(jobs: list[Job], market: str, whole: list[Job]) -> list[Job]:
     """Rename the jobs of a run on a panel if the panel is simulated.
 
-    The brief is renamed too if it reads nothing else; beside reports on public figures it keeps its name, and shows
-    nothing about that market.
+    The brief is renamed too if it reads nothing else; beside reports on public figures it keeps its
+    name, and shows nothing about that market.
     """
     public = any(not job.name.startswith(PANEL) and not job.is_brief for job in whole)
-    mine = {job.name for job in jobs if market and (job.name.startswith(PANEL) or (job.is_brief and not public))}
-    new = (replace(job, name=SIMULATED + job.name.removeprefix(PANEL), market=market) for job in jobs)
+    mine = {
+        job.name
+        for job in jobs
+        if market and (job.name.startswith(PANEL) or (job.is_brief and not public))
+    }
+    new = (
+        replace(job, name=SIMULATED + job.name.removeprefix(PANEL), market=market) for job in jobs
+    )
     return [other if job.name in mine else job for job, other in zip(jobs, new, strict=True)]
 
 
 def select(jobs: list[Job], names: Iterable[str]) -> list[Job]:
     """Select jobs by report name or number, or all jobs if no names are given.
 
-    Several jobs may share a number. The brief reads the verdicts of all others, so choosing it chooses them too;
-    unchanged ones are not run again.
+    Several jobs may share a number. The brief reads the verdicts of all others, so choosing it
+    chooses them too; unchanged ones are not run again.
     """
     wanted = {*names}
     if unknown := wanted - {name for job in jobs for name in job.called}:
         there = sorted(job.name for job in jobs)
-        raise DesignError(f"Report {min(unknown)} is not in the schedule; choose from {', '.join(there)}.")
+        raise DesignError(
+            f"Report {min(unknown)} is not in the schedule; choose from {', '.join(there)}."
+        )
     chosen = [job for job in jobs if wanted & job.called]
-    return jobs if any(job.is_brief for job in chosen) else chosen or jobs
+    if any(job.is_brief for job in chosen):
+        return jobs
+    return chosen or jobs
 
 
 def beside(jobs: Collection[Job]) -> dict[str, str]:
     """Return, for each number, the name of the report that others refer to.
 
-    If several reports share a number, it is the report on public figures, or else the first. Reports in a sweep come
-    after others. Simulated ones also have the key `SIMULATED` + number, for simulated reports.
+    If several reports share a number, it is the report on public figures, or else the first.
+    Reports in a sweep come after others. Simulated ones also have the key `SIMULATED` + number, for
+    simulated reports.
     """
-    names = {SIMULATED + number(job.name): job.name for job in jobs if job.name.startswith(SIMULATED)}
-    for job in sorted(jobs, key=lambda job: (bool(job.sweep), job.name.startswith((SIMULATED, PANEL)))):
+    names = {
+        SIMULATED + number(job.name): job.name for job in jobs if job.name.startswith(SIMULATED)
+    }
+    for job in sorted(
+        jobs, key=lambda job: (bool(job.sweep), job.name.startswith((SIMULATED, PANEL)))
+    ):
         names.setdefault(number(job.name), job.name)
     return names
 
@@ -378,7 +497,11 @@ def seen_from(job: Job, beside: Mapping[str, str]) -> dict[str, str]:
     A simulated report refers to simulated reports where there are any.
     """
     if job.market:
-        like = {name.removeprefix(SIMULATED): of for name, of in beside.items() if name.startswith(SIMULATED)}
+        like = {
+            name.removeprefix(SIMULATED): of
+            for name, of in beside.items()
+            if name.startswith(SIMULATED)
+        }
         beside = {**beside, **like}
     return {name: os.path.relpath(of, Path(job.name).parent) for name, of in beside.items()}
 
@@ -397,8 +520,8 @@ def settled(jobs: list[Job], given: Mapping[str, str], as_of: str) -> list[Job]:
     Raises
     ------
     DesignError
-        If no job knows a name or the runner sets it, if a value is not allowed, or if a report is simulated but its
-        name does not begin with `SIMULATED`, or the reverse.
+        If no job knows a name or the runner sets it, if a value is not allowed, or if a report is
+        simulated but its name does not begin with `SIMULATED`, or the reverse.
     """
     models = [parameters.declared(job.notebook) for job in jobs]
     parameters.refuse_unknown(given, {name for model in models for name in model.model_fields})
@@ -407,29 +530,48 @@ def settled(jobs: list[Job], given: Mapping[str, str], as_of: str) -> list[Job]:
     for job, model in zip(jobs, models, strict=True):
         if missing := {"as_of", job.verdicts_parameter} - model.model_fields.keys():
             lacks = ", ".join(sorted(missing))
-            raise DesignError(f"Report {job.name}: the parameters cell of {job.notebook.name} lacks {lacks}; add it.")
+            raise DesignError(
+                f"Report {job.name}: the parameters cell of {job.notebook.name} lacks {lacks};"
+                " add it."
+            )
         mine = {name: text for name, text in given.items() if name in model.model_fields}
         if several := sorted(mine.keys() & job.swept.keys()):
-            raise DesignError(f"Parameter {several[0]}: {job.sweep} lists its values in the schedule; edit that list.")
+            raise DesignError(
+                f"Parameter {several[0]}: {job.sweep} lists its values in the schedule; edit that"
+                " list."
+            )
         try:
             values = parameters.settled(model, {**job.parameters, **mine, "as_of": as_of})
         except DesignError as error:
             raise DesignError(f"Report {job.name}: {error}") from None
         market = job.market or _market(job, values)
         if job.name.startswith(SIMULATED) != bool(market):
-            rule = f"a name begins with {SIMULATED} if and only if the numbers are simulated: choose the other report"
-            raise DesignError(f"Report {job.name}: its parameters describe {market or 'no simulated market'}; {rule}.")
+            rule = (
+                f"a name begins with {SIMULATED} if and only if the numbers are simulated: choose"
+                " the other report"
+            )
+            raise DesignError(
+                f"Report {job.name}: its parameters describe {market or 'no simulated market'};"
+                f" {rule}."
+            )
         typed.append(replace(job, parameters=values, market=market))
     return typed
 
 
-def asked(root: Path, panel: Mapping[str, str], given: Mapping[str, str], as_of: str) -> dict[str, Any]:
+def asked(
+    root: Path, panel: Mapping[str, str], given: Mapping[str, str], as_of: str
+) -> dict[str, Any]:
     """Return the parameters of all reports on a panel; raise `DesignError` if any are invalid.
 
     `given` contains the parameters set with ``-p``.
     """
     jobs = settled(on_panel(read(root), panel, given), given, as_of)
-    return {name: value for job in jobs if job.name.startswith(PANEL) for name, value in job.parameters.items()}
+    return {
+        name: value
+        for job in jobs
+        if job.name.startswith(PANEL)
+        for name, value in job.parameters.items()
+    }
 
 
 def _market(job: Job, values: Mapping[str, Any]) -> str:
@@ -444,7 +586,10 @@ def _market(job: Job, values: Mapping[str, Any]) -> str:
 def _refuse_set(given: Iterable[str], where: str) -> None:
     for name in given:
         if name in OPTIONS:
-            raise DesignError(f"{where}: {name} was given as a parameter, but the runner sets it; use {OPTIONS[name]}.")
+            raise DesignError(
+                f"{where}: {name} was given as a parameter, but the runner sets it; use"
+                f" {OPTIONS[name]}."
+            )
 
 
 def today() -> str:
@@ -459,6 +604,9 @@ def refuse_foresight(root: Path, as_of: str) -> None:
         raise DesignError(f"Cannot publish reports as of {as_of}, {why}")
     newest = data.newest(root / "data")
     if as_of < (vintage := newest["vintage"]):
-        why = f"because {root / 'data' / newest['path']} is dated {vintage} and may include later knowledge"
+        why = (
+            f"because {root / 'data' / newest['path']} is dated {vintage} and may include later"
+            " knowledge"
+        )
         do = f"use --as-of {vintage} or later, or check out the data of that date from git"
         raise DesignError(f"Cannot publish reports as of {as_of}, {why}; {do}.")

@@ -1,7 +1,8 @@
 """Write a page for each release, a page that lists all releases, and an Atom feed of runs.
 
-A page is a single file that loads nothing else; the page with a reader's choices computes with a script of its own.
-Names, titles and claims are untrusted text. The oldest releases are removed here too: see `prune`.
+A page is a single file that loads nothing else; the page with a reader's choices computes with a
+script of its own. Names, titles and claims are untrusted text. The oldest releases are removed here
+too: see `prune`.
 """
 
 from __future__ import annotations
@@ -33,17 +34,33 @@ from runner.publish import Verdicts, identity, name_of, rendered
 from runner.release import DATA, DRAFT, LATEST, MANIFEST, VERDICTS, Release
 from runner.schedule import number, varied
 
-PAGE, BELIEVE, FEED, LOG = "index.html", "believe.html", "feed.xml", "outcomes.jsonl"
+PAGE = "index.html"
+BELIEVE = "believe.html"
+FEED = "feed.xml"
+LOG = "outcomes.jsonl"
 PRIVATE = {"owners"}  # not in the log, which is published
 KEPT = 400  # runs in the log, beside all releases: see `remaining`
 SHOWN = 100  # runs on the page and in the feed
 # the machine-readable rating for the word of each verdict; between 1 and 5 is "half true"
 RATINGS = {"Supported": 5, "Contradicted": 1, "Not shown": None, "Not testable": None}
 # files of a release that do not belong to a report
-OTHERS = {BELIEVE: "What would you have to believe? (page)", ANNEX: "Annex: what all reports were made of (PDF)"}
-OTHERS |= {VERDICTS: "All verdicts (JSON)", diff.FILE: "What changed since the previous release (JSON)"}
-OTHERS |= {DATA: "The data that the reports were made of (zip)", "CITATION.cff": "How to cite this release (CFF)"}
-OTHERS |= {replication.FILE: "How to replicate this release: data, rights, programs by table and figure (Markdown)"}
+OTHERS = {
+    BELIEVE: "What would you have to believe? (page)",
+    ANNEX: "Annex: what all reports were made of (PDF)",
+}
+OTHERS |= {
+    VERDICTS: "All verdicts (JSON)",
+    diff.FILE: "What changed since the previous release (JSON)",
+}
+OTHERS |= {
+    DATA: "The data that the reports were made of (zip)",
+    "CITATION.cff": "How to cite this release (CFF)",
+}
+OTHERS |= {
+    replication.FILE: (
+        "How to replicate this release: data, rights, programs by table and figure (Markdown)"
+    )
+}
 OTHERS |= {MANIFEST: "What each report was made of: parameters, versions, hashes (JSON)"}
 NUMBERS = ["estimate", "std_error", "conf_low", "conf_high", "truth", "n"]  # columns of a sweep
 TITLE = re.compile(r"^# +(?:\d\d +[–-] +)?(.+)", re.MULTILINE)
@@ -58,7 +75,8 @@ Map = Mapping[Any, Any]
 class Judged(BaseModel):
     """The part of a verdict shown on a release page.
 
-    `anchor` is the verdict's id on the page, if it decides a reading; `told` is its finding in its own words, if any.
+    `anchor` is the verdict's id on the page, if it decides a reading; `told` is its finding in its
+    own words, if any.
     """
 
     word: Literal["Supported", "Contradicted", "Not shown", "Not testable"]
@@ -80,16 +98,24 @@ class Judged(BaseModel):
 
         The point estimate is included only if there is a finding.
         """
-        texts = [quantity(self.estimate, self.unit)] if self.estimate is not None and RATINGS[self.word] else []
+        if self.estimate is not None and RATINGS[self.word]:
+            texts = [quantity(self.estimate, self.unit)]
+        else:
+            texts = []
         if self.low is not None and self.high is not None:
             ends = between(self.low, self.high, self.unit)
             texts.append(ends if self.high < inf else f"at least {quantity(self.low, self.unit)}")
-        return f"{', '.join(texts).capitalize()} {self.unit}." if texts else ""
+        if texts:
+            return f"{', '.join(texts).capitalize()} {self.unit}."
+        return ""
 
 
 @dataclass(frozen=True)
 class Brief:
-    """Content of a brief: its headline, one sentence per topic, and the verdicts that decide the claims."""
+    """Content of a brief: its headline, one sentence per topic, and the deciding verdicts.
+
+    These decide the claims.
+    """
 
     headline: str = ""
     topics: Iterable[Row] = ()
@@ -110,24 +136,43 @@ def _card(name: str, entry: Map, folder: Path, rows: Sequence[Any], anchors: Map
 
     notebook = folder / f"{name}.ipynb"
     cells = json.loads(notebook.read_bytes())["cells"]
-    title = TITLE.search("\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "markdown"))
-    made, drawn, verdicts = entry["made"], f"{name}.figures/figure-1.svg", list[Judged]()
+    title = TITLE.search(
+        "\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "markdown")
+    )
+    made = entry["made"]
+    drawn = f"{name}.figures/figure-1.svg"
+    verdicts = list[Judged]()
     parts = [part for part, _ in exports.parts(notebook)]
     first = next((part for part in parts if part["kind"] == "figure"), {"alt": "", "caption": ""})
-    linked = exports.facts(notebook).query("value.str.match('https?://')").drop_duplicates("name").sort_values("name")
+    linked = (
+        exports.facts(notebook)
+        .query("value.str.match('https?://')")
+        .drop_duplicates("name")
+        .sort_values("name")
+    )
     for row in rows:
         with suppress(ValidationError):
-            verdicts.append(Judged.model_validate({**row, "anchor": anchors.get(identity(row), "")}))
+            verdicts.append(
+                Judged.model_validate({**row, "anchor": anchors.get(identity(row), "")})
+            )
     of = {"name": name, "market": entry["market"], "made": made, "stale": entry.get("stale")}
     of["as_of"] = entry["parameters"].get("as_of", "")
-    of["title"] = (title[1] if title else name) + (f" ({', '.join(varied(name))})" if varied(name) else "")
-    of |= {"figure": drawn if drawn in made else "", "seen": first["alt"], "caption": first["caption"]}
+    of["title"] = (title[1] if title else name) + (
+        f" ({', '.join(varied(name))})" if varied(name) else ""
+    )
+    of |= {
+        "figure": drawn if drawn in made else "",
+        "seen": first["alt"],
+        "caption": first["caption"],
+    }
     of |= {"sources": dict(linked[["name", "value"]].to_numpy()), "verdicts": verdicts}
     believe = next((part for part in parts if part["kind"] == "believe"), None)
     return {**of, "believe": believe, "unread": len(rows) - len(verdicts)}
 
 
-def write(folder: Path, manifest: Map, verdicts: Verdicts, *, event: str, changes: Changes | None) -> None:
+def write(
+    folder: Path, manifest: Map, verdicts: Verdicts, *, event: str, changes: Changes | None
+) -> None:
     """Write a release page and its metadata for catalogues.
 
     The folder must contain all other files but the manifest.
@@ -136,7 +181,8 @@ def write(folder: Path, manifest: Map, verdicts: Verdicts, *, event: str, change
     ----------
     folder : Path
     manifest : mapping
-        As published, with its as-of date, one entry per report, and the reports that were made and that failed.
+        As published, with its as-of date, one entry per report, and the reports that were made and
+        that failed.
     verdicts : mapping
         By report, as written by the notebooks.
     event : str
@@ -146,24 +192,47 @@ def write(folder: Path, manifest: Map, verdicts: Verdicts, *, event: str, change
     """
     from runner import exports
 
-    entries, failed = manifest["reports"], manifest["failed"]
+    entries = manifest["reports"]
+    failed = manifest["failed"]
     exports.cite(folder, manifest)
     replication.write(folder, manifest["reports"])
     brief = says(folder, entries)
-    cards = [_card(name, of, folder, verdicts.get(name, ()), brief.anchors) for name, of in entries.items()]
-    about, background = (read_event(event).title, read_event(event).background) if event else ("Reports", "")
+    cards = [
+        _card(name, of, folder, verdicts.get(name, ()), brief.anchors)
+        for name, of in entries.items()
+    ]
+    about, background = (
+        (read_event(event).title, read_event(event).background) if event else ("Reports", "")
+    )
     first = next((card for card in cards if number(card["name"]) == "00"), None)
     common: dict[str, Any] = {"manifest": manifest, "day": day, "about": about}
     if chosen := next((card for card in cards if card["believe"] and not card["market"]), None):
         rows = [*csv.DictReader(io.StringIO(chosen["believe"]["csv"]))]
-        claim, report = chosen["believe"]["caption"], chosen["name"]
+        claim = chosen["believe"]["caption"]
+        report = chosen["name"]
         page = rendered("believe.html.j2", rows=rows, claim=claim, report=report, **common)
         (folder / BELIEVE).write_text(page, encoding="utf-8")
-    files = OTHERS | {f"failed/{name}.ipynb": f"{name}, as far as it came (notebook)" for name in failed}
-    others = {path: what for path, what in files.items() if path == MANIFEST or (folder / path).is_file()}
-    common |= {"title": f"{brief.headline} – {about}" if brief.headline else about, "background": background}
-    common |= {"believe": BELIEVE if chosen else "", "pictured": chosen or first, "said": brief, "brief": first}
-    common |= {"cards": [card for card in cards if card is not first], "ratings": RATINGS, "identity": identity}
+    files = OTHERS | {
+        f"failed/{name}.ipynb": f"{name}, as far as it came (notebook)" for name in failed
+    }
+    others = {
+        path: what for path, what in files.items() if path == MANIFEST or (folder / path).is_file()
+    }
+    common |= {
+        "title": f"{brief.headline} – {about}" if brief.headline else about,
+        "background": background,
+    }
+    common |= {
+        "believe": BELIEVE if chosen else "",
+        "pictured": chosen or first,
+        "said": brief,
+        "brief": first,
+    }
+    common |= {
+        "cards": [card for card in cards if card is not first],
+        "ratings": RATINGS,
+        "identity": identity,
+    }
     common |= {"author": AUTHOR, "condition": condition, "changes": changes and changes.as_json()}
     sweeps = [_sweep(folder, file) for file in sorted(folder.rglob(f"*{exports.COMPARISON}"))]
     text = rendered("index.html.j2", **common, sweeps=sweeps, others=others)
@@ -178,7 +247,11 @@ def says(folder: Path, reports: Iterable[str]) -> Brief:
     notebooks = [folder / f"{name}.ipynb" for name in reports if number(name) == "00"]
     parts = {part["kind"]: part for notebook in notebooks for part, _ in exports.parts(notebook)}
     rows = {kind: [*csv.DictReader(io.StringIO(part["csv"]))] for kind, part in parts.items()}
-    return Brief(parts["brief"]["caption"] if "brief" in parts else "", rows.get("brief", ()), rows.get("spoken", ()))
+    return Brief(
+        parts["brief"]["caption"] if "brief" in parts else "",
+        rows.get("brief", ()),
+        rows.get("spoken", ()),
+    )
 
 
 def _sweep(folder: Path, file: Path) -> dict[str, Any]:
@@ -188,13 +261,20 @@ def _sweep(folder: Path, file: Path) -> dict[str, Any]:
     from runner import exports
 
     rows = pd.read_csv(file, dtype=str, keep_default_na=False)
-    varied, of = [*rows.columns[: rows.columns.get_loc("report")]], ["report", "estimand"]
+    varied = [*rows.columns[: rows.columns.get_loc("report")]]
+    of = ["report", "estimand"]
     # the true effect is not in the answer, but in another table of the report
     truths = rows[rows["truth"] != ""].drop_duplicates(of).set_index(of)["truth"]
-    answers = rows[rows["table"] == "0"].drop(columns="truth").drop_duplicates(["label", "report"]).join(truths, on=of)
+    answers = (
+        rows[rows["table"] == "0"]
+        .drop(columns="truth")
+        .drop_duplicates(["label", "report"])
+        .join(truths, on=of)
+    )
     answers[NUMBERS] = answers[NUMBERS].apply(pd.to_numeric)
     cells = [row | exports.cells_of(row, "Interval") for row in answers.to_dict("records")]
-    path, simulated = file.relative_to(folder).as_posix(), bool((rows["market"] != "").any())
+    path = file.relative_to(folder).as_posix()
+    simulated = bool((rows["market"] != "").any())
     return {"file": path, "varied": varied, "simulated": simulated, "rows": cells}
 
 
@@ -220,29 +300,41 @@ def newest_first(out: Path) -> Iterator[Release]:
 def prune(out: Path, keep: int) -> list[str]:
     """Remove all but the newest `keep` releases, and return one line per old release.
 
-    The caller holds the lock. The target of `latest` and the newest release whose files match its manifest stay,
-    however old. Folders without a valid manifest are left alone.
+    The caller holds the lock. The target of `latest` and the newest release whose files match its
+    manifest stay, however old. Folders without a valid manifest are left alone.
     """
     releases = [*newest_first(out)]
-    latest = os.readlink(out / LATEST) if (out / LATEST).is_symlink() else ""
-    sound = next((each.folder.name for each in releases if not each.faults()), "") if releases[keep:] else ""
-    stays, lines = {sound: "it is the newest one that verifies", latest: "`latest` points at it"}, list[str]()
+    if (out / LATEST).is_symlink():
+        latest = os.readlink(out / LATEST)
+    else:
+        latest = ""
+    if releases[keep:]:
+        sound = next((each.folder.name for each in releases if not each.faults()), "")
+    else:
+        sound = ""
+    stays = {sound: "it is the newest one that verifies", latest: "`latest` points at it"}
+    lines = list[str]()
     for old in reversed(releases[keep:]):
-        name, away = old.folder.name, out / f"{release.STAGE}{old.folder.name}"
+        name = old.folder.name
+        away = out / f"{release.STAGE}{old.folder.name}"
         if name in stays:
             lines.append(f"{name}: kept, since {stays[name]}")
         else:
             os.rename(old.folder, away)  # readers never see half a release
             release.remove(away)
-            lines.append(f"{name}: removed, {len(old.manifest.files)} files as of {old.manifest.as_of}")
+            lines.append(
+                f"{name}: removed, {len(old.manifest.files)} files as of {old.manifest.as_of}"
+            )
     return lines
 
 
 def record(out: Path, outcome: Outcome, at: datetime, *, keep: int | None = None) -> None:
-    """Add the outcome of a run to the log, and rewrite the page and the feed if it is an entry in them.
+    """Add the outcome of a run to the log.
 
-    If another run holds the lock, the page and the feed are left to that run. A run without a release or draft adds
-    nothing to a folder that has no log.
+    The page and the feed are rewritten if the run is an entry in them.
+
+    If another run holds the lock, the page and the feed are left to that run. A run without a
+    release or draft adds nothing to a folder that has no log.
 
     Parameters
     ----------
@@ -257,11 +349,17 @@ def record(out: Path, outcome: Outcome, at: datetime, *, keep: int | None = None
     if not (outcome.release or outcome.draft or (out / LOG).is_file()):
         return
     short = {part: [*map(shortened, getattr(outcome, part))] for part in ("failures", "notes")}
-    told = outcome.model_copy(update={**short, "at": at.isoformat(timespec="seconds"), "id": uuid.uuid4().urn})
+    told = outcome.model_copy(
+        update={**short, "at": at.isoformat(timespec="seconds"), "id": uuid.uuid4().urn}
+    )
     line = told.model_dump_json(exclude=PRIVATE)
-    descriptor = os.open(out / LOG, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK, 0o644)
+    descriptor = os.open(
+        out / LOG, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK, 0o644
+    )
     try:
-        os.write(descriptor, f"\n{line}\n".encode())  # in one write, after the partial line that a killed run may leave
+        os.write(
+            descriptor, f"\n{line}\n".encode()
+        )  # in one write, after the partial line that a killed run may leave
     finally:
         os.close(descriptor)
     with suppress(ReportError), release.locked(out):
@@ -276,24 +374,34 @@ def record(out: Path, outcome: Outcome, at: datetime, *, keep: int | None = None
 def logged(out: Path) -> list[Outcome]:
     """Return the outcomes in the log, oldest first, skipping unreadable lines.
 
-    The id of a line without one, as earlier versions wrote it, is that which they gave to its entry in the feed.
+    The id of a line without one, as earlier versions wrote it, is that which they gave to its entry
+    in the feed.
     """
     outcomes = list[Outcome]()
-    lines = (out / LOG).read_text(encoding="utf-8", errors="replace").splitlines() if (out / LOG).is_file() else []
+    if (out / LOG).is_file():
+        lines = (out / LOG).read_text(encoding="utf-8", errors="replace").splitlines()
+    else:
+        lines = []
     for line in lines:
         with suppress(ValidationError):
             outcomes.append(Outcome.model_validate_json(line))
-            outcomes[-1].id = outcomes[-1].id or _id(json.dumps({**json.loads(line), "line": ""}, sort_keys=True))
+            outcomes[-1].id = outcomes[-1].id or _id(
+                json.dumps({**json.loads(line), "line": ""}, sort_keys=True)
+            )
     return [outcome for outcome in outcomes if outcome.at]
 
 
 def remaining(runs: Sequence[Outcome]) -> list[Outcome]:
-    """Return the runs that stay in the log, oldest first: all that published a release, and the last ones of the rest.
+    """Return the runs that stay in the log, oldest first.
 
-    With the hash of each release, a replaced one is told however old it is. Of other runs, the last `KEPT` stay, and of
-    those before them the last `KEPT` that had something to tell, since later runs look up what was told before.
+    They are all that published a release, and the last ones of the rest.
+
+    With the hash of each release, a replaced one is told however old it is. Of other runs, the last
+    `KEPT` stay, and of those before them the last `KEPT` that had something to tell, since later
+    runs look up what was told before.
     """
-    before, last = runs[:-KEPT], runs[-KEPT:]
+    before = runs[:-KEPT]
+    last = runs[-KEPT:]
     telling = [run.id for run in before if not is_release(run) and is_entry(run)]
     kept = {*telling[-KEPT:]}
     return [*(run for run in before if is_release(run) or run.id in kept), *last]
@@ -305,7 +413,10 @@ def is_release(run: Outcome) -> bool:
 
 
 def is_entry(run: Outcome) -> bool:
-    """Return whether a run is shown on the page and in the feed: an unchanged one is only if it has news."""
+    """Return whether a run is shown on the page and in the feed.
+
+    An unchanged run is shown only if it has news.
+    """
     return run.outcome != "unchanged" or bool(run.news)
 
 
@@ -319,30 +430,47 @@ def refresh(out: Path) -> None:
 
     Both have the last runs that are an entry. Each file is replaced in one step.
     """
-    releases, runs = [*newest_first(out)], logged(out)
+    releases = [*newest_first(out)]
+    runs = logged(out)
     published = {run.release for run in runs if run.outcome == "published"}
     runs += [_published(each) for each in releases if each.folder.name not in published]
-    runs = sorted(filter(is_entry, runs), key=lambda run: run.at)  # of runs of the same second, the last one is first
+    runs = sorted(
+        filter(is_entry, runs), key=lambda run: run.at
+    )  # of runs of the same second, the last one is first
     runs = runs[-SHOWN:][::-1]
     summaries = {each.folder.name: changes(each) for each in releases}
     updated = max((run.at for run in runs), default="1970-01-01T00:00:00+00:00")
-    values = {"releases": summaries, "runs": [_item(run, summaries) for run in runs], "updated": updated}
+    values = {
+        "releases": summaries,
+        "runs": [_item(run, summaries) for run in runs],
+        "updated": updated,
+    }
     for file, template in ((FEED, "feed.xml.j2"), (PAGE, "releases.html.j2")):
         _replace(out / file, rendered(template, **values, author=AUTHOR, id=_id(AUTHOR), feed=FEED))
 
 
 def _published(standing: Release) -> Outcome:
     """Return the outcome of a release that is missing from the log."""
-    name, as_of = standing.folder.name, standing.manifest.as_of
-    at = max((entry.finished for entry in standing.manifest.reports.values()), default=f"{as_of}T00:00:00+00:00")
+    name = standing.folder.name
+    as_of = standing.manifest.as_of
+    at = max(
+        (entry.finished for entry in standing.manifest.reports.values()),
+        default=f"{as_of}T00:00:00+00:00",
+    )
     return Outcome(outcome="published", release=name, as_of=as_of, at=at, id=_id(standing.digest))
 
 
 def _item(run: Outcome, summaries: Mapping[str, Summary]) -> dict[str, Any]:
     """Return a run's entry for the page and the feed: its outcome, what moved, and its link."""
     where = run.release or run.draft
-    moved = summaries[run.release].line if run.outcome == "published" and run.release in summaries else ""
-    page = f"{where}/{PAGE}" if where in summaries or where == DRAFT else PAGE
+    if run.outcome == "published" and run.release in summaries:
+        moved = summaries[run.release].line
+    else:
+        moved = ""
+    if where in summaries or where == DRAFT:
+        page = f"{where}/{PAGE}"
+    else:
+        page = PAGE
     return {**dict(run), "moved": moved, "page": page}
 
 

@@ -1,4 +1,7 @@
-"""List the public figures that no report in a release uses, each with the reason given in data/unused.csv."""
+"""List the public figures that no report in a release uses.
+
+Each is given with its reason in data/unused.csv.
+"""
 
 from __future__ import annotations
 
@@ -18,8 +21,8 @@ KEYS = ["event_id", "claim_id"]
 def uncited(release: Path, data_folder: Path) -> pd.DataFrame:
     """Return the rows of real figures that no report in a release uses.
 
-    A row counts as unused if no report cites its address, or if ``data/unused.csv`` names it by its own id, since one
-    address can hold several figures.
+    A row counts as unused if no report cites its address, or if ``data/unused.csv`` names it by its
+    own id, since one address can hold several figures.
 
     Parameters
     ----------
@@ -31,7 +34,8 @@ def uncited(release: Path, data_folder: Path) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        `file`, `id` (empty where a file has none), `source_url` and `reason` (`NO_REASON` if there is none).
+        `file`, `id` (empty where a file has none), `source_url` and `reason` (`NO_REASON` if there
+        is none).
 
     Raises
     ------
@@ -40,13 +44,18 @@ def uncited(release: Path, data_folder: Path) -> pd.DataFrame:
     """
     cited = _cited(release)
     reasons = data.load(REASONS, root=data_folder)
-    cards = [card for card in data.package(data_folder)["resources"] if card["path"].startswith(FOLDER)]
+    cards = [
+        card for card in data.package(data_folder)["resources"] if card["path"].startswith(FOLDER)
+    ]
     tables = [_unused(card["name"], cited, reasons, data_folder) for card in cards]
     return pd.concat([table for table in tables if len(table)], ignore_index=True)
 
 
 def listed(rows: pd.DataFrame) -> list[str]:
-    """Format the result of :func:`uncited`: a line for each id, or else for each address and reason of a file."""
+    """Format the result of :func:`uncited`.
+
+    There is a line for each id, or else for each address and reason of a file.
+    """
     groups = rows.groupby(["file", "id", "source_url", "reason"], sort=False).size()
     lines = []
     for (file, row_id, address, reason), count in groups.items():
@@ -69,11 +78,15 @@ def _unused(file: str, cited: set[str], reasons: pd.DataFrame, data_folder: Path
         rows = rows[rows["provenance"] == "real"]
     reason = pd.Series(NO_REASON, rows.index)
     named = pd.Series(False, rows.index)
-    for rule in reasons[reasons["file"] == file].iloc[::-1].itertuples():  # the first that fits is written last
+    for rule in (
+        reasons[reasons["file"] == file].iloc[::-1].itertuples()
+    ):  # the first that fits is written last
         fits = rows[rule.column].fillna("").str.contains(rule.words, regex=False)
         reason = reason.mask(fits, rule.reason)
         named |= fits & (rule.column in KEYS)
     key = next((column for column in KEYS if column in rows), None)
-    found = pd.DataFrame({"file": file, "id": rows[key] if key else "", "source_url": rows["source_url"]})
+    found = pd.DataFrame(
+        {"file": file, "id": rows[key] if key else "", "source_url": rows["source_url"]}
+    )
     found["source_url"] = found["source_url"].fillna("no address")
     return found.assign(reason=reason)[named | ~rows["source_url"].isin(cited)]

@@ -8,8 +8,9 @@ from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
 
+from fewtreated.errors import DesignError
+
 from analysis import provenance
-from analysis.errors import DesignError
 from analysis.provenance import ANNEX
 from runner import Exit, ReportError, diff, publish, release, say, site
 from runner.diff import ESTIMATES
@@ -18,17 +19,29 @@ from runner.release import DATA, MANIFEST, VERDICTS, Release
 
 
 def faults(published: Release) -> Iterator[str]:
-    """Yield the faults in a release, one line per fault: in its files, its data and its place in the chain."""
+    """Yield the faults in a release, one line per fault.
+
+    Faults may be in the release's files, its data and its place in the chain.
+    """
     yield from (lines := published.faults())
-    there = (path for path in sorted(published.folder.rglob("*")) if path.is_symlink() or not path.is_dir())
+    there = (
+        path
+        for path in sorted(published.folder.rglob("*"))
+        if path.is_symlink() or not path.is_dir()
+    )
     for name in (path.relative_to(published.folder).as_posix() for path in there):
         if name not in (MANIFEST, f"{MANIFEST}.sig", *published.manifest.files):
             yield f"{name}: extra, not listed in the manifest"
     try:
         diff.between(published, published)  # reads all that later steps read
-        held = {name: hashlib.sha256(content).hexdigest() for name, content in published.data.items()}
+        held = {
+            name: hashlib.sha256(content).hexdigest() for name, content in published.data.items()
+        }
         for name in unlike(published.manifest.inputs["data"], held):
-            yield f"{DATA}: not the data that the reports were made from: {name} differs, is missing or extra"
+            yield (
+                f"{DATA}: not the data that the reports were made from: {name} differs, is missing"
+                " or extra"
+            )
     except ReportError as error:
         yield from [f"{error}"] * (not lines)
     yield from chained(published)
@@ -36,16 +49,22 @@ def faults(published: Release) -> Iterator[str]:
 
 def chained(published: Release) -> Iterator[str]:
     """Yield a fault for each other place in which the manifest of a release has another hash."""
-    out, name = published.folder.parent, published.folder.name
+    out = published.folder.parent
+    name = published.folder.name
     if site.known(out).get(name, published.digest) != published.digest:
         yield f"{MANIFEST}: its hash is not the one in {site.LOG}"
     for other in site.newest_first(out):
-        if other.manifest.previous == name and other.manifest.previous_sha256 not in ("", published.digest):
+        if other.manifest.previous == name and other.manifest.previous_sha256 not in (
+            "",
+            published.digest,
+        ):
             yield f"{MANIFEST}: its hash is not the one in the release of {other.folder.name}"
 
 
 def prove(root: Path, folder: Path, names: list[str] | None) -> Exit:
-    """Verify a release, make reports again from this checkout, and print what is proved and what is not.
+    """Verify a release, and make reports again from this checkout.
+
+    Print what is proved and what is not.
 
     Parameters
     ----------
@@ -62,86 +81,151 @@ def prove(root: Path, folder: Path, names: list[str] | None) -> Exit:
         If the folder is not a release, or a report cannot be made again here.
     """
     published = release.read(folder.resolve())
-    manifest, reports = published.manifest, published.manifest.reports
+    manifest = published.manifest
+    reports = published.manifest.reports
     if unknown := {*(names or ())} - reports.keys():
-        raise DesignError(f"Report {min(unknown)} is not in the release; choose from {', '.join(reports)}.")
+        raise DesignError(
+            f"Report {min(unknown)} is not in the release; choose from {', '.join(reports)}."
+        )
     if wrong := [*faults(published)]:
         for line in wrong:
             say(f"{published.folder.name}/{line}")
-        say(f"{published.folder.name}: does not match its manifest (faults: {len(wrong)}); do not use it.")
+        say(
+            f"{published.folder.name}: does not match its manifest (faults: {len(wrong)}); do not"
+            " use it."
+        )
         return Exit.FAILED
-    logged = "is" if site.known(published.folder.parent).get(published.folder.name) else "is not"
-    say(f"{published.folder.name}: all {len(manifest.files)} files match the manifest, and there are no others.")
+    if site.known(published.folder.parent).get(published.folder.name):
+        logged = "is"
+    else:
+        logged = "is not"
+    say(
+        f"{published.folder.name}: all {len(manifest.files)} files match the manifest, and there"
+        " are no others."
+    )
     say(f"{MANIFEST}: sha256 {published.digest}, which {logged} in {site.LOG} beside the release.")
     say(f"{DATA}: the {len(manifest.inputs['data'])} data files that the reports were made from.")
     for name, entry in reports.items():
         if entry.stale:
-            say(f"{name}: as of {entry.as_of}, of older data or code than the others: {entry.stale}")
-    mine = {name: entry for name, entry in reports.items() if not entry.stale}  # made of these inputs
+            say(
+                f"{name}: as of {entry.as_of}, of older data or code than the others: {entry.stale}"
+            )
+    mine = {
+        name: entry for name, entry in reports.items() if not entry.stale
+    }  # made of these inputs
     files = {name: root / "notebooks" / entry.notebook for name, entry in mine.items()}
     notebooks = {name: publish.digest(file) for name, file in files.items() if file.is_file()}
     now = {**publish.inputs(root), "notebooks": notebooks}
-    was = {**manifest.inputs, "notebooks": {name: entry.notebook_sha256 for name, entry in mine.items()}}
+    was = {
+        **manifest.inputs,
+        "notebooks": {name: entry.notebook_sha256 for name, entry in mine.items()},
+    }
     for kind in (other := unlike(was, now)):
         which = ", ".join(diff.first(unlike(was.get(kind, {}), now.get(kind, {})), 5))
         say(f"This checkout differs from the inputs of the release: {kind}: {which}")
     if not other:
-        say("This checkout has the data, code, layout, words, versions and notebooks that the release was made from.")
+        say(
+            "This checkout has the data, code, layout, words, versions and notebooks that the"
+            " release was made from."
+        )
     elif names is not None:
         commit, _, local = (manifest.commit or "the commit that made it").partition(" + ")
-        more = f", with the {local} of that time, which git does not have," if local else ""
+        if local:
+            more = f", with the {local} of that time, which git does not have,"
+        else:
+            more = ""
         say(f"No report was made again: check out {commit}{more} and verify there.")
     if names is None or other:
-        return Exit.OK if names is None else Exit.REFUSED
+        if names is None:
+            return Exit.OK
+        return Exit.REFUSED
     # the quickest of the reports with estimates and without files of the user's own
-    ranks = {name: (bool(of.files), f"{name}{ESTIMATES}" not in of.made, of.seconds) for name, of in mine.items()}
-    names = [name for name in names or sorted(ranks, key=lambda name: ranks[name])[:1] if name in mine]
-    differ = [line for name in names for line in _again(root, published, name)] + _beside(root, published)
-    rest = f"Not made again: {len(reports) - len(names)} reports, of which only the hashes were compared."
+    ranks = {
+        name: (bool(of.files), f"{name}{ESTIMATES}" not in of.made, of.seconds)
+        for name, of in mine.items()
+    }
+    names = [
+        name for name in names or sorted(ranks, key=lambda name: ranks[name])[:1] if name in mine
+    ]
+    differ = [line for name in names for line in _again(root, published, name)] + _beside(
+        root, published
+    )
+    rest = (
+        f"Not made again: {len(reports) - len(names)} reports, of which only the hashes were"
+        " compared."
+    )
     say(rest if len(names) < len(reports) else "All reports were made again.")
-    return Exit.FAILED if differ else Exit.OK
+    if differ:
+        return Exit.FAILED
+    return Exit.OK
 
 
 def _again(root: Path, published: Release, name: str) -> list[str]:
-    """Make a report again, print how it compares with what is published, and return what differs."""
+    """Make a report again, and print how it compares with what is published.
+
+    Return what differs.
+    """
     from runner import run
 
-    files, was, now = (entry := published.manifest.reports[name]).made, entry.commit, provenance.commit()
+    files = (entry := published.manifest.reports[name]).made
+    was = entry.commit
+    now = provenance.commit()
     with run.again(root, published, name) as (folder, made, verdicts):
         found = {file: (folder / file).read_bytes() for file in made}
     if now and was:  # which a notebook contains
-        found = {file: content.replace(now.encode(), was.encode()) for file, content in found.items()}
-    other = sorted({*made} ^ {*files}) + [file for file in files if found.get(file, b"") != published.read(file)]
+        found = {
+            file: content.replace(now.encode(), was.encode()) for file, content in found.items()
+        }
+    other = sorted({*made} ^ {*files}) + [
+        file for file in files if found.get(file, b"") != published.read(file)
+    ]
     other += [VERDICTS] * (verdicts != published.verdicts()[name])
     for file in other:
         say(f"{file}: made again for {name}, it differs.")
     if not other:
-        say(f"{name}: made again, identical to the byte: its {len(files)} files and {len(verdicts)} verdicts.")
+        say(
+            f"{name}: made again, identical to the byte: its {len(files)} files and {len(verdicts)}"
+            " verdicts."
+        )
     return other
 
 
 def _beside(root: Path, published: Release) -> list[str]:
-    """Make again all that a release has beside its reports, print how it compares, and return what differs.
+    """Make again all that a release has beside its reports.
+
+    Print how it compares, and return what differs.
 
     It is made of the reports of the release itself and, for what changed, of the release before.
     """
     from runner import annex, run
 
-    manifest, files, changes = published.manifest.model_copy(update={"files": {}}), published.manifest.files, None
-    hashed = [file for file in (f"failed/{name}.ipynb" for name in manifest.failed) if file in files]
-    given = {VERDICTS, DATA, *hashed, *chain.from_iterable(entry.made for entry in manifest.reports.values())}
+    manifest = published.manifest.model_copy(update={"files": {}})
+    files = published.manifest.files
+    changes = None
+    hashed = [
+        file for file in (f"failed/{name}.ipynb" for name in manifest.failed) if file in files
+    ]
+    given = {
+        VERDICTS,
+        DATA,
+        *hashed,
+        *chain.from_iterable(entry.made for entry in manifest.reports.values()),
+    }
     beside = sorted(files.keys() - given)
     try:
         if manifest.previous:
             before = release.read(published.folder.parent / manifest.previous)
             if manifest.previous_sha256 not in ("", before.digest):
-                raise ReportError(f"{MANIFEST} of {manifest.previous} is another than when this release was made.")
+                raise ReportError(
+                    f"{MANIFEST} of {manifest.previous} is another than when this release was made."
+                )
             changes = diff.between(before, published)
     except ReportError as error:
         say(f"Only the hashes were compared of {', '.join([*hashed, *beside])}: {error}")
         return []
     with tempfile.TemporaryDirectory() as scratch:
-        folder, jobs = Path(scratch), [*run.as_made(root, published).values()]
+        folder = Path(scratch)
+        jobs = [*run.as_made(root, published).values()]
         for file in given & files.keys():
             (folder / file).parent.mkdir(parents=True, exist_ok=True)
             (folder / file).write_bytes(published.read(file))
@@ -158,5 +242,8 @@ def _beside(root: Path, published: Release) -> list[str]:
     if hashed:
         say(f"Only the hashes were compared of {', '.join(hashed)}.")
     if not other:
-        say(f"Made again of the reports of this release, identical to the byte: {', '.join(beside)}.")
+        say(
+            "Made again of the reports of this release, identical to the byte:"
+            f" {', '.join(beside)}."
+        )
     return other

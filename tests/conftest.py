@@ -1,14 +1,30 @@
-"""One thread a process: workers share the cores, and threads of a small matrix wait for each other most of the time."""
+"""One thread a process: workers share the cores, and threads of a small matrix wait for each other
+most of the time.
+"""
 
 import os
 import sys
 
 import pytest
 
-os.environ.setdefault("OMP_NUM_THREADS", "1")  # before numpy is imported; kernels and child processes inherit it
-sys.modules["rfc3987_syntax"] = None  # jsonschema does without; its grammars take each worker two seconds
+os.environ.setdefault(
+    "OMP_NUM_THREADS", "1"
+)  # before numpy is imported; kernels and child processes inherit it
+sys.modules["rfc3987_syntax"] = (
+    None  # jsonschema does without; its grammars take each worker two seconds
+)
 
-LONGEST = ("notebooks", "own_panel_brief", "docs", "other_event", "runner", "golden", "night", "readme", "synthetic")
+LONGEST = (
+    "notebooks",
+    "own_panel_brief",
+    "docs",
+    "other_event",
+    "runner",
+    "golden",
+    "night",
+    "readme",
+    "synthetic",
+)
 
 
 def pytest_collection_modifyitems(items):
@@ -56,7 +72,9 @@ def no_kernels(monkeypatch):
 
 
 def pytest_terminal_summary(terminalreporter):
-    """Say at the end what was skipped and why, by reason; `-rs` would give a line for each file and line."""
+    """Say at the end what was skipped and why, by reason; `-rs` would give a line for each file and
+    line.
+    """
     reasons = {}
     for report in terminalreporter.stats.get("skipped", []):
         file, _, why = report.longrepr
@@ -67,4 +85,6 @@ def pytest_terminal_summary(terminalreporter):
         for why, files in sorted(reasons.items()):
             terminalreporter.write_line(f"{len(files)} in {', '.join(sorted(set(files)))}: {why}")
     if terminalreporter.config.option.markexpr == "not slow":
-        terminalreporter.write_line("Tests marked slow were left out; `make test-all` runs them too.")
+        terminalreporter.write_line(
+            "Tests marked slow were left out; `make test-all` runs them too."
+        )

@@ -1,7 +1,8 @@
 """Data sets that others publish, each held by a checksum of its content before it is used.
 
-A loader that cannot reach its source may hand out made-up numbers under the real name (one of the referees' does), and
-a new release may revise a series. Either way the ledger would compare with something else than what was printed.
+A loader that cannot reach its source may hand out made-up numbers under the real name (one of the
+referees' does), and a new release may revise a series. Either way the ledger would compare with
+something else than what was printed.
 """
 
 import hashlib
@@ -54,15 +55,18 @@ def held(frame: pd.DataFrame, source: str, digest: str) -> pd.DataFrame:
     """Return the frame, or fail with what was found in its place."""
     found = digest_of(frame)
     assert found == digest, (
-        f"the data set {source} with the content sha256 {digest[:12]} was asked for; {len(frame):,} rows and "
-        f"{frame.shape[1]} columns with {found[:12]} were found, so the loader returned other numbers under this name; "
-        "compare it with its source, and change the checksum only if the printed numbers are about the new content"
+        f"the data set {source} with the content sha256 {digest[:12]} was asked for; {len(frame):,}"
+        f" rows and {frame.shape[1]} columns with {found[:12]} were found, so the loader returned"
+        " other numbers under this name; compare it with its source, and change the checksum only"
+        " if the printed numbers are about the new content"
     )
     return frame
 
 
 def digest_of(frame: pd.DataFrame) -> str:
-    """Return the SHA-256 of names and values in their order, whatever types a version of pandas gives them."""
+    """Return the SHA-256 of names and values in their order, whatever types a version of pandas
+    gives them.
+    """
     sha = hashlib.sha256(repr(frame.shape).encode())
     for name, column in frame.items():
         sha.update(f"\0{name}\0".encode())

@@ -31,17 +31,23 @@ def cases(name: str) -> dict:
 
 
 SOURCES = cases("sources")  # of notebooks, and other texts
-PARAMETERS, BRIEF_PARAMETERS = SOURCES["parameters"], SOURCES["brief_parameters"]
-WRITE_VERDICTS, READ_VERDICTS = SOURCES["write_verdicts"], SOURCES["read_verdicts"]
+PARAMETERS = SOURCES["parameters"]
+BRIEF_PARAMETERS = SOURCES["brief_parameters"]
+WRITE_VERDICTS = SOURCES["write_verdicts"]
+READ_VERDICTS = SOURCES["read_verdicts"]
 
 
-def stub_render(notebook: Path, pdf: Path, *, as_of: str, footer: str, simulated: bool = False, **_) -> None:
+def stub_render(
+    notebook: Path, pdf: Path, *, as_of: str, footer: str, simulated: bool = False, **_
+) -> None:
     digest = hashlib.sha256(notebook.read_bytes()).hexdigest()
     pdf.write_text(f"%PDF of {digest}, {as_of}, {footer}{', simulated' if simulated else ''}")
 
 
 class Here(Engine):
-    """Runs cells in the process of the tests: most of what a runner does needs no kernel, which takes a second each."""
+    """Runs cells in the process of the tests: most of what a runner does needs no kernel, which
+    takes a second each.
+    """
 
     @classmethod
     def execute_managed_notebook(cls, nb_man, kernel_name, **_):
@@ -50,7 +56,9 @@ class Here(Engine):
             if cell.cell_type == "code":
                 said = io.StringIO()
                 names["print"] = partial(print, file=said)
-                names["display"] = lambda data, cell=cell: cell.outputs.append(new_output("display_data", data=data))
+                names["display"] = lambda data, cell=cell: cell.outputs.append(
+                    new_output("display_data", data=data)
+                )
                 try:
                     exec(cell.source, names)
                 except Exception as error:
@@ -62,13 +70,19 @@ class Here(Engine):
 
 
 def contents(folder: Path) -> dict[str, bytes]:
-    return {file.relative_to(folder).as_posix(): file.read_bytes() for file in folder.rglob("*") if file.is_file()}
+    return {
+        file.relative_to(folder).as_posix(): file.read_bytes()
+        for file in folder.rglob("*")
+        if file.is_file()
+    }
 
 
 @contextmanager
 def sources_kept(folder: Path) -> Iterator[None]:
-    """Let the sources that count be a copy in a folder, so that nobody who edits them meanwhile makes reports run."""
-    for package in ("analysis", "market", "runner"):
+    """Let the sources that count be a copy in a folder, so that nobody who edits them meanwhile
+    makes reports run.
+    """
+    for package in ("analysis", "fewtreated/src", "market", "runner"):
         shutil.copytree(publish.SOURCES / package, folder / "sources" / package)
     with mock.patch.object(publish, "SOURCES", folder / "sources"):
         yield
@@ -76,7 +90,9 @@ def sources_kept(folder: Path) -> Iterator[None]:
 
 @contextmanager
 def published_once(folder: Path, *sources: str) -> Iterator["Desk"]:
-    """Lend a project in a folder whose reports have been published once, its first of these cells if there are any."""
+    """Lend a project in a folder whose reports have been published once, its first of these cells
+    if there are any.
+    """
     desk = Desk(folder / "project")
     desk.furnish()
     if sources:
@@ -102,21 +118,45 @@ def describe(file: str, vintage: str = VINTAGE) -> dict:
     """Entry of a file in datapackage.json, as far as the runner reads it."""
     known: dict = {"name": Path(file).stem, "path": file, "vintage": vintage}
     known["schema"] = {"fields": [{"name": "year", "type": "year"}]}
-    return {**known, "title": "T", "description": "D", "notThis": "N", "bytes": 1, "hash": "sha256:0", "sources": []}
+    return {
+        **known,
+        "title": "T",
+        "description": "D",
+        "notThis": "N",
+        "bytes": 1,
+        "hash": "sha256:0",
+        "sources": [],
+    }
 
 
 def cell(kind: str, number: int, source: str, *tags: str) -> dict:
-    code = {"execution_count": None, "outputs": []} if kind == "code" else {}
-    return {"cell_type": kind, "id": f"c{number}", "metadata": {"tags": [*tags]}, "source": source, **code}
+    if kind == "code":
+        code = {"execution_count": None, "outputs": []}
+    else:
+        code = {}
+    return {
+        "cell_type": kind,
+        "id": f"c{number}",
+        "metadata": {"tags": [*tags]},
+        "source": source,
+        **code,
+    }
 
 
-def write_notebook(file: Path, *sources: str, parameters: str | None = PARAMETERS, **metadata: object) -> None:
+def write_notebook(
+    file: Path, *sources: str, parameters: str | None = PARAMETERS, **metadata: object
+) -> None:
     cells = [cell("markdown", 0, "# What is asked?")]
     if parameters is not None:
         cells.append(cell("code", 1, parameters, "parameters"))
     cells += [cell("code", number, source) for number, source in enumerate(sources, start=2)]
     kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
-    notebook = {"cells": cells, "metadata": {"kernelspec": kernel, **metadata}, "nbformat": 4, "nbformat_minor": 5}
+    notebook = {
+        "cells": cells,
+        "metadata": {"kernelspec": kernel, **metadata},
+        "nbformat": 4,
+        "nbformat_minor": 5,
+    }
     file.write_text(json.dumps(notebook))
 
 
@@ -126,7 +166,9 @@ class Desk:
     kernels: bool = True  # whether notebooks run in kernels of their own, as they do for users
 
     def executing(self) -> AbstractContextManager[object]:
-        return nullcontext() if self.kernels else mock.patch.dict(papermill_engines._engines, {None: Here})
+        if self.kernels:
+            return nullcontext()
+        return mock.patch.dict(papermill_engines._engines, {None: Here})
 
     @property
     def reports(self) -> Path:
@@ -166,9 +208,14 @@ class Desk:
         write_notebook(self.root / "notebooks" / f"{name}.ipynb", *sources, **known)
 
     def run(self, *names: str, **options) -> Exit:
-        with self.executing(), mock.patch.object(run.pdf, "render", options.pop("render", stub_render)):
+        with (
+            self.executing(),
+            mock.patch.object(run.pdf, "render", options.pop("render", stub_render)),
+        ):
             due = options.pop("due", None)
-            outcome = run.reports(self.root, run.Request(names=names, **{"as_of": AS_OF, **options}), due)
+            outcome = run.reports(
+                self.root, run.Request(names=names, **{"as_of": AS_OF, **options}), due
+            )
         outcome.tell()
         return outcome.code
 

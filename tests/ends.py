@@ -16,7 +16,10 @@ from matplotlib import pyplot as plt
 from analysis import parameters
 from analysis.provenance import ROOT
 
-NOTEBOOKS = [*sorted((ROOT / "notebooks").glob("*.ipynb")), *sorted((ROOT / "notebooks" / "examples").glob("*.ipynb"))]
+NOTEBOOKS = [
+    *sorted((ROOT / "notebooks").glob("*.ipynb")),
+    *sorted((ROOT / "notebooks" / "examples").glob("*.ipynb")),
+]
 
 
 @cache
@@ -32,7 +35,9 @@ def code_cells(notebook: Path) -> list[tuple[bool, str]]:
 
 @cache
 def statements_and_value(source: str, where: str) -> tuple[Any, Any]:
-    """Compile a cell's statements, and apart from them the expression that ends it, which a notebook would show."""
+    """Compile a cell's statements, and apart from them the expression that ends it, which a
+    notebook would show.
+    """
     tree = ast.parse(source)
     shown = tree.body.pop() if tree.body and isinstance(tree.body[-1], ast.Expr) else None
     value = compile(ast.Expression(shown.value), where, "eval") if shown else None
@@ -61,10 +66,11 @@ def working_in(folder: Path) -> Iterator[None]:
 
 
 def run_cells(notebook: Path, given: Mapping[str, Any]) -> Iterator[tuple[int, str]]:
-    """Run a notebook's code cells in one fresh namespace; after each yield its number and what it shows.
+    """Run a notebook's code cells in one fresh namespace; after each yield its number and what it
+    shows.
 
-    The given parameters are set after the cell of the parameters, as papermill does. Number 0 is the setup cell, which
-    checks the parameters.
+    The given parameters are set after the cell of the parameters, as papermill does. Number 0 is
+    the setup cell, which checks the parameters.
     """
     namespace: dict[str, Any] = {"__name__": "__main__"}
     number = -1
@@ -72,7 +78,10 @@ def run_cells(notebook: Path, given: Mapping[str, Any]) -> Iterator[tuple[int, s
         statements, value = statements_and_value(source, f"{notebook.name}, cell {number + 1}")
         with working_in(notebook.parent):
             exec(statements, namespace)
-            shown = displayed(eval(value, namespace)) if value else ""
+            if value:
+                shown = displayed(eval(value, namespace))
+            else:
+                shown = ""
         if tagged:
             namespace.update(given)
         else:

@@ -1,7 +1,8 @@
-"""Everything that the project computes and prints, as flat tables: what a change of the code must leave as it is.
+"""Everything that the project computes and prints, as flat tables: what a change of the code must
+leave as it is.
 
-``python tests/golden.py`` writes them to ``tests/data/golden``; do that only where a number is meant to change, and say
-which and why.
+``python tests/golden.py`` writes them to ``tests/data/golden``; do that only where a number is
+meant to change, and say which and why.
 """
 
 from __future__ import annotations
@@ -14,11 +15,11 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from fewtreated.estimate import Estimate
 
 from analysis.estimands import closed_firms, displacement, event_study, growth, rivals
 from analysis.estimands.catalogue import estimate_all
 from analysis.estimands.design import ASKED, Design, as_rows
-from analysis.estimate import Estimate
 from analysis.event import read_event
 from analysis.evidence import listed, shift, totals
 from analysis.inventory import inventory, sentence
@@ -33,7 +34,18 @@ FOLDER = Path(__file__).resolve().parent / "data" / "golden"
 SEEDS = (1, 2)
 EXAMPLE = "accounts"  # test_examples.py sees that the others are the same panel
 COMMON = (-3.0, 3.0)
-WORDS = ("claim", "reading", "tier", "provenance", "market", "word", "confidence", "grade", "statement", "claimant")
+WORDS = (
+    "claim",
+    "reading",
+    "tier",
+    "provenance",
+    "market",
+    "word",
+    "confidence",
+    "grade",
+    "statement",
+    "claimant",
+)
 WORDS += ("estimand", "unit", "window", "n", "interval", "why", "change")
 NUMBERS = ("estimate", "low", "high", "claimed", "margin")
 """Fields of a verdict: its text is held to the letter, its numbers as closely as estimates."""
@@ -47,12 +59,18 @@ def markets() -> list[str]:
 
 
 def opened(name: str) -> tuple[Panel, Truth | None, Design]:
-    """Return the panel of a name, its truth where it is known, and the default design of the event on record."""
+    """Return the panel of a name, its truth where it is known, and the default design of the event
+    on record.
+    """
     event = read_event("amazon_2021")
     design = Design(origin=event.origin, destinations=event.destinations, opened=event.opened)
     if name == EXAMPLE:
         file = ROOT / "data" / "examples" / f"{name}.csv"
-        named = {"map": file.with_suffix(".map.yml"), "home": event.home, "platforms": tuple(event.platforms)}
+        named = {
+            "map": file.with_suffix(".map.yml"),
+            "home": event.home,
+            "platforms": tuple(event.platforms),
+        }
         return read_panel(file, **named), None, design
     preset, seed = name.split()
     panel, truth = simulate(preset, int(seed))
@@ -67,7 +85,9 @@ def estimates(panel: Panel, design: Design) -> pd.DataFrame:
 def truths(truth: Truth) -> dict[str, float]:
     """Return every true value of a simulated market, where the lost sales went last."""
     found = truth.scalars()
-    return dict(sorted(found.items(), key=lambda one: one[0] in {f"d{number}" for number in range(1, 8)}))
+    return dict(
+        sorted(found.items(), key=lambda one: one[0] in {f"d{number}" for number in range(1, 8)})
+    )
 
 
 def shown(panel: Panel, truth: Truth | None, design: Design) -> Iterator[tuple[str, Shown]]:
@@ -79,7 +99,10 @@ def shown(panel: Panel, truth: Truth | None, design: Design) -> Iterator[tuple[s
         yield "event study, pretrend", vars(study.details["pretrend"])
         found = event_study.honest(study)
         yield "honest bounds", bounds_of(found)
-        yield "event study, truth", study.rows.assign(truth=truth.path(study) if truth else np.nan)[["truth"]]
+        yield (
+            "event study, truth",
+            study.rows.assign(truth=truth.path(study) if truth else np.nan)[["truth"]],
+        )
     waves = event_study.by_cohort(panel, design)
     yield "by wave", waves
     if truth is not None and not waves.refused:
@@ -109,8 +132,14 @@ def shown(panel: Panel, truth: Truth | None, design: Design) -> Iterator[tuple[s
         yield name, found
         if not found.refused:
             if name == "E3g":
-                yield "E3g, rungs", growth.cumulative_bounds(found, ["0", "1", "2"]).rows.drop(columns="truth")
-            yield f"{name}, precision", growth.precision({name: (found, 2.0, two_sided)}, level=0.95)
+                yield (
+                    "E3g, rungs",
+                    growth.cumulative_bounds(found, ["0", "1", "2"]).rows.drop(columns="truth"),
+                )
+            yield (
+                f"{name}, precision",
+                growth.precision({name: (found, 2.0, two_sided)}, level=0.95),
+            )
     if not effect.refused:
         yield "break-even", growth.break_even(effect, 2.0)
     yield "E3k", growth.effect_in_parts(panel, design)
@@ -124,12 +153,14 @@ def shown(panel: Panel, truth: Truth | None, design: Design) -> Iterator[tuple[s
 
 def bounds_of(found: Estimate) -> pd.DataFrame:
     """Return honest bounds as the table that is held."""
-    rows = found.rows.assign(sensitivity=[float(term) for term in found.terms], breakdown=found.details["breakdown"])
+    rows = found.rows.assign(
+        sensitivity=[float(term) for term in found.terms], breakdown=found.details["breakdown"]
+    )
     return rows[["sensitivity", "conf_low", "conf_high", "breakdown"]]
 
 
 def public() -> Iterator[tuple[str, Shown]]:
-    """Yield the results from public figures and listed firms, with the parameters of the notebooks."""
+    """Yield results from public figures and listed firms, with the notebooks' parameters."""
     before = listed.base_year()
     for first, last in ((before, 2021), (before - 1, before), (before, 2023)):
         yield f"revenue {first} to {last}", listed.revenue_change(first, last, level=0.95)
@@ -138,7 +169,8 @@ def public() -> Iterator[tuple[str, Shown]]:
     prices_found = listed.share_prices("2021-01-05", "2021-04-23", level=0.95)
     yield "prices", prices_found
     yield "price paths", listed.price_paths(prices_found)
-    sales, closed = totals.third_party_sales(), totals.closed_sales(6.49)
+    sales = totals.third_party_sales()
+    closed = totals.closed_sales(6.49)
     known = totals.Totals(
         float(sales.values["2020"]),
         share=(0.33, 0.46),
@@ -147,13 +179,18 @@ def public() -> Iterator[tuple[str, Shown]]:
         common=COMMON,
         left=totals.rest_of_year("2021-04-25"),
     )
-    yield "ladder", totals.bounds_by_assumption(known, share=0.40, spared=-3.1, since="25 April 2021")
+    yield (
+        "ladder",
+        totals.bounds_by_assumption(known, share=0.40, spared=-3.1, since="25 April 2021"),
+    )
     yield "readings", totals.published_growth()
     yield "shares", totals.shares()
     yield (
         "accounts",
         {
-            f"{count:.0f}, tilt {tilt:g}": 100 * totals.closed_share(count, 1e6, sd_log_sales=2.0, tilt=tilt)
+            f"{count:.0f}, tilt {tilt:g}": (
+                100 * totals.closed_share(count, 1e6, sd_log_sales=2.0, tilt=tilt)
+            )
             for count in (3000.0, 50_000.0)
             for tilt in (0.0, 0.3, 0.6, 0.9)
         },
@@ -171,12 +208,17 @@ def whole(found: Series) -> pd.DataFrame:
 
 
 def flat(results: Iterator[tuple[str, Shown]]) -> pd.DataFrame:
-    """Return results as one table: `what`, `row`, `column`, and `value` as text, numbers with all their digits."""
+    """Return results as one table: `what`, `row`, `column`, and `value` as text, numbers with all
+    their digits.
+    """
     cells: list[tuple[str, str, str, str]] = []
     for what, found in results:
         frame = found
         if isinstance(found, Estimate):
-            frame = pd.DataFrame({"reason": [found.reason]}) if found.refused else found.rows
+            if found.refused:
+                frame = pd.DataFrame({"reason": [found.reason]})
+            else:
+                frame = found.rows
         if isinstance(frame, Mapping):
             frame = pd.DataFrame({"value": dict(frame)})
         for column in frame:
@@ -186,33 +228,48 @@ def flat(results: Iterator[tuple[str, Shown]]) -> pd.DataFrame:
 
 
 def _text(value: Any) -> str:
-    return repr(float(value)) if isinstance(value, int | float | np.number) else str(value)
+    if isinstance(value, int | float | np.number):
+        return repr(float(value))
+    return str(value)
 
 
 def verdicts(rows: list[dict[str, Any]]) -> pd.DataFrame:
-    """Return verdicts as one table: `name` of claim, reading and tier, `field`, `value`, without who judged when."""
+    """Return verdicts as one table: `name` of claim, reading and tier, `field`, `value`, without
+    who judged when.
+    """
     cells = []
     for row in rows:
         name = " ".join(part for part in (row["claim"], row["reading"], row["tier"]) if part)
-        cells += [(name, field, "" if row[field] is None else _text(row[field])) for field in (*WORDS, *NUMBERS)]
-    return pd.DataFrame(cells, columns=["name", "field", "value"]).sort_values(["name", "field"], ignore_index=True)
+        cells += [
+            (name, field, "" if row[field] is None else _text(row[field]))
+            for field in (*WORDS, *NUMBERS)
+        ]
+    return pd.DataFrame(cells, columns=["name", "field", "value"]).sort_values(
+        ["name", "field"], ignore_index=True
+    )
 
 
 def differences(found: pd.DataFrame, wanted: pd.DataFrame) -> list[str]:
-    """Return a line for each cell of two tables of text that is not the same, numbers to a relative 1e-9.
+    """Return a line for each cell of two tables of text that is not the same, numbers to a relative
+    1e-9.
 
-    Of a number that is rounding, such as a shift of 1e-16 points, only the size counts: below 1e-9 both are nothing.
-    What an optimiser finds differs between processors in the seventh digit: two rows of the fan are held to 1e-5.
+    Of a number that is rounding, such as a shift of 1e-16 points, only the size counts: below 1e-9
+    both are nothing. What an optimiser finds differs between processors in the seventh digit: two
+    rows of the fan are held to 1e-5.
     """
     keys = list(found.columns[:-1])
-    if "column" in keys:  # what was asked stands beside every estimate, and is held where it was when this was frozen
+    if (
+        "column" in keys
+    ):  # what was asked stands beside every estimate, and is held where it was when this was frozen
         known = pd.MultiIndex.from_frame(found[keys]).isin(pd.MultiIndex.from_frame(wanted[keys]))
         found = found[known | ~found["column"].isin(ASKED)]
     both = found.merge(wanted, on=keys, how="outer", suffixes=("", "_wanted")).fillna("absent")
     optimised = both.get("what", pd.Series("", both.index)).eq("fan")
     return [
         " ".join(map(str, row))
-        for row, closeness in zip(both.itertuples(index=False), np.where(optimised, 1e-5, 1e-9), strict=True)
+        for row, closeness in zip(
+            both.itertuples(index=False), np.where(optimised, 1e-5, 1e-9), strict=True
+        )
         if not _same(row.value, row.value_wanted, closeness)
     ]
 
@@ -221,7 +278,9 @@ def _same(found: str, wanted: str, closeness: float) -> bool:
     if found == wanted:
         return True
     try:
-        return bool(np.isclose(float(found), float(wanted), rtol=closeness, atol=1e-9, equal_nan=True))
+        return bool(
+            np.isclose(float(found), float(wanted), rtol=closeness, atol=1e-9, equal_nan=True)
+        )
     except ValueError:
         return False
 
@@ -231,7 +290,9 @@ def collected(name: str) -> pd.DataFrame:
     panel, truth, design = opened(name)
     results: list[tuple[str, Shown]] = [("estimates", estimates(panel, design))]
     if truth is not None:
-        results.append(("truth", pd.Series(truths(truth)).rename_axis("id").reset_index(name="value")))
+        results.append(
+            ("truth", pd.Series(truths(truth)).rename_axis("id").reset_index(name="value"))
+        )
     if name in (EXAMPLE, "mid_3k 1"):
         results += shown(panel, truth, design)
     return flat(iter(results))
@@ -239,7 +300,9 @@ def collected(name: str) -> pd.DataFrame:
 
 def read(name: str) -> pd.DataFrame:
     """Read a table that was frozen."""
-    return pd.read_csv(FOLDER / f"{name.replace(' ', '_')}.csv.gz", dtype=str, keep_default_na=False)
+    return pd.read_csv(
+        FOLDER / f"{name.replace(' ', '_')}.csv.gz", dtype=str, keep_default_na=False
+    )
 
 
 def freeze(name: str, table: pd.DataFrame) -> None:

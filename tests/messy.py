@@ -1,10 +1,12 @@
-"""What a data vendor exports, made up: ``python tests/messy.py FOLDER --seed 1`` writes export.csv and truth.json.
+"""What a data vendor exports, made up: ``python tests/messy.py FOLDER --seed 1`` writes export.csv
+and truth.json.
 
-Some 750 sellers over 30 months, with headers in Chinese and English, three currencies by row, thousands separators,
-five ways to write a month and two to write a day, several accounts a firm and several sites a platform. A row says what
-was sold; where nothing was sold there is none, so that those of a closed account end. The sellers are those of a plain
-panel (`market.plain`), whose effects are known. Every id says that it is simulated, unless the export is asked
-for without that mark, as a researcher's own file would be.
+Some 750 sellers over 30 months, with headers in Chinese and English, three currencies by row,
+thousands separators, five ways to write a month and two to write a day, several accounts a firm and
+several sites a platform. A row says what was sold; where nothing was sold there is none, so that
+those of a closed account end. The sellers are those of a plain panel (`market.plain`), whose
+effects are known. Every id says that it is simulated, unless the export is asked for without that
+mark, as a researcher's own file would be.
 """
 
 from __future__ import annotations
@@ -22,7 +24,9 @@ from market import plain
 
 HERE = Path(__file__).parent
 MAP = HERE / "messy.map.yml"
-PRESET, FIRST = "plain_sd1_99", 12  # which panel, and the month from which on it is exported, January 2020
+# which panel, and the month from which on it is exported, January 2020
+PRESET = "plain_sd1_99"
+FIRST = 12
 SCALE = 20_000  # dollars for one unit of a plain panel, so that rows are amounts as shops have them
 ESTIMANDS = ("E1a", "E1b", "E3g_seen", "E3g", "E4a_sales", "d1", "d2", "d3", "d4", "d5")
 
@@ -56,14 +60,22 @@ def export(panel: Panel, seed: int) -> pd.DataFrame:
     rng = np.random.default_rng([seed, 1])
     firm, platform, month = np.nonzero(panel.sales)
     rows = pd.DataFrame(
-        {"firm": firm, "platform": platform, "month": month, "sold": panel.sales[firm, platform, month]}
+        {
+            "firm": firm,
+            "platform": platform,
+            "month": month,
+            "sold": panel.sales[firm, platform, month],
+        }
     )
     rows = _sites(_accounts(rows, panel, rng), panel, rng).reset_index(drop=True)
-    known, months = panel.firms.iloc[rows["firm"]].reset_index(drop=True), panel.months[rows["month"]]
+    known = panel.firms.iloc[rows["firm"]].reset_index(drop=True)
+    months = panel.months[rows["month"]]
     rate = [RATES[money][year] for money, year in zip(rows["currency"], months.year, strict=True)]
     sold = (rows["sold"] / rate).round(2)
     days = pd.Series([_written(day, DAYS[k % 2]) for k, day in enumerate(_days(panel, rng))])
-    country = pd.Series([FROM[code][k % len(FROM[code])] for k, code in enumerate(panel.firms["origin"])])
+    country = pd.Series(
+        [FROM[code][k % len(FROM[code])] for k, code in enumerate(panel.firms["origin"])]
+    )
     name = panel.firms.index[rows["firm"]]
     found = pd.DataFrame(
         {
@@ -85,9 +97,12 @@ def export(panel: Panel, seed: int) -> pd.DataFrame:
 
 
 def _accounts(rows: pd.DataFrame, panel: Panel, rng: np.random.Generator) -> pd.DataFrame:
-    """Share home sales among one to three accounts; of a firm that is closed, the first holds half and then ends."""
+    """Share home sales among one to three accounts; of a firm that is closed, the first holds half
+    and then ends.
+    """
     closed = panel.first_treated()[rows["firm"]] <= rows["month"]
-    hit, number = np.isfinite(panel.first_treated()), rng.integers(1, 4, len(panel.firms))
+    hit = np.isfinite(panel.first_treated())
+    number = rng.integers(1, 4, len(panel.firms))
     number[hit] = 2
     parts = []
     for account in range(3):
@@ -102,7 +117,8 @@ def _sites(rows: pd.DataFrame, panel: Panel, rng: np.random.Generator) -> pd.Dat
     """Share sales on a platform among its sites, each firm in its own way."""
     parts = []
     for platform, code in enumerate(panel.platforms):
-        here, share = rows[rows["platform"] == platform], rng.dirichlet([2.0] * len(SITES[code]), len(panel.firms))
+        here = rows[rows["platform"] == platform]
+        share = rng.dirichlet([2.0] * len(SITES[code]), len(panel.firms))
         for site, (label, money) in enumerate(SITES[code].items()):
             sold = here["sold"] * share[here["firm"], site]
             parts.append(here.assign(site=label, currency=money, sold=sold))
@@ -111,11 +127,15 @@ def _sites(rows: pd.DataFrame, panel: Panel, rng: np.random.Generator) -> pd.Dat
 
 def _days(panel: Panel, rng: np.random.Generator) -> pd.DatetimeIndex:
     """Return a day in the month of each closure."""
-    return pd.DatetimeIndex(panel.firms["closed_on"]) + pd.to_timedelta(rng.integers(0, 28, len(panel.firms)), "D")
+    return pd.DatetimeIndex(panel.firms["closed_on"]) + pd.to_timedelta(
+        rng.integers(0, 28, len(panel.firms)), "D"
+    )
 
 
 def _written(day: pd.Timestamp, pattern: str) -> str:
-    return "" if day is pd.NaT else f"{day:{pattern}}"
+    if day is pd.NaT:
+        return ""
+    return f"{day:{pattern}}"
 
 
 def _months(months: pd.PeriodIndex, rng: np.random.Generator) -> np.ndarray:
@@ -125,12 +145,15 @@ def _months(months: pd.PeriodIndex, rng: np.random.Generator) -> np.ndarray:
 
 
 def write(folder: Path, seed: int, *, marked: bool = True) -> tuple[Panel, dict[str, float]]:
-    """Write export.csv, as Excel writes it, and truth.json; return the panel and the true value of each estimand."""
+    """Write export.csv, as Excel writes it, and truth.json; return the panel and the true value of
+    each estimand.
+    """
     panel, truth = panel_of(seed)
     known = {name: value for name, value in truth.scalars().items() if name in ESTIMANDS}
     folder.mkdir(parents=True, exist_ok=True)
     text = export(panel, seed).to_csv(index=False, lineterminator="\r\n")
-    text = text if marked else text.replace("SIM-", "S")
+    if not marked:
+        text = text.replace("SIM-", "S")
     (folder / "export.csv").write_text(text, encoding="utf-8-sig", newline="")
     told = {"provenance": "simulated", "preset": PRESET, "seed": seed, "scalars": known}
     (folder / "truth.json").write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
@@ -141,6 +164,8 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("folder", type=Path, help="write export.csv and truth.json here")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--unmarked", action="store_true", help="without SIM- in ids: reports then take it for real")
+    parser.add_argument(
+        "--unmarked", action="store_true", help="without SIM- in ids: reports then take it for real"
+    )
     asked = parser.parse_args()
     write(asked.folder, asked.seed, marked=not asked.unmarked)

@@ -6,17 +6,27 @@ EMPTY = {"area", "base", "br", "col", "hr", "img", "input", "link", "meta", "sou
 
 
 class Page(HTMLParser):
-    """Elements in their order, each with its attributes, its text and what it stands in; nested as they should be."""
+    """Elements in their order, each with its attributes, its text and what it stands in; nested as
+    they should be.
+    """
 
     def __init__(self, text):
         super().__init__()
-        self.html, self.elements, self.open, self.texts = text, [], [], []
+        self.html = text
+        self.elements = []
+        self.open = []
+        self.texts = []
         self.feed(text)
         self.close()
         assert not self.open
 
     def handle_starttag(self, tag, attrs):
-        element = {"tag": tag, "text": "", "within": [outer["tag"] for outer, _ in self.open], **dict(attrs)}
+        element = {
+            "tag": tag,
+            "text": "",
+            "within": [outer["tag"] for outer, _ in self.open],
+            **dict(attrs),
+        }
         self.elements.append(element)
         if tag not in EMPTY:
             self.open.append((element, len(self.texts)))

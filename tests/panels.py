@@ -16,12 +16,16 @@ MONTHS = pd.period_range("2019-01", periods=42, freq="M")
 WAVE = 28  # May 2021
 EARLY = pd.period_range("2020-01", periods=8, freq="M")  # of `random_panel`
 WAVES = (WAVE, WAVE + 2)
-FALL, TRACE = 0.4, 1e-4  # what closed firms of `two_waves` keep, and its noise
+# what closed firms of `two_waves` keep, and its noise
+FALL = 0.4
+TRACE = 1e-4
 SHORT = Design(post_from=0, post_to=2, cluster="firm")
 """Compares months 0 to 2 with months 12 to 14 where the first closure is in month 12."""
 BY_FIRM = Design(cluster="firm")
 """For panels by hand, whose comparison firms are of one category."""
-CATEGORIES, SIZE = 12, 24  # in each category of `doses` one firm is closed, the other 23 are its rivals
+# in each category of `doses` one firm is closed, the other 23 are its rivals
+CATEGORIES = 12
+SIZE = 24
 DOSES = np.repeat([0.0, 0.04, 0.15], 4)  # share of the category that the closed firm held
 DOSES_DESIGN = Design(origin="XA", cluster="firm")
 
@@ -37,12 +41,16 @@ def panel_of(
     risk: Any = np.nan,
     platforms: tuple[str, ...] = PLATFORMS,
 ) -> Panel:
-    """Return a panel from sales[firm, platform, month] and, by firm, the month of closure, positions both."""
+    """Return a panel from sales[firm, platform, month] and, by firm, the month of closure,
+    positions both.
+    """
     sales = np.asarray(sales, dtype=float)
     n = len(sales)
     dates = np.full(n, np.datetime64("NaT", "s"))
     if closed_at:
-        dates[list(closed_at)] = np.datetime64("2019-01", "M") + np.array([*closed_at.values()], dtype=int)
+        dates[list(closed_at)] = np.datetime64("2019-01", "M") + np.array(
+            [*closed_at.values()], dtype=int
+        )
     firms = pd.DataFrame(
         {
             "brand_group": [f"SIM-G{i}" for i in range(n)] if brand is None else brand,
@@ -59,9 +67,11 @@ def panel_of(
 
 
 def by_hand() -> Panel:
-    """Twelve firms sell 10 a month on each platform and grow by half at the first wave; C0 loses two firms.
+    """Twelve firms sell 10 a month on each platform and grow by half at the first wave; C0 loses
+    two firms.
 
-    Closed firms: 0 and 1. Exposed: 2, 3 (CN) and 4, 5 (US). In other categories: 6 to 8 (CN) and 9 to 11 (US).
+    Closed firms: 0 and 1. Exposed: 2, 3 (CN) and 4, 5 (US). In other categories: 6 to 8 (CN) and 9
+    to 11 (US).
     """
     sales = np.full((12, 5, 42), 10.0)
     sales[:, :, WAVE:] = 15.0
@@ -78,9 +88,12 @@ def by_hand() -> Panel:
 
 
 def two_waves() -> Panel:
-    """Six closed firms, three a wave, and eight others, on one path but for a little noise; closed ones keep `FALL`."""
+    """Six closed firms, three a wave, and eight others, on one path but for a little noise; closed
+    ones keep `FALL`.
+    """
     rng = np.random.default_rng(1)
-    size, path = rng.lognormal(3, 1, 14), np.exp(0.02 * np.arange(42) + 0.3 * rng.standard_normal(42))
+    size = rng.lognormal(3, 1, 14)
+    path = np.exp(0.02 * np.arange(42) + 0.3 * rng.standard_normal(42))
     sales = np.repeat((size[:, np.newaxis] * path)[:, np.newaxis] / 2, 2, axis=1)
     for firm in range(6):
         sales[firm, :, WAVES[firm // 3] :] *= FALL
@@ -101,13 +114,19 @@ def changed(panel: Panel, change: Callable[[Any], None]) -> Panel:
 
 
 def sides(sales: Any, closed_at: Any, origin: Any, comparison: Any, brand: Any = None) -> Panel:
-    """Return a panel of firms closed in a month (inf for never), firms exposed beside them, and comparison firms."""
+    """Return a panel of firms closed in a month (inf for never), firms exposed beside them, and
+    comparison firms.
+    """
     closed = {firm: month for firm, month in enumerate(closed_at) if np.isfinite(month)}
-    return panel_of(sales, closed, origin=origin, category=np.where(comparison, "C1", "C0"), brand=brand)
+    return panel_of(
+        sales, closed, origin=origin, category=np.where(comparison, "C1", "C0"), brand=brand
+    )
 
 
 def sides_by_hand() -> dict[str, Any]:
-    """Two firms of each kind; sales of 10 a month grow by half; closed firms lose AMZ and find some elsewhere."""
+    """Two firms of each kind; sales of 10 a month grow by half; closed firms lose AMZ and find some
+    elsewhere.
+    """
     sales = np.full((10, 5, 15), 10.0)
     sales[:, :, 12:] = 15.0
     sales[:2, 0, 12:] = 5.0  # lost: 2 firms x 3 months x (15 - 5) = 60
@@ -126,7 +145,9 @@ def sides_by_hand() -> dict[str, Any]:
 
 
 def random_sides(seed: int, n: int = 240) -> dict[str, Any]:
-    """Return firms of both origins and unequal sizes: a quarter closed, a quarter exposed, half to compare with."""
+    """Return firms of both origins and unequal sizes: a quarter closed, a quarter exposed, half to
+    compare with.
+    """
     rng = np.random.default_rng(seed)
     kind = rng.permutation(np.repeat([0, 1, 2, 2], n // 4))
     origin = np.where(rng.random(n) < 0.5, "CN", "US")
@@ -140,7 +161,9 @@ def random_sides(seed: int, n: int = 240) -> dict[str, Any]:
     return {"sales": sales, "closed_at": closed_at, "origin": origin, "comparison": kind == 2}
 
 
-def joined(firms: dict[str, Any], sales: Any, closed_at: float, origin: str, comparison: bool) -> dict[str, Any]:
+def joined(
+    firms: dict[str, Any], sales: Any, closed_at: float, origin: str, comparison: bool
+) -> dict[str, Any]:
     """Add firms of one kind to those of :func:`sides`."""
     more = {"closed_at": closed_at, "origin": origin, "comparison": comparison}
     ends = {name: np.append(firms[name], [value] * len(sales)) for name, value in more.items()}
@@ -153,17 +176,20 @@ def rows_of(firms: dict[str, Any], rows: Any) -> dict[str, Any]:
 
 
 def doses(effect: Callable[[Any, Any], Any] = lambda exposure, risk: 0.0 * exposure) -> Panel:
-    """Firms of two origins that sell 10 a month, and rivals exp(effect) as much from the first wave on.
+    """Firms of two origins that sell 10 a month, and rivals exp(effect) as much from the first wave
+    on.
 
-    The closed firm of a category holds DOSES of it; in categories of dose zero there is none. Half of the rivals are
-    suspect, in turn, and a few firms of each origin move a little, so that errors are not zero.
+    The closed firm of a category holds DOSES of it; in categories of dose zero there is none. Half
+    of the rivals are suspect, in turn, and a few firms of each origin move a little, so that errors
+    are not zero.
     """
     category = np.repeat(np.arange(CATEGORIES), SIZE)
     place = np.tile(np.arange(SIZE), CATEGORIES)
     dose = DOSES[category]
     closed = (place == 0) & (dose > 0)
     level = np.where(closed, 10 * (SIZE - 1) * dose / (1 - dose), 10.0)
-    exposure, risk = np.where(closed, 0.0, dose), np.where((place // 2) % 2 == 0, 0.9, 0.1)
+    exposure = np.where(closed, 0.0, dose)
+    risk = np.where((place // 2) % 2 == 0, 0.9, 0.1)
     sales = np.ones((len(category), 2, 42)) * level[:, None, None]
     sales[~closed, 0, WAVE:] *= np.exp(effect(exposure, risk))[~closed, None]
     sales[closed, 0, WAVE:] = 0.0
@@ -179,7 +205,9 @@ def doses(effect: Callable[[Any, Any], Any] = lambda exposure, risk: 0.0 * expos
 
 
 def called_real(**options: Any) -> Panel:
-    """Return a simulated panel whose firms and provenance say that they are real: nothing else is at hand."""
+    """Return a simulated panel whose firms and provenance say that they are real: nothing else is
+    at hand.
+    """
     panel, _ = simulate("ceiling_50k", seed=2, **options)
     firms = panel.firms.assign(brand_group=panel.firms["brand_group"].str.removeprefix("SIM-"))
     firms.index = firms.index.str.replace("SIM-", "F-")
@@ -187,11 +215,18 @@ def called_real(**options: Any) -> Panel:
 
 
 def random_panel(rng: np.random.Generator, n: int = 12, provenance: str = "simulated") -> Panel:
-    """Return a panel with every kind of firm: closed, in part, never, after the window; with NaN and zeros."""
+    """Return a panel with every kind of firm: closed, in part, never, after the window; with NaN
+    and zeros.
+    """
     sales = rng.integers(0, 50, (n, 2, len(EARLY))).astype(float)
     sales[rng.random(sales.shape) < 0.1] = np.nan
-    closed = rng.choice(["2020-05-01", "2020-06-01", "2020-08-01", "2020-12-01", "NaT"], n).astype("datetime64[us]")
-    name = "SIM-{:04d}" if provenance == "simulated" else "F{:04d}"
+    closed = rng.choice(["2020-05-01", "2020-06-01", "2020-08-01", "2020-12-01", "NaT"], n).astype(
+        "datetime64[us]"
+    )
+    if provenance == "simulated":
+        name = "SIM-{:04d}"
+    else:
+        name = "F{:04d}"
     firms = pd.DataFrame(
         {
             "brand_group": [f"g{k}" for k in rng.integers(0, n, n)],
@@ -207,19 +242,27 @@ def random_panel(rng: np.random.Generator, n: int = 12, provenance: str = "simul
 
 
 def sparse_panel(rng: np.random.Generator) -> Panel:
-    """Return a panel of few firms with heavy tails, zeros, gaps, newcomers and few clusters, closed or half closed."""
-    n, months = int(rng.integers(8, 90)), pd.period_range("2019-08", periods=32, freq="M")
+    """Return a panel of few firms with heavy tails, zeros, gaps, newcomers and few clusters, closed
+    or half closed.
+    """
+    n = int(rng.integers(8, 90))
+    months = pd.period_range("2019-08", periods=32, freq="M")
     platforms = PLATFORMS[: rng.integers(1, 5)]
     size = (
-        rng.lognormal(0, rng.choice([1, 2, 3]), (n, 1, 1)) * np.where(np.arange(len(platforms)) == 0, 1, 0.2)[:, None]
+        rng.lognormal(0, rng.choice([1, 2, 3]), (n, 1, 1))
+        * np.where(np.arange(len(platforms)) == 0, 1, 0.2)[:, None]
     )
     sales = np.round(100 * size * rng.lognormal(0, 0.5, (n, len(platforms), len(months))), 2)
     sales[rng.random(sales.shape) < rng.choice([0, 0.2, 0.6])] = 0
     began = rng.integers(0, 30, n) * (rng.random(n) < 0.3)
     sales *= (np.arange(len(months)) >= began[:, None])[:, None]
-    closed = np.where(rng.random(n) < rng.choice([0.05, 0.2, 0.5]), rng.choice([21, 22, 24], n), len(months))
+    closed = np.where(
+        rng.random(n) < rng.choice([0.05, 0.2, 0.5]), rng.choice([21, 22, 24], n), len(months)
+    )
     dose = rng.choice([0.3, 1.0, 1.0], n)
-    sales[:, 0][(np.arange(len(months)) >= closed[:, None]) & (dose[:, None] == 1)] *= rng.choice([0, 0.3])
+    sales[:, 0][(np.arange(len(months)) >= closed[:, None]) & (dose[:, None] == 1)] *= rng.choice(
+        [0, 0.3]
+    )
     sales[rng.random(sales.shape) < rng.choice([0, 0.02])] = np.nan
     ever = closed < len(months)
     dates = months.to_timestamp().to_numpy()
@@ -228,7 +271,9 @@ def sparse_panel(rng: np.random.Generator) -> Panel:
             "brand_group": [f"g{k}" for k in rng.integers(0, max(2, n // rng.integers(1, 5)), n)],
             "origin": rng.choice(["CN", "US"], n, p=[0.7, 0.3]),
             "category": [f"c{k}" for k in rng.integers(0, rng.integers(2, 14), n)],
-            "closed_on": np.where(ever, dates[np.minimum(closed, len(months) - 1)], np.datetime64("NaT")),
+            "closed_on": np.where(
+                ever, dates[np.minimum(closed, len(months) - 1)], np.datetime64("NaT")
+            ),
             "dose": np.where(ever, dose, np.nan),
             "risk": np.where(rng.random(n) < 0.2, np.nan, rng.random(n)),
         },

@@ -1,4 +1,6 @@
-"""Whether a published report says on every page and in every exhibit that it is simulated, or nowhere if it is real."""
+"""Whether a published report says on every page and in every exhibit that it is simulated, or
+nowhere if it is real.
+"""
 
 import base64
 import json
@@ -13,14 +15,22 @@ CAPTION = re.compile(r"Figure \d+ +(\S \S+ \S)")
 
 
 def pages(pdf: Path) -> list[str]:
-    return [" ".join(page.extract_text().replace("\xa0", " ").split()) for page in PdfReader(pdf).pages]
+    return [
+        " ".join(page.extract_text().replace("\xa0", " ").split()) for page in PdfReader(pdf).pages
+    ]
 
 
 def images(notebook: Path) -> list[tuple[str, str]]:
     """Return each figure of an executed notebook: its SVG and its alternative text."""
     cells = json.loads(notebook.read_bytes())["cells"]
-    html = ["".join(one.get("data", {}).get("text/html", "")) for cell in cells for one in cell.get("outputs", [])]
-    return [(base64.b64decode(svg).decode(), alt) for text in html for svg, alt in IMAGE.findall(text)]
+    html = [
+        "".join(one.get("data", {}).get("text/html", ""))
+        for cell in cells
+        for one in cell.get("outputs", [])
+    ]
+    return [
+        (base64.b64decode(svg).decode(), alt) for text in html for svg, alt in IMAGE.findall(text)
+    ]
 
 
 def assert_stamped(folder: Path, name: str, market: str) -> None:
@@ -45,7 +55,9 @@ def assert_unstamped(folder: Path, name: str) -> None:
         assert "In the simulated market" not in text
     for svg, alt in images(folder / f"{name}.ipynb"):
         assert 'id="simulated' not in svg
-        assert "imulated" not in alt.replace("in the simulated market", "")  # as report 01 calls a share of report 07
+        assert "imulated" not in alt.replace(
+            "in the simulated market", ""
+        )  # as report 01 calls a share of report 07
 
 
 def assert_told_apart(folder: Path) -> None:

@@ -3,16 +3,18 @@
 import numpy as np
 import pytest
 import statsmodels.api as sm
+from fewtreated.estimators.abnormal_returns import abnormal_returns, market_rank
 from scipy import stats
 
-from analysis.estimators.abnormal_returns import abnormal_returns, market_rank
-
-ESTIMATION, EVENT = (5, 95), (100, 104)
+ESTIMATION = (5, 95)
+EVENT = (100, 104)
 
 
 @pytest.fixture
 def shares():
-    """Return daily returns of three firms, one with days without trade before the event, and the market's."""
+    """Return daily returns of three firms, one with days without trade before the event, and the
+    market's.
+    """
     rng = np.random.default_rng(0)
     market = 0.01 * rng.standard_t(4, size=120)
     returns = np.outer([0.8, 1.3, -0.2], market) + 0.02 * rng.standard_t(4, size=(3, 120))
@@ -30,36 +32,49 @@ def referee(returns, market, firm):
 def test_the_market_model_and_its_errors_equal_statsmodels(shares, firm):
     returns, market = shares
     fit = referee(returns, market, firm)
-    found = abnormal_returns(returns, market, estimation=ESTIMATION, event={"event": EVENT}, level=0.9)
+    found = abnormal_returns(
+        returns, market, estimation=ESTIMATION, event={"event": EVENT}, level=0.9
+    )
     assert found.details["beta"][firm] == pytest.approx(fit.params[0], rel=1e-12)
     assert found.details["sigma"][firm] == pytest.approx(np.sqrt(fit.mse_resid), rel=1e-12)
     row = found.rows.iloc[firm]
     days = np.arange(*EVENT)
     error = np.sqrt(len(days) * fit.mse_resid + market[days].sum() ** 2 * fit.bse[0] ** 2)
-    assert row["estimate"] == pytest.approx((returns[firm, days] - fit.params[0] * market[days]).sum(), rel=1e-12)
+    assert row["estimate"] == pytest.approx(
+        (returns[firm, days] - fit.params[0] * market[days]).sum(), rel=1e-12
+    )
     assert row["std_error"] == pytest.approx(error, rel=1e-12)
     reach = stats.t.ppf(0.95, fit.df_resid) * error
-    assert (row["conf_low"], row["conf_high"]) == pytest.approx((row["estimate"] - reach, row["estimate"] + reach))
+    assert (row["conf_low"], row["conf_high"]) == pytest.approx(
+        (row["estimate"] - reach, row["estimate"] + reach)
+    )
 
 
 def test_the_noise_of_recent_days_counts_where_it_is_larger(shares):
     returns, market = shares
     returns[0, 97] += 0.3  # after the estimation window, before the event
     plain, found = (
-        abnormal_returns(returns, market, estimation=ESTIMATION, event={"event": EVENT}, recent=days) for days in (0, 6)
+        abnormal_returns(
+            returns, market, estimation=ESTIMATION, event={"event": EVENT}, recent=days
+        )
+        for days in (0, 6)
     )
     assert found.value == pytest.approx(plain.value)
     abnormal = returns[:, 94:100] - np.outer(plain.details["beta"], market[94:100])
     ratio = np.sqrt((abnormal**2).sum(axis=1) / 5) / plain.details["sigma"]
     assert ratio[0] > 1 > ratio[1]
-    assert (found.rows["std_error"] / plain.rows["std_error"]).to_numpy() == pytest.approx(np.maximum(ratio, 1))
+    assert (found.rows["std_error"] / plain.rows["std_error"]).to_numpy() == pytest.approx(
+        np.maximum(ratio, 1)
+    )
     reach = (found.conf_int[1] - found.value) / found.rows["std_error"]
     assert reach.iloc[:2].to_numpy() == pytest.approx(stats.t.ppf(0.975, [5, 86]))
 
 
 def test_a_firm_that_is_the_market_has_no_abnormal_return(shares):
     _, market = shares
-    row = abnormal_returns(1.4 * market, market, estimation=ESTIMATION, event={"event": EVENT}).rows.iloc[0]
+    row = abnormal_returns(
+        1.4 * market, market, estimation=ESTIMATION, event={"event": EVENT}
+    ).rows.iloc[0]
     assert (row["beta"], row["estimate"]) == pytest.approx((1.4, 0.0), abs=1e-12)
 
 
@@ -68,7 +83,9 @@ def test_news_of_c_a_day_moves_the_sum_by_exactly_c_times_the_days(shares):
     news = returns.copy()
     news[0, slice(*EVENT)] -= 0.03
     before, after = (
-        abnormal_returns(one, market, estimation=ESTIMATION, event={"event": EVENT}).rows["estimate"]
+        abnormal_returns(one, market, estimation=ESTIMATION, event={"event": EVENT}).rows[
+            "estimate"
+        ]
         for one in (returns, news)
     )
     assert list(after - before) == pytest.approx([-0.12, 0.0, 0.0], abs=1e-15)
@@ -78,7 +95,11 @@ def test_a_day_without_trade_in_the_window_gives_no_return_and_is_named(shares):
     returns, market = shares
     returns[2, 101] = np.nan
     found = abnormal_returns(
-        returns, market, estimation=ESTIMATION, event={"two": (102, 104), "four": EVENT}, firms=["a", "b", "c"]
+        returns,
+        market,
+        estimation=ESTIMATION,
+        event={"two": (102, 104), "four": EVENT},
+        firms=["a", "b", "c"],
     )
     gone = found.rows[found.rows["estimate"].isna()]
     assert gone["term"].tolist() == ["c: four"]
@@ -87,7 +108,9 @@ def test_a_day_without_trade_in_the_window_gives_no_return_and_is_named(shares):
     assert found.reason == "not traded on every day of the window: c: four"
 
 
-def test_the_caller_s_arrays_are_left_alone_and_later_changes_to_them_do_not_reach_the_result(shares):
+def test_the_caller_s_arrays_are_left_alone_and_later_changes_to_them_do_not_reach_the_result(
+    shares,
+):
     returns, market = shares
     kept = returns.copy(), market.copy()
     found = abnormal_returns(returns, market, estimation=ESTIMATION, event={"event": EVENT})
@@ -112,7 +135,7 @@ def test_firms_do_not_touch_each_other_and_days_outside_the_windows_do_not_count
 
 
 def known(values: np.ndarray, every: int = 10, tail: int = 20) -> tuple[np.ndarray, np.ndarray]:
-    """Return ranks and values as the market file has them: all in the tails, every tenth between."""
+    """Return ranks and values as in the market file: all in the tails, every tenth between."""
     ranks = np.arange(1, len(values) + 1)
     kept = (ranks <= tail) | (ranks > len(values) - tail) | (ranks % every == 0)
     return ranks[kept], values[kept]
@@ -130,7 +153,8 @@ def test_the_market_rank_is_exact_in_the_tails_and_a_range_that_holds_it_between
 
 
 def test_rounding_widens_the_rank_to_all_that_it_allows():
-    ranks, values = np.arange(1, 6), np.array([-0.30, -0.2001, -0.20, -0.1999, 0.10])
+    ranks = np.arange(1, 6)
+    values = np.array([-0.30, -0.2001, -0.20, -0.1999, 0.10])
     assert market_rank(-0.20, ranks, values, 5, rounding=1e-6) == (3, 3)
     assert market_rank(-0.20, ranks, values, 5, rounding=2e-4) == (2, 4)
 

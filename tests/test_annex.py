@@ -12,7 +12,9 @@ from releases import REPORT, estimate, make
 from analysis.exhibits import report
 from runner import Exit, annex, diff, pdf
 
-SOURCES = pd.DataFrame({"source_publisher": ["Gazette"], "source_url": ["https://gazette.org/accounts?a=1&b=2"]})
+SOURCES = pd.DataFrame(
+    {"source_publisher": ["Gazette"], "source_url": ["https://gazette.org/accounts?a=1&b=2"]}
+)
 
 
 def executed(file: Path, share: float, *resources: str) -> Path:
@@ -20,15 +22,26 @@ def executed(file: Path, share: float, *resources: str) -> Path:
     settings = {"as_of": AS_OF, "stale_after_days": 20_000, "share": share}
     shown = report.colophon(settings, resources, [SOURCES], None)._repr_mimebundle_()
     output = {"output_type": "execute_result", "metadata": {}, "execution_count": 1, "data": shown}
-    cells = [{"cell_type": "code", "metadata": {}, "source": "", "execution_count": 1, "outputs": [output]}]
+    cells = [
+        {
+            "cell_type": "code",
+            "metadata": {},
+            "source": "",
+            "execution_count": 1,
+            "outputs": [output],
+        }
+    ]
     file.parent.mkdir(exist_ok=True)
-    file.write_text(json.dumps({"cells": cells, "metadata": {}, "nbformat": 4, "nbformat_minor": 4}))
+    file.write_text(
+        json.dumps({"cells": cells, "metadata": {}, "nbformat": 4, "nbformat_minor": 4})
+    )
     return file
 
 
 @pytest.fixture
 def notebooks(tmp_path) -> dict[str, Path]:
-    public, simulated = "05_growth_public", "simulated/05_growth_panel"
+    public = "05_growth_public"
+    simulated = "simulated/05_growth_panel"
     return {
         public: executed(tmp_path / f"{public}.ipynb", 0.4, "claims", "events"),
         simulated: executed(tmp_path / f"{simulated}.ipynb", 0.5, "claims"),
@@ -39,13 +52,17 @@ def words(file: Path) -> str:
     return " ".join(" ".join(page.extract_text() for page in PdfReader(file).pages).split())
 
 
-def test_the_annex_has_parameters_by_report_and_the_rest_once_with_the_reports_that_name_it(notebooks, tmp_path):
+def test_the_annex_has_parameters_by_report_and_the_rest_once_with_the_reports_that_name_it(
+    notebooks, tmp_path
+):
     annex.write(notebooks, tmp_path / "annex.pdf", as_of=AS_OF)
     text = words(tmp_path / "annex.pdf")
     assert "share = 0.4" in text
     assert "share = 0.5" in text
     assert text.count("facts/claims.csv") == text.count("facts/events.csv") == 1
-    recorded = pd.concat([annex.facts(file).assign(report=name) for name, file in notebooks.items()])
+    recorded = pd.concat(
+        [annex.facts(file).assign(report=name) for name, file in notebooks.items()]
+    )
     tables = annex.sections(recorded)
     assert list(tables) == ["Parameters", "Files", "Sources", "Code"]
     assert '<a href="https://gazette.org/accounts?a=1&amp;b=2">' in tables["Sources"]
@@ -62,7 +79,10 @@ def test_the_same_reports_give_the_same_annex_to_the_byte(notebooks, tmp_path):
 
 
 def test_reports_that_ran_with_other_code_stand_apart():
-    rows = [(report, "version", "commit", of) for report, of in (("01_a", "abc"), ("02_b", "def"), ("03_c", "abc"))]
+    rows = [
+        (report, "version", "commit", of)
+        for report, of in (("01_a", "abc"), ("02_b", "def"), ("03_c", "abc"))
+    ]
     recorded = pd.DataFrame(rows, columns=["report", "what", "name", "value"])
     html = annex.sections(recorded)["Code"]
     assert "commit abc" in html

@@ -1,4 +1,6 @@
-"""Group-time effects: referees, invariances, aggregation, clusters, missing periods, and the ratio scale."""
+"""Group-time effects: referees, invariances, aggregation, clusters, missing periods, and the ratio
+scale.
+"""
 
 import warnings
 
@@ -7,12 +9,12 @@ import pandas as pd
 import pytest
 import statsmodels.api as sm
 from diff_diff import CallawaySantAnna
+from fewtreated.estimate import Estimate, effective
+from fewtreated.estimators.att_gt import att_gt
 from scipy import stats
 
-from analysis.estimate import Estimate, effective
-from analysis.estimators.att_gt import att_gt
-
-N, T = 240, 9
+N = 240
+T = 9
 
 
 def panel(seed: int, *, missing: float = 0.0, n: int = N) -> tuple[np.ndarray, np.ndarray]:
@@ -36,7 +38,9 @@ def referee(y, first, comparison="never"):
     model = CallawaySantAnna(control_group=f"{comparison}_treated", base_period="universal")
     with warnings.catch_warnings():  # of cells without a comparison, and of `aggregate`
         warnings.simplefilter("ignore")
-        return model.fit(long, outcome="y", unit="unit", time="time", first_treat="first", aggregate="all")
+        return model.fit(
+            long, outcome="y", unit="unit", time="time", first_treat="first", aggregate="all"
+        )
 
 
 @pytest.mark.parametrize(
@@ -45,22 +49,30 @@ def referee(y, first, comparison="never"):
     + [("not_yet", missing, never) for missing in (0.0, 0.08) for never in (True, False)],
 )
 def test_effects_equal_the_referee_and_errors_are_a_little_longer(comparison, missing, never):
-    """Theirs are of influence values, ours of leaving out each unit: apart by one over those of the smallest cohort.
+    """Theirs are of influence values, ours of leaving out each unit: apart by one over those of the
+    smallest cohort.
 
-    With missing outcomes, both compare the units observed in both periods of an effect, and add up effects by them;
-    but the referee weighs periods of a cohort equally, and with `cluster` cohorts by their size.
+    With missing outcomes, both compare the units observed in both periods of an effect, and add up
+    effects by them; but the referee weighs periods of a cohort equally, and with `cluster` cohorts
+    by their size.
     """
     y, first = panel(1, missing=missing)
     y, first = (y, first) if never else (y[np.isfinite(first)], first[np.isfinite(first)])
-    theirs, ours = referee(y, first, comparison), att_gt(y, first, comparison=comparison)
+    theirs = referee(y, first, comparison)
+    ours = att_gt(y, first, comparison=comparison)
     assert ours.counts["units"] >= 0.95 * len(y)
     rows = ours.effects.rows.set_index(["group", "time"])
     pairs = [(ours.aggregate("simple").rows.iloc[0], theirs.overall_att, theirs.overall_se)]
     for (group, time), cell in theirs.group_time_effects.items():
-        if time != group - 1 and np.isfinite(cell["effect"]):  # the reference period, which they print as zero
+        if time != group - 1 and np.isfinite(
+            cell["effect"]
+        ):  # the reference period, which they print as zero
             pairs.append((rows.loc[(int(group), int(time))], cell["effect"], cell["se"]))
     assert len(pairs) == 1 + rows["estimate"].notna().sum()
-    for kind, of_kind in {"dynamic": theirs.event_study_effects, "group": theirs.group_effects}.items():
+    for kind, of_kind in {
+        "dynamic": theirs.event_study_effects,
+        "group": theirs.group_effects,
+    }.items():
         averages = ours.aggregate(kind)
         for term, cell in of_kind.items():
             if term != -1 and not (kind == "group" and missing):
@@ -74,7 +86,8 @@ def test_effects_equal_the_referee_and_errors_are_a_little_longer(comparison, mi
 def test_an_effect_is_of_the_units_seen_in_both_periods_and_others_are_counted():
     y, first = panel(3, missing=0.1)
     y[0, 1:] = np.nan  # seen once
-    ours, seen = att_gt(y, first), np.isfinite(y)
+    ours = att_gt(y, first)
+    seen = np.isfinite(y)
     base = np.where(np.isinf(first), 0, first - 1).astype(int)
     used = (seen.sum(axis=1) > 1) & (np.isinf(first) | seen[np.arange(N), base])
     assert ours.counts["units"] == used.sum() < N
@@ -82,7 +95,9 @@ def test_an_effect_is_of_the_units_seen_in_both_periods_and_others_are_counted()
     assert ours.counts["missing"] == (~seen[used]).sum()
     for row in ours.effects.rows.itertuples():
         both = seen[:, row.group - 1] & seen[:, row.time] & ((first == row.group) | np.isinf(first))
-        two = att_gt(y[both][:, [row.group - 1, row.time]], np.where(np.isinf(first[both]), np.inf, 1.0)).effects
+        two = att_gt(
+            y[both][:, [row.group - 1, row.time]], np.where(np.isinf(first[both]), np.inf, 1.0)
+        ).effects
         assert row.estimate == pytest.approx(two.value[0], abs=1e-12)
         assert [row.n_treated, row.n_comparison] == [two.n[0], both.sum() - two.n[0]]
         factor = (1 - 1 / used.sum()) / (1 - 1 / both.sum())
@@ -90,17 +105,23 @@ def test_an_effect_is_of_the_units_seen_in_both_periods_and_others_are_counted()
 
 
 def of_kind(found, kind):
-    return found.effects if kind == "effects" else found.aggregate(kind)
+    if kind == "effects":
+        return found.effects
+    return found.aggregate(kind)
 
 
 def few_units():
-    """Sixty units of unequal sizes, some months without sales; two cohorts in few clusters; unequal strata."""
+    """Sixty units of unequal sizes, some months without sales; two cohorts in few clusters; unequal
+    strata.
+    """
     rng = np.random.default_rng(0)
     n = 60
     y = np.exp(rng.normal(size=(n, 1)) + 0.3 * rng.normal(size=(n, 8)))
     y[rng.random((n, 8)) < 0.05] = 0
     first = np.where(np.arange(n) < 8, 4.0, np.where(np.arange(n) < 14, 5.0, np.inf))
-    cluster = np.concatenate([np.arange(8) // 2, 10 + np.arange(6) // 2, 100 + np.arange(n - 14) // 3])
+    cluster = np.concatenate(
+        [np.arange(8) // 2, 10 + np.arange(6) // 2, 100 + np.arange(n - 14) // 3]
+    )
     return y, first, cluster, rng.integers(2, size=n)
 
 
@@ -121,7 +142,10 @@ def most(first, labels, terms):
     """Return one less than the treated clusters of each term."""
     found = []
     for term in terms:
-        cohorts = [4.0, 5.0] if term[0] != "g" else [float(term[2])]
+        if term[0] != "g":
+            cohorts = [4.0, 5.0]
+        else:
+            cohorts = [float(term[2])]
         if term.lstrip("-").isdigit():
             cohorts = [one for one in cohorts if 0 <= one + int(term) < 8]
         found.append(max(len(np.unique(labels[np.isin(first, cohorts)])) - 1, 1))
@@ -133,20 +157,36 @@ def most(first, labels, terms):
 @pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("grouped", ["alone", "of one side", "of both sides", "strata"])
 @pytest.mark.parametrize("scale", ["level", "ratio"])
-def test_errors_are_exactly_those_of_leaving_out_each_cluster(scale, grouped, weighted, stratified, kind):
+def test_errors_are_exactly_those_of_leaving_out_each_cluster(
+    scale, grouped, weighted, stratified, kind
+):
     y, first, cluster, stratum = few_units()
     units = np.arange(len(y))
-    by_unit = {"strata": stratum if stratified else None, "weights": 1.0 + units % 3 if weighted else None}
-    labels = {"alone": units, "of one side": cluster, "of both sides": units % 7, "strata": stratum}[grouped]
-    found = of_kind(att_gt(y, first, scale=scale, cluster=None if grouped == "alone" else labels, **by_unit), kind)
+    by_unit = {
+        "strata": stratum if stratified else None,
+        "weights": 1.0 + units % 3 if weighted else None,
+    }
+    labels = {
+        "alone": units,
+        "of one side": cluster,
+        "of both sides": units % 7,
+        "strata": stratum,
+    }[grouped]
+    found = of_kind(
+        att_gt(y, first, scale=scale, cluster=None if grouped == "alone" else labels, **by_unit),
+        kind,
+    )
     again = without_each(y, first, labels, scale, kind, found.terms, **by_unit)
     moved = np.sqrt(1 - 1 / len(again)) * (found.value - again)
     np.testing.assert_allclose(found.covariance, moved.T @ moved, rtol=1e-10, atol=1e-14)
-    square, fourth = (moved**2).sum(axis=0), (moved**4).sum(axis=0)
+    square = (moved**2).sum(axis=0)
+    fourth = (moved**4).sum(axis=0)
     fewest = most(first, labels, found.terms)
     np.testing.assert_allclose(found.df, np.minimum(fewest, effective(square, fourth)), rtol=1e-8)
     if grouped != "alone":
-        np.testing.assert_allclose(found.scores[np.argsort(found.clusters)], moved, rtol=1e-9, atol=1e-13)
+        np.testing.assert_allclose(
+            found.scores[np.argsort(found.clusters)], moved, rtol=1e-9, atol=1e-13
+        )
         assert list(found.clusters) == list(pd.unique(labels))
     else:
         assert found.scores is None
@@ -165,14 +205,27 @@ def test_errors_of_any_comparison_and_pairs_of_periods_leave_out_each_cluster(
     if missing:
         y[np.random.default_rng(5).random(y.shape) < 0.05] = np.nan
     units = np.arange(len(y))
-    labels = cluster if grouped else units
-    found = of_kind(att_gt(y, first, scale=scale, comparison=comparison, cluster=cluster if grouped else None), kind)
+    if grouped:
+        labels = cluster
+    else:
+        labels = units
+    found = of_kind(
+        att_gt(y, first, scale=scale, comparison=comparison, cluster=cluster if grouped else None),
+        kind,
+    )
     moved = found.value - without_each(y, first, labels, scale, kind, found.terms, comparison)
-    some = (np.nan_to_num(moved) != 0).any(axis=1).sum() if grouped else found.counts["clusters"]
-    np.testing.assert_allclose(found.covariance, (1 - 1 / some) * moved.T @ moved, rtol=1e-9, atol=1e-14)
+    if grouped:
+        some = (np.nan_to_num(moved) != 0).any(axis=1).sum()
+    else:
+        some = found.counts["clusters"]
+    np.testing.assert_allclose(
+        found.covariance, (1 - 1 / some) * moved.T @ moved, rtol=1e-9, atol=1e-14
+    )
     if not grouped:
         freedom = effective((moved**2).sum(axis=0), (moved**4).sum(axis=0))
-        np.testing.assert_allclose(found.df, np.minimum(np.maximum(found.n - 1, 1), freedom), rtol=1e-8)
+        np.testing.assert_allclose(
+            found.df, np.minimum(np.maximum(found.n - 1, 1), freedom), rtol=1e-8
+        )
 
 
 @pytest.mark.parametrize("scale", ["level", "ratio"])
@@ -185,7 +238,9 @@ def test_an_effect_that_rests_on_one_cluster_has_no_error_and_says_so(scale):
         assert np.isfinite(of.value).all()
         assert np.isnan([of.std_error, *of.conf_int]).all()
         assert (
-            of.reason == f"{len(of.terms)} of {len(of.terms)} cells rest on a single cluster and have no standard error"
+            of.reason
+            == f"{len(of.terms)} of {len(of.terms)} cells rest on a single cluster and have no"
+            " standard error"
         )
     later = np.where(first == 5, 0, 1 + np.arange(len(y)))  # of one cohort alone
     rows = att_gt(y, first, scale=scale, cluster=later).effects.rows
@@ -195,16 +250,19 @@ def test_an_effect_that_rests_on_one_cluster_has_no_error_and_says_so(scale):
 
 
 def test_intervals_of_nine_unequal_treated_clusters_cover_where_normal_ones_do_not():
-    """Firms of log-normal sizes, of which one to three a group are closed without effect; groups share what moves them.
+    """Firms of log-normal sizes, of which one to three a group are closed without effect; groups
+    share what moves them.
 
     300 runs leave a Monte Carlo error of .013.
     """
-    rng, runs = np.random.default_rng(8), 300
+    rng = np.random.default_rng(8)
+    runs = 300
     cluster = np.repeat(np.arange(129), np.where(np.arange(129) % 9 < 3, [1, 2, 3] * 43, 1))
     first = np.where(cluster < 9, 1.0, np.inf)
     student = normal = 0
     for _ in range(runs):
-        size, shock = rng.lognormal(sigma=1.0, size=len(first)), rng.normal(scale=0.4, size=129)[cluster]
+        size = rng.lognormal(sigma=1.0, size=len(first))
+        shock = rng.normal(scale=0.4, size=129)[cluster]
         after = size * np.exp(shock) * rng.lognormal(sigma=0.4, size=len(first))
         y = np.column_stack([size, after])
         found = att_gt(y, first, scale="ratio", cluster=cluster).aggregate()
@@ -215,7 +273,9 @@ def test_intervals_of_nine_unequal_treated_clusters_cover_where_normal_ones_do_n
 
 
 def influence_error(y, first, cluster):
-    """Return the error of influence values of the ratio, without a correction for few clusters: what is not enough."""
+    """Return the error of influence values of the ratio, without a correction for few clusters:
+    what is not enough.
+    """
     moved = np.zeros(cluster.max() + 1)
     for side in (np.isfinite(first), np.isinf(first)):
         before, after = y[side].T
@@ -237,18 +297,28 @@ def test_group_time_effects_are_an_estimate_with_a_term_for_each_cohort_and_peri
 
 @pytest.mark.parametrize("kind", ["effects", "simple", "dynamic"])
 @pytest.mark.parametrize("scale", ["level", "ratio"])
-def test_a_weight_of_two_is_the_same_unit_twice_in_its_cluster_be_each_unit_its_own_or_said_to_be(scale, kind):
+def test_a_weight_of_two_is_the_same_unit_twice_in_its_cluster_be_each_unit_its_own_or_said_to_be(
+    scale, kind
+):
     y, first, _, _ = few_units()
-    times, units = 1 + np.arange(len(y)) % 2, np.arange(len(y))
+    times = 1 + np.arange(len(y)) % 2
+    units = np.arange(len(y))
     twice = att_gt(
-        *(np.repeat(part, times, axis=0) for part in (y, first)), scale=scale, cluster=np.repeat(units, times)
+        *(np.repeat(part, times, axis=0) for part in (y, first)),
+        scale=scale,
+        cluster=np.repeat(units, times),
     )
     for cluster in (None, units):
         once = of_kind(att_gt(y, first, scale=scale, weights=times, cluster=cluster), kind)
         np.testing.assert_allclose(once.value, of_kind(twice, kind).value, rtol=1e-12)
-        np.testing.assert_allclose(once.covariance, of_kind(twice, kind).covariance, rtol=1e-9, atol=1e-14)
+        np.testing.assert_allclose(
+            once.covariance, of_kind(twice, kind).covariance, rtol=1e-9, atol=1e-14
+        )
         np.testing.assert_allclose(once.df, of_kind(twice, kind).df, rtol=1e-9)
-    plain, scaled = (of_kind(att_gt(y, first, scale=scale, weights=one), kind) for one in (None, np.full(len(y), 7.0)))
+    plain, scaled = (
+        of_kind(att_gt(y, first, scale=scale, weights=one), kind)
+        for one in (None, np.full(len(y), 7.0))
+    )
     np.testing.assert_allclose(scaled.value, plain.value, rtol=1e-12)
     np.testing.assert_allclose(scaled.conf_int, plain.conf_int, rtol=1e-9)
 
@@ -261,13 +331,16 @@ def test_effects_ignore_unit_levels_time_shocks_and_the_order_of_units(kind):
     plain = att_gt(y, first).aggregate(kind).rows
     moved = (y + 1e6 * rng.normal(size=(N, 1)) + rng.normal(size=(1, T)))[order]
     again = att_gt(moved, first[order]).aggregate(kind).rows
-    np.testing.assert_allclose(again.drop(columns="term"), plain.drop(columns="term"), rtol=1e-6, atol=1e-8)
+    np.testing.assert_allclose(
+        again.drop(columns="term"), plain.drop(columns="term"), rtol=1e-6, atol=1e-8
+    )
 
 
 def test_shifting_a_cohort_after_its_treatment_moves_its_effects_by_exactly_that():
     y, first = panel(8)
     treated = np.arange(T) >= first[:, None]
-    before, after = att_gt(y, first).effects.rows, att_gt(y + 3.0 * treated, first).effects.rows
+    before = att_gt(y, first).effects.rows
+    after = att_gt(y + 3.0 * treated, first).effects.rows
     moved = np.where(before["event_time"] >= 0, 3.0, 0.0)
     np.testing.assert_allclose(after["estimate"] - before["estimate"], moved, atol=1e-12)
     np.testing.assert_allclose(after["std_error"], before["std_error"], rtol=1e-12)
@@ -276,7 +349,8 @@ def test_shifting_a_cohort_after_its_treatment_moves_its_effects_by_exactly_that
 def poisson(y, first):
     """Poisson regression with unit and time effects on two cohorts, by GLM with dummies."""
     n, t = y.shape
-    unit, time = np.repeat(np.arange(n), t), np.tile(np.arange(t), n)
+    unit = np.repeat(np.arange(n), t)
+    time = np.tile(np.arange(t), n)
     design = np.column_stack(
         [
             (time >= first[unit]).astype(float),
@@ -284,7 +358,11 @@ def poisson(y, first):
             (time[:, None] == np.arange(1, t)).astype(float),
         ]
     )
-    return sm.GLM(y.ravel(), design, family=sm.families.Poisson()).fit(tol=1e-13, maxiter=200).params[0]
+    return (
+        sm.GLM(y.ravel(), design, family=sm.families.Poisson())
+        .fit(tol=1e-13, maxiter=200)
+        .params[0]
+    )
 
 
 def test_the_ratio_scale_equals_poisson_with_unit_and_time_effects_zeros_included():
@@ -295,10 +373,15 @@ def test_the_ratio_scale_equals_poisson_with_unit_and_time_effects_zeros_include
     first = first[: len(y)]
     assert (y == 0).any()
     ours = att_gt(y, first, scale="ratio").effects.rows.iloc[0]
-    estimate, n = poisson(y, first), len(y)
-    again = np.array([poisson(np.delete(y, unit, axis=0), np.delete(first, unit)) for unit in range(n)])
+    estimate = poisson(y, first)
+    n = len(y)
+    again = np.array(
+        [poisson(np.delete(y, unit, axis=0), np.delete(first, unit)) for unit in range(n)]
+    )
     assert ours["estimate"] == pytest.approx(estimate, abs=1e-6)
-    assert ours["std_error"] == pytest.approx(np.sqrt((1 - 1 / n) * ((again - estimate) ** 2).sum()), rel=1e-6)
+    assert ours["std_error"] == pytest.approx(
+        np.sqrt((1 - 1 / n) * ((again - estimate) ** 2).sum()), rel=1e-6
+    )
 
 
 def test_the_ratio_scale_ignores_the_unit_of_money_and_multiplies_exactly():
@@ -307,7 +390,9 @@ def test_the_ratio_scale_ignores_the_unit_of_money_and_multiplies_exactly():
     treated = np.arange(T) >= first[:, None]
     plain = att_gt(y, first, scale="ratio").aggregate("simple").rows.iloc[0]
     scaled = att_gt(y * 6.49, first, scale="ratio").aggregate("simple").rows.iloc[0]
-    halved = att_gt(np.where(treated, y / 2, y), first, scale="ratio").aggregate("simple").rows.iloc[0]
+    halved = (
+        att_gt(np.where(treated, y / 2, y), first, scale="ratio").aggregate("simple").rows.iloc[0]
+    )
     assert scaled["estimate"] == pytest.approx(plain["estimate"], abs=1e-12)
     assert scaled["std_error"] == pytest.approx(plain["std_error"], rel=1e-10)
     assert halved["estimate"] == pytest.approx(plain["estimate"] - np.log(2), abs=1e-12)
@@ -316,8 +401,12 @@ def test_the_ratio_scale_ignores_the_unit_of_money_and_multiplies_exactly():
 def test_strata_are_averaged_over_the_treated_and_one_stratum_is_none():
     y, first = panel(12)
     stratum = np.arange(N) % 2
-    pd.testing.assert_frame_equal(att_gt(y, first).effects.rows, att_gt(y, first, strata=np.zeros(N)).effects.rows)
-    trend = stratum[:, None] * np.arange(T)  # strata on different trends, and treated unevenly over them
+    pd.testing.assert_frame_equal(
+        att_gt(y, first).effects.rows, att_gt(y, first, strata=np.zeros(N)).effects.rows
+    )
+    trend = stratum[:, None] * np.arange(
+        T
+    )  # strata on different trends, and treated unevenly over them
     first = np.where((stratum == 1) & (np.arange(N) % 3 == 0), np.inf, first)
     found = att_gt(y + 5.0 * trend, first, strata=stratum).aggregate("simple").rows.iloc[0]
     plain = att_gt(y, first, strata=stratum).aggregate("simple").rows.iloc[0]
@@ -356,22 +445,29 @@ def test_a_treated_cell_that_sold_nothing_has_no_ratio_but_stays_in_the_totals()
     y = np.exp(y / 3)
     one = int(first[np.isfinite(first)].min())
     kept = (first == one) | np.isinf(first)
-    y, first = y[kept], first[kept]
+    y = y[kept]
+    first = first[kept]
     y[first == one, T - 1] = 0
     found = att_gt(y, first, scale="ratio")
     gone = found.effects.rows.query("group == @one and time == @T - 1")
     assert gone[["estimate", "std_error"]].isna().all(axis=None)
     assert found.effects.reason.startswith("1 of ")
-    own, never = y[first == one].mean(axis=0), y[np.isinf(first)].mean(axis=0)
+    own = y[first == one].mean(axis=0)
+    never = y[np.isinf(first)].mean(axis=0)
     without = own[one - 1] * never / never[one - 1]
     expected = np.log(own[one:].sum() / without[one:].sum())
     assert found.aggregate().row("simple")["estimate"] == pytest.approx(expected, rel=1e-12)
-    assert found.aggregate("dynamic").terms[-1] == str(T - 2 - one)  # the last is missing, as nothing was sold there
+    assert found.aggregate("dynamic").terms[-1] == str(
+        T - 2 - one
+    )  # the last is missing, as nothing was sold there
 
 
-def test_the_band_is_wider_than_an_interval_of_its_freedom_and_covers_all_terms_together(monkeypatch):
-    monkeypatch.setattr("analysis.estimate.DRAWS", 1000)
-    missed, runs = 0, 400
+def test_the_band_is_wider_than_an_interval_of_its_freedom_and_covers_all_terms_together(
+    monkeypatch,
+):
+    monkeypatch.setattr("fewtreated.estimate.DRAWS", 1000)
+    missed = 0
+    runs = 400
     for seed in range(runs):
         y, first = panel(1000 + seed, n=150)
         y = y + 0.25 * (np.arange(T) >= first[:, None])  # no effect is left

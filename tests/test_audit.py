@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from fewtreated.errors import DesignError
 from ruamel.yaml import YAML
 from scipy import stats
 
 from analysis import data, grades
-from analysis.errors import DesignError
 from analysis.estimands.catalogue import estimate_all
 from analysis.estimands.design import Design
 from analysis.estimands.event_study import event_study
@@ -35,18 +35,34 @@ def small() -> pd.DataFrame:
 
 def replicates(estimate, *, truth=1.0, preset="mid_3k", name="E9"):
     """Return replicates with normal intervals around given estimates."""
-    rows = pd.DataFrame({"estimate": np.asarray(estimate, dtype=float), "std_error": 1.0, "truth": truth})
-    rows = rows.assign(preset=preset, seed=rows.index + 1, closed=10, level=0.95, id=name, label=name, refused="")
+    rows = pd.DataFrame(
+        {"estimate": np.asarray(estimate, dtype=float), "std_error": 1.0, "truth": truth}
+    )
+    rows = rows.assign(
+        preset=preset, seed=rows.index + 1, closed=10, level=0.95, id=name, label=name, refused=""
+    )
     half = stats.norm.ppf(0.975)
-    return rows.assign(unit="percentage points", low=rows["estimate"] - half, high=rows["estimate"] + half)
+    return rows.assign(
+        unit="percentage points", low=rows["estimate"] - half, high=rows["estimate"] + half
+    )
 
 
 def table_of(name):
-    return pd.read_csv(CASES / f"{name}.csv", keep_default_na=False, na_values=[""])  # null is a preset
+    return pd.read_csv(
+        CASES / f"{name}.csv", keep_default_na=False, na_values=[""]
+    )  # null is a preset
 
 
 def row(**changed):
-    right = {"id": "E9", "level": 0.95, "markets": 200, "undefined": 0, "coverage": 0.95, "mde": 2.8, "type_m": np.nan}
+    right = {
+        "id": "E9",
+        "level": 0.95,
+        "markets": 200,
+        "undefined": 0,
+        "coverage": 0.95,
+        "mde": 2.8,
+        "type_m": np.nan,
+    }
     return right | {"truth": 0.0, "bias": 0.0, "sd": 1.0, "mean_error": 1.0} | changed
 
 
@@ -72,7 +88,11 @@ def test_every_market_is_counted_once(small):
 
 @pytest.mark.parametrize(
     ("presets", "seeds", "message"),
-    [([], [1], "Cannot audit the methods: there are no markets"), (["null"], [], "no markets"), (["nil"], [1], "nil")],
+    [
+        ([], [1], "Cannot audit the methods: there are no markets"),
+        (["null"], [], "no markets"),
+        (["nil"], [1], "nil"),
+    ],
 )
 def test_an_audit_of_nothing_is_refused(presets, seeds, message):
     with pytest.raises(DesignError, match=message):
@@ -91,15 +111,20 @@ def test_measures_are_those_of_the_textbook():
     assert (found["coverage"], found["rejection"]) == (0.75, 0.5)  # 9 misses 1; 2 and 9 exclude 0
     assert found["coverage_mc"] == pytest.approx(np.sqrt(0.75 * 0.25 / 4))
     assert (found["type_s"], found["type_m"]) == (0, 5.5)
-    assert found["mde"] == pytest.approx(stats.norm.ppf(0.975) * 1 + stats.norm.ppf(0.8) * found["sd"])
+    assert found["mde"] == pytest.approx(
+        stats.norm.ppf(0.975) * 1 + stats.norm.ppf(0.8) * found["sd"]
+    )
     assert found["mde_mc"] == pytest.approx(stats.norm.ppf(0.8) * found["sd_mc"])
 
 
 def test_power_and_exaggeration_of_normal_estimates_are_those_of_gelman_and_carlin():
     draws = np.random.default_rng(1).normal(0.7, 1.0, 20_000)
-    found, z = audit.summarise(replicates(draws, truth=0.7)).iloc[0], stats.norm.ppf(0.975)
+    found = audit.summarise(replicates(draws, truth=0.7)).iloc[0]
+    z = stats.norm.ppf(0.975)
     right, wrong = stats.norm.cdf([0.7 - z, -0.7 - z])
-    size = stats.norm.pdf(z - 0.7) + stats.norm.pdf(z + 0.7) + 0.7 * (right - wrong)  # Lu, Qiu and Deng (2019)
+    size = (
+        stats.norm.pdf(z - 0.7) + stats.norm.pdf(z + 0.7) + 0.7 * (right - wrong)
+    )  # Lu, Qiu and Deng (2019)
     power = right + wrong
     closed = {"rejection": power, "type_s": wrong / power, "type_m": size / (0.7 * power)}
     for name, value in closed.items():
@@ -111,10 +136,13 @@ def test_power_and_exaggeration_of_normal_estimates_are_those_of_gelman_and_carl
 @pytest.mark.slow
 def test_the_monte_carlo_errors_are_the_spread_of_repeated_audits():
     rng = np.random.default_rng(2)
-    runs = [audit.summarise(replicates(rng.normal(1.5, 1.0, 60), truth=1.5)).iloc[0] for _ in range(200)]
+    runs = [
+        audit.summarise(replicates(rng.normal(1.5, 1.0, 60), truth=1.5)).iloc[0] for _ in range(200)
+    ]
     found = pd.DataFrame(runs)
     for name in ("bias", "sd", "rmse", "coverage", "rejection", "mde", "type_m"):
-        # the spread of 200 runs is known within some 5 per cent, the mean error of a share less well
+        # the spread of 200 runs is known within some 5 per cent, the mean error of a share less
+        # well
         assert found[f"{name}_mc"].mean() == pytest.approx(found[name].std(), rel=0.2), name
 
 
@@ -136,22 +164,38 @@ def test_a_grade_follows_its_rule(case):
 
 
 def test_more_coverage_or_less_bias_never_lowers_a_grade():
-    shares, biases = np.linspace(0.7, 1, 31), np.linspace(0, 1.5, 16)
-    ranks = np.array([[grades.GRADES.index(grading.grade(row(coverage=c, bias=b))) for b in biases] for c in shares])
+    shares = np.linspace(0.7, 1, 31)
+    biases = np.linspace(0, 1.5, 16)
+    ranks = np.array(
+        [
+            [grades.GRADES.index(grading.grade(row(coverage=c, bias=b))) for b in biases]
+            for c in shares
+        ]
+    )
     assert (np.diff(ranks, axis=0) <= 0).all()
     assert (np.diff(ranks, axis=1) >= 0).all()
 
 
 def test_a_run_is_held_against_the_audit_cell_by_cell():
-    """One cell covers 95 per cent in the audit and half here, the other is as it was: 0.5 - 0.95 over two, by seed."""
+    """One cell covers 95 per cent in the audit and half here, the other is as it was: 0.5 - 0.95
+    over two, by seed.
+    """
     both = [replicates([1.0, 9.0], preset="null"), replicates([1.0, 1.0], name="E8", preset="null")]
-    table = pd.DataFrame({"preset": "null", "id": ["E9", "E8", "E7"], "coverage": [0.95, 1.0, np.nan], "level": 0.95})
-    found = audit.beside_audit(pd.concat([*both, replicates([9.0], name="E7", preset="null")]), table)
+    table = pd.DataFrame(
+        {"preset": "null", "id": ["E9", "E8", "E7"], "coverage": [0.95, 1.0, np.nan], "level": 0.95}
+    )
+    found = audit.beside_audit(
+        pd.concat([*both, replicates([9.0], name="E7", preset="null")]), table
+    )
     assert found["estimate"] == pytest.approx(-22.5)
     assert (found["intervals"], found["seeds"], found["markets"]) == (4, 2, 2)
-    assert found["std_error"] == pytest.approx(25)  # half a miss of two intervals, in one seed of two
+    assert found["std_error"] == pytest.approx(
+        25
+    )  # half a miss of two intervals, in one seed of two
     shy = audit.beside_audit(pd.concat(both).assign(level=0.8), table)
-    assert shy["estimate"] == pytest.approx(found["estimate"] + 15)  # at another level, less that level
+    assert shy["estimate"] == pytest.approx(
+        found["estimate"] + 15
+    )  # at another level, less that level
     with pytest.raises(DesignError, match="no estimate has an interval, a truth and a cell"):
         audit.beside_audit(both[0].assign(preset="stress"), table)
 
@@ -168,7 +212,8 @@ def test_estimands_that_go_together_do_not_make_a_run_look_surer():
 def test_the_distribution_counts_the_cells_below_within_and_above():
     shares = [0.5, 0.919, 0.92, 0.95, 0.98, 0.981, 1.0, 0.1]
     table = pd.DataFrame({"coverage": shares, "level": 0.95, "id": [f"E{k}" for k in range(8)]})
-    table["markets"], table["preset"] = np.where(table["coverage"] == 0.1, 19, 20), "mid_3k"
+    table["markets"] = np.where(table["coverage"] == 0.1, 19, 20)
+    table["preset"] = "mid_3k"
     table.loc[3:4, "preset"] = "plain_sd1_9"
     found = grading.distribution(table).set_index("judge")
     assert list(found["cells"]) == [7, 5, 2]
@@ -187,20 +232,31 @@ def test_a_table_survives_its_file_and_its_card(tmp_path, small):
     root = Path(shutil.copytree(data.DATA, tmp_path / "data"))
     table = audit.summarise(small)
     assert audit.write(table, root=root)
-    back, card = data.load("audit", root=root), data.card("audit", root)
+    back = data.load("audit", root=root)
+    card = data.card("audit", root)
     data.accept("audit", vintage="2020-01-01", root=root)
     assert audit.write(table, root=root) == []
-    assert audit.write(table.assign(bias=table["bias"] * (1 + 1e-5)), root=root) == []  # only the last digit
-    assert data.card("audit", root) == {**card, "vintage": "2020-01-01"}  # what did not move is not accepted again
+    assert (
+        audit.write(table.assign(bias=table["bias"] * (1 + 1e-5)), root=root) == []
+    )  # only the last digit
+    assert data.card("audit", root) == {
+        **card,
+        "vintage": "2020-01-01",
+    }  # what did not move is not accepted again
     assert (back["provenance"] == "simulated").all()
     pd.testing.assert_frame_equal(
-        back.drop(columns="provenance").fillna({"unit": "", "reason": ""}), table, rtol=1e-5, check_dtype=False
+        back.drop(columns="provenance").fillna({"unit": "", "reason": ""}),
+        table,
+        rtol=1e-5,
+        check_dtype=False,
     )
 
 
 def test_the_shipped_audit_covers_every_preset_of_all_judges_and_its_page_says_the_same():
     assert list(SHIPPED["preset"].unique()) == list(audit.PRESETS)
-    assert (ROOT / "docs" / "coverage.md").read_text(encoding="utf-8") == coverage.page(coverage.shipped())
+    assert (ROOT / "docs" / "coverage.md").read_text(encoding="utf-8") == coverage.page(
+        coverage.shipped()
+    )
 
 
 def test_the_shipped_grades_follow_the_rule_and_every_bias_that_forbids_use_has_a_cause():
@@ -214,7 +270,12 @@ def test_the_shipped_grades_follow_the_rule_and_every_bias_that_forbids_use_has_
 
 def test_the_page_names_every_cell_outside_its_limits():
     tables = coverage.page(coverage.shipped()).split("Every cell outside")[1:]
-    lines = [line for text in tables for line in text.split("| preset")[0].splitlines() if line.startswith("|")]
+    lines = [
+        line
+        for text in tables
+        for line in text.split("| preset")[0].splitlines()
+        if line.startswith("|")
+    ]
     named = sum(len(re.findall(r"(?<=\|) \d+\.\d (?=\|)", line)) for line in lines)
     graded = SHIPPED[SHIPPED["markets"] >= grading.FEWEST]
     assert named == (~graded["coverage"].round(9).between(0.92, 0.98)).sum() > 100
@@ -222,21 +283,34 @@ def test_the_page_names_every_cell_outside_its_limits():
 
 def test_the_margins_of_the_rule_are_those_of_the_report():
     text = (ROOT / "notebooks" / "05_growth_panel.ipynb").read_text(encoding="utf-8")
-    for name, parameter in (("E3g", "delta_pp"), ("E3g_seen", "delta_pp"), ("E3s_seen", "delta_share_pp")):
+    for name, parameter in (
+        ("E3g", "delta_pp"),
+        ("E3g_seen", "delta_pp"),
+        ("E3s_seen", "delta_share_pp"),
+    ):
         assert float(re.search(rf"{parameter}: float = (\S+)", text)[1]) == grading.MARGINS[name]
 
 
 def test_every_estimand_of_a_panel_has_its_row_with_label_unit_and_causes():
     rows = data.load("estimands").set_index("id")
     panel, _ = simulate("mid_3k", 1)
-    fields = {"origin": "CN", "home": "AMZ", "destinations": "EBY and ALI", "first": "EBY", "second": "ALI"}
+    fields = {
+        "origin": "CN",
+        "home": "AMZ",
+        "destinations": "EBY and ALI",
+        "first": "EBY",
+        "second": "ALI",
+    }
     known = {}
     for template, row in rows.iterrows():
         for name in PLATFORMS if "{platform}" in template else PLATFORMS[1:]:
             for lead in range(6, 0, -1):
                 named = fields | {"platform": name, "away": name, "lead": lead}
                 known[template.format(**named)] = (row["label"].format(**named), row["unit"])
-    assert known.pop(grading.PATH) == ("closed sellers' sales, all months at once", "half-widths of the band")
+    assert known.pop(grading.PATH) == (
+        "closed sellers' sales, all months at once",
+        "half-widths of the band",
+    )
     asked = estimate_all(panel, DESIGN).rows[["id", "label", "unit"]]
     assert known == {name: (label, unit) for name, label, unit in asked.itertuples(index=False)}
 
@@ -254,7 +328,9 @@ def test_a_cause_stands_behind_a_bias_alone():
     said = audit.summarise(off)["reason"].item()
     assert said.startswith("bias of +")
     assert f" spreads ({audit.cause('E5b', 'stress')}); errors" in said
-    assert "(" not in audit.summarise(off.assign(preset="plain_sd1_9"))["reason"].item()  # a cause is the market's
+    assert (
+        "(" not in audit.summarise(off.assign(preset="plain_sd1_9"))["reason"].item()
+    )  # a cause is the market's
     small = replicates([-8.0, 8.0] * 15, truth=0.0, name="E5b", preset="stress")
     assert audit.summarise(small)["reason"].item() == "errors too small"
     assert audit.cause("E99", "stress") == ""
@@ -266,9 +342,13 @@ def test_the_path_is_inside_where_its_band_holds_the_truth_in_every_month(small)
         study = event_study(panel, DESIGN)
         true = truth.path(study)
         inside = (study.rows["band_low"] <= true) & (true <= study.rows["band_high"])
-        row = small[(small["preset"] == "null") & (small["seed"] == seed) & (small["id"] == grading.PATH)].iloc[0]
+        row = small[
+            (small["preset"] == "null") & (small["seed"] == seed) & (small["id"] == grading.PATH)
+        ].iloc[0]
         assert (row["low"] <= row["truth"] <= row["high"]) == inside.all()
-    none = audit.path_inside(replace(panel, firms=panel.firms.assign(closed_on=pd.NaT)), truth, DESIGN)
+    none = audit.path_inside(
+        replace(panel, firms=panel.firms.assign(closed_on=pd.NaT)), truth, DESIGN
+    )
     assert "none of" in none["refused"]
     assert "estimate" not in none
 
@@ -292,22 +372,35 @@ def test_a_grade_is_that_of_the_preset_and_on_a_real_panel_the_worst_of_all_judg
 
 def test_questions_that_a_falling_trend_misleads_are_those_whose_intervals_miss_too_often_there():
     cells = [("stress", 0.9), ("pretrend", 0.7), ("mid_3k", 0.1)]
-    rows = [(preset, "E1a", cover) for preset, cover in cells] + [("stress", "d7", 0.92), ("stress", "E9", 0.1)]
+    rows = [(preset, "E1a", cover) for preset, cover in cells] + [
+        ("stress", "d7", 0.92),
+        ("stress", "E9", 0.1),
+    ]
     table = pd.DataFrame(rows, columns=["preset", "id", "coverage"]).assign(level=0.95)
-    whole = pd.DataFrame([("stress", name, 0.95) for name in grading.QUESTIONS], columns=["preset", "id", "coverage"])
+    whole = pd.DataFrame(
+        [("stress", name, 0.95) for name in grading.QUESTIONS], columns=["preset", "id", "coverage"]
+    )
     found = grading.misled(pd.concat([table, whole.assign(level=0.95)]))
     assert found.to_dict() == pytest.approx({grading.QUESTIONS["E1a"]: 70.0})
 
 
-@pytest.mark.parametrize(("closed", "groups"), [(1, 9), (13, 9), (22, 9), (25, 30), (42, 30), (90, 99), (5_000, 99)])
+@pytest.mark.parametrize(
+    ("closed", "groups"), [(1, 9), (13, 9), (22, 9), (25, 30), (42, 30), (90, 99), (5_000, 99)]
+)
 def test_plain_presets_join_by_the_number_of_closed_firms(closed, groups):
     joined = [name for name in grades.plausible(closed, SHIPPED) if name in plain.PRESETS]
-    assert joined == [f"plain_sd1_{groups}", f"plain_sd2_{groups}", *([f"heavy_{groups}"] if groups < 99 else [])]
+    assert joined == [
+        f"plain_sd1_{groups}",
+        f"plain_sd2_{groups}",
+        *([f"heavy_{groups}"] if groups < 99 else []),
+    ]
 
 
 def test_few_closed_firms_bring_the_preset_with_few():
     """The boundary is the geometric mean of the number there and the next larger one."""
-    number = SHIPPED.groupby("preset")["closed"].first()[[name for name in PRESETS if name != "null"]]
+    number = SHIPPED.groupby("preset")["closed"].first()[
+        [name for name in PRESETS if name != "null"]
+    ]
     few = number.pop("few_treated")
     turn = float(np.sqrt(few * number.min()))
     assert few < turn < number.min()
@@ -315,12 +408,22 @@ def test_few_closed_firms_bring_the_preset_with_few():
     assert {closed: "few_treated" in grades.plausible(closed, SHIPPED) for closed in joins} == joins
     worse = SHIPPED[SHIPPED["preset"].isin(PRESETS)].assign(grade="usable")
     worse["grade"] = worse["grade"].mask(worse["preset"] == "few_treated", "do not use")
-    assert [grades.worst("", closed, audit=worse).loc["E1a", "grade"] for closed in (4, 24)] == ["do not use", "usable"]
+    assert [grades.worst("", closed, audit=worse).loc["E1a", "grade"] for closed in (4, 24)] == [
+        "do not use",
+        "usable",
+    ]
 
 
 def cells(name):
     """Return rows of an audit from a case file, alike in what it does not say."""
-    alike = {"preset": "mid_3k", "closed": 20.0, "grade": "usable", "refused": 0, "truth": -5.0, "type_s": 0.0}
+    alike = {
+        "preset": "mid_3k",
+        "closed": 20.0,
+        "grade": "usable",
+        "refused": 0,
+        "truth": -5.0,
+        "type_s": 0.0,
+    }
     rows = table_of(name).assign(mde=3.0, unit="per cent")
     return rows.assign(**{column: value for column, value in alike.items() if column not in rows})
 
@@ -328,22 +431,37 @@ def cells(name):
 def test_a_panel_answers_where_its_interval_leaves_out_zero_on_the_side_of_the_truth():
     rows = cells("answers")
     answers = grading.answers(rows.drop(columns="estimate"))
-    assert list(answers["id"]) == ["E1a", "E3g_seen", "E2a", "E3g", "d7"]  # in the order of the questions, no other
-    np.testing.assert_allclose(answers["estimate"], rows.set_index("id").loc[answers["id"], "estimate"])
+    assert list(answers["id"]) == [
+        "E1a",
+        "E3g_seen",
+        "E2a",
+        "E3g",
+        "d7",
+    ]  # in the order of the questions, no other
+    np.testing.assert_allclose(
+        answers["estimate"], rows.set_index("id").loc[answers["id"], "estimate"]
+    )
     error = 200 * np.sqrt(0.6 * 0.4 / 100)
-    np.testing.assert_allclose(answers.loc[0, ["conf_low", "conf_high"]].astype(float), [60 - error, 60 + error])
+    np.testing.assert_allclose(
+        answers.loc[0, ["conf_low", "conf_high"]].astype(float), [60 - error, 60 + error]
+    )
     assert answers.loc[0, ["term", "size"]].tolist() == [grading.QUESTIONS["E1a"], "medium"]
     assert grading.answers(rows.assign(preset="stress")).empty
 
 
 def test_the_evidence_names_the_least_size_that_answers_and_the_worst_preset():
-    table = pd.concat([cells("sizes").assign(id=name) for name in grading.QUESTIONS], ignore_index=True)
+    table = pd.concat(
+        [cells("sizes").assign(id=name) for name in grading.QUESTIONS], ignore_index=True
+    )
     table.loc[table["id"] == "E3g", "rejection"] = 0.79
     found = grading.evidence(table).set_index("id")
     assert list(found.index) == list(grading.QUESTIONS)
     assert found.drop(index="E3g")["least"].tolist() == ["medium"] * (len(grading.QUESTIONS) - 1)
     assert found.loc["E3g", ["least", "medium"]].tolist() == ["none", "−5.0\u00a0(3.0)"]
-    assert found.loc["E1a", ["alarms", "worst"]].tolist() == [4.0, 90.0]  # 19 panels say nothing of coverage
+    assert found.loc["E1a", ["alarms", "worst"]].tolist() == [
+        4.0,
+        90.0,
+    ]  # 19 panels say nothing of coverage
 
 
 def test_every_question_is_audited_at_every_size_and_has_its_line_in_the_drawing():
@@ -351,7 +469,9 @@ def test_every_question_is_audited_at_every_size_and_has_its_line_in_the_drawing
     assert len(found) == len(grading.QUESTIONS) * len(grading.SIZES)
     style.use("simulated", market="three presets")
     mostly = found[found["estimate"] >= grading.MOSTLY]["term"].unique()
-    drawing = curves.paths(found.dropna(subset="estimate"), x="closed", log="x", strong=[*mostly], ylabel="b")
+    drawing = curves.paths(
+        found.dropna(subset="estimate"), x="closed", log="x", strong=[*mostly], ylabel="b"
+    )
     (axes,) = drawing.axes
     named = {text.get_text(): text.get_color() for text in axes.texts}
     assert set(named) == set(grading.QUESTIONS.values())
@@ -366,4 +486,6 @@ def test_another_level_is_audited_at_that_level(small):
     assert (narrow["level"] == 0.8).all()
     both = narrow["low"].notna() & np.isfinite(narrow["low"]) & np.isfinite(wide["low"])
     assert both.any()
-    assert (narrow["high"] - narrow["low"])[both].lt((wide["high"] - wide["low"])[both]).mean() > 0.9
+    assert (narrow["high"] - narrow["low"])[both].lt(
+        (wide["high"] - wide["low"])[both]
+    ).mean() > 0.9

@@ -1,4 +1,6 @@
-"""The page on which a reader chooses: what it computes is what Python computes, and nothing is asked for elsewhere."""
+"""The page on which a reader chooses: what it computes is what Python computes, and nothing is
+asked for elsewhere.
+"""
 
 import json
 import random
@@ -17,12 +19,20 @@ from analysis.provenance import ROOT
 from runner import site
 from runner.publish import TEMPLATES
 
-DAYS, FALLS, SHARE = ("2021-04-25", "2021-09-01"), (1.0, 2.0, 5.0), 0.4
-KNOWN = totals.Totals(295.0, share=(0.33, 0.46), closed=totals.closed_sales(6.49), common=(-3.0, 3.0))
+DAYS = ("2021-04-25", "2021-09-01")
+FALLS = (1.0, 2.0, 5.0)
+SHARE = 0.4
+KNOWN = totals.Totals(
+    295.0, share=(0.33, 0.46), closed=totals.closed_sales(6.49), common=(-3.0, 3.0)
+)
 AMOUNTS = (totals.top_suspended(), *KNOWN.closed)
 BROWSER = shutil.which("chromium") or shutil.which("google-chrome")
-CHOICES = totals.choices(KNOWN, SHARE, falls=FALLS, days=DAYS, marks=dict(zip(AMOUNTS, "abc", strict=True)))
-needs_browser = pytest.mark.skipif(not BROWSER, reason="Chromium must be installed: the page computes in a browser")
+CHOICES = totals.choices(
+    KNOWN, SHARE, falls=FALLS, days=DAYS, marks=dict(zip(AMOUNTS, "abc", strict=True))
+)
+needs_browser = pytest.mark.skipif(
+    not BROWSER, reason="Chromium must be installed: the page computes in a browser"
+)
 
 
 @pytest.fixture(scope="module")
@@ -50,9 +60,11 @@ def answered(folder, script, address=""):
 
 def points(count):
     """Values that a reader may choose, at random."""
-    rng, inputs = random.Random(1), CHOICES[CHOICES["what"] == "input"].set_index("name")
+    rng = random.Random(1)
+    inputs = CHOICES[CHOICES["what"] == "input"].set_index("name")
     ranges = {
-        name: inputs.loc[name, ["low", "high"]].astype(float) for name in ("closed", "share", "recapture", "common")
+        name: inputs.loc[name, ["low", "high"]].astype(float)
+        for name in ("closed", "share", "recapture", "common")
     }
     for _ in range(count):
         day = f"2021-{rng.randint(4, 9):02d}-{rng.randint(1, 28):02d}"
@@ -60,7 +72,9 @@ def points(count):
 
 
 def world(choice):
-    one = {name: (choice[name], choice[name]) for name in ("closed", "share", "recapture", "common")}
+    one = {
+        name: (choice[name], choice[name]) for name in ("closed", "share", "recapture", "common")
+    }
     return totals.Totals(KNOWN.base, left=totals.rest_of_year(choice["day"]), **one)
 
 
@@ -75,24 +89,34 @@ def test_the_page_computes_what_python_computes_at_200_points(folder):
         low, high = world(choice).bounds()
         assert low == high == pytest.approx(moved, abs=1e-9)
         for fall, need in zip(FALLS, needs, strict=True):
-            reached = world(choice | {"closed": need}).bounds()[0] if need else choice["common"]
+            if need:
+                reached = world(choice | {"closed": need}).bounds()[0]
+            else:
+                reached = choice["common"]
             assert reached == pytest.approx(-fall, abs=1e-9) if need else reached <= -fall
 
 
 @needs_browser
 def test_sliders_and_chips_move_what_is_said_and_the_address(folder):
     script = """
-const read = () => [find("effect").textContent, find("sums").textContent, find("said").textContent, location.hash];
+const read = () =>
+  [find("effect").textContent, find("sums").textContent, find("said").textContent, location.hash];
 const first = read();
 document.querySelector("#closed ~ .chips button:last-child").click();
 const second = read();
 const slider = find("recapture");
 slider.value = slider.max;
 slider.dispatchEvent(new Event("input"));
-const answer = [first, second, read(), slider.getAttribute("aria-valuetext"), find("frontier").textContent];
+const answer = [first, second, read(),
+  slider.getAttribute("aria-valuetext"), find("frontier").textContent];
 """
-    first, second, third, text, frontier = answered(folder, script, "#share=0.33&day=2021-07-01&closed=x")
-    assert first[0] == f"−{-world({**START, 'share': 0.33, 'day': '2021-07-01'}).bounds()[0]:.1f} points"
+    first, second, third, text, frontier = answered(
+        folder, script, "#share=0.33&day=2021-07-01&closed=x"
+    )
+    assert (
+        first[0]
+        == f"−{-world({**START, 'share': 0.33, 'day': '2021-07-01'}).bounds()[0]:.1f} points"
+    )
     for amount in AMOUNTS:
         moved = world({**START, "share": 0.33, "day": "2021-07-01", "closed": amount}).bounds()[0]
         assert f"−{-moved:.1f} points" in first[1]
@@ -108,9 +132,13 @@ const answer = [first, second, read(), slider.getAttribute("aria-valuetext"), fi
 
 
 @needs_browser
-@pytest.mark.parametrize("address", ["", "#closed=15.4&recapture=0", "#closed=15.4&recapture=0.8", "#recapture=1"])
+@pytest.mark.parametrize(
+    "address", ["", "#closed=15.4&recapture=0", "#closed=15.4&recapture=0.8", "#recapture=1"]
+)
 def test_no_choice_is_given_a_verdict(folder, address):
-    shown = answered(folder, 'const answer = document.querySelector("main").innerHTML.split("<h2>")[0]', address)
+    shown = answered(
+        folder, 'const answer = document.querySelector("main").innerHTML.split("<h2>")[0]', address
+    )
     assert not [word for word in verdicts.WORDS if word.lower() in shown.lower()]
     assert 'class="word' not in shown
 
@@ -131,10 +159,14 @@ def test_each_choice_is_a_slider_with_a_name_a_hint_and_its_published_values(pag
 
 
 def test_the_page_is_one_file_asks_for_nothing_elsewhere_and_its_script_is_short(page, folder):
-    assert not {"link", "iframe", "img", "object", "base"} & {element["tag"] for element in page.elements}
+    assert not {"link", "iframe", "img", "object", "base"} & {
+        element["tag"] for element in page.elements
+    }
     assert not [element for element in page.elements if "src" in element]
     script = page.one("script")["text"]
-    assert not re.search(r"fetch|XMLHttp|import\b|https?://(?!www\.w3\.org)", script.partition("const of")[2])
+    assert not re.search(
+        r"fetch|XMLHttp|import\b|https?://(?!www\.w3\.org)", script.partition("const of")[2]
+    )
     source = (TEMPLATES / "believe.html.j2").read_text(encoding="utf-8")
     assert source[source.index("<script>") :].count("\n") <= 300
     for name in ("295", "15.4", "6.49", "23709"):
@@ -143,7 +175,11 @@ def test_the_page_is_one_file_asks_for_nothing_elsewhere_and_its_script_is_short
 
 def test_the_page_of_the_release_leads_there_and_the_crate_lists_it(folder):
     index = Page((folder / site.PAGE).read_text(encoding="utf-8"))
-    (link,) = [link for link in index.all("a") if link["href"] == site.BELIEVE and "header" in link["within"]]
+    (link,) = [
+        link
+        for link in index.all("a")
+        if link["href"] == site.BELIEVE and "header" in link["within"]
+    ]
     assert link["text"] == "What would you have to believe?"
     crate = json.loads((folder / "ro-crate-metadata.json").read_text(encoding="utf-8"))
     assert site.BELIEVE in {entity["@id"] for entity in crate["@graph"]}

@@ -1,4 +1,6 @@
-"""The benchmark of estimators: its panels and their truth, how each tool is called, its measures, and its results."""
+"""The benchmark of estimators: its panels and their truth, how each tool is called, its measures,
+and its results.
+"""
 
 import sys
 from dataclasses import replace
@@ -28,14 +30,17 @@ def small(**changes) -> Drawn:
     return replace(drawn, **{"sales": sales} | changes)
 
 
-# --- panels ---------------------------------------------------------------------------------------------------------
+# --- panels
+# ----------------------------------------
 
 
 def test_the_truth_is_the_mean_of_logs_and_the_log_of_totals_from_closure_on():
     truth = small().truth()
     assert truth["log"] == pytest.approx((4 * np.log(0.5) + 2 * np.log(0.25)) / 6)
     assert truth["ratio"] == pytest.approx(np.log((4 * 0.5 + 2 * 0.75) / (4 + 6)))
-    assert truth["window"] == pytest.approx(np.log((2 * 0.5) / 2))  # months 16 to 21, of the first firm alone
+    assert truth["window"] == pytest.approx(
+        np.log((2 * 0.5) / 2)
+    )  # months 16 to 21, of the first firm alone
 
 
 def test_the_oracle_compares_logs_without_closures_before_and_after():
@@ -48,7 +53,16 @@ def test_the_oracle_compares_logs_without_closures_before_and_after():
 
 def test_the_table_numbers_months_from_one_and_has_no_word_of_what_would_have_been():
     table = small().long()
-    assert set(table) == {"firm", "month", "sales", "log_sales", "brand", "category", "first", "closed"}
+    assert set(table) == {
+        "firm",
+        "month",
+        "sales",
+        "log_sales",
+        "brand",
+        "category",
+        "first",
+        "closed",
+    }
     assert (table["month"].min(), table["month"].max(), table["first"].unique().tolist()) == (
         1,
         MONTHS,
@@ -59,7 +73,8 @@ def test_the_table_numbers_months_from_one_and_has_no_word_of_what_would_have_be
 
 @pytest.mark.parametrize("cell", CELLS)
 def test_a_panel_is_balanced_sells_in_each_month_and_is_the_same_for_the_same_seed(cell):
-    drawn, again = CELLS[cell](3003), CELLS[cell](3003)
+    drawn = CELLS[cell](3003)
+    again = CELLS[cell](3003)
     assert drawn.sales.tobytes() == again.sales.tobytes()
     assert drawn.sales.tobytes() != CELLS[cell](8).sales.tobytes()
     assert drawn.sales.shape == drawn.without.shape == (len(drawn.firms), MONTHS)
@@ -68,15 +83,19 @@ def test_a_panel_is_balanced_sells_in_each_month_and_is_the_same_for_the_same_se
     before = np.arange(MONTHS) < BEFORE
     if cell.startswith(("few", "plain", "heavy")):  # elsewhere some anticipate, and others gain
         gains = cell == "few_9_spillover"
-        assert np.allclose((drawn.sales / drawn.without - np.exp(0.1 * near(drawn) * gains))[~drawn.after], 0)
+        assert np.allclose(
+            (drawn.sales / drawn.without - np.exp(0.1 * near(drawn) * gains))[~drawn.after], 0
+        )
     assert np.allclose(drawn.sales[:, before], drawn.without[:, before]) or cell == "market_stress"
     low, high = (0.0, 0.2) if "rivals" in cell else (0, 0) if cell == "market_null" else (-9, -0.2)
     assert all(low <= effect <= high for effect in drawn.truth().values())
 
 
 def near(drawn: Drawn) -> np.ndarray:
-    """Return the months of firms never closed in categories with closures, from the first wave on."""
-    return np.outer(drawn.firms["hit"] & (drawn.firms["first"] == NEVER), np.arange(MONTHS) >= BEFORE)
+    """Return months of firms never closed in categories with closures, from the first wave on."""
+    return np.outer(
+        drawn.firms["hit"] & (drawn.firms["first"] == NEVER), np.arange(MONTHS) >= BEFORE
+    )
 
 
 def test_rivals_are_those_never_closed_and_treated_in_categories_with_closures():
@@ -108,10 +127,13 @@ def test_the_third_generator_has_the_brands_the_spread_and_the_shocks_that_it_sa
 
 
 def test_nothing_happens_on_average_without_closures_and_drift_is_that_of_exposed_categories():
-    flat, drift = ([Few(9, drift=drift).draw(seed).oracle() for seed in range(300)] for drift in (0.0, -0.02))
+    flat, drift = (
+        [Few(9, drift=drift).draw(seed).oracle() for seed in range(300)] for drift in (0.0, -0.02)
+    )
     error = np.std(flat) / np.sqrt(300)
     assert abs(np.mean(flat)) < 3 * error
-    # half of the other firms drift as well; from the mean month before to that after, closed firms lose twelve months
+    # half of the other firms drift as well; from the mean month before to that after, closed firms
+    # lose twelve months
     assert np.mean(drift) - np.mean(flat) == pytest.approx(-0.02 * 12 / 2, abs=0.03)
     assert not Few(9, drift=-0.02).draw(1).parallel
 
@@ -120,14 +142,19 @@ def test_a_cut_keeps_all_closed_firms_of_the_origin_that_sell_throughout():
     panel, truth = simulate("ceiling_50k", 3)
     drawn = CELLS["market_ceiling_50k"](3)
     total = panel.total()[:, generator.FIRST : generator.FIRST + MONTHS]
-    shut = np.isfinite(panel.first_treated(cut=0.5)) & (panel.firms["origin"] == "CN") & (total > 0).all(axis=1)
+    shut = (
+        np.isfinite(panel.first_treated(cut=0.5))
+        & (panel.firms["origin"] == "CN")
+        & (total > 0).all(axis=1)
+    )
     without = truth.sales("W00")[truth.firms.index.get_indexer(panel.firms.index)].sum(axis=1)
     shut &= (without[:, generator.FIRST : generator.FIRST + MONTHS] > 0).all(axis=1)
     assert (drawn.firms["first"] != NEVER).sum() == shut.sum() > 10
     assert (drawn.firms["first"] == NEVER).sum() == 100
 
 
-# --- tools ----------------------------------------------------------------------------------------------------------
+# --- tools
+# ----------------------------------------
 
 
 @pytest.mark.parametrize("name", TOOLS)
@@ -142,33 +169,53 @@ def test_every_tool_finds_the_effect_where_nothing_else_happens(name):
 def test_callaway_and_santanna_are_called_so_that_their_published_effect_comes_out():
     wide = loaded("county employment")
     names = {"county": "firm", "first_treated": "first"}
-    table = wide.melt(["county", "first_treated", "log_population"], var_name="month", value_name="log_sales")
-    table = table.rename(columns=names).assign(month=table["month"].astype(int), brand=table["county"])
+    table = wide.melt(
+        ["county", "first_treated", "log_population"], var_name="month", value_name="log_sales"
+    )
+    table = table.rename(columns=names).assign(
+        month=table["month"].astype(int), brand=table["county"]
+    )
     table["first"] = table["first"].fillna(0).replace(np.inf, 0).astype(int)
     found = TOOLS["callaway_santanna"].fit(table)
-    assert found["estimate"] == pytest.approx(-0.0399512752, abs=1e-9)  # R did, in tests/cases/published.yml
-    assert found["std_error"] == pytest.approx(0.0119, abs=3e-4)  # R did 2.1: 0.0119 by the multiplier bootstrap
+    assert found["estimate"] == pytest.approx(
+        -0.0399512752, abs=1e-9
+    )  # R did, in tests/cases/published.yml
+    assert found["std_error"] == pytest.approx(
+        0.0119, abs=3e-4
+    )  # R did 2.1: 0.0119 by the multiplier bootstrap
 
 
 def test_two_periods_are_the_difference_in_mean_changes_and_their_tools_agree():
     drawn = Few(9).draw(2)
-    table, shut = drawn.long(), (drawn.firms["first"] != NEVER).to_numpy()
-    change = np.log(drawn.sales[:, BEFORE + WAVES :]).mean(axis=1) - np.log(drawn.sales[:, :BEFORE]).mean(axis=1)
+    table = drawn.long()
+    shut = (drawn.firms["first"] != NEVER).to_numpy()
+    change = np.log(drawn.sales[:, BEFORE + WAVES :]).mean(axis=1) - np.log(
+        drawn.sales[:, :BEFORE]
+    ).mean(axis=1)
     fits = [TOOLS[name].fit(table) for name in ("two_periods", "wild", "bell_mccaffrey")]
-    assert [fit["estimate"] for fit in fits] == pytest.approx([change[shut].mean() - change[~shut].mean()] * 3)
+    assert [fit["estimate"] for fit in fits] == pytest.approx(
+        [change[shut].mean() - change[~shut].mean()] * 3
+    )
     widths = [fit["high"] - fit["low"] for fit in fits]
     assert widths[0] < widths[2]  # CR2 with few degrees of freedom is wider than CR1
 
 
 def test_our_ratio_scale_and_logs_are_those_of_the_arrays():
-    from analysis.estimators.att_gt import att_gt
+    from fewtreated.estimators.att_gt import att_gt
 
     drawn = Few(9).draw(4)
     first = np.where(drawn.firms["first"] == NEVER, np.inf, drawn.firms["first"])
-    for name, y, scale in (("ours_log", np.log(drawn.sales), "level"), ("ours_ratio", drawn.sales, "ratio")):
-        by_hand = att_gt(y, first, cluster=drawn.firms["brand"].to_numpy(), scale=scale, comparison="not_yet")
+    for name, y, scale in (
+        ("ours_log", np.log(drawn.sales), "level"),
+        ("ours_ratio", drawn.sales, "ratio"),
+    ):
+        by_hand = att_gt(
+            y, first, cluster=drawn.firms["brand"].to_numpy(), scale=scale, comparison="not_yet"
+        )
         row = by_hand.aggregate("simple").rows.iloc[0]
-        assert [TOOLS[name].fit(drawn.long())[key] for key in KEYS] == pytest.approx([*row.iloc[1:5]])
+        assert [TOOLS[name].fit(drawn.long())[key] for key in KEYS] == pytest.approx(
+            [*row.iloc[1:5]]
+        )
 
 
 def told(data: pd.DataFrame) -> dict:
@@ -200,7 +247,8 @@ def test_what_a_tool_says_is_kept(fit, refused, warned, monkeypatch):
     assert set(found) == {*KEYS, "pretrend", "refused", "warned", "seconds"}
 
 
-# --- measures -------------------------------------------------------------------------------------------------------
+# --- measures
+# ----------------------------------------
 
 
 def by_hand() -> pd.DataFrame:
@@ -216,7 +264,13 @@ def by_hand() -> pd.DataFrame:
             "oracle": [-1.0, 1.0, -1.0, 1.0],
         }
     )
-    about = {"preset": "few_9", "id": "ours_log", "label": "Ours", "unit": "log points", "level": 0.95}
+    about = {
+        "preset": "few_9",
+        "id": "ours_log",
+        "label": "Ours",
+        "unit": "log points",
+        "level": 0.95,
+    }
     return rows.assign(std_error=1.0, truth=-1.5, closed=9.0, parallel=True, seed=range(4), **about)
 
 
@@ -227,7 +281,12 @@ def test_a_summary_counts_what_was_held_said_and_refused():
     assert row["width"] == pytest.approx(2.0 / (2 * 1.959964 * np.std([-1, 1, -1, 1], ddof=1)))
     assert (row["power"], row["pretrend"]) == (0.5, pytest.approx(2 / 3))
     assert (row["refused"], row["warned"], row["says"], row["draws"]) == (0.25, 0.25, "odd", 4)
-    assert (row["cell"], row["tool"], row["library"], row["ours"]) == ("few_9", "ours_log", rivals.HERE, True)
+    assert (row["cell"], row["tool"], row["library"], row["ours"]) == (
+        "few_9",
+        "ours_log",
+        rivals.HERE,
+        True,
+    )
     assert row["bias"] == pytest.approx(1.5)  # the median of -0.5, 1.5 and 3
 
 
@@ -236,7 +295,10 @@ def test_the_size_of_a_test_is_not_stated_where_paths_are_not_parallel():
 
 
 def test_cells_that_are_done_are_read_and_slow_tools_get_fewer_panels(tmp_path, monkeypatch):
-    kept = {"quick": replace(TOOLS["two_periods"], draws=3), "slow": replace(TOOLS["two_stage"], draws=1)}
+    kept = {
+        "quick": replace(TOOLS["two_periods"], draws=3),
+        "slow": replace(TOOLS["two_stage"], draws=1),
+    }
     monkeypatch.setattr(benchmark, "TOOLS", kept)
     rows = benchmark.all_draws(["few_5"], 3, 1, tmp_path)
     assert rows["id"].value_counts().to_dict() == {"quick": 3, "slow": 1}
@@ -246,7 +308,9 @@ def test_cells_that_are_done_are_read_and_slow_tools_get_fewer_panels(tmp_path, 
 
 def test_the_command_writes_results_that_do_not_depend_on_the_run(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(benchmark, "peak", lambda name: 100.0)
-    monkeypatch.setattr(benchmark, "TOOLS", {name: TOOLS[name] for name in ("ours_log", "ours_report", "feols")})
+    monkeypatch.setattr(
+        benchmark, "TOOLS", {name: TOOLS[name] for name in ("ours_log", "ours_report", "feols")}
+    )
     monkeypatch.setattr(rivals, "TOOLS", benchmark.TOOLS)
     for out in ("one", "two"):
         options = [
@@ -264,7 +328,9 @@ def test_the_command_writes_results_that_do_not_depend_on_the_run(tmp_path, monk
         monkeypatch.setattr(benchmark.executor, "opened", Here)
         benchmark.main()
     one, two = (pd.read_parquet(tmp_path / out / "results.parquet") for out in ("one", "two"))
-    pd.testing.assert_frame_equal(one, two, rtol=1e-9)  # sums on several threads differ in their last digits
+    pd.testing.assert_frame_equal(
+        one, two, rtol=1e-9
+    )  # sums on several threads differ in their last digits
     table = pd.read_parquet(tmp_path / "one" / "results.parquet")
     assert table.groupby("cell")["tool"].agg(list).to_dict() == {
         cell: [*benchmark.TOOLS] for cell in ("few_5", "heavy_9")
@@ -286,7 +352,8 @@ class Here:
         pass
 
 
-# --- reduced cases and results --------------------------------------------------------------------------------------
+# --- reduced cases and results
+# ----------------------------------------
 
 
 @pytest.mark.parametrize("estimator", ["ImputationDiD", "SunAbraham"])
@@ -313,8 +380,12 @@ def test_the_results_have_at_least_eight_rivals_in_twenty_cells():
     assert set(table["tool"]) == {*TOOLS}
     draws = table["draws"] / table["tool"].map(lambda name: TOOLS[name].draws)
     assert (draws <= 1).all()
-    assert (draws[table["cell"].str.startswith("few")] == 1).all()  # some markets have none whose sales go on
-    assert table[~table["ours"] & (table["draws"] == 300)].groupby("cell")["tool"].nunique().min() >= 8
+    assert (
+        draws[table["cell"].str.startswith("few")] == 1
+    ).all()  # some markets have none whose sales go on
+    assert (
+        table[~table["ours"] & (table["draws"] == 300)].groupby("cell")["tool"].nunique().min() >= 8
+    )
     assert table["coverage"].between(0, 1).all()
     labels = {name: (tool.label, tool.call, tool.version) for name, tool in TOOLS.items()}
     assert [*zip(table["label"], table["call"], table["version"], strict=True)] == [

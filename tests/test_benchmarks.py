@@ -46,7 +46,7 @@ def test_results_that_differ_end_the_comparison():
     [
         ("benchmarks.estimators.att_gt", lambda: estimators.group_time(300, 1)),
         ("benchmarks.estimators.att_gt", lambda: estimators.poisson(300)),
-        ("analysis.estimators.synthetic.synthetic_did", lambda: estimators.synthetic(100, 1)),
+        ("fewtreated.estimators.synthetic.synthetic_did", lambda: estimators.synthetic(100, 1)),
     ],
     ids=["group_time", "poisson", "synthetic"],
 )
@@ -60,14 +60,20 @@ def test_a_row_fails_where_our_result_is_another(where, compared, monkeypatch):
 
 def test_a_line_says_whether_what_was_wanted_is_met():
     rows = [estimators.Row("a work", 1.0, 6.0, 6.0, wanted) for wanted in (5, 8, 13)]
-    rows += [estimators.Row("a work", 6.0, 1.0, 6.0, wanted, at_most=True) for wanted in (7, 5, 3.9)]
+    rows += [
+        estimators.Row("a work", 6.0, 1.0, 6.0, wanted, at_most=True) for wanted in (7, 5, 3.9)
+    ]
     assert [str(row).split("  ")[-1] for row in rows] == ["met", "MISSED", "MISSED BY HALF"] * 2
 
 
 def test_a_target_missed_by_half_is_an_error(monkeypatch, capsys):
-    met, far = (estimators.Row(work, 1.0, 6.0, 6.0, wanted) for work, wanted in (("near", 8), ("far", 13)))
+    met, far = (
+        estimators.Row(work, 1.0, 6.0, 6.0, wanted) for work, wanted in (("near", 8), ("far", 13))
+    )
     for name in ("largest", "group_time", "poisson", "synthetic", "everything"):
-        monkeypatch.setattr(estimators, name, lambda *_, name=name: [far if name == "poisson" else met])
+        monkeypatch.setattr(
+            estimators, name, lambda *_, name=name: [far if name == "poisson" else met]
+        )
     monkeypatch.setattr(sys, "argv", ["estimators.py"])
     with pytest.raises(SystemExit, match=r"^missed by half: far$"):
         estimators.main()
@@ -88,9 +94,13 @@ def test_the_audit_of_a_few_markets_makes_its_page(monkeypatch, tmp_path, capsys
     monkeypatch.setattr(coverage, "JUDGES", {"market": ("few_treated",), "plain": ("plain_sd1_9",)})
     monkeypatch.setattr(coverage, "PAGE", tmp_path / "coverage.md")
     written = []
-    monkeypatch.setattr(coverage.audit, "write", lambda table: written.append(table) or ["few_treated E1a: new"])
+    monkeypatch.setattr(
+        coverage.audit, "write", lambda table: written.append(table) or ["few_treated E1a: new"]
+    )
     monkeypatch.setattr(coverage, "shipped", lambda: written[0])
-    monkeypatch.setattr(sys, "argv", ["coverage.py", "--market", "2", "--plain", "3", "--workers", "1"])
+    monkeypatch.setattr(
+        sys, "argv", ["coverage.py", "--market", "2", "--plain", "3", "--workers", "1"]
+    )
     coverage.main()
     page = coverage.PAGE.read_text(encoding="utf-8")
     assert capsys.readouterr().out == "data/audit.csv: 1 row moved:\n  few_treated E1a: new\n"
@@ -101,9 +111,10 @@ def test_the_audit_of_a_few_markets_makes_its_page(monkeypatch, tmp_path, capsys
 
 @pytest.fixture
 def small_audit(monkeypatch, tmp_path):
-    """Store an audit of two panels of one preset in place of the shipped one, and return its file."""
+    """Store an audit of two panels of a preset in place of the shipped one; return its file."""
     root = Path(shutil.copytree(data.DATA, tmp_path / "data"))
-    preset, stored = "plain_sd1_9", pd.DataFrame({"preset": ["plain_sd1_9"], "first_seed": [1], "last_seed": [2]})
+    preset = "plain_sd1_9"
+    stored = pd.DataFrame({"preset": ["plain_sd1_9"], "first_seed": [1], "last_seed": [2]})
     audit.write(coverage.again([preset], stored, workers=1), root=root)
     monkeypatch.setattr(coverage, "shipped", partial(data.load, "audit", root=root))
     monkeypatch.setattr(coverage.audit, "compare", partial(audit.compare, root=root))
@@ -124,7 +135,9 @@ def test_a_check_passes_where_the_audit_is_as_it_was_and_writes_nothing(small_au
 def test_a_check_names_the_rows_that_moved_and_fails(small_audit, capsys):
     text = small_audit.read_text(encoding="utf-8")
     row = next(line for line in text.splitlines() if line.startswith("plain_sd1_9,E1a,"))
-    small_audit.write_text(text.replace(row, row.replace(",0.95,1,2,", ",0.9,1,2,")), encoding="utf-8")
+    small_audit.write_text(
+        text.replace(row, row.replace(",0.95,1,2,", ",0.9,1,2,")), encoding="utf-8"
+    )
     data.accept("audit", vintage="2020-01-01", root=small_audit.parent)
     before = small_audit.read_bytes()
     with pytest.raises(SystemExit) as ended:
@@ -137,7 +150,8 @@ def test_a_check_names_the_rows_that_moved_and_fails(small_audit, capsys):
 def test_a_preset_that_the_audit_lacks_cannot_be_checked(small_audit, monkeypatch):
     monkeypatch.setattr(sys, "argv", [*sys.argv, "--presets", "mid_3k"])
     with pytest.raises(
-        SystemExit, match=r"^Cannot check mid_3k: data/audit\.csv has no such preset; run `make audit`\."
+        SystemExit,
+        match=r"^Cannot check mid_3k: data/audit\.csv has no such preset; run `make audit`\.",
     ):
         coverage.main()
 
@@ -146,7 +160,9 @@ def test_a_preset_that_the_audit_lacks_cannot_be_checked(small_audit, monkeypatc
 def test_the_audit_of_households_is_checked_without_being_written(moved, code, monkeypatch, capsys):
     drawn = []
     monkeypatch.setattr(
-        households.audit, "each_panel", lambda _, presets, seeds, __: drawn.extend([presets, seeds]) or []
+        households.audit,
+        "each_panel",
+        lambda _, presets, seeds, __: drawn.extend([presets, seeds]) or [],
     )
     monkeypatch.setattr(households, "summarised", lambda rows: rows)
     monkeypatch.setattr(households.audit, "compare", lambda *_: moved)
@@ -161,7 +177,9 @@ def test_the_audit_of_households_is_checked_without_being_written(moved, code, m
 @pytest.mark.slow
 def test_the_measures_of_chosen_presets_and_estimands_are_printed(monkeypatch, capsys):
     presets = ["plain_sd1_9", "plain_null_sd1_30"]
-    monkeypatch.setattr(sys, "argv", ["coverage.py", "--presets", *presets, "--panels=2", "--workers=1"])
+    monkeypatch.setattr(
+        sys, "argv", ["coverage.py", "--presets", *presets, "--panels=2", "--workers=1"]
+    )
     coverage.main()
     rows = [line.split() for line in capsys.readouterr().out.splitlines() if " E1a " in line]
     assert [row[:3] for row in rows] == [[preset, "E1a", "2"] for preset in presets]
@@ -175,14 +193,21 @@ def test_a_parameter_of_the_market_is_solved_within_its_bracket():
 
 @pytest.mark.slow
 def test_both_ways_make_a_report_as_of_the_same_day(tmp_path):
-    plain, ours = tmp_path / "plain", tmp_path / "ours"
+    plain = tmp_path / "plain"
+    ours = tmp_path / "ours"
     plain.mkdir()
     for way, out in ((overhead.plain, plain), (overhead.ours, ours)):
         assert overhead.seconds(lambda out, way=way: way(out, [REPORT]), out) > 0
-        where = out if way is overhead.plain else out / "draft"  # one report, where no release stands
+        # one report, where no release stands
+        if way is overhead.plain:
+            where = out
+        else:
+            where = out / "draft"
         assert (where / f"{REPORT}.pdf").read_bytes().startswith(b"%PDF")
         cells = json.loads((where / f"{REPORT}.ipynb").read_text())["cells"]
         injected = [
-            "".join(cell["source"]) for cell in cells if "injected-parameters" in cell["metadata"].get("tags", [])
+            "".join(cell["source"])
+            for cell in cells
+            if "injected-parameters" in cell["metadata"].get("tags", [])
         ]
         assert f'as_of = "{overhead.AS_OF}"' in injected[0]

@@ -1,4 +1,6 @@
-"""What README.md and docs/ show runs: each command and each block of Python, in a copy of the project."""
+"""What README.md and docs/ show runs: each command and each block of Python, in a copy of the
+project.
+"""
 
 import json
 import re
@@ -55,20 +57,31 @@ def test_the_copy_runs_its_own_code_and_has_a_history(project):
         "import analysis, runner; print(analysis.__file__, runner.__file__)",
     ]
     done = subprocess.run(
-        command, cwd=project, env=blocks.environment(project), capture_output=True, text=True, check=True
+        command,
+        cwd=project,
+        env=blocks.environment(project),
+        capture_output=True,
+        text=True,
+        check=True,
     )
     assert [Path(file).parent.parent for file in done.stdout.split()] == [project, project]
-    status = subprocess.run(["git", "status", "--porcelain", "-uno"], cwd=project, capture_output=True, check=True)
+    status = subprocess.run(
+        ["git", "status", "--porcelain", "-uno"], cwd=project, capture_output=True, check=True
+    )
     assert status.stdout == b""
 
 
 @pytest.mark.parametrize(
-    "page", [page if page == "README.md" else pytest.param(page, marks=pytest.mark.slow) for page in QUICK]
+    "page",
+    [page if page == "README.md" else pytest.param(page, marks=pytest.mark.slow) for page in QUICK],
 )
 def test_what_a_page_shows_runs(project, page):
     for step in steps(page):
         if step.among(NOT_RUN) is None:
-            source = step.source if (instead := step.among(SLOW)) is None else instead
+            if (instead := step.among(SLOW)) is None:
+                source = step.source
+            else:
+                source = instead
             clear(project, source)
             replace(step, source=source).run(project)
 
@@ -81,7 +94,11 @@ def test_what_takes_minutes_runs_too_and_then_what_needs_a_release(tmp_path):
             step.run(project)
     releases = sorted(path.name for path in (project / "reports").glob("20*"))
     assert len(releases) == 2  # of the data as they were, and as they were revised and committed
-    for step in [*steps("docs/estimates.md"), *steps("docs/night-shift.md"), *steps("docs/bring-your-own-panel.md")]:
+    for step in [
+        *steps("docs/estimates.md"),
+        *steps("docs/night-shift.md"),
+        *steps("docs/bring-your-own-panel.md"),
+    ]:
         if step.among(NOT_RUN) is None and step.among(SLOW) is not None:
             source = step.source.replace("reports/2026-11-25", f"reports/{releases[0]}")
             replace(step, source=source).run(project)
@@ -90,10 +107,19 @@ def test_what_takes_minutes_runs_too_and_then_what_needs_a_release(tmp_path):
 
 
 def test_the_data_of_an_exhibit_are_where_the_page_says():
-    (said,) = re.findall(r"`shown\.(\S+)`", (ROOT / "docs" / "estimates.md").read_text(encoding="utf-8"))
+    (said,) = re.findall(
+        r"`shown\.(\S+)`", (ROOT / "docs" / "estimates.md").read_text(encoding="utf-8")
+    )
     rows = pd.DataFrame({"year": [2020, 2021], "estimate": [1.0, 2.0]})
     drawing = plt.figure()
     drawing.data = rows
-    shown = figure(drawing, "What was sold.", title="Sales rose", source="made up", alt="Two years.", provenance="real")
+    shown = figure(
+        drawing,
+        "What was sold.",
+        title="Sales rose",
+        source="made up",
+        alt="Two years.",
+        provenance="real",
+    )
     plt.close(drawing)
     pd.testing.assert_frame_equal(eval(f"shown.{said}", {"shown": shown}), rows)

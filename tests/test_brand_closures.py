@@ -1,9 +1,9 @@
 """How much of Sunvalley's fall the closures of its brands could account for."""
 
 import pytest
+from fewtreated.errors import DesignError
 
 from analysis import data
-from analysis.errors import DesignError
 from analysis.evidence import brand_closures, totals
 
 
@@ -15,10 +15,14 @@ def test_if_all_brands_closed_on_one_day_all_sales_from_then_on_are_lost():
 
 
 @pytest.mark.parametrize(("amazon", "june", "all_six"), [(76.54, 25, 65), (100.0, 32, 84)])
-def test_june_s_closures_account_for_a_third_at_most_and_all_six_brands_for_most(amazon, june, all_six):
+def test_june_s_closures_account_for_a_third_at_most_and_all_six_brands_for_most(
+    amazon, june, all_six
+):
     # The fall and the growth of six comparable sellers, as they were printed first
     of_june = brand_closures.accounted_for(46.02, 27.88, amazon=amazon)
-    of_all = brand_closures.accounted_for(46.02, 27.88, amazon=amazon, others_closed=brand_closures.OTHERS_CLOSED)
+    of_all = brand_closures.accounted_for(
+        46.02, 27.88, amazon=amazon, others_closed=brand_closures.OTHERS_CLOSED
+    )
     assert of_june["of_gap"] == pytest.approx(june, abs=0.5)
     assert of_all["of_gap"] == pytest.approx(all_six, abs=0.6)
     assert of_june["lost"] == pytest.approx(33 * totals.rest_of_year("2021-06-16"))
@@ -27,7 +31,8 @@ def test_june_s_closures_account_for_a_third_at_most_and_all_six_brands_for_most
 
 def test_all_six_main_brands_are_on_record_as_barred_in_the_year_of_the_first():
     events = data.load("events").set_index("event_id")
-    barred, stopped = events.loc[brand_closures.ALL_BARRED], events.loc[brand_closures.STOPPED]
+    barred = events.loc[brand_closures.ALL_BARRED]
+    stopped = events.loc[brand_closures.STOPPED]
     assert (barred["quantity"], barred["date"]) == (6, stopped["date"][:4])
     assert stopped["date"] < brand_closures.OTHERS_CLOSED
 
@@ -35,8 +40,14 @@ def test_all_six_main_brands_are_on_record_as_barred_in_the_year_of_the_first():
 @pytest.mark.parametrize(
     ("asked", "message"),
     [
-        ({"fall": -3.0, "missed": 10.0, "amazon": 50.0}, "fall of -3 per cent: revenue did not fall"),
-        ({"fall": 40.0, "missed": 10.0, "amazon": 120.0}, "120 per cent as the part sold on Amazon; choose 0 to 100"),
+        (
+            {"fall": -3.0, "missed": 10.0, "amazon": 50.0},
+            "fall of -3 per cent: revenue did not fall",
+        ),
+        (
+            {"fall": 40.0, "missed": 10.0, "amazon": 120.0},
+            "120 per cent as the part sold on Amazon; choose 0 to 100",
+        ),
         (
             {"fall": 40.0, "missed": 10.0, "amazon": 50.0, "others_closed": "2022-01-01"},
             "others on 2022-01-01: the year is 2021",

@@ -1,4 +1,6 @@
-"""The brief: sentences that follow from the words of verdicts, five claims at most, and nothing simulated."""
+"""The brief: sentences that follow from the words of verdicts, five claims at most, and nothing
+simulated.
+"""
 
 import re
 from collections import Counter
@@ -29,7 +31,12 @@ from analysis.numbers import spelled
 
 __all__ = ["look"]  # a fixture
 
-SIM = {"tier": "sim", "provenance": "simulated", "market": "mid_3k, seed 1", "report": "simulated/05_growth_panel"}
+SIM = {
+    "tier": "sim",
+    "provenance": "simulated",
+    "market": "mid_3k, seed 1",
+    "report": "simulated/05_growth_panel",
+}
 BARE = {"estimate": None, "low": None, "high": None}
 HEDGED = {"high": set(), "moderate": {"probably"}, "low": {"may have", "may not have"}}
 UNKNOWN = {
@@ -55,9 +62,12 @@ def rows(judged, event=EVENT):
 # Sentences
 
 
-@pytest.mark.parametrize(("question", "word", "level"), [*product(phrases().sayings, WORDS, CONFIDENCE)])
+@pytest.mark.parametrize(
+    ("question", "word", "level"), [*product(phrases().sayings, WORDS, CONFIDENCE)]
+)
 def test_no_sentence_says_more_than_its_word(question, word, level):
-    saying, claimed = phrases().sayings[question], {"claimed": 3000.0, "unit": "accounts"}
+    saying = phrases().sayings[question]
+    claimed = {"claimed": 3000.0, "unit": "accounts"}
     for found in ({}, BARE, {"estimate": -3.0}):
         one = of(question, word=word, confidence=level, **claimed | found)
         told = brief.sentence([one], EVENT)
@@ -88,7 +98,10 @@ def test_what_a_sentence_says_of_each_word():
         (NOT_SHOWN, ""): f"Public evidence does not show whether the closures slowed {what}",
     }
     for (word, level), told in said.items():
-        found = f" (−16.1 to +2.8 percentage points; {level} confidence)." if level else "."
+        if level:
+            found = f" (−16.1 to +2.8 percentage points; {level} confidence)."
+        else:
+            found = "."
         assert brief.sentence([verdict(word=word, confidence=level)], EVENT) == told + found
 
 
@@ -104,25 +117,37 @@ def test_sentences_that_begin_alike_share_their_beginning_and_what_cannot_be_tes
     shift = of("more_presence_elsewhere", margin=None)
     sold = of("more_sales_elsewhere", word=NOT_TESTABLE, **BARE)
     theirs = [of("growth_positive", word=NOT_SHOWN), of("C08 market", word=NOT_SHOWN)]
-    assert brief.sentence([shift, sold, *theirs], EVENT) == (
-        "Public evidence does not show whether some affected Chinese merchants put more money into other platforms, "
-        "such as eBay and AliExpress, whether Chinese sellers' growth on Amazon stayed positive or whether shares of "
-        "Youkeshu's owner dropped beyond the market by more than their usual swings in the two days after its notice."
+    assert (
+        brief.sentence([shift, sold, *theirs], EVENT)
+        == "Public evidence does not show whether some affected Chinese merchants put more money"
+        " into other platforms, such as eBay and AliExpress, whether Chinese sellers' growth on"
+        " Amazon stayed positive or whether shares of Youkeshu's owner dropped beyond the market"
+        " by more than their usual swings in the two days after its notice."
     )
-    sure = [shift.model_copy(update={"word": SUPPORTED}), sold.model_copy(update={"word": SUPPORTED})]
+    sure = [
+        shift.model_copy(update={"word": SUPPORTED}),
+        sold.model_copy(update={"word": SUPPORTED}),
+    ]
     sure = [one.model_copy(update={"confidence": "moderate"} | BARE) for one in sure]
-    assert brief.sentence(sure, EVENT) == (
-        "Some affected Chinese merchants probably put more money into other platforms, such as eBay and AliExpress; "
-        "closed merchants probably sold more on eBay and AliExpress (moderate confidence)."
+    assert (
+        brief.sentence(sure, EVENT)
+        == "Some affected Chinese merchants probably put more money into other platforms, such as"
+        " eBay and AliExpress; closed merchants probably sold more on eBay and AliExpress"
+        " (moderate confidence)."
     )
-    assert brief.sentence([sold], EVENT) == (
-        "We found no public figure that shows whether closed merchants sold more on eBay and AliExpress."
+    assert (
+        brief.sentence([sold], EVENT)
+        == "We found no public figure that shows whether closed merchants sold more on eBay and"
+        " AliExpress."
     )
 
 
 def test_every_reading_of_the_event_that_can_be_tested_has_a_sentence_or_a_row():
     ledger = claims.readings(EVENT.claims).fillna({"reading": ""}).query("kind != 'untestable'")
-    known = {brief.question(verdict(claim=row.claim_id, reading=row.reading), EVENT) for row in ledger.itertuples()}
+    known = {
+        brief.question(verdict(claim=row.claim_id, reading=row.reading), EVENT)
+        for row in ledger.itertuples()
+    }
     assert {*phrases().sayings} <= known
     assert {*phrases().rows} <= known
     assert {name for names in phrases().topics.values() for name in names} <= {*phrases().sayings}
@@ -130,23 +155,42 @@ def test_every_reading_of_the_event_that_can_be_tested_has_a_sentence_or_a_row()
 
 @pytest.mark.parametrize("word", WORDS)
 def test_the_headline_changes_with_the_words(word):
-    record = of("C08 record", word=SUPPORTED, estimate=3.0, claimed=3.0, low=None, high=None, unit="brands named")
-    told = brief.headline([record, verdict(word=word)], EVENT)
-    others = [brief.headline([record, verdict(word=other)], EVENT) for other in WORDS if other != word]
-    assert told not in others
-    assert told != brief.headline([record.model_copy(update={"word": word}), verdict(word=word)], EVENT) or (
-        word == SUPPORTED
+    record = of(
+        "C08 record",
+        word=SUPPORTED,
+        estimate=3.0,
+        claimed=3.0,
+        low=None,
+        high=None,
+        unit="brands named",
     )
+    told = brief.headline([record, verdict(word=word)], EVENT)
+    others = [
+        brief.headline([record, verdict(word=other)], EVENT) for other in WORDS if other != word
+    ]
+    assert told not in others
+    assert told != brief.headline(
+        [record.model_copy(update={"word": word}), verdict(word=word)], EVENT
+    ) or (word == SUPPORTED)
     assert brief.brief([record, verdict(word=word)], EVENT).text == told
     assert not re.search(r"−|\+\d", told)
 
 
 def test_the_headline_of_the_record_is_this():
-    record = of("C08 record", word=SUPPORTED, estimate=3.0, claimed=3.0, low=None, high=None, unit="brands named")
-    assert brief.headline([record, V2], EVENT) == (
-        "Amazon closed, froze or restricted accounts of the Chinese sellers Aukey, Mpow and Youkeshu. Public evidence "
-        "does not show whether the closures slowed the growth of all Chinese sellers on Amazon by more than 2 "
-        "percentage points in 2021."
+    record = of(
+        "C08 record",
+        word=SUPPORTED,
+        estimate=3.0,
+        claimed=3.0,
+        low=None,
+        high=None,
+        unit="brands named",
+    )
+    assert (
+        brief.headline([record, V2], EVENT)
+        == "Amazon closed, froze or restricted accounts of the Chinese sellers Aukey, Mpow and"
+        " Youkeshu. Public evidence does not show whether the closures slowed the growth of all"
+        " Chinese sellers on Amazon by more than 2 percentage points in 2021."
     )
     assert brief.headline([], EVENT) == "No claim could be judged."
     assert brief.headline([of("C12")], EVENT) == "The verdicts on the claims are below."
@@ -154,7 +198,10 @@ def test_the_headline_of_the_record_is_this():
 
 @pytest.mark.parametrize("tier", [tier for tier in TIERS if tier != "sim"])
 def test_a_verdict_of_any_tier_makes_a_sentence_and_a_row(tier):
-    panel = {"panel": "abc"} if tier == "panel" else {}
+    if tier == "panel":
+        panel = {"panel": "abc"}
+    else:
+        panel = {}
     one = verdict(tier=tier, word=SUPPORTED, **panel)
     assert ("panel" in brief.sentence([one], EVENT)) == (tier == "panel")
     table = brief.brief_table([one], EVENT)
@@ -167,7 +214,10 @@ def test_a_verdict_of_any_tier_makes_a_sentence_and_a_row(tier):
         ({"found": "At best 7"}, "At best 7"),
         ({"low": -1.0, "high": 7.25}, "−1.0 to +7.3 per cent"),
         ({"low": -1.0, "high": 7.25, "estimate": 3.0}, "+3.0 (bounds: −1.0 to +7.3) per cent"),
-        ({"low": -1.0, "high": 7.25, "estimate": 3.0, "interval": "95% interval"}, "+3.0 [−1.0 to +7.3] per cent"),
+        (
+            {"low": -1.0, "high": 7.25, "estimate": 3.0, "interval": "95% interval"},
+            "+3.0 [−1.0 to +7.3] per cent",
+        ),
         (BARE | {"claimed": 9.0}, "claimed +9.0 per cent"),
         (BARE, "–"),
     ],
@@ -178,10 +228,15 @@ def test_a_finding_has_its_own_words_or_numbers_and_no_mark(changes, written):
 
 def test_statements_are_counted_by_their_word():
     judged = [of("C03", word=SUPPORTED), of("C06"), of("C12"), of("C02", word=NOT_TESTABLE, **BARE)]
-    assert brief.tally(judged) == "Of four statements we find one supported, two not shown and one not testable."
+    assert (
+        brief.tally(judged)
+        == "Of four statements we find one supported, two not shown and one not testable."
+    )
     assert brief.tally(judged) in brief.brief(judged, EVENT).html
     asked = of("C08 market", word=SUPPORTED, claimant="Our question (after a report)")
-    assert brief.tally([*judged, asked]) == f"{brief.tally(judged)} Our own question: one supported."
+    assert (
+        brief.tally([*judged, asked]) == f"{brief.tally(judged)} Our own question: one supported."
+    )
 
 
 def test_the_brief_prints_as_many_verdicts_of_each_word_as_it_counts():
@@ -192,7 +247,9 @@ def test_the_brief_prints_as_many_verdicts_of_each_word_as_it_counts():
     numbers = {name: number for number, name in enumerate(IN_WORDS)}
     for word in WORDS:
         clause = next((part for part in unlisted.split(";") if part.strip().startswith(word)), "")
-        others = sum(int(numbers.get(count, 0) or count) for count in re.findall(r"(\w+) in report", clause))
+        others = sum(
+            int(numbers.get(count, 0) or count) for count in re.findall(r"(\w+) in report", clause)
+        )
         listed_ = len(re.findall(rf"\b{word}\b(?! by)", told))
         assert listed_ + others == sum(one.word == word for one in judged), word
     counted = Counter(one.word for one in judged if one.party != OURS)
@@ -201,9 +258,13 @@ def test_the_brief_prints_as_many_verdicts_of_each_word_as_it_counts():
 
 
 def test_what_households_and_public_figures_find_stands_side_by_side():
-    public, bought = verdict(low=-7.0, high=0.0), verdict(tier="households", low=-3.0, high=2.7)
+    public = verdict(low=-7.0, high=0.0)
+    bought = verdict(tier="households", low=-3.0, high=2.7)
     told = text(brief.brief_table([public, bought], EVENT))
-    assert "−7.0 to 0.0 percentage points, by public facts; −3.0 to +2.7 percentage points, by the trade" in told
+    assert (
+        "−7.0 to 0.0 percentage points, by public facts; −3.0 to +2.7 percentage points, by the"
+        " trade" in told
+    )
 
 
 # The page
@@ -211,14 +272,19 @@ def test_what_households_and_public_figures_find_stands_side_by_side():
 
 def test_the_table_has_five_claims_at_most_and_the_rest_in_a_line():
     judged = [of(name, statement=f"{name}.", margin=None) for name in reversed(phrases().rows)]
-    judged += [of("C12", statement="Frozen.", margin=None), of("C02", statement="Unknown.", word=NOT_TESTABLE, **BARE)]
+    judged += [
+        of("C12", statement="Frozen.", margin=None),
+        of("C02", statement="Unknown.", word=NOT_TESTABLE, **BARE),
+    ]
     head, *body = rows(judged)
     assert head == ["What was said", "Verdict, and why", "What would change it"]
     shown = [row[0].partition(" (Amazon")[0] for row in body]
     assert set(shown) == set(phrases().rows[: brief.MOST])
     below = text(brief.brief_table(judged, EVENT))
     assert "more_sales_elsewhere (Amazon, as we read it): Not shown. −16.1 to +2.8" in below
-    assert re.search(r"Not listed: Not shown, one in report \w\w; Not testable, one in report \w\w\.", below)
+    assert re.search(
+        r"Not listed: Not shown, one in report \w\w; Not testable, one in report \w\w\.", below
+    )
     assert not any("Unknown" in row[0] for row in body)
 
 
@@ -227,8 +293,12 @@ def test_the_numbers_behind_a_word_follow_it_and_those_of_public_figures_come_fi
     bought = verdict(tier="households", report="09_households", detail="Rivals lost 1.")
     ((topic, page, told),) = brief.by_topic([bought, public], EVENT)
     assert (topic, page) == ("All Chinese sellers", "05_growth_public.pdf")
-    assert told == "It takes 3 billion. Rivals lost 1."  # in place of the sentence, where each answer has its own
-    ((*_, told),) = brief.by_topic([verdict(tier="households", report="09_households"), public], EVENT)
+    assert (
+        told == "It takes 3 billion. Rivals lost 1."
+    )  # in place of the sentence, where each answer has its own
+    ((*_, told),) = brief.by_topic(
+        [verdict(tier="households", report="09_households"), public], EVENT
+    )
     assert told.endswith("by more than 2 percentage points in 2021. It takes 3 billion.")
 
 

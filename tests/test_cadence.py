@@ -20,14 +20,17 @@ def test_a_report_that_never_stood_is_due_whatever_the_day():
     assert is_due("monthly on last", NOON, None)
 
 
-@pytest.mark.parametrize("every", ["daily", "weekly on monday", "monthly on 1", "*/5 * * * *", "0 18 * * 4"])
+@pytest.mark.parametrize(
+    "every", ["daily", "weekly on monday", "monthly on 1", "*/5 * * * *", "0 18 * * 4"]
+)
 def test_a_report_that_has_just_been_made_is_not_due_again_on_that_day(every):
     for hour in (0, 6, 12, 23):
         assert not is_due(every, datetime.combine(NOON, time(hour)), NOON.date())
 
 
 def test_after_a_gap_of_months_a_report_is_made_once():
-    stands, made = date(2026, 5, 4), []
+    stands = date(2026, 5, 4)
+    made = []
     for day in range(10):
         now = NOON + timedelta(days=day)
         if is_due("weekly on monday", now, stands):

@@ -34,13 +34,19 @@ def test_ticks_have_the_decimals_that_their_step_needs(ticks, written):
     assert axes.xaxis.get_major_formatter().format_ticks(ticks) == written
 
 
-@pytest.mark.parametrize(("low", "high"), [(-16.1, 2.8), (-2.2, 1.2), (-0.11, 0.02), (-500.0, 40.0)])
+@pytest.mark.parametrize(
+    ("low", "high"), [(-16.1, 2.8), (-2.2, 1.2), (-0.11, 0.02), (-500.0, 40.0)]
+)
 def test_no_two_ticks_of_a_margin_chart_read_the_same_and_each_reads_as_its_place(low, high):
-    rows = pd.DataFrame({"term": ["a"], "estimate": [np.nan], "conf_low": [low], "conf_high": [high]})
+    rows = pd.DataFrame(
+        {"term": ["a"], "estimate": [np.nan], "conf_low": [low], "conf_high": [high]}
+    )
     drawing = charts.forest(rows, margin=(-0.01, np.inf), xlabel="x")
     drawing.canvas.draw()
     axes = drawing.axes[0]
-    read = [float(one.get_text().replace("−", "-").replace(",", "")) for one in axes.get_xticklabels()]
+    read = [
+        float(one.get_text().replace("−", "-").replace(",", "")) for one in axes.get_xticklabels()
+    ]
     assert len(set(read)) == len(read) > 2
     np.testing.assert_allclose(read, axes.get_xticks(), atol=1e-12)
 
@@ -51,7 +57,11 @@ STUDY = pd.DataFrame(
         "estimate": [5.0, 0.0, 2.0, -40.0, -50.0],
         "conf_low": [-20.0, -9, -8, -60, -70],
     }
-).assign(conf_high=[900.0, 9.0, 8.0, -20.0, -10.0], band_low=-80.0, band_high=[40.0, 12.0, 12.0, -10.0, 0.0])
+).assign(
+    conf_high=[900.0, 9.0, 8.0, -20.0, -10.0],
+    band_low=-80.0,
+    band_high=[40.0, 12.0, 12.0, -10.0, 0.0],
+)
 
 
 def test_an_event_study_without_a_band_ends_where_its_intervals_do():
@@ -60,7 +70,7 @@ def test_an_event_study_without_a_band_ends_where_its_intervals_do():
         assert 50 <= curves.event_study(rows, reference=-2, ylabel="y").axes[0].get_ylim()[1] <= 150
 
 
-def test_an_event_study_has_thin_lines_for_all_months_at_once_and_an_arrow_where_an_interval_goes_on():
+def test_an_event_study_has_thin_lines_for_all_months_and_an_arrow_where_an_interval_goes_on():
     axes = curves.event_study(STUDY, reference=-2, ylabel="y").axes[0]
     assert [one.get_xdata().tolist() for one in axes.lines if one.get_marker() == "^"] == [[-4]]
     (band,) = axes.collections
@@ -69,20 +79,35 @@ def test_an_event_study_has_thin_lines_for_all_months_at_once_and_an_arrow_where
     assert band.get_linewidth()[0] < axes.lines[0].get_linewidth()
 
 
-FRAME = pd.DataFrame({"term": ["a", "b"], "estimate": [1.0, np.nan], "conf_low": [0.0, 1.0], "conf_high": [2.0, 3.0]})
+FRAME = pd.DataFrame(
+    {"term": ["a", "b"], "estimate": [1.0, np.nan], "conf_low": [0.0, 1.0], "conf_high": [2.0, 3.0]}
+)
 
 
 def test_intervals_are_solid_also_where_the_market_is_simulated():
-    assert {line.get_linestyle() for line in charts.forest(FRAME, xlabel="x").axes[0].lines} == {"-", "None"}
+    assert {line.get_linestyle() for line in charts.forest(FRAME, xlabel="x").axes[0].lines} == {
+        "-",
+        "None",
+    }
 
 
 def test_a_set_is_a_bar_a_point_has_an_interval_and_a_row_without_either_says_so():
-    rows = pd.concat([FRAME, FRAME.head(1).assign(term="c", estimate=np.nan, conf_low=np.nan, conf_high=np.nan)])
+    rows = pd.concat(
+        [FRAME, FRAME.head(1).assign(term="c", estimate=np.nan, conf_low=np.nan, conf_high=np.nan)]
+    )
     axes = charts.forest(rows, xlabel="x").axes[0]
     (bar,) = axes.patches
-    assert (bar.get_x(), bar.get_x() + bar.get_width(), bar.get_y() + bar.get_height() / 2) == pytest.approx((1, 3, 1))
+    assert (
+        bar.get_x(),
+        bar.get_x() + bar.get_width(),
+        bar.get_y() + bar.get_height() / 2,
+    ) == pytest.approx((1, 3, 1))
     assert axes.lines[0].get_xdata().tolist() == [0.0, 2.0]
-    assert [text.get_text() for text in axes.texts] == ["+1.0", "+1.0 to +3.0", "not estimable with this data"]
+    assert [text.get_text() for text in axes.texts] == [
+        "+1.0",
+        "+1.0 to +3.0",
+        "not estimable with this data",
+    ]
 
 
 def test_a_limit_is_called_one():
@@ -92,17 +117,26 @@ def test_a_limit_is_called_one():
 
 
 def test_what_stands_beside_an_estimate_is_drawn_where_it_is_known():
-    known = FRAME.assign(truth=[1.5, np.nan], placebo_low=[-1.0, np.nan], placebo_high=[1.0, np.nan])
+    known = FRAME.assign(
+        truth=[1.5, np.nan], placebo_low=[-1.0, np.nan], placebo_high=[1.0, np.nan]
+    )
     axes = charts.forest(known, xlabel="x", strong=["a"]).axes[0]
     assert [text.get_text() for text in axes.get_legend().get_texts()] == ["truth"]
-    assert [bar.get_width() for bar in axes.patches] == [2.0, 2.0]  # behind the first row, and the second row's own
+    assert [bar.get_width() for bar in axes.patches] == [
+        2.0,
+        2.0,
+    ]  # behind the first row, and the second row's own
     assert [text.get_color() for text in axes.texts] == [style.MAIN, style.REST]
     assert charts.forest(FRAME, xlabel="x").axes[0].get_legend() is None
 
 
-@pytest.mark.parametrize(("margin", "names"), [((-1.0, np.inf), ["−1.0"]), ((-1.0, 1.0), ["−1.0", "+1.0"])])
+@pytest.mark.parametrize(
+    ("margin", "names"), [((-1.0, np.inf), ["−1.0"]), ((-1.0, 1.0), ["−1.0", "+1.0"])]
+)
 def test_the_margin_is_named_on_the_sides_that_it_has_without_a_name_over_the_other(margin, names):
-    rows = pd.DataFrame({"term": ["a"], "estimate": [0.0], "conf_low": [-40.0], "conf_high": [40.0]})
+    rows = pd.DataFrame(
+        {"term": ["a"], "estimate": [0.0], "conf_low": [-40.0], "conf_high": [40.0]}
+    )
     drawing = charts.forest(rows, margin=margin, xlabel="x")
     drawing.canvas.draw()
     named = [text for text in drawing.axes[0].texts if "margin" in text.get_text()]
@@ -140,7 +174,9 @@ def test_the_actual_statistic_is_no_draw_and_an_endless_interval_ends_in_an_arro
     assert figure(drawing, "A figure.").html
     rows = pd.DataFrame({"term": ["own"], "estimate": [20.0], "conf_low": [-np.inf]})
     drawing = charts.forest(rows.assign(conf_high=90.0), xlabel="x", reach=200)
-    assert [float(one.get_xdata()[0]) for one in drawing.axes[0].lines if one.get_marker() == "<"] == [-200]
+    assert [
+        float(one.get_xdata()[0]) for one in drawing.axes[0].lines if one.get_marker() == "<"
+    ] == [-200]
     assert not [one for one in drawing.axes[0].lines if one.get_marker() == ">"]
     assert figure(drawing, "A figure.").html
 
@@ -159,11 +195,14 @@ def test_parts_with_intervals_are_drawn_where_they_are_and_bounds_alone_have_no_
 
 def test_lines_have_ticks_where_the_smallest_are_labels_at_their_ends_and_shaded_closures():
     years = {"fell": [100.0, 33.0, 13.0], "rose": [100.0, 150.0, np.nan]}
-    rows = pd.DataFrame({"x": [2020.5, 2021.5, 2022.5], **years}).melt("x", var_name="term", value_name="estimate")
+    rows = pd.DataFrame({"x": [2020.5, 2021.5, 2022.5], **years}).melt(
+        "x", var_name="term", value_name="estimate"
+    )
     ticks = {2020.5: "2020", 2021.5: "2021", 2022.5: "2022"}
     given = {"strong": ["fell"], "closures": ("2021-05", "2021-09"), "ticks": ticks, "log": "y"}
     drawing = curves.paths(rows, x="x", ylabel="y", **given)
-    axes, places = drawing.axes[0], {text.get_text(): text for text in drawing.axes[0].texts}
+    axes = drawing.axes[0]
+    places = {text.get_text(): text for text in drawing.axes[0].texts}
     drawing.canvas.draw()
     bottom, top = axes.get_ylim()
     assert [tick for tick in axes.get_yticks() if bottom < tick < top] == [10, 20, 50, 100, 200]
@@ -171,21 +210,30 @@ def test_lines_have_ticks_where_the_smallest_are_labels_at_their_ends_and_shaded
     assert places["rose"].xy == (2021.5, pytest.approx(150))
     assert "accounts closed" in places
     (band,) = axes.patches
-    assert (band.get_x(), band.get_x() + band.get_width()) == pytest.approx((2021 + 4 / 12, 2021 + 9 / 12))
+    assert (band.get_x(), band.get_x() + band.get_width()) == pytest.approx(
+        (2021 + 4 / 12, 2021 + 9 / 12)
+    )
     assert [label.get_text() for label in axes.get_xticklabels()] == ["2020", "2021", "2022"]
-    assert [line for line in axes.lines if len(line.get_xdata()) == len(ticks)] == list(axes.lines[:2])  # no leaders
+    assert [line for line in axes.lines if len(line.get_xdata()) == len(ticks)] == list(
+        axes.lines[:2]
+    )  # no leaders
 
 
 def test_a_year_that_is_not_known_is_bridged_by_a_thin_line():
     rows = pd.DataFrame({"term": "a", "x": [1.0, 2.0, 3.0], "estimate": [1.0, np.nan, 2.0]})
     bridge, line = curves.paths(rows, x="x", ylabel="y").axes[0].lines[:2]
-    assert (bridge.get_xdata().tolist(), bridge.get_linewidth() < line.get_linewidth()) == ([1.0, 3.0], True)
+    assert (bridge.get_xdata().tolist(), bridge.get_linewidth() < line.get_linewidth()) == (
+        [1.0, 3.0],
+        True,
+    )
 
 
 @pytest.mark.parametrize("small", [False, True])
 def test_dated_events_have_a_row_each_and_closures_are_dark(small):
     days = pd.to_datetime(["2021-05-01", "2021-05-01", "2021-06-01"])
-    rows = pd.DataFrame({"term": ["a", "b"], "first": days[:2], "last": days[1:], "strong": [True, False]})
+    rows = pd.DataFrame(
+        {"term": ["a", "b"], "first": days[:2], "last": days[1:], "strong": [True, False]}
+    )
     axes = charts.timeline(rows, small=small).axes[0]
     assert [label.get_text() for label in axes.get_yticklabels()] == ["a", "b"]
     assert ([line.get_color() for line in axes.lines], len(axes.patches)) == ([MAIN], 1)
@@ -198,7 +246,7 @@ def test_who_asks_for_no_signs_gets_none_and_a_figure_describes_itself():
     assert f'alt="{described}"' in figure(drawing, "A figure.").html
 
 
-def test_panels_name_their_values_on_the_left_and_the_axis_below_and_a_place_without_a_panel_stays_empty():
+def test_panels_name_values_on_the_left_and_the_axis_below_and_an_unused_place_stays_empty():
     rows = pd.DataFrame({"panel": [*"aabbccdd"], "x": [0.0, 1.0] * 4, "term": "t", "estimate": 1.0})
     axes = curves.paths(rows, x="x", xlabel="day", ylabel="y").axes
     assert [one.get_ylabel() for one in axes] == ["y", "", "", "y", "", ""]
@@ -207,7 +255,9 @@ def test_panels_name_their_values_on_the_left_and_the_axis_below_and_a_place_wit
 
 
 def test_the_shares_of_the_half_years_that_are_compared_alone_are_written_at_their_points():
-    halves = pd.DataFrame({"term": ["2020-03", "2020-09"], "estimate": [3.0, 4.6], "conf_low": 2.0, "conf_high": 6.0})
+    halves = pd.DataFrame(
+        {"term": ["2020-03", "2020-09"], "estimate": [3.0, 4.6], "conf_low": 2.0, "conf_high": 6.0}
+    )
     shown = {"closures": ("2020-05", "2020-09"), "compared": ["2020-09"]}
     axes = curves.shares({"a": halves}, ylabel="y", **shown).axes[0]
     assert [text.get_text() for text in axes.texts if "%" in text.get_text()] == ["4.6 %"]

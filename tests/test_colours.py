@@ -1,4 +1,6 @@
-"""Colours of figures: read by everyone, in grey, by the colour-blind, and as text; and text that stays text."""
+"""Colours of figures: read by everyone, in grey, by the colour-blind, and as text; and text that
+stays text.
+"""
 
 import base64
 import io
@@ -20,11 +22,25 @@ WHITE = "#ffffff"
 READABLE = 4.5  # of text against what it stands on: WCAG 2.2, success criterion 1.4.3
 APART = 8.0  # CIE L* in grey, and CIE 1976 distance to the colour-blind
 TO_XYZ = np.array([[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]])
-SEEN = {  # linear RGB, severity 1.0: Machado, Oliveira and Fernandes (2009), IEEE TVCG 15(6), 1291-1298, table 1
+# linear RGB, severity 1.0: Machado, Oliveira and Fernandes (2009), IEEE TVCG 15(6), 1291-1298,
+# table 1
+SEEN = {
     "all colours": np.eye(3),
-    "no red cones": [[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]],
-    "no green cones": [[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.01182, 0.04294, 0.968881]],
-    "no blue cones": [[1.255528, -0.076749, -0.178779], [-0.078411, 0.930809, 0.147602], [0.004733, 0.691367, 0.3039]],
+    "no red cones": [
+        [0.152286, 1.052583, -0.204868],
+        [0.114503, 0.786281, 0.099216],
+        [-0.003882, -0.048116, 1.051998],
+    ],
+    "no green cones": [
+        [0.367322, 0.860646, -0.227968],
+        [0.280085, 0.672501, 0.047413],
+        [-0.01182, 0.04294, 0.968881],
+    ],
+    "no blue cones": [
+        [1.255528, -0.076749, -0.178779],
+        [-0.078411, 0.930809, 0.147602],
+        [0.004733, 0.691367, 0.3039],
+    ],
 }
 
 
@@ -88,16 +104,25 @@ def test_charts_take_their_colours_from_the_palette_and_their_text_can_be_read(l
     known = {to_rgba(one)[:3] for one in (*style.PALETTE[look], style.INK, WHITE)}
     drawn = [one for one in drawing.findobj() if one.get_visible()]  # the grid is not
     shapes = [one for one in drawn if hasattr(one, "get_facecolor")]
-    used = {tuple(rgb[:3]) for one in shapes for rgb in np.atleast_2d(one.get_facecolor()) if len(rgb) and rgb[3] == 1}
+    used = {
+        tuple(rgb[:3])
+        for one in shapes
+        for rgb in np.atleast_2d(one.get_facecolor())
+        if len(rgb) and rgb[3] == 1
+    }
     used |= {to_rgba(one.get_color())[:3] for one in drawn if hasattr(one, "get_xydata")}
     assert used <= known
     texts = [one for one in drawing.findobj(Text) if one.get_text()]
     assert texts
     for text in texts:
         inside = any(
-            axes.get_window_extent().contains(*text.get_window_extent().get_points().mean(0)) for axes in drawing.axes
+            axes.get_window_extent().contains(*text.get_window_extent().get_points().mean(0))
+            for axes in drawing.axes
         )
-        darkest = style.PALETTE[look][3] if inside and text.get_color() == style.INK else WHITE
+        if inside and text.get_color() == style.INK:
+            darkest = style.PALETTE[look][3]
+        else:
+            darkest = WHITE
         assert contrast(text.get_color(), darkest) >= READABLE, text.get_text()
 
 
@@ -111,7 +136,9 @@ def test_no_chart_holds_a_code_of_its_own(look, name):
 def test_text_of_a_figure_is_text_in_its_picture_and_is_found_in_the_pdf(tmp_path):
     style.use("real")
     drawing = charts.forest(FRAME, xlabel="points of growth")
-    block = blocks.figure(drawing, "How to read it.", alt="Two rows.", title="Nothing moved", source="A Publisher")
+    block = blocks.figure(
+        drawing, "How to read it.", alt="Two rows.", title="Nothing moved", source="A Publisher"
+    )
     style.use()
     picture = base64.b64decode(re.search(r"base64,([^\"]+)", block.html)[1]).decode()
     said = ("points of growth", "Nothing moved", "Source: A Publisher")
@@ -130,4 +157,6 @@ def test_a_figure_holds_the_font_of_its_own_letters_so_that_text_is_as_wide_in_a
     faces = dict(re.findall(r"font-weight:(\d+);src:url\(data:font/otf;base64,([^)]+)\)", svg))
     assert [*faces] == ["400", "700"]
     for face in faces.values():
-        assert set(map(ord, "Fell by −3 ●")) <= set(TTFont(io.BytesIO(base64.b64decode(face))).getBestCmap())
+        assert set(map(ord, "Fell by −3 ●")) <= set(
+            TTFont(io.BytesIO(base64.b64decode(face))).getBestCmap()
+        )

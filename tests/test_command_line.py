@@ -75,16 +75,26 @@ def recorded(monkeypatch):
 
 def test_an_output_folder_that_is_a_file_exits_2(desk, capsys):
     (desk.root / "mine").write_text("mine")
-    assert command_line.main(["run", "--as-of", AS_OF, "--out", str(desk.root / "mine")], desk.root) == 2
+    assert (
+        command_line.main(["run", "--as-of", AS_OF, "--out", str(desk.root / "mine")], desk.root)
+        == 2
+    )
     assert "mine cannot be written (File exists); choose another folder" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
     ("number", "code", "said"),
-    [(errno.EIO, 3, "[Errno 5] Input/output error"), (errno.ENOSPC, 7, "The disk is full ([Errno 28]")],
+    [
+        (errno.EIO, 3, "[Errno 5] Input/output error"),
+        (errno.ENOSPC, 7, "The disk is full ([Errno 28]"),
+    ],
 )
-def test_a_file_system_that_fails_or_is_full_ends_without_a_traceback(desk, capsys, monkeypatch, number, code, said):
-    monkeypatch.setattr(release.tempfile, "mkdtemp", mock.Mock(side_effect=OSError(number, os.strerror(number))))
+def test_a_file_system_that_fails_or_is_full_ends_without_a_traceback(
+    desk, capsys, monkeypatch, number, code, said
+):
+    monkeypatch.setattr(
+        release.tempfile, "mkdtemp", mock.Mock(side_effect=OSError(number, os.strerror(number)))
+    )
     assert command_line.main(["run", "--as-of", AS_OF], desk.root) == code
     told = capsys.readouterr().err
     assert told.startswith(f"error: {said}")
@@ -93,18 +103,40 @@ def test_a_file_system_that_fails_or_is_full_ends_without_a_traceback(desk, caps
 
 def test_options_reach_the_runner(desk, monkeypatch, tmp_path):
     asked = recorded(monkeypatch)
-    line = f"run 01 02 -p count=3 -p note=a=b --as-of {AS_OF} --out {tmp_path} --jobs 3 --timeout 9 --force --dry-run"
+    line = (
+        f"run 01 02 -p count=3 -p note=a=b --as-of {AS_OF} --out {tmp_path} --jobs 3 --timeout 9"
+        " --force --dry-run"
+    )
     line += " --accept-changes"
     assert command_line.main(line.split(), desk.root) == 0
-    of = {"names": ["01", "02"], "given": {"count": "3", "note": "a=b"}, "as_of": AS_OF, "out": tmp_path, "workers": 3}
-    assert asked == {**of, "timeout": 9.0, "force": True, "dry": True, "accept": True, "panel": None, "due": None}
+    of = {
+        "names": ["01", "02"],
+        "given": {"count": "3", "note": "a=b"},
+        "as_of": AS_OF,
+        "out": tmp_path,
+        "workers": 3,
+    }
+    assert asked == {
+        **of,
+        "timeout": 9.0,
+        "force": True,
+        "dry": True,
+        "accept": True,
+        "panel": None,
+        "due": None,
+    }
 
 
 def test_a_panel_with_its_map_and_event_reaches_the_runner(desk, monkeypatch):
     asked = recorded(monkeypatch)
     assert command_line.main(["run", "--panel", "own.csv"], desk.root) == 0
     assert asked["panel"] == own_panel(Path("own.csv")) | {"event": "amazon_2021", "panel_map": ""}
-    assert command_line.main(["run", "--panel", "own.csv", "--map", "own.yml", "--event", "other.yml"], desk.root) == 0
+    assert (
+        command_line.main(
+            ["run", "--panel", "own.csv", "--map", "own.yml", "--event", "other.yml"], desk.root
+        )
+        == 0
+    )
     files = {"event": "other.yml", "panel_path": "own.csv", "panel_map": "own.yml"}
     assert asked["panel"] == {name: str(Path(file).absolute()) for name, file in files.items()}
 
@@ -112,13 +144,19 @@ def test_a_panel_with_its_map_and_event_reaches_the_runner(desk, monkeypatch):
 @pytest.mark.parametrize("option", ["--map", "--event"])
 def test_a_map_or_an_event_without_a_panel_exits_2(desk, capsys, option):
     assert command_line.main(["run", option, "own.yml"], desk.root) == 2
-    assert f"Option {option} own.yml needs a panel of your own; add --panel" in capsys.readouterr().err
+    assert (
+        f"Option {option} own.yml needs a panel of your own; add --panel" in capsys.readouterr().err
+    )
 
 
 def test_list_shows_the_schedule_with_the_brief_last(desk, capsys):
     assert command_line.main(["list"], desk.root) == 0
     lines = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
-    assert lines == ["01_first 01_first.ipynb count=4", "02_second 02_second.ipynb", "00_brief 00_brief.ipynb"]
+    assert lines == [
+        "01_first 01_first.ipynb count=4",
+        "02_second 02_second.ipynb",
+        "00_brief 00_brief.ipynb",
+    ]
 
 
 def test_params_shows_value_type_rule_and_help(desk, capsys):
@@ -132,7 +170,10 @@ def test_params_shows_value_type_rule_and_help(desk, capsys):
 def test_params_shows_what_a_scheduled_report_gets_and_what_the_notebook_has(desk, capsys):
     assert command_line.main(["params", "01"], desk.root) == 0
     shown = capsys.readouterr().out.splitlines()
-    assert "  count = 4  (int, allowed 1 to 9)  number of things; set in schedule.yml, 3 in the notebook" in shown
+    assert (
+        "  count = 4  (int, allowed 1 to 9)  number of things; set in schedule.yml, 3 in the"
+        " notebook" in shown
+    )
     (day,) = (line for line in shown if line.startswith("  as_of"))
     assert f"= '{datetime.date.today()}'" in day
     assert day.endswith("; option --as-of sets it")
@@ -150,7 +191,8 @@ def test_check_refuses_a_changed_byte_and_accept_records_it_whatever_else_is_wro
     meant, wrong = (desk.root / "data" / "facts" / name for name in ("threats.csv", "claims.csv"))
     assert command_line.main(["check"], desk.root) == 0
     assert "threats" in capsys.readouterr().out
-    last, right = meant.read_text().splitlines()[-1], wrong.read_text()
+    last = meant.read_text().splitlines()[-1]
+    right = wrong.read_text()
     meant.write_text(meant.read_text() + last.replace("T10", "T99", 1) + "\n")
     assert command_line.main(["check"], desk.root) == 2
     assert "threats.csv" in capsys.readouterr().err
@@ -158,7 +200,10 @@ def test_check_refuses_a_changed_byte_and_accept_records_it_whatever_else_is_wro
     assert command_line.main(["check", "--accept", str(meant)], desk.root) == 2
     said = capsys.readouterr()
     assert said.out.startswith(f"facts/threats.csv: accepted as of {datetime.date.today()}, ")
-    assert said.err.splitlines()[-1] == "facts/threats.csv was accepted; still to be corrected: facts/claims.csv"
+    assert (
+        said.err.splitlines()[-1]
+        == "facts/threats.csv was accepted; still to be corrected: facts/claims.csv"
+    )
     wrong.write_text(right)
     assert command_line.main(["check"], desk.root) == 0
 
@@ -173,7 +218,9 @@ def test_the_command_line_starts_without_the_heavy_libraries():
 @pytest.mark.slow
 def test_a_reader_that_has_seen_enough_is_no_error():
     command = f"{sys.executable} -m runner check | true"
-    done = subprocess.run(["bash", "-c", f"set -o pipefail; {command}"], cwd=ROOT, capture_output=True, check=False)
+    done = subprocess.run(
+        ["bash", "-c", f"set -o pipefail; {command}"], cwd=ROOT, capture_output=True, check=False
+    )
     assert (done.returncode, done.stderr) == (0, b"")
 
 
@@ -182,6 +229,8 @@ def test_a_panel_that_fits_no_window_is_refused_though_its_reader_has_seen_enoug
     rows[rows["month"].between("2021-01", "2021-08")].to_csv(tmp_path / "short.csv", index=False)
     own = f"--panel {tmp_path / 'short.csv'} --map data/examples/tidy.map.yml"
     command = f"set -o pipefail; {sys.executable} -m runner check {own} | true"
-    done = subprocess.run(["bash", "-c", command], cwd=ROOT, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        ["bash", "-c", command], cwd=ROOT, capture_output=True, text=True, check=False
+    )
     assert done.returncode == 2
     assert "no window fits" in done.stderr

@@ -1,4 +1,6 @@
-"""An experiment is no release: what differs from the last commit is published only if it is accepted."""
+"""An experiment is no release: what differs from the last commit is published only if it is
+accepted.
+"""
 
 import json
 import os
@@ -8,7 +10,16 @@ from pathlib import Path
 from unittest import mock
 
 import pytest
-from desk import AS_OF, BRIEF_PARAMETERS, PARAMETERS, WRITE_VERDICTS, Desk, describe, sources_kept, stub_render
+from desk import (
+    AS_OF,
+    BRIEF_PARAMETERS,
+    PARAMETERS,
+    WRITE_VERDICTS,
+    Desk,
+    describe,
+    sources_kept,
+    stub_render,
+)
 
 from runner import Exit, committed, run, scheduled, site
 
@@ -20,8 +31,14 @@ DIFFERS = "count = 5 in notebooks/02_second.ipynb (3 at the last commit)"
 
 
 def git(folder, *arguments):
-    who = {f"GIT_{part}_{what}": "desk" for part in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
-    subprocess.run(["git", *arguments], cwd=folder, env=os.environ | who, check=True, capture_output=True)
+    who = {
+        f"GIT_{part}_{what}": "desk"
+        for part in ("AUTHOR", "COMMITTER")
+        for what in ("NAME", "EMAIL")
+    }
+    subprocess.run(
+        ["git", *arguments], cwd=folder, env=os.environ | who, check=True, capture_output=True
+    )
 
 
 def commit(desk):
@@ -79,13 +96,23 @@ CHANGES = [
 ]
 
 
-@pytest.mark.parametrize(("change", "differences"), CHANGES, ids=[change.__name__ for change, _ in CHANGES])
-def test_what_differs_from_the_last_commit_makes_a_draft_that_names_it(desk, capsys, change, differences):
+@pytest.mark.parametrize(
+    ("change", "differences"), CHANGES, ids=[change.__name__ for change, _ in CHANGES]
+)
+def test_what_differs_from_the_last_commit_makes_a_draft_that_names_it(
+    desk, capsys, change, differences
+):
     before = desk.bytes()
     change(desk)
     assert work(desk) == Exit.REFUSED
     said = capsys.readouterr().err
-    for words in (*differences, "reports are in a draft", "git commit", "git restore", "--accept-changes"):
+    for words in (
+        *differences,
+        "reports are in a draft",
+        "git commit",
+        "git restore",
+        "--accept-changes",
+    ):
         assert words in said
     assert desk.bytes() == before
     manifest = json.loads((desk.draft / "manifest.json").read_bytes())
@@ -96,8 +123,12 @@ def test_what_differs_from_the_last_commit_makes_a_draft_that_names_it(desk, cap
     assert (logged.outcome, logged.draft, logged.release) == ("refused", "draft", "")
 
 
-@pytest.mark.parametrize(("change", "differences"), CHANGES, ids=[change.__name__ for change, _ in CHANGES])
-def test_what_is_accepted_is_published_and_says_so_until_it_is_committed(desk, capsys, change, differences):
+@pytest.mark.parametrize(
+    ("change", "differences"), CHANGES, ids=[change.__name__ for change, _ in CHANGES]
+)
+def test_what_is_accepted_is_published_and_says_so_until_it_is_committed(
+    desk, capsys, change, differences
+):
     change(desk)
     assert work(desk, accept=True) == Exit.OK
     assert desk.published.name == LATER
@@ -183,11 +214,15 @@ def test_a_history_that_cannot_be_read_is_said(desk, monkeypatch, capsys, spoil)
 
 
 def comment(desk):
-    desk.write("02_second", WRITE_VERDICTS, parameters=PARAMETERS.replace("# free text", "# any text"))
+    desk.write(
+        "02_second", WRITE_VERDICTS, parameters=PARAMETERS.replace("# free text", "# any text")
+    )
 
 
 def restate_date(desk):
-    desk.write("02_second", WRITE_VERDICTS, parameters=PARAMETERS.replace('"2026-11-01"', '"2026-11-02"'))
+    desk.write(
+        "02_second", WRITE_VERDICTS, parameters=PARAMETERS.replace('"2026-11-01"', '"2026-11-02"')
+    )
 
 
 def change_mode(desk):
@@ -206,15 +241,23 @@ def add_notes(desk):
 @pytest.mark.parametrize("change", [comment, restate_date, change_mode, add_example, add_notes])
 def test_what_is_neither_a_default_nor_declared_data_is_no_experiment(desk, change):
     change(desk)
-    jobs = [desk.root / "notebooks" / f"{name}.ipynb" for name in ("01_first", "02_second", "00_brief")]
+    jobs = [
+        desk.root / "notebooks" / f"{name}.ipynb" for name in ("01_first", "02_second", "00_brief")
+    ]
     assert committed.uncommitted(desk.root, jobs) == ([], "")
 
 
 @pytest.mark.parametrize(
     ("parameters", "said"),
     [
-        (PARAMETERS + "more: int = 1  # of it\n", "more = 1 in {} (no parameter at the last commit)"),
-        (PARAMETERS.replace('note: str = "a=b"  # free text\n', ""), "no note in {} ('a=b' at the last commit)"),
+        (
+            PARAMETERS + "more: int = 1  # of it\n",
+            "more = 1 in {} (no parameter at the last commit)",
+        ),
+        (
+            PARAMETERS.replace('note: str = "a=b"  # free text\n', ""),
+            "no note in {} ('a=b' at the last commit)",
+        ),
         (PARAMETERS.replace("0.5", "1.0"), "share = 1.0 in {} (0.5 at the last commit)"),
     ],
 )

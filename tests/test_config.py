@@ -1,4 +1,6 @@
-"""What people write: each way in which a map, an event, the schedule or a parameters cell can be wrong is refused."""
+"""What people write: each way in which a map, an event, the schedule or a parameters cell can be
+wrong is refused.
+"""
 
 import json
 import math
@@ -8,10 +10,10 @@ from pathlib import Path
 
 import pytest
 from desk import PARAMETERS, cell, write_notebook
+from fewtreated.errors import DataError, DesignError
 from ruamel.yaml import YAML
 
 from analysis import data, parameters, yaml
-from analysis.errors import DataError, DesignError
 from analysis.event import EVENTS, read_event
 from analysis.evidence import claims, verdicts
 from analysis.panel.map import Map
@@ -33,14 +35,21 @@ WRITTEN = YAML(typ="safe").load(Path(__file__).parent / "cases" / "written.yml")
 LARGE = [
     (Map, "[" * 900 + "]" * 900, ["line 1: expected at most 12 levels of lists and keys"]),
     (Map, b"home: \xff", ["invalid start byte"]),
-    (Map, f"currency: CNY\nrates: {'9' * 5000}", ["key rates: expected a positive, finite number of US dollars"]),
+    (
+        Map,
+        f"currency: CNY\nrates: {'9' * 5000}",
+        ["key rates: expected a positive, finite number of US dollars"],
+    ),
 ]
 
 
 def cases(kind):
     """Return what is written in each case, and the words of its refusal."""
     return [
-        (case.get("text", case.get("values")), [words] if isinstance(words := case["refused"], str) else words)
+        (
+            case.get("text", case.get("values")),
+            [words] if isinstance(words := case["refused"], str) else words,
+        )
         for case in WRITTEN[kind]
     ]
 
@@ -65,7 +74,9 @@ OF_MAPS = cases("no YAML") + cases("map")
     ("model", "content", "words"),
     [*LARGE, *((Map, *case) for case in OF_MAPS), *((Schedule, *case) for case in OF_SCHEDULES)],
 )
-def test_a_file_that_is_no_map_or_schedule_is_refused_with_its_line_or_key(tmp_path, model, content, words):
+def test_a_file_that_is_no_map_or_schedule_is_refused_with_its_line_or_key(
+    tmp_path, model, content, words
+):
     path = written(tmp_path, content)
     with pytest.raises(DataError) as refusal:
         yaml.load(path, model)
@@ -102,9 +113,21 @@ population: sample
 """
     found = yaml.load(written(tmp_path, text), Map)
     assert found.columns == {"firm": "seller", "brand_group": "owner", "sales": "gmv"}
-    assert (found.platforms, found.origins) == ({"Amazon": "AMZ", "1688": "OWN"}, {"China": "CN", "no": "NO"})
-    assert (found.wide.prefix, found.wide.format, found.month_format) == ("m", "%Y%m", ("%d/%m/%Y",))
-    assert (found.home, found.absent, found.encoding, found.closures) == ("AMZ", "zero", "gbk", "account")
+    assert (found.platforms, found.origins) == (
+        {"Amazon": "AMZ", "1688": "OWN"},
+        {"China": "CN", "no": "NO"},
+    )
+    assert (found.wide.prefix, found.wide.format, found.month_format) == (
+        "m",
+        "%Y%m",
+        ("%d/%m/%Y",),
+    )
+    assert (found.home, found.absent, found.encoding, found.closures) == (
+        "AMZ",
+        "zero",
+        "gbk",
+        "account",
+    )
     assert (found.thousands, found.decimal, found.sheet) == (" ", ",", "Sales")
     assert (found.closed_format, found.population) == (("%Y-%m-%d", "%d.%m.%Y"), "sample")
     assert [found.rate(month) for month in ("2020-05", "2021-05")] == [0.145, 0.1546]
@@ -117,7 +140,9 @@ def test_one_rate_holds_for_all_months_and_none_is_one(tmp_path):
 
 
 def test_rates_by_label_are_of_a_column_of_currencies_in_which_dollars_need_none(tmp_path):
-    found = yaml.load(written(tmp_path, "rates: {CNY: {2020: .145, 2021-03: .155}, EUR: 1.18}"), Map)
+    found = yaml.load(
+        written(tmp_path, "rates: {CNY: {2020: .145, 2021-03: .155}, EUR: 1.18}"), Map
+    )
     assert found.money_by_row
     asked = [("2020-01", "CNY"), ("2021-03", "CNY"), ("2021-03", "EUR"), ("2021-03", "USD")]
     assert [found.rate(month, money) for month, money in asked] == [0.145, 0.155, 1.18, 1.0]
@@ -131,7 +156,9 @@ def test_rates_by_label_are_of_a_column_of_currencies_in_which_dollars_need_none
 def changed(tmp_path, **values):
     content = YAML(typ="safe").load(SHIPPED.read_text(encoding="utf-8")) | values
     path = tmp_path / "other.yml"
-    path.write_text(json.dumps({key: value for key, value in content.items() if value is not None}))  # which is YAML
+    path.write_text(
+        json.dumps({key: value for key, value in content.items() if value is not None})
+    )  # which is YAML
     return str(path)
 
 
@@ -153,7 +180,14 @@ def test_the_event_that_ships_is_the_one_that_is_simulated():
 def test_another_event_is_another_file(tmp_path):
     platforms = {"BAZ": "Bazaar", "SQR": "Square"}
     event = read_event(
-        changed(tmp_path, home="BAZ", platforms=platforms, destinations=["SQR"], origin="XX", opened=None)
+        changed(
+            tmp_path,
+            home="BAZ",
+            platforms=platforms,
+            destinations=["SQR"],
+            origin="XX",
+            opened=None,
+        )
     )
     assert (event.home, event.platforms, event.origin, event.opened) == ("BAZ", platforms, "XX", ())
 
@@ -167,7 +201,12 @@ BAZAAR = {
     "origin_name": "Northern",
     "waves": ["2031-05"],
 }
-SAID = {"B1": {"claimant": "Guild", "readings": {"growth_positive": "They grew.", "share_unchanged": "It stayed."}}}
+SAID = {
+    "B1": {
+        "claimant": "Guild",
+        "readings": {"growth_positive": "They grew.", "share_unchanged": "It stayed."},
+    }
+}
 
 
 def bazaar(tmp_path: Path, **values) -> str:
@@ -177,13 +216,26 @@ def bazaar(tmp_path: Path, **values) -> str:
 
 def test_an_event_needs_no_claims_threats_or_readings(tmp_path):
     event = read_event(bazaar(tmp_path))
-    assert (event.claims, event.threats, event.readings, event.opened, event.asked) == ({}, {}, {}, (), {})
+    assert (event.claims, event.threats, event.readings, event.opened, event.asked) == (
+        {},
+        {},
+        {},
+        (),
+        {},
+    )
     assert not event.on_record
 
 
 def test_an_event_holds_claims_and_threats_of_its_own(tmp_path):
-    told = {"B2": {"claimant": "Union", "readings": {"more_sales_elsewhere": "They sell more in the Square."}}}
-    flood = {"F1": {"when": "June 2031", "what": "A flood", "hits": "all stalls", "threatens": "E1"}}
+    told = {
+        "B2": {
+            "claimant": "Union",
+            "readings": {"more_sales_elsewhere": "They sell more in the Square."},
+        }
+    }
+    flood = {
+        "F1": {"when": "June 2031", "what": "A flood", "hits": "all stalls", "threatens": "E1"}
+    }
     event = read_event(bazaar(tmp_path, claims=SAID | told, threats=flood))
     assert event.asked == {
         "growth_positive": ("B1", "V1"),
@@ -193,13 +245,23 @@ def test_an_event_holds_claims_and_threats_of_its_own(tmp_path):
     (row,) = claims.threats(event).to_dict("records")
     assert (row["threat_id"], row["months"], row["event"]) == ("F1", "June 2031", "A flood")
     word = claims.judge(
-        "B1", "V2", claims.Finding(tier="panel", provenance="estimate", interval=(-0.5, 0.5), margin=1.0), event=event
+        "B1",
+        "V2",
+        claims.Finding(tier="panel", provenance="estimate", interval=(-0.5, 0.5), margin=1.0),
+        event=event,
     )
     rule = claims.judge(
-        "C16", "", claims.Finding(tier="panel", provenance="estimate", interval=(-0.5, 0.5), margin=1.0)
+        "C16",
+        "",
+        claims.Finding(tier="panel", provenance="estimate", interval=(-0.5, 0.5), margin=1.0),
     )
     assert (word.statement, word.claimant, word.name) == ("It stayed.", "Guild", "B1 V2")
-    assert (word.word, word.unit, word.why, word.change) == (rule.word, rule.unit, rule.why, rule.change)
+    assert (word.word, word.unit, word.why, word.change) == (
+        rule.word,
+        rule.unit,
+        rule.why,
+        rule.change,
+    )
     assert verdicts.unjudged([word], event) == ["B1 V1", "B2"]
 
 
@@ -222,12 +284,20 @@ def test_public_figures_are_of_one_crackdown_whatever_its_waves_claims_and_threa
 
 @pytest.mark.parametrize(
     "values",
-    [{"title": "Another one"}, {"origin": "US"}, {"readings": {}}, {"destinations": ["WMT"]}, {"origin_name": "other"}],
+    [
+        {"title": "Another one"},
+        {"origin": "US"},
+        {"readings": {}},
+        {"destinations": ["WMT"]},
+        {"origin_name": "other"},
+    ],
 )
 def test_public_figures_are_not_shown_as_those_of_another_event(tmp_path, values):
     path = changed(tmp_path, **values)
     assert not read_event(path).on_record
-    with pytest.raises(DesignError, match="the figures in data/facts describe amazon_2021; supply a panel"):
+    with pytest.raises(
+        DesignError, match="the figures in data/facts describe amazon_2021; supply a panel"
+    ):
         read_event(path, on_record=True)
 
 
@@ -252,17 +322,27 @@ reports:
     fresh_days: 90
 notices:
   - {command: [logger, "-t", reports], timeout: 5}
-  - email: {to: [a@b.org, c@d.org], from: e@f.org, host: MAIL_HOST, user: MAIL_USER, password: MAIL_PASSWORD}
+  - email: {to: [a@b.org, c@d.org], from: e@f.org, host: MAIL_HOST, user: MAIL_USER,
+            password: MAIL_PASSWORD}
   - {webhook: CHAT, form: slack}
 """
     found = yaml.load(written(tmp_path, text), Schedule)
     (report,) = found.reports
-    assert (found.publish, found.keep, report.every, report.fresh_days) == ("/srv/reports", 30, "monthly on last", 90)
+    assert (found.publish, found.keep, report.every, report.fresh_days) == (
+        "/srv/reports",
+        30,
+        "monthly on last",
+        90,
+    )
     assert report.parameters == {"seed": ("1", "2"), "event": ("amazon_2021",)}
     assert report.waits_for == ("data/facts/events.csv",)
     command, mail, chat = found.notices
     assert (command.command, command.timeout) == (("logger", "-t", "reports"), 5.0)
-    assert (mail.email.to, mail.email.sender, mail.email.starttls) == (("a@b.org", "c@d.org"), "e@f.org", True)
+    assert (mail.email.to, mail.email.sender, mail.email.starttls) == (
+        ("a@b.org", "c@d.org"),
+        "e@f.org",
+        True,
+    )
     assert mail.variables == ("MAIL_HOST", "MAIL_USER", "MAIL_PASSWORD")
     assert (chat.webhook, chat.form, chat.variables) == ("CHAT", "slack", ("CHAT",))
 
@@ -285,10 +365,16 @@ def read_cell(folder, source):
 def test_each_line_of_the_cell_is_a_parameter(notebook):
     fields = parameters.declared(notebook).model_fields
     assert list(fields) == ["as_of", "verdict_file", "count", "share", "tier", "note", "strict"]
-    shown = {name: (field.default, field.title, field.description) for name, field in fields.items()}
+    shown = {
+        name: (field.default, field.title, field.description) for name, field in fields.items()
+    }
     assert shown["count"] == (3, "int, allowed 1 to 9", "number of things")
     assert shown["note"] == ("a=b", "str", "free text")
-    assert shown["as_of"] == ("2026-11-01", "str, allowed a date YYYY-MM-DD", "date of knowledge, YYYY-MM-DD")
+    assert shown["as_of"] == (
+        "2026-11-01",
+        "str, allowed a date YYYY-MM-DD",
+        "date of knowledge, YYYY-MM-DD",
+    )
     assert shown["strict"] == (True, "bool", "whether to be strict")
 
 
@@ -314,7 +400,9 @@ def test_anything_but_an_annotated_literal_that_keeps_its_rule_is_refused(tmp_pa
 
 def test_a_notebook_has_one_parameters_cell(tmp_path, notebook):
     write_notebook(tmp_path / "n.ipynb", "print(1)", parameters=None)
-    with pytest.raises(DesignError, match=r"n\.ipynb: 0 cells are tagged `parameters`; tag exactly one"):
+    with pytest.raises(
+        DesignError, match=r"n\.ipynb: 0 cells are tagged `parameters`; tag exactly one"
+    ):
         parameters.declared(tmp_path / "n.ipynb")
     content = json.loads(notebook.read_text())
     content["cells"].append(cell("code", 9, "y: int = 1", "parameters"))
@@ -333,7 +421,9 @@ def test_a_file_that_is_no_notebook_is_refused_and_named(tmp_path, content):
 
 def test_given_text_goes_before_defaults(notebook):
     model = parameters.declared(notebook)
-    values = parameters.settled(model, {"count": "7", "share": "1", "strict": "false", "note": "x=1, y"})
+    values = parameters.settled(
+        model, {"count": "7", "share": "1", "strict": "false", "note": "x=1, y"}
+    )
     assert values == {
         "as_of": "2026-11-01",
         "verdict_file": "../reports/scratch/verdicts.json",
@@ -351,7 +441,9 @@ def test_given_text_goes_before_defaults(notebook):
 def test_one_of_some_numbers_is_read_as_a_number(tmp_path):
     model = read_cell(tmp_path, "x: int = 2  # allowed 1 | 2 | 3")
     assert parameters.settled(model, {"x": "3"}) == {"x": 3}
-    with pytest.raises(DesignError, match=r"Parameter x: found '4'; use a value of type int, allowed 1 | 2 | 3"):
+    with pytest.raises(
+        DesignError, match=r"Parameter x: found '4'; use a value of type int, allowed 1 | 2 | 3"
+    ):
         parameters.settled(model, {"x": "4"})
 
 
@@ -364,7 +456,9 @@ WRONG = {
 }
 
 
-@pytest.mark.parametrize(("name", "given"), [(name, text) for name, texts in WRONG.items() for text in texts])
+@pytest.mark.parametrize(
+    ("name", "given"), [(name, text) for name, texts in WRONG.items() for text in texts]
+)
 def test_a_wrong_value_is_refused_and_the_allowed_ones_are_named(notebook, name, given):
     model = parameters.declared(notebook)
     with pytest.raises(DesignError) as caught:
@@ -385,8 +479,20 @@ last: str = "2021-07-01"  # allowed date
 @pytest.mark.parametrize(
     ("given", "words"),
     [
-        ({"low": "0.6"}, "Parameter low: found 0.6, but high is 0.5; use a value at most high, or change high too."),
-        ({"high": "0.3"}, "Parameter low: found 0.4, but high is 0.3; use a value at most high, or change high too."),
+        (
+            {"low": "0.6"},
+            (
+                "Parameter low: found 0.6, but high is 0.5; use a value at most high, or change"
+                " high too."
+            ),
+        ),
+        (
+            {"high": "0.3"},
+            (
+                "Parameter low: found 0.4, but high is 0.3; use a value at most high, or change"
+                " high too."
+            ),
+        ),
         ({"low": "0.5"}, ""),
         ({"low": "0.6", "high": "0.7"}, ""),
         (
@@ -398,7 +504,10 @@ last: str = "2021-07-01"  # allowed date
 )
 def test_parameters_that_depend_on_each_other_are_checked_together(tmp_path, given, words):
     model = read_cell(tmp_path, TIED)
-    asked = pytest.raises(DesignError, match=words) if words else nullcontext()
+    if words:
+        asked = pytest.raises(DesignError, match=words)
+    else:
+        asked = nullcontext()
     with asked:
         assert parameters.settled(model, given).keys() == {"low", "high", "day", "last"}
 
@@ -407,17 +516,29 @@ def test_a_running_notebook_checks_them_together_too(tmp_path, monkeypatch):
     monkeypatch.setattr(parameters, "NOTEBOOKS", tmp_path)
     write_notebook(tmp_path / "cell.ipynb", parameters=TIED)
     with pytest.raises(DesignError, match=r"Parameter low: found 0\.4, but high is 0\.1"):
-        parameters.check("cell.ipynb", {"low": 0.4, "high": 0.1, "day": "2021-04-25", "last": "2021-07-01"})
+        parameters.check(
+            "cell.ipynb", {"low": 0.4, "high": 0.1, "day": "2021-04-25", "last": "2021-07-01"}
+        )
 
 
 def test_an_unknown_parameter_is_refused_and_the_known_ones_are_named(notebook):
-    with pytest.raises(DesignError, match=r"Parameter cuont does not exist; choose from as_of, count, .* mean count\?"):
+    with pytest.raises(
+        DesignError,
+        match=r"Parameter cuont does not exist; choose from as_of, count, .* mean count\?",
+    ):
         parameters.settled(parameters.declared(notebook), {"cuont": "3"})
 
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("count", "3"), ("count", True), ("count", 3.0), ("share", 2.0), ("share", math.nan), ("note", 5)],
+    [
+        ("count", "3"),
+        ("count", True),
+        ("count", 3.0),
+        ("share", 2.0),
+        ("share", math.nan),
+        ("note", 5),
+    ],
 )
 def test_a_running_notebook_is_held_to_types_and_rules(notebook, name, value):
     namespace: dict = {}
@@ -440,8 +561,12 @@ def test_a_name_is_looked_for_in_the_notebooks_folder(notebook, monkeypatch):
 def test_open_questions_are_told_all_at_once_and_so_is_an_answer_beside_its_question(tmp_path):
     path = tmp_path / "map.yml"
     path.write_text('rates:\n  EUR: "?"\n  CNY: "?"\nabsent: "?"\n')
-    with pytest.raises(DataError, match=r"found 3 open questions: rates.EUR, rates.CNY, absent; replace each"):
+    with pytest.raises(
+        DataError, match=r"found 3 open questions: rates.EUR, rates.CNY, absent; replace each"
+    ):
         yaml.load(path, Map)
     path.write_text('absent: zero\nabsent: "?"\n')
-    with pytest.raises(DataError, match=r"line 2: .*once a question is answered, remove the line with the value"):
+    with pytest.raises(
+        DataError, match=r"line 2: .*once a question is answered, remove the line with the value"
+    ):
         yaml.load(path, Map)

@@ -60,7 +60,9 @@ def desk(finished, tmp_path):
 
 
 def told(desk):
-    """Return the corrections of the newest release in its manifest, checking that the brief and the page agree."""
+    """Return the corrections of the newest release in its manifest, checking that the brief and the
+    page agree.
+    """
     manifest = desk.manifest()
     page, brief = ((desk.published / name).read_text() for name in ("index.html", "00_brief.ipynb"))
     assert ("Earlier releases were wrong" in page) == bool(manifest["corrected"])
@@ -136,7 +138,11 @@ def test_the_page_of_a_release_that_tells_corrections_is_made_again_to_the_byte(
 
 def test_a_correction_is_no_cause_of_a_change(desk):
     write(desk, FIRST)
-    desk.write("02_second", "import pathlib; pathlib.Path(verdict_file).write_text('[]')", parameters=EXPERIMENT)
+    desk.write(
+        "02_second",
+        "import pathlib; pathlib.Path(verdict_file).write_text('[]')",
+        parameters=EXPERIMENT,
+    )
     assert work(desk) == Exit.OK
     causes = json.loads((desk.published / "changes.json").read_text())["causes"]
     assert "corrected" not in json.dumps(causes)
@@ -155,7 +161,9 @@ def test_the_brief_prints_the_gravest_and_counts_the_others(desk):
 
 
 def test_the_page_escapes_what_it_tells(tmp_path):
-    page = publish_page(tmp_path, [], corrected=["<script>alert(1)</script> & more"], uncommitted=["<b>x</b>"])
+    page = publish_page(
+        tmp_path, [], corrected=["<script>alert(1)</script> & more"], uncommitted=["<b>x</b>"]
+    )
     assert "&lt;script&gt;alert(1)" in page.html
     assert "&lt;b&gt;x" in page.html
 
@@ -177,7 +185,9 @@ CORRECTIONS = corrections.read(ROOT)
 
 
 def test_what_was_certain_is_corrected():
-    assert {"believe_word", "santai_revenue", "vesync_revenue", "readme_commands"} <= {row.id for row in CORRECTIONS}
+    assert {"believe_word", "santai_revenue", "vesync_revenue", "readme_commands"} <= {
+        row.id for row in CORRECTIONS
+    }
     assert len(data.load("corrections")) == len(CORRECTIONS)
 
 

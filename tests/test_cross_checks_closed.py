@@ -1,4 +1,6 @@
-"""The effect on closed firms by other estimators: where they are E1a itself, by hand, and where they part from it."""
+"""The effect on closed firms by other estimators: where they are E1a itself, by hand, and where
+they part from it.
+"""
 
 from dataclasses import replace
 
@@ -6,7 +8,12 @@ import numpy as np
 import pytest
 from panels import FALL, TRACE, WAVE, by_hand, changed, panel_of, two_waves
 
-from analysis.estimands.closed_firms import adjusted_effect, cross_checks, effect_on_closed, imputed_effect
+from analysis.estimands.closed_firms import (
+    adjusted_effect,
+    cross_checks,
+    effect_on_closed,
+    imputed_effect,
+)
 from analysis.estimands.design import Design
 from market import simulate
 
@@ -14,12 +21,16 @@ BOTH = pytest.mark.parametrize("verb", [adjusted_effect, imputed_effect])
 
 
 def made_up(seed: int, *, bend: float = 0.0, alike: bool = False):
-    """Return 200 firms of two origins, of which 60 in a category are closed, the older more often; no effect.
+    """Return 200 firms of two origins, of which 60 in a category are closed, the older more often;
+    no effect.
 
     The older grow by less, by `bend` of their age; or all are as old as the panel.
     """
     rng = np.random.default_rng(seed)
-    born = np.zeros(200, dtype=int) if alike else rng.integers(0, 20, size=200)
+    if alike:
+        born = np.zeros(200, dtype=int)
+    else:
+        born = rng.integers(0, 20, size=200)
     age = np.log1p(20 - born)
     closed = np.argsort(rng.logistic(size=200) - 2 * age)[:60]
     sales = rng.lognormal(size=(200, 1)) * (np.arange(42) >= born[:, np.newaxis])
@@ -31,36 +42,57 @@ def made_up(seed: int, *, bend: float = 0.0, alike: bool = False):
 
 
 def test_without_a_difference_of_covariates_the_doubly_robust_effect_is_e1a_itself():
-    """Firms of the same age that sell at home alone: what is left are origin and wave, by which E1a compares too.
+    """Firms of the same age that sell at home alone: what is left are origin and wave, by which E1a
+    compares too.
 
     Its error, too, of leaving out each firm.
     """
-    panel, design = made_up(1, alike=True), Design()
+    panel = made_up(1, alike=True)
+    design = Design()
     own, adjusted = (verb(panel, design) for verb in (effect_on_closed, adjusted_effect))
-    assert adjusted.row("simple")["estimate"] == pytest.approx(own.row("simple")["estimate"], rel=1e-9)
+    assert adjusted.row("simple")["estimate"] == pytest.approx(
+        own.row("simple")["estimate"], rel=1e-9
+    )
     assert own.std_error[0] == pytest.approx(adjusted.std_error[0], rel=1e-9)
     assert (adjusted.row("simple")["n"], adjusted.unit) == (60, own.unit)
-    assert (adjusted.design, adjusted.digest, adjusted.provenance) == (own.design, own.digest, own.provenance)
+    assert (adjusted.design, adjusted.digest, adjusted.provenance) == (
+        own.design,
+        own.digest,
+        own.provenance,
+    )
 
 
 def test_months_before_that_are_those_of_the_window_give_the_imputed_effect_of_e1a_itself():
     panel = simulate("mid_3k", seed=1)[0]
     design = Design(base_months=8, cluster="category")  # all but anticipation: the year-ago window
     own, imputed = (verb(panel, design) for verb in (effect_on_closed, imputed_effect))
-    assert imputed.row("simple")["estimate"] == pytest.approx(own.row("simple")["estimate"], rel=1e-9)
+    assert imputed.row("simple")["estimate"] == pytest.approx(
+        own.row("simple")["estimate"], rel=1e-9
+    )
     assert own.std_error[0] == pytest.approx(imputed.std_error[0], rel=1e-9)
 
 
 def test_the_imputed_effect_is_a_difference_of_means_over_all_months_before():
-    panel, design = two_waves(), Design(cluster="firm")
+    panel = two_waves()
+    design = Design(cluster="firm")
     dates = panel.firms["closed_on"]
-    panel = replace(panel, firms=panel.firms.assign(closed_on=dates.mask(dates.notna(), dates.min())))
-    total, closed = panel.total(), np.arange(14) < 6
-    year_ago, window, fitted = (total[:, part].mean(axis=1) for part in (slice(20, 26), slice(32, 38), slice(16, 26)))
-    own, other = ([part[side].sum() / year_ago[side].sum() for part in (window, fitted)] for side in (closed, ~closed))
+    panel = replace(
+        panel, firms=panel.firms.assign(closed_on=dates.mask(dates.notna(), dates.min()))
+    )
+    total = panel.total()
+    closed = np.arange(14) < 6
+    year_ago, window, fitted = (
+        total[:, part].mean(axis=1) for part in (slice(20, 26), slice(32, 38), slice(16, 26))
+    )
+    own, other = (
+        [part[side].sum() / year_ago[side].sum() for part in (window, fitted)]
+        for side in (closed, ~closed)
+    )
     effect = (own[0] - own[1]) - (other[0] - other[1])
     found = imputed_effect(panel, design)
-    assert found.row("simple")["estimate"] == pytest.approx(100 * effect / (own[0] - effect), rel=1e-9)
+    assert found.row("simple")["estimate"] == pytest.approx(
+        100 * effect / (own[0] - effect), rel=1e-9
+    )
     assert found.details["months"] == "2020-05 to 2021-02"
 
 
@@ -70,7 +102,7 @@ def test_what_closed_firms_lost_is_recovered_by_all_three():
     np.testing.assert_allclose(rows["estimate"], 100 * (FALL - 1), atol=500 * TRACE)
 
 
-def test_where_older_firms_grow_by_less_and_are_closed_more_often_the_doubly_robust_effect_is_the_right_one():
+def test_where_older_firms_grow_less_and_are_closed_more_the_doubly_robust_effect_is_right():
     found = [cross_checks(made_up(seed, bend=0.3), Design())["estimate"] for seed in range(20)]
     own, adjusted, imputed = np.mean(found, axis=0)
     assert abs(adjusted) < 4 * np.std(found, axis=0)[1] / np.sqrt(20)
@@ -78,7 +110,9 @@ def test_where_older_firms_grow_by_less_and_are_closed_more_often_the_doubly_rob
     assert imputed < -5  # which knows of origin and wave alone
 
 
-@pytest.mark.parametrize("month", [17, 20])  # a base month, in the second case one of the first window
+@pytest.mark.parametrize(
+    "month", [17, 20]
+)  # a base month, in the second case one of the first window
 def test_a_firm_with_a_month_that_is_not_known_is_left_out_of_imputation_alone(month):
     panel = made_up(3)
     closed = np.flatnonzero(panel.firms["closed_on"].notna())[0]

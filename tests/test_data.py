@@ -1,4 +1,6 @@
-"""Files of the data package: what is loaded, what is refused and with which message, and what is accepted."""
+"""Files of the data package: what is loaded, what is refused and with which message, and what is
+accepted.
+"""
 
 import hashlib
 import json
@@ -10,9 +12,9 @@ from pathlib import Path
 import frictionless
 import pandas as pd
 import pytest
+from fewtreated.errors import DataError
 
 from analysis import data
-from analysis.errors import DataError
 
 EVENTS = "facts/events.csv"
 
@@ -68,11 +70,14 @@ def test_every_file_passes_the_check_with_its_rows_and_recorded_size():
 
 
 def test_every_resource_states_its_licence():
-    assert [card["path"] for card in data.package()["resources"] if not card.get("licenseNote")] == []
+    assert [
+        card["path"] for card in data.package()["resources"] if not card.get("licenseNote")
+    ] == []
 
 
 def test_values_have_the_declared_types():
-    events, returns = data.load("events"), data.load("market_stock_returns")
+    events = data.load("events")
+    returns = data.load("market_stock_returns")
     assert events["seed"].dtype == bool
     assert events["quantity"].dtype == "float64"
     assert events["quantity"].isna().sum() == 20
@@ -98,8 +103,9 @@ def test_a_byte_that_was_not_accepted_is_refused_with_both_remedies(root):
         data.load("events", root=root)
     message = str(refused.value)
     assert data.card("events")["hash"] in message
-    assert f"restore it from git, or if the change is intended, run: market-impact check --accept {root / EVENTS}" in (
-        message
+    assert (
+        "restore it from git, or if the change is intended, run: market-impact check --accept"
+        f" {root / EVENTS}" in (message)
     )
 
 
@@ -122,12 +128,24 @@ def test_a_missing_file_and_a_name_that_is_not_declared_are_refused(root):
     ("old", "new", "said"),
     [
         (b",1135,", b",many,", 'cell "many" in row "3" and field "quantity" .* type is "number'),
-        (b",1135,", b",nan,", "row 3, column quantity: found NaN; numbers must be finite or missing"),
+        (
+            b",1135,",
+            b",nan,",
+            "row 3, column quantity: found NaN; numbers must be finite or missing",
+        ),
         (b",1135,", b",1e999,", r"row 3, column quantity: found 1E\+999; numbers must be finite"),
         (b"E002,2020,", b"E002,2020-13,", 'cell "2020-13" .* constraint "pattern"'),
-        (b"E002,2020,", b"E002,,", 'cell "" in row at position "3" and field "date" .* constraint "required"'),
+        (
+            b"E002,2020,",
+            b"E002,,",
+            'cell "" in row at position "3" and field "date" .* constraint "required"',
+        ),
         (b",policy,", b",polizy,", 'cell "polizy" .* constraint "enum" is .*analyst_estimate'),
-        (b"E002,", b"E001,", '"3" has unique constraint violation in field "event_id" .* row at position 2'),
+        (
+            b"E002,",
+            b"E001,",
+            '"3" has unique constraint violation in field "event_id" .* row at position 2',
+        ),
         (b"E002,", b"E001,", '"3" violates the primary key: the same as in the row at position 2'),
         (b"actor,", b"actress,", 'Label "actress" in field actor'),
         (b"E002,2020,", b"E002,2020,extra,", 'Row at position "3" has an extra value'),
@@ -149,9 +167,13 @@ def test_an_empty_file_is_not_accepted(root, content):
         data.accept(root / EVENTS, vintage="2027-01-31", root=root)
 
 
-@pytest.mark.parametrize(("value", "said"), [("2021-02-30", "date"), ("1.0", "integer"), ("yes", "boolean")])
+@pytest.mark.parametrize(
+    ("value", "said"), [("2021-02-30", "date"), ("1.0", "integer"), ("yes", "boolean")]
+)
 def test_text_that_is_not_of_its_type_is_refused(tmp_path, value, said):
-    assert f'type is "{said}' in refusal(tiny(tmp_path, f"x\n{value}\n", {"name": "x", "type": said}))
+    assert f'type is "{said}' in refusal(
+        tiny(tmp_path, f"x\n{value}\n", {"name": "x", "type": said})
+    )
 
 
 def test_a_type_that_load_does_not_know_is_refused(tmp_path):
@@ -198,7 +220,9 @@ def test_an_accepted_change_loads_and_leaves_the_rest_of_the_descriptor_alone(ro
     edit(root / EVENTS, b",1135,", b",11350,")
     card = data.accept(root / EVENTS, vintage="2027-01-31", root=root)
     after = (root / "datapackage.json").read_text().splitlines()
-    changed = [new.strip().split(":")[0] for old, new in zip(before, after, strict=True) if old != new]
+    changed = [
+        new.strip().split(":")[0] for old, new in zip(before, after, strict=True) if old != new
+    ]
     assert changed == ['"bytes"', '"hash"', '"vintage"']
     assert card == data.card("events", root) == data.newest(root)
     assert (card["vintage"], card["bytes"]) == ("2027-01-31", len((root / EVENTS).read_bytes()))
@@ -222,13 +246,16 @@ def test_a_card_whose_values_cannot_be_replaced_is_left_alone(root):
     vintage = f'"{data.card("events")["vintage"]}",'.encode()
     edit(root / "datapackage.json", b'"vintage": ' + vintage, b'"vintage" : ' + vintage)
     before = (root / "datapackage.json").read_bytes()
-    with pytest.raises(DataError, match=r"its path must be followed by bytes, hash, vintage; reorder its keys"):
+    with pytest.raises(
+        DataError, match=r"its path must be followed by bytes, hash, vintage; reorder its keys"
+    ):
         data.accept("events", vintage="2027-01-31", root=root)
     assert (root / "datapackage.json").read_bytes() == before
 
 
 def test_a_failed_write_leaves_the_descriptor_and_no_debris(root, monkeypatch):
-    before, listing = (root / "datapackage.json").read_bytes(), sorted(root.iterdir())
+    before = (root / "datapackage.json").read_bytes()
+    listing = sorted(root.iterdir())
     edit(root / EVENTS, b",1135,", b",11350,")
 
     def full(*_):
@@ -261,7 +288,13 @@ def test_cards_need_no_pandas():
 
 def test_every_address_of_a_source_is_in_the_register_of_documents():
     known = set(data.load("documents")["source_url"])
-    files = [data.load(card["name"]) for card in data.package()["resources"] if card["path"].endswith(".csv")]
+    files = [
+        data.load(card["name"])
+        for card in data.package()["resources"]
+        if card["path"].endswith(".csv")
+    ]
     cited = {url for file in files if "source_url" in file for url in file["source_url"].dropna()}
-    named = {one.get("path") for card in data.package()["resources"] for one in card["sources"]} - {None}
+    named = {one.get("path") for card in data.package()["resources"] for one in card["sources"]} - {
+        None
+    }
     assert cited | named <= known

@@ -16,11 +16,18 @@ from analysis.provenance import ROOT
 from runner import schedule
 
 DEPLOY = ROOT / "deploy"
-STARTS = ["deploy/crontab", "deploy/market-impact.service", "deploy/airflow.py", ".github/workflows/reports.yml"]
+STARTS = [
+    "deploy/crontab",
+    "deploy/market-impact.service",
+    "deploy/airflow.py",
+    ".github/workflows/reports.yml",
+]
 
 
 def checked(*command: str, **environment: str) -> None:
-    done = subprocess.run(command, capture_output=True, text=True, check=False, env=os.environ | environment)
+    done = subprocess.run(
+        command, capture_output=True, text=True, check=False, env=os.environ | environment
+    )
     assert not done.returncode, done.stdout + done.stderr
 
 
@@ -50,7 +57,11 @@ def test_the_cron_job_of_kubernetes_is_valid():
 
 def test_the_times_of_cron_are_times():
     lines = (DEPLOY / "crontab").read_text(encoding="utf-8").splitlines()
-    assert all(CronSim(" ".join(line.split()[:5]), datetime(2026, 1, 1)) for line in lines if not line.startswith("#"))
+    assert all(
+        CronSim(" ".join(line.split()[:5]), datetime(2026, 1, 1))
+        for line in lines
+        if not line.startswith("#")
+    )
 
 
 @pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="systemd is not installed here")
@@ -58,9 +69,14 @@ def test_the_units_of_systemd_are_valid(tmp_path):
     clone = tmp_path / "market-impact-notebooks"
     (clone / ".venv" / "bin").mkdir(parents=True)
     (clone / ".venv" / "bin" / "market-impact").symlink_to(sys.executable)
-    files = [tmp_path / f"market-impact{kind}" for kind in (".service", ".timer", "-failed.service")]
+    files = [
+        tmp_path / f"market-impact{kind}" for kind in (".service", ".timer", "-failed.service")
+    ]
     for file in files:
-        file.write_text((DEPLOY / file.name).read_text(encoding="utf-8").replace("%h", str(tmp_path)), encoding="utf-8")
+        file.write_text(
+            (DEPLOY / file.name).read_text(encoding="utf-8").replace("%h", str(tmp_path)),
+            encoding="utf-8",
+        )
     checked("systemd-analyze", "verify", "--user", *map(str, files), XDG_RUNTIME_DIR=str(tmp_path))
 
 
@@ -69,7 +85,9 @@ def test_the_metrics_of_an_outcome_are_lines_of_the_text_format():
     told = {"outcome": "failed", "failures": ["01_a: x"], "standing": ["y"], "stale": []}
     told |= {"reports": {"01_a": {"state": "failed"}}}
     command = ["jq", "-r", "-f", str(DEPLOY / "metrics.jq")]
-    said = subprocess.run(command, input=json.dumps(told), capture_output=True, text=True, check=True).stdout
+    said = subprocess.run(
+        command, input=json.dumps(told), capture_output=True, text=True, check=True
+    ).stdout
     lines = [
         "run_timestamp_seconds T",
         "failures 2",

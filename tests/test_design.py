@@ -7,16 +7,16 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
+from fewtreated.errors import DesignError
+from fewtreated.estimators.att_gt import att_gt
 from panels import MONTHS, WAVE, by_hand, panel_of
 from small import small
 
-from analysis.errors import DesignError
 from analysis.estimands.closed_firms import effect_on_closed
 from analysis.estimands.design import Design, over_years
 from analysis.estimands.event_study import event_study, honest
 from analysis.estimands.growth import effect_on_growth
 from analysis.estimands.samples import sample_flow
-from analysis.estimators.att_gt import att_gt
 from analysis.inventory import estimable
 
 
@@ -41,19 +41,29 @@ def test_a_design_picks_the_months_and_firms_that_it_names():
 def test_years_are_added_up_over_the_months_known_in_both_and_scaled_if_most_are():
     sales = 10.0 + np.arange(2 * 24).reshape(2, 24)
     years = slice(0, 12), slice(12, 24)
-    np.testing.assert_allclose(over_years(sales, *years), [sales[:, year].sum(axis=1) for year in years])
-    sales[0, [1, 14, 15]], sales[1, :6] = np.nan, np.nan
-    kept = np.delete(np.arange(12), [1, 2, 3])  # a month that is missing in one year is left out of both
+    np.testing.assert_allclose(
+        over_years(sales, *years), [sales[:, year].sum(axis=1) for year in years]
+    )
+    sales[0, [1, 14, 15]] = np.nan
+    sales[1, :6] = np.nan
+    kept = np.delete(
+        np.arange(12), [1, 2, 3]
+    )  # a month that is missing in one year is left out of both
     expected = [12 / 9 * sales[0, kept + first].sum() for first in (0, 12)]
-    np.testing.assert_allclose(over_years(sales, *years), [[each, np.nan] for each in expected])  # half are not most
+    np.testing.assert_allclose(
+        over_years(sales, *years), [[each, np.nan] for each in expected]
+    )  # half are not most
 
 
-def test_a_hundredth_of_months_missing_costs_at_most_two_of_sixty_closed_firms_and_check_tells_the_rule():
+def test_a_hundredth_of_months_missing_costs_two_of_sixty_closed_firms_and_check_tells_the_rule():
     panel, _ = small()
     sales = panel.sales.copy()
     sales[np.random.default_rng(0).random(sales.shape) < 0.01] = np.nan
     holed = replace(panel, sales=sales)
-    used, left = (sample_flow(one, Design()).set_index("estimands").loc["E1a E1e", "closed"] for one in (panel, holed))
+    used, left = (
+        sample_flow(one, Design()).set_index("estimands").loc["E1a E1e", "closed"]
+        for one in (panel, holed)
+    )
     assert 30 < used - 1 <= left
     whole, found = (effect_on_closed(one, Design()).value[0] for one in (panel, holed))
     assert found == pytest.approx(whole, abs=1.0)
@@ -70,12 +80,14 @@ def test_firms_closed_in_part_or_after_the_window_are_in_no_comparison():
     assert np.flatnonzero(sample.comparison).tolist() == [7, 8, 10, 11]
 
 
-def test_closed_firms_are_clustered_by_brand_group_and_all_others_by_category_unless_one_is_asked_for():
+def test_closed_firms_cluster_by_brand_group_and_others_by_category_unless_one_is_asked_for():
     panel = by_hand()
     panel.firms["brand_group"] = ["SIM-A", "SIM-A", *(f"SIM-{place}" for place in range(10))]
     mixed = Design(cluster="brand_group").sample(panel).mixed_cluster
     assert mixed[0] == mixed[1]  # closed, of one group
-    assert mixed[2:6].tolist() == [mixed[2]] * 4  # of the first category, and not with the closed firms in it
+    assert (
+        mixed[2:6].tolist() == [mixed[2]] * 4
+    )  # of the first category, and not with the closed firms in it
     assert mixed[6:].tolist() == [mixed[6]] * 6
     assert len(np.unique(mixed)) == 3
     for cluster in ("firm", "category"):
@@ -84,8 +96,11 @@ def test_closed_firms_are_clustered_by_brand_group_and_all_others_by_category_un
 
 
 def shaken(seed, shock, *, hit=10):
-    """Return 400 firms, 160 of them closed by twos in the first `hit` categories, others in ten; each has a shock."""
-    rng, firm = np.random.default_rng(seed), np.arange(400)
+    """Return 400 firms, 160 of them closed by twos in the first `hit` categories, others in ten;
+    each has a shock.
+    """
+    rng = np.random.default_rng(seed)
+    firm = np.arange(400)
     closed = firm < 160
     category = np.where(closed, firm // 2 % hit, 10 + firm % 10)
     sales = rng.lognormal(sigma=0.3, size=(400, 1, 1)) * np.ones((400, 2, 42))
@@ -93,14 +108,20 @@ def shaken(seed, shock, *, hit=10):
     sales[:, :, WAVE:] *= after[:, np.newaxis, np.newaxis]
     brand = [f"SIM-G{one:03d}" for one in np.where(closed, firm // 2, firm)]
     return panel_of(
-        sales, dict.fromkeys(np.flatnonzero(closed), WAVE), category=[f"C{one:02d}" for one in category], brand=brand
+        sales,
+        dict.fromkeys(np.flatnonzero(closed), WAVE),
+        category=[f"C{one:02d}" for one in category],
+        brand=brand,
     )
 
 
 def both_ways(panel, design):
     """Return the estimate of the longest intervals, and all that were tried."""
-    sample, tried = design.sample(panel), []
-    y = np.column_stack([panel.total()[:, part].sum(axis=1) for part in (sample.before, sample.after)])
+    sample = design.sample(panel)
+    tried = []
+    y = np.column_stack(
+        [panel.total()[:, part].sum(axis=1) for part in (sample.before, sample.after)]
+    )
 
     def estimate(code):
         first = np.where(sample.closed, 1.0, np.inf)
@@ -114,7 +135,7 @@ def length(found):
     return float(np.diff(found.conf_int, axis=0)[0, 0])
 
 
-def test_a_shock_to_categories_makes_theirs_the_intervals_that_are_kept_and_without_one_both_are_alike():
+def test_after_a_shock_to_categories_their_intervals_are_kept_and_without_one_both_are_alike():
     lengths = {}
     for shock in (0.0, 0.4):
         pairs = [both_ways(shaken(seed, shock), Design()) for seed in range(20)]
@@ -124,9 +145,13 @@ def test_a_shock_to_categories_makes_theirs_the_intervals_that_are_kept_and_with
     # ten categories have a longer t than eighty groups, and errors that vary by a quarter
     assert np.median(lengths[0.0][:, 1] / lengths[0.0][:, 0]) == pytest.approx(1.1, abs=0.15)
     kept, (groups, categories) = both_ways(shaken(0, 0.4), Design())
-    assert not set(groups.clusters) & set(categories.clusters)  # what is joined by label must not be mixed up
+    assert not set(groups.clusters) & set(
+        categories.clusters
+    )  # what is joined by label must not be mixed up
     assert kept.value == groups.value == categories.value
-    assert kept.interval.endswith("by category, wider than by brand group, as firms of either may share shocks")
+    assert kept.interval.endswith(
+        "by category, wider than by brand group, as firms of either may share shocks"
+    )
 
 
 def test_one_way_of_clustering_is_tried_where_it_is_asked_for_or_the_other_has_no_error():
@@ -135,7 +160,9 @@ def test_one_way_of_clustering_is_tried_where_it_is_asked_for_or_the_other_has_n
         assert len(tried) == 1
         assert kept.scores is tried[0].scores
         assert kept.interval == f"confidence interval, errors clustered by {cluster}"
-    kept, (groups, categories) = both_ways(shaken(1, 0.4, hit=1), Design())  # all are closed in one category
+    kept, (groups, categories) = both_ways(
+        shaken(1, 0.4, hit=1), Design()
+    )  # all are closed in one category
     assert np.isnan(categories.std_error).all()
     assert kept.scores is groups.scores
     assert "wider" not in kept.interval

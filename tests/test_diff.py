@@ -17,17 +17,26 @@ def compared(out, before=None, **after):
 
 
 def built(options):
-    """Options of a release, in which a verdict or an estimate is said by what is not usual in it."""
-    rows = {report: [estimate(**row) for row in rows] for report, rows in options.get("estimates", {}).items()}
+    """Options of a release, in which a verdict or an estimate is said by what is unusual in it."""
+    rows = {
+        report: [estimate(**row) for row in rows]
+        for report, rows in options.get("estimates", {}).items()
+    }
     verdicts = [verdict(**row) for row in options.get("verdicts", ())]
-    return options | ({"estimates": rows} if rows else {}) | ({"verdicts": verdicts} if verdicts else {})
+    return (
+        options
+        | ({"estimates": rows} if rows else {})
+        | ({"verdicts": verdicts} if verdicts else {})
+    )
 
 
 @pytest.mark.parametrize("case", cases("diff"), ids=lambda case: case["name"])
 def test_what_moved_is_told_under_its_heading(tmp_path, case):
     changes = compared(tmp_path, built(case.get("before", {})), **built(case["after"]))
     told = {
-        heading: some for heading, some in diff.sections(changes) if heading.startswith(("Words", "Numbers", "Data"))
+        heading: some
+        for heading, some in diff.sections(changes)
+        if heading.startswith(("Words", "Numbers", "Data"))
     }
     assert told == case["told"]
     assert diff.line(changes) == case.get("line", diff.line(changes))
@@ -47,11 +56,19 @@ def test_between_equal_releases_nothing_moved(tmp_path):
 @pytest.mark.parametrize(
     ("was", "now", "said"),
     [
-        (verdict(), verdict("Contradicted"), ["C01 V1 in 05_growth: Not shown before, Contradicted now"]),
+        (
+            verdict(),
+            verdict("Contradicted"),
+            ["C01 V1 in 05_growth: Not shown before, Contradicted now"],
+        ),
         (None, verdict(), ["C01 V1 in 05_growth: no word before, Not shown now"]),
         (verdict(estimate=1.0), verdict(estimate=1.4), []),
         (verdict(), verdict(confidence="high"), []),
-        (verdict(margin=2.0), verdict(margin=9.0), ["C01 V1 in 05_growth: margin 2.0 before, 9.0 now"]),
+        (
+            verdict(margin=2.0),
+            verdict(margin=9.0),
+            ["C01 V1 in 05_growth: margin 2.0 before, 9.0 now"],
+        ),
         (verdict(market="m"), verdict("Supported", market="m"), []),
         (verdict(aside="Of its firms:"), verdict("Supported", aside="Of its firms:"), []),
     ],
@@ -62,7 +79,10 @@ def test_a_claim_is_told_to_have_another_word_only_if_it_is_judged_by_it(tmp_pat
 
 
 def moved(out, *, before=None, **after):
-    rows = {"estimates": {REPORT: [estimate(**(before or {}))]}}, {"estimates": {REPORT: [estimate(**after)]}}
+    rows = (
+        {"estimates": {REPORT: [estimate(**(before or {}))]}},
+        {"estimates": {REPORT: [estimate(**after)]}},
+    )
     return diff.between(make(out, **rows[0]), make(out, LATER, **rows[1]))
 
 
@@ -81,7 +101,9 @@ def test_what_may_have_moved_a_report_is_named_by_kind(tmp_path):
     rows = {REPORT: [estimate(estimate="11")], SIMULATED: [estimate(market="m, seed 1")]}
     of = {"code": {"a.py": "2"}, "versions": {"python": "3.12.0"}}
     tables = {"facts/figures.csv": FIGURES.replace("2021,12", "2021,13")}
-    found = compared(tmp_path, estimates=rows, inputs=of, data=tables, parameters={"margin": 3}, notebook="other")
+    found = compared(
+        tmp_path, estimates=rows, inputs=of, data=tables, parameters={"margin": 3}, notebook="other"
+    )
     assert lines(found, "What may have moved them") == [
         f"{REPORT}: data facts/figures.csv; parameter margin none, now 3; its notebook; code; "
         "version of python 3.11.9, now 3.12.0"
@@ -91,10 +113,17 @@ def test_what_may_have_moved_a_report_is_named_by_kind(tmp_path):
 
 
 def test_data_that_a_report_does_not_read_did_not_move_it(tmp_path):
-    facts = {"kind": "facts", "caption": "", "csv": "what,name,value,vintage,about\nfile,facts/figures.csv,,,\n"}
+    facts = {
+        "kind": "facts",
+        "caption": "",
+        "csv": "what,name,value,vintage,about\nfile,facts/figures.csv,,,\n",
+    }
     output = {"output_type": "display_data", "data": {MIME: [facts]}}
     reads = {f"{REPORT}.ipynb": json.dumps({"cells": [{"outputs": [output]}]}) + "\n"}
-    rows = {REPORT: [estimate(estimate="11")], SIMULATED: [estimate(market="m, seed 1", estimate="11")]}
+    rows = {
+        REPORT: [estimate(estimate="11")],
+        SIMULATED: [estimate(market="m, seed 1", estimate="11")],
+    }
     old = make(tmp_path, data={"facts/other.csv": "a\n1\n"})
     new = make(tmp_path, LATER, estimates=rows, data={"facts/other.csv": "a\n2\n"}, more=reads)
     assert diff.between(old, new).causes == {
@@ -104,9 +133,12 @@ def test_data_that_a_report_does_not_read_did_not_move_it(tmp_path):
 
 
 def test_a_file_that_is_not_as_its_manifest_says_is_not_compared(tmp_path):
-    old, new = make(tmp_path), make(tmp_path, LATER)
+    old = make(tmp_path)
+    new = make(tmp_path, LATER)
     (new.folder / f"{REPORT}.estimates.csv").write_text("damaged\n")
-    with pytest.raises(ReportError, match=f"{REPORT}.estimates.csv does not match the manifest; run `market-impact"):
+    with pytest.raises(
+        ReportError, match=f"{REPORT}.estimates.csv does not match the manifest; run `market-impact"
+    ):
         diff.between(old, new)
 
 
@@ -131,9 +163,14 @@ def test_however_much_moved_it_is_told_in_one_line(tmp_path):
 
 
 def test_a_release_beside_itself_is_unpacked_once(tmp_path, monkeypatch):
-    """A run without changes compares the standing release with itself, so as to know that it can be read."""
-    archives, unpack = [], release.zipfile.ZipFile
+    """A run without changes compares the standing release with itself, so as to know that it can be
+    read.
+    """
+    archives = []
+    unpack = release.zipfile.ZipFile
     standing = make(tmp_path)
-    monkeypatch.setattr(release.zipfile, "ZipFile", lambda *given: archives.append(given) or unpack(*given))
+    monkeypatch.setattr(
+        release.zipfile, "ZipFile", lambda *given: archives.append(given) or unpack(*given)
+    )
     diff.between(standing, standing)
     assert len(archives) == 1

@@ -1,9 +1,13 @@
-"""Where lost sales went and where firms sell since: by hand, parts that add up, Fieller, mix, hedging, recapture."""
+"""Where lost sales went and where firms sell since: by hand, parts that add up, Fieller, mix,
+hedging, recapture.
+"""
 
 from dataclasses import replace
 
 import numpy as np
 import pytest
+from fewtreated.errors import DesignError
+from fewtreated.estimate import refusal
 from panels import (
     BY_FIRM,
     DOSES_DESIGN,
@@ -21,7 +25,6 @@ from panels import (
 )
 from scipy.stats import t
 
-from analysis.errors import DesignError
 from analysis.estimands.design import Design
 from analysis.estimands.displacement import (
     RESIDUALS,
@@ -38,7 +41,6 @@ from analysis.estimands.displacement import (
     where_it_went,
 )
 from analysis.estimands.growth import effect_on_share
-from analysis.estimate import refusal
 
 PARTS = [f"d{number}" for number in range(1, 8)]
 
@@ -49,7 +51,9 @@ def points(verb, firms, **fields):
 
 def test_markets_worked_out_by_hand_are_recovered_exactly():
     found = displacement(sides(**sides_by_hand()), SHORT)
-    np.testing.assert_allclose(found.value, [20.0, 30.0, 10.0, 5.0, 10.0, -5.0, 30.0, 100.0], atol=1e-9)
+    np.testing.assert_allclose(
+        found.value, [20.0, 30.0, 10.0, 5.0, 10.0, -5.0, 30.0, 100.0], atol=1e-9
+    )
     money = lost_sales(sides(**sides_by_hand()), SHORT)
     np.testing.assert_allclose(money[list(found.terms)].value, 0.6 * found.value, atol=1e-9)
     assert money.unit == "sim-$"
@@ -72,7 +76,9 @@ def test_the_parts_add_up_to_a_hundred_and_so_do_their_errors_to_nothing(seed):
     np.testing.assert_allclose(
         influence.T @ influence, found.covariance, rtol=1e-12, atol=1e-12
     )  # that of "sum" is nothing
-    np.testing.assert_allclose(influence[:, :7].sum(axis=1), 0.0, atol=1e-9)  # no cluster moves the sum
+    np.testing.assert_allclose(
+        influence[:, :7].sum(axis=1), 0.0, atol=1e-9
+    )  # no cluster moves the sum
     assert found.row("sum")["std_error"] < 1e-9
 
 
@@ -80,7 +86,9 @@ def test_no_relocation_gives_parts_of_exactly_nothing():
     firms = sides_by_hand()
     firms["sales"][:2, 1:, 12:] = 15.0
     found = displacement(sides(**firms), SHORT).rows.set_index("term")
-    np.testing.assert_allclose(found.loc[["d3", "d4", "d5"], ["estimate", "std_error"]], 0.0, atol=1e-12)
+    np.testing.assert_allclose(
+        found.loc[["d3", "d4", "d5"], ["estimate", "std_error"]], 0.0, atol=1e-12
+    )
     firms["sales"][:, 1:] = 0.0
     np.testing.assert_array_equal(points(displacement, firms)[["d3", "d4", "d5", "d6"]], 0.0)
 
@@ -88,8 +96,11 @@ def test_no_relocation_gives_parts_of_exactly_nothing():
 def test_an_absent_platform_is_said_and_its_sales_are_in_the_residual():
     panel = sides(**sides_by_hand())
     kept = [0, 1, 3, 4]
-    fewer = replace(panel, sales=panel.sales[:, kept], platforms=tuple(panel.platforms[place] for place in kept))
-    whole, less = displacement(panel, SHORT), displacement(fewer, SHORT)
+    fewer = replace(
+        panel, sales=panel.sales[:, kept], platforms=tuple(panel.platforms[place] for place in kept)
+    )
+    whole = displacement(panel, SHORT)
+    less = displacement(fewer, SHORT)
     assert np.isnan(less.row("d4")["estimate"])
     assert "d4: no such platform in the data" in less.reason
     moved = less.row("d7")["estimate"] - whole.row("d7")["estimate"]
@@ -97,7 +108,7 @@ def test_an_absent_platform_is_said_and_its_sales_are_in_the_residual():
     assert less.row("sum")["estimate"] == pytest.approx(100.0, abs=1e-9)
 
 
-def test_what_a_single_exposed_firm_of_other_origins_cannot_show_blanks_its_part_and_the_residuals_alone():
+def test_what_a_single_exposed_firm_of_other_origins_cannot_show_blanks_its_part_and_residuals():
     whole = displacement(sides(**sides_by_hand()), SHORT).value
     less = displacement(sides(**rows_of(sides_by_hand(), np.arange(10) != 5)), SHORT)
     blank = np.isin(less.terms, ["d2", "d6", "d7"])
@@ -113,7 +124,8 @@ def test_what_a_single_exposed_firm_of_other_origins_cannot_show_blanks_its_part
 
 def test_a_chart_shows_parts_beside_their_truth_and_residuals_as_bounds():
     found = displacement(sides(**sides_by_hand()), SHORT)
-    words, true = {name: name.upper() for name in PARTS}, dict.fromkeys(PARTS, 10.0) | {"d7": 40.0}
+    words = {name: name.upper() for name in PARTS}
+    true = dict.fromkeys(PARTS, 10.0) | {"d7": 40.0}
     drawn = where_it_went(found, words, true | {"E1a": -50.0})
     assert drawn["term"].tolist() == list(words.values())
     points = [np.nan if name in RESIDUALS else found[name].value[0] for name in PARTS]
@@ -127,12 +139,20 @@ def test_a_chart_shows_parts_beside_their_truth_and_residuals_as_bounds():
 @pytest.mark.parametrize("df", [5, np.inf])
 def test_fieller_covers_a_known_share_where_the_loss_is_unsure(df):
     """Errors that are estimated go up and down together, as those of one set of clusters do."""
-    rng, runs, hits = np.random.default_rng(10), 4000, 0
+    rng = np.random.default_rng(10)
+    runs = 4000
+    hits = 0
     for _ in range(runs):
-        loss, amount = 4 + rng.normal(), 1.2 + rng.normal()
-        spread = rng.chisquare(df) / df if np.isfinite(df) else 1.0
+        loss = 4 + rng.normal()
+        amount = 1.2 + rng.normal()
+        if np.isfinite(df):
+            spread = rng.chisquare(df) / df
+        else:
+            spread = 1.0
         wide = np.full(1, t.ppf(0.975, df))
-        low, high = _fieller(np.array([amount]), loss, np.array([spread]), spread, np.array([0.0]), wide)
+        low, high = _fieller(
+            np.array([amount]), loss, np.array([spread]), spread, np.array([0.0]), wide
+        )
         hits += low[0] <= 0.3 <= high[0]
     # at least 95 %: sets that are no interval are widened to the line. 4 Monte Carlo errors below.
     assert hits / runs > 0.95 - 4 * np.sqrt(0.95 * 0.05 / runs)
@@ -140,8 +160,10 @@ def test_fieller_covers_a_known_share_where_the_loss_is_unsure(df):
 
 def test_shares_have_fieller_s_longer_side_and_the_degrees_of_freedom_of_their_own_errors():
     panel = sides(**random_sides(8, n=80))
-    found, money = displacement(panel, SHORT), lost_sales(panel, SHORT)
-    lost, share = money.row("sum"), found.row("d3")
+    found = displacement(panel, SHORT)
+    money = lost_sales(panel, SHORT)
+    lost = money.row("sum")
+    share = found.row("d3")
     assert lost["estimate"] > SURE * lost["std_error"]
     assert share["conf_high"] - share["estimate"] > share["estimate"] - share["conf_low"] > 0
     assert found.row("sum")["conf_low"] == found.row("sum")["conf_high"] == pytest.approx(100.0)
@@ -151,7 +173,9 @@ def test_shares_have_fieller_s_longer_side_and_the_degrees_of_freedom_of_their_o
     wide = t.ppf(0.975, found["d3"].df[0])
     for end in share[["conf_low", "conf_high"]] / 100:
         amount, loss = money.value[place]
-        assert (amount - end * loss) ** 2 == pytest.approx(wide**2 * (var - 2 * end * both + end**2 * spread))
+        assert (amount - end * loss) ** 2 == pytest.approx(
+            wide**2 * (var - 2 * end * both + end**2 * spread)
+        )
     assert found["d3"].df[0] < 19  # a cluster is a firm, and some 20 are closed
 
 
@@ -177,14 +201,18 @@ def test_a_loss_of_fewer_than_three_errors_is_not_divided_by():
 
 def test_the_mix_and_presence_of_firms_need_no_loss():
     panel = sides(**unsure(0.05))
-    mix, shift = platform_mix(panel, SHORT), toward_destinations(panel, SHORT)
+    mix = platform_mix(panel, SHORT)
+    shift = toward_destinations(panel, SHORT)
     assert (mix.std_error > 0).all()
     assert mix.value.sum() == pytest.approx(0.0, abs=1e-9)
     assert np.isfinite(shift["presence"].conf_int).all()
     assert np.isnan([shift["sales"].value, *shift["sales"].conf_int]).all()
     assert "standard errors of zero" in shift.reason
     rows = shift.rows.set_index("term")
-    assert rows["unit"].to_dict() == {"presence": "percentage points", "sales": "per cent of the lost sales"}
+    assert rows["unit"].to_dict() == {
+        "presence": "percentage points",
+        "sales": "per cent of the lost sales",
+    }
 
 
 # The mix of platforms
@@ -193,7 +221,8 @@ def test_the_mix_and_presence_of_firms_need_no_loss():
 def test_the_platform_mix_is_what_the_means_of_firms_say():
     firms = sides_by_hand()
     mix = points(platform_mix, firms)
-    # closed firms: 5 of (5 + 16 + 15.5 + 17 or 15 + 15) against a fifth before, and as much for all others
+    # closed firms: 5 of (5 + 16 + 15.5 + 17 or 15 + 15) against a fifth before, and as much for all
+    # others
     assert mix["AMZ"] == pytest.approx(100 * ((5 / 68.5 + 5 / 66.5) / 2 - 0.2))
     assert mix.sum() == pytest.approx(0.0, abs=1e-9)
     moved = points(relocation, firms)
@@ -214,12 +243,15 @@ def test_presence_counts_months_and_leaves_out_firms_that_sold_nothing_before():
 
 
 def test_the_shift_to_the_destinations_is_the_sum_of_its_parts(ceiling):
-    panel, design = ceiling[0], Design()
-    found, parts = toward_destinations(panel, design), displacement(panel, design)
+    panel = ceiling[0]
+    design = Design()
+    found = toward_destinations(panel, design)
+    parts = displacement(panel, design)
     assert found.row("sales")["estimate"] == pytest.approx(parts[["d3", "d4"]].value.sum())
     assert found.rows["unit"].tolist() == ["percentage points", "per cent of the lost sales"]
     first, second = (
-        toward_destinations(panel, replace(design, destinations=(name, "none"))) for name in ("EBY", "ALI")
+        toward_destinations(panel, replace(design, destinations=(name, "none")))
+        for name in ("EBY", "ALI")
     )
     assert first.row("sales")["estimate"] == pytest.approx(parts.row("d3")["estimate"])
     presence = [one.row("presence")["estimate"] for one in (first, second)]
@@ -229,9 +261,12 @@ def test_the_shift_to_the_destinations_is_the_sum_of_its_parts(ceiling):
 # Recapture
 
 
-def test_recapture_is_the_first_two_parts_of_displacement_and_the_excess_is_what_is_beyond_size(ceiling):
+def test_recapture_is_the_first_two_parts_of_displacement_and_the_excess_is_what_is_beyond_size(
+    ceiling,
+):
     panel = ceiling[0]
-    found, whole = recapture(panel, Design()), displacement(panel, Design())
+    found = recapture(panel, Design())
+    whole = displacement(panel, Design())
     names = ["estimate", "std_error", "conf_low", "conf_high"]
     np.testing.assert_allclose(found.rows[names], whole.rows.iloc[:2][names])
     np.testing.assert_allclose(found.scores.T @ found.scores, found.covariance)
@@ -249,7 +284,8 @@ def test_recapture_needs_no_sales_elsewhere_and_size_is_that_of_those_left():
     panel = changed(doses(lambda e, r: 2 * e), unknown)
     found = recapture(panel, DOSES_DESIGN)
     assert (found.value > 0).all()
-    # 8 closed firms leave 11 rivals of their origin and 12 others; 4 whole categories have 12 of each
+    # 8 closed firms leave 11 rivals of their origin and 12 others; 4 whole categories have 12 of
+    # each
     np.testing.assert_allclose(found.rows["benchmark"], 100 * np.array([136, 144]) / 280)
     assert "where all sales are unknown" in displacement(panel, DOSES_DESIGN).reason
 
@@ -258,11 +294,15 @@ def test_recapture_needs_no_sales_elsewhere_and_size_is_that_of_those_left():
 
 
 def hedged(change, *, n=10):
-    """Return E5c by platform where firm 0 of six of the origin is closed, and `change` has its way with sales."""
+    """Return E5c by platform where firm 0 of six of the origin is closed, and `change` has its way
+    with sales.
+    """
     sales = np.zeros((n, 5, 42))
     sales[:, 0] = 10.0
     change(sales)
-    return hedging(panel_of(sales, {0: WAVE}, origin=np.where(np.arange(n) < 6, "CN", "US")), Design(low=0.9))
+    return hedging(
+        panel_of(sales, {0: WAVE}, origin=np.where(np.arange(n) < 6, "CN", "US")), Design(low=0.9)
+    )
 
 
 def test_hedging_is_how_much_more_the_origin_joined_than_others():
@@ -273,7 +313,8 @@ def test_hedging_is_how_much_more_the_origin_joined_than_others():
     found = hedged(joining)
     rows = found.rows.set_index("term")
     assert rows.loc["EBY", "estimate"] == pytest.approx(75.0)
-    # without a firm of the origin nothing changes; without one of the others none, or one of three, has joined
+    # without a firm of the origin nothing changes; without one of the others none, or one of three,
+    # has joined
     by_hand = np.sqrt(8 / 9 * ((1 / 4 - 0) ** 2 + 3 * (1 / 3 - 1 / 4) ** 2))
     assert rows.loc["EBY", "std_error"] == pytest.approx(100 * by_hand)
     assert rows.loc[["ALI", "OWN"], "estimate"].tolist() == [0.0, 0.0]
@@ -288,7 +329,9 @@ def test_only_firms_that_were_not_there_yet_can_hedge():
         sales[4, 1, WAVE:] = 1.0
         sales[6:8, 1] = 1.0  # of four others two are, and nobody joins
 
-    assert hedged(joining).row("EBY")["estimate"] == pytest.approx(20.0)  # one of five, none of the two that could
+    assert hedged(joining).row("EBY")["estimate"] == pytest.approx(
+        20.0
+    )  # one of five, none of the two that could
 
 
 def test_firms_that_leave_a_platform_are_not_in_hedging():
@@ -320,14 +363,19 @@ def test_the_error_of_hedging_is_exactly_that_of_leaving_out_each_cluster():
     sales[:, 1] = (rng.random(60) < 0.4)[:, np.newaxis]
     sales[:, 1, WAVE:] = np.maximum(sales[:, 1, WAVE:], (rng.random(60) < 0.3)[:, np.newaxis])
     origin = np.where(np.arange(60) < 30, "CN", "US")
-    brand = np.array([f"SIM-G{place // 3}" for place in range(60)])  # the first holds the closed firm and two others
+    brand = np.array(
+        [f"SIM-G{place // 3}" for place in range(60)]
+    )  # the first holds the closed firm and two others
 
     def of(kept):
         panel = panel_of(sales[kept], {0: WAVE}, origin=origin[kept], brand=brand[kept])
         return hedging(panel, Design(low=0.9))["EBY"]
 
-    found, rivals = of(brand != ""), np.arange(60) > 0
-    without = [of((brand != one) | ~rivals).value[0] for one in np.unique(brand)]  # only who is closed stays
+    found = of(brand != "")
+    rivals = np.arange(60) > 0
+    without = [
+        of((brand != one) | ~rivals).value[0] for one in np.unique(brand)
+    ]  # only who is closed stays
     moved = np.sqrt(19 / 20) * (found.value[0] - np.array(without))
     assert found.std_error[0] == pytest.approx(np.sqrt(moved @ moved), rel=1e-9)
 

@@ -1,21 +1,23 @@
-"""What results show of themselves: a few narrow lines at a prompt and in a notebook, and intervals where they lie."""
+"""What results show of themselves: a few narrow lines at a prompt and in a notebook, and intervals
+where they lie.
+"""
 
 from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
+from fewtreated.display import MOST, SENTENCE, WORD
+from fewtreated.estimate import Estimate, refusal
+from fewtreated.estimators.att_gt import att_gt
+from fewtreated.estimators.exposure import exposure_effects
+from fewtreated.frames import CohortEffects
 from matplotlib import pyplot as plt
 from matplotlib.colors import to_rgba
 
-import analysis
-from analysis.display import MOST, SENTENCE, WORD
+import fewtreated as ft
 from analysis.estimands.catalogue import estimate_all
 from analysis.estimands.design import Design
-from analysis.estimate import Estimate, refusal
-from analysis.estimators.att_gt import att_gt
-from analysis.estimators.exposure import exposure_effects
-from analysis.frames import CohortEffects
 from market import open_study, plain, simulate
 
 WHY = "nobody was closed; bring a panel with closures"
@@ -26,14 +28,22 @@ FIRST = np.where(np.arange(60) < 20, 5.0, np.inf)
 def cohorts() -> CohortEffects:
     firm, month = np.indices(Y.shape).reshape(2, -1)
     data = pd.DataFrame({"firm": firm, "month": month, "y": Y.ravel(), "closed": FIRST[firm]})
-    return analysis.att_gt(data, "closed", outcome="y", unit="firm", time="month")
+    return ft.att_gt(data, "closed", outcome="y", unit="firm", time="month")
 
 
 def long(terms: int, **more) -> Estimate:
     """Return an estimate whose every word is as long as a paragraph."""
     text = "word " * 200
     names = tuple(f"{text}{place}" for place in range(terms))
-    return Estimate(estimand=text, unit=text, terms=names, value=np.zeros(terms), reason=text, interval=text, **more)
+    return Estimate(
+        estimand=text,
+        unit=text,
+        terms=names,
+        value=np.zeros(terms),
+        reason=text,
+        interval=text,
+        **more,
+    )
 
 
 @pytest.fixture(scope="module")
@@ -53,12 +63,15 @@ def shown():
         "cells": att_gt(Y, FIRST),
         "simple": effects.aggregate(),
         "refused": refusal(WHY),
-        "bounds": analysis.honest_bounds(effects),
-        "test": analysis.noninferiority(1.0, 1.0, margin=2),
+        "bounds": ft.honest_bounds(effects),
+        "test": ft.noninferiority(1.0, 1.0, margin=2),
     }
 
 
-NAMES = "panel, plain panel, truth, study, design, answers, long names, effects, cells, simple, refused, bounds, test"
+NAMES = (
+    "panel, plain panel, truth, study, design, answers, long names, effects, cells, simple,"
+    " refused, bounds, test"
+)
 
 
 @pytest.mark.parametrize("name", NAMES.split(", "))
@@ -88,15 +101,19 @@ def test_what_is_shown_is_the_estimate_its_interval_its_size_and_the_reason():
 
 
 def test_words_of_a_name_are_no_markup_in_a_notebook():
-    made = Estimate(estimand="a < b", unit="<i>", terms=("<b>",), value=np.zeros(1), reason="<script>")
+    made = Estimate(
+        estimand="a < b", unit="<i>", terms=("<b>",), value=np.zeros(1), reason="<script>"
+    )
     assert "<script>" not in made._repr_html_()
     assert "<b>" not in made._repr_html_()
 
 
 def test_a_panel_tells_its_size_and_whether_it_is_simulated(shown):
     months = "2019-01 to 2022-06"
-    assert repr(shown["panel"]) == (
-        f"simulated panel: {len(shown['panel'].firms):,} firms on AMZ, EBY, ALI, WMT, OWN, {months}, sim-$, census"
+    assert (
+        repr(shown["panel"])
+        == f"simulated panel: {len(shown['panel'].firms):,} firms on AMZ, EBY, ALI, WMT, OWN,"
+        f" {months}, sim-$, census"
     )
 
 
@@ -107,11 +124,14 @@ def drawn(axes) -> list:
 
 def test_effects_by_period_are_drawn_where_they_lie_with_their_intervals():
     effects = cohorts()
-    axes, rows = effects.plot(), effects.aggregate("dynamic").rows
+    axes = effects.plot()
+    rows = effects.aggregate("dynamic").rows
     points = axes.collections[1]
     assert {tuple(colour) for colour in points.get_facecolors()} == {to_rgba("C0")}
     np.testing.assert_allclose(points.get_offsets(), rows[["term", "estimate"]].astype(float))
-    np.testing.assert_allclose([segment[:, 1] for segment in drawn(axes)], rows[["conf_low", "conf_high"]])
+    np.testing.assert_allclose(
+        [segment[:, 1] for segment in drawn(axes)], rows[["conf_low", "conf_high"]]
+    )
     assert (axes.get_xlabel(), axes.get_ylabel()) == ("periods since treatment", "units of y")
     plt.close("all")
 
@@ -127,7 +147,9 @@ def test_named_terms_are_drawn_below_each_other_in_their_order():
     axes = found.plot()
     assert [label.get_text() for label in axes.get_yticklabels()] == list(found.terms)
     assert axes.get_ylim()[0] > axes.get_ylim()[1]
-    np.testing.assert_allclose([segment[:, 0] for segment in drawn(axes)], found.rows[["conf_low", "conf_high"]])
+    np.testing.assert_allclose(
+        [segment[:, 0] for segment in drawn(axes)], found.rows[["conf_low", "conf_high"]]
+    )
     plt.close("all")
 
 
@@ -146,5 +168,5 @@ def test_a_figure_and_a_text_of_what_was_simulated_say_so(shown):
     assert repr(made).splitlines()[0].endswith("○")
     assert "○" in repr(shown["answers"]).splitlines()[0]
     study = replace(cohorts().aggregate("dynamic"), provenance="simulated")
-    assert "○" in repr(analysis.honest_bounds(study)).splitlines()[0]
+    assert "○" in repr(ft.honest_bounds(study)).splitlines()[0]
     plt.close("all")

@@ -1,17 +1,18 @@
-"""Efficient averages: a referee by matrices of cohorts, invariances, power, and the numbers that R prints.
+"""Efficient averages: a referee by matrices of cohorts, invariances, power, and the numbers that R
+prints.
 
-The package staggered of R prints its numbers on 7,785 police officers of Chicago (pj_officer_level_balanced), which no
-package on PyPI contains and which are not ours to distribute: the test of them runs where a CSV of the columns uid,
-period, first_trained and complaints is at tests/data/pj_officer_level_balanced.csv, and was run when it was written.
+The package staggered of R prints its numbers on 7,785 police officers of Chicago
+(pj_officer_level_balanced), which no package on PyPI contains and which are not ours to distribute:
+the test of them runs where a CSV of the columns uid, period, first_trained and complaints is at
+tests/data/pj_officer_level_balanced.csv, and was run when it was written.
 """
 
 import numpy as np
 import pandas as pd
 import pytest
 from datasets import HERE
-
-from analysis.estimators.att_gt import att_gt
-from analysis.estimators.efficient import efficient
+from fewtreated.estimators.att_gt import att_gt
+from fewtreated.estimators.efficient import efficient
 
 OFFICERS = HERE / "pj_officer_level_balanced.csv"
 
@@ -27,9 +28,11 @@ def panel(seed, n=240, width=8, never=True, effect=-0.3):
 def by_matrices(y, first, weights):
     """Return Roth and Sant'Anna's estimate, error and share, from means and covariances of cohorts.
 
-    `weights` has the weight of each cohort and period, after and before treatment: float64[2, cohort, time].
+    `weights` has the weight of each cohort and period, after and before treatment: float64[2,
+    cohort, time].
     """
-    value, covariance = np.zeros(2), np.zeros((2, 2))
+    value = np.zeros(2)
+    covariance = np.zeros((2, 2))
     for cohort, weight in zip(np.unique(first), weights.transpose(1, 0, 2), strict=True):
         own = y[first == cohort]
         value += weight @ own.mean(axis=0)
@@ -44,11 +47,15 @@ def test_it_equals_the_formula_of_the_paper(comparison, never):
     if comparison == "never" and not never:
         return
     y, first = panel(1, never=never)
-    study, cohorts = att_gt(y, first, comparison=comparison), np.unique(first)
+    study = att_gt(y, first, comparison=comparison)
+    cohorts = np.unique(first)
     cells = {}
     for row in study.effects.rows.dropna(subset="estimate").itertuples():
         weight = np.zeros((2, len(cohorts), y.shape[1]))
-        later = np.isinf(cohorts) if comparison == "never" else cohorts > max(row.group, row.time)
+        if comparison == "never":
+            later = np.isinf(cohorts)
+        else:
+            later = cohorts > max(row.group, row.time)
         for part, time in enumerate((row.time, row.group - 1)):
             weight[part, cohorts == row.group, time] += 1
             weight[part, later, time] -= 1 / later.sum()  # cohorts are of equal size
@@ -58,12 +65,18 @@ def test_it_equals_the_formula_of_the_paper(comparison, never):
         "simple": [list(treated)],
         "dynamic": [[key for key in cells if key[1] - key[0] == event] for event in (-2, 0, 1)],
         "group": [[key for key in treated if key[0] == cohort] for cohort in (3, 5, 6)],
-        "calendar": [[key for key in treated if key[1] == time] for time in sorted({key[1] for key in treated})],
+        "calendar": [
+            [key for key in treated if key[1] == time]
+            for time in sorted({key[1] for key in treated})
+        ],
     }
     for kind, several in of.items():
         found = efficient(study, kind)
         weights = [np.mean([cells[key] for key in keys], axis=0) for keys in several]
-        terms = ["-2", "0", "1"] if kind == "dynamic" else list(found.terms[: len(several)])
+        if kind == "dynamic":
+            terms = ["-2", "0", "1"]
+        else:
+            terms = list(found.terms[: len(several)])
         if kind in ("group", "calendar"):
             weights.append(np.mean(weights, axis=0))
             terms.append("average")
@@ -77,7 +90,9 @@ def test_it_equals_the_formula_of_the_paper(comparison, never):
 
 
 def test_it_covers_and_its_errors_are_shorter_than_of_differences_where_units_differ_little():
-    runs, covered, ratios = 400, 0, []
+    runs = 400
+    covered = 0
+    ratios = []
     for seed in range(runs):
         y, first = panel(seed, effect=0.0)
         study = att_gt(y - y.mean(axis=1, keepdims=True) * 0.9, first, comparison="not_yet")
@@ -88,12 +103,19 @@ def test_it_covers_and_its_errors_are_shorter_than_of_differences_where_units_di
     assert np.mean(ratios) < 0.85
 
 
-@pytest.mark.skipif(not OFFICERS.exists(), reason="the panel of police officers is not beside the tests; see the top")
+@pytest.mark.skipif(
+    not OFFICERS.exists(),
+    reason="the panel of police officers is not beside the tests; see the top",
+)
 def test_numbers_that_r_prints_are_reproduced_to_their_last_digit():
-    """README of the package staggered 1.2.3: estimates and se_neyman, and staggered_cs for differences."""
+    """README of the package staggered 1.2.3: estimates and se_neyman, and staggered_cs for
+    differences.
+    """
     frame = pd.read_csv(OFFICERS)
     y = frame.pivot(index="uid", columns="period", values="complaints").to_numpy(float)
-    study = att_gt(y, frame.groupby("uid")["first_trained"].first().to_numpy(float) - 1, comparison="not_yet")
+    study = att_gt(
+        y, frame.groupby("uid")["first_trained"].first().to_numpy(float) - 1, comparison="not_yet"
+    )
     assert study.aggregate().value[0] == pytest.approx(-0.005176818, abs=5e-10)
     printed = {
         "simple": {"simple": (-0.001126981, 0.002119248)},
@@ -109,4 +131,6 @@ def test_numbers_that_r_prints_are_reproduced_to_their_last_digit():
         found = efficient(study, kind)
         for term, (value, error) in terms.items():
             place = found.terms.index(term)
-            assert [found.value[place], found.std_error[place]] == pytest.approx([value, error], abs=5e-9)
+            assert [found.value[place], found.std_error[place]] == pytest.approx(
+                [value, error], abs=5e-9
+            )

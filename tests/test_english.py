@@ -12,7 +12,13 @@ from analysis.provenance import ROOT
 TICS = YAML(typ="safe").load(ROOT / "tests" / "cases" / "tics.yml")
 REAL = ("00_executive_brief", "01_claims_and_context", "02_market_reaction", "03_listed_sellers")
 REAL += ("05_growth_public", "06_shift_public", "09_households")
-SIMULATED = ("03_closed_firms", "04_spillovers", "05_growth_panel", "06_shift_panel", "07_scenarios")
+SIMULATED = (
+    "03_closed_firms",
+    "04_spillovers",
+    "05_growth_panel",
+    "06_shift_panel",
+    "07_scenarios",
+)
 SIMULATED += ("08_design_audit", "09_households_twin", "10_which_estimator")
 EXHIBITS = sorted(file.stem for file in (ROOT / "analysis" / "exhibits").glob("[!_]*.py"))
 PRINTED = ("readings.csv", "verdict_rules.csv", "out_of_reach.csv", "words.yml")
@@ -20,15 +26,19 @@ PRINTED += ("estimands.csv", "events/amazon_2021.yml", "glossary.md")
 
 
 def strings(code: str) -> list[str]:
-    """Return the strings of code that are no docstrings; those without a space are names of columns and terms."""
+    """Return the strings of code that are no docstrings; those without a space are names of columns
+    and terms.
+    """
     nodes = [*ast.walk(ast.parse(code))]
     apart = {id(node.value) for node in nodes if isinstance(node, ast.Expr)}
-    found = [node.value for node in nodes if isinstance(node, ast.Constant) and id(node) not in apart]
+    found = [
+        node.value for node in nodes if isinstance(node, ast.Constant) and id(node) not in apart
+    ]
     return [text for text in found if isinstance(text, str) and " " in text]
 
 
 def prose(notebook: str) -> str:
-    """Return the text cells of a notebook and the strings of its code, but those of its parameters."""
+    """Return the text cells of a notebook and the strings of its code, without its parameters."""
     texts = []
     for cell in nbformat.read(ROOT / "notebooks" / f"{notebook}.ipynb", 4).cells:
         if cell.cell_type == "markdown":
@@ -43,7 +53,9 @@ def printed(where: str) -> str:
     if where in REAL + SIMULATED:
         return prose(where)
     if where in EXHIBITS:
-        return "\n".join(strings((ROOT / "analysis" / "exhibits" / f"{where}.py").read_text(encoding="utf-8")))
+        return "\n".join(
+            strings((ROOT / "analysis" / "exhibits" / f"{where}.py").read_text(encoding="utf-8"))
+        )
     folder = ROOT / ("docs" if where.endswith(".md") else "data")
     return re.sub(r"(?m)^\s*#.*$|https?://\S+", "", (folder / where).read_text(encoding="utf-8"))
 
@@ -52,5 +64,8 @@ def printed(where: str) -> str:
 @pytest.mark.parametrize("where", [*REAL, *SIMULATED, *EXHIBITS, *PRINTED])
 def test_nothing_that_is_printed_has_a_turn_of_phrase_that_no_newspaper_would_print(where, tic):
     text = printed(where)
-    found = [text[max(match.start() - 40, 0) : match.end() + 40] for match in re.finditer(tic, text, re.IGNORECASE)]
+    found = [
+        text[max(match.start() - 40, 0) : match.end() + 40]
+        for match in re.finditer(tic, text, re.IGNORECASE)
+    ]
     assert not found

@@ -1,4 +1,6 @@
-"""What a panel or a design cannot carry is an estimate without a value, and with the reason: cases/estimands.yml."""
+"""What a panel or a design cannot carry is an estimate without a value, and with the reason:
+cases/estimands.yml.
+"""
 
 from dataclasses import replace
 from importlib import import_module
@@ -6,16 +8,29 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from panels import BY_FIRM, DOSES_DESIGN, MONTHS, SHORT, WAVE, by_hand, changed, doses, panel_of, sides, sides_by_hand
+from fewtreated.errors import DesignError
+from panels import (
+    BY_FIRM,
+    DOSES_DESIGN,
+    MONTHS,
+    SHORT,
+    WAVE,
+    by_hand,
+    changed,
+    doses,
+    panel_of,
+    sides,
+    sides_by_hand,
+)
 from ruamel.yaml import YAML
 
-from analysis.errors import DesignError
 from analysis.estimands import growth
 from analysis.estimands.catalogue import estimate_all
 from analysis.estimands.design import Design
 
 CASES = YAML(typ="safe").load(Path(__file__).parent / "cases" / "estimands.yml")
-HAND, DOSED = by_hand(), doses()
+HAND = by_hand()
+DOSED = doses()
 
 
 def firms_of(**fields):
@@ -50,7 +65,10 @@ PANELS = {
     **{f"from {MONTHS[start]}": (months(start), Design()) for start in (8, 10, 16, 20)},
     "all from US": (firms_of(origin="US"), Design()),
     "all from CN": (firms_of(origin="CN"), BY_FIRM),
-    "closed from CN alone": (firms_of(origin=np.where(HAND.firms["category"] == "C0", "CN", "US")), Design()),
+    "closed from CN alone": (
+        firms_of(origin=np.where(HAND.firms["category"] == "C0", "CN", "US")),
+        Design(),
+    ),
     "one brand group": (firms_of(brand_group="SIM-G0"), Design()),
     "one category": (panel_of(HAND.sales, {0: WAVE, 1: WAVE}), Design()),
     "new others": (silent([10, 11], slice(None), slice(14)), BY_FIRM),
@@ -68,7 +86,9 @@ PANELS = {
 }
 
 
-@pytest.mark.parametrize("case", CASES["refused"], ids=lambda case: f"{case['verb']}: {case['reason']}")
+@pytest.mark.parametrize(
+    "case", CASES["refused"], ids=lambda case: f"{case['verb']}: {case['reason']}"
+)
 def test_what_cannot_be_estimated_has_its_reason(case):
     module, verb = case["verb"].split(".")
     panel, design = PANELS[case.get("panel", "by hand")]
@@ -89,7 +109,10 @@ def test_a_design_that_means_nothing_is_refused(changes, message):
 
 
 def test_a_common_part_out_of_order_is_refused():
-    assert "pass two finite limits, lower first" in growth.effect_on_growth(HAND, BY_FIRM, common=(1.0, -1.0)).reason
+    assert (
+        "pass two finite limits, lower first"
+        in growth.effect_on_growth(HAND, BY_FIRM, common=(1.0, -1.0)).reason
+    )
 
 
 @pytest.mark.parametrize("names", ["E9", ["E1a", "E9"]])

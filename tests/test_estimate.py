@@ -1,13 +1,21 @@
-"""An Estimate: functions of it with their errors, joint covariance, sets, bands, and how it is written."""
+"""An Estimate: functions of it with their errors, joint covariance, sets, bands, and how it is
+written.
+"""
 
 import numpy as np
 import pandas as pd
 import pytest
+from fewtreated.errors import DesignError
+from fewtreated.estimate import (
+    FEWEST_DF,
+    Estimate,
+    critical_value,
+    effective,
+    refusal,
+    stack_estimates,
+)
+from fewtreated.estimators.rows import sum_by
 from scipy import stats
-
-from analysis.errors import DesignError
-from analysis.estimate import FEWEST_DF, Estimate, critical_value, effective, refusal, stack_estimates
-from analysis.estimators.arrays import sum_by
 
 TERMS = ("a", "b", "c")
 MOVED = np.random.default_rng(0).normal(size=(30, 3)) / 40
@@ -15,16 +23,29 @@ VALUE = np.array([1.5, 0.8, 2.0])
 
 
 def made(**changes) -> Estimate:
-    given = {"estimand": "E1a", "unit": "yuan", "terms": TERMS, "value": VALUE, "scores": MOVED, "n": 30}
+    given = {
+        "estimand": "E1a",
+        "unit": "yuan",
+        "terms": TERMS,
+        "value": VALUE,
+        "scores": MOVED,
+        "n": 30,
+    }
     return Estimate(**(given | changes))
 
 
 def one(value: float = -0.25, error: float = 0.1, **changes) -> Estimate:
-    given = {"estimand": "E1a", "unit": "log points", "terms": ("simple",), "value": np.array([value])}
+    given = {
+        "estimand": "E1a",
+        "unit": "log points",
+        "terms": ("simple",),
+        "value": np.array([value]),
+    }
     return Estimate(**(given | {"covariance": np.array([[error**2]])} | changes))
 
 
-# --- functions of an estimate --------------------------------------------------------------------------------------
+# --- functions of an estimate
+# ----------------------------------------
 
 
 def test_sums_ratios_logs_and_products_have_the_errors_of_the_delta_method_by_hand():
@@ -43,11 +64,22 @@ def test_sums_ratios_logs_and_products_have_the_errors_of_the_delta_method_by_ha
         level=0.9,
     )
     gradient = np.array(
-        [[1, 2, 0], [1 / b, -a / b**2, 0], [0, 0, 1 / c], [b * c, a * c, a * b], [0, 3 * b**2, 0], [0, 0, 0]]
+        [
+            [1, 2, 0],
+            [1 / b, -a / b**2, 0],
+            [0, 0, 1 / c],
+            [b * c, a * c, a * b],
+            [0, 3 * b**2, 0],
+            [0, 0, 0],
+        ]
     )
     assert found.terms == ("sum", "ratio", "log", "product", "power", "fixed")
-    np.testing.assert_allclose(found.value, [a + 2 * b - 3, a / b, np.log(c), a * b * c, b**3, 4], rtol=1e-15)
-    np.testing.assert_allclose(found.covariance, gradient @ MOVED.T @ MOVED @ gradient.T, rtol=1e-13, atol=1e-18)
+    np.testing.assert_allclose(
+        found.value, [a + 2 * b - 3, a / b, np.log(c), a * b * c, b**3, 4], rtol=1e-15
+    )
+    np.testing.assert_allclose(
+        found.covariance, gradient @ MOVED.T @ MOVED @ gradient.T, rtol=1e-13, atol=1e-18
+    )
     np.testing.assert_allclose(found.scores, MOVED @ gradient.T, rtol=1e-13, atol=1e-18)
     assert (found.estimand, found.unit, found.level, found.n) == ("E2", "ratio", 0.9, 30)
 
@@ -59,7 +91,9 @@ def test_a_function_of_a_function_is_the_function_of_both():
     def logs(x):
         return {"logs": np.log(x[0]) - np.exp(x[1])}
 
-    twice = made().delta_method(share, estimand="s", unit="").delta_method(logs, estimand="l", unit="")
+    twice = (
+        made().delta_method(share, estimand="s", unit="").delta_method(logs, estimand="l", unit="")
+    )
     at_once = made().delta_method(lambda x: logs(list(share(x).values())), estimand="l", unit="")
     np.testing.assert_allclose(twice.value, at_once.value, rtol=1e-15)
     np.testing.assert_allclose(twice.covariance, at_once.covariance, rtol=1e-13)
@@ -67,7 +101,11 @@ def test_a_function_of_a_function_is_the_function_of_both():
 
 
 def test_what_clusters_add_is_handed_on_to_any_function_and_gives_its_covariance():
-    ratio = made()[["c", "a"]].delta_method(lambda x: {"ratio": x[0] / x[1]}, estimand="r", unit="").exp()
+    ratio = (
+        made()[["c", "a"]]
+        .delta_method(lambda x: {"ratio": x[0] / x[1]}, estimand="r", unit="")
+        .exp()
+    )
     for found in (ratio, made().exp()):
         np.testing.assert_allclose(found.scores.T @ found.scores, found.covariance, rtol=1e-13)
 
@@ -84,10 +122,14 @@ def test_a_function_of_sums_is_made_again_without_each_cluster():
         return np.array(list(ratio(values[rows].sum(axis=0)).values()))
 
     sums = made(terms=("a", "b"), value=values.sum(axis=0), scores=sum_by(values, code, 12))
-    found = sums.jackknife(ratio, estimand="r", unit="ratio")  # three codes have no row, and are no clusters
+    found = sums.jackknife(
+        ratio, estimand="r", unit="ratio"
+    )  # three codes have no row, and are no clusters
     without = np.array([of(code != cluster) for cluster in range(9)])
     np.testing.assert_allclose(found.value, of(code >= 0), rtol=1e-14)
-    np.testing.assert_allclose(found.scores[:9], np.sqrt(8 / 9) * (found.value - without), rtol=1e-10, atol=1e-14)
+    np.testing.assert_allclose(
+        found.scores[:9], np.sqrt(8 / 9) * (found.value - without), rtol=1e-10, atol=1e-14
+    )
     np.testing.assert_array_equal(found.scores[9:], 0.0)
     error = np.sqrt(8 / 9 * ((without - found.value) ** 2).sum(axis=0))
     np.testing.assert_allclose(found.std_error, error, rtol=1e-10, atol=1e-14)
@@ -104,26 +146,43 @@ def test_intervals_are_those_of_student_s_t_with_the_degrees_of_freedom_that_clu
     assert of_clusters[2] < 200
     np.testing.assert_array_equal(found.df, [5, 9, of_clusters[2]])
     for term, df in zip(TERMS, found.df, strict=True):
-        row, half = found.row(term), stats.t.ppf(0.95, df) * found[term].std_error[0]
+        row = found.row(term)
+        half = stats.t.ppf(0.95, df) * found[term].std_error[0]
         assert found.bounds(term) == found[term].bounds(term) == (row["conf_low"], row["conf_high"])
-        assert found.bounds(term) == pytest.approx((row["estimate"] - half, row["estimate"] + half), rel=1e-12)
-    known = made(scores=None, covariance=np.eye(3), max_df=most)  # who adds what is not known, so the cap holds
+        assert found.bounds(term) == pytest.approx(
+            (row["estimate"] - half, row["estimate"] + half), rel=1e-12
+        )
+    known = made(
+        scores=None, covariance=np.eye(3), max_df=most
+    )  # who adds what is not known, so the cap holds
     np.testing.assert_array_equal(known.df, most)
     assert np.isinf(made(scores=None, covariance=np.eye(3)).df).all()
 
 
-@pytest.mark.parametrize(("clusters", "df"), [(0, 200), (1, 1), (2, 1), (3, 2), (5, 4), (30, FEWEST_DF)])
+@pytest.mark.parametrize(
+    ("clusters", "df"), [(0, 200), (1, 1), (2, 1), (3, 2), (5, 4), (30, FEWEST_DF)]
+)
 def test_degrees_of_freedom_are_fewer_than_the_clusters_that_move_a_term(clusters, df):
-    """One cluster moves it a hundred times as far as any other: the estimated number is below the least."""
+    """One cluster moves it a hundred times as far as any other: the estimated number is below the
+    least.
+    """
     moved = np.where(np.arange(30) < clusters, 0.01, 0.0)
     moved[: min(clusters, 1)] = 1.0
     assert made(terms=("a",), value=VALUE[:1], scores=moved[:, np.newaxis], max_df=200).df == df
 
 
 @pytest.mark.parametrize(("loud", "df"), [(0, 5), (1, 9)])
-def test_a_function_has_at_most_the_degrees_of_freedom_of_the_term_behind_most_of_its_variance(loud, df):
+def test_a_function_has_at_most_the_degrees_of_freedom_of_the_term_behind_most_of_its_variance(
+    loud, df
+):
     errors = np.where(np.arange(2) == loud, 2.0, 1.0)
-    found = made(terms=("a", "b"), value=VALUE[:2], scores=None, covariance=np.diag(errors**2), max_df=np.array([5, 9]))
+    found = made(
+        terms=("a", "b"),
+        value=VALUE[:2],
+        scores=None,
+        covariance=np.diag(errors**2),
+        max_df=np.array([5, 9]),
+    )
     gap = found.delta_method(lambda x: {"gap": x[1] - x[0]}, estimand="gap", unit="yuan")
     half = stats.t.ppf(0.975, df) * np.sqrt(5)
     assert gap.bounds("gap") == pytest.approx((-0.7 - half, -0.7 + half), rel=1e-12)
@@ -133,13 +192,20 @@ def of_changes(moved):
     return effective((moved**2).sum(axis=0), (moved**4).sum(axis=0))
 
 
-def test_effective_degrees_of_freedom_of_equal_clusters_are_one_less_than_their_number_in_the_long_run():
-    clusters, draws = 60, 20_000
+def test_effective_degrees_of_freedom_of_equal_clusters_tend_to_one_less_than_their_number():
+    clusters = 60
+    draws = 20_000
     moved = np.random.default_rng(6).normal(size=(clusters, draws))
-    square, fourth = (moved**2).sum(axis=0), (moved**4).sum(axis=0)
-    # E[(sum d^2)^2] = G^2 + 2 G and E[sum d^4] = 3 G for normal d of variance one, so the ratio is G + 2
-    assert effective(np.sqrt((square**2).mean()), fourth.mean()) == pytest.approx(clusters - 1, rel=0.01)
-    assert np.median(effective(square, fourth)) == pytest.approx(clusters - 1, rel=0.1)  # each draw is noisy
+    square = (moved**2).sum(axis=0)
+    fourth = (moved**4).sum(axis=0)
+    # E[(sum d^2)^2] = G^2 + 2 G and E[sum d^4] = 3 G for normal d of variance one, so the ratio is
+    # G + 2
+    assert effective(np.sqrt((square**2).mean()), fourth.mean()) == pytest.approx(
+        clusters - 1, rel=0.01
+    )
+    assert np.median(effective(square, fourth)) == pytest.approx(
+        clusters - 1, rel=0.1
+    )  # each draw is noisy
 
 
 def test_where_one_cluster_decides_the_fewest_degrees_of_freedom_are_left():
@@ -156,7 +222,9 @@ def test_effective_degrees_of_freedom_have_no_unit(scale):
 
 
 def test_a_function_has_neither_the_limits_nor_the_columns_of_what_it_is_computed_from():
-    wide = made(limits=np.array([VALUE - 9, VALUE + 9]), columns={"clusters": [3, 4, 5]}, n=[1, 2, 3])
+    wide = made(
+        limits=np.array([VALUE - 9, VALUE + 9]), columns={"clusters": [3, 4, 5]}, n=[1, 2, 3]
+    )
     found = wide.delta_method(lambda x: {"sum": sum(x)}, estimand="sum", unit="yuan")
     half = stats.t.ppf(0.975, found.df[0]) * found.std_error[0]
     assert found.bounds("sum") == pytest.approx((VALUE.sum() - half, VALUE.sum() + half), rel=1e-12)
@@ -169,17 +237,25 @@ def test_log_points_and_their_limits_become_per_cent():
     assert found.unit == "per cent"
     np.testing.assert_allclose(found.value, 100 * (np.exp(logs.value) - 1), rtol=1e-14)
     np.testing.assert_allclose(found.conf_int, 100 * (np.exp(logs.conf_int) - 1), rtol=1e-12)
-    by_hand = logs.delta_method(lambda x: {str(i): 100 * np.exp(v) for i, v in enumerate(x)}, estimand="", unit="")
+    by_hand = logs.delta_method(
+        lambda x: {str(i): 100 * np.exp(v) for i, v in enumerate(x)}, estimand="", unit=""
+    )
     np.testing.assert_allclose(found.covariance, by_hand.covariance, rtol=1e-13)
     np.testing.assert_allclose(found.scores, by_hand.scores, rtol=1e-13)
 
 
-# --- terms ---------------------------------------------------------------------------------------------------------
+# --- terms
+# ----------------------------------------
 
 
 def test_some_of_the_terms_keep_the_order_asked_for_and_how_they_move_together():
     ends = np.array([[1.0, 0.5, 1.5], [2.0, 1.0, 2.5]])
-    whole = made(n=[10, 20, 30], columns={"clusters": ["x", "y", "z"]}, limits=ends, max_df=np.array([3.0, 4.0, 5.0]))
+    whole = made(
+        n=[10, 20, 30],
+        columns={"clusters": ["x", "y", "z"]},
+        limits=ends,
+        max_df=np.array([3.0, 4.0, 5.0]),
+    )
     some = whole[["c", "a"]]
     assert some.terms == ("c", "a")
     np.testing.assert_array_equal(some.covariance, whole.covariance[[2, 0]][:, [2, 0]])
@@ -210,12 +286,19 @@ def test_a_set_is_added_and_nothing_else():
 
 @pytest.mark.parametrize("df", [np.inf, 6])
 def test_a_band_covers_all_terms_at_once_as_often_as_its_level_says(df, monkeypatch):
-    monkeypatch.setattr("analysis.estimate.DRAWS", 4000)
-    rng, runs, size = np.random.default_rng(3), 1500, 5
+    monkeypatch.setattr("fewtreated.estimate.DRAWS", 4000)
+    rng = np.random.default_rng(3)
+    runs = 1500
+    size = 5
     root = rng.normal(size=(size, size)) * [1, 1, 2, 5, 0.1]
-    covariance, covered, pointwise = root.T @ root, 0, 0
+    covariance = root.T @ root
+    covered = 0
+    pointwise = 0
     for noise in rng.normal(size=(runs, size)) @ root:
-        spread = rng.chisquare(df) / df if np.isfinite(df) else 1.0
+        if np.isfinite(df):
+            spread = rng.chisquare(df) / df
+        else:
+            spread = 1.0
         known = {"value": noise, "scores": None, "covariance": spread * covariance}
         found = made(terms=tuple("abcde"), max_df=df, level=0.9, **known)
         low, high = found.sup_t_band()
@@ -245,12 +328,16 @@ def test_a_term_without_error_makes_no_band_wider():
     assert critical_value(np.zeros((3, 3)), 0.95) == pytest.approx(1.959964)
 
 
-# --- what is missing -----------------------------------------------------------------------------------------------
+# --- what is missing
+# ----------------------------------------
 
 
 def test_an_error_that_is_missing_must_say_why():
     missing = {"scores": None, "value": VALUE}
-    with pytest.raises(DesignError, match="Cannot create an Estimate of E1a: a standard error or interval is missing"):
+    with pytest.raises(
+        DesignError,
+        match="Cannot create an Estimate of E1a: a standard error or interval is missing",
+    ):
         made(**missing)
     with pytest.raises(DesignError, match="a standard error or interval is missing; state why"):
         made(limits=np.array([[0.0, 0.0, np.nan], [3.0, 3.0, np.nan]]))
@@ -260,7 +347,10 @@ def test_an_error_that_is_missing_must_say_why():
     assert not kept.refused
     with pytest.raises(
         DesignError,
-        match="Cannot jackknife E1a: its estimator provides no cluster scores; use its own standard errors",
+        match=(
+            "Cannot jackknife E1a: its estimator provides no cluster scores; use its own standard"
+            " errors"
+        ),
     ):
         kept.jackknife(lambda x: {"sum": sum(x)}, estimand="sum", unit="yuan")
 
@@ -278,10 +368,13 @@ def test_whatever_is_asked_of_a_refusal_is_the_refusal():
     assert nothing[["closed", "seen"]] is nothing
     assert f"{nothing['seen']:all}" == "not estimable with this data (no firm was closed)"
     with pytest.raises(DesignError, match="Cannot find the term 'seen'"):
-        one(value=np.nan, covariance=None, reason="no firm was closed")["seen"]  # one term is refused, not all
+        one(value=np.nan, covariance=None, reason="no firm was closed")[
+            "seen"
+        ]  # one term is refused, not all
 
 
-# --- how it is written ---------------------------------------------------------------------------------------------
+# --- how it is written
+# ----------------------------------------
 
 
 def test_an_estimate_is_written_with_its_mark_and_on_request_with_unit_and_interval():
@@ -295,7 +388,9 @@ def test_an_estimate_is_written_with_its_mark_and_on_request_with_unit_and_inter
 
 
 def test_a_set_is_written_by_its_ends_and_a_refusal_by_its_reason():
-    whole = one(unit="per cent", value=-25.0, error=10.0).with_set("whole", (-60.0, 2000.0), "an assumption")["whole"]
+    whole = one(unit="per cent", value=-25.0, error=10.0).with_set(
+        "whole", (-60.0, 2000.0), "an assumption"
+    )["whole"]
     assert f"{whole}" == f"{whole:interval}" == "−60.0 to > +1,000 ◐"
     assert f"{whole:unit}" == f"{whole:all}" == "−60.0 to > +1,000 per cent ◐"
     nothing = one(value=np.nan, covariance=None, reason="no firm was closed")
@@ -328,7 +423,8 @@ def test_several_terms_and_unknown_formats_are_not_written():
             format(found, spec)
 
 
-# --- tools ---------------------------------------------------------------------------------------------------------
+# --- tools
+# ----------------------------------------
 
 
 def test_estimates_stand_beside_each_other_with_their_own_errors_limits_and_units():
@@ -340,7 +436,9 @@ def test_estimates_stand_beside_each_other_with_their_own_errors_limits_and_unit
     assert list(found.rows["n"]) == [12, 7]
     for name, part in (("first", first), ("second", second)):
         columns = ["estimate", "std_error", "conf_low", "conf_high"]
-        assert list(found.row(name)[columns]) == pytest.approx(list(part.rows.iloc[0][columns]), rel=1e-14)
+        assert list(found.row(name)[columns]) == pytest.approx(
+            list(part.rows.iloc[0][columns]), rel=1e-14
+        )
     assert np.isnan(found.covariance[0, 1])
     assert found.interval == "interval, errors clustered by brand, or confidence interval"
     alike = stack_estimates({"one": first, "other": first}, estimand="both")

@@ -1,4 +1,6 @@
-"""Requests that estimators and tests refuse, with the message: the cases are in tests/cases/estimators.yml."""
+"""Requests that estimators and tests refuse, with the message: the cases are in
+tests/cases/estimators.yml.
+"""
 
 from pathlib import Path
 from typing import Any
@@ -6,26 +8,35 @@ from typing import Any
 import numpy as np
 import pytest
 import yaml
+from fewtreated.estimators.abnormal_returns import MIN_DAYS, abnormal_returns, market_rank
+from fewtreated.estimators.att_gt import att_gt
+from fewtreated.estimators.exposure import exposure_effects
+from fewtreated.estimators.honest_did import honest_bounds
+from fewtreated.estimators.margins import margins
+from fewtreated.estimators.power import minimum_detectable_effect
+from fewtreated.estimators.survival import exit_survival
+from fewtreated.estimators.synthetic import permutation_did, synthetic_did
+from fewtreated.estimators.units import usable_units
+from fewtreated.testing import (
+    assignments,
+    largest_std_error,
+    noninferiority,
+    redraw_closures,
+    romano_wolf,
+)
 from numpy import inf, nan
 
-from analysis import errors
-from analysis.estimators.abnormal_returns import MIN_DAYS, abnormal_returns, market_rank
-from analysis.estimators.att_gt import att_gt
-from analysis.estimators.exposure import exposure_effects
-from analysis.estimators.honest_did import honest_bounds
-from analysis.estimators.margins import margins
-from analysis.estimators.power import minimum_detectable_effect
-from analysis.estimators.survival import exit_survival
-from analysis.estimators.synthetic import permutation_did, synthetic_did
-from analysis.estimators.units import usable_units
-from analysis.testing import assignments, largest_std_error, noninferiority, redraw_closures, romano_wolf
+from fewtreated import errors
 
 Y = 10 - np.arange(30.0).reshape(5, 6)
 FIRST = np.array([2.0, 3.0, inf, inf, inf])
-SALES, HELD = np.ones(10), np.arange(1, 11) / 100
+SALES = np.ones(10)
+HELD = np.arange(1, 11) / 100
 CASES = [
     (case, estimator)
-    for case in yaml.safe_load((Path(__file__).parent / "cases" / "estimators.yml").read_text(encoding="utf-8"))
+    for case in yaml.safe_load(
+        (Path(__file__).parent / "cases" / "estimators.yml").read_text(encoding="utf-8")
+    )
     for estimator in case.get("of", [""])
 ]
 
@@ -39,19 +50,31 @@ def exposed(**options):
 
 
 def few(estimator, treated):
-    return estimator(Y[:4, 0], treated) if estimator is permutation_did else estimator(Y[:4], treated, 3)
+    if estimator is permutation_did:
+        return estimator(Y[:4, 0], treated)
+    return estimator(Y[:4], treated, 3)
 
 
-def shares(days: int = 120, traded: int = 120, firms: list[str] | None = None, first: int = 100, market: float = 0.01):
+def shares(
+    days: int = 120,
+    traded: int = 120,
+    firms: list[str] | None = None,
+    first: int = 100,
+    market: float = 0.01,
+):
     """Return abnormal returns of two firms, the second of which trades on the first days alone."""
     returns = np.random.default_rng(0).normal(size=(2, 120))
     returns[1, traded:] = nan
     event = {"event": (first, first + 4)}
-    return abnormal_returns(returns, np.full(days, market), estimation=(5, 95), event=event, firms=firms)
+    return abnormal_returns(
+        returns, np.full(days, market), estimation=(5, 95), event=event, firms=firms
+    )
 
 
 def survival(**options):
-    """Return months alive of thirty units that sell for 20 months, half of them treated; every third exits."""
+    """Return months alive of thirty units that sell for 20 months, half of them treated; every
+    third exits.
+    """
     sales = (np.arange(20) < np.where(np.arange(30) % 3 == 0, 10, 20)[:, np.newaxis]) * 1.0
     units = {"sales": sales, "start": np.full(30, 4), "treated": np.arange(30) % 2 == 0} | options
     return exit_survival(**units)
@@ -74,13 +97,23 @@ NAMES = {
 }
 CALLS = (
     *(units, exposed, few, shares, survival, placebos, att_gt, usable_units, permutation_did),
-    *(synthetic_did, honest_bounds, margins, market_rank, noninferiority, largest_std_error, assignments),
+    *(
+        synthetic_did,
+        honest_bounds,
+        margins,
+        market_rank,
+        noninferiority,
+        largest_std_error,
+        assignments,
+    ),
     *(redraw_closures, romano_wolf),
 )
 NAMES |= {call.__name__: call for call in CALLS}
 
 
-@pytest.mark.parametrize(("case", "estimator"), CASES, ids=[f"{of} {case['says']}" for case, of in CASES])
+@pytest.mark.parametrize(
+    ("case", "estimator"), CASES, ids=[f"{of} {case['says']}" for case, of in CASES]
+)
 def test_a_request_that_makes_no_estimate_is_refused(case: dict[str, Any], estimator: str):
     with pytest.raises(getattr(errors, case.get("error", "DesignError"))) as refused:
         eval(case["call"], NAMES | {"estimator": NAMES.get(estimator)})

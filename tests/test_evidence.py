@@ -1,14 +1,16 @@
-"""The public record: published anchors out of the data, and the word that each claim gets from them."""
+"""The public record: published anchors out of the data, and the word that each claim gets from
+them.
+"""
 
 import re
 
 import numpy as np
 import pandas as pd
 import pytest
+from fewtreated.errors import DataError, DesignError
 from record import FIRST, LAST, judged, of_households
 
 from analysis import data
-from analysis.errors import DataError, DesignError
 from analysis.event import read_event
 from analysis.evidence import claims, listed, shift, totals
 from analysis.evidence.sources import Published
@@ -49,10 +51,14 @@ def test_share_prices_moved_as_published(shares, event, per_cent, share_below, s
     assert row["estimate"] == pytest.approx(per_cent, abs=0.05)
     assert row["n_stocks"] == stocks
     assert row["conf_low"] < row["estimate"] < row["conf_high"]
-    assert [row["rank_low"] / stocks, row["rank_high"] / stocks] == pytest.approx([share_below] * 2, abs=0.005)
+    assert [row["rank_low"] / stocks, row["rank_high"] / stocks] == pytest.approx(
+        [share_below] * 2, abs=0.005
+    )
 
 
-def test_closed_sellers_losses_are_not_noise_at_the_very_bottom_of_the_market_and_rival_anker_s_gain_may_be(shares):
+def test_closed_sellers_losses_are_not_noise_at_the_bottom_of_the_market_and_anker_s_gain_may_be(
+    shares,
+):
     assert shares.loc[("Anker Innovations", "sunvalley_2d"), "conf_low"] < 0
     for seller, window, rank in (("Sunvalley", "sunvalley_2d", 2), ("Youkeshu", "youkeshu_2d", 5)):
         row = shares.loc[(seller, window)]
@@ -61,8 +67,9 @@ def test_closed_sellers_losses_are_not_noise_at_the_very_bottom_of_the_market_an
 
 
 def test_a_market_rank_of_a_listed_seller_agrees_with_the_published_one(shares):
-    # The market file was ranked by the same rule with the same shares in it, so that our return is between its
-    # neighbours, but for the digits to which the market's and the ranked returns are rounded.
+    # The market file was ranked by the same rule with the same shares in it, so that our return is
+    # between its neighbours, but for the digits to which the market's and the ranked returns are
+    # rounded.
     ranks = data.load("market_car_ranks").query("market == 'all'")
     for (_, window), row in shares.dropna(subset=["estimate"]).iterrows():
         known = ranks[ranks["window"] == window]
@@ -84,7 +91,8 @@ def test_spared_firms_listed_after_the_closures_had_no_share_price_in_2021():
 
 def test_without_firms_listed_later_fifteen_pairs_are_left_and_no_interval(compared):
     found = listed.without(listed.listed_later(), 2020, 2021, level=0.95)
-    row, changes = found.row("did"), compared[2020, 2021].details["changes"].set_index("firm")
+    row = found.row("did")
+    changes = compared[2020, 2021].details["changes"].set_index("firm")
     mean = changes.groupby("closed")["change"].mean()
     assert (row["rank"], found.counts["assignments"], pd.isna(row["conf_low"])) == (1, 15, True)
     kept = changes.loc[["Anker", "Jihong", "Loctek", "Vesync"], "change"].mean()
@@ -98,7 +106,9 @@ def test_the_difference_asked_otherwise_is_what_each_comparison_gives_in_per_cen
     ends = ["estimate", "conf_low", "conf_high"]
     for first, last in asked:
         wanted = 100 * np.expm1(compared[first, last].row("did")[ends].to_numpy(float))
-        np.testing.assert_allclose(rows.loc[f"{first} to {last}: both", ends].to_numpy(float), wanted, atol=1e-9)
+        np.testing.assert_allclose(
+            rows.loc[f"{first} to {last}: both", ends].to_numpy(float), wanted, atol=1e-9
+        )
     without = 100 * np.expm1(left.set_index("left_out")["estimate"])
     assert rows.loc["2020 to 2021: one", "estimate"] == pytest.approx(without["Youkeshu"])
     of_2020 = compared[2019, 2020].details["changes"].set_index("firm")["change"]
@@ -139,7 +149,11 @@ WORDS = {
 
 def test_every_reading_of_the_ledger_is_judged_once(verdicts):
     ledger = claims.readings()
-    assert set(verdicts) == set((ledger["claim_id"] + " " + ledger["reading"].fillna("")).str.strip()) == set(WORDS)
+    assert (
+        set(verdicts)
+        == set((ledger["claim_id"] + " " + ledger["reading"].fillna("")).str.strip())
+        == set(WORDS)
+    )
     assert [name for name, one in verdicts.items() if one.party == answers.OURS] == [
         "C08 market"
     ]  # the newspaper said no such
@@ -155,13 +169,31 @@ def test_public_figures_give_each_claim_its_starting_word(verdicts, reading):
 
 def test_readings_are_of_one_date_and_lower_bounds_have_no_upper_end():
     found = totals.published_growth()
-    assert found["growth"].tolist() == pytest.approx([30.0, -8.54, -12.90, 50.0, 20.0, 10.0], abs=0.01)
-    assert (found["dates"] == "December 2020 to December 2021").tolist() == [False, True, True, False, False, False]
+    assert found["growth"].tolist() == pytest.approx(
+        [30.0, -8.54, -12.90, 50.0, 20.0, 10.0], abs=0.01
+    )
+    assert (found["dates"] == "December 2020 to December 2021").tolist() == [
+        False,
+        True,
+        True,
+        False,
+        False,
+        False,
+    ]
     assert found["high"].tolist()[3:] == [50.0, np.inf, np.inf]
-    assert found["reading"].str.contains("top sellers").tolist() == [False, False, True, False, False, False]
+    assert found["reading"].str.contains("top sellers").tolist() == [
+        False,
+        False,
+        True,
+        False,
+        False,
+        False,
+    ]
     assert found["low"].tolist() == found["growth"].tolist()
     sales = totals.third_party_sales().values
-    assert sales["2021"] / sales["2020"] > 1 + totals.third_party_growth().values["2021"] / 100  # of two vintages
+    assert (
+        sales["2021"] / sales["2020"] > 1 + totals.third_party_growth().values["2021"] / 100
+    )  # of two vintages
 
 
 @pytest.mark.parametrize(
@@ -192,8 +224,14 @@ def test_other_figures_would_have_given_other_words(reading, changes, word):
     [
         (("C99", ""), "Cannot judge C99: readings.csv contains only C01 V1, C01 V2, C16, C02,"),
         (("C01", "V9"), "Cannot judge C01 V9: readings.csv contains only"),
-        (("C01", ""), "Cannot judge C01: readings.csv contains only"),  # which of its three readings?
-        (("C01", "V2"), "Cannot judge C01 V2: this kind of claim needs a margin; set one in the finding"),
+        (
+            ("C01", ""),
+            "Cannot judge C01: readings.csv contains only",
+        ),  # which of its three readings?
+        (
+            ("C01", "V2"),
+            "Cannot judge C01 V2: this kind of claim needs a margin; set one in the finding",
+        ),
         (("C16", ""), "Cannot judge C16: this kind of claim needs a margin"),
     ],
 )
@@ -208,15 +246,21 @@ def test_a_simulated_figure_gives_no_claim_its_word():
     with pytest.raises(DesignError, match="set market if and only if the numbers are simulated"):
         claims.judge("C01", "V2", claims.Finding(**asked))
     told = claims.judge(
-        "C01", "V2", claims.Finding(**asked, provenance="simulated", market="mid_3k, seed 1", grade="usable")
+        "C01",
+        "V2",
+        claims.Finding(**asked, provenance="simulated", market="mid_3k, seed 1", grade="usable"),
     )
     assert told.said == "In the simulated market (mid_3k, seed 1): Supported"
     assert told.grade == "usable"
 
 
-def test_confidence_in_public_figures_is_that_of_the_ledger_and_stands_beside_a_finding_alone(verdicts):
+def test_confidence_in_public_figures_is_that_of_the_ledger_and_stands_beside_a_finding_alone(
+    verdicts,
+):
     ledger = claims.readings()
-    ledger = ledger.set_index((ledger["claim_id"] + " " + ledger["reading"].fillna("")).str.strip())["confidence"]
+    ledger = ledger.set_index(
+        (ledger["claim_id"] + " " + ledger["reading"].fillna("")).str.strip()
+    )["confidence"]
     decided = {name for name, word in WORDS.items() if word in DECIDED}
     assert {name: one.confidence for name, one in verdicts.items()} == {
         name: level if name in decided else "" for name, level in ledger.items()
@@ -232,8 +276,14 @@ SIM = {"tier": "sim", "provenance": "simulated", "market": "mid_3k, seed 1", "ma
     ("changes", "level"),
     [
         ({"grade": "usable", "passed": True, "drift": 0.5}, "high"),
-        ({"grade": "usable", "passed": True, "drift": -0.5}, "high"),  # which way it went says nothing of the next one
-        ({"grade": "usable", "passed": True, "drift": 2.5}, "moderate"),  # larger than the room to the margin
+        (
+            {"grade": "usable", "passed": True, "drift": -0.5},
+            "high",
+        ),  # which way it went says nothing of the next one
+        (
+            {"grade": "usable", "passed": True, "drift": 2.5},
+            "moderate",
+        ),  # larger than the room to the margin
         ({"grade": "usable", "passed": True, "interval": (-9.0, 9.0)}, ""),  # it decides nothing
         ({"grade": "usable"}, "moderate"),
         ({"grade": "usable with bounds", "passed": True}, "moderate"),
@@ -258,16 +308,27 @@ def test_an_estimand_without_an_estimate_has_no_grade():
 def test_a_grade_that_says_not_to_use_the_method_bars_a_word_and_says_where_it_comes_from():
     given = {"interval": (0.0, 1.0), "grade": "do not use", "graded": "medium closures"}
     found = claims.judge("C01", "V2", claims.Finding(**SIM, **given))
-    assert (found.word, found.low, found.grade, found.confidence) == (NOT_TESTABLE, 0.0, "do not use", "")
-    assert found.why == ("The method is graded not to be used on data such as these: medium closures.")
+    assert (found.word, found.low, found.grade, found.confidence) == (
+        NOT_TESTABLE,
+        0.0,
+        "do not use",
+        "",
+    )
+    assert (
+        found.why == "The method is graded not to be used on data such as these: medium closures."
+    )
     public = {"interval": (0.0, 1.0), "grade": "do not use", "margin": 2.0}
-    assert claims.judge("C01", "V2", claims.Finding(**public)).word == "Supported"  # the audit tries panels
+    assert (
+        claims.judge("C01", "V2", claims.Finding(**public)).word == "Supported"
+    )  # the audit tries panels
 
 
 @pytest.mark.parametrize("end", [0.0, 1.0, -7e9])
 def test_an_interval_without_width_bars_a_word(end):
     found = claims.judge(
-        "C01", "V2", claims.Finding(**SIM, interval=(end, end * (1 + 1e-12)) if end > 0 else (end, end))
+        "C01",
+        "V2",
+        claims.Finding(**SIM, interval=(end, end * (1 + 1e-12)) if end > 0 else (end, end)),
     )
     assert (found.word, found.low) == (NOT_TESTABLE, end)
     assert "has no width" in found.why
@@ -280,12 +341,19 @@ OWN |= {"aside": "In this panel of 9 firms, not representative:"}
 @pytest.mark.parametrize("name", [("C01", "V1"), ("C01", "V2"), ("C16", "")])
 def test_a_panel_that_is_not_representative_gives_no_word_on_totals(name):
     found = claims.judge(*name, claims.Finding(**OWN, margin=3.0))
-    assert (found.word, found.low, found.high, found.apart) == (NOT_TESTABLE, 1.0, 2.0, OWN["aside"])
-    assert (
-        "is not representative of the sellers that the claim is about, so it cannot decide a claim about totals"
-        in found.why
+    assert (found.word, found.low, found.high, found.apart) == (
+        NOT_TESTABLE,
+        1.0,
+        2.0,
+        OWN["aside"],
     )
-    assert claims.judge(*name, claims.Finding(**OWN | {"aside": ""}, margin=3.0)).word == "Supported"
+    assert (
+        "is not representative of the sellers that the claim is about, so it cannot decide a claim"
+        " about totals" in found.why
+    )
+    assert (
+        claims.judge(*name, claims.Finding(**OWN | {"aside": ""}, margin=3.0)).word == "Supported"
+    )
 
 
 def test_what_is_said_of_closed_firms_needs_no_representative_panel():
@@ -314,7 +382,7 @@ def test_what_would_change_a_panel_s_word_is_not_a_panel():
         (-9.0, -8.0, 10.0, True),
     ],
 )
-def test_a_placebo_passes_where_its_last_row_lies_inside_the_margin_and_fails_where_it_excludes_zero(
+def test_a_placebo_passes_where_its_last_row_is_inside_the_margin_and_fails_where_it_excludes_0(
     low, high, margin, passed
 ):
     rows = pd.DataFrame({"estimate": [7.0, 1.5], "conf_low": [8.0, low], "conf_high": [10.0, high]})
@@ -328,7 +396,9 @@ def test_a_placebo_that_is_not_there_shows_nothing():
 
 def test_the_ledger_of_an_event_holds_its_claims_alone():
     assert claims.readings(["C07", "C01"])["claim_id"].tolist() == ["C01"] * 2 + ["C07"] * 2
-    assert [one.claim for one in claims.untestable("01_claims_and_context", ["C02", "C01"])] == ["C02"]
+    assert [one.claim for one in claims.untestable("01_claims_and_context", ["C02", "C01"])] == [
+        "C02"
+    ]
 
 
 def test_the_record_of_the_brands_is_counted_and_says_nothing_of_revenue(verdicts):
@@ -347,13 +417,20 @@ def test_what_only_its_author_states_is_not_shown_whoever_speaks(verdicts):
     assert "about 130 million" in verdicts["C12"].statement
     claimed, filed = listed.frozen("Youkeshu")
     assert (claimed, filed) == (130, 130)
-    assert claims.judge("C12", finding=claims.Finding(claimed=claimed, published=figures(filed))).word == SUPPORTED
+    assert (
+        claims.judge("C12", finding=claims.Finding(claimed=claimed, published=figures(filed))).word
+        == SUPPORTED
+    )
 
 
 def test_the_reason_follows_the_word():
-    wide, narrow = (-16.1, 2.8), (-0.5, 0.3)
+    wide = (-16.1, 2.8)
+    narrow = (-0.5, 0.3)
     cases = [(2.0, wide), (20.0, wide), (2.0, narrow)]
-    reasons = [claims.judge("C01", "V2", claims.Finding(interval=given, margin=margin)).why for margin, given in cases]
+    reasons = [
+        claims.judge("C01", "V2", claims.Finding(interval=given, margin=margin)).why
+        for margin, given in cases
+    ]
     assert reasons[0].startswith("The range includes slowdowns both within and beyond the margin.")
     assert reasons[1].startswith("Even the lower end of the range is within the margin.")
     assert reasons[2].startswith("Even the lower end of the range is within the margin.")
@@ -364,22 +441,33 @@ def test_only_a_count_of_the_same_by_another_can_bear_a_count_out():
     own, same = claims.counted("C06")
     assert own["counted_by"] == "Shenzhen Cross-Border E-Commerce Association"
     assert [one.by for one in same] == [own["counted_by"]]
-    assert set(claims.counts()["definition"]) >= {"closed for good", "closed or affected", "suspended"}
+    assert set(claims.counts()["definition"]) >= {
+        "closed for good",
+        "closed or affected",
+        "suspended",
+    }
 
 
 def test_counts_stand_in_order_of_publication_and_nine_of_the_readings_cannot_be_tested():
     dates = claims.counts().set_index("event_id")["date"]
     assert dates.is_monotonic_increasing
     assert dates["E011"] == "2021-05"  # of closures of late April
-    words = [claims.judge("C07", reading).word for reading in ("invest", "sell")]  # as report 06 judges them
-    words += [one.word for one in claims.untestable("01_claims_and_context", set(claims.readings()["claim_id"]))]
+    words = [
+        claims.judge("C07", reading).word for reading in ("invest", "sell")
+    ]  # as report 06 judges them
+    words += [
+        one.word
+        for one in claims.untestable("01_claims_and_context", set(claims.readings()["claim_id"]))
+    ]
     assert (words.count("Not testable"), len(words), len(claims.readings())) == (9, 9, 23)
 
 
 def test_no_more_of_a_fall_can_be_lost_amazon_sales_than_there_were():
     found = listed.most_lost("Youkeshu", 2020)
     assert (found["revenue"], found["amazon"], found["fall"]) == (4749, 1500, 3174)
-    assert found["outside"] == -shift.elsewhere().loc["Youkeshu", "high"] == 1624  # sales on Amazon are rounded
+    assert (
+        found["outside"] == -shift.elsewhere().loc["Youkeshu", "high"] == 1624
+    )  # sales on Amazon are rounded
     assert found["other"] == pytest.approx(100 * 1624 / 3174)
     with pytest.raises(DataError, match="revenue_amazon"):
         listed.most_lost("Jihong", 2020)
@@ -400,34 +488,56 @@ def test_the_register_has_other_events_in_the_week_of_the_news():
 
 def test_shares_by_owner_and_event_name_the_closed_and_star_what_excludes_zero(shares):
     table = listed.by_event(shares.reset_index()).set_index("owner")
-    assert table.index[:3].tolist() == ["Sunvalley (closed)", "Tongtuo (closed)", "Youkeshu (closed)"]
-    assert table.columns.tolist()[1:] == ["first_wave_10d", "sunvalley_2d", "youkeshu_2d", "tongtuo_2d"]
+    assert table.index[:3].tolist() == [
+        "Sunvalley (closed)",
+        "Tongtuo (closed)",
+        "Youkeshu (closed)",
+    ]
+    assert table.columns.tolist()[1:] == [
+        "first_wave_10d",
+        "sunvalley_2d",
+        "youkeshu_2d",
+        "tongtuo_2d",
+    ]
     own = table.loc[["Youkeshu (closed)", "Sunvalley (closed)"], "youkeshu_2d"].tolist()
     assert own == ["−17.9 (5) *", "+20.7 (4,074) *"]
     assert (table.map(lambda cell: cell.endswith("*")).sum() == [0, 0, 1, 2, 0]).all()
 
 
 def test_the_jump_before_the_news_is_in_the_paths_and_takes_most_of_the_fall():
-    prices, tiza = listed.share_prices(FIRST, LAST, level=0.95), "Tiza Information / Youkeshu"
+    prices = listed.share_prices(FIRST, LAST, level=0.95)
+    tiza = "Tiza Information / Youkeshu"
     paths = listed.price_paths(prices).query("event == 'youkeshu'").set_index("day")
-    path, term = paths["value"], f"{tiza}: youkeshu_2d"
+    path = paths["value"]
+    term = f"{tiza}: youkeshu_2d"
     assert (path.diff().idxmax(), path.diff()[-4]) == (-4, pytest.approx(22.7, abs=0.05))  # 1 July
-    # From the eve on, so that after two days the path is at the estimate and its band as wide as the interval
+    # From the eve on, so that after two days the path is at the estimate and its band as wide as
+    # the interval
     assert (path[-1], path[1]) == (0, pytest.approx(prices[term].value[0]))
     low, high = prices[term].conf_int[:, 0]
-    assert paths.loc[1, ["band_low", "band_high"]].tolist() == pytest.approx([(low - high) / 2, (high - low) / 2])
+    assert paths.loc[1, ["band_low", "band_high"]].tolist() == pytest.approx(
+        [(low - high) / 2, (high - low) / 2]
+    )
     net, again = (listed.since(prices, term, f"2021-07-0{day}") for day in (1, 7))
     assert net.value[0] == pytest.approx(path[1] - path[-5])
-    assert [f"{net:both}", f"{prices[term]:both}"] == ["−5.5 [−16.7 to +5.7] ◐", "−17.9 [−28.5 to −7.3] ◐"]
-    # From the window's own first day, nothing changes. From the day of the jump on, the jump is no noise.
+    assert [f"{net:both}", f"{prices[term]:both}"] == [
+        "−5.5 [−16.7 to +5.7] ◐",
+        "−17.9 [−28.5 to −7.3] ◐",
+    ]
+    # From the window's own first day, nothing changes. From the day of the jump on, the jump is no
+    # noise.
     assert again.conf_int[:, 0] == pytest.approx(prices[term].conf_int[:, 0])
     assert net.rows["noise"].item() == pytest.approx(0.0229, abs=5e-5)
     assert again.rows["noise"].item() == pytest.approx(0.0374, abs=5e-5)
 
 
 def test_firms_on_record_hold_what_the_files_say_and_name_events_that_there_are():
-    told, events = listed.firms_on_record().set_index("name"), data.load("events").set_index("event_id")
-    assert told.loc["Sunvalley", "profit"] == "the owner's, each year: 2020: 212; 2021: −1,524; 2022: −260; 2023: −76"
+    told = listed.firms_on_record().set_index("name")
+    events = data.load("events").set_index("event_id")
+    assert (
+        told.loc["Sunvalley", "profit"]
+        == "the owner's, each year: 2020: 212; 2021: −1,524; 2022: −260; 2023: −76"
+    )
     assert told.loc["Youkeshu", ["revenue", "profit"]].tolist() == [
         "2020: 4,749; 2021: 1,575; 2022: 643",
         "2020: 417; 2021: −1,671",
@@ -443,11 +553,17 @@ def test_firms_on_record_hold_what_the_files_say_and_name_events_that_there_are(
     for row in told.itertuples():
         mine = events.loc[row.events.split()]
         said = " ".join(
-            mine["description"] + " " + mine["quantity"].fillna(0).map("{:.0f}".format) + " " + mine["date"]
+            mine["description"]
+            + " "
+            + mine["quantity"].fillna(0).map("{:.0f}".format)
+            + " "
+            + mine["date"]
         )
         numbers = set(re.findall(r"\b\d{2,}\b", row.became)) - {"2021", "2022", "2024"}
         assert all(number in said for number in numbers), (row.Index, numbers)
-        assert {*re.findall(r"E\d{3}", row.became)} <= {*row.events.split()}  # the report prints them as sources
+        assert {*re.findall(r"E\d{3}", row.became)} <= {
+            *row.events.split()
+        }  # the report prints them as sources
 
 
 def test_the_timeline_of_closures_draws_each_event_on_a_day_of_its_own_date():
@@ -460,8 +576,13 @@ def test_the_timeline_of_closures_draws_each_event_on_a_day_of_its_own_date():
 
 def test_a_range_of_a_claim_an_assumption_and_purchases_is_not_called_american_households():
     verdict = of_households()
-    printed = brief.brief_table([verdict], read_event("amazon_2021")).html, answers.answer("", verdict=verdict).html
-    assert "the trade group&#x27;s claimed loss, assumed ranges and household purchases" in printed[0]
+    printed = (
+        brief.brief_table([verdict], read_event("amazon_2021")).html,
+        answers.answer("", verdict=verdict).html,
+    )
+    assert (
+        "the trade group&#x27;s claimed loss, assumed ranges and household purchases" in printed[0]
+    )
     assert not any("American households" in text for text in printed)
 
 
@@ -475,26 +596,43 @@ TOLD = {
 
 
 @pytest.mark.parametrize("caveat", ["", "no placebo was possible"])
-@pytest.mark.parametrize("population", [{}, {"aside": WHOLE}, {"gaps": "Only 3 of 9 sellers have sales."}])
+@pytest.mark.parametrize(
+    "population", [{}, {"aside": WHOLE}, {"gaps": "Only 3 of 9 sellers have sales."}]
+)
 @pytest.mark.parametrize("grade", ["", "usable", "do not use"])
 @pytest.mark.parametrize("ends", [(0.0, 1.0), (-9.0, -3.0), (-9.0, 9.0), (-3.0, -3.0), None])
 @pytest.mark.parametrize("tier", [{}, SIM])
 def test_page_one_never_says_two_things(tier, ends, grade, population, caveat):
-    """Walk over population, word and figure: what each part of the page says of one interval is one thing."""
-    given = OWN | {"aside": ""} | tier | {"interval": ends, "grade": grade, "margin": 2.0} | population
+    """Walk over population, word and figure: what each part of the page says of one interval is one
+    thing.
+    """
+    given = (
+        OWN | {"aside": ""} | tier | {"interval": ends, "grade": grade, "margin": 2.0} | population
+    )
     found = claims.judge("C01", "V2", claims.Finding(**given))
-    page = answers.answer(brief.told(found, read_event("amazon_2021")), verdict=found, caveat=caveat).html
+    page = answers.answer(
+        brief.told(found, read_event("amazon_2021")), verdict=found, caveat=caveat
+    ).html
     low, high = ends or (np.nan, np.nan)
     rows = pd.DataFrame({"term": ["all"], "conf_low": [low], "conf_high": [high]})
     figure = words.beside_margin(rows, 2.0, "growth", found)
     assert (population == {} and grade != "do not use" and ends not in ((-3.0, -3.0), None)) == (
         found.word != NOT_TESTABLE
     )
-    assert figure == "" if ends is None else "no width" in figure if low == high else TOLD[found.word] in figure
+    assert (
+        figure == ""
+        if ends is None
+        else "no width" in figure
+        if low == high
+        else TOLD[found.word] in figure
+    )
     assert sum(text in figure for text in TOLD.values()) <= 1
     assert ("Confidence in this verdict" in page) == (found.word in DECIDED)
     assert ": ," not in page
-    opening = {"Not shown": "This panel does not show whether", NOT_TESTABLE: "This panel does not test whether"}
+    opening = {
+        "Not shown": "This panel does not show whether",
+        NOT_TESTABLE: "This panel does not test whether",
+    }
     assert opening.get(found.word, "slow") in page
     assert (not any(text in page for text in opening.values())) == (found.word in DECIDED)
     assert ("We found no figure" in page or "There would be no figure" in page) == (ends is None)
@@ -502,6 +640,8 @@ def test_page_one_never_says_two_things(tier, ends, grade, population, caveat):
 
 def test_the_figure_on_page_one_knows_the_word_above_it():
     notebook = (ROOT / "notebooks" / "05_growth_panel.ipynb").read_text(encoding="utf-8")
-    assert re.search(r"verdict=v2,.*beside_margin\(ladder, delta_pp, [^)]*, v2\)", notebook, re.DOTALL)
+    assert re.search(
+        r"verdict=v2,.*beside_margin\(ladder, delta_pp, [^)]*, v2\)", notebook, re.DOTALL
+    )
     notebook = (ROOT / "notebooks" / "06_shift_panel.ipynb").read_text(encoding="utf-8")
     assert re.search(r"verdict=sell,.*title=title if .*sell\.word != ", notebook, re.DOTALL)

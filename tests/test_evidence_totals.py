@@ -6,12 +6,12 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
+from fewtreated.errors import DesignError
 from scipy.integrate import quad
 from scipy.optimize import bisect
 from scipy.stats import norm
 
 from analysis import data, series
-from analysis.errors import DesignError
 from analysis.evidence import sums, threshold, totals
 from analysis.evidence.totals import Totals, bounds_by_assumption, by_prior, closed_share
 from analysis.provenance import ROOT
@@ -25,7 +25,8 @@ LADDER = {"share": 0.4, "spared": -2.2, "since": "25 April 2021"}
 @pytest.mark.parametrize(
     ("changes", "by_hand"),
     [
-        # 100 bn yuan at 6.49 are 15.41 bn of 118 bn dollars; 1 bn of which a fifth is lost is 0.2 of 118.
+        # 100 bn yuan at 6.49 are 15.41 bn of 118 bn dollars; 1 bn of which a fifth is lost is 0.2
+        # of 118.
         ({}, (-13.1, -0.2)),
         ({"common": (-3.0, 3.0)}, (-16.1, 2.8)),
         ({"left": 0.7066}, (-9.2, -0.1)),
@@ -45,13 +46,21 @@ def test_the_public_bounds_are_what_a_pocket_calculator_gives(changes, by_hand):
     ],
 )
 def test_a_weaker_assumption_widens_the_set_at_both_ends(name, narrow, wide):
-    inner, outer = (replace(PUBLIC, **({"common": (-1.0, 2.0)} | {name: value})).bounds() for value in (narrow, wide))
+    inner, outer = (
+        replace(PUBLIC, **({"common": (-1.0, 2.0)} | {name: value})).bounds()
+        for value in (narrow, wide)
+    )
     assert outer[0] < inner[0] < inner[1] < outer[1]
 
 
 def test_every_value_inside_the_assumptions_gives_an_effect_inside_the_set():
     rng = np.random.default_rng(0)
-    ranges = {"share": (0.33, 0.46), "closed": (1.0, 15.4), "recapture": (0.1, 0.8), "common": (-3.0, 3.0)}
+    ranges = {
+        "share": (0.33, 0.46),
+        "closed": (1.0, 15.4),
+        "recapture": (0.1, 0.8),
+        "common": (-3.0, 3.0),
+    }
     low, high = Totals(295.0, **ranges, left=0.7).bounds()
     share, closed, recapture, common = (rng.uniform(*ranges[name], size=2000) for name in ranges)
     effects = -100 * 0.7 * closed * (1 - recapture) / (295 * share) + common
@@ -63,7 +72,8 @@ def test_every_value_inside_the_assumptions_gives_an_effect_inside_the_set():
 def test_parts_that_cannot_be_extreme_together_are_bounded_together():
     rng = np.random.default_rng(0)
     low, high = replace(KNOWN, recapture=(0.0, 1.0)).bounds(-2.2)
-    share, closed = rng.uniform(0.33, 0.46, 2000), rng.uniform(*KNOWN.closed, 2000)
+    share = rng.uniform(0.33, 0.46, 2000)
+    closed = rng.uniform(*KNOWN.closed, 2000)
     own = 100 * KNOWN.left * closed / (295 * share)
     gain = rng.uniform(-2.2 * KNOWN.left, own)  # rivals win no more than closed accounts lost
     effects = gain - own + rng.uniform(-3, 3, 2000)
@@ -79,11 +89,14 @@ def test_currency_does_not_matter_and_nothing_closed_leaves_only_the_common_part
 
 
 def test_the_threshold_is_where_the_effect_reaches_the_fall():
-    days, shares = ("2021-04-25", "2021-07-01"), (0.33, 0.40, 0.46)
+    days = ("2021-04-25", "2021-07-01")
+    shares = (0.33, 0.40, 0.46)
     found = threshold.thresholds(PUBLIC.base, [2.0], days=days, shares=shares, until=[YEAR])
     assert [*found[2.0]] == pytest.approx([2.8, 3.3, 3.8, 3.7, 4.5, 5.1], abs=0.05)
     for day, _, share, needed in found.itertuples(index=False):
-        known = replace(PUBLIC, share=(share, share), left=totals.rest_of_year(day), recapture=(0.0, 0.0))
+        known = replace(
+            PUBLIC, share=(share, share), left=totals.rest_of_year(day), recapture=(0.0, 0.0)
+        )
         assert replace(known, closed=(needed, needed)).bounds() == pytest.approx((-2, -2))
 
 
@@ -108,12 +121,16 @@ def test_the_threshold_depends_on_share_date_and_horizon(share, days, until, exp
 def test_to_an_earlier_day_growth_is_on_the_same_days_of_the_year_before():
     by_hand_2020 = (14_479 + 18_195 + 20_436 * 79 / 92) / (14_479 + 18_195 + 20_436 + 27_351)
     by_hand_2021 = 24_252 * 79 / 92 / (23_709 + 25_085 + 24_252 + 30_320)
-    found = threshold.thresholds(295.0, [2.0], days=["2021-07-01"], shares=[0.4], until=["2021-09-17"])[2.0].item()
+    found = threshold.thresholds(
+        295.0, [2.0], days=["2021-07-01"], shares=[0.4], until=["2021-09-17"]
+    )[2.0].item()
     assert found == pytest.approx(0.02 * 295 * 0.4 * by_hand_2020 / by_hand_2021)
 
 
 def test_an_account_closed_after_the_horizon_is_refused():
-    with pytest.raises(DesignError, match="accounts closed on 2021-10-01 after 2021-09-17; choose an earlier date"):
+    with pytest.raises(
+        DesignError, match="accounts closed on 2021-10-01 after 2021-09-17; choose an earlier date"
+    ):
         threshold.thresholds(295.0, [2.0], days=["2021-10-01"], shares=[0.4], until=["2021-09-17"])
 
 
@@ -128,7 +145,8 @@ def test_every_published_share_has_a_threshold_by_date_and_horizon_with_its_defi
     found = threshold.by_published_share(295.0, 2.0, days=days)
     assert len(found) == len(totals.published_shares()) * len(days) * 2
     assert found["definition"].notna().all()
-    year, to_claim = found[found["until"] == YEAR]["needed"], found[found["until"] != YEAR]["needed"]
+    year = found[found["until"] == YEAR]["needed"]
+    to_claim = found[found["until"] != YEAR]["needed"]
     assert (year.min(), year.max()) == pytest.approx((2.4, 9.3), abs=0.05)
     assert to_claim.min() == pytest.approx(2.8, abs=0.05)
 
@@ -143,11 +161,13 @@ def test_the_threshold_is_never_called_a_bound(name):
     text = (ROOT / name).read_text(encoding="utf-8")
     assert "must have sold" in text
     assert not re.search(
-        r"must have sold at least|closed sales of at least|must have sold (?!about|\{cost\}|\{anyhow\})", text
+        r"must have sold at least|closed sales of at least|must have sold"
+        r" (?!about|\{cost\}|\{anyhow\})",
+        text,
     )
 
 
-def test_every_share_of_sales_or_top_sellers_from_before_the_closures_counts_once_by_its_definition():
+def test_every_share_of_sales_or_top_sellers_of_before_the_closures_counts_once_by_definition():
     found = totals.published_shares()
     assert sorted(set(found["value"])) == [29, 33, 35, 36, 40, 42, 46, 49, 58]
     assert not found.duplicated(["value", "definition"]).any()
@@ -159,7 +179,10 @@ def test_every_share_of_sales_or_top_sellers_from_before_the_closures_counts_onc
 def test_shares_of_different_definitions_are_never_joined():
     found = totals.shares().set_index("publisher")
     assert found["definition"].nunique() == 2
-    assert found.loc["ChinaTalk.nl citing Marketplace Pulse", "definition"] == "market share, not defined"
+    assert (
+        found.loc["ChinaTalk.nl citing Marketplace Pulse", "definition"]
+        == "market share, not defined"
+    )
     assert found.loc["Revoic", ["before", "after"]].tolist() == [42, 33]
     assert found["change"].tolist() == [-7, -9, -2]
     assert found["relative"].tolist() == pytest.approx([-17.5, -21.4, -5.0], abs=0.05)
@@ -174,7 +197,9 @@ def test_a_share_relabelled_on_one_side_joins_nothing(monkeypatch):
     assert "Revoic" not in set(totals.shares()["publisher"])
 
 
-@pytest.mark.parametrize(("before", "after", "per_cent"), [(40, 38, -5.0), (40, 33, -17.5), (9.80, 11.61, 18.5)])
+@pytest.mark.parametrize(
+    ("before", "after", "per_cent"), [(40, 38, -5.0), (40, 33, -17.5), (9.80, 11.61, 18.5)]
+)
 def test_changes_of_shares_are_compared_in_per_cent_of_their_own_base(before, after, per_cent):
     found = totals.relative_change(pd.Series([before]), pd.Series([after]))
     assert found.item() == pytest.approx(per_cent, abs=0.05)
@@ -196,7 +221,10 @@ def test_a_seller_that_may_be_among_the_first_accounts_is_not_added(monkeypatch,
     events = data.load("events")
     early = events.assign(date=events["date"].mask(events["event_id"] == event, "2021-05-10"))
     monkeypatch.setattr(data, "load", lambda _: early)
-    with pytest.raises(DesignError, match="closed on 2021-05-10, and these by 2021-05-12, so it may be counted twice"):
+    with pytest.raises(
+        DesignError,
+        match="closed on 2021-05-10, and these by 2021-05-12, so it may be counted twice",
+    ):
         sums.floor_from_below(6.49)
 
 
@@ -210,7 +238,9 @@ def test_the_trade_group_s_sum_is_most_of_what_all_chinese_sellers_sold_in_two_m
 
 def test_rivals_and_closed_accounts_lose_over_the_same_part_of_the_year():
     known = replace(PUBLIC, recapture=(0.0, 1.0), common=(-3.0, 3.0), left=0.5)
-    assert known.bounds(-4.0)[0] == pytest.approx(-50 * known.closed[1] / (295 * 0.4) - 0.5 * 4.0 - 3.0)
+    assert known.bounds(-4.0)[0] == pytest.approx(
+        -50 * known.closed[1] / (295 * 0.4) - 0.5 * 4.0 - 3.0
+    )
     whole = replace(known, left=1.0).bounds(-4.0)[0]
     assert whole + 3.0 == pytest.approx(2 * (known.bounds(-4.0)[0] + 3.0))
 
@@ -218,7 +248,9 @@ def test_rivals_and_closed_accounts_lose_over_the_same_part_of_the_year():
 def test_the_rest_of_the_year_is_counted_by_the_sales_of_its_quarters():
     assert totals.rest_of_year("2021-01-01") == pytest.approx(1)
     assert totals.rest_of_year("2021-04-25") == pytest.approx(0.707, abs=5e-4)
-    assert totals.rest_of_year("2021-10-01") == pytest.approx(30_320 / (23_709 + 25_085 + 24_252 + 30_320))
+    assert totals.rest_of_year("2021-10-01") == pytest.approx(
+        30_320 / (23_709 + 25_085 + 24_252 + 30_320)
+    )
 
 
 def test_the_rungs_are_those_of_the_audit():
@@ -252,16 +284,30 @@ def test_a_set_has_no_point_and_says_so():
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"share": (0.0, 0.4)}, "0.0 to 0.4 as the range of the Chinese share: it must lie within [1e-09, 1.0]"),
+        (
+            {"share": (0.0, 0.4)},
+            "0.0 to 0.4 as the range of the Chinese share: it must lie within [1e-09, 1.0]",
+        ),
         (
             {"share": (0.5, 0.46)},
-            "0.5 to 0.46 as the range of the Chinese share: it must lie within [1e-09, 1.0], with the lower "
-            "end first; change share_low or share_high",
+            (
+                "0.5 to 0.46 as the range of the Chinese share: it must lie within [1e-09, 1.0],"
+                " with the lower end first; change share_low or share_high"
+            ),
         ),
         ({"share": (0.4, 1.1)}, "0.4 to 1.1 as the range of the Chinese share"),
-        ({"closed": (5.0, 1.0)}, "5.0 to 1.0 as the range of closed accounts' sales: it must lie within [0.0, inf]"),
-        ({"recapture": (-0.1, 0.5)}, "-0.1 to 0.5 as the range of recapture: it must lie within [0.0, 1.0]"),
-        ({"common": (3.0, -3.0)}, "3.0 to -3.0 as the range of the common part: it must lie within [-inf, inf]"),
+        (
+            {"closed": (5.0, 1.0)},
+            "5.0 to 1.0 as the range of closed accounts' sales: it must lie within [0.0, inf]",
+        ),
+        (
+            {"recapture": (-0.1, 0.5)},
+            "-0.1 to 0.5 as the range of recapture: it must lie within [0.0, 1.0]",
+        ),
+        (
+            {"common": (3.0, -3.0)},
+            "3.0 to -3.0 as the range of the common part: it must lie within [-inf, inf]",
+        ),
         ({"common": (np.nan, 1.0)}, "nan to 1.0 as the range of the common part"),
         ({"left": 1.2}, "1.2 to 1.2 as the range of the part of the year"),
     ],
@@ -273,7 +319,10 @@ def test_assumptions_that_are_upside_down_or_out_of_bounds_are_refused(changes, 
 
 
 def test_a_share_outside_its_own_range_is_refused():
-    with pytest.raises(DesignError, match=r"Cannot assume a Chinese share of 0\.6: it is not between 0\.33 and 0\.46"):
+    with pytest.raises(
+        DesignError,
+        match=r"Cannot assume a Chinese share of 0\.6: it is not between 0\.33 and 0\.46",
+    ):
         bounds_by_assumption(KNOWN, **(LADDER | {"share": 0.6}))
 
 
@@ -287,14 +336,21 @@ def test_closures_at_random_carry_their_number_s_share():
 
 
 def integrated(accounts: float, population: float, sd: float, tilt: float) -> float:
-    """Share of sales of the closed by numerical integration over z, with the cap found by bisection."""
+    """Share of sales of the closed by numerical integration over z, with the cap found by
+    bisection.
+    """
 
     def mean(log_c: float, weight: float) -> float:
         def chance(z: float) -> float:
             return np.exp(min(0.0, log_c + tilt * sd * z)) * norm.pdf(z - weight)
 
-        kink = min(max(-log_c / (tilt * sd), -30.0), 30.0)  # where closure becomes certain: no quadrature across it
-        return sum(quad(chance, *ends, epsabs=1e-14, epsrel=1e-11, limit=200)[0] for ends in ((-30, kink), (kink, 30)))
+        kink = min(
+            max(-log_c / (tilt * sd), -30.0), 30.0
+        )  # where closure becomes certain: no quadrature across it
+        return sum(
+            quad(chance, *ends, epsabs=1e-14, epsrel=1e-11, limit=200)[0]
+            for ends in ((-30, kink), (kink, 30))
+        )
 
     log_c = bisect(lambda c: mean(c, 0.0) - accounts / population, -200, 50, xtol=1e-10)
     return mean(log_c, sd)
@@ -302,7 +358,14 @@ def integrated(accounts: float, population: float, sd: float, tilt: float) -> fl
 
 @pytest.mark.parametrize(
     ("accounts", "sd", "tilt"),
-    [(1000, 0.9, 0.2), (1000, 0.9, 0.9), (3000, 2.3, 0.7), (50_000, 2.3, 0.5), (900_000, 2.3, 0.5), (3000, 2.3, 2.0)],
+    [
+        (1000, 0.9, 0.2),
+        (1000, 0.9, 0.9),
+        (3000, 2.3, 0.7),
+        (50_000, 2.3, 0.5),
+        (900_000, 2.3, 0.5),
+        (3000, 2.3, 2.0),
+    ],
 )
 def test_a_tilt_carries_what_numerical_integration_finds(accounts, sd, tilt):
     found = closed_share(accounts, 1e6, sd_log_sales=sd, tilt=tilt)
@@ -311,15 +374,25 @@ def test_a_tilt_carries_what_numerical_integration_finds(accounts, sd, tilt):
 
 @pytest.mark.parametrize(
     ("accounts", "tilt", "per_cent"),
-    [(50_000, 0.5, 46.8), (50_000, 0.7, 59.1), (10_000, 0.7, 25.1), (3000, 0.7, 10.2), (3000, 1.0, 19.5)],
+    [
+        (50_000, 0.5, 46.8),
+        (50_000, 0.7, 59.1),
+        (10_000, 0.7, 25.1),
+        (3000, 0.7, 10.2),
+        (3000, 1.0, 19.5),
+    ],
 )
 def test_no_account_is_closed_with_a_chance_above_one(accounts, tilt, per_cent):
     # A chance without that cap would give 70.4, 74.4, 40.6, 12.2 and 32.7 per cent.
-    assert 100 * closed_share(accounts, 1e6, sd_log_sales=2.3, tilt=tilt) == pytest.approx(per_cent, abs=0.06)
+    assert 100 * closed_share(accounts, 1e6, sd_log_sales=2.3, tilt=tilt) == pytest.approx(
+        per_cent, abs=0.06
+    )
 
 
-def test_what_closed_accounts_held_depends_on_how_unequal_sales_are_and_ends_at_the_largest_sellers():
-    ends = [totals.held(count, 1e6, spread)[1] for spread in (1.5, 2.3, 3.0) for count in (3000, 600)]
+def test_what_closed_accounts_held_depends_on_inequality_and_ends_at_the_largest_sellers():
+    ends = [
+        totals.held(count, 1e6, spread)[1] for spread in (1.5, 2.3, 3.0) for count in (3000, 600)
+    ]
     assert ends == pytest.approx([2.8, 0.6, 19.5, 6.8, 49.6, 28.2], abs=0.06)
     largest = [totals.held(count, 1e6, 2.3, [200.0])[0] for count in (3000, 600)]
     assert largest == pytest.approx([32.7, 17.4], abs=0.06)
@@ -331,13 +404,20 @@ def test_while_the_cap_does_not_bind_the_closed_are_exp_tilt_variance_times_the_
 
 
 def test_no_tilt_carries_more_than_the_very_largest():
-    accounts, population, sd = 3000, 1_000_000, 2.3
+    accounts = 3000
+    population = 1_000_000
+    sd = 2.3
     quantiles = (np.arange(population) + 0.5) / population
     sales = np.sort(np.exp(sd * norm.ppf(quantiles)))
     top = sales[-accounts:].sum() / sales.sum()
-    shares = [closed_share(accounts, population, sd_log_sales=sd, tilt=tilt) for tilt in (*np.linspace(0, 2, 21), 200)]
+    shares = [
+        closed_share(accounts, population, sd_log_sales=sd, tilt=tilt)
+        for tilt in (*np.linspace(0, 2, 21), 200)
+    ]
     assert shares == sorted(shares)
-    assert shares[-1] == pytest.approx(top, rel=0.02)  # a million accounts against their continuous distribution
+    assert shares[-1] == pytest.approx(
+        top, rel=0.02
+    )  # a million accounts against their continuous distribution
     assert shares[-1] <= norm.cdf(sd - norm.isf(accounts / population))
 
 

@@ -21,7 +21,10 @@ TUTORIAL = ROOT / "docs" / "bring-your-own-panel.md"
 
 @pytest.fixture(scope="module")
 def panels():
-    return {shape: read_panel(EXAMPLES / f"{shape}.csv", map=EXAMPLES / f"{shape}.map.yml") for shape in SHAPES}
+    return {
+        shape: read_panel(EXAMPLES / f"{shape}.csv", map=EXAMPLES / f"{shape}.map.yml")
+        for shape in SHAPES
+    }
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +36,9 @@ def test_the_script_makes_the_files_that_are_there(script, tmp_path):
     script["main"](tmp_path)
     for shape in SHAPES:
         made, there = (pd.read_csv(folder / f"{shape}.csv") for folder in (tmp_path, EXAMPLES))
-        pd.testing.assert_frame_equal(made, there, rtol=1e-6)  # a sum may round otherwise on another machine
+        pd.testing.assert_frame_equal(
+            made, there, rtol=1e-6
+        )  # a sum may round otherwise on another machine
 
 
 def test_the_three_shapes_are_one_panel(panels):
@@ -55,7 +60,9 @@ def test_accounts_put_together_are_the_firms_that_were_simulated(panels, script)
     assert list(found.firms.index) == list(firms.firms.index)
     assert found.platforms == firms.platforms
     known = ~np.isnan(found.sales)
-    assert (np.abs(found.sales - firms.sales)[known] <= 0.5 * 15).all()  # each account and site is rounded to 1 sim-$
+    assert (
+        np.abs(found.sales - firms.sales)[known] <= 0.5 * 15
+    ).all()  # each account and site is rounded to 1 sim-$
     pd.testing.assert_series_equal(
         found.firms["closed_on"], firms.firms["closed_on"].astype(found.firms["closed_on"].dtype)
     )
@@ -65,7 +72,11 @@ def test_accounts_put_together_are_the_firms_that_were_simulated(panels, script)
 
 
 def test_some_accounts_were_renamed_more_than_once_and_some_that_nobody_closed(panels):
-    rows = pd.read_csv(EXAMPLES / "accounts.csv", keep_default_na=False).drop_duplicates("shop_id").set_index("shop_id")
+    rows = (
+        pd.read_csv(EXAMPLES / "accounts.csv", keep_default_na=False)
+        .drop_duplicates("shop_id")
+        .set_index("shop_id")
+    )
     renamed = rows[rows["formerly"] != ""]
     assert (rows.loc[renamed["formerly"], "formerly"] != "").any()
     assert (rows.groupby("company")["shop_closed"].max()[renamed["company"]] == "").any()
@@ -83,7 +94,11 @@ def test_every_example_is_recognised_as_simulated_and_is_small(panels):
 
 def blocks(language):
     """Return what stands between fences of a language in the tutorial."""
-    found = re.findall(r"^```(\w*)\n(.*?)^```$", TUTORIAL.read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE)
+    found = re.findall(
+        r"^```(\w*)\n(.*?)^```$",
+        TUTORIAL.read_text(encoding="utf-8"),
+        flags=re.DOTALL | re.MULTILINE,
+    )
     return [block for name, block in found if name == language]
 
 
@@ -103,7 +118,9 @@ def test_the_event_of_the_tutorial_is_read_and_its_questions_are_all_that_there_
     (tmp_path / "my_event.yml").write_text(written, encoding="utf-8")
     event = read_event(str(tmp_path / "my_event.yml"))
     assert [*event.own] == ["B1", "B2"]
-    (said,) = re.findall(r"There are five questions: (.*?)\.", TUTORIAL.read_text(encoding="utf-8"), re.DOTALL)
+    (said,) = re.findall(
+        r"There are five questions: (.*?)\.", TUTORIAL.read_text(encoding="utf-8"), re.DOTALL
+    )
     assert re.findall(r"`(\w+)`", said) == [*read_event(ON_RECORD).readings]
 
 

@@ -1,4 +1,6 @@
-"""One executor: the same bytes whoever works, a killed worker is a retry, and no worker outlives its parent."""
+"""One executor: the same bytes whoever works, a killed worker is a retry, and no worker outlives
+its parent.
+"""
 
 import os
 import re
@@ -15,8 +17,8 @@ from pathlib import Path
 import psutil
 import pytest
 import work
+from fewtreated.errors import DesignError
 
-from analysis.errors import DesignError
 from analysis.estimands.design import Design
 from analysis.provenance import ROOT
 from market import audit, executor
@@ -71,7 +73,9 @@ def here() -> str:
 
 
 def test_an_audit_has_the_same_bytes_whoever_simulates(workers, here):
-    assert audit.replicate(["plain_sd1_9"], [1, 2], design=Design(), workers=workers).to_csv() == here
+    assert (
+        audit.replicate(["plain_sd1_9"], [1, 2], design=Design(), workers=workers).to_csv() == here
+    )
 
 
 def test_results_come_in_the_order_of_the_items(workers):
@@ -88,7 +92,10 @@ def test_workers_killed_in_the_middle_cost_a_retry_and_change_nothing(workers, t
 
 @pytest.mark.parametrize(
     ("make", "message"),
-    [(work.killed, "was killed in the attempt|workers died while"), (work.broken, "division by zero")],
+    [
+        (work.killed, "was killed in the attempt|workers died while"),
+        (work.broken, "division by zero"),
+    ],
 )
 def test_an_error_and_an_item_that_kills_every_worker_are_named(workers, make, message):
     with pytest.raises(Exception, match=message) as error:
@@ -110,11 +117,15 @@ def test_no_worker_outlives_a_parent_that_is_killed(workers_option, tmp_path):
     try:
         assert until(lambda: len(list(tmp_path.glob("*.pid"))) == 2), "workers do not start"
         started = parent.children(recursive=True)
-        assert {int(path.read_text()) for path in tmp_path.glob("*.pid")} <= {process.pid for process in started}
+        assert {int(path.read_text()) for path in tmp_path.glob("*.pid")} <= {
+            process.pid for process in started
+        }
     finally:
         parent.kill()
         parent.wait()
-    assert until(lambda: not any(map(alive, started))), [process for process in started if alive(process)]
+    assert until(lambda: not any(map(alive, started))), [
+        process for process in started if alive(process)
+    ]
 
 
 @pytest.mark.parametrize("given", ["--workers=0", "--local-cluster=0"])
@@ -129,7 +140,9 @@ def test_a_local_cluster_whose_workers_were_all_killed_at_their_start_starts_oth
     quick = dask.config.set({"distributed.deploy.lost-worker-timeout": "100ms"})
     with quick, executor.opened(options("--local-cluster=1")) as workers:
         (nanny,) = workers._client.cluster.workers.values()
-        nanny.status = type(nanny.status).starting  # in which a nanny does not start a killed worker again
+        nanny.status = type(
+            nanny.status
+        ).starting  # in which a nanny does not start a killed worker again
         os.kill(nanny.pid, signal.SIGKILL)
         assert executor.each(work.slow_first, [(1,)], workers) == [1]
 

@@ -13,11 +13,11 @@ import matplotlib as mpl
 import numpy as np
 import pandas as pd
 import pytest
+from fewtreated.errors import DesignError
 from matplotlib import pyplot as plt
 from pages import Page
 
 from analysis import data, provenance
-from analysis.errors import DesignError
 from analysis.event import read_event
 from analysis.evidence.verdicts import NOT_SHOWN, Verdict
 from analysis.exhibits import answers, blocks, brief, charts, curves, style
@@ -67,12 +67,17 @@ def verdict(**changes) -> Verdict:
 
 
 def test_a_table_needs_hardly_more_than_itself_and_nothing_that_simulates_or_runs():
-    code = "import sys, analysis.exhibits.blocks; print(*(m for m in sys.modules if m.split('.')[0] in %r))"
-    ours = ("analysis", "market", "runner")
-    done = subprocess.run([sys.executable, "-c", code % (ours,)], capture_output=True, encoding="utf-8", check=True)
+    code = (
+        "import sys, analysis.exhibits.blocks; print(*(m for m in sys.modules if m.split('.')[0] in"
+        " %r))"
+    )
+    ours = ("analysis", "fewtreated", "market", "runner")
+    done = subprocess.run(
+        [sys.executable, "-c", code % (ours,)], capture_output=True, encoding="utf-8", check=True
+    )
     loaded = done.stdout.split()
     assert len(loaded) <= 15
-    assert {name.partition(".")[0] for name in loaded} == {"analysis"}
+    assert {name.partition(".")[0] for name in loaded} == {"analysis", "fewtreated"}
 
 
 def test_a_table_shows_the_chosen_columns_in_their_order_and_leaves_the_frame_alone():
@@ -87,7 +92,14 @@ def test_a_table_shows_the_chosen_columns_in_their_order_and_leaves_the_frame_al
 def test_hostile_text_is_text_in_cells_headers_panels_and_alternative_text():
     table = blocks.table(pd.DataFrame({HOSTILE: [HOSTILE]}), "T.")
     assert Page(table.html).rows() == [[["left", HOSTILE]], [["left", HOSTILE]]]
-    evil = verdict(statement=HOSTILE, claimant=HOSTILE, why=HOSTILE, change=HOSTILE, window=HOSTILE, interval=HOSTILE)
+    evil = verdict(
+        statement=HOSTILE,
+        claimant=HOSTILE,
+        why=HOSTILE,
+        change=HOSTILE,
+        window=HOSTILE,
+        interval=HOSTILE,
+    )
     drawing, _ = plt.subplots()
     pieces = [
         table,
@@ -108,7 +120,10 @@ def test_hostile_text_is_text_in_cells_headers_panels_and_alternative_text():
 
 def test_what_nobody_claimed_is_a_question_of_ours():
     asked = verdict(claim="C08", reading="market", claimant="Our question (after a report)")
-    assert "<strong>Our question (after a report).</strong> We test: <em>" in answers.answer("So.", verdict=asked).html
+    assert (
+        "<strong>Our question (after a report).</strong> We test: <em>"
+        in answers.answer("So.", verdict=asked).html
+    )
     assert answers.by_whom(asked) == " (Our question)"
 
 
@@ -139,12 +154,18 @@ def test_a_figure_embeds_an_svg_with_caption_and_mark_and_closes_the_drawing():
 
 def test_rows_with_intervals_are_marked_as_estimates_unless_named_otherwise():
     style.use("real")
-    rows = pd.DataFrame({"term": ["sales"], "estimate": [2.0], "conf_low": [1.0], "conf_high": [3.0]})
+    rows = pd.DataFrame(
+        {"term": ["sales"], "estimate": [2.0], "conf_low": [1.0], "conf_high": [3.0]}
+    )
     bare_rows = rows[["term", "estimate"]].assign(year=2021)
     shown = [(charts.forest(rows, xlabel="US"), ""), (charts.forest(rows, xlabel="US"), "real")]
     shown += [(curves.paths(bare_rows, x="year", ylabel="US"), "")]
     figures = [blocks.figure(drawing, "C.", provenance=named).html for drawing, named in shown]
-    assert [figure[figure.index("<figcaption>") + len("<figcaption>")] for figure in figures] == ["◐", "●", "●"]
+    assert [figure[figure.index("<figcaption>") + len("<figcaption>")] for figure in figures] == [
+        "◐",
+        "●",
+        "●",
+    ]
 
 
 def test_a_figure_has_a_glyph_for_every_name_sign_and_mark(recwarn):
@@ -152,7 +173,11 @@ def test_a_figure_has_a_glyph_for_every_name_sign_and_mark(recwarn):
     axes.set_xlabel("有棵树 −17.4 % ● ◐ ○ ± ≤ “x” €")
     axes.set_title("Bold −17.4 % ●")
     assert blocks.figure(drawing, "C.").html
-    assert [str(one.message) for one in recwarn if "lyph" in str(one.message) or "font" in str(one.message)] == []
+    assert [
+        str(one.message)
+        for one in recwarn
+        if "lyph" in str(one.message) or "font" in str(one.message)
+    ] == []
 
 
 def test_the_same_figure_has_the_same_bytes():
@@ -169,7 +194,12 @@ def test_a_block_shows_itself_as_html_and_as_text_and_blocks_stack():
 READ = ["claims", "events"]
 
 
-SETTINGS = {"share": 0.4, "as_of": "2026-11-01", "stale_after_days": 20_000, "verdict_folder": "../away"}
+SETTINGS = {
+    "share": 0.4,
+    "as_of": "2026-11-01",
+    "stale_after_days": 20_000,
+    "verdict_folder": "../away",
+}
 
 
 def colophon(settings=SETTINGS, **changes):
@@ -180,7 +210,10 @@ def colophon(settings=SETTINGS, **changes):
 def recorded(*asked, **options) -> dict[str, dict[str, str]]:
     """Return what a report records for the annex, by what it is and its name."""
     facts = colophon(*asked, **options).parts[0].data
-    return {what: dict(zip(rows["name"], rows["value"], strict=True)) for what, rows in facts.groupby("what")}
+    return {
+        what: dict(zip(rows["name"], rows["value"], strict=True))
+        for what, rows in facts.groupby("what")
+    }
 
 
 def test_a_report_ends_with_its_date_its_commit_and_a_link_to_the_annex():
@@ -205,39 +238,62 @@ def test_a_report_records_files_hashes_parameters_code_and_versions():
 
 def test_a_report_records_nothing_of_where_a_run_keeps_its_papers():
     own = {"as_of": "2026-11-01", "seed": 1, "panel_path": "/home/away/own.csv", "panel_map": ""}
-    assert recorded(own, resources=[])["parameter"] == {"as_of": "2026-11-01", "seed": "1", "panel_path": "own.csv"}
+    assert recorded(own, resources=[])["parameter"] == {
+        "as_of": "2026-11-01",
+        "seed": "1",
+        "panel_path": "own.csv",
+    }
     told = colophon().html + colophon().parts[0].data.to_csv()
     assert "away" not in told
     assert "verdict_" not in told
 
 
-@pytest.mark.parametrize(("path", "said"), [("", {"sim_preset": "null"}), ("own.csv", {"panel_path": "own.csv"})])
+@pytest.mark.parametrize(
+    ("path", "said"), [("", {"sim_preset": "null"}), ("own.csv", {"panel_path": "own.csv"})]
+)
 def test_a_market_is_named_only_where_one_was_simulated(path, said):
     asked = {"as_of": "2026-11-01", "panel_path": path, "sim_preset": "null", "seed": 3}
-    assert recorded(asked, resources=[])["parameter"] == {"as_of": "2026-11-01", **said, "seed": "3"}
+    assert recorded(asked, resources=[])["parameter"] == {
+        "as_of": "2026-11-01",
+        **said,
+        "seed": "3",
+    }
 
 
 def test_sources_are_listed_once_by_publisher_with_a_link_to_each_address():
     urls = ["https://b.org/1", "https://a.org/?x=1&y=2", "https://b.org/2", "https://b.org/1"]
-    rows = pd.DataFrame({"source_publisher": ["B", "A", "B", "B"], "source_url": urls, "value": 1.0})
+    rows = pd.DataFrame(
+        {"source_publisher": ["B", "A", "B", "B"], "source_url": urls, "value": 1.0}
+    )
     end = colophon(sources=[rows, rows.head(1)])
     assert end.html.endswith(
         '<p><strong>Sources.</strong> <a href="https://a.org/?x=1&amp;y=2">A</a>; '
         '<a href="https://b.org/1">B</a>, <a href="https://b.org/2">2</a>.</p>'
     )
     facts = end.parts[0].data.query("what == 'source'")
-    assert facts[["name", "value"]].to_numpy().tolist() == [["A", urls[1]], ["B", urls[0]], ["B", urls[2]]]
+    assert facts[["name", "value"]].to_numpy().tolist() == [
+        ["A", urls[1]],
+        ["B", urls[0]],
+        ["B", urls[2]],
+    ]
     path = data.card("market_car_ranks")["sources"][0]["path"]
     link = f'<a href="{path}">Chinese stock exchanges</a>'
     assert link in colophon(resources=["market_car_ranks"]).html
-    ours = pd.DataFrame({"source_publisher": ["Census & co"], "source_url": ["platform_quarterly.csv (US Census)"]})
-    assert colophon(sources=[ours]).html.endswith("<p><strong>Sources.</strong> Census &amp; co.</p>")
+    ours = pd.DataFrame(
+        {"source_publisher": ["Census & co"], "source_url": ["platform_quarterly.csv (US Census)"]}
+    )
+    assert colophon(sources=[ours]).html.endswith(
+        "<p><strong>Sources.</strong> Census &amp; co.</p>"
+    )
 
 
-def test_a_source_line_names_a_filing_as_one_and_the_copy_that_was_read_and_at_most_three_documents():
+def test_a_source_line_names_a_filing_the_copy_that_was_read_and_at_most_three_documents():
     known = data.load("documents").set_index("document")["source_url"]
-    filing, press = known["annual report for 2020 (Shenzhen Stock Exchange)"], known["“Primed Suspicions”"]
-    rows = pd.DataFrame({"source_url": [press, filing, filing, "https://a.org/1", "https://b.org/1"]})
+    filing = known["annual report for 2020 (Shenzhen Stock Exchange)"]
+    press = known["“Primed Suspicions”"]
+    rows = pd.DataFrame(
+        {"source_url": [press, filing, filing, "https://a.org/1", "https://b.org/1"]}
+    )
     rows["source_publisher"] = ["", "", "", "A", "B"]
     line = (
         bare(blocks.table(pd.DataFrame({"a": [1.0]}), "T.", source=rows))
@@ -247,7 +303,8 @@ def test_a_source_line_names_a_filing_as_one_and_the_copy_that_was_read_and_at_m
     assert line == (
         "Tiza Information, annual report for 2020 (Shenzhen Stock Exchange), read in the copy at "
         f'<a href="{filing.replace("&", "&amp;")}">vip.stock.finance.sina.com.cn</a>; '
-        f'<a href="{press.replace("&", "&amp;")}">NewsChina, “Primed Suspicions”, 1 October 2021</a>; '
+        f'<a href="{press.replace("&", "&amp;")}">NewsChina, “Primed Suspicions”, 1 October'
+        " 2021</a>; "
         '<a href="https://a.org/1">A</a>; one more, listed in the <a href="annex.pdf">annex</a>.'
     )
     assert (
@@ -262,13 +319,17 @@ def test_a_warning_stands_above_all_when_the_newest_file_is_stale(days_later, wa
     as_of = (newest + datetime.timedelta(days=days_later)).isoformat()
     html = bare(colophon({"as_of": as_of, "stale_after_days": 30}))
     assert html.startswith('<div class="warning">') == warned
-    assert (f"The newest file is of {newest}, {days_later} days before this report" in html) == warned
+    assert (
+        f"The newest file is of {newest}, {days_later} days before this report" in html
+    ) == warned
 
 
 def test_versions_are_those_of_the_dependencies_that_a_reader_needs():
     found = provenance.versions()
     assert found["pandas"] == pd.__version__
-    assert {name: metadata.version(name) for name in found if name != "python"}.items() <= found.items()
+    assert {
+        name: metadata.version(name) for name in found if name != "python"
+    }.items() <= found.items()
     assert {"python", "numpy", "scipy", "seaborn", "matplotlib"} <= set(found)
     assert not {"pytest", "ruff", "diff-diff"} & set(found)
 
@@ -292,7 +353,9 @@ def test_the_glossary_names_the_platform_of_another_event():
 
 
 def test_a_word_without_an_entry_is_refused_with_those_that_there_are():
-    with pytest.raises(DesignError, match=r"no entry for spared; add one, or choose from .*not closed"):
+    with pytest.raises(
+        DesignError, match=r"no entry for spared; add one, or choose from .*not closed"
+    ):
         blocks.glossary("closed, spared")
 
 

@@ -1,4 +1,6 @@
-"""The table of estimates, what it says of those that are missing or small or off the truth, and results without any."""
+"""The table of estimates, what it says of those that are missing or small or off the truth, and
+results without any.
+"""
 
 import re
 from dataclasses import replace
@@ -6,9 +8,9 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
+from fewtreated.estimate import Estimate
 
 from analysis.estimands.design import in_words
-from analysis.estimate import Estimate
 from analysis.evidence.verdicts import NOT_SHOWN, Verdict
 from analysis.exhibits import answers, blocks, charts, curves
 from analysis.exhibits.payload import of_estimates
@@ -57,7 +59,9 @@ def test_what_has_no_interval_is_taken_away_without_a_grade():
 
 
 def test_codes_become_names_as_whole_words_in_labels_and_reasons():
-    rows = ROWS.assign(label=["moved to EBY", "EBYE", "by CN rivals"], reason=["EBY opened to CN", "", ""])
+    rows = ROWS.assign(
+        label=["moved to EBY", "EBYE", "by CN rivals"], reason=["EBY opened to CN", "", ""]
+    )
     named = in_words(rows, {"EBY": "eBay", "CN": "Chinese"})
     assert named["label"].tolist() == ["moved to eBay", "EBYE", "by Chinese rivals"]
     assert named["reason"].tolist() == ["eBay opened to Chinese", "", ""]
@@ -66,7 +70,14 @@ def test_codes_become_names_as_whole_words_in_labels_and_reasons():
 def made(value=np.nan, *, reason="nobody was closed.", limits=np.nan, terms=("seen",)) -> Estimate:
     size = len(terms)
     ends = np.full((2, size), limits)
-    return Estimate(estimand="E3g", unit="ratio", terms=terms, value=np.full(size, value), limits=ends, reason=reason)
+    return Estimate(
+        estimand="E3g",
+        unit="ratio",
+        terms=terms,
+        value=np.full(size, value),
+        limits=ends,
+        reason=reason,
+    )
 
 
 @pytest.mark.parametrize("refusal", [made(), made(terms=())])
@@ -74,7 +85,9 @@ def made(value=np.nan, *, reason="nobody was closed.", limits=np.nan, terms=("se
     "show",
     [
         lambda found, caption: blocks.figure(charts.forest(found, xlabel="x"), caption),
-        lambda found, caption: blocks.figure(curves.event_study(found, reference=-1, ylabel="y"), caption),
+        lambda found, caption: blocks.figure(
+            curves.event_study(found, reference=-1, ylabel="y"), caption
+        ),
     ],
 )
 def test_an_exhibit_of_a_refused_estimate_is_one_line_with_its_name_and_the_reason(show, refusal):
@@ -88,7 +101,8 @@ def test_a_reason_beside_a_number_is_no_reason_to_show_nothing(found):
 
 
 @pytest.mark.parametrize(
-    "row", [made(), made(terms=()), {"estimate": np.nan, "unit": None, "reason": "nobody was closed"}]
+    "row",
+    [made(), made(terms=()), {"estimate": np.nan, "unit": None, "reason": "nobody was closed"}],
 )
 @pytest.mark.parametrize("verdict", [None, V2])
 def test_an_answer_without_a_number_is_its_reason_also_beside_a_verdict(row, verdict):

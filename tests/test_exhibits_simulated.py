@@ -4,11 +4,11 @@ import base64
 
 import pandas as pd
 import pytest
+from fewtreated.errors import DesignError
 from matplotlib import pyplot as plt
 from pages import Page
 from test_exhibits import look
 
-from analysis.errors import DesignError
 from analysis.exhibits import blocks, charts, curves, style
 
 __all__ = ["look"]  # a fixture
@@ -26,11 +26,28 @@ def svg(block) -> str:
     return base64.b64decode(Page(block.html).one("img")["src"].partition(",")[2]).decode()
 
 
-FRAME = pd.DataFrame({"term": ["a", "b"], "estimate": [1.0, 2.0], "conf_low": [0.0, 1.0], "conf_high": [2.0, 3.0]})
-SERIES = pd.DataFrame({"term": ["a", "a", "b", "b"], "year": [2020, 2021] * 2, "estimate": [1.0, 2.0, 2.0, 3.0]})
-DATED = pd.DataFrame({"term": ["a"], "first": [pd.Timestamp("2021-01-01")], "last": [pd.Timestamp("2021-03-01")]})
-DAYS = pd.DataFrame({"panel": list("abcd"), "term": "seller", "day": 0, "estimate": 0.5, "band_low": 0, "band_high": 1})
-MONTHS = pd.DataFrame({"month": [-4, -3, -1, 0, 1], "estimate": 1.0, "conf_low": 0.0, "conf_high": 2.0})
+FRAME = pd.DataFrame(
+    {"term": ["a", "b"], "estimate": [1.0, 2.0], "conf_low": [0.0, 1.0], "conf_high": [2.0, 3.0]}
+)
+SERIES = pd.DataFrame(
+    {"term": ["a", "a", "b", "b"], "year": [2020, 2021] * 2, "estimate": [1.0, 2.0, 2.0, 3.0]}
+)
+DATED = pd.DataFrame(
+    {"term": ["a"], "first": [pd.Timestamp("2021-01-01")], "last": [pd.Timestamp("2021-03-01")]}
+)
+DAYS = pd.DataFrame(
+    {
+        "panel": list("abcd"),
+        "term": "seller",
+        "day": 0,
+        "estimate": 0.5,
+        "band_low": 0,
+        "band_high": 1,
+    }
+)
+MONTHS = pd.DataFrame(
+    {"month": [-4, -3, -1, 0, 1], "estimate": 1.0, "conf_low": 0.0, "conf_high": 2.0}
+)
 MONTHS = MONTHS.assign(band_low=-1.0, band_high=3.0, truth=1.0)
 BINS = FRAME.assign(origin="o", exposure=[0.1, 0.2], lowest=0.1)
 ROWS = FRAME.assign(truth=1.0, placebo_low=-1.0, placebo_high=1.0)
@@ -40,10 +57,14 @@ DRAWINGS = {
     "forest": lambda: charts.forest(ROWS, xlabel="x", margin=(-1.0, 1.0), strong=["a"]),
     "timeline": lambda: charts.timeline(DATED, shaded=(DATED["first"][0], DATED["last"][0])),
     "histogram": lambda: charts.histogram(pd.DataFrame({"value": range(9)}), xlabel="x"),
-    "paths": lambda: curves.paths(SERIES, x="year", strong=["a"], ylabel="y", closures=CLOSED, log="y"),
+    "paths": lambda: curves.paths(
+        SERIES, x="year", strong=["a"], ylabel="y", closures=CLOSED, log="y"
+    ),
     "bands": lambda: curves.paths(DAYS, x="day", ylabel="y"),
     "event_study": lambda: curves.event_study(MONTHS, reference=-2, ylabel="y"),
-    "shares": lambda: curves.shares({"a": HALVES, "b": HALVES}, ylabel="y", closures=CLOSED, compared=["2021-03"]),
+    "shares": lambda: curves.shares(
+        {"a": HALVES, "b": HALVES}, ylabel="y", closures=CLOSED, compared=["2021-03"]
+    ),
     "dose_response": lambda: curves.dose_response(BINS, BINS, BINS, xlabel="x", ylabel="y"),
 }
 
@@ -81,7 +102,9 @@ def test_nothing_lies_over_the_data_of_a_simulated_market():
 
 
 @pytest.mark.usefixtures("simulated")
-@pytest.mark.parametrize("label", ["sales, US$ million", "USD", "million US dollars", "$ a month", "sales ($)"])
+@pytest.mark.parametrize(
+    "label", ["sales, US$ million", "USD", "million US dollars", "$ a month", "sales ($)"]
+)
 def test_an_axis_or_a_column_of_simulated_numbers_names_no_real_currency(label):
     drawing, axes = plt.subplots()
     axes.set_ylabel(label)
@@ -100,13 +123,17 @@ def test_the_unit_of_a_simulated_panel_is_welcome_on_an_axis(label):
 
 
 def test_a_look_outside_the_vocabulary_is_refused():
-    with pytest.raises(DesignError, match="the provenance is 'guessed'; choose one of real, estimate, simulated"):
+    with pytest.raises(
+        DesignError, match="the provenance is 'guessed'; choose one of real, estimate, simulated"
+    ):
         style.use("guessed")
 
 
 def test_an_exhibit_before_a_look_is_chosen_is_refused(monkeypatch):
     monkeypatch.setattr(style.LOOK, "provenance", "")
     frame = pd.DataFrame({"a": [1.0]})
-    with pytest.raises(DesignError, match=r"the kind of its numbers is not set \(real, .*; call style\.use first"):
+    with pytest.raises(
+        DesignError, match=r"the kind of its numbers is not set \(real, .*; call style\.use first"
+    ):
         blocks.table(frame, "T.")
     assert "<caption>◐ T.</caption>" in blocks.table(frame, "T.", provenance="estimate").html

@@ -1,15 +1,18 @@
-"""Exposure effects: Poisson as referee, exact shifts, jackknife, recentring, randomisation, and what is refused."""
+"""Exposure effects: Poisson as referee, exact shifts, jackknife, recentring, randomisation, and
+what is refused.
+"""
 
 import numpy as np
 import pytest
 import statsmodels.api as sm
+from fewtreated.errors import DesignError
+from fewtreated.estimators.exposure import exposure_effects
+from fewtreated.testing import redraw_closures
 from scipy import stats
 
-from analysis.errors import DesignError
-from analysis.estimators.exposure import exposure_effects
-from analysis.testing import redraw_closures
-
-N, T, CATEGORIES = 90, 4, 15
+N = 90
+T = 4
+CATEGORIES = 15
 POST = np.arange(T) >= 2
 EDGES = (0.05, 0.15)
 
@@ -19,7 +22,11 @@ def panel(seed: int, n: int = N) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     rng = np.random.default_rng(seed)
     category = rng.permutation(np.arange(n) % CATEGORIES)
     exposure = rng.permutation(np.linspace(0, 0.3, CATEGORIES))[category] + rng.uniform(0, 0.02, n)
-    y = rng.lognormal(size=(n, 1)) * rng.poisson(1.5, size=(n, T)) * np.exp(POST * 2 * exposure[:, None])
+    y = (
+        rng.lognormal(size=(n, 1))
+        * rng.poisson(1.5, size=(n, T))
+        * np.exp(POST * 2 * exposure[:, None])
+    )
     return y, exposure, category
 
 
@@ -37,12 +44,20 @@ def permuted(exposure, draws: int = 9) -> list[np.ndarray]:
 def poisson(y, regressors, cluster):
     """Poisson regression with a dummy per unit and per month: coefficients and clustered errors."""
     n, months = y.shape
-    unit, month = np.repeat(np.arange(n), months), np.tile(np.arange(months), n)
+    unit = np.repeat(np.arange(n), months)
+    month = np.tile(np.arange(months), n)
     design = np.column_stack(
-        [regressors[unit] * POST[month][:, None], unit[:, None] == np.arange(n), month[:, None] == np.arange(1, months)]
+        [
+            regressors[unit] * POST[month][:, None],
+            unit[:, None] == np.arange(n),
+            month[:, None] == np.arange(1, months),
+        ]
     ).astype(float)
     fit = sm.GLM(y.ravel(), design, family=sm.families.Poisson()).fit(
-        tol=1e-13, maxiter=100, cov_type="cluster", cov_kwds={"groups": cluster[unit], "use_correction": False}
+        tol=1e-13,
+        maxiter=100,
+        cov_type="cluster",
+        cov_kwds={"groups": cluster[unit], "use_correction": False},
     )
     k = regressors.shape[1]
     return fit.params[:k], fit.bse[:k]
@@ -52,7 +67,10 @@ def jackknife(y, regressors, cluster):
     """CV3 errors of the same regression, by fitting it again without each cluster."""
     names = np.unique(cluster)
     whole = poisson(y, regressors, cluster)[0]
-    left_out = [poisson(y[kept], regressors[kept], cluster[kept])[0] for kept in (cluster != name for name in names)]
+    left_out = [
+        poisson(y[kept], regressors[kept], cluster[kept])[0]
+        for kept in (cluster != name for name in names)
+    ]
     return np.sqrt((len(names) - 1) / len(names) * ((np.array(left_out) - whole) ** 2).sum(axis=0))
 
 
@@ -65,7 +83,8 @@ def test_bins_and_slope_equal_poisson_with_unit_and_month_effects():
     y, exposure, category = panel(1)
     assert (y == 0).any()
     found = effects(y, exposure, POST, bins=EDGES, category=category)
-    rows, kept = found.rows.set_index("term"), selling(y)
+    rows = found.rows.set_index("term")
+    kept = selling(y)
     place = np.digitize(exposure, EDGES)
     for terms, regressors in (
         (["slope"], exposure[:, None] / 0.10),
@@ -83,7 +102,8 @@ def test_two_exposures_in_one_equation_equal_poisson():
     found = effects(y, exposure, POST, bins=EDGES, category=category, covariates={"risk": risk})
     kept = selling(y)
     regressors = np.column_stack([exposure / 0.10, risk])[kept]
-    estimate, error = poisson(y[kept], regressors, category[kept])[0], jackknife(y[kept], regressors, category[kept])
+    estimate = poisson(y[kept], regressors, category[kept])[0]
+    error = jackknife(y[kept], regressors, category[kept])
     rows = found.rows.set_index("term").loc[["slope", "risk"]]
     np.testing.assert_allclose(rows["estimate"], estimate, atol=1e-6)
     np.testing.assert_allclose(rows["std_error"], error, rtol=1e-6)
@@ -110,7 +130,9 @@ def test_bins_and_the_recentred_slope_ignore_what_happens_to_all():
     y, exposure, category = panel(5)
     drawn = permuted(exposure)
     plain, again = (
-        effects(z, exposure, POST, bins=EDGES, category=category, redrawn=drawn).rows.set_index("term")
+        effects(z, exposure, POST, bins=EDGES, category=category, redrawn=drawn).rows.set_index(
+            "term"
+        )
         for z in (y, y * np.where(POST, 1.7, 1.0))
     )
     terms = ["5 to 15 %", "above 15 %", "recentred slope"]
@@ -118,7 +140,7 @@ def test_bins_and_the_recentred_slope_ignore_what_happens_to_all():
         np.testing.assert_allclose(again.loc[terms, column], plain.loc[terms, column], rtol=1e-9)
 
 
-def test_an_effect_by_bin_moves_the_bins_and_one_by_exposure_moves_the_recentred_slope_by_exactly_that():
+def test_an_effect_by_bin_moves_the_bins_and_one_by_exposure_the_recentred_slope_by_exactly_that():
     y, exposure, category = panel(6)
     drawn = permuted(exposure)
     arguments = {"bins": EDGES, "category": category, "redrawn": drawn}
@@ -137,7 +159,10 @@ def test_errors_of_all_terms_are_those_of_leaving_out_each_category():
     expected = np.vstack([exposure, *permuted(exposure, 5)]).mean(axis=0)
 
     def estimates(kept):
-        options = {"category": category[kept], "expected": expected[kept]}  # which errors take as known
+        options = {
+            "category": category[kept],
+            "expected": expected[kept],
+        }  # which errors take as known
         return effects(y[kept], exposure[kept], POST, bins=EDGES, **options)
 
     whole = estimates(np.ones(N, dtype=bool))
@@ -160,28 +185,39 @@ def test_a_term_that_rests_on_one_category_has_no_error():
 
 @pytest.mark.parametrize("each", [2, 3, 20])
 def test_intervals_of_two_equal_groups_of_equal_categories_are_exact_or_the_usual_wider_ones(each):
-    shock = 1e-6 * np.random.default_rng(1).normal(size=2 * each)  # small: means of growth are then means of shocks
+    shock = 1e-6 * np.random.default_rng(1).normal(
+        size=2 * each
+    )  # small: means of growth are then means of shocks
     exposure = np.where(np.arange(2 * each) < each, 0.3, 0.0)
     y = np.column_stack([np.ones(2 * each), np.exp(shock)])
     for level in (0.90, 0.95):
-        row = effects(y, exposure, np.array([False, True]), bins=(0.1,), level=level).row("above 10 %")
-        # mean and pooled spread are independent; (G - 1) / G of the jackknife exceeds the pooled error a little
+        row = effects(y, exposure, np.array([False, True]), bins=(0.1,), level=level).row(
+            "above 10 %"
+        )
+        # mean and pooled spread are independent; (G - 1) / G of the jackknife exceeds the pooled
+        # error a little
         unbiased = np.sqrt((2 * each - 2) / (2 * each - 1))
         pooled = np.sqrt((shock[:each].var(ddof=1) + shock[each:].var(ddof=1)) / each)
         assert row["std_error"] * unbiased == pytest.approx(pooled, rel=1e-4)
         quantile = stats.t.ppf((1 + level) / 2, 2 * each - 2)
         usual = stats.t.ppf((1 + level) / 2, 2 * each - 1) * row["std_error"]
-        assert row["conf_high"] - row["estimate"] == pytest.approx(max(quantile * pooled, usual), rel=1e-4)
+        assert row["conf_high"] - row["estimate"] == pytest.approx(
+            max(quantile * pooled, usual), rel=1e-4
+        )
         assert (quantile * pooled > usual) == (each == 2)
 
 
 @pytest.mark.slow
 def test_intervals_hold_the_truth_where_few_of_many_unequal_categories_are_exposed():
-    runs, held, narrow = 150, [], []
+    runs = 150
+    held = []
+    narrow = []
     for seed in range(runs):
         rng = np.random.default_rng(seed)
         category = np.repeat(np.arange(20), rng.integers(1, 9, 20))
-        exposure = np.where(rng.permutation(20) < 3, rng.uniform(0.05, 0.4, 20), rng.uniform(0, 0.02, 20))[category]
+        exposure = np.where(
+            rng.permutation(20) < 3, rng.uniform(0.05, 0.4, 20), rng.uniform(0, 0.02, 20)
+        )[category]
         size = rng.lognormal(sigma=0.8, size=(20, 1))[category]
         y = size * np.exp(np.array([0, 1]) * rng.normal(scale=0.2, size=(20, 1)))[category]
         row = effects(y, exposure, np.array([False, True]), bins=(), category=category).row("slope")
@@ -200,23 +236,31 @@ def test_the_average_is_what_the_slope_implies_for_the_sales_there_are():
 
 
 def market(seed: int, *, n: int = 160, effect: float = 0.0, trend: float = 0.0, noise: float = 0.2):
-    """Draw closures at random among firms that could be closed; the others answer. Categories have trends."""
+    """Draw closures at random among firms that could be closed; the others answer. Categories have
+    trends.
+    """
     rng = np.random.default_rng(seed)
-    category, size = rng.integers(0, 10, n), rng.lognormal(sigma=0.7, size=n)
+    category = rng.integers(0, 10, n)
+    size = rng.lognormal(sigma=0.7, size=n)
     share = size / np.bincount(category, weights=size)[category]
     could = rng.random(n) < np.linspace(0.2, 0.8, 10)[category]  # some categories have more to lose
     closed = np.zeros(n, dtype=bool)
     closed[rng.choice(np.flatnonzero(could), n // 8, replace=False)] = True
     change = trend * np.linspace(-0.1, 0.1, 10) + rng.normal(scale=noise, size=10)
 
-    def exposure_to(drawn):  # of firms that could not be closed; they leave out no share of their own
-        return np.bincount(category[could], weights=(drawn * share[could]), minlength=10)[category[~could]]
+    def exposure_to(
+        drawn,
+    ):  # of firms that could not be closed; they leave out no share of their own
+        return np.bincount(category[could], weights=(drawn * share[could]), minlength=10)[
+            category[~could]
+        ]
 
     def redraw(draws):
         drawn = redraw_closures(closed[could], None, np.random.default_rng(0), draws)
         return [exposure_to(one) for one in drawn.toarray()]
 
-    exposure, kept = exposure_to(closed[could]), category[~could]
+    exposure = exposure_to(closed[could])
+    kept = category[~could]
     factor = np.exp(POST * (change[kept] + effect * exposure)[:, None])
     y = size[~could, None] * rng.gamma(2.0, size=(len(kept), T)) * factor
     return y, exposure, kept, redraw
@@ -224,7 +268,8 @@ def market(seed: int, *, n: int = 160, effect: float = 0.0, trend: float = 0.0, 
 
 @pytest.mark.slow
 def test_the_randomisation_test_has_its_size_when_closures_are_drawn_as_they_were():
-    runs, draws = 200, 19
+    runs = 200
+    draws = 19
     p_values = []
     for seed in range(runs):
         y, exposure, category, redraw = market(seed, trend=3.0)
@@ -239,10 +284,13 @@ def test_the_randomisation_test_has_its_size_when_closures_are_drawn_as_they_wer
 def test_recentring_takes_off_what_categories_with_more_to_lose_have_in_common():
     slopes = []
     for seed in range(60):
-        y, exposure, category, redraw = market(1000 + seed, n=600, effect=2.0, trend=3.0, noise=0.05)
+        y, exposure, category, redraw = market(
+            1000 + seed, n=600, effect=2.0, trend=3.0, noise=0.05
+        )
         found = effects(y, exposure, POST, bins=(0.01,), category=category, redrawn=redraw(30))
         slopes.append(found.rows.set_index("term").loc[["slope", "recentred slope"], "estimate"])
-    mean, error = np.mean(slopes, axis=0), np.std(slopes, axis=0, ddof=1) / np.sqrt(len(slopes))
+    mean = np.mean(slopes, axis=0)
+    error = np.std(slopes, axis=0, ddof=1) / np.sqrt(len(slopes))
     assert abs(mean[1] - 0.2) < 3 * error[1]  # 2.0 per unit is 0.2 per ten points
     assert mean[0] - 0.2 > 5 * error[0]
 
@@ -256,13 +304,17 @@ def test_p_values_are_shares_of_draws_and_the_smallest_is_said():
         assert len(t) == 40
         assert rows.loc[term, "p_value"] == (t >= t[0] * (1 - 1e-12)).mean()
         assert rows.loc[term, "smallest_p"] == 1 / 40
-    estimate, error = poisson(y, exposure[:, None], category)  # draws have sandwich errors, the estimate its jackknife
-    assert found.details["statistics"]["slope"][0] == pytest.approx(estimate[0] / error[0], rel=1e-6)
+    estimate, error = poisson(
+        y, exposure[:, None], category
+    )  # draws have sandwich errors, the estimate its jackknife
+    assert found.details["statistics"]["slope"][0] == pytest.approx(
+        estimate[0] / error[0], rel=1e-6
+    )
     assert (rows.loc[["slope", "recentred slope"], "p_value"] == 1 / 40).all()
     assert rows.loc[["above 1 %", "average"], "p_value"].isna().all()
 
 
-def test_draws_that_are_all_as_it_was_say_nothing_and_one_without_a_slope_counts_as_further_from_zero():
+def test_draws_all_as_it_was_say_nothing_and_one_without_a_slope_counts_as_further_from_zero():
     y, exposure, category = panel(10)
     flat = effects(y, exposure, POST, bins=EDGES, category=category, redrawn=[np.full(N, 0.1)] * 3)
     assert flat.row("slope")["p_value"] == 1.0
@@ -272,7 +324,8 @@ def test_draws_that_are_all_as_it_was_say_nothing_and_one_without_a_slope_counts
     assert rows.loc["recentred slope", "p_value"] == 1.0
     assert rows.loc["recentred slope", ["estimate", "std_error"]].isna().all()
     assert (
-        "no standard error for recentred slope: one cluster, no sales before or after, or no solution" in found.reason
+        "no standard error for recentred slope: one cluster, no sales before or after, or no"
+        " solution" in found.reason
     )
 
 
@@ -281,7 +334,9 @@ def test_a_unit_closed_in_a_draw_does_not_answer_in_it():
     drawn = np.random.default_rng(0).permutation(exposure)
     without = np.where(np.arange(N) < 9, np.nan, drawn)
     whole = effects(y, exposure, POST, bins=EDGES, category=category, redrawn=[without])
-    alone = effects(y[9:], drawn[9:], POST, bins=EDGES, category=category[9:], redrawn=[without[9:]])
+    alone = effects(
+        y[9:], drawn[9:], POST, bins=EDGES, category=category[9:], redrawn=[without[9:]]
+    )
     alone = alone.details["statistics"]["slope"]
     assert whole.details["statistics"]["slope"][1] == pytest.approx(alone[1], rel=1e-9)
     assert alone[0] == pytest.approx(alone[1], rel=1e-9)
@@ -305,7 +360,10 @@ def test_a_bin_in_one_category_has_no_error_and_an_empty_one_no_estimate():
 def test_a_slope_that_rests_on_one_category_has_no_error(others):
     """Without that category nothing is left that sells: no unit, or none that did after."""
     y, exposure, category = panel(12)
-    category = np.where(category == 3, 3, 0) if others == 0.0 else np.zeros(N, dtype=int)
+    if others == 0.0:
+        category = np.where(category == 3, 3, 0)
+    else:
+        category = np.zeros(N, dtype=int)
     exposure = exposure + np.linspace(0, 0.1, N)
     y[(category == 0) & (others is not None), 2:] = 0.0
     found = effects(y, exposure, POST, bins=(), category=category)
@@ -328,7 +386,8 @@ def test_without_a_lowest_bin_there_are_no_bins_but_a_slope():
 
 def test_units_without_sales_or_exposure_known_are_dropped_and_counted():
     y, exposure, category = panel(13)
-    y[:3, 1], exposure[2:7] = np.nan, np.nan
+    y[:3, 1] = np.nan
+    exposure[2:7] = np.nan
     found = effects(y, exposure, POST, bins=EDGES, category=category)
     assert found.counts["dropped_missing"] == 3
     assert found.counts["dropped_exposure"] == 4
@@ -340,18 +399,28 @@ def test_units_without_sales_or_exposure_known_are_dropped_and_counted():
 def test_a_coefficient_that_would_be_infinite_is_refused():
     new = np.arange(20) % 2  # these sold nothing before
     y = np.column_stack([1.0 - new, np.ones(20)])
-    with pytest.raises(DesignError, match="the equations of 20 units have no unique finite solution"):
-        effects(y, np.arange(20) / 100, np.array([False, True]), bins=(0.05,), covariates={"new": new})
+    with pytest.raises(
+        DesignError, match="the equations of 20 units have no unique finite solution"
+    ):
+        effects(
+            y, np.arange(20) / 100, np.array([False, True]), bins=(0.05,), covariates={"new": new}
+        )
 
 
-def test_the_degrees_of_freedom_of_the_scores_stand_in_for_the_exact_quantile_of_many_clusters(monkeypatch):
+def test_the_degrees_of_freedom_of_the_scores_stand_in_for_the_exact_quantile_of_many_clusters(
+    monkeypatch,
+):
     rng = np.random.default_rng(2)
     category = np.repeat(np.arange(60), 5)
-    exposure = np.where(category < 4, 0.2, 0.01) + 0.001 * category  # four categories carry the slope
+    exposure = (
+        np.where(category < 4, 0.2, 0.01) + 0.001 * category
+    )  # four categories carry the slope
     y = rng.gamma(2.0, size=(300, len(POST)))
     exact = effects(y, exposure, POST, bins=(), category=category).rows.set_index("term")
-    monkeypatch.setattr("analysis.estimators.exposure.EXACT", 10)
+    monkeypatch.setattr("fewtreated.estimators.exposure.EXACT", 10)
     found = effects(y, exposure, POST, bins=(), category=category).rows.set_index("term")
     assert found.loc["slope", "std_error"] == exact.loc["slope", "std_error"]
     assert stats.t.ppf(0.975, 59) < found.loc["slope", "half_width"] < 4.0  # few clusters in truth
-    assert found.loc["slope", "half_width"] == pytest.approx(exact.loc["slope", "half_width"], rel=0.5)
+    assert found.loc["slope", "half_width"] == pytest.approx(
+        exact.loc["slope", "half_width"], rel=0.5
+    )

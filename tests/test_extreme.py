@@ -1,13 +1,15 @@
-"""Whatever a panel holds, an estimand is a number with an error above zero, or a reason; nothing else is raised."""
+"""Whatever a panel holds, an estimand is a number with an error above zero, or a reason; nothing
+else is raised.
+"""
 
 from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
+from fewtreated.errors import DataError
 from panels import changed
 
-from analysis.errors import DataError
 from analysis.estimands import closed_firms, event_study, growth
 from analysis.estimands.catalogue import estimate_all
 from analysis.estimands.closed_firms import cross_checks
@@ -16,7 +18,8 @@ from market import simulate
 
 PLAIN = simulate("ceiling_50k", seed=2, n_firms=150, n_categories=8)[0]
 FIRST = PLAIN.first_treated()
-CLOSED, WAVE = np.flatnonzero(np.isfinite(FIRST)), int(FIRST.min())
+CLOSED = np.flatnonzero(np.isfinite(FIRST))
+WAVE = int(FIRST.min())
 SPARED = np.flatnonzero(PLAIN.firms["closed_on"].isna())
 
 
@@ -47,8 +50,12 @@ def unknown_elsewhere(sales):
 
 ONE = PLAIN.firms.index == PLAIN.firms.index[CLOSED[0]]
 EXTREMES = {
-    "a closed firm has 99 per cent of sales": changed(PLAIN, lambda sales: all_but(sales, CLOSED[0])),
-    "a spared firm has 99 per cent of sales": changed(PLAIN, lambda sales: all_but(sales, SPARED[0])),
+    "a closed firm has 99 per cent of sales": changed(
+        PLAIN, lambda sales: all_but(sales, CLOSED[0])
+    ),
+    "a spared firm has 99 per cent of sales": changed(
+        PLAIN, lambda sales: all_but(sales, SPARED[0])
+    ),
     "sales near 1e13": replace(PLAIN, sales=PLAIN.sales * (1e13 / PLAIN.sales.max())),
     "sales near 1e-8": replace(PLAIN, sales=PLAIN.sales * (1e-8 / PLAIN.sales.max())),
     "all sales are zero": replace(PLAIN, sales=0 * PLAIN.sales),
@@ -60,7 +67,9 @@ EXTREMES = {
     "one platform": replace(PLAIN, sales=PLAIN.sales[:, :1], platforms=PLAIN.platforms[:1]),
     "five firms": of_firms(np.r_[CLOSED[:2], SPARED[:3]]),
     "twelve months": replace(
-        PLAIN, sales=PLAIN.sales[:, :, WAVE - 6 : WAVE + 6], months=PLAIN.months[WAVE - 6 : WAVE + 6]
+        PLAIN,
+        sales=PLAIN.sales[:, :, WAVE - 6 : WAVE + 6],
+        months=PLAIN.months[WAVE - 6 : WAVE + 6],
     ),
     "one category": with_firms(category="C"),
     "one brand group": with_firms(brand_group="SIM-G0000"),
@@ -78,7 +87,9 @@ def told(rows: pd.DataFrame) -> None:
     """Refuse rows with an error of zero, an endless estimate, or neither an error nor a reason."""
     assert not (rows["std_error"] == 0).any()
     assert not np.isinf(rows["estimate"].astype(float)).any()
-    assert (rows["reason"].str.len() > 3)[rows["std_error"].isna() & (rows["id"] != "mechanical")].all()
+    assert (rows["reason"].str.len() > 3)[
+        rows["std_error"].isna() & (rows["id"] != "mechanical")
+    ].all()
 
 
 @pytest.mark.filterwarnings("error", "ignore::ResourceWarning")  # files that other tests left open

@@ -8,21 +8,23 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
+from fewtreated.errors import DataError
+from fewtreated.estimate import Estimate
+from fewtreated.estimators import att_gt as by_cohort
+from fewtreated.estimators import exposure as by_exposure
+from fewtreated.estimators import honest_did, synthetic
+from fewtreated.estimators.cross_checks import doubly_robust
+from fewtreated.estimators.efficient import efficient
+from fewtreated.estimators.margins import margins
+from fewtreated.estimators.units import usable_units
 from scipy import stats
 
 import analysis
-from analysis import errors
-from analysis.errors import DataError
-from analysis.estimate import Estimate
-from analysis.estimators import att_gt as by_cohort
-from analysis.estimators import exposure as by_exposure
-from analysis.estimators import honest_did, synthetic
-from analysis.estimators.cross_checks import doubly_robust
-from analysis.estimators.efficient import efficient
-from analysis.estimators.margins import margins
-from analysis.estimators.units import usable_units
+import fewtreated as ft
+from fewtreated import errors
 
-N, T = 40, 8
+N = 40
+T = 8
 MONTHS = pd.period_range("2021-03", periods=T, freq="M")
 NUMBERS = ["estimate", "std_error", "conf_low", "conf_high"]
 NAMES = {"outcome": "sales", "unit": "firm", "time": "month"}
@@ -42,7 +44,9 @@ BY_FIRM = {
 def long(times=MONTHS, never=pd.NaT) -> pd.DataFrame:
     """Return a row per firm and month in no order, with labels that are no positions."""
     firm, month = np.indices(Y.shape).reshape(2, -1)
-    frame = pd.DataFrame({"firm": [f"F{i:02}" for i in firm], "month": times[month], "sales": Y.ravel()})
+    frame = pd.DataFrame(
+        {"firm": [f"F{i:02}" for i in firm], "month": times[month], "sales": Y.ravel()}
+    )
     closed = pd.Series([never if np.isinf(first) else times[int(first)] for first in FIRST])
     frame["closed"] = closed[firm].to_numpy()
     frame["on"] = month >= FIRST[firm]
@@ -60,7 +64,7 @@ def same(ours, theirs):
 @pytest.mark.parametrize("scale", ["level", "ratio"])
 def test_a_frame_gives_what_its_arrays_give_whatever_the_order_of_its_rows(scale):
     names = {"weights": "weight", "cluster": "group", "strata": "category"}
-    effects = analysis.att_gt(long(), **CALL, **names, scale=scale, anticipation=1)
+    effects = ft.att_gt(long(), **CALL, **names, scale=scale, anticipation=1)
     arrays = {what: BY_FIRM[name] for what, name in names.items()}
     expected = by_cohort.att_gt(Y, FIRST, **arrays, scale=scale, anticipation=1)
     same(effects, expected.effects)
@@ -69,7 +73,7 @@ def test_a_frame_gives_what_its_arrays_give_whatever_the_order_of_its_rows(scale
 
 
 def test_covariates_make_it_doubly_robust():
-    found = analysis.att_gt(long(), **CALL, covariates=["size"], cluster="group")
+    found = ft.att_gt(long(), **CALL, covariates=["size"], cluster="group")
     units = usable_units(Y, FIRST, BY_FIRM["size"][:, np.newaxis], cluster=BY_FIRM["group"])
     for kind, ours in (("group_time", found.effects), ("dynamic", found.aggregate("dynamic"))):
         same(ours, doubly_robust(units, kind))
@@ -93,24 +97,28 @@ def test_covariates_make_it_doubly_robust():
     ],
 )
 def test_periods_are_numbers_months_dates_or_text_and_never_is_written_in_many_ways(times, never):
-    same(analysis.att_gt(long(times, never), **CALL), by_cohort.att_gt(Y, FIRST).effects)
+    same(ft.att_gt(long(times, never), **CALL), by_cohort.att_gt(Y, FIRST).effects)
 
 
 def test_effects_are_named_by_the_periods_of_the_frame_and_by_its_outcome():
-    effects = analysis.att_gt(long(), **CALL).effects
+    effects = ft.att_gt(long(), **CALL).effects
     assert effects.terms[0] == "g=2021-07 t=2021-03"
-    assert effects.rows.loc[0, ["group", "time", "event_time"]].tolist() == [MONTHS[4], MONTHS[0], -4]
+    assert effects.rows.loc[0, ["group", "time", "event_time"]].tolist() == [
+        MONTHS[4],
+        MONTHS[0],
+        -4,
+    ]
     assert effects.unit == "units of sales"
 
 
 def test_a_comparison_with_units_not_yet_treated_is_that_of_the_arrays():
-    effects = analysis.att_gt(long(), **CALL, comparison="not_yet", strata="category")
+    effects = ft.att_gt(long(), **CALL, comparison="not_yet", strata="category")
     expected = by_cohort.att_gt(Y, FIRST, comparison="not_yet", strata=BY_FIRM["category"])
     same(effects, expected.effects)
     for kind in ("group", "calendar"):
         same(effects.aggregate(kind), expected.aggregate(kind))
     assert effects.aggregate("group").terms == ("2021-07", "2021-08", "average")
-    plain = analysis.att_gt(long(), **CALL, comparison="not_yet").aggregate("group", efficient=True)
+    plain = ft.att_gt(long(), **CALL, comparison="not_yet").aggregate("group", efficient=True)
     same(plain, efficient(by_cohort.att_gt(Y, FIRST, comparison="not_yet"), "group"))
 
 
@@ -124,11 +132,11 @@ def leaving() -> pd.DataFrame:
 def test_absent_rows_of_firms_that_leave_are_zero_or_missing_as_asked_and_counted():
     y = Y.copy()
     y[np.ix_([0, 1, 4], [6, 7])] = 0
-    zero = analysis.att_gt(leaving(), **CALL, absent="zero")
+    zero = ft.att_gt(leaving(), **CALL, absent="zero")
     same(zero, by_cohort.att_gt(y, FIRST).effects)
     assert "absent rows as zero 6" in repr(zero)
     y[y == 0] = np.nan
-    missing = analysis.att_gt(leaving(), **CALL, absent="missing")
+    missing = ft.att_gt(leaving(), **CALL, absent="missing")
     same(missing, by_cohort.att_gt(y, FIRST).effects)
     assert "missing 6" in repr(missing)
     assert zero.aggregate().value[0] < missing.aggregate().value[0]  # survivors lose less
@@ -137,29 +145,43 @@ def test_absent_rows_of_firms_that_leave_are_zero_or_missing_as_asked_and_counte
 def test_single_absent_rows_and_empty_cells_cost_no_unit():
     frame = long().drop(["row 9", "row 18"])  # of a firm never treated
     frame.loc["row 20", "sales"] = np.nan
-    found = analysis.att_gt(frame, **CALL).effects
+    found = ft.att_gt(frame, **CALL).effects
     assert [found.counts[name] for name in ("units", "missing")] == [N, 3]
 
 
 @pytest.mark.parametrize("covariates", [None, ["size"]])
 def test_of_two_clusters_the_one_with_wider_intervals_is_used_and_named(covariates):
-    both = analysis.att_gt(long(), **CALL, covariates=covariates, cluster=["group", "fifth"])
-    alone = [analysis.att_gt(long(), **CALL, covariates=covariates, cluster=name) for name in ("group", "fifth")]
+    both = ft.att_gt(long(), **CALL, covariates=covariates, cluster=["group", "fifth"])
+    alone = [
+        ft.att_gt(long(), **CALL, covariates=covariates, cluster=name)
+        for name in ("group", "fifth")
+    ]
     for kind in ("simple", "dynamic"):
         widths = [float(np.diff(one.aggregate(kind).conf_int, axis=0).sum()) for one in alone]
         wider = int(widths[1] > widths[0])
         same(both.aggregate(kind), alone[wider].aggregate(kind))
         names = ["group", "fifth"][:: 1 - 2 * wider]
-        assert f"95% confidence interval, errors clustered by {names[0]}, wider than by {names[1]}" in repr(
-            both.aggregate(kind)
+        assert (
+            f"95% confidence interval, errors clustered by {names[0]}, wider than by {names[1]}"
+            in repr(both.aggregate(kind))
         )
     assert "95% confidence interval, errors clustered by fifth\n" in repr(alone[1])
 
 
 def test_results_are_tidy_printed_pickled_and_sent_to_other_processes():
-    effects = analysis.att_gt(long(), **CALL, cluster=["group", "fifth"])
-    tidy, rows, df = effects.tidy(), effects.rows, effects.effects.df
-    assert list(tidy) == ["term", "estimate", "std.error", "statistic", "p.value", "conf.low", "conf.high"]
+    effects = ft.att_gt(long(), **CALL, cluster=["group", "fifth"])
+    tidy = effects.tidy()
+    rows = effects.rows
+    df = effects.effects.df
+    assert list(tidy) == [
+        "term",
+        "estimate",
+        "std.error",
+        "statistic",
+        "p.value",
+        "conf.low",
+        "conf.high",
+    ]
     np.testing.assert_allclose(tidy["statistic"], rows["estimate"] / rows["std_error"])
     excluded = (rows["conf_low"] > 0) | (rows["conf_high"] < 0)
     assert ((tidy["p.value"] < 0.05) == excluded).all()
@@ -175,7 +197,7 @@ def test_results_are_tidy_printed_pickled_and_sent_to_other_processes():
 
 
 def test_terms_are_found_by_number_and_in_ranges_with_both_ends():
-    dynamic = analysis.att_gt(long(), **CALL).aggregate("dynamic")
+    dynamic = ft.att_gt(long(), **CALL).aggregate("dynamic")
     assert dynamic[-2].terms == dynamic["-2"].terms == ("-2",)
     assert dynamic[-3:2].terms == ("-3", "-2", "0", "1", "2")
     assert dynamic[1:].terms == ("1", "2", "3")
@@ -194,14 +216,18 @@ def test_results_of_simulated_data_carry_their_mark(how):
         frame["provenance"] = "simulated"
     else:
         frame["firm"] = frame["firm"].str.replace("F", "SIM-00")
-    for found in (analysis.att_gt(frame, **CALL), analysis.exposure_effects(frame, **EXPOSED, **WINDOWS)):
+    for found in (ft.att_gt(frame, **CALL), ft.exposure_effects(frame, **EXPOSED, **WINDOWS)):
         assert "○" in repr(found)
-    assert "◐" in repr(analysis.att_gt(long(), **CALL))
+    assert "◐" in repr(ft.att_gt(long(), **CALL))
 
 
 def shocked(seed):
-    """Return log sales of 600 firms, 1 to 3 a brand, hit by shocks to 24 categories, of which 12 have closures."""
-    rng, n, width = np.random.default_rng(seed), 600, 36
+    """Return log sales of 600 firms, 1 to 3 a brand, hit by shocks to 24 categories, of which 12
+    have closures.
+    """
+    rng = np.random.default_rng(seed)
+    n = 600
+    width = 36
     brand = np.repeat(np.arange(n), rng.integers(1, 4, n))[:n]
     category_of = rng.integers(24, size=n)
     closed = ((rng.random(n) < 0.2) & (category_of < 12))[brand]
@@ -212,23 +238,31 @@ def shocked(seed):
     y += np.where(closed, np.log(0.35), 0)[:, np.newaxis] * (np.arange(width) >= 24)
     firm, month = np.indices(y.shape).reshape(2, -1)
     frame = pd.DataFrame(
-        {"firm": firm, "month": month, "sales": y.ravel(), "closed": np.where(closed, 24, np.inf)[firm]}
+        {
+            "firm": firm,
+            "month": month,
+            "sales": y.ravel(),
+            "closed": np.where(closed, 24, np.inf)[firm],
+        }
     )
     return frame.assign(brand=brand[firm], category=category_of[brand][firm])
 
 
 @pytest.mark.slow
 def test_two_clusters_mend_intervals_and_pretrends_where_categories_share_shocks():
-    runs, missed, found = 150, {}, {}
+    runs = 150
+    missed = {}
+    found = {}
     for seed in range(runs):
         frame = shocked(seed)
         for cluster in ("brand", ["brand", "category"]):
-            effects = analysis.att_gt(frame, **CALL, cluster=cluster)
+            effects = ft.att_gt(frame, **CALL, cluster=cluster)
             low, high = effects.aggregate().conf_int[:, 0]
             missed.setdefault(str(cluster), []).append(not low <= np.log(0.35) <= high)
             low, high = effects.aggregate("dynamic")[:-2].sup_t_band()
             found.setdefault(str(cluster), []).append(bool(((low > 0) | (high < 0)).any()))
-    both, error = str(["brand", "category"]), np.sqrt(0.05 * 0.95 / runs)
+    both = str(["brand", "category"])
+    error = np.sqrt(0.05 * 0.95 / runs)
     assert np.mean(missed[both]) < 0.05 + 3 * error
     assert np.mean(found[both]) < 0.05 + 3 * error
     assert np.mean(missed["brand"]) > np.mean(missed[both])
@@ -250,7 +284,9 @@ WINDOWS = {"before": ("2021-03", "2021-05"), "after": (MONTHS[5], MONTHS[7])}
 
 
 def test_exposure_in_a_frame_is_its_mean_over_the_later_window():
-    effects = analysis.exposure_effects(long(), **EXPOSED, **WINDOWS, category="group", covariates=["size"])
+    effects = ft.exposure_effects(
+        long(), **EXPOSED, **WINDOWS, category="group", covariates=["size"]
+    )
     arrays = Y[:, :3].sum(axis=1), Y[:, 5:].sum(axis=1), (np.arange(N) % 10 + 0.6) / 50
     options = {"category": BY_FIRM["group"], "covariates": {"size": BY_FIRM["size"]}}
     same(effects, by_exposure.exposure_effects(*arrays, **options))
@@ -259,20 +295,24 @@ def test_exposure_in_a_frame_is_its_mean_over_the_later_window():
 def test_margins_of_a_frame_are_those_of_its_sums_with_the_wider_of_two_clusters():
     frame = long().assign(ever=lambda rows: rows.groupby("firm")["on"].transform("any"))
     frame.loc[(frame["firm"] < "F10") & frame["on"], "sales"] = 0.0
-    sales = np.where((np.arange(N) < 10)[:, np.newaxis] & (np.arange(T) >= FIRST[:, np.newaxis]), 0.0, Y)
+    sales = np.where(
+        (np.arange(N) < 10)[:, np.newaxis] & (np.arange(T) >= FIRST[:, np.newaxis]), 0.0, Y
+    )
     arrays = sales[:, :3].sum(axis=1), sales[:, 5:].sum(axis=1), np.isfinite(FIRST)
-    found = analysis.margins(frame, "ever", **NAMES, **WINDOWS, cluster=["group", "fifth"], level=0.9)
-    alone = {name: margins(*arrays, cluster=BY_FIRM[name], level=0.9) for name in ("group", "fifth")}
+    found = ft.margins(frame, "ever", **NAMES, **WINDOWS, cluster=["group", "fifth"], level=0.9)
+    alone = {
+        name: margins(*arrays, cluster=BY_FIRM[name], level=0.9) for name in ("group", "fifth")
+    }
     wider = max(alone, key=lambda name: np.diff(alone[name].conf_int, axis=0).sum())
     same(found, alone[wider])
     assert f"90% confidence interval, errors clustered by {wider}, wider than by" in repr(found)
-    same(analysis.margins(frame, "ever", **NAMES, **WINDOWS), margins(*arrays))
+    same(ft.margins(frame, "ever", **NAMES, **WINDOWS), margins(*arrays))
     assert found["extensive"].value[0] == pytest.approx(-6 / 20)  # of 20 treated units 6 stop
 
 
 def test_synthetic_differences_name_their_weights():
     frame = long()[long()["firm"].isin(["F00", "F02", "F03", "F06", "F07"])]
-    found = analysis.synthetic_did(frame, "on", **NAMES)
+    found = ft.synthetic_did(frame, "on", **NAMES)
     expected = synthetic.synthetic_did(Y[[0, 2, 3, 6, 7]], np.arange(5) == 0, 4)
     np.testing.assert_allclose(found.value, expected.value, atol=1e-10)
     weights = found.details["unit_weights"].sort_index()
@@ -283,63 +323,84 @@ def test_synthetic_differences_name_their_weights():
 
 @pytest.mark.parametrize("anticipation", [0, 1])
 def test_honest_bounds_of_an_event_study_are_those_of_its_arrays_with_wider_errors(anticipation):
-    effects = analysis.att_gt(long(), **CALL, anticipation=anticipation)
+    effects = ft.att_gt(long(), **CALL, anticipation=anticipation)
     study = effects.aggregate("dynamic")
     before = 5 - 1 - anticipation
     target = np.eye(len(study.terms) - before)[anticipation]
-    expected = honest_did.honest_bounds(study.value, study.cov_small_sample, before, len(target), target=target)
+    expected = honest_did.honest_bounds(
+        study.value, study.cov_small_sample, before, len(target), target=target
+    )
     for bounds in (effects, study):
-        np.testing.assert_allclose(analysis.honest_bounds(bounds).conf_int([0, 1]), expected.conf_int([0, 1]))
+        np.testing.assert_allclose(
+            ft.honest_bounds(bounds).conf_int([0, 1]), expected.conf_int([0, 1])
+        )
     assert (np.diag(study.cov_small_sample) > np.diag(study.covariance)).all()
-    assert analysis.honest_bounds(study, target=["0", "1"]).rows["term"].tolist() == ["0", "0.5", "1", "1.5", "2"]
+    assert ft.honest_bounds(study, target=["0", "1"]).rows["term"].tolist() == [
+        "0",
+        "0.5",
+        "1",
+        "1.5",
+        "2",
+    ]
 
 
 def test_bounds_on_longer_periods_count_these_from_the_reference():
-    terms = tuple(str(period) for period in range(-7, 4) if period != -2)  # a period of anticipation
+    terms = tuple(
+        str(period) for period in range(-7, 4) if period != -2
+    )  # a period of anticipation
     value = np.random.default_rng(0).normal(size=10)
     study = Estimate(estimand="", unit="", terms=terms, value=value, covariance=np.eye(10))
     options = {"restriction": "smooth", "every": 2}
     expected = honest_did.honest_bounds(value, np.eye(10), 5, 5, **options, target=[0.0, 1.0])
-    np.testing.assert_allclose(analysis.honest_bounds(study, **options, target=1).conf_int(0.1), expected.conf_int(0.1))
+    np.testing.assert_allclose(
+        ft.honest_bounds(study, **options, target=1).conf_int(0.1), expected.conf_int(0.1)
+    )
 
 
 def test_noninferiority_takes_an_estimate_with_its_degrees_of_freedom():
-    effects = analysis.att_gt(long(), **CALL)
+    effects = ft.att_gt(long(), **CALL)
     average = effects.aggregate()
     numbers = average.value[0], average.std_error[0]
-    expected = analysis.noninferiority(*numbers, margin=2.0, df=average.df[0])
-    assert analysis.noninferiority(effects, margin=2.0) == analysis.noninferiority(average, margin=2.0) == expected
-    assert expected != analysis.noninferiority(*numbers, margin=2.0)
+    expected = ft.noninferiority(*numbers, margin=2.0, df=average.df[0])
+    assert (
+        ft.noninferiority(effects, margin=2.0) == ft.noninferiority(average, margin=2.0) == expected
+    )
+    assert expected != ft.noninferiority(*numbers, margin=2.0)
 
 
 @pytest.mark.parametrize("covariates", [None, ["size"]])
 def test_n_is_the_number_of_treated_units_behind_a_term(covariates):
-    effects = analysis.att_gt(long(), **CALL, covariates=covariates, cluster="group")
+    effects = ft.att_gt(long(), **CALL, covariates=covariates, cluster="group")
     assert effects.aggregate().rows["n"].tolist() == [np.isfinite(FIRST).sum()]
     dynamic = effects.aggregate("dynamic").rows.set_index("term")["n"]
     for month in range(-5, 4):
         there = [(first == FIRST).sum() for first in (4, 5) if 0 <= first + month < T]
         assert month == -1 or dynamic[str(month)] == sum(there)
-    assert effects.rows["n"].tolist() == [(first == FIRST).sum() for first in 4 + (effects.rows["group"] == MONTHS[5])]
+    assert effects.rows["n"].tolist() == [
+        (first == FIRST).sum() for first in 4 + (effects.rows["group"] == MONTHS[5])
+    ]
 
 
 @pytest.mark.parametrize(
     "call",
     [
-        analysis.permutation_did,
+        ft.permutation_did,
         lambda values, treated: by_exposure.exposure_effects(values + 1, values + 1, treated),
         lambda values, treated: by_cohort.att_gt(Y[:6], treated * 4, weights=values + 1),
         lambda values, treated: by_cohort.att_gt(Y[:6], treated.reset_index(drop=True)[::-1] * 4),
     ],
 )
 def test_series_of_units_in_different_orders_are_refused(call):
-    values, treated = pd.Series(np.arange(6.0), list("abcdef")), pd.Series([1, 1, 0, 0, 0, 0], list("fedcba"))
+    values = pd.Series(np.arange(6.0), list("abcdef"))
+    treated = pd.Series([1, 1, 0, 0, 0, 0], list("fedcba"))
     with pytest.raises(DataError, match=r"Cannot match units by position: .* use \w+\.reindex"):
         call(values, treated)
 
 
 def test_the_caller_s_arrays_stay_as_they_were():
-    y, first, held = Y.copy(), FIRST.copy(), np.arange(N) / 200
+    y = Y.copy()
+    first = FIRST.copy()
+    held = np.arange(N) / 200
     for array in (y, first, held):
         array.setflags(write=False)  # a change would raise
     by_cohort.att_gt(y, first).aggregate()
@@ -356,30 +417,34 @@ def test_series_in_one_order_count_as_their_values():
 
 
 def test_a_target_is_a_period_as_a_number_or_as_text_and_by_default_the_first_treated_one():
-    effects = analysis.att_gt(long(), **CALL)
+    effects = ft.att_gt(long(), **CALL)
     for targets in ({"target": ["0", "1"]}, {"target": [0, 1]}), ({}, {"target": 0}):
-        one, other = (analysis.honest_bounds(effects, **target).conf_int([1.0]) for target in targets)
+        one, other = (ft.honest_bounds(effects, **target).conf_int([1.0]) for target in targets)
         np.testing.assert_array_equal(one, other)
 
 
 def att_gt(frame, **options):
-    return analysis.att_gt(frame, **(CALL | options))
+    return ft.att_gt(frame, **(CALL | options))
 
 
 def exposed(**windows):
-    return analysis.exposure_effects(long(), **EXPOSED, **(WINDOWS | windows))
+    return ft.exposure_effects(long(), **EXPOSED, **(WINDOWS | windows))
 
 
 def split(frame, **options):
-    return analysis.margins(frame, **(NAMES | WINDOWS | {"treated": "fifth"} | options))
+    return ft.margins(frame, **(NAMES | WINDOWS | {"treated": "fifth"} | options))
 
 
 def synthetic_effect(frame, **treatment):
-    return analysis.synthetic_did(frame, **NAMES, **treatment)
+    return ft.synthetic_did(frame, **NAMES, **treatment)
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case["says"])
 def test_what_is_refused_is_named_by_column_row_and_option(case):
-    names = globals() | {"honest_bounds": analysis.honest_bounds, "synthetic": synthetic_effect}
+    names = globals() | {
+        "analysis": analysis,
+        "honest_bounds": ft.honest_bounds,
+        "synthetic": synthetic_effect,
+    }
     with pytest.raises(getattr(errors, case.get("error", "DataError")), match=case["says"]):
         eval(case["call"], names)

@@ -24,8 +24,12 @@ def page(tmp_path_factory) -> list[str]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(audit, "replicate", refuse)
         file = tmp_path_factory.mktemp("verdicts") / "verdicts.json"
-        cells = [displayed_text(shown) for _, shown in run_cells(NOTEBOOK, {"verdict_file": str(file)})]
-    return [text for text in cells if not text.startswith(".dataframe")]  # rows that the PDF leaves out
+        cells = [
+            displayed_text(shown) for _, shown in run_cells(NOTEBOOK, {"verdict_file": str(file)})
+        ]
+    return [
+        text for text in cells if not text.startswith(".dataframe")
+    ]  # rows that the PDF leaves out
 
 
 def test_the_report_simulates_nothing_unless_it_is_asked_to_and_says_so(page):
@@ -46,9 +50,18 @@ def test_a_report_without_panels_of_its_own_shows_nothing_empty(page):
     [
         (
             1,
-            "In one further panel of each kind, .* by +0.3 points; one panel of each kind gives no interval.",
+            (
+                "In one further panel of each kind, .* by +0.3 points; one panel of each kind gives"
+                " no interval."
+            ),
         ),
-        (5, "In 5 further panels of each kind, .* by +0.3 points (−0.5 to +1.1); zero should lie within."),
+        (
+            5,
+            (
+                "In 5 further panels of each kind, .* by +0.3 points (−0.5 to +1.1); zero should"
+                " lie within."
+            ),
+        ),
     ],
 )
 def test_panels_of_a_run_are_held_against_the_audit(seeds, sentence):
@@ -72,12 +85,19 @@ def test_without_seeds_nothing_is_held_against_the_audit(monkeypatch):
         ("heavy_9", "d7", "do not use", {"d7"}),
         ("mid_3k", "E1a", "usable with bounds", set()),
         ("mid_3k", "E1a", "not graded", set()),
-        ("null", "E1a", "do not use", set()),  # no real panel is one in which closures change nothing
+        (
+            "null",
+            "E1a",
+            "do not use",
+            set(),
+        ),  # no real panel is one in which closures change nothing
         ("plain_null_sd1_9", "E1a", "do not use", set()),
         ("mid_3k", "E9", "do not use", set()),  # no question
     ],
 )
-def test_a_question_is_unsafe_if_its_method_fails_where_a_real_panel_may_be(preset, name, grade, unsafe):
+def test_a_question_is_unsafe_if_its_method_fails_where_a_real_panel_may_be(
+    preset, name, grade, unsafe
+):
     rows = [(preset, name, grade), ("mid_3k", "E2a", "usable")]
     assert grading.unsafe(pd.DataFrame(rows, columns=["preset", "id", "grade"])) == unsafe
 
@@ -89,10 +109,13 @@ def test_the_report_counts_no_unsafe_question_as_answered_and_advises_against_ea
     unsafe = [name for name in often if name in grading.unsafe(table)]
     assert unsafe
     answer, bullets = (
-        next(text for text in page if words in text) for words in ("After large", "Panels show reliably")
+        next(text for text in page if words in text)
+        for words in ("After large", "Panels show reliably")
     )
     for name in unsafe:
         term = evidence.loc[name, "term"]
         assert term not in answer
-        assert re.search(rf"{term.capitalize()} shows as often, .* in \d+ in 100: do not use it\.", bullets)
+        assert re.search(
+            rf"{term.capitalize()} shows as often, .* in \d+ in 100: do not use it\.", bullets
+        )
     assert f"a panel has a chance of 80 per cent to show {len(often) - len(unsafe)} of" in answer

@@ -1,4 +1,6 @@
-"""Growth, sales and share of the origin at home: by hand, in parts that add up, and against margins."""
+"""Growth, sales and share of the origin at home: by hand, in parts that add up, and against
+margins.
+"""
 
 from dataclasses import replace
 from itertools import pairwise
@@ -6,6 +8,7 @@ from itertools import pairwise
 import numpy as np
 import pandas as pd
 import pytest
+from fewtreated.estimate import refusal
 from panels import BY_FIRM, WAVE, by_hand, changed, panel_of, sides
 
 from analysis.estimands import growth as verbs
@@ -23,7 +26,6 @@ from analysis.estimands.growth import (
     growth,
 )
 from analysis.estimands.robustness import early
-from analysis.estimate import refusal
 from analysis.evidence import verdicts
 from market import simulate
 
@@ -46,24 +48,35 @@ def points(found) -> pd.Series:
 def random_firms(seed, n=300):
     rng = np.random.default_rng(seed)
     before = rng.lognormal(size=n) * (rng.random(n) < 0.8)
-    after = np.where(before > 0, before, 0.5) * rng.lognormal(sigma=0.5, size=n) * (rng.random(n) < 0.8)
+    after = (
+        np.where(before > 0, before, 0.5) * rng.lognormal(sigma=0.5, size=n) * (rng.random(n) < 0.8)
+    )
     return before, after, rng.random(n) < 0.1
 
 
 def grown(before, after, closed, brand=None):
-    """Return the growth of firms from one month to the same a year later, in which some of them are closed."""
+    """Return the growth of firms from one month to the same a year later, in which some of them are
+    closed.
+    """
     sales = np.repeat(np.asarray(before)[:, np.newaxis, np.newaxis], 13, axis=2)
     sales[:, 0, 12] = after
     panel = panel_of(sales, dict.fromkeys(np.flatnonzero(closed), 12), brand=brand)
-    design = replace(ONE_MONTH, comparison="spared_same_category", cluster="firm" if brand is None else "brand_group")
+    design = replace(
+        ONE_MONTH,
+        comparison="spared_same_category",
+        cluster="firm" if brand is None else "brand_group",
+    )
     return growth(panel, design)
 
 
 def test_growth_is_what_a_pocket_calculator_gives():
-    before, after = np.array([50.0, 30.0, 20.0, 0.0, 0.0]), np.array([10.0, 45.0, 0.0, 25.0, 0.0])
+    before = np.array([50.0, 30.0, 20.0, 0.0, 0.0])
+    after = np.array([10.0, 45.0, 0.0, 25.0, 0.0])
     found = grown(before, after, np.arange(5) == 0)
     assert (found.value.tolist(), [*found.n]) == ([pytest.approx(-20.0)], [5])
-    assert points(growth(by_hand(), Design()))["growth"] == pytest.approx(100 * (2 * 3 + 2 * 18 + 3 * 15 - 70) / 70)
+    assert points(growth(by_hand(), Design()))["growth"] == pytest.approx(
+        100 * (2 * 3 + 2 * 18 + 3 * 15 - 70) / 70
+    )
 
 
 def test_errors_of_growth_are_exactly_those_of_leaving_out_each_cluster():
@@ -72,7 +85,9 @@ def test_errors_of_growth_are_exactly_those_of_leaving_out_each_cluster():
     brand = np.array([f"SIM-G{one}" for one in code])
     found = grown(before, after, closed, brand=brand)
     kept = [code != one for one in range(13)]
-    without = np.array([grown(before[rows], after[rows], closed[rows], brand=brand[rows]).value for rows in kept])
+    without = np.array(
+        [grown(before[rows], after[rows], closed[rows], brand=brand[rows]).value for rows in kept]
+    )
     moved = np.sqrt(12 / 13) * (found.value - without)
     np.testing.assert_allclose(found.covariance, moved.T @ moved, rtol=1e-9, atol=1e-9)
 
@@ -87,17 +102,26 @@ def test_a_firm_that_is_missing_in_a_window_is_dropped_and_counted():
 
 @pytest.mark.parametrize(
     ("given", "message"),
-    [({"before": np.zeros(5)}, "the 5 firms had no baseline sales"), ({"brand": "SIM-G0"}, "form fewer than two")],
+    [
+        ({"before": np.zeros(5)}, "the 5 firms had no baseline sales"),
+        ({"brand": "SIM-G0"}, "form fewer than two"),
+    ],
 )
 def test_growth_from_nothing_or_of_one_cluster_is_refused(given, message):
-    assert message in grown(**({"before": np.ones(5), "after": np.ones(5), "closed": np.arange(5) == 0} | given)).reason
+    assert (
+        message
+        in grown(
+            **({"before": np.ones(5), "after": np.ones(5), "closed": np.arange(5) == 0} | given)
+        ).reason
+    )
 
 
 # The effect on growth, sales and share
 
 
 def test_growth_sales_and_share_are_what_a_pocket_calculator_gives():
-    # home sales a month of 7 CN firms: 70 before; 87 after, 105 without closures; of 5 US firms 84, and 75
+    # home sales a month of 7 CN firms: 70 before; 87 after, 105 without closures; of 5 US firms 84,
+    # and 75
     effect = points(effect_on_growth(by_hand(), BY_FIRM, common=COMMON))
     np.testing.assert_allclose(effect, [-2400 / 70, 600 / 70, -1800 / 70, np.nan])
     sales = points(effect_on_sales(by_hand(), BY_FIRM))
@@ -112,20 +136,27 @@ def test_the_ends_of_a_set_are_those_of_what_is_seen_with_the_common_part():
 
     effect = effect_on_growth(by_hand(), BY_FIRM, common=COMMON)
     np.testing.assert_allclose(np.subtract(ends_of(effect, "E3g"), ends_of(effect, "seen")), COMMON)
-    none, some = (effect_on_share(by_hand(), BY_FIRM, common=common) for common in ((0.0, 0.0), COMMON))
+    none, some = (
+        effect_on_share(by_hand(), BY_FIRM, common=common) for common in ((0.0, 0.0), COMMON)
+    )
     assert (ends_of(none, "E3s") == ends_of(none, "seen")).all()
     # of 70 sold before, 3 % less and 2 % more for the origin alone
     without = [105 / 180 - (105 - c * 0.7) / (180 - c * 0.7) for c in COMMON]
-    np.testing.assert_allclose(np.subtract(ends_of(some, "E3s"), ends_of(some, "seen")), 100 * np.array(without))
+    np.testing.assert_allclose(
+        np.subtract(ends_of(some, "E3s"), ends_of(some, "seen")), 100 * np.array(without)
+    )
     sales = effect_on_sales(by_hand(), BY_FIRM)
     ends = ends_of(effect, "seen") * 0.7  # of sales before
     np.testing.assert_allclose(ends_of(sales, "seen"), 100 * ends / (87 - ends))
 
 
 def test_errors_of_sales_follow_from_those_of_growth(market):
-    panel, design = market[0], Design()
-    effect, sales = effect_on_growth(panel, design), effect_on_sales(panel, design)
-    level, step = 100 + points(growth(panel, design))["growth"], 1e-5
+    panel = market[0]
+    design = Design()
+    effect = effect_on_growth(panel, design)
+    sales = effect_on_sales(panel, design)
+    level = 100 + points(growth(panel, design))["growth"]
+    step = 1e-5
     seen = points(effect)["seen"]
     slope = (100 * (seen + step) / (level - seen - step) - 100 * seen / (level - seen)) / step
     np.testing.assert_allclose(sales.std_error, np.sqrt((sales.scores**2).sum(axis=0)))
@@ -143,11 +174,17 @@ def test_a_panel_of_one_origin_has_no_share_and_says_so():
 # The common part, against other origins
 
 LOW = {"CN": slice(6, 9), "US": slice(9, 12)}  # firms of low exposure of `by_hand`
-YEARS = [slice(8, 14), slice(20, 26), slice(32, 38)]  # the window, and the same months one and two years before
+YEARS = [
+    slice(8, 14),
+    slice(20, 26),
+    slice(32, 38),
+]  # the window, and the same months one and two years before
 
 
 def selling(amounts):
-    """Return a panel as by hand in which firms of low exposure sell so much a month, float64[year or firm, year]."""
+    """Return a panel as by hand in which firms of low exposure sell so much a month, float64[year
+    or firm, year].
+    """
 
     def change(sales):
         for origin, firms in LOW.items():
@@ -162,7 +199,11 @@ def test_the_common_part_is_how_growth_against_other_origins_changed():
     found = against_others(selling({"CN": [8.0, 10.0, 15.0], "US": [5.0, 10.0, 16.0]}), BY_FIRM)
     seen = points(effect_on_growth(by_hand(), BY_FIRM))["seen"]
     np.testing.assert_allclose(found.value, [65.0, 65.0 + seen])
-    assert (found.terms, found.unit, found.row("common")["n"]) == (("common", "total"), "percentage points", 6)
+    assert (found.terms, found.unit, found.row("common")["n"]) == (
+        ("common", "total"),
+        "percentage points",
+        6,
+    )
     assert found.df.max() <= 2  # three firms of each origin
 
 
@@ -176,7 +217,7 @@ def test_a_gap_in_growth_that_stays_is_no_common_part(gap):
     assert later["common"] == pytest.approx(-15.0)  # a tenth of 1.5
 
 
-def test_the_error_of_the_common_part_is_that_of_leaving_out_each_firm_and_moves_the_total_with_what_is_seen():
+def test_the_error_of_the_common_part_is_of_leaving_out_each_firm_and_moves_the_total():
     rng = np.random.default_rng(5)
     amounts = {origin: rng.lognormal(2, 0.3, (3, 3)) for origin in LOW}
 
@@ -185,10 +226,17 @@ def test_the_error_of_the_common_part_is_that_of_leaving_out_each_firm_and_moves
         own, others = (third[side] / second[side] - second[side] / first[side] for side in (0, 1))
         return 100 * (own - others)
 
-    panel, sides_ = selling(amounts), list(amounts.values())
-    found, seen = against_others(panel, BY_FIRM), effect_on_growth(panel, BY_FIRM)["seen"]
+    panel = selling(amounts)
+    sides_ = list(amounts.values())
+    found = against_others(panel, BY_FIRM)
+    seen = effect_on_growth(panel, BY_FIRM)["seen"]
     without = [
-        common([np.delete(part, firm, axis=0) if side == place else part for place, part in enumerate(sides_)])
+        common(
+            [
+                np.delete(part, firm, axis=0) if side == place else part
+                for place, part in enumerate(sides_)
+            ]
+        )
         for side in (0, 1)
         for firm in range(3)
     ]
@@ -198,7 +246,10 @@ def test_the_error_of_the_common_part_is_that_of_leaving_out_each_firm_and_moves
     assert found.std_error[0] == pytest.approx(np.sqrt(moved @ moved), rel=1e-9)
     np.testing.assert_allclose(found.scores[6:, 0], moved, rtol=1e-9)
     assert found.value[1] == pytest.approx(whole + seen.value[0])
-    together = found.scores[:, 0] + verbs.growth_effect(estimated(panel, BY_FIRM, home=True))["seen"].scores[:, 0]
+    together = (
+        found.scores[:, 0]
+        + verbs.growth_effect(estimated(panel, BY_FIRM, home=True))["seen"].scores[:, 0]
+    )
     assert found.std_error[1] == pytest.approx(np.sqrt(together @ together))
 
 
@@ -214,13 +265,18 @@ def test_the_four_parts_add_up_to_the_effect_that_is_seen(seed):
         assert points(parts)[list(PARTS)].sum() == pytest.approx(points(effect)["seen"], abs=1e-9)
         assert parts.bounds("seen") == pytest.approx(effect.bounds("seen"))
         np.testing.assert_allclose(parts.std_error, np.sqrt((parts.scores**2).sum(axis=0)))
-        # A category of which one firm alone is exposed is on both sides; then they add up to second order.
+        # A category of which one firm alone is exposed is on both sides; then they add up to second
+        # order.
         within = {"firm": 1e-4, "brand_group": 0.01}[cluster]
-        np.testing.assert_allclose(parts.scores[:, 1:4].sum(axis=1), effect.scores[:, 1], rtol=within, atol=1e-9)
+        np.testing.assert_allclose(
+            parts.scores[:, 1:4].sum(axis=1), effect.scores[:, 1], rtol=within, atol=1e-9
+        )
 
 
 def with_margins(*newcomers):
-    """As by hand, but of the exposed CN firms one stops and newcomers come, each (sales a month, category)."""
+    """As by hand, but of the exposed CN firms one stops and newcomers come, each (sales a month,
+    category).
+    """
     plain = by_hand()
     sales = np.concatenate([plain.sales, np.zeros((len(newcomers), 5, 42))])
     sales[2, 0, WAVE:] = 0.0
@@ -228,14 +284,20 @@ def with_margins(*newcomers):
         sales[place, 0, WAVE:] = amount
     category = [*plain.firms["category"], *(name for _, name in newcomers)]
     return panel_of(
-        sales, {0: WAVE, 1: WAVE + 1}, origin=[*plain.firms["origin"], *["CN"] * len(newcomers)], category=category
+        sales,
+        {0: WAVE, 1: WAVE + 1},
+        origin=[*plain.firms["origin"], *["CN"] * len(newcomers)],
+        category=category,
     )
 
 
 def test_exit_and_entry_are_told_from_what_survivors_sell():
     parts = points(effect_in_parts(with_margins((4.0, "C0")), BY_FIRM))
-    # of 70 sold before: the survivor sells 18 instead of 15, the other nothing instead of 15, the newcomer 4
-    np.testing.assert_allclose(parts[["incumbents", "exit", "entry"]], [300 / 70, -1500 / 70, 400 / 70])
+    # of 70 sold before: the survivor sells 18 instead of 15, the other nothing instead of 15, the
+    # newcomer 4
+    np.testing.assert_allclose(
+        parts[["incumbents", "exit", "entry"]], [300 / 70, -1500 / 70, 400 / 70]
+    )
 
 
 def test_newcomers_are_missed_where_closed_firms_were_too():
@@ -251,9 +313,14 @@ def test_errors_of_the_parts_equal_those_of_a_bootstrap():
     sizes = {"closed": 60, "pool": 300, "exposed": 200}
     kind = np.repeat(list(sizes), list(sizes.values()))
     before = rng.lognormal(sigma=0.8, size=560) * (rng.random(560) < 0.85)
-    after = np.where(before > 0, before, 0.6) * rng.lognormal(sigma=0.4, size=560) * (rng.random(560) < 0.8)
+    after = (
+        np.where(before > 0, before, 0.6)
+        * rng.lognormal(sigma=0.4, size=560)
+        * (rng.random(560) < 0.8)
+    )
 
-    closed, pool = np.where(kind == "closed", 12.0, np.inf), kind == "pool"
+    closed = np.where(kind == "closed", 12.0, np.inf)
+    pool = kind == "pool"
     panel = sides(np.repeat(before[:, np.newaxis, np.newaxis], 13, axis=2), closed, "CN", pool)
 
     def parts(rows):
@@ -262,7 +329,8 @@ def test_errors_of_the_parts_equal_those_of_a_bootstrap():
         found = effect_in_parts(replace(panel, sales=sales), ONE_MONTH)
         return found.value[1:4] * before[rows].sum(), found.std_error[1:4] * before[rows].sum()
 
-    ends, drawn = np.cumsum([0, *sizes.values()]), []
+    ends = np.cumsum([0, *sizes.values()])
+    drawn = []
     for _ in range(2000):
         rows = np.concatenate([rng.integers(low, high, high - low) for low, high in pairwise(ends)])
         drawn.append(parts(rows)[0])
@@ -274,7 +342,9 @@ def test_errors_of_the_parts_equal_those_of_a_bootstrap():
 
 
 def entering(before, after):
-    """Two firms a category, in C3 and C4 one of them closed; entrants a year before, and after the first wave."""
+    """Two firms a category, in C3 and C4 one of them closed; entrants a year before, and after the
+    first wave.
+    """
     names = ["C0", "C1", "C2", "C3", "C4"]
     category = [*np.repeat(names, 2), *np.repeat(names, before), *np.repeat(names, after)]
     new = len(names) * before
@@ -321,20 +391,29 @@ def test_rungs_are_sums_of_the_parts_and_the_last_is_the_set(market):
 
 def test_the_truth_of_the_whole_stands_beside_the_last_rung_alone(market):
     effect = effect_on_growth(market[0], Design(), common=COMMON)
-    known, unknown = (verbs.cumulative_bounds(effect, ["a", "b", "c"], truth=truth) for truth in (-4.0, None))
+    known, unknown = (
+        verbs.cumulative_bounds(effect, ["a", "b", "c"], truth=truth) for truth in (-4.0, None)
+    )
     np.testing.assert_array_equal(known.columns["truth"], [np.nan, np.nan, -4.0])
     assert np.isnan(unknown.columns["truth"]).all()
-    assert (known.estimand, known.unit, known.terms) == (effect.estimand, effect.unit, ("a", "b", "c"))
+    assert (known.estimand, known.unit, known.terms) == (
+        effect.estimand,
+        effect.unit,
+        ("a", "b", "c"),
+    )
 
 
 def test_the_verdict_turns_at_the_ends_of_the_break_even(market):
-    turn = verbs.break_even(effect_on_growth(market[0], Design()), 2.0).row("break-even common effect")
+    turn = verbs.break_even(effect_on_growth(market[0], Design()), 2.0).row(
+        "break-even common effect"
+    )
     for at, below, above in (
         (turn["conf_high"], verdicts.NOT_SHOWN, verdicts.SUPPORTED),
         (turn["conf_low"], verdicts.CONTRADICTED, verdicts.NOT_SHOWN),
     ):
         effects = [
-            effect_on_growth(market[0], Design(), common=(at + off, at + off)).bounds("E3g") for off in (-0.01, 0.01)
+            effect_on_growth(market[0], Design(), common=(at + off, at + off)).bounds("E3g")
+            for off in (-0.01, 0.01)
         ]
         assert [verdicts.not_lower(bounds, 2) for bounds in effects] == [below, above]
 
@@ -349,7 +428,9 @@ def test_precision_says_how_many_more_clusters_a_verdict_needs(market):
 
 def test_a_year_without_closures_shows_nothing_but_paths_that_part():
     still = by_hand()
-    assert points(early(verbs.effect_on_growth, still, BY_FIRM))["seen"] == pytest.approx(0.0, abs=1e-9)
+    assert points(early(verbs.effect_on_growth, still, BY_FIRM))["seen"] == pytest.approx(
+        0.0, abs=1e-9
+    )
 
     def drifting(sales):
         sales[2:4, 0, WAVE - 8 : WAVE] = 11.0  # exposed CN firms, September 2020 to April 2021
@@ -364,14 +445,17 @@ def test_a_year_without_closures_shows_nothing_but_paths_that_part():
 
 def test_firms_whose_sales_two_years_before_are_not_known_are_in_no_triple_difference():
     """They are left out, and not taken for firms that sold nothing."""
-    panel, design = simulate("mid_3k", 1)[0], Design()
-    sample, sales = design.sample(panel), panel.sales.copy()
+    panel = simulate("mid_3k", 1)[0]
+    design = Design()
+    sample = design.sample(panel)
+    sales = panel.sales.copy()
     low = np.flatnonzero(sample.comparison & sample.is_own)[::5]
     sales[low, 0, sample.before.start - 12 : sample.before.stop - 12] = np.nan
     found = against_others(replace(panel, sales=sales), design)
     kept = np.setdiff1d(np.flatnonzero(sample.comparison), low)
     years = [
-        slice(part.start - 12 * back, part.stop - 12 * back) for part, back in ((sample.before, 1), (sample.before, 0))
+        slice(part.start - 12 * back, part.stop - 12 * back)
+        for part, back in ((sample.before, 1), (sample.before, 0))
     ]
     sums = [
         [panel.sales[side, 0, year].sum() for year in (*years, sample.after)]

@@ -1,4 +1,6 @@
-"""What a panel does not hold is not estimable: each estimand has an error above zero, or says what is missing."""
+"""What a panel does not hold is not estimable: each estimand has an error above zero, or says what
+is missing.
+"""
 
 from dataclasses import replace
 
@@ -38,12 +40,19 @@ def of_one_origin(panel):
         (
             at_home,
             ELSEWHERE,
-            "only sales on AMZ|the panel covers AMZ, but not EBY, ALI; add sales there|no such platform in the data",
+            (
+                "only sales on AMZ|the panel covers AMZ, but not EBY, ALI; add sales there|no such"
+                " platform in the data"
+            ),
         ),
-        (of_one_origin, OTHERS, "add sellers from other origins|no firm of other origins is exposed"),
+        (
+            of_one_origin,
+            OTHERS,
+            "add sellers from other origins|no firm of other origins is exposed",
+        ),
     ],
 )
-def test_what_a_panel_of_one_platform_or_origin_does_not_hold_is_refused_and_nothing_has_an_error_of_zero(
+def test_what_a_panel_of_one_platform_or_origin_lacks_is_refused_and_nothing_has_an_error_of_0(
     panel, poor, lacking, said
 ):
     rows = estimate_all(poor(panel), Design()).rows
@@ -61,14 +70,20 @@ def test_a_panel_of_the_home_platform_is_asked_for_sales_there(panel):
     where = closed_firms.scope(poor)
     assert (where, closed_firms.scope(panel)) == ("home", "all")
     effect = closed_firms.effect_on_closed(poor, Design(), where=where)
-    for rows in (cross_checks(poor, Design(), where=where), closed_firms.comparisons(poor, Design(), where=where)):
+    for rows in (
+        cross_checks(poor, Design(), where=where),
+        closed_firms.comparisons(poor, Design(), where=where),
+    ):
         row = rows[rows["id"] == "E1b"].iloc[0]
         assert row["estimate"] == pytest.approx(effect.value[0])
     study = event_study.event_study(poor, Design(), where=where)
     assert study.estimand.startswith("E1b")
     assert event_study.by_cohort(poor, Design(), where=where).estimand == "E1b by wave"
     assert closed_firms.placebo(poor, Design(), where=where).estimand == "E1b, a year before"
-    assert closed_firms.smallest_effect(poor, Design(), draws=99).estimand == "E1b, smallest effect seen"
+    assert (
+        closed_firms.smallest_effect(poor, Design(), draws=99).estimand
+        == "E1b, smallest effect seen"
+    )
     assert "only sales on AMZ" in event_study.event_study(poor, Design()).reason
 
 
@@ -86,11 +101,18 @@ def test_without_zeros_nobody_is_seen_to_stop_or_to_start(panel):
     found = effect_in_parts(holed, Design())
     assert np.isnan(found[["exit", "entry"]].value).all()
     assert "not read as 0 (set `absent` in the map)" in f"{found['entry']:all}"
-    assert estimate_all(holed, Design(), ["E3k_exit", "E3k_entry", "E5d_slope"]).rows["estimate"].isna().all()
+    assert (
+        estimate_all(holed, Design(), ["E3k_exit", "E3k_entry", "E5d_slope"])
+        .rows["estimate"]
+        .isna()
+        .all()
+    )
 
 
 def test_an_error_of_zero_is_never_stated(panel):
-    """Nobody sells on EBY: closed firms moved nothing there, and nothing of chance can be said of it."""
+    """Nobody sells on EBY: closed firms moved nothing there, and nothing of chance can be said of
+    it.
+    """
 
     def absent(sales):
         sales[:, 1] = 0.0

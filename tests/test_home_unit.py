@@ -5,15 +5,24 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from fewtreated.errors import DataError
 from panels import changed, random_panel
 
-from analysis.errors import DataError
 from analysis.panel import checks, read_panel
 from analysis.provenance import ROOT
 from market import audit, simulate
 from runner.cli import main
 
-PRESETS = ["null", "mid_3k", "ceiling_50k", "few_treated", "stress", "plain_sd1_9", "plain_sd2_30", "heavy_9"]
+PRESETS = [
+    "null",
+    "mid_3k",
+    "ceiling_50k",
+    "few_treated",
+    "stress",
+    "plain_sd1_9",
+    "plain_sd2_30",
+    "heavy_9",
+]
 EXAMPLES = ["tidy", "wide", "accounts"]
 
 
@@ -59,11 +68,14 @@ def test_no_example_is_refused_or_doubted(name):
     assert not any("are small beside" in warning for warning in panel.data_warnings)
 
 
-def test_a_file_whose_home_platform_is_in_thousands_is_refused_with_what_was_found(tmp_path, clean, capsys):
+def test_a_file_whose_home_platform_is_in_thousands_is_refused_with_what_was_found(
+    tmp_path, clean, capsys
+):
     at_home(clean, 1e-3).to_parquet(tmp_path / "panel.parquet")
     assert main(["check", "--panel", str(tmp_path / "panel.parquet")]) == 2
     told = capsys.readouterr().err
-    before, other = slice(0, 28), clean.platforms.index("EBY")
+    before = slice(0, 28)
+    other = clean.platforms.index("EBY")
     ratio = 1000 * clean.sales[:, other, before].sum() / clean.sales[:, 0, before].sum()
     assert float(
         re.search(r"found ([\d.]+) times as many on EBY as on AMZ in the 28 months", told)[1]
@@ -71,7 +83,9 @@ def test_a_file_whose_home_platform_is_in_thousands_is_refused_with_what_was_fou
     assert "if both are right, leave out the rows of EBY" in told
 
 
-@pytest.mark.parametrize(("factor", "refused", "doubted"), [(1, 0, 0), (1 / 6.5, 0, 1), (1 / 110, 1, 1), (6.5, 0, 0)])
+@pytest.mark.parametrize(
+    ("factor", "refused", "doubted"), [(1, 0, 0), (1 / 6.5, 0, 1), (1 / 110, 1, 1), (6.5, 0, 0)]
+)
 def test_what_is_refused_and_what_is_only_doubted(tmp_path, clean, factor, refused, doubted):
     at_home(clean, factor).to_parquet(tmp_path / "panel.parquet")
     if refused:
@@ -79,7 +93,9 @@ def test_what_is_refused_and_what_is_only_doubted(tmp_path, clean, factor, refus
             read_panel(tmp_path / "panel.parquet")
         return
     warnings = read_panel(tmp_path / "panel.parquet").data_warnings
-    assert any("check that both are in one unit" in warning for warning in warnings) == bool(doubted)
+    assert any("check that both are in one unit" in warning for warning in warnings) == bool(
+        doubted
+    )
 
 
 def test_sellers_of_another_platform_do_not_make_the_home_platform_small():

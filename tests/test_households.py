@@ -4,9 +4,9 @@ from pathlib import Path
 import count
 import pandas as pd
 import pytest
+from fewtreated.errors import DataError, DesignError
 
 from analysis.data import DATA, load
-from analysis.errors import DataError, DesignError
 from analysis.provenance import ROOT
 from runner import cli as command_line
 
@@ -26,9 +26,13 @@ STORES = [("B04", "Mpow"), ("B05", "Some Store"), ("B06", "another"), ("B99", "A
 
 
 def made_up(path: Path, lines=LINES) -> Path:
-    frame = pd.DataFrame(lines, columns=[*count.COLUMNS])[[*count.COLUMNS]].rename(columns=count.COLUMNS)
+    frame = pd.DataFrame(lines, columns=[*count.COLUMNS])[[*count.COLUMNS]].rename(
+        columns=count.COLUMNS
+    )
     if path.suffix == ".parquet":
-        frame.astype({"Purchase Price Per Unit": float, "Quantity": float}).replace("", None).to_parquet(path)
+        frame.astype({"Purchase Price Per Unit": float, "Quantity": float}).replace(
+            "", None
+        ).to_parquet(path)
     else:
         frame.assign(state="NY").to_csv(path, index=False)
     return path
@@ -39,11 +43,15 @@ def stores(path: Path, rows=STORES) -> Path:
     return path
 
 
-@pytest.mark.skipif(not PART.exists(), reason="the public part of 27 states is not beside the repository")
+@pytest.mark.skipif(
+    not PART.exists(), reason="the public part of 27 states is not beside the repository"
+)
 def test_the_public_part_gives_the_committed_tables_byte_for_byte(tmp_path):
     out = count.count(PART).write(tmp_path / "out")
     for name in COMMITTED:
-        assert (out / f"{name}.csv").read_bytes() == (DATA / "households" / f"{name}.csv").read_bytes()
+        assert (out / f"{name}.csv").read_bytes() == (
+            DATA / "households" / f"{name}.csv"
+        ).read_bytes()
 
 
 @pytest.mark.parametrize("name", ["bought.csv", "bought.parquet"])
@@ -58,26 +66,43 @@ def test_order_lines_are_counted_by_month_group_category_and_origin(tmp_path, na
     ]
 
 
-def test_a_buyer_of_nothing_but_blank_titles_is_active_and_stands_in_the_group_of_the_hash(tmp_path):
-    buyers = count.count(made_up(tmp_path / "bought.csv")).tables["buyers"].set_index(["month", "buyer_group"])
+def test_a_buyer_of_nothing_but_blank_titles_is_active_and_stands_in_the_group_of_the_hash(
+    tmp_path,
+):
+    buyers = (
+        count.count(made_up(tmp_path / "bought.csv"))
+        .tables["buyers"]
+        .set_index(["month", "buyer_group"])
+    )
     group = int(hashlib.sha256(b"ben").hexdigest(), 16) % 100
     assert buyers.loc[("2021-02", group)].to_dict() == {"active_buyers": 1, "purchases": 2}
-    assert buyers["purchases"].sum() == len(LINES) - 1  # the last is of a month after the exports began
+    assert (
+        buyers["purchases"].sum() == len(LINES) - 1
+    )  # the last is of a month after the exports began
 
 
 def test_a_table_of_products_gives_blank_titles_their_brand(tmp_path):
     file = made_up(tmp_path / "bought.csv")
-    without, made = count.count(file), count.count(file, stores(tmp_path / "products.csv"))
+    without = count.count(file)
+    made = count.count(file, stores(tmp_path / "products.csv"))
     assert without.tables["blanks"]["brand"].tolist() == ["", ""]
     assert "closed" not in without.tables
-    assert made.tables["blanks"].set_index("code")["brand"].to_dict() == {"B04": "Mpow", "B05": "Some"}
+    assert made.tables["blanks"].set_index("code")["brand"].to_dict() == {
+        "B04": "Mpow",
+        "B05": "Some",
+    }
     assert made.tables["closed"].groupby("brand")["spend"].sum().to_dict() == {"Mpow": 50.0}
     added = made.tables["purchases"].query("month == '2021-02' and category == 'not known'")
     assert sorted(added["origin_class"]) == ["named_chinese", "other"]
-    assert "2 order lines for 2 product codes have no title; the table of products has a brand for 2." in made.said
+    assert (
+        "2 order lines for 2 product codes have no title; the table of products has a brand for 2."
+        in made.said
+    )
 
 
-def test_rare_categories_have_no_half_years_unless_an_early_page_shows_closed_brands_in_them(tmp_path):
+def test_rare_categories_have_no_half_years_unless_an_early_page_shows_closed_brands_in_them(
+    tmp_path,
+):
     last = [("2021-09-01", "7", "1", "Anker Hub", "B07", "HUB", "ann")] * count.FEWEST
     rare = ("2021-09-02", "7", "1", "Anker Tripod", "B08", "CAMERA_TRIPOD", "ann")
     made = count.count(made_up(tmp_path / "bought.csv", [LINES[1], *last, rare])).tables
@@ -98,7 +123,12 @@ def test_purchases_of_every_brand_of_the_register_are_counted_whatever_their_cla
         ["Mpow", "2020-09", "headphones", "named_chinese", 1],
         ["Sable", "2020-09", "everything else", "other", 1],
     ]
-    assert made["part"]["number"].tolist() == [9, 8, 2, 3]  # rows, lines by October 2022, blank ones, people
+    assert made["part"]["number"].tolist() == [
+        9,
+        8,
+        2,
+        3,
+    ]  # rows, lines by October 2022, blank ones, people
 
 
 def test_a_file_of_another_vintage_is_counted_and_said_to_be_one(tmp_path, monkeypatch):
@@ -111,11 +141,23 @@ def test_a_file_of_another_vintage_is_counted_and_said_to_be_one(tmp_path, monke
 @pytest.mark.parametrize(
     ("column", "value", "said"),
     [
-        ("date", "2021-02-30", "row 4, column 'Order Date': expected a day YYYY-MM-DD; found '2021-02-30'"),
+        (
+            "date",
+            "2021-02-30",
+            "row 4, column 'Order Date': expected a day YYYY-MM-DD; found '2021-02-30'",
+        ),
         ("date", "01/05/2021", "row 4, column 'Order Date'"),
-        ("quantity", "-1", "row 4, column 'Quantity': expected a whole number of at least 0; found '-1'"),
+        (
+            "quantity",
+            "-1",
+            "row 4, column 'Quantity': expected a whole number of at least 0; found '-1'",
+        ),
         ("quantity", "1.5", "row 4, column 'Quantity'"),
-        ("price", "", "row 4, column 'Purchase Price Per Unit': expected a price of at least 0; found ''"),
+        (
+            "price",
+            "",
+            "row 4, column 'Purchase Price Per Unit': expected a price of at least 0; found ''",
+        ),
         ("buyer", "", "row 4, column 'Survey ResponseID': expected the id of a buyer"),
     ],
 )
@@ -149,7 +191,9 @@ def test_a_file_with_other_columns_or_without_any_is_refused(tmp_path, content, 
 def test_a_file_without_rows_is_refused_with_or_without_a_table_of_products(tmp_path):
     file = made_up(tmp_path / "bought.csv", [])
     for products in (None, stores(tmp_path / "products.csv")):
-        with pytest.raises(DataError, match="found 0 rows, none in these months; choose another file"):
+        with pytest.raises(
+            DataError, match="found 0 rows, none in these months; choose another file"
+        ):
             count.count(file, products)
 
 
@@ -163,10 +207,14 @@ def test_a_row_of_another_length_and_a_product_of_two_stores_are_refused(tmp_pat
 
 
 def test_the_command_says_what_it_found_and_writes_only_where_nothing_is(tmp_path, capsys):
-    file, out = made_up(tmp_path / "bought.csv"), tmp_path / "out"
+    file = made_up(tmp_path / "bought.csv")
+    out = tmp_path / "out"
     out.mkdir()
     assert command_line.main(["purchases", str(file), "--out", str(out)]) == 0
-    assert "6 order lines by 3 people from 2018-01 to 2022-10; 1 from other months" in capsys.readouterr().out
+    assert (
+        "6 order lines by 3 people from 2018-01 to 2022-10; 1 from other months"
+        in capsys.readouterr().out
+    )
     before = {path: path.read_bytes() for path in out.iterdir()}
     assert sorted(path.stem for path in before) == sorted([*COMMITTED, "blanks"])
     assert command_line.main(["purchases", str(file), "--out", str(out)]) == 2
@@ -183,6 +231,12 @@ def test_committed_tables_agree_with_each_other():
     pd.testing.assert_series_equal(summed, made["buyers"].set_index(by_buyers)["purchases"])
     named = made["brands"].groupby("origin")["purchases"].sum()
     of_class = made["purchases"].groupby("origin_class")["purchases"].sum()
-    assert (named["CN"], named["presumed CN"]) == (of_class["named_chinese"], of_class["pseudo_brand"])
+    assert (named["CN"], named["presumed CN"]) == (
+        of_class["named_chinese"],
+        of_class["pseudo_brand"],
+    )
     counted = made["purchases"].groupby("category")["purchases"].sum()
-    assert made["categories"].set_index("category")["purchases"].to_dict().items() <= counted.to_dict().items()
+    assert (
+        made["categories"].set_index("category")["purchases"].to_dict().items()
+        <= counted.to_dict().items()
+    )

@@ -1,13 +1,15 @@
-"""Checks of what purchases of households say: each asks one thing otherwise, and is held against the plain estimate."""
+"""Checks of what purchases of households say: each asks one thing otherwise, and is held against
+the plain estimate.
+"""
 
 from itertools import combinations
 from math import exp, log, sqrt
 
 import numpy as np
 import pytest
+from fewtreated.errors import DesignError
 
 from analysis import data
-from analysis.errors import DesignError
 from analysis.evidence import households, recentring
 from analysis.evidence.households import AGAINST, Households, Specification, sums_by_window
 from analysis.numbers import percent_change
@@ -27,7 +29,9 @@ def test_what_is_asked_stands_first_and_each_other_row_is_the_estimate_asked_so(
     asked = Specification(against="other electronics")
     rows = {label: one.value[0] for label, one in households.robustness(tables, asked).items()}
     assert (
-        rows["as above"] == next(iter(rows.values())) == pytest.approx(households.exposed(tables, asked).exp().value[0])
+        rows["as above"]
+        == next(iter(rows.values()))
+        == pytest.approx(households.exposed(tables, asked).exp().value[0])
     )
     assert rows["against all others"] == pytest.approx(households.exposed(tables).exp().value[0])
     spend = households.exposed(tables, Specification(against="other electronics", of="spend"))
@@ -43,31 +47,50 @@ def test_one_of_two_placebos_excludes_zero(tables):
 
 
 def test_random_sets_of_similar_categories_fall_too(tables, recentred):
-    effects, plain = recentred.details["effects"], households.exposed(tables)
+    effects = recentred.details["effects"]
+    plain = households.exposed(tables)
     assert effects[0] == pytest.approx(plain.value[0])
-    assert (len(effects), 100 * (effects <= effects[0]).mean()) == (10_000, pytest.approx(13, abs=0.6))
-    assert (100 * (effects < 0).mean(), percent_change(np.median(effects))) == pytest.approx((89, -9.9), abs=0.6)
+    assert (len(effects), 100 * (effects <= effects[0]).mean()) == (
+        10_000,
+        pytest.approx(13, abs=0.6),
+    )
+    assert (100 * (effects < 0).mean(), percent_change(np.median(effects))) == pytest.approx(
+        (89, -9.9), abs=0.6
+    )
     assert recentred.details["share"] == pytest.approx(0.185, abs=1e-3)
     gaps = recentred.details["gaps"]  # 385 of 1,682 less 323 of 1,406, and less the same elsewhere
-    every = sums_by_window(tables, Specification(), Specification().windows, {"all others": AGAINST["all others"]})
+    every = sums_by_window(
+        tables, Specification(), Specification().windows, {"all others": AGAINST["all others"]}
+    )
     before, all_before, after, all_after = (by_group.sum() for by_group in every.values())
-    assert gaps[0] == pytest.approx(100 * (385 / 1682 - 323 / 1406 - after / all_after + before / all_before))
+    assert gaps[0] == pytest.approx(
+        100 * (385 / 1682 - 323 / 1406 - after / all_after + before / all_before)
+    )
     assert 100 * (gaps <= gaps[0]).mean() == pytest.approx(11, abs=0.6)
-    subtracted = percent_change(plain.value[0] - recentred.value[0])  # the mean of sets once the fall is taken out
+    subtracted = percent_change(
+        plain.value[0] - recentred.value[0]
+    )  # the mean of sets once the fall is taken out
     assert percent_change(effects.mean()) < subtracted == pytest.approx(-8.5, abs=0.1)
 
 
 def test_less_what_random_sets_show_no_choice_finds_more_than_chance(tables, recentred):
     found = recentring.robustness(tables)
     changes = [one.exp().value[0] for one in found.values()]
-    assert changes == pytest.approx([-9.2, -14.2, 3.1, -9.9, -12.7, -9.9, -7.9, -3.5, 7.1, -7.8], abs=0.3)
+    assert changes == pytest.approx(
+        [-9.2, -14.2, 3.1, -9.9, -12.7, -9.9, -7.9, -3.5, 7.1, -7.8], abs=0.3
+    )
     assert all(one.conf_int[0, 0] < 0 < one.conf_int[1, 0] for one in found.values())
-    assert {one.counts["categories"] for one in [*found.values()][:3]} == {24 + 86}  # the same for each definition
+    assert {one.counts["categories"] for one in [*found.values()][:3]} == {
+        24 + 86
+    }  # the same for each definition
     assert found["as above"].value == recentred.value
 
 
 def test_allowing_for_lost_titles_adds_the_larger_placebo_at_both_ends(tables, recentred):
-    early = [recentring.recentred(tables, Specification(**months)) for months in households.PLACEBOS.values()]
+    early = [
+        recentring.recentred(tables, Specification(**months))
+        for months in households.PLACEBOS.values()
+    ]
     added = (recentring.widened(recentred, early).conf_int - recentred.conf_int)[:, 0]
     assert added == pytest.approx([np.log(1 - 0.0782), -np.log(1 - 0.0782)], abs=0.003)
 
@@ -85,9 +108,12 @@ def test_the_least_number_of_purchases_of_a_similar_category_is_an_option(
     tables, definition, often, others, change, low, high, as_far
 ):
     found = recentring.recentred(tables, Specification(definition=definition), often=often)
-    effects, percent = found.details["effects"], found.exp()
+    effects = found.details["effects"]
+    percent = found.exp()
     assert found.counts["categories"] - len(tables.categories) == others
-    assert (*percent.value, *percent.bounds("effect")) == pytest.approx((change, low, high), abs=0.3)
+    assert (*percent.value, *percent.bounds("effect")) == pytest.approx(
+        (change, low, high), abs=0.3
+    )
     assert 100 * (effects <= effects[0]).mean() == pytest.approx(as_far, abs=1)
 
 
@@ -97,9 +123,13 @@ def test_categories_of_early_pages_alone_are_a_second_design(tables):
     assert (len(early), len(listed & {*early})) == (28, 19)
     found = recentring.recentred(tables, Specification(definition="by name"), only=early)
     assert found.details["exposed"] == 28
-    assert (*found.exp().value, *found.exp().bounds("effect")) == pytest.approx((-8.6, -33.6, 30.7), abs=0.5)
+    assert (*found.exp().value, *found.exp().bounds("effect")) == pytest.approx(
+        (-8.6, -33.6, 30.7), abs=0.5
+    )
     assert not {*early, *listed} & {*recentring.like_exposed(tables, often=0)}
-    sums = tables.half_years.query("category == 'microphone' and half_year == '2020-09'")["purchases"].sum()
+    sums = tables.half_years.query("category == 'microphone' and half_year == '2020-09'")[
+        "purchases"
+    ].sum()
     without = recentring.recentred(tables, only=[name for name in early if name != "microphone"])
     assert sums > 0
     assert without.details["exposed"] == 27
@@ -112,28 +142,39 @@ def test_early_pages_are_of_2018_to_2020():
 
 
 def test_sets_without_a_chinese_brand_refuse_the_estimate(tables):
-    few = recentring.recentred(tables, Specification(definition="by name"), only=["humidifier", "lamp"], draws=99)
+    few = recentring.recentred(
+        tables, Specification(definition="by name"), only=["humidifier", "lamp"], draws=99
+    )
     assert few.refused
     assert "random sets of 2 categories no Chinese brand was bought" in few.reason
 
 
 def test_categories_chosen_a_year_earlier_give_much_the_same(tables, recentred):
-    assert 0 < abs(recentring.recentred(tables, chosen="2019-09").value[0] - recentred.value[0]) < 0.01
+    assert (
+        0 < abs(recentring.recentred(tables, chosen="2019-09").value[0] - recentred.value[0]) < 0.01
+    )
 
 
 def test_the_recentred_effect_is_that_of_an_independent_script_at_any_seed(tables, recentred):
     again = recentring.recentred(tables, seed=1)
     assert again.value != recentred.value
     assert recentring.recentred(tables).value == recentred.value
-    for found in (recentred.exp(), again.exp()):  # 6,000 draws: -9.1 to -9.3, about -23.7 to +9, p .30
+    for found in (
+        recentred.exp(),
+        again.exp(),
+    ):  # 6,000 draws: -9.1 to -9.3, about -23.7 to +9, p .30
         assert (*found.value, *found.bounds("effect")) == pytest.approx((-9.2, -23.8, 9.4), abs=0.6)
         assert found.details["p"] == pytest.approx(0.30, abs=0.02)
         assert found.counts["categories"] == 110
     growth = recentring.recentred_growth(tables, recentred)
     assert growth.details["weight"] == pytest.approx(0.101, abs=5e-4)  # of Chinese purchases
-    scale = 10.1 * 1.3  # all sellers' sales grew by 30 per cent, so a part of 2021's is 1.3 times that of 2020's
+    scale = (
+        10.1 * 1.3
+    )  # all sellers' sales grew by 30 per cent, so a part of 2021's is 1.3 times that of 2020's
     assert growth.value[0] == pytest.approx(scale * np.expm1(recentred.value[0]), abs=0.01)
-    assert growth.bounds("effect on growth") == pytest.approx(scale * np.expm1(recentred.bounds("effect")), abs=0.02)
+    assert growth.bounds("effect on growth") == pytest.approx(
+        scale * np.expm1(recentred.bounds("effect")), abs=0.02
+    )
 
 
 @pytest.mark.parametrize("margin", [-0.25, -0.1, -0.02, -0.002, 0.002, 0.02, 0.1, 0.25])
@@ -148,7 +189,10 @@ def test_the_interval_holds_zero_exactly_where_the_test_does_not_reject_it(table
 def test_an_interval_without_ends_and_months_that_are_not_counted_are_refused(tables):
     with pytest.raises(
         DesignError,
-        match="Cannot find the 99% interval of the recentred effect: it extends beyond a third or three times",
+        match=(
+            "Cannot find the 99% interval of the recentred effect: it extends beyond a third or"
+            " three times"
+        ),
     ):
         recentring.recentred(tables, Specification(level=0.99), draws=49)  # no p is below one in 50
     with pytest.raises(DesignError, match="by half-year from March or September"):
@@ -156,13 +200,19 @@ def test_an_interval_without_ends_and_months_that_are_not_counted_are_refused(ta
 
 
 def test_the_permutation_test_is_what_counting_every_set_by_hand_gives():
-    counts = np.array([[30, 90, 20, 95], [12, 80, 10, 70], [25, 100, 31, 110], [9, 60, 8, 64], [40, 130, 39, 120]])
-    rest, shift, every = np.array([50, 600, 61, 640]), 0.1, list(combinations(range(5), 2))
+    counts = np.array(
+        [[30, 90, 20, 95], [12, 80, 10, 70], [25, 100, 31, 110], [9, 60, 8, 64], [40, 130, 39, 120]]
+    )
+    rest = np.array([50, 600, 61, 640])
+    shift = 0.1
+    every = list(combinations(range(5), 2))
     test = recentring.permutation_test(counts.astype(float), rest.astype(float), np.array(every))
     moved = [
-        (c0, a0, c1 * exp(-shift) if place in every[0] else c1, a1) for place, (c0, a0, c1, a1) in enumerate(counts)
+        (c0, a0, c1 * exp(-shift) if place in every[0] else c1, a1)
+        for place, (c0, a0, c1, a1) in enumerate(counts)
     ]
-    effects, errors = [], []
+    effects = []
+    errors = []
     for chosen in every:
         c0, a0, c1, a1 = (sum(moved[place][of] for place in chosen) for of in range(4))
         others = [place for place in range(5) if place not in chosen]
@@ -180,14 +230,22 @@ def test_the_permutation_test_is_what_counting_every_set_by_hand_gives():
 def test_the_permutation_test_rejects_as_often_as_it_says(tables):
     pool = recentring.exposed_by_category(tables).to_numpy(dtype=float)
     pool = pool[(pool[:, :2] > 0).all(axis=1)]
-    rng, rest, p = np.random.default_rng(4), np.array([1000.0, 9000.0, 1100.0, 9200.0]), []
-    for _ in range(600):  # categories drawn anew, of which any may have been exposed; a shift then sets 12 apart
+    rng = np.random.default_rng(4)
+    rest = np.array([1000.0, 9000.0, 1100.0, 9200.0])
+    p = []
+    for _ in range(
+        600
+    ):  # categories drawn anew, of which any may have been exposed; a shift then sets 12 apart
         counts = pool[rng.integers(len(pool), size=48)]
         counts[:12, 2] *= np.exp(0.2)
-        sets = np.concatenate([np.arange(12)[np.newaxis], rng.random((199, 48)).argsort(axis=1)[:, :12]])
+        sets = np.concatenate(
+            [np.arange(12)[np.newaxis], rng.random((199, 48)).argsort(axis=1)[:, :12]]
+        )
         p.append(recentring.permutation_test(counts, rest, sets)(0.2)[2])
     for size in (0.05, 0.1, 0.2):
-        assert np.mean(np.array(p) <= size) == pytest.approx(size, abs=3 * sqrt(size * (1 - size) / 600))
+        assert np.mean(np.array(p) <= size) == pytest.approx(
+            size, abs=3 * sqrt(size * (1 - size) / 600)
+        )
 
 
 def test_purchases_by_exposed_category_add_up_to_their_sums(tables):

@@ -1,7 +1,9 @@
-"""The first numbers of the households, found by an independent script with errors linearised by respondent.
+"""The first numbers of the households, found by an independent script with errors linearised by
+respondent.
 
-Values are held to the digits that it gave. Errors are of other clusters, 100 groups of buyers in place of 1,707 people,
-so that they may differ by what the error of an error from 100 clusters is: two of its 7 per cent, 1 / sqrt(2 * 99).
+Values are held to the digits that it gave. Errors are of other clusters, 100 groups of buyers in
+place of 1,707 people, so that they may differ by what the error of an error from 100 clusters is:
+two of its 7 per cent, 1 / sqrt(2 * 99).
 """
 
 import dataclasses
@@ -9,9 +11,9 @@ import dataclasses
 import numpy as np
 import pandas as pd
 import pytest
+from fewtreated.errors import DataError, DesignError
 
 from analysis import data
-from analysis.errors import DataError, DesignError
 from analysis.evidence import households, recentring
 from analysis.evidence.households import Households, Specification
 
@@ -71,7 +73,8 @@ def test_in_exposed_categories_the_chinese_share_fell_back(tables, asked, effect
 
 @pytest.mark.slow
 def test_an_error_is_that_of_leaving_out_each_group_of_buyers(tables):
-    found, without = households.exposed(tables), []
+    found = households.exposed(tables)
+    without = []
     for group in tables.groups:
         tables = {name: getattr(tables, name) for name in ("purchases", "buyers")}
         left = {name: table[table["buyer_group"] != group] for name, table in tables.items()}
@@ -83,7 +86,9 @@ def test_an_error_is_that_of_leaving_out_each_group_of_buyers(tables):
 def test_tables_of_a_folder_give_what_those_of_the_package_give(tables, tmp_path):
     read = Households.read(data.DATA / "households")
     assert households.exposed(read).rows.equals(households.exposed(tables).rows)
-    with pytest.raises(DataError, match=r"purchases\.csv is missing; count the purchase file again"):
+    with pytest.raises(
+        DataError, match=r"purchases\.csv is missing; count the purchase file again"
+    ):
         Households.read(tmp_path)
 
 
@@ -96,8 +101,14 @@ def test_purchases_without_a_title_are_in_no_share(tables):
 @pytest.mark.parametrize(
     ("asked", "said"),
     [
-        ({"definition": "both"}, "Cannot use definition='both'; choose one of by name, by rule, either"),
-        ({"against": "books"}, "Cannot use against='books'; choose one of all others, other electronics"),
+        (
+            {"definition": "both"},
+            "Cannot use definition='both'; choose one of by name, by rule, either",
+        ),
+        (
+            {"against": "books"},
+            "Cannot use against='books'; choose one of all others, other electronics",
+        ),
     ],
 )
 def test_what_is_not_there_is_refused_with_what_there_is(tables, asked, said):
@@ -108,7 +119,10 @@ def test_what_is_not_there_is_refused_with_what_there_is(tables, asked, said):
 def test_months_without_purchases_are_refused_with_a_reason(tables):
     found = households.exposed(tables, Specification(after=("2023-09", "2024-02")))
     assert found.refused
-    assert "these sums of purchases are zero: Chinese brands in exposed categories, after" in found.reason
+    assert (
+        "these sums of purchases are zero: Chinese brands in exposed categories, after"
+        in found.reason
+    )
 
 
 @pytest.mark.parametrize("before", [("2020-05", "2020-10"), ("2020-09", "2021-03")])

@@ -1,4 +1,6 @@
-"""The random sample of the rule's purchases: how it is drawn, what two codings of it say, and what is corrected."""
+"""The random sample of the rule's purchases: how it is drawn, what two codings of it say, and what
+is corrected.
+"""
 
 import dataclasses
 from collections import Counter
@@ -8,15 +10,16 @@ import numpy as np
 import pandas as pd
 import pytest
 import sample as program
+from fewtreated.errors import DataError, DesignError
 from test_households import PART
 
 from analysis.data import load
-from analysis.errors import DataError, DesignError
 from analysis.evidence import households, recentring
 from analysis.evidence.households import Households, Specification
 
 EITHER = Specification(definition="either")
-BEFORE, AFTER = "2020-09", "2021-09"
+BEFORE = "2020-09"
+AFTER = "2021-09"
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +28,8 @@ def kept():
 
 
 def coded(first, second=None, half_year=AFTER, weight=2.0):
-    second = first if second is None else second
+    if second is None:
+        second = first
     frame = pd.DataFrame({"code_1": first, "code_2": second, "half_year": half_year})
     return frame.assign(weight=weight)
 
@@ -35,7 +39,11 @@ def coded(first, second=None, half_year=AFTER, weight=2.0):
 
 def test_the_kept_sample_is_of_the_listed_categories_and_compared_half_years(kept):
     assert len(kept) == program.SIZE
-    assert {*kept["half_year"]} == {*program.HALF_YEARS} == {"2018-09", "2019-09", "2020-09", "2021-09"}
+    assert (
+        {*kept["half_year"]}
+        == {*program.HALF_YEARS}
+        == {"2018-09", "2019-09", "2020-09", "2021-09"}
+    )
     assert {*kept["category"]} <= {*load("household_categories")["category"]}
     origin = load("household_brands").set_index("token")["origin"]
     assert {*origin[kept["token"]]} == {"presumed CN"}
@@ -45,16 +53,22 @@ def test_weights_add_up_to_the_rule_s_purchases_in_these_half_years(kept):
     bought = load("household_purchases")
     bought = bought[bought["category"].isin(load("household_categories")["category"])]
     bought = bought[bought["origin_class"] == program.BY_RULE]
-    halves = bought["month"].map({month: households.half_year(month) for month in bought["month"].unique()})
+    halves = bought["month"].map(
+        {month: households.half_year(month) for month in bought["month"].unique()}
+    )
     by_half = bought["purchases"].groupby(halves).sum()[program.HALF_YEARS]
     assert by_half.tolist() == [74, 120, 150, 206]
     assert kept["weight"].sum() == pytest.approx(by_half.sum())
     drawn = kept["half_year"].value_counts()
-    spread = np.sqrt(program.SIZE * by_half / by_half.sum() * (1 - by_half / by_half.sum()) * (1 - 400 / 550))
+    spread = np.sqrt(
+        program.SIZE * by_half / by_half.sum() * (1 - by_half / by_half.sum()) * (1 - 400 / 550)
+    )
     assert ((drawn - program.SIZE * by_half / by_half.sum()).abs() < 3 * spread).all()
 
 
-@pytest.mark.skipif(not PART.exists(), reason="the public part of 27 states is not beside the repository")
+@pytest.mark.skipif(
+    not PART.exists(), reason="the public part of 27 states is not beside the repository"
+)
 def test_the_public_part_gives_the_kept_sample(kept):
     drawn = program.draw(program.eligible(PART))[program.DRAWN]
     pd.testing.assert_frame_equal(drawn, kept[program.DRAWN], check_dtype=False)
@@ -66,7 +80,9 @@ def test_another_seed_draws_others_and_each_purchase_at_most_once():
     assert drawn[0].tolist() == drawn[1].tolist() != drawn[2].tolist()
     assert drawn[0].is_unique
     assert program.draw(purchases, 40)["weight"].unique() == pytest.approx([1.5])
-    with pytest.raises(DesignError, match="Cannot draw 61 purchases: only 60 are eligible; choose a smaller size"):
+    with pytest.raises(
+        DesignError, match="Cannot draw 61 purchases: only 60 are eligible; choose a smaller size"
+    ):
         program.draw(purchases, 61)
 
 
@@ -82,7 +98,9 @@ def test_another_seed_draws_others_and_each_purchase_at_most_once():
 def test_codes_that_are_not_complete_are_refused(tmp_path, rows, said):
     file = tmp_path / "codes.csv"
     file.write_text("id,code,basis\n" + rows)
-    drawn = pd.DataFrame({"id": [1, 2], "token": "AB", "category": "lamp", "half_year": AFTER, "weight": 1.0})
+    drawn = pd.DataFrame(
+        {"id": [1, 2], "token": "AB", "category": "lamp", "half_year": AFTER, "weight": 1.0}
+    )
     with pytest.raises(DataError, match=r"codes\.csv") as refused:
         program.add_codes(drawn, [file])
     assert said in str(refused.value)
@@ -125,7 +143,9 @@ def test_codes_by_chance_have_a_kappa_of_nought():
 )
 def test_doubts_count_as_was_written_beforehand(pair, as_coded, least, most):
     one = coded([pair[0]] * 4, [pair[1]] * 4)
-    found = [coding.wrong(one, counts)["all"].value[0] for counts in ("as coded", "at least", "at most")]
+    found = [
+        coding.wrong(one, counts)["all"].value[0] for counts in ("as coded", "at least", "at most")
+    ]
     assert found == [as_coded, least, most]
 
 
@@ -144,7 +164,9 @@ def test_a_share_has_the_error_of_a_finite_population():
     codes = ["chinese"] * 30 + ["no brand"] * 10
     by_hand = 100 * np.sqrt(0.25 * 0.75 / 39 * (1 - 1 / 1.6))
     assert coding.wrong(coded(codes, weight=1.6))["all"].std_error == pytest.approx([by_hand])
-    assert coding.wrong(coded(codes, weight=1.0))["all"].std_error == pytest.approx([0])  # all of them were coded
+    assert coding.wrong(coded(codes, weight=1.0))["all"].std_error == pytest.approx(
+        [0]
+    )  # all of them were coded
 
 
 def test_intervals_of_shares_by_half_year_cover_the_truth():
@@ -170,28 +192,43 @@ def test_intervals_of_shares_by_half_year_cover_the_truth():
 
 
 def invented(wrong, effect=0.0):
-    """Return tables as observed and as they truly are, with known shares of the rule's purchases wrong."""
+    """Return tables as observed and as they truly are, with known shares of the rule's purchases
+    wrong.
+    """
     rng = np.random.default_rng(5)
     names = [f"kind_{letter}" for letter in "abcdefghijklmnopqrst"]
-    by_half, true = [], []
+    by_half = []
+    true = []
     for half, share in wrong.items():
         for place, name in enumerate(names):
-            named, right, other = rng.integers(30, 60), rng.integers(40, 90), rng.integers(200, 300)
+            named = rng.integers(30, 60)
+            right = rng.integers(40, 90)
+            other = rng.integers(200, 300)
             if place < 6 and half == AFTER:
-                named, right = named * np.exp(effect), right * np.exp(effect)
+                named = named * np.exp(effect)
+                right = right * np.exp(effect)
             seen = right / (1 - share)
-            for rows, counts in ((by_half, (named, seen, other)), (true, (named, right, other + seen - right))):
+            for rows, counts in (
+                (by_half, (named, seen, other)),
+                (true, (named, right, other + seen - right)),
+            ):
                 rows += [
                     {"half_year": half, "category": name, "origin_class": one, "purchases": number}
-                    for one, number in zip(("named_chinese", "pseudo_brand", "other"), counts, strict=True)
+                    for one, number in zip(
+                        ("named_chinese", "pseudo_brand", "other"), counts, strict=True
+                    )
                 ]
     tables = []
     for rows in (by_half, true):
         halves = pd.DataFrame(rows)
         exposed = halves["category"].isin(names[:6])
-        months = halves.assign(month=halves["half_year"], buyer_group=0, units=1, spend=1.0).drop(columns="half_year")
+        months = halves.assign(month=halves["half_year"], buyer_group=0, units=1, spend=1.0).drop(
+            columns="half_year"
+        )
         months["category"] = months["category"].where(exposed, "everything else")
-        buyers = pd.DataFrame({"month": [BEFORE, AFTER], "buyer_group": 0, "active_buyers": 1, "purchases": 1})
+        buyers = pd.DataFrame(
+            {"month": [BEFORE, AFTER], "buyer_group": 0, "active_buyers": 1, "purchases": 1}
+        )
         categories = pd.DataFrame({"category": names[:6], "source_url": None})
         tables.append(Households(months, buyers, categories, halves))
     return tables
@@ -210,10 +247,13 @@ def test_a_correction_by_the_true_shares_gives_what_the_true_brands_give(before,
     wrong = {BEFORE: before, AFTER: after}
     seen, true = invented(wrong, effect=-0.3)
     given = {"draws": 199, "similar": recentring.like_exposed(seen)}
-    truth, plain = recentring.recentred(true, EITHER, **given), recentring.recentred(seen, EITHER, **given)
+    truth = recentring.recentred(true, EITHER, **given)
+    plain = recentring.recentred(seen, EITHER, **given)
     found = coding.corrected(seen, EITHER, sample=exact(wrong), draws=199)
     assert found.value == pytest.approx(truth.value, abs=1e-6)
-    assert found.conf_int == pytest.approx(truth.conf_int, abs=2e-3)  # all was coded, so that it adds no error
+    assert found.conf_int == pytest.approx(
+        truth.conf_int, abs=2e-3
+    )  # all was coded, so that it adds no error
     assert found.details["wrong"] == pytest.approx([before, after])
     moved = households.exposed(coding.reclassified(seen, wrong), EITHER).value
     assert moved == pytest.approx(households.exposed(true, EITHER).value)
@@ -224,17 +264,22 @@ def test_a_smaller_sample_widens_the_interval_and_other_categories_may_err_other
     wrong = {BEFORE: 0.1, AFTER: 0.5}
     seen, _ = invented(wrong)
     few, many = (
-        coding.corrected(seen, EITHER, sample=exact(wrong, drawn, weight=5.0), draws=99) for drawn in (20, 2000)
+        coding.corrected(seen, EITHER, sample=exact(wrong, drawn, weight=5.0), draws=99)
+        for drawn in (20, 2000)
     )
     assert few.value == pytest.approx(many.value)
     assert np.ptp(few.conf_int) > np.ptp(many.conf_int)
     none = coding.corrected(seen, EITHER, sample=exact(wrong), elsewhere=0.0, draws=99)
-    assert none.value < many.value  # the share falls where errors are removed after the closures alone
+    assert (
+        none.value < many.value
+    )  # the share falls where errors are removed after the closures alone
 
 
 def test_a_half_year_that_was_not_coded_is_refused(kept):
     spec = dataclasses.replace(EITHER, before=("2020-03", "2020-08"), after=("2021-03", "2021-08"))
-    with pytest.raises(DesignError, match="no purchase in the half-year from 2020-03 was coded; choose windows"):
+    with pytest.raises(
+        DesignError, match="no purchase in the half-year from 2020-03 was coded; choose windows"
+    ):
         coding.corrected(Households.load(), spec, sample=kept)
 
 
@@ -248,5 +293,9 @@ def test_the_kept_shares_and_agreement_are_those_of_the_kept_sample(kept):
     checks = load("household_checks").set_index(["check", "case"])["estimate"]
     twice = len(coding.codings(kept)) > 1
     assert ("same code twice" in checks) == twice
-    assert not twice or checks["same code twice"]["kappa"] == pytest.approx(coding.agreement(kept)["kappa"], abs=1e-6)
-    assert checks["wrong, as coded"]["all"] == pytest.approx(coding.wrong(kept)["all"].value[0], abs=1e-6)
+    assert not twice or checks["same code twice"]["kappa"] == pytest.approx(
+        coding.agreement(kept)["kappa"], abs=1e-6
+    )
+    assert checks["wrong, as coded"]["all"] == pytest.approx(
+        coding.wrong(kept)["all"].value[0], abs=1e-6
+    )

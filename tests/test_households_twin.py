@@ -1,4 +1,6 @@
-"""Twins of the households: what is drawn from a simulated market, what is true of it, and the kept table of both."""
+"""Twins of the households: what is drawn from a simulated market, what is true of it, and the kept
+table of both.
+"""
 
 import json
 import re
@@ -7,9 +9,9 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
+from fewtreated.errors import DesignError
 
 from analysis import data, grades
-from analysis.errors import DesignError
 from analysis.estimands.design import Design
 from analysis.evidence import households, verdicts
 from analysis.evidence.households import Households, Specification
@@ -40,16 +42,22 @@ def test_a_group_of_buyers_buys_as_many_things_a_month_as_the_real_one(twins):
 
 
 def test_a_twin_is_the_same_each_time_and_another_of_another_seed():
-    first, again, other = (twin.draw(truth(seed=seed, **SMALL), twin.TITLES[1]).households for seed in (3, 3, 4))
+    first, again, other = (
+        twin.draw(truth(seed=seed, **SMALL), twin.TITLES[1]).households for seed in (3, 3, 4)
+    )
     pd.testing.assert_frame_equal(first.purchases, again.purchases)
     assert not first.purchases.equals(other.purchases)
 
 
 def test_titles_that_go_with_time_raise_the_share_of_brands_of_short_life(twins):
-    before, after = (households.share(twins[titles].households)["change"].value[0] for titles in twin.TITLES)
+    before, after = (
+        households.share(twins[titles].households)["change"].value[0] for titles in twin.TITLES
+    )
     assert after > before
     true = [twins[titles].true for titles in twin.TITLES]
-    assert true[0]["V3"] == pytest.approx(true[1]["V3"], abs=0.05)  # the truth does not depend on what can be seen
+    assert true[0]["V3"] == pytest.approx(
+        true[1]["V3"], abs=0.05
+    )  # the truth does not depend on what can be seen
     assert true[0]["E2a"] == true[1]["E2a"] != 0
 
 
@@ -63,7 +71,9 @@ def test_closures_that_change_nothing_have_no_effect_and_titles_of_another_name_
 @pytest.mark.slow
 def test_the_kept_table_speaks_of_this_code():
     kept = data.load("household_audit").query("preset == 'floor_3k'").set_index(["titles", "id"])
-    rows = pd.DataFrame([row for seed in range(1001, 1009) for row in twin.replicate("floor_3k", seed)])
+    rows = pd.DataFrame(
+        [row for seed in range(1001, 1009) for row in twin.replicate("floor_3k", seed)]
+    )
     bare = rows[~rows["id"].str.endswith(twin.BOUNDED)]
     for (titles, name), found in bare.groupby(["titles", "id"]):
         of = kept.loc[(titles, name)]
@@ -79,7 +89,9 @@ def test_grades_of_intervals_with_room_follow_from_coverage_alone():
         assert row["grade"] == (verdicts.DO_NOT_USE if lost else verdicts.WITH_BOUNDS)
         assert np.isnan(row["bias"])
     for name, grade in (("V3", "do not use"), ("E2a_bounded", "usable with bounds")):
-        seen = kept[(kept["titles"] == twin.TITLES[1]) & (kept["id"] == name)].set_index("preset")["coverage"]
+        seen = kept[(kept["titles"] == twin.TITLES[1]) & (kept["id"] == name)].set_index("preset")[
+            "coverage"
+        ]
         source = f"twins of a market with {closures(seen.idxmin())}"
         assert grades.of_households(name) == {"grade": grade, "graded": source}
 
@@ -89,15 +101,25 @@ def test_grades_of_intervals_with_room_follow_from_coverage_alone():
 
 def test_the_room_is_what_the_years_before_can_hide():
     tables = Households.load()
-    bounds, share = households.bounded(tables, 0.1), households.share(tables)
-    early = [households.share(tables, Specification(**months)).value for months in households.PLACEBOS.values()]
+    bounds = households.bounded(tables, 0.1)
+    share = households.share(tables)
+    early = [
+        households.share(tables, Specification(**months)).value
+        for months in households.PLACEBOS.values()
+    ]
     risen = max(np.log(after / before) for before, after, _ in early)
     first, last, change = share.value
-    lowest, highest = last * np.exp(-risen) - first / 0.9, change
+    lowest = last * np.exp(-risen) - first / 0.9
+    highest = change
     error = share["change"].bounds("change")[1] - highest
     assert bounds["V3"][1] == pytest.approx(highest + error)
-    assert lowest - bounds["V3"][0] == pytest.approx(error, rel=0.25)  # an error of nearly the same sums
-    years = [households.exposed(tables, Specification(**months)).value[0] for months in households.PLACEBOS.values()]
+    assert lowest - bounds["V3"][0] == pytest.approx(
+        error, rel=0.25
+    )  # an error of nearly the same sums
+    years = [
+        households.exposed(tables, Specification(**months)).value[0]
+        for months in households.PLACEBOS.values()
+    ]
     moved = max(map(abs, years))
     low, high = households.exposed(tables).conf_int[:, 0]
     assert bounds["E2a"] == pytest.approx((low - moved, high + moved))
@@ -124,7 +146,9 @@ def test_the_fortunes_of_sellers_widen_the_error_where_buyers_share_them():
     inside = shaken["category"].isin(tables.categories["category"][::2])
     chinese = shaken["origin_class"].isin(["named_chinese", "pseudo_brand"])
     after = shaken["month"].between(*Specification().after)
-    shaken.loc[inside & chinese & after, "purchases"] *= 3  # half of the categories fare better, for all buyers alike
+    shaken.loc[inside & chinese & after, "purchases"] *= (
+        3  # half of the categories fare better, for all buyers alike
+    )
     other = replace(tables, purchases=shaken)
     calm, wide = (households.exposed(one).std_error[0] for one in (tables, other))
     assert wide > 1.25 * calm
@@ -143,7 +167,11 @@ def test_the_table_by_market_has_the_coverage_of_the_kept_one():
 def test_notebooks_that_import_the_simulated_market_say_so_in_their_metadata():
     texts = {path.name: path.read_text(encoding="utf-8") for path in NOTEBOOKS.glob("*.ipynb")}
     simulates = {
-        name for name, text in texts.items() if json.loads(text)["metadata"].get("market_impact", {}).get("market")
+        name
+        for name, text in texts.items()
+        if json.loads(text)["metadata"].get("market_impact", {}).get("market")
     }
-    assert {name for name, text in texts.items() if re.search(r"(from|import) market\b", text)} == simulates
+    assert {
+        name for name, text in texts.items() if re.search(r"(from|import) market\b", text)
+    } == simulates
     assert "09_households.ipynb" not in simulates

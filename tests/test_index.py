@@ -1,4 +1,6 @@
-"""The page of a release: whoever opens it finds the answer and every file, and no text of others does harm."""
+"""The page of a release: whoever opens it finds the answer and every file, and no text of others
+does harm.
+"""
 
 import base64
 import json
@@ -17,7 +19,14 @@ from rocrate.rocrate import ROCrate
 from ruamel.yaml import YAML
 
 from analysis.event import read_event
-from analysis.evidence.verdicts import CONTRADICTED, NOT_SHOWN, NOT_TESTABLE, SUPPORTED, WORDS, Verdict
+from analysis.evidence.verdicts import (
+    CONTRADICTED,
+    NOT_SHOWN,
+    NOT_TESTABLE,
+    SUPPORTED,
+    WORDS,
+    Verdict,
+)
 from analysis.exhibits import brief
 from analysis.exhibits.payload import MIME, of_facts
 from analysis.numbers import day
@@ -28,15 +37,33 @@ from runner.diff import Changes
 AS_OF = "2026-11-25"
 HARM = '"><script>alert(1)</script><img src=x onerror=alert(2)>&amp; </p>\u2028'
 SVG = b'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 2 1"/>'
-PUBLIC, PANEL, SIMULATED = "05_growth_public", "panel__05_growth_panel", "simulated/05_growth_panel"
+PUBLIC = "05_growth_public"
+PANEL = "panel__05_growth_panel"
+SIMULATED = "simulated/05_growth_panel"
 BRIEF = "00_executive_brief"
 READ = {"reading": "V2", "word": NOT_SHOWN, "confidence": ""}
 
 
 def verdict(word=SUPPORTED, **known):
-    given = {"claim": "C01", "reading": "V1", "statement": "Growth stayed positive.", "confidence": "moderate"}
-    given |= {"claimant": "Amazon (vice-president Cindy Tai)", "tier": "facts", "provenance": "real", "as_of": AS_OF}
-    given |= {"why": "Every reading is.", "change": "Another reading.", "notebook": PUBLIC, "report": PUBLIC, **known}
+    given = {
+        "claim": "C01",
+        "reading": "V1",
+        "statement": "Growth stayed positive.",
+        "confidence": "moderate",
+    }
+    given |= {
+        "claimant": "Amazon (vice-president Cindy Tai)",
+        "tier": "facts",
+        "provenance": "real",
+        "as_of": AS_OF,
+    }
+    given |= {
+        "why": "Every reading is.",
+        "change": "Another reading.",
+        "notebook": PUBLIC,
+        "report": PUBLIC,
+        **known,
+    }
     return Verdict(word=word, **given).model_dump(mode="json")
 
 
@@ -56,39 +83,97 @@ def briefed(title, alt, found, event):
 
 
 def notebook(title, alt=None):
-    shown = f'<img src="data:image/svg+xml;base64,{base64.b64encode(SVG).decode()}" alt="{alt}" style="width:100%">'
+    shown = (
+        f'<img src="data:image/svg+xml;base64,{base64.b64encode(SVG).decode()}" alt="{alt}"'
+        ' style="width:100%">'
+    )
     output = {"output_type": "display_data", "data": {"text/html": shown}, "metadata": {}}
     output["data"][MIME] = [{"kind": "figure", "caption": "Growth.", "csv": ""}]
-    cells = [{"cell_type": "markdown", "id": "a", "metadata": {}, "source": f"# 05 – {title}\n\nFor whom."}]
-    cells += [{"cell_type": "code", "id": "b", "metadata": {"tags": []}, "source": "1", "outputs": []}]
-    cells += [{"cell_type": "code", "id": "c", "metadata": {"tags": ["answer"]}, "source": "2", "outputs": [output]}]
+    cells = [
+        {
+            "cell_type": "markdown",
+            "id": "a",
+            "metadata": {},
+            "source": f"# 05 – {title}\n\nFor whom.",
+        }
+    ]
+    cells += [
+        {"cell_type": "code", "id": "b", "metadata": {"tags": []}, "source": "1", "outputs": []}
+    ]
+    cells += [
+        {
+            "cell_type": "code",
+            "id": "c",
+            "metadata": {"tags": ["answer"]},
+            "source": "2",
+            "outputs": [output],
+        }
+    ]
     for cell in cells[1:]:
         cell["execution_count"] = 1
-    return {"cells": cells if alt else cells[:2], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}
+    return {
+        "cells": cells if alt else cells[:2],
+        "metadata": {},
+        "nbformat": 4,
+        "nbformat_minor": 5,
+    }
 
 
 def publish_page(
-    folder, found, *, titles=(), alt="Growth rises.", event="amazon_2021", changes=None, parts=(), **known
+    folder,
+    found,
+    *,
+    titles=(),
+    alt="Growth rises.",
+    event="amazon_2021",
+    changes=None,
+    parts=(),
+    **known,
 ):
-    """Write a release of a brief, a report on public figures, with `parts`, and a simulated one; return the page."""
+    """Write a release of a brief, a report on public figures, with `parts`, and a simulated one;
+    return the page.
+    """
     folder.mkdir(exist_ok=True)
     entries = {}
     for name in (PUBLIC, SIMULATED, BRIEF):
-        files = [f"{name}.estimates.csv", f"{name}.estimates.parquet", f"{name}.tables.docx", f"{name}.tables.tex"]
+        files = [
+            f"{name}.estimates.csv",
+            f"{name}.estimates.parquet",
+            f"{name}.tables.docx",
+            f"{name}.tables.tex",
+        ]
         files += [f"{name}.figures/figure-1.csv", f"{name}.figures/figure-1.svg"]
         (folder / f"{name}.figures").mkdir(parents=True, exist_ok=True)
         for file in (f"{name}.pdf", *files):
             (folder / file).write_bytes(SVG)
         title = dict(titles).get(name, f"Title of {name}?")
-        content = briefed(title, alt, found, event) if name == BRIEF else notebook(title, alt)
+        if name == BRIEF:
+            content = briefed(title, alt, found, event)
+        else:
+            content = notebook(title, alt)
         if parts and name == PUBLIC:
-            output = {"output_type": "display_data", "metadata": {}, "data": {MIME: [part.as_json() for part in parts]}}
+            output = {
+                "output_type": "display_data",
+                "metadata": {},
+                "data": {MIME: [part.as_json() for part in parts]},
+            }
             content["cells"][-1]["outputs"].append(output)
         (folder / f"{name}.ipynb").write_text(json.dumps(content), encoding="utf-8")
-        entries[name] = {"market": known.pop("market", "mid_3k, seed 1") if name == SIMULATED else ""}
+        entries[name] = {
+            "market": known.pop("market", "mid_3k, seed 1") if name == SIMULATED else ""
+        }
         entries[name]["made"] = sorted([f"{name}.ipynb", f"{name}.pdf", *files])
-        entries[name] |= {"parameters": {"as_of": AS_OF, "event": event}, "notebook": f"{name}.ipynb"}
-    manifest = {"release": AS_OF, "as_of": AS_OF, "commit": "0" * 40, "panel_is": "", "reports": entries}
+        entries[name] |= {
+            "parameters": {"as_of": AS_OF, "event": event},
+            "notebook": f"{name}.ipynb",
+        }
+    manifest = {
+        "release": AS_OF,
+        "as_of": AS_OF,
+        "commit": "0" * 40,
+        "panel_is": "",
+        "reports": entries,
+    }
     manifest |= {"made": [*entries], "failed": [], "uncommitted": [], "corrected": [], **known}
     manifest["inputs"] = {"versions": {"python": "3.11"}}
     publish.write_json(folder / "manifest.json", manifest)
@@ -102,7 +187,9 @@ class Index(Page):
     """The page of a release."""
 
     def cards(self):
-        return [element for element in self.all("li") if element.get("class", "").startswith("card")]
+        return [
+            element for element in self.all("li") if element.get("class", "").startswith("card")
+        ]
 
     def reviews(self):
         return json.loads(self.one("script")["text"])["@graph"]
@@ -115,7 +202,11 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def page(folder):
-    found = [verdict(), verdict(NOT_SHOWN, reading="V2"), verdict(NOT_TESTABLE, claim="C02", reading="")]
+    found = [
+        verdict(),
+        verdict(NOT_SHOWN, reading="V2"),
+        verdict(NOT_TESTABLE, claim="C02", reading=""),
+    ]
     return publish_page(folder, [*found, simulated(NOT_SHOWN)])
 
 
@@ -140,7 +231,12 @@ def test_the_page_opens_with_what_happened_the_answer_and_the_brief(page, folder
 def test_each_report_has_a_card_with_its_question_its_words_its_figure_and_its_files(page):
     real, made_up = page.cards()
     assert real["text"].startswith(f"Title of {PUBLIC}?")
-    for said in ("Supported (moderate confidence)", "Not shown", "Not testable 1", "Amazon (vice-president Cindy Tai)"):
+    for said in (
+        "Supported (moderate confidence)",
+        "Not shown",
+        "Not testable 1",
+        "Amazon (vice-president Cindy Tai)",
+    ):
         assert said in real["text"]
     assert made_up["text"].startswith("Simulated")
     links = {link["href"] for link in page.all("a")}
@@ -154,10 +250,22 @@ def test_each_report_has_a_card_with_its_question_its_words_its_figure_and_its_f
 @pytest.mark.parametrize(
     ("known", "found"),
     [
-        ({"detail": "It takes more.", "claim": "C99"}, "It takes more."),  # a topic of the answer has no C99
-        ({"detail": "It takes more.", "low": -3.0, "high": 2.7, **READ}, "Between −3.0 and +2.7 per cent."),
-        ({"low": -3.0, "high": 2.7, "estimate": 1.8, "word": NOT_SHOWN}, "Between −3.0 and +2.7 per cent."),
-        ({"low": -24.4, "high": -11.4, "estimate": -17.9}, "−17.9, between −24.4 and −11.4 per cent."),
+        (
+            {"detail": "It takes more.", "claim": "C99"},
+            "It takes more.",
+        ),  # a topic of the answer has no C99
+        (
+            {"detail": "It takes more.", "low": -3.0, "high": 2.7, **READ},
+            "Between −3.0 and +2.7 per cent.",
+        ),
+        (
+            {"low": -3.0, "high": 2.7, "estimate": 1.8, "word": NOT_SHOWN},
+            "Between −3.0 and +2.7 per cent.",
+        ),
+        (
+            {"low": -24.4, "high": -11.4, "estimate": -17.9},
+            "−17.9, between −24.4 and −11.4 per cent.",
+        ),
         ({"low": -8.5, "high": "inf", "word": NOT_SHOWN}, "At least −8.5 per cent."),
         ({"estimate": 3000.0, "unit": "accounts"}, "3,000 accounts."),
         ({"estimate": 3.0, "word": NOT_SHOWN}, ""),
@@ -165,7 +273,9 @@ def test_each_report_has_a_card_with_its_question_its_words_its_figure_and_its_f
 )
 def test_a_card_says_what_was_found_in_a_sentence_or_a_number(tmp_path, known, found):
     page = publish_page(tmp_path, [verdict() | {"unit": "per cent", **known}])
-    assert [element["text"] for element in page.all("p") if element.get("class") == "found"] == [found] * bool(found)
+    assert [element["text"] for element in page.all("p") if element.get("class") == "found"] == [
+        found
+    ] * bool(found)
 
 
 def test_words_differ_in_look_are_explained_on_top_and_have_a_confidence_only_as_findings(page):
@@ -184,7 +294,9 @@ def test_sources_lead_out_of_the_release(tmp_path):
     facts = of_facts([("source", "A, B", "https://example.org/a"), ("source", "C", "data/c.csv")])
     page = publish_page(tmp_path, [verdict()], parts=[facts])
     out = [link for link in page.all("a") if "://" in link["href"]]
-    assert [(link["href"], link["text"].partition(", read")[0]) for link in out] == [("https://example.org/a", "A, B")]
+    assert [(link["href"], link["text"].partition(", read")[0]) for link in out] == [
+        ("https://example.org/a", "A, B")
+    ]
 
 
 def test_every_link_of_the_page_leads_to_a_file_of_the_release_or_a_place_on_the_page(page, folder):
@@ -215,7 +327,10 @@ def test_nothing_simulated_stands_among_the_reports_or_beside_a_claim(page):
 
 def test_without_simulated_reports_there_is_no_such_part(tmp_path):
     page = publish_page(tmp_path, [verdict()], market="")
-    assert [heading["text"] for heading in page.all("h2")] == ["Findings, claim by claim", "This release"]
+    assert [heading["text"] for heading in page.all("h2")] == [
+        "Findings, claim by claim",
+        "This release",
+    ]
     assert page.cards()
     assert not [card for card in page.cards() if "simulated" in card["class"]]
 
@@ -223,12 +338,18 @@ def test_without_simulated_reports_there_is_no_such_part(tmp_path):
 def test_what_failed_and_what_is_unchanged_is_said(tmp_path):
     (tmp_path / "failed").mkdir()
     (tmp_path / "failed" / "09_gone.ipynb").write_text("{}")
-    page = publish_page(tmp_path, [verdict()], made=[BRIEF, PUBLIC], failed=["09_gone"], release="draft")
+    page = publish_page(
+        tmp_path, [verdict()], made=[BRIEF, PUBLIC], failed=["09_gone"], release="draft"
+    )
     assert "A draft: not every report" in page.html
     assert "09_gone, as far as it came (notebook)" in page.html
     terms = [element["text"] for element in page.all("dt", "dd") if "main" in element["within"]]
     told = dict(zip(terms[::2], terms[1::2], strict=True))
-    assert told == {"Made in this run": "2 of 3 reports", "Unchanged": SIMULATED, "Failed in this run": "09_gone"}
+    assert told == {
+        "Made in this run": "2 of 3 reports",
+        "Unchanged": SIMULATED,
+        "Failed in this run": "09_gone",
+    }
 
 
 def test_verdicts_that_the_page_cannot_read_are_counted(tmp_path):
@@ -239,7 +360,10 @@ def test_verdicts_that_the_page_cannot_read_are_counted(tmp_path):
 def test_the_same_release_has_the_same_bytes(tmp_path):
     names = [PUBLIC, SIMULATED, BRIEF]
     one = publish_page(tmp_path, [verdict()], made=names)
-    files = {name: (tmp_path / name).read_bytes() for name in (site.PAGE, exports.METADATA, exports.CITATION)}
+    files = {
+        name: (tmp_path / name).read_bytes()
+        for name in (site.PAGE, exports.METADATA, exports.CITATION)
+    }
     assert publish_page(tmp_path, [verdict()], made=names[::-1]).html == one.html
     assert files == {name: (tmp_path / name).read_bytes() for name in files}
 
@@ -272,8 +396,13 @@ def test_the_first_link_skips_to_the_reports_and_links_of_one_name_are_told_apar
 
 
 def luminance(colour):
-    channels = [int(part, 16) / 255 for part in re.findall("..", "".join(c * (1 + (len(colour) == 3)) for c in colour))]
-    linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in channels]
+    channels = [
+        int(part, 16) / 255
+        for part in re.findall("..", "".join(c * (1 + (len(colour) == 3)) for c in colour))
+    ]
+    linear = [
+        part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in channels
+    ]
     return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
 
 
@@ -284,19 +413,38 @@ def test_text_has_contrast_in_light_dark_and_print():
     for look in looks:
         colours = {name: luminance(code) for name, code in re.findall(r"--(\w+): #(\w+)", look)}
         for ground in ("paper", "card"):
-            for name in ("ink", "quiet", "link", "simulated", "warning", "supported", "contradicted"):
+            for name in (
+                "ink",
+                "quiet",
+                "link",
+                "simulated",
+                "warning",
+                "supported",
+                "contradicted",
+            ):
                 light, dark = sorted((colours[ground], colours[name]), reverse=True)
                 assert (light + 0.05) / (dark + 0.05) >= 4.5, (name, ground, look)
 
 
 def test_axe_finds_nothing(page, folder):
-    axe, browser = os.environ.get("AXE_CORE"), shutil.which("chromium") or shutil.which("google-chrome")
+    axe = os.environ.get("AXE_CORE")
+    browser = shutil.which("chromium") or shutil.which("google-chrome")
     if not (axe and browser):
-        pytest.skip("AXE_CORE must name axe.min.js of the npm package axe-core, and Chromium be installed")
-    run = "axe.run().then(found => document.title = 'axe ' + JSON.stringify(found.violations.map(one => one.id)))"
+        pytest.skip(
+            "AXE_CORE must name axe.min.js of the npm package axe-core, and Chromium be installed"
+        )
+    run = (
+        "axe.run().then(found => document.title = 'axe ' + JSON.stringify(found.violations.map(one"
+        " => one.id)))"
+    )
     with open(axe, encoding="utf-8") as source:
-        scripts = f"<script>{source.read()}</script><script>addEventListener('load', () => {run})</script>"
-    (folder / "axe.html").write_text(page.html.replace("</body>", f"{scripts}</body>"), encoding="utf-8")
+        scripts = (
+            f"<script>{source.read()}</script><script>addEventListener('load', () =>"
+            f" {run})</script>"
+        )
+    (folder / "axe.html").write_text(
+        page.html.replace("</body>", f"{scripts}</body>"), encoding="utf-8"
+    )
     command = [browser, "--headless", "--no-sandbox", "--virtual-time-budget=60000", "--dump-dom"]
     command.append((folder / "axe.html").as_uri())
     shown = subprocess.run(command, capture_output=True, text=True, check=True).stdout
@@ -311,9 +459,13 @@ def changes(text):
 
 
 def test_titles_claims_and_markets_are_text_whatever_they_hold(tmp_path):
-    found = [verdict(statement=HARM, claimant=HARM, why=HARM, claim="C99"), simulated() | {"market": HARM}]
+    found = [
+        verdict(statement=HARM, claimant=HARM, why=HARM, claim="C99"),
+        simulated() | {"market": HARM},
+    ]
     titles = {PUBLIC: HARM.replace("\u2028", ""), SIMULATED: HARM.replace("\u2028", "")}
-    alt, more = "&quot;&gt;&lt;script&gt;x&lt;/script&gt;", {"panel_is": HARM, "changes": changes(HARM)}
+    alt = "&quot;&gt;&lt;script&gt;x&lt;/script&gt;"
+    more = {"panel_is": HARM, "changes": changes(HARM)}
     page = publish_page(tmp_path, found, titles=titles, market=HARM, alt=alt, **more)
     more = {"panel_is": "A sample.", "changes": changes("x")}
     harmless = publish_page(tmp_path / "other", [verdict(claim="C99"), simulated()], **more)
@@ -327,7 +479,9 @@ def test_titles_claims_and_markets_are_text_whatever_they_hold(tmp_path):
 
 def test_a_claim_cannot_end_the_script_that_holds_it(tmp_path):
     page = publish_page(tmp_path, [verdict(statement="</script><b>", why="<!--<script>")])
-    (block,) = re.findall(r'<script type="application/ld\+json">(.*?)</script>', page.html, re.DOTALL)
+    (block,) = re.findall(
+        r'<script type="application/ld\+json">(.*?)</script>', page.html, re.DOTALL
+    )
     assert not set("<>&\u2028\u2029") & set(block)
     assert json.loads(block)["@graph"][0]["claimReviewed"] == "</script><b>"
 
@@ -342,14 +496,20 @@ def test_a_word_is_a_claim_review_with_a_number_only_where_it_says_true_or_false
     rating = review["reviewRating"]
     assert rating["alternateName"] == word
     assert rating.get("ratingValue") == {SUPPORTED: 5, CONTRADICTED: 1}.get(word)
-    assert ("bestRating" in rating) == ("worstRating" in rating) == (word in (SUPPORTED, CONTRADICTED))
+    assert (
+        ("bestRating" in rating) == ("worstRating" in rating) == (word in (SUPPORTED, CONTRADICTED))
+    )
     assert ("moderate" in rating["ratingExplanation"]) == (word in (SUPPORTED, CONTRADICTED))
     claim = review["itemReviewed"]
     assert claim["author"]["name"] == "Amazon"
     assert claim["datePublished"] == "2021-09-17"
     assert claim["appearance"]["url"].startswith("https://")
     assert review["author"]["name"] == "market-impact-notebooks"
-    assert (review["@type"], claim["@type"], review["datePublished"]) == ("ClaimReview", "Claim", AS_OF)
+    assert (review["@type"], claim["@type"], review["datePublished"]) == (
+        "ClaimReview",
+        "Claim",
+        AS_OF,
+    )
 
 
 def test_each_review_is_at_its_place_on_the_page(page):
@@ -381,12 +541,17 @@ def test_a_release_is_a_research_object_crate_that_lists_every_file(page, folder
     assert read.root_dataset["datePublished"] == AS_OF
     assert read.root_dataset["license"].id.endswith("/BSD-3-Clause")
     assert read.metadata["conformsTo"] == exports.SPECIFICATION
-    runs = {run["instrument"].id: [one.id for one in run["result"]] for run in read.get_by_type("CreateAction")}
+    runs = {
+        run["instrument"].id: [one.id for one in run["result"]]
+        for run in read.get_by_type("CreateAction")
+    }
     assert runs.keys() == {f"{name}.ipynb" for name in (PUBLIC, SIMULATED, BRIEF)}
     assert read.get(exports.PYTHON)["version"] == "3.11"
     assert f"{PUBLIC}.pdf" in runs[f"{PUBLIC}.ipynb"]
     for entity in read.data_entities:
-        assert ("no finding about a real market" in entity["description"]) == entity.id.startswith(SIMULATED)
+        assert ("no finding about a real market" in entity["description"]) == entity.id.startswith(
+            SIMULATED
+        )
 
 
 def test_every_reference_in_the_crate_leads_to_an_entity(page, folder):
@@ -402,7 +567,9 @@ def test_every_reference_in_the_crate_leads_to_an_entity(page, folder):
 
 @pytest.mark.parametrize("commit", [None, "0" * 40, f"{'0' * 40} + local changes"])
 def test_the_citation_of_the_project_and_of_a_release_are_valid(tmp_path, commit):
-    schema = json.loads((ROOT / "tests" / "data" / "cff_1.2.0.schema.json").read_text(encoding="utf-8"))
+    schema = json.loads(
+        (ROOT / "tests" / "data" / "cff_1.2.0.schema.json").read_text(encoding="utf-8")
+    )
     exports.cite(tmp_path, {"as_of": AS_OF, "commit": commit})
     release = tmp_path / exports.CITATION
     both = [YAML(typ="safe").load(file) for file in (ROOT / exports.CITATION, release)]

@@ -1,4 +1,6 @@
-"""Notebooks as a reader opens them: the contents, the example, where paths begin, and how an error ends."""
+"""Notebooks as a reader opens them: the contents, the example, where paths begin, and how an error
+ends.
+"""
 
 import json
 import re
@@ -7,11 +9,11 @@ import subprocess
 import nbformat
 import pandas as pd
 import pytest
+from fewtreated.errors import DataError
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 
 from analysis import untrusted
-from analysis.errors import DataError
 from analysis.provenance import ROOT
 from analysis.study import Study
 
@@ -37,19 +39,27 @@ def test_make_lab_opens_the_contents_and_passes_flags_on():
     asked = ["make", "--no-print-directory", "--dry-run", "lab", "ARGS=--no-browser --port 8899"]
     said = subprocess.run(asked, cwd=ROOT, capture_output=True, text=True, check=True).stdout
     assert "default_url=/lab/tree/notebooks/README.md" in said
-    assert said.startswith(f'PATH="{ROOT / ".venv" / "bin"}:$PATH" ')  # what a cell with %%bash calls python
+    assert said.startswith(
+        f'PATH="{ROOT / ".venv" / "bin"}:$PATH" '
+    )  # what a cell with %%bash calls python
     assert said.rstrip().endswith("--no-browser --port 8899")
 
 
 @pytest.mark.parametrize("folder", [pytest.param(ROOT, marks=pytest.mark.slow), EXAMPLE.parent])
-def test_the_example_on_a_panel_of_ones_own_runs_from_the_root_and_from_its_folder(folder, tmp_path):
+def test_the_example_on_a_panel_of_ones_own_runs_from_the_root_and_from_its_folder(
+    folder, tmp_path
+):
     notebook = nbformat.read(EXAMPLE, as_version=4)
     assert not any(cell.get("outputs") for cell in notebook.cells)
     (named,) = (cell for cell in notebook.cells if "parameters" in cell.metadata.get("tags", []))
     table = tmp_path / "tables" / "own.csv"
     named.source = named.source.replace("reports/scratch/own_panel.csv", str(table))
-    NotebookClient(notebook, kernel_name="python3", resources={"metadata": {"path": str(folder)}}).execute()
-    shown = " ".join(str(output.data) for cell in notebook.cells for output in cell.get("outputs", ()))
+    NotebookClient(
+        notebook, kernel_name="python3", resources={"metadata": {"path": str(folder)}}
+    ).execute()
+    shown = " ".join(
+        str(output.data) for cell in notebook.cells for output in cell.get("outputs", ())
+    )
     for exhibit in ("What can be estimated", "doubly robust", "data:image/svg+xml", "Simulated – "):
         assert exhibit in shown
     rows = pd.read_csv(table)
@@ -62,14 +72,17 @@ def failed(source: str) -> dict:
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source)])
     with pytest.raises(CellExecutionError):
         NotebookClient(
-            notebook, kernel_name="python3", resources={"metadata": {"path": str(ROOT / "notebooks")}}
+            notebook,
+            kernel_name="python3",
+            resources={"metadata": {"path": str(ROOT / "notebooks")}},
         ).execute()
     return notebook.cells[0].outputs[-1]
 
 
 def test_a_refusal_in_a_notebook_is_one_sentence_and_any_other_error_keeps_its_lines():
     asked = (
-        "from analysis.study import Study\nStudy.open({'event': 'amazon_2021', 'panel_path': 'none.csv', 'conf': 0.9"
+        "from analysis.study import Study\nStudy.open({'event': 'amazon_2021', 'panel_path':"
+        " 'none.csv', 'conf': 0.9"
     )
     refused = failed(asked + ", 'panel_map': ''})")
     assert refused["ename"] == "DataError"
@@ -85,7 +98,9 @@ def test_a_path_from_the_root_is_found_from_every_folder_of_notebooks(folder, mo
     assert len(found.panel.firms) == 192
 
 
-def test_a_file_beside_the_notebook_goes_before_one_of_the_same_name_at_the_root(tmp_path, monkeypatch):
+def test_a_file_beside_the_notebook_goes_before_one_of_the_same_name_at_the_root(
+    tmp_path, monkeypatch
+):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "README.md").touch()
     assert untrusted.located("panel_path", "README.md") == tmp_path / "README.md"
@@ -96,4 +111,7 @@ def test_a_path_that_leads_nowhere_names_both_places(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(DataError) as caught:
         untrusted.located("panel_map", "mine.yml")
-    assert str(caught.value) == f"Cannot find panel_map = 'mine.yml' in {tmp_path} or {ROOT}; correct the path"
+    assert (
+        str(caught.value)
+        == f"Cannot find panel_map = 'mine.yml' in {tmp_path} or {ROOT}; correct the path"
+    )

@@ -5,12 +5,12 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
+from fewtreated.errors import DesignError
 from ruamel.yaml import YAML
 from small import SMALL, small
 
 import market as market_package
 from analysis import data
-from analysis.errors import DesignError
 from analysis.panel import read_panel
 from analysis.provenance import ROOT
 from analysis.simulated import closures, market_named
@@ -38,11 +38,20 @@ def truth():
 
 def whole(market, channels):
     """Run a world from its first month instead of from the end of the shared history."""
-    plan, news = intervene(market, at_work(channels), market.closures), market.news
+    plan = intervene(market, at_work(channels), market.closures)
+    news = market.news
     before = untouched(market, plan.start, 0, news)
-    early = {"home": before.home, "effort": 1.0, "following": 0.0, "hazard": 0.0, "trust": before.trust}
+    early = {
+        "home": before.home,
+        "effort": 1.0,
+        "following": 0.0,
+        "hazard": 0.0,
+        "trust": before.trust,
+    }
     months = {
-        name: np.concatenate([np.broadcast_to(value, (news, *getattr(plan, name).shape[1:])), getattr(plan, name)])
+        name: np.concatenate(
+            [np.broadcast_to(value, (news, *getattr(plan, name).shape[1:])), getattr(plan, name)]
+        )
         for name, value in early.items()
     }
     return run(market, replace(plan, first=0, **months), np.ones(len(market.firms), dtype=bool))
@@ -83,7 +92,9 @@ def test_sham_closures_change_nothing_and_are_dated():
 
 
 def test_channels_do_not_move_the_random_numbers_of_others():
-    plain, other = (Market.open("x", chosen(preset, {"n_firms": 600}), 3) for preset in ("mid_3k", "chill"))
+    plain, other = (
+        Market.open("x", chosen(preset, {"n_firms": 600}), 3) for preset in ("mid_3k", "chill")
+    )
     assert np.array_equal(plain.history.sales, other.history.sales)
 
 
@@ -110,7 +121,9 @@ def test_worlds_do_not_depend_on_when_they_are_asked_for():
 def test_nested_demand_has_its_closed_form():
     nests = Nests(np.array([0, 0]), np.array([0]), np.array([[0.5], [0.0]]))
     utility = np.array([[1.0, 0.4], [0.3, -np.inf]])
-    sales, outside = nests.sales(np.exp(utility / (1 - nests.sigma)), np.array([[0.2], [0.0]]), np.array([100.0]))
+    sales, outside = nests.sales(
+        np.exp(utility / (1 - nests.sigma)), np.array([[0.2], [0.0]]), np.array([100.0])
+    )
     inclusive = 0.5 * np.log(np.exp(2.0) + np.exp(0.8)) + 0.2
     denominator = 1 + np.exp(inclusive) + np.exp(0.3)
     within = np.exp(2.0) / (np.exp(2.0) + np.exp(0.8))
@@ -139,8 +152,11 @@ def test_a_market_changed_from_the_start_has_another_history(truth):
 
 
 @pytest.mark.parametrize(("name", "value"), [("restock", 0.3), ("review_case", 0.5)])
-def test_a_confounder_is_the_same_in_every_world_and_moves_no_other_random_number(truth, name, value):
-    plain, hit = truth.market, small(trust=0.05, **{name: value})[1].market
+def test_a_confounder_is_the_same_in_every_world_and_moves_no_other_random_number(
+    truth, name, value
+):
+    plain = truth.market
+    hit = small(trust=0.05, **{name: value})[1].market
     assert np.array_equal(plain.history.sales, hit.history.sales)
     for stored in plain.firms.drawn:
         assert np.array_equal(plain.firms.drawn[stored], hit.firms.drawn[stored])
@@ -177,7 +193,8 @@ def test_a_review_case_hits_cheaters_whoever_is_closed_and_from_july(truth):
 
 
 def test_waves_come_in_their_months_and_the_big_first(ceiling):
-    month, size = ceiling[1].closed_month, ceiling[1].market.firms.size
+    month = ceiling[1].closed_month
+    size = ceiling[1].market.firms.size
     assert set(month[np.isfinite(month)].astype(int)) == set(WAVES)
     assert size[month == WAVES[0]].mean() > size[month == WAVES[-1]].mean()
 
@@ -192,7 +209,8 @@ def test_a_brand_group_is_closed_as_a_whole_and_at_once(ceiling):
 
 def test_a_firm_closed_in_full_sells_nothing_on_the_home_platform():
     truth = small(evasion=0.0, partial=0.0)[1]
-    home, month = truth.sales("W11")[truth.closed, 0], truth.closed_month[truth.closed].astype(int)
+    home = truth.sales("W11")[truth.closed, 0]
+    month = truth.closed_month[truth.closed].astype(int)
     assert (home[np.arange(len(home)), month - 1] > 0).all()
     assert not home[np.arange(42) >= month[:, np.newaxis]].any()
 
@@ -202,7 +220,9 @@ def test_the_dose_is_the_share_of_the_closed_accounts():
     closures = market.closures
     partly = np.flatnonzero((closures.dose > 0) & (closures.dose < 1))
     assert len(partly) > 5
-    held = np.cumsum(market.firms.account_shares, axis=1)[partly, closures.closed_accounts[partly] - 1]
+    held = np.cumsum(market.firms.account_shares, axis=1)[
+        partly, closures.closed_accounts[partly] - 1
+    ]
     np.testing.assert_allclose(closures.dose[partly], held)
 
 
@@ -260,29 +280,36 @@ def test_the_plain_panel_is_what_happened():
 
 
 def test_accounts_add_up_to_their_firm():
-    firms, accounts = small()[0], small(by_account=1)[0]
+    firms = small()[0]
+    accounts = small(by_account=1)[0]
     parent = accounts.firms.index.str.extract(r"(SIM-\d+)-(?:\d+|R)$")[0]
     summed = pd.DataFrame(accounts.sales[:, 0]).groupby(parent.to_numpy()).sum()
-    np.testing.assert_allclose(summed.loc[firms.firms.index], firms.sales[:, 0], rtol=1e-9, atol=1e-6)
+    np.testing.assert_allclose(
+        summed.loc[firms.firms.index], firms.sales[:, 0], rtol=1e-9, atol=1e-6
+    )
     assert accounts.total().sum() == pytest.approx(firms.total().sum())
     assert len(accounts.firms) > 2 * len(firms.firms)
     assert set(accounts.firms["dose"].dropna()) == {1.0}
 
 
 def test_an_unlinked_renamed_account_looks_like_a_newcomer():
-    linked, unlinked = small(evasion=1.0)[0], small(evasion=1.0, unlinked=1.0)[0]
+    linked = small(evasion=1.0)[0]
+    unlinked = small(evasion=1.0, unlinked=1.0)[0]
     renamed = unlinked.firms.index.str.endswith("-R")
     assert not linked.firms.index.str.endswith("-R").any()
     assert renamed.sum() > 10
     assert unlinked.sales.sum() == pytest.approx(linked.sales.sum())
     assert not unlinked.sales[renamed, :, :29].any()
     parents = unlinked.firms.index[renamed].str.removesuffix("-R")
-    assert not set(unlinked.firms["brand_group"][renamed]) & set(unlinked.firms["brand_group"][parents])
+    assert not set(unlinked.firms["brand_group"][renamed]) & set(
+        unlinked.firms["brand_group"][parents]
+    )
     assert unlinked.firms["risk"][renamed].isna().all()
 
 
 def test_noise_blurs_without_bias_and_keeps_zeros():
-    exact, noisy = small()[0], small(noise=0.3)[0]
+    exact = small()[0]
+    noisy = small(noise=0.3)[0]
     assert np.array_equal(exact.sales == 0, noisy.sales == 0)
     ratio = noisy.sales[exact.sales > 0] / exact.sales[exact.sales > 0]
     assert np.log(ratio).std() == pytest.approx(0.3, abs=0.01)
@@ -301,7 +328,8 @@ def test_small_firms_and_uncovered_platforms_are_not_seen_and_the_first_are_coun
 
 
 def test_a_break_of_the_perimeter_steps_one_series():
-    plain, broken = small()[0], small(perimeter=-0.5)[0]
+    plain = small()[0]
+    broken = small(perimeter=-0.5)[0]
     np.testing.assert_allclose(broken.sales[:, 1][:, 27:], plain.sales[:, 1][:, 27:] / 2)
     assert np.array_equal(broken.sales[:, 0], plain.sales[:, 0])
     assert np.array_equal(broken.sales[:, 1][:, :27], plain.sales[:, 1][:, :27])
@@ -320,9 +348,17 @@ def test_every_parameter_lies_in_its_ranges():
     for row in describe():
         assert row["low"] <= row["default"] <= row["high"]
         if not np.isnan(row["plausible_low"]):
-            assert row["low"] <= row["plausible_low"] <= row["default"] <= row["plausible_high"] <= row["high"]
+            assert (
+                row["low"]
+                <= row["plausible_low"]
+                <= row["default"]
+                <= row["plausible_high"]
+                <= row["high"]
+            )
     assert plausible("sigma") == (0.4, 0.8)
-    with pytest.raises(DesignError, match=r"Cannot vary 'freight': it has no plausible range; choose from"):
+    with pytest.raises(
+        DesignError, match=r"Cannot vary 'freight': it has no plausible range; choose from"
+    ):
         plausible("freight")
 
 
@@ -339,11 +375,23 @@ def test_every_preset_has_a_name_of_its_own_in_words_and_the_share_that_it_fixes
     assert len(set(names.values())) == len(PRESETS)
     assert not any(re.search(r"_|\dk", name) for name in names.values())
     for preset, name in names.items():
-        shares = [float(share) for share in re.findall(r"\(([\d.]+) per cent of Chinese sales\)", name)]
-        assert shares == pytest.approx([] if preset == "few_treated" else [100 * chosen(preset).closed_gmv])
-    assert market_named("floor_3k", 3, 4) == "small closures (0.85 per cent of Chinese sales), seeds 3 to 6"
-    assert (market_named("all", 5), closures("plain_sd1_9")) == ("panels of all kinds, seed 5", "plain panels")
-    with pytest.raises(DesignError, match="Cannot describe the closures of preset 'huge'; choose from null"):
+        shares = [
+            float(share) for share in re.findall(r"\(([\d.]+) per cent of Chinese sales\)", name)
+        ]
+        assert shares == pytest.approx(
+            [] if preset == "few_treated" else [100 * chosen(preset).closed_gmv]
+        )
+    assert (
+        market_named("floor_3k", 3, 4)
+        == "small closures (0.85 per cent of Chinese sales), seeds 3 to 6"
+    )
+    assert (market_named("all", 5), closures("plain_sd1_9")) == (
+        "panels of all kinds, seed 5",
+        "plain panels",
+    )
+    with pytest.raises(
+        DesignError, match="Cannot describe the closures of preset 'huge'; choose from null"
+    ):
         closures("huge")
 
 
@@ -367,7 +415,9 @@ def test_the_market_has_the_moments_it_was_solved_for():
 
 
 def test_a_preset_is_held_against_what_it_closes():
-    report = solve.held_against_targets("ceiling_50k", markets=1, closed_gmv=0.1).set_index("moment")
+    report = solve.held_against_targets("ceiling_50k", markets=1, closed_gmv=0.1).set_index(
+        "moment"
+    )
     row = report.loc["closed share of Chinese AMZ sales"]
     assert (row["target"], row["tolerance"]) == pytest.approx((0.1, 0.015))
     assert report.loc["closed share of Chinese accounts", "target"] == 0.05
@@ -389,7 +439,10 @@ def test_simulate_writes_panel_and_truth(tmp_path, capsys):
     out = tmp_path / "new" / "market"
     arguments = ["simulate", "--preset", "mid_3k", "--seed", "1", "--out", str(out)]
     arguments += [word for name, value in SMALL.items() for word in ("-p", f"{name}={value}")]
-    assert [front_desk.main(arguments), front_desk.main(arguments)] == [0, 0]  # a market is replaced by a market
+    assert [front_desk.main(arguments), front_desk.main(arguments)] == [
+        0,
+        0,
+    ]  # a market is replaced by a market
     assert capsys.readouterr().out.split() == [str(out)] * 2
     assert sorted(path.name for path in out.iterdir()) == sorted(market_package.FILES)
     assert [path.name for path in out.parent.iterdir()] == ["market"]
@@ -407,7 +460,9 @@ def test_simulate_writes_panel_and_truth(tmp_path, capsys):
 
 def test_a_bad_simulation_exits_2_and_writes_nothing(tmp_path, capsys):
     out = tmp_path / "market"
-    assert front_desk.main(f"simulate --preset mid_3k --seed 1 --out {out} -p tilt=steep".split()) == 2
+    assert (
+        front_desk.main(f"simulate --preset mid_3k --seed 1 --out {out} -p tilt=steep".split()) == 2
+    )
     assert "error: Parameter tilt: found 'steep'" in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
 
@@ -423,7 +478,9 @@ def test_a_failed_write_leaves_the_old_market(tmp_path, monkeypatch):
     out = tmp_path / "market"
     export("mid_3k", 1, out, SMALL)
     before = (out / "truth.json").read_bytes()
-    monkeypatch.setattr(market_package, "_described", lambda *_: (_ for _ in ()).throw(OSError("no space")))
+    monkeypatch.setattr(
+        market_package, "_described", lambda *_: (_ for _ in ()).throw(OSError("no space"))
+    )
     with pytest.raises(OSError, match="no space"):
         export("mid_3k", 2, out, SMALL)
     assert (out / "truth.json").read_bytes() == before

@@ -1,11 +1,13 @@
-"""A vendor's export, from the map that is proposed for it to its known effects, without a line of code."""
+"""A vendor's export, from the map that is proposed for it to its known effects, without a line of
+code.
+"""
 
 import messy
 import numpy as np
 import pandas as pd
 import pytest
+from fewtreated.errors import DataError
 
-from analysis.errors import DataError
 from analysis.estimands.catalogue import estimate_all
 from analysis.estimands.design import Design
 from analysis.panel import read_panel
@@ -33,13 +35,24 @@ def panel(exported):
 def test_the_proposed_map_says_all_but_four_lines_of_the_one_that_is_used(exported, tmp_path):
     text = propose(exported[0])
     said = [line for line in text.splitlines() if not line.startswith("#")]
-    used = [line for line in messy.MAP.read_text(encoding="utf-8").splitlines() if not line.startswith("#")]
+    used = [
+        line
+        for line in messy.MAP.read_text(encoding="utf-8").splitlines()
+        if not line.startswith("#")
+    ]
     assert len(said) == len(used)
     edited = [(old, new) for old, new in zip(said, used, strict=True) if old != new]
-    assert [new.strip().partition(":")[0] for _, new in edited] == ["EUR", "CNY", "absent", "population"]
+    assert [new.strip().partition(":")[0] for _, new in edited] == [
+        "EUR",
+        "CNY",
+        "absent",
+        "population",
+    ]
     assert all("# EDITED" in new and '"?"' in old for old, new in edited)
     (tmp_path / "proposed.yml").write_text(text, encoding="utf-8")
-    with pytest.raises(DataError, match=r"4 open questions: rates.EUR, rates.CNY, absent, population"):
+    with pytest.raises(
+        DataError, match=r"4 open questions: rates.EUR, rates.CNY, absent, population"
+    ):
         load(tmp_path / "proposed.yml", Map)
 
 
@@ -49,7 +62,9 @@ def test_the_export_is_read_as_the_panel_that_it_was_made_of(exported, panel):
     assert panel.months.equals(made.months)
     firms = made.firms.drop(columns="risk").astype({"closed_on": panel.firms["closed_on"].dtype})
     pd.testing.assert_frame_equal(panel.firms.drop(columns="risk"), firms, check_dtype=False)
-    np.testing.assert_allclose(panel.sales, made.sales, rtol=0, atol=0.01 * 12)  # a cent in each of its rows
+    np.testing.assert_allclose(
+        panel.sales, made.sales, rtol=0, atol=0.01 * 12
+    )  # a cent in each of its rows
     assert panel.population == "not representative"
 
 
@@ -62,7 +77,8 @@ def test_check_tells_what_the_export_holds(exported, capsys):
 
 
 def test_known_effects_lie_in_the_intervals(exported, panel):
-    rows, known = estimate_all(panel, Design()).rows.set_index("id"), pd.Series(exported[2])
+    rows = estimate_all(panel, Design()).rows.set_index("id")
+    known = pd.Series(exported[2])
     rows = rows.loc[[name for name in known.index if name != "E3g"]]  # which needs two years before
     assert (rows["conf_low"] <= known[rows.index]).all()
     assert (known[rows.index] <= rows["conf_high"]).all()

@@ -18,8 +18,16 @@ mid_3k,E1a,0.9,usable with bounds,
         ("0.123456", "0.123457", []),  # rounded on the way
         ("0.123456", "0.1235", ["null E1b: coverage 0.1235 (was 0.123456)"]),
         ("0.95,usable,", "0.95,usable,skewed", ["null E1a: reason skewed (was empty)"]),
-        ("0.95,usable,", ",not graded,", ["null E1a: coverage empty (was 0.95), grade not graded (was usable)"]),
-        ("errors too large", "errors too small", ["null E1b: reason errors too small (was errors too large)"]),
+        (
+            "0.95,usable,",
+            ",not graded,",
+            ["null E1a: coverage empty (was 0.95), grade not graded (was usable)"],
+        ),
+        (
+            "errors too large",
+            "errors too small",
+            ["null E1b: reason errors too small (was errors too large)"],
+        ),
         ("null,E1a", "null,E1c", ["null E1c: new", "null E1a: gone"]),
         ("mid_3k,E1a,0.9,usable with bounds,\n", "", ["mid_3k E1a: gone"]),
     ],
@@ -30,10 +38,14 @@ def test_a_row_that_moved_is_named_with_what_it_was(old, new, lines):
 
 def test_a_column_that_comes_or_goes_moves_every_row():
     longer = (
-        STORED.replace("reason\n", "reason,n\n").replace("usable,\n", "usable,,1\n").replace("large\n", "large,1\n")
+        STORED.replace("reason\n", "reason,n\n")
+        .replace("usable,\n", "usable,,1\n")
+        .replace("large\n", "large,1\n")
     )
     longer = longer.replace("bounds,\n", "bounds,,1\n")
-    assert moved(longer, STORED) == [f"{row}: n 1 (was no column)" for row in ("null E1a", "null E1b", "mid_3k E1a")]
+    assert moved(longer, STORED) == [
+        f"{row}: n 1 (was no column)" for row in ("null E1a", "null E1b", "mid_3k E1a")
+    ]
     assert moved(STORED, longer)[0] == "null E1a: n no column (was 1)"
 
 
@@ -55,4 +67,8 @@ def test_rows_of_households_are_known_by_their_titles_too():
 
 def test_a_sentence_counts_the_rows_that_moved_and_lists_them():
     assert sentence("a.csv", ["null E1a: gone"]) == "a.csv: 1 row moved:\n  null E1a: gone"
-    assert sentence("a.csv", ["x: new", "y: new"]).splitlines() == ["a.csv: 2 rows moved:", "  x: new", "  y: new"]
+    assert sentence("a.csv", ["x: new", "y: new"]).splitlines() == [
+        "a.csv: 2 rows moved:",
+        "  x: new",
+        "  y: new",
+    ]

@@ -13,15 +13,33 @@ from random import Random
 from unittest import mock
 
 import pytest
-from desk import SOURCES, WRITE_VERDICTS, Desk, contents, describe, full_disk, plain, sources_kept, stub_render
+from desk import (
+    SOURCES,
+    WRITE_VERDICTS,
+    Desk,
+    contents,
+    describe,
+    full_disk,
+    plain,
+    sources_kept,
+    stub_render,
+)
 
 from runner import cli as command_line
 from runner import pdf, publish, release, run, schedule, site
 
-MONDAY, TUESDAY, NEXT, LAST = "2026-11-23", "2026-11-24", "2026-11-30", "2026-12-07"
+MONDAY = "2026-11-23"
+TUESDAY = "2026-11-24"
+NEXT = "2026-11-30"
+LAST = "2026-12-07"
 VINTAGE = "2026-11-01"
 BRIEF = {"name": "00_brief", "notebook": "00_brief.ipynb"}
-FIRST = {"name": "01_first", "notebook": "01_first.ipynb", "parameters": {"count": "4"}, "every": "weekly on monday"}
+FIRST = {
+    "name": "01_first",
+    "notebook": "01_first.ipynb",
+    "parameters": {"count": "4"},
+    "every": "weekly on monday",
+}
 SECOND = {"name": "02_second", "notebook": "02_second.ipynb", "every": "monthly on 1"}
 JUDGE = WRITE_VERDICTS.replace('"estimate"', '"word": note, "estimate"')
 
@@ -32,7 +50,9 @@ class Night(Desk):
     def plan(self, *reports, **more):
         hooks = [{"command": [sys.executable, "hook.py"], "timeout": 30}]
         # JSON is YAML
-        (self.reports / "schedule.yml").write_text(json.dumps({"reports": [*reports], "notices": hooks, **more}))
+        (self.reports / "schedule.yml").write_text(
+            json.dumps({"reports": [*reports], "notices": hooks, **more})
+        )
 
     def furnish(self):
         super().furnish()
@@ -51,13 +71,17 @@ class Night(Desk):
 
     def told(self):
         file = self.root / "told.jsonl"
-        return [plain(line) for line in file.read_text().splitlines()] if file.exists() else []
+        if file.exists():
+            return [plain(line) for line in file.read_text().splitlines()]
+        return []
 
     def releases(self):
         return sorted(path.name for path in self.reports.glob("20*"))
 
     def as_of(self):
-        return {name: entry["parameters"]["as_of"] for name, entry in self.manifest()["reports"].items()}
+        return {
+            name: entry["parameters"]["as_of"] for name, entry in self.manifest()["reports"].items()
+        }
 
 
 @pytest.fixture(scope="module")
@@ -118,13 +142,18 @@ def test_a_report_that_is_not_due_is_carried_over_as_it_was(desk):
     assert (desk.published / "02_second.pdf").read_bytes() == pdf_before
 
 
-def test_a_release_dated_after_today_is_news_and_does_not_keep_todays_from_being_published(desk, capsys):
+def test_a_release_dated_after_today_is_news_and_does_not_keep_todays_from_being_published(
+    desk, capsys
+):
     assert desk.due(NEXT) == 0  # by a clock that is a week early
     capsys.readouterr()
     assert desk.due(TUESDAY) == 0
     assert desk.releases() == [MONDAY, NEXT]  # that of Monday counts, of which nothing is due
     assert os.readlink(desk.reports / "latest") == MONDAY
-    said = f"reports/{NEXT}: this release is dated after today, {TUESDAY}, so runs ignore it; set the clock if it is "
+    said = (
+        f"reports/{NEXT}: this release is dated after today, {TUESDAY}, so runs ignore it; set the"
+        " clock if it is "
+    )
     said += "wrong, or else move the release elsewhere."
     assert f"{said}\n" in capsys.readouterr().err
     assert desk.told()[-1]["failures"] == [said]
@@ -137,7 +166,9 @@ def test_a_release_dated_after_today_is_news_and_does_not_keep_todays_from_being
     assert [told["mended"] for told in desk.told()] == [[], [said]]
 
 
-def test_a_release_whose_run_was_killed_before_latest_showed_it_is_shown_though_no_other_is_made(desk):
+def test_a_release_whose_run_was_killed_before_latest_showed_it_is_shown_though_no_other_is_made(
+    desk,
+):
     desk.write("01_first", "1 / 0")
     for day, code in ((TUESDAY, 0), (NEXT, 3)):  # nothing is due, or what is due fails
         (desk.reports / "latest").unlink()
@@ -153,22 +184,38 @@ def test_a_report_that_failed_stays_due(desk):
     assert desk.as_of()["01_first"] == "2026-12-01"
 
 
-def test_the_notebook_of_a_failed_night_stops_in_the_debugger_where_it_failed_and_is_made_up_for(desk):
+def test_the_notebook_of_a_failed_night_stops_in_the_debugger_where_it_failed_and_is_made_up_for(
+    desk,
+):
     desk.write("01_first", "import json\njson.loads('not JSON')")
     assert desk.due(NEXT) == 3
     failed = desk.reports / "draft" / "failed" / "01_first.ipynb"
-    command = [sys.executable, "-m", "IPython", "--no-banner", "--colors=NoColor", "--pdb", str(failed)]
+    command = [
+        sys.executable,
+        "-m",
+        "IPython",
+        "--no-banner",
+        "--colors=NoColor",
+        "--pdb",
+        str(failed),
+    ]
     typed = "up\nup\nup\np count\nq\n"
-    told = subprocess.run(command, input=typed, cwd=desk.root, capture_output=True, text=True, check=False).stdout
+    told = subprocess.run(
+        command, input=typed, cwd=desk.root, capture_output=True, text=True, check=False
+    ).stdout
     assert "json/decoder.py" in told  # where the error was raised
-    assert "ipdb> 4\n" in told  # the cell is three callers above, and has the parameters of the night
+    assert (
+        "ipdb> 4\n" in told
+    )  # the cell is three callers above, and has the parameters of the night
     desk.write("01_first", JUDGE)
     assert desk.shift(NEXT, "01_first") == 0
     assert desk.releases() == [MONDAY, NEXT]
     assert desk.as_of() == {"01_first": NEXT, "02_second": MONDAY, "00_brief": NEXT}
 
 
-def test_a_report_that_failed_stands_marked_where_the_schedule_lets_the_others_be_published(desk, capsys):
+def test_a_report_that_failed_stands_marked_where_the_schedule_lets_the_others_be_published(
+    desk, capsys
+):
     desk.plan(BRIEF, FIRST, {**SECOND, "every": "daily"}, carry_failed=True)
     desk.write("01_first", "1 / 0")
     assert desk.due(NEXT, "--json") == 3
@@ -181,14 +228,24 @@ def test_a_report_that_failed_stands_marked_where_the_schedule_lets_the_others_b
     assert [entry["stale"] for entry in desk.manifest()["reports"].values()] == ["", why, ""]
     said = f"As of 23 November 2026: it could not be made again with the others. {why}"
     assert said in (desk.published / "index.html").read_text()
-    assert f"Not made again: 01_first, as of {MONDAY}: {why}" in (desk.reports / "index.html").read_text()
-    assert f"failed: 01_first (it stands as of {MONDAY})" in (desk.published / "00_brief.ipynb").read_text()
+    assert (
+        f"Not made again: 01_first, as of {MONDAY}: {why}"
+        in (desk.reports / "index.html").read_text()
+    )
+    assert (
+        f"failed: 01_first (it stands as of {MONDAY})"
+        in (desk.published / "00_brief.ipynb").read_text()
+    )
     assert (desk.published / "failed" / "01_first.ipynb").exists()
     with desk.executing(), mock.patch.object(pdf, "render", stub_render):
         assert command_line.main(["verify", str(desk.published), "--all"], desk.root) == 0
     said = capsys.readouterr().out
     assert f"01_first: as of {MONDAY}, of older data or code than the others: {why}" in said
-    assert [f"{name}: made again, identical" in said for name in desk.as_of()] == [True, False, True]
+    assert [f"{name}: made again, identical" in said for name in desk.as_of()] == [
+        True,
+        False,
+        True,
+    ]
     assert "Not made again: 1 reports" in said
     desk.plan(BRIEF, FIRST, SECOND, carry_failed=True)
     assert desk.due(NEXT) == 3  # there is nothing but the failed one to be made: a draft
@@ -202,7 +259,9 @@ HOSTILE = [("verdicts.json", b"[" * 100_000), ("verdicts.json", b"[1]"), ("data.
 
 
 @pytest.mark.parametrize(("file", "content"), HOSTILE)
-def test_of_a_release_with_hostile_files_whose_hashes_are_right_all_reports_are_made_again(desk, file, content):
+def test_of_a_release_with_hostile_files_whose_hashes_are_right_all_reports_are_made_again(
+    desk, file, content
+):
     (desk.published / file).write_bytes(content)
     about = {**desk.manifest(), "files": release.hashes(desk.published)}
     publish.write_json(desk.published / "manifest.json", about)
@@ -224,7 +283,9 @@ def test_a_report_that_is_new_in_the_schedule_is_due(desk):
     assert desk.as_of()["03_third"] == TUESDAY
 
 
-def test_a_report_waits_for_data_that_are_newer_than_its_own_and_is_made_when_they_have_come(desk, capsys):
+def test_a_report_waits_for_data_that_are_newer_than_its_own_and_is_made_when_they_have_come(
+    desk, capsys
+):
     desk.plan(BRIEF, {**FIRST, "waits_for": ["data/figures.csv", "incoming/done"]}, SECOND)
     assert desk.due(NEXT) == 0
     said = capsys.readouterr().out
@@ -255,15 +316,25 @@ def test_a_dry_run_says_what_would_be_made_and_why_and_changes_nothing(desk, no_
     shown = plain(capsys.readouterr().out)
     assert shown["outcome"] == "planned"
     assert shown["notes"] == ["02_second waits for data/figures.csv, which has not changed."]
-    whys = ["due on 2026-11-30; changed: parameters", "changed: what it reads or refers to", "new"]  # to 03_c
+    whys = [
+        "due on 2026-11-30; changed: parameters",
+        "changed: what it reads or refers to",
+        "new",
+    ]  # to 03_c
     assert [*shown["reports"].values()] == [f"to make: {why}" for why in whys]
     (desk.root / "data" / "figures.csv").write_text("year,value\n2021,2\n")
     dry(MONDAY, "02", "--force")
-    assert "02_second                     to make: asked for; changed: data\n" in capsys.readouterr().out
+    assert (
+        "02_second                     to make: asked for; changed: data\n"
+        in capsys.readouterr().out
+    )
     dry(MONDAY, "--out", str(desk.root / "none"))
     (desk.reports / MONDAY / "01_first.pdf").unlink()
     dry(TUESDAY, "--due")
-    assert "its files do not match: 01_first.pdf: missing. All reports are made again." in capsys.readouterr().err
+    assert (
+        "its files do not match: 01_first.pdf: missing. All reports are made again."
+        in capsys.readouterr().err
+    )
 
 
 def test_due_and_names_are_refused_together(desk, no_kernels, capsys):
@@ -287,7 +358,12 @@ def test_a_failure_is_news_and_nothing_but_json_is_printed(real, capsys):
     shown = plain(capsys.readouterr().out)
     assert shown.pop("notices") == []
     assert real.told() == [shown]
-    assert (shown["outcome"], shown["release"], shown["draft"], shown["as_of"]) == ("failed", "", "draft", NEXT)
+    assert (shown["outcome"], shown["release"], shown["draft"], shown["as_of"]) == (
+        "failed",
+        "",
+        "draft",
+        NEXT,
+    )
     assert "ZeroDivisionError" in shown["failures"][0]
     states = {name: line.split()[0] for name, line in shown["reports"].items()}
     assert states == {"01_first": "failed", "02_second": "unchanged", "00_brief": "made"}
@@ -300,9 +376,11 @@ def test_a_word_that_changed_is_news_and_the_same_word_with_another_number_is_no
     desk.plan(BRIEF, {**FIRST, "parameters": {"count": "5", "note": "Supported"}}, SECOND)
     capsys.readouterr()
     assert desk.due(LAST) == 0
-    ((told),) = desk.told()
+    (told,) = desk.told()
     assert told["changed_words"] == ["c1 in 01_first: a=b before, Supported now"]
-    assert last_line(capsys).endswith(f"in {LAST}; changed: c1 in 01_first: a=b before, Supported now")
+    assert last_line(capsys).endswith(
+        f"in {LAST}; changed: c1 in 01_first: a=b before, Supported now"
+    )
 
 
 def test_data_older_than_the_limit_are_news_on_the_day_on_which_their_report_is_due(desk):
@@ -311,12 +389,20 @@ def test_data_older_than_the_limit_are_news_on_the_day_on_which_their_report_is_
     assert desk.told() == []
     for day in (LAST, LAST, "2026-12-08"):
         assert desk.due(day) == 0
-    ((told),) = desk.told()
+    (told,) = desk.told()
     desk.plan(BRIEF, {**FIRST, "waits_for": "data/figures.csv", "fresh_days": 29}, SECOND)
-    for day in ("2026-12-14", "2026-12-14", "2026-12-15", "2026-12-22"):  # one Monday waited for, then missed
+    for day in (
+        "2026-12-14",
+        "2026-12-14",
+        "2026-12-15",
+        "2026-12-22",
+    ):  # one Monday waited for, then missed
         assert desk.due(day) == 0
     assert [each["as_of"] for each in desk.told()] == [LAST, "2026-12-14", "2026-12-22"]
-    said = "01_first: data/figures.csv is dated 2026-11-01, 36 days ago; the schedule allows at most 29"
+    said = (
+        "01_first: data/figures.csv is dated 2026-11-01, 36 days ago; the schedule allows at"
+        " most 29"
+    )
     assert told["stale"] == [said]
 
 
@@ -339,7 +425,10 @@ def test_a_schedule_that_cannot_be_read_is_told_as_json_too(desk, capsys):
     (desk.reports / "schedule.yml").write_text("reports: []")
     assert desk.due(NEXT, "--json") == 2
     shown = plain(capsys.readouterr().out)
-    assert (shown["outcome"], shown["failures"][0].split(",")[0]) == ("refused", "reports/schedule.yml")
+    assert (shown["outcome"], shown["failures"][0].split(",")[0]) == (
+        "refused",
+        "reports/schedule.yml",
+    )
 
 
 def test_what_is_told_elsewhere_names_no_folder_of_the_machine(real, capsys):
@@ -353,7 +442,9 @@ def test_what_is_told_elsewhere_names_no_folder_of_the_machine(real, capsys):
     assert [file.name for file in told if str(real.root) in file.read_text()] == []
 
 
-def test_nobody_is_told_of_what_is_published_elsewhere_unless_it_was_due_as_in_a_container(desk, tmp_path):
+def test_nobody_is_told_of_what_is_published_elsewhere_unless_it_was_due_as_in_a_container(
+    desk, tmp_path
+):
     desk.write("01_first", "1 / 0")
     elsewhere = ["--out", str(tmp_path / "elsewhere")]
     assert desk.shift(NEXT, *elsewhere) == 3
@@ -368,19 +459,29 @@ def test_a_damaged_release_is_told_as_json_and_in_the_feed(desk, capsys):
     shown = plain(capsys.readouterr().out)
     (wrong,) = shown["failures"]
     assert all(line.endswith("the release before is damaged") for line in shown["reports"].values())
-    assert wrong == f"reports/{MONDAY}: its files do not match: 01_first.pdf: damaged. All reports are made again."
+    assert (
+        wrong
+        == f"reports/{MONDAY}: its files do not match: 01_first.pdf: damaged. All reports are made"
+        " again."
+    )
     assert desk.due(TUESDAY) == 0
     assert [told["mended"] for told in desk.told()] == [[], [wrong]]
-    assert "its files do not match: 01_first.pdf: damaged" in (desk.reports / "feed.xml").read_text()
+    assert (
+        "its files do not match: 01_first.pdf: damaged" in (desk.reports / "feed.xml").read_text()
+    )
 
 
 # Who is told
 
 
-def test_a_failure_is_told_once_a_reminder_a_day_and_once_that_it_is_mended_and_no_second_run_tells(desk, capsys):
+def test_a_failure_is_told_once_a_reminder_a_day_and_once_that_it_is_mended_and_no_second_run_tells(
+    desk, capsys
+):
     desk.write("01_first", "1 / 0")
     hook = {"command": [sys.executable, "hook.py"]}
-    desk.plan(BRIEF, {**FIRST, "owner": "a@b.c"}, SECOND, notices=[hook, {**hook, "on": "published"}])
+    desk.plan(
+        BRIEF, {**FIRST, "owner": "a@b.c"}, SECOND, notices=[hook, {**hook, "on": "published"}]
+    )
     assert [desk.due(day) for day in (NEXT, NEXT, "2026-12-01", "2026-12-01")] == [3, 3, 3, 3]
     with release.locked(desk.reports):
         assert desk.due("2026-12-02") == 4
@@ -388,9 +489,16 @@ def test_a_failure_is_told_once_a_reminder_a_day_and_once_that_it_is_mended_and_
     assert desk.due("2026-12-02") == desk.due("2026-12-02") == 0
     seen = [(told["as_of"], told["news"], *told["mended"], *told["owners"]) for told in desk.told()]
     said = "01_first: a cell failed with ZeroDivisionError: division by zero"
-    last = ("2026-12-02", "news", said, "a@b.c")  # and once more to the one that hears of each release
+    last = (
+        "2026-12-02",
+        "news",
+        said,
+        "a@b.c",
+    )  # and once more to the one that hears of each release
     assert seen == [(NEXT, "news", "a@b.c"), ("2026-12-01", "reminder", "a@b.c"), last, last]
-    assert f">Failed: draft, as of {NEXT}.\nFailed: {said}" in (desk.reports / "feed.xml").read_text()
+    assert (
+        f">Failed: draft, as of {NEXT}.\nFailed: {said}" in (desk.reports / "feed.xml").read_text()
+    )
 
 
 BREAKS = {"": "", "1 / 0": "ZeroDivisionError", "{}['x']": "KeyError"}
@@ -398,7 +506,13 @@ BREAKS = {"": "", "1 / 0": "ZeroDivisionError", "{}['x']": "KeyError"}
 
 @pytest.mark.slow
 def test_ninety_runs_tell_the_truth_in_letters_of_which_no_two_in_a_row_are_alike(desk, capsys):
-    random, day, broken, wrong, known, known_on, fell = Random(24), date(2026, 11, 23), {}, {}, {}, "", 0
+    random = Random(24)
+    day = date(2026, 11, 23)
+    broken = {}
+    wrong = {}
+    known = {}
+    known_on = ""
+    fell = 0
     desk.plan(BRIEF, {**FIRST, "every": "daily"}, {**SECOND, "every": "daily"})
     desk.write("02_second", JUDGE)
     assert desk.due(MONDAY) == desk.shift(MONDAY) == 0
@@ -411,18 +525,28 @@ def test_ninety_runs_tell_the_truth_in_letters_of_which_no_two_in_a_row_are_alik
                 desk.write(name, broken[name], JUDGE)
         down = random.random() < 0.1
         (desk.root / "hook.py").write_text("import sys; sys.exit(9)" if down else SOURCES["hook"])
-        made, before, code = f"{day}" in desk.releases(), len(desk.told()), desk.due(f"{day}")
-        wrong = wrong if made else {name: BREAKS[kind] for name, kind in broken.items() if kind}
-        told, news = site.logged(desk.reports)[-1], wrong != known or bool(wrong and f"{day}" > known_on)
+        made = f"{day}" in desk.releases()
+        before = len(desk.told())
+        code = desk.due(f"{day}")
+        if not made:
+            wrong = {name: BREAKS[kind] for name, kind in broken.items() if kind}
+        told = site.logged(desk.reports)[-1]
+        news = wrong != known or bool(wrong and f"{day}" > known_on)
         assert told.outcome == ("unchanged" if made else "failed" if wrong else "published")
         assert {each.about for each in told.troubles} == wrong.keys()
         assert code == (3 if told.outcome == "failed" else 6 * (news and down))
         assert len(desk.told()) == before + (news and not down)
         if news and not down:
-            letter, fell = desk.told()[-1], fell + len(wrong.keys() - known.keys())
-            assert {line.partition(": ")[0] for line in letter["mended"]} == known.keys() - wrong.keys()
-            assert all(f"{name}: a cell failed with {kind}" in str(letter) for name, kind in wrong.items())
-            known, known_on = dict(wrong), f"{day}"
+            letter = desk.told()[-1]
+            fell = fell + len(wrong.keys() - known.keys())
+            assert {
+                line.partition(": ")[0] for line in letter["mended"]
+            } == known.keys() - wrong.keys()
+            assert all(
+                f"{name}: a cell failed with {kind}" in str(letter) for name, kind in wrong.items()
+            )
+            known = dict(wrong)
+            known_on = f"{day}"
     assert all(old != new for old, new in pairwise(desk.told()))
     assert Counter(each["news"] for each in desk.told()) == {"news": 27, "reminder": 22}
     assert sum(len(each["mended"]) for each in desk.told()) == fell - len(known) == 9
@@ -438,15 +562,24 @@ def test_a_notice_that_fails_is_told_undoes_nothing_and_is_sent_with_the_next_ru
     assert os.readlink(desk.reports / "latest") == NEXT
     (desk.root / "hook.py").write_text(SOURCES["hook"])
     assert desk.due(NEXT) == desk.due(NEXT) == 0
-    assert [told["changed_words"] for told in desk.told()] == [["c1 in 01_first: a=b before, Supported now"]]
+    assert [told["changed_words"] for told in desk.told()] == [
+        ["c1 in 01_first: a=b before, Supported now"]
+    ]
 
 
 def test_no_secret_is_in_anything_that_a_run_writes_or_says(real, monkeypatch, capfd):
     secret = "unmistakable-5ecret-7f3a"
     names = ("MAIL_HOST", "MAIL_USER", "MAIL_PASSWORD", "CHAT")
     for name in names:
-        monkeypatch.setenv(name, f"http://{secret}.invalid/" if name == "CHAT" else f"{secret}.invalid")
-    mail = {"to": "a@example.org", "from": "b@example.org", "host": "MAIL_HOST", "user": "MAIL_USER"}
+        monkeypatch.setenv(
+            name, f"http://{secret}.invalid/" if name == "CHAT" else f"{secret}.invalid"
+        )
+    mail = {
+        "to": "a@example.org",
+        "from": "b@example.org",
+        "host": "MAIL_HOST",
+        "user": "MAIL_USER",
+    }
     hooks = [{"email": {**mail, "password": "MAIL_PASSWORD"}}, {"webhook": "CHAT"}]
     hooks = [{**hook, "timeout": 5} for hook in (*hooks, {"webhook": "CHAT", "form": "slack"})]
     print_all = "import os\nprint(dict(os.environ))\nassert count == 4, dict(os.environ)\n"
@@ -458,7 +591,9 @@ def test_no_secret_is_in_anything_that_a_run_writes_or_says(real, monkeypatch, c
     said = capfd.readouterr()
     assert len(json.loads(said.out.splitlines()[-1])["notices"]) == 3
     assert secret not in said.out + said.err
-    assert secret.encode() not in b"".join(file.read_bytes() for file in real.root.rglob("*") if file.is_file())
+    assert secret.encode() not in b"".join(
+        file.read_bytes() for file in real.root.rglob("*") if file.is_file()
+    )
     assert all(secret in os.environ[name] for name in names)
 
 
@@ -468,7 +603,12 @@ def test_no_secret_is_in_anything_that_a_run_writes_or_says(real, monkeypatch, c
 def test_a_release_has_a_sweep_with_its_table_and_the_brief_reads_none_of_it(desk):
     desk.plan(BRIEF, FIRST, {**SECOND, "name": "03_third", "parameters": {"count": ["1", "2"]}})
     assert desk.due(NEXT) == 0
-    assert {*desk.manifest()["reports"]} == {"00_brief", "01_first", "03_third__count-1", "03_third__count-2"}
+    assert {*desk.manifest()["reports"]} == {
+        "00_brief",
+        "01_first",
+        "03_third__count-1",
+        "03_third__count-2",
+    }
     assert "03_third.comparison.csv" in desk.manifest()["files"]
     page = (desk.published / "index.html").read_text()
     assert 'href="03_third.comparison.csv"' in page
@@ -477,7 +617,16 @@ def test_a_release_has_a_sweep_with_its_table_and_the_brief_reads_none_of_it(des
     assert '\\"report\\": \\"01_first\\"' in brief
     assert "03_third" not in brief
     table = (desk.published / "03_third.comparison.csv").read_bytes()
-    desk.plan(BRIEF, FIRST, {**SECOND, "name": "03_third", "parameters": {"count": ["1", "2"]}, "every": "0 0 1 1 *"})
+    desk.plan(
+        BRIEF,
+        FIRST,
+        {**SECOND, "name": "03_third", "parameters": {"count": ["1", "2"]}, "every": "0 0 1 1 *"},
+    )
     assert desk.due(LAST) == 0
-    assert desk.as_of() == {"01_first": LAST, "03_third__count-1": NEXT, "03_third__count-2": NEXT, "00_brief": LAST}
+    assert desk.as_of() == {
+        "01_first": LAST,
+        "03_third__count-1": NEXT,
+        "03_third__count-2": NEXT,
+        "00_brief": LAST,
+    }
     assert (desk.published / "03_third.comparison.csv").read_bytes() == table

@@ -1,4 +1,6 @@
-"""The notebooks: their shape, their run through the real runner, and the numbers that reach the pages."""
+"""The notebooks: their shape, their run through the real runner, and the numbers that reach the
+pages.
+"""
 
 import ast
 import json
@@ -31,9 +33,14 @@ from runner import Exit, run, schedule
 
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 AS_OF = data.newest()["vintage"]
-PROCESSORS = (  # OpenBLAS and numpy sum and round in another way on an older one; any of today runs the code of both
+# OpenBLAS and numpy sum and round in another way on an older one; any of today runs the code of
+# both
+PROCESSORS = (
     {"OPENBLAS_CORETYPE": "Haswell"},
-    {"OPENBLAS_CORETYPE": "Nehalem", "NPY_DISABLE_CPU_FEATURES": "X86_V3 X86_V4 AVX512_ICL AVX512_SPR"},
+    {
+        "OPENBLAS_CORETYPE": "Nehalem",
+        "NPY_DISABLE_CPU_FEATURES": "X86_V3 X86_V4 AVX512_ICL AVX512_SPR",
+    },
 )
 LOGIC = (ast.FunctionDef, ast.ClassDef, ast.If, ast.For, ast.While, ast.Try, ast.With)
 DESIGN = {"comparison", "post_from", "post_to", "base_months", "anticipation", "cluster", "conf"}
@@ -89,7 +96,9 @@ def shown_in(output: dict) -> str:
 
 def python(notebook: Path) -> str:
     """Return the Python of all cells but that of the parameters."""
-    named = [cell for cell in code(notebook) if "parameters" not in cell["metadata"].get("tags", [])]
+    named = [
+        cell for cell in code(notebook) if "parameters" not in cell["metadata"].get("tags", [])
+    ]
     return "\n".join(source(cell) for cell in named)
 
 
@@ -106,15 +115,29 @@ def test_a_notebook_opens_with_its_question(notebook):
 
 def test_a_notebook_holds_no_logic_and_no_output(notebook):
     for cell in code(notebook):
-        found = [type(node).__name__ for node in ast.walk(ast.parse(source(cell))) if isinstance(node, LOGIC)]
+        found = [
+            type(node).__name__
+            for node in ast.walk(ast.parse(source(cell)))
+            if isinstance(node, LOGIC)
+        ]
         assert found == []
         assert cell["outputs"] == []
         assert cell["execution_count"] is None
 
 
 def test_names_of_a_notebook_are_imported_and_used(notebook):
-    asked = ["check", "--isolated", "--select", "F401,F811,F821", "--output-format", "concise", str(notebook)]
-    done = subprocess.run([find_ruff_bin(), *asked], capture_output=True, encoding="utf-8", check=False)
+    asked = [
+        "check",
+        "--isolated",
+        "--select",
+        "F401,F811,F821",
+        "--output-format",
+        "concise",
+        str(notebook),
+    ]
+    done = subprocess.run(
+        [find_ruff_bin(), *asked], capture_output=True, encoding="utf-8", check=False
+    )
     assert done.returncode == 0, done.stdout
 
 
@@ -124,27 +147,39 @@ def test_every_parameter_of_a_notebook_is_used(notebook):
     named = {node.id for node in names if isinstance(node.ctx, ast.Load)}
     taken = set().union(*(names for call, names in HANDED_ON.items() if call in text))
     unused = parameters.declared(notebook).model_fields.keys() - named - taken
-    assert unused <= ({"as_of"} if notebook.name.startswith("00_") else set())  # of the brief only the runner asks it
+    assert unused <= (
+        {"as_of"} if notebook.name.startswith("00_") else set()
+    )  # of the brief only the runner asks it
 
 
 def test_the_setup_cell_checks_the_parameters_of_its_own_notebook(notebook):
-    tagged = [i for i, cell in enumerate(code(notebook)) if "parameters" in cell["metadata"].get("tags", [])]
+    tagged = [
+        i
+        for i, cell in enumerate(code(notebook))
+        if "parameters" in cell["metadata"].get("tags", [])
+    ]
     checks = r"(parameters\.check|report\.start|report\.start_simulated|report\.start_panel)"
-    assert re.search(rf'{checks}\("{notebook.name}", globals\(\)[,)]', source(code(notebook)[tagged[0] + 1]))
+    assert re.search(
+        rf'{checks}\("{notebook.name}", globals\(\)[,)]', source(code(notebook)[tagged[0] + 1])
+    )
     assert "as_of" in parameters.declared(notebook).model_fields
 
 
 def test_a_notebook_marks_its_answer_and_ends_with_its_provenance(notebook):
     assert any("answer" in cell["metadata"].get("tags", []) for cell in code(notebook))
     if not notebook.name.startswith("00_"):
-        assert re.search(rf'report\.finish\(\s*"{notebook.name}",\s*globals\(\)', source(code(notebook)[-1]))
+        assert re.search(
+            rf'report\.finish\(\s*"{notebook.name}",\s*globals\(\)', source(code(notebook)[-1])
+        )
 
 
 def test_a_notebook_shows_rows_of_its_data_once_and_keeps_them_out_of_the_pdf(notebook):
     assert sum("remove-cell" in cell["metadata"].get("tags", []) for cell in code(notebook)) == 1
 
 
-@pytest.mark.parametrize("notebook", [path for path in NOTEBOOKS if "open_study" in path.read_text(encoding="utf-8")])
+@pytest.mark.parametrize(
+    "notebook", [path for path in NOTEBOOKS if "open_study" in path.read_text(encoding="utf-8")]
+)
 def test_a_notebook_on_a_panel_names_no_claim_and_no_reading_of_one_event(notebook):
     assert re.findall(r"\b[CV]\d+\b", notebook.read_text(encoding="utf-8")) == []
 
@@ -182,13 +217,23 @@ def text(pdf: Path) -> str:
 
 
 @pytest.mark.parametrize("name", REAL)
-def test_every_exhibit_of_public_figures_has_a_source_line_that_leads_to_its_source(published, name):
-    outputs = [output.get("data", {}) for cell in code(published / f"{name}.ipynb") for output in cell["outputs"]]
-    captions = re.findall(r"<(?:fig)?caption>(.+?)</(?:fig)?caption>", "".join(map(shown_in, outputs)))
+def test_every_exhibit_of_public_figures_has_a_source_line_that_leads_to_its_source(
+    published, name
+):
+    outputs = [
+        output.get("data", {})
+        for cell in code(published / f"{name}.ipynb")
+        for output in cell["outputs"]
+    ]
+    captions = re.findall(
+        r"<(?:fig)?caption>(.+?)</(?:fig)?caption>", "".join(map(shown_in, outputs))
+    )
     assert captions
     for caption in captions:
         line = caption.partition("Source: ")[2]
-        assert re.search(r'href="(https?://|annex)|report|our own|beside each|as for figure', line), caption
+        assert re.search(
+            r'href="(https?://|annex)|report|our own|beside each|as for figure', line
+        ), caption
 
 
 def judged(published: Path) -> list[dict]:
@@ -209,7 +254,8 @@ def test_every_seed_claim_gets_the_word_that_real_data_allow(published):
 
 def test_statements_are_counted_by_speaker_as_the_run_judges_them(published):
     found = [one for one in verdicts.best(verdicts.read(published)) if one.party != "Our question"]
-    page, occur = text(published / "01_claims_and_context.pdf"), {one.word for one in found}
+    page = text(published / "01_claims_and_context.pdf")
+    occur = {one.word for one in found}
     for party in {one.party for one in found}:
         said = [one.word for one in found if one.party == party]
         counts = [said.count(word) or "–" for word in verdicts.WORDS if word in occur]
@@ -226,40 +272,55 @@ def test_every_number_of_a_verdict_stands_in_its_report_and_in_the_brief(publish
     spoken = {
         (one.name, one.tier)
         for one in verdicts.best(verdicts.read(published))
-        if one.word in verdicts.DECIDED or brief_of.question(one, read_event("amazon_2021")) in listed
+        if one.word in verdicts.DECIDED
+        or brief_of.question(one, read_event("amazon_2021")) in listed
     }
     for row in judged(published):
         own = text(published / f"{row['report']}.pdf")
         for value in (row["estimate"], row["low"], row["high"], row["claimed"]):
             if value is not None:
                 written = quantity(float(value), row["unit"])  # an open side is text in JSON
-                assert written.lstrip("−") in own or "∞" in written  # reports have "fell by" and "or more"
+                assert (
+                    written.lstrip("−") in own or "∞" in written
+                )  # reports have "fell by" and "or more"
                 told = (f"{row['claim']} {row['reading']}".strip(), row["tier"]) in spoken
-                found = row["found"][1:].replace("\n", " ")  # a capital may begin it, and the brief has it on one line
+                found = row["found"][1:].replace(
+                    "\n", " "
+                )  # a capital may begin it, and the brief has it on one line
                 assert (found or written) in brief or not told or "∞" in written
 
 
 def test_a_verdict_has_the_same_numbers_in_estimates_and_on_the_page_of_the_release(published):
     estimates = analysis.load_estimates(published).query("table == 0")
-    named = estimates.assign(name=estimates["label"].str.partition(": ")[0]).set_index(["report", "name"])
+    named = estimates.assign(name=estimates["label"].str.partition(": ")[0]).set_index(
+        ["report", "name"]
+    )
     page = re.sub(r"<[^>]+>", " ", (published / "index.html").read_text(encoding="utf-8"))
     compared = 0
     for row in real(published).values():
         key = row["report"], f"{row['claim']} {row['reading']}".strip()
-        written = [quantity(float(row[end]), row["unit"]) for end in ("low", "high") if row[end] is not None]
+        written = [
+            quantity(float(row[end]), row["unit"])
+            for end in ("low", "high")
+            if row[end] is not None
+        ]
         assert all(number in page for number in written), key
         if key in named.index:
             taken_away = named.loc[key, ["estimate", "conf_low", "conf_high"]]
             given = [row["estimate"], row["low"], row["high"]]
             for mine, theirs in zip(given, taken_away, strict=True):
-                wanted = float("nan") if mine is None else float(mine)
+                if mine is None:
+                    wanted = float("nan")
+                else:
+                    wanted = float(mine)
                 assert theirs == pytest.approx(wanted, nan_ok=True), key
             compared += 1
     assert compared > 2
 
 
 def test_the_brief_answers_before_it_judges_and_has_no_codes(published):
-    brief, found = text(published / "00_executive_brief.pdf"), verdicts.read(published)
+    brief = text(published / "00_executive_brief.pdf")
+    found = verdicts.read(published)
     about = read_event("amazon_2021")
     told = brief_of.headline(found, about).replace("'", "’")
     assert brief.index(told) < brief.index("THE ANSWER") < brief.index("What was said")
@@ -290,13 +351,17 @@ def test_the_brief_is_one_page(published):
 
 
 @pytest.mark.parametrize("name", [job.name for job in schedule.read(ROOT)])
-def test_a_report_has_four_pages_at_most_no_code_on_the_first_and_a_last_one_worth_its_paper(published, name):
+def test_a_report_has_four_pages_at_most_no_code_on_the_first_and_a_last_one_worth_its_paper(
+    published, name
+):
     first, *others = PdfReader(published / f"{name}.pdf").pages
     assert len(others) < 4
     assert CODES.findall(first.extract_text()) == []
     heights = list[float]()
     (others or [first])[-1].extract_text(
-        visitor_text=lambda said, at, line, *_: heights.append(line[5] + at[5]) if said.strip() else None
+        visitor_text=lambda said, at, line, *_: (
+            heights.append(line[5] + at[5]) if said.strip() else None
+        )
     )
     body = [height for height in heights if 60 < height < 790]  # points, without header and footer
     assert min(body) < 790 - (790 - 60) / 3
@@ -319,11 +384,15 @@ def test_every_link_of_a_run_leads_to_a_file_beside_it_or_to_an_address(publishe
     linked = {}
     for pdf in published.rglob("*.pdf"):  # an address without // is relative to its report
         found = links(PdfReader(pdf))
-        linked[path(pdf, published)] = [uri if "//" in uri else path(pdf.parent / uri, published) for uri in found]
+        linked[path(pdf, published)] = [
+            uri if "//" in uri else path(pdf.parent / uri, published) for uri in found
+        ]
     for name, found in linked.items():
         assert "annex.pdf" in found or name == "annex.pdf"
         addresses = [urlsplit(address) for address in found if "//" in address]
-        assert [one for one in addresses if one.scheme not in ("http", "https") or "." not in one.netloc] == []
+        assert [
+            one for one in addresses if one.scheme not in ("http", "https") or "." not in one.netloc
+        ] == []
         assert {address for address in found if "//" not in address} <= linked.keys()
     assert "05_growth_public.pdf" in linked["01_claims_and_context.pdf"]
     assert linked.keys() - {"00_executive_brief.pdf", "annex.pdf"} <= {*linked["annex.pdf"]}
@@ -341,7 +410,9 @@ def test_the_same_inputs_give_the_same_bytes_on_another_kind_of_processor(publis
         }
         for folder in (published, tmp_path / "draft")
     )
-    assert {f"{name}.{kind}" for name in reports for kind in ("pdf", "ipynb", "estimates.csv")} <= one.keys()
+    assert {
+        f"{name}.{kind}" for name in reports for kind in ("pdf", "ipynb", "estimates.csv")
+    } <= one.keys()
     assert one.keys() == other.keys()
     assert [name for name in one if one[name] != other[name]] == []
 
@@ -353,7 +424,9 @@ def test_a_changed_parameter_reaches_the_page(tmp_path):
     rows = json.loads((tmp_path / "draft" / "verdicts.json").read_text(encoding="utf-8"))
     best = next(row["high"] for row in rows if row["reading"] == "V2")
     page = text(tmp_path / "draft" / "05_growth_public.pdf")
-    assert best == 0.5  # rivals may have taken over all that closed accounts lost: the common part is left
+    assert (
+        best == 0.5
+    )  # rivals may have taken over all that closed accounts lost: the common part is left
     assert quantity(best, "percentage points") in page
     assert "common_high = 0.5" in text(tmp_path / "draft" / "annex.pdf")
 

@@ -1,4 +1,6 @@
-"""Notices: what is news, and how it reaches a real mail server, a real web server and a real command."""
+"""Notices: what is news, and how it reaches a real mail server, a real web server and a real
+command.
+"""
 
 import itertools
 import json
@@ -23,17 +25,32 @@ from runner import Outcome, Said, notices, scheduled
 from runner.remembered import remembered
 from runner.schedule import Job, Notice, Plan
 
-READ, FAILED = SOURCES["read_outcome"], SOURCES["failed_outcome"]
+READ = SOURCES["read_outcome"]
+FAILED = SOURCES["failed_outcome"]
 SECRET = "unmistakable-5ecret-7f3a"
 SENT = Outcome(**FAILED).model_dump(mode="json", exclude={"at", "id"})
-QUIET = {**FAILED, "outcome": "published", "changed_words": [], "failures": [], "release": "2026-11-26", "draft": ""}
+QUIET = {
+    **FAILED,
+    "outcome": "published",
+    "changed_words": [],
+    "failures": [],
+    "release": "2026-11-26",
+    "draft": "",
+}
 QUIET |= {"news": ""}
 
 
 @pytest.fixture(autouse=True)
 def direct(monkeypatch):
     """No proxy stands between a test and its server."""
-    for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"):
+    for name in (
+        "http_proxy",
+        "https_proxy",
+        "HTTP_PROXY",
+        "HTTPS_PROXY",
+        "all_proxy",
+        "ALL_PROXY",
+    ):
         monkeypatch.delenv(name, raising=False)
 
 
@@ -50,7 +67,11 @@ def send(told, *hooks, root=Path(), brief=None, logged=False, **environment):
 
 
 STANDS = {"state": "unchanged", "as_of": "2026-11-01"}
-STATES = {"made": "published", "stands": {**STANDS, "state": "not due"}, "later": {**STANDS, "as_of": "2026-11-27"}}
+STATES = {
+    "made": "published",
+    "stands": {**STANDS, "state": "not due"},
+    "later": {**STANDS, "as_of": "2026-11-27"},
+}
 REPORTS = {"01_a": "failed", "02_b": STANDS}
 STATES = {state: dict.fromkeys(REPORTS, line) for state, line in STATES.items()}
 REPORTS = {**STATES, "": REPORTS, "none": {}, "gone": {"3": ""}}
@@ -68,14 +89,18 @@ def of_report(text):
 
 @pytest.mark.parametrize("case", cases("news"), ids=lambda case: case["name"])
 def test_what_matters_is_told_once_to_those_whose_report_it_is(case):
-    log, jobs = [], [Job(name, Path(), {}, plan=Plan(owner=f"{name}@b.c")) for name in ("01_a", "02_b")]
+    log = []
+    jobs = [Job(name, Path(), {}, plan=Plan(owner=f"{name}@b.c")) for name in ("01_a", "02_b")]
     for row in case["runs"]:
         true = {"news": row.get("news", "")}
         true |= {part: row.get(part, []) for part in ("standing", "mended", "changed_words")}
         given = {part: value for part, value in row.items() if part not in (*true, "turned")}
         told = remembered(ran(**given, changed_words=row.get("turned", [])), log, jobs)
-        told = told.model_copy(update={"news": true["news"]}) if true["news"] == "unsent" else told
-        said = {part: [each.said for each in getattr(told, part)] for part in true if part != "news"}
+        if true["news"] == "unsent":
+            told = told.model_copy(update={"news": true["news"]})
+        said = {
+            part: [each.said for each in getattr(told, part)] for part in true if part != "news"
+        }
         assert said | {"news": told.news} == true
         of = [job.name for job in jobs if f"{job.name}:" in told.letter]
         assert told.owners == ([f"{name}@b.c" for name in of] if true["news"] else [])
@@ -86,16 +111,30 @@ def test_what_matters_is_told_once_to_those_whose_report_it_is(case):
 
 def test_a_line_has_the_reason_and_the_command_that_mends_it():
     problem = (
-        f"data/a.csv: its hash is {'a1' * 32}, not the accepted {'b2' * 32}; run: market-impact check --accept a.csv"
+        f"data/a.csv: its hash is {'a1' * 32}, not the accepted {'b2' * 32}; run: market-impact"
+        " check --accept a.csv"
     )
-    told = ran([f"01_a: Cannot load a: found 2 problems:\n  {problem}\n  data/b.csv: correct it", "02_b: KeyError"])
-    assert told.line.endswith("not the accepted b2b2b2b2b2b2...; run: market-impact check --accept a.csv, and 1 more")
+    told = ran(
+        [
+            f"01_a: Cannot load a: found 2 problems:\n  {problem}\n  data/b.csv: correct it",
+            "02_b: KeyError",
+        ]
+    )
+    assert told.line.endswith(
+        "not the accepted b2b2b2b2b2b2...; run: market-impact check --accept a.csv, and 1 more"
+    )
 
 
 def test_the_outcome_is_one_line_whatever_failed():
-    told = {**FAILED, "failures": ["a\r\nBcc: b@c.d\x1b[2J\ud800" + "x" * 1000, "b"], "stale": ["s"]}
+    told = {
+        **FAILED,
+        "failures": ["a\r\nBcc: b@c.d\x1b[2J\ud800" + "x" * 1000, "b"],
+        "stale": ["s"],
+    }
     line = Outcome(**told).line
-    assert line.startswith("Reports failed, as of 2026-11-26, in draft; failed: a, and 1 more; changed: C01 V2 in 05")
+    assert line.startswith(
+        "Reports failed, as of 2026-11-26, in draft; failed: a, and 1 more; changed: C01 V2 in 05"
+    )
     assert line.isprintable()
     Outcome(**{**told, "failures": ["\x1b[2J\ud800" + "x" * 1000]}).line.encode()
     assert len(line) < 1000
@@ -119,16 +158,28 @@ def script(folder, source):
 
 def test_a_command_reads_the_outcome_in_the_projects_folder(tmp_path):
     assert send(FAILED, script(tmp_path, READ), root=tmp_path, TOKEN="t") == []
-    assert json.loads((tmp_path / "told.json").read_text()) == [SENT, ["argument; not a shell's $HOME"], "t"]
+    assert json.loads((tmp_path / "told.json").read_text()) == [
+        SENT,
+        ["argument; not a shell's $HOME"],
+        "t",
+    ]
 
 
 @pytest.mark.parametrize("outcome", ["published", "unchanged"])
-def test_a_notice_for_every_run_or_release_comes_after_the_log_and_any_other_before(tmp_path, outcome):
-    hooks = [script(tmp_path, READ).model_copy(update={"on": on}) for on in ("news", "always", "published")]
+def test_a_notice_for_every_run_or_release_comes_after_the_log_and_any_other_before(
+    tmp_path, outcome
+):
+    hooks = [
+        script(tmp_path, READ).model_copy(update={"on": on})
+        for on in ("news", "always", "published")
+    ]
     for hook, logged in itertools.product(hooks, (False, True)):
         told = {**QUIET, "outcome": outcome, "news": "reminder"}
         assert send(told, hook, root=tmp_path, logged=logged) == []
-        due = not logged if hook.on == "news" else logged and (hook.on == "always" or outcome == "published")
+        if hook.on == "news":
+            due = not logged
+        else:
+            due = logged and (hook.on == "always" or outcome == "published")
         assert (tmp_path / "told.json").exists() == due
         (tmp_path / "told.json").unlink(missing_ok=True)
 
@@ -217,12 +268,17 @@ def test_slack_is_sent_text_in_which_nothing_is_a_link_or_a_call(web):
     ((_, _, content),) = web.requests
     assert list(content) == ["text"]
     assert "&lt;!channel&gt; &amp; &lt;https://x.y|z&gt;" in content["text"]
-    assert content["text"].startswith("Reports failed, as of 2026-11-26, in draft; failed: 05_growth: a cell failed")
+    assert content["text"].startswith(
+        "Reports failed, as of 2026-11-26, in draft; failed: 05_growth: a cell failed"
+    )
 
 
 @pytest.mark.parametrize("status", [403, 302])
-def test_an_error_of_a_webhook_is_told_by_its_code_alone_and_another_address_is_not_followed(web, status):
-    web.status, web.headers = status, {"Location": f"{web.address}/elsewhere"}
+def test_an_error_of_a_webhook_is_told_by_its_code_alone_and_another_address_is_not_followed(
+    web, status
+):
+    web.status = status
+    web.headers = {"Location": f"{web.address}/elsewhere"}
     fault = f"notices.0 (webhook): answered {status}"
     assert send(FAILED, notice(webhook="HOOK"), HOOK=f"{web.address}/{SECRET}") == [fault]
     assert [path for path, *_ in web.requests] == [f"/{SECRET}"]
@@ -230,8 +286,13 @@ def test_an_error_of_a_webhook_is_told_by_its_code_alone_and_another_address_is_
 
 LOCAL = "http://127.0.0.1"
 NO_WEBHOOK = dict.fromkeys((f"file:///{SECRET}", SECRET), "could not be sent (ValueError)")
-NO_WEBHOOK |= dict.fromkeys((f"{LOCAL}:{SECRET}", f"{LOCAL}/\n{SECRET}"), "could not be sent (InvalidURL)")
-NO_WEBHOOK |= {f"{LOCAL}:1/{SECRET}": "Connection refused", f"http://{SECRET}.invalid/": "the host name was not found"}
+NO_WEBHOOK |= dict.fromkeys(
+    (f"{LOCAL}:{SECRET}", f"{LOCAL}/\n{SECRET}"), "could not be sent (InvalidURL)"
+)
+NO_WEBHOOK |= {
+    f"{LOCAL}:1/{SECRET}": "Connection refused",
+    f"http://{SECRET}.invalid/": "the host name was not found",
+}
 
 
 @pytest.mark.parametrize(("address", "said"), NO_WEBHOOK.items())
@@ -279,7 +340,9 @@ class Inbox:
 
     async def handle_DATA(self, server, session, envelope):  # noqa: N802 (aiosmtpd calls it so)
         letter = message_from_bytes(envelope.content, policy=policy.default)
-        self.letters.append((envelope.mail_from, envelope.rcpt_tos, letter, session.ssl is not None))
+        self.letters.append(
+            (envelope.mail_from, envelope.rcpt_tos, letter, session.ssl is not None)
+        )
         return "250 kept"
 
 
@@ -300,7 +363,11 @@ def served():
         controller.stop()
 
 
-MAIL = {"to": ["a@example.org", "b@example.org"], "from": "reports@example.org", "host": "MAIL_HOST"}
+MAIL = {
+    "to": ["a@example.org", "b@example.org"],
+    "from": "reports@example.org",
+    "host": "MAIL_HOST",
+}
 PLAIN = {**MAIL, "starttls": False}
 LOGIN = {**MAIL, "user": "MAIL_USER", "password": "MAIL_PASSWORD"}
 
@@ -312,11 +379,19 @@ def test_an_email_has_the_brief_and_the_line_as_its_subject(served, tmp_path):
     owned = {**FAILED, "owners": ["c@example.org", "a@example.org"]}
     assert send(owned, notice(email=PLAIN), brief=brief, MAIL_HOST=host) == []
     ((sender, recipients, letter, _),) = inbox.letters
-    assert (sender, recipients) == ("reports@example.org", ["a@example.org", "b@example.org", "c@example.org"])
-    assert letter["Subject"].startswith("Reports failed, as of 2026-11-26, in draft; failed: 05_growth")
+    assert (sender, recipients) == (
+        "reports@example.org",
+        ["a@example.org", "b@example.org", "c@example.org"],
+    )
+    assert letter["Subject"].startswith(
+        "Reports failed, as of 2026-11-26, in draft; failed: 05_growth"
+    )
     assert letter.get_body().get_content().replace("\r\n", "\n") == Outcome(**FAILED).letter
     (attached,) = letter.iter_attachments()
-    assert (attached.get_filename(), attached.get_content()) == ("00_executive_brief.pdf", b"%PDF-1.7 brief")
+    assert (attached.get_filename(), attached.get_content()) == (
+        "00_executive_brief.pdf",
+        b"%PDF-1.7 brief",
+    )
     assert socket.gethostname() not in letter["Message-ID"]
 
 
@@ -328,7 +403,11 @@ def test_an_email_without_a_brief_is_sent_all_the_same(served, tmp_path):
 
 def test_no_failure_can_write_a_header(served):
     inbox, host = served()
-    told = {**FAILED, "failures": ["05: x\r\nBcc: c@example.org\r\n\r\nhello"], "reports": {"05\r\nBcc: d@e.f": "ü"}}
+    told = {
+        **FAILED,
+        "failures": ["05: x\r\nBcc: c@example.org\r\n\r\nhello"],
+        "reports": {"05\r\nBcc: d@e.f": "ü"},
+    }
     assert send(told, notice(email=PLAIN), MAIL_HOST=host) == []
     assert inbox.letters[0][1] == ["a@example.org", "b@example.org"]
     assert "Bcc" not in inbox.letters[0][2]
@@ -339,10 +418,13 @@ def certificate(tmp_path_factory):
     if shutil.which("openssl") is None:
         pytest.skip("openssl, which makes the certificate of the test's server, is not installed")
     folder = tmp_path_factory.mktemp("certificate")
-    key, file = folder / "key.pem", folder / "certificate.pem"
+    key = folder / "key.pem"
+    file = folder / "certificate.pem"
     subject = ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"]
     command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", *subject]
-    subprocess.run([*command, "-keyout", str(key), "-out", str(file)], check=True, capture_output=True)
+    subprocess.run(
+        [*command, "-keyout", str(key), "-out", str(file)], check=True, capture_output=True
+    )
     return file, key
 
 
@@ -365,7 +447,9 @@ def accept(password):
 def test_a_login_goes_over_an_encrypted_connection(served, certificate, monkeypatch):
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate[0]))
     context = encrypted(certificate)
-    inbox, host = served(tls_context=context, require_starttls=True, authenticator=accept(SECRET), auth_required=True)
+    inbox, host = served(
+        tls_context=context, require_starttls=True, authenticator=accept(SECRET), auth_required=True
+    )
     known = {"MAIL_HOST": host, "MAIL_USER": "reports", "MAIL_PASSWORD": SECRET}
     assert send(FAILED, notice(email=LOGIN), **known) == []
     assert inbox.letters[0][3]
@@ -395,7 +479,10 @@ def test_a_mail_server_that_is_not_there_is_told_without_its_name(host):
 def test_what_the_environment_lacks_is_told_even_when_there_is_no_news():
     hooks = [notice(command=["true"]), notice(email=LOGIN), notice(webhook="HOOK")]
     assert send(QUIET, *hooks, MAIL_HOST="h", MAIL_USER="", HOOK="") == [
-        "notices.1 (email): not sent: the environment has no MAIL_USER and no MAIL_PASSWORD; set it",
+        (
+            "notices.1 (email): not sent: the environment has no MAIL_USER and no MAIL_PASSWORD;"
+            " set it"
+        ),
         "notices.2 (webhook): not sent: the environment has no HOOK; set it",
     ]
 
@@ -406,7 +493,9 @@ def test_secrets_are_out_of_the_environment_while_reports_are_made_and_back_afte
     hooks = [notice(webhook="HOOK"), notice(email=PLAIN)]
     with scheduled.withheld(hooks):
         assert SECRET not in os.environ.values()
-        child = subprocess.run([sys.executable, "-c", "import os; print(os.environ)"], capture_output=True, check=True)
+        child = subprocess.run(
+            [sys.executable, "-c", "import os; print(os.environ)"], capture_output=True, check=True
+        )
         assert SECRET.encode() not in child.stdout
     assert os.environ["HOOK"] == SECRET
     assert "MAIL_HOST" not in os.environ

@@ -1,11 +1,11 @@
-"""One rule for both sides: whose word counts, of what time, and that the parties can be exchanged."""
+"""One rule for both sides: whose word counts, of what time, and parties exchanged."""
 
 import re
 
 import pytest
+from fewtreated.errors import DesignError
 
 from analysis import data, on_trial
-from analysis.errors import DesignError
 from analysis.event import read_event
 from analysis.evidence import claims, listed, sources
 from analysis.evidence.sources import FUTURE, PAST, Published
@@ -13,7 +13,8 @@ from analysis.evidence.verdicts import CONTRADICTED, MEANING, NOT_SHOWN, NOT_TES
 from analysis.exhibits.answers import phrases
 from analysis.provenance import ROOT
 
-AMAZON, GROUP = "Amazon", "Shenzhen Cross-Border E-Commerce Association"
+AMAZON = "Amazon"
+GROUP = "Shenzhen Cross-Border E-Commerce Association"
 SWAPPED = {AMAZON: GROUP, GROUP: AMAZON}
 OTHER = "Marketplace Pulse"
 SAID = "2021-09-17"
@@ -35,9 +36,20 @@ def figure(by: str, value: float, **changes) -> Published:
     return Published(by=by, low=value, high=value, part="Mpow", filing=True, **changes)
 
 
-def word(kind: str, published: list[Published], claimant: str, *, said=SAID, about=PAST, quantity="", **given) -> str:
+def word(
+    kind: str,
+    published: list[Published],
+    claimant: str,
+    *,
+    said=SAID,
+    about=PAST,
+    quantity="",
+    **given,
+) -> str:
     finding = claims.Finding(published=published, **given)
-    return finding.admitting(claimant=claimant, said=said, about=about, quantity=quantity).word(kind)
+    return finding.admitting(claimant=claimant, said=said, about=about, quantity=quantity).word(
+        kind
+    )
 
 
 def swapped(published: list[Published]) -> list[Published]:
@@ -59,11 +71,15 @@ def test_a_figure_counts_unless_it_is_the_claimants(kind, claimant):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("speakers", [[AMAZON], [GROUP], [AMAZON, GROUP], [AMAZON, OTHER], [GROUP, OTHER], [OTHER], []])
+@pytest.mark.parametrize(
+    "speakers", [[AMAZON], [GROUP], [AMAZON, GROUP], [AMAZON, OTHER], [GROUP, OTHER], [OTHER], []]
+)
 @pytest.mark.parametrize("claimant", [AMAZON, GROUP])
 def test_parties_that_change_places_get_the_same_word(kind, speakers, claimant):
     value, given, _ = KINDS[kind]
-    published = [figure(by, value * factor) for by, factor in zip(speakers, (1.0, -3.0), strict=False)]
+    published = [
+        figure(by, value * factor) for by, factor in zip(speakers, (1.0, -3.0), strict=False)
+    ]
     before = word(kind, published, claimant, **given)
     assert word(kind, swapped(published), SWAPPED[claimant], **given) == before
 
@@ -85,7 +101,8 @@ def test_each_quantity_of_the_ledger_is_one_that_is_published():
 
 def test_shares_of_top_sellers_neither_bear_out_nor_refute_what_amazon_says_of_sales():
     event = read_event("amazon_2021")
-    unchanged, fell = on_trial.share_unchanged(event, 2.5), on_trial.share_fell()
+    unchanged = on_trial.share_unchanged(event, 2.5)
+    fell = on_trial.share_fell()
     assert (unchanged.word, fell.word) == (NOT_SHOWN, NOT_SHOWN)
     by_top_sellers = claims.Finding(published=on_trial.of_share(), margin=2.5)
     admitted = by_top_sellers.admitting(claimant=AMAZON, said="2022-01-11", about=PAST, quantity="")
@@ -106,7 +123,10 @@ def test_what_the_claimant_says_beside_others_changes_no_word(kind):
 def test_a_range_that_rests_on_the_claimants_figure_is_not_counted(kind, claimant):
     value, given, counted = KINDS[kind]
     for rests_on in ([OTHER], [SWAPPED[claimant], OTHER], []):
-        assert word(kind, [], claimant, interval=(value, value + 0.1), rests_on=rests_on, **given) == counted
+        assert (
+            word(kind, [], claimant, interval=(value, value + 0.1), rests_on=rests_on, **given)
+            == counted
+        )
     ours = {"interval": (value, value + 0.1), "rests_on": [OTHER, claimant]}
     assert word(kind, [], claimant, **ours, **given) == NOT_SHOWN
 
@@ -116,7 +136,9 @@ def test_a_range_that_rests_on_the_claimants_figure_is_not_counted(kind, claiman
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("claimant", [AMAZON, GROUP])
-def test_what_nobody_speaks_of_is_not_testable_and_what_only_the_claimant_does_is_not_shown(kind, claimant):
+def test_what_nobody_speaks_of_is_not_testable_and_what_only_the_claimant_does_is_not_shown(
+    kind, claimant
+):
     value, given, _ = KINDS[kind]
     without = {name: what for name, what in given.items() if name != "claimed"}
     assert word(kind, [], claimant, **without) == NOT_TESTABLE
@@ -128,7 +150,9 @@ def test_a_claim_of_investment_gets_the_word_of_the_same_definition():
     for name in (("C07", "invest"), ("C07", "sell")):
         assert claims.judge(*name).word == NOT_TESTABLE
         assert claims.judge(*name, claims.Finding(published=own)).word == NOT_SHOWN
-        assert claims.judge(*name, claims.Finding(published=[figure(AMAZON, 5.0)])).word == SUPPORTED
+        assert (
+            claims.judge(*name, claims.Finding(published=[figure(AMAZON, 5.0)])).word == SUPPORTED
+        )
 
 
 def test_both_words_are_defined_once_and_printed_the_same_everywhere():
@@ -165,7 +189,9 @@ def test_both_words_are_defined_once_and_printed_the_same_everywhere():
 def test_a_claim_admits_figures_of_the_time_that_it_can_be_about(first, last, said, is_past):
     one = [figure(OTHER, 5.0, first=first, last=last)]
     assert word("positive", one, AMAZON, said=said) == (SUPPORTED if is_past else NOT_TESTABLE)
-    assert word("positive", one, AMAZON, said=said, about=FUTURE) == (NOT_TESTABLE if is_past else SUPPORTED)
+    assert word("positive", one, AMAZON, said=said, about=FUTURE) == (
+        NOT_TESTABLE if is_past else SUPPORTED
+    )
 
 
 def test_the_claimants_own_figure_of_another_time_is_no_figure_on_the_claim():
@@ -192,7 +218,10 @@ def test_a_product_takes_a_word_away_and_gives_none(kind):
 
 
 def test_the_claimants_word_times_anybodys_growth_is_the_claimants_word():
-    for by in (f"{AMAZON}'s statement, times growth by {OTHER}", f"{OTHER}, times growth by {AMAZON}"):
+    for by in (
+        f"{AMAZON}'s statement, times growth by {OTHER}",
+        f"{OTHER}, times growth by {AMAZON}",
+    ):
         assert sources.is_word_of(by, "Amazon (vice-president Cindy Tai)")
         assert not sources.is_word_of(by, GROUP)
 
@@ -225,7 +254,13 @@ def test_every_party_of_the_table_is_met_in_the_facts():
     facts = ["events", "claims", "chinese_seller_share", "listed_sellers"]
     columns = ["source_publisher", "claimant", "actor"]
     frames = [data.load(name) for name in facts]
-    met = {str(value) for frame in frames for column in columns if column in frame for value in frame[column]}
+    met = {
+        str(value)
+        for frame in frames
+        for column in columns
+        if column in frame
+        for value in frame[column]
+    }
     met |= {*data.load("publishers")["publisher"], *data.load("listed_sellers")["firm"]}
     for name in data.load("parties")["name"]:
         assert name == "Amazon's statement" or any(name in one for one in met), name
@@ -244,7 +279,9 @@ def test_one_publisher_is_no_record_two_are_and_a_filing_is():
     copy = Published(by="Luzi-m (copy of Marketplace Pulse)", part="Mpow")
     for records, is_record in (([one], False), ([one, two], True), ([two, copy], False)):
         assert documented(records, ["Mpow"], AMAZON) == {"Mpow": is_record}
-    assert documented([Published(by="A notice", part="Mpow", filing=True)], ["Mpow", "Aukey"], AMAZON) == {
+    assert documented(
+        [Published(by="A notice", part="Mpow", filing=True)], ["Mpow", "Aukey"], AMAZON
+    ) == {
         "Mpow": True,
         "Aukey": False,
     }
@@ -254,15 +291,22 @@ def test_the_newspaper_is_no_witness_to_its_own_claim_nor_is_our_column_on_expos
     newspaper = "South China Morning Post"
     names = ["Aukey", "Mpow", "Youkeshu", "Nobody Ltd"]
     records = listed.on_record(names)
-    assert documented(records, names, newspaper) == dict.fromkeys(names[:3], True) | {"Nobody Ltd": False}
+    assert documented(records, names, newspaper) == dict.fromkeys(names[:3], True) | {
+        "Nobody Ltd": False
+    }
     mpow = [one for one in records if one.part == "Mpow"]
     assert newspaper in {sources.party(one.by) for one in mpow}
     without = [one for one in mpow if sources.party(one.by) == newspaper or one.by == OTHER]
     assert documented(without, ["Mpow"], newspaper) == {"Mpow": False}
     assert documented(without, ["Mpow"], AMAZON) == {"Mpow": True}
     load = data.load
-    facts = {"listed_sellers": load("listed_sellers").assign(measure="revenue"), "events": load("events").head(0)}
-    monkeypatch.setattr(data, "load", lambda name, **given: facts[name] if name in facts else load(name, **given))
+    facts = {
+        "listed_sellers": load("listed_sellers").assign(measure="revenue"),
+        "events": load("events").head(0),
+    }
+    monkeypatch.setattr(
+        data, "load", lambda name, **given: facts[name] if name in facts else load(name, **given)
+    )
     assert listed.on_record(names) == []
 
 
@@ -289,5 +333,9 @@ def test_a_word_has_the_same_colour_in_print_and_on_screen():
     printed = (ROOT / "reports" / "template.typ").read_text(encoding="utf-8")
     for name in ("supported", "contradicted"):
         on_paper = re.search(rf'{name}: \(fill: rgb\("(#\w+)"\)', printed).group(1)
-        on_screen = {re.search(rf"--{name}: (#\w+)", look).group(1) for look in looks if is_light.search(look)}
+        on_screen = {
+            re.search(rf"--{name}: (#\w+)", look).group(1)
+            for look in looks
+            if is_light.search(look)
+        }
         assert on_screen == {on_paper}

@@ -1,4 +1,6 @@
-"""Another crackdown is another file: no report on it names the one that ships, the machine, or what its user hides."""
+"""Another crackdown is another file: no report on it names the one that ships, the machine, or what
+its user hides.
+"""
 
 import base64
 import io
@@ -54,9 +56,8 @@ threats:
     hits: all stalls
     threatens: E1 E3
 """
-REAL = (
-    r"Amazon|eBay|AliExpress|Alibaba|Walmart|Chinese|China|Shenzhen|\bCN\b|\bAMZ\b|\bEBY\b|\bALI\b|\bWMT\b|\b202[01]\b"
-)
+NAMES = "Amazon|eBay|AliExpress|Alibaba|Walmart|Chinese|China|Shenzhen"
+REAL = rf"{NAMES}|\b(CN|AMZ|EBY|ALI|WMT|202[01])\b"
 SECRET = "planted-secret-5f1c9ab2e7d04c63"
 USER = "planted-user-90b3d1"
 FOLDER = "planted-folder-c4e8a7"
@@ -65,7 +66,11 @@ FOLDER = "planted-folder-c4e8a7"
 def project(folder: Path) -> Path:
     """Copy what runs, and write the event as the tutorial says."""
     for part in ("analysis", "data", "notebooks", "reports"):
-        shutil.copytree(ROOT / part, folder / part, ignore=shutil.ignore_patterns("20*", "latest", "scratch", "draft"))
+        shutil.copytree(
+            ROOT / part,
+            folder / part,
+            ignore=shutil.ignore_patterns("20*", "latest", "scratch", "draft"),
+        )
     (folder / "docs").mkdir()
     for file in (
         "CITATION.cff",
@@ -83,7 +88,8 @@ def stalls() -> object:
     """Return a simulated panel with the platforms, the origin and the dates of the other event."""
     panel, _ = simulate("ceiling_50k", seed=2, n_firms=2000, n_categories=30)
     firms = panel.firms.assign(
-        origin=panel.firms["origin"].replace({"CN": "XX"}), closed_on=panel.firms["closed_on"] + pd.DateOffset(years=10)
+        origin=panel.firms["origin"].replace({"CN": "XX"}),
+        closed_on=panel.firms["closed_on"] + pd.DateOffset(years=10),
     )
     platforms = tuple(CODES[code] for code in panel.platforms)
     return replace(panel, platforms=platforms, months=panel.months + 120, firms=firms)
@@ -95,11 +101,22 @@ def other(tmp_path_factory) -> Path:
 
 
 def run(folder: Path, *asked: str) -> subprocess.CompletedProcess[str]:
-    there = os.environ | {"PYTHONPATH": str(folder), "MPLCONFIGDIR": mpl.get_cachedir()}  # fonts are listed once
-    there |= {"HOME": str(folder), "USER": USER, "LOGNAME": USER, "HOSTNAME": USER, "TMPDIR": str(folder)}
+    there = os.environ | {
+        "PYTHONPATH": str(folder),
+        "MPLCONFIGDIR": mpl.get_cachedir(),
+    }  # fonts are listed once
+    there |= {
+        "HOME": str(folder),
+        "USER": USER,
+        "LOGNAME": USER,
+        "HOSTNAME": USER,
+        "TMPDIR": str(folder),
+    }
     there |= {"PLANTED_TOKEN": SECRET, "AWS_SECRET_ACCESS_KEY": SECRET, "SMTP_PASSWORD": SECRET}
     command = [sys.executable, "-m", "runner", "run", *asked]
-    return subprocess.run(command, cwd=folder, env=there, capture_output=True, text=True, check=False)
+    return subprocess.run(
+        command, cwd=folder, env=there, capture_output=True, text=True, check=False
+    )
 
 
 @pytest.fixture(scope="module")
@@ -116,13 +133,21 @@ def text(pdf: Path) -> str:
     return " ".join(" ".join(page.extract_text() for page in PdfReader(pdf).pages).split())
 
 
-def test_every_notebook_that_takes_a_panel_takes_this_one_and_no_public_figures_are_called_its_own(reports):
+def test_every_notebook_that_takes_a_panel_takes_this_one_and_no_public_figures_are_called_its_own(
+    reports,
+):
     made = {path.name[:2] for path in reports.glob("simulated/*.pdf")}
     assert made == {"00", "03", "04", "05", "06"}
 
 
 def test_the_reports_speak_of_the_other_platforms_and_origin_and_name_the_event(reports):
-    for number, word in (("03", "Bazaar"), ("04", "Northern"), ("05", "Northern"), ("06", "Hall"), ("00", "stalls")):
+    for number, word in (
+        ("03", "Bazaar"),
+        ("04", "Northern"),
+        ("05", "Northern"),
+        ("06", "Hall"),
+        ("00", "stalls"),
+    ):
         told = text(next(reports.glob(f"simulated/{number}_*.pdf")))
         assert word in told
         assert TITLE in told
@@ -139,7 +164,9 @@ def test_claims_and_threats_are_those_of_the_event(reports):
     judged = json.loads((reports / "verdicts.json").read_text(encoding="utf-8"))
     named = {f"{row['claim']} {row['reading']}".strip() for row in judged}
     assert named == {"B1 V1", "B1 V2", "B1 V3", "B2"}
-    assert {row["statement"] for row in judged if row["claim"] == "B2"} == {"Stalls sell more in the Hall."}
+    assert {row["statement"] for row in judged if row["claim"] == "B2"} == {
+        "Stalls sell more in the Hall."
+    }
     brief = text(reports / "simulated/00_executive_brief.pdf")
     assert "They grew all the same" in brief
     assert re.findall(r"\bC\d\d\b", brief) == []
@@ -152,8 +179,14 @@ def test_claims_and_threats_are_those_of_the_event(reports):
         assert re.findall(r"\bT\d\d\b|threats\.csv|claims\.csv|report 01", told) == []
 
 
-def test_no_two_rows_of_one_table_have_the_id_of_the_effect_on_growth_and_a_set_says_what_it_is(reports):
-    found = load_estimates(reports).query("table == 1 and report == 'simulated/05_growth_panel'").set_index("estimand")
+def test_no_two_rows_of_one_table_have_the_id_of_the_effect_on_growth_and_a_set_says_what_it_is(
+    reports,
+):
+    found = (
+        load_estimates(reports)
+        .query("table == 1 and report == 'simulated/05_growth_panel'")
+        .set_index("estimand")
+    )
     assert (found.index == "E3g").sum() == 1
     assert found.loc["E3g_set", "interval"].startswith("bounds from 95% limits")
     assert found.loc["E3g_set", "grade"] == ""
@@ -163,7 +196,10 @@ def test_no_report_on_public_figures_is_printed_under_the_other_event(other):
     name = "06_shift_public"  # the others ask the same, as test_notebooks.py sees
     done = run(other, name, "-p", "event=bazaar", "--out", "public")
     assert done.returncode == Exit.REFUSED
-    assert f"{name}: Cannot use public figures for {TITLE!r}: the figures in data/facts describe" in done.stderr
+    assert (
+        f"{name}: Cannot use public figures for {TITLE!r}: the figures in data/facts describe"
+        in done.stderr
+    )
     assert list((other / "public").rglob("*.pdf")) == []
 
 
@@ -179,7 +215,9 @@ def parts(name: str, content: bytes):
     if content.startswith(b"%PDF"):  # in whose streams a text is numbers of glyphs
         pages = "".join(page.extract_text() for page in PdfReader(io.BytesIO(content)).pages)
         yield f"{name}/pages", "".join(pages.split()).encode()
-        for number, stream in enumerate(re.findall(rb"stream\r?\n(.*?)endstream", content, re.DOTALL)):
+        for number, stream in enumerate(
+            re.findall(rb"stream\r?\n(.*?)endstream", content, re.DOTALL)
+        ):
             unpacked = zlib.decompressobj()
             try:
                 yield f"{name}/{number}", unpacked.decompress(stream)
@@ -197,13 +235,16 @@ def test_what_stands_on_a_page_is_looked_at(reports):
 def test_a_run_publishes_no_secret_path_user_or_host(reports):
     host = socket.gethostname()
     planted = {SECRET, USER, FOLDER, str(ROOT), *([host] if len(host) > 6 else [])}
-    looked_at, found = 0, set()
+    looked_at = 0
+    found = set()
     for path in reports.parent.rglob("*"):
         if path.is_file():
             for name, content in parts(str(path.relative_to(reports.parent)), path.read_bytes()):
                 looked_at += 1
                 found |= {
-                    (name, one) for one in planted if one.encode() in content or one.encode("utf-16-le") in content
+                    (name, one)
+                    for one in planted
+                    if one.encode() in content or one.encode("utf-16-le") in content
                 }
     assert found == set()
     assert looked_at > 50
@@ -211,8 +252,14 @@ def test_a_run_publishes_no_secret_path_user_or_host(reports):
 
 def test_the_panel_is_published_by_name_and_digest(reports):
     notebook = json.loads((reports / "simulated/05_growth_panel.ipynb").read_text(encoding="utf-8"))
-    injected = ["".join(cell["source"]) for cell in notebook["cells"] if "injected-parameters" in str(cell["metadata"])]
+    injected = [
+        "".join(cell["source"])
+        for cell in notebook["cells"]
+        if "injected-parameters" in str(cell["metadata"])
+    ]
     assert 'panel_path = "stalls.parquet"' in injected[0]
-    entry = json.loads((reports / "manifest.json").read_bytes())["reports"]["simulated/05_growth_panel"]
+    entry = json.loads((reports / "manifest.json").read_bytes())["reports"][
+        "simulated/05_growth_panel"
+    ]
     assert entry["parameters"]["panel_path"] == "stalls.parquet"
     assert set(entry["files"]) == {"stalls.parquet", "stalls.map.yml", "bazaar.yml"}

@@ -1,4 +1,6 @@
-"""The brief of a run on a real panel: every claim of the event, by the best data, with what public figures said."""
+"""The brief of a run on a real panel: every claim of the event, by the best data, with what public
+figures said.
+"""
 
 import json
 import re
@@ -24,7 +26,10 @@ pytestmark = pytest.mark.slow
 def published(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("own")
     called_real(n_firms=2000, n_categories=30).to_parquet(folder / "own.parquet")
-    assert main(["run", "--panel", str(folder / "own.parquet"), "--out", str(folder / "out")]) == Exit.OK
+    assert (
+        main(["run", "--panel", str(folder / "own.parquet"), "--out", str(folder / "out")])
+        == Exit.OK
+    )
     return next((folder / "out").glob("20*"))
 
 
@@ -37,8 +42,17 @@ def brief(published) -> str:
 
 def test_reports_on_the_panel_stand_beside_those_on_public_figures(published):
     names = {path.stem for path in published.glob("*.pdf")}
-    on_panel = {f"panel__{name}" for name in ("03_closed_firms", "04_spillovers", "05_growth_panel", "06_shift_panel")}
-    public = {"01_claims_and_context", "02_market_reaction", "03_listed_sellers", "05_growth_public", "06_shift_public"}
+    on_panel = {
+        f"panel__{name}"
+        for name in ("03_closed_firms", "04_spillovers", "05_growth_panel", "06_shift_panel")
+    }
+    public = {
+        "01_claims_and_context",
+        "02_market_reaction",
+        "03_listed_sellers",
+        "05_growth_public",
+        "06_shift_public",
+    }
     public |= {"09_households"}
     assert names == on_panel | public | {"00_executive_brief", "annex"}
     stamps.assert_told_apart(published)
@@ -47,7 +61,9 @@ def test_reports_on_the_panel_stand_beside_those_on_public_figures(published):
 def test_page_one_the_brief_and_the_manifest_say_what_the_panel_is(published, brief):
     manifest = json.loads((published / "manifest.json").read_text(encoding="utf-8"))
     said = manifest["panel_is"]
-    assert re.fullmatch(r"Panel own\.parquet: [\d,]+ firms, 2019-01 to 2022-06, said to be a census\.", said)
+    assert re.fullmatch(
+        r"Panel own\.parquet: [\d,]+ firms, 2019-01 to 2022-06, said to be a census\.", said
+    )
     assert said in brief
     for pdf in published.glob("panel__*.pdf"):
         assert said in " ".join(PdfReader(pdf).pages[0].extract_text().split())
@@ -60,8 +76,12 @@ def test_reports_on_a_real_panel_have_the_threats_of_the_event(published):
 
 
 def test_every_reading_of_the_event_has_its_word(published, brief):
-    ledger, event = data.load("readings"), read_event("amazon_2021")
-    names = {f"{claim} {reading}".strip() for claim, reading in ledger[["claim_id", "reading"]].fillna("").to_numpy()}
+    ledger = data.load("readings")
+    event = read_event("amazon_2021")
+    names = {
+        f"{claim} {reading}".strip()
+        for claim, reading in ledger[["claim_id", "reading"]].fillna("").to_numpy()
+    }
     found = {verdict.name: verdict for verdict in verdicts.best(verdicts.read(published))}
     assert set(found) == names
     assert {name for name, verdict in found.items() if verdict.tier == "panel"} <= {
@@ -74,22 +94,32 @@ def test_every_reading_of_the_event_has_its_word(published, brief):
         assert verdict.word in brief
 
 
-def test_a_panel_s_word_stands_with_interval_margin_and_grade_and_what_public_figures_said(published, brief):
+def test_a_panel_s_word_stands_with_interval_margin_and_grade_and_what_public_figures_said(
+    published, brief
+):
     found = verdicts.read(published)
     (panel,) = (one for one in found if one.name == "C01 V2" and one.tier == "panel")
     (public,) = (one for one in found if one.name == "C01 V2" and one.tier == "facts")
     assert panel.grade
-    ends = [f"{quantity(one.low, one.unit)} to {quantity(one.high, one.unit)}" for one in (panel, public)]
+    ends = [
+        f"{quantity(one.low, one.unit)} to {quantity(one.high, one.unit)}"
+        for one in (panel, public)
+    ]
     told = brief[brief.index(f"{panel.statement.rstrip('.')} (Amazon)") :]
     assert panel.word in told
-    assert f"{ends[1]} percentage points, by public facts; {ends[0]} percentage points, by panel" in told
+    assert (
+        f"{ends[1]} percentage points, by public facts; {ends[0]} percentage points, by panel"
+        in told
+    )
     assert panel.confidence == "low" or panel.grade != "do not use"
     assert len({one.panel for one in found if one.tier == "panel"}) == 1
 
 
 def test_the_manifest_names_the_panel(published):
     manifest = json.loads((published / "manifest.json").read_text(encoding="utf-8"))
-    assert re.fullmatch("[0-9a-f]{64}", manifest["panel"])  # of its path, which is nobody's business
+    assert re.fullmatch(
+        "[0-9a-f]{64}", manifest["panel"]
+    )  # of its path, which is nobody's business
 
 
 def test_every_verdict_of_the_run_is_what_it_was(published):

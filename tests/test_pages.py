@@ -1,4 +1,6 @@
-"""Exhibits as they were accepted, a file each in tests/cases/exhibits: after a change run with ACCEPT=1, then read."""
+"""Exhibits as they were accepted, a file each in tests/cases/exhibits: after a change run with
+ACCEPT=1, then read.
+"""
 
 import os
 import re
@@ -16,13 +18,23 @@ from analysis.evidence.verdicts import CONTRADICTED, NOT_TESTABLE, SUPPORTED, WO
 from analysis.exhibits import answers, blocks, brief, style
 
 FOLDER = Path(__file__).parent / "cases" / "exhibits"
-FIRMS = pd.DataFrame({"Firm": ["a", "b"], "n": [1, 2000], "Change": [-0.5, np.nan], "Closed": [True, False]})
+FIRMS = pd.DataFrame(
+    {"Firm": ["a", "b"], "n": [1, 2000], "Change": [-0.5, np.nan], "Closed": [True, False]}
+)
 MIXED = pd.DataFrame({"a": [1.0, 2.0], "b": [3.0, np.nan], "kind": ["real", "estimate"]})
 OWN = pd.DataFrame({"own": [1.0, 2.0], "kind": ["estimate", "real"]})
 TOLD = "Of 2,000 ● accounts −16.1 to +2.8 per cent ◐ left; real figures ● are marked."
-FLOOD = pd.DataFrame([{"threat_id": "F1", "months": "June", "event": "Flood", "hits": "all", "threatens": "E1"}])
+FLOOD = pd.DataFrame(
+    [{"threat_id": "F1", "months": "June", "event": "Flood", "hits": "all", "threatens": "E1"}]
+)
 ROW = {"estimate": -1.5, "conf_low": -2.0, "conf_high": -1.0, "unit": "per cent", "grade": "usable"}
-WHOLE = {"estimate": -100.0, "conf_low": np.nan, "unit": "per cent", "grade": "usable", "reason": "all is lost"}
+WHOLE = {
+    "estimate": -100.0,
+    "conf_low": np.nan,
+    "unit": "per cent",
+    "grade": "usable",
+    "reason": "all is lost",
+}
 AFTER = {"interval": "95% interval", "window": "2021", "n": "300 firms"}
 COUNT = {"low": None, "high": None, "unit": "accounts", "provenance": "real"}
 FOUND = [
@@ -33,7 +45,14 @@ FOUND = [
     verdict(**COUNT | {"unit": "brands named"}, estimate=2.0, claimed=3.0, grade="usable"),
     verdict(low=None, high=None),
 ]
-PANEL = verdict(tier="panel", word=SUPPORTED, low=-0.9, high=0.4, grade="usable with bounds", why="It lies above.")
+PANEL = verdict(
+    tier="panel",
+    word=SUPPORTED,
+    low=-0.9,
+    high=0.4,
+    grade="usable with bounds",
+    why="It lies above.",
+)
 ASIDE = verdict(
     tier="panel",
     word=NOT_TESTABLE,
@@ -43,22 +62,38 @@ ASIDE = verdict(
     high=-2.2,
 )
 MARKET = verdict(**SIM, word=CONTRADICTED, grade="usable", low=-4.1, high=-2.2)
-MANY = [of(name, statement=f"{name}.", margin=None) for name in ("C06", "C03", "share_unchanged", "growth_positive")]
+MANY = [
+    of(name, statement=f"{name}.", margin=None)
+    for name in ("C06", "C03", "share_unchanged", "growth_positive")
+]
 MANY += [of("C08 record"), of("more_presence_elsewhere"), of("more_sales_elsewhere"), V2]
-MANY += [of("C12", statement="Frozen.", margin=None), of("C02", statement="Unknown.", word=NOT_TESTABLE, **BARE)]
+MANY += [
+    of("C12", statement="Frozen.", margin=None),
+    of("C02", statement="Unknown.", word=NOT_TESTABLE, **BARE),
+]
 REAL = {
-    "table": lambda: blocks.table(FIRMS, "Firms.", decimals={"n": 0, "Change": 2}, signed=["Change"]),
+    "table": lambda: blocks.table(
+        FIRMS, "Firms.", decimals={"n": 0, "Change": 2}, signed=["Change"]
+    ),
     "table of one mark": lambda: blocks.table(
         MIXED, "It was 7.5 ●.", columns={"b": "Last, first", "a": "a"}, provenance="estimate"
     ),
-    "table of mixed marks": lambda: blocks.table(MIXED, "T.", columns={"a": "a", "b": "b"}, mark="kind"),
-    "sentence": lambda: blocks.say(TOLD, lead="Found.") + blocks.note(TOLD) + blocks.note("Old.", warning=True),
+    "table of mixed marks": lambda: blocks.table(
+        MIXED, "T.", columns={"a": "a", "b": "b"}, mark="kind"
+    ),
+    "sentence": lambda: (
+        blocks.say(TOLD, lead="Found.") + blocks.note(TOLD) + blocks.note("Old.", warning=True)
+    ),
     "bullets": lambda: blocks.bullets("this", "that", "more"),
     "threats": lambda: blocks.threats(claims.threats().head(2)) + blocks.threats(FLOOD.head(0)),
     "labels": lambda: blocks.Block("\n".join(map(answers.label, WORDS)), ""),
     "answer": lambda: answers.answer("The answer in a sentence.", verdict=V2),
-    "answer without a claim": lambda: answers.answer("They gained.", title="Effect on rivals", row=ROW, **AFTER),
-    "answer without an interval": lambda: answers.answer("So it is.", title="T", row=WHOLE, **AFTER),
+    "answer without a claim": lambda: answers.answer(
+        "They gained.", title="Effect on rivals", row=ROW, **AFTER
+    ),
+    "answer without an interval": lambda: answers.answer(
+        "So it is.", title="T", row=WHOLE, **AFTER
+    ),
     "answer without a number": lambda: answers.answer(TOLD, title="T", n="9 ● firms"),
     "answer in other words": lambda: answers.answer(
         "So it is.", title="T", row=ROW, **AFTER, found="Both fell", caveat="Not why."
@@ -66,16 +101,24 @@ REAL = {
     "answer aside": lambda: answers.answer("So it is.", verdict=ASIDE),
     "verdicts": lambda: answers.verdict_table(FOUND, "Verdicts."),
     "ledger": lambda: answers.ledger(
-        claims.readings(["C01", "C03"]), [verdict(claim="C03", reading="", word=SUPPORTED)], "Claims."
+        claims.readings(["C01", "C03"]),
+        [verdict(claim="C03", reading="", word=SUPPORTED)],
+        "Claims.",
     ),
     "estimates": lambda: blocks.estimates(ROWS, "Effects."),
-    "estimates graded": lambda: blocks.estimates(ROWS.assign(grade=["usable", "do not use", "not graded"]), "Effects."),
-    "estimates not graded": lambda: blocks.estimates(ROWS.assign(grade=["usable", "not graded", ""]), "Effects."),
+    "estimates graded": lambda: blocks.estimates(
+        ROWS.assign(grade=["usable", "do not use", "not graded"]), "Effects."
+    ),
+    "estimates not graded": lambda: blocks.estimates(
+        ROWS.assign(grade=["usable", "not graded", ""]), "Effects."
+    ),
     "estimates with truth": lambda: blocks.estimates(ROWS, "Effects.", true={"A": 2.0, "B": 0.0}),
     "estimates with truth of rows": lambda: blocks.estimates(
         ROWS.assign(truth=[5.0, np.nan, np.nan]), "Effects.", true={"A": 2.0}
     ),
-    "estimates of two units": lambda: blocks.estimates(ROWS.assign(unit=["per cent", "ratio", None]), "Effects."),
+    "estimates of two units": lambda: blocks.estimates(
+        ROWS.assign(unit=["per cent", "ratio", None]), "Effects."
+    ),
     "reasons": lambda: blocks.reasons(ROWS.assign(reason="a part of -3 to 3 points since 2021-05")),
     "brief": lambda: brief.brief(
         [of("growth_positive", word=SUPPORTED), V2, of("C03", **BARE)], EVENT, failed="05, 06"
@@ -84,7 +127,9 @@ REAL = {
     "brief beside a market": lambda: brief.brief([MARKET, V2], EVENT),
     "brief of a market": lambda: brief.brief([MARKET], EVENT),
     "brief without verdicts": lambda: brief.brief([], EVENT),
-    "brief table": lambda: brief.brief_table(MANY, EVENT, since="Since the release before nothing moved."),
+    "brief table": lambda: brief.brief_table(
+        MANY, EVENT, since="Since the release before nothing moved."
+    ),
     "brief table of a panel": lambda: brief.brief_table([V2, PANEL], EVENT),
     "brief table aside": lambda: brief.brief_table([ASIDE, V2], EVENT),
     "brief table of a market": lambda: brief.brief_table([MARKET], EVENT),
@@ -95,22 +140,33 @@ SIMULATED = {
     "simulated table of real numbers": lambda: blocks.table(OWN, "T.", provenance="real"),
     "simulated bullets": lambda: blocks.bullets("this", "that", "more"),
     "simulated answer": lambda: answers.answer("So it is.", verdict=MARKET),
-    "simulated answer without a claim": lambda: answers.answer("They gained.", title="Effect", row=ROW, **AFTER),
+    "simulated answer without a claim": lambda: answers.answer(
+        "They gained.", title="Effect", row=ROW, **AFTER
+    ),
     "simulated verdicts": lambda: answers.verdict_table([MARKET], "T."),
     "simulated threats": lambda: blocks.threats(claims.threats()) + blocks.threats(FLOOD),
 }
 
 
 def plain(block) -> str:
-    """Return what a block shows, a line a row or paragraph, without the looks that JupyterLab alone takes."""
+    """Return what a block shows, a line a row or paragraph, without the looks that JupyterLab alone
+    takes.
+    """
     html = re.sub(r' style="(?!text-align)[^"]*"|;overflow-wrap[^"]*', "", block.html)
-    return re.sub(r"(?<=</tr>)|(?<=</p>)|(?<=</caption>)|(?<=</thead>)", "\n", html) + f"\n{block.text}\n"
+    return (
+        re.sub(r"(?<=</tr>)|(?<=</p>)|(?<=</caption>)|(?<=</thead>)", "\n", html)
+        + f"\n{block.text}\n"
+    )
 
 
 @pytest.mark.parametrize("name", REAL | SIMULATED)
 def test_an_exhibit_is_as_it_was_accepted(name):
-    style.use("simulated" if name in SIMULATED else "real", market="mid_3k, seed 1" if name in SIMULATED else "")
-    shown, file = plain((REAL | SIMULATED)[name]()), FOLDER / f"{name}.html"
+    style.use(
+        "simulated" if name in SIMULATED else "real",
+        market="mid_3k, seed 1" if name in SIMULATED else "",
+    )
+    shown = plain((REAL | SIMULATED)[name]())
+    file = FOLDER / f"{name}.html"
     style.use()
     if os.environ.get("ACCEPT"):
         file.write_text(shown, encoding="utf-8")

@@ -1,4 +1,6 @@
-"""A panel in files of every kind and size, under other orders and names, and with parts that do not fit."""
+"""A panel in files of every kind and size, under other orders and names, and with parts that do not
+fit.
+"""
 
 import gzip
 import io
@@ -10,9 +12,9 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
+from fewtreated.errors import DataError
 from panels import EARLY, random_panel
 
-from analysis.errors import DataError
 from analysis.panel import read_panel
 from analysis.panel.map import columns
 from analysis.panel.panel import attributes
@@ -38,23 +40,32 @@ def refusal(path, **options):
 def dated():
     """Return the rows of TEXT with months and closures as dates."""
     frame = pd.read_csv(io.StringIO(TEXT))
-    return frame.assign(month=pd.to_datetime(frame["month"]), closed_on=pd.to_datetime(frame["closed_on"]))
+    return frame.assign(
+        month=pd.to_datetime(frame["month"]), closed_on=pd.to_datetime(frame["closed_on"])
+    )
 
 
 def rows_of(panel):
     """Return one row per firm, platform and month, in the columns of the schema."""
     keys = pd.MultiIndex.from_product(
-        [panel.firms.index, panel.platforms, panel.months.strftime("%Y-%m")], names=["firm", "platform", "month"]
+        [panel.firms.index, panel.platforms, panel.months.strftime("%Y-%m")],
+        names=["firm", "platform", "month"],
     )
     frame = pd.Series(panel.sales.reshape(-1), keys, name="sales").reset_index()
     frame = frame.join(panel.firms, on="firm")
-    return frame.assign(closed_on=frame["closed_on"].dt.strftime("%Y-%m"), provenance=panel.provenance)
+    return frame.assign(
+        closed_on=frame["closed_on"].dt.strftime("%Y-%m"), provenance=panel.provenance
+    )
 
 
 def assert_same(one, other):
     np.testing.assert_array_equal(one.sales, other.sales)
     pd.testing.assert_frame_equal(one.firms[attributes()], other.firms[attributes()])
-    assert (one.platforms, one.provenance, one.digest) == (other.platforms, other.provenance, other.digest)
+    assert (one.platforms, one.provenance, one.digest) == (
+        other.platforms,
+        other.provenance,
+        other.digest,
+    )
     assert one.months.equals(other.months)
 
 
@@ -73,7 +84,9 @@ def test_csv_and_parquet_round_trips_change_nothing(tmp_path, seed):
 
 def test_many_blocks_give_the_same_panel_as_one(tmp_path, monkeypatch):
     panel = random_panel(np.random.default_rng(4), n=30)
-    rows_of(panel).sample(frac=1, random_state=1).to_parquet(tmp_path / "mixed.parquet", index=False, row_group_size=50)
+    rows_of(panel).sample(frac=1, random_state=1).to_parquet(
+        tmp_path / "mixed.parquet", index=False, row_group_size=50
+    )
     rows_of(panel).sample(frac=1, random_state=2).to_csv(tmp_path / "mixed.csv", index=False)
     monkeypatch.setattr("analysis.panel.file.ROWS_AT_ONCE", 7)
     monkeypatch.setattr("analysis.panel.file._BYTES_AT_ONCE", 512)
@@ -87,9 +100,14 @@ def test_many_blocks_give_the_same_panel_as_one(tmp_path, monkeypatch):
 
 def test_the_types_that_pandas_writes_to_parquet_are_read(tmp_path):
     (tmp_path / "panel.csv").write_text(TEXT)
-    dates, expected = dated(), read_panel(tmp_path / "panel.csv")
-    numbered = dates.assign(firm=dates["firm"].map({"A": 7, "B": 30}), sales=dates["sales"].astype("Float32"))
-    coded = dates.assign(**{name: dates[name].astype("category") for name in ("firm", "origin", "category")})
+    dates = dated()
+    expected = read_panel(tmp_path / "panel.csv")
+    numbered = dates.assign(
+        firm=dates["firm"].map({"A": 7, "B": 30}), sales=dates["sales"].astype("Float32")
+    )
+    coded = dates.assign(
+        **{name: dates[name].astype("category") for name in ("firm", "origin", "category")}
+    )
     for name, frame in {"coded": coded, "never": dates.assign(closed_on=None)}.items():
         frame.to_parquet(tmp_path / "panel.parquet")
         panel = read_panel(tmp_path / "panel.parquet")
@@ -116,7 +134,9 @@ def test_a_file_that_is_not_of_its_kind_is_refused(tmp_path):
     assert "found no such file" in refusal(tmp_path / "panel.csv")
     for kind in (".csv.gz", ".parquet", ".xlsx", ".dta"):
         (tmp_path / f"panel{kind}").write_text("nothing of the kind")
-        assert f"expected a valid {kind} file; found one that cannot be read (" in refusal(tmp_path / f"panel{kind}")
+        assert f"expected a valid {kind} file; found one that cannot be read (" in refusal(
+            tmp_path / f"panel{kind}"
+        )
     (tmp_path / "panel.csv.gz").write_bytes(gzip.compress(TEXT.encode())[:-20])
     assert "found one that cannot be read (" in refusal(tmp_path / "panel.csv.gz")
 
@@ -134,33 +154,55 @@ def test_relabelling_firms_permutes_them(tmp_path):
     np.testing.assert_array_equal(found.sales, panel.sales[order])
     np.testing.assert_array_equal(found.first_treated(), panel.first_treated()[order])
     base = slice(0, 4)
-    np.testing.assert_allclose(found.exposure(base=base), panel.exposure(base=base)[order], atol=1e-15)
+    np.testing.assert_allclose(
+        found.exposure(base=base), panel.exposure(base=base)[order], atol=1e-15
+    )
     assert found.digest != panel.digest
 
 
 def test_the_digest_changes_with_content_and_not_with_the_order_of_axes():
     panel = random_panel(np.random.default_rng(8))
     order = np.random.default_rng(9).permutation(len(panel.firms))
-    moved = replace(panel, sales=panel.sales[order][:, ::-1], firms=panel.firms.iloc[order], platforms=("EBY", "AMZ"))
+    moved = replace(
+        panel,
+        sales=panel.sales[order][:, ::-1],
+        firms=panel.firms.iloc[order],
+        platforms=("EBY", "AMZ"),
+    )
     negative_zero = np.where(panel.sales == 0, -0.0, panel.sales)
     assert {moved.digest, replace(panel, sales=negative_zero).digest} == {panel.digest}
     sold = panel.sales.copy()
-    sold[3, 1, 2] = np.nan if sold[3, 1, 2] > 0 else 1.0
+    if sold[3, 1, 2] > 0:
+        sold[3, 1, 2] = np.nan
+    else:
+        sold[3, 1, 2] = 1.0
     changes = [{"sales": sold}, {"months": panel.months + 1}, {"platforms": ("AMZ", "ALI")}]
-    for column, value in {"risk": 0.25, "origin": "XX", "closed_on": pd.Timestamp("2020-07-01")}.items():
+    for column, value in {
+        "risk": 0.25,
+        "origin": "XX",
+        "closed_on": pd.Timestamp("2020-07-01"),
+    }.items():
         firms = panel.firms.copy()
         firms.loc[firms.index[2], column] = value
         changes.append({"firms": firms})
-    assert len({panel.digest, *(replace(panel, **change).digest for change in changes)}) == 1 + len(changes)
+    assert len({panel.digest, *(replace(panel, **change).digest for change in changes)}) == 1 + len(
+        changes
+    )
 
 
 def test_nothing_of_the_caller_is_changed(tmp_path):
     panel = random_panel(np.random.default_rng(10))
-    sales, firms = panel.sales.copy(), panel.firms.copy()
+    sales = panel.sales.copy()
+    firms = panel.firms.copy()
     panel.to_parquet(tmp_path / "panel.parquet")
     bytes_before = (tmp_path / "panel.parquet").read_bytes()
     read_panel(tmp_path / "panel.parquet")
-    _ = panel.exposure(base=slice(0, 4)), panel.base_share(base=slice(0, 4)), panel.cohorts(), panel.total()
+    _ = (
+        panel.exposure(base=slice(0, 4)),
+        panel.base_share(base=slice(0, 4)),
+        panel.cohorts(),
+        panel.total(),
+    )
     assert panel.digest == panel.digest
     np.testing.assert_array_equal(panel.sales, sales)
     pd.testing.assert_frame_equal(panel.firms, firms)
@@ -170,9 +212,15 @@ def test_nothing_of_the_caller_is_changed(tmp_path):
 # Writing, and parts of a panel
 
 
-def test_a_written_panel_carries_all_three_signs_its_population_and_no_doses_that_are_unknown(tmp_path):
-    panel, path = random_panel(np.random.default_rng(11)), tmp_path / "panel.parquet"
-    unsure = replace(panel, firms=panel.firms.assign(dose=panel.firms["dose"].where(panel.firms["dose"].isna(), 1.0)))
+def test_a_written_panel_carries_all_three_signs_its_population_and_no_doses_that_are_unknown(
+    tmp_path,
+):
+    panel = random_panel(np.random.default_rng(11))
+    path = tmp_path / "panel.parquet"
+    unsure = replace(
+        panel,
+        firms=panel.firms.assign(dose=panel.firms["dose"].where(panel.firms["dose"].isna(), 1.0)),
+    )
     replace(unsure, population="sample", no_dose="the file has no dose").to_parquet(path)
     table = pq.read_table(path)
     assert table.schema.metadata[b"provenance"] == b"simulated"
@@ -186,9 +234,12 @@ def test_a_written_panel_carries_all_three_signs_its_population_and_no_doses_tha
 
 def test_a_simulated_panel_whose_ids_do_not_say_so_is_not_written(tmp_path):
     path = tmp_path / "panel.parquet"
-    panel = replace(random_panel(np.random.default_rng(12), provenance="real"), provenance="simulated")
+    panel = replace(
+        random_panel(np.random.default_rng(12), provenance="real"), provenance="simulated"
+    )
     with pytest.raises(
-        DataError, match="found 12 of 12 firms with other ids, such as 'F0000'; use ids such as SIM-0417"
+        DataError,
+        match="found 12 of 12 firms with other ids, such as 'F0000'; use ids such as SIM-0417",
     ):
         panel.to_parquet(path)
     assert not path.exists()
@@ -211,7 +262,9 @@ def test_parts_that_do_not_fit_each_other_are_no_panel(change, said):
     with pytest.raises(DataError, match=said):
         replace(panel, **change)
     real = random_panel(np.random.default_rng(15), provenance="real")
-    with pytest.raises(DataError, match=r"found 12 simulated ids such as 'SIM-G0000'; declare it simulated"):
+    with pytest.raises(
+        DataError, match=r"found 12 simulated ids such as 'SIM-G0000'; declare it simulated"
+    ):
         replace(real, firms=real.firms.assign(brand_group=[f"SIM-G{k:04d}" for k in range(12)]))
     with pytest.raises(DataError, match="found no risk; add the column"):
         replace(panel, firms=panel.firms.drop(columns="risk"))
@@ -228,12 +281,23 @@ def test_frictionless_reads_the_schema_and_finds_a_panel_valid(tmp_path):
         account="a", renamed_from="", currency="sim-$", weight=1
     )
     rows[list(columns())].to_csv(tmp_path / "panel.csv", index=False)
-    resource = {"name": "panel", "type": "table", "path": "panel.csv", "encoding": "utf-8", "schema": schema}
-    package = {"$schema": "https://datapackage.org/profiles/2.0/datapackage.json", "resources": [resource]}
+    resource = {
+        "name": "panel",
+        "type": "table",
+        "path": "panel.csv",
+        "encoding": "utf-8",
+        "schema": schema,
+    }
+    package = {
+        "$schema": "https://datapackage.org/profiles/2.0/datapackage.json",
+        "resources": [resource],
+    }
     report = frictionless.Package.from_descriptor(package, basepath=str(tmp_path)).validate()
     assert report.valid, report.flatten(["type", "message"])
     rows[list(columns())].assign(sales=-1.0).to_csv(tmp_path / "panel.csv", index=False)
-    assert not frictionless.Package.from_descriptor(package, basepath=str(tmp_path)).validate().valid
+    assert (
+        not frictionless.Package.from_descriptor(package, basepath=str(tmp_path)).validate().valid
+    )
 
 
 def test_every_column_says_what_to_do_about_a_wrong_value():

@@ -1,4 +1,6 @@
-"""The path of a panel names one file, whatever signs are in it; the address of a database is never quoted."""
+"""The path of a panel names one file, whatever signs are in it; the address of a database is never
+quoted.
+"""
 
 import json
 import re
@@ -9,17 +11,28 @@ import duckdb
 import numpy as np
 import pandas as pd
 import pytest
+from fewtreated.errors import DataError
 from panels import random_panel
 from test_panel import rows_of
 from test_panel_build import MAP, orders
 
-from analysis.errors import DataError
 from analysis.panel import read_panel
 from analysis.panel.propose import propose
 from analysis.panel.read import build_panel
 from runner.cli import main
 
-SIGNS = ["panel[1]", "panel*", "panel?", "[pq]anel1", "panel[!2]", "panel[a-z0-9]", "**", "a'b[1]", "panel{1,2}", "~"]
+SIGNS = [
+    "panel[1]",
+    "panel*",
+    "panel?",
+    "[pq]anel1",
+    "panel[!2]",
+    "panel[a-z0-9]",
+    "**",
+    "a'b[1]",
+    "panel{1,2}",
+    "~",
+]
 DECOYS = ["panel1", "panelx", "qanel1", "a'b1"]  # which a pattern of these would fit
 KINDS = [".parquet", ".csv", ".csv.gz", ".tsv", ".xlsx", ".dta"]
 TRUE, FALSE = (random_panel(np.random.default_rng(seed)) for seed in (1, 2))
@@ -27,7 +40,8 @@ TRUE, FALSE = (random_panel(np.random.default_rng(seed)) for seed in (1, 2))
 
 def write(panel, path):
     path.parent.mkdir(parents=True, exist_ok=True)
-    frame, kind = rows_of(panel), "".join(path.suffixes[-2:] if path.suffix == ".gz" else path.suffixes[-1:])
+    frame = rows_of(panel)
+    kind = "".join(path.suffixes[-2:] if path.suffix == ".gz" else path.suffixes[-1:])
     if kind == ".parquet":
         panel.to_parquet(path)
     elif kind == ".xlsx":
@@ -39,7 +53,9 @@ def write(panel, path):
 
 
 def laid_out(folder, sign, kind, part):
-    """Write a panel whose file or folder has the signs of a pattern, and another where that pattern would lead."""
+    """Write a panel whose file or folder has the signs of a pattern, and another where that pattern
+    would lead.
+    """
     names = {"file": "{}" + kind, "folder": "{}/panel" + kind}[part]
     for decoy in DECOYS:
         write(FALSE, folder / names.format(decoy))
@@ -110,18 +126,28 @@ def test_a_panel_is_written_where_it_is_told(tmp_path, monkeypatch, name):
 
 
 def test_maps_and_second_files_are_read_as_they_are_spelled(tmp_path):
-    folder, frame = tmp_path / "f[1]*", rows_of(TRUE)
+    folder = tmp_path / "f[1]*"
+    frame = rows_of(TRUE)
     folder.mkdir()
     firms = ["firm", "brand_group", "origin", "category", "closed_on", "dose", "risk"]
     attributes = [name for name in firms if name in frame]
     for name, of in (("second[1]", TRUE), ("second1", FALSE)):
-        cells = rows_of(of)[attributes].drop_duplicates("firm").astype({"closed_on": "str"}).replace("nan", None)
+        cells = (
+            rows_of(of)[attributes]
+            .drop_duplicates("firm")
+            .astype({"closed_on": "str"})
+            .replace("nan", None)
+        )
         cells.to_parquet(folder / f"{name}.parquet", index=False)
-    frame[["firm", "platform", "month", "sales", "provenance"]].to_csv(folder / "sales[1].csv", index=False)
+    frame[["firm", "platform", "month", "sales", "provenance"]].to_csv(
+        folder / "sales[1].csv", index=False
+    )
     text = "join: {file: 'second[1].parquet', key: firm}\nabsent: zero\n"
     (folder / "map[1].yml").write_text(text)
     panel = read_panel(folder / "sales[1].csv", map=folder / "map[1].yml")
-    pd.testing.assert_frame_equal(panel.firms[["origin", "category"]], TRUE.firms[["origin", "category"]])
+    pd.testing.assert_frame_equal(
+        panel.firms[["origin", "category"]], TRUE.firms[["origin", "category"]]
+    )
     assert propose(folder / "sales[1].csv", folder / "second[1].parquet").startswith("#")
 
 
@@ -134,7 +160,8 @@ def test_a_map_is_proposed_from_the_file_that_is_named(tmp_path):
 
 def test_commands_read_and_write_the_file_that_is_named(tmp_path, capsys):
     frame = orders()
-    few, many = tmp_path / "o[1].parquet", tmp_path / "o1.parquet"
+    few = tmp_path / "o[1].parquet"
+    many = tmp_path / "o1.parquet"
     dated = frame.assign(month=frame["month"].dt.date, closed_on=frame["closed_on"].dt.date)
     dated[dated["firm"].isin(["F0", "F1", "F2", "F10"])].to_parquet(few)
     dated.to_parquet(many)
@@ -156,9 +183,20 @@ def test_a_simulated_market_is_written_where_it_is_told(tmp_path, monkeypatch):
 
 def test_reports_are_made_on_one_file(tmp_path, capsys):
     write(TRUE, tmp_path / "part-1.csv")
-    reports = ["run", "03", "--panel", str(tmp_path / "part-*.csv"), "--out", str(tmp_path / "out"), "--dry-run"]
+    reports = [
+        "run",
+        "03",
+        "--panel",
+        str(tmp_path / "part-*.csv"),
+        "--out",
+        str(tmp_path / "out"),
+        "--dry-run",
+    ]
     assert main(reports) == 2
-    assert "stands for several files, and a release has the hash of one; write them to one" in capsys.readouterr().err
+    assert (
+        "stands for several files, and a release has the hash of one; write them to one"
+        in capsys.readouterr().err
+    )
 
 
 # Addresses of databases
@@ -193,12 +231,25 @@ PARTS = re.compile(rf"{SECRET}|127\.0\.0\.1|nowhere|me@|me:|/shop")
 def test_nothing_of_an_address_is_quoted(tmp_path, capsys, address):
     pytest.importorskip("ibis")
     with pytest.raises(DataError) as refused:
-        build_panel([Path("orders")], tmp_path / "o.parquet", map=None, home="AMZ", platforms=["AMZ"], engine=address)
+        build_panel(
+            [Path("orders")],
+            tmp_path / "o.parquet",
+            map=None,
+            home="AMZ",
+            platforms=["AMZ"],
+            engine=address,
+        )
     told = "".join(traceback.format_exception(refused.value, chain=True))
-    told = "\n".join(line for line in told.splitlines() if not line.startswith("    "))  # lines of code
+    told = "\n".join(
+        line for line in told.splitlines() if not line.startswith("    ")
+    )  # lines of code
     assert not PARTS.search(told)
-    assert "orders: expected a table in a database that can be reached; found no connection (" in told
-    assert main(["panel", "orders", "--engine", address, "--out", str(tmp_path / "new.parquet")]) == 2
+    assert (
+        "orders: expected a table in a database that can be reached; found no connection (" in told
+    )
+    assert (
+        main(["panel", "orders", "--engine", address, "--out", str(tmp_path / "new.parquet")]) == 2
+    )
     assert not PARTS.search("".join(capsys.readouterr()))
 
 
@@ -209,7 +260,16 @@ def test_nothing_of_an_address_is_quoted_where_a_table_cannot_be_read(tmp_path):
     with duckdb.connect(folder / "shop.db") as database:
         database.execute("CREATE TABLE other (firm TEXT)")
     address = f"duckdb://{folder}/shop.db"
-    with pytest.raises(DataError, match=r"orders: expected a valid database table; found none, or one") as refused:
-        build_panel([Path("orders")], tmp_path / "o.parquet", map=None, home="AMZ", platforms=["AMZ"], engine=address)
+    with pytest.raises(
+        DataError, match=r"orders: expected a valid database table; found none, or one"
+    ) as refused:
+        build_panel(
+            [Path("orders")],
+            tmp_path / "o.parquet",
+            map=None,
+            home="AMZ",
+            platforms=["AMZ"],
+            engine=address,
+        )
     assert SECRET not in "".join(traceback.format_exception_only(refused.value))
     assert refused.value.__suppress_context__

@@ -1,4 +1,5 @@
-"""Every parameter of every notebook at the ends of its printed range, and at a value that repeats another one's.
+"""Every parameter of every notebook at the ends of its printed range, and at a value that repeats
+another one's.
 
 A notebook runs through, or its parameters are refused in one sentence before a further cell runs.
 """
@@ -9,12 +10,16 @@ from typing import Any
 
 import pytest
 from ends import NOTEBOOKS, declared, displayed_text, run_cells
+from fewtreated.errors import DesignError
 
 from analysis import data, parameters
-from analysis.errors import DesignError
 
 AS_OF = (data.newest()["vintage"], "2036-12-31")  # before the newest file the runner refuses
-PRECISION = ("markets", "draws", "workers")  # cost time and change no sentence: at their low ends throughout
+PRECISION = (
+    "markets",
+    "draws",
+    "workers",
+)  # cost time and change no sentence: at their low ends throughout
 SIMULATES_ALL = "08_design_audit"  # each preset that it simulates costs seconds: one at a time
 REPEATED = {  # values that repeat or cross another parameter's
     "01_claims_and_context": [
@@ -24,7 +29,11 @@ REPEATED = {  # values that repeat or cross another parameter's
         {"sd_low": 3.0},
         {"sd_log_sales": 2.0, "sd_low": 1.9, "sd_high": 2.1},
     ],
-    "03_listed_sellers": [{"after": 2022}, {"long_after": 2021}, {"after": 2023, "long_after": 2023}],
+    "03_listed_sellers": [
+        {"after": 2022},
+        {"long_after": 2021},
+        {"after": 2023, "long_after": 2023},
+    ],
     "05_growth_public": [
         {"delta_pp": 1.0},
         {"delta_pp": 5.0},
@@ -53,7 +62,11 @@ REPEATED = {  # values that repeat or cross another parameter's
         {"estimation_last": "2021-06-01"},
         {"estimation_first": "2021-01-08", "estimation_last": "2021-04-16"},
     ],
-    "07_scenarios": [{"fewer": 20000, "more": 20000}, {"post_from": 9, "post_to": 4}, {"post_from": 9}],
+    "07_scenarios": [
+        {"fewer": 20000, "more": 20000},
+        {"post_from": 9, "post_to": 4},
+        {"post_from": 9},
+    ],
     "05_growth_panel": [{"delta_share_pp": 2.0}, {"common_low": 0.0, "common_high": 0.0}],
 }
 QUICK = {  # besides all that are refused: what once failed within the range, and takes seconds
@@ -74,7 +87,9 @@ def ends(name: str, title: str) -> list[Any]:
         return [*AS_OF]
     if " to " in rule:
         return [kind(end) for end in rule.split(" to ")]
-    return [kind(one) for one in rule.split(" | ")] if rule and "date" not in rule else []
+    if rule and "date" not in rule:
+        return [kind(one) for one in rule.split(" | ")]
+    return []
 
 
 def least(notebook: Path) -> dict[str, Any]:
@@ -98,8 +113,15 @@ def cases() -> list[Any]:
         for given in [{}, *single, *repeated]:
             told = ", ".join(f"{name}={value}" for name, value in given.items())
             quick = refusal(notebook, given) or (notebook.stem, told) in QUICK
-            marks = [] if quick else [pytest.mark.slow]
-            found.append(pytest.param(notebook, given, id=f"{notebook.stem}: {told or 'defaults'}", marks=marks))
+            if quick:
+                marks = []
+            else:
+                marks = [pytest.mark.slow]
+            found.append(
+                pytest.param(
+                    notebook, given, id=f"{notebook.stem}: {told or 'defaults'}", marks=marks
+                )
+            )
     return found
 
 
@@ -126,7 +148,8 @@ def verdicts(tmp_path_factory) -> Path:
 def shown(notebook: Path, given: dict[str, Any], folder: Path) -> str:
     """Run a notebook and return the text that it shows.
 
-    Fail if the parameters are refused and the sentence names none of them, or if anything fails after the setup cell.
+    Fail if the parameters are refused and the sentence names none of them, or if anything fails
+    after the setup cell.
     """
     fields = declared(notebook)
     outputs = {"verdict_file": folder / "verdicts.json", "table_file": folder / "table.csv"}
@@ -192,7 +215,10 @@ def test_a_sentence_that_a_value_makes_false_is_not_printed(name, given, sentenc
             {"closed_from": "2021-09-01", "closed_mean": "2021-09-15"},
         ),  # "the middle of the campaign"
         ("01_claims_and_context", {"sd_low": 3.0, "sd_high": 1.0}),  # swapped
-        ("01_claims_and_context", {"sd_log_sales": 4.0}),  # "comes near Marketplace Pulse's figures"
+        (
+            "01_claims_and_context",
+            {"sd_log_sales": 4.0},
+        ),  # "comes near Marketplace Pulse's figures"
     ],
 )
 def test_a_value_at_which_a_sentence_would_be_false_is_refused(name, given):

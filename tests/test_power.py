@@ -5,26 +5,28 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
+from fewtreated.estimate import Estimate
+from fewtreated.estimators.att_gt import att_gt
+from fewtreated.estimators.power import detectable, minimum_detectable_effect
 from scipy import stats
 
-from analysis.estimate import Estimate
-from analysis.estimators.att_gt import att_gt
-from analysis.estimators.power import detectable, minimum_detectable_effect
-
-N, T = 150, 4
+N = 150
+T = 4
 Z = stats.norm.ppf(0.975)
 
 
 def panel(seed: int) -> tuple[np.ndarray, np.ndarray]:
     rng = np.random.default_rng(seed)
     first = np.full(N, np.inf)
-    first[:15], first[15:25] = 2.0, 3.0
+    first[:15] = 2.0
+    first[15:25] = 3.0
     return rng.normal(size=(N, 1)) + rng.normal(size=(N, T)), first
 
 
 def last_change(y, first, rows) -> Estimate:
-    """Difference in the mean change from the first to the last period, between treated and others."""
-    change, treated = y[:, -1] - y[:, 0], np.isfinite(first)
+    """Difference in mean changes from the first to the last period, treated less others."""
+    change = y[:, -1] - y[:, 0]
+    treated = np.isfinite(first)
     value = change[treated].mean() - change[~treated].mean()
     variance = sum(part.var(ddof=1) / len(part) for part in (change[treated], change[~treated]))
     known = {"value": np.array([value]), "covariance": np.array([[variance]])}
@@ -47,7 +49,10 @@ def test_on_a_normal_panel_it_is_the_textbook_formula():
     textbook = (Z + stats.norm.ppf(0.8)) * error
     for term in ("fall", "fall, usual"):
         # beside the Monte Carlo error: the error of a draw is estimated from 25 units, 2 % each way
-        assert abs(found.loc[term, "estimate"] - textbook) < 4 * found.loc[term, "std_error"] + 0.02 * textbook
+        assert (
+            abs(found.loc[term, "estimate"] - textbook)
+            < 4 * found.loc[term, "std_error"] + 0.02 * textbook
+        )
     size = found.loc["size, usual"]
     assert abs(size["estimate"] - 0.05) < 4 * np.sqrt(0.05 * 0.95 / 1000) + 0.01
 
@@ -62,10 +67,16 @@ def test_an_effect_on_the_panel_moves_each_placebo_by_just_that(scale):
 
     def with_effect(values, dates, rows):
         treated = np.arange(T) >= dates[:, None]
-        moved = values + 0.4 * treated if scale == "level" else values * np.exp(0.4 * treated)
+        if scale == "level":
+            moved = values + 0.4 * treated
+        else:
+            moved = values * np.exp(0.4 * treated)
         return estimator(moved, dates, rows)
 
-    plain, moved = (smallest(y, first, estimator=way, draws=30).details["placebos"] for way in (estimator, with_effect))
+    plain, moved = (
+        smallest(y, first, estimator=way, draws=30).details["placebos"]
+        for way in (estimator, with_effect)
+    )
     np.testing.assert_allclose(moved[:, 0], plain[:, 0] + 0.4, rtol=1e-9)
     np.testing.assert_allclose(moved[:, 1], plain[:, 1], rtol=1e-9)
 
@@ -134,7 +145,13 @@ def test_a_test_that_rejects_too_often_is_said_to_and_made_to_pay():
 
 def rows_of(unit: str, estimate: float, error: float, ends: tuple[float, float]) -> pd.DataFrame:
     return pd.DataFrame(
-        {"unit": [unit], "estimate": estimate, "std_error": error, "conf_low": ends[0], "conf_high": ends[1]}
+        {
+            "unit": [unit],
+            "estimate": estimate,
+            "std_error": error,
+            "conf_low": ends[0],
+            "conf_high": ends[1],
+        }
     )
 
 
@@ -145,13 +162,16 @@ def test_a_level_needs_z_of_the_test_and_of_the_power_together():
 
 @pytest.mark.parametrize("estimate", [-30.0, 0.0, 80.0])
 def test_a_ratio_is_a_fall_whatever_was_estimated_and_larger_where_the_interval_is_longer(estimate):
-    logs, error = np.log1p(estimate / 100), 0.1
+    logs = np.log1p(estimate / 100)
+    error = 0.1
     ends = [100 * np.expm1(logs + sign * reach * error) for reach in (Z, 3.0) for sign in (-1, 1)]
     few, many = (
         detectable(rows_of("per cent", estimate, (100 + estimate) * error, limits), level=0.95)[0]
         for limits in (ends[2:], ends[:2])
     )
     assert many == pytest.approx(100 * -np.expm1(-(Z + stats.norm.ppf(0.8)) * error), rel=1e-12)
-    assert few == pytest.approx(100 * -np.expm1(-(Z + stats.norm.ppf(0.8)) * error * 3.0 / Z), rel=1e-12)
+    assert few == pytest.approx(
+        100 * -np.expm1(-(Z + stats.norm.ppf(0.8)) * error * 3.0 / Z), rel=1e-12
+    )
     unknown = rows_of("per cent", estimate, (100 + estimate) * error, (np.nan, np.nan))
     assert detectable(unknown, level=0.95) == pytest.approx([many], rel=1e-12)

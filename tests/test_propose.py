@@ -1,4 +1,6 @@
-"""Proposing a map: what is plain is in it, what is not is a question, and no map passes before it is answered."""
+"""Proposing a map: what is plain is in it, what is not is a question, and no map passes before it
+is answered.
+"""
 
 import gzip
 import re
@@ -7,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from fewtreated.errors import DataError
 from ruamel.yaml import YAML
 
-from analysis.errors import DataError
 from analysis.panel import read_panel
 from analysis.panel.map import Map
 from analysis.panel.propose import propose
@@ -21,7 +23,8 @@ EXAMPLES = ROOT / "data" / "examples"
 LABELS = {"AMZ": "亚马逊", "EBY": "eBay.de"}
 MONTHS = pd.period_range("2021-01", "2021-12", freq="M")
 PLAIN = """\
-columns: {firm: 卖家, brand_group: 品牌, origin: 国家, category: 类目, platform: 平台, month: 月份, sales: 销售额_usd,
+columns: {firm: 卖家, brand_group: 品牌, origin: 国家, category: 类目,
+  platform: 平台, month: 月份, sales: 销售额_usd,
   closed_on: 关店日期}
 """
 
@@ -39,7 +42,8 @@ def rows(months=MONTHS, *, day="%Y-%m", sales="{:.2f}".format):
             "平台": [LABELS[code] for code in site],
             "月份": [each.strftime(day) for each in month],
             "销售额_usd": [
-                sales(1000.5 + 777.25 * number + len(code)) for number, code in zip(firm, site, strict=True)
+                sales(1000.5 + 777.25 * number + len(code))
+                for number, code in zip(firm, site, strict=True)
             ],
             "关店日期": ["2021-05-14" if number == 0 else "" for number in firm],
         }
@@ -69,9 +73,15 @@ def test_the_map_of_an_example_needs_its_questions_answered_and_no_more(tmp_path
     (tmp_path / "as_it_is.yml").write_text(text, encoding="utf-8")
     with pytest.raises(DataError, match=r"open questions?: (absent, )?population; replace"):
         load(tmp_path / "as_it_is.yml", Map)
-    answer = ["absent: zero", "closures: account"] if shape == "accounts" else []
+    if shape == "accounts":
+        answer = ["absent: zero", "closures: account"]
+    else:
+        answer = []
     mapped = answered(tmp_path, text, *answer)
-    assert read_panel(file, map=mapped).digest == read_panel(file, map=EXAMPLES / f"{shape}.map.yml").digest
+    assert (
+        read_panel(file, map=mapped).digest
+        == read_panel(file, map=EXAMPLES / f"{shape}.map.yml").digest
+    )
 
 
 def test_months_as_columns_are_found(tmp_path):
@@ -96,13 +106,24 @@ CASES = YAML(typ="safe").load(Path(__file__).parent / "cases" / "propose.yml")
 
 def changed(case):
     """Return the rows of a case; a list that is added is repeated to their end."""
-    months = pd.period_range(**case["months"]) if "months" in case else MONTHS
-    swap, form = case.get("swap", ""), case.get("sales", "{:.2f}")
+    if "months" in case:
+        months = pd.period_range(**case["months"])
+    else:
+        months = MONTHS
+    swap = case.get("swap", "")
+    form = case.get("sales", "{:.2f}")
     signs = str.maketrans(swap, swap[::-1])
-    frame = rows(months, day=case.get("day", "%Y-%m"), sales=lambda value: form.format(value).translate(signs))
+    frame = rows(
+        months,
+        day=case.get("day", "%Y-%m"),
+        sales=lambda value: form.format(value).translate(signs),
+    )
     added = {name: np.resize(cells, len(frame)) for name, cells in case.get("add", {}).items()}
-    frame = frame.replace(case.get("replace", {})).assign(**added).drop(columns=case.get("drop", []))
-    frame = frame[frame.index % case["absent"] > 0] if "absent" in case else frame
+    frame = (
+        frame.replace(case.get("replace", {})).assign(**added).drop(columns=case.get("drop", []))
+    )
+    if "absent" in case:
+        frame = frame[frame.index % case["absent"] > 0]
     return frame.rename(columns=case.get("rename", {}))
 
 
@@ -110,16 +131,26 @@ def changed(case):
 def test_lines_are_proposed_asked_about_or_left_out(tmp_path, name):
     case = CASES[name]
     lines = proposed(tmp_path, changed(case), **case.get("written", {}))
-    assert [line for line in case.get("lines", []) if not any(re.match(line, other) for other in lines)] == [], lines
-    assert [line for line in lines if any(re.match(other, line) for other in case.get("no lines", []))] == []
+    assert [
+        line for line in case.get("lines", []) if not any(re.match(line, other) for other in lines)
+    ] == [], lines
+    assert [
+        line for line in lines if any(re.match(other, line) for other in case.get("no lines", []))
+    ] == []
 
 
 def test_every_type_of_file_gives_the_same_columns(tmp_path):
     frame = rows()
     latin = dict(
-        zip(frame, ["seller", "brand", "country", "category", "site", "month", "sales_usd", "closed"], strict=True)
+        zip(
+            frame,
+            ["seller", "brand", "country", "category", "site", "month", "sales_usd", "closed"],
+            strict=True,
+        )
     )
-    frame = frame.rename(columns=latin).assign(sales_usd=lambda all_: all_["sales_usd"].astype(float) + 0.125)
+    frame = frame.rename(columns=latin).assign(
+        sales_usd=lambda all_: all_["sales_usd"].astype(float) + 0.125
+    )
     frame.to_csv(tmp_path / "a.csv", index=False)
     frame.to_csv(tmp_path / "a.tsv", index=False, sep="\t")
     (tmp_path / "a.csv.gz").write_bytes(gzip.compress((tmp_path / "a.csv").read_bytes()))
@@ -152,7 +183,14 @@ def test_any_name_and_word_is_written_so_that_the_map_can_be_read(tmp_path):
 
 
 def test_what_is_no_table_is_refused(tmp_path):
-    no_tables = {"a.txt": "x", "a.parquet": "x", "a.xlsx": "x", "a.csv": "", "b.csv": "a\n", "c.csv": "a\n1,2\n"}
+    no_tables = {
+        "a.txt": "x",
+        "a.parquet": "x",
+        "a.xlsx": "x",
+        "a.csv": "",
+        "b.csv": "a\n",
+        "c.csv": "a\n1,2\n",
+    }
     for name, content in no_tables.items():
         (tmp_path / name).write_text(content)
         with pytest.raises(DataError, match=r"(expected|asked for).*; found .*; \w+"):
@@ -162,7 +200,8 @@ def test_what_is_no_table_is_refused(tmp_path):
 
 
 def test_the_command_prints_or_writes_and_overwrites_nothing(tmp_path, capsys):
-    file, out = str(EXAMPLES / "tidy.csv"), tmp_path / "tidy.map.yml"
+    file = str(EXAMPLES / "tidy.csv")
+    out = tmp_path / "tidy.map.yml"
     assert front_desk.main(["map", file]) == 0
     printed = capsys.readouterr().out
     assert printed == propose(EXAMPLES / "tidy.csv")

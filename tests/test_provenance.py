@@ -1,4 +1,4 @@
-"""Which commit a report names: the same for the same inputs, and never that of another repository."""
+"""Which commit a report names: the same for the same inputs, never another repository's."""
 
 import re
 import shutil
@@ -11,12 +11,15 @@ from analysis import provenance
 
 def git(folder, *words):
     identity = ["-c", "user.name=a", "-c", "user.email=a@example.org", "-c", "commit.gpgsign=false"]
-    done = subprocess.run(["git", "-C", str(folder), *identity, *words], check=True, capture_output=True, text=True)
+    done = subprocess.run(
+        ["git", "-C", str(folder), *identity, *words], check=True, capture_output=True, text=True
+    )
     return done.stdout.strip()
 
 
 INPUTS = [
     "runner/pdf.py",
+    "fewtreated/src/fewtreated/estimate.py",
     "notebooks/05_growth.ipynb",
     "data/facts/events.csv",
     "docs/glossary.md",
@@ -27,7 +30,14 @@ INPUTS = [
     "reports/fonts/a.otf",
     "reports/schedule.yml",
 ]
-OTHERS = ["README.md", "tests/test_pdf.py", "docs/analysis/a.md", "reports/old/filter.lua", "reports/notes.txt"]
+OTHERS = [
+    "README.md",
+    "fewtreated/tests/a.py",
+    "tests/test_pdf.py",
+    "docs/analysis/a.md",
+    "reports/old/filter.lua",
+    "reports/notes.txt",
+]
 
 
 @pytest.fixture
@@ -85,7 +95,9 @@ def test_a_work_tree_is_known_through_a_link(tree, tmp_path):
     assert provenance.commit(tmp_path / "link") == provenance.commit(tree)
 
 
-def test_there_is_no_commit_outside_git_before_a_first_one_and_without_git(tree, tmp_path, monkeypatch):
+def test_there_is_no_commit_outside_git_before_a_first_one_and_without_git(
+    tree, tmp_path, monkeypatch
+):
     fresh = tmp_path / "fresh"
     fresh.mkdir()
     assert provenance.commit(fresh) is None

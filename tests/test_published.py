@@ -1,18 +1,21 @@
-"""A ledger of printed numbers that our estimators reproduce, on data that others publish, held by checksums.
+"""A ledger of printed numbers that our estimators reproduce, on data that others publish, held by
+checksums.
 
-The minimum-wage panel of Callaway and Sant'Anna is in no installed package, so its 500 counties are kept in tests/data.
-Their package prints effects before treatment against the period before, which here are differences of ours; the errors
-it prints are drawn by bootstrap, so ours are held against its analytic ones. Those are of influence values and ours of
-the jackknife, which are longer: by .5 per cent where 131 counties are treated, 1.7 where 40 and 4.6 where 20 are.
-Effects given log population are those of the Stata package.
+The minimum-wage panel of Callaway and Sant'Anna is in no installed package, so its 500 counties are
+kept in tests/data. Their package prints effects before treatment against the period before, which
+here are differences of ours; the errors it prints are drawn by bootstrap, so ours are held against
+its analytic ones. Those are of influence values and ours of the jackknife, which are longer: by .5
+per cent where 131 counties are treated, 1.7 where 40 and 4.6 where 20 are. Effects given log
+population are those of the Stata package.
 
-Left out on purpose. Wooldridge's incinerator (kielmc) and injury data are repeated cross-sections: no unit is seen
-twice, so there is no panel for `att_gt`. The castle-doctrine estimates in print are two-way regressions with weights,
-which staggered cohorts do not equal; a printed table of group-time effects on those data was not found. The simulated-
-placebo tables of the synthetic difference-in-differences paper (CPS and Penn data) are errors of estimators over a
-simulation, not estimates. Group-time effects that R's did prints for units
-not yet treated on these counties were not found; those on police officers are in test_efficient. Effects of R's did on
-panels with missing rows treat them as repeated cross-sections, and are not ours. More of the ledger is beside what it
+Left out on purpose. Wooldridge's incinerator (kielmc) and injury data are repeated cross-sections:
+no unit is seen twice, so there is no panel for `att_gt`. The castle-doctrine estimates in print are
+two-way regressions with weights, which staggered cohorts do not equal; a printed table of
+group-time effects on those data was not found. The simulated- placebo tables of the synthetic
+difference-in-differences paper (CPS and Penn data) are errors of estimators over a simulation, not
+estimates. Group-time effects that R's did prints for units not yet treated on these counties were
+not found; those on police officers are in test_efficient. Effects of R's did on panels with missing
+rows treat them as repeated cross-sections, and are not ours. More of the ledger is beside what it
 proves: California's estimates in test_synthetic, Medicaid's bounds in test_honest_did.
 """
 
@@ -26,12 +29,11 @@ import pytest
 import synthdid
 import yaml
 from datasets import digest_of, held, loaded
-
-from analysis.estimate import Estimate
-from analysis.estimators.att_gt import GroupTime, att_gt
-from analysis.estimators.cross_checks import doubly_robust
-from analysis.estimators.synthetic import synthetic_did
-from analysis.estimators.units import usable_units
+from fewtreated.estimate import Estimate
+from fewtreated.estimators.att_gt import GroupTime, att_gt
+from fewtreated.estimators.cross_checks import doubly_robust
+from fewtreated.estimators.synthetic import synthetic_did
+from fewtreated.estimators.units import usable_units
 
 
 def before_and_after(y: np.ndarray, treated: np.ndarray) -> float:
@@ -42,23 +44,31 @@ def before_and_after(y: np.ndarray, treated: np.ndarray) -> float:
 
 
 def scrap(column: str) -> float:
-    """54 Michigan firms in 1987 and 1988, some of which got a job-training grant for 1988; others did not report."""
+    """54 Michigan firms in 1987 and 1988, some of which got a job-training grant for 1988; others
+    did not report.
+    """
     frame = loaded("job training").query("year < 1989").pivot(index="fcode", columns="year")
     assert frame[(column, 1987)].notna().sum() == 54
     return before_and_after(frame[column].to_numpy(), frame[("grant", 1988)].to_numpy() == 1)
 
 
 def organ_donors() -> tuple[np.ndarray, np.ndarray]:
-    """Return the rates of 27 states in six quarters; California changed its question before the fourth."""
+    """Return the rates of 27 states in six quarters; California changed its question before the
+    fourth.
+    """
     frame = loaded("organ donations").pivot(index="State", columns="Quarter_Num", values="Rate")
     assert frame.shape == (27, 6)
     return frame.to_numpy(), frame.index == "California"
 
 
 def organ_donors_collapsed() -> float:
-    """One cohort in a balanced panel: the two-way regression is the difference of means before and after."""
+    """One cohort in a balanced panel: the two-way regression is the difference of means before and
+    after.
+    """
     y, treated = organ_donors()
-    return before_and_after(np.column_stack([y[:, :3].mean(axis=1), y[:, 3:].mean(axis=1)]), treated)
+    return before_and_after(
+        np.column_stack([y[:, :3].mean(axis=1), y[:, 3:].mean(axis=1)]), treated
+    )
 
 
 def organ_donors_plain() -> float:
@@ -66,7 +76,7 @@ def organ_donors_plain() -> float:
 
 
 def cholera() -> float:
-    """Deaths by water supplier: those whom Lambeth came to serve with clean water, and the others."""
+    """Deaths by water supplier: those whom Lambeth came to serve clean water, and the others."""
     frame = loaded("cholera").pivot(index="supplier", columns="year", values="deathrate")
     return before_and_after(frame.to_numpy(dtype=float), frame.index == "Lambeth + Others")
 
@@ -75,7 +85,9 @@ def cholera() -> float:
 def california() -> tuple[Estimate, pd.Index]:
     shaped = synthdid.panel_matrices(loaded("cigarettes"))
     y = np.asarray(shaped.Y, dtype=float)
-    return synthetic_did(y, np.arange(len(y)) >= shaped.N0, shaped.T0), pd.Index(shaped.units[: shaped.N0])
+    return synthetic_did(y, np.arange(len(y)) >= shaped.N0, shaped.T0), pd.Index(
+        shaped.units[: shaped.N0]
+    )
 
 
 def california_estimate() -> float:
@@ -98,23 +110,32 @@ def effective(name: str) -> float:
 
 @cache
 def counties() -> GroupTime:
-    """Teen employment, in logs, of 500 counties from 2003 to 2007; some states raised the minimum wage."""
+    """Teen employment, in logs, of 500 counties from 2003 to 2007; some states raised the minimum
+    wage.
+    """
     return att_gt(*employment()[:2])
 
 
 def employment() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return log teen employment by county and year, the first year of a higher minimum wage, and log population."""
+    """Return log teen employment by county and year, the first year of a higher minimum wage, and
+    log population.
+    """
     frame = loaded("county employment").set_index("county")
-    first, population = frame.pop("first_treated"), frame.pop("log_population")
+    first = frame.pop("first_treated")
+    population = frame.pop("log_population")
     return frame.to_numpy(), np.where(first > 0, first - 2003, np.inf), population.to_numpy()
 
 
 def by_cell(column: str, cohort: int, year: int) -> float:
-    return float(counties().effects.rows.set_index(["group", "time"]).loc[(cohort - 2003, year - 2003), column])
+    return float(
+        counties()
+        .effects.rows.set_index(["group", "time"])
+        .loc[(cohort - 2003, year - 2003), column]
+    )
 
 
 def before(cohort: int, year: int) -> float:
-    """Return the change of one year against the year before, for a cohort that is not treated yet."""
+    """Return the change from the year before, for a cohort that is not treated yet."""
     earlier = by_cell("estimate", cohort, year - 1)
     return (by_cell("estimate", cohort, year) if year < cohort - 1 else 0.0) - earlier
 
@@ -136,21 +157,31 @@ def over_horizons() -> float:
 def given_population(kind: str, term: str, column: str = "estimate") -> float:
     """Return a doubly robust effect on counties of the same population."""
     y, first, population = employment()
-    return float(doubly_robust(usable_units(y, first, population[:, np.newaxis]), kind).row(term)[column])
+    return float(
+        doubly_robust(usable_units(y, first, population[:, np.newaxis]), kind).row(term)[column]
+    )
 
 
 LEDGER = [
     (group, group["of"], arguments, printed)
-    for group in yaml.safe_load((Path(__file__).parent / "cases" / "published.yml").read_text(encoding="utf-8"))
+    for group in yaml.safe_load(
+        (Path(__file__).parent / "cases" / "published.yml").read_text(encoding="utf-8")
+    )
     for *arguments, printed in group["printed"]
 ]
 
 
 @pytest.mark.parametrize(
-    ("group", "of", "arguments", "printed"), LEDGER, ids=[f"{of} {arguments}" for _, of, arguments, _ in LEDGER]
+    ("group", "of", "arguments", "printed"),
+    LEDGER,
+    ids=[f"{of} {arguments}" for _, of, arguments, _ in LEDGER],
 )
-def test_a_printed_number_is_reproduced(group: dict[str, Any], of: str, arguments: list[Any], printed: str):
-    """Without one of n treated counties a mean moves by 1 / (n - 1) of its distance, not by 1 / n: n is 20 or more."""
+def test_a_printed_number_is_reproduced(
+    group: dict[str, Any], of: str, arguments: list[Any], printed: str
+):
+    """Without one of n treated counties a mean moves by 1 / (n - 1) of its distance, not by 1 / n:
+    n is 20 or more.
+    """
     ours = globals()[of](*arguments)
     if group.get("error") == "analytic":
         assert 1 < ours / float(printed) < 1 + 1 / 19, group["source"]
@@ -169,8 +200,15 @@ def test_the_ledger_is_whole_and_a_tolerance_wider_than_half_a_digit_has_a_reaso
 def test_made_up_numbers_under_the_real_name_are_refused():
     real = loaded("county employment")
     made_up = real.assign(**{"2007": np.random.default_rng(0).permutation(real["2007"])})
-    with pytest.raises(AssertionError, match=r"the data set mpdta .* was asked for; 500 rows and 8 columns with"):
+    with pytest.raises(
+        AssertionError, match=r"the data set mpdta .* was asked for; 500 rows and 8 columns with"
+    ):
         held(made_up, "mpdta", digest_of(real))
-    for changed in (real.iloc[::-1], real.rename(columns={"2003": "2002"}), real.iloc[:-1], real.assign(more=1)):
+    for changed in (
+        real.iloc[::-1],
+        real.rename(columns={"2003": "2002"}),
+        real.iloc[:-1],
+        real.assign(more=1),
+    ):
         assert digest_of(changed) != digest_of(real)
     assert digest_of(real.astype({"first_treated": float})) == digest_of(real)

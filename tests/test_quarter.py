@@ -1,8 +1,9 @@
-"""What scheduled runs tell is what was done to the project: days are made up, and a failure is shrunk to the fewest.
+"""What scheduled runs tell is what was done to the project: days are made up, and a failure is
+shrunk to the fewest.
 
-Each run is the command line in a process of its own, which can be killed at a chosen moment; its notebooks run in that
-process and its PDFs are stubs, since kernels, signals at any moment and small disks are the business of
-benchmarks/faults.py. ``make quarter`` makes many.
+Each run is the command line in a process of its own, which can be killed at a chosen moment; its
+notebooks run in that process and its PDFs are stubs, since kernels, signals at any moment and small
+disks are the business of benchmarks/faults.py. ``make quarter`` makes many.
 """
 
 import contextlib
@@ -31,7 +32,9 @@ from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_s
 
 from runner import Exit, cli, kernels, pdf, release, site, verify
 
-START = date(2021, 1, 1)  # a Friday of the past: what is due on a day before today does not depend on the hour
+START = date(
+    2021, 1, 1
+)  # a Friday of the past: what is due on a day before today does not depend on the hour
 FRESH = 20  # days
 LOADED = ("papermill", "nbclient", "runner.annex", "runner.exports")
 ATOM = "{http://www.w3.org/2005/Atom}"
@@ -43,13 +46,17 @@ import pandas as pd
 from analysis.exhibits.payload import MIME, of_estimates, of_facts
 level = {edition} * int(pd.read_csv("{path}")["value"].sum()) + count
 row = {{"id": "E1", "label": "level", "estimate": level, "std_error": 1.0, "unit": "dollars"}}
-parts = [of_estimates("estimates", "The level.", pd.DataFrame([row])), of_facts([("file", "{file}")])]
+levels = of_estimates("estimates", "The level.", pd.DataFrame([row]))
+parts = [levels, of_facts([("file", "{file}")])]
 display({{MIME: [part.as_json() for part in parts], "text/plain": f"Level: {{level}}."}})
-verdict = {{"claim": "C01", "word": "Supported" if level % 2 else "Not shown", "provenance": "real", "as_of": as_of}}
+word = "Supported" if level % 2 else "Not shown"
+verdict = {{"claim": "C01", "word": word, "provenance": "real", "as_of": as_of}}
 pathlib.Path(verdict_file).write_text(json.dumps([verdict]))
 """
 NEW = "the row is new"
-BRIEF = 'import pathlib\nprint("failed:", failed, len([*pathlib.Path(verdict_folder).glob("*.json")]))'
+BRIEF = (
+    'import pathlib\nprint("failed:", failed, len([*pathlib.Path(verdict_folder).glob("*.json")]))'
+)
 
 
 @dataclass(frozen=True)
@@ -85,12 +92,18 @@ class World:
         monday, workday = (lambda day: day.weekday() == 0), (lambda day: day.weekday() < 5)
         reports = {
             "01_workdays": Report("01", "0 6 * * 1-5", workday, "figures.csv", 1, self.count),
-            "02_weekly": Report("02", "weekly on monday", monday, "figures.csv", self.edition, fresh_days=FRESH),
+            "02_weekly": Report(
+                "02", "weekly on monday", monday, "figures.csv", self.edition, fresh_days=FRESH
+            ),
         }
         for count in self.swept:
-            swept = Report("03", "0 6 1,15 * *", lambda day: day.day in (1, 15), "prices.csv", 5, count)
+            swept = Report(
+                "03", "0 6 1,15 * *", lambda day: day.day in (1, 15), "prices.csv", 5, count
+            )
             reports[f"03_twice__count-{count}"] = swept
-        return reports | ({"04_daily": Report("04", "daily", bool, "figures.csv", 10)} if self.daily else {})
+        return reports | (
+            {"04_daily": Report("04", "daily", bool, "figures.csv", 10)} if self.daily else {}
+        )
 
     def number(self, name):
         """Return the estimate of a report."""
@@ -99,10 +112,14 @@ class World:
 
     def word(self, name):
         """Return the word of a report."""
-        return "Supported" if self.number(name) % 2 else "Not shown"
+        if self.number(name) % 2:
+            return "Supported"
+        return "Not shown"
 
     def recipe(self, name):
-        """Return what decides a report: all data, code, layout, the reports that it may refer to, and its own."""
+        """Return what decides a report: all data, code, layout, the reports that it may refer to,
+        and its own.
+        """
         report = self.reports[name]
         common = (self.tables, self.vintages, self.layout, self.code, self.daily, self.swept[0])
         return (*common, report.edition, report.count, self.broken and report.notebook == "02")
@@ -110,7 +127,8 @@ class World:
     def changed(self, what, value, when):
         """Return the world after a change; data that change have another vintage."""
         if what in self.tables:
-            (year, by), table = value, self.tables[what]
+            year, by = value
+            table = self.tables[what]
             tables = {**self.tables, what: {**table, year: table.get(year, 0) + by}}
             return replace(self, tables=tables, vintages={**self.vintages, what: when.isoformat()})
         return replace(self, **{what: value})
@@ -122,20 +140,33 @@ def lay_out(desk, code, world):
     for file, table in world.tables.items():
         rows = "".join(f"{year},{value}\n" for year, value in table.items())
         (desk.root / "data" / file).write_text(f"year,value\n{rows}")
-        schema = {"primaryKey": "year", "fields": [{"name": name, "type": "integer"} for name in ("year", "value")]}
+        schema = {
+            "primaryKey": "year",
+            "fields": [{"name": name, "type": "integer"} for name in ("year", "value")],
+        }
         cards.append(describe(file, world.vintages[file]) | {"schema": schema})
     desk.declare(*cards)
     schedule = {"00_brief": {"name": "00_brief", "notebook": "00.ipynb"}}
     for name, report in world.reports.items():
-        path, broken = desk.root / "data" / report.file, world.broken and report.notebook == "02"
+        path = desk.root / "data" / report.file
+        broken = world.broken and report.notebook == "02"
         judge = JUDGE.format(path=path, file=report.file, edition=report.edition)
         desk.write(report.notebook, "1 / 0" if broken else judge)
         values = {"count": [*world.swept] if "__" in name else report.count}
-        entry = {"name": name.partition("__")[0], "notebook": f"{report.notebook}.ipynb", "every": report.every}
-        fresh = {"fresh_days": report.fresh_days} if report.fresh_days else {}
+        entry = {
+            "name": name.partition("__")[0],
+            "notebook": f"{report.notebook}.ipynb",
+            "every": report.every,
+        }
+        if report.fresh_days:
+            fresh = {"fresh_days": report.fresh_days}
+        else:
+            fresh = {}
         schedule[entry["name"]] = entry | {"parameters": values} | fresh
     desk.write("00", BRIEF, parameters=BRIEF_PARAMETERS)
-    (desk.reports / "schedule.yml").write_text(json.dumps({"reports": [*schedule.values()]}))  # JSON is YAML
+    (desk.reports / "schedule.yml").write_text(
+        json.dumps({"reports": [*schedule.values()]})
+    )  # JSON is YAML
     (desk.reports / "template.typ").write_text(f"// edition {world.layout}\n")
     (code / "errors.py").write_text(f"# edition {world.code}\n")
 
@@ -145,7 +176,9 @@ def lay_out(desk, code, world):
 
 @dataclass
 class Made:
-    """A release: what it was made of, the date of each of its reports, and the release that it is compared with."""
+    """A release: what it was made of, the date of each of its reports, and the release that it is
+    compared with.
+    """
 
     name: str
     world: World
@@ -170,43 +203,79 @@ class Told:
 
 
 def told_by_run(world, when, fault, last, name, known):
-    """Return what a run has to tell, and the release that it makes, or None; `known` says when what was stale."""
+    """Return what a run has to tell, and the release that it makes, or None; `known` says when what
+    was stale.
+    """
     if fault == "locked":
         return Told("refused", Exit.LOCKED, ["is already doing so"]), None
     file = max(world.vintages, key=world.vintages.get)
     if when.isoformat() < world.vintages[file]:
         words = f"is dated {world.vintages[file]} and may include later knowledge"
         return Told("refused", Exit.REFUSED, [words]), None
-    stands, reports = None if last is None or last.cut else last, world.reports
-    dates = stands.dates if stands else {}
-    due = [name for name, report in reports.items() if name not in dates or falls_due(report, dates[name], when)]
+    stands = None if last is None or last.cut else last
+    reports = world.reports
+    if stands:
+        dates = stands.dates
+    else:
+        dates = {}
+    due = [
+        name
+        for name, report in reports.items()
+        if name not in dates or falls_due(report, dates[name], when)
+    ]
     if stands and not due:
-        return Told(
-            "unchanged", Exit.OK, [], stands.name, {name: f"not due as of {dates[name]}" for name in dates}
-        ), None
+        return (
+            Told(
+                "unchanged",
+                Exit.OK,
+                [],
+                stands.name,
+                {name: f"not due as of {dates[name]}" for name in dates},
+            ),
+            None,
+        )
     age = (when - date.fromisoformat(world.vintages[file])).days
-    cut = [f"its files do not match: {last.cut}"] if last and last.cut else []
+    if last and last.cut:
+        cut = [f"its files do not match: {last.cut}"]
+    else:
+        cut = []
     sentence = (
-        f"02_weekly: data/{file} is dated {world.vintages[file]}, {age} days ago; the schedule allows at most {FRESH}"
+        f"02_weekly: data/{file} is dated {world.vintages[file]}, {age} days ago; the schedule"
+        f" allows at most {FRESH}"
     )
     monday = when - timedelta(when.weekday())
     told = any(day >= monday and said == sentence.partition(",")[0] for day, said in known)
-    stale = [sentence] if age > FRESH and "02_weekly" in due and not told else []
+    if age > FRESH and "02_weekly" in due and not told:
+        stale = [sentence]
+    else:
+        stale = []
     kept = [name for name in {*reports, *dates} - {*due, "00_brief"} if name in reports]
     same = [name for name in kept if stands.world.recipe(name) == world.recipe(name)]
-    lines = {name: f"unchanged as of {dates[name]}" if name in same else "published" for name in (*reports, "00_brief")}
+    lines = {
+        name: f"unchanged as of {dates[name]}" if name in same else "published"
+        for name in (*reports, "00_brief")
+    }
     if fault == "full" or world.broken:
         lines = {name: line.replace("published", "made") for name, line in lines.items()}
         if fault == "full":
-            return Told("failed", Exit.DISK_FULL, [*cut, "the disk is full"], "", lines, stale=stale), None
-        lines["02_weekly"], words = "failed", "02_weekly: a cell failed with ZeroDivisionError: division by zero"
-        return Told("failed", Exit.FAILED, [words, *cut], "", lines, stale=stale, draft="draft"), None
+            return (
+                Told("failed", Exit.DISK_FULL, [*cut, "the disk is full"], "", lines, stale=stale),
+                None,
+            )
+        lines["02_weekly"] = "failed"
+        words = "02_weekly: a cell failed with ZeroDivisionError: division by zero"
+        return (
+            Told("failed", Exit.FAILED, [words, *cut], "", lines, stale=stale, draft="draft"),
+            None,
+        )
     words = [
         f"C01 in {name}: {stands.world.word(name)} before, {world.word(name)} now"
         for name in sorted(reports)
         if name in dates and stands.world.word(name) != world.word(name)
     ]
-    made = Made(name, world, {name: dates[name] if name in same else when for name in lines}, stands)
+    made = Made(
+        name, world, {name: dates[name] if name in same else when for name in lines}, stands
+    )
     return Told("published", Exit.OK, cut, name, lines, words, stale), made
 
 
@@ -219,11 +288,17 @@ def told_by_release(made):
     """Return what a release has to say of what moved, and why."""
     if made.before is None:
         return {}
-    old, new = made.before.world, made.world
-    was, now = old.reports, new.reports
+    old = made.before.world
+    new = made.world
+    was = old.reports
+    now = new.reports
     both = [name for name in now if name in was]
     cells = [
-        [file, f"year {year}", *(["value", f"{table[year]}", f"{value}"] if year in table else ["", "", NEW])]
+        [
+            file,
+            f"year {year}",
+            *(["value", f"{table[year]}", f"{value}"] if year in table else ["", "", NEW]),
+        ]
         for file, table in old.tables.items()
         for year, value in new.tables[file].items()
         if table.get(year) != value
@@ -231,24 +306,36 @@ def told_by_release(made):
     counts = {name: f"count {was[name].count}, now {now[name].count}" for name in both}
     counts = {name: change for name, change in counts.items() if was[name].count != now[name].count}
     made_of = {
-        "code": ["analysis/errors.py"] * (old.code != new.code),
+        "code": ["fewtreated/src/fewtreated/errors.py"] * (old.code != new.code),
         "layout": ["template.typ"] * (old.layout != new.layout),
         "parameters": [f"{name}: {change}" for name, change in counts.items()],
         "notebooks": [name for name in both if was[name].edition != now[name].edition],
     }
-    numbers = {name: [old.number(name), new.number(name)] for name in both if old.number(name) != new.number(name)}
+    numbers = {
+        name: [old.number(name), new.number(name)]
+        for name in both
+        if old.number(name) != new.number(name)
+    }
     files = {cell[0] for cell in cells}
     causes = {
-        name: [f"data {now[name].file}"] * (now[name].file in files)
-        + ([f"parameter {counts[name]}"] if name in counts else [])
-        + ["its notebook"] * (name in made_of["notebooks"])
-        + ["code"] * (old.code != new.code)
+        name: (
+            [f"data {now[name].file}"] * (now[name].file in files)
+            + ([f"parameter {counts[name]}"] if name in counts else [])
+            + ["its notebook"] * (name in made_of["notebooks"])
+            + ["code"] * (old.code != new.code)
+        )
         for name in numbers
     }
     return {
         "since": made.before.name,
-        "reports": sorted(f"{name} is {'new' if name in now else 'gone'}" for name in was.keys() ^ now.keys()),
-        "words": {name: [old.word(name), new.word(name)] for name in both if old.word(name) != new.word(name)},
+        "reports": sorted(
+            f"{name} is {'new' if name in now else 'gone'}" for name in was.keys() ^ now.keys()
+        ),
+        "words": {
+            name: [old.word(name), new.word(name)]
+            for name in both
+            if old.word(name) != new.word(name)
+        },
         "numbers": numbers,
         "data": cells,
         "made_of": {part: names for part, names in made_of.items() if names},
@@ -268,9 +355,13 @@ def read_run(printed, code, true):
     pairs = zip_longest(sorted(told["failures"]), sorted(true.failures), fillvalue="")
     failures = [words if words and words in failure else failure for failure, words in pairs]
     same = sorted(failures) == sorted(true.failures)
-    words, stale = told["changed_words"], told["stale"]
-    failures = true.failures if same else failures
-    return Told(told["outcome"], Exit(code), failures, told["release"], lines, words, stale, told["draft"])
+    words = told["changed_words"]
+    stale = told["stale"]
+    if same:
+        failures = true.failures
+    return Told(
+        told["outcome"], Exit(code), failures, told["release"], lines, words, stale, told["draft"]
+    )
 
 
 def read_release(folder, true):
@@ -286,7 +377,9 @@ def read_release(folder, true):
     return {key: told[key] for key in ("since", "reports", "made_of", "causes")} | {
         "words": {row["report"]: row["moved"]["word"] for row in told["words"]},
         "numbers": {row["report"]: [int(float(old)), int(float(new))] for row, old, new in pairs},
-        "data": [[row[key] for key in ("file", "key", "column", "old", "new")] for row in told["data"]],
+        "data": [
+            [row[key] for key in ("file", "key", "column", "old", "new")] for row in told["data"]
+        ],
         "line": true["line"] if true.get("line", "") in told["line"] else told["line"],
     }
 
@@ -340,7 +433,10 @@ CUT = ("01_workdays.pdf", "verdicts.json", "data.zip", "02_weekly.estimates.csv"
 FAULTS = st.sampled_from(["", "", "", "broken", "full", "locked", *KILLS, *CUT])
 CHANGES = st.one_of(
     st.tuples(st.just("broken"), st.just(False)),  # which is no change
-    st.tuples(st.sampled_from(["figures.csv", "prices.csv"]), st.tuples(st.integers(2019, 2022), st.integers(1, 7))),
+    st.tuples(
+        st.sampled_from(["figures.csv", "prices.csv"]),
+        st.tuples(st.integers(2019, 2022), st.integers(1, 7)),
+    ),
     st.tuples(st.just("count"), st.integers(1, 9)),
     st.tuples(st.just("edition"), st.integers(2, 5)),
     st.tuples(st.just("swept"), st.sampled_from([(1, 2), (1, 2, 3), (2, 3)])),
@@ -358,14 +454,26 @@ class Quarter(RuleBasedStateMachine):
             import_module(module)
         self.stack = contextlib.ExitStack()
         folder = Path(self.stack.enter_context(tempfile.TemporaryDirectory()))
-        self.desk, self.code = Desk(folder / "project", kernels=False), folder / "sources" / "analysis"
-        for context in (sources_kept(folder), self.desk.executing(), mock.patch.object(pdf, "render", stub_render)):
+        self.desk = Desk(folder / "project", kernels=False)
+        self.code = folder / "sources" / "fewtreated/src/fewtreated"
+        for context in (
+            sources_kept(folder),
+            self.desk.executing(),
+            mock.patch.object(pdf, "render", stub_render),
+        ):
             self.stack.enter_context(context)
         self.desk.furnish()
-        self.out, self.today, files = self.desk.reports, START, ("figures.csv", "prices.csv")
+        self.out = self.desk.reports
+        self.today = START
+        files = ("figures.csv", "prices.csv")
         tables = dict(zip(files, ({2019: 4, 2020: 6, 2021: 7}, {2019: 3, 2020: 5}), strict=True))
-        self.world, self.made, self.feed = World(tables, dict.fromkeys(files, "2020-12-20")), [], Counter()
-        self.logged, self.known = False, []
+        self.world, self.made, self.feed = (
+            World(tables, dict.fromkeys(files, "2020-12-20")),
+            [],
+            Counter(),
+        )
+        self.logged = False
+        self.known = []
 
     def teardown(self):
         self.stack.close()
@@ -375,17 +483,23 @@ class Quarter(RuleBasedStateMachine):
         """Let days pass, change something, and run with a fault."""
         self.today += timedelta(days)
         self.world = self.world.changed(*change, self.today)
-        last, when = self.made[-1] if self.made else None, self.today
+        last = self.made[-1] if self.made else None
+        when = self.today
         world = replace(self.world, broken=fault == "broken")
         if fault in CUT and last and not last.cut:
             last.cut = fault
             os.truncate(self.out / last.name / fault, 10)
         lay_out(self.desk, self.code, world)
         there = sum(made.name.startswith(when.isoformat()) for made in self.made)
-        name = f"{when}.{there + 1}" if there else when.isoformat()
+        if there:
+            name = f"{when}.{there + 1}"
+        else:
+            name = when.isoformat()
         true, made = told_by_run(world, when, fault, last, name, self.known)
         with self.spoiled(fault):
-            code, printed = forked(lambda: self.command("run", "--due", "--json", "--as-of", when.isoformat()))
+            code, printed = forked(
+                lambda: self.command("run", "--due", "--json", "--as-of", when.isoformat())
+            )
         killed = code == -signal.SIGKILL
         if made and (self.out / made.name).is_dir():
             assert [*verify.faults(release.read(self.out / made.name))] == []
@@ -411,10 +525,16 @@ class Quarter(RuleBasedStateMachine):
         self.logged |= bool(true.release or true.draft)  # what comes to nothing begins no log
         as_of = date.fromisoformat(printed["as_of"])
         self.known += [(as_of, line.partition(",")[0]) for line in true.stale if self.logged]
-        where, day = printed["release"] or printed["draft"], printed["as_of"]
-        of = [where] if where.startswith(day) else [where, f"as of {day}"]
+        where = printed["release"] or printed["draft"]
+        day = printed["as_of"]
+        if where.startswith(day):
+            of = [where]
+        else:
+            of = [where, f"as of {day}"]
         is_entry = printed["outcome"] != "unchanged" or bool(printed["news"])
-        self.feed[f"{printed['outcome'].capitalize()}: {', '.join(filter(None, of))}"] += self.logged and is_entry
+        self.feed[f"{printed['outcome'].capitalize()}: {', '.join(filter(None, of))}"] += (
+            self.logged and is_entry
+        )
         if self.logged:
             assert titles(self.out) == +self.feed
 
@@ -422,12 +542,19 @@ class Quarter(RuleBasedStateMachine):
     @rule(keep=st.integers(1, 3))
     def prune(self, keep):
         """Prune: the newest stay, the one that `latest` shows, and the newest that is sound."""
-        shown = os.readlink(self.out / "latest") if (self.out / "latest").is_symlink() else ""
+        if (self.out / "latest").is_symlink():
+            shown = os.readlink(self.out / "latest")
+        else:
+            shown = ""
         sound = next(made.name for made in reversed(self.made) if not made.cut)
         code, _ = forked(lambda: self.command("prune", "--keep", str(keep)))
-        kept = [made for made in self.made if made in self.made[-keep:] or made.name in (shown, sound)]
+        kept = [
+            made for made in self.made if made in self.made[-keep:] or made.name in (shown, sound)
+        ]
         assert (code, release.names(self.out)) == (Exit.OK, [made.name for made in kept])
-        self.feed.subtract(f"Published: {made.name}" for made in self.made if made.killed and made not in kept)
+        self.feed.subtract(
+            f"Published: {made.name}" for made in self.made if made.killed and made not in kept
+        )
         self.made = kept
 
     def command(self, *arguments):
@@ -449,4 +576,6 @@ class Quarter(RuleBasedStateMachine):
 def test_runs_tell_what_was_done_to_the_project():
     examples = int(os.environ.get("QUARTERS", "2"))
     chosen = settings(max_examples=examples, stateful_step_count=30, deadline=None, database=None)
-    run_state_machine_as_test(Quarter, settings=settings(chosen, suppress_health_check=[*HealthCheck]))
+    run_state_machine_as_test(
+        Quarter, settings=settings(chosen, suppress_health_check=[*HealthCheck])
+    )

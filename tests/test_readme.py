@@ -1,4 +1,6 @@
-"""What the README shows in Python runs as a reader would run it, on a narrow terminal, and says the truth."""
+"""What the README shows in Python runs as a reader would run it, on a narrow terminal, and says the
+truth.
+"""
 
 import os
 import re
@@ -18,7 +20,11 @@ SIMULATED = next(block for block in BLOCKS if "simulate(" in block)
 ASKED = ["E1a", "E2a", "E3_seen", *(f"d{number}" for number in range(1, 8))]
 
 
-BULLETS = dict(re.findall(r"^- \*\*(.+?)\.\*\* (.+)$", README.split("## The answer so far")[1].split("\n## ")[0], re.M))
+BULLETS = dict(
+    re.findall(
+        r"^- \*\*(.+?)\.\*\* (.+)$", README.split("## The answer so far")[1].split("\n## ")[0], re.M
+    )
+)
 
 
 def test_every_bullet_of_the_answer_is_made_from_verdicts():
@@ -88,7 +94,9 @@ def test_the_moments_that_miss_their_targets_are_named_on_screen_and_in_the_read
     report = solve.held_against_targets()
     solve.show(report)
     missed = report[~report["passed"]].set_index("moment")
-    screen = capsys.readouterr().out.split(f"{len(missed)} of {len(report)} moments miss their target", 1)[1]
+    screen = capsys.readouterr().out.split(
+        f"{len(missed)} of {len(report)} moments miss their target", 1
+    )[1]
     assert [line.split(":")[0].strip() for line in screen.splitlines()[1:]] == list(missed.index)
     assert f"prints {len(report)} simulated moments" in README
     assert f"names the {len(missed)} that miss" in README
@@ -99,5 +107,7 @@ def test_the_moments_that_miss_their_targets_are_named_on_screen_and_in_the_read
     }
     assert set(told) == set(missed.index)
     for moment, words in told.items():
-        found, target = (f"{100 * missed.loc[moment, name]:.0f}" for name in ("simulated", "target"))
+        found, target = (
+            f"{100 * missed.loc[moment, name]:.0f}" for name in ("simulated", "target")
+        )
         assert re.search(rf"{words} {found} per cent .*?\(target {target}:", README)

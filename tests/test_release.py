@@ -1,4 +1,4 @@
-"""The output folder: whole at any moment, whatever becomes of the run that makes the next release."""
+"""The output folder: whole at any moment, whatever becomes of the run for the next release."""
 
 import multiprocessing
 import os
@@ -7,8 +7,8 @@ from random import Random
 
 import pytest
 from desk import AS_OF, full_disk
+from fewtreated.errors import DesignError
 
-from analysis.errors import DesignError
 from runner import publish, release
 
 NAMES = ["a.pdf", "b.pdf"]
@@ -23,7 +23,10 @@ def make(out, number, as_of=AS_OF):
         new.mkdir()
         for name in (*NAMES, release.VERDICTS, release.DATA):
             (new / name).write_text(f"{number}\n" * 10_000)
-        name = release.next_name(out, as_of) if as_of else release.DRAFT
+        if as_of:
+            name = release.next_name(out, as_of)
+        else:
+            name = release.DRAFT
         about = {**ABOUT, "as_of": as_of, "release": name, "files": release.hashes(new)}
         publish.write_json(new / release.MANIFEST, about)
         release.put(new, out / name, stage)
@@ -40,7 +43,9 @@ def test_a_run_that_is_killed_at_any_moment_leaves_whole_releases(tmp_path):
     random = Random(1)
     make(tmp_path, 0)
     for _ in range(20):
-        process = multiprocessing.get_context("fork").Process(target=make_for_ever, args=(tmp_path,))
+        process = multiprocessing.get_context("fork").Process(
+            target=make_for_ever, args=(tmp_path,)
+        )
         process.start()
         time.sleep(random.uniform(0.0, 0.3))
         process.kill()
@@ -55,7 +60,9 @@ def test_a_run_that_is_killed_at_any_moment_leaves_whole_releases(tmp_path):
 
 
 @pytest.mark.parametrize("step", ["hashes", "reach_disk", "point"])
-def test_a_release_that_cannot_be_finished_changes_nothing_of_what_is_seen(tmp_path, monkeypatch, step):
+def test_a_release_that_cannot_be_finished_changes_nothing_of_what_is_seen(
+    tmp_path, monkeypatch, step
+):
     make(tmp_path, 0)
     monkeypatch.setattr(release, step, full_disk)
     with pytest.raises(OSError, match="No space left"):
@@ -111,7 +118,9 @@ def test_a_lock_that_is_a_link_empties_no_file(tmp_path):
     out = tmp_path / "out"
     out.mkdir()
     (out / ".lock").symlink_to(tmp_path / "mine")
-    with pytest.raises(DesignError, match=r"out: .*\.lock cannot be written \(Too many levels of symbolic links\)"):
+    with pytest.raises(
+        DesignError, match=r"out: .*\.lock cannot be written \(Too many levels of symbolic links\)"
+    ):
         make(out, 0)
     assert (tmp_path / "mine").read_text() == "mine"
 
@@ -122,10 +131,15 @@ OURS |= {"draft": "it is not a draft made by a run"}
 
 @pytest.mark.parametrize(("name", "why"), OURS.items())
 @pytest.mark.parametrize("kind", ["file", "folder"])
-def test_something_of_the_users_that_bears_a_name_of_ours_is_refused_and_stays(tmp_path, name, why, kind):
+def test_something_of_the_users_that_bears_a_name_of_ours_is_refused_and_stays(
+    tmp_path, name, why, kind
+):
     place = tmp_path / name
     (place if kind == "folder" else tmp_path).mkdir(exist_ok=True)
-    mine = place / "thesis.txt" if kind == "folder" else place
+    if kind == "folder":
+        mine = place / "thesis.txt"
+    else:
+        mine = place
     mine.write_text("mine")
     with pytest.raises(DesignError, match=f"{name}: {why}; move it elsewhere"):
         make(tmp_path, 0)
@@ -168,7 +182,10 @@ def test_a_folder_that_may_not_be_written_is_refused_in_a_sentence(tmp_path, kin
         out.chmod(0o777)
     else:
         out.chmod(0o555)
-    target = out / "below" if kind == "inside one" else out
+    if kind == "inside one":
+        target = out / "below"
+    else:
+        target = out
     error, said = as_nobody(lambda: make(target, 0))
     assert error is DesignError
     assert said.startswith(f"Cannot publish to {target}: ")

@@ -1,4 +1,6 @@
-"""Over all releases: a page, a feed from which each run's outcome can be read, and room made by rule."""
+"""Over all releases: a page, a feed from which each run's outcome can be read, and room made by
+rule.
+"""
 
 import json
 import os
@@ -18,7 +20,11 @@ HARM = "<script>alert(1)</script> & \x00\x0b"
 
 
 def outcome(what="published", **known):
-    given = {"release": "2026-11-25", "as_of": "2026-11-25", "reports": {REPORT: "published  2.0 s"}}
+    given = {
+        "release": "2026-11-25",
+        "as_of": "2026-11-25",
+        "reports": {REPORT: "published  2.0 s"},
+    }
     return Outcome(outcome=what, **{**given, **known})
 
 
@@ -31,7 +37,11 @@ def text(element, name):
 
 
 def told(line, headline="It cannot be told.", heading="Data"):
-    return {"changes.json": json.dumps({"headline": headline, "line": line, "told": [[heading, [line]]]})}
+    return {
+        "changes.json": json.dumps(
+            {"headline": headline, "line": line, "told": [[heading, [line]]]}
+        )
+    }
 
 
 def test_a_feed_is_as_atom_asks(tmp_path):
@@ -47,7 +57,9 @@ def test_a_feed_is_as_atom_asks(tmp_path):
             assert text(element, name)
         assert datetime.fromisoformat(text(element, "updated")).tzinfo
         ids.append(text(element, "id"))
-        alternates = [link for link in element.findall("a:link", ATOM) if link.get("rel") == "alternate"]
+        alternates = [
+            link for link in element.findall("a:link", ATOM) if link.get("rel") == "alternate"
+        ]
         assert len(alternates) == 1
     assert len({*ids}) == 3
     assert all(one.startswith("urn:uuid:") for one in ids)
@@ -58,10 +70,18 @@ def test_a_feed_is_as_atom_asks(tmp_path):
 def test_outcomes_can_be_read_from_the_feed_alone(tmp_path):
     make(tmp_path)
     site.record(tmp_path, outcome(changed_words=["C01 V1: Not shown, now Supported"]), AT)
-    failed = outcome("failed", release="", draft="draft", failures=["05_growth: a cell failed with X\n    Traceback"])
+    failed = outcome(
+        "failed",
+        release="",
+        draft="draft",
+        failures=["05_growth: a cell failed with X\n    Traceback"],
+    )
     site.record(tmp_path, failed, AT.replace(hour=7))
     first, second = entries(tmp_path)
-    assert [one.find("a:category", ATOM).get("term") for one in (first, second)] == ["failed", "published"]
+    assert [one.find("a:category", ATOM).get("term") for one in (first, second)] == [
+        "failed",
+        "published",
+    ]
     assert "Failed: 05_growth: a cell failed" in text(first, "content")
     assert "Traceback" not in text(first, "content")
     assert "Word changed: C01 V1: Not shown, now Supported" in text(second, "content")
@@ -72,7 +92,11 @@ def test_of_two_runs_in_one_second_the_last_is_the_first_entry(tmp_path):
     make(tmp_path)
     for what in ("published", "failed", "refused"):
         site.record(tmp_path, outcome(what), AT)
-    assert [text(one, "title").partition(":")[0] for one in entries(tmp_path)] == ["Refused", "Failed", "Published"]
+    assert [text(one, "title").partition(":")[0] for one in entries(tmp_path)] == [
+        "Refused",
+        "Failed",
+        "Published",
+    ]
 
 
 def test_an_entry_of_a_release_says_what_moved_and_keeps_its_id_when_the_release_is_gone(tmp_path):
@@ -88,13 +112,26 @@ def test_an_entry_of_a_release_says_what_moved_and_keeps_its_id_when_the_release
 
 
 def test_an_entry_of_an_earlier_version_keeps_its_id_and_the_log_has_no_address(tmp_path):
-    line = {"outcome": "failed", "release": "", "manifest": "", "draft": "draft", "as_of": "2026-11-25"}
-    line |= {"reports": {REPORT: "failed"}, "changed_words": [], "stale": [], "failures": [f"{REPORT}: a cell failed"]}
+    line = {
+        "outcome": "failed",
+        "release": "",
+        "manifest": "",
+        "draft": "draft",
+        "as_of": "2026-11-25",
+    }
+    line |= {
+        "reports": {REPORT: "failed"},
+        "changed_words": [],
+        "stale": [],
+        "failures": [f"{REPORT}: a cell failed"],
+    }
     line |= {"notes": [], "standing": [], "mended": [], "news": "news", "owners": ["a@b.c"]}
     (tmp_path / site.LOG).write_text(json.dumps({**line, "at": "2026-11-25T06:00:00+00:00"}))
     for _ in range(2):
         site.record(tmp_path, outcome("unchanged", owners=["a@b.c"]), AT)
-        assert text(entries(tmp_path)[-1], "id") == "urn:uuid:8436baab-4eaa-5a26-9712-67e7c287b8ab"  # as it was
+        assert (
+            text(entries(tmp_path)[-1], "id") == "urn:uuid:8436baab-4eaa-5a26-9712-67e7c287b8ab"
+        )  # as it was
     assert "a@b.c" not in "".join(file.read_text() for file in tmp_path.glob("*.*"))
 
 
@@ -107,7 +144,9 @@ def test_a_release_of_which_the_log_knows_nothing_is_an_entry_too(tmp_path):
 
 
 def test_folders_of_the_machine_are_not_published(tmp_path):
-    site.record(tmp_path, outcome("failed", failures=["/home/someone/secret/panel.csv: no such file"]), AT)
+    site.record(
+        tmp_path, outcome("failed", failures=["/home/someone/secret/panel.csv: no such file"]), AT
+    )
     (one,) = entries(tmp_path)
     assert "Failed: panel.csv: no such file" in text(one, "content")
     for file in tmp_path.iterdir():
@@ -133,10 +172,14 @@ def test_a_run_that_is_locked_out_is_recorded_and_the_other_one_writes_the_feed(
 
 
 def runs_after(out, count, **known):
-    """Record runs that found nothing changed: but for the last one, in the log alone, since pages take time."""
+    """Record runs that found nothing changed: but for the last one, in the log alone, since pages
+    take time.
+    """
     with (out / site.LOG).open("a") as log:
         for hour in range(count - 1):
-            run = outcome("unchanged", at=(AT + timedelta(hours=hour)).isoformat(), id=f"urn:{hour}", **known)
+            run = outcome(
+                "unchanged", at=(AT + timedelta(hours=hour)).isoformat(), id=f"urn:{hour}", **known
+            )
             log.write(run.model_dump_json() + "\n")
     site.record(out, outcome("unchanged", **known), AT + timedelta(hours=count))
 
@@ -166,7 +209,12 @@ def test_every_release_stays_in_the_log_also_those_that_are_gone(tmp_path):
     names = [f"{date(2024, 1, 1) + timedelta(days=day)}" for day in range(600)]
     with (tmp_path / site.LOG).open("w") as log:
         for name in names:
-            log.write(outcome(release=name, manifest=f"{name}#", at=f"{name}T06:00:00+00:00").model_dump_json() + "\n")
+            log.write(
+                outcome(
+                    release=name, manifest=f"{name}#", at=f"{name}T06:00:00+00:00"
+                ).model_dump_json()
+                + "\n"
+            )
     runs_after(tmp_path, 900)
     assert site.known(tmp_path) == {name: f"{name}#" for name in names}
 
@@ -178,9 +226,14 @@ def test_a_run_that_found_nothing_changed_is_an_entry_only_with_news(tmp_path):
     runs_after(tmp_path, 150)
     assert (tmp_path / site.FEED).read_bytes() == feed
     site.record(
-        tmp_path, outcome("unchanged", news="news", stale=["05: a.csv is dated 2020-01-01"]), AT.replace(hour=7)
+        tmp_path,
+        outcome("unchanged", news="news", stale=["05: a.csv is dated 2020-01-01"]),
+        AT.replace(hour=7),
     )
-    assert [text(one, "title").partition(":")[0] for one in entries(tmp_path)] == ["Unchanged", "Published"]
+    assert [text(one, "title").partition(":")[0] for one in entries(tmp_path)] == [
+        "Unchanged",
+        "Published",
+    ]
 
 
 def test_what_was_told_stays_in_the_log_while_nothing_changes(tmp_path):
@@ -188,7 +241,9 @@ def test_what_was_told_stays_in_the_log_while_nothing_changes(tmp_path):
     told = outcome("unchanged", news="news", stale=["05: a.csv is dated 2020-01-01"])
     site.record(tmp_path, told, AT - timedelta(days=1))
     runs_after(tmp_path, 600)
-    assert [each.said for run in site.logged(tmp_path) for each in run.stale] == ["05: a.csv is dated 2020-01-01"]
+    assert [each.said for run in site.logged(tmp_path) for each in run.stale] == [
+        "05: a.csv is dated 2020-01-01"
+    ]
 
 
 def test_a_log_that_is_a_link_is_not_followed(tmp_path):
@@ -207,14 +262,25 @@ def test_no_text_of_others_does_harm(tmp_path):
 
 
 def test_the_page_has_the_newest_release_first_with_its_headline_and_what_changed(tmp_path):
-    make(tmp_path, "2026-11-25.10", more=told("Since the release of 2026-11-25.9: nothing moved.", "Old."))
+    make(
+        tmp_path,
+        "2026-11-25.10",
+        more=told("Since the release of 2026-11-25.9: nothing moved.", "Old."),
+    )
     make(tmp_path, "2026-11-25.9")
-    make(tmp_path, "2026-11-26", more=told("Since the release of 2026-11-25.10: 1 number moved.", "New."))
+    make(
+        tmp_path,
+        "2026-11-26",
+        more=told("Since the release of 2026-11-25.10: 1 number moved.", "New."),
+    )
     (tmp_path / "2026-11-27").mkdir()  # no release
     site.refresh(tmp_path)
     shown = (tmp_path / site.PAGE).read_text()
     assert "<h1>New.</h1>" in shown
-    places = [shown.index(f'"{name}/index.html"') for name in ("2026-11-26", "2026-11-25.10", "2026-11-25.9")]
+    places = [
+        shown.index(f'"{name}/index.html"')
+        for name in ("2026-11-26", "2026-11-25.10", "2026-11-25.9")
+    ]
     assert places == sorted(places)
     assert "2026-11-27" not in shown
     assert "1 number moved." in shown
@@ -249,8 +315,12 @@ def test_what_changed_in_another_form_stops_no_page(tmp_path, text):
     assert site.changes(found) == site.Summary()
 
 
-@pytest.mark.parametrize("text", ["5", '{"outcome": "failed"}', '{"outcome": "a", "at": "then"}', '{"at": []}', '{"a'])
-def test_a_line_of_the_log_in_another_form_or_cut_off_stops_no_page_and_loses_no_other(tmp_path, text):
+@pytest.mark.parametrize(
+    "text", ["5", '{"outcome": "failed"}', '{"outcome": "a", "at": "then"}', '{"at": []}', '{"a']
+)
+def test_a_line_of_the_log_in_another_form_or_cut_off_stops_no_page_and_loses_no_other(
+    tmp_path, text
+):
     (tmp_path / site.LOG).write_text(text)
     site.record(tmp_path, outcome("failed"), AT)
     assert [one.outcome for one in site.logged(tmp_path)] == ["failed"]
@@ -273,7 +343,9 @@ def show(out, name):
 
 def test_prune_removes_the_oldest_and_says_which(five):
     show(five, DAYS[-1])
-    assert [line.partition(",")[0] for line in site.prune(five, 2)] == [f"{day}: removed" for day in DAYS[:3]]
+    assert [line.partition(",")[0] for line in site.prune(five, 2)] == [
+        f"{day}: removed" for day in DAYS[:3]
+    ]
     assert release.names(five) == DAYS[3:]
     assert site.prune(five, 2) == []
     assert not [*five.glob(".run-*")]
@@ -293,7 +365,9 @@ def test_prune_never_removes_the_last_that_verifies(five):
     assert release.names(five) == [DAYS[1], DAYS[4]]
 
 
-@pytest.mark.parametrize("spoil", [lambda f: f.unlink(), lambda f: f.write_text("{}"), lambda f: f.write_text("[")])
+@pytest.mark.parametrize(
+    "spoil", [lambda f: f.unlink(), lambda f: f.write_text("{}"), lambda f: f.write_text("[")]
+)
 def test_prune_leaves_alone_what_is_no_release_by_its_manifest(five, spoil):
     show(five, DAYS[-1])
     spoil(five / DAYS[0] / MANIFEST)

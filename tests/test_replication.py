@@ -1,4 +1,6 @@
-"""The replication page of a release lists each table and figure by number, with its cell and functions."""
+"""The replication page of a release lists each table and figure by number, with its cell and
+functions.
+"""
 
 import json
 
@@ -8,7 +10,10 @@ from analysis import data
 from runner import replication
 
 CODE = "from analysis.evidence import totals\nfrom analysis.exhibits import blocks\n"
-SHOWN = "<figure><figcaption>● Sales | all of them</figcaption></figure><table><caption>Growth</caption></table>"
+SHOWN = (
+    "<figure><figcaption>● Sales | all of"
+    " them</figcaption></figure><table><caption>Growth</caption></table>"
+)
 
 
 @pytest.fixture
@@ -17,7 +22,11 @@ def notebook(tmp_path):
     cells = [
         {"cell_type": "markdown", "source": ["# 05 – Was growth lower?\n", "text"]},
         {"cell_type": "code", "source": [CODE], "outputs": []},
-        {"cell_type": "code", "source": ["blocks.table(totals.frontier(len([])))\nprint(1)"], "outputs": shown},
+        {
+            "cell_type": "code",
+            "source": ["blocks.table(totals.frontier(len([])))\nprint(1)"],
+            "outputs": shown,
+        },
     ]
     file = tmp_path / "05_growth.ipynb"
     file.write_text(json.dumps({"cells": cells}))

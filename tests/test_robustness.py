@@ -1,4 +1,6 @@
-"""One effect asked otherwise: the same numbers as asking for each by hand, and a refusal for what cannot be asked."""
+"""One effect asked otherwise: the same numbers as asking for each by hand, and a refusal for what
+cannot be asked.
+"""
 
 from dataclasses import replace
 
@@ -31,7 +33,9 @@ def seen(panel, design=Design()) -> float:  # noqa: B008, a frozen design
 def test_the_first_row_is_as_asked_and_the_last_a_year_early(market, rows):
     assert rows["estimate"].iloc[0] == pytest.approx(seen(market))
     assert rows.index[-1] == PLACEBO
-    assert rows["estimate"].iloc[-1] == pytest.approx(growth.year_before(market, Design())["estimate"].iloc[-1])
+    assert rows["estimate"].iloc[-1] == pytest.approx(
+        growth.year_before(market, Design())["estimate"].iloc[-1]
+    )
 
 
 @pytest.mark.parametrize(
@@ -67,15 +71,21 @@ def test_the_largest_brand_group_is_that_of_most_sales_before(market, rows):
         name: sold[market.firms["brand_group"] == name].sum()
         for name in set(market.firms["brand_group"][sample.closed])
     }
-    largest = (market.firms["brand_group"] == max(by_group, key=by_group.get)).to_numpy() & sample.closed
+    largest = (
+        market.firms["brand_group"] == max(by_group, key=by_group.get)
+    ).to_numpy() & sample.closed
     kept = replace(market, sales=market.sales[~largest], firms=market.firms[~largest])
-    assert rows.loc["without the largest closed brand group", "estimate"] == pytest.approx(seen(kept))
+    assert rows.loc["without the largest closed brand group", "estimate"] == pytest.approx(
+        seen(kept)
+    )
 
 
 def test_what_cannot_be_asked_has_its_reason():
     panel = by_hand()
     short = replace(panel, sales=panel.sales[:, :, WAVE - 12 :], months=panel.months[WAVE - 12 :])
-    rows = robustness(growth.effect_on_growth, "seen", short, BY_FIRM, name="E3g_seen", unit="percentage points")
+    rows = robustness(
+        growth.effect_on_growth, "seen", short, BY_FIRM, name="E3g_seen", unit="percentage points"
+    )
     assert np.isnan(rows["estimate"].iloc[-1])
     assert "the panel starts in" in rows["reason"].iloc[-1]
     assert set(rows["unit"]) == {"percentage points"}
@@ -87,13 +97,15 @@ def test_a_single_wave_is_not_left_out_and_a_single_month_is_not_halved():
     panel.firms["closed_on"] = panel.firms["closed_on"].where(
         panel.firms["closed_on"].isna(), panel.months[WAVE].to_timestamp()
     )
-    rows = robustness(growth.effect_on_growth, "seen", panel, one, name="E3g_seen", unit="percentage points")
+    rows = robustness(
+        growth.effect_on_growth, "seen", panel, one, name="E3g_seen", unit="percentage points"
+    )
     assert not rows["term"].str.contains("closures of|alone").any()
 
 
 def test_what_moved_is_in_per_cent_of_what_closed_firms_had_sold():
-    panel = (
-        by_hand()
-    )  # on the first destination each closed firm sells 18 in place of 15, and had sold 10 a month at home
+    # on the first destination each closed firm sells 18 in place of 15, and had sold 10 a month at
+    # home
+    panel = by_hand()
     assert moved_there(panel, BY_FIRM).value[0] == pytest.approx(100 * 3 / 10)
     assert moved_there(panel, BY_FIRM).n == 2

@@ -1,4 +1,6 @@
-"""A run leaves with its release what moved, and with its folder a page and a feed; a release can be proved again."""
+"""A run leaves with its release what moved, and with its folder a page and a feed; a release can be
+proved again.
+"""
 
 import json
 from unittest import mock
@@ -34,7 +36,9 @@ def turn(desk):
     """Let a verdict of the next run be another one."""
     notebook = desk.root / "notebooks" / "01_first.ipynb"
     notebook.write_text(
-        notebook.read_text().replace('\\"claim\\": \\"c1\\"', '\\"word\\": \\"Supported\\", \\"claim\\": \\"c1\\"')
+        notebook.read_text().replace(
+            '\\"claim\\": \\"c1\\"', '\\"word\\": \\"Supported\\", \\"claim\\": \\"c1\\"'
+        )
     )
 
 
@@ -67,11 +71,20 @@ def test_a_run_tells_what_moved_in_its_release_its_brief_its_page_and_its_feed(d
     assert line in (desk.published / "00_brief.ipynb").read_text()
     assert line in (desk.published / "index.html").read_text()
     assert line in (desk.reports / "index.html").read_text()
-    entries = ElementTree.parse(desk.reports / "feed.xml").getroot().findall("{http://www.w3.org/2005/Atom}entry")
+    entries = (
+        ElementTree.parse(desk.reports / "feed.xml")
+        .getroot()
+        .findall("{http://www.w3.org/2005/Atom}entry")
+    )
     assert len(entries) == 2
     capsys.readouterr()
-    beside = "CITATION.cff, annex.pdf, changes.json, index.html, replication.md, ro-crate-metadata.json"
-    for said in (" of the reports of this release, identical to the byte", "the hashes were compared of"):
+    beside = (
+        "CITATION.cff, annex.pdf, changes.json, index.html, replication.md, ro-crate-metadata.json"
+    )
+    for said in (
+        " of the reports of this release, identical to the byte",
+        "the hashes were compared of",
+    ):
         assert verify(desk) == Exit.OK
         assert f"{said}: {beside}".replace("of: ", "of ") in capsys.readouterr().out
         release.remove(desk.reports / AS_OF)  # with which it was compared
@@ -83,7 +96,11 @@ def test_a_run_that_changes_nothing_leaves_the_brief_and_is_told_in_the_log(desk
     before = desk.bytes()
     assert work(desk) == Exit.OK
     assert desk.bytes() == before
-    assert [one.outcome for one in site.logged(desk.reports)] == ["published", "published", "unchanged"]
+    assert [one.outcome for one in site.logged(desk.reports)] == [
+        "published",
+        "published",
+        "unchanged",
+    ]
 
 
 def test_a_feed_that_cannot_be_written_is_told_and_undoes_no_release(desk, capsys):
@@ -100,7 +117,10 @@ def test_a_release_is_proved_by_its_hashes_and_by_a_report_made_again(desk, caps
     assert verify(desk) == Exit.OK
     out = capsys.readouterr().out
     assert "all 14 files match the manifest" in out
-    assert f"sha256 {publish.sha256(desk.published / 'manifest.json')}, which is in outcomes.jsonl beside" in out
+    assert (
+        f"sha256 {publish.sha256(desk.published / 'manifest.json')}, which is in outcomes.jsonl"
+        " beside" in out
+    )
     assert "made again, identical to the byte: its 2 files and " in out
     assert "Not made again: 2 reports, of which only the hashes were compared." in out
     assert desk.bytes() == before
@@ -110,7 +130,9 @@ def test_a_release_is_proved_by_its_hashes_and_by_a_report_made_again(desk, caps
 def test_all_reports_can_be_made_again_the_brief_of_the_verdicts_of_the_release(desk, capsys):
     assert verify(desk, "--all") == Exit.OK
     out = capsys.readouterr().out
-    assert [f"{name}: made again, identical" in out for name in desk.manifest()["reports"]] == [True] * 3
+    assert [f"{name}: made again, identical" in out for name in desk.manifest()["reports"]] == [
+        True
+    ] * 3
     assert "All reports were made again." in out
 
 
@@ -125,10 +147,16 @@ def test_all_reports_can_be_made_again_the_brief_of_the_verdicts_of_the_release(
         ("note.txt", "", "slipped in"),
     ],
 )
-def test_what_was_altered_with_its_hash_is_found_when_the_release_is_made_again(desk, capsys, file, old, new):
+def test_what_was_altered_with_its_hash_is_found_when_the_release_is_made_again(
+    desk, capsys, file, old, new
+):
     (desk.reports / "outcomes.jsonl").unlink()
-    altered, manifest = desk.published / file, desk.published / "manifest.json"
-    text = altered.read_text() if altered.exists() else ""
+    altered = desk.published / file
+    manifest = desk.published / "manifest.json"
+    if altered.exists():
+        text = altered.read_text()
+    else:
+        text = ""
     assert old in text
     altered.write_text(text.replace(old, new))
     publish.write_json(manifest, {**desk.manifest(), "files": release.hashes(desk.published)})
@@ -169,7 +197,9 @@ def test_what_is_no_release_or_no_report_is_refused_with_a_sentence(desk, capsys
     assert main(["verify", str(desk.root)], root=desk.root) != Exit.OK
     assert "not a release" in capsys.readouterr().err
     assert verify(desk, "--again", "07") == Exit.REFUSED
-    assert "not in the release; choose from 01_first, 02_second, 00_brief" in capsys.readouterr().err
+    assert (
+        "not in the release; choose from 01_first, 02_second, 00_brief" in capsys.readouterr().err
+    )
 
 
 def test_the_command_diff_tells_in_words_and_as_json(desk, capsys):

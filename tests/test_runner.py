@@ -26,9 +26,9 @@ from desk import (
     published_once,
     sources_kept,
 )
+from fewtreated.errors import DesignError
 
 from analysis import provenance
-from analysis.errors import DesignError
 from runner import Exit, ReportError, kernels, pdf, publish, release, schedule
 
 
@@ -86,7 +86,9 @@ def test_a_run_publishes_each_report_its_notebook_the_verdicts_and_the_manifest(
     manifest = finished.manifest()
     assert manifest["as_of"] == AS_OF
     files = ("datapackage.json", "figures.csv")
-    assert manifest["inputs"]["data"] == {name: publish.sha256(finished.root / "data" / name) for name in files}
+    assert manifest["inputs"]["data"] == {
+        name: publish.sha256(finished.root / "data" / name) for name in files
+    }
     assert manifest["commit"] == provenance.commit()
     assert {"python", "papermill", "pandas", "typst"} <= manifest["inputs"]["versions"].keys()
     assert list(manifest["reports"]) == names
@@ -95,18 +97,26 @@ def test_a_run_publishes_each_report_its_notebook_the_verdicts_and_the_manifest(
     assert entry["parameters"]["count"] == 4
     assert entry["parameters"]["as_of"] == AS_OF
     assert entry["made"] == ["01_first.ipynb", "01_first.pdf"]
-    assert entry["notebook_sha256"] == publish.digest(finished.root / "notebooks" / "01_first.ipynb")
+    assert entry["notebook_sha256"] == publish.digest(
+        finished.root / "notebooks" / "01_first.ipynb"
+    )
     assert entry["seconds"] > 0
     there = contents(finished.published)
     del there["manifest.json"]
-    assert manifest["files"] == {name: hashlib.sha256(content).hexdigest() for name, content in there.items()}
+    assert manifest["files"] == {
+        name: hashlib.sha256(content).hexdigest() for name, content in there.items()
+    }
     with zipfile.ZipFile(finished.published / "data.zip") as archive:
-        packed = {name: hashlib.sha256(archive.read(name)).hexdigest() for name in archive.namelist()}
+        packed = {
+            name: hashlib.sha256(archive.read(name)).hexdigest() for name in archive.namelist()
+        }
     assert packed == manifest["inputs"]["data"]
     assert (manifest["release"], manifest["previous"], manifest["panel"]) == (AS_OF, "", "")
 
 
-def test_kernels_have_one_thread_and_the_as_of_clock_and_leave_no_time_and_no_path_of_the_machine(finished):
+def test_kernels_have_one_thread_and_the_as_of_clock_and_leave_no_time_and_no_path_of_the_machine(
+    finished,
+):
     text = (finished.published / "01_first.ipynb").read_text()
     assert "../reports/scratch/verdicts.json 1 1795564800" in text  # midnight of AS_OF, UTC
     assert str(finished.root) not in text
@@ -128,7 +138,12 @@ def test_a_second_execution_gives_the_same_bytes(desk):
     after = contents(desk.published)
     assert before.keys() == after.keys()
     changed = {name for name in before if before[name] != after[name]}
-    assert changed == {"manifest.json", "changes.json", "index.html", "annex.pdf"}  # when, and since which release
+    assert changed == {
+        "manifest.json",
+        "changes.json",
+        "index.html",
+        "annex.pdf",
+    }  # when, and since which release
 
 
 def without_ids(file):
@@ -142,7 +157,9 @@ def test_a_notebook_of_an_older_format_gets_ids_that_are_not_drawn(desk):
     without_ids(desk.root / "notebooks" / "01_first.ipynb")
     assert desk.run("01", force=True) == Exit.OK
     first = (desk.published / "01_first.ipynb").read_bytes()
-    assert [cell["id"] for cell in json.loads(first)["cells"]] == [f"cell-{number}" for number in range(4)]
+    assert [cell["id"] for cell in json.loads(first)["cells"]] == [
+        f"cell-{number}" for number in range(4)
+    ]
     assert desk.run("01", force=True) == Exit.OK
     assert (desk.published / "01_first.ipynb").read_bytes() == first
 
@@ -156,7 +173,9 @@ def test_an_executed_notebook_without_ids_stays_without(desk):
     assert not any("id" in cell for cell in json.loads(done.read_text())["cells"])
 
 
-def test_a_run_can_publish_elsewhere_and_what_is_named_where_nothing_stands_is_a_draft(quick, tmp_path, monkeypatch):
+def test_a_run_can_publish_elsewhere_and_what_is_named_where_nothing_stands_is_a_draft(
+    quick, tmp_path, monkeypatch
+):
     monkeypatch.chdir(tmp_path)
     before = quick.bytes()
     assert quick.run("02", out=Path("elsewhere")) == Exit.OK
@@ -175,12 +194,18 @@ def test_unchanged_reports_are_skipped_without_starting_anything(desk, no_kernel
     before = desk.bytes()
     assert desk.run() == Exit.OK
     assert desk.bytes() == before
-    assert [line.split()[1:] for line in capsys.readouterr().out.splitlines()[:3]] == [["unchanged"]] * 3
+    assert [line.split()[1:] for line in capsys.readouterr().out.splitlines()[:3]] == [
+        ["unchanged"]
+    ] * 3
 
 
-@pytest.mark.parametrize("lost", ["01_first.pdf", "00_brief.ipynb", "verdicts.json", "index.html", "data.zip"])
+@pytest.mark.parametrize(
+    "lost", ["01_first.pdf", "00_brief.ipynb", "verdicts.json", "index.html", "data.zip"]
+)
 @pytest.mark.parametrize("how", ["gone", "cut short"])
-def test_from_a_damaged_release_nothing_is_carried_over_and_it_stays_as_it_is(quick, capsys, lost, how):
+def test_from_a_damaged_release_nothing_is_carried_over_and_it_stays_as_it_is(
+    quick, capsys, lost, how
+):
     file = quick.published / lost
     if how == "gone":
         file.unlink()
@@ -190,7 +215,10 @@ def test_from_a_damaged_release_nothing_is_carried_over_and_it_stays_as_it_is(qu
     assert quick.run("02") == Exit.OK
     said = "".join(capsys.readouterr())
     assert said.count("published ") == 3
-    wrong = "missing" if how == "gone" else "damaged"
+    if how == "gone":
+        wrong = "missing"
+    else:
+        wrong = "damaged"
     assert f"its files do not match: {lost}: {wrong}. All reports are made again." in said
     assert contents(quick.reports / AS_OF) == before
     assert os.readlink(quick.reports / "latest") == f"{AS_OF}.2"
@@ -210,11 +238,18 @@ def test_from_a_release_whose_manifest_no_run_wrote_nothing_is_carried_over(quic
 
 ASTRAY = [({"files": {}}, "verdicts.json: the manifest has no hash for it")]
 ASTRAY += [({"release": "2026-01-01"}, "belongs to '2026-01-01'")]
-ASTRAY += [("../../notebooks/01_first.ipynb", "01_first.ipynb: the manifest lists a path outside the release")]
+ASTRAY += [
+    (
+        "../../notebooks/01_first.ipynb",
+        "01_first.ipynb: the manifest lists a path outside the release",
+    )
+]
 
 
 @pytest.mark.parametrize(("changed", "why"), ASTRAY)
-def test_a_manifest_that_leads_out_of_its_folder_or_is_of_another_one_is_not_followed(quick, capsys, changed, why):
+def test_a_manifest_that_leads_out_of_its_folder_or_is_of_another_one_is_not_followed(
+    quick, capsys, changed, why
+):
     told = quick.manifest()
     if isinstance(changed, str):  # a file that is there, as the manifest says
         changed = {"files": {**told["files"], changed: publish.sha256(quick.published / changed)}}
@@ -231,15 +266,24 @@ LAYOUT_OF_REPORTS = ("template.typ", "fonts/one.otf", "filter.lua", "figures.mpl
 def prints(desk, given=(), verdicts=None):
     jobs = schedule.settled(schedule.read(desk.root), dict(given), AS_OF)
     common = publish.inputs(desk.root)
-    return {job.name: publish.fingerprint(job, common, verdicts if job.is_brief else None) for job in jobs}
+    return {
+        job.name: publish.fingerprint(job, common, verdicts if job.is_brief else None)
+        for job in jobs
+    }
 
 
-READ = ["data/figures.csv", *(f"reports/{name}" for name in LAYOUT_OF_REPORTS), "data/more.csv", "docs/glossary.md"]
+READ = [
+    "data/figures.csv",
+    *(f"reports/{name}" for name in LAYOUT_OF_REPORTS),
+    "data/more.csv",
+    "docs/glossary.md",
+]
 
 
 @pytest.mark.parametrize("file", READ)
 def test_a_changed_byte_or_a_new_file_that_is_read_changes_every_fingerprint(desk, file):
-    before, path = prints(desk), desk.root / file
+    before = prints(desk)
+    path = desk.root / file
     path.parent.mkdir(exist_ok=True)
     path.write_bytes(b"?" + (path.read_bytes()[1:] if path.exists() else b""))
     assert not {*before.values()} & {*prints(desk).values()}
@@ -247,7 +291,7 @@ def test_a_changed_byte_or_a_new_file_that_is_read_changes_every_fingerprint(des
 
 def test_a_changed_source_or_version_changes_every_fingerprint(desk, tmp_path, monkeypatch):
     with sources_kept(tmp_path):
-        for package in ("analysis", "market", "runner"):
+        for package in ("analysis", "fewtreated/src/fewtreated", "market", "runner"):
             before = prints(desk)
             with (tmp_path / "sources" / package / "__init__.py").open("a") as file:
                 file.write("\n")
@@ -269,7 +313,8 @@ def test_a_changed_cell_or_parameter_changes_the_fingerprint_of_its_report_alone
 
 
 def test_changed_verdicts_change_the_fingerprint_of_the_brief_alone(desk):
-    before, after = prints(desk, verdicts={"01_first": []}), prints(desk, verdicts={"01_first": [{"a": 1}]})
+    before = prints(desk, verdicts={"01_first": []})
+    after = prints(desk, verdicts={"01_first": [{"a": 1}]})
     assert {name for name in before if after[name] != before[name]} == {"00_brief"}
 
 
@@ -290,7 +335,11 @@ def test_a_changed_parameter_runs_its_report_and_the_brief_again(quick, capsys):
     (quick.reports / "schedule.yml").write_text(text.replace("count: 4", "count: 5"))
     assert quick.run() == Exit.OK
     lines = [line.split()[:2] for line in capsys.readouterr().out.splitlines()[:3]]
-    assert lines == [["01_first", "published"], ["02_second", "unchanged"], ["00_brief", "published"]]
+    assert lines == [
+        ["01_first", "published"],
+        ["02_second", "unchanged"],
+        ["00_brief", "published"],
+    ]
     verdicts = json.loads((quick.published / "verdicts.json").read_text())
     assert [verdict["estimate"] for verdict in verdicts] == [5, 3]
     assert "<dt>Unchanged</dt><dd>02_second</dd>" in (quick.published / "index.html").read_text()
@@ -321,15 +370,22 @@ def test_a_report_named_on_a_new_day_is_released_with_the_others_carried_over(qu
     assert as_ofs(quick.published) == {"00": LATER, "01": LATER, "02": AS_OF}
     assert release.read(quick.published).faults() == []
     assert quick.manifest()["previous"] == AS_OF
-    assert (quick.published / "02_second.pdf").read_bytes() == (quick.reports / AS_OF / "02_second.pdf").read_bytes()
+    assert (quick.published / "02_second.pdf").read_bytes() == (
+        quick.reports / AS_OF / "02_second.pdf"
+    ).read_bytes()
     assert "02_second                     unchanged  as of 2026-11-25\n" in capsys.readouterr().out
-    assert [one["as_of"] for one in json.loads((quick.published / "verdicts.json").read_bytes())] == [LATER, AS_OF]
+    assert [
+        one["as_of"] for one in json.loads((quick.published / "verdicts.json").read_bytes())
+    ] == [LATER, AS_OF]
 
 
 def test_what_is_not_named_but_has_changed_is_made_too(quick, capsys):
     quick.write("02_second", WRITE_VERDICTS, "print('new')")
     assert quick.run("01") == Exit.OK
-    assert [line.split()[1] for line in capsys.readouterr().out.splitlines()[:2]] == ["unchanged", "published"]
+    assert [line.split()[1] for line in capsys.readouterr().out.splitlines()[:2]] == [
+        "unchanged",
+        "published",
+    ]
 
 
 def test_an_earlier_date_takes_nothing_from_a_later_one_and_latest_stays(quick, capsys):
@@ -345,13 +401,17 @@ def test_an_earlier_date_takes_nothing_from_a_later_one_and_latest_stays(quick, 
 
 def test_a_report_that_the_schedule_has_no_more_leaves_nothing(quick):
     text = (quick.reports / "schedule.yml").read_text().splitlines()
-    (quick.reports / "schedule.yml").write_text("\n".join(line for line in text if "02_second" not in line))
+    (quick.reports / "schedule.yml").write_text(
+        "\n".join(line for line in text if "02_second" not in line)
+    )
     assert quick.run() == Exit.OK
     assert list(quick.manifest()["reports"]) == ["00_brief", "01_first"]
     assert not list(quick.published.glob("02*"))
 
 
-@pytest.mark.parametrize("changed", ["data/figures.csv", "reports/filter.lua", "notebooks/02_second.ipynb"])
+@pytest.mark.parametrize(
+    "changed", ["data/figures.csv", "reports/filter.lua", "notebooks/02_second.ipynb"]
+)
 def test_what_changes_while_a_run_is_at_work_ends_in_a_draft(quick, capsys, changed):
     before = quick.bytes()
     file = quick.root / changed
@@ -360,14 +420,17 @@ def test_what_changes_while_a_run_is_at_work_ends_in_a_draft(quick, capsys, chan
     quick.write("01_first", edit, WRITE_VERDICTS)
     assert quick.run() == Exit.FAILED
     kind = Path(changed).parts[0].replace("reports", "layout")
-    assert f"During the run {kind}: {Path(changed).name} changed; run again" in capsys.readouterr().err
+    assert (
+        f"During the run {kind}: {Path(changed).name} changed; run again" in capsys.readouterr().err
+    )
     assert quick.bytes() == before
     assert quick.draft.exists()
 
 
 # What stands at the foot of the pages
 
-REAL, BOTH = "Real figures", "Real figures and estimates from them"
+REAL = "Real figures"
+BOTH = "Real figures and estimates from them"
 NONE = "Figures as marked: ● real, ◐ estimate, ○ simulated"
 NO_VERDICTS = "open(verdict_file, 'w').write('[]')"
 
@@ -390,11 +453,16 @@ def test_the_footer_says_what_the_verdicts_rest_on(quick, first, second, feet):
 
 
 @pytest.mark.parametrize(("new", "said"), [('"provenance": "guessed"', "'guessed'"), ("", "None")])
-def test_a_verdict_that_is_neither_real_nor_an_estimate_nor_simulated_gets_no_pdf(quick, capsys, new, said):
+def test_a_verdict_that_is_neither_real_nor_an_estimate_nor_simulated_gets_no_pdf(
+    quick, capsys, new, said
+):
     before = quick.bytes()
     quick.write("01_first", WRITE_VERDICTS.replace('"provenance": "real"', new))
     assert quick.run("01") == Exit.FAILED
-    assert f"01_first: the provenance of a verdict is {said}; it must be real, estimate or" in capsys.readouterr().err
+    assert (
+        f"01_first: the provenance of a verdict is {said}; it must be real, estimate or"
+        in capsys.readouterr().err
+    )
     assert quick.bytes() == before
 
 
@@ -402,21 +470,33 @@ def test_a_verdict_that_is_neither_real_nor_an_estimate_nor_simulated_gets_no_pd
 
 
 def test_a_layout_that_lacks_a_file_is_refused(desk, no_kernels, tmp_path, monkeypatch):
-    shutil.copytree(pdf.SOURCES, tmp_path / "reports", ignore=shutil.ignore_patterns("20*", "latest", "draft", ".*"))
+    shutil.copytree(
+        pdf.SOURCES,
+        tmp_path / "reports",
+        ignore=shutil.ignore_patterns("20*", "latest", "draft", ".*"),
+    )
     monkeypatch.setattr(pdf, "SOURCES", tmp_path / "reports")
     (tmp_path / "reports" / "fonts" / "NotoSansCJKsc-Bold-subset.otf").unlink()
     (tmp_path / "reports" / "template.typ").unlink()
-    said = r"Report layout: cannot find \*\.typ, fonts/NotoSansCJKsc-Bold-subset\.otf in .*; restore it"
+    said = (
+        r"Report layout: cannot find \*\.typ, fonts/NotoSansCJKsc-Bold-subset\.otf in .*;"
+        r" restore it"
+    )
     with pytest.raises(DesignError, match=said):
         desk.run()
 
 
 @pytest.mark.parametrize("as_of", ["2020-01-01", "2026-11-23"])
 def test_a_date_before_the_newest_data_is_refused(desk, no_kernels, as_of):
-    desk.declare(describe("old.csv", "2026-11-01"), describe("facts/figures.csv"), describe("last.csv", "2026-11-02"))
+    desk.declare(
+        describe("old.csv", "2026-11-01"),
+        describe("facts/figures.csv"),
+        describe("last.csv", "2026-11-02"),
+    )
     with pytest.raises(DesignError) as caught:
         desk.run(as_of=as_of)
-    said, figures = str(caught.value), desk.root / "data" / "facts" / "figures.csv"
+    said = str(caught.value)
+    figures = desk.root / "data" / "facts" / "figures.csv"
     assert said.startswith(f"Cannot publish reports as of {as_of}, because {figures} is")
     assert f"is dated {VINTAGE} " in said
     assert f"use --as-of {VINTAGE} or later" in said
@@ -427,7 +507,9 @@ def test_reports_with_parameters_need_a_folder_of_their_own(desk, no_kernels, tm
     before = desk.bytes()
     (tmp_path / "link").symlink_to(desk.reports)
     for out in (None, desk.reports, tmp_path / "link"):
-        with pytest.raises(DesignError, match=r"Option -p: .* is for the scheduled reports; .* --out DIR"):
+        with pytest.raises(
+            DesignError, match=r"Option -p: .* is for the scheduled reports; .* --out DIR"
+        ):
             desk.run("01", given={"count": "5"}, out=out)
     assert desk.bytes() == before
 
@@ -435,13 +517,17 @@ def test_reports_with_parameters_need_a_folder_of_their_own(desk, no_kernels, tm
 def test_other_parameters_are_published_elsewhere(quick, tmp_path):
     before = quick.bytes()
     assert quick.run("01", given={"count": "5"}, out=tmp_path / "mine") == Exit.OK
-    assert json.loads((tmp_path / "mine" / "draft" / "verdicts.json").read_text())[0]["estimate"] == 5
+    assert (
+        json.loads((tmp_path / "mine" / "draft" / "verdicts.json").read_text())[0]["estimate"] == 5
+    )
     assert quick.bytes() == before
 
 
 def test_a_parameter_goes_to_the_reports_that_know_it(desk):
     desk.write("02_second", WRITE_VERDICTS, parameters=PARAMETERS + "lag: int = 1  # quarters\n")
-    jobs = {job.name: job for job in schedule.settled(schedule.read(desk.root), {"lag": "2"}, AS_OF)}
+    jobs = {
+        job.name: job for job in schedule.settled(schedule.read(desk.root), {"lag": "2"}, AS_OF)
+    }
     assert jobs["02_second"].parameters["lag"] == 2
     assert "lag" not in jobs["01_first"].parameters
     assert jobs["01_first"].parameters["count"] == 4
@@ -470,7 +556,11 @@ def test_a_parameter_goes_to_the_reports_that_are_named_and_others_keep_their_ow
 
 
 def test_a_parameter_of_the_brief_goes_to_the_brief_and_not_to_what_it_reads(quick, tmp_path):
-    quick.write("00_brief", READ_VERDICTS, parameters=BRIEF_PARAMETERS + "count: int = 1  # of lines; allowed 1 to 9\n")
+    quick.write(
+        "00_brief",
+        READ_VERDICTS,
+        parameters=BRIEF_PARAMETERS + "count: int = 1  # of lines; allowed 1 to 9\n",
+    )
     assert quick.run("00", given={"count": "5"}, out=tmp_path / "mine") == Exit.OK
     entries = json.loads((tmp_path / "mine" / "draft" / "manifest.json").read_bytes())["reports"]
     assert {name: entry["parameters"]["count"] for name, entry in entries.items()} == {
@@ -488,7 +578,9 @@ def test_a_notebook_without_the_runners_parameters_is_refused(desk, no_kernels):
 
 def test_a_schedule_with_a_notebook_that_is_not_there_is_refused(desk):
     (desk.reports / "schedule.yml").write_text("reports: [{name: 01_a, notebook: nowhere.ipynb}]")
-    with pytest.raises(DesignError, match=r"schedule\.yml, 01_a: there is no notebook 'nowhere\.ipynb' in"):
+    with pytest.raises(
+        DesignError, match=r"schedule\.yml, 01_a: there is no notebook 'nowhere\.ipynb' in"
+    ):
         schedule.read(desk.root)
 
 
@@ -501,35 +593,51 @@ def test_reports_are_chosen_by_name_or_number_and_the_brief_brings_its_inputs(de
     assert chosen("02") == chosen("02_second") == ["02_second"]
     assert chosen("02", "01") == ["01_first", "02_second"]
     assert chosen() == chosen("00") == ["01_first", "02_second", "00_brief"]
-    with pytest.raises(DesignError, match=r"Report 1 is not in the schedule; choose from 00_brief, 01_first, 02_sec"):
+    with pytest.raises(
+        DesignError,
+        match=r"Report 1 is not in the schedule; choose from 00_brief, 01_first, 02_sec",
+    ):
         chosen("1")
 
 
 # Whose kernel it is
 
 
-def test_a_kernel_is_the_python_of_the_run_whatever_kernels_and_settings_the_user_has(desk, tmp_path, monkeypatch):
+def test_a_kernel_is_the_python_of_the_run_whatever_kernels_and_settings_the_user_has(
+    desk, tmp_path, monkeypatch
+):
     spec = tmp_path / "kernels" / "python3"
     spec.mkdir(parents=True)
-    (spec / "kernel.json").write_text('{"argv": ["/bin/false"], "display_name": "Mine", "language": "python"}')
+    (spec / "kernel.json").write_text(
+        '{"argv": ["/bin/false"], "display_name": "Mine", "language": "python"}'
+    )
     (tmp_path / "startup.py").write_text("count = 'mine'")
     monkeypatch.setenv("JUPYTER_PATH", str(tmp_path))
     monkeypatch.setenv("JUPYTER_DEFAULT_PROVISIONER_NAME", "mine")
     monkeypatch.setenv("PYTHONSTARTUP", str(tmp_path / "startup.py"))
-    told = "sys.executable, os.environ.get('PYTHONSTARTUP'), get_connection_info(unpack=True)['transport']"
+    told = (
+        "sys.executable, os.environ.get('PYTHONSTARTUP'),"
+        " get_connection_info(unpack=True)['transport']"
+    )
     asked = f"import os, sys\nfrom ipykernel import get_connection_info\nprint({told})"
     desk.write("01_first", asked, WRITE_VERDICTS)
     assert desk.run("01") == Exit.OK
     shown = (desk.published / "01_first.ipynb").read_text()
-    assert f"{sys.executable} None ipc" in shown  # another may take a TCP port between its choice and its use
+    assert (
+        f"{sys.executable} None ipc" in shown
+    )  # another may take a TCP port between its choice and its use
 
 
 # What fails
 
 
-def test_a_failing_cell_spares_the_other_reports_and_the_brief_which_names_it_in_the_draft(desk, capsys):
+def test_a_failing_cell_spares_the_other_reports_and_the_brief_which_names_it_in_the_draft(
+    desk, capsys
+):
     before = desk.bytes()
-    desk.write("01_first", "import analysis\nprint('so far', analysis.__file__)", "1 / 0", WRITE_VERDICTS)
+    desk.write(
+        "01_first", "import analysis\nprint('so far', analysis.__file__)", "1 / 0", WRITE_VERDICTS
+    )
     desk.write("02_second", WRITE_VERDICTS, "print('new')")
     assert desk.run() == Exit.FAILED
     assert desk.bytes() == before
@@ -570,7 +678,10 @@ def test_without_any_verdict_there_is_no_brief(quick, capsys):
     assert os.readlink(quick.reports / "latest") == AS_OF
     assert not (quick.draft / "00_brief.ipynb").exists()
     assert "not run: there are no verdicts without 01_first, 02_second" in capsys.readouterr().out
-    assert "<dt>Failed in this run</dt><dd>01_first, 02_second</dd>" in (quick.draft / "index.html").read_text()
+    assert (
+        "<dt>Failed in this run</dt><dd>01_first, 02_second</dd>"
+        in (quick.draft / "index.html").read_text()
+    )
     for name in ("01_first", "02_second"):
         quick.write(name, WRITE_VERDICTS)
     assert quick.run() == Exit.OK  # what stands is whole again
@@ -591,15 +702,26 @@ def test_a_run_that_may_open_too_few_files_is_refused(quick, monkeypatch):
         ("import time; time.sleep(60)", Exit.FAILED, "not finished after 4.5 s"),
         ("raise SystemExit", Exit.FAILED, "a cell ended with SystemExit"),
         ("print(1)", Exit.FAILED, "its verdicts cannot be read ([Errno 2] No such file"),
-        ("open(verdict_file, 'w').write('[1, 2]')", Exit.FAILED, "its last cell must write a JSON list of objects"),
-        ("open(verdict_file, 'w').write('[{\"estimate\": NaN}]')", Exit.FAILED, "are not JSON compliant"),
+        (
+            "open(verdict_file, 'w').write('[1, 2]')",
+            Exit.FAILED,
+            "its last cell must write a JSON list of objects",
+        ),
+        (
+            "open(verdict_file, 'w').write('[{\"estimate\": NaN}]')",
+            Exit.FAILED,
+            "are not JSON compliant",
+        ),
         ("open('/dev/full', 'w').write('x' * 100_000)", Exit.DISK_FULL, "No space left on device"),
     ],
 )
 def test_after_a_fault_in_the_kernel_all_is_as_before(desk, capsys, cell, code, message):
     before = desk.bytes()
     desk.write("01_first", cell)
-    timeout = 4.5 if "sleep" in cell else kernels.TIMEOUT
+    if "sleep" in cell:
+        timeout = 4.5
+    else:
+        timeout = kernels.TIMEOUT
     assert desk.run("01", timeout=timeout) == code
     said = capsys.readouterr()
     assert message in said.err
@@ -610,7 +732,9 @@ def test_after_a_fault_in_the_kernel_all_is_as_before(desk, capsys, cell, code, 
     assert desk.is_clear()
 
 
-DIES_AT_WORK = "import os\nif os.path.exists('once'):\n    os.remove('once')\n    os.kill(os.getpid(), 9)"
+DIES_AT_WORK = (
+    "import os\nif os.path.exists('once'):\n    os.remove('once')\n    os.kill(os.getpid(), 9)"
+)
 DIES_AS_IT_STARTS = "import os\nos.remove(__file__)\nos._exit(9)\n"
 
 
@@ -618,7 +742,11 @@ DIES_AS_IT_STARTS = "import os\nos.remove(__file__)\nos._exit(9)\n"
     ("file", "content", "said"),
     [
         ("once", "", "the kernel died; trying"),
-        ("ipykernel_launcher.py", DIES_AS_IT_STARTS, "the kernel died on starting; trying"),  # before the real one
+        (
+            "ipykernel_launcher.py",
+            DIES_AS_IT_STARTS,
+            "the kernel died on starting; trying",
+        ),  # before the real one
     ],
 )
 def test_a_kernel_that_dies_is_tried_once_more(desk, capsys, file, content, said):
@@ -638,8 +766,18 @@ LIMITS = [
         Exit.FAILED,
         "after 6 s; raise the limit with timeout in the schedule",
     ),
-    ({"memory": 2048, "retries": 1}, "bytearray(2 << 30)", Exit.FAILED, "01_first: a cell failed with MemoryError"),
-    ({"retries": 9}, "from analysis.errors import *\nraise DataError('no')", Exit.REFUSED, "01_first: no\n"),
+    (
+        {"memory": 2048, "retries": 1},
+        "bytearray(2 << 30)",
+        Exit.FAILED,
+        "01_first: a cell failed with MemoryError",
+    ),
+    (
+        {"retries": 9},
+        "from fewtreated.errors import *\nraise DataError('no')",
+        Exit.REFUSED,
+        "01_first: no\n",
+    ),
 ]
 
 
@@ -685,7 +823,8 @@ def test_after_a_failed_pdf_all_is_as_before(quick, capsys, render, code, messag
 
 
 def test_a_disk_that_is_full_while_publishing_loses_nothing(quick, monkeypatch, capsys):
-    before, write_json = quick.bytes(), publish.write_json
+    before = quick.bytes()
+    write_json = publish.write_json
 
     def write(file, content):
         (full_disk if "manifest" in file.name else write_json)(file, content)
@@ -702,17 +841,25 @@ def test_a_disk_that_is_full_while_publishing_loses_nothing(quick, monkeypatch, 
 
 def script(desk, *names):
     """Return the source of a program that runs reports."""
-    found = f"import pathlib, sys; sys.path.insert(0, {str(Path(__file__).parent)!r}); from desk import Desk\n"
+    found = (
+        f"import pathlib, sys; sys.path.insert(0, {str(Path(__file__).parent)!r}); from desk import"
+        " Desk\n"
+    )
     return f"{found}sys.exit(Desk(pathlib.Path({str(desk.root)!r})).run(*{names}))"
 
 
 def sleeping_run(desk, tmp_path):
     """Start a run in a process of its own; return it and its kernel's id once that is at work."""
     witness = tmp_path / "kernel"
-    at_work = f"import os, pathlib, time\npathlib.Path({str(witness)!r}).write_text(str(os.getpid()))"
+    at_work = (
+        f"import os, pathlib, time\npathlib.Path({str(witness)!r}).write_text(str(os.getpid()))"
+    )
     desk.write("01_first", f"{at_work}\ntime.sleep(120)", WRITE_VERDICTS)
-    heeded = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # a shell's & has it ignored
-    process = subprocess.Popen([sys.executable, "-c", heeded + script(desk, "01")], stderr=subprocess.PIPE)
+    # a shell's & has it ignored
+    heeded = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+    process = subprocess.Popen(
+        [sys.executable, "-c", heeded + script(desk, "01")], stderr=subprocess.PIPE
+    )
     while not (witness.exists() and witness.read_text()):
         assert process.poll() is None, process.stderr.read()
         time.sleep(0.05)
@@ -724,7 +871,9 @@ def test_a_run_whose_reader_has_gone_ends_as_it_would_have(desk, broken, code):
     desk.write("01_first", "1 / 0" if broken else WRITE_VERDICTS, "print('new')")
     read, write = os.pipe()
     os.close(read)
-    done = subprocess.run([sys.executable, "-c", script(desk)], stdout=write, stderr=write, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", script(desk)], stdout=write, stderr=write, check=False
+    )
     os.close(write)
     assert done.returncode == code
     assert desk.draft.exists() == broken
@@ -751,7 +900,9 @@ def until(done):
         time.sleep(0.05)
 
 
-OTHERS = [pytest.param(number, marks=pytest.mark.slow) for number in (signal.SIGHUP, signal.SIGXCPU)]
+OTHERS = [
+    pytest.param(number, marks=pytest.mark.slow) for number in (signal.SIGHUP, signal.SIGXCPU)
+]
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, *OTHERS])

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 import stamps
 from desk import AS_OF, BRIEF_PARAMETERS, SOURCES, WRITE_VERDICTS, Desk
+from fewtreated.errors import DataError, DesignError
 
-from analysis.errors import DataError, DesignError
 from analysis.event import EVENTS
 from runner import Exit, pdf, publish
 from runner.schedule import own_panel, read, select, settled
@@ -20,7 +20,9 @@ CLOSURES = "medium closures (3 per cent of Chinese sales)"  # of the preset, as 
 MARKET = f"{CLOSURES}, seed 1"
 SIM = "simulated/03_closed"
 BOTH = "Real figures and estimates from them"
-PARAMETERS, ON_PANEL, WRITE = (SOURCES[name] for name in ("event_parameters", "panel_parameters", "write_market"))
+PARAMETERS, ON_PANEL, WRITE = (
+    SOURCES[name] for name in ("event_parameters", "panel_parameters", "write_market")
+)
 FIRMS = WRITE.replace(
     'tier, market = "facts", ""',
     f'tier, market = ("panel", "own.csv") if panel_path else ("sim", f"{CLOSURES}, seed {{seed}}")',
@@ -28,12 +30,17 @@ FIRMS = WRITE.replace(
 
 
 def shown(*html: str) -> str:
-    return f"from IPython.display import HTML, display\nfor each in {html!r}:\n    display(HTML(each))"
+    return (
+        f"from IPython.display import HTML, display\nfor each in {html!r}:\n    display(HTML(each))"
+    )
 
 
 def write(desk, report: str, *sources: str) -> None:
     simulates = {"parameters": ON_PANEL, "market_impact": {"market": "{market}"}}
-    known = {"parameters": PARAMETERS} if report == "03_listed" else simulates
+    if report == "03_listed":
+        known = {"parameters": PARAMETERS}
+    else:
+        known = simulates
     desk.write(report.removeprefix("simulated/"), *sources, **known)
 
 
@@ -92,35 +99,60 @@ def test_a_number_chooses_the_real_and_the_simulated_report(desk):
 
 @pytest.mark.parametrize(
     ("name", "notebook", "found"),
-    [("03_closed", "03_closed", MARKET), ("simulated/03_listed", "03_listed", "no simulated market")],
+    [
+        ("03_closed", "03_closed", MARKET),
+        ("simulated/03_listed", "03_listed", "no simulated market"),
+    ],
 )
 def test_a_name_that_does_not_agree_with_the_market_is_refused(desk, name, notebook, found):
-    (desk.reports / "schedule.yml").write_text(f"reports: [{{name: {name}, notebook: {notebook}.ipynb}}]")
-    said = rf"Report {name}: its parameters describe {re.escape(found)}; a name begins with simulated/ if and only if"
+    (desk.reports / "schedule.yml").write_text(
+        f"reports: [{{name: {name}, notebook: {notebook}.ipynb}}]"
+    )
+    said = (
+        rf"Report {name}: its parameters describe {re.escape(found)}; a name begins with simulated/"
+        r" if and only if"
+    )
     with pytest.raises(DesignError, match=said):
         settled(read(desk.root), {}, AS_OF)
 
 
 def test_a_panel_without_the_option_panel_is_refused(desk):
-    with pytest.raises(DesignError, match=r"Option -p: panel_path was given as a parameter, .* sets it; use --panel"):
+    with pytest.raises(
+        DesignError,
+        match=r"Option -p: panel_path was given as a parameter, .* sets it; use --panel",
+    ):
         settled(read(desk.root), {"panel_path": "own.csv"}, AS_OF)
 
 
-@pytest.mark.parametrize(("name", "verdicts"), [(SIM, ""), (SIM, "chill, seed 1"), ("03_listed", MARKET)])
+@pytest.mark.parametrize(
+    ("name", "verdicts"), [(SIM, ""), (SIM, "chill, seed 1"), ("03_listed", MARKET)]
+)
 def test_verdicts_of_another_market_than_the_report_get_no_pdf(desk, capsys, name, verdicts):
     write(desk, name, WRITE + verdict_of(verdicts))
     assert desk.run(name) == Exit.FAILED
-    theirs, ours = verdicts or "the real market", MARKET if name == SIM else "the real market"
-    said = f"{name}: its verdicts are about {theirs}, but the report is about {ours}; real and simulated never mix."
+    theirs = verdicts or "the real market"
+    if name == SIM:
+        ours = MARKET
+    else:
+        ours = "the real market"
+    said = (
+        f"{name}: its verdicts are about {theirs}, but the report is about {ours}; real and"
+        " simulated never mix."
+    )
     assert said in capsys.readouterr().err
 
 
 def verdict_of(market: str) -> str:
-    kind = "simulated" if market else "estimate"
+    if market:
+        kind = "simulated"
+    else:
+        kind = "estimate"
     return f"\nverdict.update(market={market!r}, provenance={kind!r})\n" + WRITE.splitlines()[-1]
 
 
-@pytest.mark.parametrize(("name", "mark", "kind"), [("03_listed", "○", "simulated"), (SIM, "◐", "estimated")])
+@pytest.mark.parametrize(
+    ("name", "mark", "kind"), [("03_listed", "○", "simulated"), (SIM, "◐", "estimated")]
+)
 def test_a_report_whose_numbers_are_marked_otherwise_gets_no_pdf(real, capsys, name, mark, kind):
     write(real, name, shown(f"<p>It was 7.5 {mark}.</p>"), WRITE if name == "03_listed" else FIRMS)
     assert real.run(name) == Exit.FAILED
@@ -129,8 +161,15 @@ def test_a_report_whose_numbers_are_marked_otherwise_gets_no_pdf(real, capsys, n
 
 
 @pytest.mark.parametrize("error", ["DesignError", "DataError"])
-def test_what_a_notebook_refuses_ends_with_2_and_its_own_words_and_spares_the_others(desk, capsys, error):
-    write(desk, "03_listed", f"from analysis.errors import {error}\nraise {error}('A was asked; do B.')", WRITE)
+def test_what_a_notebook_refuses_ends_with_2_and_its_own_words_and_spares_the_others(
+    desk, capsys, error
+):
+    write(
+        desk,
+        "03_listed",
+        f"from fewtreated.errors import {error}\nraise {error}('A was asked; do B.')",
+        WRITE,
+    )
     assert desk.run() == Exit.REFUSED
     said = capsys.readouterr()
     assert "03_listed: A was asked; do B.\n" in said.err
@@ -142,7 +181,12 @@ def test_what_a_notebook_refuses_ends_with_2_and_its_own_words_and_spares_the_ot
 
 def exhibit(desk):
     write(desk, "03_listed", SOURCES["exhibits"].format(look="estimate", market=""), WRITE)
-    write(desk, "simulated/03_closed", SOURCES["exhibits"].format(look="simulated", market=MARKET), FIRMS)
+    write(
+        desk,
+        "simulated/03_closed",
+        SOURCES["exhibits"].format(look="simulated", market=MARKET),
+        FIRMS,
+    )
 
 
 def test_every_page_and_exhibit_of_a_real_run_and_of_a_simulated_one_says_which_it_is(real):
@@ -159,7 +203,10 @@ def test_every_page_and_exhibit_of_a_real_run_and_of_a_simulated_one_says_which_
 
 @pytest.mark.parametrize(
     "swapped",
-    [("03_listed", "simulated/03_closed"), pytest.param(("simulated/03_closed", "03_listed"), marks=pytest.mark.slow)],
+    [
+        ("03_listed", "simulated/03_closed"),
+        pytest.param(("simulated/03_closed", "03_listed"), marks=pytest.mark.slow),
+    ],
 )
 def test_the_scan_for_stamps_finds_a_report_that_lies_under_the_other_name(real, swapped):
     exhibit(real)
@@ -180,11 +227,23 @@ def panel(file, firm: str = "F-", closed: str = "2021-05", sales: float = 100.0)
     """Write six firms on two platforms, the first two closed."""
     lines = ["firm,brand_group,platform,month,sales,origin,category,closed_on"]
     for number in range(6):
-        when, category = closed if number < 2 else "", "electronics" if number < 4 else "books"
+        if number < 2:
+            when = closed
+        else:
+            when = ""
+        if number < 4:
+            category = "electronics"
+        else:
+            category = "books"
         for platform in ("AMZ", "EBY"):
             for month in MONTHS:
-                sold = 0 if when and month > when and platform == "AMZ" else sales + number
-                lines.append(f"{firm}{number},{firm}{number},{platform},{month},{sold},CN,{category},{when}")
+                if when and month > when and platform == "AMZ":
+                    sold = 0
+                else:
+                    sold = sales + number
+                lines.append(
+                    f"{firm}{number},{firm}{number},{platform},{month},{sold},CN,{category},{when}"
+                )
     file.write_text("\n".join(lines) + "\n")
     return file
 
@@ -195,13 +254,20 @@ def own(desk, tmp_path):
     return own_panel(panel(tmp_path / "own.csv"))
 
 
-def test_a_panel_of_ones_own_runs_the_notebooks_that_can_take_one_the_public_figures_and_the_brief(desk, own, tmp_path):
+def test_a_panel_of_ones_own_runs_the_notebooks_that_can_take_one_the_public_figures_and_the_brief(
+    desk, own, tmp_path
+):
     desk.write("05_other", WRITE_VERDICTS)
     more = "  - {name: 05_other, notebook: 05_other.ipynb}\n"
     (desk.reports / "schedule.yml").write_text(SOURCES["schedule_of_markets"] + more)
     assert desk.run(panel=own, out=tmp_path / "mine") == Exit.OK
     mine = tmp_path / "mine" / AS_OF
-    assert feet(mine) == {"00_brief": BOTH, "03_listed": BOTH, "05_other": "Real figures", "panel__03_closed": BOTH}
+    assert feet(mine) == {
+        "00_brief": BOTH,
+        "03_listed": BOTH,
+        "05_other": "Real figures",
+        "panel__03_closed": BOTH,
+    }
     manifest = json.loads((mine / "manifest.json").read_text())
     assert re.fullmatch("[0-9a-f]{64}", manifest["panel"])
     entry, public = (manifest["reports"][name] for name in ("panel__03_closed", "03_listed"))
@@ -211,7 +277,9 @@ def test_a_panel_of_ones_own_runs_the_notebooks_that_can_take_one_the_public_fig
     assert list(entry["files"]) == ["own.csv"]
     assert "panel_path" not in public["parameters"]
     assert public["files"] == {}
-    tiers = {row["report"]: row.get("tier") for row in json.loads((mine / "verdicts.json").read_text())}
+    tiers = {
+        row["report"]: row.get("tier") for row in json.loads((mine / "verdicts.json").read_text())
+    }
     assert tiers == {"03_listed": "facts", "05_other": None, "panel__03_closed": "panel"}
 
 
@@ -228,7 +296,10 @@ def test_a_number_chooses_the_report_on_the_panel_and_that_on_public_figures(des
 def test_public_figures_of_another_event_stay_out(desk, own, tmp_path):
     other = tmp_path / "other.yml"
     other.write_text(SOURCES["bazaar"])
-    assert desk.run(panel=own_panel(Path(own["panel_path"]), event=str(other)), out=tmp_path / "mine") == Exit.OK
+    assert (
+        desk.run(panel=own_panel(Path(own["panel_path"]), event=str(other)), out=tmp_path / "mine")
+        == Exit.OK
+    )
     manifest = json.loads((tmp_path / "mine" / AS_OF / "manifest.json").read_text())
     assert set(manifest["reports"]) == {"panel__03_closed", "00_brief"}
     assert set(manifest["reports"]["panel__03_closed"]["files"]) == {"own.csv", "other.yml"}
@@ -239,16 +310,24 @@ def test_a_copy_of_the_event_with_another_wave_keeps_its_public_figures(desk, ow
     text = (EVENTS / "amazon_2021.yml").read_text(encoding="utf-8")
     copy.write_text(text.replace("waves: [2021-05,", "waves: [2021-04, 2021-05,"))
     panel(Path(own["panel_path"]), closed="2021-04")
-    with pytest.raises(DesignError, match=r"2 firms closed earlier, in 2021-04 \(2\); leave them out of the panel, or"):
+    with pytest.raises(
+        DesignError,
+        match=r"2 firms closed earlier, in 2021-04 \(2\); leave them out of the panel, or",
+    ):
         desk.run(panel=own, out=tmp_path / "mine")
-    assert desk.run(panel=own_panel(Path(own["panel_path"]), event=str(copy)), out=tmp_path / "mine") == Exit.OK
+    assert (
+        desk.run(panel=own_panel(Path(own["panel_path"]), event=str(copy)), out=tmp_path / "mine")
+        == Exit.OK
+    )
     entries = json.loads((tmp_path / "mine" / AS_OF / "manifest.json").read_text())["reports"]
     assert set(entries) == {"00_brief", "03_listed", "panel__03_closed"}
     assert list(entries["03_listed"]["files"]) == ["more.yml"]
     assert entries["03_listed"]["parameters"]["event"] == "more.yml"
 
 
-def test_an_unchanged_panel_makes_nothing_new_and_a_changed_one_does(desk, own, tmp_path, capsys, monkeypatch):
+def test_an_unchanged_panel_makes_nothing_new_and_a_changed_one_does(
+    desk, own, tmp_path, capsys, monkeypatch
+):
     (tmp_path / "sources").mkdir()  # nobody edits these meanwhile
     monkeypatch.setattr(publish, "SOURCES", tmp_path / "sources")
 
@@ -261,13 +340,23 @@ def test_an_unchanged_panel_makes_nothing_new_and_a_changed_one_does(desk, own, 
     assert lines() == ["unchanged"] * 3
     panel(tmp_path / "own.csv", sales=101.0)
     made = lines()
-    assert sorted(made) == ["published", "unchanged", "unchanged"]  # the brief's verdicts are the same
+    assert sorted(made) == [
+        "published",
+        "unchanged",
+        "unchanged",
+    ]  # the brief's verdicts are the same
 
 
-def test_a_simulated_panel_makes_simulated_reports_and_the_brief_tells_them_apart_from_public_figures(desk, tmp_path):
+def test_a_simulated_panel_makes_simulated_reports_which_the_brief_keeps_from_public_figures(
+    desk, tmp_path
+):
     simulated = own_panel(panel(tmp_path / "own.csv", firm="SIM-"))
     assert desk.run(panel=simulated, out=tmp_path / "mine") == Exit.OK
-    told = {"00_brief": BOTH, "03_listed": BOTH, "simulated/03_closed": "Simulated: own.csv, simulated"}
+    told = {
+        "00_brief": BOTH,
+        "03_listed": BOTH,
+        "simulated/03_closed": "Simulated: own.csv, simulated",
+    }
     assert feet(tmp_path / "mine" / AS_OF) == told
     assert desk.run("03", panel=simulated, out=tmp_path / "mine") == Exit.OK
     assert sorted(os.listdir(tmp_path / "mine")) == [".lock", AS_OF, "latest"]
@@ -277,8 +366,18 @@ def test_a_simulated_panel_makes_simulated_reports_and_the_brief_tells_them_apar
     ("firm", "closed", "error", "message"),
     [
         ("F-", "", DesignError, "none of the 6 firms was closed between 2019-01 and 2021-12"),
-        ("F-", "2019-03", DesignError, r"but 2 firms closed earlier, in 2019-03 \(2\); leave them out of the panel"),
-        ("F-", "2021-10", DesignError, r"but all 2 closures are in other months: 2021-10 \(2\); pass"),
+        (
+            "F-",
+            "2019-03",
+            DesignError,
+            r"but 2 firms closed earlier, in 2019-03 \(2\); leave them out of the panel",
+        ),
+        (
+            "F-",
+            "2021-10",
+            DesignError,
+            r"but all 2 closures are in other months: 2021-10 \(2\); pass",
+        ),
         ("F-", "yesterday", DataError, "yesterday"),
     ],
 )
@@ -295,9 +394,18 @@ def test_a_panel_that_cannot_carry_the_reports_is_refused_before_a_kernel_starts
 @pytest.mark.usefixtures("no_kernels")
 def test_a_panel_needs_a_folder_of_its_own(desk, own, tmp_path, monkeypatch):
     for out in (None, desk.reports):
-        with pytest.raises(DesignError, match=r"on a panel: .* is for the scheduled reports; choose another"):
+        with pytest.raises(
+            DesignError, match=r"on a panel: .* is for the scheduled reports; choose another"
+        ):
             desk.run(panel=own, out=out)
-    about = {"as_of": AS_OF, "previous": "", "panel_is": "", "commit": None, "files": {}, "reports": {}}
+    about = {
+        "as_of": AS_OF,
+        "previous": "",
+        "panel_is": "",
+        "commit": None,
+        "files": {},
+        "reports": {},
+    }
     about["inputs"] = {part: {} for part in ("code", "data", "layout", "versions", "words")}
     for name in ("2026-11-20", "draft"):  # of whatever date
         folder = tmp_path / name / name
@@ -326,12 +434,19 @@ def test_marked_numbers_are_counted_by_kind_and_words_about_the_marks_are_not(tm
     html = [
         "<td>1.0 ●</td><td>−2,345 ◐</td><td>– ●</td>",
         "<p>It fell by −17.9 [−24.4 to −11.4] per cent ◐, p = 1/28 ○ (130 million yuan ●).</p>",
-        "<p>As of 2026-11-25, with the report. Real figures ●, estimates ◐; <b>12</b> simulated ○.</p>",
+        (
+            "<p>As of 2026-11-25, with the report. Real figures ●, estimates ◐; <b>12</b> simulated"
+            " ○.</p>"
+        ),
         "<table><caption>◐ Rows.</caption><th>a</th></table><figcaption>● A line.</figcaption>",
     ]
     shown = {"text/html": html, "text/plain": "It is 4.0 ○ in a sentence."}
     output = {"output_type": "display_data", "metadata": {}, "data": shown}
     hidden = {"cell_type": "code", "metadata": {"tags": ["remove-cell"]}, "outputs": [output]}
-    cells = [{"cell_type": "markdown", "metadata": {}, "source": "5 ●"}, {**hidden, "metadata": {}}, hidden]
+    cells = [
+        {"cell_type": "markdown", "metadata": {}, "source": "5 ●"},
+        {**hidden, "metadata": {}},
+        hidden,
+    ]
     (tmp_path / "n.ipynb").write_text(json.dumps({"cells": cells}))
     assert pdf.marks(tmp_path / "n.ipynb") == {"real": 3, "estimated": 3, "simulated": 2}

@@ -1,13 +1,15 @@
-"""Which firms each estimand uses and leaves out: counts that add up, and that are those of the estimators."""
+"""Which firms each estimand uses and leaves out: counts that add up, and that are those of the
+estimators.
+"""
 
 from dataclasses import replace
 from fnmatch import fnmatch
 
 import numpy as np
 import pytest
+from fewtreated.errors import DesignError
 from panels import panel_of, sparse_panel
 
-from analysis.errors import DesignError
 from analysis.estimands.catalogue import estimate_all
 from analysis.estimands.changes import estimated
 from analysis.estimands.design import Design
@@ -22,11 +24,17 @@ COUNTED = {  # the columns that `n` of an estimand counts
     **dict.fromkeys(["E3g", "E3g_common"], ("compared",)),
     **dict.fromkeys(["E5b", "E5c_*"], ("asked about",)),
 }
-SETS = {"E3g_seen": (True, True), "E3s_seen": (False, True), "d1": (False, False)}  # own origin, home alone
+SETS = {
+    "E3g_seen": (True, True),
+    "E3s_seen": (False, True),
+    "d1": (False, False),
+}  # own origin, home alone
 
 
 def counted(panel, design):
-    """Return the estimands that a panel can carry, by id, and the counts of their firms; none where it carries none."""
+    """Return the estimands that a panel can carry, by id, and the counts of their firms; none where
+    it carries none.
+    """
     try:
         design.sample(panel)
     except DesignError:
@@ -36,9 +44,9 @@ def counted(panel, design):
 
 
 def row_of(name, table):
-    (row,) = [row for ids, row in table.iterrows() if any(part == name for part in ids.split())] or [
-        row for ids, row in table.iterrows() if any(fnmatch(name, part) for part in ids.split())
-    ]
+    (row,) = [
+        row for ids, row in table.iterrows() if any(part == name for part in ids.split())
+    ] or [row for ids, row in table.iterrows() if any(fnmatch(name, part) for part in ids.split())]
     return row
 
 
@@ -51,7 +59,9 @@ def assert_counts_are_those_of_the_estimators(panel, design):
             if fnmatch(name, pattern) and name != "E4a_sales":
                 assert firms[[*columns]].sum() == n, name
         if name in SETS:
-            counts = estimated(panel, design, of_origin=SETS[name][0], home=SETS[name][1]).estimate.counts
+            counts = estimated(
+                panel, design, of_origin=SETS[name][0], home=SETS[name][1]
+            ).estimate.counts
             assert firms["closed"] == counts["closed"], name
             assert firms["asked about"] == counts["exposed"], name
             without = counts["newcomers_left_out"] + counts["stopped_left_out"]
@@ -97,7 +107,8 @@ def test_each_reason_is_that_of_the_firm_that_has_it():
     sales[8, 0, 28:] = 0.0  # not closed, stopped
     closed = dict.fromkeys(range(5), 28) | {5: 28, 6: 41}
     dose = np.where(np.arange(12) == 5, 0.2, 1.0)
-    origin, category = np.where(np.arange(12) == 11, "US", "CN"), np.where(np.arange(12) < 8, "C0", "C1")
+    origin = np.where(np.arange(12) == 11, "US", "CN")
+    category = np.where(np.arange(12) < 8, "C0", "C1")
     panel = panel_of(sales, closed, dose=dose, origin=origin, category=category)
     table = sample_flow(panel, Design(cluster="firm")).set_index("estimands").loc["E1b"]
     assert table.sum() == len(panel.firms)

@@ -1,22 +1,28 @@
-"""Scenarios: the truth of many simulated markets, read by accounts, by assumption and through time."""
+"""Scenarios: the truth of many simulated markets, by accounts, by assumption, over time."""
 
 import numpy as np
 import pandas as pd
 import pytest
+from fewtreated.errors import DesignError
 from small import small
 
-from analysis.errors import DesignError
 from market import scenarios, simulate
 from market.parameters import plausible
 from market.worlds import Market, expected_accounts
 
 
 def cells_of(slope: float, seeds: int = 3) -> pd.DataFrame:
-    """A grid by hand: the effect is -slope per cent closed, and accounts are 1e6 times the share."""
+    """A grid by hand: the effect is -slope per cent closed; accounts are 1e6 times the share."""
     rows = pd.DataFrame([(share, seed) for seed in range(seeds) for share in (0.001, 0.01, 0.1)])
     share = rows[0]
     return pd.DataFrame(
-        {"share": share, "tilt": 0.5, "seed": rows[1], "E3g": -100 * slope * share, "accounts": 1e6 * share}
+        {
+            "share": share,
+            "tilt": 0.5,
+            "seed": rows[1],
+            "E3g": -100 * slope * share,
+            "accounts": 1e6 * share,
+        }
     )
 
 
@@ -25,12 +31,16 @@ def test_the_outcome_is_the_truth_of_the_market():
     assert scenarios.outcomes(truth.market)["E3g"] == pytest.approx(truth.scalars()["E3g"])
 
 
-def test_the_expected_number_of_accounts_is_the_mean_of_what_is_closed_where_no_group_is_too_large(monkeypatch):
+def test_the_expected_number_of_accounts_is_the_mean_of_what_is_closed_where_no_group_is_too_large(
+    monkeypatch,
+):
     monkeypatch.setattr("market.worlds.LARGEST", 1e9)
-    counts, expected = [], []
+    counts = []
+    expected = []
     for seed in range(40):
         _, truth = simulate("ceiling_50k", seed=seed, n_firms=1000, n_categories=10, tilt=0.6)
-        market, firms = truth.market, truth.firms
+        market = truth.market
+        firms = truth.firms
         hit = np.isfinite(firms["closed_month"].to_numpy())
         counts.append((firms["stands_for"].to_numpy() * market.closures.closed_accounts)[hit].sum())
         expected.append(expected_accounts(market))
@@ -51,12 +61,18 @@ def test_more_sales_closed_are_more_accounts_and_a_larger_tilt_is_fewer():
 
 def test_a_number_of_accounts_is_read_off_the_grid_and_not_beyond_it():
     read = scenarios.by_accounts(cells_of(2.0), (10_000, 10)).set_index("accounts")
-    assert read.loc[10_000, ["share", "E3g", "low", "high"]].tolist() == pytest.approx([1.0, -2.0, -2.0, -2.0])
+    assert read.loc[10_000, ["share", "E3g", "low", "high"]].tolist() == pytest.approx(
+        [1.0, -2.0, -2.0, -2.0]
+    )
     assert read.loc[10, "markets"] == 0
     assert read.loc[10, ["share", "E3g", "low", "high"]].isna().all()
     assert scenarios.words(read, 1.0) == ["Contradicted", "Not testable"]
-    assert scenarios.summary(read.reset_index(), 10_000)["effect"].conf_int[1] == pytest.approx([-2.0])
-    with pytest.raises(DesignError, match="effect of closing 10 accounts: no market's grid covers that number"):
+    assert scenarios.summary(read.reset_index(), 10_000)["effect"].conf_int[1] == pytest.approx(
+        [-2.0]
+    )
+    with pytest.raises(
+        DesignError, match="effect of closing 10 accounts: no market's grid covers that number"
+    ):
         scenarios.summary(read.reset_index(), 10)
 
 
@@ -69,11 +85,19 @@ def test_the_threshold_is_where_the_effect_crosses_the_margin():
 
 
 def test_a_tornado_moves_one_assumption_and_puts_the_widest_first(monkeypatch):
-    monkeypatch.setattr(scenarios, "outcomes", lambda market, window: {"E3g": -market.parameters.trust - market.seed})
-    monkeypatch.setattr(scenarios, "RANGES", {"sigma": (0.1, 0.2, "no part"), "trust": (0.0, 0.5, "a part")})
+    monkeypatch.setattr(
+        scenarios,
+        "outcomes",
+        lambda market, window: {"E3g": -market.parameters.trust - market.seed},
+    )
+    monkeypatch.setattr(
+        scenarios, "RANGES", {"sigma": (0.1, 0.2, "no part"), "trust": (0.0, 0.5, "a part")}
+    )
     bars = scenarios.tornado("mid_3k", [1, 3])
     assert bars["parameter"].tolist() == ["trust", "sigma"]
-    assert bars.loc[0, ["at_low", "at_high", "base", "error"]].tolist() == pytest.approx([-2.0, -2.5, -2.02, 0.0])
+    assert bars.loc[0, ["at_low", "at_high", "base", "error"]].tolist() == pytest.approx(
+        [-2.0, -2.5, -2.02, 0.0]
+    )
 
 
 def test_the_grid_spans_the_plausible_range_of_the_closed_share():
@@ -107,7 +131,10 @@ def test_few_markets_are_shown_from_the_lowest_to_the_highest_and_many_by_quanti
 def test_nesting_makes_fakes_given_up_cost_more_and_deterred_entry_less():
     def cost(sigma: float, **without: float) -> float:
         def gap(market: Market) -> float:
-            with_, out = (scenarios.outcomes(market.changed(sigma=sigma, **more))["E3g"] for more in ({}, without))
+            with_, out = (
+                scenarios.outcomes(market.changed(sigma=sigma, **more))["E3g"]
+                for more in ({}, without)
+            )
             return out - with_
 
         return float(np.mean(scenarios.each_market(gap, "mid_3k", range(1, 3))))

@@ -7,22 +7,29 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from fewtreated.errors import DataError
 
 from analysis import data, series
-from analysis.errors import DataError
 from analysis.evidence import shift
 from analysis.series import Series
 
 AMAZON = "Amazon (own filings)"
 EBAY = "eBay (own filings and releases)"
-ALIBABA = {"platform": "Alibaba international", "series": "international_commerce_retail_revenue", "freq": "Q"}
+ALIBABA = {
+    "platform": "Alibaba international",
+    "series": "international_commerce_retail_revenue",
+    "freq": "Q",
+}
 
 
 @pytest.fixture
 def root(tmp_path, monkeypatch):
     """Return a copy of the data folder that a test may change, and that series are read from."""
     root = Path(shutil.copytree(data.DATA, tmp_path / "data"))
-    there = {name: partial(getattr(data, name), root=root) for name in ("load", "card", "package", "verified")}
+    there = {
+        name: partial(getattr(data, name), root=root)
+        for name in ("load", "card", "package", "verified")
+    }
     monkeypatch.setattr(series, "data", SimpleNamespace(**there))
     return root
 
@@ -37,7 +44,9 @@ def change(root: Path, name: str, old: str, new: str) -> None:
 
 
 def amazon(name: str) -> Series:
-    return series.published("platform_quarterly", platform="Amazon", series=name, publisher=AMAZON, freq="Q")
+    return series.published(
+        "platform_quarterly", platform="Amazon", series=name, publisher=AMAZON, freq="Q"
+    )
 
 
 def ebay(name: str, **where: str) -> Series:
@@ -46,7 +55,9 @@ def ebay(name: str, **where: str) -> Series:
 
 def buyers(**where: str) -> Series:
     name = "retail_annual_active_consumers"
-    return series.published("platform_quarterly", platform="Alibaba international", series=name, freq="Q", **where)
+    return series.published(
+        "platform_quarterly", platform="Alibaba international", series=name, freq="Q", **where
+    )
 
 
 # One series
@@ -60,7 +71,9 @@ def test_a_series_carries_unit_publisher_sources_and_periods():
     assert services.values["2021Q3"] == 24252
     assert list(services.sources["period"]) == services.periods
     assert services.sources["source_url"].str.startswith("http").all()
-    assert services.sources["source_publisher"].nunique() > 3  # copies of one publisher are one publisher
+    assert (
+        services.sources["source_publisher"].nunique() > 3
+    )  # copies of one publisher are one publisher
 
 
 def test_a_value_is_written_with_the_mark_of_its_own_period():
@@ -72,7 +85,9 @@ def test_a_value_is_written_with_the_mark_of_its_own_period():
 
 def test_annual_and_quarterly_values_of_one_file_do_not_mix():
     assert ebay("gmv_total", freq="A").periods == ["2019", "2020", "2021", "2022"]
-    assert ebay("gmv_total", freq="Q", first="2022Q1", last="2022Q4").periods == [f"2022Q{q}" for q in range(1, 5)]
+    assert ebay("gmv_total", freq="Q", first="2022Q1", last="2022Q4").periods == [
+        f"2022Q{q}" for q in range(1, 5)
+    ]
 
 
 def test_half_years_keep_their_names():
@@ -88,7 +103,10 @@ def test_half_years_keep_their_names():
             {"platform": "eBay", "series": "gmv_total", "freq": "Q"},
             rf"2 values of publisher: 'Motley Fool' \(1\), '{EBAY[:4]}",
         ),
-        ({"platform": "eBay", "series": "gmv_growth_yoy"}, "2 values of unit: 'percent as reported'"),
+        (
+            {"platform": "eBay", "series": "gmv_growth_yoy"},
+            "2 values of unit: 'percent as reported'",
+        ),
         ({"platform": "Walmart"}, "values of series: .*declare a splice in data/splices.csv"),
         (ALIBABA, r"'as named' \(28\), 'segment basis of 2023' \(11\)"),
     ],
@@ -99,7 +117,12 @@ def test_rows_of_several_series_are_refused_by_what_differs(where, said):
 
 
 def test_a_definition_that_is_named_is_one_series():
-    assert series.published("platform_quarterly", definition="segment basis of 2023", **ALIBABA).periods[0] == "2023Q2"
+    assert (
+        series.published(
+            "platform_quarterly", definition="segment basis of 2023", **ALIBABA
+        ).periods[0]
+        == "2023Q2"
+    )
 
 
 def test_two_populations_and_papers_that_cite_one_publisher_are_not_joined():
@@ -107,7 +130,9 @@ def test_two_populations_and_papers_that_cite_one_publisher_are_not_joined():
     with pytest.raises(DataError, match="values of population"):
         series.published("platform_shift_evidence", measure=survey, platform="eBay")
     active = {"measure": "share of active sellers based in China", "marketplace": "Amazon (all)"}
-    with pytest.raises(DataError, match=r"4 values of publisher: 'ChinaTalk\.nl citing Marketplace Pulse'"):
+    with pytest.raises(
+        DataError, match=r"4 values of publisher: 'ChinaTalk\.nl citing Marketplace Pulse'"
+    ):
         series.published("chinese_seller_share", **active)
 
 
@@ -118,7 +143,9 @@ def test_a_period_with_two_values_is_refused_with_both(root):
         "eBay,gmv_total,2021Q4,20700.0,million,USD,Motley Fool",
         "eBay,gmv_total,2022Q4,18000.0,million,USD,eBay release (mirror)",
     )
-    with pytest.raises(DataError, match=r"2022Q4 has different values: .*18000 \(eBay release \(mirror\)\)"):
+    with pytest.raises(
+        DataError, match=r"2022Q4 has different values: .*18000 \(eBay release \(mirror\)\)"
+    ):
         series.published("platform_quarterly", platform="eBay", series="gmv_total", freq="Q")
 
 
@@ -129,7 +156,10 @@ def test_a_period_with_two_values_is_refused_with_both(root):
         ({"country": "US"}, "there is no column 'country'"),
         ({"freq": "W"}, "'W' is not a frequency; choose from A, H, Q, M, FY"),
         ({"platform": "Shopify", "freq": "A"}, "no period fits freq='A'"),
-        ({"platform": "Shopify", "freq": "A", "first": "2024Q1"}, "'2024Q1' to '' does not match freq='A'"),
+        (
+            {"platform": "Shopify", "freq": "A", "first": "2024Q1"},
+            "'2024Q1' to '' does not match freq='A'",
+        ),
         ({"platform": "Shopify", "first": "2024Q1"}, "does not match freq=''; choose from A, H, Q"),
     ],
 )
@@ -163,18 +193,32 @@ def test_no_figure_that_its_note_calls_cumulative_stands_as_a_quarter():
 
 def test_rows_say_which_figures_are_bounds_and_which_estimates():
     bound = series.rows("events").set_index("event_id")["bound"]
-    assert (bound["E053"], bound["E054"], bound["E016"], bound["E068"]) == ("lower", "lower", "lower", "")
+    assert (bound["E053"], bound["E054"], bound["E016"], bound["E068"]) == (
+        "lower",
+        "lower",
+        "lower",
+        "",
+    )
     assert set(ebay("china_share_of_gmv").points["bound"]) == {"upper"}
     named = "number of sellers (all countries) with more than US$1m of sales"
-    assert series.rows("chinese_seller_share").set_index("measure").loc[named, "bound"] == ""  # it is in the measure
+    assert (
+        series.rows("chinese_seller_share").set_index("measure").loc[named, "bound"] == ""
+    )  # it is in the measure
     third_party = {"measure": "third-party GMV (estimate)", "population": "all third-party sellers"}
-    assert series.published("platform_shift_evidence", **third_party).points["provenance"].eq("estimate").all()
+    assert (
+        series.published("platform_shift_evidence", **third_party)
+        .points["provenance"]
+        .eq("estimate")
+        .all()
+    )
     units = data.load("events").dropna(subset="unit")
     assert units[units["unit"].str.contains("more than")]["bound"].eq("lower").all()
 
 
 def test_growth_over_a_lower_bound_is_an_upper_bound():
-    with pytest.raises(DataError, match=r"in 2020Q1 both values are lower bounds, so the result is unbounded"):
+    with pytest.raises(
+        DataError, match=r"in 2020Q1 both values are lower bounds, so the result is unbounded"
+    ):
         series.growth(buyers(last="2021Q1"))
     bound = series.growth(buyers(first="2020Q1")).points["bound"]
     assert (bound["2021Q1"], bound["2022Q1"]) == ("upper", "")
@@ -185,7 +229,9 @@ def test_growth_over_a_lower_bound_is_an_upper_bound():
 
 def test_ebay_quarters_of_2021_sum_to_the_reported_year_within_rounding():
     level = ebay("gmv_total", freq="Q", first="2022Q1", last="2022Q4")
-    reported = ebay("gmv_growth_yoy", unit="percent as reported", freq="Q", first="2022Q1", last="2022Q4")
+    reported = ebay(
+        "gmv_growth_yoy", unit="percent as reported", freq="Q", first="2022Q1", last="2022Q4"
+    )
     quarters = series.from_growth(level, reported)
     assert quarters.periods == ["2021Q1", "2021Q2", "2021Q3", "2021Q4"]
     assert quarters.points["provenance"].eq("estimate").all()
@@ -198,19 +244,26 @@ def test_ebay_quarters_of_2021_sum_to_the_reported_year_within_rounding():
 
 
 def test_what_has_no_growth_is_refused():
-    profit = series.published("listed_sellers", firm="Sailvan Times", measure="net_profit", freq="A")
+    profit = series.published(
+        "listed_sellers", firm="Sailvan Times", measure="net_profit", freq="A"
+    )
     with pytest.raises(DataError, match=r"for 2017 is -65\.9827; use a series of positive levels"):
         series.growth(profit)
     gmv = ebay("gmv_total", freq="A")
     with pytest.raises(DataError, match="in 'million USD'; use growth in per cent"):
         series.from_growth(gmv, gmv)
-    with pytest.raises(DataError, match=r"the two series have no common period \(2022 and 2023\); load more"):
+    with pytest.raises(
+        DataError, match=r"the two series have no common period \(2022 and 2023\); load more"
+    ):
         series.growth(ebay("gmv_total", freq="A", first="2022"))
 
 
 def test_two_publishers_are_not_combined_by_arithmetic():
     with pytest.raises(DataError, match=r"their publishers differ: 'eBay.* and 'Motley"):
-        series.from_growth(ebay("gmv_total", publisher=EBAY, freq="Q"), ebay("gmv_growth_yoy", publisher="Motley Fool"))
+        series.from_growth(
+            ebay("gmv_total", publisher=EBAY, freq="Q"),
+            ebay("gmv_growth_yoy", publisher="Motley Fool"),
+        )
 
 
 def test_deriving_changes_neither_its_inputs_nor_the_files():
@@ -228,7 +281,8 @@ def test_deriving_changes_neither_its_inputs_nor_the_files():
 
 def test_an_undeclared_splice_is_refused():
     with pytest.raises(
-        DataError, match=r"splices\.csv declares only jihong_crossborder, loctek_calendar, sunvalley_cross"
+        DataError,
+        match=r"splices\.csv declares only jihong_crossborder, loctek_calendar, sunvalley_cross",
     ):
         series.splice("amazon_ebay")
 
@@ -263,23 +317,37 @@ def test_the_splice_of_loctek_is_the_last_twelve_months_at_the_fourth_quarter(ro
 
 
 def test_a_series_in_another_currency_is_converted_at_the_rates_of_each_year():
-    listed = data.load("listed_sellers").query("measure == 'revenue_total_hkd'").set_index("period")["value"]
+    listed = (
+        data.load("listed_sellers")
+        .query("measure == 'revenue_total_hkd'")
+        .set_index("period")["value"]
+    )
     rates = data.load("exchange_rates").set_index(["currency", "year"])["per_dollar"]
     yuan = series.splice("vesync_in_yuan")
     assert (yuan.unit, set(yuan.points["provenance"])) == ("million CNY", {"estimate"})
     for year in yuan.periods:
         dollars = listed[year] / rates["HKD", year]
         assert yuan.points.loc[year, "value"] == pytest.approx(dollars * rates["CNY", year])
-    assert listed["2023"] / rates["HKD", "2023"] == pytest.approx(585, abs=0.5)  # as Vesync reports it
+    assert listed["2023"] / rates["HKD", "2023"] == pytest.approx(
+        585, abs=0.5
+    )  # as Vesync reports it
 
 
 @pytest.mark.parametrize(
     ("period", "currency", "message"),
-    [("1999", "HKD", "of 1999: exchange_rates.csv has only 2018"), ("2020", "EUR", "exchange_rates.csv has only CNY")],
+    [
+        ("1999", "HKD", "of 1999: exchange_rates.csv has only 2018"),
+        ("2020", "EUR", "exchange_rates.csv has only CNY"),
+    ],
 )
 def test_what_has_no_rate_is_not_converted(period, currency, message):
     vesync = series.published(
-        "listed_sellers", firm="Vesync", measure="revenue_total_hkd", first="2020", last="2020", freq="A"
+        "listed_sellers",
+        firm="Vesync",
+        measure="revenue_total_hkd",
+        first="2020",
+        last="2020",
+        freq="A",
     )
     points = vesync.points.set_axis([period])
     with pytest.raises(DataError, match=message):

@@ -1,19 +1,22 @@
-"""The program from prices to market and ranks, on an invented source; and what the owners' shares say together."""
+"""The program from prices to market and ranks, on an invented source; and what the owners' shares
+say together.
+"""
 
 import runpy
 
 import numpy as np
 import pandas as pd
 import pytest
+from fewtreated.errors import DataError, DesignError
+from fewtreated.estimate import Estimate
+from fewtreated.estimators.abnormal_returns import abnormal_returns, pool_events
 from scipy import stats
 
 from analysis import data
-from analysis.errors import DataError, DesignError
-from analysis.estimate import Estimate
-from analysis.estimators.abnormal_returns import abnormal_returns, pool_events
 from analysis.evidence import listed, share_prices
 
-FIRST, LAST = "2021-01-05", "2021-04-23"
+FIRST = "2021-01-05"
+LAST = "2021-04-23"
 TIZA = "Tiza Information / Youkeshu"
 HEADER = "日期,开盘,收盘,最高,最低,成交量,成交额,振幅,涨跌幅,涨跌额,换手率"
 SELLERS = ["002640", "002803", "300209", "300464", "300592", "300729", "300866", "601113"]
@@ -55,7 +58,10 @@ def write(folder, changes):
     for code in changes:
         lines = [HEADER, "2020-12-31,1,1,1,1,1,1,1,99.0,1,1"]
         for day, change in changes[code].dropna().items():
-            high = 12 if (code, day) == ("600006", "2021-07-05") else 11
+            if (code, day) == ("600006", "2021-07-05"):
+                high = 12
+            else:
+                high = 11
             lines.append(f"{day},10,11,{high},10,1,1,1,{change},1,1")
         (folder / f"{code}.csv").write_text("\n".join(lines) + "\n")
     return folder
@@ -76,11 +82,17 @@ def test_the_market_is_the_mean_of_all_codes_without_returns_of_half_or_more(mad
     market = tables["market_stock_returns"].set_index("date")
     kept = (invented / 100).where(invented.abs() < 50)
     main = kept.drop(columns=BEIJING)
-    assert market["market_return"].to_numpy() == pytest.approx(kept.mean(axis=1).to_numpy(), abs=5.1e-7)
+    assert market["market_return"].to_numpy() == pytest.approx(
+        kept.mean(axis=1).to_numpy(), abs=5.1e-7
+    )
     assert market["n_stocks"].tolist() == kept.count(axis=1).tolist()
-    assert market["shanghai_shenzhen_return"].to_numpy() == pytest.approx(main.mean(axis=1).to_numpy(), abs=5.1e-7)
+    assert market["shanghai_shenzhen_return"].to_numpy() == pytest.approx(
+        main.mean(axis=1).to_numpy(), abs=5.1e-7
+    )
     assert market["shanghai_shenzhen_stocks"].tolist() == main.count(axis=1).tolist()
-    assert market["median_return"].to_numpy() == pytest.approx(kept.median(axis=1).to_numpy(), abs=5.1e-7)
+    assert market["median_return"].to_numpy() == pytest.approx(
+        kept.median(axis=1).to_numpy(), abs=5.1e-7
+    )
     assert market.loc["2021-03-01", "n_stocks"] == market.loc["2021-03-02", "n_stocks"] - 2
     assert prices.dropped == 2
 
@@ -95,15 +107,23 @@ def test_shares_are_ranked_by_the_rule_of_the_estimates(made, invented, market, 
     mean = kept.mean(axis=1)
     first, last = (int(kept.index.get_loc(day)) for day in (FIRST, LAST))
     ranked = made[0]["market_car_ranks"].query("market == @market and window == @window")
-    opens, closes = (int(kept.index.get_loc(ranked[name].iloc[0])) for name in ("first_day", "last_day"))
+    opens, closes = (
+        int(kept.index.get_loc(ranked[name].iloc[0])) for name in ("first_day", "last_day")
+    )
     shares = kept.drop(columns="600003").T.to_numpy()
-    found = abnormal_returns(shares, mean, estimation=(first, last + 1), event={window: (opens, closes + 1)})
+    found = abnormal_returns(
+        shares, mean, estimation=(first, last + 1), event={window: (opens, closes + 1)}
+    )
     values = np.sort(found.value[np.isfinite(found.value)])
     assert ranked["n_stocks"].unique().tolist() == [len(values)]
     assert len(values) == kept.shape[1] - 1 - (window == "youkeshu_2d")
-    kept_ranks = [r for r in range(1, len(values) + 1) if r <= 50 or r > len(values) - 50 or r % 10 == 0]
+    kept_ranks = [
+        r for r in range(1, len(values) + 1) if r <= 50 or r > len(values) - 50 or r % 10 == 0
+    ]
     assert ranked["rank"].tolist() == kept_ranks
-    assert ranked["cumulative_abnormal_return"].tolist() == pytest.approx(values[ranked["rank"] - 1], abs=5.1e-6)
+    assert ranked["cumulative_abnormal_return"].tolist() == pytest.approx(
+        values[ranked["rank"] - 1], abs=5.1e-6
+    )
 
 
 def test_shares_after_a_rise_by_the_limit_are_found_where_the_owner_rose_too(made):
@@ -127,8 +147,16 @@ def test_owners_keep_their_daily_returns(made, invented):
     ("code", "change", "said"),
     [
         ("600001", lambda text: text.replace("涨跌幅", "change"), "no 涨跌幅"),
-        ("600001", lambda text: text + "2021-12-31,10,11,11,10,1,1,1,0.5,1,1\n", "two of 2021-12-31"),
-        ("600001", lambda text: text.replace("2021-05-06,10,11,11", "2021-05-06,10,11,-"), "none on 2021-05-06"),
+        (
+            "600001",
+            lambda text: text + "2021-12-31,10,11,11,10,1,1,1,0.5,1,1\n",
+            "two of 2021-12-31",
+        ),
+        (
+            "600001",
+            lambda text: text.replace("2021-05-06,10,11,11", "2021-05-06,10,11,-"),
+            "none on 2021-05-06",
+        ),
         ("601113", lambda _: HEADER + "\n", "no prices of 601113.SH"),
     ],
     ids=["column", "day twice", "number", "owner"],
@@ -141,19 +169,26 @@ def test_a_source_that_cannot_be_read_is_refused(make, tmp_path, invented, code,
         make["tables"](folder)
 
 
-def test_a_folder_without_prices_and_a_window_without_its_days_are_refused(make, tmp_path, invented):
+def test_a_folder_without_prices_and_a_window_without_its_days_are_refused(
+    make, tmp_path, invented
+):
     with pytest.raises(DataError, match=r"files of prices such as 300209\.csv; found none"):
         make["tables"](tmp_path)
     holiday = write(tmp_path / "holiday", invented[SELLERS].drop(index="2021-07-07"))
-    with pytest.raises(DataError, match="window 'youkeshu_2d': the source has no prices on its first or last day"):
+    with pytest.raises(
+        DataError, match="window 'youkeshu_2d': the source has no prices on its first or last day"
+    ):
         make["tables"](holiday)
 
 
-DAYS, CALM = 140, (0, 100)
+DAYS = 140
+CALM = (0, 100)
 
 
 def shares(correlation, *, events, seed=0):
-    """Return daily returns float64[event, day] of one common factor, and a market that has nothing to do with them."""
+    """Return daily returns float64[event, day] of one common factor, and a market that has nothing
+    to do with them.
+    """
     rng = np.random.default_rng(seed)
     factor = np.sqrt(correlation) * rng.normal(size=DAYS)
     own = np.sqrt(1 - correlation) * rng.normal(size=(events, DAYS))
@@ -163,9 +198,13 @@ def shares(correlation, *, events, seed=0):
 def pooled(returns, market, spans):
     """Pool one event per share: the share's window among the spans."""
     names = [f"window {place}" for place in range(len(spans))]
-    found = abnormal_returns(returns, market, estimation=CALM, event=dict(zip(names, spans, strict=True)))
+    found = abnormal_returns(
+        returns, market, estimation=CALM, event=dict(zip(names, spans, strict=True))
+    )
     terms = [f"{place}: {name}" for place, name in enumerate(names)]
-    return found[terms], pool_events(found, terms, spans, found.details["abnormal"], estimation=CALM)
+    return found[terms], pool_events(
+        found, terms, spans, found.details["abnormal"], estimation=CALM
+    )
 
 
 APART = [(100, 102), (110, 112), (120, 122)]
@@ -180,13 +219,17 @@ def test_events_without_a_common_day_are_pooled_as_independent():
     referee = stats.ttest_1samp(events.value, 0).confidence_interval(0.95)
     assert found["spread"].conf_int[:, 0] == pytest.approx([referee.low, referee.high])
     scaled = stats.ttest_1samp(events.value / events.std_error, 0)
-    assert (found.details["t"], found.details["p_value"]) == pytest.approx((scaled.statistic, scaled.pvalue))
+    assert (found.details["t"], found.details["p_value"]) == pytest.approx(
+        (scaled.statistic, scaled.pvalue)
+    )
 
 
 def test_events_on_the_same_days_are_pooled_with_the_correction_of_kolari_and_pynnonen():
     returns, market = shares(0.5, events=3)
     events, found = pooled(returns, market, TOGETHER)
-    abnormal = abnormal_returns(returns, market, estimation=CALM, event={"": (100, 102)}).details["abnormal"]
+    abnormal = abnormal_returns(returns, market, estimation=CALM, event={"": (100, 102)}).details[
+        "abnormal"
+    ]
     correlation = np.corrcoef(abnormal[:, slice(*CALM)])
     c = correlation[np.triu_indices(3, 1)].mean()
     assert found.details["mean_correlation"] == pytest.approx(c)
@@ -209,13 +252,17 @@ def test_a_part_in_common_counts_in_part():
 
 
 def test_intervals_of_events_on_the_same_days_contain_zero_as_often_as_they_say():
-    markets, number = 300, 6
+    markets = 300
+    number = 6
     excluded = pd.DataFrame(0, ["noise", "spread"], ["corrected", "as if apart"])
     for seed in range(markets):
         events, found = pooled(*shares(0.4, events=number, seed=seed), [(100, 104)] * number)
         low, high = found.conf_int
         excluded["corrected"] += (low > 0) | (high < 0)
-        apart = [np.sqrt((events.std_error**2).sum()) / number, events.value.std(ddof=1) / np.sqrt(number)]
+        apart = [
+            np.sqrt((events.std_error**2).sum()) / number,
+            events.value.std(ddof=1) / np.sqrt(number),
+        ]
         excluded["as if apart"] += np.abs(found.value) > stats.t.ppf(0.975, found.df) * apart
     assert (excluded["corrected"] / markets).tolist() == pytest.approx([0.05, 0.05], abs=0.03)
     assert (excluded["as if apart"] / markets > 0.2).all()
@@ -225,7 +272,12 @@ def estimate(values):
     terms = tuple(str(place) for place in range(len(values)))
     covariance = np.diag(np.where(np.isfinite(values), 1.0, np.nan))
     return Estimate(
-        estimand="E0", unit="per cent", terms=terms, value=np.array(values), covariance=covariance, reason="invented"
+        estimand="E0",
+        unit="per cent",
+        terms=terms,
+        value=np.array(values),
+        covariance=covariance,
+        reason="invented",
     )
 
 
@@ -268,7 +320,11 @@ def test_the_three_owners_fell_together_by_their_own_noise_but_not_by_the_spread
     assert events.index.tolist() == ["Sunvalley", "Youkeshu", "Tongtuo"]
     assert events["estimate"].mean() == pytest.approx(found.value[0])
     if length == "2d":  # Sunvalley's owner fell more than any but one
-        assert events.loc["Sunvalley", ["rank_low", "rank_high", "n_stocks"]].tolist() == [2, 2, 4075]
+        assert events.loc["Sunvalley", ["rank_low", "rank_high", "n_stocks"]].tolist() == [
+            2,
+            2,
+            4075,
+        ]
 
 
 def test_owners_of_closed_accounts_in_the_first_days_shared_them(prices):
@@ -309,7 +365,9 @@ def test_the_fall_is_there_against_other_markets(market, seller, window, shown, 
 
 
 @pytest.mark.parametrize(("same_limit", "others", "mean"), [(False, 193, 0.98), (True, 28, 1.95)])
-def test_no_other_share_that_had_risen_by_the_limit_fell_as_much_as_youkeshu_s_owner(prices, same_limit, others, mean):
+def test_no_other_share_that_had_risen_by_the_limit_fell_as_much_as_youkeshu_s_owner(
+    prices, same_limit, others, mean
+):
     found = share_prices.after_limit(prices, f"{TIZA}: youkeshu_2d", same_limit=same_limit)
     assert (found["others"], found["rank"]) == (others, 1)
     assert found["mean"] == pytest.approx(mean, abs=0.005)
@@ -333,7 +391,9 @@ def test_windows_and_owners_are_those_of_the_tables():
     for market in ("all", "shanghai_shenzhen"):
         mine = ranked[ranked["market"] == market]
         assert mine.index.tolist() == windows.index.tolist()
-        assert (mine[["first_day", "last_day"]] == windows[["first_day", "last_day"]]).all(axis=None)
+        assert (mine[["first_day", "last_day"]] == windows[["first_day", "last_day"]]).all(
+            axis=None
+        )
     for row in windows.reset_index().itertuples():
         length = days.index(row.last_day) - days.index(row.first_day) + 1
         assert row.window.endswith(f"_{length}d")
@@ -343,5 +403,7 @@ def test_windows_and_owners_are_those_of_the_tables():
     assert events.loc[news["event_id"], "date"].tolist() == eves
     sellers = data.load("price_sellers")
     assert set(news["firm"]) == set(sellers.query("exposed == 'closed'")["firm"])
-    listed_returns = data.load("seller_stock_returns")[["ticker", "firm", "exposed"]].drop_duplicates()
+    listed_returns = data.load("seller_stock_returns")[
+        ["ticker", "firm", "exposed"]
+    ].drop_duplicates()
     assert listed_returns.to_numpy().tolist() == sellers.to_numpy().tolist()

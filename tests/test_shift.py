@@ -1,4 +1,6 @@
-"""Where else Chinese sellers sell: what they publish by platform, each derived figure, eBay's lead and its placebos."""
+"""Where else Chinese sellers sell: what they publish by platform, each derived figure, eBay's lead
+and its placebos.
+"""
 
 import ast
 import operator
@@ -13,7 +15,12 @@ from analysis.provenance import ROOT
 
 MIX = shift.mix()
 DERIVED = MIX[MIX["derived_from"].notna()]
-SIGNS = {ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul, ast.Div: operator.truediv}
+SIGNS = {
+    ast.Add: operator.add,
+    ast.Sub: operator.sub,
+    ast.Mult: operator.mul,
+    ast.Div: operator.truediv,
+}
 
 
 def computed(node: ast.AST) -> float:
@@ -26,13 +33,19 @@ def computed(node: ast.AST) -> float:
     return {"min": min, "max": max}[node.func.id](*map(computed, node.args))
 
 
-@pytest.mark.parametrize("row", DERIVED.to_dict("records"), ids=lambda row: " ".join((row["firm"], row["period"])))
+@pytest.mark.parametrize(
+    "row", DERIVED.to_dict("records"), ids=lambda row: " ".join((row["firm"], row["period"]))
+)
 def test_the_arithmetic_of_each_derived_figure_gives_it_from_figures_on_file(row):
     formula = ast.parse(row["derived_from"], mode="eval").body
     decimals = len(str(row["value"]).partition(".")[2])
     assert round(computed(formula), decimals) == row["value"]
     on_file = {*data.load("listed_sellers")["value"], *MIX["value"].dropna()}
-    assert {node.value for node in ast.walk(formula) if isinstance(node, ast.Constant)} - {0, 1, 100} <= on_file
+    assert {node.value for node in ast.walk(formula) if isinstance(node, ast.Constant)} - {
+        0,
+        1,
+        100,
+    } <= on_file
 
 
 def test_every_figure_has_a_source_that_we_opened_and_a_basis():
@@ -55,8 +68,26 @@ def test_what_was_made_elsewhere_is_a_bound_on_what_moved():
     made = shift.elsewhere().round(dict.fromkeys(columns[1:], 0))
     made = made.replace(float("nan"), None)
     assert made[columns].T.to_dict("list") == {
-        "Youkeshu": ["yes", 3249, 1575, -3299, -1624, 1500, None, None],  # 1,500 is rounded; perhaps nothing elsewhere
-        "Sunvalley": ["yes", 274, 605, 281, 381, 2528, 11, 15],  # by the press, 4,500 of 4,774 on Amazon, rounded
+        "Youkeshu": [
+            "yes",
+            3249,
+            1575,
+            -3299,
+            -1624,
+            1500,
+            None,
+            None,
+        ],  # 1,500 is rounded; perhaps nothing elsewhere
+        "Sunvalley": [
+            "yes",
+            274,
+            605,
+            281,
+            381,
+            2528,
+            11,
+            15,
+        ],  # by the press, 4,500 of 4,774 on Amazon, rounded
         "Aukey": ["yes", 1460, 4012, 2551, 2551, 2939, 87, 87],
         "Sailvan": [
             "none disclosed",
@@ -73,12 +104,17 @@ def test_what_was_made_elsewhere_is_a_bound_on_what_moved():
 
 
 def test_one_closed_seller_names_both_destinations_and_the_other_neither():
-    assert shift.named(closed=True) == {"Aukey": ["Walmart", "Wayfair"], "Youkeshu": ["AliExpress", "Wish", "eBay"]}
+    assert shift.named(closed=True) == {
+        "Aukey": ["Walmart", "Wayfair"],
+        "Youkeshu": ["AliExpress", "Wish", "eBay"],
+    }
     assert {"eBay", "AliExpress"} < set(shift.named(closed=False)["Anker"])
 
 
 def test_no_part_of_youkeshu_s_revenue_exceeds_the_whole():
-    money = MIX.query("measure == @shift.REVENUE and firm == 'Youkeshu' and period == '2021'").set_index("platform")
+    money = MIX.query(
+        "measure == @shift.REVENUE and firm == 'Youkeshu' and period == '2021'"
+    ).set_index("platform")
     whole = "measure == 'revenue_subsidiary_youkeshu' and period == '2021'"
     revenue = data.load("listed_sellers").query(whole)["value"].item()
     wanted = {"Amazon": [0.0, "lower"], "other than Amazon": [revenue, "upper"]}
@@ -86,29 +122,43 @@ def test_no_part_of_youkeshu_s_revenue_exceeds_the_whole():
 
 
 @pytest.mark.parametrize(
-    ("firm", "whole"), [("Sunvalley", "revenue_subsidiary_zebao"), ("Youkeshu", "revenue_subsidiary_youkeshu")]
+    ("firm", "whole"),
+    [("Sunvalley", "revenue_subsidiary_zebao"), ("Youkeshu", "revenue_subsidiary_youkeshu")],
 )
 def test_what_rounding_leaves_adds_up_to_the_revenue_of_the_year(firm, whole):
-    total = data.load("listed_sellers").query("measure == @whole and period == '2020'")["value"].item()
+    total = (
+        data.load("listed_sellers").query("measure == @whole and period == '2020'")["value"].item()
+    )
     mine = MIX.join(shift.rounding()).query("firm == @firm and period == '2020' and low == low")
     elsewhere = mine[mine["platform"].isin(shift.OTHERS)].iloc[0]
     part = mine[mine["measure"] == shift.SHARE].iloc[0]
     assert elsewhere["high"] - elsewhere["low"] == 100
-    assert 100 - 100 * elsewhere["high"] / total == pytest.approx(part["low"], abs=0.02)  # shares have two decimals
+    assert 100 - 100 * elsewhere["high"] / total == pytest.approx(
+        part["low"], abs=0.02
+    )  # shares have two decimals
     assert 100 - 100 * elsewhere["low"] / total == pytest.approx(part["high"], abs=0.02)
 
 
 def test_the_press_figure_in_yuan_and_that_in_dollars_are_one():
     dollars = data.load("events").set_index("event_id").loc["E004", "quantity"]
-    yuan = MIX.query("firm == 'Sunvalley' and platform == 'Amazon' and measure == @shift.REVENUE and period == '2020'")
-    assert 1e6 * yuan["value"].item() / dollars == pytest.approx(6.46, abs=0.005)  # the rate of June 2021
+    yuan = MIX.query(
+        "firm == 'Sunvalley' and platform == 'Amazon' and measure == @shift.REVENUE and period =="
+        " '2020'"
+    )
+    assert 1e6 * yuan["value"].item() / dollars == pytest.approx(
+        6.46, abs=0.005
+    )  # the rate of June 2021
     assert yuan["rounded_to"].item() == 100
 
 
 def test_growth_is_never_taken_across_two_tables_of_the_filings():
     found = shift.leads().set_index(["Covers", "Year"])[shift.LEAD]
-    assert found["marketplace", "2019"] == pytest.approx(100 * (1756 / 1520 - 3303 / 3382), abs=1e-9)
-    assert found["marketplace", "2020"] == pytest.approx(100 * (1959 / 1769 - 4151 / 3303), abs=1e-9)
+    assert found["marketplace", "2019"] == pytest.approx(
+        100 * (1756 / 1520 - 3303 / 3382), abs=1e-9
+    )
+    assert found["marketplace", "2020"] == pytest.approx(
+        100 * (1959 / 1769 - 4151 / 3303), abs=1e-9
+    )
 
 
 def test_2022_is_neither_the_highest_year_nor_outside_the_range_of_those_before_the_closures():
@@ -124,12 +174,19 @@ def test_other_places_of_sale_by_quarter_and_the_placebo_that_fell_most():
     assert change["Wish"] == pytest.approx(100 * (189 / 772 - 1))
     assert shift.sellers_on_wish()["value"].tolist() == [94.0]
     assert f"{quarters['eBay'].values['2021Q2'] / 1000:.1f}" == "22.6"
-    assert quarters["eBay"].points.loc["2021Q2", "provenance"] == "estimate"  # derived from later growth
+    assert (
+        quarters["eBay"].points.loc["2021Q2", "provenance"] == "estimate"
+    )  # derived from later growth
 
 
 def test_the_derived_quarters_of_wish_fit_the_year_and_the_growth_that_it_gives():
-    wish = series.rows("platform_quarterly").query("platform == 'Wish'").set_index(["series", "period"])["value"]
-    revenue, core = wish["revenue"], wish["core_marketplace_revenue"]
+    wish = (
+        series.rows("platform_quarterly")
+        .query("platform == 'Wish'")
+        .set_index(["series", "period"])["value"]
+    )
+    revenue = wish["revenue"]
+    core = wish["core_marketplace_revenue"]
     assert revenue["2021Q3"] == revenue["2021"] - revenue[["2021Q1", "2021Q2", "2021Q4"]].sum()
     assert round(revenue["2022Q3"] / (1 - 0.66)) == revenue["2021Q3"]
     assert round(core["2021Q4"] / (1 - 0.74)) == core["2020Q4"]
@@ -155,9 +212,15 @@ def test_growth_is_printed_in_per_cent_and_leads_in_points():
 
 def test_the_readme_quotes_what_closed_sellers_made_elsewhere():
     bullet = next(
-        line for line in (ROOT / "README.md").read_text(encoding="utf-8").splitlines() if "The shift." in line
+        line
+        for line in (ROOT / "README.md").read_text(encoding="utf-8").splitlines()
+        if "The shift." in line
     )
     made = shift.elsewhere()
-    told = {"Aukey": ["before", "after"], "Sunvalley": ["lost", "low", "high"], "Youkeshu": ["before", "after"]}
+    told = {
+        "Aukey": ["before", "after"],
+        "Sunvalley": ["lost", "low", "high"],
+        "Youkeshu": ["before", "after"],
+    }
     for value in (made.loc[name, column] for name, columns in told.items() for column in columns):
         assert f"{value:,.0f}" in bullet

@@ -1,4 +1,6 @@
-"""A study: what a report on a panel is about; what an audit of a panel says, and that it says nothing about effects."""
+"""A study: what a report on a panel is about; what an audit of a panel says, and that it says
+nothing about effects.
+"""
 
 import json
 from dataclasses import replace
@@ -6,14 +8,14 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
+from fewtreated.errors import DataError, DesignError
+from fewtreated.estimate import Estimate, refusal
 from ruamel.yaml import YAML
 
 from analysis import data, grades, study
-from analysis.errors import DataError, DesignError
 from analysis.estimands.catalogue import estimate_all
 from analysis.estimands.closed_firms import smallest_effect
 from analysis.estimands.design import Design
-from analysis.estimate import Estimate, refusal
 from analysis.event import EVENTS
 from analysis.inventory import by_year, estimable, inventory, printed, sentence, window
 from analysis.panel import read_panel
@@ -87,10 +89,15 @@ def test_a_panel_that_was_brought_has_no_truth_and_stays_simulated(simulated, tm
 
 
 def brought(tmp_path, simulated, months: dict[str, str], **event):
-    """Take the closed firms of the simulated panel, and one in ten others, with their closures in other months."""
-    firms, kept = simulated.panel.firms.copy(), simulated.panel.firms["closed_on"].notna().to_numpy(copy=True)
+    """Take the closed firms of the simulated panel, and one in ten others, with their closures in
+    other months.
+    """
+    firms = simulated.panel.firms.copy()
+    kept = simulated.panel.firms["closed_on"].notna().to_numpy(copy=True)
     kept[::10] = True
-    firms["closed_on"] = firms["closed_on"].map(lambda day: pd.Timestamp(months.get(f"{day:%Y-%m}", day)), "ignore")
+    firms["closed_on"] = firms["closed_on"].map(
+        lambda day: pd.Timestamp(months.get(f"{day:%Y-%m}", day)), "ignore"
+    )
     few = replace(simulated.panel, firms=firms[kept], sales=simulated.panel.sales[kept])
     few.to_parquet(tmp_path / "mine.parquet")
     content = YAML(typ="safe").load(EVENTS / "amazon_2021.yml") | event
@@ -102,16 +109,27 @@ def brought(tmp_path, simulated, months: dict[str, str], **event):
 def test_closures_in_months_that_are_no_wave_are_counted_and_said(simulated, tmp_path):
     number = simulated.closed_by_month
     later = brought(tmp_path, simulated, {"2021-08": "2021-10-01"})
-    assert f"in its waves: {number.iloc[:3].sum()}, in other months: 2021-10 ({number.iloc[3]})." in later.line
+    assert (
+        f"in its waves: {number.iloc[:3].sum()}, in other months: 2021-10 ({number.iloc[3]})."
+        in later.line
+    )
     assert simulated.line.endswith(f"in its waves: {number.sum()}, in other months: none.")
     assert simulated.line.startswith(f"Event: {simulated.event.title}, as simulated; ")
     doubtful = on(simulated, data_warnings=("One value is large.", "A year is missing."))
-    assert doubtful.line == f"{simulated.line} Doubtful: One value is large. Doubtful: A year is missing."
+    assert (
+        doubtful.line
+        == f"{simulated.line} Doubtful: One value is large. Doubtful: A year is missing."
+    )
 
 
-def test_closures_before_the_first_wave_are_refused_with_their_number_and_month(simulated, tmp_path):
+def test_closures_before_the_first_wave_are_refused_with_their_number_and_month(
+    simulated, tmp_path
+):
     number = simulated.closed_by_month.iloc[0]
-    said = rf"in 2021-05, but {number} firms closed earlier, in 2021-03 \({number}\); leave them out of the panel, or"
+    said = (
+        rf"in 2021-05, but {number} firms closed earlier, in 2021-03 \({number}\); leave them out"
+        r" of the panel, or"
+    )
     with pytest.raises(DesignError, match=said):
         brought(tmp_path, simulated, {"2021-05": "2021-03-01"})
     found = brought(tmp_path, simulated, {"2021-05": "2021-03-01"}, waves=["2021-03", "2021-06"])
@@ -120,7 +138,10 @@ def test_closures_before_the_first_wave_are_refused_with_their_number_and_month(
 
 def test_a_panel_of_another_event_is_refused(simulated, tmp_path):
     total = simulated.closed_by_month.sum()
-    with pytest.raises(DesignError, match=rf"its waves are in 1999-01, but all {total} closures are in other months"):
+    with pytest.raises(
+        DesignError,
+        match=rf"its waves are in 1999-01, but all {total} closures are in other months",
+    ):
         brought(tmp_path, simulated, {}, waves=["1999-01"])
 
 
@@ -132,7 +153,8 @@ def test_simulated_closures_are_those_of_the_event_that_ships(preset):
 
 
 @pytest.mark.parametrize(
-    ("values", "said"), [({"event": "none"}, "choose from amazon_2021"), ({"sim_preset": "mid"}, "choose from null")]
+    ("values", "said"),
+    [({"event": "none"}, "choose from amazon_2021"), ({"sim_preset": "mid"}, "choose from null")],
 )
 def test_what_cannot_be_taken_is_refused(values, said):
     with pytest.raises(DesignError, match=said):
@@ -140,7 +162,11 @@ def test_what_cannot_be_taken_is_refused(values, said):
 
 
 def test_names_in_print_are_those_of_the_event(simulated):
-    assert (simulated.own, simulated.home, simulated.there) == ("Chinese sellers", "Amazon", "eBay and AliExpress")
+    assert (simulated.own, simulated.home, simulated.there) == (
+        "Chinese sellers",
+        "Amazon",
+        "eBay and AliExpress",
+    )
     assert {simulated.words[code] for code in ("CN", "AMZ", "EBY")} == {"Chinese", "Amazon", "eBay"}
 
 
@@ -157,10 +183,23 @@ def effect(name="E3g") -> Estimate:
 def test_a_question_is_judged_by_the_reading_that_the_event_names(simulated):
     told = simulated.judge("growth_not_lower", effect(), **ASKED)
     assert (told.claim, told.reading) == simulated.event.asked["growth_not_lower"]
-    assert (told.word, told.estimate, told.low, told.high, told.margin) == ("Supported", 0.0, -1.0, 1.5, 2.0)
+    assert (told.word, told.estimate, told.low, told.high, told.margin) == (
+        "Supported",
+        0.0,
+        -1.0,
+        1.5,
+        2.0,
+    )
     assert (told.tier, told.provenance, told.market) == ("sim", "simulated", MARKET)
-    assert (told.interval, told.window, told.n, told.unit) == ("interval", "2021", "9 firms", "percentage points")
-    assert simulated.judge("growth_not_lower", effect(), unit="per cent", **ASKED).unit == "per cent"
+    assert (told.interval, told.window, told.n, told.unit) == (
+        "interval",
+        "2021",
+        "9 firms",
+        "percentage points",
+    )
+    assert (
+        simulated.judge("growth_not_lower", effect(), unit="per cent", **ASKED).unit == "per cent"
+    )
 
 
 def test_a_question_that_the_event_does_not_ask_gets_no_word(simulated):
@@ -169,20 +208,29 @@ def test_a_question_that_the_event_does_not_ask_gets_no_word(simulated):
 
 
 def test_rows_are_graded_and_name_platforms_and_origin_as_print_does(simulated):
-    rows = pd.DataFrame({"id": ["E3g"], "label": "growth of CN sales on AMZ", "reason": "EBY is not held"})
+    rows = pd.DataFrame(
+        {"id": ["E3g"], "label": "growth of CN sales on AMZ", "reason": "EBY is not held"}
+    )
     (row,) = simulated.graded(rows).to_dict("records")
     assert row["label"] == "growth of Chinese sales on Amazon"
     assert row["reason"] == "eBay is not held"
 
 
 def test_a_verdict_has_the_grade_of_its_estimand_and_a_refusal_none(simulated):
-    (grade,) = simulated.graded(pd.DataFrame({"id": ["E3g"], "label": "growth on AMZ", "reason": ""}))["grade"]
+    (grade,) = simulated.graded(
+        pd.DataFrame({"id": ["E3g"], "label": "growth on AMZ", "reason": ""})
+    )["grade"]
     assert simulated.judge("growth_not_lower", effect(), **ASKED).grade == grade
-    assert simulated.judge("growth_not_lower", effect("growth"), **ASKED).grade == ""  # the audit does not know it
+    assert (
+        simulated.judge("growth_not_lower", effect("growth"), **ASKED).grade == ""
+    )  # the audit does not know it
     refused = refusal("nobody was closed")
     told = simulated.judge("growth_not_lower", refused, **ASKED)
     assert (told.word, told.estimate, told.low, told.grade) == ("Not testable", None, None, "")
-    assert simulated.graded(refusal("nobody was closed on AMZ")).reason == "nobody was closed on Amazon"
+    assert (
+        simulated.graded(refusal("nobody was closed on AMZ")).reason
+        == "nobody was closed on Amazon"
+    )
 
 
 def test_a_panel_gives_a_word_on_totals_if_it_is_a_census_or_a_sample_with_weights(simulated):
@@ -193,19 +241,32 @@ def test_a_panel_gives_a_word_on_totals_if_it_is_a_census_or_a_sample_with_weigh
     assert [one.aside for one in told] == ["", "", aside]
 
 
-def test_a_panel_with_too_many_gaps_gives_no_word_on_totals_and_says_how_many_firms_are_known(simulated):
-    own, sales = np.flatnonzero(simulated.panel.firms["origin"] == "CN"), simulated.panel.sales.copy()
+def test_a_panel_with_too_many_gaps_gives_no_word_on_totals_and_says_how_many_firms_are_known(
+    simulated,
+):
+    own = np.flatnonzero(simulated.panel.firms["origin"] == "CN")
+    sales = simulated.panel.sales.copy()
     sales[own[: len(own) // 5], 0, 32] = np.nan  # in the window
     holed = on(simulated, sales=sales, data_warnings=("One is large: mend it.",))
-    said = f"{len(own) - len(own) // 5:,} of {len(own):,} Chinese sellers have sales in all months compared"
+    said = (
+        f"{len(own) - len(own) // 5:,} of {len(own):,} Chinese sellers have sales in all months"
+        " compared"
+    )
     told = holed.judge("growth_not_lower", effect(), **ASKED)
-    assert (told.word, told.why) == ("Not testable", f"Only {said}, too few for a verdict on totals.")
+    assert (told.word, told.why) == (
+        "Not testable",
+        f"Only {said}, too few for a verdict on totals.",
+    )
     assert f"{said}, 78% of firms or of their sales" in holed.lines[1]
-    assert f"cannot support a verdict on totals (C01 V1, C01 V2, C16): only {said}." in replace(holed, market="").speaks
+    assert (
+        f"cannot support a verdict on totals (C01 V1, C01 V2, C16): only {said}."
+        in replace(holed, market="").speaks
+    )
     assert holed.caveats == ""
-    assert replace(holed, file="mine.csv").caveats == (
-        f"Panel mine.csv: {len(simulated.panel.firms):,} firms, 2019-01 to 2022-06, said to be a census, {said}. "
-        "Doubtful: One is large; the reports on it say under Data what to do."
+    assert (
+        replace(holed, file="mine.csv").caveats
+        == f"Panel mine.csv: {len(simulated.panel.firms):,} firms, 2019-01 to 2022-06, said to be a"
+        f" census, {said}. Doubtful: One is large; the reports on it say under Data what to do."
     )
     few = simulated.panel.sales.copy()
     few[own[:1], 0, 32] = np.nan
@@ -213,14 +274,20 @@ def test_a_panel_with_too_many_gaps_gives_no_word_on_totals_and_says_how_many_fi
 
 
 def test_what_the_panel_may_speak_for_names_the_readings_on_totals_or_the_line_to_write(simulated):
-    assert simulated.speaks == "Population: census; the panel is simulated, so it supports no verdict on a claim."
+    assert (
+        simulated.speaks
+        == "Population: census; the panel is simulated, so it supports no verdict on a claim."
+    )
     for name in ("census", "sample"):
         real = on(replace(simulated, market=""), population=name)
-        assert real.speaks == (f"Population: {name}; the panel supports a verdict on totals (C01 V1, C01 V2, C16).")
+        assert (
+            real.speaks
+            == f"Population: {name}; the panel supports a verdict on totals (C01 V1, C01 V2, C16)."
+        )
     other = on(replace(simulated, market=""), population="not representative")
     assert (
-        "cannot support a verdict on totals (C01 V1, C01 V2, C16). Write `population: census` in its map"
-        in other.speaks
+        "cannot support a verdict on totals (C01 V1, C01 V2, C16). Write `population: census` in"
+        " its map" in other.speaks
     )
     assert "a verdict on totals (no reading is about them)" in asking(other, {"C07": None}).speaks
 
@@ -229,11 +296,21 @@ def test_a_window_that_begins_before_the_last_wave_is_said_and_has_no_grade(simu
     early = replace(simulated, design=replace(simulated.design, post_from=0, post_to=3))
     sample = early.design.sample(early.panel)
     still = int((sample.closed & (sample.first > sample.after.start)).sum())
-    assert sample.still_open.startswith(f"{still} of {sample.closed.sum()} closed sellers were still open")
-    rows = pd.DataFrame(
-        {"id": ["E1a", "E1d"], "label": "", "reason": "", "months": [sample.window, "12 months since closure"]}
+    assert sample.still_open.startswith(
+        f"{still} of {sample.closed.sum()} closed sellers were still open"
     )
-    assert early.graded(rows)["grade"].tolist() == [grades.TOO_EARLY, simulated.graded(rows)["grade"][1]]
+    rows = pd.DataFrame(
+        {
+            "id": ["E1a", "E1d"],
+            "label": "",
+            "reason": "",
+            "months": [sample.window, "12 months since closure"],
+        }
+    )
+    assert early.graded(rows)["grade"].tolist() == [
+        grades.TOO_EARLY,
+        simulated.graded(rows)["grade"][1],
+    ]
     assert early.judge("growth_not_lower", effect(), margin=2.0, kind="k").grade == ""
     assert sample.still_open in printed(estimable(early.panel, early.design))
     assert simulated.design.sample(simulated.panel).still_open == ""
@@ -276,7 +353,8 @@ def found(table, what):
 
 def test_the_inventory_counts_what_the_panel_holds(panel):
     sections = tables(inventory(panel))
-    whole, platforms = sections["The panel"], sections["Platforms"]
+    whole = sections["The panel"]
+    platforms = sections["Platforms"]
     assert found(whole, "firms") == f"{len(panel.firms)}"
     assert found(whole, "  zero").startswith(f"{(panel.sales == 0).sum():,} (")
     assert found(whole, "  unknown").startswith(f"{np.isnan(panel.sales).sum()} (")
@@ -284,7 +362,10 @@ def test_the_inventory_counts_what_the_panel_holds(panel):
     assert platforms["platform"].tolist() == list(panel.platforms)
     assert platforms["% of sales"].sum() == pytest.approx(100)
     assert platforms["unknown"].sum() == np.isnan(panel.sales).sum()
-    assert platforms["firms that sold"].tolist() == (np.nan_to_num(panel.sales) > 0).any(axis=2).sum(axis=0).tolist()
+    assert (
+        platforms["firms that sold"].tolist()
+        == (np.nan_to_num(panel.sales) > 0).any(axis=2).sum(axis=0).tolist()
+    )
 
 
 def test_what_was_added_up_and_linked_is_listed_with_its_rule(panel):
@@ -309,9 +390,15 @@ def test_the_smallest_effect_is_that_of_placebo_closures_and_says_so(panel):
     made = smallest_effect(panel, Design())
     terms = ["fall", "fall, usual", "size, usual"]
     assert table["per cent"].tolist() == [made.row(term)["estimate"] for term in terms]
-    assert table["placebo closures"].eq(f"{made.counts['draws']} draws, within {made.details['within']}").all()
+    assert (
+        table["placebo closures"]
+        .eq(f"{made.counts['draws']} draws, within {made.details['within']}")
+        .all()
+    )
     sales = panel.sales.copy()
-    sales[Design().sample(panel).comparison, :, 27] = 0.0  # nobody to compare with sold before the first wave
+    sales[Design().sample(panel).comparison, :, 27] = (
+        0.0  # nobody to compare with sold before the first wave
+    )
     refused = tables(estimable(replace(panel, sales=sales), Design()))[title]
     assert refused["what"].tolist() == ["not estimable"]
     assert "untreated" in refused["found"].item()
@@ -319,7 +406,8 @@ def test_the_smallest_effect_is_that_of_placebo_closures_and_says_so(panel):
 
 def test_closures_are_counted_once_whole_in_part_or_after_the_window(panel):
     firms = panel.firms.copy()
-    closed, whole = firms.index[firms["closed_on"].notna()], firms.index[firms["dose"] >= 0.5]
+    closed = firms.index[firms["closed_on"].notna()]
+    whole = firms.index[firms["dose"] >= 0.5]
     firms.loc[whole[0], "dose"] = 0.2
     firms.loc[whole[1], "closed_on"] = (panel.months[-1] + 2).to_timestamp()
     table = tables(inventory(replace(panel, firms=firms)))["Closures by wave"]
@@ -333,11 +421,18 @@ def test_closures_are_counted_once_whole_in_part_or_after_the_window(panel):
 
 def test_exposure_is_that_of_firms_never_closed_over_the_window(panel):
     design = Design()
-    table = tables(estimable(panel, design))["Exposure of firms that were not closed, per cent of their category"]
+    table = tables(estimable(panel, design))[
+        "Exposure of firms that were not closed, per cent of their category"
+    ]
     sample = design.sample(panel)
     assert table["firms"].sum() == sample.never_closed.sum()
     for row in table.itertuples(index=False):
-        exposure = 100 * sample.exposure[sample.never_closed & (panel.firms["origin"] == row.origin).to_numpy()]
+        exposure = (
+            100
+            * sample.exposure[
+                sample.never_closed & (panel.firms["origin"] == row.origin).to_numpy()
+            ]
+        )
         assert row.half == pytest.approx(np.median(exposure))
         assert row.most == pytest.approx(exposure.max())
 
@@ -346,7 +441,14 @@ def test_the_audit_shows_what_is_estimable_and_never_an_estimate(panel):
     design = Design()
     made = estimate_all(panel, design).rows
     table = tables(estimable(panel, design))["What can be estimated"]
-    assert set(table.columns) == {"id", "estimand", "firms", "smallest effect seen", "unit", "estimable"}
+    assert set(table.columns) == {
+        "id",
+        "estimand",
+        "firms",
+        "smallest effect seen",
+        "unit",
+        "estimable",
+    }
     assert table["id"].tolist() == made["id"].tolist()
     np.testing.assert_array_equal(table["smallest effect seen"], made["mde"])
     assert not set(table["unit"]) - set(made["unit"])
@@ -355,7 +457,8 @@ def test_the_audit_shows_what_is_estimable_and_never_an_estimate(panel):
 def test_an_estimand_that_the_panel_cannot_carry_has_the_reason(panel):
     alone = replace(panel, firms=panel.firms.assign(origin="CN"))
     sections = tables(estimable(alone, Design()))
-    table, whys = sections["What can be estimated"].set_index("id"), sections["Why not"].set_index("no")["reason"]
+    table = sections["What can be estimated"].set_index("id")
+    whys = sections["Why not"].set_index("no")["reason"]
     why = whys[table.loc["E2b", "estimable"].removeprefix("no ")]
     assert "all 192 firms are from origin CN" in why
     assert whys.is_unique
@@ -381,12 +484,18 @@ def test_the_sentence_names_firms_platforms_months_money_and_closures(panel):
     assert f" on {', '.join(panel.platforms)}, 2019-01 to 2022-06, in sim-$, simulated; " in said
     assert f"{waves['firms'].sum()} firms closed in {len(waves)} months from 2021-05; " in said
     assert "\n" not in said
-    dropped = pd.DataFrame([("firms", "left out: no known sales in any month", 3)], columns=panel.dropped.columns)
-    assert "; 3 firms left out: no known sales in any month." in sentence(replace(panel, dropped=dropped))
+    dropped = pd.DataFrame(
+        [("firms", "left out: no known sales in any month", 3)], columns=panel.dropped.columns
+    )
+    assert "; 3 firms left out: no known sales in any month." in sentence(
+        replace(panel, dropped=dropped)
+    )
 
 
 def test_numbers_stand_on_the_right_and_nothing_is_cut_off():
-    frame = pd.DataFrame({"what": ["a", "long " * 30], "count": [1, 12345], "share": [1.25, np.nan]})
+    frame = pd.DataFrame(
+        {"what": ["a", "long " * 30], "count": [1, 12345], "share": [1.25, np.nan]}
+    )
     lines = printed([("Title", frame), ("Empty", frame.iloc[:0])]).splitlines()
     assert lines[:2] == ["Title", "what" + " " * 146 + "   count  share"]
     assert lines[2].endswith("     1    1.2")
@@ -396,10 +505,13 @@ def test_numbers_stand_on_the_right_and_nothing_is_cut_off():
 
 def test_firms_are_counted_and_grades_have_their_source_for_what_can_be_estimated(panel):
     sections = tables(estimable(panel, Design()))
-    effects, used = sections["What can be estimated"], sections["Firms used and left out, each once"]
+    effects = sections["What can be estimated"]
+    used = sections["Firms used and left out, each once"]
     able = effects.loc[effects["estimable"] == "estimable", "id"]
     assert (used.drop(columns="estimands").sum(axis=1) == len(panel.firms)).all()
-    assert used.loc[used["estimands"] == "E1b", "closed"].item() == int(effects.set_index("id").loc["E1b", "firms"])
+    assert used.loc[used["estimands"] == "E1b", "closed"].item() == int(
+        effects.set_index("id").loc["E1b", "firms"]
+    )
     said = sections["What these columns count: the first three are used"]
     assert said["column"].tolist() == used.columns[1:].tolist()
     graded = sections["Grade of each method, the worst in panels like this one"]
@@ -428,7 +540,9 @@ def months(panel, start, stop):
         (26, 42, "none"),
     ],
 )
-def test_the_window_that_fits_is_the_part_of_the_one_asked_for_that_the_panel_can_carry(panel, start, stop, fits):
+def test_the_window_that_fits_is_the_part_of_the_one_asked_for_that_the_panel_can_carry(
+    panel, start, stop, fits
+):
     short = months(panel, start, stop)
     table = tables(window(short, Design()))["Window"]
     assert found(table, "nearest that fits") == fits
@@ -445,9 +559,17 @@ def test_the_window_that_fits_is_the_part_of_the_one_asked_for_that_the_panel_ca
 
 def test_a_window_that_fits_leaves_room_for_anticipation(panel):
     careful = Design(post_from=0, post_to=3, anticipation=6)
-    assert careful.fitted(months(panel, 18, 42)).given == "-p post_from=2 -p post_to=3 -p base_months=10"
-    assert careful.fitted(months(panel, 23, 42)) is None  # from month 7 on, and the year before begins at month 6
-    assert careful.fitted(months(panel, 21, 42)).given == "-p post_from=5 -p post_to=5 -p base_months=7"
+    assert (
+        careful.fitted(months(panel, 18, 42)).given
+        == "-p post_from=2 -p post_to=3 -p base_months=10"
+    )
+    assert (
+        careful.fitted(months(panel, 23, 42)) is None
+    )  # from month 7 on, and the year before begins at month 6
+    assert (
+        careful.fitted(months(panel, 21, 42)).given
+        == "-p post_from=5 -p post_to=5 -p base_months=7"
+    )
 
 
 def test_no_window_is_wider_than_the_one_that_fits(panel):
@@ -468,13 +590,21 @@ def test_no_window_is_wider_than_the_one_that_fits(panel):
 
 def test_check_takes_the_parameters_of_reports_with_their_messages(capsys):
     given = ["--panel", str(EXAMPLES / "tidy.csv"), "--map", str(EXAMPLES / "tidy.map.yml")]
-    assert command_line.main(["check", *given, "-p", "post_to=6", "-p", "delta_pp=1", "-p", "conf=0.9"]) == 0
+    assert (
+        command_line.main(
+            ["check", *given, "-p", "post_to=6", "-p", "delta_pp=1", "-p", "conf=0.9"]
+        )
+        == 0
+    )
     said = capsys.readouterr().out
     assert "requested                    -p post_from=4 -p post_to=6 -p base_months=12" in said
     for wrong, message in (
         ("post_to=12", "Parameter post_to: found '12'; use a value of type int, allowed 0 to 9"),
         ("post_too=3", "Parameter post_too does not exist; "),
-        ("panel_path=x", "Option -p: panel_path was given as a parameter, but the runner sets it; use --panel."),
+        (
+            "panel_path=x",
+            "Option -p: panel_path was given as a parameter, but the runner sets it; use --panel.",
+        ),
         ("event=x", "Parameter event was given with -p, but --panel sets it; use --event."),
     ):
         assert command_line.main(["check", *given, "-p", wrong]) == 2
@@ -490,12 +620,17 @@ def test_all_reports_on_a_panel_ask_for_one_design_unless_it_is_given():
         assert len({one[name] for one in asked if name in one}) <= 1, name
 
 
-def test_a_panel_that_is_too_short_is_shown_as_far_as_it_goes_and_ends_with_what_to_write(panel, tmp_path, capsys):
+def test_a_panel_that_is_too_short_is_shown_as_far_as_it_goes_and_ends_with_what_to_write(
+    panel, tmp_path, capsys
+):
     file = str(tmp_path / "short.parquet")
     months(panel, 22, 42).to_parquet(file)
     assert command_line.main(["check", "--panel", file]) == 2
     said = capsys.readouterr()
-    assert "The rest is for the nearest window that fits: -p post_from=6 -p post_to=9 -p base_months=6\n" in said.out
+    assert (
+        "The rest is for the nearest window that fits: -p post_from=6 -p post_to=9 -p"
+        " base_months=6\n" in said.out
+    )
     assert "Firms used and left out, each once\n" in said.out
     fits = ["-p", "post_from=6", "-p", "post_to=9", "-p", "base_months=6"]
     assert said.err.endswith(f"the closest fit is {' '.join(fits)}\n")
@@ -504,7 +639,10 @@ def test_a_panel_that_is_too_short_is_shown_as_far_as_it_goes_and_ends_with_what
     assert command_line.main(["check", "--panel", file]) == 2
     said = capsys.readouterr()
     assert "Window\n" in said.out
-    assert "no window fits: start the panel in 2020-11 or earlier, or end it in 2021-12 or later" in said.err
+    assert (
+        "no window fits: start the panel in 2020-11 or earlier, or end it in 2021-12 or later"
+        in said.err
+    )
     for start, stop in ((22, 35), (23, 36)):
         assert Design().fitted(months(panel, start, stop)) is not None
 
@@ -512,7 +650,9 @@ def test_a_panel_that_is_too_short_is_shown_as_far_as_it_goes_and_ends_with_what
 def test_a_panel_of_closed_firms_only_says_that_it_is_one(panel):
     closed = panel.firms["closed_on"].notna().to_numpy()
     alone = replace(panel, sales=panel.sales[closed], firms=panel.firms[closed])
-    with pytest.raises(DesignError, match="the panel contains only closed firms; add firms that were never closed"):
+    with pytest.raises(
+        DesignError, match="the panel contains only closed firms; add firms that were never closed"
+    ):
         Design().sample(alone)
 
 
@@ -538,7 +678,12 @@ def test_a_panel_of_five_firms_or_of_one_platform_is_audited(panel, tmp_path, ca
 
 def test_check_prints_the_audit_of_each_example(capsys):
     for shape in ("tidy", "wide", "accounts"):
-        given = ["--panel", str(EXAMPLES / f"{shape}.csv"), "--map", str(EXAMPLES / f"{shape}.map.yml")]
+        given = [
+            "--panel",
+            str(EXAMPLES / f"{shape}.csv"),
+            "--map",
+            str(EXAMPLES / f"{shape}.map.yml"),
+        ]
         assert command_line.main(["check", *given]) == 0
         said = capsys.readouterr().out
         for title in ("The panel", "Platforms", "Closures by wave", "What can be estimated"):
@@ -553,7 +698,10 @@ def test_check_prints_the_audit_of_each_example(capsys):
         (["-p", "post_to=3"], "Option -p post_to=3 needs a panel of your own; add --panel FILE"),
         (["--panel", "a.csv"], "a.csv: expected a file; found no such file"),
         (["--panel", "a.csv", "--map", "a.yml"], "a.yml: expected a file; found no such file"),
-        (["--panel", "a.csv", "--event", "other"], "Cannot find the event 'other'; choose from amazon_2021"),
+        (
+            ["--panel", "a.csv", "--event", "other"],
+            "Cannot find the event 'other'; choose from amazon_2021",
+        ),
     ],
 )
 def test_a_wrong_request_for_an_audit_exits_2(capsys, arguments, said):

@@ -1,16 +1,19 @@
-"""Exit: what counts as one, a hand-worked example, statsmodels, Greenwood's variance, strata, clusters, refusals."""
+"""Exit: what counts as one, a hand-worked example, statsmodels, Greenwood's variance, strata,
+clusters, refusals.
+"""
 
 import numpy as np
 import pandas as pd
 import pytest
+from fewtreated.estimators.survival import exit_survival
 from statsmodels.duration.survfunc import SurvfuncRight
-
-from analysis.estimators.survival import exit_survival
 
 
 def sales_of(*lives: str) -> np.ndarray:
     """Rows of months: 1 sells, 0 does not, ? is not known."""
-    return np.array([[{"1": 1.0, "0": 0.0, "?": np.nan}[month] for month in life] for life in lives])
+    return np.array(
+        [[{"1": 1.0, "0": 0.0, "?": np.nan}[month] for month in life] for life in lives]
+    )
 
 
 def panel(seed: int, n: int = 300, months: int = 30):
@@ -35,16 +38,22 @@ def test_a_tiny_example_by_hand():
     found = exit_survival(sales, np.full(6, 2), np.arange(6) < 3, gap=3, horizon=6)
     assert list(found.details["units"]["months"]) == [0, 3, 5, 4, 5, 5]
     assert list(found.details["units"]["exited"]) == [True, True, False, True, False, False]
-    # treated S = 2/3 for months 0 to 2, 1/3 for 3 to 5; comparison S = 1 for months 0 to 3, 2/3 for 4 and 5
+    # treated S = 2/3 for months 0 to 2, 1/3 for 3 to 5; comparison S = 1 for months 0 to 3, 2/3 for
+    # 4 and 5
     rows = found.rows.set_index("term")
     np.testing.assert_allclose(rows["estimate"], [3.0, 4 + 4 / 3, 3.0 - 4 - 4 / 3])
-    # Greenwood: 3^2 1/(3 2) + 1^2 1/(2 1) = 2; comparison (4/3)^2 1/(3 2) = 8/27; each of three firms is left out
-    np.testing.assert_allclose(rows["std_error"] ** 2, 5 / 6 * (3 / 2) ** 2 * np.array([2.0, 8 / 27, 2 + 8 / 27]))
+    # Greenwood: 3^2 1/(3 2) + 1^2 1/(2 1) = 2; comparison (4/3)^2 1/(3 2) = 8/27; each of three
+    # firms is left out
+    np.testing.assert_allclose(
+        rows["std_error"] ** 2, 5 / 6 * (3 / 2) ** 2 * np.array([2.0, 8 / 27, 2 + 8 / 27])
+    )
 
 
 def test_months_that_are_not_known_end_what_is_seen():
     sales = sales_of("11111?1111", "1100?00000", "1110001111", "1111111111")
-    found = exit_survival(sales, np.full(4, 1), np.array([True, True, False, False]), gap=2, horizon=3)
+    found = exit_survival(
+        sales, np.full(4, 1), np.array([True, True, False, False]), gap=2, horizon=3
+    )
     assert list(found.details["units"]["months"]) == [2, 1, 2, 7]
     assert list(found.details["units"]["exited"]) == [False, True, True, False]
 
@@ -57,7 +66,10 @@ def test_months_alive_are_those_of_statsmodels(gap):
     for group, term in ((True, "treated"), (False, "comparison")):
         own = found.details["units"][found.details["units"]["treated"] == group]
         referee = SurvfuncRight(own["months"], own["exited"].astype(int))
-        alive = [np.append(1.0, referee.surv_prob)[(referee.surv_times <= month).sum()] for month in range(12)]
+        alive = [
+            np.append(1.0, referee.surv_prob)[(referee.surv_times <= month).sum()]
+            for month in range(12)
+        ]
         assert rows.loc[term, "estimate"] == pytest.approx(sum(alive), rel=1e-12)
 
 
@@ -65,7 +77,9 @@ def test_errors_are_those_of_leaving_out_each_unit():
     sales, start, treated = panel(2)
     found = exit_survival(sales, start, treated, horizon=10)
     kept = [np.arange(len(start)) != unit for unit in found.clusters]
-    again = [exit_survival(sales[rows], start[rows], treated[rows], horizon=10).value for rows in kept]
+    again = [
+        exit_survival(sales[rows], start[rows], treated[rows], horizon=10).value for rows in kept
+    ]
     moved = np.sqrt(1 - 1 / len(kept)) * (found.value - np.array(again))
     np.testing.assert_allclose(found.scores, moved, atol=1e-12)
 
@@ -73,7 +87,8 @@ def test_errors_are_those_of_leaving_out_each_unit():
 def test_a_firm_that_stands_for_several_units_is_followed_for_each_from_its_own_start():
     sales, start, treated = panel(3)
     rows = np.repeat(np.arange(len(start)), 2)
-    starts, groups = start[rows] + np.tile([0, 2], len(start)), treated[rows]
+    starts = start[rows] + np.tile([0, 2], len(start))
+    groups = treated[rows]
     found = exit_survival(sales, starts, groups, rows=rows, cluster=rows)
     copied = exit_survival(sales[rows], starts, groups, cluster=rows)
     pd.testing.assert_frame_equal(found.details["units"], copied.details["units"])
@@ -102,20 +117,29 @@ def test_strata_are_averaged_over_the_treated():
 
 def test_errors_within_strata_are_those_of_leaving_out_each_of_unequal_clusters():
     sales, start, treated = panel(7, n=240)
-    strata, cluster = np.arange(240) % 2, np.maximum(np.arange(240) // 4, 20)  # the first holds a third
+    # the first holds a third
+    strata = np.arange(240) % 2
+    cluster = np.maximum(np.arange(240) // 4, 20)
 
     def months(kept):
-        return exit_survival(sales[kept], start[kept], treated[kept], strata=strata[kept], cluster=cluster[kept])
+        return exit_survival(
+            sales[kept], start[kept], treated[kept], strata=strata[kept], cluster=cluster[kept]
+        )
 
     found = months(cluster >= 0)
-    moved = np.sqrt(1 - 1 / 40) * (found.value - [months(cluster != one).value for one in found.clusters])
+    moved = np.sqrt(1 - 1 / 40) * (
+        found.value - [months(cluster != one).value for one in found.clusters]
+    )
     np.testing.assert_allclose(found.scores, moved, atol=1e-12)
 
 
 def test_intervals_of_months_cover_and_the_known_difference_is_met():
     months = np.arange(12)
-    truth = (0.92 ** (months + 1)).sum() - (0.97 ** (months + 1)).sum()  # S(k): not gone by the end of month k
-    inside, estimates = 0, []
+    truth = (0.92 ** (months + 1)).sum() - (
+        0.97 ** (months + 1)
+    ).sum()  # S(k): not gone by the end of month k
+    inside = 0
+    estimates = []
     for seed in range(150):
         row = exit_survival(*panel(100 + seed, n=250)).row("difference")
         inside += row["conf_low"] <= truth <= row["conf_high"]
@@ -126,9 +150,13 @@ def test_intervals_of_months_cover_and_the_known_difference_is_met():
 
 
 def test_who_is_left_out_is_counted():
-    sales = sales_of("1111111111", "0001111111", "1111111111", "1111000000", "1111111111", "11?1111111")
+    sales = sales_of(
+        "1111111111", "0001111111", "1111111111", "1111000000", "1111111111", "11?1111111"
+    )
     start = np.array([3, 3, 9, 3, np.inf, 3])
-    found = exit_survival(sales, start, np.array([True, True, True, False, False, False]), gap=3, horizon=3)
+    found = exit_survival(
+        sales, start, np.array([True, True, True, False, False, False]), gap=3, horizon=3
+    )
     assert found.counts["not_followed"] == 2
     assert found.counts["not_selling"] == 1
     assert list(found.details["units"].index) == [0, 3, 5]

@@ -1,4 +1,6 @@
-"""Few treated units: exact permutation, synthetic differences and weights against referees and print."""
+"""Few treated units: exact permutation, synthetic differences and weights against referees and
+print.
+"""
 
 import json
 from pathlib import Path
@@ -9,14 +11,23 @@ import pytest
 import synthdid
 from datasets import loaded
 from diff_diff import SyntheticDiD
+from fewtreated.estimators import synthetic
+from fewtreated.estimators.synthetic import permutation_did, simplex_least_squares, synthetic_did
+from fewtreated.testing import assignments
 from scipy import stats
 
-from analysis.estimators import synthetic
-from analysis.estimators.synthetic import permutation_did, simplex_least_squares, synthetic_did
-from analysis.testing import assignments
-
-REFEREE = {"sdid": synthdid.synthdid_estimate, "sc": synthdid.sc_estimate, "did": synthdid.did_estimate}
-SIZES = [(21, 2, 9, 2), (17, 1, 5, 3), (24, 1, 7, 5), (5, 3, 13, 3), (10, 1, 3, 2)]  # donors, treated, before, after
+REFEREE = {
+    "sdid": synthdid.synthdid_estimate,
+    "sc": synthdid.sc_estimate,
+    "did": synthdid.did_estimate,
+}
+SIZES = [
+    (21, 2, 9, 2),
+    (17, 1, 5, 3),
+    (24, 1, 7, 5),
+    (5, 3, 13, 3),
+    (10, 1, 3, 2),
+]  # donors, treated, before, after
 
 
 def changes(seed: int = 0, n: int = 8, k: int = 2) -> tuple[np.ndarray, np.ndarray]:
@@ -27,7 +38,9 @@ def changes(seed: int = 0, n: int = 8, k: int = 2) -> tuple[np.ndarray, np.ndarr
 def panel(size: tuple[int, int, int, int]) -> tuple[np.ndarray, np.ndarray, int]:
     """Return a panel with unit levels, common shocks, two factors and noise; donors first."""
     donors, n_treated, before, after = size
-    rng, units, times = np.random.default_rng(sum(size)), donors + n_treated, before + after
+    rng = np.random.default_rng(sum(size))
+    units = donors + n_treated
+    times = before + after
     factors = rng.normal(size=(units, 2)) @ rng.normal(size=(2, times)).cumsum(axis=1)
     y = 3 * rng.normal(size=(units, 1)) + rng.normal(size=times).cumsum() + factors
     return y + 0.5 * rng.normal(size=(units, times)), np.arange(units) >= donors, before
@@ -40,10 +53,16 @@ def california() -> tuple[np.ndarray, np.ndarray, int]:
 
 
 def problems(y, treated, before, method):
-    """Return the two penalised least-squares problems of the paper as (matrix, target, ridge), units then times."""
-    donors, own = y[~treated], y[treated].mean(axis=0)
+    """Return the two penalised least-squares problems of the paper as (matrix, target, ridge),
+    units then times.
+    """
+    donors = y[~treated]
+    own = y[treated].mean(axis=0)
     noise = np.diff(donors[:, :before], axis=1).std(ddof=1)
-    eta = (treated.sum() * (y.shape[1] - before)) ** 0.25 if method == "sdid" else 1e-6
+    if method == "sdid":
+        eta = (treated.sum() * (y.shape[1] - before)) ** 0.25
+    else:
+        eta = 1e-6
     units = donors[:, :before].T, own[:before], before * (eta * noise) ** 2
     times = donors[:, :before], donors[:, before:].mean(axis=1), len(donors) * (1e-6 * noise) ** 2
     if method == "sc":
@@ -67,11 +86,19 @@ def test_permutation_p_values_equal_scipy(seed, n, k):
 
     def exact(statistic, alternative):
         groups = change[treated], change[~treated]
-        return stats.permutation_test(groups, statistic, n_resamples=np.inf, alternative=alternative).pvalue
+        return stats.permutation_test(
+            groups, statistic, n_resamples=np.inf, alternative=alternative
+        ).pvalue
 
-    assert row["p_lower"] == pytest.approx(exact(lambda a, b: a.mean() - b.mean(), "less"), abs=1e-12)
-    assert row["p_two_sided"] == pytest.approx(exact(lambda a, b: abs(a.mean() - b.mean()), "greater"), abs=1e-12)
-    assert row["estimate"] == pytest.approx(change[treated].mean() - change[~treated].mean(), abs=1e-12)
+    assert row["p_lower"] == pytest.approx(
+        exact(lambda a, b: a.mean() - b.mean(), "less"), abs=1e-12
+    )
+    assert row["p_two_sided"] == pytest.approx(
+        exact(lambda a, b: abs(a.mean() - b.mean()), "greater"), abs=1e-12
+    )
+    assert row["estimate"] == pytest.approx(
+        change[treated].mean() - change[~treated].mean(), abs=1e-12
+    )
 
 
 RESULTS = ["estimate", "conf_low", "conf_high", "rank", "p_lower", "p_two_sided"]
@@ -101,14 +128,21 @@ def test_the_interval_ends_where_the_test_begins_to_reject():
     change, treated = changes(8, n=7, k=2)
     row = permutation_did(change, treated, level=0.9).rows.iloc[0]
     for end, outward in (("conf_low", -1e-6), ("conf_high", 1e-6)):
-        shifted = (permutation_did(change - tau * treated, treated) for tau in (row[end] - outward, row[end] + outward))
+        shifted = (
+            permutation_did(change - tau * treated, treated)
+            for tau in (row[end] - outward, row[end] + outward)
+        )
         assert [of.rows["p_two_sided"].iloc[0] > 0.1 for of in shifted] == [True, False]
 
 
 def test_the_permutation_test_has_its_size():
-    rng, treated, draws, nominal = np.random.default_rng(28), np.arange(8) < 2, 1_000, 1 / 28
+    rng = np.random.default_rng(28)
+    treated = np.arange(8) < 2
+    draws = 1_000
+    nominal = 1 / 28
     low = [
-        permutation_did(one, treated).row("did")["p_two_sided"] < nominal + 1e-9 for one in rng.normal(size=(draws, 8))
+        permutation_did(one, treated).row("did")["p_two_sided"] < nominal + 1e-9
+        for one in rng.normal(size=(draws, 8))
     ]
     assert abs(np.mean(low) - nominal) < 2 * np.sqrt(nominal * (1 - nominal) / draws)
 
@@ -117,7 +151,9 @@ def test_permutation_did_mirrors_with_its_sign():
     change, treated = changes(6)
     one = permutation_did(change, treated).rows.iloc[0]
     mirrored = permutation_did(-change, treated).rows.iloc[0]
-    assert (mirrored["conf_low"], mirrored["conf_high"]) == pytest.approx((-one["conf_high"], -one["conf_low"]))
+    assert (mirrored["conf_low"], mirrored["conf_high"]) == pytest.approx(
+        (-one["conf_high"], -one["conf_low"])
+    )
     assert mirrored["p_two_sided"] == one["p_two_sided"]
 
 
@@ -133,13 +169,18 @@ def test_two_lowest_of_eight_are_the_smallest_p_value_and_one_of_six_has_no_inte
 
 @pytest.mark.parametrize("method", ["sdid", "sc"])
 @pytest.mark.parametrize("case", [*SIZES, "california"])
-def test_the_objective_is_never_above_the_published_code_s_and_its_step_cannot_improve_our_weights(case, method):
-    # Its step is an exact line search towards the best vertex, so that no gain means the optimum (measured: 1e-14).
+def test_the_objective_is_never_above_the_published_code_s_and_its_step_cannot_improve_our_weights(
+    case, method
+):
+    # Its step is an exact line search towards the best vertex, so that no gain means the optimum
+    # (measured: 1e-14).
     y, treated, before = california() if case == "california" else panel(case)
     found = synthetic_did(y, treated, before, method=method).details
     theirs = REFEREE[method](y, int((~treated).sum()), before).weights
     names = {"unit_weights": theirs.omega, "time_weights": theirs.lambda_}
-    for problem, (name, other) in zip(problems(y, treated, before, method), names.items(), strict=True):
+    for problem, (name, other) in zip(
+        problems(y, treated, before, method), names.items(), strict=True
+    ):
         if problem is not None:
             ours = objective(problem, found[name])
             assert ours <= objective(problem, other) + 1e-9
@@ -150,7 +191,8 @@ def test_the_objective_is_never_above_the_published_code_s_and_its_step_cannot_i
 @pytest.mark.parametrize("method", ["sdid", "sc", "did"])
 @pytest.mark.parametrize("case", [*SIZES, "california"])
 def test_with_our_weights_the_published_code_gives_our_estimate(case, method):
-    # The formula apart from the optimiser, hence to rounding: California's sales are of the order of 100.
+    # The formula apart from the optimiser, hence to rounding: California's sales are of the order
+    # of 100.
     y, treated, before = california() if case == "california" else panel(case)
     found = synthetic_did(y, treated, before, method=method)
     weights = {"omega": found.details["unit_weights"], "lambda": found.details["time_weights"]}
@@ -158,20 +200,25 @@ def test_with_our_weights_the_published_code_gives_our_estimate(case, method):
     assert found.rows["estimate"].iloc[0] == pytest.approx(float(theirs), abs=1e-11)
 
 
-# Published numbers: paper, table, cell, method, printed value, tolerance and its reason where it is not half a digit.
+# Published numbers: paper, table, cell, method, printed value, tolerance and its reason where it is
+# not half a digit.
 AER = "Arkhangelsky et al. (2021), AER 111, table 1, California"
 LEDGER = [
     (AER, "SDID", "sdid", -15.6, 0.05),
     (AER, "DID", "did", -27.3, 0.05),
-    # Ours is -19.51, which prints as -19.5. The published code ends after 10,000 slow steps at weights that fit
-    # California before 1989 worse than ours do, and its own step cannot improve ours: a test above says so.
+    # Ours is -19.51, which prints as -19.5. The published code ends after 10,000 slow steps at
+    # weights that fit
+    # California before 1989 worse than ours do, and its own step cannot improve ours: a test above
+    # says so.
     (AER, "SC", "sc", -19.6, 0.10),
 ]
 
 
 @pytest.mark.parametrize(("source", "cell", "method", "printed", "tolerance"), LEDGER)
 def test_published_numbers_are_reproduced(source, cell, method, printed, tolerance):
-    assert effect(*california(), method=method) == pytest.approx(printed, abs=tolerance), f"{source}, {cell}"
+    assert effect(*california(), method=method) == pytest.approx(printed, abs=tolerance), (
+        f"{source}, {cell}"
+    )
 
 
 @pytest.mark.parametrize("method", ["sdid", "did"])
@@ -207,7 +254,8 @@ def test_a_shift_of_the_treated_afterwards_moves_the_effect_by_exactly_it(method
 
 
 def test_an_exact_mixture_of_donors_gives_exactly_the_effect():
-    rng, tau = np.random.default_rng(7), -1.25
+    rng = np.random.default_rng(7)
+    tau = -1.25
     donors = rng.normal(size=(6, 12)).cumsum(axis=1) + 10
     mixture = np.array([0.5, 0.3, 0.2, 0, 0, 0])
     own = mixture @ donors + tau * (np.arange(12) >= 9)
@@ -223,19 +271,24 @@ def test_ranks_and_the_smallest_p_value_count_the_donors():
     lowered = y.copy()
     lowered[treated, before:] -= 100
     found = synthetic_did(lowered, treated, before)
-    row, donors = found.rows.iloc[0], lowered[~treated]
+    row = found.rows.iloc[0]
+    donors = lowered[~treated]
     assert (row["rank"], row["p_two_sided"], row["p_smallest"]) == (1, 0.1, 0.1)
     by_hand = [effect(donors, np.arange(9) == j, before) for j in range(9)]
     np.testing.assert_allclose(found.details["placebos"], by_hand, atol=1e-12)
     middle = synthetic_did(y, treated, before).rows.iloc[0]
     assert middle["rank"] == 1 + sum(value < middle["estimate"] for value in by_hand)
-    assert middle["p_two_sided"] == (1 + sum(abs(value) >= abs(middle["estimate"]) for value in by_hand)) / 10
+    assert (
+        middle["p_two_sided"]
+        == (1 + sum(abs(value) >= abs(middle["estimate"]) for value in by_hand)) / 10
+    )
 
 
 def test_several_treated_are_ranked_among_all_choices_of_as_many_units():
     y, treated, before = panel((6, 2, 6, 2))
     found = synthetic_did(y, treated, before)
-    row, own = found.rows.iloc[0], found.rows["estimate"].iloc[0]
+    row = found.rows.iloc[0]
+    own = found.rows["estimate"].iloc[0]
     others = [one for one in assignments(8, 2) if (one != treated).any()]
     by_hand = np.array([effect(y, one, before) for one in others])
     np.testing.assert_allclose(found.details["placebos"], by_hand, atol=1e-12)
@@ -252,14 +305,17 @@ def test_several_treated_are_ranked_among_all_choices_of_as_many_units():
 def test_plain_differences_rank_as_the_permutation_of_changes_does(donors, n_treated):
     y, treated, before = panel((donors, n_treated, 6, 2))
     row = synthetic_did(y, treated, before, method="did").rows.iloc[0]
-    same = permutation_did(y[:, before:].mean(axis=1) - y[:, :before].mean(axis=1), treated).rows.iloc[0]
+    same = permutation_did(
+        y[:, before:].mean(axis=1) - y[:, :before].mean(axis=1), treated
+    ).rows.iloc[0]
     assert row["estimate"] == pytest.approx(same["estimate"], abs=1e-12)
     if n_treated > 1:
         names = ["rank", "p_two_sided", "p_smallest"]
         assert list(row[names]) == pytest.approx(list(same[names]), abs=1e-12)
 
 
-# --- standard errors -----------------------------------------------------------------------------------------------
+# --- standard errors
+# ----------------------------------------
 
 
 def reference() -> tuple[dict, np.ndarray, np.ndarray, int]:
@@ -269,15 +325,20 @@ def reference() -> tuple[dict, np.ndarray, np.ndarray, int]:
 
 
 def test_errors_equal_those_of_the_authors_package():
-    # It stops its optimiser early: 7e-5 in the effect, 2e-4 in a placebo. Its error from 200 draws has an error of
+    # It stops its optimiser early: 7e-5 in the effect, 2e-4 in a placebo. Its error from 200 draws
+    # has an error of
     # .011; ours is that of all 1,140 sets.
     stored, y, treated, before = reference()
-    jackknife, placebo = (synthetic_did(y, treated, before, inference=kind) for kind in ("jackknife", "placebo"))
+    jackknife, placebo = (
+        synthetic_did(y, treated, before, inference=kind) for kind in ("jackknife", "placebo")
+    )
     assert jackknife.value[0] == pytest.approx(stored["estimate"], abs=1e-4)
     assert jackknife.std_error[0] == pytest.approx(stored["jackknife"], abs=1e-5)
     assert placebo.std_error[0] == pytest.approx(stored["placebo"], abs=3 * 0.011)
     sets = [tuple(np.flatnonzero(one)) for one in assignments(stored["donors"], 3)]
-    ours = [placebo.details["placebos"][sets.index(tuple(sorted(taken)))] for taken in stored["taken"]]
+    ours = [
+        placebo.details["placebos"][sets.index(tuple(sorted(taken)))] for taken in stored["taken"]
+    ]
     np.testing.assert_allclose(ours, stored["effects"], atol=2e-4)
     assert jackknife.df[0] <= 2
 
@@ -299,7 +360,9 @@ def test_many_treated_units_have_an_error_unasked_that_another_library_shares():
     frame["on"] = treated[frame["unit"]].astype(int)
     found = synthetic_did(y, treated, before)
     names = {"outcome": "y", "treatment": "on", "unit": "unit", "time": "time"}
-    peer = SyntheticDiD(variance_method="jackknife").fit(frame, **names, post_periods=list(range(before, 24)))
+    peer = SyntheticDiD(variance_method="jackknife").fit(
+        frame, **names, post_periods=list(range(before, 24))
+    )
     assert found.value[0] == pytest.approx(peer.att, abs=1e-2)  # its optimiser stops early
     assert found.std_error[0] == pytest.approx(peer.se, rel=1e-2)
     assert found.reason == "standard error by the jackknife over units"
@@ -309,7 +372,8 @@ def test_many_treated_units_have_an_error_unasked_that_another_library_shares():
 
 
 def test_california_s_placebo_error_is_the_one_of_all_donors():
-    # Of 38 donors with fat tails: AER table 1 prints 8.4, from 200 draws, and the README of synthdid.py 10.79, from 50.
+    # Of 38 donors with fat tails: AER table 1 prints 8.4, from 200 draws, and the README of
+    # synthdid.py 10.79, from 50.
     found = synthetic_did(*california(), inference="placebo")
     assert len(found.details["placebos"]) == 38
     kurtosis = stats.kurtosis(found.details["placebos"], fisher=False)
@@ -326,7 +390,9 @@ def test_ranks_and_p_values_do_not_depend_on_the_unit(scale, n_treated):
     names = ["rank", "p_lower", "p_two_sided"]
     one, other = (permutation_did(factor * change, treated).rows.iloc[0] for factor in (1.0, scale))
     assert list(other[names]) == list(one[names])
-    assert list(other[RESULTS[:3]]) == pytest.approx(list(scale * one[RESULTS[:3]]), rel=1e-12, nan_ok=True)
+    assert list(other[RESULTS[:3]]) == pytest.approx(
+        list(scale * one[RESULTS[:3]]), rel=1e-12, nan_ok=True
+    )
     y, own, before = panel((8, n_treated, 6, 3))
     names = ["rank", "p_two_sided", "p_smallest"]
     one, other = (synthetic_did(factor * y, own, before).rows.iloc[0] for factor in (1.0, scale))
@@ -334,17 +400,22 @@ def test_ranks_and_p_values_do_not_depend_on_the_unit(scale, n_treated):
     assert one["p_two_sided"] < 1
 
 
-# --- weights on the simplex ----------------------------------------------------------------------------------------
+# --- weights on the simplex
+# ----------------------------------------
 
 
 def problem(seed: int, rows: int, weights: int) -> tuple[np.ndarray, np.ndarray, float]:
     rng = np.random.default_rng(seed)
-    matrix = rng.normal(size=(rows, weights)) * rng.lognormal(size=weights) + rng.normal(size=(rows, 1))
+    matrix = rng.normal(size=(rows, weights)) * rng.lognormal(size=weights) + rng.normal(
+        size=(rows, 1)
+    )
     return matrix, rng.normal(size=rows), float(rows * 10 ** rng.uniform(-2, 2))
 
 
 def slack(matrix, target, ridge, weights) -> np.ndarray:
-    """Slope of the objective towards each weight, less the lowest that is in use; none may be negative."""
+    """Slope of the objective towards each weight, less the lowest that is in use; none may be
+    negative.
+    """
     slope = matrix.T @ (matrix @ weights - target) + ridge * weights
     return slope - slope[weights > 0].max()
 

@@ -35,7 +35,9 @@ def test_a_figure_whose_address_is_cited_is_used_unless_the_reasons_name_it(rows
     events = data.load("events").query("provenance == 'real'")
     left = set(rows.loc[rows["file"] == "events", "id"])
     cited = set(
-        events.loc[events["source_url"].isin(events.set_index("event_id")["source_url"][["E001", "E083"]])]["event_id"]
+        events.loc[
+            events["source_url"].isin(events.set_index("event_id")["source_url"][["E001", "E083"]])
+        ]["event_id"]
     )
     assert "E001" not in left
     assert "E083" in left
@@ -61,7 +63,11 @@ def test_each_reason_stands_for_a_row():
 
 
 def test_the_first_reason_that_fits_is_given():
-    lines = listed(pd.DataFrame({"file": ["events", "threats"], "id": ["E1", ""], "source_url": "u", "reason": "why"}))
+    lines = listed(
+        pd.DataFrame(
+            {"file": ["events", "threats"], "id": ["E1", ""], "source_url": "u", "reason": "why"}
+        )
+    )
     assert lines == ["facts/events.csv: E1: why", "facts/threats.csv: 1 row from u: why"]
 
 

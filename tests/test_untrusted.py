@@ -1,4 +1,6 @@
-"""What comes from outside is read or refused with a sentence; nothing else is read, grows, waits or runs."""
+"""What comes from outside is read or refused with a sentence; nothing else is read, grows, waits or
+runs.
+"""
 
 import base64
 import contextlib
@@ -14,11 +16,11 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from fewtreated.errors import DataError, DesignError
 from matplotlib import pyplot as plt
 from pages import Page
 
 from analysis import data, yaml
-from analysis.errors import DataError, DesignError
 from analysis.event import ON_RECORD, read_event
 from analysis.exhibits import answers, blocks, brief, style, words
 from analysis.panel import file, read, read_panel
@@ -29,8 +31,18 @@ from analysis.untrusted import YAML_BYTES, inside, printable
 from benchmarks import fuzz
 
 EVIL = (
-    *('#import "x": *', "<script>alert(1)</script>", "[x](javascript:alert(1))", "$x_1$ $\\href{javascript:1}{y}$"),
-    *("{{x}} {% raw %}", "</td></table><img src=x onerror=alert(1)>", "\\input{/etc/passwd}", '#eval("1") *b* _c_ `d`'),
+    *(
+        '#import "x": *',
+        "<script>alert(1)</script>",
+        "[x](javascript:alert(1))",
+        "$x_1$ $\\href{javascript:1}{y}$",
+    ),
+    *(
+        "{{x}} {% raw %}",
+        "</td></table><img src=x onerror=alert(1)>",
+        "\\input{/etc/passwd}",
+        '#eval("1") *b* _c_ `d`',
+    ),
     *("- list\n# head", "=1+1", "%s {0}"),
 )
 
@@ -62,13 +74,20 @@ def test_no_file_that_is_made_up_ends_a_reader_in_a_traceback_or_a_wait(name):
 # Files
 
 
-@pytest.mark.parametrize("reader", [read_panel, propose, count.count, lambda path: yaml.load(path, Map)])
+@pytest.mark.parametrize(
+    "reader", [read_panel, propose, count.count, lambda path: yaml.load(path, Map)]
+)
 def test_a_pipe_a_device_and_a_folder_are_refused_and_not_waited_for(tmp_path, reader):
     os.mkfifo(tmp_path / "pipe.csv")
     (tmp_path / "zero.csv").symlink_to("/dev/zero")
     (tmp_path / "folder.csv").mkdir()
     (tmp_path / "circle.csv").symlink_to(tmp_path / "circle.csv")
-    for name, found in (("pipe", "a pipe"), ("zero", "a pipe"), ("folder", "a folder"), ("circle", "Too many levels")):
+    for name, found in (
+        ("pipe", "a pipe"),
+        ("zero", "a pipe"),
+        ("folder", "a folder"),
+        ("circle", "Too many levels"),
+    ):
         assert f"expected a file; found {found}" in refused(reader, tmp_path / f"{name}.csv")
     assert "File name too long" in refused(reader, tmp_path / ("x" * 300))
 
@@ -78,23 +97,35 @@ def test_a_map_that_is_a_pipe_is_refused(tmp_path, rows):
     assert "found a pipe" in refused(read_panel, written(tmp_path, rows), map=tmp_path / "a.yml")
 
 
-@pytest.mark.parametrize("text", ["a: &a [x]\nb: [*a, *a]", "a: &a {b: *a}", "a: *b", "[" * 900, "{a: " * 900])
-def test_yaml_that_grows_or_nests_without_end_is_refused_before_it_is_read(tmp_path, text, monkeypatch):
+@pytest.mark.parametrize(
+    "text", ["a: &a [x]\nb: [*a, *a]", "a: &a {b: *a}", "a: *b", "[" * 900, "{a: " * 900]
+)
+def test_yaml_that_grows_or_nests_without_end_is_refused_before_it_is_read(
+    tmp_path, text, monkeypatch
+):
     (tmp_path / "a.yml").write_text(text)
     monkeypatch.setattr(yaml.YAML, "load", lambda *_: pytest.fail("it was read"))
-    assert re.search(r"line \d+: .* found (the alias \*|more)", refused(yaml.load, tmp_path / "a.yml", Map))
+    assert re.search(
+        r"line \d+: .* found (the alias \*|more)", refused(yaml.load, tmp_path / "a.yml", Map)
+    )
 
 
 def test_yaml_that_is_too_large_or_has_signs_that_no_text_has_is_refused(tmp_path):
     path = tmp_path / "a.yml"
-    for text, found in (("a: b\n" * YAML_BYTES, "at most"), ('home: "\\ud800"', r"\ud800"), ('home: "\\0"', r"\x00")):
+    for text, found in (
+        ("a: b\n" * YAML_BYTES, "at most"),
+        ('home: "\\ud800"', r"\ud800"),
+        ('home: "\\0"', r"\x00"),
+    ):
         path.write_text(text)
         assert found in refused(yaml.load, path, Map)
     path.write_text(f"home: {'x' * 501}")
     assert "text of at most 500 characters" in refused(yaml.load, path, Map)
 
 
-@pytest.mark.parametrize("name", ["../../../etc/passwd", "/etc/passwd", "a/../../b", "link.yml", "a\0b", "circle/x"])
+@pytest.mark.parametrize(
+    "name", ["../../../etc/passwd", "/etc/passwd", "a/../../b", "link.yml", "a\0b", "circle/x"]
+)
 def test_a_name_that_leads_out_of_its_folder_is_refused(tmp_path, name):
     folder = tmp_path / "in"
     folder.mkdir()
@@ -117,7 +148,9 @@ def described(root, **changed):
     return root
 
 
-@pytest.mark.parametrize("path", ["../counts.csv", "/etc/passwd", "http://e.vil/x.csv", "link.csv", "pipe.csv"])
+@pytest.mark.parametrize(
+    "path", ["../counts.csv", "/etc/passwd", "http://e.vil/x.csv", "link.csv", "pipe.csv"]
+)
 def test_a_descriptor_names_files_of_its_own_folder_only(tmp_path, path):
     root = tmp_path / "data"
     root.mkdir()
@@ -129,33 +162,52 @@ def test_a_descriptor_names_files_of_its_own_folder_only(tmp_path, path):
 
 
 @pytest.mark.parametrize(
-    "changed", [{"hash": 3}, {"schema": []}, {"schema": {"fields": [{"name": "a"}]}}, {"path": None}]
+    "changed",
+    [{"hash": 3}, {"schema": []}, {"schema": {"fields": [{"name": "a"}]}}, {"path": None}],
 )
 def test_a_descriptor_of_another_shape_is_refused_by_its_key(tmp_path, changed):
-    assert f"key resources.0.{next(iter(changed))}" in refused(data.check, described(tmp_path, **changed))
+    assert f"key resources.0.{next(iter(changed))}" in refused(
+        data.check, described(tmp_path, **changed)
+    )
 
 
 # Panels
 
 
-@pytest.mark.filterwarnings("error::pytest.PytestUnraisableExceptionWarning")  # as Arrow gives with odd bytes
-@pytest.mark.parametrize("bomb", [*fuzz.bombs(1 << 18)], ids=lambda bomb: f"{bomb[0]} {bomb[2]!r:.60}")
+@pytest.mark.filterwarnings(
+    "error::pytest.PytestUnraisableExceptionWarning"
+)  # as Arrow gives with odd bytes
+@pytest.mark.parametrize(
+    "bomb", [*fuzz.bombs(1 << 18)], ids=lambda bomb: f"{bomb[0]} {bomb[2]!r:.60}"
+)
 def test_a_small_bomb_is_read_or_refused(tmp_path, rows, bomb):
     name, write, of = bomb
     write(tmp_path / name, *of)
-    map_ = {"map": tmp_path / name} if name == "a.yml" else {}
+    if name == "a.yml":
+        map_ = {"map": tmp_path / name}
+    else:
+        map_ = {}
     with contextlib.suppress(DataError), fuzz.patience():
         read_panel(written(tmp_path, rows) if map_ else tmp_path / name, **map_)
 
 
-def test_a_table_of_few_rows_and_very_many_cells_is_refused_with_its_size(tmp_path, rows, monkeypatch):
+def test_a_table_of_few_rows_and_very_many_cells_is_refused_with_its_size(
+    tmp_path, rows, monkeypatch
+):
     monkeypatch.setattr(read, "MOST_CELLS", 50)
     said = refused(read_panel, written(tmp_path, rows))
-    assert "at most 50 cells, from 4 firms or accounts, 2 platforms and 9 months; found 72; leave out" in said
+    assert (
+        "at most 50 cells, from 4 firms or accounts, 2 platforms and 9 months; found 72; leave out"
+        in said
+    )
 
 
-def test_what_a_file_declares_is_held_against_a_limit_before_it_is_read(tmp_path, rows, monkeypatch):
-    parquet, book, stata = (written(tmp_path, rows, f"a{kind}") for kind in (".parquet", ".xlsx", ".dta"))
+def test_what_a_file_declares_is_held_against_a_limit_before_it_is_read(
+    tmp_path, rows, monkeypatch
+):
+    parquet, book, stata = (
+        written(tmp_path, rows, f"a{kind}") for kind in (".parquet", ".xlsx", ".dta")
+    )
     monkeypatch.setattr(file, "MOST_ROWS", 50)
     monkeypatch.setattr(file, "UNPACKED_BYTES", 500)
     monkeypatch.setattr(file, "BOOK_BYTES", 500)
@@ -172,10 +224,15 @@ def test_dates_in_the_place_of_words_are_words(tmp_path, rows):
     assert set(panel.firms["category"]) == {"2021-05-01"}
 
 
-def test_a_long_word_that_stands_once_in_a_file_is_refused_before_each_row_gets_it(tmp_path, monkeypatch):
+def test_a_long_word_that_stands_once_in_a_file_is_refused_before_each_row_gets_it(
+    tmp_path, monkeypatch
+):
     count = 1_000_000  # rows of 100,000 letters: 100 GB
     word = pa.DictionaryArray.from_arrays(pa.array([0] * count, pa.int32()), ["x" * 100_000])
-    pq.write_table(pa.table({name: word for name in file.columns() if name != "weight"}), tmp_path / "a.parquet")
+    pq.write_table(
+        pa.table({name: word for name in file.columns() if name != "weight"}),
+        tmp_path / "a.parquet",
+    )
     assert (tmp_path / "a.parquet").stat().st_size < 3_000_000
     for reader in (read_panel, propose):
         assert "found one of 100,000" in refused(reader, tmp_path / "a.parquet")
@@ -189,9 +246,14 @@ def test_a_long_word_that_stands_once_in_a_file_is_refused_before_each_row_gets_
         (count.count, "Title", count.COLUMNS.values()),
     ],
 )
-def test_a_long_word_in_a_file_without_types_of_arrow_is_not_copied_into_each_row(tmp_path, reader, long, names):
+def test_a_long_word_in_a_file_without_types_of_arrow_is_not_copied_into_each_row(
+    tmp_path, reader, long, names
+):
     at = pa.array([0] * 10_000, pa.int32())  # rows of 100,000 letters: 1 GB
-    words = {name: pa.DictionaryArray.from_arrays(at, ["x" * (100_000 if name == long else 1)]) for name in names}
+    words = {
+        name: pa.DictionaryArray.from_arrays(at, ["x" * (100_000 if name == long else 1)])
+        for name in names
+    }
     words.pop("weight", None)
     pq.write_table(pa.table(words), tmp_path / "a.parquet", store_schema=False)
     assert "found one of 100,000" in refused(reader, tmp_path / "a.parquet")
@@ -199,10 +261,14 @@ def test_a_long_word_in_a_file_without_types_of_arrow_is_not_copied_into_each_ro
 
 
 @pytest.mark.parametrize("says", [b"A1:XFD1048576", b"A1"])
-def test_a_sheet_that_misstates_its_size_is_read_as_far_as_it_goes(tmp_path, rows, monkeypatch, says):
+def test_a_sheet_that_misstates_its_size_is_read_as_far_as_it_goes(
+    tmp_path, rows, monkeypatch, says
+):
     path = written(tmp_path, rows, "a.xlsx")
     with zipfile.ZipFile(path) as book:
-        parts = {name: book.read(name).replace(b"<v>", b"<f>1</f><v>", 1) for name in book.namelist()}
+        parts = {
+            name: book.read(name).replace(b"<v>", b"<f>1</f><v>", 1) for name in book.namelist()
+        }
     with zipfile.ZipFile(path, "w") as book:
         for name, content in parts.items():
             book.writestr(name, re.sub(rb'(?<=<dimension ref=")[^"]*', says, content))
@@ -220,7 +286,9 @@ def test_a_packed_file_of_one_endless_line_is_refused(tmp_path, rows):
 
 def test_a_title_is_short_and_the_price_of_an_order_line_a_whole_number_of_cents(tmp_path):
     long = fuzz.order_rows().assign(Title="x" * 30_000)
-    assert "text of at most 20,000 characters; found one of 30,000" in refused(count.count, written(tmp_path, long))
+    assert "text of at most 20,000 characters; found one of 30,000" in refused(
+        count.count, written(tmp_path, long)
+    )
     orders = fuzz.order_rows().assign(**{"Purchase Price Per Unit": "1e9", "Quantity": "1e9"})
     assert "at most 10,000,000 dollars" in refused(count.count, written(tmp_path, orders))
 
@@ -243,8 +311,17 @@ def test_signs_that_no_font_has_or_that_are_not_seen_are_a_square():
 
 
 def test_all_signs_of_our_own_pages_are_printed():
-    files = [*ROOT.glob("notebooks/*.ipynb"), *ROOT.glob("analysis/exhibits/*.py"), *ROOT.glob("data/facts/*.csv")]
-    lost = {sign for path in files for sign in {*path.read_text(encoding="utf-8")} if printable(sign) != sign}
+    files = [
+        *ROOT.glob("notebooks/*.ipynb"),
+        *ROOT.glob("analysis/exhibits/*.py"),
+        *ROOT.glob("data/facts/*.csv"),
+    ]
+    lost = {
+        sign
+        for path in files
+        for sign in {*path.read_text(encoding="utf-8")}
+        if printable(sign) != sign
+    }
     assert lost == set()
 
 
@@ -272,17 +349,23 @@ def test_a_name_is_text_wherever_it_is_shown(evil):
         blocks.note(evil),
         blocks.table(pd.DataFrame({evil: [evil]}), evil),
         answers.answer(evil, title=evil, window=evil, n=evil),
-        blocks.threats(pd.DataFrame([{"months": evil, "event": evil, "hits": evil, "threat_id": evil}])),
+        blocks.threats(
+            pd.DataFrame([{"months": evil, "event": evil, "hits": evil, "threat_id": evil}])
+        ),
     ]
     for block in shown:
         page = Page(re.sub('src="data:[^"]*"', "", block._repr_mimebundle_()["text/html"]))
         attributes = {name for element in page.elements for name in element}
-        assert {name for name in attributes if name in ("href", "src") or name.startswith("on")} == set()
+        assert {
+            name for name in attributes if name in ("href", "src") or name.startswith("on")
+        } == set()
         assert page.all("script", "a", "iframe") == []
         assert bool(page.all("img")) <= ("<figure" in block.html)
 
 
-@pytest.mark.parametrize("address", ["javascript:alert(1).pdf", "httpx:evil", "file:///etc/passwd", "//e.vil/x.pdf"])
+@pytest.mark.parametrize(
+    "address", ["javascript:alert(1).pdf", "httpx:evil", "file:///etc/passwd", "//e.vil/x.pdf"]
+)
 def test_an_address_that_is_no_page_is_no_link(address):
     assert "<a" not in blocks.link("x", address)
     assert "<a" in blocks.link("x", "https://example.org/a.pdf")
@@ -293,7 +376,9 @@ def test_an_address_that_is_no_page_is_no_link(address):
 @pytest.mark.parametrize("word", ["x\nabsent: zero", "x\rhome: EBY", "x\u2028y", "🦊\0"])
 def test_a_proposed_map_holds_no_line_that_a_cell_has_written(tmp_path, rows, word):
     rows = rows.astype({"sales": object}).assign(category=word, sales=["12"] * 70 + [word] * 2)
-    path = written(tmp_path, rows.rename(columns={"category": f"shop {word}", "closed_on": word}), "a.parquet")
+    path = written(
+        tmp_path, rows.rename(columns={"category": f"shop {word}", "closed_on": word}), "a.parquet"
+    )
     lines = [line for line in propose(path).splitlines() if not line.startswith(("#", " "))]
     assert {line.partition(":")[0] for line in lines} <= {*Map.model_fields}
 

@@ -5,16 +5,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from fewtreated.errors import DataError, DesignError
 from pydantic import ValidationError
 from ruamel.yaml import YAML
 
-from analysis.errors import DataError, DesignError
 from analysis.event import Event, read_event
 from analysis.evidence import verdicts
 from analysis.evidence.verdicts import CONTRADICTED, NOT_SHOWN, NOT_TESTABLE, SUPPORTED, Verdict
 
 CASES = YAML(typ="safe").load(Path(__file__).parent / "cases" / "verdicts.yml")
-NAN, INF = float("nan"), float("inf")
+NAN = float("nan")
+INF = float("inf")
 GOOD = {
     "claim": "C01",
     "statement": "Growth was not lower.",
@@ -49,14 +50,19 @@ def test_a_wider_interval_never_turns_an_open_question_into_a_word(rule):
     name, *margin = rule
     judge = getattr(verdicts, name)
     rng = np.random.default_rng(0)
-    for low, reach, more in zip(rng.uniform(-6, 6, 400), rng.uniform(0, 4, 400), rng.uniform(0, 4, 400), strict=True):
-        narrow, wide = judge((low, low + reach), *margin), judge((low - more, low + reach + more), *margin)
+    for low, reach, more in zip(
+        rng.uniform(-6, 6, 400), rng.uniform(0, 4, 400), rng.uniform(0, 4, 400), strict=True
+    ):
+        narrow = judge((low, low + reach), *margin)
+        wide = judge((low - more, low + reach + more), *margin)
         assert wide in (narrow, NOT_SHOWN)
 
 
 @pytest.mark.parametrize(("rule", "given"), CASES["no numbers"])
 def test_no_rule_gives_a_word_to_what_is_no_number(rule, given):
-    with pytest.raises(DesignError, match=r"^Cannot judge the claim: .* (is|runs from) .*; (pass|set) "):
+    with pytest.raises(
+        DesignError, match=r"^Cannot judge the claim: .* (is|runs from) .*; (pass|set) "
+    ):
         getattr(verdicts, rule)(*given)
 
 
@@ -97,14 +103,21 @@ def test_what_nobody_judged_is_said_of_the_claims_of_the_event_alone():
 
 
 def of(tier, word, notebook="05", **changes):
-    market = SIM if tier == "sim" else {}
+    if tier == "sim":
+        market = SIM
+    else:
+        market = {}
     return Verdict(**(GOOD | {"tier": tier, "word": word, "notebook": notebook} | market | changes))
 
 
 @pytest.mark.parametrize(
     ("found", "tier", "word"),
     [
-        ([of("facts", NOT_SHOWN), of("panel", SUPPORTED), of("listed", CONTRADICTED)], "panel", SUPPORTED),
+        (
+            [of("facts", NOT_SHOWN), of("panel", SUPPORTED), of("listed", CONTRADICTED)],
+            "panel",
+            SUPPORTED,
+        ),
         ([of("facts", NOT_SHOWN), of("listed", CONTRADICTED)], "listed", CONTRADICTED),
         ([of("panel", NOT_TESTABLE), of("facts", NOT_SHOWN)], "facts", NOT_SHOWN),
         ([of("panel", NOT_TESTABLE), of("facts", NOT_TESTABLE)], "panel", NOT_TESTABLE),
@@ -122,9 +135,17 @@ def test_the_word_comes_from_the_best_data_that_can_test_the_reading(found, tier
         assert (chosen.tier, chosen.word) == (tier, word)
 
 
-def test_every_reading_has_one_best_verdict_and_one_of_the_simulated_market_in_the_order_of_the_claims():
-    found = [of("facts", SUPPORTED, claim="C07"), of("facts", SUPPORTED, reading="V2"), of("facts", SUPPORTED)]
-    told = [of("sim", NOT_TESTABLE, "05"), of("sim", SUPPORTED, "06"), of("sim", NOT_SHOWN, claim="C99")]
+def test_every_reading_has_one_best_verdict_and_one_of_the_simulated_market_in_claim_order():
+    found = [
+        of("facts", SUPPORTED, claim="C07"),
+        of("facts", SUPPORTED, reading="V2"),
+        of("facts", SUPPORTED),
+    ]
+    told = [
+        of("sim", NOT_TESTABLE, "05"),
+        of("sim", SUPPORTED, "06"),
+        of("sim", NOT_SHOWN, claim="C99"),
+    ]
     assert [one.name for one in verdicts.best(found + told)] == ["C01", "C01 V2", "C07"]
     ((about, apart),) = verdicts.apart(found + told).items()
     assert about == told[0].apart
@@ -132,16 +153,22 @@ def test_every_reading_has_one_best_verdict_and_one_of_the_simulated_market_in_t
 
 
 def test_what_a_panel_says_of_its_own_firms_alone_judges_no_reading():
-    public, own = of("facts", NOT_SHOWN), of("panel", NOT_TESTABLE, aside="In this panel of 9 firms:")
+    public = of("facts", NOT_SHOWN)
+    own = of("panel", NOT_TESTABLE, aside="In this panel of 9 firms:")
     assert verdicts.best([own, public]) == [public]
     assert verdicts.best([own]) == []
     assert verdicts.unjudged([own], about("C39")) == ["C39"]
-    assert verdicts.apart([own, public, of("sim", SUPPORTED)]).keys() == {own.aside, of("sim", SUPPORTED).apart}
+    assert verdicts.apart([own, public, of("sim", SUPPORTED)]).keys() == {
+        own.aside,
+        of("sim", SUPPORTED).apart,
+    }
     assert own.said == "In this panel of 9 firms: Not testable"
 
 
 def test_beside_the_word_of_a_panel_stands_what_public_figures_said():
-    facts, panel, listed = of("facts", NOT_SHOWN), of("panel", SUPPORTED), of("listed", SUPPORTED, claim="C08")
+    facts = of("facts", NOT_SHOWN)
+    panel = of("panel", SUPPORTED)
+    listed = of("listed", SUPPORTED, claim="C08")
     assert verdicts.elsewhere([facts, panel, listed]) == {"C01": [facts]}
     assert verdicts.elsewhere([panel]) == {"C01": []}
     assert verdicts.elsewhere([facts, of("panel", NOT_TESTABLE)]) == {}  # the panel gave no word
@@ -153,7 +180,9 @@ LEVELS = verdicts.CONFIDENCE
 @pytest.mark.parametrize("grade", verdicts.GRADES)
 @pytest.mark.parametrize("passed", [True, None, False])
 @pytest.mark.parametrize("breakdown", [None, INF, 1.0, 0.99, 0.0, NAN])
-def test_confidence_is_the_lowest_that_grade_check_and_breakdown_value_allow(grade, passed, breakdown):
+def test_confidence_is_the_lowest_that_grade_check_and_breakdown_value_allow(
+    grade, passed, breakdown
+):
     level = LEVELS.index(verdicts.confidence(grade, passed=passed, breakdown=breakdown))
     alone = [verdicts.confidence(grade, passed=True), verdicts.confidence("usable", passed=passed)]
     alone.append(verdicts.confidence("usable", passed=True, breakdown=breakdown))
@@ -161,11 +190,20 @@ def test_confidence_is_the_lowest_that_grade_check_and_breakdown_value_allow(gra
 
 
 def test_each_part_of_confidence_has_its_levels():
-    grades = {"usable": "high", "usable with bounds": "moderate", "": "moderate", "do not use": "low"}
+    grades = {
+        "usable": "high",
+        "usable with bounds": "moderate",
+        "": "moderate",
+        "do not use": "low",
+    }
     assert {grade: verdicts.confidence(grade, passed=True) for grade in grades} == grades
-    assert [verdicts.confidence("usable", passed=passed) for passed in (True, None, False)] == list(LEVELS)
+    assert [verdicts.confidence("usable", passed=passed) for passed in (True, None, False)] == list(
+        LEVELS
+    )
     values = (1.0, 0.99, NAN)
-    assert [verdicts.confidence("usable", passed=True, breakdown=value) for value in values] == list(LEVELS)
+    assert [
+        verdicts.confidence("usable", passed=True, breakdown=value) for value in values
+    ] == list(LEVELS)
 
 
 @pytest.mark.parametrize(
@@ -189,11 +227,15 @@ def test_a_verdict_outside_the_vocabulary_or_of_an_unnamed_market_is_refused(cha
 
 
 def write(path: Path, *judged: Verdict, as_of: str = "2026-11-01", **options) -> None:
-    verdicts.write(judged, path, as_of=as_of, notebook="05_growth", **({"resources": ["claims"]} | options))
+    verdicts.write(
+        judged, path, as_of=as_of, notebook="05_growth", **({"resources": ["claims"]} | options)
+    )
 
 
 def test_what_is_written_is_read_again_in_the_order_of_file_names(tmp_path):
-    first = Verdict(**GOOD, reading="V2", estimate=-1.25, low=-16.1, high=2.8, margin=2.0, interval="bounds")
+    first = Verdict(
+        **GOOD, reading="V2", estimate=-1.25, low=-16.1, high=2.8, margin=2.0, interval="bounds"
+    )
     second = Verdict(**(GOOD | {"claim": "C03", "statement": "“About 3,000” & more"}))
     write(tmp_path / "made" / "b.json", second)
     third = Verdict(**GOOD, reading="V1")
@@ -274,17 +316,23 @@ def test_a_report_that_was_not_due_stands_beside_a_newer_one(tmp_path):
 )
 def test_a_file_that_holds_no_verdicts_is_refused_by_name(tmp_path, content, message):
     (tmp_path / "bad.json").write_text(content, encoding="utf-8")
-    with pytest.raises(DataError, match=r"^Cannot read verdicts from bad\.json: .*; run the notebook again") as refused:
+    with pytest.raises(
+        DataError, match=r"^Cannot read verdicts from bad\.json: .*; run the notebook again"
+    ) as refused:
         verdicts.read(tmp_path)
     assert message in str(refused.value)
 
 
-def test_verdicts_of_two_simulated_markets_are_not_mixed_and_real_ones_may_stand_beside_one(tmp_path):
+def test_verdicts_of_two_simulated_markets_are_not_mixed_and_real_ones_may_stand_beside_one(
+    tmp_path,
+):
     write(tmp_path / "a.json", Verdict(**(GOOD | SIM)))
     write(tmp_path / "b.json", Verdict(**GOOD))
     assert [one.market for one in verdicts.read(tmp_path)] == ["mid_3k, seed 1", ""]
     write(tmp_path / "c.json", Verdict(**(GOOD | SIM | {"market": "mid_3k, seed 2"})))
-    with pytest.raises(DataError, match=r"found simulated markets mid_3k, seed 1 and mid_3k, seed 2; run make"):
+    with pytest.raises(
+        DataError, match=r"found simulated markets mid_3k, seed 1 and mid_3k, seed 2; run make"
+    ):
         verdicts.read(tmp_path)
 
 
@@ -298,7 +346,9 @@ def test_verdicts_of_two_panels_are_not_mixed_and_public_ones_may_stand_beside_o
         write(tmp_path / f"{number}.json", put, **known)
     assert [one.panel for one in verdicts.read(tmp_path)] == ["a" * 64, "a" * 64, ""]
     write(tmp_path / "b.json", Verdict(**(GOOD | PANEL), reading="V9"), digests=["b" * 64])
-    with pytest.raises(DataError, match=r"found panels with the digests a{12} and b{12}; .* one panel per folder"):
+    with pytest.raises(
+        DataError, match=r"found panels with the digests a{12} and b{12}; .* one panel per folder"
+    ):
         verdicts.read(tmp_path)
 
 
@@ -313,12 +363,16 @@ def test_a_reading_is_judged_once_by_each_tier(tmp_path):
     write(tmp_path / "b.json", Verdict(**(GOOD | PANEL), reading="V2"), digests=["b"])
     assert len(verdicts.read(tmp_path)) == 3
     write(tmp_path / "c.json", Verdict(**GOOD, reading="V2"))
-    with pytest.raises(DataError, match=r"found 2 verdicts on C01 V2 in tier facts; remove the files of other runs"):
+    with pytest.raises(
+        DataError, match=r"found 2 verdicts on C01 V2 in tier facts; remove the files of other runs"
+    ):
         verdicts.read(tmp_path)
 
 
 def test_a_report_of_a_sweep_gives_no_word_and_is_not_read_with_the_others(tmp_path):
-    whole, *varied = (Verdict(**GOOD, report=name) for name in ("05_a", "05_a__seed-1", "05_a__seed-2"))
+    whole, *varied = (
+        Verdict(**GOOD, report=name) for name in ("05_a", "05_a__seed-1", "05_a__seed-2")
+    )
     supported = [one.model_copy(update={"word": SUPPORTED}) for one in varied]
     assert verdicts.best([*supported, whole]) == [whole]
     rows = [one.model_dump(mode="json") for one in (whole, *supported)]

@@ -15,7 +15,8 @@ from runner.cli import main
 from runner.release import DATA, MANIFEST, VERDICTS
 from runner.site import LOG
 
-PDF, CSV = f"{REPORT}.pdf", f"{REPORT}.estimates.csv"
+PDF = f"{REPORT}.pdf"
+CSV = f"{REPORT}.estimates.csv"
 
 
 def rewrite(found, **changed):
@@ -41,7 +42,10 @@ def link(file):
 
 
 DAMAGE = [(damage, "damaged"), (link, "a link"), (lambda file: file.write_bytes(b""), "empty")]
-DAMAGE += [(lambda file: file.unlink(), "missing"), (lambda file: (file.unlink(), file.mkdir()), "missing")]
+DAMAGE += [
+    (lambda file: file.unlink(), "missing"),
+    (lambda file: (file.unlink(), file.mkdir()), "missing"),
+]
 
 
 @pytest.mark.parametrize(("does", "said"), DAMAGE)
@@ -66,7 +70,10 @@ def test_an_archive_of_other_data_than_the_reports_were_made_of_is_named(tmp_pat
     found = make(tmp_path)
     other = make(tmp_path / "other", data={f"facts/{file}.csv": "other\n"})
     (found.folder / DATA).write_bytes((other.folder / DATA).read_bytes())
-    said = f"{DATA}: not the data that the reports were made from: facts/{file}.csv differs, is missing or extra"
+    said = (
+        f"{DATA}: not the data that the reports were made from: facts/{file}.csv differs, is"
+        " missing or extra"
+    )
     assert said in [*verify.faults(rewrite(found))]
 
 
@@ -86,7 +93,9 @@ HOSTILE = [
     (DATA, b"PK"),
     (DATA, BOMB),
 ]
-HOSTILE += [(DATA, zipped(("facts/figures.csv", "firm\n"))[:-9] + b"\xff" * 9)]  # offsets that lead nowhere
+HOSTILE += [
+    (DATA, zipped(("facts/figures.csv", "firm\n"))[:-9] + b"\xff" * 9)
+]  # offsets that lead nowhere
 
 
 @pytest.mark.parametrize(("name", "content"), HOSTILE)
@@ -108,13 +117,18 @@ def test_what_is_no_file_is_not_opened(tmp_path):
 
 
 def test_a_manifest_is_held_against_the_log_and_the_release_after_it(tmp_path):
-    first, day, next_ = make(tmp_path), "2026-11-25", "2026-11-26"
+    first = make(tmp_path)
+    day = "2026-11-25"
+    next_ = "2026-11-26"
     after = rewrite(make(tmp_path, next_), previous=day, previous_sha256=first.digest)
     logged = Outcome(outcome="published", release=day, manifest=first.digest, at=day)
     (tmp_path / LOG).write_text(logged.model_dump_json())
     assert [*verify.faults(first), *verify.faults(after)] == []
     assert release.standing(tmp_path, day, site.known(tmp_path))[0] == first
-    said = [f"{MANIFEST}: its hash is not the one in {where}" for where in (LOG, f"the release of {next_}")]
+    said = [
+        f"{MANIFEST}: its hash is not the one in {where}"
+        for where in (LOG, f"the release of {next_}")
+    ]
     assert [*verify.faults(rewrite(first, panel_is="another"))] == said
     _, why = release.standing(tmp_path, day, site.known(tmp_path))
     assert f"{MANIFEST} is not the one that its run logged. All reports" in why
@@ -122,9 +136,12 @@ def test_a_manifest_is_held_against_the_log_and_the_release_after_it(tmp_path):
 
 def test_no_altered_byte_of_a_manifest_ends_in_anything_but_a_sentence(tmp_path):
     file = make(tmp_path).folder / MANIFEST
-    content, random = file.read_bytes(), Random(1)
+    content = file.read_bytes()
+    random = Random(1)
     for at in random.sample(range(len(content)), 600):
-        file.write_bytes(content[:at] + bytes([content[at] ^ (1 << random.randrange(8))]) + content[at + 1 :])
+        file.write_bytes(
+            content[:at] + bytes([content[at] ^ (1 << random.randrange(8))]) + content[at + 1 :]
+        )
         with contextlib.suppress(ReportError):
             [*verify.faults(release.read(file.parent))]
         standing, why = release.standing(tmp_path, "9999", {})

@@ -1,4 +1,6 @@
-"""What titles and sentences say follows the numbers that they are about, and of a refusal they say nothing."""
+"""What titles and sentences say follows the numbers that they are about, and of a refusal they say
+nothing.
+"""
 
 from pathlib import Path
 from types import SimpleNamespace
@@ -7,14 +9,22 @@ from typing import get_args
 import numpy as np
 import pandas as pd
 import pytest
+from fewtreated.errors import DataError
+from fewtreated.estimate import Estimate, refusal
 from pydantic import RootModel
 
 from analysis import data, yaml
-from analysis.errors import DataError
 from analysis.estimands.design import Design
-from analysis.estimate import Estimate, refusal
 from analysis.event import read_event
-from analysis.evidence.verdicts import CONTRADICTED, NOT_SHOWN, SUPPORTED, USABLE, WITH_BOUNDS, Grade, Tier
+from analysis.evidence.verdicts import (
+    CONTRADICTED,
+    NOT_SHOWN,
+    SUPPORTED,
+    USABLE,
+    WITH_BOUNDS,
+    Grade,
+    Tier,
+)
 from analysis.exhibits import style, words
 from analysis.exhibits.answers import Phrases, phrases
 
@@ -22,7 +32,10 @@ pytestmark = pytest.mark.usefixtures("simulated_look")
 
 CASES = Path(__file__).parent / "cases" / "words.yml"
 REFUSED = refusal("nobody was closed")
-BELOW, ABOVE, BOTH, NONE = (-3.0, -1.0), (1.0, 3.0), (-1.0, 1.0), (np.nan, np.nan)
+BELOW = (-3.0, -1.0)
+ABOVE = (1.0, 3.0)
+BOTH = (-1.0, 1.0)
+NONE = (np.nan, np.nan)
 LABELLED = pd.DataFrame(
     {
         "label": ["first", "second", "third"],
@@ -53,9 +66,13 @@ INDEX = pd.Series({"a": 33.0, "b": 54.0, "c": 150.0, "d": 99.0, "e": np.nan})
 FEW = SimpleNamespace(largest_t=np.nan, p_value=np.nan, within=np.nan, drift=np.nan)
 TEST = SimpleNamespace(largest_t=2.34, p_value=0.0004, within=np.log(1.2), drift=np.log(1.04))
 TESTS = pd.DataFrame({"id": ["x", "y"], "p_adjusted": [0.04, 0.0001]})
-READ = pd.DataFrame({"what": ["accounts", "columns"], "rule": ["added up", "not named"], "count": [3030, 1]})
+READ = pd.DataFrame(
+    {"what": ["accounts", "columns"], "rule": ["added up", "not named"], "count": [3030, 1]}
+)
 SET = rows(a=BELOW, b=BOTH, c=NONE).assign(estimate=[-2.0, np.nan, np.nan])
-TWO = pd.DataFrame({"panel": list("pppp"), "term": list("aabb"), "estimate": [1.0, 2.0, 3.0, np.nan]})
+TWO = pd.DataFrame(
+    {"panel": list("pppp"), "term": list("aabb"), "estimate": [1.0, 2.0, 3.0, np.nan]}
+)
 FAN = pd.concat([TWO.assign(part="rows"), TWO.assign(part="fan", term="c")])
 DRAWS = LABELLED.assign(p_value=[0.25, 0.02, np.nan], smallest_p=[0.02, 0.01, np.nan])
 
@@ -75,7 +92,8 @@ def otherwise(placebo) -> str:
 
 def surely(ends, grade=USABLE, *, passed=True) -> str:
     """Say it of a real panel and of a simulated market."""
-    row, texts = {"conf_low": ends[0], "conf_high": ends[1], "grade": grade}, []
+    row = {"conf_low": ends[0], "conf_high": ends[1], "grade": grade}
+    texts = []
     for look, market in (("estimate", ""), ("simulated", "a market")):
         style.use(look, market)
         texts.append(words.surely(row, "firms", "sold {}", passed=passed))
@@ -92,7 +110,9 @@ def beside_margin(ends) -> str:
 
 
 def drift(value) -> str:
-    return words.breakdown(found("0", "1", details={"breakdown": value, "period": "quarter"}), "of months 0 to 3")
+    return words.breakdown(
+        found("0", "1", details={"breakdown": value, "period": "quarter"}), "of months 0 to 3"
+    )
 
 
 def in_truth(*ends) -> str:
@@ -115,10 +135,14 @@ SAID = {
     "otherwise, placebo holds zero": lambda: otherwise(BOTH),
     "otherwise, placebo excludes zero": lambda: otherwise(BELOW),
     "otherwise, no placebo": lambda: otherwise(NONE),
-    "otherwise, not asked": lambda: words.across_choices(rows(asked=NONE, other=BELOW, placebo=BOTH), "per cent"),
+    "otherwise, not asked": lambda: words.across_choices(
+        rows(asked=NONE, other=BELOW, placebo=BOTH), "per cent"
+    ),
     "below 100": lambda: words.number_below(INDEX, ["a", "b"], "2020"),
     "below 100, no other": lambda: words.number_below(INDEX + 10, ["a", "b"], "2020"),
-    "below 100, one closed": lambda: words.number_below(INDEX.replace(54.0, 120.0), ["a", "b"], "2020"),
+    "below 100, one closed": lambda: words.number_below(
+        INDEX.replace(54.0, 120.0), ["a", "b"], "2020"
+    ),
     "months since closure": lambda: words.after_closure(STUDY),
     "months without any effect": lambda: words.after_closure(STUDY.iloc[[0, 4]]),
     "adjusted": lambda: words.adjusted(TESTS, {"x": "sales", "y": "life"}),
@@ -157,13 +181,17 @@ SAID = {
     "true, contradicted": lambda: tried_out(-1.0, CONTRADICTED),
     "truth not known": lambda: tried_out(np.nan, NOT_SHOWN) + tried_out(None, NOT_SHOWN),
     "nobody judges": lambda: words.tried_out(None, 2.0, "per cent", (), it="it is", above=0.0),
-    "smallest seen": lambda: words.smallest_seen(LABELLED.iloc[0]) + words.smallest_seen(LABELLED.iloc[2]),
+    "smallest seen": lambda: (
+        words.smallest_seen(LABELLED.iloc[0]) + words.smallest_seen(LABELLED.iloc[2])
+    ),
     "placebos": lambda: words.placebos(LABELLED, [4.0, 10.0, np.nan]),
     "placebo beside nothing": lambda: words.placebos(LABELLED.head(1), [np.nan]),
     "drift": lambda: drift(0.42),
     "no drift": lambda: drift(np.nan),
     "any drift": lambda: drift(np.inf),
-    "paths before": lambda: words.pretrend(found("-5", "-4", "-2", "0", details={"pretrend": TEST, "reference": -3})),
+    "paths before": lambda: words.pretrend(
+        found("-5", "-4", "-2", "0", details={"pretrend": TEST, "reference": -3})
+    ),
     "few clusters": lambda: words.pretrend(
         found("-5", "0", details={"pretrend": FEW, "reference": -3}, counts={"closed_clusters": 9})
     ),
@@ -203,9 +231,17 @@ def test_of_a_refused_result_nothing_is_said(say):
     [
         ("  panel: panel", "  tower: panel", "key tiers.tower: Input should be 'facts'"),
         ("  do not use:", "  use:", "key grades.use: Input should be ''"),
-        ("  Supported:\n    moderate", "  Certain:\n    moderate", "key forms.Certain: Input should be 'Supported'"),
+        (
+            "  Supported:\n    moderate",
+            "  Certain:\n    moderate",
+            "key forms.Certain: Input should be 'Supported'",
+        ),
         ('so: "{who}', 'thus: "{who}', "key so: Field required"),
-        ("    denied: true\n", "    denies: true\n", "key sayings.growth_not_lower.denies: there is no such key"),
+        (
+            "    denied: true\n",
+            "    denies: true\n",
+            "key sayings.growth_not_lower.denies: there is no such key",
+        ),
     ],
 )
 def test_words_of_another_form_are_refused_with_their_key(tmp_path, line, other, why):
@@ -221,7 +257,9 @@ def test_every_tier_grade_topic_and_headline_has_its_words():
     said = phrases()
     assert (said.tiers.keys(), said.grades.keys()) == ({*get_args(Tier)}, {*get_args(Grade)})
     told = {*said.headline}.union(*said.topics.values())
-    assert told <= said.sayings.keys() <= told | read_event("amazon_2021").asked.keys()  # reports on a panel tell these
+    assert (
+        told <= said.sayings.keys() <= told | read_event("amazon_2021").asked.keys()
+    )  # reports on a panel tell these
 
 
 def test_words_that_were_changed_are_refused_until_they_are_accepted(tmp_path):

@@ -1,4 +1,6 @@
-"""What workers do in the tests of the executor: a module of its own, which a new process imports at once."""
+"""What workers do in the tests of the executor: a module of its own, which a new process imports at
+once.
+"""
 
 import os
 import signal

@@ -8,16 +8,16 @@ from functools import cached_property, partial
 from typing import Any
 
 import pandas as pd
+from fewtreated.display import Shown
+from fewtreated.errors import DesignError
+from fewtreated.estimate import Estimate
 
 from analysis import data
-from analysis.display import Shown
-from analysis.errors import DesignError
 from analysis.estimands import closed_firms, displacement, growth
 from analysis.estimands.design import Design, in_rows
 from analysis.estimands.event_study import anticipation
 from analysis.estimands.rivals import chilling, recentred
 from analysis.estimands.samples import LEADS
-from analysis.estimate import Estimate
 from analysis.numbers import MARKS
 from analysis.panel import Panel
 
@@ -45,7 +45,8 @@ VERBS: list[tuple[Any, dict[str, str]]] = [
     (displacement.platform_mix, {"{platform}": "E4d_{platform}"}),
     (displacement.displacement, {f"d{number}": f"d{number}" for number in range(1, 8)}),
 ]
-"""Functions of (panel, design) that return an Estimate, with the ids of their terms in ``data/estimands.csv``.
+"""Functions of (panel, design) that return an Estimate, with the ids of their terms in
+``data/estimands.csv``.
 
 The id is also the name of the true value in a simulated market.
 """
@@ -56,7 +57,11 @@ def filled(template: str, platforms: tuple[str, ...], design: Design) -> list[di
     first, second = [*design.destinations, "a second destination"][:2]
     names = {"origin": design.origin, "home": platforms[0]}
     names |= {"destinations": " and ".join(design.destinations), "first": first, "second": second}
-    many = {"away": platforms[1:], "platform": platforms, "lead": tuple(map(str, range(LEADS, 0, -1)))}
+    many = {
+        "away": platforms[1:],
+        "platform": platforms,
+        "lead": tuple(map(str, range(LEADS, 0, -1))),
+    }
     for name, values in many.items():
         if f"{{{name}}}" in template:
             return [names | {name: value} for value in values]
@@ -88,13 +93,16 @@ class Answers(Shown, dict[str, Estimate]):
     def rows(self) -> pd.DataFrame:
         """Table of the estimates, with one row per estimand.
 
-        The columns include `id`, `label`, `estimate`, `std_error`, `conf_low`, `conf_high`, `unit` and `n`. `mde` is
-        the smallest effect detected with a power of 80 per cent; `reason` explains a missing estimate.
+        The columns include `id`, `label`, `estimate`, `std_error`, `conf_low`, `conf_high`, `unit`
+        and `n`. `mde` is the smallest effect detected with a power of 80 per cent; `reason`
+        explains a missing estimate.
         """
         return in_rows([(name, self.labels[name], effect) for name, effect in self.items()])
 
     def _shown(self) -> tuple[str, pd.DataFrame, list[str]]:
-        signs = " ".join(sorted({MARKS[effect.provenance] for effect in self.values() if not effect.refused}))
+        signs = " ".join(
+            sorted({MARKS[effect.provenance] for effect in self.values() if not effect.refused})
+        )
         shown = self.rows[["id", "estimate", "conf_low", "conf_high", "unit", "reason"]]
         return f"{len(self)} of the estimands {signs}", shown, []
 
@@ -121,8 +129,8 @@ def estimate_all(panel: Panel, design: Design, names: str | Collection[str] = ()
     Returns
     -------
     Answers
-        One-term Estimates by id, and a table `rows`. An estimand that the panel does not support has a reason instead
-        of a value.
+        One-term Estimates by id, and a table `rows`. An estimand that the panel does not support
+        has a reason instead of a value.
 
     Raises
     ------
@@ -139,8 +147,13 @@ def estimate_all(panel: Panel, design: Design, names: str | Collection[str] = ()
     E1a    -30.44    -65.78       41.4 per cent
     """
     if not isinstance(panel, Panel):
-        raise DesignError(f"expected a Panel, found {type(panel).__name__}; read one with analysis.read_panel")
-    ids = {names} if isinstance(names, str) else set(names)
+        raise DesignError(
+            f"expected a Panel, found {type(panel).__name__}; read one with analysis.read_panel"
+        )
+    if isinstance(names, str):
+        ids = {names}
+    else:
+        ids = set(names)
     estimands = {
         name.format(**words): (verb, term.format(**words))
         for verb, terms in VERBS
@@ -148,10 +161,15 @@ def estimate_all(panel: Panel, design: Design, names: str | Collection[str] = ()
         for words in filled(name, panel.platforms, design)
     }
     if unknown := ids - set(estimands):
-        raise DesignError(f"estimands not found: {', '.join(sorted(unknown))}; choose from {', '.join(estimands)}")
-    rows, effects = catalogue(panel.platforms, design), dict[str, Estimate]()
+        raise DesignError(
+            f"estimands not found: {', '.join(sorted(unknown))}; choose from {', '.join(estimands)}"
+        )
+    rows = catalogue(panel.platforms, design)
+    effects = dict[str, Estimate]()
     for name, (verb, term) in estimands.items():
         if not ids or name in ids:
             effect = verb(panel, design)[term]
-            effects[name] = replace(effect.stated, estimand=name, unit=effect.columns.get("unit", [effect.unit])[0])
+            effects[name] = replace(
+                effect.stated, estimand=name, unit=effect.columns.get("unit", [effect.unit])[0]
+            )
     return Answers(effects, {name: rows[name]["label"] for name in effects})

@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING, Any, Literal, ParamSpec, TypeVar, get_args
 
 import numpy as np
 import pandas as pd
-
-from analysis.errors import DesignError, check_choice, whole_number
-from analysis.estimate import Bools, Estimate, Floats, Ints, refusal, widest
-from analysis.estimators.power import detectable
+from fewtreated.errors import DesignError, check_choice, whole_number
+from fewtreated.estimate import Bools, Estimate, Floats, Ints, refusal, widest
+from fewtreated.estimators.power import detectable
 
 if TYPE_CHECKING:
     from analysis.panel import Panel
@@ -24,10 +23,25 @@ Answer = TypeVar("Answer")
 Asked = ParamSpec("Asked")
 
 KNOWN = 0.5  # share of a year's months above which most are known
-FEWEST_BASE, LATEST = 3, 9  # fewest base months and latest end of a window in reports
-COLUMNS = ["id", "label", "estimate", "std_error", "conf_low", "conf_high", "unit", "n", "mde", "reason"]
+# fewest base months and latest end of a window in reports
+FEWEST_BASE = 3
+LATEST = 9
+COLUMNS = [
+    "id",
+    "label",
+    "estimate",
+    "std_error",
+    "conf_low",
+    "conf_high",
+    "unit",
+    "n",
+    "mde",
+    "reason",
+]
 ASKED = ["df", "level", "interval", "comparison", "months", "digest"]
-"""Further columns of rows: the kind of interval, and the design and panel behind it; empty for a refusal."""
+"""Further columns of rows: the kind of interval, and the design and panel behind it; empty for a
+refusal.
+"""
 
 
 @dataclass(frozen=True)
@@ -37,11 +51,12 @@ class Design:
     Attributes
     ----------
     comparison : {"low_exposure", "spared_same_category", "not_yet_closed"}
-        Firms never closed whose closed rivals had a small share of their category; firms never closed, compared within
-        their category; or firms closed after the window, even after the last month of the panel, as long as there are
-        any.
+        Firms never closed whose closed rivals had a small share of their category; firms never
+        closed, compared within their category; or firms closed after the window, even after the
+        last month of the panel, as long as there are any.
     post_from, post_to : int
-        First and last month of the window, after the first wave; compared with the same calendar months a year earlier.
+        First and last month of the window, after the first wave; compared with the same calendar
+        months a year earlier.
     base_months : int
         Number of months before the first wave over which category shares and exposure are measured.
     anticipation : int
@@ -53,8 +68,8 @@ class Design:
     destinations : tuple of str
         Codes of the one or two platforms to which closed firms are reported to have moved.
     opened : tuple of str
-        Codes of platforms that opened only to the origin in the months compared, so that joining them is not evidence
-        about the closures.
+        Codes of platforms that opened only to the origin in the months compared, so that joining
+        them is not evidence about the closures.
     level : float
         Coverage of intervals.
     cut : float
@@ -89,23 +104,28 @@ class Design:
         for name in ("destinations", "opened"):
             codes = getattr(self, name)
             object.__setattr__(self, name, (codes,) if isinstance(codes, str) else tuple(codes))
-        first, last = whole_number("post_from", self.post_from), whole_number("post_to", self.post_to)
+        first = whole_number("post_from", self.post_from)
+        last = whole_number("post_to", self.post_to)
         if not 0 <= first <= last or whole_number("base_months", self.base_months) < 1:
             raise DesignError(
-                f"expected 0 <= post_from <= post_to and base_months >= 1, found post_from={first}, post_to={last} and "
-                f"base_months={self.base_months}"
+                f"expected 0 <= post_from <= post_to and base_months >= 1, found post_from={first},"
+                f" post_to={last} and base_months={self.base_months}"
             )
         if whole_number("anticipation", self.anticipation) < 0 or last - 12 >= -self.anticipation:
             raise DesignError(
-                f"the baseline of a window that ends in month {last} reaches month {last - 12}, within anticipation = "
-                f"{self.anticipation} months of closure or later; end the window by month {11 - self.anticipation}"
+                f"the baseline of a window that ends in month {last} reaches month {last - 12},"
+                f" within anticipation = {self.anticipation} months of closure or later; end the"
+                f" window by month {11 - self.anticipation}"
             )
         for name, share in (("level", self.level), ("cut", self.cut), ("low", self.low)):
             if not 0 < share < 1 and not (name == "cut" and share == 1):
                 raise DesignError(f"expected {name} between 0 and 1, found {name} = {share}")
 
     def sample(self, panel: Panel) -> Sample:
-        """Select the sample from a panel; raise DesignError if the panel does not support the design."""
+        """Select the sample from a panel.
+
+        Raise DesignError if the panel does not support the design.
+        """
         return once(panel, self, lambda: _sample(panel, self))
 
     def fitted(self, panel: Panel) -> Design | None:
@@ -116,18 +136,26 @@ class Design:
         wave = panel.first_treated(cut=self.cut).min(initial=np.inf)
         if not np.isfinite(wave):
             return None
-        first, last = max(0, 12 - int(wave)), len(panel.months) - 1 - int(wave)  # the base is a year earlier
-        start, stop = max(self.post_from, first), min(self.post_to, last)
+        # the base is a year earlier
+        first = max(0, 12 - int(wave))
+        last = len(panel.months) - 1 - int(wave)
+        start = max(self.post_from, first)
+        stop = min(self.post_to, last)
         if start > stop:
-            start, stop = first, min(last, LATEST, 11 - self.anticipation)
+            start = first
+            stop = min(last, LATEST, 11 - self.anticipation)
         if start > stop or wave < FEWEST_BASE:
             return None
-        return replace(self, post_from=start, post_to=stop, base_months=min(self.base_months, int(wave)))
+        return replace(
+            self, post_from=start, post_to=stop, base_months=min(self.base_months, int(wave))
+        )
 
     @property
     def given(self) -> str:
         """Window and base months as command-line options."""
-        return " ".join(f"-p {name}={getattr(self, name)}" for name in ("post_from", "post_to", "base_months"))
+        return " ".join(
+            f"-p {name}={getattr(self, name)}" for name in ("post_from", "post_to", "base_months")
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -139,7 +167,8 @@ class Sample:
     panel : Panel
     design : Design
     before, after, base : slice
-        The months a year before the window, the window and the base months, as positions on the month axis.
+        The months a year before the window, the window and the base months, as positions on the
+        month axis.
     first : float64[firm]
         Month of closure with a dose of at least the cut; inf if there is none within the panel.
     closed : bool[firm]
@@ -186,26 +215,41 @@ class Sample:
         return f"{self.panel.months[months.start]} to {self.panel.months[months.stop - 1]}"
 
     def two_years_ago(self, what: str) -> slice:
-        """Return the same window two years earlier; raise DesignError if the panel starts too late."""
-        start, stop, months = self.before.start - 12, self.before.stop - 12, self.panel.months
+        """Return the same window two years earlier.
+
+        Raise DesignError if the panel starts too late.
+        """
+        start = self.before.start - 12
+        stop = self.before.stop - 12
+        months = self.panel.months
         if start < 0:
             raise DesignError(
-                f"{what} needs sales from {months[start + 12] - 12}, but the panel starts in {months[0]}; narrow the "
-                "window or add earlier months"
+                f"{what} needs sales from {months[start + 12] - 12}, but the panel starts in"
+                f" {months[0]}; narrow the window or add earlier months"
             )
         return slice(start, stop)
 
     @property
     def still_open(self) -> str:
-        """Sentence about closed firms still open for part of the window; empty if there are none."""
+        """Sentence about closed firms still open for part of the window.
+
+        It is empty if there are none.
+        """
         count = int((self.months_closed[self.closed] < 1).sum())
-        return f"{count} of {self.closed.sum()} closed sellers were still open in part of the window." if count else ""
+        if count:
+            return (
+                f"{count} of {self.closed.sum()} closed sellers were still open in part of the"
+                " window."
+            )
+        return ""
 
     @property
     def no_placebo(self) -> str:
         """Reason why a placebo year is unavailable; empty if it is available."""
         short = min(self.base.start, self.before.start) < 12
-        return "the panel is too short for a placebo year" if short else ""
+        if short:
+            return "the panel is too short for a placebo year"
+        return ""
 
     @property
     def home(self) -> Floats:
@@ -214,28 +258,48 @@ class Sample:
 
     @cached_property
     def sums(self) -> Floats:
-        """Sales a year before and during the window, float64[2, firm, platform], as from :func:`over_years`."""
+        """Sales a year before and during the window.
+
+        The array is float64[2, firm, platform], as from :func:`over_years`.
+        """
         return over_years(self.panel.sales, self.before, self.after)
 
     @property
     def in_part(self) -> str:
-        """Sentence about firms whose years have missing months but count; empty if there are none."""
+        """Sentence about firms whose years have missing months but count.
+
+        It is empty if there are none.
+        """
         unknown = [np.isnan(self.home[:, months]) for months in (self.before, self.after)]
         count = int((np.any(unknown, axis=(0, 2)) & self.observed(1)).sum())
-        rule = "added up over the months known in both years, and scaled up, if these are more than half"
-        return f"{count:,} firms at home: {rule}" if count else ""
+        rule = (
+            "added up over the months known in both years, and scaled up, if these are more than"
+            " half"
+        )
+        if count:
+            return f"{count:,} firms at home: {rule}"
+        return ""
 
     def observed(self, width: int) -> Bools:
-        """Return whether each firm has known sales on the first `width` platforms in both windows, bool[firm]."""
+        """Return whether each firm has known sales in both windows.
+
+        Sales are those on the first `width` platforms. The result is bool[firm].
+        """
         return np.asarray(np.isfinite(self.sums[:, :, :width]).all(axis=(0, 2)))
 
     def of_origin(self, own: bool = True) -> Bools:
-        """Select the firms from the design's origin, or all others, bool[firm]; raise DesignError if there are none."""
+        """Select the firms from the design's origin, or all others.
+
+        The result is bool[firm]. Raise DesignError if there are none.
+        """
         firms: Bools = self.is_own == own
         if not firms.any():
-            count, origin = len(firms), self.design.origin
+            count = len(firms)
+            origin = self.design.origin
             nobody = f"none of the {count} firms is from origin {origin}; check the column `origin`"
-            everybody = f"all {count} firms are from origin {origin}; add sellers from other origins"
+            everybody = (
+                f"all {count} firms are from origin {origin}; add sellers from other origins"
+            )
             raise DesignError(nobody if own else everybody)
         return firms
 
@@ -261,38 +325,56 @@ class Sample:
     def cluster(self) -> Ints:
         """Code of each firm's cluster, int64[firm]."""
         firms = self.design.cluster == "firm"
-        return np.arange(len(self.panel.firms)) if firms else self.panel.codes(self.design.cluster)[0]
+        if firms:
+            return np.arange(len(self.panel.firms))
+        return self.panel.codes(self.design.cluster)[0]
 
     def clusters(self, firms: Bools | Ints) -> int:
         """Count the clusters of the selected firms."""
         return len(np.unique(self.cluster[firms]))
 
     def means(self, width: int) -> Floats:
-        """Return mean monthly sales on the first platforms, a year before and during the window, float64[firm, 2]."""
-        return np.asarray(self.sums[:, :, :width].sum(axis=2).T / (self.after.stop - self.after.start))
+        """Return mean monthly sales a year before and during the window.
+
+        Sales are those on the first `width` platforms. The result is float64[firm, 2].
+        """
+        return np.asarray(
+            self.sums[:, :, :width].sum(axis=2).T / (self.after.stop - self.after.start)
+        )
 
     def widest(self, estimate: Callable[[Ints], Estimate]) -> Estimate:
         """Return the estimate under the clustering that gives the widest intervals.
 
-        `estimate` takes the cluster of each firm, int64[firm]. Brand groups are closed together, and a shock may hit
-        all firms of a category. So with brand groups as clusters both clusterings are tried and the wider result is
-        used, as neither may be ignored (MacKinnon, J. G., Nielsen, M. O. and Webb, M. D. 2024, Jackknife inference with
-        two-way clustering, arXiv 2406.08880). `interval` says which it is, and why.
+        `estimate` takes the cluster of each firm, int64[firm]. Brand groups are closed together,
+        and a shock may hit all firms of a category. So with brand groups as clusters both
+        clusterings are tried and the wider result is used, as neither may be ignored (MacKinnon, J.
+        G., Nielsen, M. O. and Webb, M. D. 2024, Jackknife inference with two-way clustering, arXiv
+        2406.08880). `interval` says which it is, and why.
         """
         ways: dict[str, Ints] = {self.design.cluster: self.cluster}
         if self.design.cluster == "brand_group":
-            ways["category"] = int(self.cluster.max()) + 1 + self.category  # labels that differ from brand groups'
+            ways["category"] = (
+                int(self.cluster.max()) + 1 + self.category
+            )  # labels that differ from brand groups'
         found = {way: estimand(estimate)(code) for way, code in ways.items()}
-        results = {way: result.at(self.design.level) for way, result in found.items() if not result.refused}
+        results = {
+            way: result.at(self.design.level) for way, result in found.items() if not result.refused
+        }
         if not results:
             return estimate(self.cluster)
         way, narrower = widest(results)
         others = ", ".join(narrower).replace("_", " ")
-        why = f", wider than by {others}, as firms of either may share shocks" if narrower else ""
+        if narrower:
+            why = f", wider than by {others}, as firms of either may share shocks"
+        else:
+            why = ""
         return replace(results[way], interval=self.interval(way) + why)
 
     def interval(self, *ways: str) -> str:
-        """Describe intervals whose errors are clustered by either of `ways`: "", as the design says, or "mixed"."""
+        """Describe intervals whose errors are clustered by either of `ways`.
+
+        A way is "", which means as the design says, or "mixed".
+        """
         said = self.design.cluster
         mixed = said + " for closed firms and by category for all others" * (said == "brand_group")
         by = dict.fromkeys({"": said, "mixed": mixed}.get(way, way) for way in ways or ("",))
@@ -302,8 +384,8 @@ class Sample:
     def mixed_cluster(self) -> Ints:
         """Code of each firm's cluster for effects on rivals of closed firms, int64[firm].
 
-        With brand groups as clusters, closed firms are clustered by brand group and all others by category, since
-        exposure and shocks are shared within a category.
+        With brand groups as clusters, closed firms are clustered by brand group and all others by
+        category, since exposure and shocks are shared within a category.
         """
         if self.design.cluster != "brand_group":
             return self.cluster
@@ -316,47 +398,65 @@ class Sample:
 
     def mark(self, estimate: Estimate, **changes: Any) -> Estimate:
         """Record the design, panel digest and provenance in an estimate."""
-        provenance = "simulated" if self.panel.provenance == "simulated" else "estimate"
+        if self.panel.provenance == "simulated":
+            provenance = "simulated"
+        else:
+            provenance = "estimate"
         changes = {"months": self.window, "provenance": provenance} | changes
         return replace(estimate, design=self.design, digest=self.panel.digest, **changes)
 
 
 def over_years(sales: Floats, *years: slice) -> Floats:
-    """Add up sales over the same months of several years, float64[year, ...]; months are the last axis of `sales`.
+    """Add up sales over the same months of several years.
 
-    A month that is missing in one year is left out of all, and sums are scaled up to all months. They are NaN unless
-    most months, a share of more than `KNOWN`, are left.
+    The result is float64[year, ...]. Months are the last axis of `sales`.
+
+    A month that is missing in one year is left out of all, and sums are scaled up to all months.
+    They are NaN unless most months, a share of more than `KNOWN`, are left.
     """
     values = np.array([sales[..., months] for months in years])
     known = np.isfinite(values).all(axis=0)
     share = known.mean(axis=-1)
-    return np.asarray(np.where(known, values, 0.0).sum(axis=-1) / np.where(share > KNOWN, share, np.nan))
+    return np.asarray(
+        np.where(known, values, 0.0).sum(axis=-1) / np.where(share > KNOWN, share, np.nan)
+    )
 
 
 def _sample(panel: Panel, design: Design) -> Sample:
     first = panel.first_treated(cut=design.cut)
     if not np.isfinite(first).any():
         raise DesignError(
-            f"none of the {len(first)} firms was closed between {panel.months[0]} and {panel.months[-1]} with a dose "
-            f"of {design.cut:g} or more; use a panel that contains closures"
+            f"none of the {len(first)} firms was closed between {panel.months[0]} and"
+            f" {panel.months[-1]} with a dose of {design.cut:g} or more; use a panel that contains"
+            " closures"
         )
-    wave, length = int(first.min()), len(panel.months)
-    start, stop = wave + design.post_from, wave + design.post_to + 1
+    wave = int(first.min())
+    length = len(panel.months)
+    start = wave + design.post_from
+    stop = wave + design.post_to + 1
     if start - 12 < 0 or stop > length or wave < design.base_months:
         fitted = design.fitted(panel)
         last = min(LATEST, 11 - design.anticipation)  # latest month at which a window may end
         begin = panel.months[wave] - max(FEWEST_BASE, 12 - min(last, length - 1 - wave))
-        end = f", or end it in {panel.months[wave] + 12 - wave} or later" if FEWEST_BASE <= wave >= 12 - last else ""
+        if FEWEST_BASE <= wave >= 12 - last:
+            end = f", or end it in {panel.months[wave] + 12 - wave} or later"
+        else:
+            end = ""
         more = f"no window fits: start the panel in {begin} or earlier{end}"
-        remedy = f"the closest fit is {fitted.given}" if fitted else more
+        if fitted:
+            remedy = f"the closest fit is {fitted.given}"
+        else:
+            remedy = more
         raise DesignError(
-            f"the panel runs from {panel.months[0]} to {panel.months[-1]}, but must cover months {design.post_from} to "
-            f"{design.post_to} after the first wave in {panel.months[wave]}, the same months a year earlier and "
-            f"{design.base_months} base months; {remedy}"
+            f"the panel runs from {panel.months[0]} to {panel.months[-1]}, but must cover months"
+            f" {design.post_from} to {design.post_to} after the first wave in {panel.months[wave]},"
+            f" the same months a year earlier and {design.base_months} base months; {remedy}"
         )
-    after, base = slice(start, stop), slice(wave - design.base_months, wave)
+    after = slice(start, stop)
+    base = slice(wave - design.base_months, wave)
     exposure = panel.exposure(base=base, cut=design.cut, months=after).mean(axis=1)
-    closed, never_closed = first < stop, panel.firms["closed_on"].isna().to_numpy()
+    closed = first < stop
+    never_closed = panel.firms["closed_on"].isna().to_numpy()
     since = np.arange(start, stop) >= first[:, np.newaxis]
     return Sample(
         panel=panel,
@@ -373,7 +473,9 @@ def _sample(panel: Panel, design: Design) -> Sample:
     )
 
 
-def _comparison(panel: Panel, design: Design, first: Floats, never_closed: Bools, exposure: Floats, stop: int) -> Bools:
+def _comparison(
+    panel: Panel, design: Design, first: Floats, never_closed: Bools, exposure: Floats, stop: int
+) -> Bools:
     if design.comparison == "spared_same_category":
         category, names = panel.codes("category")
         hit = np.bincount(category[first < stop], minlength=len(names)) > 0
@@ -381,23 +483,31 @@ def _comparison(panel: Panel, design: Design, first: Floats, never_closed: Bools
     if design.comparison == "low_exposure":
         low = never_closed & (np.nan_to_num(exposure, nan=np.inf) < design.low)
         if not never_closed.any():
-            raise DesignError("the panel contains only closed firms; add firms that were never closed")
+            raise DesignError(
+                "the panel contains only closed firms; add firms that were never closed"
+            )
         if not low.any():
             lowest = np.fmin.reduce(exposure[never_closed], initial=np.inf)
-            why = f"the lowest is {lowest:.3g}" if np.isfinite(lowest) else "all are unknown"
+            if np.isfinite(lowest):
+                why = f"the lowest is {lowest:.3g}"
+            else:
+                why = "all are unknown"
             raise DesignError(
-                f"none of the {never_closed.sum()} never-closed firms has an exposure below {design.low:g} ({why}); "
-                "add firms in categories with home sales and few closures"
+                f"none of the {never_closed.sum()} never-closed firms has an exposure below"
+                f" {design.low:g} ({why}); add firms in categories with home sales and few closures"
             )
         return low
-    closures = panel.closures(cut=design.cut)  # including closures after the last month of the panel
+    closures = panel.closures(
+        cut=design.cut
+    )  # including closures after the last month of the panel
     later = np.isfinite(closures) & (closures >= stop + design.anticipation)
     if not later.any():
         last = int(closures[np.isfinite(closures)].max())
         raise DesignError(
-            f"the comparison needs firms still open {design.anticipation} months after month {design.post_to}, but "
-            f"found none, since the last wave is in {panel.months[0] + last}, month {last - int(first.min())}; end the "
-            "window earlier or choose another comparison"
+            f"the comparison needs firms still open {design.anticipation} months after month"
+            f" {design.post_to}, but found none, since the last wave is in"
+            f" {panel.months[0] + last}, month {last - int(first.min())}; end the window earlier or"
+            " choose another comparison"
         )
     return later
 
@@ -406,8 +516,8 @@ def low_exposure(panel: Panel, design: Design, what: str) -> Sample:
     """Select the sample; raise DesignError unless the comparison firms have low exposure."""
     if design.comparison != "low_exposure":
         raise DesignError(
-            f"cannot identify {what} with comparison={design.comparison!r}, whose firms gain sales from closed "
-            "firms; use comparison='low_exposure'"
+            f"cannot identify {what} with comparison={design.comparison!r}, whose firms gain sales"
+            " from closed firms; use comparison='low_exposure'"
         )
     return design.sample(panel)
 
@@ -416,7 +526,8 @@ def several(panel: Panel, what: str) -> None:
     """Raise DesignError if the panel contains only the home platform."""
     if len(panel.platforms) < 2:
         raise DesignError(
-            f"cannot estimate {what}: the panel covers only sales on {panel.platforms[0]}; add other platforms"
+            f"cannot estimate {what}: the panel covers only sales on {panel.platforms[0]}; add"
+            " other platforms"
         )
 
 
@@ -429,16 +540,20 @@ def once(panel: Any, what: Hashable, make: Callable[[], Answer]) -> Answer:
 
 
 def estimand(verb: Callable[Asked, Answer]) -> Callable[Asked, Answer | Estimate]:
-    """Decorate a function to return a refusal instead of raising DesignError and to cache its results.
+    """Decorate a function to return a refusal instead of raising DesignError.
 
-    The refusal is an Estimate that states the reason. A refused argument is returned unchanged, so that a report can
-    continue with the reason; :meth:`analysis.estimate.Estimate.require` raises it. Results for a panel and a design are
-    cached, as are refusals.
+    Its results are cached, too.
+
+    The refusal is an Estimate that states the reason. A refused argument is returned unchanged, so
+    that a report can continue with the reason; :meth:`fewtreated.estimate.Estimate.require` raises
+    it. Results for a panel and a design are cached, as are refusals.
     """
 
     @wraps(verb)
     def answer(*args: Asked.args, **options: Asked.kwargs) -> Answer | Estimate:
-        if because := next((value for value in args if isinstance(value, Estimate) and value.refused), None):
+        if because := next(
+            (value for value in args if isinstance(value, Estimate) and value.refused), None
+        ):
             return because
 
         def attempt() -> Answer | Estimate:
@@ -448,7 +563,9 @@ def estimand(verb: Callable[Asked, Answer]) -> Callable[Asked, Answer | Estimate
                 return refusal(str(refused))
 
         on_panel = len(args) == 2 and isinstance(args[1], Design)
-        return once(args[0], (verb, args[1], *sorted(options.items())), attempt) if on_panel else attempt()
+        if on_panel:
+            return once(args[0], (verb, args[1], *sorted(options.items())), attempt)
+        return attempt()
 
     return answer
 
@@ -458,13 +575,22 @@ def in_rows(parts: Iterable[tuple[str, str, Estimate]], unit: str = "") -> pd.Da
 
     `parts` lists the id, the label and the estimate of each row; `unit` is the unit of refusals.
     """
-    rows, level = [], Design.level
+    rows = []
+    level = Design.level
     for name, label, effect in ((name, label, effect.stated) for name, label, effect in parts):
-        level = level if effect.refused else effect.level
-        row = {"unit": effect.unit or unit} | effect.rows.iloc[0].to_dict() | {"id": name, "label": label}
+        if not effect.refused:
+            level = effect.level
+        row = (
+            {"unit": effect.unit or unit}
+            | effect.rows.iloc[0].to_dict()
+            | {"id": name, "label": label}
+        )
         row |= {"reason": effect.reason if np.isnan(effect.std_error[0]) else "", "interval": ""}
         row |= {"months": effect.months, "digest": effect.digest}
-        row["comparison"] = effect.design.comparison if effect.design else ""
+        if effect.design:
+            row["comparison"] = effect.design.comparison
+        else:
+            row["comparison"] = ""
         if not effect.refused:
             row |= {"df": effect.df[0], "level": effect.level, "interval": effect.interval}
         rows.append(row)
@@ -472,21 +598,29 @@ def in_rows(parts: Iterable[tuple[str, str, Estimate]], unit: str = "") -> pd.Da
     return table.assign(mde=detectable(table, level=level))
 
 
-def as_rows(effects: Estimate, terms: Mapping[str, tuple[str, str]] | None = None, unit: str = "") -> pd.DataFrame:
+def as_rows(
+    effects: Estimate, terms: Mapping[str, tuple[str, str]] | None = None, unit: str = ""
+) -> pd.DataFrame:
     """Tabulate the terms of an estimate with the columns `COLUMNS` and `ASKED`.
 
-    `terms` maps each term to its id and label. `mde` is the smallest effect detected with a power of 80 per cent. A row
-    without a standard error is a set, or contains the estimate's reason. Rows of a refusal contain the reason, `unit`,
-    and no number.
+    `terms` maps each term to its id and label. `mde` is the smallest effect detected with a power
+    of 80 per cent. A row without a standard error is a set, or contains the estimate's reason. Rows
+    of a refusal contain the reason, `unit`, and no number.
     """
-    terms = {term: (term, term) for term in effects.terms} if terms is None else terms
+    if terms is None:
+        terms = {term: (term, term) for term in effects.terms}
     return in_rows([(name, label, effects[term]) for term, (name, label) in terms.items()], unit)
 
 
 def in_words(rows: pd.DataFrame, names: Mapping[str, str]) -> pd.DataFrame:
     """Replace platform and origin codes with their printed names in labels and reasons."""
     written = {"label": rows["label"], "reason": rows["reason"].fillna("")}
-    return rows.assign(**{name: texts.map(lambda text: written_out(text, names)) for name, texts in written.items()})
+    return rows.assign(
+        **{
+            name: texts.map(lambda text: written_out(text, names))
+            for name, texts in written.items()
+        }
+    )
 
 
 def written_out(text: str, names: Mapping[str, str]) -> str:
@@ -512,8 +646,8 @@ def by_origin(
     Parameters
     ----------
     verb : callable
-        Called with (panel, design, own_origin=..., **options), such as :func:`analysis.estimands.rivals.recentred`; a
-        refusal becomes a row with its reason.
+        Called with (panel, design, own_origin=..., **options), such as
+        :func:`analysis.estimands.rivals.recentred`; a refusal becomes a row with its reason.
     panel, design
     names : (str, str)
         Labels for firms of the origin and for all others.
@@ -525,11 +659,15 @@ def by_origin(
     parts = []
     for name, of_origin in zip(names, (True, False), strict=True):
         effect = verb(panel, design, own_origin=of_origin, **options)
-        kept = effect if terms is None else effect[list(terms)]
+        if terms is None:
+            kept = effect
+        else:
+            kept = effect[list(terms)]
         ids = kept.columns.get("id", [f"{effect.estimand}_{term}" for term in kept.terms])
         labels = [f"{name}: {(terms or {}).get(term, term)}" for term in kept.terms]
         if effect.refused:
-            ids, labels = [""], [name]
+            ids = [""]
+            labels = [name]
         rows = in_rows(zip(ids, labels, (kept[term] for term in kept.terms), strict=True))
         further = {column: kept.columns.get(column, np.nan) for column in columns}
         parts.append(rows.assign(origin=name, term=kept.terms, **further))

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+from fewtreated.errors import DesignError
+from fewtreated.estimate import Bools, Estimate, Floats, stack_estimates
+from fewtreated.estimators.rows import sum_by, without_each
 from scipy import stats
 
-from analysis.errors import DesignError
 from analysis.estimands import samples
 from analysis.estimands.changes import Changes, Total, estimated, totals
 from analysis.estimands.design import Design, Sample, estimand, low_exposure, several
 from analysis.estimands.samples import Masks
-from analysis.estimate import Bools, Estimate, Floats, stack_estimates
-from analysis.estimators.arrays import sum_by, without_each
 
 if TYPE_CHECKING:
     from analysis.panel import Panel
@@ -24,41 +24,78 @@ if TYPE_CHECKING:
 SURE = 3.0  # standard errors from zero that a loss needs before we divide by it
 PARTS = [*(f"d{number}" for number in range(1, 8)), "sum"]
 THOUSANDS = ("", "thousand", "million", "billion", "trillion")
-RIVALS = {"d1": True, "d2": False}  # parts taken by rivals at home, and whether these are of the origin
+RIVALS = {
+    "d1": True,
+    "d2": False,
+}  # parts taken by rivals at home, and whether these are of the origin
 RESIDUALS = ("d6", "d7")  # shown as bounds: residuals accumulate the errors of all other parts
 
 
 def amounts(changes: Changes) -> Estimate:
     """Decompose closed firms' lost home sales, L, in units of sales.
 
-    "d1", "d2": home sales of exposed firms of the origin and of other origins; "d3", "d4": closed firms on the
-    destinations; "d5": closed firms on all other platforms; "d6": exposed firms off the home platform; "d7": the rest;
-    "sum", equal to L. A part without a platform or firms in the panel is NaN, and its sales are in d7. A part whose
-    firms cannot be compared is NaN, as are the residuals. "there" is d3 plus d4; further terms, named by platform code,
-    are for closed firms on each other platform.
+    "d1", "d2": home sales of exposed firms of the origin and of other origins; "d3", "d4": closed
+    firms on the destinations; "d5": closed firms on all other platforms; "d6": exposed firms off
+    the home platform; "d7": the rest; "sum", equal to L. A part without a platform or firms in the
+    panel is NaN, and its sales are in d7. A part whose firms cannot be compared is NaN, as are the
+    residuals. "there" is d3 plus d4; further terms, named by platform code, are for closed firms on
+    each other platform.
     """
-    home, away = changes.home, changes.away
+    home = changes.home
+    away = changes.away
     there = [name for name in changes.destinations if name in away]
-    on = {f"d{number}": [name] for number, name in enumerate(changes.destinations, start=3) if name in away}
-    on |= {"d5": [name for name in away if name not in there], "there": there, **{name: [name] for name in away}}
+    on = {
+        f"d{number}": [name]
+        for number, name in enumerate(changes.destinations, start=3)
+        if name in away
+    }
+    on |= {
+        "d5": [name for name in away if name not in there],
+        "there": there,
+        **{name: [name] for name in away},
+    }
     nowhere = [name for name in ("d3", "d4", "d5") if not on.get(name)] + ["d6"] * (not away)
     exposed = {of_origin for what, of_origin, _ in changes.cells if what == "exposed"}
-    apart = {name: changes.lacking[of_origin] for name, of_origin in RIVALS.items() if of_origin in changes.lacking}
-    nobody = [name for name, of_origin in RIVALS.items() if of_origin not in exposed and name not in apart]
-    blank = [*nobody, *nowhere, *apart, *(RESIDUALS if apart else ()), *([] if there else ["there"])]
+    apart = {
+        name: changes.lacking[of_origin]
+        for name, of_origin in RIVALS.items()
+        if of_origin in changes.lacking
+    }
+    nobody = [
+        name for name, of_origin in RIVALS.items() if of_origin not in exposed and name not in apart
+    ]
+    blank = [
+        *nobody,
+        *nowhere,
+        *apart,
+        *(RESIDUALS if apart else ()),
+        *([] if there else ["there"]),
+    ]
 
     def formula(total: Total) -> dict[str, Any]:
-        rivals = {name: total("exposed", [home], of_origin=of_origin) for name, of_origin in RIVALS.items()}
+        rivals = {
+            name: total("exposed", [home], of_origin=of_origin)
+            for name, of_origin in RIVALS.items()
+        }
         closed = {name: total("closed", platforms) for name, platforms in on.items()}
         parts = rivals | dict.fromkeys(("d3", "d4"), 0.0) | closed | {"d6": total("exposed", away)}
         lost = -total("closed", [home])
         left = lost - sum(rivals.values()) - total("closed", away) - parts["d6"]
         return parts | {"d7": left, "sum": lost} | dict.fromkeys(blank, np.nan)
 
-    reasons = [f"{name}: no firm of {'the origin' if RIVALS[name] else 'other origins'} is exposed" for name in nobody]
-    reasons += [f"{', '.join(nowhere)}: no such platform in the data, so d7 includes its sales"] if nowhere else []
+    reasons = [
+        f"{name}: no firm of {'the origin' if RIVALS[name] else 'other origins'} is exposed"
+        for name in nobody
+    ]
+    reasons += (
+        [f"{', '.join(nowhere)}: no such platform in the data, so d7 includes its sales"]
+        if nowhere
+        else []
+    )
     reasons += [f"{', '.join([name, *RESIDUALS])}: {why}" for name, why in apart.items()]
-    return changes.delta_method(formula, estimand="E4c", unit=changes.estimate.unit, reason="; ".join(reasons))
+    return changes.delta_method(
+        formula, estimand="E4c", unit=changes.estimate.unit, reason="; ".join(reasons)
+    )
 
 
 def shares_of_loss(changes: Changes) -> Estimate:
@@ -76,16 +113,20 @@ def shares_of_loss(changes: Changes) -> Estimate:
     Fieller, E. C. (1954), Some problems in interval estimation, JRSS B 16, 175-185.
     """
     money = amounts(changes)
-    lost, names = money["sum"], money.terms
-    loss, error = float(lost.value[0]), float(lost.std_error[0])
+    lost = money["sum"]
+    names = money.terms
+    loss = float(lost.value[0])
+    error = float(lost.std_error[0])
     if not loss > SURE * error:
         raise DesignError(
-            f"cannot divide by the lost {changes.home} sales: the loss is within {SURE:g} standard errors of zero; use "
-            "the amounts themselves or add closed firms"
+            f"cannot divide by the lost {changes.home} sales: the loss is within {SURE:g} standard"
+            " errors of zero; use the amounts themselves or add closed firms"
         )
     whole = names.index("sum")
     share = money.delta_method(
-        lambda x: dict(zip(names, 100 * x / x[whole], strict=True)), estimand="E4c", unit="per cent of the lost sales"
+        lambda x: dict(zip(names, 100 * x / x[whole], strict=True)),
+        estimand="E4c",
+        unit="per cent of the lost sales",
     )
     wide = stats.t.ppf((1 + money.level) / 2, share.df)
     joint = money.covariance
@@ -95,14 +136,22 @@ def shares_of_loss(changes: Changes) -> Estimate:
 
 
 def _fieller(
-    amount: Floats, loss: float, var_amount: Floats, var_loss: float, covariance: Floats, wide: Floats
+    amount: Floats,
+    loss: float,
+    var_amount: Floats,
+    var_loss: float,
+    covariance: Floats,
+    wide: Floats,
 ) -> Floats:
-    """Return Fieller limits for amount / loss, float64[2, term]; infinite if the set is not an interval.
+    """Return Fieller limits for amount / loss.
 
-    The set contains the ratios r with ``(amount - r loss)**2 <= wide**2 var(amount - r loss)``. It is an interval only
-    if `loss` itself differs from zero by more than `wide` standard errors.
+    They are float64[2, term], and infinite if the set is not an interval.
+
+    The set contains the ratios r with ``(amount - r loss)**2 <= wide**2 var(amount - r loss)``. It
+    is an interval only if `loss` itself differs from zero by more than `wide` standard errors.
     """
-    square, middle = loss**2 - wide**2 * var_loss, amount * loss - wide**2 * covariance
+    square = loss**2 - wide**2 * var_loss
+    middle = amount * loss - wide**2 * covariance
     root = np.sqrt(np.maximum(middle**2 - square * (amount**2 - wide**2 * var_amount), 0.0))
     with np.errstate(divide="ignore", invalid="ignore"):
         ends = np.array([middle - root, middle + root]) / square
@@ -112,8 +161,9 @@ def _fieller(
 def where_it_went(shares: Estimate, words: Mapping[str, str], true: Mapping[str, float]) -> Any:
     """Return the rows of :func:`displacement` for a chart, with true values if known.
 
-    A refusal is returned unchanged. Residuals are drawn as bounds, or left out if the panel has only the home platform,
-    since they then cover everything else. `words` are the printed names of the parts; `true` maps ids to true values.
+    A refusal is returned unchanged. Residuals are drawn as bounds, or left out if the panel has
+    only the home platform, since they then cover everything else. `words` are the printed names of
+    the parts; `true` maps ids to true values.
     """
     if shares.refused:
         return shares
@@ -128,14 +178,15 @@ def where_it_went(shares: Estimate, words: Mapping[str, str], true: Mapping[str,
 def displacement(panel: Panel, design: Design) -> Estimate:
     """Estimate the seven parts of closed firms' lost home sales, in per cent (E4c).
 
-    All parts are changes relative to comparison firms, whose own change is zero by construction. An effect common to
-    all firms, such as a gain in trust, is therefore only in the residual.
+    All parts are changes relative to comparison firms, whose own change is zero by construction. An
+    effect common to all firms, such as a gain in trust, is therefore only in the residual.
 
     Returns
     -------
     Estimate
-        Per cent of L: "d1" to "d7" and "sum", as from :func:`shares_of_loss`. Refused if the comparison is not
-        "low_exposure", if the loss is too uncertain, or as for :func:`analysis.estimands.changes.estimated`.
+        Per cent of L: "d1" to "d7" and "sum", as from :func:`shares_of_loss`. Refused if the
+        comparison is not "low_exposure", if the loss is too uncertain, or as for
+        :func:`analysis.estimands.changes.estimated`.
     """
     shares = shares_of_loss(_changes(panel, design, "displacement"))
     return replace(shares[PARTS], n=shares.counts["firms"])
@@ -148,8 +199,8 @@ def lost_sales(panel: Panel, design: Design) -> Estimate:
     Returns
     -------
     Estimate
-        As from :func:`amounts`, in thousands, millions or more, depending on the size of the loss. Refused as for
-        :func:`displacement`, except that the loss may be uncertain.
+        As from :func:`amounts`, in thousands, millions or more, depending on the size of the loss.
+        Refused as for :func:`displacement`, except that the loss may be uncertain.
     """
     changes = _changes(panel, design, "displacement")
     money = amounts(changes)
@@ -157,33 +208,49 @@ def lost_sales(panel: Panel, design: Design) -> Estimate:
     power = min(max((digits - 1) // 3, 0), len(THOUSANDS) - 1)  # at least two before the point
     unit = f"{THOUSANDS[power]} {money.unit}".strip()
     scaled = money.delta_method(
-        lambda x: dict(zip(money.terms, x / 1000**power, strict=True)), estimand=money.estimand, unit=unit
+        lambda x: dict(zip(money.terms, x / 1000**power, strict=True)),
+        estimand=money.estimand,
+        unit=unit,
     )
     return replace(scaled, n=changes.estimate.counts["firms"])
 
 
 @estimand
 def moved_there(panel: Panel, design: Design) -> Estimate:
-    """Estimate closed firms' gain in sales on the destinations, as a percentage of their baseline home sales.
+    """Estimate closed firms' gain in sales on the destinations.
 
-    Baseline sales are known and positive even in a year without closures, unlike the loss of :func:`displacement`.
-    Refused as for :func:`lost_sales`, and if closed firms had sold nothing at home.
+    It is a percentage of their baseline home sales.
+
+    Baseline sales are known and positive even in a year without closures, unlike the loss of
+    :func:`displacement`. Refused as for :func:`lost_sales`, and if closed firms had sold nothing at
+    home.
     """
-    changes, sample = _changes(panel, design, "the shift to the destinations"), design.sample(panel)
+    changes = _changes(panel, design, "the shift to the destinations")
+    sample = design.sample(panel)
     sold = float(np.nansum(sample.sums[0, sample.closed, 0]))
     if not sold > 0:
-        raise DesignError(f"closed firms sold nothing on {changes.home} from {sample.year_ago}; choose another window")
+        raise DesignError(
+            f"closed firms sold nothing on {changes.home} from {sample.year_ago}; choose another"
+            " window"
+        )
     there = amounts(changes)["there"]
-    share = there.delta_method(lambda x: {"there": 100 * x[0] / sold}, estimand="E4a", unit="per cent")
+    share = there.delta_method(
+        lambda x: {"there": 100 * x[0] / sold}, estimand="E4a", unit="per cent"
+    )
     return replace(share, n=changes.estimate.counts["closed"])
 
 
 @estimand
 def relocation(panel: Panel, design: Design) -> Estimate:
-    """Estimate the share of closed firms' lost home sales that moved to each other platform (E4a)."""
+    """Estimate the share of closed firms' lost home sales that moved elsewhere (E4a).
+
+    There is one share for each other platform.
+    """
     several(panel, "the platform shift")
     shares = shares_of_loss(_changes(panel, design, "the platform shift"))
-    return replace(shares[panel.platforms[1:]], estimand="E4a", n=shares.counts["closed"], reason="")
+    return replace(
+        shares[panel.platforms[1:]], estimand="E4a", n=shares.counts["closed"], reason=""
+    )
 
 
 def _changes(panel: Panel, design: Design, what: str, *, home: bool = False) -> Changes:
@@ -194,13 +261,15 @@ def _changes(panel: Panel, design: Design, what: str, *, home: bool = False) -> 
 def proportional(sold: Floats, closed: Bools, of_origin: Bools) -> Floats:
     """Return the recapture implied by size alone, as a percentage of lost home sales, float64[2].
 
-    The first element is for rivals of the origin, the second for other rivals: ``s_k / (1 - s_C)``, with s the shares
-    of baseline home sales, float64[firm], and C the closed firms. It is computed from known sales, so it has no
-    standard error.
+    The first element is for rivals of the origin, the second for other rivals: ``s_k / (1 - s_C)``,
+    with s the shares of baseline home sales, float64[firm], and C the closed firms. It is computed
+    from known sales, so it has no standard error.
     """
     left = sold * ~closed
     with np.errstate(invalid="ignore"):
-        return np.asarray(100 * np.array([left[of_origin].sum(), left[~of_origin].sum()]) / left.sum())
+        return np.asarray(
+            100 * np.array([left[of_origin].sum(), left[~of_origin].sum()]) / left.sum()
+        )
 
 
 @estimand
@@ -212,11 +281,14 @@ def recapture(panel: Panel, design: Design) -> Estimate:
     Returns
     -------
     Estimate
-        Per cent of L: "own" and "other"; `benchmark`, from :func:`proportional`. Refused as for :func:`displacement`.
+        Per cent of L: "own" and "other"; `benchmark`, from :func:`proportional`. Refused as for
+        :func:`displacement`.
     """
     shares = shares_of_loss(_changes(panel, design, "displacement", home=True))[[*RIVALS]]
     sample = design.sample(panel)
-    size = proportional(np.nansum(sample.home[:, sample.base], axis=1), sample.closed, sample.is_own)
+    size = proportional(
+        np.nansum(sample.home[:, sample.base], axis=1), sample.closed, sample.is_own
+    )
     return replace(
         shares,
         estimand="E4b",
@@ -231,19 +303,23 @@ def recapture(panel: Panel, design: Design) -> Estimate:
 def excess_recapture(panel: Panel, design: Design) -> Estimate:
     """Estimate recapture in excess of the proportional benchmark (E4e).
 
-    The excess is the part due to a shared origin rather than size. The benchmark has no error, so standard errors and
-    covariance are those of :func:`recapture`. A panel with a single origin has no such benchmark, so the estimate is
-    refused.
+    The excess is the part due to a shared origin rather than size. The benchmark has no error, so
+    standard errors and covariance are those of :func:`recapture`. A panel with a single origin has
+    no such benchmark, so the estimate is refused.
     """
     taken = recapture(panel, design).require()
-    _ = design.sample(panel).of_origin(False)  # refused for a single origin, whose benchmark compares nothing
+    _ = design.sample(panel).of_origin(
+        False
+    )  # refused for a single origin, whose benchmark compares nothing
     size = np.asarray(taken.columns["benchmark"])
     shifted = {"value": taken.value - size, "limits": taken.conf_int - size}
     return replace(taken, estimand="E4e", unit="percentage points of the lost sales", **shifted)
 
 
 def mix_change(after: Floats, before: Floats) -> Floats:
-    """Return the change, in percentage points, in each firm's platform shares, float64[firm, platform].
+    """Return the change in each firm's platform shares, float64[firm, platform].
+
+    It is in percentage points.
 
     It is NaN if the firm sold nothing in one of the windows.
     """
@@ -256,39 +332,52 @@ def mix_change(after: Floats, before: Floats) -> Floats:
 def platform_mix(panel: Panel, design: Design) -> Estimate:
     """Estimate the change in closed firms' platform shares relative to low-exposure firms (E4d).
 
-    The estimate is the mean over firms of the change in a platform's share of their sales, the average marginal effect
-    of a saturated fractional logit. Firms that sold nothing in one of the windows have no share. Each firm is compared
-    with low-exposure firms that sold on the same platforms before. A shock to one platform, such as a tax, changes
-    only the shares of firms on it, and closed firms that go on selling are mostly on several. If no such firm sold on
-    the same platforms, the comparison is with all of them.
+    The estimate is the mean over firms of the change in a platform's share of their sales, the
+    average marginal effect of a saturated fractional logit. Firms that sold nothing in one of the
+    windows have no share. Each firm is compared with low-exposure firms that sold on the same
+    platforms before. A shock to one platform, such as a tax, changes only the shares of firms on
+    it, and closed firms that go on selling are mostly on several. If no such firm sold on the same
+    platforms, the comparison is with all of them.
     """
     several(panel, "the platform mix")
     sample = low_exposure(panel, design, "the platform shift")
-    return _mean_difference(sample, samples.with_mix(sample), mix_change(sample.sums[1], sample.sums[0]), "E4d")
+    return _mean_difference(
+        sample, samples.with_mix(sample), mix_change(sample.sums[1], sample.sums[0]), "E4d"
+    )
 
 
 def _mean_difference(sample: Sample, firms: Masks, values: Floats, estimand: str) -> Estimate:
     """Return the mean difference in values[firm, platform] between closed and comparison firms.
 
-    Firms are compared with those on the same set of platforms, or with all comparison firms if there are none.
+    Firms are compared with those on the same set of platforms, or with all comparison firms if
+    there are none.
     """
-    mine, theirs = firms["closed"], firms["compared"]
+    mine = firms["closed"]
+    theirs = firms["compared"]
     sold_on = (sample.panel.sales[:, :, sample.before] > 0).any(axis=2)
-    kinds = pd.Index(np.unique((kind := sold_on @ 2 ** np.arange(len(sample.panel.platforms)))[mine]))
-    place, size = kinds.get_indexer(kind) % (len(kinds) + 1), int(sample.cluster.max()) + 1  # last: any other kind
-    clusters, width = sample.clusters(mine), len(kinds) + 1
+    kinds = pd.Index(
+        np.unique((kind := sold_on @ 2 ** np.arange(len(sample.panel.platforms)))[mine])
+    )
+    # last: any other kind
+    place = kinds.get_indexer(kind) % (len(kinds) + 1)
+    size = int(sample.cluster.max()) + 1
+    clusters = sample.clusters(mine)
+    width = len(kinds) + 1
 
     def by_kind(rows: Floats, side: Bools) -> Floats:
         key = sample.cluster[side] * width + place[side]
         return sum_by(rows[side], key, size * width).reshape(size, width, *rows.shape[1:])
 
     def difference(total: Floats, held: Floats, base: Floats, of_base: Floats) -> Floats:
-        everyone = of_base.sum(axis=-2, keepdims=True) / base.sum(axis=-1)[..., np.newaxis, np.newaxis]
+        everyone = (
+            of_base.sum(axis=-2, keepdims=True) / base.sum(axis=-1)[..., np.newaxis, np.newaxis]
+        )
         of_kind = np.where(base[..., np.newaxis] > 0, of_base / base[..., np.newaxis], everyone)
         expected = np.einsum("...k,...kp->...p", held, of_kind)
         return np.asarray((total - expected) / held.sum(axis=-1)[..., np.newaxis])
 
-    total, one = sum_by(values[mine], sample.cluster[mine], size), np.ones(len(values))
+    total = sum_by(values[mine], sample.cluster[mine], size)
+    one = np.ones(len(values))
     sides = by_kind(one, mine), by_kind(one, theirs), by_kind(values, theirs)
     mean, changed = without_each(difference, total, *sides)
     scores = np.sqrt(1 - 1 / max(sample.clusters(mine | theirs), 1)) * changed
@@ -302,7 +391,11 @@ def _mean_difference(sample: Sample, firms: Masks, values: Floats, estimand: str
         max_df=max(clusters - 1, 1),
         level=sample.design.level,
         interval=sample.interval(),
-        reason="fewer than two clusters of closed or of low-exposure firms" if np.isnan(scores).any() else "",
+        reason=(
+            "fewer than two clusters of closed or of low-exposure firms"
+            if np.isnan(scores).any()
+            else ""
+        ),
     )
     return sample.mark(difference_of_means)
 
@@ -314,24 +407,31 @@ def toward_destinations(panel: Panel, design: Design) -> Estimate:
     Returns
     -------
     Estimate
-        "presence": change in closed firms' presence relative to low-exposure firms, mean over the destinations,
-        percentage points; "sales": change in their sales there, per cent of their lost home sales as in
-        :func:`shares_of_loss`, or the reason for its absence. Has a column `unit`; `n` is the number of closed firms.
-        Refused if the panel has none of the destinations, or as for :func:`relocation`.
+        "presence": change in closed firms' presence relative to low-exposure firms, mean over the
+        destinations, percentage points; "sales": change in their sales there, per cent of their
+        lost home sales as in :func:`shares_of_loss`, or the reason for its absence. Has a column
+        `unit`; `n` is the number of closed firms. Refused if the panel has none of the
+        destinations, or as for :func:`relocation`.
     """
     sample = low_exposure(panel, design, "the shift to the destinations")
     there = [name for name in design.destinations if name in panel.platforms]
     if not there:
         raise DesignError(
-            f"the panel covers {', '.join(panel.platforms)}, but not {', '.join(design.destinations)}; add sales there "
-            "or choose other destinations"
+            f"the panel covers {', '.join(panel.platforms)}, but not"
+            f" {', '.join(design.destinations)}; add sales there or choose other destinations"
         )
     sales = estimand(lambda: shares_of_loss(estimated(panel, design, in_part=True))["there"])()
     if sales.refused:
         sales = replace(sales, unit="per cent of the lost sales")
-    before, after = ((panel.sales[:, :, months] > 0).mean(axis=2) for months in (sample.before, sample.after))
-    change = _mean_difference(sample, samples.with_presence(sample), 100 * (after - before), "E4a")[there]
-    presence = change.delta_method(lambda x: {"presence": sum(x) / len(x)}, estimand="E4a", unit=change.unit)
+    before, after = (
+        (panel.sales[:, :, months] > 0).mean(axis=2) for months in (sample.before, sample.after)
+    )
+    change = _mean_difference(sample, samples.with_presence(sample), 100 * (after - before), "E4a")[
+        there
+    ]
+    presence = change.delta_method(
+        lambda x: {"presence": sum(x) / len(x)}, estimand="E4a", unit=change.unit
+    )
     both = {"presence": presence, "sales": replace(sales, n=presence.n)}
     lacking = [effect.reason for effect in both.values() if np.isnan(effect.std_error[0])]
     stacked = stack_estimates(both, estimand="E4a", reason="; ".join(dict.fromkeys(lacking)))
@@ -342,39 +442,49 @@ def toward_destinations(panel: Panel, design: Design) -> Estimate:
 def hedging(panel: Panel, design: Design) -> Estimate:
     """Estimate hedging: entry into other platforms by the origin's never-closed firms (E5c).
 
-    The comparison is with firms of other origins. The sample is firms never closed that sold something in the window
-    and a year earlier, since a firm that stops selling leaves every platform. Hedging means joining a platform. It is
-    measured for firms without sales there a year earlier, as the share of months in the window with sales on the
-    platform. The estimate is the mean over such firms of the origin less the mean over such firms of other origins,
-    times the share of the origin's firms that were not there yet. Firms that leave a platform, for example because its
-    rules change, do not count. The estimate is the effect of the news if both sides would otherwise have joined equally
-    and the others had no news of their own. A platform that opened only to the origin (`design.opened`) is not
-    estimated, since joining because of the news and joining because it opened look the same.
+    The comparison is with firms of other origins. The sample is firms never closed that sold
+    something in the window and a year earlier, since a firm that stops selling leaves every
+    platform. Hedging means joining a platform. It is measured for firms without sales there a year
+    earlier, as the share of months in the window with sales on the platform. The estimate is the
+    mean over such firms of the origin less the mean over such firms of other origins, times the
+    share of the origin's firms that were not there yet. Firms that leave a platform, for example
+    because its rules change, do not count. The estimate is the effect of the news if both sides
+    would otherwise have joined equally and the others had no news of their own. A platform that
+    opened only to the origin (`design.opened`) is not estimated, since joining because of the news
+    and joining because it opened look the same.
 
     Returns
     -------
     Estimate
-        Percentage points, one term per platform other than home. `n` is the number of firms of the origin. NaN if a
-        platform opened, or if no firm of another origin could have joined it; no standard error if no firm joined.
-        Refused if either side has fewer than two clusters.
+        Percentage points, one term per platform other than home. `n` is the number of firms of the
+        origin. NaN if a platform opened, or if no firm of another origin could have joined it; no
+        standard error if no firm joined. Refused if either side has fewer than two clusters.
     """
-    sample, names = design.sample(panel), panel.platforms[1:]
+    sample = design.sample(panel)
+    names = panel.platforms[1:]
     firms = samples.hedging(sample)
-    origin, others = firms["asked about"] & sample.of_origin(), firms["compared"] & sample.of_origin(False)
+    origin = firms["asked about"] & sample.of_origin()
+    others = firms["compared"] & sample.of_origin(False)
     if min(counts := [sample.clusters(side) for side in (origin, others)]) < 2:
         raise DesignError(
-            f"too few clusters: {counts[0]} of never-closed firms from origin {design.origin} and {counts[1]} from "
-            "other origins, but a standard error needs at least two of each; add firms"
+            f"too few clusters: {counts[0]} of never-closed firms from origin {design.origin} and"
+            f" {counts[1]} from other origins, but a standard error needs at least two of each; add"
+            " firms"
         )
     before, after = (panel.sales[:, 1:, months] > 0 for months in (sample.before, sample.after))
     absent: Bools = np.asarray(~before.any(axis=2))
     joined = np.where(absent, 100 * after.mean(axis=2), 0.0)
-    columns = [values * side[:, np.newaxis] for side in (origin, others) for values in (joined, absent)]
+    columns = [
+        values * side[:, np.newaxis] for side in (origin, others) for values in (joined, absent)
+    ]
     sums = totals(sample, np.column_stack([*columns, origin]), sample.cluster, n=int(origin.sum()))
 
     def more(x: Any) -> dict[str, Any]:
         mine, free, theirs, theirs_free = x[:-1].reshape(4, -1, *x.shape[1:])
-        means = [np.divide(a, b, out=0 * a, where=b > 0) for a, b in ((mine, free), (theirs, theirs_free))]
+        means = [
+            np.divide(a, b, out=0 * a, where=b > 0)
+            for a, b in ((mine, free), (theirs, theirs_free))
+        ]
         return dict(zip(names, free / x[-1] * (means[0] - means[1]), strict=True))
 
     joining = sums.jackknife(more, estimand="E5c", unit="percentage points")
@@ -382,10 +492,18 @@ def hedging(panel: Panel, design: Design) -> Estimate:
     full = ~shut & ~absent[others].any(axis=0)
     idle = ~shut & ~full & ~joined[origin | others].any(axis=0)
     reasons = [
-        (shut, f"opened only to firms of origin {design.origin}, so joining need not be a response to the news"),
+        (
+            shut,
+            (
+                f"opened only to firms of origin {design.origin}, so joining need not be a response"
+                " to the news"
+            ),
+        ),
         (full, "already had all firms of other origins, so none could join it"),
         (idle, "was joined by no firm, so the estimate has no standard error"),
     ]
-    reason = "; ".join(f"{', '.join(np.array(names)[which])} {why}" for which, why in reasons if which.any())
+    reason = "; ".join(
+        f"{', '.join(np.array(names)[which])} {why}" for which, why in reasons if which.any()
+    )
     estimate = joining.without(shut | full | idle, reason)
     return sample.mark(estimate, value=np.where(shut | full, np.nan, joining.value))

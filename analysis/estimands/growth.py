@@ -1,7 +1,7 @@
 """Effects on the growth, level and share of the origin's home sales (E3), and on entry (E5d).
 
-Closed firms, and exposed firms that were not closed, are compared with firms of low exposure. No comparison shows an
-effect common to all firms of an origin; the reader sets an interval for it.
+Closed firms, and exposed firms that were not closed, are compared with firms of low exposure. No
+comparison shows an effect common to all firms of an origin; the reader sets an interval for it.
 """
 
 from __future__ import annotations
@@ -12,16 +12,24 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+from fewtreated.errors import DesignError
+from fewtreated.estimate import Estimate, Floats
+from fewtreated.estimators.exposure import exposure_effects
+from fewtreated.estimators.rows import sum_by
+from fewtreated.testing import largest_std_error
 
-from analysis.errors import DesignError
 from analysis.estimands import robustness
 from analysis.estimands.changes import Changes, estimated, totals
-from analysis.estimands.design import ASKED, COLUMNS, Design, as_rows, estimand, low_exposure, over_years
+from analysis.estimands.design import (
+    ASKED,
+    COLUMNS,
+    Design,
+    as_rows,
+    estimand,
+    low_exposure,
+    over_years,
+)
 from analysis.estimands.samples import entrants, twice_compared
-from analysis.estimate import Estimate, Floats
-from analysis.estimators.arrays import sum_by
-from analysis.estimators.exposure import exposure_effects
-from analysis.testing import largest_std_error
 
 if TYPE_CHECKING:
     from analysis.panel import Panel
@@ -29,19 +37,27 @@ if TYPE_CHECKING:
 Range = tuple[float, float]
 
 NOTHING: Range = (0.0, 0.0)  # no common effect: shows the estimate without a reader's interval
-PARTS = ("closed", "incumbents", "exit", "entry")  # of E3g, as in the true values of a simulated market
+PARTS = (
+    "closed",
+    "incumbents",
+    "exit",
+    "entry",
+)  # of E3g, as in the true values of a simulated market
 
 
 def growth_effect(changes: Changes) -> Estimate:
     """Compute the effect on growth (E3g) from changes in sales.
 
-    The terms are "closed" and "exposed" firms of the origin and "seen", their sum, in percentage points of the origin's
-    baseline home sales.
+    The terms are "closed" and "exposed" firms of the origin and "seen", their sum, in percentage
+    points of the origin's baseline home sales.
     """
     base = changes.sold[0, 0]
 
     def formula(total: Any) -> dict[str, Any]:
-        closed, exposed = (100 * total(what, [changes.home], of_origin=True) / base for what in ("closed", "exposed"))
+        closed, exposed = (
+            100 * total(what, [changes.home], of_origin=True) / base
+            for what in ("closed", "exposed")
+        )
         return {"closed": closed, "exposed": exposed, "seen": closed + exposed}
 
     return changes.delta_method(formula, estimand="E3g_seen", unit="percentage points")
@@ -50,27 +66,32 @@ def growth_effect(changes: Changes) -> Estimate:
 def sales_effect(effect: Estimate, level: float) -> Estimate:
     """Convert the effect on growth to a percentage of sales without closures (E3).
 
-    `effect` is as from :func:`growth_effect`; `level` is the level of observed sales, with baseline sales of 100.
+    `effect` is as from :func:`growth_effect`; `level` is the level of observed sales, with baseline
+    sales of 100.
     """
     terms = effect.terms
     return effect.delta_method(
-        lambda x: dict(zip(terms, 100 * x / (level - x), strict=True)), estimand="E3_seen", unit="per cent", n=effect.n
+        lambda x: dict(zip(terms, 100 * x / (level - x), strict=True)),
+        estimand="E3_seen",
+        unit="per cent",
+        n=effect.n,
     )
 
 
 def share_effect(changes: Changes, common: float = 0.0) -> Estimate:
     """Compute the effect on the origin's share of home sales (E3s) from changes in sales.
 
-    The term is "seen", in percentage points. With home sales A, the origin's share s of them, and changes D of sets of
-    firms, the effect is ``E3s = (D(origin) - s D(all)) / (A - D(all))``. `common` is a further change in the origin's
-    sales, in points of its baseline sales.
+    The term is "seen", in percentage points. With home sales A, the origin's share s of them, and
+    changes D of sets of firms, the effect is ``E3s = (D(origin) - s D(all)) / (A - D(all))``.
+    `common` is a further change in the origin's sales, in points of its baseline sales.
     """
     sold = changes.sold[1].sum()
     share = changes.sold[1, 0] / sold
 
     def formula(total: Any) -> dict[str, Any]:
         origin, others = (
-            sum(total(what, [changes.home], of_origin=own) for what in ("closed", "exposed")) for own in (True, False)
+            sum(total(what, [changes.home], of_origin=own) for what in ("closed", "exposed"))
+            for own in (True, False)
         )
         origin = origin + common * changes.sold[0, 0] / 100
         return {"seen": 100 * ((1 - share) * origin - share * others) / (sold - origin - others)}
@@ -80,19 +101,22 @@ def share_effect(changes: Changes, common: float = 0.0) -> Estimate:
 
 @estimand
 def effect_on_growth(panel: Panel, design: Design, *, common: Range = NOTHING) -> Estimate:
-    """Estimate the effect on the growth of the origin's home sales and bound it with an assumed common part (E3g).
+    """Estimate and bound the effect on the growth of the origin's home sales (E3g).
 
-    The effect is that on closed firms, plus that on firms not closed to the extent that their exposure exceeds that of
-    the comparison firms, both relative to the origin's baseline sales, which are treated as known. No comparison can
-    show an effect common to all firms (trust, news, entry): the reader sets it as the interval `common`, in percentage
-    points.
+    The bounds include an assumed common part.
+
+    The effect is that on closed firms, plus that on firms not closed to the extent that their
+    exposure exceeds that of the comparison firms, both relative to the origin's baseline sales,
+    which are treated as known. No comparison can show an effect common to all firms (trust, news,
+    entry): the reader sets it as the interval `common`, in percentage points.
 
     Returns
     -------
     Estimate
-        Percentage points: "closed", "exposed", "seen" (their sum), and "E3g", a set without a point estimate: from the
-        lower limit of "seen" plus the lower end of `common` to the sum of the upper ones. Refused if the comparison is
-        not "low_exposure", the ends of `common` are reversed, or as for :func:`analysis.estimands.changes.estimated`.
+        Percentage points: "closed", "exposed", "seen" (their sum), and "E3g", a set without a point
+        estimate: from the lower limit of "seen" plus the lower end of `common` to the sum of the
+        upper ones. Refused if the comparison is not "low_exposure", the ends of `common` are
+        reversed, or as for :func:`analysis.estimands.changes.estimated`.
     """
     low, high = common
     if not -np.inf < low <= high < np.inf:
@@ -109,32 +133,40 @@ def effect_on_growth(panel: Panel, design: Design, *, common: Range = NOTHING) -
 def against_others(panel: Panel, design: Design) -> Estimate:
     """Estimate E3g with its common part measured against firms of other origins.
 
-    Firms of low exposure had few closures in their category. The growth of those of the origin less that of all others,
-    less the same gap a year earlier (a triple difference), may be the effect of the news about the origin. It is that
-    effect if the gap in growth would have stayed the same and the others had no news. The common part is then estimated
-    instead of assumed, from firms hardly exposed to closures.
+    Firms of low exposure had few closures in their category. The growth of those of the origin less
+    that of all others, less the same gap a year earlier (a triple difference), may be the effect of
+    the news about the origin. It is that effect if the gap in growth would have stayed the same and
+    the others had no news. The common part is then estimated instead of assumed, from firms hardly
+    exposed to closures.
 
     Returns
     -------
     Estimate
-        Percentage points of baseline sales: "common", and "total", which adds "seen" of :func:`effect_on_growth`. `n`
-        is the number of low-exposure firms with known sales in all three years. Refused as for
-        :func:`effect_on_growth`, and if the panel does not reach back two years before the window, or either side has
-        fewer than two clusters with sales then.
+        Percentage points of baseline sales: "common", and "total", which adds "seen" of
+        :func:`effect_on_growth`. `n` is the number of low-exposure firms with known sales in all
+        three years. Refused as for :func:`effect_on_growth`, and if the panel does not reach back
+        two years before the window, or either side has fewer than two clusters with sales then.
     """
     low_exposure(panel, design, "the effect on growth")
-    changes, sample = estimated(panel, design, home=True), design.sample(panel)
+    changes = estimated(panel, design, home=True)
+    sample = design.sample(panel)
     what = "the comparison of growth with other origins and the previous year"
     years = [sample.two_years_ago(what), sample.before, sample.after]
-    sold, code = over_years(sample.home, *years), sample.mixed_cluster
+    sold = over_years(sample.home, *years)
+    code = sample.mixed_cluster
     pools = [twice_compared(sample)["compared"] & sample.of_origin(side) for side in (True, False)]
     clusters = [len(np.unique(code[side & (sold[0] > 0)])) for side in pools]
     if min(clusters) < 2:
         raise DesignError(
-            f"too few clusters: {clusters[0]} of low-exposure firms from the origin and {clusters[1]} from other "
-            "origins with sales two years before the window, but two of each are needed; add low-exposure firms"
+            f"too few clusters: {clusters[0]} of low-exposure firms from the origin and"
+            f" {clusters[1]} from other origins with sales two years before the window, but two of"
+            " each are needed; add low-exposure firms"
         )
-    sums = totals(sample, np.column_stack([np.where(side, year, 0.0) for side in pools for year in sold]), code)
+    sums = totals(
+        sample,
+        np.column_stack([np.where(side, year, 0.0) for side in pools for year in sold]),
+        code,
+    )
 
     def triple(x: Any) -> dict[str, Any]:
         origin, others = (grown[2] / grown[1] - grown[1] / grown[0] for grown in (x[:3], x[3:]))
@@ -156,16 +188,20 @@ def against_others(panel: Panel, design: Design) -> Estimate:
 
 @estimand
 def effect_on_sales(panel: Panel, design: Design) -> Estimate:
-    """Estimate the effect on the origin's home sales as a percentage of sales without closures (E3).
+    """Estimate the effect on the origin's home sales in per cent (E3).
+
+    It is a percentage of the sales without closures.
 
     E3g is in points of baseline sales. With an observed growth of G points, the same change is
-    ``100 E3g / (100 + G - E3g)`` per cent of the sales without closures. Growth and sales are treated as known.
+    ``100 E3g / (100 + G - E3g)`` per cent of the sales without closures. Growth and sales are
+    treated as known.
 
     Returns
     -------
     Estimate
-        Per cent: "closed", "exposed" (each alone), and "seen" (both), without a part common to all firms. Refused as
-        for :func:`effect_on_growth`, and if the effect is as large as total sales.
+        Per cent: "closed", "exposed" (each alone), and "seen" (both), without a part common to all
+        firms. Refused as for :func:`effect_on_growth`, and if the effect is as large as total
+        sales.
     """
     effect = effect_on_growth(panel, design).require()[["closed", "exposed", "seen"]]
     sold = estimated(panel, design, of_origin=True, home=True).sold[:, 0]
@@ -173,33 +209,41 @@ def effect_on_sales(panel: Panel, design: Design) -> Estimate:
     ends = effect.conf_int
     if (ends[1] >= level).any():
         raise DesignError(
-            f"cannot divide by sales without closures: the effect may be as large as {ends[1].max():.4g} points, but "
-            f"observed sales are only {level:.4g} (baseline = 100); use E3g"
+            "cannot divide by sales without closures: the effect may be as large as"
+            f" {ends[1].max():.4g} points, but observed sales are only {level:.4g} (baseline ="
+            " 100); use E3g"
         )
     return replace(sales_effect(effect, level), limits=100 * ends / (level - ends), reason="")
 
 
 @estimand
 def effect_on_share(panel: Panel, design: Design, *, common: Range = NOTHING) -> Estimate:
-    """Estimate the effect on the origin's share of home sales and bound it with an assumed common part (E3s).
+    """Estimate and bound the effect on the origin's share of home sales (E3s).
 
-    It applies :func:`share_effect` with the counterfactual of :func:`effect_on_growth` for every origin. An effect on
-    all sellers leaves shares unchanged. An effect on all sellers of the origin (chilling, deterred entrants, the
-    origin's trend in 2021) changes its share, but no comparison within the origin shows it: `common` sets it, in
-    percentage points of growth as in :func:`effect_on_growth`, here assumed to affect only the origin.
+    The bounds include an assumed common part.
+
+    It applies :func:`share_effect` with the counterfactual of :func:`effect_on_growth` for every
+    origin. An effect on all sellers leaves shares unchanged. An effect on all sellers of the origin
+    (chilling, deterred entrants, the origin's trend in 2021) changes its share, but no comparison
+    within the origin shows it: `common` sets it, in percentage points of growth as in
+    :func:`effect_on_growth`, here assumed to affect only the origin.
 
     Returns
     -------
     Estimate
-        Percentage points of home sales: "seen", and "E3s", a set without a point estimate. Observed sales are treated
-        as known, the counterfactual is not. Refused if there is only one origin, or as for :func:`effect_on_growth`.
+        Percentage points of home sales: "seen", and "E3s", a set without a point estimate. Observed
+        sales are treated as known, the counterfactual is not. Refused if there is only one origin,
+        or as for :func:`effect_on_growth`.
     """
     effect_on_growth(panel, design, common=common).require()
     design.sample(panel).of_origin(False)  # raises if there is no other origin
     changes = estimated(panel, design, home=True)
     seen = replace(share_effect(changes), n=[changes.estimate.counts["firms"]])
     wider = np.array([share_effect(changes, end).value[0] for end in common]) - seen.value[0]
-    reason = f"a set: the effect on the origin alone, {common[0]:g} to {common[1]:g} points of growth, is assumed"
+    reason = (
+        f"a set: the effect on the origin alone, {common[0]:g} to {common[1]:g} points of growth,"
+        " is assumed"
+    )
     return seen.with_set("E3s", tuple(seen.conf_int[:, -1] + wider), reason)
 
 
@@ -207,32 +251,42 @@ def effect_on_share(panel: Panel, design: Design, *, common: Range = NOTHING) ->
 def effect_in_parts(panel: Panel, design: Design) -> Estimate:
     """Decompose the effect on growth into four margins (E3k).
 
-    Closed firms are as in :func:`effect_on_growth`. The effect on exposed firms is split into three margins. B are base
-    sales, of which survivors (firms that sell in the window) had ``v B``; r is the growth factor of survivors and
-    ``w B`` are the sales of newcomers. Symbols with a prime are for exposed firms, those without for low exposure::
+    Closed firms are as in :func:`effect_on_growth`. The effect on exposed firms is split into three
+    margins. B are base sales, of which survivors (firms that sell in the window) had ``v B``; r is
+    the growth factor of survivors and ``w B`` are the sales of newcomers. Symbols with a prime are
+    for exposed firms, those without for low exposure::
 
-        incumbents  B' v' (r' - r)      firms that still sell, compared with the growth of such firms
-        exit        B' (v' - v) r       more or fewer firms that stopped, valued at the growth of survivors
-        entry       B' w' - (B' + C) w  more or fewer newcomers, or larger or smaller ones; C: base sales of closed
+        incumbents  B' v' (r' - r)      firms that still sell, compared with the growth of such
+        firms exit        B' (v' - v) r       more or fewer firms that stopped, valued at the growth
+        of survivors entry       B' w' - (B' + C) w  more or fewer newcomers, or larger or smaller
+        ones; C: base sales of closed
                                         firms, alongside which newcomers would have entered
 
-    So each margin would have had to move equally without closures, a stronger assumption than for their sum. Effects
-    common to exposed firms and those of low exposure are in none of the margins.
+    So each margin would have had to move equally without closures, a stronger assumption than for
+    their sum. Effects common to exposed firms and those of low exposure are in none of the margins.
 
     Returns
     -------
     Estimate
-        Percentage points: "closed", "incumbents", "exit", "entry", and "seen", their sum. Refused as for
-        :func:`effect_on_growth`, or if no comparison firm sells in both windows.
+        Percentage points: "closed", "incumbents", "exit", "entry", and "seen", their sum. Refused
+        as for :func:`effect_on_growth`, or if no comparison firm sells in both windows.
     """
-    whole, sample = effect_on_growth(panel, design).require()[["closed", "exposed", "seen"]], design.sample(panel)
-    observed, (before, after) = sample.of_origin() & sample.observed(1), sample.sums[:, :, 0]
-    closed, pool = observed & sample.closed, observed & sample.comparison
-    exposed, sold, sells = observed & ~closed & ~pool, before > 0, after > 0
-    kept, grown, new = before * sells, after * sold, after * ~sold
+    whole = effect_on_growth(panel, design).require()[["closed", "exposed", "seen"]]
+    sample = design.sample(panel)
+    observed = sample.of_origin() & sample.observed(1)
+    before, after = sample.sums[:, :, 0]
+    closed = observed & sample.closed
+    pool = observed & sample.comparison
+    exposed = observed & ~closed & ~pool
+    sold = before > 0
+    sells = after > 0
+    kept = before * sells
+    grown = after * sold
+    new = after * ~sold
     if exposed.any() and not kept[pool].sum() > 0:
         raise DesignError(
-            f"none of the {pool.sum()} low-exposure firms sold in both windows; widen the window or raise `low`"
+            f"none of the {pool.sum()} low-exposure firms sold in both windows; widen the window or"
+            " raise `low`"
         )
     sales = np.column_stack([before, kept, grown, new])
     sides = [(exposed, sales), (pool, sales), (closed, before[:, np.newaxis])]
@@ -241,12 +295,22 @@ def effect_in_parts(panel: Panel, design: Design) -> Estimate:
     base = float(before[observed].sum())
 
     def margins(x: Floats) -> dict[str, Any]:
-        counts = zip((exposed.sum(), closed.sum()), x[9:], strict=True)  # the number of firms is fixed, as in `changes`
-        of_exposed, of_closed = (np.divide(n, left, out=np.zeros_like(left), where=left > 0) for n, left in counts)
+        counts = zip(
+            (exposed.sum(), closed.sum()), x[9:], strict=True
+        )  # the number of firms is fixed, as in `changes`
+        of_exposed, of_closed = (
+            np.divide(n, left, out=np.zeros_like(left), where=left > 0) for n, left in counts
+        )
         held, stays, growing, fresh = x[:4] * of_exposed
         pool_held, pool_stays, pool_growing, pool_fresh, gone = *x[4:8], x[8] * of_closed
-        survival, rate, entry = pool_stays / pool_held, pool_growing / pool_stays, pool_fresh / pool_held
-        parts = [growing - rate * stays, (stays - survival * held) * rate, fresh - entry * (held + gone)]
+        survival = pool_stays / pool_held
+        rate = pool_growing / pool_stays
+        entry = pool_fresh / pool_held
+        parts = [
+            growing - rate * stays,
+            (stays - survival * held) * rate,
+            fresh - entry * (held + gone),
+        ]
         return dict(zip(PARTS[1:], (100 * margin / base for margin in parts), strict=True))
 
     split = sums.jackknife(margins, estimand="E3k", unit="percentage points")
@@ -266,12 +330,15 @@ def effect_in_parts(panel: Panel, design: Design) -> Estimate:
         n=[whole.n[0], *(int(kind.sum()) for kind in kinds), int(observed.sum())],
         reason="",
     )
-    still = [name for name, firms in zip(("exit", "entry"), kinds[1:], strict=True) if not firms.any()]
+    still = [
+        name for name, firms in zip(("exit", "entry"), kinds[1:], strict=True) if not firms.any()
+    ]
     if not still:  # otherwise the file may lack zeros
         return parts
     why = (
-        f"{' and '.join(still)}: no firm has sales in one window and 0 in the other; either all sold in both, or rows "
-        "without sales are absent from the file and not read as 0 (set `absent` in the map)"
+        f"{' and '.join(still)}: no firm has sales in one window and 0 in the other; either all"
+        " sold in both, or rows without sales are absent from the file and not read as 0 (set"
+        " `absent` in the map)"
     )
     return parts.without(np.isin(parts.terms, still), why)
 
@@ -283,20 +350,33 @@ def growth(panel: Panel, design: Design) -> Estimate:
     Returns
     -------
     Estimate
-        "growth", percentage points of baseline sales. The standard error treats firms as draws from a larger
-        population. Refused if nothing was sold before, or there is only one cluster.
+        "growth", percentage points of baseline sales. The standard error treats firms as draws from
+        a larger population. Refused if nothing was sold before, or there is only one cluster.
     """
     sample = design.sample(panel)
-    own, known = sample.of_origin(), sample.observed(1)
+    own = sample.of_origin()
+    known = sample.observed(1)
     observed = np.flatnonzero(own & known)
     sold = sample.sums[:, observed, 0].T
     if (clusters := sample.clusters(observed)) < 2:
-        raise DesignError(f"the {len(observed)} firms form fewer than two clusters; add firms from other clusters")
+        raise DesignError(
+            f"the {len(observed)} firms form fewer than two clusters; add firms from other clusters"
+        )
     if not sold[:, 0].sum() > 0:
-        raise DesignError(f"the {len(observed)} firms had no baseline sales; choose a window with sales a year earlier")
-    counts = {"firms": len(observed), "clusters": clusters, "dropped_missing": int((own & ~known).sum())}
+        raise DesignError(
+            f"the {len(observed)} firms had no baseline sales; choose a window with sales a year"
+            " earlier"
+        )
+    counts = {
+        "firms": len(observed),
+        "clusters": clusters,
+        "dropped_missing": int((own & ~known).sum()),
+    }
     grown = totals(sample, sold, sample.cluster[observed], counts=counts).jackknife(
-        lambda x: {"growth": 100 * (x[1] / x[0] - 1)}, estimand="growth", unit="percentage points", n=[len(observed)]
+        lambda x: {"growth": 100 * (x[1] / x[0] - 1)},
+        estimand="growth",
+        unit="percentage points",
+        n=[len(observed)],
     )
     return sample.mark(grown)
 
@@ -305,47 +385,61 @@ def growth(panel: Panel, design: Design) -> Estimate:
 def entry_by_exposure(panel: Panel, design: Design) -> Estimate:
     """Estimate how the entry of the origin's firms varies with their category's exposure (E5d).
 
-    A firm enters when it first sells on any platform, having sold nothing in the month before as far as is known. The
-    number of entrants per category from the first wave to the end of the window is compared with the same months a year
-    before, as in :func:`analysis.estimators.exposure.exposure_effects` for sales. A change common to all categories,
-    the level of E5d, cannot be separated from the trend of 2021.
+    A firm enters when it first sells on any platform, having sold nothing in the month before as
+    far as is known. The number of entrants per category from the first wave to the end of the
+    window is compared with the same months a year before, as in
+    :func:`fewtreated.estimators.exposure.exposure_effects` for sales. A change common to all
+    categories, the level of E5d, cannot be separated from the trend of 2021.
 
     Returns
     -------
     Estimate
-        Per cent: "slope" per ten points of exposure, and "level" without an estimate; `n` is the number of entrants in
-        both years. Counts: `entrants` and `entrants_before`, by year. Refused if the panel does not reach back a year
-        and a month before the first wave, no firm enters, or exposure does not differ between categories.
+        Per cent: "slope" per ten points of exposure, and "level" without an estimate; `n` is the
+        number of entrants in both years. Counts: `entrants` and `entrants_before`, by year. Refused
+        if the panel does not reach back a year and a month before the first wave, no firm enters,
+        or exposure does not differ between categories.
     """
     sample = design.sample(panel)
-    wave, size = sample.base.stop, int(sample.category.max()) + 1
+    wave = sample.base.stop
+    size = int(sample.category.max()) + 1
     if wave < 13:
         raise DesignError(
-            f"cannot count entrants a year before {panel.months[wave]}: the panel starts in {panel.months[0]}, when "
-            "all firms look new; add months so that it starts more than a year before the first wave"
+            f"cannot count entrants a year before {panel.months[wave]}: the panel starts in"
+            f" {panel.months[0]}, when all firms look new; add months so that it starts more than a"
+            " year before the first wave"
         )
     _ = sample.of_origin()  # raises if the panel has no firm that could enter
     entering = sum_by(np.column_stack(entrants(sample)), sample.category, size)
     earlier, later = entering.sum(axis=0).astype(int).tolist()
     if not (earlier and later):
         raise DesignError(
-            f"cannot compare entrants of origin {design.origin}: {later} firms entered from "
-            f"{panel.months[wave]} onwards and {earlier} a year earlier, but both counts must be positive; use a panel "
-            "that firms can enter, not one limited to the largest firms at the start"
+            f"cannot compare entrants of origin {design.origin}: {later} firms entered from"
+            f" {panel.months[wave]} onwards and {earlier} a year earlier, but both counts must be"
+            " positive; use a panel that firms can enter, not one limited to the largest firms at"
+            " the start"
         )
     share = np.nan_to_num(panel.base_share(base=sample.base)[sample.closed])
-    exposure = np.bincount(sample.category[sample.closed], weights=share, minlength=size).astype(float)
-    effects = exposure_effects(entering[:, 0], entering[:, 1], exposure, bins=(), level=design.level)
+    exposure = np.bincount(sample.category[sample.closed], weights=share, minlength=size).astype(
+        float
+    )
+    effects = exposure_effects(
+        entering[:, 0], entering[:, 1], exposure, bins=(), level=design.level
+    )
     slope = replace(effects["slope"].exp(), columns={}, details={})
-    why = "a change in entry common to all categories cannot be separated from the trend of that year"
+    why = (
+        "a change in entry common to all categories cannot be separated from the trend of that year"
+    )
     counts = {**effects.counts, "entrants_before": earlier, "entrants": later}
     with_level = replace(slope, n=[earlier + later]).with_set("level", (np.nan, np.nan), why)
-    n, interval = [earlier + later, later], sample.interval("category")
+    n = [earlier + later, later]
+    interval = sample.interval("category")
     return sample.mark(with_level, estimand="E5d", n=n, counts=counts, interval=interval)
 
 
 @estimand
-def cumulative_bounds(effect: Estimate, words: Sequence[str], *, truth: float | None = None) -> Estimate:
+def cumulative_bounds(
+    effect: Estimate, words: Sequence[str], *, truth: float | None = None
+) -> Estimate:
     """Cumulate the parts of an effect; the common part is added last.
 
     Parameters
@@ -378,9 +472,9 @@ def cumulative_bounds(effect: Estimate, words: Sequence[str], *, truth: float | 
 def break_even(effect: Estimate, margin: float) -> Estimate:
     """Return the common effect at which the verdict "not lower" changes.
 
-    If the seen effect on growth is x, the whole effect equals minus the margin at a common part of ``-margin - x``. If
-    the common part is certainly above the upper limit of that value, growth was not lower by more than the margin; if
-    it is certainly below the lower limit, it was.
+    If the seen effect on growth is x, the whole effect equals minus the margin at a common part of
+    ``-margin - x``. If the common part is certainly above the upper limit of that value, growth was
+    not lower by more than the margin; if it is certainly below the lower limit, it was.
 
     Parameters
     ----------
@@ -391,25 +485,29 @@ def break_even(effect: Estimate, margin: float) -> Estimate:
     """
     name = "break-even common effect"
     seen = effect["seen"]
-    return seen.delta_method(lambda x: {name: -margin - x[0]}, estimand=name, unit=effect.unit, n=seen.n, reason="")
+    return seen.delta_method(
+        lambda x: {name: -margin - x[0]}, estimand=name, unit=effect.unit, n=seen.n, reason=""
+    )
 
 
 def precision(effects: Mapping[str, tuple[Estimate, float, bool]], *, level: float) -> pd.DataFrame:
-    """Compare standard errors with those needed to confirm a zero effect with a power of 80 per cent.
+    """Compare standard errors with those needed to confirm a zero effect.
+
+    The power is 80 per cent.
 
     Parameters
     ----------
     effects : mapping of str to (Estimate, float, bool)
-        By label: an effect with a term "seen", its margin, and whether the test is two-sided. Refused effects are left
-        out.
+        By label: an effect with a term "seen", its margin, and whether the test is two-sided.
+        Refused effects are left out.
     level : float
         One minus the size of each one-sided test.
 
     Returns
     -------
     DataFrame
-        `label`, `margin`, `needed` and `has` (standard errors), and `times`, the factor by which the number of
-        independent clusters would have to grow: the square of has over needed.
+        `label`, `margin`, `needed` and `has` (standard errors), and `times`, the factor by which
+        the number of independent clusters would have to grow: the square of has over needed.
     """
     rows = [
         {"label": label, "margin": margin, "has": float(effect["seen"].std_error[0])}
@@ -424,21 +522,28 @@ def precision(effects: Mapping[str, tuple[Estimate, float, bool]], *, level: flo
 def year_before(panel: Panel, design: Design) -> pd.DataFrame:
     """Tabulate a placebo effect on growth, with closures dated a year early.
 
-    All firms sold something in the month before the first wave, since closed firms had survived until then. Newcomers
-    are kept, since entry is part of growth. They bias the part of closed firms, as explained for
-    :func:`analysis.estimands.closed_firms.placebo`, and the sum of both parts much less.
+    All firms sold something in the month before the first wave, since closed firms had survived
+    until then. Newcomers are kept, since entry is part of growth. They bias the part of closed
+    firms, as explained for :func:`analysis.estimands.closed_firms.placebo`, and the sum of both
+    parts much less.
 
     Returns
     -------
     DataFrame
-        Rows of :func:`effect_on_growth` without a common part, with the column `term`; only chance and diverging paths
-        move them from zero. One row with the reason if that is refused, or the panel does not reach back far enough.
+        Rows of :func:`effect_on_growth` without a common part, with the column `term`; only chance
+        and diverging paths move them from zero. One row with the reason if that is refused, or the
+        panel does not reach back far enough.
     """
     effect = robustness.early(effect_on_growth, panel, design)
     labels = {"closed": "closed firms, a year early", "exposed": "exposed firms", "seen": "both"}
     terms = {term: ("placebo", label) for term, label in labels.items()}
-    dated = effect if effect.refused else replace(effect, digest=panel.digest)
+    if effect.refused:
+        dated = effect
+    else:
+        dated = replace(effect, digest=panel.digest)
     rows = as_rows(dated, terms, "percentage points")
     if rows["estimate"].isna().all():
-        return rows[:1].assign(label="growth, a year early", term="seen")[[*COLUMNS, *ASKED, "term"]]
+        return rows[:1].assign(label="growth, a year early", term="seen")[
+            [*COLUMNS, *ASKED, "term"]
+        ]
     return rows.assign(term=list(labels))

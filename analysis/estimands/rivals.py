@@ -12,20 +12,22 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+from fewtreated.errors import DesignError, whole_number
+from fewtreated.estimate import Bools, Estimate, Floats, Ints
+from fewtreated.estimators.att_gt import att_gt
+from fewtreated.estimators.exposure import BINS, PER, exposure_effects
+from fewtreated.testing import redraw_closures
 from scipy import sparse
 
-from analysis.errors import DesignError, whole_number
 from analysis.estimands.design import Design, Sample, estimand, over_years
 from analysis.estimands.samples import HIGH_RISK, incumbents, suspects
-from analysis.estimate import Bools, Estimate, Floats, Ints
-from analysis.estimators.att_gt import att_gt
-from analysis.estimators.exposure import BINS, PER, exposure_effects
-from analysis.testing import redraw_closures
 
 if TYPE_CHECKING:
     from analysis.panel import Panel
 
-SIZES, RISKS = 6, 3  # halvings of the upper tail by size and by risk: down to the largest 1/64, the riskiest 1/8
+# halvings of the upper tail by size and by risk: down to the largest 1/64, the riskiest 1/8
+SIZES = 6
+RISKS = 3
 DRAWS = 299
 E2 = {True: "E2a", False: "E2b"}  # by whether firms are of the origin
 
@@ -34,12 +36,14 @@ E2 = {True: "E2a", False: "E2b"}  # by whether firms are of the origin
 def recentred(panel: Panel, design: Design, *, own_origin: bool = True) -> Estimate:
     """Estimate the effect of exposure on the home sales of firms that were not closed (E2a or E2b).
 
-    It shows only effects that vary with exposure, not those common to all firms. The firms are those of
-    :func:`analysis.estimands.samples.incumbents`, clustered by category because exposure is shared within it.
+    It shows only effects that vary with exposure, not those common to all firms. The firms are
+    those of :func:`analysis.estimands.samples.incumbents`, clustered by category because exposure
+    is shared within it.
 
-    A category with many firms of the kind that was closed was likely to lose one. The plain slope includes whatever
-    such categories would have done anyway. The slope on exposure less its expectation, "recentred slope", does not
-    (Borusyak and Hull 2023); the expectation is that of :class:`RedrawnExposure`.
+    A category with many firms of the kind that was closed was likely to lose one. The plain slope
+    includes whatever such categories would have done anyway. The slope on exposure less its
+    expectation, "recentred slope", does not (Borusyak and Hull 2023); the expectation is that of
+    :class:`RedrawnExposure`.
 
     Parameters
     ----------
@@ -51,23 +55,33 @@ def recentred(panel: Panel, design: Design, *, own_origin: bool = True) -> Estim
     Returns
     -------
     Estimate
-        Per cent, transformed from log points with its interval: bins, both slopes per ten points of exposure, average.
-        Refused if there are no such firms or their exposure does not vary.
+        Per cent, transformed from log points with its interval: bins, both slopes per ten points of
+        exposure, average. Refused if there are no such firms or their exposure does not vary.
     """
     sample, firms = rivals_of_closed(panel, design, own_origin)
-    return _spillover(sample, firms, E2[own_origin], expected=RedrawnExposure(sample, firms).expected)
+    return _spillover(
+        sample, firms, E2[own_origin], expected=RedrawnExposure(sample, firms).expected
+    )
 
 
 def _spillover(
-    sample: Sample, firms: Bools, name: str, *, windows: Sequence[slice] = (), exposure: Any = None, **options: Any
+    sample: Sample,
+    firms: Bools,
+    name: str,
+    *,
+    windows: Sequence[slice] = (),
+    exposure: Any = None,
+    **options: Any,
 ) -> Estimate:
     """Estimate the effect of exposure on the given firms, in per cent.
 
     `windows` and `exposure` replace those of the sample.
     """
     before, after = over_years(sample.home[firms], *(windows or (sample.before, sample.after)))
-    category, level = sample.category[firms], sample.design.level
-    exposure = sample.exposure[firms] if exposure is None else exposure
+    category = sample.category[firms]
+    level = sample.design.level
+    if exposure is None:
+        exposure = sample.exposure[firms]
     effects = exposure_effects(before, after, exposure, category=category, level=level, **options)
     return sample.mark(effects.exp(), estimand=name, interval=sample.interval("category"))
 
@@ -81,8 +95,9 @@ def rivals_of_closed(panel: Panel, design: Design, own_origin: bool) -> tuple[Sa
     firms = incumbents(sample, sample.of_origin(own_origin))
     if not firms.any():
         raise DesignError(
-            f"{sample.never_closed.sum()} firms were never closed, but none {'from' if own_origin else 'outside'} "
-            f"origin {sample.design.origin} sold in the first and last base months; choose other base months"
+            f"{sample.never_closed.sum()} firms were never closed, but none"
+            f" {'from' if own_origin else 'outside'} origin {sample.design.origin} sold in the"
+            " first and last base months; choose other base months"
         )
     return sample, firms
 
@@ -94,15 +109,18 @@ def dose_response(panel: Panel, design: Design, *, own_origin: bool = True) -> E
     Returns
     -------
     Estimate
-        Per cent, relative to firms in the lowest bin: one row per bin with firms in at least two categories, in order.
-        Further columns: `id` of its true value; `exposure` and `lowest`, mean exposure in the bin and in the lowest
-        one, weighted by sales before; `clusters`, its categories. Refused as for :func:`recentred`, and if no bin has
-        two usable categories.
+        Per cent, relative to firms in the lowest bin: one row per bin with firms in at least two
+        categories, in order. Further columns: `id` of its true value; `exposure` and `lowest`, mean
+        exposure in the bin and in the lowest one, weighted by sales before; `clusters`, its
+        categories. Refused as for :func:`recentred`, and if no bin has two usable categories.
     """
     effects = recentred(panel, design, own_origin=own_origin).require()
     kept = np.flatnonzero(effects.std_error[: len(BINS)] > 0)
     if not len(kept):
-        raise DesignError(f"no bin above an exposure of {BINS[0]:g} has two usable categories; use the slope instead")
+        raise DesignError(
+            f"no bin above an exposure of {BINS[0]:g} has two usable categories; use the slope"
+            " instead"
+        )
     family = effects[[effects.terms[bin_] for bin_ in kept]]
     exposure = _mean_exposure(*rivals_of_closed(panel, design, own_origin))
     columns = {
@@ -122,12 +140,14 @@ def slope_lines(bins: pd.DataFrame, slopes: pd.DataFrame) -> pd.DataFrame:
     Parameters
     ----------
     bins, slopes : DataFrame
-        Rows of :func:`dose_response`, and rows "slope" in per cent per ten points; `origin` matches the two.
+        Rows of :func:`dose_response`, and rows "slope" in per cent per ten points; `origin` matches
+        the two.
 
     Returns
     -------
     DataFrame
-        `origin`, `exposure` from the lowest to the highest mean, `estimate`, `conf_low`, `conf_high`, per cent.
+        `origin`, `exposure` from the lowest to the highest mean, `estimate`, `conf_low`,
+        `conf_high`, per cent.
     """
     reach = bins.groupby("origin", sort=False).agg(low=("lowest", "min"), high=("exposure", "max"))
     drawn = []
@@ -136,39 +156,48 @@ def slope_lines(bins: pd.DataFrame, slopes: pd.DataFrame) -> pd.DataFrame:
         line = pd.DataFrame({"origin": row["origin"], "exposure": np.linspace(low, high, 40)})
         steps = (line["exposure"] - low) / PER
         ends = ("estimate", "conf_low", "conf_high")
-        drawn.append(line.assign(**{name: 100 * np.expm1(steps * np.log1p(row[name] / 100)) for name in ends}))
+        drawn.append(
+            line.assign(
+                **{name: 100 * np.expm1(steps * np.log1p(row[name] / 100)) for name in ends}
+            )
+        )
     return pd.concat(drawn, ignore_index=True)
 
 
 @estimand
 def chilling(panel: Panel, design: Design) -> Estimate:
-    """Estimate the effect of the news on the home sales of suspect firms that were not closed (E5b).
+    """Estimate the effect of the news on home sales of suspect firms never closed (E5b).
 
-    The sample is low-exposure firms, never closed, that sold a year before the window and in the last month before the
-    first wave. Those with a risk above `HIGH_RISK` are compared with the rest within origin, after against before, on
-    the ratio scale. Such firms gain no demand from closed ones, so the difference is the effect of the news, if both
-    would have grown equally.
+    The sample is low-exposure firms, never closed, that sold a year before the window and in the
+    last month before the first wave. Those with a risk above `HIGH_RISK` are compared with the rest
+    within origin, after against before, on the ratio scale. Such firms gain no demand from closed
+    ones, so the difference is the effect of the news, if both would have grown equally.
 
     Returns
     -------
     Estimate
-        Per cent: "chilling"; `n` is the number of suspect firms. Refused if risk is unknown, or either side has fewer
-        than two clusters.
+        Per cent: "chilling"; `n` is the number of suspect firms. Refused if risk is unknown, or
+        either side has fewer than two clusters.
     """
-    sample, _ = design.sample(panel), known_risk(panel)
+    sample = design.sample(panel)
+    _ = known_risk(panel)
     firms = suspects(sample)
-    suspect, used = firms["asked about"], firms["asked about"] | firms["compared"]
+    suspect = firms["asked about"]
+    used = firms["asked about"] | firms["compared"]
     sides = [sample.clusters(firms[side]) for side in ("asked about", "compared")]
     if min(sides) < 2:
         raise DesignError(
-            f"too few clusters: {sides[0]} of suspect firms (risk above {HIGH_RISK:g}, exposure below {design.low:g}) "
-            f"and {sides[1]} of comparison firms from the same origins, but two of each are needed; rescale risk"
+            f"too few clusters: {sides[0]} of suspect firms (risk above {HIGH_RISK:g}, exposure"
+            f" below {design.low:g}) and {sides[1]} of comparison firms from the same origins, but"
+            " two of each are needed; rescale risk"
         )
     y = sample.means(1)[used]
     first = np.where(suspect[used], 1.0, np.inf)
-    code, strata = sample.cluster[used], sample.origin[used]
+    code = sample.cluster[used]
+    strata = sample.origin[used]
     effects = att_gt(y, first, scale="ratio", cluster=code, strata=strata)
-    effect, n = effects.aggregate().at(design.level).exp(), int(suspect.sum())
+    effect = effects.aggregate().at(design.level).exp()
+    n = int(suspect.sum())
     return sample.mark(effect, estimand="E5b", terms=("chilling",), n=n, interval=sample.interval())
 
 
@@ -177,7 +206,8 @@ def known_risk(panel: Panel) -> Floats:
     risk: Floats = panel.firms["risk"].to_numpy(float)
     if np.isnan(risk).all():
         raise DesignError(
-            f"cannot separate inherited demand from chilling: risk is unknown for all {len(risk)} firms; supply it"
+            f"cannot separate inherited demand from chilling: risk is unknown for all {len(risk)}"
+            " firms; supply it"
         )
     return risk
 
@@ -189,8 +219,8 @@ def with_risk(panel: Panel, design: Design, *, own_origin: bool = True) -> Estim
     Returns
     -------
     Estimate
-        As from :func:`recentred`, with the row "risk": per cent per standard deviation of risk among the firms. Also
-        refused if risk is unknown or the same for all firms.
+        As from :func:`recentred`, with the row "risk": per cent per standard deviation of risk
+        among the firms. Also refused if risk is unknown or the same for all firms.
     """
     sample, firms = rivals_of_closed(panel, design, own_origin)
     risk = known_risk(panel)[firms]
@@ -206,8 +236,8 @@ def year_before(panel: Panel, design: Design, *, own_origin: bool = True) -> Est
     Returns
     -------
     Estimate
-        As from :func:`recentred`; there were no closures yet, so any slope is a difference in trends. Also refused if
-        the panel does not reach back that far.
+        As from :func:`recentred`; there were no closures yet, so any slope is a difference in
+        trends. Also refused if the panel does not reach back that far.
     """
     sample, firms = rivals_of_closed(panel, design, own_origin)
     windows = sample.two_years_ago("a placebo a year earlier"), sample.before
@@ -217,10 +247,10 @@ def year_before(panel: Panel, design: Design, *, own_origin: bool = True) -> Est
 class RedrawnExposure:
     """Iterable of exposures under redrawn closures, float64[firm]; NaN for firms drawn as closed.
 
-    Brand groups are permuted within strata of origin, size of home sales in the base months (the upper half, quarter
-    and so on of the origin) and risk (likewise; unknown risk is a stratum). A group takes over the closure dates and
-    the closed share of another, so each draw has the actual waves. Only groups with home sales in the base months are
-    permuted.
+    Brand groups are permuted within strata of origin, size of home sales in the base months (the
+    upper half, quarter and so on of the origin) and risk (likewise; unknown risk is a stratum). A
+    group takes over the closure dates and the closed share of another, so each draw has the actual
+    waves. Only groups with home sales in the base months are permuted.
     """
 
     def __init__(self, sample: Sample, firms: Bools, *, draws: int = DRAWS, seed: int = 0) -> None:
@@ -228,22 +258,33 @@ class RedrawnExposure:
 
         `stratum` is -1 for groups that are not permuted.
         """
-        panel, sold = sample.panel, np.nansum(sample.home[:, sample.base], axis=1)
+        panel = sample.panel
+        sold = np.nansum(sample.home[:, sample.base], axis=1)
         group, names = panel.codes("brand_group")
         volume = np.bincount(group, weights=sold).astype(float)
         shut = np.bincount(group, weights=sold * sample.months_closed)
-        order = np.lexsort([panel.codes("id")[0], -sold])  # ties, such as groups without sales, by name
-        largest = order[np.unique(group[order], return_index=True)[1]]  # the firm that represents its group
-        origin, risk = sample.origin[largest], panel.firms["risk"].to_numpy(float)[largest]
-        sizes, risks = _halvings(volume, origin, SIZES), _halvings(risk, origin, RISKS)
+        order = np.lexsort(
+            [panel.codes("id")[0], -sold]
+        )  # ties, such as groups without sales, by name
+        largest = order[
+            np.unique(group[order], return_index=True)[1]
+        ]  # the firm that represents its group
+        origin = sample.origin[largest]
+        risk = panel.firms["risk"].to_numpy(float)[largest]
+        sizes = _halvings(volume, origin, SIZES)
+        risks = _halvings(risk, origin, RISKS)
         strata = pd.factorize((origin * (SIZES + 2) + sizes + 1) * (RISKS + 2) + risks + 1)[0]
         share = np.nan_to_num(panel.base_share(base=sample.base))
         shape = (len(names), int(sample.category.max()) + 1)
-        self.closed = np.divide(shut, volume, out=np.zeros(len(volume)), where=volume > 0)  # share of each group
+        self.closed = np.divide(
+            shut, volume, out=np.zeros(len(volume)), where=volume > 0
+        )  # share of each group
         self.stratum = np.where(volume > 0, strata, -1)
         self.held = sparse.coo_array((share, (group, sample.category)), shape=shape).tocsr()
-        self.group, self.category = group[firms], sample.category[firms]
-        self.draws, self.seed = whole_number("draws", draws), seed
+        self.group = group[firms]
+        self.category = sample.category[firms]
+        self.draws = whole_number("draws", draws)
+        self.seed = seed
 
     @cached_property
     def redrawn(self) -> sparse.csr_array:
@@ -254,7 +295,9 @@ class RedrawnExposure:
         took = np.flatnonzero(self.stratum >= 0)
         rng = np.random.default_rng(self.seed)
         drawn = redraw_closures(self.closed[took], self.stratum[took], rng, self.draws)
-        return sparse.csr_array((drawn.data, took[drawn.indices], drawn.indptr), shape=(self.draws, len(self.closed)))
+        return sparse.csr_array(
+            (drawn.data, took[drawn.indices], drawn.indptr), shape=(self.draws, len(self.closed))
+        )
 
     def __iter__(self) -> Iterator[Floats]:
         for drawn in self.redrawn:
@@ -265,16 +308,21 @@ class RedrawnExposure:
     def expected(self) -> Floats:
         """Expected exposure of each firm given that it stays open, float64[firm].
 
-        It is the exact mean over all draws in which the firm stays open. The expected closed share of a group is the
-        mean over its stratum; given that another group of the stratum stays open, it is n / (n - 1) times that.
+        It is the exact mean over all draws in which the firm stays open. The expected closed share
+        of a group is the mean over its stratum; given that another group of the stratum stays open,
+        it is n / (n - 1) times that.
         """
-        stratum, size = self.stratum + 1, np.bincount(self.stratum + 1)
-        mean = np.divide(np.bincount(stratum, weights=self.closed), size, out=np.zeros(len(size)), where=size > 0)
+        stratum = self.stratum + 1
+        size = np.bincount(self.stratum + 1)
+        mean = np.divide(
+            np.bincount(stratum, weights=self.closed), size, out=np.zeros(len(size)), where=size > 0
+        )
         mean[0] = 0.0  # never closed
         more = mean / np.maximum(size - 1, 1)
         member = sparse.coo_array((np.ones(len(stratum)), (stratum, np.arange(len(stratum)))))
         of_stratum = (member.tocsr() @ self.held).toarray()
-        held, stratum_of = np.asarray(self.held[self.group, self.category]).ravel(), stratum[self.group]
+        held = np.asarray(self.held[self.group, self.category]).ravel()
+        stratum_of = stratum[self.group]
         usual = (mean[stratum] @ self.held)[self.category]
         beyond = more[stratum_of] * (of_stratum[stratum_of, self.category] - held)
         return np.asarray(usual - mean[stratum_of] * held + beyond)
@@ -291,9 +339,10 @@ def randomization_test(
     Returns
     -------
     Estimate
-        The rows "slope" and "recentred slope" of :func:`recentred`, with `p_value` over draws and `smallest_p`;
-        ``details["statistics"]`` contains the t statistics, the actual one first. The recentred slope subtracts the
-        expected exposure of a firm's category, which removes a trend of categories with many suspect firms.
+        The rows "slope" and "recentred slope" of :func:`recentred`, with `p_value` over draws and
+        `smallest_p`; ``details["statistics"]`` contains the t statistics, the actual one first. The
+        recentred slope subtracts the expected exposure of a firm's category, which removes a trend
+        of categories with many suspect firms.
     """
     sample, firms = rivals_of_closed(panel, design, own_origin)
     redrawn = RedrawnExposure(sample, firms, draws=draws, seed=seed)
@@ -305,25 +354,28 @@ def randomization_test(
 def spared_categories(panel: Panel, design: Design, *, own_origin: bool = True) -> Estimate:
     """Estimate a placebo slope on expected exposure in categories without closures.
 
-    Categories with firms of the kind that was closed were more likely to lose one (:class:`RedrawnExposure`). If none
-    was closed, a slope on expected exposure is a trend of such categories, not a spillover.
+    Categories with firms of the kind that was closed were more likely to lose one
+    (:class:`RedrawnExposure`). If none was closed, a slope on expected exposure is a trend of such
+    categories, not a spillover.
 
     Returns
     -------
     Estimate
-        As from :func:`recentred`, per ten points of expected exposure. Also refused if fewer than two categories had no
-        closures.
+        As from :func:`recentred`, per ten points of expected exposure. Also refused if fewer than
+        two categories had no closures.
     """
     sample, firms = rivals_of_closed(panel, design, own_origin)
     lost = sample.closed | (np.nan_to_num(sample.exposure) > 0)
     hit = (np.bincount(sample.category, weights=lost) > 0)[sample.category]
     if (count := len(np.unique(sample.category[firms & ~hit]))) < 2:
         raise DesignError(
-            f"only {count} of {len(np.unique(sample.category))} categories had no closures, but a placebo needs two; "
-            "use the placebo a year earlier"
+            f"only {count} of {len(np.unique(sample.category))} categories had no closures, but a"
+            " placebo needs two; use the placebo a year earlier"
         )
     expected = RedrawnExposure(sample, firms).expected[~hit[firms]]
-    return _spillover(sample, firms & ~hit, "placebo, categories without closures", exposure=expected)
+    return _spillover(
+        sample, firms & ~hit, "placebo, categories without closures", exposure=expected
+    )
 
 
 def _halvings(values: Floats, origin: Ints, most: int) -> Ints:
@@ -337,9 +389,17 @@ def _halvings(values: Floats, origin: Ints, most: int) -> Ints:
 
 
 def _mean_exposure(sample: Sample, firms: Bools) -> Floats:
-    """Return mean exposure by bin, weighted by baseline sales, float64[bin]; NaN for bins without sales."""
-    exposure, (before, after) = sample.exposure[firms], sample.sums[:, firms, 0]
+    """Return mean exposure by bin, weighted by baseline sales.
+
+    The result is float64[bin], NaN for bins without sales.
+    """
+    exposure = sample.exposure[firms]
+    before, after = sample.sums[:, firms, 0]
     weight = np.where(np.isfinite(before + after + exposure), before, 0.0)
-    amounts, bins = (weight, np.nan_to_num(exposure) * weight), np.digitize(exposure, BINS)
-    sold, held = (np.bincount(bins, weights=amount, minlength=len(BINS) + 1).astype(float) for amount in amounts)
+    amounts = (weight, np.nan_to_num(exposure) * weight)
+    bins = np.digitize(exposure, BINS)
+    sold, held = (
+        np.bincount(bins, weights=amount, minlength=len(BINS) + 1).astype(float)
+        for amount in amounts
+    )
     return np.asarray(np.divide(held, sold, out=np.full(len(sold), np.nan), where=sold > 0))

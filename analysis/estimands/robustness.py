@@ -1,4 +1,7 @@
-"""Robustness checks: other windows and exposure thresholds, fewer closed firms, and a placebo year."""
+"""Robustness checks of an estimate.
+
+They are other windows and exposure thresholds, fewer closed firms, and a placebo year.
+"""
 
 from __future__ import annotations
 
@@ -8,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+from fewtreated.estimate import Bools, Estimate
 
 from analysis.estimands.closed_firms import a_year_early
 from analysis.estimands.design import FEWEST_BASE, Design, estimand, in_rows
-from analysis.estimate import Bools, Estimate
 
 if TYPE_CHECKING:
     from analysis.panel import Panel
@@ -21,8 +24,12 @@ MOST_WAVES = 4  # number of waves to leave out one at a time, those with most fi
 PLACEBO = "placebo: closures a year early"
 
 
-def robustness(verb: Verb, term: str, panel: Panel, design: Design, *, name: str, unit: str) -> pd.DataFrame:
-    """Re-estimate an effect with one choice changed at a time, and with closures dated a year early.
+def robustness(
+    verb: Verb, term: str, panel: Panel, design: Design, *, name: str, unit: str
+) -> pd.DataFrame:
+    """Re-estimate an effect with one choice changed at a time.
+
+    The effect is also estimated with closures dated a year early.
 
     Parameters
     ----------
@@ -40,11 +47,13 @@ def robustness(verb: Verb, term: str, panel: Panel, design: Design, *, name: str
     Returns
     -------
     DataFrame
-        Rows as from :func:`analysis.estimands.design.as_rows`, with the label in the column `term`. The first row is
-        the main estimate, the last the placebo.
+        Rows as from :func:`analysis.estimands.design.as_rows`, with the label in the column `term`.
+        The first row is the main estimate, the last the placebo.
     """
     effects = {"default choices": verb(panel, design)}
-    effects |= {words: verb(panel, replace(design, **change)) for words, change in _changes(design).items()}
+    effects |= {
+        words: verb(panel, replace(design, **change)) for words, change in _changes(design).items()
+    }
     for words, firms in _left_out(panel, design).items():
         effects[words] = verb(*_without(panel, design, firms))
     effects[PLACEBO] = early(verb, panel, design)
@@ -54,19 +63,30 @@ def robustness(verb: Verb, term: str, panel: Panel, design: Design, *, name: str
 
 @estimand
 def early(verb: Verb, panel: Panel, design: Design) -> Estimate:
-    """Estimate a placebo effect with closures dated a year early, for firms in business before the first wave."""
+    """Estimate a placebo effect with closures dated a year early.
+
+    It is estimated for firms in business before the first wave.
+    """
     sample = design.sample(panel)
     return verb(*a_year_early(panel, design, ~sample.stopped[:, sample.base.stop - 1]))
 
 
 def _changes(design: Design) -> dict[str, dict[str, Any]]:
     """Return the alternative choices by label, each a mapping of design fields to values."""
-    first, last, base = design.post_from, design.post_to, max(FEWEST_BASE, design.base_months // 2)
+    first = design.post_from
+    last = design.post_to
+    base = max(FEWEST_BASE, design.base_months // 2)
     middle = (first + last) // 2
     halves = {f"months {first} to {middle} alone": {"post_to": middle}}
     halves |= {f"months {middle + 1} to {last} alone": {"post_from": middle + 1}}
-    limits = {f"exposure is low below {100 * low:g} per cent": {"low": low} for low in (design.low / 2, 2 * design.low)}
-    earlier = {f"shares of {base} months before": {"base_months": base}} if base < design.base_months else {}
+    limits = {
+        f"exposure is low below {100 * low:g} per cent": {"low": low}
+        for low in (design.low / 2, 2 * design.low)
+    }
+    if base < design.base_months:
+        earlier = {f"shares of {base} months before": {"base_months": base}}
+    else:
+        earlier = {}
     return (halves if first < last else {}) | limits | earlier
 
 
@@ -75,20 +95,34 @@ def _left_out(panel: Panel, design: Design) -> dict[str, Bools]:
 
     The checks leave out the largest brand group, then one of the largest waves at a time.
     """
-    sample, groups = design.sample(panel), panel.firms["brand_group"].to_numpy()
-    sold = pd.Series(np.nansum(sample.home[:, sample.before], axis=1)[sample.closed], index=groups[sample.closed])
+    sample = design.sample(panel)
+    groups = panel.firms["brand_group"].to_numpy()
+    sold = pd.Series(
+        np.nansum(sample.home[:, sample.before], axis=1)[sample.closed], index=groups[sample.closed]
+    )
     left_out = {
-        "without the largest closed brand group": sample.closed & (groups == sold.groupby(level=0).sum().idxmax())
+        "without the largest closed brand group": sample.closed
+        & (groups == sold.groupby(level=0).sum().idxmax())
     }
     waves = pd.Series(sample.first[sample.closed].astype(int)).value_counts()
     for wave in sorted(waves.index[:MOST_WAVES]) if len(waves) > 1 else ():
-        left_out[f"without closures of {panel.months[wave]}"] = sample.closed & (sample.first == wave)
+        left_out[f"without closures of {panel.months[wave]}"] = sample.closed & (
+            sample.first == wave
+        )
     return left_out
 
 
 def _without(panel: Panel, design: Design, left_out: Bools) -> tuple[Panel, Design]:
-    """Return the panel without the given firms, and a design whose window covers the same months."""
+    """Return the panel without the given firms, and a design for the same months.
+
+    The months are those of the design's window.
+    """
     kept = replace(panel, sales=panel.sales[~left_out], firms=panel.firms[~left_out])
     first, left = (firms.first_treated(cut=design.cut).min() for firms in (panel, kept))
-    late = int(left - first) if np.isfinite(left) else 0
-    return kept, replace(design, post_from=max(design.post_from - late, 0), post_to=max(design.post_to - late, 0))
+    if np.isfinite(left):
+        late = int(left - first)
+    else:
+        late = 0
+    return kept, replace(
+        design, post_from=max(design.post_from - late, 0), post_to=max(design.post_to - late, 0)
+    )

@@ -1,7 +1,8 @@
 """Select each estimand's firms, for its estimator and for the sample flow.
 
-A selection maps names to masks, bool[firm]: a name of `USED` for each set of firms that an estimand uses, and a name of
-`LEFT` for each reason why firms are left out. If several names apply to a firm, the first one counts.
+A selection maps names to masks, bool[firm]: a name of `USED` for each set of firms that an estimand
+uses, and a name of `LEFT` for each reason why firms are left out. If several names apply to a firm,
+the first one counts.
 """
 
 from __future__ import annotations
@@ -12,10 +13,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
+from fewtreated.errors import DesignError
+from fewtreated.estimate import Bools, Floats, Ints
 
-from analysis.errors import DesignError
 from analysis.estimands.design import Design, Sample, over_years
-from analysis.estimate import Bools, Floats, Ints
 
 if TYPE_CHECKING:
     from analysis.panel import Panel
@@ -41,7 +42,9 @@ LEFT = {
 """Columns of :func:`sample_flow`, with their meaning."""
 Masks = dict[str, Bools]
 Row = tuple[str, Masks]
-"""Ids of estimands, and masks bool[firm] by a name of `USED` or `LEFT`; the first name that applies counts."""
+"""Ids of estimands, and masks bool[firm] by a name of `USED` or `LEFT`; the first name that applies
+counts.
+"""
 
 LEADS = 6  # months before closure that E5a estimates
 GAP = 3  # months without a sale anywhere that count as exit
@@ -64,42 +67,60 @@ class Cohort:
 
     def of(self, firms: Bools) -> Cohort:
         """Restrict the cohort to the given firms, bool[firm]."""
-        return replace(self, closed=self.closed[firms[self.closed]], others=self.others[firms[self.others]])
+        return replace(
+            self, closed=self.closed[firms[self.closed]], others=self.others[firms[self.others]]
+        )
 
 
 def cohorts(sample: Sample, width: int) -> list[Cohort]:
-    """Return the closed and comparison firms of each wave, given sales on the first `width` platforms.
+    """Return the closed and comparison firms of each wave.
 
-    Only a firm in business can be closed. So closed firms must have sold a year before the window and in the month
-    before their wave, and comparison firms a year before the window and in the month of the wave. A comparison firm
-    belongs to every wave that it survived to. NaN passes, to be counted as missing.
+    Sales are those on the first `width` platforms.
+
+    Only a firm in business can be closed. So closed firms must have sold a year before the window
+    and in the month before their wave, and comparison firms a year before the window and in the
+    month of the wave. A comparison firm belongs to every wave that it survived to. NaN passes, to
+    be counted as missing.
     """
     sold = ~(sample.sums[0, :, :width].sum(axis=1) <= 0)
-    return _in_business(sample, sold, sample.comparison & sold, lambda month: ~sample.stopped[:, month])
+    return _in_business(
+        sample, sold, sample.comparison & sold, lambda month: ~sample.stopped[:, month]
+    )
 
 
-def _in_business(sample: Sample, closed: Bools, others: Bools, sells: Callable[[int], Bools]) -> list[Cohort]:
+def _in_business(
+    sample: Sample, closed: Bools, others: Bools, sells: Callable[[int], Bools]
+) -> list[Cohort]:
     """Return the cohort of firms in business at each wave.
 
     Closed firms must sell in the month before their wave, the others in its month.
     """
     wave = [
-        (month, closed & (sample.first == month) & sells(month - 1), others & sells(month)) for month in sample.waves
+        (month, closed & (sample.first == month) & sells(month - 1), others & sells(month))
+        for month in sample.waves
     ]
-    return [Cohort(month, np.flatnonzero(mine), np.flatnonzero(theirs)) for month, mine, theirs in wave]
+    return [
+        Cohort(month, np.flatnonzero(mine), np.flatnonzero(theirs)) for month, mine, theirs in wave
+    ]
 
 
 def aligned(sample: Sample, sales: Floats, width: int) -> tuple[list[Cohort], int]:
-    """Return cohorts of firms with known sales around their wave, and the last month, counted from closure.
+    """Return cohorts of firms with known sales around their wave, and the last month.
 
-    `sales` is float64[firm, month]. Months run from `base_months` before closure to the last that all waves have, at
-    most `post_to`. A firm "not_yet_closed" is compared with a cohort only if it stays open until `anticipation` months
-    after the last.
+    The last month is counted from closure.
+
+    `sales` is float64[firm, month]. Months run from `base_months` before closure to the last that
+    all waves have, at most `post_to`. A firm "not_yet_closed" is compared with a cohort only if it
+    stays open until `anticipation` months after the last.
     """
-    panel, design = sample.panel, sample.design
+    panel = sample.panel
+    design = sample.design
     matched = [cohort for cohort in cohorts(sample, width) if len(cohort.firms)]
-    end = min(design.post_to, len(panel.months) - 1 - max((cohort.month for cohort in matched), default=0))
-    closures, used = panel.closures(cut=design.cut), []
+    end = min(
+        design.post_to, len(panel.months) - 1 - max((cohort.month for cohort in matched), default=0)
+    )
+    closures = panel.closures(cut=design.cut)
+    used = []
     for cohort in matched:
         months = sales[:, cohort.month - design.base_months : cohort.month + end + 1]
         observed = np.isfinite(months.sum(axis=1))
@@ -127,7 +148,9 @@ def strata(sample: Sample) -> Ints:
     """
     if sample.design.comparison == "spared_same_category":
         return sample.origin * (int(sample.category.max()) + 1) + sample.category
-    return np.zeros_like(sample.origin) if sample.design.comparison == "not_yet_closed" else sample.origin
+    if sample.design.comparison == "not_yet_closed":
+        return np.zeros_like(sample.origin)
+    return sample.origin
 
 
 def left_out(sample: Sample) -> Masks:
@@ -135,25 +158,42 @@ def left_out(sample: Sample) -> Masks:
     partly = (sample.panel.firms["dose"] < sample.design.cut).to_numpy()
     exposed = sample.never_closed & ~sample.comparison & np.isfinite(sample.exposure)
     later = ~(sample.closed | partly | sample.never_closed)
-    return {"in part": partly, "later": later, "exposed": exposed, "stopped": np.ones_like(sample.closed)}
+    return {
+        "in part": partly,
+        "later": later,
+        "exposed": exposed,
+        "stopped": np.ones_like(sample.closed),
+    }
 
 
 def by_cohort(sample: Sample, used: Iterable[Cohort], unknown: Bools) -> Masks:
     """Return masks of the cohorts' closed firms and of the comparison firms in their strata."""
-    within, reason = strata(sample), "category" if sample.design.comparison == "spared_same_category" else "origin"
-    closed, compared = np.zeros_like(sample.closed), np.zeros_like(sample.closed)
+    within = strata(sample)
+    if sample.design.comparison == "spared_same_category":
+        reason = "category"
+    else:
+        reason = "origin"
+    closed = np.zeros_like(sample.closed)
+    compared = np.zeros_like(sample.closed)
     for cohort in used:
         closed[cohort.closed] = True
         compared[cohort.others[np.isin(within[cohort.others], within[cohort.closed])]] = True
     apart = ~np.isin(within, within[closed]) & ~sample.closed
-    return left_out(sample) | {"closed": closed, "compared": compared, "unknown": unknown, reason: apart}
+    return left_out(sample) | {
+        "closed": closed,
+        "compared": compared,
+        "unknown": unknown,
+        reason: apart,
+    }
 
 
 def followed(sample: Sample) -> tuple[list[Cohort], Bools]:
-    """Return the cohorts of :func:`analysis.estimands.closed_firms.months_alive`, and a mask of firms too small for it.
+    """Return the cohorts of `months_alive`, and a mask of firms too small for it.
 
-    Closed firms must have sold in the month before their wave and are followed from its month. Other firms are followed
-    from each wave in whose month they sold.
+    See :func:`analysis.estimands.closed_firms.months_alive`.
+
+    Closed firms must have sold in the month before their wave and are followed from its month.
+    Other firms are followed from each wave in whose month they sold.
     """
     total = sample.panel.total()
     size = np.nansum(total[:, sample.base], axis=1)
@@ -163,11 +203,12 @@ def followed(sample: Sample) -> tuple[list[Cohort], Bools]:
 
 
 def incumbents(sample: Sample, eligible: Bools) -> Bools:
-    """Select eligible firms that were never closed and sold at home in the first and last base months.
+    """Select eligible firms, never closed, that sold at home in the first and last base months.
 
-    Closed firms were selling. So all newcomers and leavers are among the firms not closed, and have more weight where
-    more was closed, which would make growth rise with exposure without any effect. Hence firms that sold nothing in the
-    first or the last base month are left out. Firms with unknown months are kept, to be counted as missing.
+    Closed firms were selling. So all newcomers and leavers are among the firms not closed, and have
+    more weight where more was closed, which would make growth rise with exposure without any
+    effect. Hence firms that sold nothing in the first or the last base month are left out. Firms
+    with unknown months are kept, to be counted as missing.
     """
     idle = (sample.home[:, sample.base.start] <= 0) | (sample.home[:, sample.base.stop - 1] <= 0)
     return np.asarray(sample.never_closed & ~idle & eligible)
@@ -175,39 +216,65 @@ def incumbents(sample: Sample, eligible: Bools) -> Bools:
 
 def suspects(sample: Sample) -> Masks:
     """Return the suspect and comparison firms in :func:`analysis.estimands.rivals.chilling`."""
-    risk, masks = sample.panel.firms["risk"].to_numpy(float), left_out(sample)
+    risk = sample.panel.firms["risk"].to_numpy(float)
+    masks = left_out(sample)
     low = sample.never_closed & (np.nan_to_num(sample.exposure, nan=np.inf) < sample.design.low)
-    observed, sold = sample.observed(1) & ~np.isnan(risk) & np.isfinite(sample.exposure), sample.sums[0, :, 0] > 0
+    observed = sample.observed(1) & ~np.isnan(risk) & np.isfinite(sample.exposure)
+    sold = sample.sums[0, :, 0] > 0
     used = low & observed & sold & (sample.home[:, sample.base.stop - 1] > 0)
-    suspect, both = risk > HIGH_RISK, np.ones_like(used)
+    suspect = risk > HIGH_RISK
+    both = np.ones_like(used)
     for side in (suspect, ~suspect):
         both &= np.isin(sample.origin, sample.origin[used & side])
     masks |= {"asked about": used & both & suspect, "compared": used & both & ~suspect}
     masks["exposed"] = sample.never_closed & ~low & np.isfinite(sample.exposure)
-    return masks | {"shut": sample.closed, "origin": ~both, "unknown": ~observed, "none before": ~sold}
+    return masks | {
+        "shut": sample.closed,
+        "origin": ~both,
+        "unknown": ~observed,
+        "none before": ~sold,
+    }
 
 
 def changing(sample: Sample, eligible: Bools, width: int) -> tuple[list[Cohort], Masks]:
     """Select, for E4 and changes in sales, the firms observed on the first `width` platforms.
 
-    Also return the cohorts of closed and comparison firms. Both must have sold something a year before the window;
-    closed firms must have sold in the month before their wave, and comparison firms in the month of the wave.
+    Also return the cohorts of closed and comparison firms. Both must have sold something a year
+    before the window; closed firms must have sold in the month before their wave, and comparison
+    firms in the month of the wave.
     """
-    sums, sales = sample.sums[:, :, :width], sample.panel.sales[:, :width]
-    observed, sold = eligible & sample.observed(width), (sums[0] != 0).any(axis=1)
-    pool, closed = sample.comparison & observed, np.zeros_like(observed)
-    used = _in_business(sample, observed & sold, pool & sold, lambda month: (sales[:, :, month] != 0).any(axis=1))
+    sums = sample.sums[:, :, :width]
+    sales = sample.panel.sales[:, :width]
+    observed = eligible & sample.observed(width)
+    sold = (sums[0] != 0).any(axis=1)
+    pool = sample.comparison & observed
+    closed = np.zeros_like(observed)
+    used = _in_business(
+        sample, observed & sold, pool & sold, lambda month: (sales[:, :, month] != 0).any(axis=1)
+    )
     closed[np.concatenate([cohort.closed for cohort in used])] = True
     exposed = ~sample.closed & ~sample.comparison & observed
     compared = pool & np.isin(sample.origin, sample.origin[closed | exposed])
-    masks = {"closed": closed, "asked about": exposed, "compared": compared, "origin": ~eligible | (pool & ~compared)}
+    masks = {
+        "closed": closed,
+        "asked about": exposed,
+        "compared": compared,
+        "origin": ~eligible | (pool & ~compared),
+    }
     return used, masks | {"unknown": ~observed, "none before": ~sold, "stopped": np.ones_like(sold)}
 
 
 def twice_compared(sample: Sample) -> Masks:
-    """Return the firms in :func:`analysis.estimands.growth.against_others`, observed in all three windows."""
-    (_, masks), start = changing(sample, np.ones_like(sample.closed), 1), sample.before.start - 12
-    earlier = [slice(start, sample.before.stop - 12)] if start >= 0 else []
+    """Return the firms in `against_others`, which are observed in all three windows.
+
+    See :func:`analysis.estimands.growth.against_others`.
+    """
+    (_, masks) = changing(sample, np.ones_like(sample.closed), 1)
+    start = sample.before.start - 12
+    if start >= 0:
+        earlier = [slice(start, sample.before.stop - 12)]
+    else:
+        earlier = []
     early = np.isfinite(over_years(sample.home, *earlier, sample.before, sample.after)[0])
     masks |= {name: masks[name] & sample.is_own for name in ("closed", "asked about")}
     compared = sample.comparison & sample.observed(1) & early
@@ -218,32 +285,54 @@ def twice_compared(sample: Sample) -> Masks:
 def on_platforms(sample: Sample, sells: Bools) -> Masks:
     """Return the closed and comparison firms selected by `sells`, bool[2, firm].
 
-    `sells` is whether each firm has the required sales a year before the window and in it. All are of origins with
-    closures, and still sold in the month before the first closure, since only a firm in business can be closed.
+    `sells` is whether each firm has the required sales a year before the window and in it. All are
+    of origins with closures, and still sold in the month before the first closure, since only a
+    firm in business can be closed.
     """
     observed = sample.observed(len(sample.panel.platforms))
     origin = np.isin(sample.origin, sample.origin[observed & sample.closed])
     used = observed & origin & sells.all(axis=0) & ~sample.stopped[:, sample.waves[0] - 1]
-    masks = {"closed": used & sample.closed, "compared": used & sample.comparison, "origin": ~origin & ~sample.closed}
-    return left_out(sample) | masks | {"unknown": ~observed | ~np.isfinite(sample.exposure), "none before": ~sells[0]}
+    masks = {
+        "closed": used & sample.closed,
+        "compared": used & sample.comparison,
+        "origin": ~origin & ~sample.closed,
+    }
+    return (
+        left_out(sample)
+        | masks
+        | {"unknown": ~observed | ~np.isfinite(sample.exposure), "none before": ~sells[0]}
+    )
 
 
 def with_mix(sample: Sample) -> Masks:
-    """Return the firms in :func:`analysis.estimands.displacement.platform_mix`: those with sales in both windows."""
+    """Return the firms in `platform_mix`, which are those with sales in both windows.
+
+    See :func:`analysis.estimands.displacement.platform_mix`.
+    """
     return on_platforms(sample, sample.sums.sum(axis=2) > 0)
 
 
 def with_presence(sample: Sample) -> Masks:
-    """Return the firms in :func:`analysis.estimands.displacement.toward_destinations`: those with baseline sales."""
+    """Return the firms in `toward_destinations`, which are those with baseline sales.
+
+    See :func:`analysis.estimands.displacement.toward_destinations`.
+    """
     before = (sample.panel.sales[:, :, sample.before] > 0).any(axis=(1, 2))
     return on_platforms(sample, np.array([before, np.ones_like(before)]))
 
 
 def hedging(sample: Sample) -> Masks:
-    """Return the origin's firms and the comparison firms in :func:`analysis.estimands.displacement.hedging`."""
-    sells, observed = np.asarray((sample.sums > 0).any(axis=2)), sample.observed(len(sample.panel.platforms))
+    """Return the origin's firms and the comparison firms in `hedging`.
+
+    See :func:`analysis.estimands.displacement.hedging`.
+    """
+    sells = np.asarray((sample.sums > 0).any(axis=2))
+    observed = sample.observed(len(sample.panel.platforms))
     used = observed & sample.never_closed & sells.all(axis=0)
-    masks = left_out(sample) | {"asked about": used & sample.is_own, "compared": used & ~sample.is_own}
+    masks = left_out(sample) | {
+        "asked about": used & sample.is_own,
+        "compared": used & ~sample.is_own,
+    }
     del masks["exposed"]
     return masks | {"shut": sample.closed, "unknown": ~observed, "none before": ~sells[0]}
 
@@ -251,10 +340,12 @@ def hedging(sample: Sample) -> Masks:
 def entrants(sample: Sample) -> tuple[Bools, Bools]:
     """Select the origin's entrants since the first wave and in the same months a year earlier.
 
-    Returns two masks, bool[firm], with the year-earlier entrants first. A firm enters when it first sells on any
-    platform and is known to have sold nothing in the month before.
+    Returns two masks, bool[firm], with the year-earlier entrants first. A firm enters when it first
+    sells on any platform and is known to have sold nothing in the month before.
     """
-    total, wave, end = sample.panel.total(), sample.base.stop, sample.after.stop
+    total = sample.panel.total()
+    wave = sample.base.stop
+    end = sample.after.stop
     sold = total > 0
     first = np.where(sold.any(axis=1) & sample.is_own, sold.argmax(axis=1), -1)
     first[total[np.arange(len(total)), first - 1] != 0] = -1
@@ -272,8 +363,8 @@ def sample_flow(panel: Panel, design: Design) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        `estimands`, written E5a_* if they differ only in a platform, month or part; one column for each name of `USED`,
-        and for each of `LEFT` that occurs. Every row adds up to all firms.
+        `estimands`, written E5a_* if they differ only in a platform, month or part; one column for
+        each name of `USED`, and for each of `LEFT` that occurs. Every row adds up to all firms.
     """
     rows = []
     for ids, masks in _rows(panel, design):
@@ -287,7 +378,9 @@ def sample_flow(panel: Panel, design: Design) -> pd.DataFrame:
 
 
 def _rows(panel: Panel, design: Design) -> Iterator[Row]:
-    sample, origin, width = design.sample(panel), design.origin, len(panel.platforms)
+    sample = design.sample(panel)
+    origin = design.origin
+    width = len(panel.platforms)
     same = replace(design, comparison="spared_same_category").sample(panel)
     yield "E1a E1e", _closed(sample, width)
     yield "E1b", _closed(sample, 1)
@@ -298,7 +391,10 @@ def _rows(panel: Panel, design: Design) -> Iterator[Row]:
     yield "E3g_seen E3_seen E3k_*", changing(sample, sample.is_own, 1)[1]
     yield "E3g_common E3g", twice_compared(sample)
     everyone = np.ones_like(sample.closed)
-    yield f"E3s_seen E4b_{origin} E4b_other E4e_{origin} E4e_other", changing(sample, everyone, 1)[1]
+    yield (
+        f"E3s_seen E4b_{origin} E4b_other E4e_{origin} E4e_other",
+        changing(sample, everyone, 1)[1],
+    )
     yield "E4a_* d*", changing(sample, everyone, width)[1]
     yield "E4d_*", with_mix(sample)
     yield "E4a_presence", with_presence(sample)
@@ -319,8 +415,12 @@ def _closed(sample: Sample, width: int) -> Masks:
 
 
 def _alive(sample: Sample) -> Masks:
-    """Return the firms in :func:`analysis.estimands.closed_firms.months_alive` whose exit would be observed."""
-    total, (starting, small) = sample.panel.total(), followed(sample)
+    """Return the firms in `months_alive` whose exit would be observed.
+
+    See :func:`analysis.estimands.closed_firms.months_alive`.
+    """
+    total = sample.panel.total()
+    (starting, small) = followed(sample)
     used = []
     for cohort in starting:
         month = cohort.month
@@ -331,12 +431,24 @@ def _alive(sample: Sample) -> Masks:
 
 
 def _rivals(sample: Sample, eligible: Bools) -> Masks:
-    """Return the firms in :func:`analysis.estimands.rivals.recentred`; the less exposed are comparison firms."""
-    observed, idle = sample.observed(1) & np.isfinite(sample.exposure), sample.home[:, sample.base.start] <= 0
+    """Return the firms in `recentred`, of which the less exposed are comparison firms.
+
+    See :func:`analysis.estimands.rivals.recentred`.
+    """
+    observed = sample.observed(1) & np.isfinite(sample.exposure)
+    idle = sample.home[:, sample.base.start] <= 0
     used = incumbents(sample, eligible) & observed
-    masks = left_out(sample) | {"asked about": used & ~sample.comparison, "compared": used & sample.comparison}
+    masks = left_out(sample) | {
+        "asked about": used & ~sample.comparison,
+        "compared": used & sample.comparison,
+    }
     del masks["exposed"]
-    return masks | {"shut": sample.closed, "origin": ~eligible, "unknown": ~observed, "none before": idle}
+    return masks | {
+        "shut": sample.closed,
+        "origin": ~eligible,
+        "unknown": ~observed,
+        "none before": idle,
+    }
 
 
 def _leads(panel: Panel, design: Design) -> Iterator[Row]:

@@ -2,26 +2,32 @@
 
 from __future__ import annotations
 
+from fewtreated.errors import DesignError
+
 from analysis import data
-from analysis.errors import DesignError
 from analysis.evidence import totals
 
 STOPPED = "E034"  # three brands are stopped, with the day
 THIRD = "E035"  # what they had sold, per cent of sales on Amazon
 ALL_BARRED = "E099"  # all six main brands are barred in the same year, without a day
-OTHERS_CLOSED = "2021-08-01"  # the day on which the others are taken to have closed, where one is needed
+OTHERS_CLOSED = (  # the day on which the others are taken to have closed, where one is needed
+    "2021-08-01"
+)
 
 
-def accounted_for(fall: float, missed: float, *, amazon: float, others_closed: str = "") -> dict[str, float]:
+def accounted_for(
+    fall: float, missed: float, *, amazon: float, others_closed: str = ""
+) -> dict[str, float]:
     r"""Compute how much of a fall the closures account for, if no sale moved elsewhere.
 
-    With ``w(d)`` the part of a year's sales made from the day ``d`` on, and ``s`` the part of sales on Amazon that the
-    brands stopped in June had made, the closures cost
+    With ``w(d)`` the part of a year's sales made from the day ``d`` on, and ``s`` the part of sales
+    on Amazon that the brands stopped in June had made, the closures cost
 
     .. math:: L = s\,w(d_1) + (100 - s)\,w(d_2)
 
-    per cent of a year's sales on Amazon, the second term only if the other brands closed too. Of a year's revenue
-    that is ``L * amazon / 100``; had sales grown by `missed` per cent, it would have been more by as much.
+    per cent of a year's sales on Amazon, the second term only if the other brands closed too. Of a
+    year's revenue that is ``L * amazon / 100``; had sales grown by `missed` per cent, it would have
+    been more by as much.
 
     Parameters
     ----------
@@ -37,24 +43,33 @@ def accounted_for(fall: float, missed: float, *, amazon: float, others_closed: s
     Returns
     -------
     dict of str to float
-        `lost`, per cent of a year's sales on Amazon; `points`, per cent of the revenue of the year before, and
-        `points_grown`, with the growth missed; `of_fall`, per cent of the fall, and `of_gap`, per cent of the fall and
-        the growth missed together.
+        `lost`, per cent of a year's sales on Amazon; `points`, per cent of the revenue of the year
+        before, and `points_grown`, with the growth missed; `of_fall`, per cent of the fall, and
+        `of_gap`, per cent of the fall and the growth missed together.
 
     Raises
     ------
     DesignError
-        If `fall` is not positive, `amazon` is not a part in per cent, or the day is not in the year of the first
-        closures.
+        If `fall` is not positive, `amazon` is not a part in per cent, or the day is not in the year
+        of the first closures.
     """
     events = data.load("events").set_index("event_id")
-    first, part = str(events.loc[STOPPED, "date"]), float(events.loc[THIRD, "quantity"])
+    first = str(events.loc[STOPPED, "date"])
+    part = float(events.loc[THIRD, "quantity"])
     if not fall > 0:
-        raise DesignError(f"Cannot account for a fall of {fall:g} per cent: revenue did not fall; choose another year")
+        raise DesignError(
+            f"Cannot account for a fall of {fall:g} per cent: revenue did not fall; choose another"
+            " year"
+        )
     if not 0 <= amazon <= 100:
-        raise DesignError(f"Cannot use {amazon:g} per cent as the part sold on Amazon; choose 0 to 100")
+        raise DesignError(
+            f"Cannot use {amazon:g} per cent as the part sold on Amazon; choose 0 to 100"
+        )
     if others_closed and others_closed[:4] != first[:4]:
-        raise DesignError(f"Cannot close the others on {others_closed}: the year is {first[:4]}; choose a day in it")
+        raise DesignError(
+            f"Cannot close the others on {others_closed}: the year is {first[:4]}; choose a day"
+            " in it"
+        )
     lost = part * totals.rest_of_year(first)
     if others_closed:
         lost += (100 - part) * totals.rest_of_year(others_closed)

@@ -1,6 +1,7 @@
 """Claims, their readings, and the verdict on each reading.
 
-The module also loads published counts of accounts, the register of threats and the timeline of closures.
+The module also loads published counts of accounts, the register of threats and the timeline of
+closures.
 """
 
 from __future__ import annotations
@@ -10,10 +11,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import pandas as pd
+from fewtreated.errors import DesignError
 from pydantic import ValidationError
 
 from analysis import data, series
-from analysis.errors import DesignError
 from analysis.event import ON_RECORD, Event, read_event
 from analysis.evidence import sources, verdicts
 from analysis.evidence.sources import Admitted, Published
@@ -31,23 +32,31 @@ ONLY_PRODUCTS = "Others' figures on it are products of two sources, which give n
 def readings(claims: Collection[str] | None = None, event: Event | None = None) -> pd.DataFrame:
     """Return the ledger of claims, with one row per reading.
 
-    Each row has the columns of the claim and of its test; its `statement` ends with what is not judged of the words of
-    the claim. All claims are included by default. Readings of the claims
-    in an event's own file are tested like those that answer the same questions about 2021.
+    Each row has the columns of the claim and of its test; its `statement` ends with what is not
+    judged of the words of the claim. All claims are included by default. Readings of the claims in
+    an event's own file are tested like those that answer the same questions about 2021.
     """
-    ledger = data.load("readings").merge(data.load("claims"), on="claim_id", how="left", validate="m:1")
+    ledger = data.load("readings").merge(
+        data.load("claims"), on="claim_id", how="left", validate="m:1"
+    )
     ledger["claimant"] = ledger.pop("asked_by").fillna(ledger["claimant"])
     ledger["statement"] += (" Not judged: " + ledger["omits"] + ".").fillna("")
     if event and event.own:
-        rules, rows = read_event(ON_RECORD).readings, ledger.fillna({"reading": ""}).set_index(["claim_id", "reading"])
+        rules = read_event(ON_RECORD).readings
+        rows = ledger.fillna({"reading": ""}).set_index(["claim_id", "reading"])
         extra = [
             rows.loc[rules[question]].to_dict()
             | {"claim_id": claim, "reading": reading, "estimand": question}
-            | {"statement": event.own[claim].readings[question], "claimant": event.own[claim].claimant}
+            | {
+                "statement": event.own[claim].readings[question],
+                "claimant": event.own[claim].claimant,
+            }
             for question, (claim, reading) in event.asked.items()
         ]
         ledger = pd.concat([ledger, pd.DataFrame(extra)], ignore_index=True)
-    return ledger if claims is None else ledger[ledger["claim_id"].isin([*claims])].reset_index(drop=True)
+    if claims is None:
+        return ledger
+    return ledger[ledger["claim_id"].isin([*claims])].reset_index(drop=True)
 
 
 @dataclass(frozen=True)
@@ -57,19 +66,22 @@ class Finding:
     Attributes
     ----------
     interval : (low, high) or None
-        Our own estimate, for the kinds not_lower, unchanged, at_most, direction, fell and positive, in the reading's
-        unit; `kind` names the interval's type.
+        Our own estimate, for the kinds not_lower, unchanged, at_most, direction, fell and positive,
+        in the reading's unit; `kind` names the interval's type.
     rests_on : sequence of str
-        Whose figures set an end of the interval. If one is the claimant's, the interval is not counted.
+        Whose figures set an end of the interval. If one is the claimant's, the interval is not
+        counted.
     margin : float or None
         In the same unit, set in advance.
     published : sequence of Published
-        What is published on the claim, with who says it, the claimant's own word included: which of it counts is
-        decided here and nowhere else. Their range replaces the interval. For the kind documented, the records.
+        What is published on the claim, with who says it, the claimant's own word included: which of
+        it counts is decided here and nowhere else. Their range replaces the interval. For the kind
+        documented, the records.
     parts : sequence of str
         For the kind documented: the parts of the claim, such as the firms that it names.
     claimed : float or None
-        For the kind stated: the claimant's number, which is shown; with an estimate, the number of parts claimed.
+        For the kind stated: the claimant's number, which is shown; with an estimate, the number of
+        parts claimed.
     admitted : Admitted
         What the claim admits of `published`, set by :func:`judge`.
     estimate, window, n, tier, provenance, market, grade
@@ -83,7 +95,8 @@ class Finding:
     graded : str
         Description of the panels behind the grade; the grade "do not use" rules out a verdict.
     aside : str
-        Restriction to the firms of an unrepresentative panel, which cannot decide a claim about totals.
+        Restriction to the firms of an unrepresentative panel, which cannot decide a claim about
+        totals.
     gaps : str
         Why a panel with too many gaps cannot decide a claim about totals.
     estimand, change : str
@@ -123,7 +136,9 @@ class Finding:
 
         What the claim admits is described in :func:`analysis.evidence.sources.admit`.
         """
-        admitted = sources.admit(self.published, claimant=claimant, said=said, about=about, quantity=quantity)
+        admitted = sources.admit(
+            self.published, claimant=claimant, said=said, about=about, quantity=quantity
+        )
         if self.interval and any(sources.is_word_of(name, claimant) for name in self.rests_on):
             return replace(self, interval=None, admitted=replace(admitted, resting=True))
         return replace(self, admitted=admitted)
@@ -137,13 +152,17 @@ class Finding:
     def range(self) -> Interval | None:
         """Range of the figures that count if there are any, otherwise the interval."""
         figures = self.admitted.values
-        return (min(figures), max(figures)) if figures and not self.parts else self.interval
+        if figures and not self.parts:
+            return (min(figures), max(figures))
+        return self.interval
 
     @property
     def wider_range(self) -> Interval | None:
         """Range of the figures that count and of the products of two sources."""
         every = self.admitted.all_values
-        return (min(every), max(every)) if self.admitted.figures and not self.parts else self.interval
+        if self.admitted.figures and not self.parts:
+            return (min(every), max(every))
+        return self.interval
 
     @property
     def is_silent(self) -> bool:
@@ -160,11 +179,21 @@ class Finding:
         if self.is_silent:
             is_stated = kind == "stated" and self.claimed is not None
             admitted = self.admitted
-            is_spoken_of = admitted.own or admitted.others or admitted.resting or admitted.products or is_stated
-            return verdicts.NOT_SHOWN if is_spoken_of else verdicts.NOT_TESTABLE
+            is_spoken_of = (
+                admitted.own
+                or admitted.others
+                or admitted.resting
+                or admitted.products
+                or is_stated
+            )
+            if is_spoken_of:
+                return verdicts.NOT_SHOWN
+            return verdicts.NOT_TESTABLE
         by_figures = self._by_rule(kind, self.range, self.admitted.values)
         with_products = self._by_rule(kind, self.wider_range, self.admitted.all_values)
-        return by_figures if by_figures == with_products else verdicts.NOT_SHOWN
+        if by_figures == with_products:
+            return by_figures
+        return verdicts.NOT_SHOWN
 
     def _by_rule(self, kind: str, held: Interval | None, values: Sequence[float]) -> verdicts.Word:
         margin = self.margin or 0.0
@@ -186,9 +215,16 @@ class Finding:
         It depends on the grade, the placebo and the drift that the finding survives.
         """
         survived = None
-        if kind == "not_lower" and self.interval and self.drift is not None and word != verdicts.NOT_SHOWN:
+        if (
+            kind == "not_lower"
+            and self.interval
+            and self.drift is not None
+            and word != verdicts.NOT_SHOWN
+        ):
             survived = verdicts.breakdown(self.interval, -(self.margin or 0.0), self.drift)
-        return verdicts.confidence(self.grade if self.range else "", passed=self.passed, breakdown=survived)
+        return verdicts.confidence(
+            self.grade if self.range else "", passed=self.passed, breakdown=survived
+        )
 
     def barred(self, totals: bool) -> str:
         """Return the reason why a panel cannot decide a reading, or an empty string if it can.
@@ -199,30 +235,35 @@ class Finding:
             return ""
         if totals and self.aside:
             return (
-                "This panel is not representative of the sellers that the claim is about, so it cannot decide a claim "
-                "about totals; what it finds applies to its own firms."
+                "This panel is not representative of the sellers that the claim is about, so it"
+                " cannot decide a claim about totals; what it finds applies to its own firms."
             )
         if totals and self.gaps:
             return self.gaps
         if self.range and self.grade == verdicts.DO_NOT_USE:  # the audit grades estimates
             return f"The method is graded not to be used on data such as these: {self.graded}."
         if self.range and verdicts.is_exact(self.range):
-            return "Its interval has no width: no error was found where there must be one, so nothing is tested."
+            return (
+                "Its interval has no width: no error was found where there must be one, so nothing"
+                " is tested."
+            )
         return ""
 
 
 NOTHING = Finding()  # for a claim that public figures cannot test
 
 
-def judge(claim: str, reading: str = "", finding: Finding = NOTHING, *, event: Event | None = None) -> Verdict:
+def judge(
+    claim: str, reading: str = "", finding: Finding = NOTHING, *, event: Event | None = None
+) -> Verdict:
     """Judge one reading of a claim by the rule for its kind.
 
-    This is the one place where the word of the claimant or its agents is set aside: it is shown and never counted, for
-    every kind of claim and whoever speaks.
+    This is the one place where the word of the claimant or its agents is set aside: it is shown and
+    never counted, for every kind of claim and whoever speaks.
 
-    ``data/readings.csv`` states the kind of each reading, and the confidence in verdicts from public figures. The
-    confidence in a verdict from a panel or from households follows from its grade and checks
-    (:func:`analysis.evidence.verdicts.confidence`).
+    ``data/readings.csv`` states the kind of each reading, and the confidence in verdicts from
+    public figures. The confidence in a verdict from a panel or from households follows from its
+    grade and checks (:func:`analysis.evidence.verdicts.confidence`).
 
     Parameters
     ----------
@@ -236,33 +277,65 @@ def judge(claim: str, reading: str = "", finding: Finding = NOTHING, *, event: E
     Raises
     ------
     DesignError
-        If the reading is unknown, a margin that its kind needs is missing, or the verdict is invalid.
+        If the reading is unknown, a margin that its kind needs is missing, or the verdict is
+        invalid.
     """
     ledger = readings(event=event).fillna({"reading": "", "unit": "", "date": "", "quantity": ""})
     line = ledger[(ledger["claim_id"] == claim) & (ledger["reading"] == reading)]
     failure = f"Cannot judge {claim} {reading}".rstrip()
     if len(line) != 1:
         ledger_names = (ledger["claim_id"] + " " + ledger["reading"]).str.strip()
-        raise DesignError(f"{failure}: readings.csv contains only {', '.join(ledger_names)}; choose one of these")
+        raise DesignError(
+            f"{failure}: readings.csv contains only {', '.join(ledger_names)}; choose one of these"
+        )
     row = line.iloc[0]
     if row["kind"] in ("not_lower", "unchanged", "at_most") and finding.margin is None:
         raise DesignError(f"{failure}: this kind of claim needs a margin; set one in the finding")
     asked = {name: row[name] for name in ("claimant", "about", "quantity")}
     finding = finding.admitting(said=row["date"], **asked)
     barred = finding.barred(row["totals"])
-    word = verdicts.NOT_TESTABLE if barred else finding.word(row["kind"])
+    if barred:
+        word = verdicts.NOT_TESTABLE
+    else:
+        word = finding.word(row["kind"])
     why, change = _reason(row, word, finding)
     low, high = finding.range or (None, None)
-    taken = ("tier", "provenance", "market", "margin", "claimed", "estimate", "window", "n", "detail", "found")
+    taken = (
+        "tier",
+        "provenance",
+        "market",
+        "margin",
+        "claimed",
+        "estimate",
+        "window",
+        "n",
+        "detail",
+        "found",
+    )
     made: dict[str, Any] = {name: row[name] for name in ("statement", "claimant", "confidence")}
     made |= {name: getattr(finding, name) for name in taken}
     if word not in verdicts.DECIDED:
         made["confidence"] = ""
     elif finding.estimated:
         made["confidence"] = finding.confidence(row["kind"], word)
-    made |= {"claim": claim, "reading": reading, "word": word, "low": low, "high": high, "why": barred or why}
-    made |= {"grade": finding.grade if finding.range else "", "aside": finding.aside if row["totals"] else ""}
-    made |= {"interval": finding.kind or ("published readings" if finding.admitted.figures and low is not None else "")}
+    made |= {
+        "claim": claim,
+        "reading": reading,
+        "word": word,
+        "low": low,
+        "high": high,
+        "why": barred or why,
+    }
+    made |= {
+        "grade": finding.grade if finding.range else "",
+        "aside": finding.aside if row["totals"] else "",
+    }
+    made |= {
+        "interval": (
+            finding.kind
+            or ("published readings" if finding.admitted.figures and low is not None else "")
+        )
+    }
     made |= {"estimand": finding.estimand or row["estimand"], "unit": finding.unit or row["unit"]}
     made |= {"change": finding.change or change}
     try:
@@ -274,18 +347,23 @@ def judge(claim: str, reading: str = "", finding: Finding = NOTHING, *, event: E
 def checked(placebo: pd.DataFrame, margin: float) -> dict[str, Any]:
     """Derive the fields `passed` and `drift` of a :class:`Finding` from a placebo test.
 
-    The last row of `placebo` has its `estimate`, `conf_low` and `conf_high`. `passed` is True if the interval lies
-    inside the margin, so that no effect that matters was found (an equivalence test; Dette, H. and Schumann, M. 2024,
-    Testing for equivalence of pre-trends in difference-in-differences estimation, JBES 42, 1289-1301); otherwise False
-    if it excludes zero, or None if it contains zero, as a weak placebo always does. `drift` is the estimate. Both
-    fields are None if there is no interval.
+    The last row of `placebo` has its `estimate`, `conf_low` and `conf_high`. `passed` is True if
+    the interval lies inside the margin, so that no effect that matters was found (an equivalence
+    test; Dette, H. and Schumann, M. 2024, Testing for equivalence of pre-trends in
+    difference-in-differences estimation, JBES 42, 1289-1301); otherwise False if it excludes zero,
+    or None if it contains zero, as a weak placebo always does. `drift` is the estimate. Both fields
+    are None if there is no interval.
     """
     row = placebo.iloc[-1]
-    low, high = row["conf_low"], row["conf_high"]
+    low = row["conf_low"]
+    high = row["conf_high"]
     if pd.isna(low):
         return {"passed": None, "drift": None}
     inside = -margin < low and high < margin
-    return {"passed": True if inside else None if low <= 0 <= high else False, "drift": float(row["estimate"])}
+    return {
+        "passed": True if inside else None if low <= 0 <= high else False,
+        "drift": float(row["estimate"]),
+    }
 
 
 def _reason(row: pd.Series, word: str, finding: Finding) -> tuple[str, str]:
@@ -294,7 +372,11 @@ def _reason(row: pd.Series, word: str, finding: Finding) -> tuple[str, str]:
         return f"It would take: {row['testable_quantity']}.", row["change"]
     rules = data.load("verdict_rules").set_index("kind")
     is_panel = finding.estimated
-    kind = "direction" if is_panel and row["kind"] == "positive" else row["kind"]  # a panel has an interval
+    # a panel has an interval
+    if is_panel and row["kind"] == "positive":
+        kind = "direction"
+    else:
+        kind = row["kind"]
     why = rules.loc[kind].get(word.lower().replace(" ", "_"), "There is no estimate or bound.")
     if is_panel:
         return why, rules["panel_change"].fillna(row["change"])[row["kind"]]
@@ -309,12 +391,19 @@ def _silence(admitted: Admitted) -> str:
         return RESTING
     if admitted.products:
         return ONLY_PRODUCTS
-    return ONLY_OWN if admitted.own or not admitted.others else ONLY_OTHERS
+    if admitted.own or not admitted.others:
+        return ONLY_OWN
+    return ONLY_OTHERS
 
 
 def untestable(notebook: str, claims: Collection[str]) -> list[Verdict]:
     """Judge the claims in a notebook that no public figure can test."""
-    return [*map(judge, readings(claims).query("notebook == @notebook and kind == 'untestable'")["claim_id"])]
+    return [
+        *map(
+            judge,
+            readings(claims).query("notebook == @notebook and kind == 'untestable'")["claim_id"],
+        )
+    ]
 
 
 def out_of_reach(report: str) -> pd.DataFrame:
@@ -336,15 +425,19 @@ def dates(text: pd.Series, *, last: bool = False) -> pd.Series:
 
 
 def counts() -> pd.DataFrame:
-    """Return published counts of closed or affected accounts, stores or sellers, in order of publication.
+    """Return published counts of closed or affected accounts, stores or sellers.
+
+    They are in order of publication.
 
     Returns
     -------
     DataFrame
-        `event_id`, `date`, `counted_by`, `value`, `what` (the unit as published), `definition`, `bound` and the source,
-        for each count defined in counts.csv.
+        `event_id`, `date`, `counted_by`, `value`, `what` (the unit as published), `definition`,
+        `bound` and the source, for each count defined in counts.csv.
     """
-    frame = series.rows("events").merge(data.load("counts"), on="event_id", validate="1:1", suffixes=("_row", ""))
+    frame = series.rows("events").merge(
+        data.load("counts"), on="event_id", validate="1:1", suffixes=("_row", "")
+    )
     frame = frame.rename(columns={"quantity": "value", "unit": "what"})
     frame["date"] = frame["source_date"].fillna(frame["date"])
     columns = ["event_id", "date", "counted_by", "value", "what", "definition", "bound"]
@@ -353,7 +446,10 @@ def counts() -> pd.DataFrame:
 
 
 def counted(claim: str, reading: str = "") -> tuple[pd.Series, list[Published]]:
-    """Return the claimant's count for a claim, and all counts under the same definition with who made them."""
+    """Return the claimant's count for a claim, and all counts under the same definition.
+
+    The latter come with who made them.
+    """
     ledger = readings([claim]).fillna({"reading": ""}).query("reading == @reading").iloc[0]
     same = counts().query("definition == @ledger.counted")
     own = same[[sources.is_word_of(by, ledger["claimant"]) for by in same["counted_by"]]]
@@ -364,29 +460,47 @@ def counted(claim: str, reading: str = "") -> tuple[pd.Series, list[Published]]:
 def threats(event: Event | None = None) -> pd.DataFrame:
     """Return the register of threats with their dates.
 
-    The columns are those of the file, the `first` and `last` day, and `months` as text. For an event, return its own
-    threats, which have no dates, or else the rows of the register that it lists.
+    The columns are those of the file, the `first` and `last` day, and `months` as text. For an
+    event, return its own threats, which have no dates, or else the rows of the register that it
+    lists.
     """
     frame = data.load("threats")
     frame = frame.assign(first=dates(frame["first_day"]), last=dates(frame["last_day"], last=True))
-    first, last = frame["first"].dt.strftime, frame["last"].dt.strftime
+    first = frame["first"].dt.strftime
+    last = frame["last"].dt.strftime
     begins = first("%d %b %Y").where(frame["precision"] == "day", first("%b %Y"))
-    frame = frame.assign(months=begins + (" to " + last("%b %Y")).where(frame["last_day"] != frame["first_day"], ""))
+    frame = frame.assign(
+        months=begins + (" to " + last("%b %Y")).where(frame["last_day"] != frame["first_day"], "")
+    )
     if event is None:
         return frame
     register = [
-        {"threat_id": name, "months": held.when, "event": held.what, "hits": held.hits, "threatens": held.threatens}
+        {
+            "threat_id": name,
+            "months": held.when,
+            "event": held.what,
+            "hits": held.hits,
+            "threatens": held.threatens,
+        }
         for name, held in event.threats.items()
         if held
     ]
-    return pd.DataFrame(register) if register else frame[frame["threat_id"].isin([*event.threats])]
+    if register:
+        return pd.DataFrame(register)
+    return frame[frame["threat_id"].isin([*event.threats])]
 
 
 def closures() -> pd.DataFrame:
     """Return the timeline of closures and related events.
 
-    Adds the columns `first`, `last` (days), `term` (a label) and `strong`, which is True for a closure.
+    Adds the columns `first`, `last` (days), `term` (a label) and `strong`, which is True for a
+    closure.
     """
-    frame = data.load("closure_timeline").merge(series.rows("events"), on="event_id", validate="1:1")
-    days, strong = pd.to_datetime(frame["day"]), frame["event_type"].isin(["brand_closure", "seller_disclosure"])
-    return frame.assign(first=days, last=days, term=frame["when"] + ": " + frame["says"], strong=strong)
+    frame = data.load("closure_timeline").merge(
+        series.rows("events"), on="event_id", validate="1:1"
+    )
+    days = pd.to_datetime(frame["day"])
+    strong = frame["event_type"].isin(["brand_closure", "seller_disclosure"])
+    return frame.assign(
+        first=days, last=days, term=frame["when"] + ": " + frame["says"], strong=strong
+    )

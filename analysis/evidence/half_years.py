@@ -1,7 +1,9 @@
-"""Listed sellers' growth by year, nine months, half-year and quarter, closed sellers against others.
+"""Listed sellers' growth by length of period, closed sellers against others.
 
-A yearly comparison cannot say when a gap opened. Half-years and quarters can: most closures came after June 2021, so
-that the first half of 2021 shows how far the sellers had parted before.
+Periods are a year, nine months, a half-year and a quarter.
+
+A yearly comparison cannot say when a gap opened. Half-years and quarters can: most closures came
+after June 2021, so that the first half of 2021 shows how far the sellers had parted before.
 """
 
 from __future__ import annotations
@@ -12,17 +14,21 @@ from dataclasses import replace
 
 import numpy as np
 import pandas as pd
+from fewtreated.errors import DataError, DesignError
+from fewtreated.estimate import Estimate
+from fewtreated.estimators.synthetic import permutation_did
 
 from analysis import data, series
-from analysis.errors import DataError, DesignError
-from analysis.estimate import Estimate
-from analysis.estimators.synthetic import permutation_did
 from analysis.evidence import listed
 
-YEAR, HALF_YEAR, NINE_MONTHS, QUARTER = "year", "half-year", "nine months", "quarter"
+YEAR = "year"
+HALF_YEAR = "half-year"
+NINE_MONTHS = "nine months"
+QUARTER = "quarter"
 SPANS = (YEAR, HALF_YEAR, NINE_MONTHS, QUARTER)
 
-# What is computed from figures that are cumulative from January: the end of a period, less what had been sold before.
+# What is computed from figures that are cumulative from January: the end of a period, less what had
+# been sold before.
 STEPS: dict[str, dict[str, tuple[str, str]]] = {
     YEAR: {"": ("year", "")},
     HALF_YEAR: {"H1": ("H1", ""), "H2": ("year", "H1")},
@@ -36,7 +42,9 @@ OWNER = "Xinghui (SACA) / Sunvalley (Zebao)"
 
 
 def declared() -> pd.DataFrame:
-    """Return the series below a year of each seller, with the sellers that have none and the reason for it.
+    """Return the series of each seller for periods below a year.
+
+    Sellers that have none are returned with the reason for it.
 
     The columns are those of ``data/half_year_series.csv``.
     """
@@ -51,7 +59,10 @@ def without_half_years() -> dict[str, str]:
 
 
 def rows() -> pd.DataFrame:
-    """Return the rows of listed_sellers.csv behind the comparisons, with `name`, the short name of the seller."""
+    """Return the rows of listed_sellers.csv behind the comparisons.
+
+    The column `name` is the short name of the seller.
+    """
     firms = listed.design().set_index("name")["firm"]
     wanted = declared().dropna(subset="measure").assign(firm=lambda frame: frame["name"].map(firms))
     keys = ["firm", "measure", "publisher"]
@@ -61,9 +72,9 @@ def rows() -> pd.DataFrame:
 def stand_alone(cumulative: pd.Series, span: str) -> pd.Series:
     """Turn figures that are cumulative from January into figures of each period.
 
-    With ``C(e)`` the sum from January to the end ``e`` of a period, a period that begins after the end ``b`` has
-    ``C(e) - C(b)``. The second half-year is the year less the first half, and the second quarter the first half less
-    the first quarter.
+    With ``C(e)`` the sum from January to the end ``e`` of a period, a period that begins after the
+    end ``b`` has ``C(e) - C(b)``. The second half-year is the year less the first half, and the
+    second quarter the first half less the first quarter.
 
     Parameters
     ----------
@@ -75,7 +86,8 @@ def stand_alone(cumulative: pd.Series, span: str) -> pd.Series:
     Returns
     -------
     float64[period]
-        In the unit of `cumulative`, by period in order; a period is left out if one of its two ends is not published.
+        In the unit of `cumulative`, by period in order; a period is left out if one of its two ends
+        is not published.
 
     Raises
     ------
@@ -91,8 +103,12 @@ def stand_alone(cumulative: pd.Series, span: str) -> pd.Series:
     """
     if span not in SPANS:
         raise DesignError(f"Cannot compare periods of {span!r}; choose from {', '.join(SPANS)}")
-    matched = [(re.fullmatch(CUMULATIVE, str(period)), value) for period, value in cumulative.items()]
-    known = {(found["year"], found["end"] or "year"): float(value) for found, value in matched if found}
+    matched = [
+        (re.fullmatch(CUMULATIVE, str(period)), value) for period, value in cumulative.items()
+    ]
+    known = {
+        (found["year"], found["end"] or "year"): float(value) for found, value in matched if found
+    }
     apart = {}
     for year in sorted({year for year, _ in known}):
         for name, (end, begin) in STEPS[span].items():
@@ -101,17 +117,21 @@ def stand_alone(cumulative: pd.Series, span: str) -> pd.Series:
             value = known[year, end] - (known[year, begin] if begin else 0.0)
             if value < 0:
                 wrong = f"the sum to the end of {year}{name} is smaller than the sum before it"
-                raise DataError(f"Cannot compute revenue of {year}{name}: {wrong}; correct listed_sellers.csv")
+                raise DataError(
+                    f"Cannot compute revenue of {year}{name}: {wrong}; correct listed_sellers.csv"
+                )
             apart[f"{year}{name}"] = value
     return pd.Series(apart, dtype=float)
 
 
 def revenues(span: str) -> pd.DataFrame:
-    """Return each seller's revenue by period, float64[period, seller], in millions of its own currency.
+    """Return each seller's revenue by period, in millions of its own currency.
 
-    Sellers are in the order of the design, closed ones first. Figures that are not published are NaN. Years are those
-    of :func:`analysis.evidence.listed.revenues`, which has more sellers, and the sellers rather than their owners.
-    Raises DesignError if the span is unknown.
+    The frame is float64[period, seller].
+
+    Sellers are in the order of the design, closed ones first. Figures that are not published are
+    NaN. Years are those of :func:`analysis.evidence.listed.revenues`, which has more sellers, and
+    the sellers rather than their owners. Raises DesignError if the span is unknown.
     """
     if span == YEAR:
         yearly, _ = listed.revenues()
@@ -126,10 +146,12 @@ def revenues(span: str) -> pd.DataFrame:
 
 
 def log_growth(span: str) -> pd.DataFrame:
-    """Return the change in log revenue on the same period of the year before, float64[period, seller].
+    """Return the change in log revenue on the same period of the year before.
 
-    ``g(i, t) = log R(i, t) - log R(i, t - 1 year)``, NaN where one of the two is not published. Periods without any
-    figure are left out.
+    The frame is float64[period, seller].
+
+    ``g(i, t) = log R(i, t) - log R(i, t - 1 year)``, NaN where one of the two is not published.
+    Periods without any figure are left out.
     """
     level = np.log(revenues(span))
     before = level.set_axis([f"{int(period[:4]) + 1}{period[4:]}" for period in level.index])
@@ -150,13 +172,19 @@ def compare(
     against: Sequence[str] = (),
     level: float,
 ) -> Estimate:
-    r"""Compare the growth of closed sellers with that of others in one period, with an exact permutation test.
+    r"""Compare the growth of closed sellers with that of others in one period.
 
-    .. math:: \hat\tau(t) = \frac{1}{N_1} \sum_{i \in closed} g(i, t) - \frac{1}{N_0} \sum_{i \in others} g(i, t)
+    The test is an exact permutation test.
 
-    with ``g`` from :func:`log_growth`. With `since`, ``g(i, t) - g(i, since)`` replaces ``g(i, t)``: how far the gap
-    widened between two periods. The test compares the estimate with that of every other choice of as many sellers.
-    With one closed seller of N, no p-value below 1 / N is possible.
+    .. math::
+
+        \hat\tau(t) = \frac{1}{N_1} \sum_{i \in closed} g(i, t)
+        - \frac{1}{N_0} \sum_{i \in others} g(i, t)
+
+    with ``g`` from :func:`log_growth`. With `since`, ``g(i, t) - g(i, since)`` replaces
+    ``g(i, t)``: how far the gap widened between two periods. The test compares the estimate with
+    that of every other choice of as many sellers. With one closed seller of N, no p-value below 1 /
+    N is possible.
 
     Parameters
     ----------
@@ -190,7 +218,9 @@ def compare(
     for wanted in filter(None, (period, since)):
         if wanted not in grown.index:
             there = ", ".join(grown.index)
-            raise DesignError(f"Cannot compare growth in {wanted}: no seller has it; choose from {there}")
+            raise DesignError(
+                f"Cannot compare growth in {wanted}: no seller has it; choose from {there}"
+            )
     hit, others = _groups(closed, against)
     change = grown.loc[period] - (grown.loc[since] if since else 0.0)
     seen = change[change.index.isin([*hit, *others])].dropna()
@@ -199,7 +229,10 @@ def compare(
     for group, names, inside in groups:
         if not inside.any():
             missing = f"no {group} seller ({', '.join(names)}) has growth for {period}"
-            raise DesignError(f"Cannot compare growth in {period}: {missing}; choose another period or other sellers")
+            raise DesignError(
+                f"Cannot compare growth in {period}: {missing}; choose another period or other"
+                " sellers"
+            )
     comparison = permutation_did(seen.to_numpy(), is_closed, level=level, unit="log points")
     changes = pd.DataFrame({"firm": seen.index, "change": seen.to_numpy(), "closed": is_closed})
     details = {**comparison.details, "changes": changes.sort_values("change", ignore_index=True)}
@@ -213,7 +246,9 @@ def _groups(closed: Sequence[str], against: Sequence[str]) -> tuple[list[str], l
     return hit, [*(against or [name for name in undisclosed if name not in hit])]
 
 
-def comparisons(span: str, *, closed: Sequence[str] = (), against: Sequence[str] = (), level: float) -> pd.DataFrame:
+def comparisons(
+    span: str, *, closed: Sequence[str] = (), against: Sequence[str] = (), level: float
+) -> pd.DataFrame:
     """Compare closed sellers with others in every period in which both have figures.
 
     Parameters
@@ -228,9 +263,10 @@ def comparisons(span: str, *, closed: Sequence[str] = (), against: Sequence[str]
     Returns
     -------
     DataFrame
-        By `period`: `closed` and `others`, the mean growth of each group (geometric, per cent); `gap`, the one against
-        the other (per cent); `firms`, how many sellers of both groups; `rank` among `assignments`; `p_lower`,
-        one-sided towards a fall; and `p_smallest`, the smallest that so few sellers allow.
+        By `period`: `closed` and `others`, the mean growth of each group (geometric, per cent);
+        `gap`, the one against the other (per cent); `firms`, how many sellers of both groups;
+        `rank` among `assignments`; `p_lower`, one-sided towards a fall; and `p_smallest`, the
+        smallest that so few sellers allow.
     """
     found = []
     hit, others = _groups(closed, against)
@@ -239,7 +275,8 @@ def comparisons(span: str, *, closed: Sequence[str] = (), against: Sequence[str]
         if not (has_growth & {*hit} and has_growth & {*others}):
             continue
         estimate = compare(span, str(period), closed=closed, against=against, level=level)
-        row, changes = estimate.row("did"), estimate.details["changes"]
+        row = estimate.row("did")
+        changes = estimate.details["changes"]
         mean = changes.groupby("closed")["change"].mean()
         found.append(
             {
@@ -260,21 +297,22 @@ def comparisons(span: str, *, closed: Sequence[str] = (), against: Sequence[str]
 def without_hardware(year: str, first_half: float | None = None) -> pd.DataFrame:
     """Estimate Sunvalley's half-years by taking the hardware out of its owner's.
 
-    The owner gives hardware by year, and for the first half of the next year with its growth. That of the year before
-    is the year's, from its growth, times the part that fell into the first half.
+    The owner gives hardware by year, and for the first half of the next year with its growth. That
+    of the year before is the year's, from its growth, times the part that fell into the first half.
 
     Parameters
     ----------
     year : str
         The year, for example 2021.
     first_half : float, optional
-        Part of the hardware of the year before that was sold in its first half, in [0, 1]; by default that of `year`.
+        Part of the hardware of the year before that was sold in its first half, in [0, 1]; by
+        default that of `year`.
 
     Returns
     -------
     DataFrame
-        By half-year ("H1", "H2"): `before`, `after` (million yuan) and `growth` (per cent). All are estimates; what is
-        neither hardware nor cross-border counts as cross-border.
+        By half-year ("H1", "H2"): `before`, `after` (million yuan) and `growth` (per cent). All are
+        estimates; what is neither hardware nor cross-border counts as cross-border.
 
     Raises
     ------
@@ -284,10 +322,13 @@ def without_hardware(year: str, first_half: float | None = None) -> pd.DataFrame
         If the part is not between 0 and 1.
     """
     if first_half is not None and not 0 <= first_half <= 1:
-        raise DesignError(f"Cannot sell {first_half:g} of a year's hardware in its first half; choose 0 to 1")
+        raise DesignError(
+            f"Cannot sell {first_half:g} of a year's hardware in its first half; choose 0 to 1"
+        )
     own = {"firm": OWNER, "measure": "revenue_hardware"}
     rate = {"firm": OWNER, "measure": "revenue_hardware_yoy"}
-    last, following = str(int(year) - 1), f"{int(year) + 1}H1"
+    last = str(int(year) - 1)
+    following = f"{int(year) + 1}H1"
     one_year = {"freq": "A", "first": year, "last": year}
     next_half = {"freq": "H", "first": following, "last": following}
     whole = series.published("listed_sellers", **own, **one_year)
@@ -297,7 +338,10 @@ def without_hardware(year: str, first_half: float | None = None) -> pd.DataFrame
     hardware = whole.points.loc[year, "value"]
     hardware_before = series.from_growth(whole, whole_rate).points.loc[last, "value"]
     in_first = series.from_growth(half, half_rate).points.loc[f"{year}H1", "value"]
-    part = in_first / hardware if first_half is None else first_half
+    if first_half is None:
+        part = in_first / hardware
+    else:
+        part = first_half
     group = revenues(HALF_YEAR)["Sunvalley"]
     before = {
         "H1": group[f"{last}H1"] - part * hardware_before,

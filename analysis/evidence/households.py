@@ -1,8 +1,8 @@
-"""Chinese brands in household purchases: their share, their growth, and the effect of the closures on them.
+"""Chinese brands in household purchases: share, growth, and the effect of the closures on them.
 
-Estimates are functions of sums over groups of buyers. Standard errors come from leaving out one group at a time (a
-jackknife) and, where exposed categories are compared with others, from shocks to their sellers. Robustness checks
-cover other specifications, placebo years, lost titles and drift.
+Estimates are functions of sums over groups of buyers. Standard errors come from leaving out one
+group at a time (a jackknife) and, where exposed categories are compared with others, from shocks to
+their sellers. Robustness checks cover other specifications, placebo years, lost titles and drift.
 """
 
 from __future__ import annotations
@@ -15,15 +15,23 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from fewtreated.errors import DataError, DesignError
+from fewtreated.estimate import NO_SPREAD, Estimate, Floats, refusal
 
 from analysis.data import DATA, load
-from analysis.errors import DataError, DesignError
-from analysis.estimate import NO_SPREAD, Estimate, Floats, refusal
 
-SAID = {"by name": "by name, from our list", "by rule": "by a rule", "either": "by name or by a rule"}
+SAID = {
+    "by name": "by name, from our list",
+    "by rule": "by a rule",
+    "either": "by name or by a rule",
+}
 """The three definitions of a Chinese brand in words."""
 
-CHINESE = {"by name": ["named_chinese"], "by rule": ["pseudo_brand"], "either": ["named_chinese", "pseudo_brand"]}
+CHINESE = {
+    "by name": ["named_chinese"],
+    "by rule": ["pseudo_brand"],
+    "either": ["named_chinese", "pseudo_brand"],
+}
 """Classes of origin under each of the three definitions of a Chinese brand."""
 
 ALONE = {
@@ -33,24 +41,41 @@ ALONE = {
 }
 """Labels of the three definitions."""
 
-AGAINST = {"all others": ["other electronics", "everything else"], "other electronics": ["other electronics"]}
+AGAINST = {
+    "all others": ["other electronics", "everything else"],
+    "other electronics": ["other electronics"],
+}
 """Comparison categories for the exposed ones."""
 
 OF = ("purchases", "units", "spend")
 """Quantities that can be summed."""
 
-BLANK, UNKNOWN = "blank", "not known"  # class of origin, and category, of purchases that name none
+# class of origin, and category, of purchases that name none
+BLANK = "blank"
+UNKNOWN = "not known"
 Window = tuple[str, str]
 Interval = tuple[float, float]
 EARLIEST = "2018-09"  # first half-year shown in figures
 
 OTHER_WINDOWS: dict[str, dict[str, Any]] = {
-    "half-year of the closures, from March 2021": {"before": ("2020-03", "2020-08"), "after": ("2021-03", "2021-08")},
-    "over two years, without Prime Day": {"before": ("2019-09", "2020-02"), "after": ("2021-09", "2022-02")},
+    "half-year of the closures, from March 2021": {
+        "before": ("2020-03", "2020-08"),
+        "after": ("2021-03", "2021-08"),
+    },
+    "over two years, without Prime Day": {
+        "before": ("2019-09", "2020-02"),
+        "after": ("2021-09", "2022-02"),
+    },
 }
 PLACEBOS: dict[str, dict[str, Any]] = {
-    "no closures yet: a year earlier": {"before": ("2019-09", "2020-02"), "after": ("2020-09", "2021-02")},
-    "no closures yet: two years earlier": {"before": ("2018-09", "2019-02"), "after": ("2019-09", "2020-02")},
+    "no closures yet: a year earlier": {
+        "before": ("2019-09", "2020-02"),
+        "after": ("2020-09", "2021-02"),
+    },
+    "no closures yet: two years earlier": {
+        "before": ("2018-09", "2019-02"),
+        "after": ("2019-09", "2020-02"),
+    },
 }
 
 
@@ -61,8 +86,8 @@ class Specification:
     Attributes
     ----------
     definition : {"by name", "by rule", "either"}
-        Definition of a Chinese brand: on a list, by the rule, or one of the two. Report 09 measures by name. Report 05
-        and the audit of the method take either.
+        Definition of a Chinese brand: on a list, by the rule, or one of the two. Report 09 measures
+        by name. Report 05 and the audit of the method take either.
     against : {"all others", "other electronics"}
         Comparison categories for the exposed ones.
     of : {"purchases", "units", "spend"}
@@ -83,7 +108,9 @@ class Specification:
         """Raise DesignError if the definition, comparison or quantity is unknown."""
         for name, choices in {"definition": CHINESE, "against": AGAINST, "of": OF}.items():
             if (given := getattr(self, name)) not in choices:
-                raise DesignError(f"Cannot use {name}={given!r}; choose one of {', '.join(choices)}")
+                raise DesignError(
+                    f"Cannot use {name}={given!r}; choose one of {', '.join(choices)}"
+                )
 
     @property
     def chinese(self) -> list[str]:
@@ -125,7 +152,9 @@ class Households:
         tables = {name: pd.read_csv(file) for name, file in files.items() if file.is_file()}
         if absent := [name for name in files if name not in tables and name != "closed"]:
             do = "count the purchase file again with --out"
-            raise DataError(f"Cannot read the household tables from {folder}: {absent[0]}.csv is missing; {do}")
+            raise DataError(
+                f"Cannot read the household tables from {folder}: {absent[0]}.csv is missing; {do}"
+            )
         return cls(**tables)
 
     @cached_property
@@ -151,7 +180,9 @@ class Households:
         of : {"purchases", "units", "spend"}
         """
         rows = of_classes(self.purchases[self.purchases["month"].between(*window)], classes)
-        return self._by_group(rows if categories is None else rows[rows["category"].isin(categories)], of)
+        return self._by_group(
+            rows if categories is None else rows[rows["category"].isin(categories)], of
+        )
 
     def everything(self, window: Window, of: str) -> Floats:
         """Sum all purchases, with or without a title, by buyer group, float64[group]."""
@@ -164,9 +195,10 @@ class Households:
         """
         if self.closed is None:
             raise DesignError(
-                "Cannot estimate the loss of closed brands: closed.csv, with purchases of these brands, is missing. "
-                "Count the whole file with a table of products (purchases amazon-purchases.csv --brands PRODUCTS "
-                "--out FOLDER, where PRODUCTS has the columns parent_asin and store), then read FOLDER."
+                "Cannot estimate the loss of closed brands: closed.csv, with purchases of these"
+                " brands, is missing. Count the whole file with a table of products (purchases"
+                " amazon-purchases.csv --brands PRODUCTS --out FOLDER, where PRODUCTS has the"
+                " columns parent_asin and store), then read FOLDER."
             )
         return self._by_group(self.closed[self.closed["month"].between(*window)], of)
 
@@ -183,8 +215,15 @@ class Households:
         may_be_zero: Collection[str] = (),
     ) -> Estimate:
         """Estimate a function of named sums, with jackknife standard errors over buyer groups."""
-        if absent := [name for name, by_group in sums.items() if not by_group.any() and name not in may_be_zero]:
-            return refusal(f"these sums of purchases are zero: {', '.join(absent)}; choose other months or categories")
+        if absent := [
+            name
+            for name, by_group in sums.items()
+            if not by_group.any() and name not in may_be_zero
+        ]:
+            return refusal(
+                f"these sums of purchases are zero: {', '.join(absent)}; choose other months or"
+                " categories"
+            )
         scores = np.column_stack([*sums.values()])
         totals = Estimate(
             estimand=function.__name__.replace("_", " "),
@@ -202,7 +241,9 @@ class Households:
 
 def of_classes(rows: pd.DataFrame, classes: Sequence[str] | None) -> pd.DataFrame:
     """Select purchases in the given classes of origin; by default, all that have a title."""
-    return rows[rows["origin_class"] != BLANK] if classes is None else rows[rows["origin_class"].isin(classes)]
+    if classes is None:
+        return rows[rows["origin_class"] != BLANK]
+    return rows[rows["origin_class"].isin(classes)]
 
 
 def sums_by_window(
@@ -213,7 +254,9 @@ def sums_by_window(
 ) -> dict[str, Floats]:
     """Sum purchases of Chinese brands and of all brands by window, category set and buyer group."""
     return {
-        f"{brands}{f' in {place}' if place else ''}, {when}": households.sums(window, classes, categories, spec.of)
+        f"{brands}{f' in {place}' if place else ''}, {when}": households.sums(
+            window, classes, categories, spec.of
+        )
         for when, window in windows.items()
         for place, categories in places.items()
         for brands, classes in (("Chinese brands", spec.chinese), ("all", None))
@@ -222,14 +265,17 @@ def sums_by_window(
 
 def compared(households: Households, spec: Specification) -> dict[str, list[str]]:
     """Return the exposed categories and the comparison categories."""
-    return {"exposed categories": list(households.categories["category"]), spec.against: AGAINST[spec.against]}
+    return {
+        "exposed categories": list(households.categories["category"]),
+        spec.against: AGAINST[spec.against],
+    }
 
 
 def log_ratios(totals: Sequence[Any]) -> list[Any]:
     """Return log ratios of the Chinese share in exposed categories to that in other categories.
 
-    Each ratio is computed from four sums in `totals`: Chinese and all purchases in exposed categories, then those in
-    other categories.
+    Each ratio is computed from four sums in `totals`: Chinese and all purchases in exposed
+    categories, then those in other categories.
     """
     logs = [np.log(total) for total in totals]
     return [logs[at] - logs[at + 1] - logs[at + 2] + logs[at + 3] for at in range(0, len(logs), 4)]
@@ -240,13 +286,17 @@ def half_year(month: str) -> str:
 
     An empty string is returned unchanged.
     """
-    return str(pd.Period(month, "M") - (int(month[5:]) - 3) % 6) if month else ""
+    if month:
+        return str(pd.Period(month, "M") - (int(month[5:]) - 3) % 6)
+    return ""
 
 
 def register(root: Path = DATA) -> list[str]:
     """Return the brands of which the register of events says that accounts were closed, sorted."""
     events = load("events", root=root)
-    actors = events.loc[events["event_type"] == "brand_closure", "actor"].str.replace(r" \(.*", "", regex=True)
+    actors = events.loc[events["event_type"] == "brand_closure", "actor"].str.replace(
+        r" \(.*", "", regex=True
+    )
     return sorted({*", ".join(actors).split(", ")} - {"Amazon"})
 
 
@@ -259,8 +309,11 @@ def share(households: Households, spec: Specification = BASELINE) -> Estimate:
     The shares are in per cent, the change in percentage points.
     """
 
-    def chinese_share(chinese: Any, total: Any, chinese_after: Any, total_after: Any) -> dict[str, Any]:
-        first, last = 100 * chinese / total, 100 * chinese_after / total_after
+    def chinese_share(
+        chinese: Any, total: Any, chinese_after: Any, total_after: Any
+    ) -> dict[str, Any]:
+        first = 100 * chinese / total
+        last = 100 * chinese_after / total_after
         return {"before": first, "after": last, "change": last - first}
 
     sums = sums_by_window(households, spec, spec.windows, {"": None})
@@ -270,8 +323,9 @@ def share(households: Households, spec: Specification = BASELINE) -> Estimate:
 def worst_case(households: Households, spec: Specification = BASELINE) -> tuple[float, Interval]:
     """Bound the change in the Chinese share of all purchases, with or without a title.
 
-    In each window, all or none of the untitled purchases may be of Chinese brands. If the tables contain no untitled
-    purchases, as is true of the public part, their share in both windows is assumed to be that in the whole file.
+    In each window, all or none of the untitled purchases may be of Chinese brands. If the tables
+    contain no untitled purchases, as is true of the public part, their share in both windows is
+    assumed to be that in the whole file.
 
     Returns
     -------
@@ -286,7 +340,9 @@ def worst_case(households: Households, spec: Specification = BASELINE) -> tuple[
     """
     if (households.purchases["origin_class"] == BLANK).any():
         first, last = (
-            100 * households.sums(window, [BLANK], of=spec.of).sum() / households.everything(window, spec.of).sum()
+            100
+            * households.sums(window, [BLANK], of=spec.of).sum()
+            / households.everything(window, spec.of).sum()
             for window in spec.windows.values()
         )
     else:
@@ -299,14 +355,16 @@ def worst_case(households: Households, spec: Specification = BASELINE) -> tuple[
 def closed(households: Households, spec: Specification = BASELINE) -> Estimate:
     """Estimate the percentage change in closed brands' share of all purchases (E1b).
 
-    All purchases count, with or without a title. This is the closed brands' own loss if the same share of their
-    purchases is identified in both windows, by title or by the table of products: the loss is larger if fewer are
-    identified before, and smaller if fewer are after. Only the windows, `of` and `level` of `spec` matter.
+    All purchases count, with or without a title. This is the closed brands' own loss if the same
+    share of their purchases is identified in both windows, by title or by the table of products:
+    the loss is larger if fewer are identified before, and smaller if fewer are after. Only the
+    windows, `of` and `level` of `spec` matter.
 
     Returns
     -------
     Estimate
-        One term; -100, without a standard error, if no closed brand was bought in the second window.
+        One term; -100, without a standard error, if no closed brand was bought in the second
+        window.
 
     Raises
     ------
@@ -314,28 +372,42 @@ def closed(households: Households, spec: Specification = BASELINE) -> Estimate:
         If no table of products supplied the brands of purchases without a title.
     """
 
-    def loss_of_closed_brands(first: Any, total: Any, last: Any, total_after: Any) -> dict[str, Any]:
+    def loss_of_closed_brands(
+        first: Any, total: Any, last: Any, total_after: Any
+    ) -> dict[str, Any]:
         return {"closed brands": 100 * (last / first * total / total_after - 1)}
 
     sums = {
         f"{name}, {when}": by_group(window, spec.of)
         for when, window in spec.windows.items()
-        for name, by_group in (("closed brands", households.of_closed), ("all", households.everything))
+        for name, by_group in (
+            ("closed brands", households.of_closed),
+            ("all", households.everything),
+        )
     }
     rare = "closed brands, after"
-    loss = households.jackknife(sums, loss_of_closed_brands, "per cent", spec.level, may_be_zero=[rare])
+    loss = households.jackknife(
+        sums, loss_of_closed_brands, "per cent", spec.level, may_be_zero=[rare]
+    )
     if loss.refused or sums[rare].any():
-        return replace(loss, limits=np.maximum(loss.conf_int, -100.0))  # no loss exceeds 100 per cent
-    return replace(loss, scores=None, covariance=None, reason=f"no purchases of {rare}: {NO_SPREAD}")
+        return replace(
+            loss, limits=np.maximum(loss.conf_int, -100.0)
+        )  # no loss exceeds 100 per cent
+    return replace(
+        loss, scores=None, covariance=None, reason=f"no purchases of {rare}: {NO_SPREAD}"
+    )
 
 
 def exposed(households: Households, spec: Specification = BASELINE) -> Estimate:
-    r"""Estimate the change in the Chinese share in exposed categories relative to others, in log points (E2a).
+    r"""Estimate the change in the Chinese share in exposed categories relative to others (E2a).
 
-    Let :math:`s_{kg}` be the contribution of category k and group g to the log ratio. The variance over groups omits
-    the shocks that all buyers share, those to sellers in exposed categories,
-    :math:`\sum_k [(\sum_g s_{kg})^2 - \sum_g s_{kg}^2]`, which is added if positive (Cameron, A. C., Gelbach, J. B. and
-    Miller, D. L. 2011, Robust inference with multiway clustering, JBES 29, 238-249).
+    It is in log points.
+
+    Let :math:`s_{kg}` be the contribution of category k and group g to the log ratio. The variance
+    over groups omits the shocks that all buyers share, those to sellers in exposed categories,
+    :math:`\sum_k [(\sum_g s_{kg})^2 - \sum_g s_{kg}^2]`, which is added if positive (Cameron, A.
+    C., Gelbach, J. B. and Miller, D. L. 2011, Robust inference with multiway clustering, JBES 29,
+    238-249).
     """
 
     def effect_on_spared_firms(*totals: Any) -> dict[str, Any]:
@@ -353,7 +425,9 @@ def exposed(households: Households, spec: Specification = BASELINE) -> Estimate:
     for sign, window in ((-1, spec.before), (1, spec.after)):
         rows = lines[lines["month"].between(*window)]
         for weight, of in ((sign, of_classes(rows, spec.chinese)), (-sign, rows)):
-            scores.append(weight * of.groupby(["category", "buyer_group"])[spec.of].sum() / of[spec.of].sum())
+            scores.append(
+                weight * of.groupby(["category", "buyer_group"])[spec.of].sum() / of[spec.of].sum()
+            )
     by_both = pd.concat(scores, axis=1).fillna(0).sum(axis=1)
     shared = float((by_both.groupby("category").sum() ** 2).sum() - (by_both**2).sum())
     covariance = effect.covariance + max(shared, 0.0)
@@ -392,24 +466,31 @@ def robustness(households: Households, spec: Specification = BASELINE) -> dict[s
         **OTHER_WINDOWS,
         **PLACEBOS,
     }
-    return {label: exposed(households, replace(spec, **change)).exp() for label, change in changes.items()}
+    return {
+        label: exposed(households, replace(spec, **change)).exp()
+        for label, change in changes.items()
+    }
 
 
-def bounded(households: Households, closed: float, spec: Specification = BASELINE) -> dict[str, Interval]:
+def bounded(
+    households: Households, closed: float, spec: Specification = BASELINE
+) -> dict[str, Interval]:
     """Bound V3 and E2a, allowing for closed sellers and for lost titles.
 
-    Older purchases are more likely to have lost their titles, and more so for some brands than for others. The rate is
-    not observed, but it applied before the closures, too: at worst, nothing else raised the Chinese share then, or
-    moved it apart in exposed categories. So ``V3``, the change in the Chinese share, points, is lowered by up to the
-    largest earlier yearly rise in the log share, and by closed sellers' sales. ``E2a``, log points, moves either way by
-    the largest earlier yearly change in the log ratio. Sampling errors are added at the ends; the losses are taken as
-    given.
+    Older purchases are more likely to have lost their titles, and more so for some brands than for
+    others. The rate is not observed, but it applied before the closures, too: at worst, nothing
+    else raised the Chinese share then, or moved it apart in exposed categories. So ``V3``, the
+    change in the Chinese share, points, is lowered by up to the largest earlier yearly rise in the
+    log share, and by closed sellers' sales. ``E2a``, log points, moves either way by the largest
+    earlier yearly change in the log ratio. Sampling errors are added at the ends; the losses are
+    taken as given.
 
     Parameters
     ----------
     households : Households
     closed : float
-        Closed sellers' largest possible share of baseline Chinese sales, none of it in purchases with a title.
+        Closed sellers' largest possible share of baseline Chinese sales, none of it in purchases
+        with a title.
     spec : Specification
 
     Raises
@@ -418,21 +499,37 @@ def bounded(households: Households, closed: float, spec: Specification = BASELIN
         If the purchases cover no earlier year.
     """
     first = households.buyers["month"].min()
-    early = [replace(spec, **months) for months in PLACEBOS.values() if months["before"][0] >= first]
+    early = [
+        replace(spec, **months) for months in PLACEBOS.values() if months["before"][0] >= first
+    ]
     if not early:
-        raise DesignError(f"Cannot bound the loss of titles: purchases begin in {first}; add an earlier year")
+        raise DesignError(
+            f"Cannot bound the loss of titles: purchases begin in {first}; add an earlier year"
+        )
     shares = [share(households, year).value for year in early]
     rise = max(0.0, *(float(np.log(after / before)) for before, after, _ in shares))
     drift = max(float(abs(exposed(households, year).value[0])) for year in early)
 
-    def ends(estimate: Estimate, lowest: Callable[[Any], Any], highest: Callable[[Any], Any]) -> Interval:
+    def ends(
+        estimate: Estimate, lowest: Callable[[Any], Any], highest: Callable[[Any], Any]
+    ) -> Interval:
         limits = estimate.delta_method(
-            lambda value: {"lowest": lowest(value), "highest": highest(value)}, estimand="bounded", unit=estimate.unit
+            lambda value: {"lowest": lowest(value), "highest": highest(value)},
+            estimand="bounded",
+            unit=estimate.unit,
         ).conf_int
         return float(limits[0, 0]), float(limits[1, 1])
 
     left = 1 - closed
     return {
-        "V3": ends(share(households, spec), lambda of: of[1] * np.exp(-rise) - of[0] / left, lambda of: of[1] - of[0]),
-        "E2a": ends(exposed(households, spec), lambda effect: effect[0] - drift, lambda effect: effect[0] + drift),
+        "V3": ends(
+            share(households, spec),
+            lambda of: of[1] * np.exp(-rise) - of[0] / left,
+            lambda of: of[1] - of[0],
+        ),
+        "E2a": ends(
+            exposed(households, spec),
+            lambda effect: effect[0] - drift,
+            lambda effect: effect[0] + drift,
+        ),
     }

@@ -8,24 +8,37 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from fewtreated.errors import DesignError, check_choice
+from fewtreated.estimate import Estimate
+from fewtreated.estimators.abnormal_returns import Window, abnormal_returns, market_rank
+from fewtreated.estimators.synthetic import permutation_did
 
 from analysis import data, series
-from analysis.errors import DesignError, check_choice
-from analysis.estimate import Estimate
-from analysis.estimators.abnormal_returns import Window, abnormal_returns, market_rank
-from analysis.estimators.synthetic import permutation_did
 from analysis.evidence import shift
 from analysis.evidence.sources import Published
 from analysis.numbers import number, percent_change
 from analysis.series import Series
 
-RECENT = 60  # days before each window in which a share's noise is measured too, since it rose in 2021
+RECENT = (
+    60  # days before each window in which a share's noise is measured too, since it rose in 2021
+)
 RANKED_TO = 5e-6  # half of the last digit of the market's ranked returns
 MARKET_TO = 5e-7  # half of the last digit of the market's daily returns
 WEEK = pd.Timedelta(days=7)
-MARKETS = {"all": "market_return", "shanghai_shenzhen": "shanghai_shenzhen_return", "median": "median_return"}
-SHOWN = 11, 20  # trading days before and after the news in the paths of share prices: ten days of change before
-STATUS = {"closed": " (closed)", "partly": " (owned Mpow until early 2021)", "unknown": " (not known if closed)"}
+MARKETS = {
+    "all": "market_return",
+    "shanghai_shenzhen": "shanghai_shenzhen_return",
+    "median": "median_return",
+}
+SHOWN = (
+    11,
+    20,
+)  # trading days before and after the news in the paths of share prices: ten days of change before
+STATUS = {
+    "closed": " (closed)",
+    "partly": " (owned Mpow until early 2021)",
+    "unknown": " (not known if closed)",
+}
 
 
 def short_name(firm: str) -> str:
@@ -37,7 +50,10 @@ def short_name(firm: str) -> str:
 
 
 def design() -> pd.DataFrame:
-    """Return the listed firms considered for the revenue comparison, each with its role and the reason for it."""
+    """Return the listed firms considered for the revenue comparison.
+
+    Each comes with its role and the reason for it.
+    """
     return data.load("listed_design")
 
 
@@ -67,17 +83,26 @@ def revenues() -> tuple[pd.DataFrame, dict[str, Series]]:
         Series of each firm by short name, with its sources.
     """
     published = {
-        row["name"]: series.splice(row["series"])
-        if row["source"] == "splice"
-        else series.published("listed_sellers", firm=row["firm"], measure=row["series"], freq="A")
+        row["name"]: (
+            series.splice(row["series"])
+            if row["source"] == "splice"
+            else series.published(
+                "listed_sellers", firm=row["firm"], measure=row["series"], freq="A"
+            )
+        )
         for row in design().query("role != 'left_out'").to_dict("records")
     }
-    wide = pd.DataFrame({name: line.values.set_axis(line.values.index.year) for name, line in published.items()})
+    wide = pd.DataFrame(
+        {name: line.values.set_axis(line.values.index.year) for name, line in published.items()}
+    )
     return wide.sort_index(), published
 
 
 def indexed(base: int, first: int, last: int) -> pd.DataFrame:
-    """Return yearly revenue from `first` to `last`, indexed to 100 in the year `base`, float64[year, firm]."""
+    """Return yearly revenue from `first` to `last`, indexed to 100 in the year `base`.
+
+    The frame is float64[year, firm].
+    """
     wide, _ = revenues()
     return 100 * wide.loc[first:last] / wide.loc[base]
 
@@ -95,7 +120,8 @@ def revenue_change(before: int, after: int, *, level: float) -> Estimate:
     Returns
     -------
     Estimate
-        Row ``did`` in log points; ``details["changes"]`` has `firm`, `change` and `closed`, sorted by `change`.
+        Row ``did`` in log points; ``details["changes"]`` has `firm`, `change` and `closed`, sorted
+        by `change`.
     """
     wide, _ = revenues()
     change = np.log(wide.loc[after] / wide.loc[before])
@@ -113,7 +139,9 @@ def without(names: list[str], before: int, after: int, *, level: float) -> Estim
     At least one closed seller must remain.
     """
     rest = revenue_change(before, after, level=level).details["changes"].query("firm not in @names")
-    return permutation_did(rest["change"].to_numpy(), rest["closed"].to_numpy(), level=level, unit="log points")
+    return permutation_did(
+        rest["change"].to_numpy(), rest["closed"].to_numpy(), level=level, unit="log points"
+    )
 
 
 def leave_one_out(before: int, after: int, *, level: float) -> pd.DataFrame:
@@ -121,15 +149,22 @@ def leave_one_out(before: int, after: int, *, level: float) -> pd.DataFrame:
 
     The columns are `left_out`, `estimate`, `rank` and `assignments`.
     """
-    changes, rows = revenue_change(before, after, level=level).details["changes"], []
+    changes = revenue_change(before, after, level=level).details["changes"]
+    rows = []
     for name in changes["firm"]:
-        if changes.query("firm != @name")["closed"].any():  # without the only closed firm, nothing can be compared
+        if changes.query("firm != @name")[
+            "closed"
+        ].any():  # without the only closed firm, nothing can be compared
             found = without([name], before, after, level=level)
-            rows.append((name, *found.rows.iloc[0][["estimate", "rank"]], found.counts["assignments"]))
+            rows.append(
+                (name, *found.rows.iloc[0][["estimate", "rank"]], found.counts["assignments"])
+            )
     return pd.DataFrame(rows, columns=["left_out", "estimate", "rank", "assignments"])
 
 
-def otherwise(asked: Mapping[tuple[int, int], Mapping[str, list[str]]], *, level: float) -> pd.DataFrame:
+def otherwise(
+    asked: Mapping[tuple[int, int], Mapping[str, list[str]]], *, level: float
+) -> pd.DataFrame:
     """Re-estimate :func:`revenue_change`, in per cent, with other years or without some firms.
 
     Parameters
@@ -142,75 +177,107 @@ def otherwise(asked: Mapping[tuple[int, int], Mapping[str, list[str]]], *, level
     Returns
     -------
     DataFrame
-        `term` ("2020 to 2021: label"), `estimate`, `conf_low`, `conf_high`; the limits are missing if no interval is
-        computed.
+        `term` ("2020 to 2021: label"), `estimate`, `conf_low`, `conf_high`; the limits are missing
+        if no interval is computed.
     """
     rows = [
         without(left, first, last, level=level).rows.assign(term=f"{first} to {last}: {label}")
         for (first, last), choices in asked.items()
         for label, left in choices.items()
     ]
-    return pd.concat(rows).set_index("term")[["estimate", "conf_low", "conf_high"]].apply(percent_change).reset_index()
+    return (
+        pd.concat(rows)
+        .set_index("term")[["estimate", "conf_low", "conf_high"]]
+        .apply(percent_change)
+        .reset_index()
+    )
 
 
 def most_lost(firm: str, before: int) -> dict[str, float]:
     """Bound the part of a firm's fall in revenue that is due to lost Amazon sales.
 
-    The bound is its Amazon sales in the year `before`, and half the unit to which they are rounded. Returns `revenue`
-    and `amazon` in that year, the `fall` in the next and the part of it that must be `outside` Amazon, million yuan,
-    and `other`, that part in per cent of the fall.
-    Raises DataError if the firm does not publish its Amazon sales.
+    The bound is its Amazon sales in the year `before`, and half the unit to which they are rounded.
+    Returns `revenue` and `amazon` in that year, the `fall` in the next and the part of it that must
+    be `outside` Amazon, million yuan, and `other`, that part in per cent of the fall. Raises
+    DataError if the firm does not publish its Amazon sales.
     """
-    (revenue, later), year = revenues()[0].loc[[before, before + 1], firm], str(before)
+    revenue, later = revenues()[0].loc[[before, before + 1], firm]
+    year = str(before)
     named = design().set_index("name").loc[firm, "firm"]
     sold = series.published("listed_sellers", firm=named, measure="revenue_amazon", freq="A")
-    amazon, fall = sold.values[year], revenue - later
-    printed = shift.mix().query("firm == @firm and platform == 'Amazon' and measure == 'revenue' and period == @year")
+    amazon = sold.values[year]
+    fall = revenue - later
+    printed = shift.mix().query(
+        "firm == @firm and platform == 'Amazon' and measure == 'revenue' and period == @year"
+    )
     outside = max(fall - amazon - printed["rounded_to"].sum() / 2, 0)
-    return {"revenue": revenue, "amazon": amazon, "fall": fall, "outside": outside, "other": 100 * outside / fall}
+    return {
+        "revenue": revenue,
+        "amazon": amazon,
+        "fall": fall,
+        "outside": outside,
+        "other": 100 * outside / fall,
+    }
 
 
 def on_record(names: list[str]) -> list[Published]:
     """Return the records of each brand's or firm's closure, with who says it.
 
-    A record is an owner's disclosure of closed stores or frozen money, or a report that names the brand among those
-    closed. Our own column on exposure is no record. Which of them count for a claim is decided where it is judged.
+    A record is an owner's disclosure of closed stores or frozen money, or a report that names the
+    brand among those closed. Our own column on exposure is no record. Which of them count for a
+    claim is decided where it is judged.
     """
-    filings, events = data.load("listed_sellers"), data.load("events").query("event_type == 'brand_closure'")
+    filings = data.load("listed_sellers")
+    events = data.load("events").query("event_type == 'brand_closure'")
     filings = filings[filings["measure"].isin(["shops_closed", "funds_frozen"])]
     records = list[Published]()
     for name in names:
         disclosed = filings[filings["firm"].str.contains(name, case=False)]
         reported = events[(events["actor"] + events["description"]).str.contains(name, case=False)]
-        records += [Published(by=by, part=name, filing=True) for by in disclosed["source_publisher"]]
+        records += [
+            Published(by=by, part=name, filing=True) for by in disclosed["source_publisher"]
+        ]
         records += [Published(by=by, part=name) for by in reported["source_publisher"]]
     return records
 
 
 def frozen(firm: str) -> tuple[float, float]:
-    """Return a firm's frozen funds as stated in the original article and as disclosed, in million yuan."""
+    """Return a firm's frozen funds as first reported and as disclosed, in million yuan.
+
+    The first report is the original article.
+    """
     events = data.load("events")
     named = events.loc[events["seed"] & events["unit"].eq("yuan frozen (more than)"), "quantity"]
-    filed = data.load("listed_sellers").query("measure == 'funds_frozen'").set_index("firm")["value"]
+    filed = (
+        data.load("listed_sellers").query("measure == 'funds_frozen'").set_index("firm")["value"]
+    )
     return named.item() / 1e6, float(filed.rename(short_name)[firm])
 
 
 def firms_on_record() -> pd.DataFrame:
-    """Return the public record of each seller whose accounts were closed, from ``data/firms_on_record.csv``.
+    """Return the public record of each seller whose accounts were closed.
+
+    It is read from ``data/firms_on_record.csv``.
 
     Returns
     -------
     DataFrame
-        `seller` (with brands and owner), `closed`, `stores` (how many were affected, and by when), `frozen` (million
-        yuan), `revenue`, `profit` (million yuan by year, as text), `became`, `source`; a dash or NaN where nothing is
-        published.
+        `seller` (with brands and owner), `closed`, `stores` (how many were affected, and by when),
+        `frozen` (million yuan), `revenue`, `profit` (million yuan by year, as text), `became`,
+        `source`; a dash or NaN where nothing is published.
     """
-    sellers, figures = data.load("firms_on_record").fillna(""), data.load("listed_sellers")
+    sellers = data.load("firms_on_record").fillna("")
+    figures = data.load("listed_sellers")
     yearly = figures[figures["period"].isin(["2020", "2021", "2022", "2023"])].sort_values("period")
 
     def by_year(row: dict[Any, Any], measures: str) -> str:
-        mine = yearly[(yearly["firm"] == row["firm"]) & yearly["measure"].isin(row[measures].split())]
-        return "; ".join(f"{year.period}: {number(year.value, 0)}" for year in mine.itertuples()) or "–"
+        mine = yearly[
+            (yearly["firm"] == row["firm"]) & yearly["measure"].isin(row[measures].split())
+        ]
+        return (
+            "; ".join(f"{year.period}: {number(year.value, 0)}" for year in mine.itertuples())
+            or "–"
+        )
 
     rows = sellers.to_dict("records")
     brands = [f" ({row['brands']})" if row["brands"] != row["name"] else "" for row in rows]
@@ -221,13 +288,20 @@ def firms_on_record() -> pd.DataFrame:
         revenue=[by_year(row, "revenue") for row in rows],
         profit=sellers["whose_profit"].map({"owner": "the owner's, each year: "}).fillna("")
         + [by_year(row, "profit") for row in rows],
-        stores=[text.replace("{}", shop) or "–" for text, shop in zip(sellers["affected"], shops, strict=True)],
+        stores=[
+            text.replace("{}", shop) or "–"
+            for text, shop in zip(sellers["affected"], shops, strict=True)
+        ],
         frozen=sellers["firm"].map(disclosed["funds_frozen"]),
     )
 
 
-def share_prices(estimation_first: str, estimation_last: str, *, level: float, market: str = "all") -> Estimate:
-    """Estimate listed sellers' abnormal returns in every window that begins after the estimation window.
+def share_prices(
+    estimation_first: str, estimation_last: str, *, level: float, market: str = "all"
+) -> Estimate:
+    """Estimate listed sellers' abnormal returns after the estimation window.
+
+    They are estimated in every window that begins after it.
 
     Parameters
     ----------
@@ -236,36 +310,49 @@ def share_prices(estimation_first: str, estimation_last: str, *, level: float, m
     level : float
         Coverage of the intervals.
     market : {"all", "shanghai_shenzhen", "median"}
-        Market whose return is taken off: the mean of all codes in the source, that of Shanghai and Shenzhen, or the
-        median of all codes.
+        Market whose return is taken off: the mean of all codes in the source, that of Shanghai and
+        Shenzhen, or the median of all codes.
 
     Returns
     -------
     Estimate
         Rows of `abnormal_returns`, in per cent, with `exposed`, `first_day`, `last_day`,
-        `rank_low`, `rank_high` and `n_stocks` in the market; the last three are missing for the median, which no share
-        was ranked against.
+        `rank_low`, `rank_high` and `n_stocks` in the market; the last three are missing for the
+        median, which no share was ranked against.
     """
     check_choice("market", market, MARKETS)
     returns = data.load("market_stock_returns").set_index("date")[MARKETS[market]]
     listed = data.load("seller_stock_returns")
     ranks = data.load("market_car_ranks").query("market == @market")
     calm = _columns(returns.index, estimation_first, estimation_last)
-    shares = listed.pivot(index="firm", columns="date", values="daily_return").reindex(columns=returns.index)
+    shares = listed.pivot(index="firm", columns="date", values="daily_return").reindex(
+        columns=returns.index
+    )
     windows = data.load("price_windows").set_index("window")
-    windows = windows[windows["first_day"] > pd.Timestamp(estimation_last)].sort_values("first_day", kind="stable")
+    windows = windows[windows["first_day"] > pd.Timestamp(estimation_last)].sort_values(
+        "first_day", kind="stable"
+    )
     if windows.empty:
         later = "no event window in data/prices/windows.csv begins later"
-        raise DesignError(f"Cannot end the estimation window on {estimation_last}: {later}; choose an earlier day")
+        raise DesignError(
+            f"Cannot end the estimation window on {estimation_last}: {later}; choose an earlier day"
+        )
     windows["n_stocks"] = ranks.drop_duplicates("window").set_index("window")["n_stocks"]
-    spans = {str(row.Index): _columns(returns.index, row.first_day, row.last_day) for row in windows.itertuples()}
+    spans = {
+        str(row.Index): _columns(returns.index, row.first_day, row.last_day)
+        for row in windows.itertuples()
+    }
     names = list(shares.index)
-    estimate = abnormal_returns(shares, returns, estimation=calm, event=spans, firms=names, level=level, recent=RECENT)
+    estimate = abnormal_returns(
+        shares, returns, estimation=calm, event=spans, firms=names, level=level, recent=RECENT
+    )
     exposed = listed.drop_duplicates("firm").set_index("firm")["exposed"]
     rows = estimate.rows.join(windows[["first_day", "last_day", "n_stocks"]], on="window")
     rows = rows.assign(exposed=rows["firm"].map(exposed), seller=rows["firm"].map(short_name))
     in_market = {window: ranks[ranks["window"] == window] for window in spans}
-    rows[["rank_low", "rank_high"]] = [_ranked(row, in_market[row["window"]]) for row in rows.to_dict("records")]
+    rows[["rank_low", "rank_high"]] = [
+        _ranked(row, in_market[row["window"]]) for row in rows.to_dict("records")
+    ]
     more = rows.drop(columns=["term", "estimate", "std_error", "conf_low", "conf_high", "n"])
     return replace(
         estimate,
@@ -287,7 +374,8 @@ def share_prices(estimation_first: str, estimation_last: str, *, level: float, m
 def since(prices: Estimate, window: str, first: str) -> Estimate:
     """Estimate one share's abnormal return from an earlier day to the end of a window, in per cent.
 
-    The noise of a day is measured as for every window: before the first day, and never on the days that are added up.
+    The noise of a day is measured as for every window: before the first day, and never on the days
+    that are added up.
 
     Parameters
     ----------
@@ -312,34 +400,50 @@ def since(prices: Estimate, window: str, first: str) -> Estimate:
 
 
 def _over(prices: Estimate, window: str, spans: dict[str, Window]) -> Estimate:
-    """Estimate a share's abnormal return over each span of days, in per cent, with the daily noise of a window."""
-    row, calm = prices[window].rows.iloc[0], prices.details["calm"]
-    shares, market = prices.details["shares"].loc[row["firm"]], prices.details["market"]
+    """Estimate a share's abnormal return over each span of days, in per cent.
+
+    The daily noise is that of a window.
+    """
+    row = prices[window].rows.iloc[0]
+    calm = prices.details["calm"]
+    shares = prices.details["shares"].loc[row["firm"]]
+    market = prices.details["market"]
     found = abnormal_returns(shares, market, estimation=calm, event=spans, level=prices.level)
     covariance = 1e4 * found.covariance * (row["noise"] / found.rows["noise"].iloc[0]) ** 2
     df = np.repeat(prices[window].max_df, len(spans))
-    return replace(found, unit="per cent", value=100 * found.value, covariance=covariance, max_df=df)
+    return replace(
+        found, unit="per cent", value=100 * found.value, covariance=covariance, max_df=df
+    )
 
 
 def _columns(days: pd.Index, first: Any, last: Any) -> Window:
     inside = np.flatnonzero((days >= pd.Timestamp(first)) & (days <= pd.Timestamp(last)))
     if not len(inside):
-        raise DesignError(f"Cannot use a window from {first} to {last}: it contains no trading day; choose other days")
+        raise DesignError(
+            f"Cannot use a window from {first} to {last}: it contains no trading day; choose other"
+            " days"
+        )
     return int(inside[0]), int(inside[-1]) + 1
 
 
 def _ranked(row: dict[Any, Any], market: pd.DataFrame) -> tuple[float, float]:
     if np.isnan(row["estimate"]) or market.empty:
         return np.nan, np.nan
-    ranks, values = market["rank"].to_numpy(), market["cumulative_abnormal_return"].to_numpy()
+    ranks = market["rank"].to_numpy()
+    values = market["cumulative_abnormal_return"].to_numpy()
     rounding = RANKED_TO + MARKET_TO * abs(row["beta"]) * row["n"]
-    return market_rank(row["estimate"], ranks, values, int(market["n_stocks"].iloc[0]), rounding=rounding)
+    return market_rank(
+        row["estimate"], ranks, values, int(market["n_stocks"].iloc[0]), rounding=rounding
+    )
 
 
 def price_paths(prices: Estimate) -> pd.DataFrame:
-    """Return what each closed seller's share earned beyond the market, counted from the eve of its news.
+    """Return what each closed seller's share earned beyond the market.
 
-    On the last day of the two-day window, value and band are those of the estimate and half its interval.
+    It is counted from the eve of the seller's news.
+
+    On the last day of the two-day window, value and band are those of the estimate and half its
+    interval.
 
     Parameters
     ----------
@@ -349,46 +453,65 @@ def price_paths(prices: Estimate) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        `event`, `day` (trading days from the news), `term` (seller), `value` in per cent, and `band_low`, `band_high`,
-        between which it stays by chance at the level of `prices`, if all its days are as noisy as the window's.
+        `event`, `day` (trading days from the news), `term` (seller), `value` in per cent, and
+        `band_low`, `band_high`, between which it stays by chance at the level of `prices`, if all
+        its days are as noisy as the window's.
     """
-    around, parts = pd.Index(range(-SHOWN[0], SHOWN[1] + 1), name="day"), []
-    for row in prices.rows[prices.rows["window"] == prices.rows["seller"].str.lower() + "_2d"].itertuples():
+    around = pd.Index(range(-SHOWN[0], SHOWN[1] + 1), name="day")
+    parts = []
+    for row in prices.rows[
+        prices.rows["window"] == prices.rows["seller"].str.lower() + "_2d"
+    ].itertuples():
         first = prices.details["days"].get_loc(row.first_day)
         steps = around.drop(-1)  # the eve, from which the others are counted
-        found = _over(prices, row.term, {str(day): (first + min(day + 1, 0), first + max(day + 1, 0)) for day in steps})
+        found = _over(
+            prices,
+            row.term,
+            {str(day): (first + min(day + 1, 0), first + max(day + 1, 0)) for day in steps},
+        )
         half = np.diff(found.conf_int, axis=0)[0] / 2
-        part = pd.DataFrame({"value": np.sign(steps + 1) * found.value, "band_low": -half, "band_high": half}, steps)
+        part = pd.DataFrame(
+            {"value": np.sign(steps + 1) * found.value, "band_low": -half, "band_high": half}, steps
+        )
         part = part.reindex(around, fill_value=0.0).reset_index()
         parts.append(part.assign(event=row.window.removesuffix("_2d"), term=row.seller))
     return pd.concat(parts, ignore_index=True)
 
 
 def in_the_week(rows: pd.DataFrame) -> pd.DataFrame:
-    """Return the events from a week before each closed seller's news to the end of its two-day window.
+    """Return the events around each closed seller's news.
 
-    `rows` come from :func:`share_prices`. The news itself is among the events; events dated only by month or year are
-    not. The columns are those of events.csv, and `seller`.
+    They run from a week before the news to the end of its two-day window.
+
+    `rows` come from :func:`share_prices`. The news itself is among the events; events dated only by
+    month or year are not. The columns are those of events.csv, and `seller`.
     """
     known = data.load("events")
     on = pd.to_datetime(known["date"], format="%Y-%m-%d", errors="coerce")
     news = rows[rows["window"] == rows["seller"].str.lower() + "_2d"].sort_values("first_day")
-    own = [known[on.between(row.first_day - WEEK, row.last_day)].assign(seller=row.seller) for row in news.itertuples()]
+    own = [
+        known[on.between(row.first_day - WEEK, row.last_day)].assign(seller=row.seller)
+        for row in news.itertuples()
+    ]
     return pd.concat(own, ignore_index=True)
 
 
 def by_event(rows: pd.DataFrame) -> pd.DataFrame:
     """Tabulate abnormal returns and their market ranks by owner and event.
 
-    `rows` come from :func:`share_prices`. Each cell contains a return with its rank as text. A star marks a return
-    whose interval excludes zero. The shorter window of each event is used. Where ranks are published in tens, the
-    table shows the middle one.
+    `rows` come from :func:`share_prices`. Each cell contains a return with its rank as text. A star
+    marks a return whose interval excludes zero. The shorter window of each event is used. Where
+    ranks are published in tens, the table shows the middle one.
     """
-    best = rows.dropna(subset="estimate").query("window.str.endswith('_2d') or window == 'first_wave_10d'")
+    best = rows.dropna(subset="estimate").query(
+        "window.str.endswith('_2d') or window == 'first_wave_10d'"
+    )
     ranks = best[["rank_low", "rank_high"]].mean(axis=1).map("{:,.0f}".format)
     cells = best["estimate"].map(lambda size: number(size, signed=True)) + " (" + ranks + ")"
     cells = cells.mask((best["conf_low"] > 0) | (best["conf_high"] < 0), cells + " *")
     names = best["seller"] + best["exposed"].map(STATUS).fillna("")
-    wide = best.assign(cell=cells, owner=names).pivot(index=["exposed", "owner"], columns="window", values="cell")
+    wide = best.assign(cell=cells, owner=names).pivot(
+        index=["exposed", "owner"], columns="window", values="cell"
+    )
     windows = best.drop_duplicates("window").sort_values("first_day")["window"]
     return wide[windows].fillna("–").reset_index()

@@ -11,11 +11,11 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from fewtreated.errors import DesignError
+from fewtreated.estimate import Estimate, Floats, Ints, refusal
 from scipy import stats
 
 from analysis.data import load
-from analysis.errors import DesignError
-from analysis.estimate import Estimate, Floats, Ints, refusal
 from analysis.evidence.households import (
     AGAINST,
     ALONE,
@@ -34,7 +34,9 @@ from analysis.evidence.totals import third_party_growth
 
 LIKE = 0.08  # baseline Chinese share above which a category resembles the exposed ones
 OFTEN = 40  # fewest order lines of a similar category in the half-year by which it is chosen
-SHIFTS = np.arange(-1100, 1101) / 1000  # log points searched for an interval, from a third to three times
+SHIFTS = (
+    np.arange(-1100, 1101) / 1000
+)  # log points searched for an interval, from a third to three times
 
 
 def recentred(
@@ -50,59 +52,76 @@ def recentred(
 ) -> Estimate:
     """Estimate the effect on exposed categories less the mean over random sets, in log points.
 
-    Each set contains as many categories as are exposed, drawn from the exposed ones and those like them. A category is
-    like them if at least `often` purchases were made in it in the first window, and if brands that are Chinese by name
-    or by the rule had more than `LIKE` of these, whatever the definition of the effect: one set of categories serves
-    all definitions. Some categories chosen so fall back from a chance high (regression to the mean), which an earlier
-    half-year, named by its first month in `chosen`, avoids. `similar` names the categories in place of that rule.
-    Exposed categories that are not among `only`, if it is given, are left out of the comparison; others in it count as
-    exposed. The estimate is the shift s at which ``effect(s) -
-    mean of effects(s) = 0``, where `effects` are those of all sets after s has been removed from the exposed categories
-    (Hodges and Lehmann). The interval contains the shifts that
-    :func:`permutation_test` does not reject, to the nearest 0.001. In `details`, p is that of no shift in the same
-    test, so the interval contains zero if and only if p exceeds 1 - level; `effects` are those of the sets at no shift,
-    in log points, and `gaps` the same in percentage points, each with that of the exposed categories first;
-    `exposed` is the number of exposed categories, and `share` the mean Chinese share of the sets at baseline.
+    Each set contains as many categories as are exposed, drawn from the exposed ones and those like
+    them. A category is like them if at least `often` purchases were made in it in the first window,
+    and if brands that are Chinese by name or by the rule had more than `LIKE` of these, whatever
+    the definition of the effect: one set of categories serves all definitions. Some categories
+    chosen so fall back from a chance high (regression to the mean), which an earlier half-year,
+    named by its first month in `chosen`, avoids. `similar` names the categories in place of that
+    rule. Exposed categories that are not among `only`, if it is given, are left out of the
+    comparison; others in it count as exposed. The estimate is the shift s at which
+    ``effect(s) - mean of effects(s) = 0``, where `effects` are those of all sets after s has been
+    removed from the exposed categories (Hodges and Lehmann). The interval contains the shifts that
+    :func:`permutation_test` does not reject, to the nearest 0.001. In `details`, p is that of no
+    shift in the same test, so the interval contains zero if and only if p exceeds 1 - level;
+    `effects` are those of the sets at no shift, in log points, and `gaps` the same in percentage
+    points, each with that of the exposed categories first; `exposed` is the number of exposed
+    categories, and `share` the mean Chinese share of the sets at baseline.
 
     Raises
     ------
     DesignError
-        If the windows are not half-years starting in March or September, or if the interval extends beyond `SHIFTS`.
-        A random set without a purchase of a Chinese brand does not raise: the estimate is refused, with the reason.
+        If the windows are not half-years starting in March or September, or if the interval extends
+        beyond `SHIFTS`. A random set without a purchase of a Chinese brand does not raise: the
+        estimate is refused, with the reason.
 
     References
     ----------
-    Borusyak, K. and Hull, P. (2023), Nonrandom exposure to exogenous shocks, Econometrica 91, 2155-2185.
-    Rosenbaum, P. R. (2002), Observational Studies, 2nd edition, Springer (inversion of a randomisation test).
+    Borusyak, K. and Hull, P. (2023), Nonrandom exposure to exogenous shocks, Econometrica 91,
+    2155-2185. Rosenbaum, P. R. (2002), Observational Studies, 2nd edition, Springer (inversion of a
+    randomisation test).
     """
     counted = _by_half_year(households, spec)
     names = [*similar] or like_exposed(households, spec, chosen, often)
     pool = counted.reindex(names, fill_value=0.0).to_numpy()
     listed = exposed_by_category(households, spec)
     added = counted.loc[[name for name in only if name not in listed.index]]
-    exposed = pd.concat([listed, added.set_axis(listed.columns, axis=1)]).loc[[*only] or listed.index]
-    counts, size = np.concatenate([exposed, pool]), len(exposed)
+    exposed = pd.concat([listed, added.set_axis(listed.columns, axis=1)]).loc[
+        [*only] or listed.index
+    ]
+    counts = np.concatenate([exposed, pool])
+    size = len(exposed)
     order = np.random.default_rng(seed).random((draws, len(counts))).argsort(axis=1)
     sets = np.concatenate([np.arange(size)[np.newaxis], order[:, :size]])
     others = sums_by_window(households, spec, spec.windows, {"all others": AGAINST["all others"]})
-    rest = np.array([by_group.sum() for by_group in others.values()]) - pool.sum(axis=0) - added.to_numpy().sum(axis=0)
+    rest = (
+        np.array([by_group.sum() for by_group in others.values()])
+        - pool.sum(axis=0)
+        - added.to_numpy().sum(axis=0)
+    )
     within = counts[sets].sum(axis=1).T
     if without := int((within[::2] == 0).any(axis=0).sum()):
         return refusal(
-            f"in {without:,} of {draws:,} random sets of {size} categories no Chinese brand was bought in one of the "
-            "half-years, so that their change is not defined; choose a wider definition or later half-years"
+            f"in {without:,} of {draws:,} random sets of {size} categories no Chinese brand was"
+            " bought in one of the half-years, so that their change is not defined; choose a wider"
+            " definition or later half-years"
         )
-    test, total = permutation_test(counts, rest, sets), (counts.sum(axis=0) + rest)[:, np.newaxis]
+    test = permutation_test(counts, rest, sets)
+    total = (counts.sum(axis=0) + rest)[:, np.newaxis]
     gaps, _, p = np.transpose([test(shift) for shift in SHIFTS])
     kept = SHIFTS[p > 1 - spec.level]
     if not len(kept) or np.abs(kept).max() == SHIFTS[-1]:
         raise DesignError(
-            f"Cannot find the {spec.level:.0%} interval of the recentred effect: it extends beyond a third or "
-            "three times the Chinese share; choose a lower level or other half-years"
+            f"Cannot find the {spec.level:.0%} interval of the recentred effect: it extends beyond"
+            " a third or three times the Chinese share; choose a lower level or other half-years"
         )
     effect = np.interp(0.0, -gaps, SHIFTS)
     apart = within[::2] / within[1::2] - (total - within)[::2] / (total - within)[1::2]
-    details = {"p": p[SHIFTS == 0.0].item(), "effects": _less_rest(within, total), "gaps": 100 * (apart[1] - apart[0])}
+    details = {
+        "p": p[SHIFTS == 0.0].item(),
+        "effects": _less_rest(within, total),
+        "gaps": 100 * (apart[1] - apart[0]),
+    }
     return Estimate(
         estimand="recentred effect on the Chinese share of exposed categories",
         unit="log points",
@@ -118,42 +137,65 @@ def recentred(
     )
 
 
-def robustness(households: Households, spec: Specification = BASELINE, **options: Any) -> dict[str, Estimate]:
+def robustness(
+    households: Households, spec: Specification = BASELINE, **options: Any
+) -> dict[str, Estimate]:
     """Re-estimate :func:`recentred` with one choice changed at a time, by label.
 
-    The first is the estimate as specified, and the last are placebos. `options` are those of :func:`recentred`.
+    The first is the estimate as specified, and the last are placebos. `options` are those of
+    :func:`recentred`.
     """
     own = exposed_by_category(households, replace(spec, definition="either"))
     sourced = households.categories.dropna(subset="source_url")["category"]
     year_earlier = next(iter(PLACEBOS.values()))["before"][0]
     ways: dict[str, tuple[Mapping[str, Any], Mapping[str, Any]]] = {
         "as above": ({}, {}),
-        **{label: ({"definition": name}, {}) for name, label in ALONE.items() if name != spec.definition},
+        **{
+            label: ({"definition": name}, {})
+            for name, label in ALONE.items()
+            if name != spec.definition
+        },
         "similar categories chosen by their share a year earlier": ({}, {"chosen": year_earlier}),
-        "closed accounts’ categories chosen by the rule for similar ones": ({}, {"only": own.index[_alike(own)]}),
+        "closed accounts’ categories chosen by the rule for similar ones": (
+            {},
+            {"only": own.index[_alike(own)]},
+        ),
         "only categories for which we can cite a source": ({}, {"only": sourced}),
         **{label: (months, {}) for label, months in {**OTHER_WINDOWS, **PLACEBOS}.items()},
     }
-    return {of: recentred(households, replace(spec, **way), **options, **more) for of, (way, more) in ways.items()}
+    return {
+        of: recentred(households, replace(spec, **way), **options, **more)
+        for of, (way, more) in ways.items()
+    }
 
 
 def widened(effect: Estimate, early: Iterable[Estimate]) -> Estimate:
-    """Widen the interval of a recentred effect by the larger of its placebos, to allow for lost titles.
+    """Widen the interval of a recentred effect by the larger of its placebos.
 
-    Titles were lost before the closures, too, so the larger placebo, taken without its sign, is the most by which they
-    have moved the effect in an `early` year.
+    This allows for lost titles.
+
+    Titles were lost before the closures, too, so the larger placebo, taken without its sign, is the
+    most by which they have moved the effect in an `early` year.
     """
-    return replace(effect, limits=effect.conf_int + max(abs(of.value[0]) for of in early) * np.array([[-1], [1]]))
+    return replace(
+        effect,
+        limits=effect.conf_int + max(abs(of.value[0]) for of in early) * np.array([[-1], [1]]),
+    )
 
 
-def permutation_test(counts: Floats, rest: Floats, sets: Ints) -> Callable[[float], tuple[float, float, float]]:
-    """Build a two-sided test of whether exposed categories differ from others only by a constant shift.
+def permutation_test(
+    counts: Floats, rest: Floats, sets: Ints
+) -> Callable[[float], tuple[float, float, float]]:
+    """Build a test of whether exposed categories differ from others only by a constant shift.
 
-    The shift is removed from Chinese purchases in the exposed categories in the second window. The effect of a set is
-    then the change in its log Chinese share less that of all other categories. Its binomial standard error, from counts
-    c of Chinese and a of all purchases, is ``sqrt(1/c0 - 1/a0 + 1/c1 - 1/a1)``. The statistic is the effect, less the
-    mean over sets, divided by that standard error, and p is the share of sets whose statistic is at least as large in
-    absolute value as that of the exposed ones.
+    The test is two-sided.
+
+    The shift is removed from Chinese purchases in the exposed categories in the second window. The
+    effect of a set is then the change in its log Chinese share less that of all other categories.
+    Its binomial standard error, from counts c of Chinese and a of all purchases, is
+    ``sqrt(1/c0 - 1/a0 + 1/c1 - 1/a1)``. The statistic is the effect, less the mean over sets,
+    divided by that standard error, and p is the share of sets whose statistic is at least as large
+    in absolute value as that of the exposed ones.
 
     Parameters
     ----------
@@ -167,34 +209,45 @@ def permutation_test(counts: Floats, rest: Floats, sets: Ints) -> Callable[[floa
     Returns
     -------
     callable
-        Maps a shift, log points, to the effect less the mean, its standard error (the binomial one times the standard
-        deviation of the statistic over sets), and p.
+        Maps a shift, log points, to the effect less the mean, its standard error (the binomial one
+        times the standard deviation of the statistic over sets), and p.
     """
-    inside, total = counts[sets].sum(axis=1).T, (counts.sum(axis=0) + rest)[:, np.newaxis]
+    inside = counts[sets].sum(axis=1).T
+    total = (counts.sum(axis=0) + rest)[:, np.newaxis]
     moved = (counts[:, 2] * np.isin(np.arange(len(counts)), sets[0]))[sets].sum(axis=1)
 
     def test(shift: float) -> tuple[float, float, float]:
         """Return the gap for the exposed set, its standard error and its p-value."""
         off = np.expm1(-shift) * np.array([[0], [0], [1], [0]])
-        within, effects = inside + off * moved, _less_rest(inside + off * moved, total + off * moved[0])
-        gaps, errors = effects - effects.mean(), np.sqrt(np.array([1, -1, 1, -1]) @ (1 / within))
+        within = inside + off * moved
+        effects = _less_rest(inside + off * moved, total + off * moved[0])
+        gaps = effects - effects.mean()
+        errors = np.sqrt(np.array([1, -1, 1, -1]) @ (1 / within))
         ratios = gaps / errors
         return gaps[0], errors[0] * ratios.std(), float(np.mean(np.abs(ratios) >= abs(ratios[0])))
 
     return test
 
 
-def recentred_growth(households: Households, effect: Estimate, spec: Specification = BASELINE) -> Estimate:
-    """Convert the effect from :func:`recentred` to percentage points of Chinese sellers' growth in 2021.
+def recentred_growth(
+    households: Households, effect: Estimate, spec: Specification = BASELINE
+) -> Estimate:
+    """Convert the effect of :func:`recentred` to points of Chinese sellers' growth in 2021.
 
-    It is the exposed categories' baseline share of Chinese purchases, `details["weight"]`, times the relative change
-    there, times sales in 2021 over those in 2020: the change is a part of 2021's sales, growth one of 2020's. The ratio
-    is that of all third-party sales, as published; `details["scale"]` is the product of share and ratio. The closed
-    sellers' own loss is not included.
+    The result is in percentage points.
+
+    It is the exposed categories' baseline share of Chinese purchases, `details["weight"]`, times
+    the relative change there, times sales in 2021 over those in 2020: the change is a part of
+    2021's sales, growth one of 2020's. The ratio is that of all third-party sales, as published;
+    `details["scale"]` is the product of share and ratio. The closed sellers' own loss is not
+    included.
     """
     places = (compared(households, spec)["exposed categories"], None)
-    inside, bought = (households.sums(spec.before, spec.chinese, place, spec.of).sum() for place in places)
-    scale, change = inside / bought * (1 + third_party_growth().values["2021"] / 100), effect.exp()
+    inside, bought = (
+        households.sums(spec.before, spec.chinese, place, spec.of).sum() for place in places
+    )
+    scale = inside / bought * (1 + third_party_growth().values["2021"] / 100)
+    change = effect.exp()
     return replace(
         change,
         estimand="effect on growth through rivals, recentred",
@@ -208,7 +261,10 @@ def recentred_growth(households: Households, effect: Estimate, spec: Specificati
 
 
 def _less_rest(inside: Floats, total: Floats) -> Floats:
-    """Return the change in the log Chinese share in each set, less the change outside it, float64[set]."""
+    """Return the change in the log Chinese share in each set, less the change outside it.
+
+    The result is float64[set].
+    """
     return np.asarray(np.array([-1, 1, 1, -1]) @ np.log(inside / (total - inside)))
 
 
@@ -216,7 +272,11 @@ def exposed_by_category(households: Households, spec: Specification = BASELINE) 
     """Sum purchases of Chinese brands and of all brands in each exposed category and window."""
     rows = households.purchases
     parts = {when: rows[rows["month"].between(*window)] for when, window in spec.windows.items()}
-    return _by_category(parts, spec).reindex(compared(households, spec)["exposed categories"]).fillna(0)
+    return (
+        _by_category(parts, spec)
+        .reindex(compared(households, spec)["exposed categories"])
+        .fillna(0)
+    )
 
 
 def _by_category(parts: Mapping[str, pd.DataFrame], spec: Specification) -> pd.DataFrame:
@@ -233,13 +293,19 @@ def _by_category(parts: Mapping[str, pd.DataFrame], spec: Specification) -> pd.D
 
 
 def similar_shares(households: Households, spec: Specification = BASELINE) -> pd.DataFrame:
-    """Return the Chinese share in all categories that resemble the exposed ones by half-year, per cent.
+    """Return the Chinese share in all categories that resemble the exposed ones.
 
-    Columns are `term` (first month), `estimate`, and `conf_low` and `conf_high`, from binomial errors.
+    It is by half-year, in per cent.
+
+    Columns are `term` (first month), `estimate`, and `conf_low` and `conf_high`, from binomial
+    errors.
     """
-    similar, rows = like_exposed(households, spec), households.half_years
+    similar = like_exposed(households, spec)
+    rows = households.half_years
     rows = rows[rows["category"].isin(similar) & (rows["half_year"] >= EARLIEST)]
-    chinese, every = (of.groupby("half_year")["purchases"].sum() for of in (of_classes(rows, spec.chinese), rows))
+    chinese, every = (
+        of.groupby("half_year")["purchases"].sum() for of in (of_classes(rows, spec.chinese), rows)
+    )
     share = chinese / every
     half = stats.norm.ppf((1 + spec.level) / 2) * np.sqrt(share * (1 - share) / every)
     ends = {"estimate": share, "conf_low": share - half, "conf_high": share + half}
@@ -251,8 +317,8 @@ def like_exposed(
 ) -> list[str]:
     """Return the categories that resemble the exposed ones, as :func:`recentred` chooses them.
 
-    `chosen` is the first month of the half-year by which they are chosen, the first window's by default. A category in
-    which a page shows that closed brands sold is never among them.
+    `chosen` is the first month of the half-year by which they are chosen, the first window's by
+    default. A category in which a page shows that closed brands sold is never among them.
     """
     rows = households.half_years[households.half_years["half_year"] == (chosen or spec.before[0])]
     by_category = _by_category({"chosen": rows}, replace(spec, definition="either"))
@@ -264,19 +330,27 @@ def like_exposed(
 def categories_on_early_pages() -> list[str]:
     """Return the categories in which closed brands sold by pages of 2018 to 2020 alone.
 
-    They follow from the pages, whose products were matched to categories without regard to what was bought.
+    They follow from the pages, whose products were matched to categories without regard to what was
+    bought.
     """
     return [*load("household_pages")["category"].unique()]
 
 
 def _by_half_year(households: Households, spec: Specification) -> pd.DataFrame:
-    """Sum purchases of Chinese brands and of all, before and after, in each category counted by half-year."""
+    """Sum purchases before and after in each category counted by half-year.
+
+    There are sums for Chinese brands and for all.
+    """
     windows = spec.windows.values()
-    is_half = [half_year(first) == first and last == str(pd.Period(first, "M") + 5) for first, last in windows]
+    is_half = [
+        half_year(first) == first and last == str(pd.Period(first, "M") + 5)
+        for first, last in windows
+    ]
     if not all(is_half) or spec.of != "purchases":
         raise DesignError(
-            f"Cannot draw random sets for {spec.of} in {' and '.join(map(' to '.join, windows))}: outside the exposed "
-            "categories, purchases are known only by half-year from March or September; use purchases in two of these"
+            f"Cannot draw random sets for {spec.of} in {' and '.join(map(' to '.join, windows))}:"
+            " outside the exposed categories, purchases are known only by half-year from March or"
+            " September; use purchases in two of these"
         )
     rows = households.half_years
     parts = {when: rows[rows["half_year"] == first] for when, (first, _) in spec.windows.items()}
@@ -284,6 +358,10 @@ def _by_half_year(households: Households, spec: Specification) -> pd.DataFrame:
 
 
 def _alike(by_category: pd.DataFrame, often: int = OFTEN) -> pd.Series:
-    """Select categories with enough purchases, and a high Chinese share, in the first of their windows, bool."""
-    chinese, every = by_category.iloc[:, 0], by_category.iloc[:, 1]
+    """Select categories with enough purchases and a high Chinese share.
+
+    They have both in the first of their windows. The result is bool.
+    """
+    chinese = by_category.iloc[:, 0]
+    every = by_category.iloc[:, 1]
     return (every >= often) & (chinese > LIKE * every)

@@ -1,4 +1,6 @@
-"""What the shares of all owners say together, and whether the market or an earlier jump explains it.
+"""What the shares of all owners say together, and what may explain it.
+
+Possible explanations are the market and an earlier jump.
 
 The abnormal returns of single shares are from :func:`analysis.evidence.listed.share_prices`.
 """
@@ -9,12 +11,12 @@ from dataclasses import replace
 
 import numpy as np
 import pandas as pd
+from fewtreated.errors import DesignError, check_choice
+from fewtreated.estimate import Estimate
+from fewtreated.estimators.abnormal_returns import pool_events
 from scipy import stats
 
 from analysis import data
-from analysis.errors import DesignError, check_choice
-from analysis.estimate import Estimate
-from analysis.estimators.abnormal_returns import pool_events
 from analysis.evidence import listed
 
 
@@ -46,8 +48,9 @@ def pool(prices: Estimate, terms: list[str]) -> Estimate:
     Returns
     -------
     Estimate
-        From :func:`analysis.estimators.abnormal_returns.pool_events`. ``details["events"]`` has a row per event:
-        `seller`, `window`, `estimate`, `conf_low`, `conf_high` in per cent, `rank_low`, `rank_high`, `n_stocks`.
+        From :func:`fewtreated.estimators.abnormal_returns.pool_events`. ``details["events"]`` has a
+        row per event: `seller`, `window`, `estimate`, `conf_low`, `conf_high` in per cent,
+        `rank_low`, `rank_high`, `n_stocks`.
 
     Raises
     ------
@@ -56,7 +59,10 @@ def pool(prices: Estimate, terms: list[str]) -> Estimate:
     """
     unknown = [term for term in terms if term not in prices.terms]
     if unknown:
-        raise DesignError(f"Cannot pool {', '.join(unknown)}: the prices have no such event; use terms of the estimate")
+        raise DesignError(
+            f"Cannot pool {', '.join(unknown)}: the prices have no such event; use terms of the"
+            " estimate"
+        )
     rows = prices.rows.set_index("term").loc[terms]
     firms = prices.details["shares"].index
     pooled = pool_events(
@@ -66,7 +72,16 @@ def pool(prices: Estimate, terms: list[str]) -> Estimate:
         prices.details["abnormal"][firms.get_indexer(rows["firm"])],
         estimation=prices.details["calm"],
     )
-    shown = ["seller", "window", "estimate", "conf_low", "conf_high", "rank_low", "rank_high", "n_stocks"]
+    shown = [
+        "seller",
+        "window",
+        "estimate",
+        "conf_low",
+        "conf_high",
+        "rank_low",
+        "rank_high",
+        "n_stocks",
+    ]
     return replace(pooled, details={**pooled.details, "events": rows[shown].reset_index(drop=True)})
 
 
@@ -83,9 +98,9 @@ def by_market(estimation_first: str, estimation_last: str, *, level: float) -> p
     Returns
     -------
     DataFrame
-        `market`, `seller` ("all owners" if pooled, with the interval of ``noise``), `window`, `estimate`, `conf_low`,
-        `conf_high` in per cent, `rank_low`, `rank_high`, `n_stocks`; the last three are missing where no ranks are
-        known.
+        `market`, `seller` ("all owners" if pooled, with the interval of ``noise``), `window`,
+        `estimate`, `conf_low`, `conf_high` in per cent, `rank_low`, `rank_high`, `n_stocks`; the
+        last three are missing where no ranks are known.
     """
     parts = []
     for market in listed.MARKETS:
@@ -100,9 +115,12 @@ def by_market(estimation_first: str, estimation_last: str, *, level: float) -> p
 
 
 def after_limit(prices: Estimate, term: str, *, same_limit: bool = False) -> pd.Series:
-    """Compare an owner's share with other shares that had risen by the daily limit within five days before.
+    """Compare an owner's share with other shares that had just risen by the daily limit.
 
-    If part of a fall is the end of a jump, shares that jumped at the same time show how large that part is.
+    They had risen by it within five days before.
+
+    If part of a fall is the end of a jump, shares that jumped at the same time show how large that
+    part is.
 
     Parameters
     ----------
@@ -116,10 +134,11 @@ def after_limit(prices: Estimate, term: str, *, same_limit: bool = False) -> pd.
     Returns
     -------
     Series
-        `estimate` of the owner's share, `others` (number), their `mean`, `median`, `lowest` and standard deviation
-        `sd`, `rank` of the owner's share among them and itself (1 = lowest), and `difference` from the mean with
-        `conf_low`, `conf_high`; per cent. The interval is that of one more share of the same spread,
-        ``sd sqrt(1 + 1 / others)``, Student's t with others - 1 degrees of freedom.
+        `estimate` of the owner's share, `others` (number), their `mean`, `median`, `lowest` and
+        standard deviation `sd`, `rank` of the owner's share among them and itself (1 = lowest), and
+        `difference` from the mean with `conf_low`, `conf_high`; per cent. The interval is that of
+        one more share of the same spread, ``sd sqrt(1 + 1 / others)``, Student's t with others - 1
+        degrees of freedom.
 
     Raises
     ------
@@ -132,14 +151,16 @@ def after_limit(prices: Estimate, term: str, *, same_limit: bool = False) -> pd.
     own = tickers[row["firm"]]
     if own not in rose.index:
         raise DesignError(
-            f"Cannot compare {term} with shares that rose by the daily limit: its own share did not do so in the five "
-            "days before, or its window is not in data/facts/market_after_limit.csv"
+            f"Cannot compare {term} with shares that rose by the daily limit: its own share did not"
+            " do so in the five days before, or its window is not in"
+            " data/facts/market_after_limit.csv"
         )
     others = rose.drop(index=own)
     if same_limit:
         others = others[others["limit"] == rose.loc[own, "limit"]]
     returns = 100 * others["cumulative_abnormal_return"]
-    number, sd = len(returns), float(returns.std())
+    number = len(returns)
+    sd = float(returns.std())
     difference = row["estimate"] - returns.mean()
     reach = stats.t.ppf((1 + prices.level) / 2, number - 1) * sd * np.sqrt(1 + 1 / number)
     return pd.Series(

@@ -11,10 +11,13 @@ from analysis import data, series
 from analysis.series import Series
 
 # Figures published by sellers, in platform_mix.csv
-SHARE, REVENUE, GROWTH = "share of revenue", "revenue", "growth of revenue"
+SHARE = "share of revenue"
+REVENUE = "revenue"
+GROWTH = "growth of revenue"
 NAMED = "named as a place of sale"
 PRINTED = (SHARE, REVENUE, NAMED, GROWTH)
-AMAZON, OTHERS = "Amazon", ("other than Amazon", "third-party platforms other than Amazon")
+AMAZON = "Amazon"
+OTHERS = ("other than Amazon", "third-party platforms other than Amazon")
 
 # What a published share of Amazon is a part of
 GOODS_PUBLISHED = "goods published apart"
@@ -23,17 +26,25 @@ OF_GOODS = "share of goods alone"
 
 # Figures published by eBay
 EBAY = "eBay (own filings and releases)"
-REST, US, LEAD = "Rest of world", "American", "Lead, points"  # includes China, not apart in yearly tables
+# includes China, not apart in yearly tables
+REST = "Rest of world"
+US = "American"
+LEAD = "Lead, points"
 LINES = {REST: "rest_of_world_incl_china", US: "us", "British": "uk", "German": "germany"}
-WITH_OTHERS, MARKETPLACE = "with StubHub and Classifieds", "marketplace"
-# Growth uses one definition at a time: coverage, definition, years. The last one's 2019 is from an earlier filing.
+WITH_OTHERS = "with StubHub and Classifieds"
+MARKETPLACE = "marketplace"
+# Growth uses one definition at a time: coverage, definition, years. The last one's 2019 is from an
+# earlier filing.
 TABLES = (
     ("incl. StubHub and Classifieds", WITH_OTHERS, ("2016", "2017", "2018", "2019")),
     ("Korea apart", MARKETPLACE, ("2018", "2019")),
     ("as named", MARKETPLACE, ("2019", "2020", "2021", "2022")),
 )
-CLOSURES, AFTER = "2021", "2022"
-FIRST, LAST = "2021Q1", "2023Q2"  # quarters: the last before the closures, and the last shown of eBay
+CLOSURES = "2021"
+AFTER = "2022"
+# quarters: the last before the closures, and the last shown of eBay
+FIRST = "2021Q1"
+LAST = "2023Q2"
 GROUP = "AliExpress's group"
 LEVELS: dict[str, dict[str, str]] = {  # other places of sale, by quarter
     "Wish": {"platform": "Wish", "series": "revenue", "publisher": "Wish (own releases)"},
@@ -52,38 +63,61 @@ def mix() -> pd.DataFrame:
 
 
 def elsewhere() -> pd.DataFrame:
-    """Return each seller's revenue outside Amazon in its first and last published years, in million yuan.
+    """Return each seller's revenue outside Amazon in its first and last published years.
+
+    It is in million yuan.
 
     Returns
     -------
     DataFrame
-        One row per seller, indexed by `firm`: `closed`, `first`, `last` (years), `before`, `after`; `low` and `high`,
-        the change between them, with bounds if one of the two is a bound or the first is rounded; `lost`, the fall on
-        Amazon; and `part_low` and `most`, the rise elsewhere in per cent of it, at both ends. Where the first year is
-        rounded, what was not sold elsewhere was sold on Amazon. NaN if sales fell elsewhere, rose on Amazon, or are not
+        One row per seller, indexed by `firm`: `closed`, `first`, `last` (years), `before`, `after`;
+        `low` and `high`, the change between them, with bounds if one of the two is a bound or the
+        first is rounded; `lost`, the fall on Amazon; and `part_low` and `most`, the rise elsewhere
+        in per cent of it, at both ends. Where the first year is rounded, what was not sold
+        elsewhere was sold on Amazon. NaN if sales fell elsewhere, rose on Amazon, or are not
         published there.
     """
     money = mix().query("measure == @REVENUE and currency == 'CNY'").sort_values("period")
     ends = money[money["platform"].isin(OTHERS)].groupby("firm")
-    first, last = ends.head(1).set_index("firm"), ends.tail(1).set_index("firm")
-    columns = {"first": first["period"], "last": last["period"], "before": first["value"], "after": last["value"]}
+    first = ends.head(1).set_index("firm")
+    last = ends.tail(1).set_index("firm")
+    columns = {
+        "first": first["period"],
+        "last": last["period"],
+        "before": first["value"],
+        "after": last["value"],
+    }
     sold = money[money["platform"] == AMAZON].set_index(["firm", "period"])["value"]
-    then, now = (sold.reindex(end.set_index("period", append=True).index).droplevel(1) for end in (first, last))
+    then, now = (
+        sold.reindex(end.set_index("period", append=True).index).droplevel(1)
+        for end in (first, last)
+    )
     most = first["value"].mask(first["bound"] == "lower", first["value"] + then)  # of the total
     least = last["value"].mask(last["bound"] == "upper", 0.0)
     half = first["rounded_to"].fillna(0.0) / 2
-    change = {"low": least - most - half, "high": last["value"] - first["value"] + half, "lost": then - now}
+    change = {
+        "low": least - most - half,
+        "high": last["value"] - first["value"] + half,
+        "lost": then - now,
+    }
     frame = first[["closed"]].assign(**columns, **change)
-    part_low = 100 * (frame["low"] / (frame["lost"] - half)).where((frame["lost"] > half) & (frame["low"] > 0))
-    most = 100 * (frame["high"] / (frame["lost"] + half)).where((frame["lost"] > 0) & (frame["high"] > 0))
+    part_low = 100 * (frame["low"] / (frame["lost"] - half)).where(
+        (frame["lost"] > half) & (frame["low"] > 0)
+    )
+    most = 100 * (frame["high"] / (frame["lost"] + half)).where(
+        (frame["lost"] > 0) & (frame["high"] > 0)
+    )
     return frame.assign(part_low=part_low, most=most)
 
 
 def rounding() -> pd.DataFrame:
-    """Return the range that rounding leaves to each figure of :func:`mix` that rests on rounded sales on Amazon.
+    """Return the range that rounding leaves to figures of :func:`mix`.
 
-    With sales on Amazon ``A`` rounded to ``r``, and a revenue of ``T``, sales elsewhere are ``T - A`` plus or minus
-    ``r / 2``, and Amazon's part is ``100 A / T`` plus or minus ``100 r / (2 T)``.
+    These are the figures that rest on rounded sales on Amazon.
+
+    With sales on Amazon ``A`` rounded to ``r``, and a revenue of ``T``, sales elsewhere are
+    ``T - A`` plus or minus ``r / 2``, and Amazon's part is ``100 A / T`` plus or minus
+    ``100 r / (2 T)``.
 
     Returns
     -------
@@ -92,12 +126,22 @@ def rounding() -> pd.DataFrame:
     """
     figures = mix()
     keys = ["firm", "period"]
-    sold = figures[(figures["platform"] == AMAZON) & (figures["measure"] == REVENUE) & (figures["rounded_to"] > 0)]
+    sold = figures[
+        (figures["platform"] == AMAZON)
+        & (figures["measure"] == REVENUE)
+        & (figures["rounded_to"] > 0)
+    ]
     rest = figures[figures["platform"].isin(OTHERS) & (figures["measure"] == REVENUE)]
     rounded = sold.merge(rest, on=keys, suffixes=("", "_elsewhere"))
     total = rounded["value"] + rounded["value_elsewhere"]
-    half = rounded.assign(half=rounded["rounded_to"] / 2, half_part=50 * rounded["rounded_to"] / total)
-    known = figures[keys].merge(half[[*keys, "half", "half_part"]], on=keys, how="left").set_axis(figures.index)
+    half = rounded.assign(
+        half=rounded["rounded_to"] / 2, half_part=50 * rounded["rounded_to"] / total
+    )
+    known = (
+        figures[keys]
+        .merge(half[[*keys, "half", "half_part"]], on=keys, how="left")
+        .set_axis(figures.index)
+    )
     is_rest = figures["platform"].isin(OTHERS) & (figures["measure"] == REVENUE)
     is_part = (figures["platform"] == AMAZON) & (figures["measure"] == SHARE)
     width = known["half"].where(is_rest).fillna(known["half_part"].where(is_part))
@@ -105,27 +149,34 @@ def rounding() -> pd.DataFrame:
 
 
 def goods_elsewhere() -> pd.DataFrame:
-    """Return sales outside Amazon with and without logistics, under both readings of an ambiguous share.
+    """Return sales outside Amazon with and without logistics.
 
-    Sailvan publishes its sales of goods, so that logistics for others can be taken out. Aukey does not, and its source
-    does not say for certain whether Amazon's part is one of gross revenue T, which includes logistics, or of goods
-    alone. With the part p, the two readings give, for logistics of L between nothing and T:
+    They are given under both readings of an ambiguous share.
 
-    - of gross revenue: on Amazon ``p T``; elsewhere, with logistics, ``(1 - p) T``; goods between nothing and that;
-    - of goods alone: on Amazon ``p (T - L)``, at most ``p T``; elsewhere, with logistics, at least ``(1 - p) T``; goods
-      ``(1 - p) (T - L)``, at most ``(1 - p) T``.
+    Sailvan publishes its sales of goods, so that logistics for others can be taken out. Aukey does
+    not, and its source does not say for certain whether Amazon's part is one of gross revenue T,
+    which includes logistics, or of goods alone. With the part p, the two readings give, for
+    logistics of L between nothing and T:
+
+    - of gross revenue: on Amazon ``p T``; elsewhere, with logistics, ``(1 - p) T``; goods between
+      nothing and that;
+    - of goods alone: on Amazon ``p (T - L)``, at most ``p T``; elsewhere, with logistics, at least
+      ``(1 - p) T``; goods ``(1 - p) (T - L)``, at most ``(1 - p) T``.
 
     Returns
     -------
     DataFrame
-        One row per firm, year and reading, in million yuan: `firm`, `period`, `reading`, and the ends `amazon_low`,
-        `amazon_high`, `with_logistics_low`, `with_logistics_high`, `goods_low`, `goods_high`.
+        One row per firm, year and reading, in million yuan: `firm`, `period`, `reading`, and the
+        ends `amazon_low`, `amazon_high`, `with_logistics_low`, `with_logistics_high`, `goods_low`,
+        `goods_high`.
     """
     return pd.concat([_sailvan_goods(), _aukey_readings()], ignore_index=True)
 
 
 def _sailvan_goods() -> pd.DataFrame:
-    rows = data.load("listed_sellers").query("firm.str.startswith('Sailvan') and period in ['2020', '2021']")
+    rows = data.load("listed_sellers").query(
+        "firm.str.startswith('Sailvan') and period in ['2020', '2021']"
+    )
     money = rows.pivot_table(index="period", columns="measure", values="value")
     amazon = money["revenue_amazon"]
     everything = money["revenue_total"] - amazon
@@ -144,10 +195,19 @@ def _aukey_readings() -> pd.DataFrame:
     for period in ("2021", "2023"):
         amazon = rows[period, AMAZON, REVENUE]
         elsewhere = rows[period, OTHERS[0], REVENUE]
-        known = {"firm": "Aukey", "period": period, "amazon_high": amazon, "with_logistics_low": elsewhere}
+        known = {
+            "firm": "Aukey",
+            "period": period,
+            "amazon_high": amazon,
+            "with_logistics_low": elsewhere,
+        }
         known |= {"goods_low": 0.0, "goods_high": elsewhere}
         of_gross = {"reading": OF_GROSS, "amazon_low": amazon, "with_logistics_high": elsewhere}
-        of_goods = {"reading": OF_GOODS, "amazon_low": 0.0, "with_logistics_high": amazon + elsewhere}
+        of_goods = {
+            "reading": OF_GOODS,
+            "amazon_low": 0.0,
+            "with_logistics_high": amazon + elsewhere,
+        }
         lines += [known | of_gross, known | of_goods]
     return pd.DataFrame(lines)
 
@@ -162,22 +222,30 @@ def named(*, closed: bool) -> dict[Any, list[str]]:
 
 
 def _ebay(name: str, freq: str, **where: Any) -> Series:
-    return series.published("platform_quarterly", platform="eBay", series=name, publisher=EBAY, freq=freq, **where)
+    return series.published(
+        "platform_quarterly", platform="eBay", series=name, publisher=EBAY, freq=freq, **where
+    )
 
 
-def revenue(lines: Mapping[str, str], periods: Sequence[str], definition: str = "as named") -> pd.DataFrame:
+def revenue(
+    lines: Mapping[str, str], periods: Sequence[str], definition: str = "as named"
+) -> pd.DataFrame:
     """Return eBay's net revenue by year and seller location, in million US dollars.
 
     Raises KeyError if a figure is missing.
     """
     figures = {
-        area: _ebay(f"net_revenue_{name}_sellers", "A", definition=definition).points["value"].loc[[*periods]]
+        area: _ebay(f"net_revenue_{name}_sellers", "A", definition=definition)
+        .points["value"]
+        .loc[[*periods]]
         for area, name in lines.items()
     }
     return pd.DataFrame(figures)
 
 
-def growth(lines: Mapping[str, str], periods: Sequence[str], definition: str = "as named") -> pd.DataFrame:
+def growth(
+    lines: Mapping[str, str], periods: Sequence[str], definition: str = "as named"
+) -> pd.DataFrame:
     """Return the growth of :func:`revenue` over the previous year, in per cent.
 
     The first year is left out.
@@ -191,8 +259,9 @@ def leads() -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        `Year`, coverage in `Covers` (:data:`MARKETPLACE`, or with businesses since sold), growth of each of `LINES` in
-        per cent, and the lead of sellers elsewhere over American sellers in percentage points.
+        `Year`, coverage in `Covers` (:data:`MARKETPLACE`, or with businesses since sold), growth of
+        each of `LINES` in per cent, and the lead of sellers elsewhere over American sellers in
+        percentage points.
     """
     tables = []
     for definition, covers, years in TABLES:
@@ -207,7 +276,9 @@ def volume() -> Series:
     Values for 2021 are derived from growth in 2022.
     """
     published = _ebay("gmv_total", "Q")
-    earlier = series.from_growth(published, _ebay("gmv_growth_yoy", "Q", first="2022Q1", last="2022Q4"))
+    earlier = series.from_growth(
+        published, _ebay("gmv_growth_yoy", "Q", first="2022Q1", last="2022Q4")
+    )
     return series.joined([earlier, published], published.name)
 
 
@@ -216,8 +287,8 @@ def places() -> dict[str, Series]:
 
     The figures are eBay's merchandise volume and the revenue of the others.
 
-    AliExpress is not published separately; its group includes Lazada, Trendyol and Daraz. Nearly all sellers on Wish
-    are Chinese, and we found no report of sellers moving there.
+    AliExpress is not published separately; its group includes Lazada, Trendyol and Daraz. Nearly
+    all sellers on Wish are Chinese, and we found no report of sellers moving there.
     """
     return {"eBay": volume()} | {
         name: series.published("platform_quarterly", freq="Q", first=FIRST, last=LAST, **where)
@@ -230,7 +301,9 @@ def indexed(quarters: Mapping[str, Series]) -> pd.DataFrame:
 
     Rows are labelled by the last month of each quarter.
     """
-    frame = pd.DataFrame({name: one.values for name, one in quarters.items()}).rename_axis("quarter")
+    frame = pd.DataFrame({name: one.values for name, one in quarters.items()}).rename_axis(
+        "quarter"
+    )
     frame = 100 * frame.loc[FIRST:LAST] / frame.loc[FIRST]
     return frame.set_axis(frame.index.asfreq("M", "end"))
 

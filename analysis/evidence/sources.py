@@ -1,9 +1,10 @@
 """Who says what: published figures and records, and which of them a claim admits.
 
-One rule holds for all claimants and all kinds of claims. What a claimant or its agents say is shown and never counted,
-and so is a figure in whose making their word has a part. A figure counts only if it is of the quantity that the claim
-is about, as a count counts only beside counts of the same, and of a period that the claim can be about. Products of two
-sources are estimates: they may take a word away, but never give one.
+One rule holds for all claimants and all kinds of claims. What a claimant or its agents say is shown
+and never counted, and so is a figure in whose making their word has a part. A figure counts only if
+it is of the quantity that the claim is about, as a count counts only beside counts of the same, and
+of a period that the claim can be about. Products of two sources are estimates: they may take a word
+away, but never give one.
 """
 
 from __future__ import annotations
@@ -14,12 +15,16 @@ from functools import lru_cache
 from typing import Any
 
 import pandas as pd
+from fewtreated.errors import DesignError
 
 from analysis import data
-from analysis.errors import DesignError
 
-PAST, FUTURE = "past", "future"  # what a claim can be about, in readings.csv
-TIMES, GROWTH = ", times ", "growth by "  # between the two sources of a product
+# what a claim can be about, in readings.csv
+PAST = "past"
+FUTURE = "future"
+# between the two sources of a product
+TIMES = ", times "
+GROWTH = "growth by "
 CITING = " citing "
 ENOUGH = 2  # publishers whose reports document an event that no filing states
 
@@ -90,8 +95,14 @@ class Admitted:
         return _ends([*self.figures, *self.products])
 
     def documented(self, parts: Iterable[str]) -> list[bool]:
-        """Return for each part of a claim whether a filing, or the reports of two publishers, record it."""
-        return [self._is_documented([record for record in self.figures if record.part == part]) for part in parts]
+        """Return whether each part of a claim is documented.
+
+        A filing, or the reports of two publishers, must record it.
+        """
+        return [
+            self._is_documented([record for record in self.figures if record.part == part])
+            for part in parts
+        ]
 
     @staticmethod
     def _is_documented(records: Sequence[Published]) -> bool:
@@ -105,7 +116,10 @@ def _ends(published: Sequence[Published]) -> list[float]:
 
 @lru_cache(maxsize=1)
 def _names(*_: str) -> tuple[dict[str, str], dict[str, str]]:
-    """Return the original of each copy, and the party of each speaker and owner, cached by the files' content."""
+    """Return the original of each copy, and the party of each speaker and owner.
+
+    The result is cached by the files' content.
+    """
     originals = data.load("publishers").set_index("source_publisher")["publisher"]
     parties = data.load("parties").set_index("name")["party"]
     return originals.to_dict(), parties.to_dict()
@@ -114,8 +128,8 @@ def _names(*_: str) -> tuple[dict[str, str], dict[str, str]]:
 def party(name: str) -> str:
     """Return the party whose word a publisher's or claimant's name stands for.
 
-    Copies are their original's word, a citation is the word of the source that is cited, and speakers and owners are
-    those of ``data/parties.csv``.
+    Copies are their original's word, a citation is the word of the source that is cited, and
+    speakers and owners are those of ``data/parties.csv``.
 
     >>> party("South China Morning Post citing Amazon"), party("Amazon (vice-president Cindy Tai)")
     ('Amazon', 'Amazon')
@@ -129,12 +143,17 @@ def party(name: str) -> str:
 
 
 def is_word_of(by: str, claimant: str) -> bool:
-    """Return whether a publisher, or one of the two sources of a product, speaks for the claimant."""
+    """Return whether a publisher speaks for the claimant.
+
+    For a product, it is enough that one of its two sources does.
+    """
     sources = [source.removeprefix(GROWTH) for source in by.split(TIMES)]
     return party(claimant) in map(party, sources)
 
 
-def admit(published: Sequence[Published], *, claimant: str, said: str, about: str, quantity: str = "") -> Admitted:
+def admit(
+    published: Sequence[Published], *, claimant: str, said: str, about: str, quantity: str = ""
+) -> Admitted:
     """Return what a claim admits of what is published.
 
     Parameters
@@ -145,9 +164,9 @@ def admit(published: Sequence[Published], *, claimant: str, said: str, about: st
     said : str
         Year, month or day of the claim; empty if it has no date.
     about : str
-        `PAST`: the middle of a figure's period lies before the end of the day, month or year in which the claim was
-        made. `FUTURE`, for a forecast: it lies after it. So a figure of the year may bear on a claim made in September
-        of it, and one of December may not.
+        `PAST`: the middle of a figure's period lies before the end of the day, month or year in
+        which the claim was made. `FUTURE`, for a forecast: it lies after it. So a figure of the
+        year may bear on a claim made in September of it, and one of December may not.
     quantity : str
         Quantity that the claim is about; figures of another one do not count.
 
@@ -157,7 +176,9 @@ def admit(published: Sequence[Published], *, claimant: str, said: str, about: st
         If `about` is neither.
     """
     if about not in (PAST, FUTURE):
-        raise DesignError(f"Cannot date a claim that is about {about!r}; set about to {PAST!r} or {FUTURE!r}")
+        raise DesignError(
+            f"Cannot date a claim that is about {about!r}; set about to {PAST!r} or {FUTURE!r}"
+        )
     dated = [one for one in published if _is_dated(one, said, about)]
     others = [one for one in dated if not is_word_of(one.by, claimant)]
     same = [one for one in others if not quantity or one.of in ("", quantity)]
@@ -172,7 +193,8 @@ def admit(published: Sequence[Published], *, claimant: str, said: str, about: st
 def _is_dated(one: Published, said: str, about: str) -> bool:
     if not (one.first and said):
         return True
-    start, end = pd.Period(one.first).start_time, pd.Period(one.last or one.first).end_time
+    start = pd.Period(one.first).start_time
+    end = pd.Period(one.last or one.first).end_time
     is_past = bool(start + (end - start) / 2 < pd.Period(said).end_time)
     return is_past == (about == PAST)
 

@@ -1,26 +1,35 @@
-"""What the published sums of closed accounts' sales can mean: a floor from several sources, and a check of a loss."""
+"""What the published sums of closed accounts' sales can mean.
+
+There is a floor from several sources, and a check of a loss.
+"""
 
 from __future__ import annotations
 
 import pandas as pd
+from fewtreated.errors import DesignError
 
 from analysis import data
-from analysis.errors import DesignError
 from analysis.evidence.totals import sold_between, third_party_sales
 
 FIRST_ACCOUNTS = "E017"  # more than US$1bn a year, by mid-May
 FIRST_SEEN = "E016"  # the day by which these accounts were closed
-CLAIMED_FOR = ("2021-05-01", "2021-06-30")  # of the trade group's loss: about two months since May, event E053
+CLAIMED_FOR = (
+    "2021-05-01",
+    "2021-06-30",
+)  # of the trade group's loss: about two months since May, event E053
 LATER_COUNT = "E042"  # the same sum for nearly 300 accounts by July, which name Sunvalley's brands
 SUNVALLEY = {"sales": "E004", "part": "E035", "closed": "E034", "all closed": "E099"}
 YOUKESHU = {"sales": "E003", "part": "E045", "closed": "E044"}
 
 
 def floor_from_below(yuan_per_dollar: float) -> pd.DataFrame:
-    """Add up what is published of closed accounts' yearly sales on Amazon, without counting an account twice.
+    """Add up what is published of closed accounts' yearly sales on Amazon.
 
-    The first accounts were closed by mid-May 2021. Sunvalley's and Youkeshu's closed later, so they are not among them.
-    The same sum was published again in July, for nearly 300 accounts that include Sunvalley's: it is not added.
+    No account is counted twice.
+
+    The first accounts were closed by mid-May 2021. Sunvalley's and Youkeshu's closed later, so they
+    are not among them. The same sum was published again in July, for nearly 300 accounts that
+    include Sunvalley's: it is not added.
 
     Parameters
     ----------
@@ -30,8 +39,9 @@ def floor_from_below(yuan_per_dollar: float) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        `seller`, `closed` (day of closure), `low` and `high` in billion US dollars a year, `events` and `note`. The sum
-        of `low` is a floor. In `high` all of Sunvalley's sales count, since all of its six brands were barred in 2021.
+        `seller`, `closed` (day of closure), `low` and `high` in billion US dollars a year, `events`
+        and `note`. The sum of `low` is a floor. In `high` all of Sunvalley's sales count, since all
+        of its six brands were barred in 2021.
 
     Raises
     ------
@@ -44,8 +54,8 @@ def floor_from_below(yuan_per_dollar: float) -> pd.DataFrame:
     for seller in (SUNVALLEY, YOUKESHU):
         if (closed := events.loc[seller["closed"], "date"]) <= first_seen:
             raise DesignError(
-                f"Cannot add event {seller['sales']} to the first accounts: it closed on {closed}, and these by "
-                f"{first_seen}, so it may be counted twice; leave it out"
+                f"Cannot add event {seller['sales']} to the first accounts: it closed on {closed},"
+                f" and these by {first_seen}, so it may be counted twice; leave it out"
             )
     sunvalley = amount[SUNVALLEY["sales"]] / 1e9
     youkeshu = amount[YOUKESHU["sales"]] / 1e9 / yuan_per_dollar * amount[YOUKESHU["part"]] / 100
@@ -73,7 +83,9 @@ def floor_from_below(yuan_per_dollar: float) -> pd.DataFrame:
 
 
 def against_all_sales(loss: float, share: float, first: str, last: str) -> dict[str, float]:
-    """Compare a loss with all that Chinese sellers sold on Amazon, over some days and over the year.
+    """Compare a loss with all that Chinese sellers sold on Amazon.
+
+    The comparison is over some days and over the year.
 
     Parameters
     ----------
@@ -87,8 +99,8 @@ def against_all_sales(loss: float, share: float, first: str, last: str) -> dict[
     Returns
     -------
     dict of str to float
-        `sold` between these days, billion US dollars, the loss as a share of it, `part`, and as a share of the year's
-        sales, `part of year`, both in per cent.
+        `sold` between these days, billion US dollars, the loss as a share of it, `part`, and as a
+        share of the year's sales, `part of year`, both in per cent.
     """
     year = float(third_party_sales().values[first[:4]]) * share
     sold = year * sold_between(first, last)

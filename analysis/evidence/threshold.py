@@ -1,6 +1,9 @@
-"""What closed accounts must have sold for a given fall in growth, by Chinese share, date of closure and horizon.
+"""What closed accounts must have sold for a given fall in growth.
 
-This is no bound: each threshold holds for one share, one mean date and one horizon, none of which is known.
+It is given by Chinese share, date of closure and horizon.
+
+This is no bound: each threshold holds for one share, one mean date and one horizon, none of which
+is known.
 """
 
 from __future__ import annotations
@@ -9,9 +12,9 @@ from collections.abc import Sequence
 from itertools import product
 
 import pandas as pd
+from fewtreated.errors import DesignError
 
 from analysis import data
-from analysis.errors import DesignError
 from analysis.evidence.totals import published_shares, sold_between
 
 
@@ -21,13 +24,21 @@ def claim_day() -> str:
 
 
 def thresholds(
-    base: float, falls: Sequence[float], *, days: Sequence[str], shares: Sequence[float], until: Sequence[str]
+    base: float,
+    falls: Sequence[float],
+    *,
+    days: Sequence[str],
+    shares: Sequence[float],
+    until: Sequence[str],
 ) -> pd.DataFrame:
-    """Tabulate the yearly sales of closed accounts, net of recapture, that would lower growth by so many points.
+    """Tabulate the yearly sales of closed accounts that would lower growth by so many points.
 
-    Growth is that of January to the last day of the horizon, on the same days of the year before. There is no effect
-    common to all sellers. The threshold is about ``fall / 100 * base * part of the base year up to the same day * share
-    / part of the year between closure and that day``.
+    The sales are net of recapture.
+
+    Growth is that of January to the last day of the horizon, on the same days of the year before.
+    There is no effect common to all sellers. The threshold is about
+    ``fall / 100 * base * elapsed * share / remaining``, where `elapsed` is the part of the base
+    year up to the same day, and `remaining` the part of the year between closure and that day.
 
     Parameters
     ----------
@@ -54,41 +65,58 @@ def thresholds(
 
     References
     ----------
-    Masten, M. A. and Poirier, A. (2020), Inference on breakdown frontiers, Quantitative Economics 11, 41-111.
+    Masten, M. A. and Poirier, A. (2020), Inference on breakdown frontiers, Quantitative Economics
+    11, 41-111.
     """
     table = pd.DataFrame(product(days, until, shares), columns=["day", "until", "share"])
     if late := [f"{day} after {last}" for day, last in product(days, until) if day > last]:
-        raise DesignError(f"Cannot compute a threshold for accounts closed on {late[0]}; choose an earlier date")
+        raise DesignError(
+            f"Cannot compute a threshold for accounts closed on {late[0]}; choose an earlier date"
+        )
     for fall in falls:
         table[fall] = [
-            fall / 100 * base * row.share * _part_of_year_before(row.until) / sold_between(row.day, row.until)
+            fall
+            / 100
+            * base
+            * row.share
+            * _part_of_year_before(row.until)
+            / sold_between(row.day, row.until)
             for row in table.itertuples()
         ]
     return table
 
 
 def mean_dates(first: str) -> list[str]:
-    """Return mean dates of closure: the first closure, and each first of a month from there to the claim."""
+    """Return mean dates of closure.
+
+    They are the first closure, and each first of a month from there to the claim.
+    """
     months = pd.date_range(first, claim_day(), freq="MS")
     return sorted({first, *months.strftime("%Y-%m-%d")})
 
 
 def by_published_share(base: float, fall: float, *, days: Sequence[str]) -> pd.DataFrame:
-    """Tabulate the threshold for every published share, over the calendar year and up to the day of the claim.
+    """Tabulate the threshold for every published share, over two horizons.
+
+    They are the calendar year, and the year up to the day of the claim.
 
     A mean date after the day of the claim has the calendar year alone.
 
     Returns
     -------
     DataFrame
-        The columns of :func:`analysis.evidence.totals.published_shares`, `day`, `until`, and `needed`: closed sales
-        a year, net of recapture, in the currency of `base`.
+        The columns of :func:`analysis.evidence.totals.published_shares`, `day`, `until`, and
+        `needed`: closed sales a year, net of recapture, in the currency of `base`.
     """
     shares = published_shares()
     parts = []
     for until in (f"{days[0][:4]}-12-31", claim_day()):
         within = [day for day in days if day <= until]
-        parts.append(thresholds(base, [fall], days=within, shares=shares["share"].unique().tolist(), until=[until]))
+        parts.append(
+            thresholds(
+                base, [fall], days=within, shares=shares["share"].unique().tolist(), until=[until]
+            )
+        )
     table = pd.concat(parts, ignore_index=True).rename(columns={fall: "needed"})
     return shares.merge(table, on="share")
 

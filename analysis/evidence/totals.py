@@ -1,4 +1,4 @@
-"""Bounds on the effect of the closures on Chinese sellers' growth, from published totals and shares."""
+"""Bounds on the closures' effect on Chinese sellers' growth, from published totals and shares."""
 
 from __future__ import annotations
 
@@ -8,18 +8,20 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from fewtreated.errors import DesignError
+from fewtreated.estimate import Estimate
 from scipy import optimize, stats
 
 from analysis import data, series
-from analysis.errors import DesignError
-from analysis.estimate import Estimate
 from analysis.numbers import day
 from analysis.series import Series
 
 AMAZON = "Amazon (own filings)"
-SALES_OR_TOP = r"sales on |market share|top (?:[\d,]+ sellers|merchants|sellers, mean of the US)"  # definitions
+# definitions
+SALES_OR_TOP = r"sales on |market share|top (?:[\d,]+ sellers|merchants|sellers, mean of the US)"
 BEFORE = ("2019-12", "2021-01")  # months of a share that no closure can have changed
-FLOOR, ASSERTED = "US dollars of yearly GMV (more than)", "yuan of losses (more than)"
+FLOOR = "US dollars of yearly GMV (more than)"
+ASSERTED = "yuan of losses (more than)"
 TOP = "sellers suspended with over US$1m of sales a month"
 SOURCE = ["source_publisher", "source_url"]
 BOUNDS = {"at most": -np.inf, "at least": np.inf}  # open ends of readings that are bounds
@@ -31,7 +33,9 @@ Range = tuple[float, float]
 
 def _services() -> Series:
     name = "third_party_seller_services"
-    return series.published("platform_quarterly", platform="Amazon", publisher=AMAZON, freq="Q", series=name)
+    return series.published(
+        "platform_quarterly", platform="Amazon", publisher=AMAZON, freq="Q", series=name
+    )
 
 
 def rest_of_year(first: str) -> float:
@@ -45,9 +49,11 @@ def rest_of_year(first: str) -> float:
 def sold_between(first: str, last: str) -> float:
     """Return the share of a year's sales made from one day to another, both included.
 
-    It is based on Amazon's quarterly revenue from third-party seller services, spread evenly within a quarter.
+    It is based on Amazon's quarterly revenue from third-party seller services, spread evenly within
+    a quarter.
     """
-    start, end = pd.Timestamp(first), pd.Timestamp(last) + pd.Timedelta(days=1)
+    start = pd.Timestamp(first)
+    end = pd.Timestamp(last) + pd.Timedelta(days=1)
     quarters = _services().values[first[:4]]
     inside = []
     for quarter in quarters.index:
@@ -58,14 +64,18 @@ def sold_between(first: str, last: str) -> float:
 
 
 def third_party_sales() -> Series:
-    """Return Marketplace Pulse's estimates of yearly third-party sales on Amazon, in billion US dollars."""
+    """Return Marketplace Pulse's estimates of yearly third-party sales on Amazon.
+
+    They are in billion US dollars.
+    """
     return _third_party("third-party GMV (estimate)")
 
 
 def third_party_growth() -> Series:
     """Return the yearly growth of third-party sales as stated by Marketplace Pulse, in per cent.
 
-    The totals may come from different vintages, so growth computed from them can differ from the growth stated.
+    The totals may come from different vintages, so growth computed from them can differ from the
+    growth stated.
     """
     return _third_party("yoy growth of third-party GMV (estimate)")
 
@@ -81,15 +91,16 @@ def _third_party(measure: str) -> Series:
 def closed_sales(yuan_per_dollar: float) -> Range:
     """Return the range of closed accounts' yearly sales, in billion US dollars.
 
-    The lower end is Marketplace Pulse's figure for the first suspended sellers (a floor for any count). The upper end
-    is the loss that the trade group asserted ("more than"), converted from yuan.
+    The lower end is Marketplace Pulse's figure for the first suspended sellers (a floor for any
+    count). The upper end is the loss that the trade group asserted ("more than"), converted from
+    yuan.
     """
     events = data.load("events").set_index("unit")["quantity"]
     return events.loc[[FLOOR]].item() / 1e9, events.loc[[ASSERTED]].item() / 1e9 / yuan_per_dollar
 
 
 def top_suspended() -> float:
-    """Return a lower bound on the yearly sales of the largest suspended sellers, in billion US dollars.
+    """Return a lower bound on the largest suspended sellers' yearly sales, in billion US dollars.
 
     These sold over $1 million a month.
     """
@@ -99,26 +110,33 @@ def top_suspended() -> float:
 def relative_change(before: pd.Series, after: pd.Series) -> pd.Series:
     """Return changes of shares in per cent of the share before.
 
-    In this unit changes of shares with different bases can be compared: 2 points of 40 are 5 per cent, 1.8 of 9.8 are
-    18.
+    In this unit changes of shares with different bases can be compared: 2 points of 40 are 5 per
+    cent, 1.8 of 9.8 are 18.
     """
     return 100 * (after / before - 1)
 
 
 def shares() -> pd.DataFrame:
-    """Return Chinese shares published before and after the closures under one definition, on one page.
+    """Return Chinese shares published before and after the closures on one page.
+
+    Both have the same definition.
 
     Returns
     -------
     DataFrame
-        `definition`, `marketplace`, `publisher`, `source_url`, `first`, `before`, `last`, `after` (per cent), `change`
-        (points) and `relative` (per cent of the share before): every share of sales or of top sellers of December 2020
-        or January 2021 with one of September to December 2021.
+        `definition`, `marketplace`, `publisher`, `source_url`, `first`, `before`, `last`, `after`
+        (per cent), `change` (points) and `relative` (per cent of the share before): every share of
+        sales or of top sellers of December 2020 or January 2021 with one of September to December
+        2021.
     """
     keys = ["definition", "marketplace", "publisher", "source_url"]
     frame = _sales_or_top()[[*keys, "date", "value"]]
-    early = frame[frame["date"].between("2020-12", "2021-01")].rename(columns={"date": "first", "value": "before"})
-    late = frame[frame["date"].between("2021-09", "2021-12")].rename(columns={"date": "last", "value": "after"})
+    early = frame[frame["date"].between("2020-12", "2021-01")].rename(
+        columns={"date": "first", "value": "before"}
+    )
+    late = frame[frame["date"].between("2021-09", "2021-12")].rename(
+        columns={"date": "last", "value": "after"}
+    )
     both = early.merge(late, on=keys)
     return both.assign(
         change=both["after"] - both["before"],
@@ -129,14 +147,14 @@ def shares() -> pd.DataFrame:
 def published_shares() -> pd.DataFrame:
     """Return every published Chinese share of sales or of top sellers from before the closures.
 
-    Shares of later months are left out, since the closures may have changed them. So are shares of new or of active
-    sellers, who may sell little, and shares on one European site.
+    Shares of later months are left out, since the closures may have changed them. So are shares of
+    new or of active sellers, who may sell little, and shares on one European site.
 
     Returns
     -------
     DataFrame
-        `share` (0 to 1), `value` (per cent), `date`, `definition`, `evidence` and the source, by share; pages that
-        print the same number under the same definition count once.
+        `share` (0 to 1), `value` (per cent), `date`, `definition`, `evidence` and the source, by
+        share; pages that print the same number under the same definition count once.
     """
     frame = _sales_or_top()
     columns = ["share", "value", "date", "definition", "evidence", "source_publisher", "source_url"]
@@ -144,7 +162,9 @@ def published_shares() -> pd.DataFrame:
         frame["date"].str.len() > len("2020"), frame["date"] + "-12"
     )  # a year ends with its last
     shares = frame[month.between(*BEFORE)].assign(share=frame["value"] / 100)[columns]
-    return shares.drop_duplicates(["value", "definition"]).sort_values(["value", "date"], ignore_index=True)
+    return shares.drop_duplicates(["value", "definition"]).sort_values(
+        ["value", "date"], ignore_index=True
+    )
 
 
 def _sales_or_top() -> pd.DataFrame:
@@ -166,30 +186,44 @@ def published_growth() -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        `reading`, `dates` (2020 to 2021, or December 2020 to December 2021), `growth`, `provenance` ("real" as
-        published, "estimate" as share times sales), `source`, `of` (sales or number of sellers), `bound` ("at least"
-        for a lower bound), `low` and `high` (infinite where a bound leaves one side open). A share yields no reading
-        if no sales are published for the same months.
+        `reading`, `dates` (2020 to 2021, or December 2020 to December 2021), `growth`, `provenance`
+        ("real" as published, "estimate" as share times sales), `source`, `of` (sales or number of
+        sellers), `bound` ("at least" for a lower bound), `low` and `high` (infinite where a bound
+        leaves one side open). A share yields no reading if no sales are published for the same
+        months.
     """
     year = float(third_party_growth().values["2021"])
-    december = float(series.growth(_services()).values["2021Q4"])  # of services, a proxy for sales in December
+    december = float(
+        series.growth(_services()).values["2021Q4"]
+    )  # of services, a proxy for sales in December
     by = f"Amazon's statement, times growth by {third_party_growth().publisher}"
     named = f"share of sales changed by {stated_change():g}, times sales"
     products = [(named, year, by, "sales, as stated", "2020 to 2021")]
     for row in shares().query("first == '2020-12' and last == '2021-12'").itertuples():
         counted = row.definition.partition(",")[0]
-        share = counted if counted == "market share" else f"share of {counted}"
+        if counted == "market share":
+            share = counted
+        else:
+            share = f"share of {counted}"
         named = f"{share}, {row.before:g} to {row.after:g} %, times sellers' fees"
-        growth, of = row.after / row.before * (100 + december) - 100, "sales, by another share"
+        growth = row.after / row.before * (100 + december) - 100
+        of = "sales, by another share"
         products.append((named, growth, row.publisher, of, "December 2020 to December 2021"))
     derived = pd.DataFrame(products, columns=["reading", "growth", "source", "of", "dates"])
     names = {"measure": "reading", "value": "growth", "publisher": "source"}
-    stated = series.rows("chinese_seller_share").query("unit == 'percent yoy'").rename(columns=names)
+    stated = (
+        series.rows("chinese_seller_share").query("unit == 'percent yoy'").rename(columns=names)
+    )
     stated = stated.assign(provenance="real", of="number of sellers", dates="2020 to 2021")
     stated["bound"] = stated["bound"].replace({"lower": "at least", "upper": "at most"})
     columns = ["reading", "dates", "growth", "provenance", "source", "of", "bound"]
-    readings = pd.concat([derived.assign(provenance="estimate", bound="")[columns], stated[columns]], ignore_index=True)
-    low, high = (readings["growth"].where(readings["bound"] != bound, end) for bound, end in BOUNDS.items())
+    readings = pd.concat(
+        [derived.assign(provenance="estimate", bound="")[columns], stated[columns]],
+        ignore_index=True,
+    )
+    low, high = (
+        readings["growth"].where(readings["bound"] != bound, end) for bound, end in BOUNDS.items()
+    )
     return readings.assign(low=low, high=high)
 
 
@@ -204,14 +238,18 @@ def growth_sources() -> pd.DataFrame:
     The column `source_url` contains their sources.
     """
     frame = data.load("chinese_seller_share")
-    used = frame["source_url"].isin(shares()["source_url"]) & frame["date"].between("2020-12", "2021-12")
+    used = frame["source_url"].isin(shares()["source_url"]) & frame["date"].between(
+        "2020-12", "2021-12"
+    )
     used |= frame["unit"].isin(["percent yoy", "percentage points, as stated"])
     return pd.concat([frame[used], amount_sources()], ignore_index=True)
 
 
 @dataclass(frozen=True)
 class Totals:
-    """Quantities that determine the effect of the closures on Chinese sellers' growth on Amazon (E3g).
+    """Quantities that determine the effect of the closures on growth (E3g).
+
+    It is the growth of Chinese sellers on Amazon.
 
     Attributes
     ----------
@@ -243,17 +281,32 @@ class Totals:
 
     def __post_init__(self) -> None:
         """Raise DesignError if a range is out of bounds or reversed."""
-        ranges = {"share": ("the Chinese share", 1e-9, 1.0), "closed": ("closed accounts' sales", 0.0, np.inf)}
-        ranges |= {"recapture": ("recapture", 0.0, 1.0), "common": ("the common part", -np.inf, np.inf)}
-        for field, (name, low, high) in (ranges | {"left": ("the part of the year", 1e-9, 1.0)}).items():
+        ranges = {
+            "share": ("the Chinese share", 1e-9, 1.0),
+            "closed": ("closed accounts' sales", 0.0, np.inf),
+        }
+        ranges |= {
+            "recapture": ("recapture", 0.0, 1.0),
+            "common": ("the common part", -np.inf, np.inf),
+        }
+        for field, (name, low, high) in (
+            ranges | {"left": ("the part of the year", 1e-9, 1.0)}
+        ).items():
             first, last = (self.left, self.left) if field == "left" else getattr(self, field)
             if not low <= first <= last <= high:
                 limits = f"it must lie within [{low}, {high}], with the lower end first"
-                do = "correct it" if field in ("left", "closed") else f"change {field}_low or {field}_high"
-                raise DesignError(f"Cannot use {first} to {last} as the range of {name}: {limits}; {do}")
+                if field in ("left", "closed"):
+                    do = "correct it"
+                else:
+                    do = f"change {field}_low or {field}_high"
+                raise DesignError(
+                    f"Cannot use {first} to {last} as the range of {name}: {limits}; {do}"
+                )
 
     def lost(self, closed: Any, share: Any, left: Any) -> Any:
-        """Return the sales lost by closed accounts, in percentage points of Chinese sellers' growth.
+        """Return the sales lost by closed accounts, in points of Chinese sellers' growth.
+
+        These are percentage points.
 
         The arguments may be arrays.
         """
@@ -265,14 +318,16 @@ class Totals:
 
         Both ends are positive.
         """
-        return self.lost(self.closed[0], self.share[1], self.left), self.lost(self.closed[1], self.share[0], self.left)
+        return self.lost(self.closed[0], self.share[1], self.left), self.lost(
+            self.closed[1], self.share[0], self.left
+        )
 
     def bounds(self, spared: float = 0.0) -> Range:
         """Bound the effect on growth over all ranges, in percentage points.
 
-        The effect is ``-100 closed (1 - recapture) left / (base * share) + common``. If rivals may also have lost sales
-        by the closures, `spared` is the least effect of this over a whole year, negative; only the part of the year
-        left counts, as for closed accounts.
+        The effect is ``-100 closed (1 - recapture) left / (base * share) + common``. If rivals may
+        also have lost sales by the closures, `spared` is the least effect of this over a whole
+        year, negative; only the part of the year left counts, as for closed accounts.
         """
         low, high = self.own
         lowest = min(self.left * spared - high * (1 - self.recapture[0]), 0.0)
@@ -280,7 +335,12 @@ class Totals:
 
 
 def choices(
-    known: Totals, share: float, *, falls: Sequence[float], days: tuple[str, str], marks: Mapping[float, str]
+    known: Totals,
+    share: float,
+    *,
+    falls: Sequence[float],
+    days: tuple[str, str],
+    marks: Mapping[float, str],
 ) -> pd.DataFrame:
     """Return the data for an HTML page that computes the effect at values chosen by the reader.
 
@@ -289,7 +349,8 @@ def choices(
     share : float
         Initial Chinese share.
     falls : sequence of float
-        Falls in growth at which to draw the frontier, percentage points; the second one is the margin.
+        Falls in growth at which to draw the frontier, percentage points; the second one is the
+        margin.
     days : (str, str)
         First and last mean date of closure.
     marks : mapping of float to str
@@ -298,24 +359,43 @@ def choices(
     Returns
     -------
     DataFrame
-        `what`, `name`, `value`, `low`, `high`, `label`, `description`, `source_publisher`, `source_url`: an "input" has
-        an initial value and a range, a "mark" is a published value of an input, and a "number" is a constant (services
-        by first day of a quarter).
+        `what`, `name`, `value`, `low`, `high`, `label`, `description`, `source_publisher`,
+        `source_url`: an "input" has an initial value and a range, a "mark" is a published value of
+        an input, and a "number" is a constant (services by first day of a quarter).
     """
     events = data.load("events").set_index("unit")
     shares = published_shares().drop_duplicates("value")
     dated = shares["definition"] + ", " + shares["date"].map(day)
-    low, high = 0.1 * np.floor(shares["value"].min() / 10), 0.1 * np.ceil(shares["value"].max() / 10)
+    low = 0.1 * np.floor(shares["value"].min() / 10)
+    high = 0.1 * np.ceil(shares["value"].max() / 10)
     sold = (known.closed[0], min(marks), 10 * np.ceil(max(marks) / 10))
-    ranges: dict[str, tuple[Any, ...]] = {"closed": sold, "share": (share, low, high), "recapture": (0, 0, 1)}
+    ranges: dict[str, tuple[Any, ...]] = {
+        "closed": sold,
+        "share": (share, low, high),
+        "recapture": (0, 0, 1),
+    }
     ranges |= {"day": (days[0], *days), "common": (0, *known.common)}
-    quarters, base = _services().values[days[0][:4]], third_party_sales().sources.query("period == '2020'")
+    quarters = _services().values[days[0][:4]]
+    base = third_party_sales().sources.query("period == '2020'")
     shown = [
-        pd.DataFrame(ranges, index=["value", "low", "high"]).T.rename_axis("name").reset_index().assign(what="input"),
-        events.loc[[TOP, FLOOR, ASSERTED]].assign(what="mark", name="closed", value=[*marks], label=[*marks.values()]),
+        pd.DataFrame(ranges, index=["value", "low", "high"])
+        .T.rename_axis("name")
+        .reset_index()
+        .assign(what="input"),
+        events.loc[[TOP, FLOOR, ASSERTED]].assign(
+            what="mark", name="closed", value=[*marks], label=[*marks.values()]
+        ),
         shares.assign(what="mark", name="share", value=shares["share"], description=dated),
-        base.assign(what="number", name="base", value=known.base, description="third-party sales in 2020"),
-        pd.DataFrame({"what": "number", "name": quarters.index.start_time.strftime("%Y-%m-%d"), "value": [*quarters]}),
+        base.assign(
+            what="number", name="base", value=known.base, description="third-party sales in 2020"
+        ),
+        pd.DataFrame(
+            {
+                "what": "number",
+                "name": quarters.index.start_time.strftime("%Y-%m-%d"),
+                "value": [*quarters],
+            }
+        ),
         pd.DataFrame({"what": "number", "name": "fall", "value": falls}),
     ]
     columns = ["what", "name", "value", "low", "high", "label", "description", *SOURCE]
@@ -325,9 +405,9 @@ def choices(
 def bounds_by_assumption(known: Totals, *, share: float, spared: float, since: str) -> Estimate:
     """Bound the effect on growth (E3g) under successively stronger assumptions.
 
-    In the first rung rivals that were not closed may have lost as much as household purchases allow, or gained all that
-    closed accounts lost, and the common part takes its whole range. Each later rung keeps all assumptions above it, so
-    its set lies inside.
+    In the first rung rivals that were not closed may have lost as much as household purchases
+    allow, or gained all that closed accounts lost, and the common part takes its whole range. Each
+    later rung keeps all assumptions above it, so its set lies inside.
 
     Parameters
     ----------
@@ -343,8 +423,8 @@ def bounds_by_assumption(known: Totals, *, share: float, spared: float, since: s
     Returns
     -------
     Estimate
-        Rows with `term` (the step), `assumption`, `conf_low`, `conf_high` in percentage points of the base year;
-        `estimate` is always NaN, since a set has no point estimate.
+        Rows with `term` (the step), `assumption`, `conf_low`, `conf_high` in percentage points of
+        the base year; `estimate` is always NaN, since a set has no point estimate.
 
     Raises
     ------
@@ -353,25 +433,35 @@ def bounds_by_assumption(known: Totals, *, share: float, spared: float, since: s
 
     References
     ----------
-    Manski, C. F. (2011), Policy analysis with incredible certitude, Economic Journal 121, F261-F289. Manski, C. F. and
-    Pepper, J. V. (2000), Monotone instrumental variables, Econometrica 68, 997-1010.
+    Manski, C. F. (2011), Policy analysis with incredible certitude, Economic Journal 121,
+    F261-F289. Manski, C. F. and Pepper, J. V. (2000), Monotone instrumental variables, Econometrica
+    68, 997-1010.
     """
-    (low, high), closed, taken = known.share, known.closed, known.recapture
+    low, high = known.share
+    closed = known.closed
+    taken = known.recapture
     if not low <= share <= high:
-        raise DesignError(f"Cannot assume a Chinese share of {share}: it is not between {low} and {high}; correct it")
+        raise DesignError(
+            f"Cannot assume a Chinese share of {share}: it is not between {low} and {high};"
+            " correct it"
+        )
     free = replace(known, recapture=(0.0, 1.0))
     narrow = replace(known, share=(share, share))
     rungs = {
         "whole year": (
-            f"Closed accounts lost {closed[0]:.1f} to {closed[1]:.1f} billion dollars of sales in 2021; the Chinese "
-            f"share was {100 * low:g} to {100 * high:g} per cent",
+            (
+                f"Closed accounts lost {closed[0]:.1f} to {closed[1]:.1f} billion dollars of sales"
+                f" in 2021; the Chinese share was {100 * low:g} to {100 * high:g} per cent"
+            ),
             replace(free, left=1.0).bounds(spared),
         ),
         "purchases": (f"or sold that much a year, and lost it from {since}", free.bounds(spared)),
         "monotone": ("and Chinese rivals did not lose, fear and trust apart", free.bounds()),
         "recapture": (
-            f"and the Chinese share was {100 * share:g} per cent, and these rivals took over {100 * taken[0]:g} to "
-            f"{100 * taken[1]:g} per cent of the closed accounts' sales",
+            (
+                f"and the Chinese share was {100 * share:g} per cent, and these rivals took over"
+                f" {100 * taken[0]:g} to {100 * taken[1]:g} per cent of the closed accounts' sales"
+            ),
             narrow.bounds(),
         ),
         "no common part": (
@@ -394,33 +484,49 @@ def bounds_by_assumption(known: Totals, *, share: float, spared: float, since: s
 
 
 def by_prior(known: Totals, *, dates: tuple[str, str], fall: float) -> list[float]:
-    """Compute the probability of a fall in growth under two priors for unmeasured quantities, in per cent.
+    """Compute the probability of a fall in growth under two priors, in per cent.
 
-    The Chinese share, recapture in [0, 1], the common part and the mean date of closure are uniform in their ranges;
-    the sales of closed accounts are uniform in logs (first result) or in their range (second).
+    The priors are for unmeasured quantities.
+
+    The Chinese share, recapture in [0, 1], the common part and the mean date of closure are uniform
+    in their ranges; the sales of closed accounts are uniform in logs (first result) or in their
+    range (second).
 
     Parameters
     ----------
     dates : (str, str)
         First and last day of the range of mean dates.
     fall : float
-        Fall in growth, percentage points; the result is the probability that the true fall is larger.
+        Fall in growth, percentage points; the result is the probability that the true fall is
+        larger.
     """
     rng = np.random.default_rng(0)
-    between = (known.share, (0.0, 1.0), (rest_of_year(dates[1]), rest_of_year(dates[0])), known.common, known.closed)
-    share, recapture, left, common, uniform = (rng.uniform(low, high, DRAWS) for low, high in between)
+    between = (
+        known.share,
+        (0.0, 1.0),
+        (rest_of_year(dates[1]), rest_of_year(dates[0])),
+        known.common,
+        known.closed,
+    )
+    share, recapture, left, common, uniform = (
+        rng.uniform(low, high, DRAWS) for low, high in between
+    )
     logs = rng.uniform(np.log(known.closed[0]), np.log(known.closed[1]), DRAWS)
-    effects = (known.lost(closed, share, left) * (recapture - 1) + common for closed in (np.exp(logs), uniform))
+    effects = (
+        known.lost(closed, share, left) * (recapture - 1) + common
+        for closed in (np.exp(logs), uniform)
+    )
     return [float(100 * np.mean(effect < -fall)) for effect in effects]
 
 
 def closed_share(accounts: float, population: float, *, sd_log_sales: float, tilt: float) -> float:
     """Return the closed accounts' share of sales if closure depends on size, in [0, 1].
 
-    Sales S are log-normal and an account closes with probability ``min(1, c S^tilt)``, where c solves
-    ``E[min(1, c S^tilt)] = accounts / population``. The share is ``E[S min(1, c S^tilt)] / E[S]``, from the moments of
-    a truncated log-normal. As long as hardly any account is certain to close, it is close to
-    ``accounts / population * exp(tilt sd²)``; it never exceeds the share of the very largest accounts.
+    Sales S are log-normal and an account closes with probability ``min(1, c S^tilt)``, where c
+    solves ``E[min(1, c S^tilt)] = accounts / population``. The share is
+    ``E[S min(1, c S^tilt)] / E[S]``, from the moments of a truncated log-normal. As long as hardly
+    any account is certain to close, it is close to ``accounts / population * exp(tilt sd²)``; it
+    never exceeds the share of the very largest accounts.
 
     Parameters
     ----------
@@ -437,8 +543,12 @@ def closed_share(accounts: float, population: float, *, sd_log_sales: float, til
         If none or all of the accounts are closed.
     """
     if not 0 < accounts < population:
-        raise DesignError(f"Cannot close {accounts} of {population} accounts; close at least one but not all")
-    fraction, slope = accounts / population, tilt * sd_log_sales  # log probability per standard deviation of log S
+        raise DesignError(
+            f"Cannot close {accounts} of {population} accounts; close at least one but not all"
+        )
+    # log probability per standard deviation of log S
+    fraction = accounts / population
+    slope = tilt * sd_log_sales
     if slope == 0:
         return fraction
 
@@ -448,12 +558,18 @@ def closed_share(accounts: float, population: float, *, sd_log_sales: float, til
         below = slope**2 / 2 + slope * shift - minus_log_c + stats.norm.logcdf(kink - slope)
         return float(stats.norm.sf(kink) + np.exp(below))
 
-    # The root lies between closing only the largest, for certain, and no cap at all; 1 more at each end for rounding.
+    # The root lies between closing only the largest, for certain, and no cap at all; 1 more at each
+    # end for rounding.
     ends = slope * stats.norm.isf(fraction) - 1, slope**2 / 2 - np.log(fraction) + 1
     cutoff = optimize.brentq(lambda u: certain_and_below(u, 0.0) - fraction, *ends, xtol=1e-13)
     return certain_and_below(cutoff, sd_log_sales)
 
 
-def held(accounts: float, population: float, sd_log_sales: float, tilts: Sequence[float] = (0.0, 1.0)) -> list[float]:
+def held(
+    accounts: float, population: float, sd_log_sales: float, tilts: Sequence[float] = (0.0, 1.0)
+) -> list[float]:
     """Return closed accounts' share of sales, in per cent, for each tilt."""
-    return [100 * closed_share(accounts, population, sd_log_sales=sd_log_sales, tilt=tilt) for tilt in tilts]
+    return [
+        100 * closed_share(accounts, population, sd_log_sales=sd_log_sales, tilt=tilt)
+        for tilt in tilts
+    ]

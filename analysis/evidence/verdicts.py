@@ -1,8 +1,9 @@
 """Judge claims by rules that depend on the kind of claim and never on its content.
 
-A verdict is one of four words (`WORDS`). Confidence in it is separate and has its own rule (:func:`confidence`). A
-simulated market cannot decide a claim: its result is shown separately, as "In the simulated market (closures, seed):
-...". The same applies to the result of an unrepresentative panel on totals.
+A verdict is one of four words (`WORDS`). Confidence in it is separate and has its own rule
+(:func:`confidence`). A simulated market cannot decide a claim: its result is shown separately, as
+"In the simulated market (closures, seed): ...". The same applies to the result of an
+unrepresentative panel on totals.
 """
 
 from __future__ import annotations
@@ -17,10 +18,18 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, TypeAdapter, ValidationError, model_validator
+from fewtreated.errors import DataError, DesignError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    TypeAdapter,
+    ValidationError,
+    model_validator,
+)
 
 from analysis import data
-from analysis.errors import DataError, DesignError
 
 if TYPE_CHECKING:
     from analysis.event import Event
@@ -41,7 +50,9 @@ MEANING: dict[Word, str] = {
 """The one definition of each word; whatever prints a definition prints this."""
 CONFIDENCE: tuple[Level, ...] = get_args(Level)[1:]
 TIERS: tuple[Tier, ...] = get_args(Tier)
-ESTIMATED = TIERS[TIERS.index("households") :]  # our own estimates from observations, with a grade and standard errors
+ESTIMATED = TIERS[
+    TIERS.index("households") :
+]  # our own estimates from observations, with a grade and standard errors
 GRADES: tuple[Grade, ...] = get_args(Grade)
 _, USABLE, WITH_BOUNDS, DO_NOT_USE = GRADES
 NOT_GRADED = "not graded"  # instead of a grade; a colon and a reason may follow
@@ -57,7 +68,9 @@ def _published(value: float) -> float | str:
 
     Results differ between processors beyond 12 digits, and JSON has no infinity.
     """
-    return str(value) if math.isinf(value) else float(f"{value:.12g}")
+    if math.isinf(value):
+        return str(value)
+    return float(f"{value:.12g}")
 
 
 _ROUNDED = PlainSerializer(_published, when_used="json-unless-none")
@@ -83,19 +96,23 @@ class Verdict(BaseModel):
     claimed : float or None
         The claimant's own figure, which is not a finding.
     found : str
-        The finding in words, in one or more lines, where the interval alone would mislead; else empty.
+        The finding in words, in one or more lines, where the interval alone would mislead; else
+        empty.
     interval : str
         Kind of interval: ``"permutation interval"``, ``"bounds"``, ``"published readings"``.
     tier, provenance : str
         Data tier, and whether the numbers are real, estimated or simulated.
     market : str
-        Description of the simulated market (its closures and seed, or the panel's file); empty for real numbers.
+        Description of the simulated market (its closures and seed, or the panel's file); empty for
+        real numbers.
     aside : str
-        Restriction to certain firms if the panel is not representative, so that it decides nothing; else empty.
+        Restriction to certain firms if the panel is not representative, so that it decides nothing;
+        else empty.
     grade : str
         Grade of the estimator in the design audit; empty if it has none.
     why, change, detail : str
-        The reason for the verdict, what would change it, and the numbers behind it (for the brief), as sentences.
+        The reason for the verdict, what would change it, and the numbers behind it (for the brief),
+        as sentences.
     as_of, notebook, inputs : str
         Date of the information used, the judging notebook, and a digest of the data that it read.
     panel : str
@@ -164,15 +181,26 @@ class Verdict(BaseModel):
         if self.word == NOT_TESTABLE and self.low is not None:
             return f"What is found {'would' if self.simulated else 'does'} not test the claim."
         if self.simulated:  # in a simulated market the truth is known
-            return MEANING[self.word].replace("fits", "would fit").replace("We found", "There would be")
+            return (
+                MEANING[self.word]
+                .replace("fits", "would fit")
+                .replace("We found", "There would be")
+            )
         return MEANING[self.word]
 
     @property
     def apart(self) -> str:
-        """Phrase that restricts the verdict to a simulated market or a panel's firms, or an empty string."""
-        from analysis.simulated import condition  # imported late, since it reads a table that few verdicts need
+        """Phrase that restricts the verdict to a simulated market or a panel's firms.
 
-        return condition(self.market) if self.simulated else self.aside
+        It is an empty string if there is no restriction.
+        """
+        from analysis.simulated import (
+            condition,
+        )  # imported late, since it reads a table that few verdicts need
+
+        if self.simulated:
+            return condition(self.market)
+        return self.aside
 
     @property
     def said(self) -> str:
@@ -182,11 +210,19 @@ class Verdict(BaseModel):
     @model_validator(mode="after")
     def _fits(self) -> Verdict:
         if self.simulated != bool(self.market) or (self.tier == "sim" and not self.simulated):
-            stamps = f"its tier is {self.tier!r}, its provenance {self.provenance!r} and its market {self.market!r}"
-            remedy = "set market if and only if the numbers are simulated, as they always are in tier sim"
+            stamps = (
+                f"its tier is {self.tier!r}, its provenance {self.provenance!r} and its market"
+                f" {self.market!r}"
+            )
+            remedy = (
+                "set market if and only if the numbers are simulated, as they always are in"
+                " tier sim"
+            )
             raise ValueError(f"{self.name}: {stamps}; {remedy}")
         if self.low is not None and self.high is not None and self.low > self.high:
-            raise ValueError(f"{self.name}: its interval runs from {self.low} to {self.high}; swap the limits")
+            raise ValueError(
+                f"{self.name}: its interval runs from {self.low} to {self.high}; swap the limits"
+            )
         return self
 
 
@@ -203,15 +239,17 @@ def of_sweep(report: str) -> bool:
 def faults(error: ValidationError) -> str:
     """Format the faults in an invalid verdict, each with its key, rule and value."""
     return "; ".join(
-        f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}, found {fault['input']!r:.60}"
-        if fault["type"] != "value_error"
-        else fault["msg"].removeprefix("Value error, ")
+        (
+            f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}, found {fault['input']!r:.60}"
+            if fault["type"] != "value_error"
+            else fault["msg"].removeprefix("Value error, ")
+        )
         for fault in error.errors()
     )
 
 
-# The rules. None means no estimate or bound; a bound or an identified set serves as an interval. NaN is rejected, as
-# it would pass through a comparison as if it had been judged.
+# The rules. None means no estimate or bound; a bound or an identified set serves as an interval.
+# NaN is rejected, as it would pass through a comparison as if it had been judged.
 
 
 def not_lower(interval: Interval | None, margin: float) -> Word:
@@ -220,14 +258,25 @@ def not_lower(interval: Interval | None, margin: float) -> Word:
     Supported if the interval lies above ``-margin``, contradicted if it lies below.
     """
     if not 0 <= margin < math.inf:
-        raise DesignError(f"Cannot judge the claim: the margin is {margin}; set it to a finite number of at least 0")
+        raise DesignError(
+            f"Cannot judge the claim: the margin is {margin}; set it to a finite number of at"
+            " least 0"
+        )
     if interval is None:
         return NOT_TESTABLE
     low, high = interval
-    if not low <= high or low == math.inf or high == -math.inf:  # the first comparison is false for NaN
+    if (
+        not low <= high or low == math.inf or high == -math.inf
+    ):  # the first comparison is false for NaN
         remedy = "pass two numbers, the lower first, or None if there is no estimate"
-        raise DesignError(f"Cannot judge the claim: the interval runs from {low} to {high}; {remedy}")
-    return SUPPORTED if low > -margin else CONTRADICTED if high < -margin else NOT_SHOWN
+        raise DesignError(
+            f"Cannot judge the claim: the interval runs from {low} to {high}; {remedy}"
+        )
+    if low > -margin:
+        return SUPPORTED
+    if high < -margin:
+        return CONTRADICTED
+    return NOT_SHOWN
 
 
 def is_exact(interval: Interval) -> bool:
@@ -243,8 +292,15 @@ def unchanged(interval: Interval | None, margin: float) -> Word:
 
     Supported if the interval lies inside ``±margin``, contradicted if it lies outside.
     """
-    words = not_lower(interval, margin), not_lower(None if interval is None else (-interval[1], -interval[0]), margin)
-    return CONTRADICTED if CONTRADICTED in words else NOT_SHOWN if NOT_SHOWN in words else words[0]
+    words = (
+        not_lower(interval, margin),
+        not_lower(None if interval is None else (-interval[1], -interval[0]), margin),
+    )
+    if CONTRADICTED in words:
+        return CONTRADICTED
+    if NOT_SHOWN in words:
+        return NOT_SHOWN
+    return words[0]
 
 
 def direction(interval: Interval | None) -> Word:
@@ -275,18 +331,23 @@ def stayed_positive(readings: Sequence[float]) -> Word:
 def stated(claimed: float | None, independent: Sequence[float]) -> Word:
     """Judge a stated number against other parties' numbers under the same definition.
 
-    The claim is supported if its number lies within 10 per cent of all of them, and contradicted if it is further from
-    all. It is not shown if they disagree, or if there are none, and not testable if it contains no number.
+    The claim is supported if its number lies within 10 per cent of all of them, and contradicted if
+    it is further from all. It is not shown if they disagree, or if there are none, and not testable
+    if it contains no number.
     """
     _finite("an independent number", independent)
     if claimed is None:
         return NOT_TESTABLE
     if not 0 < claimed < math.inf:
-        raise DesignError(f"Cannot judge the claim: its number is {claimed}; pass a positive number or None")
+        raise DesignError(
+            f"Cannot judge the claim: its number is {claimed}; pass a positive number or None"
+        )
     near = [abs(figure - claimed) <= SAME_COUNT * claimed for figure in independent]
     if not near or any(near) != all(near):
         return NOT_SHOWN
-    return SUPPORTED if all(near) else CONTRADICTED
+    if all(near):
+        return SUPPORTED
+    return CONTRADICTED
 
 
 def documented(records: Sequence[bool]) -> Word:
@@ -295,8 +356,14 @@ def documented(records: Sequence[bool]) -> Word:
     Supported if filings, or reports by others than the claimant, confirm every part of the claim.
     """
     if odd := [value for value in records if value not in (True, False)]:
-        raise DesignError(f"Cannot judge the claim: a record is {odd[0]!r}; pass True or False for each part")
-    return NOT_TESTABLE if not records else SUPPORTED if all(records) else NOT_SHOWN
+        raise DesignError(
+            f"Cannot judge the claim: a record is {odd[0]!r}; pass True or False for each part"
+        )
+    if not records:
+        return NOT_TESTABLE
+    if all(records):
+        return SUPPORTED
+    return NOT_SHOWN
 
 
 def _finite(name: str, values: Sequence[float]) -> None:
@@ -323,26 +390,39 @@ def confidence(grade: str, *, passed: bool | None = None, breakdown: float | Non
     grade : str
         One of `GRADES`; empty if the audit did not grade the method.
     passed : bool or None
-        True if the design's own check, such as a placebo year, shows no effect that matters, False if it shows one;
-        None if there is no check, or if it is too weak to show either.
+        True if the design's own check, such as a placebo year, shows no effect that matters, False
+        if it shows one; None if there is no check, or if it is too weak to show either.
     breakdown : float or None
-        Largest drift, as a multiple of the largest one before the closures, that the finding survives; NaN if it does
-        not exclude zero even without drift; None if unknown, which sets no limit.
+        Largest drift, as a multiple of the largest one before the closures, that the finding
+        survives; NaN if it does not exclude zero even without drift; None if unknown, which sets no
+        limit.
     """
     by_grade = {"usable": 0, "usable with bounds": 1, "": 1, "do not use": 2}[grade]
     by_check = {True: 0, None: 1, False: 2}[passed]
-    by_breakdown = 0 if breakdown is None or breakdown >= AS_LARGE else 2 if math.isnan(breakdown) else 1
+    if breakdown is None or breakdown >= AS_LARGE:
+        by_breakdown = 0
+    elif math.isnan(breakdown):
+        by_breakdown = 2
+    else:
+        by_breakdown = 1
     return CONFIDENCE[max(by_grade, by_check, by_breakdown)]
 
 
 def breakdown(interval: Interval, boundary: float, drift: float) -> float:
-    """Return the drift that would move an interval to a boundary, in multiples of a placebo's drift.
+    """Return the drift that would move an interval to a boundary.
 
-    The direction of an earlier drift does not predict that of a later one, so only its size counts. The result is
-    infinite if the placebo has no drift, and NaN if the interval contains the boundary, so that there is no finding.
+    It is in multiples of a placebo's drift.
+
+    The direction of an earlier drift does not predict that of a later one, so only its size counts.
+    The result is infinite if the placebo has no drift, and NaN if the interval contains the
+    boundary, so that there is no finding.
     """
     distance = max(interval[0] - boundary, boundary - interval[1])
-    return math.nan if distance <= 0 else distance / abs(drift) if drift else math.inf
+    if distance <= 0:
+        return math.nan
+    if drift:
+        return distance / abs(drift)
+    return math.inf
 
 
 def write(
@@ -371,7 +451,12 @@ def write(
     """
     read = [data.card(name)["hash"].removeprefix("sha256:") for name in sorted(resources)]
     inputs = hashlib.sha256("".join([*read, *sorted(digests)]).encode()).hexdigest()
-    stamp = {"as_of": as_of, "notebook": notebook, "inputs": inputs, "panel": " ".join(sorted(digests))}
+    stamp = {
+        "as_of": as_of,
+        "notebook": notebook,
+        "inputs": inputs,
+        "panel": " ".join(sorted(digests)),
+    }
     rows = [verdict.model_copy(update=stamp).model_dump(mode="json") for verdict in verdicts]
     Path(path).parent.mkdir(parents=True, exist_ok=True)
     data.replace(Path(path), json.dumps(rows, indent=1, ensure_ascii=False) + "\n")
@@ -380,8 +465,9 @@ def write(
 def read(folder: str | Path, claims: Collection[str] | None = None) -> list[Verdict]:
     """Read a run's verdicts.
 
-    They are read from verdicts.json in a published folder, or else from each JSON file in order of name. Verdicts from
-    a sweep are left out, since reports that differ in a parameter would judge a reading twice.
+    They are read from verdicts.json in a published folder, or else from each JSON file in order of
+    name. Verdicts from a sweep are left out, since reports that differ in a parameter would judge a
+    reading twice.
 
     Parameters
     ----------
@@ -392,14 +478,19 @@ def read(folder: str | Path, claims: Collection[str] | None = None) -> list[Verd
     Raises
     ------
     DataError
-        If there are none, if a file is not a list of verdicts, if verdicts concern several simulated markets or several
-        panels, or if one tier judges a reading twice. Their dates may differ, since a report that was not due is older
-        than the others.
+        If there are none, if a file is not a list of verdicts, if verdicts concern several
+        simulated markets or several panels, or if one tier judges a reading twice. Their dates may
+        differ, since a report that was not due is older than the others.
     """
     whole = Path(folder) / "verdicts.json"
-    files = [whole] if whole.exists() else sorted(Path(folder).glob("*.json"))
+    if whole.exists():
+        files = [whole]
+    else:
+        files = sorted(Path(folder).glob("*.json"))
     if not files:
-        raise DataError(f"Cannot read the verdicts of a run: {folder} contains none; run make report first")
+        raise DataError(
+            f"Cannot read the verdicts of a run: {folder} contains none; run make report first"
+        )
     verdicts: list[Verdict] = []
     for file in files:
         try:
@@ -409,19 +500,34 @@ def read(folder: str | Path, claims: Collection[str] | None = None) -> list[Verd
             raise DataError(
                 f"Cannot read verdicts from {file.name}: {faults(error)}; run the notebook again"
             ) from error
-    if nameless := [verdict.name for verdict in verdicts if verdict.tier == "panel" and not verdict.panel]:
-        raise DataError(f"Cannot read {folder}: no panel is named for {', '.join(nameless)}; run the notebook again")
+    if nameless := [
+        verdict.name for verdict in verdicts if verdict.tier == "panel" and not verdict.panel
+    ]:
+        raise DataError(
+            f"Cannot read {folder}: no panel is named for {', '.join(nameless)}; run the notebook"
+            " again"
+        )
     for what, several in (
         ("simulated markets", {verdict.market for verdict in verdicts if verdict.simulated}),
-        ("panels with the digests", {verdict.panel[:12] for verdict in verdicts if verdict.tier == "panel"}),
+        (
+            "panels with the digests",
+            {verdict.panel[:12] for verdict in verdicts if verdict.tier == "panel"},
+        ),
     ):
         if len(several) > 1:
             remedy = "run make report again, with one panel per folder"
-            raise DataError(f"Cannot read {folder} as one run: found {what} {' and '.join(sorted(several))}; {remedy}")
+            raise DataError(
+                f"Cannot read {folder} as one run: found {what} {' and '.join(sorted(several))};"
+                f" {remedy}"
+            )
     judged = Counter((verdict.name, verdict.tier) for verdict in verdicts)
-    if twice := [f"{n} verdicts on {name} in tier {tier}" for (name, tier), n in judged.items() if n > 1]:
+    if twice := [
+        f"{n} verdicts on {name} in tier {tier}" for (name, tier), n in judged.items() if n > 1
+    ]:
         failure = f"Cannot read {folder} as one run: found {', '.join(twice)}"
-        raise DataError(f"{failure}; remove the files of other runs, or judge each reading in one notebook")
+        raise DataError(
+            f"{failure}; remove the files of other runs, or judge each reading in one notebook"
+        )
     return [verdict for verdict in verdicts if claims is None or verdict.claim in claims]
 
 
@@ -439,12 +545,15 @@ def _foremost(verdicts: Iterable[Verdict]) -> list[Verdict]:
 def best(verdicts: Iterable[Verdict]) -> list[Verdict]:
     """Return the verdict that takes precedence for each reading, sorted by claim.
 
-    A panel takes precedence over household purchases, these over listed firms, and these over public facts. But "not
-    testable" with one kind of data never displaces a test with another, nor does "not shown" without a panel displace
-    a decision by other data, since each covers only a part. Among equals the first notebook counts. Verdicts that
-    are shown separately, or belong to a sweep, are left out.
+    A panel takes precedence over household purchases, these over listed firms, and these over
+    public facts. But "not testable" with one kind of data never displaces a test with another, nor
+    does "not shown" without a panel displace a decision by other data, since each covers only a
+    part. Among equals the first notebook counts. Verdicts that are shown separately, or belong to a
+    sweep, are left out.
     """
-    return _foremost(verdict for verdict in verdicts if not verdict.apart and not of_sweep(verdict.report))
+    return _foremost(
+        verdict for verdict in verdicts if not verdict.apart and not of_sweep(verdict.report)
+    )
 
 
 def apart(verdicts: Sequence[Verdict]) -> dict[str, dict[str, Verdict]]:
@@ -453,7 +562,10 @@ def apart(verdicts: Sequence[Verdict]) -> dict[str, dict[str, Verdict]]:
     Precedence is as in :func:`best`.
     """
     return {
-        about: {chosen.name: chosen for chosen in _foremost(each for each in verdicts if each.apart == about)}
+        about: {
+            chosen.name: chosen
+            for chosen in _foremost(each for each in verdicts if each.apart == about)
+        }
         for about in sorted({verdict.apart for verdict in verdicts} - {""})
     }
 
@@ -464,14 +576,22 @@ def unjudged(verdicts: Sequence[Verdict], event: Event) -> list[str]:
     Verdicts that are shown separately do not count. A claim without readings is listed by its id.
     """
     ledger = data.load("readings")
-    readings = [*zip(ledger["claim_id"], ledger["reading"].fillna(""), strict=True), *event.asked.values()]
+    readings = [
+        *zip(ledger["claim_id"], ledger["reading"].fillna(""), strict=True),
+        *event.asked.values(),
+    ]
     judged = {verdict.name for verdict in verdicts if not verdict.apart}
-    names = [[" ".join(row).strip() for row in readings if row[0] == claim] or [claim] for claim in event.claims]
+    names = [
+        [" ".join(row).strip() for row in readings if row[0] == claim] or [claim]
+        for claim in event.claims
+    ]
     return [name for name in dict.fromkeys(chain(*names)) if name not in judged]
 
 
 def elsewhere(verdicts: Sequence[Verdict]) -> dict[str, list[Verdict]]:
     """Return the public verdicts displaced by those from households or a panel, by reading."""
     public = [verdict for verdict in verdicts if verdict.tier in ("facts", "listed")]
-    displaced = [verdict.name for verdict in best(verdicts) if verdict.tier in ("households", "panel")]
+    displaced = [
+        verdict.name for verdict in best(verdicts) if verdict.tier in ("households", "panel")
+    ]
     return {name: [verdict for verdict in public if verdict.name == name] for name in displaced}

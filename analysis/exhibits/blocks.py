@@ -1,7 +1,8 @@
 """Report blocks: figures, tables, sentences and notes.
 
-Each block is one piece of plain HTML: JupyterLab shows it unchanged, and the PDF is typeset from it. If an estimate was
-refused, one line replaces its chart, figure or table: "NAME: not estimable with this data. REASON."
+Each block is one piece of plain HTML: JupyterLab shows it unchanged, and the PDF is typeset from
+it. If an estimate was refused, one line replaces its chart, figure or table: "NAME: not estimable
+with this data. REASON."
 """
 
 from __future__ import annotations
@@ -15,16 +16,26 @@ from operator import add
 from typing import Any
 
 import pandas as pd
+from fewtreated.errors import DesignError
+from fewtreated.estimate import Estimate
 from matplotlib.figure import Figure
 
 from analysis import data
-from analysis.errors import DesignError
-from analysis.estimate import Estimate
 from analysis.evidence.verdicts import NOT_GRADED
 from analysis.exhibits.payload import MIME, Part, of_estimates
 from analysis.exhibits.style import LOOK, framed, kind, to_svg
 from analysis.exhibits.words import described, sentence
-from analysis.numbers import A_SET, MARKS, NOT_ESTIMABLE, number, quantity, sentence_of, span, spelled, unmarked
+from analysis.numbers import (
+    A_SET,
+    MARKS,
+    NOT_ESTIMABLE,
+    number,
+    quantity,
+    sentence_of,
+    span,
+    spelled,
+    unmarked,
+)
 from analysis.provenance import ANNEX, ROOT
 from analysis.untrusted import printable
 
@@ -51,12 +62,18 @@ class Block:
     parts: tuple[Part, ...] = field(default=(), compare=False)
 
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, Any]:
-        shown: dict[str, Any] = {"text/html": printable(self.html), "text/plain": printable(self.text)}
+        shown: dict[str, Any] = {
+            "text/html": printable(self.html),
+            "text/plain": printable(self.text),
+        }
         return shown | ({MIME: [part.as_json() for part in self.parts]} if self.parts else {})
 
     def __add__(self, other: Block) -> Block:
         """Append another block below this one."""
-        html, text = ("\n".join(filter(None, both)) for both in ((self.html, other.html), (self.text, other.text)))
+        html, text = (
+            "\n".join(filter(None, both))
+            for both in ((self.html, other.html), (self.text, other.text))
+        )
         return Block(html, text, self.parts + other.parts)
 
 
@@ -82,16 +99,19 @@ def say(text: str, *, lead: str = "") -> Block:
 
     The marks of numbers remain only in its plain text.
     """
-    bold = f"<strong>{escape(lead)}</strong> " if lead else ""
+    if lead:
+        bold = f"<strong>{escape(lead)}</strong> "
+    else:
+        bold = ""
     return Block(f"<p>{bold}{escape(unmarked(text))}</p>", f"{lead} {text}".strip())
 
 
 def bullets(result: str, unknown: str, change: str) -> Block:
     """Return the remarks for page 1, one paragraph each.
 
-    They state the result, what is not known, and what would change our mind. Everything about a simulated market is
-    known, so nothing would change our mind. Each lead mentions the kind of market, so that a remark can be copied
-    alone.
+    They state the result, what is not known, and what would change our mind. Everything about a
+    simulated market is known, so nothing would change our mind. Each lead mentions the kind of
+    market, so that a remark can be copied alone.
     """
     leads = {"Found:": result, "Not known:": unknown, "What would change our mind:": change}
     if LOOK.simulated:
@@ -106,7 +126,10 @@ def note(text: str, *, warning: bool = False) -> Block:
 
 def box(which: str, *paragraphs: str) -> str:
     """Return HTML paragraphs in a box of the given class."""
-    return f'<div class="{which}" style="{BOX}">{"".join(f"<p>{text}</p>" for text in paragraphs)}</div>'
+    return (
+        f'<div class="{which}"'
+        f' style="{BOX}">{"".join(f"<p>{text}</p>" for text in paragraphs)}</div>'
+    )
 
 
 def link(text: str, address: str) -> Label:
@@ -115,7 +138,9 @@ def link(text: str, address: str) -> Label:
     The text is not linked to any other file.
     """
     page = re.fullmatch(r"(?:simulated/)?\w[\w.-]*\.pdf", address)
-    address = f"../{address}" if page and LOOK.simulated else address  # from the folder of simulated reports
+    # from the folder of simulated reports
+    if page and LOOK.simulated:
+        address = f"../{address}"
     leads = page or re.match(r"https?://", address)
     return Label(f'<a href="{escape(address)}">{escape(text)}</a>' if leads else escape(text))
 
@@ -148,7 +173,9 @@ def glossary(names: str, of: Mapping[str, str] | None = None) -> Block:
 
 def read(*names: str) -> pd.DataFrame:
     """Return the source addresses of data files, in the column `source_url`."""
-    return pd.DataFrame([{"source_url": one.get("path")} for name in names for one in data.card(name)["sources"]])
+    return pd.DataFrame(
+        [{"source_url": one.get("path")} for name in names for one in data.card(name)["sources"]]
+    )
 
 
 def cited(rows: pd.DataFrame) -> list[Label]:
@@ -171,12 +198,26 @@ def _sourced(source: Any, shown: str) -> str:
 
     `source` is text, or rows with documents behind them, of which at most :data:`MOST` are listed.
     """
-    source = source if len(source) else LOOK.source
-    named = cited(source) if isinstance(source, pd.DataFrame) else list(filter(None, [escape(source)]))
-    more = [f"{spelled(len(named) - MOST)} more, listed in the {link('annex', ANNEX)}"] if len(named) > MOST else []
-    ours = "our calculation from " if shown == "estimate" and isinstance(source, pd.DataFrame) else ""
-    line = f'<br><span class="source" style="font-size:85%">Source: {ours}{"; ".join([*named[:MOST], *more])}.</span>'
-    return line if named and shown != "simulated" else ""
+    if not len(source):
+        source = LOOK.source
+    named = (
+        cited(source) if isinstance(source, pd.DataFrame) else list(filter(None, [escape(source)]))
+    )
+    if len(named) > MOST:
+        more = [f"{spelled(len(named) - MOST)} more, listed in the {link('annex', ANNEX)}"]
+    else:
+        more = []
+    if shown == "estimate" and isinstance(source, pd.DataFrame):
+        ours = "our calculation from "
+    else:
+        ours = ""
+    line = (
+        '<br><span class="source" style="font-size:85%">Source:'
+        f" {ours}{'; '.join([*named[:MOST], *more])}.</span>"
+    )
+    if named and shown != "simulated":
+        return line
+    return ""
 
 
 def _titled(text: str, shown: str, labels: Sequence[str] = ()) -> str:
@@ -188,13 +229,21 @@ def _titled(text: str, shown: str, labels: Sequence[str] = ()) -> str:
         return text
     for label in labels:
         if money := MONEY.search(MATHS.sub("", label)):
-            problem = f"Cannot show simulated numbers in a real currency: {label!r} contains {money[0]!r}"
+            problem = (
+                f"Cannot show simulated numbers in a real currency: {label!r} contains {money[0]!r}"
+            )
             raise DesignError(f"{problem}; use the unit sim-$")
     return f"Simulated – {text}"
 
 
 def figure(
-    drawing: Figure | Estimate, caption: str, *, alt: str = "", title: str = "", source: Any = "", provenance: str = ""
+    drawing: Figure | Estimate,
+    caption: str,
+    *,
+    alt: str = "",
+    title: str = "",
+    source: Any = "",
+    provenance: str = "",
 ) -> Block:
     """Return a drawing as a figure with title, caption and source.
 
@@ -205,22 +254,27 @@ def figure(
     caption : str
         One sentence on how to read the figure; without a `title`, what it shows.
     alt : str
-        Alternative text beyond the title, for readers who cannot see the figure; by default the numbers drawn, from
-        :func:`analysis.exhibits.words.described`.
+        Alternative text beyond the title, for readers who cannot see the figure; by default the
+        numbers drawn, from :func:`analysis.exhibits.words.described`.
     title : str
         The finding, worded by a rule from :mod:`analysis.exhibits.words`.
     source : str or DataFrame
-        A text, or the rows drawn, whose documents are then listed, from :func:`analysis.data.documents`; by default
-        the source set in the style. Simulated numbers have none.
+        A text, or the rows drawn, whose documents are then listed, from
+        :func:`analysis.data.documents`; by default the source set in the style. Simulated numbers
+        have none.
     provenance : {"", "real", "estimate"}
-        Kind of numbers drawn, marked in the caption. By default "estimate" for rows with intervals (a column
-        `conf_low`), otherwise the kind set in the style; all are simulated if the style is.
+        Kind of numbers drawn, marked in the caption. By default "estimate" for rows with intervals
+        (a column `conf_low`), otherwise the kind set in the style; all are simulated if the style
+        is.
     """
     if not isinstance(drawing, Figure):
         name = re.split(r"[,.:;(]", caption, maxsplit=1)[0].strip()
         return say(sentence(sentence_of(drawing.reason)), lead=f"{name}: {NOT_ESTIMABLE}.")
     rows = vars(drawing).get("data", pd.DataFrame())
-    shown = kind() if LOOK.simulated else kind(provenance or ("estimate" if "conf_low" in rows else ""))
+    if LOOK.simulated:
+        shown = kind()
+    else:
+        shown = kind(provenance or ("estimate" if "conf_low" in rows else ""))
     labels = [label for axes in drawing.axes for label in (axes.get_ylabel(), axes.get_xlabel())]
     alt = alt or described(rows, next(filter(None, labels), ""))
     alt = _titled(". ".join(filter(None, (title, alt))) or caption, shown)
@@ -270,32 +324,51 @@ def table(
     provenance : {"", "real", "estimate", "simulated"}
         Provenance of all other numbers and of the table; by default the kind set in the style.
     """
-    shown, headers = kind(provenance), dict(columns or {name: str(name) for name in frame.columns})
+    shown = kind(provenance)
+    headers = dict(columns or {name: str(name) for name in frame.columns})
     parts = _taken(frame, headers, caption)
-    caption, filled = _titled(caption, shown, list(headers.values())), list[list[str]]()
-    kinds = frame[mark].map(kind) if mark else [shown] * len(frame)
+    caption = _titled(caption, shown, list(headers.values()))
+    filled = list[list[str]]()
+    if mark:
+        kinds = frame[mark].map(kind)
+    else:
+        kinds = [shown] * len(frame)
     for name, header in headers.items():
-        if pd.api.types.is_numeric_dtype(frame[name]) and not pd.api.types.is_bool_dtype(frame[name]):
-            side, digits, pairs = "right", (decimals or {}).get(name, 1), zip(frame[name], kinds, strict=True)
-            cells = [number(float(value), digits, signed=name in signed, mark=of) for value, of in pairs]
+        if pd.api.types.is_numeric_dtype(frame[name]) and not pd.api.types.is_bool_dtype(
+            frame[name]
+        ):
+            side = "right"
+            digits = (decimals or {}).get(name, 1)
+            pairs = zip(frame[name], kinds, strict=True)
+            cells = [
+                number(float(value), digits, signed=name in signed, mark=of) for value, of in pairs
+            ]
         else:
-            side, cells = "left", [cell if isinstance(cell, Label) else escape(str(cell)) for cell in frame[name]]
+            side = "left"
+            cells = [cell if isinstance(cell, Label) else escape(str(cell)) for cell in frame[name]]
         style = f'style="text-align:{side};{WRAP}"'  # pandoc reads no style sheet
-        filled.append([f"<th {style}>{escape(header)}</th>", *(f"<td {style}>{cell}</td>" for cell in cells)])
+        filled.append(
+            [f"<th {style}>{escape(header)}</th>", *(f"<td {style}>{cell}</td>" for cell in cells)]
+        )
     head, *rows = (f"<tr>{''.join(row)}</tr>" for row in zip(*filled, strict=True))
-    body, marked = "".join(rows), unmarked(caption)
+    body = "".join(rows)
+    marked = unmarked(caption)
     if len(marks := [one for one in MARKS.values() if f" {one}" in body]) == 1:
-        body, marked = body.replace(f" {marks[0]}", ""), f"{marks[0]} {marked}"
-    html = f"<caption>{escape(marked)}{_sourced(source, shown)}</caption><thead>{head}</thead><tbody>{body}</tbody>"
+        body = body.replace(f" {marks[0]}", "")
+        marked = f"{marks[0]} {marked}"
+    caption = f"<caption>{escape(marked)}{_sourced(source, shown)}</caption>"
+    html = f"{caption}<thead>{head}</thead><tbody>{body}</tbody>"
     return Block(f'<table class="exhibit">{html}</table>', f"Table: {caption}", parts)
 
 
 def _taken(rows: pd.DataFrame, headers: Mapping[str, str], caption: str) -> tuple[Part, ...]:
     """Return a table's estimates as data for export, or an empty tuple if it has none.
 
-    Rows are labelled by the first column; the unit is the text after the comma in the header of the estimates.
+    Rows are labelled by the first column; the unit is the text after the comma in the header of the
+    estimates.
     """
-    first, unit = next(iter(headers)), headers.get("estimate", "").partition(", ")[2]
+    first = next(iter(headers))
+    unit = headers.get("estimate", "").partition(", ")[2]
     if not {"estimate", "conf_low"} & set(rows):
         return ()
     names = rows[first].map("{:g}".format if pd.api.types.is_float_dtype(rows[first]) else str)
@@ -308,7 +381,10 @@ def sections(titled: Sequence[tuple[str, pd.DataFrame]]) -> Block:
 
     Integers are shown without decimals.
     """
-    tables = [table(rows, title, decimals=dict.fromkeys(rows.select_dtypes("integer"), 0)) for title, rows in titled]
+    tables = [
+        table(rows, title, decimals=dict.fromkeys(rows.select_dtypes("integer"), 0))
+        for title, rows in titled
+    ]
     return reduce(add, tables)
 
 
@@ -321,7 +397,16 @@ def threats(rows: pd.DataFrame) -> Block:
         return NOTHING
     if rows.empty:
         return note("The event names no threats.")
-    texts = rows["months"] + ", " + rows["event"] + " (hits " + rows["hits"] + "; " + rows["threat_id"] + ")"
+    texts = (
+        rows["months"]
+        + ", "
+        + rows["event"]
+        + " (hits "
+        + rows["hits"]
+        + "; "
+        + rows["threat_id"]
+        + ")"
+    )
     return say(f"{'; '.join(texts)}.", lead="What else happened in those months.")
 
 
@@ -333,29 +418,39 @@ def as_bounds(rows: pd.DataFrame, names: Collection[str]) -> pd.DataFrame:
     return rows.assign(estimate=rows["estimate"].mask(rows["id"].isin(names)))
 
 
-def estimates(rows: pd.DataFrame, caption: str, *, true: Mapping[str, float] | None = None) -> Block:
+def estimates(
+    rows: pd.DataFrame, caption: str, *, true: Mapping[str, float] | None = None
+) -> Block:
     """Return a table of estimates, followed by the reasons for any that are missing.
 
     Parameters
     ----------
     rows : DataFrame
-        `id`, `label`, `estimate`, `conf_low`, `conf_high`, `unit`, `n`, `mde` and `reason`; `grade` is shown if
-        present. A value in a column `truth` overrides that of `true`.
+        `id`, `label`, `estimate`, `conf_low`, `conf_high`, `unit`, `n`, `mde` and `reason`; `grade`
+        is shown if present. A value in a column `truth` overrides that of `true`.
     caption : str
-        Caption, to which are added the unit, if all rows share it, and the meaning of marks and dashes. Estimates below
-        the detectable effect are marked.
+        Caption, to which are added the unit, if all rows share it, and the meaning of marks and
+        dashes. Estimates below the detectable effect are marked.
     true : mapping of str to float, optional
-        True values by id, in a simulated market; adds the columns "Truth" and "Inside" (whether the interval contains
-        the truth).
+        True values by id, in a simulated market; adds the columns "Truth" and "Inside" (whether the
+        interval contains the truth).
     """
-    mark, small = kind("estimate"), rows["estimate"].abs() < rows["mde"]
-    estimated, bounded = rows["estimate"].notna(), rows["conf_low"].notna()
-    units, graded = rows["unit"].fillna("").astype(str), "grade" in rows
-    grade = rows["grade"].fillna(NOT_GRADED) if graded else pd.Series(NOT_GRADED, index=rows.index)
+    mark = kind("estimate")
+    small = rows["estimate"].abs() < rows["mde"]
+    estimated = rows["estimate"].notna()
+    bounded = rows["conf_low"].notna()
+    units = rows["unit"].fillna("").astype(str)
+    graded = "grade" in rows
+    if graded:
+        grade = rows["grade"].fillna(NOT_GRADED)
+    else:
+        grade = pd.Series(NOT_GRADED, index=rows.index)
     named = [unit for unit in units.unique() if unit]
 
     def written(values: pd.Series, mark: str = "") -> pd.Series:
-        texts = [quantity(value, unit, mark=mark) for value, unit in zip(values, units, strict=True)]
+        texts = [
+            quantity(value, unit, mark=mark) for value, unit in zip(values, units, strict=True)
+        ]
         return pd.Series(texts, index=rows.index, dtype=object)
 
     ends = zip(rows["conf_low"], rows["conf_high"], units, bounded, strict=True)
@@ -367,24 +462,37 @@ def estimates(rows: pd.DataFrame, caption: str, *, true: Mapping[str, float] | N
         shown["Unit"] = units
     shown["n"] = [number(value, 0) for value in rows["n"]]
     shown["Detectable"] = written(rows["mde"]).str.lstrip("+")
-    taken, truth = rows.assign(provenance=mark), rows["id"].map(true or {})
+    taken = rows.assign(provenance=mark)
+    truth = rows["id"].map(true or {})
     if true:
         taken["truth"] = truth = rows["truth"].fillna(truth) if "truth" in rows else truth
         held = truth.between(rows["conf_low"], rows["conf_high"]).map({True: "yes", False: "no"})
-        shown["Truth"], shown["Inside"] = written(truth, mark), held.where(truth.notna() & bounded, "–")
+        shown["Truth"], shown["Inside"] = (
+            written(truth, mark),
+            held.where(truth.notna() & bounded, "–"),
+        )
     grades = grade.where(bounded & (not graded or rows["grade"].notna()), "–")
-    alike = set(grades) - {"–"} if graded else {""}
+    if graded:
+        alike = set(grades) - {"–"}
+    else:
+        alike = {""}
     if len(alike) != 1:
         shown["Grade"] = grades
     notes = {
         caption: True,
         f"Unit: {', '.join(named)}.": len(named) == 1,
-        "Detectable: the smallest effect that four of five such panels would show.": rows["mde"].notna().any(),
+        "Detectable: the smallest effect that four of five such panels would show.": (
+            rows["mde"].notna().any()
+        ),
         f"{SMALL} smaller than the detectable effect.": small.any(),
         "Truth –: none is defined.": true and (truth.isna() & estimated).any(),
         "Grades are those of the design audit (report 08).": len(alike) != 1,
-        f"Grade of all that have an interval: {''.join(alike)} (design audit, report 08).": graded and len(alike) == 1,
-        "Not graded: the design audit did not test it.": graded and (bounded & (grade == NOT_GRADED)).any(),
+        f"Grade of all that have an interval: {''.join(alike)} (design audit, report 08).": (
+            graded and len(alike) == 1
+        ),
+        "Not graded: the design audit did not test it.": (
+            graded and (bounded & (grade == NOT_GRADED)).any()
+        ),
     }
     caption_of_all = " ".join(note for note, holds in notes.items() if holds)
     parts = (of_estimates("estimates", caption, taken[taken["id"] != "check"]),)
@@ -397,4 +505,6 @@ def reasons(rows: pd.DataFrame) -> Block:
     `rows` are those of :func:`estimates`.
     """
     refusals = rows[rows["reason"].fillna("") != ""].drop_duplicates("reason").to_dict("records")
-    return reduce(add, [say(sentence_of(row["reason"]), lead=f"{row['label']}:") for row in refusals], NOTHING)
+    return reduce(
+        add, [say(sentence_of(row["reason"]), lead=f"{row['label']}:") for row in refusals], NOTHING
+    )

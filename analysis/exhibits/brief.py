@@ -1,8 +1,8 @@
 """The brief: a one-page summary of a run's verdicts on an event.
 
-The headline and the sentences follow from verdicts, confidence and estimates by the rules in ``data/words.yml``, so
-that none claims more than its verdict. Results for a simulated market are left out unless the run has no others, in
-which case the brief is about that market.
+The headline and the sentences follow from verdicts, confidence and estimates by the rules in
+``data/words.yml``, so that none claims more than its verdict. Results for a simulated market are
+left out unless the run has no others, in which case the brief is about that market.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ MOST = 5  # maximum number of rows in the table
 
 
 def question(verdict: Verdict, event: Event) -> str:
-    """Return the event's question that a verdict answers, or the verdict's name if there is none."""
+    """Return the event's question that a verdict answers, or else the verdict's name."""
     by_reading = {" ".join(reading).strip(): name for name, reading in event.asked.items()}
     return by_reading.get(verdict.name, verdict.name)
 
@@ -58,18 +58,29 @@ def question(verdict: Verdict, event: Event) -> str:
 def clause(verdict: Verdict, event: Event, who: str = "") -> tuple[str, str]:
     """Return the beginning of a sentence about a verdict, and its main clause.
 
-    The beginning may be empty, and the clause contains no numbers. `who` is a pronoun that replaces the subject.
+    The beginning may be empty, and the clause contains no numbers. `who` is a pronoun that replaces
+    the subject.
     """
-    saying, word = phrases().sayings[question(verdict, event)], verdict.word
+    saying = phrases().sayings[question(verdict, event)]
+    word = verdict.word
     if saying.denied:
-        word = {SUPPORTED: CONTRADICTED, CONTRADICTED: SUPPORTED}.get(word, word)  # the saying is reversed
+        word = {SUPPORTED: CONTRADICTED, CONTRADICTED: SUPPORTED}.get(
+            word, word
+        )  # the saying is reversed
     begins = phrases().begins | (phrases().on_record if saying.record else {})
-    forms = {} if saying.record else phrases().forms.get(word, {})
+    if saying.record:
+        forms = {}
+    else:
+        forms = phrases().forms.get(word, {})
     values = {
         "own": event.origin_name,
         "home": event.platforms[event.home],
         "there": " and ".join(event.platforms[code] for code in event.destinations),
-        "margin": "nothing" if verdict.margin is None else points(verdict.margin).replace(" ", " percentage "),
+        "margin": (
+            "nothing"
+            if verdict.margin is None
+            else points(verdict.margin).replace(" ", " percentage ")
+        ),
         "when": f" in {verdict.window[:4]}" if re.match(r"\d{4} on ", verdict.window) else "",
     }
     parts = {name: getattr(saying, name).format(**values) for name in ("who", "did", "do", "what")}
@@ -82,7 +93,10 @@ def told(verdict: Verdict | None, event: Event) -> str:
     if verdict is None:
         return ""
     text = words.sentence(" ".join(filter(None, clause(verdict, event))))
-    own = "This panel does not test" if verdict.word == NOT_TESTABLE else "This panel"
+    if verdict.word == NOT_TESTABLE:
+        own = "This panel does not test"
+    else:
+        own = "This panel"
     public = "Public evidence|We found no public figure that shows"
     return f"{re.sub(public, own, text) if verdict.tier in ('panel', 'sim') else text}."
 
@@ -90,23 +104,35 @@ def told(verdict: Verdict | None, event: Event) -> str:
 def sentence(verdicts: Sequence[Verdict], event: Event) -> str:
     """Return the answers to the questions on one topic as a sentence.
 
-    Answers that begin in the same words are joined. Untestable questions are left out if another question on the topic
-    can be tested.
+    Answers that begin in the same words are joined. Untestable questions are left out if another
+    question on the topic can be tested.
     """
     alike: dict[tuple[str, str], list[str]] = {}
     for verdict in [one for one in verdicts if one.word != NOT_TESTABLE] or verdicts:
         begins, text = clause(verdict, event)
         decided = verdict.word in DECIDED  # with other words, number and confidence mean nothing
-        sure = f"{verdict.confidence} confidence" if decided else ""
-        numbers = in_words(verdict) if decided and verdict.low is not None else ""
-        source = phrases().tiers[verdict.tier] if sure and verdict.tier not in ("facts", "listed") else ""
+        if decided:
+            sure = f"{verdict.confidence} confidence"
+        else:
+            sure = ""
+        if decided and verdict.low is not None:
+            numbers = in_words(verdict)
+        else:
+            numbers = ""
+        if sure and verdict.tier not in ("facts", "listed"):
+            source = phrases().tiers[verdict.tier]
+        else:
+            source = ""
         after = "; ".join(filter(None, (source, sure)))
         alike.setdefault((begins, after), []).append(f"{text} ({numbers})" if numbers else text)
     clauses = []
     for (begins, after), texts in alike.items():
         again = begins.rpartition(" ")[2]
         but_last = f", {again} ".join(texts[:-1])
-        whole = f" or {again} ".join(filter(None, [but_last, texts[-1]])) if begins else "; ".join(texts)
+        if begins:
+            whole = f" or {again} ".join(filter(None, [but_last, texts[-1]]))
+        else:
+            whole = "; ".join(texts)
         clauses.append(f"{begins} {whole}".strip() + (f" ({after})" if after else ""))
     return words.sentence("; ".join(clauses).replace(") (", "; ")) + "."
 
@@ -114,20 +140,33 @@ def sentence(verdicts: Sequence[Verdict], event: Event) -> str:
 def by_topic(verdicts: Sequence[Verdict], event: Event) -> Iterator[tuple[str, str, str]]:
     """Yield the name, page and sentences of each topic that has a verdict.
 
-    What the reports themselves say of their answers follows the sentence, or replaces it where all of them do. If
-    households or a panel take precedence, it includes what is said of public figures.
+    What the reports themselves say of their answers follows the sentence, or replaces it where all
+    of them do. If households or a panel take precedence, it includes what is said of public
+    figures.
     """
-    answers, public = {question(verdict, event): verdict for verdict in best(verdicts)}, elsewhere(verdicts)
+    answers = {question(verdict, event): verdict for verdict in best(verdicts)}
+    public = elsewhere(verdicts)
     for topic, names in phrases().topics.items():
         if mine := [answers[name] for name in names if name in answers]:
-            every = [other for verdict in mine for other in (*public.get(verdict.name, ()), verdict)]
+            every = [
+                other for verdict in mine for other in (*public.get(verdict.name, ()), verdict)
+            ]
             detailed = [verdict for verdict in every if verdict.detail]
-            said = [] if all(verdict.detail for verdict in mine) else [sentence(mine, event)]
-            yield topic, _page((detailed or mine)[0]), " ".join([*said, *(verdict.detail for verdict in detailed)])
+            if all(verdict.detail for verdict in mine):
+                said = []
+            else:
+                said = [sentence(mine, event)]
+            yield (
+                topic,
+                _page((detailed or mine)[0]),
+                " ".join([*said, *(verdict.detail for verdict in detailed)]),
+            )
 
 
 def tally(verdicts: Sequence[Verdict]) -> str:
-    """Count the statements by verdict, and our own questions apart; return an empty string if none is judged.
+    """Count the statements by verdict, and our own questions apart.
+
+    Return an empty string if none is judged.
 
     The counts are those of the words in the table and in the lines below it.
     """
@@ -136,9 +175,18 @@ def tally(verdicts: Sequence[Verdict]) -> str:
     ours = Counter(verdict.word.lower() for verdict in told if verdict.party == OURS)
     found = words.listing(f"{spelled(count)} {word}" for word, count in theirs.items())
     answered = words.listing(f"{spelled(count)} {word}" for word, count in ours.items())
-    questions = "question" if ours.total() == 1 else "questions"
-    said = f"Of {spelled(theirs.total())} statements we find {found}." if found else ""
-    asked = f"Our own {questions}: {answered}." if ours else ""
+    if ours.total() == 1:
+        questions = "question"
+    else:
+        questions = "questions"
+    if found:
+        said = f"Of {spelled(theirs.total())} statements we find {found}."
+    else:
+        said = ""
+    if ours:
+        asked = f"Our own {questions}: {answered}."
+    else:
+        asked = ""
     return " ".join(filter(None, (said, asked)))
 
 
@@ -148,13 +196,18 @@ def headline(verdicts: Sequence[Verdict], event: Event) -> str:
     if not answers:
         return "No claim could be judged."
     names = [name for name in phrases().headline if name in answers]
-    clauses, before = list[str](), ""
+    clauses = list[str]()
+    before = ""
     for name in names or [name for name in phrases().sayings if name in answers][:1]:
         who = phrases().sayings[name].who
-        clauses.append(" ".join(filter(None, clause(answers[name], event, "they" if who == before else ""))))
+        clauses.append(
+            " ".join(filter(None, clause(answers[name], event, "they" if who == before else "")))
+        )
         before = who
     text = ". ".join(map(words.sentence, clauses))
-    return f"{text}." if text else "The verdicts on the claims are below."
+    if text:
+        return f"{text}."
+    return "The verdicts on the claims are below."
 
 
 def in_words(verdict: Verdict) -> str:
@@ -173,27 +226,49 @@ def _page(verdict: Verdict) -> str:
 
 
 def brief(
-    verdicts: Sequence[Verdict], event: Event, *, failed: str = "", panel: str = "", beside: Block = NOTHING
+    verdicts: Sequence[Verdict],
+    event: Event,
+    *,
+    failed: str = "",
+    panel: str = "",
+    beside: Block = NOTHING,
 ) -> Block:
     """Return the headline and the answer, with one paragraph per topic.
 
-    Each topic is linked to its report. `failed` names the reports that failed in the run; `panel` describes its panel
-    and any doubts about it. Figures may be placed `beside` the answer. The first parts contain the headline, sentences
-    and verdicts as data.
+    Each topic is linked to its report. `failed` names the reports that failed in the run; `panel`
+    describes its panel and any doubts about it. Figures may be placed `beside` the answer. The
+    first parts contain the headline, sentences and verdicts as data.
     """
-    above, topics, background = headline(verdicts, event), [*by_topic(verdicts, event)], event.background
+    above = headline(verdicts, event)
+    topics = [*by_topic(verdicts, event)]
+    background = event.background
     paragraphs = [  # what the headline says is not said again
-        f"<strong>{link(topic, page)}.</strong> {escape(text.removeprefix(above.partition('. ')[2]).strip() or text)}"
+        f"<strong>{link(topic, page)}.</strong>"
+        f" {escape(text.removeprefix(above.partition('. ')[2]).strip() or text)}"
         for topic, page, text in topics
     ]
     missing = failed and f"<strong>Missing, for they failed in this run:</strong> {escape(failed)}."
-    silent = "" if best(verdicts) else f"{escape(event.title)}: no report in this run judges any of its claims."
+    if best(verdicts):
+        silent = ""
+    else:
+        silent = f"{escape(event.title)}: no report in this run judges any of its claims."
     answer = box("answer", *paragraphs, *filter(None, (missing, escape(panel), silent)))
     if beside.html:
-        answer = f'<div class="beside" style="display:flex"><div>{answer}</div><div>{beside.html}</div></div>'
+        answer = (
+            '<div class="beside"'
+            f' style="display:flex"><div>{answer}</div><div>{beside.html}</div></div>'
+        )
     page = pd.DataFrame(topics, columns=[*BRIEF], dtype=object)
-    ledger = data.load("claims").set_index("claim_id")[["date", "source_url"]].astype(str).to_dict("index")
-    rows = [{**dict(verdict), "party": verdict.party, **ledger.get(verdict.claim, {})} for verdict in best(verdicts)]
+    ledger = (
+        data.load("claims")
+        .set_index("claim_id")[["date", "source_url"]]
+        .astype(str)
+        .to_dict("index")
+    )
+    rows = [
+        {**dict(verdict), "party": verdict.party, **ledger.get(verdict.claim, {})}
+        for verdict in best(verdicts)
+    ]
     spoken = pd.DataFrame(rows, columns=[*SPOKEN], dtype=object)
     parts = (Part("brief", above, page), Part("spoken", "", spoken), *beside.parts)
     lead = f"<p>{escape(' '.join(filter(None, (background, tally(verdicts)))))}</p>"
@@ -201,15 +276,21 @@ def brief(
 
 
 def brief_table(
-    verdicts: Sequence[Verdict], event: Event, *, since: str = "", changed: str = "", corrected: str = ""
+    verdicts: Sequence[Verdict],
+    event: Event,
+    *,
+    since: str = "",
+    changed: str = "",
+    corrected: str = "",
 ) -> Block:
     """Return the table of testable claims, with at most `MOST` rows, and the lines below it.
 
-    The first lines say which parameters and data `changed` since the last commit, and what is `corrected` of what
-    earlier releases said. The last line lists changes `since` the previous release.
+    The first lines say which parameters and data `changed` since the last commit, and what is
+    `corrected` of what earlier releases said. The last line lists changes `since` the previous
+    release.
 
-    The verdicts come from the best data (:func:`analysis.evidence.verdicts.best`). Results of an unrepresentative panel
-    on totals follow, without a verdict.
+    The verdicts come from the best data (:func:`analysis.evidence.verdicts.best`). Results of an
+    unrepresentative panel on totals follow, without a verdict.
     """
     spoken = best(verdicts)
     if simulated := not spoken and all(verdict.simulated for verdict in verdicts):
@@ -217,9 +298,15 @@ def brief_table(
     of_the_run = {"Not as committed.": changed, "Corrected:": corrected}
     of_the_run = {lead: text for lead, text in of_the_run.items() if text}
     if not verdicts:
-        none = say("No report of this run judges a claim: the event names none that these data could bear on.")
-        return none + _small(of_the_run) if of_the_run else none
-    order, public = {name: row for row, name in enumerate(phrases().rows)}, elsewhere(verdicts)
+        none = say(
+            "No report of this run judges a claim: the event names none that these data could"
+            " bear on."
+        )
+        if of_the_run:
+            return none + _small(of_the_run)
+        return none
+    order = {name: row for row, name in enumerate(phrases().rows)}
+    public = elsewhere(verdicts)
     rank = {verdict.name: order.get(question(verdict, event), len(order)) for verdict in spoken}
     named = [one for one in spoken if one.word != NOT_TESTABLE or rank[one.name] < MOST]
     first = sorted(named, key=lambda verdict: rank[verdict.name])[:MOST]
@@ -227,19 +314,38 @@ def brief_table(
     columns = {
         "What was said": [_claim(verdict) for verdict in shown],
         "Verdict, and why": [_word(verdict, public) for verdict in shown],
-        "What would change it": [re.split(r":|\. ", verdict.change)[0].rstrip(".") + "." for verdict in shown],
+        "What would change it": [
+            re.split(r":|\. ", verdict.change)[0].rstrip(".") + "." for verdict in shown
+        ],
     }
-    caption = f"What was said, and what the evidence shows. {shown[0].apart if shown and simulated else ''}".strip()
+    caption = (
+        "What was said, and what the evidence shows."
+        f" {shown[0].apart if shown and simulated else ''}".strip()
+    )
     frame = pd.DataFrame(columns, dtype=object)  # text columns would lose the type of labels
-    look, source = "simulated" if simulated else "real", "the reports that the first column leads to"
-    shown_table = table(frame, caption, source=source, provenance=look) if shown else NOTHING
-    lines, where = of_the_run | _below(verdicts, spoken, shown, event), f"Data and code: {link('annex', ANNEX)}."
-    rule = f"{phrases().rule} {where}" if shown else ""
+    if simulated:
+        look = "simulated"
+    else:
+        look = "real"
+    source = "the reports that the first column leads to"
+    if shown:
+        shown_table = table(frame, caption, source=source, provenance=look)
+    else:
+        shown_table = NOTHING
+    lines = of_the_run | _below(verdicts, spoken, shown, event)
+    where = f"Data and code: {link('annex', ANNEX)}."
+    if shown:
+        rule = f"{phrases().rule} {where}"
+    else:
+        rule = ""
     return shown_table + _small(lines, rule, since)
 
 
 def _small(lines: Mapping[str, str], rule: str = "", since: str = "") -> Block:
-    """Return lines in small type, each with its lead, then a rule, which is HTML, and what moved."""
+    """Return lines in small type, each with its lead, then a rule, and what moved.
+
+    The rule is HTML.
+    """
     led = [f"<strong>{escape(lead)}</strong> {escape(text)}" for lead, text in lines.items()]
     small = box("small", *led, *filter(None, (rule, escape(since))))
     return Block(small, " ".join([*chain(*lines.items()), since]).strip())
@@ -260,10 +366,17 @@ def _numbers(verdict: Verdict, public: Mapping[str, Sequence[Verdict]]) -> str:
 
 
 def _word(verdict: Verdict, public: Mapping[str, Sequence[Verdict]]) -> Label:
-    sure = f" Confidence: {verdict.confidence}." if verdict.word in DECIDED else ""
-    why = "" if verdict.found else f" {verdict.why.partition('. ')[0].rstrip('.')}."
+    if verdict.word in DECIDED:
+        sure = f" Confidence: {verdict.confidence}."
+    else:
+        sure = ""
+    if verdict.found:
+        why = ""
+    else:
+        why = f" {verdict.why.partition('. ')[0].rstrip('.')}."
     text = f"{words.sentence(_numbers(verdict, public))}.{why}{sure}"
-    text = verdict.meaning if verdict.word == NOT_TESTABLE else text
+    if verdict.word == NOT_TESTABLE:
+        text = verdict.meaning
     return Label(f"{label(verdict.word, simulated=verdict.simulated)} {escape(text)}")
 
 
@@ -271,36 +384,53 @@ def _below(
     verdicts: Sequence[Verdict], spoken: Sequence[Verdict], shown: Sequence[Verdict], event: Event
 ) -> dict[str, str]:
     """Return the non-empty lines below the table, by lead."""
-    rest, public = [verdict for verdict in spoken if verdict not in shown], elsewhere(verdicts)
+    rest = [verdict for verdict in spoken if verdict not in shown]
+    public = elsewhere(verdicts)
     ledger = claims.readings(event=event).fillna({"reading": ""})
     names = (ledger["claim_id"] + " " + ledger["reading"]).str.strip()
     # Some claims lack a reading
-    said = data.load("claims").set_index("claim_id")["claim"].to_dict() | ledger.set_index(names)["statement"].to_dict()
+    said = (
+        data.load("claims").set_index("claim_id")["claim"].to_dict()
+        | ledger.set_index(names)["statement"].to_dict()
+    )
     told = [one for one in rest if one.word in DECIDED or question(one, event) in phrases().rows]
     told = [one for one in told if one.word != NOT_TESTABLE]
     lines = {
         **{
-            f"{one.statement.rstrip('.')}{by_whom(one)}:": [f"{one.word}. {words.sentence(_numbers(one, public))}."]
+            f"{one.statement.rstrip('.')}{by_whom(one)}:": [
+                f"{one.word}. {words.sentence(_numbers(one, public))}."
+            ]
             for one in told
         },
         "Not listed:": _counted([one for one in rest if one not in told]),
         **{
-            about: [f"{one.statement} {in_words(one)}." for one in by_name.values() if not one.simulated]
+            about: [
+                f"{one.statement} {in_words(one)}." for one in by_name.values() if not one.simulated
+            ]
             for about, by_name in apart(verdicts).items()
         },
-        "Not judged in this run.": [said[name] for name in unjudged(verdicts, event)] if best(verdicts) else [],
+        "Not judged in this run.": (
+            [said[name] for name in unjudged(verdicts, event)] if best(verdicts) else []
+        ),
     }
     return {lead: " ".join(texts) for lead, texts in lines.items() if texts}
 
 
 def _counted(verdicts: Sequence[Verdict]) -> list[str]:
-    """Count verdicts by word and report, as the one sentence of a line; the line is empty if there is none."""
+    """Count verdicts by word and report, as the one sentence of a line.
+
+    The line is empty if there is none.
+    """
     clauses = []
     for word in WORDS:
         reports = Counter(sorted(_page(one)[:2] for one in verdicts if one.word == word))
-        where = words.listing(f"{spelled(count)} in report {report}" for report, count in reports.items())
+        where = words.listing(
+            f"{spelled(count)} in report {report}" for report, count in reports.items()
+        )
         clauses += [f"{word}, {where}"] if where else []
-    return [f"{'; '.join(clauses)}."] if clauses else []
+    if clauses:
+        return [f"{'; '.join(clauses)}."]
+    return []
 
 
 # Figures
@@ -309,11 +439,13 @@ def _counted(verdicts: Sequence[Verdict]) -> list[str]:
 def listed_revenue(event: Event, after: int, last: int, *, small: bool = False) -> Block:
     """Return a figure showing listed sellers' revenue up to the year `last`.
 
-    It begins one year before the base year. Its title counts the sellers whose revenue had fallen by the year `after`.
-    A `small` figure goes beside the answer.
+    It begins one year before the base year. Its title counts the sellers whose revenue had fallen
+    by the year `after`. A `small` figure goes beside the answer.
     """
-    before, closed = listed.base_year(), listed.closed_names()
-    index, (_, series) = listed.indexed(before, before - 1, last), listed.revenues()
+    before = listed.base_year()
+    closed = listed.closed_names()
+    index = listed.indexed(before, before - 1, last)
+    _, series = listed.revenues()
     rows = index.set_axis(index.index + 0.5).rename_axis(index="middle", columns="term")
     drawing = paths(
         rows.reset_index().melt(id_vars="middle", value_name="estimate"),
@@ -328,11 +460,14 @@ def listed_revenue(event: Event, after: int, last: int, *, small: bool = False) 
     )
     return figure(
         drawing,
-        f"Dark: closed sellers with a figure for {before}; grey: no closure disclosed; dotted: no figure.",
+        f"Dark: closed sellers with a figure for {before}; grey: no closure disclosed; dotted: no"
+        " figure.",
         title=words.sentence(words.number_below(index.loc[after], closed, f"{before} and {after}")),
-        source="sellers’ accounts, mostly as summarised by data sites; report 03"
-        if small
-        else pd.concat([one.sources for one in series.values()]),
+        source=(
+            "sellers’ accounts, mostly as summarised by data sites; report 03"
+            if small
+            else pd.concat([one.sources for one in series.values()])
+        ),
     )
 
 

@@ -1,7 +1,8 @@
 """Charts with one row per term, charts of dates and draws, and helpers for all charts.
 
-Each function draws one kind of chart from tidy rows. It computes nothing, labels directly and always draws the
-uncertainty. A refused Estimate is returned unchanged, and `figure` explains why there is no figure.
+Each function draws one kind of chart from tidy rows. It computes nothing, labels directly and
+always draws the uncertainty. A refused Estimate is returned unchanged, and `figure` explains why
+there is no figure.
 """
 
 from __future__ import annotations
@@ -15,11 +16,11 @@ from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec
 import numpy as np
 import pandas as pd
 import seaborn as sns
+from fewtreated.estimate import Estimate
 from matplotlib import dates
 from matplotlib import pyplot as plt
 from matplotlib.ticker import Formatter
 
-from analysis.estimate import Estimate
 from analysis.exhibits.payload import of_figure, refused, rows_of
 from analysis.exhibits.style import BAND, BESIDE, FAINT, INK, MAIN, REST, WIDTH
 from analysis.numbers import NOT_ESTIMABLE, number, span
@@ -38,10 +39,13 @@ ZERO: Style = {"color": INK, "lw": 0.7, "ls": "-", "zorder": 1}
 TRUTH: Style = {"color": INK, "mfc": "white", "ms": 5, "ls": "none", "label": "truth", "zorder": 4}
 
 
-def chart(draw: Callable[Concatenate[Any, Options], Figure]) -> Callable[Concatenate[Any, Options], Figure | Estimate]:
+def chart(
+    draw: Callable[Concatenate[Any, Options], Figure],
+) -> Callable[Concatenate[Any, Options], Figure | Estimate]:
     """Decorate a chart function so that it accepts an Estimate and stores the data drawn.
 
-    A refused Estimate is returned unchanged. The data are stored in the attribute `data` of the figure.
+    A refused Estimate is returned unchanged. The data are stored in the attribute `data` of the
+    figure.
     """
 
     @wraps(draw)
@@ -49,7 +53,9 @@ def chart(draw: Callable[Concatenate[Any, Options], Figure]) -> Callable[Concate
         if refused(rows):
             return rows  # type: ignore[no-any-return]
         drawing = draw(rows_of(rows), *more, **options)
-        vars(drawing)["data"] = of_figure(signature(draw).bind(rows_of(rows), *more, **options).arguments)
+        vars(drawing)["data"] = of_figure(
+            signature(draw).bind(rows_of(rows), *more, **options).arguments
+        )
         return drawing
 
     return drawn
@@ -65,7 +71,8 @@ class Ticks(Formatter):
     """
 
     def __init__(self, *, signed: bool) -> None:
-        self.signed, self.decimals = signed, 0
+        self.signed = signed
+        self.decimals = 0
 
     def __call__(self, x: float, pos: int | None = None) -> str:
         """Format one tick; `pos` is ignored."""
@@ -87,7 +94,9 @@ def axis_numbers(axes: Axes, which: str = "xy", *, signed: bool = False) -> None
         getattr(axes, f"{name}axis").set_major_formatter(Ticks(signed=signed))
 
 
-def terms_axis(axes: Axes, terms: Iterable[str], *, width: int = LONGEST_TERM, size: float = 7.5) -> np.ndarray:
+def terms_axis(
+    axes: Axes, terms: Iterable[str], *, width: int = LONGEST_TERM, size: float = 7.5
+) -> np.ndarray:
     """Write terms beside a plot, one per row from the top, and return the height of each row."""
     names = [fill(term, width) for term in terms]
     heights = np.arange(len(names))[::-1]
@@ -98,7 +107,9 @@ def terms_axis(axes: Axes, terms: Iterable[str], *, width: int = LONGEST_TERM, s
     return heights
 
 
-def interval(axes: Axes, at: float, row: Row, far: Ends = ALL, *, colour: str = MAIN, across: bool = False) -> None:
+def interval(
+    axes: Axes, at: float, row: Row, far: Ends = ALL, *, colour: str = MAIN, across: bool = False
+) -> None:
     """Draw a point with an interval, vertically or `across`.
 
     An interval that extends beyond `far` ends in an arrow.
@@ -106,27 +117,46 @@ def interval(axes: Axes, at: float, row: Row, far: Ends = ALL, *, colour: str = 
 
     def put(values: Sequence[float], *style: str, **more: Any) -> None:
         along = [at] * len(values)
-        axes.plot(*((values, along) if across else (along, values)), *style, color=colour, zorder=3, **more)
+        axes.plot(
+            *((values, along) if across else (along, values)),
+            *style,
+            color=colour,
+            zorder=3,
+            **more,
+        )
 
-    low, high = row["conf_low"], row["conf_high"]
+    low = row["conf_low"]
+    high = row["conf_high"]
     put(np.clip([low, high], *far).tolist())
     put([row["estimate"]], "o", ms=5)
-    for beyond, edge, marker in ((low < far[0], far[0], "v<"[across]), (high > far[1], far[1], "^>"[across])):
+    for beyond, edge, marker in (
+        (low < far[0], far[0], "v<"[across]),
+        (high > far[1], far[1], "^>"[across]),
+    ):
         if beyond:
             put([edge], marker, ms=5, clip_on=False)
 
 
-def near(axes: Axes, at: tuple[float, float], text: str, shift: tuple[float, float], **style: Any) -> None:
+def near(
+    axes: Axes, at: tuple[float, float], text: str, shift: tuple[float, float], **style: Any
+) -> None:
     """Write text next to a position in a plot.
 
     `shift` is the offset in points.
     """
-    axes.annotate(text, at, xytext=shift, **Style(textcoords="offset points", fontsize=7.5, va="center") | style)
+    axes.annotate(
+        text,
+        at,
+        xytext=shift,
+        **Style(textcoords="offset points", fontsize=7.5, va="center") | style,
+    )
 
 
 def legend_above(axes: Axes, *, lines: int = 0) -> None:
     """Place the legend above a plot, leaving room for `lines` of text."""
-    axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=4, borderaxespad=0.5 + 1.4 * lines)
+    axes.legend(
+        loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=4, borderaxespad=0.5 + 1.4 * lines
+    )
 
 
 def draw_truth(axes: Axes, rows: pd.DataFrame, x: Any, y: Any) -> bool:
@@ -152,33 +182,50 @@ def forest(
 ) -> Figure:
     """Draw a forest plot with one row per term.
 
-    A row shows a point with its interval, a bar if there is only an interval (a set), or a note. "At most" precedes an
-    estimate that is the upper end of an interval without a lower one.
+    A row shows a point with its interval, a bar if there is only an interval (a set), or a note.
+    "At most" precedes an estimate that is the upper end of an interval without a lower one.
 
     Parameters
     ----------
     rows : DataFrame or Estimate
-        `term`, `estimate`, `conf_low`, `conf_high`; optionally `placebo_low` and `placebo_high`, a pale bar behind,
-        and `truth`, a hollow diamond.
+        `term`, `estimate`, `conf_low`, `conf_high`; optionally `placebo_low` and `placebo_high`, a
+        pale bar behind, and `truth`, a hollow diamond.
     strong : sequence of str, optional
         Terms in the main colour, others being grey; all by default.
     margin : (low, high), optional
         Shaded range; one end may be infinite. Intervals are written beside such a chart.
     reach : float, optional
-        Limits beyond ``-reach`` or ``reach`` end in an arrow, as infinite ones always do; larger estimates extend the
-        axis.
+        Limits beyond ``-reach`` or ``reach`` end in an arrow, as infinite ones always do; larger
+        estimates extend the axis.
     signed : bool
         Whether positive numbers get a plus sign.
     """
-    size = 7.5 if len(rows) <= 15 else 6.0  # points
+    # points
+    if len(rows) <= 15:
+        size = 7.5
+    else:
+        size = 6.0
     lines = max(len(wrap(term, LONGEST_TERM)) for term in rows["term"])
-    drawing, axes = plt.subplots(figsize=(WIDTH, 0.7 + (0.12 * lines + (0.11 if size > 7 else 0.02)) * len(rows)))
+    drawing, axes = plt.subplots(
+        figsize=(WIDTH, 0.7 + (0.12 * lines + (0.11 if size > 7 else 0.02)) * len(rows))
+    )
     heights = terms_axis(axes, rows["term"], size=size)
     colours = [MAIN if strong is None or term in strong else REST for term in rows["term"]]
     texts = _intervals(axes, heights, rows, colours, reach, written=margin is not None)
     for height, text, colour in zip(heights, texts, colours, strict=True):
-        shown = text if signed else text.replace("+", "")
-        near(axes, (1.01, height), shown, (0, 0), xycoords=("axes fraction", "data"), color=colour, fontsize=size)
+        if signed:
+            shown = text
+        else:
+            shown = text.replace("+", "")
+        near(
+            axes,
+            (1.01, height),
+            shown,
+            (0, 0),
+            xycoords=("axes fraction", "data"),
+            color=colour,
+            fontsize=size,
+        )
     if draw_truth(axes, rows, rows.get("truth"), heights):
         legend_above(axes, lines=1 if margin else 0)
     axes.axvline(0, **ZERO)
@@ -190,7 +237,13 @@ def forest(
 
 
 def _intervals(
-    axes: Axes, heights: np.ndarray, rows: pd.DataFrame, colours: Sequence[str], reach: float | None, *, written: bool
+    axes: Axes,
+    heights: np.ndarray,
+    rows: pd.DataFrame,
+    colours: Sequence[str],
+    reach: float | None,
+    *,
+    written: bool,
 ) -> Iterator[str]:
     """Draw estimates, sets and placebos, and yield the text beside each row."""
     axes.use_sticky_edges = False  # bars get the same margins as points
@@ -199,12 +252,15 @@ def _intervals(
     for height, row, colour in zip(heights, rows.to_dict("records"), colours, strict=True):
         if pd.notna(row.get("placebo_low")):
             width = row["placebo_high"] - row["placebo_low"]
-            axes.barh(height, width, left=row["placebo_low"], height=0.4, color=FAINT, lw=0, zorder=1)
+            axes.barh(
+                height, width, left=row["placebo_low"], height=0.4, color=FAINT, lw=0, zorder=1
+            )
         text = span(row["conf_low"], row["conf_high"], "percentage points")
         if pd.notna(row["estimate"]):
             interval(axes, height, row, (-far, far), colour=colour, across=True)
             most = "at most " * ((row["conf_low"], row["conf_high"]) == (-np.inf, row["estimate"]))
-            text = text if written else most + number(row["estimate"], signed=True)
+            if not written:
+                text = most + number(row["estimate"], signed=True)
         elif pd.notna(row["conf_low"]):
             low, high = np.clip([row["conf_low"], row["conf_high"]], -far, far)
             axes.barh(height, high - low, left=low, height=0.28, color=colour, lw=0, zorder=2)
@@ -218,7 +274,8 @@ def _shade_margin(axes: Axes, margin: tuple[float, float], *, signed: bool) -> N
     for end, side in zip(margin, ("right", "left"), strict=True):
         if np.isfinite(end):
             axes.axvline(end, color=INK, lw=0.9, ls=(0, (3, 2)), zorder=1)
-            name, over = f"margin: {number(end, signed=signed)}", ("data", "axes fraction")
+            name = f"margin: {number(end, signed=signed)}"
+            over = ("data", "axes fraction")
             axes.annotate(name, (end, 1.01), xycoords=over, ha=side, fontsize=7)
     limits = axes.get_xlim()
     axes.axvspan(*np.clip(margin, *limits), color=BAND, zorder=0, lw=0)
@@ -229,25 +286,40 @@ def _shade_margin(axes: Axes, margin: tuple[float, float], *, signed: bool) -> N
 
 
 @chart
-def timeline(rows: pd.DataFrame, *, shaded: tuple[Any, Any] | None = None, small: bool = False) -> Figure:
+def timeline(
+    rows: pd.DataFrame, *, shaded: tuple[Any, Any] | None = None, small: bool = False
+) -> Figure:
     """Draw a timeline with a diamond for a day or two and a bar for each longer period.
 
-    `rows` has `term`, `first` and `last`. Rows marked in an optional column `strong` are dark. The period between two
-    dates may be `shaded`. A `small` figure is half as wide as the page, and names no year.
+    `rows` has `term`, `first` and `last`. Rows marked in an optional column `strong` are dark. The
+    period between two dates may be `shaded`. A `small` figure is half as wide as the page, and
+    names no year.
     """
     wide, below, each = (BESIDE, 0.3, 0.13) if small else (WIDTH, 0.45, 0.18)
     drawing, axes = plt.subplots(figsize=(wide, below + each * len(rows)))
     heights = terms_axis(axes, rows["term"], width=52, size=7 if small else 7.5)
     for height, row in zip(heights, rows.to_dict("records"), strict=True):
-        colour = MAIN if row.get("strong") else REST
+        if row.get("strong"):
+            colour = MAIN
+        else:
+            colour = REST
         if row["last"] - row["first"] <= pd.Timedelta(days=2):
             axes.plot(row["first"], height, "D", color=colour, ms=4.5, zorder=2)
         else:
-            axes.barh(height, row["last"] - row["first"], left=row["first"], height=0.45, color=colour, zorder=2)
+            axes.barh(
+                height,
+                row["last"] - row["first"],
+                left=row["first"],
+                height=0.45,
+                color=colour,
+                zorder=2,
+            )
     if shaded:
         axes.axvspan(*shaded, color=BAND, lw=0, zorder=0)
     axes.xaxis.set_major_locator(dates.AutoDateLocator(minticks=3, maxticks=4 if small else 9))
-    axes.xaxis.set_major_formatter(dates.ConciseDateFormatter(axes.xaxis.get_major_locator(), show_offset=not small))
+    axes.xaxis.set_major_formatter(
+        dates.ConciseDateFormatter(axes.xaxis.get_major_locator(), show_offset=not small)
+    )
     return drawing
 
 

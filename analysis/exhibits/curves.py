@@ -1,6 +1,7 @@
 """Charts of paths, and of effects by month or by exposure.
 
-As in :mod:`analysis.exhibits.charts`, each function draws one kind of chart and returns a refused result unchanged.
+As in :mod:`analysis.exhibits.charts`, each function draws one kind of chart and returns a refused
+result unchanged.
 """
 
 from __future__ import annotations
@@ -11,11 +12,20 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+from fewtreated.estimate import Estimate
 from matplotlib import pyplot as plt
 from matplotlib.ticker import LogLocator, MaxNLocator, MultipleLocator, NullLocator
 
-from analysis.estimate import Estimate
-from analysis.exhibits.charts import ZERO, Style, axis_numbers, chart, draw_truth, interval, legend_above, near
+from analysis.exhibits.charts import (
+    ZERO,
+    Style,
+    axis_numbers,
+    chart,
+    draw_truth,
+    interval,
+    legend_above,
+    near,
+)
 from analysis.exhibits.style import BAND, FAINT, MAIN, REST, WIDTH
 from analysis.numbers import NOT_ESTIMABLE, number
 
@@ -26,16 +36,23 @@ if TYPE_CHECKING:
 Months = tuple[str, str]  # first and last month, for example of the closures
 DOTTED: Style = {"color": REST, "lw": 0.7, "ls": (0, (1, 2)), "zorder": 0}
 LEADER: Style = {"arrowstyle": "-", "color": FAINT, "lw": 0.6, "shrinkA": 0, "shrinkB": 2}
-LOWEST, HIGHEST = -105.0, (50.0, 150.0)  # per cent: lower end of an event study's axis, and range of its upper end
+# per cent: lower end of an event study's axis, and range of its upper end
+LOWEST = -105.0
+HIGHEST = (50.0, 150.0)
 REACH = 100  # per cent: end of the axis of a dose response
 ASIDE = 0.22  # months between an estimate and its true value, which would overlap
 
 
 def spread(heights: np.ndarray, gap: float) -> np.ndarray:
-    """Move label positions apart until each is at least `gap` from the next, keeping their order."""
-    order, steps = np.argsort(heights), gap * np.arange(len(heights))
+    """Move label positions apart until each is at least `gap` from the next.
+
+    Their order is kept.
+    """
+    order = np.argsort(heights)
+    steps = gap * np.arange(len(heights))
     level = heights[order] - steps  # if this does not decrease, labels are far enough apart
-    pushed_up, pushed_down = np.maximum.accumulate(level), np.minimum.accumulate(level[::-1])[::-1]
+    pushed_up = np.maximum.accumulate(level)
+    pushed_down = np.minimum.accumulate(level[::-1])[::-1]
     return ((pushed_up + pushed_down) / 2 + steps)[np.argsort(order)]
 
 
@@ -53,7 +70,12 @@ def shade(axes: Axes, closures: Months, *, named: bool = True) -> None:
     first, last = years_of([closures[0], pd.Period(closures[1], "M") + 1])
     axes.axvspan(first, last, color=BAND, lw=0, zorder=0)
     if named:
-        over: Style = {"xycoords": ("data", "axes fraction"), "ha": "center", "va": "bottom", "fontsize": 7.5}
+        over: Style = {
+            "xycoords": ("data", "axes fraction"),
+            "ha": "center",
+            "va": "bottom",
+            "fontsize": 7.5,
+        }
         axes.annotate("accounts closed", ((first + last) / 2, 1.01), **over)
 
 
@@ -78,9 +100,9 @@ def paths(
     Parameters
     ----------
     rows : DataFrame or Estimate
-        `x`, `term`, `estimate`; optionally `conf_low` and `conf_high`, `panel` (drawn in the order of the rows),
-        `note`, written at a hollow point, and `band_low` and `band_high`, where the line stays by chance. Dotted lines
-        bridge gaps (NaN).
+        `x`, `term`, `estimate`; optionally `conf_low` and `conf_high`, `panel` (drawn in the order
+        of the rows), `note`, written at a hollow point, and `band_low` and `band_high`, where the
+        line stays by chance. Dotted lines bridge gaps (NaN).
     x : str
         Column of numbers or of months; months are drawn as years.
     strong : sequence of str
@@ -99,12 +121,21 @@ def paths(
     dated = isinstance(rows[x].iloc[0], pd.Period)
     rows = rows.assign(x=years_of(rows[x]) if dated else rows[x])
     if dated:
-        ticks = {year: str(year) for year in range(int(np.ceil(rows["x"].min())), int(rows["x"].max()) + 1)}
-    panels = dict(iter(rows.groupby("panel", sort=False))) if "panel" in rows else {"": rows}
+        ticks = {
+            year: str(year)
+            for year in range(int(np.ceil(rows["x"].min())), int(rows["x"].max()) + 1)
+        }
+    if "panel" in rows:
+        panels = dict(iter(rows.groupby("panel", sort=False)))
+    else:
+        panels = {"": rows}
     across = min(len(panels), 3)
-    down, shared = -(-len(panels) // across), "band_low" in rows
+    down = -(-len(panels) // across)
+    shared = "band_low" in rows
     wide, high = size or (WIDTH, 2.9 if len(panels) == 1 else 2.05)
-    drawing, grid = plt.subplots(down, across, figsize=(wide, high * down), sharex=True, sharey=shared, squeeze=False)
+    drawing, grid = plt.subplots(
+        down, across, figsize=(wide, high * down), sharex=True, sharey=shared, squeeze=False
+    )
     for axes, (title, lines) in zip(grid.flat, panels.items(), strict=False):
         axes.set_title(fill(title, 30 if across == 3 else 44))
         if shared:
@@ -147,7 +178,11 @@ def _lines(axes: Axes, rows: pd.DataFrame, strong: Sequence[str], *, named: bool
     lines = dict(iter(rows.groupby("term", sort=False)))
     for term, line in lines.items():
         style: Style = {"color": MAIN, "lw": 2.0} if term in strong else {"color": REST, "lw": 1.2}
-        if (line["estimate"].isna() & line["estimate"].ffill().notna() & line["estimate"].bfill().notna()).any():
+        if (
+            line["estimate"].isna()
+            & line["estimate"].ffill().notna()
+            & line["estimate"].bfill().notna()
+        ).any():
             axes.plot(*line.dropna(subset="estimate")[["x", "estimate"]].to_numpy().T, **DOTTED)
         few = named and "conf_low" not in line and len(line) <= 12
         axes.plot(line["x"], line["estimate"], marker="o" if few else "", ms=3, **style)
@@ -156,27 +191,62 @@ def _lines(axes: Axes, rows: pd.DataFrame, strong: Sequence[str], *, named: bool
             if pd.notna(row.get("conf_low")):
                 interval(axes, row["x"], row, colour=style["color"])
             if row.get("note"):
-                axes.plot(row["x"], row["estimate"], "o", color=style["color"], mfc="white", ms=6, zorder=4)
-                side, level, shift = "left", "center", (7, 8 if term in strong else -13)
-                if not named:  # one line with an event at 0: to the left, above a peak and below any other point
-                    side, level, shift = ("right", "bottom", (-4, 14)) if row["peak"] else ("right", "top", (-4, -9))
+                axes.plot(
+                    row["x"],
+                    row["estimate"],
+                    "o",
+                    color=style["color"],
+                    mfc="white",
+                    ms=6,
+                    zorder=4,
+                )
+                side = "left"
+                level = "center"
+                shift = (7, 8 if term in strong else -13)
+                # one line with an event at 0: to the left, above a peak and below any other point
+                if not named:
+                    side, level, shift = (
+                        ("right", "bottom", (-4, 14)) if row["peak"] else ("right", "top", (-4, -9))
+                    )
                 look: Style = {"ha": side, "va": level, "color": style["color"], "weight": "bold"}
                 near(axes, (row["x"], row["estimate"]), row["note"], shift, **look)
     if rows["estimate"].min() >= 0 and axes.get_yscale() == "linear":
         axes.set_ylim(0, None)
     if not named:
         return
-    last = {term: line.dropna(subset="estimate")[["x", "estimate"]].iloc[-1] for term, line in lines.items()}
+    last = {
+        term: line.dropna(subset="estimate")[["x", "estimate"]].iloc[-1]
+        for term, line in lines.items()
+    }
     ends = pd.DataFrame(last).T
     ends["height"] = axes.transData.transform(ends)[:, 1] * 72 / axes.figure.dpi  # points
     for (own, x), labels in ends.groupby([ends.index.isin(strong), "x"]):
-        look = {"color": MAIN, "weight": "bold"} if own else {"color": REST}
-        right, below = 6 if own else 12, 0
+        if own:
+            look = {"color": MAIN, "weight": "bold"}
+        else:
+            look = {"color": REST}
+        if own:
+            right = 6
+        else:
+            right = 12
+        below = 0
         if x < ends["x"].max():  # clear of the lines that go on
-            right, below, look["ha"] = (-7, 4, "right") if own else (12, labels.height - ends.height.max() + 4, "left")
+            right, below, look["ha"] = (
+                (-7, 4, "right") if own else (12, labels.height - ends.height.max() + 4, "left")
+            )
         apart = spread(labels["height"].to_numpy(), 11) - labels["height"] - below
-        for at, term, shift in zip(labels[["x", "estimate"]].to_numpy(), labels.index, apart, strict=True):
-            near(axes, tuple(at), term, (right, shift), annotation_clip=False, arrowprops=LEADER, **look)
+        for at, term, shift in zip(
+            labels[["x", "estimate"]].to_numpy(), labels.index, apart, strict=True
+        ):
+            near(
+                axes,
+                tuple(at),
+                term,
+                (right, shift),
+                annotation_clip=False,
+                arrowprops=LEADER,
+                **look,
+            )
 
 
 def shares(
@@ -184,33 +254,54 @@ def shares(
 ) -> Figure | Estimate:
     """Draw shares by half-year with their intervals.
 
-    The first line is in the main colour. `lines` have `term`, the first month of a half-year, and `estimate`,
-    `conf_low`, `conf_high`. The shares in the `compared` half-years are written beside their points.
+    The first line is in the main colour. `lines` have `term`, the first month of a half-year, and
+    `estimate`, `conf_low`, `conf_high`. The shares in the `compared` half-years are written beside
+    their points.
     """
-    rows = pd.concat([line.assign(half=line["term"], term=name) for name, line in lines.items()], ignore_index=True)
+    rows = pd.concat(
+        [line.assign(half=line["term"], term=name) for name, line in lines.items()],
+        ignore_index=True,
+    )
     months = pd.PeriodIndex(rows["half"], freq="M")
     notes = [f"{number(share)} %" for share in rows["estimate"]]
     rows = rows.assign(middle=years_of(months) + 0.25, note=notes)
     rows.loc[~rows["half"].isin(compared), "note"] = ""
     names = [f"{month:%b %Y} –\n{month + 5:%b %Y}" for month in months]
-    ticks, size = dict(zip(rows["middle"], names, strict=True)), (WIDTH, 3.2)
-    return paths(rows, x="middle", strong=[*lines][:1], closures=closures, ticks=ticks, ylabel=ylabel, size=size)
+    ticks = dict(zip(rows["middle"], names, strict=True))
+    size = (WIDTH, 3.2)
+    return paths(
+        rows,
+        x="middle",
+        strong=[*lines][:1],
+        closures=closures,
+        ticks=ticks,
+        ylabel=ylabel,
+        size=size,
+    )
 
 
 @chart
 def event_study(rows: pd.DataFrame, *, reference: int, ylabel: str) -> Figure:
     """Draw effects by month with pointwise intervals and a joint band.
 
-    Thick lines are pointwise intervals, and thin ones the joint band for all months. `rows` has `month`, `estimate`,
-    `conf_low`, `conf_high`, `band_low`, `band_high` and optionally `truth`, drawn slightly to the right. The reference
-    month is hollow. Months between it and month 0, which may already show an effect, are shaded. Values above the axis
-    are cut off; an interval that extends beyond it ends in an arrow.
+    Thick lines are pointwise intervals, and thin ones the joint band for all months. `rows` has
+    `month`, `estimate`, `conf_low`, `conf_high`, `band_low`, `band_high` and optionally `truth`,
+    drawn slightly to the right. The reference month is hollow. Months between it and month 0, which
+    may already show an effect, are shaded. Values above the axis are cut off; an interval that
+    extends beyond it ends in an arrow.
     """
     drawing, axes = plt.subplots(figsize=(WIDTH, 2.7))
     top = float(np.fmin(np.fmax(10 + rows["conf_high"].max(), HIGHEST[0]), HIGHEST[1]))
     if reference < -1:
         axes.axvspan(reference + 0.5, -0.5, color=BAND, lw=0, zorder=0)
-    axes.vlines(rows["month"], *rows[["band_low", "band_high"]].to_numpy(float).T, color=REST, lw=0.7, ls="-", zorder=2)
+    axes.vlines(
+        rows["month"],
+        *rows[["band_low", "band_high"]].to_numpy(float).T,
+        color=REST,
+        lw=0.7,
+        ls="-",
+        zorder=2,
+    )
     for row in rows.to_dict("records"):
         interval(axes, row["month"], row, (-np.inf, top))
     axes.plot([], [], "o", color=MAIN, ms=5, label="estimate")
@@ -231,9 +322,10 @@ def dose_response(
 ) -> Figure:
     """Draw effects by exposure bin, with the slope and its band, in one plot per origin.
 
-    `bins` has `origin`, `exposure`, `lowest` (shares), `estimate`, `conf_low`, `conf_high` (per cent) and optionally
-    `truth`; `lines` and `placebo` have `origin`, `exposure`, `estimate`, `conf_low`, `conf_high`. An interval that
-    extends beyond `REACH` on either side ends in an arrow.
+    `bins` has `origin`, `exposure`, `lowest` (shares), `estimate`, `conf_low`, `conf_high` (per
+    cent) and optionally `truth`; `lines` and `placebo` have `origin`, `exposure`, `estimate`,
+    `conf_low`, `conf_high`. An interval that extends beyond `REACH` on either side ends in an
+    arrow.
     """
     origins = list(dict.fromkeys(bins["origin"]))
     drawing, grid = plt.subplots(1, len(origins), figsize=(WIDTH, 2.4), sharey=True, squeeze=False)
@@ -244,10 +336,26 @@ def dose_response(
         if points["estimate"].isna().all():
             axes.text(0.5, 0.7, NOT_ESTIMABLE, transform=axes.transAxes, ha="center", color=REST)
             axes.set_xlim(0, 10)
-        axes.fill_between(100 * line["exposure"], line["conf_low"], line["conf_high"], color=BAND, lw=0)
-        axes.plot(100 * fake["exposure"], fake["estimate"], color=REST, lw=1.0, ls=":", label="a year before")
+        axes.fill_between(
+            100 * line["exposure"], line["conf_low"], line["conf_high"], color=BAND, lw=0
+        )
+        axes.plot(
+            100 * fake["exposure"],
+            fake["estimate"],
+            color=REST,
+            lw=1.0,
+            ls=":",
+            label="a year before",
+        )
         axes.plot(100 * line["exposure"], line["estimate"], color=MAIN, lw=1.2, label="slope")
-        axes.plot(100 * points["lowest"].head(1), [0] * len(points.head(1)), "o", color=MAIN, mfc="white", ms=5)
+        axes.plot(
+            100 * points["lowest"].head(1),
+            [0] * len(points.head(1)),
+            "o",
+            color=MAIN,
+            mfc="white",
+            ms=5,
+        )
         for row in points.dropna(subset=["estimate", "conf_low"]).to_dict("records"):
             interval(axes, 100 * row["exposure"], row, (-REACH, REACH))
         draw_truth(axes, points, 100 * points["exposure"], points.get("truth"))

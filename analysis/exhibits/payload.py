@@ -12,32 +12,53 @@ from pathlib import Path
 from typing import Any, Literal
 
 import pandas as pd
-
-from analysis.errors import DataError
+from fewtreated.errors import DataError
 
 MIME = "application/vnd.market-impact+json"
 ESTIMATES = ".estimates.parquet"  # suffix of files of estimates
 COLUMNS = {
     **{"report": "str", "table": "int64", "estimand": "str", "label": "str"},
-    **dict.fromkeys(("estimate", "std_error", "df", "conf_low", "conf_high", "level", "n", "mde", "truth"), "float64"),
+    **dict.fromkeys(
+        ("estimate", "std_error", "df", "conf_low", "conf_high", "level", "n", "mde", "truth"),
+        "float64",
+    ),
     **dict.fromkeys(("unit", "interval", "grade", "window", "comparison", "panel"), "str"),
     **dict.fromkeys(("provenance", "market", "as_of", "reason"), "str"),
 }
 """Columns of an exported estimate, and their types; ``docs/estimates.md`` explains them.
 
-The runner fills in the report, its date, its market, and the number of the table that contains the row.
+The runner fills in the report, its date, its market, and the number of the table that contains the
+row.
 """
 FACTS = ("what", "name", "value", "vintage", "about")
 """Columns of the facts of a report; the annex of a run collects the facts of all reports.
 
-`what` is a parameter, a file, a source, a panel or a version. The `value` of a file or a panel is its digest; the value
-of a source is its address.
+`what` is a parameter, a file, a source, a panel or a version. The `value` of a file or a panel is
+its digest; the value of a source is its address.
 """
 BRIEF = ("topic", "page", "sentence")
-"""Columns of the brief: each topic, the PDF with its details, and its sentences; the caption is the headline."""
-SPOKEN = ("claim", "reading", "report", "tier", "statement", "party", "word", "confidence", "why", "date", "source_url")
+"""Columns of the brief: each topic, the PDF with its details, and its sentences; the caption is the
+headline.
+"""
+SPOKEN = (
+    "claim",
+    "reading",
+    "report",
+    "tier",
+    "statement",
+    "party",
+    "word",
+    "confidence",
+    "why",
+    "date",
+    "source_url",
+)
 """Columns of the verdicts on readings of claims, with the date and source of each claim."""
-OURS = {"id": "estimand", "months": "window", "digest": "panel"}  # names in rows of estimates, and exported names
+OURS = {
+    "id": "estimand",
+    "months": "window",
+    "digest": "panel",
+}  # names in rows of estimates, and exported names
 
 
 @dataclass(frozen=True)
@@ -56,9 +77,13 @@ class Part:
 
 def rows_of(result: Any) -> Any:
     """Return the rows of an Estimate, or any other object unchanged."""
-    from analysis.estimate import Estimate  # imported late, since the runner reads payloads without it
+    from fewtreated.estimate import (
+        Estimate,
+    )  # imported late, since the runner reads payloads without it
 
-    return result.rows if isinstance(result, Estimate) else result
+    if isinstance(result, Estimate):
+        return result.rows
+    return result
 
 
 def refused(result: Any) -> bool:
@@ -89,7 +114,9 @@ def typed(rows: pd.DataFrame) -> pd.DataFrame:
 
 def read_estimates(text: str) -> pd.DataFrame:
     """Read rows of estimates from the text of :meth:`Part.as_json`."""
-    return typed(pd.read_csv(io.StringIO(text), dtype=COLUMNS, keep_default_na=False, na_values=[""]))
+    return typed(
+        pd.read_csv(io.StringIO(text), dtype=COLUMNS, keep_default_na=False, na_values=[""])
+    )
 
 
 def of_facts(rows: Iterable[Sequence[str]]) -> Part:
@@ -111,11 +138,14 @@ def of_figure(handed: Mapping[str, Any]) -> pd.DataFrame:
     Parameters
     ----------
     handed : mapping of str to object
-        Arguments of the chart by name: frames, or mappings of title to frame. All others are options and are ignored.
+        Arguments of the chart by name: frames, or mappings of title to frame. All others are
+        options and are ignored.
     """
     frames = dict[str, pd.DataFrame]()
     for name, argument in handed.items():
-        for title, rows in argument.items() if isinstance(argument, Mapping) else [(name, argument)]:
+        for title, rows in (
+            argument.items() if isinstance(argument, Mapping) else [(name, argument)]
+        ):
             if isinstance(rows, pd.DataFrame):
                 named = rows.index.name is not None and rows.index.name not in rows
                 frames[title] = rows.reset_index(drop=not named)
@@ -145,15 +175,21 @@ def load_estimates(folder: str | Path) -> pd.DataFrame:
     >>> load_estimates("data")  # doctest: +ELLIPSIS
     Traceback (most recent call last):
     ...
-    analysis.errors.DataError: Cannot load estimates: data has no file *.estimates.parquet; choose a folder of ...
+    fewtreated.errors.DataError: Cannot load estimates: data has no file *.estimates.parquet; choose
+    a folder of ...
     """
     frames = list[pd.DataFrame]()
     for file in sorted(Path(folder).rglob(f"*{ESTIMATES}")):
         try:
             frames.append(pd.read_parquet(file)[[*COLUMNS]])
         except (OSError, ValueError, KeyError) as error:
-            raise DataError(f"Cannot read estimates from {file}: {error}; make the report again") from None
+            raise DataError(
+                f"Cannot read estimates from {file}: {error}; make the report again"
+            ) from None
     if not frames:
         problem = f"Cannot load estimates: {folder} has no file *{ESTIMATES}"
-        raise DataError(f"{problem}; choose a folder of reports, such as reports/latest, or run `make report` first")
+        raise DataError(
+            f"{problem}; choose a folder of reports, such as reports/latest, or run `make report`"
+            " first"
+        )
     return pd.concat(frames, ignore_index=True)

@@ -70,7 +70,8 @@ def start_panel(
 ) -> Study:
     """Set up a notebook on a panel, and return the study described by its parameters.
 
-    `open_study` is either `Study.open` or the function in :mod:`market` that simulates a panel if no file is specified.
+    `open_study` is either `Study.open` or the function in :mod:`market` that simulates a panel if
+    no file is specified.
     """
     study = open_study(parameters.check(notebook, namespace))
     style.use(study.mark, study.market, study.caveats, study.file)
@@ -114,7 +115,10 @@ def finish(
 
 
 def colophon(
-    settings: Mapping[str, Any], resources: Sequence[str], sources: Sequence[pd.DataFrame], panel: Panel | None
+    settings: Mapping[str, Any],
+    resources: Sequence[str],
+    sources: Sequence[pd.DataFrame],
+    panel: Panel | None,
 ) -> Block:
     """Return the closing block of a report: date, commit and sources.
 
@@ -123,33 +127,51 @@ def colophon(
     Parameters
     ----------
     settings : mapping
-        Parameters as run, with `as_of`, the date of the information used, and `stale_after_days`, the age of the newest
-        file above which a warning is printed.
+        Parameters as run, with `as_of`, the date of the information used, and `stale_after_days`,
+        the age of the newest file above which a warning is printed.
     resources : sequence of str
         Names in datapackage.json of the files that were read; empty if all data came from a panel.
     sources : sequence of DataFrame
         Sources of the figures shown, with columns `source_publisher`, `source_url`.
     panel : Panel, optional
-        The panel from which effects were estimated; its digest and the rows that rules left out are recorded.
+        The panel from which effects were estimated; its digest and the rows that rules left out are
+        recorded.
     """
     cards = [data.card(name) for name in resources]
     newest = max((card["vintage"] for card in cards), default=settings["as_of"])
     age = (date.fromisoformat(settings["as_of"]) - date.fromisoformat(newest)).days
     old = f"The newest file is of {newest}, {age} days before this report: look for newer figures."
-    warned = note(old, warning=True) if cards and age > settings["stale_after_days"] else NOTHING
+    if cards and age > settings["stale_after_days"]:
+        warned = note(old, warning=True)
+    else:
+        warned = NOTHING
     cited = data.documents(pd.concat([blocks.read(*resources), *sources])).sort_values("cited")
     addresses = cited.groupby("publisher")["source_url"].agg(list)
-    hidden = (*HIDDEN, "sim_preset") if settings.get("panel_path") else HIDDEN  # own panels have no preset
-    shown = {name: Path(str(value)).name if name in FILES else str(value) for name, value in settings.items()}
+    hidden = (
+        (*HIDDEN, "sim_preset") if settings.get("panel_path") else HIDDEN
+    )  # own panels have no preset
+    shown = {
+        name: Path(str(value)).name if name in FILES else str(value)
+        for name, value in settings.items()
+    }
     facts: list[tuple[str, ...]] = []
-    facts += [("parameter", name, value) for name, value in shown.items() if value and name not in hidden]
     facts += [
-        ("file", card["path"], card["hash"], card["vintage"], f"{card['title']}. {card['notThis']}") for card in cards
+        ("parameter", name, value) for name, value in shown.items() if value and name not in hidden
+    ]
+    facts += [
+        ("file", card["path"], card["hash"], card["vintage"], f"{card['title']}. {card['notThis']}")
+        for card in cards
     ]
     facts += [("source", *pair) for pair in zip(cited["cited"], cited["source_url"], strict=True)]
     if panel is not None:
-        rules = [f"{row['count']:,} × {row['what']}, rule: {row['rule']}" for row in panel.dropped.to_dict("records")]
-        about = f"as read: {'; '.join(rules)}" if rules else "nothing was left out"
+        rules = [
+            f"{row['count']:,} × {row['what']}, rule: {row['rule']}"
+            for row in panel.dropped.to_dict("records")
+        ]
+        if rules:
+            about = f"as read: {'; '.join(rules)}"
+        else:
+            about = "nothing was left out"
         facts.append(("panel", panel.provenance, panel.digest, "", about))
     commit = provenance.commit() or "unknown (not a git checkout)"
     facts += [("version", *pair) for pair in {"commit": commit, **provenance.versions()}.items()]
@@ -157,7 +179,9 @@ def colophon(
     short = re.sub(r"^([0-9a-f]{12})[0-9a-f]+", r"\1", commit)  # keeps text after the hash
     lines = [f"As of {settings['as_of']}. Commit {short}. Parameters, files and versions: {annex}."]
     if len(addresses):
-        lines.append(f"<strong>Sources.</strong> {'; '.join(map(_linked, addresses.index, addresses))}.")
+        lines.append(
+            f"<strong>Sources.</strong> {'; '.join(map(_linked, addresses.index, addresses))}."
+        )
     html = "\n".join(f"<p>{line}</p>" for line in lines)
     return warned + Block(html, "As of, commit and sources", (of_facts(facts),))
 

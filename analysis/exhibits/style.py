@@ -1,8 +1,8 @@
 """Figure style, and conversion of figures to SVG.
 
-A figure of a simulated market cannot be mistaken for one of the real market, even if it is cut out: it is purple
-instead of dark blue, and the title inside the picture begins with "Simulated". No mark covers the data. Lines and fonts
-are set in ``reports/figures.mplstyle``.
+A figure of a simulated market cannot be mistaken for one of the real market, even if it is cut out:
+it is purple instead of dark blue, and the title inside the picture begins with "Simulated". No mark
+covers the data. Lines and fonts are set in ``reports/figures.mplstyle``.
 """
 
 from __future__ import annotations
@@ -14,22 +14,31 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from analysis.errors import DesignError
+from fewtreated.errors import DesignError
+
 from analysis.untrusted import FONTS, LAYOUT, printable
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 INK = "#222222"
-MAIN, REST = "C0", "C1"  # main group, the closed firms if there are any; its comparison
-FAINT, BAND = "C2", "C3"  # leader lines and inner bands; margins and outer bands
+# main group, the closed firms if there are any; its comparison
+MAIN = "C0"
+REST = "C1"
+# leader lines and inner bands; margins and outer bands
+FAINT = "C2"
+BAND = "C3"
 KINDS = ("real", "estimate", "simulated")
 PALETTE = dict.fromkeys(KINDS, ("#17375e", "#656e78", "#b9c1cb", "#dfe4e9"))
 PALETTE["simulated"] = ("#6a3d9a", "#7b7190", "#c6b8da", "#e7dff1")
-"""Colours C0 to C3 by kind of numbers, distinct in grey and for colour-blind readers; text uses the first two."""
+"""Colours C0 to C3 by kind of numbers, distinct in grey and for colour-blind readers; text uses the
+first two.
+"""
 FAMILY = "Noto Sans CJK SC"
 ASCII = frozenset(map(chr, range(32, 127)))
-WIDTH, BESIDE = 6.4, 3.65  # inches: the text width of the page, and of a figure beside the answer
+# inches: the text width of the page, and of a figure beside the answer
+WIDTH = 6.4
+BESIDE = 3.65
 
 
 @dataclass
@@ -60,8 +69,8 @@ def use(provenance: str = "real", market: str = "", panel: str = "", source: Any
     provenance : {"real", "estimate", "simulated"}
         Kind of numbers; the default mark of tables and figures.
     market : str
-        Name of the simulated market, from :func:`market.parameters.market_named`, for boxes that say "If the market
-        were as simulated (...)".
+        Name of the simulated market, from :func:`market.parameters.market_named`, for boxes that
+        say "If the market were as simulated (...)".
     panel : str
         Description of the user's own panel, and any doubts about it, for page 1.
     source : str or DataFrame
@@ -77,8 +86,14 @@ def use(provenance: str = "real", market: str = "", panel: str = "", source: Any
     from matplotlib import font_manager
 
     if provenance not in KINDS:
-        raise DesignError(f"Cannot set the style: the provenance is {provenance!r}; choose one of {', '.join(KINDS)}")
-    LOOK.provenance, LOOK.market, LOOK.panel, LOOK.source = provenance, market, panel, source
+        raise DesignError(
+            f"Cannot set the style: the provenance is {provenance!r}; choose one of"
+            f" {', '.join(KINDS)}"
+        )
+    LOOK.provenance = provenance
+    LOOK.market = market
+    LOOK.panel = panel
+    LOOK.source = source
     for file in sorted(LAYOUT.glob("fonts/*.otf")):
         font_manager.fontManager.addfont(str(file))
     look = {"axes.prop_cycle": cycler(color=PALETTE[provenance])}
@@ -88,13 +103,15 @@ def use(provenance: str = "real", market: str = "", panel: str = "", source: Any
 def kind(named: str = "") -> str:
     """Return the given kind of numbers, or by default the kind set in the style.
 
-    Raises DesignError if there is neither. Estimates from a simulated market are simulated; in a simulated style only
-    "real" marks real numbers.
+    Raises DesignError if there is neither. Estimates from a simulated market are simulated; in a
+    simulated style only "real" marks real numbers.
     """
     if not (named or LOOK.provenance):
         problem = f"Cannot show an exhibit: the kind of its numbers is not set ({', '.join(KINDS)})"
         raise DesignError(f"{problem}; call style.use first")
-    return LOOK.provenance if not named or (LOOK.simulated and named != "real") else named
+    if not named or (LOOK.simulated and named != "real"):
+        return LOOK.provenance
+    return named
 
 
 def framed(figure: Figure, title: str) -> None:
@@ -117,7 +134,9 @@ def to_svg(figure: Figure, source: str = "") -> str:
     buffer = io.StringIO()
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph .* missing")  # a square replaces it below
-        figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None, "Source": source or None})
+        figure.savefig(
+            buffer, format="svg", metadata={"Date": None, "Creator": None, "Source": source or None}
+        )
     plt.close(figure)
     drawn = printable(buffer.getvalue())
     weights = [weight for weight in FONTS if weight == 400 or f"font-weight: {weight}" in drawn]
@@ -135,10 +154,14 @@ def _face(weight: int, letters: frozenset[str]) -> str:
     from fontTools import subset
 
     options = subset.Options(hinting=False, notdef_outline=True, layout_features=["kern"])
-    with subset.load_font(str(LAYOUT / "fonts" / FONTS[weight]), options) as font, io.BytesIO() as file:
+    with (
+        subset.load_font(str(LAYOUT / "fonts" / FONTS[weight]), options) as font,
+        io.BytesIO() as file,
+    ):
         subsetter = subset.Subsetter(options)
         subsetter.populate(unicodes=map(ord, letters))
         subsetter.subset(font)
         subset.save_font(font, file, options)
         data = base64.b64encode(file.getvalue()).decode("ascii")
-    return f'@font-face{{font-family:"{FAMILY}";font-weight:{weight};src:url(data:font/otf;base64,{data})}}'
+    source = f"url(data:font/otf;base64,{data})"
+    return f'@font-face{{font-family:"{FAMILY}";font-weight:{weight};src:{source}}}'

@@ -1,7 +1,8 @@
 """Titles, alternative texts and sentences, worded by rules from the numbers that they describe.
 
-By these rules, something fell if its interval lies below zero and rose if it lies above; otherwise no change is clear.
-The text for a refused result is empty. Sentences that only one report uses are in its notebook.
+By these rules, something fell if its interval lies below zero and rose if it lies above; otherwise
+no change is clear. The text for a refused result is empty. Sentences that only one report uses are
+in its notebook.
 """
 
 from __future__ import annotations
@@ -12,12 +13,29 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+from fewtreated.estimate import Estimate
 
-from analysis.estimate import Estimate
-from analysis.evidence.verdicts import CONTRADICTED, NOT_SHOWN, SUPPORTED, USABLE, Verdict, is_exact, not_lower
+from analysis.evidence.verdicts import (
+    CONTRADICTED,
+    NOT_SHOWN,
+    SUPPORTED,
+    USABLE,
+    Verdict,
+    is_exact,
+    not_lower,
+)
 from analysis.exhibits.payload import refused, rows_of
 from analysis.exhibits.style import kind
-from analysis.numbers import SIGNED, number, p_value, percent_change, points, quantity, span, spelled
+from analysis.numbers import (
+    SIGNED,
+    number,
+    p_value,
+    percent_change,
+    points,
+    quantity,
+    span,
+    spelled,
+)
 
 if TYPE_CHECKING:
     from analysis.estimands.design import Design
@@ -40,14 +58,23 @@ def listing(names: Iterable[str], total: int = 0, *, every: str = "all") -> str:
     """
     items = list(names)
     if len(items) > MOST or any("," in item for item in items):
-        count = f"{len(items)} of" if len(items) < total else every
+        if len(items) < total:
+            count = f"{len(items)} of"
+        else:
+            count = every
         return f"{count} {max(total, len(items))}"
     return " and ".join(filter(None, (", ".join(items[:-1]), *items[-1:])))
 
 
 def with_interval(row: Mapping[str, Any]) -> str:
-    """Return an estimate in per cent with its interval, from its `estimate`, `conf_low` and `conf_high`."""
-    return f"{number(row['estimate'], signed=True)} ◐ [{span(row['conf_low'], row['conf_high'], 'per cent')}]"
+    """Return an estimate in per cent with its interval.
+
+    They are read from `estimate`, `conf_low` and `conf_high` of the row.
+    """
+    return (
+        f"{number(row['estimate'], signed=True)} ◐"
+        f" [{span(row['conf_low'], row['conf_high'], 'per cent')}]"
+    )
 
 
 def in_numbers(rows: Any, unit: str, *, label: str = "term") -> str:
@@ -57,7 +84,10 @@ def in_numbers(rows: Any, unit: str, *, label: str = "term") -> str:
     items = []
     for row in rows_of(rows).to_dict("records"):
         ends = span(row["conf_low"], row["conf_high"], unit)
-        point = f"{quantity(row['estimate'], unit)} [{ends}]" if pd.notna(row["estimate"]) else ends
+        if pd.notna(row["estimate"]):
+            point = f"{quantity(row['estimate'], unit)} [{ends}]"
+        else:
+            point = ends
         items.append(f"{row[label]}: {point}")
     return f"{'; '.join(items)}; {unit}."
 
@@ -65,18 +95,23 @@ def in_numbers(rows: Any, unit: str, *, label: str = "term") -> str:
 def described(rows: pd.DataFrame, axis: str) -> str:
     """Describe the data drawn along an axis, for readers who cannot see the figure.
 
-    Rows are described by their intervals, and paths by their first and last values. Only the first of several parts is
-    described. The text is empty if rows have no `term` or `month`, or no `estimate`.
+    Rows are described by their intervals, and paths by their first and last values. Only the first
+    of several parts is described. The text is empty if rows have no `term` or `month`, or no
+    `estimate`.
     """
     label = next((name for name in ("term", "month") if name in rows), "")
     if not label or "estimate" not in rows:
         return ""
-    rows = rows[rows["part"] == rows["part"].iloc[0]] if "part" in rows else rows
+    if "part" in rows:
+        rows = rows[rows["part"] == rows["part"].iloc[0]]
     unit = next((unit for unit in SIGNED if axis.endswith(unit)), axis)
     if "conf_low" in rows and not rows[label].duplicated().any():
-        text = in_numbers(rows.dropna(subset=["estimate", "conf_low"], how="all"), unit, label=label)
+        text = in_numbers(
+            rows.dropna(subset=["estimate", "conf_low"], how="all"), unit, label=label
+        )
         return f"{sentence(axis)}: {text.removesuffix(f'; {unit}.')}."
-    names, items = [name for name in ("panel", "origin", label) if name in rows], []
+    names = [name for name in ("panel", "origin", label) if name in rows]
+    items = []
     for name, line in rows.dropna(subset="estimate").groupby(names, sort=False)["estimate"]:
         ends = dict.fromkeys(quantity(value, unit) for value in line.iloc[[0, -1]])
         items.append(f"{' '.join(', '.join(map(str, name)).split())}: {' to '.join(ends)}")
@@ -92,7 +127,9 @@ def _sides(rows: Any) -> tuple[pd.DataFrame, pd.Series, pd.Series]:
     return bounded, bounded["conf_high"] < 0, bounded["conf_low"] > 0
 
 
-def by_direction(rows: Any, *, fell: str = "fell", rose: str = "rose", unknown: str = "no clear change for") -> str:
+def by_direction(
+    rows: Any, *, fell: str = "fell", rose: str = "rose", unknown: str = "no clear change for"
+) -> str:
     """State which terms fell, which rose, and for which no change is clear.
 
     Parameters
@@ -105,7 +142,8 @@ def by_direction(rows: Any, *, fell: str = "fell", rose: str = "rose", unknown: 
         Phrase that precedes the terms whose interval contains zero.
     """
     bounded, below, above = _sides(rows)
-    terms, rest = bounded["term"], bounded["term"][~(below | above)]
+    terms = bounded["term"]
+    rest = bounded["term"][~(below | above)]
     sides = ((terms[below], fell), (terms[above], rose))
     clauses = [f"{listing(side, len(terms))} {verb}" for side, verb in sides if len(side)]
     clauses += [f"{unknown} {listing(rest, len(terms), every='any of')}"] if len(rest) else []
@@ -115,10 +153,16 @@ def by_direction(rows: Any, *, fell: str = "fell", rose: str = "rose", unknown: 
 def by_ways(rows: pd.DataFrame, *, fell: str, rose: str) -> str:
     """Count the specifications that find a fall, a rise, or neither."""
     bounded, below, above = _sides(rows)
-    less, more = below.sum(), above.sum()
+    less = below.sum()
+    more = above.sum()
     text = f"{less or 'None'} of {len(bounded)} specifications find {fell}, {more or 'none'} {rose}"
-    neither = f", and {rest} neither" if (rest := len(bounded) - less - more) else ""
-    return f"{text}{neither}" if len(bounded) else ""
+    if rest := len(bounded) - less - more:
+        neither = f", and {rest} neither"
+    else:
+        neither = ""
+    if len(bounded):
+        return f"{text}{neither}"
+    return ""
 
 
 def beside_margin(rows: Any, margin: float, what: str, verdict: Verdict | None = None) -> str:
@@ -131,48 +175,73 @@ def beside_margin(rows: Any, margin: float, what: str, verdict: Verdict | None =
         return ""
     if is_exact((low, high)):
         return f"Whether {what} changed is open: the interval has no width, so no error was found"
-    word, left = not_lower((low, high), margin), f"the range runs from {span(low, high, 'percentage points')}"
+    word = not_lower((low, high), margin)
+    left = f"the range runs from {span(low, high, 'percentage points')}"
     tested = verdict is None or verdict.word != "Not testable"
     if word == NOT_SHOWN or not tested:
         left = f"{'open' if tested else 'not tested'}: {left}"
         return f"Whether the closures cut {what} by more than {points(margin)} is {left}"
-    return f"The closures {'did not cut' if word == SUPPORTED else 'cut'} {what} by more than {points(margin)}: {left}"
+    return (
+        f"The closures {'did not cut' if word == SUPPORTED else 'cut'} {what} by more than"
+        f" {points(margin)}: {left}"
+    )
 
 
 def number_below(index: pd.Series, closed: Sequence[str], years: str) -> str:
-    """Count the closed sellers and the others whose revenue index is below 100, of those with figures for `years`."""
+    """Count the closed sellers and the others whose revenue index is below 100.
+
+    Only those with figures for `years` are counted.
+    """
     below = index.dropna() < 100
     groups = (below[below.index.isin(closed)], below[~below.index.isin(closed)])
     hit, others = (f"{spelled(group.sum())} of {spelled(len(group))}" for group in groups)
-    hit = "the two" if hit == "two of two" else hit
+    if hit == "two of two":
+        hit = "the two"
     return f"{hit} closed sellers with figures for {years} lost revenue; {others} others did"
 
 
 def after_closure(rows: Any) -> str:
-    """Count the months before and after closure in which an event study's intervals exclude zero."""
+    """Count the months before and after closure in which intervals exclude zero.
+
+    The intervals are those of an event study.
+    """
     if refused(rows):
         return ""
     bounded, lower, higher = _sides(rows)
-    since, away = bounded["month"] >= 0, lower | higher
-    after, before = (lower & since).sum() or "none", (away & ~since).sum() or "none"
-    text = f"Sales of closed sellers were lower, by more than chance, in {after} of {since.sum()} months after closure"
+    since = bounded["month"] >= 0
+    away = lower | higher
+    after = (lower & since).sum() or "none"
+    before = (away & ~since).sum() or "none"
+    text = (
+        f"Sales of closed sellers were lower, by more than chance, in {after} of {since.sum()}"
+        " months after closure"
+    )
     return f"{text}; in the {(~since).sum()} months before, they differed in {before}"
 
 
 def across_choices(rows: pd.DataFrame, unit: str) -> str:
     """State how an estimate varies under other choices, and whether its placebo shows an effect.
 
-    `rows` are from :func:`analysis.estimands.robustness.robustness`: first the main estimate, last the placebo.
+    `rows` are from :func:`analysis.estimands.robustness.robustness`: first the main estimate, last
+    the placebo.
     """
-    first, others, placebo = rows.iloc[0], rows.iloc[1:-1].dropna(subset="estimate"), rows.iloc[-1]
+    first = rows.iloc[0]
+    others = rows.iloc[1:-1].dropna(subset="estimate")
+    placebo = rows.iloc[-1]
     if pd.isna(first["estimate"]) or others.empty:
         return ""
     ends = span(others["estimate"].min(), others["estimate"].max(), unit)
-    text = f"The estimate is {quantity(first['estimate'], unit)} {unit}; {len(others)} other choices give {ends}"
+    text = (
+        f"The estimate is {quantity(first['estimate'], unit)} {unit}; {len(others)} other choices"
+        f" give {ends}"
+    )
     if pd.isna(placebo["conf_low"]):
         return text
     holds = placebo["conf_low"] <= 0 <= placebo["conf_high"]
-    return f"{text}. A year early, with nothing closed, {'no effect shows' if holds else 'one shows too'}"
+    return (
+        f"{text}. A year early, with nothing closed,"
+        f" {'no effect shows' if holds else 'one shows too'}"
+    )
 
 
 # Effects and their checks
@@ -181,9 +250,9 @@ def across_choices(rows: pd.DataFrame, unit: str) -> str:
 def surely(row: Mapping[str, Any], who: str, did: str, *, passed: bool) -> str:
     """State whether firms did less or more, and how certain this is.
 
-    The text is empty if there is no interval. They "probably" did if the interval excludes zero, the method has the
-    best grade and the checks are `passed`; they "may have" if only the interval supports it; and it is open if the
-    interval includes zero.
+    The text is empty if there is no interval. They "probably" did if the interval excludes zero,
+    the method has the best grade and the checks are `passed`; they "may have" if only the interval
+    supports it; and it is open if the interval includes zero.
 
     Parameters
     ----------
@@ -196,12 +265,16 @@ def surely(row: Mapping[str, Any], who: str, did: str, *, passed: bool) -> str:
     passed : bool
         Whether the checks beside the estimate support it.
     """
-    low, high = row["conf_low"], row["conf_high"]
+    low = row["conf_low"]
+    high = row["conf_high"]
     if np.isnan([low, high]).any():
         return ""
     if low <= 0 <= high:
         return f"This panel does not show whether {who} {did.format('less or more')}."
-    verb = "probably" if passed and row["grade"] == USABLE else "may have"
+    if passed and row["grade"] == USABLE:
+        verb = "probably"
+    else:
+        verb = "may have"
     return f"{sentence(who)} {verb} {did.format('less' if high < 0 else 'more')}."
 
 
@@ -213,7 +286,9 @@ def clustered(design: Design, *, rivals: bool = False) -> str:
     if design.cluster != "brand_group":
         return f"clustered by {design.cluster}"
     two = "closed sellers by brand group, others by category"
-    return f"clustered for {two}" if rivals else "clustered by brand group or by category, whichever is wider"
+    if rivals:
+        return f"clustered for {two}"
+    return "clustered by brand group or by category, whichever is wider"
 
 
 def smallest_seen(row: Mapping[str, Any]) -> str:
@@ -224,18 +299,23 @@ def smallest_seen(row: Mapping[str, Any]) -> str:
     if pd.isna(row["mde"]):
         return ""
     effect = f"{number(row['mde'], 1, mark=kind('estimate'))} {row['unit']}"
-    return f"Four of five such panels would show an effect of {effect}; they often miss smaller ones."
+    return (
+        f"Four of five such panels would show an effect of {effect}; they often miss smaller ones."
+    )
 
 
 def placebos(rows: pd.DataFrame, against: Sequence[float]) -> str:
     """State which placebo tests found an effect, with their sizes relative to the estimates tested.
 
-    `rows` are as for :func:`analysis.exhibits.blocks.estimates`; `against` has the estimate that each placebo tests, or
-    NaN.
+    `rows` are as for :func:`analysis.exhibits.blocks.estimates`; `against` has the estimate that
+    each placebo tests, or NaN.
     """
     sorts: dict[str, list[str]] = {"found an effect": [], "found none": [], "had no interval": []}
     for row, effect in zip(rows.to_dict("records"), against, strict=True):
-        size = f", {100 * abs(row['estimate'] / effect):.0f} per cent of the estimate" if abs(effect) > 0 else ""
+        if abs(effect) > 0:
+            size = f", {100 * abs(row['estimate'] / effect):.0f} per cent of the estimate"
+        else:
+            size = ""
         if pd.isna(row["conf_low"]):
             sorts["had no interval"].append(row["label"])
         elif row["conf_low"] <= 0 <= row["conf_high"]:
@@ -257,10 +337,19 @@ def breakdown(bounds: Estimate, of: str) -> str:
         return ""
     value = bounds.details["breakdown"]
     if pd.isna(value):
-        return f"Even with no drift the interval of the mean effect {of} includes zero, so there is no breakdown value."
+        return (
+            f"Even with no drift the interval of the mean effect {of} includes zero, so there is no"
+            " breakdown value."
+        )
     times = number(value, 2, mark=kind("estimate"))
-    per = f"the drift a {bounds.details['period']} is at most {times} times the largest before closure"
-    drift = f"as long as {per}: the breakdown value" if np.isfinite(value) else "under every drift that we tried"
+    per = (
+        f"the drift a {bounds.details['period']} is at most {times} times the largest before"
+        " closure"
+    )
+    if np.isfinite(value):
+        drift = f"as long as {per}: the breakdown value"
+    else:
+        drift = "under every drift that we tried"
     return f"The interval of the mean effect {of} excludes zero {drift}."
 
 
@@ -268,15 +357,21 @@ def pretrend(study: Estimate) -> str:
     """State whether the paths of an event study diverged before closure."""
     if study.refused:
         return ""
-    test, before = study.details["pretrend"], sum(int(term) < study.details["reference"] for term in study.terms)
+    test = study.details["pretrend"]
+    before = sum(int(term) < study.details["reference"] for term in study.terms)
     if pd.isna(test.largest_t):
         clusters = study.counts["closed_clusters"]
-        return f"The closed sellers form {clusters} clusters, too few for a joint test of all months."
-    within, drift = (number(percent_change(size), 0, mark=kind("estimate")) for size in (test.within, test.drift))
+        return (
+            f"The closed sellers form {clusters} clusters, too few for a joint test of all months."
+        )
+    within, drift = (
+        number(percent_change(size), 0, mark=kind("estimate")) for size in (test.within, test.drift)
+    )
     return (
-        f"Before closure the largest of {before} t statistics is {number(test.largest_t, 1)} (joint test: "
-        f"{p_value(test.p_value)}). Paths then lay within ±{within} per cent of each other. The test would find a "
-        f"steady drift of {drift} per cent a month four times in five, and often miss a smaller one."
+        f"Before closure the largest of {before} t statistics is {number(test.largest_t, 1)} (joint"
+        f" test: {p_value(test.p_value)}). Paths then lay within ±{within} per cent of each other."
+        f" The test would find a steady drift of {drift} per cent a month four times in five, and"
+        " often miss a smaller one."
     )
 
 
@@ -287,8 +382,13 @@ def adjusted(tests: Any, names: Mapping[str, str]) -> str:
     """
     if isinstance(tests, Estimate):
         return ""
-    clauses = [f"{names[row['id']]}, {p_value(row['p_adjusted'])}" for row in tests.to_dict("records")]
-    return f"Tests of no effect, with p-values adjusted for their number (Romano and Wolf): {'; '.join(clauses)}."
+    clauses = [
+        f"{names[row['id']]}, {p_value(row['p_adjusted'])}" for row in tests.to_dict("records")
+    ]
+    return (
+        "Tests of no effect, with p-values adjusted for their number (Romano and Wolf):"
+        f" {'; '.join(clauses)}."
+    )
 
 
 def redraws(rows: pd.DataFrame) -> str:
@@ -299,18 +399,22 @@ def redraws(rows: pd.DataFrame) -> str:
     compared = rows.dropna(subset="p_value")
     if compared.empty:
         return "No draw could be compared."
-    text = "; ".join(f"{row['label']}, p = {row['p_value']:.3f}" for row in compared.to_dict("records"))
+    text = "; ".join(
+        f"{row['label']}, p = {row['p_value']:.3f}" for row in compared.to_dict("records")
+    )
     return f"{sentence(text)}. With so many draws p is at least {compared['smallest_p'].min():.3f}."
 
 
 # Known facts about a market or a panel
 
 
-def in_truth(value: float | None, unit: str, ends: Sequence[float] = (), *, it: str = "the change is") -> str:
+def in_truth(
+    value: float | None, unit: str, ends: Sequence[float] = (), *, it: str = "the change is"
+) -> str:
     """State the true value in a simulated market, and whether an interval contains it.
 
-    The text is empty if there is no true value. `ends` are the limits of the interval, if there is one. `it` is the
-    subject with its verb.
+    The text is empty if there is no true value. `ends` are the limits of the interval, if there is
+    one. `it` is the subject with its verb.
     """
     if value is None or pd.isna(value):
         return ""
@@ -318,12 +422,21 @@ def in_truth(value: float | None, unit: str, ends: Sequence[float] = (), *, it: 
     low, high = [*ends] or [nan, nan]
     if pd.isna([low, high]).any():
         return f"{truth}."
-    verb = "contains" if low <= value <= high else "misses"
+    if low <= value <= high:
+        verb = "contains"
+    else:
+        verb = "misses"
     return f"{truth}; the interval, {span(low, high, unit)}, {verb} it."
 
 
 def tried_out(
-    verdict: Verdict | None, value: float | None, unit: str, ends: Sequence[float], *, it: str, above: float
+    verdict: Verdict | None,
+    value: float | None,
+    unit: str,
+    ends: Sequence[float],
+    *,
+    it: str,
+    above: float,
 ) -> str:
     """State whether a claim is true in a simulated market, and whether its verdict agrees.
 
@@ -346,8 +459,14 @@ def tried_out(
     holds = float(value or 0.0) > above
     so = f"the claim is {'true' if holds else 'false'}"
     right, wrong = (SUPPORTED, CONTRADICTED) if holds else (CONTRADICTED, SUPPORTED)
-    outcomes = {right: f"{so}, and the panel shows it", wrong: f"{so}, and the panel says the opposite"}
-    return f"{truth} So in this market {outcomes.get(verdict.word, f'{so}, but the panel does not show it')}."
+    outcomes = {
+        right: f"{so}, and the panel shows it",
+        wrong: f"{so}, and the panel says the opposite",
+    }
+    return (
+        f"{truth} So in this market"
+        f" {outcomes.get(verdict.word, f'{so}, but the panel does not show it')}."
+    )
 
 
 def as_read(dropped: pd.DataFrame) -> str:

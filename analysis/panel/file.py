@@ -26,8 +26,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.parquet
+from fewtreated.errors import DataError, refuse
 
-from analysis.errors import DataError, refuse
 from analysis.panel.formats import strange
 from analysis.panel.map import Map, Wide, as_day, columns, joined, said
 from analysis.panel.panel import MONTH, POPULATIONS
@@ -38,15 +38,24 @@ ROWS_AT_ONCE = 1 << 18
 OF_TEXT = (".csv", ".csv.gz", ".tsv")
 KINDS = (*OF_TEXT, ".parquet", ".xlsx", ".dta")
 _BYTES_AT_ONCE = 1 << 22  # per block of a text file, of which the reader runs some twenty ahead
-HEADER_BYTES, MOST_COLUMNS = 1 << 20, 10_000
-MOST_ROWS, MOST_CELLS = 1 << 31, 1 << 24  # rows in a file; cells and characters in a sheet, which is kept in memory
-UNPACKED_BYTES, BOOK_BYTES = 1 << 32, 1 << 28  # that a file, and a workbook, may declare
+HEADER_BYTES = 1 << 20
+MOST_COLUMNS = 10_000
+# rows in a file; cells and characters in a sheet, which is kept in memory
+MOST_ROWS = 1 << 31
+MOST_CELLS = 1 << 24
+# that a file, and a workbook, may declare
+UNPACKED_BYTES = 1 << 32
+BOOK_BYTES = 1 << 28
 CONSTANT = {name for name, column in columns().items() if "constantWithin" in column}
 MEMORY = "1GB"  # for the tables of the engine, to which the panel's array does not belong
 FILE_ROWS = 1 << 32  # positions of rows in a file; those of the next file follow
 _CODECS = {"utf-8": "utf-8", "gbk": "gb18030"}  # gb18030 includes all of GBK
-_RAGGED = re.compile(r"Row #(?P<row>\d+): Expected (?P<expected>\d+) columns, got (?P<found>\d+): (?P<text>[^�]*)$")
-_NO_VALUE = re.compile(rb"(</f>|<f[^>]*/>)(<v */>|<v></v>)?</c>")  # a formula that was never computed
+_RAGGED = re.compile(
+    r"Row #(?P<row>\d+): Expected (?P<expected>\d+) columns, got (?P<found>\d+): (?P<text>[^�]*)$"
+)
+_NO_VALUE = re.compile(
+    rb"(</f>|<f[^>]*/>)(<v */>|<v></v>)?</c>"
+)  # a formula that was never computed
 _MARK = b"\xef\xbb\xbf"  # the byte order mark of UTF-8
 
 
@@ -54,10 +63,11 @@ _MARK = b"\xef\xbb\xbf"  # the byte order mark of UTF-8
 class File:
     """A file whose header has been read.
 
-    `map` is the path of the map, for messages. `metadata` describes the panel. `allowed` lists the platforms that may
-    occur. `theirs` maps our columns to the file's. `months`, for a wide file, maps each column to its month (YYYY-MM).
-    `table` contains all rows if files of this type are read at once. `paths` are this file and those that continue it.
-    `engine` is the URL of the database in which `path` names a table. `attributes` has the rows that the map joins.
+    `map` is the path of the map, for messages. `metadata` describes the panel. `allowed` lists the
+    platforms that may occur. `theirs` maps our columns to the file's. `months`, for a wide file,
+    maps each column to its month (YYYY-MM). `table` contains all rows if files of this type are
+    read at once. `paths` are this file and those that continue it. `engine` is the URL of the
+    database in which `path` names a table. `attributes` has the rows that the map joins.
     """
 
     path: Path
@@ -76,18 +86,27 @@ class File:
     @property
     def owner(self) -> str:
         """Unit within which attributes must be constant: "account" or "firm"."""
-        return "account" if "renamed_from" in self.theirs or self.named.closures == "account" else "firm"
+        if "renamed_from" in self.theirs or self.named.closures == "account":
+            return "account"
+        return "firm"
 
     @cached_property
     def joined(self) -> Mapping[str, pa.DataType]:
         """Columns that the map joins from its second file, and their types."""
-        return types_of(self.attributes.schema, self.attributes.column_names[1:]) if self.attributes else {}
+        if self.attributes:
+            return types_of(self.attributes.schema, self.attributes.column_names[1:])
+        return {}
 
     @cached_property
     def apart(self) -> list[str]:
-        """Our columns in the second file, if all are attributes of firms, so that SQL need not join its rows."""
+        """Our columns in the second file, if all are attributes of firms.
+
+        SQL then need not join its rows.
+        """
         ours = [name for name, theirs in self.theirs.items() if theirs in self.joined]
-        return ours if CONSTANT.issuperset(ours) else []
+        if CONSTANT.issuperset(ours):
+            return ours
+        return []
 
     @property
     def population(self) -> str:
@@ -100,10 +119,15 @@ class File:
 
     def line(self, text: str) -> str:
         """Return an instruction to write a line in the map, or in a new map if there is none."""
-        return f"write `{text}` in {self.map}" if self.map else f"write a map with the line `{text}`"
+        if self.map:
+            return f"write `{text}` in {self.map}"
+        return f"write a map with the line `{text}`"
 
     def __format__(self, line: str) -> str:
-        """Return an instruction to write a line, so that messages can say ``{line:absent: zero}``."""
+        """Return an instruction to write a line.
+
+        Messages can then say ``{line:absent: zero}``.
+        """
         return self.line(line)
 
     def said(self, key: str, /, **values: Any) -> tuple[str, str, str]:
@@ -131,13 +155,25 @@ class File:
         theirs = self.theirs.get(name, name)
         if self.months and name in ("month", "sales"):
             theirs = [*self.months][position % len(self.months)]
-        return name if theirs == name else f"{theirs!r} ({name})"
+        if theirs == name:
+            return name
+        return f"{theirs!r} ({name})"
 
-    def refuse(self, rows: pd.DataFrame, name: str, expected: str, actual: str, do: str = "") -> NoReturn:
-        """Raise DataError for the first of some rows, which are given as `n`, `first` and `last` of distinct values."""
-        first, last, count = rows["first"].min(), rows["last"].max(), rows["n"].sum()
+    def refuse(
+        self, rows: pd.DataFrame, name: str, expected: str, actual: str, do: str = ""
+    ) -> NoReturn:
+        """Raise DataError for the first of some rows.
+
+        The rows are given as `n`, `first` and `last` of distinct values.
+        """
+        first = rows["first"].min()
+        last = rows["last"].max()
+        count = rows["n"].sum()
         if count > 1:
-            actual += f", the first of {count:,} such values in rows {self.row(first)} to {self.row(last)}"
+            actual += (
+                f", the first of {count:,} such values in rows {self.row(first)} to"
+                f" {self.row(last)}"
+            )
         path, row = self.place(first)
         where = f"{path}, row {row}, column {self.called(name, first)}"
         refuse(where, expected, actual, do or columns()[name]["remedy"])
@@ -156,12 +192,16 @@ class File:
 
 def shown(value: Any) -> str:
     """Format a value for a message."""
-    return "nothing" if pd.isna(value) or value == "" else repr(value)
+    if pd.isna(value) or value == "":
+        return "nothing"
+    return repr(value)
 
 
 def is_text(kind: pa.DataType) -> bool:
     """Return whether an Arrow type is one of text."""
-    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind))
+    return bool(
+        pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)
+    )
 
 
 def kind(path: Path) -> str:
@@ -173,7 +213,12 @@ def refuse_kind(path: Path) -> None:
     """Raise DataError if a file is missing, has an unsupported type or is too large."""
     admit(path)
     if not kind(path):
-        refuse(path, f"a file of type {', '.join(KINDS)}", f"the type {path.suffix!r}", "convert it to one of these")
+        refuse(
+            path,
+            f"a file of type {', '.join(KINDS)}",
+            f"the type {path.suffix!r}",
+            "convert it to one of these",
+        )
     with reading(path):
         if kind(path) == ".parquet":
             size = path.stat().st_size
@@ -182,25 +227,38 @@ def refuse_kind(path: Path) -> None:
             whole = pa.parquet.read_metadata(path.absolute())
             refuse_more(path, whole.num_rows, *_most_rows(path))
             groups = [whole.row_group(number) for number in range(whole.num_row_groups)]
-            size = max((group.total_byte_size - 2000 * group.num_rows for group in groups), default=0)
+            size = max(
+                (group.total_byte_size - 2000 * group.num_rows for group in groups), default=0
+            )
             refuse_more(path, size, BOOK_BYTES, "bytes in a group of rows, beside 2,000 a row")
         elif kind(path) == ".xlsx":
             sizes = {part.filename: part.file_size for part in zipfile.ZipFile(path).infolist()}
-            size = sum(size * (1 if "worksheets/" in name else 4) for name, size in sizes.items())  # kept in memory
-            refuse_more(path, size, BOOK_BYTES, "unpacked bytes (four times those beside the sheets)")
+            size = sum(
+                size * (1 if "worksheets/" in name else 4) for name, size in sizes.items()
+            )  # kept in memory
+            refuse_more(
+                path, size, BOOK_BYTES, "unpacked bytes (four times those beside the sheets)"
+            )
 
 
 def _most_rows(path: Path) -> tuple[int, str]:
-    """Return how many rows any panel can have in a file of this size, since each has a key of its own."""
+    """Return how many rows any panel can have in a file of this size.
+
+    There is a limit, since each row has a key of its own.
+    """
     size = path.stat().st_size
-    return min(MOST_ROWS, (1 << 22) + size * (32 if kind(path) == ".parquet" else 1)), f"rows in {size:,} bytes"
+    return (
+        min(MOST_ROWS, (1 << 22) + size * (32 if kind(path) == ".parquet" else 1)),
+        f"rows in {size:,} bytes",
+    )
 
 
 @contextmanager
 def reading(path: Path, is_table: bool = False) -> Iterator[None]:
     """Convert exceptions of parsers and, for the table of a database, of its engine to DataError.
 
-    Of an engine's exception only the name of its class is quoted: its text may contain the database's address.
+    Of an engine's exception only the name of its class is quoted: its text may contain the
+    database's address.
     """
     try:
         yield
@@ -209,12 +267,22 @@ def reading(path: Path, is_table: bool = False) -> Iterator[None]:
     except Exception as error:
         name = type(error).__name__
         if name == "OutOfMemoryException":
-            refuse(path, f"rows that can be added up in {MEMORY}", "more", "build the panel with `panel --pieces 16`")
+            refuse(
+                path,
+                f"rows that can be added up in {MEMORY}",
+                "more",
+                "build the panel with `panel --pieces 16`",
+            )
         if is_table:
             found = f"found none, or one that cannot be read ({name})"
             do = "check the name of the table, and whether the user of the database may read it"
             raise DataError(f"{path}: expected a valid database table; {found}; {do}.") from None
-        refuse(path, f"a valid {kind(path)} file", f"one that cannot be read ({error or name})", "export it again")
+        refuse(
+            path,
+            f"a valid {kind(path)} file",
+            f"one that cannot be read ({error or name})",
+            "export it again",
+        )
 
 
 @contextmanager
@@ -231,20 +299,31 @@ def connected(path: Path, engine: str) -> Iterator[Any]:
         found = f"found no connection ({type(error).__name__})"
         do = "check the address in --engine: scheme, user, password, host and database"
         do += "; in a password, write @ as %40, # as %23, / as %2F, ? as %3F and % as %25"
-        do = "install the package that Ibis needs for this engine" if isinstance(error, ImportError) else do
-        raise DataError(f"{path}: expected a table in a database that can be reached; {found}; {do}.") from None
+        if isinstance(error, ImportError):
+            do = "install the package that Ibis needs for this engine"
+        raise DataError(
+            f"{path}: expected a table in a database that can be reached; {found}; {do}."
+        ) from None
     try:
         yield remote
     finally:
         remote.disconnect()
 
 
-def open_file(paths: Sequence[Path], map: Path | None, allowed: Sequence[str] | None, engine: str = "") -> File:
-    """Read the header of a file or of several, and match its columns to the schema, using the map if there is one.
+def open_file(
+    paths: Sequence[Path], map: Path | None, allowed: Sequence[str] | None, engine: str = ""
+) -> File:
+    """Read the header of a file or of several, and match its columns to the schema.
+
+    The map is used if there is one.
 
     With the URL of a database as `engine`, the only path names a table in it.
     """
-    named, path = load(map, Map) if map else Map(), paths[0]
+    if map:
+        named = load(map, Map)
+    else:
+        named = Map()
+    path = paths[0]
     if not engine:
         paths = [each for path in paths for each in _named_by(path)]
         path = paths[0]
@@ -256,7 +335,9 @@ def open_file(paths: Sequence[Path], map: Path | None, allowed: Sequence[str] | 
         attributes = _attributes(joined(path, map)[0], named.join.key, header)
         header = [*header, *attributes.column_names[1:]]
     theirs = {name: name for name in columns() if name in header} | named.columns
-    file = File(path, map, named, header, metadata, allowed, theirs, {}, table, paths, engine, attributes)
+    file = File(
+        path, map, named, header, metadata, allowed, theirs, {}, table, paths, engine, attributes
+    )
     _refuse_header(file)
     return file
 
@@ -264,7 +345,8 @@ def open_file(paths: Sequence[Path], map: Path | None, allowed: Sequence[str] | 
 def _named_by(path: Path) -> list[Path]:
     """Return the file that a path names or, if there is none, the files whose names fit it, sorted.
 
-    Only ``*`` in the name itself stands for other characters; all others, and those of folders, stand for themselves.
+    Only ``*`` in the name itself stands for other characters; all others, and those of folders,
+    stand for themselves.
     """
     if "*" not in path.name or os.path.lexists(path):
         return [path]
@@ -273,40 +355,70 @@ def _named_by(path: Path) -> list[Path]:
 
 
 def _attributes(path: Path, key: str, others: Sequence[str]) -> pa.Table:
-    """Read the second file of a map, in which each key is once: the key as text, and columns other than `others`."""
+    """Read the second file of a map, in which each key is once.
+
+    The table has the key as text, and columns other than `others`.
+    """
     refuse_kind(path)
     named = Map.model_construct(encoding=encoding_of(path))
     header, _, table = opened(path, named)
     if key not in header:
-        refuse(path, f"the column {key!r}", f"the columns {', '.join(header)}", "correct `join` in the map")
+        refuse(
+            path,
+            f"the column {key!r}",
+            f"the columns {', '.join(header)}",
+            "correct `join` in the map",
+        )
     needed = [key, *(name for name in header if name not in others)]
-    attributes = pa.Table.from_batches(_batches(path, named, table, needed, MOST_CELLS // len(header)))
+    attributes = pa.Table.from_batches(
+        _batches(path, named, table, needed, MOST_CELLS // len(header))
+    )
     attributes = attributes.cast(pa.schema(types_of(attributes.schema, needed)))
     for name in needed:
         refuse_long(path, name, attributes[name], LONGEST_NAME)
     keys = attributes[0].cast(pa.string())
     twice = keys.to_pandas()[lambda words: words.duplicated(keep=False)]
     for again in twice[:1]:
-        rows = " and ".join(f"{at + 1 + _above(path, named):,}" for at in twice.index[twice == again][:2])
-        refuse(f"{path}, column {key!r}", "each key once", f"{again!r} in rows {rows}", "keep one of them")
+        rows = " and ".join(
+            f"{at + 1 + _above(path, named):,}" for at in twice.index[twice == again][:2]
+        )
+        refuse(
+            f"{path}, column {key!r}",
+            "each key once",
+            f"{again!r} in rows {rows}",
+            "keep one of them",
+        )
     return attributes.set_column(0, "_key", keys)
 
 
 def _above(path: Path, named: Map) -> int:
-    return 0 if kind(path) in (".parquet", ".dta", "") else named.header_row
+    if kind(path) in (".parquet", ".dta", ""):
+        return 0
+    return named.header_row
 
 
 def _refuse_header(file: File) -> None:
     """Match the columns of a file to the schema; raise DataError if they do not fit."""
-    named, theirs, alike = file.named, file.theirs, [name.casefold() for name in file.header]
+    named = file.named
+    theirs = file.theirs
+    alike = [name.casefold() for name in file.header]
     needed = [name for name, column in columns().items() if not column.get("optional")]
     lists = {"needed": ", ".join(needed), "optional": ", ".join(columns().keys() - needed)}
 
     def fail(key: str, name: str = "", **values: Any) -> NoReturn:
         asked = f"{file.line(f'columns: {{{name}: THEIRS}}')}, where THEIRS is its name"
-        values = {"asked": asked, "header": ", ".join(file.header), "population": file.population, **lists, **values}
+        values = {
+            "asked": asked,
+            "header": ", ".join(file.header),
+            "population": file.population,
+            **lists,
+            **values,
+        }
         above = file.place(0)[1] - 1
-        refuse(f"{file.path}, row {above}" if above else file.path, *file.said(key, name=name, **values))
+        refuse(
+            f"{file.path}, row {above}" if above else file.path,
+            *file.said(key, name=name, **values),
+        )
 
     for name in file.header:
         if not file.map and name not in columns():
@@ -314,13 +426,18 @@ def _refuse_header(file: File) -> None:
     for name, column in theirs.items():
         if alike.count(column.casefold()) != 1:  # as SQL compares them
             fail("not one mapped column" if file.map else "not one column", name, column=column)
-    by_account, sample = named.closures == "account", "sample" in (named.population, file.population)
+    by_account = named.closures == "account"
+    sample = "sample" in (named.population, file.population)
     for wrong, key, name in (
         (by_account and "dose" in theirs, "doses of accounts", "dose"),
         (by_account and "account" not in theirs, "no accounts", "account"),
         (named.money_by_row and "currency" not in theirs, "no currency", "currency"),
         ("weight" in theirs and not sample, "weights of no sample", "weight"),
-        ("weight" not in theirs and sample and "population" not in file.metadata, "no weights", "weight"),
+        (
+            "weight" not in theirs and sample and "population" not in file.metadata,
+            "no weights",
+            "weight",
+        ),
     ):
         if wrong:
             fail(key, name)
@@ -331,16 +448,26 @@ def _refuse_header(file: File) -> None:
         theirs.setdefault("account", theirs["firm"])
     for name in needed:
         if name not in theirs and not (named.wide and name in ("month", "sales")):
-            fail("no column with a map" if file.map else "no column", name, remedy=columns()[name]["remedy"])
+            fail(
+                "no column with a map" if file.map else "no column",
+                name,
+                remedy=columns()[name]["remedy"],
+            )
 
 
 def _match_months(file: File, wide: Wide, fail: Callable[..., NoReturn]) -> None:
     """Find the months in a wide file's column names."""
-    months, names = file.months, {"prefix": wide.prefix, "format": wide.format}
+    months = file.months
+    names = {"prefix": wide.prefix, "format": wide.format}
     for column in file.header:
         word = column.removeprefix(wide.prefix)
-        (odd, mend), month = strange(word), (as_day(word, wide.format) or "")[:7]
-        if column in file.theirs.values() or not column.startswith(wide.prefix) or not (wide.prefix or month or odd):
+        odd, mend = strange(word)
+        month = (as_day(word, wide.format) or "")[:7]
+        if (
+            column in file.theirs.values()
+            or not column.startswith(wide.prefix)
+            or not (wide.prefix or month or odd)
+        ):
             continue  # without a prefix, other columns may be among the months
         if not month:
             mend = mend or f"rename the column, or correct `wide` in {file.map}"
@@ -356,12 +483,15 @@ def _match_months(file: File, wide: Wide, fail: Callable[..., NoReturn]) -> None
 # Header and metadata
 
 
-def opened(path: Path, named: Map, engine: str = "") -> tuple[Sequence[str], dict[str, str], pa.Table | None]:
+def opened(
+    path: Path, named: Map, engine: str = ""
+) -> tuple[Sequence[str], dict[str, str], pa.Table | None]:
     """Return a file's header, metadata and rows.
 
     The rows are a table, or None if files of this type are read in batches.
     """
-    table, metadata = None, dict[str, str]()
+    table = None
+    metadata = dict[str, str]()
     with reading(path, is_table=bool(engine)):
         if engine:
             with connected(path, engine) as remote:
@@ -370,35 +500,59 @@ def opened(path: Path, named: Map, engine: str = "") -> tuple[Sequence[str], dic
             header, _ = _text_header(path, named)
         elif kind(path) == ".parquet":
             schema = pa.parquet.read_schema(path.absolute())
-            header, stated = schema.names, schema.metadata or {}
-            keys = [key for key in ("provenance", "population", "sampled") if key.encode() in stated]
+            header = schema.names
+            stated = schema.metadata or {}
+            keys = [
+                key for key in ("provenance", "population", "sampled") if key.encode() in stated
+            ]
             metadata = {key: stated[key.encode()].decode(errors="replace") for key in keys}
         elif kind(path) == ".xlsx":
             table = _sheet(path, named)
             header = table.column_names
         else:
             whole = path.absolute()
-            with pd.read_stata(whole, chunksize=1 << 13, convert_categoricals=False) as some:  # a word is stored once
-                for name, cells in (column for frame in some for column in frame.select_dtypes("str").items()):
-                    refuse_more(path, int(cells.str.len().max()), 10 * LONGEST_NAME, f"characters in {name!r}")
+            with pd.read_stata(
+                whole, chunksize=1 << 13, convert_categoricals=False
+            ) as some:  # a word is stored once
+                for name, cells in (
+                    column for frame in some for column in frame.select_dtypes("str").items()
+                ):
+                    refuse_more(
+                        path,
+                        int(cells.str.len().max()),
+                        10 * LONGEST_NAME,
+                        f"characters in {name!r}",
+                    )
             frame = pd.read_stata(whole)
-            size = int(frame.memory_usage(deep=True).sum())  # of which a .dta file stores repeated text once
+            size = int(
+                frame.memory_usage(deep=True).sum()
+            )  # of which a .dta file stores repeated text once
             refuse_more(path, size, UNPACKED_BYTES, "unpacked bytes")
-            header, table = [*frame], pa.Table.from_pandas(frame, preserve_index=False)
+            header = [*frame]
+            table = pa.Table.from_pandas(frame, preserve_index=False)
     refuse_more(path, len(header), MOST_COLUMNS, "columns", "check the column separator")
     return header, metadata, table
 
 
 def _unpacked(path: Path) -> IO[bytes]:
     """Open a text file for reading, decompressing it if necessary."""
-    return cast(IO[bytes], gzip.open(path)) if kind(path) == ".csv.gz" else path.open("rb")
+    if kind(path) == ".csv.gz":
+        return cast(IO[bytes], gzip.open(path))
+    return path.open("rb")
 
 
 def undecodable(path: Path, encoding: str) -> Iterator[tuple[int, bytes, int]]:
-    """Yield the row, bytes and place of the first wrong byte of each line that is not in the encoding."""
+    """Yield the first wrong byte of each line that is not in the encoding.
+
+    Each is given as the row, the bytes and the place.
+    """
     with _unpacked(path) as stream:
-        lines = islice(iter(lambda: stream.readline(_BYTES_AT_ONCE), b""), 1 << 22)  # a second or two
-        for row, line in enumerate(takewhile(lambda line: len(line) < _BYTES_AT_ONCE, lines), start=1):
+        lines = islice(
+            iter(lambda: stream.readline(_BYTES_AT_ONCE), b""), 1 << 22
+        )  # a second or two
+        for row, line in enumerate(
+            takewhile(lambda line: len(line) < _BYTES_AT_ONCE, lines), start=1
+        ):
             try:  # no reader accepts longer lines
                 line.decode(_CODECS[encoding])
             except UnicodeDecodeError as error:
@@ -408,16 +562,26 @@ def undecodable(path: Path, encoding: str) -> Iterator[tuple[int, bytes, int]]:
 def encoding_of(path: Path) -> str:
     """Detect the encoding of a file, "utf-8" or "gbk"."""
     with reading(path):
-        return "gbk" if kind(path) in OF_TEXT and any(undecodable(path, "utf-8")) else "utf-8"
+        if kind(path) in OF_TEXT and any(undecodable(path, "utf-8")):
+            return "gbk"
+        return "utf-8"
 
 
 def _refuse_bytes(path: Path, encoding: str) -> None:
     """Raise DataError for the first line that is not in the given encoding, if there is one."""
     for row, line, at in undecodable(path, encoding):
         with _unpacked(path) as stream:
-            mend = "" if stream.read(len(_MARK)) == _MARK else ", or write `encoding: gbk` in its map"
+            if stream.read(len(_MARK)) == _MARK:
+                mend = ""
+            else:
+                mend = ", or write `encoding: gbk` in its map"
         meant = line.rstrip().decode("gb18030", "replace")
-        key = "not in GBK" if encoding == "gbk" else "not in UTF-8" if "\ufffd" in meant else "probably GBK"
+        if encoding == "gbk":
+            key = "not in GBK"
+        elif "\ufffd" in meant:
+            key = "not in UTF-8"
+        else:
+            key = "probably GBK"
         refuse(f"{path}, row {row}", *said(key, byte=line[at], meant=meant, mend=mend))
 
 
@@ -429,11 +593,19 @@ def _text_header(path: Path, named: Map) -> tuple[list[str], str]:
         refuse(path, "a header and rows", "an empty file", "export it again")
     if start.startswith(_MARK) and named.encoding == "gbk":
         refuse(path, *said("marked"))
-    lines = start.removeprefix(_MARK).decode(_CODECS[named.encoding], "replace").splitlines(keepends=True)
+    lines = (
+        start.removeprefix(_MARK)
+        .decode(_CODECS[named.encoding], "replace")
+        .splitlines(keepends=True)
+    )
     try:
-        rows = [(next(csv.reader(lines[named.header_row - 1 :], delimiter=sign), []), sign) for sign in ",;\t|"]
+        rows = [
+            (next(csv.reader(lines[named.header_row - 1 :], delimiter=sign), []), sign)
+            for sign in ",;\t|"
+        ]
     except csv.Error as error:
-        actual, do = f"a malformed row ({error})", "use short names, and close all quotes"
+        actual = f"a malformed row ({error})"
+        do = "use short names, and close all quotes"
         refuse(f"{path}, row {named.header_row}", "column names", actual, do)
     header, sign = max(rows, key=lambda row: len(row[0]))
     if "\ufffd" in "".join(header):
@@ -458,13 +630,19 @@ def _sheet(path: Path, named: Map) -> pa.Table:
     """
     import openpyxl
 
-    name, names = named.sheet, sheets(path)  # others are charts
+    # others are charts
+    name = named.sheet
+    names = sheets(path)
     if name not in names and (name or len(names) != 1):
         listed = {"names": ", ".join(names), "first": (names or ["NAME"])[0]}
         refuse(path, *said("no sheet" if name else "many sheets", name=name, **listed))
     with zipfile.ZipFile(path) as parts:
-        has_formulas = any(_NO_VALUE.search(parts.read(part)) for part in parts.namelist() if "worksheets/" in part)
-    rows, size, pages = list[tuple[Any, ...]](), 0, list[Iterator[tuple[Any, ...]]]()
+        has_formulas = any(
+            _NO_VALUE.search(parts.read(part)) for part in parts.namelist() if "worksheets/" in part
+        )
+    rows = list[tuple[Any, ...]]()
+    size = 0
+    pages = list[Iterator[tuple[Any, ...]]]()
     with ExitStack() as opened_books:
         for has_values in (True, False)[: 1 + has_formulas]:
             book = closing(openpyxl.load_workbook(path, read_only=True, data_only=has_values))
@@ -477,23 +655,37 @@ def _sheet(path: Path, named: Map) -> pa.Table:
                     refuse(f"{path}, row {len(rows) + 1}", *said("formulas", formula=formula))
             rows.append(row)
             size += 1 + sum(len(cell) if isinstance(cell, str) else 1 for cell in row)
-            refuse_more(path, size, MOST_CELLS, "cells and characters in a sheet", "save the sheet as .csv")
-            refuse_more(path, len(rows), 1 << 20, "rows in a sheet")  # as Excel: gaps are filled with rows
+            refuse_more(
+                path, size, MOST_CELLS, "cells and characters in a sheet", "save the sheet as .csv"
+            )
+            refuse_more(
+                path, len(rows), 1 << 20, "rows in a sheet"
+            )  # as Excel: gaps are filled with rows
     while rows and not any(cell not in (None, "") for cell in rows[-1]):
         rows.pop()  # empty cells with formatting only
     if not (rows := rows[named.header_row - 1 :]):
         refuse(path, "a header and rows", "an empty sheet", "export it again")
-    cells = [*zip_longest(*(row[: len(rows[0])] for row in rows))]  # cut first: a stray cell may be far to the right
-    return pa.table([_typed(column) for _, *column in cells], [_text(name) or "" for name, *_ in cells])
+    cells = [
+        *zip_longest(*(row[: len(rows[0])] for row in rows))
+    ]  # cut first: a stray cell may be far to the right
+    return pa.table(
+        [_typed(column) for _, *column in cells], [_text(name) or "" for name, *_ in cells]
+    )
 
 
 def _typed(cells: list[Any]) -> pa.Array:
     kinds = {type(cell) for cell in cells if cell is not None}
-    return pa.array(cells if len(kinds) < 2 or kinds == {int, float} else [_text(cell) for cell in cells])
+    return pa.array(
+        cells if len(kinds) < 2 or kinds == {int, float} else [_text(cell) for cell in cells]
+    )
 
 
 def _text(cell: Any) -> str | None:
-    return f"{cell:%Y-%m-%d}" if isinstance(cell, datetime) else None if cell is None else str(cell)
+    if isinstance(cell, datetime):
+        return f"{cell:%Y-%m-%d}"
+    if cell is None:
+        return None
+    return str(cell)
 
 
 def as_parquet(file: File, at: int, needed: list[str], folder: str, most: int) -> Path:
@@ -501,14 +693,24 @@ def as_parquet(file: File, at: int, needed: list[str], folder: str, most: int) -
 
     To a file that is Parquet, make a link, so that the name that DuckDB sees is ours.
     """
-    path, target, count = file.paths[at], Path(folder, f"{at}.parquet"), 0
+    path = file.paths[at]
+    target = Path(folder, f"{at}.parquet")
+    count = 0
     header, _, table = opened(path, file.named) if at else (file.header, {}, file.table)
     if lacking := sorted({*needed} - {*header}):
-        refuse(path, f"the columns of {file.path}", f"no column {lacking[0]!r}", "add it, or leave the file out")
+        refuse(
+            path,
+            f"the columns of {file.path}",
+            f"no column {lacking[0]!r}",
+            "add it, or leave the file out",
+        )
     if kind(path) == ".parquet":
         target.symlink_to(path.absolute())
         return target
-    schema = table.select(needed).schema if table else pa.schema([(name, pa.string()) for name in needed])
+    if table:
+        schema = table.select(needed).schema
+    else:
+        schema = pa.schema([(name, pa.string()) for name in needed])
     with reading(path), pa.parquet.ParquetWriter(target, schema) as writer:
         for batch in _batches(path, file.named, table, needed, MOST_ROWS):
             writer.write_batch(batch)
@@ -517,26 +719,41 @@ def as_parquet(file: File, at: int, needed: list[str], folder: str, most: int) -
     return target
 
 
-def _batches(path: Path, named: Map, table: pa.Table | None, needed: list[str], most: int) -> Iterator[pa.RecordBatch]:
-    """Yield some columns of a file in batches; raise DataError if there are more rows than `most`."""
+def _batches(
+    path: Path, named: Map, table: pa.Table | None, needed: list[str], most: int
+) -> Iterator[pa.RecordBatch]:
+    """Yield some columns of a file in batches.
+
+    Raise DataError if there are more rows than `most`.
+    """
     count = 0
     if kind(path) == ".parquet":
         table = pa.parquet.read_table(path.absolute(), read_dictionary=needed)
     for batch in table.select(needed).to_batches() if table else _text_batches(path, named, needed):
         refuse_more(path, count := count + len(batch), *min((most, "rows"), _most_rows(path)))
-        if kind(path) in OF_TEXT and not any(pc.max(pc.binary_length(cells)).as_py() for cells in batch):
+        if kind(path) in OF_TEXT and not any(
+            pc.max(pc.binary_length(cells)).as_py() for cells in batch
+        ):
             refuse(path, "rows of data", f"{len(batch):,} empty lines", "remove them")
         yield batch
 
 
 def _text_batches(path: Path, named: Map, needed: list[str]) -> Iterator[pa.RecordBatch]:
-    (_, sign), codec, above = _text_header(path, named), _CODECS[named.encoding], named.header_row - 1
-    reading = pa.csv.ReadOptions(use_threads=False, block_size=_BYTES_AT_ONCE, encoding=codec, skip_rows=above)
+    _, sign = _text_header(path, named)
+    codec = _CODECS[named.encoding]
+    above = named.header_row - 1
+    reading = pa.csv.ReadOptions(
+        use_threads=False, block_size=_BYTES_AT_ONCE, encoding=codec, skip_rows=above
+    )
     parsing = pa.csv.ParseOptions(delimiter=sign, newlines_in_values=True, ignore_empty_lines=False)
-    text = pa.csv.ConvertOptions(column_types=dict.fromkeys(needed, pa.string()), include_columns=needed)
+    text = pa.csv.ConvertOptions(
+        column_types=dict.fromkeys(needed, pa.string()), include_columns=needed
+    )
     packed = "gzip" if kind(path) == ".csv.gz" else None
     try:
-        yield from pa.csv.open_csv(pa.input_stream(path.absolute(), compression=packed), reading, parsing, text)
+        yield from pa.csv.open_csv(
+            pa.input_stream(path.absolute(), compression=packed), reading, parsing, text
+        )
     except (pa.ArrowInvalid, UnicodeDecodeError) as error:
         for row in _RAGGED.finditer(str(error)):
             refuse(f"{path}, row {row['row']}", *said("ragged row", sign=sign, **row.groupdict()))

@@ -16,7 +16,8 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 from analysis.provenance import ROOT
 from analysis.yaml import Labels, OneOrMore, Text, Texts, Written, is_, is_like, load
 
-ISO_MONTH, DOLLARS = "%Y-%m", "USD"
+ISO_MONTH = "%Y-%m"
+DOLLARS = "USD"
 
 
 def as_day(text: str, pattern: str) -> str | None:
@@ -25,12 +26,17 @@ def as_day(text: str, pattern: str) -> str | None:
     A month becomes its first day.
     """
     if pattern == ISO_MONTH:  # strptime would also accept 2021-5
-        return f"{text}-01" if re.fullmatch(r"[0-9]{4}-(0[1-9]|1[0-2])", text) else None
+        if re.fullmatch(r"[0-9]{4}-(0[1-9]|1[0-2])", text):
+            return f"{text}-01"
+        return None
     try:
         day = datetime.datetime.strptime(text, pattern)
     except ValueError:
         return None
-    return f"{day:%Y-%m-%d}" if 1990 <= day.year <= 2099 else None  # it reads the Excel serial 44228 as August 4422
+    # it reads the Excel serial 44228 as August 4422
+    if 1990 <= day.year <= 2099:
+        return f"{day:%Y-%m-%d}"
+    return None
 
 
 def _is_format(text: str) -> bool:
@@ -42,25 +48,39 @@ def _by_currency(rates: Any) -> dict[str, Any]:
 
     An empty currency means that of the map, and an empty period means all periods.
     """
-    rates = rates if isinstance(rates, dict) else {"": rates}
+    if not isinstance(rates, dict):
+        rates = {"": rates}
     if all(re.match(r"[0-9]|$", key) for key in rates):
         return {"": rates}
-    return {currency: rate if isinstance(rate, dict) else {"": rate} for currency, rate in rates.items()}
+    return {
+        currency: rate if isinstance(rate, dict) else {"": rate} for currency, rate in rates.items()
+    }
 
 
-Format = Annotated[str, is_("a strptime format with year and month, such as %Y-%m or %d/%m/%Y,", _is_format)]
+Format = Annotated[
+    str, is_("a strptime format with year and month, such as %Y-%m or %d/%m/%Y,", _is_format)
+]
 Formats = Annotated[tuple[Format, ...], Field(min_length=1), OneOrMore]
-Period = Annotated[str, is_like("a year or a month YYYY-MM", r"((19|20)[0-9]{2}(-(0[1-9]|1[0-2]))?)?")]
-Rate = Annotated[float, is_("a positive, finite number of US dollars per unit,", lambda rate: 0 < rate < math.inf)]
+Period = Annotated[
+    str, is_like("a year or a month YYYY-MM", r"((19|20)[0-9]{2}(-(0[1-9]|1[0-2]))?)?")
+]
+Rate = Annotated[
+    float,
+    is_("a positive, finite number of US dollars per unit,", lambda rate: 0 < rate < math.inf),
+]
 Rates = Annotated[
-    dict[str, Annotated[dict[Period, Rate], Field(min_length=1)]], Field(min_length=1), BeforeValidator(_by_currency)
+    dict[str, Annotated[dict[Period, Rate], Field(min_length=1)]],
+    Field(min_length=1),
+    BeforeValidator(_by_currency),
 ]
 
 Zone = Annotated[str, is_("a time zone such as Asia/Shanghai", available_timezones().__contains__)]
 Population = Literal["census", "sample", "not representative"]
 
 
-_SCHEMA: dict[str, Any] = json.loads((ROOT / "data" / "panel.schema.json").read_text(encoding="utf-8"))
+_SCHEMA: dict[str, Any] = json.loads(
+    (ROOT / "data" / "panel.schema.json").read_text(encoding="utf-8")
+)
 RECOGNISED: dict[str, Any] = _SCHEMA["recognised"]
 
 
@@ -70,7 +90,10 @@ def sentence(key: str, /, **values: Any) -> str:
 
 
 def said(key: str, /, **values: Any) -> tuple[str, str, str]:
-    """Return what is expected, what was found and what to do, in the words of ``data/panel.schema.json``."""
+    """Return what is expected, what was found and what to do.
+
+    The words are those of ``data/panel.schema.json``.
+    """
     expected, found, do = (str(words).format(**values) for words in _SCHEMA["refusals"][key])
     return expected, found, do
 
@@ -84,7 +107,9 @@ def columns() -> dict[str, dict[str, Any]]:
 def _ours(theirs: dict[str, str]) -> dict[str, str]:
     by_name = {{"brand": "brand_group"}.get(name, name): column for name, column in theirs.items()}
     if len(by_name) < len(theirs) or by_name.keys() - columns().keys():
-        raise ValueError(f"expected our column names on the left, each once: {', '.join(columns())} (or brand)")
+        raise ValueError(
+            f"expected our column names on the left, each once: {', '.join(columns())} (or brand)"
+        )
     return by_name
 
 
@@ -99,7 +124,10 @@ class Wide(Written):
 
 
 class Join(Written):
-    """A second file, with attributes of each `key` of the first; its path is relative to the map or the first file."""
+    """A second file, with attributes of each `key` of the first.
+
+    Its path is relative to the map or the first file.
+    """
 
     file: Text
     key: Text
@@ -108,12 +136,16 @@ class Join(Written):
 class Map(Written):
     """Map from a researcher's own file to a panel."""
 
-    columns: Annotated[Labels, AfterValidator(_ours)] = {}  # our name: theirs; omit columns that have our name
-    platforms: Labels = {}  # their label: our code; omit if they use our codes; rows with one code are added up
+    columns: Annotated[
+        Labels, AfterValidator(_ours)
+    ] = {}  # our name: theirs; omit columns that have our name
+    # their label: our code; omit if they use our codes; rows with one code are added up
+    platforms: Labels = {}
     origins: Labels = {}
     wide: Wide | None = None  # omit if months are rows
     join: Join | None = None  # a second file with attributes
-    # period of a row; a week is dated by its first day; an order may be one of several a day, and returns are below 0
+    # period of a row; a week is dated by its first day; an order may be one of several a day, and
+    # returns are below 0
     rows: Literal["month", "day", "week", "order"] = "month"
     month_format: Formats = (ISO_MONTH,)  # formats of dates in cells
     closed_format: Formats | None = None  # month_format by default
@@ -129,19 +161,36 @@ class Map(Written):
     population: Population | None = None  # how firms were selected; not representative by default
     encoding: Literal["utf-8", "gbk"] = "utf-8"  # of a text file
     sheet: Text | None = None  # of an Excel file; its only one by default
-    header_row: Annotated[int, Field(ge=1)] = 1  # of a text or Excel file; what is above it is left out
+    header_row: Annotated[int, Field(ge=1)] = (
+        1  # of a text or Excel file; what is above it is left out
+    )
     timezone: Zone | None = None  # in which times are dated; by default that of the column
 
     @model_validator(mode="after")
     def _fits(self) -> Map:
-        apart, day = self.rows != "month", datetime.date(2021, 5, 17)
-        dated = all(as_day(f"{day:{pattern}}", pattern) == str(day) for pattern in self.month_format)
+        apart = self.rows != "month"
+        day = datetime.date(2021, 5, 17)
+        dated = all(
+            as_day(f"{day:{pattern}}", pattern) == str(day) for pattern in self.month_format
+        )
         undated = apart and "month_format" in self.model_fields_set and not dated
         for wrong, expected in (
             ((self.currency != DOLLARS) != ("" in self.rates), sentence("currency and rates")),
-            (self.thousands == self.decimal, "expected different separators for thousands and decimals"),
-            (self.wide and apart, "expected months, not days, weeks or orders, as columns of a wide file"),
-            (undated, "expected a month_format that includes the day, since rows are days, weeks or orders"),
+            (
+                self.thousands == self.decimal,
+                "expected different separators for thousands and decimals",
+            ),
+            (
+                self.wide and apart,
+                "expected months, not days, weeks or orders, as columns of a wide file",
+            ),
+            (
+                undated,
+                (
+                    "expected a month_format that includes the day, since rows are days, weeks or"
+                    " orders"
+                ),
+            ),
         ):
             if wrong:
                 raise ValueError(expected)
@@ -153,7 +202,10 @@ class Map(Written):
         return bool(self.rates) and "" not in self.rates
 
     def rate(self, month: str, currency: str = "") -> float:
-        """Return a currency's exchange rate in a month (YYYY-MM), in US dollars per unit; NaN if unknown."""
+        """Return a currency's exchange rate in a month, in US dollars per unit.
+
+        The month is YYYY-MM. The rate is NaN if unknown.
+        """
         rates = self.rates.get(currency, {})
         if not rates and (currency or DOLLARS) == DOLLARS:
             return 1.0

@@ -15,13 +15,15 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet
+from fewtreated.errors import DesignError, refuse
+from fewtreated.estimate import Bools, Floats, Ints
 
-from analysis.errors import DesignError, refuse
-from analysis.estimate import Bools, Floats, Ints
 from analysis.panel.map import Population, columns, said
 from analysis.provenance import SIMULATED_ID
 
-TEXT, NUMBER, MONTH = "string", "number", "yearmonth"
+TEXT = "string"
+NUMBER = "number"
+MONTH = "yearmonth"
 UNITS = {"real": "USD", "simulated": "sim-$"}
 POPULATIONS: tuple[str, ...] = get_args(Population)
 LARGEST = 1e30
@@ -38,7 +40,11 @@ def attributes() -> list[str]:
 
     The weight is not among them, since sales are already multiplied by it.
     """
-    return [name for name, column in columns().items() if column.get("constantWithin") == "firm" and name != "weight"]
+    return [
+        name
+        for name, column in columns().items()
+        if column.get("constantWithin") == "firm" and name != "weight"
+    ]
 
 
 def _once(method: Method) -> Method:
@@ -69,10 +75,10 @@ class Panel:
     sales : float64[firm, platform, month]
         USD, or sim-$ in a simulated panel. Zero means no sales, and NaN means unknown.
     firms : DataFrame
-        Index: firm id, in the order of axis 0. Columns: `brand_group`, `origin` ("CN" or other), `category` (str),
-        `closed_on` (datetime64, first day of the month of closure; NaT if never; after the last month it is
-        right-censored), `dose` (closed share of the firm's home sales, in (0, 1]; NaN if never closed), `risk`
-        (larger is more suspect; NaN if unknown).
+        Index: firm id, in the order of axis 0. Columns: `brand_group`, `origin` ("CN" or other),
+        `category` (str), `closed_on` (datetime64, first day of the month of closure; NaT if never;
+        after the last month it is right-censored), `dose` (closed share of the firm's home sales,
+        in (0, 1]; NaN if never closed), `risk` (larger is more suspect; NaN if unknown).
     platforms : tuple of str
         Axis 1, with the home platform first.
     months : PeriodIndex
@@ -80,10 +86,12 @@ class Panel:
     provenance : str
         "real" or "simulated".
     dropped : DataFrame
-        Rows, firms and other parts that were left out or added up, with columns `what`, `rule` and `count`.
+        Rows, firms and other parts that were left out or added up, with columns `what`, `rule` and
+        `count`.
     population : str
-        How firms represent all sellers: "census", "sample" (their sales are multiplied by their weights, so that sums
-        are the population's), or "not representative". Not part of the digest.
+        How firms represent all sellers: "census", "sample" (their sales are multiplied by their
+        weights, so that sums are the population's), or "not representative". Not part of the
+        digest.
     data_warnings : tuple of str
         One sentence for each possible error in the file, with a summary before the colon.
     no_dose : str
@@ -92,8 +100,8 @@ class Panel:
     Raises
     ------
     DataError
-        If the parts do not fit together, a value is negative, infinite or implausibly large, an id is repeated, or a
-        firm or brand group with a simulated id is declared real.
+        If the parts do not fit together, a value is negative, infinite or implausibly large, an id
+        is repeated, or a firm or brand group with a simulated id is declared real.
     """
 
     sales: Floats
@@ -101,7 +109,9 @@ class Panel:
     platforms: tuple[str, ...]
     months: pd.PeriodIndex
     provenance: str
-    dropped: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=["what", "rule", "count"]))
+    dropped: pd.DataFrame = field(
+        default_factory=lambda: pd.DataFrame(columns=["what", "rule", "count"])
+    )
     population: str = field(default=POPULATIONS[-1], kw_only=True)
     data_warnings: tuple[str, ...] = field(default=(), kw_only=True)
     no_dose: str = field(default="", kw_only=True)
@@ -109,21 +119,49 @@ class Panel:
 
     def __post_init__(self) -> None:
         """Raise DataError if the parts do not fit together or contain invalid values."""
-        shape, ids = (len(self.firms), len(self.platforms), len(self.months)), self.firms.index
-        lacking, twice = [name for name in attributes() if name not in self.firms], [*ids[ids.duplicated()][:1]]
+        shape = (len(self.firms), len(self.platforms), len(self.months))
+        ids = self.firms.index
+        lacking = [name for name in attributes() if name not in self.firms]
+        twice = [*ids[ids.duplicated()][:1]]
         gap = self.months.freqstr != "M" or (np.diff(self.months.asi8) != 1).any()
-        low, high = np.fmin.reduce(self.sales, None, initial=0.0), np.fmax.reduce(self.sales, None, initial=0.0)
+        low = np.fmin.reduce(self.sales, None, initial=0.0)
+        high = np.fmax.reduce(self.sales, None, initial=0.0)
         odd = low < 0 or high > LARGEST or 0 < high < 1 / LARGEST
         named = ids.append(pd.Index(self.firms.get("brand_group", ids).unique())).astype(str)
         simulated = named[named.str.match(SIMULATED_ID) & (self.provenance == "real")]
         such = f"{len(simulated)} simulated ids such as {', '.join(map(repr, simulated[:1]))}"
         for wrong, expected, actual, remedy in (
-            (self.provenance not in UNITS, "real or simulated as provenance", repr(self.provenance), "use one of them"),
-            (self.sales.shape != shape, f"sales of shape {shape}", str(self.sales.shape), "match its axes"),
-            (lacking, f"firms with {', '.join(attributes())}", f"no {', '.join(lacking)}", "add the column"),
+            (
+                self.provenance not in UNITS,
+                "real or simulated as provenance",
+                repr(self.provenance),
+                "use one of them",
+            ),
+            (
+                self.sales.shape != shape,
+                f"sales of shape {shape}",
+                str(self.sales.shape),
+                "match its axes",
+            ),
+            (
+                lacking,
+                f"firms with {', '.join(attributes())}",
+                f"no {', '.join(lacking)}",
+                "add the column",
+            ),
             (twice, "each firm once", f"{', '.join(map(repr, twice))} twice", "merge its rows"),
-            (gap, "months without gaps", ", ".join(map(str, self.months[:3])), "include every month"),
-            (odd, f"sales from 0 to {LARGEST:g}", f"{low:g} to {high:g}", "correct them, or their unit"),
+            (
+                gap,
+                "months without gaps",
+                ", ".join(map(str, self.months[:3])),
+                "include every month",
+            ),
+            (
+                odd,
+                f"sales from 0 to {LARGEST:g}",
+                f"{low:g} to {high:g}",
+                "correct them, or their unit",
+            ),
             (len(simulated), "real firms", such, "declare it simulated, or leave these firms out"),
         ):
             if wrong:
@@ -131,7 +169,10 @@ class Panel:
 
     def __repr__(self) -> str:
         """Summarise the panel in one line."""
-        size = f"{len(self.firms):,} firms on {', '.join(self.platforms)}, {self.months[0]} to {self.months[-1]}"
+        size = (
+            f"{len(self.firms):,} firms on {', '.join(self.platforms)}, {self.months[0]} to"
+            f" {self.months[-1]}"
+        )
         return f"{self.provenance} panel: {size}, {self.unit}, {self.population}"
 
     @property
@@ -143,17 +184,26 @@ class Panel:
     def digest(self) -> str:
         """SHA-256 hash of the panel's content, as 64 hexadecimal digits.
 
-        Firms and platforms are sorted by name, all NaN are equal, and -0 is 0. Simulated numbers are rounded to seven
-        digits, since their last ones depend on the processor that drew them.
+        Firms and platforms are sorted by name, all NaN are equal, and -0 is 0. Simulated numbers
+        are rounded to seven digits, since their last ones depend on the processor that drew them.
         """
-        floats = "<f4" if self.provenance == "simulated" else "<f8"
-        first, count = str(self.months[0]), len(self.months)
-        header = {"provenance": self.provenance, "platforms": sorted(self.platforms), "months": [first, count]}
+        if self.provenance == "simulated":
+            floats = "<f4"
+        else:
+            floats = "<f8"
+        first = str(self.months[0])
+        count = len(self.months)
+        header = {
+            "provenance": self.provenance,
+            "platforms": sorted(self.platforms),
+            "months": [first, count],
+        }
         digest = hashlib.sha256(json.dumps(header).encode())
         order = np.argsort(self.firms.index.to_numpy(object), kind="stable")
         digest.update("\0".join(self.firms.index[order]).encode())
         for name in attributes():
-            cells, kind = self.firms[name].iloc[order], columns()[name]["type"]
+            cells = self.firms[name].iloc[order]
+            kind = columns()[name]["type"]
             if kind == TEXT:
                 digest.update("\0".join(cells).encode())
             elif kind == NUMBER:
@@ -168,8 +218,13 @@ class Panel:
 
     @_once
     def total(self) -> Floats:
-        """Return sales summed over platforms, float64[firm, month]; NaN if sales on any platform are missing."""
-        return self.sales[:, 0] if len(self.platforms) == 1 else np.asarray(self.sales.sum(axis=1))
+        """Return sales summed over platforms, float64[firm, month].
+
+        They are NaN if sales on any platform are missing.
+        """
+        if len(self.platforms) == 1:
+            return self.sales[:, 0]
+        return np.asarray(self.sales.sum(axis=1))
 
     @_once
     def codes(self, column: str) -> tuple[Ints, pd.Index]:
@@ -177,7 +232,9 @@ class Panel:
 
         `column` is origin, category, brand_group or id (one code per firm).
         """
-        codes, words = pd.factorize(self.firms.index if column == "id" else self.firms[column], sort=True)
+        codes, words = pd.factorize(
+            self.firms.index if column == "id" else self.firms[column], sort=True
+        )
         return codes.astype(np.int64, copy=False), words
 
     def closures(self, *, cut: float = 0.5) -> Floats:
@@ -188,8 +245,9 @@ class Panel:
         Returns
         -------
         float64[firm]
-            Position of the month on axis 2, beyond its end for closures after the last month (right-censored, counted
-            in `censored`); inf for firms never closed, or with a dose below `cut`.
+            Position of the month on axis 2, beyond its end for closures after the last month
+            (right-censored, counted in `censored`); inf for firms never closed, or with a dose
+            below `cut`.
 
         Raises
         ------
@@ -227,12 +285,15 @@ class Panel:
         Returns
         -------
         DataFrame
-            `month` (Period), `firms`, `brand_groups`; one row per month in which firms were closed, in order.
+            `month` (Period), `firms`, `brand_groups`; one row per month in which firms were closed,
+            in order.
         """
         first = self.first_treated(cut=cut)
         closed = np.isfinite(first)
         month = self.months[first[closed].astype(int)]
-        by_month = self.firms.loc[closed, ["brand_group"]].groupby(pd.Index(month, name="month"))["brand_group"]
+        by_month = self.firms.loc[closed, ["brand_group"]].groupby(pd.Index(month, name="month"))[
+            "brand_group"
+        ]
         return by_month.agg(firms="size", brand_groups="nunique").reset_index()
 
     def base_share(self, *, base: slice) -> Floats:
@@ -246,8 +307,8 @@ class Panel:
         Returns
         -------
         float64[firm]
-            Sales recorded in the base months divided by those of the category. NaN if the firm has no known base month,
-            or if the category has no sales.
+            Sales recorded in the base months divided by those of the category. NaN if the firm has
+            no known base month, or if the category has no sales.
         """
         sold, observed, of_category = self._base_sales(base.start, base.stop)
         with np.errstate(invalid="ignore"):
@@ -256,7 +317,8 @@ class Panel:
     def exposure(self, *, base: slice, cut: float = 0.5, months: slice = slice(None)) -> Floats:
         """Return each firm's exposure: the base share of closed rivals in its category.
 
-        ``E[i, t]`` is the sum of the base shares of firms other than i in i's category that were closed by t.
+        ``E[i, t]`` is the sum of the base shares of firms other than i in i's category that were
+        closed by t.
 
         Parameters
         ----------
@@ -270,27 +332,31 @@ class Panel:
         Returns
         -------
         float64[firm, month]
-            Shares between 0 and 1. A firm with no known base month counts as having no sales. NaN in a category
-            without sales in the base months.
+            Shares between 0 and 1. A firm with no known base month counts as having no sales. NaN
+            in a category without sales in the base months.
 
         Raises
         ------
         DesignError
             If the base overlaps the closures.
         """
-        first, every = self.first_treated(cut=cut), np.arange(len(self.months))
+        first = self.first_treated(cut=cut)
+        every = np.arange(len(self.months))
         if (last := every[base].max(initial=-1)) >= first.min():
             raise DesignError(
-                f"Cannot compute exposure: the base months end in {self.months[last]}, but the first closure is in "
-                f"{self.months[int(first.min())]}; choose earlier base months"
+                f"Cannot compute exposure: the base months end in {self.months[last]}, but the"
+                f" first closure is in {self.months[int(first.min())]}; choose earlier base months"
             )
-        (category, names), (sold, _, of_category) = self.codes("category"), self._base_sales(base.start, base.stop)
+        category, names = self.codes("category")
+        sold, _, of_category = self._base_sales(base.start, base.stop)
         closed = np.flatnonzero(np.isfinite(first))
         lost = np.zeros((len(names), len(every)))
         np.add.at(lost, (category[closed], first[closed].astype(int)), sold[closed])
         lost = lost.cumsum(axis=1)[:, months]
         held = sold[closed, None] * (every[months] >= first[closed, None])
-        of_rivals = np.maximum(lost[category[closed]] - held, 0.0)  # equal sums may differ by rounding
+        of_rivals = np.maximum(
+            lost[category[closed]] - held, 0.0
+        )  # equal sums may differ by rounding
         with np.errstate(invalid="ignore"):
             exposure: Floats = (lost / of_category[:, None])[category]
             exposure[closed] = of_rivals / of_category[category[closed], None]
@@ -298,7 +364,10 @@ class Panel:
 
     @_once
     def _base_sales(self, start: int, stop: int) -> tuple[Floats, Bools, Floats]:
-        """Return base sales by firm, a mask of firms observed in the base months, and base sales by category."""
+        """Return base sales by firm, a mask of observed firms, and base sales by category.
+
+        The mask is that of firms observed in the base months.
+        """
         sales = self.sales[:, 0, start:stop]
         observed = ~np.isnan(sales)
         sold = sales.sum(axis=1, where=observed)
@@ -319,7 +388,9 @@ class Panel:
 
 
 def write(panels: Iterable[Panel], path: str | Path, metadata: Mapping[str, str]) -> None:
-    """Write panels of different firms, which agree in all else, to one Parquet file; see `Panel.to_parquet`.
+    """Write panels of different firms to one Parquet file.
+
+    The panels agree in all else. See `Panel.to_parquet`.
 
     Metadata replace those of the panel.
     """
@@ -332,22 +403,33 @@ def write(panels: Iterable[Panel], path: str | Path, metadata: Mapping[str, str]
                 refuse("a simulated panel", *said("unmarked", **such))
             axes = {"platform": panel.platforms, "month": panel.months.to_timestamp()}
             keys = pd.MultiIndex.from_product(axes.values(), names=axes).to_frame()
-            firms = panel.firms.rename_axis("firm").reset_index().assign(provenance=panel.provenance)
+            firms = (
+                panel.firms.rename_axis("firm").reset_index().assign(provenance=panel.provenance)
+            )
             held = {*firms, *keys, "sales"} - ({"dose"} if panel.no_dose else set())
-            schema = pa.schema([(name, kinds[columns()[name]["type"]]) for name in columns() if name in held])
+            schema = pa.schema(
+                [(name, kinds[columns()[name]["type"]]) for name in columns() if name in held]
+            )
             if number == 0:  # text, no codes
-                opened = pa.parquet.ParquetWriter(Path(path).absolute(), schema, compression="zstd", store_schema=False)
+                opened = pa.parquet.ParquetWriter(
+                    Path(path).absolute(), schema, compression="zstd", store_schema=False
+                )
                 writer = closing.enter_context(opened)
                 stated = {"provenance": panel.provenance, "population": panel.population}
                 writer.add_key_value_metadata(stated | dict(metadata))
             step = max(1, _ROWS_AT_ONCE // len(keys))
             for start in range(0, len(firms), step):
                 some = firms.iloc[start : start + step]
-                rows, at = np.repeat(np.arange(len(some)), len(keys)), np.tile(np.arange(len(keys)), len(some))
-                cells = {"sales": pa.array(panel.sales[start : start + step].ravel(), from_pandas=True)}
+                rows = np.repeat(np.arange(len(some)), len(keys))
+                at = np.tile(np.arange(len(keys)), len(some))
+                cells = {
+                    "sales": pa.array(panel.sales[start : start + step].ravel(), from_pandas=True)
+                }
                 for frame, places in ((some, rows), (keys, at)):
                     for name in frame.columns.intersection(schema.names):
-                        cells[name] = pa.array(frame[name], schema.field(name).type).take(pa.array(places))
+                        cells[name] = pa.array(frame[name], schema.field(name).type).take(
+                            pa.array(places)
+                        )
                 writer.write_table(pa.table([cells[name] for name in schema.names], schema))
 
 

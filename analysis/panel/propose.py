@@ -1,9 +1,10 @@
 """Inspect a panel file and propose a map for it in YAML.
 
-Each line has a reason, and what the file does not reveal becomes a question. Columns are recognised by their names, in
-English or Chinese, and by their values; they are never guessed. A question is a line that begins with ``# ?``. If the
-key has a default, the key follows with the value ``"?"``, which is invalid in a map, so that the default applies only
-if the user chooses it. Invalid cells are left to the reader, which reports them.
+Each line has a reason, and what the file does not reveal becomes a question. Columns are recognised
+by their names, in English or Chinese, and by their values; they are never guessed. A question is a
+line that begins with ``# ?``. If the key has a default, the key follows with the value ``"?"``,
+which is invalid in a map, so that the default applies only if the user chooses it. Invalid cells
+are left to the reader, which reports them.
 """
 
 from __future__ import annotations
@@ -18,8 +19,8 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from fewtreated.errors import refuse
 
-from analysis.errors import refuse
 from analysis.panel.file import File, encoding_of, opened, refuse_kind, sheets
 from analysis.panel.formats import CHINA, MONEY, UNKNOWN, code_of, dates, number_signs
 from analysis.panel.map import RECOGNISED, Map, columns, sentence
@@ -28,9 +29,16 @@ from analysis.untrusted import MISSING_SIGN, is_printable, refuse_more
 
 NAMES, KINDS, PLATFORMS = (RECOGNISED[name] for name in ("names", "values", "platforms"))
 IN_CHINA = "|".join(["mainland china", *map(re.escape, CHINA)])
-BY_WORDS = {"platform": f".*({'|'.join(PLATFORMS.values())}).*", "origin": IN_CHINA, "currency": MONEY}
+BY_WORDS = {
+    "platform": f".*({'|'.join(PLATFORMS.values())}).*",
+    "origin": IN_CHINA,
+    "currency": MONEY,
+}
 ASK = '"?"'
-ROWS_LOOKED_AT, COLUMNS_LOOKED_AT, LONGEST_LOOKED_AT = 1 << 20, 1000, 2000  # the last are characters in a cell
+# the last are characters in a cell
+ROWS_LOOKED_AT = 1 << 20
+COLUMNS_LOOKED_AT = 1000
+LONGEST_LOOKED_AT = 2000
 ROWS_ABOVE = 10  # at most, above the header
 STRAYS = 0.1  # largest share of values in a column of dates that are not dates
 LABELS = 100  # at most, for platforms, origins and currencies
@@ -44,7 +52,8 @@ def propose(path: Path, second: Path | None = None) -> str:
     path : Path
         The file with the sales.
     second : Path, optional
-        A file with attributes, to be joined by the first column of both whose values all differ in it.
+        A file with attributes, to be joined by the first column of both whose values all differ in
+        it.
 
     Raises
     ------
@@ -63,14 +72,18 @@ def propose(path: Path, second: Path | None = None) -> str:
 
 def _joined(columns: list[_Column], second: Path, name: str) -> str:
     """Add the columns of a second file, and return the map line about it."""
-    texts, others = {column.called: column.text for column in columns}, _read(second)[0]
+    texts = {column.called: column.text for column in columns}
+    others = _read(second)[0]
     keys = [column for column in others if column.called in texts and column.text.is_unique]
     if not (keys := [column for column in keys if texts[column.called].isin(column.text).any()]):
-        expected, do = "a column of the first file, with another value in each row", "give the two columns one name"
+        expected = "a column of the first file, with another value in each row"
+        do = "give the two columns one name"
         refuse(second, expected, ", ".join(column.name for column in others), do)
     at = pd.Index(keys[0].text).get_indexer(texts[keys[0].called])
     for column in (column for column in others if column.called not in texts):
-        columns.append(replace(column, text=column.text.reindex(at).fillna("").reset_index(drop=True)))
+        columns.append(
+            replace(column, text=column.text.reindex(at).fillna("").reset_index(drop=True))
+        )
     found = f"of {len(at):,} rows, {sum(at >= 0):,} have one of its {len(keys[0].text):,} keys"
     return f"join: {{file: {_json(name)}, key: {_json(keys[0].called)}}}  # {found}"
 
@@ -78,38 +91,55 @@ def _joined(columns: list[_Column], second: Path, name: str) -> str:
 def _read(path: Path) -> tuple[list[_Column], list[str]]:
     """Return a file's columns, and the map lines about the file itself."""
     refuse_kind(path)
-    encoding, names = encoding_of(path), sheets(path)
+    encoding = encoding_of(path)
+    names = sheets(path)
     lines = ["encoding: gbk  # the file is not valid UTF-8"] * (encoding == "gbk")
     if len(names) > 1:
         lines = _ask("sheet", map(_yaml, names), count=len(names))
     for row in (*range(1, ROWS_ABOVE + 2), 1):  # a title may stand above the header
-        named = Map.model_construct(encoding=encoding, sheet=next(iter(names), None), header_row=row)
+        named = Map.model_construct(
+            encoding=encoding, sheet=next(iter(names), None), header_row=row
+        )
         header, _, table = opened(path, named)
         if sum(map(bool, header)) > max(1, len(header) / 2):
             break
     lines += [f"header_row: {row}  # the first row in which most cells are filled"] * (row > 1)
     refuse_more(path, len(header), COLUMNS_LOOKED_AT, "columns", "write a map by hand")
-    if not (once := {name: name for name in header if header.count(name) == 1}):  # a map cannot name others
+    if not (
+        once := {name: name for name in header if header.count(name) == 1}
+    ):  # a map cannot name others
         refuse(path, "columns with different names", ", ".join(header), "rename them")
     twice = [name for name in dict.fromkeys(header) if name not in once]
-    lines += [f"# not used: {_told([name])}, which occurs in the header more than once" for name in twice]
+    lines += [
+        f"# not used: {_told([name])}, which occurs in the header more than once" for name in twice
+    ]
     file = File(path, None, named, header, {}, None, once, {}, table, [path])
     with rows_of(file, [*once], ROWS_LOOKED_AT) as rows:
         rows.refuse_long(LONGEST_LOOKED_AT)
         cells = {name: as_date(named, quoted(name), of) for name, of in rows.types.items()}
-        texts = (f"COALESCE(CAST({cell} AS VARCHAR), '') AS c{at}" for at, cell in enumerate(cells.values()))
-        every = rows.query(f"SELECT {', '.join(texts)} {rows.base} LIMIT {ROWS_LOOKED_AT}").to_pandas()
+        texts = (
+            f"COALESCE(CAST({cell} AS VARCHAR), '') AS c{at}"
+            for at, cell in enumerate(cells.values())
+        )
+        every = rows.query(
+            f"SELECT {', '.join(texts)} {rows.base} LIMIT {ROWS_LOOKED_AT}"
+        ).to_pandas()
     if every.empty:
         refuse(path, "rows below a header", "none", "export it again")
     if len(every) == ROWS_LOOKED_AT:
         lines.append(f"# only the first {ROWS_LOOKED_AT:,} rows were inspected")
     named_texts = zip(cells.items(), every, strict=True)
-    return [_Column(name, every[at], cell != quoted(name)) for (name, cell), at in named_texts], lines
+    return [
+        _Column(name, every[at], cell != quoted(name)) for (name, cell), at in named_texts
+    ], lines
 
 
 @dataclass(frozen=True, eq=False)
 class _Column:
-    """A column of a file: its name, its cells as text, and whether the file declares them as dates."""
+    """A column of a file: its name, and its cells as text.
+
+    It also tells whether the file declares the cells as dates.
+    """
 
     called: str
     text: pd.Series
@@ -133,20 +163,30 @@ class _Column:
     @cached_property
     def numbers(self) -> list[tuple[str, str]]:
         """Pairs of thousands and decimal separators that fit the values."""
-        bare = [re.sub(MONEY, "", word.lower()).strip() for word in self.words if re.search(r"\d", word)]
-        return number_signs(bare) if len(bare) > len(self.words) / 2 else []
+        bare = [
+            re.sub(MONEY, "", word.lower()).strip() for word in self.words if re.search(r"\d", word)
+        ]
+        if len(bare) > len(self.words) / 2:
+            return number_signs(bare)
+        return []
 
     @property
     def kind(self) -> str:
         """Kind of value: "empty", "date", "number" or "text"."""
         if not self.words or any(self.dates):
-            return "date" if self.words else "empty"
-        return "number" if self.numbers else "text"
+            if self.words:
+                return "date"
+            return "empty"
+        if self.numbers:
+            return "number"
+        return "text"
 
     def can_be(self, ours: str) -> bool:
         """Return whether the values suit a column of the schema."""
         listed = ours not in ("platform", "origin", "currency") or len(self.words) <= LABELS
-        return listed and (self.kind in KINDS[ours].split() if ours in KINDS else self.kind != "date")
+        return listed and (
+            self.kind in KINDS[ours].split() if ours in KINDS else self.kind != "date"
+        )
 
     @property
     def summary(self) -> str:
@@ -154,7 +194,10 @@ class _Column:
         if days := sorted(self.dates[0].values()):
             return f"{days[0][:7]} to {days[-1][:7]}"
         rows = sum(self.words.values()) / max(1, len(self.words))
-        return f"{len(self.words):,} different, {rows:,.0f} rows each, such as {_told([*self.words][:3])}"
+        return (
+            f"{len(self.words):,} different, {rows:,.0f} rows each, such as"
+            f" {_told([*self.words][:3])}"
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -171,10 +214,14 @@ class _Look:
         """
         groups = dict[str, list[_Column]]()
         for column in self.all:
-            if named := re.fullmatch(r"(.*?)((?:19|20)\d\d.*|[A-Z][a-z]{2,8}[ -]?\d{2,4})", column.called):
+            if named := re.fullmatch(
+                r"(.*?)((?:19|20)\d\d.*|[A-Z][a-z]{2,8}[ -]?\d{2,4})", column.called
+            ):
                 groups.setdefault(named[1], []).append(column)
         for prefix, group in groups.items():
-            if len(group) >= 3 and any(dates((column.called.removeprefix(prefix) for column in group), STRAYS)):
+            if len(group) >= 3 and any(
+                dates((column.called.removeprefix(prefix) for column in group), STRAYS)
+            ):
                 return prefix, group
         return "", []
 
@@ -184,21 +231,32 @@ class _Look:
 
         A single candidate is taken as certain.
         """
-        matches, left = dict[str, list[_Column]](), [column for column in self.all if column not in self.wide[1]]
+        matches = dict[str, list[_Column]]()
+        left = [column for column in self.all if column not in self.wide[1]]
         for column in [*left]:
-            named = [ours for ours in NAMES if re.search(NAMES[ours], column.name.lower()) and column.can_be(ours)]
+            named = [
+                ours
+                for ours in NAMES
+                if re.search(NAMES[ours], column.name.lower()) and column.can_be(ours)
+            ]
             if ours := column.called if column.called in columns() else next(iter(named), ""):
                 matches.setdefault(ours, []).append(column)
                 left.remove(column)
         for ours, words in BY_WORDS.items():
             able = [column for column in left if ours not in matches and column.can_be(ours)]
-            group = [column for column in able if any(re.fullmatch(words, word.lower()) for word in column.words)]
+            group = [
+                column
+                for column in able
+                if any(re.fullmatch(words, word.lower()) for word in column.words)
+            ]
             matches |= {ours: group} if group else {}
         return {ours: _certain(ours, group) for ours, group in matches.items()}
 
     def column(self, ours: str) -> _Column | None:
         """Return the only candidate for a schema column, or None if there is not exactly one."""
-        return self.may_be[ours][0] if len(self.may_be.get(ours, [])) == 1 else None
+        if len(self.may_be.get(ours, [])) == 1:
+            return self.may_be[ours][0]
+        return None
 
     def columns(self) -> Iterator[str]:
         """Yield the map lines for `columns`, and comments on unused columns."""
@@ -208,7 +266,9 @@ class _Look:
             if len(group) == 1:
                 yield f"  {ours}: {_yaml(group[0].called)}  # {group[0].summary}"
                 continue
-            if not group and (about.get("optional") or (self.wide[1] and ours in ("month", "sales"))):
+            if not group and (
+                about.get("optional") or (self.wide[1] and ours in ("month", "sales"))
+            ):
                 continue
             yield f"  # ? which column is {ours}? {about['description'].partition('.')[0]}"
             left = [column for column in self.all if column not in used]
@@ -217,7 +277,11 @@ class _Look:
             for column in group or named or alike:
                 yield f"  # ? {ours}: {_yaml(column.called)}  # {column.summary}"
                 used.add(column)
-        yield from (f"# not used: {column.name}  # {column.summary}" for column in self.all if column not in used)
+        yield from (
+            f"# not used: {column.name}  # {column.summary}"
+            for column in self.all
+            if column not in used
+        )
 
     def labels(self) -> Iterator[str]:
         """Yield the map lines for platform and origin labels, with our codes."""
@@ -226,23 +290,43 @@ class _Look:
             for word, count in column.words.items():
                 line = f"{_yaml(word)}: {code_of(word) or 'WMT'}  # {count:,} rows"
                 yield (
-                    f"  {line}" if code_of(word) else f"  # ? {line}; WMT also covers other marketplaces, OWN own sites"
+                    f"  {line}"
+                    if code_of(word)
+                    else f"  # ? {line}; WMT also covers other marketplaces, OWN own sites"
                 )
         if (column := self.column("origin")) and not {*column.words} <= {"CN", "other"}:
-            codes = {word: "CN" if re.fullmatch(IN_CHINA, word.lower()) else "other" for word in column.words}
-            ask = "" if "CN" in codes.values() else f"# ? which label in {column.name} is China?\n"
+            codes = {
+                word: "CN" if re.fullmatch(IN_CHINA, word.lower()) else "other"
+                for word in column.words
+            }
+            if "CN" in codes.values():
+                ask = ""
+            else:
+                ask = f"# ? which label in {column.name} is China?\n"
             yield f"{ask}origins:  # CN for China"
             for word, count in column.words.items():
                 line = f"{_yaml(word)}: {codes[word]}  # {count:,} rows"
-                yield f"  # ? {line}; or CN?" if re.fullmatch(RECOGNISED["near"], word.lower()) else f"  {line}"
+                yield (
+                    f"  # ? {line}; or CN?"
+                    if re.fullmatch(RECOGNISED["near"], word.lower())
+                    else f"  {line}"
+                )
 
     def dates(self) -> Iterator[str]:
         """Yield the map lines for month and closure date formats."""
         prefix, group = self.wide
         if group:
-            _, formats, undecided = dates((column.called.removeprefix(prefix) for column in group), STRAYS)
-            pattern = _json(formats[0]) if len(formats) == 1 and not undecided else ASK
-            yield f"wide: {{prefix: {_json(prefix)}, format: {pattern}}}  # {len(group)} columns of sales"
+            _, formats, undecided = dates(
+                (column.called.removeprefix(prefix) for column in group), STRAYS
+            )
+            if len(formats) == 1 and not undecided:
+                pattern = _json(formats[0])
+            else:
+                pattern = ASK
+            yield (
+                f"wide: {{prefix: {_json(prefix)}, format: {pattern}}}  # {len(group)} columns of"
+                " sales"
+            )
         usual = ["%Y-%m"]
         for ours, key in (("month", "month_format"), ("closed_on", "closed_format")):
             column = self.column(ours)
@@ -250,12 +334,17 @@ class _Look:
                 continue
             days, formats, undecided = column.dates
             if undecided:
-                answers = [_json([*formats, pattern]) for patterns in undecided for pattern in patterns]
+                answers = [
+                    _json([*formats, pattern]) for patterns in undecided for pattern in patterns
+                ]
                 word = next(word for word in column.words if word not in days)
                 yield from _ask(key, answers, name=column.name, word=_told([word]))
                 continue
             if ours == "closed_on" and any(day[8:] != "01" for day in days.values()):
-                yield "# the month of each closure date is taken as the first month without the accounts"
+                yield (
+                    "# the month of each closure date is taken as the first month without the"
+                    " accounts"
+                )
             if formats != usual:
                 yield f"{key}: {_json(formats)}"
             usual = formats
@@ -266,28 +355,44 @@ class _Look:
         The months of a wide file are joined in one column.
         """
         group = self.wide[1]
-        return _Column("sales", pd.concat([column.text for column in group]), False) if group else self.column("sales")
+        if group:
+            return _Column("sales", pd.concat([column.text for column in group]), False)
+        return self.column("sales")
 
     def numbers(self) -> Iterator[str]:
         """Yield the map lines for number separators and missing values."""
         if not (sales := self._sales()):
             return
-        separators = [f"{_json(thousands)}\ndecimal: {_json(decimal)}" for thousands, decimal in sales.numbers]
+        separators = [
+            f"{_json(thousands)}\ndecimal: {_json(decimal)}" for thousands, decimal in sales.numbers
+        ]
         if len(separators) > 1:
-            yield from _ask("thousands", separators, word=_told([max(sales.words, key=len)]), name=sales.name)
+            yield from _ask(
+                "thousands", separators, word=_told([max(sales.words, key=len)]), name=sales.name
+            )
         elif separators and separators != ['""\ndecimal: "."']:
             yield f"thousands: {separators[0]}"
         if unknown := [word for word in sales.words if re.fullmatch(UNKNOWN, word.lower())]:
-            yield f"missing: {json.dumps(unknown, ensure_ascii=False)}  # marks unknown values in {sales.name}"
+            yield (
+                f"missing: {json.dumps(unknown, ensure_ascii=False)}  # marks unknown values in"
+                f" {sales.name}"
+            )
 
     def currency(self) -> Iterator[str]:
         """Yield the map lines for the sales currency and its exchange rates."""
-        sales, by_row = self._sales(), self.column("currency")
-        other = [word for word in by_row.words if word != "USD"] if by_row else []
+        sales = self._sales()
+        by_row = self.column("currency")
+        if by_row:
+            other = [word for word in by_row.words if word != "USD"]
+        else:
+            other = []
         if by_row:
             yield from [sentence("rates by row")] * bool(other)
             for word in other:
-                rate = "1" if re.fullmatch(RECOGNISED["dollars"], word.lower()) else ASK
+                if re.fullmatch(RECOGNISED["dollars"], word.lower()):
+                    rate = "1"
+                else:
+                    rate = ASK
                 yield f"  {_yaml(word)}: {rate}  # {by_row.words[word]:,} rows"
         elif sales:
             texts = [self.wide[0] or sales.name, *sales.words]
@@ -297,19 +402,33 @@ class _Look:
 
     def rows(self) -> Iterator[str]:
         """Yield the map lines for the period that a row covers and the meaning of absent rows."""
-        firm, account, platform, month, sales = map(self.column, ("firm", "account", "platform", "month", "sales"))
+        firm, account, platform, month, sales = map(
+            self.column, ("firm", "account", "platform", "month", "sales")
+        )
         unit = account or firm
         if not (unit and platform and month and sales) or month.dates[2] or not month.dates[0]:
             return
-        keys = pd.DataFrame({"unit": unit.text, "platform": platform.text, "day": month.text.map(month.dates[0])})
-        by_day, again = len(keys.drop_duplicates()), keys.duplicated().any() or sales.text.str.startswith("-").any()
+        keys = pd.DataFrame(
+            {"unit": unit.text, "platform": platform.text, "day": month.text.map(month.dates[0])}
+        )
+        by_day = len(keys.drop_duplicates())
+        again = keys.duplicated().any() or sales.text.str.startswith("-").any()
         keys = keys.assign(day=keys["day"].str[:7]).drop_duplicates()
-        apart = pd.Series(pd.to_datetime(sorted({*month.dates[0].values()}))).diff().dt.days.median()
-        if of := {1: "order" if again else "day", 7: "week"}.get(apart) if by_day > len(keys) else None:
-            yield f"rows: {of}  # judging by the time between dates, several a day and returns; added up to months"
+        apart = (
+            pd.Series(pd.to_datetime(sorted({*month.dates[0].values()}))).diff().dt.days.median()
+        )
+        if of := (
+            {1: "order" if again else "day", 7: "week"}.get(apart) if by_day > len(keys) else None
+        ):
+            yield (
+                f"rows: {of}  # judging by the time between dates, several a day and returns; added"
+                " up to months"
+            )
         elif by_day > len(keys):
             yield from _ask("rows", apart=apart)
-        if absent := len(keys[["unit", "platform"]].drop_duplicates()) * keys["day"].nunique() - len(keys):
+        if absent := len(keys[["unit", "platform"]].drop_duplicates()) * keys[
+            "day"
+        ].nunique() - len(keys):
             zeros = sales.text.str.fullmatch("0+([.,]0*)?").sum()
             yield from _ask("absent", absent=absent, cells=absent + len(keys), zeros=zeros)
 
@@ -320,10 +439,20 @@ def _certain(ours: str, group: list[_Column]) -> list[_Column]:
     It is the column with our name, or the first if the others merely repeat it.
     """
     for pattern in (re.escape(ours), NAMES.get(ours, "")):
-        if len(called := [column for column in group if re.fullmatch(pattern, column.name.lower())]) == 1:
+        if (
+            len(
+                called := [column for column in group if re.fullmatch(pattern, column.name.lower())]
+            )
+            == 1
+        ):
             return called
-    pairs = pd.DataFrame({number: column.text for number, column in enumerate(group)}).drop_duplicates()
-    return group[:1] if all(len(pairs) == column.text.nunique() for column in group) else group  # an id and its name
+    pairs = pd.DataFrame(
+        {number: column.text for number, column in enumerate(group)}
+    ).drop_duplicates()
+    # an id and its name
+    if all(len(pairs) == column.text.nunique() for column in group):
+        return group[:1]
+    return group
 
 
 def _ask(key: str, answers: Iterable[str] = (), **values: Any) -> list[str]:
@@ -334,16 +463,23 @@ def _ask(key: str, answers: Iterable[str] = (), **values: Any) -> list[str]:
 
 def _told(words: Iterable[str], most: int = 30) -> str:
     """Join text values for a comment, without line breaks or invisible characters."""
-    shown = ("".join(sign if is_printable(sign) else MISSING_SIGN for sign in " ".join(word.split())) for word in words)
+    shown = (
+        "".join(sign if is_printable(sign) else MISSING_SIGN for sign in " ".join(word.split()))
+        for word in words
+    )
     return ", ".join(word[:most] for word in shown)
 
 
 def _json(value: str | list[str]) -> str:
     """Quote text or a list for YAML, writing a list of one as text."""
-    text = json.dumps(value[0] if isinstance(value, list) and len(value) == 1 else value, ensure_ascii=False)
+    text = json.dumps(
+        value[0] if isinstance(value, list) and len(value) == 1 else value, ensure_ascii=False
+    )
     return "".join(sign if is_printable(sign) else f"\\U{ord(sign):08x}" for sign in text)
 
 
 def _yaml(word: str) -> str:
     """Quote text for YAML if necessary."""
-    return word if re.fullmatch(r"\w([\w.()/ -]*[\w.()/])?", word) else _json(word)
+    if re.fullmatch(r"\w([\w.()/ -]*[\w.()/])?", word):
+        return word
+    return _json(word)

@@ -10,9 +10,19 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+from fewtreated.errors import refuse
 
-from analysis.errors import refuse
-from analysis.panel.file import FILE_ROWS, MEMORY, ROWS_AT_ONCE, File, as_parquet, connected, is_text, reading, types_of
+from analysis.panel.file import (
+    FILE_ROWS,
+    MEMORY,
+    ROWS_AT_ONCE,
+    File,
+    as_parquet,
+    connected,
+    is_text,
+    reading,
+    types_of,
+)
 from analysis.panel.formats import EITHER, SPELLED, number_pattern
 from analysis.panel.map import Map, columns
 from analysis.panel.panel import MONTH, NUMBER
@@ -22,7 +32,8 @@ from analysis.panel.panel import MONTH, NUMBER
 class Rows:
     """Rows of a file or database table, as the table `cells` in the SQL dialect of DuckDB.
 
-    `types` are those of its columns, without dictionaries, and `remote` is whether another engine does the work.
+    `types` are those of its columns, without dictionaries, and `remote` is whether another engine
+    does the work.
     """
 
     path: Path  # for messages
@@ -37,11 +48,16 @@ class Rows:
         return pa.Table.from_batches([*self.stream(sql, **tables)])
 
     def stream(self, sql: str, **tables: pa.Table) -> Iterator[pa.RecordBatch]:
-        """Yield the result of a query in batches in no particular order, of which the first may be empty."""
+        """Yield the result of a query in batches in no particular order.
+
+        The first batch may be empty.
+        """
         with reading(self.path, self.remote):
             self.register(**tables)
             if self.remote:
-                reader = self.connection.sql(sql, dialect="duckdb").to_pyarrow_batches(chunk_size=ROWS_AT_ONCE)
+                reader = self.connection.sql(sql, dialect="duckdb").to_pyarrow_batches(
+                    chunk_size=ROWS_AT_ONCE
+                )
             else:
                 reader = self.connection.sql(sql).to_arrow_reader(ROWS_AT_ONCE)
             yield pa.RecordBatch.from_pylist([], reader.schema)
@@ -63,16 +79,25 @@ class Rows:
         """Raise DataError if a column contains longer text than `most` characters."""
         for name in (name for name, of in self.types.items() if is_text(of)):
             long = f"bit_length({quoted(name)}) > {8 * most} AND length({quoted(name)}) > {most}"
-            found = self.query(f"SELECT length({quoted(name)}) AS found {self.base} WHERE {long} LIMIT 1")["found"]
+            found = self.query(
+                f"SELECT length({quoted(name)}) AS found {self.base} WHERE {long} LIMIT 1"
+            )["found"]
             for length in found.to_pylist():
-                expected, do = f"text of at most {most:,} characters", "shorten it, or use another column"
+                expected = f"text of at most {most:,} characters"
+                do = "shorten it, or use another column"
                 refuse(f"{self.path}, column {name!r}", expected, f"one of {length:,}", do)
 
 
 @contextmanager
 def rows_of(file: File, needed: Sequence[str], most: int = 0) -> Iterator[Rows]:
-    """Open some columns of a file, or of at least its first `most` rows, or of a database table for queries."""
-    keys = [file.named.join.key] if file.attributes and file.named.join else []
+    """Open some columns of a file or of a database table for queries.
+
+    With `most`, at least the first `most` rows of the file are opened.
+    """
+    if file.attributes and file.named.join:
+        keys = [file.named.join.key]
+    else:
+        keys = []
     own = [*dict.fromkeys([*(name for name in needed if name not in file.joined), *keys])]
     if file.engine:
         row = "row_number() OVER (ORDER BY NULL) - 1 AS _row"
@@ -84,7 +109,11 @@ def rows_of(file: File, needed: Sequence[str], most: int = 0) -> Iterator[Rows]:
         return
     import duckdb
 
-    settings: Any = {"memory_limit": MEMORY, "preserve_insertion_order": most > 0, "autoload_known_extensions": False}
+    settings: Any = {
+        "memory_limit": MEMORY,
+        "preserve_insertion_order": most > 0,
+        "autoload_known_extensions": False,
+    }
     with tempfile.TemporaryDirectory() as folder, duckdb.connect(config=settings) as database:
         database.execute(f"SET temp_directory = {literal(folder)}")
         paths = [as_parquet(file, at, own, folder, most) for at in range(len(file.paths))]
@@ -92,7 +121,8 @@ def rows_of(file: File, needed: Sequence[str], most: int = 0) -> Iterator[Rows]:
         # columns are those of the files: a folder named category=toys is no column
         cells = f"read_parquet([{listed}], file_row_number = true, hive_partitioning = false)"
         row = f"CAST(file_index AS BIGINT) * {FILE_ROWS} + file_row_number AS _row"
-        base, schema = f"FROM (SELECT *, {row} FROM {cells}) AS numbered", pa.parquet.read_schema(paths[0])
+        base = f"FROM (SELECT *, {row} FROM {cells}) AS numbered"
+        schema = pa.parquet.read_schema(paths[0])
         yield _joined(file, Rows(file.path, database, types_of(schema, own), base))
 
 
@@ -106,28 +136,45 @@ def _joined(file: File, rows: Rows) -> Rows:
 
 
 def source(file: File, rows: Rows) -> str:
-    """Return SQL that begins a query with the table `source`, which has the cells of a file under our names.
+    """Return SQL that begins a query with the table `source`.
 
-    Beside them it has `row`, their position; `value`, the sales as a number, NULL if missing; `bad`, whether they are
-    invalid; and `pointed`, 1 if a point in them may mark decimals or thousands, 2 if their separators are clear, and 0
-    otherwise. A row of a wide file is one row per month.
+    The table has the cells of a file under our names.
+
+    Beside them it has `row`, their position; `value`, the sales as a number, NULL if missing;
+    `bad`, whether they are invalid; and `pointed`, 1 if a point in them may mark decimals or
+    thousands, 2 if their separators are clear, and 0 otherwise. A row of a wide file is one row per
+    month.
     """
-    types, row = {**rows.types, **file.joined}, "_row"
+    types = {**rows.types, **file.joined}
+    row = "_row"
     sold = [types[column] for column in file.months or [file.theirs["sales"]]]
-    for ours, of in [*((ours, types[theirs]) for ours, theirs in file.theirs.items()), *(("sales", of) for of in sold)]:
+    for ours, of in [
+        *((ours, types[theirs]) for ours, theirs in file.theirs.items()),
+        *(("sales", of) for of in sold),
+    ]:
         is_number = columns()[ours]["type"] == NUMBER
         no_number = pa.types.is_boolean(of) or pa.types.is_temporal(of)
         if pa.types.is_nested(of) or "binary" in str(of) or (is_number and no_number):
-            where, expected = f"{file.path}, column {file.called(ours)}", "numbers" if is_number else "text"
+            where = f"{file.path}, column {file.called(ours)}"
+            if is_number:
+                expected = "numbers"
+            else:
+                expected = "text"
             refuse(where, expected, f"values of type {of}", columns()[ours]["remedy"])
     cells = {ours: _cell(file, ours, types) for ours in file.theirs if ours not in file.apart}
     if file.apart and (join := file.named.join):
         cells["_key"] = f"CAST({quoted(join.key)} AS VARCHAR)"
     if file.months:  # of which some may contain only whole numbers
-        cast, months = "VARCHAR" if any(map(is_text, sold)) else "DOUBLE", len(file.months)
+        if any(map(is_text, sold)):
+            cast = "VARCHAR"
+        else:
+            cast = "DOUBLE"
+        months = len(file.months)
         row = f"_row * {months} + unnest([{', '.join(map(str, range(months)))}])"
         cells["month"] = f"unnest([{', '.join(map(literal, file.months.values()))}])"
-        cells["sales"] = f"unnest([{', '.join(f'CAST({quoted(column)} AS {cast})' for column in file.months)}])"
+        cells["sales"] = (
+            f"unnest([{', '.join(f'CAST({quoted(column)} AS {cast})' for column in file.months)}])"
+        )
     listed = ", ".join(f"{cell} AS {ours}" for ours, cell in cells.items())
     value, bad, pointed = _sales(file.named, has_text=any(map(is_text, sold)))
     return f"""WITH cells AS (SELECT CAST({row} AS BIGINT) AS row, {listed} {rows.base}),
@@ -136,15 +183,23 @@ source AS (SELECT *, COALESCE({bad}, FALSE) AS bad FROM parsed)"""
 
 
 def attributes_apart(file: File, rows: Rows) -> pa.Table:
-    """Return the attributes in the second file of a map under our names, with its keys as `_key`."""
+    """Return the attributes in the second file of a map under our names.
+
+    Its keys are in the column `_key`.
+    """
     cells = ", ".join(f"{_cell(file, ours, file.joined)} AS {ours}" for ours in file.apart)
     return rows.query(f"SELECT _key, {cells} FROM attributes", attributes=file.attributes)
 
 
 def _cell(file: File, ours: str, types: Mapping[str, pa.DataType]) -> str:
-    """Return the SQL expression of one of our columns; only months become dates, since ids must stay apart."""
+    """Return the SQL expression of one of our columns.
+
+    Only months become dates, since ids must stay apart.
+    """
     name = file.theirs[ours]
-    return as_date(file.named, quoted(name), types[name]) if columns()[ours]["type"] == MONTH else quoted(name)
+    if columns()[ours]["type"] == MONTH:
+        return as_date(file.named, quoted(name), types[name])
+    return quoted(name)
 
 
 def literal(text: str) -> str:
@@ -170,8 +225,11 @@ def as_date(named: Map, column: str, kind: pa.DataType) -> str:
     """Return the SQL expression for the cells of a column, with dates in place of timestamps."""
     if not (pa.types.is_timestamp(kind) or pa.types.is_date(kind)):
         return column
-    zone = getattr(kind, "tz", None)  # stored in UTC, where midnight in Shanghai falls on the previous day
-    column = f"timezone('UTC', {column})" if named.timezone and not zone else column
+    zone = getattr(
+        kind, "tz", None
+    )  # stored in UTC, where midnight in Shanghai falls on the previous day
+    if named.timezone and not zone:
+        column = f"timezone('UTC', {column})"
     zone = named.timezone or (f"GMT{zone}" if zone and zone[0] in "+-" else zone)
     return f"CAST({f'timezone({literal(zone)}, {column})' if zone else column} AS DATE)"
 
@@ -182,10 +240,24 @@ def _sales(named: Map, has_text: bool) -> tuple[str, str, str]:
     bad = f"value NOT BETWEEN {-most if named.rows == 'order' else least} AND {most}"
     if not has_text:
         return "NULLIF(CAST(sales AS DOUBLE), CAST('NaN' AS DOUBLE))", bad, "0"
-    thousands, declared = SPELLED.get(named.thousands, f"[{named.thousands}]"), {"thousands", "decimal"}
-    plain = f"regexp_replace(sales, {literal(thousands)}, '', 'g')" if named.thousands else "sales"
+    thousands = SPELLED.get(named.thousands, f"[{named.thousands}]")
+    declared = {"thousands", "decimal"}
+    if named.thousands:
+        plain = f"regexp_replace(sales, {literal(thousands)}, '', 'g')"
+    else:
+        plain = "sales"
     known = f"sales NOT IN ({', '.join(map(literal, ['', *named.missing]))})"
     clear = f"NOT regexp_matches(sales, {literal(EITHER)}) THEN 2 WHEN sales LIKE '%.%' THEN 1"
-    pointed = "0" if named.model_fields_set & declared else f"CASE WHEN NOT ({known}) THEN 0 WHEN {clear} ELSE 0 END"
-    bad += f" OR ({known} AND NOT regexp_matches(sales, {literal(number_pattern(named.thousands, named.decimal))}))"
-    return f"CASE WHEN {known} THEN TRY_CAST(replace({plain}, '{named.decimal}', '.') AS DOUBLE) END", bad, pointed
+    if named.model_fields_set & declared:
+        pointed = "0"
+    else:
+        pointed = f"CASE WHEN NOT ({known}) THEN 0 WHEN {clear} ELSE 0 END"
+    bad += (
+        f" OR ({known} AND NOT regexp_matches(sales,"
+        f" {literal(number_pattern(named.thousands, named.decimal))}))"
+    )
+    return (
+        f"CASE WHEN {known} THEN TRY_CAST(replace({plain}, '{named.decimal}', '.') AS DOUBLE) END",
+        bad,
+        pointed,
+    )

@@ -1,7 +1,10 @@
-"""Write the example panels: ``python data/examples/make.py``. They are simulated, as every id shows (SIM-...).
+"""Write the example panels: ``python data/examples/make.py``.
 
-They show one small market in three forms that a researcher might have: in rows (tidy.csv), with a column per month,
-Chinese labels and sales in yuan (wide.csv), and by account, some of which were renamed (accounts.csv).
+They are simulated, as every id shows (SIM-...).
+
+They show one small market in three forms that a researcher might have: in rows (tidy.csv), with a
+column per month, Chinese labels and sales in yuan (wide.csv), and by account, some of which were
+renamed (accounts.csv).
 """
 
 from __future__ import annotations
@@ -34,7 +37,12 @@ COUNTRY = {"CN": "China", "other": "elsewhere"}
 SITES = {"AMZ": "Amazon", "EBY": "eBay", "ALI": "AliExpress", "WMT": "Walmart", "OWN": "own site"}
 NAMED = {"AMZ": "亚马逊", "EBY": "eBay", "ALI": "速卖通", "WMT": "沃尔玛", "OWN": "独立站"}
 FROM = {"CN": "中国", "other": "其他"}
-YUAN = {"2019": 0.145, "2020": 0.145, "2021": 0.155, "2022": 0.15}  # round numbers, as in wide.map.yml
+YUAN = {
+    "2019": 0.145,
+    "2020": 0.145,
+    "2021": 0.155,
+    "2022": 0.15,
+}  # round numbers, as in wide.map.yml
 
 EARLY = 10  # month, from January 2019, in which two accounts that nobody closed are renamed
 UNKNOWN = slice(6, 9)  # months in which the sales of two firms on eBay are missing
@@ -53,7 +61,8 @@ def main(folder: Path = HERE) -> None:
 def _accounts() -> pd.DataFrame:
     """Return one row per account, site and month with sales, rounded to whole sim-$."""
     panel, _ = simulate("mid_3k", SEED, by_account=1, **MARKET)
-    sales, known = np.rint(panel.sales), panel.firms
+    sales = np.rint(panel.sales)
+    known = panel.firms
     names = known.index.to_series()
     shops = pd.DataFrame(
         {
@@ -75,7 +84,10 @@ def _accounts() -> pd.DataFrame:
 
 
 def _renamed_again(shops: pd.DataFrame, sales: np.ndarray) -> list[tuple[int, int]]:
-    """Return accounts to rename, with months: one that was renamed before, and two of firms that were not closed."""
+    """Return accounts to rename, with months.
+
+    They are one that was renamed before, and two of firms that were not closed.
+    """
     sold = sales[:, 0] > 0
     again = int(np.where(shops["formerly"] != "", sold.sum(axis=1), -1).argmax())
     closed = set(shops.loc[shops["shop_closed"] != "", "company"])
@@ -84,11 +96,14 @@ def _renamed_again(shops: pd.DataFrame, sales: np.ndarray) -> list[tuple[int, in
     return [(again, halfway), *((int(row), EARLY) for row in shops.index[steady][:2])]
 
 
-def _split(sales: np.ndarray, shops: pd.DataFrame, row: int, month: int) -> tuple[np.ndarray, pd.DataFrame]:
+def _split(
+    sales: np.ndarray, shops: pd.DataFrame, row: int, month: int
+) -> tuple[np.ndarray, pd.DataFrame]:
     """Split an account in two, with a new name from a month onwards."""
     shop = shops.loc[row]
     renamed = shop.copy()
-    renamed["shop_id"], renamed["formerly"] = f"{shop['shop_id']}-N", shop["shop_id"]
+    renamed["shop_id"] = f"{shop['shop_id']}-N"
+    renamed["formerly"] = shop["shop_id"]
     later = np.where(np.arange(sales.shape[2]) >= month, sales[row], 0.0)
     sales = np.concatenate([sales, later[np.newaxis]])
     sales[row] -= later
@@ -106,8 +121,20 @@ def _rows(sales: np.ndarray, shops: pd.DataFrame, panel: Panel) -> pd.DataFrame:
         month=panel.months.strftime("%Y-%m").to_numpy()[month],
         sales_usd=pd.array(sales[shop, site, month], dtype="Int64"),
     )
-    order = ["shop_id", "formerly", "company", "owner", "country", "category", "site", "month", "sales_usd"]
-    return rows.sort_values(["company", "shop_id", "site", "month"])[[*order, "shop_closed", "suspicion"]]
+    order = [
+        "shop_id",
+        "formerly",
+        "company",
+        "owner",
+        "country",
+        "category",
+        "site",
+        "month",
+        "sales_usd",
+    ]
+    return rows.sort_values(["company", "shop_id", "site", "month"])[
+        [*order, "shop_closed", "suspicion"]
+    ]
 
 
 def _of_firms(panel: Panel, country: dict[str, str]) -> pd.DataFrame:

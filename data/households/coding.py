@@ -1,11 +1,15 @@
-"""Errors of the rule for Chinese brands, by a sample of its purchases coded twice, and estimates corrected for them.
+"""Errors of the rule for Chinese brands, and estimates corrected for them.
 
-How codes count was written before the second coding was seen. A purchase is wrong if its word is the brand of a firm
-outside China, or no brand. If the two codes disagree, it counts as half wrong. A coder who cannot tell is not counted,
-and a purchase on which neither can tell is left out. The bounds make no such choice. At least, a purchase is wrong only
-if both coders say so. At most, it is wrong unless both call it Chinese.
+The errors are measured by a sample of its purchases coded twice.
 
-Run it to write ``checks.csv`` anew, from which report 09 takes these numbers. It takes about a minute::
+How codes count was written before the second coding was seen. A purchase is wrong if its word is
+the brand of a firm outside China, or no brand. If the two codes disagree, it counts as half wrong.
+A coder who cannot tell is not counted, and a purchase on which neither can tell is left out. The
+bounds make no such choice. At least, a purchase is wrong only if both coders say so. At most, it is
+wrong unless both call it Chinese.
+
+Run it to write ``checks.csv`` anew, from which report 09 takes these numbers. It takes about a
+minute::
 
     python data/households/coding.py
 """
@@ -18,11 +22,11 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from fewtreated.errors import DesignError
+from fewtreated.estimate import Estimate
 from scipy import stats
 
 from analysis.data import DATA, load
-from analysis.errors import DesignError
-from analysis.estimate import Estimate
 from analysis.evidence.households import BASELINE, CHINESE, OF, Households, Specification, half_year
 from analysis.evidence.recentring import categories_on_early_pages, like_exposed, recentred
 
@@ -38,7 +42,12 @@ COUNTS = {
 """Ways to count two codes of a purchase, from what each says; NaN leaves the purchase out."""
 
 STEP = 0.02  # of a share, for derivatives
-ELSEWHERE = (0.0, 0.25, 0.5, 0.75)  # shares that may be wrong in other categories, in which nothing was coded
+ELSEWHERE = (
+    0.0,
+    0.25,
+    0.5,
+    0.75,
+)  # shares that may be wrong in other categories, in which nothing was coded
 
 
 def codings(sample: pd.DataFrame) -> list[str]:
@@ -56,8 +65,8 @@ def agreement(sample: pd.DataFrame) -> dict[str, float]:
 
     References
     ----------
-    Cohen, J. (1960), A coefficient of agreement for nominal scales, Educational and Psychological Measurement 20,
-    37-46.
+    Cohen, J. (1960), A coefficient of agreement for nominal scales, Educational and Psychological
+    Measurement 20, 37-46.
     """
     first, second = (sample[code] for code in CODES)
     same = float((first == second).mean())
@@ -69,7 +78,8 @@ def agreement(sample: pd.DataFrame) -> dict[str, float]:
 def wrong(sample: pd.DataFrame, counts: str = "as coded", level: float = 0.95) -> Estimate:
     """Estimate the share of the rule's purchases that is wrong, by half-year and in all of them.
 
-    The sample was drawn at random without replacement, so its errors are those of a share of a finite population.
+    The sample was drawn at random without replacement, so its errors are those of a share of a
+    finite population.
 
     Parameters
     ----------
@@ -92,14 +102,17 @@ def wrong(sample: pd.DataFrame, counts: str = "as coded", level: float = 0.95) -
 
     References
     ----------
-    Cochran, W. G. (1977), Sampling Techniques, 3rd edition, Wiley, section 2.13 (ratio of two sample means).
+    Cochran, W. G. (1977), Sampling Techniques, 3rd edition, Wiley, section 2.13 (ratio of two
+    sample means).
     """
     if counts not in COUNTS:
         raise DesignError(f"Cannot use counts={counts!r}; choose one of {', '.join(COUNTS)}")
     says = sample[codings(sample)].apply(lambda codes: codes.map(WRONG))
     scored = 100 * COUNTS[counts](says).to_numpy()
     halves = sorted(sample["half_year"].unique())
-    inside = np.column_stack([*(sample["half_year"] == half for half in halves), np.ones(len(sample), dtype=bool)])
+    inside = np.column_stack(
+        [*(sample["half_year"] == half for half in halves), np.ones(len(sample), dtype=bool)]
+    )
     inside = inside & ~np.isnan(scored)[:, np.newaxis]
     value = np.where(inside, scored[:, np.newaxis], 0.0).sum(axis=0) / inside.sum(axis=0)
     errors = np.where(inside, scored[:, np.newaxis] - value, 0.0) / inside.sum(axis=0)
@@ -117,7 +130,9 @@ def wrong(sample: pd.DataFrame, counts: str = "as coded", level: float = 0.95) -
     )
 
 
-def reclassified(households: Households, shares: Mapping[str, float], elsewhere: float | None = None) -> Households:
+def reclassified(
+    households: Households, shares: Mapping[str, float], elsewhere: float | None = None
+) -> Households:
     """Move a share of the rule's purchases to the class of other brands.
 
     Parameters
@@ -126,7 +141,8 @@ def reclassified(households: Households, shares: Mapping[str, float], elsewhere:
     shares : mapping of str to float
         Share to move, by the first month of a half-year; none in other half-years.
     elsewhere : float, optional
-        Share to move in categories in which closed brands are not known to have sold; the same by default.
+        Share to move in categories in which closed brands are not known to have sold; the same by
+        default.
     """
     listed = households.categories["category"]
 
@@ -140,9 +156,16 @@ def reclassified(households: Households, shares: Mapping[str, float], elsewhere:
         gone = rows.assign(**numbers.mul(share, axis=0), origin_class="other")
         return pd.concat([kept, gone[share > 0]], ignore_index=True)
 
-    by_month, by_half = households.purchases, households.half_years
-    halves = by_month["month"].map({month: half_year(month) for month in by_month["month"].unique()})
-    return replace(households, purchases=moved(by_month, halves), half_years=moved(by_half, by_half["half_year"]))
+    by_month = households.purchases
+    by_half = households.half_years
+    halves = by_month["month"].map(
+        {month: half_year(month) for month in by_month["month"].unique()}
+    )
+    return replace(
+        households,
+        purchases=moved(by_month, halves),
+        half_years=moved(by_half, by_half["half_year"]),
+    )
 
 
 def corrected(
@@ -154,46 +177,54 @@ def corrected(
     elsewhere: float | None = None,
     **options: Any,
 ) -> Estimate:
-    r"""Correct :func:`analysis.evidence.recentring.recentred` for purchases that the rule wrongly calls Chinese.
+    r"""Correct an effect for purchases that the rule wrongly calls Chinese.
 
-    In each window the share :math:`w_t` of the rule's purchases that is wrong, as estimated from the sample in that
-    half-year, is moved to other brands. Let :math:`[l, u]` be the interval of the effect :math:`\hat\theta` when
-    the shares are taken as given, :math:`V` their covariance, :math:`g` the derivatives of the effect and z the
-    normal quantile. The ends are :math:`\hat\theta - \sqrt{(\hat\theta - l)^2 + z^2 g'Vg}` and
-    :math:`\hat\theta + \sqrt{(u - \hat\theta)^2 + z^2 g'Vg}`. Brands that rule and list miss are not corrected for.
+    The effect is that of :func:`analysis.evidence.recentring.recentred`.
+
+    In each window the share :math:`w_t` of the rule's purchases that is wrong, as estimated from
+    the sample in that half-year, is moved to other brands. Let :math:`[l, u]` be the interval of
+    the effect :math:`\hat\theta` when the shares are taken as given, :math:`V` their covariance,
+    :math:`g` the derivatives of the effect and z the normal quantile. The ends are
+    :math:`\hat\theta - \sqrt{(\hat\theta - l)^2 + z^2 g'Vg}` and
+    :math:`\hat\theta + \sqrt{(u - \hat\theta)^2 + z^2 g'Vg}`. Brands that rule and list miss are
+    not corrected for.
 
     Parameters
     ----------
     households, spec
-        As in :func:`analysis.evidence.recentring.recentred`; the definition of Chinese brands must include the rule's.
+        As in :func:`analysis.evidence.recentring.recentred`; the definition of Chinese brands must
+        include the rule's.
     sample : DataFrame, optional
         Coded sample; ``data/households/sample.csv`` by default.
     counts : {"as coded", "at least", "at most"}
         How codes are counted.
     elsewhere : float, optional
-        Share that is wrong in other categories, in which nothing was coded; the same as in the sample by default.
+        Share that is wrong in other categories, in which nothing was coded; the same as in the
+        sample by default.
     **options
         Options of :func:`analysis.evidence.recentring.recentred`.
 
     Returns
     -------
     Estimate
-        In log points; `details` are those of `recentred`, and `wrong`, the shares moved before and after.
+        In log points; `details` are those of `recentred`, and `wrong`, the shares moved before and
+        after.
 
     References
     ----------
-    Zou, G. Y. and Donner, A. (2008), Construction of confidence limits about effect measures: a general approach,
-    Statistics in Medicine 27, 1693-1702.
+    Zou, G. Y. and Donner, A. (2008), Construction of confidence limits about effect measures: a
+    general approach, Statistics in Medicine 27, 1693-1702.
     """
     shares = wrong(load("household_sample") if sample is None else sample, counts)
     windows = [spec.before[0], spec.after[0]]
     if absent := [window for window in windows if window not in shares.terms]:
         raise DesignError(
-            f"Cannot correct for the rule's errors: no purchase in the half-year from {absent[0]} was coded; "
-            f"choose windows that begin in {', '.join(shares.terms[:-1])}"
+            f"Cannot correct for the rule's errors: no purchase in the half-year from {absent[0]}"
+            f" was coded; choose windows that begin in {', '.join(shares.terms[:-1])}"
         )
     at = [shares.terms.index(window) for window in windows]
-    means, covariance = shares.value[at] / 100, shares.covariance[np.ix_(at, at)] / 100**2
+    means = shares.value[at] / 100
+    covariance = shares.covariance[np.ix_(at, at)] / 100**2
     similar = like_exposed(households, spec)
 
     def effect(given: Any) -> Estimate:
@@ -235,10 +266,19 @@ def checks(sample: pd.DataFrame, households: Households, **options: Any) -> pd.D
     """
     rows: list[dict[str, Any]] = []
 
-    def add(check: str, case: str, estimate: float, ends: tuple[float, float] | None, unit: str) -> None:
+    def add(
+        check: str, case: str, estimate: float, ends: tuple[float, float] | None, unit: str
+    ) -> None:
         low, high = ends or (np.nan, np.nan)
         rows.append(
-            {"check": check, "case": case, "estimate": estimate, "conf_low": low, "conf_high": high, "unit": unit}
+            {
+                "check": check,
+                "case": case,
+                "estimate": estimate,
+                "conf_low": low,
+                "conf_high": high,
+                "unit": unit,
+            }
         )
 
     def add_effect(check: str, case: str, effect: Estimate) -> None:
@@ -252,7 +292,13 @@ def checks(sample: pd.DataFrame, households: Households, **options: Any) -> pd.D
     for counts in COUNTS:
         shares = wrong(sample, counts)
         for term in shares.terms:
-            add(f"wrong, {counts}", term, float(shares[term].value[0]), shares[term].bounds(term), "per cent")
+            add(
+                f"wrong, {counts}",
+                term,
+                float(shares[term].value[0]),
+                shares[term].bounds(term),
+                "per cent",
+            )
     either = Specification(definition="either")
     for counts in COUNTS:
         corrections = corrected(households, either, sample=sample, counts=counts, **options)
@@ -264,7 +310,11 @@ def checks(sample: pd.DataFrame, households: Households, **options: Any) -> pd.D
         spec = Specification(definition=definition)
         by_pages = recentred(households, spec, only=categories_on_early_pages(), **options)
         add_effect("categories by pages of 2018 to 2020 alone", definition, by_pages)
-        add_effect("no least number of purchases", definition, recentred(households, spec, often=0, **options))
+        add_effect(
+            "no least number of purchases",
+            definition,
+            recentred(households, spec, often=0, **options),
+        )
     return pd.DataFrame(rows)
 
 

@@ -1,7 +1,10 @@
-"""Count the purchases published by Open e-commerce 1.0 by month, group of buyers, category and origin.
+"""Count the purchases published by Open e-commerce 1.0.
 
-The rows are read once, in batches, and only counts are kept. ``data/households`` contains the resulting tables for a
-public part of the file, and the lists that the program uses. ``market-impact purchases`` runs it.
+They are counted by month, group of buyers, category and origin.
+
+The rows are read once, in batches, and only counts are kept. ``data/households`` contains the
+resulting tables for a public part of the file, and the lists that the program uses.
+``market-impact purchases`` runs it.
 """
 
 from __future__ import annotations
@@ -23,10 +26,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.parquet
+from fewtreated.errors import DataError, DesignError, refuse
 from tqdm import tqdm
 
 from analysis.data import DATA, load
-from analysis.errors import DataError, DesignError, refuse
 from analysis.evidence.households import BLANK, UNKNOWN, half_year, register
 from analysis.untrusted import admit, refuse_long
 
@@ -47,7 +50,9 @@ ASINS = {"code": "parent_asin", "store": "store"}
 WHOLE = "6efb098a6e01a9acb6e215402a450f4a848ed1b102ca016f9be6c4f03c585e1e"
 """SHA-256 of the whole file in the archive."""
 
-FIRST, LAST = "2018-01", "2022-10"  # people exported their histories from the next month onwards
+# people exported their histories from the next month onwards
+FIRST = "2018-01"
+LAST = "2022-10"
 GROUPS = 100
 SIGNS = "®™:.-–'\"()[]"  # stripped from a token
 BRACKET = r"^\s*[\[\(【][^\]\)】]*[\]\)】]\s*"
@@ -68,11 +73,15 @@ GROUPED = {
 }
 """Keys of the counts kept in memory while order lines are read."""
 
-FEWEST = 40  # order lines in at least one half-year for a category to appear in the table of half-years
+FEWEST = (
+    40  # order lines in at least one half-year for a category to appear in the table of half-years
+)
 """Categories on the list of pages appear there however rare they are."""
 SUMS = ["purchases", "units", "cents"]
-BYTES_AT_ONCE, ROWS_AT_ONCE = 1 << 22, 1 << 16
-HEADER_LETTERS, LONGEST_TITLE = 1 << 20, 20_000
+BYTES_AT_ONCE = 1 << 22
+ROWS_AT_ONCE = 1 << 16
+HEADER_LETTERS = 1 << 20
+LONGEST_TITLE = 20_000
 DEAREST = 1e7  # dollars per order line, so that sums in cents fit into 64 bits
 
 
@@ -80,10 +89,10 @@ DEAREST = 1e7  # dollars per order line, so that sums in cents fit into 64 bits
 class Counts:
     """Counts from a file of purchases.
 
-    `tables` contains, by name, those of ``data/households``, and two that should stay with the owner of the file:
-    `blanks`, the product codes of purchases without a title, and, if a table of products supplied their brands,
-    `closed`, the purchases of brands that the list of categories names as closed. `said` contains sentences that a
-    reader of the tables must know.
+    `tables` contains, by name, those of ``data/households``, and two that should stay with the
+    owner of the file: `blanks`, the product codes of purchases without a title, and, if a table of
+    products supplied their brands, `closed`, the purchases of brands that the list of categories
+    names as closed. `said` contains sentences that a reader of the tables must know.
     """
 
     tables: dict[str, pd.DataFrame]
@@ -107,7 +116,9 @@ class Counts:
 def refuse_used(out: Path) -> None:
     """Raise DesignError if a path is a file or a non-empty folder."""
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise DesignError(f"Cannot write tables to {out}: it is not an empty folder; choose a new one with --out")
+        raise DesignError(
+            f"Cannot write tables to {out}: it is not an empty folder; choose a new one with --out"
+        )
 
 
 def count(file: Path, products: Path | None = None, *, root: Path = DATA) -> Counts:
@@ -118,7 +129,8 @@ def count(file: Path, products: Path | None = None, *, root: Path = DATA) -> Cou
     file : Path
         CSV or Parquet with the columns `COLUMNS` and one row per order line.
     products : Path, optional
-        CSV or Parquet with the columns `ASINS`: a product's store is the brand of its purchases without a title.
+        CSV or Parquet with the columns `ASINS`: a product's store is the brand of its purchases
+        without a title.
     root : Path
         Data folder with the lists of brands, categories and words.
 
@@ -129,7 +141,9 @@ def count(file: Path, products: Path | None = None, *, root: Path = DATA) -> Cou
     """
     stores, held = _stores(products, _blank_codes(file)) if products else ({}, Counter[str]())
     lists = Lists(root, stores)
-    rows, left, parts = 0, 0, {name: list[pd.DataFrame]() for name in GROUPED}
+    rows = 0
+    left = 0
+    parts = {name: list[pd.DataFrame]() for name in GROUPED}
     for batch in _batches(file, COLUMNS):
         lines = _lines(file, rows, batch, lists)
         rows += len(lines)
@@ -138,16 +152,29 @@ def count(file: Path, products: Path | None = None, *, root: Path = DATA) -> Cou
         for name, by in GROUPED.items():
             parts[name].append(_added(lines, by))
     if not left:
-        refuse(file, f"purchases from {FIRST} to {LAST}", f"{rows:,} rows, none in these months", "choose another file")
+        refuse(
+            file,
+            f"purchases from {FIRST} to {LAST}",
+            f"{rows:,} rows, none in these months",
+            "choose another file",
+        )
     made = {name: _added(pd.concat(parts[name]), by) for name, by in GROUPED.items()}
     blank = made["blanks"]
     branded = blank.loc[blank["brand"] != "", "purchases"].sum()
-    known = f"; the table of products has a brand for {branded:,}" if products else ""
+    if products:
+        known = f"; the table of products has a brand for {branded:,}"
+    else:
+        known = ""
     said = [
         _vintage(file),
-        f"{left:,} order lines by {made['people']['buyer'].nunique():,} people from {FIRST} to {LAST}; "
-        f"{rows - left:,} from other months are left out.",
-        f"{blank['purchases'].sum():,} order lines for {blank['code'].nunique():,} product codes have no title{known}.",
+        (
+            f"{left:,} order lines by {made['people']['buyer'].nunique():,} people from {FIRST} to"
+            f" {LAST}; {rows - left:,} from other months are left out."
+        ),
+        (
+            f"{blank['purchases'].sum():,} order lines for {blank['code'].nunique():,} product"
+            f" codes have no title{known}."
+        ),
     ]
     if products:
         said.append(f"Products of the closed brands in the table of products: {lists.held(held)}.")
@@ -159,13 +186,18 @@ def count(file: Path, products: Path | None = None, *, root: Path = DATA) -> Cou
         "people who bought them": int(made["people"]["buyer"].nunique()),
     }
     tables["part"] = pd.DataFrame({"fact": [*facts], "number": [*facts.values()]})
-    if not products:  # only products sold in late 2022 kept titles, which cannot show what closed brands lost
+    if (
+        not products
+    ):  # only products sold in late 2022 kept titles, which cannot show what closed brands lost
         del tables["closed"]
     return Counts(tables, said)
 
 
 def run(file: Path, products: Path | None, out: Path | None, *, root: Path = DATA) -> Iterator[str]:
-    """Count a file, write the tables to a folder, if there is one, and yield the lines of a summary."""
+    """Count a file, and yield the lines of a summary.
+
+    The tables are written to a folder, if there is one.
+    """
     if out is not None:
         refuse_used(out)
     counts = count(file, products, root=root)
@@ -179,7 +211,8 @@ class Lists:
     """Meaning of tokens and categories, from hand-made lists or else from rules."""
 
     def __init__(self, root: Path, stores: dict[str, str]) -> None:
-        brands, categories = load("household_brands", root=root), load("household_categories", root=root)
+        brands = load("household_brands", root=root)
+        categories = load("household_categories", root=root)
         self.brands = brands.set_index("token")
         self.categories = categories
         self.on_pages = frozenset(load("household_pages", root=root)["category"])
@@ -187,14 +220,19 @@ class Lists:
         self._words = frozenset(load("household_words", root=root)["word"])
         by_hand = brands[brands["origin"] != "presumed CN"]
         self._origin: dict[str, str] = dict(zip(brands["token"], brands["origin"], strict=True))
-        self._any_case: dict[str, str] = dict(zip(by_hand["token"].str.lower(), by_hand["origin"], strict=True))
+        self._any_case: dict[str, str] = dict(
+            zip(by_hand["token"].str.lower(), by_hand["origin"], strict=True)
+        )
         names = ", ".join(categories["closed_brands_named_in_it"]).split(", ")
         self._closed = {name.lower(): name for name in names}
         self._listed = frozenset(categories["category"])
         self.stores = stores
 
     def origin(self, token: str) -> str:
-        """Return the presumed origin of a token, by the list (in any case) or by the rule; empty if there is none."""
+        """Return the presumed origin of a token, by the list or by the rule.
+
+        Tokens match the list regardless of case. The result is empty if there is no origin.
+        """
         by_rule = RULE.fullmatch(token) and token.lower() not in self._words
         in_any_case = self._any_case.get(token.lower(), "presumed CN" if by_rule else "")
         return self._origin.get(token, in_any_case)
@@ -204,19 +242,33 @@ class Lists:
         return CLASSES.get(self.origin(token), "other")
 
     def brand(self, token: str) -> str:
-        """Return a token if it is a brand of presumed origin or named as closed; otherwise an empty string."""
-        return token if self.origin(token) or self.closed(token) else ""
+        """Return a token if it is a brand, and otherwise an empty string.
+
+        A brand is one of presumed origin or one named as closed.
+        """
+        if self.origin(token) or self.closed(token):
+            return token
+        return ""
 
     def closed(self, token: str) -> str:
-        """Return the brand named as closed that a token matches (in any case); empty if there is none."""
+        """Return the brand named as closed that a token matches.
+
+        Case does not matter. The result is empty if there is none.
+        """
         return self._closed.get(token.lower(), "")
 
     def registered(self, token: str) -> str:
-        """Return the brand of the register of closures that a token matches (in any case); empty if there is none."""
+        """Return the brand of the register of closures that a token matches.
+
+        Case does not matter. The result is empty if there is none.
+        """
         return self._registered.get(token.lower(), "")
 
     def held(self, products: Mapping[str, int]) -> str:
-        """Format the number of products of each brand named as closed, from the numbers by token."""
+        """Format the number of products of each brand named as closed.
+
+        It is added up from the numbers by token.
+        """
         numbers = dict.fromkeys(self._closed.values(), 0)
         for token, number in products.items():
             if name := self.closed(token):
@@ -224,35 +276,58 @@ class Lists:
         return ", ".join(f"{name} {number:,}" for name, number in sorted(numbers.items()))
 
     def category(self, name: str) -> str:
-        """Return the listed category with a name, or else the class of other categories that contains it."""
+        """Return the listed category with a name.
+
+        If none is listed, return the class of other categories that contains the name.
+        """
         if not name or name.lower() in self._listed:
             return name.lower() or UNKNOWN
-        return "other electronics" if ELECTRONICS.search(name.upper()) else "everything else"
+        if ELECTRONICS.search(name.upper()):
+            return "other electronics"
+        return "everything else"
 
 
 def _lines(file: Path, before: int, batch: dict[str, Any], lists: Lists) -> pd.DataFrame:
-    """Return a batch's order lines with the keys for counting; raise DataError at the first unreadable line."""
+    """Return a batch's order lines with the keys for counting.
+
+    Raise DataError at the first unreadable line.
+    """
 
     def refuse_first(bad: Any, name: str, asked: str) -> None:
         if bad.any():
             place = int(bad.to_numpy().argmax())
             row = before + place + (1 if _is_parquet(file) else 2)
             where = f"{file}, row {row}, column {COLUMNS[name]!r}"
-            refuse(where, asked, repr(batch[name][place].as_py()), "correct it, or leave the row out")
+            refuse(
+                where, asked, repr(batch[name][place].as_py()), "correct it, or leave the row out"
+            )
 
     text = {name: pc.utf8_trim_whitespace(column) for name, column in batch.items()}
     month = _each(text["date"], _month)
     refuse_first(month == "", "date", "a day YYYY-MM-DD")
-    price, quantity = (pd.to_numeric(text[name].to_pandas(), errors="coerce") for name in ("price", "quantity"))
+    price, quantity = (
+        pd.to_numeric(text[name].to_pandas(), errors="coerce") for name in ("price", "quantity")
+    )
     refuse_first(~price.between(0, 1e9), "price", "a price of at least 0")
-    refuse_first(~(quantity.between(0, 1e9) & (quantity % 1 == 0)), "quantity", "a whole number of at least 0")
-    refuse_first(price * quantity > DEAREST, "price", f"at most {DEAREST:,.0f} dollars for all units of a line")
+    refuse_first(
+        ~(quantity.between(0, 1e9) & (quantity % 1 == 0)),
+        "quantity",
+        "a whole number of at least 0",
+    )
+    refuse_first(
+        price * quantity > DEAREST,
+        "price",
+        f"at most {DEAREST:,.0f} dollars for all units of a line",
+    )
     refuse_first(text["buyer"].to_pandas() == "", "buyer", "the id of a buyer")
     units = quantity.astype("int64")
     blank = pc.equal(text["title"], "")
-    stores = pa.array([lists.stores.get(code, "") for code in text["code"].to_pylist()], pa.string())
+    stores = pa.array(
+        [lists.stores.get(code, "") for code in text["code"].to_pylist()], pa.string()
+    )
     tokens = pc.if_else(blank, stores, _tokens(batch["title"]))
-    titled, nameless = ~blank.to_pandas(), pc.equal(tokens, "").to_pandas()
+    titled = ~blank.to_pandas()
+    nameless = pc.equal(tokens, "").to_pandas()
     return pd.DataFrame(
         {
             "month": month,
@@ -280,7 +355,9 @@ def group(buyer: str) -> int:
 def _month(day: str) -> str:
     """Return the month of a day, or an empty string if it is not a date."""
     try:
-        return datetime.date.fromisoformat(day).isoformat()[:7] if len(day) == 10 else ""
+        if len(day) == 10:
+            return datetime.date.fromisoformat(day).isoformat()[:7]
+        return ""
     except ValueError:
         return ""
 
@@ -293,7 +370,10 @@ def _each(column: Any, function: Any) -> pd.Series:
 
 
 def _tokens(titles: Any) -> Any:
-    """Return the first token of each title, without a leading bracket or surrounding punctuation."""
+    """Return the first token of each title.
+
+    It has no leading bracket and no surrounding punctuation.
+    """
     bare = pc.replace_substring_regex(titles, BRACKET, "", max_replacements=1)
     return pc.utf8_trim(pc.replace_substring_regex(bare, AFTER, ""), characters=SIGNS)
 
@@ -303,15 +383,24 @@ def _added(lines: pd.DataFrame, by: list[str]) -> pd.DataFrame:
 
 
 def _tables(made: dict[str, pd.DataFrame], lists: Lists) -> dict[str, pd.DataFrame]:
-    lines, by_buyers, listed = made["lines"], ["month", "buyer_group"], lists.categories
+    lines = made["lines"]
+    by_buyers = ["month", "buyer_group"]
+    listed = lists.categories
     closed = lines.assign(brand=lines["brand"].map(lists.closed)).query("brand != ''")
     people = made["people"].groupby(by_buyers)
     return {
         "purchases": _in_dollars(lines, KEYS),
-        "buyers": people.agg(active_buyers=("buyer", "size"), purchases=("purchases", "sum")).reset_index(),
+        "buyers": (
+            people.agg(
+                active_buyers=("buyer", "size"), purchases=("purchases", "sum")
+            ).reset_index()
+        ),
         "brands": _brands(lines.groupby("brand")["purchases"].sum(), lists),
         "categories": listed.assign(
-            purchases=[int(lines.loc[lines["category"] == name, "purchases"].sum()) for name in listed["category"]]
+            purchases=[
+                int(lines.loc[lines["category"] == name, "purchases"].sum())
+                for name in listed["category"]
+            ]
         ),
         "half_years": _half_years(made["names"], lists),
         "register": _register(made["register"]),
@@ -321,16 +410,25 @@ def _tables(made: dict[str, pd.DataFrame], lists: Lists) -> dict[str, pd.DataFra
 
 
 def _brands(counted: pd.Series, lists: Lists) -> pd.DataFrame:
-    brands = counted[[bool(lists.origin(token)) for token in counted.index]].rename_axis("token").reset_index()
+    brands = (
+        counted[[bool(lists.origin(token)) for token in counted.index]]
+        .rename_axis("token")
+        .reset_index()
+    )
     origin = brands["token"].map(lists.origin)
     basis = origin.map({"presumed CN": "rule"}).fillna("list, not sourced")
-    brands = brands.assign(origin=origin, basis=basis, source=brands["token"].map(lists.brands["source"]))
+    brands = brands.assign(
+        origin=origin, basis=basis, source=brands["token"].map(lists.brands["source"])
+    )
     columns = ["token", "origin", "basis", "purchases", "source"]
     return brands.sort_values(["purchases", "token"], ascending=[False, True])[columns]
 
 
 def _half_years(names: pd.DataFrame, lists: Lists) -> pd.DataFrame:
-    """Sum purchases in categories that are not rare, or on the list of pages, by half-year and class of origin."""
+    """Sum purchases by half-year and class of origin.
+
+    They are summed in categories that are not rare, or on the list of pages.
+    """
     most = names.groupby(["name", "half_year"])["purchases"].sum().groupby("name").max()
     counted = {*most[most >= FEWEST].index} | lists.on_pages
     often = names[names["name"].isin(counted)].rename(columns={"name": "category"})
@@ -338,9 +436,16 @@ def _half_years(names: pd.DataFrame, lists: Lists) -> pd.DataFrame:
 
 
 def _register(lines: pd.DataFrame) -> pd.DataFrame:
-    """Sum purchases that name a brand of the register of closures, by brand, half-year, category and class."""
+    """Sum purchases that name a brand of the register of closures.
+
+    They are summed by brand, half-year, category and class.
+    """
     named = lines[lines["registered"] != ""].rename(columns={"registered": "brand"})
-    return named.groupby(["brand", "half_year", "category", "origin_class"])["purchases"].sum().reset_index()
+    return (
+        named.groupby(["brand", "half_year", "category", "origin_class"])["purchases"]
+        .sum()
+        .reset_index()
+    )
 
 
 def _in_dollars(lines: pd.DataFrame, by: list[str]) -> pd.DataFrame:
@@ -358,16 +463,31 @@ def _blank_codes(file: Path) -> Any:
 
 
 def _stores(file: Path, wanted: Any) -> tuple[dict[str, str], Counter[str]]:
-    """Return the first token of the store for each wanted product code, and the number of products by token."""
+    """Return the first token of the store for each wanted product code.
+
+    Also return the number of products by token.
+    """
     found: dict[str, str] = {}
     held = Counter[str]()
     for batch in _batches(file, ASINS):
         held.update(_tokens(batch["store"]).to_pylist())
         there = pc.and_(pc.is_in(batch["code"], wanted), pc.not_equal(batch["store"], ""))
-        for code, store in zip(*(batch[name].filter(there).to_pylist() for name in ASINS), strict=True):
+        for code, store in zip(
+            *(batch[name].filter(there).to_pylist() for name in ASINS), strict=True
+        ):
             if found.setdefault(code, store) != store:
-                refuse(file, f"one store for the product {code}", f"{found[code]!r} and {store!r}", "keep one of them")
-    return dict(zip(found, _tokens(pa.array([*found.values()], pa.string())).to_pylist(), strict=True)), held
+                refuse(
+                    file,
+                    f"one store for the product {code}",
+                    f"{found[code]!r} and {store!r}",
+                    "keep one of them",
+                )
+    return (
+        dict(
+            zip(found, _tokens(pa.array([*found.values()], pa.string())).to_pylist(), strict=True)
+        ),
+        held,
+    )
 
 
 def _vintage(file: Path) -> str:
@@ -375,7 +495,10 @@ def _vintage(file: Path) -> str:
         found = hashlib.file_digest(stream, "sha256").hexdigest()
     if found == WHOLE:
         return f"{file}: the whole file, as in the archive (sha256 {found})."
-    return f"{file}: another vintage, or a part (sha256 {found}); the whole file in the archive has {WHOLE}."
+    return (
+        f"{file}: another vintage, or a part (sha256 {found}); the whole file in the archive has"
+        f" {WHOLE}."
+    )
 
 
 def _batches(file: Path, columns: dict[str, str]) -> Iterator[dict[str, Any]]:
@@ -383,35 +506,56 @@ def _batches(file: Path, columns: dict[str, str]) -> Iterator[dict[str, Any]]:
     admit(file)
     try:
         with file.open("rb") as stream:
-            shown = tqdm.wrapattr(stream, "read", total=file.stat().st_size, desc=file.name, disable=None, leave=False)
+            shown = tqdm.wrapattr(
+                stream, "read", total=file.stat().st_size, desc=file.name, disable=None, leave=False
+            )
             with shown as read:
-                for batch in _parquet(file, read, columns) if _is_parquet(file) else _csv(file, read, columns):
+                for batch in (
+                    _parquet(file, read, columns)
+                    if _is_parquet(file)
+                    else _csv(file, read, columns)
+                ):
                     for theirs in columns.values():
                         refuse_long(file, theirs, batch.column(theirs), LONGEST_TITLE)
-                    texts = {name: batch.column(theirs).cast(pa.string()) for name, theirs in columns.items()}
+                    texts = {
+                        name: batch.column(theirs).cast(pa.string())
+                        for name, theirs in columns.items()
+                    }
                     yield {name: column.fill_null("") for name, column in texts.items()}
     except DataError:
         raise
     except Exception as error:  # each library has its own
-        refuse(file, "a table with a header, in UTF-8", f"an unreadable one ({error})", "download it again")
+        refuse(
+            file,
+            "a table with a header, in UTF-8",
+            f"an unreadable one ({error})",
+            "download it again",
+        )
 
 
 def _parquet(file: Path, stream: Any, columns: dict[str, str]) -> Any:
     texts = [one.name for one in pyarrow.parquet.read_schema(file) if pa.types.is_string(one.type)]
-    table = pyarrow.parquet.ParquetFile(stream, read_dictionary=texts)  # a long text stored once is not copied
+    table = pyarrow.parquet.ParquetFile(
+        stream, read_dictionary=texts
+    )  # a long text stored once is not copied
     _refuse_header(file, table.schema_arrow.names, columns)
     return table.iter_batches(ROWS_AT_ONCE, columns=[*columns.values()])
 
 
 def _csv(file: Path, stream: Any, columns: dict[str, str]) -> Any:
     with file.open(encoding="utf-8-sig", newline="") as text:
-        _refuse_header(file, next(csv.reader(io.StringIO(text.read(HEADER_LETTERS), newline="")), []), columns)
+        _refuse_header(
+            file, next(csv.reader(io.StringIO(text.read(HEADER_LETTERS), newline="")), []), columns
+        )
     as_text = pyarrow.csv.ConvertOptions(
-        include_columns=[*columns.values()], column_types=dict.fromkeys(columns.values(), pa.string())
+        include_columns=[*columns.values()],
+        column_types=dict.fromkeys(columns.values(), pa.string()),
     )
     blocks = pyarrow.csv.ReadOptions(block_size=BYTES_AT_ONCE)
     lines = pyarrow.csv.ParseOptions(newlines_in_values=True)  # within quotes
-    return pyarrow.csv.open_csv(stream, read_options=blocks, parse_options=lines, convert_options=as_text)
+    return pyarrow.csv.open_csv(
+        stream, read_options=blocks, parse_options=lines, convert_options=as_text
+    )
 
 
 def _is_parquet(file: Path) -> bool:
@@ -420,6 +564,14 @@ def _is_parquet(file: Path) -> bool:
 
 def _refuse_header(file: Path, header: list[str], columns: dict[str, str]) -> None:
     if lost := [name for name in columns.values() if header.count(name) != 1]:
-        found = f"the columns {', '.join(header)}" if header else "nothing"
+        if header:
+            found = f"the columns {', '.join(header)}"
+        else:
+            found = "nothing"
         asked = ", ".join(map(repr, columns.values()))
-        refuse(file, f"one column each of {asked}", found, f"name these columns: {', '.join(map(repr, lost))}")
+        refuse(
+            file,
+            f"one column each of {asked}",
+            found,
+            f"name these columns: {', '.join(map(repr, lost))}",
+        )

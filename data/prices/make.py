@@ -1,32 +1,36 @@
 """Make the tables of share prices from the published prices: ``python data/prices/make.py SOURCE``.
 
 SOURCE is the folder ``data`` of the public repository tszlam/trading at commit
-7434e50510dea09709784865b8a0148e30c3650e. It has one file per code, with a row per trading day, and prices adjusted for
-dividends and splits. Four tables are written to ``data/facts`` or to another folder (``--out``):
+7434e50510dea09709784865b8a0148e30c3650e. It has one file per code, with a row per trading day, and
+prices adjusted for dividends and splits. Four tables are written to ``data/facts`` or to another
+folder (``--out``):
 
 - seller_stock_returns.csv: daily returns of the owners in ``data/prices/sellers.csv``.
 - market_stock_returns.csv: daily return of three markets.
-- market_car_ranks.csv: abnormal returns by rank of the market in the windows of ``data/prices/windows.csv``.
-- market_after_limit.csv: abnormal returns of shares that rose by the daily limit in the five days before a window, for
-  each window whose owner's share did so.
+- market_car_ranks.csv: abnormal returns by rank of the market in the windows of
+  ``data/prices/windows.csv``.
+- market_after_limit.csv: abnormal returns of shares that rose by the daily limit in the five days
+  before a window, for each window whose owner's share did so.
 
 Rules
 -----
 1. A return is the source's daily change in per cent, a number with two decimals, divided by 100.
-2. A return of 50 per cent or more, up or down, is dropped. In Shanghai and Shenzhen these are all of new shares, on
-   their first days or soon after; the others are of the NEEQ.
-3. The market is the mean over all codes in the source with a return on the day, each with the same weight. Codes that
-   begin with 4 or 8 are shares of the Beijing exchange or, before November 2021, of the NEEQ. Without them it is the
-   market of Shanghai and Shenzhen. The third market is the median over all codes.
+2. A return of 50 per cent or more, up or down, is dropped. In Shanghai and Shenzhen these are all
+   of new shares, on their first days or soon after; the others are of the NEEQ.
+3. The market is the mean over all codes in the source with a return on the day, each with the same
+   weight. Codes that begin with 4 or 8 are shares of the Beijing exchange or, before November 2021,
+   of the NEEQ. Without them it is the market of Shanghai and Shenzhen. The third market is the
+   median over all codes.
 4. The source lists the shares of May 2024, so shares that were delisted before are in no market.
 5. Beta is fitted without a constant from 5 January to 23 April 2021, on at least 60 days, as in
-   `analysis.estimators.abnormal_returns`.
+   `fewtreated.estimators.abnormal_returns`.
 6. A share is ranked in a window if it has a return on every day of it.
 7. Of the ranks, the 50 lowest, the 50 highest and every tenth between are kept, without codes.
-8. A share rose by the limit if it closed at its highest price of the day and within half a percentage point of the
-   limit or above it, since adjusted prices are rounded. The limit is 20 per cent for codes that begin with 300, 301,
-   688 or 689, and 10 for others in Shanghai and Shenzhen. Shares under special treatment have a limit of 5, but the
-   source does not say which these were, so they are not found. Codes of Beijing and the NEEQ are left out.
+8. A share rose by the limit if it closed at its highest price of the day and within half a
+   percentage point of the limit or above it, since adjusted prices are rounded. The limit is 20 per
+   cent for codes that begin with 300, 301, 688 or 689, and 10 for others in Shanghai and Shenzhen.
+   Shares under special treatment have a limit of 5, but the source does not say which these were,
+   so they are not found. Codes of Beijing and the NEEQ are left out.
 """
 
 from __future__ import annotations
@@ -37,11 +41,10 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from fewtreated.errors import DataError, refuse
+from fewtreated.estimate import Bools
+from fewtreated.estimators.abnormal_returns import MIN_DAYS, market_model
 from tqdm import tqdm
-
-from analysis.errors import DataError, refuse
-from analysis.estimate import Bools
-from analysis.estimators.abnormal_returns import MIN_DAYS, market_model
 
 HERE = Path(__file__).resolve().parent
 FACTS = HERE.parent / "facts"
@@ -52,20 +55,23 @@ COLUMNS = {"日期": "date", "收盘": "close", "最高": "high", "涨跌幅": "
 YEAR = "2021"
 ESTIMATION = "2021-01-05", "2021-04-23"
 LARGEST = 0.5  # a return of this size or more is dropped
-TAIL, STEP = 50, 10  # ranks kept at either end, and the distance of those between
+# ranks kept at either end, and the distance of those between
+TAIL = 50
+STEP = 10
 BEFORE = 5  # trading days before a window in which a share may have risen by the limit
 NEAR = 0.005  # from the limit
 GROWTH_BOARDS = ("300", "301", "688", "689")
 BEIJING = ("4", "8")
-ALL, MAIN = "all", "shanghai_shenzhen"
+ALL = "all"
+MAIN = "shanghai_shenzhen"
 
 
 @dataclass(frozen=True)
 class Prices:
     """Prices of one year by day and code.
 
-    `returns` are fractions, NaN without trading or if dropped; `at_high` says whether a share closed at its highest
-    price of the day; `dropped` is the number of returns that were dropped.
+    `returns` are fractions, NaN without trading or if dropped; `at_high` says whether a share
+    closed at its highest price of the day; `dropped` is the number of returns that were dropped.
     """
 
     returns: pd.DataFrame
@@ -84,15 +90,25 @@ def read(source: Path) -> Prices:
     Raises
     ------
     DataError
-        If the folder has no file of prices, or a file lacks a column, repeats a day or has an unreadable number.
+        If the folder has no file of prices, or a file lacks a column, repeats a day or has an
+        unreadable number.
     """
-    files = sorted(path for path in source.glob("*.csv") if path.stem.isdigit() and len(path.stem) == 6)
+    files = sorted(
+        path for path in source.glob("*.csv") if path.stem.isdigit() and len(path.stem) == 6
+    )
     if not files:
-        refuse(str(source), "files of prices such as 300209.csv", "none", "give the folder data of the repository")
+        refuse(
+            str(source),
+            "files of prices such as 300209.csv",
+            "none",
+            "give the folder data of the repository",
+        )
     parts = [_one_code(path) for path in tqdm(files, unit="code", disable=None)]
     rows = pd.concat(parts, ignore_index=True)
     too_large = rows["return"].abs() >= LARGEST
-    wide = rows.assign(**{"return": rows["return"].mask(too_large)}).pivot(index="date", columns="code")
+    wide = rows.assign(**{"return": rows["return"].mask(too_large)}).pivot(
+        index="date", columns="code"
+    )
     returns = wide["return"].dropna(axis=1, how="all")
     at_high = wide["at_high"].reindex(columns=returns.columns).eq(True)
     return Prices(returns, at_high, int(too_large.sum()))
@@ -103,7 +119,12 @@ def _one_code(path: Path) -> pd.DataFrame:
     rows = pd.read_csv(path, dtype={"日期": "str"})
     missing = [name for name in COLUMNS if name not in rows.columns]
     if missing:
-        refuse(str(path), f"the columns {', '.join(COLUMNS)}", f"no {', '.join(missing)}", "give the whole file")
+        refuse(
+            str(path),
+            f"the columns {', '.join(COLUMNS)}",
+            f"no {', '.join(missing)}",
+            "give the whole file",
+        )
     rows = rows.rename(columns=COLUMNS)[list(COLUMNS.values())]
     rows = rows[rows["date"].str.startswith(YEAR)]
     if rows["date"].duplicated().any():
@@ -127,7 +148,9 @@ def ticker(code: str) -> str:
     """Return a code with the suffix of its exchange."""
     if code.startswith(BEIJING):
         return f"{code}.BJ"
-    return f"{code}.SH" if code.startswith("6") else f"{code}.SZ"
+    if code.startswith("6"):
+        return f"{code}.SH"
+    return f"{code}.SZ"
 
 
 def seller_returns(prices: Prices, sellers: pd.DataFrame) -> pd.DataFrame:
@@ -145,7 +168,9 @@ def seller_returns(prices: Prices, sellers: pd.DataFrame) -> pd.DataFrame:
     parts = []
     for row in sellers.itertuples():
         daily = prices.returns[codes[row.ticker]].dropna()
-        part = pd.DataFrame({"date": daily.index, "ticker": row.ticker, "firm": row.firm, "exposed": row.exposed})
+        part = pd.DataFrame(
+            {"date": daily.index, "ticker": row.ticker, "firm": row.firm, "exposed": row.exposed}
+        )
         parts.append(part.assign(daily_return=daily.to_numpy().round(6)))
     return pd.concat(parts, ignore_index=True)
 
@@ -168,7 +193,8 @@ def abnormal(returns: pd.DataFrame) -> pd.DataFrame:
 
     The market is the mean of the shares that are given.
     """
-    first, last = returns.index.searchsorted(ESTIMATION[0]), returns.index.searchsorted(ESTIMATION[1], side="right")
+    first = returns.index.searchsorted(ESTIMATION[0])
+    last = returns.index.searchsorted(ESTIMATION[1], side="right")
     window = int(first), int(last)
     enough = returns.iloc[slice(*window)].count() >= MIN_DAYS
     fitted = returns.loc[:, enough]
@@ -178,12 +204,16 @@ def abnormal(returns: pd.DataFrame) -> pd.DataFrame:
 
 
 def cumulative(daily: pd.DataFrame, window: dict[str, str]) -> pd.Series:
-    """Return the cumulative abnormal return of each share that was traded on every day of a window, ascending."""
+    """Return the cumulative abnormal returns of shares in a window, ascending.
+
+    The shares are those that were traded on every day of it.
+    """
     days = daily.loc[window["first_day"] : window["last_day"]]
     if days.empty or days.index[0] != window["first_day"] or days.index[-1] != window["last_day"]:
         raise DataError(
-            f"Cannot rank shares in the window {window['window']!r}: the source has no prices on its first or last "
-            f"day, {window['first_day']} and {window['last_day']}; correct data/prices/windows.csv"
+            f"Cannot rank shares in the window {window['window']!r}: the source has no prices on"
+            f" its first or last day, {window['first_day']} and {window['last_day']}; correct"
+            " data/prices/windows.csv"
         )
     return days.sum(min_count=len(days)).dropna().sort_values()
 
@@ -203,10 +233,13 @@ def ranks(daily: pd.DataFrame, windows: pd.DataFrame) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True)
 
 
-def after_limit(prices: Prices, daily: pd.DataFrame, windows: pd.DataFrame, sellers: pd.DataFrame) -> pd.DataFrame:
+def after_limit(
+    prices: Prices, daily: pd.DataFrame, windows: pd.DataFrame, sellers: pd.DataFrame
+) -> pd.DataFrame:
     """Return the abnormal returns of shares that rose by the limit in the days before a window.
 
-    Only windows whose owner's share is among them are in the table. `limit_day` is the last such day.
+    Only windows whose owner's share is among them are in the table. `limit_day` is the last such
+    day.
     """
     codes = prices.returns.columns
     limits = np.where(codes.str.startswith(GROWTH_BOARDS), 0.2, 0.1)
@@ -257,9 +290,15 @@ def tables(source: Path) -> tuple[dict[str, pd.DataFrame], Prices]:
 
 def main() -> None:
     """Read the arguments, write the tables, and say what was read and dropped."""
-    parser = argparse.ArgumentParser(description="Make the tables of share prices from the published prices.")
-    parser.add_argument("source", type=Path, help="folder data of the source, with one file per code")
-    parser.add_argument("--out", type=Path, default=FACTS, help="folder for the tables; by default data/facts")
+    parser = argparse.ArgumentParser(
+        description="Make the tables of share prices from the published prices."
+    )
+    parser.add_argument(
+        "source", type=Path, help="folder data of the source, with one file per code"
+    )
+    parser.add_argument(
+        "--out", type=Path, default=FACTS, help="folder for the tables; by default data/facts"
+    )
     asked = parser.parse_args()
     made, prices = tables(asked.source)
     asked.out.mkdir(parents=True, exist_ok=True)

@@ -36,8 +36,14 @@ LATIN = [
 ]
 CHINESE = [
     *map(ord, "　、。〈〉《》「」『』【】！（），：；？～"),
-    *(ord(bytes([row + 160, cell + 160]).decode("gb2312")) for row in range(16, 55) for cell in range(1, 95)),
-    *(ord(bytes([55 + 160, cell + 160]).decode("gb2312")) for cell in range(1, 90)),  # row 55 ends at 89
+    *(
+        ord(bytes([row + 160, cell + 160]).decode("gb2312"))
+        for row in range(16, 55)
+        for cell in range(1, 95)
+    ),
+    *(
+        ord(bytes([55 + 160, cell + 160]).decode("gb2312")) for cell in range(1, 90)
+    ),  # row 55 ends at 89
 ]
 # In the Chinese face the ellipsis hangs at mid-height; without it the text font's own is taken.
 LEFT_OUT = {ord("…"), ord("‥")}
@@ -77,8 +83,14 @@ def narrow(font: TTFont) -> None:
         if bounds.bounds is None:
             continue
         left, _, right, _ = bounds.bounds
-        bearing = BIG_BEARING if 0x2190 <= code < 0x2200 or code >= 0x25A0 else BEARING
-        width = CIRCLE_WIDTH if code in CIRCLES else round(right - left) + 2 * bearing
+        if 0x2190 <= code < 0x2200 or code >= 0x25A0:
+            bearing = BIG_BEARING
+        else:
+            bearing = BEARING
+        if code in CIRCLES:
+            width = CIRCLE_WIDTH
+        else:
+            width = round(right - left) + 2 * bearing
         shift = round((width - right - left) / 2)
         private = top.FDArray[top.FDSelect[font.getGlyphID(name)]].Private
         pen = T2CharStringPen(width - private.nominalWidthX, glyphs)

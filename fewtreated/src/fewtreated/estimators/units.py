@@ -9,9 +9,9 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from analysis.errors import DesignError, check_choice, whole_number
-from analysis.estimate import Bools, Floats, Ints, Labels
-from analysis.estimators.arrays import match_units
+from fewtreated.errors import DesignError, check_choice, whole_number
+from fewtreated.estimate import Bools, Floats, Ints, Labels
+from fewtreated.estimators.rows import match_units
 
 __dir__ = ["Units", "usable_units"].copy  # for tab completion
 
@@ -70,32 +70,50 @@ def usable_units(
 ) -> Units:
     """Select the units with a period before treatment and without missing values.
 
-    Options are as for :func:`analysis.estimators.att_gt.att_gt`. `covariates`, float64[unit, column], are determined
-    before treatment; a constant is added. A unit with a missing one is dropped and counted. If not `complete`, outcomes
-    may be missing, but not in all periods but one, nor in the base of a treated unit that is not compared with others.
+    Options are as for :func:`fewtreated.estimators.att_gt.att_gt`. `covariates`, float64[unit,
+    column], are determined before treatment; a constant is added. A unit with a missing one is
+    dropped and counted. If not `complete`, outcomes may be missing, but not in all periods but one,
+    nor in the base of a treated unit that is not compared with others.
 
     Raises
     ------
     DesignError
-        If an option is unknown, shapes disagree, a weight is not positive, an outcome on the ratio scale is negative,
-        no unit is observed twice, or there are no treated units or none to compare with.
+        If an option is unknown, shapes disagree, a weight is not positive, an outcome on the ratio
+        scale is negative, no unit is observed twice, or there are no treated units or none to
+        compare with.
     """
     check_choice("scale", scale, get_args(Scale))
     check_choice("comparison", comparison, get_args(Comparison))
     if whole_number("anticipation", anticipation) < 0:
-        raise DesignError(f"Cannot use anticipation = {anticipation}: it is a number of periods; pass 0 or more")
+        raise DesignError(
+            f"Cannot use anticipation = {anticipation}: it is a number of periods; pass 0 or more"
+        )
     by_unit = {"first_treated": first_treated, "covariates": covariates, "weights": weights}
     match_units(y=y, **by_unit, cluster=cluster, strata=strata)
-    y, first = np.asarray(y, dtype=float), np.asarray(first_treated, dtype=float)
-    x = np.empty((len(y), 0)) if covariates is None else np.asarray(covariates, dtype=float)
-    weight = np.ones(len(y)) if weights is None else np.asarray(weights, dtype=float)
+    y = np.asarray(y, dtype=float)
+    first = np.asarray(first_treated, dtype=float)
+    if covariates is None:
+        x = np.empty((len(y), 0))
+    else:
+        x = np.asarray(covariates, dtype=float)
+    if weights is None:
+        weight = np.ones(len(y))
+    else:
+        weight = np.asarray(weights, dtype=float)
     _check_units(y, first, weight, scale)
     has_base = (base := first - 1 - anticipation) >= 0
     whole = np.isfinite(y @ np.ones(y.shape[1]) + x.sum(axis=1))
-    needed = base if comparison == "never" else np.full(len(y), np.inf)
-    enough = whole if complete or whole.all() else _in_pairs(y, needed)
+    if comparison == "never":
+        needed = base
+    else:
+        needed = np.full(len(y), np.inf)
+    if complete or whole.all():
+        enough = whole
+    else:
+        enough = _in_pairs(y, needed)
     kept = has_base & enough
-    y = y if kept.all() else y[kept]
+    if not kept.all():
+        y = y[kept]
     cohort, dates = _cohorts(first[kept], y.shape[1])
     counts = {
         "units": len(y),
@@ -105,13 +123,19 @@ def usable_units(
         "missing": int(y.size - np.isfinite(y).sum()) if (kept & ~whole).any() else 0,
     }
     if not counts["treated"] or (counts["treated"] == len(y) and comparison == "never"):
-        early = f"; {(~has_base).sum()} units have no period before treatment and are dropped; if never treated, leave "
+        early = (
+            f"; {(~has_base).sum()} units have no period before treatment and are dropped; if never"
+            " treated, leave "
+        )
         early = (early + "their date missing") * (not has_base.all())
         raise DesignError(
-            f"Cannot compare with never-treated units: of {len(y)} usable units, {counts['treated']} are treated in "
-            f"the window and {len(y) - counts['treated']} never; add units or widen the window{early}"
+            f"Cannot compare with never-treated units: of {len(y)} usable units,"
+            f" {counts['treated']} are treated in the window and {len(y) - counts['treated']}"
+            f" never; add units or widen the window{early}"
         )
-    code, labels = (None, np.flatnonzero(kept)) if cluster is None else pd.factorize(np.asarray(cluster)[kept])
+    code, labels = (
+        (None, np.flatnonzero(kept)) if cluster is None else pd.factorize(np.asarray(cluster)[kept])
+    )
     return Units(
         y=y,
         first=dates,
@@ -120,7 +144,11 @@ def usable_units(
         weight=weight[kept],
         cluster=code,
         labels=np.asarray(labels),
-        stratum=np.zeros(len(y), np.int64) if strata is None else pd.factorize(np.asarray(strata)[kept])[0],
+        stratum=(
+            np.zeros(len(y), np.int64)
+            if strata is None
+            else pd.factorize(np.asarray(strata)[kept])[0]
+        ),
         counts={**counts, "clusters": len(labels)},
         scale=scale,
         anticipation=anticipation,
@@ -128,7 +156,10 @@ def usable_units(
 
 
 def _cohorts(first: Floats, width: int) -> tuple[Ints, Ints]:
-    """Return the number of each unit's cohort, int64[unit], -1 for never, and the first treated periods in order."""
+    """Return the number of each unit's cohort, and the first treated periods in order.
+
+    Numbers are int64[unit], -1 for never.
+    """
     column = np.minimum(first, width).astype(np.int64)
     dates = np.flatnonzero(np.bincount(column)[:width])
     number = np.full(width + 1, -1)
@@ -137,7 +168,9 @@ def _cohorts(first: Floats, width: int) -> tuple[Ints, Ints]:
 
 
 def _in_pairs(y: Floats, base: Floats) -> Bools:
-    """Return whether each unit is observed in its base, if it has one, and in another period, bool[unit].
+    """Return whether each unit is observed in its base, if it has one, and in another period.
+
+    The result is bool[unit].
 
     Raise DesignError if no unit is observed twice.
     """
@@ -145,20 +178,32 @@ def _in_pairs(y: Floats, base: Floats) -> Bools:
     twice = observed.sum(axis=1) > 1
     if not twice.any():
         raise DesignError(
-            f"Cannot estimate changes of units: each of {len(y)} is observed in one period at most, as in repeated "
-            "cross-sections; follow the same units over time, or estimate on means of groups of units"
+            f"Cannot estimate changes of units: each of {len(y)} is observed in one period at most,"
+            " as in repeated cross-sections; follow the same units over time, or estimate on means"
+            " of groups of units"
         )
-    has_base, column = base < y.shape[1], np.clip(np.nan_to_num(base), 0, y.shape[1] - 1).astype(np.int64)
+    has_base = base < y.shape[1]
+    column = np.clip(np.nan_to_num(base), 0, y.shape[1] - 1).astype(np.int64)
     return np.asarray(twice & (~has_base | observed[np.arange(len(y)), column]))
 
 
 def _check_units(y: Floats, first: Floats, weight: Floats, scale: Scale) -> None:
-    """Raise DesignError for missing dates, weights that are not positive, or negative outcomes on the ratio scale."""
+    """Raise DesignError for dates, weights or outcomes that cannot be used.
+
+    These are missing dates, weights that are not positive, and negative outcomes on the ratio
+    scale.
+    """
     if undated := int(np.isnan(first).sum()):
-        raise DesignError(f"Cannot use missing treatment dates ({undated} of {len(y)}); set never-treated units to inf")
+        raise DesignError(
+            f"Cannot use missing treatment dates ({undated} of {len(y)}); set never-treated units"
+            " to inf"
+        )
     if (wrong := ~((weight > 0) & (weight < np.inf))).any():
         raise DesignError(
-            f"Cannot weight units by {weight[wrong][0]:g}: {wrong.sum()} of {len(y)} weights are not positive numbers"
+            f"Cannot weight units by {weight[wrong][0]:g}: {wrong.sum()} of {len(y)} weights are"
+            " not positive numbers"
         )
     if scale == "ratio" and (negative := int((y < 0).sum())):
-        raise DesignError(f"Cannot use the ratio scale: {negative} outcomes are negative; use the level scale")
+        raise DesignError(
+            f"Cannot use the ratio scale: {negative} outcomes are negative; use the level scale"
+        )

@@ -11,11 +11,18 @@ import numpy as np
 import pandas as pd
 from scipy import sparse, special, stats
 
-from analysis.display import Shown
-from analysis.errors import DesignError, check_level
-from analysis.estimate import Bools, Estimate, Floats, Labels, root
+from fewtreated.display import Shown
+from fewtreated.errors import DesignError, check_level
+from fewtreated.estimate import Bools, Estimate, Floats, Labels, root
 
-__dir__ = ["TestResult", "assignments", "largest_std_error", "noninferiority", "redraw_closures", "romano_wolf"].copy
+__dir__ = [
+    "TestResult",
+    "assignments",
+    "largest_std_error",
+    "noninferiority",
+    "redraw_closures",
+    "romano_wolf",
+].copy
 
 POWER = 0.8  # of planned tests
 DRAWS = 20_000  # draws of a family's t statistics under the null
@@ -51,7 +58,10 @@ class TestResult(Shown):
         return pd.DataFrame([{"p_value": self.p_value, "low": self.low, "passed": self.passed}])
 
     def _shown(self) -> tuple[str, pd.DataFrame, list[str]]:
-        outcome = "passed" if self.passed else "inconclusive"
+        if self.passed:
+            outcome = "passed"
+        else:
+            outcome = "inconclusive"
         return f"{outcome}, against the hypothesis that {self.null}", self.rows, []
 
 
@@ -61,7 +71,12 @@ def _positive(name: str, value: float) -> None:
 
 
 def noninferiority(
-    estimate: Any, std_error: float | None = None, *, margin: float, level: float = 0.95, df: float | None = None
+    estimate: Any,
+    std_error: float | None = None,
+    *,
+    margin: float,
+    level: float = 0.95,
+    df: float | None = None,
 ) -> TestResult:
     """Test whether an effect is no worse than ``-margin``.
 
@@ -70,8 +85,8 @@ def noninferiority(
     Parameters
     ----------
     estimate : CohortEffects, Estimate of one term, or float
-        For the result of :func:`analysis.att_gt`, its average; an Estimate has its own standard error and degrees of
-        freedom. Harm is negative.
+        For the result of :func:`fewtreated.att_gt`, its average; an Estimate has its own standard
+        error and degrees of freedom. Harm is negative.
     std_error, df : float
         Only if the estimate is a number; without `df`, the standard error is treated as known.
     margin : float
@@ -82,16 +97,18 @@ def noninferiority(
     Returns
     -------
     TestResult
-        ``.passed`` if the lower limit lies above ``-margin``. A failure is inconclusive, never proof of harm.
+        ``.passed`` if the lower limit lies above ``-margin``. A failure is inconclusive, never
+        proof of harm.
 
     Raises
     ------
     DesignError
-        If the estimate or its standard error is missing or not finite, or the margin or level is invalid.
+        If the estimate or its standard error is missing or not finite, or the margin or level is
+        invalid.
 
     Examples
     --------
-    >>> from analysis import noninferiority
+    >>> from fewtreated import noninferiority
     >>> noninferiority(-0.4, 0.7, margin=2.0)
     passed, against the hypothesis that the effect is 2 or more below zero
      p_value    low  passed
@@ -102,15 +119,26 @@ def noninferiority(
     if isinstance(effect := estimate, Estimate):
         if len(effect.terms) != 1 or std_error is not None or df is not None:
             raise DesignError(
-                f"Cannot test an Estimate with {len(effect.terms)} terms, std_error = {std_error} and df = {df}: "
-                f"pass a single term, such as estimate[{effect.terms[0]!r}], without std_error or df"
+                f"Cannot test an Estimate with {len(effect.terms)} terms, std_error = {std_error}"
+                f" and df = {df}: pass a single term, such as estimate[{effect.terms[0]!r}],"
+                " without std_error or df"
             )
-        estimate, std_error, df = effect.value[0], effect.std_error[0], effect.df[0]
+        estimate = effect.value[0]
+        std_error = effect.std_error[0]
+        df = effect.df[0]
         if np.isnan([estimate, std_error]).any():
-            raise DesignError(f"Cannot test {effect.estimand}: no standard error ({effect.reason}); use another effect")
-    std_error, df = np.nan if std_error is None else std_error, np.inf if df is None else df
+            raise DesignError(
+                f"Cannot test {effect.estimand}: no standard error ({effect.reason}); use another"
+                " effect"
+            )
+    if std_error is None:
+        std_error = np.nan
+    if df is None:
+        df = np.inf
     if not np.isfinite(estimate):
-        raise DesignError(f"Cannot test an estimate of {estimate}: it is not finite; pass a finite estimate")
+        raise DesignError(
+            f"Cannot test an estimate of {estimate}: it is not finite; pass a finite estimate"
+        )
     _positive("std_error", std_error)
     _positive("margin", margin)
     check_level(level)
@@ -127,7 +155,10 @@ def largest_std_error(margin: float, *, level: float = 0.95, two_sided: bool = F
     """
     _positive("margin", margin)
     check_level(level)
-    power = (1 + POWER) / 2 if two_sided else POWER
+    if two_sided:
+        power = (1 + POWER) / 2
+    else:
+        power = POWER
     return float(margin / (stats.norm.ppf(level) + stats.norm.ppf(power)))
 
 
@@ -138,13 +169,14 @@ def assignments(n_units: int, n_treated: int) -> Bools:
     """
     if not 0 < n_treated < n_units:
         raise DesignError(
-            f"Cannot permute the treatment: {n_treated} of {n_units} units are treated, but at least one must be "
-            "treated and one not; add units"
+            f"Cannot permute the treatment: {n_treated} of {n_units} units are treated, but at"
+            " least one must be treated and one not; add units"
         )
     if (count := comb(n_units, n_treated)) > MAX_ASSIGNMENTS:
         raise DesignError(
-            f"Cannot list all ways to treat {n_treated} of {n_units} units: there are {count:,}, more than "
-            f"{MAX_ASSIGNMENTS:,}; use fewer units, for example by adding up those that are treated together"
+            f"Cannot list all ways to treat {n_treated} of {n_units} units: there are {count:,},"
+            f" more than {MAX_ASSIGNMENTS:,}; use fewer units, for example by adding up those that"
+            " are treated together"
         )
     chosen = np.array(list(combinations(range(n_units), n_treated)))
     treated = np.zeros((len(chosen), n_units), dtype=bool)
@@ -152,14 +184,16 @@ def assignments(n_units: int, n_treated: int) -> Bools:
     return treated
 
 
-def redraw_closures(closed: Floats, strata: Labels | None, rng: np.random.Generator, draws: int) -> sparse.csr_array:
+def redraw_closures(
+    closed: Floats, strata: Labels | None, rng: np.random.Generator, draws: int
+) -> sparse.csr_array:
     """Permute closures among the units of each stratum.
 
     Parameters
     ----------
     closed : float64[unit]
-        Closure of each unit, such as its month or share of months closed; 0 for none. Each stratum keeps its
-        closures. If units close in groups, pass one entry per group.
+        Closure of each unit, such as its month or share of months closed; 0 for none. Each stratum
+        keeps its closures. If units close in groups, pass one entry per group.
     strata : sequence, optional
         Stratum of each unit, such as size x suspicion x origin; a single one by default.
     rng, draws : numpy Generator and int
@@ -174,11 +208,15 @@ def redraw_closures(closed: Floats, strata: Labels | None, rng: np.random.Genera
         If no draw can differ from the actual closures.
     """
     closed = np.asarray(closed, dtype=float)
-    code = np.zeros(len(closed), dtype=np.int64) if strata is None else pd.factorize(np.asarray(strata))[0]
+    if strata is None:
+        code = np.zeros(len(closed), dtype=np.int64)
+    else:
+        code = pd.factorize(np.asarray(strata))[0]
     within = [np.flatnonzero(code == stratum) for stratum in range(code.max(initial=-1) + 1)]
     if not any(np.ptp(closed[rows]) > 0 for rows in within):
         raise DesignError(
-            f"Cannot redraw closures: they are identical within each of {len(within)} strata; use coarser strata"
+            f"Cannot redraw closures: they are identical within each of {len(within)} strata; use"
+            " coarser strata"
         )
     blocks = []
     for rows in within:
@@ -191,29 +229,33 @@ def redraw_closures(closed: Floats, strata: Labels | None, rng: np.random.Genera
     return sparse.coo_array((values, (draw, unit)), shape=(draws, len(closed))).tocsr()
 
 
-def shift_interval(observed: float, draws: Floats, slopes: Floats, level: float) -> tuple[float, float]:
+def shift_interval(
+    observed: float, draws: Floats, slopes: Floats, level: float
+) -> tuple[float, float]:
     """Compute an exact interval by inverting a two-sided permutation test of a constant shift.
 
     Under the null that every treated unit was shifted by tau, the statistic of assignment d is
-    ``draws[d] - tau * slopes[d]`` and the observed one ``observed - tau``. The former is at least as far from zero for
-    tau between ``(observed - draws[d]) / (1 - slopes[d])`` and ``(observed + draws[d]) / (1 + slopes[d])``, an interval
-    around `observed`. The p-value at tau is the share of these intervals that cover tau, so each limit is an order
-    statistic of their ends.
+    ``draws[d] - tau * slopes[d]`` and the observed one ``observed - tau``. The former is at least
+    as far from zero for tau between ``(observed - draws[d]) / (1 - slopes[d])`` and
+    ``(observed + draws[d]) / (1 + slopes[d])``, an interval around `observed`. The p-value at tau
+    is the share of these intervals that cover tau, so each limit is an order statistic of their
+    ends.
 
     Parameters
     ----------
     observed : float
         The statistic under the actual assignment, which is among the draws.
     draws, slopes : float64[assignment]
-        Statistic of each assignment, and the same statistic of the treatment indicator (in [-1, 1]).
+        Statistic of each assignment, and the same statistic of the treatment indicator (in [-1,
+        1]).
     level : float
         Coverage of the interval, in (0.5, 1).
 
     Returns
     -------
     tuple of float
-        The smallest and largest shift with a p-value above ``1 - level``; (-inf, inf) if even the smallest
-        possible p-value exceeds it.
+        The smallest and largest shift with a p-value above ``1 - level``; (-inf, inf) if even the
+        smallest possible p-value exceeds it.
     """
     check_level(level)
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -242,62 +284,83 @@ def romano_wolf(
     Returns
     -------
     DataFrame
-        One row per term, in the order given: `t`, `p_value` of the single test, `p_adjusted` (rejecting those below
-        alpha makes any false rejection with a probability of at most alpha), `rank` (1 for the smallest p-value).
+        One row per term, in the order given: `t`, `p_value` of the single test, `p_adjusted`
+        (rejecting those below alpha makes any false rejection with a probability of at most alpha),
+        `rank` (1 for the smallest p-value).
 
     Raises
     ------
     DesignError
-        If shapes disagree, an estimate is not finite, or a variance or degrees of freedom are not positive.
+        If shapes disagree, an estimate is not finite, or a variance or degrees of freedom are not
+        positive.
 
     References
     ----------
-    Romano, J. P. and Wolf, M. (2005), Exact and approximate stepdown methods for multiple hypothesis testing, JASA 100,
-    94-108; (2016), Efficient computation of adjusted p-values for resampling-based stepdown multiple testing,
-    Statistics and Probability Letters 113, 38-40.
+    Romano, J. P. and Wolf, M. (2005), Exact and approximate stepdown methods for multiple
+    hypothesis testing, JASA 100, 94-108; (2016), Efficient computation of adjusted p-values for
+    resampling-based stepdown multiple testing, Statistics and Probability Letters 113, 38-40.
 
     Examples
     --------
     >>> import numpy as np
-    >>> from analysis import romano_wolf
+    >>> from fewtreated import romano_wolf
     >>> romano_wolf(np.array([-3.0, 0.5]), np.eye(2))["p_adjusted"].round(2).tolist()
     [0.01, 0.62]
     """
     terms = None
     if isinstance(family := estimates, Estimate):
-        estimates, covariance, df, terms = family.value, family.covariance, family.df, list(family.terms)
-    estimates, covariance, df = (np.asarray(values, dtype=float) for values in (estimates, covariance, df))
-    if estimates.ndim != 1 or covariance.shape != 2 * estimates.shape or df.shape not in ((), estimates.shape):
+        estimates = family.value
+        covariance = family.covariance
+        df = family.df
+        terms = list(family.terms)
+    estimates, covariance, df = (
+        np.asarray(values, dtype=float) for values in (estimates, covariance, df)
+    )
+    if (
+        estimates.ndim != 1
+        or covariance.shape != 2 * estimates.shape
+        or df.shape not in ((), estimates.shape)
+    ):
         raise DesignError(
-            f"Cannot test a family: estimates, covariance and df have shapes {estimates.shape}, {covariance.shape} and "
-            f"{df.shape}; pass an Estimate, or estimates[term], covariance[term, term] and one df or df[term]"
+            f"Cannot test a family: estimates, covariance and df have shapes {estimates.shape},"
+            f" {covariance.shape} and {df.shape}; pass an Estimate, or estimates[term],"
+            " covariance[term, term] and one df or df[term]"
         )
     variance = np.diag(covariance)
     if not (usable := (variance > 0) & np.isfinite(estimates) & (df > 0)).all():
         raise DesignError(
-            f"Cannot test a family: {(~usable).sum()} of {len(usable)} terms lack a finite estimate, a positive "
-            "variance or positive df; drop these terms"
+            f"Cannot test a family: {(~usable).sum()} of {len(usable)} terms lack a finite"
+            " estimate, a positive variance or positive df; drop these terms"
         )
     t = estimates / np.sqrt(variance)
     p_value = 2 * stats.t.sf(np.abs(t), df)
     order = np.argsort(p_value, kind="stable")
     simulated = _null_p_values(covariance, np.broadcast_to(df, len(t)))[:, order]
-    smallest = np.minimum.accumulate(simulated[:, ::-1], axis=1)[:, ::-1]  # over each term and those after it
+    smallest = np.minimum.accumulate(simulated[:, ::-1], axis=1)[
+        :, ::-1
+    ]  # over each term and those after it
     steps = (1 + (smallest <= p_value[order]).sum(axis=0)) / (1 + DRAWS)
-    adjusted, rank = np.empty(len(t)), np.empty(len(t), dtype=np.int64)
+    adjusted = np.empty(len(t))
+    rank = np.empty(len(t), dtype=np.int64)
     adjusted[order], rank[order] = np.maximum.accumulate(steps), np.arange(1, len(t) + 1)
     adjusted = np.fmax(adjusted, p_value)  # Monte Carlo noise may make it smaller
-    return pd.DataFrame({"t": t, "p_value": p_value, "p_adjusted": adjusted, "rank": rank}, index=terms)
+    return pd.DataFrame(
+        {"t": t, "p_value": p_value, "p_adjusted": adjusted, "rank": rank}, index=terms
+    )
 
 
 def _null_p_values(covariance: Floats, df: Floats) -> Floats:
     """Draw unadjusted two-sided p-values under the null hypothesis, float64[draw, term].
 
-    Estimates are normal with this covariance. In each draw their standard errors take the same quantile of their chi
-    distributions.
+    Estimates are normal with this covariance. In each draw their standard errors take the same
+    quantile of their chi distributions.
     """
-    rng, (distinct, inverse) = np.random.default_rng(0), np.unique(df, return_inverse=True)
+    rng = np.random.default_rng(0)
+    distinct, inverse = np.unique(df, return_inverse=True)
     t = rng.standard_normal((DRAWS, len(df))) @ root(covariance)
     high = rng.random((DRAWS, 1))
-    spread = [np.sqrt(special.chdtri(k, high) / k) if np.isfinite(k) else np.ones_like(high) for k in distinct]
+    spread = [
+        np.sqrt(special.chdtri(k, high) / k) if np.isfinite(k) else np.ones_like(high)
+        for k in distinct
+    ]
     return np.asarray(2 * special.stdtr(df, -np.abs(t) / np.hstack(spread)[:, inverse]))

@@ -1,7 +1,7 @@
 """Estimators for a DataFrame with one row per unit and period.
 
-Columns are given by name. Periods are whole numbers, pandas Periods, or dates and text such as 2021-05, which are read
-as months. The same estimators for arrays are in `analysis.estimators`.
+Columns are given by name. Periods are whole numbers, pandas Periods, or dates and text such as
+2021-05, which are read as months. The same estimators for arrays are in `fewtreated.arrays`.
 """
 
 from __future__ import annotations
@@ -14,22 +14,29 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 import numpy as np
 import pandas as pd
 
-from analysis.display import Shown, cut
-from analysis.errors import DesignError, check_choice, whole_number
-from analysis.estimate import Estimate, widest
-from analysis.estimators import att_gt as by_cohort
-from analysis.estimators import exposure as by_exposure
-from analysis.estimators import honest_did, synthetic
-from analysis.estimators import margins as by_margins
-from analysis.estimators.cross_checks import doubly_robust
-from analysis.estimators.efficient import efficient as with_efficient_weights
-from analysis.estimators.units import Comparison, Scale, Units, usable_units
-from analysis.long import Long
+from fewtreated.display import Shown, cut
+from fewtreated.errors import DesignError, check_choice, whole_number
+from fewtreated.estimate import Estimate, widest
+from fewtreated.estimators import att_gt as by_cohort
+from fewtreated.estimators import exposure as by_exposure
+from fewtreated.estimators import honest_did, synthetic
+from fewtreated.estimators import margins as by_margins
+from fewtreated.estimators.cross_checks import doubly_robust
+from fewtreated.estimators.efficient import efficient as with_efficient_weights
+from fewtreated.estimators.units import Comparison, Scale, Units, usable_units
+from fewtreated.long import Long
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__dir__ = ["CohortEffects", "att_gt", "exposure_effects", "honest_bounds", "margins", "synthetic_did"].copy
+__dir__ = [
+    "CohortEffects",
+    "att_gt",
+    "exposure_effects",
+    "honest_bounds",
+    "margins",
+    "synthetic_did",
+].copy
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -39,7 +46,8 @@ class CohortEffects(Shown):
     Attributes
     ----------
     studies : dict of str to GroupTime or Units
-        Effects by the column that errors are clustered by, or units for the doubly robust estimator.
+        Effects by the column that errors are clustered by, or units for the doubly robust
+        estimator.
     outcome : str
     periods : Index
     provenance : {"estimate", "simulated"}
@@ -56,28 +64,37 @@ class CohortEffects(Shown):
     def __post_init__(self) -> None:
         """Estimate the effects, or raise DesignError."""
         estimate = self._average("group_time")
-        cells = np.array([[int(name[2:]) for name in term.split()] for term in estimate.terms]).reshape(-1, 2)
+        cells = np.array(
+            [[int(name[2:]) for name in term.split()] for term in estimate.terms]
+        ).reshape(-1, 2)
         group, period = (self.periods[column] for column in cells.T)
         columns = {"group": group, "time": period, "event_time": cells[:, 1] - cells[:, 0]}
         terms = tuple(f"g={g} t={t}" for g, t in zip(group, period, strict=True))
-        object.__setattr__(self, "effects", replace(estimate, terms=terms, columns={**estimate.columns, **columns}))
+        object.__setattr__(
+            self, "effects", replace(estimate, terms=terms, columns={**estimate.columns, **columns})
+        )
 
     def aggregate(self, kind: by_cohort.Kind = "simple", *, efficient: bool = False) -> Estimate:
-        """Average the effects over all treated cells, or by periods since treatment, cohort, or period.
+        """Average the effects over all treated cells or over parts of them.
+
+        Parts are by periods since treatment, by cohort, or by period.
 
         Parameters
         ----------
         kind : {"simple", "dynamic", "group", "calendar"}
-            The last two end with the ``"average"`` over cohorts (by their number of units) or periods. With covariates,
-            only the first two.
+            The last two end with the ``"average"`` over cohorts (by their number of units) or
+            periods. With covariates, only the first two.
         efficient : bool
-            Use the weights of :func:`analysis.estimators.efficient.efficient`, for dates of treatment that are as good
-            as random.
+            Use the weights of :func:`fewtreated.estimators.efficient.efficient`, for dates of
+            treatment that are as good as random.
         """
         check_choice("kind", kind, get_args(by_cohort.Kind))
         estimate = self._average(kind, efficient=efficient)
         if kind in ("group", "calendar"):
-            terms = (*(str(self.periods[int(term)]) for term in estimate.terms[:-1]), estimate.terms[-1])
+            terms = (
+                *(str(self.periods[int(term)]) for term in estimate.terms[:-1]),
+                estimate.terms[-1],
+            )
             estimate = replace(estimate, terms=terms)
         return estimate
 
@@ -87,11 +104,15 @@ class CohortEffects(Shown):
         def of(study: by_cohort.GroupTime | Units) -> Estimate:
             if isinstance(study, Units):
                 if efficient:
-                    raise DesignError("Cannot use efficient weights with covariates; leave out one of them")
+                    raise DesignError(
+                        "Cannot use efficient weights with covariates; leave out one of them"
+                    )
                 return doubly_robust(study, kind)
             if kind == "group_time":
                 return study.effects
-            return with_efficient_weights(study, kind) if efficient else study.aggregate(kind)
+            if efficient:
+                return with_efficient_weights(study, kind)
+            return study.aggregate(kind)
 
         estimate = _widest({column: of(study) for column, study in self.studies.items()})
         unit = estimate.unit.replace("units of y", f"units of {self.outcome}")
@@ -103,7 +124,10 @@ class CohortEffects(Shown):
         return self.effects.rows
 
     def tidy(self) -> pd.DataFrame:
-        """Return the rows with the columns that R's broom gives them; see :meth:`analysis.estimate.Estimate.tidy`."""
+        """Return the rows with the columns that R's broom gives them.
+
+        See :meth:`fewtreated.estimate.Estimate.tidy`.
+        """
         return self.effects.tidy()
 
     def summary(self) -> str:
@@ -123,7 +147,9 @@ class CohortEffects(Shown):
             head, rows, notes = self.aggregate()._shown()
         except DesignError:  # no treated cell has a comparison, so there is no average
             return self.effects._shown()
-        more = 'effects by cohort and period: .rows; by periods since treatment: .aggregate("dynamic")'
+        more = (
+            'effects by cohort and period: .rows; by periods since treatment: .aggregate("dynamic")'
+        )
         return head, rows, [*notes, f"{len(self.rows):,} {more}"]
 
 
@@ -150,48 +176,54 @@ def att_gt(
     data : DataFrame
         One row per unit and period.
     first_treated : column
-        First treated period. NaN, NaT, infinity, an empty string, a 0 before the first period, or a period after the
-        last one means never. Units without an untreated period are dropped and counted.
+        First treated period. NaN, NaT, infinity, an empty string, a 0 before the first period, or a
+        period after the last one means never. Units without an untreated period are dropped and
+        counted.
     outcome, unit, time : column
-        Each effect is of the units with an outcome in both of its periods; with covariates, of those with all outcomes.
+        Each effect is of the units with an outcome in both of its periods; with covariates, of
+        those with all outcomes.
     covariates : list of columns, optional
-        Determined before treatment, one value per unit. They make estimates doubly robust, with the standard errors of
-        :func:`analysis.estimators.cross_checks.doubly_robust`.
+        Determined before treatment, one value per unit. They make estimates doubly robust, with the
+        standard errors of :func:`fewtreated.estimators.cross_checks.doubly_robust`.
     weights, strata : column, optional
         Sampling weights, and groups within which units are compared; one value per unit.
     cluster : column or list of columns, optional
-        Clusters for standard errors; one value per unit. Of several columns, the one that gives the wider intervals is
-        used, as in :func:`analysis.estimate_all`, and named below the result.
+        Clusters for standard errors; one value per unit. Of several columns, the one that gives the
+        wider intervals is used, and named below the result.
     comparison : {"never", "not_yet"}
         Units that are never treated, or not until the later period of an effect.
     absent : {"zero", "missing"}
-        What a row that is not there means: an outcome of zero, or one that was not observed. It must be given if rows
-        of treated units end before the last period, since their exit may be the effect.
+        What a row that is not there means: an outcome of zero, or one that was not observed. It
+        must be given if rows of treated units end before the last period, since their exit may be
+        the effect.
     scale : {"level", "ratio"}
-        Mean effect in units of the outcome, or log of the observed over the counterfactual total, in log points.
+        Mean effect in units of the outcome, or log of the observed over the counterfactual total,
+        in log points.
     anticipation : int
         Periods before treatment in which an effect is allowed.
 
     Returns
     -------
     CohortEffects
-        With `rows`, ``.aggregate()``, ``.aggregate("dynamic")`` and ``.plot()``. Standard errors without covariates are
-        those of :func:`analysis.estimators.att_gt.att_gt`, by a cluster jackknife. For other intervals than of 95
-        per cent, an Estimate has ``.at(0.9)``.
+        With `rows`, ``.aggregate()``, ``.aggregate("dynamic")`` and ``.plot()``. Standard errors
+        without covariates are those of :func:`fewtreated.estimators.att_gt.att_gt`, by a cluster
+        jackknife. For other intervals than of 95 per cent, an Estimate has ``.at(0.9)``.
 
     Raises
     ------
     DataError
         If a column is missing, a row is repeated, a period has no row, or a value is invalid.
     DesignError
-        If no unit is treated, none can serve as a comparison, no unit is observed twice, or `absent` must be given.
+        If no unit is treated, none can serve as a comparison, no unit is observed twice, or
+        `absent` must be given.
 
     Examples
     --------
     >>> import pandas as pd
-    >>> from analysis import att_gt
+    >>> from fewtreated import att_gt
     >>> sales = {"A": [5, 6, 3], "B": [7, 8, 4], "C": [5, 6, 7], "D": [9, 9, 10]}
-    >>> data = pd.DataFrame(sales, [2019, 2020, 2021]).melt(var_name="firm", value_name="sales", ignore_index=False)
+    >>> data = pd.DataFrame(sales, [2019, 2020, 2021])
+    >>> data = data.melt(var_name="firm", value_name="sales", ignore_index=False)
     >>> data = data.rename_axis("year").reset_index()
     >>> data["closed"] = data["firm"].map({"A": 2021, "B": 2021})
     >>> att_gt(data, outcome="sales", unit="firm", time="year", first_treated="closed").aggregate()
@@ -202,15 +234,24 @@ def att_gt(
     units 4, treated 2, clusters 4
     """
     long = Long(data, unit, time)
-    y, first, x = long.values(outcome, "outcome"), long.dates(first_treated, anticipation), long.covariates(covariates)
+    y = long.values(outcome, "outcome")
+    first = long.dates(first_treated, anticipation)
+    x = long.covariates(covariates)
     filled = long.absent(absent, np.isfinite(first))
     y[filled] = 0.0
-    options: dict[str, Any] = {"scale": scale, "anticipation": anticipation, "comparison": comparison}
-    options |= {"weights": long.constant(weights, "weights"), "strata": long.constant(strata, "strata")}
+    options: dict[str, Any] = {
+        "scale": scale,
+        "anticipation": anticipation,
+        "comparison": comparison,
+    }
+    options |= {
+        "weights": long.constant(weights, "weights"),
+        "strata": long.constant(strata, "strata"),
+    }
     if x and (strata is not None or comparison != "never"):
         raise DesignError(
-            "Cannot use covariates within strata, or relative to units not yet treated; leave out covariates, or pass "
-            "strata as covariates, with a 0/1 column for each but one"
+            "Cannot use covariates within strata, or relative to units not yet treated; leave out"
+            " covariates, or pass strata as covariates, with a 0/1 column for each but one"
         )
     options |= {"covariates": np.column_stack([*x.values()])} if x else {}
     study: Any = (usable_units if x else by_cohort.att_gt)(y, first, **options)
@@ -218,9 +259,14 @@ def att_gt(
 
     def by(cluster: Any) -> Any:  # the same units, whose own labels are their rows
         code, labels = pd.factorize(cluster[study.labels])
-        return replace(study, cluster=code, labels=labels, counts={**study.counts, "clusters": len(labels)})
+        return replace(
+            study, cluster=code, labels=labels, counts={**study.counts, "clusters": len(labels)}
+        )
 
-    studies = {name: study if codes is None else by(codes) for name, codes in long.clusters(cluster).items()}
+    studies = {
+        name: study if codes is None else by(codes)
+        for name, codes in long.clusters(cluster).items()
+    }
     return CohortEffects(studies, str(outcome), long.periods, long.provenance)
 
 
@@ -238,7 +284,7 @@ def exposure_effects(
     bins: Sequence[float] = by_exposure.BINS,
     level: float = 0.95,
 ) -> Estimate:
-    """Estimate how changes in the sales of units that stayed open vary with exposure to closed rivals.
+    """Estimate how sales changes of units that stayed open vary with exposure to closed rivals.
 
     Parameters
     ----------
@@ -262,8 +308,9 @@ def exposure_effects(
     Returns
     -------
     Estimate
-        Log points: a term per bin, ``"slope"`` per ten points of exposure, and ``"average"``, with the columns
-        and details of :func:`analysis.estimators.exposure.exposure_effects`, which also takes redrawn closures.
+        Log points: a term per bin, ``"slope"`` per ten points of exposure, and ``"average"``, with
+        the columns and details of :func:`fewtreated.estimators.exposure.exposure_effects`, which
+        also takes redrawn closures.
 
     Raises
     ------
@@ -276,9 +323,11 @@ def exposure_effects(
     --------
     >>> import numpy as np
     >>> import pandas as pd
-    >>> from analysis import exposure_effects
+    >>> from fewtreated import exposure_effects
     >>> firm, year = np.arange(80).repeat(2), np.tile([2020, 2021], 80)
-    >>> data = pd.DataFrame({"firm": firm, "year": year, "category": firm % 20, "held": firm % 20 / 100})
+    >>> category = firm % 20
+    >>> columns = {"firm": firm, "year": year, "category": category, "held": category / 100}
+    >>> data = pd.DataFrame(columns)
     >>> data["sales"] = (10 + firm % 3) * np.exp(2 * data["held"] * (year == 2021))
     >>> effects = exposure_effects(data, outcome="sales", unit="firm", time="year", exposure="held",
     ...                            category="category", before=(2020, 2020), after=(2021, 2021))
@@ -288,7 +337,10 @@ def exposure_effects(
     long = Long(data, unit, time)
     first, second = long.sums(outcome, before, after)
     held = long.values(exposure, "exposure")[:, long.window(after, "after")].mean(axis=1)
-    options: Any = {"category": long.constant(category, "category"), "covariates": long.covariates(covariates)}
+    options: Any = {
+        "category": long.constant(category, "category"),
+        "covariates": long.covariates(covariates),
+    }
     estimate = by_exposure.exposure_effects(first, second, held, bins=bins, level=level, **options)
     return replace(estimate, provenance=long.provenance)
 
@@ -305,7 +357,10 @@ def margins(
     cluster: str | Sequence[Hashable] | None = None,
     level: float = 0.95,
 ) -> Estimate:
-    """Split an effect on sales into that on how many units still sell, and bounds on that on units that would anyway.
+    """Split an effect on sales into an extensive and an intensive margin.
+
+    The first is the effect on how many units still sell. The second, on units that would sell
+    anyway, is bounded.
 
     Parameters
     ----------
@@ -325,25 +380,30 @@ def margins(
     Returns
     -------
     Estimate
-        ``"ratio"``, ``"extensive"``, ``"lower"`` and ``"upper"``, as from :func:`analysis.estimators.margins.margins`.
+        ``"ratio"``, ``"extensive"``, ``"lower"`` and ``"upper"``, as from
+        :func:`fewtreated.estimators.margins.margins`.
 
     Raises
     ------
     DataError
-        If a column is missing, a row is repeated, a period has no row, or sales are missing or negative.
+        If a column is missing, a row is repeated, a period has no row, or sales are missing or
+        negative.
     DesignError
-        If windows overlap, a value of `treated` is neither 0 nor 1, or on one side no unit sells before or afterwards.
+        If windows overlap, a value of `treated` is neither 0 nor 1, or on one side no unit sells
+        before or afterwards.
 
     Examples
     --------
     >>> import numpy as np
     >>> import pandas as pd
-    >>> from analysis import margins
+    >>> from fewtreated import margins
     >>> firm, year = np.arange(60).repeat(2), np.tile([2020, 2021], 60)
-    >>> data = pd.DataFrame({"firm": firm, "year": year, "closed": firm % 2, "sales": 10.0 + firm % 7})
+    >>> columns = {"firm": firm, "year": year, "closed": firm % 2, "sales": 10.0 + firm % 7}
+    >>> data = pd.DataFrame(columns)
     >>> data.loc[(year == 2021) & (firm % 6 == 1), "sales"] = 0  # a third of closed firms stops
     >>> data.loc[year == 2021, "sales"] *= 1 + firm[year == 2021] % 5 / 10
-    >>> margins(data, "closed", outcome="sales", unit="firm", time="year", before=(2020, 2020), after=(2021, 2021))
+    >>> names = {"outcome": "sales", "unit": "firm", "time": "year"}
+    >>> margins(data, "closed", **names, before=(2020, 2020), after=(2021, 2021))
     margins of the effect on the treated, as in each row ◐
          term  estimate  std_error  conf_low  conf_high  n           unit
         ratio   -0.3999     0.1365   -0.6791    -0.1207 30     log points
@@ -371,7 +431,9 @@ def synthetic_did(
     inference: synthetic.Inference | None = None,
     level: float = 0.95,
 ) -> Estimate:
-    """Estimate the effect on a few units treated at the same time, relative to a weighted mean of the others.
+    """Estimate the effect on a few units treated at the same time.
+
+    It is relative to a weighted mean of the others.
 
     Parameters
     ----------
@@ -383,32 +445,36 @@ def synthetic_did(
     method : {"sdid", "sc", "did"}
         Synthetic difference-in-differences, synthetic control, or equal weights.
     inference : {"ranks", "placebo", "jackknife"}, optional
-        By default ranks for one treated unit or at most 5,000 assignments, otherwise the jackknife (``sc``: placebo).
+        By default ranks for one treated unit or at most 5,000 assignments, otherwise the jackknife
+        (``sc``: placebo).
     level : float
         Coverage of an interval.
 
     Returns
     -------
     Estimate
-        One row, as from :func:`analysis.estimators.synthetic.synthetic_did`, but ``details["unit_weights"]`` and
-        ``details["time_weights"]`` are Series by unit and period.
+        One row, as from :func:`fewtreated.estimators.synthetic.synthetic_did`, but
+        ``details["unit_weights"]`` and ``details["time_weights"]`` are Series by unit and period.
 
     Raises
     ------
     DataError
         If a column is missing, a row is repeated or missing, or a value is invalid.
     DesignError
-        If units are first treated in different periods, none precedes treatment, or fewer than two units are untreated.
+        If units are first treated in different periods, none precedes treatment, or fewer than two
+        units are untreated.
 
     Examples
     --------
     >>> import pandas as pd
-    >>> from analysis import synthetic_did
+    >>> from fewtreated import synthetic_did
     >>> sales = {"A": [5, 6, 3], "B": [7, 8, 9], "C": [5, 6, 7], "D": [9, 9, 10]}
-    >>> data = pd.DataFrame(sales, [2019, 2020, 2021]).melt(var_name="firm", value_name="sales", ignore_index=False)
+    >>> data = pd.DataFrame(sales, [2019, 2020, 2021])
+    >>> data = data.melt(var_name="firm", value_name="sales", ignore_index=False)
     >>> data = data.rename_axis("year").reset_index()
     >>> data["closed"] = (data["firm"] == "A") & (data["year"] == 2021)
-    >>> synthetic_did(data, outcome="sales", unit="firm", time="year", treated="closed", method="did")
+    >>> names = {"outcome": "sales", "unit": "firm", "time": "year", "treated": "closed"}
+    >>> synthetic_did(data, **names, method="did")
     effect on the treated, units of sales ◐
     term  estimate  n  rank  p_two_sided  p_smallest
      did    -3.833  4     1         0.25        0.25
@@ -416,19 +482,31 @@ def synthetic_did(
     3 donors: placebo ranks instead of a standard error; no p-value below 0.250
     """
     long = Long(data, unit, time)
-    y, first = long.values(outcome, "outcome", complete=True), long.switched_on(treated)
+    y = long.values(outcome, "outcome", complete=True)
+    first = long.switched_on(treated)
     starts, count = np.unique(first[np.isfinite(first)], return_counts=True)
     if len(starts) != 1:
-        dates = ", ".join(f"{long.periods[int(start)]} ({n})" for start, n in zip(starts, count, strict=True))
+        dates = ", ".join(
+            f"{long.periods[int(start)]} ({n})" for start, n in zip(starts, count, strict=True)
+        )
         raise DesignError(
-            f"Cannot estimate a single effect: treatment must start in the same period for all treated units, but "
-            f"starts in {dates or 'no period'}; choose one period, or use att_gt"
+            "Cannot estimate a single effect: treatment must start in the same period for all"
+            f" treated units, but starts in {dates or 'no period'}; choose one period, or use"
+            " att_gt"
         )
     how: Any = {"method": method, "inference": inference, "level": level}
     estimate = synthetic.synthetic_did(y, np.isfinite(first), int(starts[0]), **how)
-    labels = {"unit_weights": long.units[np.isinf(first)], "time_weights": long.periods[: int(starts[0])]}
-    details = {**estimate.details, **{name: pd.Series(estimate.details[name], at) for name, at in labels.items()}}
-    return replace(estimate, unit=f"units of {outcome}", details=details, provenance=long.provenance)
+    labels = {
+        "unit_weights": long.units[np.isinf(first)],
+        "time_weights": long.periods[: int(starts[0])],
+    }
+    details = {
+        **estimate.details,
+        **{name: pd.Series(estimate.details[name], at) for name, at in labels.items()},
+    }
+    return replace(
+        estimate, unit=f"units of {outcome}", details=details, provenance=long.provenance
+    )
 
 
 def honest_bounds(
@@ -444,75 +522,91 @@ def honest_bounds(
     Parameters
     ----------
     study : CohortEffects or Estimate
-        The result of :func:`att_gt`, or an Estimate whose terms are periods since treatment except the reference, such
-        as its ``.aggregate("dynamic")``.
+        The result of :func:`att_gt`, or an Estimate whose terms are periods since treatment except
+        the reference, such as its ``.aggregate("dynamic")``.
     target : period or list of periods
-        The effect of interest, such as 0 or "0"; for several, their mean. If `every` is above 1, longer periods, of
-        which 0 begins after the reference.
+        The effect of interest, such as 0 or "0"; for several, their mean. If `every` is above 1,
+        longer periods, of which 0 begins after the reference.
     restriction : {"relative", "smooth"}
-        The violation changes after treatment by at most M-bar times its largest change before, or its slope changes by
-        at most M from one period to the next, in units of the estimates.
+        The violation changes after treatment by at most M-bar times its largest change before, or
+        its slope changes by at most M from one period to the next, in units of the estimates.
     every : int
-        Number of periods to average into one first, such as 3 for quarters: bounds by relative magnitudes on months say
-        nothing.
+        Number of periods to average into one first, such as 3 for quarters: bounds by relative
+        magnitudes on months say nothing.
     level : float, optional
         Coverage; by default that of the Estimate.
 
     Returns
     -------
     Bounds
-        With `rows`, ``.plot()``, ``.conf_int(sensitivity)`` for values of M-bar or M, and ``.breakdown``, the largest
-        at which the interval excludes zero; as from :func:`analysis.estimators.honest_did.honest_bounds`.
+        With `rows`, ``.plot()``, ``.conf_int(sensitivity)`` for values of M-bar or M, and
+        ``.breakdown``, the largest at which the interval excludes zero; as from
+        :func:`fewtreated.estimators.honest_did.honest_bounds`.
 
     Raises
     ------
     DataError
         If estimates or covariance are not finite.
     DesignError
-        If terms are not periods around a reference, fewer than two lie before it, or the covariance has no variance
-        needed by the method.
+        If terms are not periods around a reference, fewer than two lie before it, or the covariance
+        has no variance needed by the method.
 
     Examples
     --------
     >>> import numpy as np
     >>> import pandas as pd
-    >>> from analysis import att_gt, honest_bounds
+    >>> from fewtreated import att_gt, honest_bounds
     >>> firm, month = np.indices((100, 6)).reshape(2, -1)
-    >>> data = pd.DataFrame({"firm": firm, "month": month, "closed": np.where(firm < 30, 3, np.inf)})
+    >>> closed = np.where(firm < 30, 3, np.inf)
+    >>> data = pd.DataFrame({"firm": firm, "month": month, "closed": closed})
     >>> data["sales"] = np.random.default_rng(1).normal(size=600) - 3 * (month >= data["closed"])
     >>> effects = att_gt(data, outcome="sales", unit="firm", time="month", first_treated="closed")
     >>> bounds = honest_bounds(effects, target=["0", "1", "2"])
     >>> bounds.conf_int([0, 1, 2]).round(2).tolist(), round(bounds.breakdown, 2)
     ([[-3.49, -2.46], [-4.38, -1.52], [-5.63, -0.23]], 2.18)
-    >>> honest_bounds(effects, target=["0", "1", "2"], restriction="smooth").conf_int([0, 0.1]).round(2).tolist()
+    >>> bounds = honest_bounds(effects, target=["0", "1", "2"], restriction="smooth")
+    >>> bounds.conf_int([0, 0.1]).round(2).tolist()
     [[-3.91, -1.85], [-4.22, -1.61]]
     """
-    study = study.aggregate("dynamic") if isinstance(study, CohortEffects) else study
+    if isinstance(study, CohortEffects):
+        study = study.aggregate("dynamic")
     time = pd.to_numeric(pd.Series(study.terms), errors="coerce").to_numpy()
     reference = np.flatnonzero(np.diff(time) == 2)
     if len(reference) != 1 or (np.delete(np.diff(time), reference) != 1).any():
         raise DesignError(
-            f"Cannot bound the effects of the terms {cut(', '.join(study.terms), 60)}: they must be "
-            'consecutive periods around treatment, except for the reference; pass .aggregate("dynamic")'
+            f"Cannot bound the effects of the terms {cut(', '.join(study.terms), 60)}: they must be"
+            " consecutive periods around treatment, except for the reference; pass"
+            ' .aggregate("dynamic")'
         )
     before = int(reference[0]) + 1
-    after, every = len(time) - before, whole_number("every", every)
+    after = len(time) - before
+    every = whole_number("every", every)
     terms = [str(period) for period in np.atleast_1d(target).tolist()]
-    known = study.terms[before:] if every == 1 else [str(period) for period in range(after // max(every, 1))]
+    known = (
+        study.terms[before:]
+        if every == 1
+        else [str(period) for period in range(after // max(every, 1))]
+    )
     if unknown := [term for term in terms if term not in known]:
         raise DesignError(
-            f"Cannot bound the effect in periods {', '.join(unknown)}: the reference is period {time[before] - 1:g}; "
-            f"choose from {', '.join(known) or 'more periods'}"
+            f"Cannot bound the effect in periods {', '.join(unknown)}: the reference is period"
+            f" {time[before] - 1:g}; choose from {', '.join(known) or 'more periods'}"
         )
     weights = np.array([terms.count(term) for term in known]) / len(terms)
-    level = study.level if level is None else level
+    if level is None:
+        level = study.level
     how: Any = {"target": weights, "restriction": restriction, "every": every, "level": level}
     bounds = honest_did.honest_bounds(study.value, study.cov_small_sample, before, after, **how)
     return replace(bounds, unit=study.unit, provenance=study.provenance)
 
 
 def _widest(found: Mapping[str, Estimate]) -> Estimate:
-    """Return the estimate with the widest intervals of those clustered by each column, and say which it is."""
+    """Return the estimate with the widest intervals, and say which it is.
+
+    The estimates are clustered by each column in turn.
+    """
     column, narrower = widest(found)
-    why = f", errors clustered by {column}" + f", wider than by {', '.join(narrower)}" * bool(narrower)
+    why = f", errors clustered by {column}" + f", wider than by {', '.join(narrower)}" * bool(
+        narrower
+    )
     return replace(found[column], interval=found[column].interval + why * bool(column))

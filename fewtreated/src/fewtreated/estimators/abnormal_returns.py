@@ -1,7 +1,7 @@
 """Share-price event study: market model, abnormal returns, ranks.
 
-Standard errors for one share around one date assume normal returns, but daily returns are not normal. Ranks in the
-whole market need no such assumption.
+Standard errors for one share around one date assume normal returns, but daily returns are not
+normal. Ranks in the whole market need no such assumption.
 """
 
 from __future__ import annotations
@@ -13,10 +13,15 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from analysis.errors import DataError, DesignError
-from analysis.estimate import Estimate, Floats, Ints
+from fewtreated.errors import DataError, DesignError
+from fewtreated.estimate import Estimate, Floats, Ints
 
-__dir__ = ["abnormal_returns", "market_model", "market_rank", "pool_events"].copy  # for tab completion
+__dir__ = [
+    "abnormal_returns",
+    "market_model",
+    "market_rank",
+    "pool_events",
+].copy  # for tab completion
 
 Window = tuple[int, int]
 MIN_DAYS = 60  # fewest estimation days for a usable beta; the market ranks use the same rule
@@ -26,8 +31,9 @@ MIN_DAYS = 60  # fewest estimation days for a usable beta; the market ranks use 
 class MarketModel:
     """A market model without a constant, fitted to each share.
 
-    `beta` is float64[firm], `squares` the sum of squared market returns on the days behind it, float64[firm], `days`
-    their number, int64[firm], and `abnormal` the returns less beta times the market's, float64[firm, day].
+    `beta` is float64[firm], `squares` the sum of squared market returns on the days behind it,
+    float64[firm], `days` their number, int64[firm], and `abnormal` the returns less beta times the
+    market's, float64[firm, day].
     """
 
     beta: Floats
@@ -37,7 +43,9 @@ class MarketModel:
 
 
 def market_model(returns: Floats, market: Floats, *, estimation: Window) -> MarketModel:
-    """Fit ``beta = sum r m / sum m²`` on the days of the estimation window on which a share was traded.
+    """Fit beta on the days of the estimation window on which a share was traded.
+
+    The formula is ``beta = sum r m / sum m²``.
 
     Parameters
     ----------
@@ -49,7 +57,8 @@ def market_model(returns: Floats, market: Floats, *, estimation: Window) -> Mark
         Column numbers of the estimation window, half open.
     """
     before = slice(*estimation)
-    traded, x = np.isfinite(returns[:, before]), market[before]
+    traded = np.isfinite(returns[:, before])
+    x = market[before]
     squares = traded @ x**2
     beta = np.where(traded, returns[:, before], 0.0) @ x / squares
     return MarketModel(beta, squares, traded.sum(axis=1), returns - np.outer(beta, market))
@@ -67,9 +76,10 @@ def abnormal_returns(
 ) -> Estimate:
     """Estimate cumulative abnormal returns by event window.
 
-    ``CAR = sum_t (r_t - beta m_t)`` with beta fitted without intercept on the estimation window, and with variance
-    ``sigma² (L + (sum m)² / sum_est m²)``, for the noise of the L days and of beta; sigma is the standard deviation of
-    the residuals, ``n - 1`` degrees of freedom, or of those in the `recent` days before the event window, if larger.
+    ``CAR = sum_t (r_t - beta m_t)`` with beta fitted without intercept on the estimation window,
+    and with variance ``sigma² (L + (sum m)² / sum_est m²)``, for the noise of the L days and of
+    beta; sigma is the standard deviation of the residuals, ``n - 1`` degrees of freedom, or of
+    those in the `recent` days before the event window, if larger.
 
     Parameters
     ----------
@@ -91,24 +101,27 @@ def abnormal_returns(
     Returns
     -------
     Estimate
-        Rows firm by window: `firm`, `window`, `estimate` (fraction; NaN after a day without trading), `beta`, `noise`
-        (sigma), `n` trading days. `details`: `abnormal` float64[firm, day]; `beta`, `sigma` before, float64[firm].
+        Rows firm by window: `firm`, `window`, `estimate` (fraction; NaN after a day without
+        trading), `beta`, `noise` (sigma), `n` trading days. `details`: `abnormal` float64[firm,
+        day]; `beta`, `sigma` before, float64[firm].
 
     Raises
     ------
     DesignError
-        If market and returns differ in days, a market return is missing, a window starts before the end of the
-        estimation window, or a firm has fewer than 60 days in the latter.
+        If market and returns differ in days, a market return is missing, a window starts before the
+        end of the estimation window, or a firm has fewer than 60 days in the latter.
 
     References
     ----------
-    MacKinlay, A. C. (1997), Event studies in economics and finance, Journal of Economic Literature 35, 13-39.
+    MacKinlay, A. C. (1997), Event studies in economics and finance, Journal of Economic Literature
+    35, 13-39.
     """
-    returns, market = np.atleast_2d(np.asarray(returns, dtype=float)), np.asarray(market, dtype=float)
+    returns = np.atleast_2d(np.asarray(returns, dtype=float))
+    market = np.asarray(market, dtype=float)
     if market.shape != returns.shape[1:] or not np.isfinite(market).all():
         raise DesignError(
-            f"Cannot fit a market model: the market needs a return on each of {returns.shape[1]} days, but has "
-            f"{np.isfinite(market).sum()}, in shape {market.shape}; align the two"
+            f"Cannot fit a market model: the market needs a return on each of {returns.shape[1]}"
+            f" days, but has {np.isfinite(market).sum()}, in shape {market.shape}; align the two"
         )
     names = [str(i) for i in range(len(returns))] if firms is None else firms
     traded = np.isfinite(returns[:, slice(*estimation)])
@@ -116,24 +129,32 @@ def abnormal_returns(
     if (days < MIN_DAYS).any():
         fewest = int(days.argmin())
         raise DesignError(
-            f"Cannot fit a market model: firm {names[fewest]} has {days[fewest]} days in the estimation window, but "
-            f"{MIN_DAYS} are needed; lengthen the window"
+            f"Cannot fit a market model: firm {names[fewest]} has {days[fewest]} days in the"
+            f" estimation window, but {MIN_DAYS} are needed; lengthen the window"
         )
     model = market_model(returns, market, estimation=estimation)
-    beta, squares, abnormal = model.beta, model.squares, model.abnormal
+    beta = model.beta
+    squares = model.squares
+    abnormal = model.abnormal
     sigma, df = _noise(abnormal[:, slice(*estimation)])
     windows = []
     for name, (first, stop) in event.items():
         if first < estimation[1]:
             raise DesignError(
-                f"Cannot use the event window {name!r}: it starts on day {first}, before the estimation window ends on "
-                f"day {estimation[1]}; start it later"
+                f"Cannot use the event window {name!r}: it starts on day {first}, before the"
+                f" estimation window ends on day {estimation[1]}; start it later"
             )
         car = abnormal[:, first:stop].sum(axis=1)
         late, late_df = _noise(abnormal[:, max(first - recent, 0) : first])
-        noise, n = np.maximum(sigma, late), np.isfinite(returns[:, first:stop]).sum(axis=1)
+        noise = np.maximum(sigma, late)
+        n = np.isfinite(returns[:, first:stop]).sum(axis=1)
         error = noise * np.sqrt(stop - first + market[first:stop].sum() ** 2 / squares)
-        columns = {"firm": names, "window": name, "car": car, "error": np.where(np.isfinite(car), error, np.nan)}
+        columns = {
+            "firm": names,
+            "window": name,
+            "car": car,
+            "error": np.where(np.isfinite(car), error, np.nan),
+        }
         columns |= {"df": np.where(late > sigma, late_df, df), "beta": beta, "noise": noise, "n": n}
         windows.append(pd.DataFrame(columns))
     rows = pd.concat(windows, ignore_index=True)
@@ -156,25 +177,37 @@ def abnormal_returns(
 
 
 def _noise(abnormal: Floats) -> tuple[Floats, Floats]:
-    """Return the standard deviation of float64[firm, day] about zero, and its degrees of freedom, by firm."""
+    """Return the standard deviation about zero by firm, and its degrees of freedom.
+
+    `abnormal` is float64[firm, day].
+    """
     df = np.maximum(np.isfinite(abnormal).sum(axis=1) - 1, 1)
     return np.sqrt(np.nansum(abnormal**2, axis=1) / df), df
 
 
 def pool_events(
-    found: Estimate, terms: Sequence[str], spans: Sequence[Window], abnormal: Floats, *, estimation: Window
+    found: Estimate,
+    terms: Sequence[str],
+    spans: Sequence[Window],
+    abnormal: Floats,
+    *,
+    estimation: Window,
 ) -> Estimate:
-    """Average the cumulative abnormal returns of several events, allowing for days that their windows share.
+    """Average the cumulative abnormal returns of several events.
 
-    With N events, ``mean = sum_i CAR_i / N``. Two events are as correlated as their shares' abnormal returns were in
-    the estimation window, times the part of their windows that is common: ``c_ij = r_ij L_ij / sqrt(L_i L_j)``. Two
-    standard errors are returned, since with few events neither is safe:
+    The standard errors allow for days that their windows share.
 
-    - ``noise``: ``sqrt(sum_ij c_ij s_i s_j) / N``, with s_i the standard error of each event (c_ii = 1) and
-      Satterthwaite's degrees of freedom. It is about these events alone, and takes each share's noise before its news
-      for that of its window.
-    - ``spread``: ``sqrt(S² / N (1 + (N - 1) c) / (1 - c))``, with S the standard deviation of the CARs, c the mean of
-      c_ij over pairs, and N - 1 degrees of freedom. It is about events of this kind, and makes no use of the noise.
+    With N events, ``mean = sum_i CAR_i / N``. Two events are as correlated as their shares'
+    abnormal returns were in the estimation window, times the part of their windows that is common:
+    ``c_ij = r_ij L_ij / sqrt(L_i L_j)``. Two standard errors are returned, since with few events
+    neither is safe:
+
+    - ``noise``: ``sqrt(sum_ij c_ij s_i s_j) / N``, with s_i the standard error of each event (c_ii
+      = 1) and Satterthwaite's degrees of freedom. It is about these events alone, and takes each
+      share's noise before its news for that of its window.
+    - ``spread``: ``sqrt(S² / N (1 + (N - 1) c) / (1 - c))``, with S the standard deviation of the
+      CARs, c the mean of c_ij over pairs, and N - 1 degrees of freedom. It is about events of this
+      kind, and makes no use of the noise.
 
     Parameters
     ----------
@@ -192,27 +225,33 @@ def pool_events(
     Returns
     -------
     Estimate
-        Terms ``noise`` and ``spread``, with the same value. `counts`: ``events``; ``common_days``, of all pairs.
-        `details`: ``correlation`` float64[event, event], the c_ij; ``mean_correlation``, c; ``t`` and ``p_value`` of
-        the test of Kolari and Pynnönen, in which each CAR is divided by its standard error.
+        Terms ``noise`` and ``spread``, with the same value. `counts`: ``events``; ``common_days``,
+        of all pairs. `details`: ``correlation`` float64[event, event], the c_ij;
+        ``mean_correlation``, c; ``t`` and ``p_value`` of the test of Kolari and Pynnönen, in which
+        each CAR is divided by its standard error.
 
     Raises
     ------
     DesignError
-        If there are fewer than two events, one has no estimate, or the correlations leave no positive variance.
+        If there are fewer than two events, one has no estimate, or the correlations leave no
+        positive variance.
 
     References
     ----------
-    Kolari, J. W. and Pynnönen, S. (2010), Event study testing with cross-sectional correlation of abnormal returns,
-    Review of Financial Studies 23, 3996-4025.
+    Kolari, J. W. and Pynnönen, S. (2010), Event study testing with cross-sectional correlation of
+    abnormal returns, Review of Financial Studies 23, 3996-4025.
     """
     number = len(terms)
     if number < 2:
         raise DesignError(f"Cannot pool {number} events: at least two are needed")
     events = found[list(terms)]
-    missing = [term for term, value in zip(terms, events.value, strict=True) if not np.isfinite(value)]
+    missing = [
+        term for term, value in zip(terms, events.value, strict=True) if not np.isfinite(value)
+    ]
     if missing:
-        raise DesignError(f"Cannot pool events without an estimate: {', '.join(missing)}; leave them out")
+        raise DesignError(
+            f"Cannot pool events without an estimate: {', '.join(missing)}; leave them out"
+        )
     common = np.array([[max(min(a[1], b[1]) - max(a[0], b[0]), 0) for b in spans] for a in spans])
     length = np.diag(common)
     daily = pd.DataFrame(abnormal[:, slice(*estimation)].T).corr().to_numpy()
@@ -224,8 +263,8 @@ def pool_events(
     noise = float(error @ correlation @ error) / number**2
     if not (inflation > 0 and c < 1 and noise > 0):
         raise DesignError(
-            f"Cannot pool these events: their abnormal returns have a mean correlation of {c:.2f}, which leaves no "
-            "positive variance of a mean; pool events of other shares or days"
+            f"Cannot pool these events: their abnormal returns have a mean correlation of {c:.2f},"
+            " which leaves no positive variance of a mean; pool events of other shares or days"
         )
     value = float(events.value.mean())
     spread = float(events.value.var(ddof=1)) / number * inflation / (1 - c)
@@ -247,7 +286,9 @@ def pool_events(
     )
 
 
-def market_rank(car: float, ranks: Floats, values: Floats, n_stocks: int, *, rounding: float) -> tuple[int, int]:
+def market_rank(
+    car: float, ranks: Floats, values: Floats, n_stocks: int, *, rounding: float
+) -> tuple[int, int]:
     """Rank a share's cumulative abnormal return in a market where only some ranks are known.
 
     Parameters
@@ -266,7 +307,8 @@ def market_rank(car: float, ranks: Floats, values: Floats, n_stocks: int, *, rou
     Returns
     -------
     tuple of int
-        The lowest and the highest possible rank of the share; equal in the tails, where every rank is known.
+        The lowest and the highest possible rank of the share; equal in the tails, where every rank
+        is known.
 
     Raises
     ------
@@ -275,10 +317,16 @@ def market_rank(car: float, ranks: Floats, values: Floats, n_stocks: int, *, rou
     """
     if (np.diff(values) < 0).any() or not np.isfinite(car):
         raise DataError(
-            f"Cannot rank a return of {car}: it must be finite, and the known returns must ascend with the rank; sort "
-            "the file by rank and drop shares without trading"
+            f"Cannot rank a return of {car}: it must be finite, and the known returns must ascend"
+            " with the rank; sort the file by rank and drop shares without trading"
         )
     below, not_above = np.searchsorted(values, [car - rounding, car + rounding])
-    low = int(ranks[below - 1]) + 1 if below > 0 else 1
-    high = int(ranks[not_above]) - 1 if not_above < len(ranks) else n_stocks
+    if below > 0:
+        low = int(ranks[below - 1]) + 1
+    else:
+        low = 1
+    if not_above < len(ranks):
+        high = int(ranks[not_above]) - 1
+    else:
+        high = n_stocks
     return low, max(low, high)

@@ -12,56 +12,77 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from analysis.display import WORD, cut
-from analysis.errors import DataError, DesignError, check_choice
-from analysis.estimate import Bools, Floats, Ints
-from analysis.provenance import SIMULATED_ID
+from fewtreated.display import WORD, cut
+from fewtreated.errors import DataError, DesignError, check_choice
+from fewtreated.estimate import Bools, Floats, Ints
 
 __dir__ = ["Long"].copy  # for tab completion
 
 DATES = ("string", "date", "datetime", "datetime64")  # pandas' names of the types read as dates
 NAMES = 20  # maximum number of column names in a message
+SIMULATED_ID = r"SIM-G?[0-9]"  # beginning of the ids of simulated units
 
 
 class Long:
     """DataFrame with one row per unit and period.
 
-    `code`, int64[row], indexes each row's unit in `units`, and `place` its cell in an array [unit, time], of which
-    `seen` tells which have a row; `periods` have no gaps. `start` is the first period's ordinal; `frequency` is pandas'
-    name, or "" for whole numbers.
+    `code`, int64[row], indexes each row's unit in `units`, and `place` its cell in an array [unit,
+    time], of which `seen` tells which have a row; `periods` have no gaps. `start` is the first
+    period's ordinal; `frequency` is pandas' name, or "" for whole numbers.
     """
 
     def __init__(self, data: pd.DataFrame, unit: Hashable, time: Hashable) -> None:
-        """Read the units and periods of a frame; raise DataError for missing or repeated keys, or for gaps."""
+        """Read the units and periods of a frame.
+
+        Raise DataError for missing or repeated keys, or for gaps.
+        """
         if not isinstance(data, pd.DataFrame):
             raise DesignError(
-                f"Cannot read data of type {type(data).__name__}: pass a DataFrame, or arrays to analysis.estimators"
+                f"Cannot read data of type {type(data).__name__}: pass a DataFrame, or arrays to"
+                " fewtreated.arrays"
             )
-        self.data, self.unit, self.time = data, unit, time
-        ids, when = _column(data, unit, "unit"), _column(data, time, "time")
+        self.data = data
+        self.unit = unit
+        self.time = time
+        ids = _column(data, unit, "unit")
+        when = _column(data, time, "time")
         _refuse(ids.isna(), ids, "a unit in each row", "fill it in, or drop the row")
         ordinal, self.frequency = _ordinals(when)
         _refuse(~np.isfinite(ordinal), when, "a period in each row", "fill it in, or drop the row")
         if not len(data):
-            raise DataError(f"Cannot use an empty frame: it needs one row per {unit} and {time}; check any filter")
+            raise DataError(
+                f"Cannot use an empty frame: it needs one row per {unit} and {time}; check any"
+                " filter"
+            )
         self.code, self.units = _codes(ids)
         self.start = int(ordinal.min())
         position = (ordinal - self.start).astype(np.int64)
         # Of more periods than rows some are gaps, which may be far too many to count.
-        present = np.flatnonzero(np.bincount(position)) if position.max() < len(ids) else np.unique(position)
+        if position.max() < len(ids):
+            present = np.flatnonzero(np.bincount(position))
+        else:
+            present = np.unique(position)
         self.periods = _labels(self.start + np.arange(len(present)), self.frequency)
         if (gaps := np.diff(present) > 1).any():
-            after, missing = _labels(self.start + present[:-1][gaps][0] + np.arange(2), self.frequency)
+            after, missing = _labels(
+                self.start + present[:-1][gaps][0] + np.arange(2), self.frequency
+            )
             raise DataError(
-                f"Cannot read periods with gaps: column {time!r} has {after} and later periods, but not {missing}; "
-                "add rows for it, write months as 2021-05, or number the periods in order"
+                f"Cannot read periods with gaps: column {time!r} has {after} and later periods, but"
+                f" not {missing}; add rows for it, write months as 2021-05, or number the periods"
+                " in order"
             )
         self.seen = np.zeros((len(self.units), len(present)), dtype=bool)
         self.place = self.code * len(present) + position
         self.seen.ravel()[self.place] = True
         if self.seen.sum() < len(ids):
             do = "aggregate them first (dates are read as months: pass Periods for days or weeks)"
-            _refuse(pd.Series(self.place).duplicated(keep=False), when, f"one row for each {unit} in a period", do)
+            _refuse(
+                pd.Series(self.place).duplicated(keep=False),
+                when,
+                f"one row for each {unit} in a period",
+                do,
+            )
 
     def values(self, name: Hashable, what: str, *, complete: bool = False) -> Floats:
         """Return a column of numbers as float64[unit, time], NaN if missing.
@@ -73,20 +94,25 @@ class Long:
         if complete and (missing := np.isnan(values)).any():
             unit, period = np.argwhere(missing)[0]
             raise DataError(
-                f"Cannot use column {name!r}: {missing.sum():,} of {missing.size:,} values are missing, first for "
-                f"{_quoted(self.units[unit])} in {self.periods[period]}; drop such units"
+                f"Cannot use column {name!r}: {missing.sum():,} of {missing.size:,} values are"
+                f" missing, first for {_quoted(self.units[unit])} in {self.periods[period]}; drop"
+                " such units"
             )
         return values
 
     def constant(self, name: Hashable, what: str) -> npt.NDArray[Any] | None:
-        """Return a column's value for each unit, array[unit]; raise DataError if it is missing or varies within a unit.
+        """Return a column's value for each unit, array[unit].
+
+        Raise DataError if it is missing or varies within a unit.
 
         Weights must also be numbers. Without a name, return None.
         """
         if name is None:
             return None
         column = self._first(name, what)
-        _refuse(column.isna(), column, f"a value for each {self.unit}", "fill it in, or drop the unit")
+        _refuse(
+            column.isna(), column, f"a value for each {self.unit}", "fill it in, or drop the unit"
+        )
         return _numbers(column) if what == "weights" else column.to_numpy()
 
     def clusters(self, names: str | Sequence[Hashable] | None) -> dict[str, Any]:
@@ -94,48 +120,76 @@ class Long:
         return {str(name): self.constant(name, "cluster") for name in _several(names)} or {"": None}
 
     def covariates(self, names: str | Sequence[Hashable] | None) -> dict[str, Floats]:
-        """Return each unit's values of the given covariates, float64[unit] by name; NaN if missing."""
+        """Return each unit's values of the given covariates by name.
+
+        Each is float64[unit], NaN if missing.
+        """
         return {str(name): _numbers(self._first(name, "covariates")) for name in _several(names)}
 
     @property
     def provenance(self) -> str:
-        """Mark "simulated" if the frame's attributes, a column, or ids such as SIM-0417 say so, else "estimate"."""
-        said = {self.data.attrs.get("provenance"), *self.data.get("provenance", pd.Series(dtype=str)).unique()}
-        marked = "simulated" in said or all(re.match(SIMULATED_ID, str(unit)) for unit in self.units)
-        return "simulated" if marked else "estimate"
+        """Mark "simulated" if the frame says so, else "estimate".
+
+        Its attributes, a column, or ids such as SIM-0417 may say so.
+        """
+        said = {
+            self.data.attrs.get("provenance"),
+            *self.data.get("provenance", pd.Series(dtype=str)).unique(),
+        }
+        marked = "simulated" in said or all(
+            re.match(SIMULATED_ID, str(unit)) for unit in self.units
+        )
+        if marked:
+            return "simulated"
+        return "estimate"
 
     def absent(self, absent: Literal["zero", "missing"] | None, treated: Bools) -> Bools:
         """Return which outcomes to set to zero, bool[unit, time]; `treated` is bool[unit].
 
-        Raise DesignError if nothing is said about absent rows, and those of treated units end early.
+        Raise DesignError if nothing is said about absent rows, and those of treated units end
+        early.
         """
         if absent is not None:
             check_choice("absent", absent, ("zero", "missing"))
         if absent is None and (exits := treated & ~self.seen[:, -1]).any():
             last = self.periods[int(np.flatnonzero(self.seen[exits][0])[-1])]
             raise DesignError(
-                f"Cannot tell what absent rows mean: those of {exits.sum():,} of {treated.sum():,} treated units end "
-                f"before {self.periods[-1]}, first those of {_quoted(self.units[exits][0])} in {last}; pass "
-                'absent="zero" if they had no outcome then, or absent="missing" if it was not observed'
+                f"Cannot tell what absent rows mean: those of {exits.sum():,} of {treated.sum():,}"
+                f" treated units end before {self.periods[-1]}, first those of"
+                f' {_quoted(self.units[exits][0])} in {last}; pass absent="zero" if they had no'
+                ' outcome then, or absent="missing" if it was not observed'
             )
         return ~self.seen & (absent == "zero")
 
     def _first(self, name: Hashable, what: str) -> pd.Series:
-        """Return a column's value in each unit's first row; raise DataError if a unit's rows differ."""
+        """Return a column's value in each unit's first row.
+
+        Raise DataError if a unit's rows differ.
+        """
         column = _column(self.data, name, what)
         first = np.empty(len(self.units), dtype=np.int64)
         first[self.code[::-1]] = np.arange(len(self.code))[::-1]
-        values = column.to_numpy() if _plain(column) else pd.factorize(column)[0]
+        if _plain(column):
+            values = column.to_numpy()
+        else:
+            values = pd.factorize(column)[0]
         expected = values[first][self.code]
         differ = (values != expected) & ~(np.isnan(values) & np.isnan(expected))
-        _refuse(differ, column, f"one value in all rows of each {self.unit}", "repeat the value of the first row")
+        _refuse(
+            differ,
+            column,
+            f"one value in all rows of each {self.unit}",
+            "repeat the value of the first row",
+        )
         return column.iloc[first]
 
     def dates(self, name: Hashable, anticipation: int = 0) -> Floats:
-        """Return each unit's first treated period, float64[unit], counted from the first period; inf if never treated.
+        """Return each unit's first treated period, counted from the first period.
 
-        Units whose date is empty or after the last period are never treated. With anticipation, the date must be more
-        than `anticipation` periods after the last.
+        The result is float64[unit], inf if never treated.
+
+        Units whose date is empty or after the last period are never treated. With anticipation, the
+        date must be more than `anticipation` periods after the last.
         """
         column = self._first(name, "first_treated")
         if not pd.api.types.is_numeric_dtype(column):
@@ -145,69 +199,95 @@ class Long:
         if dated.any() and frequency != self.frequency:
             kinds = " and ".join(kind or "whole numbers" for kind in (self.frequency, frequency))
             raise DataError(
-                f"Cannot compare columns {self.time!r} and {name!r}: their periods have the types {kinds}; "
-                f"convert {name!r}"
+                f"Cannot compare columns {self.time!r} and {name!r}: their periods have the types"
+                f" {kinds}; convert {name!r}"
             )
-        position, width = np.where(dated, ordinal - self.start, np.inf), len(self.periods)
+        position = np.where(dated, ordinal - self.start, np.inf)
+        width = len(self.periods)
         if (soon := dated & (position >= width) & (position < width + anticipation)).any():
             raise DesignError(
-                f"Cannot allow for {anticipation} periods of anticipation: {soon.sum():,} units, such as "
-                f"{_quoted(self.units[soon][0])}, are treated too soon after the last period, {self.periods[-1]}, to "
-                "count as treated or as never treated; drop them"
+                f"Cannot allow for {anticipation} periods of anticipation: {soon.sum():,} units,"
+                f" such as {_quoted(self.units[soon][0])}, are treated too soon after the last"
+                f" period, {self.periods[-1]}, to count as treated or as never treated; drop them"
             )
         return np.where(position < width, position, np.inf)
 
     def switched_on(self, name: Hashable) -> Floats:
-        """Return each unit's first period with a 1, float64[unit], or inf if none; raise DataError if a 0 follows."""
+        """Return each unit's first period with a 1.
+
+        The result is float64[unit], or inf if there is none. Raise DataError if a 0 follows.
+        """
         column = _column(self.data, name, "treated")
         _refuse(~np.isin(_numbers(column), (0, 1)), column, "0 or 1 in each row", "correct it")
         on = self.values(name, "treated", complete=True)
         ends = np.diff(on, axis=1, prepend=0).ravel()[self.place] < 0
-        _refuse(ends, column, "1 from the first treated period onwards", "drop units whose treatment ends")
+        _refuse(
+            ends,
+            column,
+            "1 from the first treated period onwards",
+            "drop units whose treatment ends",
+        )
         return np.where(on.any(axis=1), on.argmax(axis=1), np.inf)
 
     def sums(self, name: Hashable, before: Any, after: Any) -> tuple[Floats, Floats]:
-        """Return a column's sums over two windows, float64[unit] each; raise DesignError if they overlap."""
-        first, second = self.window(before, "before"), self.window(after, "after")
+        """Return a column's sums over two windows, float64[unit] each.
+
+        Raise DesignError if the windows overlap.
+        """
+        first = self.window(before, "before")
+        second = self.window(after, "after")
         if first.stop > second.start:
             raise DesignError(
-                f"Cannot compare before = {before} with after = {after}: it must end before these begin; move one"
+                f"Cannot compare before = {before} with after = {after}: it must end before these"
+                " begin; move one"
             )
         values = self.values(name, "outcome")
         return values[:, first].sum(axis=1), values[:, second].sum(axis=1)
 
     def window(self, ends: Any, what: str) -> slice:
         """Return the slice of periods between two ends, both included."""
-        pair = list(ends) if isinstance(ends, Sequence) and not isinstance(ends, str) else []
+        if isinstance(ends, Sequence) and not isinstance(ends, str):
+            pair = list(ends)
+        else:
+            pair = []
         if len(pair) == 2:
             ordinal, frequency = _ordinals(pd.Series(pair, name=what))
             first, last = ordinal - self.start
             if frequency == self.frequency and 0 <= first <= last < len(self.periods):
                 return slice(int(first), int(last) + 1)
         raise DesignError(
-            f"Cannot use {what} = {ends!r}: column {self.time!r} runs from {self.periods[0]} to {self.periods[-1]}; "
-            "pass a first and a last period within this range"
+            f"Cannot use {what} = {ends!r}: column {self.time!r} runs from {self.periods[0]} to"
+            f" {self.periods[-1]}; pass a first and a last period within this range"
         )
 
 
 def _column(data: pd.DataFrame, name: Any, what: str) -> pd.Series:
     """Return the column with the given name; raise DataError if it is missing or repeated."""
-    names, known = list(data.columns), isinstance(name, Hashable)
+    names = list(data.columns)
+    known = isinstance(name, Hashable)
     if (count := names.count(name) if known else 0) == 1:
         return data[name]
-    close = get_close_matches(name, map(str, names)) if isinstance(name, str) and not count else []
+    if isinstance(name, str) and not count:
+        close = get_close_matches(name, map(str, names))
+    else:
+        close = []
     near = [column for column in names if str(column) in close]
     listed = ", ".join(map(_quoted, near or names[:NAMES]))
     if known and name is not None and name in data.index.names:
-        raise DataError(f"Cannot read {what} = {_quoted(name)}: it is in the index; pass data.reset_index()")
+        raise DataError(
+            f"Cannot read {what} = {_quoted(name)}: it is in the index; pass data.reset_index()"
+        )
     raise DataError(
-        f"Cannot read {what} = {_quoted(name)}: the frame has {count or 'no'} columns with that name; "
-        f"{'did you mean' if near else 'it has'} {listed}{'?' if near else ''}"
+        f"Cannot read {what} = {_quoted(name)}: the frame has {count or 'no'} columns with that"
+        f" name; {'did you mean' if near else 'it has'} {listed}{'?' if near else ''}"
     )
 
 
 def _codes(column: pd.Series) -> tuple[Ints, pd.Index]:
-    """Give each value a number in order of appearance, with one look-up for each run of equal numbers."""
+    """Give each value a number in order of appearance.
+
+    There is one look-up for each run of equal numbers.
+    """
     if not _plain(column):
         code, labels = pd.factorize(column)
         return code, labels
@@ -224,7 +304,11 @@ def _plain(column: pd.Series) -> bool:
 
 def _several(names: Any) -> Sequence[Hashable]:
     """Return one name, several, or None as a list of names."""
-    return [] if names is None else names if isinstance(names, list | tuple | pd.Index) else [names]
+    if names is None:
+        return []
+    if isinstance(names, list | tuple | pd.Index):
+        return names
+    return [names]
 
 
 def _refuse(wrong: Any, column: pd.Series, needs: str, do: str) -> None:
@@ -234,9 +318,19 @@ def _refuse(wrong: Any, column: pd.Series, needs: str, do: str) -> None:
     """
     rows = np.flatnonzero(wrong)
     if len(rows):
-        row = _quoted(column.index[rows[0]]) if column.index.is_unique else f"at position {rows[0]}"
-        value, more = _quoted(column.iloc[rows[0]]), f", and {len(rows) - 1:,} more are wrong" if len(rows) > 1 else ""
-        raise DataError(f"Cannot use column {column.name!r}: it needs {needs}, but row {row} has {value}{more}; {do}")
+        if column.index.is_unique:
+            row = _quoted(column.index[rows[0]])
+        else:
+            row = f"at position {rows[0]}"
+        value = _quoted(column.iloc[rows[0]])
+        if len(rows) > 1:
+            more = f", and {len(rows) - 1:,} more are wrong"
+        else:
+            more = ""
+        raise DataError(
+            f"Cannot use column {column.name!r}: it needs {needs}, but row {row} has {value}{more};"
+            f" {do}"
+        )
 
 
 def _quoted(value: Any) -> str:
@@ -245,12 +339,27 @@ def _quoted(value: Any) -> str:
 
 
 def _numbers(column: pd.Series, *, infinite: bool = False) -> Floats:
-    """Return a column as numbers, NaN if missing; raise DataError for text and, unless allowed, for infinite values."""
+    """Return a column as numbers, NaN if missing.
+
+    Raise DataError for text and, unless allowed, for infinite values.
+    """
     if not pd.api.types.is_numeric_dtype(column):
-        other = ~column.map(lambda value: isinstance(value, Real) or bool(pd.isna(value))).to_numpy(bool)
-        _refuse(other, column, "a number in each row", "convert the column to numbers, or set the cell to NaN")
+        other = ~column.map(lambda value: isinstance(value, Real) or bool(pd.isna(value))).to_numpy(
+            bool
+        )
+        _refuse(
+            other,
+            column,
+            "a number in each row",
+            "convert the column to numbers, or set the cell to NaN",
+        )
     values: Floats = column.to_numpy(float, na_value=np.nan)
-    _refuse(not infinite and np.isinf(values), column, "a finite number in each row", "correct it, or set it to NaN")
+    _refuse(
+        not infinite and np.isinf(values),
+        column,
+        "a finite number in each row",
+        "correct it, or set it to NaN",
+    )
     return values
 
 
@@ -265,13 +374,23 @@ def _ordinals(column: pd.Series) -> tuple[Floats, str]:
     if kind in DATES:
         dates = pd.to_datetime(column, format="ISO8601", errors="coerce")
         odd = dates.isna() & column.notna()
-        _refuse(odd, column, "a month such as 2021-05 in each row", "write it that way, or leave it empty")
+        _refuse(
+            odd,
+            column,
+            "a month such as 2021-05 in each row",
+            "write it that way, or leave it empty",
+        )
         column = dates.dt.tz_localize(None).dt.to_period("M")
     elif kind != "period":
         if kind == "integer" and isinstance(column.dtype, np.dtype):
             return column.to_numpy(float), ""
         values = _numbers(column, infinite=True)
-        _refuse(np.isfinite(values) & (np.floor(values) != values), column, "a whole number in each row", "number them")
+        _refuse(
+            np.isfinite(values) & (np.floor(values) != values),
+            column,
+            "a whole number in each row",
+            "number them",
+        )
         return values, ""
     periods = pd.PeriodIndex(column)
     return np.where(periods.isna(), np.nan, periods.asi8), str(periods.freqstr)
@@ -279,4 +398,6 @@ def _ordinals(column: pd.Series) -> tuple[Floats, str]:
 
 def _labels(ordinals: Any, frequency: str) -> pd.Index:
     """Convert ordinals to periods."""
-    return pd.PeriodIndex.from_ordinals(ordinals, freq=frequency) if frequency else pd.Index(ordinals)
+    if frequency:
+        return pd.PeriodIndex.from_ordinals(ordinals, freq=frequency)
+    return pd.Index(ordinals)

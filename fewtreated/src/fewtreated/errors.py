@@ -1,13 +1,16 @@
 """Exceptions and the checks that raise them.
 
-A message says what cannot be done, why (what was found, with counts and the offending key), and what to do.
+A message says what cannot be done, why (what was found, with counts and the offending key), and
+what to do.
 """
 
 from collections.abc import Collection
 from operator import index
 from typing import Any, NoReturn
 
-_HEAD, _TAIL = 6000, 1500  # characters kept of a message, whose end says what to do
+# characters kept of a message, whose end says what to do
+_HEAD = 6000
+_TAIL = 1500
 
 
 class _RefusalError(ValueError):
@@ -17,8 +20,11 @@ class _RefusalError(ValueError):
         A long message is shortened in the middle.
         """
         text = super().__str__()
-        text = text if len(text) <= _HEAD + _TAIL else f"{text[:_HEAD]} ... {text[-_TAIL:]}"
-        return "".join(sign if sign.isprintable() or sign == "\n" else ascii(sign)[1:-1] for sign in text)
+        if not (len(text) <= _HEAD + _TAIL):
+            text = f"{text[:_HEAD]} ... {text[-_TAIL:]}"
+        return "".join(
+            sign if sign.isprintable() or sign == "\n" else ascii(sign)[1:-1] for sign in text
+        )
 
     def _render_traceback_(self) -> list[str]:
         """Return only the message, which IPython shows in place of a traceback."""
@@ -30,7 +36,7 @@ class DataError(_RefusalError):
 
 
 class DesignError(_RefusalError):
-    """Exception raised when a request is invalid or cannot be met with the given design and data."""
+    """Exception for a request that is invalid or cannot be met with the given design and data."""
 
 
 def refuse(where: Any, expected: str, actual: str, remedy: str) -> NoReturn:
@@ -46,7 +52,9 @@ def whole_number(name: str, value: Any) -> int:
     try:
         return index(value)
     except TypeError as error:
-        raise DesignError(f"Cannot use {name} = {value!r}: it is not a whole number; pass an int") from error
+        raise DesignError(
+            f"Cannot use {name} = {value!r}: it is not a whole number; pass an int"
+        ) from error
 
 
 def check_choice(name: str, value: Any, allowed: Collection[str]) -> None:
@@ -58,4 +66,6 @@ def check_choice(name: str, value: Any, allowed: Collection[str]) -> None:
 def check_level(level: float) -> None:
     """Raise DesignError unless the level is between 0.5 and 1."""
     if not 0.5 < level < 1:
-        raise DesignError(f"Cannot use level = {level}: it is not between 0.5 and 1; use 0.95, for example")
+        raise DesignError(
+            f"Cannot use level = {level}: it is not between 0.5 and 1; use 0.95, for example"
+        )

@@ -12,9 +12,9 @@ import numpy.typing as npt
 import pandas as pd
 from scipy import stats
 
-from analysis.display import Shown, intervals
-from analysis.errors import DesignError, check_level
-from analysis.numbers import MARKS, NOT_ESTIMABLE, quantity, span
+from fewtreated.display import Shown, intervals
+from fewtreated.errors import DesignError, check_level
+from fewtreated.numbers import MARKS, NOT_ESTIMABLE, quantity, span
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -27,7 +27,8 @@ Labels = Sequence[Any] | npt.NDArray[Any]
 NO_TERM = ("",)  # terms of a refusal, which answers every request with its reason
 STEP = 1e-30  # for derivatives by a complex step: no difference is taken, so the smaller the better
 DRAWS = 10_000  # draws of the largest t statistic
-FEWEST_DF = 4.0  # of clusters that are not fewer: an estimate nearer to one is mostly noise, and intervals explode
+# of clusters that are not fewer: an estimate nearer to one is mostly noise, and intervals explode
+FEWEST_DF = 4.0
 NOTHING_LEFT = 1e-9  # share of a total below which a remainder is rounding
 NO_SPREAD = "the values behind it do not vary, so a standard error of zero would be meaningless"
 
@@ -95,14 +96,19 @@ class Estimate(Shown):
     provenance: str = "estimate"
 
     def __post_init__(self) -> None:
-        """Compute the covariance from the scores; raise DesignError if a missing result has no reason."""
+        """Compute the covariance from the scores.
+
+        Raise DesignError if a missing result has no reason.
+        """
         if self.covariance is None:
             unknown = np.full((len(self.terms),) * 2, np.nan)
-            object.__setattr__(self, "covariance", unknown if self.scores is None else self.scores.T @ self.scores)
+            object.__setattr__(
+                self, "covariance", unknown if self.scores is None else self.scores.T @ self.scores
+            )
         if not self.reason and np.isnan([self.std_error, *self.conf_int]).any():
             raise DesignError(
-                f"Cannot create an Estimate of {self.estimand}: a standard error or interval is missing; state why in "
-                "`reason`"
+                f"Cannot create an Estimate of {self.estimand}: a standard error or interval is"
+                " missing; state why in `reason`"
             )
 
     @property
@@ -119,7 +125,9 @@ class Estimate(Shown):
     @property
     def std_error(self) -> Floats:
         """Standard errors, float64[term]; NaN if missing."""
-        return np.asarray(np.sqrt(np.clip(np.diag(self.covariance), 0, None)))  # rounding may fall below zero
+        return np.asarray(
+            np.sqrt(np.clip(np.diag(self.covariance), 0, None))
+        )  # rounding may fall below zero
 
     @cached_property
     def stated(self) -> Estimate:
@@ -130,12 +138,18 @@ class Estimate(Shown):
         no_spread = self.std_error <= NOTHING_LEFT * np.fmax(1.0, np.abs(self.value))
         if not no_spread.any():
             return self
-        reasons = [self.reason] if np.isnan([self.value, self.std_error, *self.conf_int]).any() else []
+        if np.isnan([self.value, self.std_error, *self.conf_int]).any():
+            reasons = [self.reason]
+        else:
+            reasons = []
         reasons += [NO_SPREAD] if np.isfinite(self.value[no_spread]).any() else []
         return self.without(no_spread, "; ".join(reasons))
 
     def without(self, terms: Bools, reason: str) -> Estimate:
-        """Remove the value, standard error and interval of the given terms, bool[term], and set the reason."""
+        """Remove the value, standard error and interval of some terms, and set the reason.
+
+        `terms` is bool[term].
+        """
         return replace(
             self,
             value=np.where(terms, np.nan, self.value),
@@ -146,22 +160,33 @@ class Estimate(Shown):
 
     @cached_property
     def df(self) -> Floats:
-        """Degrees of freedom, float64[term]: the smallest of `max_df`, clusters less one, and :func:`effective`."""
+        """Degrees of freedom of each term, float64[term].
+
+        They are the smallest of `max_df`, clusters less one, and :func:`effective`.
+        """
         return self._df(FEWEST_DF)
 
     def _df(self, least: float) -> Floats:
         max_df: Floats = np.broadcast_to(np.asarray(self.max_df, dtype=float), len(self.terms))
         if self.scores is None:
             return max_df
-        square, clusters = self.scores**2, np.count_nonzero(self.scores, axis=0)
+        square = self.scores**2
+        clusters = np.count_nonzero(self.scores, axis=0)
         most = np.fmin(max_df, np.where(clusters > 0, np.maximum(clusters - 1, 1), np.nan))
-        return np.fmin(most, effective(square.sum(axis=0), np.einsum("ij,ij->j", square, square), least))
+        return np.fmin(
+            most, effective(square.sum(axis=0), np.einsum("ij,ij->j", square, square), least)
+        )
 
     @property
     def cov_small_sample(self) -> Floats:
-        """Covariance scaled by ``(t(joint_df) / z)²`` for methods that treat it as known, float64[term, term]."""
+        """Covariance scaled for methods that treat it as known, float64[term, term].
+
+        The factor is ``(t(joint_df) / z)²``.
+        """
         quantile = (1 + self.level) / 2
-        return np.asarray((stats.t.ppf(quantile, self.joint_df) / stats.norm.ppf(quantile)) ** 2 * self.covariance)
+        return np.asarray(
+            (stats.t.ppf(quantile, self.joint_df) / stats.norm.ppf(quantile)) ** 2 * self.covariance
+        )
 
     @property
     def conf_int(self) -> Floats:
@@ -173,26 +198,43 @@ class Estimate(Shown):
 
     @cached_property
     def rows(self) -> pd.DataFrame:
-        """One row per term: `term`, `estimate`, `std_error`, `conf_low`, `conf_high`, `n`, and any `columns`."""
+        """Table of the estimate, with one row per term.
+
+        The columns are `term`, `estimate`, `std_error`, `conf_low`, `conf_high`, `n`, and any
+        `columns`.
+        """
         low, high = self.conf_int
         columns = {"term": list(self.terms), "estimate": self.value, "std_error": self.std_error}
-        return pd.DataFrame({**columns, "conf_low": low, "conf_high": high, "n": self.n, **self.columns})
+        return pd.DataFrame(
+            {**columns, "conf_low": low, "conf_high": high, "n": self.n, **self.columns}
+        )
 
     def at(self, level: float) -> Estimate:
-        """Return the estimate with intervals of another coverage; raise DesignError if they are not from t."""
+        """Return the estimate with intervals of another coverage.
+
+        Raise DesignError if its intervals are not from t.
+        """
         check_level(level)
         if self.limits is not None:
-            raise DesignError(f"Cannot change the level of {self.estimand}: its limits are no multiples of errors")
+            raise DesignError(
+                f"Cannot change the level of {self.estimand}: its limits are no multiples of errors"
+            )
         return replace(self, level=level)
 
     def tidy(self) -> pd.DataFrame:
-        """Return one row per term with the columns that R's broom names: `term`, `estimate`, `std.error`, and so on.
+        """Return one row per term with the columns that R's broom names.
 
-        The p-value is that of no effect, from Student's t with `df`; it is missing where limits are not from t.
+        They are `term`, `estimate`, `std.error`, and so on.
+
+        The p-value is that of no effect, from Student's t with `df`; it is missing where limits are
+        not from t.
         """
         low, high = self.conf_int
         with np.errstate(divide="ignore", invalid="ignore"):
-            statistic = self.value / self.std_error if self.limits is None else np.full(len(self.terms), np.nan)
+            if self.limits is None:
+                statistic = self.value / self.std_error
+            else:
+                statistic = np.full(len(self.terms), np.nan)
         columns = {"term": list(self.terms), "estimate": self.value, "std.error": self.std_error}
         columns |= {"statistic": statistic, "p.value": 2 * stats.t.sf(np.abs(statistic), self.df)}
         return pd.DataFrame({**columns, "conf.low": low, "conf.high": high})
@@ -200,7 +242,9 @@ class Estimate(Shown):
     def summary(self) -> str:
         """Return all rows of :meth:`tidy` as text, with the heading and notes."""
         head, _, notes = self._shown()
-        return "\n".join([head, self.tidy().to_string(index=False, float_format="{:.4g}".format), *notes])
+        return "\n".join(
+            [head, self.tidy().to_string(index=False, float_format="{:.4g}".format), *notes]
+        )
 
     def to_latex(self) -> str:
         """Return :meth:`tidy` as a LaTeX table; it needs the package booktabs."""
@@ -209,8 +253,8 @@ class Estimate(Shown):
     def plot(self, *, xlabel: str = "") -> Axes:
         """Plot the terms with their intervals.
 
-        Numeric terms, such as periods, are plotted along the x axis, other terms as a list. A refusal shows its reason.
-        The title of a simulated estimate says so.
+        Numeric terms, such as periods, are plotted along the x axis, other terms as a list. A
+        refusal shows its reason. The title of a simulated estimate says so.
         """
         title = f"{self.estimand}{' (simulated)' if self.provenance == 'simulated' else ''}"
         return intervals(self.rows, title=title, unit=self.unit, xlabel=xlabel, reason=self.reason)
@@ -218,8 +262,13 @@ class Estimate(Shown):
     def _shown(self) -> tuple[str, pd.DataFrame, list[str]]:
         if self.terms == NO_TERM:
             return NOT_ESTIMABLE, self.rows.iloc[:0], [self.reason]
-        counts = ", ".join(f"{name.replace('_', ' ')} {count:,}" for name, count in self.counts.items() if count)
-        interval = "" if np.isnan(self.conf_int).all() else f"{self.level:.0%} {self.interval}"
+        counts = ", ".join(
+            f"{name.replace('_', ' ')} {count:,}" for name, count in self.counts.items() if count
+        )
+        if np.isnan(self.conf_int).all():
+            interval = ""
+        else:
+            interval = f"{self.level:.0%} {self.interval}"
         head = f"{self.estimand}, {self.unit} {MARKS[self.provenance]}"
         return head, self.rows, [note for note in (interval, counts, self.reason) if note]
 
@@ -230,20 +279,28 @@ class Estimate(Shown):
     def bounds(self, term: str | int) -> tuple[float, float] | None:
         """Return the interval for one term, or None if :attr:`stated` has none."""
         low, high = self.stated.conf_int[:, self._position(term)]
-        return None if np.isnan(low) or np.isnan(high) else (float(low), float(high))
+        if np.isnan(low) or np.isnan(high):
+            return None
+        return (float(low), float(high))
 
     def __getitem__(self, terms: str | int | slice | Sequence[str | int]) -> Estimate:
         """Select terms in the given order; return a refusal unchanged.
 
-        A number stands for its text, as in ``effects[0]``; ``effects[-3:2]`` has those from -3 to 2, both included, and
-        ``effects[-3:2:2]`` every other of them.
+        A number stands for its text, as in ``effects[0]``; ``effects[-3:2]`` has those from -3 to
+        2, both included, and ``effects[-3:2:2]`` every other of them.
         """
         if self.terms == NO_TERM:
             return self
         if isinstance(terms, slice):
             number = pd.to_numeric(pd.Series(self.terms), errors="coerce")
-            low = -np.inf if terms.start is None else terms.start
-            high = np.inf if terms.stop is None else terms.stop
+            if terms.start is None:
+                low = -np.inf
+            else:
+                low = terms.start
+            if terms.stop is None:
+                high = np.inf
+            else:
+                high = terms.stop
             positions = np.flatnonzero((number >= low) & (number <= high))[:: terms.step].tolist()
         else:
             several = [terms] if isinstance(terms, str | int | np.integer) else terms
@@ -251,7 +308,9 @@ class Estimate(Shown):
         kept = np.array(positions, dtype=np.int64)
 
         def of_kept(values: Any) -> Any:
-            return values if np.isscalar(values) else np.asarray(values)[kept]
+            if np.isscalar(values):
+                return values
+            return np.asarray(values)[kept]
 
         return replace(
             self,
@@ -272,20 +331,25 @@ class Estimate(Shown):
         return self.terms.index(term)
 
     def delta_method(
-        self, function: Callable[[Any], Mapping[str, Any]], *, estimand: str, unit: str, **changes: Any
+        self,
+        function: Callable[[Any], Mapping[str, Any]],
+        *,
+        estimand: str,
+        unit: str,
+        **changes: Any,
     ) -> Estimate:
         """Apply a function to the values, with standard errors and intervals by the delta method.
 
         Parameters
         ----------
         function : callable
-            Maps the values, an array [term], to values by term. Its derivatives are taken by a complex step, exact to
-            rounding for sums, products, ratios, powers, logs and exponentials; it must not take absolute values,
-            compare, or conjugate.
+            Maps the values, an array [term], to values by term. Its derivatives are taken by a
+            complex step, exact to rounding for sums, products, ratios, powers, logs and
+            exponentials; it must not take absolute values, compare, or conjugate.
         estimand, unit : str
         **changes
-            Other fields to set. `n` is kept if it is one number for all terms; if `max_df` varies by term, the result
-            has that of the term that contributes most of its variance.
+            Other fields to set. `n` is kept if it is one number for all terms; if `max_df` varies
+            by term, the result has that of the term that contributes most of its variance.
         """
         result = function(self.value)
         steps = self.value + STEP * 1j * np.eye(len(self.value))
@@ -302,24 +366,33 @@ class Estimate(Shown):
                 "covariance": slope.T @ self.covariance @ slope,
                 "limits": None,
                 "n": self.n if np.isscalar(self.n) else 0,
-                "max_df": self.max_df if np.isscalar(self.max_df) else np.asarray(self.max_df)[dominant],
+                "max_df": (
+                    self.max_df if np.isscalar(self.max_df) else np.asarray(self.max_df)[dominant]
+                ),
                 "columns": {},
                 **changes,
             },
         )
 
     def jackknife(
-        self, function: Callable[[Any], Mapping[str, Any]], *, estimand: str, unit: str, **changes: Any
+        self,
+        function: Callable[[Any], Mapping[str, Any]],
+        *,
+        estimand: str,
+        unit: str,
+        **changes: Any,
     ) -> Estimate:
         """Apply a function to sums, with standard errors by the cluster jackknife (CV3).
 
-        The covariance is ``(G - 1) / G`` times the sum of squared changes when each of G clusters is left out.
+        The covariance is ``(G - 1) / G`` times the sum of squared changes when each of G clusters
+        is left out.
 
         Parameters
         ----------
         function : callable
-            Maps the values, which are the scores summed over clusters, to values by term; called with the sums, [term],
-            and with those without each cluster, [term, cluster]. It must not change if all sums are scaled.
+            Maps the values, which are the scores summed over clusters, to values by term; called
+            with the sums, [term], and with those without each cluster, [term, cluster]. It must not
+            change if all sums are scaled.
         estimand, unit : str
         **changes
             Other fields to set; `n` is kept only if it is one number for all terms.
@@ -331,33 +404,42 @@ class Estimate(Shown):
 
         References
         ----------
-        MacKinnon, J. G., Nielsen, M. O. and Webb, M. D. (2023), Fast and reliable jackknife and bootstrap methods for
-        cluster-robust inference, Journal of Applied Econometrics 38, 671-694.
+        MacKinnon, J. G., Nielsen, M. O. and Webb, M. D. (2023), Fast and reliable jackknife and
+        bootstrap methods for cluster-robust inference, Journal of Applied Econometrics 38, 671-694.
         """
         if self.scores is None:
             raise DesignError(
-                f"Cannot jackknife {self.estimand}: its estimator provides no cluster scores; use its own standard "
-                "errors"
+                f"Cannot jackknife {self.estimand}: its estimator provides no cluster scores; use"
+                " its own standard errors"
             )
-        result, sums = function(self.value), self.scores.T
+        result = function(self.value)
+        sums = self.scores.T
 
         def values(x: Floats) -> Floats:
             return np.array([np.broadcast_to(value, x.shape[1:]) for value in function(x).values()])
 
         changed = left_out(values, self.value, sums).T
         estimable = np.asarray(np.isfinite(changed).all(axis=0))
-        alone = ", ".join(term for term, several in zip(result, estimable, strict=True) if not several)
+        alone = ", ".join(
+            term for term, several in zip(result, estimable, strict=True) if not several
+        )
         fields = {
             "terms": tuple(result),
             "value": np.array([float(value) for value in result.values()]),
-            "scores": np.sqrt(1 - 1 / np.count_nonzero(sums.any(axis=0))) * np.where(estimable, changed, np.nan),
+            "scores": (
+                np.sqrt(1 - 1 / np.count_nonzero(sums.any(axis=0)))
+                * np.where(estimable, changed, np.nan)
+            ),
             "n": self.n if np.isscalar(self.n) else 0,
             "reason": self.reason or (f"{alone}: rests on a single cluster" if alone else ""),
         }
         return replace(self, estimand=estimand, unit=unit, covariance=None, **(fields | changes))
 
     def exp(self) -> Estimate:
-        """Convert log points to per cent, ``100 (exp(x) - 1)``, with standard errors by the delta method."""
+        """Convert log points to per cent, ``100 (exp(x) - 1)``.
+
+        Standard errors are by the delta method.
+        """
         with np.errstate(over="ignore", invalid="ignore"):  # overflow means infinite
             slope = 100 * np.exp(self.value)
             return replace(
@@ -371,11 +453,14 @@ class Estimate(Shown):
 
     @property
     def joint_df(self) -> float:
-        """Joint degrees of freedom of all terms: the geometric mean of each term's, without the minimum of `df`.
+        """Joint degrees of freedom of all terms: the geometric mean of each term's.
 
-        The mean is used because their estimates are noisy. A band may thus be narrower than the interval of a term that
-        rests on far fewer clusters than the others. With the minimum, bands cover too little where one cluster
-        dominates (.87 of plain panels with a log-sd of 2 and 30 groups, .92 without it).
+        Each term's are taken without the minimum of `df`.
+
+        The mean is used because their estimates are noisy. A band may thus be narrower than the
+        interval of a term that rests on far fewer clusters than the others. With the minimum, bands
+        cover too little where one cluster dominates (.87 of plain panels with a log-sd of 2 and 30
+        groups, .92 without it).
         """
         return float(np.exp(np.nanmean(np.log(self._df(1.0)))))
 
@@ -390,7 +475,11 @@ class Estimate(Shown):
             self,
             terms=(*self.terms, name),
             value=np.append(self.value, np.nan),
-            scores=None if self.scores is None else np.pad(self.scores, ((0, 0), (0, 1)), constant_values=np.nan),
+            scores=(
+                None
+                if self.scores is None
+                else np.pad(self.scores, ((0, 0), (0, 1)), constant_values=np.nan)
+            ),
             covariance=np.pad(self.covariance, (0, 1), constant_values=np.nan),
             limits=np.column_stack([self.conf_int, ends]),
             n=self.n if np.isscalar(self.n) else [*self.n, self.n[-1]],
@@ -402,37 +491,58 @@ class Estimate(Shown):
     def __format__(self, spec: str) -> str:
         """Format a single term as text.
 
-        The format "unit" adds the unit, "both" adds the interval, and "all" adds unit and interval; "interval" prints
-        the interval alone. A missing number is replaced by a few words that fit into a sentence; "all" also adds the
-        reason.
+        The format "unit" adds the unit, "both" adds the interval, and "all" adds unit and interval;
+        "interval" prints the interval alone. A missing number is replaced by a few words that fit
+        into a sentence; "all" also adds the reason.
         """
         if len(self.terms) != 1 or spec not in ("", "unit", "interval", "both", "all"):
             raise DesignError(
-                f"Cannot format {self.estimand} as {spec!r}; select one term ({', '.join(self.terms)}) and a format: "
-                "unit, interval, both or all"
+                f"Cannot format {self.estimand} as {spec!r}; select one term"
+                f" ({', '.join(self.terms)}) and a format: unit, interval, both or all"
             )
         if self.stated is not self:
             return format(self.stated, spec)
         low, high = self.conf_int[:, 0]
-        point = "" if np.isnan(self.value[0]) else quantity(float(self.value[0]), self.unit)
-        within = "" if np.isnan([low, high]).any() else span(float(low), float(high), self.unit)
-        why = f" ({self.reason})" if spec == "all" and not within else ""
+        if np.isnan(self.value[0]):
+            point = ""
+        else:
+            point = quantity(float(self.value[0]), self.unit)
+        if np.isnan([low, high]).any():
+            within = ""
+        else:
+            within = span(float(low), float(high), self.unit)
+        if spec == "all" and not within:
+            why = f" ({self.reason})"
+        else:
+            why = ""
         if not point and not within:
             return NOT_ESTIMABLE + why
-        written = within if not point or (within and spec == "interval") else point
+        if not point or (within and spec == "interval"):
+            written = within
+        else:
+            written = point
         if spec in ("both", "all") and point and within:
             written = f"{point} [{within}]"
-        unit = f" {self.unit}" if spec in ("unit", "all") else ""
-        lacking = " (no interval)" if spec in ("interval", "both") and not within else ""
+        if spec in ("unit", "all"):
+            unit = f" {self.unit}"
+        else:
+            unit = ""
+        if spec in ("interval", "both") and not within:
+            lacking = " (no interval)"
+        else:
+            lacking = ""
         return f"{written}{unit} {MARKS[self.provenance]}{lacking or why}"
 
 
 def left_out(function: Callable[[Any], Any], sums: Floats, by_cluster: Floats) -> Floats:
-    """Return the change in a function of sums when each cluster is left out in turn, float64[term, cluster].
+    """Return the change in a function of sums when each cluster is left out in turn.
 
-    The change is the value with all clusters minus the value without one. The result is NaN if nothing is left to
-    compute it from. `function` takes the sums, [sum], and those without each cluster, [sum, cluster], and returns
-    [term] and [term, cluster]; `by_cluster` is float64[sum, cluster].
+    The result is float64[term, cluster].
+
+    The change is the value with all clusters minus the value without one. The result is NaN if
+    nothing is left to compute it from. `function` takes the sums, [sum], and those without each
+    cluster, [sum, cluster], and returns [term] and [term, cluster]; `by_cluster` is float64[sum,
+    cluster].
     """
     rest = sums[:, np.newaxis] - by_cluster
     rest[np.abs(rest) <= NOTHING_LEFT * np.abs(sums)[:, np.newaxis]] = 0.0  # rounding
@@ -444,12 +554,14 @@ def left_out(function: Callable[[Any], Any], sums: Floats, by_cluster: Floats) -
 def effective(square: Floats, fourth: Floats, least: float = FEWEST_DF) -> Floats:
     """Estimate degrees of freedom from cluster scores, float64[term].
 
-    They are at least `least`, and NaN if all scores are zero. For normal scores d of G clusters with unequal
-    variances v, Satterthwaite's are ``(sum v)^2 / sum v^2``, less one for the mean. Since a normal's fourth moment is
-    three squared variances, they are estimated by ``3 (sum d^2)^2 / sum d^4 - 2``, less that one: about G - 1 for equal
-    clusters, 0 if one dominates. A few large firms among many reduce them, and so do a few extreme changes among equal
-    firms. Since the jackknife overstates errors where one cluster dominates, intervals with the minimum still cover the
-    truth as often as stated (docs/coverage.md); without it, ends of thousands of per cent are common.
+    They are at least `least`, and NaN if all scores are zero. For normal scores d of G clusters
+    with unequal variances v, Satterthwaite's are ``(sum v)^2 / sum v^2``, less one for the mean.
+    Since a normal's fourth moment is three squared variances, they are estimated by
+    ``3 (sum d^2)^2 / sum d^4 - 2``, less that one: about G - 1 for equal clusters, 0 if one
+    dominates. A few large firms among many reduce them, and so do a few extreme changes among equal
+    firms. Since the jackknife overstates errors where one cluster dominates, intervals with the
+    minimum still cover the truth as often as stated (docs/coverage.md); without it, ends of
+    thousands of per cent are common.
 
     Parameters
     ----------
@@ -458,44 +570,58 @@ def effective(square: Floats, fourth: Floats, least: float = FEWEST_DF) -> Float
 
     References
     ----------
-    Satterthwaite, F. E. (1946), An approximate distribution of estimates of variance components, Biometrics Bulletin 2,
-    110-114. Lipsitz, S. R., Ibrahim, J. G. and Parzen, M. (1999), A degrees-of-freedom approximation for a t-statistic
-    with heterogeneous variance, The Statistician 48, 495-506, for sample moments in place of known variances.
+    Satterthwaite, F. E. (1946), An approximate distribution of estimates of variance components,
+    Biometrics Bulletin 2, 110-114. Lipsitz, S. R., Ibrahim, J. G. and Parzen, M. (1999), A
+    degrees-of-freedom approximation for a t-statistic with heterogeneous variance, The Statistician
+    48, 495-506, for sample moments in place of known variances.
     """
     with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
         return np.asarray(np.maximum(3 * square**2 / fourth - 3, least))
 
 
 def widest(found: Mapping[str, Estimate]) -> tuple[str, list[str]]:
-    """Return the name of the estimate with the widest intervals, and those of others that have intervals."""
-    length = {name: float(np.nansum(np.diff(each.conf_int, axis=0))) for name, each in found.items()}
+    """Return the name of the estimate with the widest intervals.
+
+    Also return the names of the others that have intervals.
+    """
+    length = {
+        name: float(np.nansum(np.diff(each.conf_int, axis=0))) for name, each in found.items()
+    }
     most = max(length, key=length.__getitem__)
     return most, [name for name in length if name != most and length[name] > 0]
 
 
 def refusal(reason: str) -> Estimate:
     """Build a refusal: an Estimate with a reason but no values."""
-    return Estimate(estimand="", unit="", terms=NO_TERM, value=np.full(1, np.nan), n=np.nan, reason=reason)
+    return Estimate(
+        estimand="", unit="", terms=NO_TERM, value=np.full(1, np.nan), n=np.nan, reason=reason
+    )
 
 
 def critical_value(covariance: Floats, level: float, *, df: float = np.inf) -> float:
     """Return the half-width, in standard errors, of a band that covers all terms jointly.
 
-    It is the quantile of the largest absolute t statistic under a normal with this covariance, from which a multiplier
-    bootstrap with Gaussian weights on the scores would draw, or under the multivariate t if `df` is finite. Terms
-    without a standard error are ignored.
+    It is the quantile of the largest absolute t statistic under a normal with this covariance, from
+    which a multiplier bootstrap with Gaussian weights on the scores would draw, or under the
+    multivariate t if `df` is finite. Terms without a standard error are ignored.
     """
     uncertain = np.flatnonzero(np.diag(covariance) > 0)
     if len(uncertain) < 2:
         return float(stats.t.ppf((1 + level) / 2, df))
-    return float(np.quantile(np.abs(draws_of_t(covariance[np.ix_(uncertain, uncertain)], df)).max(axis=1), level))
+    return float(
+        np.quantile(
+            np.abs(draws_of_t(covariance[np.ix_(uncertain, uncertain)], df)).max(axis=1), level
+        )
+    )
 
 
 def draws_of_t(covariance: Floats, df: float) -> Floats:
     """Draw t statistics under the null hypothesis for the given covariance, float64[draw, term]."""
     rng = np.random.default_rng(0)
     normal = rng.standard_normal((DRAWS, len(covariance))) @ root(covariance)
-    return normal / np.sqrt(rng.chisquare(df, (DRAWS, 1)) / df) if np.isfinite(df) else normal
+    if np.isfinite(df):
+        return normal / np.sqrt(rng.chisquare(df, (DRAWS, 1)) / df)
+    return normal
 
 
 def root(covariance: Floats) -> Floats:
@@ -515,9 +641,14 @@ def stack_estimates(parts: Mapping[str, Estimate], *, estimand: str, **fields: A
     The unit is that of the first; if units differ, they become a column.
     """
     estimates = list(parts.values())
-    intervals = dict.fromkeys(estimate.interval for estimate in estimates if np.isfinite(estimate.std_error).any())
+    intervals = dict.fromkeys(
+        estimate.interval for estimate in estimates if np.isfinite(estimate.std_error).any()
+    )
     units = [estimate.unit for estimate in estimates]
-    columns = {"unit": units} if len(set(units)) > 1 else {}
+    if len(set(units)) > 1:
+        columns = {"unit": units}
+    else:
+        columns = {}
     errors = np.concatenate([estimate.std_error for estimate in estimates])
     return Estimate(
         estimand=estimand,

@@ -1,9 +1,10 @@
 """Group-time effects of an absorbing treatment, on the level and ratio scales.
 
-Every effect is a function of two totals, which are functions of sums by group (cohort and stratum) and period. So the
-effect without a cluster follows from the rows of the cluster, and the jackknife needs no new estimation. If each unit
-is its own cluster, errors of effects by cohort and period follow from moments of groups. There is no design matrix and
-no demeaning in a loop, and no array of size units x effects unless errors are clustered.
+Every effect is a function of two totals, which are functions of sums by group (cohort and stratum)
+and period. So the effect without a cluster follows from the rows of the cluster, and the jackknife
+needs no new estimation. If each unit is its own cluster, errors of effects by cohort and period
+follow from moments of groups. There is no design matrix and no demeaning in a loop, and no array of
+size units x effects unless errors are clustered.
 """
 
 from __future__ import annotations
@@ -18,18 +19,28 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from analysis.display import Shown
-from analysis.errors import DesignError, check_choice
-from analysis.estimate import NOTHING_LEFT, Bools, Estimate, Floats, Ints, Labels, effective, left_out
-from analysis.estimators.arrays import rows_by
-from analysis.estimators.groups import Group, Moments, Pair, groups_of
-from analysis.estimators.units import Comparison, Scale, usable_units
+from fewtreated.display import Shown
+from fewtreated.errors import DesignError, check_choice
+from fewtreated.estimate import (
+    NOTHING_LEFT,
+    Bools,
+    Estimate,
+    Floats,
+    Ints,
+    Labels,
+    effective,
+    left_out,
+)
+from fewtreated.estimators.groups import Group, Moments, Pair, groups_of
+from fewtreated.estimators.rows import rows_by
+from fewtreated.estimators.units import Comparison, Scale, usable_units
 
 __dir__ = ["GroupTime", "att_gt"].copy  # for tab completion
 
 Kind = Literal["simple", "dynamic", "group", "calendar"]
 BLOCK = 2**15  # outcomes at a time
-FAR = 10  # distance of means from zero, in standard deviations, that would lose digits of fourth powers
+# distance of means from zero, in standard deviations, that would lose digits of fourth powers
+FAR = 10
 
 
 @dataclass(frozen=True, eq=False, kw_only=True, repr=False)
@@ -45,17 +56,18 @@ class GroupTime(Shown):
     width : int
         Number of periods of each group, from its start.
     scale : {"level", "ratio"}
-        Level: difference of mean changes, in units of `y`. Ratio: log of observed over counterfactual total, in log
-        points, the Poisson coefficient.
+        Level: difference of mean changes, in units of `y`. Ratio: log of observed over
+        counterfactual total, in log points, the Poisson coefficient.
     anticipation : int
         Number of periods before treatment in which there may be an effect.
     weight : float64[unit] or None
         Sampling weights.
     cluster, labels : int64[unit] or None, array[cluster]
-        Code of each unit's cluster, None if each unit is its own cluster, and the labels of the codes.
+        Code of each unit's cluster, None if each unit is its own cluster, and the labels of the
+        codes.
     counts : dict of str to int
-        Units used, treated, dropped for missing periods, treated before the first base period, clusters, and missing
-        outcomes of the units used.
+        Units used, treated, dropped for missing periods, treated before the first base period,
+        clusters, and missing outcomes of the units used.
     """
 
     y: Floats
@@ -72,27 +84,32 @@ class GroupTime(Shown):
         """Raise DesignError if no treated group has a comparison."""
         if not (self.cells[1] >= 0).any():
             raise DesignError(
-                f"Cannot compare with untreated units: {self.counts['units']} units form {len(self.groups)} groups, "
-                "but no treated group has a comparison; add untreated units"
+                f"Cannot compare with untreated units: {self.counts['units']} units form"
+                f" {len(self.groups)} groups, but no treated group has a comparison; add untreated"
+                " units"
             )
 
     @cached_property
     def cells(self) -> Ints:
         """One column per treated group and period, int64[5, cell].
 
-        The rows are the number of the treated group, that of its comparison group (-1 for none), and the columns of
-        first treatment, of the outcome, and of the base. Of several groups to compare with, the largest is used whose
-        units are not affected in both periods, nor treated with the cohort.
+        The rows are the number of the treated group, that of its comparison group (-1 for none),
+        and the columns of first treatment, of the outcome, and of the base. Of several groups to
+        compare with, the largest is used whose units are not affected in both periods, nor treated
+        with the cohort.
         """
         known: dict[Any, list[tuple[float, int]]] = {}
         for number, group in enumerate(self.groups):
             if np.isinf(group.first):
                 known.setdefault((group.stratum, group.base), []).append((group.until, number))
-        time, found = np.arange(self.width), [np.empty((5, 0), dtype=np.int64)]
+        time = np.arange(self.width)
+        found = [np.empty((5, 0), dtype=np.int64)]
         for number, group in enumerate(self.groups):
             if group.first < self.width:
                 cohort = int(group.first)
-                until, comparison = np.array([*sorted(known.get((group.stratum, group.base), [])), (np.inf, -1)]).T
+                until, comparison = np.array(
+                    [*sorted(known.get((group.stratum, group.base), [])), (np.inf, -1)]
+                ).T
                 needed = np.maximum(time + self.anticipation, cohort)
                 chosen = comparison[np.searchsorted(until, needed)].astype(np.int64)
                 base = cohort - 1 - self.anticipation
@@ -108,11 +125,17 @@ class GroupTime(Shown):
     @cached_property
     def codes(self) -> list[Ints]:
         """Codes of the clusters of each group's units: their rows if each is its own."""
-        return [group.rows if self.cluster is None else self.cluster[group.rows] for group in self.groups]
+        return [
+            group.rows if self.cluster is None else self.cluster[group.rows]
+            for group in self.groups
+        ]
 
     @cached_property
     def order(self) -> Ints:
-        """Cluster codes, ordered by the first group in which they occur, so that each block spans few groups."""
+        """Cluster codes, ordered by the first group in which they occur.
+
+        Each block thus spans few groups.
+        """
         first = np.full(len(self.labels), len(self.groups))
         for number, code in reversed([*enumerate(self.codes)]):
             first[code] = number
@@ -136,19 +159,29 @@ class GroupTime(Shown):
         """Sums of the :meth:`_features` of the units of each group, float64[group, column]."""
         sums: list[Floats] = []
         for number, group in enumerate(self.groups):
-            parts, rest = [sums[part] for part in group.parts], 0 if group.parts else len(group.rows)
+            parts = [sums[part] for part in group.parts]
+            if group.parts:
+                rest = 0
+            else:
+                rest = len(group.rows)
             if self._plain and self._has_moments and not parts:
                 moments = self._moments[number]
-                parts, rest = [np.append(moments.first + rest * moments.centre, rest)], 0
+                parts = [np.append(moments.first + rest * moments.centre, rest)]
+                rest = 0
             for start in range(0, rest, self.size):
                 rows = group.rows[start : start + self.size]
-                parts.append(np.concatenate([part.sum(axis=0) for part in self._features(group, rows)]))
+                parts.append(
+                    np.concatenate([part.sum(axis=0) for part in self._features(group, rows)])
+                )
             sums.append(np.sum(parts, axis=0))
         return np.array(sums)
 
     @cached_property
     def observed(self) -> Ints:
-        """Number of units of each group observed by period, and in the base, int64[group + 1, time]; 0 in the last."""
+        """Number of units of each group observed both in a period and in the base.
+
+        The array is int64[group + 1, time], with 0 in the last row.
+        """
         observed = np.zeros((len(self.groups) + 1, self.width), dtype=np.int64)
         for number, group in enumerate(self.groups):
             observed[number] = len(group.rows)
@@ -159,28 +192,42 @@ class GroupTime(Shown):
 
     @cached_property
     def totals(self) -> Floats:
-        """Both totals of each cell, float64[2, cell]: observed and expected, or effects and units; NaN if undefined.
+        """Both totals of each cell: observed and expected, or effects and units.
+
+        The array is float64[2, cell], NaN if undefined.
 
         Cells without sales are kept, since leaving them out of a total would select on the outcome.
         """
         totals = np.full((2, self.cells.shape[1]), np.nan)
         for pair in self._pairs(np.arange(self.cells.shape[1])):
-            totals[:, pair.terms] = self._compare(self.sums[pair.treated], self.sums[pair.comparison], pair)
+            totals[:, pair.terms] = self._compare(
+                self.sums[pair.treated], self.sums[pair.comparison], pair
+            )
         totals[:, ~(np.isfinite(totals).all(axis=0) & (totals[1] > 0))] = np.nan
         return totals
 
     @cached_property
     def effects(self) -> Estimate:
-        """Effects by cohort and period, such as ``"g=5 t=7"``, averaged over strata; NaN if there is no comparison."""
+        """Effects by cohort and period, averaged over strata.
+
+        A term is, for example, ``"g=5 t=7"``. An effect is NaN if there is no comparison.
+        """
         treated, comparison, cohort, time, _ = self.cells
         term, key = pd.factorize(cohort * self.width + time)
-        cohort, time = key // self.width, key % self.width
-        sides, when = (treated, comparison), self.cells[3]
-        n_treated, n_comparison = (np.bincount(term, self.observed[side, when]).astype(np.int64) for side in sides)
+        cohort = key // self.width
+        time = key % self.width
+        sides = (treated, comparison)
+        when = self.cells[3]
+        n_treated, n_comparison = (
+            np.bincount(term, self.observed[side, when]).astype(np.int64) for side in sides
+        )
         columns = {"group": cohort, "time": time, "event_time": time - cohort}
         columns |= {"n_treated": n_treated, "n_comparison": n_comparison}
-        names, what = [f"g={g} t={t}" for g, t in zip(cohort, time, strict=True)], "by cohort and period"
-        return self._estimate(f"effect on the treated {what}", names, term, "group_time", columns=columns)
+        names = [f"g={g} t={t}" for g, t in zip(cohort, time, strict=True)]
+        what = "by cohort and period"
+        return self._estimate(
+            f"effect on the treated {what}", names, term, "group_time", columns=columns
+        )
 
     def _shown(self) -> tuple[str, pd.DataFrame, list[str]]:
         return self.effects._shown()
@@ -191,57 +238,90 @@ class GroupTime(Shown):
         Parameters
         ----------
         kind : {"simple", "dynamic", "group", "calendar"}
-            All treated cells, periods since treatment, cohorts, or periods. The last two end with their ``"average"``,
-            over cohorts by their number of units, or over periods.
+            All treated cells, periods since treatment, cohorts, or periods. The last two end with
+            their ``"average"``, over cohorts by their number of units, or over periods.
 
         Raises
         ------
         DesignError
-            If `kind` is unknown, no cell has a comparison, or on the ratio scale no treated cell sold anything.
+            If `kind` is unknown, no cell has a comparison, or on the ratio scale no treated cell
+            sold anything.
         """
         return self._estimate(f"{kind} effect on the treated", *self.terms(kind), kind)
 
     def terms(self, kind: Kind) -> tuple[list[str], Ints]:
-        """Return the terms of an average but for the last, and each cell's term, int64[cell], -1 for none."""
+        """Return the terms of an average but for the last, and each cell's term.
+
+        The latter is int64[cell], -1 for none.
+        """
         check_choice("kind", kind, get_args(Kind))
         observed, _ = self.totals
-        estimable = observed > 0 if self.scale == "ratio" else np.isfinite(observed)  # log 0 is not an effect
+        # log 0 is not an effect
+        if self.scale == "ratio":
+            estimable = observed > 0
+        else:
+            estimable = np.isfinite(observed)
         _, _, cohort, time, _ = self.cells
-        by = {"simple": np.zeros_like(time), "dynamic": time - cohort, "group": cohort, "calendar": time}[kind]
+        by = {
+            "simple": np.zeros_like(time),
+            "dynamic": time - cohort,
+            "group": cohort,
+            "calendar": time,
+        }[kind]
         shown = (time >= cohort) | (kind == "dynamic")
         keys = np.unique(by[estimable & shown])
         if not len(keys):
             raise DesignError(
-                f"Cannot estimate the {kind} effect: none of {len(time)} cells has a comparison; widen the window"
+                f"Cannot estimate the {kind} effect: none of {len(time)} cells has a comparison;"
+                " widen the window"
             )
-        terms = ["simple"] if kind == "simple" else [str(key) for key in keys]
+        if kind == "simple":
+            terms = ["simple"]
+        else:
+            terms = [str(key) for key in keys]
         return terms, np.where(shown & np.isfinite(observed), pd.Index(keys).get_indexer(by), -1)
 
     def _ratio(self, first: Any, second: Any) -> Any:
-        return np.log(first / second) if self.scale == "ratio" else first / second
+        if self.scale == "ratio":
+            return np.log(first / second)
+        return first / second
 
     def _pairs(self, term: Ints) -> list[Pair]:
-        """Return the pairs of groups behind the given terms, int64[cell], without cells that have no comparison."""
-        pairs, known = [], np.flatnonzero((self.cells[1] >= 0) & (term >= 0))
+        """Return the pairs of groups behind the given terms.
+
+        `term` is int64[cell]. Cells that have no comparison are left out.
+        """
+        pairs = []
+        known = np.flatnonzero((self.cells[1] >= 0) & (term >= 0))
         treated, comparison, _, time, base = self.cells
         for of_pair in rows_by(treated[known] * len(self.groups) + comparison[known]):
             cells = known[of_pair]
             terms, row = np.unique(term[cells], return_inverse=True)
             alone = len(terms) == len(cells)
             adds = None if alone else (row == np.arange(len(terms))[:, np.newaxis]).astype(float)
-            one, shown = cells[0], term[cells] if alone else terms
+            one = cells[0]
+            if alone:
+                shown = term[cells]
+            else:
+                shown = terms
             pairs.append(Pair(treated[one], comparison[one], base[one], time[cells], shown, adds))
         return pairs
 
     def _parts(self, sums: Floats, base: int, times: Ints) -> tuple[Floats, Floats, Floats]:
-        """Split a group's sums into outcomes by period, those of the base, and weights, float64[time or 1, ...]."""
+        """Split a group's sums into outcomes by period, those of the base, and weights.
+
+        Each part is float64[time or 1, ...].
+        """
         if self.paired:
             now, before, weight = np.split(sums, 3)
             return now[times], before[times], weight[times]
         return sums[times], sums[base : base + 1], sums[-1:]
 
     def _compare(self, treated: Floats, comparison: Floats, pair: Pair) -> Floats:
-        """Compute a pair's totals by term, float64[2, term, ...], from sums of two groups, float64[column, ...]."""
+        """Compute a pair's totals by term from sums of two groups.
+
+        Totals are float64[2, term, ...]. Sums are float64[column, ...].
+        """
         now, before, size = self._parts(treated, pair.base, pair.times)
         others, others_before, others_size = self._parts(comparison, pair.base, pair.times)
         with np.errstate(divide="ignore", invalid="ignore"):
@@ -252,36 +332,55 @@ class GroupTime(Shown):
                 totals = np.array(np.broadcast_arrays(change, size))
         if pair.adds is None:
             return totals
-        totals[:, ~np.isfinite(totals).all(axis=0)] = 0.0  # cells without comparison units are dropped
+        totals[:, ~np.isfinite(totals).all(axis=0)] = (
+            0.0  # cells without comparison units are dropped
+        )
         return np.array([pair.adds @ total for total in totals])
 
-    def _estimate(self, estimand: str, terms: list[str], term: Ints, kind: str, **fields: Any) -> Estimate:
+    def _estimate(
+        self, estimand: str, terms: list[str], term: Ints, kind: str, **fields: Any
+    ) -> Estimate:
         """Average the cells of each term; `term` is int64[cell], -1 for none."""
-        term, size = np.where(np.isfinite(self.totals[1]), term, -1), len(terms)
+        term = np.where(np.isfinite(self.totals[1]), term, -1)
+        size = len(terms)
         kept = np.flatnonzero(term >= 0)
-        totals = np.concatenate([np.bincount(term[kept], total[kept], size) for total in self.totals])
+        totals = np.concatenate(
+            [np.bincount(term[kept], total[kept], size) for total in self.totals]
+        )
         by_period = 1 / np.bincount(term[kept], minlength=size).clip(1)
 
         def average(x: Any) -> Any:
-            first, second = x[:size], x[size:]
+            first = x[:size]
+            second = x[size:]
             value = self._ratio(first, second)
             if kind == "group":  # cohorts by their units, not by their treated periods
-                return np.append(value, [self._ratio(by_period @ first, by_period @ second)], axis=0)
-            return np.append(value, [value.mean(axis=0)], axis=0) if kind == "calendar" else value
+                return np.append(
+                    value, [self._ratio(by_period @ first, by_period @ second)], axis=0
+                )
+            if kind == "calendar":
+                return np.append(value, [value.mean(axis=0)], axis=0)
+            return value
 
         with np.errstate(divide="ignore", invalid="ignore"):
             value = average(totals)
         value[~np.isfinite(value)] = np.nan
-        units, (treated, _, _, time, _) = np.zeros((size, len(self.groups)), dtype=np.int64), self.cells[:, kept]
-        np.maximum.at(units, (term[kept], treated), self.observed[treated, time])  # count each group once
+        units = np.zeros((size, len(self.groups)), dtype=np.int64)
+        treated, _, _, time, _ = self.cells[:, kept]
+        np.maximum.at(
+            units, (term[kept], treated), self.observed[treated, time]
+        )  # count each group once
         if len(value) > size:
-            terms, units = [*terms, "average"], np.vstack([units, units.max(axis=0)])
+            terms = [*terms, "average"]
+            units = np.vstack([units, units.max(axis=0)])
         n = units.sum(axis=1)
         scores, covariance, max_df = self._jackknife(average, totals, term, value)
         max_df = np.fmin(max_df, self._treated_clusters(units) - 1)
         reasons = [
             (np.isnan(value), "have no comparison, or no positive mean"),
-            (np.isnan(np.diag(covariance)) & ~np.isnan(value), "rest on a single cluster and have no standard error"),
+            (
+                np.isnan(np.diag(covariance)) & ~np.isnan(value),
+                "rest on a single cluster and have no standard error",
+            ),
         ]
         return Estimate(
             estimand=estimand,
@@ -294,7 +393,9 @@ class GroupTime(Shown):
             max_df=np.maximum(max_df, 1),
             counts=self.counts,
             clusters=self.labels,
-            reason="; ".join(f"{lost.sum()} of {len(terms)} cells {why}" for lost, why in reasons if lost.any()),
+            reason="; ".join(
+                f"{lost.sum()} of {len(terms)} cells {why}" for lost, why in reasons if lost.any()
+            ),
             **fields,
         )
 
@@ -307,18 +408,26 @@ class GroupTime(Shown):
             held[number, code] = True
         return np.array([held[groups].any(axis=0).sum() for groups in units > 0])
 
-    def _jackknife(self, average: Callable[[Any], Any], totals: Floats, term: Ints, value: Floats) -> tuple[Any, ...]:
-        """Return jackknife scores, float64[cluster, term], their covariance, and degrees of freedom.
+    def _jackknife(
+        self, average: Callable[[Any], Any], totals: Floats, term: Ints, value: Floats
+    ) -> tuple[Any, ...]:
+        """Return jackknife scores, their covariance, and degrees of freedom.
 
-        Both totals of a term are left out exactly, whatever the clusters. If each unit is its own cluster, scores are
-        not stored and None is returned for them, and terms of one cell each, which are many, take a shorter way to the
-        same numbers; otherwise degrees of freedom follow from the scores.
+        Scores are float64[cluster, term].
+
+        Both totals of a term are left out exactly, whatever the clusters. If each unit is its own
+        cluster, scores are not stored and None is returned for them, and terms of one cell each,
+        which are many, take a shorter way to the same numbers; otherwise degrees of freedom follow
+        from the scores.
         """
-        size, most = len(totals) // 2, np.bincount(term[term >= 0], minlength=1).max()
+        size = len(totals) // 2
+        most = np.bincount(term[term >= 0], minlength=1).max()
         if self._has_moments and most == 1 and size == len(value):
             return None, *self._by_moments(term, value)
-        pairs, scores = self._pairs(term), np.empty((0 if self.cluster is None else len(self.labels), len(value)))
-        products, fourth = np.zeros((len(value), len(value))), np.zeros(len(value))
+        pairs = self._pairs(term)
+        scores = np.empty((0 if self.cluster is None else len(self.labels), len(value)))
+        products = np.zeros((len(value), len(value)))
+        fourth = np.zeros(len(value))
         for start in range(0, len(self.labels), self.size):
             stop = min(start + self.size, len(self.labels))
             score = left_out(average, totals, self._changes(pairs, size, start, stop))
@@ -334,51 +443,75 @@ class GroupTime(Shown):
         return scores, scores.T @ scores, np.inf
 
     def _clusters(self, pairs: list[Pair]) -> int:
-        """Count the clusters of compared groups; on the ratio scale, only those that sold anything."""
+        """Count the clusters of compared groups.
+
+        On the ratio scale, count only those that sold anything.
+        """
         counted = np.zeros(len(self.labels), dtype=bool)
         for number in {number for pair in pairs for number in (pair.treated, pair.comparison)}:
-            code, rows, first = self.codes[number], self.groups[number].rows, self.groups[number].start
+            code = self.codes[number]
+            rows = self.groups[number].rows
+            first = self.groups[number].start
             if self.scale == "ratio":
-                code = code[np.nan_to_num(self.y[rows, first : first + self.width]) @ np.ones(self.width) > 0]
+                code = code[
+                    np.nan_to_num(self.y[rows, first : first + self.width]) @ np.ones(self.width)
+                    > 0
+                ]
             counted[code] = True
         return int(counted.sum())
 
     def _changes(self, pairs: list[Pair], size: int, start: int, stop: int) -> Floats:
-        """Return the decrease in the terms' totals when each cluster is left out in turn, float64[2 terms, cluster]."""
+        """Return the decrease in the terms' totals when each cluster is left out in turn.
+
+        The result is float64[2 terms, cluster].
+        """
         change = np.zeros((2, size, stop - start))
         sums = self._without(start, stop)
         for pair in pairs:
-            treated, comparison = sums[pair.treated], sums[pair.comparison]
+            treated = sums[pair.treated]
+            comparison = sums[pair.comparison]
             if treated.shape[1] == comparison.shape[1] == 1:
                 continue
             whole = self._compare(self.sums[pair.treated], self.sums[pair.comparison], pair)
             left = self._compare(treated, comparison, pair)
-            left[:, ~np.isfinite(left).all(axis=0)] = 0.0  # without comparison units the cells are dropped too
+            left[:, ~np.isfinite(left).all(axis=0)] = (
+                0.0  # without comparison units the cells are dropped too
+            )
             change[:, pair.terms] += whole[..., np.newaxis] - left
         return change.reshape(2 * size, -1)
 
     def _without(self, start: int, stop: int) -> list[Floats]:
-        """Return each group's sums when each cluster of a block is left out in turn, float64[column, cluster].
+        """Return each group's sums when each cluster of a block is left out in turn.
+
+        Each group's are float64[column, cluster].
 
         A group with no clusters in the block has a single column, its sums.
         """
         taken: list[Floats] = []
         for number, group in enumerate(self.groups):
             parts = [taken[part] for part in group.parts]
-            taken.append(np.sum(np.broadcast_arrays(*parts), axis=0) if parts else self._sums_of(number, start, stop))
+            taken.append(
+                np.sum(np.broadcast_arrays(*parts), axis=0)
+                if parts
+                else self._sums_of(number, start, stop)
+            )
         rest = [sums[:, np.newaxis] - part for sums, part in zip(self.sums, taken, strict=True)]
         for sums, left in zip(self.sums, rest, strict=True):
             left[np.abs(left) <= NOTHING_LEFT * np.abs(sums)[:, np.newaxis]] = 0.0  # rounding
         return rest
 
     def _sums_of(self, group: int, start: int, stop: int) -> Floats:
-        """Return the sums of a group's units by cluster of a block, float64[column, cluster or 1]; 0 if it has none."""
+        """Return the sums of a group's units by cluster of a block.
+
+        They are float64[column, cluster or 1], and 0 if the group has none.
+        """
         rows, at = self.members[group]
         some = slice(*np.searchsorted(at, [start, stop]))
         if some.start == some.stop:
             return np.zeros((self.sums.shape[1], 1))
         clusters, first = np.unique(at[some], return_index=True)
-        sums, column = np.zeros((self.sums.shape[1], stop - start)), 0
+        sums = np.zeros((self.sums.shape[1], stop - start))
+        column = 0
         for part in self._features(self.groups[group], rows[some]):
             sums[column : column + part.shape[1], clusters - start] = np.add.reduceat(part, first).T
             column += part.shape[1]
@@ -396,59 +529,84 @@ class GroupTime(Shown):
         return self.cluster is None and not self.paired and (self._plain or not pooled)
 
     def _by_moments(self, term: Ints, value: Floats) -> tuple[Floats, Floats]:
-        """Return the covariance and degrees of freedom of one-cell terms if each unit is its own cluster.
+        """Return the covariance and degrees of freedom of one-cell terms.
 
-        An effect is the difference between two groups' changes from base to outcome, of means or of log totals, so
-        without a unit it moves by ``f d + k``, with ``d = u_t - u_b`` of :meth:`_moved`. Sums of products and of fourth
-        powers follow from moments of u: there is no array of units by cells. For means, f is one over the number of
-        units but one, and k is due to the distance of the mean from the centre of u; for log totals f is 1 and k is 0.
+        They hold if each unit is its own cluster.
+
+        An effect is the difference between two groups' changes from base to outcome, of means or of
+        log totals, so without a unit it moves by ``f d + k``, with ``d = u_t - u_b`` of
+        :meth:`_moved`. Sums of products and of fourth powers follow from moments of u: there is no
+        array of units by cells. For means, f is one over the number of units but one, and k is due
+        to the distance of the mean from the centre of u; for log totals f is 1 and k is 0.
         """
-        products, fourth = np.zeros((len(value), len(value))), np.zeros(len(value))
+        products = np.zeros((len(value), len(value)))
+        fourth = np.zeros(len(value))
         for group, moments in self._moments.items():
             inside = self._holding(group)[self.cells[:2]] & (term >= 0)
             held = np.flatnonzero(inside.any(axis=0))
-            side, factor = self.cells[1 - inside[0, held], held], np.where(inside[0, held], 1.0, -1.0)
+            side = self.cells[1 - inside[0, held], held]
+            factor = np.where(inside[0, held], 1.0, -1.0)
             terms, time, base = term[held], *self.cells[3:, held]
-            row, shift = np.searchsorted(moments.bases, base), np.zeros(len(held))
+            row = np.searchsorted(moments.bases, base)
+            shift = np.zeros(len(held))
             if self._plain:
                 size = self.sums[side, -1]
                 factor /= np.where(size > 1, size - 1, np.nan)
                 apart = moments.centre - self.sums[side, :-1] / size[:, np.newaxis]
                 shift = factor * (apart[range(len(held)), time] - apart[range(len(held)), base])
-            change, place, n = np.zeros((len(held),) * 2), np.ix_(terms, terms), len(self.groups[group].rows)
+            change = np.zeros((len(held),) * 2)
+            place = np.ix_(terms, terms)
+            n = len(self.groups[group].rows)
             for one, two in itertools.product((time, base), repeat=2):
                 change += (1 if one is two else -1) * moments.second[np.ix_(one, two)]
             first = factor * (moments.first[time] - moments.first[base])
             mixed = np.outer(first, shift)
-            products[place] += np.outer(factor, factor) * change + mixed + mixed.T + n * np.outer(shift, shift)
-            third, power = (factor**order * moments.powers[order - 3, time, row] for order in (3, 4))
+            products[place] += (
+                np.outer(factor, factor) * change + mixed + mixed.T + n * np.outer(shift, shift)
+            )
+            third, power = (
+                factor**order * moments.powers[order - 3, time, row] for order in (3, 4)
+            )
             square = factor**2 * np.diag(change)
-            fourth[terms] += power + shift * (4 * third + shift * (6 * square + shift * (4 * first + n * shift)))
+            fourth[terms] += power + shift * (
+                4 * third + shift * (6 * square + shift * (4 * first + n * shift))
+            )
         lost = 0.0 * (value + np.diag(products))  # NaN without a value or an error
-        return (1 - 1 / len(self.labels)) * (products + np.add.outer(lost, lost)), effective(np.diag(products), fourth)
+        return (1 - 1 / len(self.labels)) * (products + np.add.outer(lost, lost)), effective(
+            np.diag(products), fourth
+        )
 
     def _holding(self, group: int) -> Bools:
         """Return which groups contain a group, bool[group + 1]; False in the last, for no group."""
-        return np.array([number == group or group in other.parts for number, other in enumerate(self.groups)] + [False])
+        return np.array(
+            [number == group or group in other.parts for number, other in enumerate(self.groups)]
+            + [False]
+        )
 
     @cached_property
     def _moments(self) -> dict[int, Moments]:
         """Moments of u by group, without those that are made of others."""
         alone = [number for number, group in enumerate(self.groups) if not group.parts]
         held = {number: self._holding(number)[self.cells[:2]].any(axis=0) for number in alone}
-        return {number: self._moments_of(number, np.unique(self.cells[4, held[number]])) for number in alone}
+        return {
+            number: self._moments_of(number, np.unique(self.cells[4, held[number]]))
+            for number in alone
+        }
 
     def _moments_of(self, number: int, bases: Ints) -> Moments:
         """Add up products of powers of u over a group's units.
 
-        Powers of differences are multiplied out, so that sums of products of powers are left, which are products of
-        matrices. In units without weights, moments are of outcomes around their mean in the first block.
+        Powers of differences are multiplied out, so that sums of products of powers are left, which
+        are products of matrices. In units without weights, moments are of outcomes around their
+        mean in the first block.
         """
-        rows, many = self.groups[number].rows, len(bases)
+        rows = self.groups[number].rows
+        many = len(bases)
         block = self._features(self.groups[number], rows[: self.size])[0]
         centre = block.mean(axis=0)
         centre *= np.abs(centre).max() > FAR * block.std()  # otherwise zero is as good
-        second, fourth = np.zeros((self.width, self.width)), np.zeros(self.width)
+        second = np.zeros((self.width, self.width))
+        fourth = np.zeros(self.width)
         ones, squares, cubes = (np.zeros((1 + order * many, self.width)) for order in (3, 2, 1))
         for start in range(0, len(rows), self.size):
             u = self._moved(number, rows[start : start + self.size], centre)
@@ -462,25 +620,32 @@ class GroupTime(Shown):
             ones += powers @ u
             squares += powers[: len(squares)] @ square
             cubes += powers[: len(cubes)] @ cube
-        third = np.subtract.outer(cubes[0], cubes[0, bases]) + 3 * (ones[1 + many :][:many] - squares[1:][:many]).T
+        third = (
+            np.subtract.outer(cubes[0], cubes[0, bases])
+            + 3 * (ones[1 + many :][:many] - squares[1:][:many]).T
+        )
         outer = 6 * squares[1 + many :] - 4 * (cubes[1:] + ones[1 + 2 * many :])
         power = np.add.outer(fourth, fourth[bases]) + outer.T
         return Moments(bases, centre, ones[0], second, np.array([third, power]))
 
     def _moved(self, group: int, rows: Ints, centre: Floats) -> Floats:
-        """Return u, which tells by how much a group moves if each unit is left out in turn, float64[unit, time].
+        """Return u, which tells by how much a group moves if each unit is left out in turn.
 
-        For sums S and W of a group, and s and w of a unit, its mean decreases by ``S/W - (S - s)/(W - w) = (s - w S/W)
-        / (W - w)``, and its log total by ``log S - log(S - s) = -log(1 - s/S)``, NaN if nothing is left. The mean over
-        periods, which cancels in differences between them, is zero or taken off to reduce rounding. In units without
-        weights, u is the distance of the outcome from a centre.
+        The array u is float64[unit, time].
+
+        For sums S and W of a group, and s and w of a unit, its mean decreases by
+        ``S/W - (S - s)/(W - w) = (s - w S/W) / (W - w)``, and its log total by
+        ``log S - log(S - s) = -log(1 - s/S)``, NaN if nothing is left. The mean over periods, which
+        cancels in differences between them, is zero or taken off to reduce rounding. In units
+        without weights, u is the distance of the outcome from a centre.
         """
         moved, weight = self._features(self.groups[group], rows)
         if self._plain:
             if centre.any():
                 moved -= centre
             return moved
-        total, size = self.sums[group, :-1], self.sums[group, -1]
+        total = self.sums[group, :-1]
+        size = self.sums[group, -1]
         with np.errstate(divide="ignore", invalid="ignore"):
             if self.scale == "ratio":
                 moved /= -np.where(total > 0, total, 1.0)
@@ -493,30 +658,46 @@ class GroupTime(Shown):
 
     @cached_property
     def _space(self) -> Floats:
-        """Space for three blocks of outcomes, which is faster to use again than to allocate for each."""
+        """Space for three blocks of outcomes.
+
+        Using it again is faster than allocating space for each block.
+        """
         return np.empty((3, self.size, self.width))
 
     def _features(self, group: Group, rows: Ints) -> tuple[Floats, Floats]:
-        """Return what is summed over a group's units, side by side: float64[unit, time], and float64[unit, column].
+        """Return what is summed over a group's units, side by side.
 
-        These are weighted outcomes and weights. If outcomes are missing, they are weighted outcomes, those of the base,
-        and weights, each by period; on the level scale, weighted changes since the base, and zeros. All are zero where
-        a unit is not observed in the period and in the base.
+        The two arrays are float64[unit, time] and float64[unit, column].
+
+        These are weighted outcomes and weights. If outcomes are missing, they are weighted
+        outcomes, those of the base, and weights, each by period; on the level scale, weighted
+        changes since the base, and zeros. All are zero where a unit is not observed in the period
+        and in the base.
         """
-        if self.y.shape[1] == self.width and len(rows) <= self.size and self.y.flags.c_contiguous:  # or take copies y
-            y = np.take(self.y, rows, axis=0, out=self._space[0, : len(rows)], mode="clip")  # clipping allows for `out`
+        if (
+            self.y.shape[1] == self.width and len(rows) <= self.size and self.y.flags.c_contiguous
+        ):  # or take copies y
+            y = np.take(
+                self.y, rows, axis=0, out=self._space[0, : len(rows)], mode="clip"
+            )  # clipping allows for `out`
         else:
             y = self.y[rows, group.start : group.start + self.width]
-        weight = np.ones((len(rows), 1)) if self.weight is None else self.weight[rows, np.newaxis]
+        if self.weight is None:
+            weight = np.ones((len(rows), 1))
+        else:
+            weight = self.weight[rows, np.newaxis]
         if group.base is not None:
             before = y[:, [group.base]]
             seen = np.isfinite(y) & np.isfinite(before)
-            now, before = np.where(seen, y, 0.0), np.where(seen, before, 0.0)
+            now = np.where(seen, y, 0.0)
+            before = np.where(seen, before, 0.0)
             if self.scale == "level":
                 now, before = now - before, np.zeros_like(now)
             return weight * now, np.hstack([weight * before, weight * seen])
         if self.scale == "level":
-            y -= y @ np.full((self.width, 1), 1 / self.width)  # the mean; cancels in the effects, and reduces rounding
+            y -= y @ np.full(
+                (self.width, 1), 1 / self.width
+            )  # the mean; cancels in the effects, and reduces rounding
         return y if self.weight is None else weight * y, weight
 
 
@@ -531,20 +712,25 @@ def att_gt(
     cluster: Labels | None = None,
     strata: Labels | None = None,
 ) -> GroupTime:
-    """Estimate group-time effects by comparing changes since the last untreated period with those of untreated units.
+    """Estimate group-time effects by comparing changes with those of untreated units.
 
-    ``ATT(g, t) = E[Y_t - Y_b | g] - E[Y_t - Y_b | untreated]`` with ``b = g - 1 - anticipation``, for all ``t != b``
-    (a universal base), or on the ratio scale ``log(E[Y_t|g] / E[Y_b|g]) - log(E[Y_t|untreated] / E[Y_b|untreated])``,
-    for which zeros are ordinary values. If outcomes are missing, each effect is of the units observed in both periods.
+    Changes are taken since the last untreated period.
+
+    ``ATT(g, t) = E[Y_t - Y_b | g] - E[Y_t - Y_b | untreated]`` with ``b = g - 1 - anticipation``,
+    for all ``t != b`` (a universal base), or on the ratio scale
+    ``log(E[Y_t|g] / E[Y_b|g]) - log(E[Y_t|untreated] / E[Y_b|untreated])``, for which zeros are
+    ordinary values. If outcomes are missing, each effect is of the units observed in both periods.
 
     Parameters
     ----------
     y : float64[unit, time]
         Outcomes; NaN is missing. A unit observed in fewer than two periods is dropped and counted.
     first_treated : float64[unit]
-        Column index of the first treated period; inf, or anything after the last column, means never.
+        Column index of the first treated period; inf, or anything after the last column, means
+        never.
     comparison : {"never", "not_yet"}
-        Units that are never treated, or that are not treated until the later of both periods, nor with the cohort.
+        Units that are never treated, or that are not treated until the later of both periods, nor
+        with the cohort.
     scale : {"level", "ratio"}
     anticipation : int
         Number of periods before treatment in which there may be an effect.
@@ -553,32 +739,45 @@ def att_gt(
     cluster : sequence, optional
         Cluster of each unit, such as the brand group; each unit its own by default.
     strata : sequence, optional
-        Groups within which units are compared, instead of covariates; effects are averaged over the treated.
+        Groups within which units are compared, instead of covariates; effects are averaged over the
+        treated.
 
     Returns
     -------
     GroupTime
-        With `effects`, an Estimate, and ``.aggregate()``; `n` is the number of treated units behind each term. Standard
-        errors are from the cluster jackknife (CV3), with degrees of freedom from :func:`analysis.estimate.effective`. A
-        cell without comparison units is NaN, never zero; one that rests on a single cluster has no standard error.
-        Without `cluster`, the scores of effects are None. For other intervals than of 95 per cent, an Estimate has
+        With `effects`, an Estimate, and ``.aggregate()``; `n` is the number of treated units behind
+        each term. Standard errors are from the cluster jackknife (CV3), with degrees of freedom
+        from :func:`fewtreated.estimate.effective`. A cell without comparison units is NaN, never
+        zero; one that rests on a single cluster has no standard error. Without `cluster`, the
+        scores of effects are None. For other intervals than of 95 per cent, an Estimate has
         ``.at(0.9)``.
 
     Raises
     ------
     DesignError
-        If shapes disagree, an option is unknown, a weight is not positive, an outcome on the ratio scale is
-        negative, no unit is observed twice, or there are no treated or no comparison units.
+        If shapes disagree, an option is unknown, a weight is not positive, an outcome on the ratio
+        scale is negative, no unit is observed twice, or there are no treated or no comparison
+        units.
 
     References
     ----------
-    Callaway, B. and Sant'Anna, P. H. C. (2021), Difference-in-differences with multiple time periods, Journal of
-    Econometrics 225, 200-230. Santos Silva, J. M. C. and Tenreyro, S. (2006), The log of gravity, Review of Economics
-    and Statistics 88, 641-658, for the ratio scale. MacKinnon, J. G., Nielsen, M. O. and Webb, M. D. (2023), Fast and
-    reliable jackknife and bootstrap methods for cluster-robust inference, Journal of Applied Econometrics 38, 671-694.
+    Callaway, B. and Sant'Anna, P. H. C. (2021), Difference-in-differences with multiple time
+    periods, Journal of Econometrics 225, 200-230. Santos Silva, J. M. C. and Tenreyro, S. (2006),
+    The log of gravity, Review of Economics and Statistics 88, 641-658, for the ratio scale.
+    MacKinnon, J. G., Nielsen, M. O. and Webb, M. D. (2023), Fast and reliable jackknife and
+    bootstrap methods for cluster-robust inference, Journal of Applied Econometrics 38, 671-694.
     """
     units = usable_units(
-        y, first_treated, None, weights, cluster, strata, scale, anticipation, comparison, complete=False
+        y,
+        first_treated,
+        None,
+        weights,
+        cluster,
+        strata,
+        scale,
+        anticipation,
+        comparison,
+        complete=False,
     )
     return GroupTime(
         y=units.y,

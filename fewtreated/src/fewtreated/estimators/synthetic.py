@@ -1,8 +1,9 @@
 """Estimators for few treated units: permutation inference and synthetic difference-in-differences.
 
-With one or two treated units no standard error can be trusted. The rank of the treated among all assignments is exact,
-as is the smallest p-value that the sample allows. With more, synthetic difference-in-differences has the errors of its
-authors: the jackknife with fixed weights, and the spread of placebo effects on donors.
+With one or two treated units no standard error can be trusted. The rank of the treated among all
+assignments is exact, as is the smallest p-value that the sample allows. With more, synthetic
+difference-in-differences has the errors of its authors: the jackknife with fixed weights, and the
+spread of placebo effects on donors.
 """
 
 from __future__ import annotations
@@ -13,10 +14,10 @@ from typing import Any, Literal, get_args
 import numpy as np
 from scipy.optimize import nnls
 
-from analysis.errors import DesignError, check_choice, check_level, whole_number
-from analysis.estimate import Bools, Estimate, Floats, left_out
-from analysis.estimators.arrays import indicator, match_units
-from analysis.testing import TIE, assignments, shift_interval
+from fewtreated.errors import DesignError, check_choice, check_level, whole_number
+from fewtreated.estimate import Bools, Estimate, Floats, left_out
+from fewtreated.estimators.rows import indicator, match_units
+from fewtreated.testing import TIE, assignments, shift_interval
 
 __dir__ = ["permutation_did", "synthetic_did"].copy  # for tab completion
 
@@ -25,17 +26,25 @@ Inference = Literal["ranks", "placebo", "jackknife"]
 Fit = tuple[float, Floats, Floats, Floats]
 NEGLIGIBLE = 1e-6  # the ridge of the paper, which makes weights unique without spreading them
 MAX_PLACEBOS = 5_000  # assignments of several treated units, each of which takes a fit
-DRAWS = 200  # of placebo effects for a standard error if there are more sets of donors, as in the authors' package
+# of placebo effects for a standard error if there are more sets of donors, as in the authors'
+# package
+DRAWS = 200
 FIRM = 1e-3  # ridge over mean squared column from which on the dual is well conditioned
-CERTIFIED = 1e-12  # gap at which weights are within 4e-11 of the optimum, for columns of mean length one
+CERTIFIED = (
+    1e-12  # gap at which weights are within 4e-11 of the optimum, for columns of mean length one
+)
 MAX_STEPS = 1_000  # usually up to a hundred; each costs a product with the support
 
 
-def permutation_did(change: Floats, treated: Bools, *, level: float = 0.95, unit: str = "units of change") -> Estimate:
-    """Estimate the difference in mean change between treated and untreated units, with permutation inference.
+def permutation_did(
+    change: Floats, treated: Bools, *, level: float = 0.95, unit: str = "units of change"
+) -> Estimate:
+    """Estimate the difference in mean change between treated and untreated units.
 
-    The estimate is ``mean(change[treated]) - mean(change[~treated])``. Under the null that treatment
-    shifts no unit, every choice of the same number of treated units was equally likely.
+    Inference is by permutation.
+
+    The estimate is ``mean(change[treated]) - mean(change[~treated])``. Under the null that
+    treatment shifts no unit, every choice of the same number of treated units was equally likely.
 
     That is exact if all units have the same variance.
 
@@ -53,13 +62,15 @@ def permutation_did(change: Floats, treated: Bools, *, level: float = 0.95, unit
     Returns
     -------
     Estimate
-        Row ``did``, with columns `rank` (1 = lowest of all assignments), `p_lower` (one-sided, towards a fall),
-        `p_two_sided`, `p_smallest` (of the one-sided test); `details["draws"]` float64[assignment].
+        Row ``did``, with columns `rank` (1 = lowest of all assignments), `p_lower` (one-sided,
+        towards a fall), `p_two_sided`, `p_smallest` (of the one-sided test); `details["draws"]`
+        float64[assignment].
 
     Raises
     ------
     DesignError
-        If shapes differ, a change is not finite, `treated` is not true or false, or a group is empty.
+        If shapes differ, a change is not finite, `treated` is not true or false, or a group is
+        empty.
 
     References
     ----------
@@ -67,7 +78,7 @@ def permutation_did(change: Floats, treated: Bools, *, level: float = 0.95, unit
 
     Examples
     --------
-    >>> from analysis import permutation_did
+    >>> from fewtreated import permutation_did
     >>> permutation_did([-1.2, -0.9, 0.1, 0.3, 0.2, -0.1, 0.4, 0.0], [1, 1, 0, 0, 0, 0, 0, 0])
     difference of mean changes, units of change ◐
     term  estimate  conf_low  conf_high  n  rank  p_two_sided  p_smallest
@@ -77,20 +88,28 @@ def permutation_did(change: Floats, treated: Bools, *, level: float = 0.95, unit
     2 treated of 8 units: ranks over 28 assignments instead of a standard error
     """
     match_units(change=change, treated=treated)
-    change, treated = np.asarray(change, dtype=float), indicator(treated)
+    change = np.asarray(change, dtype=float)
+    treated = indicator(treated)
     if not np.isfinite(change).all():
         raise DesignError(
-            f"Cannot compare changes: {np.count_nonzero(~np.isfinite(change))} units have no finite change; drop them"
+            f"Cannot compare changes: {np.count_nonzero(~np.isfinite(change))} units have no finite"
+            " change; drop them"
         )
-    n, n_treated = len(change), int(treated.sum())
+    n = len(change)
+    n_treated = int(treated.sum())
     assigned = assignments(n, n_treated)
     draws, slopes = (_contrasts(assigned, values) for values in (change, treated.astype(float)))
     observed = float(draws[(assigned == treated).all(axis=1)][0])
     limits = np.array(shift_interval(observed, draws, slopes, level))
-    reason = f"{n_treated} treated of {n} units: ranks over {len(draws)} assignments instead of a standard error"
+    reason = (
+        f"{n_treated} treated of {n} units: ranks over {len(draws)} assignments instead of a"
+        " standard error"
+    )
     if not np.isfinite(limits).all():
         limits[:] = np.nan
-        reason += f"; no {level:.0%} interval, since no p-value below {1 / len(draws):.3f} is possible"
+        reason += (
+            f"; no {level:.0%} interval, since no p-value below {1 / len(draws):.3f} is possible"
+        )
     p_lower = float((draws <= observed + TIE * np.abs(draws).max()).mean())
     return Estimate(
         estimand="difference of mean changes",
@@ -111,7 +130,9 @@ def permutation_did(change: Floats, treated: Bools, *, level: float = 0.95, unit
 def _contrasts(assigned: Bools, values: Floats) -> Floats:
     """Return the difference in means by assignment, float64[assignment]."""
     n_treated = assigned[0].sum()
-    return np.asarray(assigned @ values / n_treated - ~assigned @ values / (assigned.shape[1] - n_treated))
+    return np.asarray(
+        assigned @ values / n_treated - ~assigned @ values / (assigned.shape[1] - n_treated)
+    )
 
 
 def _ranks(effect: float, draws: Floats) -> dict[str, list[float]]:
@@ -125,46 +146,62 @@ def _ranks(effect: float, draws: Floats) -> dict[str, list[float]]:
 
 
 def _noise(y: Floats, treated: Bools, first_post: int) -> float:
-    """Return the standard deviation of donors' changes from one period to the next before treatment."""
+    """Return the standard deviation of donors' changes from period to period before treatment."""
     steps = np.diff(y[~treated, :first_post], axis=1)
-    return float(steps.std(ddof=1)) if steps.size > 1 else 0.0
+    if steps.size > 1:
+        return float(steps.std(ddof=1))
+    return 0.0
 
 
-def _weights(y: Floats, treated: Bools, first_post: int, method: Method, noise: float) -> tuple[Floats, Floats]:
+def _weights(
+    y: Floats, treated: Bools, first_post: int, method: Method, noise: float
+) -> tuple[Floats, Floats]:
     """Return donor weights and pre-period weights, each summing to one."""
-    donors, target = y[~treated], y[treated].mean(axis=0)
-    n_pre, n_post = first_post, y.shape[1] - first_post
+    donors = y[~treated]
+    target = y[treated].mean(axis=0)
+    n_pre = first_post
+    n_post = y.shape[1] - first_post
     if method == "did":
         return np.full(len(donors), 1 / len(donors)), np.full(n_pre, 1 / n_pre)
     before = donors[:, :n_pre]
     if method == "sc":
-        return simplex_least_squares(before.T, target[:n_pre], n_pre * (NEGLIGIBLE * noise) ** 2), np.zeros(n_pre)
+        return simplex_least_squares(
+            before.T, target[:n_pre], n_pre * (NEGLIGIBLE * noise) ** 2
+        ), np.zeros(n_pre)
     zeta = (treated.sum() * n_post) ** 0.25 * noise
     # Taking out means over time (or over donors) is the same as fitting an intercept.
-    level, after = target[:n_pre] - target[:n_pre].mean(), donors[:, n_pre:].mean(axis=1)
+    level = target[:n_pre] - target[:n_pre].mean()
+    after = donors[:, n_pre:].mean(axis=1)
     omega = simplex_least_squares(before.T - before.mean(axis=1), level, n_pre * zeta**2)
     ridge = len(donors) * (NEGLIGIBLE * noise) ** 2
     return omega, simplex_least_squares(before - before.mean(axis=0), after - after.mean(), ridge)
 
 
 def _fit(y: Floats, treated: Bools, first_post: int, method: Method, noise: float) -> Fit:
-    """Return the effect, donor weights, pre-period weights, and the gap by period; the noise sets the ridge."""
+    """Return the effect, donor weights, pre-period weights, and the gap by period.
+
+    The noise sets the ridge.
+    """
     omega, lam = _weights(y, treated, first_post, method, noise)
     gap = y[treated].mean(axis=0) - omega @ y[~treated]
     return float(gap[first_post:].mean() - lam @ gap[:first_post]), omega, lam, gap
 
 
-def _by_ranks(effect: float, y: Floats, treated: Bools, first_post: int, method: Method) -> dict[str, Any]:
+def _by_ranks(
+    effect: float, y: Floats, treated: Bools, first_post: int, method: Method
+) -> dict[str, Any]:
     """Rank the effect among those of every other choice of treated units.
 
-    One treated unit: each donor in turn, among the donors. Several: every other assignment of all units, an exact
-    test if units are exchangeable. Sets of donors alone overlap and would reject 7 per cent at a nominal 5.
+    One treated unit: each donor in turn, among the donors. Several: every other assignment of all
+    units, an exact test if units are exchangeable. Sets of donors alone overlap and would reject 7
+    per cent at a nominal 5.
     """
     n_treated = int(treated.sum())
     if (n_assigned := comb(len(y), n_treated)) > MAX_PLACEBOS and n_treated > 1:
         raise DesignError(
-            f"Cannot rank the effect: {n_assigned:,} assignments of {n_treated} among {len(y)} units are more than the "
-            f"{MAX_PLACEBOS:,} that are fitted; use fewer units, or inference = 'jackknife'"
+            f"Cannot rank the effect: {n_assigned:,} assignments of {n_treated} among {len(y)}"
+            f" units are more than the {MAX_PLACEBOS:,} that are fitted; use fewer units, or"
+            " inference = 'jackknife'"
         )
     if n_treated == 1:
         y = y[~treated]
@@ -172,30 +209,47 @@ def _by_ranks(effect: float, y: Floats, treated: Bools, first_post: int, method:
     else:
         assigned = assignments(len(y), n_treated)
         assigned = assigned[(assigned != treated).any(axis=1)]
-    placebos = np.array([_fit(y, units, first_post, method, _noise(y, units, first_post))[0] for units in assigned])
-    among = f"{len(y)} donors" if n_treated == 1 else f"{n_treated} treated, {len(placebos)} other assignments"
+    placebos = np.array(
+        [_fit(y, units, first_post, method, _noise(y, units, first_post))[0] for units in assigned]
+    )
+    if n_treated == 1:
+        among = f"{len(y)} donors"
+    else:
+        among = f"{n_treated} treated, {len(placebos)} other assignments"
     return {
         "columns": _ranks(effect, np.append(placebos, effect)),
         "interval": "none",
-        "reason": f"{among}: placebo ranks instead of a standard error; no p-value below {1 / (len(placebos) + 1):.3f}",
+        "reason": (
+            f"{among}: placebo ranks instead of a standard error; no p-value below"
+            f" {1 / (len(placebos) + 1):.3f}"
+        ),
         "details": {"placebos": placebos},
     }
 
 
-def _by_placebo(noise: float, y: Floats, treated: Bools, first_post: int, method: Method) -> dict[str, Any]:
-    """Compute the standard deviation of effects on as many donors as are treated, relative to the others."""
-    donors, n_treated = y[~treated], int(treated.sum())
+def _by_placebo(
+    noise: float, y: Floats, treated: Bools, first_post: int, method: Method
+) -> dict[str, Any]:
+    """Compute the standard deviation of placebo effects on donors.
+
+    Each effect is on as many donors as are treated, relative to the others.
+    """
+    donors = y[~treated]
+    n_treated = int(treated.sum())
     if len(donors) <= n_treated:
         raise DesignError(
-            f"Cannot draw placebos: there are {len(donors)} donors for {n_treated} treated units; more are needed, or "
-            "inference = 'jackknife'"
+            f"Cannot draw placebos: there are {len(donors)} donors for {n_treated} treated units;"
+            " more are needed, or inference = 'jackknife'"
         )
     if comb(len(donors), n_treated) <= MAX_PLACEBOS:
         chosen = assignments(len(donors), n_treated)
     else:
         chosen = np.random.default_rng(0).random((DRAWS, len(donors))).argsort(axis=1) < n_treated
     placebos = np.array([_fit(donors, units, first_post, method, noise)[0] for units in chosen])
-    reason = f"standard error from {len(placebos)} placebo effects on donors: right if the treated vary as they do"
+    reason = (
+        f"standard error from {len(placebos)} placebo effects on donors: right if the treated vary"
+        " as they do"
+    )
     return {
         "covariance": np.array([[placebos.var()]]),
         "max_df": len(donors) - 1,
@@ -204,36 +258,50 @@ def _by_placebo(noise: float, y: Floats, treated: Bools, first_post: int, method
     }
 
 
-def _by_jackknife(omega: Floats, lam: Floats, y: Floats, treated: Bools, first_post: int) -> dict[str, Any]:
-    """Leave out each unit in turn, with the weights of the others as they are, scaled to a sum of one."""
-    change, weights = y[:, first_post:].mean(axis=1) - y[:, :first_post] @ lam, np.zeros(len(y))
+def _by_jackknife(
+    omega: Floats, lam: Floats, y: Floats, treated: Bools, first_post: int
+) -> dict[str, Any]:
+    """Leave out each unit in turn, with the weights of the others as they are.
+
+    The weights are scaled to a sum of one.
+    """
+    change = y[:, first_post:].mean(axis=1) - y[:, :first_post] @ lam
+    weights = np.zeros(len(y))
     weights[~treated] = omega
     sums = np.array([treated * change, treated, weights * change, weights])
     left = left_out(lambda s: np.atleast_1d(s[0] / s[1] - s[2] / s[3]), sums.sum(axis=1), sums)[0]
     if not np.isfinite(left).all():
         raise DesignError(
-            "Cannot jackknife the effect: it rests on one treated unit, or on one donor that has all the weight; use "
-            "inference = 'placebo'"
+            "Cannot jackknife the effect: it rests on one treated unit, or on one donor that has"
+            " all the weight; use inference = 'placebo'"
         )
     scores = np.sqrt(1 - 1 / len(y)) * (left - left.mean())[:, np.newaxis]
-    return {"scores": scores, "max_df": int(treated.sum()) - 1, "reason": "standard error by the jackknife over units"}
+    return {
+        "scores": scores,
+        "max_df": int(treated.sum()) - 1,
+        "reason": "standard error by the jackknife over units",
+    }
 
 
 def _check_panel(y: Floats, treated: Bools, first_post: int, method: str) -> tuple[Floats, Bools]:
     check_choice("method", method, get_args(Method))
     match_units(y=y, treated=treated)
-    y, treated, first_post = np.asarray(y, dtype=float), indicator(treated), whole_number("first_post", first_post)
+    y = np.asarray(y, dtype=float)
+    treated = indicator(treated)
+    first_post = whole_number("first_post", first_post)
     if missing := np.count_nonzero(~np.isfinite(y)):
-        raise DesignError(f"Cannot use an unbalanced panel: {missing} cells are missing; drop the units concerned")
+        raise DesignError(
+            f"Cannot use an unbalanced panel: {missing} cells are missing; drop the units concerned"
+        )
     if not 1 <= first_post < y.shape[1]:
         raise DesignError(
-            f"Cannot use first_post = {first_post}: y has {y.shape[1]} periods; leave at least one before treatment "
-            "and one after"
+            f"Cannot use first_post = {first_post}: y has {y.shape[1]} periods; leave at least one"
+            " before treatment and one after"
         )
     if not 0 < treated.sum() <= len(y) - 2:
         raise DesignError(
-            f"Cannot weight donors: {int(treated.sum())} of {len(y)} units are treated, but at least one "
-            "must be treated and two untreated; add donors"
+            f"Cannot weight donors: {int(treated.sum())} of {len(y)} units are treated, but at"
+            " least one must be treated and two untreated; add donors"
         )
     return y, treated
 
@@ -248,10 +316,13 @@ def synthetic_did(
     level: float = 0.95,
     unit: str = "units of y",
 ) -> Estimate:
-    """Estimate an effect by synthetic difference-in-differences, synthetic control, or plain differences.
+    """Estimate an effect by synthetic difference-in-differences.
 
-    ``sum_t>=T0 gap_t / T1 - sum_t<T0 lambda_t gap_t`` with ``gap_t = mean(y_treated,t) - omega @ y_donors,t``.
-    Unit weights omega and time weights lambda solve the paper's two ridge problems on the simplex, with
+    The method can also be synthetic control or plain differences.
+
+    ``sum_t>=T0 gap_t / T1 - sum_t<T0 lambda_t gap_t`` with
+    ``gap_t = mean(y_treated,t) - omega @ y_donors,t``. Unit weights omega and time weights lambda
+    solve the paper's two ridge problems on the simplex, with
     ``zeta = (N_treated T1)^(1/4) sd(first differences of donors before)``.
 
     Parameters
@@ -265,10 +336,11 @@ def synthetic_did(
     method : {"sdid", "sc", "did"}
         ``sc``: no intercept, no time weights; ``did``: uniform weights.
     inference : {"ranks", "placebo", "jackknife"}, optional
-        ``ranks``: an exact test, with one treated unit each donor a placebo, with several every other assignment of as
-        many units. ``placebo``: the spread of effects on every set of as many donors as are treated, or on 200 sets if
-        there are more than 5,000. ``jackknife``: each unit left out in turn, with fixed weights; it needs two treated
-        units, and suits ``sc`` badly. By default ranks for one treated unit or at most 5,000 assignments, otherwise the
+        ``ranks``: an exact test, with one treated unit each donor a placebo, with several every
+        other assignment of as many units. ``placebo``: the spread of effects on every set of as
+        many donors as are treated, or on 200 sets if there are more than 5,000. ``jackknife``: each
+        unit left out in turn, with fixed weights; it needs two treated units, and suits ``sc``
+        badly. By default ranks for one treated unit or at most 5,000 assignments, otherwise the
         jackknife, for ``sc`` placebos.
     level : float
         Coverage of an interval.
@@ -278,16 +350,17 @@ def synthetic_did(
     Returns
     -------
     Estimate
-        Row named by the method: with ranks `rank` (1 = lowest among treated and placebos), `p_two_sided` and
-        `p_smallest` ``= 1 / (placebos + 1)``, otherwise a standard error and an interval. `details`: `unit_weights`
-        float64[donor], `time_weights` float64[pre-period], `placebos` float64[placebo] if there are any, `rmse_before`
-        of the fit before treatment.
+        Row named by the method: with ranks `rank` (1 = lowest among treated and placebos),
+        `p_two_sided` and `p_smallest` ``= 1 / (placebos + 1)``, otherwise a standard error and an
+        interval. `details`: `unit_weights` float64[donor], `time_weights` float64[pre-period],
+        `placebos` float64[placebo] if there are any, `rmse_before` of the fit before treatment.
 
     Raises
     ------
     DesignError
-        If shapes disagree, a cell is missing, `treated` is not true or false, `first_post` is not a whole number with
-        periods on both sides, fewer than two donors are left, or an inference needs more treated units or donors.
+        If shapes disagree, a cell is missing, `treated` is not true or false, `first_post` is not a
+        whole number with periods on both sides, fewer than two donors are left, or an inference
+        needs more treated units or donors.
 
     References
     ----------
@@ -296,11 +369,17 @@ def synthetic_did(
     """
     y, treated = _check_panel(y, treated, first_post, method)
     check_level(level)
-    n_treated, ranked = int(treated.sum()), comb(len(y), int(treated.sum())) <= MAX_PLACEBOS
-    usual: Inference = "ranks" if n_treated == 1 or ranked else "placebo" if method == "sc" else "jackknife"
-    inference = usual if inference is None else inference
+    n_treated = int(treated.sum())
+    ranked = comb(len(y), int(treated.sum())) <= MAX_PLACEBOS
+    usual: Inference = (
+        "ranks" if n_treated == 1 or ranked else "placebo" if method == "sc" else "jackknife"
+    )
+    if inference is None:
+        inference = usual
     check_choice("inference", inference, get_args(Inference))
-    effect, omega, lam, gap = _fit(y, treated, first_post, method, noise := _noise(y, treated, first_post))
+    effect, omega, lam, gap = _fit(
+        y, treated, first_post, method, noise := _noise(y, treated, first_post)
+    )
     if inference == "jackknife":
         found = _by_jackknife(omega, lam, y, treated, first_post)
     elif inference == "placebo":
@@ -308,7 +387,11 @@ def synthetic_did(
     else:
         found = _by_ranks(effect, y, treated, first_post, method)
     before = gap[:first_post] - (0.0 if method == "sc" else gap[:first_post].mean())
-    fit = {"unit_weights": omega, "time_weights": lam, "rmse_before": float(np.sqrt((before**2).mean()))}
+    fit = {
+        "unit_weights": omega,
+        "time_weights": lam,
+        "rmse_before": float(np.sqrt((before**2).mean())),
+    }
     return Estimate(
         estimand="effect on the treated",
         unit=unit,
@@ -316,7 +399,12 @@ def synthetic_did(
         value=np.array([effect]),
         n=len(y),
         level=level,
-        counts={"units": len(y), "treated": n_treated, "donors": len(y) - n_treated, "periods": y.shape[1]},
+        counts={
+            "units": len(y),
+            "treated": n_treated,
+            "donors": len(y) - n_treated,
+            "periods": y.shape[1],
+        },
         **found | {"details": fit | found.get("details", {})},
     )
 
@@ -324,7 +412,8 @@ def synthetic_did(
 def simplex_least_squares(matrix: Floats, target: Floats, ridge: float) -> Floats:
     """Minimise ``|matrix @ w - target|² + ridge * |w|²`` over non-negative weights that sum to one.
 
-    Since w sums to one this is the shortest vector of a convex hull, ``|hull @ w|² + ridge * |w|²``.
+    Since w sums to one this is the shortest vector of a convex hull,
+    ``|hull @ w|² + ridge * |w|²``.
 
     Parameters
     ----------
@@ -340,23 +429,32 @@ def simplex_least_squares(matrix: Floats, target: Floats, ridge: float) -> Float
     hull = matrix - target[:, None]
     size = np.sqrt((hull**2).sum(axis=0).mean())
     if size > 0:
-        hull, ridge = hull / size, ridge / size**2
+        hull = hull / size
+        ridge = ridge / size**2
     if ridge > FIRM and (found := _by_dual(hull, ridge)) is not None:
         return found
-    # The non-negative least squares of ``[hull; 1'] u = [0; 1]``, up to scale (Wolfe 1976): no step size, no tolerance,
-    # but a dense square matrix of the weights, so for a few hundred of them.
-    rows = [hull, np.sqrt(ridge) * np.eye(hull.shape[1])] if ridge > 0 else [hull]
+    # The non-negative least squares of ``[hull; 1'] u = [0; 1]``, up to scale (Wolfe 1976): no step
+    # size, no tolerance, but a dense square matrix of the weights, so for a few hundred of them.
+    if ridge > 0:
+        rows = [hull, np.sqrt(ridge) * np.eye(hull.shape[1])]
+    else:
+        rows = [hull]
     stacked = np.vstack([*rows, np.ones(hull.shape[1])])
-    weights, _ = nnls(stacked, np.append(np.zeros(len(stacked) - 1), 1.0), maxiter=100 * hull.shape[1])
+    weights, _ = nnls(
+        stacked, np.append(np.zeros(len(stacked) - 1), 1.0), maxiter=100 * hull.shape[1]
+    )
     return np.asarray(weights / weights.sum())
 
 
 def _by_dual(hull: Floats, ridge: float) -> Floats | None:
-    """Maximise the dual by Newton's method, and return the weights, float64[weight], or None if it does not converge.
+    """Maximise the dual by Newton's method, and return the weights.
 
-    Given ``u = hull @ w`` the best weights are w(u), so the dual is strongly concave and has one unknown per row. Half
-    its gradient's square is the duality gap, which certifies ``|w - optimum| <= |gradient| / sqrt(ridge)``. Its Hessian
-    is piecewise constant: that of the weights above zero.
+    They are float64[weight], or None if the method does not converge.
+
+    Given ``u = hull @ w`` the best weights are w(u), so the dual is strongly concave and has one
+    unknown per row. Half its gradient's square is the duality gap, which certifies
+    ``|w - optimum| <= |gradient| / sqrt(ridge)``. Its Hessian is piecewise constant: that of the
+    weights above zero.
     """
 
     def at(u: Floats) -> tuple[float, Floats, Floats]:
@@ -373,25 +471,32 @@ def _by_dual(hull: Floats, ridge: float) -> Floats | None:
         total = support.sum(axis=1)
         spread = (support @ support.T - np.outer(total, total) / support.shape[1]) / ridge
         step = np.linalg.solve(np.eye(len(u)) + spread, gradient)
-        while True:  # halve the step until the dual rises, or the gradient falls where rounding hides a rise
+        while (
+            True
+        ):  # halve the step until the dual rises, or the gradient falls where rounding hides a rise
             new = at(u + step)
-            if new[0] > value + 1e-4 * (step @ gradient) or np.linalg.norm(new[1]) < 0.5 * np.linalg.norm(gradient):
+            if new[0] > value + 1e-4 * (step @ gradient) or np.linalg.norm(
+                new[1]
+            ) < 0.5 * np.linalg.norm(gradient):
                 break
             step = step / 2
             if np.abs(step).max() < CERTIFIED:
                 return None
-        u, (value, gradient, weights) = u + step, new
+        u = u + step
+        value, gradient, weights = new
     return None
 
 
 def _attained(u: Floats, hull: Floats, ridge: float) -> Floats:
     """Return w(u), the projection of ``-hull' u / ridge`` onto the simplex.
 
-    What lies above the level that makes all parts sum to one is kept, and the level found anew (Michelot's way): a few
-    passes over ever fewer parts, instead of sorting them.
+    What lies above the level that makes all parts sum to one is kept, and the level found anew
+    (Michelot's way): a few passes over ever fewer parts, instead of sorting them.
     """
     point = -(u @ hull) / ridge
-    kept, level = point, (point.sum() - 1) / len(point)
+    kept = point
+    level = (point.sum() - 1) / len(point)
     while len(above := kept[kept > level]) < len(kept):
-        kept, level = above, (above.sum() - 1) / len(above)
+        kept = above
+        level = (above.sum() - 1) / len(above)
     return np.asarray(np.maximum(point - level, 0.0))

@@ -12,9 +12,9 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from analysis.errors import DesignError
-from analysis.estimate import Bools, Estimate, Floats, Labels
-from analysis.estimators.arrays import sum_by, without_each
+from fewtreated.errors import DesignError
+from fewtreated.estimate import Bools, Estimate, Floats, Labels
+from fewtreated.estimators.rows import sum_by, without_each
 
 __dir__ = ["exit_survival"].copy  # for tab completion
 
@@ -34,16 +34,17 @@ def exit_survival(
 ) -> Estimate:
     """Compare how long treated and untreated units keep selling on any platform.
 
-    A unit exits in the first month of its first `gap` months in a row without a sale. An exit in month k is known only
-    `gap` - 1 months later, so every unit is followed up to the last such month and censored after it.
+    A unit exits in the first month of its first `gap` months in a row without a sale. An exit in
+    month k is known only `gap` - 1 months later, so every unit is followed up to the last such
+    month and censored after it.
 
     Parameters
     ----------
     sales : float64[firm, month]
         Over all platforms; zero is no sale, NaN is missing and ends the follow-up.
     start : float64[unit]
-        Column in which the follow-up starts, such as the month of closure; for a comparison unit, that of the treated
-        units it is compared with. Units with inf are left out.
+        Column in which the follow-up starts, such as the month of closure; for a comparison unit,
+        that of the treated units it is compared with. Units with inf are left out.
     treated : bool[unit]
     rows : int64[unit], optional
         Row of `sales` for each unit, if a firm appears as several units; one to one by default.
@@ -59,10 +60,11 @@ def exit_survival(
     Returns
     -------
     Estimate
-        Months alive within the horizon: ``"treated"``, ``"comparison"`` and ``"difference"``. Counts of units left out:
-        ``not_followed`` (no start, or no known month after it) and ``not_selling`` (no sale in the `gap` months before
-        it). ``details``: `units` at risk, indexed by their row: `months` alive since the start, `exited` (False is
-        censored), `treated`, `stratum`, `cluster`, and `seen`, the months in which an exit would be known.
+        Months alive within the horizon: ``"treated"``, ``"comparison"`` and ``"difference"``.
+        Counts of units left out: ``not_followed`` (no start, or no known month after it) and
+        ``not_selling`` (no sale in the `gap` months before it). ``details``: `units` at risk,
+        indexed by their row: `months` alive since the start, `exited` (False is censored),
+        `treated`, `stratum`, `cluster`, and `seen`, the months in which an exit would be known.
 
     Raises
     ------
@@ -71,18 +73,26 @@ def exit_survival(
 
     Notes
     -----
-    Time alive is the sum of S(0) to S(horizon - 1), months in which a unit is alive. It is a function of exits and
-    units at risk by month, so that each cluster is left out exactly (CV3).
+    Time alive is the sum of S(0) to S(horizon - 1), months in which a unit is alive. It is a
+    function of exits and units at risk by month, so that each cluster is left out exactly (CV3).
 
     References
     ----------
-    Royston, P. and Parmar, M. K. B. (2013), Restricted mean survival time, BMC Medical Research Methodology 13, 152.
+    Royston, P. and Parmar, M. K. B. (2013), Restricted mean survival time, BMC Medical Research
+    Methodology 13, 152.
     """
-    start, n, months = np.asarray(start, dtype=float), len(treated), sales.shape[1]
-    rows = np.arange(n) if rows is None else rows
-    start = np.minimum(start, months).astype(np.float32)  # inf starts after the last month: not followed
+    start = np.asarray(start, dtype=float)
+    n = len(treated)
+    months = sales.shape[1]
+    if rows is None:
+        rows = np.arange(n)
+    start = np.minimum(start, months).astype(
+        np.float32
+    )  # inf starts after the last month: not followed
     blocks = [slice(first, first + BLOCK) for first in range(0, max(n, 1), BLOCK)]
-    followed_blocks = zip(*(_followed(sales[rows[block]], start[block], gap) for block in blocks), strict=True)
+    followed_blocks = zip(
+        *(_followed(sales[rows[block]], start[block], gap) for block in blocks), strict=True
+    )
     silent, last, selling = (np.concatenate(arrays) for arrays in followed_blocks)
     seen = last - gap - start + 1  # months after the start in which an exit would be known
     followed = seen >= 0
@@ -96,7 +106,9 @@ def exit_survival(
         "cluster": np.arange(n) if cluster is None else cluster,
         "seen": seen,
     }
-    units = pd.DataFrame({name: np.asarray(values)[kept] for name, values in columns.items()}, index=kept)
+    units = pd.DataFrame(
+        {name: np.asarray(values)[kept] for name, values in columns.items()}, index=kept
+    )
     _check_units(units, horizon)
     counts = {
         "units": len(kept),
@@ -108,58 +120,81 @@ def exit_survival(
     return replace(_mean_months(units, horizon), counts=counts, details={"units": units})
 
 
-def _followed(sales: Floats, start: npt.NDArray[Any], gap: int) -> tuple[npt.NDArray[Any], npt.NDArray[Any], Bools]:
-    """Return each unit's exit month and last observed month, and whether it sold before the start, array[unit] each."""
+def _followed(
+    sales: Floats, start: npt.NDArray[Any], gap: int
+) -> tuple[npt.NDArray[Any], npt.NDArray[Any], Bools]:
+    """Return each unit's exit and last observed month, and whether it sold before the start.
+
+    Each result is array[unit].
+    """
     n, months = sales.shape
     column = np.arange(months)
     after = column >= start[:, None]
     unknown = np.isnan(sales) & after
-    last_known = np.where(unknown.any(axis=1), unknown.argmax(axis=1) - 1, months - 1).astype(np.float32)
+    last_known = np.where(unknown.any(axis=1), unknown.argmax(axis=1) - 1, months - 1).astype(
+        np.float32
+    )
     runs = np.zeros((n, months), dtype=bool)
     if months >= gap:
         windows = np.lib.stride_tricks.sliding_window_view((sales == 0) & after, gap, axis=1)
         runs[:, : months - gap + 1] = windows.all(axis=2)
-    silent = np.where(runs.any(axis=1), runs.argmax(axis=1), np.inf).astype(np.float32)  # whole months
+    silent = np.where(runs.any(axis=1), runs.argmax(axis=1), np.inf).astype(
+        np.float32
+    )  # whole months
     before = (column < start[:, None]) & (column >= start[:, None] - gap)
     return silent, last_known, np.asarray((before & (sales > 0)).any(axis=1))
 
 
 def _check_units(units: pd.DataFrame, horizon: int) -> None:
-    treated, stratum = units["treated"], units["stratum"]
+    treated = units["treated"]
+    stratum = units["stratum"]
     missing = set(stratum[treated]) - set(stratum[~treated])
     if not treated.any() or treated.all() or missing:
         raise DesignError(
-            f"Cannot compare survival: {treated.sum()} treated and {(~treated).sum()} comparison units are at risk, "
-            f"and {len(missing)} strata of treated units have no comparison; use coarser strata"
+            f"Cannot compare survival: {treated.sum()} treated and {(~treated).sum()} comparison"
+            f" units are at risk, and {len(missing)} strata of treated units have no comparison;"
+            " use coarser strata"
         )
-    cells = [(treated == group) & (stratum == label) for label in set(stratum[treated]) for group in (True, False)]
+    cells = [
+        (treated == group) & (stratum == label)
+        for label in set(stratum[treated])
+        for group in (True, False)
+    ]
     longest = int(min(units["seen"][cell].max() for cell in cells))
     if not 0 < horizon <= longest + 1:
         raise DesignError(
-            f"Cannot estimate survival over {horizon} months: one group is followed for {longest + 1} months at "
-            "most; shorten the horizon"
+            f"Cannot estimate survival over {horizon} months: one group is followed for"
+            f" {longest + 1} months at most; shorten the horizon"
         )
     if not units["exited"].any():
-        raise DesignError(f"Cannot compare survival: none of the {len(units)} units exits; follow them for longer")
+        raise DesignError(
+            f"Cannot compare survival: none of the {len(units)} units exits; follow them for longer"
+        )
 
 
 def _mean_months(units: pd.DataFrame, horizon: int) -> Estimate:
     """Average time alive over the strata of the treated, with errors by the cluster jackknife."""
     units = units[units["stratum"].isin(units.loc[units["treated"], "stratum"])]
     code, labels = pd.factorize(units["cluster"], sort=True)
-    treated, exited = units["treated"].to_numpy(), units["exited"].to_numpy()
+    treated = units["treated"].to_numpy()
+    exited = units["exited"].to_numpy()
     stratum, strata = pd.factorize(units["stratum"])
     shape = (len(labels), 2, len(strata), horizon + 1)
     ended = np.minimum(units["months"].to_numpy(), horizon).astype(np.int64)
     cell = np.ravel_multi_index((code, 1 - treated, stratum, ended), shape)
-    left, exits = (sum_by(weight, cell, int(np.prod(shape))).reshape(shape) for weight in (np.ones(len(cell)), exited))
+    left, exits = (
+        sum_by(weight, cell, int(np.prod(shape))).reshape(shape)
+        for weight in (np.ones(len(cell)), exited)
+    )
 
     def months(left: Floats, exits: Floats) -> Floats:
         at_risk = np.cumsum(left[..., ::-1], axis=-1)[..., ::-1]
         stays = np.where(at_risk > 0, 1 - exits / at_risk, 1.0)[..., :horizon]
         alive = np.cumprod(stays, axis=-1).sum(axis=-1)
         weight = at_risk[..., 0, :, 0] / at_risk[..., 0, :, 0].sum(axis=-1, keepdims=True)
-        alive = np.where(at_risk[..., 0] > 0, alive, np.where(weight > 0, np.nan, 0.0)[..., np.newaxis, :])
+        alive = np.where(
+            at_risk[..., 0] > 0, alive, np.where(weight > 0, np.nan, 0.0)[..., np.newaxis, :]
+        )
         both = (alive * weight[..., np.newaxis, :]).sum(axis=-1)
         return np.concatenate([both, both[..., :1] - both[..., 1:]], axis=-1)
 
@@ -172,6 +207,10 @@ def _mean_months(units: pd.DataFrame, horizon: int) -> Estimate:
         scores=np.sqrt(1 - 1 / len(labels)) * changed,
         n=[treated.sum(), (~treated).sum(), len(units)],
         max_df=max(len(np.unique(code[treated])) - 1, 1),
-        reason="a group, or its comparison in a stratum, is a single cluster" if np.isnan(changed).any() else "",
+        reason=(
+            "a group, or its comparison in a stratum, is a single cluster"
+            if np.isnan(changed).any()
+            else ""
+        ),
         clusters=np.asarray(labels),
     )

@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from analysis.estimate import Floats, Ints
-from analysis.estimators.arrays import rows_by
-from analysis.estimators.units import Comparison, Units
+from fewtreated.estimate import Floats, Ints
+from fewtreated.estimators.rows import rows_by
+from fewtreated.estimators.units import Comparison, Units
 
 __dir__ = ["Group", "groups_of"].copy  # for tab completion
 
@@ -28,7 +28,8 @@ class Group:
     start : int
         Column of the outcomes from which the group's periods are counted.
     until : float
-        Last period until which none of the units to compare with is affected by a treatment; inf for never treated.
+        Last period until which none of the units to compare with is affected by a treatment; inf
+        for never treated.
     base : int or None
         Period before treatment in which the units must be observed, too, if outcomes are missing.
     parts : tuple of int
@@ -90,20 +91,41 @@ class Moments:
 
 
 def groups_of(units: Units, comparison: Comparison) -> list[Group]:
-    """Return the cohorts by stratum, and the units to compare with; with missing outcomes, the latter for each base."""
+    """Return the cohorts by stratum, and the units to compare with.
+
+    With missing outcomes, the latter are given for each base.
+    """
     first = np.append(units.first, np.inf)  # last, cohort -1: never treated
     code = units.cohort % len(first) * (int(units.stratum.max()) + 1) + units.stratum
-    cohorts = [Group(rows, first[units.cohort[rows[0]]], units.stratum[rows[0]]) for rows in rows_by(code)]
+    cohorts = [
+        Group(rows, first[units.cohort[rows[0]]], units.stratum[rows[0]]) for rows in rows_by(code)
+    ]
     missing = units.counts["missing"] > 0
-    bases = {cohort: int(cohort) - 1 - units.anticipation if missing else None for cohort in first[:-1]}
-    groups = [replace(group, base=bases.get(group.first)) for group in cohorts if group.first in bases or not missing]
+    bases = {
+        cohort: int(cohort) - 1 - units.anticipation if missing else None for cohort in first[:-1]
+    }
+    groups = [
+        replace(group, base=bases.get(group.first))
+        for group in cohorts
+        if group.first in bases or not missing
+    ]
     for numbers in rows_by(np.array([group.stratum for group in cohorts])):
-        own, stratum = numbers.tolist(), cohorts[numbers[0]].stratum
+        own = numbers.tolist()
+        stratum = cohorts[numbers[0]].stratum
         for place in range(1, len(own)):
-            later, starts = own[place:], cohorts[own[place]].first
-            if (np.isinf(starts) and not missing) or (np.isfinite(starts) and comparison == "never"):
+            later = own[place:]
+            starts = cohorts[own[place]].first
+            if (np.isinf(starts) and not missing) or (
+                np.isfinite(starts) and comparison == "never"
+            ):
                 continue  # those never treated are a group of their own already
-            rows, parts = np.concatenate([cohorts[number].rows for number in later]), () if missing else tuple(later)
+            rows = np.concatenate([cohorts[number].rows for number in later])
+            if missing:
+                parts = ()
+            else:
+                parts = tuple(later)
             for base in {base for cohort, base in bases.items() if cohort < starts}:
-                groups.append(Group(rows, np.inf, stratum, until=starts - 1, base=base, parts=parts))
+                groups.append(
+                    Group(rows, np.inf, stratum, until=starts - 1, base=base, parts=parts)
+                )
     return groups

@@ -1,9 +1,10 @@
 """Spillovers on surviving units by their exposure to closed units, on the ratio scale.
 
-The two periods, before and after, are sums over months, so zeros are ordinary values. Given a unit's total, its
-second sum is binomial in the Poisson model with unit and period effects: unit effects drop out, and a few Newton steps
-give the coefficients of the Poisson regression on the whole panel. Units of one cluster with equal exposure are summed,
-since no equation distinguishes them: a million firms in fifty categories become fifty rows.
+The two periods, before and after, are sums over months, so zeros are ordinary values. Given a
+unit's total, its second sum is binomial in the Poisson model with unit and period effects: unit
+effects drop out, and a few Newton steps give the coefficients of the Poisson regression on the
+whole panel. Units of one cluster with equal exposure are summed, since no equation distinguishes
+them: a million firms in fifty categories become fifty rows.
 """
 
 from __future__ import annotations
@@ -21,10 +22,10 @@ from scipy import stats
 from scipy.optimize import brentq
 from scipy.special import expit
 
-from analysis.errors import DataError, DesignError, check_level
-from analysis.estimate import Estimate, Floats, Ints, Labels, effective
-from analysis.estimators.arrays import match_units, sum_by
-from analysis.testing import TIE
+from fewtreated.errors import DataError, DesignError, check_level
+from fewtreated.estimate import Estimate, Floats, Ints, Labels, effective
+from fewtreated.estimators.rows import match_units, sum_by
+from fewtreated.testing import TIE
 
 __dir__ = ["exposure_effects"].copy  # for tab completion
 
@@ -49,9 +50,10 @@ def exposure_effects(
 ) -> Estimate:
     """Estimate how changes in the sales of units that were not closed vary with their exposure.
 
-    It estimates a coefficient per exposure bin relative to the lowest, the slope per ten points of exposure, and the
-    average effect that this slope implies over the units' exposures. All are Poisson coefficients with unit and period
-    effects. None includes an effect common to all exposures.
+    It estimates a coefficient per exposure bin relative to the lowest, the slope per ten points of
+    exposure, and the average effect that this slope implies over the units' exposures. All are
+    Poisson coefficients with unit and period effects. None includes an effect common to all
+    exposures.
 
     Parameters
     ----------
@@ -62,74 +64,100 @@ def exposure_effects(
     bins : sequence of float
         Edges between bins, in increasing order; a bin includes its lower edge. None means no bins.
     category : sequence, optional
-        Cluster of each unit; each unit its own by default. Each is left out once, so thousands take minutes.
+        Cluster of each unit; each unit its own by default. Each is left out once, so thousands take
+        minutes.
     covariates : mapping of str to float64[unit], optional
-        Further exposures in the same equations, such as risk, each with a slope per unit of its own.
+        Further exposures in the same equations, such as risk, each with a slope per unit of its
+        own.
     expected : float64[unit], optional
-        Expected exposure of each unit over redrawn closures in which it stays open. It adds the recentred slope, whose
-        validity depends only on the design of the draws. Cannot be combined with covariates.
+        Expected exposure of each unit over redrawn closures in which it stays open. It adds the
+        recentred slope, whose validity depends only on the design of the draws. Cannot be combined
+        with covariates.
     redrawn : iterable of float64[unit], optional
-        Exposures under redrawn closures, one array per draw, NaN if the unit is itself closed in it. They add
-        randomisation p-values of the two slopes, and require `expected`.
+        Exposures under redrawn closures, one array per draw, NaN if the unit is itself closed in
+        it. They add randomisation p-values of the two slopes, and require `expected`.
     level : float
         Coverage of intervals.
 
     Returns
     -------
     Estimate
-        Log points. Terms such as ``"5 to 10 %"``, ``"slope"``, ``"average"``, ``"recentred slope"``. Standard errors
-        and `scores` are from the cluster jackknife. Further columns: `clusters` behind the row; `half_width` of the
-        interval in standard errors; `p_value`, the share of draws (the actual one included) whose t statistic is at
-        least as far from zero (with sandwich errors; that of the recentred equation is taken at no effect, where a
-        solution need not exist), and `smallest_p`, its smallest possible value. ``details``: ``statistics``, t by term
-        and draw, the actual one first; ``expected`` exposure, float64[unit used].
+        Log points. Terms such as ``"5 to 10 %"``, ``"slope"``, ``"average"``,
+        ``"recentred slope"``. Standard errors and `scores` are from the cluster jackknife. Further
+        columns: `clusters` behind the row; `half_width` of the interval in standard errors;
+        `p_value`, the share of draws (the actual one included) whose t statistic is at least as far
+        from zero (with sandwich errors; that of the recentred equation is taken at no effect, where
+        a solution need not exist), and `smallest_p`, its smallest possible value. ``details``:
+        ``statistics``, t by term and draw, the actual one first; ``expected`` exposure,
+        float64[unit used].
 
     Raises
     ------
     DataError
         If sales are negative or not finite, or an exposure is not between 0 and 1.
     DesignError
-        If shapes disagree, bins do not increase, fewer than two units have known sales and an exposure, or exposure
-        does not vary.
+        If shapes disagree, bins do not increase, fewer than two units have known sales and an
+        exposure, or exposure does not vary.
 
     Notes
     -----
-    The recentred slope b sets the sum of ``(E - mean E) (y_after exp(-b E) - c y_before)`` to zero, with c such that
-    the second factor sums to zero. If exposure multiplies sales by exp(b E), that factor depends only on sales without
-    exposure: only E is random, and its mean over the draws is subtracted, so that no trend of a category enters.
-    Standard errors treat mean E as known. Draws without a slope count as further from zero.
+    The recentred slope b sets the sum of ``(E - mean E) (y_after exp(-b E) - c y_before)`` to zero,
+    with c such that the second factor sums to zero. If exposure multiplies sales by exp(b E), that
+    factor depends only on sales without exposure: only E is random, and its mean over the draws is
+    subtracted, so that no trend of a category enters. Standard errors treat mean E as known. Draws
+    without a slope count as further from zero.
 
-    Standard errors and intervals are from :func:`leave_one_out`: exposure is shared within a category and high in few,
-    so that an estimate from forty categories may depend on four. If it depends on one, it has no standard error.
+    Standard errors and intervals are from :func:`leave_one_out`: exposure is shared within a
+    category and high in few, so that an estimate from forty categories may depend on four. If it
+    depends on one, it has no standard error.
 
-    Only sellers active at the time could be closed. Pass units that were selling just before the closures and a year
-    earlier: all newcomers and leavers are among those not closed, and have more weight where more was closed, which
-    raises the slope without any effect.
+    Only sellers active at the time could be closed. Pass units that were selling just before the
+    closures and a year earlier: all newcomers and leavers are among those not closed, and have more
+    weight where more was closed, which raises the slope without any effect.
 
     References
     ----------
-    Borusyak, K. and Hull, P. (2023), Nonrandom exposure to exogenous shocks, Econometrica 91, 2155-2185. MacKinnon,
-    J. G. and Webb, M. D. (2020), Randomization inference for difference-in-differences with few treated clusters,
-    Journal of Econometrics 218, 435-450, for the t statistic.
+    Borusyak, K. and Hull, P. (2023), Nonrandom exposure to exogenous shocks, Econometrica 91,
+    2155-2185. MacKinnon, J. G. and Webb, M. D. (2020), Randomization inference for
+    difference-in-differences with few treated clusters, Journal of Econometrics 218, 435-450, for
+    the t statistic.
     """
     check_level(level)
-    others, edges = dict(covariates or {}), np.asarray(bins, dtype=float)
-    match_units(before=before, after=after, exposure=exposure, category=category, expected=expected, **others)
-    before, after, exposure = (np.asarray(values, dtype=float) for values in (before, after, exposure))
+    others = dict(covariates or {})
+    edges = np.asarray(bins, dtype=float)
+    match_units(
+        before=before,
+        after=after,
+        exposure=exposure,
+        category=category,
+        expected=expected,
+        **others,
+    )
+    before, after, exposure = (
+        np.asarray(values, dtype=float) for values in (before, after, exposure)
+    )
     _check_values(before, after, exposure, edges)
     recentre = expected is not None
     if (others and recentre) or (redrawn is not None and not recentre):
         raise DesignError(
-            f"Cannot use expected or redrawn exposures with covariates ({', '.join(others) or 'none'}), or redrawn "
-            "without expected ones: the draws cover only exposure; pass `expected` and no covariates"
+            "Cannot use expected or redrawn exposures with covariates"
+            f" ({', '.join(others) or 'none'}), or redrawn without expected ones: the draws cover"
+            " only exposure; pass `expected` and no covariates"
         )
     units, used, counts = _units(before, after, exposure, category, others)
     names = [f"{100 * low:g} to {100 * high:g} %" for low, high in pairwise(edges)]
     names += [*(f"above {100 * edge:g} %" for edge in edges[-1:]), "slope", "average", *others]
     names += ["recentred slope"] * recentre
-    mean = np.zeros(len(used)) if expected is None else np.asarray(expected, dtype=float)[used]
-    statistics = {} if redrawn is None else _statistics(units, mean, redrawn, used)
-    cells, terms = units.cells(mean), partial(_terms, edges=edges, recentre=recentre)
+    if expected is None:
+        mean = np.zeros(len(used))
+    else:
+        mean = np.asarray(expected, dtype=float)[used]
+    if redrawn is None:
+        statistics = {}
+    else:
+        statistics = _statistics(units, mean, redrawn, used)
+    cells = units.cells(mean)
+    terms = partial(_terms, edges=edges, recentre=recentre)
     value, _ = terms(cells)
     scores, half_width = leave_one_out(cells, counts["clusters"], terms, level)
     n, clusters = _behind(units, edges, len(names))
@@ -139,9 +167,15 @@ def exposure_effects(
     p_value, smallest_p = np.full((2, len(names)), np.nan)
     for name in statistics if counts["clusters"] > 1 else ():
         size = np.abs(statistics[name])
-        p_value[names.index(name)], smallest_p[names.index(name)] = (size >= size[0] * (1 - TIE)).mean(), 1 / len(size)
+        p_value[names.index(name)], smallest_p[names.index(name)] = (
+            (size >= size[0] * (1 - TIE)).mean(),
+            1 / len(size),
+        )
     lost = ", ".join(name for name, missing in zip(names, np.isnan(error), strict=True) if missing)
-    why = "one cluster, no sales before or after, or no solution, with all clusters or without one of them"
+    why = (
+        "one cluster, no sales before or after, or no solution, with all clusters or without one of"
+        " them"
+    )
     return Estimate(
         estimand="effect of exposure on units that are not closed",
         unit="log points",
@@ -151,7 +185,12 @@ def exposure_effects(
         limits=np.array([value - half_width * error, value + half_width * error]),
         n=n,
         level=level,
-        columns={"clusters": clusters, "half_width": half_width, "p_value": p_value, "smallest_p": smallest_p},
+        columns={
+            "clusters": clusters,
+            "half_width": half_width,
+            "p_value": p_value,
+            "smallest_p": smallest_p,
+        },
         counts=counts,
         reason=f"no standard error for {lost}: {why}" if lost else "",
         details={"statistics": statistics, "expected": mean},
@@ -160,19 +199,22 @@ def exposure_effects(
 
 def _behind(units: _Cells, edges: Floats, count: int) -> tuple[Ints, Ints]:
     """Count the units and clusters behind each term, bins first, int64[term] each."""
-    number, bins = np.digitize(units.exposure, edges), range(len(edges) + 1)
+    number = np.digitize(units.exposure, edges)
+    bins = range(len(edges) + 1)
     lowest, *clusters = (len(np.unique(units.cluster[number == bin_])) for bin_ in bins)
     rest = np.ones(count - len(edges), dtype=np.int64)
     n = np.concatenate([np.bincount(number, minlength=len(bins))[1:], len(number) * rest])
-    return n, np.concatenate([np.minimum(clusters, lowest), len(np.unique(units.cluster)) * rest])  # against the lowest
+    return n, np.concatenate(
+        [np.minimum(clusters, lowest), len(np.unique(units.cluster)) * rest]
+    )  # against the lowest
 
 
 @dataclass(frozen=True, eq=False)
 class _Cells:
     """Units, or sums of a cluster's units with equal exposure; every field has one entry per cell.
 
-    `expected` is float64[cell, 3]: sums of sales before, of sales after, and of the latter times expected exposure, all
-    weighted by expected exposure. `covariates` is float64[cell, covariate].
+    `expected` is float64[cell, 3]: sums of sales before, of sales after, and of the latter times
+    expected exposure, all weighted by expected exposure. `covariates` is float64[cell, covariate].
     """
 
     before: Floats
@@ -193,22 +235,33 @@ class _Cells:
 
     def cells(self, expected: Floats) -> _Cells:
         """Sum each cluster's units with equal exposure, unless there are covariates."""
-        weighted = expected[:, np.newaxis] * np.column_stack([self.before, self.after, self.after * expected])
+        weighted = expected[:, np.newaxis] * np.column_stack(
+            [self.before, self.after, self.after * expected]
+        )
         if self.covariates.size:
             return replace(self, expected=weighted)
         level, values = pd.factorize(self.exposure)
         key, code = np.unique(self.cluster * len(values) + level, return_inverse=True)
         sums = sum_by(np.column_stack([self.before, self.after, weighted]), code, len(key))
         cluster, level = np.divmod(key, len(values))
-        return _Cells(sums[:, 0], sums[:, 1], values[level], np.empty((len(key), 0)), cluster, sums[:, 2:])
+        return _Cells(
+            sums[:, 0], sums[:, 1], values[level], np.empty((len(key), 0)), cluster, sums[:, 2:]
+        )
 
 
-def _statistics(units: _Cells, expected: Floats, redrawn: Iterable[Floats], used: Ints) -> dict[str, Floats]:
-    """Return both slopes' t statistics, first for the actual exposure, then by draw, float64[1 + draw] each."""
+def _statistics(
+    units: _Cells, expected: Floats, redrawn: Iterable[Floats], used: Ints
+) -> dict[str, Floats]:
+    """Return both slopes' t statistics, first for the actual exposure, then by draw.
+
+    Each is float64[1 + draw].
+    """
     statistics = []
     for exposure in chain([units.exposure], (draw[used] for draw in redrawn)):
         is_open = np.isfinite(exposure)
-        statistics.append(_t_statistics(replace(units, exposure=exposure).at(is_open).cells(expected[is_open])))
+        statistics.append(
+            _t_statistics(replace(units, exposure=exposure).at(is_open).cells(expected[is_open]))
+        )
     plain, recentred = np.array(statistics).T
     return {"slope": plain, "recentred slope": recentred}
 
@@ -217,12 +270,16 @@ def _t_statistics(cells: _Cells) -> tuple[float, float]:
     """Return the t statistics of the slope and of the recentred equation at zero effect."""
     try:
         slope, influence, _ = _poisson(cells, cells.exposure[:, np.newaxis])
-    except DesignError:  # counts as further from zero than the actual slope, which can only raise the p-value
+    except (
+        DesignError
+    ):  # counts as further from zero than the actual slope, which can only raise the p-value
         return np.inf, np.inf
     error = np.linalg.norm(np.bincount(cells.cluster, weights=influence[:, 0]))
     scores = np.bincount(cells.cluster, weights=_unexpected(cells, 0.0)[1])
     spread = np.linalg.norm(scores)
-    return float(slope[0] / error) if error > 0 else np.inf, float(scores.sum() / spread) if spread > 0 else 0.0
+    return float(slope[0] / error) if error > 0 else np.inf, (
+        float(scores.sum() / spread) if spread > 0 else 0.0
+    )
 
 
 def _check_values(before: Floats, after: Floats, exposure: Floats, edges: Floats) -> None:
@@ -230,8 +287,8 @@ def _check_values(before: Floats, after: Floats, exposure: Floats, edges: Floats
     for name, sales in (("before", before), ("after", after)):
         if (wrong := (sales < 0) | np.isinf(sales)).any():
             raise DataError(
-                f"Cannot use the sales in `{name}`: {wrong.sum():,} values are negative or infinite, such as "
-                f"{sales[wrong][0]:g}; correct them or set them to NaN"
+                f"Cannot use the sales in `{name}`: {wrong.sum():,} values are negative or"
+                f" infinite, such as {sales[wrong][0]:g}; correct them or set them to NaN"
             )
     if (wrong := (exposure < -TIE) | (exposure > 1 + TIE)).any():
         raise DataError(
@@ -240,26 +297,39 @@ def _check_values(before: Floats, after: Floats, exposure: Floats, edges: Floats
         )
     if edges.ndim != 1 or not (np.diff(edges) > 0).all() or not ((edges > 0) & (edges < 1)).all():
         raise DesignError(
-            f"Cannot use the bin edges {', '.join(f'{edge:g}' for edge in edges)}: they must increase and lie between "
-            "0 and 1; sort them and remove duplicates"
+            f"Cannot use the bin edges {', '.join(f'{edge:g}' for edge in edges)}: they must"
+            " increase and lie between 0 and 1; sort them and remove duplicates"
         )
 
 
 def _units(
-    before: Floats, after: Floats, exposure: Floats, category: Labels | None, covariates: Mapping[str, Floats]
+    before: Floats,
+    after: Floats,
+    exposure: Floats,
+    category: Labels | None,
+    covariates: Mapping[str, Floats],
 ) -> tuple[_Cells, Ints, dict[str, int]]:
     """Select the units without missing values; return them, their rows and the counts."""
-    others = np.column_stack([np.asarray(values, dtype=float) for values in (exposure, *covariates.values())])
-    label = np.arange(len(others)) if category is None else np.asarray(category)
-    no_sales, no_exposure = np.isnan(before + after), np.isnan(others).any(axis=1)
+    others = np.column_stack(
+        [np.asarray(values, dtype=float) for values in (exposure, *covariates.values())]
+    )
+    if category is None:
+        label = np.arange(len(others))
+    else:
+        label = np.asarray(category)
+    no_sales = np.isnan(before + after)
+    no_exposure = np.isnan(others).any(axis=1)
     used = np.flatnonzero(~no_sales & ~no_exposure)
     if len(used) < 2:
         raise DesignError(
-            f"Cannot estimate effects of exposure: only {len(used)} of {len(others)} units have sales in all months "
-            "and a known exposure, but two are needed; choose months with data"
+            f"Cannot estimate effects of exposure: only {len(used)} of {len(others)} units have"
+            " sales in all months and a known exposure, but two are needed; choose months with"
+            " data"
         )
     code, clusters = pd.factorize(label[used], sort=True)
-    units = _Cells(before[used], after[used], others[used, 0], others[used, 1:], code, np.zeros((len(used), 3)))
+    units = _Cells(
+        before[used], after[used], others[used, 0], others[used, 1:], code, np.zeros((len(used), 3))
+    )
     counts = {
         "units": len(used),
         "dropped_missing": int(no_sales.sum()),
@@ -270,10 +340,13 @@ def _units(
 
 
 def _terms(cells: _Cells, *, edges: Floats, recentre: bool) -> tuple[Floats, Floats]:
-    """Estimate the bin effects, the slope, the average effect, the slopes on covariates, and the recentred slope.
+    """Estimate the bin effects, the average effect and the slopes.
 
-    Return float64[term] and the derivative with respect to each cell's log sales after, float64[cell, term]; NaN if
-    there is no solution.
+    The terms are the bin effects, the slope, the average effect, the slopes on covariates, and the
+    recentred slope.
+
+    Return float64[term] and the derivative with respect to each cell's log sales after,
+    float64[cell, term]; NaN if there is no solution.
     """
     estimates = [_bins(cells, edges), _slopes(cells), *([_recentred(cells)] if recentre else [])]
     values, gradients = zip(*estimates, strict=True)
@@ -281,23 +354,35 @@ def _terms(cells: _Cells, *, edges: Floats, recentre: bool) -> tuple[Floats, Flo
 
 
 def _bins(cells: _Cells, edges: Floats) -> tuple[Floats, Floats]:
-    """Estimate the effect of each bin relative to the lowest bin; NaN if either bin has no sales."""
+    """Estimate the effect of each bin relative to the lowest bin.
+
+    It is NaN if either bin has no sales.
+    """
     number = np.digitize(cells.exposure, edges)
-    sold = sum_by(np.column_stack([cells.before, cells.after]), number, len(edges) + 1).min(axis=1) > 0
+    sold = (
+        sum_by(np.column_stack([cells.before, cells.after]), number, len(edges) + 1).min(axis=1) > 0
+    )
     kept = np.flatnonzero(sold & sold[0])[1:]
-    value, gradient = np.full(len(edges), np.nan), np.full((len(number), len(edges)), np.nan)
+    value = np.full(len(edges), np.nan)
+    gradient = np.full((len(number), len(edges)), np.nan)
     if len(kept):
         dummies = np.hstack([(number[:, None] == kept).astype(float), cells.covariates])
         coefficients, _, by_sales = _poisson(cells.at(sold[number]), dummies[sold[number]])
-        value[kept - 1], gradient[:, kept - 1] = coefficients[: len(kept)], 0.0
+        value[kept - 1] = coefficients[: len(kept)]
+        gradient[:, kept - 1] = 0.0
         gradient[np.ix_(sold[number], kept - 1)] = by_sales[:, : len(kept)]
     return value, gradient
 
 
 def _slopes(cells: _Cells) -> tuple[Floats, Floats]:
-    """Estimate the slope per ten points of exposure, the average effect, and the slopes on covariates."""
+    """Estimate the slope on exposure, the average effect, and the slopes on covariates.
+
+    The slope on exposure is per ten points.
+    """
     slope, _, by_sales = _poisson(cells, np.column_stack([cells.exposure, cells.covariates]))
-    free = cells.after * np.exp(-slope[0] * cells.exposure)  # sales after, had there been no exposure
+    free = cells.after * np.exp(
+        -slope[0] * cells.exposure
+    )  # sales after, had there been no exposure
     average = np.log(cells.after.sum() / free.sum())
     by_slope = by_sales[:, 0] * (free @ cells.exposure) / free.sum()
     of_average = cells.after / cells.after.sum() - free / free.sum() + by_slope
@@ -308,38 +393,53 @@ def _slopes(cells: _Cells) -> tuple[Floats, Floats]:
 def _poisson(cells: _Cells, x: Floats) -> tuple[Floats, Floats, Floats]:
     """Estimate Poisson coefficients of `x` in the second period, with unit and period effects.
 
-    Return float64[regressor], the influence of each cell, and the derivative with respect to its log sales after, both
-    float64[cell, regressor].
+    Return float64[regressor], the influence of each cell, and the derivative with respect to its
+    log sales after, both float64[cell, regressor].
     """
-    total, beta = cells.before + cells.after, np.zeros(x.shape[1])
-    level = np.log(cells.after.sum() / cells.before.sum()) if cells.sold else np.nan
+    total = cells.before + cells.after
+    beta = np.zeros(x.shape[1])
+    if cells.sold:
+        level = np.log(cells.after.sum() / cells.before.sum())
+    else:
+        level = np.nan
     for _ in range(MAX_STEPS if cells.sold else 0):
         share = expit(level + x @ beta)
-        weight, residual = total * share * (1 - share), cells.after - total * share
+        weight = total * share * (1 - share)
+        residual = cells.after - total * share
         centred = x - weight @ x / weight.sum()
-        bread, raw = (centred * weight[:, None]).T @ centred, np.diag((x * weight[:, None]).T @ x)
+        bread = (centred * weight[:, None]).T @ centred
+        raw = np.diag((x * weight[:, None]).T @ x)
         size = np.sqrt(np.diag(bread))
-        if (np.diag(bread) <= 1e-10 * raw).any() or np.linalg.cond(bread / np.outer(size, size)) > 1e12:
+        if (np.diag(bread) <= 1e-10 * raw).any() or np.linalg.cond(
+            bread / np.outer(size, size)
+        ) > 1e12:
             break  # exposures hardly vary, or are collinear
         step = np.linalg.solve(bread, centred.T @ residual)
         rise = residual.sum() / weight.sum() + (centred - x)[0] @ step
         far = np.abs(rise + x @ step).max()
         if far < 1e-10:
             influence = np.linalg.solve(bread, (centred * residual[:, None]).T).T
-            return beta, influence, np.linalg.solve(bread, (centred * (cells.after * (1 - share))[:, None]).T).T
+            return (
+                beta,
+                influence,
+                np.linalg.solve(bread, (centred * (cells.after * (1 - share))[:, None]).T).T,
+            )
         damping = min(1.0, 2.0 / far)  # if a few units have most sales, full steps may overshoot
-        beta, level = beta + damping * step, level + damping * rise
+        beta = beta + damping * step
+        level = level + damping * rise
     raise DesignError(
-        f"Cannot estimate effects of exposure: the equations of {len(x)} units have no unique finite solution, because "
-        "exposure is constant, collinear, or determines who sold before and after; drop a covariate or add units"
+        f"Cannot estimate effects of exposure: the equations of {len(x)} units have no unique"
+        " finite solution, because exposure is constant, collinear, or determines who sold before"
+        " and after; drop a covariate or add units"
     )
 
 
 def _unexpected(cells: _Cells, beta: float) -> Floats:
     """Return the three moments of the recentred equation, float64[3, cell].
 
-    They are unexpected exposure times net sales after, times their change, and its square times net sales. Unexpected
-    exposure is exposure less its expectation, and less the mean of this difference weighted by baseline sales.
+    They are unexpected exposure times net sales after, times their change, and its square times net
+    sales. Unexpected exposure is exposure less its expectation, and less the mean of this
+    difference weighted by baseline sales.
     """
     before, after, after_twice = cells.expected.T
     scale = np.exp(-beta * cells.exposure)
@@ -347,11 +447,16 @@ def _unexpected(cells: _Cells, beta: float) -> Floats:
     centred = cells.exposure - (cells.exposure @ cells.before - before.sum()) / cells.before.sum()
     with_sales = centred * free - after * scale
     change = with_sales - free.sum() / cells.before.sum() * (centred * cells.before - before)
-    return np.array([with_sales, change, centred**2 * free - (2 * centred * after - after_twice) * scale])
+    return np.array(
+        [with_sales, change, centred**2 * free - (2 * centred * after - after_twice) * scale]
+    )
 
 
 def _recentred(cells: _Cells) -> tuple[Floats, Floats]:
-    """Estimate the slope per ten points that makes net changes unrelated to unexpected exposure; NaN if none does."""
+    """Estimate the slope that makes net changes unrelated to unexpected exposure.
+
+    It is per ten points, and NaN if no slope does.
+    """
     beta = 0.0
     for _ in range(MAX_STEPS if cells.sold else 0):
         with_sales, change, square = _unexpected(cells, beta)
@@ -370,32 +475,37 @@ def _recentred(cells: _Cells) -> tuple[Floats, Floats]:
 def leave_one_out(
     cells: _Cells, count: int, estimates: Callable[[_Cells], tuple[Floats, Floats]], level: float
 ) -> tuple[Floats, Floats]:
-    """Leave out each of `count` clusters in turn; `estimates` returns values and derivatives as :func:`_terms` does.
+    """Leave out each of `count` clusters in turn.
+
+    `estimates` returns values and derivatives as :func:`_terms` does.
 
     Returns
     -------
     scores : float64[cluster, term]
-        Change of the estimate, times ``sqrt((G - 1) / G)``; 0 for clusters without sales, and NaN for a term that has
-        no estimate without one of the clusters.
+        Change of the estimate, times ``sqrt((G - 1) / G)``; 0 for clusters without sales, and NaN
+        for a term that has no estimate without one of the clusters.
     half_width : float64[term]
         Distance from the estimate to either end of its interval, in standard errors.
 
     Notes
     -----
-    The covariance is CV3: ``(G - 1) / G`` times the sum of outer products of the changes from the estimate with all G
-    clusters. Normal shocks e of equal variance to the log sales of all clusters change the estimate by ``l'e`` and the
-    jackknife's changes by ``A e``, with A the difference of l with and without each cluster. The half-width is the
-    quantile of ``|l'e| / sqrt((G - 1) / G e'A'A e)``, which does not depend on that variance, but at least the t
-    quantile with G - 1 degrees of freedom, so that the model of equal variances only widens intervals: little for equal
-    clusters, much for a few exposed ones among many. Beyond `EXACT` clusters it is the t quantile with the degrees of
-    freedom of :func:`analysis.estimate.effective`.
+    The covariance is CV3: ``(G - 1) / G`` times the sum of outer products of the changes from the
+    estimate with all G clusters. Normal shocks e of equal variance to the log sales of all clusters
+    change the estimate by ``l'e`` and the jackknife's changes by ``A e``, with A the difference of
+    l with and without each cluster. The half-width is the quantile of
+    ``|l'e| / sqrt((G - 1) / G e'A'A e)``, which does not depend on that variance, but at least the
+    t quantile with G - 1 degrees of freedom, so that the model of equal variances only widens
+    intervals: little for equal clusters, much for a few exposed ones among many. Beyond `EXACT`
+    clusters it is the t quantile with the degrees of freedom of
+    :func:`fewtreated.estimate.effective`.
 
     References
     ----------
-    MacKinnon, J. G., Nielsen, M. O. and Webb, M. D. (2023), Fast and reliable jackknife and bootstrap methods for
-    cluster-robust inference, Journal of Applied Econometrics 38, 671-694. Bell, R. M. and McCaffrey, D. F. (2002), Bias
-    reduction in standard errors for linear regression with multi-stage samples, Survey Methodology 28, 169-181, for
-    quantiles under a working model; they match two moments, which overstates them where one cluster dominates.
+    MacKinnon, J. G., Nielsen, M. O. and Webb, M. D. (2023), Fast and reliable jackknife and
+    bootstrap methods for cluster-robust inference, Journal of Applied Econometrics 38, 671-694.
+    Bell, R. M. and McCaffrey, D. F. (2002), Bias reduction in standard errors for linear regression
+    with multi-stage samples, Survey Methodology 28, 169-181, for quantiles under a working model;
+    they match two moments, which overstates them where one cluster dominates.
     """
     value, gradient = estimates(cells)
     selling = np.unique(cells.cluster[cells.before + cells.after > 0])
@@ -409,32 +519,42 @@ def leave_one_out(
         scores[cluster] = np.nan
         try:
             without, gradient = estimates(rest)
-        except DesignError:  # the estimate depends on this cluster alone, so it has no standard error
+        except (
+            DesignError
+        ):  # the estimate depends on this cluster alone, so it has no standard error
             continue
         scores[cluster] = factor * (value - without)
         if exact:
             change[:, row] = factor * (full - sum_by(gradient, rest.cluster, count)[selling]).T
     scores[:, np.isnan(scores).any(axis=0)] = np.nan
     many = np.inf if exact else effective((scores**2).sum(axis=0), (scores**4).sum(axis=0))
-    half_width = np.full(len(value), stats.t.ppf((1 + level) / 2, np.minimum(many, len(selling) - 1)))
+    half_width = np.full(
+        len(value), stats.t.ppf((1 + level) / 2, np.minimum(many, len(selling) - 1))
+    )
     for i in np.flatnonzero(~np.isnan(scores).any(axis=0)) if exact else ():
         half_width[i] = _quantile(full[:, i], change[i].T @ change[i], level, float(half_width[i]))
     return scores, half_width
 
 
 def _quantile(slope: Floats, spread: Floats, level: float, usual: float) -> float:
-    """Solve ``P(|l'e| > c sqrt(e'Ke)) = 1 - level`` for c, where e is standard normal; return at least `usual`."""
+    """Solve ``P(|l'e| > c sqrt(e'Ke)) = 1 - level`` for c.
+
+    Here e is standard normal. The result is at least `usual`.
+    """
     high = usual
     while _beyond(high, slope, spread) > 1 - level:
         high *= 2
-    return usual if high == usual else float(brentq(lambda c: _beyond(c, slope, spread) - 1 + level, usual, high))
+    if high == usual:
+        return usual
+    return float(brentq(lambda c: _beyond(c, slope, spread) - 1 + level, usual, high))
 
 
 def _beyond(c: float, slope: Floats, spread: Floats) -> float:
     """Return the probability that ``(l'e)^2 - c^2 e'Ke`` is positive, for standard normal e.
 
-    At most one eigenvalue is positive, so that one squared normal must exceed a weighted sum W of others: the mean of
-    ``2 Phi(-sqrt(W))``, by Craig's integral of exp(-W / (2 sin^2)) over a quarter circle a product over the weights.
+    At most one eigenvalue is positive, so that one squared normal must exceed a weighted sum W of
+    others: the mean of ``2 Phi(-sqrt(W))``, by Craig's integral of exp(-W / (2 sin^2)) over a
+    quarter circle a product over the weights.
     """
     values = np.linalg.eigvalsh(np.outer(slope, slope) - c**2 * spread)
     if values[-1] <= 0:

@@ -8,17 +8,19 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from analysis.errors import DataError, DesignError
-from analysis.estimate import Bools, Floats, Ints, left_out
+from fewtreated.errors import DataError, DesignError
+from fewtreated.estimate import Bools, Floats, Ints, left_out
 
 BLOCK = 2**18  # sums at a time, which fit into a processor's cache
 
 
 def match_units(**arrays: Any) -> None:
-    """Check that arrays have one row per unit, and that Series and frames agree on the order of rows.
+    """Check that arrays have one row per unit.
 
-    Estimators match units by position. `y` and `covariates` have two dimensions, all others one. Beside an array, rows
-    numbered from 0 must be in order. None is ignored.
+    Also check that Series and frames agree on the order of rows.
+
+    Estimators match units by position. `y` and `covariates` have two dimensions, all others one.
+    Beside an array, rows numbered from 0 must be in order. None is ignored.
 
     Raises
     ------
@@ -29,22 +31,32 @@ def match_units(**arrays: Any) -> None:
     """
     arrays = {name: values for name, values in arrays.items() if values is not None}
     shapes = {name: np.shape(values) for name, values in arrays.items()}
-    deep = [name for name, shape in shapes.items() if len(shape) != (2 if name in ("y", "covariates") else 1)]
+    deep = [
+        name
+        for name, shape in shapes.items()
+        if len(shape) != (2 if name in ("y", "covariates") else 1)
+    ]
     if deep or len({shape[0] for shape in shapes.values()}) > 1:
         raise DesignError(
-            f"Cannot match units: the shapes are {', '.join(f'{name} {shape}' for name, shape in shapes.items())}; "
-            "pass one row per unit in each"
+            "Cannot match units: the shapes are"
+            f" {', '.join(f'{name} {shape}' for name, shape in shapes.items())}; pass one row per"
+            " unit in each"
         )
-    indexes = {name: values.index for name, values in arrays.items() if isinstance(values, pd.Series | pd.DataFrame)}
+    indexes = {
+        name: values.index
+        for name, values in arrays.items()
+        if isinstance(values, pd.Series | pd.DataFrame)
+    }
     plain = [name for name in arrays if name not in indexes]
     for name, index in indexes.items():
         other, expected = next(iter(indexes.items()))
         if plain and {*index} == {*range(len(index))}:
-            other, expected = plain[0], pd.RangeIndex(len(index))
+            other = plain[0]
+            expected = pd.RangeIndex(len(index))
         if not index.equals(expected):
             raise DataError(
-                f"Cannot match units by position: {other} and {name} have different indexes; use {name}.reindex, or "
-                f"{name}.to_numpy() if the order is right"
+                f"Cannot match units by position: {other} and {name} have different indexes; use"
+                f" {name}.reindex, or {name}.to_numpy() if the order is right"
             )
 
 
@@ -53,8 +65,9 @@ def indicator(treated: Any) -> Bools:
     values = np.asarray(treated, dtype=object)  # or "1" would equal 1
     if (odd := ~np.isin(values, (0, 1))).any():
         raise DesignError(
-            f"Cannot tell who is treated: {np.count_nonzero(odd)} of {values.size} values are neither true nor false, "
-            f"such as {values[odd][0]!r} in row {int(np.flatnonzero(odd)[0])}; drop these units or set them to 0 or 1"
+            f"Cannot tell who is treated: {np.count_nonzero(odd)} of {values.size} values are"
+            f" neither true nor false, such as {values[odd][0]!r} in row"
+            f" {int(np.flatnonzero(odd)[0])}; drop these units or set them to 0 or 1"
         )
     return values.astype(bool)
 
@@ -67,30 +80,34 @@ def sum_by(values: Floats, code: Ints, count: int) -> Floats:
 
 
 def without_each(function: Callable[..., Floats], *parts: Floats) -> tuple[Floats, Floats]:
-    """Apply a function to sums over clusters; also return its change when each cluster is left out in turn.
+    """Apply a function to sums over clusters.
+
+    Also return its change when each cluster is left out in turn.
 
     Parameters
     ----------
     function : callable
-        Takes the sums of each part, float64[...], or those without each cluster, float64[cluster, ...], and returns
-        float64[term] or float64[cluster, term].
+        Takes the sums of each part, float64[...], or those without each cluster, float64[cluster,
+        ...], and returns float64[term] or float64[cluster, term].
     *parts : float64[cluster, ...]
         Sums by cluster.
 
     Returns
     -------
     float64[term], float64[cluster, term]
-        The changes are those of :func:`analysis.estimate.left_out`.
+        The changes are those of :func:`fewtreated.estimate.left_out`.
     """
     shapes = [part.shape[1:] for part in parts]
     flat = [part.reshape(len(part), -1) for part in parts]
-    ends, by_cluster = np.cumsum([part.shape[1] for part in flat])[:-1], np.hstack(flat).T
+    ends = np.cumsum([part.shape[1] for part in flat])[:-1]
+    by_cluster = np.hstack(flat).T
 
     def of_sums(x: Floats) -> Floats:
         pieces = zip(np.split(x.T, ends, axis=-1), shapes, strict=True)
         return function(*(piece.reshape((*x.shape[1:], *shape)) for piece, shape in pieces)).T
 
-    sums, size = by_cluster.sum(axis=1), max(BLOCK // len(by_cluster), 1)
+    sums = by_cluster.sum(axis=1)
+    size = max(BLOCK // len(by_cluster), 1)
     blocks = [by_cluster[:, start : start + size] for start in range(0, len(parts[0]), size)]
     with np.errstate(divide="ignore", invalid="ignore"):
         return of_sums(sums), np.hstack([left_out(of_sums, sums, block) for block in blocks]).T
@@ -98,6 +115,8 @@ def without_each(function: Callable[..., Floats], *parts: Floats) -> tuple[Float
 
 def rows_by(code: Ints) -> list[Ints]:
     """Return one array of rows, int64[row], per code, in increasing order of code."""
-    code = code.astype(np.min_scalar_type(code.max(initial=0)))  # small integer types use radix sort
+    code = code.astype(
+        np.min_scalar_type(code.max(initial=0))
+    )  # small integer types use radix sort
     order = np.argsort(code, kind="stable")
     return np.split(order, np.flatnonzero(code[order][1:] != code[order][:-1]) + 1)
