@@ -216,7 +216,7 @@ def verified(name: str, *, root: Path = DATA) -> str:
     return json.dumps(entry)
 
 
-def check(root: Path = DATA, *, accepted: str = "") -> pd.DataFrame:
+def check_files(root: Path = DATA, *, accepted: str = "") -> pd.DataFrame:
     """Check every file against its declaration.
 
     Parameters

@@ -82,7 +82,7 @@ class Series:
         )
 
 
-def rows(resource: str) -> pd.DataFrame:
+def qualified_rows(resource: str) -> pd.DataFrame:
     """Load a file, adding four columns that qualify each row.
 
     Returns
@@ -150,7 +150,7 @@ def published(
         ]
     )
     identity = _identity(resource)
-    frame = rows(resource)
+    frame = qualified_rows(resource)
     frame = frame.assign(period=frame[identity["period"]], value=frame[identity["value"]])
     for column, value in where.items():
         if column not in frame:
@@ -192,7 +192,7 @@ def splice(splice_id: str) -> Series:
             " declare another"
         )
     parts = [_stretch(row) for row in stretches.to_dict("records")]
-    return joined(parts, f"{stretches['entity'].iloc[0]}: {stretches['series'].iloc[0]}")
+    return join_segments(parts, f"{stretches['entity'].iloc[0]}: {stretches['series'].iloc[0]}")
 
 
 def _stretch(row: dict[Any, Any]) -> Series:
@@ -299,7 +299,7 @@ def _backed_out(levels: Series, reported: Series) -> Series:
     return replace(levels_before, points=levels_before.points.assign(provenance="estimate"))
 
 
-def joined(parts: Sequence[Series], name: str) -> Series:
+def join_segments(parts: Sequence[Series], name: str) -> Series:
     """Join the segments of one series.
 
     Raises DataError if their periods overlap or their units differ.

@@ -21,7 +21,7 @@ from fewtreated.estimate import Estimate
 from analysis import grades
 from analysis.estimands.catalogue import estimate_all
 from analysis.estimands.closed_firms import smallest_effect
-from analysis.estimands.design import FEWEST_BASE, LATEST, Design, in_words, written_out
+from analysis.estimands.design import FEWEST_BASE, LATEST, Design, with_printed_names, written_out
 from analysis.estimands.samples import LEFT, USED, sample_flow
 from analysis.event import Event, read_event
 from analysis.evidence import claims
@@ -246,7 +246,7 @@ class Study:
             return replace(rows, reason=written_out(rows.reason, words))
         grade = rows["id"].map(grades.worst(*self.like)["grade"]).fillna(NOT_GRADED)
         early = grades.too_early(rows, self.design.sample(self.panel))
-        return in_words(rows.assign(grade=grade.mask(early, grades.TOO_EARLY)), words)
+        return with_printed_names(rows.assign(grade=grade.mask(early, grades.TOO_EARLY)), words)
 
     def judge(
         self,

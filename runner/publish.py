@@ -97,7 +97,8 @@ def footer(notebook: Path, verdicts: list[Verdict], job: Job) -> str:
     if unknown := seen - {"real", "estimate", "simulated"}:
         found = f"the provenance of a verdict is {', '.join(sorted(map(repr, unknown)))}"
         raise ReportError(
-            f"{job.name}: {found}; it must be real, estimate or simulated: use `verdicts.write`."
+            f"{job.name}: {found}; it must be real, estimate or simulated: use"
+            " `verdicts.write_verdicts`."
         )
     others = {verdict.get("market", "") for verdict in verdicts} - {job.market}
     if job.market:

@@ -172,7 +172,7 @@ def test_a_file_without_series_says_so():
     with pytest.raises(DataError, match=r"use data\.load\(\)"):
         series.published("events", event_id="E001")
     with pytest.raises(DataError, match=r"has no column source_publisher; use data\.load\(\)"):
-        series.rows("claims")
+        series.qualified_rows("claims")
 
 
 def test_a_new_year_in_the_file_is_in_the_series(root):
@@ -192,7 +192,7 @@ def test_no_figure_that_its_note_calls_cumulative_stands_as_a_quarter():
 
 
 def test_rows_say_which_figures_are_bounds_and_which_estimates():
-    bound = series.rows("events").set_index("event_id")["bound"]
+    bound = series.qualified_rows("events").set_index("event_id")["bound"]
     assert (bound["E053"], bound["E054"], bound["E016"], bound["E068"]) == (
         "lower",
         "lower",
@@ -202,7 +202,7 @@ def test_rows_say_which_figures_are_bounds_and_which_estimates():
     assert set(ebay("china_share_of_gmv").points["bound"]) == {"upper"}
     named = "number of sellers (all countries) with more than US$1m of sales"
     assert (
-        series.rows("chinese_seller_share").set_index("measure").loc[named, "bound"] == ""
+        series.qualified_rows("chinese_seller_share").set_index("measure").loc[named, "bound"] == ""
     )  # it is in the measure
     third_party = {"measure": "third-party GMV (estimate)", "population": "all third-party sellers"}
     assert (

@@ -169,7 +169,7 @@ def test_2022_is_neither_the_highest_year_nor_outside_the_range_of_those_before_
 
 def test_other_places_of_sale_by_quarter_and_the_placebo_that_fell_most():
     quarters = shift.places()
-    change = shift.indexed(quarters).loc["2022-03"] - 100
+    change = shift.indexed_quarters(quarters).loc["2022-03"] - 100
     assert change.round(0).to_dict() == {"eBay": -20, "Wish": -76, "AliExpress's group": 4}
     assert change["Wish"] == pytest.approx(100 * (189 / 772 - 1))
     assert shift.sellers_on_wish()["value"].tolist() == [94.0]
@@ -181,7 +181,7 @@ def test_other_places_of_sale_by_quarter_and_the_placebo_that_fell_most():
 
 def test_the_derived_quarters_of_wish_fit_the_year_and_the_growth_that_it_gives():
     wish = (
-        series.rows("platform_quarterly")
+        series.qualified_rows("platform_quarterly")
         .query("platform == 'Wish'")
         .set_index(["series", "period"])["value"]
     )

@@ -16,7 +16,7 @@ from analysis import data
 from analysis.estimands import closed_firms, displacement, growth
 from analysis.estimands.design import Design, in_rows
 from analysis.estimands.event_study import anticipation
-from analysis.estimands.rivals import chilling, recentred
+from analysis.estimands.rivals import chilling, effect_on_rivals
 from analysis.estimands.samples import LEADS
 from analysis.numbers import MARKS
 from analysis.panel import Panel
@@ -27,8 +27,11 @@ VERBS: list[tuple[Any, dict[str, str]]] = [
     (closed_firms.own_closure, {"simple": "E1c"}),
     (closed_firms.months_alive, {"difference": "E1d"}),
     (closed_firms.damage_multiple, {"damage multiple": "E1e"}),
-    (recentred, {"recentred slope": "E2a_slope", "average": "E2a"}),
-    (partial(recentred, own_origin=False), {"recentred slope": "E2b_slope", "average": "E2b"}),
+    (effect_on_rivals, {"recentred slope": "E2a_slope", "average": "E2a"}),
+    (
+        partial(effect_on_rivals, own_origin=False),
+        {"recentred slope": "E2b_slope", "average": "E2b"},
+    ),
     (growth.effect_on_growth, {"seen": "E3g_seen"}),
     (growth.effect_on_sales, {"seen": "E3_seen"}),
     (growth.effect_on_share, {"seen": "E3s_seen"}),

@@ -116,7 +116,7 @@ def effect_on_closed(panel: Panel, design: Design, *, where: Where = "all") -> E
         )
         return sample.mark(without_error(-100.0, n, why), estimand=name)
     effect = sample.widest(
-        lambda code: compared(y, answering, sample, code, first=1, width=2).aggregate()
+        lambda code: group_time_effects(y, answering, sample, code, first=1, width=2).aggregate()
     )
     newcomers = int((sample.closed & (y[:, 0] <= 0)).sum())
     stopped = (
@@ -154,7 +154,7 @@ def without_error(value: float, n: int, reason: str) -> Estimate:
     )
 
 
-def compared(
+def group_time_effects(
     y: Floats,
     among: Sequence[Cohort],
     sample: Sample,

@@ -616,7 +616,7 @@ def as_rows(
     return in_rows([(name, label, effects[term]) for term, (name, label) in terms.items()], unit)
 
 
-def in_words(rows: pd.DataFrame, names: Mapping[str, str]) -> pd.DataFrame:
+def with_printed_names(rows: pd.DataFrame, names: Mapping[str, str]) -> pd.DataFrame:
     """Replace platform and origin codes with their printed names in labels and reasons."""
     written = {"label": rows["label"], "reason": rows["reason"].fillna("")}
     return rows.assign(
@@ -651,7 +651,7 @@ def by_origin(
     ----------
     verb : callable
         Called with (panel, design, own_origin=..., **options), such as
-        :func:`analysis.estimands.rivals.recentred`; a refusal becomes a row with its reason.
+        :func:`analysis.estimands.rivals.effect_on_rivals`; a refusal becomes a row with its reason.
     panel, design
     names : (str, str)
         Labels for firms of the origin and for all others.

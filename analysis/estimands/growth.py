@@ -371,7 +371,7 @@ def _ratio(count: int, counted: Floats) -> Floats:
 
 @cached_by_panel
 @refusable
-def growth(panel: Panel, design: Design) -> Estimate:
+def observed_growth(panel: Panel, design: Design) -> Estimate:
     """Estimate the observed growth of the origin's home sales, ``sum(after) / sum(before) - 1``.
 
     Returns
@@ -491,7 +491,7 @@ def precision(effects: Mapping[str, tuple[Estimate, float, bool]], *, level: flo
     return table.assign(times=(table["has"] / table["needed"]) ** 2)
 
 
-def year_before(panel: Panel, design: Design) -> pd.DataFrame:
+def placebo_growth(panel: Panel, design: Design) -> pd.DataFrame:
     """Tabulate a placebo effect on growth, with closures dated a year early.
 
     All firms sold something in the month before the first wave, since closed firms had survived

@@ -220,7 +220,7 @@ def most_lost(firm: str, before: int) -> dict[str, float]:
     }
 
 
-def on_record(names: list[str]) -> list[Published]:
+def records_of_brands(names: list[str]) -> list[Published]:
     """Return the records of each brand's or firm's closure, with who says it.
 
     A record is an owner's disclosure of closed stores or frozen money, or a report that names the

@@ -408,7 +408,7 @@ def confidence(grade: str, *, passed: bool | None = None, breakdown: float | Non
     return CONFIDENCE[max(by_grade, by_check, by_breakdown)]
 
 
-def breakdown(interval: Interval, boundary: float, drift: float) -> float:
+def breakdown_value(interval: Interval, boundary: float, drift: float) -> float:
     """Return the drift that would move an interval to a boundary.
 
     It is in multiples of a placebo's drift.
@@ -425,7 +425,7 @@ def breakdown(interval: Interval, boundary: float, drift: float) -> float:
     return math.inf
 
 
-def write(
+def write_verdicts(
     verdicts: Sequence[Verdict],
     path: str | Path,
     *,
@@ -462,7 +462,7 @@ def write(
     data.replace(Path(path), json.dumps(rows, indent=1, ensure_ascii=False) + "\n")
 
 
-def read(folder: str | Path, claims: Collection[str] | None = None) -> list[Verdict]:
+def read_verdicts(folder: str | Path, claims: Collection[str] | None = None) -> list[Verdict]:
     """Read a run's verdicts.
 
     They are read from verdicts.json in a published folder, or else from each JSON file in order of
@@ -588,7 +588,7 @@ def unjudged(verdicts: Sequence[Verdict], event: Event) -> list[str]:
     return [name for name in dict.fromkeys(chain(*names)) if name not in judged]
 
 
-def elsewhere(verdicts: Sequence[Verdict]) -> dict[str, list[Verdict]]:
+def displaced_verdicts(verdicts: Sequence[Verdict]) -> dict[str, list[Verdict]]:
     """Return the public verdicts displaced by those from households or a panel, by reading."""
     public = [verdict for verdict in verdicts if verdict.tier in ("facts", "listed")]
     displaced = [

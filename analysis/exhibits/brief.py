@@ -27,7 +27,7 @@ from analysis.evidence.verdicts import (
     Verdict,
     apart,
     best,
-    elsewhere,
+    displaced_verdicts,
     unjudged,
 )
 from analysis.exhibits import words
@@ -145,7 +145,7 @@ def by_topic(verdicts: Sequence[Verdict], event: Event) -> Iterator[tuple[str, s
     figures.
     """
     answers = {question(verdict, event): verdict for verdict in best(verdicts)}
-    public = elsewhere(verdicts)
+    public = displaced_verdicts(verdicts)
     for topic, names in phrases().topics.items():
         if mine := [answers[name] for name in names if name in answers]:
             every = [
@@ -306,7 +306,7 @@ def brief_table(
             return none + _small(of_the_run)
         return none
     order = {name: row for row, name in enumerate(phrases().rows)}
-    public = elsewhere(verdicts)
+    public = displaced_verdicts(verdicts)
     rank = {verdict.name: order.get(question(verdict, event), len(order)) for verdict in spoken}
     named = [one for one in spoken if one.word != NOT_TESTABLE or rank[one.name] < MOST]
     first = sorted(named, key=lambda verdict: rank[verdict.name])[:MOST]
@@ -385,7 +385,7 @@ def _below(
 ) -> dict[str, str]:
     """Return the non-empty lines below the table, by lead."""
     rest = [verdict for verdict in spoken if verdict not in shown]
-    public = elsewhere(verdicts)
+    public = displaced_verdicts(verdicts)
     ledger = claims.readings(event=event).fillna({"reading": ""})
     names = (ledger["claim_id"] + " " + ledger["reading"]).str.strip()
     # Some claims lack a reading
@@ -478,7 +478,7 @@ def pictures(event: Event, *, after: int, last: int) -> Block:
     """
     if not event.on_record:
         return NOTHING
-    closures = claims.closures()
+    closures = claims.closure_timeline()
     first, *others = closures["source_publisher"].value_counts().index
     strip = figure(
         timeline(closures, small=True),
