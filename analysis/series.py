@@ -153,17 +153,7 @@ def published(
     frame = qualified_rows(resource)
     frame = frame.assign(period=frame[identity["period"]], value=frame[identity["value"]])
     for column, value in where.items():
-        if column not in frame:
-            raise DataError(
-                f"{failure}: there is no column {column!r}; choose from {', '.join(frame.columns)}"
-            )
-        there = sorted(map(str, frame[column].dropna().unique()))
-        frame = frame[frame[column] == value]
-        if frame.empty:
-            shown = ", ".join(there[:15]) + (
-                f" and {len(there) - 15} more" if len(there) > 15 else ""
-            )
-            raise DataError(f"{failure}: no row has {column}={value!r}; choose from {shown}")
+        frame = _selected(frame, column, value, failure)
     frame = _within(frame, freq, first, last, failure)
     _refuse_several(frame, identity["identifiedBy"], failure)
     frame = frame.drop_duplicates("period").sort_values("period")
@@ -179,6 +169,22 @@ def published(
         points=frame.set_index("period")[["value", "bound", "provenance"]],
         sources=frame[["period", "source_publisher", "source_url"]].reset_index(drop=True),
     )
+
+
+def _selected(frame: pd.DataFrame, column: str, value: Any, failure: str) -> pd.DataFrame:
+    """Select the rows with a value in a column; raise DataError if there are none."""
+    if column not in frame:
+        raise DataError(
+            f"{failure}: there is no column {column!r}; choose from {', '.join(frame.columns)}"
+        )
+    rows = frame[frame[column] == value]
+    if rows.empty:
+        there = sorted(map(str, frame[column].dropna().unique()))
+        shown = ", ".join(there[:15])
+        if len(there) > 15:
+            shown += f" and {len(there) - 15} more"
+        raise DataError(f"{failure}: no row has {column}={value!r}; choose from {shown}")
+    return rows
 
 
 def splice(splice_id: str) -> Series:

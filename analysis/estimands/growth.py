@@ -329,11 +329,11 @@ def _margins(sample: Sample, sides: Mapping[str, Bools]) -> Estimate:
             f"none of the {compared.sum()} low-exposure firms sold in both windows; widen the"
             " window or raise `low`"
         )
-    of_closed = np.where(sides["closed"], before, 0.0)
+    closed = sides["closed"]
     columns = [np.where(firms[:, np.newaxis], flows, 0.0) for firms in (exposed, compared)]
-    columns += [of_closed, exposed, sides["closed"]]
+    columns += [np.where(closed, before, 0.0), exposed, closed]
     base = before[sides["all"]].sum()
-    count = (exposed.sum(), sides["closed"].sum())
+    count = (exposed.sum(), closed.sum())
     sums = totals(sample, np.column_stack(columns), sample.mixed_cluster)
     margins = sums.jackknife(
         lambda x: {name: 100 * part / base for name, part in _margins_of(x, *count).items()},
@@ -385,7 +385,8 @@ def observed_growth(panel: Panel, design: Design) -> Estimate:
     known = sample.observed(1)
     observed = np.flatnonzero(own & known)
     sold = sample.sums[:, observed, 0].T
-    if (clusters := sample.clusters(observed)) < 2:
+    clusters = sample.clusters(observed)
+    if clusters < 2:
         raise DesignError(
             f"the {len(observed)} firms form fewer than two clusters; add firms from other clusters"
         )

@@ -488,20 +488,25 @@ def threat_register(event: Event | None = None) -> pd.DataFrame:
     )
     if event is None:
         return frame
-    register = [
+    own = _own_threats(event)
+    if len(own):
+        return own
+    return frame[frame["threat_id"].isin([*event.threats])]
+
+
+def _own_threats(event: Event) -> pd.DataFrame:
+    """Return the threats in an event's own file."""
+    return pd.DataFrame(
         {
             "threat_id": name,
-            "months": held.when,
-            "event": held.what,
-            "hits": held.hits,
-            "threatens": held.threatens,
+            "months": threat.when,
+            "event": threat.what,
+            "hits": threat.hits,
+            "threatens": threat.threatens,
         }
-        for name, held in event.threats.items()
-        if held
-    ]
-    if register:
-        return pd.DataFrame(register)
-    return frame[frame["threat_id"].isin([*event.threats])]
+        for name, threat in event.threats.items()
+        if threat
+    )
 
 
 def closure_timeline() -> pd.DataFrame:
