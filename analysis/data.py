@@ -100,16 +100,21 @@ def _parsed(path: Path, _: int) -> dict[str, Any]:
         ) from None
     except (OSError, ValueError, RecursionError) as error:
         raise DataError(f"Cannot read {path} as UTF-8 JSON: {error}; restore it from git") from None
-    names = [entry["name"] for entry in parsed["resources"]]
+    _refuse_resources(path, parsed["resources"])
+    return parsed
+
+
+def _refuse_resources(path: Path, entries: list[dict[str, Any]]) -> None:
+    """Raise DataError if a file is declared twice, or may not be read."""
+    names = [entry["name"] for entry in entries]
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise DataError(
             f"Cannot use {path}: it declares {', '.join(twice)} twice; remove the duplicates"
         )
-    for entry in parsed["resources"]:
+    for entry in entries:
         file = inside(path.parent, entry["path"])
         if file.exists():  # missing files are reported with all other problems
             admit(file)
-    return parsed
 
 
 def card(name: str, root: Path = DATA) -> dict[str, Any]:
@@ -159,27 +164,32 @@ def load(name: str, *, root: Path = DATA) -> pd.DataFrame:
     content, changed = _read(entry, root)
     _refuse(changed, f"load {name}")
     fields = entry["schema"]["fields"]
-    complete = [
-        field
-        for field in fields
-        if field.get("constraints", {}).get("required") and field["type"] in COMPLETE
-    ]
+    dates = [field["name"] for field in fields if field["type"] == "date"]
     try:
         frame = pd.read_csv(
             io.BytesIO(content),
             dtype={
                 field["name"]: DTYPES[field["type"]] for field in fields if field["type"] != "date"
             },
-            parse_dates=[field["name"] for field in fields if field["type"] == "date"],
+            parse_dates=dates,
             keep_default_na=False,
             na_values=entry["schema"].get("missingValues", [""]),
             true_values=["true", "True", "TRUE", "1"],
             false_values=["false", "False", "FALSE", "0"],
         )
-        return frame.astype({field["name"]: COMPLETE[field["type"]] for field in complete})
+        return frame.astype(_complete_types(fields))
     except (ValueError, KeyError, TypeError, OverflowError) as error:  # it was accepted by hand
         do = "run `market-impact check` to list the problems"
         raise DataError(f"Cannot read {root / entry['path']} as declared: {error}; {do}") from None
+
+
+def _complete_types(fields: list[dict[str, Any]]) -> dict[str, str]:
+    """Return the types of the columns in which no value may be missing."""
+    return {
+        field["name"]: COMPLETE[field["type"]]
+        for field in fields
+        if field.get("constraints", {}).get("required") and field["type"] in COMPLETE
+    }
 
 
 def documents(rows: pd.DataFrame) -> pd.DataFrame:
@@ -216,7 +226,7 @@ def verified(name: str, *, root: Path = DATA) -> str:
     return json.dumps(entry)
 
 
-def check(root: Path = DATA, *, accepted: str = "") -> pd.DataFrame:
+def check_files(root: Path = DATA, *, accepted: str = "") -> pd.DataFrame:
     """Check every file against its declaration.
 
     Parameters
@@ -406,34 +416,32 @@ def _validated(entry: dict[str, Any], root: Path) -> tuple[int, list[str]]:
         task = table.validate().tasks[0]
     except (FrictionlessException, ValueError, TypeError) as wrong:  # raised by an invalid schema
         return 0, [f"{file}: its schema cannot be read ({wrong}); correct it in {DESCRIPTOR}"]
-    remedies = {"encoding-error": "save it as UTF-8", "scheme-error": "restore it from git"}
-    other = f"correct it, or the schema in {DESCRIPTOR}"
-    problems = []
     rows = dict[int, list[Any]]()
     for error in task.errors:
         rows.setdefault(getattr(error, "row_number", -id(error)), []).append(error)
-    for errors in rows.values():
-        cells = [
-            error for error in errors if error.type == "missing-cell"
-        ] or errors  # others follow from these
-        messages = {error.type: error.message for error in reversed(cells)}
-        if len(cells) > len(messages):
-            more = f" (and {len(cells) - len(messages)} more in this row)"
-        else:
-            more = ""
-        problems.append(
-            f"{file}: {'; '.join(messages.values())}{more}; {remedies.get(cells[0].type, other)}"
-        )
-    problems += [
-        f"{file}: row {row.row_number}, column {column}: found {value}; numbers must be finite or"
-        " missing; correct it"
-        for row in (
-            table.read_rows() if task.valid else []
-        )  # Table Schema allows NaN and INF as numbers
-        for column, value in row.to_dict().items()
-        if isinstance(value, Decimal) and not math.isfinite(value)
-    ]
+    problems = [f"{file}: {_fault(errors)}" for errors in rows.values()]
+    if task.valid:  # Table Schema allows NaN and INF as numbers
+        problems += [
+            f"{file}: row {row.row_number}, column {column}: found {value}; numbers must be finite"
+            " or missing; correct it"
+            for row in table.read_rows()
+            for column, value in row.to_dict().items()
+            if isinstance(value, Decimal) and not math.isfinite(value)
+        ]
     return int(task.stats.get("rows", 0)), problems
+
+
+def _fault(errors: list[Any]) -> str:
+    """Describe the errors of one row, and say what to do."""
+    missing = [error for error in errors if error.type == "missing-cell"]
+    cells = missing or errors  # others follow from missing cells
+    messages = {error.type: error.message for error in reversed(cells)}
+    fault = "; ".join(messages.values())
+    if len(cells) > len(messages):
+        fault += f" (and {len(cells) - len(messages)} more in this row)"
+    remedies = {"encoding-error": "save it as UTF-8", "scheme-error": "restore it from git"}
+    other = f"correct it, or the schema in {DESCRIPTOR}"
+    return f"{fault}; {remedies.get(cells[0].type, other)}"
 
 
 def _refuse(problems: list[str], action: str, last: str = "") -> None:

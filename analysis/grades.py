@@ -79,12 +79,14 @@ def worst(preset: str, closed: float | None, *, audit: pd.DataFrame | None = Non
         table = audit
     presets = [preset] if preset else plausible(closed, table)
     graded = table[table["grade"].isin(GRADES) & table["preset"].isin(presets)]
-    graded = graded.assign(judge=judge(graded["preset"]), order=graded["grade"].map(GRADES.index))
+    graded = graded.assign(
+        judge=judge_of_preset(graded["preset"]), order=graded["grade"].map(GRADES.index)
+    )
     ordered = graded.sort_values(["order", "coverage"], ascending=[False, True], kind="stable")
     return ordered.drop_duplicates("id").set_index("id")[["grade", "preset", "judge"]]
 
 
-def of_households(name: str) -> dict[str, str]:
+def household_grade(name: str) -> dict[str, str]:
     """Return the worst grade for a household estimand, and the simulated market behind it.
 
     Both come from ``data/households/audit.csv``; their keys are fields of
@@ -105,6 +107,6 @@ def too_early(rows: pd.DataFrame, sample: Sample) -> pd.Series:
     return pd.Series(False, rows.index)
 
 
-def judge(presets: pd.Series) -> pd.Series:
+def judge_of_preset(presets: pd.Series) -> pd.Series:
     """Return the judge of each preset, "market", "plain" or "heavy"."""
     return presets.map(panels()["judge"])

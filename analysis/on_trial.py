@@ -15,7 +15,7 @@ from fewtreated.errors import DesignError
 from analysis import data, grades, parameters
 from analysis.event import ON_RECORD, Event, read_event
 from analysis.evidence import claims, households, listed, totals
-from analysis.evidence.sources import TIMES, Admitted, Published, admit, as_published
+from analysis.evidence.sources import TIMES, Admitted, Published, admitted_figures, as_published
 from analysis.evidence.verdicts import DECIDED, Verdict
 from analysis.provenance import ROOT
 
@@ -36,12 +36,12 @@ def given(notebook: str) -> Any:
     return parameters.parameter_model(ROOT / "notebooks" / f"{notebook}.ipynb")()
 
 
-def admitted(claim: str, published: Sequence[Published], reading: str = "") -> Admitted:
+def admitted_by_reading(claim: str, published: Sequence[Published], reading: str = "") -> Admitted:
     """Return what a reading admits of what is published."""
     ledger = claims.readings([claim]).fillna({"reading": "", "quantity": ""})
     row = ledger[ledger["reading"] == reading].iloc[0]
     asked = {name: row[name] for name in ("claimant", "about", "quantity")}
-    return admit(published, said=row["date"], **asked)
+    return admitted_figures(published, said=row["date"], **asked)
 
 
 # What is published on a quantity, and by whom
@@ -69,7 +69,7 @@ def of_share() -> list[Published]:
 
     Changes are in per cent of the share itself, since pages define the share in different ways.
     """
-    frame = totals.shares()
+    frame = totals.share_changes()
     figures = frame.assign(by=frame["publisher"], low=frame["relative"], high=frame["relative"])
     of = frame["definition"].mask(frame["definition"].str.startswith("top sellers"), SHARE_OF_TOP)
     reported = as_published(figures[FIGURE].assign(first=frame["last"], of=of))
@@ -149,7 +149,7 @@ def share_unchanged(event: Event, margin: float, **told: Any) -> Verdict:
 
 def count(claim: str, reading: str = "", **told: Any) -> Verdict:
     """Judge a count of accounts or stores."""
-    own, same = claims.counted(claim, reading)
+    own, same = claims.counts_for_claim(claim, reading)
     return claims.judge(
         claim, reading, claims.Finding(claimed=own["value"], published=same, **told)
     )
@@ -167,8 +167,8 @@ def loss(**told: Any) -> Verdict:
 
 def brands_hit(**told: Any) -> Verdict:
     """Judge whether the brands that the newspaper names were hit."""
-    records = listed.on_record([*NAMED])
-    documented = admitted("C08", records, "record").documented(NAMED)
+    records = listed.records_of_brands([*NAMED])
+    documented = admitted_by_reading("C08", records, "record").documented(NAMED)
     finding = claims.Finding(
         published=records,
         parts=NAMED,
@@ -226,7 +226,7 @@ def suspended_share() -> tuple[float, float]:
 
     The counts are those by others than Marketplace Pulse.
     """
-    shares = [one.low for one in admitted("C15", of_suspended(), "tiny").products]
+    shares = [one.low for one in admitted_by_reading("C15", of_suspended(), "tiny").products]
     return min(shares), max(shares)
 
 
@@ -265,7 +265,7 @@ def of_households() -> Verdict:
     )
     share = float(households.share(tables, spec).value[0])
     low, high = households.bounded(tables, lost / asked.share_low, spec)["V3"]
-    graded: dict[str, Any] = grades.of_households("V3_bounded")
+    graded: dict[str, Any] = grades.household_grade("V3_bounded")
     finding = claims.Finding(
         interval=(100 * low / share, 100 * high / share),
         margin=asked.delta_share_pp / asked.share_low,

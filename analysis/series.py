@@ -82,7 +82,7 @@ class Series:
         )
 
 
-def rows(resource: str) -> pd.DataFrame:
+def qualified_rows(resource: str) -> pd.DataFrame:
     """Load a file, adding four columns that qualify each row.
 
     Returns
@@ -150,20 +150,10 @@ def published(
         ]
     )
     identity = _identity(resource)
-    frame = rows(resource)
+    frame = qualified_rows(resource)
     frame = frame.assign(period=frame[identity["period"]], value=frame[identity["value"]])
     for column, value in where.items():
-        if column not in frame:
-            raise DataError(
-                f"{failure}: there is no column {column!r}; choose from {', '.join(frame.columns)}"
-            )
-        there = sorted(map(str, frame[column].dropna().unique()))
-        frame = frame[frame[column] == value]
-        if frame.empty:
-            shown = ", ".join(there[:15]) + (
-                f" and {len(there) - 15} more" if len(there) > 15 else ""
-            )
-            raise DataError(f"{failure}: no row has {column}={value!r}; choose from {shown}")
+        frame = _selected(frame, column, value, failure)
     frame = _within(frame, freq, first, last, failure)
     _refuse_several(frame, identity["identifiedBy"], failure)
     frame = frame.drop_duplicates("period").sort_values("period")
@@ -181,6 +171,22 @@ def published(
     )
 
 
+def _selected(frame: pd.DataFrame, column: str, value: Any, failure: str) -> pd.DataFrame:
+    """Select the rows with a value in a column; raise DataError if there are none."""
+    if column not in frame:
+        raise DataError(
+            f"{failure}: there is no column {column!r}; choose from {', '.join(frame.columns)}"
+        )
+    rows = frame[frame[column] == value]
+    if rows.empty:
+        there = sorted(map(str, frame[column].dropna().unique()))
+        shown = ", ".join(there[:15])
+        if len(there) > 15:
+            shown += f" and {len(there) - 15} more"
+        raise DataError(f"{failure}: no row has {column}={value!r}; choose from {shown}")
+    return rows
+
+
 def splice(splice_id: str) -> Series:
     """Splice the segments declared in data/splices.csv into an annual series."""
     declared = data.load("splices")
@@ -192,7 +198,7 @@ def splice(splice_id: str) -> Series:
             " declare another"
         )
     parts = [_stretch(row) for row in stretches.to_dict("records")]
-    return joined(parts, f"{stretches['entity'].iloc[0]}: {stretches['series'].iloc[0]}")
+    return join_segments(parts, f"{stretches['entity'].iloc[0]}: {stretches['series'].iloc[0]}")
 
 
 def _stretch(row: dict[Any, Any]) -> Series:
@@ -299,7 +305,7 @@ def _backed_out(levels: Series, reported: Series) -> Series:
     return replace(levels_before, points=levels_before.points.assign(provenance="estimate"))
 
 
-def joined(parts: Sequence[Series], name: str) -> Series:
+def join_segments(parts: Sequence[Series], name: str) -> Series:
     """Join the segments of one series.
 
     Raises DataError if their periods overlap or their units differ.

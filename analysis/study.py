@@ -20,7 +20,7 @@ from fewtreated.errors import DesignError
 from analysis import grades
 from analysis.estimands.catalogue import estimate_all
 from analysis.estimands.closed_firms import smallest_effect
-from analysis.estimands.design import FEWEST_BASE, LATEST, Design, in_words, written_out
+from analysis.estimands.design import FEWEST_BASE, LATEST, Design, with_printed_names, written_out
 from analysis.estimands.samples import LEFT, USED, sample_flow
 from analysis.estimate import Estimate
 from analysis.event import Event, read_event
@@ -129,8 +129,6 @@ class Study:
 
     def __post_init__(self) -> None:
         """Raise DesignError if the panel's home platform or closures do not match the event."""
-        title = self.event.title
-        first = self.event.waves[0]
         if self.panel.platforms[0] != self.event.home:
             raise DesignError(
                 f"Cannot simulate an event with home platform {self.event.home}: the market closes"
@@ -138,22 +136,20 @@ class Study:
                 " the event amazon_2021"
             )
         months = self.closed_by_month
-        early = months[months.index < first]
-        in_waves = months.index.isin(self.event.waves)
-        by_month = ", ".join(
-            f"{month} ({number})" for month, number in (months if early.empty else early).items()
-        )
+        waves = self.event.waves
+        early = months[months.index < waves[0]]
         if len(early):
             raise DesignError(
-                f"Cannot study {title}: its first wave is in {first}, but {early.sum():,} firms"
-                f" closed earlier, in {by_month}; leave them out of the panel, or add the month to"
-                " `waves` in a copy of the event's file and pass it to --event"
+                f"Cannot study {self.event.title}: its first wave is in {waves[0]}, but"
+                f" {early.sum():,} firms closed earlier, in {_listed(early)}; leave them out of the"
+                " panel, or add the month to `waves` in a copy of the event's file and pass it to"
+                " --event"
             )
-        if len(months) and not in_waves.any():
+        if len(months) and not months.index.isin(waves).any():
             raise DesignError(
-                f"Cannot study {title}: its waves are in {', '.join(self.event.waves)}, but all"
-                f" {months.sum():,} closures are in other months: {by_month}; pass another event to"
-                " --event, or correct its `waves`"
+                f"Cannot study {self.event.title}: its waves are in {', '.join(waves)}, but all"
+                f" {months.sum():,} closures are in other months: {_listed(months)}; pass another"
+                " event to --event, or correct its `waves`"
             )
 
     def __repr__(self) -> str:
@@ -246,7 +242,7 @@ class Study:
             return replace(rows, reason=written_out(rows.reason, words))
         grade = rows["id"].map(grades.worst(*self.like)["grade"]).fillna(NOT_GRADED)
         early = grades.too_early(rows, self.design.sample(self.panel))
-        return in_words(rows.assign(grade=grade.mask(early, grades.TOO_EARLY)), words)
+        return with_printed_names(rows.assign(grade=grade.mask(early, grades.TOO_EARLY)), words)
 
     def judge(
         self,
@@ -380,11 +376,10 @@ class Study:
         """Sentences on the event's closures, and on gaps and doubtful data in the panel."""
         months = self.closed_by_month
         other = months[~months.index.isin(self.event.waves)]
-        apart = ", ".join(f"{month} ({number})" for month, number in other.items())
         event = (
             f"Event: {self.event.title}{', as simulated' if self.market else ''}; firms closed, in"
             f" whole or part, in its waves: {months.sum() - other.sum():,}, in other months:"
-            f" {apart or 'none'}."
+            f" {_listed(other) or 'none'}."
         )
         sentence, share = self._known
         gaps = (
@@ -424,6 +419,11 @@ class Study:
             "mechanical": self.truth.mechanical(*window),
         }  # nothing happened a year earlier
         return values | dict(self.truth.scalars(*window))
+
+
+def _listed(months: pd.Series) -> str:
+    """List numbers of firms by month."""
+    return ", ".join(f"{month} ({number})" for month, number in months.items())
 
 
 # What a panel contains

@@ -44,7 +44,7 @@ SHOWN = [
 def page(table: pd.DataFrame) -> str:
     """Render docs/coverage.md from an audit's table."""
     low, high = grading.right(table)
-    parts = dict([*table.groupby(grades.judge(table["preset"]))])
+    parts = dict([*table.groupby(grades.judge_of_preset(table["preset"]))])
     jinja = Environment(
         loader=FileSystemLoader(ROOT / "benchmarks"), undefined=StrictUndefined, trim_blocks=True
     )

@@ -310,7 +310,7 @@ def read_descriptor(path: Path) -> None:
     """Load a data file through its descriptor."""
     shutil.copy(ROOT / "data" / "counts.csv", path.parent)
     data.load("counts", root=path.parent)
-    data.check(path.parent)
+    data.check_files(path.parent)
 
 
 def read_with_map(path: Path) -> None:

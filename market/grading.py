@@ -9,7 +9,7 @@ import pandas as pd
 from fewtreated.testing import POWER
 
 from analysis.evidence.verdicts import DO_NOT_USE, NOT_GRADED, USABLE, WITH_BOUNDS
-from analysis.grades import judge, plausible
+from analysis.grades import judge_of_preset, plausible
 from analysis.numbers import number, quantity, span
 from analysis.simulated import panels
 from market.parameters import in_words
@@ -151,7 +151,7 @@ def distribution(table: pd.DataFrame) -> pd.DataFrame:
     graded = table[table["markets"] >= FEWEST]
     low, high = right(table)
     rows = []
-    for name, cells in [("all", graded), *graded.groupby(judge(graded["preset"]))]:
+    for name, cells in [("all", graded), *graded.groupby(judge_of_preset(graded["preset"]))]:
         cover = cells["coverage"].round(9)
         parts = {"below": cover < low, "within": cover.between(low, high), "above": cover > high}
         rows.append(

@@ -7,7 +7,7 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from fewtreated.estimate import Bools, Floats
+from fewtreated.estimate import Bools, Floats, Ints
 
 from analysis.panel import Panel
 from market.parameters import FIRST_MONTH, MONTHS, PLATFORMS
@@ -15,12 +15,19 @@ from market.population import NEVER, PERIMETER, streams
 from market.worlds import EBY, Market, Trajectory, renamed
 
 Texts = npt.NDArray[np.object_]
+Dates = npt.NDArray[np.datetime64]
 
 
 @lru_cache(maxsize=8)
 def ids(count: int, stem: str = "SIM-") -> Texts:
     """Return simulated ids, such as SIM-0000 and SIM-0001."""
     return np.array([f"{stem}{number:04d}" for number in range(count)], dtype=object)
+
+
+def first_days(month: Ints) -> Dates:
+    """Return the first day of each month, given by its position; NaT if it is never."""
+    dates = np.datetime64(FIRST_MONTH, "M") + month
+    return np.where(month < NEVER, dates, np.datetime64("NaT", "M")).astype("datetime64[s]")
 
 
 def observe(market: Market, course: Trajectory) -> Panel:
@@ -108,6 +115,15 @@ def _accounts(market: Market, sales: Floats, rows: pd.DataFrame) -> tuple[Floats
     )
 
 
+def _largest(market: Market, sales: Floats, sold: Bools) -> Bools:
+    """Select the firms and accounts that sold most at home in the year before the news."""
+    base = sales[:, 0, market.news - 12 : market.news].sum(axis=1)
+    largest = np.zeros(len(sold), dtype=np.bool_)
+    order = np.argsort(-np.where(sold, base, -1.0), kind="stable")
+    largest[order[: market.parameters.top_n]] = True
+    return largest
+
+
 def _panel(market: Market, sales: Floats, rows: pd.DataFrame) -> Panel:
     """Build a panel from the firms and accounts large enough to be observed.
 
@@ -116,9 +132,7 @@ def _panel(market: Market, sales: Floats, rows: pd.DataFrame) -> Panel:
     parameters = market.parameters
     firms = market.firms
     sold: Bools = np.asarray(sales.any(axis=(1, 2)))
-    base = sales[:, 0, market.news - 12 : market.news].sum(axis=1)
-    top = np.zeros(len(sold), dtype=np.bool_)
-    top[np.argsort(-np.where(sold, base, -1.0), kind="stable")[: parameters.top_n]] = True
+    top = _largest(market, sales, sold)
     kept = np.flatnonzero(sold & top)
     if len(kept) != len(sold):
         sales = sales[kept]
@@ -126,17 +140,13 @@ def _panel(market: Market, sales: Floats, rows: pd.DataFrame) -> Panel:
     firm, suffix, closed, dose = (
         rows[name].to_numpy()[kept] for name in ("firm", "suffix", "closed", "dose")
     )
-    dates = np.where(
-        closed < NEVER, np.datetime64(FIRST_MONTH, "M") + closed, np.datetime64("NaT", "M")
-    )
+    group = ids(len(firms), "SIM-G")[firms.group[firm]] + np.where(suffix == "-R", "-R", "")
     frame = pd.DataFrame(
         {
-            "brand_group": pd.array(
-                ids(len(firms), "SIM-G")[firms.group[firm]] + np.where(suffix == "-R", "-R", "")
-            ),
+            "brand_group": pd.array(group),
             "origin": np.where(firms.chinese[firm], "CN", "other"),
             "category": ids(parameters.n_categories, "C")[firms.nests.category[firm]],
-            "closed_on": dates.astype("datetime64[s]"),
+            "closed_on": first_days(closed),
             "dose": np.where(closed < NEVER, dose, np.nan),
             "risk": np.where(suffix == "-R", np.nan, firms.suspicion[firm]),
         },
@@ -144,9 +154,9 @@ def _panel(market: Market, sales: Floats, rows: pd.DataFrame) -> Panel:
     )
     small = f"left out: not among the top {parameters.top_n} by base sales on AMZ"
     dropped = [
-        ("potential entrant or account", "left out: never sold anything", int((~sold).sum()))
+        ("potential entrant or account", "left out: never sold anything", int((~sold).sum())),
+        ("firm or account", small, int((sold & ~top).sum())),
     ]
-    dropped += [("firm or account", small, int((sold & ~top).sum()))]
     return Panel(
         sales=sales,
         firms=frame,

@@ -21,8 +21,9 @@ from scipy.signal import lfilter
 from analysis.estimands.design import Design
 from analysis.estimands.samples import LEADS
 from analysis.panel import Panel
-from market.observe import ids
+from market.observe import first_days, ids
 from market.parameters import FIRST_MONTH, MONTHS, PLATFORMS, WAVES
+from market.population import NEVER
 from market.truth import HOME, Window, Worlds
 
 SIZES = {1: 0.6, 2: 0.3, 3: 0.1}  # firms in a brand group, and their probability
@@ -166,48 +167,49 @@ def simulate(preset: str, seed: int) -> tuple[Panel, Truth]:
     of_origin = rng.random(plain.groups) < plain.origin_share
     hit = rng.random(plain.groups) < 0.5
     category = 2 * rng.integers(plain.categories // 2, size=len(group)) + hit[group]
-    level = (
-        plain.log_sd * rng.standard_normal(len(group))[:, np.newaxis, np.newaxis]
-        + np.log(REACH)[:, np.newaxis]
-    )
+    level = plain.log_sd * rng.standard_normal((len(group), 1, 1)) + np.log(REACH)[:, np.newaxis]
     shocks = _persistent(rng, (len(group), len(PLATFORMS), MONTHS), plain.shock, plain.persistence)
-    of_category = _persistent(
-        rng, (plain.categories, 1, MONTHS), plain.category_shock, plain.persistence
-    )[category]
+    of_category = (plain.categories, 1, MONTHS)
+    common = _persistent(rng, of_category, plain.category_shock, plain.persistence)[category]
     sells = _sells(rng, plain, len(group))
     risk = rng.random(len(group))
     order = rng.permutation(plain.groups)
     month = _closures(order[(of_origin & hit)[order]], group, sells[:, HOME], plain.closed_groups)
     if plain.largest:
-        size = np.exp(level[:, HOME, 0])
-        shut = month < MONTHS
-        one = shut & (group == group[shut][0])
-        level[one] += np.log(
-            plain.largest / (1 - plain.largest) * size[shut & ~one].sum() / size[one].sum()
-        )
-    without = np.exp(level + shocks + of_category) * sells
-    keeps = np.ones(len(PLATFORMS))
-    keeps[[PLATFORMS.index(name) for name in Design.destinations]] += plain.gained
-    keeps[HOME] -= plain.lost
-    closed = np.arange(MONTHS) >= month[:, np.newaxis, np.newaxis]
-    dates = np.where(
-        month < MONTHS, np.datetime64(FIRST_MONTH, "M") + month, np.datetime64("NaT", "M")
-    )
+        _enlarge_first(level, group, month < MONTHS, plain.largest)
+    without = np.exp(level + shocks + common) * sells
     firms = pd.DataFrame(
         {
             "brand_group": [f"SIM-G{number:04d}" for number in group],
             "origin": np.where(of_origin[group], Design.origin, "other"),
             "category": [f"C{number:02d}" for number in category],
-            "closed_on": dates.astype("datetime64[s]"),
+            "closed_on": first_days(np.where(month < MONTHS, month, NEVER)),
             "dose": np.where(month < MONTHS, 1.0, np.nan),
             "risk": risk,
         },
         index=pd.Index(ids(len(group)), name="firm"),
     )
     months = pd.period_range(FIRST_MONTH, periods=MONTHS, freq="M")
-    sales = without * np.where(closed, keeps[:, np.newaxis], 1.0)
+    sales = without * _kept(plain, month)
     panel = Panel(sales, firms, PLATFORMS, months, "simulated", population="census")
     return panel, Truth(panel, without)
+
+
+def _enlarge_first(level: Floats, group: Ints, closed: Bools, share: float) -> None:
+    """Raise the log sales of the first closed group to a share of all closed firms' sales."""
+    size = np.exp(level[:, HOME, 0])
+    first = closed & (group == group[closed][0])
+    others = size[closed & ~first].sum()
+    level[first] += np.log(share / (1 - share) * others / size[first].sum())
+
+
+def _kept(plain: Plain, month: Ints) -> Floats:
+    """Return the share of its sales that each firm keeps, float64[firm, platform, month]."""
+    keeps = np.ones(len(PLATFORMS))
+    keeps[[PLATFORMS.index(name) for name in Design.destinations]] += plain.gained
+    keeps[HOME] -= plain.lost
+    closed = np.arange(MONTHS) >= month[:, np.newaxis, np.newaxis]
+    return np.where(closed, keeps[:, np.newaxis], 1.0)
 
 
 def _persistent(rng: np.random.Generator, shape: tuple[int, ...], sd: float, rho: float) -> Floats:

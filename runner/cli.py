@@ -298,7 +298,7 @@ def check(
             f"{accepted}: accepted as of {card['vintage']}, {card['bytes']:,} bytes,"
             f" {card['hash']}\n"
         )
-    say(data.check(folder, accepted=accepted).to_string(index=False))
+    say(data.check_files(folder, accepted=accepted).to_string(index=False))
 
 
 def _audit(root: Path, files: dict[str, str], panel_name: str, given: dict[str, str]) -> None:

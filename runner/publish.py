@@ -98,7 +98,8 @@ def footer(notebook: Path, verdicts: list[Verdict], job: Job) -> str:
     if unknown := seen - {"real", "estimate", "simulated"}:
         found = f"the provenance of a verdict is {', '.join(sorted(map(repr, unknown)))}"
         raise ReportError(
-            f"{job.name}: {found}; it must be real, estimate or simulated: use `verdicts.write`."
+            f"{job.name}: {found}; it must be real, estimate or simulated: use"
+            " `verdicts.write_verdicts`."
         )
     wrong = []
     if job.market or not job.is_brief:

@@ -115,7 +115,7 @@ def shown(panel, truth, design):
             ("dose response", rivals.dose_response),
             ("drawn again", rivals.randomization_test),
             ("beside risk", rivals.with_risk),
-            ("year before", rivals.year_before),
+            ("year before", rivals.placebo_slope),
             ("spared categories", rivals.spared_categories),
         ):
             yield f"{what}, {origin}", verb(panel, design, own_origin=own)
@@ -137,8 +137,8 @@ def shown(panel, truth, design):
     if not effect.refused:
         yield "break-even", growth.break_even(effect, 2.0)
     yield "E3k", growth.effect_in_parts(panel, design)
-    yield "a year early, E3g", growth.year_before(panel, design)
-    yield "growth", growth.growth(panel, design)
+    yield "a year early, E3g", growth.placebo_growth(panel, design)
+    yield "growth", growth.observed_growth(panel, design)
     yield "toward", displacement.toward_destinations(panel, design)
     yield "smallest effect", closed_firms.smallest_effect(panel, design)
     yield from contents(panel)
@@ -178,7 +178,7 @@ def public():
         totals.bounds_by_assumption(known, share=0.40, spared=-3.1, since="25 April 2021"),
     )
     yield "readings", totals.published_growth()
-    yield "shares", totals.shares()
+    yield "shares", totals.share_changes()
     yield (
         "accounts",
         {

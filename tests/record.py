@@ -107,7 +107,9 @@ def growth(found):
     assert published.query("dates == '2020 to 2021'")["low"].min() > 0
     assert published.query("dates == '2020 to 2021'")["source"].str.contains("Amazon").all()
     december = (
-        totals.shares().query("first == '2020-12' and last == '2021-12'").eval("after / before")
+        totals.share_changes()
+        .query("first == '2020-12' and last == '2021-12'")
+        .eval("after / before")
     )
     by_year = sorted(december * (100 + float(totals.third_party_growth().values["2021"])) - 100)
     by_fees = sorted(published.query("dates != '2020 to 2021'")["growth"])

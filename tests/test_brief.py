@@ -264,7 +264,7 @@ def test_the_pictures_are_of_the_event_on_record_and_date_its_closures():
     both = brief.pictures(EVENT, after=2021, last=2023)
     assert both.html.count("<figure") == 2
     strip = unescape(both.html)
-    for term in claims.closures()["term"]:
+    for term in claims.closure_timeline()["term"]:
         assert term in strip
     other = EVENT.model_copy(update={"title": "Another"})
     assert brief.pictures(other, after=2021, last=2023).html == ""

@@ -17,8 +17,8 @@ from analysis.estimands.closed_firms import effect_on_closed
 from analysis.estimands.design import ASKED, COLUMNS, Design, as_rows, by_origin
 from analysis.estimands.displacement import displacement
 from analysis.estimands.event_study import by_cohort, event_study
-from analysis.estimands.growth import growth
-from analysis.estimands.rivals import dose_response, recentred, with_risk
+from analysis.estimands.growth import observed_growth
+from analysis.estimands.rivals import dose_response, effect_on_rivals, with_risk
 from analysis.estimate import refusal
 
 NUMBERS = ["estimate", "std_error", "conf_low", "conf_high", "n"]
@@ -62,7 +62,7 @@ def in_another_currency(panel):
 
 def asked(panel, design):
     found = {
-        "growth": growth(panel, design),
+        "growth": observed_growth(panel, design),
         "study": event_study(panel, design),
         "cohorts": by_cohort(panel, design),
         **{
@@ -177,7 +177,12 @@ def test_a_refusal_for_one_origin_leaves_the_other_standing():
     for origin, refused, kept in (("XA", "others", "own"), ("XB", "own", "others")):
         alone = replace(panel, firms=panel.firms.assign(origin=origin))
         rows = by_origin(
-            recentred, alone, design, ("own", "others"), {"slope": "per 10 pp"}, columns=["p"]
+            effect_on_rivals,
+            alone,
+            design,
+            ("own", "others"),
+            {"slope": "per 10 pp"},
+            columns=["p"],
         )
         rows = rows.set_index("origin")
         assert rows.loc[kept, ["id", "label"]].tolist() == [

@@ -22,8 +22,8 @@ from analysis.estimands.growth import (
     effect_on_growth,
     effect_on_sales,
     effect_on_share,
-    growth,
     growth_effect,
+    observed_growth,
     share_effect,
 )
 from market.truth import Window
@@ -270,7 +270,7 @@ def test_copies_in_a_cluster_add_no_information():
     copied = in_three(sides(**twice, brand=brand))
     for verb, rtol in (
         (platform_mix, 0.02),
-        (growth, 1e-9),
+        (observed_growth, 1e-9),
     ):  # a firm is left out of its own set of platforms too
         alone = verb(sides(**firms), SHORT)
         found = verb(copied, replace(SHORT, cluster="brand_group"))

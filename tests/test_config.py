@@ -206,7 +206,7 @@ def test_an_event_holds_claims_and_threats_of_its_own(tmp_path):
         "share_unchanged": ("B1", "V2"),
         "more_sales_elsewhere": ("B2", ""),
     }
-    (row,) = claims.threats(event).to_dict("records")
+    (row,) = claims.threat_register(event).to_dict("records")
     assert (row["threat_id"], row["months"], row["event"]) == ("F1", "June 2031", "A flood")
     found = claims.Finding(tier="panel", provenance="estimate", interval=(-0.5, 0.5), margin=1.0)
     word = claims.judge("B1", "V2", found, event=event)

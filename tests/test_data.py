@@ -60,7 +60,7 @@ def tiny(tmp_path, text, *fields):
 def refusal(root):
     """Return why `check` refuses a folder."""
     with pytest.raises(DataError) as refused:
-        data.check(root)
+        data.check_files(root)
     return str(refused.value)
 
 
@@ -71,7 +71,7 @@ def test_frictionless_finds_the_package_valid():
 
 @pytest.mark.slow
 def test_every_file_passes_the_check_with_its_rows_and_recorded_size():
-    checked = data.check()
+    checked = data.check_files()
     assert list(checked.columns) == ["name", "file", "rows", "bytes", "vintage", "sha256"]
     assert list(checked["bytes"]) == [(data.DATA / path).stat().st_size for path in checked["file"]]
     assert list(checked["rows"]) == [len(data.load(name)) for name in checked["name"]]

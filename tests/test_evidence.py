@@ -382,7 +382,7 @@ def test_the_reason_follows_the_word():
 
 
 def test_only_a_count_of_the_same_by_another_can_bear_a_count_out():
-    own, same = claims.counted("C06")
+    own, same = claims.counts_for_claim("C06")
     assert own["counted_by"] == "Shenzhen Cross-Border E-Commerce Association"
     assert [one.by for one in same] == [own["counted_by"]]
     assert set(claims.counts()["definition"]) >= {
@@ -485,7 +485,7 @@ def test_firms_on_record_hold_what_the_files_say_and_name_events_that_there_are(
 
 
 def test_the_timeline_of_closures_draws_each_event_on_a_day_of_its_own_date():
-    closures = claims.closures()
+    closures = claims.closure_timeline()
     assert (closures["first"].is_monotonic_increasing, closures["strong"].sum()) == (True, 7)
     for row in closures.itertuples():
         assert row.day.startswith(row.date)

@@ -141,12 +141,12 @@ def test_every_share_of_sales_or_top_sellers_of_before_the_closures_counts_once_
 
 
 def test_a_share_relabelled_on_one_side_joins_nothing(monkeypatch):
-    assert "Revoic" in set(totals.shares()["publisher"])
-    rows = series.rows("chinese_seller_share")
+    assert "Revoic" in set(totals.share_changes()["publisher"])
+    rows = series.qualified_rows("chinese_seller_share")
     odd = rows["source_publisher"].eq("Revoic") & rows["date"].eq("2021-12")
     relabelled = rows.assign(definition=rows["definition"].mask(odd, "sales on amazon.com"))
-    monkeypatch.setattr(series, "rows", lambda _: relabelled)
-    assert "Revoic" not in set(totals.shares()["publisher"])
+    monkeypatch.setattr(series, "qualified_rows", lambda _: relabelled)
+    assert "Revoic" not in set(totals.share_changes()["publisher"])
 
 
 def test_what_is_published_of_closed_accounts_adds_up_to_a_floor():

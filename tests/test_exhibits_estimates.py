@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis.estimands.design import in_words
+from analysis.estimands.design import with_printed_names
 from analysis.estimate import Estimate
 from analysis.evidence.verdicts import NOT_SHOWN, Verdict
 from analysis.exhibits import answers, blocks, charts, curves
@@ -62,7 +62,7 @@ def test_codes_become_names_as_whole_words_in_labels_and_reasons():
     rows = ROWS.assign(
         label=["moved to EBY", "EBYE", "by CN rivals"], reason=["EBY opened to CN", "", ""]
     )
-    named = in_words(rows, {"EBY": "eBay", "CN": "Chinese"})
+    named = with_printed_names(rows, {"EBY": "eBay", "CN": "Chinese"})
     assert named["label"].tolist() == ["moved to eBay", "EBYE", "by Chinese rivals"]
     assert named["reason"].tolist() == ["eBay opened to Chinese", "", ""]
 

@@ -105,7 +105,7 @@ def test_an_extreme_panel_is_answered_with_numbers_or_reasons(name):
         told(cross_checks(panel, design))
         told(closed_firms.comparisons(panel, design))
         told(as_rows(closed_firms.placebo(panel, design)))
-        told(growth.year_before(panel, design))
+        told(growth.placebo_growth(panel, design))
         study = event_study.event_study(panel, design)
         for found in (study, event_study.honest(study), event_study.by_cohort(panel, design)):
             assert found.reason or not np.isnan(found.conf_int).any()

@@ -21,7 +21,7 @@ from analysis.estimands.growth import (
     effect_on_growth,
     effect_on_sales,
     effect_on_share,
-    growth,
+    observed_growth,
 )
 from analysis.estimands.robustness import early
 from analysis.estimate import refusal
@@ -65,7 +65,7 @@ def grown(before, after, closed, brand=None):
         comparison="spared_same_category",
         cluster="firm" if brand is None else "brand_group",
     )
-    return growth(panel, design)
+    return observed_growth(panel, design)
 
 
 def test_growth_is_what_a_pocket_calculator_gives():
@@ -73,7 +73,7 @@ def test_growth_is_what_a_pocket_calculator_gives():
     after = np.array([10.0, 45.0, 0.0, 25.0, 0.0])
     found = grown(before, after, np.arange(5) == 0)
     assert (found.value.tolist(), [*found.n]) == ([pytest.approx(-20.0)], [5])
-    assert points(growth(by_hand(), Design()))["growth"] == pytest.approx(
+    assert points(observed_growth(by_hand(), Design()))["growth"] == pytest.approx(
         100 * (2 * 3 + 2 * 18 + 3 * 15 - 70) / 70
     )
 
@@ -154,7 +154,7 @@ def test_errors_of_sales_follow_from_those_of_growth(market):
     design = Design()
     effect = effect_on_growth(panel, design)
     sales = effect_on_sales(panel, design)
-    level = 100 + points(growth(panel, design))["growth"]
+    level = 100 + points(observed_growth(panel, design))["growth"]
     step = 1e-5
     seen = points(effect)["seen"]
     slope = (100 * (seen + step) / (level - seen - step) - 100 * seen / (level - seen)) / step
@@ -397,7 +397,7 @@ def test_a_year_without_closures_shows_nothing_but_paths_that_part():
     found = points(early(verbs.effect_on_growth, changed(still, drifting), BY_FIRM))
     assert found["exposed"] == pytest.approx(100 * 2 / 70)
     short = replace(still, sales=still.sales[:, :, 10:], months=still.months[10:])
-    rows = verbs.year_before(short, BY_FIRM)
+    rows = verbs.placebo_growth(short, BY_FIRM)
     assert rows["estimate"].isna().all()
     assert rows["reason"].str.contains("narrow the window").all()
 

@@ -27,7 +27,9 @@ def recentred(tables):
 
 def test_what_is_asked_stands_first_and_each_other_row_is_the_estimate_asked_so(tables):
     asked = Specification(against="other electronics")
-    rows = {label: one.value[0] for label, one in households.robustness(tables, asked).items()}
+    rows = {
+        label: one.value[0] for label, one in households.effects_by_choice(tables, asked).items()
+    }
     assert (
         rows["as above"]
         == next(iter(rows.values()))
@@ -41,7 +43,7 @@ def test_what_is_asked_stands_first_and_each_other_row_is_the_estimate_asked_so(
 
 
 def test_one_of_two_placebos_excludes_zero(tables):
-    found = households.robustness(tables)
+    found = households.effects_by_choice(tables)
     ends = [found[label].bounds("effect") for label in households.PLACEBOS]
     assert [low <= 0 <= high for low, high in ends] == [True, False]
 
@@ -74,7 +76,7 @@ def test_random_sets_of_similar_categories_fall_too(tables, recentred):
 
 
 def test_less_what_random_sets_show_no_choice_finds_more_than_chance(tables, recentred):
-    found = recentring.robustness(tables)
+    found = recentring.recentred_by_choice(tables)
     assert all(one.conf_int[0, 0] < 0 < one.conf_int[1, 0] for one in found.values())
     assert {one.counts["categories"] for one in [*found.values()][:3]} == {
         24 + 86

@@ -93,7 +93,7 @@ def test_grades_of_intervals_with_room_follow_from_coverage_alone():
             "coverage"
         ]
         source = f"twins of a market with {closures(seen.idxmin())}"
-        assert grades.of_households(name) == {"grade": grade, "graded": source}
+        assert grades.household_grade(name) == {"grade": grade, "graded": source}
 
 
 # Room for lost titles

@@ -212,12 +212,16 @@ def real(published):
 
 
 def test_every_claim_of_the_event_gets_a_word(published):
-    found = verdicts.best(verdicts.read(published))
+    found = verdicts.best(verdicts.read_verdicts(published))
     assert {one.claim for one in found} == {*read_event("amazon_2021").claims}
 
 
 def test_statements_are_counted_by_speaker_as_the_run_judges_them(published):
-    found = [one for one in verdicts.best(verdicts.read(published)) if one.party != "Our question"]
+    found = [
+        one
+        for one in verdicts.best(verdicts.read_verdicts(published))
+        if one.party != "Our question"
+    ]
     page = text(published / "01_claims_and_context.pdf")
     occur = {one.word for one in found}
     for party in {one.party for one in found}:
@@ -235,7 +239,7 @@ def test_every_number_of_a_verdict_stands_in_its_report_and_in_the_brief(publish
     listed = {*brief_of.phrases().rows}
     spoken = {
         (one.name, one.tier)
-        for one in verdicts.best(verdicts.read(published))
+        for one in verdicts.best(verdicts.read_verdicts(published))
         if one.word in verdicts.DECIDED
         or brief_of.question(one, read_event("amazon_2021")) in listed
     }
@@ -284,7 +288,7 @@ def test_a_verdict_has_the_same_numbers_in_estimates_and_on_the_page_of_the_rele
 
 def test_the_brief_answers_before_it_judges_and_has_no_codes(published):
     brief = text(published / "00_executive_brief.pdf")
-    found = verdicts.read(published)
+    found = verdicts.read_verdicts(published)
     about = read_event("amazon_2021")
     told = brief_of.headline(found, about).replace("'", "’")
     assert brief.index(told) < brief.index("THE ANSWER") < brief.index("What was said")
@@ -301,7 +305,7 @@ def test_links_of_the_brief_lead_to_reports_of_the_run(published):
 
 def test_the_readme_says_what_the_reports_say(published):
     readme = project_text("README.md")
-    found = record.named(verdicts.read(published))
+    found = record.named(verdicts.read_verdicts(published))
     for make in record.ANSWER.values():
         assert make(found) in readme
 

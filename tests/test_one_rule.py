@@ -189,7 +189,7 @@ def test_the_claimants_own_figure_of_another_time_is_no_figure_on_the_claim():
 
 def test_a_claim_about_no_time_is_refused():
     with pytest.raises(DesignError, match="Cannot date a claim that is about 'then'"):
-        sources.admit([], claimant=AMAZON, said=SAID, about="then")
+        sources.admitted_figures([], claimant=AMAZON, said=SAID, about="then")
 
 
 # Products of two sources
@@ -242,7 +242,7 @@ def test_a_citation_is_the_word_of_whom_it_cites(name, whose):
 
 
 def documented(records, names, claimant):
-    admitted = sources.admit(records, claimant=claimant, said="", about=PAST)
+    admitted = sources.admitted_figures(records, claimant=claimant, said="", about=PAST)
     return dict(zip(names, admitted.documented(names), strict=True))
 
 
@@ -259,7 +259,7 @@ def test_one_publisher_is_no_record_two_are_and_a_filing_is():
 def test_the_newspaper_is_no_witness_to_its_own_claim_nor_is_our_column_on_exposure(monkeypatch):
     newspaper = "South China Morning Post"
     names = ["Aukey", "Mpow", "Youkeshu", "Nobody Ltd"]
-    records = listed.on_record(names)
+    records = listed.records_of_brands(names)
     assert documented(records, names, newspaper) == dict.fromkeys(names[:3], True) | {
         "Nobody Ltd": False
     }
@@ -276,7 +276,7 @@ def test_the_newspaper_is_no_witness_to_its_own_claim_nor_is_our_column_on_expos
     monkeypatch.setattr(
         data, "load", lambda name, **given: facts[name] if name in facts else load(name, **given)
     )
-    assert listed.on_record(names) == []
+    assert listed.records_of_brands(names) == []
 
 
 def test_what_a_reading_leaves_out_stands_beside_its_verdict():

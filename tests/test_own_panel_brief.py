@@ -80,7 +80,7 @@ def test_every_reading_of_the_event_has_its_word(published, brief):
         f"{claim} {reading}".strip()
         for claim, reading in ledger[["claim_id", "reading"]].fillna("").to_numpy()
     }
-    found = {verdict.name: verdict for verdict in verdicts.best(verdicts.read(published))}
+    found = {verdict.name: verdict for verdict in verdicts.best(verdicts.read_verdicts(published))}
     assert set(found) == names
     assert {name for name, verdict in found.items() if verdict.tier == "panel"} <= {
         " ".join(reading) for reading in event.asked.values()
@@ -95,7 +95,7 @@ def test_every_reading_of_the_event_has_its_word(published, brief):
 def test_a_panel_s_word_stands_with_interval_margin_and_grade_and_what_public_figures_said(
     published, brief
 ):
-    found = verdicts.read(published)
+    found = verdicts.read_verdicts(published)
     (panel,) = (one for one in found if one.name == "C01 V2" and one.tier == "panel")
     (public,) = (one for one in found if one.name == "C01 V2" and one.tier == "facts")
     assert panel.grade

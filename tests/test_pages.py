@@ -86,7 +86,7 @@ REAL = {
     ),
     "bullets": lambda: blocks.bullets("this", "that", "more"),
     "threats": lambda: (
-        blocks.threats_note(claims.threats().head(2)) + blocks.threats_note(FLOOD.head(0))
+        blocks.threats_note(claims.threat_register().head(2)) + blocks.threats_note(FLOOD.head(0))
     ),
     "labels": lambda: blocks.Block("\n".join(map(answers.label, WORDS)), ""),
     "answer": lambda: answers.answer("The answer in a sentence.", verdict=V2),
@@ -146,7 +146,11 @@ SIMULATED = {
         "They gained.", title="Effect", row=ROW, **AFTER
     ),
     "simulated verdicts": lambda: answers.verdict_table([MARKET], "T."),
-    "simulated threats": lambda: blocks.threats_note(claims.threats()) + blocks.threats_note(FLOOD),
+    "simulated threats": lambda: (
+        blocks.threats_note(claims.threat_register()) + blocks.threats_note(FLOOD)
+    ),
+        blocks.threats_note(claims.threat_register()) + blocks.threats_note(FLOOD)
+    ),
 }
 
 

@@ -32,7 +32,7 @@ def test_spillovers_are_the_exposure_effects_of_rivals_in_business_by_origin(own
         sample.exposure[firms],
         category=panel.firms["category"].to_numpy()[firms],
     )
-    ours = rivals.recentred(panel, design, own_origin=own)
+    ours = rivals.effect_on_rivals(panel, design, own_origin=own)
     assert (ours.estimand, ours.unit) == (name, "per cent")
     np.testing.assert_allclose(
         ours.value[:-1], 100 * np.expm1(plain.value)
@@ -77,18 +77,20 @@ def test_demand_and_fear_are_told_apart_by_risk():
 
 def test_a_trend_with_exposure_shows_a_year_before():
     panel = doses()
-    flat = rivals.year_before(panel, DOSES_DESIGN).row("slope")["estimate"]
+    flat = rivals.placebo_slope(panel, DOSES_DESIGN).row("slope")["estimate"]
     assert flat == pytest.approx(0.0, abs=1e-9)
     exposure = DOSES_DESIGN.sample(panel).exposure
 
     def trending(sales):
         sales[:, 0, 14:WAVE] *= np.exp(-1.5 * exposure)[:, None]
 
-    assert rivals.year_before(changed(panel, trending), DOSES_DESIGN).row("slope")["estimate"] < -10
+    assert (
+        rivals.placebo_slope(changed(panel, trending), DOSES_DESIGN).row("slope")["estimate"] < -10
+    )
     short = replace(panel, sales=panel.sales[:, :, 9:], months=MONTHS[9:])
     assert (
         "needs sales from 2019-09, but the panel starts in 2019-10"
-        in rivals.year_before(short, DOSES_DESIGN).reason
+        in rivals.placebo_slope(short, DOSES_DESIGN).reason
     )
 
 
@@ -171,7 +173,7 @@ def test_what_to_expect_of_exposure_is_the_mean_of_many_draws(mid, own):
     assert moves.sum() > 1000
     assert np.abs(gap).max() < 5
     assert (gap**2).mean() < 2
-    found = rivals.recentred(mid[0], Design(), own_origin=own)
+    found = rivals.effect_on_rivals(mid[0], Design(), own_origin=own)
     sums = sample.sums[:, firms, 0]
     again = exposure_effects(
         *sums, sample.exposure[firms], category=sample.category[firms], expected=mean

@@ -34,7 +34,7 @@ def test_the_first_row_is_as_asked_and_the_last_a_year_early(market, rows):
     assert rows["estimate"].iloc[0] == pytest.approx(seen(market))
     assert rows.index[-1] == PLACEBO
     assert rows["estimate"].iloc[-1] == pytest.approx(
-        growth.year_before(market, Design())["estimate"].iloc[-1]
+        growth.placebo_growth(market, Design())["estimate"].iloc[-1]
     )
 
 

@@ -171,7 +171,7 @@ def test_a_file_without_series_says_so():
     with pytest.raises(DataError, match=r"use data\.load\(\)"):
         series.published("events", event_id="E001")
     with pytest.raises(DataError, match=r"has no column source_publisher; use data\.load\(\)"):
-        series.rows("claims")
+        series.qualified_rows("claims")
 
 
 def test_no_figure_that_its_note_calls_cumulative_stands_as_a_quarter():
@@ -184,7 +184,7 @@ def test_no_figure_that_its_note_calls_cumulative_stands_as_a_quarter():
 
 
 def test_rows_say_which_figures_are_bounds_and_which_estimates():
-    bound = series.rows("events").set_index("event_id")["bound"]
+    bound = series.qualified_rows("events").set_index("event_id")["bound"]
     assert (bound["E053"], bound["E054"], bound["E016"], bound["E068"]) == (
         "lower",
         "lower",

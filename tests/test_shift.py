@@ -118,7 +118,7 @@ def test_2022_is_neither_the_highest_year_nor_outside_the_range_of_those_before_
 
 def test_the_derived_quarters_of_wish_fit_the_year_and_the_growth_that_it_gives():
     wish = (
-        series.rows("platform_quarterly")
+        series.qualified_rows("platform_quarterly")
         .query("platform == 'Wish'")
         .set_index(["series", "period"])["value"]
     )

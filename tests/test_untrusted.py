@@ -158,7 +158,7 @@ def test_a_descriptor_names_files_of_its_own_folder_only(tmp_path, path):
     (tmp_path / "counts.csv").write_bytes((ROOT / "data" / "counts.csv").read_bytes())
     (root / "link.csv").symlink_to(tmp_path / "counts.csv")
     os.mkfifo(root / "pipe.csv")
-    for reader in (data.check, lambda root: data.load("counts", root=root)):
+    for reader in (data.check_files, lambda root: data.load("counts", root=root)):
         assert "found" in refused(reader, described(root, path=path))
 
 
@@ -168,7 +168,7 @@ def test_a_descriptor_names_files_of_its_own_folder_only(tmp_path, path):
 )
 def test_a_descriptor_of_another_shape_is_refused_by_its_key(tmp_path, changed):
     assert f"key resources.0.{next(iter(changed))}" in refused(
-        data.check, described(tmp_path, **changed)
+        data.check_files, described(tmp_path, **changed)
     )
 
 

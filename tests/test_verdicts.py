@@ -169,9 +169,11 @@ def test_beside_the_word_of_a_panel_stands_what_public_figures_said():
     facts = of("facts", NOT_SHOWN)
     panel = of("panel", SUPPORTED)
     listed = of("listed", SUPPORTED, claim="C08")
-    assert verdicts.elsewhere([facts, panel, listed]) == {"C01": [facts]}
-    assert verdicts.elsewhere([panel]) == {"C01": []}
-    assert verdicts.elsewhere([facts, of("panel", NOT_TESTABLE)]) == {}  # the panel gave no word
+    assert verdicts.displaced_verdicts([facts, panel, listed]) == {"C01": [facts]}
+    assert verdicts.displaced_verdicts([panel]) == {"C01": []}
+    assert (
+        verdicts.displaced_verdicts([facts, of("panel", NOT_TESTABLE)]) == {}
+    )  # the panel gave no word
 
 
 LEVELS = verdicts.CONFIDENCE
@@ -218,7 +220,7 @@ def test_each_part_of_confidence_has_its_levels():
     ],
 )
 def test_a_breakdown_value_counts_drifts_to_the_boundary(interval, drift, value):
-    assert verdicts.breakdown(interval, -2.0, drift) == pytest.approx(value, nan_ok=True)
+    assert verdicts.breakdown_value(interval, -2.0, drift) == pytest.approx(value, nan_ok=True)
 
 
 @pytest.mark.parametrize(("changes", "message"), CASES["faults"])
@@ -227,7 +229,7 @@ def test_a_verdict_outside_the_vocabulary_or_of_an_unnamed_market_is_refused(cha
 
 
 def write(path, *judged, as_of="2026-11-01", **options):
-    verdicts.write(
+    verdicts.write_verdicts(
         judged, path, as_of=as_of, notebook="05_growth", **({"resources": ["claims"]} | options)
     )
 
@@ -240,9 +242,11 @@ def test_what_is_written_is_read_again_in_the_order_of_file_names(tmp_path):
     write(tmp_path / "made" / "b.json", second)
     third = Verdict(**GOOD, reading="V1")
     write(tmp_path / "made" / "a.json", first, third)
-    found = verdicts.read(tmp_path / "made")
+    found = verdicts.read_verdicts(tmp_path / "made")
     assert [one.name for one in found] == ["C01 V2", "C01 V1", "C03"]
-    assert [one.name for one in verdicts.read(tmp_path / "made", ["C03", "C07"])] == ["C03"]
+    assert [one.name for one in verdicts.read_verdicts(tmp_path / "made", ["C03", "C07"])] == [
+        "C03"
+    ]
     stamped = {"as_of": "2026-11-01", "notebook": "05_growth"}
     for got, put in ((found[0], first), (found[2], second)):
         assert got.model_copy(update={"inputs": ""}) == put.model_copy(update=stamped)
@@ -255,7 +259,7 @@ def test_the_digest_of_the_inputs_depends_on_files_and_panels_and_not_on_their_o
     for name in files | panels:
         read = {"resources": files.get(name, ["claims"]), "digests": panels.get(name, [])}
         write(tmp_path / f"{name}.json", Verdict(**GOOD, reading=name), **read)
-    a, b, c, d, e, f = (verdict.inputs for verdict in verdicts.read(tmp_path))
+    a, b, c, d, e, f = (verdict.inputs for verdict in verdicts.read_verdicts(tmp_path))
     assert (a, d) == (b, e)
     assert len({a, c, d, f}) == 4
     assert len(a) == 64
@@ -266,7 +270,7 @@ def test_an_open_side_stays_open_in_a_file_that_is_json(tmp_path):
     text = (tmp_path / "a.json").read_text(encoding="utf-8")
     (row,) = json.loads(text, parse_constant=lambda _: pytest.fail("no JSON"))
     assert (row["estimate"], row["low"], row["high"], row["margin"]) == (1.0, "-inf", "inf", None)
-    (found,) = verdicts.read(tmp_path)
+    (found,) = verdicts.read_verdicts(tmp_path)
     assert (found.low, found.high, found.margin) == (-INF, INF, None)
 
 
@@ -285,19 +289,19 @@ def test_an_interrupted_write_leaves_the_old_file_whole(tmp_path, monkeypatch):
         write(target, Verdict(**GOOD), Verdict(**GOOD), as_of="2027-01-01")
     monkeypatch.undo()
     assert target.read_bytes() == before
-    assert [one.as_of for one in verdicts.read(tmp_path)] == ["2026-11-01"]
+    assert [one.as_of for one in verdicts.read_verdicts(tmp_path)] == ["2026-11-01"]
 
 
 def test_an_empty_folder_asks_for_a_run_first(tmp_path):
     for folder in (tmp_path, tmp_path / "never_made"):
         with pytest.raises(DataError, match="run make report first"):
-            verdicts.read(folder)
+            verdicts.read_verdicts(folder)
 
 
 def test_a_report_that_was_not_due_stands_beside_a_newer_one(tmp_path):
     write(tmp_path / "a.json", Verdict(**GOOD))
     write(tmp_path / "b.json", Verdict(**{**GOOD, "claim": "C99"}), as_of="2026-12-01")
-    assert [one.as_of for one in verdicts.read(tmp_path)] == ["2026-11-01", "2026-12-01"]
+    assert [one.as_of for one in verdicts.read_verdicts(tmp_path)] == ["2026-11-01", "2026-12-01"]
 
 
 @pytest.mark.parametrize(
@@ -319,7 +323,7 @@ def test_a_file_that_holds_no_verdicts_is_refused_by_name(tmp_path, content, mes
     with pytest.raises(
         DataError, match=r"^Cannot read verdicts from bad\.json: .*; run the notebook again"
     ) as refused:
-        verdicts.read(tmp_path)
+        verdicts.read_verdicts(tmp_path)
     assert message in str(refused.value)
 
 
@@ -328,12 +332,12 @@ def test_verdicts_of_two_simulated_markets_are_not_mixed_and_real_ones_may_stand
 ):
     write(tmp_path / "a.json", Verdict(**(GOOD | SIM)))
     write(tmp_path / "b.json", Verdict(**GOOD))
-    assert [one.market for one in verdicts.read(tmp_path)] == ["mid_3k, seed 1", ""]
+    assert [one.market for one in verdicts.read_verdicts(tmp_path)] == ["mid_3k, seed 1", ""]
     write(tmp_path / "c.json", Verdict(**(GOOD | SIM | {"market": "mid_3k, seed 2"})))
     with pytest.raises(
         DataError, match=r"found simulated markets mid_3k, seed 1 and mid_3k, seed 2; run make"
     ):
-        verdicts.read(tmp_path)
+        verdicts.read_verdicts(tmp_path)
 
 
 PANEL = {"tier": "panel"}
@@ -344,29 +348,29 @@ def test_verdicts_of_two_panels_are_not_mixed_and_public_ones_may_stand_beside_o
         put = Verdict(**(GOOD | (PANEL if digest else {})), reading=f"V{number}")
         known = {"digests": [digest] if digest else [], "resources": ["claims", "audit"][:number]}
         write(tmp_path / f"{number}.json", put, **known)
-    assert [one.panel for one in verdicts.read(tmp_path)] == ["a" * 64, "a" * 64, ""]
+    assert [one.panel for one in verdicts.read_verdicts(tmp_path)] == ["a" * 64, "a" * 64, ""]
     write(tmp_path / "b.json", Verdict(**(GOOD | PANEL), reading="V9"), digests=["b" * 64])
     with pytest.raises(
         DataError, match=r"found panels with the digests a{12} and b{12}; .* one panel per folder"
     ):
-        verdicts.read(tmp_path)
+        verdicts.read_verdicts(tmp_path)
 
 
 def test_a_verdict_on_a_panel_that_names_none_is_refused_by_name(tmp_path):
     write(tmp_path / "a.json", Verdict(**(GOOD | PANEL)))
     with pytest.raises(DataError, match="no panel is named for C01; run the notebook again"):
-        verdicts.read(tmp_path)
+        verdicts.read_verdicts(tmp_path)
 
 
 def test_a_reading_is_judged_once_by_each_tier(tmp_path):
     write(tmp_path / "a.json", Verdict(**GOOD, reading="V2"), Verdict(**GOOD, reading="V1"))
     write(tmp_path / "b.json", Verdict(**(GOOD | PANEL), reading="V2"), digests=["b"])
-    assert len(verdicts.read(tmp_path)) == 3
+    assert len(verdicts.read_verdicts(tmp_path)) == 3
     write(tmp_path / "c.json", Verdict(**GOOD, reading="V2"))
     with pytest.raises(
         DataError, match=r"found 2 verdicts on C01 V2 in tier facts; remove the files of other runs"
     ):
-        verdicts.read(tmp_path)
+        verdicts.read_verdicts(tmp_path)
 
 
 def test_a_report_of_a_sweep_gives_no_word_and_is_not_read_with_the_others(tmp_path):
@@ -377,4 +381,4 @@ def test_a_report_of_a_sweep_gives_no_word_and_is_not_read_with_the_others(tmp_p
     assert verdicts.best([*supported, whole]) == [whole]
     rows = [one.model_dump(mode="json") for one in (whole, *supported)]
     (tmp_path / "verdicts.json").write_text(json.dumps(rows))
-    assert verdicts.read(tmp_path) == [whole]
+    assert verdicts.read_verdicts(tmp_path) == [whole]

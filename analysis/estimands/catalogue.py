@@ -15,7 +15,7 @@ from analysis import data
 from analysis.estimands import closed_firms, displacement, growth
 from analysis.estimands.design import Design, in_rows
 from analysis.estimands.event_study import anticipation
-from analysis.estimands.rivals import chilling, recentred
+from analysis.estimands.rivals import chilling, effect_on_rivals
 from analysis.estimands.samples import LEADS
 from analysis.estimate import Estimate
 from analysis.numbers import MARKS
@@ -27,8 +27,11 @@ VERBS: list[tuple[Any, dict[str, str]]] = [
     (closed_firms.own_closure, {"simple": "E1c"}),
     (closed_firms.months_alive, {"difference": "E1d"}),
     (closed_firms.damage_multiple, {"damage multiple": "E1e"}),
-    (recentred, {"recentred slope": "E2a_slope", "average": "E2a"}),
-    (partial(recentred, own_origin=False), {"recentred slope": "E2b_slope", "average": "E2b"}),
+    (effect_on_rivals, {"recentred slope": "E2a_slope", "average": "E2a"}),
+    (
+        partial(effect_on_rivals, own_origin=False),
+        {"recentred slope": "E2b_slope", "average": "E2b"},
+    ),
     (growth.effect_on_growth, {"seen": "E3g_seen"}),
     (growth.effect_on_sales, {"seen": "E3_seen"}),
     (growth.effect_on_share, {"seen": "E3s_seen"}),
@@ -149,25 +152,27 @@ def estimate_all(panel: Panel, design: Design, names: str | Collection[str] = ()
             f"expected a Panel, found {type(panel).__name__}; read one with analysis.read_panel"
         )
     if isinstance(names, str):
-        ids = {names}
-    else:
-        ids = set(names)
-    estimands = {
+        names = [names]
+    verbs = _verbs_by_id(panel, design)
+    if unknown := set(names) - set(verbs):
+        raise DesignError(
+            f"estimands not found: {', '.join(sorted(unknown))}; choose from {', '.join(verbs)}"
+        )
+    rows = catalogue(panel.platforms, design)
+    effects = dict[str, Estimate]()
+    for name, (verb, term) in verbs.items():
+        if not names or name in names:
+            effect = verb(panel, design)[term]
+            unit = effect.columns.get("unit", [effect.unit])[0]
+            effects[name] = replace(effect.stated, estimand=name, unit=unit)
+    return Answers(effects, {name: rows[name]["label"] for name in effects})
+
+
+def _verbs_by_id(panel: Panel, design: Design) -> dict[str, tuple[Any, str]]:
+    """Return the function that estimates each id, with its term."""
+    return {
         name.format(**words): (verb, term.format(**words))
         for verb, terms in VERBS
         for term, name in terms.items()
         for words in filled(name, panel.platforms, design)
     }
-    if unknown := ids - set(estimands):
-        raise DesignError(
-            f"estimands not found: {', '.join(sorted(unknown))}; choose from {', '.join(estimands)}"
-        )
-    rows = catalogue(panel.platforms, design)
-    effects = dict[str, Estimate]()
-    for name, (verb, term) in estimands.items():
-        if not ids or name in ids:
-            effect = verb(panel, design)[term]
-            effects[name] = replace(
-                effect.stated, estimand=name, unit=effect.columns.get("unit", [effect.unit])[0]
-            )
-    return Answers(effects, {name: rows[name]["label"] for name in effects})

@@ -117,7 +117,7 @@ def effect_on_closed(panel: Panel, design: Design, *, where: Where = "all") -> E
         )
         return sample.mark(without_error(-100.0, n, why), estimand=name)
     effect = sample.widest(
-        lambda code: compared(y, answering, sample, code, first=1, width=2).aggregate()
+        lambda code: group_time_effects(y, answering, sample, code, first=1, width=2).aggregate()
     )
     newcomers = int((sample.closed & (y[:, 0] <= 0)).sum())
     stopped = (
@@ -155,7 +155,7 @@ def without_error(value: float, n: int, reason: str) -> Estimate:
     )
 
 
-def compared(
+def group_time_effects(
     y: Floats,
     among: Sequence[Cohort],
     sample: Sample,
@@ -476,6 +476,22 @@ def _in_logs(effect: Estimate) -> Estimate:
     )
 
 
+def _brand_groups(sample: Sample) -> pd.DataFrame:
+    """Sum sales before and in the window over the brand groups that placebo closures may hit.
+
+    Firms not closed in a closed group form their own unit.
+    """
+    panel = sample.panel
+    y = sample.means(len(panel.platforms))
+    used = sample.closed | sample.comparison
+    used = used & np.isfinite(y).all(axis=1) & ~sample.stopped[:, sample.base.stop - 1]
+    firms = pd.DataFrame({"origin": sample.origin, "group": panel.codes("brand_group")[0]})[used]
+    firms = firms.assign(closed=sample.closed[used], before=y[used, 0], after=y[used, 1])
+    by_group = firms.groupby(["origin", "group", "closed"], sort=True)[["before", "after"]]
+    groups = by_group.sum().query("before > 0").reset_index()
+    return groups[groups["origin"].isin(groups.loc[groups["closed"], "origin"])]
+
+
 @cached_by_panel
 @refusable
 def smallest_effect(panel: Panel, design: Design, *, draws: int = DRAWS) -> Estimate:
@@ -500,19 +516,7 @@ def smallest_effect(panel: Panel, design: Design, *, draws: int = DRAWS) -> Esti
         :func:`fewtreated.estimators.power.minimum_detectable_effect`, or if no closed group sold.
     """
     sample = design.sample(panel)
-    y = sample.means(len(panel.platforms))
-    used = (
-        (sample.closed | sample.comparison)
-        & np.isfinite(y).all(axis=1)
-        & ~sample.stopped[:, sample.base.stop - 1]
-    )
-    firms = pd.DataFrame({"origin": sample.origin, "group": panel.codes("brand_group")[0]})[used]
-    firms = firms.assign(closed=sample.closed[used], before=y[used, 0], after=y[used, 1])
-    keys = ["origin", "group", "closed"]  # firms not closed in a closed group form their own unit
-    groups = (
-        firms.groupby(keys, sort=True)[["before", "after"]].sum().query("before > 0").reset_index()
-    )
-    groups = groups[groups["origin"].isin(groups.loc[groups["closed"], "origin"])]
+    groups = _brand_groups(sample)
     closed = groups["closed"].to_numpy()
     origin = groups["origin"].to_numpy()
     if not closed.any():

@@ -445,22 +445,11 @@ def _sample(panel: Panel, design: Design) -> Sample:
     start = wave + design.post_from
     stop = wave + design.post_to + 1
     if start - 12 < 0 or stop > length or wave < design.base_months:
-        fitted = design.fitted(panel)
-        last = min(LATEST, 11 - design.anticipation)  # latest month at which a window may end
-        begin = panel.months[wave] - max(FEWEST_BASE, 12 - min(last, length - 1 - wave))
-        if FEWEST_BASE <= wave >= 12 - last:
-            end = f", or end it in {panel.months[wave] + 12 - wave} or later"
-        else:
-            end = ""
-        more = f"no window fits: start the panel in {begin} or earlier{end}"
-        if fitted:
-            remedy = f"the closest fit is {fitted.given}"
-        else:
-            remedy = more
         raise DesignError(
             f"the panel runs from {panel.months[0]} to {panel.months[-1]}, but must cover months"
             f" {design.post_from} to {design.post_to} after the first wave in {panel.months[wave]},"
-            f" the same months a year earlier and {design.base_months} base months; {remedy}"
+            f" the same months a year earlier and {design.base_months} base months;"
+            f" {_remedy_for_short_panel(panel, design, wave)}"
         )
     after = slice(start, stop)
     base = slice(wave - design.base_months, wave)
@@ -483,40 +472,59 @@ def _sample(panel: Panel, design: Design) -> Sample:
     )
 
 
+def _remedy_for_short_panel(panel: Panel, design: Design, wave: int) -> str:
+    """Return the closest window that fits a panel, or else the months to add."""
+    if fitted := design.fitted(panel):
+        return f"the closest fit is {fitted.given}"
+    last = min(LATEST, 11 - design.anticipation)  # latest month at which a window may end
+    since = len(panel.months) - 1 - wave
+    begin = panel.months[wave] - max(FEWEST_BASE, 12 - min(last, since))
+    remedy = f"no window fits: start the panel in {begin} or earlier"
+    if FEWEST_BASE <= wave >= 12 - last:
+        return f"{remedy}, or end it in {panel.months[wave] + 12 - wave} or later"
+    return remedy
+
+
 def _comparison(
     panel: Panel, design: Design, first: Floats, never_closed: Bools, exposure: Floats, stop: int
 ) -> Bools:
+    """Select the comparison firms of a design, bool[firm]."""
     if design.comparison == "spared_same_category":
         category, names = panel.codes("category")
         hit = np.bincount(category[first < stop], minlength=len(names)) > 0
         return np.asarray(never_closed & hit[category])
     if design.comparison == "low_exposure":
-        low = never_closed & (np.nan_to_num(exposure, nan=np.inf) < design.low)
-        if not never_closed.any():
-            raise DesignError(
-                "the panel contains only closed firms; add firms that were never closed"
-            )
-        if not low.any():
-            lowest = np.fmin.reduce(exposure[never_closed], initial=np.inf)
-            if np.isfinite(lowest):
-                why = f"the lowest is {lowest:.3g}"
-            else:
-                why = "all are unknown"
-            raise DesignError(
-                f"none of the {never_closed.sum()} never-closed firms has an exposure below"
-                f" {design.low:g} ({why}); add firms in categories with home sales and few closures"
-            )
-        return low
-    closures = panel.closures(
-        cut=design.cut
-    )  # including closures after the last month of the panel
+        return _hardly_exposed(design, never_closed, exposure)
+    return _closed_later(panel, design, int(first.min()), stop)
+
+
+def _hardly_exposed(design: Design, never_closed: Bools, exposure: Floats) -> Bools:
+    """Select firms never closed whose exposure is low; raise DesignError if there are none."""
+    if not never_closed.any():
+        raise DesignError("the panel contains only closed firms; add firms that were never closed")
+    low = never_closed & (np.nan_to_num(exposure, nan=np.inf) < design.low)
+    if not low.any():
+        why = "all are unknown"
+        lowest = np.fmin.reduce(exposure[never_closed], initial=np.inf)
+        if np.isfinite(lowest):
+            why = f"the lowest is {lowest:.3g}"
+        raise DesignError(
+            f"none of the {never_closed.sum()} never-closed firms has an exposure below"
+            f" {design.low:g} ({why}); add firms in categories with home sales and few closures"
+        )
+    return low
+
+
+def _closed_later(panel: Panel, design: Design, wave: int, stop: int) -> Bools:
+    """Select firms closed after a window, even after the last month of the panel."""
+    closures = panel.closures(cut=design.cut)
     later = np.isfinite(closures) & (closures >= stop + design.anticipation)
     if not later.any():
         last = int(closures[np.isfinite(closures)].max())
         raise DesignError(
             f"the comparison needs firms still open {design.anticipation} months after month"
             f" {design.post_to}, but found none, since the last wave is in"
-            f" {panel.months[0] + last}, month {last - int(first.min())}; end the window earlier or"
+            f" {panel.months[0] + last}, month {last - wave}; end the window earlier or"
             " choose another comparison"
         )
     return later
@@ -618,7 +626,7 @@ def as_rows(
     return in_rows([(name, label, effects[term]) for term, (name, label) in terms.items()], unit)
 
 
-def in_words(rows: pd.DataFrame, names: Mapping[str, str]) -> pd.DataFrame:
+def with_printed_names(rows: pd.DataFrame, names: Mapping[str, str]) -> pd.DataFrame:
     """Replace platform and origin codes with their printed names in labels and reasons."""
     written = {"label": rows["label"], "reason": rows["reason"].fillna("")}
     return rows.assign(
@@ -653,7 +661,7 @@ def by_origin(
     ----------
     verb : callable
         Called with (panel, design, own_origin=..., **options), such as
-        :func:`analysis.estimands.rivals.recentred`; a refusal becomes a row with its reason.
+        :func:`analysis.estimands.rivals.effect_on_rivals`; a refusal becomes a row with its reason.
     panel, design
     names : (str, str)
         Labels for firms of the origin and for all others.

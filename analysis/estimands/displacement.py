@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -52,34 +52,11 @@ def amounts(changes: Changes) -> Estimate:
     """
     home = changes.home
     away = changes.away
-    there = [name for name in changes.destinations if name in away]
-    on = {
-        f"d{number}": [name]
-        for number, name in enumerate(changes.destinations, start=3)
-        if name in away
-    }
-    on |= {
-        "d5": [name for name in away if name not in there],
-        "there": there,
-        **{name: [name] for name in away},
-    }
-    nowhere = [name for name in ("d3", "d4", "d5") if not on.get(name)] + ["d6"] * (not away)
-    exposed = {of_origin for what, of_origin, _ in changes.cells if what == "exposed"}
-    apart = {
-        name: changes.lacking[of_origin]
-        for name, of_origin in RIVALS.items()
-        if of_origin in changes.lacking
-    }
-    nobody = [
-        name for name, of_origin in RIVALS.items() if of_origin not in exposed and name not in apart
-    ]
-    blank = [
-        *nobody,
-        *nowhere,
-        *apart,
-        *(RESIDUALS if apart else ()),
-        *([] if there else ["there"]),
-    ]
+    on = _platforms_of_parts(changes)
+    blanks = _blanks(changes, on)
+    blank = [name for names, _ in blanks for name in names]
+    if not on["there"]:
+        blank.append("there")
 
     def formula(total: Total) -> dict[str, Any]:
         rivals = {
@@ -92,19 +69,36 @@ def amounts(changes: Changes) -> Estimate:
         left = lost - sum(rivals.values()) - total("closed", away) - parts["d6"]
         return parts | {"d7": left, "sum": lost} | dict.fromkeys(blank, np.nan)
 
-    reasons = [
-        f"{name}: no firm of {'the origin' if RIVALS[name] else 'other origins'} is exposed"
-        for name in nobody
-    ]
-    reasons += (
-        [f"{', '.join(nowhere)}: no such platform in the data, so d7 includes its sales"]
-        if nowhere
-        else []
-    )
-    reasons += [f"{', '.join([name, *RESIDUALS])}: {why}" for name, why in apart.items()]
-    return changes.delta_method(
-        formula, estimand="E4c", unit=changes.estimate.unit, reason="; ".join(reasons)
-    )
+    reason = "; ".join(f"{', '.join(names)}: {why}" for names, why in blanks)
+    unit = changes.estimate.unit
+    return changes.delta_method(formula, estimand="E4c", unit=unit, reason=reason)
+
+
+def _platforms_of_parts(changes: Changes) -> dict[str, list[str]]:
+    """Return the platforms of each part of :func:`amounts` that is of closed firms."""
+    there = [name for name in changes.destinations if name in changes.away]
+    numbered = enumerate(changes.destinations, start=3)
+    on = {f"d{number}": [name] for number, name in numbered if name in there}
+    on["d5"] = [name for name in changes.away if name not in there]
+    return on | {"there": there} | {name: [name] for name in changes.away}
+
+
+def _blanks(changes: Changes, on: Mapping[str, Sequence[str]]) -> list[tuple[list[str], str]]:
+    """Return the parts of :func:`amounts` that have no number, with the reason why."""
+    exposed = {of_origin for what, of_origin, _ in changes.cells if what == "exposed"}
+    blanks = []
+    for name, of_origin in RIVALS.items():
+        if of_origin not in exposed and of_origin not in changes.lacking:
+            who = "the origin" if of_origin else "other origins"
+            blanks.append(([name], f"no firm of {who} is exposed"))
+    nowhere = [name for name in ("d3", "d4", "d5") if not on.get(name)]
+    nowhere += ["d6"] * (not changes.away)
+    if nowhere:
+        blanks.append((nowhere, "no such platform in the data, so d7 includes its sales"))
+    for name, of_origin in RIVALS.items():
+        if of_origin in changes.lacking:
+            blanks.append(([name, *RESIDUALS], changes.lacking[of_origin]))
+    return blanks
 
 
 def shares_of_loss(changes: Changes) -> Estimate:

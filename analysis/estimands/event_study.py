@@ -19,7 +19,13 @@ from fewtreated.estimators.honest_did import Bounds, honest_bounds
 from fewtreated.testing import POWER, romano_wolf
 from scipy import optimize, stats
 
-from analysis.estimands.closed_firms import Where, compared, effect_name, sales_on, without_error
+from analysis.estimands.closed_firms import (
+    Where,
+    effect_name,
+    group_time_effects,
+    sales_on,
+    without_error,
+)
 from analysis.estimands.design import Design, Sample, cached_by_panel, refusable
 from analysis.estimands.samples import LEADS, Cohort, aligned, leads_design
 from analysis.estimate import Estimate
@@ -85,7 +91,7 @@ class Stack:
         first = self.sample.design.base_months
         anticipation = self.sample.design.anticipation
         width = first + self.end + 1
-        return compared(
+        return group_time_effects(
             self.sales,
             self.cohorts,
             self.sample,

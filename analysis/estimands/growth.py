@@ -331,11 +331,11 @@ def _margins(sample: Sample, sides: Mapping[str, Bools]) -> Estimate:
             f"none of the {compared.sum()} low-exposure firms sold in both windows; widen the"
             " window or raise `low`"
         )
-    of_closed = np.where(sides["closed"], before, 0.0)
+    closed = sides["closed"]
     columns = [np.where(firms[:, np.newaxis], flows, 0.0) for firms in (exposed, compared)]
-    columns += [of_closed, exposed, sides["closed"]]
+    columns += [np.where(closed, before, 0.0), exposed, closed]
     base = before[sides["all"]].sum()
-    count = (exposed.sum(), sides["closed"].sum())
+    count = (exposed.sum(), closed.sum())
     sums = totals(sample, np.column_stack(columns), sample.mixed_cluster)
     margins = sums.jackknife(
         lambda x: {name: 100 * part / base for name, part in _margins_of(x, *count).items()},
@@ -373,7 +373,7 @@ def _ratio(count: int, counted: Floats) -> Floats:
 
 @cached_by_panel
 @refusable
-def growth(panel: Panel, design: Design) -> Estimate:
+def observed_growth(panel: Panel, design: Design) -> Estimate:
     """Estimate the observed growth of the origin's home sales, ``sum(after) / sum(before) - 1``.
 
     Returns
@@ -387,7 +387,8 @@ def growth(panel: Panel, design: Design) -> Estimate:
     known = sample.observed(1)
     observed = np.flatnonzero(own & known)
     sold = sample.sums[:, observed, 0].T
-    if (clusters := sample.clusters(observed)) < 2:
+    clusters = sample.clusters(observed)
+    if clusters < 2:
         raise DesignError(
             f"the {len(observed)} firms form fewer than two clusters; add firms from other clusters"
         )
@@ -493,7 +494,7 @@ def precision(effects: Mapping[str, tuple[Estimate, float, bool]], *, level: flo
     return table.assign(times=(table["has"] / table["needed"]) ** 2)
 
 
-def year_before(panel: Panel, design: Design) -> pd.DataFrame:
+def placebo_growth(panel: Panel, design: Design) -> pd.DataFrame:
     """Tabulate a placebo effect on growth, with closures dated a year early.
 
     All firms sold something in the month before the first wave, since closed firms had survived

@@ -35,7 +35,7 @@ E2 = {True: "E2a", False: "E2b"}  # by whether firms are of the origin
 
 @cached_by_panel
 @refusable
-def recentred(panel: Panel, design: Design, *, own_origin: bool = True) -> Estimate:
+def effect_on_rivals(panel: Panel, design: Design, *, own_origin: bool = True) -> Estimate:
     """Estimate the effect of exposure on the home sales of firms that were not closed (E2a or E2b).
 
     It shows only effects that vary with exposure, not those common to all firms. The firms are
@@ -115,9 +115,10 @@ def dose_response(panel: Panel, design: Design, *, own_origin: bool = True) -> E
         Per cent, relative to firms in the lowest bin: one row per bin with firms in at least two
         categories, in order. Further columns: `id` of its true value; `exposure` and `lowest`, mean
         exposure in the bin and in the lowest one, weighted by sales before; `clusters`, its
-        categories. Refused as for :func:`recentred`, and if no bin has two usable categories.
+        categories. Refused as for :func:`effect_on_rivals`, and if no bin has two usable
+        categories.
     """
-    effects = recentred(panel, design, own_origin=own_origin).require()
+    effects = effect_on_rivals(panel, design, own_origin=own_origin).require()
     kept = np.flatnonzero(effects.std_error[: len(BINS)] > 0)
     if not len(kept):
         raise DesignError(
@@ -222,8 +223,8 @@ def with_risk(panel: Panel, design: Design, *, own_origin: bool = True) -> Estim
     Returns
     -------
     Estimate
-        As from :func:`recentred`, with the row "risk": per cent per standard deviation of risk
-        among the firms. Also refused if risk is unknown or the same for all firms.
+        As from :func:`effect_on_rivals`, with the row "risk": per cent per standard deviation of
+        risk among the firms. Also refused if risk is unknown or the same for all firms.
     """
     sample, firms = rivals_of_closed(panel, design, own_origin)
     require_known_risk(panel)
@@ -235,14 +236,14 @@ def with_risk(panel: Panel, design: Design, *, own_origin: bool = True) -> Estim
 
 @cached_by_panel
 @refusable
-def year_before(panel: Panel, design: Design, *, own_origin: bool = True) -> Estimate:
+def placebo_slope(panel: Panel, design: Design, *, own_origin: bool = True) -> Estimate:
     """Estimate a placebo slope of E2, with both windows moved back by a year.
 
     Returns
     -------
     Estimate
-        As from :func:`recentred`; there were no closures yet, so any slope is a difference in
-        trends. Also refused if the panel does not reach back that far.
+        As from :func:`effect_on_rivals`; there were no closures yet, so any slope is a difference
+        in trends. Also refused if the panel does not reach back that far.
     """
     sample, firms = rivals_of_closed(panel, design, own_origin)
     windows = sample.two_years_ago("a placebo a year earlier"), sample.before
@@ -345,10 +346,10 @@ def randomization_test(
     Returns
     -------
     Estimate
-        The rows "slope" and "recentred slope" of :func:`recentred`, with `p_value` over draws and
-        `smallest_p`; ``details["statistics"]`` contains the t statistics, the actual one first. The
-        recentred slope subtracts the expected exposure of a firm's category, which removes a trend
-        of categories with many suspect firms.
+        The rows "slope" and "recentred slope" of :func:`effect_on_rivals`, with `p_value` over
+        draws and `smallest_p`; ``details["statistics"]`` contains the t statistics, the actual one
+        first. The recentred slope subtracts the expected exposure of a firm's category, which
+        removes a trend of categories with many suspect firms.
     """
     sample, firms = rivals_of_closed(panel, design, own_origin)
     redrawn = RedrawnExposure(sample, firms, draws=draws, seed=seed)
@@ -368,8 +369,8 @@ def spared_categories(panel: Panel, design: Design, *, own_origin: bool = True) 
     Returns
     -------
     Estimate
-        As from :func:`recentred`, per ten points of expected exposure. Also refused if fewer than
-        two categories had no closures.
+        As from :func:`effect_on_rivals`, per ten points of expected exposure. Also refused if fewer
+        than two categories had no closures.
     """
     sample, firms = rivals_of_closed(panel, design, own_origin)
     lost = sample.closed | (np.nan_to_num(sample.exposure) > 0)

@@ -165,7 +165,7 @@ def left_out(sample: Sample) -> Masks:
     }
 
 
-def by_cohort(sample: Sample, used: Iterable[Cohort], unknown: Bools) -> Masks:
+def cohort_masks(sample: Sample, used: Iterable[Cohort], unknown: Bools) -> Masks:
     """Return masks of the cohorts' closed firms and of the comparison firms in their strata."""
     within = strata(sample)
     if sample.design.comparison == "spared_same_category":
@@ -374,7 +374,7 @@ def _closed(sample: Sample, width: int) -> Masks:
     """Return the firms that E1 compares on the first `width` platforms."""
     observed = sample.observed(width)
     used = [cohort.of(observed) for cohort in cohorts(sample, width)]
-    masks = by_cohort(sample, used, ~observed | ~np.isfinite(sample.exposure))
+    masks = cohort_masks(sample, used, ~observed | ~np.isfinite(sample.exposure))
     return masks | {"none before": sample.sums[0, :, :width].sum(axis=1) <= 0}
 
 
@@ -391,13 +391,13 @@ def _alive(sample: Sample) -> Masks:
         observed = np.isfinite(total[:, month : month + GAP]).sum(axis=1) == GAP
         used.append(cohort.of(observed & (total[:, month - GAP : month] > 0).any(axis=1)))
     unknown = np.isnan(total[:, sample.waves[0] - 1 : sample.waves[-1] + GAP]).any(axis=1)
-    return by_cohort(sample, used, np.asarray(unknown)) | {"too small": small}
+    return cohort_masks(sample, used, np.asarray(unknown)) | {"too small": small}
 
 
 def _rivals(sample: Sample, eligible: Bools) -> Masks:
     """Return the firms in `recentred`, of which the less exposed are comparison firms.
 
-    See :func:`analysis.estimands.rivals.recentred`.
+    See :func:`analysis.estimands.rivals.effect_on_rivals`.
     """
     observed = sample.observed(1) & np.isfinite(sample.exposure)
     idle = sample.home[:, sample.base.start] <= 0
@@ -423,7 +423,7 @@ def _leads(panel: Panel, design: Design) -> Iterator[Row]:
     except DesignError:
         return
     used, end = aligned(sample, sample.home, 1)
-    masks = by_cohort(sample, used, np.zeros_like(sample.closed))
+    masks = cohort_masks(sample, used, np.zeros_like(sample.closed))
     if sample.clusters(masks["closed"]) > 1:
         months = [cohort.month for cohort in used]
         needed = sample.home[:, min(months) - early.base_months : max(months) + end + 1]

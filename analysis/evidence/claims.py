@@ -134,9 +134,9 @@ class Finding:
     def admitting(self, *, claimant: str, said: str, about: str, quantity: str) -> Finding:
         """Return the evidence without the word of the claimant or its agents.
 
-        What the claim admits is described in :func:`analysis.evidence.sources.admit`.
+        What the claim admits is described in :func:`analysis.evidence.sources.admitted_figures`.
         """
-        admitted = sources.admit(
+        admitted = sources.admitted_figures(
             self.published, claimant=claimant, said=said, about=about, quantity=quantity
         )
         if self.interval and any(sources.is_word_of(name, claimant) for name in self.rests_on):
@@ -221,7 +221,7 @@ class Finding:
             and self.drift is not None
             and word != verdicts.NOT_SHOWN
         ):
-            survived = verdicts.breakdown(self.interval, -(self.margin or 0.0), self.drift)
+            survived = verdicts.breakdown_value(self.interval, -(self.margin or 0.0), self.drift)
         return verdicts.confidence(
             self.grade if self.range else "", passed=self.passed, breakdown=survived
         )
@@ -425,7 +425,7 @@ def out_of_reach(report: str) -> pd.DataFrame:
     return data.load("out_of_reach").query("report == @report").reset_index(drop=True)
 
 
-def dates(text: pd.Series, *, last: bool = False) -> pd.Series:
+def days_of_periods(text: pd.Series, *, last: bool = False) -> pd.Series:
     """Convert periods to their first or last days.
 
     Each value of `text` is a year, a month (``2021-05``) or a day.
@@ -446,7 +446,7 @@ def counts() -> pd.DataFrame:
         `event_id`, `date`, `counted_by`, `value`, `what` (the unit as published), `definition`,
         `bound` and the source, for each count defined in counts.csv.
     """
-    frame = series.rows("events").merge(
+    frame = series.qualified_rows("events").merge(
         data.load("counts"), on="event_id", validate="1:1", suffixes=("_row", "")
     )
     frame = frame.rename(columns={"quantity": "value", "unit": "what"})
@@ -456,7 +456,7 @@ def counts() -> pd.DataFrame:
     return frame[columns].sort_values(["date", "value"], ignore_index=True)
 
 
-def counted(claim: str, reading: str = "") -> tuple[pd.Series, list[Published]]:
+def counts_for_claim(claim: str, reading: str = "") -> tuple[pd.Series, list[Published]]:
     """Return the claimant's count for a claim, and all counts under the same definition.
 
     The latter come with who made them.
@@ -468,7 +468,7 @@ def counted(claim: str, reading: str = "") -> tuple[pd.Series, list[Published]]:
     return own.iloc[-1], sources.as_published(figures)
 
 
-def threats(event: Event | None = None) -> pd.DataFrame:
+def threat_register(event: Event | None = None) -> pd.DataFrame:
     """Return the register of threats with their dates.
 
     The columns are those of the file, the `first` and `last` day, and `months` as text. For an
@@ -476,7 +476,10 @@ def threats(event: Event | None = None) -> pd.DataFrame:
     lists.
     """
     frame = data.load("threats")
-    frame = frame.assign(first=dates(frame["first_day"]), last=dates(frame["last_day"], last=True))
+    frame = frame.assign(
+        first=days_of_periods(frame["first_day"]),
+        last=days_of_periods(frame["last_day"], last=True),
+    )
     first = frame["first"].dt.strftime
     last = frame["last"].dt.strftime
     begins = first("%d %b %Y").where(frame["precision"] == "day", first("%b %Y"))
@@ -485,30 +488,35 @@ def threats(event: Event | None = None) -> pd.DataFrame:
     )
     if event is None:
         return frame
-    register = [
-        {
-            "threat_id": name,
-            "months": held.when,
-            "event": held.what,
-            "hits": held.hits,
-            "threatens": held.threatens,
-        }
-        for name, held in event.threats.items()
-        if held
-    ]
-    if register:
-        return pd.DataFrame(register)
+    own = _own_threats(event)
+    if len(own):
+        return own
     return frame[frame["threat_id"].isin([*event.threats])]
 
 
-def closures() -> pd.DataFrame:
+def _own_threats(event: Event) -> pd.DataFrame:
+    """Return the threats in an event's own file."""
+    return pd.DataFrame(
+        {
+            "threat_id": name,
+            "months": threat.when,
+            "event": threat.what,
+            "hits": threat.hits,
+            "threatens": threat.threatens,
+        }
+        for name, threat in event.threats.items()
+        if threat
+    )
+
+
+def closure_timeline() -> pd.DataFrame:
     """Return the timeline of closures and related events.
 
     Adds the columns `first`, `last` (days), `term` (a label) and `strong`, which is True for a
     closure.
     """
     frame = data.load("closure_timeline").merge(
-        series.rows("events"), on="event_id", validate="1:1"
+        series.qualified_rows("events"), on="event_id", validate="1:1"
     )
     days = pd.to_datetime(frame["day"])
     strong = frame["event_type"].isin(["brand_closure", "seller_disclosure"])

@@ -36,11 +36,8 @@ STEPS: dict[str, dict[str, tuple[str, str]]] = {
 }
 CUMULATIVE = r"(?P<year>\d{4})(?P<end>Q1|H1|Q1-Q3)?"
 
-# Sunvalley's owner also makes hardware, whose revenue it publishes by year
-OWNER = "Xinghui (SACA) / Sunvalley (Zebao)"
 
-
-def declared() -> pd.DataFrame:
+def declared_series() -> pd.DataFrame:
     """Return the series of each seller for periods below a year.
 
     Sellers that have none are returned with the reason for it.
@@ -50,22 +47,19 @@ def declared() -> pd.DataFrame:
     return data.load("half_year_series")
 
 
-def without_half_years() -> dict[str, str]:
-    """Return the sellers that stay out of every comparison below a year, each with its reason."""
-    frame = declared()
-    silent = frame[frame["measure"].isna()]
-    return dict(zip(silent["name"], silent["reason"], strict=True))
-
-
-def rows() -> pd.DataFrame:
+def published_rows() -> pd.DataFrame:
     """Return the rows of listed_sellers.csv behind the comparisons.
 
     The column `name` is the short name of the seller.
     """
     firms = listed.design().set_index("name")["firm"]
-    wanted = declared().dropna(subset="measure").assign(firm=lambda frame: frame["name"].map(firms))
+    wanted = (
+        declared_series()
+        .dropna(subset="measure")
+        .assign(firm=lambda frame: frame["name"].map(firms))
+    )
     keys = ["firm", "measure", "publisher"]
-    return series.rows("listed_sellers").merge(wanted[["name", *keys]], on=keys)
+    return series.qualified_rows("listed_sellers").merge(wanted[["name", *keys]], on=keys)
 
 
 def stand_alone(cumulative: pd.Series, span: str) -> pd.Series:
@@ -123,7 +117,7 @@ def stand_alone(cumulative: pd.Series, span: str) -> pd.Series:
     return pd.Series(apart, dtype=float)
 
 
-def revenues(span: str) -> pd.DataFrame:
+def revenue_by_period(span: str) -> pd.DataFrame:
     """Return each seller's revenue by period, in millions of its own currency.
 
     The frame is float64[period, seller].
@@ -135,7 +129,7 @@ def revenues(span: str) -> pd.DataFrame:
     if span == YEAR:
         yearly, _ = listed.revenues()
         return yearly.set_axis(yearly.index.astype(str)).rename_axis("period")
-    published = rows()
+    published = published_rows()
     wide = {
         name: stand_alone(mine.set_index("period")["value"], span)
         for name, mine in published.groupby("name", sort=False)
@@ -152,12 +146,12 @@ def log_growth(span: str) -> pd.DataFrame:
     ``g(i, t) = log R(i, t) - log R(i, t - 1 year)``, NaN where one of the two is not published.
     Periods without any figure are left out.
     """
-    level = np.log(revenues(span))
+    level = np.log(revenue_by_period(span))
     before = level.set_axis([f"{int(period[:4]) + 1}{period[4:]}" for period in level.index])
     return (level - before.reindex(level.index)).dropna(how="all")
 
 
-def growth(span: str) -> pd.DataFrame:
+def growth_by_period(span: str) -> pd.DataFrame:
     """Return growth on the same period of the year before, in per cent, float64[period, seller]."""
     return 100 * np.expm1(log_growth(span))
 
@@ -245,7 +239,7 @@ def _groups(closed: Sequence[str], against: Sequence[str]) -> tuple[list[str], l
     return hit, [*(against or [name for name in undisclosed if name not in hit])]
 
 
-def comparisons(
+def comparisons_by_period(
     span: str, *, closed: Sequence[str] = (), against: Sequence[str] = (), level: float
 ) -> pd.DataFrame:
     """Compare closed sellers with others in every period in which both have figures.
@@ -291,61 +285,3 @@ def comparisons(
             }
         )
     return pd.DataFrame(found).set_index("period")
-
-
-def without_hardware(year: str, first_half: float | None = None) -> pd.DataFrame:
-    """Estimate Sunvalley's half-years by taking the hardware out of its owner's.
-
-    The owner gives hardware by year, and for the first half of the next year with its growth. That
-    of the year before is the year's, from its growth, times the part that fell into the first half.
-
-    Parameters
-    ----------
-    year : str
-        The year, for example 2021.
-    first_half : float, optional
-        Part of the hardware of the year before that was sold in its first half, in [0, 1]; by
-        default that of `year`.
-
-    Returns
-    -------
-    DataFrame
-        By half-year ("H1", "H2"): `before`, `after` (million yuan) and `growth` (per cent). All are
-        estimates; what is neither hardware nor cross-border counts as cross-border.
-
-    Raises
-    ------
-    DataError
-        If the owner's figures for the year are not published.
-    DesignError
-        If the part is not between 0 and 1.
-    """
-    if first_half is not None and not 0 <= first_half <= 1:
-        raise DesignError(
-            f"Cannot sell {first_half:g} of a year's hardware in its first half; choose 0 to 1"
-        )
-    own = {"firm": OWNER, "measure": "revenue_hardware"}
-    rate = {"firm": OWNER, "measure": "revenue_hardware_yoy"}
-    last = str(int(year) - 1)
-    following = f"{int(year) + 1}H1"
-    one_year = {"freq": "A", "first": year, "last": year}
-    next_half = {"freq": "H", "first": following, "last": following}
-    whole = series.published("listed_sellers", **own, **one_year)
-    whole_rate = series.published("listed_sellers", **rate, **one_year)
-    half = series.published("listed_sellers", **own, **next_half)
-    half_rate = series.published("listed_sellers", **rate, **next_half)
-    hardware = whole.points.loc[year, "value"]
-    hardware_before = series.from_growth(whole, whole_rate).points.loc[last, "value"]
-    in_first = series.from_growth(half, half_rate).points.loc[f"{year}H1", "value"]
-    if first_half is None:
-        part = in_first / hardware
-    else:
-        part = first_half
-    group = revenues(HALF_YEAR)["Sunvalley"]
-    before = {
-        "H1": group[f"{last}H1"] - part * hardware_before,
-        "H2": group[f"{last}H2"] - (1 - part) * hardware_before,
-    }
-    after = {"H1": group[f"{year}H1"] - in_first, "H2": group[f"{year}H2"] - (hardware - in_first)}
-    found = pd.DataFrame({"before": before, "after": after})
-    return found.assign(growth=100 * (found["after"] / found["before"] - 1))

@@ -454,7 +454,9 @@ def exposed_shares(households: Households, spec: Specification = BASELINE) -> Es
 # Robustness
 
 
-def robustness(households: Households, spec: Specification = BASELINE) -> dict[str, Estimate]:
+def effects_by_choice(
+    households: Households, spec: Specification = BASELINE
+) -> dict[str, Estimate]:
     """Re-estimate :func:`exposed`, in per cent, with one choice changed at a time, by label.
 
     The first is the estimate as specified, and the last two are placebos, before the closures.

@@ -220,7 +220,7 @@ def most_lost(firm: str, before: int) -> dict[str, float]:
     }
 
 
-def on_record(names: list[str]) -> list[Published]:
+def records_of_brands(names: list[str]) -> list[Published]:
     """Return the records of each brand's or firm's closure, with who says it.
 
     A record is an owner's disclosure of closed stores or frozen money, or a report that names the
@@ -296,6 +296,18 @@ def firms_on_record() -> pd.DataFrame:
     )
 
 
+def _windows_after(day: str) -> pd.DataFrame:
+    """Return the event windows that begin after a day, in order of their first day."""
+    windows = data.load("price_windows").set_index("window")
+    later = windows[windows["first_day"] > pd.Timestamp(day)]
+    if later.empty:
+        raise DesignError(
+            f"Cannot end the estimation window on {day}: no event window in"
+            " data/prices/windows.csv begins later; choose an earlier day"
+        )
+    return later.sort_values("first_day", kind="stable")
+
+
 def share_prices(
     estimation_first: str, estimation_last: str, *, level: float, market: str = "all"
 ) -> Estimate:
@@ -328,15 +340,7 @@ def share_prices(
     shares = listed.pivot(index="firm", columns="date", values="daily_return").reindex(
         columns=returns.index
     )
-    windows = data.load("price_windows").set_index("window")
-    windows = windows[windows["first_day"] > pd.Timestamp(estimation_last)].sort_values(
-        "first_day", kind="stable"
-    )
-    if windows.empty:
-        later = "no event window in data/prices/windows.csv begins later"
-        raise DesignError(
-            f"Cannot end the estimation window on {estimation_last}: {later}; choose an earlier day"
-        )
+    windows = _windows_after(estimation_last)
     windows["n_stocks"] = ranks.drop_duplicates("window").set_index("window")["n_stocks"]
     spans = {
         str(row.Index): _columns(returns.index, row.first_day, row.last_day)

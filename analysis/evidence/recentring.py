@@ -189,7 +189,7 @@ def _inverted(test: Test, level: float) -> tuple[float, Floats, float]:
     return float(np.interp(0.0, -gaps, SHIFTS)), kept[[0, -1]], p[SHIFTS == 0.0].item()
 
 
-def robustness(
+def recentred_by_choice(
     households: Households, spec: Specification = BASELINE, **options: Any
 ) -> dict[str, Estimate]:
     """Re-estimate :func:`recentred` with one choice changed at a time, by label.

@@ -243,7 +243,7 @@ def revenue(
     return pd.DataFrame(figures)
 
 
-def growth(
+def revenue_growth(
     lines: Mapping[str, str], periods: Sequence[str], definition: str = "as named"
 ) -> pd.DataFrame:
     """Return the growth of :func:`revenue` over the previous year, in per cent.
@@ -265,7 +265,7 @@ def leads() -> pd.DataFrame:
     """
     tables = []
     for definition, covers, years in TABLES:
-        grown = growth(LINES, years, definition).rename_axis("Year").reset_index()
+        grown = revenue_growth(LINES, years, definition).rename_axis("Year").reset_index()
         tables.append(grown.assign(Covers=covers, **{LEAD: grown[REST] - grown[US]}))
     return pd.concat(tables, ignore_index=True)
 
@@ -279,7 +279,7 @@ def volume() -> Series:
     earlier = series.from_growth(
         published, _ebay("gmv_growth_yoy", "Q", first="2022Q1", last="2022Q4")
     )
-    return series.joined([earlier, published], published.name)
+    return series.join_segments([earlier, published], published.name)
 
 
 def places() -> dict[str, Series]:
@@ -296,7 +296,7 @@ def places() -> dict[str, Series]:
     }
 
 
-def indexed(quarters: Mapping[str, Series]) -> pd.DataFrame:
+def indexed_quarters(quarters: Mapping[str, Series]) -> pd.DataFrame:
     """Index quarterly series to 100 in the last quarter before the closures.
 
     Rows are labelled by the last month of each quarter.
@@ -316,7 +316,7 @@ def sellers_on_wish() -> pd.DataFrame:
 
 def ebay_filings() -> pd.DataFrame:
     """Return the rows behind eBay's revenue by seller location."""
-    rows = series.rows("platform_quarterly").query("publisher == @EBAY")
+    rows = series.qualified_rows("platform_quarterly").query("publisher == @EBAY")
     return rows[rows["series"].str.contains("_sellers$") & rows["period"].between("2016", LAST)]
 
 

@@ -151,7 +151,7 @@ def is_word_of(by: str, claimant: str) -> bool:
     return party(claimant) in map(party, sources)
 
 
-def admit(
+def admitted_figures(
     published: Sequence[Published], *, claimant: str, said: str, about: str, quantity: str = ""
 ) -> Admitted:
     """Return what a claim admits of what is published.

@@ -83,7 +83,9 @@ def third_party_growth() -> Series:
 def _third_party(measure: str) -> Series:
     """Return a yearly measure for Amazon from the publisher of its 2020 third-party sales."""
     file = "platform_shift_evidence"
-    sales = series.rows(file).query("measure == 'third-party GMV (estimate)' and date == '2020'")
+    sales = series.qualified_rows(file).query(
+        "measure == 'third-party GMV (estimate)' and date == '2020'"
+    )
     publisher = sales["publisher"].iloc[0]
     return series.published(file, measure=measure, platform="Amazon", publisher=publisher, freq="A")
 
@@ -116,7 +118,7 @@ def relative_change(before: pd.Series, after: pd.Series) -> pd.Series:
     return 100 * (after / before - 1)
 
 
-def shares() -> pd.DataFrame:
+def share_changes() -> pd.DataFrame:
     """Return Chinese shares published before and after the closures on one page.
 
     Both have the same definition.
@@ -169,7 +171,7 @@ def published_shares() -> pd.DataFrame:
 
 def _sales_or_top() -> pd.DataFrame:
     """Return the published Chinese shares of sales or of top sellers, of any month."""
-    frame = series.rows("chinese_seller_share").query("unit == 'percent'")
+    frame = series.qualified_rows("chinese_seller_share").query("unit == 'percent'")
     american = frame["measure"].str.contains("based in the US", regex=False)
     return frame[frame["definition"].str.match(SALES_OR_TOP) & ~american]
 
@@ -199,7 +201,7 @@ def published_growth() -> pd.DataFrame:
     by = f"Amazon's statement, times growth by {third_party_growth().publisher}"
     named = f"share of sales changed by {stated_change():g}, times sales"
     products = [(named, year, by, "sales, as stated", "2020 to 2021")]
-    for row in shares().query("first == '2020-12' and last == '2021-12'").itertuples():
+    for row in share_changes().query("first == '2020-12' and last == '2021-12'").itertuples():
         counted = row.definition.partition(",")[0]
         if counted == "market share":
             share = counted
@@ -212,7 +214,9 @@ def published_growth() -> pd.DataFrame:
     derived = pd.DataFrame(products, columns=["reading", "growth", "source", "of", "dates"])
     names = {"measure": "reading", "value": "growth", "publisher": "source"}
     stated = (
-        series.rows("chinese_seller_share").query("unit == 'percent yoy'").rename(columns=names)
+        series.qualified_rows("chinese_seller_share")
+        .query("unit == 'percent yoy'")
+        .rename(columns=names)
     )
     stated = stated.assign(provenance="real", of="number of sellers", dates="2020 to 2021")
     stated["bound"] = stated["bound"].replace({"lower": "at least", "upper": "at most"})
@@ -238,7 +242,7 @@ def growth_sources() -> pd.DataFrame:
     The column `source_url` contains their sources.
     """
     frame = data.load("chinese_seller_share")
-    used = frame["source_url"].isin(shares()["source_url"]) & frame["date"].between(
+    used = frame["source_url"].isin(share_changes()["source_url"]) & frame["date"].between(
         "2020-12", "2021-12"
     )
     used |= frame["unit"].isin(["percent yoy", "percentage points, as stated"])

@@ -408,7 +408,7 @@ def confidence(grade: str, *, passed: bool | None = None, breakdown: float | Non
     return CONFIDENCE[max(by_grade, by_check, by_breakdown)]
 
 
-def breakdown(interval: Interval, boundary: float, drift: float) -> float:
+def breakdown_value(interval: Interval, boundary: float, drift: float) -> float:
     """Return the drift that would move an interval to a boundary.
 
     It is in multiples of a placebo's drift.
@@ -425,7 +425,7 @@ def breakdown(interval: Interval, boundary: float, drift: float) -> float:
     return math.inf
 
 
-def write(
+def write_verdicts(
     verdicts: Sequence[Verdict],
     path: str | Path,
     *,
@@ -462,7 +462,7 @@ def write(
     data.replace(Path(path), json.dumps(rows, indent=1, ensure_ascii=False) + "\n")
 
 
-def read(folder: str | Path, claims: Collection[str] | None = None) -> list[Verdict]:
+def read_verdicts(folder: str | Path, claims: Collection[str] | None = None) -> list[Verdict]:
     """Read a run's verdicts.
 
     They are read from verdicts.json in a published folder, or else from each JSON file in order of
@@ -483,52 +483,59 @@ def read(folder: str | Path, claims: Collection[str] | None = None) -> list[Verd
         differ, since a report that was not due is older than the others.
     """
     whole = Path(folder) / "verdicts.json"
+    files = sorted(Path(folder).glob("*.json"))
     if whole.exists():
         files = [whole]
-    else:
-        files = sorted(Path(folder).glob("*.json"))
     if not files:
         raise DataError(
             f"Cannot read the verdicts of a run: {folder} contains none; run make report first"
         )
-    verdicts: list[Verdict] = []
-    for file in files:
-        try:
-            listed = TypeAdapter(list[Verdict]).validate_json(file.read_bytes())
-            verdicts += [verdict for verdict in listed if not of_sweep(verdict.report)]
-        except ValidationError as error:
-            raise DataError(
-                f"Cannot read verdicts from {file.name}: {faults(error)}; run the notebook again"
-            ) from error
-    if nameless := [
-        verdict.name for verdict in verdicts if verdict.tier == "panel" and not verdict.panel
-    ]:
+    found = [verdict for file in files for verdict in _listed_in(file)]
+    verdicts = [verdict for verdict in found if not of_sweep(verdict.report)]
+    of_panels = [verdict for verdict in verdicts if verdict.tier == "panel"]
+    if nameless := [verdict.name for verdict in of_panels if not verdict.panel]:
         raise DataError(
             f"Cannot read {folder}: no panel is named for {', '.join(nameless)}; run the notebook"
             " again"
         )
-    for what, several in (
-        ("simulated markets", {verdict.market for verdict in verdicts if verdict.simulated}),
-        (
-            "panels with the digests",
-            {verdict.panel[:12] for verdict in verdicts if verdict.tier == "panel"},
-        ),
-    ):
-        if len(several) > 1:
-            remedy = "run make report again, with one panel per folder"
-            raise DataError(
-                f"Cannot read {folder} as one run: found {what} {' and '.join(sorted(several))};"
-                f" {remedy}"
-            )
-    judged = Counter((verdict.name, verdict.tier) for verdict in verdicts)
-    if twice := [
-        f"{n} verdicts on {name} in tier {tier}" for (name, tier), n in judged.items() if n > 1
-    ]:
-        failure = f"Cannot read {folder} as one run: found {', '.join(twice)}"
-        raise DataError(
-            f"{failure}; remove the files of other runs, or judge each reading in one notebook"
-        )
+    markets = {verdict.market for verdict in verdicts if verdict.simulated}
+    _refuse_several(folder, "simulated markets", markets)
+    panels = {verdict.panel[:12] for verdict in of_panels}
+    _refuse_several(folder, "panels with the digests", panels)
+    _refuse_twice(folder, verdicts)
     return [verdict for verdict in verdicts if claims is None or verdict.claim in claims]
+
+
+def _listed_in(file: Path) -> list[Verdict]:
+    """Return the verdicts in a file."""
+    try:
+        return TypeAdapter(list[Verdict]).validate_json(file.read_bytes())
+    except ValidationError as error:
+        raise DataError(
+            f"Cannot read verdicts from {file.name}: {faults(error)}; run the notebook again"
+        ) from error
+
+
+def _refuse_several(folder: str | Path, what: str, names: set[str]) -> None:
+    """Raise DataError if verdicts concern more than one of something."""
+    if len(names) > 1:
+        raise DataError(
+            f"Cannot read {folder} as one run: found {what} {' and '.join(sorted(names))};"
+            " run make report again, with one panel per folder"
+        )
+
+
+def _refuse_twice(folder: str | Path, verdicts: Sequence[Verdict]) -> None:
+    """Raise DataError if one tier judges a reading twice."""
+    judged = Counter((verdict.name, verdict.tier) for verdict in verdicts)
+    twice = [
+        f"{n} verdicts on {name} in tier {tier}" for (name, tier), n in judged.items() if n > 1
+    ]
+    if twice:
+        raise DataError(
+            f"Cannot read {folder} as one run: found {', '.join(twice)}; remove the files of other"
+            " runs, or judge each reading in one notebook"
+        )
 
 
 def _foremost(verdicts: Iterable[Verdict]) -> list[Verdict]:
@@ -588,7 +595,7 @@ def unjudged(verdicts: Sequence[Verdict], event: Event) -> list[str]:
     return [name for name in dict.fromkeys(chain(*names)) if name not in judged]
 
 
-def elsewhere(verdicts: Sequence[Verdict]) -> dict[str, list[Verdict]]:
+def displaced_verdicts(verdicts: Sequence[Verdict]) -> dict[str, list[Verdict]]:
     """Return the public verdicts displaced by those from households or a panel, by reading."""
     public = [verdict for verdict in verdicts if verdict.tier in ("facts", "listed")]
     displaced = [

@@ -27,7 +27,7 @@ from analysis.evidence.verdicts import (
     Verdict,
     apart,
     best,
-    elsewhere,
+    displaced_verdicts,
     unjudged,
 )
 from analysis.exhibits import words
@@ -145,7 +145,7 @@ def by_topic(verdicts: Sequence[Verdict], event: Event) -> Iterator[tuple[str, s
     figures.
     """
     answers = {question(verdict, event): verdict for verdict in best(verdicts)}
-    public = elsewhere(verdicts)
+    public = displaced_verdicts(verdicts)
     for topic, names in phrases().topics.items():
         if mine := [answers[name] for name in names if name in answers]:
             every = [
@@ -309,7 +309,7 @@ def brief_table(
     if not shown:
         return _small(lines, since=since)
     rule = f"{phrases().rule} Data and code: {link('annex', ANNEX)}."
-    return _claims_table(shown, elsewhere(verdicts)) + _small(lines, rule, since)
+    return _claims_table(shown, displaced_verdicts(verdicts)) + _small(lines, rule, since)
 
 
 def _in_table(spoken: Sequence[Verdict], event: Event) -> list[Verdict]:
@@ -384,7 +384,7 @@ def _below(
 ) -> dict[str, str]:
     """Return the non-empty lines below the table, by lead."""
     rest = [verdict for verdict in spoken if verdict not in shown]
-    public = elsewhere(verdicts)
+    public = displaced_verdicts(verdicts)
     ledger = claims.readings(event=event).fillna({"reading": ""})
     names = (ledger["claim_id"] + " " + ledger["reading"]).str.strip()
     # Some claims lack a reading
@@ -481,7 +481,7 @@ def pictures(event: Event, *, after: int, last: int) -> Block:
     """
     if not event.on_record:
         return NOTHING
-    closures = claims.closures()
+    closures = claims.closure_timeline()
     first, *others = closures["source_publisher"].value_counts().index
     strip = figure(
         timeline(closures, small=True),

@@ -104,7 +104,7 @@ def finish(
         The panel from which effects were estimated.
     """
     settings = parameters.checked_parameters(notebook, namespace)
-    verdicts.write(
+    verdicts.write_verdicts(
         judged,
         str(settings["verdict_file"]),
         as_of=str(settings["as_of"]),

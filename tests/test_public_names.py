@@ -1,0 +1,25 @@
+"""A public name of analysis stands for one thing."""
+
+import ast
+from collections import Counter
+
+from analysis.provenance import ROOT
+
+SAME = {
+    "dose_response": "the chart of the estimate of that name",
+    "event_study": "the chart of the estimate of that name",
+    "load": "read a file that was checked, a table or a text in YAML",
+}
+TO_RENAME = {"between", "kind", "rows_of", "sentence", "typed"}
+
+
+def test_no_two_modules_have_a_public_function_or_class_of_one_name():
+    names = Counter(
+        node.name
+        for path in (ROOT / "analysis").rglob("*.py")
+        for node in ast.parse(path.read_text(encoding="utf-8")).body
+        if isinstance(node, ast.FunctionDef | ast.ClassDef) and not node.name.startswith("_")
+    )
+    assert len(names) > 400
+    twice = {name for name, modules in names.items() if modules > 1}
+    assert twice - TO_RENAME == set(SAME)
