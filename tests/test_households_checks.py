@@ -75,6 +75,7 @@ def test_random_sets_of_similar_categories_fall_too(tables, recentred):
     assert percent_change(effects.mean()) < subtracted == pytest.approx(-8.5, abs=0.1)
 
 
+@pytest.mark.slow
 def test_less_what_random_sets_show_no_choice_finds_more_than_chance(tables, recentred):
     found = recentring.recentred_by_choice(tables)
     assert all(one.conf_int[0, 0] < 0 < one.conf_int[1, 0] for one in found.values())
@@ -212,6 +213,7 @@ def test_the_permutation_test_is_what_counting_every_set_by_hand_gives():
     assert 1 / 10 < p < 1
 
 
+@pytest.mark.slow
 def test_the_permutation_test_rejects_as_often_as_it_says(tables):
     pool = recentring.exposed_by_category(tables).to_numpy(dtype=float)
     pool = pool[(pool[:, :2] > 0).all(axis=1)]

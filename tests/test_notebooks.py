@@ -362,6 +362,7 @@ def test_every_link_of_a_run_leads_to_a_file_beside_it_or_to_an_address(publishe
     assert linked.keys() - {"00_executive_brief.pdf", "annex.pdf"} <= {*linked["annex.pdf"]}
 
 
+@pytest.mark.slow
 def test_the_same_inputs_give_the_same_bytes_on_another_kind_of_processor(published, tmp_path):
     reports = ("05_growth_public", "simulated/05_growth_panel")
     made(tmp_path, PROCESSORS[1], *reports)

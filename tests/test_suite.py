@@ -4,9 +4,12 @@ import os
 import subprocess
 import sys
 
+import pytest
+
 from analysis.provenance import ROOT
 
 
+@pytest.mark.slow
 def test_the_suite_says_at_its_end_what_it_skipped_and_why(tmp_path):
     command = [
         sys.executable,
