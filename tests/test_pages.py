@@ -149,8 +149,6 @@ SIMULATED = {
     "simulated threats": lambda: (
         blocks.threats_note(claims.threat_register()) + blocks.threats_note(FLOOD)
     ),
-        blocks.threats_note(claims.threat_register()) + blocks.threats_note(FLOOD)
-    ),
 }
 
 
