@@ -15,6 +15,7 @@ import sys
 from collections.abc import Collection, Mapping
 from concurrent.futures import Executor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -143,32 +144,38 @@ def summarise(rows: pd.DataFrame, tools: Mapping[str, Tool] | None = None) -> pd
         2 * stats.norm.ppf((1 + LEVEL) / 2) * spreads
     )  # of intervals of one who knows the spread
     for (cell, name), group in rows.groupby(["preset", "id"], sort=False):
-        whole = group["refused"] == ""
-        about = {"preset": cell, "id": name, "draws": len(group)}
-        told = pd.Series(np.where(whole, group["warned"], group["refused"]))
-        excludes = whole & ((group["low"] > 0) | (group["high"] < 0))
-        if group["parallel"].all():
-            tested = group["pretrend"].dropna()
-        else:
-            tested = pd.Series(dtype=float)
-        about |= {
-            "closed": group["closed"].mean(),
-            "power": excludes.mean(),
-            "refused": (~whole).mean(),
-        }
-        about["width"] = (group["high"] - group["low"])[whole].median() / lengths[cell]
-        about |= {"pretrend": (tested < SIZE).mean(), "warned": (group["warned"] != "").mean()}
-        about |= {"says": next(iter(told[told != ""].mode()), "")[:200], "kind": kinds[cell]}
-        more.append(
-            about
-            | {
-                key: getattr(known[name], key)
-                for key in ("label", "library", "version", "call", "ours")
-            }
-        )
+        about = {"preset": cell, "id": name} | _measures(group, lengths[cell])
+        about["kind"] = kinds[cell]
+        for key in ("label", "library", "version", "call", "ours"):
+            about[key] = getattr(known[name], key)
+        more.append(about)
     found = table[["preset", "id", *KEPT]].merge(pd.DataFrame(more), on=["preset", "id"])
     # rounded, as the last digits of a library's own threads differ from run to run
     return found.rename(columns={"preset": "cell", "id": "tool"}).round(9)
+
+
+def _measures(group: pd.DataFrame, length: float) -> dict[str, Any]:
+    """Return what :func:`summarise` says of the panels of one cell and tool.
+
+    `length` is that of the interval of one who knows the spread.
+    """
+    whole = group["refused"] == ""
+    told = pd.Series(np.where(whole, group["warned"], group["refused"]))
+    excludes = whole & ((group["low"] > 0) | (group["high"] < 0))
+    if group["parallel"].all():
+        tested = group["pretrend"].dropna()
+    else:
+        tested = pd.Series(dtype=float)
+    return {
+        "draws": len(group),
+        "closed": group["closed"].mean(),
+        "power": excludes.mean(),
+        "refused": (~whole).mean(),
+        "width": (group["high"] - group["low"])[whole].median() / length,
+        "pretrend": (tested < SIZE).mean(),
+        "warned": (group["warned"] != "").mean(),
+        "says": next(iter(told[told != ""].mode()), "")[:200],
+    }
 
 
 def peak(name: str) -> float:
@@ -182,8 +189,8 @@ def peak(name: str) -> float:
     )
 
 
-def main() -> None:
-    """Run the benchmark, and write its results."""
+def _parser() -> argparse.ArgumentParser:
+    """Return the parser of the command's options."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument(
         "--panels", type=int, default=300, help="most panels of a cell (default 300)"
@@ -197,7 +204,12 @@ def main() -> None:
     parser.add_argument("--parts", type=Path, default=PARTS, help="folder of finished cells")
     parser.add_argument("--peak", choices=TOOLS, help=argparse.SUPPRESS)
     executor.add_options(parser)
-    options = parser.parse_args()
+    return parser
+
+
+def main() -> None:
+    """Run the benchmark, and write its results."""
+    options = _parser().parse_args()
     if options.peak:
         TOOLS[options.peak].run(CELLS[LARGEST](FIRST_SEED).long())
         status = Path("/proc/self/status").read_text(

@@ -98,10 +98,11 @@ class Estimate(Shown):
         Raise DesignError if a missing result has no reason.
         """
         if self.covariance is None:
-            unknown = np.full((len(self.terms),) * 2, np.nan)
-            object.__setattr__(
-                self, "covariance", unknown if self.scores is None else self.scores.T @ self.scores
-            )
+            if self.scores is None:
+                covariance = np.full((len(self.terms),) * 2, np.nan)
+            else:
+                covariance = self.scores.T @ self.scores
+            object.__setattr__(self, "covariance", covariance)
         if not self.reason and np.isnan([self.std_error, *self.conf_int]).any():
             raise DesignError(
                 f"Cannot create an Estimate of {self.estimand}: a standard error or interval is"
@@ -139,7 +140,8 @@ class Estimate(Shown):
             reasons = [self.reason]
         else:
             reasons = []
-        reasons += [NO_SPREAD] if np.isfinite(self.value[no_spread]).any() else []
+        if np.isfinite(self.value[no_spread]).any():
+            reasons.append(NO_SPREAD)
         return self.without(no_spread, "; ".join(reasons))
 
     def without(self, terms: Bools, reason: str) -> Self:
@@ -289,20 +291,7 @@ class Estimate(Shown):
         """
         if self.terms == NO_TERM:
             return self
-        if isinstance(terms, slice):
-            number = pd.to_numeric(pd.Series(self.terms), errors="coerce")
-            if terms.start is None:
-                low = -np.inf
-            else:
-                low = terms.start
-            if terms.stop is None:
-                high = np.inf
-            else:
-                high = terms.stop
-            positions = np.flatnonzero((number >= low) & (number <= high))[:: terms.step].tolist()
-        else:
-            several = [terms] if isinstance(terms, str | int | np.integer) else terms
-            positions = [self._position(term) for term in several]
+        positions = self._positions(terms)
         kept = np.array(positions, dtype=np.int64)
 
         def of_kept(values: Any) -> Any:
@@ -321,6 +310,20 @@ class Estimate(Shown):
             max_df=of_kept(self.max_df),
             columns={name: of_kept(values) for name, values in self.columns.items()},
         )
+
+    def _positions(self, terms: str | int | slice | Sequence[str | int]) -> list[int]:
+        """Return the places of one term, of several, or of those in a range with both its ends."""
+        if isinstance(terms, str | int | np.integer):
+            return [self._position(terms)]
+        if not isinstance(terms, slice):
+            return [self._position(term) for term in terms]
+        number = pd.to_numeric(pd.Series(self.terms), errors="coerce")
+        inside = number.notna()
+        if terms.start is not None:
+            inside &= number >= terms.start
+        if terms.stop is not None:
+            inside &= number <= terms.stop
+        return list(np.flatnonzero(inside)[:: terms.step].tolist())
 
     def _position(self, term: str | int) -> int:
         term = str(term)
@@ -609,17 +612,15 @@ def stack_estimates(
     to set.
     """
     estimates = list(parts.values())
-    intervals = dict.fromkeys(
-        estimate.interval for estimate in estimates if np.isfinite(estimate.std_error).any()
-    )
     units = [estimate.unit for estimate in estimates]
+    unit = units[0]
+    columns = {}
     if len(set(units)) > 1:
+        unit = "as in each row"
         columns = {"unit": units}
-    else:
-        columns = {}
     errors = np.concatenate([estimate.std_error for estimate in estimates])
     fields = {
-        "unit": "as in each row" if columns else units[0],
+        "unit": unit,
         "terms": tuple(parts),
         "value": np.concatenate([estimate.value for estimate in estimates]),
         "scores": None,
@@ -627,7 +628,7 @@ def stack_estimates(
         "limits": np.hstack([estimate.conf_int for estimate in estimates]),
         "n": [int(np.max(estimate.n)) for estimate in estimates],
         "max_df": np.concatenate([estimate.df for estimate in estimates]),
-        "interval": ", or ".join(intervals) or Estimate.interval,
+        "interval": _kinds_of_interval(estimates),
         "reason": "",
         "columns": columns,
         "counts": {},
@@ -635,3 +636,11 @@ def stack_estimates(
         "clusters": None,
     }
     return replace(estimates[0], estimand=estimand, **(fields | changes))
+
+
+def _kinds_of_interval(estimates: Sequence[Estimate]) -> str:
+    """Name the kinds of interval of the estimates that have a standard error."""
+    kinds = dict.fromkeys(
+        estimate.interval for estimate in estimates if np.isfinite(estimate.std_error).any()
+    )
+    return ", or ".join(kinds) or Estimate.interval

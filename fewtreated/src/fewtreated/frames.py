@@ -481,29 +481,10 @@ def honest_bounds(
     """
     if isinstance(study, CohortEffects):
         study = study.aggregate("dynamic")
-    time = pd.to_numeric(pd.Series(study.terms), errors="coerce").to_numpy()
-    reference = np.flatnonzero(np.diff(time) == 2)
-    if len(reference) != 1 or (np.delete(np.diff(time), reference) != 1).any():
-        raise DesignError(
-            f"Cannot bound the effects of the terms {cut(', '.join(study.terms), 60)}: they must be"
-            " consecutive periods around treatment, except for the reference; pass"
-            ' .aggregate("dynamic")'
-        )
-    before = int(reference[0]) + 1
-    after = len(time) - before
     every = whole_number("every", every)
-    terms = [str(period) for period in np.atleast_1d(target).tolist()]
-    known = (
-        study.terms[before:]
-        if every == 1
-        else [str(period) for period in range(after // max(every, 1))]
-    )
-    if unknown := [term for term in terms if term not in known]:
-        raise DesignError(
-            f"Cannot bound the effect in periods {', '.join(unknown)}: the reference is period"
-            f" {time[before] - 1:g}; choose from {', '.join(known) or 'more periods'}"
-        )
-    weights = np.array([terms.count(term) for term in known]) / len(terms)
+    before = _periods_before(study)
+    after = len(study.terms) - before
+    weights = _target_weights(study, before, target, every)
     if level is None:
         level = study.level
     how: Any = {"target": weights, "restriction": restriction, "every": every, "level": level}
@@ -574,22 +555,18 @@ def survival(
     y = long.values(outcome, "outcome")
     first = long.dates(first_treated)
     y[long.absent(absent, np.isfinite(first))] = 0.0
-    never = np.flatnonzero(np.isinf(first))
-    cohorts = [
-        (start, np.flatnonzero(first == start)) for start in np.unique(first[first < np.inf])
-    ]
-    if not cohorts:
+    if not np.isfinite(first).any():
         raise DesignError(
             f"Cannot compare survival: column {first_treated!r} has no period of treatment within"
             f" {long.periods[0]} to {long.periods[-1]}; add units that are treated"
         )
-    rows = np.concatenate([np.append(treated, never) for _, treated in cohorts])
-    start = np.concatenate([np.full(len(treated) + len(never), at) for at, treated in cohorts])
-    follow = partial(exit_survival, y, start, np.isfinite(first[rows]), rows=rows, strata=start)
-    found = {}
-    for name, codes in long.clusters(cluster).items():
-        of_units = np.arange(len(first)) if codes is None else codes
-        found[name] = follow(cluster=of_units[rows], gap=gap, horizon=horizon)
+    rows, start = _cohorts_beside_never_treated(first)
+    options: Any = {"rows": rows, "strata": start, "gap": gap, "horizon": horizon}
+    follow = partial(exit_survival, y, start, np.isfinite(first[rows]), **options)
+    clusters = long.clusters(cluster)
+    if cluster is None:
+        clusters = {"": np.arange(len(first))}
+    found = {name: follow(cluster=codes[rows]) for name, codes in clusters.items()}
     estimate = _widest(found)
     units = estimate.details["units"]
     return replace(
@@ -598,6 +575,21 @@ def survival(
         unit="periods",
         details={"units": units.set_index(long.units[rows[units.index]])},
     )
+
+
+def _cohorts_beside_never_treated(first: Floats) -> tuple[Ints, Floats]:
+    """Stack the units of each cohort and, again for each, those that are never treated.
+
+    Return the unit of each row of the stack and the first treated period of its cohort; `first` is
+    that of each unit.
+    """
+    units = []
+    starts = []
+    for start in np.unique(first[np.isfinite(first)]):
+        compared = np.flatnonzero((first == start) | np.isinf(first))
+        units.append(compared)
+        starts.append(np.full(len(compared), start))
+    return np.concatenate(units), np.concatenate(starts)
 
 
 def power(
@@ -673,23 +665,44 @@ def power(
     first = long.dates(first_treated)
     given = {"cluster": cluster, "strata": strata}
     codes: dict[str, Any] = {
-        name: long.constant(column, name) for name, column in given.items() if column
+        name: long.constant(column, name) for name, column in given.items() if column is not None
     }
 
     def average(values: Floats, dates: Floats, rows: Ints) -> Estimate:
         options: Any = {name: code[rows] for name, code in codes.items()}
         return by_cohort.att_gt(values, dates, scale=scale, **options).aggregate()
 
-    found = minimum_detectable_effect(
-        y,
-        first,
-        estimator=average,
-        level=level,
-        strata=codes.get("strata", np.zeros(len(first))),
-        draws=draws,
-        seed=seed,
-    )
+    stratum = codes.get("strata", np.zeros(len(first)))
+    how: Any = {"estimator": average, "level": level, "draws": draws, "seed": seed}
+    found = minimum_detectable_effect(y, first, strata=stratum, **how)
     return replace(found, unit=_named(found.unit, outcome))
+
+
+def _periods_before(study: Estimate) -> int:
+    """Count the periods before the reference; raise DesignError unless all are consecutive."""
+    time = pd.to_numeric(pd.Series(study.terms), errors="coerce").to_numpy()
+    reference = np.flatnonzero(np.diff(time) == 2)
+    if len(reference) != 1 or (np.delete(np.diff(time), reference) != 1).any():
+        raise DesignError(
+            f"Cannot bound the effects of the terms {cut(', '.join(study.terms), 60)}: they must be"
+            " consecutive periods around treatment, except for the reference; pass"
+            ' .aggregate("dynamic")'
+        )
+    return int(reference[0]) + 1
+
+
+def _target_weights(study: Estimate, before: int, target: Any, every: int) -> Floats:
+    """Return the weight of each period after the reference in the effect of interest."""
+    terms = [str(period) for period in np.atleast_1d(target).tolist()]
+    known = list(study.terms[before:])
+    if every != 1:
+        known = [str(period) for period in range(len(known) // max(every, 1))]
+    if unknown := [term for term in terms if term not in known]:
+        raise DesignError(
+            f"Cannot bound the effect in periods {', '.join(unknown)}: the reference is period"
+            f" {float(study.terms[before]) - 1:g}; choose from {', '.join(known) or 'more periods'}"
+        )
+    return np.array([terms.count(term) for term in known]) / len(terms)
 
 
 def _named(unit: str, outcome: Hashable) -> str:

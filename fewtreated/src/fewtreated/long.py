@@ -61,15 +61,7 @@ class Long:
         else:
             present = np.unique(position)
         self.periods = _labels(self.start + np.arange(len(present)), self.frequency)
-        if (gaps := np.diff(present) > 1).any():
-            after, missing = _labels(
-                self.start + present[:-1][gaps][0] + np.arange(2), self.frequency
-            )
-            raise DataError(
-                f"Cannot read periods with gaps: column {time!r} has {after} and later periods, but"
-                f" not {missing}; add rows for it, write months as 2021-05, or number the periods"
-                " in order"
-            )
+        self._check_gaps(present)
         self.seen = np.zeros((len(self.units), len(present)), dtype=bool)
         self.place = self.code * len(present) + position
         self.seen.ravel()[self.place] = True
@@ -80,6 +72,18 @@ class Long:
                 when,
                 f"one row for each {unit} in a period",
                 do,
+            )
+
+    def _check_gaps(self, present: Ints) -> None:
+        """Raise DataError if there is a gap between the periods with rows, counted from 0."""
+        if (gaps := np.diff(present) > 1).any():
+            after, missing = _labels(
+                self.start + present[:-1][gaps][0] + np.arange(2), self.frequency
+            )
+            raise DataError(
+                f"Cannot read periods with gaps: column {self.time!r} has {after} and later"
+                f" periods, but not {missing}; add rows for it, write months as 2021-05, or number"
+                " the periods in order"
             )
 
     def values(self, name: Hashable, what: str, *, complete: bool = False) -> Floats:

@@ -116,21 +116,8 @@ def noninferiority(
     """
     if hasattr(estimate, "aggregate"):  # effects by cohort
         estimate = estimate.aggregate()
-    if isinstance(effect := estimate, Estimate):
-        if len(effect.terms) != 1 or std_error is not None or df is not None:
-            raise DesignError(
-                f"Cannot test an Estimate with {len(effect.terms)} terms, std_error = {std_error}"
-                f" and df = {df}: pass a single term, such as estimate[{effect.terms[0]!r}],"
-                " without std_error or df"
-            )
-        estimate = effect.value[0]
-        std_error = effect.std_error[0]
-        df = effect.df[0]
-        if np.isnan([estimate, std_error]).any():
-            raise DesignError(
-                f"Cannot test {effect.estimand}: no standard error ({effect.reason}); use another"
-                " effect"
-            )
+    if isinstance(estimate, Estimate):
+        estimate, std_error, df = _single_effect(estimate, std_error, df)
     if std_error is None:
         std_error = np.nan
     if df is None:
@@ -145,6 +132,27 @@ def noninferiority(
     low = float(estimate - stats.t.ppf(level, df) * std_error)
     p_value = float(stats.t.sf((estimate + margin) / std_error, df))
     return TestResult(f"the effect is {margin:g} or more below zero", p_value, low, low > -margin)
+
+
+def _single_effect(
+    effect: Estimate, std_error: float | None, df: float | None
+) -> tuple[float, float, float]:
+    """Return the value, standard error and degrees of freedom of an Estimate's only term.
+
+    Raise DesignError if it has more or no standard error, or if `std_error` or `df` is given too.
+    """
+    if len(effect.terms) != 1 or std_error is not None or df is not None:
+        raise DesignError(
+            f"Cannot test an Estimate with {len(effect.terms)} terms, std_error = {std_error}"
+            f" and df = {df}: pass a single term, such as estimate[{effect.terms[0]!r}],"
+            " without std_error or df"
+        )
+    if np.isnan([effect.value[0], effect.std_error[0]]).any():
+        raise DesignError(
+            f"Cannot test {effect.estimand}: no standard error ({effect.reason}); use another"
+            " effect"
+        )
+    return effect.value[0], effect.std_error[0], effect.df[0]
 
 
 def largest_std_error(margin: float, *, level: float = 0.95, two_sided: bool = False) -> float:
@@ -326,14 +334,7 @@ def romano_wolf(
             f" {covariance.shape} and {df.shape}; pass an Estimate, or estimates[term],"
             " covariance[term, term] and one df or df[term]"
         )
-    variance = np.diag(covariance)
-    if not (usable := (variance > 0) & np.isfinite(estimates) & (df > 0)).all():
-        raise DesignError(
-            f"Cannot test a family: {(~usable).sum()} of {len(usable)} terms lack a finite"
-            " estimate, a positive variance or positive df; drop these terms"
-        )
-    t = estimates / np.sqrt(variance)
-    p_value = 2 * stats.t.sf(np.abs(t), df)
+    t, p_value = _single_tests(estimates, covariance, df)
     order = np.argsort(p_value, kind="stable")
     simulated = _null_p_values(covariance, np.broadcast_to(df, len(t)))[:, order]
     smallest = np.minimum.accumulate(simulated[:, ::-1], axis=1)[
@@ -347,6 +348,18 @@ def romano_wolf(
     return pd.DataFrame(
         {"t": t, "p_value": p_value, "p_adjusted": adjusted, "rank": rank}, index=terms
     )
+
+
+def _single_tests(estimates: Floats, covariance: Floats, df: Floats) -> tuple[Floats, Floats]:
+    """Return the t statistic and the two-sided p-value of each term, float64[term] each."""
+    variance = np.diag(covariance)
+    if not (usable := (variance > 0) & np.isfinite(estimates) & (df > 0)).all():
+        raise DesignError(
+            f"Cannot test a family: {(~usable).sum()} of {len(usable)} terms lack a finite"
+            " estimate, a positive variance or positive df; drop these terms"
+        )
+    t = estimates / np.sqrt(variance)
+    return t, 2 * stats.t.sf(np.abs(t), df)
 
 
 def _null_p_values(covariance: Floats, df: Floats) -> Floats:
