@@ -118,25 +118,11 @@ def abnormal_returns(
     """
     returns = np.atleast_2d(np.asarray(returns, dtype=float))
     market = np.asarray(market, dtype=float)
-    if market.shape != returns.shape[1:] or not np.isfinite(market).all():
-        raise DesignError(
-            f"Cannot fit a market model: the market needs a return on each of {returns.shape[1]}"
-            f" days, but has {np.isfinite(market).sum()}, in shape {market.shape}; align the two"
-        )
-    names = [str(i) for i in range(len(returns))] if firms is None else firms
-    traded = np.isfinite(returns[:, slice(*estimation)])
-    days = traded.sum(axis=1)
-    if (days < MIN_DAYS).any():
-        fewest = int(days.argmin())
-        raise DesignError(
-            f"Cannot fit a market model: firm {names[fewest]} has {days[fewest]} days in the"
-            f" estimation window, but {MIN_DAYS} are needed; lengthen the window"
-        )
+    if firms is None:
+        firms = [str(i) for i in range(len(returns))]
+    _check_returns(returns, market, estimation, firms)
     model = market_model(returns, market, estimation=estimation)
-    beta = model.beta
-    squares = model.squares
-    abnormal = model.abnormal
-    sigma, df = _noise(abnormal[:, slice(*estimation)])
+    calm = _noise(model.abnormal[:, slice(*estimation)])
     windows = []
     for name, (first, stop) in event.items():
         if first < estimation[1]:
@@ -144,19 +130,10 @@ def abnormal_returns(
                 f"Cannot use the event window {name!r}: it starts on day {first}, before the"
                 f" estimation window ends on day {estimation[1]}; start it later"
             )
-        car = abnormal[:, first:stop].sum(axis=1)
-        late, late_df = _noise(abnormal[:, max(first - recent, 0) : first])
-        noise = np.maximum(sigma, late)
+        late = _noise(model.abnormal[:, max(first - recent, 0) : first])
         n = np.isfinite(returns[:, first:stop]).sum(axis=1)
-        error = noise * np.sqrt(stop - first + market[first:stop].sum() ** 2 / squares)
-        columns = {
-            "firm": names,
-            "window": name,
-            "car": car,
-            "error": np.where(np.isfinite(car), error, np.nan),
-        }
-        columns |= {"df": np.where(late > sigma, late_df, df), "beta": beta, "noise": noise, "n": n}
-        windows.append(pd.DataFrame(columns))
+        labels = {"firm": firms, "window": name, "n": n}
+        windows.append(pd.DataFrame(labels | _cumulated(model, market, (first, stop), calm, late)))
     rows = pd.concat(windows, ignore_index=True)
     rows["term"] = rows["firm"] + ": " + rows["window"]
     not_traded = ", ".join(rows["term"][rows["car"].isna()])
@@ -170,10 +147,52 @@ def abnormal_returns(
         n=rows["n"].to_numpy(),
         columns={name: rows[name].to_numpy() for name in ("firm", "window", "beta", "noise")},
         level=level,
-        counts={"firms": len(returns), "estimation_days": int(days.max())},
+        counts={"firms": len(returns), "estimation_days": int(model.days.max())},
         reason=f"not traded on every day of the window: {not_traded}" if not_traded else "",
-        details={"abnormal": abnormal, "beta": beta, "sigma": sigma},
+        details={"abnormal": model.abnormal, "beta": model.beta, "sigma": calm[0]},
     )
+
+
+def _check_returns(
+    returns: Floats, market: Floats, estimation: Window, firms: Sequence[str]
+) -> None:
+    if market.shape != returns.shape[1:] or not np.isfinite(market).all():
+        raise DesignError(
+            f"Cannot fit a market model: the market needs a return on each of {returns.shape[1]}"
+            f" days, but has {np.isfinite(market).sum()}, in shape {market.shape}; align the two"
+        )
+    days = np.isfinite(returns[:, slice(*estimation)]).sum(axis=1)
+    if (days < MIN_DAYS).any():
+        fewest = int(days.argmin())
+        raise DesignError(
+            f"Cannot fit a market model: firm {firms[fewest]} has {days[fewest]} days in the"
+            f" estimation window, but {MIN_DAYS} are needed; lengthen the window"
+        )
+
+
+def _cumulated(
+    model: MarketModel,
+    market: Floats,
+    window: Window,
+    calm: tuple[Floats, Floats],
+    late: tuple[Floats, Floats],
+) -> dict[str, Floats]:
+    """Return the cumulative abnormal return of each firm over a window, and what its error is from.
+
+    `calm` and `late` are the noise in the estimation window and before the event, of which the
+    larger counts.
+    """
+    first, stop = window
+    car = model.abnormal[:, first:stop].sum(axis=1)
+    noise = np.maximum(calm[0], late[0])
+    error = noise * np.sqrt(stop - first + market[first:stop].sum() ** 2 / model.squares)
+    return {
+        "car": car,
+        "error": np.where(np.isfinite(car), error, np.nan),
+        "df": np.where(late[0] > calm[0], late[1], calm[1]),
+        "beta": model.beta,
+        "noise": noise,
+    }
 
 
 def _noise(abnormal: Floats) -> tuple[Floats, Floats]:

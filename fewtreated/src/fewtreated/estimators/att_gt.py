@@ -338,27 +338,24 @@ class GroupTime(Shown):
     ) -> Estimate:
         """Average the cells of each term; `term` is int64[cell], -1 for none."""
         term = np.where(np.isfinite(self.totals[1]), term, -1)
-        cells, *totals = (_sums(term, x, len(terms)) for x in (np.ones(len(term)), *self.totals))
+        cells = _sums(term, np.ones(len(term)), len(terms))
+        totals = np.concatenate([_sums(term, total, len(terms)) for total in self.totals])
         average = partial(self._average, kind=kind, by_period=1 / cells.clip(1))
-        value = average(np.concatenate(totals))
+        value = average(totals)
         value[~np.isfinite(value)] = np.nan
         units = self._treated_units(term, len(terms))[: len(value)]
         most_df = jackknife.most_df(self._treated_clusters(units))
-        scores, covariance, max_df = self._jackknife(
-            average, np.concatenate(totals), term, value, most_df
-        )
+        errors = self._jackknife(average, totals, term, value, most_df)
         return Estimate(
             estimand=estimand,
             unit=UNITS[self.scale],
             terms=(*terms, "average")[: len(value)],
             value=value,
             n=units.sum(axis=1),
-            scores=scores,
-            covariance=covariance,
-            max_df=max_df,
             counts=self.counts,
             clusters=self.labels,
-            reason=_reason(value, np.diag(covariance)),
+            reason=_reason(value, np.diag(errors["covariance"])),
+            **errors,
             **fields,
         )
 
@@ -401,15 +398,14 @@ class GroupTime(Shown):
         term: Ints,
         value: Floats,
         most_df: Ints,
-    ) -> tuple[Floats | None, Floats, Any]:
+    ) -> dict[str, Any]:
         """Return jackknife scores, their covariance, and the most degrees of freedom.
 
-        Scores are float64[cluster, term].
+        They are fields of an Estimate.
 
         Both totals of a term are left out exactly, whatever the clusters. If each unit is its own
-        cluster, scores are not stored and None is returned for them, and terms of one cell each,
-        which are many, take a shorter way to the same numbers; otherwise degrees of freedom follow
-        from the scores.
+        cluster, scores are not stored, and terms of one cell each, which are many, take a shorter
+        way to the same numbers; otherwise degrees of freedom follow from the scores.
         """
         pairs = self._pairs(term)
         blocks = self._left_out(average, totals, pairs)
@@ -418,7 +414,7 @@ class GroupTime(Shown):
             for clusters, change in blocks:
                 changes[clusters] = change.T
             scores = jackknife.scores(changes, self._clusters(pairs))
-            return scores, scores.T @ scores, most_df
+            return {"scores": scores, "covariance": scores.T @ scores, "max_df": most_df}
         most = np.bincount(term[term >= 0], minlength=1).max()
         if self._has_moments and most == 1 and len(totals) == 2 * len(value):
             products, fourth = self._by_moments(term, len(value))
@@ -427,7 +423,7 @@ class GroupTime(Shown):
         df = np.fmin(effective(np.diag(products), fourth), most_df)
         lost = 0.0 * (value + np.diag(products))  # NaN without a value or an error
         factor = jackknife.factor(len(self.labels))
-        return None, factor * (products + np.add.outer(lost, lost)), df
+        return {"covariance": factor * (products + np.add.outer(lost, lost)), "max_df": df}
 
     def _left_out(
         self, average: Callable[[Any], Any], totals: Floats, pairs: list[Pair]
@@ -593,20 +589,20 @@ class GroupTime(Shown):
         mean in the first block.
         """
         rows = self.groups[number].rows
-        many = len(bases)
         block = self._features(self.groups[number], rows[: self.size])[0]
         centre = block.mean(axis=0)
         centre *= np.abs(centre).max() > FAR * block.std()  # otherwise zero is as good
         second = np.zeros((self.width, self.width))
         fourth = np.zeros(self.width)
-        ones, squares, cubes = (np.zeros((1 + order * many, self.width)) for order in (3, 2, 1))
+        ones, squares, cubes = (
+            np.zeros((1 + order * len(bases), self.width)) for order in (3, 2, 1)
+        )
         for start in range(0, len(rows), self.size):
             u = self._moved(number, rows[start : start + self.size], centre)
             square = np.multiply(u, u, out=self._space[1, : len(u)])
             cube = np.multiply(square, u, out=self._space[2, : len(u)])
             at = u[:, bases].T
-            at_square = at * at
-            powers = np.concatenate([np.ones((1, len(u))), at, at_square, at_square * at])
+            powers = np.concatenate([np.ones((1, len(u))), at, at * at, at * at * at])
             second += u.T @ u
             fourth += np.einsum("ij,ij->j", square, square)
             ones += powers @ u
@@ -696,7 +692,7 @@ class GroupTime(Shown):
 def _sums(term: Ints, values: Floats, count: int) -> Floats:
     """Sum the values of each term's cells, float64[term]; `term` is int64[cell], -1 for none."""
     kept = term >= 0
-    return np.bincount(term[kept], values[kept], count).astype(float, copy=False)
+    return np.asarray(np.bincount(term[kept], values[kept], count), dtype=float)
 
 
 def _products(blocks: Iterable[tuple[Ints, Floats]], count: int) -> tuple[Floats, Floats]:

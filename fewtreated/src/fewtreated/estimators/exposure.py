@@ -24,7 +24,7 @@ from scipy.special import expit
 
 from fewtreated import jackknife
 from fewtreated.errors import DataError, DesignError, check_level
-from fewtreated.estimate import Estimate, Floats, Ints, Labels
+from fewtreated.estimate import Bools, Estimate, Floats, Ints, Labels
 from fewtreated.estimators.rows import match_units, sum_by
 from fewtreated.jackknife import effective
 from fewtreated.testing import TIE
@@ -338,17 +338,11 @@ def _units(
         category = np.arange(len(others))
     no_sales = np.isnan(before + after)
     no_exposure = np.isnan(others).any(axis=1)
-    used = np.flatnonzero(~no_sales & ~no_exposure)
-    if len(used) < 2:
-        raise DesignError(
-            f"Cannot estimate effects of exposure: only {len(used)} of {len(others)} units have"
-            " sales in all months and a known exposure, but two are needed; choose months with"
-            " data"
-        )
+    used = _both_known(no_sales, no_exposure)
     code, clusters = pd.factorize(np.asarray(category)[used], sort=True)
-    unexpected = np.zeros((len(used), 3))
     exposure, further = np.split(others[used], [1], axis=1)
-    units = _Cells(before[used], after[used], exposure[:, 0], further, code, unexpected)
+    expected = np.zeros((len(used), 3))
+    units = _Cells(before[used], after[used], exposure[:, 0], further, code, expected)
     counts = {
         "units": len(used),
         "dropped_missing": int(no_sales.sum()),
@@ -356,6 +350,18 @@ def _units(
         "clusters": len(clusters),
     }
     return units, used, counts
+
+
+def _both_known(no_sales: Bools, no_exposure: Bools) -> Ints:
+    """Return the rows of units with sales and exposure; fewer than two raise DesignError."""
+    used = np.flatnonzero(~no_sales & ~no_exposure)
+    if len(used) < 2:
+        raise DesignError(
+            f"Cannot estimate effects of exposure: only {len(used)} of {len(no_sales)} units have"
+            " sales in all months and a known exposure, but two are needed; choose months with"
+            " data"
+        )
+    return used
 
 
 def _terms(cells: _Cells, *, edges: Floats, recentre: bool) -> tuple[Floats, Floats]:
@@ -547,15 +553,22 @@ def leave_one_out(
             change[:, row] = jackknife.scores(moved, len(selling)).T
     scores[:, np.isnan(scores).any(axis=0)] = np.nan
     df = np.full(len(value), jackknife.most_df(len(selling)))
-    if not exact:
-        moments = ((scores**order).sum(axis=0) for order in (2, 4))
-        df = np.minimum(effective(*moments), df)
-    half_width = np.asarray(stats.t.ppf((1 + level) / 2, df))
     if exact:
-        for i in np.flatnonzero(~np.isnan(scores).any(axis=0)):
-            spread = change[i].T @ change[i]
-            half_width[i] = _quantile(full[:, i], spread, level, float(half_width[i]))
-    return scores, half_width
+        return scores, _quantiles(full, change, level, df)
+    df = np.minimum(effective((scores**2).sum(axis=0), (scores**4).sum(axis=0)), df)
+    return scores, np.asarray(stats.t.ppf((1 + level) / 2, df))
+
+
+def _quantiles(slopes: Floats, changes: Floats, level: float, df: Ints) -> Floats:
+    """Return half-widths in standard errors, float64[term], of t if a change is missing.
+
+    `slopes` are float64[cluster, term], and `changes` float64[term, cluster, cluster].
+    """
+    half_width = np.asarray(stats.t.ppf((1 + level) / 2, df))
+    for term in np.flatnonzero(np.isfinite(changes).all(axis=(1, 2))):
+        spread = changes[term].T @ changes[term]
+        half_width[term] = _quantile(slopes[:, term], spread, level, float(half_width[term]))
+    return half_width
 
 
 def _quantile(slope: Floats, spread: Floats, level: float, usual: float) -> float:
