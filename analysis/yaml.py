@@ -7,7 +7,7 @@ import unicodedata
 from collections.abc import Callable, Iterator
 from functools import lru_cache
 from pathlib import Path
-from typing import Annotated, Any, TypeVar, cast
+from typing import Annotated, Any, ClassVar, TypeVar, cast
 
 from fewtreated.errors import DataError, refuse
 from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, ValidationError
@@ -21,14 +21,14 @@ from analysis.untrusted import YAML_BYTES, YAML_DEPTH, admit
 
 LONGEST_TEXT = 500
 
-Model = TypeVar("Model", bound=BaseModel)
+Model = TypeVar("Model", bound="Written")
 
 
-def load(path: Path, model: type[Model], *, secret: str = "") -> Model:
+def load(path: Path, model: type[Model]) -> Model:
     """Read a YAML file as a model; raise DataError if it is invalid.
 
     Every scalar remains text as written; the model interprets values such as 1688, no or
-    2021-02-30. Of what is below the key `secret`, no message shows a value.
+    2021-02-30. No message shows a value below one of the model's `secret_keys`.
     """
     admit(path, YAML_BYTES)
     try:
@@ -38,11 +38,11 @@ def load(path: Path, model: type[Model], *, secret: str = "") -> Model:
         raise DataError(
             f"{path}: expected a YAML file in UTF-8; {problem}; correct it, or name another file."
         ) from None
-    return cast(Model, _model(path, text, model, secret))
+    return cast(Model, _model(path, text, model))
 
 
 @lru_cache(maxsize=16)  # a run reads its schedule five times; instances are frozen
-def _model(path: Path, text: str, model: type[BaseModel], secret: str) -> BaseModel:
+def _model(path: Path, text: str, model: type[Written]) -> Written:
     """Return the model of a YAML file with this text."""
     content = _content(path, text)
     if not isinstance(content, dict) or not all(isinstance(key, str) for key in content):
@@ -53,7 +53,7 @@ def _model(path: Path, text: str, model: type[BaseModel], secret: str) -> BaseMo
     try:
         return model.model_validate(content)
     except ValidationError as error:
-        raise DataError(f"{path}, {_first_error(error, model, secret)}; correct it.") from None
+        raise DataError(f"{path}, {_first_error(error, model)}; correct it.") from None
 
 
 def _content(path: Path, text: str) -> Any:
@@ -77,7 +77,7 @@ def _content(path: Path, text: str) -> Any:
         raise DataError(f"{path}{at}: expected a YAML file in UTF-8; {problem}; {do}.") from None
 
 
-def _first_error(error: ValidationError, model: type[BaseModel], secret: str) -> str:
+def _first_error(error: ValidationError, model: type[Written]) -> str:
     """Return the key that does not fit a model, why, and what was found."""
     first = error.errors()[0]
     keys = first["loc"]
@@ -85,7 +85,7 @@ def _first_error(error: ValidationError, model: type[BaseModel], secret: str) ->
     if key := ".".join(str(part) for part in keys if part not in ("", "[key]")):
         where = f"key {key}"
     found = f"{first['input']!r:.60}"
-    if secret in keys:  # it may be a password instead of its variable's name
+    if model.secret_keys.intersection(keys):
         found = "another value, which is not shown"
     why = first["msg"].removeprefix("Value error, ")
     if first["type"] == "extra_forbidden":
@@ -161,3 +161,4 @@ class Written(BaseModel):
     """Base class for models of hand-written files; instances are frozen and reject unknown keys."""
 
     model_config = {"extra": "forbid", "frozen": True}
+    secret_keys: ClassVar[frozenset[str]] = frozenset()  # below which no message shows a value

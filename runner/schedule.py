@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from cronsim import CronSim, CronSimError
 from fewtreated.errors import DesignError
@@ -228,6 +228,8 @@ class Schedule(Written):
         False  # whether a report that failed stands as it was, marked, in a release with the others
     )
     notices: tuple[Notice, ...] = ()
+    # it may be a password instead of its variable's name
+    secret_keys: ClassVar[frozenset[str]] = frozenset({"notices"})
 
 
 @dataclass(frozen=True)
@@ -300,7 +302,7 @@ def own_panel(path: Path, map: Path | None = None, event: str = ON_RECORD) -> di
 
 def load(root: Path) -> Schedule:
     """Read the schedule of a repository; raise `DataError` if it is invalid."""
-    return yaml.load(root / "reports" / "schedule.yml", Schedule, secret="notices")
+    return yaml.load(root / "reports" / "schedule.yml", Schedule)
 
 
 def read_jobs(root: Path) -> list[Job]:

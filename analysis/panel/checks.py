@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 from typing import Any, NoReturn
 
 import numpy as np
@@ -41,15 +40,18 @@ class Table:
 
     `units` has one row per firm or account, with its attributes, sorted by firm and account;
     `groups` one row per platform label, date and currency, with its `month` and `rate`. Both have
-    the position of their `first` row, and `keys` the cells by which a row belongs to them. `begin`
-    is the first fully covered month, of so many `months`, and `wave` the first closure. The home
-    platform comes first; `labels` are the file's, in the order of platforms, then sorted.
+    the position of their `first` row, and `keys` the cells by which a row belongs to them. `parts`
+    are the groups in covered months, with the `cell` of a unit to which their rows belong, and the
+    `bit` of their day. `begin` is the first covered month, of so many `months`, and `wave` the
+    first closure. The home platform comes first; `labels` are the file's, in the order of
+    platforms, then sorted.
     """
 
     file: File
     found: Distinct
     units: pd.DataFrame
     groups: pd.DataFrame
+    parts: pd.DataFrame
     keys: dict[str, pa.Table]
     begin: int
     months: int
@@ -67,20 +69,6 @@ class Table:
     def ids(self) -> pd.DataFrame:
         """Ids of the units."""
         return self.units[self.units.columns.intersection(["firm", "account"])]
-
-    @cached_property
-    def parts(self) -> pd.DataFrame:
-        """The groups in covered months, with the `cell` of a unit to which their rows belong.
-
-        `bit` is that of the rows' day. Without a rate, sales are unknown, and `rate` is 0.
-        """
-        label = pd.Index(self.labels).get_indexer(self.groups["platform"])
-        month = self.groups["month"].astype(np.int64) - self.begin
-        bit = np.int64(1)
-        if self.file.named.rows != "month":
-            bit = np.left_shift(1, self.groups["date"].dt.day.astype(np.int64))
-        parts = self.groups.assign(cell=label * self.months + month, bit=bit)
-        return parts.fillna({"rate": 0.0})[month.between(0, self.months - 1)]
 
 
 def month_text(number: float) -> str:
@@ -114,9 +102,36 @@ def checked(file: File, found: Distinct, home: str) -> tuple[Table, Notes]:
     if "sampled" in file.metadata:
         notes.append(("firms", file.metadata["sampled"], len(units)))
     table = Table(
-        file, found, units, groups, keys, begin, months, wave, provenance, platforms, labels
+        file,
+        found,
+        units,
+        groups,
+        _covered_parts(file, groups, labels, range(begin, begin + months)),
+        keys,
+        begin,
+        months,
+        wave,
+        provenance,
+        platforms,
+        labels,
     )
     return table, [*found.notes, unused, *notes]
+
+
+def _covered_parts(
+    file: File, groups: pd.DataFrame, labels: list[str], months: range
+) -> pd.DataFrame:
+    """Return the groups in covered months, with the cell of a unit and the bit of their day.
+
+    Without a rate, sales are unknown, and the rate is 0.
+    """
+    label = pd.Index(labels).get_indexer(groups["platform"])
+    month = groups["month"].astype(np.int64)
+    bit = np.int64(1)
+    if file.named.rows != "month":
+        bit = np.left_shift(1, groups["date"].dt.day.astype(np.int64))
+    parts = groups.assign(cell=label * len(months) + month - months.start, bit=bit)
+    return parts.fillna({"rate": 0.0})[month.isin(months)]
 
 
 def _refuse_early_closures(file: File, units: pd.DataFrame, begin: int) -> None:
