@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Annotated
 
 from fewtreated.errors import DesignError, refuse
@@ -133,32 +134,7 @@ def read_event(name: str, *, on_record: bool = False) -> Event:
         there = ", ".join(sorted(file.stem for file in EVENTS.glob("*.yml")))
         raise DesignError(f"Cannot find the event {name!r}; choose from {there}")
     event = load(path, Event)
-    ledger = data.load("readings")
-    known = {*data.load("claims")["claim_id"]}
-    readings = {*zip(ledger["claim_id"], ledger["reading"].fillna(""), strict=True)}
-    threats = {*data.load("threats")["threat_id"]}
-    questions = [question for claim in event.own.values() for question in claim.readings]
-    answered = load(EVENTS / f"{ON_RECORD}.yml", Event).readings
-    for key, expected, wrong in (
-        ("claims", "ids in claims.csv", {*event.claims} - {*event.own} - known),
-        ("claims", "ids that are not in claims.csv", {*event.own} & known),
-        (
-            "threats",
-            "ids in threats.csv",
-            {name for name, threat in event.threats.items() if not threat} - threats,
-        ),
-        (
-            "readings",
-            "readings in readings.csv",
-            {" ".join(pair) for pair in {*event.readings.values()} - readings},
-        ),
-        (
-            "readings",
-            f"questions among {', '.join(answered)}",
-            {*event.readings, *questions} - {*answered},
-        ),
-        ("readings", "each question once", {one for one in questions if questions.count(one) > 1}),
-    ):
+    for key, expected, wrong in _faults(event):
         if wrong:
             refuse(f"{path}, key {key}", expected, ", ".join(sorted(wrong)), "correct the file")
     if on_record and not event.on_record:
@@ -167,3 +143,23 @@ def read_event(name: str, *, on_record: bool = False) -> Event:
             f" {ON_RECORD}; supply a panel, or choose {ON_RECORD}"
         )
     return event
+
+
+def _faults(event: Event) -> Iterator[tuple[str, str, set[str]]]:
+    """Yield what an event names and our data do not know: its key, what is expected, the names."""
+    own = {*event.own}
+    known = {*data.load("claims")["claim_id"]}
+    yield "claims", "ids in claims.csv", {*event.claims} - own - known
+    yield "claims", "ids that are not in claims.csv", own & known
+    undescribed = {name for name, threat in event.threats.items() if not threat}
+    yield "threats", "ids in threats.csv", undescribed - {*data.load("threats")["threat_id"]}
+    ledger = data.load("readings")
+    readings = {*zip(ledger["claim_id"], ledger["reading"].fillna(""), strict=True)}
+    unread = {*event.readings.values()} - readings
+    yield "readings", "readings in readings.csv", {" ".join(pair) for pair in unread}
+    questions = [question for claim in event.own.values() for question in claim.readings]
+    answered = load(EVENTS / f"{ON_RECORD}.yml", Event).readings
+    unasked = {*event.readings, *questions} - {*answered}
+    yield "readings", f"questions among {', '.join(answered)}", unasked
+    twice = {one for one in questions if questions.count(one) > 1}
+    yield "readings", "each question once", twice

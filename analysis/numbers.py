@@ -17,8 +17,6 @@ MARKED = re.compile(r"([\d∞][^<>\d●◐○.,;:]{0,40}?) ?([●◐○])")
 """A number, its unit if any, and its mark."""
 MINUS = "−"
 A_SET = "no point: a set"  # instead of a point estimate, for bounds
-# instead of a number that cannot be estimated, with a reason elsewhere
-NOT_ESTIMABLE = "not estimable with this data"
 DECIMALS = {
     "log points": 3,
     "percentage points": 1,
@@ -104,7 +102,7 @@ def span(low: float | None, high: float | None, unit: str, decimals: int | None 
     return f"{_limit(low, unit, decimals)} to {_limit(high, unit, decimals)}"
 
 
-def between(low: float, high: float, unit: str) -> str:
+def bounds_in_words(low: float, high: float, unit: str) -> str:
     """Format bounds as "between low and high".
 
     Brackets are reserved for confidence intervals.
@@ -145,7 +143,7 @@ def spelled(count: float) -> str:
     return f"{count:,.0f}"
 
 
-def counted(number: int, what: str) -> str:
+def number_of(number: int, what: str) -> str:
     """Format a whole number with its noun: "1 month", "2,000 firms"."""
     return f"{number:,} {what}{'' if number == 1 else 's'}"
 

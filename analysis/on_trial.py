@@ -33,7 +33,7 @@ TURNS = {"November 2020": "2020-11", "March 2022": "2022-03"}  # in claim C20
 
 def given(notebook: str) -> Any:
     """Return the parameters of a notebook as it stands."""
-    return parameters.declared(ROOT / "notebooks" / f"{notebook}.ipynb")()
+    return parameters.parameter_model(ROOT / "notebooks" / f"{notebook}.ipynb")()
 
 
 def admitted(claim: str, published: Sequence[Published], reading: str = "") -> Admitted:

@@ -83,7 +83,7 @@ def is_date(text: str) -> bool:
         return False
 
 
-def declared(notebook: Path) -> type[BaseModel]:
+def parameter_model(notebook: Path) -> type[BaseModel]:
     """Return a strict model of a notebook's parameters.
 
     Its fields are the lines of the cell tagged ``parameters``. A line is an annotated literal. Its
@@ -142,7 +142,7 @@ def _model(notebook: Path, found: tuple[str, ...]) -> type[BaseModel]:
         "validate_default": True,
     }
     model: type[BaseModel] = create_model(notebook.stem, __config__=config, **fields)
-    admitted(model, model.model_validate, {})
+    valid_values(model, model.model_validate, {})
     return model
 
 
@@ -270,21 +270,21 @@ def settled(model: type[BaseModel], given: Mapping[str, str]) -> dict[str, Value
 
     The text is from a schedule or a command line.
     """
-    return admitted(model, model.model_validate_strings, given)
+    return valid_values(model, model.model_validate_strings, given)
 
 
-def check(notebook: str, namespace: Mapping[str, object]) -> dict[str, Value]:
+def checked_parameters(notebook: str, namespace: Mapping[str, object]) -> dict[str, Value]:
     """Return the checked parameters of a running notebook, given its ``globals()``.
 
     For use in the setup cell of a notebook.
     """
-    model = declared(NOTEBOOKS / notebook)
-    return admitted(
+    model = parameter_model(NOTEBOOKS / notebook)
+    return valid_values(
         model, model.model_validate, {name: namespace.get(name) for name in model.model_fields}
     )
 
 
-def admitted(
+def valid_values(
     model: type[BaseModel], read: Callable[..., BaseModel], given: Mapping[str, Any]
 ) -> dict[str, Value]:
     """Validate parameters.

@@ -16,17 +16,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 from fewtreated.errors import DesignError
-from fewtreated.estimate import Estimate
 
 from analysis import grades
 from analysis.estimands.catalogue import estimate_all
 from analysis.estimands.closed_firms import smallest_effect
 from analysis.estimands.design import FEWEST_BASE, LATEST, Design, in_words, written_out
 from analysis.estimands.samples import LEFT, USED, sample_flow
+from analysis.estimate import Estimate
 from analysis.event import Event, read_event
 from analysis.evidence import claims
 from analysis.evidence.verdicts import NOT_GRADED, Verdict
-from analysis.numbers import counted
+from analysis.numbers import number_of
 from analysis.panel.map import Population
 from analysis.simulated import closures
 from analysis.untrusted import located
@@ -335,7 +335,7 @@ class Study:
         if not self.file:
             return ""
         panel = self.panel
-        size = f"{counted(len(panel.firms), 'firm')}, {panel.months[0]} to {panel.months[-1]}"
+        size = f"{number_of(len(panel.firms), 'firm')}, {panel.months[0]} to {panel.months[-1]}"
         parts = [
             size,
             DECLARED.get(panel.population, panel.population),
@@ -444,7 +444,7 @@ def panel_sentence(panel: Panel, names: Mapping[str, str] | None = None) -> str:
     dropped = panel.dropped[panel.dropped["rule"] == "left out: no known sales in any month"]
     parts = [
         (
-            f"{counted(len(panel.firms), 'firm')} ({origins}) on {platforms},"
+            f"{number_of(len(panel.firms), 'firm')} ({origins}) on {platforms},"
             f" {panel.months[0]} to {panel.months[-1]}, in {panel.unit}, {panel.provenance}"
         ),
         _closed_when(panel),
@@ -463,10 +463,10 @@ def panel_sentence(panel: Panel, names: Mapping[str, str] | None = None) -> str:
 def _closed_when(panel: Panel) -> str:
     """Return how many firms were closed, and in which months."""
     waves = panel.cohorts(cut=Design.cut)
-    firms = f"{counted(int(waves['firms'].sum()), 'firm')} closed"
+    firms = f"{number_of(int(waves['firms'].sum()), 'firm')} closed"
     if waves.empty:
         return firms
-    return f"{firms} in {counted(len(waves), 'month')} from {waves['month'].iloc[0]}"
+    return f"{firms} in {number_of(len(waves), 'month')} from {waves['month'].iloc[0]}"
 
 
 def contents(panel: Panel) -> list[Section]:
@@ -566,8 +566,12 @@ def possible_windows(panel: Panel, design: Design) -> list[Section]:
     if first <= last:
         allowed = f"{first} to {last}"
     fitted = design.fitted(panel)
+    before = number_of(wave, "month")
     rows = [
-        ("first wave", f"{panel.months[wave]}, after {counted(wave, 'month')}; {since} since then"),
+        (
+            "first wave",
+            f"{panel.months[wave]}, after {before}; {since} since then",
+        ),
         ("base_months can be", bases),
         ("months of the window can be", allowed),
         ("requested", design.given),

@@ -16,7 +16,7 @@ from ruamel.yaml.constructor import DuplicateKeyError
 from ruamel.yaml.error import YAMLError
 from ruamel.yaml.events import AliasEvent, CollectionEndEvent, CollectionStartEvent, ScalarEvent
 
-from analysis.numbers import counted
+from analysis.numbers import number_of
 from analysis.untrusted import YAML_BYTES, YAML_DEPTH, admit
 
 LONGEST_TEXT = 500
@@ -48,7 +48,7 @@ def _model(path: Path, text: str, model: type[BaseModel], secret: str) -> BaseMo
     if not isinstance(content, dict) or not all(isinstance(key, str) for key in content):
         refuse(path, "keys and values", f"{content!r:.60}", "write `key: value` lines")
     if left := [*_unanswered(content)]:
-        actual = f"{counted(len(left), 'open question')}: {', '.join(left)}"
+        actual = f"{number_of(len(left), 'open question')}: {', '.join(left)}"
         refuse(path, "an answer to each question", actual, 'replace each "?" with its answer')
     try:
         return model.model_validate(content)

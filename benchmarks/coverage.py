@@ -29,9 +29,16 @@ SHOWN = [
     "id",
     "markets",
     "truth",
-    *("coverage", "coverage_mc", "rejection", "rejection_mc"),
+    "coverage",
+    "coverage_mc",
+    "rejection",
+    "rejection_mc",
+    "bias",
+    "bias_mc",
+    "sd",
+    "mean_error",
+    "grade",
 ]
-SHOWN += ["bias", "bias_mc", "sd", "mean_error", "grade"]
 
 
 def page(table: pd.DataFrame) -> str:

@@ -47,8 +47,10 @@ from benchmarks.fuzz import measured  # noqa: E402
 from runner import release  # noqa: E402
 
 FIRST = date(2024, 1, 1)  # early enough that no run is dated in the future
-COMMAND = "import sys; from pathlib import Path; from runner.cli import main; "
-COMMAND += "sys.exit(main(sys.argv[2:], Path(sys.argv[1])))"
+COMMAND = (
+    "import sys; from pathlib import Path; from runner.cli import main; "
+    "sys.exit(main(sys.argv[2:], Path(sys.argv[1])))"
+)
 NOBODY = 65534
 SLOW = WRITE_VERDICTS + "import time; time.sleep(0.3)"
 MEMORY = (
@@ -136,7 +138,7 @@ class World:
     def releases(self) -> dict[str, dict[str, str]]:
         """Return the file hashes and the manifest of each release, by name."""
         return {
-            name: release.hashes(self.out / name) | {"": self.manifest(name)}
+            name: release.file_hashes(self.out / name) | {"": self.manifest(name)}
             for name in release.names(self.out)
         }
 
@@ -360,7 +362,7 @@ def altered(name: str, content: bytes | None) -> Fault:
             (folder / file).write_bytes(text)
         else:
             os.mkfifo(folder / file) if content is None else (folder / file).write_bytes(content)
-            files = release.hashes(folder)
+            files = release.file_hashes(folder)
             (folder / release.MANIFEST).write_text(json.dumps({**manifest, "files": files}))
         both = (str(world.out / older), str(folder))
         ended_ = list[Ended]()

@@ -66,8 +66,6 @@ ODD = [
     ",",
     "\r",
     "\n",
-]
-ODD += [
     "{",
     "[",
     "&a",
@@ -84,8 +82,6 @@ ODD += [
     ".inf",
     "nan",
     "1e308",
-]
-ODD += [
     "1e15",
     "-1",
     "9" * 5000,
@@ -97,8 +93,6 @@ ODD += [
     "２０２１-05",
     "\\ud800",
     '"',
-]
-ODD += [
     "../../etc/passwd",
     "/dev/zero",
     "<script>",
@@ -108,8 +102,8 @@ ODD += [
     "[x](javascript:x)",
     "AMZ",
     "$x$",
+    "2021-05",
 ]
-ODD += ["2021-05"]
 
 Reader = Callable[[Path], Any]
 Case = tuple[str, Reader, st.SearchStrategy[bytes]]  # file name, reader, and malformed files
@@ -397,16 +391,14 @@ TEXTS = [
     (f'"{HEADER}', ROW),
     (f'{HEADER}"', ROW),
     (f"{HEADER}F,G,CN,c,AMZ,2021-01,", "9"),
+    *((HEADER, word) for word in ("\0", "\n", ",", "\xff", ROW)),
 ]
-TEXTS += [(HEADER, word) for word in ("\0", "\n", ",", "\xff", ROW)]
 SHEET = "sheet1.xml"
 ROWS = "</sheetData>"
 LAUGHS = "".join(f'<!ENTITY a{k + 1} "{f"&a{k};" * 10}">' for k in range(9))
 STRAYS = [
-    f'<row r="{row}"><c r="{column}{row}"><v>1</v></c></row>'
-    for row, column in ((20_000, "XFD"), (1 << 20, "XFD"))
-]
-STRAYS += [
+    '<row r="20000"><c r="XFD20000"><v>1</v></c></row>',
+    '<row r="1048576"><c r="XFD1048576"><v>1</v></c></row>',
     '<row r="99999999999"><c r="A9"><v>1</v></c></row>',
     '<row><c r="ZZZZZZ9"><v>1</v></c></row>',
 ]
@@ -434,8 +426,9 @@ MAPS = [
     ("", "? "),
     ("a: &a [x]\nb: [", "*a, "),
     ("", "? x\n"),
+    ("currency: ", "x"),
+    (f'{json.dumps(MAP)[:-1]}, "closed_format": [', '"%Y-%m-%d", '),
 ]
-MAPS += [("currency: ", "x"), (f'{json.dumps(MAP)[:-1]}, "closed_format": [', '"%Y-%m-%d", ')]
 
 
 def pour(stream: Any, head: str, word: str, size: int) -> None:

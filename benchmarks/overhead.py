@@ -32,7 +32,7 @@ def plain(out: Path, names: Sequence[str] = ()) -> None:
     They are the scheduled notebooks, or those named.
     """
     (out / "verdicts").mkdir()
-    for job in schedule.read(ROOT):
+    for job in schedule.read_jobs(ROOT):
         if names and job.name not in names:
             continue
         notebook = out / f"{job.name.replace('/', '-')}.ipynb"

@@ -110,80 +110,105 @@ def moments_of(truth: Truth) -> dict[str, float]:
 
     The year is the twelve months before the first wave.
     """
-    market = truth.market
-    firms = market.firms
-    history = market.history
-    closures = market.closures
-    year = np.asarray(history.sales[-12:].sum(axis=0))  # float64[platform, firm]
-    merchants = firms.stands_for
-    chinese = firms.chinese
-    entry = firms.entry_month
-    alive = history.alive[-1]
-    moments = _cheating(truth, year)
+    # float64[platform, firm]
+    year = np.asarray(truth.market.history.sales[-12:].sum(axis=0))
+    return {
+        **_cheating(truth, year),
+        **_sizes(truth, year),
+        **_totals(truth, year),
+        **_entry(truth),
+        **_closures(truth, year),
+    }
 
-    # sizes
+
+def _sizes(truth: Truth, year: Floats) -> dict[str, float]:
+    """Return the spread of merchants' sales, and the shares of the largest."""
+    merchants = truth.market.firms.stands_for
     sells = year[HOME] > 0
     log_sales = np.log(year[HOME, sells] / merchants[sells])
     centred = log_sales - np.average(log_sales, weights=merchants[sells])
-    moments["sd of log sales"] = float(np.sqrt(np.average(centred**2, weights=merchants[sells])))
+    spread = np.sqrt(np.average(centred**2, weights=merchants[sells]))
     order = np.argsort(-log_sales)
     rank, held = (
         np.append(0.0, np.cumsum(values[sells][order])) for values in (merchants, year[HOME])
     )
-    for count in (700, 33_000, 300_000):
-        moments[f"share of the top {count:,} merchants"] = float(
-            np.interp(count, rank, held) / held[-1]
-        )
+    return {"sd of log sales": float(spread)} | {
+        f"share of the top {count:,} merchants": float(np.interp(count, rank, held) / held[-1])
+        for count in (700, 33_000, 300_000)
+    }
 
-    # totals
+
+def _totals(truth: Truth, year: Floats) -> dict[str, float]:
+    """Return the growth of sales, the Chinese share, and the firms on other platforms."""
+    firms = truth.market.firms
+    history = truth.market.history
     by_month = truth.sales("W11")[:, HOME].sum(axis=0)
     years = [float(by_month[start : start + 12].sum()) for start in (0, 12, 24)]
-    moments["Chinese share of AMZ sales"] = over(year[HOME, chinese].sum(), year[HOME].sum())
-    moments["AMZ growth 2019 to 2020"] = over(years[1], years[0]) - 1
-    moments["AMZ growth 2020 to 2021"] = over(years[2], years[1]) - 1
-    incumbent = chinese & alive & (entry == ALWAYS)
+    incumbent = firms.chinese & history.alive[-1] & (firms.entry_month == ALWAYS)
+    moments = {
+        "Chinese share of AMZ sales": over(year[HOME, firms.chinese].sum(), year[HOME].sum()),
+        "AMZ growth 2019 to 2020": over(years[1], years[0]) - 1,
+        "AMZ growth 2020 to 2021": over(years[2], years[1]) - 1,
+    }
     for name in ("ALI", "EBY"):
-        moments[f"Chinese firms on {name}"] = float(
-            (history.sales[-1, PLATFORMS.index(name), incumbent] > 0).mean()
-        )
+        sales = history.sales[-1, PLATFORMS.index(name), incumbent]
+        moments[f"Chinese firms on {name}"] = float((sales > 0).mean())
+    return moments
 
-    # entry and survival
+
+def _entry(truth: Truth) -> dict[str, float]:
+    """Return who enters, and which firms are there later."""
+    firms = truth.market.firms
+    history = truth.market.history
+    merchants = firms.stands_for
+    entry = firms.entry_month
     sales = history.sales[:, HOME]
     newcomer = (history.plan.start.min(axis=0) == entry) & (entry > 0)
     cohort = newcomer & (entry >= YEAR_2020.start) & (entry < YEAR_2020.stop)
+    joined = newcomer & (entry < FIRST_WAVE - 1)
     now, before, two_years = (_top(sales[len(sales) - 1 - lag], merchants) for lag in (0, 12, 24))
-    moments["top 10,000 there a year before"] = over(
-        merchants[now & before].sum(), merchants[now].sum()
-    )
-    moments["top 10,000 there two years before"] = over(
-        merchants[now & two_years].sum(), merchants[now].sum()
-    )
-    moments["first-year cohort's share of sales"] = over(
-        sales[YEAR_2020, cohort].sum(), sales[YEAR_2020].sum()
-    )
+    moments = {
+        "top 10,000 there a year before": over(merchants[now & before].sum(), merchants[now].sum()),
+        "top 10,000 there two years before": over(
+            merchants[now & two_years].sum(), merchants[now].sum()
+        ),
+        "first-year cohort's share of sales": over(
+            sales[YEAR_2020, cohort].sum(), sales[YEAR_2020].sum()
+        ),
+        "joiners still active": over(
+            merchants[joined & history.alive[-1]].sum(), merchants[joined].sum()
+        ),
+    }
     for name, january in (("2020", 12), ("2021", 24)):
         entrants = newcomer & (abs(entry - january) <= 2)
-        moments[f"Chinese part of entrants, January {name}"] = float(chinese[entrants].mean())
-    joined = newcomer & (entry < FIRST_WAVE - 1)
-    moments["joiners still active"] = over(merchants[joined & alive].sum(), merchants[joined].sum())
+        share = float(firms.chinese[entrants].mean())
+        moments[f"Chinese part of entrants, January {name}"] = share
+    return moments
 
-    # closures
+
+def _closures(truth: Truth, year: Floats) -> dict[str, float]:
+    """Return what closed, how much of the market that was, and what came of it."""
+    firms = truth.market.firms
+    closures = truth.market.closures
+    merchants = firms.stands_for
+    chinese = firms.chinese
     closed = closures.dose > 0
     accounts = merchants * firms.accounts
-    moments["AMZ share of closed firms' sales"] = over(
-        year[HOME, truth.closed].sum(), year[:, truth.closed].sum()
-    )
-    moments["closed firms' sales, first year (E1a)"] = (
-        truth.window().effect(truth.closed, slice(None)) / 100
-    )
-    moments["closed firms that reopen"] = over((closures.back[closed] < NEVER).sum(), closed.sum())
-    moments["accounts per closed firm"] = over(firms.accounts[closed].sum(), closed.sum())
-    moments[SHARE_CLOSED] = over(year[HOME, closed].sum(), year[HOME, chinese].sum())
-    closed_accounts = (merchants * closures.closed_accounts).sum()
-    moments["closed share of Chinese accounts"] = over(
-        closed_accounts, accounts[chinese & (entry == ALWAYS)].sum()
-    )
-    return moments
+    return {
+        "AMZ share of closed firms' sales": over(
+            year[HOME, truth.closed].sum(), year[:, truth.closed].sum()
+        ),
+        "closed firms' sales, first year (E1a)": (
+            truth.window().effect(truth.closed, slice(None)) / 100
+        ),
+        "closed firms that reopen": over((closures.back[closed] < NEVER).sum(), closed.sum()),
+        "accounts per closed firm": over(firms.accounts[closed].sum(), closed.sum()),
+        SHARE_CLOSED: over(year[HOME, closed].sum(), year[HOME, chinese].sum()),
+        "closed share of Chinese accounts": over(
+            (merchants * closures.closed_accounts).sum(),
+            accounts[chinese & (firms.entry_month == ALWAYS)].sum(),
+        ),
+    }
 
 
 def _cheating(truth: Truth, year: Floats) -> dict[str, float]:

@@ -34,6 +34,10 @@ ON_ARRAYS = (
     "cross_checks.doubly_robust",
     "exposure.exposure_effects",
     "honest_did.honest_bounds",
+    "power.minimum_detectable_effect",
+    "survival.exit_survival",
+)
+ON_ARRAYS += (
     "units.usable_units",
     "synthetic.synthetic_did",
 )

@@ -9,7 +9,7 @@ from fewtreated.errors import DesignError
 from pydantic import BaseModel, ConfigDict, Field, create_model
 
 from analysis import data
-from analysis.parameters import admitted, settled
+from analysis.parameters import settled, valid_values
 
 PLATFORMS = ("AMZ", "EBY", "ALI", "WMT", "OWN")
 FIRST_MONTH = "2019-01"
@@ -89,7 +89,9 @@ def chosen(preset: str, overrides: Mapping[str, Any] | None = None) -> Parameter
             f" simulated by name; choose from {', '.join(PRESETS)}"
         )
     parameters = Parameters(
-        **admitted(Parameters, Parameters.model_validate, PRESETS[preset] | dict(overrides or {}))
+        **valid_values(
+            Parameters, Parameters.model_validate, PRESETS[preset] | dict(overrides or {})
+        )
     )
     if parameters.n_categories > parameters.n_firms:
         raise DesignError(

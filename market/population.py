@@ -221,76 +221,101 @@ def draw(parameters: Parameters, seed: int) -> Firms:
     """Draw the firms of one market, with all the random numbers that its worlds need."""
     generators = streams(seed)
     types = generators["types"]
-    entry = generators["entry"]
-    incumbents = parameters.n_firms
-    categories = parameters.n_categories
-    count = incumbents + round(parameters.entrants * incumbents)
-    category = np.arange(count) % categories
-    entry_month = np.full(count, ALWAYS)
-    entry_month[incumbents:] = entry.integers(1, MONTHS, count - incumbents)
-    chinese_share = np.where(
-        entry_month == ALWAYS, parameters.cn_firms, np.interp(entry_month, *CHINESE_ENTRY)
-    )
-    chinese = types.random(count) < chinese_share
-    order = np.lexsort((chinese, entry_month > 0, category))
-    category = category[order]
-    entry_month = entry_month[order]
-    chinese = chinese[order]
-
-    # permanent size leaves shocks and fit their part in the variance of log sales
-    spread = np.sqrt(
-        max(parameters.sd_log_sales**2 * (1 - parameters.transitory) - parameters.sd_fit**2, 0.01)
-    )
+    category, entry_month, chinese = _kinds(parameters, generators["entry"], types)
+    count = len(category)
     standard = types.standard_normal(count)
-    size = parameters.oversampling * spread**2 + spread * standard
-    stands_for = np.exp(-parameters.oversampling * size)
-    first = (
-        types.random(count) < 1 / parameters.group_size
-    )  # a brand group is a run of firms of one kind
-    for kind in (category, chinese, entry_month > 0):
-        first[1:] |= kind[1:] != kind[:-1]
-    first[0] = True
-    group = np.cumsum(first) - 1
-    cheating = types.standard_normal(categories)
-    bulk = types.random(categories)
+    group = _brand_groups(parameters, types, (category, chinese, entry_month > 0))
+    cheating = types.standard_normal(parameters.n_categories)
+    bulk = types.random(parameters.n_categories)
     odds = parameters.cheat_level + parameters.cheat_size * standard + parameters.cheat_cn * chinese
     odds += parameters.cheat_category * cheating[category]
     cheater = types.random(count)[group] < _logistic(odds)  # one draw for the whole group
     suspicion = _logistic(-1.5 + 3 * cheater + types.standard_normal(count))
-    accounts = np.minimum(
-        types.geometric(1 / np.where(chinese, parameters.accounts, 1.3)), MOST_ACCOUNTS
-    )
-    account_shares = types.standard_exponential((count, MOST_ACCOUNTS))
-    account_shares[np.arange(MOST_ACCOUNTS) >= accounts[:, np.newaxis]] = 0.0
+    accounts, account_shares = _accounts(parameters, types, chinese)
     fit = parameters.sd_fit * types.standard_normal((len(PLATFORMS), count))
-    drift = types.standard_normal(categories)
-    start, stop = _presence(
-        parameters, types.random((3, len(PLATFORMS), count)), standard, chinese, entry_month
-    )
+    drift = types.standard_normal(parameters.n_categories)
+    uniforms = types.random((3, len(PLATFORMS), count))
+    start, stop = _presence(parameters, uniforms, standard, chinese, entry_month)
+    size, stands_for = _sizes(parameters, standard, entry_month == ALWAYS)
     return Firms(
         nests=Nests.of(category, parameters),
         chinese=chinese,
         cheater=cheater,
         size=size,
-        stands_for=stands_for * parameters.population / stands_for[entry_month == ALWAYS].sum(),
+        stands_for=stands_for,
         fit=fit,
         entry_month=entry_month,
         group=group,
-        accounts=accounts.astype(np.int64),
-        account_shares=account_shares / account_shares.sum(axis=1, keepdims=True),
+        accounts=accounts,
+        account_shares=account_shares,
         suspicion=suspicion,
         start=start,
         stop=stop,
         cheating=cheating,
         bulk=bulk,
         drift=drift,
-        drawn={
-            "admitted": entry.random(count),
-            "closure": generators["closure"].random((7, count)),
-            "exit": generators["exit"].random((MONTHS, count)),
-            "relocation": generators["relocation"].random((2, len(PLATFORMS), count)),
-        },
+        drawn=_drawn_for_worlds(generators, count),
     )
+
+
+def _kinds(
+    parameters: Parameters, entry: np.random.Generator, types: np.random.Generator
+) -> tuple[Ints, Ints, Bools]:
+    """Return each firm's category, month of entry, and whether it is Chinese, ordered by these."""
+    incumbents = parameters.n_firms
+    count = incumbents + round(parameters.entrants * incumbents)
+    category = np.arange(count) % parameters.n_categories
+    entry_month = np.full(count, ALWAYS)
+    entry_month[incumbents:] = entry.integers(1, MONTHS, count - incumbents)
+    of_entrants = np.interp(entry_month, *CHINESE_ENTRY)
+    share = np.where(entry_month == ALWAYS, parameters.cn_firms, of_entrants)
+    chinese = types.random(count) < share
+    order = np.lexsort((chinese, entry_month > 0, category))
+    return category[order], entry_month[order], chinese[order]
+
+
+def _sizes(parameters: Parameters, standard: Floats, incumbent: Bools) -> tuple[Floats, Floats]:
+    """Return each firm's log size, and the number of merchants that it represents.
+
+    Permanent size leaves shocks and fit their part in the variance of log sales.
+    """
+    permanent = parameters.sd_log_sales**2 * (1 - parameters.transitory) - parameters.sd_fit**2
+    spread = np.sqrt(max(permanent, 0.01))
+    size = parameters.oversampling * spread**2 + spread * standard
+    weight = np.exp(-parameters.oversampling * size)
+    return size, weight * parameters.population / weight[incumbent].sum()
+
+
+def _brand_groups(
+    parameters: Parameters, types: np.random.Generator, kinds: tuple[Ints | Bools, ...]
+) -> Ints:
+    """Return each firm's brand group, which is a run of firms of one kind."""
+    first = types.random(len(kinds[0])) < 1 / parameters.group_size
+    for kind in kinds:
+        first[1:] |= kind[1:] != kind[:-1]
+    first[0] = True
+    return np.cumsum(first) - 1
+
+
+def _accounts(
+    parameters: Parameters, types: np.random.Generator, chinese: Bools
+) -> tuple[Ints, Floats]:
+    """Return each firm's number of accounts, and their shares of its sales."""
+    mean = np.where(chinese, parameters.accounts, 1.3)
+    accounts = np.minimum(types.geometric(1 / mean), MOST_ACCOUNTS).astype(np.int64)
+    shares = types.standard_exponential((len(chinese), MOST_ACCOUNTS))
+    shares[np.arange(MOST_ACCOUNTS) >= accounts[:, np.newaxis]] = 0.0
+    return accounts, shares / shares.sum(axis=1, keepdims=True)
+
+
+def _drawn_for_worlds(generators: dict[str, np.random.Generator], count: int) -> dict[str, Floats]:
+    """Return the random numbers that all worlds of a market share."""
+    return {
+        "admitted": generators["entry"].random(count),
+        "closure": generators["closure"].random((7, count)),
+        "exit": generators["exit"].random((MONTHS, count)),
+        "relocation": generators["relocation"].random((2, len(PLATFORMS), count)),
+    }
 
 
 def _logistic(odds: Floats) -> Floats:
@@ -348,44 +373,59 @@ class Environment:
     ) -> Environment:
         """Draw the paths of one market."""
         shocks = generator.standard_normal((MONTHS, len(firms)))
-        walk = parameters.walk_sd * np.cumsum(
-            generator.standard_normal((MONTHS, parameters.n_categories)), axis=0
-        )
-        month = np.arange(MONTHS)
-        nests = firms.nests
-        tie = parameters.trend_tie
-        column = month[:, np.newaxis]
-        sd = (
-            np.sqrt(parameters.transitory) * parameters.sd_log_sales
-        )  # log sales follow a stationary autoregression
-        innovation = sd * np.sqrt(1 - parameters.rho**2)
-        state = np.empty_like(shocks)
-        state[0] = sd * shocks[0]
-        for now in range(1, MONTHS):
-            state[now] = parameters.rho * state[now - 1] + innovation * shocks[now]
-
-        appeal = np.zeros((MONTHS, len(PLATFORMS), parameters.n_categories))
-        appeal[list(PRIME_DAYS), 0] = parameters.prime_day
-        appeal[RESTOCK:, 0] += np.log1p(
-            -parameters.restock * (1 - firms.bulk)
-        )  # Amazon does not store bulky goods
-        appeal[VAT:, 2] = np.log1p(-parameters.vat * parameters.vat_reach)
-        appeal[TRACKING:, 4] = np.log1p(-parameters.tracking)
-
-        common = parameters.growth * column + parameters.season * SEASON[column % 12]
-        common = common + np.where(column >= COVID, np.log1p(parameters.covid), 0.0)
-        common = common + np.where(column >= REVERSAL, np.log1p(-parameters.covid_reversal), 0.0)
-        slope = tie * firms.cheating + np.sqrt(1 - tie**2) * firms.drift
-        level = np.exp(common + parameters.category_trend * slope * (column - FIRST_WAVE) + walk)
-        spending = level * (
-            parameters.gmv_2019 / (platform_targets(parameters)[0][0] * level[:12].sum())
-        )
-
-        first, last = CHINESE_DECLINE
-        chinese = parameters.cn_trend * (np.clip(month, first - 1, last) - (first - 1))
-        freight = np.interp(month, *FREIGHT) * parameters.freight / (1 - parameters.sigma)
-        factor = np.multiply.outer(freight, -np.where(firms.chinese, nests.spread(firms.bulk), 0.0))
-        factor += state
-        factor += np.multiply.outer(chinese, firms.chinese.astype(float))
-        eased = np.where(month >= REVIEW_CASE, 1 - parameters.review_case, 1.0)
+        steps = generator.standard_normal((MONTHS, parameters.n_categories))
+        walk = parameters.walk_sd * np.cumsum(steps, axis=0)
+        state = _autoregression(parameters, shocks)
+        factor = _log_factors(parameters, firms, state)
+        eased = np.where(np.arange(MONTHS) >= REVIEW_CASE, 1 - parameters.review_case, 1.0)
+        spending = _spending(parameters, firms, walk)
+        appeal = _appeal(parameters, firms)
         return cls(spending, appeal, eased, np.exp(factor, out=factor), state)
+
+
+def _autoregression(parameters: Parameters, shocks: Floats) -> Floats:
+    """Return firms' own shocks to log sales, a stationary autoregression, float64[month, firm]."""
+    sd = np.sqrt(parameters.transitory) * parameters.sd_log_sales
+    innovation = sd * np.sqrt(1 - parameters.rho**2)
+    state = np.empty_like(shocks)
+    state[0] = sd * shocks[0]
+    for now in range(1, MONTHS):
+        state[now] = parameters.rho * state[now - 1] + innovation * shocks[now]
+    return state
+
+
+def _appeal(parameters: Parameters, firms: Firms) -> Floats:
+    """Return utility common to all products, float64[month, platform, category]."""
+    appeal = np.zeros((MONTHS, len(PLATFORMS), parameters.n_categories))
+    appeal[list(PRIME_DAYS), 0] = parameters.prime_day
+    stored = 1 - firms.bulk  # Amazon does not store bulky goods
+    appeal[RESTOCK:, 0] += np.log1p(-parameters.restock * stored)
+    appeal[VAT:, 2] = np.log1p(-parameters.vat * parameters.vat_reach)
+    appeal[TRACKING:, 4] = np.log1p(-parameters.tracking)
+    return appeal
+
+
+def _spending(parameters: Parameters, firms: Firms, walk: Floats) -> Floats:
+    """Return market size, sim-$ per month, float64[month, category]."""
+    tie = parameters.trend_tie
+    column = np.arange(MONTHS)[:, np.newaxis]
+    common = parameters.growth * column + parameters.season * SEASON[column % 12]
+    common = common + np.where(column >= COVID, np.log1p(parameters.covid), 0.0)
+    common = common + np.where(column >= REVERSAL, np.log1p(-parameters.covid_reversal), 0.0)
+    slope = tie * firms.cheating + np.sqrt(1 - tie**2) * firms.drift
+    level = np.exp(common + parameters.category_trend * slope * (column - FIRST_WAVE) + walk)
+    target = platform_targets(parameters)[0][0]
+    return np.asarray(level * (parameters.gmv_2019 / (target * level[:12].sum())))
+
+
+def _log_factors(parameters: Parameters, firms: Firms, state: Floats) -> Floats:
+    """Return the log factor on each firm's weight on every platform, float64[month, firm]."""
+    month = np.arange(MONTHS)
+    first, last = CHINESE_DECLINE
+    chinese = parameters.cn_trend * (np.clip(month, first - 1, last) - (first - 1))
+    freight = np.interp(month, *FREIGHT) * parameters.freight / (1 - parameters.sigma)
+    bulk = np.where(firms.chinese, firms.nests.spread(firms.bulk), 0.0)
+    factor: Floats = np.multiply.outer(freight, -bulk)
+    factor += state
+    factor += np.multiply.outer(chinese, firms.chinese.astype(float))
+    return factor

@@ -15,8 +15,8 @@ from typing import TypeVar
 import numpy as np
 import pandas as pd
 from fewtreated.errors import DesignError
-from fewtreated.estimate import Estimate
 
+from analysis.estimate import Estimate
 from analysis.evidence import verdicts
 from analysis.numbers import span
 from market.executor import Workers, each

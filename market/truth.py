@@ -14,7 +14,7 @@ from functools import cache, cached_property
 import numpy as np
 import pandas as pd
 from fewtreated.errors import DesignError, check_choice
-from fewtreated.estimate import Bools, Estimate, Floats, Ints
+from fewtreated.estimate import Bools, Floats, Ints
 from fewtreated.estimators.exposure import BINS, PER
 
 from analysis.estimands import growth
@@ -23,6 +23,7 @@ from analysis.estimands.closed_firms import HORIZON, Where, mechanical_loss
 from analysis.estimands.design import Design
 from analysis.estimands.displacement import mix_change, proportional, shares_of_loss
 from analysis.estimands.samples import GAP, HIGH_RISK, LEADS
+from analysis.estimate import Estimate
 from market.observe import ids
 from market.parameters import FIRST_WAVE, MONTHS, PLATFORMS
 from market.population import NEVER

@@ -43,13 +43,13 @@ class ReportError(RuntimeError):
 
 # fields of an outcome that tell news, with the label of each in the one-line summary and its
 # heading in the letter
-NEWS = {"failures": ("failed", "What failed:")}
-NEWS |= {"changed_words": ("changed", "Verdicts that changed since the previous release:")}
-NEWS |= {
+NEWS = {
+    "failures": ("failed", "What failed:"),
+    "changed_words": ("changed", "Verdicts that changed since the previous release:"),
     "stale": ("stale", "Data that are stale:"),
     "mended": ("mended", "What failed before, and is mended:"),
+    "standing": ("still failed", "What failed before, and was not tried again:"),
 }
-NEWS |= {"standing": ("still failed", "What failed before, and was not tried again:")}
 REMINDER = "reminder"
 UNSENT = "unsent"
 PATHS = re.compile(
@@ -82,10 +82,9 @@ class State(BaseModel):
         """The state in words."""
         if self.seconds is not None:
             return f"{self.state}  {self.seconds:5.1f} s  {self.why}"
+        stands = ""
         if self.as_of:
             stands = f"  {'stands ' * (self.state == 'failed')}as of {self.as_of}"
-        else:
-            stands = ""
         return f"{self.state}{stands}{': ' * bool(self.why)}{self.why}"
 
 
@@ -150,18 +149,15 @@ class Outcome(BaseModel):
         'Reports failed, as of 2026-11-26, in draft; failed: 05_growth: a cell failed'
         """
         where = self.release or self.draft
+        what = "Reports"
         if self.news == REMINDER:
             what = "Reminder: reports"
-        else:
-            what = "Reports"
         parts = [f"{what} {self.outcome}, as of {self.as_of}{f', in {where}' if where else ''}"]
         for part, (what, _) in NEWS.items():
             if news := getattr(self, part):
+                parts.append(f"{what}: {reason(news[0].said)[:400]}")
                 if len(news) > 1:
-                    more = f", and {len(news) - 1} more"
-                else:
-                    more = ""
-                parts.append(f"{what}: {reason(news[0].said)[:400]}{more}")
+                    parts[-1] += f", and {len(news) - 1} more"
         return _printable(" ".join("; ".join(parts).split()))
 
     @property

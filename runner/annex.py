@@ -41,7 +41,7 @@ SECTIONS = {
 }
 
 
-def write(
+def typeset_annex(
     notebooks: Mapping[str, Path], page: Path, *, as_of: str, changes: Changes | None = None
 ) -> None:
     """Typeset the annex to executed notebooks as a PDF, if there are any.
@@ -54,24 +54,23 @@ def write(
     PdfError
         As for :func:`runner.pdf.render`.
     """
-    if not (recorded := [facts(file).assign(report=name) for name, file in notebooks.items()]):
+    if not notebooks:
         return
+    recorded = [facts(file).assign(report=name) for name, file in notebooks.items()]
+    exhibits = fact_tables(pd.concat(recorded, ignore_index=True))
+    if changes:
+        exhibits |= moved(changes)
     cells: list[dict[str, Any]] = [{"cell_type": "markdown", "metadata": {}, "source": OPENING}]
-    exhibits = sections(pd.concat(recorded, ignore_index=True)) | (
-        moved(changes) if changes else {}
-    )
     for title, exhibit in exhibits.items():
         shown = {"output_type": "display_data", "metadata": {}, "data": {"text/html": exhibit}}
+        code: dict[str, Any] = {
+            "cell_type": "code",
+            "metadata": {},
+            "source": "",
+            "execution_count": None,
+        }
         cells.append({"cell_type": "markdown", "metadata": {}, "source": f"## {title}"})
-        cells.append(
-            {
-                "cell_type": "code",
-                "metadata": {},
-                "source": "",
-                "outputs": [shown],
-                "execution_count": None,
-            }
-        )
+        cells.append({**code, "outputs": [shown]})
     notebook = page.with_suffix(".ipynb")
     content = {"cells": cells, "metadata": {}, "nbformat": 4, "nbformat_minor": 4}
     try:
@@ -81,7 +80,7 @@ def write(
         notebook.unlink(missing_ok=True)
 
 
-def sections(recorded: pd.DataFrame) -> dict[str, str]:
+def fact_tables(recorded: pd.DataFrame) -> dict[str, str]:
     """Return the non-empty tables of the annex, keyed by title.
 
     Parameters
@@ -96,11 +95,12 @@ def sections(recorded: pd.DataFrame) -> dict[str, str]:
         tables["Parameters"] = _table(
             _joined(of["parameter"], " = "), columns, "Parameters as run."
         )
-    for kind, (title, columns) in ((kind, SECTIONS[kind]) for kind in SECTIONS if kind in of):
+    for kind, (title, columns) in SECTIONS.items():
+        if kind not in of:
+            continue
+        rows = of[kind]
         if kind == "version":
-            rows = _joined(of[kind], " ")
-        else:
-            rows = of[kind]
+            rows = _joined(rows, " ")
         if kind in ("panel", "file"):
             rows = rows.assign(value=rows["value"].str.removeprefix("sha256:").str[:HASH])
         rows = rows.groupby([*columns])["report"].agg(_short).reset_index()  # one row per fact
@@ -112,14 +112,13 @@ def sections(recorded: pd.DataFrame) -> dict[str, str]:
 
 def moved(changes: Changes) -> dict[str, str]:
     """Return the table of changes since the previous release, keyed by its title."""
-    lines = [(what, line) for what, some in diff.sections(changes) for line in some]
-    if lines:
-        caption = "What moved, and what may have moved it."
-    else:
-        caption = diff.line(changes)
-    table = rendered(
-        "annex.html.j2", heads=["What", "Change"] if lines else [], rows=lines, caption=caption
-    )
+    lines = [(what, line) for what, some in diff.headed_lines(changes) for line in some]
+    heads = ["What", "Change"]
+    caption = "What moved, and what may have moved it."
+    if not lines:
+        heads = []
+        caption = diff.summary_line(changes)
+    table = rendered("annex.html.j2", heads=heads, rows=lines, caption=caption)
     return {f"Since the release of {changes.since}": table}
 
 

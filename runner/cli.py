@@ -48,14 +48,13 @@ def main(arguments: Sequence[str] | None = None, root: Path = ROOT) -> int:
         say(f"error: {error}", sys.stderr)
         return getattr(error, "code", Exit.REFUSED)
     except OSError as error:
-        full = disk_full(error)
-        what, remedy = (
-            (f"The disk is full ({error})", "make room") if full else (str(error), "fix the cause")
-        )
-        say(f"error: {what}; published releases are untouched; {remedy} and run again.", sys.stderr)
-        if full:
-            return Exit.DISK_FULL
-        return Exit.FAILED
+        what = f"{error}; published releases are untouched; fix the cause"
+        code = Exit.FAILED
+        if disk_full(error):
+            what = f"The disk is full ({error}); published releases are untouched; make room"
+            code = Exit.DISK_FULL
+        say(f"error: {what} and run again.", sys.stderr)
+        return code
     return Exit.OK
 
 
@@ -117,7 +116,7 @@ def run(
     The exit codes are listed in docs/night-shift.md.
     """
     from runner import scheduled
-    from runner.run import Request
+    from runner.request import Request
 
     if due and (names or panel is not None):
         raise DesignError(
@@ -164,8 +163,8 @@ def diff(
     changes = diff.between(*(release.read(folder.resolve()) for folder in (old, new)))
     if as_json:
         return say(json.dumps(changes.as_json(), ensure_ascii=False, indent=2))
-    say(diff.line(changes))
-    for heading, lines in diff.sections(changes):
+    say(diff.summary_line(changes))
+    for heading, lines in diff.headed_lines(changes):
         say("\n  ".join([f"\n{heading}", *lines]))
     say(
         f"\nNumbers in both releases: {changes.compared}; moved by less than the printed digits:"
@@ -187,7 +186,7 @@ def prune(keep: Annotated[int, Option(min=1, metavar="N", help="Releases to keep
 @app.command("list")
 def list_() -> None:
     """List the reports in the schedule."""
-    for job in schedule.read(HERE.get()):
+    for job in schedule.read_jobs(HERE.get()):
         values = ", ".join(f"{name}={value}" for name, value in job.parameters.items())
         say(f"{job.name:28}  {job.notebook.name:28}  {values}".rstrip())
 
@@ -195,22 +194,21 @@ def list_() -> None:
 @app.command("params")
 def params(name: Annotated[str, Argument(metavar="NAME", help="Report name or number.")]) -> None:
     """Show the parameters of a report."""
-    jobs = [job for job in schedule.select(schedule.read(HERE.get()), [name]) if name in job.called]
+    jobs = [
+        job for job in schedule.select(schedule.read_jobs(HERE.get()), [name]) if name in job.called
+    ]
     for job in schedule.settled(
         jobs, {}, schedule.today()
     ):  # the brief, which brings the others along, alone
         say(job.name)
-        for key, field in parameters.declared(job.notebook).model_fields.items():
+        for key, field in parameters.parameter_model(job.notebook).model_fields.items():
             value = job.parameters[key]
             option = schedule.OPTIONS.get(key)
-            if value != field.default:
-                other = f"; set in schedule.yml, {field.default!r} in the notebook"
-            else:
-                other = ""
+            why = ""
             if option:
                 why = f"; option {option} sets it"
-            else:
-                why = other
+            elif value != field.default:
+                why = f"; set in schedule.yml, {field.default!r} in the notebook"
             say(f"  {key} = {value!r}  ({field.title})  {field.description}{why}")
 
 
@@ -318,11 +316,9 @@ def _audit(root: Path, files: dict[str, str], panel_name: str, given: dict[str, 
     ]
     say(study.tables_as_text(tables))
     if nearest := design.fitted(panel):
-        if nearest == design:
-            other = ""
-        else:
-            other = f"The rest is for the nearest window that fits: {nearest.given}\n\n"
-        say(f"\n{other}{study.tables_as_text(study.estimable(panel, nearest))}")
+        if nearest != design:
+            say(f"\nThe rest is for the nearest window that fits: {nearest.given}")
+        say(f"\n{study.tables_as_text(study.estimable(panel, nearest))}")
     design.sample(panel)  # raises, with the values to write, if the design does not fit
 
 

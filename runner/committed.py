@@ -15,6 +15,7 @@ from typing import Any
 from fewtreated.errors import DesignError
 
 from analysis import data, parameters
+from runner import publish
 from runner.schedule import OPTIONS
 
 EXAMPLES = "data/examples/"  # which no scheduled report reads
@@ -73,15 +74,11 @@ def sentence(differences: Sequence[str]) -> str:
     """
     if not differences:
         return ""
+    named = [*differences[:MOST]]
     if len(differences) > MOST:
-        more = f"; and {len(differences) - MOST} more"
-    else:
-        more = ""
-    if len(differences) == 1:
-        verb = "Differs"
-    else:
-        verb = "Differ"
-    return f"{verb} from the last commit: {'; '.join(differences[:MOST])}{more}."
+        named.append(f"and {len(differences) - MOST} more")
+    verb = "Differs" if len(differences) == 1 else "Differ"
+    return f"{verb} from the last commit: {'; '.join(named)}."
 
 
 def refusal(differences: Sequence[str]) -> str:
@@ -140,18 +137,14 @@ def _parameters(
             if then is None:
                 yield f"{name} (its parameters at the last commit cannot be read)"
                 continue
-            for key in sorted(
-                key for key in then.keys() | now.keys() if then.get(key) != now.get(key)
-            ):
+            for key in publish.unlike(then, now):
+                was = "no parameter"
                 if key in then:
-                    was = f"{then[key]!r:.40} at the last commit"
-                else:
-                    was = "no parameter at the last commit"
+                    was = f"{then[key]!r:.40}"
+                value = f"no {key}"
                 if key in now:
                     value = f"{key} = {now[key]!r:.40}"
-                else:
-                    value = f"no {key}"
-                yield f"{value} in {name} ({was})"
+                yield f"{value} in {name} ({was} at the last commit)"
 
 
 def _committed(root: Path, name: str) -> dict[str, Any] | None:
@@ -170,5 +163,5 @@ def _committed(root: Path, name: str) -> dict[str, Any] | None:
 
 def _defaults(notebook: Path) -> dict[str, Any]:
     """Return the defaults of a notebook, apart from those of parameters that the runner sets."""
-    fields = parameters.declared(notebook).model_fields
+    fields = parameters.parameter_model(notebook).model_fields
     return {name: field.default for name, field in fields.items() if name not in OPTIONS}

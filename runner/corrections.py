@@ -44,7 +44,7 @@ class Correction:
         return f"{self.sentence} {self.why}."
 
 
-def read(root: Path) -> list[Correction]:
+def read_corrections(root: Path) -> list[Correction]:
     """Read the corrections of a project, the gravest first.
 
     A project that declares no such file has none.
@@ -92,16 +92,14 @@ def counted(corrections: Sequence[Correction], before: Mapping[str, int]) -> dic
     }
 
 
-def line(told: Sequence[Correction]) -> str:
+def gravest_line(told: Sequence[Correction]) -> str:
     """Return the gravest correction and the number of the others.
 
     Return an empty string if there is none.
     """
     if not told:
         return ""
-    others = len(told) - 1
-    if others:
-        more = f" {spelled(others).capitalize()} more: index.html."
-    else:
-        more = ""
-    return f"{told[0].sentence}{more}"
+    gravest, *others = told
+    if not others:
+        return gravest.sentence
+    return f"{gravest.sentence} {spelled(len(others)).capitalize()} more: index.html."

@@ -17,7 +17,7 @@ from analysis.data import DESCRIPTOR
 from analysis.numbers import number, quantity, span
 from runner import ReportError, Said, schedule
 from runner.publish import identity, name_of, unlike
-from runner.release import Release
+from runner.release import Entry, Release
 
 FILE = "changes.json"  # in a release
 ESTIMATES = ".estimates.csv"
@@ -79,13 +79,10 @@ class Number:
     @property
     def said(self) -> str:
         """Describe the change in words."""
+        moved = f"{self.name} in {self.report}: {change(self.old, self.new)} {self.unit}".rstrip()
         if self.errors is None:
-            by = ""
-        else:
-            by = f" ({_errors(abs(self.errors))})"
-        return (
-            f"{self.name} in {self.report}: {change(self.old, self.new)} {self.unit}".rstrip() + by
-        )
+            return moved
+        return f"{moved} ({_errors(abs(self.errors))})"
 
 
 @dataclass(frozen=True)
@@ -133,7 +130,7 @@ class Changes:
 
     def as_json(self) -> dict[str, Any]:
         """Return the changes as a JSON object, with a description of each part."""
-        texts = {"line": line(self), "told": sections(self)}
+        texts = {"line": summary_line(self), "told": headed_lines(self)}
         content: dict[str, Any] = json.loads(json.dumps(asdict(self) | texts, allow_nan=False))
         return content
 
@@ -157,67 +154,93 @@ def between(old: Release, new: Release) -> Changes:
 
 
 def _between(old: Release, new: Release) -> Changes:
-    sets = [each.manifest.reports.items() for each in (old, new)]
-    was, now = ({name: entry for name, entry in of if schedule.number(name) != "00"} for of in sets)
-    both = [name for name in now if name in was]
-    reports = [
-        f"{name} is {'new' if name in now else 'gone'}"
-        for name in unlike(was, now)
-        if name not in both
-    ]
-    said = (old.verdicts(), new.verdicts())
-    words = [
-        *_words(*({identity(row): row for name in both for row in each[name]} for each in said))
-    ]
-    moved = list[Number]()
-    shared = 0
-    for name in both:
-        before = _estimates(old, name)
-        after = _estimates(new, name)
-        shared += len(before.keys() & after.keys())
-        pairs = [(before.get(key), after.get(key)) for key in dict.fromkeys([*before, *after])]
-        moved += [_number(name, *pair) for pair in pairs if _values(pair[0]) != _values(pair[1])]
+    was = _without_briefs(old)
+    now = _without_briefs(new)
+    both = {name: (was[name], now[name]) for name in now if name in was}
+    words = [*_words(_judgements(old, both), _judgements(new, both))]
+    pairs = [(name, *pair) for name in both for pair in _estimate_pairs(old, new, name)]
+    moved = [_number(*each) for each in pairs if _values(each[1]) != _values(each[2])]
     numbers = [each for each in moved if each.old != each.new]
-    inputs = {
-        part: (old.manifest.inputs[part], new.manifest.inputs[part]) for part in ("data", *UNDER)
-    }
-    files = unlike(*inputs.pop("data"))
+    files = unlike(old.manifest.inputs["data"], new.manifest.inputs["data"])
     cells = [*compared(_tables(old, files), _tables(new, files))]
-    parameters = {name: changed_values(was[name].parameters, now[name].parameters) for name in both}
-    made_of = {part: unlike(*pair) for part, pair in inputs.items()} | {
+    made_of = _made_of(old, new, both)
+    changed = {cell.file for cell in cells}
+    moving = dict.fromkeys([*(word.report for word in words), *(each.report for each in numbers)])
+    return Changes(
+        since=old.folder.name,
+        until=new.manifest.release,
+        reports=[
+            f"{name} is {'new' if name in now else 'gone'}"
+            for name in unlike(was, now)
+            if name not in both
+        ],
+        words=words,
+        numbers=numbers,
+        compared=sum(bool(before and after) for _, before, after in pairs),
+        rounded=len(moved) - len(numbers),
+        data=cells,
+        made_of={part: some for part, some in made_of.items() if some},
+        causes={
+            name: _causes(*both[name], made_of, changed & _reads(new, name, changed))
+            for name in moving
+        },
+    )
+
+
+def _without_briefs(release: Release) -> dict[str, Entry]:
+    reports = release.manifest.reports.items()
+    return {name: entry for name, entry in reports if schedule.number(name) != "00"}
+
+
+def _judgements(release: Release, reports: Iterable[str]) -> Verdicts:
+    """Return the verdicts of reports."""
+    verdicts = release.verdicts()
+    return {identity(row): row for name in reports for row in verdicts[name]}
+
+
+def _estimate_pairs(
+    old: Release, new: Release, report: str
+) -> Iterator[tuple[Row | None, Row | None]]:
+    """Yield each estimate of a report before and after, with None where there is none."""
+    before = _estimates(old, report)
+    after = _estimates(new, report)
+    for key in dict.fromkeys([*before, *after]):
+        yield before.get(key), after.get(key)
+
+
+def _made_of(
+    old: Release, new: Release, both: Mapping[str, tuple[Entry, Entry]]
+) -> dict[str, list[str]]:
+    """List the inputs that differ between two releases, by kind, for reports in `both`."""
+    inputs = {part: (old.manifest.inputs[part], new.manifest.inputs[part]) for part in UNDER}
+    return {part: unlike(*pair) for part, pair in inputs.items()} | {
         "versions": changed_values(*inputs["versions"]),
-        "parameters": [f"{name}: {pair}" for name in both for pair in parameters[name]],
+        "parameters": [
+            f"{name}: {pair}"
+            for name, (was, now) in both.items()
+            for pair in changed_values(was.parameters, now.parameters)
+        ],
         "notebooks": [
-            name for name in both if was[name].notebook_sha256 != now[name].notebook_sha256
+            name for name, (was, now) in both.items() if was.notebook_sha256 != now.notebook_sha256
         ],
     }
-    changed = {cell.file for cell in cells}
-    causes = dict[str, list[str]]()
-    for name in dict.fromkeys(
-        [*(word.report for word in words), *(each.report for each in numbers)]
-    ):
-        mine = [f"data {file}" for file in sorted(changed & _reads(new, name, changed))]
-        mine += [f"parameter {pair}" for pair in parameters[name]] + ["its notebook"] * (
-            name in made_of["notebooks"]
-        )
-        mine += [f"its own file {file}" for file in unlike(was[name].files, now[name].files)]
-        mine += ["code"] * bool(made_of["code"]) + [
-            f"version of {pair}" for pair in made_of["versions"]
-        ]
-        causes[name] = mine or ["the as-of date"] * (was[name].as_of != now[name].as_of)
-    shown = {part: some for part, some in made_of.items() if some}
-    counts = (shared, len(moved) - len(numbers))
-    return Changes(
-        old.folder.name,
-        new.manifest.release,
-        reports,
-        words,
-        numbers,
-        *counts,
-        cells,
-        shown,
-        causes,
-    )
+
+
+def _causes(
+    was: Entry, now: Entry, made_of: Mapping[str, list[str]], files: Iterable[str]
+) -> list[str]:
+    """List what may have moved a report, which read these changed data files."""
+    causes = [f"data {file}" for file in sorted(files)]
+    causes += [f"parameter {pair}" for pair in changed_values(was.parameters, now.parameters)]
+    if was.notebook_sha256 != now.notebook_sha256:
+        causes.append("its notebook")
+    causes += [f"its own file {file}" for file in unlike(was.files, now.files)]
+    if made_of["code"]:
+        causes.append("code")
+    causes += [f"version of {pair}" for pair in made_of["versions"]]
+    if not causes and was.as_of != now.as_of:
+        causes.append("the as-of date")
+    return causes
 
 
 def _reads(release: Release, report: str, files: set[str]) -> set[str]:
@@ -297,13 +320,15 @@ def _written(row: Row | None) -> str:
     if row is None:
         return ""
     value, low, high = (float(row[name]) if row[name] else None for name in NUMBERS)
+    interval = ""
     if low is not None and high is not None:
         interval = span(low, high, row["unit"])
-    else:
-        interval = ""
     if value is None:
         return interval
-    return quantity(value, row["unit"]) + (f" ({interval})" if interval else "")
+    point = quantity(value, row["unit"])
+    if interval:
+        return f"{point} ({interval})"
+    return point
 
 
 def _tables(release: Release, files: Iterable[str]) -> dict[str, bytes]:
@@ -344,17 +369,11 @@ def _whole(file: str, key: str, what: str, new: bool) -> Cell:
 
 
 def _of_tables(file: str, keys: list[str], before: bytes, after: bytes) -> Iterator[Cell]:
-    tables = []
-    for content in (before, after):
-        if keys:
-            rows = [*csv.DictReader(io.StringIO(content.decode("utf-8-sig"), newline=""))]
-        else:
-            rows = []
-        tables.append({", ".join(f"{key} {row.get(key)}" for key in keys): row for row in rows})
-        if not keys or len(tables[-1]) != len(rows):
-            yield Cell(file, "", "", "", "the file changed")
-            return
-    old, new = tables
+    old = _by_key(keys, before)
+    new = _by_key(keys, after)
+    if old is None or new is None:
+        yield Cell(file, "", "", "", "the file changed")
+        return
     for key in dict.fromkeys([*old, *new]):
         if key not in old or key not in new:
             yield _whole(file, key, "row", key in new)
@@ -362,6 +381,17 @@ def _of_tables(file: str, keys: list[str], before: bytes, after: bytes) -> Itera
         for column in dict.fromkeys([*old[key], *new[key]]):
             if (was := old[key].get(column) or "") != (now := new[key].get(column) or ""):
                 yield Cell(file, key, str(column), was, now)
+
+
+def _by_key(keys: list[str], table: bytes) -> dict[str, Row] | None:
+    """Return the rows of a table by key, or None if there is no key or two rows share one."""
+    if not keys:
+        return None
+    rows = [*csv.DictReader(io.StringIO(table.decode("utf-8-sig"), newline=""))]
+    by_key = {", ".join(f"{key} {row.get(key)}" for key in keys): row for row in rows}
+    if len(by_key) != len(rows):
+        return None
+    return dict(by_key)
 
 
 def change(old: Any, new: Any) -> str:
@@ -373,7 +403,7 @@ def change(old: Any, new: Any) -> str:
 # In words
 
 
-def sections(changes: Changes) -> list[tuple[str, list[str]]]:
+def headed_lines(changes: Changes) -> list[tuple[str, list[str]]]:
     """List changes and their causes under headings.
 
     Simulated reports have headings of their own.
@@ -400,41 +430,31 @@ def first(lines: list[str], most: int) -> list[str]:
     return [*lines[:most], f"and {len(lines) - most} more"]
 
 
-def line(changes: Changes) -> str:
+def summary_line(changes: Changes) -> str:
     """Summarise the changes in reports on real data in one line for the brief."""
     words = [word for word in changes.words if not word.market and {*JUDGED} & word.moved.keys()]
     numbers = [number for number in changes.numbers if not number.market]
-    most = max(
-        (abs(number.errors) for number in numbers if number.errors is not None), default=None
-    )
-    if most is None:
-        by = ""
-    else:
-        by = f", by at most {_errors(most)} where known"
+    clauses = []
     if words:
-        clauses = [f"{_count(len(words), 'verdict')} moved"]
-    else:
-        clauses = []
-    clauses += [f"{_count(len(numbers), 'number')} moved{by}"] if numbers else []
-    clauses += [f"{_count(len(changes.reports), 'report')} came or went"] if changes.reports else []
+        clauses.append(f"{_count(len(words), 'verdict')} moved")
+    if numbers:
+        clauses.append(f"{_count(len(numbers), 'number')} moved")
+    if known := [abs(number.errors) for number in numbers if number.errors is not None]:
+        clauses[-1] += f", by at most {_errors(max(known))} where known"
+    if changes.reports:
+        clauses.append(f"{_count(len(changes.reports), 'report')} came or went")
     return f"Since the release of {changes.since}: {'; '.join(clauses) or 'nothing moved'}."
 
 
 def turned(changes: Changes) -> Iterator[Said]:
     """Describe the claims whose verdict or margin changed, except in new and removed reports."""
     for word in (word for word in changes.words if not word.market and not word.aside):
-        if "word" in word.moved:
-            what = "word"
-        else:
-            what = "margin"
-        old, new = (
-            f"no {what}" if each is None else each for each in word.moved.get(what, ("", ""))
-        )
-        said = (
-            f"{word.claim} in {word.report}: {'' if what == 'word' else 'margin '}{old} before,"
-            f" {new} now"
-        )
-        yield from [Said(about=word.report, said=said)] * (old != new)
+        for what, lead in (("word", ""), ("margin", "margin ")):
+            if what in word.moved:
+                old, new = (f"no {what}" if each is None else each for each in word.moved[what])
+                said = f"{word.claim} in {word.report}: {lead}{old} before, {new} now"
+                yield Said(about=word.report, said=said)
+                break
 
 
 def _count(many: int, what: str) -> str:

@@ -13,6 +13,7 @@ import subprocess
 from calendar import month_name
 from collections.abc import Iterable, Iterator, Mapping
 from html import unescape
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -24,13 +25,13 @@ from analysis.exhibits.payload import (
     ESTIMATES,
     FACTS,
     MIME,
+    as_exported,
     read_estimates,
     read_facts,
-    typed,
 )
-from analysis.numbers import MARKS, between, day, number, quantity, sentence_of, span
+from analysis.numbers import MARKS, bounds_in_words, day, number, quantity, sentence_of, span
 from analysis.provenance import ROOT
-from runner.pdf import PdfError, pandoc
+from runner.pdf import PdfError, cells, pandoc, shown
 from runner.publish import name_of, rendered, write_json
 from runner.schedule import Job
 
@@ -54,13 +55,11 @@ def parts(notebook: Path) -> Iterator[tuple[dict[str, str], bytes]]:
 
     Only a figure has a picture, an SVG with alt text.
     """
-    for cell in json.loads(notebook.read_bytes())["cells"]:
-        for output in cell.get("outputs", []):
-            shown = output.get("data", {})
-            pictures = iter(SVG.findall("".join(shown.get("text/html", ""))))
-            for part in shown.get(MIME, []):
-                svg, alt = next(pictures) if part["kind"] == "figure" else ("", "")
-                yield {**part, "alt": unescape(alt)}, base64.b64decode(svg)
+    for data in chain.from_iterable(map(shown, cells(notebook))):
+        pictures = iter(SVG.findall("".join(data.get("text/html", ""))))
+        for part in data.get(MIME, []):
+            svg, alt = next(pictures) if part["kind"] == "figure" else ("", "")
+            yield {**part, "alt": unescape(alt)}, base64.b64decode(svg)
 
 
 def facts(notebook: Path) -> pd.DataFrame:
@@ -69,7 +68,7 @@ def facts(notebook: Path) -> pd.DataFrame:
     return pd.concat([pd.DataFrame(columns=[*FACTS], dtype=object), *recorded], ignore_index=True)
 
 
-def write(notebook: Path, job: Job) -> list[Path]:
+def write_exports(notebook: Path, job: Job) -> list[Path]:
     """Export a report's estimates, tables and figures beside its executed notebook.
 
     Return the files written.
@@ -126,73 +125,92 @@ def tabled(caption: str, rows: pd.DataFrame) -> dict[str, Any]:
     windows are columns.
     """
     first = rows.iloc[0]
-    bounded = rows["conf_low"].notna()
     named = rows["label"].str.partition(": ")
-    # "Owner of: Loctek"
-    given = bounded & rows["estimate"].notna()
-    alike = len({*named[0]}) == 1 and named[2].all()
-    title, _, about = (
-        re.sub(f" ?[{''.join(MARKS.values())}]", "", caption).rstrip(".").partition(". ")
-    )
-    levels = {f"{100 * level:g} per cent interval" for level in rows["level"][given].dropna()}
-    if len(levels) == 1:
-        interval = levels.pop()
-    elif given.any():
-        interval = "Interval"
-    else:
-        interval = "Bounds"
-    cells = pd.DataFrame([cells_of(row, interval) for row in rows.to_dict("records")])
-    cells.insert(
-        0,
-        head := named[0].iloc[0] if alike else "Effect",
-        [*(named[2] if alike else rows["label"])],
-    )
-    one = {name: cells[name].iloc[0] for name in ("Unit", "Window") if len({*cells[name]}) == 1}
-    short = rows["interval"].str.replace(r"^\d+% |,.*", "", regex=True)[given].unique()
-    kinds = " or ".join(f"{kind}s" for kind in short if kind)
-    kinds += ", and bounds where there is no estimate" if kinds and (bounded & ~given).any() else ""
-    notes = [
-        about,
-        f"Window: {one['Window']}" if one.get("Window") else "",
-        f"Intervals are {kinds}" if kinds else "",
-    ]
-    if cells[head].duplicated().any() and not cells.duplicated([head, "Window"]).any():
-        cells["cell"] = cells["Estimate"] + " [" + cells[interval] + "]"
-        wide = cells.pivot(index=head, columns="Window", values="cell")[[*cells["Window"].unique()]]
-        cells = wide.fillna("–").reset_index()
-        notes = [*notes, f"In brackets, the {interval}"]
+    head = "Effect"
+    items = rows["label"]
+    if len({*named[0]}) == 1 and named[2].all():  # "Owner of: Loctek"
+        head = named[0].iloc[0]
+        items = named[2]
+    interval = _interval(rows)
+    table = pd.DataFrame([cells_of(row, interval) for row in rows.to_dict("records")])
+    table.insert(0, head, [*items])
+    one = {name: table[name].iloc[0] for name in ("Unit", "Window") if len({*table[name]}) == 1}
+    marks = "".join(MARKS.values())
+    title, _, about = re.sub(f" ?[{marks}]", "", caption).rstrip(".").partition(". ")
+    if one.get("Unit") and one["Unit"] not in caption:
+        title += f" ({one['Unit']})"
+    notes = [about]
+    if one.get("Window"):
+        notes.append(f"Window: {one['Window']}")
+    notes.append(_kinds(rows))
+    if table[head].duplicated().any() and not table.duplicated([head, "Window"]).any():
+        table = _by_window(table, head, interval)
+        notes.append(f"In brackets, the {interval}")
     for reason, of in rows[rows["reason"] != ""].groupby("reason", sort=False)["label"]:
         notes.append(f"{', '.join(of.str.removeprefix(f'{head}: '))}: {reason}")
-    notes += [f"Simulated: {first['market']}; no finding about a real market"] * bool(
-        first["market"]
-    )
+    if first["market"]:
+        notes.append(f"Simulated: {first['market']}; no finding about a real market")
     notes.append(f"Report {first['report']}, as of {day(first['as_of'])}")
     return {
         "id": f"{first['report']}-{first['table']}",
-        "title": title
-        + (f" ({one['Unit']})" if one.get("Unit") and one["Unit"] not in caption else ""),
-        "cells": cells[[name for name in cells if name not in one and {*cells[name]} - {"", "–"}]],
+        "title": title,
+        "cells": table[[name for name in table if name not in one and {*table[name]} - {"", "–"}]],
         "notes": " ".join(sentence_of(f"{note[0].upper()}{note[1:]}") for note in notes if note),
     }
+
+
+def _interval(rows: pd.DataFrame) -> str:
+    """Return the heading of the column of intervals."""
+    levels = rows["level"][rows["conf_low"].notna() & rows["estimate"].notna()]
+    shown = {f"{100 * level:g} per cent interval" for level in levels.dropna()}
+    if len(shown) == 1:
+        return shown.pop()
+    if len(levels):
+        return "Interval"
+    return "Bounds"
+
+
+def _kinds(rows: pd.DataFrame) -> str:
+    """Say what the intervals of the estimates are, if that is known."""
+    bounded = rows["conf_low"].notna()
+    estimated = rows["estimate"].notna()
+    short = (
+        rows["interval"].str.replace(r"^\d+% |,.*", "", regex=True)[bounded & estimated].unique()
+    )
+    kinds = " or ".join(f"{kind}s" for kind in short if kind)
+    if not kinds:
+        return ""
+    if (bounded & ~estimated).any():
+        kinds += ", and bounds where there is no estimate"
+    return f"Intervals are {kinds}"
+
+
+def _by_window(table: pd.DataFrame, head: str, interval: str) -> pd.DataFrame:
+    """Return a table with a column for each window, in the order of the rows."""
+    table = table.assign(cell=table["Estimate"] + " [" + table[interval] + "]")
+    wide = table.pivot(index=head, columns="Window", values="cell")
+    return wide[[*table["Window"].unique()]].fillna("–").reset_index()
 
 
 def cells_of(row: Mapping[str, Any], interval: str) -> dict[str, str]:
     """Return the table cells for an estimate, keyed by column heading."""
     unit = row["unit"]
-    ends = (row["conf_low"], row["conf_high"], row["unit"])
-    limits = (
-        span if row["estimate"] == row["estimate"] else between
-    )  # bounds without a point estimate
-    cells = {
+    limits = (row["conf_low"], row["conf_high"], unit)
+    if pd.isna(row["conf_low"]):
+        ends = "–"
+    elif pd.isna(row["estimate"]):
+        ends = bounds_in_words(*limits)
+    else:
+        ends = span(*limits)
+    return {
         "Estimate": quantity(row["estimate"], unit),
         "Std. error": quantity(row["std_error"], unit).lstrip("+"),
+        interval: ends,
+        "Truth": quantity(row["truth"], unit),
+        "n": number(row["n"], 0),
+        "Unit": unit,
+        "Window": row["window"],
     }
-    if row["conf_low"] == row["conf_low"]:
-        shown = limits(*ends)
-    else:
-        shown = "–"
-    cells |= {interval: shown, "Truth": quantity(row["truth"], unit)}
-    return cells | {"n": number(row["n"], 0), "Unit": unit, "Window": row["window"]}
 
 
 def write_tables(tables: Iterable[Mapping[str, Any]], stem: Path) -> list[Path]:
@@ -228,8 +246,8 @@ def write_tables(tables: Iterable[Mapping[str, Any]], stem: Path) -> list[Path]:
 
 def compare(
     folder: Path, jobs: Iterable[Job], verdicts: Mapping[str, Iterable[Mapping[str, Any]]]
-) -> list[Path]:
-    """Write each sweep's ``SWEEP.comparison.csv`` beside its reports, and return the files.
+) -> None:
+    """Write each sweep's ``SWEEP.comparison.csv`` beside its reports.
 
     Each row is an estimate from one of the reports, as in ``docs/estimates.md``, preceded by the
     parameter values that differ and, if it decides a claim, followed by the word of that claim. A
@@ -244,29 +262,29 @@ def compare(
         By report, as written by the notebooks.
     """
     tables = dict[str, list[pd.DataFrame]]()
-    for job in (job for job in jobs if job.sweep and (folder / f"{job.name}.pdf").is_file()):
-        file = folder / f"{job.name}.estimates.parquet"
-        without = typed(pd.DataFrame({"report": [job.name]}, columns=[*COLUMNS]))
-        if file.is_file():
-            rows = pd.read_parquet(file)
-        else:
-            rows = without
-        words = {
-            name_of(verdict): str(verdict.get("word", "")) for verdict in verdicts.get(job.name, ())
-        }
-        # "C01 V2: Growth was not lower ..."
-        claims = rows["label"].str.partition(": ")[0].where(rows["table"] == 0, "")
-        varied = {name + "_parameter" * (name in COLUMNS): text for name, text in job.swept.items()}
-        before = pd.DataFrame(varied, index=rows.index)
-        judged = rows.assign(word=[words.get(name, "") for name in claims])
-        tables.setdefault(job.sweep, []).append(pd.concat([before, judged], axis=1))
-    files = []
+    for job in jobs:
+        if job.sweep and (folder / f"{job.name}.pdf").is_file():
+            rows = _sweep_rows(folder, job, verdicts.get(job.name, ()))
+            tables.setdefault(job.sweep, []).append(rows)
     for sweep, parts in tables.items():
-        files.append(folder / f"{sweep}{COMPARISON}")
-        pd.concat(parts, ignore_index=True).to_csv(
-            files[-1], index=False, float_format="%.12g", lineterminator="\n"
-        )
-    return files
+        file = folder / f"{sweep}{COMPARISON}"
+        rows = pd.concat(parts, ignore_index=True)
+        rows.to_csv(file, index=False, float_format="%.12g", lineterminator="\n")
+
+
+def _sweep_rows(folder: Path, job: Job, verdicts: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
+    """Return a report's rows in the file that compares its sweep."""
+    file = folder / f"{job.name}.estimates.parquet"
+    if file.is_file():
+        rows = pd.read_parquet(file)
+    else:
+        rows = as_exported(pd.DataFrame({"report": [job.name]}, columns=[*COLUMNS]))
+    words = {name_of(verdict): str(verdict.get("word", "")) for verdict in verdicts}
+    # "C01 V2: Growth was not lower ..."
+    claims = rows["label"].str.partition(": ")[0].where(rows["table"] == 0, "")
+    varied = {name + "_parameter" * (name in COLUMNS): text for name, text in job.swept.items()}
+    judged = rows.assign(word=[words.get(name, "") for name in claims])
+    return pd.concat([pd.DataFrame(varied, index=rows.index), judged], axis=1)
 
 
 # A release
@@ -276,11 +294,10 @@ def cite(folder: Path, manifest: Mapping[str, Any]) -> None:
     """Write the project's citation with a release's date and commit."""
     file = folder / CITATION
     text = (ROOT / CITATION).read_text(encoding="utf-8")
+    text += f"date-released: {manifest['as_of']}\n"
     if manifest["commit"]:
-        commit = f'commit: "{manifest["commit"]}"\n'
-    else:
-        commit = ""
-    file.write_text(f"{text}date-released: {manifest['as_of']}\n{commit}", encoding="utf-8")
+        text += f'commit: "{manifest["commit"]}"\n'
+    file.write_text(text, encoding="utf-8")
 
 
 def describe(folder: Path, manifest: Mapping[str, Any], others: Mapping[str, str]) -> None:
@@ -291,10 +308,9 @@ def describe(folder: Path, manifest: Mapping[str, Any], others: Mapping[str, str
     """
     files = dict(others)
     for name, entry in manifest["reports"].items():
+        of = ""
         if entry["market"]:
             of = f"Simulated ({entry['market']}), no finding about a real market: "
-        else:
-            of = ""
         files |= dict.fromkeys(entry["made"], f"{of}report {name}")
         files[f"{name}.ipynb"] = f"{of}executed notebook of report {name}"
     cited = YAML(typ="safe").load(ROOT / CITATION)

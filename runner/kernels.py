@@ -68,10 +68,16 @@ def _environment(as_of: str, folder: Path) -> Iterator[None]:
     """
     before = dict(os.environ)
     midnight = datetime.fromisoformat(as_of).replace(tzinfo=UTC)
-    os.environ |= dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
-    os.environ |= {"SOURCE_DATE_EPOCH": f"{midnight.timestamp():.0f}", "PYTHONHASHSEED": "0"}
-    os.environ |= {"IPYTHONDIR": f"{folder}/ipython", "JUPYTER_RUNTIME_DIR": f"{folder}/runtime"}
-    os.environ[COMMIT] = commit_of_inputs() or ""
+    os.environ |= {
+        "OMP_NUM_THREADS": "1",
+        "OPENBLAS_NUM_THREADS": "1",
+        "MKL_NUM_THREADS": "1",
+        "SOURCE_DATE_EPOCH": f"{midnight.timestamp():.0f}",
+        "PYTHONHASHSEED": "0",
+        "IPYTHONDIR": f"{folder}/ipython",
+        "JUPYTER_RUNTIME_DIR": f"{folder}/runtime",
+        COMMIT: commit_of_inputs() or "",
+    }
     os.environ.pop("PYTHONSTARTUP", None)
     try:
         yield
@@ -175,20 +181,18 @@ class Kernels:
             str(path).replace("{", "{{").replace("}", "}}") for path in (job.notebook, target)
         ]  # keep braces
         timeout = job.plan.timeout or self._timeout
-        manager = self._manager(job.plan.memory)
         options: dict[str, Any] = {
             "parameters": dict(values),
             "kernel_name": "python3",
             "progress_bar": False,
-        }
-        options |= {
-            "start_timeout": math.ceil(timeout),
+            "start_timeout": math.ceil(timeout),  # nbclient takes whole seconds
             "shutdown_kernel": "immediate",
-        }  # nbclient takes whole seconds
-        options |= {
-            "resources": {"metadata": {"path": str(job.notebook.parent)}}
-        }  # `cwd` would move all threads
-        options |= {"record_timing": False, "coalesce_streams": True}
+            # `cwd` would move all threads
+            "resources": {"metadata": {"path": str(job.notebook.parent)}},
+            "record_timing": False,
+            "coalesce_streams": True,
+            "kernel_manager_class": self._manager(job.plan.memory),
+        }
         for last in (False, True):
             deadline = time.monotonic() + timeout
 
@@ -196,9 +200,7 @@ class Kernels:
                 return max(deadline - time.monotonic(), 0.001)
 
             try:
-                papermill.execute_notebook(
-                    *files, **options, timeout_func=left, kernel_manager_class=manager
-                )
+                papermill.execute_notebook(*files, **options, timeout_func=left)
                 return
             except CellTimeoutError:
                 what = f"{job.name}: not finished after {timeout:g} s; raise the limit with"
@@ -212,11 +214,10 @@ class Kernels:
             ) as error:  # the kernel died at work or on starting, or never answered
                 died = isinstance(error, DeadKernelError)
                 if last or self._stopping.is_set() or not (died or "died" in str(error)):
+                    why = f"the kernel did not start: {error}"
                     if died:
                         why = "the kernel died twice, perhaps for lack of memory"
-                    else:
-                        why = "the kernel did not start"
-                    raise ReportError(f"{job.name}: {why}{'' if died else f': {error}'}") from None
+                    raise ReportError(f"{job.name}: {why}") from None
                 say(
                     f"{job.name}: the kernel died{'' if died else ' on starting'}; trying once"
                     " more",
@@ -236,11 +237,9 @@ class Kernels:
         managers = self._managers
         sockets = self._sockets
         numbers = self._numbers
+        limited = []
         if memory:
             limited = ["/bin/sh", "-c", f'ulimit -v {1024 * memory}; exec "$0" "$@"']
-        else:
-            limited = []
-
         command = [*limited, sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
         local = {"kernel_provisioner": {"provisioner_name": "local-provisioner"}}
 

@@ -11,7 +11,7 @@ import re
 import shutil
 import subprocess
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC, date, datetime, time
 from html import unescape
 from pathlib import Path
@@ -58,14 +58,27 @@ def marks(notebook: Path) -> Counter[str]:
     text contains them.
     """
     counts: Counter[str] = Counter()
-    for cell in json.loads(notebook.read_bytes())["cells"]:
-        if not HIDDEN & set(cell["metadata"].get("tags", [])):
-            for output in cell.get("outputs", []):
-                for kind in ("text/html", "text/plain"):
-                    text = unescape("".join(output.get("data", {}).get(kind, "")))
-                    marks = [*(mark for _, mark in MARKED.findall(text)), *_ABOVE.findall(text)]
-                    counts.update(KINDS[mark] for mark in marks)
+    for cell in cells(notebook):
+        if HIDDEN & set(cell["metadata"].get("tags", [])):
+            continue
+        for data in shown(cell):
+            for kind in ("text/html", "text/plain"):
+                text = unescape("".join(data.get(kind, "")))
+                marks = [*(mark for _, mark in MARKED.findall(text)), *_ABOVE.findall(text)]
+                counts.update(KINDS[mark] for mark in marks)
     return counts
+
+
+def cells(notebook: Path) -> list[dict[str, Any]]:
+    """Return the cells of a notebook."""
+    found: list[dict[str, Any]] = json.loads(notebook.read_bytes())["cells"]
+    return found
+
+
+def shown(cell: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """Yield what a cell shows: each output's data by kind, such as ``text/html``."""
+    for output in cell.get("outputs", []):
+        yield output.get("data", {})
 
 
 def render(
@@ -108,13 +121,14 @@ def render(
     moment = datetime.combine(date.fromisoformat(as_of), time(), tzinfo=UTC)
     with TemporaryDirectory(prefix=f".{pdf.stem}-pdf-", dir=pdf.parent) as name:
         folder = Path(name)
-        meta: dict[str, Any] = {
+        meta = {
             "as_of": as_of,
             "footer": printable(footer),
             "author": AUTHOR,
             "keywords": KEYWORDS,
+            "simulated": simulated,
+            "beside": dict(beside or {}),
         }
-        meta |= {"simulated": simulated, "beside": dict(beside or {})}
         (folder / "meta.json").write_text(json.dumps(meta), encoding="utf-8")
         shutil.copy(SOURCES / "template.typ", folder)
         main = folder / "main.typ"
@@ -143,12 +157,14 @@ def _typst_source(notebook: Path, folder: Path) -> str:
         "--ipynb-output=all",
         "--to=typst",
         "--wrap=none",
+        "--fail-if-warnings",
+        f"--lua-filter={SOURCES / 'filter.lua'}",
+        f"--data-dir={folder}",
+        f"--resource-path={notebook.parent}",
     ]
-    command += ["--fail-if-warnings", f"--lua-filter={SOURCES / 'filter.lua'}"]
-    command += [f"--data-dir={folder}", f"--resource-path={notebook.parent}"]
     done = subprocess.run(command, cwd=folder, capture_output=True, encoding="utf-8", check=False)
     if done.returncode != 0:
-        raise PdfError(_message(notebook, "pandoc", done.stderr))
+        raise _failure(notebook, "pandoc", done.stderr)
     return (
         '#import "template.typ": *\n#let meta = json("meta.json")\n#show: report.with(meta)\n'
         + done.stdout
@@ -166,27 +182,23 @@ def _compiled(main: Path, notebook: Path, moment: datetime) -> bytes:
         "format": "pdf",
         "timestamp": moment,
         "pdf_standards": ["a-2a", "ua-1"],
+        "font_paths": [SOURCES / "fonts"],
+        "ignore_system_fonts": True,
     }
-    options |= {"font_paths": [SOURCES / "fonts"], "ignore_system_fonts": True}
     try:
         pdf, warnings = typst.compile_with_warnings(main, **options)
     except typst.TypstError as error:
-        raise PdfError(
-            _message(notebook, "typst", "\n".join([error.message, *error.hints]))
-        ) from error
+        raise _failure(notebook, "typst", error.message, *error.hints) from error
     if warnings:
-        raise PdfError(
-            _message(notebook, "typst", "\n".join(warning.message for warning in warnings))
-        )
+        raise _failure(notebook, "typst", *(warning.message for warning in warnings))
     return bytes(pdf)
 
 
-def _message(notebook: Path, tool: str, message: str) -> str:
-    """Return an error message, leaving out what pandoc adds to filter errors."""
-    reason = re.sub(
-        r"^Error running filter .*:\n|\nstack traceback:[\s\S]*$", "", message.strip()
-    ).strip()
-    return (
+def _failure(notebook: Path, tool: str, *lines: str) -> PdfError:
+    """Return the error for what a tool said, leaving out what pandoc adds to filter errors."""
+    around = r"^Error running filter .*:\n|\nstack traceback:[\s\S]*$"
+    reason = re.sub(around, "", "\n".join(lines).strip()).strip()
+    return PdfError(
         f"{notebook.name} cannot be typeset as a PDF: {tool} stopped with: {reason}. Fix the"
         " notebook and run again."
     )

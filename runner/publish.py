@@ -14,7 +14,7 @@ from analysis import provenance
 from analysis.exhibits.fonts import LAYOUT
 from runner import ReportError
 from runner.inputs import INPUTS
-from runner.pdf import marks
+from runner.pdf import cells, marks, shown
 from runner.schedule import Job
 
 SOURCES = provenance.ROOT  # the folder of the code
@@ -100,18 +100,14 @@ def footer(notebook: Path, verdicts: list[Verdict], job: Job) -> str:
         raise ReportError(
             f"{job.name}: {found}; it must be real, estimate or simulated: use `verdicts.write`."
         )
-    others = {verdict.get("market", "") for verdict in verdicts} - {job.market}
-    if job.market:
-        mark = "estimated"
-    else:
-        mark = "simulated"
-    shows_none = job.is_brief and not job.market
-    if shows_none:
-        wrong = []
-    else:
-        wrong = [f"verdicts are about {name or 'the real market'}" for name in sorted(others)]
-    why = "see style.use, or names in the data with ◐ or ○"
-    wrong += [f"numbers include {counts[mark]} marked {mark} ({why})"] if counts[mark] else []
+    wrong = []
+    if job.market or not job.is_brief:
+        others = {verdict.get("market", "") for verdict in verdicts} - {job.market}
+        wrong += [f"verdicts are about {name or 'the real market'}" for name in sorted(others)]
+    mark = "estimated" if job.market else "simulated"
+    if counts[mark]:
+        why = "see style.use, or names in the data with ◐ or ○"
+        wrong.append(f"numbers include {counts[mark]} marked {mark} ({why})")
     if wrong:
         of = (
             f"but the report is about {job.market or 'the real market'}; real and simulated"
@@ -136,7 +132,7 @@ def make_reproducible(file: Path, job: Job, staged: str) -> None:
     ``SystemExit``, raises a `ReportError`.
     """
     notebook = json.loads(file.read_bytes())
-    ids = {cell.get("id") for cell in json.loads(job.notebook.read_bytes())["cells"]}
+    ids = {cell.get("id") for cell in cells(job.notebook)}
     notebook["metadata"].pop("papermill", None)
     for number, cell in enumerate(notebook["cells"]):
         cell["metadata"].pop("papermill", None)
@@ -152,7 +148,7 @@ def make_reproducible(file: Path, job: Job, staged: str) -> None:
     file.write_text(replaced(text, names), encoding="utf-8")
 
 
-def without_paths(file: Path, job: Job) -> None:
+def remove_local_paths(file: Path, job: Job) -> None:
     """Remove local paths from a failed report's notebook."""
     names = {**_by_name(job), str(provenance.ROOT): ".", sys.prefix: "python", **home()}
     file.write_text(replaced(file.read_text(encoding="utf-8"), names), encoding="utf-8")
@@ -219,26 +215,22 @@ def open_with_answer(file: Path) -> None:
     The answer is the output of the first cell tagged ``answer`` that has any.
     """
     notebook = json.loads(file.read_bytes())
-    cells = notebook["cells"]
-    shown = list[str]()
-    for cell in cells:
+    answers = list[str]()
+    for cell in notebook["cells"]:
         if cell["cell_type"] == "code":
             cell["metadata"]["jupyter"] = {"source_hidden": True}
             if "answer" in cell["metadata"].get("tags", []):
-                shown += [
-                    "".join(output.get("data", {}).get("text/html", ""))
-                    for output in cell["outputs"]
-                ]
-    if answer := next(filter(None, shown), ""):
-        if "id" in cells[0]:
+                answers += ["".join(data.get("text/html", "")) for data in shown(cell)]
+    if answer := next(filter(None, answers), ""):
+        named = {}
+        if "id" in notebook["cells"][0]:
             named = {"id": "answer-first"}
-        else:
-            named = {}
         answer = answer.replace(
             "$", "<span>&#36;</span>"
         )  # a pair of dollar signs would be read as a formula
         source = f"{answer}\n\n*As published. The cells that lead to it follow, their code folded.*"
-        cells.insert(1, {"cell_type": "markdown", **named, "metadata": {}, "source": source})
+        first = {"cell_type": "markdown", **named, "metadata": {}, "source": source}
+        notebook["cells"].insert(1, first)
     file.write_text(json.dumps(notebook, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
 
 
@@ -251,7 +243,7 @@ def sha256(file: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def hashes(job: Job) -> dict[str, str]:
+def input_hashes(job: Job) -> dict[str, str]:
     """Hash a report's input files outside the data folder, by name."""
     return {file.name: sha256(file) for file in job.files}
 
@@ -295,14 +287,14 @@ def parameters(job: Job) -> dict[str, Any]:
 def digest(notebook: Path) -> str:
     """Hash a notebook's cells, leaving out outputs, counters and ids."""
     passing = {"outputs", "execution_count", "id"}
-    cells = json.loads(notebook.read_bytes())["cells"]
-    return digest_of([{key: cell[key] for key in cell.keys() - passing} for cell in cells])
+    kept = [{key: cell[key] for key in cell.keys() - passing} for cell in cells(notebook)]
+    return digest_of(kept)
 
 
 def about(job: Job) -> dict[str, Any]:
     """Return the inputs specific to a report, as in its manifest entry."""
     of = {"notebook_sha256": digest(job.notebook), "parameters": parameters(job)}
-    return {**of, "market": job.market, "files": hashes(job)}
+    return {**of, "market": job.market, "files": input_hashes(job)}
 
 
 def fingerprint(job: Job, common: Mapping[str, Any], read: Verdicts | None = None) -> str:

@@ -271,24 +271,16 @@ def standing(out: Path, as_of: str, known: Mapping[str, str]) -> tuple[Release |
         newest = read(out / there[-1])
     except ReportError as error:
         return None, f"{error} All reports are made again."
+    wrong = ""
+    faults = [fault.partition(";")[0] for fault in newest.faults()]
     if newest.digest != known.get(there[-1], newest.digest):
-        return (
-            None,
-            (
-                f"{newest.folder}: {MANIFEST} is not the one that its run logged. All reports are"
-                " made again."
-            ),
-        )
-    if faults := newest.faults():
-        listed = ", ".join(fault.partition(";")[0] for fault in faults[:3])
+        wrong = f"{MANIFEST} is not the one that its run logged"
+    elif faults:
+        wrong = f"its files do not match: {', '.join(faults[:3])}"
         if len(faults) > 3:
-            more = f", and {len(faults) - 3} more"
-        else:
-            more = ""
-        return (
-            None,
-            f"{newest.folder}: its files do not match: {listed}{more}. All reports are made again.",
-        )
+            wrong += f", and {len(faults) - 3} more"
+    if wrong:
+        return None, f"{newest.folder}: {wrong}. All reports are made again."
     return newest, ""
 
 
@@ -303,14 +295,22 @@ def after(out: Path, today: str) -> list[Said]:
     ]
 
 
+def _newest(out: Path, there: list[str]) -> Manifest | None:
+    """Return the newest readable manifest of these releases, which are sorted, the oldest first."""
+    for name in reversed(there):
+        with suppress(ReportError):
+            return read(out / name).manifest
+    return None
+
+
 def panel(out: Path) -> str | None:
     """Return the digest of the panel's path in the newest readable manifest.
 
     Return None if there is no manifest.
     """
-    for name in (*reversed(names(out)), DRAFT):
-        with suppress(ReportError):
-            return read(out / name).manifest.panel
+    newest = _newest(out, [DRAFT, *names(out)])
+    if newest:
+        return newest.panel
     return None
 
 
@@ -319,9 +319,9 @@ def corrections(out: Path, as_of: str) -> dict[str, int]:
 
     The numbers are from the newest readable manifest up to a date.
     """
-    for name in reversed(names(out, as_of)):
-        with suppress(ReportError):
-            return read(out / name).manifest.corrections
+    newest = _newest(out, names(out, as_of))
+    if newest:
+        return newest.corrections
     return {}
 
 
@@ -435,7 +435,7 @@ def pack(folder: Path, names: Iterable[str], file: Path) -> None:
             archive.writestr(info, (folder / name).read_bytes(), zipfile.ZIP_DEFLATED, 6)
 
 
-def hashes(folder: Path) -> dict[str, str]:
+def file_hashes(folder: Path) -> dict[str, str]:
     """Hash all files in a folder except the manifest, by path."""
     files = sorted(
         path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()
@@ -473,10 +473,9 @@ def point(out: Path, name: str, stage: Path, today: str) -> None:
     The later release must exist and not be dated after today. The link is replaced in one step.
     """
     link = out / LATEST
+    shown = ""
     if link.is_symlink():
         shown = os.readlink(link)
-    else:
-        shown = ""
     if shown != name and (
         shown not in names(out, today) or (order(shown) or ("", 0)) < (order(name) or ("", 0))
     ):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from typing import Any
 
 from runner import NEWS, REMINDER, UNSENT, Outcome, Said
 from runner.schedule import Job
@@ -29,15 +30,10 @@ def remembered(outcome: Outcome, runs: Sequence[Outcome], jobs: Sequence[Job]) -
     jobs : sequence of Job
         The reports of the schedule, whose owners are looked up.
     """
-    told = next((at for at in reversed(range(len(runs))) if runs[at].news not in ("", UNSENT)), -1)
-    if told >= 0:
-        last = runs[told]
-    else:
-        last = Outcome(outcome="")
-    if runs:
-        before = runs[-1]
-    else:
-        before = Outcome(outcome="")
+    runs = [Outcome(outcome=""), *runs]
+    before = runs[-1]
+    told = max((at for at, run in enumerate(runs) if run.news not in ("", UNSENT)), default=0)
+    last = runs[told]
     wrong = dict(map(_key, outcome.troubles))
     standing = [
         each
@@ -46,27 +42,26 @@ def remembered(outcome: Outcome, runs: Sequence[Outcome], jobs: Sequence[Job]) -
     ]
     wrong |= dict(map(_key, standing))
     late = [*(run for run in runs[told + 1 :] if run.news == UNSENT), outcome]
-    parts = {
-        part: [each for run in late for each in getattr(run, part)]
+    update: dict[str, Any] = {
+        part: [*{each.said: each for run in late for each in getattr(run, part)}.values()]
         for part in ("changed_words", "stale")
     }
-    events = {part: [*{each.said: each for each in some}.values()] for part, some in parts.items()}
-    mended = [each for each in last.troubles if _key(each)[0] not in wrong]
-    news = any(events.values()) or wrong != dict(map(_key, last.troubles))
-    if news:
-        why = "news"
+    news = ""
+    if any(update.values()) or wrong != dict(map(_key, last.troubles)):
+        news = "news"
     elif wrong and outcome.as_of > last.as_of:
-        why = REMINDER
-    else:
-        why = ""
-    outcome = outcome.model_copy(
-        update={**events, "standing": standing, "mended": mended, "news": why}
-    )
+        news = REMINDER
+    update |= {
+        "standing": standing,
+        "mended": [each for each in last.troubles if _key(each)[0] not in wrong],
+        "news": news,
+    }
+    outcome = outcome.model_copy(update=update)
+    if not news:
+        return outcome
     about = {each.about for part in NEWS for each in getattr(outcome, part)}
-    owners = [one for job in jobs if job.name in about for one in job.plan.owner]
-    if why:
-        return outcome.model_copy(update={"owners": [*dict.fromkeys(owners)]})
-    return outcome
+    owners = dict.fromkeys(one for job in jobs if job.name in about for one in job.plan.owner)
+    return outcome.model_copy(update={"owners": [*owners]})
 
 
 def _key(trouble: Said) -> tuple[str, str]:

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from analysis.provenance import ROOT
+from runner.pdf import cells, shown
 
 FILE = "replication.md"
 PAGE = ROOT / "docs" / FILE
@@ -47,8 +48,7 @@ def programs(notebooks: Mapping[str, Path], names: Mapping[str, str]) -> str:
     """
     lines = ["| report | made by | question |", "|---|---|---|"]
     for report, file in notebooks.items():
-        first = json.loads(file.read_bytes())["cells"][0]
-        question = "".join(first["source"]).splitlines()[0].lstrip("# ")
+        question = "".join(cells(file)[0]["source"]).splitlines()[0].lstrip("# ")
         lines.append(f"| `{report}.pdf` | `notebooks/{names[report]}` | {question} |")
     return "\n".join(lines)
 
@@ -69,8 +69,7 @@ def exhibits(notebooks: Mapping[str, Path]) -> str:
         "|---|---|---|---|---|",
     ]
     for report, file in notebooks.items():
-        cells = json.loads(file.read_bytes())["cells"]
-        for exhibit, title, number, functions in _exhibits(cells):
+        for exhibit, title, number, functions in _exhibits(cells(file)):
             calls = ", ".join(f"`{name}`" for name in functions)
             lines.append(f"| `{report}` | {exhibit} | {title} | {number} | {calls} |")
     return "\n".join(lines)
@@ -84,17 +83,12 @@ def _exhibits(cells: list[dict[str, Any]]) -> Iterator[tuple[str, str, int, list
     modules = _modules(cells)
     counts = dict.fromkeys(_KINDS.values(), 0)
     for number, cell in enumerate(cells, start=1):
-        for output in cell.get("outputs", []):
-            shown = "".join(output.get("data", {}).get("text/html", ""))
-            for caption in _CAPTION.finditer(shown):
+        for data in shown(cell):
+            for caption in _CAPTION.finditer("".join(data.get("text/html", ""))):
                 kind = _KINDS[caption["kind"]]
                 counts[kind] += 1
-                yield (
-                    f"{kind} {counts[kind]}",
-                    _title(caption["text"]),
-                    number,
-                    _calls(cell, modules),
-                )
+                title = _title(caption["text"])
+                yield f"{kind} {counts[kind]}", title, number, _calls(cell, modules)
 
 
 def _title(caption: str) -> str:
@@ -134,7 +128,7 @@ def _calls(cell: dict[str, Any], modules: set[str]) -> list[str]:
     return sorted(names)
 
 
-def write(folder: Path, reports: Mapping[str, Mapping[str, Any]]) -> None:
+def write_replication(folder: Path, reports: Mapping[str, Mapping[str, Any]]) -> None:
     """Write the replication page into a release's folder.
 
     `reports` are the entries of the manifest, whose executed notebooks are in the folder.

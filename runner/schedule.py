@@ -6,7 +6,7 @@ import calendar
 import itertools
 import os
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
@@ -15,7 +15,7 @@ from typing import Annotated, Any, Literal
 
 from cronsim import CronSim, CronSimError
 from fewtreated.errors import DesignError
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, BaseModel, Field, model_validator
 
 from analysis import data, parameters, yaml
 from analysis.event import ON_RECORD, read_event
@@ -27,14 +27,21 @@ SIMULATED = (  # prefix in the names of reports with simulated numbers: their fo
 )
 PANEL = "panel__"  # prefix for reports on a panel of the user's own
 # parameters that the runner sets, each with its command-line option
-OPTIONS = {"as_of": "--as-of", "verdict_file": "--out", "verdict_folder": "--out"}
-OPTIONS |= {"panel_path": "--panel", "panel_map": "--map"}
+OPTIONS = {
+    "as_of": "--as-of",
+    "verdict_file": "--out",
+    "verdict_folder": "--out",
+    "panel_path": "--panel",
+    "panel_map": "--map",
+}
 
-CADENCES = {"daily": "0 0 * * *", "monthly on last": "0 0 L * *"}
-CADENCES |= {f"weekly on {day.lower()}": f"0 0 * * {day[:3].upper()}" for day in calendar.day_name}
-CADENCES |= {
-    f"monthly on {day}": f"0 0 {day} * *" for day in range(1, 29)
-}  # days that every month has
+CADENCES = {
+    "daily": "0 0 * * *",
+    "monthly on last": "0 0 L * *",
+    **{f"weekly on {day.lower()}": f"0 0 * * {day[:3].upper()}" for day in calendar.day_name},
+    # days that every month has
+    **{f"monthly on {day}": f"0 0 {day} * *" for day in range(1, 29)},
+}
 
 
 def as_cron(every: str) -> str:
@@ -296,7 +303,7 @@ def load(root: Path) -> Schedule:
     return yaml.load(root / "reports" / "schedule.yml", Schedule, secret="notices")
 
 
-def read(root: Path) -> list[Job]:
+def read_jobs(root: Path) -> list[Job]:
     """Read the reports of a schedule in order, with the brief last.
 
     A sweep gives one report per value.
@@ -312,42 +319,8 @@ def read(root: Path) -> list[Job]:
     file = root / "reports" / "schedule.yml"
     jobs = list[Job]()
     for report in load(root).reports:
-        notebook = root / "notebooks" / report.notebook
         where = f"{file}, {report.name}"
-        if not notebook.is_file():
-            raise DesignError(
-                f"{where}: there is no notebook {report.notebook!r} in {notebook.parent}."
-            )
-        several = [name for name, values in report.parameters.items() if len(values) > 1]
-        if "panel_path" in several:
-            panels = {"panel_path", "panel_map"}
-        else:
-            panels = set[str]()
-        _refuse_set(report.parameters.keys() - panels, where)
-        plan = Job(report.name, notebook, {}, plan=report)
-        if plan.is_brief and several:
-            raise DesignError(
-                f"{where}: the brief reads all reports, so it cannot be a sweep; use single values."
-            )
-        if report.fresh_days:
-            stale = {"stale_after_days": str(report.fresh_days)}
-        else:
-            stale = {}
-        stale = {
-            name: text
-            for name, text in stale.items()
-            if name in parameters.declared(notebook).model_fields
-        }
-        for values in itertools.product(*report.parameters.values()):
-            jobs.append(
-                _one(
-                    root,
-                    plan,
-                    stale | dict(zip(report.parameters, values, strict=True)),
-                    several,
-                    panels,
-                )
-            )
+        jobs += _sweep(root, report, where)
         names = [job.name.casefold() for job in jobs]
         if twice := [job.name for job in jobs if names.count(job.name.casefold()) > 1]:
             raise DesignError(
@@ -355,6 +328,32 @@ def read(root: Path) -> list[Job]:
                 " values."
             )
     return sorted(jobs, key=lambda job: job.is_brief)
+
+
+def _sweep(root: Path, report: Report, where: str) -> Iterator[Job]:
+    """Yield a report for each combination of its values; `where` names it in messages."""
+    notebook = root / "notebooks" / report.notebook
+    if not notebook.is_file():
+        raise DesignError(
+            f"{where}: there is no notebook {report.notebook!r} in {notebook.parent}."
+        )
+    several = [name for name, values in report.parameters.items() if len(values) > 1]
+    panels = set[str]()
+    if "panel_path" in several:
+        panels = {"panel_path", "panel_map"}
+    _refuse_set(report.parameters.keys() - panels, where)
+    plan = Job(report.name, notebook, {}, plan=report)
+    if plan.is_brief and several:
+        raise DesignError(
+            f"{where}: the brief reads all reports, so it cannot be a sweep; use single values."
+        )
+    given = dict[str, str]()
+    aged = "stale_after_days"
+    if report.fresh_days and aged in parameters.parameter_model(notebook).model_fields:
+        given[aged] = str(report.fresh_days)
+    for values in itertools.product(*report.parameters.values()):
+        given |= zip(report.parameters, values, strict=True)
+        yield _one(root, plan, given, several, panels)
 
 
 def _one(
@@ -370,10 +369,9 @@ def _one(
         if name in given
     }
     event = given.get("event", "")
+    places = []
     if event.endswith(".yml"):
         places = [plan.notebook.parent / event, root / event]
-    else:
-        places = []
     swept = {name: paths[name].name if name in paths else given[name] for name in several}
     name = "__".join([plan.name, *(f"{each}-{_slug(given[each])}" for each in several)])
     files = (*paths.values(), *[file for file in places if file.is_file()][:1])
@@ -419,7 +417,7 @@ def on_panel(scheduled: list[Job], panel: Mapping[str, str], given: Iterable[str
     on_record = read_event(panel["event"]).on_record
     jobs = list[Job]()
     for job in scheduled:
-        fields = parameters.declared(job.notebook).model_fields
+        fields = parameters.parameter_model(job.notebook).model_fields
         mine = {name: text for name, text in panel.items() if name in fields}
         if "panel_path" in fields:
             from analysis.panel.map import joined_files  # imports pandas
@@ -523,39 +521,41 @@ def settled(jobs: list[Job], given: Mapping[str, str], as_of: str) -> list[Job]:
         If no job knows a name or the runner sets it, if a value is not allowed, or if a report is
         simulated but its name does not begin with `SIMULATED`, or the reverse.
     """
-    models = [parameters.declared(job.notebook) for job in jobs]
+    models = [parameters.parameter_model(job.notebook) for job in jobs]
     parameters.refuse_unknown(given, {name for model in models for name in model.model_fields})
     _refuse_set(given, "Option -p")
-    typed = []
-    for job, model in zip(jobs, models, strict=True):
-        if missing := {"as_of", job.verdicts_parameter} - model.model_fields.keys():
-            lacks = ", ".join(sorted(missing))
-            raise DesignError(
-                f"Report {job.name}: the parameters cell of {job.notebook.name} lacks {lacks};"
-                " add it."
-            )
-        mine = {name: text for name, text in given.items() if name in model.model_fields}
-        if several := sorted(mine.keys() & job.swept.keys()):
-            raise DesignError(
-                f"Parameter {several[0]}: {job.sweep} lists its values in the schedule; edit that"
-                " list."
-            )
-        try:
-            values = parameters.settled(model, {**job.parameters, **mine, "as_of": as_of})
-        except DesignError as error:
-            raise DesignError(f"Report {job.name}: {error}") from None
-        market = job.market or _market(job, values)
-        if job.name.startswith(SIMULATED) != bool(market):
-            rule = (
-                f"a name begins with {SIMULATED} if and only if the numbers are simulated: choose"
-                " the other report"
-            )
-            raise DesignError(
-                f"Report {job.name}: its parameters describe {market or 'no simulated market'};"
-                f" {rule}."
-            )
-        typed.append(replace(job, parameters=values, market=market))
-    return typed
+    return [
+        _typed(job, model, {**given, "as_of": as_of})
+        for job, model in zip(jobs, models, strict=True)
+    ]
+
+
+def _typed(job: Job, model: type[BaseModel], given: Mapping[str, str]) -> Job:
+    """Return a job with a typed value for every parameter in the model of its notebook."""
+    if missing := {"as_of", job.verdicts_parameter} - model.model_fields.keys():
+        lacks = ", ".join(sorted(missing))
+        raise DesignError(
+            f"Report {job.name}: the parameters cell of {job.notebook.name} lacks {lacks}; add it."
+        )
+    mine = {name: text for name, text in given.items() if name in model.model_fields}
+    if several := sorted(mine.keys() & job.swept.keys()):
+        raise DesignError(
+            f"Parameter {several[0]}: {job.sweep} lists its values in the schedule; edit that list."
+        )
+    try:
+        values = parameters.settled(model, {**job.parameters, **mine})
+    except DesignError as error:
+        raise DesignError(f"Report {job.name}: {error}") from None
+    market = job.market or _market(job, values)
+    if job.name.startswith(SIMULATED) != bool(market):
+        rule = (
+            f"a name begins with {SIMULATED} if and only if the numbers are simulated: choose"
+            " the other report"
+        )
+        raise DesignError(
+            f"Report {job.name}: its parameters describe {market or 'no simulated market'}; {rule}."
+        )
+    return replace(job, parameters=values, market=market)
 
 
 def asked(
@@ -565,7 +565,7 @@ def asked(
 
     `given` contains the parameters set with ``-p``.
     """
-    jobs = settled(on_panel(read(root), panel, given), given, as_of)
+    jobs = settled(on_panel(read_jobs(root), panel, given), given, as_of)
     return {
         name: value
         for job in jobs

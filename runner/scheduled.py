@@ -31,7 +31,7 @@ from runner import (
 )
 from runner.release import Release
 from runner.remembered import remembered
-from runner.run import Request
+from runner.request import Request
 from runner.schedule import Job, Notice
 
 
@@ -83,7 +83,7 @@ def work(root: Path, request: Request, *, due: bool = False, as_json: bool = Fal
     except BaseException as error:
         outcome = stopped(error, request.as_of, (request.out or root / "reports").absolute())
         wrong = error
-    ended = without_paths(outcome, root)
+    ended = outcome_without_paths(outcome, root)
     faults = list[str]()
     if ended.code != Exit.LOCKED and not request.dry:  # if it is locked, the run at work will tell
         ended, faults = told(root, ended, recipients, keep)
@@ -112,7 +112,7 @@ def told(
     """
     jobs = list[Job]()
     with suppress(DataError, DesignError):  # a schedule that cannot be read is told as such
-        jobs = schedule.read(root)
+        jobs = schedule.read_jobs(root)
     if outcome.outcome == "published":
         outcome = outcome.model_copy(update={"manifest": release.read(outcome.folder).digest})
     outcome = remembered(outcome, site.logged(outcome.out), jobs)
@@ -197,7 +197,7 @@ def stale(root: Path, outcome: Outcome, now: datetime) -> Iterator[Said]:
         stood = release.read(outcome.out / outcome.previous).manifest.reports
     else:
         stood = {}
-    for job in schedule.read(root):
+    for job in schedule.read_jobs(root):
         entry = stood.get(job.name)
         limit = job.plan.fresh_days
         if limit and schedule.is_due(
@@ -248,7 +248,7 @@ def stopped(error: BaseException, as_of: str, out: Path) -> Outcome:
     return Outcome(outcome=outcome, as_of=as_of, failures=[Said(said=why)], out=out, code=code)
 
 
-def without_paths(outcome: Outcome, root: Path) -> Outcome:
+def outcome_without_paths(outcome: Outcome, root: Path) -> Outcome:
     """Remove paths to the project and to the user's home folder from an outcome."""
     places = {f"{root.absolute()}/": "", str(root.absolute()): ".", **publish.home()}
     told = outcome.model_dump(include={"reports", "changed_words", "stale", "failures", "notes"})

@@ -24,12 +24,12 @@ from typing import Any, Literal
 from pydantic import BaseModel, Field, ValidationError
 
 from analysis.event import read_event
-from analysis.numbers import between, day, quantity
+from analysis.numbers import bounds_in_words, day, quantity
 from analysis.provenance import ANNEX
 from analysis.simulated import condition
 from runner import Outcome, ReportError, diff, release, replication, shortened
 from runner.diff import Changes
-from runner.pdf import AUTHOR
+from runner.pdf import AUTHOR, cells
 from runner.publish import Verdicts, identity, name_of, rendered
 from runner.release import DATA, DRAFT, LATEST, MANIFEST, VERDICTS, Release
 from runner.schedule import number, varied
@@ -47,21 +47,15 @@ RATINGS = {"Supported": 5, "Contradicted": 1, "Not shown": None, "Not testable":
 OTHERS = {
     BELIEVE: "What would you have to believe? (page)",
     ANNEX: "Annex: what all reports were made of (PDF)",
-}
-OTHERS |= {
     VERDICTS: "All verdicts (JSON)",
     diff.FILE: "What changed since the previous release (JSON)",
-}
-OTHERS |= {
     DATA: "The data that the reports were made of (zip)",
     "CITATION.cff": "How to cite this release (CFF)",
-}
-OTHERS |= {
     replication.FILE: (
         "How to replicate this release: data, rights, programs by table and figure (Markdown)"
-    )
+    ),
+    MANIFEST: "What each report was made of: parameters, versions, hashes (JSON)",
 }
-OTHERS |= {MANIFEST: "What each report was made of: parameters, versions, hashes (JSON)"}
 NUMBERS = ["estimate", "std_error", "conf_low", "conf_high", "truth", "n"]  # columns of a sweep
 TITLE = re.compile(r"^# +(?:\d\d +[–-] +)?(.+)", re.MULTILINE)
 
@@ -103,7 +97,7 @@ class Judged(BaseModel):
         else:
             texts = []
         if self.low is not None and self.high is not None:
-            ends = between(self.low, self.high, self.unit)
+            ends = bounds_in_words(self.low, self.high, self.unit)
             texts.append(ends if self.high < inf else f"at least {quantity(self.low, self.unit)}")
         if texts:
             return f"{', '.join(texts).capitalize()} {self.unit}."
@@ -135,42 +129,46 @@ def _card(name: str, entry: Map, folder: Path, rows: Sequence[Any], anchors: Map
     from runner import exports
 
     notebook = folder / f"{name}.ipynb"
-    cells = json.loads(notebook.read_bytes())["cells"]
-    title = TITLE.search(
-        "\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "markdown")
-    )
-    made = entry["made"]
-    drawn = f"{name}.figures/figure-1.svg"
     verdicts = list[Judged]()
-    parts = [part for part, _ in exports.parts(notebook)]
-    first = next((part for part in parts if part["kind"] == "figure"), {"alt": "", "caption": ""})
-    linked = (
-        exports.facts(notebook)
-        .query("value.str.match('https?://')")
-        .drop_duplicates("name")
-        .sort_values("name")
-    )
     for row in rows:
         with suppress(ValidationError):
-            verdicts.append(
-                Judged.model_validate({**row, "anchor": anchors.get(identity(row), "")})
-            )
-    of = {"name": name, "market": entry["market"], "made": made, "stale": entry.get("stale")}
-    of["as_of"] = entry["parameters"].get("as_of", "")
-    of["title"] = (title[1] if title else name) + (
-        f" ({', '.join(varied(name))})" if varied(name) else ""
-    )
-    of |= {
-        "figure": drawn if drawn in made else "",
-        "seen": first["alt"],
-        "caption": first["caption"],
+            shown = {**row, "anchor": anchors.get(identity(row), "")}
+            verdicts.append(Judged.model_validate(shown))
+    parts = {part["kind"]: part for part, _ in reversed([*exports.parts(notebook)])}
+    figure = parts.get("figure", {"alt": "", "caption": ""})
+    drawn = f"{name}.figures/figure-1.svg"
+    linked = exports.facts(notebook).query("value.str.match('https?://')")
+    linked = linked.drop_duplicates("name").sort_values("name")
+    return {
+        "name": name,
+        "market": entry["market"],
+        "made": entry["made"],
+        "stale": entry.get("stale"),
+        "as_of": entry["parameters"].get("as_of", ""),
+        "title": _title(name, notebook),
+        "figure": drawn if drawn in entry["made"] else "",
+        "seen": figure["alt"],
+        "caption": figure["caption"],
+        "sources": dict(linked[["name", "value"]].to_numpy()),
+        "verdicts": verdicts,
+        "believe": parts.get("believe"),
+        "unread": len(rows) - len(verdicts),
     }
-    of |= {"sources": dict(linked[["name", "value"]].to_numpy()), "verdicts": verdicts}
-    believe = next((part for part in parts if part["kind"] == "believe"), None)
-    return {**of, "believe": believe, "unread": len(rows) - len(verdicts)}
 
 
-def write(
+def _title(name: str, notebook: Path) -> str:
+    """Return a report's title, with the values that distinguish it in its sweep."""
+    of_text = (cell for cell in cells(notebook) if cell["cell_type"] == "markdown")
+    texts = ["".join(cell["source"]) for cell in of_text]
+    title = name
+    if found := TITLE.search("\n".join(texts)):
+        title = found[1]
+    if values := varied(name):
+        return f"{title} ({', '.join(values)})"
+    return title
+
+
+def write_page(
     folder: Path, manifest: Map, verdicts: Verdicts, *, event: str, changes: Changes | None
 ) -> None:
     """Write a release page and its metadata for catalogues.
@@ -193,51 +191,63 @@ def write(
     from runner import exports
 
     entries = manifest["reports"]
-    failed = manifest["failed"]
     exports.cite(folder, manifest)
-    replication.write(folder, manifest["reports"])
+    replication.write_replication(folder, entries)
     brief = says(folder, entries)
     cards = [
         _card(name, of, folder, verdicts.get(name, ()), brief.anchors)
         for name, of in entries.items()
     ]
-    about, background = (
-        (read_event(event).title, read_event(event).background) if event else ("Reports", "")
-    )
-    first = next((card for card in cards if number(card["name"]) == "00"), None)
+    about = "Reports"
+    background = ""
+    if event:
+        about = read_event(event).title
+        background = read_event(event).background
     common: dict[str, Any] = {"manifest": manifest, "day": day, "about": about}
-    if chosen := next((card for card in cards if card["believe"] and not card["market"]), None):
+    chosen = _write_believe(folder, cards, common)
+    first = next((card for card in cards if number(card["name"]) == "00"), None)
+    files = {name: f"failed/{name}.ipynb" for name in manifest["failed"]}
+    others = OTHERS | {
+        file: f"{name}, as far as it came (notebook)" for name, file in files.items()
+    }
+    others = {
+        file: what for file, what in others.items() if file == MANIFEST or (folder / file).is_file()
+    }
+    text = rendered(
+        "index.html.j2",
+        **common,
+        title=f"{brief.headline} – {about}" if brief.headline else about,
+        background=background,
+        believe=BELIEVE if chosen else "",
+        pictured=chosen or first,
+        said=brief,
+        brief=first,
+        cards=[card for card in cards if card is not first],
+        ratings=RATINGS,
+        identity=identity,
+        author=AUTHOR,
+        condition=condition,
+        changes=changes and changes.as_json(),
+        sweeps=[_sweep(folder, file) for file in sorted(folder.rglob(f"*{exports.COMPARISON}"))],
+        others=others,
+    )
+    (folder / PAGE).write_text(text, encoding="utf-8")
+    exports.describe(folder, manifest, {PAGE: "The page of this release", **others})
+
+
+def _write_believe(folder: Path, cards: Iterable[Map], common: Map) -> Map | None:
+    """Write the page with a reader's choices, and return the card of the report it is about.
+
+    Return None if no report on real data has choices.
+    """
+    chosen = next((card for card in cards if card["believe"] and not card["market"]), None)
+    if chosen:
         rows = [*csv.DictReader(io.StringIO(chosen["believe"]["csv"]))]
         claim = chosen["believe"]["caption"]
         report = chosen["name"]
         page = rendered("believe.html.j2", rows=rows, claim=claim, report=report, **common)
         (folder / BELIEVE).write_text(page, encoding="utf-8")
-    files = OTHERS | {
-        f"failed/{name}.ipynb": f"{name}, as far as it came (notebook)" for name in failed
-    }
-    others = {
-        path: what for path, what in files.items() if path == MANIFEST or (folder / path).is_file()
-    }
-    common |= {
-        "title": f"{brief.headline} – {about}" if brief.headline else about,
-        "background": background,
-    }
-    common |= {
-        "believe": BELIEVE if chosen else "",
-        "pictured": chosen or first,
-        "said": brief,
-        "brief": first,
-    }
-    common |= {
-        "cards": [card for card in cards if card is not first],
-        "ratings": RATINGS,
-        "identity": identity,
-    }
-    common |= {"author": AUTHOR, "condition": condition, "changes": changes and changes.as_json()}
-    sweeps = [_sweep(folder, file) for file in sorted(folder.rglob(f"*{exports.COMPARISON}"))]
-    text = rendered("index.html.j2", **common, sweeps=sweeps, others=others)
-    (folder / PAGE).write_text(text, encoding="utf-8")
-    exports.describe(folder, manifest, {PAGE: "The page of this release", **others})
+    return chosen
 
 
 def says(folder: Path, reports: Iterable[str]) -> Brief:
@@ -304,14 +314,12 @@ def prune(out: Path, keep: int) -> list[str]:
     manifest stay, however old. Folders without a valid manifest are left alone.
     """
     releases = [*newest_first(out)]
+    latest = ""
     if (out / LATEST).is_symlink():
         latest = os.readlink(out / LATEST)
-    else:
-        latest = ""
+    sound = ""
     if releases[keep:]:
         sound = next((each.folder.name for each in releases if not each.faults()), "")
-    else:
-        sound = ""
     stays = {sound: "it is the newest one that verifies", latest: "`latest` points at it"}
     lines = list[str]()
     for old in reversed(releases[keep:]):
@@ -378,11 +386,9 @@ def logged(out: Path) -> list[Outcome]:
     in the feed.
     """
     outcomes = list[Outcome]()
-    if (out / LOG).is_file():
-        lines = (out / LOG).read_text(encoding="utf-8", errors="replace").splitlines()
-    else:
-        lines = []
-    for line in lines:
+    if not (out / LOG).is_file():
+        return outcomes
+    for line in (out / LOG).read_text(encoding="utf-8", errors="replace").splitlines():
         with suppress(ValidationError):
             outcomes.append(Outcome.model_validate_json(line))
             outcomes[-1].id = outcomes[-1].id or _id(
@@ -463,14 +469,12 @@ def _published(standing: Release) -> Outcome:
 def _item(run: Outcome, summaries: Mapping[str, Summary]) -> dict[str, Any]:
     """Return a run's entry for the page and the feed: its outcome, what moved, and its link."""
     where = run.release or run.draft
+    moved = ""
     if run.outcome == "published" and run.release in summaries:
         moved = summaries[run.release].line
-    else:
-        moved = ""
+    page = PAGE
     if where in summaries or where == DRAFT:
         page = f"{where}/{PAGE}"
-    else:
-        page = PAGE
     return {**dict(run), "moved": moved, "page": page}
 
 

@@ -12,10 +12,10 @@ from fewtreated.errors import DesignError
 
 from analysis.provenance import ANNEX
 from runner import Exit, ReportError, diff, publish, release, say, site
-from runner.diff import ESTIMATES
+from runner.diff import ESTIMATES, Changes
 from runner.inputs import commit_of_inputs
 from runner.publish import unlike
-from runner.release import DATA, MANIFEST, VERDICTS, Release
+from runner.release import DATA, MANIFEST, VERDICTS, Entry, Release
 
 
 def faults(published: Release) -> Iterator[str]:
@@ -81,7 +81,6 @@ def prove(root: Path, folder: Path, names: list[str] | None) -> Exit:
         If the folder is not a release, or a report cannot be made again here.
     """
     published = release.read(folder.resolve())
-    manifest = published.manifest
     reports = published.manifest.reports
     if unknown := {*(names or ())} - reports.keys():
         raise DesignError(
@@ -95,6 +94,19 @@ def prove(root: Path, folder: Path, names: list[str] | None) -> Exit:
             " use it."
         )
         return Exit.FAILED
+    _tell_files(published)
+    differs = _tell_inputs(root, published)
+    if names is None:
+        return Exit.OK
+    if differs:
+        _tell_checkout(published.manifest.commit)
+        return Exit.REFUSED
+    return _make_again(root, published, names or [_quickest(published)])
+
+
+def _tell_files(published: Release) -> None:
+    """Print what the files of a release are, and which of its reports are older than the others."""
+    manifest = published.manifest
     if site.known(published.folder.parent).get(published.folder.name):
         logged = "is"
     else:
@@ -105,56 +117,71 @@ def prove(root: Path, folder: Path, names: list[str] | None) -> Exit:
     )
     say(f"{MANIFEST}: sha256 {published.digest}, which {logged} in {site.LOG} beside the release.")
     say(f"{DATA}: the {len(manifest.inputs['data'])} data files that the reports were made from.")
-    for name, entry in reports.items():
+    for name, entry in manifest.reports.items():
         if entry.stale:
             say(
                 f"{name}: as of {entry.as_of}, of older data or code than the others: {entry.stale}"
             )
-    mine = {
-        name: entry for name, entry in reports.items() if not entry.stale
-    }  # made of these inputs
+
+
+def _current(published: Release) -> dict[str, Entry]:
+    """Return the entries of the reports that were made of the inputs of their release, by name."""
+    return {name: of for name, of in published.manifest.reports.items() if not of.stale}
+
+
+def _tell_inputs(root: Path, published: Release) -> bool:
+    """Print how this checkout differs from the inputs of a release, and return whether it does."""
+    mine = _current(published)
     files = {name: root / "notebooks" / entry.notebook for name, entry in mine.items()}
     notebooks = {name: publish.digest(file) for name, file in files.items() if file.is_file()}
     now = {**publish.inputs(root), "notebooks": notebooks}
-    was = {
-        **manifest.inputs,
-        "notebooks": {name: entry.notebook_sha256 for name, entry in mine.items()},
-    }
-    for kind in (other := unlike(was, now)):
+    made_of = {name: entry.notebook_sha256 for name, entry in mine.items()}
+    was = {**published.manifest.inputs, "notebooks": made_of}
+    differing = unlike(was, now)
+    for kind in differing:
         which = ", ".join(diff.first(unlike(was.get(kind, {}), now.get(kind, {})), 5))
         say(f"This checkout differs from the inputs of the release: {kind}: {which}")
-    if not other:
+    if not differing:
         say(
             "This checkout has the data, code, layout, words, versions and notebooks that the"
             " release was made from."
         )
-    elif names is not None:
-        commit, _, local = (manifest.commit or "the commit that made it").partition(" + ")
-        if local:
-            more = f", with the {local} of that time, which git does not have,"
-        else:
-            more = ""
-        say(f"No report was made again: check out {commit}{more} and verify there.")
-    if names is None or other:
-        if names is None:
-            return Exit.OK
-        return Exit.REFUSED
-    # the quickest of the reports with estimates and without files of the user's own
-    ranks = {
-        name: (bool(of.files), f"{name}{ESTIMATES}" not in of.made, of.seconds)
-        for name, of in mine.items()
-    }
-    names = [
-        name for name in names or sorted(ranks, key=lambda name: ranks[name])[:1] if name in mine
-    ]
-    differ = [line for name in names for line in _again(root, published, name)] + _beside(
-        root, published
-    )
-    rest = (
-        f"Not made again: {len(reports) - len(names)} reports, of which only the hashes were"
-        " compared."
-    )
-    say(rest if len(names) < len(reports) else "All reports were made again.")
+    return bool(differing)
+
+
+def _tell_checkout(made_at: str | None) -> None:
+    """Print which commit to check out before reports can be made again."""
+    commit, _, local = (made_at or "the commit that made it").partition(" + ")
+    if local:
+        commit += f", with the {local} of that time, which git does not have,"
+    say(f"No report was made again: check out {commit} and verify there.")
+
+
+def _quickest(published: Release) -> str:
+    """Return the quickest report, if possible with estimates and without files of the user's.
+
+    Return an empty string if all are older than the release.
+    """
+    mine = _current(published)
+
+    def rank(name: str) -> tuple[bool, bool, float]:
+        entry = mine[name]
+        return bool(entry.files), f"{name}{ESTIMATES}" not in entry.made, entry.seconds
+
+    return min(mine, key=rank, default="")
+
+
+def _make_again(root: Path, published: Release, names: list[str]) -> Exit:
+    """Make reports again, and what a release has beside them, and print how they compare."""
+    mine = _current(published)
+    names = [name for name in names if name in mine]
+    differ = [line for name in names for line in _again(root, published, name)]
+    differ += _beside(root, published)
+    others = len(published.manifest.reports) - len(names)
+    if others:
+        say(f"Not made again: {others} reports, of which only the hashes were compared.")
+    else:
+        say("All reports were made again.")
     if differ:
         return Exit.FAILED
     return Exit.OK
@@ -165,27 +192,27 @@ def _again(root: Path, published: Release, name: str) -> list[str]:
 
     Return what differs.
     """
-    from runner import run
+    from runner import make
 
-    files = (entry := published.manifest.reports[name]).made
-    was = entry.commit
-    now = commit_of_inputs()
-    with run.again(root, published, name) as (folder, made, verdicts):
+    entry = published.manifest.reports[name]
+    with make.again(root, published, name) as (folder, made, verdicts):
         found = {file: (folder / file).read_bytes() for file in made}
+    now = commit_of_inputs()
+    was = entry.commit
     if now and was:  # which a notebook contains
         found = {
             file: content.replace(now.encode(), was.encode()) for file, content in found.items()
         }
-    other = sorted({*made} ^ {*files}) + [
-        file for file in files if found.get(file, b"") != published.read(file)
+    other = sorted({*made} ^ {*entry.made}) + [
+        file for file in entry.made if found.get(file, b"") != published.read(file)
     ]
     other += [VERDICTS] * (verdicts != published.verdicts()[name])
     for file in other:
         say(f"{file}: made again for {name}, it differs.")
     if not other:
         say(
-            f"{name}: made again, identical to the byte: its {len(files)} files and {len(verdicts)}"
-            " verdicts."
+            f"{name}: made again, identical to the byte: its {len(entry.made)} files and"
+            f" {len(verdicts)} verdicts."
         )
     return other
 
@@ -197,44 +224,23 @@ def _beside(root: Path, published: Release) -> list[str]:
 
     It is made of the reports of the release itself and, for what changed, of the release before.
     """
-    from runner import annex, run
-
-    manifest = published.manifest.model_copy(update={"files": {}})
     files = published.manifest.files
-    changes = None
-    hashed = [
-        file for file in (f"failed/{name}.ipynb" for name in manifest.failed) if file in files
-    ]
-    given = {
-        VERDICTS,
-        DATA,
-        *hashed,
-        *chain.from_iterable(entry.made for entry in manifest.reports.values()),
-    }
+    notebooks = [f"failed/{name}.ipynb" for name in published.manifest.failed]
+    hashed = [file for file in notebooks if file in files]
+    made = chain.from_iterable(entry.made for entry in published.manifest.reports.values())
+    given = {VERDICTS, DATA, *hashed, *made}
     beside = sorted(files.keys() - given)
     try:
-        if manifest.previous:
-            before = release.read(published.folder.parent / manifest.previous)
-            if manifest.previous_sha256 not in ("", before.digest):
-                raise ReportError(
-                    f"{MANIFEST} of {manifest.previous} is another than when this release was made."
-                )
-            changes = diff.between(before, published)
+        changes = _changes(published)
     except ReportError as error:
         say(f"Only the hashes were compared of {', '.join([*hashed, *beside])}: {error}")
         return []
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
-        jobs = [*run.as_made(root, published).values()]
         for file in given & files.keys():
             (folder / file).parent.mkdir(parents=True, exist_ok=True)
             (folder / file).write_bytes(published.read(file))
-        try:
-            notebooks = {name: folder / f"{name}.ipynb" for name in manifest.reports}
-            annex.write(notebooks, folder / ANNEX, as_of=manifest.as_of, changes=changes)
-            run.show(folder, manifest, changes, jobs, published.verdicts())
-        except (ArithmeticError, LookupError, RuntimeError, TypeError, ValueError) as error:
-            say(f"No page can be made again of these reports: {type(error).__name__}: {error}")
+        _write_beside(root, published, folder, changes)
         found = {file: (folder / file).read_bytes() for file in beside if (folder / file).is_file()}
     other = [file for file in beside if found.get(file) != published.read(file)]
     for file in other:
@@ -247,3 +253,30 @@ def _beside(root: Path, published: Release) -> list[str]:
             f" {', '.join(beside)}."
         )
     return other
+
+
+def _changes(published: Release) -> Changes | None:
+    """Return the changes since the release before, if there is one."""
+    manifest = published.manifest
+    if not manifest.previous:
+        return None
+    before = release.read(published.folder.parent / manifest.previous)
+    if manifest.previous_sha256 not in ("", before.digest):
+        raise ReportError(
+            f"{MANIFEST} of {manifest.previous} is another than when this release was made."
+        )
+    return diff.between(before, published)
+
+
+def _write_beside(root: Path, published: Release, folder: Path, changes: Changes | None) -> None:
+    """Write the annex and what is beside it to a folder with the reports, as far as possible."""
+    from runner import annex, assemble, make
+
+    manifest = published.manifest.model_copy(update={"files": {}})
+    jobs = [*make.as_made(root, published).values()]
+    notebooks = {name: folder / f"{name}.ipynb" for name in manifest.reports}
+    try:
+        annex.typeset_annex(notebooks, folder / ANNEX, as_of=manifest.as_of, changes=changes)
+        assemble.write_beside(folder, manifest, changes, jobs, published.verdicts())
+    except (ArithmeticError, LookupError, RuntimeError, TypeError, ValueError) as error:
+        say(f"No page can be made again of these reports: {type(error).__name__}: {error}")

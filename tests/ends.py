@@ -90,7 +90,7 @@ def run_cells(notebook, given):
 
 def declared(notebook):
     """Return the fields of a notebook's parameters by name."""
-    return parameters.declared(notebook).model_fields
+    return parameters.parameter_model(notebook).model_fields
 
 
 def displayed_text(html):

@@ -12,12 +12,12 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from fewtreated.estimate import Estimate
 from reading import read_json
 
 from analysis.estimands import closed_firms, displacement, event_study, growth, rivals
 from analysis.estimands.catalogue import estimate_all
 from analysis.estimands.design import ASKED, Design, as_rows
+from analysis.estimate import Estimate
 from analysis.event import read_event
 from analysis.evidence import listed, shift, totals
 from analysis.panel import read_panel

@@ -22,7 +22,7 @@ COUNTED = {NOT_SHOWN: "Neither {} nor {} has been counted by anyone but its auth
 
 def given(notebook):
     """Return the parameters of a notebook as it stands."""
-    return parameters.declared(ROOT / "notebooks" / f"{notebook}.ipynb")()
+    return parameters.parameter_model(ROOT / "notebooks" / f"{notebook}.ipynb")()
 
 
 def known(asked):

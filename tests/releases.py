@@ -130,6 +130,6 @@ def make(
         "panel_is": "",
         "commit": "c" * 40,
     }
-    manifest |= {"inputs": of, "files": release.hashes(folder), "reports": entries}
+    manifest |= {"inputs": of, "files": release.file_hashes(folder), "reports": entries}
     publish.write_json(folder / MANIFEST, manifest)
     return release.read(folder)

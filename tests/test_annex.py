@@ -51,7 +51,7 @@ def notebooks(tmp_path):
 def test_the_annex_has_parameters_by_report_and_the_rest_once_with_the_reports_that_name_it(
     notebooks, tmp_path
 ):
-    annex.write(notebooks, tmp_path / "annex.pdf", as_of=AS_OF)
+    annex.typeset_annex(notebooks, tmp_path / "annex.pdf", as_of=AS_OF)
     text = pdf_text(tmp_path / "annex.pdf")
     assert "share = 0.4" in text
     assert "share = 0.5" in text
@@ -59,7 +59,7 @@ def test_the_annex_has_parameters_by_report_and_the_rest_once_with_the_reports_t
     recorded = pd.concat(
         [annex.facts(file).assign(report=name) for name, file in notebooks.items()]
     )
-    tables = annex.sections(recorded)
+    tables = annex.fact_tables(recorded)
     assert list(tables) == ["Parameters", "Files", "Sources", "Code"]
     assert '<a href="https://gazette.org/accounts?a=1&amp;b=2">' in tables["Sources"]
     assert tables["Sources"].count("05, simulated 05") == 1
@@ -70,7 +70,7 @@ def test_the_annex_has_parameters_by_report_and_the_rest_once_with_the_reports_t
 
 def test_the_same_reports_give_the_same_annex_to_the_byte(notebooks, tmp_path):
     for name in ("a.pdf", "b.pdf"):
-        annex.write(notebooks, tmp_path / name, as_of=AS_OF)
+        annex.typeset_annex(notebooks, tmp_path / name, as_of=AS_OF)
     assert (tmp_path / "a.pdf").read_bytes() == (tmp_path / "b.pdf").read_bytes()
 
 
@@ -80,7 +80,7 @@ def test_reports_that_ran_with_other_code_stand_apart():
         for report, of in (("01_a", "abc"), ("02_b", "def"), ("03_c", "abc"))
     ]
     recorded = pd.DataFrame(rows, columns=["report", "what", "name", "value"])
-    html = annex.sections(recorded)["Code"]
+    html = annex.fact_tables(recorded)["Code"]
     assert "commit abc" in html
     assert "01, 03" in html
     assert html.count("<tr>") == 3
@@ -112,9 +112,13 @@ def test_the_annex_ends_with_what_moved_since_the_release_before(notebooks, tmp_
     harm = "x < y & $z$ #import *bold* [a](b)"
     old = make(tmp_path, "2026-11-25")
     new = make(tmp_path, "2026-11-26", estimates={REPORT: [estimate(estimate="11", label=harm)]})
-    annex.write(notebooks, tmp_path / "annex.pdf", as_of=AS_OF, changes=diff.between(old, new))
+    annex.typeset_annex(
+        notebooks, tmp_path / "annex.pdf", as_of=AS_OF, changes=diff.between(old, new)
+    )
     text = pdf_text(tmp_path / "annex.pdf")
     assert "Since the release of 2026-11-25" in text
     assert f"{harm} in {REPORT}" in text
-    annex.write(notebooks, tmp_path / "same.pdf", as_of=AS_OF, changes=diff.between(old, old))
+    annex.typeset_annex(
+        notebooks, tmp_path / "same.pdf", as_of=AS_OF, changes=diff.between(old, old)
+    )
     assert "Since the release of 2026-11-25: nothing moved." in pdf_text(tmp_path / "same.pdf")

@@ -5,15 +5,18 @@ and its results.
 import sys
 from dataclasses import replace
 
+import benchmark
+import generator
 import numpy as np
 import pandas as pd
 import pytest
-from datasets import loaded
+import reduced
+import rivals
+from generator import BEFORE, CELLS, MONTHS, NEVER, WAVES, Drawn, Few
+from rivals import TOOLS, Tool
 
 from analysis import data
-from benchmarks import benchmark, generator, reduced, rivals
-from benchmarks.generator import BEFORE, CELLS, MONTHS, NEVER, WAVES, Drawn, Few
-from benchmarks.rivals import TOOLS, Tool
+from analysis.provenance import ROOT
 from market import simulate
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # the other libraries' own
@@ -151,7 +154,7 @@ def test_every_tool_finds_the_effect_where_nothing_else_happens(name):
 
 
 def test_callaway_and_santanna_are_called_so_that_their_published_effect_comes_out():
-    wide = loaded("county employment")
+    wide = pd.read_csv(ROOT / "fewtreated/tests/data/county_teen_employment.csv")
     names = {"county": "firm", "first_treated": "first"}
     table = wide.melt(
         ["county", "first_treated", "log_population"], var_name="month", value_name="log_sales"
@@ -163,7 +166,7 @@ def test_callaway_and_santanna_are_called_so_that_their_published_effect_comes_o
     found = TOOLS["callaway_santanna"].fit(table)
     assert found["estimate"] == pytest.approx(
         -0.0399512752, abs=1e-9
-    )  # R did, in tests/cases/published.yml
+    )  # R did, in fewtreated/tests/cases/published.yml
     assert found["std_error"] == pytest.approx(
         0.0119, abs=3e-4
     )  # R did 2.1: 0.0119 by the multiplier bootstrap

@@ -69,11 +69,11 @@ def test_no_sentence_says_more_than_its_word(question, word, level):
     claimed = {"claimed": 3000.0, "unit": "accounts"}
     for found in ({}, BARE, {"estimate": -3.0}):
         one = of(question, word=word, confidence=level, **claimed | found)
-        told = brief.sentence([one], EVENT)
+        told = brief.topic_sentence([one], EVENT)
         assert re.fullmatch(r"[A-Z0-9][^{}]*\.", told)
         assert "no effect" not in told
         assert not re.search(r"\b[CEV]\d", told)
-        assert (brief.in_words(one) in told) == (found != BARE and word in DECIDED)
+        assert (brief.finding_in_words(one) in told) == (found != BARE and word in DECIDED)
         assert (f"{level} confidence" in told) == (word in DECIDED)
         hedges = {hedge for hedge in ("probably", "may have", "may not have") if hedge in told}
         if word in UNKNOWN and not (saying.record and word == NOT_SHOWN):
@@ -89,7 +89,7 @@ def test_no_sentence_says_more_than_its_word(question, word, level):
 
 
 def test_one_verdict_answers_in_a_sentence_and_what_a_panel_says_is_not_called_public():
-    told = brief.sentence([verdict(word=NOT_SHOWN)], EVENT).removeprefix("Public evidence ")
+    told = brief.topic_sentence([verdict(word=NOT_SHOWN)], EVENT).removeprefix("Public evidence ")
     assert brief.told(verdict(word=NOT_SHOWN), EVENT) == f"Public evidence {told}"
     for of in ({"tier": "panel"}, SIM):
         assert brief.told(verdict(word=NOT_SHOWN, **of), EVENT) == f"This panel {told}"
@@ -101,7 +101,7 @@ def test_sentences_that_begin_alike_share_their_beginning_and_what_cannot_be_tes
     sold = of("more_sales_elsewhere", word=NOT_TESTABLE, **BARE)
     theirs = [of("growth_positive", word=NOT_SHOWN), of("C08 market", word=NOT_SHOWN)]
     assert (
-        brief.sentence([shift, sold, *theirs], EVENT)
+        brief.topic_sentence([shift, sold, *theirs], EVENT)
         == "Public evidence does not show whether some affected Chinese merchants put more money"
         " into other platforms, such as eBay and AliExpress, whether Chinese sellers' growth on"
         " Amazon stayed positive or whether shares of Youkeshu's owner dropped beyond the market"
@@ -113,13 +113,13 @@ def test_sentences_that_begin_alike_share_their_beginning_and_what_cannot_be_tes
     ]
     sure = [one.model_copy(update={"confidence": "moderate"} | BARE) for one in sure]
     assert (
-        brief.sentence(sure, EVENT)
+        brief.topic_sentence(sure, EVENT)
         == "Some affected Chinese merchants probably put more money into other platforms, such as"
         " eBay and AliExpress; closed merchants probably sold more on eBay and AliExpress"
         " (moderate confidence)."
     )
     assert (
-        brief.sentence([sold], EVENT)
+        brief.topic_sentence([sold], EVENT)
         == "We found no public figure that shows whether closed merchants sold more on eBay and"
         " AliExpress."
     )
@@ -171,7 +171,7 @@ def test_the_headline_of_the_record_is_this():
     ],
 )
 def test_a_finding_has_its_own_words_or_numbers_and_no_mark(changes, written):
-    assert brief.in_words(verdict(unit="per cent", **changes)) == written
+    assert brief.finding_in_words(verdict(unit="per cent", **changes)) == written
 
 
 def test_statements_are_counted_by_their_word():

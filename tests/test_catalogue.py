@@ -9,7 +9,6 @@ import numpy as np
 import pandas as pd
 import pytest
 from fewtreated.errors import DesignError
-from fewtreated.estimate import refusal
 from fewtreated.estimators.power import detectable
 from panels import DOSES_DESIGN, WAVE, by_hand, doses, panel_of, sparse_panel
 
@@ -20,6 +19,7 @@ from analysis.estimands.displacement import displacement
 from analysis.estimands.event_study import by_cohort, event_study
 from analysis.estimands.growth import growth
 from analysis.estimands.rivals import dose_response, recentred, with_risk
+from analysis.estimate import refusal
 
 NUMBERS = ["estimate", "std_error", "conf_low", "conf_high", "n"]
 INHERIT = r"E3.*|E4.*|d\d"  # what others gained is in them

@@ -61,11 +61,15 @@ STUDY = pd.DataFrame(
 def test_an_event_study_without_a_band_ends_where_its_intervals_do():
     few = STUDY.assign(band_low=np.nan, band_high=np.nan)
     for rows in (few, few.assign(conf_high=np.inf), few.assign(conf_high=np.nan)):
-        assert 50 <= curves.event_study(rows, reference=-2, ylabel="y").axes[0].get_ylim()[1] <= 150
+        assert (
+            50
+            <= curves.event_study_chart(rows, reference=-2, ylabel="y").axes[0].get_ylim()[1]
+            <= 150
+        )
 
 
 def test_an_event_study_has_thin_lines_for_all_months_and_an_arrow_where_an_interval_goes_on():
-    axes = curves.event_study(STUDY, reference=-2, ylabel="y").axes[0]
+    axes = curves.event_study_chart(STUDY, reference=-2, ylabel="y").axes[0]
     assert [one.get_xdata().tolist() for one in axes.lines if one.get_marker() == "^"] == [[-4]]
     (band,) = axes.collections
     ends = STUDY[["band_low", "band_high"]].to_numpy().tolist()
@@ -144,7 +148,7 @@ def test_charts_of_exposure_draw_what_there_is_and_say_what_there_is_not():
     )
     line = pd.DataFrame({"origin": "own", "exposure": [0.01, 0.15], "estimate": [0.0, 9.0]})
     line = line.assign(conf_low=line["estimate"] - 1, conf_high=line["estimate"] + 1)
-    drawing = curves.dose_response(bins, line, line, xlabel="x", ylabel="y")
+    drawing = curves.dose_response_chart(bins, line, line, xlabel="x", ylabel="y")
     own, others = drawing.axes
     assert "not estimable with this data" in [text.get_text() for text in others.texts]
     arrows = [one for one in own.lines if one.get_marker() in "^v"]
@@ -205,5 +209,5 @@ def test_the_shares_of_the_half_years_that_are_compared_alone_are_written_at_the
         {"term": ["2020-03", "2020-09"], "estimate": [3.0, 4.6], "conf_low": 2.0, "conf_high": 6.0}
     )
     shown = {"closures": ("2020-05", "2020-09"), "compared": ["2020-09"]}
-    axes = curves.shares({"a": halves}, ylabel="y", **shown).axes[0]
+    axes = curves.shares_chart({"a": halves}, ylabel="y", **shown).axes[0]
     assert [text.get_text() for text in axes.texts if "%" in text.get_text()] == ["4.6 %"]

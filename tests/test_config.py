@@ -305,11 +305,11 @@ def notebook(tmp_path):
 
 def read_cell(folder, source):
     write_notebook(folder / "cell.ipynb", parameters=source)
-    return parameters.declared(folder / "cell.ipynb")
+    return parameters.parameter_model(folder / "cell.ipynb")
 
 
 def test_each_line_of_the_cell_is_a_parameter(notebook):
-    fields = parameters.declared(notebook).model_fields
+    fields = parameters.parameter_model(notebook).model_fields
     assert list(fields) == ["as_of", "verdict_file", "count", "share", "tier", "note", "strict"]
     shown = {
         name: (field.default, field.title, field.description) for name, field in fields.items()
@@ -349,12 +349,12 @@ def test_a_notebook_has_one_parameters_cell(tmp_path, notebook):
     with pytest.raises(
         DesignError, match=r"n\.ipynb: 0 cells are tagged `parameters`; tag exactly one"
     ):
-        parameters.declared(tmp_path / "n.ipynb")
+        parameters.parameter_model(tmp_path / "n.ipynb")
     content = read_json(notebook)
     content["cells"].append(cell("code", 9, "y: int = 1", "parameters"))
     notebook.write_text(json.dumps(content))
     with pytest.raises(DesignError, match="2 cells are tagged"):
-        parameters.declared(notebook)
+        parameters.parameter_model(notebook)
 
 
 @pytest.mark.parametrize("content", [None, "", "[]", "{}", "{", '{"cells": [1]}'])
@@ -362,11 +362,11 @@ def test_a_file_that_is_no_notebook_is_refused_and_named(tmp_path, content):
     if content is not None:
         written(tmp_path, content, "n.ipynb")
     with pytest.raises(DesignError, match=r"Parameters of n\.ipynb: .*n\.ipynb is not a notebook"):
-        parameters.declared(tmp_path / "n.ipynb")
+        parameters.parameter_model(tmp_path / "n.ipynb")
 
 
 def test_given_text_goes_before_defaults(notebook):
-    model = parameters.declared(notebook)
+    model = parameters.parameter_model(notebook)
     given = {"count": "7", "share": "1", "strict": "false", "note": "5"}
     values = parameters.settled(model, given)
     told = {"count": 7, "share": 1.0, "tier": "facts", "note": "5", "strict": False}
@@ -396,7 +396,7 @@ WRONG = {
     ("name", "given"), [(name, text) for name, texts in WRONG.items() for text in texts]
 )
 def test_a_wrong_value_is_refused_and_the_allowed_ones_are_named(notebook, name, given):
-    model = parameters.declared(notebook)
+    model = parameters.parameter_model(notebook)
     with pytest.raises(DesignError) as caught:
         parameters.settled(model, {name: given})
     assert str(caught.value).startswith(f"Parameter {name}: found ")
@@ -435,7 +435,7 @@ def test_a_running_notebook_checks_them_together_too(tmp_path, monkeypatch):
     monkeypatch.setattr(parameters, "NOTEBOOKS", tmp_path)
     write_notebook(tmp_path / "cell.ipynb", parameters=TIED)
     with pytest.raises(DesignError, match=r"Parameter low: found 0\.4, but high is 0\.1"):
-        parameters.check(
+        parameters.checked_parameters(
             "cell.ipynb", {"low": 0.4, "high": 0.1, "day": "2021-04-25", "last": "2021-07-01"}
         )
 
@@ -454,13 +454,13 @@ def test_a_running_notebook_checks_them_together_too(tmp_path, monkeypatch):
 def test_a_running_notebook_is_held_to_types_and_rules(notebook, name, value):
     namespace = {}
     exec(PARAMETERS, namespace)
-    assert parameters.check(str(notebook), namespace)["count"] == 3
-    assert parameters.check(str(notebook), {**namespace, "share": 1})["share"] == 1.0
+    assert parameters.checked_parameters(str(notebook), namespace)["count"] == 3
+    assert parameters.checked_parameters(str(notebook), {**namespace, "share": 1})["share"] == 1.0
     with pytest.raises(DesignError, match=rf"Parameter {name}: found {value!r}; use a value"):
-        parameters.check(str(notebook), {**namespace, name: value})
+        parameters.checked_parameters(str(notebook), {**namespace, name: value})
     del namespace["tier"]
     with pytest.raises(DesignError, match=r"Parameter tier: found None"):
-        parameters.check(str(notebook), namespace)
+        parameters.checked_parameters(str(notebook), namespace)
 
 
 def test_open_questions_are_told_all_at_once_and_so_is_an_answer_beside_its_question(tmp_path):

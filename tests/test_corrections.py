@@ -142,14 +142,14 @@ def test_a_correction_is_no_cause_of_a_change(desk):
 
 def test_the_brief_prints_the_gravest_and_counts_the_others(desk):
     write(desk, FIRST)
-    (row,) = corrections.read(desk.root)
+    (row,) = corrections.read_corrections(desk.root)
     write(desk, FIRST, GRAVER)
-    first, second = corrections.read(desk.root)
+    first, second = corrections.read_corrections(desk.root)
     assert (first.id, second) == ("b", row)
-    assert corrections.line([]) == ""
-    assert corrections.line([row]) == "Report 01 said “they rose”; they fell."
-    assert corrections.line([first, row]).endswith("it was 7. One more: index.html.")
-    assert corrections.line([first, row, row]).endswith("it was 7. Two more: index.html.")
+    assert corrections.gravest_line([]) == ""
+    assert corrections.gravest_line([row]) == "Report 01 said “they rose”; they fell."
+    assert corrections.gravest_line([first, row]).endswith("it was 7. One more: index.html.")
+    assert corrections.gravest_line([first, row, row]).endswith("it was 7. Two more: index.html.")
 
 
 def test_the_page_escapes_what_it_tells(tmp_path):
@@ -173,7 +173,7 @@ def test_the_brief_escapes_and_leads_what_the_run_says():
 # The corrections of the project
 
 
-CORRECTIONS = corrections.read(ROOT)
+CORRECTIONS = corrections.read_corrections(ROOT)
 
 
 def test_what_was_certain_is_corrected():

@@ -35,22 +35,22 @@ def test_what_moved_is_told_under_its_heading(tmp_path, case):
     changes = compared(tmp_path, built(case.get("before", {})), **built(case["after"]))
     told = {
         heading: some
-        for heading, some in diff.sections(changes)
+        for heading, some in diff.headed_lines(changes)
         if heading.startswith(("Words", "Numbers", "Data"))
     }
     assert told == case["told"]
-    assert diff.line(changes) == case.get("line", diff.line(changes))
+    assert diff.summary_line(changes) == case.get("line", diff.summary_line(changes))
 
 
 def lines(changes, heading):
-    return dict(diff.sections(changes)).get(heading)
+    return dict(diff.headed_lines(changes)).get(heading)
 
 
 def test_between_equal_releases_nothing_moved(tmp_path):
     found = compared(tmp_path)
     assert found.compared == 2
-    assert diff.line(found) == "Since the release of 2026-11-25: nothing moved."
-    assert diff.sections(found) == []
+    assert diff.summary_line(found) == "Since the release of 2026-11-25: nothing moved."
+    assert diff.headed_lines(found) == []
 
 
 @pytest.mark.parametrize(
@@ -145,5 +145,5 @@ def test_long_lists_are_cut_with_what_is_left_out(tmp_path):
 
 def test_however_much_moved_it_is_told_in_one_line(tmp_path):
     rows = {REPORT: [estimate(label=f"Growth of F{place}") for place in range(2000)]}
-    told = diff.line(compared(tmp_path, estimates=rows, verdicts=[verdict("Supported")]))
+    told = diff.summary_line(compared(tmp_path, estimates=rows, verdicts=[verdict("Supported")]))
     assert told == "Since the release of 2026-11-25: 1 verdict moved; 2001 numbers moved."

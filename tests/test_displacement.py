@@ -7,7 +7,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from fewtreated.errors import DesignError
-from fewtreated.estimate import refusal
 from panels import (
     BY_FIRM,
     DOSES_DESIGN,
@@ -38,6 +37,7 @@ from analysis.estimands.displacement import (
     where_it_went,
 )
 from analysis.estimands.growth import effect_on_share
+from analysis.estimate import refusal
 
 PARTS = [f"d{number}" for number in range(1, 8)]
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from fewtreated.errors import DesignError
-from fewtreated.estimate import critical_value, refusal
+from fewtreated.estimate import critical_value
 from fewtreated.estimators.att_gt import att_gt
 from fewtreated.jackknife import FEWEST_DF
 from fewtreated.testing import noninferiority
@@ -28,6 +28,7 @@ from scipy import stats
 from analysis.estimands.closed_firms import effect_on_closed, scope
 from analysis.estimands.design import Design
 from analysis.estimands.event_study import FEWEST, by_cohort, by_month, event_study, honest, stack
+from analysis.estimate import refusal
 from analysis.numbers import percent_change
 
 

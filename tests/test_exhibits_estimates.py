@@ -8,9 +8,9 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
-from fewtreated.estimate import Estimate
 
 from analysis.estimands.design import in_words
+from analysis.estimate import Estimate
 from analysis.evidence.verdicts import NOT_SHOWN, Verdict
 from analysis.exhibits import answers, blocks, charts, curves
 from analysis.exhibits.payload import of_estimates
@@ -86,7 +86,7 @@ def made(value=np.nan, *, reason="nobody was closed.", limits=np.nan, terms=("se
     [
         lambda found, caption: blocks.figure(charts.forest(found, xlabel="x"), caption),
         lambda found, caption: blocks.figure(
-            curves.event_study(found, reference=-1, ylabel="y"), caption
+            curves.event_study_chart(found, reference=-1, ylabel="y"), caption
         ),
     ],
 )

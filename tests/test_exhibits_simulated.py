@@ -61,11 +61,11 @@ DRAWINGS = {
         SERIES, x="year", strong=["a"], ylabel="y", closures=CLOSED, log="y"
     ),
     "bands": lambda: curves.paths(DAYS, x="day", ylabel="y"),
-    "event_study": lambda: curves.event_study(MONTHS, reference=-2, ylabel="y"),
-    "shares": lambda: curves.shares(
+    "event_study": lambda: curves.event_study_chart(MONTHS, reference=-2, ylabel="y"),
+    "shares": lambda: curves.shares_chart(
         {"a": HALVES, "b": HALVES}, ylabel="y", closures=CLOSED, compared=["2021-03"]
     ),
-    "dose_response": lambda: curves.dose_response(BINS, BINS, BINS, xlabel="x", ylabel="y"),
+    "dose_response": lambda: curves.dose_response_chart(BINS, BINS, BINS, xlabel="x", ylabel="y"),
 }
 
 

@@ -8,7 +8,6 @@ from itertools import pairwise
 import numpy as np
 import pandas as pd
 import pytest
-from fewtreated.estimate import refusal
 from panels import BY_FIRM, WAVE, by_hand, changed, panel_of, sides
 
 from analysis.estimands import growth as verbs
@@ -25,6 +24,7 @@ from analysis.estimands.growth import (
     growth,
 )
 from analysis.estimands.robustness import early
+from analysis.estimate import refusal
 from analysis.evidence import verdicts
 from market import simulate
 

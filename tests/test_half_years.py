@@ -153,6 +153,15 @@ def test_before_any_closure_the_owner_grew_like_anker_and_by_less_from_the_closu
     assert (gap.loc["2021Q2":] < -50).all()
 
 
+def test_by_nine_months_both_owners_can_be_compared_and_were_last():
+    table = half_years.comparisons("nine months", level=0.95)
+    assert table.loc["2021Q1-Q3", ["rank", "assignments"]].tolist() == [1, 6]
+    assert table.loc["2020Q1-Q3", "rank"] > 1
+    assert half_years.growth("nine months").loc["2021Q1-Q3", "Youkeshu"] == pytest.approx(
+        -55.37, abs=0.01
+    )
+
+
 @pytest.mark.parametrize(
     ("span", "period", "per_cent", "rank", "choices"),
     [
@@ -167,11 +176,24 @@ def test_with_sailvan_as_closed_the_gap_is_smaller_and_stays(span, period, per_c
     assert (found.row("did")["rank"], found.counts["assignments"]) == (rank, choices)
 
 
+def test_without_hardware_sunvalley_grew_in_the_first_half_unless_almost_none_was_sold_in_2020():
+    found = half_years.without_hardware("2021")
+    assert found["growth"].round(0).tolist() == [13, -78]
+    ends = [half_years.without_hardware("2021", part)["growth"] for part in (0, 1)]
+    assert [end["H1"].round(0) for end in ends] == [-6, 46]
+    assert max(end["H2"] for end in ends) < -75
+    group = half_years.revenues("half-year")["Sunvalley"]
+    assert found["after"].sum() == pytest.approx(group["2021H1"] + group["2021H2"] - 1050)
+    with pytest.raises(DesignError, match="choose 0 to 1"):
+        half_years.without_hardware("2021", 1.5)
+
+
 def test_every_seller_of_the_design_has_a_series_or_a_reason_for_having_none():
     declared = half_years.declared()
     assert set(declared["name"]) == set(listed.design()["name"])
     assert declared["measure"].isna().equals(declared["publisher"].isna())
     silent = set(declared.loc[declared["measure"].isna(), "name"])
+    assert silent == set(half_years.without_half_years())
     assert set(half_years.rows()["name"]) == set(declared["name"]) - silent
     assert not silent & set(half_years.revenues("half-year").columns)
 

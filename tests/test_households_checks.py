@@ -88,7 +88,7 @@ def test_allowing_for_lost_titles_adds_the_larger_placebo_at_both_ends(tables, r
         recentring.recentred(tables, Specification(**months))
         for months in households.PLACEBOS.values()
     ]
-    added = (recentring.widened(recentred, early).conf_int - recentred.conf_int)[:, 0]
+    added = (recentring.widened_by_placebos(recentred, early).conf_int - recentred.conf_int)[:, 0]
     assert added == pytest.approx([np.log(1 - 0.0782), -np.log(1 - 0.0782)], abs=0.003)
 
 

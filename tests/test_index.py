@@ -150,7 +150,7 @@ def publish_page(
     publish.write_json(folder / "manifest.json", manifest)
     publish.write_json(folder / "verdicts.json", found)
     by_report = {name: [one for one in found if one["report"] == name] for name in entries}
-    site.write(folder, manifest, by_report, event=event, changes=changes)
+    site.write_page(folder, manifest, by_report, event=event, changes=changes)
     return Index((folder / "index.html").read_text(encoding="utf-8"))
 
 

@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import subprocess
 import sys
 from dataclasses import replace
 from unittest import mock
@@ -162,6 +163,35 @@ def test_a_report_that_failed_stays_due(desk):
     assert desk.as_of()["01_first"] == "2026-12-01"
 
 
+def test_the_notebook_of_a_failed_night_stops_in_the_debugger_where_it_failed_and_is_made_up_for(
+    desk,
+):
+    desk.write("01_first", "import json\njson.loads('not JSON')")
+    assert desk.due(NEXT) == 3
+    failed = desk.reports / "draft" / "failed" / "01_first.ipynb"
+    command = [
+        sys.executable,
+        "-m",
+        "IPython",
+        "--no-banner",
+        "--colors=NoColor",
+        "--pdb",
+        str(failed),
+    ]
+    typed = "up\nup\nup\np count\nq\n"
+    told = subprocess.run(
+        command, input=typed, cwd=desk.root, capture_output=True, text=True, check=False
+    ).stdout
+    assert "json/decoder.py" in told  # where the error was raised
+    assert (
+        "ipdb> 4\n" in told
+    )  # the cell is three callers above, and has the parameters of the night
+    desk.write("01_first", JUDGE)
+    assert desk.shift(NEXT, "01_first") == 0
+    assert desk.releases() == [MONDAY, NEXT]
+    assert desk.as_of() == {"01_first": NEXT, "02_second": MONDAY, "00_brief": NEXT}
+
+
 def test_a_report_that_failed_stands_marked_where_the_schedule_lets_the_others_be_published(
     desk, capsys
 ):
@@ -208,7 +238,7 @@ def test_of_a_release_with_hostile_files_whose_hashes_are_right_all_reports_are_
     desk, file, content
 ):
     (desk.published / file).write_bytes(content)
-    about = {**desk.manifest(), "files": release.hashes(desk.published)}
+    about = {**desk.manifest(), "files": release.file_hashes(desk.published)}
     publish.write_json(desk.published / "manifest.json", about)
     (desk.reports / "outcomes.jsonl").unlink()  # which knows the hash of the manifest
     assert desk.due(TUESDAY) == 0

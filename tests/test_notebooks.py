@@ -111,7 +111,7 @@ def test_every_parameter_of_a_notebook_is_used(notebook):
     names = [node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Name)]
     named = {node.id for node in names if isinstance(node.ctx, ast.Load)}
     taken = set().union(*(names for call, names in HANDED_ON.items() if call in text))
-    unused = parameters.declared(notebook).model_fields.keys() - named - taken
+    unused = parameters.parameter_model(notebook).model_fields.keys() - named - taken
     assert unused <= (
         {"as_of"} if notebook.name.startswith("00_") else set()
     )  # of the brief only the runner asks it
@@ -127,7 +127,7 @@ def test_the_setup_cell_checks_the_parameters_of_its_own_notebook(notebook):
     assert re.search(
         rf'{checks}\("{notebook.name}", globals\(\)[,)]', source(code(notebook)[tagged[0] + 1])
     )
-    assert "as_of" in parameters.declared(notebook).model_fields
+    assert "as_of" in parameters.parameter_model(notebook).model_fields
 
 
 def test_a_notebook_marks_its_answer_and_ends_with_its_provenance(notebook):
@@ -150,13 +150,15 @@ def test_a_notebook_on_a_panel_names_no_claim_and_no_reading_of_one_event(notebo
 
 
 def test_a_notebook_on_public_figures_refuses_another_event(notebook):
-    given = parameters.declared(notebook).model_fields.keys()
+    given = parameters.parameter_model(notebook).model_fields.keys()
     refuses = any(f"report.{start}(" in python(notebook) for start in ("start", "start_simulated"))
     assert refuses == ("verdict_file" in given and "panel_path" not in given)
 
 
 def test_every_notebook_is_scheduled():
-    assert {job.notebook.name for job in schedule.read(ROOT)} == {path.name for path in NOTEBOOKS}
+    assert {job.notebook.name for job in schedule.read_jobs(ROOT)} == {
+        path.name for path in NOTEBOOKS
+    }
 
 
 def test_every_reading_falls_to_a_notebook_that_there_is():
@@ -308,7 +310,7 @@ def test_what_is_simulated_and_what_is_real_are_told_apart_on_every_page(publish
     stamps.assert_told_apart(published)
 
 
-@pytest.mark.parametrize("name", [job.name for job in schedule.read(ROOT)])
+@pytest.mark.parametrize("name", [job.name for job in schedule.read_jobs(ROOT)])
 def test_a_report_has_four_pages_at_most_no_code_on_the_first_and_a_last_one_worth_its_paper(
     published, name
 ):
@@ -331,7 +333,7 @@ def path(file, folder):
 
 def test_page_one_is_the_answer(published):
     there = {path(pdf, published).removesuffix(".pdf") for pdf in published.rglob("*.pdf")}
-    assert there == {job.name for job in schedule.read(ROOT)} | {"annex"}
+    assert there == {job.name for job in schedule.read_jobs(ROOT)} | {"annex"}
     for pdf in (published / f"{name}.pdf" for name in sorted(there - {"annex"})):
         page = PdfReader(pdf).pages[0].extract_text()
         assert "THE ANSWER" in page.upper()

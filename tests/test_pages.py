@@ -85,7 +85,9 @@ REAL = {
         blocks.say(TOLD, lead="Found.") + blocks.note(TOLD) + blocks.note("Old.", warning=True)
     ),
     "bullets": lambda: blocks.bullets("this", "that", "more"),
-    "threats": lambda: blocks.threats(claims.threats().head(2)) + blocks.threats(FLOOD.head(0)),
+    "threats": lambda: (
+        blocks.threats_note(claims.threats().head(2)) + blocks.threats_note(FLOOD.head(0))
+    ),
     "labels": lambda: blocks.Block("\n".join(map(answers.label, WORDS)), ""),
     "answer": lambda: answers.answer("The answer in a sentence.", verdict=V2),
     "answer without a claim": lambda: answers.answer(
@@ -144,7 +146,7 @@ SIMULATED = {
         "They gained.", title="Effect", row=ROW, **AFTER
     ),
     "simulated verdicts": lambda: answers.verdict_table([MARKET], "T."),
-    "simulated threats": lambda: blocks.threats(claims.threats()) + blocks.threats(FLOOD),
+    "simulated threats": lambda: blocks.threats_note(claims.threats()) + blocks.threats_note(FLOOD),
 }
 
 

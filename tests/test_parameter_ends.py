@@ -118,9 +118,9 @@ def cases():
 
 def refusal(notebook, given):
     """Return why parameters are refused; empty if they are not."""
-    model = parameters.declared(notebook)
+    model = parameters.parameter_model(notebook)
     try:
-        parameters.admitted(model, model.model_validate, given)
+        parameters.valid_values(model, model.model_validate, given)
     except DesignError as error:
         return str(error)
     return ""

@@ -45,7 +45,7 @@ def told(text, root=ROOT):
     outcome = Outcome(
         outcome="failed", failures=[Said(said=text)], notes=[Said(about="05", said=text)]
     )
-    clean = scheduled.without_paths(outcome, root)
+    clean = scheduled.outcome_without_paths(outcome, root)
     assert clean.failures[0].said == clean.notes[0].said
     return clean.failures[0].said
 
@@ -98,7 +98,7 @@ def test_a_failed_notebook_keeps_its_slashes(tmp_path, monkeypatch, home):
         monkeypatch.setenv("HOME", home)
     file = tmp_path / "05.ipynb"
     file.write_text(text := json.dumps({"cells": ["3/4 of https://example.org/a"]}))
-    publish.without_paths(file, Job("05_growth", tmp_path / "05_growth.ipynb", {}))
+    publish.remove_local_paths(file, Job("05_growth", tmp_path / "05_growth.ipynb", {}))
     assert file.read_text() == text
 
 

@@ -94,7 +94,7 @@ def reports(folder):
             simulated="sim" in page.name,
             beside={"05": "05_growth"},
         )
-    annex.write(
+    annex.typeset_annex(
         {"05_growth": executed(folder / "ended.ipynb", 0.4, "claims")}, pages[2], as_of="2026-11-01"
     )
     return pages

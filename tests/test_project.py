@@ -2,8 +2,11 @@
 machine.
 """
 
+import os
 import re
+import shutil
 import subprocess
+import sys
 import tomllib
 
 import pytest
@@ -81,3 +84,71 @@ def test_no_tracked_text_names_a_path_of_one_machine(trace):
 def test_nothing_that_a_run_writes_is_tracked():
     assert tracked("reports/20*") == []
     assert tracked("reports/scratch") == []
+
+
+# What a copy of the project needs to be installed
+PARTS = ["pyproject.toml", "README.md", "LICENSE", "deploy", "analysis", "market", "runner"]
+
+
+@pytest.fixture
+def clone(tmp_path):
+    for part in PARTS:
+        source = ROOT / part
+        if source.is_dir():
+            shutil.copytree(source, tmp_path / part, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy2(source, tmp_path)
+    return tmp_path
+
+
+def test_pip_refuses_a_wheel_of_the_project_in_one_sentence_and_without_a_traceback(clone):
+    pip = [
+        sys.executable,
+        "-m",
+        "pip",
+        "install",
+        "--no-deps",
+        "--no-build-isolation",
+        "--target",
+        "built",
+        ".",
+    ]
+    done = subprocess.run(pip, cwd=clone, capture_output=True, text=True, check=False)
+    assert done.returncode != 0
+    assert (
+        "not a package but a repository that one clones: run `make report` in the clone"
+        in done.stderr
+    )
+    assert "Traceback" not in done.stderr
+    assert not (clone / "built").exists()
+
+
+@pytest.mark.parametrize(
+    ("hook", "refused"), [("build_editable", False), ("build_wheel", True), ("build_sdist", True)]
+)
+def test_the_build_backend_makes_editable_installs_alone(clone, hook, refused):
+    call = f"import clone_only; clone_only.{hook}('built')"
+    where = os.environ | {"PYTHONPATH": str(clone / "deploy")}
+    command = [sys.executable, "-c", call]
+    done = subprocess.run(
+        command, cwd=clone, env=where, capture_output=True, text=True, check=False
+    )
+    assert ("repository that one clones" in done.stderr) == refused
+    assert len([*clone.glob("built/*")]) == (not refused)
+
+
+def test_pre_commit_runs_the_commands_of_make_check_on_files_that_exist():
+    recipe = re.search(
+        r"^check:.*\n((?:\t.*\n)+)", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE
+    )[1]
+    checks = [line.split(" notebooks/")[0].split(" > ")[0] for line in recipe.splitlines()]
+    (local,) = YAML(typ="safe").load(ROOT / ".pre-commit-config.yaml")["repos"]
+    assert [hook["entry"].replace(".venv/bin", "\t@$(BIN)") for hook in local["hooks"]] == checks
+    assert {hook["language"] for hook in local["hooks"]} == {"system"}
+    for hook in local["hooks"]:
+        assert any(re.search(hook["files"], file) for file in tracked())
+
+
+def test_the_configuration_of_pre_commit_is_valid():
+    pre_commit = os.path.join(os.path.dirname(sys.executable), "pre-commit")
+    subprocess.run([pre_commit, "validate-config", ".pre-commit-config.yaml"], cwd=ROOT, check=True)

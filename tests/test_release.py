@@ -28,7 +28,7 @@ def make(out, number, as_of=AS_OF):
             name = release.next_name(out, as_of)
         else:
             name = release.DRAFT
-        about = {**ABOUT, "as_of": as_of, "release": name, "files": release.hashes(new)}
+        about = {**ABOUT, "as_of": as_of, "release": name, "files": release.file_hashes(new)}
         publish.write_json(new / release.MANIFEST, about)
         release.put(new, out / name, stage)
         if as_of:

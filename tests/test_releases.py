@@ -189,7 +189,9 @@ def replaced_with_its_manifest(found):
     """Replace a PDF of a release, and its hash in the manifest."""
     (found.folder / f"{REPORT}.pdf").write_bytes(b"%PDF-1.7 forged\n%%EOF\n")
     content = read_json(found.folder / MANIFEST)
-    publish.write_json(found.folder / MANIFEST, content | {"files": release.hashes(found.folder)})
+    publish.write_json(
+        found.folder / MANIFEST, content | {"files": release.file_hashes(found.folder)}
+    )
     return release.read(found.folder)
 
 

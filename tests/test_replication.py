@@ -49,7 +49,7 @@ def test_a_long_caption_is_cut_between_words():
 
 
 def test_the_page_of_a_release_has_every_list_and_every_data_file(notebook):
-    replication.write(notebook.parent, {"05_growth": {"notebook": "05_growth.ipynb"}})
+    replication.write_replication(notebook.parent, {"05_growth": {"notebook": "05_growth.ipynb"}})
     page = (notebook.parent / replication.FILE).read_text()
     assert "<!--" not in page
     assert "| `05_growth.pdf` | `notebooks/05_growth.ipynb` | 05 – Was growth lower? |" in page

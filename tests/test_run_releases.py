@@ -123,7 +123,7 @@ def test_what_was_altered_with_its_hash_is_found_when_the_release_is_made_again(
         text = ""
     assert old in text
     altered.write_text(text.replace(old, new))
-    publish.write_json(manifest, {**desk.manifest(), "files": release.hashes(desk.published)})
+    publish.write_json(manifest, {**desk.manifest(), "files": release.file_hashes(desk.published)})
     assert verify(desk, "--again", "01_first") == Exit.FAILED
     assert f"{file}: made again " in (said := capsys.readouterr().out)
     assert said.count("it differs.") == 1

@@ -249,7 +249,7 @@ ALL = {"00_brief", "01_first", "02_second"}
 
 
 def prints(desk, given=(), verdicts=None):
-    jobs = schedule.settled(schedule.read(desk.root), dict(given), AS_OF)
+    jobs = schedule.settled(schedule.read_jobs(desk.root), dict(given), AS_OF)
     common = publish.inputs(desk.root)
     return {
         job.name: publish.fingerprint(job, common, verdicts if job.is_brief else None)
@@ -494,7 +494,8 @@ def test_reports_with_parameters_need_a_folder_of_their_own(desk, no_kernels, tm
 def test_a_parameter_goes_to_the_reports_that_know_it(desk):
     desk.write("02_second", WRITE_VERDICTS, parameters=PARAMETERS + "lag: int = 1  # quarters\n")
     jobs = {
-        job.name: job for job in schedule.settled(schedule.read(desk.root), {"lag": "2"}, AS_OF)
+        job.name: job
+        for job in schedule.settled(schedule.read_jobs(desk.root), {"lag": "2"}, AS_OF)
     }
     assert jobs["02_second"].parameters["lag"] == 2
     assert "lag" not in jobs["01_first"].parameters
@@ -549,11 +550,11 @@ def test_a_schedule_with_a_notebook_that_is_not_there_is_refused(desk):
     with pytest.raises(
         DesignError, match=r"schedule\.yml, 01_a: there is no notebook 'nowhere\.ipynb' in"
     ):
-        schedule.read(desk.root)
+        schedule.read_jobs(desk.root)
 
 
 def test_reports_are_chosen_by_name_or_number_and_the_brief_brings_its_inputs(desk):
-    jobs = schedule.read(desk.root)
+    jobs = schedule.read_jobs(desk.root)
 
     def chosen(*names):
         return [job.name for job in schedule.select(jobs, names)]

@@ -16,7 +16,7 @@ from test_release import ABOUT
 
 from analysis.event import EVENTS
 from runner import Exit, pdf, publish
-from runner.schedule import own_panel, read, select, settled
+from runner.schedule import own_panel, read_jobs, select, settled
 
 CLOSURES = "medium closures (3 per cent of Chinese sales)"  # of the preset, as its name is shown
 MARKET = f"{CLOSURES}, seed 1"
@@ -91,7 +91,7 @@ def test_estimates_beside_a_verdict_on_real_figures_are_named_at_the_foot(desk):
 
 
 def test_a_number_chooses_the_real_and_the_simulated_report(desk):
-    jobs = read(desk.root)
+    jobs = read_jobs(desk.root)
     assert [job.name for job in select(jobs, ["03"])] == ["03_listed", "simulated/03_closed"]
     assert [job.name for job in select(jobs, ["simulated/03_closed"])] == ["simulated/03_closed"]
     assert jobs[-1].is_brief
@@ -113,7 +113,7 @@ def test_a_name_that_does_not_agree_with_the_market_is_refused(desk, name, noteb
         r" if and only if"
     )
     with pytest.raises(DesignError, match=said):
-        settled(read(desk.root), {}, AS_OF)
+        settled(read_jobs(desk.root), {}, AS_OF)
 
 
 @pytest.mark.parametrize(

@@ -8,11 +8,11 @@ import numpy as np
 import pandas as pd
 import pytest
 from fewtreated.errors import DataError, DesignError
-from fewtreated.estimate import Estimate
 from fewtreated.estimators.abnormal_returns import abnormal_returns, pool_events
 from scipy import stats
 
 from analysis import data
+from analysis.estimate import Estimate
 from analysis.evidence import listed, share_prices
 
 FIRST = "2021-01-05"

@@ -9,13 +9,13 @@ import numpy as np
 import pandas as pd
 import pytest
 from fewtreated.errors import DataError, DesignError
-from fewtreated.estimate import Estimate, refusal
 from ruamel.yaml import YAML
 
 from analysis import data, grades, study
 from analysis.estimands.catalogue import estimate_all
 from analysis.estimands.closed_firms import smallest_effect
 from analysis.estimands.design import Design
+from analysis.estimate import Estimate, refusal
 from analysis.event import EVENTS
 from analysis.panel import read_panel
 from analysis.provenance import ROOT
@@ -622,7 +622,9 @@ def test_check_takes_the_parameters_of_reports_with_their_messages(capsys):
 
 def test_all_reports_on_a_panel_ask_for_one_design_unless_it_is_given():
     given = schedule.own_panel(EXAMPLES / "tidy.csv")
-    jobs = schedule.settled(schedule.on_panel(schedule.read(ROOT), given, {}), {}, "2026-11-26")
+    jobs = schedule.settled(
+        schedule.on_panel(schedule.read_jobs(ROOT), given, {}), {}, "2026-11-26"
+    )
     asked = [job.parameters for job in jobs if job.name.startswith(schedule.PANEL)]
     assert len(asked) == 4
     for name in (*study.PARAMETERS, "conf"):

@@ -8,7 +8,7 @@ import pytest
 from desk import AS_OF, Desk
 from fewtreated.errors import DesignError
 
-from analysis.exhibits.payload import COLUMNS, typed
+from analysis.exhibits.payload import COLUMNS, as_exported
 from analysis.provenance import ROOT
 from runner import exports, publish, schedule, site
 from runner.schedule import Job
@@ -29,7 +29,7 @@ def planned(desk, parameters, name="01_first", more="", brief=BRIEF):
         f" {parameters}{more}}}\n"
     )
     (desk.reports / "schedule.yml").write_text(text)
-    return schedule.read(desk.root)
+    return schedule.read_jobs(desk.root)
 
 
 def test_a_list_makes_a_report_of_each_value_in_its_order_and_the_brief_stays_last(desk):
@@ -171,7 +171,7 @@ def test_on_a_panel_of_ones_own_a_sweep_over_markets_is_one_report(tmp_path):
             entry, f"{entry}\n    timeout: 90\n    parameters: {{seed: [1, 2, 3]}}"
         )
     )
-    jobs = schedule.read(tmp_path)
+    jobs = schedule.read_jobs(tmp_path)
     assert sum(job.sweep == "simulated/05_growth_panel" for job in jobs) == 3
     own = schedule.own_panel(ROOT / "data" / "examples" / "wide.csv")
     assert [
@@ -216,7 +216,7 @@ def estimates(name, **rows):
         "market": "medium closures, seed 1",
         **rows,
     }
-    return typed(pd.DataFrame(table).reindex(columns=[*COLUMNS]))
+    return as_exported(pd.DataFrame(table).reindex(columns=[*COLUMNS]))
 
 
 def make(folder, name, **rows):

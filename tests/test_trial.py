@@ -1,8 +1,9 @@
 """What the documents say of the estimator that the benchmark left out is what its trial found."""
 
+from trial import CELLS, LEFT_OUT, PANELS, TRIED
+
 from analysis import data
 from analysis.provenance import ROOT
-from benchmarks.trial import CELLS, LEFT_OUT, PANELS, TRIED
 from market import grading
 
 ROWS = data.load("benchmark_trial").set_index(["cell", "tool"])

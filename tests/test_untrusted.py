@@ -350,7 +350,7 @@ def test_a_name_is_text_wherever_it_is_shown(evil):
         blocks.note(evil),
         blocks.table(pd.DataFrame({evil: [evil]}), evil),
         answers.answer(evil, title=evil, window=evil, n=evil),
-        blocks.threats(
+        blocks.threats_note(
             pd.DataFrame([{"months": evil, "event": evil, "hits": evil, "threat_id": evil}])
         ),
     ]

@@ -22,7 +22,7 @@ CSV = f"{REPORT}.estimates.csv"
 def rewrite(found, **changed):
     """Write the manifest anew, with the hashes that files have now."""
     content = read_json(found.folder / MANIFEST)
-    content |= {"files": release.hashes(found.folder), **changed}
+    content |= {"files": release.file_hashes(found.folder), **changed}
     publish.write_json(found.folder / MANIFEST, content)
     return release.read(found.folder)
 

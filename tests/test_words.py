@@ -10,11 +10,11 @@ import numpy as np
 import pandas as pd
 import pytest
 from fewtreated.errors import DataError
-from fewtreated.estimate import Estimate, refusal
 from pydantic import RootModel
 
 from analysis import data, yaml
 from analysis.estimands.design import Design
+from analysis.estimate import Estimate, refusal
 from analysis.event import read_event
 from analysis.evidence.verdicts import (
     CONTRADICTED,
@@ -110,7 +110,7 @@ def beside_margin(ends):
 
 
 def drift(value):
-    return words.breakdown(
+    return words.breakdown_sentence(
         found("0", "1", details={"breakdown": value, "period": "quarter"}), "of months 0 to 3"
     )
 
@@ -215,7 +215,7 @@ def test_every_accepted_sentence_is_still_said():
         words.pretrend,
         lambda it: words.in_numbers(it, "per cent"),
         lambda it: words.beside_margin(it, 2.0, "it"),
-        lambda it: words.breakdown(it, "of x"),
+        lambda it: words.breakdown_sentence(it, "of x"),
         lambda it: words.adjusted(it, {}),
     ],
 )

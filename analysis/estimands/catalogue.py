@@ -10,7 +10,6 @@ from typing import Any
 import pandas as pd
 from fewtreated.display import Shown
 from fewtreated.errors import DesignError
-from fewtreated.estimate import Estimate
 
 from analysis import data
 from analysis.estimands import closed_firms, displacement, growth
@@ -18,6 +17,7 @@ from analysis.estimands.design import Design, in_rows
 from analysis.estimands.event_study import anticipation
 from analysis.estimands.rivals import chilling, recentred
 from analysis.estimands.samples import LEADS
+from analysis.estimate import Estimate
 from analysis.numbers import MARKS
 from analysis.panel import Panel
 

@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from fewtreated.errors import DesignError
-from fewtreated.estimate import Bools, Estimate, Floats, Ints
+from fewtreated.estimate import Bools, Floats, Ints
 from fewtreated.estimators.rows import sum_by, without_each
 
 from analysis.estimands.design import Design, Sample
 from analysis.estimands.samples import Cohort, Masks, changing
+from analysis.estimate import Estimate
 from fewtreated import jackknife
 
 if TYPE_CHECKING:
@@ -88,7 +89,7 @@ class Changes:
 def totals(sample: Sample, values: Floats, code: Ints, **fields: Any) -> Estimate:
     """Return the column sums of values[firm, column] as an Estimate.
 
-    They are meant for :meth:`fewtreated.estimate.Estimate.jackknife`. Firms are treated as draws,
+    They are meant for :meth:`analysis.estimate.Estimate.jackknife`. Firms are treated as draws,
     so their number is as random as their sales; each firm contributes its own row. `code` is the
     cluster of each firm, int64[firm].
     """

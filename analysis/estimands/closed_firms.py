@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 import numpy as np
 import pandas as pd
 from fewtreated.errors import DesignError
-from fewtreated.estimate import Bools, Estimate, Floats, Ints
+from fewtreated.estimate import Bools, Floats, Ints
 from fewtreated.estimators.att_gt import GroupTime, att_gt
 from fewtreated.estimators.cross_checks import imputation
 from fewtreated.estimators.groups import Group
@@ -33,6 +33,7 @@ from analysis.estimands.design import (
     require_other_platforms,
 )
 from analysis.estimands.samples import GAP, Cohort, cohorts, followed, strata
+from analysis.estimate import Estimate, Result
 
 if TYPE_CHECKING:
     from analysis.panel import Panel
@@ -521,7 +522,7 @@ def smallest_effect(panel: Panel, design: Design, *, draws: int = DRAWS) -> Esti
         )
     large = (groups["before"] >= groups.loc[groups["closed"], "before"].median()).to_numpy()
 
-    def estimator(sales: Floats, first: Floats, rows: Ints) -> Estimate:
+    def estimator(sales: Floats, first: Floats, rows: Ints) -> Result:
         return att_gt(sales, first, scale="ratio", strata=origin[rows]).aggregate()
 
     y = groups[["before", "after"]].to_numpy(float)

@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Any, Concatenate, Literal, ParamSpec, TypeVar,
 import numpy as np
 import pandas as pd
 from fewtreated.errors import DesignError, check_choice, whole_number
-from fewtreated.estimate import Bools, Estimate, Floats, Ints, refusal, widest
+from fewtreated.estimate import Bools, Floats, Ints, widest
 from fewtreated.estimators.power import detectable
+
+from analysis.estimate import Estimate, Result, refusal
 
 if TYPE_CHECKING:
     from analysis.panel import Panel
@@ -350,7 +352,7 @@ class Sample:
             self.sums[:, :, :width].sum(axis=2).T / (self.after.stop - self.after.start)
         )
 
-    def widest(self, estimate: Callable[[Ints], Estimate]) -> Estimate:
+    def widest(self, estimate: Callable[[Ints], Result]) -> Estimate:
         """Return the estimate under the clustering that gives the widest intervals.
 
         `estimate` takes the cluster of each firm, int64[firm]. Brand groups are closed together,
@@ -369,14 +371,14 @@ class Sample:
             way: result.at(self.design.level) for way, result in found.items() if not result.refused
         }
         if not results:
-            return estimate(self.cluster)
+            return Estimate.of(estimate(self.cluster))
         way, narrower = widest(results)
         others = ", ".join(narrower).replace("_", " ")
         if narrower:
             why = f", wider than by {others}, as firms of either may share shocks"
         else:
             why = ""
-        return replace(results[way], interval=self.interval(way) + why)
+        return Estimate.of(results[way], interval=self.interval(way) + why)
 
     def interval(self, *ways: str) -> str:
         """Describe intervals whose errors are clustered by either of `ways`.
@@ -404,14 +406,14 @@ class Sample:
         """Whether each firm sold nothing on any platform, bool[firm, month]; False if unknown."""
         return np.asarray(self.panel.total() <= 0)
 
-    def mark(self, estimate: Estimate, **changes: Any) -> Estimate:
+    def mark(self, estimate: Result, **changes: Any) -> Estimate:
         """Record the design, panel digest and provenance in an estimate."""
         if self.panel.provenance == "simulated":
             provenance = "simulated"
         else:
             provenance = "estimate"
         changes = {"months": self.window, "provenance": provenance} | changes
-        return replace(estimate, design=self.design, digest=self.panel.digest, **changes)
+        return Estimate.of(estimate, design=self.design, digest=self.panel.digest, **changes)
 
 
 def over_years(sales: Floats, *years: slice) -> Floats:
@@ -542,7 +544,7 @@ def refusable(verb: Callable[Asked, Answer]) -> Callable[Asked, Answer | Estimat
     """Decorate a function to return a refusal instead of raising DesignError.
 
     The refusal is an Estimate that states the reason. A refused argument is returned unchanged, so
-    that a report can continue with the reason; :meth:`fewtreated.estimate.Estimate.require` raises
+    that a report can continue with the reason; :meth:`analysis.estimate.Estimate.require` raises
     it.
     """
 

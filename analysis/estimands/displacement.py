@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 from fewtreated.errors import DesignError
-from fewtreated.estimate import Bools, Estimate, Floats, stack_estimates
+from fewtreated.estimate import Bools, Floats, stack_estimates
 from fewtreated.estimators.rows import sum_by, without_each
 from scipy import stats
 
@@ -24,6 +24,7 @@ from analysis.estimands.design import (
     require_other_platforms,
 )
 from analysis.estimands.samples import Masks
+from analysis.estimate import Estimate
 from fewtreated import jackknife
 
 if TYPE_CHECKING:

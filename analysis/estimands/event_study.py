@@ -13,15 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 from fewtreated.errors import DesignError
-from fewtreated.estimate import (
-    Bools,
-    Estimate,
-    Floats,
-    Ints,
-    critical_value,
-    draws_of_t,
-    stack_estimates,
-)
+from fewtreated.estimate import Bools, Floats, Ints, critical_value, draws_of_t, stack_estimates
 from fewtreated.estimators.att_gt import GroupTime
 from fewtreated.estimators.honest_did import Bounds, honest_bounds
 from fewtreated.testing import POWER, romano_wolf
@@ -30,6 +22,7 @@ from scipy import optimize, stats
 from analysis.estimands.closed_firms import Where, compared, effect_name, sales_on, without_error
 from analysis.estimands.design import Design, Sample, cached_by_panel, refusable
 from analysis.estimands.samples import LEADS, Cohort, aligned, leads_design
+from analysis.estimate import Estimate
 from analysis.numbers import percent_change
 
 if TYPE_CHECKING:

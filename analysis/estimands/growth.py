@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 from fewtreated.errors import DesignError
-from fewtreated.estimate import Bools, Estimate, Floats
+from fewtreated.estimate import Bools, Floats
 from fewtreated.testing import largest_std_error
 
 from analysis.estimands import robustness
@@ -30,6 +30,7 @@ from analysis.estimands.design import (
     require_low_exposure,
 )
 from analysis.estimands.samples import twice_compared
+from analysis.estimate import Estimate
 from fewtreated import jackknife
 
 if TYPE_CHECKING:

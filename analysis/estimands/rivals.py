@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 from fewtreated.errors import DesignError, whole_number
-from fewtreated.estimate import Bools, Estimate, Floats, Ints
+from fewtreated.estimate import Bools, Floats, Ints
 from fewtreated.estimators.att_gt import att_gt
 from fewtreated.estimators.exposure import BINS, PER, exposure_effects
 from fewtreated.testing import redraw_closures
@@ -21,6 +21,7 @@ from scipy import sparse
 
 from analysis.estimands.design import Design, Sample, cached_by_panel, over_years, refusable
 from analysis.estimands.samples import HIGH_RISK, incumbents, suspects
+from analysis.estimate import Estimate
 
 if TYPE_CHECKING:
     from analysis.panel import Panel

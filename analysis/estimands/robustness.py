@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-from fewtreated.estimate import Bools, Estimate
+from fewtreated.estimate import Bools
 
 from analysis.estimands.closed_firms import a_year_early
 from analysis.estimands.design import FEWEST_BASE, Design, in_rows, refusable
+from analysis.estimate import Estimate
 
 if TYPE_CHECKING:
     from analysis.panel import Panel

@@ -251,6 +251,19 @@ class Finding:
 
 
 NOTHING = Finding()  # for a claim that public figures cannot test
+TAKEN = (
+    "tier",
+    "provenance",
+    "market",
+    "margin",
+    "claimed",
+    "estimate",
+    "window",
+    "n",
+    "detail",
+    "found",
+)
+"""Fields of a verdict that are those of its finding."""
 
 
 def judge(
@@ -280,68 +293,66 @@ def judge(
         If the reading is unknown, a margin that its kind needs is missing, or the verdict is
         invalid.
     """
-    ledger = readings(event=event).fillna({"reading": "", "unit": "", "date": "", "quantity": ""})
-    line = ledger[(ledger["claim_id"] == claim) & (ledger["reading"] == reading)]
+    row = _row_of(claim, reading, event)
     failure = f"Cannot judge {claim} {reading}".rstrip()
-    if len(line) != 1:
-        ledger_names = (ledger["claim_id"] + " " + ledger["reading"]).str.strip()
-        raise DesignError(
-            f"{failure}: readings.csv contains only {', '.join(ledger_names)}; choose one of these"
-        )
-    row = line.iloc[0]
     if row["kind"] in ("not_lower", "unchanged", "at_most") and finding.margin is None:
         raise DesignError(f"{failure}: this kind of claim needs a margin; set one in the finding")
     asked = {name: row[name] for name in ("claimant", "about", "quantity")}
     finding = finding.admitting(said=row["date"], **asked)
-    barred = finding.barred(row["totals"])
-    if barred:
-        word = verdicts.NOT_TESTABLE
-    else:
+    word = verdicts.NOT_TESTABLE
+    if not finding.barred(row["totals"]):
         word = finding.word(row["kind"])
-    why, change = _reason(row, word, finding)
-    low, high = finding.range or (None, None)
-    taken = (
-        "tier",
-        "provenance",
-        "market",
-        "margin",
-        "claimed",
-        "estimate",
-        "window",
-        "n",
-        "detail",
-        "found",
-    )
-    made: dict[str, Any] = {name: row[name] for name in ("statement", "claimant", "confidence")}
-    made |= {name: getattr(finding, name) for name in taken}
-    if word not in verdicts.DECIDED:
-        made["confidence"] = ""
-    elif finding.estimated:
-        made["confidence"] = finding.confidence(row["kind"], word)
-    made |= {
-        "claim": claim,
-        "reading": reading,
-        "word": word,
-        "low": low,
-        "high": high,
-        "why": barred or why,
-    }
-    made |= {
-        "grade": finding.grade if finding.range else "",
-        "aside": finding.aside if row["totals"] else "",
-    }
-    made |= {
-        "interval": (
-            finding.kind
-            or ("published readings" if finding.admitted.figures and low is not None else "")
-        )
-    }
-    made |= {"estimand": finding.estimand or row["estimand"], "unit": finding.unit or row["unit"]}
-    made |= {"change": finding.change or change}
     try:
-        return Verdict.model_validate(made)
+        return Verdict.model_validate(_fields(row, word, finding))
     except ValidationError as error:
         raise DesignError(f"{failure}: {verdicts.faults(error)}; correct the finding") from error
+
+
+def _row_of(claim: str, reading: str, event: Event | None) -> pd.Series:
+    """Return the row of a reading; raise DesignError if there is none."""
+    ledger = readings(event=event).fillna({"reading": "", "unit": "", "date": "", "quantity": ""})
+    rows = ledger[(ledger["claim_id"] == claim) & (ledger["reading"] == reading)]
+    if len(rows) != 1:
+        names = ", ".join((ledger["claim_id"] + " " + ledger["reading"]).str.strip())
+        failure = f"Cannot judge {claim} {reading}".rstrip()
+        raise DesignError(f"{failure}: readings.csv contains only {names}; choose one of these")
+    return rows.iloc[0]
+
+
+def _fields(row: pd.Series, word: verdicts.Word, finding: Finding) -> dict[str, Any]:
+    """Return the fields of the verdict on a reading."""
+    why, change = _reason(row, word, finding)
+    low, high = finding.range or (None, None)
+    fields: dict[str, Any] = {name: getattr(finding, name) for name in TAKEN}
+    fields |= {"claim": row["claim_id"], "reading": row["reading"], "word": word}
+    fields |= {"statement": row["statement"], "claimant": row["claimant"]}
+    fields |= {"low": low, "high": high, "interval": _interval_kind(finding)}
+    fields |= {"why": finding.barred(row["totals"]) or why, "change": finding.change or change}
+    fields |= {"confidence": _confidence(row, word, finding), "grade": "", "aside": ""}
+    if finding.range:
+        fields["grade"] = finding.grade
+    if row["totals"]:
+        fields["aside"] = finding.aside
+    of_reading = {name: getattr(finding, name) or row[name] for name in ("estimand", "unit")}
+    return fields | of_reading
+
+
+def _confidence(row: pd.Series, word: verdicts.Word, finding: Finding) -> str:
+    """Return the confidence in a verdict: of the reading, or of our own estimate."""
+    if word not in verdicts.DECIDED:
+        return ""
+    if finding.estimated:
+        return finding.confidence(row["kind"], word)
+    return str(row["confidence"])
+
+
+def _interval_kind(finding: Finding) -> str:
+    """Return the name of the interval's type, or an empty string."""
+    if finding.kind:
+        return finding.kind
+    if finding.admitted.figures and finding.range:
+        return "published readings"
+    return ""
 
 
 def checked(placebo: pd.DataFrame, margin: float) -> dict[str, Any]:

@@ -16,9 +16,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from fewtreated.errors import DataError, DesignError
-from fewtreated.estimate import NO_SPREAD, Estimate, Floats, refusal
+from fewtreated.estimate import NO_SPREAD, Floats
 
 from analysis.data import DATA, load
+from analysis.estimate import Estimate, refusal
 
 SAID = {
     "by name": "by name, from our list",

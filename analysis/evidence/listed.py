@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from fewtreated.errors import DesignError, check_choice
-from fewtreated.estimate import Estimate
 from fewtreated.estimators.abnormal_returns import Window, abnormal_returns, market_rank
 from fewtreated.estimators.synthetic import permutation_did
 
 from analysis import data, series
+from analysis.estimate import Estimate
 from analysis.evidence import shift
 from analysis.evidence.sources import Published
 from analysis.numbers import number, percent_change
@@ -130,7 +129,7 @@ def revenue_change(before: int, after: int, *, level: float) -> Estimate:
     comparison = permutation_did(seen.to_numpy(), closed, level=level, unit="log points")
     changes = pd.DataFrame({"firm": seen.index, "change": seen.to_numpy(), "closed": closed})
     details = {**comparison.details, "changes": changes.sort_values("change", ignore_index=True)}
-    return replace(comparison, estimand="E1a", details=details)
+    return Estimate.of(comparison, estimand="E1a", details=details)
 
 
 def without(names: list[str], before: int, after: int, *, level: float) -> Estimate:
@@ -139,9 +138,10 @@ def without(names: list[str], before: int, after: int, *, level: float) -> Estim
     At least one closed seller must remain.
     """
     rest = revenue_change(before, after, level=level).details["changes"].query("firm not in @names")
-    return permutation_did(
+    comparison = permutation_did(
         rest["change"].to_numpy(), rest["closed"].to_numpy(), level=level, unit="log points"
     )
+    return Estimate.of(comparison)
 
 
 def leave_one_out(before: int, after: int, *, level: float) -> pd.DataFrame:
@@ -354,7 +354,7 @@ def share_prices(
         _ranked(row, in_market[row["window"]]) for row in rows.to_dict("records")
     ]
     more = rows.drop(columns=["term", "estimate", "std_error", "conf_low", "conf_high", "n"])
-    return replace(
+    return Estimate.of(
         estimate,
         unit="per cent",
         value=100 * estimate.value,
@@ -396,7 +396,7 @@ def since(prices: Estimate, window: str, first: str) -> Estimate:
         level=prices.level,
         recent=RECENT,
     )
-    return replace(own, unit="per cent", value=100 * own.value, covariance=1e4 * own.covariance)
+    return Estimate.of(own, unit="per cent", value=100 * own.value, covariance=1e4 * own.covariance)
 
 
 def _over(prices: Estimate, window: str, spans: dict[str, Window]) -> Estimate:
@@ -411,7 +411,7 @@ def _over(prices: Estimate, window: str, spans: dict[str, Window]) -> Estimate:
     found = abnormal_returns(shares, market, estimation=calm, event=spans, level=prices.level)
     covariance = 1e4 * found.covariance * (row["noise"] / found.rows["noise"].iloc[0]) ** 2
     df = np.repeat(prices[window].max_df, len(spans))
-    return replace(
+    return Estimate.of(
         found, unit="per cent", value=100 * found.value, covariance=covariance, max_df=df
     )
 

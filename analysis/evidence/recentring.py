@@ -6,16 +6,18 @@ The mean effect on random sets of categories is subtracted from the effect on th
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from fewtreated.errors import DesignError
-from fewtreated.estimate import Estimate, Floats, Ints, refusal
+from fewtreated.estimate import Floats, Ints
 from scipy import stats
 
 from analysis.data import load
+from analysis.estimate import Estimate, refusal
 from analysis.evidence.households import (
     AGAINST,
     ALONE,
@@ -32,6 +34,7 @@ from analysis.evidence.households import (
 )
 from analysis.evidence.totals import third_party_growth
 
+Test = Callable[[float], tuple[float, float, float]]
 LIKE = 0.08  # baseline Chinese share above which a category resembles the exposed ones
 OFTEN = 40  # fewest order lines of a similar category in the half-year by which it is chosen
 SHIFTS = (
@@ -81,46 +84,23 @@ def recentred(
     2155-2185. Rosenbaum, P. R. (2002), Observational Studies, 2nd edition, Springer (inversion of a
     randomisation test).
     """
-    counted = _by_half_year(households, spec)
     names = [*similar] or like_exposed(households, spec, chosen, often)
-    pool = counted.reindex(names, fill_value=0.0).to_numpy()
-    listed = exposed_by_category(households, spec)
-    added = counted.loc[[name for name in only if name not in listed.index]]
-    exposed = pd.concat([listed, added.set_axis(listed.columns, axis=1)]).loc[
-        [*only] or listed.index
-    ]
-    counts = np.concatenate([exposed, pool])
-    size = len(exposed)
-    order = np.random.default_rng(seed).random((draws, len(counts))).argsort(axis=1)
-    sets = np.concatenate([np.arange(size)[np.newaxis], order[:, :size]])
-    others = sums_by_window(households, spec, spec.windows, {"all others": AGAINST["all others"]})
-    rest = (
-        np.array([by_group.sum() for by_group in others.values()])
-        - pool.sum(axis=0)
-        - added.to_numpy().sum(axis=0)
-    )
-    within = counts[sets].sum(axis=1).T
-    if without := int((within[::2] == 0).any(axis=0).sum()):
+    drawn = _draw_sets(households, spec, names, only, draws, seed)
+    undefined = int((drawn.within[::2] == 0).any(axis=0).sum())
+    if undefined:
         return refusal(
-            f"in {without:,} of {draws:,} random sets of {size} categories no Chinese brand was"
-            " bought in one of the half-years, so that their change is not defined; choose a wider"
-            " definition or later half-years"
+            f"in {undefined:,} of {draws:,} random sets of {drawn.size} categories no Chinese brand"
+            " was bought in one of the half-years, so that their change is not defined; choose a"
+            " wider definition or later half-years"
         )
-    test = permutation_test(counts, rest, sets)
-    total = (counts.sum(axis=0) + rest)[:, np.newaxis]
-    gaps, _, p = np.transpose([test(shift) for shift in SHIFTS])
-    kept = SHIFTS[p > 1 - spec.level]
-    if not len(kept) or np.abs(kept).max() == SHIFTS[-1]:
-        raise DesignError(
-            f"Cannot find the {spec.level:.0%} interval of the recentred effect: it extends beyond"
-            " a third or three times the Chinese share; choose a lower level or other half-years"
-        )
-    effect = np.interp(0.0, -gaps, SHIFTS)
-    apart = within[::2] / within[1::2] - (total - within)[::2] / (total - within)[1::2]
+    test = permutation_test(drawn.counts, drawn.rest, drawn.sets)
+    effect, limits, p = _inverted(test, spec.level)
     details = {
-        "p": p[SHIFTS == 0.0].item(),
-        "effects": _less_rest(within, total),
-        "gaps": 100 * (apart[1] - apart[0]),
+        "p": p,
+        "effects": _less_rest(drawn.within, drawn.total),
+        "gaps": drawn.gaps,
+        "exposed": drawn.size,
+        "share": np.mean(drawn.within[0] / drawn.within[1]),
     }
     return Estimate(
         estimand="recentred effect on the Chinese share of exposed categories",
@@ -128,13 +108,85 @@ def recentred(
         terms=("effect",),
         value=np.array([effect]),
         covariance=np.array([[test(effect)[1] ** 2]]),
-        limits=kept[[0, -1], np.newaxis],
+        limits=limits[:, np.newaxis],
         n=draws,
         level=spec.level,
         interval="randomisation interval",
-        counts={"categories": len(counts), "draws": draws},
-        details={**details, "exposed": size, "share": np.mean(within[0] / within[1])},
+        counts={"categories": len(drawn.counts), "draws": draws},
+        details=details,
     )
+
+
+@dataclass(frozen=True, eq=False)
+class _Sets:
+    """Random sets of exposed and similar categories; the first is that of the exposed ones.
+
+    `counts`, float64[category, 4], and `rest`, float64[4], are as in :func:`permutation_test`, as
+    is `sets`, int64[set, position].
+    """
+
+    counts: Floats
+    rest: Floats
+    sets: Ints
+
+    @property
+    def size(self) -> int:
+        """Number of categories in a set."""
+        return len(self.sets[0])
+
+    @cached_property
+    def within(self) -> Floats:
+        """Purchases in each set, float64[4, set]."""
+        return np.asarray(self.counts[self.sets].sum(axis=1).T)
+
+    @property
+    def total(self) -> Floats:
+        """All purchases, float64[4, 1]."""
+        return np.asarray((self.counts.sum(axis=0) + self.rest)[:, np.newaxis])
+
+    @property
+    def gaps(self) -> Floats:
+        """Change in the Chinese share of each set less that of the rest, percentage points."""
+        outside = self.total - self.within
+        apart = self.within[::2] / self.within[1::2] - outside[::2] / outside[1::2]
+        return np.asarray(100 * (apart[1] - apart[0]))
+
+
+def _draw_sets(
+    households: Households,
+    spec: Specification,
+    names: Sequence[str],
+    only: Sequence[str],
+    draws: int,
+    seed: int,
+) -> _Sets:
+    """Draw sets from the exposed categories and the named similar ones."""
+    counted = _by_half_year(households, spec)
+    pool = counted.reindex(names, fill_value=0.0).to_numpy()
+    listed = exposed_by_category(households, spec)
+    added = counted.loc[[name for name in only if name not in listed.index]]
+    both = pd.concat([listed, added.set_axis(listed.columns, axis=1)])
+    exposed = both.loc[[*only] or listed.index]
+    counts = np.concatenate([exposed, pool])
+    size = len(exposed)
+    order = np.random.default_rng(seed).random((draws, len(counts))).argsort(axis=1)
+    sets = np.concatenate([np.arange(size)[np.newaxis], order[:, :size]])
+    groups = {"all others": AGAINST["all others"]}
+    others = sums_by_window(households, spec, spec.windows, groups)
+    sums = np.array([by_group.sum() for by_group in others.values()])
+    return _Sets(counts, sums - pool.sum(axis=0) - added.to_numpy().sum(axis=0), sets)
+
+
+def _inverted(test: Test, level: float) -> tuple[float, Floats, float]:
+    """Invert a test: return the effect, its limits, and the p value of no shift."""
+    gaps, _, p = np.transpose([test(shift) for shift in SHIFTS])
+    kept = SHIFTS[p > 1 - level]
+    if not len(kept) or np.abs(kept).max() == SHIFTS[-1]:
+        raise DesignError(
+            f"Cannot find the {level:.0%} interval of the recentred effect: it extends beyond"
+            " a third or three times the Chinese share; choose a lower level or other half-years"
+        )
+    return float(np.interp(0.0, -gaps, SHIFTS)), kept[[0, -1]], p[SHIFTS == 0.0].item()
 
 
 def robustness(
@@ -169,7 +221,7 @@ def robustness(
     }
 
 
-def widened(effect: Estimate, early: Iterable[Estimate]) -> Estimate:
+def widened_by_placebos(effect: Estimate, early: Iterable[Estimate]) -> Estimate:
     """Widen the interval of a recentred effect by the larger of its placebos.
 
     This allows for lost titles.
@@ -183,9 +235,7 @@ def widened(effect: Estimate, early: Iterable[Estimate]) -> Estimate:
     )
 
 
-def permutation_test(
-    counts: Floats, rest: Floats, sets: Ints
-) -> Callable[[float], tuple[float, float, float]]:
+def permutation_test(counts: Floats, rest: Floats, sets: Ints) -> Test:
     """Build a test of whether exposed categories differ from others only by a constant shift.
 
     The test is two-sided.

@@ -7,16 +7,14 @@ The abnormal returns of single shares are from :func:`analysis.evidence.listed.s
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import pandas as pd
 from fewtreated.errors import DesignError, check_choice
-from fewtreated.estimate import Estimate
 from fewtreated.estimators.abnormal_returns import pool_events
 from scipy import stats
 
 from analysis import data
+from analysis.estimate import Estimate
 from analysis.evidence import listed
 
 
@@ -82,7 +80,9 @@ def pool(prices: Estimate, terms: list[str]) -> Estimate:
         "rank_high",
         "n_stocks",
     ]
-    return replace(pooled, details={**pooled.details, "events": rows[shown].reset_index(drop=True)})
+    return Estimate.of(
+        pooled, details={**pooled.details, "events": rows[shown].reset_index(drop=True)}
+    )
 
 
 def by_market(estimation_first: str, estimation_last: str, *, level: float) -> pd.DataFrame:

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from fewtreated.errors import DesignError
-from fewtreated.estimate import Estimate
 from scipy import optimize, stats
 
 from analysis import data, series
+from analysis.estimate import Estimate
 from analysis.numbers import day
 from analysis.series import Series
 

@@ -7,20 +7,21 @@ unrepresentative panel cannot decide a claim about totals.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from html import escape
-from typing import Any
+from typing import Any, cast
 
 import pandas as pd
-from fewtreated.estimate import Estimate
+from fewtreated.errors import NOT_ESTIMABLE
 
 from analysis import data, yaml
+from analysis.estimate import Estimate
 from analysis.evidence.verdicts import NOT_GRADED, NOT_TESTABLE, Grade, Level, Tier, Verdict, Word
 from analysis.exhibits.blocks import Block, Label, box, note, table
 from analysis.exhibits.payload import Part, of_estimates
-from analysis.exhibits.style import LOOK, kind
-from analysis.numbers import MARKS, NOT_ESTIMABLE, day, quantity, sentence_of, span, unmarked
+from analysis.exhibits.style import LOOK, kind_of_numbers
+from analysis.numbers import MARKS, day, quantity, sentence_of, span, unmarked
 from analysis.simulated import condition
 from analysis.yaml import Written
 
@@ -142,93 +143,116 @@ def answer(
     found : str, optional
         What to print in place of the title, the numbers, their period and the sample size.
     """
-    if isinstance(row, Estimate):
-        of_all = {"id": row.estimand, "level": row.level, "unit": row.unit, "reason": row.reason}
-        row = {**of_all, **(row.rows.iloc[0] if len(row.terms) == 1 else {})}
-    if row is None:
-        row = {}
-    confidence = ""
-    grade = row.get("grade", "")
-    point, low, high = (row.get(name) for name in ("estimate", "conf_low", "conf_high"))
-    numbers = _in_numbers(point, low, high, row.get("unit") or "", MARKS[kind("estimate")])
-    if not numbers and row.get("reason"):
-        sentence = f"{NOT_ESTIMABLE.capitalize()}: {sentence_of(row['reason'])}"
-        n = ""
-    elif numbers and pd.isna(low):
-        # grades rate intervals
-        interval = ""
-        grade = ""
-        if row.get("reason"):
-            sentence = f"No interval: {sentence_of(row['reason'])} {sentence}"
+    values = _row_values(row)
+    lead = ""
+    if LOOK.simulated and not verdict:
+        lead = condition(LOOK.market)
+    shown = _estimated(_Shown(sentence, interval=interval, window=window, n=n), values)
     if verdict:
-        head = _claim(verdict)
         if verdict.aside:
-            sentence = f"{verdict.why} {sentence}"
+            shown = replace(shown, sentence=f"{verdict.why} {shown.sentence}")
+        head = _claim(verdict)
         word = label(verdict.word, simulated=verdict.simulated)
         means = f"{escape(verdict.apart)} {word} {escape(meaning or verdict.meaning)}".strip()
-        said = [means, escape(unmarked(sentence))]
-        numbers = finding(verdict)
-        interval = verdict.interval
-        n = ""
-        if verdict.found:
-            window = ""
-        else:
-            window = verdict.window
-        if caveat and verdict.confidence:
-            confidence = f"{verdict.confidence}, {caveat}"
-        else:
-            confidence = verdict.confidence
-        grade = verdict.grade
-        if verdict.estimate is None and verdict.low is None:
-            numbers = interval = window = confidence = ""  # no finding to be confident in
-        text = " ".join(filter(None, (verdict.statement, f"{verdict.said}.", meaning, sentence)))
+        lines = [means, escape(unmarked(shown.sentence))]
+        text = [verdict.statement, f"{verdict.said}.", meaning, shown.sentence]
+        parts = _taken([verdict])
+        shown = _judged(shown, verdict, caveat)
     else:
-        if LOOK.simulated:
-            lead = condition(LOOK.market)
-        else:
-            lead = ""
-        said = [escape(unmarked(sentence))]
-        if found is None:
-            measured = lead + title
-        else:
-            measured = ""
-        head = (
-            f"<strong>{escape(lead or 'What is measured:')}</strong> <em>{escape(title)}</em>"
-            * bool(measured)
-        )
-        text = " ".join(filter(None, (title and f"{title}:", lead, numbers, sentence)))
-    record = {
-        "label": title,
-        "window": window,
-        "interval": interval,
-        "provenance": kind("estimate"),
-        **row,
-    }
+        head = ""
+        if found is None and lead + title:
+            asked = escape(lead or "What is measured:")
+            head = f"<strong>{asked}</strong> <em>{escape(title)}</em>"
+        lines = [escape(unmarked(shown.sentence))]
+        text = [title and f"{title}:", lead, shown.numbers, shown.sentence]
+        parts = _taken_row(values, title, window, shown.interval)
     if found is not None:
-        numbers = found
-        interval = ""
-        window = ""
-        n = ""
-    lines = escape(numbers).replace("\n", "<br>")
-    bold = numbers and f"<strong>{lines}</strong>" + (f" ({escape(interval)})" if interval else "")
-    facts = ", ".join(filter(None, (bold, *map(escape, filter(None, (window, unmarked(n)))))))
-    if confidence:
-        sure = f"Confidence in this verdict: {confidence}."
-    elif found:
-        sure = caveat
-    else:
-        sure = ""
-    # with the reason, if there is one
+        shown = replace(shown, numbers=found, interval="", window="", n="")
+        if found and not shown.sure:
+            shown = replace(shown, sure=caveat)
+    lines += [_facts(shown), escape(" ".join(filter(None, (shown.sure, _method(shown.grade)))))]
+    html = box("answer", *filter(None, (head, *lines, escape(LOOK.panel))))
+    return Block(html, " ".join(filter(None, (*text, LOOK.panel))), parts)
+
+
+@dataclass(frozen=True)
+class _Shown:
+    """The sentence of an answer, and the numbers behind it with what is said of them."""
+
+    sentence: str
+    numbers: str = ""
+    interval: str = ""
+    window: str = ""
+    n: str = ""
+    grade: str = ""
+    sure: str = ""
+
+
+def _row_values(row: Mapping[str, Any] | Estimate | None) -> Mapping[str, Any]:
+    """Return the values of an estimate by name, without numbers if it has several terms."""
+    if row is None:
+        return {}
+    if not isinstance(row, Estimate):
+        return {**row}
+    of_all = {"id": row.estimand, "level": row.level, "unit": row.unit, "reason": row.reason}
+    if len(row.terms) == 1:
+        return {**of_all, **row.rows.iloc[0]}
+    return of_all
+
+
+def _estimated(shown: _Shown, values: Mapping[str, Any]) -> _Shown:
+    """Add the numbers of an estimate, or the reason for which it has none or no interval."""
+    point, low, high = (values.get(name) for name in ("estimate", "conf_low", "conf_high"))
+    unit = values.get("unit") or ""
+    numbers = _in_numbers(point, low, high, unit, MARKS[kind_of_numbers("estimate")])
+    reason = values.get("reason")
+    if not numbers and reason:
+        refused = f"{NOT_ESTIMABLE.capitalize()}: {sentence_of(reason)}"
+        return replace(shown, sentence=refused, n="", grade=values.get("grade", ""))
+    if not numbers or not pd.isna(low):
+        return replace(shown, numbers=numbers, grade=values.get("grade", ""))
+    sentence = shown.sentence
+    if reason:
+        sentence = f"No interval: {sentence_of(reason)} {sentence}"
+    return replace(shown, sentence=sentence, numbers=numbers, interval="")  # grades rate intervals
+
+
+def _judged(shown: _Shown, verdict: Verdict, caveat: str) -> _Shown:
+    """Replace the numbers of an answer by those of a verdict, with the confidence in it."""
+    if verdict.estimate is None and verdict.low is None:  # no finding to be confident in
+        return replace(shown, numbers="", interval="", window="", n="", grade=verdict.grade)
+    sure = ""
+    if verdict.confidence:
+        known = ", ".join(filter(None, (verdict.confidence, caveat)))
+        sure = f"Confidence in this verdict: {known}."
+    return replace(
+        shown,
+        numbers=finding(verdict),
+        interval=verdict.interval,
+        window="" if verdict.found else verdict.window,
+        n="",
+        grade=verdict.grade,
+        sure=sure,
+    )
+
+
+def _facts(shown: _Shown) -> str:
+    """Return the line of an answer with its numbers, their period and their sample size."""
+    bold = ""
+    if shown.numbers:
+        lines = escape(shown.numbers).replace("\n", "<br>")
+        bold = f"<strong>{lines}</strong>"
+        if shown.interval:
+            bold += f" ({escape(shown.interval)})"
+    rest = map(escape, (shown.window, unmarked(shown.n)))
+    return ", ".join(filter(None, (bold, *rest)))
+
+
+def _method(grade: str) -> str:
+    """Say how good the method of an answer is, with the reason if it is not graded."""
     if grade.startswith(NOT_GRADED):
-        ungraded = f"The method is {grade}."
-    else:
-        ungraded = ""
-    method = ungraded or phrases().grades[grade]
-    said += [facts, escape(" ".join(filter(None, (sure, method)))), escape(LOOK.panel)]
-    html = box("answer", *filter(None, (head, *said)))
-    text = " ".join(filter(None, (text, LOOK.panel)))
-    ours = (of_estimates("answer", title, pd.DataFrame([record])),) if row else ()
-    return Block(html, text, _taken([verdict]) if verdict else ours)
+        return f"The method is {grade}."
+    return phrases().grades[cast(Grade, grade)]
 
 
 def _claim(verdict: Verdict) -> str:
@@ -264,6 +288,17 @@ def _taken(verdicts: Sequence[Verdict]) -> tuple[Part, ...]:
     if frame.empty:
         return ()
     return (of_estimates("answer", "", frame),)
+
+
+def _taken_row(
+    values: Mapping[str, Any], title: str, window: str, interval: str
+) -> tuple[Part, ...]:
+    """Return an estimate as data for export, if there is one."""
+    if not values:
+        return ()
+    shown = {"label": title, "window": window, "interval": interval}
+    record = {**shown, "provenance": kind_of_numbers("estimate"), **values}
+    return (of_estimates("answer", title, pd.DataFrame([record])),)
 
 
 def by_whom(verdict: Verdict) -> str:

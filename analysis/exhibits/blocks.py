@@ -8,7 +8,7 @@ with this data. REASON."
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import reduce
 from html import escape, unescape
@@ -16,20 +16,19 @@ from operator import add
 from typing import Any
 
 import pandas as pd
-from fewtreated.errors import DesignError
-from fewtreated.estimate import Estimate
+from fewtreated.errors import NOT_ESTIMABLE, DesignError
 from matplotlib.figure import Figure
 
 from analysis import data
+from analysis.estimate import Estimate
 from analysis.evidence.verdicts import NOT_GRADED
 from analysis.exhibits.fonts import printable
 from analysis.exhibits.payload import MIME, Part, of_estimates
-from analysis.exhibits.style import LOOK, framed, kind, to_svg
-from analysis.exhibits.words import described, sentence
+from analysis.exhibits.style import LOOK, framed, kind_of_numbers, to_svg
+from analysis.exhibits.words import capitalised, described
 from analysis.numbers import (
     A_SET,
     MARKS,
-    NOT_ESTIMABLE,
     number,
     quantity,
     sentence_of,
@@ -165,13 +164,13 @@ def glossary(names: str, of: Mapping[str, str] | None = None) -> Block:
     if missing := [name for name in terms if name not in entries]:
         problem = f"Cannot show the glossary: {GLOSSARY.name} has no entry for {', '.join(missing)}"
         raise DesignError(f"{problem}; add one, or choose from {', '.join(entries)}")
-    return reduce(add, [say(entries[name], lead=f"{sentence(name)}:") for name in terms])
+    return reduce(add, [say(entries[name], lead=f"{capitalised(name)}:") for name in terms])
 
 
 # Figures and tables
 
 
-def read(*names: str) -> pd.DataFrame:
+def source_addresses(*names: str) -> pd.DataFrame:
     """Return the source addresses of data files, in the column `source_url`."""
     return pd.DataFrame(
         [{"source_url": one.get("path")} for name in names for one in data.card(name)["sources"]]
@@ -269,12 +268,12 @@ def figure(
     """
     if not isinstance(drawing, Figure):
         name = re.split(r"[,.:;(]", caption, maxsplit=1)[0].strip()
-        return say(sentence(sentence_of(drawing.reason)), lead=f"{name}: {NOT_ESTIMABLE}.")
+        return say(capitalised(sentence_of(drawing.reason)), lead=f"{name}: {NOT_ESTIMABLE}.")
     rows = vars(drawing).get("data", pd.DataFrame())
     if LOOK.simulated:
-        shown = kind()
+        shown = kind_of_numbers()
     else:
-        shown = kind(provenance or ("estimate" if "conf_low" in rows else ""))
+        shown = kind_of_numbers(provenance or ("estimate" if "conf_low" in rows else ""))
     labels = [label for axes in drawing.axes for label in (axes.get_ylabel(), axes.get_xlabel())]
     alt = alt or described(rows, next(filter(None, labels), ""))
     alt = _titled(". ".join(filter(None, (title, alt))) or caption, shown)
@@ -324,32 +323,18 @@ def table(
     provenance : {"", "real", "estimate", "simulated"}
         Provenance of all other numbers and of the table; by default the kind set in the style.
     """
-    shown = kind(provenance)
+    shown = kind_of_numbers(provenance)
     headers = dict(columns or {name: str(name) for name in frame.columns})
     parts = _taken(frame, headers, caption)
     caption = _titled(caption, shown, list(headers.values()))
+    kinds = frame[mark].map(kind_of_numbers) if mark else [shown] * len(frame)
     filled = list[list[str]]()
-    if mark:
-        kinds = frame[mark].map(kind)
-    else:
-        kinds = [shown] * len(frame)
     for name, header in headers.items():
-        if pd.api.types.is_numeric_dtype(frame[name]) and not pd.api.types.is_bool_dtype(
-            frame[name]
-        ):
-            side = "right"
-            digits = (decimals or {}).get(name, 1)
-            pairs = zip(frame[name], kinds, strict=True)
-            cells = [
-                number(float(value), digits, signed=name in signed, mark=of) for value, of in pairs
-            ]
-        else:
-            side = "left"
-            cells = [cell if isinstance(cell, Label) else escape(str(cell)) for cell in frame[name]]
+        digits = (decimals or {}).get(name, 1)
+        side, cells = _cells(frame[name], kinds, digits, signed=name in signed)
         style = f'style="text-align:{side};{WRAP}"'  # pandoc reads no style sheet
-        filled.append(
-            [f"<th {style}>{escape(header)}</th>", *(f"<td {style}>{cell}</td>" for cell in cells)]
-        )
+        heading = f"<th {style}>{escape(header)}</th>"
+        filled.append([heading, *(f"<td {style}>{cell}</td>" for cell in cells)])
     head, *rows = (f"<tr>{''.join(row)}</tr>" for row in zip(*filled, strict=True))
     body = "".join(rows)
     marked = unmarked(caption)
@@ -359,6 +344,17 @@ def table(
     caption = f"<caption>{escape(marked)}{_sourced(source, shown)}</caption>"
     html = f"{caption}<thead>{head}</thead><tbody>{body}</tbody>"
     return Block(f'<table class="exhibit">{html}</table>', f"Table: {caption}", parts)
+
+
+def _cells(
+    values: pd.Series, kinds: Iterable[str], digits: int, *, signed: bool
+) -> tuple[str, list[str]]:
+    """Return the side at which a column is aligned, and its cells as HTML."""
+    numeric = pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_bool_dtype(values)
+    if not numeric:
+        return "left", [cell if isinstance(cell, Label) else escape(str(cell)) for cell in values]
+    pairs = zip(values, kinds, strict=True)
+    return "right", [number(float(one), digits, signed=signed, mark=of) for one, of in pairs]
 
 
 def _taken(rows: pd.DataFrame, headers: Mapping[str, str], caption: str) -> tuple[Part, ...]:
@@ -372,7 +368,7 @@ def _taken(rows: pd.DataFrame, headers: Mapping[str, str], caption: str) -> tupl
     if not {"estimate", "conf_low"} & set(rows):
         return ()
     names = rows[first].map("{:g}".format if pd.api.types.is_float_dtype(rows[first]) else str)
-    rows = rows.assign(label=f"{headers[first]}: " + names, provenance=kind("estimate"))
+    rows = rows.assign(label=f"{headers[first]}: " + names, provenance=kind_of_numbers("estimate"))
     return (of_estimates("estimates", caption, rows if "unit" in rows else rows.assign(unit=unit)),)
 
 
@@ -388,7 +384,7 @@ def sections(titled: Sequence[tuple[str, pd.DataFrame]]) -> Block:
     return reduce(add, tables)
 
 
-def threats(rows: pd.DataFrame) -> Block:
+def threats_note(rows: pd.DataFrame) -> Block:
     """Return a list of other events during the closures.
 
     It is empty for dated threats in a simulated market.
@@ -435,68 +431,100 @@ def estimates(
         True values by id, in a simulated market; adds the columns "Truth" and "Inside" (whether the
         interval contains the truth).
     """
-    mark = kind("estimate")
-    small = rows["estimate"].abs() < rows["mde"]
+    if true:
+        given = rows["id"].map(true)
+        rows = rows.assign(truth=rows["truth"].fillna(given) if "truth" in rows else given)
+    shown = _estimate_columns(rows)
+    if true:
+        shown = shown.assign(**_truth_columns(rows))
+    graded, notes = _grades(rows)
+    if graded is not None:
+        shown["Grade"] = graded
+    notes = [caption, *_estimate_notes(rows, truths=bool(true)), *notes]
+    taken = rows.assign(provenance=kind_of_numbers("estimate"))
+    parts = (of_estimates("estimates", caption, taken[taken["id"] != "check"]),)
+    exhibit = table(shown, " ".join(notes), provenance="estimate")
+    return replace(exhibit, parts=parts) + reasons(rows)
+
+
+def _units(rows: pd.DataFrame) -> pd.Series:
+    return rows["unit"].fillna("").astype(str)
+
+
+def _quantities(values: pd.Series, rows: pd.DataFrame, mark: str = "") -> pd.Series:
+    """Format values in the units of the rows."""
+    pairs = zip(values, _units(rows), strict=True)
+    texts = [quantity(value, unit, mark=mark) for value, unit in pairs]
+    return pd.Series(texts, index=rows.index, dtype=object)
+
+
+def _estimate_columns(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return the columns that every table of estimates has."""
     estimated = rows["estimate"].notna()
     bounded = rows["conf_low"].notna()
-    units = rows["unit"].fillna("").astype(str)
-    graded = "grade" in rows
-    if graded:
-        grade = rows["grade"].fillna(NOT_GRADED)
-    else:
-        grade = pd.Series(NOT_GRADED, index=rows.index)
-    named = [unit for unit in units.unique() if unit]
-
-    def written(values: pd.Series, mark: str = "") -> pd.Series:
-        texts = [
-            quantity(value, unit, mark=mark) for value, unit in zip(values, units, strict=True)
-        ]
-        return pd.Series(texts, index=rows.index, dtype=object)
-
+    units = _units(rows)
+    points = _quantities(rows["estimate"], rows, kind_of_numbers("estimate"))
+    points += _is_small(rows).map({True: f" {SMALL}", False: ""})
     ends = zip(rows["conf_low"], rows["conf_high"], units, bounded, strict=True)
-    points = written(rows["estimate"], mark) + small.map({True: f" {SMALL}", False: ""})
     shown = pd.DataFrame({"Effect": rows["label"]})
     shown["Estimate"] = points.where(estimated, bounded.map({True: A_SET, False: NOT_ESTIMABLE}))
     shown["Interval"] = [span(low, high, unit) if there else "–" for low, high, unit, there in ends]
-    if len(named) > 1:
+    if len({*units} - {""}) > 1:
         shown["Unit"] = units
     shown["n"] = [number(value, 0) for value in rows["n"]]
-    shown["Detectable"] = written(rows["mde"]).str.lstrip("+")
-    taken = rows.assign(provenance=mark)
-    truth = rows["id"].map(true or {})
-    if true:
-        taken["truth"] = truth = rows["truth"].fillna(truth) if "truth" in rows else truth
-        held = truth.between(rows["conf_low"], rows["conf_high"]).map({True: "yes", False: "no"})
-        shown["Truth"], shown["Inside"] = (
-            written(truth, mark),
-            held.where(truth.notna() & bounded, "–"),
-        )
-    grades = grade.where(bounded & (not graded or rows["grade"].notna()), "–")
-    if graded:
-        alike = set(grades) - {"–"}
-    else:
-        alike = {""}
-    if len(alike) != 1:
-        shown["Grade"] = grades
+    shown["Detectable"] = _quantities(rows["mde"], rows).str.lstrip("+")
+    return shown
+
+
+def _is_small(rows: pd.DataFrame) -> pd.Series:
+    """Return whether each estimate is smaller than the detectable effect."""
+    return rows["estimate"].abs() < rows["mde"]
+
+
+def _truth_columns(rows: pd.DataFrame) -> dict[str, pd.Series]:
+    """Return the true values, and whether the intervals contain them."""
+    truth = rows["truth"]
+    held = truth.between(rows["conf_low"], rows["conf_high"]).map({True: "yes", False: "no"})
+    known = truth.notna() & rows["conf_low"].notna()
+    return {
+        "Truth": _quantities(truth, rows, kind_of_numbers("estimate")),
+        "Inside": held.where(known, "–"),
+    }
+
+
+def _estimate_notes(rows: pd.DataFrame, *, truths: bool) -> list[str]:
+    """Return what the caption of a table of estimates adds about its numbers."""
+    units = [unit for unit in _units(rows).unique() if unit]
     notes = {
-        caption: True,
-        f"Unit: {', '.join(named)}.": len(named) == 1,
+        f"Unit: {', '.join(units)}.": len(units) == 1,
         "Detectable: the smallest effect that four of five such panels would show.": (
             rows["mde"].notna().any()
         ),
-        f"{SMALL} smaller than the detectable effect.": small.any(),
-        "Truth –: none is defined.": true and (truth.isna() & estimated).any(),
-        "Grades are those of the design audit (report 08).": len(alike) != 1,
-        f"Grade of all that have an interval: {''.join(alike)} (design audit, report 08).": (
-            graded and len(alike) == 1
-        ),
-        "Not graded: the design audit did not test it.": (
-            graded and (bounded & (grade == NOT_GRADED)).any()
+        f"{SMALL} smaller than the detectable effect.": _is_small(rows).any(),
+        "Truth –: none is defined.": (
+            truths and (rows["truth"].isna() & rows["estimate"].notna()).any()
         ),
     }
-    caption_of_all = " ".join(note for note, holds in notes.items() if holds)
-    parts = (of_estimates("estimates", caption, taken[taken["id"] != "check"]),)
-    return replace(table(shown, caption_of_all, provenance="estimate"), parts=parts) + reasons(rows)
+    return [note for note, holds in notes.items() if holds]
+
+
+def _grades(rows: pd.DataFrame) -> tuple[pd.Series | None, list[str]]:
+    """Return the column of grades, or None if all are alike, and what the caption adds on them."""
+    if "grade" not in rows:
+        return None, []
+    bounded = rows["conf_low"].notna()
+    ungraded = bounded & (rows["grade"].fillna(NOT_GRADED) == NOT_GRADED)
+    shown = rows["grade"].where(bounded & rows["grade"].notna(), "–")
+    named = {*shown} - {"–"}
+    if len(named) == 1:
+        column = None
+        notes = [f"Grade of all that have an interval: {''.join(named)} (design audit, report 08)."]
+    else:
+        column = shown
+        notes = ["Grades are those of the design audit (report 08)."]
+    if ungraded.any():
+        notes.append("Not graded: the design audit did not test it.")
+    return column, notes
 
 
 def reasons(rows: pd.DataFrame) -> Block:

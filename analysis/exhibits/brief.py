@@ -92,7 +92,7 @@ def told(verdict: Verdict | None, event: Event) -> str:
     """Return one verdict as a sentence, or an empty string if there is no verdict."""
     if verdict is None:
         return ""
-    text = words.sentence(" ".join(filter(None, clause(verdict, event))))
+    text = words.capitalised(" ".join(filter(None, clause(verdict, event))))
     if verdict.word == NOT_TESTABLE:
         own = "This panel does not test"
     else:
@@ -101,7 +101,7 @@ def told(verdict: Verdict | None, event: Event) -> str:
     return f"{re.sub(public, own, text) if verdict.tier in ('panel', 'sim') else text}."
 
 
-def sentence(verdicts: Sequence[Verdict], event: Event) -> str:
+def topic_sentence(verdicts: Sequence[Verdict], event: Event) -> str:
     """Return the answers to the questions on one topic as a sentence.
 
     Answers that begin in the same words are joined. Untestable questions are left out if another
@@ -116,7 +116,7 @@ def sentence(verdicts: Sequence[Verdict], event: Event) -> str:
         else:
             sure = ""
         if decided and verdict.low is not None:
-            numbers = in_words(verdict)
+            numbers = finding_in_words(verdict)
         else:
             numbers = ""
         if sure and verdict.tier not in ("facts", "listed"):
@@ -134,7 +134,7 @@ def sentence(verdicts: Sequence[Verdict], event: Event) -> str:
         else:
             whole = "; ".join(texts)
         clauses.append(f"{begins} {whole}".strip() + (f" ({after})" if after else ""))
-    return words.sentence("; ".join(clauses).replace(") (", "; ")) + "."
+    return words.capitalised("; ".join(clauses).replace(") (", "; ")) + "."
 
 
 def by_topic(verdicts: Sequence[Verdict], event: Event) -> Iterator[tuple[str, str, str]]:
@@ -155,7 +155,7 @@ def by_topic(verdicts: Sequence[Verdict], event: Event) -> Iterator[tuple[str, s
             if all(verdict.detail for verdict in mine):
                 said = []
             else:
-                said = [sentence(mine, event)]
+                said = [topic_sentence(mine, event)]
             yield (
                 topic,
                 _page((detailed or mine)[0]),
@@ -204,13 +204,13 @@ def headline(verdicts: Sequence[Verdict], event: Event) -> str:
             " ".join(filter(None, clause(answers[name], event, "they" if who == before else "")))
         )
         before = who
-    text = ". ".join(map(words.sentence, clauses))
+    text = ". ".join(map(words.capitalised, clauses))
     if text:
         return f"{text}."
     return "The verdicts on the claims are below."
 
 
-def in_words(verdict: Verdict) -> str:
+def finding_in_words(verdict: Verdict) -> str:
     """Format a verdict's finding on one line, without the mark.
 
     The result is a dash if there is no finding.
@@ -241,7 +241,6 @@ def brief(
     """
     above = headline(verdicts, event)
     topics = [*by_topic(verdicts, event)]
-    background = event.background
     paragraphs = [  # what the headline says is not said again
         f"<strong>{link(topic, page)}.</strong>"
         f" {escape(text.removeprefix(above.partition('. ')[2]).strip() or text)}"
@@ -259,20 +258,20 @@ def brief(
             f' style="display:flex"><div>{answer}</div><div>{beside.html}</div></div>'
         )
     page = pd.DataFrame(topics, columns=[*BRIEF], dtype=object)
-    ledger = (
-        data.load("claims")
-        .set_index("claim_id")[["date", "source_url"]]
-        .astype(str)
-        .to_dict("index")
-    )
-    rows = [
-        {**dict(verdict), "party": verdict.party, **ledger.get(verdict.claim, {})}
-        for verdict in best(verdicts)
-    ]
-    spoken = pd.DataFrame(rows, columns=[*SPOKEN], dtype=object)
-    parts = (Part("brief", above, page), Part("spoken", "", spoken), *beside.parts)
-    lead = f"<p>{escape(' '.join(filter(None, (background, tally(verdicts)))))}</p>"
+    parts = (Part("brief", above, page), _spoken(best(verdicts)), *beside.parts)
+    lead = f"<p>{escape(' '.join(filter(None, (event.background, tally(verdicts)))))}</p>"
     return Block(box("headline", f"<strong>{escape(above)}</strong>") + lead + answer, above, parts)
+
+
+def _spoken(verdicts: Sequence[Verdict]) -> Part:
+    """Return verdicts as data for export, with the date and source of each claim."""
+    ledger = data.load("claims").set_index("claim_id")[["date", "source_url"]].astype(str)
+    said = ledger.to_dict("index")
+    rows = [
+        {**dict(verdict), "party": verdict.party, **said.get(verdict.claim, {})}
+        for verdict in verdicts
+    ]
+    return Part("spoken", "", pd.DataFrame(rows, columns=[*SPOKEN], dtype=object))
 
 
 def brief_table(
@@ -292,25 +291,38 @@ def brief_table(
     The verdicts come from the best data (:func:`analysis.evidence.verdicts.best`). Results of an
     unrepresentative panel on totals follow, without a verdict.
     """
-    spoken = best(verdicts)
-    if simulated := not spoken and all(verdict.simulated for verdict in verdicts):
-        spoken = [verdict for by_name in apart(verdicts).values() for verdict in by_name.values()]
-    of_the_run = {"Not as committed.": changed, "Corrected:": corrected}
-    of_the_run = {lead: text for lead, text in of_the_run.items() if text}
+    told = {"Not as committed.": changed, "Corrected:": corrected}
+    told = {lead: text for lead, text in told.items() if text}
     if not verdicts:
         none = say(
             "No report of this run judges a claim: the event names none that these data could"
             " bear on."
         )
-        if of_the_run:
-            return none + _small(of_the_run)
+        if told:
+            return none + _small(told)
         return none
+    spoken = best(verdicts)
+    if not spoken and all(verdict.simulated for verdict in verdicts):
+        spoken = [verdict for by_name in apart(verdicts).values() for verdict in by_name.values()]
+    shown = _in_table(spoken, event)
+    lines = told | _below(verdicts, spoken, shown, event)
+    if not shown:
+        return _small(lines, since=since)
+    rule = f"{phrases().rule} Data and code: {link('annex', ANNEX)}."
+    return _claims_table(shown, elsewhere(verdicts)) + _small(lines, rule, since)
+
+
+def _in_table(spoken: Sequence[Verdict], event: Event) -> list[Verdict]:
+    """Return the verdicts in the table: the first of the testable ones, in their order."""
     order = {name: row for row, name in enumerate(phrases().rows)}
-    public = elsewhere(verdicts)
     rank = {verdict.name: order.get(question(verdict, event), len(order)) for verdict in spoken}
     named = [one for one in spoken if one.word != NOT_TESTABLE or rank[one.name] < MOST]
     first = sorted(named, key=lambda verdict: rank[verdict.name])[:MOST]
-    shown = [verdict for verdict in named if verdict in first]
+    return [verdict for verdict in named if verdict in first]
+
+
+def _claims_table(shown: Sequence[Verdict], public: Mapping[str, Sequence[Verdict]]) -> Block:
+    """Return the table of claims that have a verdict in the brief."""
     columns = {
         "What was said": [_claim(verdict) for verdict in shown],
         "Verdict, and why": [_word(verdict, public) for verdict in shown],
@@ -318,27 +330,14 @@ def brief_table(
             re.split(r":|\. ", verdict.change)[0].rstrip(".") + "." for verdict in shown
         ],
     }
-    caption = (
-        "What was said, and what the evidence shows."
-        f" {shown[0].apart if shown and simulated else ''}".strip()
-    )
-    frame = pd.DataFrame(columns, dtype=object)  # text columns would lose the type of labels
-    if simulated:
+    caption = "What was said, and what the evidence shows."
+    look = "real"
+    if shown[0].simulated:
+        caption = f"{caption} {shown[0].apart}".strip()
         look = "simulated"
-    else:
-        look = "real"
+    frame = pd.DataFrame(columns, dtype=object)  # text columns would lose the type of labels
     source = "the reports that the first column leads to"
-    if shown:
-        shown_table = table(frame, caption, source=source, provenance=look)
-    else:
-        shown_table = NOTHING
-    lines = of_the_run | _below(verdicts, spoken, shown, event)
-    where = f"Data and code: {link('annex', ANNEX)}."
-    if shown:
-        rule = f"{phrases().rule} {where}"
-    else:
-        rule = ""
-    return shown_table + _small(lines, rule, since)
+    return table(frame, caption, source=source, provenance=look)
 
 
 def _small(lines: Mapping[str, str], rule: str = "", since: str = "") -> Block:
@@ -358,7 +357,7 @@ def _claim(verdict: Verdict) -> Label:
 def _numbers(verdict: Verdict, public: Mapping[str, Sequence[Verdict]]) -> str:
     """Format a finding with its data, after that of public figures if it differs."""
     every = (*public.get(verdict.name, ()), verdict)
-    found = {in_words(one): phrases().tiers[one.tier] for one in every}
+    found = {finding_in_words(one): phrases().tiers[one.tier] for one in every}
     if any(one.found for one in every):
         return ". ".join(found)
     named = len(found) > 1 or verdict.tier in ("households", "panel")
@@ -374,7 +373,7 @@ def _word(verdict: Verdict, public: Mapping[str, Sequence[Verdict]]) -> Label:
         why = ""
     else:
         why = f" {verdict.why.partition('. ')[0].rstrip('.')}."
-    text = f"{words.sentence(_numbers(verdict, public))}.{why}{sure}"
+    text = f"{words.capitalised(_numbers(verdict, public))}.{why}{sure}"
     if verdict.word == NOT_TESTABLE:
         text = verdict.meaning
     return Label(f"{label(verdict.word, simulated=verdict.simulated)} {escape(text)}")
@@ -398,14 +397,16 @@ def _below(
     lines = {
         **{
             f"{one.statement.rstrip('.')}{by_whom(one)}:": [
-                f"{one.word}. {words.sentence(_numbers(one, public))}."
+                f"{one.word}. {words.capitalised(_numbers(one, public))}."
             ]
             for one in told
         },
         "Not listed:": _counted([one for one in rest if one not in told]),
         **{
             about: [
-                f"{one.statement} {in_words(one)}." for one in by_name.values() if not one.simulated
+                f"{one.statement} {finding_in_words(one)}."
+                for one in by_name.values()
+                if not one.simulated
             ]
             for about, by_name in apart(verdicts).items()
         },
@@ -462,7 +463,9 @@ def listed_revenue(event: Event, after: int, last: int, *, small: bool = False) 
         drawing,
         f"Dark: closed sellers with a figure for {before}; grey: no closure disclosed; dotted: no"
         " figure.",
-        title=words.sentence(words.number_below(index.loc[after], closed, f"{before} and {after}")),
+        title=words.capitalised(
+            words.number_below(index.loc[after], closed, f"{before} and {after}")
+        ),
         source=(
             "sellers’ accounts, mostly as summarised by data sites; report 03"
             if small

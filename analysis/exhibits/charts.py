@@ -16,14 +16,15 @@ from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec
 import numpy as np
 import pandas as pd
 import seaborn as sns
-from fewtreated.estimate import Estimate
+from fewtreated.errors import NOT_ESTIMABLE
 from matplotlib import dates
 from matplotlib import pyplot as plt
 from matplotlib.ticker import Formatter
 
-from analysis.exhibits.payload import of_figure, refused, rows_of
+from analysis.estimate import Estimate
+from analysis.exhibits.payload import estimate_rows, of_figure, refused
 from analysis.exhibits.style import BAND, BESIDE, FAINT, INK, MAIN, REST, WIDTH
-from analysis.numbers import NOT_ESTIMABLE, number, span
+from analysis.numbers import number, span
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -52,9 +53,9 @@ def chart(
     def drawn(rows: Any, /, *more: Options.args, **options: Options.kwargs) -> Figure | Estimate:
         if refused(rows):
             return rows  # type: ignore[no-any-return]
-        drawing = draw(rows_of(rows), *more, **options)
+        drawing = draw(estimate_rows(rows), *more, **options)
         vars(drawing)["data"] = of_figure(
-            signature(draw).bind(rows_of(rows), *more, **options).arguments
+            signature(draw).bind(estimate_rows(rows), *more, **options).arguments
         )
         return drawing
 

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-from fewtreated.estimate import Estimate
+from fewtreated.errors import NOT_ESTIMABLE
 from matplotlib import pyplot as plt
 from matplotlib.ticker import LogLocator, MaxNLocator, MultipleLocator, NullLocator
 
+from analysis.estimate import Estimate
 from analysis.exhibits.charts import (
     ZERO,
     Style,
@@ -27,7 +28,7 @@ from analysis.exhibits.charts import (
     near,
 )
 from analysis.exhibits.style import BAND, FAINT, MAIN, REST, WIDTH
-from analysis.numbers import NOT_ESTIMABLE, number
+from analysis.numbers import number
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -177,43 +178,55 @@ def _lines(axes: Axes, rows: pd.DataFrame, strong: Sequence[str], *, named: bool
     """
     lines = dict(iter(rows.groupby("term", sort=False)))
     for term, line in lines.items():
-        style: Style = {"color": MAIN, "lw": 2.0} if term in strong else {"color": REST, "lw": 1.2}
-        if (
-            line["estimate"].isna()
-            & line["estimate"].ffill().notna()
-            & line["estimate"].bfill().notna()
-        ).any():
-            axes.plot(*line.dropna(subset="estimate")[["x", "estimate"]].to_numpy().T, **DOTTED)
-        few = named and "conf_low" not in line and len(line) <= 12
-        axes.plot(line["x"], line["estimate"], marker="o" if few else "", ms=3, **style)
-        peaks = line["estimate"] == line["estimate"].rolling(3, min_periods=1, center=True).max()
-        for row in line.assign(peak=peaks).to_dict("records"):
-            if pd.notna(row.get("conf_low")):
-                interval(axes, row["x"], row, colour=style["color"])
-            if row.get("note"):
-                axes.plot(
-                    row["x"],
-                    row["estimate"],
-                    "o",
-                    color=style["color"],
-                    mfc="white",
-                    ms=6,
-                    zorder=4,
-                )
-                side = "left"
-                level = "center"
-                shift = (7, 8 if term in strong else -13)
-                # one line with an event at 0: to the left, above a peak and below any other point
-                if not named:
-                    side, level, shift = (
-                        ("right", "bottom", (-4, 14)) if row["peak"] else ("right", "top", (-4, -9))
-                    )
-                look: Style = {"ha": side, "va": level, "color": style["color"], "weight": "bold"}
-                near(axes, (row["x"], row["estimate"]), row["note"], shift, **look)
+        _line(axes, line, strong=term in strong, named=named)
     if rows["estimate"].min() >= 0 and axes.get_yscale() == "linear":
         axes.set_ylim(0, None)
-    if not named:
-        return
+    if named:
+        _names(axes, lines, strong)
+
+
+def _line(axes: Axes, line: pd.DataFrame, *, strong: bool, named: bool) -> None:
+    """Draw the line of one term with its intervals and notes, and bridge its gaps."""
+    style: Style = {"color": MAIN, "lw": 2.0} if strong else {"color": REST, "lw": 1.2}
+    estimates = line["estimate"]
+    gaps = estimates.isna() & estimates.ffill().notna() & estimates.bfill().notna()
+    if gaps.any():
+        axes.plot(*line.dropna(subset="estimate")[["x", "estimate"]].to_numpy().T, **DOTTED)
+    few = named and "conf_low" not in line and len(line) <= 12
+    axes.plot(line["x"], estimates, marker="o" if few else "", ms=3, **style)
+    peaks = estimates == estimates.rolling(3, min_periods=1, center=True).max()
+    for row in line.assign(peak=peaks).to_dict("records"):
+        if pd.notna(row.get("conf_low")):
+            interval(axes, row["x"], row, colour=style["color"])
+        if row.get("note"):
+            _point(axes, row, style["color"])
+            shift, look = _note_place(row, strong=strong, named=named)
+            look |= {"color": style["color"], "weight": "bold"}
+            near(axes, (row["x"], row["estimate"]), row["note"], shift, **look)
+
+
+def _point(axes: Axes, row: Mapping[str, Any], colour: str) -> None:
+    """Draw a hollow point."""
+    style: Style = {"color": colour, "mfc": "white", "ms": 6, "zorder": 4}
+    axes.plot(row["x"], row["estimate"], "o", **style)
+
+
+def _note_place(
+    row: Mapping[str, Any], *, strong: bool, named: bool
+) -> tuple[tuple[float, float], Style]:
+    """Return where the note of a point is, from the point in points, and its alignment.
+
+    On one line with an event at 0 it is to the left, above a peak and below any other point.
+    """
+    if named:
+        return (7, 8 if strong else -13), {"ha": "left", "va": "center"}
+    if row["peak"]:
+        return (-4, 14), {"ha": "right", "va": "bottom"}
+    return (-4, -9), {"ha": "right", "va": "top"}
+
+
+def _names(axes: Axes, lines: Mapping[str, pd.DataFrame], strong: Sequence[str]) -> None:
+    """Label each line at its end, where labels are far enough apart."""
     last = {
         term: line.dropna(subset="estimate")[["x", "estimate"]].iloc[-1]
         for term, line in lines.items()
@@ -221,35 +234,25 @@ def _lines(axes: Axes, rows: pd.DataFrame, strong: Sequence[str], *, named: bool
     ends = pd.DataFrame(last).T
     ends["height"] = axes.transData.transform(ends)[:, 1] * 72 / axes.figure.dpi  # points
     for (own, x), labels in ends.groupby([ends.index.isin(strong), "x"]):
-        if own:
-            look = {"color": MAIN, "weight": "bold"}
-        else:
-            look = {"color": REST}
-        if own:
-            right = 6
-        else:
-            right = 12
-        below = 0
+        look: Style = {"color": MAIN, "weight": "bold"} if own else {"color": REST}
+        right = 6 if own else 12
+        below = 0.0
         if x < ends["x"].max():  # clear of the lines that go on
-            right, below, look["ha"] = (
-                (-7, 4, "right") if own else (12, labels.height - ends.height.max() + 4, "left")
-            )
+            if own:
+                right = -7
+                below = 4
+                look["ha"] = "right"
+            else:
+                below = labels["height"] - ends["height"].max() + 4
+                look["ha"] = "left"
         apart = spread(labels["height"].to_numpy(), 11) - labels["height"] - below
-        for at, term, shift in zip(
-            labels[["x", "estimate"]].to_numpy(), labels.index, apart, strict=True
-        ):
-            near(
-                axes,
-                tuple(at),
-                term,
-                (right, shift),
-                annotation_clip=False,
-                arrowprops=LEADER,
-                **look,
-            )
+        places = zip(labels[["x", "estimate"]].to_numpy(), labels.index, apart, strict=True)
+        for at, term, shift in places:
+            over: Style = {"annotation_clip": False, "arrowprops": LEADER, **look}
+            near(axes, tuple(at), term, (right, shift), **over)
 
 
-def shares(
+def shares_chart(
     lines: Mapping[str, pd.DataFrame], *, ylabel: str, closures: Months, compared: Sequence[str]
 ) -> Figure | Estimate:
     """Draw shares by half-year with their intervals.
@@ -281,7 +284,7 @@ def shares(
 
 
 @chart
-def event_study(rows: pd.DataFrame, *, reference: int, ylabel: str) -> Figure:
+def event_study_chart(rows: pd.DataFrame, *, reference: int, ylabel: str) -> Figure:
     """Draw effects by month with pointwise intervals and a joint band.
 
     Thick lines are pointwise intervals, and thin ones the joint band for all months. `rows` has
@@ -317,7 +320,7 @@ def event_study(rows: pd.DataFrame, *, reference: int, ylabel: str) -> Figure:
 
 
 @chart
-def dose_response(
+def dose_response_chart(
     bins: pd.DataFrame, lines: pd.DataFrame, placebo: pd.DataFrame, *, xlabel: str, ylabel: str
 ) -> Figure:
     """Draw effects by exposure bin, with the slope and its band, in one plot per origin.
@@ -332,40 +335,43 @@ def dose_response(
     for axes, origin in zip(grid[0], origins, strict=True):
         points, line, fake = (rows[rows["origin"] == origin] for rows in (bins, lines, placebo))
         axes.set_title(origin)
-        axes.axhline(0, **ZERO)
-        if points["estimate"].isna().all():
-            axes.text(0.5, 0.7, NOT_ESTIMABLE, transform=axes.transAxes, ha="center", color=REST)
-            axes.set_xlim(0, 10)
-        axes.fill_between(
-            100 * line["exposure"], line["conf_low"], line["conf_high"], color=BAND, lw=0
-        )
-        axes.plot(
-            100 * fake["exposure"],
-            fake["estimate"],
-            color=REST,
-            lw=1.0,
-            ls=":",
-            label="a year before",
-        )
-        axes.plot(100 * line["exposure"], line["estimate"], color=MAIN, lw=1.2, label="slope")
-        axes.plot(
-            100 * points["lowest"].head(1),
-            [0] * len(points.head(1)),
-            "o",
-            color=MAIN,
-            mfc="white",
-            ms=5,
-        )
-        for row in points.dropna(subset=["estimate", "conf_low"]).to_dict("records"):
-            interval(axes, 100 * row["exposure"], row, (-REACH, REACH))
-        draw_truth(axes, points, 100 * points["exposure"], points.get("truth"))
+        _dose(axes, points, line, fake)
         axes.set(ylim=(-REACH, REACH), xlabel=xlabel)
-        axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
-        axis_numbers(axes, "x")
-        axis_numbers(axes, "y", signed=True)
     grid[0, 0].set_ylabel(ylabel)
     grid[0, 0].legend(loc="lower left", ncols=3)
     return drawing
+
+
+def _dose(axes: Axes, points: pd.DataFrame, line: pd.DataFrame, fake: pd.DataFrame) -> None:
+    """Draw the effects of one origin by exposure, and its slopes."""
+    axes.axhline(0, **ZERO)
+    if points["estimate"].isna().all():
+        axes.text(0.5, 0.7, NOT_ESTIMABLE, transform=axes.transAxes, ha="center", color=REST)
+        axes.set_xlim(0, 10)
+    axes.fill_between(100 * line["exposure"], line["conf_low"], line["conf_high"], color=BAND, lw=0)
+    axes.plot(
+        100 * fake["exposure"],
+        fake["estimate"],
+        color=REST,
+        lw=1.0,
+        ls=":",
+        label="a year before",
+    )
+    axes.plot(100 * line["exposure"], line["estimate"], color=MAIN, lw=1.2, label="slope")
+    axes.plot(
+        100 * points["lowest"].head(1),
+        [0] * len(points.head(1)),
+        "o",
+        color=MAIN,
+        mfc="white",
+        ms=5,
+    )
+    for row in points.dropna(subset=["estimate", "conf_low"]).to_dict("records"):
+        interval(axes, 100 * row["exposure"], row, (-REACH, REACH))
+    draw_truth(axes, points, 100 * points["exposure"], points.get("truth"))
+    axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
+    axis_numbers(axes, "x")
+    axis_numbers(axes, "y", signed=True)
 
 
 def mark(drawing: Figure, along: Iterable[float]) -> Figure:

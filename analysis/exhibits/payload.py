@@ -75,11 +75,9 @@ class Part:
         return {"kind": self.kind, "caption": self.caption, "csv": table}
 
 
-def rows_of(result: Any) -> Any:
+def estimate_rows(result: Any) -> Any:
     """Return the rows of an Estimate, or any other object unchanged."""
-    from fewtreated.estimate import (
-        Estimate,
-    )  # imported late, since the runner reads payloads without it
+    from analysis.estimate import Estimate  # slow; the runner reads payloads without it
 
     if isinstance(result, Estimate):
         return result.rows
@@ -88,14 +86,14 @@ def rows_of(result: Any) -> Any:
 
 def refused(result: Any) -> bool:
     """Return whether a result is a refused Estimate."""
-    return rows_of(result) is not result and bool(result.refused)
+    return estimate_rows(result) is not result and bool(result.refused)
 
 
 def of_estimates(kind: Literal["answer", "estimates"], caption: str, rows: pd.DataFrame) -> Part:
     """Build a part from rows of estimates, with the columns `COLUMNS`."""
     ours = {theirs: name for theirs, name in OURS.items() if theirs in rows}
     named = rows.drop(columns=[*ours.values()], errors="ignore").rename(columns=ours)
-    taken = typed(named.reindex(columns=[*COLUMNS]))
+    taken = as_exported(named.reindex(columns=[*COLUMNS]))
     taken["df"] = taken["df"].where(taken["std_error"].notna())
     taken["grade"] = taken["grade"].where(taken["conf_low"].notna(), "")  # grades rate intervals
     bounds = taken["interval"].str.contains(r"\bset\b|\bbounds\b")
@@ -103,7 +101,7 @@ def of_estimates(kind: Literal["answer", "estimates"], caption: str, rows: pd.Da
     return Part(kind, caption, taken)
 
 
-def typed(rows: pd.DataFrame) -> pd.DataFrame:
+def as_exported(rows: pd.DataFrame) -> pd.DataFrame:
     """Convert rows to the types in `COLUMNS`.
 
     Missing text becomes an empty string.
@@ -114,7 +112,7 @@ def typed(rows: pd.DataFrame) -> pd.DataFrame:
 
 def read_estimates(text: str) -> pd.DataFrame:
     """Read rows of estimates from the text of :meth:`Part.as_json`."""
-    return typed(
+    return as_exported(
         pd.read_csv(io.StringIO(text), dtype=COLUMNS, keep_default_na=False, na_values=[""])
     )
 

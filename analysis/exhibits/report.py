@@ -48,7 +48,7 @@ def start(notebook: str, namespace: Mapping[str, object]) -> Event:
     DesignError
         If a parameter is invalid, or the public figures are about another event.
     """
-    settings = parameters.check(notebook, namespace)
+    settings = parameters.checked_parameters(notebook, namespace)
     style.use("real")
     return read_event(str(settings["event"]), on_record=True)
 
@@ -58,7 +58,7 @@ def start_simulated(notebook: str, namespace: Mapping[str, object]) -> str:
 
     Parameters and exceptions are as for :func:`start`.
     """
-    settings = parameters.check(notebook, namespace)
+    settings = parameters.checked_parameters(notebook, namespace)
     if "event" in settings:
         read_event(str(settings["event"]), on_record=True)
     market = market_of(parameters.NOTEBOOKS / notebook, settings)
@@ -74,7 +74,7 @@ def start_panel(
     `open_study` is either `Study.open` or the function in :mod:`market` that simulates a panel if
     no file is specified.
     """
-    study = open_study(parameters.check(notebook, namespace))
+    study = open_study(parameters.checked_parameters(notebook, namespace))
     style.use(study.mark, study.market, study.caveats, study.file)
     return study
 
@@ -103,7 +103,7 @@ def finish(
     panel : Panel, optional
         The panel from which effects were estimated.
     """
-    settings = parameters.check(notebook, namespace)
+    settings = parameters.checked_parameters(notebook, namespace)
     verdicts.write(
         judged,
         str(settings["verdict_file"]),
@@ -139,53 +139,72 @@ def colophon(
         recorded.
     """
     cards = [data.card(name) for name in resources]
-    newest = max((card["vintage"] for card in cards), default=settings["as_of"])
-    age = (date.fromisoformat(settings["as_of"]) - date.fromisoformat(newest)).days
-    old = f"The newest file is of {newest}, {age} days before this report: look for newer figures."
-    if cards and age > settings["stale_after_days"]:
-        warned = note(old, warning=True)
-    else:
-        warned = NOTHING
-    cited = data.documents(pd.concat([blocks.read(*resources), *sources])).sort_values("cited")
-    addresses = cited.groupby("publisher")["source_url"].agg(list)
-    hidden = (
-        (*HIDDEN, "sim_preset") if settings.get("panel_path") else HIDDEN
-    )  # own panels have no preset
-    shown = {
-        name: Path(str(value)).name if name in FILES else str(value)
-        for name, value in settings.items()
-    }
-    facts: list[tuple[str, ...]] = []
-    facts += [
-        ("parameter", name, value) for name, value in shown.items() if value and name not in hidden
-    ]
-    facts += [
-        ("file", card["path"], card["hash"], card["vintage"], f"{card['title']}. {card['notThis']}")
-        for card in cards
-    ]
-    facts += [("source", *pair) for pair in zip(cited["cited"], cited["source_url"], strict=True)]
-    if panel is not None:
-        rules = [
-            f"{row['count']:,} × {row['what']}, rule: {row['rule']}"
-            for row in panel.dropped.to_dict("records")
-        ]
-        if rules:
-            about = f"as read: {'; '.join(rules)}"
-        else:
-            about = "nothing was left out"
-        facts.append(("panel", panel.provenance, panel.digest, "", about))
+    cited = data.documents(pd.concat([blocks.source_addresses(*resources), *sources])).sort_values(
+        "cited"
+    )
     commit = os.environ.get(provenance.COMMIT) or provenance.commit()
     commit = commit or "unknown (not a git checkout)"
-    facts += [("version", *pair) for pair in {"commit": commit, **provenance.versions()}.items()]
+    facts: list[tuple[str, ...]] = [
+        *_parameter_facts(settings),
+        *map(_file_fact, cards),
+        *(("source", *pair) for pair in zip(cited["cited"], cited["source_url"], strict=True)),
+        *([_panel_fact(panel)] if panel is not None else []),
+        *(("version", *pair) for pair in {"commit": commit, **provenance.versions()}.items()),
+    ]
     annex = link("annex", provenance.ANNEX)
     short = re.sub(r"^([0-9a-f]{12})[0-9a-f]+", r"\1", commit)  # keeps text after the hash
     lines = [f"As of {settings['as_of']}. Commit {short}. Parameters, files and versions: {annex}."]
+    addresses = cited.groupby("publisher")["source_url"].agg(list)
     if len(addresses):
         lines.append(
             f"<strong>Sources.</strong> {'; '.join(map(_linked, addresses.index, addresses))}."
         )
     html = "\n".join(f"<p>{line}</p>" for line in lines)
-    return warned + Block(html, "As of, commit and sources", (of_facts(facts),))
+    closing = Block(html, "As of, commit and sources", (of_facts(facts),))
+    return _age_warning(settings, cards) + closing
+
+
+def _age_warning(settings: Mapping[str, Any], cards: Sequence[Mapping[str, Any]]) -> Block:
+    """Return a warning if the newest of the files read is older than the settings allow."""
+    if not cards:
+        return NOTHING
+    newest = max(card["vintage"] for card in cards)
+    age = (date.fromisoformat(settings["as_of"]) - date.fromisoformat(newest)).days
+    if age <= settings["stale_after_days"]:
+        return NOTHING
+    old = f"The newest file is of {newest}, {age} days before this report: look for newer figures."
+    return note(old, warning=True)
+
+
+def _parameter_facts(settings: Mapping[str, Any]) -> list[tuple[str, ...]]:
+    """Return the parameters that are set and not hidden, with the names of files for paths."""
+    hidden = set(HIDDEN)
+    if settings.get("panel_path"):
+        hidden.add("sim_preset")  # own panels have no preset
+    shown = {
+        name: Path(str(value)).name if name in FILES else str(value)
+        for name, value in settings.items()
+        if name not in hidden
+    }
+    return [("parameter", name, value) for name, value in shown.items() if value]
+
+
+def _file_fact(card: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the hash of a file, its date, what it holds, and what it is not."""
+    about = f"{card['title']}. {card['notThis']}"
+    return ("file", card["path"], card["hash"], card["vintage"], about)
+
+
+def _panel_fact(panel: Panel) -> tuple[str, ...]:
+    """Return the digest of a panel, and the rows that rules left out of it."""
+    rules = [
+        f"{row['count']:,} × {row['what']}, rule: {row['rule']}"
+        for row in panel.dropped.to_dict("records")
+    ]
+    about = "nothing was left out"
+    if rules:
+        about = f"as read: {'; '.join(rules)}"
+    return ("panel", panel.provenance, panel.digest, "", about)
 
 
 def _linked(publisher: str, addresses: Sequence[str]) -> str:

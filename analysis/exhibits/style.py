@@ -100,7 +100,7 @@ def use(provenance: str = "real", market: str = "", panel: str = "", source: Any
     matplotlib.style.use(["default", LAYOUT / "figures.mplstyle", look])
 
 
-def kind(named: str = "") -> str:
+def kind_of_numbers(named: str = "") -> str:
     """Return the given kind of numbers, or by default the kind set in the style.
 
     Raises DesignError if there is neither. Estimates from a simulated market are simulated; in a

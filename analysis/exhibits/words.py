@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-from fewtreated.estimate import Estimate
 
+from analysis.estimate import Estimate
 from analysis.evidence.verdicts import (
     CONTRADICTED,
     NOT_SHOWN,
@@ -24,8 +24,8 @@ from analysis.evidence.verdicts import (
     is_exact,
     not_lower,
 )
-from analysis.exhibits.payload import refused, rows_of
-from analysis.exhibits.style import kind
+from analysis.exhibits.payload import estimate_rows, refused
+from analysis.exhibits.style import kind_of_numbers
 from analysis.numbers import (
     SIGNED,
     number,
@@ -46,7 +46,7 @@ MOST = 4  # names listed in a sentence at most; more are counted, as are names w
 # Names and numbers in a row
 
 
-def sentence(text: str) -> str:
+def capitalised(text: str) -> str:
     """Capitalise the first letter of a sentence."""
     return text[:1].upper() + text[1:]
 
@@ -82,7 +82,7 @@ def in_numbers(rows: Any, unit: str, *, label: str = "term") -> str:
     if refused(rows):
         return ""
     items = []
-    for row in rows_of(rows).to_dict("records"):
+    for row in estimate_rows(rows).to_dict("records"):
         ends = span(row["conf_low"], row["conf_high"], unit)
         if pd.notna(row["estimate"]):
             point = f"{quantity(row['estimate'], unit)} [{ends}]"
@@ -109,13 +109,13 @@ def described(rows: pd.DataFrame, axis: str) -> str:
         text = in_numbers(
             rows.dropna(subset=["estimate", "conf_low"], how="all"), unit, label=label
         )
-        return f"{sentence(axis)}: {text.removesuffix(f'; {unit}.')}."
+        return f"{capitalised(axis)}: {text.removesuffix(f'; {unit}.')}."
     names = [name for name in ("panel", "origin", label) if name in rows]
     items = []
     for name, line in rows.dropna(subset="estimate").groupby(names, sort=False)["estimate"]:
         ends = dict.fromkeys(quantity(value, unit) for value in line.iloc[[0, -1]])
         items.append(f"{' '.join(', '.join(map(str, name)).split())}: {' to '.join(ends)}")
-    return f"{sentence(axis)}: {'; '.join(items)}."
+    return f"{capitalised(axis)}: {'; '.join(items)}."
 
 
 # Titles of figures
@@ -123,7 +123,7 @@ def described(rows: pd.DataFrame, axis: str) -> str:
 
 def _sides(rows: Any) -> tuple[pd.DataFrame, pd.Series, pd.Series]:
     """Return the rows with an interval, and masks of the intervals below and above zero."""
-    bounded = rows_of(rows).dropna(subset=["conf_low", "conf_high"])
+    bounded = estimate_rows(rows).dropna(subset=["conf_low", "conf_high"])
     return bounded, bounded["conf_high"] < 0, bounded["conf_low"] > 0
 
 
@@ -147,7 +147,7 @@ def by_direction(
     sides = ((terms[below], fell), (terms[above], rose))
     clauses = [f"{listing(side, len(terms))} {verb}" for side, verb in sides if len(side)]
     clauses += [f"{unknown} {listing(rest, len(terms), every='any of')}"] if len(rest) else []
-    return sentence("; ".join(clauses))
+    return capitalised("; ".join(clauses))
 
 
 def by_ways(rows: pd.DataFrame, *, fell: str, rose: str) -> str:
@@ -170,7 +170,7 @@ def beside_margin(rows: Any, margin: float, what: str, verdict: Verdict | None =
 
     If the interval tests nothing by the `verdict` on it, the text says so.
     """
-    low, high = rows_of(rows).iloc[-1][["conf_low", "conf_high"]]
+    low, high = estimate_rows(rows).iloc[-1][["conf_low", "conf_high"]]
     if np.isnan([low, high]).any():
         return ""
     if is_exact((low, high)):
@@ -275,7 +275,7 @@ def surely(row: Mapping[str, Any], who: str, did: str, *, passed: bool) -> str:
         verb = "probably"
     else:
         verb = "may have"
-    return f"{sentence(who)} {verb} {did.format('less' if high < 0 else 'more')}."
+    return f"{capitalised(who)} {verb} {did.format('less' if high < 0 else 'more')}."
 
 
 def clustered(design: Design, *, rivals: bool = False) -> str:
@@ -298,7 +298,7 @@ def smallest_seen(row: Mapping[str, Any]) -> str:
     """
     if pd.isna(row["mde"]):
         return ""
-    effect = f"{number(row['mde'], 1, mark=kind('estimate'))} {row['unit']}"
+    effect = f"{number(row['mde'], 1, mark=kind_of_numbers('estimate'))} {row['unit']}"
     return (
         f"Four of five such panels would show an effect of {effect}; they often miss smaller ones."
     )
@@ -322,13 +322,13 @@ def placebos(rows: pd.DataFrame, against: Sequence[float]) -> str:
             sorts["found none"].append(f"{row['label']}{size}")
         else:
             ends = span(row["conf_low"], row["conf_high"], row["unit"])
-            point = quantity(row["estimate"], row["unit"], mark=kind("estimate"))
+            point = quantity(row["estimate"], row["unit"], mark=kind_of_numbers("estimate"))
             sorts["found an effect"].append(f"{row['label']} {point} [{ends}]{size}")
     clauses = [f"{sort}: {'; '.join(names)}" for sort, names in sorts.items() if names]
     return f"Placebo tests that {'. Tests that '.join(clauses)}."
 
 
-def breakdown(bounds: Estimate, of: str) -> str:
+def breakdown_sentence(bounds: Estimate, of: str) -> str:
     """State the largest drift at which the interval of a mean effect excludes zero.
 
     `of` names the months of the mean effect.
@@ -341,7 +341,7 @@ def breakdown(bounds: Estimate, of: str) -> str:
             f"Even with no drift the interval of the mean effect {of} includes zero, so there is no"
             " breakdown value."
         )
-    times = number(value, 2, mark=kind("estimate"))
+    times = number(value, 2, mark=kind_of_numbers("estimate"))
     per = (
         f"the drift a {bounds.details['period']} is at most {times} times the largest before"
         " closure"
@@ -365,7 +365,8 @@ def pretrend(study: Estimate) -> str:
             f"The closed sellers form {clusters} clusters, too few for a joint test of all months."
         )
     within, drift = (
-        number(percent_change(size), 0, mark=kind("estimate")) for size in (test.within, test.drift)
+        number(percent_change(size), 0, mark=kind_of_numbers("estimate"))
+        for size in (test.within, test.drift)
     )
     return (
         f"Before closure the largest of {before} t statistics is {number(test.largest_t, 1)} (joint"
@@ -402,7 +403,9 @@ def redraws(rows: pd.DataFrame) -> str:
     text = "; ".join(
         f"{row['label']}, p = {row['p_value']:.3f}" for row in compared.to_dict("records")
     )
-    return f"{sentence(text)}. With so many draws p is at least {compared['smallest_p'].min():.3f}."
+    return (
+        f"{capitalised(text)}. With so many draws p is at least {compared['smallest_p'].min():.3f}."
+    )
 
 
 # Known facts about a market or a panel
@@ -418,7 +421,8 @@ def in_truth(
     """
     if value is None or pd.isna(value):
         return ""
-    truth = f"The simulated truth: {it} {quantity(value, unit, mark=kind('estimate'))} {unit}"
+    shown = quantity(value, unit, mark=kind_of_numbers("estimate"))
+    truth = f"The simulated truth: {it} {shown} {unit}"
     low, high = [*ends] or [nan, nan]
     if pd.isna([low, high]).any():
         return f"{truth}."

@@ -8,8 +8,9 @@ from typing import Any, NoReturn
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 from fewtreated.errors import refuse
-from fewtreated.estimate import Bools, Floats
+from fewtreated.estimate import Bools, Floats, Ints
 
 from analysis.panel.checks import Table, month_text, refuse_two_values
 from analysis.panel.file import File
@@ -88,7 +89,7 @@ def _add_up_rows(table: Table) -> tuple[Floats, Bools, int]:
     seen = np.zeros(count, dtype=bool)
     used = 0
     days = 0
-    for batch in table.rows.stream(_cells_sql(table, scale), **table.tables):
+    for batch in table.found.rows.stream(_cells_sql(table, scale), **_tables(table)):
         unit, cell, amounts, unknown, bits, n = (
             each.to_numpy(zero_copy_only=False) for each in batch.columns
         )
@@ -112,6 +113,28 @@ def _scale(table: Table) -> float:
     return float(10.0 ** min(9, math.floor(math.log10(2**62 / total))))
 
 
+def _tables(table: Table) -> dict[str, pa.Table]:
+    """Return the tables `units` and `parts` to which the rows are joined.
+
+    The position of each is in its column, `unit` or `part`.
+    """
+    units = table.keys["units"]
+    parts = table.keys["parts"].take(pa.array(table.parts.index))
+    for name in ("cell", "rate", "bit"):
+        parts = parts.append_column(name, pa.array(table.parts[name]))
+    unit = pa.array(np.arange(len(units), dtype=np.int32))
+    return {
+        "units": units.append_column("unit", unit),
+        "parts": parts.append_column("part", pa.array(table.parts.index)),
+    }
+
+
+def _joined_rows(table: Table) -> str:
+    """Return SQL that joins the rows to their units and parts."""
+    using = {name: ", ".join(keys.column_names) for name, keys in table.keys.items()}
+    return f"source JOIN units USING ({using['units']}) JOIN parts USING ({using['parts']})"
+
+
 def _cells_sql(table: Table, scale: float) -> str:
     """Return SQL for the cells of a table, with their amounts and the bits of their days."""
     by_month = table.file.named.rows == "month"
@@ -121,10 +144,10 @@ def _cells_sql(table: Table, scale: float) -> str:
         amount = "value * rate"
         kind = "DOUBLE"
     sql = (
-        f"{table.source} SELECT unit, cell, {amount} AS amount, value IS NULL AS unknown,"
-        f" bit AS bits, CAST(1 AS BIGINT) AS n FROM {table.join_sql}"
+        f"{table.found.source} SELECT unit, cell, {amount} AS amount, value IS NULL AS unknown,"
+        f" bit AS bits, CAST(1 AS BIGINT) AS n FROM {_joined_rows(table)}"
     )
-    if by_month and not table.rows.remote:
+    if by_month and not table.found.rows.remote:
         return sql
     return (
         f"SELECT unit, cell, CAST(sum(amount) AS {kind}) AS amount, bool_or(unknown) AS unknown,"
@@ -150,15 +173,16 @@ def _refuse_negative(table: Table, sales: Floats) -> None:
 def _refuse_again(table: Table) -> NoReturn:
     """Raise DataError for the first row that repeats an earlier row's key."""
     file = table.file
-    found = table.rows.query(
-        f"""{table.source}, keys AS (SELECT row, unit, cell, bit, part FROM {table.join_sql}),
+    found = table.found.rows.query(
+        f"""{table.found.source},
+keys AS (SELECT row, unit, cell, bit, part FROM {_joined_rows(table)}),
 twice AS (
     SELECT unit, cell, bit, min(row) AS earlier FROM keys GROUP BY unit, cell, bit
     HAVING count(*) > 1)
 SELECT keys.row, keys.unit, earlier, keys.part, other.part AS before
 FROM keys JOIN twice USING (unit, cell, bit) JOIN keys AS other ON other.row = earlier
 WHERE keys.row > earlier ORDER BY 1 LIMIT 1""",
-        **table.tables,
+        **_tables(table),
     )
     row, unit, earlier, *parts = (column[0].as_py() for column in found.columns)
     group, before = (table.parts.loc[at] for at in parts)
@@ -176,7 +200,49 @@ WHERE keys.row > earlier ORDER BY 1 LIMIT 1""",
     refuse(f"{path}, row {at}, column {where}", *words)
 
 
-# Firms
+# Accounts: renamed, closed one by one, and added up to firms
+
+
+def link_accounts(table: Table) -> tuple[Table, Notes]:
+    """Return the units sorted by firm, and notes.
+
+    Accounts are linked to the firm of their first id.
+    """
+    file = table.file
+    units = table.units
+    if "account" not in units:
+        return table, []
+    rule = "added up to their firms"
+    if "renamed_from" not in units:
+        rule += "; renamed accounts cannot be linked without a column renamed_from"
+    notes: Notes = [("accounts", rule, len(units))]
+    if file.owner == "account":
+        units = units.sort_values("account")
+        units["root"] = _roots(file, units.reset_index(drop=True))
+        texts = ["firm", "brand_group", "origin", "category"]
+        units[texts] = units[texts].to_numpy()[units["root"]]
+        renamed = units["root"] != np.arange(len(units))
+        notes += [("accounts", "renamed: linked to their former accounts", int(renamed.sum()))]
+    return table.of(units.sort_values(["firm", "account"])), notes
+
+
+def _roots(file: File, units: pd.DataFrame) -> Ints:
+    """Return the position of each account's first id, found by pointer jumping."""
+    former = units.get("renamed_from", pd.Series("", units.index))
+    renamed = (former != "").to_numpy()
+    position = pd.Index(units["account"]).get_indexer(former)
+    if len(lost := units[renamed & (position < 0)]):
+        found = former[lost["first"].idxmin()]
+        file.refuse(lost, "renamed_from", *file.refusal("lost account", found=found))
+    root = parent = np.where(renamed, position, np.arange(len(units)))
+    for _ in range(len(units).bit_length() + 1):
+        root = root[root]
+    if len(circular := units[renamed[root]]):
+        at = circular["first"].idxmin()
+        account, former = (units["account"][place] for place in (at, parent[at]))
+        words = file.refusal("circle of accounts", account=account, former=former)
+        file.refuse(circular, "renamed_from", *words)
+    return root
 
 
 def _close_firms(units: pd.DataFrame, sold: Floats) -> Notes:

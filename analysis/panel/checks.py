@@ -7,7 +7,7 @@ value, and the line to add to the map.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, NoReturn
@@ -17,13 +17,13 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 from fewtreated.errors import refuse
-from fewtreated.estimate import Floats, Ints
+from fewtreated.estimate import Floats
 
 from analysis.panel import formats
 from analysis.panel.file import File, value_text
 from analysis.panel.map import DOLLARS, ISO_MONTH, MONTH, NUMBER, TEXT, as_day, columns, phrase
 from analysis.panel.panel import UNITS
-from analysis.panel.rows import Distinct, FileRows, Notes, group_columns, unit_columns
+from analysis.panel.rows import Distinct, Notes, group_columns, unit_columns
 from analysis.provenance import SIMULATED_ID
 
 _BOUNDS = {
@@ -37,18 +37,17 @@ LONGEST_GAP = 12  # months without a row; isolated rows beyond such a gap are ta
 
 @dataclass(frozen=True)
 class Table:
-    """A file's units, and the groups into which their rows fall.
+    """A file's units, and the groups into which their rows fall, checked.
 
-    `source` is SQL for the rows. `units` has one row per firm or account, with its attributes,
-    sorted by firm and account; `groups` one row per platform label, date and currency, with its
-    `month` and `rate`. Both have the position of their `first` row, and `keys` the cells by which a
-    row belongs to them. `begin` is the first fully covered month, of so many `months`, and `wave`
-    the first closure. The home platform comes first.
+    `units` has one row per firm or account, with its attributes, sorted by firm and account;
+    `groups` one row per platform label, date and currency, with its `month` and `rate`. Both have
+    the position of their `first` row, and `keys` the cells by which a row belongs to them. `begin`
+    is the first fully covered month, of so many `months`, and `wave` the first closure. The home
+    platform comes first; `labels` are the file's, in the order of platforms, then sorted.
     """
 
     file: File
-    rows: FileRows
-    source: str
+    found: Distinct
     units: pd.DataFrame
     groups: pd.DataFrame
     keys: dict[str, pa.Table]
@@ -57,6 +56,7 @@ class Table:
     wave: float
     provenance: str
     platforms: tuple[str, ...]
+    labels: list[str]
 
     def of(self, units: pd.DataFrame) -> Table:
         """Return the table of some units, or of all in another order."""
@@ -68,34 +68,6 @@ class Table:
         """Ids of the units."""
         return self.units[self.units.columns.intersection(["firm", "account"])]
 
-    @property
-    def join_sql(self) -> str:
-        """SQL that joins the rows to their units and parts."""
-        using = {name: ", ".join(keys.column_names) for name, keys in self.keys.items()}
-        return f"source JOIN units USING ({using['units']}) JOIN parts USING ({using['parts']})"
-
-    @cached_property
-    def tables(self) -> dict[str, pa.Table]:
-        """Tables `units` and `parts` to which `join_sql` refers.
-
-        The position of each is in its column, `unit` or `part`.
-        """
-        parts = self.keys["parts"].take(pa.array(self.parts.index))
-        for name in ("cell", "rate", "bit"):
-            parts = parts.append_column(name, pa.array(self.parts[name]))
-        parts = parts.append_column("part", pa.array(self.parts.index))
-        unit = pa.array(np.arange(len(self.units), dtype=np.int32))
-        return {"units": self.keys["units"].append_column("unit", unit), "parts": parts}
-
-    @cached_property
-    def labels(self) -> list[str]:
-        """The file's platform labels, in the order of platforms, then sorted."""
-        order = {code: at for at, code in enumerate(self.platforms)}
-        return sorted(
-            self.groups["platform"].unique(),
-            key=lambda label: (order[self.file.code(label)], label),
-        )
-
     @cached_property
     def parts(self) -> pd.DataFrame:
         """The groups in covered months, with the `cell` of a unit to which their rows belong.
@@ -104,8 +76,9 @@ class Table:
         """
         label = pd.Index(self.labels).get_indexer(self.groups["platform"])
         month = self.groups["month"].astype(np.int64) - self.begin
-        day = self.groups["date"].dt.day.astype(np.int64)
-        bit = np.left_shift(1, 0 if self.file.named.rows == "month" else day)
+        bit = np.int64(1)
+        if self.file.named.rows != "month":
+            bit = np.left_shift(1, self.groups["date"].dt.day.astype(np.int64))
         parts = self.groups.assign(cell=label * self.months + month, bit=bit)
         return parts.fillna({"rate": 0.0})[month.between(0, self.months - 1)]
 
@@ -128,32 +101,31 @@ def checked(file: File, found: Distinct, home: str) -> tuple[Table, Notes]:
         "parts": found.groups.select(group_columns(file)),
     }
     units = units.reset_index(drop=True)
-    table = Table(
-        file,
-        found.rows,
-        found.source,
-        units,
-        groups,
-        keys,
-        begin,
-        months,
-        wave=units["closed_on"].min(),
-        provenance=_provenance(file, units, groups),
-        platforms=_platforms(file, groups, home),
-    )
+    wave = units["closed_on"].min()
+    provenance = _provenance(file, units, groups)
+    platforms = _platforms(file, groups, home)
+    order = {label: (platforms.index(file.code(label)), label) for label in groups["platform"]}
+    labels = sorted(order, key=order.__getitem__)
     _refuse_months(file, groups)
-    _refuse_spellings(table)
+    _refuse_spellings(file, units, groups)
+    _refuse_early_closures(file, units, begin)
+    used = {*file.theirs.values(), *file.months, file.named.join and file.named.join.key}
+    unused = ("columns", "left out: not named in the map", len({*file.header} - used))
+    if "sampled" in file.metadata:
+        notes.append(("firms", file.metadata["sampled"], len(units)))
+    table = Table(
+        file, found, units, groups, keys, begin, months, wave, provenance, platforms, labels
+    )
+    return table, [*found.notes, unused, *notes]
+
+
+def _refuse_early_closures(file: File, units: pd.DataFrame, begin: int) -> None:
+    """Raise DataError if a firm was closed before the first month."""
     early = units[units["closed_on"] < begin]
     if len(early):
         closed = month_text(early["closed_on"][early["first"].idxmin()])
         words = file.refusal("early closure", first=month_text(begin), found=closed)
         file.refuse(early, "closed_on", *words)
-    used = {*file.theirs.values(), *file.months, file.named.join and file.named.join.key}
-    unused = ("columns", "left out: not named in the map", len({*file.header} - used))
-    if "sampled" in file.metadata:
-        notes.append(("firms", file.metadata["sampled"], len(units)))
-    table, linked = _linked(table)
-    return table, [*found.notes, unused, *notes, *linked]
 
 
 def _each_once(file: File, units: pd.DataFrame) -> tuple[list[str], pd.DataFrame]:
@@ -169,6 +141,45 @@ def _each_once(file: File, units: pd.DataFrame) -> tuple[list[str], pd.DataFrame
     return ids, units.drop_duplicates(ids).sort_values(order)
 
 
+@dataclass(frozen=True)
+class Column:
+    """A column of a file: the distinct values under one of our names, with their rows."""
+
+    file: File
+    cells: pd.DataFrame
+    name: str
+
+    @property
+    def given(self) -> pd.Series:
+        """Values as they stand in the file; text has no nulls."""
+        return self.cells[self.name]
+
+    @property
+    def kind(self) -> str:
+        """Type of the values in the schema."""
+        return str(columns()[self.name]["type"])
+
+    @property
+    def limits(self) -> dict[str, Any]:
+        """Constraints of the schema."""
+        return dict(columns()[self.name].get("constraints", {}))
+
+    def refuse_where(self, wrong: Any, expected: str, more: str = "", do: str = "") -> None:
+        """Raise DataError for the first wrong value, if there is one.
+
+        `more` is said of the value.
+        """
+        rows = self.cells[np.asarray(wrong, dtype=bool)]
+        if rows.empty:
+            return
+        value = rows[self.name].tolist()[rows["first"].argmin()]
+        odd = mend = ""
+        if self.kind == MONTH:
+            odd, mend = formats.misread_month(str(value))
+        found = value_text(value) + odd + more
+        self.file.refuse(rows, self.name, expected, found, mend or do)
+
+
 def _converted(file: File, *raws: pa.Table) -> list[pd.DataFrame]:
     """Check and convert distinct values, in the schema's order.
 
@@ -180,61 +191,59 @@ def _converted(file: File, *raws: pa.Table) -> list[pd.DataFrame]:
     for name in columns():
         for cells, found in parts:
             if name in cells:
-                _convert_column(file, cells, name, found)
+                _convert(Column(file, cells, name), found)
     return [cells.assign(**found) for cells, found in parts]
 
 
-def _convert_column(file: File, cells: pd.DataFrame, name: str, found: dict[str, Any]) -> None:
+def _convert(column: Column, found: dict[str, Any]) -> None:
     """Add the values of a column to those that were found."""
-    kind = columns()[name]["type"]
-    if kind == TEXT:
-        found[name] = _words(file, cells, name)
-    elif kind == NUMBER:
-        found[name] = _numbers(file, cells, name)
+    name = column.name
+    if column.kind == TEXT:
+        found[name] = _words(column)
+    elif column.kind == NUMBER:
+        found[name] = _numbers(column)
     else:
-        days = _days(file, cells, name)
+        days = _days(column)
         months = days.astype("datetime64[M]").astype(np.int64)
         found[name] = np.where(np.isnat(days), np.nan, months)
         if name == "month":
             found["date"] = days
-    _refuse_beyond_bounds(file, cells, name, found[name])
-    _refuse_contradictions(file, cells, name, found)
+    _refuse_beyond_bounds(column, found[name])
+    _refuse_contradictions(column, found)
 
 
-def _refuse_beyond_bounds(file: File, cells: pd.DataFrame, name: str, values: Any) -> None:
+def _refuse_beyond_bounds(column: Column, values: Any) -> None:
     """Raise DataError for a value beyond the schema's limits, or one that is missing."""
-    kind = columns()[name]["type"]
-    limits = columns()[name].get("constraints", {})
     for limit, (breaks, expected) in _BOUNDS.items():
-        bound = limits.get(limit)
+        bound = column.limits.get(limit)
         if bound is None:
             continue
-        if file.named.rows == "order" and (name, limit) == ("sales", "minimum"):
+        if column.file.named.rows == "order" and (column.name, limit) == ("sales", "minimum"):
             continue  # returns are netted by month
         text = bound
-        if kind == MONTH:
+        if column.kind == MONTH:
             bound = np.datetime64(bound).astype(int)
         else:
             text = f"{bound:,}"
-        file.refuse_where(breaks(values, bound), cells, name, f"{expected} {text}")
-    if limits.get("required") and kind != TEXT:
-        expected = {NUMBER: "a number", MONTH: "a month"}[kind]
-        file.refuse_where(np.isnan(values), cells, name, expected)
+        column.refuse_where(breaks(values, bound), f"{expected} {text}")
+    if column.limits.get("required") and column.kind != TEXT:
+        expected = {NUMBER: "a number", MONTH: "a month"}[column.kind]
+        column.refuse_where(np.isnan(values), expected)
 
 
-def _refuse_contradictions(
-    file: File, cells: pd.DataFrame, name: str, found: Mapping[str, Any]
-) -> None:
+def _refuse_contradictions(column: Column, found: Mapping[str, Any]) -> None:
     """Raise DataError if a dose is without a closure, or if a file mixes what it must not mix."""
+    name = column.name
+    file = column.file
     values = found[name]
     if name == "dose":
         closed = ~np.isnan(found["closed_on"])
         dosed = ~np.isnan(values)
-        file.refuse_where(closed & ~dosed, cells, name, "the dose of a closed firm")
-        file.refuse_where(~closed & dosed, cells, name, "no dose for a firm without closed_on")
+        column.refuse_where(closed & ~dosed, "the dose of a closed firm")
+        column.refuse_where(~closed & dosed, "no dose for a firm without closed_on")
     elif name == "provenance" or (name == "currency" and not file.named.money_by_row):
-        first = values[cells["first"].argmin()]
-        file.refuse_where(values != first, cells, name, f"{first!r} as in row {file.row(0)}")
+        first = values[column.cells["first"].argmin()]
+        column.refuse_where(values != first, f"{first!r} as in row {file.row(0)}")
 
 
 def _without_nulls(raw: pa.Table) -> pd.DataFrame:
@@ -252,60 +261,75 @@ def _without_nulls(raw: pa.Table) -> pd.DataFrame:
 # Text
 
 
-def _words(file: File, cells: pd.DataFrame, name: str) -> pd.Series:
+def _words(column: Column) -> pd.Series:
     """Check text.
 
     Origins become the schema's codes; platforms keep the file's labels.
     """
-    words = cells[name]
-    limits = columns()[name].get("constraints", {})
-    named = file.named
-
-    def refuse_where(wrong: Any, expected: str, do: str) -> None:
-        file.refuse_where(wrong, cells, name, expected, do=do)
-
-    if limits.get("required"):
-        refuse_where(words == "", "a value", "")
+    words = column.given
+    name = column.name
+    named = column.file.named
+    if column.limits.get("required"):
+        column.refuse_where(words == "", "a value")
     plain = words.str.strip().str.replace("[●◐○]", "", regex=True)  # which mark printed figures
-    refuse_where(words != plain, "text without spaces around it or ●, ◐ and ○", "remove them")
+    expected = "text without spaces around it or ●, ◐ and ○"
+    column.refuse_where(words != plain, expected, do="remove them")
     if name in ("firm", "account", "platform", "origin", "category"):
         total = words.str.fullmatch(formats.TOTALS, case=False)
-        refuse_where(total, "rows of single firms", "leave out the rows of totals")
+        column.refuse_where(total, "rows of single firms", do="leave out the rows of totals")
     labels: dict[str, str] = {"platform": named.platforms, "origin": named.origins}.get(name, {})
     if labels:
-        do = _line_of_labels(file, name, words.unique(), labels)
-        refuse_where(~words.isin(labels), f"one of the labels {', '.join(labels)}", do)
-    if name == "platform" and file.allowed:
-        do = f"correct `platforms` in {file.map}"
-        if not labels:
-            do = _line_of_labels(file, name, words.unique(), {code: code for code in file.allowed})
-        do += ", or name the event of these with --event"
-        wrong = ~words.map(file.code).isin(file.allowed)
-        refuse_where(wrong, f"one of {', '.join(file.allowed)}", do)
-    allowed = limits.get("enum", [])
-    do = ""
+        do = _line_of_labels(column, labels)
+        column.refuse_where(~words.isin(labels), f"one of the labels {', '.join(labels)}", do=do)
+    if name == "platform" and column.file.allowed:
+        _refuse_other_platforms(column, column.file.allowed)
+    allowed, do = column.limits.get("enum"), ""
     if name == "currency":
-        allowed = [named.currency]
-        if named.money_by_row:
-            allowed = [*named.rates, DOLLARS]
-        if not named.rates:
-            allowed.append(UNITS["simulated"])
-        do = _line_of_rates(file, words.unique())
+        allowed, do = _currencies(column)
     if allowed:
-        refuse_where(~words.isin(allowed), f"one of {', '.join(allowed)}", do)
+        column.refuse_where(~words.isin(allowed), f"one of {', '.join(allowed)}", do=do)
     if labels and name == "origin":
         return words.map(labels)
     return words
 
 
-def _line_of_labels(file: File, name: str, words: Iterable[str], labels: Mapping[str, str]) -> str:
+def _refuse_other_platforms(column: Column, allowed: Sequence[str]) -> None:
+    """Raise DataError for a platform that the event does not have."""
+    file = column.file
+    do = f"correct `platforms` in {file.map}"
+    if not file.named.platforms:
+        do = _line_of_labels(column, {code: code for code in allowed})
+    do += ", or name the event of these with --event"
+    wrong = ~column.given.map(file.code).isin(allowed)
+    column.refuse_where(wrong, f"one of {', '.join(allowed)}", do=do)
+
+
+def _currencies(column: Column) -> tuple[list[str], str]:
+    """Return the currencies that the map allows, and an instruction to add the others."""
+    named = column.file.named
+    allowed = [named.currency]
+    if named.money_by_row:
+        allowed = [*named.rates, DOLLARS]
+    if not named.rates:
+        allowed.append(UNITS["simulated"])
+    others = (word for word in column.given.unique() if word not in {DOLLARS, *named.rates})
+    rates = "..., " * named.money_by_row + ", ".join(f"{word}: RATE" for word in others)
+    line = column.file.map_line(f"rates: {{{rates}}}")
+    instead = ""
+    if named.currency != DOLLARS:
+        instead = f", instead of `currency: {named.currency}`"
+    return allowed, phrase("rates", line=line, instead=instead)
+
+
+def _line_of_labels(column: Column, labels: Mapping[str, str]) -> str:
     """Return an instruction to map each label to the code of a similar label.
 
     If there is no similar label, the label is mapped to the placeholder CODE.
     """
+    words = column.given.unique()
     more = ""
     code_of = {word: word for word in words if word in labels}
-    if getattr(file.named, f"{name}s"):
+    if getattr(column.file.named, f"{column.name}s"):
         more = "..., "
         code_of = {}
     codes = {label.casefold(): code for label, code in labels.items()}
@@ -314,62 +338,50 @@ def _line_of_labels(file: File, name: str, words: Iterable[str], labels: Mapping
             code = codes.get(word.casefold(), formats.platform_code(word))
             code_of[word] = code if code in labels.values() else "CODE"
     line = more + ", ".join(f"{word}: {code}" for word, code in code_of.items())
-    do = file.map_line(f"{name}s: {{{line}}}")
+    do = column.file.map_line(f"{column.name}s: {{{line}}}")
     if "CODE" in code_of.values():
         do += f", where CODE is one of {', '.join(dict.fromkeys(labels.values()))}"
     return do
 
 
-def _line_of_rates(file: File, words: Iterable[str]) -> str:
-    named = file.named
-    known = {DOLLARS, *named.rates}
-    rates = ", ".join(f"{word}: RATE" for word in words if word not in known)
-    line = file.map_line(f"rates: {{{'..., ' * named.money_by_row}{rates}}}")
-    instead = ""
-    if named.currency != DOLLARS:
-        instead = f", instead of `currency: {named.currency}`"
-    return phrase("rates", line=line, instead=instead)
-
-
 # Months
 
 
-def _days(file: File, cells: pd.DataFrame, name: str) -> Any:
+def _days(column: Column) -> Any:
     """Parse dates as datetime64[D].
 
     Raise DataError if a date matches none of the map's formats, or if two formats disagree on it.
     """
-    if not pd.api.types.is_string_dtype(cells[name]):
-        return cells[name].to_numpy("datetime64[D]")
-    indices, words = pd.factorize(cells[name])
-    key, known = _known_formats(file, name)
-    read = [{format_: day for format_ in known if (day := as_day(word, format_))} for word in words]
+    if not pd.api.types.is_string_dtype(column.given):
+        return column.given.to_numpy("datetime64[D]")
+    indices, words = pd.factorize(column.given)
+    key, known = _known_formats(column)
+    read = [{form: day for form in known if (day := as_day(word, form))} for word in words]
     length = 10  # characters on which formats must agree
-    if name != "month" or file.named.rows == "month":
+    if column.name != "month" or column.file.named.rows == "month":
         length = 7
     for at, (word, ways) in enumerate(zip(words, read, strict=True)):
         if len({day[:length] for day in ways.values()}) > 1:
-            readings = ", ".join(f"{day[:length]} by {format_}" for format_, day in ways.items())
-            refused = file.refusal("readings", word=word, readings=readings, key=key)
-            file.refuse_where(indices == at, cells, name, *refused)
+            readings = ", ".join(f"{day[:length]} by {form}" for form, day in ways.items())
+            refused = column.file.refusal("readings", word=word, readings=readings, key=key)
+            column.refuse_where(indices == at, *refused)
     expected = "a month YYYY-MM"
     if known != (ISO_MONTH,):
         expected = f"a date in the format {' or '.join(known)}"
-    wrong = np.array(
-        [bool(word) and not ways for word, ways in zip(words, read, strict=True)], dtype=bool
-    )
-    do = _line_of_formats(file, key, words, wrong, known)
-    file.refuse_where(wrong[indices], cells, name, expected, do=do)
+    empty = np.array([not ways for ways in read], dtype=bool)
+    wrong = empty & np.asarray(words != "")
+    do = _line_of_formats(column.file, key, words, wrong, known)
+    column.refuse_where(wrong[indices], expected, do=do)
     days = [next(iter(ways.values()), "NaT") for ways in read]
     return np.array(days, dtype="datetime64[D]")[indices]
 
 
-def _known_formats(file: File, name: str) -> tuple[str, Sequence[str]]:
+def _known_formats(column: Column) -> tuple[str, Sequence[str]]:
     """Return the key of the map, and its formats, by which a column of dates is read."""
-    named = file.named
-    if name == "closed_on":
+    named = column.file.named
+    if column.name == "closed_on":
         return "closed_format", named.closed_format or named.month_format
-    if file.months:
+    if column.file.months:
         return "month_format", (ISO_MONTH,)
     return "month_format", named.month_format
 
@@ -391,38 +403,39 @@ def _line_of_formats(file: File, key: str, words: Any, wrong: Any, known: Sequen
 # Numbers
 
 
-def _numbers(file: File, cells: pd.DataFrame, name: str) -> Floats:
-    words = cells[name]
-    named = file.named
+def _numbers(column: Column) -> Floats:
+    words = column.given
+    named = column.file.named
     if pd.api.types.is_string_dtype(words):
         words = words.mask(words.isin(["", *named.missing])).dropna()
         wrong = ~words.str.match(formats.number_pattern(named.thousands, named.decimal))
         if wrong.any():
-            _refuse_numbers(file, cells, name, words, wrong)
-        declared = name != "sales" or named.model_fields_set & {"thousands", "decimal"}
+            _refuse_numbers(column, words, wrong)
+        declared = column.name != "sales" or named.model_fields_set & {"thousands", "decimal"}
         if not declared and words.str.match(formats.EITHER).all():
-            pointed = words.str.contains(".", regex=False).reindex(cells.index, fill_value=False)
-            file.refuse_where(pointed, cells, name, *file.refusal("points", 'decimal: "."'))
+            pointed = words.str.contains(".", regex=False)
+            refused = column.file.refusal("points", 'decimal: "."')
+            column.refuse_where(pointed.reindex(column.cells.index, fill_value=False), *refused)
         if named.thousands:
             words = words.str.replace(formats.thousands_pattern(named.thousands), "", regex=True)
-        words = words.str.replace(named.decimal, ".", regex=False).reindex(cells.index)
+        words = words.str.replace(named.decimal, ".", regex=False).reindex(column.cells.index)
     values: Floats = words.to_numpy(float, na_value=np.nan)
-    file.refuse_where(np.isinf(values), cells, name, "a finite number")
+    column.refuse_where(np.isinf(values), "a finite number")
     return values
 
 
-def _refuse_numbers(
-    file: File, cells: pd.DataFrame, name: str, words: pd.Series, wrong: pd.Series
-) -> None:
+def _refuse_numbers(column: Column, words: pd.Series, wrong: pd.Series) -> None:
     """Raise DataError for the first cell that is no number.
 
     The error has the line of the map by which the cell would be one.
     """
+    file = column.file
     word = words[wrong].iloc[0]
     signs = words.str.extract(f"(?i)({formats.MONEY})")[0]
     every = ", ".join(sorted(signs.dropna().unique()))  # a column may mix currencies
-    marked = (wrong & signs.notna()).reindex(cells.index, fill_value=False)
-    file.refuse_where(marked, cells, name, *file.refusal("symbols", "currency: CODE", signs=every))
+    wrong = wrong.reindex(column.cells.index, fill_value=False)
+    marked = wrong & signs.notna().reindex(column.cells.index, fill_value=False)
+    column.refuse_where(marked, *file.refusal("symbols", "currency: CODE", signs=every))
     ways = []
     for thousands, decimal in formats.number_signs(words.unique()):
         lines = [f'thousands: "{thousands}"'] * (thousands != file.named.thousands)
@@ -434,8 +447,7 @@ def _refuse_numbers(
     if re.fullmatch(f"{formats.UNKNOWN}|[-–—]+", word.lower()):
         line = file.map_line(f'missing: ["{word}"]')
         do = f"{line} if it marks an unknown value, or write 0 if nothing was sold"
-    wrong = wrong.reindex(cells.index, fill_value=False)
-    file.refuse_where(wrong, cells, name, "a number such as 1250 or 2e-3", do=do)
+    column.refuse_where(wrong, "a number such as 1250 or 2e-3", do=do)
 
 
 # Money
@@ -504,14 +516,12 @@ def _refuse_months(file: File, groups: pd.DataFrame) -> None:
         file.refuse(isolated, "month", *words)
 
 
-def _refuse_spellings(table: Table) -> None:
+def _refuse_spellings(file: File, units: pd.DataFrame, groups: pd.DataFrame) -> None:
     """Raise DataError if an origin, platform, category or id has two spellings."""
-    file = table.file
-    codes = table.groups["platform"].map(file.code)
-    for name in ("origin", "platform", *(name for name in IDS if name in table.units)):
-        rows = table.units
+    for name in ("origin", "platform", *(name for name in IDS if name in units)):
+        rows = units
         if name == "platform":
-            rows = table.groups.assign(platform=codes)
+            rows = groups.assign(platform=groups["platform"].map(file.code))
         words = pd.Series(rows[name].unique(), dtype="str")
         plain = words.str.normalize("NFKC").str.lower().str.replace(r"\s+", "", regex=True)
         if name == "origin":
@@ -521,11 +531,11 @@ def _refuse_spellings(table: Table) -> None:
             again |= (plain == "cn") & (words != "CN")
         for spelling in plain[again][:1]:
             same = sorted(words[plain == spelling])
-            _refuse_two_spellings(file, rows, name, words, same, spelling)
+            _refuse_two_spellings(file, rows, name, same, spelling)
 
 
 def _refuse_two_spellings(
-    file: File, rows: pd.DataFrame, name: str, words: pd.Series, same: list[str], spelling: str
+    file: File, rows: pd.DataFrame, name: str, same: list[str], spelling: str
 ) -> NoReturn:
     """Raise DataError for spellings that are the same."""
     merged = same[0]
@@ -533,7 +543,8 @@ def _refuse_two_spellings(
     if (name, spelling) == ("origin", "cn"):
         merged = "CN"
         expected += ", CN for China"
-    labels = getattr(file.named, f"{name}s", {}) or {word: word for word in sorted(words)}
+    given = sorted(rows[name].unique())
+    labels = getattr(file.named, f"{name}s", {}) or dict(zip(given, given, strict=True))
     line = ", ".join(
         f"{label}: {merged if code in same else code}" for label, code in labels.items()
     )
@@ -603,48 +614,3 @@ def _provenance(file: File, units: pd.DataFrame, groups: pd.DataFrame) -> str:
             words = file.refusal("two provenances", name=name.replace("_", " "), pair=pair)
             file.refuse_column(name, *words)
     return "real"
-
-
-# Renamed accounts
-
-
-def _linked(table: Table) -> tuple[Table, Notes]:
-    """Return the units sorted by firm, and notes.
-
-    Accounts are linked to the firm of their first id.
-    """
-    file = table.file
-    units = table.units
-    if "account" not in units:
-        return table, []
-    unlinked = "; renamed accounts cannot be linked without a column renamed_from"
-    if "renamed_from" in units:
-        unlinked = ""
-    notes: Notes = [("accounts", f"added up to their firms{unlinked}", len(units))]
-    if file.owner == "account":
-        units = units.sort_values("account")
-        units["root"] = _roots(file, units.reset_index(drop=True))
-        texts = ["firm", "brand_group", "origin", "category"]
-        units[texts] = units[texts].to_numpy()[units["root"]]
-        renamed = units["root"] != np.arange(len(units))
-        notes += [("accounts", "renamed: linked to their former accounts", int(renamed.sum()))]
-    return table.of(units.sort_values(["firm", "account"])), notes
-
-
-def _roots(file: File, units: pd.DataFrame) -> Ints:
-    """Return the position of each account's first id, found by pointer jumping."""
-    former = units.get("renamed_from", pd.Series("", units.index))
-    renamed = (former != "").to_numpy()
-    position = pd.Index(units["account"]).get_indexer(former)
-    if len(lost := units[renamed & (position < 0)]):
-        found = former[lost["first"].idxmin()]
-        file.refuse(lost, "renamed_from", *file.refusal("lost account", found=found))
-    root = parent = np.where(renamed, position, np.arange(len(units)))
-    for _ in range(len(units).bit_length() + 1):
-        root = root[root]
-    if len(circular := units[renamed[root]]):
-        at = circular["first"].idxmin()
-        account, former = (units["account"][place] for place in (at, parent[at]))
-        words = file.refusal("circle of accounts", account=account, former=former)
-        file.refuse(circular, "renamed_from", *words)
-    return root

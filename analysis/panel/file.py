@@ -12,14 +12,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, NoReturn
 
-import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet
 from fewtreated.errors import refuse
 
 from analysis.panel.formats import misread_month
-from analysis.panel.map import MONTH, POPULATIONS, Map, Wide, as_day, columns, joined_files, refusal
+from analysis.panel.map import POPULATIONS, Map, Wide, as_day, columns, joined_files, refusal
 from analysis.panel.opening import (
     SHEET_CELLS,
     batches,
@@ -160,28 +159,6 @@ class File:
         path, row = self.place(first)
         where = f"{path}, row {row}, column {self.column(name, first)}"
         refuse(where, expected, actual, do or columns()[name]["remedy"])
-
-    def refuse_where(
-        self,
-        wrong: Any,
-        cells: pd.DataFrame,
-        name: str,
-        expected: str,
-        more: str = "",
-        do: str = "",
-    ) -> None:
-        """Raise DataError for the first wrong row, if there is one.
-
-        `more` is said of its value.
-        """
-        rows = cells[np.asarray(wrong, dtype=bool)]
-        if rows.empty:
-            return
-        value = rows[name].tolist()[rows["first"].argmin()]
-        odd = mend = ""
-        if columns()[name]["type"] == MONTH:
-            odd, mend = misread_month(str(value))
-        self.refuse(rows, name, expected, value_text(value) + odd + more, mend or do)
 
 
 def value_text(value: Any) -> str:

@@ -427,13 +427,6 @@ def _text_batches(path: Path, named: Map, needed: list[str]) -> Iterator[pa.Reco
         raise
 
 
-def is_text(kind: pa.DataType) -> bool:
-    """Return whether an Arrow type is one of text."""
-    return bool(
-        pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)
-    )
-
-
 def types_of(schema: pa.Schema, names: Iterable[str]) -> dict[str, pa.DataType]:
     """Return the types of some columns by name, of dictionaries those of their values."""
     types = {name: schema.field(name).type for name in names}

@@ -113,43 +113,31 @@ class Panel:
         odd = low < 0 or high > LARGEST or 0 < high < 1 / LARGEST
         named = ids.append(pd.Index(self.firms.get("brand_group", ids).unique())).astype(str)
         simulated = named[named.str.match(SIMULATED_ID) & (self.provenance == "real")]
-        such = f"{len(simulated)} simulated ids such as {', '.join(map(repr, simulated[:1]))}"
-        for wrong, expected, actual, remedy in (
-            (
-                self.provenance not in UNITS,
-                "real or simulated as provenance",
-                repr(self.provenance),
-                "use one of them",
-            ),
-            (
-                self.sales.shape != shape,
-                f"sales of shape {shape}",
-                str(self.sales.shape),
-                "match its axes",
-            ),
-            (
-                lacking,
-                f"firms with {', '.join(attributes())}",
-                f"no {', '.join(lacking)}",
-                "add the column",
-            ),
-            (twice, "each firm once", f"{', '.join(map(repr, twice))} twice", "merge its rows"),
-            (
-                gap,
-                "months without gaps",
-                ", ".join(map(str, self.months[:3])),
-                "include every month",
-            ),
-            (
-                odd,
-                f"sales from 0 to {LARGEST:g}",
-                f"{low:g} to {high:g}",
-                "correct them, or their unit",
-            ),
-            (len(simulated), "real firms", such, "declare it simulated, or leave these firms out"),
+        values = {
+            "provenance": self.provenance,
+            "shape": shape,
+            "found": self.sales.shape,
+            "attributes": ", ".join(attributes()),
+            "lacking": ", ".join(lacking),
+            "twice": ", ".join(map(repr, twice)),
+            "months": ", ".join(map(str, self.months[:3])),
+            "largest": LARGEST,
+            "low": low,
+            "high": high,
+            "count": len(simulated),
+            "id": ", ".join(map(repr, simulated[:1])),
+        }
+        for key, wrong in (
+            ("other provenance", self.provenance not in UNITS),
+            ("other shape", self.sales.shape != shape),
+            ("attributes lacking", lacking),
+            ("firm twice", twice),
+            ("months lacking", gap),
+            ("sales out of range", odd),
+            ("simulated as real", len(simulated)),
         ):
             if wrong:
-                refuse("a panel", expected, actual, remedy)
+                refuse("a panel", *refusal(key, **values))
 
     def __repr__(self) -> str:
         """Summarise the panel in one line."""

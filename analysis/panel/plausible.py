@@ -51,14 +51,7 @@ class Beside:
     @property
     def values(self) -> dict[str, Any]:
         """Values for a sentence."""
-        ratios = {"times": number(self.times, 2), "middle": number(self.middle, 2)}
-        return {
-            "home": self.home,
-            "other": self.other,
-            "count": f"{self.count:,}",
-            "months": self.months,
-            **ratios,
-        }
+        return vars(self) | {"times": number(self.times, 2), "middle": number(self.middle, 2)}
 
 
 def beside_home(panel: Panel) -> Beside | None:

@@ -21,7 +21,7 @@ import pandas as pd
 from fewtreated.errors import refuse
 
 from analysis.panel import plausible
-from analysis.panel.array import panel_of
+from analysis.panel.array import link_accounts, panel_of
 from analysis.panel.checks import Table, checked
 from analysis.panel.file import File, open_file, parquet_copies
 from analysis.panel.map import phrase, refusal
@@ -250,7 +250,9 @@ def _checked_table(
     if platforms is not None and home not in platforms:
         refuse(file.path, *refusal("home not allowed", home=home, allowed=", ".join(platforms)))
     with _rows(file) as rows:
-        yield checked(file, query_distinct(file, rows), home)
+        table, notes = checked(file, query_distinct(file, rows), home)
+        table, linked = link_accounts(table)
+        yield table, [*notes, *linked]
 
 
 @contextmanager

@@ -16,7 +16,7 @@ from fewtreated.errors import refuse
 from analysis.panel.file import FILE_ROWS, File
 from analysis.panel.formats import EITHER, SPELLED, number_pattern
 from analysis.panel.map import MONTH, NUMBER, Map, attributes, columns
-from analysis.panel.opening import MEMORY, is_text, parser_errors, types_of
+from analysis.panel.opening import MEMORY, parser_errors, types_of
 from analysis.untrusted import LONGEST_NAME, refuse_more
 
 ROWS_AT_ONCE = 1 << 18
@@ -292,6 +292,13 @@ def _column_sql(file: File, ours: str, types: Mapping[str, pa.DataType]) -> str:
     if columns()[ours]["type"] == MONTH:
         return as_date(file.named, quoted(name), types[name])
     return quoted(name)
+
+
+def is_text(kind: pa.DataType) -> bool:
+    """Return whether an Arrow type is one of text."""
+    return bool(
+        pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)
+    )
 
 
 def literal(text: str) -> str:

@@ -16,7 +16,7 @@ minute::
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -264,58 +264,68 @@ def checks(sample: pd.DataFrame, households: Households, **options: Any) -> pd.D
     DataFrame
         `check`, `case`, `estimate`, `conf_low`, `conf_high` and `unit`.
     """
-    rows: list[dict[str, Any]] = []
+    rows = [
+        *_agreement_rows(sample),
+        *_wrong_rows(sample),
+        *_corrected_rows(sample, households, **options),
+        *_variant_rows(households, **options),
+    ]
+    return pd.DataFrame(rows)
 
-    def add(
-        check: str, case: str, estimate: float, ends: tuple[float, float] | None, unit: str
-    ) -> None:
-        low, high = ends or (np.nan, np.nan)
-        rows.append(
-            {
-                "check": check,
-                "case": case,
-                "estimate": estimate,
-                "conf_low": low,
-                "conf_high": high,
-                "unit": unit,
-            }
-        )
 
-    def add_effect(check: str, case: str, effect: Estimate) -> None:
-        change = effect.exp()
-        add(check, case, float(change.value[0]), change.bounds("effect"), "per cent")
+def _check_row(
+    check: str, case: str, estimate: float, ends: tuple[float, float] | None, unit: str
+) -> dict[str, Any]:
+    """Return a row of the table of checks."""
+    low, high = ends or (np.nan, np.nan)
+    row = {"check": check, "case": case, "estimate": estimate}
+    return {**row, "conf_low": low, "conf_high": high, "unit": unit}
 
+
+def _effect_row(check: str, case: str, effect: Estimate) -> dict[str, Any]:
+    """Return the row of an effect in log points, as a percentage change."""
+    change = effect.exp()
+    return _check_row(check, case, float(change.value[0]), change.bounds("effect"), "per cent")
+
+
+def _agreement_rows(sample: pd.DataFrame) -> Iterator[dict[str, Any]]:
+    """Yield how often two codings agree, if there are two."""
     if len(codings(sample)) > 1:
         same = agreement(sample)
-        add("same code twice", "per cent", same["per_cent"], None, "per cent")
-        add("same code twice", "kappa", same["kappa"], None, "kappa")
+        yield _check_row("same code twice", "per cent", same["per_cent"], None, "per cent")
+        yield _check_row("same code twice", "kappa", same["kappa"], None, "kappa")
+
+
+def _wrong_rows(sample: pd.DataFrame) -> Iterator[dict[str, Any]]:
+    """Yield the shares that are wrong, by how codes are counted."""
     for counts in COUNTS:
         shares = wrong(sample, counts)
         for term in shares.terms:
-            add(
-                f"wrong, {counts}",
-                term,
-                float(shares[term].value[0]),
-                shares[term].bounds(term),
-                "per cent",
-            )
+            value = float(shares[term].value[0])
+            yield _check_row(f"wrong, {counts}", term, value, shares[term].bounds(term), "per cent")
+
+
+def _corrected_rows(
+    sample: pd.DataFrame, households: Households, **options: Any
+) -> Iterator[dict[str, Any]]:
+    """Yield the corrected effect, by how codes are counted and by what is wrong elsewhere."""
     either = Specification(definition="either")
     for counts in COUNTS:
-        corrections = corrected(households, either, sample=sample, counts=counts, **options)
-        add_effect("corrected", f"{counts}, the same elsewhere", corrections)
+        effect = corrected(households, either, sample=sample, counts=counts, **options)
+        yield _effect_row("corrected", f"{counts}, the same elsewhere", effect)
     for share in ELSEWHERE:
-        corrections = corrected(households, either, sample=sample, elsewhere=share, **options)
-        add_effect("corrected", f"as coded, {100 * share:g} per cent elsewhere", corrections)
+        effect = corrected(households, either, sample=sample, elsewhere=share, **options)
+        yield _effect_row("corrected", f"as coded, {100 * share:g} per cent elsewhere", effect)
+
+
+def _variant_rows(households: Households, **options: Any) -> Iterator[dict[str, Any]]:
+    """Yield the effect with other categories and with rare buyers, by definition of a brand."""
     for definition in CHINESE:
         spec = Specification(definition=definition)
         by_pages = recentred(households, spec, only=categories_on_early_pages(), **options)
-        add_effect("categories by pages of 2018 to 2020 alone", definition, by_pages)
-        add_effect(
-            "no least number of purchases",
-            definition,
-            recentred(households, spec, often=0, **options),
-        )
-    return pd.DataFrame(rows)
+        yield _effect_row("categories by pages of 2018 to 2020 alone", definition, by_pages)
+        often = recentred(households, spec, often=0, **options)
+        yield _effect_row("no least number of purchases", definition, often)
 
 
 if __name__ == "__main__":

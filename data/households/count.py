@@ -141,6 +141,38 @@ def count(file: Path, products: Path | None = None, *, root: Path = DATA) -> Cou
     """
     stores, held = _stores(products, _blank_codes(file)) if products else ({}, Counter[str]())
     lists = Lists(root, stores)
+    made, rows, left = _grouped(file, lists)
+    titles = _titles(made["blanks"], branded=bool(products))
+    people = made["people"]["buyer"].nunique()
+    said = [
+        _vintage(file),
+        (
+            f"{left:,} order lines by {people:,} people from {FIRST} to {LAST}; {rows - left:,}"
+            " from other months are left out."
+        ),
+        titles,
+    ]
+    if products:
+        said.append(f"Products of the closed brands in the table of products: {lists.held(held)}.")
+    facts = {
+        "rows": rows,
+        f"order lines from {FIRST} to {LAST}": left,
+        "of these, without a title": int(made["blanks"]["purchases"].sum()),
+        "people who bought them": int(people),
+    }
+    tables = _tables(made, lists)
+    tables["part"] = pd.DataFrame({"fact": [*facts], "number": [*facts.values()]})
+    # only products sold in late 2022 kept titles, which cannot show what closed brands lost
+    if not products:
+        del tables["closed"]
+    return Counts(tables, said)
+
+
+def _grouped(file: Path, lists: Lists) -> tuple[dict[str, pd.DataFrame], int, int]:
+    """Add up the order lines of a file by each of `GROUPED`.
+
+    Return the sums, the number of rows, and the number of those from the months that count.
+    """
     rows = 0
     left = 0
     parts = {name: list[pd.DataFrame]() for name in GROUPED}
@@ -158,39 +190,19 @@ def count(file: Path, products: Path | None = None, *, root: Path = DATA) -> Cou
             f"{rows:,} rows, none in these months",
             "choose another file",
         )
-    made = {name: _added(pd.concat(parts[name]), by) for name, by in GROUPED.items()}
-    blank = made["blanks"]
-    branded = blank.loc[blank["brand"] != "", "purchases"].sum()
-    if products:
-        known = f"; the table of products has a brand for {branded:,}"
-    else:
-        known = ""
-    said = [
-        _vintage(file),
-        (
-            f"{left:,} order lines by {made['people']['buyer'].nunique():,} people from {FIRST} to"
-            f" {LAST}; {rows - left:,} from other months are left out."
-        ),
-        (
-            f"{blank['purchases'].sum():,} order lines for {blank['code'].nunique():,} product"
-            f" codes have no title{known}."
-        ),
-    ]
-    if products:
-        said.append(f"Products of the closed brands in the table of products: {lists.held(held)}.")
-    tables = _tables(made, lists)
-    facts = {
-        "rows": rows,
-        f"order lines from {FIRST} to {LAST}": left,
-        "of these, without a title": int(blank["purchases"].sum()),
-        "people who bought them": int(made["people"]["buyer"].nunique()),
-    }
-    tables["part"] = pd.DataFrame({"fact": [*facts], "number": [*facts.values()]})
-    if (
-        not products
-    ):  # only products sold in late 2022 kept titles, which cannot show what closed brands lost
-        del tables["closed"]
-    return Counts(tables, said)
+    return {name: _added(pd.concat(parts[name]), by) for name, by in GROUPED.items()}, rows, left
+
+
+def _titles(blank: pd.DataFrame, *, branded: bool) -> str:
+    """Say how many order lines have no title and, if `branded`, how many of these a brand."""
+    known = ""
+    if branded:
+        number = blank.loc[blank["brand"] != "", "purchases"].sum()
+        known = f"; the table of products has a brand for {number:,}"
+    return (
+        f"{blank['purchases'].sum():,} order lines for {blank['code'].nunique():,} product codes"
+        f" have no title{known}."
+    )
 
 
 def run(file: Path, products: Path | None, out: Path | None, *, root: Path = DATA) -> Iterator[str]:
@@ -292,59 +304,63 @@ def _lines(file: Path, before: int, batch: dict[str, Any], lists: Lists) -> pd.D
 
     Raise DataError at the first unreadable line.
     """
-
-    def refuse_first(bad: Any, name: str, asked: str) -> None:
+    text = {name: pc.utf8_trim_whitespace(column) for name, column in batch.items()}
+    month = _each(text["date"], _month)
+    price, quantity = (
+        pd.to_numeric(text[name].to_pandas(), errors="coerce") for name in ("price", "quantity")
+    )
+    buyer = text["buyer"].to_pandas()
+    for bad, name, asked in _unreadable(month, price, quantity, buyer):
         if bad.any():
             place = int(bad.to_numpy().argmax())
             row = before + place + (1 if _is_parquet(file) else 2)
             where = f"{file}, row {row}, column {COLUMNS[name]!r}"
-            refuse(
-                where, asked, repr(batch[name][place].as_py()), "correct it, or leave the row out"
-            )
-
-    text = {name: pc.utf8_trim_whitespace(column) for name, column in batch.items()}
-    month = _each(text["date"], _month)
-    refuse_first(month == "", "date", "a day YYYY-MM-DD")
-    price, quantity = (
-        pd.to_numeric(text[name].to_pandas(), errors="coerce") for name in ("price", "quantity")
-    )
-    refuse_first(~price.between(0, 1e9), "price", "a price of at least 0")
-    refuse_first(
-        ~(quantity.between(0, 1e9) & (quantity % 1 == 0)),
-        "quantity",
-        "a whole number of at least 0",
-    )
-    refuse_first(
-        price * quantity > DEAREST,
-        "price",
-        f"at most {DEAREST:,.0f} dollars for all units of a line",
-    )
-    refuse_first(text["buyer"].to_pandas() == "", "buyer", "the id of a buyer")
+            found = repr(batch[name][place].as_py())
+            refuse(where, asked, found, "correct it, or leave the row out")
     units = quantity.astype("int64")
-    blank = pc.equal(text["title"], "")
-    stores = pa.array(
-        [lists.stores.get(code, "") for code in text["code"].to_pylist()], pa.string()
-    )
-    tokens = pc.if_else(blank, stores, _tokens(batch["title"]))
-    titled = ~blank.to_pandas()
-    nameless = pc.equal(tokens, "").to_pandas()
     return pd.DataFrame(
         {
             "month": month,
             "half_year": _each(pa.array(month), half_year),
-            "buyer": text["buyer"].to_pandas(),
+            "buyer": buyer,
             "buyer_group": _each(text["buyer"], group),
             "name": _each(text["category"], lambda name: name.lower() or UNKNOWN),
             "category": _each(text["category"], lists.category),
-            "origin_class": _each(tokens, lists.origin_class).mask(nameless & ~titled, BLANK),
-            "brand": _each(tokens, lists.brand).where(titled, stores.to_pandas()),
-            "registered": _each(tokens, lists.registered),
-            "code": text["code"].to_pandas().mask(titled),  # so that titled lines join no group
+            **_title_columns(text, batch["title"], lists),
             "purchases": 1,
             "units": units,
             "cents": (price * 100).round().astype("int64") * units,
         }
     )
+
+
+def _unreadable(
+    month: pd.Series, price: pd.Series, quantity: pd.Series, buyer: pd.Series
+) -> Iterator[tuple[pd.Series, str, str]]:
+    """Yield which lines have something unreadable, its column, and what is expected there."""
+    yield month == "", "date", "a day YYYY-MM-DD"
+    yield ~price.between(0, 1e9), "price", "a price of at least 0"
+    whole = quantity.between(0, 1e9) & (quantity % 1 == 0)
+    yield ~whole, "quantity", "a whole number of at least 0"
+    dearest = f"at most {DEAREST:,.0f} dollars for all units of a line"
+    yield price * quantity > DEAREST, "price", dearest
+    yield buyer == "", "buyer", "the id of a buyer"
+
+
+def _title_columns(text: dict[str, Any], titles: Any, lists: Lists) -> dict[str, Any]:
+    """Return the columns that follow from a product's title, or its store if it has no title."""
+    blank = pc.equal(text["title"], "")
+    codes = text["code"].to_pylist()
+    stores = pa.array([lists.stores.get(code, "") for code in codes], pa.string())
+    tokens = pc.if_else(blank, stores, _tokens(titles))
+    titled = ~blank.to_pandas()
+    nameless = pc.equal(tokens, "").to_pandas()
+    return {
+        "origin_class": _each(tokens, lists.origin_class).mask(nameless & ~titled, BLANK),
+        "brand": _each(tokens, lists.brand).where(titled, stores.to_pandas()),
+        "registered": _each(tokens, lists.registered),
+        "code": text["code"].to_pandas().mask(titled),  # so that titled lines join no group
+    }
 
 
 def group(buyer: str) -> int:

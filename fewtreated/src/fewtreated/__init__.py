@@ -1,6 +1,7 @@
 """Effects of interventions that hit few clusters, with honest uncertainty."""
 
 from importlib import import_module
+from importlib.metadata import version
 from typing import Any
 
 _PLACES = {
@@ -10,22 +11,25 @@ _PLACES = {
     "honest_bounds": "frames",
     "noninferiority": "testing",
     "permutation_did": "estimators.synthetic",
+    "power": "frames",
     "romano_wolf": "testing",
+    "survival": "frames",
     "synthetic_did": "frames",
 }
 """Public names and their modules, which are loaded on first use, so that `fewtreated.errors` alone
 loads fast.
 """
 
-_MODULES = {"arrays": "arrays", "power": "estimators.power", "survival": "estimators.survival"}
-
-__all__ = list(_PLACES | _MODULES)
+__all__ = list(_PLACES)
+__all__ += ["arrays"]
 __dir__ = __all__.copy
 
 
 def __getattr__(name: str) -> Any:
-    if name in _MODULES:
-        return import_module(f"fewtreated.{_MODULES[name]}")
+    if name == "arrays":
+        return import_module("fewtreated.arrays")
+    if name == "__version__":
+        return version("fewtreated")
     if name not in _PLACES:
         raise AttributeError(
             f"module 'fewtreated' has no attribute {name!r}; choose from {', '.join(__all__)}"

@@ -77,7 +77,12 @@ def intervals(rows: pd.DataFrame, *, title: str, unit: str, xlabel: str, reason:
     interval is hollow. `rows` has `term`, `estimate`, `conf_low` and `conf_high`; if all numbers
     are missing, the reason is printed instead.
     """
-    from matplotlib import pyplot as plt
+    try:
+        from matplotlib import pyplot as plt
+    except ImportError as error:
+        raise ImportError(
+            "Cannot plot: matplotlib is not installed; install fewtreated[plot]"
+        ) from error
 
     number = pd.to_numeric(rows["term"], errors="coerce")
     along = bool(number.notna().all())

@@ -8,6 +8,7 @@ from collections.abc import Collection
 from operator import index
 from typing import Any, NoReturn
 
+NOT_ESTIMABLE = "not estimable with this data"  # instead of a number, with a reason elsewhere
 # characters kept of a message, whose end says what to do
 _HEAD = 6000
 _TAIL = 1500

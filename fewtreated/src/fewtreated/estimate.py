@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -14,9 +14,8 @@ from scipy import stats
 
 from fewtreated import jackknife
 from fewtreated.display import Shown, intervals
-from fewtreated.errors import DesignError, check_level
+from fewtreated.errors import NOT_ESTIMABLE, DesignError, check_level
 from fewtreated.jackknife import FEWEST_DF, NOTHING_LEFT, degrees_of_freedom, left_out
-from fewtreated.numbers import MARKS, NOT_ESTIMABLE, quantity, span
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -67,10 +66,11 @@ class Estimate(Shown):
         Intermediate results of the estimator.
     clusters : array[cluster], optional
         Labels of the rows of `scores`.
-    design, digest, months : Design, str and str
-        Design and panel digest, to reproduce the estimate; months of the window, as text.
-    provenance : {"estimate", "simulated"}
-        Whether the data are simulated, for the mark after the numbers.
+
+    Notes
+    -----
+    A subclass may have further fields, which every estimate derived from it keeps, and write
+    numbers in its own way (`_number`, `_range`), with a mark after them (`_mark`).
     """
 
     estimand: str
@@ -89,10 +89,8 @@ class Estimate(Shown):
     counts: Mapping[str, int] = field(default_factory=dict)
     details: Mapping[str, Any] = field(default_factory=dict)
     clusters: npt.NDArray[Any] | None = None
-    design: Any = None
-    digest: str = ""
-    months: str = ""
-    provenance: str = "estimate"
+
+    _mark = ""
 
     def __post_init__(self) -> None:
         """Compute the covariance from the scores.
@@ -115,7 +113,7 @@ class Estimate(Shown):
         """Whether the estimate has neither values nor limits."""
         return bool(np.isnan(self.value).all() and np.isnan(self.conf_int).all())
 
-    def require(self) -> Estimate:
+    def require(self) -> Self:
         """Return the estimate; raise DesignError with the reason if it is refused."""
         if self.refused:
             raise DesignError(self.reason)
@@ -129,7 +127,7 @@ class Estimate(Shown):
         )  # rounding may fall below zero
 
     @cached_property
-    def stated(self) -> Estimate:
+    def stated(self) -> Self:
         """Estimate for printing, without numbers for terms with a zero standard error.
 
         A standard error counts as zero if it is so small that it may be due to rounding.
@@ -144,7 +142,7 @@ class Estimate(Shown):
         reasons += [NO_SPREAD] if np.isfinite(self.value[no_spread]).any() else []
         return self.without(no_spread, "; ".join(reasons))
 
-    def without(self, terms: Bools, reason: str) -> Estimate:
+    def without(self, terms: Bools, reason: str) -> Self:
         """Remove the value, standard error and interval of some terms, and set the reason.
 
         `terms` is bool[term].
@@ -204,7 +202,7 @@ class Estimate(Shown):
             {**columns, "conf_low": low, "conf_high": high, "n": self.n, **self.columns}
         )
 
-    def at(self, level: float) -> Estimate:
+    def at(self, level: float) -> Self:
         """Return the estimate with intervals of another coverage.
 
         Raise DesignError if its intervals are not from t.
@@ -245,14 +243,19 @@ class Estimate(Shown):
         """Return :meth:`tidy` as a LaTeX table; it needs the package booktabs."""
         return str(self.tidy().to_latex(index=False, float_format="{:.4g}".format, escape=True))
 
-    def plot(self, *, xlabel: str = "") -> Axes:
-        """Plot the terms with their intervals.
+    def plot(self, *, title: str = "", xlabel: str = "") -> Axes:
+        """Plot the terms with their intervals, under a title, by default the estimand.
 
         Numeric terms, such as periods, are plotted along the x axis, other terms as a list. A
-        refusal shows its reason. The title of a simulated estimate says so.
+        refusal shows its reason.
         """
-        title = f"{self.estimand}{' (simulated)' if self.provenance == 'simulated' else ''}"
-        return intervals(self.rows, title=title, unit=self.unit, xlabel=xlabel, reason=self.reason)
+        return intervals(
+            self.rows,
+            title=title or self.estimand,
+            unit=self.unit,
+            xlabel=xlabel,
+            reason=self.reason,
+        )
 
     def _shown(self) -> tuple[str, pd.DataFrame, list[str]]:
         if self.terms == NO_TERM:
@@ -264,7 +267,7 @@ class Estimate(Shown):
             interval = ""
         else:
             interval = f"{self.level:.0%} {self.interval}"
-        head = f"{self.estimand}, {self.unit} {MARKS[self.provenance]}"
+        head = f"{self.estimand}, {self.unit}{self._mark}"
         return head, self.rows, [note for note in (interval, counts, self.reason) if note]
 
     def row(self, term: str | int) -> pd.Series:
@@ -278,7 +281,7 @@ class Estimate(Shown):
             return None
         return (float(low), float(high))
 
-    def __getitem__(self, terms: str | int | slice | Sequence[str | int]) -> Estimate:
+    def __getitem__(self, terms: str | int | slice | Sequence[str | int]) -> Self:
         """Select terms in the given order; return a refusal unchanged.
 
         A number stands for its text, as in ``effects[0]``; ``effects[-3:2]`` has those from -3 to
@@ -332,7 +335,7 @@ class Estimate(Shown):
         estimand: str,
         unit: str,
         **changes: Any,
-    ) -> Estimate:
+    ) -> Self:
         """Apply a function to the values, with standard errors and intervals by the delta method.
 
         Parameters
@@ -376,7 +379,7 @@ class Estimate(Shown):
         estimand: str,
         unit: str,
         **changes: Any,
-    ) -> Estimate:
+    ) -> Self:
         """Apply a function to sums, with standard errors by the cluster jackknife (CV3).
 
         The covariance is ``(G - 1) / G`` times the sum of squared changes when each of G clusters
@@ -428,7 +431,7 @@ class Estimate(Shown):
         }
         return replace(self, estimand=estimand, unit=unit, covariance=None, **(fields | changes))
 
-    def exp(self) -> Estimate:
+    def exp(self) -> Self:
         """Convert log points to per cent, ``100 (exp(x) - 1)``.
 
         Standard errors are by the delta method.
@@ -462,7 +465,7 @@ class Estimate(Shown):
         half = critical_value(self.covariance, self.level, df=self.joint_df) * self.std_error
         return np.array([self.value - half, self.value + half])
 
-    def with_set(self, name: str, ends: tuple[float, float], reason: str) -> Estimate:
+    def with_set(self, name: str, ends: tuple[float, float], reason: str) -> Self:
         """Append a set-valued term: an interval without a point estimate or standard error."""
         return replace(
             self,
@@ -495,36 +498,50 @@ class Estimate(Shown):
             )
         if self.stated is not self:
             return format(self.stated, spec)
-        low, high = self.conf_int[:, 0]
-        if np.isnan(self.value[0]):
-            point = ""
-        else:
-            point = quantity(float(self.value[0]), self.unit)
-        if np.isnan([low, high]).any():
-            within = ""
-        else:
-            within = span(float(low), float(high), self.unit)
-        if spec == "all" and not within:
-            why = f" ({self.reason})"
-        else:
-            why = ""
+        point, within = self._point_and_range()
         if not point and not within:
-            return NOT_ESTIMABLE + why
+            if spec == "all":
+                return f"{NOT_ESTIMABLE} ({self.reason})"
+            return NOT_ESTIMABLE
         if not point or (within and spec == "interval"):
             written = within
+        elif within and spec in ("both", "all"):
+            written = f"{point} [{within}]"
         else:
             written = point
-        if spec in ("both", "all") and point and within:
-            written = f"{point} [{within}]"
         if spec in ("unit", "all"):
-            unit = f" {self.unit}"
-        else:
-            unit = ""
-        if spec in ("interval", "both") and not within:
-            lacking = " (no interval)"
-        else:
-            lacking = ""
-        return f"{written}{unit} {MARKS[self.provenance]}{lacking or why}"
+            written += f" {self.unit}"
+        return written + self._mark + self._what_lacks(spec, within)
+
+    def _point_and_range(self) -> tuple[str, str]:
+        """Write the value and the interval of the only term; empty text if missing."""
+        low, high = self.conf_int[:, 0].tolist()
+        point = ""
+        within = ""
+        if not np.isnan(self.value[0]):
+            point = self._number(float(self.value[0]))
+        if not np.isnan([low, high]).any():
+            within = self._range(low, high)
+        return point, within
+
+    def _what_lacks(self, spec: str, within: str) -> str:
+        """Write what a format asks for and the estimate does not have."""
+        if within:
+            return ""
+        if spec == "all":
+            return f" ({self.reason})"
+        if spec in ("interval", "both"):
+            return " (no interval)"
+        return ""
+
+    def _number(self, value: float) -> str:
+        return f"{value:.4g}"
+
+    def _range(self, low: float, high: float) -> str:
+        return f"{self._number(low)} to {self._number(high)}"
+
+
+OneOrOther = TypeVar("OneOrOther", bound=Estimate)  # an Estimate or a subclass of it
 
 
 def widest(found: Mapping[str, Estimate]) -> tuple[str, list[str]]:
@@ -583,10 +600,13 @@ def root(covariance: Floats) -> Floats:
     return np.asarray((vectors * np.sqrt(values)) @ vectors.T)
 
 
-def stack_estimates(parts: Mapping[str, Estimate], *, estimand: str, **fields: Any) -> Estimate:
+def stack_estimates(
+    parts: Mapping[str, OneOrOther], *, estimand: str, **changes: Any
+) -> OneOrOther:
     """Combine one-term estimates into one Estimate, leaving the covariances between them unknown.
 
-    The unit is that of the first; if units differ, they become a column.
+    The unit is that of the first; if units differ, they become a column. `changes` are other fields
+    to set.
     """
     estimates = list(parts.values())
     intervals = dict.fromkeys(
@@ -598,17 +618,20 @@ def stack_estimates(parts: Mapping[str, Estimate], *, estimand: str, **fields: A
     else:
         columns = {}
     errors = np.concatenate([estimate.std_error for estimate in estimates])
-    return Estimate(
-        estimand=estimand,
-        unit="as in each row" if columns else units[0],
-        terms=tuple(parts),
-        value=np.concatenate([estimate.value for estimate in estimates]),
-        covariance=np.where(np.eye(len(errors), dtype=bool), errors**2, np.nan),
-        limits=np.hstack([estimate.conf_int for estimate in estimates]),
-        n=[int(np.max(estimate.n)) for estimate in estimates],
-        level=estimates[0].level,
-        max_df=np.concatenate([estimate.df for estimate in estimates]),
-        interval=", or ".join(intervals) or Estimate.interval,
-        columns=columns,
-        **fields,
-    )
+    fields = {
+        "unit": "as in each row" if columns else units[0],
+        "terms": tuple(parts),
+        "value": np.concatenate([estimate.value for estimate in estimates]),
+        "scores": None,
+        "covariance": np.where(np.eye(len(errors), dtype=bool), errors**2, np.nan),
+        "limits": np.hstack([estimate.conf_int for estimate in estimates]),
+        "n": [int(np.max(estimate.n)) for estimate in estimates],
+        "max_df": np.concatenate([estimate.df for estimate in estimates]),
+        "interval": ", or ".join(intervals) or Estimate.interval,
+        "reason": "",
+        "columns": columns,
+        "counts": {},
+        "details": {},
+        "clusters": None,
+    }
+    return replace(estimates[0], estimand=estimand, **(fields | changes))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
@@ -15,11 +16,13 @@ import pandas as pd
 
 from fewtreated.display import Shown, cut
 from fewtreated.errors import DesignError, check_choice, whole_number
-from fewtreated.estimate import Estimate, widest
+from fewtreated.estimate import Estimate, Floats, Ints, widest
 from fewtreated.estimators import att_gt as by_cohort
 from fewtreated.estimators import exposure as by_exposure
 from fewtreated.estimators import honest_did, synthetic
 from fewtreated.estimators.cross_checks import doubly_robust
+from fewtreated.estimators.power import minimum_detectable_effect
+from fewtreated.estimators.survival import exit_survival
 from fewtreated.estimators.units import Comparison, Scale, Units, usable_units
 from fewtreated.long import Long
 
@@ -31,6 +34,8 @@ __dir__ = [
     "att_gt",
     "exposure_effects",
     "honest_bounds",
+    "power",
+    "survival",
     "synthetic_did",
 ].copy
 
@@ -46,7 +51,6 @@ class CohortEffects(Shown):
         estimator.
     outcome : str
     periods : Index
-    provenance : {"estimate", "simulated"}
     effects : Estimate
         One term such as ``"g=2021-05 t=2021-07"`` per cohort and period.
     """
@@ -54,7 +58,6 @@ class CohortEffects(Shown):
     studies: Mapping[str, by_cohort.GroupTime | Units]
     outcome: str
     periods: pd.Index
-    provenance: str
     effects: Estimate = field(init=False)
 
     def __post_init__(self) -> None:
@@ -102,8 +105,7 @@ class CohortEffects(Shown):
             return study.aggregate(kind)
 
         estimate = _widest({column: of(study) for column, study in self.studies.items()})
-        unit = estimate.unit.replace("units of y", f"units of {self.outcome}")
-        return replace(estimate, unit=unit, provenance=self.provenance)
+        return replace(estimate, unit=_named(estimate.unit, self.outcome))
 
     @property
     def rows(self) -> pd.DataFrame:
@@ -214,7 +216,7 @@ def att_gt(
     >>> data = data.rename_axis("year").reset_index()
     >>> data["closed"] = data["firm"].map({"A": 2021, "B": 2021})
     >>> att_gt(data, outcome="sales", unit="firm", time="year", first_treated="closed").aggregate()
-    simple effect on the treated, units of sales ◐
+    simple effect on the treated, units of sales
       term  estimate  std_error  conf_low  conf_high  n
     simple      -4.5     0.6124    -12.28      3.281  2
     95% confidence interval
@@ -254,7 +256,7 @@ def att_gt(
         name: study if codes is None else by(codes)
         for name, codes in long.clusters(cluster).items()
     }
-    return CohortEffects(studies, str(outcome), long.periods, long.provenance)
+    return CohortEffects(studies, str(outcome), long.periods)
 
 
 def exposure_effects(
@@ -328,8 +330,7 @@ def exposure_effects(
         "category": long.constant(category, "category"),
         "covariates": long.covariates(covariates),
     }
-    estimate = by_exposure.exposure_effects(first, second, held, bins=bins, level=level, **options)
-    return replace(estimate, provenance=long.provenance)
+    return by_exposure.exposure_effects(first, second, held, bins=bins, level=level, **options)
 
 
 def synthetic_did(
@@ -387,7 +388,7 @@ def synthetic_did(
     >>> data["closed"] = (data["firm"] == "A") & (data["year"] == 2021)
     >>> names = {"outcome": "sales", "unit": "firm", "time": "year", "treated": "closed"}
     >>> synthetic_did(data, **names, method="did")
-    effect on the treated, units of sales ◐
+    effect on the treated, units of sales
     term  estimate  n  rank  p_two_sided  p_smallest
      did    -3.833  4     1         0.25        0.25
     units 4, treated 1, donors 3, periods 3
@@ -416,9 +417,7 @@ def synthetic_did(
         **estimate.details,
         **{name: pd.Series(estimate.details[name], at) for name, at in labels.items()},
     }
-    return replace(
-        estimate, unit=f"units of {outcome}", details=details, provenance=long.provenance
-    )
+    return replace(estimate, unit=f"units of {outcome}", details=details)
 
 
 def honest_bounds(
@@ -509,7 +508,193 @@ def honest_bounds(
         level = study.level
     how: Any = {"target": weights, "restriction": restriction, "every": every, "level": level}
     bounds = honest_did.honest_bounds(study.value, study.cov_small_sample, before, after, **how)
-    return replace(bounds, unit=study.unit, provenance=study.provenance)
+    return replace(bounds, unit=study.unit)
+
+
+def survival(
+    data: pd.DataFrame,
+    first_treated: Hashable,
+    *,
+    outcome: Hashable,
+    unit: Hashable,
+    time: Hashable,
+    cluster: str | Sequence[Hashable] | None = None,
+    absent: Literal["zero", "missing"] | None = None,
+    gap: int = 3,
+    horizon: int = 12,
+) -> Estimate:
+    """Compare how long treated units, and units that are never treated, stay in business.
+
+    Each cohort is compared with all units that are never treated, followed from the same period.
+
+    Parameters
+    ----------
+    data : DataFrame
+        One row per unit and period.
+    first_treated : column
+        First treated period, as for :func:`att_gt`.
+    outcome, unit, time : column
+        An outcome of zero in `gap` periods in a row is an exit, in the first of them.
+    cluster, absent
+        As for :func:`att_gt`.
+    gap : int
+        Periods in a row with an outcome of zero that count as an exit.
+    horizon : int
+        Periods since treatment over which time in business is counted.
+
+    Returns
+    -------
+    Estimate
+        Periods in business within the horizon, ``"treated"``, ``"comparison"`` and
+        ``"difference"``, as from :func:`fewtreated.estimators.survival.exit_survival`, but
+        ``details["units"]`` has the name of each unit.
+
+    Raises
+    ------
+    DataError
+        If a column is missing, a row is repeated, a period has no row, or a value is invalid.
+    DesignError
+        If no unit is treated or none is not, no unit exits or is followed for the whole horizon, or
+        `absent` must be given.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import pandas as pd
+    >>> from fewtreated import survival
+    >>> firm, month = np.indices((60, 12)).reshape(2, -1)
+    >>> closed = np.where(firm < 20, 4, np.inf)
+    >>> data = pd.DataFrame({"firm": firm, "month": month, "closed": closed, "sales": 1.0})
+    >>> data.loc[(firm % 2 == 0) & (firm < 24) & (month >= 6), "sales"] = 0
+    >>> names = {"outcome": "sales", "unit": "firm", "time": "month", "first_treated": "closed"}
+    >>> survival(data, **names, horizon=5)["difference"].value.round(3)
+    array([-1.35])
+    """
+    long = Long(data, unit, time)
+    y = long.values(outcome, "outcome")
+    first = long.dates(first_treated)
+    y[long.absent(absent, np.isfinite(first))] = 0.0
+    never = np.flatnonzero(np.isinf(first))
+    cohorts = [
+        (start, np.flatnonzero(first == start)) for start in np.unique(first[first < np.inf])
+    ]
+    if not cohorts:
+        raise DesignError(
+            f"Cannot compare survival: column {first_treated!r} has no period of treatment within"
+            f" {long.periods[0]} to {long.periods[-1]}; add units that are treated"
+        )
+    rows = np.concatenate([np.append(treated, never) for _, treated in cohorts])
+    start = np.concatenate([np.full(len(treated) + len(never), at) for at, treated in cohorts])
+    follow = partial(exit_survival, y, start, np.isfinite(first[rows]), rows=rows, strata=start)
+    found = {}
+    for name, codes in long.clusters(cluster).items():
+        of_units = np.arange(len(first)) if codes is None else codes
+        found[name] = follow(cluster=of_units[rows], gap=gap, horizon=horizon)
+    estimate = _widest(found)
+    units = estimate.details["units"]
+    return replace(
+        estimate,
+        estimand=f"time in business within {horizon} periods",
+        unit="periods",
+        details={"units": units.set_index(long.units[rows[units.index]])},
+    )
+
+
+def power(
+    data: pd.DataFrame,
+    first_treated: Hashable,
+    *,
+    outcome: Hashable,
+    unit: Hashable,
+    time: Hashable,
+    cluster: Hashable = None,
+    strata: Hashable = None,
+    scale: Scale = "level",
+    level: float = 0.95,
+    draws: int = 500,
+    seed: int = 0,
+) -> Estimate:
+    """Estimate the smallest effect that the average of :func:`att_gt` can detect in these data.
+
+    The dates of treatment are given, at random, to units that were never treated, whose effect is
+    known to be zero.
+
+    Parameters
+    ----------
+    data : DataFrame
+        One row per unit and period.
+    first_treated : column
+        First treated period, as for :func:`att_gt`.
+    outcome, unit, time, cluster, scale
+        As for :func:`att_gt`; at most one column of clusters.
+    strata : column, optional
+        Groups within which dates are drawn and units are compared; one value per unit.
+    level : float
+        One minus the size of the two-sided test.
+    draws, seed : int
+
+    Returns
+    -------
+    Estimate
+        ``"fall"``, the smallest fall that is detected with a power of 80 per cent, by a test of the
+        right size, ``"fall, usual"`` by the usual one, and ``"size, usual"``, how often that one
+        rejects a true hypothesis; as from
+        :func:`fewtreated.estimators.power.minimum_detectable_effect`.
+
+    Raises
+    ------
+    DataError
+        If a column is missing, a row is repeated, a period has no row, or a value is invalid.
+    DesignError
+        If no unit is treated, a stratum has no more untreated than treated units, or fewer than 20
+        draws give an estimate.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import pandas as pd
+    >>> from fewtreated import power
+    >>> firm, month = np.indices((60, 6)).reshape(2, -1)
+    >>> closed = np.where(firm < 10, 3, np.inf)
+    >>> data = pd.DataFrame({"firm": firm, "month": month, "closed": closed})
+    >>> data["sales"] = np.random.default_rng(1).normal(size=360)
+    >>> names = {"outcome": "sales", "unit": "firm", "time": "month", "first_treated": "closed"}
+    >>> power(data, **names, draws=100)
+    minimum detectable effect, units of sales
+           term  estimate  std_error  conf_low  conf_high   n
+           fall     1.124    0.04927     1.027       1.22 100
+    fall, usual     1.289    0.04997     1.191      1.387 100
+    size, usual      0.03    0.01706 -0.003434    0.06343 100
+    95% Monte Carlo interval
+    untreated 50, treated 10, draws 100
+    """
+    long = Long(data, unit, time)
+    y = long.values(outcome, "outcome")
+    first = long.dates(first_treated)
+    given = {"cluster": cluster, "strata": strata}
+    codes: dict[str, Any] = {
+        name: long.constant(column, name) for name, column in given.items() if column
+    }
+
+    def average(values: Floats, dates: Floats, rows: Ints) -> Estimate:
+        options: Any = {name: code[rows] for name, code in codes.items()}
+        return by_cohort.att_gt(values, dates, scale=scale, **options).aggregate()
+
+    found = minimum_detectable_effect(
+        y,
+        first,
+        estimator=average,
+        level=level,
+        strata=codes.get("strata", np.zeros(len(first))),
+        draws=draws,
+        seed=seed,
+    )
+    return replace(found, unit=_named(found.unit, outcome))
+
+
+def _named(unit: str, outcome: Hashable) -> str:
+    """Name the outcome in a unit of the estimators on arrays."""
+    return unit.replace("units of y", f"units of {outcome}")
 
 
 def _widest(found: Mapping[str, Estimate]) -> Estimate:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Hashable, Sequence
 from difflib import get_close_matches
 from numbers import Real
@@ -20,7 +19,6 @@ __dir__ = ["Long"].copy  # for tab completion
 
 DATES = ("string", "date", "datetime", "datetime64")  # pandas' names of the types read as dates
 NAMES = 20  # maximum number of column names in a message
-SIMULATED_ID = r"SIM-G?[0-9]"  # beginning of the ids of simulated units
 
 
 class Long:
@@ -125,23 +123,6 @@ class Long:
         Each is float64[unit], NaN if missing.
         """
         return {str(name): _numbers(self._first(name, "covariates")) for name in _several(names)}
-
-    @property
-    def provenance(self) -> str:
-        """Mark "simulated" if the frame says so, else "estimate".
-
-        Its attributes, a column, or ids such as SIM-0417 may say so.
-        """
-        said = {
-            self.data.attrs.get("provenance"),
-            *self.data.get("provenance", pd.Series(dtype=str)).unique(),
-        }
-        marked = "simulated" in said or all(
-            re.match(SIMULATED_ID, str(unit)) for unit in self.units
-        )
-        if marked:
-            return "simulated"
-        return "estimate"
 
     def absent(self, absent: Literal["zero", "missing"] | None, treated: Bools) -> Bools:
         """Return which outcomes to set to zero, bool[unit, time]; `treated` is bool[unit].

@@ -255,11 +255,9 @@ class GroupTime(Shown):
         """
         check_choice("kind", kind, get_args(Kind))
         observed, _ = self.totals
-        # log 0 is not an effect
+        estimable = np.isfinite(observed)
         if self.scale == "ratio":
-            estimable = observed > 0
-        else:
-            estimable = np.isfinite(observed)
+            estimable = observed > 0  # log 0 is not an effect
         _, _, cohort, time, _ = self.cells
         by = {
             "simple": np.zeros_like(time),
@@ -274,10 +272,9 @@ class GroupTime(Shown):
                 f"Cannot estimate the {kind} effect: none of {len(time)} cells has a comparison;"
                 " widen the window"
             )
+        terms = [str(key) for key in keys]
         if kind == "simple":
-            terms = ["simple"]
-        else:
-            terms = [str(key) for key in keys]
+            terms = [kind]
         return terms, np.where(shown & np.isfinite(observed), pd.Index(keys).get_indexer(by), -1)
 
     def _ratio(self, first: Any, second: Any) -> Any:
@@ -341,24 +338,19 @@ class GroupTime(Shown):
     ) -> Estimate:
         """Average the cells of each term; `term` is int64[cell], -1 for none."""
         term = np.where(np.isfinite(self.totals[1]), term, -1)
-        kept = np.flatnonzero(term >= 0)
-        totals = [np.bincount(term[kept], total[kept], len(terms)) for total in self.totals]
-        cells = np.bincount(term[kept], minlength=len(terms))
+        cells, *totals = (_sums(term, x, len(terms)) for x in (np.ones(len(term)), *self.totals))
         average = partial(self._average, kind=kind, by_period=1 / cells.clip(1))
-        with np.errstate(divide="ignore", invalid="ignore"):
-            value = average(np.concatenate(totals))
+        value = average(np.concatenate(totals))
         value[~np.isfinite(value)] = np.nan
-        units = self._treated_units(term, len(terms))
-        if len(value) > len(terms):
-            terms = [*terms, "average"]
-            units = np.vstack([units, units.max(axis=0)])
+        units = self._treated_units(term, len(terms))[: len(value)]
+        most_df = jackknife.most_df(self._treated_clusters(units))
         scores, covariance, max_df = self._jackknife(
-            average, np.concatenate(totals), term, value, self._treated_clusters(units)
+            average, np.concatenate(totals), term, value, most_df
         )
         return Estimate(
             estimand=estimand,
             unit=UNITS[self.scale],
-            terms=tuple(terms),
+            terms=(*terms, "average")[: len(value)],
             value=value,
             n=units.sum(axis=1),
             scores=scores,
@@ -373,7 +365,8 @@ class GroupTime(Shown):
     def _average(self, totals: Any, *, kind: str, by_period: Floats) -> Any:
         """Return the terms of both totals side by side, [2 terms, ...], and their average."""
         first, second = np.split(totals, 2)
-        value = self._ratio(first, second)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            value = self._ratio(first, second)
         if kind == "group":  # cohorts by their units, not by their treated periods
             return np.append(value, [self._ratio(by_period @ first, by_period @ second)], axis=0)
         if kind == "calendar":
@@ -381,11 +374,15 @@ class GroupTime(Shown):
         return value
 
     def _treated_units(self, term: Ints, count: int) -> Ints:
-        """Count the treated units behind each term by group, each once, int64[term, group]."""
-        units = np.zeros((count, len(self.groups)), dtype=np.int64)
+        """Count the treated units behind each term by group, each once, int64[term + 1, group].
+
+        The last row is that of all terms.
+        """
+        units = np.zeros((count + 1, len(self.groups)), dtype=np.int64)
         kept = np.flatnonzero(term >= 0)
         treated, _, _, time, _ = self.cells[:, kept]
         np.maximum.at(units, (term[kept], treated), self.observed[treated, time])
+        units[-1] = units.max(axis=0)
         return units
 
     def _treated_clusters(self, units: Ints) -> Ints:
@@ -403,8 +400,8 @@ class GroupTime(Shown):
         totals: Floats,
         term: Ints,
         value: Floats,
-        treated_clusters: Ints,
-    ) -> tuple[Floats | None, Floats, Floats]:
+        most_df: Ints,
+    ) -> tuple[Floats | None, Floats, Any]:
         """Return jackknife scores, their covariance, and the most degrees of freedom.
 
         Scores are float64[cluster, term].
@@ -416,19 +413,18 @@ class GroupTime(Shown):
         """
         pairs = self._pairs(term)
         blocks = self._left_out(average, totals, pairs)
-        max_df = jackknife.most_df(treated_clusters)
         if self.cluster is not None:
             changes = np.empty((len(self.labels), len(value)))
             for clusters, change in blocks:
                 changes[clusters] = change.T
             scores = jackknife.scores(changes, self._clusters(pairs))
-            return scores, scores.T @ scores, max_df
+            return scores, scores.T @ scores, most_df
         most = np.bincount(term[term >= 0], minlength=1).max()
         if self._has_moments and most == 1 and len(totals) == 2 * len(value):
             products, fourth = self._by_moments(term, len(value))
         else:
             products, fourth = _products(blocks, len(value))
-        df = np.fmin(effective(np.diag(products), fourth), max_df)
+        df = np.fmin(effective(np.diag(products), fourth), most_df)
         lost = 0.0 * (value + np.diag(products))  # NaN without a value or an error
         factor = jackknife.factor(len(self.labels))
         return None, factor * (products + np.add.outer(lost, lost)), df
@@ -539,37 +535,38 @@ class GroupTime(Shown):
         """
         products = np.zeros((count, count))
         fourth = np.zeros(count)
-        for group, moments in self._moments.items():
-            inside = self._holding(group)[self.cells[:2]] & (term >= 0)
-            held = np.flatnonzero(inside.any(axis=0))
-            side = self.cells[1 - inside[0, held], held]
-            factor = np.where(inside[0, held], 1.0, -1.0)
-            terms, time, base = term[held], *self.cells[3:, held]
-            row = np.searchsorted(moments.bases, base)
-            shift = np.zeros(len(held))
-            if self._plain:
-                size = self.sums[side, -1]
-                factor /= np.where(size > 1, size - 1, np.nan)
-                apart = moments.centre - self.sums[side, :-1] / size[:, np.newaxis]
-                shift = factor * (apart[range(len(held)), time] - apart[range(len(held)), base])
-            change = np.zeros((len(held),) * 2)
-            place = np.ix_(terms, terms)
-            n = len(self.groups[group].rows)
-            for one, two in itertools.product((time, base), repeat=2):
-                change += (1 if one is two else -1) * moments.second[np.ix_(one, two)]
-            first = factor * (moments.first[time] - moments.first[base])
-            mixed = np.outer(first, shift)
-            products[place] += (
-                np.outer(factor, factor) * change + mixed + mixed.T + n * np.outer(shift, shift)
-            )
-            third, power = (
-                factor**order * moments.powers[order - 3, time, row] for order in (3, 4)
-            )
-            square = factor**2 * np.diag(change)
-            fourth[terms] += power + shift * (
-                4 * third + shift * (6 * square + shift * (4 * first + n * shift))
-            )
+        for group in self._moments:
+            terms, of_group, powers = self._products_of(group, term)
+            products[np.ix_(terms, terms)] += of_group
+            fourth[terms] += powers
         return products, fourth
+
+    def _products_of(self, group: int, term: Ints) -> tuple[Ints, Floats, Floats]:
+        """Return the terms that hold a group, and what its units add to :meth:`_by_moments`."""
+        moments = self._moments[group]
+        inside = self._holding(group)[self.cells[:2]] & (term >= 0)
+        held = np.flatnonzero(inside.any(axis=0))
+        terms, time, base = term[held], *self.cells[3:, held]
+        factor = np.where(inside[0, held], 1.0, -1.0)
+        shift = np.zeros(len(held))
+        if self._plain:
+            side = self.cells[1 - inside[0, held], held]
+            size = self.sums[side, -1]
+            factor /= np.where(size > 1, size - 1, np.nan)
+            apart = moments.centre - self.sums[side, :-1] / size[:, np.newaxis]
+            shift = factor * (apart[range(len(held)), time] - apart[range(len(held)), base])
+        change = np.zeros((len(held),) * 2)
+        for one, two in itertools.product((time, base), repeat=2):
+            change += (1 if one is two else -1) * moments.second[np.ix_(one, two)]
+        n = len(self.groups[group].rows)
+        first = factor * (moments.first[time] - moments.first[base])
+        mixed = np.outer(first, shift)
+        products = np.outer(factor, factor) * change + mixed + mixed.T + n * np.outer(shift, shift)
+        row = np.searchsorted(moments.bases, base)
+        third, power = (factor**order * moments.powers[order - 3, time, row] for order in (3, 4))
+        square = factor**2 * np.diag(change)
+        of_shift = 4 * third + shift * (6 * square + shift * (4 * first + n * shift))
+        return terms, products, power + shift * of_shift
 
     def _holding(self, group: int) -> Bools:
         """Return which groups contain a group, bool[group + 1]; False in the last, for no group."""
@@ -615,12 +612,11 @@ class GroupTime(Shown):
             ones += powers @ u
             squares += powers[: len(squares)] @ square
             cubes += powers[: len(cubes)] @ cube
-        third = (
-            np.subtract.outer(cubes[0], cubes[0, bases])
-            + 3 * (ones[1 + many :][:many] - squares[1:][:many]).T
-        )
-        outer = 6 * squares[1 + many :] - 4 * (cubes[1:] + ones[1 + 2 * many :])
-        power = np.add.outer(fourth, fourth[bases]) + outer.T
+        _, square_of_base, cube_of_base = np.split(ones[1:], 3)
+        by_base, by_square = np.split(squares[1:], 2)
+        third = np.subtract.outer(cubes[0], cubes[0, bases]) + 3 * (square_of_base - by_base).T
+        mixed = 6 * by_square - 4 * (cubes[1:] + cube_of_base)
+        power = np.add.outer(fourth, fourth[bases]) + mixed.T
         return Moments(bases, centre, ones[0], second, np.array([third, power]))
 
     def _moved(self, group: int, rows: Ints, centre: Floats) -> Floats:
@@ -659,6 +655,14 @@ class GroupTime(Shown):
         """
         return np.empty((3, self.size, self.width))
 
+    def _outcomes(self, group: Group, rows: Ints) -> Floats:
+        """Return a copy of the outcomes of some units of a group, float64[unit, time]."""
+        whole = self.y.shape[1] == self.width and self.y.flags.c_contiguous  # or take copies y
+        if whole and len(rows) <= self.size:
+            space = self._space[0, : len(rows)]
+            return np.take(self.y, rows, axis=0, out=space, mode="clip")  # clipping allows for out
+        return self.y[rows, group.start : group.start + self.width]
+
     def _features(self, group: Group, rows: Ints) -> tuple[Floats, Floats]:
         """Return what is summed over a group's units, side by side.
 
@@ -669,14 +673,7 @@ class GroupTime(Shown):
         changes since the base, and zeros. All are zero where a unit is not observed in the period
         and in the base.
         """
-        if (
-            self.y.shape[1] == self.width and len(rows) <= self.size and self.y.flags.c_contiguous
-        ):  # or take copies y
-            y = np.take(
-                self.y, rows, axis=0, out=self._space[0, : len(rows)], mode="clip"
-            )  # clipping allows for `out`
-        else:
-            y = self.y[rows, group.start : group.start + self.width]
+        y = self._outcomes(group, rows)
         if self.weight is None:
             weight = np.ones((len(rows), 1))
         else:
@@ -694,6 +691,12 @@ class GroupTime(Shown):
                 (self.width, 1), 1 / self.width
             )  # the mean; cancels in the effects, and reduces rounding
         return y if self.weight is None else weight * y, weight
+
+
+def _sums(term: Ints, values: Floats, count: int) -> Floats:
+    """Sum the values of each term's cells, float64[term]; `term` is int64[cell], -1 for none."""
+    kept = term >= 0
+    return np.bincount(term[kept], values[kept], count).astype(float, copy=False)
 
 
 def _products(blocks: Iterable[tuple[Ints, Floats]], count: int) -> tuple[Floats, Floats]:

@@ -17,7 +17,7 @@ from fewtreated import jackknife
 from fewtreated.errors import DesignError, check_choice
 from fewtreated.estimate import Bools, Estimate, Floats, Ints
 from fewtreated.estimators.rows import rows_by, sum_by, without_each
-from fewtreated.estimators.units import UNITS, Units
+from fewtreated.estimators.units import UNITS, Scale, Units
 from fewtreated.jackknife import left_out
 
 __dir__ = ["doubly_robust", "imputation"].copy  # for tab completion
@@ -140,10 +140,9 @@ def _terms(kind: Kind, first: Ints, shown: Bools) -> tuple[tuple[str, ...], Floa
     if kind == "simple":
         shown = shown & (event >= 0)
     keys = np.unique(key[kind][shown])
+    names = [str(time) for time in keys]
     if kind == "simple":
-        names = ["simple"]
-    else:
-        names = [str(time) for time in keys]
+        names = [kind]
     if kind == "group_time":
         names = [f"g={first[cell // shown.shape[1]]} t={cell % shown.shape[1]}" for cell in keys]
     return tuple(names), ((key[kind][:, :, np.newaxis] == keys) & shown[:, :, np.newaxis]).astype(
@@ -168,17 +167,7 @@ def _moments(change: Floats, treated: Bools, z: Floats, weight: Floats) -> list[
     return [*(kind[:, np.newaxis, np.newaxis] * products for kind in kinds), spread, score]
 
 
-def _adjusted(
-    own: Floats,
-    others: Floats,
-    odds: Floats,
-    spread: Floats,
-    score: Floats,
-    y: Floats,
-    *,
-    one: Floats,
-    **how: Any,
-) -> Floats:
+def _adjusted(*parts: Floats, one: Floats, cells: Floats, scale: Scale) -> Floats:
     """Compute a cohort's totals by term from sums of :func:`_moments` and treated outcomes.
 
     Totals are float64[..., 3 terms].
@@ -187,6 +176,7 @@ def _adjusted(
     ``spread^-1 score``, which is zero with all units, and the odds weights by as much of
     themselves.
     """
+    own, others, odds, spread, score, y = parts
     width = len(one)
     slope = _solve(others[..., :width], others[..., width:])
     weights = one + _solve(spread, score[..., np.newaxis])[..., 0]
@@ -200,12 +190,11 @@ def _adjusted(
     expected = (
         np.einsum("...k,...kt->...t", z, slope) + held / (by_z @ one)[..., np.newaxis] * residual
     )
-    if how["scale"] == "ratio":
+    observed = change
+    if scale == "ratio":
         observed = y
-    else:
-        observed = change
     totals = np.array(np.broadcast_arrays(observed, observed - change + expected, held))
-    return _by_term(np.where(held > 0, totals, 0.0), "x...t,tp->...xp", how["cells"])
+    return _by_term(np.where(held > 0, totals, 0.0), "x...t,tp->...xp", cells)
 
 
 def _imputed(held: Floats, y: Floats, *, untreated: Bools, cells: Floats, scale: str) -> Floats:
@@ -224,10 +213,9 @@ def _imputed(held: Floats, y: Floats, *, untreated: Bools, cells: Floats, scale:
     period[..., 1:] = _solve(normal[..., 1:, 1:], right[..., 1:, np.newaxis])[..., 0]
     effect = y - held[..., np.newaxis] * period[..., np.newaxis, :]
     effect -= (effect * share).sum(axis=-1, keepdims=True)
+    observed = effect
     if scale == "ratio":
         observed = y
-    else:
-        observed = effect
     totals = np.array(np.broadcast_arrays(observed, observed - effect, held[..., np.newaxis]))[
         ..., :-1, :
     ]
@@ -298,54 +286,56 @@ def _estimate(
 
     Each piece has rows, and a function of sums of its parts over them.
     """
-    if units.cluster is None:
+    code = units.cluster
+    if code is None:
         code = np.arange(len(units.y))
-    else:
-        code = units.cluster
     totals = np.zeros(3 * len(terms))
     moved = np.zeros((len(units.labels), 3 * len(terms)))
     for rows, function, parts in pieces:
         present, place = np.unique(code[rows], return_inverse=True)
-        total, change = without_each(
-            function, *(sum_by(part, place, len(present)) for part in parts)
-        )
+        sums = (sum_by(part, place, len(present)) for part in parts)
+        total, change = without_each(function, *sums)
         totals += total
         moved[present] += change
-
-    def average(x: Any) -> Any:
-        observed, counterfactual, n = x.reshape(3, len(terms), *x.shape[1:])
-        if units.scale == "level":
-            return (observed - counterfactual) / n
-        return np.log(
-            np.where(observed > 0, observed, np.nan)
-            / np.where(counterfactual > 0, counterfactual, np.nan)
-        )
-
-    held = np.array(
-        [
-            np.bincount(code[units.cohort == g], minlength=len(moved))
-            for g in range(len(units.first))
-        ]
-    )
-    in_term = np.asarray(cells.any(axis=1))
-    treated_clusters = ((held.T @ in_term) > 0).sum(axis=0)
+    average = partial(_average, scale=units.scale)
     with np.errstate(divide="ignore", invalid="ignore"):
         value = average(totals)
         changes = left_out(average, totals, moved.T).T
-    lost = int(np.isnan(changes).any(axis=0).sum())
+    n, treated_clusters = _treated(units, code, np.asarray(cells.any(axis=1)))
+    reason = ""
+    if lost := int(np.isnan(changes).any(axis=0).sum()):
+        reason = f"{lost} of {len(terms)} terms rest on a single cluster, or have no positive total"
     return Estimate(
         estimand=estimand,
         unit=UNITS[units.scale],
         terms=terms,
         value=value,
         scores=jackknife.scores(changes, np.count_nonzero(moved.any(axis=1))),
-        n=held.sum(axis=1) @ in_term,
+        n=n,
         max_df=jackknife.most_df(treated_clusters),
-        reason=(
-            f"{lost} of {len(terms)} terms rest on a single cluster, or have no positive total"
-            if lost
-            else ""
-        ),
+        reason=reason,
         counts=units.counts,
         clusters=units.labels,
     )
+
+
+def _average(totals: Any, *, scale: Scale) -> Any:
+    """Return the effect of each term from its three totals, [3 terms, ...]."""
+    observed, counterfactual, n = np.split(totals, 3)
+    if scale == "level":
+        return (observed - counterfactual) / n
+    return np.log(
+        np.where(observed > 0, observed, np.nan)
+        / np.where(counterfactual > 0, counterfactual, np.nan)
+    )
+
+
+def _treated(units: Units, code: Ints, in_term: Bools) -> tuple[Ints, Ints]:
+    """Count the treated units and their clusters by term; `in_term` is bool[cohort, term]."""
+    held = np.array(
+        [
+            np.bincount(code[units.cohort == cohort], minlength=len(units.labels))
+            for cohort in range(len(units.first))
+        ]
+    )
+    return held.sum(axis=1) @ in_term, ((held.T @ in_term) > 0).sum(axis=0)

@@ -139,45 +139,25 @@ def exposure_effects(
         np.asarray(values, dtype=float) for values in (before, after, exposure)
     )
     _check_values(before, after, exposure, edges)
-    recentre = expected is not None
-    if (others and recentre) or (redrawn is not None and not recentre):
-        raise DesignError(
-            "Cannot use expected or redrawn exposures with covariates"
-            f" ({', '.join(others) or 'none'}), or redrawn without expected ones: the draws cover"
-            " only exposure; pass `expected` and no covariates"
-        )
+    _check_draws(others, expected, redrawn)
     units, used, counts = _units(before, after, exposure, category, others)
-    names = [f"{100 * low:g} to {100 * high:g} %" for low, high in pairwise(edges)]
-    names += [*(f"above {100 * edge:g} %" for edge in edges[-1:]), "slope", "average", *others]
-    names += ["recentred slope"] * recentre
-    if expected is None:
-        mean = np.zeros(len(used))
-    else:
+    names = _names(edges, others)
+    mean = np.zeros(len(used))
+    if expected is not None:
+        names.append("recentred slope")
         mean = np.asarray(expected, dtype=float)[used]
-    if redrawn is None:
-        statistics = {}
-    else:
+    statistics = {}
+    if redrawn is not None:
         statistics = _statistics(units, mean, redrawn, used)
     cells = units.cells(mean)
-    terms = partial(_terms, edges=edges, recentre=recentre)
+    terms = partial(_terms, edges=edges, recentre=expected is not None)
     value, _ = terms(cells)
     scores, half_width = leave_one_out(cells, counts["clusters"], terms, level)
     n, clusters = _behind(units, edges, len(names))
     scores[:, (clusters < 2) | np.isnan(value)] = np.nan
     error = np.sqrt((scores**2).sum(axis=0))
     half_width[np.isnan(error)] = np.nan
-    p_value, smallest_p = np.full((2, len(names)), np.nan)
-    for name in statistics if counts["clusters"] > 1 else ():
-        size = np.abs(statistics[name])
-        p_value[names.index(name)], smallest_p[names.index(name)] = (
-            (size >= size[0] * (1 - TIE)).mean(),
-            1 / len(size),
-        )
-    lost = ", ".join(name for name, missing in zip(names, np.isnan(error), strict=True) if missing)
-    why = (
-        "one cluster, no sales before or after, or no solution, with all clusters or without one of"
-        " them"
-    )
+    columns = {"clusters": clusters, "half_width": half_width}
     return Estimate(
         estimand="effect of exposure on units that are not closed",
         unit="log points",
@@ -187,15 +167,54 @@ def exposure_effects(
         limits=np.array([value - half_width * error, value + half_width * error]),
         n=n,
         level=level,
-        columns={
-            "clusters": clusters,
-            "half_width": half_width,
-            "p_value": p_value,
-            "smallest_p": smallest_p,
-        },
+        columns=columns | _p_values(names, statistics, counts["clusters"]),
         counts=counts,
-        reason=f"no standard error for {lost}: {why}" if lost else "",
+        reason=_reason(names, error),
         details={"statistics": statistics, "expected": mean},
+    )
+
+
+def _check_draws(
+    covariates: Mapping[str, Floats], expected: Floats | None, redrawn: Iterable[Floats] | None
+) -> None:
+    """Raise DesignError for draws of closures beside covariates, or without their mean."""
+    recentre = expected is not None
+    if (covariates and recentre) or (redrawn is not None and not recentre):
+        raise DesignError(
+            "Cannot use expected or redrawn exposures with covariates"
+            f" ({', '.join(covariates) or 'none'}), or redrawn without expected ones: the draws"
+            " cover only exposure; pass `expected` and no covariates"
+        )
+
+
+def _names(edges: Floats, covariates: Mapping[str, Floats]) -> list[str]:
+    """Return the names of the bins, of the slope and average, and of the covariates."""
+    bins = [f"{100 * low:g} to {100 * high:g} %" for low, high in pairwise(edges)]
+    last = [f"above {100 * edge:g} %" for edge in edges[-1:]]
+    return [*bins, *last, "slope", "average", *covariates]
+
+
+def _p_values(
+    names: list[str], statistics: Mapping[str, Floats], clusters: int
+) -> dict[str, Floats]:
+    """Return the p-values of terms with draws, and the smallest possible ones, float64[term]."""
+    p_value, smallest = np.full((2, len(names)), np.nan)
+    if clusters > 1:
+        for name, t in statistics.items():
+            size = np.abs(t)
+            p_value[names.index(name)] = (size >= size[0] * (1 - TIE)).mean()
+            smallest[names.index(name)] = 1 / len(size)
+    return {"p_value": p_value, "smallest_p": smallest}
+
+
+def _reason(names: list[str], error: Floats) -> str:
+    """Return why terms have no standard error."""
+    lost = [name for name, missing in zip(names, np.isnan(error), strict=True) if missing]
+    if not lost:
+        return ""
+    return (
+        f"no standard error for {', '.join(lost)}: one cluster, no sales before or after, or no"
+        " solution, with all clusters or without one of them"
     )
 
 
@@ -316,9 +335,7 @@ def _units(
         [np.asarray(values, dtype=float) for values in (exposure, *covariates.values())]
     )
     if category is None:
-        label = np.arange(len(others))
-    else:
-        label = np.asarray(category)
+        category = np.arange(len(others))
     no_sales = np.isnan(before + after)
     no_exposure = np.isnan(others).any(axis=1)
     used = np.flatnonzero(~no_sales & ~no_exposure)
@@ -328,10 +345,10 @@ def _units(
             " sales in all months and a known exposure, but two are needed; choose months with"
             " data"
         )
-    code, clusters = pd.factorize(label[used], sort=True)
-    units = _Cells(
-        before[used], after[used], others[used, 0], others[used, 1:], code, np.zeros((len(used), 3))
-    )
+    code, clusters = pd.factorize(np.asarray(category)[used], sort=True)
+    unexpected = np.zeros((len(used), 3))
+    exposure, further = np.split(others[used], [1], axis=1)
+    units = _Cells(before[used], after[used], exposure[:, 0], further, code, unexpected)
     counts = {
         "units": len(used),
         "dropped_missing": int(no_sales.sum()),
@@ -529,14 +546,15 @@ def leave_one_out(
             moved = full - sum_by(gradient, rest.cluster, count)[selling]
             change[:, row] = jackknife.scores(moved, len(selling)).T
     scores[:, np.isnan(scores).any(axis=0)] = np.nan
-    if exact:
-        df = np.full(len(value), jackknife.most_df(len(selling)))
-    else:
+    df = np.full(len(value), jackknife.most_df(len(selling)))
+    if not exact:
         moments = ((scores**order).sum(axis=0) for order in (2, 4))
-        df = np.minimum(effective(*moments), jackknife.most_df(len(selling)))
+        df = np.minimum(effective(*moments), df)
     half_width = np.asarray(stats.t.ppf((1 + level) / 2, df))
-    for i in np.flatnonzero(~np.isnan(scores).any(axis=0)) if exact else ():
-        half_width[i] = _quantile(full[:, i], change[i].T @ change[i], level, float(half_width[i]))
+    if exact:
+        for i in np.flatnonzero(~np.isnan(scores).any(axis=0)):
+            spread = change[i].T @ change[i]
+            half_width[i] = _quantile(full[:, i], spread, level, float(half_width[i]))
     return scores, half_width
 
 

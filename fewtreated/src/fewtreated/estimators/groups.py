@@ -95,37 +95,42 @@ def groups_of(units: Units, comparison: Comparison) -> list[Group]:
 
     With missing outcomes, the latter are given for each base.
     """
-    first = np.append(units.first, np.inf)  # last, cohort -1: never treated
-    code = units.cohort % len(first) * (int(units.stratum.max()) + 1) + units.stratum
-    cohorts = [
-        Group(rows, first[units.cohort[rows[0]]], units.stratum[rows[0]]) for rows in rows_by(code)
-    ]
+    cohorts = _cohorts(units)
     missing = units.counts["missing"] > 0
-    bases = {
-        cohort: int(cohort) - 1 - units.anticipation if missing else None for cohort in first[:-1]
-    }
-    groups = [
-        replace(group, base=bases.get(group.first))
-        for group in cohorts
-        if group.first in bases or not missing
-    ]
+    bases: dict[float, int | None] = dict.fromkeys(units.first.astype(float).tolist())
+    groups = cohorts.copy()
+    if missing:
+        bases = {first: int(first) - 1 - units.anticipation for first in bases}
+        groups = [
+            replace(group, base=bases[group.first]) for group in cohorts if group.first in bases
+        ]
     for numbers in rows_by(np.array([group.stratum for group in cohorts])):
         own = numbers.tolist()
-        stratum = cohorts[numbers[0]].stratum
         for place in range(1, len(own)):
-            later = own[place:]
             starts = cohorts[own[place]].first
-            if (np.isinf(starts) and not missing) or (
-                np.isfinite(starts) and comparison == "never"
-            ):
-                continue  # those never treated are a group of their own already
-            rows = np.concatenate([cohorts[number].rows for number in later])
-            if missing:
-                parts = ()
-            else:
-                parts = tuple(later)
-            for base in {base for cohort, base in bases.items() if cohort < starts}:
-                groups.append(
-                    Group(rows, np.inf, stratum, until=starts - 1, base=base, parts=parts)
-                )
+            pooled = comparison == "not_yet"
+            if np.isinf(starts):
+                pooled = missing  # or else those never treated are a group of their own already
+            if pooled:
+                before = {base for first, base in bases.items() if first < starts}
+                groups += [_pool(cohorts, own[place:], base) for base in before]
     return groups
+
+
+def _cohorts(units: Units) -> list[Group]:
+    """Return the units of each cohort and stratum, those never treated last in each stratum."""
+    first = np.append(units.first, np.inf)  # last, cohort -1: never treated
+    code = units.cohort % len(first) * (int(units.stratum.max()) + 1) + units.stratum
+    return [
+        Group(rows, first[units.cohort[rows[0]]], units.stratum[rows[0]]) for rows in rows_by(code)
+    ]
+
+
+def _pool(cohorts: list[Group], numbers: list[int], base: int | None) -> Group:
+    """Return the units of cohorts of one stratum, until the first of these is treated."""
+    one = cohorts[numbers[0]]
+    rows = np.concatenate([cohorts[number].rows for number in numbers])
+    parts: tuple[int, ...] = ()
+    if base is None:
+        parts = tuple(numbers)
+    return Group(rows, np.inf, one.stratum, until=one.first - 1, base=base, parts=parts)

@@ -84,8 +84,8 @@ class Bounds(Shown):
         Of the steps before treatment, the same with the opposite sign, the steps after it, and the
         target.
     level : float
-    unit, provenance : str
-        Those of the estimates.
+    unit : str
+        That of the estimates.
     """
 
     restriction: Restriction
@@ -94,7 +94,6 @@ class Bounds(Shown):
     covariance: Floats
     level: float
     unit: str = "units of the estimates"
-    provenance: str = "estimate"
 
     def conf_int(self, sensitivity: float | Sequence[float] | Floats) -> Floats:
         """Return the interval for each M-bar or M, in the units of the estimates.
@@ -186,7 +185,6 @@ class Bounds(Shown):
             value=np.full(len(values), np.nan),
             limits=self.conf_int(values).T,
             level=self.level,
-            provenance=self.provenance,
             reason=f"bounds have no point estimate; {most}",
         )
 

@@ -84,46 +84,56 @@ def minimum_detectable_effect(
     check_level(level)
     rows, dates = _placebo_calendar(y, first, stratum)
     estimates = []
-    unit = ""
     for closures in redraw_closures(
         dates, stratum[rows], np.random.default_rng(seed), whole_number("draws", draws)
     ):
         date = closures.toarray().ravel()
-        estimate = estimator(y[rows], np.where(date > 0, date, np.inf), rows)
-        unit = estimate.unit
-        estimates.append(
-            (estimate.value[0], estimate.std_error[0], stats.t.ppf((1 + level) / 2, estimate.df[0]))
-        )
-    placebos = np.array(estimates)
-    placebos = placebos[np.isfinite(placebos).all(axis=1) & (placebos[:, 1] > 0)]
-    if len(placebos) < 20:
-        raise DesignError(
-            f"Cannot estimate a detectable effect: {len(placebos)} of {draws} placebo draws yield"
-            " an estimate with a standard error, but 20 are needed; draw more or check why the"
-            " estimator fails"
-        )
-    t = np.abs(placebos[:, 0] / placebos[:, 1])
-    usual = placebos[:, 2]
-    quantile = float(np.quantile(t, level))
-    size = float((t > usual).mean())
-    terms = {}
-    for kind, critical in (("", quantile), (", usual", usual)):
-        smallest = critical * placebos[:, 1] + placebos[:, 0]
-        terms["fall" + kind] = np.quantile(smallest, POWER), mstats.mjci(smallest, [POWER])[0]
-    terms["size, usual"] = size, np.sqrt(size * (1 - size) / len(t))
+        estimates.append(estimator(y[rows], np.where(date > 0, date, np.inf), rows))
+    found = _placebo_effects(estimates, level)
+    effect, error, usual = found.T
+    quantile = float(np.quantile(np.abs(effect / error), level))
+    size = float((np.abs(effect / error) > usual).mean())
+    terms = {
+        "fall": _smallest_detected(quantile * error + effect),
+        "fall, usual": _smallest_detected(usual * error + effect),
+        "size, usual": (size, np.sqrt(size * (1 - size) / len(found))),
+    }
     values, errors = np.array(list(terms.values())).T
     return Estimate(
         estimand="minimum detectable effect",
-        unit=unit,
+        unit=estimates[-1].unit,
         terms=tuple(terms),
         value=values,
         covariance=np.diag(errors**2),
-        n=len(placebos),
+        n=len(found),
         level=level,
         interval="Monte Carlo interval",
-        counts={"untreated": len(rows), "treated": len(first) - len(rows), "draws": len(placebos)},
-        details={"placebos": placebos[:, :2], "critical": quantile},
+        counts={"untreated": len(rows), "treated": len(first) - len(rows), "draws": len(found)},
+        details={"placebos": found[:, :2], "critical": quantile},
     )
+
+
+def _placebo_effects(estimates: list[Estimate], level: float) -> Floats:
+    """Return the estimates with a standard error, this, and their t quantile, float64[draw, 3].
+
+    Fewer than 20 raise DesignError.
+    """
+    rows = [(one.value[0], one.std_error[0], one.df[0]) for one in estimates]
+    placebos = np.reshape(rows, (-1, 3))
+    placebos[:, 2] = stats.t.ppf((1 + level) / 2, placebos[:, 2])
+    placebos = placebos[np.isfinite(placebos).all(axis=1) & (placebos[:, 1] > 0)]
+    if len(placebos) < 20:
+        raise DesignError(
+            f"Cannot estimate a detectable effect: {len(placebos)} of {len(estimates)} placebo"
+            " draws yield an estimate with a standard error, but 20 are needed; draw more or check"
+            " why the estimator fails"
+        )
+    return placebos
+
+
+def _smallest_detected(by_draw: Floats) -> tuple[float, float]:
+    """Return the fall that most draws detect, and its Monte Carlo error."""
+    return np.quantile(by_draw, POWER), mstats.mjci(by_draw, [POWER])[0]
 
 
 def _placebo_calendar(y: Floats, first: Floats, stratum: npt.NDArray[Any]) -> tuple[Ints, Floats]:

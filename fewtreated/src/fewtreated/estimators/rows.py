@@ -43,6 +43,11 @@ def match_units(**arrays: Any) -> None:
             f" {', '.join(f'{name} {shape}' for name, shape in shapes.items())}; pass one row per"
             " unit in each"
         )
+    _check_order(arrays)
+
+
+def _check_order(arrays: dict[str, Any]) -> None:
+    """Raise DataError if Series or frames have different indexes."""
     indexes = {
         name: values.index
         for name, values in arrays.items()

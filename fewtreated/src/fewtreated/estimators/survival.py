@@ -5,7 +5,9 @@ A reference for the survival function is that of statsmodels (tests/test_surviva
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -14,7 +16,7 @@ import pandas as pd
 
 from fewtreated import jackknife
 from fewtreated.errors import DesignError
-from fewtreated.estimate import Bools, Estimate, Floats, Labels
+from fewtreated.estimate import Bools, Estimate, Floats, Ints, Labels
 from fewtreated.estimators.rows import sum_by, without_each
 
 __dir__ = ["exit_survival"].copy  # for tab completion
@@ -178,28 +180,8 @@ def _mean_months(units: pd.DataFrame, horizon: int) -> Estimate:
     units = units[units["stratum"].isin(units.loc[units["treated"], "stratum"])]
     code, labels = pd.factorize(units["cluster"], sort=True)
     treated = units["treated"].to_numpy()
-    exited = units["exited"].to_numpy()
-    stratum, strata = pd.factorize(units["stratum"])
-    shape = (len(labels), 2, len(strata), horizon + 1)
-    ended = np.minimum(units["months"].to_numpy(), horizon).astype(np.int64)
-    cell = np.ravel_multi_index((code, 1 - treated, stratum, ended), shape)
-    left, exits = (
-        sum_by(weight, cell, int(np.prod(shape))).reshape(shape)
-        for weight in (np.ones(len(cell)), exited)
-    )
-
-    def months(left: Floats, exits: Floats) -> Floats:
-        at_risk = np.cumsum(left[..., ::-1], axis=-1)[..., ::-1]
-        stays = np.where(at_risk > 0, 1 - exits / at_risk, 1.0)[..., :horizon]
-        alive = np.cumprod(stays, axis=-1).sum(axis=-1)
-        weight = at_risk[..., 0, :, 0] / at_risk[..., 0, :, 0].sum(axis=-1, keepdims=True)
-        alive = np.where(
-            at_risk[..., 0] > 0, alive, np.where(weight > 0, np.nan, 0.0)[..., np.newaxis, :]
-        )
-        both = (alive * weight[..., np.newaxis, :]).sum(axis=-1)
-        return np.concatenate([both, both[..., :1] - both[..., 1:]], axis=-1)
-
-    value, changed = without_each(months, left, exits)
+    months = partial(_months_alive, horizon=horizon)
+    value, changed = without_each(months, *_by_month(units, code, horizon))
     return Estimate(
         estimand=f"months alive within {horizon} months",
         unit="months",
@@ -215,3 +197,26 @@ def _mean_months(units: pd.DataFrame, horizon: int) -> Estimate:
         ),
         clusters=np.asarray(labels),
     )
+
+
+def _by_month(units: pd.DataFrame, code: Ints, horizon: int) -> Iterator[Floats]:
+    """Yield units whose follow-up ends, and exits, float64[cluster, side, stratum, month]."""
+    stratum, strata = pd.factorize(units["stratum"])
+    shape = (int(code.max()) + 1, 2, len(strata), horizon + 1)
+    ended = np.minimum(units["months"].to_numpy(), horizon).astype(np.int64)
+    cell = np.ravel_multi_index((code, 1 - units["treated"].to_numpy(), stratum, ended), shape)
+    for weight in (np.ones(len(cell)), units["exited"].to_numpy()):
+        yield sum_by(weight, cell, int(np.prod(shape))).reshape(shape)
+
+
+def _months_alive(left: Floats, exits: Floats, *, horizon: int) -> Floats:
+    """Return months alive of the treated, the others, and their difference, float64[..., 3]."""
+    at_risk = np.cumsum(left[..., ::-1], axis=-1)[..., ::-1]
+    stays = np.where(at_risk > 0, 1 - exits / at_risk, 1.0)[..., :horizon]
+    alive = np.cumprod(stays, axis=-1).sum(axis=-1)
+    weight = at_risk[..., 0, :, 0] / at_risk[..., 0, :, 0].sum(axis=-1, keepdims=True)
+    alive = np.where(
+        at_risk[..., 0] > 0, alive, np.where(weight > 0, np.nan, 0.0)[..., np.newaxis, :]
+    )
+    both = (alive * weight[..., np.newaxis, :]).sum(axis=-1)
+    return np.concatenate([both, both[..., :1] - both[..., 1:]], axis=-1)

@@ -82,7 +82,7 @@ def permutation_did(
     --------
     >>> from fewtreated import permutation_did
     >>> permutation_did([-1.2, -0.9, 0.1, 0.3, 0.2, -0.1, 0.4, 0.0], [1, 1, 0, 0, 0, 0, 0, 0])
-    difference of mean changes, units of change ◐
+    difference of mean changes, units of change
     term  estimate  conf_low  conf_high  n  rank  p_two_sided  p_smallest
      did      -1.2      -1.6       -0.8  8     1      0.03571     0.03571
     95% permutation interval
@@ -198,26 +198,16 @@ def _by_ranks(
     units, an exact test if units are exchangeable. Sets of donors alone overlap and would reject 7
     per cent at a nominal 5.
     """
-    n_treated = int(treated.sum())
-    if (n_assigned := comb(len(y), n_treated)) > MAX_PLACEBOS and n_treated > 1:
-        raise DesignError(
-            f"Cannot rank the effect: {n_assigned:,} assignments of {n_treated} among {len(y)}"
-            f" units are more than the {MAX_PLACEBOS:,} that are fitted; use fewer units, or"
-            " inference = 'jackknife'"
-        )
-    if n_treated == 1:
+    if treated.sum() == 1:
         y = y[~treated]
         assigned = np.eye(len(y), dtype=bool)
+        among = f"{len(y)} donors"
     else:
-        assigned = assignments(len(y), n_treated)
-        assigned = assigned[(assigned != treated).any(axis=1)]
+        assigned = _other_assignments(treated)
+        among = f"{treated.sum()} treated, {len(assigned)} other assignments"
     placebos = np.array(
         [_fit(y, units, first_post, method, _noise(y, units, first_post))[0] for units in assigned]
     )
-    if n_treated == 1:
-        among = f"{len(y)} donors"
-    else:
-        among = f"{n_treated} treated, {len(placebos)} other assignments"
     return {
         "columns": _ranks(effect, np.append(placebos, effect)),
         "interval": "none",
@@ -227,6 +217,22 @@ def _by_ranks(
         ),
         "details": {"placebos": placebos},
     }
+
+
+def _other_assignments(treated: Bools) -> Bools:
+    """Return the other choices of as many treated units, bool[assignment, unit].
+
+    More than are fitted raise DesignError.
+    """
+    n_treated = int(treated.sum())
+    if (count := comb(len(treated), n_treated)) > MAX_PLACEBOS:
+        raise DesignError(
+            f"Cannot rank the effect: {count:,} assignments of {n_treated} among {len(treated)}"
+            f" units are more than the {MAX_PLACEBOS:,} that are fitted; use fewer units, or"
+            " inference = 'jackknife'"
+        )
+    assigned = assignments(len(treated), n_treated)
+    return np.asarray(assigned[(assigned != treated).any(axis=1)])
 
 
 def _by_placebo(
@@ -282,6 +288,14 @@ def _by_jackknife(
         "max_df": jackknife.most_df(int(treated.sum())),
         "reason": "standard error by the jackknife over units",
     }
+
+
+def _usual_inference(units: int, treated: int, method: Method) -> Inference:
+    if treated == 1 or comb(units, treated) <= MAX_PLACEBOS:
+        return "ranks"
+    if method == "sc":
+        return "placebo"
+    return "jackknife"
 
 
 def _check_panel(y: Floats, treated: Bools, first_post: int, method: str) -> tuple[Floats, Bools]:
@@ -371,16 +385,11 @@ def synthetic_did(
     y, treated = _check_panel(y, treated, first_post, method)
     check_level(level)
     n_treated = int(treated.sum())
-    ranked = comb(len(y), int(treated.sum())) <= MAX_PLACEBOS
-    usual: Inference = (
-        "ranks" if n_treated == 1 or ranked else "placebo" if method == "sc" else "jackknife"
-    )
     if inference is None:
-        inference = usual
+        inference = _usual_inference(len(y), n_treated, method)
     check_choice("inference", inference, get_args(Inference))
-    effect, omega, lam, gap = _fit(
-        y, treated, first_post, method, noise := _noise(y, treated, first_post)
-    )
+    noise = _noise(y, treated, first_post)
+    effect, omega, lam, gap = _fit(y, treated, first_post, method, noise)
     if inference == "jackknife":
         found = _by_jackknife(omega, lam, y, treated, first_post)
     elif inference == "placebo":
@@ -457,14 +466,8 @@ def _by_dual(hull: Floats, ridge: float) -> Floats | None:
     ``|w - optimum| <= |gradient| / sqrt(ridge)``. Its Hessian is piecewise constant: that of the
     weights above zero.
     """
-
-    def at(u: Floats) -> tuple[float, Floats, Floats]:
-        weights = _attained(u, hull, ridge)
-        fitted = hull @ weights
-        return float(u @ fitted + ridge * (weights @ weights) / 2 - u @ u / 2), fitted - u, weights
-
     u = hull.mean(axis=1)
-    value, gradient, weights = at(u)
+    value, gradient, weights = _dual(u, hull, ridge)
     for _ in range(MAX_STEPS):
         if np.linalg.norm(gradient) <= CERTIFIED:
             return weights
@@ -475,7 +478,7 @@ def _by_dual(hull: Floats, ridge: float) -> Floats | None:
         while (
             True
         ):  # halve the step until the dual rises, or the gradient falls where rounding hides a rise
-            new = at(u + step)
+            new = _dual(u + step, hull, ridge)
             if new[0] > value + 1e-4 * (step @ gradient) or np.linalg.norm(
                 new[1]
             ) < 0.5 * np.linalg.norm(gradient):
@@ -486,6 +489,14 @@ def _by_dual(hull: Floats, ridge: float) -> Floats | None:
         u = u + step
         value, gradient, weights = new
     return None
+
+
+def _dual(u: Floats, hull: Floats, ridge: float) -> tuple[float, Floats, Floats]:
+    """Return the dual's value and gradient, and the best weights."""
+    weights = _attained(u, hull, ridge)
+    fitted = hull @ weights
+    value = float(u @ fitted + ridge * (weights @ weights) / 2 - u @ u / 2)
+    return value, fitted - u, weights
 
 
 def _attained(u: Floats, hull: Floats, ridge: float) -> Floats:

@@ -83,77 +83,65 @@ def usable_units(
         scale is negative, no unit is observed twice, or there are no treated units or none to
         compare with.
     """
-    check_choice("scale", scale, get_args(Scale))
-    check_choice("comparison", comparison, get_args(Comparison))
-    if whole_number("anticipation", anticipation) < 0:
-        raise DesignError(
-            f"Cannot use anticipation = {anticipation}: it is a number of periods; pass 0 or more"
-        )
+    _check_options(scale, comparison, anticipation)
     by_unit = {"first_treated": first_treated, "covariates": covariates, "weights": weights}
     match_units(y=y, **by_unit, cluster=cluster, strata=strata)
     y = np.asarray(y, dtype=float)
     first = np.asarray(first_treated, dtype=float)
-    if covariates is None:
-        x = np.empty((len(y), 0))
-    else:
-        x = np.asarray(covariates, dtype=float)
-    if weights is None:
-        weight = np.ones(len(y))
-    else:
-        weight = np.asarray(weights, dtype=float)
+    x = _given(covariates, np.empty((len(y), 0)))
+    weight = _given(weights, np.ones(len(y)))
     _check_units(y, first, weight, scale)
-    has_base = (base := first - 1 - anticipation) >= 0
+    base = first - 1 - anticipation
+    has_base = base >= 0
     whole = np.isfinite(y @ np.ones(y.shape[1]) + x.sum(axis=1))
-    if comparison == "never":
-        needed = base
-    else:
-        needed = np.full(len(y), np.inf)
-    if complete or whole.all():
-        enough = whole
-    else:
-        enough = _in_pairs(y, needed)
+    enough = whole
+    if not complete and not whole.all():
+        enough = _in_pairs(y, base, comparison)
     kept = has_base & enough
     if not kept.all():
         y = y[kept]
+    missing = 0
+    if (kept & ~whole).any():
+        missing = int(y.size - np.isfinite(y).sum())
     cohort, dates = _cohorts(first[kept], y.shape[1])
+    code, labels = _codes(cluster, kept)
     counts = {
         "units": len(y),
         "treated": int((cohort >= 0).sum()),
         "dropped_missing": int((has_base & ~enough).sum()),
         "dropped_always_treated": int((~has_base).sum()),
-        "missing": int(y.size - np.isfinite(y).sum()) if (kept & ~whole).any() else 0,
+        "missing": missing,
+        "clusters": len(labels),
     }
-    if not counts["treated"] or (counts["treated"] == len(y) and comparison == "never"):
-        early = (
-            f"; {(~has_base).sum()} units have no period before treatment and are dropped; if never"
-            " treated, leave "
-        )
-        early = (early + "their date missing") * (not has_base.all())
-        raise DesignError(
-            f"Cannot compare with never-treated units: of {len(y)} usable units,"
-            f" {counts['treated']} are treated in the window and {len(y) - counts['treated']}"
-            f" never; add units or widen the window{early}"
-        )
-    code, labels = (
-        (None, np.flatnonzero(kept)) if cluster is None else pd.factorize(np.asarray(cluster)[kept])
-    )
+    _check_sides(counts, comparison)
     return Units(
         y=y,
         first=dates,
         cohort=cohort,
         z=np.column_stack([np.ones(len(y)), x[kept]]),
         weight=weight[kept],
-        cluster=code,
-        labels=np.asarray(labels),
-        stratum=(
-            np.zeros(len(y), np.int64)
-            if strata is None
-            else pd.factorize(np.asarray(strata)[kept])[0]
-        ),
-        counts={**counts, "clusters": len(labels)},
+        cluster=None if cluster is None else code,
+        labels=labels,
+        stratum=np.zeros(len(y), np.int64) if strata is None else _codes(strata, kept)[0],
+        counts=counts,
         scale=scale,
         anticipation=anticipation,
     )
+
+
+def _given(values: Any, default: Floats) -> Floats:
+    if values is None:
+        return default
+    return np.asarray(values, dtype=float)
+
+
+def _codes(labels: Labels | None, kept: Bools) -> tuple[Ints, npt.NDArray[Any]]:
+    """Return numbers of the labels of the units kept, which by default are their rows."""
+    if labels is None:
+        rows = np.flatnonzero(kept)
+        return rows, rows
+    code, distinct = pd.factorize(np.asarray(labels)[kept])
+    return code, np.asarray(distinct)
 
 
 def _cohorts(first: Floats, width: int) -> tuple[Ints, Ints]:
@@ -168,10 +156,10 @@ def _cohorts(first: Floats, width: int) -> tuple[Ints, Ints]:
     return number[column], dates
 
 
-def _in_pairs(y: Floats, base: Floats) -> Bools:
-    """Return whether each unit is observed in its base, if it has one, and in another period.
+def _in_pairs(y: Floats, base: Floats, comparison: Comparison) -> Bools:
+    """Return whether each unit is observed in its base and in another period, bool[unit].
 
-    The result is bool[unit].
+    Units that are never treated, or that others are compared with, may lack a base.
 
     Raise DesignError if no unit is observed twice.
     """
@@ -183,9 +171,38 @@ def _in_pairs(y: Floats, base: Floats) -> Bools:
             " as in repeated cross-sections; follow the same units over time, or estimate on means"
             " of groups of units"
         )
+    if comparison == "not_yet":
+        return np.asarray(twice)
     has_base = base < y.shape[1]
     column = np.clip(np.nan_to_num(base), 0, y.shape[1] - 1).astype(np.int64)
     return np.asarray(twice & (~has_base | observed[np.arange(len(y)), column]))
+
+
+def _check_options(scale: Scale, comparison: Comparison, anticipation: int) -> None:
+    check_choice("scale", scale, get_args(Scale))
+    check_choice("comparison", comparison, get_args(Comparison))
+    if whole_number("anticipation", anticipation) < 0:
+        raise DesignError(
+            f"Cannot use anticipation = {anticipation}: it is a number of periods; pass 0 or more"
+        )
+
+
+def _check_sides(counts: dict[str, int], comparison: Comparison) -> None:
+    """Raise DesignError if no unit is treated, or none can be compared with."""
+    never = counts["units"] - counts["treated"]
+    if counts["treated"] and (never or comparison == "not_yet"):
+        return
+    early = ""
+    if dropped := counts["dropped_always_treated"]:
+        early = (
+            f"; {dropped} units have no period before treatment and are dropped; if never treated,"
+            " leave their date missing"
+        )
+    raise DesignError(
+        f"Cannot compare with never-treated units: of {counts['units']} usable units,"
+        f" {counts['treated']} are treated in the window and {never} never; add units or widen the"
+        f" window{early}"
+    )
 
 
 def _check_units(y: Floats, first: Floats, weight: Floats, scale: Scale) -> None:

@@ -18,8 +18,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-
-from benchmarks.generator import BEFORE, MONTHS, NEVER, WAVES
+from generator import BEFORE, MONTHS, NEVER, WAVES
 
 HERE = "market-impact-notebooks"
 MODULES = {
@@ -73,7 +72,7 @@ class Tool:
         Panels of each cell that it is fitted on: 300, 60 from some 0.03 s a fit on, and 20 from 0.2
         s.
     truth : str
-        Key of the truth that it claims to estimate, as in :meth:`benchmarks.generator.Drawn.truth`.
+        Key of the truth that it claims to estimate, as in :meth:`generator.Drawn.truth`.
     """
 
     name: str

@@ -14,10 +14,11 @@ from fewtreated.estimators import att_gt as by_cohort
 from fewtreated.estimators import exposure as by_exposure
 from fewtreated.estimators import honest_did, synthetic
 from fewtreated.estimators.cross_checks import doubly_robust
+from fewtreated.estimators.power import minimum_detectable_effect
+from fewtreated.estimators.survival import exit_survival
 from fewtreated.estimators.units import usable_units
 from scipy import stats
 
-import analysis
 import fewtreated as ft
 from fewtreated import errors
 
@@ -201,20 +202,6 @@ def test_terms_are_found_by_number_and_in_ranges_with_both_ends():
     assert dynamic.row(0)["estimate"] == dynamic.value[dynamic.terms.index("0")]
     assert np.diff(dynamic[0].at(0.9).conf_int, axis=0) < np.diff(dynamic[0].conf_int, axis=0)
     assert dynamic[[0, 1]].bounds(1) == dynamic.bounds("1")
-
-
-@pytest.mark.parametrize("how", ["attribute", "column", "ids"])
-def test_results_of_simulated_data_carry_their_mark(how):
-    frame = long()
-    if how == "attribute":
-        frame.attrs["provenance"] = "simulated"
-    elif how == "column":
-        frame["provenance"] = "simulated"
-    else:
-        frame["firm"] = frame["firm"].str.replace("F", "SIM-00")
-    for found in (ft.att_gt(frame, **CALL), ft.exposure_effects(frame, **EXPOSED, **WINDOWS)):
-        assert "○" in repr(found)
-    assert "◐" in repr(ft.att_gt(long(), **CALL))
 
 
 def shocked(seed):
@@ -416,9 +403,59 @@ def synthetic_effect(frame, **treatment):
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case["says"])
 def test_what_is_refused_is_named_by_column_row_and_option(case):
     names = globals() | {
-        "analysis": analysis,
         "honest_bounds": ft.honest_bounds,
         "synthetic": synthetic_effect,
     }
     with pytest.raises(getattr(errors, case.get("error", "DataError")), match=case["says"]):
         eval(case["call"], names)
+
+
+def followed():
+    """Return sales of 60 firms, of which two cohorts are treated and one in three stops."""
+    firm, month = np.indices((60, 14)).reshape(2, -1)
+    closed = np.select([firm < 10, firm < 20], [4.0, 5.0], np.inf)
+    frame = pd.DataFrame({"firm": firm, "month": month, "closed": closed, "brand": firm // 2})
+    return frame.assign(sales=np.where((firm % 3 == 0) & (month >= 6 + firm % 4), 0.0, 1.0))
+
+
+def test_survival_follows_each_cohort_beside_all_units_that_are_never_treated():
+    frame = followed()
+    found = ft.survival(frame, **CALL, cluster="brand", horizon=6)
+    sales = frame["sales"].to_numpy().reshape(60, 14)
+    firms = np.concatenate([np.r_[0:10, 20:60], np.r_[10:20, 20:60]])
+    start = np.repeat([4.0, 5.0], 50)
+    options = {"rows": firms, "strata": start, "cluster": firms // 2, "horizon": 6}
+    same(found, exit_survival(sales, start, firms < 20, **options))
+    assert found.unit == "periods"
+    np.testing.assert_array_equal(found.details["units"].index, firms)
+
+
+def test_an_absent_row_is_an_exit_only_if_it_means_zero():
+    frame = followed()
+    gone = frame[frame["sales"] > 0]
+    found = ft.survival(gone, **CALL, absent="zero", horizon=6)
+    same(found, ft.survival(frame, **CALL, horizon=6))
+    with pytest.raises(errors.DesignError, match="Cannot tell what absent rows mean"):
+        ft.survival(gone, **CALL, horizon=6)
+
+
+def test_survival_without_treated_units_is_refused():
+    with pytest.raises(errors.DesignError, match="column 'closed' has no period of treatment"):
+        ft.survival(followed().assign(closed=np.nan), **CALL)
+
+
+def test_power_is_that_of_the_average_effect_of_placebos():
+    frame = followed()
+    frame = frame.assign(sales=np.random.default_rng(5).normal(size=len(frame)))
+    frame["third"] = frame["firm"] % 3
+    found = ft.power(frame, **CALL, cluster="brand", strata="third", draws=60, seed=3)
+    y = frame["sales"].to_numpy().reshape(60, 14)
+    first = frame["closed"].to_numpy()[::14]
+    third = np.arange(60) % 3
+
+    def average(values, dates, rows):
+        return by_cohort.att_gt(values, dates, cluster=rows // 2, strata=third[rows]).aggregate()
+
+    options = {"estimator": average, "strata": third, "draws": 60, "seed": 3}
+    same(found, minimum_detectable_effect(y, first, **options))
+    assert found.unit == "units of sales"

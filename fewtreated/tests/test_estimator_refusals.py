@@ -1,5 +1,5 @@
 """Requests that estimators and tests refuse, with the message: the cases are in
-tests/cases/estimators.yml.
+cases/estimators.yml.
 """
 
 from pathlib import Path

@@ -2,7 +2,7 @@
 checksums.
 
 The minimum-wage panel of Callaway and Sant'Anna is in no installed package, so its 500 counties are
-kept in tests/data. Their package prints effects before treatment against the period before, which
+kept in data. Their package prints effects before treatment against the period before, which
 here are differences of ours; the errors it prints are drawn by bootstrap, so ours are held against
 its analytic ones. Those are of influence values and ours of the jackknife, which are longer: by .5
 per cent where 131 counties are treated, 1.7 where 40 and 4.6 where 20 are. Effects given log

@@ -2,8 +2,6 @@
 where they lie.
 """
 
-from dataclasses import replace
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -16,9 +14,6 @@ from matplotlib import pyplot as plt
 from matplotlib.colors import to_rgba
 
 import fewtreated as ft
-from analysis.estimands.catalogue import estimate_all
-from analysis.estimands.design import Design
-from market import open_study, plain, simulate
 
 WHY = "nobody was closed; bring a panel with closures"
 Y = np.random.default_rng(1).normal(size=(60, 12)).cumsum(axis=1)
@@ -48,16 +43,8 @@ def long(terms: int, **more) -> Estimate:
 
 @pytest.fixture(scope="module")
 def shown():
-    panel, truth = simulate("few_treated", seed=1)
-    settings = {"event": "amazon_2021", "sim_preset": "few_treated", "seed": 1, "conf": 0.95}
     effects = cohorts()
     return {
-        "panel": panel,
-        "plain panel": plain.simulate("plain_sd1_30", 1)[0],
-        "truth": truth,
-        "study": open_study(settings),
-        "design": Design(),
-        "answers": estimate_all(panel, Design()),
         "long names": long(30),
         "effects": effects,
         "cells": att_gt(Y, FIRST),
@@ -68,10 +55,7 @@ def shown():
     }
 
 
-NAMES = (
-    "panel, plain panel, truth, study, design, answers, long names, effects, cells, simple,"
-    " refused, bounds, test"
-)
+NAMES = "long names, effects, cells, simple, refused, bounds, test"
 
 
 @pytest.mark.parametrize("name", NAMES.split(", "))
@@ -106,15 +90,6 @@ def test_words_of_a_name_are_no_markup_in_a_notebook():
     )
     assert "<script>" not in made._repr_html_()
     assert "<b>" not in made._repr_html_()
-
-
-def test_a_panel_tells_its_size_and_whether_it_is_simulated(shown):
-    months = "2019-01 to 2022-06"
-    assert (
-        repr(shown["panel"])
-        == f"simulated panel: {len(shown['panel'].firms):,} firms on AMZ, EBY, ALI, WMT, OWN,"
-        f" {months}, sim-$, census"
-    )
 
 
 def drawn(axes) -> list:
@@ -159,14 +134,4 @@ def test_bounds_are_drawn_without_a_point_and_a_refusal_as_its_reason(shown):
         [segment[:, 1] for segment in drawn(axes)], shown["bounds"].conf_int([0, 0.5, 1, 1.5, 2])
     )
     assert WHY in refusal(WHY).plot().texts[0].get_text().replace("\n", " ")
-    plt.close("all")
-
-
-def test_a_figure_and_a_text_of_what_was_simulated_say_so(shown):
-    made = shown["answers"]["E1a"]
-    assert made.plot().get_title(loc="left").endswith("(simulated)")
-    assert repr(made).splitlines()[0].endswith("○")
-    assert "○" in repr(shown["answers"]).splitlines()[0]
-    study = replace(cohorts().aggregate("dynamic"), provenance="simulated")
-    assert "○" in repr(ft.honest_bounds(study)).splitlines()[0]
     plt.close("all")

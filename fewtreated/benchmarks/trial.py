@@ -1,19 +1,19 @@
 """Try one estimator that the benchmark left out, beside the one that its report recommends.
 
-Two-way fixed effects with the cluster jackknife (CRV3) are not among the tools of
-:mod:`benchmarks.rivals`. This program fits them to the same panels, by number of closed brands, and
-writes ``data/benchmark/trial.csv``: ``python -m benchmarks.trial``. Nothing is tuned; the call is
-that of the library's documentation.
+Two-way fixed effects with the cluster jackknife (CRV3) are not among the tools of ``rivals.py``.
+This program, ``python fewtreated/benchmarks/trial.py``, fits them to the same panels, by number of
+closed brands, and writes ``data/benchmark/trial.csv``. Nothing is tuned; the call is that of the
+library's documentation.
 """
 
 import datetime
 import warnings
 
 import pandas as pd
+from benchmark import FIRST_SEED, fitted, summarise
+from rivals import TOOLS, Tool
 
 from analysis import data
-from benchmarks.benchmark import FIRST_SEED, fitted, summarise
-from benchmarks.rivals import TOOLS, Tool
 
 CELLS = ("few_5", "few_9", "few_19")
 PANELS = 300

@@ -1,7 +1,7 @@
 """Run the benchmark of estimators with few closures.
 
-``make benchmark`` fits every tool of :mod:`benchmarks.rivals` on the panels of every cell of
-:mod:`benchmarks.generator`, and writes data/benchmark: ``results.parquet``, which is the same in
+``make benchmark`` fits every tool of ``rivals.py`` on the panels of every cell of
+``generator.py``, and writes data/benchmark: ``results.parquet``, which is the same in
 every run with the same versions, and ``costs.parquet``, the seconds and memory, which are not. A
 cell whose panels are in build/benchmark is not run again; remove that folder to start anew.
 """
@@ -18,12 +18,12 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from generator import CELLS, KINDS, NEVER
+from rivals import TOOLS, Tool
 from scipy import stats
 
 from analysis import data
 from analysis.provenance import ROOT
-from benchmarks.generator import CELLS, KINDS, NEVER
-from benchmarks.rivals import TOOLS, Tool
 from market import audit, executor
 
 PARTS = ROOT / "build" / "benchmark"
@@ -57,7 +57,7 @@ def fitted(
     DataFrame
         One row per tool: `preset` (the cell), `seed`, `id` (the tool), `closed`, the number of
         closed brands, `firms`, the number of closed firms, `truth`, `oracle`, `parallel`, and what
-        :meth:`benchmarks.rivals.Tool.run` returns.
+        :meth:`rivals.Tool.run` returns.
     """
     logging.disable(logging.WARNING)  # the other libraries' own
     drawn = CELLS[cell](seed)
@@ -126,7 +126,7 @@ def summarise(rows: pd.DataFrame, tools: Mapping[str, Tool] | None = None) -> pd
         One row per cell and tool, with `KEPT` as :func:`market.audit.summarise` defines them, on
         panels with an interval; `draws` and `closed`, the numbers of panels and closed brands;
         `width`, the median width of intervals over :math:`2 \cdot 1.96 s`, with s the spread of
-        :meth:`benchmarks.generator.Drawn.oracle` over the panels of the cell; `power`, the share of
+        :meth:`generator.Drawn.oracle` over the panels of the cell; `power`, the share of
         all panels whose interval excludes zero; `pretrend`, the share whose test of parallel paths
         rejects at `SIZE`, where they are parallel; `refused` and `warned`, shares, and `says`, the
         most frequent message; `kind`, what the panels are like; `version` and `call`.
@@ -176,7 +176,7 @@ def peak(name: str) -> float:
 
     Imports are included.
     """
-    command = [sys.executable, "-m", "benchmarks.benchmark", "--peak", name]
+    command = [sys.executable, __file__, "--peak", name]
     return float(
         subprocess.run(command, check=True, capture_output=True, text=True, cwd=ROOT).stdout
     )

@@ -1,0 +1,237 @@
+"""Make the reports of a run: carry over those unchanged, and execute and typeset the others."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime
+from functools import partial
+from itertools import chain
+from pathlib import Path
+
+from fewtreated.errors import DesignError
+
+from analysis import parameters
+from runner import (
+    Exit,
+    ReportError,
+    State,
+    committed,
+    corrections,
+    diff,
+    pdf,
+    publish,
+    release,
+    schedule,
+)
+from runner.inputs import commit_of_inputs
+from runner.kernels import interruptible
+from runner.progress import Run, report_error, write_verdicts
+from runner.publish import Verdict, Verdicts
+from runner.release import Entry, Release
+from runner.request import Request
+from runner.schedule import Job
+
+
+def make(run: Run, jobs: list[Job], read: Verdicts | None = None) -> None:
+    """Carry over the unchanged jobs, and make the others in parallel.
+
+    `read` contains the verdicts that the brief reads.
+    """
+    verdicts = [*chain(*(read or {}).values())]
+    makes = []
+    for job in jobs:
+        print_ = publish.fingerprint(job, run.common, read)
+        why = run.why(job, print_)
+        if why:
+            makes.append(partial(_make, run, job, print_, why, verdicts))
+        else:
+            run.carry(job)
+    if makes:
+        run.kernels.each(makes, run.request.workers or os.cpu_count() or 1)
+
+
+def make_brief(run: Run, brief: Job) -> None:
+    """Make the brief from the available verdicts, listing the failed reports in it."""
+    inputs = [job for job in run.jobs if not job.is_brief]
+    failed = [job.name for job in inputs if job.name in run.failures]
+    read = {
+        job.name: run.verdicts[job.name]
+        for job in inputs
+        if job.name in run.verdicts and not job.sweep
+    }
+    if failed and not any(read.values()):
+        why = f"there are no verdicts without {', '.join(failed)}"
+        run.states[brief.name] = State(state="not run", why=why)
+        return
+    old = [f"{name} (it stands as of {run.entries[name].as_of})" for name in run.stale]
+    more = {"failed": ", ".join([*failed, *old]), "panel": run.panel_is}
+    brief = _with(brief, {name: text for name, text in more.items() if text})
+    brief = _with_known(brief, changed=committed.sentence(run.uncommitted))
+    write_brief_input(run, read)
+    make(run, [_with_news(run, brief, read)], read)
+
+
+def _with_news(run: Run, brief: Job, read: Verdicts) -> Job:
+    """Return the brief with what has changed since the standing release.
+
+    If the brief is unchanged otherwise, return it with what the standing one tells: what only tells
+    of the release before is no reason to make the brief again.
+    """
+    stood = run.stood[brief.name].parameters if brief.name in run.stood else {}
+    told = {name: str(stood.get(name, "")) for name in ("since", "corrected")}
+    as_before = _with_known(brief, **told)
+    if not run.made and not run.why(as_before, publish.fingerprint(as_before, run.common, read)):
+        return as_before
+    since = ""
+    if "since" in brief.parameters and run.changes:
+        since = diff.summary_line(run.changes)
+    corrected = corrections.gravest_line(corrections.shown(run.corrections, run.told))
+    return _with_known(brief, since=since, corrected=corrected)
+
+
+def _with(job: Job, given: Mapping[str, str]) -> Job:
+    return replace(job, parameters={**job.parameters, **given})
+
+
+def _with_known(job: Job, **given: str) -> Job:
+    """Return a job with those of the given parameters that its notebook has."""
+    return _with(job, {name: text for name, text in given.items() if name in job.parameters})
+
+
+def write_brief_input(run: Run, read: Verdicts) -> None:
+    """Write the verdicts for the brief to read."""
+    folder = run.stage / "verdicts"
+    folder.mkdir()
+    write_verdicts(folder, read)
+
+
+def _make(run: Run, job: Job, print_: str, why: str, read: list[Verdict]) -> None:
+    """Make a report in the temporary folder, and record it or its failure in the run."""
+    began = time.monotonic()
+    folder = run.stage / job.name
+    notebook = folder / f"{job.name}.ipynb"
+    notebook.parent.mkdir(parents=True)
+    try:
+        verdicts, files = _executed(run, job, notebook, read)
+    except (ReportError, pdf.PdfError, OSError) as error:
+        failure = run.failures[job.name] = report_error(job.name, error)
+        refused = failure.code == Exit.REFUSED
+        run.states[job.name] = State(state="refused" if refused else "failed")
+        return
+    seconds = round(time.monotonic() - began, 1)
+    run.entries[job.name] = Entry(
+        notebook=job.notebook.name,
+        fingerprint=print_,
+        commit=commit_of_inputs(),
+        seconds=seconds,
+        finished=datetime.now(UTC).isoformat(timespec="seconds"),
+        made=sorted(file.relative_to(folder).as_posix() for file in files),
+        **publish.about(job),
+    )
+    run.verdicts[job.name] = verdicts
+    run.states[job.name] = State(state="published", seconds=seconds, why=why)
+    run.made.append(job.name)
+
+
+def _executed(
+    run: Run, job: Job, notebook: Path, read: list[Verdict]
+) -> tuple[list[Verdict], list[Path]]:
+    """Execute a notebook, typeset it, and return its verdicts and the files made."""
+    from runner import exports
+
+    page = notebook.with_suffix(".pdf")
+    if job.is_brief:
+        written = run.stage / "verdicts"
+    else:
+        written = run.stage / job.name / "verdicts.json"
+    run.kernels.execute(job, {**job.parameters, job.verdicts_parameter: str(written)}, notebook)
+    publish.make_reproducible(notebook, job, str(written))
+    verdicts = [] if job.is_brief else publish.verdicts(written, job)
+    pdf.render(
+        notebook,
+        page,
+        as_of=run.request.as_of,
+        footer=publish.footer(notebook, [*verdicts, *read], job),
+        simulated=bool(job.market),
+        beside=schedule.seen_from(job, run.common["beside"]),
+    )
+    exported = exports.write_exports(notebook, job)
+    publish.open_with_answer(notebook)
+    return verdicts, [notebook, page, *exported]
+
+
+# Making a published report again
+
+
+@contextmanager
+def again(
+    root: Path, standing: Release, name: str
+) -> Iterator[tuple[Path, list[str], list[Verdict]]]:
+    """Make one report of a release again from the checkout.
+
+    Yield a folder, the report's files there, and its verdicts.
+
+    Raises
+    ------
+    DesignError
+        If the report was made from a file of the user's own, from other inputs than the checkout's,
+        or beside other reports.
+    ReportError
+        If the report fails.
+    """
+    entry = standing.manifest.reports[name]
+    if files := ", ".join(entry.files):
+        raise DesignError(
+            f"{name}: releases do not include {files}; run it on your copies, and compare the"
+            " results."
+        )
+    jobs = as_made(root, standing)
+    job = jobs[name]
+    read = None
+    if job.is_brief:
+        verdicts = standing.verdicts()
+        inputs = [each for each in jobs.values() if each is not job and not each.sweep]
+        read = {each.name: verdicts[each.name] for each in inputs}
+    common = {**publish.inputs(root), "beside": schedule.beside(jobs.values())}
+    if publish.fingerprint(job, common, read) != entry.fingerprint:  # as in a draft
+        raise DesignError(
+            f"{name}: its fingerprint differs in this checkout; check out {entry.commit}."
+        )
+    with (
+        interruptible(),
+        tempfile.TemporaryDirectory() as scratch,
+        release.sockets(Path(scratch)) as sockets,
+    ):
+        stage = Path(scratch)
+        request = Request(entry.as_of, workers=1)
+        run = Run(root, request, stage, stage, sockets, [*jobs.values()], common)
+        run.panel_is = standing.manifest.panel_is
+        if read is not None:
+            write_brief_input(run, read)
+        make(run, [job], read)
+        if name in run.failures:
+            raise run.failures[name]
+        yield stage / name, run.entries[name].made, run.verdicts[name]
+
+
+def as_made(root: Path, standing: Release) -> dict[str, Job]:
+    """Return the jobs of a release by name, in the order of the schedule.
+
+    Each has the parameters it was made with.
+    """
+    scheduled = {job.name: job for job in schedule.read_jobs(root)}
+    entries = standing.manifest.reports
+    jobs = {}
+    for report in (name for name in dict.fromkeys([*scheduled, *entries]) if name in entries):
+        of = entries[report]
+        job = scheduled.get(report) or Job(report, root / "notebooks" / of.notebook, {})
+        # in the order in which a notebook receives them
+        fields = parameters.parameter_model(job.notebook).model_fields
+        values = {key: of.parameters[key] for key in fields if key in of.parameters}
+        jobs[report] = replace(job, parameters=values, market=of.market)
+    return jobs
