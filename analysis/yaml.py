@@ -85,7 +85,7 @@ def _first_error(error: ValidationError, model: type[Written]) -> str:
     if key := ".".join(str(part) for part in keys if part not in ("", "[key]")):
         where = f"key {key}"
     found = f"{first['input']!r:.60}"
-    if model.secret_keys.intersection(keys):
+    if model.secret_keys.intersection(keys):  # it may be a password instead of its variable's name
         found = "another value, which is not shown"
     why = first["msg"].removeprefix("Value error, ")
     if first["type"] == "extra_forbidden":

@@ -18,7 +18,7 @@ from analysis.event import EVENTS, read_event
 from analysis.evidence import claims, verdicts
 from analysis.panel.map import Map
 from market.parameters import FIRST_MONTH, PLATFORMS, WAVES
-from runner.schedule import Schedule
+from runner import schedule
 
 SHIPPED = EVENTS / "amazon_2021.yml"
 
@@ -33,10 +33,9 @@ def written(folder, text, name="a.yml"):
 
 WRITTEN = YAML(typ="safe").load(Path(__file__).parent / "cases" / "written.yml")
 LARGE = [
-    (Map, "[" * 900 + "]" * 900, ["line 1: expected at most 12 levels of lists and keys"]),
-    (Map, b"home: \xff", ["invalid start byte"]),
+    ("[" * 900 + "]" * 900, ["line 1: expected at most 12 levels of lists and keys"]),
+    (b"home: \xff", ["invalid start byte"]),
     (
-        Map,
         f"currency: CNY\nrates: {'9' * 5000}",
         ["key rates: expected a positive, finite number of US dollars"],
     ),
@@ -70,17 +69,29 @@ OF_SCHEDULES += [
 OF_MAPS = cases("no YAML") + cases("map")
 
 
+def read_map(folder, content):
+    return yaml.load(written(folder, content), Map)
+
+
+def read_schedule(folder, content):
+    (folder / "reports").mkdir()
+    written(folder / "reports", content, "schedule.yml")
+    return schedule.load(folder)
+
+
 @pytest.mark.parametrize(
-    ("model", "content", "words"),
-    [*LARGE, *((Map, *case) for case in OF_MAPS), *((Schedule, *case) for case in OF_SCHEDULES)],
+    ("read", "content", "words"),
+    [
+        *((read_map, *case) for case in LARGE + OF_MAPS),
+        *((read_schedule, *case) for case in OF_SCHEDULES),
+    ],
 )
 def test_a_file_that_is_no_map_or_schedule_is_refused_with_its_line_or_key(
-    tmp_path, model, content, words
+    tmp_path, read, content, words
 ):
-    path = written(tmp_path, content)
     with pytest.raises(DataError) as refusal:
-        yaml.load(path, model)
-    hold(refusal, path, words)
+        read(tmp_path, content)
+    hold(refusal, tmp_path, words)
 
 
 def test_a_file_that_is_not_there_or_is_a_folder_is_refused(tmp_path):
@@ -181,12 +192,7 @@ def bazaar(tmp_path, **values):
 
 def test_an_event_needs_no_claims_threats_or_readings(tmp_path):
     event = read_event(bazaar(tmp_path))
-    assert (event.claims, event.threats, event.readings, event.asked) == (
-        {},
-        {},
-        {},
-        {},
-    )
+    assert (event.claims, event.threats, event.readings, event.asked) == ({}, {}, {}, {})
     assert not event.on_record
 
 
@@ -277,7 +283,7 @@ notices:
             password: MAIL_PASSWORD}
   - {webhook: CHAT, form: slack}
 """
-    found = yaml.load(written(tmp_path, text), Schedule)
+    found = read_schedule(tmp_path, text)
     (report,) = found.reports
     assert report.parameters == {"seed": ("1", "2"), "event": ("amazon_2021",)}
     assert report.waits_for == ("data/facts/events.csv",)
