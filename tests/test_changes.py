@@ -26,6 +26,7 @@ from analysis.estimands.growth import (
     observed_growth,
     share_effect,
 )
+from fewtreated import jackknife
 from market.truth import Window
 
 
@@ -188,6 +189,31 @@ def test_errors_equal_those_of_a_jackknife_over_clusters():
     jackknife = np.sqrt((count - 1) / count * ((points - points.mean(axis=0)) ** 2).sum(axis=0))
     # Second-order terms: about one over the clusters of the smallest kind, some 20.
     np.testing.assert_allclose(mix(cluster != "").std_error, jackknife, rtol=0.05)
+
+
+@pytest.mark.parametrize(
+    "estimand",
+    [
+        lambda *given: changes.estimated(*given).estimate,
+        lambda *given: effect_on_growth(*given)["seen"],
+        growth,
+        platform_mix,
+    ],
+)
+def test_factor_and_degrees_of_freedom_are_those_of_the_one_jackknife(estimand, monkeypatch):
+    firms = random_sides(6, n=480)
+    brand = [f"SIM-G{place:03d}" for place in np.sqrt(np.arange(480)).astype(int)]  # of 1 to 41
+
+    def found():
+        made = in_three(sides(**rows_of(firms, np.full(480, True)), brand=brand))
+        return estimand(made, replace(SHORT, cluster="brand_group"))
+
+    before = found()
+    factor = jackknife.factor
+    monkeypatch.setattr(jackknife, "factor", lambda clusters: 0.25 * factor(clusters))
+    monkeypatch.setattr(jackknife, "most_df", np.ones_like)
+    np.testing.assert_allclose(found().covariance, 0.25 * before.covariance, rtol=1e-9, atol=1e-9)
+    np.testing.assert_array_equal(found().df, 1)
 
 
 def shocked(seed):

@@ -581,6 +581,13 @@ class GroupTime(Shown):
             for number in alone
         }
 
+    def _centre(self, number: int) -> Floats:
+        """Return the mean by period of a group's first block, or zero if that is as good."""
+        group = self.groups[number]
+        block = self._features(group, group.rows[: self.size])[0]
+        centre = block.mean(axis=0)
+        return np.asarray(centre * (np.abs(centre).max() > FAR * block.std()))
+
     def _moments_of(self, number: int, bases: Ints) -> Moments:
         """Add up products of powers of u over a group's units.
 
@@ -589,9 +596,7 @@ class GroupTime(Shown):
         mean in the first block.
         """
         rows = self.groups[number].rows
-        block = self._features(self.groups[number], rows[: self.size])[0]
-        centre = block.mean(axis=0)
-        centre *= np.abs(centre).max() > FAR * block.std()  # otherwise zero is as good
+        centre = self._centre(number)
         second = np.zeros((self.width, self.width))
         fourth = np.zeros(self.width)
         ones, squares, cubes = (

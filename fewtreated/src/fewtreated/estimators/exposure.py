@@ -291,9 +291,7 @@ def _t_statistics(cells: _Cells) -> tuple[float, float]:
     """Return the t statistics of the slope and of the recentred equation at zero effect."""
     try:
         slope, influence, _ = _poisson(cells, cells.exposure[:, np.newaxis])
-    except (
-        DesignError
-    ):  # counts as further from zero than the actual slope, which can only raise the p-value
+    except DesignError:  # further from zero than the actual slope; this can only raise p-values
         return np.inf, np.inf
     error = np.linalg.norm(np.bincount(cells.cluster, weights=influence[:, 0]))
     scores = np.bincount(cells.cluster, weights=_unexpected(cells, 0.0)[1])
@@ -340,9 +338,8 @@ def _units(
     no_exposure = np.isnan(others).any(axis=1)
     used = _both_known(no_sales, no_exposure)
     code, clusters = pd.factorize(np.asarray(category)[used], sort=True)
-    exposure, further = np.split(others[used], [1], axis=1)
     expected = np.zeros((len(used), 3))
-    units = _Cells(before[used], after[used], exposure[:, 0], further, code, expected)
+    units = _Cells(before[used], after[used], others[used, 0], others[used, 1:], code, expected)
     counts = {
         "units": len(used),
         "dropped_missing": int(no_sales.sum()),
@@ -543,9 +540,7 @@ def leave_one_out(
         scores[cluster] = np.nan
         try:
             without, gradient = estimates(rest)
-        except (
-            DesignError
-        ):  # the estimate depends on this cluster alone, so it has no standard error
+        except DesignError:  # it depends on this cluster alone, so it has no standard error
             continue
         scores[cluster] = jackknife.scores(value - without, len(selling))
         if exact:
