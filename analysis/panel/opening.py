@@ -384,12 +384,13 @@ def _cell_text(cell: Any) -> str | None:
 
 
 def batches(
-    path: Path, named: Map, table: pa.Table | None, needed: list[str], most: int = MOST_ROWS
+    path: Path, named: Map, table: pa.Table | None, needed: list[str], most: int = 0
 ) -> Iterator[pa.RecordBatch]:
     """Yield some columns of a file in batches.
 
-    Raise DataError if there are more rows than `most`.
+    Raise DataError if there are more rows than `most`, or than any panel can have.
     """
+    most = most or MOST_ROWS
     count = 0
     if file_type(path) == ".parquet":
         table = pa.parquet.read_table(path.absolute(), read_dictionary=needed)
