@@ -246,8 +246,8 @@ def write_tables(tables: Iterable[Mapping[str, Any]], stem: Path) -> list[Path]:
 
 def compare(
     folder: Path, jobs: Iterable[Job], verdicts: Mapping[str, Iterable[Mapping[str, Any]]]
-) -> None:
-    """Write each sweep's ``SWEEP.comparison.csv`` beside its reports.
+) -> list[Path]:
+    """Write each sweep's ``SWEEP.comparison.csv`` beside its reports, and return the files.
 
     Each row is an estimate from one of the reports, as in ``docs/estimates.md``, preceded by the
     parameter values that differ and, if it decides a claim, followed by the word of that claim. A
@@ -266,10 +266,10 @@ def compare(
         if job.sweep and (folder / f"{job.name}.pdf").is_file():
             rows = _sweep_rows(folder, job, verdicts.get(job.name, ()))
             tables.setdefault(job.sweep, []).append(rows)
-    for sweep, parts in tables.items():
-        file = folder / f"{sweep}{COMPARISON}"
-        rows = pd.concat(parts, ignore_index=True)
+    files = {folder / f"{sweep}{COMPARISON}": pd.concat(rows) for sweep, rows in tables.items()}
+    for file, rows in files.items():
         rows.to_csv(file, index=False, float_format="%.12g", lineterminator="\n")
+    return [*files]
 
 
 def _sweep_rows(folder: Path, job: Job, verdicts: Iterable[Mapping[str, Any]]) -> pd.DataFrame:

@@ -60,7 +60,7 @@ def test_a_run_that_is_killed_at_any_moment_leaves_whole_releases(tmp_path):
     assert sorted(os.listdir(tmp_path)) == sorted([".lock", "latest", *release.names(tmp_path)])
 
 
-@pytest.mark.parametrize("step", ["hashes", "reach_disk", "point"])
+@pytest.mark.parametrize("step", ["file_hashes", "reach_disk", "point"])
 def test_a_release_that_cannot_be_finished_changes_nothing_of_what_is_seen(
     tmp_path, monkeypatch, step
 ):

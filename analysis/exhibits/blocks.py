@@ -341,8 +341,8 @@ def table(
     if len(marks := [one for one in MARKS.values() if f" {one}" in body]) == 1:
         body = body.replace(f" {marks[0]}", "")
         marked = f"{marks[0]} {marked}"
-    top = f"<caption>{escape(marked)}{_sourced(source, shown)}</caption>"
-    html = f"{top}<thead>{head}</thead><tbody>{body}</tbody>"
+    above = f"<caption>{escape(marked)}{_sourced(source, shown)}</caption>"
+    html = f"{above}<thead>{head}</thead><tbody>{body}</tbody>"
     return Block(f'<table class="exhibit">{html}</table>', f"Table: {caption}", parts)
 
 
