@@ -196,7 +196,7 @@ def test_errors_equal_those_of_a_jackknife_over_clusters():
     [
         lambda *given: changes.estimated(*given).estimate,
         lambda *given: effect_on_growth(*given)["seen"],
-        growth,
+        observed_growth,
         platform_mix,
     ],
 )

@@ -194,3 +194,15 @@ def test_no_seller_is_left_out_of_the_design_for_want_of_figures_that_the_file_h
     both = figures[figures["period"].isin(["2020", "2021"])].groupby("firm")["period"].nunique()
     with_both = set(both.index[both == 2]) & set(left_out["firm"])
     assert with_both == {"Global Top E-Commerce"}  # of two groups, as its reason says
+
+
+def test_without_hardware_sunvalley_grew_in_the_first_half_unless_almost_none_was_sold_in_2020():
+    found = half_years.without_hardware("2021")
+    assert found["growth"].round(0).tolist() == [13, -78]
+    ends = [half_years.without_hardware("2021", part)["growth"] for part in (0, 1)]
+    assert [end["H1"].round(0) for end in ends] == [-6, 46]
+    assert max(end["H2"] for end in ends) < -75
+    group = half_years.revenue_by_period("half-year")["Sunvalley"]
+    assert found["after"].sum() == pytest.approx(group["2021H1"] + group["2021H2"] - 1050)
+    with pytest.raises(DesignError, match="choose 0 to 1"):
+        half_years.without_hardware("2021", 1.5)

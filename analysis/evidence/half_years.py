@@ -34,6 +34,8 @@ STEPS: dict[str, dict[str, tuple[str, str]]] = {
     NINE_MONTHS: {"Q1-Q3": ("Q1-Q3", "")},
     QUARTER: {"Q1": ("Q1", ""), "Q2": ("H1", "Q1"), "Q3": ("Q1-Q3", "H1"), "Q4": ("year", "Q1-Q3")},
 }
+# Sunvalley's owner also makes hardware, whose revenue it publishes by year
+OWNER = "Xinghui (SACA) / Sunvalley (Zebao)"
 CUMULATIVE = r"(?P<year>\d{4})(?P<end>Q1|H1|Q1-Q3)?"
 
 
@@ -285,3 +287,61 @@ def comparisons_by_period(
             }
         )
     return pd.DataFrame(found).set_index("period")
+
+
+def without_hardware(year: str, first_half: float | None = None) -> pd.DataFrame:
+    """Estimate Sunvalley's half-years by taking the hardware out of its owner's.
+
+    The owner gives hardware by year, and for the first half of the next year with its growth. That
+    of the year before is the year's, from its growth, times the part that fell into the first half.
+
+    Parameters
+    ----------
+    year : str
+        The year, for example 2021.
+    first_half : float, optional
+        Part of the hardware of the year before that was sold in its first half, in [0, 1]; by
+        default that of `year`.
+
+    Returns
+    -------
+    DataFrame
+        By half-year ("H1", "H2"): `before`, `after` (million yuan) and `growth` (per cent). All are
+        estimates; what is neither hardware nor cross-border counts as cross-border.
+
+    Raises
+    ------
+    DataError
+        If the owner's figures for the year are not published.
+    DesignError
+        If the part is not between 0 and 1.
+    """
+    if first_half is not None and not 0 <= first_half <= 1:
+        raise DesignError(
+            f"Cannot sell {first_half:g} of a year's hardware in its first half; choose 0 to 1"
+        )
+    own = {"firm": OWNER, "measure": "revenue_hardware"}
+    rate = {"firm": OWNER, "measure": "revenue_hardware_yoy"}
+    last = str(int(year) - 1)
+    following = f"{int(year) + 1}H1"
+    one_year = {"freq": "A", "first": year, "last": year}
+    next_half = {"freq": "H", "first": following, "last": following}
+    whole = series.published("listed_sellers", **own, **one_year)
+    whole_rate = series.published("listed_sellers", **rate, **one_year)
+    half = series.published("listed_sellers", **own, **next_half)
+    half_rate = series.published("listed_sellers", **rate, **next_half)
+    hardware = whole.points.loc[year, "value"]
+    hardware_before = series.from_growth(whole, whole_rate).points.loc[last, "value"]
+    in_first = series.from_growth(half, half_rate).points.loc[f"{year}H1", "value"]
+    if first_half is None:
+        part = in_first / hardware
+    else:
+        part = first_half
+    group = revenue_by_period(HALF_YEAR)["Sunvalley"]
+    before = {
+        "H1": group[f"{last}H1"] - part * hardware_before,
+        "H2": group[f"{last}H2"] - (1 - part) * hardware_before,
+    }
+    after = {"H1": group[f"{year}H1"] - in_first, "H2": group[f"{year}H2"] - (hardware - in_first)}
+    found = pd.DataFrame({"before": before, "after": after})
+    return found.assign(growth=100 * (found["after"] / found["before"] - 1))
