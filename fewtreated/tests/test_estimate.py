@@ -6,12 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from fewtreated.errors import DesignError
-from fewtreated.estimate import (
-    Estimate,
-    critical_value,
-    refusal,
-    stack_estimates,
-)
+from fewtreated.estimate import Estimate, critical_value, refusal, stack_estimates
 from fewtreated.estimators.rows import sum_by
 from fewtreated.jackknife import FEWEST_DF, effective
 from scipy import stats

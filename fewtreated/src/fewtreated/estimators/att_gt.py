@@ -22,13 +22,7 @@ import pandas as pd
 from fewtreated import jackknife
 from fewtreated.display import Shown
 from fewtreated.errors import DesignError, check_choice
-from fewtreated.estimate import (
-    Bools,
-    Estimate,
-    Floats,
-    Ints,
-    Labels,
-)
+from fewtreated.estimate import Bools, Estimate, Floats, Ints, Labels
 from fewtreated.estimators.groups import Group, Moments, Pair, groups_of
 from fewtreated.estimators.rows import rows_by
 from fewtreated.estimators.units import UNITS, Comparison, Scale, usable_units
@@ -278,9 +272,10 @@ class GroupTime(Shown):
         return terms, np.where(shown & np.isfinite(observed), pd.Index(keys).get_indexer(by), -1)
 
     def _ratio(self, first: Any, second: Any) -> Any:
-        if self.scale == "ratio":
-            return np.log(first / second)
-        return first / second
+        with np.errstate(divide="ignore", invalid="ignore"):
+            if self.scale == "ratio":
+                return np.log(first / second)
+            return first / second
 
     def _pairs(self, term: Ints) -> list[Pair]:
         """Return the pairs of groups behind the given terms.
@@ -362,8 +357,7 @@ class GroupTime(Shown):
     def _average(self, totals: Any, *, kind: str, by_period: Floats) -> Any:
         """Return the terms of both totals side by side, [2 terms, ...], and their average."""
         first, second = np.split(totals, 2)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            value = self._ratio(first, second)
+        value = self._ratio(first, second)
         if kind == "group":  # cohorts by their units, not by their treated periods
             return np.append(value, [self._ratio(by_period @ first, by_period @ second)], axis=0)
         if kind == "calendar":

@@ -534,7 +534,7 @@ def leave_one_out(
     scores = np.zeros((count, len(value)))
     full = sum_by(gradient, cells.cluster, count)[selling]
     exact = len(selling) <= EXACT
-    change = np.full((len(value), len(selling), len(selling)), np.nan) if exact else np.empty(0)
+    gradients = np.full((len(selling) * exact, *full.shape), np.nan)
     for row, cluster in enumerate(selling):
         rest = cells.at(cells.cluster != cluster)
         scores[cluster] = np.nan
@@ -544,25 +544,26 @@ def leave_one_out(
             continue
         scores[cluster] = jackknife.scores(value - without, len(selling))
         if exact:
-            moved = full - sum_by(gradient, rest.cluster, count)[selling]
-            change[:, row] = jackknife.scores(moved, len(selling)).T
+            gradients[row] = sum_by(gradient, rest.cluster, count)[selling]
     scores[:, np.isnan(scores).any(axis=0)] = np.nan
     df = np.full(len(value), jackknife.most_df(len(selling)))
     if exact:
-        return scores, _quantiles(full, change, level, df)
+        return scores, _quantiles(full, gradients, level, df)
     df = np.minimum(effective((scores**2).sum(axis=0), (scores**4).sum(axis=0)), df)
     return scores, np.asarray(stats.t.ppf((1 + level) / 2, df))
 
 
-def _quantiles(slopes: Floats, changes: Floats, level: float, df: Ints) -> Floats:
-    """Return half-widths in standard errors, float64[term], of t if a change is missing.
+def _quantiles(full: Floats, gradients: Floats, level: float, df: Ints) -> Floats:
+    """Return half-widths in standard errors, float64[term]: those of t if a gradient is missing.
 
-    `slopes` are float64[cluster, term], and `changes` float64[term, cluster, cluster].
+    `full` is the gradient with all clusters, float64[cluster, term], and `gradients` those without
+    each, float64[cluster left out, cluster, term].
     """
+    changes = np.moveaxis(jackknife.scores(full - gradients, len(full)), -1, 0)
     half_width = np.asarray(stats.t.ppf((1 + level) / 2, df))
     for term in np.flatnonzero(np.isfinite(changes).all(axis=(1, 2))):
         spread = changes[term].T @ changes[term]
-        half_width[term] = _quantile(slopes[:, term], spread, level, float(half_width[term]))
+        half_width[term] = _quantile(full[:, term], spread, level, float(half_width[term]))
     return half_width
 
 

@@ -84,11 +84,14 @@ def minimum_detectable_effect(
     check_level(level)
     rows, dates = _placebo_calendar(y, first, stratum)
     estimates = []
+    unit = ""
     for closures in redraw_closures(
         dates, stratum[rows], np.random.default_rng(seed), whole_number("draws", draws)
     ):
         date = closures.toarray().ravel()
-        estimates.append(estimator(y[rows], np.where(date > 0, date, np.inf), rows))
+        estimate = estimator(y[rows], np.where(date > 0, date, np.inf), rows)
+        unit = estimate.unit
+        estimates.append((estimate.value[0], estimate.std_error[0], estimate.df[0]))
     found = _placebo_effects(estimates, level)
     effect, error, usual = found.T
     quantile = float(np.quantile(np.abs(effect / error), level))
@@ -101,7 +104,7 @@ def minimum_detectable_effect(
     values, errors = np.array(list(terms.values())).T
     return Estimate(
         estimand="minimum detectable effect",
-        unit=estimates[-1].unit,
+        unit=unit,
         terms=tuple(terms),
         value=values,
         covariance=np.diag(errors**2),
@@ -113,13 +116,12 @@ def minimum_detectable_effect(
     )
 
 
-def _placebo_effects(estimates: list[Estimate], level: float) -> Floats:
+def _placebo_effects(estimates: list[tuple[float, float, float]], level: float) -> Floats:
     """Return the estimates with a standard error, this, and their t quantile, float64[draw, 3].
 
-    Fewer than 20 raise DesignError.
+    The third number of `estimates` is their degrees of freedom. Fewer than 20 raise DesignError.
     """
-    rows = [(one.value[0], one.std_error[0], one.df[0]) for one in estimates]
-    placebos = np.reshape(rows, (-1, 3))
+    placebos = np.reshape(estimates, (-1, 3))
     placebos[:, 2] = stats.t.ppf((1 + level) / 2, placebos[:, 2])
     placebos = placebos[np.isfinite(placebos).all(axis=1) & (placebos[:, 1] > 0)]
     if len(placebos) < 20:
